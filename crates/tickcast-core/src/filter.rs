@@ -1,0 +1,168 @@
+//! Which symbols a reader wants.
+
+mod glob;
+mod selection;
+
+pub use selection::Selection;
+
+use crate::{MAX_SYMBOL_LEN, Symbol, SymbolError};
+use glob::Glob;
+
+/// Most names and patterns of one filter.
+pub const MAX_FILTER_ENTRIES: usize = 1000;
+
+/// Which symbols a reader wants: names, and patterns in which `*` stands for any run of characters.
+///
+/// Canonical: two filters that were written differently but say the same names and patterns are equal, so that their
+/// readers share what is rendered for them.
+///
+/// ```
+/// use tickcast_core::{Filter, Symbol};
+/// let filter = Filter::parse(["AAPL", "BTC*"]).unwrap();
+/// assert!(filter.matches(&Symbol::new("BTC-USD").unwrap()));
+/// assert_eq!(filter, Filter::parse(["BTC*", "BTC-EUR", "AAPL", "AAPL"]).unwrap());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Filter {
+    /// Sorted, each once, none of them matched by a pattern.
+    names: Vec<Symbol>,
+    /// Sorted, each once. `*` alone, where it is there.
+    globs: Vec<Glob>,
+}
+
+/// Why a list is not a [`Filter`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FilterError {
+    /// Nothing in it. Leaving the list out asks for everything.
+    #[error("no symbol is named; leave the list out for all of them")]
+    Empty,
+    /// More than [`MAX_FILTER_ENTRIES`] entries.
+    #[error("{0} symbols are named, the limit is {MAX_FILTER_ENTRIES}")]
+    TooMany(usize),
+    /// An entry that is neither a symbol nor a pattern.
+    #[error("entry {position}: {error}")]
+    Entry {
+        /// Which, counted from 1.
+        position: usize,
+        /// What is wrong with it.
+        error: SymbolError,
+    },
+}
+
+impl Filter {
+    /// Every symbol there is and will be.
+    #[must_use]
+    pub fn all() -> Self {
+        Self { names: Vec::new(), globs: vec![Glob::everything()] }
+    }
+
+    /// From names and patterns, in any order. Empty entries, such as a trailing comma leaves, are passed over.
+    ///
+    /// # Errors
+    /// Where there is none, there are too many, or one is neither a symbol nor a pattern.
+    pub fn parse<'a>(entries: impl IntoIterator<Item = &'a str>) -> Result<Self, FilterError> {
+        let (mut names, mut globs) = (Vec::new(), Vec::new());
+        let mut count = 0;
+        for (i, text) in entries.into_iter().enumerate().filter(|(_, text)| !text.is_empty()) {
+            count += 1;
+            if count > MAX_FILTER_ENTRIES {
+                continue;
+            }
+            let refuse = |error| FilterError::Entry { position: i + 1, error };
+            if text.contains('*') {
+                globs.push(Glob::new(text).map_err(refuse)?);
+            } else {
+                names.push(Symbol::new(text).map_err(refuse)?);
+            }
+        }
+        match count {
+            0 => Err(FilterError::Empty),
+            1..=MAX_FILTER_ENTRIES => Ok(Self::canonical(names, globs)),
+            _ => Err(FilterError::TooMany(count)),
+        }
+    }
+
+    /// Whether it wants `symbol`.
+    #[must_use]
+    pub fn matches(&self, symbol: &Symbol) -> bool {
+        self.names.binary_search(symbol).is_ok()
+            || self.globs.iter().any(|glob| glob.matches(symbol.as_bytes()))
+    }
+
+    /// Whether it wants every symbol.
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        self.globs.first().is_some_and(Glob::is_everything)
+    }
+
+    /// The names it spells out.
+    #[must_use]
+    pub fn names(&self) -> &[Symbol] {
+        &self.names
+    }
+
+    /// Whether it has patterns, so that a symbol nobody has named may match.
+    #[must_use]
+    pub fn has_patterns(&self) -> bool {
+        !self.globs.is_empty()
+    }
+
+    fn canonical(mut names: Vec<Symbol>, mut globs: Vec<Glob>) -> Self {
+        if globs.iter().any(Glob::is_everything) {
+            return Self::all();
+        }
+        globs.sort();
+        globs.dedup();
+        names.retain(|name| !globs.iter().any(|glob| glob.matches(name.as_bytes())));
+        names.sort();
+        names.dedup();
+        Self { names, globs }
+    }
+}
+
+impl std::fmt::Display for Filter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names = self.names.iter().map(Symbol::as_str);
+        for (i, entry) in self.globs.iter().map(Glob::as_str).chain(names).enumerate() {
+            f.write_str(if i == 0 { "" } else { "," })?;
+            f.write_str(entry)?;
+        }
+        Ok(())
+    }
+}
+
+/// Most bytes of a pattern: a longest symbol with a star around each character.
+const MAX_GLOB_LEN: usize = 2 * MAX_SYMBOL_LEN + 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filter(text: &str) -> Filter {
+        Filter::parse(text.split(',')).unwrap()
+    }
+
+    #[test]
+    fn equal_filters_are_equal() {
+        assert_eq!(filter("A,B,A"), filter("B,A"));
+        assert_eq!(filter("A*,AB,B"), filter("B,A*"));
+        assert_eq!(filter("A**B"), filter("A*B"));
+        assert_eq!(filter("A,*,B*"), Filter::all());
+        assert_ne!(filter("A"), filter("a"));
+        assert_eq!(filter("B,A*,").to_string(), "A*,B");
+    }
+
+    #[test]
+    fn refusals() {
+        assert_eq!(Filter::parse([]), Err(FilterError::Empty));
+        assert_eq!(Filter::parse(["", ""]), Err(FilterError::Empty));
+        let names: Vec<String> = (0..1001).map(|i| format!("S{i}")).collect();
+        assert_eq!(Filter::parse(names.iter().map(String::as_str)), Err(FilterError::TooMany(1001)));
+        assert!(Filter::parse(names[..1000].iter().map(String::as_str)).is_ok());
+        assert_eq!(
+            Filter::parse(["A", &"x".repeat(5000)]).unwrap_err().to_string(),
+            "entry 2: symbol has 5000 bytes, the limit is 32"
+        );
+        assert!(matches!(Filter::parse(["A B*"]), Err(FilterError::Entry { position: 1, .. })));
+    }
+}

@@ -1,0 +1,84 @@
+//! A pattern in which `*` stands for any run of characters.
+
+use super::MAX_GLOB_LEN;
+use crate::{Symbol, SymbolError};
+
+/// A pattern with at least one `*`, never two in a row.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Glob(Box<str>);
+
+impl Glob {
+    pub(super) fn everything() -> Self {
+        Self("*".into())
+    }
+
+    pub(super) fn new(text: &str) -> Result<Self, SymbolError> {
+        if text.len() > MAX_GLOB_LEN {
+            return Err(SymbolError::TooLong(text.len()));
+        }
+        if let Some(c) = text.chars().find(|c| *c != '*' && !Symbol::allows(*c)) {
+            return Err(SymbolError::Character(c));
+        }
+        let mut pattern = text.to_owned();
+        let mut last = ' ';
+        pattern.retain(|c| {
+            let doubled = c == '*' && last == '*';
+            last = c;
+            !doubled
+        });
+        Ok(Self(pattern.into()))
+    }
+
+    pub(super) fn is_everything(&self) -> bool {
+        &*self.0 == "*"
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it matches the whole of `name`. Falls back to the last star only, so it is never worse than quadratic.
+    pub(super) fn matches(&self, name: &[u8]) -> bool {
+        let pattern = self.0.as_bytes();
+        let (mut p, mut n) = (0, 0);
+        // Where the last star stands, and how much of the name it has swallowed up to.
+        let mut star: Option<(usize, usize)> = None;
+        while n < name.len() {
+            if pattern.get(p) == Some(&b'*') {
+                star = Some((p, n));
+                p += 1;
+            } else if pattern.get(p) == Some(&name[n]) {
+                (p, n) = (p + 1, n + 1);
+            } else if let Some((at, swallowed)) = star {
+                star = Some((at, swallowed + 1));
+                (p, n) = (at + 1, swallowed + 1);
+            } else {
+                return false;
+            }
+        }
+        pattern[p..].iter().all(|b| *b == b'*')
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The definition, word for word.
+    fn naive(pattern: &[u8], name: &[u8]) -> bool {
+        match pattern {
+            [] => name.is_empty(),
+            [b'*', rest @ ..] => (0..=name.len()).any(|i| naive(rest, &name[i..])),
+            [c, rest @ ..] => name.first() == Some(c) && naive(rest, &name[1..]),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_the_definition(pattern in "[AB*]{0,6}[*][AB*]{0,6}", name in "[AB]{1,10}") {
+            let glob = Glob::new(&pattern).unwrap();
+            prop_assert_eq!(glob.matches(name.as_bytes()), naive(pattern.as_bytes(), name.as_bytes()));
+        }
+    }
+}

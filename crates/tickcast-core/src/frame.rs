@@ -1,0 +1,132 @@
+//! A tick's finished bytes, encoded once for everybody.
+
+use std::sync::Arc;
+
+use crate::{Price, Tick, Time};
+
+const EVENT: &[u8] = b"event: tick\ndata: ";
+const ID: &[u8] = b"\nid: ";
+const END: &[u8] = b"\n\n";
+
+/// A tick as it stands in a stream, shared by everyone who is sent it:
+///
+/// ```text
+/// event: tick
+/// data: {"symbol":"AAPL","price":189.50,"change":0.25,"change_pct":0.1321,"time":1782907200123,"n":1042}
+/// id: AAPL
+/// ```
+///
+/// `id` comes last, so that an event cut short carries no place its reader has not reached.
+#[derive(Debug, Clone)]
+pub struct Frame {
+    bytes: Arc<[u8]>,
+    /// Where the JSON ends.
+    json_end: u32,
+}
+
+/// What a tick's JSON says beyond the tick itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Told {
+    pub(crate) change: Price,
+    pub(crate) change_pct: Option<Price>,
+    pub(crate) time: Time,
+    pub(crate) n: u64,
+}
+
+impl Frame {
+    /// A frame around JSON and an id made elsewhere. Line breaks in either would forge events, so they are left out, and
+    /// an id that holds one, or a NUL, is left out altogether: readers would ignore or cut it.
+    #[must_use]
+    pub fn verbatim(id: &str, json: &str) -> Self {
+        let json: Vec<u8> = json.bytes().filter(|b| !matches!(b, b'\r' | b'\n')).collect();
+        if id.contains(['\r', '\n', '\0']) {
+            let bytes = [EVENT, &json, END].concat();
+            return Self { json_end: (bytes.len() - END.len()) as u32, bytes: bytes.into() };
+        }
+        Self::assemble(&json, id.as_bytes())
+    }
+
+    /// Encodes a tick. `scratch` is working space, so that nothing but the frame itself is allocated.
+    pub(crate) fn encode(tick: &Tick, told: &Told, scratch: &mut Vec<u8>) -> Self {
+        scratch.clear();
+        write_json(tick, told, scratch);
+        Self::assemble(scratch, tick.symbol.as_bytes())
+    }
+
+    fn assemble(json: &[u8], id: &[u8]) -> Self {
+        let json_end = EVENT.len() + json.len();
+        let parts = [EVENT, json, ID, id, END];
+        let mut bytes = Arc::from_iter(std::iter::repeat_n(0, json_end + ID.len() + id.len() + END.len()));
+        // Fresh from the line above, so there is no other owner.
+        if let Some(room) = Arc::<[u8]>::get_mut(&mut bytes) {
+            let mut at = 0;
+            for part in parts {
+                room[at..at + part.len()].copy_from_slice(part);
+                at += part.len();
+            }
+        }
+        Self { bytes, json_end: json_end as u32 }
+    }
+
+    /// The whole event with the symbol as its id, blank line included.
+    #[must_use]
+    pub fn event(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The event and data lines alone, up to the end of the JSON: an id of one's own can follow.
+    #[must_use]
+    pub fn without_id(&self) -> &[u8] {
+        &self.bytes[..self.json_end as usize]
+    }
+
+    /// The JSON object alone.
+    #[must_use]
+    pub fn json(&self) -> &[u8] {
+        &self.bytes[EVENT.len()..self.json_end as usize]
+    }
+}
+
+/// `symbol`, `price`, `change` first and in this order, then what else is known, extras last.
+fn write_json(tick: &Tick, told: &Told, out: &mut Vec<u8>) {
+    let mut number = itoa::Buffer::new();
+    // A symbol's characters need no escape in JSON.
+    out.extend_from_slice(b"{\"symbol\":\"");
+    out.extend_from_slice(tick.symbol.as_bytes());
+    out.extend_from_slice(b"\",\"price\":");
+    tick.price.write(out);
+    out.extend_from_slice(b",\"change\":");
+    told.change.write(out);
+    if let Some(percent) = told.change_pct {
+        out.extend_from_slice(b",\"change_pct\":");
+        percent.write(out);
+    }
+    out.extend_from_slice(b",\"time\":");
+    out.extend_from_slice(number.format(told.time.as_millis()).as_bytes());
+    out.extend_from_slice(b",\"n\":");
+    out.extend_from_slice(number.format(told.n).as_bytes());
+    out.extend_from_slice(tick.extras.as_json());
+    out.push(b'}');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_views_of_one_buffer() {
+        let tick = Tick::from_json(br#"{"symbol":"A","price":0.10,"bid":0.09}"#).unwrap();
+        let told = Told { change: tick.price, change_pct: None, time: Time::from_millis(5).unwrap(), n: 7 };
+        let frame = Frame::encode(&tick, &told, &mut Vec::new());
+        let json = r#"{"symbol":"A","price":0.10,"change":0.10,"time":5,"n":7,"bid":0.09}"#;
+        assert_eq!(frame.json(), json.as_bytes());
+        assert_eq!(frame.without_id(), format!("event: tick\ndata: {json}").as_bytes());
+        assert_eq!(frame.event(), format!("event: tick\ndata: {json}\nid: A\n\n").as_bytes());
+    }
+
+    #[test]
+    fn nothing_can_forge_an_event() {
+        let frame = Frame::verbatim("A\nevent: gone", "{\"x\":\n1}");
+        assert_eq!(frame.event(), b"event: tick\ndata: {\"x\":1}\n\n");
+    }
+}

@@ -1,0 +1,51 @@
+//! The pure heart of tickcast: no IO, no clock, no runtime. Time comes in as an argument.
+//!
+//! Everything is a cursor. The [`Sequencer`] gives every tick its place, the [`Market`] remembers the newest tick of every
+//! symbol and the place where it moved, the [`Tape`] remembers the last ticks in order. From these alone [`render`] says
+//! what a reader standing at a [`Cursor`] has yet to be sent:
+//!
+//! ```
+//! use tickcast_core::{Filter, Instant, Limits, Epoch, Origin, Rules, Selection, Seq, Sequencer, Tick, Time, render};
+//!
+//! let mut log = Sequencer::new(Epoch::new(7), Limits::default());
+//! let now = Instant { wall: Time::from_millis(1_782_907_200_000).unwrap(), uptime: std::time::Duration::ZERO };
+//! for line in [r#"{"symbol":"AAPL","price":189.25}"#, r#"{"symbol":"AAPL","price":189.50}"#] {
+//!     log.accept(&Tick::from_json(line.as_bytes()).unwrap(), Origin::default(), Rules::default(), now).unwrap();
+//! }
+//!
+//! let everything = Selection::new(Filter::all(), log.market());
+//! let mut out = Vec::new();
+//! render::newest(log.market(), &everything, Seq::ZERO, render::Dialect::Simple, usize::MAX, &mut out);
+//! assert_eq!(
+//!     String::from_utf8(out).unwrap(),
+//!     "event: tick\ndata: {\"symbol\":\"AAPL\",\"price\":189.50,\"change\":0.25,\"change_pct\":0.1321,\
+//!      \"time\":1782907200000,\"n\":2}\nid: AAPL\n\n"
+//! );
+//! ```
+
+mod cursor;
+mod filter;
+mod frame;
+mod instant;
+mod market;
+mod price;
+mod quote;
+pub mod render;
+mod replica;
+mod sequencer;
+mod symbol;
+mod tape;
+mod tick;
+
+pub use cursor::{Cursor, CursorError, Epoch, Seq};
+pub use filter::{Filter, FilterError, MAX_FILTER_ENTRIES, Selection};
+pub use frame::Frame;
+pub use instant::{Instant, Time, TimeError};
+pub use market::{Market, SymbolId};
+pub use price::{MAX_DIGITS, Price, PriceError};
+pub use quote::{Origin, Quote, Reference};
+pub use replica::Replica;
+pub use sequencer::{Limits, Outcome, Rules, Sequencer};
+pub use symbol::{MAX_SYMBOL_LEN, Symbol, SymbolError};
+pub use tape::{Entry, Tape};
+pub use tick::{Extra, Extras, MAX_EXTRAS, MAX_EXTRAS_BYTES, RESERVED, Tick, TickError, TickFields, Value};

@@ -1,0 +1,91 @@
+//! The newest tick of every symbol and the place where it moved.
+
+use std::collections::HashMap;
+
+use crate::{Entry, Frame, Seq, Symbol};
+
+/// A symbol's number within a market: given out in order of first appearance, never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SymbolId(u32);
+
+impl SymbolId {
+    /// As a position in a list with one place a symbol.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// The latest of one symbol.
+#[derive(Debug, Clone)]
+struct Latest {
+    symbol: Symbol,
+    moved: Seq,
+    /// `None`: taken off, or not ticked yet.
+    frame: Option<Frame>,
+}
+
+/// The newest tick of every symbol, its finished bytes and the sequence number at which it moved.
+#[derive(Debug, Clone, Default)]
+pub struct Market {
+    latest: Vec<Latest>,
+    ids: HashMap<Symbol, SymbolId>,
+}
+
+impl Market {
+    /// How many symbols were ever seen.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.latest.len()
+    }
+
+    /// Whether no symbol was ever seen.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.latest.is_empty()
+    }
+
+    /// The symbol's number, once it was seen.
+    #[must_use]
+    pub fn id(&self, symbol: &Symbol) -> Option<SymbolId> {
+        self.ids.get(symbol).copied()
+    }
+
+    /// The symbol of that number.
+    #[must_use]
+    pub fn symbol(&self, id: SymbolId) -> Symbol {
+        self.latest[id.index()].symbol
+    }
+
+    /// Where the symbol last moved.
+    #[must_use]
+    pub fn moved(&self, id: SymbolId) -> Seq {
+        self.latest[id.index()].moved
+    }
+
+    /// The symbol's newest tick; `None` once it was taken off.
+    #[must_use]
+    pub fn newest(&self, id: SymbolId) -> Option<&Frame> {
+        self.latest[id.index()].frame.as_ref()
+    }
+
+    /// All numbers from the `from`-th symbol on, in order of first appearance.
+    pub fn ids_from(&self, from: usize) -> impl Iterator<Item = SymbolId> + use<> {
+        (from..self.len()).map(|i| SymbolId(i as u32))
+    }
+
+    /// The symbol's number, given out now if it is new.
+    pub(crate) fn admit(&mut self, symbol: Symbol) -> SymbolId {
+        *self.ids.entry(symbol).or_insert_with(|| {
+            self.latest.push(Latest { symbol, moved: Seq::ZERO, frame: None });
+            SymbolId(self.latest.len() as u32 - 1)
+        })
+    }
+
+    /// Takes in the tape's entry `seq`.
+    pub(crate) fn apply(&mut self, seq: Seq, entry: &Entry) {
+        let latest = &mut self.latest[entry.symbol.index()];
+        latest.moved = seq;
+        latest.frame.clone_from(&entry.frame);
+    }
+}

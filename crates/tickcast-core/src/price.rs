@@ -1,0 +1,295 @@
+//! Exact decimal amounts: a price leaves as it came, digit for digit.
+
+mod parse;
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::str::FromStr;
+
+use ethnum::{I256, U256};
+
+/// Most significant digits of a price that comes in, and most digits after its point.
+///
+/// 28 covers every venue seen (a token amount in wei has 27) and is what the usual 96-bit decimal types of readers hold.
+pub const MAX_DIGITS: usize = 28;
+
+/// Digits after the point of a percentage.
+const PERCENT_SCALE: u8 = 4;
+
+/// An exact decimal amount: a price, a change, a previous close. Never NaN, never infinite, never rounded.
+///
+/// What comes in has at most [`MAX_DIGITS`] significant digits and is written out again as it came: `0.10` stays `0.10`,
+/// `-0` stays `-0`; only an exponent is spelled out. A [difference](Price::minus) of two such amounts may be longer.
+///
+/// ```
+/// use tickcast_core::Price;
+/// let price = |text: &str| text.parse::<Price>().unwrap();
+/// assert_eq!(price("0.10").to_string(), "0.10");
+/// assert_eq!(price("1e-7").to_string(), "0.0000001");
+/// assert_eq!(price("0.3").minus(price("0.1")).to_string(), "0.2");
+/// ```
+#[derive(Clone, Copy)]
+pub struct Price {
+    /// All digits as one number, the point left out. At most 57 digits, which 192 bits hold.
+    digits: U256,
+    /// How many of them stand behind the point.
+    scale: u8,
+    negative: bool,
+}
+
+/// Why a text is not a [`Price`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PriceError {
+    /// Nothing at all.
+    #[error("is empty")]
+    Empty,
+    /// Not `-`, digits, point, digits, exponent.
+    #[error("`{0}` is not a decimal number")]
+    NotDecimal(String),
+    /// NaN or an infinity.
+    #[error("`{0}` is not a finite number")]
+    NotFinite(String),
+    /// More than [`MAX_DIGITS`] significant digits.
+    #[error("has more than {MAX_DIGITS} digits once written out")]
+    TooManyDigits,
+    /// More than [`MAX_DIGITS`] digits after the point.
+    #[error("has more than {MAX_DIGITS} digits after the point once written out")]
+    TooFine,
+}
+
+impl Price {
+    /// `units` × 10^-`decimals`. `None` for more than [`MAX_DIGITS`] decimals.
+    #[must_use]
+    pub fn from_units(units: i64, decimals: u8) -> Option<Self> {
+        let fits = usize::from(decimals) <= MAX_DIGITS;
+        fits.then(|| Self { digits: units.unsigned_abs().into(), scale: decimals, negative: units < 0 })
+    }
+
+    /// The exact difference, with as many decimals as the finer of the two.
+    #[must_use]
+    pub fn minus(self, other: Self) -> Self {
+        let scale = self.scale.max(other.scale);
+        let difference = self.units_at(scale) - other.units_at(scale);
+        Self { digits: difference.unsigned_abs(), scale, negative: difference.is_negative() }
+    }
+
+    /// This as a percentage of `base`'s size, rounded half away from zero to four decimals, trailing zeros left out.
+    /// It has the sign of `self`, so that a fall is a fall also below zero. `None` where `base` is zero.
+    #[must_use]
+    pub fn percent_of(self, base: Self) -> Option<Self> {
+        let scale = self.scale.max(base.scale);
+        let base = base.units_at(scale).unsigned_abs();
+        if base == 0 {
+            return None;
+        }
+        // 100 percent with four decimals: six places.
+        let part = self.units_at(scale).unsigned_abs() * power(6);
+        let (mut digits, rest) = (part / base, part % base);
+        if rest >= base - rest {
+            digits += 1;
+        }
+        let mut scale = PERCENT_SCALE;
+        while scale > 0 && digits % 10 == 0 {
+            digits /= 10;
+            scale -= 1;
+        }
+        Some(Self { digits, scale, negative: self.negative && digits != 0 })
+    }
+
+    /// Whether both are written the same, digit for digit. `0.1` equals `0.10` but is written otherwise.
+    #[must_use]
+    pub fn is_written_like(self, other: Self) -> bool {
+        (self.digits, self.scale, self.negative) == (other.digits, other.scale, other.negative)
+    }
+
+    /// The nearest `f64`.
+    #[must_use]
+    pub fn to_f64(self) -> f64 {
+        self.to_string().parse().unwrap_or_default()
+    }
+
+    /// Appends it as it is written, which is also a JSON number.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        if self.negative {
+            out.push(b'-');
+        }
+        let mut short = itoa::Buffer::new();
+        let long;
+        let digits = match u128::try_from(self.digits) {
+            Ok(digits) => short.format(digits),
+            Err(_) => {
+                long = self.digits.to_string();
+                &long
+            }
+        }
+        .as_bytes();
+        let scale = usize::from(self.scale);
+        if scale == 0 {
+            out.extend_from_slice(digits);
+            return;
+        }
+        let whole = digits.len().saturating_sub(scale);
+        if whole == 0 {
+            out.push(b'0');
+        } else {
+            out.extend_from_slice(&digits[..whole]);
+        }
+        out.push(b'.');
+        out.extend(std::iter::repeat_n(b'0', scale.saturating_sub(digits.len())));
+        out.extend_from_slice(&digits[whole..]);
+    }
+
+    /// Its value in units of 10^-`scale`, where `scale` is not below its own.
+    fn units_at(self, scale: u8) -> I256 {
+        let units = self.digits * power(scale - self.scale);
+        if self.negative { -units.as_i256() } else { units.as_i256() }
+    }
+}
+
+/// Ten to the `exponent`.
+fn power(exponent: u8) -> U256 {
+    match 10u64.checked_pow(u32::from(exponent)) {
+        Some(small) => small.into(),
+        None => U256::new(10).pow(u32::from(exponent)),
+    }
+}
+
+impl FromStr for Price {
+    type Err = PriceError;
+
+    fn from_str(text: &str) -> Result<Self, PriceError> {
+        parse::decimal(text)
+    }
+}
+
+impl TryFrom<f64> for Price {
+    type Error = PriceError;
+
+    /// The shortest decimal that reads back as the same `f64`.
+    fn try_from(value: f64) -> Result<Self, PriceError> {
+        value.to_string().parse()
+    }
+}
+
+/// Equal in value: `0.1` equals `0.10`.
+impl PartialEq for Price {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Price {}
+
+impl PartialOrd for Price {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Price {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let scale = self.scale.max(other.scale);
+        self.units_at(scale).cmp(&other.units_at(scale))
+    }
+}
+
+impl fmt::Display for Price {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = Vec::with_capacity(40);
+        self.write(&mut out);
+        f.pad(std::str::from_utf8(&out).map_err(|_| fmt::Error)?)
+    }
+}
+
+impl fmt::Debug for Price {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn price(text: &str) -> Price {
+        text.parse().unwrap()
+    }
+
+    /// Any amount that may come in, as text without an exponent.
+    fn written() -> impl Strategy<Value = String> {
+        ("-?", "0|[1-9][0-9]{0,27}", 0..=28usize, "[0-9]{28}").prop_map(
+            |(sign, whole, decimals, fraction)| {
+                let room = if whole == "0" { 28 } else { 28 - whole.len() };
+                match decimals.min(room) {
+                    0 => format!("{sign}{whole}"),
+                    n => format!("{sign}{whole}.{}", &fraction[..n]),
+                }
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn leaves_as_it_came(text in written()) {
+            prop_assert_eq!(price(&text).to_string(), text);
+        }
+
+        #[test]
+        fn a_difference_is_exact(a in written(), b in written()) {
+            let (a, b) = (price(&a), price(&b));
+            let difference = a.minus(b);
+            prop_assert_eq!(difference.minus(a).minus(b.minus(b).minus(b)), b.minus(b));
+            prop_assert_eq!(difference.cmp(&b.minus(b)), a.cmp(&b));
+        }
+
+        #[test]
+        fn small_sums_agree_with_integers(a in -1_000_000i64..1_000_000, b in -1_000_000i64..1_000_000, scale in 0..=6u8) {
+            let amount = |units| Price::from_units(units, scale).unwrap();
+            prop_assert_eq!(amount(a).minus(amount(b)).to_string(), amount(a - b).to_string());
+        }
+
+        #[test]
+        fn percentages_agree_with_floats(a in -1_000_000i64..1_000_000, b in 1i64..1_000_000) {
+            let percent = Price::from_units(a, 2).unwrap().percent_of(Price::from_units(b, 2).unwrap()).unwrap();
+            prop_assert!((percent.to_f64() - a as f64 / b as f64 * 100.0).abs() <= 0.000_051);
+        }
+
+        #[test]
+        fn floats_read_back_the_same(value in -1e12f64..1e12) {
+            // A float may need more digits than a price has room for; it is then refused, never rounded.
+            if let Ok(price) = Price::try_from(value) {
+                prop_assert_eq!(price.to_f64(), value);
+            }
+        }
+    }
+
+    #[test]
+    fn differences() {
+        assert_eq!(price("0.3").minus(price("0.1")).to_string(), "0.2");
+        assert_eq!(price("189.50").minus(price("189.25")).to_string(), "0.25");
+        assert_eq!(price("-37.63").minus(price("17.7")).to_string(), "-55.33");
+        assert_eq!(price("5").minus(price("5.000")).to_string(), "0.000");
+        let widest = price(&"9".repeat(28)).minus(price(&format!("-0.{}1", "0".repeat(27))));
+        assert_eq!(widest.to_string(), format!("{}.{}1", "9".repeat(28), "0".repeat(27)));
+    }
+
+    #[test]
+    fn percentages() {
+        let percent = |part: &str, base: &str| price(part).percent_of(price(base)).map(|p| p.to_string());
+        assert_eq!(percent("0.25", "189.25").unwrap(), "0.1321");
+        assert_eq!(percent("1", "8").unwrap(), "12.5");
+        assert_eq!(percent("-1", "3").unwrap(), "-33.3333");
+        assert_eq!(percent("0.00005", "100").unwrap(), "0.0001");
+        assert_eq!(percent("-0.00000005", "100").unwrap(), "0");
+        assert_eq!(percent("2", "-4").unwrap(), "50");
+        assert_eq!(percent("1", "0.00"), None);
+    }
+
+    #[test]
+    fn equal_in_value_whatever_the_spelling() {
+        assert_eq!(price("0.1"), price("0.10"));
+        assert_eq!(price("-0"), price("0.00"));
+        assert!(price("-1") < price("-0.99"));
+    }
+}

@@ -1,0 +1,149 @@
+//! From text to [`Price`]: JSON's number grammar, nothing more.
+
+use super::{MAX_DIGITS, Price, PriceError};
+use crate::tick::excerpt;
+
+/// Reads `-`, digits, point, digits, exponent, exactly as JSON writes numbers.
+pub(super) fn decimal(text: &str) -> Result<Price, PriceError> {
+    if text.is_empty() {
+        return Err(PriceError::Empty);
+    }
+    let parts = Parts::split(text.as_bytes()).ok_or_else(|| refusal(text))?;
+    let mut digits = 0u128;
+    let mut significant = 0;
+    for digit in parts.whole.iter().chain(parts.fraction) {
+        significant += usize::from(significant > 0 || *digit != b'0');
+        if significant > MAX_DIGITS {
+            return Err(PriceError::TooManyDigits);
+        }
+        digits = digits * 10 + u128::from(digit - b'0');
+    }
+    // Where the exponent moves the point to; a text is shorter than an i64 is large.
+    let scale = parts.fraction.len() as i64 - parts.exponent;
+    let spare = if digits == 0 { 0 } else { (-scale).max(0) };
+    if significant as i64 + spare > MAX_DIGITS as i64 {
+        return Err(PriceError::TooManyDigits);
+    }
+    let scale = usize::try_from(scale).unwrap_or(0);
+    if scale > MAX_DIGITS {
+        return Err(PriceError::TooFine);
+    }
+    let digits = digits * 10u128.pow(spare as u32);
+    Ok(Price { digits: digits.into(), scale: scale as u8, negative: parts.negative })
+}
+
+/// A number's text, taken apart.
+struct Parts<'a> {
+    negative: bool,
+    whole: &'a [u8],
+    fraction: &'a [u8],
+    exponent: i64,
+}
+
+impl<'a> Parts<'a> {
+    fn split(text: &'a [u8]) -> Option<Self> {
+        let (negative, text) = match text {
+            [b'-', rest @ ..] => (true, rest),
+            rest => (false, rest),
+        };
+        let (whole, text) = digits(text)?;
+        if whole.len() > 1 && whole[0] == b'0' {
+            return None;
+        }
+        let (fraction, text) = match text {
+            [b'.', rest @ ..] => digits(rest)?,
+            rest => (&[][..], rest),
+        };
+        let exponent = match text {
+            [] => 0,
+            [b'e' | b'E', rest @ ..] => exponent(rest)?,
+            _ => return None,
+        };
+        Some(Self { negative, whole, fraction, exponent })
+    }
+}
+
+/// One digit or more, and what follows them.
+fn digits(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = text.iter().position(|b| !b.is_ascii_digit()).unwrap_or(text.len());
+    (end > 0).then(|| text.split_at(end))
+}
+
+/// An exponent; one too large to count is as good as a million, which no price survives.
+fn exponent(text: &[u8]) -> Option<i64> {
+    let (sign, text) = match text {
+        [b'-', rest @ ..] => (-1, rest),
+        [b'+', rest @ ..] => (1, rest),
+        rest => (1, rest),
+    };
+    let (digits, []) = digits(text)? else { return None };
+    Some(sign * digits.iter().fold(0, |n: i64, digit| (n * 10 + i64::from(digit - b'0')).min(1_000_000)))
+}
+
+/// What is wrong with a text that is not a number.
+fn refusal(text: &str) -> PriceError {
+    let bare = text.trim_start_matches(['+', '-']).to_ascii_lowercase();
+    match bare.as_str() {
+        "nan" | "inf" | "infinity" => PriceError::NotFinite(excerpt(text)),
+        _ => PriceError::NotDecimal(excerpt(text)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn written_out() {
+        for (text, out) in [
+            ("0.10", "0.10"),
+            ("-37.63", "-37.63"),
+            ("0", "0"),
+            ("-0.00", "-0.00"),
+            ("1e-7", "0.0000001"),
+            ("1.50E1", "15.0"),
+            ("15e+2", "1500"),
+            ("0e9999999999999999999", "0"),
+            ("123456789012345678.123456789", "123456789012345678.123456789"),
+            ("1782907200123", "1782907200123"),
+            ("1e27", "1000000000000000000000000000"),
+            ("1e-28", "0.0000000000000000000000000001"),
+        ] {
+            assert_eq!(decimal(text).unwrap().to_string(), out, "{text}");
+        }
+    }
+
+    #[test]
+    fn refused_by_name() {
+        let says = |text: &str| decimal(text).unwrap_err().to_string();
+        assert_eq!(says(""), "is empty");
+        assert_eq!(says("+1"), "`+1` is not a decimal number");
+        assert_eq!(says("0x1"), "`0x1` is not a decimal number");
+        assert_eq!(says("NaN"), "`NaN` is not a finite number");
+        assert_eq!(says("-Infinity"), "`-Infinity` is not a finite number");
+        for text in ["1e400", "1e28", "1e999999999999999999999", &"1".repeat(29)] {
+            assert_eq!(says(text), "has more than 28 digits once written out", "{text}");
+        }
+        assert_eq!(says("1e-29"), "has more than 28 digits after the point once written out");
+        for text in [" 1", "1 ", "1.", ".5", "-", "--1", "01", "1,5", "1e", "1e+", "1e5x", "1_000", "١"] {
+            assert!(matches!(decimal(text), Err(PriceError::NotDecimal(_))), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_survived_and_what_parses_is_a_json_number(text in "[-+0-9.eE]{0,40}|.*") {
+            let json = serde_json::from_str::<&serde_json::value::RawValue>(&text);
+            match decimal(&text) {
+                Ok(price) => {
+                    let written: f64 = price.to_string().parse().unwrap();
+                    prop_assert_eq!(written, text.parse::<f64>().unwrap());
+                    prop_assert!(json.is_ok());
+                }
+                Err(PriceError::TooManyDigits | PriceError::TooFine) => prop_assert!(json.is_ok()),
+                Err(_) => {}
+            }
+        }
+    }
+}

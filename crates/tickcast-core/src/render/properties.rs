@@ -1,0 +1,199 @@
+//! What must hold for any market, filter and place.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use eventsource_stream::Eventsource;
+use futures_util::{FutureExt, StreamExt};
+use proptest::prelude::*;
+
+use super::*;
+use crate::{Extra, Filter, Instant, Limits, Origin, Price, Replica, Rules, Sequencer, Tick, Time};
+
+const NAMES: [&str; 6] = ["AAPL", "BTC-USD", "BTC-EUR", "EUR/USD", "^SPX", "Z"];
+const FILTERS: [&[&str]; 5] = [&["*"], &["AAPL"], &["BTC*", "Z"], &["NOT-YET"], &["AAPL", "EUR/USD", "^SPX"]];
+
+/// What a reader's parser makes of a stream: (symbol, price, n) of each tick, by a parser that is not ours.
+fn read(bytes: Vec<u8>) -> Vec<(String, String, u64)> {
+    let events = futures_util::stream::iter([Ok::<_, std::convert::Infallible>(bytes)]).eventsource();
+    let events: Vec<_> = events.map(Result::unwrap).collect().now_or_never().unwrap();
+    events
+        .into_iter()
+        .map(|event| {
+            assert_eq!(event.event, "tick");
+            let json: BTreeMap<String, Box<serde_json::value::RawValue>> =
+                serde_json::from_str(&event.data).unwrap();
+            let symbol: String = serde_json::from_str(json["symbol"].get()).unwrap();
+            assert_eq!(event.id, symbol);
+            (symbol, json["price"].get().to_owned(), json["n"].get().parse().unwrap())
+        })
+        .collect()
+}
+
+/// One thing that happens: a tick of one of [`NAMES`], or its removal.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Tick(usize, i64),
+    Remove(usize),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        9 => (0..NAMES.len(), -999i64..999).prop_map(|(i, units)| Step::Tick(i, units)),
+        1 => (0..NAMES.len()).prop_map(Step::Remove),
+    ];
+    prop::collection::vec(step, 0..60)
+}
+
+fn take(log: &mut Sequencer, step: Step) {
+    let symbol = |i: usize| Symbol::new(NAMES[i]).unwrap();
+    match step {
+        Step::Tick(i, units) => {
+            let tick = Tick::new(symbol(i), Price::from_units(units, 2).unwrap());
+            log.accept(&tick, Origin::default(), Rules::default(), Instant::default()).unwrap();
+        }
+        Step::Remove(i) => {
+            log.remove(&symbol(i), Instant::default());
+        }
+    }
+}
+
+fn log(steps: &[Step]) -> Sequencer {
+    let mut log = Sequencer::new(Epoch::new(1), Limits::default());
+    steps.iter().for_each(|step| take(&mut log, *step));
+    log
+}
+
+fn selection(log: &Sequencer, filter: usize) -> Selection {
+    Selection::new(Filter::parse(FILTERS[filter].iter().copied()).unwrap(), log.market())
+}
+
+/// Every wanted tick up to `to`, by walking the tape in pieces that stop after `most` bytes.
+fn walk(log: &Sequencer, selection: &Selection, mut from: Seq, most: usize) -> Vec<u8> {
+    let mut out = Vec::new();
+    while from < log.cursor().seq {
+        from = every(log.tape(), selection, from, Dialect::Simple, most, &mut out).reached;
+    }
+    out
+}
+
+/// The last price a reader holds of each symbol.
+fn last(ticks: Vec<(String, String, u64)>) -> BTreeMap<String, String> {
+    ticks.into_iter().map(|(symbol, price, _)| (symbol, price)).collect()
+}
+
+proptest! {
+    #[test]
+    fn any_split_of_the_tape_reads_as_the_whole(steps in steps(), filter in 0..FILTERS.len(), most in 1usize..2000) {
+        let log = log(&steps);
+        let selection = selection(&log, filter);
+        let whole = walk(&log, &selection, Seq::ZERO, usize::MAX);
+        prop_assert_eq!(walk(&log, &selection, Seq::ZERO, most), whole);
+    }
+
+    #[test]
+    fn merging_from_any_place_leaves_the_same_last_values(
+        steps in steps(), filter in 0..FILTERS.len(), cut in 0usize..60, most in 1usize..2000,
+    ) {
+        let log = log(&steps);
+        let selection = selection(&log, filter);
+        let from = Seq::new((cut as u64).min(log.cursor().seq.get()));
+        let every = last(read(walk(&log, &selection, from, usize::MAX)));
+        let (mut merged, mut at) = (Vec::new(), from);
+        loop {
+            let step = newest(log.market(), &selection, at, Dialect::Simple, most, &mut merged);
+            at = step.reached;
+            if step.ticks == 0 { break }
+        }
+        let merged = read(merged);
+        prop_assert!(merged.len() == last(merged.clone()).len(), "each symbol at most once");
+        // A reader that was merged past a removal never saw the symbol's last price; the symbol is gone.
+        let on_market = |symbol: &String| {
+            let id = log.market().id(&Symbol::new(symbol).unwrap()).unwrap();
+            log.market().newest(id).is_some()
+        };
+        let every: BTreeMap<_, _> = every.into_iter().filter(|(symbol, _)| on_market(symbol)).collect();
+        prop_assert_eq!(last(merged), every);
+    }
+
+    #[test]
+    fn a_snapshot_in_pieces_under_way_and_what_follows_miss_and_repeat_nothing(
+        before in steps(), during in steps(), filter in 0..FILTERS.len(), most in 1usize..500,
+    ) {
+        let mut log = log(&before);
+        let mut selection = selection(&log, filter);
+        let (at, mut after, mut out, mut during) = (log.cursor().seq, None, Vec::new(), during.into_iter());
+        loop {
+            selection.extend(log.market());
+            after = snapshot(log.market(), &selection, at, after, Dialect::Simple, most, &mut out).reached;
+            if after.is_none() { break }
+            if let Some(step) = during.next() { take(&mut log, step) }
+        }
+        let pieces = read(out.clone());
+        prop_assert!(pieces.is_sorted_by(|a, b| a.0 < b.0), "in order of names");
+        during.for_each(|step| take(&mut log, step));
+        selection = Selection::new(selection.filter().clone(), log.market());
+        newest(log.market(), &selection, at, Dialect::Simple, usize::MAX, &mut out);
+        let all = read(out);
+        let distinct: std::collections::BTreeSet<_> = all.iter().map(|(symbol, _, n)| (symbol, n)).collect();
+        prop_assert_eq!(distinct.len(), all.len(), "no tick twice");
+        let seen = last(all);
+        for id in selection.ids() {
+            let symbol = log.market().symbol(*id).to_string();
+            if let Some(frame) = log.market().newest(*id) {
+                let newest = last(read(frame.event().to_vec()));
+                prop_assert_eq!(seen.get(&symbol), newest.get(&symbol));
+            }
+        }
+    }
+
+    #[test]
+    fn a_replica_becomes_its_original(steps in steps(), most in 1usize..20, tape_ticks in 1usize..80) {
+        let limits = Limits { tape_ticks, ..Limits::default() };
+        let mut log = Sequencer::new(Epoch::new(1), limits);
+        let mut replica = Replica::new(limits);
+        for (i, step) in steps.iter().enumerate() {
+            take(&mut log, *step);
+            if i % 7 == 0 { log.advance(&mut replica, most); }
+        }
+        while !log.advance(&mut replica, most) {}
+        prop_assert_eq!(replica.head(), log.cursor().seq);
+        prop_assert_eq!(replica.market().len(), log.market().len());
+        for id in log.market().ids_from(0) {
+            let bytes = |market: &Market| market.newest(id).map(|frame| frame.event().to_vec());
+            prop_assert_eq!(replica.market().moved(id), log.market().moved(id));
+            prop_assert_eq!(bytes(replica.market()), bytes(log.market()));
+        }
+    }
+
+    #[test]
+    fn any_symbol_and_extra_reads_back(
+        name in "[A-Za-z0-9._/:^=&-]{1,32}", units: i64, decimals in 0u8..=28, text: String, number in "-?[1-9][0-9]{0,40}",
+    ) {
+        let mut tick = Tick::new(Symbol::new(&name).unwrap(), Price::from_units(units, decimals).unwrap());
+        tick.time = Some(Time::from_millis(1_782_907_200_123).unwrap());
+        let _ = tick.extras.push("note", Extra::Text(&text));
+        tick.extras.push("size", Extra::Number(&number)).unwrap();
+        let mut log = Sequencer::new(Epoch::new(1), Limits::default());
+        let now = Instant { wall: tick.time.unwrap(), uptime: Duration::ZERO };
+        log.accept(&tick, Origin::default(), Rules::default(), now).unwrap();
+        let out = walk(&log, &Selection::new(Filter::all(), log.market()), Seq::ZERO, usize::MAX);
+        prop_assert!(out.is_ascii());
+        let size = format!("\"size\":{number}");
+        prop_assert!(String::from_utf8(out.clone()).unwrap().contains(&size));
+        prop_assert_eq!(read(out), vec![(name, tick.price.to_string(), 1)]);
+    }
+}
+
+#[test]
+fn resumable_events_carry_the_cursor_last() {
+    let log = log(&[Step::Tick(0, 100), Step::Tick(1, 250)]);
+    let everything = Selection::new(Filter::all(), log.market());
+    let mut out = Vec::new();
+    every(log.tape(), &everything, Seq::new(1), Dialect::Resumable(Epoch::new(1)), usize::MAX, &mut out);
+    assert_eq!(
+        String::from_utf8(out).unwrap(),
+        "event: tick\ndata: {\"symbol\":\"BTC-USD\",\"price\":2.50,\"change\":0.00,\"change_pct\":0,\"time\":0,\"n\":1}\n\
+         id: 000000000001-2\n\n"
+    );
+}

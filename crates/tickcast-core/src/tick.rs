@@ -1,0 +1,53 @@
+//! One new price of one symbol, as it comes in.
+
+mod extras;
+mod fields;
+mod json;
+
+pub use extras::{Extra, Extras, MAX_EXTRAS, MAX_EXTRAS_BYTES, RESERVED};
+pub use fields::{TickError, TickFields, Value};
+
+use crate::{Price, Symbol, Time};
+
+/// One new price of one symbol. Valid by construction, whatever it was read from.
+#[derive(Debug, Clone)]
+pub struct Tick {
+    /// What has the price.
+    pub symbol: Symbol,
+    /// The price.
+    pub price: Price,
+    /// The absolute change, where the publisher knows better than price − reference.
+    pub change: Option<Price>,
+    /// From now on the price that changes are measured from.
+    pub prev_close: Option<Price>,
+    /// When it happened; without it, when it arrived.
+    pub time: Option<Time>,
+    /// Whatever else readers are to be given with it: bid, volume, a flag.
+    pub extras: Extras,
+}
+
+impl Tick {
+    /// A tick of just a symbol and a price, happening when it arrives.
+    #[must_use]
+    pub const fn new(symbol: Symbol, price: Price) -> Self {
+        Self { symbol, price, change: None, prev_close: None, time: None, extras: Extras::new() }
+    }
+
+    /// Reads one JSON object, such as `{"symbol":"AAPL","price":189.50}`.
+    ///
+    /// # Errors
+    /// Where it is no JSON object or a member breaks its rule; the error names the member and the limit.
+    pub fn from_json(text: &[u8]) -> Result<Self, TickError> {
+        json::tick(text)
+    }
+}
+
+/// The start of `text`, safe to show in an error: printable ASCII, at most 24 characters.
+pub(crate) fn excerpt(text: &str) -> String {
+    const SHOWN: usize = 24;
+    let mut shown: String = text.chars().take(SHOWN).flat_map(char::escape_default).collect();
+    if text.chars().nth(SHOWN).is_some() {
+        shown.push_str("...");
+    }
+    shown
+}

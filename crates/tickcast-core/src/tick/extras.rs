@@ -1,0 +1,191 @@
+//! Members of a tick beyond the ones tickcast knows: carried to readers as they were written.
+
+use super::fields::TickError;
+
+/// Most extras of one tick.
+pub const MAX_EXTRAS: usize = 16;
+
+/// Most bytes that the extras of one tick take together as they are sent: every reader pays for them.
+pub const MAX_EXTRAS_BYTES: usize = 1024;
+
+/// Names that are given out by tickcast itself.
+pub const RESERVED: [&str; 4] = ["n", "seq", "change_pct", "change_basis"];
+
+/// Longest name of an extra.
+const MAX_NAME: usize = 32;
+
+/// The extras of a tick, already written as the tail of a JSON object: `,"bid":1.5,"halted":true`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Extras {
+    json: Vec<u8>,
+    count: usize,
+}
+
+/// The value of an extra: one JSON scalar.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Extra<'a> {
+    /// A number, written as JSON writes numbers; sent digit for digit.
+    Number(&'a str),
+    /// Text.
+    Text(&'a str),
+    /// `true` or `false`.
+    Bool(bool),
+    /// `null`.
+    Null,
+}
+
+impl Extras {
+    /// None.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { json: Vec::new(), count: 0 }
+    }
+
+    /// Adds one.
+    ///
+    /// # Errors
+    /// Where the name is not `[a-z][a-z0-9_]{0,31}`, is reserved, belongs to the tick itself or is there already; where
+    /// there would be more than [`MAX_EXTRAS`] or [`MAX_EXTRAS_BYTES`]; where a number is not one.
+    pub fn push(&mut self, name: &str, value: Extra<'_>) -> Result<(), TickError> {
+        self.admit(name)?;
+        let start = self.json.len();
+        self.json.extend_from_slice(b",\"");
+        self.json.extend_from_slice(name.as_bytes());
+        self.json.extend_from_slice(b"\":");
+        match value {
+            Extra::Number(text) => self.json.extend_from_slice(text.as_bytes()),
+            Extra::Text(text) => write_text(text, &mut self.json),
+            Extra::Bool(true) => self.json.extend_from_slice(b"true"),
+            Extra::Bool(false) => self.json.extend_from_slice(b"false"),
+            Extra::Null => self.json.extend_from_slice(b"null"),
+        }
+        let fault = match value {
+            Extra::Number(text) if !is_number(text) => Some(TickError::ExtraNumber(name.to_owned())),
+            _ if self.json.len() > MAX_EXTRAS_BYTES => Some(TickError::ExtrasTooLong),
+            _ => None,
+        };
+        if let Some(fault) = fault {
+            self.json.truncate(start);
+            return Err(fault);
+        }
+        self.count += 1;
+        Ok(())
+    }
+
+    /// As the tail of a JSON object: each `,"name":value`.
+    #[must_use]
+    pub fn as_json(&self) -> &[u8] {
+        &self.json
+    }
+
+    fn admit(&self, name: &str) -> Result<(), TickError> {
+        let own = ["symbol", "price", "change", "prev_close", "time"];
+        if RESERVED.contains(&name) || own.contains(&name) {
+            return Err(TickError::Reserved(name.to_owned()));
+        }
+        let lower = |b: u8| b.is_ascii_lowercase();
+        let well_formed = name.len() <= MAX_NAME
+            && name.bytes().next().is_some_and(lower)
+            && name.bytes().all(|b| lower(b) || b.is_ascii_digit() || b == b'_');
+        if !well_formed {
+            return Err(TickError::ExtraName(super::excerpt(name)));
+        }
+        if self.count == MAX_EXTRAS {
+            return Err(TickError::TooManyExtras);
+        }
+        if self.holds(name) {
+            return Err(TickError::Twice(name.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Whether there is one of this name. Inside a text a quote is always escaped, so `,"name":` stands for itself alone.
+    fn holds(&self, name: &str) -> bool {
+        let mut key = Vec::with_capacity(name.len() + 4);
+        key.extend_from_slice(b",\"");
+        key.extend_from_slice(name.as_bytes());
+        key.extend_from_slice(b"\":");
+        memchr::memmem::find(&self.json, &key).is_some()
+    }
+}
+
+/// Writes a JSON string in ASCII, so that no reader takes a U+2028 for the end of a line.
+fn write_text(text: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    for c in text.chars() {
+        match c {
+            '"' => out.extend_from_slice(b"\\\""),
+            '\\' => out.extend_from_slice(b"\\\\"),
+            ' '..='~' => out.push(c as u8),
+            _ => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    out.extend_from_slice(format!("\\u{unit:04x}").as_bytes());
+                }
+            }
+        }
+    }
+    out.push(b'"');
+}
+
+/// Whether `text` is a number as JSON writes them, of any length.
+fn is_number(text: &str) -> bool {
+    let starts = text.bytes().next().is_some_and(|b| b == b'-' || b.is_ascii_digit());
+    let ends = text.bytes().next_back().is_some_and(|b| b.is_ascii_digit());
+    starts && ends && serde_json::from_str::<&serde_json::value::RawValue>(text).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn written(extras: &Extras) -> String {
+        String::from_utf8(extras.as_json().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn written_in_order_and_as_written() {
+        let mut extras = Extras::new();
+        extras.push("bid", Extra::Number("1.50")).unwrap();
+        extras.push("venue", Extra::Text("Zürich \"x\"\n\u{2028}😀")).unwrap();
+        extras.push("halted", Extra::Bool(false)).unwrap();
+        extras.push("ask", Extra::Null).unwrap();
+        assert_eq!(
+            written(&extras),
+            r#","bid":1.50,"venue":"Z\u00fcrich \"x\"\u000a\u2028\ud83d\ude00","halted":false,"ask":null"#
+        );
+    }
+
+    #[test]
+    fn each_refusal_leaves_the_rest() {
+        let mut extras = Extras::new();
+        extras.push("bid", Extra::Bool(true)).unwrap();
+        for name in ["", "Bid", "1st", "_x", "a-b", "a b", &"a".repeat(33)] {
+            assert!(matches!(extras.push(name, Extra::Null), Err(TickError::ExtraName(_))), "{name:?}");
+        }
+        for name in RESERVED.into_iter().chain(["symbol", "price", "time"]) {
+            assert_eq!(extras.push(name, Extra::Null), Err(TickError::Reserved(name.to_owned())));
+        }
+        assert_eq!(extras.push("bid", Extra::Null), Err(TickError::Twice("bid".to_owned())));
+        assert_eq!(extras.push("x", Extra::Number("1 ")), Err(TickError::ExtraNumber("x".to_owned())));
+        assert_eq!(extras.push("x", Extra::Text(&"y".repeat(1100))), Err(TickError::ExtrasTooLong));
+        for i in 1..MAX_EXTRAS {
+            extras.push(&format!("x{i}"), Extra::Null).unwrap();
+        }
+        assert_eq!(extras.push("late", Extra::Null), Err(TickError::TooManyExtras));
+        assert!(written(&extras).starts_with(r#","bid":true,"x1":null"#));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_reads_back(text: String) {
+            let mut extras = Extras::new();
+            if extras.push("x", Extra::Text(&text)).is_ok() {
+                let object = format!("{{\"a\":0{}}}", written(&extras));
+                prop_assert!(object.is_ascii() && !object.contains('\n'));
+                let read: serde_json::Value = serde_json::from_str(&object).unwrap();
+                prop_assert_eq!(read["x"].as_str(), Some(text.as_str()));
+            }
+        }
+    }
+}

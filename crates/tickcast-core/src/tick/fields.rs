@@ -1,0 +1,180 @@
+//! A tick from named values, whatever they were read from: JSON members, CSV columns, an exchange's frame.
+
+use super::{Extra, Extras, MAX_EXTRAS, MAX_EXTRAS_BYTES, Tick};
+use crate::{Price, PriceError, Symbol, SymbolError, Time, TimeError};
+
+/// What one member of a tick was given as.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Value<'a> {
+    /// A number, by its text.
+    Number(&'a str),
+    /// Text.
+    Text(&'a str),
+    /// `true` or `false`.
+    Bool(bool),
+    /// `null`.
+    Null,
+    /// An object or an array.
+    Nested,
+}
+
+/// Why something is not a tick. The message names the member and the limit.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TickError {
+    /// Not a JSON object: what the reader found, and where.
+    #[error("not JSON: {0}")]
+    NotJson(String),
+    /// No `symbol`.
+    #[error("symbol is missing")]
+    NoSymbol,
+    /// A `symbol` that breaks its rule.
+    #[error(transparent)]
+    Symbol(#[from] SymbolError),
+    /// No `price`.
+    #[error("price is missing")]
+    NoPrice,
+    /// A `price`, `change` or `prev_close` that is no amount.
+    #[error("{field} {error}")]
+    Price {
+        /// Which of them.
+        field: &'static str,
+        /// What is wrong with it.
+        error: PriceError,
+    },
+    /// A member of another type than its rule says.
+    #[error("{field} is {found}, {wanted} is expected")]
+    Type {
+        /// The member.
+        field: String,
+        /// What it is.
+        found: &'static str,
+        /// What it should be.
+        wanted: &'static str,
+    },
+    /// A `time` outside its range.
+    #[error(transparent)]
+    Time(#[from] TimeError),
+    /// A `time` that is not a whole number of milliseconds.
+    #[error("time `{0}` is not a whole number of milliseconds")]
+    TimeNotWhole(String),
+    /// A `time` further ahead than a clock may be wrong: nearly always micro- or nanoseconds.
+    #[error("time {0} lies more than a day ahead; milliseconds since 1970 are expected")]
+    Ahead(i64),
+    /// The same member twice.
+    #[error("`{0}` is there twice")]
+    Twice(String),
+    /// A name that tickcast gives out itself.
+    #[error("`{0}` is reserved")]
+    Reserved(String),
+    /// An extra whose name breaks the rule.
+    #[error("`{0}` is not a name for an extra: [a-z][a-z0-9_]{{0,31}} is expected")]
+    ExtraName(String),
+    /// An extra given as a number that is none.
+    #[error("{0} is not a number")]
+    ExtraNumber(String),
+    /// Too many extras.
+    #[error("more than {MAX_EXTRAS} extras")]
+    TooManyExtras,
+    /// Extras that are too long together.
+    #[error("extras take more than {MAX_EXTRAS_BYTES} bytes together")]
+    ExtrasTooLong,
+    /// The market is full.
+    #[error("the market holds {0} symbols, the limit")]
+    TooManySymbols(usize),
+}
+
+/// Collects a tick's members one by one.
+#[derive(Debug, Default)]
+pub struct TickFields {
+    symbol: Option<Symbol>,
+    price: Option<Price>,
+    change: Option<Price>,
+    prev_close: Option<Price>,
+    time: Option<Time>,
+    extras: Extras,
+}
+
+impl TickFields {
+    /// Takes one member.
+    ///
+    /// # Errors
+    /// Where it breaks its rule or was there before.
+    pub fn set(&mut self, name: &str, value: Value<'_>) -> Result<(), TickError> {
+        match name {
+            "symbol" => match value {
+                Value::Text(text) => once(&mut self.symbol, Symbol::new(text)?, name),
+                other => Err(wrong_type(name, other, "text")),
+            },
+            "price" => once(&mut self.price, amount("price", value)?, name),
+            "change" => once(&mut self.change, amount("change", value)?, name),
+            "prev_close" => once(&mut self.prev_close, amount("prev_close", value)?, name),
+            "time" => once(&mut self.time, time(value)?, name),
+            extra => match value {
+                Value::Number(text) => self.extras.push(extra, Extra::Number(text)),
+                Value::Text(text) => self.extras.push(extra, Extra::Text(text)),
+                Value::Bool(flag) => self.extras.push(extra, Extra::Bool(flag)),
+                Value::Null => self.extras.push(extra, Extra::Null),
+                Value::Nested => {
+                    Err(wrong_type(&super::excerpt(extra), value, "text, a number, true, false or null"))
+                }
+            },
+        }
+    }
+
+    /// The symbol, once it was set: what a rejection can name.
+    #[must_use]
+    pub const fn symbol(&self) -> Option<Symbol> {
+        self.symbol
+    }
+
+    /// The tick.
+    ///
+    /// # Errors
+    /// Where symbol or price are missing.
+    pub fn finish(self) -> Result<Tick, TickError> {
+        Ok(Tick {
+            symbol: self.symbol.ok_or(TickError::NoSymbol)?,
+            price: self.price.ok_or(TickError::NoPrice)?,
+            change: self.change,
+            prev_close: self.prev_close,
+            time: self.time,
+            extras: self.extras,
+        })
+    }
+}
+
+fn once<T>(slot: &mut Option<T>, value: T, name: &str) -> Result<(), TickError> {
+    match slot.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(TickError::Twice(name.to_owned())),
+    }
+}
+
+/// A number, or a decimal as text.
+fn amount(field: &'static str, value: Value<'_>) -> Result<Price, TickError> {
+    match value {
+        Value::Number(text) | Value::Text(text) => {
+            text.parse().map_err(|error| TickError::Price { field, error })
+        }
+        other => Err(wrong_type(field, other, "a number or a decimal as text")),
+    }
+}
+
+fn time(value: Value<'_>) -> Result<Time, TickError> {
+    let Value::Number(text) = value else {
+        return Err(wrong_type("time", value, "a whole number of milliseconds"));
+    };
+    let ms = text.parse().map_err(|_| TickError::TimeNotWhole(super::excerpt(text)))?;
+    Ok(Time::from_millis(ms)?)
+}
+
+fn wrong_type(field: &str, value: Value<'_>, wanted: &'static str) -> TickError {
+    let found = match value {
+        Value::Number(_) => "a number",
+        Value::Text(_) => "text",
+        Value::Bool(_) => "true or false",
+        Value::Null => "null",
+        Value::Nested => "an object or an array",
+    };
+    TickError::Type { field: field.to_owned(), found, wanted }
+}

@@ -1,0 +1,169 @@
+//! A tick from a JSON object, read once and without a document in between.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::fields::{TickError, TickFields, Value};
+use super::{Tick, excerpt};
+
+/// Reads one JSON object.
+pub(super) fn tick(text: &[u8]) -> Result<Tick, TickError> {
+    let mut fault = None;
+    let mut reader = serde_json::Deserializer::from_slice(text);
+    let fields = Members { fault: &mut fault }
+        .deserialize(&mut reader)
+        .and_then(|fields| reader.end().map(|()| fields));
+    match (fields, fault) {
+        // A fault in a member is only believed once the whole object has proved to be JSON.
+        (Ok(_), Some(fault)) => Err(fault),
+        (Ok(fields), None) => fields.finish(),
+        (Err(error), _) => Err(TickError::NotJson(explain(&error, text))),
+    }
+}
+
+/// What serde found, with the piece of text it stumbled over: `NaN`, `+1`, `0x1`.
+fn explain(error: &serde_json::Error, text: &[u8]) -> String {
+    let says = error.to_string();
+    let says = says.split(" at line ").next().unwrap_or_default();
+    if error.is_eof() {
+        return "it ends too early".to_owned();
+    }
+    if error.column() == 0 {
+        return says.to_owned();
+    }
+    let at = error.column().saturating_sub(1).min(text.len());
+    let apart = |b: &u8| b.is_ascii_whitespace() || b",:[]{}\"".contains(b);
+    let start = text[..at].iter().rposition(apart).map_or(0, |i| i + 1);
+    let end = text[at..].iter().position(apart).map_or(text.len(), |i| at + i);
+    match &text[start..end] {
+        [] => format!("{says} at column {}", error.column()),
+        word => format!("{says} at column {}, at `{}`", start + 1, excerpt(&String::from_utf8_lossy(word))),
+    }
+}
+
+/// Walks the members of the object into [`TickFields`].
+struct Members<'f> {
+    fault: &'f mut Option<TickError>,
+}
+
+impl<'de> DeserializeSeed<'de> for Members<'_> {
+    type Value = TickFields;
+
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<TickFields, D::Error> {
+        reader.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Members<'_> {
+    type Value = TickFields;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<TickFields, A::Error> {
+        let mut fields = TickFields::default();
+        while let Some(Name(name)) = members.next_key()? {
+            let raw: &RawValue = members.next_value()?;
+            if self.fault.is_none() {
+                *self.fault = member(&mut fields, &name, raw.get()).err();
+            }
+        }
+        Ok(fields)
+    }
+}
+
+/// Takes one member by its JSON text, which is known to be well formed.
+fn member(fields: &mut TickFields, name: &str, raw: &str) -> Result<(), TickError> {
+    match raw.as_bytes() {
+        [b'"', ..] => {
+            let Name(text) = serde_json::from_str(raw).map_err(|e| TickError::NotJson(e.to_string()))?;
+            fields.set(name, Value::Text(&text))
+        }
+        [b'{' | b'[', ..] => fields.set(name, Value::Nested),
+        b"null" => fields.set(name, Value::Null),
+        b"true" => fields.set(name, Value::Bool(true)),
+        b"false" => fields.set(name, Value::Bool(false)),
+        _ => fields.set(name, Value::Number(raw)),
+    }
+}
+
+/// A string, borrowed wherever it holds no escape.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn says(text: &str) -> String {
+        tick(text.as_bytes()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn every_member() {
+        let tick = tick(
+            br#" {"symbol":"BRK.B","price":"0.10","change":-0.05,"prev_close":0.15,"time":1782907200123,
+                  "bid":1.0e5,"venue":"\u0058","halted":false,"ask":null} "#,
+        )
+        .unwrap();
+        assert_eq!(tick.symbol.as_str(), "BRK.B");
+        assert_eq!(tick.price.to_string(), "0.10");
+        assert_eq!(tick.change.unwrap().to_string(), "-0.05");
+        assert_eq!(tick.prev_close.unwrap().to_string(), "0.15");
+        assert_eq!(tick.time.unwrap().as_millis(), 1_782_907_200_123);
+        assert_eq!(tick.extras.as_json(), br#","bid":1.0e5,"venue":"X","halted":false,"ask":null"#);
+    }
+
+    #[test]
+    fn each_refusal_by_name() {
+        let price = |text: &str| says(&format!(r#"{{"symbol":"A","price":{text}}}"#));
+        assert_eq!(price("NaN"), "not JSON: expected value at column 23, at `NaN`");
+        assert_eq!(price("+1"), "not JSON: expected value at column 23, at `+1`");
+        assert_eq!(price("0x1"), "not JSON: expected `,` or `}` at column 23, at `0x1`");
+        assert_eq!(price("null"), "price is null, a number or a decimal as text is expected");
+        assert_eq!(price("1e400"), "price has more than 28 digits once written out");
+        assert_eq!(price(&"7".repeat(29)), "price has more than 28 digits once written out");
+        assert_eq!(price(r#""""#), "price is empty");
+        assert_eq!(price(r#""+1""#), "price `+1` is not a decimal number");
+        assert_eq!(price(r#""Infinity""#), "price `Infinity` is not a finite number");
+        assert_eq!(says("{}"), "symbol is missing");
+        assert_eq!(says(r#"{"symbol":"A"}"#), "price is missing");
+        assert_eq!(says(r#"{"symbol":7,"price":1}"#), "symbol is a number, text is expected");
+        assert_eq!(says(r#"{"symbol":"A","price":1,"price":2}"#), "`price` is there twice");
+        assert_eq!(says(r#"{"symbol":"A","price":1,"n":2}"#), "`n` is reserved");
+        assert_eq!(
+            says(r#"{"symbol":"A","price":1,"time":1.5}"#),
+            "time `1.5` is not a whole number of milliseconds"
+        );
+        assert_eq!(
+            says(r#"{"symbol":"A","price":1,"time":-5}"#),
+            "time -5 is outside 0 ..= 253402300799999 ms since 1970"
+        );
+        assert_eq!(
+            says(r#"{"symbol":"A","price":1,"x":[1]}"#),
+            "x is an object or an array, text, a number, true, false or null is expected"
+        );
+        assert_eq!(says(r#"{"symbol":"A","#), "not JSON: it ends too early");
+        assert_eq!(says("[1]"), "not JSON: invalid type: sequence, expected an object");
+        assert!(says("{} x").starts_with("not JSON: trailing characters"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_survived(bytes: Vec<u8>) {
+            let _ = tick(&bytes);
+        }
+
+        #[test]
+        fn near_json_is_survived(text in r#"\{("(symbol|price|time|x)":(1|"a"|null|[1e+.x-]{1,4}),?){0,4}\}?"#) {
+            let _ = tick(text.as_bytes());
+        }
+    }
+}
