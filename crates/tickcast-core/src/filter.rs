@@ -11,6 +11,9 @@ use glob::Glob;
 /// Most names and patterns of one filter.
 pub const MAX_FILTER_ENTRIES: usize = 1000;
 
+/// Most patterns among them: each has to be held against every symbol there is.
+pub const MAX_FILTER_PATTERNS: usize = 100;
+
 /// Which symbols a reader wants: names, and patterns in which `*` stands for any run of characters.
 ///
 /// Canonical: two filters that were written differently but say the same names and patterns are equal, so that their
@@ -39,6 +42,9 @@ pub enum FilterError {
     /// More than [`MAX_FILTER_ENTRIES`] entries.
     #[error("{0} symbols are named, the limit is {MAX_FILTER_ENTRIES}")]
     TooMany(usize),
+    /// More than [`MAX_FILTER_PATTERNS`] of them are patterns.
+    #[error("{0} patterns are given, the limit is {MAX_FILTER_PATTERNS}")]
+    TooManyPatterns(usize),
     /// An entry that is neither a symbol nor a pattern.
     #[error("entry {position}: {error}")]
     Entry {
@@ -77,6 +83,9 @@ impl Filter {
         }
         match count {
             0 => Err(FilterError::Empty),
+            1..=MAX_FILTER_ENTRIES if globs.len() > MAX_FILTER_PATTERNS => {
+                Err(FilterError::TooManyPatterns(globs.len()))
+            }
             1..=MAX_FILTER_ENTRIES => Ok(Self::canonical(names, globs)),
             _ => Err(FilterError::TooMany(count)),
         }

@@ -38,7 +38,7 @@ mod tape;
 mod tick;
 
 pub use cursor::{Cursor, CursorError, Epoch, Seq};
-pub use filter::{Filter, FilterError, MAX_FILTER_ENTRIES, Selection};
+pub use filter::{Filter, FilterError, MAX_FILTER_ENTRIES, MAX_FILTER_PATTERNS, Selection};
 pub use frame::Frame;
 pub use instant::{Instant, Time, TimeError};
 pub use market::{Market, SymbolId};
@@ -48,4 +48,7 @@ pub use replica::Replica;
 pub use sequencer::{Limits, Outcome, Rules, Sequencer};
 pub use symbol::{MAX_SYMBOL_LEN, Symbol, SymbolError};
 pub use tape::{Entry, Tape};
-pub use tick::{Extra, Extras, MAX_EXTRAS, MAX_EXTRAS_BYTES, RESERVED, Tick, TickError, TickFields, Value};
+pub use tick::{
+    Extra, Extras, Item, Items, MAX_EXTRAS, MAX_EXTRAS_BYTES, MAX_ITEM_BYTES, RESERVED, Rejected, Tick,
+    TickError, TickFields, Value,
+};

@@ -30,9 +30,16 @@ struct Latest {
 pub struct Market {
     latest: Vec<Latest>,
     ids: HashMap<Symbol, SymbolId>,
+    head: Seq,
 }
 
 impl Market {
+    /// The place it stands at: that of the last tick taken in.
+    #[must_use]
+    pub const fn head(&self) -> Seq {
+        self.head
+    }
+
     /// How many symbols were ever seen.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -84,6 +91,7 @@ impl Market {
 
     /// Takes in the tape's entry `seq`.
     pub(crate) fn apply(&mut self, seq: Seq, entry: &Entry) {
+        self.head = seq;
         let latest = &mut self.latest[entry.symbol.index()];
         latest.moved = seq;
         latest.frame.clone_from(&entry.frame);

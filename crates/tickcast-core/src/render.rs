@@ -73,20 +73,19 @@ pub fn newest(
     most: usize,
     out: &mut Vec<u8>,
 ) -> Rendered<Seq> {
-    let (start, mut ticks, mut reached) = (out.len(), 0, from);
+    let (start, mut ticks) = (out.len(), 0);
     let mut moved: Vec<_> =
         selection.ids().iter().map(|id| (market.moved(*id), *id)).filter(|(m, _)| *m > from).collect();
     moved.sort_unstable();
     for (seq, id) in moved {
-        reached = seq;
         let Some(frame) = market.newest(id) else { continue };
         dialect.tick(seq, frame, out);
         ticks += 1;
         if out.len() - start >= most {
-            break;
+            return Rendered { ticks, reached: seq };
         }
     }
-    Rendered { ticks, reached }
+    Rendered { ticks, reached: market.head().max(from) }
 }
 
 /// The newest tick of each wanted symbol, in order of their names, beginning after `after`. Symbols that moved after `at`,

@@ -2,10 +2,12 @@
 
 mod extras;
 mod fields;
+mod items;
 mod json;
 
 pub use extras::{Extra, Extras, MAX_EXTRAS, MAX_EXTRAS_BYTES, RESERVED};
-pub use fields::{TickError, TickFields, Value};
+pub use fields::{Rejected, TickError, TickFields, Value};
+pub use items::{Item, Items, MAX_ITEM_BYTES};
 
 use crate::{Price, Symbol, Time};
 
@@ -37,7 +39,7 @@ impl Tick {
     ///
     /// # Errors
     /// Where it is no JSON object or a member breaks its rule; the error names the member and the limit.
-    pub fn from_json(text: &[u8]) -> Result<Self, TickError> {
+    pub fn from_json(text: &[u8]) -> Result<Self, Rejected> {
         json::tick(text)
     }
 }

@@ -1,1 +1,35 @@
+//! Streams live prices to browsers, terminals and programs as plain Server-Sent Events.
+//!
+//! Everything is a cursor: a reader costs a place on the tape and nothing else. One that keeps up is sent every tick; one
+//! that falls behind is sent, once it can take bytes again, the newest tick of each symbol that moved meanwhile.
+//!
+//! - [`routes`] turns a broadcast channel of [`PriceTick`]s into `GET /prices/stream`, in one line.
+//! - [`Hub`] adds a market with snapshots, filters, paces and exact decimals, for an Axum application of one's own.
+//! - [`serve`] runs such an application.
 
+mod clock;
+mod events;
+mod http;
+mod hub;
+mod lane;
+mod log;
+mod publisher;
+mod reader;
+mod routes;
+mod serve;
+mod stats;
+mod subscription;
+
+pub use events::Events;
+pub use http::Problem;
+pub use hub::{Hub, HubBuilder};
+pub use publisher::{Publisher, SourceState};
+pub use reader::{Reader, Update};
+pub use routes::{PriceTick, routes};
+pub use serve::serve;
+pub use stats::{DELAY_BUCKETS, Delays, HubStats, SourceStats};
+pub use subscription::{Pace, PaceError, Subscription};
+pub use tickcast_core::{
+    Cursor, Epoch, Extra, Extras, Filter, FilterError, Item, Items, Limits, Outcome, Price, PriceError,
+    Rejected, Rules, Seq, Symbol, SymbolError, Tick, TickError, TickFields, Time, TimeError, Value,
+};

@@ -100,10 +100,8 @@ proptest! {
         let from = Seq::new((cut as u64).min(log.cursor().seq.get()));
         let every = last(read(walk(&log, &selection, from, usize::MAX)));
         let (mut merged, mut at) = (Vec::new(), from);
-        loop {
-            let step = newest(log.market(), &selection, at, Dialect::Simple, most, &mut merged);
-            at = step.reached;
-            if step.ticks == 0 { break }
+        while at < log.cursor().seq {
+            at = newest(log.market(), &selection, at, Dialect::Simple, most, &mut merged).reached;
         }
         let merged = read(merged);
         prop_assert!(merged.len() == last(merged.clone()).len(), "each symbol at most once");

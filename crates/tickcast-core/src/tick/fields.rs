@@ -1,6 +1,6 @@
 //! A tick from named values, whatever they were read from: JSON members, CSV columns, an exchange's frame.
 
-use super::{Extra, Extras, MAX_EXTRAS, MAX_EXTRAS_BYTES, Tick};
+use super::{Extra, Extras, MAX_EXTRAS, MAX_EXTRAS_BYTES, MAX_ITEM_BYTES, Tick};
 use crate::{Price, PriceError, Symbol, SymbolError, Time, TimeError};
 
 /// What one member of a tick was given as.
@@ -21,6 +21,9 @@ pub enum Value<'a> {
 /// Why something is not a tick. The message names the member and the limit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TickError {
+    /// Longer than any tick.
+    #[error("a tick of more than {MAX_ITEM_BYTES} bytes")]
+    TooLong,
     /// Not a JSON object: what the reader found, and where.
     #[error("not JSON: {0}")]
     NotJson(String),
@@ -83,6 +86,16 @@ pub enum TickError {
     TooManySymbols(usize),
 }
 
+/// Something that was meant to be a tick.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{error}")]
+pub struct Rejected {
+    /// Its symbol, as far as it could be read.
+    pub symbol: Option<Symbol>,
+    /// What is wrong with it.
+    pub error: TickError,
+}
+
 /// Collects a tick's members one by one.
 #[derive(Debug, Default)]
 pub struct TickFields {
@@ -131,10 +144,11 @@ impl TickFields {
     ///
     /// # Errors
     /// Where symbol or price are missing.
-    pub fn finish(self) -> Result<Tick, TickError> {
+    pub fn finish(self) -> Result<Tick, Rejected> {
+        let reject = |error| Rejected { symbol: self.symbol, error };
         Ok(Tick {
-            symbol: self.symbol.ok_or(TickError::NoSymbol)?,
-            price: self.price.ok_or(TickError::NoPrice)?,
+            symbol: self.symbol.ok_or_else(|| reject(TickError::NoSymbol))?,
+            price: self.price.ok_or_else(|| reject(TickError::NoPrice))?,
             change: self.change,
             prev_close: self.prev_close,
             time: self.time,

@@ -7,11 +7,11 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::fields::{TickError, TickFields, Value};
+use super::fields::{Rejected, TickError, TickFields, Value};
 use super::{Tick, excerpt};
 
 /// Reads one JSON object.
-pub(super) fn tick(text: &[u8]) -> Result<Tick, TickError> {
+pub(super) fn tick(text: &[u8]) -> Result<Tick, Rejected> {
     let mut fault = None;
     let mut reader = serde_json::Deserializer::from_slice(text);
     let fields = Members { fault: &mut fault }
@@ -19,9 +19,9 @@ pub(super) fn tick(text: &[u8]) -> Result<Tick, TickError> {
         .and_then(|fields| reader.end().map(|()| fields));
     match (fields, fault) {
         // A fault in a member is only believed once the whole object has proved to be JSON.
-        (Ok(_), Some(fault)) => Err(fault),
+        (Ok(fields), Some(error)) => Err(Rejected { symbol: fields.symbol(), error }),
         (Ok(fields), None) => fields.finish(),
-        (Err(error), _) => Err(TickError::NotJson(explain(&error, text))),
+        (Err(error), _) => Err(Rejected { symbol: None, error: TickError::NotJson(explain(&error, text)) }),
     }
 }
 
@@ -69,8 +69,8 @@ impl<'de> Visitor<'de> for Members<'_> {
         let mut fields = TickFields::default();
         while let Some(Name(name)) = members.next_key()? {
             let raw: &RawValue = members.next_value()?;
-            if self.fault.is_none() {
-                *self.fault = member(&mut fields, &name, raw.get()).err();
+            if let Err(fault) = member(&mut fields, &name, raw.get()) {
+                self.fault.get_or_insert(fault);
             }
         }
         Ok(fields)

@@ -1,0 +1,285 @@
+//! Cuts what a publisher sends into the texts of single ticks, whatever pieces it arrives in, in bounded memory.
+
+/// Most bytes of one tick's text. A longer one is passed over without being kept.
+pub const MAX_ITEM_BYTES: usize = 16 << 10;
+
+/// What was cut out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Item<'a> {
+    /// The text of one tick, white space around it taken off.
+    Text(&'a [u8]),
+    /// More than [`MAX_ITEM_BYTES`] of it.
+    TooLong,
+}
+
+/// Cuts a stream of bytes into ticks' texts.
+///
+/// ```
+/// use tickcast_core::{Item, Items};
+/// let mut seen = Vec::new();
+/// let mut items = Items::lines();
+/// items.feed(b"{\"a\":1}\n\n{\"b\"", |at, item| seen.push((at, item == Item::TooLong)));
+/// items.feed(b":2}", |at, item| seen.push((at, item == Item::TooLong)));
+/// items.finish(|at, item| seen.push((at, item == Item::TooLong)));
+/// assert_eq!(seen, [(0, false), (2, false)]);
+/// ```
+#[derive(Debug)]
+pub struct Items {
+    syntax: Syntax,
+    /// The beginning of an item whose end has not come yet.
+    kept: Vec<u8>,
+    too_long: bool,
+    /// The position of the next item: its line, or its place in the array, from 0.
+    at: u64,
+}
+
+/// How items are told apart.
+#[derive(Debug, Clone, Copy)]
+enum Syntax {
+    /// One a line; empty lines count but are no items.
+    Lines,
+    /// The elements of a JSON array, or a single value.
+    Json(Json),
+}
+
+/// How far into a JSON text we are. Only as much is understood as it takes to find where elements end, so that a broken
+/// one does not take those beside it along.
+#[derive(Debug, Clone, Copy, Default)]
+struct Json {
+    /// Inside the outermost array.
+    array: bool,
+    /// Past the outermost value's end.
+    over: bool,
+    /// How many braces and brackets are open within the item.
+    depth: u32,
+    string: bool,
+    escape: bool,
+    /// Whether the item has begun.
+    begun: bool,
+}
+
+/// What a byte means for the cutting.
+enum Cut {
+    /// It belongs to the item.
+    Inside,
+    /// It lies between items.
+    Outside,
+    /// The item ends before it, and it belongs to none.
+    Before,
+    /// The item ends with it.
+    After,
+}
+
+impl Items {
+    /// One item a line.
+    #[must_use]
+    pub const fn lines() -> Self {
+        Self { syntax: Syntax::Lines, kept: Vec::new(), too_long: false, at: 0 }
+    }
+
+    /// The elements of a JSON array, or one object.
+    #[must_use]
+    pub fn json() -> Self {
+        Self { syntax: Syntax::Json(Json::default()), ..Self::lines() }
+    }
+
+    /// Takes the next bytes. `each` is given the items that end in them, with their positions from 0.
+    pub fn feed(&mut self, bytes: &[u8], each: impl FnMut(u64, Item<'_>)) {
+        match self.syntax {
+            Syntax::Lines => self.feed_lines(bytes, each),
+            Syntax::Json(json) => self.feed_json(json, bytes, each),
+        }
+    }
+
+    /// There are no more bytes: what was begun is given to `each` as it is.
+    pub fn finish(mut self, each: impl FnMut(u64, Item<'_>)) {
+        self.emit(b"", each);
+    }
+
+    fn feed_lines(&mut self, bytes: &[u8], mut each: impl FnMut(u64, Item<'_>)) {
+        let mut start = 0;
+        for end in memchr::memchr_iter(b'\n', bytes) {
+            self.emit(&bytes[start..end], &mut each);
+            self.at += 1;
+            start = end + 1;
+        }
+        self.keep(&bytes[start..]);
+    }
+
+    fn feed_json(&mut self, mut json: Json, bytes: &[u8], mut each: impl FnMut(u64, Item<'_>)) {
+        let mut start = 0;
+        for (i, byte) in bytes.iter().enumerate() {
+            match json.step(*byte) {
+                Cut::Inside => continue,
+                Cut::Outside => {}
+                Cut::Before => {
+                    self.emit(&bytes[start..i], &mut each);
+                    self.at += 1;
+                }
+                Cut::After => {
+                    self.emit(&bytes[start..=i], &mut each);
+                    self.at += 1;
+                }
+            }
+            start = i + 1;
+        }
+        self.keep(&bytes[start..]);
+        self.syntax = Syntax::Json(json);
+    }
+
+    /// Gives out the item that ends with `tail`; from within `tail` where all of it lies there.
+    fn emit(&mut self, tail: &[u8], mut each: impl FnMut(u64, Item<'_>)) {
+        let whole = if self.kept.is_empty() && !self.too_long && tail.len() <= MAX_ITEM_BYTES {
+            tail
+        } else {
+            self.keep(tail);
+            &self.kept
+        };
+        let text = whole.trim_ascii();
+        if self.too_long {
+            each(self.at, Item::TooLong);
+        } else if !text.is_empty() {
+            each(self.at, Item::Text(text));
+        }
+        self.kept.clear();
+        self.too_long = false;
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        if self.too_long || self.kept.len() + bytes.len() > MAX_ITEM_BYTES {
+            self.too_long = true;
+            self.kept.clear();
+        } else {
+            self.kept.extend_from_slice(bytes);
+        }
+    }
+}
+
+impl Json {
+    fn step(&mut self, byte: u8) -> Cut {
+        if self.string {
+            match byte {
+                _ if self.escape => self.escape = false,
+                b'\\' => self.escape = true,
+                b'"' => self.string = false,
+                _ => {}
+            }
+            return Cut::Inside;
+        }
+        match byte {
+            b' ' | b'\t' | b'\r' | b'\n' if !self.begun => Cut::Outside,
+            b'[' if !self.begun && !self.array && !self.over => {
+                self.array = true;
+                Cut::Outside
+            }
+            b',' | b']' if self.array && self.depth == 0 => {
+                self.array = byte == b',';
+                self.over = byte == b']';
+                self.begun = false;
+                Cut::Before
+            }
+            _ => self.inside(byte),
+        }
+    }
+
+    fn inside(&mut self, byte: u8) -> Cut {
+        self.begun = true;
+        match byte {
+            b'"' => self.string = true,
+            b'{' | b'[' => self.depth += 1,
+            b'}' | b']' => {
+                self.depth = self.depth.saturating_sub(1);
+                if self.depth == 0 && !self.array {
+                    self.begun = false;
+                    self.over = true;
+                    return Cut::After;
+                }
+            }
+            _ => {}
+        }
+        Cut::Inside
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The items of a text that arrives in pieces of `size` bytes.
+    fn cut(mut items: Items, text: &[u8], size: usize) -> Vec<(u64, Option<String>)> {
+        let mut found = Vec::new();
+        let mut note = |at, item: Item<'_>| {
+            let text = match item {
+                Item::Text(text) => Some(String::from_utf8_lossy(text).into_owned()),
+                Item::TooLong => None,
+            };
+            found.push((at, text));
+        };
+        for piece in text.chunks(size) {
+            items.feed(piece, &mut note);
+        }
+        items.finish(note);
+        found
+    }
+
+    fn texts(items: Items, text: &str) -> Vec<String> {
+        cut(items, text.as_bytes(), usize::MAX).into_iter().map(|(_, text)| text.unwrap()).collect()
+    }
+
+    #[test]
+    fn lines() {
+        let found = cut(Items::lines(), b"a\r\n\n  \nb \n c", 3);
+        assert_eq!(found, [(0, Some("a".into())), (3, Some("b".into())), (4, Some("c".into()))]);
+    }
+
+    #[test]
+    fn a_single_object_and_what_should_not_follow_it() {
+        assert_eq!(texts(Items::json(), r#" {"a":"}]"} "#), [r#"{"a":"}]"}"#]);
+        assert_eq!(texts(Items::json(), r#"{"a":{}}{"b":1}"#), [r#"{"a":{}}"#, r#"{"b":1}"#]);
+        assert_eq!(texts(Items::json(), "hello"), ["hello"]);
+    }
+
+    #[test]
+    fn a_broken_element_leaves_those_beside_it() {
+        let found = texts(Items::json(), r#"[{"a":NaN}, {"b":[1,{"c":"\",]"}]} ,, 7 , {"d":1} {"e"]"#);
+        assert_eq!(found, [r#"{"a":NaN}"#, r#"{"b":[1,{"c":"\",]"}]}"#, "7", r#"{"d":1} {"e"]"#]);
+    }
+
+    #[test]
+    fn too_long_is_told_once_and_not_kept() {
+        let long = "x".repeat(MAX_ITEM_BYTES + 1);
+        for size in [1000, usize::MAX] {
+            let found = cut(Items::lines(), format!("a\n{long}\nb\n").as_bytes(), size);
+            assert_eq!(found, [(0, Some("a".into())), (1, None), (2, Some("b".into()))]);
+            let found = cut(Items::json(), format!("[1,\"{long}\",2]").as_bytes(), size);
+            assert_eq!(found, [(0, Some("1".into())), (1, None), (2, Some("2".into()))]);
+        }
+        let mut items = Items::lines();
+        for _ in 0..1000 {
+            items.feed(long.as_bytes(), |_, _| panic!("no line has ended"));
+        }
+        assert!(items.kept.capacity() <= 2 * MAX_ITEM_BYTES);
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_make_no_difference(text in r#"[\[\]{}",: \n\\a]{0,60}"#, size in 1usize..10) {
+            for items in [Items::lines, Items::json] {
+                prop_assert_eq!(cut(items(), text.as_bytes(), size), cut(items(), text.as_bytes(), usize::MAX));
+            }
+        }
+
+        #[test]
+        fn arrays_are_cut_as_json_reads_them(numbers: Vec<i64>, texts: Vec<String>) {
+            let elements: Vec<serde_json::Value> =
+                numbers.into_iter().map(Into::into).chain(texts.into_iter().map(Into::into)).collect();
+            let text = serde_json::to_string_pretty(&elements).unwrap();
+            let found: Vec<serde_json::Value> = cut(Items::json(), text.as_bytes(), 7)
+                .into_iter()
+                .map(|(_, text)| serde_json::from_str(&text.unwrap()).unwrap())
+                .collect();
+            prop_assert_eq!(found, elements);
+        }
+    }
+}

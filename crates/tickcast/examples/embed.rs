@@ -1,0 +1,26 @@
+//! Live prices in an Axum application of your own: `cargo run --example embed`, then
+//! `curl -N localhost:3000/prices/stream?symbols=AAPL`.
+
+use std::time::Duration;
+
+use axum::{Router, routing::get};
+use tickcast::{Hub, Price, Symbol, Tick};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let hub = Hub::builder().build();
+    let app = Router::new().route("/", get(|| async { "try /prices/stream" })).merge(hub.router());
+
+    let publisher = hub.clone();
+    tokio::spawn(async move {
+        let symbol = Symbol::new("AAPL").expect("a valid symbol");
+        for cents in (18_950..).step_by(5) {
+            let price = Price::from_units(cents, 2).expect("two decimals");
+            publisher.publish(&Tick::new(symbol, price)).expect("room for one symbol");
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    });
+
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+    Ok(tickcast::serve(listener, app, std::future::pending()).await?)
+}

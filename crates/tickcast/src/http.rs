@@ -1,0 +1,39 @@
+//! The routes for readers and publishers, to be merged into any Axum application.
+
+mod market;
+mod problem;
+mod publish;
+mod query;
+pub(crate) mod stream;
+
+use axum::Router;
+use axum::routing::{delete, get, post};
+
+pub use problem::Problem;
+
+use crate::hub::Hub;
+use crate::publisher::Publisher;
+use publish::{Desk, IdempotencyKeys};
+
+impl Hub {
+    /// The routes for readers: `GET /prices/stream`, `/v1/prices`, `/v1/prices/{symbol}`, `/v1/symbols`.
+    pub fn router(&self) -> Router {
+        Router::new()
+            .route("/prices/stream", get(stream::prices_stream))
+            .route("/v1/prices", get(market::prices))
+            .route("/v1/prices/{symbol}", get(market::price))
+            .route("/v1/symbols", get(market::symbols))
+            .with_state(self.clone())
+    }
+}
+
+impl Publisher {
+    /// The routes for publishers: `POST /v1/prices` and `DELETE /v1/prices/{symbol}`. They ask for no token: put a layer
+    /// around them that does.
+    pub fn router(self) -> Router {
+        Router::new()
+            .route("/v1/prices", post(publish::publish))
+            .route("/v1/prices/{symbol}", delete(publish::take_off))
+            .with_state(std::sync::Arc::new(Desk { publisher: self, keys: IdempotencyKeys::default() }))
+    }
+}

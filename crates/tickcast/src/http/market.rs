@@ -1,0 +1,132 @@
+//! The market as it stands: prices and symbols.
+
+use axum::Json;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tickcast_core::{Frame, Sequencer, Symbol, SymbolId};
+
+use super::Problem;
+use super::query::Query;
+use crate::hub::Hub;
+use crate::publisher::SourceState;
+use crate::stats::SourceStats;
+
+/// How many symbols one page lists, unless asked otherwise, and at most.
+const PAGE: usize = 100;
+const LARGEST_PAGE: usize = 1000;
+
+/// `GET /v1/prices?symbols=`: the newest tick of each wanted symbol, in order of names, and the place they are as of.
+pub(super) async fn prices(State(hub): State<Hub>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+    let filter = Query::parse(query.as_deref()).filter()?;
+    let wanted = select(&hub, |symbol| filter.matches(symbol));
+    let (cursor, frames) = hub.log().with(|log| {
+        let frames: Vec<Frame> =
+            wanted.iter().filter_map(|(_, id)| log.market().newest(*id).cloned()).collect();
+        (log.cursor(), frames)
+    });
+    let mut body = format!("{{\"cursor\":\"{cursor}\",\"prices\":[").into_bytes();
+    for (i, frame) in frames.iter().enumerate() {
+        if i > 0 {
+            body.push(b',');
+        }
+        body.extend_from_slice(frame.json());
+    }
+    body.extend_from_slice(b"]}");
+    Ok(json(body))
+}
+
+/// `GET /v1/prices/{symbol}`.
+pub(super) async fn price(State(hub): State<Hub>, Path(name): Path<String>) -> Result<Response, Problem> {
+    let symbol = Symbol::new(&name)?;
+    let frame = hub.log().with(|log| log.market().newest(log.market().id(&symbol)?).cloned());
+    Ok(json(frame.ok_or_else(|| Problem::no_symbol(&name))?.json().to_vec()))
+}
+
+/// The symbols that are wanted, in order of names. Under the lock names are only copied: judging them takes its time.
+fn select(hub: &Hub, wanted: impl Fn(&Symbol) -> bool) -> Vec<(Symbol, SymbolId)> {
+    let mut names: Vec<_> =
+        hub.log().with(|log| log.market().ids_from(0).map(|id| (log.market().symbol(id), id)).collect());
+    names.retain(|(name, _)| wanted(name));
+    names.sort_unstable();
+    names
+}
+
+fn json(body: Vec<u8>) -> Response {
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+    (headers, body).into_response()
+}
+
+/// One page of symbols.
+#[derive(Serialize)]
+pub(super) struct SymbolsPage {
+    symbols: Vec<SymbolStanding>,
+    /// What to ask for as `after` to get the next page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+/// How a symbol stands.
+#[derive(Serialize)]
+struct SymbolStanding {
+    symbol: String,
+    source: String,
+    state: &'static str,
+    ticks: u64,
+    first_time: i64,
+    last_time: i64,
+    /// A decimal, digit for digit.
+    reference: Box<RawValue>,
+}
+
+/// `GET /v1/symbols?q=&limit=&after=`: in order of names; `q` is looked for anywhere in a name, whatever its case.
+pub(super) async fn symbols(
+    State(hub): State<Hub>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<SymbolsPage>, Problem> {
+    let query = Query::parse(query.as_deref());
+    let limit = query.number("limit")?.unwrap_or(PAGE);
+    if !(1..=LARGEST_PAGE).contains(&limit) {
+        return Err(Problem::parameter("limit", format!("1 to {LARGEST_PAGE} is expected")));
+    }
+    let wanted = query.get("q").unwrap_or_default().to_ascii_lowercase();
+    let after = query.get("after").unwrap_or_default();
+    let sources = hub.sources();
+    let names = select(&hub, |name| {
+        name.as_str() > after && (wanted.is_empty() || name.as_str().to_ascii_lowercase().contains(&wanted))
+    });
+    // One more than asked for says whether there is a next page.
+    let mut page: Vec<_> = hub.log().with(|log| {
+        names.into_iter().filter_map(|(name, id)| standing(log, &sources, name, id)).take(limit + 1).collect()
+    });
+    let more = page.len() > limit;
+    page.truncate(limit);
+    let next = page.last().filter(|_| more).map(|last| last.symbol.clone());
+    Ok(Json(SymbolsPage { symbols: page, next }))
+}
+
+fn standing(
+    log: &Sequencer,
+    sources: &[SourceStats],
+    symbol: Symbol,
+    id: SymbolId,
+) -> Option<SymbolStanding> {
+    let quote = log.quote(id)?;
+    let source = sources.get(usize::from(quote.origin.0));
+    let state = match source.map(|source| &source.state) {
+        _ if log.market().newest(id).is_none() => "gone",
+        Some(SourceState::Down(_)) => "down",
+        _ => "live",
+    };
+    Some(SymbolStanding {
+        symbol: symbol.to_string(),
+        source: source.map(|source| source.name.clone()).unwrap_or_default(),
+        state,
+        ticks: quote.n,
+        first_time: quote.first_time.as_millis(),
+        last_time: quote.time.as_millis(),
+        reference: RawValue::from_string(quote.reference.price().to_string()).ok()?,
+    })
+}

@@ -1,0 +1,73 @@
+//! Errors as `application/problem+json` (RFC 9457). The one place that maps errors to HTTP.
+
+use std::fmt::Display;
+
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use tickcast_core::{FilterError, SymbolError};
+
+use crate::subscription::PaceError;
+
+/// What went wrong with a request.
+#[derive(Debug, Clone, Serialize)]
+pub struct Problem {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameter: Option<&'static str>,
+}
+
+impl Problem {
+    /// A problem of this status; `detail` says what happened in this very case.
+    #[must_use]
+    pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        // Without a page that explains more, RFC 9457 asks for this type and the status' own name.
+        let title = status.canonical_reason().unwrap_or("Error");
+        Self { kind: "about:blank", title, status: status.as_u16(), detail: detail.into(), parameter: None }
+    }
+
+    /// 400 for a parameter or header that breaks its rule.
+    #[must_use]
+    pub fn parameter(name: &'static str, detail: impl Display) -> Self {
+        Self { parameter: Some(name), ..Self::new(StatusCode::BAD_REQUEST, format!("{name}: {detail}")) }
+    }
+
+    /// 404 for a symbol that is not on the market.
+    #[must_use]
+    pub fn no_symbol(name: &str) -> Self {
+        Self {
+            parameter: Some("symbol"),
+            ..Self::new(StatusCode::NOT_FOUND, format!("{} is not on the market", name.escape_debug()))
+        }
+    }
+}
+
+impl From<FilterError> for Problem {
+    fn from(error: FilterError) -> Self {
+        Self::parameter("symbols", error)
+    }
+}
+
+impl From<PaceError> for Problem {
+    fn from(error: PaceError) -> Self {
+        Self::parameter("rate", error)
+    }
+}
+
+impl From<SymbolError> for Problem {
+    fn from(error: SymbolError) -> Self {
+        Self { parameter: Some("symbol"), ..Self::new(StatusCode::BAD_REQUEST, error.to_string()) }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = serde_json::to_vec(&self).unwrap_or_default();
+        (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
+    }
+}

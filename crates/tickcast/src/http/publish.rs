@@ -1,0 +1,120 @@
+//! `POST /v1/prices` and `DELETE /v1/prices/{symbol}`.
+
+mod idempotency;
+mod report;
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use http_body::Body as _;
+use tickcast_core::{Item, Items, Rejected, Symbol, Tick, TickError};
+
+use super::Problem;
+use crate::publisher::Publisher;
+pub(super) use idempotency::IdempotencyKeys;
+use idempotency::{Claim, Claimed};
+use report::Report;
+
+/// Most ticks that enter the market in one go: the market is locked that long.
+const BATCH: usize = 512;
+
+/// Where ticks are handed in.
+pub(super) struct Desk {
+    pub(super) publisher: Publisher,
+    pub(super) keys: IdempotencyKeys,
+}
+
+pub(super) async fn publish(
+    State(desk): State<Arc<Desk>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let items = items(&headers)?;
+    let now = desk.publisher.hub().now().uptime;
+    let mut claim = match desk.keys.claim(&headers, now)? {
+        Claimed::Done(report) => return Ok(report.into_response()),
+        Claimed::Open(claim) => claim,
+    };
+    let resume_at = claim.report().next;
+    let intake = Intake { publisher: &desk.publisher, claim, resume_at, batch: Vec::new() };
+    Ok(intake.run(items, body).await?.into_response())
+}
+
+pub(super) async fn take_off(
+    State(desk): State<Arc<Desk>>,
+    Path(name): Path<String>,
+) -> Result<StatusCode, Problem> {
+    let symbol = Symbol::new(&name)?;
+    if desk.publisher.remove(&symbol) { Ok(StatusCode::NO_CONTENT) } else { Err(Problem::no_symbol(&name)) }
+}
+
+/// How the body is to be cut. What `curl -d` calls itself is taken for JSON.
+fn items(headers: &HeaderMap) -> Result<Items, Problem> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match essence.as_str() {
+        "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Ok(Items::lines()),
+        "" | "application/json" | "application/x-www-form-urlencoded" => Ok(Items::json()),
+        _ => Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "ticks come as application/json (one object or an array) or application/x-ndjson (one object a line)",
+        )),
+    }
+}
+
+/// One request's ticks on their way in.
+struct Intake<'d> {
+    publisher: &'d Publisher,
+    claim: Claim<'d>,
+    /// Items before this one were taken when the same request was made before and broke off.
+    resume_at: u64,
+    batch: Vec<(u64, Tick)>,
+}
+
+impl Intake<'_> {
+    async fn run(mut self, mut items: Items, mut body: Body) -> Result<Report, Problem> {
+        while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+            let frame = frame.map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "the body broke off"))?;
+            let Ok(bytes) = frame.into_data() else { continue };
+            items.feed(&bytes, |at, item| self.take(at, item));
+            self.publish();
+        }
+        items.finish(|at, item| self.take(at, item));
+        self.publish();
+        let cursor = self.publisher.hub().cursor();
+        Ok(self.claim.done(cursor))
+    }
+
+    fn take(&mut self, at: u64, item: Item<'_>) {
+        if at < self.resume_at {
+            return;
+        }
+        let tick = match item {
+            Item::Text(text) => Tick::from_json(text),
+            Item::TooLong => Err(Rejected { symbol: None, error: TickError::TooLong }),
+        };
+        match tick {
+            Ok(tick) => self.batch.push((at, tick)),
+            Err(rejected) => {
+                self.publisher.reject();
+                self.claim.report().reject(at, &rejected);
+            }
+        }
+        if self.batch.len() == BATCH {
+            self.publish();
+        }
+    }
+
+    fn publish(&mut self) {
+        let report = self.claim.report();
+        self.publisher.publish_all(self.batch.iter().map(|(_, tick)| tick), |i, outcome| {
+            let (at, tick) = &self.batch[i];
+            report.count(*at, tick.symbol, outcome);
+        });
+        self.batch.clear();
+    }
+}

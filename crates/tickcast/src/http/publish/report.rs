@@ -1,0 +1,87 @@
+//! What became of a batch.
+
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::json;
+use tickcast_core::{Cursor, Outcome, Rejected, Symbol, TickError};
+
+/// Most rejections that are listed; all are counted.
+const LISTED: usize = 100;
+
+/// What became of a batch, so far or in the end.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(super) struct Report {
+    accepted: u64,
+    late: u64,
+    repeats: u64,
+    rejected_count: u64,
+    rejected: Vec<Rejection>,
+    /// The newest place on the tape once all of it was in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<String>,
+    /// How many of the rejected were no JSON at all.
+    #[serde(skip)]
+    unreadable: u64,
+    /// The position of the first item that has not been dealt with.
+    #[serde(skip)]
+    pub(super) next: u64,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct Rejection {
+    /// Which: its place in the array, or its line, from 0.
+    index: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    symbol: Option<String>,
+    error: String,
+}
+
+impl Report {
+    pub(super) fn reject(&mut self, index: u64, rejected: &Rejected) {
+        self.unreadable += u64::from(matches!(rejected.error, TickError::NotJson(_)));
+        self.rejected_count += 1;
+        self.next = self.next.max(index + 1);
+        if self.rejected.len() < LISTED {
+            let symbol = rejected.symbol.map(|symbol| symbol.to_string());
+            self.rejected.push(Rejection { index, symbol, error: rejected.error.to_string() });
+        }
+    }
+
+    pub(super) fn count(&mut self, index: u64, symbol: Symbol, outcome: Result<Outcome, TickError>) {
+        match outcome {
+            Ok(Outcome::Taken(_)) => self.accepted += 1,
+            Ok(Outcome::Late) => self.late += 1,
+            Ok(Outcome::Repeat) => self.repeats += 1,
+            Err(error) => return self.reject(index, &Rejected { symbol: Some(symbol), error }),
+        }
+        self.next = self.next.max(index + 1);
+    }
+
+    pub(super) fn close(&mut self, cursor: Cursor) {
+        self.rejected.sort_by_key(|rejection| rejection.index);
+        self.cursor = Some(cursor.to_string());
+    }
+
+    /// Whether there was nothing in it that could be read.
+    fn is_unreadable(&self) -> bool {
+        let read = self.accepted + self.late + self.repeats + self.rejected_count - self.unreadable;
+        read == 0 && self.unreadable > 0
+    }
+}
+
+impl IntoResponse for Report {
+    fn into_response(self) -> Response {
+        if !self.is_unreadable() {
+            return axum::Json(self).into_response();
+        }
+        let status = StatusCode::BAD_REQUEST;
+        let first = self.rejected.first().map(|rejection| rejection.error.as_str());
+        let problem = json!({
+            "type": "about:blank", "title": "Bad Request", "status": status.as_u16(),
+            "detail": format!("nothing could be read: {}", first.unwrap_or_default()),
+            "accepted": 0, "rejected_count": self.rejected_count, "rejected": self.rejected,
+        });
+        (status, [(header::CONTENT_TYPE, "application/problem+json")], problem.to_string()).into_response()
+    }
+}

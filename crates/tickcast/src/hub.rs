@@ -1,0 +1,303 @@
+//! The market, and everyone who reads it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use tickcast_core::{
+    Cursor, Epoch, Filter, Instant, Limits, Origin, Outcome, Replica, Rules, Sequencer, Tick, TickError,
+};
+
+use crate::clock::Clock;
+use crate::events::{Events, Slot};
+use crate::lane::{self, Command, Inbox, Lane, Manners};
+use crate::log::Log;
+use crate::publisher::{Publisher, Source};
+use crate::reader::Reader;
+use crate::stats::{Delays, HubStats, LaneStats, SourceStats};
+use crate::subscription::Subscription;
+
+/// How often a drain ends its next streams.
+const DRAIN_STEP: Duration = Duration::from_millis(10);
+
+/// The market, and everyone who reads it. Cheap to clone; all clones are the same hub.
+///
+/// ```
+/// use tickcast::{Hub, Tick};
+///
+/// let hub = Hub::builder().build();
+/// hub.publish(&Tick::from_json(br#"{"symbol":"AAPL","price":189.50}"#).unwrap()).unwrap();
+/// let app: axum::Router = hub.router();
+/// ```
+///
+/// Its streams end when the last clone is dropped.
+#[derive(Clone)]
+pub struct Hub(Arc<Inner>);
+
+/// What a hub consists of.
+pub(crate) struct Inner {
+    log: Arc<Log>,
+    lanes: OnceLock<Vec<LaneHandle>>,
+    sources: Mutex<Vec<Arc<Source>>>,
+    clock: Clock,
+    epoch: Epoch,
+    settings: HubBuilder,
+    /// Streams end once they have caught up, those of lanes not started yet too.
+    finished: AtomicBool,
+}
+
+struct LaneHandle {
+    inbox: Arc<Inbox>,
+    stats: Arc<LaneStats>,
+}
+
+/// A hub's settings. Each has a default that suits one machine.
+#[derive(Debug, Clone, Copy)]
+pub struct HubBuilder {
+    limits: Limits,
+    manners: Manners,
+    flush: Duration,
+    lanes: usize,
+}
+
+impl Hub {
+    /// A hub with settings of one's own.
+    #[must_use]
+    pub fn builder() -> HubBuilder {
+        HubBuilder::default()
+    }
+
+    /// Publishes one tick, as the source `local`.
+    ///
+    /// # Errors
+    /// Where its time lies more than a day ahead, or the market is full.
+    pub fn publish(&self, tick: &Tick) -> Result<Outcome, TickError> {
+        self.source("local", Rules::default()).publish(tick)
+    }
+
+    /// A way in for ticks of the source `name`, which counts and judges them apart from others'.
+    #[must_use]
+    pub fn source(&self, name: &str, rules: Rules) -> Publisher {
+        let mut sources = self.0.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = sources.iter().position(|source| source.name == name);
+        let index = known.unwrap_or_else(|| {
+            sources.push(Arc::new(Source::new(name.to_owned())));
+            sources.len() - 1
+        });
+        // Sources come from a configuration; 65,536 of them do not.
+        let origin = Origin(u16::try_from(index).unwrap_or(u16::MAX));
+        Publisher::new(self.clone(), Arc::clone(&sources[index]), origin, rules)
+    }
+
+    /// Reads ticks within the same program, on the terms of any other reader: one that falls behind gets newest values.
+    ///
+    /// # Panics
+    /// When first polled outside a tokio runtime.
+    #[must_use]
+    pub fn subscribe(&self, subscription: Subscription) -> Reader {
+        Reader::new(self.events(subscription))
+    }
+
+    /// The events of a subscription as they go over the wire.
+    ///
+    /// # Panics
+    /// When first polled outside a tokio runtime.
+    #[must_use]
+    pub fn events(&self, subscription: Subscription) -> Events {
+        Events::new(Arc::clone(&self.0), subscription.at(self.0.log.head()), None)
+    }
+
+    /// The newest place on the tape.
+    #[must_use]
+    pub fn cursor(&self) -> Cursor {
+        Cursor { epoch: self.0.epoch, seq: self.0.log.head() }
+    }
+
+    /// How everything stands.
+    #[must_use]
+    pub fn stats(&self) -> HubStats {
+        let (cursor, symbols, tape_ticks, tape_bytes) =
+            self.log().with(|log| (log.cursor(), log.market().len(), log.tape().len(), log.tape().bytes()));
+        let sources = self.sources();
+        let delays = Delays::default();
+        let mut stats = HubStats {
+            streams: 0,
+            events_out: 0,
+            bytes_out: 0,
+            cursor,
+            symbols,
+            tape_ticks,
+            tape_bytes,
+            delays,
+            sources,
+        };
+        self.lanes().iter().for_each(|lane| lane.stats.add_to(&mut stats));
+        stats
+    }
+
+    /// How each source stands, in order of registration.
+    #[must_use]
+    pub fn sources(&self) -> Vec<SourceStats> {
+        let sources = self.0.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        sources.iter().map(|source| source.stats()).collect()
+    }
+
+    /// Ends every stream once it has been sent all there is. New ones end after their snapshot.
+    pub fn finish(&self) {
+        self.0.finished.store(true, Ordering::SeqCst);
+        self.lanes().iter().for_each(|lane| lane.inbox.send(Command::Finish));
+    }
+
+    /// Ends every stream where it stands, spread evenly over `window`, so that the readers do not all come back at once.
+    pub async fn drain(&self, window: Duration) {
+        let steps = (window.as_millis() / DRAIN_STEP.as_millis()).max(1) as u64;
+        for left in (1..=steps).rev() {
+            for lane in self.lanes() {
+                let share = lane.stats.streams().div_ceil(left);
+                lane.inbox.send(Command::End(share as usize));
+            }
+            tokio::time::sleep(if left > 1 { DRAIN_STEP } else { Duration::ZERO }).await;
+        }
+        self.finish();
+    }
+
+    pub(crate) fn log(&self) -> &Log {
+        &self.0.log
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        self.0.clock.now()
+    }
+
+    pub(crate) const fn inner(&self) -> &Arc<Inner> {
+        &self.0
+    }
+
+    fn lanes(&self) -> &[LaneHandle] {
+        self.0.lanes.get().map_or(&[], Vec::as_slice)
+    }
+}
+
+impl std::fmt::Debug for Hub {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Hub").field(&self.cursor()).finish()
+    }
+}
+
+impl Inner {
+    /// Takes a subscription to the lane with the fewest streams.
+    pub(crate) fn open(&self, subscription: Subscription) -> Arc<Slot> {
+        let lanes = self.lanes.get_or_init(|| self.start_lanes());
+        let inbox = lanes.iter().min_by_key(|lane| lane.stats.streams()).map(|lane| &lane.inbox);
+        // There is always at least one lane.
+        let inbox = inbox.map(Arc::clone).unwrap_or_default();
+        let slot = Slot::new(Arc::clone(&inbox));
+        inbox.send(Command::Open(Arc::clone(&slot), subscription));
+        slot
+    }
+
+    /// Starts the lanes on the runtime of whoever reads first.
+    fn start_lanes(&self) -> Vec<LaneHandle> {
+        let HubBuilder { limits, manners, flush, lanes } = self.settings;
+        let handles: Vec<_> = (0..lanes)
+            .map(|_| {
+                let handle = LaneHandle { inbox: Arc::default(), stats: Arc::default() };
+                let lane = Lane::new(Replica::new(limits), manners, Arc::clone(&handle.stats));
+                tokio::spawn(lane::run(
+                    lane,
+                    Arc::clone(&self.log),
+                    Arc::clone(&handle.inbox),
+                    self.clock,
+                    flush,
+                ));
+                handle
+            })
+            .collect();
+        if self.finished.load(Ordering::SeqCst) {
+            handles.iter().for_each(|lane| lane.inbox.send(Command::Finish));
+        }
+        self.log.ring_at(handles.iter().map(|lane| Arc::clone(&lane.inbox)).collect());
+        handles
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        for lane in self.lanes.get().into_iter().flatten() {
+            lane.inbox.send(Command::Quit);
+        }
+    }
+}
+
+impl Default for HubBuilder {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            manners: Manners { patience: Duration::from_secs(1), keep_alive: Duration::from_secs(15) },
+            flush: Duration::from_millis(5),
+            lanes: std::thread::available_parallelism().map_or(1, usize::from),
+        }
+    }
+}
+
+impl HubBuilder {
+    /// How much is kept. Default: [`Limits::default`].
+    #[must_use]
+    pub const fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// How old the next tick of a reader may get before it counts as fallen behind and is given newest values only.
+    /// Default 1 s: longer than a healthy reader is ever kept from running, shorter than a price stays interesting.
+    #[must_use]
+    pub const fn patience(mut self, patience: Duration) -> Self {
+        self.manners.patience = patience;
+        self
+    }
+
+    /// After how long without an event a stream is sent a comment. Default 15 s.
+    #[must_use]
+    pub const fn keep_alive(mut self, keep_alive: Duration) -> Self {
+        self.manners.keep_alive = keep_alive;
+        self
+    }
+
+    /// The least time between two flushes of a lane while ticks keep coming. Default 5 ms: what is saved in writes grows
+    /// little beyond it, and nobody sees it. The first tick after quiet never waits.
+    #[must_use]
+    pub const fn flush(mut self, flush: Duration) -> Self {
+        self.flush = flush;
+        self
+    }
+
+    /// How many lanes serve the streams, at least one. Default: one a core.
+    #[must_use]
+    pub fn lanes(mut self, lanes: usize) -> Self {
+        self.lanes = lanes.max(1);
+        self
+    }
+
+    /// The hub, empty and in an epoch of its own.
+    #[must_use]
+    pub fn build(self) -> Hub {
+        let epoch = Epoch::new(getrandom::u64().unwrap_or_else(|_| fastrand::u64(..)));
+        let log = Arc::new(Log::new(Sequencer::new(epoch, self.limits)));
+        Hub(Arc::new(Inner {
+            log,
+            lanes: OnceLock::new(),
+            sources: Mutex::default(),
+            clock: Clock::start(),
+            epoch,
+            settings: self,
+            finished: AtomicBool::new(false),
+        }))
+    }
+}
+
+/// Everything, newest ticks first: the subscription of someone who names no symbols.
+impl Default for Subscription {
+    fn default() -> Self {
+        Self::to(Filter::all())
+    }
+}

@@ -1,0 +1,205 @@
+//! Readers with the same filter, who share one rendering; and who is due when a symbol moves.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use slotmap::SlotMap;
+use tickcast_core::render::{self, Dialect};
+use tickcast_core::{Filter, Frame, Market, Replica, Selection, Seq, Symbol, SymbolId};
+
+use super::Key;
+use super::stream::Place;
+
+/// Most bytes of one piece of catching up: what a reader that stops in the middle of one can pin.
+const PIECE: usize = 64 << 10;
+
+slotmap::new_key_type! {
+    /// A group's number.
+    pub(super) struct GroupId;
+}
+
+/// A stream's place in its group.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seat {
+    pub(super) group: GroupId,
+    index: usize,
+}
+
+/// A piece of catching up.
+#[derive(Debug, Clone)]
+pub(super) struct Step {
+    pub(super) bytes: Bytes,
+    pub(super) ticks: usize,
+    /// Where it leads.
+    pub(super) place: Place,
+}
+
+/// Readers with the same filter.
+struct Group {
+    selection: Selection,
+    dialect: Dialect,
+    members: Vec<Key>,
+    /// What has come for them in this flush, and how many ticks that is.
+    batch: Vec<u8>,
+    ticks: usize,
+    /// The last piece rendered, from where, at which head: many readers reconnect together.
+    memo: Option<(Place, bool, Seq, Step)>,
+}
+
+/// All groups of a lane, and which of them each symbol concerns.
+#[derive(Default)]
+pub(super) struct Groups {
+    groups: SlotMap<GroupId, Group>,
+    by_filter: HashMap<(Filter, Dialect), GroupId>,
+    /// By [`SymbolId`].
+    by_symbol: Vec<Vec<GroupId>>,
+    /// Groups that name a symbol nobody has seen yet.
+    awaiting: HashMap<Symbol, Vec<GroupId>>,
+    /// Groups that a new symbol may match.
+    with_patterns: Vec<GroupId>,
+}
+
+impl Groups {
+    /// Seats a stream with those who have the same filter.
+    pub(super) fn join(&mut self, key: Key, filter: Filter, dialect: Dialect, market: &Market) -> Seat {
+        self.meet_new_symbols(market);
+        let group = match self.by_filter.get(&(filter.clone(), dialect)) {
+            Some(id) => *id,
+            None => self.found(filter, dialect, market),
+        };
+        let members = &mut self.groups[group].members;
+        members.push(key);
+        Seat { group, index: members.len() - 1 }
+    }
+
+    /// Gives a seat up. Returns the stream that now has it, if another was moved there.
+    pub(super) fn leave(&mut self, seat: Seat) -> Option<Key> {
+        let members = &mut self.groups[seat.group].members;
+        members.swap_remove(seat.index);
+        let moved = members.get(seat.index).copied();
+        if members.is_empty() {
+            self.dissolve(seat.group);
+        }
+        moved
+    }
+
+    /// Everyone in a group.
+    pub(super) fn members(&self, id: GroupId) -> &[Key] {
+        &self.groups[id].members
+    }
+
+    /// Puts a tick into the batch of every group it concerns; groups that had none yet are added to `touched`.
+    pub(super) fn add(&mut self, symbol: SymbolId, seq: Seq, frame: &Frame, touched: &mut Vec<GroupId>) {
+        for id in &self.by_symbol[symbol.index()] {
+            let group = &mut self.groups[*id];
+            if group.ticks == 0 {
+                touched.push(*id);
+            }
+            group.dialect.tick(seq, frame, &mut group.batch);
+            group.ticks += 1;
+        }
+    }
+
+    /// A group's batch and how many ticks it holds.
+    pub(super) fn take_batch(&mut self, id: GroupId) -> (Bytes, usize) {
+        let group = &mut self.groups[id];
+        // The next batch is probably as long.
+        let next = Vec::with_capacity(group.batch.len());
+        (std::mem::replace(&mut group.batch, next).into(), std::mem::take(&mut group.ticks))
+    }
+
+    /// Renders the next piece for a reader who stands at `place`: every tick, or newest values only.
+    pub(super) fn render(&mut self, id: GroupId, place: Place, every: bool, replica: &Replica) -> Step {
+        let group = &mut self.groups[id];
+        if let Some((from, was_every, head, step)) = &group.memo
+            && (*from, *was_every, *head) == (place, every, replica.head())
+        {
+            return step.clone();
+        }
+        let step = group.step(place, every, replica);
+        group.memo = Some((place, every, replica.head(), step.clone()));
+        step
+    }
+
+    /// Enters the symbols that came to `market` since into the index.
+    pub(super) fn meet_new_symbols(&mut self, market: &Market) {
+        if self.by_symbol.len() == market.len() {
+            return;
+        }
+        let mut concerned = self.with_patterns.clone();
+        for id in market.ids_from(self.by_symbol.len()) {
+            self.by_symbol.push(Vec::new());
+            concerned.extend(self.awaiting.remove(&market.symbol(id)).unwrap_or_default());
+        }
+        for group in concerned {
+            // A second look at the same group finds nothing new.
+            for id in self.groups[group].selection.extend(market) {
+                self.by_symbol[id.index()].push(group);
+            }
+        }
+    }
+
+    fn found(&mut self, filter: Filter, dialect: Dialect, market: &Market) -> GroupId {
+        let selection = Selection::new(filter.clone(), market);
+        let id = self.groups.insert_with_key(|id| {
+            for symbol in selection.ids() {
+                self.by_symbol[symbol.index()].push(id);
+            }
+            Group { selection, dialect, members: Vec::new(), batch: Vec::new(), ticks: 0, memo: None }
+        });
+        if filter.has_patterns() {
+            self.with_patterns.push(id);
+        } else {
+            for name in filter.names().iter().filter(|name| market.id(name).is_none()) {
+                self.awaiting.entry(*name).or_default().push(id);
+            }
+        }
+        self.by_filter.insert((filter, dialect), id);
+        id
+    }
+
+    fn dissolve(&mut self, id: GroupId) {
+        let Some(group) = self.groups.remove(id) else { return };
+        let filter = group.selection.filter().clone();
+        for symbol in group.selection.ids() {
+            self.by_symbol[symbol.index()].retain(|other| *other != id);
+        }
+        for name in filter.names() {
+            if let Some(waiting) = self.awaiting.get_mut(name) {
+                waiting.retain(|other| *other != id);
+                if waiting.is_empty() {
+                    self.awaiting.remove(name);
+                }
+            }
+        }
+        self.with_patterns.retain(|other| *other != id);
+        self.by_filter.remove(&(filter, group.dialect));
+    }
+}
+
+impl Group {
+    fn step(&self, place: Place, every: bool, replica: &Replica) -> Step {
+        let (market, selection, dialect) = (replica.market(), &self.selection, self.dialect);
+        let mut out = Vec::new();
+        let (ticks, place) = match place {
+            Place::Head => (0, Place::Head),
+            Place::Behind(from) => {
+                let rendered = if every {
+                    render::every(replica.tape(), selection, from, dialect, PIECE, &mut out)
+                } else {
+                    render::newest(market, selection, from, dialect, PIECE, &mut out)
+                };
+                (rendered.ticks, Place::Behind(rendered.reached))
+            }
+            Place::Snapshot { at, after } => {
+                let rendered = render::snapshot(market, selection, at, after, dialect, PIECE, &mut out);
+                let place = match rendered.reached {
+                    None => Place::Behind(at),
+                    after => Place::Snapshot { at, after },
+                };
+                (rendered.ticks, place)
+            }
+        };
+        Step { bytes: out.into(), ticks, place }
+    }
+}

@@ -1,0 +1,330 @@
+//! A lane by itself: time is a number, sinks are lists.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use proptest::prelude::*;
+use tickcast_core::{Epoch, Filter, Instant, Limits, Origin, Price, Rules, Sequencer, Symbol, Tick};
+
+use super::*;
+use crate::subscription::Pace;
+
+const MANNERS: Manners = Manners { patience: Duration::from_secs(1), keep_alive: Duration::from_secs(15) };
+
+/// A reader whose connection a test can stop and start.
+#[derive(Clone, Default)]
+struct Reader(Rc<RefCell<Connection>>);
+
+#[derive(Default)]
+struct Connection {
+    received: String,
+    stopped: bool,
+    left: bool,
+    ended: bool,
+}
+
+impl Sink for Reader {
+    fn write(&mut self, bytes: &Bytes) -> Written {
+        let mut connection = self.0.borrow_mut();
+        assert!(!connection.ended, "nothing is written after the end");
+        if connection.left {
+            return Written::Gone;
+        }
+        if connection.stopped {
+            return Written::Refused;
+        }
+        connection.received.push_str(std::str::from_utf8(bytes).unwrap());
+        Written::Taken
+    }
+
+    fn end(&mut self) {
+        self.0.borrow_mut().ended = true;
+    }
+}
+
+impl Reader {
+    fn stop(&self, stopped: bool) {
+        self.0.borrow_mut().stopped = stopped;
+    }
+
+    /// What has come since the last call: `AAPL 1=10` for AAPL's first tick, at price 10, and comments.
+    fn take(&self) -> Vec<String> {
+        let received = std::mem::take(&mut self.0.borrow_mut().received);
+        received
+            .split_terminator('\n')
+            .filter_map(|line| {
+                let Some(json) = line.strip_prefix("data: ") else {
+                    return line.starts_with(':').then(|| line.to_owned());
+                };
+                let tick: serde_json::Value = serde_json::from_str(json).unwrap();
+                Some(format!("{} {}={}", tick["symbol"].as_str().unwrap(), tick["n"], tick["price"]))
+            })
+            .collect()
+    }
+}
+
+/// A log and a lane that follows it.
+struct Stage {
+    log: Log,
+    lane: Lane<Reader>,
+    now: Duration,
+}
+
+impl Stage {
+    fn new(limits: Limits) -> Self {
+        let log = Log::new(Sequencer::new(Epoch::new(1), limits));
+        Self { log, lane: Lane::new(Replica::new(limits), MANNERS, Arc::default()), now: Duration::ZERO }
+    }
+
+    fn tick(&self, symbol: &str, price: i64) {
+        let tick = Tick::new(Symbol::new(symbol).unwrap(), Price::from_units(price, 0).unwrap());
+        let now = Instant { uptime: self.now, ..Instant::default() };
+        self.log.with(|log| log.accept(&tick, Origin::default(), Rules::default(), now)).unwrap();
+    }
+
+    fn flush(&mut self) {
+        self.lane.flush(&self.log, self.now);
+    }
+
+    fn pass(&mut self, ms: u64) {
+        self.now += Duration::from_millis(ms);
+        self.lane.ring(self.now);
+    }
+
+    fn open(&mut self, subscription: Subscription) -> (Key, Reader) {
+        let reader = Reader::default();
+        let subscription = subscription.at(self.log.head());
+        (self.lane.open(reader.clone(), subscription, self.now), reader)
+    }
+}
+
+fn to(symbols: &str) -> Subscription {
+    Subscription::to(Filter::parse(symbols.split(',')).unwrap())
+}
+
+#[test]
+fn a_snapshot_in_order_of_names_then_every_tick() {
+    let mut stage = Stage::new(Limits::default());
+    stage.tick("B", 1);
+    stage.tick("A", 2);
+    stage.tick("B", 3);
+    stage.flush();
+    let (_, reader) = stage.open(to("*"));
+    assert_eq!(reader.take(), ["A 1=2", "B 2=3"]);
+    stage.tick("C", 4);
+    stage.tick("A", 5);
+    stage.tick("A", 6);
+    stage.flush();
+    assert_eq!(reader.take(), ["C 1=4", "A 2=5", "A 3=6"]);
+}
+
+#[test]
+fn each_reader_gets_its_own_symbols_also_those_that_come_later() {
+    let mut stage = Stage::new(Limits::default());
+    stage.tick("A", 1);
+    stage.flush();
+    let filters = ["A", "B", "A,B", "B*", "*", "A,B*"];
+    let readers = filters.map(|filter| stage.open(to(filter)).1);
+    assert_eq!(readers.each_ref().map(|reader| reader.take().len()), [1, 0, 1, 0, 1, 1]);
+    for (symbol, wanted) in [("A", [1, 0, 1, 0, 1, 1]), ("B", [0, 1, 1, 1, 1, 1]), ("BB", [0, 0, 0, 1, 1, 1])]
+    {
+        stage.tick(symbol, 2);
+        stage.flush();
+        assert_eq!(readers.each_ref().map(|reader| reader.take().len()), wanted, "{symbol}");
+    }
+}
+
+#[test]
+fn a_short_stop_costs_nothing_and_a_long_one_the_ticks_between() {
+    let mut stage = Stage::new(Limits::default());
+    let (key, reader) = stage.open(to("*"));
+    for (pause, expected) in [(100, vec!["A 1=1", "B 1=2", "A 2=3"]), (1500, vec!["B 2=2", "A 4=3"])] {
+        reader.stop(true);
+        for (symbol, price) in [("A", 1), ("B", 2), ("A", 3)] {
+            stage.tick(symbol, price);
+            stage.flush();
+        }
+        stage.pass(pause);
+        reader.stop(false);
+        stage.lane.ready(key, stage.now);
+        assert_eq!(reader.take(), expected);
+    }
+    stage.tick("B", 9);
+    stage.flush();
+    assert_eq!(reader.take(), ["B 3=9"], "then it follows again");
+}
+
+#[test]
+fn falling_off_the_tape_is_falling_behind() {
+    let mut stage = Stage::new(Limits { tape_ticks: 3, ..Limits::default() });
+    let (key, reader) = stage.open(to("*"));
+    reader.stop(true);
+    (1..=9).for_each(|price| {
+        stage.tick("A", price);
+        stage.flush();
+    });
+    reader.stop(false);
+    stage.lane.ready(key, stage.now);
+    assert_eq!(reader.take(), ["A 9=9"]);
+    // The lane itself may be the one that is late.
+    (10..=19).for_each(|price| stage.tick("A", price));
+    stage.flush();
+    assert_eq!(reader.take(), ["A 19=19"]);
+}
+
+#[test]
+fn a_pace_merges_and_the_last_value_arrives() {
+    let mut stage = Stage::new(Limits::default());
+    stage.tick("A", 1);
+    stage.flush();
+    let (_, reader) = stage.open(to("*").paced(Pace::per_second(2.0).unwrap()));
+    assert_eq!(reader.take(), ["A 1=1"]);
+    stage.pass(600);
+    stage.tick("A", 2);
+    stage.flush();
+    assert_eq!(reader.take(), ["A 2=2"], "after quiet at once");
+    for price in 3..=5 {
+        stage.pass(10);
+        stage.tick("A", price);
+        stage.flush();
+    }
+    assert!(reader.take().is_empty());
+    stage.pass(469);
+    assert!(reader.take().is_empty());
+    stage.pass(1);
+    assert_eq!(reader.take(), ["A 5=5"]);
+}
+
+#[test]
+fn quiet_streams_are_kept_alive() {
+    let mut stage = Stage::new(Limits::default());
+    let (_, reader) = stage.open(to("*"));
+    stage.pass(10_000);
+    stage.tick("A", 1);
+    stage.flush();
+    stage.pass(14_999);
+    assert_eq!(reader.take(), ["A 1=1"]);
+    stage.pass(1);
+    assert_eq!(reader.take(), [": keep-alive"]);
+    stage.pass(15_000);
+    assert_eq!(reader.take(), [": keep-alive"]);
+}
+
+#[test]
+fn readers_who_leave_are_forgotten_and_leave_nothing() {
+    let mut stage = Stage::new(Limits::default());
+    let readers: Vec<_> = ["A", "A", "B", "*", "A"].map(|filter| stage.open(to(filter))).into();
+    assert_eq!(stage.lane.stats.streams(), 5);
+    stage.lane.close(readers[0].0);
+    readers[4].1.0.borrow_mut().left = true;
+    stage.tick("A", 1);
+    stage.flush();
+    assert_eq!(stage.lane.stats.streams(), 3);
+    assert_eq!([1, 2, 3].map(|i: usize| readers[i].1.take().len()), [1, 0, 1]);
+    for (key, _) in readers {
+        stage.lane.close(key);
+    }
+    stage.tick("B", 1);
+    stage.flush();
+    assert_eq!(stage.lane.stats.streams(), 0);
+    assert!(stage.lane.touched.is_empty() && stage.lane.streams.is_empty());
+}
+
+#[test]
+fn finishing_sends_what_there_is_ending_does_not_wait() {
+    let mut stage = Stage::new(Limits::default());
+    let (_, prompt) = stage.open(to("*"));
+    let (key, slow) = stage.open(to("*"));
+    slow.stop(true);
+    stage.tick("A", 1);
+    stage.flush();
+    stage.lane.finish(stage.now);
+    assert!(prompt.0.borrow().ended && !slow.0.borrow().ended);
+    slow.stop(false);
+    stage.lane.ready(key, stage.now);
+    assert!(slow.0.borrow().ended);
+    assert_eq!((prompt.take(), slow.take()), (vec!["A 1=1".to_owned()], vec!["A 1=1".to_owned()]));
+    assert_eq!(stage.lane.stats.streams(), 0);
+}
+
+#[test]
+fn a_market_of_many_pieces_arrives_whole() {
+    let mut stage = Stage::new(Limits::default());
+    (0..2000).for_each(|i| stage.tick(&format!("S{i:04}"), i));
+    stage.flush();
+    let (_, reader) = stage.open(to("*"));
+    let names: Vec<_> = (0..2000).map(|i| format!("S{i:04} 1={i}")).collect();
+    assert_eq!(reader.take(), names);
+}
+
+proptest! {
+    /// Whatever readers do, each ends up with the newest value of every symbol it wants, never sees one twice or going
+    /// back, and one that never stops sees every tick.
+    #[test]
+    fn readers_converge(
+        steps in prop::collection::vec((0..8usize, 0..5usize, 0..700u64), 1..120),
+        tape_ticks in 1usize..40,
+    ) {
+        const NAMES: [&str; 5] = ["A", "AB", "B", "C", "CA"];
+        const FILTERS: [&str; 5] = ["*", "A", "A*", "B,C", "C*,A"];
+        let mut stage = Stage::new(Limits { tape_ticks, ..Limits::default() });
+        let mut readers: Vec<(Key, Reader, usize, bool)> = Vec::new();
+        let mut ticks: BTreeMap<&str, i64> = BTreeMap::new();
+        for (action, which, ms) in steps {
+            match action {
+                0 => {
+                    let pace = Pace::per_second(5.0).unwrap();
+                    let wanted = to(FILTERS[which]);
+                    let wanted = if ms % 3 == 0 { wanted.paced(pace) } else { wanted };
+                    let (key, reader) = stage.open(wanted);
+                    readers.push((key, reader, which, ms % 3 == 0));
+                }
+                1 | 2 if !readers.is_empty() => {
+                    let (key, reader, _, lagging) = {
+                        let at = which * 31 % readers.len();
+                        &mut readers[at]
+                    };
+                    let stop = action == 1;
+                    *lagging |= stop;
+                    reader.stop(stop);
+                    if !stop { stage.lane.ready(*key, stage.now); }
+                }
+                3 => stage.pass(ms),
+                4 => stage.flush(),
+                _ => {
+                    let n = ticks.entry(NAMES[which]).or_default();
+                    *n += 1;
+                    stage.tick(NAMES[which], *n);
+                    // A lane that is late itself merges for everyone.
+                    if tape_ticks < 8 { stage.flush(); }
+                }
+            }
+        }
+        stage.flush();
+        for (key, reader, ..) in &readers {
+            reader.stop(false);
+            stage.lane.ready(*key, stage.now);
+        }
+        stage.pass(1000);
+        for (_, reader, which, lagging) in readers {
+            let filter = Filter::parse(FILTERS[which].split(',')).unwrap();
+            let mut seen: BTreeMap<String, i64> = BTreeMap::new();
+            for line in reader.take() {
+                let Some((symbol, tick)) = line.split_once(' ') else { continue };
+                let n: i64 = tick.split_once('=').unwrap().0.parse().unwrap();
+                let before = seen.insert(symbol.to_owned(), n);
+                prop_assert!(before.is_none_or(|before| before < n), "{symbol} went from {before:?} to {n}");
+                if !lagging && ticks.values().sum::<i64>() <= tape_ticks as i64 {
+                    prop_assert!(before.is_none_or(|before| before + 1 == n), "{symbol} misses a tick");
+                }
+            }
+            let wanted: BTreeMap<String, i64> = ticks
+                .iter()
+                .filter(|(symbol, _)| filter.matches(&Symbol::new(symbol).unwrap()))
+                .map(|(symbol, n)| ((*symbol).to_owned(), *n))
+                .collect();
+            prop_assert_eq!(seen, wanted);
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! A way into the market for one source of ticks.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tickcast_core::{Origin, Outcome, Rules, Symbol, Tick, TickError};
+
+use crate::hub::Hub;
+use crate::stats::{SourceCounters, SourceStats};
+
+/// How a source is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceState {
+    /// Ticks may come at any time.
+    Live,
+    /// None will come; why.
+    Down(String),
+}
+
+/// A source as the hub knows it.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) name: String,
+    pub(crate) counters: SourceCounters,
+    pub(crate) state: Mutex<SourceState>,
+}
+
+impl Source {
+    pub(crate) fn new(name: String) -> Self {
+        Self { name, counters: SourceCounters::default(), state: Mutex::new(SourceState::Live) }
+    }
+
+    pub(crate) fn state(&self) -> SourceState {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn stats(&self) -> SourceStats {
+        self.counters.stats(&self.name, self.state())
+    }
+}
+
+/// A way into the market for one source: its ticks are counted under its name and judged by its rules.
+#[derive(Debug, Clone)]
+pub struct Publisher {
+    hub: Hub,
+    source: Arc<Source>,
+    origin: Origin,
+    rules: Rules,
+}
+
+impl Publisher {
+    pub(crate) const fn new(hub: Hub, source: Arc<Source>, origin: Origin, rules: Rules) -> Self {
+        Self { hub, source, origin, rules }
+    }
+
+    /// Publishes one tick.
+    ///
+    /// # Errors
+    /// Where it breaks a rule that can only be judged here: its time lies more than a day ahead, or the market is full.
+    pub fn publish(&self, tick: &Tick) -> Result<Outcome, TickError> {
+        let mut result = Ok(Outcome::Late);
+        self.publish_all([tick], |_, outcome| result = outcome);
+        result
+    }
+
+    /// Publishes ticks, in order and with nobody else's between them. `each` hears what became of each, by its position.
+    pub fn publish_all<'t>(
+        &self,
+        ticks: impl IntoIterator<Item = &'t Tick>,
+        mut each: impl FnMut(usize, Result<Outcome, TickError>),
+    ) {
+        let now = self.hub.now();
+        self.hub.log().with(|log| {
+            for (i, tick) in ticks.into_iter().enumerate() {
+                let outcome = log.accept(tick, self.origin, self.rules, now);
+                self.source.counters.count(&outcome);
+                each(i, outcome);
+            }
+        });
+    }
+
+    /// Counts something that was meant to be a tick and was none.
+    pub fn reject(&self) {
+        self.source.counters.reject();
+    }
+
+    /// Takes a symbol off the market; says whether it was there. Its count goes on should it come back.
+    pub fn remove(&self, symbol: &Symbol) -> bool {
+        let now = self.hub.now();
+        self.hub.log().with(|log| log.remove(symbol, now)).is_some()
+    }
+
+    /// Says how the source is doing.
+    pub fn set_state(&self, state: SourceState) {
+        *self.source.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    }
+
+    /// The hub it publishes to.
+    #[must_use]
+    pub const fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    /// The source's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.source.name
+    }
+}

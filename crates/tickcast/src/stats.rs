@@ -1,0 +1,154 @@
+//! What has happened so far, in plain counters.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use tickcast_core::{Cursor, Outcome, TickError};
+
+use crate::publisher::SourceState;
+
+/// The upper bounds of the buckets that [`Delays`] counts in. One more counts what is above the last.
+pub const DELAY_BUCKETS: [Duration; 15] = {
+    let micros = [
+        100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
+        2_500_000, 10_000_000,
+    ];
+    let mut bounds = [Duration::ZERO; 15];
+    let mut i = 0;
+    while i < bounds.len() {
+        bounds[i] = Duration::from_micros(micros[i]);
+        i += 1;
+    }
+    bounds
+};
+
+/// How a hub stands.
+#[derive(Debug, Clone)]
+pub struct HubStats {
+    /// Open streams.
+    pub streams: u64,
+    /// Ticks written to streams, each counted once a stream.
+    pub events_out: u64,
+    /// Bytes of events and comments handed to streams.
+    pub bytes_out: u64,
+    /// The newest place on the tape.
+    pub cursor: Cursor,
+    /// Symbols ever seen.
+    pub symbols: usize,
+    /// Ticks on the tape.
+    pub tape_ticks: usize,
+    /// Bytes on the tape.
+    pub tape_bytes: usize,
+    /// How long ticks took from their arrival until a lane had handed them on.
+    pub delays: Delays,
+    /// Each source, in order of registration.
+    pub sources: Vec<SourceStats>,
+}
+
+/// A histogram of delays.
+#[derive(Debug, Clone, Default)]
+pub struct Delays {
+    /// How many fell into each of [`DELAY_BUCKETS`], and above.
+    pub counts: [u64; DELAY_BUCKETS.len() + 1],
+    /// All of them together.
+    pub sum: Duration,
+}
+
+/// How a source stands.
+#[derive(Debug, Clone)]
+pub struct SourceStats {
+    /// Its name.
+    pub name: String,
+    /// Its state.
+    pub state: SourceState,
+    /// Ticks that were taken.
+    pub taken: u64,
+    /// Ticks that were older than their symbol's newest.
+    pub late: u64,
+    /// Ticks that repeated their symbol's newest.
+    pub repeats: u64,
+    /// Ticks that broke a rule.
+    pub rejected: u64,
+}
+
+/// A lane's counters: one writer, any reader.
+#[derive(Debug, Default)]
+pub(crate) struct LaneStats {
+    streams: AtomicU64,
+    events: AtomicU64,
+    bytes: AtomicU64,
+    delays: [AtomicU64; DELAY_BUCKETS.len() + 1],
+    delay_us: AtomicU64,
+}
+
+impl LaneStats {
+    pub(crate) fn opened(&self) {
+        self.streams.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn closed(&self) {
+        self.streams.fetch_sub(1, Relaxed);
+    }
+
+    pub(crate) fn sent(&self, ticks: usize, bytes: usize) {
+        self.events.fetch_add(ticks as u64, Relaxed);
+        self.bytes.fetch_add(bytes as u64, Relaxed);
+    }
+
+    pub(crate) fn delayed(&self, delay: Duration) {
+        let bucket = DELAY_BUCKETS.partition_point(|bound| *bound < delay);
+        self.delays[bucket].fetch_add(1, Relaxed);
+        self.delay_us.fetch_add(delay.as_micros() as u64, Relaxed);
+    }
+
+    pub(crate) fn streams(&self) -> u64 {
+        self.streams.load(Relaxed)
+    }
+
+    /// Adds them all up.
+    pub(crate) fn add_to(&self, total: &mut HubStats) {
+        total.streams += self.streams();
+        total.events_out += self.events.load(Relaxed);
+        total.bytes_out += self.bytes.load(Relaxed);
+        total.delays.sum += Duration::from_micros(self.delay_us.load(Relaxed));
+        for (total, count) in total.delays.counts.iter_mut().zip(&self.delays) {
+            *total += count.load(Relaxed);
+        }
+    }
+}
+
+/// A source's counters.
+#[derive(Debug, Default)]
+pub(crate) struct SourceCounters {
+    taken: AtomicU64,
+    late: AtomicU64,
+    repeats: AtomicU64,
+    rejected: AtomicU64,
+}
+
+impl SourceCounters {
+    pub(crate) fn count(&self, outcome: &Result<Outcome, TickError>) {
+        let counter = match outcome {
+            Ok(Outcome::Taken(_)) => &self.taken,
+            Ok(Outcome::Late) => &self.late,
+            Ok(Outcome::Repeat) => &self.repeats,
+            Err(_) => &self.rejected,
+        };
+        counter.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn reject(&self) {
+        self.rejected.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn stats(&self, name: &str, state: SourceState) -> SourceStats {
+        SourceStats {
+            name: name.to_owned(),
+            state,
+            taken: self.taken.load(Relaxed),
+            late: self.late.load(Relaxed),
+            repeats: self.repeats.load(Relaxed),
+            rejected: self.rejected.load(Relaxed),
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! A filter, a pace and a place to start from.
+
+use std::time::Duration;
+
+use tickcast_core::render::Dialect;
+use tickcast_core::{Filter, Seq};
+
+/// The slowest and the fastest pace, in updates a second of each symbol.
+const PACES: std::ops::RangeInclusive<f64> = 0.1..=100.0;
+
+/// At most so many updates a second of each symbol; the newest value wins, and the last one always arrives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace(Duration);
+
+/// A number that is no [`Pace`].
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+#[error("{0} updates a second is outside {min} ..= {max}", min = PACES.start(), max = PACES.end())]
+pub struct PaceError(pub f64);
+
+impl Pace {
+    /// `updates` a second, 0.1 to 100.
+    ///
+    /// # Errors
+    /// Where it is outside that range, or no number.
+    pub fn per_second(updates: f64) -> Result<Self, PaceError> {
+        if PACES.contains(&updates) {
+            Ok(Self(Duration::from_secs_f64(1.0 / updates)))
+        } else {
+            Err(PaceError(updates))
+        }
+    }
+
+    /// The time between two updates.
+    #[must_use]
+    pub const fn interval(self) -> Duration {
+        self.0
+    }
+}
+
+/// What a reader asks for: which symbols, how often, from where.
+///
+/// ```
+/// use tickcast::{Filter, Pace, Subscription};
+/// let wanted = Subscription::to(Filter::parse(["AAPL", "BTC*"]).unwrap())
+///     .paced(Pace::per_second(2.0).unwrap())
+///     .without_snapshot();
+/// ```
+#[derive(Debug, Clone)]
+pub struct Subscription {
+    pub(crate) filter: Filter,
+    pub(crate) pace: Option<Pace>,
+    pub(crate) start: Start,
+    pub(crate) dialect: Dialect,
+}
+
+/// Where a reader starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// With the newest tick of every wanted symbol.
+    Snapshot,
+    /// With what comes after this place.
+    After(Seq),
+}
+
+/// The place of someone who wants what comes from now on; [`Subscription::at`] turns it into a real one.
+const FROM_NOW_ON: Start = Start::After(Seq::new(u64::MAX));
+
+impl Subscription {
+    /// To the symbols `filter` wants: their newest ticks first, then every tick.
+    #[must_use]
+    pub const fn to(filter: Filter) -> Self {
+        Self { filter, pace: None, start: Start::Snapshot, dialect: Dialect::Simple }
+    }
+
+    /// At most so often.
+    #[must_use]
+    pub const fn paced(mut self, pace: Pace) -> Self {
+        self.pace = Some(pace);
+        self
+    }
+
+    /// Only what is published from now on.
+    #[must_use]
+    pub const fn without_snapshot(mut self) -> Self {
+        self.start = FROM_NOW_ON;
+        self
+    }
+
+    /// Made while the log stands at `head`.
+    pub(crate) fn at(mut self, head: Seq) -> Self {
+        if self.start == FROM_NOW_ON {
+            self.start = Start::After(head);
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paces() {
+        assert_eq!(Pace::per_second(2.0).unwrap().interval(), Duration::from_millis(500));
+        assert!(Pace::per_second(0.1).is_ok() && Pace::per_second(100.0).is_ok());
+        for bad in [0.0, 0.09, 100.1, -1.0, f64::NAN, f64::INFINITY] {
+            assert!(Pace::per_second(bad).is_err(), "{bad}");
+        }
+        assert_eq!(PaceError(0.0).to_string(), "0 updates a second is outside 0.1 ..= 100");
+    }
+}
