@@ -26,7 +26,7 @@ pub use hub::{Hub, HubBuilder};
 pub use publisher::{Publisher, SourceState};
 pub use reader::{Reader, Update};
 pub use routes::{PriceTick, routes};
-pub use serve::serve;
+pub use serve::{Server, serve};
 pub use stats::{DELAY_BUCKETS, Delays, HubStats, SourceStats};
 pub use subscription::{Pace, PaceError, Subscription};
 pub use tickcast_core::{

@@ -21,42 +21,73 @@ const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 /// How long the loop rests when accepting fails for want of resources: the sockets it lacks are freed by others.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
 
-/// How long connections may take to finish after `shutdown`, once their streams have ended.
-const LAST_WORDS: Duration = Duration::from_secs(5);
-
 /// Most bytes that a connection collects before it is written, and of a head before it is refused.
 const CONNECTION_BUFFER: usize = 32 << 10;
 
-/// Serves `app` on `listener` until `shutdown` is done, then lets requests under way finish: end the streams of its hubs,
-/// with [`Hub::drain`](crate::Hub::drain), in `shutdown` or beside it. What has not finished 5 s later is cut.
+/// Serves `app` on `listener` until `shutdown` is done; short for [`Server::run`].
 ///
-/// Accepting goes on whatever single connections do.
-///
-/// # Errors
-/// Where the listener does not know its own address, which is to say never.
-pub async fn serve(listener: TcpListener, app: Router, shutdown: impl Future<Output = ()>) -> io::Result<()> {
-    let address = listener.local_addr()?;
-    let graceful = GracefulShutdown::new();
-    let mut shutdown = pin!(shutdown);
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = &mut shutdown => break,
-        };
-        match accepted {
-            Ok((socket, _)) => attend(socket, app.clone(), &graceful),
-            Err(error) if concerns_one_connection(&error) => {}
-            Err(error) => {
-                tracing::error!(%address, %error, "cannot accept connections");
-                tokio::time::sleep(ACCEPT_REST).await;
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> std::io::Result<()> {
+/// let hub = tickcast::Hub::builder().build();
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+/// tickcast::serve(listener, hub.router(), async { /* until Ctrl-C, say */ }).await;
+/// # Ok(()) }
+/// ```
+pub async fn serve(listener: TcpListener, app: Router, shutdown: impl Future<Output = ()>) {
+    Server::new(listener, app).run(shutdown).await;
+}
+
+/// An application and the listener it is served on.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    app: Router,
+    grace: Duration,
+}
+
+impl Server {
+    /// How long connections may take to finish after the shutdown, unless [said otherwise](Self::grace): 5 s.
+    pub const GRACE: Duration = Duration::from_secs(5);
+
+    /// The listener is bound already, so whoever calls knows its port.
+    #[must_use]
+    pub const fn new(listener: TcpListener, app: Router) -> Self {
+        Self { listener, app, grace: Self::GRACE }
+    }
+
+    /// How long connections may take to finish after the shutdown. What has not finished then is cut.
+    #[must_use]
+    pub const fn grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// Serves until `shutdown` is done: from then on no connection is accepted, and those there are may finish. Streams do
+    /// so when their hub ends them, with [`Hub::drain`](crate::Hub::drain).
+    ///
+    /// Whatever a single connection does, accepting goes on.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        let graceful = GracefulShutdown::new();
+        let mut shutdown = pin!(shutdown);
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                () = &mut shutdown => break,
+            };
+            match accepted {
+                Ok((socket, _)) => attend(socket, self.app.clone(), &graceful),
+                Err(error) if concerns_one_connection(&error) => {}
+                Err(error) => {
+                    tracing::error!(%error, "cannot accept connections");
+                    tokio::time::sleep(ACCEPT_REST).await;
+                }
             }
         }
+        drop(self.listener);
+        if tokio::time::timeout(self.grace, graceful.shutdown()).await.is_err() {
+            tracing::warn!("connections that would not end were cut");
+        }
     }
-    drop(listener);
-    if tokio::time::timeout(LAST_WORDS, graceful.shutdown()).await.is_err() {
-        tracing::warn!(%address, "connections that would not end were cut");
-    }
-    Ok(())
 }
 
 fn attend(socket: TcpStream, app: Router, graceful: &GracefulShutdown) {

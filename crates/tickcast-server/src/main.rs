@@ -1,0 +1,52 @@
+//! The program: maps arguments to what they ask for.
+
+mod admin;
+mod auth;
+mod cli;
+mod exit;
+mod logging;
+mod metrics;
+mod page;
+mod publish;
+mod serve;
+mod settings;
+mod source;
+mod status;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches};
+
+use cli::{Cli, Command, ConfigCommand};
+use exit::Failure;
+use settings::Settings;
+
+fn main() -> ExitCode {
+    let matches = Cli::command().get_matches();
+    match Cli::from_arg_matches(&matches).map_err(Failure::from).and_then(|cli| run(cli, &matches)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<(), Failure> {
+    match cli.command {
+        None => serve::run(Settings::load(cli.serve, matches)?),
+        Some(Command::Serve(args)) => {
+            let matches = matches.subcommand_matches("serve").unwrap_or(matches);
+            serve::run(Settings::load(args, matches)?)
+        }
+        Some(Command::Publish(args)) => publish::run(args),
+        Some(Command::Config(ConfigCommand::Check(args))) => settings::check(args, nested(matches, "check")),
+        Some(Command::Config(ConfigCommand::Show(args))) => settings::show(args, nested(matches, "show")),
+        Some(Command::Completions { shell }) => {
+            clap_complete::generate(shell, &mut Cli::command(), "tickcast", &mut std::io::stdout());
+            Ok(())
+        }
+    }
+}
+
+/// The matches of `config NAME`.
+fn nested<'m>(matches: &'m clap::ArgMatches, name: &str) -> &'m clap::ArgMatches {
+    matches.subcommand_matches("config").and_then(|config| config.subcommand_matches(name)).unwrap_or(matches)
+}

@@ -1,0 +1,102 @@
+//! The hub's counters in the OpenMetrics text format.
+
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::{Registry, Unit};
+use tickcast::{DELAY_BUCKETS, Delays, Hub, HubStats};
+
+const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// All metrics as they stand.
+pub(crate) fn response(hub: &Hub) -> Response {
+    let mut registry = Registry::with_prefix("tickcast");
+    registry.register_collector(Box::new(Snapshot(hub.stats())));
+    let mut body = String::new();
+    match text::encode(&mut body, &registry) {
+        Ok(()) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], body).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+/// The counters at one moment.
+#[derive(Debug)]
+struct Snapshot(HubStats);
+
+impl Collector for Snapshot {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let stats = &self.0;
+        gauge(&mut encoder, "streams", "Open streams", stats.streams)?;
+        gauge(&mut encoder, "symbols", "Symbols ever seen", stats.symbols as u64)?;
+        gauge(&mut encoder, "head_seq", "Sequence number of the newest tick", stats.cursor.seq.get())?;
+        gauge(&mut encoder, "tape_ticks", "Ticks on the tape", stats.tape_ticks as u64)?;
+        gauge(&mut encoder, "tape_bytes", "Bytes on the tape", stats.tape_bytes as u64)?;
+        counter(&mut encoder, "events_out", "Ticks written, counted once a stream", stats.events_out)?;
+        counter(
+            &mut encoder,
+            "bytes_out",
+            "Bytes of events and comments handed to streams",
+            stats.bytes_out,
+        )?;
+        ticks_in(&mut encoder, stats)?;
+        delays(&mut encoder, &stats.delays)
+    }
+}
+
+fn gauge(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    value: u64,
+) -> Result<(), std::fmt::Error> {
+    let metric = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+    metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
+}
+
+fn counter(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    value: u64,
+) -> Result<(), std::fmt::Error> {
+    let metric = ConstCounter::new(value);
+    metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
+}
+
+/// By source, of which there are as many as were configured, and by outcome.
+fn ticks_in(encoder: &mut DescriptorEncoder<'_>, stats: &HubStats) -> Result<(), std::fmt::Error> {
+    let mut family =
+        encoder.encode_descriptor("ticks_in", "Ticks that came in", None, MetricType::Counter)?;
+    for source in &stats.sources {
+        let outcomes = [
+            ("taken", source.taken),
+            ("late", source.late),
+            ("repeat", source.repeats),
+            ("rejected", source.rejected),
+        ];
+        for (outcome, count) in outcomes {
+            let labels = [("source", source.name.as_str()), ("outcome", outcome)];
+            ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+        }
+    }
+    Ok(())
+}
+
+fn delays(encoder: &mut DescriptorEncoder<'_>, delays: &Delays) -> Result<(), std::fmt::Error> {
+    let help = "From a tick's arrival until a lane had handed it on";
+    let mut histogram =
+        encoder.encode_descriptor("ingest_to_write", help, Some(&Unit::Seconds), MetricType::Histogram)?;
+    let bounds = DELAY_BUCKETS.iter().map(std::time::Duration::as_secs_f64).chain([f64::MAX]);
+    let buckets: Vec<(f64, u64)> = bounds.zip(delays.counts).collect();
+    let count = delays.counts.iter().sum();
+    histogram.encode_histogram::<prometheus_client::encoding::NoLabelSet>(
+        delays.sum.as_secs_f64(),
+        count,
+        &buckets,
+        None,
+    )
+}

@@ -1,0 +1,217 @@
+//! `tickcast publish`: ticks from a file to a server, batch by batch.
+
+use std::io::IsTerminal;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Deserialize;
+use tickcast::Item;
+use tokio::sync::mpsc;
+
+use crate::cli::PublishArgs;
+use crate::exit::Failure;
+use crate::source::{Records, RecordsError, Taker};
+
+/// Most ticks of one request, and how many such batches may wait to be sent.
+const BATCH: usize = 1000;
+const WAITING: usize = 4;
+
+/// How often a request is made before it is given up, and the longest pause before the next.
+const TRIES: u32 = 6;
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// How long a server may take over one batch.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Sends all ticks. Fails where any was rejected.
+pub(crate) fn run(args: PublishArgs) -> Result<(), Failure> {
+    let url = reqwest::Url::parse(&args.url).and_then(|url| url.join("v1/prices"));
+    let url = url.map_err(|error| Failure::Usage(format!("--url {:?}: {error}", args.url)))?;
+    let token = args.token.filter(|token| !token.is_empty());
+    let token = token
+        .ok_or_else(|| Failure::Usage("--token is missing; the server prints it as it starts".to_owned()))?;
+    let records = match args.file.as_str() {
+        "-" => Records::stdin(),
+        path => Records::open(Path::new(path)).map_err(|error| Failure::Usage(error.to_string()))?,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
+    Ok(runtime.block_on(publish(records, url, token))?)
+}
+
+async fn publish(records: Records, url: reqwest::Url, token: String) -> anyhow::Result<()> {
+    let (sender, mut batches) = mpsc::channel(WAITING);
+    let reading = std::thread::spawn(move || {
+        let mut batcher = Batcher { sender, batch: Batch::default() };
+        let result = records.read(&mut batcher);
+        let _ = batcher.pause();
+        result
+    });
+    let client = reqwest::Client::builder().timeout(PATIENCE).build().context("no HTTP client")?;
+    let mut desk =
+        Desk { client, url, token, run: fastrand::u64(..), sent: 0, bar: bar(), total: Answer::default() };
+    while let Some(batch) = batches.recv().await {
+        desk.send(&batch).await?;
+    }
+    desk.bar.finish_and_clear();
+    desk.report()?;
+    let read: Result<(), RecordsError> =
+        reading.join().map_err(|_| anyhow!("the reading thread broke off"))?;
+    Ok(read?)
+}
+
+/// Lines on their way to the server, and where each stood in the file.
+#[derive(Default)]
+struct Batch {
+    lines: Vec<u64>,
+    body: Vec<u8>,
+}
+
+/// The reading side.
+struct Batcher {
+    sender: mpsc::Sender<Batch>,
+    batch: Batch,
+}
+
+impl Taker for Batcher {
+    fn take(&mut self, line: u64, item: Item<'_>) -> ControlFlow<()> {
+        match item {
+            // A line break within a JSON array's element would tear it in two; in JSON it is white space.
+            Item::Text(text) => {
+                self.batch.body.extend(text.iter().map(|byte| if *byte == b'\n' { b' ' } else { *byte }));
+            }
+            Item::TooLong => self.batch.body.extend_from_slice(b"\"a line too long to be a tick\""),
+        }
+        self.batch.body.push(b'\n');
+        self.batch.lines.push(line);
+        if self.batch.lines.len() < BATCH { ControlFlow::Continue(()) } else { self.pause() }
+    }
+
+    fn pause(&mut self) -> ControlFlow<()> {
+        if self.batch.lines.is_empty() {
+            return ControlFlow::Continue(());
+        }
+        match self.sender.blocking_send(std::mem::take(&mut self.batch)) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        }
+    }
+}
+
+/// What the server says became of a batch.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Answer {
+    accepted: u64,
+    late: u64,
+    repeats: u64,
+    rejected_count: u64,
+    rejected: Vec<Rejection>,
+    detail: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Rejection {
+    index: usize,
+    symbol: Option<String>,
+    error: String,
+}
+
+/// The sending side.
+struct Desk {
+    client: reqwest::Client,
+    url: reqwest::Url,
+    token: String,
+    /// With `sent` the key by which the server knows a batch that it is sent again.
+    run: u64,
+    sent: u64,
+    bar: ProgressBar,
+    total: Answer,
+}
+
+impl Desk {
+    async fn send(&mut self, batch: &Batch) -> anyhow::Result<()> {
+        let mut pause = Duration::from_millis(100);
+        for attempt in 1.. {
+            match self.post(batch).await {
+                Ok(answer) => {
+                    self.add(batch, answer);
+                    break;
+                }
+                Err(Refusal::Passing(error)) if attempt < TRIES => {
+                    self.bar.suspend(|| eprintln!("tickcast: {error:#}; trying again"));
+                    tokio::time::sleep(pause.mul_f64(fastrand::f64() + 0.5)).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+                Err(Refusal::Passing(error) | Refusal::Final(error)) => {
+                    let line = batch.lines.first().copied().unwrap_or_default();
+                    return Err(error
+                        .context(format!("stopped before line {line}, {} accepted", self.total.accepted)));
+                }
+            }
+        }
+        self.sent += 1;
+        Ok(())
+    }
+
+    async fn post(&self, batch: &Batch) -> Result<Answer, Refusal> {
+        let request = self
+            .client
+            .post(self.url.clone())
+            .bearer_auth(&self.token)
+            .header("content-type", "application/x-ndjson")
+            .header("idempotency-key", format!("{:016x}-{}", self.run, self.sent))
+            .body(batch.body.clone());
+        let response = request.send().await.map_err(|error| Refusal::Passing(error.into()))?;
+        let status = response.status();
+        let answer = response.bytes().await.map_err(|error| Refusal::Passing(error.into()))?;
+        let answer: Answer = serde_json::from_slice(&answer).unwrap_or_default();
+        // A batch of which nothing could be read is refused as a whole, and its lines are listed all the same.
+        if status.is_success() || answer.rejected_count > 0 {
+            return Ok(answer);
+        }
+        let error = anyhow!("the server says {status}: {}", answer.detail.unwrap_or_default());
+        let passing = status.is_server_error() || matches!(status.as_u16(), 408 | 409 | 429);
+        Err(if passing { Refusal::Passing(error) } else { Refusal::Final(error) })
+    }
+
+    fn add(&mut self, batch: &Batch, answer: Answer) {
+        self.total.accepted += answer.accepted;
+        self.total.late += answer.late;
+        self.total.repeats += answer.repeats;
+        self.total.rejected_count += answer.rejected_count;
+        for Rejection { index, symbol, error } in answer.rejected {
+            let line = batch.lines.get(index).copied().unwrap_or_default();
+            let symbol = symbol.map(|symbol| format!("{symbol}: ")).unwrap_or_default();
+            self.bar.suspend(|| eprintln!("line {line}: {symbol}{error}"));
+        }
+        self.bar.inc(batch.lines.len() as u64);
+    }
+
+    fn report(&self) -> anyhow::Result<()> {
+        let Answer { accepted, late, repeats, rejected_count, .. } = self.total;
+        println!("{accepted} accepted, {late} late, {repeats} repeated, {rejected_count} rejected");
+        if rejected_count > 0 {
+            bail!("{rejected_count} ticks were rejected");
+        }
+        Ok(())
+    }
+}
+
+/// Why a batch was not taken.
+enum Refusal {
+    /// It may be, later.
+    Passing(anyhow::Error),
+    /// It will not be.
+    Final(anyhow::Error),
+}
+
+fn bar() -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{spinner} {human_pos} ticks, {per_sec}, {elapsed}");
+    ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
+}

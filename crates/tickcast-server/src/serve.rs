@@ -1,0 +1,123 @@
+//! `tickcast serve`: from settings to a running server, and to its orderly end.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use tickcast::{Hub, Rules, Server};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::auth::PublishToken;
+use crate::exit::Failure;
+use crate::settings::Settings;
+use crate::status::Health;
+use crate::{admin, auth, logging, page, source, status};
+
+/// How much of the drain each stream is given: a thousand readers come back within a second, not all at once.
+const DRAIN_PER_STREAM: Duration = Duration::from_millis(1);
+
+/// How long a runtime may take to wind up once everything has ended.
+const WIND_UP: Duration = Duration::from_millis(100);
+
+/// Serves until a signal ends it.
+pub(crate) fn run(settings: Settings) -> Result<(), Failure> {
+    logging::start(settings.log_format);
+    // Every stream is a descriptor; what the system allows at most is what we want.
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
+    let result = runtime.block_on(serve(settings));
+    runtime.shutdown_timeout(WIND_UP);
+    Ok(result?)
+}
+
+async fn serve(settings: Settings) -> anyhow::Result<()> {
+    let public = bind("listen", settings.listen).await?;
+    let private = bind("admin", settings.admin).await?;
+    let mut signals = Signals::new().context("no signal handlers")?;
+
+    let hub =
+        Hub::builder().limits(settings.limits).flush(settings.flush.0).patience(settings.patience.0).build();
+    let simulated = settings.sources.iter().any(source::SourceSpec::is_simulated);
+    let health = Arc::new(Health::new(hub.clone(), simulated));
+    let token =
+        settings.publish_token.map_or_else(PublishToken::generate, |token| Ok(PublishToken::given(token)))?;
+    let publishers = auth::require(token, hub.source("http", Rules::default()).router());
+    let app = hub.router().merge(publishers).merge(status::router(&health)).merge(page::router());
+
+    let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+    source::start(settings.sources, &hub, &stop, &tasks);
+    let grace = settings.drain.0 + Server::GRACE;
+    let public = start(public, app, grace, &stop, &tasks);
+    let private = start(private, admin::router(&health), grace, &stop, &tasks);
+    announce(public, private, simulated);
+
+    signals.next().await;
+    tokio::spawn(signals.exit_at_next());
+    let streams = hub.stats().streams;
+    let window = settings.drain.0.min(DRAIN_PER_STREAM * u32::try_from(streams).unwrap_or(u32::MAX));
+    tracing::info!(streams, "stopping: streams end within {window:?}");
+    health.drain();
+    stop.cancel();
+    hub.drain(window).await;
+    tasks.close();
+    tasks.wait().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn bind(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address} ({setting})"))
+}
+
+/// Serves on a listener of its own until the server stops; returns the address, which the system may have chosen.
+fn start(
+    listener: TcpListener,
+    app: Router,
+    grace: Duration,
+    stop: &CancellationToken,
+    tasks: &TaskTracker,
+) -> Option<SocketAddr> {
+    let address = listener.local_addr().ok();
+    let shutdown = stop.clone().cancelled_owned();
+    tasks.spawn(Server::new(listener, app).grace(grace).run(shutdown));
+    address
+}
+
+fn announce(public: Option<SocketAddr>, private: Option<SocketAddr>, simulated: bool) {
+    let (Some(public), Some(private)) = (public, private) else { return };
+    if simulated {
+        tracing::info!("the market is simulated: prices are made up; name a --source for real ones");
+    }
+    tracing::info!(%public, admin = %private, "listening on http://{public}");
+}
+
+/// The signals that end a server.
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
+    async fn exit_at_next(mut self) {
+        self.next().await;
+        std::process::exit(1);
+    }
+}

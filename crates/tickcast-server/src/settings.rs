@@ -1,0 +1,224 @@
+//! Settings: flag before environment before file before default, all of them valid before a port is bound.
+
+mod file;
+mod span;
+
+use std::fmt::Display;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use clap::ArgMatches;
+use clap::parser::ValueSource;
+use tickcast::Limits;
+
+use crate::cli::{Layer, LogFormat};
+use crate::exit::Failure;
+use crate::source::SourceSpec;
+use file::File;
+pub(crate) use span::Span;
+
+/// What the server runs with.
+pub(crate) struct Settings {
+    pub(crate) listen: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    pub(crate) sources: Vec<SourceSpec>,
+    pub(crate) publish_token: Option<String>,
+    pub(crate) drain: Span,
+    pub(crate) flush: Span,
+    pub(crate) patience: Span,
+    pub(crate) limits: Limits,
+    pub(crate) log_format: LogFormat,
+    /// Each setting, its value and where it came from.
+    shown: Vec<(&'static str, String, Origin)>,
+}
+
+/// Where a value came from.
+#[derive(Debug, Clone, Copy)]
+enum Origin {
+    Flag,
+    Environment,
+    File,
+    Default,
+}
+
+/// What is wrong with the settings, in one line that names the key.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct SettingsError(pub(crate) String);
+
+impl Settings {
+    /// Puts the layers on top of each other and validates the result.
+    pub(crate) fn load(flags: Layer, matches: &ArgMatches) -> Result<Self, SettingsError> {
+        file::check_environment(std::env::vars_os())?;
+        let File { layer: file, sources: tables } = match &flags.config {
+            Some(path) => File::read(path)?,
+            None => File::default(),
+        };
+        let mut layers = Layers { matches, shown: Vec::new() };
+        let listen = layers.pick("listen", flags.listen, file.listen, local(8080));
+        let admin = layers.pick("admin", flags.admin, file.admin, local(9180));
+        let publish_token = layers.pick_secret("publish_token", flags.publish_token, file.publish_token)?;
+        let drain = layers.pick("drain", flags.drain, file.drain, Span::from_secs(10));
+        let flush = layers.pick("flush", flags.flush, file.flush, Span::from_millis(5));
+        let patience = layers.pick("patience", flags.patience, file.patience, Span::from_secs(1));
+        let standard = Limits::default();
+        let limits = Limits {
+            symbols: layers.pick_positive(
+                "max_symbols",
+                flags.max_symbols,
+                file.max_symbols,
+                standard.symbols,
+            )?,
+            tape_ticks: layers.pick_positive(
+                "tape_ticks",
+                flags.tape_ticks,
+                file.tape_ticks,
+                standard.tape_ticks,
+            )?,
+            tape_bytes: layers.pick_positive(
+                "tape_bytes",
+                flags.tape_bytes,
+                file.tape_bytes,
+                standard.tape_bytes,
+            )?,
+        };
+        let log_format = layers.pick_log_format(flags.log_format, file.log_format);
+        let sources = layers.pick_sources(flags.sources, tables)?;
+        if listen == admin && listen.port() != 0 {
+            return Err(SettingsError(format!("listen and admin cannot both be {listen}")));
+        }
+        let shown = layers.shown;
+        Ok(Self { listen, admin, sources, publish_token, drain, flush, patience, limits, log_format, shown })
+    }
+}
+
+/// `tickcast config check`.
+pub(crate) fn check(flags: Layer, matches: &ArgMatches) -> Result<(), Failure> {
+    Settings::load(flags, matches)?;
+    Ok(())
+}
+
+/// `tickcast config show`.
+pub(crate) fn show(flags: Layer, matches: &ArgMatches) -> Result<(), Failure> {
+    let settings = Settings::load(flags, matches)?;
+    for (key, value, origin) in settings.shown {
+        let origin = match origin {
+            Origin::Flag => "flag",
+            Origin::Environment => "environment",
+            Origin::File => "file",
+            Origin::Default => "default",
+        };
+        println!("{key:<14} {value:<32} # {origin}");
+    }
+    Ok(())
+}
+
+const fn local(port: u16) -> SocketAddr {
+    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+}
+
+/// The layers, being put on top of each other.
+struct Layers<'m> {
+    matches: &'m ArgMatches,
+    shown: Vec<(&'static str, String, Origin)>,
+}
+
+impl Layers<'_> {
+    fn pick<T: Display>(&mut self, key: &'static str, flag: Option<T>, file: Option<T>, default: T) -> T {
+        let (value, origin) = self.choose(key, flag, file).unwrap_or((default, Origin::Default));
+        self.shown.push((key, value.to_string(), origin));
+        value
+    }
+
+    fn pick_positive(
+        &mut self,
+        key: &'static str,
+        flag: Option<usize>,
+        file: Option<usize>,
+        default: usize,
+    ) -> Result<usize, SettingsError> {
+        match self.pick(key, flag, file, default) {
+            0 => Err(SettingsError(format!("{key} cannot be 0"))),
+            value => Ok(value),
+        }
+    }
+
+    fn pick_secret(
+        &mut self,
+        key: &'static str,
+        flag: Option<String>,
+        file: Option<String>,
+    ) -> Result<Option<String>, SettingsError> {
+        let Some((value, origin)) = self.choose(key, flag, file) else {
+            self.shown.push((key, "(made at start-up)".to_owned(), Origin::Default));
+            return Ok(None);
+        };
+        if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(SettingsError(format!(
+                "{key} must be printable ASCII without spaces, and not empty"
+            )));
+        }
+        self.shown.push((key, "(hidden)".to_owned(), origin));
+        Ok(Some(value))
+    }
+
+    fn pick_log_format(&mut self, flag: Option<LogFormat>, file: Option<LogFormat>) -> LogFormat {
+        let (value, origin) =
+            self.choose("log_format", flag, file).unwrap_or((LogFormat::Human, Origin::Default));
+        self.shown.push(("log_format", format!("{value:?}").to_lowercase(), origin));
+        value
+    }
+
+    fn pick_sources(
+        &mut self,
+        flags: Vec<String>,
+        tables: Vec<crate::source::SourceTable>,
+    ) -> Result<Vec<SourceSpec>, SettingsError> {
+        let refuse = |error: crate::source::SpecError| SettingsError(error.to_string());
+        let flags = (!flags.is_empty()).then_some(flags);
+        let (specs, origin) = match (flags, tables) {
+            (Some(flags), _) => {
+                let specs = flags.iter().map(|text| SourceSpec::parse(text)).collect::<Result<Vec<_>, _>>();
+                (specs.map_err(refuse)?, self.said_by("source"))
+            }
+            (None, tables) if !tables.is_empty() => {
+                let specs = tables.into_iter().map(SourceSpec::from_table).collect::<Result<Vec<_>, _>>();
+                (specs.map_err(refuse)?, Origin::File)
+            }
+            (None, _) => (vec![SourceSpec::parse("sim").map_err(refuse)?], Origin::Default),
+        };
+        let mut specs: Vec<_> = specs.into_iter().flatten().collect();
+        distinguish(&mut specs);
+        let names: Vec<_> = specs.iter().map(|spec| spec.name.as_str()).collect();
+        let names = if names.is_empty() { "none".to_owned() } else { names.join(" ") };
+        self.shown.push(("source", names, origin));
+        Ok(specs)
+    }
+
+    fn choose<T>(&self, key: &'static str, flag: Option<T>, file: Option<T>) -> Option<(T, Origin)> {
+        match (flag, file) {
+            (Some(value), _) => Some((value, self.said_by(key))),
+            (None, Some(value)) => Some((value, Origin::File)),
+            (None, None) => None,
+        }
+    }
+
+    fn said_by(&self, key: &str) -> Origin {
+        match self.matches.try_contains_id(key).ok().and_then(|_| self.matches.value_source(key)) {
+            Some(ValueSource::EnvVariable) => Origin::Environment,
+            _ => Origin::Flag,
+        }
+    }
+}
+
+/// Gives sources of the same name numbers.
+fn distinguish(specs: &mut [SourceSpec]) {
+    for i in 1..specs.len() {
+        let (before, this) = specs.split_at_mut(i);
+        let name = this[0].name.clone();
+        let mut number = 2;
+        while before.iter().any(|spec| spec.name == this[0].name) {
+            this[0].name = format!("{name}#{number}");
+            number += 1;
+        }
+    }
+}

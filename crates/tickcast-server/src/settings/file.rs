@@ -1,0 +1,148 @@
+//! The configuration file, and the names that settings have there and in the environment.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use clap::CommandFactory;
+use toml::Table;
+
+use super::SettingsError;
+use crate::cli::{Cli, Layer};
+use crate::source::{SOURCE_KEYS, SourceTable};
+
+/// What stands before a setting's name in the environment.
+const PREFIX: &str = "TICKCAST_";
+
+/// What a configuration file says.
+#[derive(Default)]
+pub(super) struct File {
+    pub(super) layer: Layer,
+    pub(super) sources: Vec<SourceTable>,
+}
+
+impl File {
+    pub(super) fn read(path: &Path) -> Result<Self, SettingsError> {
+        let refuse = |error: &dyn std::fmt::Display| SettingsError(format!("{}: {error}", path.display()));
+        let text = std::fs::read_to_string(path).map_err(|error| refuse(&error))?;
+        Self::parse(&text).map_err(|error| refuse(&error))
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let mut table: Table = text.parse().map_err(|error| one_line(&error))?;
+        let mut known = setting_names();
+        known.retain(|name| name != "config");
+        check_keys(table.keys(), &known, "key")?;
+        let sources = match table.remove("source") {
+            None => Vec::new(),
+            Some(sources) => {
+                for source in sources.as_array().into_iter().flatten().filter_map(toml::Value::as_table) {
+                    check_keys(source.keys(), &SOURCE_KEYS, "key of [[source]]")?;
+                }
+                sources.try_into().map_err(|error| format!("source: {}", one_line(&error)))?
+            }
+        };
+        let layer = table.try_into().map_err(|error| one_line(&error))?;
+        Ok(Self { layer, sources })
+    }
+}
+
+/// Refuses variables that look like settings and are none.
+pub(super) fn check_environment(
+    variables: impl Iterator<Item = (OsString, OsString)>,
+) -> Result<(), SettingsError> {
+    let known = Cli::command()
+        .get_subcommands()
+        .flat_map(clap::Command::get_arguments)
+        .filter_map(|arg| arg.get_env()?.to_str().map(str::to_owned))
+        .collect::<Vec<_>>();
+    let found: Vec<_> = variables.filter_map(|(name, _)| name.into_string().ok()).collect();
+    let ours = found.iter().filter(|name| name.starts_with(PREFIX));
+    check_keys(ours, &known, "environment variable").map_err(SettingsError)
+}
+
+/// The settings' names: those of the flags.
+fn setting_names() -> Vec<String> {
+    let command = Cli::command();
+    let serve = command.find_subcommand("serve").into_iter().flat_map(clap::Command::get_arguments);
+    serve.map(|arg| arg.get_id().as_str().to_owned()).collect()
+}
+
+fn check_keys<'k>(
+    keys: impl IntoIterator<Item = &'k String>,
+    known: &[impl AsRef<str>],
+    what: &str,
+) -> Result<(), String> {
+    for key in keys {
+        if known.iter().any(|name| name.as_ref() == key) {
+            continue;
+        }
+        let nearest = known.iter().max_by(|a, b| {
+            let likeness = |name: &str| strsim::jaro_winkler(name, key);
+            likeness(a.as_ref()).total_cmp(&likeness(b.as_ref()))
+        });
+        let nearest = nearest.map(AsRef::as_ref).unwrap_or_default();
+        return Err(format!("unknown {what} {key:?}; the nearest known one is {nearest:?}"));
+    }
+    Ok(())
+}
+
+/// TOML's errors draw the place; here it has to fit in a line.
+fn one_line(error: &toml::de::Error) -> String {
+    error.to_string().lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn says(text: &str) -> String {
+        File::parse(text).err().unwrap()
+    }
+
+    #[test]
+    fn everything_that_can_be_said() {
+        let file = File::parse(
+            r#"
+            listen = "0.0.0.0:80"
+            drain = "2s"
+            max_symbols = 5
+            log_format = "json"
+            [[source]]
+            from = "sim:7"
+            prefix = "DEMO:"
+            allow_late = true
+            repeat = "drop"
+            map = { AAPL = "Apple" }
+            "#,
+        )
+        .unwrap();
+        assert_eq!(file.layer.listen, Some("0.0.0.0:80".parse().unwrap()));
+        assert_eq!(file.layer.max_symbols, Some(5));
+        assert_eq!(file.sources[0].map["AAPL"], "Apple");
+    }
+
+    #[test]
+    fn mistakes_are_named_in_one_line() {
+        assert_eq!(says("lissten = 1"), r#"unknown key "lissten"; the nearest known one is "listen""#);
+        assert_eq!(
+            says("[[source]]\nform = \"sim\""),
+            r#"unknown key of [[source]] "form"; the nearest known one is "from""#
+        );
+        for text in
+            ["listen = 5", "listen = \"x\"", "drain = \"soon\"", "a = = 1", "[[source]]\nprefix = \"x\""]
+        {
+            assert!(!says(text).contains('\n'), "{text}: {}", says(text));
+        }
+        assert!(says("drain = \"soon\"").contains("\"soon\" is not a time such as 5ms, 10s or 2min"));
+    }
+
+    #[test]
+    fn misspelled_variables_are_refused() {
+        let check = |name: &str| check_environment([(name.into(), OsString::new())].into_iter());
+        assert!(check("TICKCAST_LISTEN").is_ok() && check("PATH").is_ok() && check("TICKCAST_URL").is_ok());
+        assert_eq!(
+            check("TICKCAST_LISTNE").unwrap_err().to_string(),
+            r#"unknown environment variable "TICKCAST_LISTNE"; the nearest known one is "TICKCAST_LISTEN""#
+        );
+    }
+}

@@ -1,0 +1,228 @@
+//! Ticks from a file or from standard input.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::time::Duration;
+
+use tickcast::{Item, Publisher, Rejected, Tick, TickError, Time};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+
+use super::records::{Records, RecordsError, Taker};
+use super::spec::Rename;
+
+/// Most ticks handed over together, and how many such batches may wait: reading stays a little ahead, not a file ahead.
+const BATCH: usize = 256;
+const WAITING: usize = 16;
+
+/// How many bad lines are named in the log; all are counted.
+const NAMED: u64 = 10;
+
+/// How fast a file is replayed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Pacing {
+    /// As fast as it can be read.
+    Max,
+    /// So many ticks a second.
+    Rate(f64),
+    /// By the ticks' own times, so many times as fast.
+    Times(f64),
+}
+
+/// What the reading thread hands over.
+enum Read {
+    Ticks(Vec<Tick>),
+    /// The end of one pass through the file.
+    Pass,
+    Failed(RecordsError),
+}
+
+/// Replays a file, for ever where `repeat` is set. Returns why it ended.
+pub(super) async fn file(
+    path: &Path,
+    pacing: Pacing,
+    repeat: bool,
+    rename: &Rename,
+    publisher: &Publisher,
+) -> Result<String, RecordsError> {
+    let (path, shown) = (path.to_path_buf(), path.display().to_string());
+    let open = move || Records::open(&path);
+    replay(open, shown, pacing, repeat, rename, publisher).await
+}
+
+/// Publishes what comes in on standard input, as it comes.
+pub(super) async fn stdin(rename: &Rename, publisher: &Publisher) -> Result<String, RecordsError> {
+    let open = || Ok(Records::stdin());
+    replay(open, "standard input".to_owned(), Pacing::Max, false, rename, publisher).await
+}
+
+async fn replay(
+    open: impl Fn() -> Result<Records, RecordsError> + Send + 'static,
+    name: String,
+    pacing: Pacing,
+    repeat: bool,
+    rename: &Rename,
+    publisher: &Publisher,
+) -> Result<String, RecordsError> {
+    let (sender, mut receiver) = mpsc::channel(WAITING);
+    let reading = Reading {
+        name,
+        rename: rename.clone(),
+        publisher: publisher.clone(),
+        sender,
+        batch: Vec::new(),
+        bad: 0,
+    };
+    // A thread of its own, not the runtime's: nothing wakes a read from a pipe, so it must not hold up the program's end.
+    std::thread::spawn(move || reading.run(open, repeat));
+
+    let mut player = Player::new(pacing);
+    let mut published = 0;
+    while let Some(read) = receiver.recv().await {
+        match read {
+            Read::Ticks(ticks) => {
+                published += ticks.len();
+                player.play(ticks, publisher).await;
+            }
+            Read::Pass => player.rewind(),
+            Read::Failed(error) => return Err(error),
+        }
+    }
+    Ok(format!("all {published} ticks were published"))
+}
+
+/// The reading thread.
+struct Reading {
+    name: String,
+    rename: Rename,
+    publisher: Publisher,
+    sender: mpsc::Sender<Read>,
+    batch: Vec<Tick>,
+    bad: u64,
+}
+
+impl Reading {
+    fn run(mut self, open: impl Fn() -> Result<Records, RecordsError>, repeat: bool) {
+        loop {
+            let result = open().and_then(|records| records.read(&mut self));
+            let _ = self.pause();
+            let next = match result {
+                Ok(()) => Read::Pass,
+                Err(error) => Read::Failed(error),
+            };
+            let over = !repeat || matches!(next, Read::Failed(_));
+            if self.sender.blocking_send(next).is_err() || over {
+                return;
+            }
+        }
+    }
+
+    fn reject(&mut self, line: u64, rejected: &Rejected) {
+        self.publisher.reject();
+        self.bad += 1;
+        if self.bad <= NAMED {
+            tracing::warn!("{}: line {line}: {rejected}", self.name);
+        }
+        if self.bad == NAMED {
+            tracing::warn!("{}: further bad lines are counted, not named", self.name);
+        }
+    }
+}
+
+impl Taker for Reading {
+    fn take(&mut self, line: u64, item: Item<'_>) -> ControlFlow<()> {
+        let tick = match item {
+            Item::Text(text) => Tick::from_json(text),
+            Item::TooLong => Err(Rejected { symbol: None, error: TickError::TooLong }),
+        };
+        let renamed = tick.and_then(|mut tick| {
+            let symbol = tick.symbol;
+            tick.symbol = self
+                .rename
+                .apply(symbol)
+                .map_err(|error| Rejected { symbol: Some(symbol), error: error.into() })?;
+            Ok(tick)
+        });
+        match renamed {
+            Ok(tick) => self.batch.push(tick),
+            Err(rejected) => self.reject(line, &rejected),
+        }
+        if self.batch.len() < BATCH { ControlFlow::Continue(()) } else { self.pause() }
+    }
+
+    /// Hands over what has come.
+    fn pause(&mut self) -> ControlFlow<()> {
+        if self.batch.is_empty() {
+            return ControlFlow::Continue(());
+        }
+        match self.sender.blocking_send(Read::Ticks(std::mem::take(&mut self.batch))) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        }
+    }
+}
+
+/// Publishes ticks when they are due.
+struct Player {
+    pacing: Pacing,
+    start: Instant,
+    played: u64,
+    /// The time of the first tick: what due times are counted from.
+    first: Option<Time>,
+    last: Time,
+    /// What is added to the ticks' times, so that a second pass follows the first.
+    shift: Duration,
+    rewound: bool,
+}
+
+impl Player {
+    fn new(pacing: Pacing) -> Self {
+        let (start, last) = (Instant::now(), Time::default());
+        Self { pacing, start, played: 0, first: None, last, shift: Duration::ZERO, rewound: false }
+    }
+
+    async fn play(&mut self, mut ticks: Vec<Tick>, publisher: &Publisher) {
+        let mut ready = 0;
+        for i in 0..ticks.len() {
+            let due = self.due(&mut ticks[i]);
+            if due > Instant::now() {
+                publisher.publish_all(&ticks[ready..i], |_, _| {});
+                ready = i;
+                sleep_until(due).await;
+            }
+        }
+        publisher.publish_all(&ticks[ready..], |_, _| {});
+        tokio::task::yield_now().await;
+    }
+
+    /// The next pass begins a millisecond after the last one ended.
+    fn rewind(&mut self) {
+        self.rewound = true;
+    }
+
+    /// When a tick is to be published; its time is moved into this pass.
+    fn due(&mut self, tick: &mut Tick) -> Instant {
+        if let Some(time) = tick.time {
+            let first = *self.first.get_or_insert(time);
+            if std::mem::take(&mut self.rewound) {
+                self.shift = since(self.last, first) + Duration::from_millis(1);
+            }
+            let time = time.saturating_add(self.shift);
+            self.last = self.last.max(time);
+            tick.time = Some(time);
+        }
+        self.played += 1;
+        match self.pacing {
+            Pacing::Max => self.start,
+            Pacing::Rate(rate) => self.start + Duration::from_secs_f64((self.played - 1) as f64 / rate),
+            Pacing::Times(speed) => match (self.first, tick.time) {
+                (Some(first), Some(time)) => self.start + since(time, first).div_f64(speed),
+                _ => self.start,
+            },
+        }
+    }
+}
+
+fn since(later: Time, earlier: Time) -> Duration {
+    Duration::from_millis(u64::try_from(later.as_millis() - earlier.as_millis()).unwrap_or(0))
+}

@@ -1,0 +1,62 @@
+//! The simulated market, in real time.
+
+mod listing;
+mod market;
+mod noise;
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use tickcast::{Extra, Price, Publisher, Symbol, Tick, TickError};
+use tokio::time::{Instant, sleep_until};
+
+use super::spec::Rename;
+use market::{Decimal10, SimMarket, SimTick};
+
+/// How far the market may lag behind the clock before it is set to the present: after a suspended laptop wakes up nobody
+/// wants an hour of trades at once.
+const LAG: Duration = Duration::from_secs(1);
+
+/// Most ticks published in one go.
+const BATCH: usize = 512;
+
+/// Trades for ever.
+pub(super) async fn run(seed: u64, rate: f64, rename: &Rename, publisher: &Publisher) -> Infallible {
+    let mut market = SimMarket::new(seed, rate);
+    let mut start = Instant::now();
+    let mut next = market.next_tick();
+    let mut batch = Vec::with_capacity(BATCH);
+    loop {
+        let now = Instant::now();
+        if start + next.at + LAG < now {
+            start = now - next.at;
+        }
+        while start + next.at <= now && batch.len() < BATCH {
+            match tick(&next, rename) {
+                Ok(tick) => batch.push(tick),
+                Err(_) => publisher.reject(),
+            }
+            next = market.next_tick();
+        }
+        publisher.publish_all(&batch, |_, _| {});
+        if batch.len() < BATCH {
+            sleep_until(start + next.at).await;
+        } else {
+            tokio::task::yield_now().await;
+        }
+        batch.clear();
+    }
+}
+
+fn tick(trade: &SimTick, rename: &Rename) -> Result<Tick, TickError> {
+    let mut tick = Tick::new(rename.apply(Symbol::new(trade.symbol)?)?, price(trade.price)?);
+    tick.prev_close = trade.prev_close.map(price).transpose()?;
+    for (name, value) in [("bid", trade.bid), ("ask", trade.ask), ("size", trade.size)] {
+        tick.extras.push(name, Extra::Number(&value.to_string()))?;
+    }
+    Ok(tick)
+}
+
+fn price(amount: Decimal10) -> Result<Price, TickError> {
+    Price::from_units(amount.units, amount.decimals).ok_or(TickError::NoPrice)
+}
