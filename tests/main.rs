@@ -1,1 +1,16 @@
-//! Placeholder.
+//! Everything, from outside: real sockets, the real program, real clients.
+
+#![expect(clippy::unwrap_used, reason = "here a failed unwrap is a failed test")]
+
+mod client;
+mod clients;
+mod contract;
+mod filters;
+mod market;
+mod program;
+mod publishing;
+mod replay;
+mod server;
+mod settings;
+mod shutdown;
+mod stream;

@@ -165,3 +165,6 @@ impl Sequencer {
         self.tape.push(entry)
     }
 }
+
+#[cfg(test)]
+mod tests;

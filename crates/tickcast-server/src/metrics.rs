@@ -90,7 +90,7 @@ fn delays(encoder: &mut DescriptorEncoder<'_>, delays: &Delays) -> Result<(), st
     let help = "From a tick's arrival until a lane had handed it on";
     let mut histogram =
         encoder.encode_descriptor("ingest_to_write", help, Some(&Unit::Seconds), MetricType::Histogram)?;
-    let bounds = DELAY_BUCKETS.iter().map(std::time::Duration::as_secs_f64).chain([f64::MAX]);
+    let bounds = DELAY_BUCKETS.iter().map(std::time::Duration::as_secs_f64).chain([f64::INFINITY]);
     let buckets: Vec<(f64, u64)> = bounds.zip(delays.counts).collect();
     let count = delays.counts.iter().sum();
     histogram.encode_histogram::<prometheus_client::encoding::NoLabelSet>(

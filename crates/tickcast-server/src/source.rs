@@ -40,7 +40,7 @@ async fn run(spec: &SourceSpec, publisher: &Publisher) {
     match ended {
         Ok(why) => {
             tracing::info!(source = name, "source ended: {why}");
-            publisher.set_state(SourceState::Down(why));
+            publisher.set_state(SourceState::Ended(why));
         }
         Err(error) => {
             tracing::error!(source = name, "source failed: {error}");

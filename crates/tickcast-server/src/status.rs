@@ -73,6 +73,7 @@ async fn status(State(health): State<Arc<Health>>) -> Json<Value> {
 fn source(source: &SourceStats) -> Value {
     let (state, reason) = match &source.state {
         SourceState::Live => ("live", None),
+        SourceState::Ended(reason) => ("ended", Some(reason)),
         SourceState::Down(reason) => ("down", Some(reason)),
     };
     let SourceStats { name, taken, late, repeats, rejected, .. } = source;

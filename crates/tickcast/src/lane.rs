@@ -80,6 +80,8 @@ pub(crate) struct Lane<S> {
     visits: Vec<Key>,
     gone: Vec<Key>,
     touched: Vec<GroupId>,
+    /// When the ticks of this flush arrived, as far as anyone wants them.
+    arrivals: Vec<Duration>,
 }
 
 impl<S: Sink> Lane<S> {
@@ -95,6 +97,7 @@ impl<S: Sink> Lane<S> {
             visits: Vec::new(),
             gone: Vec::new(),
             touched: Vec::new(),
+            arrivals: Vec::new(),
         }
     }
 
@@ -137,18 +140,20 @@ impl<S: Sink> Lane<S> {
         self.bury();
     }
 
-    /// Follows the log to its head and sends what that brought. Returns the place it came from, if it moved.
-    pub(crate) fn flush(&mut self, log: &Log, now: Duration) -> Option<Seq> {
+    /// Follows the log to its head and sends what that brought; says whether there was anything.
+    pub(crate) fn flush(&mut self, log: &Log, now: Duration) -> bool {
         let from = self.head();
         log.advance(&mut self.replica);
         if self.head() == from {
-            return None;
+            return false;
         }
         self.groups.meet_new_symbols(self.replica.market());
         if self.replica.tape().reaches_back_to(from) {
             for (seq, entry) in self.replica.tape().after(from) {
-                if let Some(frame) = &entry.frame {
-                    self.groups.add(entry.symbol, seq, frame, &mut self.touched);
+                if let Some(frame) = &entry.frame
+                    && self.groups.add(entry.symbol, seq, frame, &mut self.touched)
+                {
+                    self.arrivals.push(entry.arrived);
                 }
             }
             self.deliver_batches(from, now);
@@ -159,13 +164,13 @@ impl<S: Sink> Lane<S> {
             self.visit(key, now);
         }
         self.bury();
-        Some(from)
+        true
     }
 
-    /// Notes how long each tick after `from` took to get here, once its batch has been handed on.
-    pub(crate) fn note_delays(&self, from: Seq, now: Duration) {
-        for (_, entry) in self.replica.tape().after(from) {
-            self.stats.delayed(now.saturating_sub(entry.arrived));
+    /// Notes how long each tick of the last flush took to get here, now that it has been handed on.
+    pub(crate) fn note_delays(&mut self, now: Duration) {
+        for arrived in self.arrivals.drain(..) {
+            self.stats.delayed(now.saturating_sub(arrived));
         }
     }
 
@@ -298,10 +303,15 @@ impl<S: Sink> Lane<S> {
         let Some(stream) = self.streams.get_mut(key) else { return };
         if stream.last_write + self.manners.keep_alive <= now {
             stream.last_write = now;
-            // A sink that is not empty needs no comment.
-            if !stream.blocked && stream.sink.write(&KEEP_ALIVE) == Written::Gone {
-                self.gone.push(key);
-                return;
+            // Where the sink has yet to write what it holds, no comment is needed.
+            let written = if stream.blocked { Written::Refused } else { stream.sink.write(&KEEP_ALIVE) };
+            match written {
+                Written::Taken => self.stats.sent(0, KEEP_ALIVE.len()),
+                Written::Refused => {}
+                Written::Gone => {
+                    self.gone.push(key);
+                    return;
+                }
             }
         }
         self.timers.set(stream.last_write + self.manners.keep_alive, key, Alarm::KeepAlive);

@@ -12,7 +12,9 @@ use crate::stats::{SourceCounters, SourceStats};
 pub enum SourceState {
     /// Ticks may come at any time.
     Live,
-    /// None will come; why.
+    /// It has delivered all it had; what that was.
+    Ended(String),
+    /// It failed; why. No ticks come.
     Down(String),
 }
 

@@ -36,7 +36,8 @@ pub(crate) struct RecordsError {
 
 impl Records {
     pub(crate) fn open(path: &Path) -> Result<Self, RecordsError> {
-        let name = path.display().to_string();
+        // Without its folder: anyone may read how a source failed.
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         match File::open(path).and_then(|file| decompress(BufReader::new(file))) {
             Ok(input) => Ok(Self { name, input }),
             Err(error) => Err(RecordsError { name, line: 1, error }),
@@ -189,7 +190,9 @@ mod tests {
         let result = Records::open(file.path()).and_then(|records| records.read(&mut found));
         (
             found.0,
-            result.err().map(|error| error.to_string().replace(&file.path().display().to_string(), "FILE")),
+            result.err().map(|error| {
+                error.to_string().replace(&*file.path().file_name().unwrap().to_string_lossy(), "FILE")
+            }),
         )
     }
 

@@ -18,7 +18,8 @@ const SIM_RATES: std::ops::RangeInclusive<f64> = 1.0..=100_000.0;
 /// One source, ready to be started.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct SourceSpec {
-    /// As it was written, less its options: what it is called in the log, in metrics and in `/v1/status`.
+    /// What it is called in the log, in metrics and in `/v1/status`: as it was written, less its options and, since anyone
+    /// may read it, a file's folder.
     pub(crate) name: String,
     pub(crate) kind: Kind,
     pub(crate) rules: Rules,
@@ -34,6 +35,17 @@ pub(crate) enum Kind {
     Replay { path: PathBuf, pacing: Pacing, repeat: bool },
     /// Ticks from standard input.
     Stdin,
+}
+
+impl Kind {
+    fn name(&self, written: &str) -> String {
+        match self {
+            Self::Replay { path, .. } => {
+                format!("replay:{}", path.file_name().unwrap_or_default().to_string_lossy())
+            }
+            Self::Sim { .. } | Self::Stdin => written.to_owned(),
+        }
+    }
 }
 
 /// A `[[source]]` of the configuration file.
@@ -97,7 +109,7 @@ impl SourceSpec {
         let rules = Rules { allow_late: options.flag("allow_late")?, drop_repeats: options.drop_repeats()? };
         let rename = Rename { prefix: options.take("prefix").unwrap_or_default(), map: HashMap::new() };
         options.end(&kind)?;
-        Ok(Some(Self { name: head.to_owned(), kind, rules, rename }))
+        Ok(Some(Self { name: kind.name(head), kind, rules, rename }))
     }
 
     /// Whether its prices are made up.

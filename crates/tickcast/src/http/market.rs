@@ -118,7 +118,8 @@ fn standing(
     let state = match source.map(|source| &source.state) {
         _ if log.market().newest(id).is_none() => "gone",
         Some(SourceState::Down(_)) => "down",
-        _ => "live",
+        Some(SourceState::Ended(_)) => "ended",
+        Some(SourceState::Live) | None => "live",
     };
     Some(SymbolStanding {
         symbol: symbol.to_string(),

@@ -88,9 +88,17 @@ impl Groups {
         &self.groups[id].members
     }
 
-    /// Puts a tick into the batch of every group it concerns; groups that had none yet are added to `touched`.
-    pub(super) fn add(&mut self, symbol: SymbolId, seq: Seq, frame: &Frame, touched: &mut Vec<GroupId>) {
-        for id in &self.by_symbol[symbol.index()] {
+    /// Puts a tick into the batch of every group it concerns; groups that had none yet are added to `touched`. Says
+    /// whether it concerns any.
+    pub(super) fn add(
+        &mut self,
+        symbol: SymbolId,
+        seq: Seq,
+        frame: &Frame,
+        touched: &mut Vec<GroupId>,
+    ) -> bool {
+        let concerned = &self.by_symbol[symbol.index()];
+        for id in concerned {
             let group = &mut self.groups[*id];
             if group.ticks == 0 {
                 touched.push(*id);
@@ -98,6 +106,7 @@ impl Groups {
             group.dialect.tick(seq, frame, &mut group.batch);
             group.ticks += 1;
         }
+        !concerned.is_empty()
     }
 
     /// A group's batch and how many ticks it holds.

@@ -56,9 +56,9 @@ pub(crate) async fn run(
 
 /// Flushes; says whether anything had moved.
 fn turn(lane: &mut Lane<BodySink>, log: &Log, clock: Clock) -> bool {
-    let Some(from) = lane.flush(log, clock.uptime()) else { return false };
-    lane.note_delays(from, clock.uptime());
-    true
+    let moved = lane.flush(log, clock.uptime());
+    lane.note_delays(clock.uptime());
+    moved
 }
 
 fn obey(lane: &mut Lane<BodySink>, command: Command, log: &Log, clock: Clock) {

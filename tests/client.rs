@@ -1,0 +1,70 @@
+//! A reader of streams, with a parser that is not ours.
+
+use std::pin::Pin;
+
+use eventsource_stream::{Event, Eventsource};
+use futures_util::{Stream, StreamExt};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::server::{SOON, TestServer};
+
+/// One stream of events.
+pub(crate) struct Reader(Pin<Box<dyn Stream<Item = Result<Event, String>> + Send>>);
+
+/// A tick as a reader sees it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Seen {
+    pub(crate) symbol: String,
+    /// As written.
+    pub(crate) price: String,
+    pub(crate) n: u64,
+    pub(crate) json: Value,
+}
+
+impl Reader {
+    /// Opens `/prices/stream` with `query`.
+    pub(crate) async fn open(server: &TestServer, query: &str) -> Self {
+        Self::get(&server.http, &format!("{}/prices/stream{query}", server.public)).await
+    }
+
+    pub(crate) async fn get(http: &reqwest::Client, url: &str) -> Self {
+        let response = http.get(url).header("accept", "text/event-stream").send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        let events = response.bytes_stream().eventsource();
+        Self(Box::pin(events.map(|event| event.map_err(|error| error.to_string()))))
+    }
+
+    /// The next event; `None` where the stream has ended cleanly.
+    pub(crate) async fn event(&mut self) -> Option<Event> {
+        let event = tokio::time::timeout(SOON, self.0.next()).await.expect("no event came");
+        event.map(|event| event.expect("the stream broke off"))
+    }
+
+    /// The next tick.
+    pub(crate) async fn tick(&mut self) -> Seen {
+        let event = self.event().await.expect("the stream has ended");
+        assert_eq!(event.event, "tick");
+        let json: Value = serde_json::from_str(&event.data).unwrap();
+        let symbol = json["symbol"].as_str().unwrap().to_owned();
+        assert_eq!(event.id, symbol);
+        Seen { symbol, price: member(&event.data, "price"), n: json["n"].as_u64().unwrap(), json }
+    }
+
+    /// The next `count` ticks, as `SYMBOL n=price`.
+    pub(crate) async fn ticks(&mut self, count: usize) -> Vec<String> {
+        let mut seen = Vec::new();
+        while seen.len() < count {
+            let tick = self.tick().await;
+            seen.push(format!("{} {}={}", tick.symbol, tick.n, tick.price));
+        }
+        seen
+    }
+}
+
+/// A member of a JSON object as it is written.
+pub(crate) fn member(json: &str, name: &str) -> String {
+    let members: std::collections::HashMap<String, &RawValue> = serde_json::from_str(json).unwrap();
+    members[name].get().to_owned()
+}

@@ -1,0 +1,118 @@
+//! Real clients: what people's programs make of our bytes. `cargo xtask test` installs them and says where they are.
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tickcast::{Hub, Tick};
+
+use crate::server::TestServer;
+
+/// The value of a variable that `cargo xtask test` sets where it could install what a test needs. Where it could not, the
+/// test is skipped, and listed by name.
+fn tool(name: &str, test: &str) -> Option<String> {
+    let found = std::env::var(name).ok().filter(|value| !value.is_empty());
+    if found.is_none() {
+        skipped(test, &format!("{name} is not set"));
+    }
+    found
+}
+
+/// Notes that a test did not run, and why.
+pub(crate) fn skipped(test: &str, why: &str) {
+    println!("SKIPPED {test}: {why}");
+    if let Some(list) = std::env::var_os("XTASK_SKIPPED") {
+        use std::io::Write;
+        let mut list = std::fs::OpenOptions::new().append(true).create(true).open(list).unwrap();
+        writeln!(list, "{test}: {why}").unwrap();
+    }
+}
+
+/// What a client made of ten ticks with quiet between them: comments, and nothing else, keep the stream open meanwhile.
+async fn read_with(mut command: Command) {
+    let hub = Hub::builder().keep_alive(Duration::from_millis(20)).build();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/prices/stream", listener.local_addr().unwrap());
+    tokio::spawn(tickcast::serve(listener, hub.router(), std::future::pending()));
+    publish(&hub, 1);
+    command.args([url.as_str(), "10"]).stdout(Stdio::piped()).stderr(Stdio::inherit());
+    let reading = tokio::task::spawn_blocking(move || command.output().unwrap());
+    crate::server::eventually(async || hub.stats().streams == 1).await;
+    for n in 2..=10 {
+        let quiet = hub.stats().bytes_out;
+        crate::server::eventually(async || hub.stats().bytes_out > quiet + 24).await;
+        publish(&hub, n);
+    }
+    let output = reading.await.unwrap();
+    assert!(output.status.success());
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let seen: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(seen.len(), 10);
+    for (i, event) in seen.iter().enumerate() {
+        assert_eq!((&event[0], &event[1]), (&json!("tick"), &json!("BRK.B")), "{event}");
+        let data: Value = serde_json::from_str(event[2].as_str().unwrap()).unwrap();
+        assert_eq!((&data["n"], &data["note"]), (&json!(i + 1), &json!("a\u{2028}b")));
+    }
+}
+
+fn publish(hub: &Hub, n: u64) {
+    let tick = format!("{{\"symbol\":\"BRK.B\",\"price\":{n},\"note\":\"a\u{2028}b\"}}");
+    hub.publish(&Tick::from_json(tick.as_bytes()).unwrap()).unwrap();
+}
+
+fn script(program: &str, name: &str) -> Command {
+    let mut command = Command::new(program);
+    command.arg(format!("{}/../../tests/clients/{name}", env!("CARGO_MANIFEST_DIR")));
+    command
+}
+
+/// Scripts find their packages beside them: they are run from a copy where those are.
+fn node(packages: &str, name: &str) -> Command {
+    let copy = std::path::Path::new(packages).join(name);
+    let original = format!("{}/../../tests/clients/{name}", env!("CARGO_MANIFEST_DIR"));
+    std::fs::copy(original, &copy).unwrap();
+    let mut command = Command::new("node");
+    command.arg(copy);
+    command
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn python_httpx_sse() {
+    let Some(python) = tool("XTASK_PYTHON", "clients::python_httpx_sse") else { return };
+    let mut command = script(&python, "read.py");
+    command.arg("httpx-sse");
+    read_with(command).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn python_sseclient_py() {
+    let Some(python) = tool("XTASK_PYTHON", "clients::python_sseclient_py") else { return };
+    let mut command = script(&python, "read.py");
+    command.arg("sseclient-py");
+    read_with(command).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn npm_eventsource() {
+    let Some(packages) = tool("XTASK_NODE", "clients::npm_eventsource") else { return };
+    read_with(node(&packages, "read.mjs")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chromium_shows_the_page_and_its_prices_move() {
+    let test = "clients::chromium_shows_the_page_and_its_prices_move";
+    let (Some(packages), Some(chromium)) = (tool("XTASK_NODE", test), tool("XTASK_CHROMIUM", test)) else {
+        return;
+    };
+    let server = TestServer::with(&["--source", "sim"]);
+    let mut command = node(&packages, "page.mjs");
+    command.args([&server.public, &chromium]).stderr(Stdio::inherit());
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    assert!(output.status.success());
+    let saw: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&saw["complaints"], &saw["elsewhere"]), (&json!([]), &json!([])));
+    for event in saw["events"].as_array().unwrap() {
+        assert_eq!((&event[0], &event[1]), (&json!("tick"), &event[2]));
+    }
+    assert_eq!(&saw["events"][0][2], "AAPL");
+}

@@ -1,0 +1,48 @@
+//! Many readers who each want something else.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::join_all;
+
+use crate::client::Reader;
+use crate::server::TestServer;
+
+/// A thousand readers with a thousand filters on a thousand symbols each get exactly their symbols, every tick of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_filters() {
+    const COUNT: usize = 1000;
+    const ROUNDS: u64 = 5;
+    let server = TestServer::start();
+    let name = |i: usize| format!("S{:03}", i % COUNT);
+    // Three names, one of them half way round, and a pattern that takes ten.
+    let wanted = |i: usize| -> Vec<String> {
+        let tens = (i / 10 * 10)..(i / 10 * 10 + 10);
+        tens.map(name).chain([name(i + 100), name(i + 500)]).collect()
+    };
+    let readers = join_all((0..COUNT).map(async |i| {
+        let query = format!("?symbols={},{},S{:02}*", name(i + 100), name(i + 500), i / 10);
+        Reader::open(&server, &query).await
+    }));
+    let readers = readers.await;
+    server.wait_for_streams(COUNT as u64).await;
+    let publish = async {
+        for round in 1..=ROUNDS {
+            let lines: String = (0..COUNT)
+                .map(|i| format!("{{\"symbol\":\"{}\",\"price\":{round}}}\n", name(i * 7)))
+                .collect();
+            server.post_as("application/x-ndjson", lines).await;
+        }
+    };
+    let read = join_all(readers.into_iter().enumerate().map(async |(i, mut reader)| {
+        let wanted = wanted(i);
+        let mut seen: BTreeMap<String, u64> = BTreeMap::new();
+        for _ in 0..wanted.len() as u64 * ROUNDS {
+            let tick = reader.tick().await;
+            let before = seen.insert(tick.symbol.clone(), tick.n).unwrap_or(0);
+            assert_eq!(tick.n, before + 1, "reader {i}: {}", tick.symbol);
+        }
+        let expected: BTreeMap<String, u64> = wanted.into_iter().map(|name| (name, ROUNDS)).collect();
+        assert_eq!(seen, expected, "reader {i}");
+    }));
+    futures_util::join!(publish, read);
+}

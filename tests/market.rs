@@ -1,0 +1,89 @@
+//! The market as it stands: prices, symbols, status, metrics.
+
+use serde_json::json;
+
+use crate::client::member;
+use crate::server::{TOKEN, TestServer};
+
+#[tokio::test]
+async fn prices_of_all_some_and_one() {
+    let server = TestServer::start();
+    server.publish(&[("XRP/ETH", "0.00152787"), ("BTC-USD", "97430.40"), ("A", "1")]).await;
+    let names = |answer: &serde_json::Value| -> Vec<String> {
+        answer["prices"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|tick| tick["symbol"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let (_, all) = server.get("/v1/prices").await;
+    assert_eq!(names(&all), ["A", "BTC-USD", "XRP/ETH"]);
+    assert!(all["cursor"].as_str().unwrap().ends_with("-3"));
+    let (_, some) = server.get("/v1/prices?symbols=B*,XRP/ETH,NONE").await;
+    assert_eq!(names(&some), ["BTC-USD", "XRP/ETH"]);
+    let one = server.http.get(format!("{}/v1/prices/XRP%2FETH", server.public)).send().await.unwrap();
+    assert_eq!(member(&one.text().await.unwrap(), "price"), "0.00152787");
+    let (status, problem) = server.get("/v1/prices/NONE").await;
+    assert_eq!((status, &problem["detail"]), (404, &json!("NONE is not on the market")));
+    assert_eq!(server.get("/v1/prices/A%20B").await.0, 400);
+}
+
+#[tokio::test]
+async fn a_symbol_that_is_taken_off_is_gone_until_it_ticks_again() {
+    let server = TestServer::start();
+    server.publish(&[("A", "1"), ("A", "2")]).await;
+    let delete = async |symbol: &str| {
+        let request = server.http.delete(format!("{}/v1/prices/{symbol}", server.public)).bearer_auth(TOKEN);
+        request.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(delete("A").await, 204);
+    assert_eq!(delete("A").await, 404);
+    assert_eq!(server.get("/v1/prices/A").await.0, 404);
+    assert_eq!(server.get("/v1/symbols").await.1["symbols"][0]["state"], "gone");
+    server.publish(&[("A", "3")]).await;
+    assert_eq!(server.get("/v1/prices/A").await.1["n"], 3, "it goes on counting");
+}
+
+#[tokio::test]
+async fn symbols_page_by_page() {
+    let server = TestServer::start();
+    server.post(r#"[{"symbol":"B","price":2,"time":1000},{"symbol":"a","price":1.50,"time":2000},{"symbol":"AB","price":3,"time":3000}]"#).await;
+    server.post(r#"{"symbol":"B","price":5,"time":4000,"prev_close":2.10}"#).await;
+    let (_, page) = server.get("/v1/symbols?limit=2").await;
+    let b = json!({"symbol":"B","source":"http","state":"live","ticks":2,"first_time":1000,"last_time":4000,"reference":2.10});
+    assert_eq!((&page["symbols"][1], &page["next"]), (&b, &json!("B")));
+    let (_, page) = server.get("/v1/symbols?limit=2&after=B").await;
+    assert_eq!((&page["symbols"][0]["symbol"], &page["next"]), (&json!("a"), &serde_json::Value::Null));
+    let (_, page) = server.get("/v1/symbols?q=b").await;
+    assert_eq!(page["symbols"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn health_status_and_metrics() {
+    let server = TestServer::start();
+    server.publish(&[("A", "1")]).await;
+    server.post(r#"[{"symbol":"A","price":"x"},{"symbol":"A","price":1,"time":5}]"#).await;
+    for base in [&server.public, &server.admin] {
+        for route in ["/healthz", "/readyz"] {
+            assert_eq!(server.http.get(format!("{base}{route}")).send().await.unwrap().status(), 200);
+        }
+    }
+    let (_, status) = server.get("/v1/status").await;
+    assert_eq!((&status["simulated"], &status["symbols"]), (&json!(false), &json!(1)));
+    let http = json!({"name":"http","state":"live","taken":1,"late":1,"repeats":0,"rejected":1});
+    assert_eq!(status["sources"], json!([http]));
+    let metrics =
+        server.http.get(format!("{}/metrics", server.admin)).send().await.unwrap().text().await.unwrap();
+    for line in [
+        "tickcast_streams 0",
+        "tickcast_head_seq 1",
+        "tickcast_ticks_in_total{source=\"http\",outcome=\"taken\"} 1",
+        "tickcast_ticks_in_total{source=\"http\",outcome=\"late\"} 1",
+        "tickcast_ingest_to_write_seconds_bucket{le=\"+Inf\"} 0",
+        "# EOF",
+    ] {
+        assert!(metrics.lines().any(|found| found == line), "{line} is not in\n{metrics}");
+    }
+    assert_eq!(server.http.get(format!("{}/metrics", server.public)).send().await.unwrap().status(), 404);
+}

@@ -1,0 +1,279 @@
+//! `POST /v1/prices`: everything that can come in.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde_json::json;
+
+use crate::client::{Reader, member};
+use crate::server::{TOKEN, TestServer};
+
+const NDJSON: &str = "application/x-ndjson";
+
+#[tokio::test]
+async fn prices_leave_as_they_came() {
+    let server = TestServer::start();
+    let mut reader = Reader::open(&server, "").await;
+    for (written, sent) in [
+        ("0.10", "0.10"),
+        ("-37.63", "-37.63"),
+        ("0", "0"),
+        ("1e-7", "0.0000001"),
+        ("\"123456789012345678.123456789\"", "123456789012345678.123456789"),
+        ("1782907200123", "1782907200123"),
+    ] {
+        server.publish(&[("A", written)]).await;
+        assert_eq!(reader.tick().await.price, sent);
+        let one = server.http.get(format!("{}/v1/prices/A", server.public)).send().await.unwrap();
+        assert_eq!(member(&one.text().await.unwrap(), "price"), sent);
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_price_is_refused_by_name_and_leaves_the_rest() {
+    let server = TestServer::start();
+    for (price, error) in [
+        ("NaN", "not JSON: expected value at column 23, at `NaN`"),
+        ("1e400", "price has more than 28 digits once written out"),
+        ("null", "price is null, a number or a decimal as text is expected"),
+        (&"7".repeat(29), "price has more than 28 digits once written out"),
+        ("\"\"", "price is empty"),
+        ("+1", "not JSON: expected value at column 23, at `+1`"),
+        ("\"+1\"", "price `+1` is not a decimal number"),
+        ("0x1", "not JSON: expected `,` or `}` at column 23, at `0x1`"),
+        ("\"NaN\"", "price `NaN` is not a finite number"),
+        ("\"-Infinity\"", "price `-Infinity` is not a finite number"),
+    ] {
+        let bad = format!(r#"{{"symbol":"A","price":{price}}}"#);
+        let array = format!(r#"[{{"symbol":"OK","price":1}},{bad},{{"symbol":"OK","price":2}}]"#);
+        let lines = format!("{{\"symbol\":\"OK\",\"price\":1}}\n{bad}\n{{\"symbol\":\"OK\",\"price\":2}}\n");
+        for (kind, body) in [("application/json", array), (NDJSON, lines)] {
+            let (status, answer) = server.post_as(kind, body).await;
+            assert_eq!(
+                (status, &answer["accepted"], &answer["rejected_count"]),
+                (200, &json!(2), &json!(1)),
+                "{answer}"
+            );
+            assert_eq!(
+                (&answer["rejected"][0]["index"], &answer["rejected"][0]["error"]),
+                (&json!(1), &json!(error))
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_rule_of_a_tick_has_its_message() {
+    let server = TestServer::start();
+    let extras: String = (0..17).map(|i| format!(",\"x{i}\":0")).collect();
+    let tomorrow = 86_400_000 * 30_000_u64;
+    for (tick, error) in [
+        (r#"{"price":1}"#.to_owned(), "symbol is missing"),
+        (r#"{"symbol":"A"}"#.to_owned(), "price is missing"),
+        (r#"{"symbol":"","price":1}"#.to_owned(), "symbol is empty"),
+        (format!(r#"{{"symbol":"{}","price":1}}"#, "x".repeat(33)), "symbol has 33 bytes, the limit is 32"),
+        (
+            r#"{"symbol":"A\nid: x","price":1}"#.to_owned(),
+            "symbol holds '\\n'; allowed are A-Z a-z 0-9 . _ - / : ^ = &",
+        ),
+        (r#"{"symbol":"A","price":1,"change":"x"}"#.to_owned(), "change `x` is not a decimal number"),
+        (
+            r#"{"symbol":"A","price":1,"prev_close":true}"#.to_owned(),
+            "prev_close is true or false, a number or a decimal as text is expected",
+        ),
+        (
+            r#"{"symbol":"A","price":1,"time":1.5}"#.to_owned(),
+            "time `1.5` is not a whole number of milliseconds",
+        ),
+        (
+            r#"{"symbol":"A","price":1,"time":"now"}"#.to_owned(),
+            "time is text, a whole number of milliseconds is expected",
+        ),
+        (
+            format!(r#"{{"symbol":"A","price":1,"time":{tomorrow}}}"#),
+            "time 2592000000000 lies more than a day ahead; milliseconds since 1970 are expected",
+        ),
+        (r#"{"symbol":"A","price":1,"n":5}"#.to_owned(), "`n` is reserved"),
+        (
+            r#"{"symbol":"A","price":1,"Bid":5}"#.to_owned(),
+            "`Bid` is not a name for an extra: [a-z][a-z0-9_]{0,31} is expected",
+        ),
+        (
+            r#"{"symbol":"A","price":1,"x":{}}"#.to_owned(),
+            "x is an object or an array, text, a number, true, false or null is expected",
+        ),
+        (format!(r#"{{"symbol":"A","price":1{extras}}}"#), "more than 16 extras"),
+        (
+            format!(r#"{{"symbol":"A","price":1,"x":"{}"}}"#, "y".repeat(1024)),
+            "extras take more than 1024 bytes together",
+        ),
+        (
+            format!(r#"{{"symbol":"A","price":1,"x":"{}"}}"#, "y".repeat(20_000)),
+            "a tick of more than 16384 bytes",
+        ),
+        (r#"{"symbol":"A","price":1,"price":1}"#.to_owned(), "`price` is there twice"),
+    ] {
+        let (status, answer) = server.post(&format!("[{tick}]")).await;
+        assert_eq!((status, answer["rejected"][0]["error"].as_str()), (200, Some(error)), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn changes_are_exact() {
+    let server = TestServer::start();
+    let mut reader = Reader::open(&server, "").await;
+    let day = 86_400_000 * 20_000_u64;
+    for (tick, change, percent) in [
+        (format!(r#"{{"symbol":"A","price":0.1,"time":{day}}}"#), "0.0", Some("0")),
+        (format!(r#"{{"symbol":"A","price":0.3,"time":{}}}"#, day + 1), "0.2", Some("200")),
+        (format!(r#"{{"symbol":"A","price":0.5,"prev_close":0.4,"time":{}}}"#, day + 2), "0.1", Some("25")),
+        (
+            format!(r#"{{"symbol":"A","price":0.5,"change":0.125,"time":{}}}"#, day + 3),
+            "0.125",
+            Some("33.3333"),
+        ),
+        (format!(r#"{{"symbol":"A","price":0.3,"time":{}}}"#, day + 2 * 86_400_000), "-0.1", Some("-25")),
+        (format!(r#"{{"symbol":"B","price":0,"time":{day}}}"#), "0", None),
+        (format!(r#"{{"symbol":"B","price":7,"time":{}}}"#, day + 86_400_000), "0", Some("0")),
+    ] {
+        server.post(&tick).await;
+        let event = reader.event().await.unwrap();
+        let seen: serde_json::Value = serde_json::from_str(&event.data).unwrap();
+        assert_eq!(member(&event.data, "change"), change, "{tick}");
+        assert_eq!(
+            seen.get("change_pct").map(|_| member(&event.data, "change_pct")).as_deref(),
+            percent,
+            "{tick}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_late_tick_never_overwrites_a_newer_price() {
+    let server = TestServer::start();
+    let (_, answer) = server
+        .post(r#"[{"symbol":"A","price":2,"time":2000},{"symbol":"A","price":1,"time":1999},{"symbol":"A","price":3,"time":2000}]"#)
+        .await;
+    assert_eq!((&answer["accepted"], &answer["late"]), (&json!(2), &json!(1)));
+    assert_eq!(server.get("/v1/prices/A").await.1["price"], 3);
+}
+
+#[tokio::test]
+async fn only_who_has_the_token_publishes() {
+    let server = TestServer::start();
+    let url = format!("{}/v1/prices", server.public);
+    let post = async |authorization: Option<&str>| {
+        let request = server.http.post(&url).body(r#"{"symbol":"A","price":1}"#);
+        let request =
+            authorization.into_iter().fold(request, |request, value| request.header("authorization", value));
+        request.send().await.unwrap()
+    };
+    for wrong in [
+        None,
+        Some("Bearer wrong"),
+        Some("Bearer "),
+        Some(TOKEN),
+        Some("Basic test-token"),
+        Some("Bearer test-token2"),
+    ] {
+        let response = post(wrong).await;
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()["www-authenticate"]),
+            (401, &"Bearer".parse().unwrap())
+        );
+        assert_eq!(response.headers()["content-type"], "application/problem+json");
+    }
+    assert_eq!(post(Some("Bearer test-token")).await.status(), 200);
+    assert_eq!(server.http.delete(format!("{url}/A")).send().await.unwrap().status(), 401);
+    assert!(!server.log().contains(TOKEN), "no token is ever logged");
+}
+
+#[tokio::test]
+async fn a_batch_that_is_sent_twice_is_published_once() {
+    let server = TestServer::start();
+    let post = async |key: &str, body: &'static str| {
+        let request = server.http.post(format!("{}/v1/prices", server.public)).bearer_auth(TOKEN);
+        let response = request.header("idempotency-key", key).body(body).send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    };
+    let batch = r#"[{"symbol":"A","price":1},{"symbol":"A","price":"x"}]"#;
+    let first = post("k1", batch).await;
+    assert_eq!(post("k1", batch).await, first);
+    assert_eq!(server.get("/v1/prices/A").await.1["n"], 1);
+    post("k2", batch).await;
+    assert_eq!(server.get("/v1/prices/A").await.1["n"], 2);
+    assert_eq!(post(&"k".repeat(256), batch).await.0, 400);
+}
+
+/// A request that broke off half way is taken up where it stopped.
+#[tokio::test]
+async fn a_batch_that_broke_off_is_completed_not_repeated() {
+    let server = TestServer::start();
+    let lines = |range: std::ops::Range<u32>| -> String {
+        range.map(|n| format!("{{\"symbol\":\"A\",\"price\":{n}}}\n")).collect()
+    };
+    let post = |body: reqwest::Body| {
+        let request = server.http.post(format!("{}/v1/prices", server.public)).bearer_auth(TOKEN);
+        request.header("content-type", NDJSON).header("idempotency-key", "k").body(body).send()
+    };
+    let (begun, first_half) = (lines(0..500), lines(0..1000));
+    let body = futures_util::stream::iter([Ok(begun), Err(std::io::Error::other("the line went dead"))]);
+    assert!(post(reqwest::Body::wrap_stream(body)).await.is_err());
+    crate::server::eventually(async || post(first_half.clone().into()).await.unwrap().status() == 200).await;
+    assert_eq!(server.get("/v1/prices/A").await.1["n"], 1000);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_at_all_is_a_bad_request() {
+    let server = TestServer::start();
+    for body in ["hello", "{\"symbol\":", "[{]"] {
+        let (status, problem) = server.post(body).await;
+        assert_eq!(status, 400, "{problem}");
+        assert!(
+            problem["detail"].as_str().unwrap().starts_with("nothing could be read: not JSON: "),
+            "{problem}"
+        );
+    }
+    assert_eq!(server.post_as("text/html", "x").await.0, 415);
+    assert_eq!(server.post_as(NDJSON, "").await, (200, server.post("[]").await.1));
+}
+
+/// A body of any length streams through in constant memory, and a line of any length is passed over.
+#[tokio::test]
+async fn a_long_body_costs_no_memory() {
+    const MIB: u64 = 1 << 20;
+    let server = TestServer::with(&["--source", "none", "--tape-ticks", "1000"]);
+    server.publish(&[("A", "1")]).await;
+    let before = server.resident();
+    let sent = Arc::new(AtomicU64::new(0));
+    let line = format!("{{\"symbol\":\"A\",\"price\":1,\"note\":\"{}\"}}\n", "x".repeat(900));
+    let good: bytes::Bytes = line.repeat(64).into();
+    let endless: bytes::Bytes = "y".repeat(64 << 10).into();
+    let counter = Arc::clone(&sent);
+    let body = futures_util::stream::iter((0..2048).map(move |i| {
+        let piece = if (512..1536).contains(&i) { &endless } else { &good };
+        counter.fetch_add(piece.len() as u64, Ordering::Relaxed);
+        // One line of 64 MiB among the good ones.
+        let end = if i == 1535 { "\n" } else { "" };
+        Ok::<_, std::io::Error>([&piece[..], end.as_bytes()].concat())
+    }));
+    let (status, answer) = server.post_as(NDJSON, reqwest::Body::wrap_stream(body)).await;
+    assert!(sent.load(Ordering::Relaxed) > 120 * MIB);
+    assert_eq!((status, &answer["accepted"], &answer["rejected_count"]), (200, &json!(65_536), &json!(1)));
+    assert_eq!(answer["rejected"][0], json!({"index": 32_768, "error": "a tick of more than 16384 bytes"}));
+    let grown = server.resident().saturating_sub(before);
+    assert!(grown < 32 * MIB, "memory grew by {} MiB", grown / MIB);
+}
+
+#[tokio::test]
+async fn a_flood_of_names_ends_at_the_limit() {
+    let server = TestServer::with(&["--source", "none", "--max-symbols", "2"]);
+    let (_, answer) = server
+        .post(r#"[{"symbol":"A","price":1},{"symbol":"B","price":1},{"symbol":"C","price":1},{"symbol":"A","price":2}]"#)
+        .await;
+    assert_eq!(answer["accepted"], 3);
+    assert_eq!(
+        answer["rejected"],
+        json!([{"index":2,"symbol":"C","error":"the market holds 2 symbols, the limit"}])
+    );
+}

@@ -1,0 +1,136 @@
+//! Ticks from files, among them twelve thousand real trades.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use futures_util::future::join_all;
+use serde_json::json;
+
+use crate::client::{Reader, member};
+use crate::server::{TOKEN, TestServer, eventually, tickcast};
+
+/// The real trades, where they lie beside the project.
+fn trades(test: &str) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/xrpeth-trades.ndjson.gz");
+    if !path.exists() {
+        crate::clients::skipped(test, "needs recorded market data, which is not here");
+        return None;
+    }
+    Some(path)
+}
+
+fn file(text: &str) -> tempfile::NamedTempFile {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    file
+}
+
+#[tokio::test]
+async fn real_trades_are_all_in() {
+    let Some(path) = trades("replay::real_trades_are_all_in") else { return };
+    let source = format!("replay:{}?speed=max", path.display());
+    let server = TestServer::with(&["--source", &source]);
+    server.wait_for_log("source ended: all 12477 ticks were published");
+    let (_, status) = server.get("/v1/status").await;
+    let replay = &status["sources"][1];
+    assert_eq!(
+        (&replay["taken"], &replay["late"], &replay["rejected"]),
+        (&json!(12_477), &json!(0), &json!(0))
+    );
+    assert_eq!(
+        (&replay["state"], &replay["name"]),
+        (&json!("ended"), &json!("replay:xrpeth-trades.ndjson.gz"))
+    );
+    let last = server.http.get(format!("{}/v1/prices/XRP%2FETH", server.public)).send().await.unwrap();
+    assert_eq!(member(&last.text().await.unwrap(), "price"), "0.00152787");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_readers_each_get_every_real_trade() {
+    let Some(path) = trades("replay::a_hundred_readers_each_get_every_real_trade") else { return };
+    let source = format!("replay:{}?rate=2000", path.display());
+    let server = TestServer::with(&["--source", &source]);
+    join_all((0..100).map(async |_| {
+        let mut reader = Reader::open(&server, "").await;
+        let mut n = reader.tick().await.n;
+        while n < 12_477 {
+            let next = reader.tick().await.n;
+            assert_eq!(next, n + 1, "a hole");
+            n = next;
+        }
+    }))
+    .await;
+}
+
+#[tokio::test]
+async fn a_missing_file_is_known_before_anything_starts() {
+    let output = tickcast(&["serve", "--source", "replay:/no/such/file"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let says = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(
+        says,
+        "tickcast: source \"replay:/no/such/file\": /no/such/file: No such file or directory (os error 2)\n"
+    );
+}
+
+#[tokio::test]
+async fn a_bad_line_is_named_and_a_cut_file_keeps_what_came_before() {
+    let lines = file("{\"symbol\":\"A\",\"price\":1}\nnonsense\n{\"symbol\":\"A\",\"price\":2}\n");
+    let server = TestServer::with(&["--source", &format!("replay:{}?speed=max", lines.path().display())]);
+    server.wait_for_log("line 2: not JSON");
+    server.wait_for_log("source ended: all 2 ticks were published");
+    assert_eq!(server.get("/v1/prices/A").await.1["price"], 2);
+
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    let text: String =
+        (1..=20_000).map(|n| format!("{{\"symbol\":\"A\",\"price\":{}}}\n", n * 7919 % 10_007)).collect();
+    encoder.write_all(text.as_bytes()).unwrap();
+    let bytes = encoder.finish().unwrap();
+    let cut = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(cut.path(), &bytes[..bytes.len() / 2]).unwrap();
+    let server = TestServer::with(&["--source", &format!("replay:{}?speed=max", cut.path().display())]);
+    let failed = server.wait_for_log("source failed");
+    let kept = server.get("/v1/prices/A").await.1["n"].as_u64().unwrap();
+    assert!(kept > 1000, "{kept}");
+    let name = cut.path().file_name().unwrap().to_string_lossy();
+    assert!(failed.contains(&format!("{name}: line {}: ", kept + 1)), "{failed} after {kept}");
+    assert!(server.get("/v1/status").await.1["sources"][1]["reason"].as_str().unwrap().contains("line"));
+}
+
+#[tokio::test]
+async fn a_loop_goes_on_in_time() {
+    let trades = file("symbol,price,time,size\nA,1.50,1000,7\nA,2.50,1500,8\n");
+    let source = format!("replay:{}?speed=20&loop&prefix=X:", trades.path().display());
+    let server = TestServer::with(&["--source", &source]);
+    let mut reader = Reader::open(&server, "").await;
+    let mut last = reader.tick().await;
+    assert_eq!(last.symbol, "X:A");
+    for _ in 0..6 {
+        let next = reader.tick().await;
+        let (before, after) = (last.json["time"].as_i64().unwrap(), next.json["time"].as_i64().unwrap());
+        assert_eq!(after - before, if next.price == "2.50" { 500 } else { 1 });
+        assert_eq!(
+            (next.n, &next.json["size"]),
+            (last.n + 1, &json!(if next.price == "2.50" { 8 } else { 7 }))
+        );
+        last = next;
+    }
+}
+
+#[tokio::test]
+async fn a_pipe_is_read_as_it_comes() {
+    let mut command =
+        tickcast(&["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log-format", "json"]);
+    command.args(["--publish-token", TOKEN, "--source", "stdin"]).stdin(Stdio::piped()).stdout(Stdio::null());
+    let mut server = TestServer::launch(command);
+    let mut pipe = server.stdin();
+    let mut reader = Reader::open(&server, "").await;
+    for n in 1..=3 {
+        writeln!(pipe, "{{\"symbol\":\"A\",\"price\":{n}}}").unwrap();
+        assert_eq!(reader.tick().await.n, n);
+    }
+    drop(pipe);
+    server.wait_for_log("source ended: all 3 ticks were published");
+    eventually(async || server.get("/v1/status").await.1["sources"][1]["state"] == "ended").await;
+}

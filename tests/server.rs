@@ -1,0 +1,179 @@
+//! The program, started for a test on ports of its own and ended with it.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// How long a condition may take to come true: long enough for a busy machine, and nobody waits for it otherwise.
+pub(crate) const SOON: Duration = Duration::from_secs(60);
+
+/// What test servers are given as their publish token.
+pub(crate) const TOKEN: &str = "test-token";
+
+/// A running server.
+pub(crate) struct TestServer {
+    child: Child,
+    log: Arc<Log>,
+    pub(crate) public: String,
+    pub(crate) admin: String,
+    pub(crate) http: reqwest::Client,
+}
+
+/// What the program has written to standard error so far.
+#[derive(Default)]
+struct Log {
+    lines: Mutex<Vec<String>>,
+    changed: Condvar,
+}
+
+/// The program with `arguments`, not started yet. Nothing of the test's own environment is a setting.
+pub(crate) fn tickcast(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tickcast"));
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TICKCAST_")) {
+        command.env_remove(name);
+    }
+    command.env_remove("RUST_LOG");
+    command
+}
+
+impl TestServer {
+    /// Starts one that has no source but HTTP.
+    pub(crate) fn start() -> Self {
+        Self::with(&["--source", "none"])
+    }
+
+    /// Starts one with `arguments` besides ports, token and log format.
+    pub(crate) fn with(arguments: &[&str]) -> Self {
+        let mut command =
+            tickcast(&["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log-format", "json"]);
+        command.args(["--publish-token", TOKEN]).args(arguments).stdout(Stdio::null());
+        Self::launch(command)
+    }
+
+    /// Starts `command` and waits until it listens.
+    pub(crate) fn launch(mut command: Command) -> Self {
+        // Readers are many, and the test holds the other end of each.
+        rlimit::increase_nofile_limit(u64::MAX).unwrap();
+        let mut child = command.spawn().unwrap();
+        let log = Arc::new(Log::default());
+        let (stderr, writer) = (child.stderr.take().unwrap(), Arc::clone(&log));
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                writer.lines.lock().unwrap().push(line);
+                writer.changed.notify_all();
+            }
+        });
+        let listening = log.wait_for("listening on http://");
+        let listening: Value = serde_json::from_str(&listening).unwrap();
+        let address = |name: &str| format!("http://{}", listening["fields"][name].as_str().unwrap());
+        let (public, admin) = (address("public"), address("admin"));
+        // Connections are not pooled: each reader is one of its own anyway.
+        let http = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
+        Self { child, log, public, admin, http }
+    }
+
+    /// Waits for a line of the log that holds `text`.
+    pub(crate) fn wait_for_log(&self, text: &str) -> String {
+        self.log.wait_for(text)
+    }
+
+    pub(crate) fn log(&self) -> String {
+        self.log.lines.lock().unwrap().join("\n")
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Its standard input, where it was given one.
+    pub(crate) fn stdin(&mut self) -> ChildStdin {
+        self.child.stdin.take().unwrap()
+    }
+
+    pub(crate) fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.pid().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits for the program to end.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        self.child.wait().unwrap()
+    }
+
+    /// Resident memory, in bytes.
+    pub(crate) fn resident(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
+        let response = self.http.get(format!("{}{path}", self.public)).send().await.unwrap();
+        (response.status().as_u16(), response.json().await.unwrap())
+    }
+
+    /// Publishes a JSON text.
+    pub(crate) async fn post(&self, json: &str) -> (u16, Value) {
+        self.post_as("application/json", json.to_owned()).await
+    }
+
+    pub(crate) async fn post_as(&self, kind: &str, body: impl Into<reqwest::Body>) -> (u16, Value) {
+        let request = self
+            .http
+            .post(format!("{}/v1/prices", self.public))
+            .bearer_auth(TOKEN)
+            .header("content-type", kind);
+        let response = request.body(body).send().await.unwrap();
+        (response.status().as_u16(), response.json().await.unwrap())
+    }
+
+    /// Publishes ticks of which every one must be taken.
+    pub(crate) async fn publish(&self, ticks: &[(&str, &str)]) {
+        let lines: String = ticks
+            .iter()
+            .map(|(symbol, price)| format!("{{\"symbol\":\"{symbol}\",\"price\":{price}}}\n"))
+            .collect();
+        let (status, answer) = self.post_as("application/x-ndjson", lines).await;
+        assert_eq!((status, answer["accepted"].as_u64()), (200, Some(ticks.len() as u64)), "{answer}");
+    }
+
+    /// Waits until the number of open streams is `count`.
+    pub(crate) async fn wait_for_streams(&self, count: u64) {
+        eventually(async || self.get("/v1/status").await.1["streams"].as_u64() == Some(count)).await;
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Log {
+    fn wait_for(&self, text: &str) -> String {
+        let mut lines = self.lines.lock().unwrap();
+        loop {
+            if let Some(line) = lines.iter().find(|line| line.contains(text)) {
+                return line.clone();
+            }
+            let (guard, waited) = self.changed.wait_timeout(lines, SOON).unwrap();
+            assert!(!waited.timed_out(), "no {text:?} in the log: {guard:?}");
+            lines = guard;
+        }
+    }
+}
+
+/// Asks again and again until `condition` holds.
+pub(crate) async fn eventually(mut condition: impl AsyncFnMut() -> bool) {
+    let asking = async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(SOON, asking).await.expect("it never came true");
+}

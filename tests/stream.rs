@@ -1,0 +1,163 @@
+//! `GET /prices/stream`.
+
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::client::Reader;
+use crate::server::TestServer;
+
+#[tokio::test]
+async fn snapshot_in_order_of_names_then_live() {
+    let server = TestServer::start();
+    server.publish(&[("B", "1"), ("A", "2.50"), ("B", "3")]).await;
+    let mut all = Reader::open(&server, "").await;
+    let mut some = Reader::open(&server, "?symbols=A,NEW*").await;
+    let mut live = Reader::open(&server, "?snapshot=false&symbols=B&symbols=A").await;
+    assert_eq!(all.ticks(2).await, ["A 1=2.50", "B 2=3"]);
+    assert_eq!(some.ticks(1).await, ["A 1=2.50"]);
+    server.publish(&[("B", "4"), ("NEWCOMER", "5"), ("A", "6")]).await;
+    assert_eq!(all.ticks(3).await, ["B 3=4", "NEWCOMER 1=5", "A 2=6"]);
+    assert_eq!(some.ticks(2).await, ["NEWCOMER 1=5", "A 2=6"]);
+    assert_eq!(live.ticks(2).await, ["B 3=4", "A 2=6"]);
+}
+
+#[tokio::test]
+async fn what_goes_over_the_wire_byte_for_byte() {
+    let server = TestServer::start();
+    let tick = r#"{"symbol":"AAPL","price":189.50,"prev_close":189.25,"time":1782907200123,"bid":189.4900,"note":"é"}"#;
+    server.post(tick).await;
+    let mut socket =
+        tokio::net::TcpStream::connect(server.public.strip_prefix("http://").unwrap()).await.unwrap();
+    socket.write_all(b"GET /prices/stream HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let mut text = String::new();
+    while !text.ends_with("id: AAPL\n\n\r\n") {
+        let mut bytes = [0; 4096];
+        let length = socket.read(&mut bytes).await.unwrap();
+        text.push_str(std::str::from_utf8(&bytes[..length]).unwrap());
+    }
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+    for header in [
+        "content-type: text/event-stream",
+        "cache-control: no-store, no-transform",
+        "x-accel-buffering: no",
+        "transfer-encoding: chunked",
+    ] {
+        assert!(head.contains(header), "{head}");
+    }
+    // Two chunks: the lines that open the stream come at once, whatever else there is to say.
+    let lines: Vec<_> = body.lines().collect();
+    assert!(lines[1].starts_with("retry: "), "{body}");
+    assert_eq!(lines[2..4], [": tickcast", ""]);
+    assert_eq!(
+        lines[5..8],
+        [
+            "event: tick",
+            r#"data: {"symbol":"AAPL","price":189.50,"change":0.25,"change_pct":0.1321,"time":1782907200123,"n":1,"bid":189.4900,"note":"\u00e9"}"#,
+            "id: AAPL",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_rate_merges_and_the_last_value_arrives() {
+    let server = TestServer::start();
+    let mut paced = Reader::open(&server, "?rate=5").await;
+    let start = Instant::now();
+    for price in 1..=400 {
+        server.publish(&[("A", &price.to_string())]).await;
+    }
+    let mut seen = vec![paced.tick().await];
+    while seen.last().unwrap().n < 400 {
+        seen.push(paced.tick().await);
+    }
+    let visits = start.elapsed().as_millis() as usize / 200 + 2;
+    assert!(seen.len() <= visits, "{} updates where {visits} were due", seen.len());
+    assert!(seen.is_sorted_by_key(|tick| tick.n));
+}
+
+#[tokio::test]
+async fn bad_parameters_are_named() {
+    let server = TestServer::start();
+    let long = format!("/prices/stream?symbols={}", "x".repeat(5000));
+    let many = format!("/prices/stream?symbols={}", (0..1001).map(|i| format!("S{i},")).collect::<String>());
+    for (path, parameter, detail) in [
+        (long.as_str(), "symbols", "symbols: entry 1: symbol has 5000 bytes, the limit is 32"),
+        (many.as_str(), "symbols", "symbols: 1001 symbols are named, the limit is 1000"),
+        ("/prices/stream?symbols=A%20B", "symbols", "entry 1: symbol holds ' '"),
+        ("/prices/stream?symbols=", "symbols", "no symbol is named; leave the list out for all of them"),
+        ("/prices/stream?rate=0", "rate", "rate: 0 updates a second is outside 0.1 ..= 100"),
+        ("/prices/stream?rate=fast", "rate", "\"fast\" is not a number"),
+        ("/prices/stream?snapshot=maybe", "snapshot", "true or false is expected"),
+        ("/v1/symbols?limit=0", "limit", "1 to 1000 is expected"),
+    ] {
+        let (status, problem) = server.get(path).await;
+        assert_eq!((status, problem["parameter"].as_str()), (400, Some(parameter)), "{problem}");
+        assert!(problem["detail"].as_str().unwrap().contains(detail), "{problem}");
+    }
+    let mut reader = Reader::open(&server, "?cachebuster=1&symbols=A").await;
+    server.publish(&[("A", "1")]).await;
+    assert_eq!(reader.ticks(1).await, ["A 1=1"], "what nobody asks for is passed over");
+}
+
+#[tokio::test]
+async fn a_head_request_is_no_reader() {
+    let server = TestServer::start();
+    let head = server.http.head(format!("{}/prices/stream", server.public)).send().await.unwrap();
+    assert_eq!(
+        (head.status().as_u16(), head.headers()["content-type"].as_bytes()),
+        (200, &b"text/event-stream"[..])
+    );
+    assert_eq!(server.get("/v1/status").await.1["streams"], 0);
+}
+
+#[tokio::test]
+async fn readers_who_leave_are_forgotten() {
+    let server = TestServer::start();
+    let mut readers = Vec::new();
+    for _ in 0..50 {
+        readers.push(Reader::open(&server, "").await);
+    }
+    server.wait_for_streams(50).await;
+    readers.truncate(7);
+    server.wait_for_streams(7).await;
+}
+
+/// A reader that takes nothing for a while gets, in the end, newest values, and others never notice.
+#[tokio::test]
+async fn a_reader_who_falls_behind_gets_newest_values() {
+    let server = TestServer::with(&["--source", "none", "--patience", "50ms"]);
+    let mut slow =
+        tokio::net::TcpStream::connect(server.public.strip_prefix("http://").unwrap()).await.unwrap();
+    slow.write_all(b"GET /prices/stream HTTP/1.0\r\n\r\n").await.unwrap();
+    let mut prompt = Reader::open(&server, "").await;
+    server.wait_for_streams(2).await;
+    // Far more than sockets and buffers between the two hold.
+    const ROUNDS: u64 = 500;
+    let round: String = (0..100)
+        .map(|i| format!("{{\"symbol\":\"S{i}\",\"price\":1,\"pad\":\"{}\"}}\n", "x".repeat(300)))
+        .collect();
+    for n in 1..=ROUNDS {
+        let (status, _) = server.post_as("application/x-ndjson", round.clone()).await;
+        assert_eq!(status, 200);
+        for _ in 0..100 {
+            assert_eq!(prompt.tick().await.n, n, "a reader that keeps up gets every tick");
+        }
+    }
+    let last = format!("\"n\":{ROUNDS},");
+    let (mut text, mut bytes) = (String::new(), vec![0; 1 << 16]);
+    while text.matches(&last).count() < 100 {
+        let length =
+            tokio::time::timeout(Duration::from_secs(60), slow.read(&mut bytes)).await.unwrap().unwrap();
+        assert_ne!(length, 0, "the stream goes on");
+        text.push_str(std::str::from_utf8(&bytes[..length]).unwrap());
+    }
+    let events = text.matches("event: tick").count() as u64;
+    assert!(
+        events < ROUNDS * 100 / 2,
+        "{events} of {} ticks were sent to a reader that took none",
+        ROUNDS * 100
+    );
+    assert_eq!(text.matches(&last).count(), 100, "and the newest of each symbol, once");
+}

@@ -1,0 +1,116 @@
+//! What tests need besides Rust, by package manager: people's SSE clients and a browser.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The Python clients, for what they make of our bytes.
+const PYTHON: [&str; 4] = ["httpx==0.28.1", "httpx-sse==0.4.3", "requests==2.34.2", "sseclient-py==1.9.0"];
+
+/// The npm client, and what drives the browser.
+const NPM: [&str; 2] = ["eventsource@4.1.0", "playwright-core@1.64.1"];
+
+/// What was found or installed.
+#[derive(Default)]
+pub(crate) struct Tools {
+    python: Option<PathBuf>,
+    node: Option<PathBuf>,
+    chromium: Option<PathBuf>,
+    missing: Vec<String>,
+}
+
+impl Tools {
+    /// Installs what is not there, below `place`, except the browser, which the system's package manager brings.
+    pub(crate) fn install(place: &Path) -> Self {
+        println!("\n== tools: Python and npm SSE clients, Chromium");
+        let mut tools = Self::default();
+        let results = [
+            python(place).map(|path| tools.python = Some(path)),
+            node(place).map(|path| tools.node = Some(path)),
+            chromium().map(|path| tools.chromium = Some(path)),
+        ];
+        tools.missing = results.into_iter().filter_map(Result::err).collect();
+        tools
+    }
+
+    /// How tests are told where things are.
+    pub(crate) fn environment(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        let all =
+            [("XTASK_PYTHON", &self.python), ("XTASK_NODE", &self.node), ("XTASK_CHROMIUM", &self.chromium)];
+        all.into_iter().filter_map(|(name, path)| Some((name, path.as_deref()?)))
+    }
+
+    /// What could not be had, and why.
+    pub(crate) fn missing(&self) -> &[String] {
+        &self.missing
+    }
+}
+
+/// A virtual environment with the Python clients; returns its interpreter.
+fn python(place: &Path) -> Result<PathBuf, String> {
+    let home = place.join("python");
+    let interpreter = home.join("bin/python");
+    if !succeeds(Command::new(&interpreter).args(["-c", "import httpx_sse, sseclient, requests"])) {
+        run(Command::new("python3").args(["-m", "venv"]).arg(&home))
+            .map_err(|error| format!("Python clients: {error}"))?;
+        let mut pip = Command::new(&interpreter);
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(PYTHON);
+        run(&mut pip).map_err(|error| format!("Python clients: {error}"))?;
+    }
+    Ok(interpreter)
+}
+
+/// A folder with the npm packages.
+fn node(place: &Path) -> Result<PathBuf, String> {
+    let home = place.join("node");
+    let there =
+        ["eventsource", "playwright-core"].iter().all(|name| home.join("node_modules").join(name).exists());
+    if !there {
+        std::fs::create_dir_all(&home).map_err(|error| format!("npm packages: {error}"))?;
+        let mut npm = Command::new("npm");
+        npm.args(["install", "--no-audit", "--no-fund", "--loglevel=error", "--prefix"]).arg(&home).args(NPM);
+        run(&mut npm).map_err(|error| format!("npm packages: {error}"))?;
+    }
+    Ok(home)
+}
+
+/// The browser: one that is there, or Debian's.
+fn chromium() -> Result<PathBuf, String> {
+    let find = || {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let names = ["chromium", "chromium-browser", "google-chrome"];
+        std::env::split_paths(&path)
+            .flat_map(|dir| names.map(|name| dir.join(name)))
+            .find(|path| path.is_file())
+    };
+    if let Some(path) = find() {
+        return Ok(path);
+    }
+    let explain = |error| format!("Chromium: {error}");
+    // Someone who is not root may still install without being asked.
+    let apt = |arguments: &[&str]| {
+        let mut direct = Command::new("apt-get");
+        let mut asking = Command::new("sudo");
+        asking.args(["--non-interactive", "apt-get"]);
+        for command in [&mut direct, &mut asking] {
+            command.env("DEBIAN_FRONTEND", "noninteractive").args(arguments);
+        }
+        run(&mut direct).or_else(|error| run(&mut asking).map_err(|_| error))
+    };
+    apt(&["update", "-qq"]).map_err(explain)?;
+    apt(&["install", "-y", "-qq", "--no-install-recommends", "chromium"]).map_err(explain)?;
+    find().ok_or_else(|| "Chromium: installed, and not found".to_owned())
+}
+
+fn succeeds(command: &mut Command) -> bool {
+    command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    let shown = format!("{command:?}").replace('"', "");
+    println!("{shown}");
+    match command.stdout(Stdio::null()).status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("{shown}: {status}")),
+        Err(error) => Err(format!("{shown}: {error}")),
+    }
+}
