@@ -31,7 +31,7 @@ async fn real_trades_are_all_in() {
     let Some(path) = trades("replay::real_trades_are_all_in") else { return };
     let source = format!("replay:{}?speed=max", path.display());
     let server = TestServer::with(&["--source", &source]);
-    server.wait_for_log("source ended: all 12477 ticks were published");
+    server.wait_for_log("source ended: 12477 of 12477 ticks were taken");
     let (_, status) = server.get("/v1/status").await;
     let replay = &status["sources"][1];
     assert_eq!(
@@ -50,7 +50,7 @@ async fn real_trades_are_all_in() {
 async fn a_hundred_readers_each_get_every_real_trade() {
     let Some(path) = trades("replay::a_hundred_readers_each_get_every_real_trade") else { return };
     let source = format!("replay:{}?rate=2000", path.display());
-    let server = TestServer::with(&["--source", &source]);
+    let server = TestServer::with(&["--source", &source, "--patience", "60s"]);
     join_all((0..100).map(async |_| {
         let mut reader = Reader::open(&server, "").await;
         let mut n = reader.tick().await.n;
@@ -79,7 +79,7 @@ async fn a_bad_line_is_named_and_a_cut_file_keeps_what_came_before() {
     let lines = file("{\"symbol\":\"A\",\"price\":1}\nnonsense\n{\"symbol\":\"A\",\"price\":2}\n");
     let server = TestServer::with(&["--source", &format!("replay:{}?speed=max", lines.path().display())]);
     server.wait_for_log("line 2: not JSON");
-    server.wait_for_log("source ended: all 2 ticks were published");
+    server.wait_for_log("source ended: 2 of 2 ticks were taken");
     assert_eq!(server.get("/v1/prices/A").await.1["price"], 2);
 
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
@@ -131,6 +131,6 @@ async fn a_pipe_is_read_as_it_comes() {
         assert_eq!(reader.tick().await.n, n);
     }
     drop(pipe);
-    server.wait_for_log("source ended: all 3 ticks were published");
+    server.wait_for_log("source ended: 3 of 3 ticks were taken");
     eventually(async || server.get("/v1/status").await.1["sources"][1]["state"] == "ended").await;
 }

@@ -1,6 +1,7 @@
 //! The newest tick of every symbol and the place where it moved.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 
 use crate::{Entry, Frame, Seq, Symbol};
 
@@ -30,6 +31,7 @@ struct Latest {
 pub struct Market {
     latest: Vec<Latest>,
     ids: HashMap<Symbol, SymbolId>,
+    by_name: BTreeMap<Symbol, SymbolId>,
     head: Seq,
 }
 
@@ -76,6 +78,12 @@ impl Market {
         self.latest[id.index()].frame.as_ref()
     }
 
+    /// All symbols in order of their names, beginning after `after`.
+    pub fn names_after(&self, after: Option<Symbol>) -> impl Iterator<Item = (Symbol, SymbolId)> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.by_name.range((start, Bound::Unbounded)).map(|(symbol, id)| (*symbol, *id))
+    }
+
     /// All numbers from the `from`-th symbol on, in order of first appearance.
     pub fn ids_from(&self, from: usize) -> impl Iterator<Item = SymbolId> + use<> {
         (from..self.len()).map(|i| SymbolId(i as u32))
@@ -84,8 +92,10 @@ impl Market {
     /// The symbol's number, given out now if it is new.
     pub(crate) fn admit(&mut self, symbol: Symbol) -> SymbolId {
         *self.ids.entry(symbol).or_insert_with(|| {
+            let id = SymbolId(self.latest.len() as u32);
             self.latest.push(Latest { symbol, moved: Seq::ZERO, frame: None });
-            SymbolId(self.latest.len() as u32 - 1)
+            self.by_name.insert(symbol, id);
+            id
         })
     }
 

@@ -65,6 +65,14 @@ impl Price {
         fits.then(|| Self { digits: units.unsigned_abs().into(), scale: decimals, negative: units < 0 })
     }
 
+    /// Reads what [`write`](Self::write) has written: a difference may have twice the digits of what may come in.
+    ///
+    /// # Errors
+    /// Where it is no decimal number, or longer than any difference.
+    pub fn read_back(text: &str) -> Result<Self, PriceError> {
+        parse::decimal(text, 2 * MAX_DIGITS + 1)
+    }
+
     /// The exact difference, with as many decimals as the finer of the two.
     #[must_use]
     pub fn minus(self, other: Self) -> Self {
@@ -158,7 +166,7 @@ impl FromStr for Price {
     type Err = PriceError;
 
     fn from_str(text: &str) -> Result<Self, PriceError> {
-        parse::decimal(text)
+        parse::decimal(text, MAX_DIGITS)
     }
 }
 
@@ -241,6 +249,7 @@ mod tests {
             let difference = a.minus(b);
             prop_assert_eq!(difference.minus(a).minus(b.minus(b).minus(b)), b.minus(b));
             prop_assert_eq!(difference.cmp(&b.minus(b)), a.cmp(&b));
+            prop_assert!(Price::read_back(&difference.to_string()).unwrap().is_written_like(difference));
         }
 
         #[test]

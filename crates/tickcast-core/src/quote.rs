@@ -79,9 +79,11 @@ impl Quote {
         Told { change, change_pct: change.percent_of(base), time, n: self.n }
     }
 
-    /// Whether `tick` says nothing new but its time.
-    pub(crate) fn repeats(&self, tick: &Tick) -> bool {
-        tick.price.is_written_like(self.price)
+    /// Whether `tick`, which happens at `time`, says nothing new but that. The first of a day does: it is the reference.
+    pub(crate) fn repeats(&self, tick: &Tick, time: Time) -> bool {
+        let opens_day = matches!(self.reference, Reference::FirstOfDay { day, .. } if time.utc_day() > day);
+        !opens_day
+            && tick.price.is_written_like(self.price)
             && tick.extras == self.extras
             && tick.prev_close.is_none_or(|close| close == self.reference.price())
     }

@@ -64,18 +64,23 @@ pub fn every(
     Rendered { ticks, reached: tape.head().max(from) }
 }
 
-/// The newest tick of each wanted symbol that moved after `from`, in the order in which they moved. Needs no history.
+/// The newest tick of each wanted symbol that moved after `from` and not after `until`, in the order in which they moved.
+/// Needs no history.
 pub fn newest(
     market: &Market,
     selection: &Selection,
-    from: Seq,
+    (from, until): (Seq, Seq),
     dialect: Dialect,
     most: usize,
     out: &mut Vec<u8>,
 ) -> Rendered<Seq> {
     let (start, mut ticks) = (out.len(), 0);
-    let mut moved: Vec<_> =
-        selection.ids().iter().map(|id| (market.moved(*id), *id)).filter(|(m, _)| *m > from).collect();
+    let mut moved: Vec<_> = selection
+        .ids()
+        .iter()
+        .map(|id| (market.moved(*id), *id))
+        .filter(|(m, _)| *m > from && *m <= until)
+        .collect();
     moved.sort_unstable();
     for (seq, id) in moved {
         let Some(frame) = market.newest(id) else { continue };
@@ -85,7 +90,7 @@ pub fn newest(
             return Rendered { ticks, reached: seq };
         }
     }
-    Rendered { ticks, reached: market.head().max(from) }
+    Rendered { ticks, reached: until.min(market.head()).max(from) }
 }
 
 /// The newest tick of each wanted symbol, in order of their names, beginning after `after`. Symbols that moved after `at`,
@@ -100,11 +105,7 @@ pub fn snapshot(
     out: &mut Vec<u8>,
 ) -> Rendered<Option<Symbol>> {
     let (start, mut ticks) = (out.len(), 0);
-    let wanted = |symbol: &Symbol| after.is_none_or(|after| *symbol > after);
-    let mut symbols: Vec<_> =
-        selection.ids().iter().map(|id| (market.symbol(*id), *id)).filter(|(s, _)| wanted(s)).collect();
-    symbols.sort_unstable();
-    for (symbol, id) in symbols {
+    for (symbol, id) in selection.in_order(market, after) {
         let moved = market.moved(id);
         let Some(frame) = market.newest(id).filter(|_| moved <= at) else { continue };
         dialect.tick(moved, frame, out);

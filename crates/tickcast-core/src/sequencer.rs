@@ -85,10 +85,12 @@ impl Sequencer {
         let told = match &mut self.quotes[id.index()] {
             Some(quote) => {
                 let time = tick.time.unwrap_or(now.wall);
-                if time < quote.time && tick.time.is_some() && !rules.allow_late {
+                // A symbol that was taken off has no newest tick to be late for, or to repeat.
+                let listed = self.market.newest(id).is_some();
+                if listed && time < quote.time && tick.time.is_some() && !rules.allow_late {
                     return Ok(Outcome::Late);
                 }
-                if rules.drop_repeats && self.market.newest(id).is_some() && quote.repeats(tick) {
+                if listed && rules.drop_repeats && quote.repeats(tick, time) {
                     quote.time = quote.time.max(time);
                     return Ok(Outcome::Repeat);
                 }

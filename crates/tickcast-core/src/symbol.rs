@@ -1,6 +1,5 @@
 //! The name of something that has a price.
 
-use std::borrow::Borrow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
@@ -82,12 +81,6 @@ impl FromStr for Symbol {
 
     fn from_str(text: &str) -> Result<Self, SymbolError> {
         Self::new(text)
-    }
-}
-
-impl Borrow<[u8]> for Symbol {
-    fn borrow(&self) -> &[u8] {
-        self.as_bytes()
     }
 }
 

@@ -11,6 +11,9 @@ use axum::response::{IntoResponse, Response};
 use subtle::ConstantTimeEq;
 use tickcast::Problem;
 
+/// Most bytes of a refused request that are read all the same.
+const READ_OFF: usize = 1 << 20;
+
 /// Bytes of chance in a token that is made here.
 const TOKEN_BYTES: usize = 24;
 
@@ -52,6 +55,8 @@ async fn check(State(token): State<Arc<PublishToken>>, request: Request, next: N
     if token.admits(request.headers()) {
         return next.run(request).await;
     }
+    // A client that is still sending its ticks may never see the answer otherwise.
+    let _ = axum::body::to_bytes(request.into_body(), READ_OFF).await;
     let problem =
         Problem::new(StatusCode::UNAUTHORIZED, "publishing needs `Authorization: Bearer <publish token>`");
     ([(header::WWW_AUTHENTICATE, "Bearer")], problem).into_response()

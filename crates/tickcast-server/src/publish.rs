@@ -102,12 +102,15 @@ impl Taker for Batcher {
 
 /// What the server says became of a batch.
 #[derive(Default, Deserialize)]
-#[serde(default)]
 struct Answer {
     accepted: u64,
+    #[serde(default)]
     late: u64,
+    #[serde(default)]
     repeats: u64,
+    #[serde(default)]
     rejected_count: u64,
+    #[serde(default)]
     rejected: Vec<Rejection>,
     detail: Option<String>,
 }
@@ -167,7 +170,13 @@ impl Desk {
         let response = request.send().await.map_err(|error| Refusal::Passing(error.into()))?;
         let status = response.status();
         let answer = response.bytes().await.map_err(|error| Refusal::Passing(error.into()))?;
-        let answer: Answer = serde_json::from_slice(&answer).unwrap_or_default();
+        let answer: Answer = match serde_json::from_slice(&answer) {
+            Ok(answer) => answer,
+            Err(_) if status.is_success() => {
+                return Err(Refusal::Final(anyhow!("{} does not answer like a tickcast server", self.url)));
+            }
+            Err(_) => Answer { detail: detail(&answer), ..Answer::default() },
+        };
         // A batch of which nothing could be read is refused as a whole, and its lines are listed all the same.
         if status.is_success() || answer.rejected_count > 0 {
             return Ok(answer);
@@ -214,4 +223,10 @@ fn bar() -> ProgressBar {
     }
     let style = ProgressStyle::with_template("{spinner} {human_pos} ticks, {per_sec}, {elapsed}");
     ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
+}
+
+/// What a problem says of itself.
+fn detail(answer: &[u8]) -> Option<String> {
+    let problem: serde_json::Value = serde_json::from_slice(answer).ok()?;
+    problem["detail"].as_str().map(str::to_owned)
 }

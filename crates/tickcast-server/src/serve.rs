@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
-use tickcast::{Hub, Rules, Server};
+use tickcast::{Hub, Problem, Rules, Server};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -49,6 +49,9 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         settings.publish_token.map_or_else(PublishToken::generate, |token| Ok(PublishToken::given(token)))?;
     let publishers = auth::require(token, hub.source("http", Rules::default()).router());
     let app = hub.router().merge(publishers).merge(status::router(&health)).merge(page::router());
+    let app = app
+        .fallback(|| async { Problem::no_route() })
+        .method_not_allowed_fallback(|| async { Problem::no_method() });
 
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     source::start(settings.sources, &hub, &stop, &tasks);

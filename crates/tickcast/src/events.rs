@@ -10,7 +10,7 @@ use futures_core::Stream;
 use http_body::{Body, Frame};
 
 use crate::hub::Inner;
-use crate::lane::{Command, Inbox, Key, Sink, Written};
+use crate::lane::{Command, Inbox, Key, Piece, Sink, Written};
 use crate::subscription::Subscription;
 
 /// Where a lane leaves bytes for one reader: room for one piece, which is shared with everyone who is sent the same.
@@ -69,6 +69,15 @@ impl Slot {
         Poll::Pending
     }
 
+    /// There will be nothing more.
+    pub(crate) fn end(&self) {
+        let mut state = self.lock();
+        state.ended = true;
+        let waker = state.waker.take();
+        drop(state);
+        waker.into_iter().for_each(Waker::wake);
+    }
+
     fn abandon(&self) {
         let mut state = self.lock();
         state.abandoned = true;
@@ -94,8 +103,15 @@ impl BodySink {
     }
 }
 
+impl Drop for BodySink {
+    /// A reader whose lane is gone must not wait for it.
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
 impl Sink for BodySink {
-    fn write(&mut self, bytes: &Bytes) -> Written {
+    fn write(&mut self, piece: &Piece) -> Written {
         let mut state = self.0.lock();
         if state.abandoned {
             return Written::Gone;
@@ -104,19 +120,24 @@ impl Sink for BodySink {
             state.refused = true;
             return Written::Refused;
         }
-        state.bytes = Some(bytes.clone());
+        state.bytes = Some(piece.share(piece.events()));
         let waker = state.waker.take();
         drop(state);
         waker.into_iter().for_each(Waker::wake);
         Written::Taken
     }
 
-    fn end(&mut self) {
-        let mut state = self.0.lock();
-        state.ended = true;
-        let waker = state.waker.take();
-        drop(state);
-        waker.into_iter().for_each(Waker::wake);
+    fn resume(&mut self) -> Written {
+        Written::Taken
+    }
+
+    fn end(&mut self) -> Written {
+        self.0.end();
+        Written::Taken
+    }
+
+    fn cut(&mut self) {
+        self.0.end();
     }
 }
 
@@ -130,7 +151,17 @@ pub struct Events {
     /// Sent before anything else.
     preamble: Option<Bytes>,
     /// Kept alive as long as someone reads.
-    _feed: Option<Arc<dyn Send + Sync>>,
+    feed: Option<Arc<dyn Send + Sync>>,
+}
+
+/// A subscription that a response carries beside its body, for a server that writes sockets itself: it takes this and
+/// drops the body, so handlers and middleware know nothing of the two paths.
+#[derive(Clone)]
+pub(crate) struct Handoff {
+    pub(crate) hub: Arc<Inner>,
+    pub(crate) subscription: Subscription,
+    pub(crate) preamble: Bytes,
+    pub(crate) feed: Option<Arc<dyn Send + Sync>>,
 }
 
 enum At {
@@ -143,12 +174,23 @@ enum At {
 
 impl Events {
     pub(crate) fn new(hub: Arc<Inner>, subscription: Subscription, preamble: Option<Bytes>) -> Self {
-        Self { at: At::Door(hub, subscription), preamble, _feed: None }
+        Self { at: At::Door(hub, subscription), preamble, feed: None }
     }
 
     pub(crate) fn keeping(mut self, feed: Arc<dyn Send + Sync>) -> Self {
-        self._feed = Some(feed);
+        self.feed = Some(feed);
         self
+    }
+
+    /// The same subscription for another writer; `None` once this one has begun.
+    pub(crate) fn handoff(&self) -> Option<Handoff> {
+        let At::Door(hub, subscription) = &self.at else { return None };
+        Some(Handoff {
+            hub: Arc::clone(hub),
+            subscription: subscription.clone(),
+            preamble: self.preamble.clone().unwrap_or_default(),
+            feed: self.feed.clone(),
+        })
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
@@ -157,7 +199,7 @@ impl Events {
         }
         loop {
             match std::mem::replace(&mut self.at, At::End) {
-                At::Door(hub, subscription) => self.at = At::Inside(hub.open(subscription)),
+                At::Door(hub, subscription) => self.at = At::Inside(hub.open_body(subscription)),
                 At::Inside(slot) => {
                     let polled = slot.poll(cx);
                     if !matches!(polled, Poll::Ready(None)) {

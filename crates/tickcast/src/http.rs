@@ -7,13 +7,27 @@ mod query;
 pub(crate) mod stream;
 
 use axum::Router;
+use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
 use axum::routing::{delete, get, post};
 
 pub use problem::Problem;
+use tickcast_core::Symbol;
 
 use crate::hub::Hub;
 use crate::publisher::Publisher;
 use publish::{Desk, IdempotencyKeys};
+
+/// A symbol in a path, as it came.
+type SymbolPath = Result<Path<String>, PathRejection>;
+
+/// The symbol that a path names.
+fn named(path: &SymbolPath) -> Result<Symbol, Problem> {
+    match path {
+        Ok(Path(name)) => Ok(Symbol::new(name)?),
+        Err(rejection) => Err(Problem::new(rejection.status(), rejection.body_text())),
+    }
+}
 
 impl Hub {
     /// The routes for readers: `GET /prices/stream`, `/v1/prices`, `/v1/prices/{symbol}`, `/v1/symbols`.

@@ -10,7 +10,7 @@ use tickcast_core::{
 
 use crate::clock::Clock;
 use crate::events::{Events, Slot};
-use crate::lane::{self, Command, Inbox, Lane, Manners};
+use crate::lane::{Arrival, Command, Inbox, Lane, Manners, Newcomer, Task};
 use crate::log::Log;
 use crate::publisher::{Publisher, Source};
 use crate::reader::Reader;
@@ -19,6 +19,9 @@ use crate::subscription::Subscription;
 
 /// How often a drain ends its next streams.
 const DRAIN_STEP: Duration = Duration::from_millis(10);
+
+/// How long streams that were ended may take to write what they are in the middle of.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// The market, and everyone who reads it. Cheap to clone; all clones are the same hub.
 ///
@@ -51,13 +54,14 @@ struct LaneHandle {
     stats: Arc<LaneStats>,
 }
 
-/// A hub's settings. Each has a default that suits one machine.
+/// A hub's settings. Each has a default that suits one machine; times are kept between a millisecond and a day.
 #[derive(Debug, Clone, Copy)]
 pub struct HubBuilder {
     limits: Limits,
     manners: Manners,
     flush: Duration,
     lanes: usize,
+    threads: bool,
 }
 
 impl Hub {
@@ -159,6 +163,14 @@ impl Hub {
             tokio::time::sleep(if left > 1 { DRAIN_STEP } else { Duration::ZERO }).await;
         }
         self.finish();
+        // What they were in the middle of is still written, as long as someone reads it.
+        let open = || self.lanes().iter().any(|lane| lane.stats.streams() > 0);
+        for _ in 0..(LAST_WORDS.as_millis() / DRAIN_STEP.as_millis()) {
+            if !open() {
+                break;
+            }
+            tokio::time::sleep(DRAIN_STEP).await;
+        }
     }
 
     pub(crate) fn log(&self) -> &Log {
@@ -185,39 +197,65 @@ impl std::fmt::Debug for Hub {
 }
 
 impl Inner {
-    /// Takes a subscription to the lane with the fewest streams.
-    pub(crate) fn open(&self, subscription: Subscription) -> Arc<Slot> {
-        let lanes = self.lanes.get_or_init(|| self.start_lanes());
-        let inbox = lanes.iter().min_by_key(|lane| lane.stats.streams()).map(|lane| &lane.inbox);
-        // There is always at least one lane.
-        let inbox = inbox.map(Arc::clone).unwrap_or_default();
+    /// Subscribes an HTTP body.
+    pub(crate) fn open_body(&self, subscription: Subscription) -> Arc<Slot> {
+        let inbox = self.next_lane();
         let slot = Slot::new(Arc::clone(&inbox));
-        inbox.send(Command::Open(Arc::clone(&slot), subscription));
+        inbox.send(Command::Open(Newcomer::Body(Arc::clone(&slot)), subscription));
         slot
     }
 
-    /// Starts the lanes on the runtime of whoever reads first.
+    /// Subscribes a socket.
+    pub(crate) fn open_socket(&self, arrival: Arrival, subscription: Subscription) {
+        self.next_lane().send(Command::Open(Newcomer::Socket(arrival), subscription));
+    }
+
+    /// The lane with the fewest streams, which is to get one more.
+    fn next_lane(&self) -> Arc<Inbox> {
+        let lanes = self.lanes.get_or_init(|| self.start_lanes());
+        match lanes.iter().min_by_key(|lane| lane.stats.streams()) {
+            Some(lane) => {
+                lane.stats.opened();
+                // Lanes that were being started when the hub finished have not heard of it.
+                if self.finished.load(Ordering::SeqCst) {
+                    lane.inbox.send(Command::Finish);
+                }
+                Arc::clone(&lane.inbox)
+            }
+            None => unreachable!("there is at least one lane"),
+        }
+    }
+
+    /// Starts the lanes: on threads of their own, or on the runtime of whoever reads first.
     fn start_lanes(&self) -> Vec<LaneHandle> {
-        let HubBuilder { limits, manners, flush, lanes } = self.settings;
+        let HubBuilder { limits, manners, flush, lanes, threads } = self.settings;
         let handles: Vec<_> = (0..lanes)
-            .map(|_| {
+            .map(|number| {
                 let handle = LaneHandle { inbox: Arc::default(), stats: Arc::default() };
                 let lane = Lane::new(Replica::new(limits), manners, Arc::clone(&handle.stats));
-                tokio::spawn(lane::run(
-                    lane,
-                    Arc::clone(&self.log),
-                    Arc::clone(&handle.inbox),
-                    self.clock,
-                    flush,
-                ));
+                let (log, inbox) = (Arc::clone(&self.log), Arc::clone(&handle.inbox));
+                let task = Task { lane, log, inbox, clock: self.clock, flush };
+                if threads {
+                    start_thread(number, task);
+                } else {
+                    tokio::spawn(task.run());
+                }
                 handle
             })
             .collect();
-        if self.finished.load(Ordering::SeqCst) {
-            handles.iter().for_each(|lane| lane.inbox.send(Command::Finish));
-        }
         self.log.ring_at(handles.iter().map(|lane| Arc::clone(&lane.inbox)).collect());
         handles
+    }
+}
+
+/// Runs a lane on a thread of its own, where its long flushes hold up nobody else.
+fn start_thread(number: usize, task: Task) {
+    let run = move || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(task.run()),
+        Err(error) => tracing::error!(%error, "a lane has no runtime"),
+    };
+    if let Err(error) = std::thread::Builder::new().name(format!("lane-{number}")).spawn(run) {
+        tracing::error!(%error, "a lane has no thread");
     }
 }
 
@@ -233,9 +271,14 @@ impl Default for HubBuilder {
     fn default() -> Self {
         Self {
             limits: Limits::default(),
-            manners: Manners { patience: Duration::from_secs(1), keep_alive: Duration::from_secs(15) },
+            manners: Manners {
+                patience: Duration::from_secs(1),
+                keep_alive: Duration::from_secs(15),
+                stall: Duration::from_secs(30),
+            },
             flush: Duration::from_millis(5),
             lanes: std::thread::available_parallelism().map_or(1, usize::from),
+            threads: false,
         }
     }
 }
@@ -252,14 +295,29 @@ impl HubBuilder {
     /// Default 1 s: longer than a healthy reader is ever kept from running, shorter than a price stays interesting.
     #[must_use]
     pub const fn patience(mut self, patience: Duration) -> Self {
-        self.manners.patience = patience;
+        self.manners.patience = sane(patience);
         self
     }
 
     /// After how long without an event a stream is sent a comment. Default 15 s.
     #[must_use]
     pub const fn keep_alive(mut self, keep_alive: Duration) -> Self {
-        self.manners.keep_alive = keep_alive;
+        self.manners.keep_alive = sane(keep_alive);
+        self
+    }
+
+    /// After how long a stream whose reader takes nothing is cut. Default 30 s: longer than a phone is in a tunnel.
+    #[must_use]
+    pub const fn stall(mut self, stall: Duration) -> Self {
+        self.manners.stall = sane(stall);
+        self
+    }
+
+    /// Runs each lane on a thread of its own instead of as a task of the runtime that its first reader is on. For a program
+    /// with thousands of streams: a flush writes to all of them before anything else gets its turn.
+    #[must_use]
+    pub const fn threads(mut self, threads: bool) -> Self {
+        self.threads = threads;
         self
     }
 
@@ -267,7 +325,7 @@ impl HubBuilder {
     /// little beyond it, and nobody sees it. The first tick after quiet never waits.
     #[must_use]
     pub const fn flush(mut self, flush: Duration) -> Self {
-        self.flush = flush;
+        self.flush = sane(flush);
         self
     }
 
@@ -292,6 +350,19 @@ impl HubBuilder {
             settings: self,
             finished: AtomicBool::new(false),
         }))
+    }
+}
+
+/// At least a millisecond, at most a day: shorter would never rest, longer means never, and sums of times must not overflow.
+const fn sane(time: Duration) -> Duration {
+    const LEAST: Duration = Duration::from_millis(1);
+    const MOST: Duration = Duration::from_secs(86_400);
+    if time.as_nanos() < LEAST.as_nanos() {
+        LEAST
+    } else if time.as_nanos() > MOST.as_nanos() {
+        MOST
+    } else {
+        time
     }
 }
 

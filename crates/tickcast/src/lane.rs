@@ -5,6 +5,10 @@
 
 mod groups;
 mod inbox;
+mod outlet;
+mod piece;
+#[cfg_attr(not(target_os = "linux"), path = "lane/no_socket.rs")]
+mod socket;
 mod stream;
 mod task;
 mod timers;
@@ -15,7 +19,6 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use slotmap::SlotMap;
 use tickcast_core::{Replica, Seq};
 
@@ -23,9 +26,11 @@ use crate::log::Log;
 use crate::stats::LaneStats;
 use crate::subscription::{Start, Subscription};
 use groups::{GroupId, Groups};
-pub(crate) use inbox::{Command, Inbox};
+pub(crate) use inbox::{Command, Inbox, Newcomer};
+pub(crate) use piece::Piece;
+pub(crate) use socket::{Arrival, DIRECT};
 use stream::{Pace, Place, Stream};
-pub(crate) use task::run;
+pub(crate) use task::Task;
 use timers::{Alarm, Timers};
 
 slotmap::new_key_type! {
@@ -35,15 +40,24 @@ slotmap::new_key_type! {
 
 /// What keeps a quiet connection open: one comment line, and no blank line after it, which some clients would take for an
 /// empty event.
-const KEEP_ALIVE: Bytes = Bytes::from_static(b": keep-alive\n");
+const KEEP_ALIVE: &[u8] = b": keep-alive\n";
+
+/// Most ticks of one batch: a lane that was kept from running does not copy a whole tape for each of its groups.
+const BATCH_TICKS: u64 = 4096;
 
 /// Where a stream's bytes go.
 pub(crate) trait Sink {
-    /// Offers bytes, to be taken whole or not at all.
-    fn write(&mut self, bytes: &Bytes) -> Written;
+    /// Offers a piece, to be taken whole or not at all.
+    fn write(&mut self, piece: &Piece) -> Written;
 
-    /// Nothing more will come.
-    fn end(&mut self);
+    /// Goes on with what it has taken, as far as it can.
+    fn resume(&mut self) -> Written;
+
+    /// Nothing more will come: what was taken is to be the last. Asked again, once it is ready, where it refuses.
+    fn end(&mut self) -> Written;
+
+    /// The reader is stuck: what it was still to get is not worth waiting for.
+    fn cut(&mut self);
 }
 
 /// A sink's answer.
@@ -64,6 +78,8 @@ pub(crate) struct Manners {
     pub(crate) patience: Duration,
     /// A stream that was sent nothing for this long is sent a comment.
     pub(crate) keep_alive: Duration,
+    /// A stream that takes nothing for this long is cut.
+    pub(crate) stall: Duration,
 }
 
 /// Some of the connections.
@@ -74,6 +90,7 @@ pub(crate) struct Lane<S> {
     timers: Timers,
     manners: Manners,
     stats: Arc<LaneStats>,
+    keep_alive: Piece,
     /// Streams end as soon as they have caught up.
     finishing: bool,
     /// Working lists: paced streams to visit, streams without a reader, groups with something new.
@@ -93,6 +110,7 @@ impl<S: Sink> Lane<S> {
             timers: Timers::default(),
             manners,
             stats,
+            keep_alive: Piece::of(KEEP_ALIVE),
             finishing: false,
             visits: Vec::new(),
             gone: Vec::new(),
@@ -106,8 +124,16 @@ impl<S: Sink> Lane<S> {
         self.replica.head()
     }
 
-    /// Takes in a stream and brings it to the head.
-    pub(crate) fn open(&mut self, sink: S, subscription: Subscription, now: Duration) -> Key {
+    /// Takes in a stream and brings it to the head. `sink` is made once its number is known.
+    ///
+    /// # Errors
+    /// Where `sink` has one.
+    pub(crate) fn open<E>(
+        &mut self,
+        sink: impl FnOnce(Key) -> Result<S, E>,
+        subscription: Subscription,
+        now: Duration,
+    ) -> Result<Key, E> {
         let place = match subscription.start {
             Start::Snapshot => Place::Snapshot { at: self.head(), after: None },
             Start::After(seq) => Place::Behind(seq),
@@ -115,15 +141,27 @@ impl<S: Sink> Lane<S> {
         let (filter, dialect) = (subscription.filter, subscription.dialect);
         let pace = subscription.pace.map(|pace| Pace::new(pace.interval(), now));
         let (groups, market) = (&mut self.groups, self.replica.market());
-        let key = self.streams.insert_with_key(|key| {
-            let seat = groups.join(key, filter, dialect, market);
-            Stream { sink, seat, place, pace, blocked: false, last_write: now }
-        });
-        self.timers.set(now + self.manners.keep_alive, key, Alarm::KeepAlive);
-        self.stats.opened();
-        self.catch_up(key, now);
+        let key = self.streams.try_insert_with_key(|key| {
+            let sink = sink(key)?;
+            let seat = groups.join(key, filter, dialect, pace.is_some(), market);
+            Ok(Stream { sink, seat, place, pace, blocked: false, ending: false, last_write: now })
+        })?;
+        self.timers.set(now + self.manners.keep_alive, key, Alarm::Look);
+        self.visit(key, now);
+        // What a sink brought along is sent also where there is nothing else yet.
+        if let Some(stream) = self.streams.get_mut(key)
+            && !stream.blocked
+            && stream.sink.resume() == Written::Gone
+        {
+            self.gone.push(key);
+        }
         self.bury();
-        key
+        Ok(key)
+    }
+
+    /// A stream that was counted on its way here could not be taken in.
+    pub(crate) fn turned_away(&self) {
+        self.stats.closed();
     }
 
     /// A stream's reader has left.
@@ -135,8 +173,17 @@ impl<S: Sink> Lane<S> {
     /// A sink that refused bytes can take some again.
     pub(crate) fn ready(&mut self, key: Key, now: Duration) {
         let Some(stream) = self.streams.get_mut(key) else { return };
-        stream.blocked = false;
-        self.visit(key, now);
+        // It would not be ready, had its reader taken nothing.
+        stream.last_write = now;
+        match stream.sink.resume() {
+            Written::Taken if stream.ending => self.end_stream(key),
+            Written::Taken => {
+                stream.blocked = false;
+                self.visit(key, now);
+            }
+            Written::Refused => {}
+            Written::Gone => self.gone.push(key),
+        }
         self.bury();
     }
 
@@ -148,7 +195,8 @@ impl<S: Sink> Lane<S> {
             return false;
         }
         self.groups.meet_new_symbols(self.replica.market());
-        if self.replica.tape().reaches_back_to(from) {
+        let ticks = self.head().get() - from.get();
+        if ticks <= BATCH_TICKS && self.replica.tape().reaches_back_to(from) {
             for (seq, entry) in self.replica.tape().after(from) {
                 if let Some(frame) = &entry.frame
                     && self.groups.add(entry.symbol, seq, frame, &mut self.touched)
@@ -189,7 +237,7 @@ impl<S: Sink> Lane<S> {
                     }
                     self.visit(key, now);
                 }
-                Alarm::KeepAlive => self.keep_alive(key, now),
+                Alarm::Look => self.look(key, now),
             }
         }
         self.bury();
@@ -198,7 +246,11 @@ impl<S: Sink> Lane<S> {
     /// Ends every stream as soon as it has been sent all there is.
     pub(crate) fn finish(&mut self, now: Duration) {
         self.finishing = true;
+        let head = self.head();
         for key in self.streams.keys().collect::<Vec<_>>() {
+            if let Some(pace) = &mut self.streams[key].pace {
+                pace.until = head;
+            }
             self.catch_up(key, now);
         }
         self.bury();
@@ -206,12 +258,22 @@ impl<S: Sink> Lane<S> {
 
     /// Ends up to `most` streams where they stand.
     pub(crate) fn end(&mut self, most: usize) {
-        let keys: Vec<_> = self.streams.keys().take(most).collect();
-        for key in keys {
-            self.streams[key].sink.end();
-            self.gone.push(key);
+        let open = self.streams.iter().filter(|(_, stream)| !stream.ending).map(|(key, _)| key);
+        for key in open.take(most).collect::<Vec<_>>() {
+            self.end_stream(key);
         }
         self.bury();
+    }
+
+    fn end_stream(&mut self, key: Key) {
+        let stream = &mut self.streams[key];
+        match stream.sink.end() {
+            Written::Taken | Written::Gone => self.gone.push(key),
+            Written::Refused => {
+                stream.ending = true;
+                stream.blocked = true;
+            }
+        }
     }
 
     /// Sends each touched group its batch: the same bytes to everyone who stood at `from`.
@@ -229,7 +291,7 @@ impl<S: Sink> Lane<S> {
                             stream.last_write = now;
                             sent = (sent.0 + ticks, sent.1 + batch.len());
                         }
-                        Written::Refused => stream.fall_behind(from),
+                        Written::Refused => stream.refused(from),
                         Written::Gone => self.gone.push(*key),
                     }
                 }
@@ -238,7 +300,8 @@ impl<S: Sink> Lane<S> {
         self.stats.sent(sent.0, sent.1);
     }
 
-    /// The tape has moved on without the lane: everyone who stood at `from` is given newest values.
+    /// There is too much for a batch, or the tape has moved on without the lane: everyone who stood at `from` is brought to
+    /// the head from there, piece by piece.
     fn leave_behind(&mut self, from: Seq, now: Duration) {
         for key in self.streams.keys().collect::<Vec<_>>() {
             let stream = &mut self.streams[key];
@@ -251,19 +314,29 @@ impl<S: Sink> Lane<S> {
 
     /// Brings a stream to the head, or notes when it may be.
     fn visit(&mut self, key: Key, now: Duration) {
+        let head = self.head();
         let Some(stream) = self.streams.get_mut(key).filter(|stream| !stream.blocked) else { return };
-        match &mut stream.pace {
-            Some(pace) if now < pace.next => {
-                if !pace.armed {
-                    pace.armed = true;
-                    self.timers.set(pace.next, key, Alarm::Visit);
-                }
-            }
-            Some(pace) => {
-                pace.next = now + pace.interval;
-                self.catch_up(key, now);
-            }
-            None => self.catch_up(key, now),
+        // A visit that was held up goes on; only a new one has to wait for its time.
+        let due = stream.pace.as_ref().is_none_or(|pace| now >= pace.next);
+        if due
+            && stream.arrived(head)
+            && let Some(pace) = &mut stream.pace
+        {
+            pace.until = head;
+        }
+        self.catch_up(key, now);
+        self.arm(key);
+    }
+
+    /// Sees to it that a paced stream that is not at the head is visited when its pace allows.
+    fn arm(&mut self, key: Key) {
+        let head = self.head();
+        let Some(stream) = self.streams.get_mut(key).filter(|stream| !stream.blocked) else { return };
+        if let Some(pace) = &mut stream.pace
+            && pace.until < head
+            && !std::mem::replace(&mut pace.armed, true)
+        {
+            self.timers.set(pace.next, key, Alarm::Visit);
         }
     }
 
@@ -273,14 +346,18 @@ impl<S: Sink> Lane<S> {
         while !stream.arrived(self.replica.head()) {
             let every =
                 stream.pace.is_none() && stream.keeps_up(self.replica.tape(), now, self.manners.patience);
-            let step = self.groups.render(stream.seat.group, stream.place, every, &self.replica);
-            let written = if step.bytes.is_empty() { Written::Taken } else { stream.sink.write(&step.bytes) };
+            let until = stream.until(self.replica.head());
+            let step = self.groups.render(stream.seat.group, stream.place, until, every, &self.replica);
+            let written = if step.piece.is_empty() { Written::Taken } else { stream.sink.write(&step.piece) };
             match written {
                 Written::Taken => {
                     stream.place = step.place;
-                    if !step.bytes.is_empty() {
+                    if !step.piece.is_empty() {
                         stream.last_write = now;
-                        self.stats.sent(step.ticks, step.bytes.len());
+                        if let Some(pace) = &mut stream.pace {
+                            pace.next = now + pace.interval;
+                        }
+                        self.stats.sent(step.ticks, step.piece.len());
                     }
                 }
                 Written::Refused => {
@@ -294,27 +371,32 @@ impl<S: Sink> Lane<S> {
             }
         }
         if self.finishing {
-            stream.sink.end();
-            self.gone.push(key);
+            self.end_stream(key);
         }
     }
 
-    fn keep_alive(&mut self, key: Key, now: Duration) {
+    /// Looks after a stream that may have been quiet, or stuck, for long.
+    fn look(&mut self, key: Key, now: Duration) {
         let Some(stream) = self.streams.get_mut(key) else { return };
-        if stream.last_write + self.manners.keep_alive <= now {
-            stream.last_write = now;
-            // Where the sink has yet to write what it holds, no comment is needed.
-            let written = if stream.blocked { Written::Refused } else { stream.sink.write(&KEEP_ALIVE) };
-            match written {
-                Written::Taken => self.stats.sent(0, KEEP_ALIVE.len()),
-                Written::Refused => {}
-                Written::Gone => {
-                    self.gone.push(key);
-                    return;
+        let Manners { keep_alive, stall, .. } = self.manners;
+        if !stream.blocked && stream.last_write + keep_alive <= now {
+            match stream.sink.write(&self.keep_alive) {
+                Written::Taken => {
+                    stream.last_write = now;
+                    self.stats.sent(0, self.keep_alive.len());
                 }
+                // It has yet to write what it was given: it needs no comment.
+                Written::Refused => stream.refused(self.replica.head()),
+                Written::Gone => self.gone.push(key),
             }
         }
-        self.timers.set(stream.last_write + self.manners.keep_alive, key, Alarm::KeepAlive);
+        if stream.blocked && stream.last_write + stall <= now {
+            stream.sink.cut();
+            self.gone.push(key);
+            return;
+        }
+        let patience = if stream.blocked { stall } else { keep_alive };
+        self.timers.set(stream.last_write + patience, key, Alarm::Look);
     }
 
     /// Forgets the streams that have no reader.
@@ -322,7 +404,7 @@ impl<S: Sink> Lane<S> {
         for key in self.gone.drain(..) {
             if let Some(stream) = self.streams.remove(key) {
                 if let Some(moved) = self.groups.leave(stream.seat) {
-                    self.streams[moved].seat = stream.seat;
+                    self.streams[moved].seat.take_place_of(stream.seat);
                 }
                 self.stats.closed();
             }

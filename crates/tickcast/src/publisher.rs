@@ -65,6 +65,7 @@ impl Publisher {
     }
 
     /// Publishes ticks, in order and with nobody else's between them. `each` hears what became of each, by its position.
+    /// Both run while the market is locked: they must not take long, nor ask the hub anything.
     pub fn publish_all<'t>(
         &self,
         ticks: impl IntoIterator<Item = &'t Tick>,

@@ -95,7 +95,7 @@ fn json_of(event: &Bytes) -> Option<Bytes> {
 }
 
 fn read(json: &Bytes) -> Option<Update> {
-    let amount = |raw: &RawValue| raw.get().parse().ok();
+    let amount = |raw: &RawValue| Price::read_back(raw.get()).ok();
     let members: Members<'_> = serde_json::from_slice(json).ok()?;
     Some(Update {
         symbol: Symbol::new(members.symbol).ok()?,

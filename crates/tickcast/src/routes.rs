@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
 use serde::{Deserialize, Serialize};
-use tickcast_core::{Frame, Price, PriceError, Symbol, Tick, TickError};
+use tickcast_core::{Frame, Instant, Limits, Price, PriceError, Sequencer, Symbol, Tick, TickError};
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::broadcast::{Receiver, Sender};
 use tokio::task::AbortHandle;
@@ -15,6 +15,12 @@ use tokio::task::AbortHandle;
 use crate::http::stream;
 use crate::hub::Hub;
 use crate::subscription::Subscription;
+
+/// Most ticks moved in one go: the market is locked that long.
+const BATCH: usize = 512;
+
+/// Most names of one channel: an application's own names, so the limit is only there to have one.
+const NAMES: usize = 10_000_000;
 
 /// One new price of one symbol.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,7 +40,7 @@ pub struct PriceTick {
 /// an event it is sent a comment. A client that cannot keep up is given the newest tick of each symbol that moved.
 ///
 /// Merge it into any router. It needs no start-up call; dropping it, and the streams it serves, frees everything. A stream
-/// ends when every sender is gone.
+/// ends when every sender is gone; the router holds one itself.
 ///
 /// ```
 /// use tickcast::{PriceTick, routes};
@@ -79,9 +85,11 @@ impl Channel {
             feed.inlet.empty_into(&feed.hub);
             return feed;
         }
-        let hub = Hub::builder().build();
+        let hub = Hub::builder().limits(Limits { symbols: NAMES, ..Limits::default() }).build();
+        // The bell first: a tick that comes between the two has rung.
+        let bell = self.ticks.subscribe();
         let inlet = Arc::new(Inlet(Mutex::new(self.ticks.subscribe())));
-        let pump = tokio::spawn(pump(self.ticks.subscribe(), Arc::clone(&inlet), hub.clone())).abort_handle();
+        let pump = tokio::spawn(pump(bell, Arc::clone(&inlet), hub.clone())).abort_handle();
         let feed = Arc::new(Feed { hub, inlet, pump });
         *current = Arc::downgrade(&feed);
         feed
@@ -99,33 +107,45 @@ async fn pump(mut bell: Receiver<PriceTick>, inlet: Arc<Inlet>, hub: Hub) {
     while !matches!(bell.recv().await, Err(RecvError::Closed)) {
         inlet.empty_into(&hub);
         // What was just moved has rung, too.
-        while matches!(bell.try_recv(), Ok(_) | Err(TryRecvError::Lagged(_))) {}
+        for _ in 0..bell.len() {
+            let _ = bell.try_recv();
+        }
         inlet.empty_into(&hub);
+        tokio::task::yield_now().await;
     }
     inlet.empty_into(&hub);
     hub.finish();
 }
 
 impl Inlet {
+    /// Moves what is there now: a sender that never stops does not keep it here.
     fn empty_into(&self, hub: &Hub) {
         let mut inlet = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = hub.now();
-        hub.log().with(|log| {
-            loop {
-                match inlet.try_recv() {
-                    Ok(tick) => {
-                        let taken = serde_json::to_string(&tick).map(|json| {
-                            log.accept_frame(key(&tick.symbol), Frame::verbatim(&tick.symbol, &json), now)
-                        });
-                        if !matches!(taken, Ok(Ok(_))) {
-                            tracing::warn!(symbol = tick.symbol, "tick not delivered: the market is full");
+        let mut left = inlet.len();
+        while left > 0 {
+            let batch = left.min(BATCH);
+            left -= batch;
+            let now = hub.now();
+            hub.log().with(|log| {
+                for _ in 0..batch {
+                    match inlet.try_recv() {
+                        Ok(tick) => deliver(log, &tick, now),
+                        Err(TryRecvError::Lagged(missed)) => {
+                            tracing::debug!(missed, "the channel overflowed");
                         }
+                        Err(TryRecvError::Empty | TryRecvError::Closed) => return,
                     }
-                    Err(TryRecvError::Lagged(missed)) => tracing::warn!(missed, "the channel overflowed"),
-                    Err(TryRecvError::Empty | TryRecvError::Closed) => return,
                 }
-            }
-        });
+            });
+        }
+    }
+}
+
+fn deliver(log: &mut Sequencer, tick: &PriceTick, now: Instant) {
+    // The only thing that serde_json could refuse is a map with keys that are no text.
+    let Ok(json) = serde_json::to_string(tick) else { return };
+    if log.accept_frame(key(&tick.symbol), Frame::verbatim(&tick.symbol, &json), now).is_err() {
+        tracing::debug!(limit = NAMES, "a tick is not delivered: too many names");
     }
 }
 

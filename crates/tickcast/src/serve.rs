@@ -1,28 +1,37 @@
 //! The accept loop: from listening sockets to the application.
 
+mod direct;
+mod head;
+mod rewound;
+
 use std::io;
 use std::pin::pin;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::Request;
+use axum::response::Response;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt;
 
-/// How long a client may take over a request's head.
-const HEAD_DEADLINE: Duration = Duration::from_secs(10);
+use rewound::Rewound;
 
 /// How long the loop rests when accepting fails for want of resources: the sockets it lacks are freed by others.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
 
-/// Most bytes that a connection collects before it is written, and of a head before it is refused.
-const CONNECTION_BUFFER: usize = 32 << 10;
+/// How long a peer may leave data unacknowledged, or a closed window closed, before the system gives it up.
+const USER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// When the system begins to ask a silent peer whether it is there, and how often.
+const KEEPALIVE: Duration = Duration::from_secs(10);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+const KEEPALIVE_PROBES: u32 = 3;
 
 /// Serves `app` on `listener` until `shutdown` is done; short for [`Server::run`].
 ///
@@ -75,7 +84,9 @@ impl Server {
                 () = &mut shutdown => break,
             };
             match accepted {
-                Ok((socket, _)) => attend(socket, self.app.clone(), &graceful),
+                Ok((socket, _)) => {
+                    tokio::spawn(attend(socket, self.app.clone(), graceful.watcher()));
+                }
                 Err(error) if concerns_one_connection(&error) => {}
                 Err(error) => {
                     tracing::error!(%error, "cannot accept connections");
@@ -90,25 +101,57 @@ impl Server {
     }
 }
 
-fn attend(socket: TcpStream, app: Router, graceful: &GracefulShutdown) {
-    // A batch is written whole: waiting for more to come would only delay it.
+/// Serves a connection: a plain request for a stream leaves for a lane, everything else is hyper's.
+async fn attend(mut socket: TcpStream, app: Router, watcher: Watcher) {
+    tune(&socket);
+    match head::read(&mut socket).await {
+        head::First::Stream(request, read) => {
+            let version = request.version();
+            let Ok(mut response) = app.clone().oneshot(*request).await;
+            match direct::handoff(&mut response) {
+                Some(handoff) => direct::hand_over(socket, version, &response, handoff),
+                None => converse(Rewound::new(read, socket), Some(response), app, watcher).await,
+            }
+        }
+        head::First::Other(read) => converse(Rewound::new(read, socket), None, app, watcher).await,
+        head::First::Nothing => {}
+    }
+}
+
+/// What every connection needs: no waiting for more to come, since a batch is written whole; and an end to peers who are
+/// no more, or take nothing. An option that the system does not have is done without.
+fn tune(socket: &TcpStream) {
     let _ = socket.set_nodelay(true);
-    let service =
-        TowerToHyperService::new(app.map_request(|request: Request<Incoming>| request.map(Body::new)));
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_DEADLINE)
-        .max_buf_size(CONNECTION_BUFFER);
-    builder.http2().timer(TokioTimer::new()).keep_alive_interval(Some(HEAD_DEADLINE));
-    let connection = builder.serve_connection(TokioIo::new(socket), service).into_owned();
-    let connection = graceful.watch(connection);
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(error, "a connection broke off");
+    let socket = SockRef::from(socket);
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE)
+        .with_interval(KEEPALIVE_INTERVAL)
+        .with_retries(KEEPALIVE_PROBES);
+    let _ = socket.set_tcp_keepalive(&keepalive);
+    #[cfg(target_os = "linux")]
+    let _ = socket.set_tcp_user_timeout(Some(USER_TIMEOUT));
+}
+
+/// Leaves a connection to hyper. Where its first request was answered already, that is the answer to it.
+async fn converse(socket: Rewound, first: Option<Response>, app: Router, watcher: Watcher) {
+    let first = Mutex::new(first);
+    let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+        let answered = first.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let app = app.clone();
+        async move {
+            match answered {
+                Some(response) => Ok(response),
+                None => app.oneshot(request.map(Body::new)).await,
+            }
         }
     });
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(head::DEADLINE).max_buf_size(head::LONGEST);
+    builder.http2().timer(TokioTimer::new()).keep_alive_interval(Some(head::DEADLINE));
+    let connection = watcher.watch(builder.serve_connection(TokioIo::new(socket), service).into_owned());
+    if let Err(error) = connection.await {
+        tracing::debug!(error, "a connection broke off");
+    }
 }
 
 /// Whether an accept error is over with the connection it came from.

@@ -1,6 +1,6 @@
 //! A filter applied to a market.
 
-use crate::{Filter, Market, SymbolId};
+use crate::{Filter, Market, Symbol, SymbolId};
 
 /// A filter, and the symbols of one market that it wants so far.
 #[derive(Debug, Clone)]
@@ -46,6 +46,22 @@ impl Selection {
     #[must_use]
     pub fn ids(&self) -> &[SymbolId] {
         &self.ids
+    }
+
+    /// The wanted symbols in order of their names, beginning after `after`.
+    pub fn in_order<'m>(
+        &'m self,
+        market: &'m Market,
+        after: Option<Symbol>,
+    ) -> impl Iterator<Item = (Symbol, SymbolId)> + 'm {
+        // A filter of names alone is in order already, and short; patterns may want the whole market.
+        let names = self.filter.names();
+        let start = after.map_or(0, |after| names.partition_point(|name| *name <= after));
+        let (names, all) = match self.filter.has_patterns() {
+            true => (None, Some(market.names_after(after).filter(|(_, id)| self.contains(*id)))),
+            false => (Some(names[start..].iter().filter_map(|name| Some((*name, market.id(name)?)))), None),
+        };
+        names.into_iter().flatten().chain(all.into_iter().flatten())
     }
 
     /// Whether the symbol is wanted.

@@ -1,35 +1,44 @@
 //! From text to [`Price`]: JSON's number grammar, nothing more.
 
+use ethnum::U256;
+
 use super::{MAX_DIGITS, Price, PriceError};
 use crate::tick::excerpt;
 
-/// Reads `-`, digits, point, digits, exponent, exactly as JSON writes numbers.
-pub(super) fn decimal(text: &str) -> Result<Price, PriceError> {
+/// Reads `-`, digits, point, digits, exponent, exactly as JSON writes numbers; at most `most` significant digits.
+pub(super) fn decimal(text: &str, most: usize) -> Result<Price, PriceError> {
     if text.is_empty() {
         return Err(PriceError::Empty);
     }
     let parts = Parts::split(text.as_bytes()).ok_or_else(|| refusal(text))?;
-    let mut digits = 0u128;
+    let (mut digits, mut short) = (U256::ZERO, 0u128);
     let mut significant = 0;
     for digit in parts.whole.iter().chain(parts.fraction) {
         significant += usize::from(significant > 0 || *digit != b'0');
-        if significant > MAX_DIGITS {
+        if significant > most {
             return Err(PriceError::TooManyDigits);
         }
-        digits = digits * 10 + u128::from(digit - b'0');
+        let digit = u128::from(digit - b'0');
+        // Nearly every price fits in the short form.
+        if significant <= MAX_DIGITS {
+            short = short * 10 + digit;
+            digits = short.into();
+        } else {
+            digits = digits * 10 + U256::new(digit);
+        }
     }
     // Where the exponent moves the point to; a text is shorter than an i64 is large.
     let scale = parts.fraction.len() as i64 - parts.exponent;
     let spare = if digits == 0 { 0 } else { (-scale).max(0) };
-    if significant as i64 + spare > MAX_DIGITS as i64 {
+    if significant as i64 + spare > most as i64 {
         return Err(PriceError::TooManyDigits);
     }
     let scale = usize::try_from(scale).unwrap_or(0);
     if scale > MAX_DIGITS {
         return Err(PriceError::TooFine);
     }
-    let digits = digits * 10u128.pow(spare as u32);
-    Ok(Price { digits: digits.into(), scale: scale as u8, negative: parts.negative })
+    let digits = digits * U256::new(10).pow(spare as u32);
+    Ok(Price { digits, scale: scale as u8, negative: parts.negative })
 }
 
 /// A number's text, taken apart.
@@ -110,13 +119,13 @@ mod tests {
             ("1e27", "1000000000000000000000000000"),
             ("1e-28", "0.0000000000000000000000000001"),
         ] {
-            assert_eq!(decimal(text).unwrap().to_string(), out, "{text}");
+            assert_eq!(decimal(text, MAX_DIGITS).unwrap().to_string(), out, "{text}");
         }
     }
 
     #[test]
     fn refused_by_name() {
-        let says = |text: &str| decimal(text).unwrap_err().to_string();
+        let says = |text: &str| decimal(text, MAX_DIGITS).unwrap_err().to_string();
         assert_eq!(says(""), "is empty");
         assert_eq!(says("+1"), "`+1` is not a decimal number");
         assert_eq!(says("0x1"), "`0x1` is not a decimal number");
@@ -127,7 +136,7 @@ mod tests {
         }
         assert_eq!(says("1e-29"), "has more than 28 digits after the point once written out");
         for text in [" 1", "1 ", "1.", ".5", "-", "--1", "01", "1,5", "1e", "1e+", "1e5x", "1_000", "١"] {
-            assert!(matches!(decimal(text), Err(PriceError::NotDecimal(_))), "{text:?}");
+            assert!(matches!(decimal(text, MAX_DIGITS), Err(PriceError::NotDecimal(_))), "{text:?}");
         }
     }
 
@@ -135,7 +144,7 @@ mod tests {
         #[test]
         fn any_text_is_survived_and_what_parses_is_a_json_number(text in "[-+0-9.eE]{0,40}|.*") {
             let json = serde_json::from_str::<&serde_json::value::RawValue>(&text);
-            match decimal(&text) {
+            match decimal(&text, MAX_DIGITS) {
                 Ok(price) => {
                     let written: f64 = price.to_string().parse().unwrap();
                     prop_assert_eq!(written, text.parse::<f64>().unwrap());

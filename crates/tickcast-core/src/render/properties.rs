@@ -11,6 +11,8 @@ use super::*;
 use crate::{Extra, Filter, Instant, Limits, Origin, Price, Replica, Rules, Sequencer, Tick, Time};
 
 const NAMES: [&str; 6] = ["AAPL", "BTC-USD", "BTC-EUR", "EUR/USD", "^SPX", "Z"];
+/// No bound.
+const END: Seq = Seq::new(u64::MAX);
 const FILTERS: [&[&str]; 5] = [&["*"], &["AAPL"], &["BTC*", "Z"], &["NOT-YET"], &["AAPL", "EUR/USD", "^SPX"]];
 
 /// What a reader's parser makes of a stream: (symbol, price, n) of each tick, by a parser that is not ours.
@@ -101,7 +103,7 @@ proptest! {
         let every = last(read(walk(&log, &selection, from, usize::MAX)));
         let (mut merged, mut at) = (Vec::new(), from);
         while at < log.cursor().seq {
-            at = newest(log.market(), &selection, at, Dialect::Simple, most, &mut merged).reached;
+            at = newest(log.market(), &selection, (at, END), Dialect::Simple, most, &mut merged).reached;
         }
         let merged = read(merged);
         prop_assert!(merged.len() == last(merged.clone()).len(), "each symbol at most once");
@@ -131,7 +133,7 @@ proptest! {
         prop_assert!(pieces.is_sorted_by(|a, b| a.0 < b.0), "in order of names");
         during.for_each(|step| take(&mut log, step));
         selection = Selection::new(selection.filter().clone(), log.market());
-        newest(log.market(), &selection, at, Dialect::Simple, usize::MAX, &mut out);
+        newest(log.market(), &selection, (at, END), Dialect::Simple, usize::MAX, &mut out);
         let all = read(out);
         let distinct: std::collections::BTreeSet<_> = all.iter().map(|(symbol, _, n)| (symbol, n)).collect();
         prop_assert_eq!(distinct.len(), all.len(), "no tick twice");

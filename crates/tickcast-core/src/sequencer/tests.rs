@@ -109,4 +109,20 @@ fn a_symbol_taken_off_comes_back_counting_on() {
     assert_eq!(log.remove(&symbol, now()), None);
     give(&mut log, r#"{"symbol":"A","price":1}"#, Rules { drop_repeats: true, ..Rules::default() }).unwrap();
     assert!(newest(&log).contains("\"n\":2"), "and its first tick then is no repeat");
+    log.remove(&symbol, now());
+    let early = give(&mut log, r#"{"symbol":"A","price":1,"time":5}"#, Rules::default());
+    assert!(
+        matches!(early, Ok(Outcome::Taken(_))),
+        "nor is it late: a time that was wrong is forgotten with it"
+    );
+}
+
+#[test]
+fn the_first_tick_of_a_day_is_no_repeat() {
+    let (mut log, drop) = (log(), Rules { drop_repeats: true, ..Rules::default() });
+    let yesterday = NOON - DAY;
+    give(&mut log, &format!(r#"{{"symbol":"A","price":10,"time":{yesterday}}}"#), drop).unwrap();
+    give(&mut log, &format!(r#"{{"symbol":"A","price":10,"time":{NOON}}}"#), drop).unwrap();
+    give(&mut log, &format!(r#"{{"symbol":"A","price":12,"time":{NOON}}}"#), drop).unwrap();
+    assert!(newest(&log).contains("\"change\":2,"), "{}", newest(&log));
 }

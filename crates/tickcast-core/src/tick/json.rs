@@ -35,6 +35,10 @@ fn explain(error: &serde_json::Error, text: &[u8]) -> String {
     if error.column() == 0 {
         return says.to_owned();
     }
+    // Columns count from the start of their line.
+    let line =
+        text.split_inclusive(|byte| *byte == b'\n').take(error.line() - 1).map(<[u8]>::len).sum::<usize>();
+    let text = &text[line..];
     let at = error.column().saturating_sub(1).min(text.len());
     let apart = |b: &u8| b.is_ascii_whitespace() || b",:[]{}\"".contains(b);
     let start = text[..at].iter().rposition(apart).map_or(0, |i| i + 1);
@@ -133,6 +137,10 @@ mod tests {
         assert_eq!(price(r#""""#), "price is empty");
         assert_eq!(price(r#""+1""#), "price `+1` is not a decimal number");
         assert_eq!(price(r#""Infinity""#), "price `Infinity` is not a finite number");
+        assert_eq!(
+            says("{\n\"symbol\":\"A\",\n\"price\":NaN}"),
+            "not JSON: expected value at column 9, at `NaN`"
+        );
         assert_eq!(says("{}"), "symbol is missing");
         assert_eq!(says(r#"{"symbol":"A"}"#), "price is missing");
         assert_eq!(says(r#"{"symbol":7,"price":1}"#), "symbol is a number, text is expected");

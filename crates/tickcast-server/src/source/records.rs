@@ -1,5 +1,6 @@
 //! Files and pipes of ticks: NDJSON, a JSON array or CSV, plain, gzip or zstd.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::ops::ControlFlow;
@@ -13,7 +14,7 @@ const CHUNK: usize = 64 << 10;
 /// Ticks' texts, read from a file or a pipe one by one. Compression and format are told by the first bytes.
 pub(crate) struct Records {
     name: String,
-    input: Box<dyn BufRead + Send>,
+    input: Box<dyn Read + Send>,
 }
 
 /// Who the texts are given to. Either may break the reading off.
@@ -38,32 +39,32 @@ impl Records {
     pub(crate) fn open(path: &Path) -> Result<Self, RecordsError> {
         // Without its folder: anyone may read how a source failed.
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        match File::open(path).and_then(|file| decompress(BufReader::new(file))) {
-            Ok(input) => Ok(Self { name, input }),
+        match File::open(path) {
+            Ok(file) => Ok(Self { name, input: Box::new(file) }),
             Err(error) => Err(RecordsError { name, line: 1, error }),
         }
     }
 
     pub(crate) fn stdin() -> Self {
-        Self { name: "standard input".to_owned(), input: Box::new(BufReader::new(io::stdin())) }
+        Self { name: "standard input".to_owned(), input: Box::new(io::stdin()) }
     }
 
     /// Gives all texts to `taker`.
-    pub(crate) fn read(mut self, taker: &mut impl Taker) -> Result<(), RecordsError> {
+    pub(crate) fn read(self, taker: &mut impl Taker) -> Result<(), RecordsError> {
         let mut line = 1;
-        let result = match first_byte(&mut self.input) {
-            Ok(Some(b'{')) => read_json(Items::lines(), self.input, &mut line, taker),
-            Ok(Some(b'[')) => read_json(Items::json(), self.input, &mut line, taker),
-            Ok(Some(_)) => read_csv(self.input, &mut line, taker),
-            Ok(None) => Ok(()),
-            Err(error) => Err(error),
-        };
+        let result = decompress(self.input).and_then(|mut input| match first_byte(&mut input)? {
+            Some(b'{') => read_json(Items::lines(), input, &mut line, taker),
+            Some(b'[') => read_json(Items::json(), input, &mut line, taker),
+            Some(_) => read_csv(input, &mut line, taker),
+            None => Ok(()),
+        });
         result.map_err(|error| RecordsError { name: self.name, line, error })
     }
 }
 
 /// Looks at the first bytes.
-fn decompress(mut file: BufReader<File>) -> io::Result<Box<dyn BufRead + Send>> {
+fn decompress(input: Box<dyn Read + Send>) -> io::Result<Box<dyn BufRead + Send>> {
+    let mut file = BufReader::with_capacity(CHUNK, input);
     const GZIP: &[u8] = &[0x1f, 0x8b];
     const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
     let start = file.fill_buf()?;
@@ -133,7 +134,23 @@ fn give(
     taker.take(*line, item)
 }
 
+/// Counts what is read.
+struct Metered<'c, R> {
+    input: R,
+    delivered: &'c Cell<u64>,
+}
+
+impl<R: Read> Read for Metered<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.input.read(buffer)?;
+        self.delivered.set(self.delivered.get() + length as u64);
+        Ok(length)
+    }
+}
+
 fn read_csv(input: impl Read, line: &mut u64, taker: &mut impl Taker) -> io::Result<()> {
+    let delivered = Cell::new(0);
+    let input = Metered { input, delivered: &delivered };
     let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(input);
     let headers = reader.headers()?.clone();
     if !["symbol", "price"].iter().all(|wanted| headers.iter().any(|name| name == *wanted)) {
@@ -145,10 +162,15 @@ fn read_csv(input: impl Read, line: &mut u64, taker: &mut impl Taker) -> io::Res
     while reader.read_record(&mut record)? {
         *line = record.position().map_or(*line, csv::Position::line);
         let text = to_json(&headers, &record);
-        if taker.take(*line, Item::Text(text.as_bytes())).is_break() || taker.pause().is_break() {
+        if taker.take(*line, Item::Text(text.as_bytes())).is_break() {
+            break;
+        }
+        // The next record has to be read for first: a line break's second half may be all that is left.
+        if reader.position().byte() + 1 >= delivered.get() && taker.pause().is_break() {
             break;
         }
     }
+    let _ = taker.pause();
     Ok(())
 }
 
@@ -169,16 +191,21 @@ mod tests {
 
     use super::*;
 
-    struct Found(Vec<(u64, String)>);
+    #[derive(Default)]
+    struct Found {
+        texts: Vec<(u64, String)>,
+        pauses: usize,
+    }
 
     impl Taker for Found {
         fn take(&mut self, line: u64, item: Item<'_>) -> ControlFlow<()> {
             let Item::Text(text) = item else { panic!("nothing is too long here") };
-            self.0.push((line, String::from_utf8(text.to_vec()).unwrap()));
+            self.texts.push((line, String::from_utf8(text.to_vec()).unwrap()));
             ControlFlow::Continue(())
         }
 
         fn pause(&mut self) -> ControlFlow<()> {
+            self.pauses += 1;
             ControlFlow::Continue(())
         }
     }
@@ -186,10 +213,11 @@ mod tests {
     fn read(bytes: &[u8]) -> (Vec<(u64, String)>, Option<String>) {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(bytes).unwrap();
-        let mut found = Found(Vec::new());
+        let mut found = Found::default();
         let result = Records::open(file.path()).and_then(|records| records.read(&mut found));
+        assert!(found.pauses <= 2 + bytes.len() / 1000, "{} pauses", found.pauses);
         (
-            found.0,
+            found.texts,
             result.err().map(|error| {
                 error.to_string().replace(&*file.path().file_name().unwrap().to_string_lossy(), "FILE")
             }),
@@ -222,6 +250,13 @@ mod tests {
             (3, r#"{"symbol":"A","price":"x","size":1e3}"#.to_owned()),
         ];
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn csv_is_handed_over_by_what_is_at_hand() {
+        let lines: String = (0..20_000).map(|n| format!("A,{n}\r\n")).collect();
+        let (found, error) = read(format!("symbol,price\r\n{lines}").as_bytes());
+        assert_eq!((found.len(), error), (20_000, None));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Duration;
 
-use tickcast::{Item, Publisher, Rejected, Tick, TickError, Time};
+use tickcast::{Item, Outcome, Publisher, Rejected, Tick, TickError, Time};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
@@ -71,24 +71,22 @@ async fn replay(
         publisher: publisher.clone(),
         sender,
         batch: Vec::new(),
+        any: false,
         bad: 0,
     };
     // A thread of its own, not the runtime's: nothing wakes a read from a pipe, so it must not hold up the program's end.
     std::thread::spawn(move || reading.run(open, repeat));
 
     let mut player = Player::new(pacing);
-    let mut published = 0;
     while let Some(read) = receiver.recv().await {
         match read {
-            Read::Ticks(ticks) => {
-                published += ticks.len();
-                player.play(ticks, publisher).await;
-            }
+            Read::Ticks(ticks) => player.play(ticks, publisher).await,
             Read::Pass => player.rewind(),
             Read::Failed(error) => return Err(error),
         }
     }
-    Ok(format!("all {published} ticks were published"))
+    let Player { played, taken, .. } = player;
+    Ok(format!("{taken} of {played} ticks were taken"))
 }
 
 /// The reading thread.
@@ -98,6 +96,7 @@ struct Reading {
     publisher: Publisher,
     sender: mpsc::Sender<Read>,
     batch: Vec<Tick>,
+    any: bool,
     bad: u64,
 }
 
@@ -110,7 +109,8 @@ impl Reading {
                 Ok(()) => Read::Pass,
                 Err(error) => Read::Failed(error),
             };
-            let over = !repeat || matches!(next, Read::Failed(_));
+            // A file without a single good line would be read for ever.
+            let over = !repeat || matches!(next, Read::Failed(_)) || !self.any;
             if self.sender.blocking_send(next).is_err() || over {
                 return;
             }
@@ -144,7 +144,10 @@ impl Taker for Reading {
             Ok(tick)
         });
         match renamed {
-            Ok(tick) => self.batch.push(tick),
+            Ok(tick) => {
+                self.any = true;
+                self.batch.push(tick);
+            }
             Err(rejected) => self.reject(line, &rejected),
         }
         if self.batch.len() < BATCH { ControlFlow::Continue(()) } else { self.pause() }
@@ -167,18 +170,30 @@ struct Player {
     pacing: Pacing,
     start: Instant,
     played: u64,
+    taken: u64,
     /// The time of the first tick: what due times are counted from.
     first: Option<Time>,
     last: Time,
     /// What is added to the ticks' times, so that a second pass follows the first.
     shift: Duration,
     rewound: bool,
+    rounds: u64,
 }
 
 impl Player {
     fn new(pacing: Pacing) -> Self {
         let (start, last) = (Instant::now(), Time::default());
-        Self { pacing, start, played: 0, first: None, last, shift: Duration::ZERO, rewound: false }
+        Self {
+            pacing,
+            start,
+            played: 0,
+            taken: 0,
+            first: None,
+            last,
+            shift: Duration::ZERO,
+            rewound: false,
+            rounds: 0,
+        }
     }
 
     async fn play(&mut self, mut ticks: Vec<Tick>, publisher: &Publisher) {
@@ -186,22 +201,30 @@ impl Player {
         for i in 0..ticks.len() {
             let due = self.due(&mut ticks[i]);
             if due > Instant::now() {
-                publisher.publish_all(&ticks[ready..i], |_, _| {});
+                self.publish(&ticks[ready..i], publisher);
                 ready = i;
                 sleep_until(due).await;
             }
         }
-        publisher.publish_all(&ticks[ready..], |_, _| {});
+        self.publish(&ticks[ready..], publisher);
         tokio::task::yield_now().await;
+    }
+
+    fn publish(&mut self, ticks: &[Tick], publisher: &Publisher) {
+        publisher.publish_all(ticks, |_, outcome| {
+            self.taken += u64::from(matches!(outcome, Ok(Outcome::Taken(_))));
+        });
     }
 
     /// The next pass begins a millisecond after the last one ended.
     fn rewind(&mut self) {
+        self.rounds += 1;
         self.rewound = true;
     }
 
     /// When a tick is to be published; its time is moved into this pass.
     fn due(&mut self, tick: &mut Tick) -> Instant {
+        let mut moved = None;
         if let Some(time) = tick.time {
             let first = *self.first.get_or_insert(time);
             if std::mem::take(&mut self.rewound) {
@@ -209,13 +232,15 @@ impl Player {
             }
             let time = time.saturating_add(self.shift);
             self.last = self.last.max(time);
-            tick.time = Some(time);
+            moved = Some(time);
+            // A loop that has come up with the present goes on in it.
+            tick.time = if self.rounds == 0 || time <= present() { moved } else { None };
         }
         self.played += 1;
         match self.pacing {
             Pacing::Max => self.start,
             Pacing::Rate(rate) => self.start + Duration::from_secs_f64((self.played - 1) as f64 / rate),
-            Pacing::Times(speed) => match (self.first, tick.time) {
+            Pacing::Times(speed) => match (self.first, moved) {
                 (Some(first), Some(time)) => self.start + since(time, first).div_f64(speed),
                 _ => self.start,
             },
@@ -225,4 +250,9 @@ impl Player {
 
 fn since(later: Time, earlier: Time) -> Duration {
     Duration::from_millis(u64::try_from(later.as_millis() - earlier.as_millis()).unwrap_or(0))
+}
+
+fn present() -> Time {
+    let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Time::default().saturating_add(since_1970)
 }

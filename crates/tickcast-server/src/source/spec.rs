@@ -15,6 +15,9 @@ const SEED: u64 = 2;
 const SIM_RATE: f64 = 200.0;
 const SIM_RATES: std::ops::RangeInclusive<f64> = 1.0..=100_000.0;
 
+/// How fast a file may be replayed, in ticks a second or times its own speed.
+const REPLAY_RATES: std::ops::RangeInclusive<f64> = 0.001..=10_000_000.0;
+
 /// One source, ready to be started.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct SourceSpec {
@@ -195,11 +198,10 @@ impl<'a> Options<'a> {
     }
 
     fn pacing(&mut self) -> Result<Pacing, SpecError> {
-        let positive =
-            |text: &str| text.parse().ok().filter(|number: &f64| *number > 0.0 && number.is_finite());
+        let number = |text: &str| text.parse().ok().filter(|number| REPLAY_RATES.contains(number));
         if let Some(text) = self.take("rate") {
             let rate =
-                positive(&text).ok_or_else(|| self.value("rate", &text, "a number of ticks a second"))?;
+                number(&text).ok_or_else(|| self.value("rate", &text, "0.001 to 10000000 ticks a second"))?;
             return Ok(Pacing::Rate(rate));
         }
         match self.take("speed").as_deref() {
@@ -207,7 +209,7 @@ impl<'a> Options<'a> {
             Some("max") => Ok(Pacing::Max),
             Some(text) => {
                 let speed =
-                    positive(text).ok_or_else(|| self.value("speed", text, "max or a number above 0"))?;
+                    number(text).ok_or_else(|| self.value("speed", text, "max or 0.001 to 10000000"))?;
                 Ok(Pacing::Times(speed))
             }
         }

@@ -1,15 +1,15 @@
 //! The market as it stands: prices and symbols.
 
 use axum::Json;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tickcast_core::{Frame, Sequencer, Symbol, SymbolId};
 
-use super::Problem;
 use super::query::Query;
+use super::{Problem, SymbolPath, named};
 use crate::hub::Hub;
 use crate::publisher::SourceState;
 use crate::stats::SourceStats;
@@ -21,14 +21,18 @@ const LARGEST_PAGE: usize = 1000;
 /// `GET /v1/prices?symbols=`: the newest tick of each wanted symbol, in order of names, and the place they are as of.
 pub(super) async fn prices(State(hub): State<Hub>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
     let filter = Query::parse(query.as_deref()).filter()?;
-    let wanted = select(&hub, |symbol| filter.matches(symbol));
-    let (cursor, frames) = hub.log().with(|log| {
-        let frames: Vec<Frame> =
-            wanted.iter().filter_map(|(_, id)| log.market().newest(*id).cloned()).collect();
-        (log.cursor(), frames)
+    let Wanted { mut names, seen } = select(&hub, |symbol| filter.matches(symbol));
+    let (cursor, mut frames) = hub.log().with(|log| {
+        let market = log.market();
+        // A symbol that has come since the names were copied belongs to the market as of the cursor, too.
+        let fresh = market.ids_from(seen).map(|id| (market.symbol(id), id));
+        names.extend(fresh.filter(|(name, _)| filter.matches(name)));
+        let frame = |(name, id): &(Symbol, SymbolId)| Some((*name, market.newest(*id)?.clone()));
+        (log.cursor(), names.iter().filter_map(frame).collect::<Vec<(Symbol, Frame)>>())
     });
+    frames.sort_unstable_by_key(|(name, _)| *name);
     let mut body = format!("{{\"cursor\":\"{cursor}\",\"prices\":[").into_bytes();
-    for (i, frame) in frames.iter().enumerate() {
+    for (i, (_, frame)) in frames.iter().enumerate() {
         if i > 0 {
             body.push(b',');
         }
@@ -39,19 +43,26 @@ pub(super) async fn prices(State(hub): State<Hub>, RawQuery(query): RawQuery) ->
 }
 
 /// `GET /v1/prices/{symbol}`.
-pub(super) async fn price(State(hub): State<Hub>, Path(name): Path<String>) -> Result<Response, Problem> {
-    let symbol = Symbol::new(&name)?;
+pub(super) async fn price(State(hub): State<Hub>, path: SymbolPath) -> Result<Response, Problem> {
+    let symbol = named(&path)?;
     let frame = hub.log().with(|log| log.market().newest(log.market().id(&symbol)?).cloned());
-    Ok(json(frame.ok_or_else(|| Problem::no_symbol(&name))?.json().to_vec()))
+    Ok(json(frame.ok_or_else(|| Problem::no_symbol(symbol))?.json().to_vec()))
 }
 
-/// The symbols that are wanted, in order of names. Under the lock names are only copied: judging them takes its time.
-fn select(hub: &Hub, wanted: impl Fn(&Symbol) -> bool) -> Vec<(Symbol, SymbolId)> {
-    let mut names: Vec<_> =
-        hub.log().with(|log| log.market().ids_from(0).map(|id| (log.market().symbol(id), id)).collect());
+/// The symbols that are wanted, of the first `seen` of the market.
+struct Wanted {
+    names: Vec<(Symbol, SymbolId)>,
+    seen: usize,
+}
+
+/// Under the lock names are only copied: judging them takes its time.
+fn select(hub: &Hub, wanted: impl Fn(&Symbol) -> bool) -> Wanted {
+    let copy =
+        |log: &mut Sequencer| log.market().ids_from(0).map(|id| (log.market().symbol(id), id)).collect();
+    let mut names: Vec<_> = hub.log().with(copy);
+    let seen = names.len();
     names.retain(|(name, _)| wanted(name));
-    names.sort_unstable();
-    names
+    Wanted { names, seen }
 }
 
 fn json(body: Vec<u8>) -> Response {
@@ -94,9 +105,10 @@ pub(super) async fn symbols(
     let wanted = query.get("q").unwrap_or_default().to_ascii_lowercase();
     let after = query.get("after").unwrap_or_default();
     let sources = hub.sources();
-    let names = select(&hub, |name| {
+    let Wanted { mut names, .. } = select(&hub, |name| {
         name.as_str() > after && (wanted.is_empty() || name.as_str().to_ascii_lowercase().contains(&wanted))
     });
+    names.sort_unstable();
     // One more than asked for says whether there is a next page.
     let mut page: Vec<_> = hub.log().with(|log| {
         names.into_iter().filter_map(|(name, id)| standing(log, &sources, name, id)).take(limit + 1).collect()

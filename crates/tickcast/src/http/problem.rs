@@ -5,7 +5,8 @@ use std::fmt::Display;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use tickcast_core::{FilterError, SymbolError};
+use serde_json::{Map, Value};
+use tickcast_core::{FilterError, Symbol, SymbolError};
 
 use crate::subscription::PaceError;
 
@@ -19,6 +20,8 @@ pub struct Problem {
     detail: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     parameter: Option<&'static str>,
+    #[serde(flatten)]
+    more: Map<String, Value>,
 }
 
 impl Problem {
@@ -27,7 +30,14 @@ impl Problem {
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         // Without a page that explains more, RFC 9457 asks for this type and the status' own name.
         let title = status.canonical_reason().unwrap_or("Error");
-        Self { kind: "about:blank", title, status: status.as_u16(), detail: detail.into(), parameter: None }
+        Self {
+            kind: "about:blank",
+            title,
+            status: status.as_u16(),
+            detail: detail.into(),
+            parameter: None,
+            more: Map::new(),
+        }
     }
 
     /// 400 for a parameter or header that breaks its rule.
@@ -36,12 +46,31 @@ impl Problem {
         Self { parameter: Some(name), ..Self::new(StatusCode::BAD_REQUEST, format!("{name}: {detail}")) }
     }
 
+    /// The same, and one thing more that is known of the case.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.more.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// 404 for a route there is not.
+    #[must_use]
+    pub fn no_route() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "there is nothing at this path")
+    }
+
+    /// 405 for a route that does something else.
+    #[must_use]
+    pub fn no_method() -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "this path has no such method")
+    }
+
     /// 404 for a symbol that is not on the market.
     #[must_use]
-    pub fn no_symbol(name: &str) -> Self {
+    pub(super) fn no_symbol(symbol: Symbol) -> Self {
         Self {
             parameter: Some("symbol"),
-            ..Self::new(StatusCode::NOT_FOUND, format!("{} is not on the market", name.escape_debug()))
+            ..Self::new(StatusCode::NOT_FOUND, format!("{symbol} is not on the market"))
         }
     }
 }

@@ -7,13 +7,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use http_body::Body as _;
-use tickcast_core::{Item, Items, Rejected, Symbol, Tick, TickError};
+use tickcast_core::{Item, Items, Rejected, Tick, TickError};
 
-use super::Problem;
+use super::{Problem, SymbolPath, named};
 use crate::publisher::Publisher;
 pub(super) use idempotency::IdempotencyKeys;
 use idempotency::{Claim, Claimed};
@@ -33,23 +33,33 @@ pub(super) async fn publish(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let items = items(&headers)?;
     let now = desk.publisher.hub().now().uptime;
-    let mut claim = match desk.keys.claim(&headers, now)? {
-        Claimed::Done(report) => return Ok(report.into_response()),
-        Claimed::Open(claim) => claim,
+    let ready = items(&headers).and_then(|items| Ok((items, desk.keys.claim(&headers, now)?)));
+    let (items, mut claim) = match ready {
+        Ok((items, Claimed::Open(claim))) => (items, claim),
+        Ok((_, Claimed::Done(report))) => {
+            read_off(body).await;
+            return Ok(report.into_response());
+        }
+        Err(problem) => {
+            read_off(body).await;
+            return Err(problem);
+        }
     };
     let resume_at = claim.report().next;
     let intake = Intake { publisher: &desk.publisher, claim, resume_at, batch: Vec::new() };
     Ok(intake.run(items, body).await?.into_response())
 }
 
-pub(super) async fn take_off(
-    State(desk): State<Arc<Desk>>,
-    Path(name): Path<String>,
-) -> Result<StatusCode, Problem> {
-    let symbol = Symbol::new(&name)?;
-    if desk.publisher.remove(&symbol) { Ok(StatusCode::NO_CONTENT) } else { Err(Problem::no_symbol(&name)) }
+pub(super) async fn take_off(State(desk): State<Arc<Desk>>, path: SymbolPath) -> Result<StatusCode, Problem> {
+    let symbol = named(&path)?;
+    if desk.publisher.remove(&symbol) { Ok(StatusCode::NO_CONTENT) } else { Err(Problem::no_symbol(symbol)) }
+}
+
+/// Reads a body that nobody wants, up to a megabyte: a client that is still sending may never see an answer otherwise.
+async fn read_off(body: Body) {
+    const MOST: usize = 1 << 20;
+    let _ = axum::body::to_bytes(body, MOST).await;
 }
 
 /// How the body is to be cut. What `curl -d` calls itself is taken for JSON.
@@ -85,8 +95,8 @@ impl Intake<'_> {
         }
         items.finish(|at, item| self.take(at, item));
         self.publish();
-        let cursor = self.publisher.hub().cursor();
-        Ok(self.claim.done(cursor))
+        let hub = self.publisher.hub();
+        Ok(self.claim.done(hub.cursor(), hub.now().uptime))
     }
 
     fn take(&mut self, at: u64, item: Item<'_>) {

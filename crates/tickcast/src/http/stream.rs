@@ -38,5 +38,10 @@ pub(crate) fn response(events: Events) -> Response {
         // Tells nginx and its kin not to collect the stream before they pass it on.
         (header::HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
     ];
-    (headers, Body::new(events)).into_response()
+    let handoff = events.handoff();
+    let mut response = (headers, Body::new(events)).into_response();
+    if let Some(handoff) = handoff {
+        response.extensions_mut().insert(handoff);
+    }
+    response
 }

@@ -1,17 +1,20 @@
 //! Readers with the same filter, who share one rendering; and who is due when a symbol moves.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
-use bytes::Bytes;
 use slotmap::SlotMap;
 use tickcast_core::render::{self, Dialect};
 use tickcast_core::{Filter, Frame, Market, Replica, Selection, Seq, Symbol, SymbolId};
 
 use super::Key;
+use super::piece::{Draft, Piece};
 use super::stream::Place;
 
 /// Most bytes of one piece of catching up: what a reader that stops in the middle of one can pin.
-const PIECE: usize = 64 << 10;
+const LONGEST: usize = 64 << 10;
+
+/// How many rendered pieces are remembered.
+const MEMOS: usize = 8;
 
 slotmap::new_key_type! {
     /// A group's number.
@@ -23,12 +26,20 @@ slotmap::new_key_type! {
 pub(super) struct Seat {
     pub(super) group: GroupId,
     index: usize,
+    paced: bool,
+}
+
+impl Seat {
+    /// Moves to where another has left.
+    pub(super) const fn take_place_of(&mut self, left: Self) {
+        self.index = left.index;
+    }
 }
 
 /// A piece of catching up.
 #[derive(Debug, Clone)]
 pub(super) struct Step {
-    pub(super) bytes: Bytes,
+    pub(super) piece: Piece,
     pub(super) ticks: usize,
     /// Where it leads.
     pub(super) place: Place,
@@ -39,11 +50,11 @@ struct Group {
     selection: Selection,
     dialect: Dialect,
     members: Vec<Key>,
+    /// How many of them have a pace, and no use for a batch.
+    paced: usize,
     /// What has come for them in this flush, and how many ticks that is.
-    batch: Vec<u8>,
+    batch: Draft,
     ticks: usize,
-    /// The last piece rendered, from where, at which head: many readers reconnect together.
-    memo: Option<(Place, bool, Seq, Step)>,
 }
 
 /// All groups of a lane, and which of them each symbol concerns.
@@ -57,24 +68,45 @@ pub(super) struct Groups {
     awaiting: HashMap<Symbol, Vec<GroupId>>,
     /// Groups that a new symbol may match.
     with_patterns: Vec<GroupId>,
+    /// The last pieces rendered, newest last: many readers reconnect together.
+    memos: VecDeque<(Request, Step)>,
+}
+
+/// What a piece is rendered from: equal requests have equal answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Request {
+    group: GroupId,
+    place: Place,
+    until: Seq,
+    every: bool,
+    head: Seq,
 }
 
 impl Groups {
     /// Seats a stream with those who have the same filter.
-    pub(super) fn join(&mut self, key: Key, filter: Filter, dialect: Dialect, market: &Market) -> Seat {
+    pub(super) fn join(
+        &mut self,
+        key: Key,
+        filter: Filter,
+        dialect: Dialect,
+        paced: bool,
+        market: &Market,
+    ) -> Seat {
         self.meet_new_symbols(market);
         let group = match self.by_filter.get(&(filter.clone(), dialect)) {
             Some(id) => *id,
             None => self.found(filter, dialect, market),
         };
-        let members = &mut self.groups[group].members;
+        let Group { members, paced: count, .. } = &mut self.groups[group];
         members.push(key);
-        Seat { group, index: members.len() - 1 }
+        *count += usize::from(paced);
+        Seat { group, index: members.len() - 1, paced }
     }
 
     /// Gives a seat up. Returns the stream that now has it, if another was moved there.
     pub(super) fn leave(&mut self, seat: Seat) -> Option<Key> {
-        let members = &mut self.groups[seat.group].members;
+        let Group { members, paced, .. } = &mut self.groups[seat.group];
+        *paced -= usize::from(seat.paced);
         members.swap_remove(seat.index);
         let moved = members.get(seat.index).copied();
         if members.is_empty() {
@@ -103,30 +135,40 @@ impl Groups {
             if group.ticks == 0 {
                 touched.push(*id);
             }
-            group.dialect.tick(seq, frame, &mut group.batch);
+            if group.paced < group.members.len() {
+                group.dialect.tick(seq, frame, group.batch.bytes());
+            }
             group.ticks += 1;
         }
         !concerned.is_empty()
     }
 
     /// A group's batch and how many ticks it holds.
-    pub(super) fn take_batch(&mut self, id: GroupId) -> (Bytes, usize) {
+    pub(super) fn take_batch(&mut self, id: GroupId) -> (Piece, usize) {
         let group = &mut self.groups[id];
-        // The next batch is probably as long.
-        let next = Vec::with_capacity(group.batch.len());
-        (std::mem::replace(&mut group.batch, next).into(), std::mem::take(&mut group.ticks))
+        let batch = std::mem::replace(&mut group.batch, Draft::new());
+        (batch.seal(), std::mem::take(&mut group.ticks))
     }
 
-    /// Renders the next piece for a reader who stands at `place`: every tick, or newest values only.
-    pub(super) fn render(&mut self, id: GroupId, place: Place, every: bool, replica: &Replica) -> Step {
-        let group = &mut self.groups[id];
-        if let Some((from, was_every, head, step)) = &group.memo
-            && (*from, *was_every, *head) == (place, every, replica.head())
-        {
+    /// Renders the next piece for a reader who stands at `place` and is to be brought to `until`: every tick up to the head,
+    /// or newest values only.
+    pub(super) fn render(
+        &mut self,
+        group: GroupId,
+        place: Place,
+        until: Seq,
+        every: bool,
+        replica: &Replica,
+    ) -> Step {
+        let request = Request { group, place, until, every, head: replica.head() };
+        if let Some((_, step)) = self.memos.iter().rev().find(|(asked, _)| *asked == request) {
             return step.clone();
         }
-        let step = group.step(place, every, replica);
-        group.memo = Some((place, every, replica.head(), step.clone()));
+        let step = self.groups[group].step(request, replica);
+        if self.memos.len() == MEMOS {
+            self.memos.pop_front();
+        }
+        self.memos.push_back((request, step.clone()));
         step
     }
 
@@ -154,7 +196,7 @@ impl Groups {
             for symbol in selection.ids() {
                 self.by_symbol[symbol.index()].push(id);
             }
-            Group { selection, dialect, members: Vec::new(), batch: Vec::new(), ticks: 0, memo: None }
+            Group { selection, dialect, members: Vec::new(), paced: 0, batch: Draft::new(), ticks: 0 }
         });
         if filter.has_patterns() {
             self.with_patterns.push(id);
@@ -187,21 +229,23 @@ impl Groups {
 }
 
 impl Group {
-    fn step(&self, place: Place, every: bool, replica: &Replica) -> Step {
+    fn step(&self, request: Request, replica: &Replica) -> Step {
+        let Request { place, until, every, .. } = request;
         let (market, selection, dialect) = (replica.market(), &self.selection, self.dialect);
-        let mut out = Vec::new();
+        let mut draft = Draft::new();
+        let out = draft.bytes();
         let (ticks, place) = match place {
             Place::Head => (0, Place::Head),
             Place::Behind(from) => {
                 let rendered = if every {
-                    render::every(replica.tape(), selection, from, dialect, PIECE, &mut out)
+                    render::every(replica.tape(), selection, from, dialect, LONGEST, out)
                 } else {
-                    render::newest(market, selection, from, dialect, PIECE, &mut out)
+                    render::newest(market, selection, (from, until), dialect, LONGEST, out)
                 };
                 (rendered.ticks, Place::Behind(rendered.reached))
             }
             Place::Snapshot { at, after } => {
-                let rendered = render::snapshot(market, selection, at, after, dialect, PIECE, &mut out);
+                let rendered = render::snapshot(market, selection, at, after, dialect, LONGEST, out);
                 let place = match rendered.reached {
                     None => Place::Behind(at),
                     after => Place::Snapshot { at, after },
@@ -209,6 +253,6 @@ impl Group {
                 (rendered.ticks, place)
             }
         };
-        Step { bytes: out.into(), ticks, place }
+        Step { piece: draft.seal(), ticks, place }
     }
 }

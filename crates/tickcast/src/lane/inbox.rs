@@ -1,7 +1,7 @@
 //! What lanes are told from outside.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
@@ -12,7 +12,7 @@ use crate::subscription::Subscription;
 /// One thing to do.
 pub(crate) enum Command {
     /// Take in a stream.
-    Open(std::sync::Arc<Slot>, Subscription),
+    Open(Newcomer, Subscription),
     /// A reader can take bytes again.
     Ready(Key),
     /// A reader has left.
@@ -25,20 +25,36 @@ pub(crate) enum Command {
     Quit,
 }
 
+/// A reader who is about to be taken in.
+pub(crate) enum Newcomer {
+    /// One that reads an HTTP body.
+    Body(Arc<Slot>),
+    /// One whose socket is written directly.
+    Socket(super::socket::Arrival),
+}
+
 /// A lane's letter box and its doorbell.
-#[derive(Default)]
 pub(crate) struct Inbox {
-    commands: Mutex<Vec<Command>>,
+    /// `None`: the lane is no more.
+    commands: Mutex<Option<Vec<Command>>>,
     bell: Notify,
     /// The lane has nothing to do until something moves. Only then is it worth a ring.
     listening: AtomicBool,
 }
 
 impl Inbox {
-    /// Leaves a command and rings.
+    /// Leaves a command and rings. Where the lane is no more, a newcomer's stream ends at once.
     pub(crate) fn send(&self, command: Command) {
-        self.commands.lock().unwrap_or_else(PoisonError::into_inner).push(command);
+        match &mut *self.lock() {
+            Some(commands) => commands.push(command),
+            None => command.refuse(),
+        }
         self.bell.notify_one();
+    }
+
+    /// The lane is no more.
+    pub(super) fn close(&self) {
+        self.lock().take().into_iter().flatten().for_each(Command::refuse);
     }
 
     /// The log has moved.
@@ -50,7 +66,7 @@ impl Inbox {
 
     /// Takes what was left.
     pub(super) fn take(&self) -> Vec<Command> {
-        std::mem::take(&mut *self.commands.lock().unwrap_or_else(PoisonError::into_inner))
+        self.lock().as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Whether a move of the log should ring from now on.
@@ -61,5 +77,27 @@ impl Inbox {
     /// Waits for a ring.
     pub(super) async fn rung(&self) {
         self.bell.notified().await;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Vec<Command>>> {
+        self.commands.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Inbox {
+    fn default() -> Self {
+        Self {
+            commands: Mutex::new(Some(Vec::new())),
+            bell: Notify::new(),
+            listening: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Command {
+    fn refuse(self) {
+        if let Self::Open(Newcomer::Body(slot), _) = self {
+            slot.end();
+        }
     }
 }

@@ -24,6 +24,8 @@ pub(super) struct Pace {
     pub(super) interval: Duration,
     /// The earliest next visit.
     pub(super) next: Duration,
+    /// How far this visit goes. One that takes several pieces does not begin anew with what moves meanwhile.
+    pub(super) until: Seq,
     /// Whether a timer is set for it.
     pub(super) armed: bool,
 }
@@ -34,26 +36,36 @@ pub(super) struct Stream<S> {
     pub(super) seat: Seat,
     pub(super) place: Place,
     pub(super) pace: Option<Pace>,
-    /// The sink refused bytes and has not asked for more yet.
+    /// The sink refused a piece and has not become ready yet.
     pub(super) blocked: bool,
+    /// It is to end as soon as its sink is ready.
+    pub(super) ending: bool,
     pub(super) last_write: Duration,
 }
 
 impl Pace {
     pub(super) const fn new(interval: Duration, now: Duration) -> Self {
-        Self { interval, next: now, armed: false }
+        Self { interval, next: now, until: Seq::ZERO, armed: false }
     }
 }
 
 impl<S> Stream<S> {
-    /// The sink would not take what came after `from`.
-    pub(super) const fn fall_behind(&mut self, from: Seq) {
-        self.place = Place::Behind(from);
+    /// The sink would not take what came after `from`, had it been at the head.
+    pub(super) fn refused(&mut self, from: Seq) {
+        if self.place == Place::Head {
+            self.place = Place::Behind(from);
+        }
         self.blocked = true;
+    }
+
+    /// How far the reader is to be brought: to the head, or as far as its visit goes.
+    pub(super) fn until(&self, head: Seq) -> Seq {
+        self.pace.as_ref().map_or(head, |pace| pace.until)
     }
 
     /// Whether there is nothing left to send. A paced reader never follows the head by itself: its place is always said.
     pub(super) fn arrived(&mut self, head: Seq) -> bool {
+        let until = self.until(head);
         if let (Place::Behind(seq), None) = (self.place, &self.pace)
             && seq >= head
         {
@@ -61,7 +73,7 @@ impl<S> Stream<S> {
         }
         match self.place {
             Place::Head => true,
-            Place::Behind(seq) => seq >= head,
+            Place::Behind(seq) => seq >= until,
             Place::Snapshot { .. } => false,
         }
     }

@@ -1,87 +1,139 @@
-//! A lane on an async runtime: the body path.
+//! A lane at work: on the runtime of whoever reads first, or on a thread of its own.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::sleep_until;
 
-use super::{Command, Inbox, Lane};
+use super::outlet::Outlet;
+use super::socket::{News, Sockets};
+use super::{Command, Inbox, Lane, Newcomer};
 use crate::clock::Clock;
 use crate::events::BodySink;
 use crate::log::Log;
-use crate::subscription::Start;
+use crate::subscription::{Start, Subscription};
 
-/// Runs a lane until its hub is gone. The first tick after quiet is sent at once; while more arrive, at most one flush
-/// begins every `flush`, and under load each takes along what came while the last one ran.
-pub(crate) async fn run(
-    mut lane: Lane<BodySink>,
-    log: Arc<Log>,
-    inbox: Arc<Inbox>,
-    clock: Clock,
-    flush: Duration,
-) {
-    let mut next_flush = Duration::ZERO;
-    loop {
-        let now = clock.uptime();
-        if now >= next_flush && turn(&mut lane, &log, clock) {
-            next_flush = now + flush;
-        }
-        let mut quit = false;
-        for command in inbox.take() {
-            quit |= matches!(command, Command::Quit);
-            obey(&mut lane, command, &log, clock);
-        }
-        if quit {
-            lane.end(usize::MAX);
-            return;
-        }
-        lane.ring(clock.uptime());
+/// A lane and everything it has to do with.
+pub(crate) struct Task {
+    pub(crate) lane: Lane<Outlet>,
+    pub(crate) log: Arc<Log>,
+    pub(crate) inbox: Arc<Inbox>,
+    pub(crate) clock: Clock,
+    /// The least time between two flushes.
+    pub(crate) flush: Duration,
+}
 
-        inbox.listen(true);
-        let pending = log.head() > lane.head();
-        if pending {
-            inbox.listen(false);
-        }
-        let flush_at = pending.then_some(next_flush);
-        let wake = [flush_at, lane.next_alarm()].into_iter().flatten().min();
-        match wake {
-            Some(at) => tokio::select! {
-                () = inbox.rung() => {}
-                () = sleep_until(clock.at(at)) => {}
-            },
-            None => inbox.rung().await,
-        }
+/// Closes the inbox of a lane that is no more, however it came to its end.
+struct Closing(Arc<Inbox>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
 
-/// Flushes; says whether anything had moved.
-fn turn(lane: &mut Lane<BodySink>, log: &Log, clock: Clock) -> bool {
-    let moved = lane.flush(log, clock.uptime());
-    lane.note_delays(clock.uptime());
-    moved
-}
+impl Task {
+    /// Runs the lane until its hub is gone. The first tick after quiet is sent at once; while more arrive, at most one flush
+    /// begins every `flush`, and under load each takes along what came while the last one ran.
+    pub(crate) async fn run(mut self) {
+        let _closing = Closing(Arc::clone(&self.inbox));
+        let sockets = match Sockets::new() {
+            Ok(sockets) => sockets,
+            Err(error) => return tracing::error!(%error, "a lane cannot watch sockets"),
+        };
+        let mut next_flush = Duration::ZERO;
+        loop {
+            if self.clock.uptime() >= next_flush && self.turn() {
+                next_flush = self.clock.uptime() + self.flush;
+            }
+            let mut quit = false;
+            for command in self.inbox.take() {
+                quit |= matches!(command, Command::Quit);
+                self.obey(command, &sockets);
+            }
+            if quit {
+                self.lane.end(usize::MAX);
+                return;
+            }
+            self.lane.ring(self.clock.uptime());
 
-fn obey(lane: &mut Lane<BodySink>, command: Command, log: &Log, clock: Clock) {
-    match command {
-        Command::Open(slot, subscription) => {
-            // Whoever starts at a place wants what follows it: the lane has to have got that far itself.
-            if let Start::After(seq) = subscription.start
-                && seq > lane.head()
-            {
-                turn(lane, log, clock);
+            self.inbox.listen(true);
+            let pending = self.log.head() > self.lane.head();
+            if pending {
+                self.inbox.listen(false);
             }
-            let key = lane.open(BodySink::new(slot.clone()), subscription, clock.uptime());
-            if let Some(missed) = slot.seat(key) {
-                obey(lane, missed, log, clock);
+            let flush_at = pending.then_some(next_flush);
+            let wake = [flush_at, self.lane.next_alarm()].into_iter().flatten().min();
+            let alarm = async {
+                match wake {
+                    Some(at) => sleep_until(self.clock.at(at)).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = self.inbox.rung() => {}
+                () = alarm => {}
+                news = sockets.news() => self.hear(news),
             }
         }
-        Command::Ready(key) => lane.ready(key, clock.uptime()),
-        Command::Close(key) => lane.close(key),
-        Command::End(most) => lane.end(most),
-        Command::Finish => {
-            turn(lane, log, clock);
-            lane.finish(clock.uptime());
+    }
+
+    /// Flushes; says whether anything had moved.
+    fn turn(&mut self) -> bool {
+        let moved = self.lane.flush(&self.log, self.clock.uptime());
+        self.lane.note_delays(self.clock.uptime());
+        moved
+    }
+
+    fn obey(&mut self, command: Command, sockets: &Sockets) {
+        let now = self.clock.uptime();
+        match command {
+            Command::Open(newcomer, subscription) => self.open(newcomer, subscription, sockets),
+            Command::Ready(key) => self.lane.ready(key, now),
+            Command::Close(key) => self.lane.close(key),
+            Command::End(most) => self.lane.end(most),
+            Command::Finish => {
+                self.turn();
+                self.lane.finish(now);
+            }
+            Command::Quit => {}
         }
-        Command::Quit => {}
+    }
+
+    fn open(&mut self, newcomer: Newcomer, subscription: Subscription, sockets: &Sockets) {
+        // Whoever starts at a place wants what follows it: the lane has to have got that far itself.
+        if let Start::After(seq) = subscription.start
+            && seq > self.lane.head()
+        {
+            self.turn();
+        }
+        let now = self.clock.uptime();
+        match newcomer {
+            Newcomer::Body(slot) => {
+                let sink = |_| Ok::<_, Infallible>(Outlet::Body(BodySink::new(Arc::clone(&slot))));
+                let Ok(key) = self.lane.open(sink, subscription, now);
+                if let Some(missed) = slot.seat(key) {
+                    self.obey(missed, sockets);
+                }
+            }
+            Newcomer::Socket(arrival) => {
+                let sink = |key| sockets.admit(arrival, key).map(Outlet::Socket);
+                if let Err(error) = self.lane.open(sink, subscription, now) {
+                    tracing::warn!(%error, "a stream could not be taken in");
+                    self.lane.turned_away();
+                }
+            }
+        }
+    }
+
+    fn hear(&mut self, news: Vec<News>) {
+        let now = self.clock.uptime();
+        for news in news {
+            match news {
+                News::Ready(key) => self.lane.ready(key, now),
+                News::Over(key) => self.lane.close(key),
+            }
+        }
     }
 }

@@ -10,7 +10,11 @@ use tickcast_core::{Epoch, Filter, Instant, Limits, Origin, Price, Rules, Sequen
 use super::*;
 use crate::subscription::Pace;
 
-const MANNERS: Manners = Manners { patience: Duration::from_secs(1), keep_alive: Duration::from_secs(15) };
+const MANNERS: Manners = Manners {
+    patience: Duration::from_secs(1),
+    keep_alive: Duration::from_secs(15),
+    stall: Duration::from_secs(30),
+};
 
 /// A reader whose connection a test can stop and start.
 #[derive(Clone, Default)]
@@ -22,10 +26,11 @@ struct Connection {
     stopped: bool,
     left: bool,
     ended: bool,
+    cut: bool,
 }
 
 impl Sink for Reader {
-    fn write(&mut self, bytes: &Bytes) -> Written {
+    fn write(&mut self, piece: &Piece) -> Written {
         let mut connection = self.0.borrow_mut();
         assert!(!connection.ended, "nothing is written after the end");
         if connection.left {
@@ -34,12 +39,21 @@ impl Sink for Reader {
         if connection.stopped {
             return Written::Refused;
         }
-        connection.received.push_str(std::str::from_utf8(bytes).unwrap());
+        connection.received.push_str(std::str::from_utf8(piece.events()).unwrap());
         Written::Taken
     }
 
-    fn end(&mut self) {
+    fn resume(&mut self) -> Written {
+        if self.0.borrow().stopped { Written::Refused } else { Written::Taken }
+    }
+
+    fn end(&mut self) -> Written {
         self.0.borrow_mut().ended = true;
+        self.resume()
+    }
+
+    fn cut(&mut self) {
+        self.0.borrow_mut().cut = true;
     }
 }
 
@@ -95,7 +109,12 @@ impl Stage {
     fn open(&mut self, subscription: Subscription) -> (Key, Reader) {
         let reader = Reader::default();
         let subscription = subscription.at(self.log.head());
-        (self.lane.open(reader.clone(), subscription, self.now), reader)
+        self.lane.stats.opened();
+        let key = self
+            .lane
+            .open(|_| Ok::<_, std::convert::Infallible>(reader.clone()), subscription, self.now)
+            .unwrap();
+        (key, reader)
     }
 }
 

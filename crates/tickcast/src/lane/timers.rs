@@ -11,8 +11,8 @@ use super::Key;
 pub(super) enum Alarm {
     /// A paced stream may be sent what has moved.
     Visit,
-    /// A stream may have been quiet for long.
-    KeepAlive,
+    /// A stream may have been quiet, or stuck, for long.
+    Look,
 }
 
 /// What is due when. Nothing is ever taken back: an alarm for a stream that has left finds nobody.

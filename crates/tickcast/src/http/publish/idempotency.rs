@@ -16,6 +16,9 @@ const REMEMBERED: Duration = Duration::from_secs(120);
 /// Most batches remembered; beyond, the oldest are forgotten early.
 const MOST: usize = 10_000;
 
+/// After how many new batches the old ones are looked for.
+const PRUNE_EVERY: usize = 64;
+
 /// Longest key, in bytes.
 const LONGEST: usize = 255;
 
@@ -63,7 +66,8 @@ impl IdempotencyKeys {
         };
         let mut entries = self.lock();
         forget(&mut entries, now);
-        let (since, report) = match entries.remove(key) {
+        let (since, report) = match entries.remove(key).filter(|entry| entry.is_open() || !entry.is_old(now))
+        {
             None => (now, Report::default()),
             Some(Entry { since, state: State::BrokenOff(report) }) => (since, report),
             Some(Entry { since, state: State::Done(report) }) => {
@@ -80,9 +84,11 @@ impl IdempotencyKeys {
         Ok(Claimed::Open(Claim { key: Some((self, key.to_owned())), report }))
     }
 
-    fn settle(&self, key: &str, state: State) {
+    /// Notes how a request ended. What is done is remembered from now on.
+    fn settle(&self, key: &str, state: State, now: Option<Duration>) {
         if let Some(entry) = self.lock().get_mut(key) {
             entry.state = state;
+            entry.since = now.unwrap_or(entry.since);
         }
     }
 
@@ -98,11 +104,11 @@ impl Claim<'_> {
     }
 
     /// All of it was dealt with.
-    pub(super) fn done(mut self, cursor: Cursor) -> Report {
+    pub(super) fn done(mut self, cursor: Cursor, now: Duration) -> Report {
         let mut report = std::mem::take(&mut self.report);
         report.close(cursor);
         if let Some((keys, key)) = self.key.take() {
-            keys.settle(&key, State::Done(report.clone()));
+            keys.settle(&key, State::Done(report.clone()), Some(now));
         }
         report
     }
@@ -111,16 +117,32 @@ impl Claim<'_> {
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
         if let Some((keys, key)) = self.key.take() {
-            keys.settle(&key, State::BrokenOff(std::mem::take(&mut self.report)));
+            keys.settle(&key, State::BrokenOff(std::mem::take(&mut self.report)), None);
         }
     }
 }
 
-/// Drops what is old, and the oldest of too many.
+/// Drops what is old, now and then; and of too many the older half, save those under way.
 fn forget(entries: &mut HashMap<String, Entry>, now: Duration) {
-    entries.retain(|_, entry| matches!(entry.state, State::Open) || entry.since + REMEMBERED > now);
-    while entries.len() >= MOST {
-        let oldest = entries.iter().min_by_key(|(_, entry)| entry.since).map(|(key, _)| key.clone());
-        oldest.and_then(|key| entries.remove(&key));
+    if entries.len() < MOST {
+        // Not every request pays for all others.
+        if entries.len().is_multiple_of(PRUNE_EVERY) {
+            entries.retain(|_, entry| entry.is_open() || !entry.is_old(now));
+        }
+        return;
+    }
+    let mut ages: Vec<_> = entries.values().map(|entry| entry.since).collect();
+    let middle = ages.len() / 2;
+    let median = *ages.select_nth_unstable(middle).1;
+    entries.retain(|_, entry| entry.is_open() || entry.since > median);
+}
+
+impl Entry {
+    const fn is_open(&self) -> bool {
+        matches!(self.state, State::Open)
+    }
+
+    fn is_old(&self, now: Duration) -> bool {
+        self.since + REMEMBERED <= now
     }
 }

@@ -1,10 +1,11 @@
 //! What became of a batch.
 
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use serde_json::json;
 use tickcast_core::{Cursor, Outcome, Rejected, Symbol, TickError};
+
+use crate::http::Problem;
 
 /// Most rejections that are listed; all are counted.
 const LISTED: usize = 100;
@@ -75,13 +76,11 @@ impl IntoResponse for Report {
         if !self.is_unreadable() {
             return axum::Json(self).into_response();
         }
-        let status = StatusCode::BAD_REQUEST;
-        let first = self.rejected.first().map(|rejection| rejection.error.as_str());
-        let problem = json!({
-            "type": "about:blank", "title": "Bad Request", "status": status.as_u16(),
-            "detail": format!("nothing could be read: {}", first.unwrap_or_default()),
-            "accepted": 0, "rejected_count": self.rejected_count, "rejected": self.rejected,
-        });
-        (status, [(header::CONTENT_TYPE, "application/problem+json")], problem.to_string()).into_response()
+        let first = self.rejected.first().map(|rejection| rejection.error.as_str()).unwrap_or_default();
+        Problem::new(StatusCode::BAD_REQUEST, format!("nothing could be read: {first}"))
+            .with("accepted", 0)
+            .with("rejected_count", self.rejected_count)
+            .with("rejected", serde_json::to_value(&self.rejected).unwrap_or_default())
+            .into_response()
     }
 }

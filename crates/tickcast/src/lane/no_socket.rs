@@ -1,0 +1,66 @@
+//! Where there is no direct path: every stream takes the body path.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::TcpStream;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{Key, Piece, Sink, Written};
+
+/// Whether there is a direct path on this system.
+pub(crate) const DIRECT: bool = false;
+
+/// No sockets.
+pub(crate) struct Sockets;
+
+/// A socket that cannot be.
+pub(crate) struct Socket(Infallible);
+
+/// What becomes of sockets that cannot be.
+pub(crate) enum News {
+    Ready(Key),
+    Over(Key),
+}
+
+/// A socket that leaves the HTTP server for a lane.
+pub(crate) struct Arrival {
+    pub(crate) stream: TcpStream,
+    pub(crate) head: Bytes,
+    pub(crate) chunked: bool,
+    pub(crate) feed: Option<Arc<dyn Send + Sync>>,
+}
+
+impl Sockets {
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    pub(crate) fn admit(&self, arrival: Arrival, _: Key) -> io::Result<Socket> {
+        drop((arrival.stream, arrival.head, arrival.chunked, arrival.feed));
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(crate) async fn news(&self) -> Vec<News> {
+        std::future::pending().await
+    }
+}
+
+impl Sink for Socket {
+    fn write(&mut self, _: &Piece) -> Written {
+        match self.0 {}
+    }
+
+    fn resume(&mut self) -> Written {
+        match self.0 {}
+    }
+
+    fn end(&mut self) -> Written {
+        match self.0 {}
+    }
+
+    fn cut(&mut self) {
+        match self.0 {}
+    }
+}

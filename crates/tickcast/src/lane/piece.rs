@@ -1,0 +1,100 @@
+//! Bytes on their way to many readers at once.
+
+use bytes::Bytes;
+
+/// Room for the longest chunk head: eight hex digits and a line break.
+const ROOM: usize = 10;
+
+/// The line break that ends a chunk.
+const END: &[u8] = b"\r\n";
+
+/// Whole events, shared by everyone who is sent the same, and already framed as an HTTP/1.1 chunk for those whose socket
+/// is written directly.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Piece {
+    chunk: Bytes,
+    /// How long the chunk's head is.
+    head: usize,
+}
+
+/// A piece being written, with room in front for the chunk's head.
+#[derive(Debug)]
+pub(crate) struct Draft(Vec<u8>);
+
+impl Draft {
+    /// An empty one. It takes no memory until something is appended.
+    pub(crate) const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Where to append.
+    pub(crate) fn bytes(&mut self) -> &mut Vec<u8> {
+        if self.0.is_empty() {
+            self.0.resize(ROOM, 0);
+        }
+        &mut self.0
+    }
+
+    /// Closes it.
+    pub(crate) fn seal(mut self) -> Piece {
+        let length = self.0.len().saturating_sub(ROOM);
+        if length == 0 {
+            return Piece::default();
+        }
+        let head = format!("{length:x}\r\n");
+        let start = ROOM - head.len();
+        self.0[start..ROOM].copy_from_slice(head.as_bytes());
+        self.0.extend_from_slice(END);
+        Piece { chunk: Bytes::from(self.0).slice(start..), head: head.len() }
+    }
+}
+
+impl Piece {
+    /// A copy of `events`.
+    pub(crate) fn of(events: &[u8]) -> Self {
+        let mut draft = Draft::new();
+        draft.bytes().extend_from_slice(events);
+        draft.seal()
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.chunk.is_empty()
+    }
+
+    /// How many bytes of events it holds.
+    pub(crate) const fn len(&self) -> usize {
+        if self.is_empty() { 0 } else { self.chunk.len() - self.head - END.len() }
+    }
+
+    /// The events.
+    pub(crate) fn events(&self) -> &[u8] {
+        &self.chunk[self.head..self.head + self.len()]
+    }
+
+    /// The events as a chunk.
+    pub(crate) fn chunk(&self) -> &[u8] {
+        &self.chunk
+    }
+
+    /// A share in `part`, which lies within this piece.
+    pub(crate) fn share(&self, part: &[u8]) -> Bytes {
+        self.chunk.slice_ref(part)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_buffer_two_views() {
+        for length in [1, 15, 16, 300, 70_000] {
+            let piece = Piece::of(&vec![b'x'; length]);
+            assert_eq!(piece.len(), length);
+            assert_eq!(piece.events(), vec![b'x'; length]);
+            let chunk = [format!("{length:x}\r\n").as_bytes(), &vec![b'x'; length], b"\r\n"].concat();
+            assert_eq!(piece.chunk(), &chunk);
+        }
+        assert!(Piece::of(b"").is_empty() && Piece::default().events().is_empty());
+    }
+}

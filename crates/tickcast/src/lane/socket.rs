@@ -1,0 +1,199 @@
+//! The direct path: plain HTTP/1 sockets that a lane writes straight into.
+
+use std::io::{self, ErrorKind, Write};
+use std::net::{Shutdown, TcpStream};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use rustix::buffer::spare_capacity;
+use rustix::event::Timespec;
+use rustix::event::epoll::{self, EventData, EventFlags};
+use slotmap::{Key as _, KeyData};
+use socket2::SockRef;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use super::{Key, Piece, Sink, Written};
+
+/// Whether there is a direct path on this system.
+pub(crate) const DIRECT: bool = true;
+
+/// How the end of a body is told to a reader of chunks.
+const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
+/// Most events that one look at the sockets takes in.
+const EVENTS: usize = 256;
+
+/// The sockets of one lane: tells which of them can be written again, or have been left.
+pub(crate) struct Sockets {
+    epoll: Arc<AsyncFd<OwnedFd>>,
+}
+
+/// What has become of a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum News {
+    /// It can take bytes again.
+    Ready(Key),
+    /// Its reader has left, or has said more than a reader has to say.
+    Over(Key),
+}
+
+/// A reader's socket.
+pub(crate) struct Socket {
+    stream: TcpStream,
+    /// Where it is registered, and under which number.
+    epoll: Arc<AsyncFd<OwnedFd>>,
+    key: Key,
+    /// What is left of the piece it is in the middle of: nothing else is kept for it.
+    rest: Bytes,
+    /// Whether the body is sent in chunks; a reader of HTTP/1.0 is sent it bare, up to the end of the connection.
+    chunked: bool,
+    /// Whether it wants to hear of room. Only while it has none: each drained buffer would wake the lane otherwise.
+    waiting: bool,
+    ended: bool,
+    _feed: Option<Arc<dyn Send + Sync>>,
+}
+
+/// A socket that leaves the HTTP server for a lane.
+pub(crate) struct Arrival {
+    /// It must not block.
+    pub(crate) stream: TcpStream,
+    /// What is sent before anything else: the response's head, and the lines that open the stream.
+    pub(crate) head: Bytes,
+    pub(crate) chunked: bool,
+    /// Kept alive as long as the reader is there.
+    pub(crate) feed: Option<Arc<dyn Send + Sync>>,
+}
+
+impl Sockets {
+    #[expect(
+        deprecated,
+        reason = "its successor is unsafe for types that may change their descriptor; this one cannot"
+    )]
+    pub(crate) fn new() -> io::Result<Self> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let epoll = Arc::new(AsyncFd::with_interest(epoll, Interest::READABLE)?);
+        Ok(Self { epoll })
+    }
+
+    /// Takes in a socket under its stream's number.
+    pub(crate) fn admit(&self, arrival: Arrival, key: Key) -> io::Result<Socket> {
+        let Arrival { stream, head, chunked, feed } = arrival;
+        epoll::add(self.epoll.get_ref(), &stream, data(key), interest(false))?;
+        let epoll = Arc::clone(&self.epoll);
+        Ok(Socket { stream, epoll, key, rest: head, chunked, waiting: false, ended: false, _feed: feed })
+    }
+
+    /// Waits until there is news of some sockets.
+    pub(crate) async fn news(&self) -> Vec<News> {
+        let mut news = Vec::new();
+        // An error would mean that the runtime is going down, and the lane with it.
+        let Ok(mut guard) = self.epoll.readable().await else { return news };
+        let mut events = Vec::with_capacity(EVENTS);
+        loop {
+            events.clear();
+            let polled =
+                epoll::wait(guard.get_inner(), spare_capacity(&mut events), Some(&Timespec::default()));
+            news.extend(events.iter().map(|event| {
+                let key = Key::from(KeyData::from_ffi(event.data.u64()));
+                let flags = event.flags;
+                if flags.intersects(OVER) { News::Over(key) } else { News::Ready(key) }
+            }));
+            // All was heard: the next event is worth a wake-up.
+            if !matches!(polled, Ok(EVENTS)) {
+                guard.clear_ready();
+                return news;
+            }
+        }
+    }
+}
+
+/// What says that a reader has left, or speaks when it has nothing to say.
+const OVER: EventFlags =
+    EventFlags::IN.union(EventFlags::RDHUP).union(EventFlags::HUP).union(EventFlags::ERR);
+
+fn interest(room: bool) -> EventFlags {
+    let always = EventFlags::IN | EventFlags::RDHUP;
+    if room { always | EventFlags::OUT } else { always }
+}
+
+fn data(key: Key) -> EventData {
+    EventData::new_u64(key.data().as_ffi())
+}
+
+impl Socket {
+    /// Sends what it can of `bytes`; says how much that was.
+    fn send(&self, bytes: &[u8]) -> Result<usize, Written> {
+        loop {
+            match (&self.stream).write(bytes) {
+                Ok(sent) => return Ok(sent),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(Written::Refused),
+                Err(_) => return Err(Written::Gone),
+            }
+        }
+    }
+
+    /// Asks to hear of room, or no longer.
+    fn wait_for_room(&mut self, waiting: bool) {
+        if self.waiting != waiting {
+            self.waiting = waiting;
+            let _ = epoll::modify(self.epoll.get_ref(), &self.stream, data(self.key), interest(waiting));
+        }
+    }
+}
+
+impl Sink for Socket {
+    fn write(&mut self, piece: &Piece) -> Written {
+        match self.resume() {
+            Written::Taken => {}
+            other => return other,
+        }
+        let bytes = if self.chunked { piece.chunk() } else { piece.events() };
+        match self.send(bytes) {
+            Ok(sent) if sent == bytes.len() => Written::Taken,
+            Ok(sent) => {
+                self.rest = piece.share(&bytes[sent..]);
+                self.wait_for_room(true);
+                Written::Taken
+            }
+            Err(Written::Refused) => {
+                self.wait_for_room(true);
+                Written::Refused
+            }
+            Err(other) => other,
+        }
+    }
+
+    fn resume(&mut self) -> Written {
+        while !self.rest.is_empty() {
+            match self.send(&self.rest) {
+                Ok(sent) => self.rest.advance(sent),
+                Err(Written::Refused) => {
+                    self.wait_for_room(true);
+                    return Written::Refused;
+                }
+                Err(other) => return other,
+            }
+        }
+        self.wait_for_room(false);
+        Written::Taken
+    }
+
+    fn cut(&mut self) {
+        let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
+    }
+
+    fn end(&mut self) -> Written {
+        if !std::mem::replace(&mut self.ended, true) && self.chunked {
+            self.rest = [&self.rest, LAST_CHUNK].concat().into();
+        }
+        let written = self.resume();
+        if written == Written::Taken {
+            let _ = self.stream.shutdown(Shutdown::Write);
+        }
+        written
+    }
+}

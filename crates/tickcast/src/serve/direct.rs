@@ -1,0 +1,69 @@
+//! A stream's socket on its way to a lane.
+
+use std::fmt::Write as _;
+use std::time::SystemTime;
+
+use axum::body::Body;
+use axum::http::{Response, StatusCode, Version, header};
+use bytes::{BufMut, BytesMut};
+use socket2::SockRef;
+use tokio::net::TcpStream;
+
+use crate::events::Handoff;
+use crate::lane::Arrival;
+
+/// The kernel's buffer for a stream: as much as a fast reader far away has under way. The system doubles it for its own
+/// book-keeping.
+const SEND_BUFFER: usize = 128 << 10;
+
+/// How much of that may wait unsent: beyond, a reader is behind, and what it gets next is newer for having waited.
+const UNSENT: u32 = 16 << 10;
+
+/// The subscription that a response carries. Whoever has changed its status, or its body's coding, on its way out means
+/// the body.
+pub(super) fn handoff(response: &mut Response<Body>) -> Option<Handoff> {
+    let untouched =
+        response.status() == StatusCode::OK && !response.headers().contains_key(header::CONTENT_ENCODING);
+    response.extensions_mut().remove::<Handoff>().filter(|_| untouched)
+}
+
+/// Hands the socket to a lane, which begins with the response's head.
+pub(super) fn hand_over(socket: TcpStream, version: Version, response: &Response<Body>, handoff: Handoff) {
+    let Handoff { hub, subscription, preamble, feed } = handoff;
+    let chunked = version == Version::HTTP_11;
+    let mut bytes = head(response, chunked);
+    if chunked {
+        let _ = write!(bytes, "{:x}\r\n", preamble.len());
+    }
+    bytes.put(preamble);
+    if chunked {
+        bytes.put(&b"\r\n"[..]);
+    }
+    let Ok(stream) = socket.into_std() else { return };
+    tune(&stream);
+    hub.open_socket(Arrival { stream, head: bytes.freeze(), chunked, feed }, subscription);
+}
+
+/// Small buffers, so that staleness sits in the cursor and not in the kernel.
+fn tune(stream: &std::net::TcpStream) {
+    let socket = SockRef::from(stream);
+    #[cfg(target_os = "linux")]
+    let _ = socket.set_tcp_notsent_lowat(UNSENT);
+    let _ = socket.set_send_buffer_size(SEND_BUFFER);
+}
+
+/// The status line and the headers. The connection ends with the response.
+fn head(response: &Response<Body>, chunked: bool) -> BytesMut {
+    let mut bytes = BytesMut::with_capacity(512);
+    bytes.put(&b"HTTP/1.1 200 OK\r\n"[..]);
+    for (name, value) in response.headers().iter().filter(|(name, _)| **name != header::CONTENT_LENGTH) {
+        bytes.put(name.as_str().as_bytes());
+        bytes.put(&b": "[..]);
+        bytes.put(value.as_bytes());
+        bytes.put(&b"\r\n"[..]);
+    }
+    let framing = if chunked { "transfer-encoding: chunked\r\n" } else { "" };
+    let date = httpdate::fmt_http_date(SystemTime::now());
+    let _ = write!(bytes, "date: {date}\r\n{framing}connection: close\r\n\r\n");
+    bytes
+}

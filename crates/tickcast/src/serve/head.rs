@@ -1,0 +1,170 @@
+//! A connection's first request, read before anyone is chosen to serve it.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderName, HeaderValue, Method, Request, Uri, Version, header};
+use bytes::BytesMut;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::lane::DIRECT;
+
+/// How long a client may take over its first request's head, however it spreads the bytes.
+pub(super) const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Most bytes of a head.
+pub(super) const LONGEST: usize = 32 << 10;
+
+/// Most headers.
+const HEADERS: usize = 64;
+
+/// What HTTP/2 begins with.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// How much is read at a time: more than most heads have.
+const CHUNK: usize = 2 << 10;
+
+/// What the first bytes of a connection are.
+pub(super) enum First {
+    /// A request for a stream, as plain as can be, and the bytes it was read from: it may be served directly.
+    Stream(Box<Request<Body>>, BytesMut),
+    /// Anything else, and what was read of it.
+    Other(BytesMut),
+    /// Nothing that is worth an answer.
+    Nothing,
+}
+
+/// Reads until it is clear what the client wants.
+pub(super) async fn read(socket: &mut TcpStream) -> First {
+    let mut bytes = BytesMut::new();
+    let reading = async {
+        loop {
+            bytes.reserve(CHUNK);
+            match socket.read_buf(&mut bytes).await {
+                Ok(0) | Err(_) => return First::Nothing,
+                Ok(_) => {}
+            }
+            match judge(&bytes) {
+                Verdict::Unclear if bytes.len() < LONGEST => {}
+                Verdict::Stream(request) => return First::Stream(request, std::mem::take(&mut bytes)),
+                Verdict::Unclear | Verdict::Other => return First::Other(std::mem::take(&mut bytes)),
+            }
+        }
+    };
+    timeout(DEADLINE, reading).await.unwrap_or(First::Nothing)
+}
+
+enum Verdict {
+    Stream(Box<Request<Body>>),
+    Other,
+    Unclear,
+}
+
+/// Whether these bytes are a `GET` for a stream over HTTP/1, without a body and with nothing behind it.
+fn judge(bytes: &[u8]) -> Verdict {
+    const GET: &[u8] = b"GET ";
+    // Whoever serves HTTP/2 does not bound the time its preface takes.
+    if bytes.len() < PREFACE.len() && PREFACE.starts_with(bytes) {
+        return Verdict::Unclear;
+    }
+    if !DIRECT || !bytes.starts_with(&GET[..bytes.len().min(GET.len())]) {
+        return Verdict::Other;
+    }
+    let mut headers = [httparse::EMPTY_HEADER; HEADERS];
+    let mut parsed = httparse::Request::new(&mut headers);
+    match parsed.parse(bytes) {
+        Ok(httparse::Status::Partial) => Verdict::Unclear,
+        Ok(httparse::Status::Complete(length)) if length == bytes.len() => request(&parsed)
+            .filter(wants_stream)
+            .map_or(Verdict::Other, |request| Verdict::Stream(Box::new(request))),
+        // What cannot be parsed is refused by whoever serves the rest.
+        Ok(httparse::Status::Complete(_)) | Err(_) => Verdict::Other,
+    }
+}
+
+fn request(parsed: &httparse::Request<'_, '_>) -> Option<Request<Body>> {
+    let version = if parsed.version? == 1 { Version::HTTP_11 } else { Version::HTTP_10 };
+    let uri: Uri = parsed.path?.parse().ok()?;
+    let mut request = Request::new(Body::empty());
+    for given in parsed.headers.iter() {
+        let name = HeaderName::from_bytes(given.name.as_bytes()).ok()?;
+        request.headers_mut().append(name, HeaderValue::from_bytes(given.value).ok()?);
+    }
+    *request.method_mut() = Method::GET;
+    *request.uri_mut() = uri;
+    *request.version_mut() = version;
+    Some(request)
+}
+
+/// Asks for events, has no body, and wants nothing of the connection but this.
+fn wants_stream(request: &Request<Body>) -> bool {
+    let headers = request.headers();
+    let plain = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::UPGRADE, header::EXPECT];
+    let accepts =
+        |accept: &HeaderValue| accept.as_bytes().windows(17).any(|part| part == b"text/event-stream");
+    let origin_form = request.uri().path_and_query().is_some() && request.uri().authority().is_none();
+    origin_form
+        && !plain.iter().any(|name| headers.contains_key(name))
+        && (request.uri().path().ends_with("/stream") || headers.get(header::ACCEPT).is_some_and(accepts))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn verdict(text: &str) -> &'static str {
+        match judge(text.as_bytes()) {
+            Verdict::Stream(_) => "stream",
+            Verdict::Other => "other",
+            Verdict::Unclear => "unclear",
+        }
+    }
+
+    #[test]
+    fn only_plain_requests_for_streams_are_taken() {
+        for (text, expected) in [
+            ("", "unclear"),
+            ("GE", "unclear"),
+            ("PRI * HT", "unclear"),
+            ("PRI x", "other"),
+            ("GET /prices/stream HTTP/1.1\r\n", "unclear"),
+            ("GET /prices/stream?symbols=A HTTP/1.1\r\nhost: x\r\n\r\n", "stream"),
+            ("GET /mine/prices/stream HTTP/1.0\r\n\r\n", "stream"),
+            ("GET /other HTTP/1.1\r\nAccept: text/html, text/event-stream\r\n\r\n", "stream"),
+            ("GET /other HTTP/1.1\r\nhost: x\r\n\r\n", "other"),
+            ("HEAD /prices/stream HTTP/1.1\r\n\r\n", "other"),
+            ("POST /prices/stream HTTP/1.1\r\n\r\n", "other"),
+            ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "other"),
+            ("GET /prices/stream HTTP/1.1\r\ncontent-length: 0\r\n\r\n", "other"),
+            ("GET /prices/stream HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n", "other"),
+            ("GET /prices/stream HTTP/1.1\r\nupgrade: h2c\r\n\r\n", "other"),
+            ("GET /prices/stream HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n", "other"),
+            ("GET http://x/prices/stream HTTP/1.1\r\n\r\n", "other"),
+            ("GET /prices/stream HTTP/1.1\r\nx : y\r\n\r\n", "other"),
+            ("GET /prices/stream HTTP/1.1\r\nx: a\r\n b\r\n\r\n", "other"),
+            ("GET /prices/stream HTTP/1.1\r\nx: a\rb\r\n\r\n", "other"),
+        ] {
+            assert_eq!(verdict(text), expected, "{text:?}");
+        }
+        let many = (0..65).map(|i| format!("x{i}: y\r\n")).collect::<String>();
+        assert_eq!(verdict(&format!("GET /prices/stream HTTP/1.1\r\n{many}\r\n")), "other");
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_survived(bytes: Vec<u8>, rest in "GET /[ -~\r\n]{0,60}") {
+            judge(&bytes);
+            judge(rest.as_bytes());
+        }
+
+        #[test]
+        fn pieces_come_to_the_same_verdict(cut in 0usize..60) {
+            let text = "GET /prices/stream?symbols=AAPL HTTP/1.1\r\nhost: localhost\r\n\r\n";
+            prop_assert_eq!(verdict(&text[..cut]), "unclear");
+        }
+    }
+}
