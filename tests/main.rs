@@ -7,6 +7,7 @@ mod clients;
 mod contract;
 mod filters;
 mod market;
+mod paths;
 mod program;
 mod publishing;
 mod replay;

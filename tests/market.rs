@@ -46,6 +46,23 @@ async fn a_symbol_that_is_taken_off_is_gone_until_it_ticks_again() {
 }
 
 #[tokio::test]
+async fn what_there_is_not_is_a_problem_too() {
+    let server = TestServer::start();
+    for (method, path, status) in [
+        ("GET", "/nothing", 404),
+        ("GET", "/v1/stream", 404),
+        ("PUT", "/v1/prices", 405),
+        ("GET", "/v1/prices/%FF", 400),
+    ] {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+        let response = server.http.request(method, format!("{}{path}", server.public)).send().await.unwrap();
+        assert_eq!(response.status(), status, "{path}");
+        assert_eq!(response.headers()["content-type"], "application/problem+json", "{path}");
+        assert_eq!(response.json::<serde_json::Value>().await.unwrap()["status"], status);
+    }
+}
+
+#[tokio::test]
 async fn symbols_page_by_page() {
     let server = TestServer::start();
     server.post(r#"[{"symbol":"B","price":2,"time":1000},{"symbol":"a","price":1.50,"time":2000},{"symbol":"AB","price":3,"time":3000}]"#).await;

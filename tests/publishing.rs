@@ -183,6 +183,10 @@ async fn only_who_has_the_token_publishes() {
         );
         assert_eq!(response.headers()["content-type"], "application/problem+json");
     }
+    // Also one that is still sending sees the answer.
+    let long = "x".repeat(900_000);
+    let response = server.http.post(&url).bearer_auth("wrong").body(long).send().await.unwrap();
+    assert_eq!(response.status(), 401);
     assert_eq!(post(Some("Bearer test-token")).await.status(), 200);
     assert_eq!(server.http.delete(format!("{url}/A")).send().await.unwrap().status(), 401);
     assert!(!server.log().contains(TOKEN), "no token is ever logged");

@@ -14,6 +14,7 @@ async fn a_thousand_streams_end_cleanly() {
     // A body that is cut, not ended, is an error in `event`.
     join_all(readers.into_iter().map(async |mut reader| while reader.event().await.is_some() {})).await;
     assert_eq!(server.wait().code(), Some(0));
+    server.wait_for_log("streams end within 1s");
     server.wait_for_log("\"stopped\"");
 }
 
@@ -28,6 +29,11 @@ async fn readiness_goes_first_and_a_second_signal_does_not_wait() {
     assert_eq!(&line, b"HTTP/1.1 100");
     server.signal("-INT");
     server.wait_for_log("stopping: ");
+    let mut refused = 0;
+    while std::net::TcpStream::connect(server.public.strip_prefix("http://").unwrap()).is_ok() {
+        refused += 1;
+        assert!(refused < 10_000, "it still accepts");
+    }
     server.signal("-INT");
     assert_eq!(server.wait().code(), Some(1));
 }

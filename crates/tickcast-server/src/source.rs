@@ -39,12 +39,12 @@ async fn run(spec: &SourceSpec, publisher: &Publisher) {
     };
     match ended {
         Ok(why) => {
+            publisher.set_state(SourceState::Ended(why.clone()));
             tracing::info!(source = name, "source ended: {why}");
-            publisher.set_state(SourceState::Ended(why));
         }
         Err(error) => {
-            tracing::error!(source = name, "source failed: {error}");
             publisher.set_state(SourceState::Down(error.to_string()));
+            tracing::error!(source = name, "source failed: {error}");
         }
     }
 }

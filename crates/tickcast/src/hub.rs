@@ -157,14 +157,14 @@ impl Hub {
         let steps = (window.as_millis() / DRAIN_STEP.as_millis()).max(1) as u64;
         for left in (1..=steps).rev() {
             for lane in self.lanes() {
-                let share = lane.stats.streams().div_ceil(left);
+                let share = lane.stats.assigned().div_ceil(left);
                 lane.inbox.send(Command::End(share as usize));
             }
             tokio::time::sleep(if left > 1 { DRAIN_STEP } else { Duration::ZERO }).await;
         }
         self.finish();
         // What they were in the middle of is still written, as long as someone reads it.
-        let open = || self.lanes().iter().any(|lane| lane.stats.streams() > 0);
+        let open = || self.lanes().iter().any(|lane| lane.stats.assigned() > 0);
         for _ in 0..(LAST_WORDS.as_millis() / DRAIN_STEP.as_millis()) {
             if !open() {
                 break;
@@ -213,9 +213,9 @@ impl Inner {
     /// The lane with the fewest streams, which is to get one more.
     fn next_lane(&self) -> Arc<Inbox> {
         let lanes = self.lanes.get_or_init(|| self.start_lanes());
-        match lanes.iter().min_by_key(|lane| lane.stats.streams()) {
+        match lanes.iter().min_by_key(|lane| lane.stats.assigned()) {
             Some(lane) => {
-                lane.stats.opened();
+                lane.stats.assign();
                 // Lanes that were being started when the hub finished have not heard of it.
                 if self.finished.load(Ordering::SeqCst) {
                     lane.inbox.send(Command::Finish);

@@ -146,6 +146,7 @@ impl<S: Sink> Lane<S> {
             let seat = groups.join(key, filter, dialect, pace.is_some(), market);
             Ok(Stream { sink, seat, place, pace, blocked: false, ending: false, last_write: now })
         })?;
+        self.stats.opened();
         self.timers.set(now + self.manners.keep_alive, key, Alarm::Look);
         self.visit(key, now);
         // What a sink brought along is sent also where there is nothing else yet.
@@ -161,7 +162,7 @@ impl<S: Sink> Lane<S> {
 
     /// A stream that was counted on its way here could not be taken in.
     pub(crate) fn turned_away(&self) {
-        self.stats.closed();
+        self.stats.release();
     }
 
     /// A stream's reader has left.
@@ -407,6 +408,7 @@ impl<S: Sink> Lane<S> {
                     self.streams[moved].seat.take_place_of(stream.seat);
                 }
                 self.stats.closed();
+                self.stats.release();
             }
         }
     }

@@ -74,6 +74,9 @@ pub struct SourceStats {
 /// A lane's counters: one writer, any reader.
 #[derive(Debug, Default)]
 pub(crate) struct LaneStats {
+    /// Streams that are on their way to the lane, or there.
+    assigned: AtomicU64,
+    /// Streams that are there.
     streams: AtomicU64,
     events: AtomicU64,
     bytes: AtomicU64,
@@ -82,6 +85,19 @@ pub(crate) struct LaneStats {
 }
 
 impl LaneStats {
+    pub(crate) fn assign(&self) {
+        self.assigned.fetch_add(1, Relaxed);
+    }
+
+    /// A stream that was assigned is no more, or never came.
+    pub(crate) fn release(&self) {
+        self.assigned.fetch_sub(1, Relaxed);
+    }
+
+    pub(crate) fn assigned(&self) -> u64 {
+        self.assigned.load(Relaxed)
+    }
+
     pub(crate) fn opened(&self) {
         self.streams.fetch_add(1, Relaxed);
     }

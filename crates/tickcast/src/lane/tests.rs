@@ -24,6 +24,8 @@ struct Reader(Rc<RefCell<Connection>>);
 struct Connection {
     received: String,
     stopped: bool,
+    /// How many pieces it takes before it stops by itself; without a number, any.
+    room: Option<usize>,
     left: bool,
     ended: bool,
     cut: bool,
@@ -38,6 +40,10 @@ impl Sink for Reader {
         }
         if connection.stopped {
             return Written::Refused;
+        }
+        if let Some(room) = &mut connection.room {
+            let Some(left) = room.checked_sub(1) else { return Written::Refused };
+            *room = left;
         }
         connection.received.push_str(std::str::from_utf8(piece.events()).unwrap());
         Written::Taken
@@ -109,7 +115,7 @@ impl Stage {
     fn open(&mut self, subscription: Subscription) -> (Key, Reader) {
         let reader = Reader::default();
         let subscription = subscription.at(self.log.head());
-        self.lane.stats.opened();
+        self.lane.stats.assign();
         let key = self
             .lane
             .open(|_| Ok::<_, std::convert::Infallible>(reader.clone()), subscription, self.now)
@@ -265,6 +271,72 @@ fn finishing_sends_what_there_is_ending_does_not_wait() {
     assert!(slow.0.borrow().ended);
     assert_eq!((prompt.take(), slow.take()), (vec!["A 1=1".to_owned()], vec!["A 1=1".to_owned()]));
     assert_eq!(stage.lane.stats.streams(), 0);
+}
+
+#[test]
+fn a_visit_of_many_pieces_goes_on_as_fast_as_its_reader_takes_them() {
+    let mut stage = Stage::new(Limits::default());
+    let name = |i: i64| format!("S{i:04}");
+    (0..2000).for_each(|i| stage.tick(&name(i), i));
+    stage.flush();
+    let (key, reader) = stage.open(to("*").paced(Pace::per_second(0.1).unwrap()));
+    assert_eq!(reader.take().len(), 2000);
+    stage.pass(10_000);
+    reader.0.borrow_mut().room = Some(1);
+    (0..2000).for_each(|i| stage.tick(&name(i), 7));
+    stage.flush();
+    let mut seen = reader.take();
+    assert!((1..2000).contains(&seen.len()), "one piece of several");
+    while seen.len() < 2000 {
+        // What moves meanwhile is for the next visit.
+        stage.tick(&name(1999), 8);
+        stage.flush();
+        reader.0.borrow_mut().room = Some(1);
+        stage.lane.ready(key, stage.now);
+        let more = reader.take();
+        if more.is_empty() {
+            break;
+        }
+        seen.extend(more);
+    }
+    assert_eq!(seen.len(), 1999, "each once, save the one that moved on");
+    assert!(seen.iter().all(|tick| tick.ends_with(" 2=7")));
+    reader.0.borrow_mut().room = None;
+    stage.lane.ready(key, stage.now);
+    assert!(reader.take().is_empty(), "its time has not come");
+    stage.pass(10_000);
+    let last = reader.take();
+    assert!(last.len() == 1 && last[0].starts_with("S1999 ") && last[0].ends_with("=8"), "{last:?}");
+}
+
+#[test]
+fn a_reader_that_takes_nothing_is_cut_and_one_that_takes_little_is_not() {
+    let mut stage = Stage::new(Limits::default());
+    let (_, dead) = stage.open(to("*"));
+    let (slow_key, slow) = stage.open(to("*"));
+    dead.stop(true);
+    slow.0.borrow_mut().room = Some(0);
+    for second in 0..50 {
+        stage.tick("A", second);
+        stage.flush();
+        stage.pass(1000);
+        if second % 20 == 19 {
+            slow.0.borrow_mut().room = Some(1);
+            stage.lane.ready(slow_key, stage.now);
+        }
+    }
+    assert!(dead.0.borrow().cut && !slow.0.borrow().cut);
+    assert_eq!(stage.lane.stats.streams(), 1);
+    assert_eq!(slow.take().len(), 2, "the newest, each time");
+}
+
+#[test]
+fn a_lane_that_was_kept_from_running_does_not_batch_a_whole_tape() {
+    let mut stage = Stage::new(Limits::default());
+    let (_, reader) = stage.open(to("*"));
+    (0..3 * BATCH_TICKS as i64).for_each(|i| stage.tick("A", i));
+    stage.flush();
+    assert_eq!(reader.take().len(), 3 * BATCH_TICKS as usize, "and yet nothing is missing");
 }
 
 #[test]

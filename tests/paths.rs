@@ -1,0 +1,130 @@
+//! Two writers, the same bytes: straight into the socket, and through an HTTP body.
+
+use axum::Router;
+use axum::routing::get;
+use tickcast::{Hub, Tick};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::server::eventually;
+
+/// Serves `app`; returns its address.
+async fn serve(app: Router) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(tickcast::serve(listener, app, std::future::pending()));
+    address
+}
+
+/// Sends `request` and reads until the server ends the connection.
+async fn converse(address: &str, request: &str) -> String {
+    let mut socket = TcpStream::connect(address).await.unwrap();
+    socket.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    socket.read_to_end(&mut answer).await.unwrap();
+    String::from_utf8(answer).unwrap()
+}
+
+/// The events of an answer, whatever frames it.
+fn events(answer: &str) -> Vec<&str> {
+    answer
+        .lines()
+        .filter(|line| ["event: ", "data: ", "id: "].iter().any(|field| line.starts_with(field)))
+        .collect()
+}
+
+fn publish(hub: &Hub, n: u32) {
+    let tick = format!("{{\"symbol\":\"A\",\"price\":{n}}}");
+    hub.publish(&Tick::from_json(tick.as_bytes()).unwrap()).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_way_of_asking_gets_the_same_events() {
+    let hub = Hub::builder().build();
+    let address = serve(Router::new().nest("/mine", hub.router())).await;
+    publish(&hub, 0);
+    let path = "/mine/prices/stream?symbols=A";
+    let direct = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
+    // What a plain GET for a stream does not have: hyper serves it.
+    let through_hyper =
+        format!("GET {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    let ancient = format!("GET {path} HTTP/1.0\r\n\r\n");
+    let requests = [direct, through_hyper, ancient];
+    let answers = futures_util::future::join_all(requests.iter().map(|request| converse(&address, request)));
+    let publishing = async {
+        eventually(async || hub.stats().streams == 3).await;
+        (1..100).for_each(|n| publish(&hub, n));
+        hub.finish();
+    };
+    let (answers, ()) = futures_util::join!(answers, publishing);
+    for answer in &answers {
+        assert_eq!(events(answer).len(), 300);
+        assert_eq!(events(answer), events(&answers[0]));
+        assert!(
+            answer.starts_with("HTTP/1.") && answer.contains("content-type: text/event-stream\r\n"),
+            "{answer}"
+        );
+    }
+    assert!(answers[0].ends_with("\r\n0\r\n\r\n") && answers[1].ends_with("\r\n0\r\n\r\n"));
+    assert!(answers[2].ends_with("id: A\n\n"), "HTTP/1.0 knows no chunks");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_no_stream_of_ours_is_left_as_it_is() {
+    let own = get(|| async { ([("content-type", "text/event-stream")], "data: mine\n\n") });
+    let hub = Hub::builder().build();
+    let address = serve(Router::new().route("/own/stream", own).merge(hub.router())).await;
+    let close = "HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let answer = converse(&address, &format!("GET /own/stream {close}")).await;
+    assert!(
+        answer.ends_with("content-length: 12\r\n\r\ndata: mine\n\n") || answer.ends_with("data: mine\n\n"),
+        "{answer}"
+    );
+    let answer = converse(&address, &format!("GET /prices/stream?rate=x {close}")).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 400 Bad Request\r\n") && answer.contains("\"parameter\":\"rate\""),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn a_reader_that_goes_on_talking_is_sent_away() {
+    let hub = Hub::builder().build();
+    let address = serve(hub.router()).await;
+    let mut socket = TcpStream::connect(&address).await.unwrap();
+    socket.write_all(b"GET /prices/stream HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    eventually(async || hub.stats().streams == 1).await;
+    socket.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+    eventually(async || hub.stats().streams == 0).await;
+}
+
+/// A piece that does not fit into the socket is finished, byte for byte, before anything else is said.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_begun_is_finished() {
+    let hub = Hub::builder().build();
+    let address = serve(hub.router()).await;
+    let pad = "x".repeat(900);
+    for n in 0..5_000 {
+        let tick = format!("{{\"symbol\":\"S{n:04}\",\"price\":{n},\"pad\":\"{pad}\"}}");
+        hub.publish(&Tick::from_json(tick.as_bytes()).unwrap()).unwrap();
+    }
+    let mut socket = TcpStream::connect(&address).await.unwrap();
+    socket.write_all(b"GET /prices/stream HTTP/1.0\r\n\r\n").await.unwrap();
+    // The socket is full long before five megabytes are in it.
+    let mut written = 0;
+    eventually(async || {
+        let before = std::mem::replace(&mut written, hub.stats().bytes_out);
+        written > 0 && before == written
+    })
+    .await;
+    assert!(written < 5_000_000, "{written} bytes were taken by a reader that reads nothing");
+    let mut text = String::new();
+    let mut bytes = vec![0; 1 << 16];
+    while text.matches("event: tick").count() < 5_000 || !text.ends_with("\n\n") {
+        let length = socket.read(&mut bytes).await.unwrap();
+        assert_ne!(length, 0);
+        text.push_str(std::str::from_utf8(&bytes[..length]).unwrap());
+    }
+    let ids: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("id: ")).collect();
+    assert_eq!(ids, (0..5_000).map(|n| format!("S{n:04}")).collect::<Vec<_>>());
+}
