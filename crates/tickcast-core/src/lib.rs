@@ -49,6 +49,6 @@ pub use sequencer::{Limits, Outcome, Rules, Sequencer};
 pub use symbol::{MAX_SYMBOL_LEN, Symbol, SymbolError};
 pub use tape::{Entry, Tape};
 pub use tick::{
-    Extra, Extras, Item, Items, MAX_EXTRAS, MAX_EXTRAS_BYTES, MAX_ITEM_BYTES, RESERVED, Rejected, Tick,
-    TickError, TickFields, Value,
+    Extras, Item, Items, MAX_EXTRAS, MAX_EXTRAS_BYTES, MAX_ITEM_BYTES, RESERVED, Rejected, Tick, TickError,
+    TickFields, Value,
 };

@@ -30,6 +30,6 @@ pub use serve::{Server, serve};
 pub use stats::{DELAY_BUCKETS, Delays, HubStats, SourceStats};
 pub use subscription::{Pace, PaceError, Subscription};
 pub use tickcast_core::{
-    Cursor, Epoch, Extra, Extras, Filter, FilterError, Item, Items, Limits, Outcome, Price, PriceError,
-    Rejected, Rules, Seq, Symbol, SymbolError, Tick, TickError, TickFields, Time, TimeError, Value,
+    Cursor, Epoch, Extras, Filter, FilterError, Item, Items, Limits, Outcome, Price, PriceError, Rejected,
+    Rules, Seq, Symbol, SymbolError, Tick, TickError, TickFields, Time, TimeError, Value,
 };

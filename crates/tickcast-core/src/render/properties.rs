@@ -8,7 +8,7 @@ use futures_util::{FutureExt, StreamExt};
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Extra, Filter, Instant, Limits, Origin, Price, Replica, Rules, Sequencer, Tick, Time};
+use crate::{Filter, Instant, Limits, Origin, Price, Replica, Rules, Sequencer, Tick, Time, Value};
 
 const NAMES: [&str; 6] = ["AAPL", "BTC-USD", "BTC-EUR", "EUR/USD", "^SPX", "Z"];
 /// No bound.
@@ -172,8 +172,8 @@ proptest! {
     ) {
         let mut tick = Tick::new(Symbol::new(&name).unwrap(), Price::from_units(units, decimals).unwrap());
         tick.time = Some(Time::from_millis(1_782_907_200_123).unwrap());
-        let _ = tick.extras.push("note", Extra::Text(&text));
-        tick.extras.push("size", Extra::Number(&number)).unwrap();
+        let _ = tick.extras.push("note", Value::Text(&text));
+        tick.extras.push("size", Value::Number(&number)).unwrap();
         let mut log = Sequencer::new(Epoch::new(1), Limits::default());
         let now = Instant { wall: tick.time.unwrap(), uptime: Duration::ZERO };
         log.accept(&tick, Origin::default(), Rules::default(), now).unwrap();

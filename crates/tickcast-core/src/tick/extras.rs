@@ -1,6 +1,6 @@
 //! Members of a tick beyond the ones tickcast knows: carried to readers as they were written.
 
-use super::fields::TickError;
+use super::fields::{TickError, Value};
 
 /// Most extras of one tick.
 pub const MAX_EXTRAS: usize = 16;
@@ -21,19 +21,6 @@ pub struct Extras {
     count: usize,
 }
 
-/// The value of an extra: one JSON scalar.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Extra<'a> {
-    /// A number, written as JSON writes numbers; sent digit for digit.
-    Number(&'a str),
-    /// Text.
-    Text(&'a str),
-    /// `true` or `false`.
-    Bool(bool),
-    /// `null`.
-    Null,
-}
-
 impl Extras {
     /// None.
     #[must_use]
@@ -45,22 +32,24 @@ impl Extras {
     ///
     /// # Errors
     /// Where the name is not `[a-z][a-z0-9_]{0,31}`, is reserved, belongs to the tick itself or is there already; where
-    /// there would be more than [`MAX_EXTRAS`] or [`MAX_EXTRAS_BYTES`]; where a number is not one.
-    pub fn push(&mut self, name: &str, value: Extra<'_>) -> Result<(), TickError> {
+    /// there would be more than [`MAX_EXTRAS`] or [`MAX_EXTRAS_BYTES`]; where a number is not one, or the value is nested.
+    pub fn push(&mut self, name: &str, value: Value<'_>) -> Result<(), TickError> {
         self.admit(name)?;
         let start = self.json.len();
         self.json.extend_from_slice(b",\"");
         self.json.extend_from_slice(name.as_bytes());
         self.json.extend_from_slice(b"\":");
         match value {
-            Extra::Number(text) => self.json.extend_from_slice(text.as_bytes()),
-            Extra::Text(text) => write_text(text, &mut self.json),
-            Extra::Bool(true) => self.json.extend_from_slice(b"true"),
-            Extra::Bool(false) => self.json.extend_from_slice(b"false"),
-            Extra::Null => self.json.extend_from_slice(b"null"),
+            Value::Number(text) => self.json.extend_from_slice(text.as_bytes()),
+            Value::Text(text) => write_text(text, &mut self.json),
+            Value::Bool(true) => self.json.extend_from_slice(b"true"),
+            Value::Bool(false) => self.json.extend_from_slice(b"false"),
+            Value::Null => self.json.extend_from_slice(b"null"),
+            Value::Nested => {}
         }
         let fault = match value {
-            Extra::Number(text) if !is_number(text) => Some(TickError::ExtraNumber(name.to_owned())),
+            Value::Nested => Some(TickError::nested(name)),
+            Value::Number(text) if !is_number(text) => Some(TickError::ExtraNumber(name.to_owned())),
             _ if self.json.len() > MAX_EXTRAS_BYTES => Some(TickError::ExtrasTooLong),
             _ => None,
         };
@@ -146,10 +135,10 @@ mod tests {
     #[test]
     fn written_in_order_and_as_written() {
         let mut extras = Extras::new();
-        extras.push("bid", Extra::Number("1.50")).unwrap();
-        extras.push("venue", Extra::Text("Zürich \"x\"\n\u{2028}😀")).unwrap();
-        extras.push("halted", Extra::Bool(false)).unwrap();
-        extras.push("ask", Extra::Null).unwrap();
+        extras.push("bid", Value::Number("1.50")).unwrap();
+        extras.push("venue", Value::Text("Zürich \"x\"\n\u{2028}😀")).unwrap();
+        extras.push("halted", Value::Bool(false)).unwrap();
+        extras.push("ask", Value::Null).unwrap();
         assert_eq!(
             written(&extras),
             r#","bid":1.50,"venue":"Z\u00fcrich \"x\"\u000a\u2028\ud83d\ude00","halted":false,"ask":null"#
@@ -159,20 +148,20 @@ mod tests {
     #[test]
     fn each_refusal_leaves_the_rest() {
         let mut extras = Extras::new();
-        extras.push("bid", Extra::Bool(true)).unwrap();
+        extras.push("bid", Value::Bool(true)).unwrap();
         for name in ["", "Bid", "1st", "_x", "a-b", "a b", &"a".repeat(33)] {
-            assert!(matches!(extras.push(name, Extra::Null), Err(TickError::ExtraName(_))), "{name:?}");
+            assert!(matches!(extras.push(name, Value::Null), Err(TickError::ExtraName(_))), "{name:?}");
         }
         for name in RESERVED.into_iter().chain(["symbol", "price", "time"]) {
-            assert_eq!(extras.push(name, Extra::Null), Err(TickError::Reserved(name.to_owned())));
+            assert_eq!(extras.push(name, Value::Null), Err(TickError::Reserved(name.to_owned())));
         }
-        assert_eq!(extras.push("bid", Extra::Null), Err(TickError::Twice("bid".to_owned())));
-        assert_eq!(extras.push("x", Extra::Number("1 ")), Err(TickError::ExtraNumber("x".to_owned())));
-        assert_eq!(extras.push("x", Extra::Text(&"y".repeat(1100))), Err(TickError::ExtrasTooLong));
+        assert_eq!(extras.push("bid", Value::Null), Err(TickError::Twice("bid".to_owned())));
+        assert_eq!(extras.push("x", Value::Number("1 ")), Err(TickError::ExtraNumber("x".to_owned())));
+        assert_eq!(extras.push("x", Value::Text(&"y".repeat(1100))), Err(TickError::ExtrasTooLong));
         for i in 1..MAX_EXTRAS {
-            extras.push(&format!("x{i}"), Extra::Null).unwrap();
+            extras.push(&format!("x{i}"), Value::Null).unwrap();
         }
-        assert_eq!(extras.push("late", Extra::Null), Err(TickError::TooManyExtras));
+        assert_eq!(extras.push("late", Value::Null), Err(TickError::TooManyExtras));
         assert!(written(&extras).starts_with(r#","bid":true,"x1":null"#));
     }
 
@@ -180,7 +169,7 @@ mod tests {
         #[test]
         fn any_text_reads_back(text: String) {
             let mut extras = Extras::new();
-            if extras.push("x", Extra::Text(&text)).is_ok() {
+            if extras.push("x", Value::Text(&text)).is_ok() {
                 let object = format!("{{\"a\":0{}}}", written(&extras));
                 prop_assert!(object.is_ascii() && !object.contains('\n'));
                 let read: serde_json::Value = serde_json::from_str(&object).unwrap();

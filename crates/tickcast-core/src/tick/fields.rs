@@ -1,6 +1,6 @@
 //! A tick from named values, whatever they were read from: JSON members, CSV columns, an exchange's frame.
 
-use super::{Extra, Extras, MAX_EXTRAS, MAX_EXTRAS_BYTES, MAX_ITEM_BYTES, Tick};
+use super::{Extras, MAX_EXTRAS, MAX_EXTRAS_BYTES, MAX_ITEM_BYTES, Tick};
 use crate::{Price, PriceError, Symbol, SymbolError, Time, TimeError};
 
 /// What one member of a tick was given as.
@@ -86,6 +86,13 @@ pub enum TickError {
     TooManySymbols(usize),
 }
 
+impl TickError {
+    /// An extra that is no scalar.
+    pub(super) fn nested(name: &str) -> Self {
+        wrong_type(name, Value::Nested, "text, a number, true, false or null")
+    }
+}
+
 /// Something that was meant to be a tick.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{error}")]
@@ -122,15 +129,7 @@ impl TickFields {
             "change" => once(&mut self.change, amount("change", value)?, name),
             "prev_close" => once(&mut self.prev_close, amount("prev_close", value)?, name),
             "time" => once(&mut self.time, time(value)?, name),
-            extra => match value {
-                Value::Number(text) => self.extras.push(extra, Extra::Number(text)),
-                Value::Text(text) => self.extras.push(extra, Extra::Text(text)),
-                Value::Bool(flag) => self.extras.push(extra, Extra::Bool(flag)),
-                Value::Null => self.extras.push(extra, Extra::Null),
-                Value::Nested => {
-                    Err(wrong_type(&super::excerpt(extra), value, "text, a number, true, false or null"))
-                }
-            },
+            extra => self.extras.push(extra, value),
         }
     }
 

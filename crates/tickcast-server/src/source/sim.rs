@@ -7,7 +7,7 @@ mod noise;
 use std::convert::Infallible;
 use std::time::Duration;
 
-use tickcast::{Extra, Price, Publisher, Symbol, Tick, TickError};
+use tickcast::{Price, Publisher, Symbol, Tick, TickError, Value};
 use tokio::time::{Instant, sleep_until};
 
 use super::spec::Rename;
@@ -52,7 +52,7 @@ fn tick(trade: &SimTick, rename: &Rename) -> Result<Tick, TickError> {
     let mut tick = Tick::new(rename.apply(Symbol::new(trade.symbol)?)?, price(trade.price)?);
     tick.prev_close = trade.prev_close.map(price).transpose()?;
     for (name, value) in [("bid", trade.bid), ("ask", trade.ask), ("size", trade.size)] {
-        tick.extras.push(name, Extra::Number(&value.to_string()))?;
+        tick.extras.push(name, Value::Number(&value.to_string()))?;
     }
     Ok(tick)
 }
