@@ -11,7 +11,8 @@ pub(super) fn decimal(text: &str, most: usize) -> Result<Price, PriceError> {
         return Err(PriceError::Empty);
     }
     let parts = Parts::split(text.as_bytes()).ok_or_else(|| refusal(text))?;
-    let (mut digits, mut short) = (U256::ZERO, 0u128);
+    // Nearly every price fits in the short form.
+    let (mut short, mut long) = (0u128, None);
     let mut significant = 0;
     for digit in parts.whole.iter().chain(parts.fraction) {
         significant += usize::from(significant > 0 || *digit != b'0');
@@ -19,14 +20,13 @@ pub(super) fn decimal(text: &str, most: usize) -> Result<Price, PriceError> {
             return Err(PriceError::TooManyDigits);
         }
         let digit = u128::from(digit - b'0');
-        // Nearly every price fits in the short form.
         if significant <= MAX_DIGITS {
             short = short * 10 + digit;
-            digits = short.into();
         } else {
-            digits = digits * 10 + U256::new(digit);
+            long = Some(long.unwrap_or_else(|| U256::new(short)) * 10 + U256::new(digit));
         }
     }
+    let digits = long.unwrap_or_else(|| U256::new(short));
     // Where the exponent moves the point to; a text is shorter than an i64 is large.
     let scale = parts.fraction.len() as i64 - parts.exponent;
     let spare = if digits == 0 { 0 } else { (-scale).max(0) };
