@@ -7,6 +7,7 @@ mod groups;
 mod inbox;
 mod outlet;
 mod piece;
+mod sink;
 #[cfg_attr(not(target_os = "linux"), path = "lane/no_socket.rs")]
 mod socket;
 mod stream;
@@ -28,6 +29,7 @@ use crate::subscription::{Start, Subscription};
 use groups::{GroupId, Groups};
 pub(crate) use inbox::{Command, Inbox, Newcomer};
 pub(crate) use piece::Piece;
+pub(crate) use sink::{Sink, Written};
 pub(crate) use socket::{Arrival, DIRECT};
 use stream::{Pace, Place, Stream};
 pub(crate) use task::Task;
@@ -44,32 +46,6 @@ const KEEP_ALIVE: &[u8] = b": keep-alive\n";
 
 /// Most ticks of one batch: a lane that was kept from running does not copy a whole tape for each of its groups.
 const BATCH_TICKS: u64 = 4096;
-
-/// Where a stream's bytes go.
-pub(crate) trait Sink {
-    /// Offers a piece, to be taken whole or not at all.
-    fn write(&mut self, piece: &Piece) -> Written;
-
-    /// Goes on with what it has taken, as far as it can.
-    fn resume(&mut self) -> Written;
-
-    /// Nothing more will come: what was taken is to be the last. Asked again, once it is ready, where it refuses.
-    fn end(&mut self) -> Written;
-
-    /// The reader is stuck: what it was still to get is not worth waiting for.
-    fn cut(&mut self);
-}
-
-/// A sink's answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Written {
-    /// They are on their way.
-    Taken,
-    /// Not now. The lane is told once the sink can take bytes again.
-    Refused,
-    /// There is no reader any more.
-    Gone,
-}
 
 /// How a lane treats its streams.
 #[derive(Debug, Clone, Copy)]

@@ -1,0 +1,107 @@
+//! A hub's settings.
+
+use std::time::Duration;
+
+use tickcast_core::Limits;
+
+use super::Hub;
+use crate::lane::Manners;
+
+/// A hub's settings. Each has a default that suits one machine; times are kept between a millisecond and a day.
+#[derive(Debug, Clone, Copy)]
+pub struct HubBuilder {
+    pub(super) limits: Limits,
+    pub(super) manners: Manners,
+    pub(super) flush: Duration,
+    pub(super) lanes: usize,
+    pub(super) threads: bool,
+}
+
+impl Default for HubBuilder {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            manners: Manners {
+                patience: Duration::from_secs(1),
+                keep_alive: Duration::from_secs(15),
+                stall: Duration::from_secs(30),
+            },
+            flush: Duration::from_millis(5),
+            lanes: std::thread::available_parallelism().map_or(1, usize::from),
+            threads: false,
+        }
+    }
+}
+
+impl HubBuilder {
+    /// How much is kept. Default: [`Limits::default`].
+    #[must_use]
+    pub const fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// How old the next tick of a reader may get before it counts as fallen behind and is given newest values only.
+    /// Default 1 s: longer than a healthy reader is ever kept from running, shorter than a price stays interesting.
+    #[must_use]
+    pub const fn patience(mut self, patience: Duration) -> Self {
+        self.manners.patience = sane(patience);
+        self
+    }
+
+    /// After how long without an event a stream is sent a comment. Default 15 s.
+    #[must_use]
+    pub const fn keep_alive(mut self, keep_alive: Duration) -> Self {
+        self.manners.keep_alive = sane(keep_alive);
+        self
+    }
+
+    /// After how long a stream whose reader takes nothing is cut. Default 30 s: longer than a phone is in a tunnel.
+    #[must_use]
+    pub const fn stall(mut self, stall: Duration) -> Self {
+        self.manners.stall = sane(stall);
+        self
+    }
+
+    /// Runs each lane on a thread of its own instead of as a task of the runtime that its first reader is on. For a program
+    /// with thousands of streams: a flush writes to all of them before anything else gets its turn.
+    #[must_use]
+    pub const fn threads(mut self, threads: bool) -> Self {
+        self.threads = threads;
+        self
+    }
+
+    /// The least time between two flushes of a lane while ticks keep coming. Default 5 ms: what is saved in writes grows
+    /// little beyond it, and nobody sees it. The first tick after quiet never waits.
+    #[must_use]
+    pub const fn flush(mut self, flush: Duration) -> Self {
+        self.flush = sane(flush);
+        self
+    }
+
+    /// How many lanes serve the streams, at least one. Default: one a core.
+    #[must_use]
+    pub fn lanes(mut self, lanes: usize) -> Self {
+        self.lanes = lanes.max(1);
+        self
+    }
+
+    /// The hub, empty and in an epoch of its own.
+    #[must_use]
+    pub fn build(self) -> Hub {
+        Hub::new(self)
+    }
+}
+
+/// At least a millisecond, at most a day: shorter would never rest, longer means never, and sums of times must not overflow.
+const fn sane(time: Duration) -> Duration {
+    const LEAST: Duration = Duration::from_millis(1);
+    const MOST: Duration = Duration::from_secs(86_400);
+    if time.as_nanos() < LEAST.as_nanos() {
+        LEAST
+    } else if time.as_nanos() > MOST.as_nanos() {
+        MOST
+    } else {
+        time
+    }
+}
