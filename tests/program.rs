@@ -43,6 +43,25 @@ async fn rejected_lines_are_listed_by_their_lines() {
 }
 
 #[tokio::test]
+async fn a_cut_file_is_told_of_also_where_lines_were_bad() {
+    let server = TestServer::start();
+    let lines: String =
+        (0..20_000).map(|n| format!("{{\"symbol\":\"A\",\"price\":{}}}\n", n * 7919 % 10_007)).collect();
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(format!("{{\"symbol\":\"A\"}}\n{lines}").as_bytes()).unwrap();
+    let bytes = encoder.finish().unwrap();
+    let cut = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(cut.path(), &bytes[..bytes.len() / 2]).unwrap();
+    let path = cut.path().to_str().unwrap().to_owned();
+    let mut command = tickcast(&["publish", "--url", &server.public, "--token", TOKEN, &path]);
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let complains = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(complains.contains("line 1: A: price is missing\n"), "{complains}");
+    assert!(complains.contains("incomplete deflate stream"), "{complains}");
+}
+
+#[tokio::test]
 async fn a_wrong_token_is_final() {
     let server = TestServer::start();
     let (code, _, says) = publish(&server, "{\"symbol\":\"A\",\"price\":1}\n", "wrong").await;

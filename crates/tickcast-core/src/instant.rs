@@ -1,6 +1,6 @@
 //! Time, always handed in from outside.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Milliseconds in a UTC day.
 const DAY_MS: i64 = 86_400_000;
@@ -43,6 +43,13 @@ impl Time {
     #[must_use]
     pub const fn utc_day(self) -> i64 {
         self.0 / DAY_MS
+    }
+}
+
+/// What lies before 1970 counts as 1970, what lies after the year 9999 as its end.
+impl From<SystemTime> for Time {
+    fn from(time: SystemTime) -> Self {
+        Self(0).saturating_add(time.duration_since(UNIX_EPOCH).unwrap_or_default())
     }
 }
 

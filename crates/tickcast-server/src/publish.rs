@@ -45,9 +45,7 @@ async fn publish(records: Records, url: reqwest::Url, token: String) -> anyhow::
     let (sender, mut batches) = mpsc::channel(WAITING);
     let reading = std::thread::spawn(move || {
         let mut batcher = Batcher { sender, batch: Batch::default() };
-        let result = records.read(&mut batcher);
-        let _ = batcher.pause();
-        result
+        records.read(&mut batcher)
     });
     let client = reqwest::Client::builder().timeout(PATIENCE).build().context("no HTTP client")?;
     let mut desk =
@@ -56,10 +54,12 @@ async fn publish(records: Records, url: reqwest::Url, token: String) -> anyhow::
         desk.send(&batch).await?;
     }
     desk.bar.finish_and_clear();
-    desk.report()?;
+    let rejections = desk.report();
     let read: Result<(), RecordsError> =
         reading.join().map_err(|_| anyhow!("the reading thread broke off"))?;
-    Ok(read?)
+    // A file that was cut outweighs lines that were bad: those have been listed.
+    read?;
+    rejections
 }
 
 /// Lines on their way to the server, and where each stood in the file.

@@ -1,8 +1,8 @@
 //! Where time comes from. Everything below the shell is handed it.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
-use tickcast_core::{Instant, Time};
+use tickcast_core::Instant;
 
 /// The program's two clocks: the calendar's, and one that only goes forward. Where a test has paused the runtime's clock,
 /// the second stands still with it.
@@ -17,8 +17,7 @@ impl Clock {
     }
 
     pub(crate) fn now(self) -> Instant {
-        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Instant { wall: Time::default().saturating_add(since_1970), uptime: self.uptime() }
+        Instant { wall: SystemTime::now().into(), uptime: self.uptime() }
     }
 
     pub(crate) fn uptime(self) -> Duration {

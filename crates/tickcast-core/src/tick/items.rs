@@ -1,5 +1,7 @@
 //! Cuts what a publisher sends into the texts of single ticks, whatever pieces it arrives in, in bounded memory.
 
+use super::{Rejected, Tick, TickError};
+
 /// Most bytes of one tick's text. A longer one is passed over without being kept.
 pub const MAX_ITEM_BYTES: usize = 16 << 10;
 
@@ -10,6 +12,19 @@ pub enum Item<'a> {
     Text(&'a [u8]),
     /// More than [`MAX_ITEM_BYTES`] of it.
     TooLong,
+}
+
+impl Item<'_> {
+    /// Reads it as a tick.
+    ///
+    /// # Errors
+    /// Where it is too long, or [no tick](Tick::from_json).
+    pub fn tick(self) -> Result<Tick, Rejected> {
+        match self {
+            Self::Text(text) => Tick::from_json(text),
+            Self::TooLong => Err(Rejected { symbol: None, error: TickError::TooLong }),
+        }
+    }
 }
 
 /// Cuts a stream of bytes into ticks' texts.

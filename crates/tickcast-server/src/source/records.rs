@@ -49,7 +49,7 @@ impl Records {
         Self { name: "standard input".to_owned(), input: Box::new(io::stdin()) }
     }
 
-    /// Gives all texts to `taker`.
+    /// Gives all texts to `taker`, and pauses at the end, also where that comes too early.
     pub(crate) fn read(self, taker: &mut impl Taker) -> Result<(), RecordsError> {
         let mut line = 1;
         let result = decompress(self.input).and_then(|mut input| match first_byte(&mut input)? {
@@ -58,6 +58,7 @@ impl Records {
             Some(_) => read_csv(input, &mut line, taker),
             None => Ok(()),
         });
+        let _ = taker.pause();
         result.map_err(|error| RecordsError { name: self.name, line, error })
     }
 }
@@ -117,7 +118,6 @@ fn read_json(
         }
     }
     items.finish(|at, item| flow = give(flow, line, at, item, taker));
-    let _ = taker.pause();
     Ok(())
 }
 
@@ -170,7 +170,6 @@ fn read_csv(input: impl Read, line: &mut u64, taker: &mut impl Taker) -> io::Res
             break;
         }
     }
-    let _ = taker.pause();
     Ok(())
 }
 

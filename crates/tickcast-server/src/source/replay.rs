@@ -2,9 +2,9 @@
 
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use tickcast::{Item, Outcome, Publisher, Rejected, Tick, TickError, Time};
+use tickcast::{Item, Outcome, Publisher, Rejected, Tick, Time};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
@@ -104,7 +104,6 @@ impl Reading {
     fn run(mut self, open: impl Fn() -> Result<Records, RecordsError>, repeat: bool) {
         loop {
             let result = open().and_then(|records| records.read(&mut self));
-            let _ = self.pause();
             let next = match result {
                 Ok(()) => Read::Pass,
                 Err(error) => Read::Failed(error),
@@ -131,11 +130,7 @@ impl Reading {
 
 impl Taker for Reading {
     fn take(&mut self, line: u64, item: Item<'_>) -> ControlFlow<()> {
-        let tick = match item {
-            Item::Text(text) => Tick::from_json(text),
-            Item::TooLong => Err(Rejected { symbol: None, error: TickError::TooLong }),
-        };
-        let renamed = tick.and_then(|mut tick| {
+        let renamed = item.tick().and_then(|mut tick| {
             let symbol = tick.symbol;
             tick.symbol = self
                 .rename
@@ -177,23 +172,12 @@ struct Player {
     /// What is added to the ticks' times, so that a second pass follows the first.
     shift: Duration,
     rewound: bool,
-    rounds: u64,
 }
 
 impl Player {
     fn new(pacing: Pacing) -> Self {
         let (start, last) = (Instant::now(), Time::default());
-        Self {
-            pacing,
-            start,
-            played: 0,
-            taken: 0,
-            first: None,
-            last,
-            shift: Duration::ZERO,
-            rewound: false,
-            rounds: 0,
-        }
+        Self { pacing, start, played: 0, taken: 0, first: None, last, shift: Duration::ZERO, rewound: false }
     }
 
     async fn play(&mut self, mut ticks: Vec<Tick>, publisher: &Publisher) {
@@ -218,7 +202,6 @@ impl Player {
 
     /// The next pass begins a millisecond after the last one ended.
     fn rewind(&mut self) {
-        self.rounds += 1;
         self.rewound = true;
     }
 
@@ -234,7 +217,8 @@ impl Player {
             self.last = self.last.max(time);
             moved = Some(time);
             // A loop that has come up with the present goes on in it.
-            tick.time = if self.rounds == 0 || time <= present() { moved } else { None };
+            let first_pass = self.shift.is_zero();
+            tick.time = moved.filter(|time| first_pass || *time <= SystemTime::now().into());
         }
         self.played += 1;
         match self.pacing {
@@ -250,9 +234,4 @@ impl Player {
 
 fn since(later: Time, earlier: Time) -> Duration {
     Duration::from_millis(u64::try_from(later.as_millis() - earlier.as_millis()).unwrap_or(0))
-}
-
-fn present() -> Time {
-    let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    Time::default().saturating_add(since_1970)
 }

@@ -11,7 +11,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use http_body::Body as _;
-use tickcast_core::{Item, Items, Rejected, Tick, TickError};
+use tickcast_core::{Item, Items, Tick};
 
 use super::{Problem, SymbolPath, named};
 use crate::publisher::Publisher;
@@ -103,11 +103,7 @@ impl Intake<'_> {
         if at < self.resume_at {
             return;
         }
-        let tick = match item {
-            Item::Text(text) => Tick::from_json(text),
-            Item::TooLong => Err(Rejected { symbol: None, error: TickError::TooLong }),
-        };
-        match tick {
+        match item.tick() {
             Ok(tick) => self.batch.push((at, tick)),
             Err(rejected) => {
                 self.publisher.reject();

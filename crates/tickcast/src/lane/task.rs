@@ -58,6 +58,7 @@ impl Task {
             }
             self.lane.ring(self.clock.uptime());
 
+            // Listens first and looks then, so that nothing moves unnoticed in between.
             self.inbox.listen(true);
             let pending = self.log.head() > self.lane.head();
             if pending {
