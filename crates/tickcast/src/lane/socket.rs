@@ -86,27 +86,23 @@ impl Sockets {
         Ok(Socket { stream, epoll, key, rest: head, chunked, waiting: false, ended: false, _feed: feed })
     }
 
-    /// Waits until there is news of some sockets.
+    /// Waits until there is news of some sockets. What is not heard of this time is heard of the next: the sockets have to be
+    /// dealt with in between, or they would be told of again.
     pub(crate) async fn news(&self) -> Vec<News> {
-        let mut news = Vec::new();
         // An error would mean that the runtime is going down, and the lane with it.
-        let Ok(mut guard) = self.epoll.readable().await else { return news };
+        let Ok(mut guard) = self.epoll.readable().await else { return Vec::new() };
         let mut events = Vec::with_capacity(EVENTS);
-        loop {
-            events.clear();
-            let polled =
-                epoll::wait(guard.get_inner(), spare_capacity(&mut events), Some(&Timespec::default()));
-            news.extend(events.iter().map(|event| {
-                let key = Key::from(KeyData::from_ffi(event.data.u64()));
-                let flags = event.flags;
-                if flags.intersects(OVER) { News::Over(key) } else { News::Ready(key) }
-            }));
-            // All was heard: the next event is worth a wake-up.
-            if !matches!(polled, Ok(EVENTS)) {
-                guard.clear_ready();
-                return news;
-            }
+        let polled = epoll::wait(guard.get_inner(), spare_capacity(&mut events), Some(&Timespec::default()));
+        // All was heard: the next event is worth a wake-up.
+        if !matches!(polled, Ok(EVENTS)) {
+            guard.clear_ready();
         }
+        let news = events.iter().map(|event| {
+            let key = Key::from(KeyData::from_ffi(event.data.u64()));
+            let flags = event.flags;
+            if flags.intersects(OVER) { News::Over(key) } else { News::Ready(key) }
+        });
+        news.collect()
     }
 }
 
