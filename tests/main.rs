@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "here a failed unwrap is a failed test")]
 
+mod bench;
 mod client;
 mod clients;
 mod contract;
+mod faults;
 mod filters;
 mod market;
 mod paths;

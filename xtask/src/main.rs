@@ -1,16 +1,21 @@
-//! The project's own tasks. `cargo xtask test` runs every check there is.
+//! The project's own tasks. `cargo xtask test` runs every check there is, `cargo xtask bench` every measurement.
 
+mod bench;
 mod test;
 mod tools;
 
-use std::process::ExitCode;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+
+use anyhow::Context;
 
 fn main() -> ExitCode {
-    let task = std::env::args().nth(1);
-    let result = match task.as_deref() {
-        Some("test") => test::run(),
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let result = match arguments.split_first() {
+        Some((task, [])) if task == "test" => test::run(),
+        Some((task, cases)) if task == "bench" => bench::run(cases),
         _ => {
-            eprintln!("usage: cargo xtask test");
+            eprintln!("usage: cargo xtask test | bench [CASE…] [--rounds N]");
             return ExitCode::from(2);
         }
     };
@@ -21,4 +26,16 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Where the workspace lies.
+fn root() -> anyhow::Result<PathBuf> {
+    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    Ok(here.parent().context("xtask lies within the workspace")?.to_path_buf())
+}
+
+fn cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments);
+    command
 }

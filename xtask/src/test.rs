@@ -1,12 +1,12 @@
 //! `cargo xtask test`: format, lints, documentation, dependencies, and every test with real clients.
 
-use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
 use crate::tools::Tools;
+use crate::{cargo, root};
 
 /// Runs everything; stops at the first check that fails.
 pub(crate) fn run() -> Result<()> {
@@ -34,18 +34,6 @@ pub(crate) fn run() -> Result<()> {
         Err(_) => println!("no test was skipped"),
     }
     Ok(())
-}
-
-/// Where the workspace lies.
-fn root() -> Result<PathBuf> {
-    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    Ok(here.parent().context("xtask lies within the workspace")?.to_path_buf())
-}
-
-fn cargo(arguments: &[&str]) -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(arguments);
-    command
 }
 
 fn step(name: &str, mut command: Command) -> Result<()> {

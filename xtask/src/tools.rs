@@ -85,9 +85,13 @@ fn chromium() -> Result<PathBuf, String> {
     if let Some(path) = find() {
         return Ok(path);
     }
-    let explain = |error| format!("Chromium: {error}");
-    // Someone who is not root may still install without being asked.
-    let apt = |arguments: &[&str]| {
+    apt(&["chromium"]).map_err(|error| format!("Chromium: {error}"))?;
+    find().ok_or_else(|| "Chromium: installed, and not found".to_owned())
+}
+
+/// Installs packages of the system's, as root or as someone who may act as root without being asked.
+pub(crate) fn apt(packages: &[&str]) -> Result<(), String> {
+    let get = |arguments: &[&str]| {
         let mut direct = Command::new("apt-get");
         let mut asking = Command::new("sudo");
         asking.args(["--non-interactive", "apt-get"]);
@@ -96,9 +100,8 @@ fn chromium() -> Result<PathBuf, String> {
         }
         run(&mut direct).or_else(|error| run(&mut asking).map_err(|_| error))
     };
-    apt(&["update", "-qq"]).map_err(explain)?;
-    apt(&["install", "-y", "-qq", "--no-install-recommends", "chromium"]).map_err(explain)?;
-    find().ok_or_else(|| "Chromium: installed, and not found".to_owned())
+    get(&["update", "-qq"])?;
+    get(&[&["install", "-y", "-qq", "--no-install-recommends"], packages].concat())
 }
 
 fn succeeds(command: &mut Command) -> bool {

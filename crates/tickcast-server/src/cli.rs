@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Serve(Layer),
     /// Send ticks from a file or standard input to a server
     Publish(PublishArgs),
+    /// Measure a server: open streams, publish, and see what arrives when
+    Bench(BenchArgs),
     /// Look at the settings without starting anything
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -124,4 +126,91 @@ pub(crate) struct PublishArgs {
     /// What the server was given, or has printed, as its publish token
     #[arg(long, env = "TICKCAST_PUBLISH_TOKEN", hide_env_values = true)]
     pub(crate) token: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    /// The server, over plain HTTP
+    #[arg(long, env = "TICKCAST_URL", default_value = "http://127.0.0.1:8080")]
+    pub(crate) url: String,
+
+    /// What the server was given, or has printed, as its publish token
+    #[arg(long, env = "TICKCAST_PUBLISH_TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<String>,
+
+    /// How many streams to open
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub(crate) streams: usize,
+
+    /// How many of them never read anything
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) stalled: usize,
+
+    /// Ticks to publish a second, each when it is due; 0 for none
+    #[arg(long, value_name = "N", default_value_t = 1000.0, value_parser = rate)]
+    pub(crate) rate: f64,
+
+    /// How many symbols move, one after the other
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    pub(crate) symbols: u64,
+
+    /// How many of the symbols each stream asks for, a choice of its own [default: all]
+    #[arg(long, value_name = "N")]
+    pub(crate) each: Option<usize>,
+
+    /// Look into every Nth stream only and count the bytes of the others, where reading all would be too much for one core
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive)]
+    pub(crate) look_at_one_in: usize,
+
+    /// How long to measure
+    #[arg(long, value_name = "TIME", default_value = "10s")]
+    pub(crate) seconds: Span,
+
+    /// How long to run before measuring
+    #[arg(long, value_name = "TIME", default_value = "2s")]
+    pub(crate) warm_up: Span,
+
+    /// Publish as fast as the server takes it, and open no streams
+    #[arg(long, conflicts_with = "churn")]
+    pub(crate) flood: bool,
+
+    /// Open streams as fast as the server takes them, and close each once its snapshot is there
+    #[arg(long)]
+    pub(crate) churn: bool,
+
+    /// The server's process on this machine, for its processor time and memory, its children's included
+    #[arg(long, value_name = "PID")]
+    pub(crate) pid: Option<u32>,
+
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Where streams are asked for; {symbols} stands for the list
+    #[arg(
+        long,
+        value_name = "PATH",
+        default_value = "/prices/stream?symbols={symbols}",
+        help_heading = "Other servers"
+    )]
+    pub(crate) stream_path: String,
+
+    /// Where ticks are published
+    #[arg(long, value_name = "PATH", default_value = "/v1/prices", help_heading = "Other servers")]
+    pub(crate) publish_path: String,
+
+    /// Publish one finished tick a request instead of NDJSON
+    #[arg(long, help_heading = "Other servers")]
+    pub(crate) singly: bool,
+}
+
+/// A number of ticks a second.
+fn rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse::<f64>().ok().filter(|rate| (0.0..=1e7).contains(rate));
+    rate.ok_or_else(|| "0 to 10000000 ticks a second are expected".to_owned())
+}
+
+/// At least one.
+fn positive(text: &str) -> Result<usize, String> {
+    text.parse::<usize>().ok().filter(|n| *n > 0).ok_or_else(|| "a number from 1 on is expected".to_owned())
 }

@@ -2,6 +2,7 @@
 
 mod admin;
 mod auth;
+mod bench;
 mod cli;
 mod exit;
 mod logging;
@@ -37,6 +38,7 @@ fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<(), Failure> {
             serve::run(Settings::load(args, matches)?)
         }
         Some(Command::Publish(args)) => publish::run(args),
+        Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::Config(ConfigCommand::Check(args))) => settings::check(args, nested(matches, "check")),
         Some(Command::Config(ConfigCommand::Show(args))) => settings::show(args, nested(matches, "show")),
         Some(Command::Completions { shell }) => {

@@ -1,0 +1,258 @@
+//! `tickcast bench`: how a server does under load, as its readers see it.
+
+mod churn;
+mod load;
+mod publisher;
+mod readers;
+mod report;
+mod usage;
+mod wire;
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use hdrhistogram::Histogram;
+
+use crate::cli::BenchArgs;
+use crate::exit::Failure;
+use load::Load;
+use publisher::Desk;
+use readers::Readers;
+use report::{Churn, Flood, Quantiles, Report, ServerUse, Streams};
+use usage::Usage;
+
+/// How long a server may take to answer all streams.
+const OPENING: Duration = Duration::from_secs(60);
+
+/// How long ticks that were published in time may still be under way.
+const LATE: Duration = Duration::from_secs(3);
+
+/// Between the order to publish and the first tick that is due.
+const HEAD_START: Duration = Duration::from_millis(50);
+
+/// How many different streams are opened in turn when opening is what is measured.
+const REQUESTS: usize = 1000;
+
+/// Runs one benchmark and prints what it found.
+pub(crate) fn run(args: &BenchArgs) -> Result<(), Failure> {
+    let bench = Bench::new(args)?;
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
+    let report = if args.flood {
+        bench.flood()?
+    } else if args.churn {
+        bench.churn()?
+    } else {
+        bench.streams()?
+    };
+    if args.json {
+        println!("{}", serde_json::to_string(&report).context("a report that is no JSON")?);
+    } else {
+        println!("{report}");
+    }
+    Ok(())
+}
+
+struct Bench<'a> {
+    args: &'a BenchArgs,
+    load: Load,
+    server: SocketAddr,
+    host: String,
+    desk: Desk,
+}
+
+impl<'a> Bench<'a> {
+    fn new(args: &'a BenchArgs) -> Result<Self, Failure> {
+        let usage = |message: String| Failure::Usage(message);
+        let url = reqwest::Url::parse(&args.url)
+            .map_err(|error| usage(format!("--url {:?}: {error}", args.url)))?;
+        let host = url.host_str().filter(|_| url.scheme() == "http");
+        let host =
+            host.ok_or_else(|| usage(format!("--url {}: a plain http:// address is expected", args.url)))?;
+        let port = url.port_or_known_default().unwrap_or(80);
+        let server = (host.trim_matches(['[', ']']), port)
+            .to_socket_addrs()
+            .ok()
+            .and_then(|mut addresses| addresses.next())
+            .ok_or_else(|| usage(format!("--url {}: no such host", args.url)))?;
+        if args.each.is_some_and(|each| each as u64 > args.symbols) {
+            return Err(usage(format!("--each is more than the {} symbols there are", args.symbols)));
+        }
+        if args.stalled > args.streams {
+            return Err(usage(format!("--stalled is more than the {} streams there are", args.streams)));
+        }
+        let load =
+            Load { symbols: args.symbols, rate: args.rate, warm_up: args.warm_up.0, window: args.seconds.0 };
+        let (path, token) = (args.publish_path.clone(), args.token.clone());
+        let desk = Desk { server, path, token, singly: args.singly };
+        Ok(Self { args, load, server, host: format!("{host}:{port}"), desk })
+    }
+
+    /// Publishes at the rate asked for and reads all streams.
+    fn streams(&self) -> anyhow::Result<Report> {
+        let Self { args, load, .. } = self;
+        let live = args.streams - args.stalled;
+        self.desk.first_round(load)?;
+        let before = self.server_usage()?;
+        let mut readers = Readers::new(self.server, *load)?;
+        let mut expected = 0;
+        for number in 0..args.streams {
+            let selection = args.each.map(|each| load.selection(number, each));
+            let request = self.request(selection.as_deref());
+            if number >= live {
+                readers.open_stalled(request)?;
+                continue;
+            }
+            let looked_at = number % args.look_at_one_in == 0;
+            readers.open(&request, looked_at)?;
+            if !looked_at {
+                continue;
+            }
+            expected += match selection {
+                Some(selection) => selection.into_iter().map(|position| load.ticks_of(position)).sum(),
+                None => load.measured().end - load.measured().start,
+            };
+        }
+        readers.read(None, Instant::now() + OPENING, Readers::all_open)?;
+        if !readers.all_open() {
+            bail!("the server did not answer all {live} streams within {OPENING:?}");
+        }
+
+        let start = Instant::now() + HEAD_START;
+        let publisher = (load.rate > 0.0).then(|| self.desk.follow(*load, start));
+        readers.read(Some(start), start + load.warm_up, |_| false)?;
+        let (from, delivered) = (self.now()?, readers.tally.delivered());
+        readers.read(Some(start), start + load.warm_up + load.window, |_| false)?;
+        let (to, delivered) = (self.now()?, (readers.tally.delivered() - delivered) as u64);
+        let all_done = |readers: &Readers| {
+            readers.tally.measured >= expected && publisher.as_ref().is_none_or(JoinHandle::is_finished)
+        };
+        readers.read(Some(start), to.at + LATE, all_done)?;
+        // A server that takes ticks more slowly than they are due keeps the publisher longer than anyone else.
+        let overrun = publisher.as_ref().is_some_and(|publisher| !publisher.is_finished());
+        if let Some(publisher) = publisher.filter(|_| !overrun) {
+            publisher.join().map_err(|_| anyhow::anyhow!("the publisher broke off"))??;
+        }
+
+        let time = to.at - from.at;
+        let server = self.server_use(before, &from, &to, delivered, args.streams);
+        Ok(Report::Streams(Streams {
+            streams: live,
+            stalled: args.stalled,
+            symbols: load.symbols,
+            rate: load.rate,
+            seconds: time.as_secs_f64(),
+            delivered,
+            delivered_per_s: delivered as f64 / time.as_secs_f64(),
+            expected,
+            missing: expected.saturating_sub(readers.tally.measured),
+            disordered: readers.tally.disordered,
+            overrun,
+            lost: readers.tally.lost,
+            cut: readers.cut,
+            latency: Quantiles::of(&readers.tally.latency),
+            server,
+            load_cpu: from.load_until(&to),
+        }))
+    }
+
+    /// Publishes as fast as the server takes it.
+    fn flood(&self) -> anyhow::Result<Report> {
+        let load = &self.load;
+        self.desk.first_round(load)?;
+        self.desk.flood(load, load.warm_up)?;
+        let from = self.now()?;
+        let accepted = self.desk.flood(load, load.window)?;
+        let to = self.now()?;
+        let seconds = (to.at - from.at).as_secs_f64();
+        let server = self.server_use(from.server, &from, &to, accepted, 0);
+        let accepted_per_s = accepted as f64 / seconds;
+        Ok(Report::Flood(Flood { seconds, accepted, accepted_per_s, server, load_cpu: from.load_until(&to) }))
+    }
+
+    /// Opens streams as fast as the server takes them.
+    fn churn(&self) -> anyhow::Result<Report> {
+        let (load, args) = (&self.load, self.args);
+        let snapshot = args.each.unwrap_or(load.symbols as usize);
+        self.desk.first_round(load)?;
+        let requests: Vec<_> = (0..REQUESTS)
+            .map(|number| self.request(args.each.map(|each| load.selection(number, each)).as_deref()))
+            .collect();
+        let begin = Instant::now();
+        let (mut from, mut failed) = (None, None);
+        let took = churn::run(self.server, &requests, snapshot, || {
+            let elapsed = begin.elapsed();
+            if elapsed >= load.warm_up && from.is_none() {
+                match self.now() {
+                    Ok(now) => from = Some(now),
+                    Err(error) => failed = Some(error),
+                }
+            }
+            (elapsed < load.warm_up + load.window && failed.is_none()).then_some(from.is_some())
+        })?;
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        let (to, from) = (self.now()?, from.context("no time was left to measure in")?);
+        let seconds = (to.at - from.at).as_secs_f64();
+        let mut latency = Histogram::new_with_max(60_000_000, 3)?;
+        took.iter().for_each(|time| latency.saturating_record(time.as_micros() as u64));
+        let opened = took.len();
+        Ok(Report::Churn(Churn {
+            seconds,
+            snapshot,
+            opened,
+            opened_per_s: opened as f64 / seconds,
+            latency: Quantiles::of(&latency),
+            server: self.server_use(from.server, &from, &to, opened as u64, 0),
+            load_cpu: from.load_until(&to),
+        }))
+    }
+
+    /// A request for a stream of these symbols, or of all that are published here.
+    fn request(&self, selection: Option<&[u64]>) -> Vec<u8> {
+        let path = self.args.stream_path.replace("{symbols}", &load::list(selection));
+        format!("GET {path} HTTP/1.1\r\nhost: {}\r\naccept: text/event-stream\r\n\r\n", self.host)
+            .into_bytes()
+    }
+
+    fn now(&self) -> anyhow::Result<Moment> {
+        let own = usage::of(std::process::id());
+        Ok(Moment { at: Instant::now(), server: self.server_usage()?, own: own.unwrap_or_default() })
+    }
+
+    fn server_usage(&self) -> anyhow::Result<Usage> {
+        let Some(pid) = self.args.pid else { return Ok(Usage::default()) };
+        usage::of(pid).with_context(|| {
+            format!("--pid {pid}: no such process, or this system does not say what it uses")
+        })
+    }
+
+    fn server_use(
+        &self,
+        before: Usage,
+        from: &Moment,
+        to: &Moment,
+        work: u64,
+        streams: usize,
+    ) -> Option<ServerUse> {
+        self.args
+            .pid
+            .map(|_| ServerUse::new([before, from.server, to.server], to.at - from.at, work, streams))
+    }
+}
+
+/// What everyone had used by then.
+struct Moment {
+    at: Instant,
+    server: Usage,
+    own: Usage,
+}
+
+impl Moment {
+    /// How much of a processor this process took between two moments.
+    fn load_until(&self, to: &Self) -> f64 {
+        to.own.cpu.saturating_sub(self.own.cpu).as_secs_f64() / (to.at - self.at).as_secs_f64()
+    }
+}

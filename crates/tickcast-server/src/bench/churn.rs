@@ -1,0 +1,105 @@
+//! How many streams a second a server can open: each is closed as soon as its snapshot is there.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token};
+use socket2::SockRef;
+
+use super::wire::Wire;
+
+/// How many streams are being opened at any time.
+const AT_A_TIME: usize = 64;
+
+/// How much is read at a time: more than a snapshot.
+const CHUNK: usize = 64 << 10;
+
+/// One that is being opened.
+struct Opening<'r> {
+    socket: TcpStream,
+    request: &'r [u8],
+    wire: Wire,
+    asked: bool,
+    ticks: usize,
+    since: Instant,
+}
+
+/// Opens streams with these requests in turn, each until it has sent so many ticks, for as long as `window` says `Some`.
+/// Returns how long each of those took that ended while it said `true`.
+pub(super) fn run(
+    server: SocketAddr,
+    requests: &[Vec<u8>],
+    snapshot: usize,
+    mut window: impl FnMut() -> Option<bool>,
+) -> anyhow::Result<Vec<Duration>> {
+    let mut poll = Poll::new()?;
+    let mut events = Events::with_capacity(AT_A_TIME);
+    let mut openings = Vec::new();
+    for number in 0..AT_A_TIME {
+        openings.push(open(server, &poll, number, &requests[number % requests.len()])?);
+    }
+    let (mut took, mut buffer) = (Vec::new(), vec![0; CHUNK]);
+    let mut next = requests.iter().cycle();
+    while let Some(counting) = window() {
+        match poll.poll(&mut events, Some(Duration::from_millis(100))) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            polled => polled.context("cannot wait for the streams")?,
+        }
+        for event in &events {
+            let number = event.token().0;
+            if openings[number].hear(&mut buffer)? >= snapshot {
+                if counting {
+                    took.push(openings[number].since.elapsed());
+                }
+                // Reset, not closed: a port is free again at once.
+                SockRef::from(&openings[number].socket).set_linger(Some(Duration::ZERO))?;
+                poll.registry().deregister(&mut openings[number].socket)?;
+                openings[number] = open(server, &poll, number, next.next().map_or(&[], Vec::as_slice))?;
+            }
+        }
+    }
+    Ok(took)
+}
+
+fn open<'r>(
+    server: SocketAddr,
+    poll: &Poll,
+    number: usize,
+    request: &'r [u8],
+) -> anyhow::Result<Opening<'r>> {
+    let since = Instant::now();
+    let mut socket = TcpStream::connect(server).context("a stream of the benchmark cannot connect")?;
+    let interest = Interest::READABLE | Interest::WRITABLE;
+    poll.registry().register(&mut socket, Token(number), interest)?;
+    Ok(Opening { socket, request, wire: Wire::new(), asked: false, ticks: 0, since })
+}
+
+impl Opening<'_> {
+    /// Does what can be done now; says how many ticks have come so far.
+    fn hear(&mut self, buffer: &mut [u8]) -> anyhow::Result<usize> {
+        if !self.asked {
+            if let Some(error) = self.socket.take_error()? {
+                return Err(error).context("a stream of the benchmark cannot connect");
+            }
+            match self.socket.write(self.request) {
+                Ok(written) if written == self.request.len() => self.asked = true,
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected) => {}
+                Ok(_) => bail!("a request did not fit into its socket"),
+                Err(error) => return Err(error).context("a stream of the benchmark cannot ask"),
+            }
+        }
+        match self.socket.read(buffer) {
+            Ok(0) => bail!("the server closed a stream before its snapshot"),
+            Ok(length) => {
+                let ticks = &mut self.ticks;
+                self.wire.feed(&buffer[..length], |_| *ticks += 1)?;
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error).context("a stream of the benchmark broke off"),
+        }
+        Ok(self.ticks)
+    }
+}

@@ -1,0 +1,215 @@
+//! The publishing side of a benchmark: an open loop, which sends each tick when it is due, whatever the server does.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, anyhow, bail};
+
+use super::load::Load;
+
+/// How long a server may take over its answers.
+const ANSWERS: Duration = Duration::from_secs(10);
+
+/// Where and how ticks are handed in.
+#[derive(Debug, Clone)]
+pub(super) struct Desk {
+    pub(super) server: SocketAddr,
+    pub(super) path: String,
+    pub(super) token: Option<String>,
+    /// One request a tick, for servers that know no other way.
+    pub(super) singly: bool,
+}
+
+impl Desk {
+    /// Sends the first round: a tick of every symbol. Tells early what is wrong with the address or the token.
+    pub(super) fn first_round(&self, load: &Load) -> anyhow::Result<()> {
+        let mut publishing = self.begin(*load)?;
+        publishing.send(1..load.first())?;
+        publishing.finish()
+    }
+
+    /// Sends the schedule, which begins at `start`, from a thread of its own.
+    pub(super) fn follow(&self, load: Load, start: Instant) -> JoinHandle<anyhow::Result<()>> {
+        let desk = self.clone();
+        std::thread::spawn(move || {
+            let mut publishing = desk.begin(load)?;
+            let mut next = load.first();
+            while next < load.measured().end {
+                let due = load.due(start.elapsed());
+                if due > next {
+                    publishing.send(next..due)?;
+                    next = due;
+                } else {
+                    std::thread::sleep(load.due_at(start, next).saturating_duration_since(Instant::now()));
+                }
+            }
+            publishing.finish()
+        })
+    }
+
+    /// Sends ticks as fast as they are taken, for so long; returns how many those were.
+    pub(super) fn flood(&self, load: &Load, time: Duration) -> anyhow::Result<u64> {
+        const BLOCK: u64 = 10_000;
+        let mut blocks: Vec<Vec<u8>> = Vec::new();
+        for first in (0..10 * BLOCK).step_by(1000) {
+            let mut body = Vec::new();
+            lines(load, first..first + 1000, &mut body);
+            blocks.push(chunk(&body));
+        }
+        let mut publishing = self.begin(*load)?;
+        let start = Instant::now();
+        for block in blocks.iter().cycle() {
+            if start.elapsed() >= time {
+                break;
+            }
+            publishing.socket.write_all(block).context("the server takes no more ticks")?;
+            publishing.sent += 1000;
+        }
+        let sent = publishing.sent;
+        publishing.finish()?;
+        Ok(sent)
+    }
+
+    fn begin(&self, load: Load) -> anyhow::Result<Publishing> {
+        let mut socket = TcpStream::connect(self.server).context("the publisher cannot connect")?;
+        socket.set_nodelay(true)?;
+        let all = Arc::new(OnceLock::new());
+        let answers = if self.singly {
+            let (socket, all) = (socket.try_clone()?, Arc::clone(&all));
+            Some(std::thread::spawn(move || count_answers(socket, &all)))
+        } else {
+            let head = format!(
+                "{}content-type: application/x-ndjson\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n",
+                self.head()
+            );
+            socket.write_all(head.as_bytes())?;
+            None
+        };
+        Ok(Publishing { head: self.head(), socket, load, answers, all, sent: 0, bytes: Vec::new() })
+    }
+
+    fn head(&self) -> String {
+        let Self { server, path, token, .. } = self;
+        let token =
+            token.as_ref().map_or_else(String::new, |token| format!("authorization: Bearer {token}\r\n"));
+        format!("POST {path} HTTP/1.1\r\nhost: {server}\r\n{token}")
+    }
+}
+
+/// A connection on which ticks are handed in.
+struct Publishing {
+    head: String,
+    socket: TcpStream,
+    load: Load,
+    /// Counts the answers, where there is one for each tick.
+    answers: Option<JoinHandle<anyhow::Result<u64>>>,
+    /// How many that will be, once it is known.
+    all: Arc<OnceLock<u64>>,
+    sent: u64,
+    bytes: Vec<u8>,
+}
+
+impl Publishing {
+    fn send(&mut self, ticks: Range<u64>) -> anyhow::Result<()> {
+        self.sent += ticks.end - ticks.start;
+        self.bytes.clear();
+        if self.answers.is_some() {
+            for tick in ticks {
+                let body = finished(&self.load, tick);
+                let length = body.len();
+                let _ = write!(&mut self.bytes, "{}content-length: {length}\r\n\r\n{body}", self.head);
+            }
+            self.socket.write_all(&self.bytes)
+        } else {
+            lines(&self.load, ticks, &mut self.bytes);
+            self.socket.write_all(&chunk(&self.bytes))
+        }
+        .context("the server takes no more ticks")
+    }
+
+    /// Waits until the server has taken everything.
+    fn finish(mut self) -> anyhow::Result<()> {
+        if let Some(answers) = self.answers {
+            let _ = self.all.set(self.sent);
+            let taken = answers.join().map_err(|_| anyhow!("the publisher broke off"))??;
+            if taken != self.sent {
+                bail!("the server took {taken} of {} ticks", self.sent);
+            }
+            return Ok(());
+        }
+        // An answer that came early, a refusal, is there even if this fails.
+        let _ = self.socket.write_all(b"0\r\n\r\n");
+        let mut answer = String::new();
+        self.socket.read_to_string(&mut answer).context("the publisher got no answer")?;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+        let status = head.lines().next().unwrap_or_default();
+        if status.split(' ').nth(1) != Some("200") {
+            bail!("publishing was answered with {status:?}");
+        }
+        let report: serde_json::Value = serde_json::from_str(body.trim()).unwrap_or_default();
+        match report["accepted"].as_u64() {
+            Some(accepted) if accepted != self.sent => {
+                bail!("the server took {accepted} of {} ticks: {body}", self.sent)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Ticks as they are handed in.
+fn lines(load: &Load, ticks: Range<u64>, out: &mut Vec<u8>) {
+    for tick in ticks {
+        let symbol = load.symbol(tick);
+        let _ = writeln!(out, "{{\"symbol\":\"{symbol}\",\"price\":{tick}}}");
+    }
+}
+
+/// A tick as tickcast would send it on, for a server that passes on what it is given.
+fn finished(load: &Load, tick: u64) -> String {
+    let (symbol, n) = (load.symbol(tick), tick / load.symbols);
+    let time = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_millis();
+    format!(
+        "{{\"symbol\":\"{symbol}\",\"price\":{tick},\"change\":{tick},\"change_pct\":12.3456,\"time\":{time},\"n\":{n}}}"
+    )
+}
+
+fn chunk(body: &[u8]) -> Vec<u8> {
+    let mut chunk = format!("{:x}\r\n", body.len()).into_bytes();
+    chunk.extend_from_slice(body);
+    chunk.extend_from_slice(b"\r\n");
+    chunk
+}
+
+/// Reads answers up to the one after `until` said how many there are to be. One that does not say yes is an error.
+fn count_answers(mut socket: TcpStream, until: &OnceLock<u64>) -> anyhow::Result<u64> {
+    const STATUS: &[u8] = b"HTTP/1.1 ";
+    let (mut taken, mut seen, mut bytes) = (0, Vec::new(), [0; 16 << 10]);
+    socket.set_read_timeout(Some(ANSWERS))?;
+    while until.get().is_none_or(|until| taken < *until) {
+        let length = match socket.read(&mut bytes) {
+            Ok(length) => length,
+            Err(error) if error.kind() == ErrorKind::WouldBlock && until.get().is_none() => continue,
+            Err(error) => return Err(error).context("the publisher got no answer"),
+        };
+        if length == 0 {
+            break;
+        }
+        seen.extend_from_slice(&bytes[..length]);
+        let mut done = 0;
+        while let Some(at) = memchr::memmem::find(&seen[done..], STATUS).map(|at| done + at + STATUS.len()) {
+            match seen.get(at..at + 3) {
+                Some([b'2', ..]) => taken += 1,
+                Some(status) => bail!("publishing was answered with {}", String::from_utf8_lossy(status)),
+                None => break,
+            }
+            done = at;
+        }
+        // The next status line may have begun.
+        seen.drain(..done.max(seen.len().saturating_sub(STATUS.len() + 3)));
+    }
+    Ok(taken)
+}

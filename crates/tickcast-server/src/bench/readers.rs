@@ -1,0 +1,229 @@
+//! The streams of a benchmark, all read by one thread.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use hdrhistogram::Histogram;
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token};
+use socket2::{Domain, Socket, Type};
+
+use super::load::Load;
+use super::wire::Wire;
+
+/// How much is read at a time.
+const CHUNK: usize = 256 << 10;
+
+/// The receive buffer of a stream that is never read: it is full at once.
+const TINY: usize = 4 << 10;
+
+/// How many sockets are heard of at a time.
+const EVENTS: usize = 1024;
+
+/// The longest delay that is told from longer ones, in microseconds.
+const LONGEST: u64 = 600_000_000;
+
+/// How often stalled streams are looked after.
+const STALLED_LOOK: Duration = Duration::from_secs(1);
+
+struct Stream {
+    socket: TcpStream,
+    wire: Wire,
+    /// The newest tick it was sent.
+    last: u64,
+    open: bool,
+    /// Its ticks are looked at; of others, once they are open, only the bytes are counted.
+    looked_at: bool,
+}
+
+/// What was received.
+pub(super) struct Tally {
+    /// Ticks of any number, on the streams that are looked at.
+    pub(super) seen: u64,
+    /// Bytes on those, and on all.
+    pub(super) bytes_seen: u64,
+    pub(super) bytes: u64,
+    /// Measured ticks, on the streams that are looked at, like all that follows.
+    pub(super) measured: u64,
+    /// Ticks older than one that had come before on the same stream.
+    pub(super) disordered: u64,
+    /// Streams that the server ended.
+    pub(super) lost: u64,
+    /// From when a measured tick was due until it was there, in microseconds.
+    pub(super) latency: Histogram<u64>,
+}
+
+/// All streams.
+pub(super) struct Readers {
+    server: SocketAddr,
+    poll: Poll,
+    streams: Vec<Stream>,
+    /// Streams that are never read, and what they ask for.
+    stalled: Vec<(Socket, Vec<u8>)>,
+    /// How often the server ended one of those, as it should.
+    pub(super) cut: u64,
+    next_look: Instant,
+    load: Load,
+    pub(super) tally: Tally,
+    buffer: Vec<u8>,
+}
+
+impl Tally {
+    /// Ticks on all streams: where not all are looked at, the others' bytes are taken for as many ticks as theirs.
+    pub(super) fn delivered(&self) -> f64 {
+        if self.bytes_seen == 0 { 0.0 } else { self.seen as f64 * self.bytes as f64 / self.bytes_seen as f64 }
+    }
+
+    fn new() -> anyhow::Result<Self> {
+        let latency = Histogram::new_with_max(LONGEST, 3)?;
+        Ok(Self { seen: 0, bytes_seen: 0, bytes: 0, measured: 0, disordered: 0, lost: 0, latency })
+    }
+}
+
+impl Readers {
+    pub(super) fn new(server: SocketAddr, load: Load) -> anyhow::Result<Self> {
+        Ok(Self {
+            server,
+            poll: Poll::new()?,
+            streams: Vec::new(),
+            stalled: Vec::new(),
+            cut: 0,
+            next_look: Instant::now(),
+            load,
+            tally: Tally::new()?,
+            buffer: vec![0; CHUNK],
+        })
+    }
+
+    /// Opens a stream with this request.
+    pub(super) fn open(&mut self, request: &[u8], looked_at: bool) -> anyhow::Result<()> {
+        let mut socket = std::net::TcpStream::connect(self.server)
+            .with_context(|| format!("stream {} of the benchmark cannot connect", self.streams.len() + 1))?;
+        socket.write_all(request)?;
+        socket.set_nonblocking(true)?;
+        let mut socket = TcpStream::from_std(socket);
+        self.poll.registry().register(&mut socket, Token(self.streams.len()), Interest::READABLE)?;
+        self.streams.push(Stream { socket, wire: Wire::new(), last: 0, open: true, looked_at });
+        Ok(())
+    }
+
+    /// Opens a stream that is never read.
+    pub(super) fn open_stalled(&mut self, request: Vec<u8>) -> anyhow::Result<()> {
+        let socket = stall(self.server, &request)?;
+        self.stalled.push((socket, request));
+        Ok(())
+    }
+
+    /// Whether every stream has been answered.
+    pub(super) fn all_open(&self) -> bool {
+        self.streams.iter().all(|stream| stream.wire.open())
+    }
+
+    /// Reads until `deadline`, or until enough has come. The ticks' schedule began at `start`, if it has begun.
+    pub(super) fn read(
+        &mut self,
+        start: Option<Instant>,
+        deadline: Instant,
+        enough: impl Fn(&Self) -> bool,
+    ) -> anyhow::Result<()> {
+        let mut events = Events::with_capacity(EVENTS);
+        while !enough(self) {
+            let now = Instant::now();
+            if now >= deadline {
+                break;
+            }
+            if now >= self.next_look {
+                self.next_look = now + STALLED_LOOK;
+                self.renew_stalled()?;
+            }
+            let wait = deadline.min(self.next_look).saturating_duration_since(now);
+            match self.poll.poll(&mut events, Some(wait)) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                polled => polled.context("cannot wait for the streams")?,
+            }
+            for event in &events {
+                self.receive(event.token().0, start)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self, number: usize, start: Option<Instant>) -> anyhow::Result<()> {
+        let stream = &mut self.streams[number];
+        let measured = self.load.measured();
+        let (load, tally) = (self.load, &mut self.tally);
+        while stream.open {
+            let skim = stream.wire.open() && !stream.looked_at;
+            let length = match receive(&mut stream.socket, &mut self.buffer, skim) {
+                Ok(length) if length > 0 => length,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Ok(_) | Err(_) => {
+                    stream.open = false;
+                    tally.lost += 1;
+                    if !stream.wire.open() {
+                        bail!("the server closed a stream without an answer");
+                    }
+                    break;
+                }
+            };
+            tally.bytes += length as u64;
+            if skim {
+                continue;
+            }
+            tally.bytes_seen += if stream.looked_at { length as u64 } else { 0 };
+            let now = Instant::now();
+            let last = &mut stream.last;
+            stream.wire.feed(&self.buffer[..length], |tick| {
+                tally.seen += 1;
+                if measured.contains(&tick) {
+                    tally.measured += 1;
+                    tally.disordered += u64::from(tick <= *last);
+                    if let Some(start) = start {
+                        let late = now.saturating_duration_since(load.due_at(start, tick));
+                        tally.latency.saturating_record(late.as_micros() as u64);
+                    }
+                }
+                *last = tick.max(*last);
+            })?;
+            // Less than there was room for: that was all.
+            if length < self.buffer.len() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// A stream that the server has cut for taking nothing comes back, and takes nothing again.
+    fn renew_stalled(&mut self) -> anyhow::Result<()> {
+        for (socket, request) in &mut self.stalled {
+            let ended = !matches!(socket.take_error(), Ok(None)) || socket.peer_addr().is_err();
+            if ended {
+                self.cut += 1;
+                *socket = stall(self.server, request)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads, or only learns how much there was to read: what is not copied costs next to nothing.
+fn receive(socket: &mut TcpStream, buffer: &mut [u8], skim: bool) -> std::io::Result<usize> {
+    #[cfg(target_os = "linux")]
+    if skim {
+        let (_, length) = rustix::net::recv(&*socket, buffer, rustix::net::RecvFlags::TRUNC)?;
+        return Ok(length);
+    }
+    let _ = skim;
+    socket.read(buffer)
+}
+
+fn stall(server: SocketAddr, request: &[u8]) -> anyhow::Result<Socket> {
+    let mut socket = Socket::new(Domain::for_address(server), Type::STREAM, None)?;
+    socket.set_recv_buffer_size(TINY)?;
+    socket.connect(&server.into()).context("a stalled stream of the benchmark cannot connect")?;
+    socket.write_all(request)?;
+    Ok(socket)
+}

@@ -1,0 +1,57 @@
+//! What processes use: processor time and memory, as the system accounts for them.
+
+use std::time::Duration;
+
+/// The system's own unit of processor time; Linux has shown 1/100 s to programs on every machine for decades.
+const TICKS_PER_SECOND: u64 = 100;
+
+/// A page of memory as `statm` counts them, on the machines this is run on.
+const PAGE: u64 = 4096;
+
+/// What was used.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Usage {
+    /// Processor time since the start, user and system.
+    pub(super) cpu: Duration,
+    /// Resident memory, in bytes.
+    pub(super) resident: u64,
+}
+
+/// What process `pid` and its children use; `None` where the system does not say.
+pub(super) fn of(pid: u32) -> Option<Usage> {
+    let mut usage = one(pid)?.1;
+    for entry in std::fs::read_dir("/proc").ok()?.flatten() {
+        let Some(child) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        if let Some((parent, its)) = one(child)
+            && parent == pid
+        {
+            usage.cpu += its.cpu;
+            usage.resident += its.resident;
+        }
+    }
+    Some(usage)
+}
+
+/// A process's parent, and what it uses.
+fn one(pid: u32) -> Option<(u32, Usage)> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // Its name, in brackets, may hold anything.
+    let (_, fields) = stat.rsplit_once(") ")?;
+    let fields: Vec<_> = fields.split(' ').collect();
+    let number = |index: usize| fields.get(index).and_then(|field| field.parse::<u64>().ok());
+    let ticks = number(11)? + number(12)?;
+    let statm = std::fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
+    let pages: u64 = statm.split(' ').nth(1)?.parse().ok()?;
+    let cpu = Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND);
+    Some((u32::try_from(number(1)?).ok()?, Usage { cpu, resident: pages * PAGE }))
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    #[test]
+    fn this_process_uses_something() {
+        let usage = super::of(std::process::id()).unwrap();
+        assert!(usage.resident > 1 << 20);
+        assert!(super::of(u32::MAX).is_none());
+    }
+}

@@ -1,0 +1,80 @@
+//! `tickcast bench` against the program it belongs to.
+
+use serde_json::Value;
+
+use crate::server::{TestServer, tickcast};
+
+/// Runs one; returns its report.
+async fn bench(server: &TestServer, arguments: &[&str]) -> Value {
+    let pid = server.pid().to_string();
+    let mut command = tickcast(&["bench", "--json", "--token", "test-token", "--warm-up", "200ms"]);
+    command.args(["--url", &server.public, "--pid", &pid, "--seconds", "500ms"]).args(arguments);
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_tick_is_accounted_for() {
+    let server = TestServer::start();
+    let load = ["--streams", "20", "--symbols", "10", "--each", "3", "--rate", "1000"];
+    let report = bench(&server, &load).await;
+    // 500 ticks, 50 of each symbol, for 20 streams of 3 symbols.
+    assert_eq!(report["expected"], 3000, "{report}");
+    assert_eq!(
+        (&report["missing"], &report["disordered"], &report["lost"]),
+        (&0.into(), &0.into(), &0.into())
+    );
+    assert!(report["latency"]["p99"].as_f64().unwrap() > 0.0, "{report}");
+    assert!(report["server"]["resident"][2].as_u64().unwrap() > 1 << 20, "{report}");
+    // The market is not empty any more, and some of its readers do not read.
+    let report = bench(&server, &["--streams", "20", "--stalled", "5", "--symbols", "10"]).await;
+    assert_eq!(
+        (&report["streams"], &report["stalled"], &report["missing"]),
+        (&15.into(), &5.into(), &0.into())
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn floods_and_openings_are_counted() {
+    let server = TestServer::start();
+    let report = bench(&server, &["--flood"]).await;
+    let accepted = report["accepted"].as_u64().unwrap();
+    assert!(accepted > 0, "{report}");
+    let (_, status) = server.get("/v1/status").await;
+    let taken = status["cursor"].as_str().and_then(|cursor| cursor.rsplit_once('-')).unwrap().1;
+    let taken: u64 = taken.parse().unwrap();
+    assert!(taken > accepted, "what was taken in the warm-up counts for the server alone: {status}");
+    let report = bench(&server, &["--churn", "--each", "5"]).await;
+    assert!(report["opened"].as_u64().unwrap() > 0, "{report}");
+    server.wait_for_streams(0).await;
+}
+
+#[test]
+fn what_cannot_be_measured_is_named() {
+    for (arguments, says) in [
+        (["--url", "https://localhost:1"], "--url https://localhost:1: a plain http:// address is expected"),
+        (["--each", "101"], "--each is more than the 100 symbols there are"),
+        (["--stalled", "1001"], "--stalled is more than the 1000 streams there are"),
+        (["--rate", "1e9"], "0 to 10000000 ticks a second are expected"),
+        (["--look-at-one-in", "0"], "a number from 1 on is expected"),
+    ] {
+        let output = tickcast(&["bench"]).args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(error.contains(says), "{arguments:?}: {error}");
+    }
+    let output = tickcast(&["bench", "--url", "http://127.0.0.1:1"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("the publisher cannot connect"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_token_is_told_at_once() {
+    let server = TestServer::start();
+    let mut command = tickcast(&["bench", "--url", &server.public]);
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(error.contains("publishing was answered with \"HTTP/1.1 401 Unauthorized\""), "{error}");
+}

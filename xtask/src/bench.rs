@@ -1,0 +1,111 @@
+//! `cargo xtask bench`: tickcast against the floor, the textbook and nchan, under the loads of the specification.
+
+mod cases;
+mod servers;
+mod table;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use cases::{CASES, Case, Who};
+use servers::Server;
+use table::Table;
+
+/// How often everything is measured, one after the other: a machine that is slower for a while is so for everyone.
+const ROUNDS: usize = 5;
+
+/// A load that is this busy might have been what was measured.
+const BUSY: f64 = 0.9;
+
+/// Every report, by case and by who was measured.
+type Reports = BTreeMap<(&'static str, Who), Vec<Value>>;
+
+/// Measures. Arguments: names of cases, all if there are none; `--rounds N`.
+pub(crate) fn run(arguments: &[String]) -> Result<()> {
+    let (rounds, wanted) = parse(arguments)?;
+    let root = crate::root()?;
+    std::env::set_current_dir(&root)?;
+    let mut build =
+        crate::cargo(&["build", "--release", "--package", "tickcast-server", "--package", "peers"]);
+    if !build.status().context("cannot build")?.success() {
+        bail!("what is to be measured does not build");
+    }
+    let place = root.join("target/bench");
+    std::fs::create_dir_all(&place)?;
+    let runner = Runner { release: root.join("target/release"), place, nchan: servers::have_nchan() };
+
+    let mut reports = Reports::new();
+    for round in 1..=rounds {
+        for case in CASES.iter().filter(|case| wanted.is_empty() || wanted.contains(&case.name)) {
+            for who in runner.present(case) {
+                let report = runner.measure(case, who).with_context(|| format!("{}, {who:?}", case.name))?;
+                println!(
+                    "round {round}  {:4} {:9} {}",
+                    case.name,
+                    format!("{who:?}"),
+                    table::summary(&report)
+                );
+                reports.entry((case.name, who)).or_default().push(report);
+            }
+        }
+    }
+    let table = Table::new(&reports, rounds);
+    println!("\n{}", table.verdicts());
+    if wanted.is_empty() {
+        let file = root.join("bench/results").join(format!("{}.md", table::today()?));
+        std::fs::create_dir_all(root.join("bench/results"))?;
+        std::fs::write(&file, table.document()?)?;
+        println!("written to {}", file.strip_prefix(&root)?.display());
+    }
+    table.outcome()
+}
+
+fn parse(arguments: &[String]) -> Result<(usize, Vec<&'static str>)> {
+    let (mut rounds, mut wanted) = (ROUNDS, Vec::new());
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        if argument == "--rounds" {
+            let number = arguments.next().and_then(|number| number.parse().ok());
+            rounds = number.filter(|n| *n > 0).context("--rounds takes a number")?;
+        } else {
+            let case = CASES.iter().find(|case| case.name.eq_ignore_ascii_case(argument));
+            let names = CASES.map(|case| case.name).join(", ");
+            wanted.push(case.with_context(|| format!("no case {argument:?}; there are {names}"))?.name);
+        }
+    }
+    Ok((rounds, wanted))
+}
+
+struct Runner {
+    release: PathBuf,
+    place: PathBuf,
+    nchan: bool,
+}
+
+impl Runner {
+    fn present(&self, case: &Case) -> impl Iterator<Item = Who> {
+        let nchan = self.nchan;
+        case.who.iter().copied().filter(move |who| nchan || *who != Who::Nchan)
+    }
+
+    /// Starts the server on one core and the load on the other; returns what the load has to say.
+    fn measure(&self, case: &Case, who: Who) -> Result<Value> {
+        let server = Server::start(who, &self.release, &self.place)?;
+        let mut load = self.load(&server);
+        let output = load.args(case.load.split(' ')).output()?;
+        if !output.status.success() {
+            bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
+        }
+        Ok(serde_json::from_slice(&output.stdout)?)
+    }
+
+    fn load(&self, server: &Server) -> Command {
+        let mut command = servers::pinned(1, Path::new(&self.release).join("tickcast").as_path());
+        command.args(["bench", "--json", "--pid", &server.pid().to_string()]).args(&server.arguments);
+        command
+    }
+}

@@ -1,0 +1,183 @@
+//! What is measured, and what has to come out: the numbers of the specification.
+
+/// Who is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Who {
+    Floor,
+    Textbook,
+    Nchan,
+    Tickcast,
+}
+
+/// One load, and who is put under it.
+pub(super) struct Case {
+    pub(super) name: &'static str,
+    pub(super) what: &'static str,
+    /// Arguments of `tickcast bench`.
+    pub(super) load: &'static str,
+    pub(super) who: &'static [Who],
+}
+
+/// What is taken from a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Figure {
+    /// Ticks delivered, or streams opened, for each second of the server's processor time.
+    PerCpuSecond,
+    /// Ticks accepted, or streams opened, for each second.
+    PerSecond,
+    /// The 99th percentile of the delay, in milliseconds.
+    P99,
+    /// Resident memory of a stream, in KiB.
+    KibPerStream,
+    /// Ticks that should have come and did not.
+    Missing,
+    /// Growth of the resident memory within the window, in percent.
+    Growth,
+}
+
+/// A demand: this figure of tickcast in this case, …
+pub(super) struct Demand {
+    pub(super) number: &'static str,
+    pub(super) case: &'static str,
+    pub(super) figure: Figure,
+    pub(super) of: Of,
+    pub(super) must: Bound,
+    pub(super) aim: Option<Bound>,
+}
+
+/// … as it is, or divided by someone's.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Of {
+    Itself,
+    Times(Who),
+    /// Tickcast's own in another case.
+    Case(&'static str),
+}
+
+/// Where it has to lie.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Bound {
+    AtLeast(f64),
+    AtMost(f64),
+}
+
+use Bound::{AtLeast, AtMost};
+use Figure::{Growth, KibPerStream, Missing, P99, PerCpuSecond, PerSecond};
+use Of::{Itself, Times};
+use Who::{Floor, Nchan, Textbook, Tickcast};
+
+/// Every load.
+pub(super) const CASES: [Case; 9] = [
+    Case {
+        name: "P1",
+        what: "1,000 streams, 100 single ticks a second to each",
+        load: "--streams 1000 --symbols 1 --rate 100 --warm-up 1s --seconds 5s",
+        who: &[Floor, Textbook, Nchan, Tickcast],
+    },
+    Case {
+        name: "P2",
+        what: "15,000 streams, 5 single ticks a second to each",
+        load: "--streams 15000 --symbols 1 --rate 5 --warm-up 1s --seconds 5s",
+        who: &[Floor, Textbook, Nchan, Tickcast],
+    },
+    Case {
+        name: "P3",
+        what: "1,000 streams, 10,000 ticks a second of 100 symbols to each",
+        load: "--streams 1000 --symbols 100 --rate 10000 --look-at-one-in 10 --warm-up 1s --seconds 5s",
+        who: &[Textbook, Nchan, Tickcast],
+    },
+    Case {
+        name: "P4",
+        what: "10,000 streams, each its own 10 of 1,000 symbols, 5,000 ticks a second in all",
+        load: "--streams 10000 --symbols 1000 --each 10 --rate 5000 --warm-up 2s --seconds 5s",
+        who: &[Tickcast],
+    },
+    Case {
+        name: "P5",
+        what: "15,000 idle streams",
+        load: "--streams 15000 --symbols 1 --rate 0 --warm-up 0s --seconds 1s",
+        who: &[Textbook, Nchan, Tickcast],
+    },
+    Case {
+        name: "P7a",
+        what: "900 streams, 100 single ticks a second to each",
+        load: "--streams 900 --symbols 1 --rate 100 --warm-up 5s --seconds 10s",
+        who: &[Tickcast],
+    },
+    Case {
+        name: "P7b",
+        what: "the same, and 100 streams more that read nothing",
+        load: "--streams 1000 --stalled 100 --symbols 1 --rate 100 --warm-up 5s --seconds 10s",
+        who: &[Tickcast],
+    },
+    Case {
+        name: "P8",
+        what: "NDJSON posted as fast as it is taken",
+        load: "--flood --symbols 1000 --warm-up 1s --seconds 5s",
+        who: &[Tickcast],
+    },
+    Case {
+        name: "P9",
+        what: "streams opened as fast as they are answered, each its own 10 of 1,000 symbols, closed once the snapshot is there",
+        load: "--churn --symbols 1000 --each 10 --warm-up 1s --seconds 5s",
+        who: &[Tickcast],
+    },
+];
+
+/// Every demand.
+pub(super) const DEMANDS: [Demand; 17] = [
+    demand("P1", "P1", PerCpuSecond, Times(Floor), AtLeast(0.9), Some(AtLeast(1.1))),
+    demand("P1", "P1", PerCpuSecond, Times(Nchan), AtLeast(1.4), None),
+    demand("P1", "P1", PerCpuSecond, Times(Textbook), AtLeast(1.3), None),
+    demand("P2", "P2", PerCpuSecond, Times(Floor), AtLeast(0.9), Some(AtLeast(1.1))),
+    demand("P2", "P2", PerCpuSecond, Times(Nchan), AtLeast(1.15), None),
+    demand("P3", "P3", PerCpuSecond, Times(Textbook), AtLeast(15.0), Some(AtLeast(25.0))),
+    demand("P3", "P3", PerCpuSecond, Times(Nchan), AtLeast(80.0), None),
+    demand("P4", "P4", Missing, Itself, AtMost(0.0), None),
+    demand("P4", "P4", P99, Itself, AtMost(250.0), Some(AtMost(150.0))),
+    demand("P5", "P5", KibPerStream, Itself, AtMost(1.5), Some(AtMost(0.7))),
+    demand("P5", "P5", KibPerStream, Times(Nchan), AtMost(1.0), None),
+    demand("P5", "P5", KibPerStream, Times(Textbook), AtMost(1.0), None),
+    demand("P6", "P1", P99, Times(Nchan), AtMost(1.0), Some(AtMost(0.5))),
+    demand("P7", "P7b", P99, Of::Case("P7a"), AtMost(1.2), Some(AtMost(1.05))),
+    demand("P7", "P7b", Growth, Itself, AtMost(5.0), None),
+    demand("P8", "P8", PerSecond, Itself, AtLeast(300_000.0), Some(AtLeast(600_000.0))),
+    demand("P9", "P9", PerSecond, Itself, AtLeast(8_000.0), Some(AtLeast(15_000.0))),
+];
+
+const fn demand(
+    number: &'static str,
+    case: &'static str,
+    figure: Figure,
+    of: Of,
+    must: Bound,
+    aim: Option<Bound>,
+) -> Demand {
+    Demand { number, case, figure, of, must, aim }
+}
+
+impl Bound {
+    pub(super) fn holds(self, value: f64) -> bool {
+        match self {
+            AtLeast(bound) => value >= bound,
+            AtMost(bound) => value <= bound,
+        }
+    }
+}
+
+impl Figure {
+    /// As a report of `tickcast bench --json` has it.
+    pub(super) fn of(self, report: &serde_json::Value) -> Option<f64> {
+        match self {
+            PerCpuSecond => report["server"]["per_cpu_s"].as_f64(),
+            PerSecond => report["accepted_per_s"].as_f64().or_else(|| report["opened_per_s"].as_f64()),
+            P99 => report["latency"]["p99"].as_f64(),
+            KibPerStream => report["server"]["bytes_per_stream"].as_f64().map(|bytes| bytes / 1024.0),
+            Missing => report["missing"].as_f64(),
+            Growth => {
+                let resident = |index: usize| report["server"]["resident"][index].as_f64();
+                Some((resident(2)? / resident(1)? - 1.0) * 100.0)
+            }
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! The servers that are measured, each on the first core.
+
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use super::cases::Who;
+
+/// What publishers present to tickcast.
+const TOKEN: &str = "bench";
+
+/// How long a server may take to start.
+const START: Duration = Duration::from_secs(10);
+
+/// Where Debian's package puts nchan.
+const NCHAN: &str = "/usr/lib/nginx/modules/ngx_nchan_module.so";
+
+/// A running server, stopped when dropped.
+pub(super) struct Server {
+    child: Child,
+    /// What `tickcast bench` has to be told about it.
+    pub(super) arguments: Vec<String>,
+}
+
+impl Server {
+    /// Starts one. `place` is where it may write.
+    pub(super) fn start(who: Who, release: &Path, place: &Path) -> Result<Self> {
+        match who {
+            Who::Tickcast => tickcast(release),
+            Who::Floor => peer(&release.join("floor")),
+            Who::Textbook => peer(&release.join("textbook")),
+            Who::Nchan => nchan(place),
+        }
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn running(child: Child, address: &str, more: &[&str]) -> Result<Self> {
+        let mut server = Self { child, arguments: vec!["--url".to_owned(), format!("http://{address}")] };
+        server.arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
+        let address: SocketAddr = address.parse().with_context(|| format!("{address:?} is no address"))?;
+        let begin = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            if begin.elapsed() > START || server.child.try_wait()?.is_some() {
+                bail!("a server on {address} did not start");
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(server)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // nginx passes only this one on to its workers.
+        let _ = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        let begin = Instant::now();
+        while matches!(self.child.try_wait(), Ok(None)) && begin.elapsed() < Duration::from_secs(5) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A command on the core with this number.
+pub(super) fn pinned(core: u32, program: &Path) -> Command {
+    let mut command = Command::new("taskset");
+    command.args(["-c", &core.to_string()]).arg(program);
+    command
+}
+
+fn tickcast(release: &Path) -> Result<Server> {
+    let (address, admin) = (free_address()?, free_address()?);
+    let mut command = pinned(0, &release.join("tickcast"));
+    command.args(["serve", "--source", "none", "--publish-token", TOKEN, "--drain", "10ms"]);
+    command.args(["--listen", &address, "--admin", &admin]).stderr(Stdio::null());
+    Server::running(command.spawn()?, &address, &["--token", TOKEN])
+}
+
+/// One that says its address first.
+fn peer(program: &Path) -> Result<Server> {
+    let mut child = pinned(0, program).stdout(Stdio::piped()).spawn()?;
+    let mut address = String::new();
+    let output = child.stdout.take().context("no output")?;
+    BufReader::new(output).read_line(&mut address)?;
+    Server::running(child, address.trim(), &[])
+}
+
+/// nginx with nchan, one worker, configured to be fast: nothing logged, next to nothing kept.
+fn nchan(place: &Path) -> Result<Server> {
+    let address = free_address()?;
+    let here = place.display();
+    let configuration = format!(
+        "load_module {NCHAN};
+daemon off;
+worker_processes 1;
+worker_rlimit_nofile 20000;
+pid {here}/nginx.pid;
+error_log {here}/nginx.log warn;
+events {{ worker_connections 19000; }}
+http {{
+  access_log off;
+  client_body_temp_path {here}/body; proxy_temp_path {here}/proxy; fastcgi_temp_path {here}/fastcgi;
+  uwsgi_temp_path {here}/uwsgi; scgi_temp_path {here}/scgi;
+  keepalive_requests 1000000000;
+  nchan_shared_memory_size 512M;
+  server {{
+    listen {address} backlog=4096;
+    location = /pub {{
+      nchan_publisher; nchan_channel_id ticks; nchan_message_buffer_length 16; nchan_message_timeout 5s;
+    }}
+    location = /sub {{
+      nchan_subscriber eventsource; nchan_channel_id ticks; nchan_subscriber_first_message newest;
+    }}
+  }}
+}}
+"
+    );
+    let file = place.join("nginx.conf");
+    std::fs::write(&file, configuration)?;
+    let child = pinned(0, &nginx()).arg("-c").arg(&file).stderr(Stdio::null()).spawn()?;
+    Server::running(child, &address, &["--stream-path", "/sub", "--publish-path", "/pub", "--singly"])
+}
+
+fn nginx() -> PathBuf {
+    PathBuf::from("/usr/sbin/nginx")
+}
+
+/// Whether nchan can be measured; installs it by package manager where it is missing.
+pub(super) fn have_nchan() -> bool {
+    let there = || nginx().exists() && Path::new(NCHAN).exists();
+    if !there() {
+        println!("installing nginx and nchan, to measure against");
+        if let Err(error) = crate::tools::apt(&["nginx-light", "libnginx-mod-nchan"]) {
+            println!("nchan is left out: {error}");
+        }
+    }
+    there()
+}
+
+/// An address that was free a moment ago.
+fn free_address() -> Result<String> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
+}

@@ -1,0 +1,205 @@
+//! What came out: medians, ratios, verdicts.
+
+use std::fmt::Write as _;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use super::cases::{Bound, CASES, DEMANDS, Demand, Figure, Of, Who};
+use super::{BUSY, Reports};
+
+/// Everything that was measured.
+pub(super) struct Table<'r> {
+    reports: &'r Reports,
+    rounds: usize,
+}
+
+impl<'r> Table<'r> {
+    pub(super) const fn new(reports: &'r Reports, rounds: usize) -> Self {
+        Self { reports, rounds }
+    }
+
+    /// The median over all rounds.
+    fn median(&self, case: &'static str, who: Who, figure: Figure) -> Option<f64> {
+        median(self.reports.get(&(case, who))?.iter().filter_map(|report| figure.of(report)).collect())
+    }
+
+    /// Tickcast's figure of a demand, or its ratio to someone's: the median of the ratios within each round.
+    fn value(&self, demand: &Demand) -> Option<f64> {
+        let (case, who) = match demand.of {
+            Of::Itself => return self.median(demand.case, Who::Tickcast, demand.figure),
+            Of::Times(who) => (demand.case, who),
+            Of::Case(case) => (case, Who::Tickcast),
+        };
+        let ours = self.reports.get(&(demand.case, Who::Tickcast))?;
+        let theirs = self.reports.get(&(case, who))?;
+        let pairs = ours.iter().zip(theirs);
+        median(pairs.filter_map(|(a, b)| Some(demand.figure.of(a)? / demand.figure.of(b)?)).collect())
+    }
+
+    /// A line for each demand.
+    pub(super) fn verdicts(&self) -> String {
+        let mut text = String::from("| | figure | measured | must | aim | |\n|---|---|---|---|---|---|\n");
+        for demand in &DEMANDS {
+            let Some(value) = self.value(demand) else { continue };
+            let verdict = match demand.aim {
+                _ if !demand.must.holds(value) => "**missed**",
+                Some(aim) if aim.holds(value) => "aim met",
+                Some(_) => "met, aim missed",
+                None => "met",
+            };
+            let (must, aim) = (bound(demand.must), demand.aim.map(bound).unwrap_or_default());
+            let _ = writeln!(
+                text,
+                "| {} | {} | {} | {must} | {aim} | {verdict} |",
+                demand.number,
+                named(demand),
+                short(value)
+            );
+        }
+        text
+    }
+
+    /// Every median, and the verdicts, as a document.
+    pub(super) fn document(&self) -> Result<String> {
+        let mut text = format!("# Measured on {}\n\n{}\n{}\n", today()?, machine()?, METHOD);
+        let _ = writeln!(text, "{} rounds.\n\n{}", self.rounds, self.verdicts());
+        text.push_str("## Medians\n\n| case | | per second | per server core second | p50 ms | p99 ms | missing | KiB a stream | server core | load core |\n|---|---|---|---|---|---|---|---|---|---|\n");
+        for ((case, who), reports) in self.reports {
+            let of = |path: &[&str]| {
+                let values = reports.iter().filter_map(|report| dig(report, path)).collect();
+                median(values).map_or_else(String::new, short)
+            };
+            let per_second = [&["delivered_per_s"], &["accepted_per_s"], &["opened_per_s"]];
+            let per_second: String = per_second.iter().map(|path| of(*path)).collect();
+            let kib = self.median(case, *who, Figure::KibPerStream).map_or_else(String::new, short);
+            let cells = [
+                per_second,
+                of(&["server", "per_cpu_s"]),
+                of(&["latency", "p50"]),
+                of(&["latency", "p99"]),
+                of(&["missing"]),
+                kib,
+                of(&["server", "cpu"]),
+                of(&["load_cpu"]),
+            ];
+            let _ = writeln!(text, "| {case} | {who:?} | {} |", cells.join(" | "));
+        }
+        text.push_str("\n## Cases\n\n| case | load | `tickcast bench` |\n|---|---|---|\n");
+        for case in &CASES {
+            let _ = writeln!(text, "| {} | {} | `{}` |", case.name, case.what, case.load);
+        }
+        Ok(text)
+    }
+
+    /// Whether everything that must be was reached, and the load was never what was measured.
+    pub(super) fn outcome(&self) -> Result<()> {
+        let missed =
+            DEMANDS.iter().filter(|demand| self.value(demand).is_some_and(|v| !demand.must.holds(v)));
+        let mut faults: Vec<_> =
+            missed.map(|demand| format!("{}: {} missed", demand.number, named(demand))).collect();
+        for ((case, who), reports) in self.reports {
+            let load = median(reports.iter().filter_map(|report| report["load_cpu"].as_f64()).collect());
+            if load.is_some_and(|load| load > BUSY) {
+                faults.push(format!("{case}, {who:?}: the load was as busy as the server"));
+            }
+        }
+        if faults.is_empty() { Ok(()) } else { bail!("{}", faults.join("; ")) }
+    }
+}
+
+/// How all of it is measured.
+const METHOD: &str = "\
+Server pinned to one core, load (`tickcast bench`) to the other, over loopback; every server is started anew for every
+case, and all cases follow each other in every round. Figures are medians over the rounds, ratios are medians of the
+ratios within each round. Ticks are published when they are due, whatever the server does, and delays are counted from when
+a tick was due until it was read. Processor time is what the system charges to the server's process and its children, kernel
+included. Floor is a bare loop of `send(2)` of tickcast's bytes to every socket; textbook is an Axum handler with
+`BroadcastStream` and `Sse`; nchan is Debian's nginx with `libnginx-mod-nchan`, one worker, nothing logged, to which every
+tick is posted by itself since it takes no batches. P3 looks into one stream of ten and counts the bytes of the others.
+";
+
+/// One line about a report.
+pub(super) fn summary(report: &Value) -> String {
+    let number = |path: &[&str]| dig(report, path).map_or_else(|| "–".to_owned(), short);
+    let per_second = ["delivered_per_s", "accepted_per_s", "opened_per_s"];
+    let per_second = per_second.iter().find_map(|name| report[name].as_f64()).map_or_else(String::new, short);
+    format!(
+        "{per_second:>12}/s  {:>12} per core second  p99 {:>8} ms  missing {:>8}  server {:>5} load {:>5}",
+        number(&["server", "per_cpu_s"]),
+        number(&["latency", "p99"]),
+        number(&["missing"]),
+        number(&["server", "cpu"]),
+        number(&["load_cpu"]),
+    )
+}
+
+fn dig(report: &Value, path: &[&str]) -> Option<f64> {
+    path.iter().fold(report, |value, key| &value[*key]).as_f64()
+}
+
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
+}
+
+fn bound(bound: Bound) -> String {
+    match bound {
+        Bound::AtLeast(bound) => format!("≥ {}", short(bound)),
+        Bound::AtMost(bound) => format!("≤ {}", short(bound)),
+    }
+}
+
+fn named(demand: &Demand) -> String {
+    let figure = match demand.figure {
+        Figure::PerCpuSecond => "deliveries per server core second",
+        Figure::PerSecond if demand.case == "P8" => "ticks a second",
+        Figure::PerSecond => "streams a second",
+        Figure::P99 => "p99, ms",
+        Figure::KibPerStream => "KiB a stream",
+        Figure::Missing => "ticks missing",
+        Figure::Growth => "growth of memory, %",
+    };
+    match demand.of {
+        Of::Itself => figure.to_owned(),
+        Of::Times(who) => format!("{figure}, ÷ {}", format!("{who:?}").to_lowercase()),
+        Of::Case(case) => format!("{figure}, ÷ {case}"),
+    }
+}
+
+/// Three digits, or whole with the thousands apart.
+fn short(value: f64) -> String {
+    if value.abs() < 100.0 {
+        let text = format!("{value:.2}");
+        return text.strip_suffix(".00").map(str::to_owned).unwrap_or(text);
+    }
+    let digits = format!("{value:.0}");
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// The machine it ran on.
+fn machine() -> Result<String> {
+    let cpu = std::fs::read_to_string("/proc/cpuinfo")?;
+    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
+    let cores = cpu.lines().filter(|line| line.starts_with("processor")).count();
+    let model = model.trim_start_matches([' ', '\t', ':']);
+    Ok(format!("{model}, {cores} cores, Linux {}.\n", said("uname", "-r")?))
+}
+
+/// The date, as in the name of a file.
+pub(super) fn today() -> Result<String> {
+    said("date", "+%F")
+}
+
+fn said(program: &str, argument: &str) -> Result<String> {
+    let output = Command::new(program).arg(argument).output().with_context(|| format!("no {program}"))?;
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
