@@ -55,6 +55,8 @@ struct Group {
     /// What has come for them in this flush, and how many ticks that is.
     batch: Draft,
     ticks: usize,
+    /// How long the last batch was: the next will be much the same.
+    usual: usize,
 }
 
 /// All groups of a lane, and which of them each symbol concerns.
@@ -136,7 +138,7 @@ impl Groups {
                 touched.push(*id);
             }
             if group.paced < group.members.len() {
-                group.dialect.tick(seq, frame, group.batch.bytes());
+                group.dialect.tick(seq, frame, group.batch.bytes_of(group.usual));
             }
             group.ticks += 1;
         }
@@ -147,7 +149,9 @@ impl Groups {
     pub(super) fn take_batch(&mut self, id: GroupId) -> (Piece, usize) {
         let group = &mut self.groups[id];
         let batch = std::mem::replace(&mut group.batch, Draft::new());
-        (batch.seal(), std::mem::take(&mut group.ticks))
+        let piece = batch.seal();
+        group.usual = piece.len();
+        (piece, std::mem::take(&mut group.ticks))
     }
 
     /// Renders the next piece for a reader who stands at `place` and is to be brought to `until`: every tick up to the head,
@@ -196,7 +200,15 @@ impl Groups {
             for symbol in selection.ids() {
                 self.by_symbol[symbol.index()].push(id);
             }
-            Group { selection, dialect, members: Vec::new(), paced: 0, batch: Draft::new(), ticks: 0 }
+            Group {
+                selection,
+                dialect,
+                members: Vec::new(),
+                paced: 0,
+                batch: Draft::new(),
+                ticks: 0,
+                usual: 0,
+            }
         });
         if filter.has_patterns() {
             self.with_patterns.push(id);

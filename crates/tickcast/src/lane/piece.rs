@@ -29,7 +29,13 @@ impl Draft {
 
     /// Where to append.
     pub(crate) fn bytes(&mut self) -> &mut Vec<u8> {
+        self.bytes_of(0)
+    }
+
+    /// Where to append what will probably be as long as `length`: it does not have to move while it grows.
+    pub(crate) fn bytes_of(&mut self, length: usize) -> &mut Vec<u8> {
         if self.0.is_empty() {
+            self.0.reserve(ROOM + length + END.len());
             self.0.resize(ROOM, 0);
         }
         &mut self.0
