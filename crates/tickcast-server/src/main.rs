@@ -22,6 +22,10 @@ use cli::{Cli, Command, ConfigCommand};
 use exit::Failure;
 use settings::Settings;
 
+/// A lane makes and drops thousands of small buffers of many sizes in every flush.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let matches = Cli::command().get_matches();
     match Cli::from_arg_matches(&matches).map_err(Failure::from).and_then(|cli| run(cli, &matches)) {

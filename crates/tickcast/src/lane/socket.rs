@@ -174,6 +174,8 @@ impl Sink for Socket {
                 Err(other) => return other,
             }
         }
+        // Emptied, it would still hold on to what it was a part of.
+        self.rest = Bytes::new();
         self.wait_for_room(false);
         Written::Taken
     }
