@@ -164,15 +164,15 @@ impl<S: Sink> Lane<S> {
         self.bury();
     }
 
-    /// Follows the log to its head and sends what that brought; says whether there was anything.
-    pub(crate) fn flush(&mut self, log: &Log, now: Duration) -> bool {
+    /// Follows the log to its head and sends what that brought; says how many ticks there were.
+    pub(crate) fn flush(&mut self, log: &Log, now: Duration) -> u64 {
         let from = self.head();
         log.advance(&mut self.replica);
-        if self.head() == from {
-            return false;
+        let ticks = self.head().get() - from.get();
+        if ticks == 0 {
+            return 0;
         }
         self.groups.meet_new_symbols(self.replica.market());
-        let ticks = self.head().get() - from.get();
         if ticks <= BATCH_TICKS && self.replica.tape().reaches_back_to(from) {
             for (seq, entry) in self.replica.tape().after(from) {
                 if let Some(frame) = &entry.frame
@@ -189,7 +189,7 @@ impl<S: Sink> Lane<S> {
             self.visit(key, now);
         }
         self.bury();
-        true
+        ticks
     }
 
     /// Notes how long each tick of the last flush took to get here, now that it has been handed on.
