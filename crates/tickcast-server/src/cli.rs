@@ -86,6 +86,11 @@ pub(crate) struct Layer {
     #[arg(long, env = "TICKCAST_PATIENCE", value_name = "TIME")]
     pub(crate) patience: Option<Span>,
 
+    /// How sockets are written: uring (one system call for hundreds), epoll (one for each), or auto: uring where the
+    /// kernel has and allows it [default: auto]
+    #[arg(long, env = "TICKCAST_IO", value_name = "IO")]
+    pub(crate) io: Option<Io>,
+
     /// Most symbols on the market [default: 100000]
     #[arg(long, env = "TICKCAST_MAX_SYMBOLS", value_name = "N")]
     pub(crate) max_symbols: Option<usize>,
@@ -111,6 +116,28 @@ pub(crate) enum LogFormat {
     Human,
     /// One JSON object a line
     Json,
+}
+
+/// How sockets are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Io {
+    /// By io_uring where the kernel has and allows it
+    Auto,
+    /// By io_uring: one system call for hundreds of sockets
+    Uring,
+    /// One system call a socket
+    Epoll,
+}
+
+impl From<Io> for tickcast::Io {
+    fn from(io: Io) -> Self {
+        match io {
+            Io::Auto => Self::Auto,
+            Io::Uring => Self::Uring,
+            Io::Epoll => Self::Epoll,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -41,8 +41,12 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     let private = bind("admin", settings.admin).await?;
     let mut signals = Signals::new().context("no signal handlers")?;
 
-    let hub =
-        Hub::builder().limits(settings.limits).flush(settings.flush.0).patience(settings.patience.0).build();
+    let hub = Hub::builder()
+        .limits(settings.limits)
+        .flush(settings.flush.0)
+        .patience(settings.patience.0)
+        .io(settings.io.into())
+        .build();
     let simulated = settings.sources.iter().any(source::SourceSpec::is_simulated);
     let health = Arc::new(Health::new(hub.clone(), simulated));
     let token =

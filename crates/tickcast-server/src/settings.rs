@@ -10,7 +10,7 @@ use clap::ArgMatches;
 use clap::parser::ValueSource;
 use tickcast::Limits;
 
-use crate::cli::{Layer, LogFormat};
+use crate::cli::{Io, Layer, LogFormat};
 use crate::exit::Failure;
 use crate::source::SourceSpec;
 use file::File;
@@ -25,6 +25,7 @@ pub(crate) struct Settings {
     pub(crate) drain: Span,
     pub(crate) flush: Span,
     pub(crate) patience: Span,
+    pub(crate) io: Io,
     pub(crate) limits: Limits,
     pub(crate) log_format: LogFormat,
     /// Each setting, its value and where it came from.
@@ -60,6 +61,7 @@ impl Settings {
         let drain = layers.pick("drain", flags.drain, file.drain, Span::from_secs(10));
         let flush = layers.pick("flush", flags.flush, file.flush, Span::from_millis(5));
         let patience = layers.pick("patience", flags.patience, file.patience, Span::from_secs(1));
+        let io = layers.pick_word("io", flags.io, file.io, Io::Auto);
         let standard = Limits::default();
         let limits = Limits {
             symbols: layers.pick_positive(
@@ -81,13 +83,25 @@ impl Settings {
                 standard.tape_bytes,
             )?,
         };
-        let log_format = layers.pick_log_format(flags.log_format, file.log_format);
+        let log_format = layers.pick_word("log_format", flags.log_format, file.log_format, LogFormat::Human);
         let sources = layers.pick_sources(flags.sources, tables)?;
         if listen == admin && listen.port() != 0 {
             return Err(SettingsError(format!("listen and admin cannot both be {listen}")));
         }
         let shown = layers.shown;
-        Ok(Self { listen, admin, sources, publish_token, drain, flush, patience, limits, log_format, shown })
+        Ok(Self {
+            listen,
+            admin,
+            sources,
+            publish_token,
+            drain,
+            flush,
+            patience,
+            io,
+            limits,
+            log_format,
+            shown,
+        })
     }
 }
 
@@ -161,10 +175,15 @@ impl Layers<'_> {
         Ok(Some(value))
     }
 
-    fn pick_log_format(&mut self, flag: Option<LogFormat>, file: Option<LogFormat>) -> LogFormat {
-        let (value, origin) =
-            self.choose("log_format", flag, file).unwrap_or((LogFormat::Human, Origin::Default));
-        self.shown.push(("log_format", format!("{value:?}").to_lowercase(), origin));
+    fn pick_word<T: std::fmt::Debug>(
+        &mut self,
+        key: &'static str,
+        flag: Option<T>,
+        file: Option<T>,
+        default: T,
+    ) -> T {
+        let (value, origin) = self.choose(key, flag, file).unwrap_or((default, Origin::Default));
+        self.shown.push((key, format!("{value:?}").to_lowercase(), origin));
         value
     }
 

@@ -10,7 +10,7 @@ use futures_core::Stream;
 use http_body::{Body, Frame};
 
 use crate::hub::Inner;
-use crate::lane::{Command, Inbox, Key, Piece, Sink, Written};
+use crate::lane::{Command, Inbox, Key, Offered, OneByOne, Piece, Sink, Written};
 use crate::subscription::Subscription;
 
 /// Where a lane leaves bytes for one reader: room for one piece, which is shared with everyone who is sent the same.
@@ -111,20 +111,30 @@ impl Drop for BodySink {
 }
 
 impl Sink for BodySink {
-    fn write(&mut self, piece: &Piece) -> Written {
+    type Carrier = OneByOne;
+
+    fn offer(&self, piece: &Piece) -> Offered {
         let mut state = self.0.lock();
         if state.abandoned {
-            return Written::Gone;
+            return Offered::Gone;
         }
         if state.bytes.is_some() {
             state.refused = true;
-            return Written::Refused;
+            return Offered::Refused;
         }
         state.bytes = Some(piece.share(piece.events()));
         let waker = state.waker.take();
         drop(state);
         waker.into_iter().for_each(Waker::wake);
-        Written::Taken
+        Offered::Sent(piece.len())
+    }
+
+    fn settle(&mut self, _: &Piece, offered: Offered) -> Written {
+        match offered {
+            Offered::Sent(_) => Written::Taken,
+            Offered::Held | Offered::Refused => Written::Refused,
+            Offered::Gone => Written::Gone,
+        }
     }
 
     fn resume(&mut self) -> Written {

@@ -14,7 +14,7 @@ pub use builder::HubBuilder;
 
 use crate::clock::Clock;
 use crate::events::{Events, Slot};
-use crate::lane::{Arrival, Command, Inbox, Lane, Newcomer, Task};
+use crate::lane::{Arrival, Command, Inbox, Lane, Newcomer, Post, Task};
 use crate::log::Log;
 use crate::publisher::{Publisher, Source};
 use crate::reader::Reader;
@@ -237,11 +237,12 @@ impl Inner {
 
     /// Starts the lanes: on threads of their own, or on the runtime of whoever reads first.
     fn start_lanes(&self) -> Vec<LaneHandle> {
-        let HubBuilder { limits, manners, flush, lanes, threads } = self.settings;
+        let HubBuilder { limits, manners, flush, lanes, threads, io } = self.settings;
         let handles: Vec<_> = (0..lanes)
             .map(|number| {
                 let handle = LaneHandle { inbox: Arc::default(), stats: Arc::default() };
-                let lane = Lane::new(Replica::new(limits), manners, Arc::clone(&handle.stats));
+                let stats = Arc::clone(&handle.stats);
+                let lane = Lane::new(Replica::new(limits), manners, stats, Post::new(io));
                 let (log, inbox) = (Arc::clone(&self.log), Arc::clone(&handle.inbox));
                 let task = Task { lane, log, inbox, clock: self.clock, flush };
                 if threads {

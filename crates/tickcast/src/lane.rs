@@ -7,6 +7,7 @@ mod groups;
 mod inbox;
 mod outlet;
 mod piece;
+mod round;
 mod sink;
 #[cfg_attr(not(target_os = "linux"), path = "lane/no_socket.rs")]
 mod socket;
@@ -28,8 +29,11 @@ use crate::stats::LaneStats;
 use crate::subscription::{Start, Subscription};
 use groups::{GroupId, Groups};
 pub(crate) use inbox::{Command, Inbox, Newcomer};
+pub use outlet::Io;
+pub(crate) use outlet::Post;
 pub(crate) use piece::Piece;
-pub(crate) use sink::{Sink, Written};
+use round::Round;
+pub(crate) use sink::{Carrier, Offered, OneByOne, Sink, Written};
 pub(crate) use socket::{Arrival, DIRECT};
 use stream::{Pace, Place, Stream};
 pub(crate) use task::Task;
@@ -59,7 +63,7 @@ pub(crate) struct Manners {
 }
 
 /// Some of the connections.
-pub(crate) struct Lane<S> {
+pub(crate) struct Lane<S: Sink> {
     replica: Replica,
     groups: Groups,
     streams: SlotMap<Key, Stream<S>>,
@@ -73,12 +77,18 @@ pub(crate) struct Lane<S> {
     visits: Vec<Key>,
     gone: Vec<Key>,
     touched: Vec<GroupId>,
+    round: Round<S>,
     /// When the ticks of this flush arrived, as far as anyone wants them.
     arrivals: Vec<Duration>,
 }
 
 impl<S: Sink> Lane<S> {
-    pub(crate) fn new(replica: Replica, manners: Manners, stats: Arc<LaneStats>) -> Self {
+    pub(crate) fn new(
+        replica: Replica,
+        manners: Manners,
+        stats: Arc<LaneStats>,
+        carrier: S::Carrier,
+    ) -> Self {
         Self {
             replica,
             groups: Groups::default(),
@@ -91,8 +101,14 @@ impl<S: Sink> Lane<S> {
             visits: Vec::new(),
             gone: Vec::new(),
             touched: Vec::new(),
+            round: Round::new(carrier),
             arrivals: Vec::new(),
         }
+    }
+
+    /// What carries the batches.
+    pub(crate) const fn carrier(&mut self) -> &mut S::Carrier {
+        self.round.carrier()
     }
 
     /// How far the lane has followed the log.
@@ -255,26 +271,20 @@ impl<S: Sink> Lane<S> {
 
     /// Sends each touched group its batch: the same bytes to everyone who stood at `from`.
     fn deliver_batches(&mut self, from: Seq, now: Duration) {
-        let mut sent = (0, 0);
-        for id in self.touched.drain(..) {
+        let mut touched = std::mem::take(&mut self.touched);
+        for id in touched.drain(..) {
             let (batch, ticks) = self.groups.take_batch(id);
             for key in self.groups.members(id) {
-                let stream = &mut self.streams[*key];
+                let stream = &self.streams[*key];
                 if stream.pace.is_some() {
                     self.visits.push(*key);
-                } else if stream.place == Place::Head {
-                    match stream.sink.write(&batch) {
-                        Written::Taken => {
-                            stream.last_write = now;
-                            sent = (sent.0 + ticks, sent.1 + batch.len());
-                        }
-                        Written::Refused => stream.refused(from),
-                        Written::Gone => self.gone.push(*key),
-                    }
+                } else if stream.place == Place::Head && self.round.add(*key, &batch, ticks) {
+                    self.round.send(&mut self.streams, (from, now), &self.stats, &mut self.gone);
                 }
             }
         }
-        self.stats.sent(sent.0, sent.1);
+        self.round.send(&mut self.streams, (from, now), &self.stats, &mut self.gone);
+        self.touched = touched;
     }
 
     /// There is too much for a batch, or the tape has moved on without the lane: everyone who stood at `from` is brought to

@@ -23,6 +23,7 @@ mod subscription;
 pub use events::Events;
 pub use http::Problem;
 pub use hub::{Hub, HubBuilder};
+pub use lane::Io;
 pub use publisher::{Publisher, SourceState};
 pub use reader::{Reader, Update};
 pub use routes::{PriceTick, routes};

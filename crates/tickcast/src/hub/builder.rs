@@ -5,7 +5,7 @@ use std::time::Duration;
 use tickcast_core::Limits;
 
 use super::Hub;
-use crate::lane::Manners;
+use crate::lane::{Io, Manners};
 
 /// A hub's settings. Each has a default that suits one machine; times are kept between a millisecond and a day.
 #[derive(Debug, Clone, Copy)]
@@ -15,6 +15,7 @@ pub struct HubBuilder {
     pub(super) flush: Duration,
     pub(super) lanes: usize,
     pub(super) threads: bool,
+    pub(super) io: Io,
 }
 
 impl Default for HubBuilder {
@@ -29,6 +30,7 @@ impl Default for HubBuilder {
             flush: Duration::from_millis(5),
             lanes: std::thread::available_parallelism().map_or(1, usize::from),
             threads: false,
+            io: Io::Auto,
         }
     }
 }
@@ -83,6 +85,13 @@ impl HubBuilder {
     #[must_use]
     pub fn lanes(mut self, lanes: usize) -> Self {
         self.lanes = lanes.max(1);
+        self
+    }
+
+    /// How sockets are written where streams are [served](crate::Server) directly. Default [`Io::Auto`].
+    #[must_use]
+    pub const fn io(mut self, io: Io) -> Self {
+        self.io = io;
         self
     }
 

@@ -3,9 +3,21 @@
 use super::Piece;
 
 /// Where a stream's bytes go.
-pub(crate) trait Sink {
-    /// Offers a piece, to be taken whole or not at all.
-    fn write(&mut self, piece: &Piece) -> Written;
+pub(crate) trait Sink: Sized {
+    /// What makes offers to many of them at once.
+    type Carrier: Carrier<Self>;
+
+    /// Offers a piece, to be taken whole or not at all. What came of it has to be [settled](Self::settle).
+    fn offer(&self, piece: &Piece) -> Offered;
+
+    /// Draws the consequences of an offer of this piece.
+    fn settle(&mut self, piece: &Piece, offered: Offered) -> Written;
+
+    /// Offers a piece, and that is settled.
+    fn write(&mut self, piece: &Piece) -> Written {
+        let offered = self.offer(piece);
+        self.settle(piece, offered)
+    }
 
     /// Goes on with what it has taken, as far as it can.
     fn resume(&mut self) -> Written;
@@ -17,6 +29,19 @@ pub(crate) trait Sink {
     fn cut(&mut self);
 }
 
+/// What came of an offer, before anything follows from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Offered {
+    /// So many bytes of it went out.
+    Sent(usize),
+    /// Not tried: something that was taken earlier comes first.
+    Held,
+    /// There is no room for any of it.
+    Refused,
+    /// There is no reader any more.
+    Gone,
+}
+
 /// A sink's answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Written {
@@ -26,4 +51,20 @@ pub(crate) enum Written {
     Refused,
     /// There is no reader any more.
     Gone,
+}
+
+/// Makes offers to many sinks at once.
+pub(crate) trait Carrier<S> {
+    /// Offers each piece to its sink; says what came of each, in the same order.
+    fn carry(&mut self, offers: &[(&S, &Piece)], outcomes: &mut Vec<Offered>);
+}
+
+/// Makes one offer after the other.
+#[derive(Debug, Default)]
+pub(crate) struct OneByOne;
+
+impl<S: Sink> Carrier<S> for OneByOne {
+    fn carry(&mut self, offers: &[(&S, &Piece)], outcomes: &mut Vec<Offered>) {
+        outcomes.extend(offers.iter().map(|(sink, piece)| sink.offer(piece)));
+    }
 }

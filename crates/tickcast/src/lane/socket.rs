@@ -1,8 +1,10 @@
 //! The direct path: plain HTTP/1 sockets that a lane writes straight into.
 
-use std::io::{self, ErrorKind, Write};
+mod ring;
+
+use std::io::{self, ErrorKind, IoSlice, Write};
 use std::net::{Shutdown, TcpStream};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,12 +12,14 @@ use bytes::{Buf, Bytes};
 use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::io::Errno;
 use slotmap::{Key as _, KeyData};
 use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use super::{Key, Piece, Sink, Written};
+use super::{Key, Offered, OneByOne, Piece, Sink, Written};
+pub(crate) use ring::{Outgoing, Ring};
 
 /// Whether there is a direct path on this system.
 pub(crate) const DIRECT: bool = true;
@@ -120,15 +124,40 @@ fn data(key: Key) -> EventData {
 }
 
 impl Socket {
-    /// Sends what it can of `bytes`; says how much that was.
-    fn send(&self, bytes: &[u8]) -> Result<usize, Written> {
+    /// Sends what it can of these, one behind the other; says how much that was.
+    fn send(&self, parts: &[IoSlice<'_>]) -> Offered {
         loop {
-            match (&self.stream).write(bytes) {
-                Ok(sent) => return Ok(sent),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(Written::Refused),
-                Err(_) => return Err(Written::Gone),
+            let sent = (&self.stream).write_vectored(parts);
+            if !matches!(&sent, Err(error) if error.kind() == ErrorKind::Interrupted) {
+                return sent.into();
             }
+        }
+    }
+
+    /// A piece as this reader is sent it.
+    fn framed<'p>(&self, piece: &'p Piece) -> &'p [u8] {
+        if self.chunked { piece.chunk() } else { piece.events() }
+    }
+
+    /// What an offer of this piece would send where, for someone who sends it to many; `None`: it is not as simple.
+    pub(crate) fn sendable<'s>(&'s self, piece: &'s Piece) -> Option<Outgoing<'s>> {
+        self.rest.is_empty().then(|| Outgoing { socket: self.stream.as_fd(), bytes: self.framed(piece) })
+    }
+
+    /// Goes on with the rest, a piece right behind it; says what came of the piece.
+    fn send_behind_rest(&mut self, piece: &Piece) -> Offered {
+        let bytes = self.framed(piece);
+        match self.send(&[IoSlice::new(&self.rest), IoSlice::new(bytes)]) {
+            Offered::Sent(sent) if sent > self.rest.len() => {
+                let sent = sent - self.rest.len();
+                self.rest = Bytes::new();
+                Offered::Sent(sent)
+            }
+            Offered::Sent(sent) => {
+                self.rest.advance(sent);
+                Offered::Refused
+            }
+            other => other,
         }
     }
 
@@ -141,37 +170,64 @@ impl Socket {
     }
 }
 
-impl Sink for Socket {
-    fn write(&mut self, piece: &Piece) -> Written {
-        match self.resume() {
-            Written::Taken => {}
-            other => return other,
+impl From<io::Result<usize>> for Offered {
+    fn from(sent: io::Result<usize>) -> Self {
+        match sent {
+            Ok(sent) => Self::Sent(sent),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Self::Refused,
+            Err(_) => Self::Gone,
         }
-        let bytes = if self.chunked { piece.chunk() } else { piece.events() };
-        match self.send(bytes) {
-            Ok(sent) if sent == bytes.len() => Written::Taken,
-            Ok(sent) => {
+    }
+}
+
+/// The result of a system call.
+impl From<i32> for Offered {
+    fn from(result: i32) -> Self {
+        match usize::try_from(result) {
+            Ok(sent) => Self::Sent(sent),
+            Err(_) if result == -Errno::AGAIN.raw_os_error() => Self::Refused,
+            Err(_) => Self::Gone,
+        }
+    }
+}
+
+impl Sink for Socket {
+    type Carrier = OneByOne;
+
+    fn offer(&self, piece: &Piece) -> Offered {
+        if self.rest.is_empty() { self.send(&[IoSlice::new(self.framed(piece))]) } else { Offered::Held }
+    }
+
+    fn settle(&mut self, piece: &Piece, offered: Offered) -> Written {
+        let offered = if offered == Offered::Held { self.send_behind_rest(piece) } else { offered };
+        let bytes = self.framed(piece);
+        match offered {
+            Offered::Sent(sent) if sent == bytes.len() => {
+                self.wait_for_room(false);
+                Written::Taken
+            }
+            Offered::Sent(sent) => {
                 self.rest = piece.share(&bytes[sent..]);
                 self.wait_for_room(true);
                 Written::Taken
             }
-            Err(Written::Refused) => {
+            Offered::Held | Offered::Refused => {
                 self.wait_for_room(true);
                 Written::Refused
             }
-            Err(other) => other,
+            Offered::Gone => Written::Gone,
         }
     }
 
     fn resume(&mut self) -> Written {
         while !self.rest.is_empty() {
-            match self.send(&self.rest) {
-                Ok(sent) => self.rest.advance(sent),
-                Err(Written::Refused) => {
+            match self.send(&[IoSlice::new(&self.rest)]) {
+                Offered::Sent(sent) => self.rest.advance(sent),
+                Offered::Held | Offered::Refused => {
                     self.wait_for_room(true);
                     return Written::Refused;
                 }
-                Err(other) => return other,
+                Offered::Gone => return Written::Gone,
             }
         }
         // Emptied, it would still hold on to what it was a part of.

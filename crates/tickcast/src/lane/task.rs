@@ -126,6 +126,7 @@ impl Task {
                 }
             }
             Newcomer::Socket(arrival) => {
+                self.lane.carrier().equip();
                 let sink = |key| sockets.admit(arrival, key).map(Outlet::Socket);
                 if let Err(error) = self.lane.open(sink, subscription, now) {
                     tracing::warn!(%error, "a stream could not be taken in");

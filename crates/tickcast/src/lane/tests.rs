@@ -32,21 +32,31 @@ struct Connection {
 }
 
 impl Sink for Reader {
-    fn write(&mut self, piece: &Piece) -> Written {
+    type Carrier = OneByOne;
+
+    fn offer(&self, piece: &Piece) -> Offered {
         let mut connection = self.0.borrow_mut();
         assert!(!connection.ended, "nothing is written after the end");
         if connection.left {
-            return Written::Gone;
+            return Offered::Gone;
         }
         if connection.stopped {
-            return Written::Refused;
+            return Offered::Refused;
         }
         if let Some(room) = &mut connection.room {
-            let Some(left) = room.checked_sub(1) else { return Written::Refused };
+            let Some(left) = room.checked_sub(1) else { return Offered::Refused };
             *room = left;
         }
         connection.received.push_str(std::str::from_utf8(piece.events()).unwrap());
-        Written::Taken
+        Offered::Sent(piece.len())
+    }
+
+    fn settle(&mut self, _: &Piece, offered: Offered) -> Written {
+        match offered {
+            Offered::Sent(_) => Written::Taken,
+            Offered::Held | Offered::Refused => Written::Refused,
+            Offered::Gone => Written::Gone,
+        }
     }
 
     fn resume(&mut self) -> Written {
@@ -94,7 +104,11 @@ struct Stage {
 impl Stage {
     fn new(limits: Limits) -> Self {
         let log = Log::new(Sequencer::new(Epoch::new(1), limits));
-        Self { log, lane: Lane::new(Replica::new(limits), MANNERS, Arc::default()), now: Duration::ZERO }
+        Self {
+            log,
+            lane: Lane::new(Replica::new(limits), MANNERS, Arc::default(), OneByOne),
+            now: Duration::ZERO,
+        }
     }
 
     fn tick(&self, symbol: &str, price: i64) {
