@@ -14,6 +14,9 @@ use crate::events::BodySink;
 use crate::log::Log;
 use crate::subscription::{Start, Subscription};
 
+/// How many times `flush` a lane rests at most: 15 ms as it is delivered, a frame of a screen.
+const LONGEST_REST: u32 = 3;
+
 /// A lane and everything it has to do with.
 pub(crate) struct Task {
     pub(crate) lane: Lane<Outlet>,
@@ -46,12 +49,9 @@ impl Task {
         loop {
             let begun = self.clock.uptime();
             if begun >= next_flush {
-                // Where ticks come one at a time there is nothing to gain by waiting for the next: the rest is over while the
-                // flush still runs. Where they come in numbers, each flush takes more along for it.
                 next_flush = match self.turn() {
                     0 => next_flush,
-                    1 => begun + self.flush,
-                    _ => self.clock.uptime() + self.flush,
+                    ticks => self.next_flush(ticks, begun, self.clock.uptime()),
                 };
             }
             let mut quit = false;
@@ -84,6 +84,18 @@ impl Task {
                 () = alarm => {}
                 news = sockets.news() => self.hear(news),
             }
+        }
+    }
+
+    /// When the next flush may begin, after one of so many ticks. Where ticks come one at a time, nothing is gained by waiting
+    /// for the next: the rest is over while the flush still runs. Where they come in numbers, a lane rests longer than it
+    /// worked, so that each write carries more, but not so long that anyone sees it.
+    fn next_flush(&self, ticks: u64, begun: Duration, ended: Duration) -> Duration {
+        let took = ended.saturating_sub(begun);
+        if ticks > 1 {
+            ended + (took * 2).clamp(self.flush, self.flush * LONGEST_REST)
+        } else {
+            begun + self.flush
         }
     }
 
