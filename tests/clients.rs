@@ -10,7 +10,7 @@ use crate::server::TestServer;
 
 /// The value of a variable that `cargo xtask test` sets where it could install what a test needs. Where it could not, the
 /// test is skipped, and listed by name.
-fn tool(name: &str, test: &str) -> Option<String> {
+pub(crate) fn tool(name: &str, test: &str) -> Option<String> {
     let found = std::env::var(name).ok().filter(|value| !value.is_empty());
     if found.is_none() {
         skipped(test, &format!("{name} is not set"));

@@ -17,12 +17,12 @@ fn address(server: &TestServer) -> &str {
     server.public.strip_prefix("http://").unwrap()
 }
 
-fn connect(server: &TestServer) -> TcpStream {
+pub(crate) fn connect(server: &TestServer) -> TcpStream {
     TcpStream::connect(address(server)).unwrap()
 }
 
 /// Reads until the server ends the connection; what it said, and whether it was a clean end.
-fn rest(mut socket: &TcpStream) -> String {
+pub(crate) fn rest(mut socket: &TcpStream) -> String {
     let mut answer = Vec::new();
     match socket.read_to_end(&mut answer) {
         Ok(_) => {}

@@ -1,8 +1,10 @@
 //! Two writers, the same bytes: straight into the socket, and through an HTTP body.
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::routing::get;
-use tickcast::{Hub, Tick};
+use tickcast::{Hub, Server, Tick};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -50,13 +52,23 @@ async fn every_way_of_asking_gets_the_same_events() {
         format!("GET {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
     let ancient = format!("GET {path} HTTP/1.0\r\n\r\n");
     let requests = [direct, through_hyper, ancient];
+    // The same over HTTP/2, for those who know that it is spoken here.
+    let http2 = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
+    let modern = async {
+        let response = http2.get(format!("http://{address}{path}")).send().await.unwrap();
+        assert_eq!(response.version(), reqwest::Version::HTTP_2);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        assert!(!response.headers().contains_key("connection"));
+        response.text().await.unwrap()
+    };
     let answers = futures_util::future::join_all(requests.iter().map(|request| converse(&address, request)));
     let publishing = async {
-        eventually(async || hub.stats().streams == 3).await;
+        eventually(async || hub.stats().streams == 4).await;
         (1..100).for_each(|n| publish(&hub, n));
         hub.finish();
     };
-    let (answers, ()) = futures_util::join!(answers, publishing);
+    let (answers, modern, ()) = futures_util::join!(answers, modern, publishing);
+    assert_eq!(events(&modern), events(&answers[0]));
     for answer in &answers {
         assert_eq!(events(answer).len(), 300);
         assert_eq!(events(answer), events(&answers[0]));
@@ -127,4 +139,47 @@ async fn what_is_begun_is_finished() {
     }
     let ids: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("id: ")).collect();
     assert_eq!(ids, (0..5_000).map(|n| format!("S{n:04}")).collect::<Vec<_>>());
+}
+
+/// A reader that takes nothing is given up on the body path, too: over HTTP/1, where hyper stops asking the body for more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stuck_reader_of_a_body_is_given_up() {
+    let hub = Hub::builder().build();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = Server::new(listener, hub.router()).stall(Duration::from_millis(500));
+    tokio::spawn(server.run(std::future::pending()));
+    let request = "GET /prices/stream HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n";
+    let mut stuck = TcpStream::connect(address).await.unwrap();
+    stuck.write_all(request.as_bytes()).await.unwrap();
+    let mut healthy = TcpStream::connect(address).await.unwrap();
+    healthy.write_all(request.as_bytes()).await.unwrap();
+    let reading = tokio::spawn(async move {
+        let mut bytes = vec![0; 1 << 20];
+        while healthy.read(&mut bytes).await.unwrap() > 0 {}
+    });
+    eventually(async || hub.stats().streams == 2).await;
+    // More than all buffers between the two take.
+    let pad = "x".repeat(900);
+    let mut n = 0;
+    eventually(async || {
+        for _ in 0..1000 {
+            n += 1;
+            let tick = format!("{{\"symbol\":\"S{}\",\"price\":{n},\"pad\":\"{pad}\"}}", n % 5000);
+            hub.publish(&Tick::from_json(tick.as_bytes()).unwrap()).unwrap();
+        }
+        hub.stats().streams == 1
+    })
+    .await;
+    // What is there can still be read; then it says that it was cut, not that it was over.
+    let mut bytes = vec![0; 1 << 16];
+    let end = loop {
+        match stuck.read(&mut bytes).await {
+            Ok(0) => break None,
+            Ok(_) => {}
+            Err(error) => break Some(error.kind()),
+        }
+    };
+    assert_eq!(end, Some(std::io::ErrorKind::ConnectionReset));
+    assert!(!reading.is_finished());
 }

@@ -91,6 +91,11 @@ pub(crate) struct Layer {
     #[arg(long, env = "TICKCAST_IO", value_name = "IO")]
     pub(crate) io: Option<Io>,
 
+    /// Most connections: more streams are told to come back later [default: as many as there may be open files,
+    /// less 256]
+    #[arg(long, env = "TICKCAST_MAX_CONNECTIONS", value_name = "N")]
+    pub(crate) max_connections: Option<usize>,
+
     /// Most symbols on the market [default: 100000]
     #[arg(long, env = "TICKCAST_MAX_SYMBOLS", value_name = "N")]
     pub(crate) max_symbols: Option<usize>,

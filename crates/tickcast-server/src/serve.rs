@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::Router;
 use tickcast::{Hub, Problem, Rules, Server};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +18,9 @@ use crate::{admin, auth, logging, page, source, status};
 
 /// How much of the drain each stream is given: a thousand readers come back within a second, not all at once.
 const DRAIN_PER_STREAM: Duration = Duration::from_millis(1);
+
+/// Most connections of operators: they are few, and must not take descriptors from readers.
+const OPERATORS: usize = 64;
 
 /// How long a runtime may take to wind up once everything has ended.
 const WIND_UP: Duration = Duration::from_millis(100);
@@ -60,9 +62,13 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     source::start(settings.sources, &hub, &stop, &tasks);
     let grace = settings.drain.0 + Server::GRACE;
-    let public = start(public, app, grace, &stop, &tasks);
-    let private = start(private, admin::router(&health), grace, &stop, &tasks);
-    announce(public, private, simulated);
+    let mut public = Server::new(public, app).grace(grace);
+    if let Some(most) = settings.max_connections {
+        public = public.connections(most);
+    }
+    let private = Server::new(private, admin::router(&health)).grace(grace).connections(OPERATORS);
+    let addresses = [start(public, &stop, &tasks), start(private, &stop, &tasks)];
+    announce(addresses, simulated);
 
     signals.next().await;
     tokio::spawn(signals.exit_at_next());
@@ -82,22 +88,15 @@ async fn bind(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListener>
     TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address} ({setting})"))
 }
 
-/// Serves on a listener of its own until the server stops; returns the address, which the system may have chosen.
-fn start(
-    listener: TcpListener,
-    app: Router,
-    grace: Duration,
-    stop: &CancellationToken,
-    tasks: &TaskTracker,
-) -> Option<SocketAddr> {
-    let address = listener.local_addr().ok();
-    let shutdown = stop.clone().cancelled_owned();
-    tasks.spawn(Server::new(listener, app).grace(grace).run(shutdown));
+/// Serves until the whole server stops; returns the address, which the system may have chosen.
+fn start(server: Server, stop: &CancellationToken, tasks: &TaskTracker) -> Option<SocketAddr> {
+    let address = server.local_addr().ok();
+    tasks.spawn(server.run(stop.clone().cancelled_owned()));
     address
 }
 
-fn announce(public: Option<SocketAddr>, private: Option<SocketAddr>, simulated: bool) {
-    let (Some(public), Some(private)) = (public, private) else { return };
+fn announce(addresses: [Option<SocketAddr>; 2], simulated: bool) {
+    let [Some(public), Some(private)] = addresses else { return };
     if simulated {
         tracing::info!("the market is simulated: prices are made up; name a --source for real ones");
     }

@@ -26,6 +26,8 @@ pub(crate) struct Settings {
     pub(crate) flush: Span,
     pub(crate) patience: Span,
     pub(crate) io: Io,
+    /// `None`: as many as the system allows.
+    pub(crate) max_connections: Option<usize>,
     pub(crate) limits: Limits,
     pub(crate) log_format: LogFormat,
     /// Each setting, its value and where it came from.
@@ -62,6 +64,8 @@ impl Settings {
         let flush = layers.pick("flush", flags.flush, file.flush, Span::from_millis(5));
         let patience = layers.pick("patience", flags.patience, file.patience, Span::from_secs(1));
         let io = layers.pick_word("io", flags.io, file.io, Io::Auto);
+        let max_connections =
+            layers.pick_most("max_connections", flags.max_connections, file.max_connections)?;
         let standard = Limits::default();
         let limits = Limits {
             symbols: layers.pick_positive(
@@ -98,6 +102,7 @@ impl Settings {
             flush,
             patience,
             io,
+            max_connections,
             limits,
             log_format,
             shown,
@@ -121,7 +126,7 @@ pub(crate) fn show(flags: Layer, matches: &ArgMatches) -> Result<(), Failure> {
             Origin::File => "file",
             Origin::Default => "default",
         };
-        println!("{key:<14} {value:<32} # {origin}");
+        println!("{key:<16} {value:<32} # {origin}");
     }
     Ok(())
 }
@@ -154,6 +159,20 @@ impl Layers<'_> {
             0 => Err(SettingsError(format!("{key} cannot be 0"))),
             value => Ok(value),
         }
+    }
+
+    /// A number that is the system's own unless it is said.
+    fn pick_most(
+        &mut self,
+        key: &'static str,
+        flag: Option<usize>,
+        file: Option<usize>,
+    ) -> Result<Option<usize>, SettingsError> {
+        if self.choose(key, flag, file).is_none() {
+            self.shown.push((key, "(what the system allows)".to_owned(), Origin::Default));
+            return Ok(None);
+        }
+        self.pick_positive(key, flag, file, 0).map(Some)
     }
 
     fn pick_secret(

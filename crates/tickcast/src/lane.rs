@@ -388,6 +388,9 @@ impl<S: Sink> Lane<S> {
 
     /// Forgets the streams that have no reader.
     fn bury(&mut self) {
+        if self.gone.is_empty() {
+            return;
+        }
         for key in self.gone.drain(..) {
             if let Some(stream) = self.streams.remove(key) {
                 if let Some(moved) = self.groups.leave(stream.seat) {
@@ -397,5 +400,6 @@ impl<S: Sink> Lane<S> {
                 self.stats.release();
             }
         }
+        self.timers.tidy(self.streams.len(), |key| self.streams.contains_key(key));
     }
 }

@@ -1,12 +1,16 @@
 //! The accept loop: from listening sockets to the application.
 
 mod direct;
+mod framing;
 mod head;
+mod patient;
+mod places;
+mod refusal;
 mod rewound;
 
 use std::io;
 use std::pin::pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -18,8 +22,11 @@ use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::OwnedSemaphorePermit;
 use tower::ServiceExt;
 
+use patient::Patient;
+use places::Places;
 use rewound::Rewound;
 
 /// How long the loop rests when accepting fails for want of resources: the sockets it lacks are freed by others.
@@ -52,16 +59,38 @@ pub struct Server {
     listener: TcpListener,
     app: Router,
     grace: Duration,
+    stall: Duration,
+    connections: Option<usize>,
 }
 
 impl Server {
     /// How long connections may take to finish after the shutdown, unless [said otherwise](Self::grace): 5 s.
     pub const GRACE: Duration = Duration::from_secs(5);
 
+    /// How long a peer may take nothing, unless [said otherwise](Self::stall): 30 s.
+    pub const STALL: Duration = Duration::from_secs(30);
+
     /// The listener is bound already, so whoever calls knows its port.
     #[must_use]
     pub const fn new(listener: TcpListener, app: Router) -> Self {
-        Self { listener, app, grace: Self::GRACE }
+        Self { listener, app, grace: Self::GRACE, stall: Self::STALL, connections: None }
+    }
+
+    /// How long a peer may take nothing of an answer that is not a direct stream (a [hub](crate::HubBuilder::stall) sees to
+    /// those). Then its connection is reset. Default [`STALL`](Self::STALL).
+    #[must_use]
+    pub const fn stall(mut self, stall: Duration) -> Self {
+        self.stall = stall;
+        self
+    }
+
+    /// How many connections there may be. Beyond, streams are answered with a time to come back at; a few places more are for
+    /// requests that are soon over, and when those are taken, new connections wait to be accepted. Default: as many as the
+    /// process may have descriptors when it begins to serve, less 256 for everything else it has open.
+    #[must_use]
+    pub const fn connections(mut self, connections: usize) -> Self {
+        self.connections = Some(connections);
+        self
     }
 
     /// How long connections may take to finish after the shutdown. What has not finished then is cut.
@@ -71,25 +100,41 @@ impl Server {
         self
     }
 
+    /// Where it listens: the system may have chosen the port.
+    ///
+    /// # Errors
+    /// Where the system will not say.
+    pub fn local_addr(&self) -> io::Result<std::net::SocketAddr> {
+        self.listener.local_addr()
+    }
+
     /// Serves until `shutdown` is done: from then on no connection is accepted, and those there are may finish. Streams do
     /// so when their hub ends them, with [`Hub::drain`](crate::Hub::drain).
     ///
     /// Whatever a single connection does, accepting goes on.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let graceful = GracefulShutdown::new();
+        let places = Arc::new(Places::new(self.connections));
         let mut shutdown = pin!(shutdown);
         loop {
-            let accepted = tokio::select! {
-                accepted = self.listener.accept() => accepted,
+            let accepting = async {
+                let place = places.next().await;
+                (place, self.listener.accept().await)
+            };
+            let (place, accepted) = tokio::select! {
+                accepted = accepting => accepted,
                 () = &mut shutdown => break,
             };
             match accepted {
                 Ok((socket, _)) => {
-                    tokio::spawn(attend(socket, self.app.clone(), graceful.watcher()));
+                    let door = Door { place, places: Arc::clone(&places), stall: self.stall };
+                    tokio::spawn(attend(socket, door, self.app.clone(), graceful.watcher()));
                 }
                 Err(error) if concerns_one_connection(&error) => {}
                 Err(error) => {
-                    tracing::error!(%error, "cannot accept connections");
+                    if places.may_complain() {
+                        tracing::error!(%error, "cannot accept connections");
+                    }
                     tokio::time::sleep(ACCEPT_REST).await;
                 }
             }
@@ -101,21 +146,40 @@ impl Server {
     }
 }
 
+/// What a connection has of its server.
+struct Door {
+    /// Its place, given back when it is over.
+    place: Option<OwnedSemaphorePermit>,
+    places: Arc<Places>,
+    stall: Duration,
+}
+
 /// Serves a connection: a plain request for a stream leaves for a lane, everything else is hyper's.
-async fn attend(mut socket: TcpStream, app: Router, watcher: Watcher) {
+async fn attend(mut socket: TcpStream, door: Door, app: Router, watcher: Watcher) {
     tune(&socket);
-    match head::read(&mut socket).await {
+    let Door { place, places, stall } = door;
+    let (read, first) = match head::read(&mut socket).await {
+        head::First::Stream(..) if places.crowded() => {
+            if places.may_complain() {
+                let limit = places.streams();
+                tracing::warn!(limit, "no place for another stream: it is told to come back");
+            }
+            return refusal::busy(socket).await;
+        }
         head::First::Stream(request, read) => {
             let version = request.version();
             let Ok(mut response) = app.clone().oneshot(*request).await;
-            match direct::handoff(&mut response) {
-                Some(handoff) => direct::hand_over(socket, version, &response, handoff),
-                None => converse(Rewound::new(read, socket), Some(response), app, watcher).await,
+            if let Some(handoff) = direct::handoff(&mut response) {
+                return direct::hand_over(socket, version, &response, handoff, place);
             }
+            (read, Some(response))
         }
-        head::First::Other(read) => converse(Rewound::new(read, socket), None, app, watcher).await,
-        head::First::Nothing => {}
-    }
+        head::First::Other(read) => (read, None),
+        head::First::Ambiguous(why) => return refusal::bad_request(socket, why).await,
+        head::First::Nothing => return,
+    };
+    converse(Rewound::new(read, Patient::new(socket, stall)), first, app, watcher).await;
+    drop(place);
 }
 
 /// What every connection needs: no waiting for more to come, since a batch is written whole; and an end to peers who are
@@ -133,7 +197,7 @@ fn tune(socket: &TcpStream) {
 }
 
 /// Leaves a connection to hyper. Where its first request was answered already, that is the answer to it.
-async fn converse(socket: Rewound, first: Option<Response>, app: Router, watcher: Watcher) {
+async fn converse(socket: Rewound<Patient>, first: Option<Response>, app: Router, watcher: Watcher) {
     let first = Mutex::new(first);
     let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
         let answered = first.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -146,7 +210,12 @@ async fn converse(socket: Rewound, first: Option<Response>, app: Router, watcher
         }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(head::DEADLINE).max_buf_size(head::LONGEST);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(head::DEADLINE)
+        .max_buf_size(head::LONGEST)
+        .max_headers(head::HEADERS);
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(Some(head::DEADLINE));
     let connection = watcher.watch(builder.serve_connection(TokioIo::new(socket), service).into_owned());
     if let Err(error) = connection.await {

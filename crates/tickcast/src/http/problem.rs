@@ -53,6 +53,12 @@ impl Problem {
         self
     }
 
+    /// As it is sent.
+    pub(crate) fn to_json(&self) -> String {
+        // Nothing in it could be refused: all keys are text.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
     /// 404 for a route there is not.
     #[must_use]
     pub fn no_route() -> Self {
@@ -96,7 +102,7 @@ impl From<SymbolError> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let body = serde_json::to_vec(&self).unwrap_or_default();
+        let body = self.to_json();
         (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
     }
 }

@@ -7,6 +7,7 @@ use std::net::TcpStream;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Key, Offered, OneByOne, Piece, Sink, Written};
 
@@ -31,6 +32,7 @@ pub(crate) struct Arrival {
     pub(crate) head: Bytes,
     pub(crate) chunked: bool,
     pub(crate) feed: Option<Arc<dyn Send + Sync>>,
+    pub(crate) place: Option<OwnedSemaphorePermit>,
 }
 
 impl Sockets {
@@ -39,7 +41,7 @@ impl Sockets {
     }
 
     pub(crate) fn admit(&self, arrival: Arrival, _: Key) -> io::Result<Socket> {
-        drop((arrival.stream, arrival.head, arrival.chunked, arrival.feed));
+        drop((arrival.stream, arrival.head, arrival.chunked, arrival.feed, arrival.place));
         Err(io::ErrorKind::Unsupported.into())
     }
 

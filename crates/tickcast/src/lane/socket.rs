@@ -17,6 +17,7 @@ use slotmap::{Key as _, KeyData};
 use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Key, Offered, OneByOne, Piece, Sink, Written};
 pub(crate) use ring::{Outgoing, Ring};
@@ -58,6 +59,7 @@ pub(crate) struct Socket {
     waiting: bool,
     ended: bool,
     _feed: Option<Arc<dyn Send + Sync>>,
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 /// A socket that leaves the HTTP server for a lane.
@@ -69,6 +71,8 @@ pub(crate) struct Arrival {
     pub(crate) chunked: bool,
     /// Kept alive as long as the reader is there.
     pub(crate) feed: Option<Arc<dyn Send + Sync>>,
+    /// Its place among the connections, given back with it.
+    pub(crate) place: Option<OwnedSemaphorePermit>,
 }
 
 impl Sockets {
@@ -84,10 +88,20 @@ impl Sockets {
 
     /// Takes in a socket under its stream's number.
     pub(crate) fn admit(&self, arrival: Arrival, key: Key) -> io::Result<Socket> {
-        let Arrival { stream, head, chunked, feed } = arrival;
+        let Arrival { stream, head, chunked, feed, place } = arrival;
         epoll::add(self.epoll.get_ref(), &stream, data(key), interest(false))?;
         let epoll = Arc::clone(&self.epoll);
-        Ok(Socket { stream, epoll, key, rest: head, chunked, waiting: false, ended: false, _feed: feed })
+        Ok(Socket {
+            stream,
+            epoll,
+            key,
+            rest: head,
+            chunked,
+            waiting: false,
+            ended: false,
+            _feed: feed,
+            _place: place,
+        })
     }
 
     /// Waits until there is news of some sockets. What is not heard of this time is heard of the next: the sockets have to be

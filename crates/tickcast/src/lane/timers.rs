@@ -15,7 +15,11 @@ pub(super) enum Alarm {
     Look,
 }
 
-/// What is due when. Nothing is ever taken back: an alarm for a stream that has left finds nobody.
+/// How many alarms are not worth looking through.
+const FEW: usize = 1024;
+
+/// What is due when. An alarm for a stream that has left finds nobody, and goes with the others of its kind once they are
+/// the most.
 #[derive(Debug, Default)]
 pub(super) struct Timers(BinaryHeap<Reverse<(Duration, Key, Alarm)>>);
 
@@ -28,9 +32,41 @@ impl Timers {
         self.0.peek().map(|Reverse((at, ..))| *at)
     }
 
+    /// Forgets the alarms of streams that are no more, where there must be many of them: each of `streams` has two at most, one
+    /// of each kind.
+    pub(super) fn tidy(&mut self, streams: usize, is_there: impl Fn(Key) -> bool) {
+        if self.0.len() > FEW + 4 * streams {
+            self.0.retain(|Reverse((_, key, _))| is_there(*key));
+            self.0.shrink_to(2 * self.0.len());
+        }
+    }
+
     /// The earliest alarm that is due by `now`.
     pub(super) fn pop(&mut self, now: Duration) -> Option<(Key, Alarm)> {
         self.next().filter(|at| *at <= now)?;
         self.0.pop().map(|Reverse((_, key, alarm))| (key, alarm))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use slotmap::SlotMap;
+
+    use super::*;
+
+    #[test]
+    fn alarms_of_streams_that_left_do_not_pile_up() {
+        let (mut streams, mut timers) = (SlotMap::<Key, ()>::with_key(), Timers::default());
+        let stays = streams.insert(());
+        timers.set(Duration::from_secs(20), stays, Alarm::Visit);
+        for second in 0..100_000 {
+            let key = streams.insert(());
+            timers.set(Duration::from_secs(second), key, Alarm::Look);
+            streams.remove(key);
+            timers.tidy(streams.len(), |key| streams.contains_key(key));
+            assert!(timers.0.len() <= FEW + 4);
+        }
+        let mut left = std::iter::from_fn(|| timers.pop(Duration::MAX)).filter(|(key, _)| *key == stays);
+        assert_eq!(left.next(), Some((stays, Alarm::Visit)));
     }
 }

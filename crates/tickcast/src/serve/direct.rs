@@ -8,6 +8,7 @@ use axum::http::{Response, StatusCode, Version, header};
 use bytes::{BufMut, BytesMut};
 use socket2::SockRef;
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::events::Handoff;
 use crate::lane::Arrival;
@@ -28,7 +29,13 @@ pub(super) fn handoff(response: &mut Response<Body>) -> Option<Handoff> {
 }
 
 /// Hands the socket to a lane, which begins with the response's head.
-pub(super) fn hand_over(socket: TcpStream, version: Version, response: &Response<Body>, handoff: Handoff) {
+pub(super) fn hand_over(
+    socket: TcpStream,
+    version: Version,
+    response: &Response<Body>,
+    handoff: Handoff,
+    place: Option<OwnedSemaphorePermit>,
+) {
     let Handoff { hub, subscription, preamble, feed } = handoff;
     let chunked = version == Version::HTTP_11;
     let mut bytes = head(response, chunked);
@@ -41,7 +48,7 @@ pub(super) fn hand_over(socket: TcpStream, version: Version, response: &Response
     }
     let Ok(stream) = socket.into_std() else { return };
     tune(&stream);
-    hub.open_socket(Arrival { stream, head: bytes.freeze(), chunked, feed }, subscription);
+    hub.open_socket(Arrival { stream, head: bytes.freeze(), chunked, feed, place }, subscription);
 }
 
 /// Small buffers, so that staleness sits in the cursor and not in the kernel.

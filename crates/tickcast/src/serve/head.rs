@@ -9,6 +9,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::framing;
 use crate::lane::DIRECT;
 
 /// How long a client may take over its first request's head, however it spreads the bytes.
@@ -18,7 +19,7 @@ pub(super) const DEADLINE: Duration = Duration::from_secs(10);
 pub(super) const LONGEST: usize = 32 << 10;
 
 /// Most headers.
-const HEADERS: usize = 64;
+pub(super) const HEADERS: usize = 64;
 
 /// What HTTP/2 begins with.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -32,6 +33,8 @@ pub(super) enum First {
     Stream(Box<Request<Body>>, BytesMut),
     /// Anything else, and what was read of it.
     Other(BytesMut),
+    /// A request that has to be refused, and why.
+    Ambiguous(&'static str),
     /// Nothing that is worth an answer.
     Nothing,
 }
@@ -48,6 +51,7 @@ pub(super) async fn read(socket: &mut TcpStream) -> First {
             }
             match judge(&bytes) {
                 Verdict::Unclear if bytes.len() < LONGEST => {}
+                Verdict::Ambiguous(why) => return First::Ambiguous(why),
                 Verdict::Stream(request) => return First::Stream(request, std::mem::take(&mut bytes)),
                 Verdict::Unclear | Verdict::Other => return First::Other(std::mem::take(&mut bytes)),
             }
@@ -59,34 +63,40 @@ pub(super) async fn read(socket: &mut TcpStream) -> First {
 enum Verdict {
     Stream(Box<Request<Body>>),
     Other,
+    Ambiguous(&'static str),
     Unclear,
 }
 
 /// Whether these bytes are a `GET` for a stream over HTTP/1, without a body and with nothing behind it.
 fn judge(bytes: &[u8]) -> Verdict {
-    const GET: &[u8] = b"GET ";
     // Whoever serves HTTP/2 does not bound the time its preface takes.
     if bytes.len() < PREFACE.len() && PREFACE.starts_with(bytes) {
         return Verdict::Unclear;
     }
-    if !DIRECT || !bytes.starts_with(&GET[..bytes.len().min(GET.len())]) {
+    if bytes.starts_with(PREFACE) {
         return Verdict::Other;
     }
     let mut headers = [httparse::EMPTY_HEADER; HEADERS];
     let mut parsed = httparse::Request::new(&mut headers);
     match parsed.parse(bytes) {
         Ok(httparse::Status::Partial) => Verdict::Unclear,
-        Ok(httparse::Status::Complete(length)) if length == bytes.len() => request(&parsed)
-            .filter(wants_stream)
-            .map_or(Verdict::Other, |request| Verdict::Stream(Box::new(request))),
+        Ok(httparse::Status::Complete(length)) => match framing::ambiguity(parsed.headers) {
+            Some(why) => Verdict::Ambiguous(why),
+            None => request(&parsed)
+                .filter(|request| DIRECT && length == bytes.len() && wants_stream(request))
+                .map_or(Verdict::Other, |request| Verdict::Stream(Box::new(request))),
+        },
         // What cannot be parsed is refused by whoever serves the rest.
-        Ok(httparse::Status::Complete(_)) | Err(_) => Verdict::Other,
+        Err(_) => Verdict::Other,
     }
 }
 
 fn request(parsed: &httparse::Request<'_, '_>) -> Option<Request<Body>> {
     let version = if parsed.version? == 1 { Version::HTTP_11 } else { Version::HTTP_10 };
     let uri: Uri = parsed.path?.parse().ok()?;
+    if parsed.method? != "GET" {
+        return None;
+    }
     let mut request = Request::new(Body::empty());
     for given in parsed.headers.iter() {
         let name = HeaderName::from_bytes(given.name.as_bytes()).ok()?;
@@ -120,6 +130,7 @@ mod tests {
         match judge(text.as_bytes()) {
             Verdict::Stream(_) => "stream",
             Verdict::Other => "other",
+            Verdict::Ambiguous(_) => "ambiguous",
             Verdict::Unclear => "unclear",
         }
     }
@@ -130,7 +141,8 @@ mod tests {
             ("", "unclear"),
             ("GE", "unclear"),
             ("PRI * HT", "unclear"),
-            ("PRI x", "other"),
+            ("PRI x", "unclear"),
+            ("PRI x HTTP/1.1\r\n\r\n", "other"),
             ("GET /prices/stream HTTP/1.1\r\n", "unclear"),
             ("GET /prices/stream?symbols=A HTTP/1.1\r\nhost: x\r\n\r\n", "stream"),
             ("GET /mine/prices/stream HTTP/1.0\r\n\r\n", "stream"),
@@ -143,6 +155,12 @@ mod tests {
             ("GET /prices/stream HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n", "other"),
             ("GET /prices/stream HTTP/1.1\r\nupgrade: h2c\r\n\r\n", "other"),
             ("GET /prices/stream HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n", "other"),
+            ("POST / HTTP/1.1\r\nhost: x\r\n", "unclear"),
+            ("POST / HTTP/1.1\r\ncontent-length: 5\r\n\r\nhe", "other"),
+            ("POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n", "ambiguous"),
+            ("POST / HTTP/1.1\r\nContent-Length: 5\r\ncontent-length: 5\r\n\r\n", "ambiguous"),
+            ("GET /prices/stream HTTP/1.1\r\ncontent-length: +0\r\n\r\n", "ambiguous"),
+            ("GET /prices/stream HTTP/1.1\r\nhost: x\r\nhost: y\r\n\r\n", "ambiguous"),
             ("GET http://x/prices/stream HTTP/1.1\r\n\r\n", "other"),
             ("GET /prices/stream HTTP/1.1\r\nx : y\r\n\r\n", "other"),
             ("GET /prices/stream HTTP/1.1\r\nx: a\r\n b\r\n\r\n", "other"),

@@ -6,21 +6,20 @@ use std::task::{Context, Poll};
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 /// Gives back what was read, then goes on reading.
-pub(super) struct Rewound {
+pub(super) struct Rewound<S> {
     read: BytesMut,
-    socket: TcpStream,
+    socket: S,
 }
 
-impl Rewound {
-    pub(super) const fn new(read: BytesMut, socket: TcpStream) -> Self {
+impl<S> Rewound<S> {
+    pub(super) const fn new(read: BytesMut, socket: S) -> Self {
         Self { read, socket }
     }
 }
 
-impl AsyncRead for Rewound {
+impl<S: AsyncRead + Unpin> AsyncRead for Rewound<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -40,7 +39,7 @@ impl AsyncRead for Rewound {
     }
 }
 
-impl AsyncWrite for Rewound {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Rewound<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.socket).poll_write(cx, bytes)
     }

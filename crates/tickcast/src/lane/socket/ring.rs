@@ -88,3 +88,83 @@ fn send_part(ring: &mut IoUring, sends: &[Outgoing<'_>], results: &mut [i32]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let far = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let near = listener.accept().unwrap().0;
+        near.set_nonblocking(true).unwrap();
+        (near, far)
+    }
+
+    /// `None`: this kernel has no io_uring, or forbids it.
+    fn ring() -> Option<Ring> {
+        Ring::new().inspect_err(|error| println!("SKIPPED: no io_uring here: {error}")).ok()
+    }
+
+    #[test]
+    fn more_sends_than_the_queue_holds_arrive_each_where_it_belongs() {
+        let Some(mut ring) = ring() else { return };
+        const EACH: usize = 40;
+        let pairs: Vec<_> = (0..50).map(|_| pair()).collect();
+        let texts: Vec<_> = (0..50 * EACH).map(|i| format!("{i:08}")).collect();
+        let sends: Vec<_> = texts
+            .iter()
+            .enumerate()
+            .map(|(i, text)| Outgoing { socket: pairs[i % 50].0.as_fd(), bytes: text.as_bytes() })
+            .collect();
+        assert!(sends.len() > 3 * ROUND);
+        assert_eq!(ring.send(&sends), vec![8; sends.len()]);
+        for (number, (_, far)) in pairs.iter().enumerate() {
+            let mut bytes = [0; 8 * EACH];
+            (&*far).read_exact(&mut bytes).unwrap();
+            let expected: String = (0..EACH).map(|i| texts[number + 50 * i].as_str()).collect();
+            assert_eq!(bytes, expected.as_bytes());
+        }
+    }
+
+    #[test]
+    fn each_send_has_a_result_of_its_own() {
+        let Some(mut ring) = ring() else { return };
+        let (healthy, far) = pair();
+        let (full, _kept) = pair();
+        // What it takes moves on to its peer and makes room, as long as there is any.
+        while ring.send(&[Outgoing { socket: full.as_fd(), bytes: &[0; 1 << 16] }])[0] > 0 {}
+        let (left, gone) = pair();
+        drop(gone);
+        // Its reset is there once a send has met it.
+        while (&left).write(b"x").is_ok() {
+            std::thread::yield_now();
+        }
+        let sends = [
+            Outgoing { socket: full.as_fd(), bytes: b"no room" },
+            Outgoing { socket: healthy.as_fd(), bytes: b"hello" },
+            Outgoing { socket: left.as_fd(), bytes: b"nobody" },
+        ];
+        let mut hellos = 0;
+        let refused = loop {
+            hellos += 1;
+            let results = ring.send(&sends).to_vec();
+            assert_eq!(results[1], 5);
+            assert!([Errno::PIPE, Errno::CONNRESET].map(|error| -error.raw_os_error()).contains(&results[2]));
+            if results[0] < 0 {
+                break results[0];
+            }
+        };
+        assert_eq!(refused, -Errno::AGAIN.raw_os_error());
+        let long = vec![b'x'; 64 << 20];
+        let sent = ring.send(&[Outgoing { socket: healthy.as_fd(), bytes: &long }])[0] as usize;
+        assert!((1..long.len()).contains(&sent), "as much as there was room for");
+        let mut bytes = vec![0; 5 * hellos + sent];
+        (&far).read_exact(&mut bytes).unwrap();
+        assert!(bytes.starts_with(b"hello") && bytes[5 * hellos..].iter().all(|b| *b == b'x'));
+    }
+}

@@ -1,0 +1,60 @@
+//! The two ways of writing to sockets, and what happens where the kernel forbids one of them.
+
+use std::process::Command;
+
+use crate::client::Reader;
+use crate::clients::tool;
+use crate::server::{TOKEN, TestServer, tickcast};
+
+/// Everyone gets every tick, in order.
+async fn serves_many(server: &TestServer) {
+    let mut readers = Vec::new();
+    for i in 0..40 {
+        readers.push(Reader::open(server, if i % 2 == 0 { "?symbols=A,B" } else { "?symbols=B" }).await);
+    }
+    server.wait_for_streams(40).await;
+    for n in 1..=50 {
+        server.publish(&[("A", "1"), ("B", "2")]).await;
+        for (i, reader) in readers.iter_mut().enumerate() {
+            let expected = [format!("A {n}=1"), format!("B {n}=2")];
+            let expected = if i % 2 == 0 { &expected[..] } else { &expected[1..] };
+            assert_eq!(reader.ticks(expected.len()).await, expected);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn either_way_serves_the_same() {
+    for io in ["epoll", "uring", "auto"] {
+        serves_many(&TestServer::with(&["--source", "none", "--io", io])).await;
+    }
+}
+
+/// A filter for system calls that answers `io_uring_setup` with "not permitted", as containers do, and then the program.
+const FORBID: &str = "
+import ctypes, os, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+# Load the number of the call; is it 425? Then error 1, else allow.
+code = [(0x20, 0, 0, 0), (0x15, 0, 1, 425), (0x06, 0, 0, 0x00050001), (0x06, 0, 0, 0x7fff0000)]
+program = ctypes.create_string_buffer(b''.join(struct.pack('HBBI', *line) for line in code))
+class Filter(ctypes.Structure):
+    _fields_ = [('length', ctypes.c_ushort), ('program', ctypes.c_void_p)]
+given = Filter(len(code), ctypes.addressof(program))
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, ctypes.byref(given), 0, 0) == 0
+os.execv(sys.argv[1], sys.argv[1:])
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kernel_that_forbids_io_uring_is_done_without() {
+    let Some(python) = tool("XTASK_PYTHON", "a_kernel_that_forbids_io_uring_is_done_without") else { return };
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log-format", "json"];
+    let plain =
+        tickcast(&[&serve[..], &["--source", "none", "--publish-token", TOKEN, "--io", "uring"]].concat());
+    let mut command = Command::new(python);
+    command.args(["-c", FORBID]).arg(plain.get_program()).args(plain.get_args());
+    command.stderr(std::process::Stdio::piped());
+    let server = TestServer::launch(command);
+    serves_many(&server).await;
+    let lines = server.log().lines().filter(|line| line.contains("no io_uring here")).count();
+    assert_eq!(lines, 1, "{}", server.log());
+}

@@ -1,0 +1,97 @@
+//! What happens where there is no place for another connection, or no descriptor for another socket.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::Command;
+use std::time::Instant;
+
+use crate::client::Reader;
+use crate::faults::{connect, rest};
+use crate::server::{TestServer, eventually};
+
+const ASK: &[u8] = b"GET /prices/stream?symbols=A HTTP/1.1\r\nhost: x\r\n\r\n";
+
+/// Asks for a stream and waits for the beginning of the answer.
+fn open(server: &TestServer) -> TcpStream {
+    let mut socket = ask(server);
+    assert!(socket.read(&mut [0; 1024]).unwrap() > 0);
+    socket
+}
+
+/// Asks for a stream.
+fn ask(server: &TestServer) -> TcpStream {
+    let mut socket = connect(server);
+    socket.write_all(ASK).unwrap();
+    socket
+}
+
+/// How often the log says `text`.
+fn said(server: &TestServer, text: &str) -> u64 {
+    server.log().lines().filter(|line| line.contains(text)).count() as u64
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_all_places_are_taken_streams_are_told_to_come_back() {
+    let server = TestServer::with(&["--source", "none", "--max-connections", "20"]);
+    let begin = Instant::now();
+    let mut first = Reader::open(&server, "?symbols=A").await;
+    let mut others: Vec<_> = (1..20).map(|_| open(&server)).collect();
+    for _ in 0..30 {
+        let answer = rest(&ask(&server));
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"), "{answer}");
+        let body = answer.split("\r\n\r\n").nth(1).unwrap();
+        let retry = body.strip_prefix("retry: ").and_then(|rest| rest.strip_suffix("\n: busy\n"));
+        assert!((5000..=15_000).contains(&retry.unwrap().parse::<u32>().unwrap()), "{body:?}");
+    }
+    // Requests that are soon over are answered, and those who are in never notice.
+    server.publish(&[("A", "1")]).await;
+    assert_eq!(first.tick().await.price, "1");
+    let lines = said(&server, "no place for another stream");
+    assert!(lines >= 1 && lines <= begin.elapsed().as_secs() + 1, "{lines} lines");
+    drop(others.split_off(10));
+    eventually(async || {
+        let mut begin = [0; 64];
+        let mut socket = ask(&server);
+        let mut seen = Vec::new();
+        while !seen.windows(4).any(|part| part == b"\r\n\r\n") {
+            let length = socket.read(&mut begin).unwrap();
+            seen.extend_from_slice(&begin[..length]);
+        }
+        String::from_utf8_lossy(&seen).contains("transfer-encoding: chunked")
+    })
+    .await;
+}
+
+/// The process is out of descriptors: streams go on, the log is not flooded, and accepting resumes by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn out_of_descriptors() {
+    let server = TestServer::start();
+    let mut first = Reader::open(&server, "?symbols=A").await;
+    let mut others: Vec<_> = (0..60).map(|_| open(&server)).collect();
+    let mut publisher = connect(&server);
+    let mut publish = |price: u64| {
+        let body = format!("{{\"symbol\":\"A\",\"price\":{price}}}");
+        let head = "POST /v1/prices HTTP/1.1\r\nhost: x\r\nauthorization: Bearer test-token\r\n";
+        write!(publisher, "{head}content-length: {}\r\n\r\n{body}", body.len()).unwrap();
+    };
+    publish(1);
+    assert_eq!(first.tick().await.price, "1");
+    // As many are open already, or nearly.
+    let limit = ["--pid", &server.pid().to_string(), "--nofile=50:"];
+    assert!(Command::new("prlimit").args(limit).status().unwrap().success());
+    let begin = Instant::now();
+    let waiting: Vec<_> = (0..30).map(|_| ask(&server)).collect();
+    server.wait_for_log("cannot accept connections");
+    for price in 2..40 {
+        publish(price);
+        assert_eq!(first.tick().await.price, price.to_string());
+    }
+    let lines = said(&server, "cannot accept connections");
+    assert!(lines <= begin.elapsed().as_secs() + 2, "{lines} lines");
+    // Those who leave make room: everyone who waited is let in.
+    others.drain(..40);
+    for mut socket in &waiting {
+        assert!(socket.read(&mut [0; 1024]).unwrap() > 0);
+    }
+    server.wait_for_streams(1 + 20 + 30).await;
+}

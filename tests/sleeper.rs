@@ -1,0 +1,79 @@
+//! A reader that sleeps while the market goes on, and wakes.
+
+use std::collections::{HashMap, HashSet};
+
+use socket2::SockRef;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::client::member;
+use crate::server::{TestServer, eventually};
+
+/// Five seconds at the market's rate.
+const SLEEP: u64 = 50_000;
+
+/// The server's own buffer for a socket, as the system doubles it, and the longest piece that may be begun in it.
+const SENDING: usize = (256 << 10) + (64 << 10);
+
+/// The sequence number of the newest tick.
+async fn head(server: &TestServer) -> u64 {
+    let status = server.get("/v1/status").await.1;
+    status["cursor"].as_str().unwrap().split_once('-').unwrap().1.parse().unwrap()
+}
+
+/// Each symbol's count in the market.
+async fn counts(server: &TestServer) -> HashMap<String, u64> {
+    let prices = server.get("/v1/prices").await.1;
+    let count =
+        |tick: &serde_json::Value| (tick["symbol"].as_str().unwrap().into(), tick["n"].as_u64().unwrap());
+    prices["prices"].as_array().unwrap().iter().map(count).collect()
+}
+
+async fn sleep_and_wake(io: &str) {
+    let server = TestServer::with(&["--source", "sim:7?rate=10000", "--io", io]);
+    let mut socket = TcpStream::connect(server.public.strip_prefix("http://").unwrap()).await.unwrap();
+    SockRef::from(&socket).set_recv_buffer_size(64 << 10).unwrap();
+    let receiving = SockRef::from(&socket).recv_buffer_size().unwrap();
+    socket.write_all(b"GET /prices/stream HTTP/1.0\r\n\r\n").await.unwrap();
+    eventually(async || counts(&server).await.len() == 42).await;
+    let (asleep_at, before) = (head(&server).await, counts(&server).await);
+    eventually(async || head(&server).await >= asleep_at + SLEEP).await;
+    let at_waking = counts(&server).await;
+    let moved = |symbol: &str| at_waking[symbol] > before[symbol];
+
+    // What it was sent before it woke, then each symbol once, then every tick.
+    let (mut text, mut bytes, mut parsed) = (String::new(), vec![0; 1 << 16], 0);
+    let mut seen: HashMap<String, u64> = HashMap::new();
+    let mut awake: HashSet<String> = HashSet::new();
+    let (mut sent_asleep, mut live) = (0, 0);
+    while live < 2000 {
+        let length = socket.read(&mut bytes).await.unwrap();
+        assert_ne!(length, 0);
+        text.push_str(std::str::from_utf8(&bytes[..length]).unwrap());
+        while let Some(end) = text[parsed..].find("\n\n") {
+            let event = &text[parsed..parsed + end];
+            let data = event.lines().find_map(|line| line.strip_prefix("data: ")).unwrap();
+            let (symbol, n) = (member(data, "symbol"), member(data, "n").parse::<u64>().unwrap());
+            let symbol = symbol.trim_matches('"').to_owned();
+            let last = seen.insert(symbol.clone(), n);
+            assert!(last.is_none_or(|last| last < n), "{symbol} goes from {last:?} to {n}");
+            if awake.contains(&symbol) {
+                assert_eq!(last, Some(n - 1), "{symbol} was brought up to date, and every tick follows");
+                live += 1;
+            } else if moved(&symbol) && n >= at_waking[&symbol] {
+                awake.insert(symbol);
+            } else if awake.is_empty() {
+                sent_asleep = parsed + end + 2;
+            }
+            parsed += end + 2;
+        }
+    }
+    assert!(sent_asleep <= receiving + SENDING, "{sent_asleep} bytes were sent to a reader that slept");
+    let busy = at_waking.keys().filter(|symbol| moved(symbol)).count();
+    assert!(busy > 30 && awake.len() > 30, "{} of {busy} symbols that moved were seen to do so", awake.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sleeper_wakes_to_the_newest_price_of_each_symbol() {
+    tokio::join!(sleep_and_wake("epoll"), sleep_and_wake("auto"));
+}

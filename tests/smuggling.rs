@@ -1,0 +1,81 @@
+//! Requests of which two servers might disagree where they end: refused, and nothing behind them is ever answered.
+
+use std::io::Write;
+
+use crate::faults::{connect, rest};
+use crate::server::TestServer;
+
+/// Sends `request` and what someone would smuggle in behind it; returns the answer.
+fn ask(server: &TestServer, request: &str) -> String {
+    let mut socket = connect(server);
+    // The server may have hung up before all of it was said.
+    let _ = socket.write_all(format!("{request}GET /v1/status HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes());
+    rest(&socket)
+}
+
+const SHAPES: [(&str, &str); 16] = [
+    ("both lengths", "content-length: 5\r\ntransfer-encoding: chunked\r\n"),
+    ("both lengths, the other way round", "transfer-encoding: chunked\r\ncontent-length: 5\r\n"),
+    ("a length twice", "content-length: 0\r\nContent-Length: 0\r\n"),
+    ("two lengths", "content-length: 0\r\ncontent-length: 40\r\n"),
+    ("a list of lengths", "content-length: 0, 0\r\n"),
+    ("a length with a sign", "content-length: +0\r\n"),
+    ("a length in hexadecimal", "content-length: 0x0\r\n"),
+    ("no length", "content-length:\r\n"),
+    ("a coding before another", "transfer-encoding: chunked, identity\r\n"),
+    ("a coding twice", "transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n"),
+    ("a coding with something before it", "transfer-encoding: \x0bchunked\r\n"),
+    ("white space before the colon", "content-length : 0\r\n"),
+    ("a folded line", "x: y\r\n content-length: 0\r\n"),
+    ("a bare carriage return", "x: y\rcontent-length: 0\r\n"),
+    ("a zero byte", "x: y\0\r\n"),
+    ("two hosts", "host: y\r\n"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_could_be_read_two_ways_is_refused_on_both_paths() {
+    let server = TestServer::start();
+    for target in ["GET /prices/stream", "GET /v1/status", "POST /v1/prices"] {
+        for (what, headers) in SHAPES {
+            let answer = ask(&server, &format!("{target} HTTP/1.1\r\nhost: x\r\n{headers}\r\n"));
+            assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{target}, {what}: {answer:?}");
+            assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{target}, {what}: {answer:?}");
+        }
+        let answer = ask(&server, &format!("{target} HTTP/1.0\r\ntransfer-encoding: chunked\r\n\r\n"));
+        assert!(answer.starts_with("HTTP/1.0 400 ") || answer.starts_with("HTTP/1.1 400 "), "{answer:?}");
+        assert_eq!(answer.matches("HTTP/1.").count(), 1, "{answer:?}");
+    }
+    assert_eq!(server.get("/v1/status").await.1["streams"], 0);
+}
+
+/// On a connection that has had a request before: refused, or, where it is only the length that is said twice, answered by
+/// the one rule there is for that, and then the connection is over.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_smuggled_in_behind_an_earlier_request() {
+    let server = TestServer::start();
+    let before = "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
+    for (what, headers) in SHAPES {
+        let twice = ["a length twice", "two hosts"].contains(&what);
+        let request = format!("{before}POST /v1/prices HTTP/1.1\r\nhost: x\r\n{headers}\r\n0\r\n\r\n");
+        let mut socket = connect(&server);
+        let _ = socket.write_all(request.as_bytes());
+        if twice {
+            // Unambiguous after all: equal lengths are one length.
+            socket.shutdown(std::net::Shutdown::Write).unwrap();
+        }
+        let answer = rest(&socket);
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{what}: {answer:?}");
+        assert!(answer.matches("HTTP/1.1 ").count() <= 2 || twice, "{what}: {answer:?}");
+        let second = &answer[answer.rfind("HTTP/1.1 ").unwrap()..];
+        assert!(second.starts_with("HTTP/1.1 4"), "{what}: {answer:?}");
+    }
+}
+
+/// What is said better in words than by hanging up.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_refusal_says_why() {
+    let server = TestServer::start();
+    let answer = ask(&server, &format!("GET /prices/stream HTTP/1.1\r\n{}\r\n", SHAPES[0].1));
+    assert!(answer.contains("content-type: application/problem+json\r\n"), "{answer}");
+    assert!(answer.contains("content-length and transfer-encoding do not go together"), "{answer}");
+}
