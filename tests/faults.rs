@@ -47,6 +47,32 @@ async fn a_thousand_clients_killed_at_once() {
     assert_eq!(reader.tick().await.price, "1");
 }
 
+/// A hundred thousand streams, opened and closed: memory is what it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_thousand_connects_leave_nothing() {
+    let server = TestServer::start();
+    let churn = async |seconds: &str| {
+        let mut command = tickcast(&["bench", "--churn", "--json", "--symbols", "10", "--warm-up", "0s"]);
+        command.args(["--url", &server.public, "--token", "test-token", "--seconds", seconds]);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        report["opened"].as_u64().unwrap()
+    };
+    // What a busy server has needed, its allocator may keep.
+    let mut before = 0;
+    for _ in 0..4 {
+        churn("1s").await;
+        before = before.max(server.resident());
+    }
+    let mut opened = 0;
+    while opened < 100_000 {
+        opened += churn("2s").await;
+    }
+    server.wait_for_streams(0).await;
+    // What was freed is given back a moment later.
+    eventually(async || server.resident() <= before + before / 10).await;
+}
+
 /// A thousand readers whose window is closed hold up nobody, and cost next to nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_readers_that_take_nothing() {

@@ -8,6 +8,7 @@ mod clients;
 mod contract;
 mod faults;
 mod filters;
+mod half_open;
 mod io;
 mod limits;
 mod market;

@@ -1,0 +1,98 @@
+//! Readers who vanish without a word: a cable is pulled between two hosts, each a network namespace of its own.
+
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::clients::skipped;
+use crate::server::{TOKEN, TestServer, eventually, tickcast};
+
+/// How long a reader who is no more may be taken for one who is.
+const NOTICED: Duration = Duration::from_secs(45);
+
+/// A host on the other end of a cable; gone when dropped.
+struct Host {
+    name: String,
+    /// Our end of the cable.
+    near: String,
+    readers: Vec<Child>,
+}
+
+/// Our end of the cable, and theirs.
+const NEAR: &str = "10.203.0.1";
+const FAR: &str = "10.203.0.2";
+
+impl Host {
+    /// `None`: this machine, or this user, cannot make one.
+    fn new() -> Option<Self> {
+        let name = format!("tickcast-{}", std::process::id());
+        let near = format!("tc{}", std::process::id());
+        let ip = |words: &str| {
+            let status = Command::new("ip").args(words.split(' ')).stderr(Stdio::null()).status();
+            status.is_ok_and(|status| status.success())
+        };
+        ip(&format!("netns add {name}")).then_some(())?;
+        let host = Self { name: name.clone(), near: near.clone(), readers: Vec::new() };
+        let steps = [
+            format!("link add {near} type veth peer name far netns {name}"),
+            format!("addr add {NEAR}/30 dev {near}"),
+            format!("link set {near} up"),
+            format!("-n {name} addr add {FAR}/30 dev far"),
+            format!("-n {name} link set far up"),
+        ];
+        steps.iter().all(|step| ip(step)).then_some(host)
+    }
+
+    fn read(&mut self, arguments: &[&str]) {
+        let mut read = Command::new("ip");
+        read.args(["netns", "exec", &self.name, "curl", "-sN"]).args(arguments);
+        self.readers.push(read.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    }
+
+    fn pull_the_cable(&self) {
+        let down = ["-n", &self.name, "link", "set", "far", "down"];
+        assert!(Command::new("ip").args(down).status().unwrap().success());
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        // As long as someone is in there, the namespace stays.
+        for reader in &mut self.readers {
+            let _ = reader.kill();
+            let _ = reader.wait();
+        }
+        for thing in [["link", "delete", &self.near], ["netns", "delete", &self.name]] {
+            let _ = Command::new("ip").args(thing).status();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readers_who_vanish_are_noticed() {
+    let Some(mut host) = Host::new() else {
+        return skipped(
+            "readers_who_vanish_are_noticed",
+            "a network namespace is needed: root, and iproute2",
+        );
+    };
+    let mut command =
+        tickcast(&["serve", "--admin", "127.0.0.1:0", "--log-format", "json", "--source", "none"]);
+    command.args(["--publish-token", TOKEN, "--listen", &format!("{NEAR}:0")]).stdout(Stdio::null());
+    let server = TestServer::launch(command);
+    // One who is sent ticks, one who is sent nothing, one of each on the body path.
+    for symbol in ["BUSY", "QUIET"] {
+        let url = format!("{}/prices/stream?symbols={symbol}", server.public);
+        for path in [&[][..], &["-H", "content-length: 0"]] {
+            host.read(&[&[url.as_str()], path].concat());
+        }
+    }
+    server.wait_for_streams(4).await;
+    host.pull_the_cable();
+    let pulled = Instant::now();
+    eventually(async || {
+        server.publish(&[("BUSY", "1")]).await;
+        server.get("/v1/status").await.1["streams"] == 0
+    })
+    .await;
+    assert!(pulled.elapsed() < NOTICED, "{:?}", pulled.elapsed());
+}
