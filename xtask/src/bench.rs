@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: tickcast against the floor, the textbook and nchan, under the loads of the specification.
 
 mod cases;
+mod instructions;
 mod servers;
 mod table;
 
@@ -24,9 +25,13 @@ const BUSY: f64 = 0.9;
 /// Every report, by case and by who was measured.
 type Reports = BTreeMap<(&'static str, Who), Vec<Value>>;
 
-/// Measures. Arguments: names of cases, all if there are none; `--rounds N`.
+/// The one thing that is not a case: counted, not measured.
+const INSTRUCTIONS: &str = "instructions";
+
+/// Measures. Arguments: names of cases, all if there are none; `--rounds N`. Or `instructions`.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
-    let (rounds, wanted) = parse(arguments)?;
+    let only_instructions = arguments == [INSTRUCTIONS];
+    let (rounds, wanted) = if only_instructions { (0, Vec::new()) } else { parse(arguments)? };
     let root = crate::root()?;
     std::env::set_current_dir(&root)?;
     let mut build =
@@ -36,7 +41,12 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     }
     let place = root.join("target/bench");
     std::fs::create_dir_all(&place)?;
-    let runner = Runner { release: root.join("target/release"), place, nchan: servers::have_nchan() };
+    let release = root.join("target/release");
+    if only_instructions {
+        println!("{}", instructions::table(&release)?.unwrap_or_default());
+        return Ok(());
+    }
+    let runner = Runner { release: release.clone(), place, nchan: servers::have_nchan() };
 
     let mut reports = Reports::new();
     for round in 1..=rounds {
@@ -58,7 +68,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     if wanted.is_empty() {
         let file = root.join("bench/results").join(format!("{}.md", table::today()?));
         std::fs::create_dir_all(root.join("bench/results"))?;
-        std::fs::write(&file, table.document()?)?;
+        let instructions = instructions::table(&release)?;
+        std::fs::write(&file, table.document(instructions.as_deref())?)?;
         println!("written to {}", file.strip_prefix(&root)?.display());
     }
     table.outcome()
@@ -74,7 +85,12 @@ fn parse(arguments: &[String]) -> Result<(usize, Vec<&'static str>)> {
         } else {
             let case = CASES.iter().find(|case| case.name.eq_ignore_ascii_case(argument));
             let names = CASES.map(|case| case.name).join(", ");
-            wanted.push(case.with_context(|| format!("no case {argument:?}; there are {names}"))?.name);
+            wanted.push(
+                case.with_context(|| {
+                    format!("no case {argument:?}; there are {names}, or {INSTRUCTIONS} alone")
+                })?
+                .name,
+            );
         }
     }
     Ok((rounds, wanted))

@@ -15,7 +15,7 @@ fn main() -> ExitCode {
         Some((task, [])) if task == "test" => test::run(),
         Some((task, cases)) if task == "bench" => bench::run(cases),
         _ => {
-            eprintln!("usage: cargo xtask test | bench [CASE…] [--rounds N]");
+            eprintln!("usage: cargo xtask test | bench [CASE…] [--rounds N] | bench instructions");
             return ExitCode::from(2);
         }
     };

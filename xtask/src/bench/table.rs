@@ -62,7 +62,7 @@ impl<'r> Table<'r> {
     }
 
     /// Every median, and the verdicts, as a document.
-    pub(super) fn document(&self) -> Result<String> {
+    pub(super) fn document(&self, instructions: Option<&str>) -> Result<String> {
         let mut text = format!("# Measured on {}\n\n{}\n{}\n", today()?, machine()?, METHOD);
         let _ = writeln!(text, "{} rounds.\n\n{}", self.rounds, self.verdicts());
         text.push_str("## Medians\n\n| case | | per second | per server core second | p50 ms | p99 ms | missing | KiB a stream | server core | load core |\n|---|---|---|---|---|---|---|---|---|---|\n");
@@ -85,6 +85,9 @@ impl<'r> Table<'r> {
                 of(&["load_cpu"]),
             ];
             let _ = writeln!(text, "| {case} | {who:?} | {} |", cells.join(" | "));
+        }
+        if let Some(instructions) = instructions {
+            let _ = writeln!(text, "\n## Instructions, counted by valgrind\n\n{instructions}");
         }
         text.push_str("\n## Cases\n\n| case | load | `tickcast bench` |\n|---|---|---|\n");
         for case in &CASES {
@@ -169,7 +172,7 @@ fn named(demand: &Demand) -> String {
 }
 
 /// Three digits, or whole with the thousands apart.
-fn short(value: f64) -> String {
+pub(super) fn short(value: f64) -> String {
     if value.abs() < 100.0 {
         let text = format!("{value:.2}");
         return text.strip_suffix(".00").map(str::to_owned).unwrap_or(text);

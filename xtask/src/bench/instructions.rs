@@ -1,0 +1,51 @@
+//! How many instructions the core's operations take: the same on every run, whatever else the machine does.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+/// How often an operation is run; what comes before it is taken out by running it twice as often.
+const TIMES: u64 = 200;
+
+/// A table of all operations; `None` where valgrind cannot be had.
+pub(super) fn table(release: &Path) -> Result<Option<String>> {
+    if !have_valgrind() {
+        return Ok(None);
+    }
+    let program = release.join("instructions");
+    let list = Command::new(&program).output().context("cannot list the operations")?;
+    let mut text = String::from("| operation | | instructions |\n|---|---|---|\n");
+    for line in String::from_utf8_lossy(&list.stdout).lines() {
+        let (name, what) = line.split_once('\t').context("an operation without a description")?;
+        let count =
+            counted(&program, name, 2 * TIMES)?.saturating_sub(counted(&program, name, TIMES)?) / TIMES;
+        text.push_str(&format!("| {name} | {what} | {} |\n", super::table::short(count as f64)));
+    }
+    Ok(Some(text))
+}
+
+/// All instructions of a run.
+fn counted(program: &Path, name: &str, times: u64) -> Result<u64> {
+    let mut valgrind = Command::new("valgrind");
+    valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(program);
+    let output = valgrind.args([name, &times.to_string()]).output().context("cannot run valgrind")?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let count = said.lines().find_map(|line| line.split_once("Collected : "));
+    match count.and_then(|(_, count)| count.trim().parse().ok()) {
+        Some(count) if output.status.success() => Ok(count),
+        _ => bail!("valgrind: {}", said.lines().last().unwrap_or_default()),
+    }
+}
+
+fn have_valgrind() -> bool {
+    let there =
+        || Command::new("valgrind").arg("--version").output().is_ok_and(|output| output.status.success());
+    if !there() {
+        println!("installing valgrind, to count instructions");
+        if let Err(error) = crate::tools::apt(&["valgrind"]) {
+            println!("instructions are not counted: {error}");
+        }
+    }
+    there()
+}
