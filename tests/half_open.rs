@@ -14,29 +14,32 @@ struct Host {
     name: String,
     /// Our end of the cable.
     near: String,
+    /// Its address.
+    address: String,
     readers: Vec<Child>,
 }
-
-/// Our end of the cable, and theirs.
-const NEAR: &str = "10.203.0.1";
-const FAR: &str = "10.203.0.2";
 
 impl Host {
     /// `None`: this machine, or this user, cannot make one.
     fn new() -> Option<Self> {
         let name = format!("tickcast-{}", std::process::id());
         let near = format!("tc{}", std::process::id());
+        // A net of four addresses that no other run has.
+        let pid = std::process::id();
+        let net = |last: u32| format!("10.203.{}.{}", pid % 256, pid / 256 % 64 * 4 + last);
+        let (address, theirs) = (net(1), net(2));
         let ip = |words: &str| {
             let status = Command::new("ip").args(words.split(' ')).stderr(Stdio::null()).status();
             status.is_ok_and(|status| status.success())
         };
         ip(&format!("netns add {name}")).then_some(())?;
-        let host = Self { name: name.clone(), near: near.clone(), readers: Vec::new() };
+        let host =
+            Self { name: name.clone(), near: near.clone(), address: address.clone(), readers: Vec::new() };
         let steps = [
             format!("link add {near} type veth peer name far netns {name}"),
-            format!("addr add {NEAR}/30 dev {near}"),
+            format!("addr add {address}/30 dev {near}"),
             format!("link set {near} up"),
-            format!("-n {name} addr add {FAR}/30 dev far"),
+            format!("-n {name} addr add {theirs}/30 dev far"),
             format!("-n {name} link set far up"),
         ];
         steps.iter().all(|step| ip(step)).then_some(host)
@@ -77,7 +80,9 @@ async fn readers_who_vanish_are_noticed() {
     };
     let mut command =
         tickcast(&["serve", "--admin", "127.0.0.1:0", "--log-format", "json", "--source", "none"]);
-    command.args(["--publish-token", TOKEN, "--listen", &format!("{NEAR}:0")]).stdout(Stdio::null());
+    command
+        .args(["--publish-token", TOKEN, "--listen", &format!("{}:0", host.address)])
+        .stdout(Stdio::null());
     let server = TestServer::launch(command);
     // One who is sent ticks, one who is sent nothing, one of each on the body path.
     for symbol in ["BUSY", "QUIET"] {

@@ -147,7 +147,7 @@ async fn a_stuck_reader_of_a_body_is_given_up() {
     let hub = Hub::builder().build();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let server = Server::new(listener, hub.router()).stall(Duration::from_millis(500));
+    let server = Server::new(listener, hub.router()).stall(Duration::from_secs(3));
     tokio::spawn(server.run(std::future::pending()));
     let request = "GET /prices/stream HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n";
     let mut stuck = TcpStream::connect(address).await.unwrap();

@@ -259,12 +259,14 @@ impl<S: Sink> Lane<S> {
     }
 
     fn end_stream(&mut self, key: Key) {
+        let head = self.head();
         let stream = &mut self.streams[key];
         match stream.sink.end() {
             Written::Taken | Written::Gone => self.gone.push(key),
             Written::Refused => {
                 stream.ending = true;
-                stream.blocked = true;
+                // It no longer follows: nothing comes behind an end.
+                stream.refused(head);
             }
         }
     }

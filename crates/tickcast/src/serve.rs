@@ -8,6 +8,7 @@ mod places;
 mod refusal;
 mod rewound;
 
+use std::convert::Infallible;
 use std::io;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,7 +27,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tower::ServiceExt;
 
 use patient::Patient;
-use places::Places;
+use places::{Places, Seldom};
 use rewound::Rewound;
 
 /// How long the loop rests when accepting fails for want of resources: the sockets it lacks are freed by others.
@@ -85,16 +86,17 @@ impl Server {
         self
     }
 
-    /// How many connections there may be. Beyond, streams are answered with a time to come back at; a few places more are for
-    /// requests that are soon over, and when those are taken, new connections wait to be accepted. Default: as many as the
-    /// process may have descriptors when it begins to serve, less 256 for everything else it has open.
+    /// How many connections there may be. Beyond, streams are answered with a time to come back at; 64 places more are for
+    /// requests that are soon over, and when those are taken, new connections wait to be accepted. Default: as many in all as
+    /// the process may have descriptors when it begins to serve, less 256 for everything else it has open.
     #[must_use]
     pub const fn connections(mut self, connections: usize) -> Self {
         self.connections = Some(connections);
         self
     }
 
-    /// How long connections may take to finish after the shutdown. What has not finished then is cut.
+    /// How long connections may take to finish after the shutdown. What has not finished then is not waited for, and is cut
+    /// when the runtime ends.
     #[must_use]
     pub const fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
@@ -116,6 +118,7 @@ impl Server {
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let graceful = GracefulShutdown::new();
         let places = Arc::new(Places::new(self.connections));
+        let failing = Seldom::default();
         let mut shutdown = pin!(shutdown);
         loop {
             let accepting = async {
@@ -133,7 +136,7 @@ impl Server {
                 }
                 Err(error) if concerns_one_connection(&error) => {}
                 Err(error) => {
-                    if places.may_complain() {
+                    if failing.is_due() {
                         tracing::error!(%error, "cannot accept connections");
                     }
                     tokio::time::sleep(ACCEPT_REST).await;
@@ -142,7 +145,7 @@ impl Server {
         }
         drop(self.listener);
         if tokio::time::timeout(self.grace, graceful.shutdown()).await.is_err() {
-            tracing::warn!("connections that would not end were cut");
+            tracing::warn!("some connections would not end: they are cut with the runtime");
         }
     }
 }
@@ -160,16 +163,10 @@ async fn attend(mut socket: TcpStream, door: Door, app: Router, watcher: Watcher
     tune(&socket);
     let Door { place, places, stall } = door;
     let (read, first) = match head::read(&mut socket).await {
-        head::First::Stream(..) if places.crowded() => {
-            if places.may_complain() {
-                let limit = places.streams();
-                tracing::warn!(limit, "no place for another stream: it is told to come back");
-            }
-            return refusal::busy(socket).await;
-        }
         head::First::Stream(request, read) => {
             let version = request.version();
             let Ok(mut response) = app.clone().oneshot(*request).await;
+            places.turn_away(&mut response);
             if let Some(handoff) = direct::handoff(&mut response) {
                 return direct::hand_over(socket, version, &response, handoff, place);
             }
@@ -179,7 +176,7 @@ async fn attend(mut socket: TcpStream, door: Door, app: Router, watcher: Watcher
         head::First::Ambiguous(why) => return refusal::bad_request(socket, why).await,
         head::First::Nothing => return,
     };
-    converse(Rewound::new(read, Patient::new(socket, stall)), first, app, watcher).await;
+    converse(Rewound::new(read, Patient::new(socket, stall)), first, (app, places), watcher).await;
     drop(place);
 }
 
@@ -198,16 +195,23 @@ fn tune(socket: &TcpStream) {
 }
 
 /// Leaves a connection to hyper. Where its first request was answered already, that is the answer to it.
-async fn converse(socket: Rewound<Patient>, first: Option<Response>, app: Router, watcher: Watcher) {
+async fn converse(
+    socket: Rewound<Patient>,
+    first: Option<Response>,
+    (app, places): (Router, Arc<Places>),
+    watcher: Watcher,
+) {
     let first = Mutex::new(first);
     let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
         let answered = first.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let app = app.clone();
+        let (app, places) = (app.clone(), Arc::clone(&places));
         async move {
-            match answered {
-                Some(response) => Ok(response),
-                None => app.oneshot(request.map(Body::new)).await,
+            if let Some(response) = answered {
+                return Ok::<_, Infallible>(response);
             }
+            let Ok(mut response) = app.oneshot(request.map(Body::new)).await;
+            places.turn_away(&mut response);
+            Ok(response)
         }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());

@@ -67,7 +67,7 @@ impl Ring {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    pub(crate) fn send(&mut self, _: &[Outgoing<'_>]) -> &[i32] {
+    pub(crate) fn send(&mut self, _: &[Outgoing<'_>]) -> &[Offered] {
         match self.0 {}
     }
 }

@@ -8,7 +8,7 @@ use tickcast_core::Seq;
 use super::{Carrier as _, Key, Offered, Piece, Sink, Stream, Written};
 use crate::stats::LaneStats;
 
-/// How many streams a round takes: a carrier sends to so many with one system call, of which half would do.
+/// How many streams a round takes, and a carrier sends to with one system call: what a call costs is nothing by then.
 pub(super) const ROUND: usize = 512;
 
 /// What a stream is to be sent.

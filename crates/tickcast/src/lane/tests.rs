@@ -288,6 +288,21 @@ fn finishing_sends_what_there_is_ending_does_not_wait() {
 }
 
 #[test]
+fn nothing_comes_behind_an_end_that_has_to_wait() {
+    let mut stage = Stage::new(Limits::default());
+    let (key, reader) = stage.open(to("*"));
+    reader.stop(true);
+    stage.lane.end(1);
+    // It has room again, and the lane has not heard of it.
+    reader.stop(false);
+    stage.tick("A", 1);
+    stage.flush();
+    stage.lane.ready(key, stage.now);
+    assert!(reader.take().is_empty());
+    assert_eq!(stage.lane.stats.streams(), 0);
+}
+
+#[test]
 fn a_visit_of_many_pieces_goes_on_as_fast_as_its_reader_takes_them() {
     let mut stage = Stage::new(Limits::default());
     let name = |i: i64| format!("S{i:04}");

@@ -67,7 +67,8 @@ enum Verdict {
     Unclear,
 }
 
-/// Whether these bytes are a `GET` for a stream over HTTP/1, without a body and with nothing behind it.
+/// Whether these bytes are a whole HTTP/1 head, and then whether it is refused, or a `GET` for a stream without a body and
+/// with nothing behind it.
 fn judge(bytes: &[u8]) -> Verdict {
     // Whoever serves HTTP/2 does not bound the time its preface takes.
     if bytes.len() < PREFACE.len() && PREFACE.starts_with(bytes) {

@@ -4,65 +4,103 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use axum::body::Body;
+use axum::http::{HeaderValue, Response, header};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::events::Handoff;
 
 /// Descriptors left to everything else that a program has open.
 const KEPT_BACK: u64 = 256;
 
-/// Places beyond those that streams get: requests that are soon over go on being answered, and streams can be told to come
-/// back later.
+/// Most places beyond those that streams get: requests that are soon over go on being answered, and streams can be told to
+/// come back later.
 const SPARE: usize = 64;
 
 /// Where the system does not say how many descriptors there may be.
 const UNKNOWN: usize = 1_000_000;
 
+/// When streams that found no place are to come back, in milliseconds: each at a time of its own, and not too soon.
+const RETRY_MS: std::ops::RangeInclusive<u32> = 5000..=15_000;
+
 /// Places for connections.
 pub(super) struct Places {
     free: Arc<Semaphore>,
     streams: usize,
-    start: Instant,
-    /// The second in which something was last said, counted from one.
-    said: AtomicU64,
+    spare: usize,
+    pub(super) crowding: Seldom,
 }
 
 impl Places {
-    /// So many for streams, by default as many as there are descriptors for, and a few more.
+    /// So many for streams and a few more, by default as many in all as there are descriptors for.
     pub(super) fn new(streams: Option<usize>) -> Self {
-        // One is always held for whoever comes next.
-        let more = SPARE + 1;
-        let streams = streams.unwrap_or_else(default).min(Semaphore::MAX_PERMITS - more);
-        let free = Arc::new(Semaphore::new(streams + more));
-        Self { free, streams, start: Instant::now(), said: AtomicU64::new(0) }
+        let (streams, spare) = match streams {
+            Some(streams) => (streams.min(Semaphore::MAX_PERMITS / 2), SPARE),
+            None => {
+                let all = descriptors();
+                let spare = SPARE.min(all / 4);
+                (all - spare - 1, spare)
+            }
+        };
+        // One more is always held for whoever comes next.
+        let free = Arc::new(Semaphore::new(streams + spare + 1));
+        Self { free, streams, spare, crowding: Seldom::default() }
     }
 
     /// Waits for a free one.
     pub(super) async fn next(&self) -> Option<OwnedSemaphorePermit> {
+        if self.free.available_permits() == 0 && self.crowding.is_due() {
+            tracing::warn!(limit = self.streams, "no place for another connection: it has to wait");
+        }
         Arc::clone(&self.free).acquire_owned().await.ok()
     }
 
     /// Whether those for streams are taken.
-    pub(super) fn crowded(&self) -> bool {
-        self.free.available_permits() < SPARE
+    fn crowded(&self) -> bool {
+        self.free.available_permits() < self.spare
     }
 
-    /// How many streams there may be.
-    pub(super) const fn streams(&self) -> usize {
-        self.streams
+    /// Makes a response that carries a subscription tell its reader to come back later, if there is no place for it. The
+    /// status stays 200: with any other a browser's `EventSource` never would.
+    pub(super) fn turn_away(&self, response: &mut Response<Body>) {
+        if !self.crowded() || response.extensions_mut().remove::<Handoff>().is_none() {
+            return;
+        }
+        if self.crowding.is_due() {
+            tracing::warn!(limit = self.streams, "no place for another stream: it is told to come back");
+        }
+        *response.body_mut() = Body::from(format!("retry: {}\n: busy\n", fastrand::u32(RETRY_MS)));
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
+}
 
-    /// Whether it is time to say something again: once a second at most.
-    pub(super) fn may_complain(&self) -> bool {
+/// Something that is not worth saying more than once a second.
+pub(super) struct Seldom {
+    start: Instant,
+    /// The second in which it was last said, counted from one.
+    said: AtomicU64,
+}
+
+impl Default for Seldom {
+    fn default() -> Self {
+        Self { start: Instant::now(), said: AtomicU64::new(0) }
+    }
+}
+
+impl Seldom {
+    /// Whether it may be said now; then it counts as said.
+    pub(super) fn is_due(&self) -> bool {
         let second = self.start.elapsed().as_secs() + 1;
         self.said.swap(second, Ordering::Relaxed) != second
     }
 }
 
-/// As many as there are descriptors for.
-fn default() -> usize {
+/// How many of its descriptors a process can spare for connections; at least two.
+fn descriptors() -> usize {
     #[cfg(unix)]
     if let Some(limit) = rustix::process::getrlimit(rustix::process::Resource::Nofile).current {
-        let places = limit.saturating_sub(KEPT_BACK).max(limit / 2);
-        return usize::try_from(places).unwrap_or(usize::MAX);
+        let places = limit.saturating_sub(KEPT_BACK).max(limit / 2).max(2);
+        return usize::try_from(places).map_or(UNKNOWN, |places| places.min(UNKNOWN));
     }
     UNKNOWN
 }

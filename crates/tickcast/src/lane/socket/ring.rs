@@ -2,8 +2,8 @@
 //!
 //! Why it is sound. The kernel reads a buffer from when its send is handed over until its completion is there. [`Ring::send`]
 //! borrows the descriptors and buffers, hands the sends over, and does not return before it has seen a completion for each:
-//! neither by an error (it goes on asking) nor by a panic (nothing between can). Should the kernel refuse to be asked at
-//! all, which would take a broken ring, nobody could say what it still reads, and the program is ended. So no borrow
+//! by an error it goes on asking. Should the kernel refuse to be asked at all, which would take a broken ring, or should
+//! anything panic meanwhile, nobody could say what it still reads, and the program is ended ([`Unfinished`]). So no borrow
 //! outlives its call, and no entry is ever left in the queue for the next one. In practice each send is complete when it has
 //! been handed over, since none may wait for room.
 
@@ -44,7 +44,18 @@ impl Ring {
         if !probe.is_supported(opcode::Send::CODE) {
             return Err(ErrorKind::Unsupported.into());
         }
-        Ok(Self { ring, results: Vec::new() })
+        let mut this = Self { ring, results: Vec::new() };
+        this.try_out()?;
+        Ok(this)
+    }
+
+    /// To set it up and to use it can be forbidden each by itself.
+    fn try_out(&mut self) -> io::Result<()> {
+        // SAFETY: it does nothing, and refers to nothing.
+        let pushed = unsafe { self.ring.submission().push(&opcode::Nop::new().build()) };
+        pushed.map_err(|_| ErrorKind::OutOfMemory)?;
+        self.ring.submit_and_wait(1)?;
+        self.ring.completion().next().map(|_| ()).ok_or_else(|| ErrorKind::Unsupported.into())
     }
 
     /// Sends each of these as far as there is room. Returns, in the same order, how many bytes went out, or an error's number
@@ -73,12 +84,13 @@ fn send_part(ring: &mut IoUring, sends: &[Outgoing<'_>], results: &mut [i32]) {
         left += usize::from(unsafe { queue.push(&send.user_data(number as u64)) }.is_ok());
     }
     drop(queue);
+    let unfinished = Unfinished;
     while left > 0 {
-        if let Err(error) = ring.submit_and_wait(left)
-            && !matches!(Errno::from_io_error(&error), Some(Errno::INTR | Errno::AGAIN | Errno::BUSY))
-        {
-            tracing::error!(%error, "io_uring is broken: what it still reads cannot be told");
-            std::process::abort();
+        if let Err(error) = ring.submit_and_wait(left) {
+            match Errno::from_io_error(&error) {
+                Some(Errno::INTR | Errno::AGAIN | Errno::BUSY | Errno::NOMEM) => {}
+                _ => return tracing::error!(%error, "io_uring is broken: what it still reads cannot be told"),
+            }
         }
         for completion in ring.completion() {
             left = left.saturating_sub(1);
@@ -86,6 +98,16 @@ fn send_part(ring: &mut IoUring, sends: &[Outgoing<'_>], results: &mut [i32]) {
                 *result = completion.result();
             }
         }
+    }
+    std::mem::forget(unfinished);
+}
+
+/// Sends of which it is not known that they are complete: to go on without them would not be sound.
+struct Unfinished;
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        std::process::abort();
     }
 }
 
