@@ -19,7 +19,7 @@ use table::Table;
 /// How often everything is measured, one after the other: a machine that is slower for a while is so for everyone.
 const ROUNDS: usize = 5;
 
-/// A load that is this busy might have been what was measured.
+/// A load that is this busy, with a server that is not, was what was measured.
 const BUSY: f64 = 0.9;
 
 /// Every report, by case and by who was measured.
@@ -110,7 +110,7 @@ impl Runner {
 
     /// Starts the server on one core and the load on the other; returns what the load has to say.
     fn measure(&self, case: &Case, who: Who) -> Result<Value> {
-        let server = Server::start(who, &self.release, &self.place)?;
+        let server = Server::start(who, case.server, &self.release, &self.place)?;
         let mut load = self.load(&server);
         let output = load.args(case.load.split(' ')).output()?;
         if !output.status.success() {

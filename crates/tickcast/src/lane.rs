@@ -131,7 +131,7 @@ impl<S: Sink> Lane<S> {
             Start::After(seq) => Place::Behind(seq),
         };
         let (filter, dialect) = (subscription.filter, subscription.dialect);
-        let pace = subscription.pace.map(|pace| Pace::new(pace.interval(), now));
+        let pace = subscription.pace.map(|pace| Box::new(Pace::new(pace.interval(), now)));
         let (groups, market) = (&mut self.groups, self.replica.market());
         let key = self.streams.try_insert_with_key(|key| {
             let sink = sink(key)?;

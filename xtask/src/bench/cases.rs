@@ -15,6 +15,8 @@ pub(super) struct Case {
     pub(super) what: &'static str,
     /// Arguments of `tickcast bench`.
     pub(super) load: &'static str,
+    /// More arguments of `tickcast serve`.
+    pub(super) server: &'static str,
     pub(super) who: &'static [Who],
 }
 
@@ -66,60 +68,72 @@ use Figure::{Growth, KibPerStream, Missing, P99, PerCpuSecond, PerSecond};
 use Of::{Itself, Times};
 use Who::{Floor, Nchan, Textbook, Tickcast};
 
+/// A tape that is full within seconds: memory that grows is then not the tape's.
+const FULL_TAPE: &str = "--tape-ticks 400";
+
 /// Every load.
 pub(super) const CASES: [Case; 9] = [
     Case {
         name: "P1",
         what: "1,000 streams, 100 single ticks a second to each",
         load: "--streams 1000 --symbols 1 --rate 100 --warm-up 1s --seconds 5s",
+        server: "",
         who: &[Floor, Textbook, Nchan, Tickcast],
     },
     Case {
         name: "P2",
         what: "15,000 streams, 5 single ticks a second to each",
         load: "--streams 15000 --symbols 1 --rate 5 --warm-up 1s --seconds 5s",
+        server: "",
         who: &[Floor, Textbook, Nchan, Tickcast],
     },
     Case {
         name: "P3",
         what: "1,000 streams, 10,000 ticks a second of 100 symbols to each",
         load: "--streams 1000 --symbols 100 --rate 10000 --look-at-one-in 10 --warm-up 1s --seconds 5s",
+        server: "",
         who: &[Textbook, Nchan, Tickcast],
     },
     Case {
         name: "P4",
         what: "10,000 streams, each its own 10 of 1,000 symbols, 5,000 ticks a second in all",
         load: "--streams 10000 --symbols 1000 --each 10 --rate 5000 --warm-up 2s --seconds 5s",
+        server: "",
         who: &[Tickcast],
     },
     Case {
         name: "P5",
         what: "15,000 idle streams",
         load: "--streams 15000 --symbols 1 --rate 0 --warm-up 0s --seconds 1s",
+        server: "",
         who: &[Textbook, Nchan, Tickcast],
     },
     Case {
         name: "P7a",
         what: "900 streams, 100 single ticks a second to each",
         load: "--streams 900 --symbols 1 --rate 100 --warm-up 5s --seconds 20s",
+        server: FULL_TAPE,
         who: &[Tickcast],
     },
     Case {
         name: "P7b",
         what: "the same, and 100 streams more that read nothing",
         load: "--streams 1000 --stalled 100 --symbols 1 --rate 100 --warm-up 5s --seconds 20s",
+        server: FULL_TAPE,
         who: &[Tickcast],
     },
     Case {
         name: "P8",
         what: "NDJSON posted as fast as it is taken",
         load: "--flood --symbols 1000 --warm-up 1s --seconds 5s",
+        server: "",
         who: &[Tickcast],
     },
     Case {
         name: "P9",
         what: "streams opened as fast as they are answered, each its own 10 of 1,000 symbols, closed once the snapshot is there",
         load: "--churn --symbols 1000 --each 10 --warm-up 1s --seconds 5s",
+        server: "",
         who: &[Tickcast],
     },
 ];

@@ -27,10 +27,10 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Starts one. `place` is where it may write.
-    pub(super) fn start(who: Who, release: &Path, place: &Path) -> Result<Self> {
+    /// Starts one. `more` are arguments of tickcast, `place` is where it may write.
+    pub(super) fn start(who: Who, more: &str, release: &Path, place: &Path) -> Result<Self> {
         match who {
-            Who::Tickcast => tickcast(release),
+            Who::Tickcast => tickcast(release, more),
             Who::Floor => peer(&release.join("floor")),
             Who::Textbook => peer(&release.join("textbook")),
             Who::Nchan => nchan(place),
@@ -76,11 +76,14 @@ pub(super) fn pinned(core: u32, program: &Path) -> Command {
     command
 }
 
-fn tickcast(release: &Path) -> Result<Server> {
+fn tickcast(release: &Path, more: &str) -> Result<Server> {
     let (address, admin) = (free_address()?, free_address()?);
     let mut command = pinned(0, &release.join("tickcast"));
     command.args(["serve", "--source", "none", "--publish-token", TOKEN, "--drain", "10ms"]);
-    command.args(["--listen", &address, "--admin", &admin]).stderr(Stdio::null());
+    command
+        .args(["--listen", &address, "--admin", &admin])
+        .args(more.split_whitespace())
+        .stderr(Stdio::null());
     Server::running(command.spawn()?, &address, &["--token", TOKEN])
 }
 

@@ -35,7 +35,8 @@ pub(super) struct Stream<S> {
     pub(super) sink: S,
     pub(super) seat: Seat,
     pub(super) place: Place,
-    pub(super) pace: Option<Pace>,
+    /// In a box: few have one.
+    pub(super) pace: Option<Box<Pace>>,
     /// The sink refused a piece and has not become ready yet.
     pub(super) blocked: bool,
     /// It is to end as soon as its sink is ready.
