@@ -108,6 +108,13 @@ async fn a_reader_that_goes_on_talking_is_sent_away() {
     eventually(async || hub.stats().streams == 1).await;
     socket.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
     eventually(async || hub.stats().streams == 0).await;
+    // The same where it says all of it at once.
+    let two = "GET /prices/stream HTTP/1.1\r\nhost: x\r\n\r\nGET / HTTP/1.1\r\nhost: x\r\n\r\n";
+    let answer = converse(&address, two).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 400 ") && answer.contains("is the last on its connection"),
+        "{answer}"
+    );
 }
 
 /// A piece that does not fit into the socket is finished, byte for byte, before anything else is said.

@@ -3,6 +3,7 @@
 //! It follows the log with a replica of its own, so that it renders without a lock, and brings each of its streams from the
 //! place where it stands to the head. It does no IO and reads no clock: bytes go into a [`Sink`], time is an argument.
 
+mod ending;
 mod groups;
 mod inbox;
 mod outlet;
@@ -234,41 +235,6 @@ impl<S: Sink> Lane<S> {
             }
         }
         self.bury();
-    }
-
-    /// Ends every stream as soon as it has been sent all there is.
-    pub(crate) fn finish(&mut self, now: Duration) {
-        self.finishing = true;
-        let head = self.head();
-        for key in self.streams.keys().collect::<Vec<_>>() {
-            if let Some(pace) = &mut self.streams[key].pace {
-                pace.until = head;
-            }
-            self.catch_up(key, now);
-        }
-        self.bury();
-    }
-
-    /// Ends up to `most` streams where they stand.
-    pub(crate) fn end(&mut self, most: usize) {
-        let open = self.streams.iter().filter(|(_, stream)| !stream.ending).map(|(key, _)| key);
-        for key in open.take(most).collect::<Vec<_>>() {
-            self.end_stream(key);
-        }
-        self.bury();
-    }
-
-    fn end_stream(&mut self, key: Key) {
-        let head = self.head();
-        let stream = &mut self.streams[key];
-        match stream.sink.end() {
-            Written::Taken | Written::Gone => self.gone.push(key),
-            Written::Refused => {
-                stream.ending = true;
-                // It no longer follows: nothing comes behind an end.
-                stream.refused(head);
-            }
-        }
     }
 
     /// Sends each touched group its batch: the same bytes to everyone who stood at `from`.

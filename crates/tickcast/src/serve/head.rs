@@ -67,8 +67,7 @@ enum Verdict {
     Unclear,
 }
 
-/// Whether these bytes are a whole HTTP/1 head, and then whether it is refused, or a `GET` for a stream without a body and
-/// with nothing behind it.
+/// Whether these bytes are a whole HTTP/1 head, and then whether it is refused, or a `GET` for a stream without a body.
 fn judge(bytes: &[u8]) -> Verdict {
     // Whoever serves HTTP/2 does not bound the time its preface takes.
     if bytes.len() < PREFACE.len() && PREFACE.starts_with(bytes) {
@@ -83,9 +82,13 @@ fn judge(bytes: &[u8]) -> Verdict {
         Ok(httparse::Status::Partial) => Verdict::Unclear,
         Ok(httparse::Status::Complete(length)) => match framing::ambiguity(parsed.headers) {
             Some(why) => Verdict::Ambiguous(why),
-            None => request(&parsed)
-                .filter(|request| DIRECT && length == bytes.len() && wants_stream(request))
-                .map_or(Verdict::Other, |request| Verdict::Stream(Box::new(request))),
+            None => match request(&parsed).filter(wants_stream) {
+                Some(_) if length < bytes.len() => {
+                    Verdict::Ambiguous("a request for a stream is the last on its connection")
+                }
+                Some(request) if DIRECT => Verdict::Stream(Box::new(request)),
+                _ => Verdict::Other,
+            },
         },
         // What cannot be parsed is refused by whoever serves the rest.
         Err(_) => Verdict::Other,
@@ -155,7 +158,7 @@ mod tests {
             ("GET /prices/stream HTTP/1.1\r\ncontent-length: 0\r\n\r\n", "other"),
             ("GET /prices/stream HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n", "other"),
             ("GET /prices/stream HTTP/1.1\r\nupgrade: h2c\r\n\r\n", "other"),
-            ("GET /prices/stream HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n", "other"),
+            ("GET /prices/stream HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n", "ambiguous"),
             ("POST / HTTP/1.1\r\nhost: x\r\n", "unclear"),
             ("POST / HTTP/1.1\r\ncontent-length: 5\r\n\r\nhe", "other"),
             ("POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n", "ambiguous"),

@@ -1,0 +1,43 @@
+//! How a lane's streams end: when all is said, or where they stand.
+
+use std::time::Duration;
+
+use super::{Key, Lane, Sink, Written};
+
+impl<S: Sink> Lane<S> {
+    /// Ends every stream as soon as it has been sent all there is.
+    pub(crate) fn finish(&mut self, now: Duration) {
+        self.finishing = true;
+        let head = self.head();
+        for key in self.streams.keys().collect::<Vec<_>>() {
+            if let Some(pace) = &mut self.streams[key].pace {
+                pace.until = head;
+            }
+            self.catch_up(key, now);
+        }
+        self.bury();
+    }
+
+    /// Ends up to `most` streams where they stand.
+    pub(crate) fn end(&mut self, most: usize) {
+        let open = self.streams.iter().filter(|(_, stream)| !stream.ending).map(|(key, _)| key);
+        for key in open.take(most).collect::<Vec<_>>() {
+            self.end_stream(key);
+        }
+        self.bury();
+    }
+
+    /// Nothing more comes for this one.
+    pub(super) fn end_stream(&mut self, key: Key) {
+        let head = self.head();
+        let stream = &mut self.streams[key];
+        match stream.sink.end() {
+            Written::Taken | Written::Gone => self.gone.push(key),
+            Written::Refused => {
+                stream.ending = true;
+                // It no longer follows: nothing comes behind an end.
+                stream.refused(head);
+            }
+        }
+    }
+}
