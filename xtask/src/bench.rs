@@ -46,7 +46,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         println!("{}", instructions::table(&release)?.unwrap_or_default());
         return Ok(());
     }
-    let runner = Runner { release: release.clone(), place, nchan: servers::have_nchan() };
+    let runner = Runner { release, place, nchan: servers::have_nchan() };
 
     let mut reports = Reports::new();
     for round in 1..=rounds {
@@ -68,7 +68,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     if wanted.is_empty() {
         let file = root.join("bench/results").join(format!("{}.md", table::today()?));
         std::fs::create_dir_all(root.join("bench/results"))?;
-        let instructions = instructions::table(&release)?;
+        let instructions = instructions::table(&runner.release)?;
         std::fs::write(&file, table.document(instructions.as_deref())?)?;
         println!("written to {}", file.strip_prefix(&root)?.display());
     }

@@ -89,8 +89,20 @@ fn chromium() -> Result<PathBuf, String> {
     find().ok_or_else(|| "Chromium: installed, and not found".to_owned())
 }
 
+/// Whether something is there, installed now by package manager if it was not. What it is for is said, also where it has to be
+/// done without.
+pub(crate) fn have(there: impl Fn() -> bool, packages: &[&str], purpose: &str) -> bool {
+    if !there() {
+        println!("installing {}, {purpose}", packages.join(" and "));
+        if let Err(error) = apt(packages) {
+            println!("done without, {purpose}: {error}");
+        }
+    }
+    there()
+}
+
 /// Installs packages of the system's, as root or as someone who may act as root without being asked.
-pub(crate) fn apt(packages: &[&str]) -> Result<(), String> {
+fn apt(packages: &[&str]) -> Result<(), String> {
     let get = |arguments: &[&str]| {
         let mut direct = Command::new("apt-get");
         let mut asking = Command::new("sudo");

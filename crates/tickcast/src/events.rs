@@ -129,14 +129,6 @@ impl Sink for BodySink {
         Offered::Sent(piece.len())
     }
 
-    fn settle(&mut self, _: &Piece, offered: Offered) -> Written {
-        match offered {
-            Offered::Sent(_) => Written::Taken,
-            Offered::Held | Offered::Refused => Written::Refused,
-            Offered::Gone => Written::Gone,
-        }
-    }
-
     fn resume(&mut self) -> Written {
         Written::Taken
     }

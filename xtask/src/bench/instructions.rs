@@ -41,11 +41,5 @@ fn counted(program: &Path, name: &str, times: u64) -> Result<u64> {
 fn have_valgrind() -> bool {
     let there =
         || Command::new("valgrind").arg("--version").output().is_ok_and(|output| output.status.success());
-    if !there() {
-        println!("installing valgrind, to count instructions");
-        if let Err(error) = crate::tools::apt(&["valgrind"]) {
-            println!("instructions are not counted: {error}");
-        }
-    }
-    there()
+    crate::tools::have(there, &["valgrind"], "to count instructions")
 }

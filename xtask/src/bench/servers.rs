@@ -139,13 +139,7 @@ fn nginx() -> PathBuf {
 /// Whether nchan can be measured; installs it by package manager where it is missing.
 pub(super) fn have_nchan() -> bool {
     let there = || nginx().exists() && Path::new(NCHAN).exists();
-    if !there() {
-        println!("installing nginx and nchan, to measure against");
-        if let Err(error) = crate::tools::apt(&["nginx-light", "libnginx-mod-nchan"]) {
-            println!("nchan is left out: {error}");
-        }
-    }
-    there()
+    crate::tools::have(there, &["nginx-light", "libnginx-mod-nchan"], "to measure against nchan")
 }
 
 /// An address that was free a moment ago.

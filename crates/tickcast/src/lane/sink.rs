@@ -10,8 +10,15 @@ pub(crate) trait Sink: Sized {
     /// Offers a piece, to be taken whole or not at all. What came of it has to be [settled](Self::settle).
     fn offer(&self, piece: &Piece) -> Offered;
 
-    /// Draws the consequences of an offer of this piece.
-    fn settle(&mut self, piece: &Piece, offered: Offered) -> Written;
+    /// Draws the consequences of an offer of this piece. There are none beyond the answer where a piece goes out whole.
+    fn settle(&mut self, piece: &Piece, offered: Offered) -> Written {
+        let _ = piece;
+        match offered {
+            Offered::Sent(_) => Written::Taken,
+            Offered::Held | Offered::Refused => Written::Refused,
+            Offered::Gone => Written::Gone,
+        }
+    }
 
     /// Offers a piece, and that is settled.
     fn write(&mut self, piece: &Piece) -> Written {

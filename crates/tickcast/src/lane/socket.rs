@@ -12,7 +12,6 @@ use bytes::{Buf, Bytes};
 use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, EventData, EventFlags};
-use rustix::io::Errno;
 use slotmap::{Key as _, KeyData};
 use socket2::SockRef;
 use tokio::io::Interest;
@@ -197,11 +196,8 @@ impl From<io::Result<usize>> for Offered {
 /// The result of a system call.
 impl From<i32> for Offered {
     fn from(result: i32) -> Self {
-        match usize::try_from(result) {
-            Ok(sent) => Self::Sent(sent),
-            Err(_) if result == -Errno::AGAIN.raw_os_error() => Self::Refused,
-            Err(_) => Self::Gone,
-        }
+        let failed = |_| io::Error::from_raw_os_error(result.saturating_neg());
+        usize::try_from(result).map_err(failed).into()
     }
 }
 

@@ -51,14 +51,6 @@ impl Sink for Reader {
         Offered::Sent(piece.len())
     }
 
-    fn settle(&mut self, _: &Piece, offered: Offered) -> Written {
-        match offered {
-            Offered::Sent(_) => Written::Taken,
-            Offered::Held | Offered::Refused => Written::Refused,
-            Offered::Gone => Written::Gone,
-        }
-    }
-
     fn resume(&mut self) -> Written {
         if self.0.borrow().stopped { Written::Refused } else { Written::Taken }
     }

@@ -28,7 +28,7 @@ pub(super) struct Places {
     free: Arc<Semaphore>,
     streams: usize,
     spare: usize,
-    pub(super) crowding: Seldom,
+    crowding: Seldom,
 }
 
 impl Places {
