@@ -29,7 +29,11 @@ impl Reader {
     }
 
     pub(crate) async fn get(http: &reqwest::Client, url: &str) -> Self {
-        let response = http.get(url).header("accept", "text/event-stream").send().await.unwrap();
+        Self::send(http.get(url)).await
+    }
+
+    pub(crate) async fn send(request: reqwest::RequestBuilder) -> Self {
+        let response = request.header("accept", "text/event-stream").send().await.unwrap();
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         let events = response.bytes_stream().eventsource();

@@ -16,6 +16,7 @@ mod paths;
 mod program;
 mod publishing;
 mod replay;
+mod resumable;
 mod server;
 mod settings;
 mod shutdown;

@@ -50,7 +50,8 @@ async fn what_there_is_not_is_a_problem_too() {
     let server = TestServer::start();
     for (method, path, status) in [
         ("GET", "/nothing", 404),
-        ("GET", "/v1/stream", 404),
+        ("GET", "/v1/stream/x", 404),
+        ("POST", "/v1/stream", 405),
         ("PUT", "/v1/prices", 405),
         ("GET", "/v1/prices/%FF", 400),
     ] {

@@ -133,7 +133,14 @@ fn batch() -> Box<dyn FnMut()> {
     let mut out = Vec::new();
     Box::new(move || {
         out.clear();
-        black_box(render::every(replica.tape(), &selection, from, Dialect::Simple, usize::MAX, &mut out));
+        black_box(render::every(
+            (replica.market(), replica.tape()),
+            &selection,
+            (from, Seq::new(u64::MAX)),
+            Dialect::Simple,
+            usize::MAX,
+            &mut out,
+        ));
     })
 }
 

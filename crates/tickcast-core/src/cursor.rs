@@ -72,6 +72,16 @@ pub struct Cursor {
 #[error("not a cursor: 12 hex digits, a dash and a sequence number are expected")]
 pub struct CursorError;
 
+impl Cursor {
+    /// Appends it as it is written. Every event of a resumable stream ends in one.
+    pub fn write(self, out: &mut Vec<u8>) {
+        const HEX: &[u8; 16] = b"0123456789abcdef";
+        out.extend((0..12).rev().map(|digit| HEX[(self.epoch.0 >> (4 * digit)) as usize & 15]));
+        out.push(b'-');
+        out.extend_from_slice(itoa::Buffer::new().format(self.seq.0).as_bytes());
+    }
+}
+
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.epoch, self.seq.get())
@@ -108,6 +118,9 @@ mod tests {
         fn every_cursor_parses_back(epoch: u64, seq: u64) {
             let cursor = Cursor { epoch: Epoch::new(epoch), seq: Seq::new(seq) };
             prop_assert_eq!(cursor.to_string().parse(), Ok(cursor));
+            let mut written = Vec::new();
+            cursor.write(&mut written);
+            prop_assert_eq!(written, cursor.to_string().into_bytes());
         }
 
         #[test]

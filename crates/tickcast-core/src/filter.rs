@@ -45,6 +45,14 @@ pub enum FilterError {
     /// More than [`MAX_FILTER_PATTERNS`] of them are patterns.
     #[error("{0} patterns are given, the limit is {MAX_FILTER_PATTERNS}")]
     TooManyPatterns(usize),
+    /// A symbol that is to be taken out and that a pattern still asks for.
+    #[error("{symbol} cannot be left out while {pattern} asks for it")]
+    Covered {
+        /// The symbol.
+        symbol: Symbol,
+        /// The pattern.
+        pattern: String,
+    },
     /// An entry that is neither a symbol nor a pattern.
     #[error("entry {position}: {error}")]
     Entry {
@@ -60,6 +68,49 @@ impl Filter {
     #[must_use]
     pub fn all() -> Self {
         Self { names: Vec::new(), globs: vec![Glob::everything()] }
+    }
+
+    /// No symbol at all.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self { names: Vec::new(), globs: Vec::new() }
+    }
+
+    /// What either of the two wants.
+    ///
+    /// # Errors
+    /// Where that has too many entries.
+    pub fn with(&self, other: &Self) -> Result<Self, FilterError> {
+        let names = [self.names.as_slice(), &other.names].concat();
+        let globs = [self.globs.as_slice(), &other.globs].concat();
+        let both = Self::canonical(names, globs);
+        match both.names.len() + both.globs.len() {
+            count if count > MAX_FILTER_ENTRIES => Err(FilterError::TooMany(count)),
+            _ if both.globs.len() > MAX_FILTER_PATTERNS => {
+                Err(FilterError::TooManyPatterns(both.globs.len()))
+            }
+            _ => Ok(both),
+        }
+    }
+
+    /// This without the names and patterns of `other`. Those that are not there are passed over.
+    ///
+    /// # Errors
+    /// Where a pattern that stays asks for a name that is to go.
+    pub fn without(&self, other: &Self) -> Result<Self, FilterError> {
+        let globs: Vec<_> = self.globs.iter().filter(|glob| !other.globs.contains(glob)).cloned().collect();
+        for symbol in &other.names {
+            if let Some(glob) = globs.iter().find(|glob| glob.matches(symbol.as_bytes())) {
+                return Err(FilterError::Covered { symbol: *symbol, pattern: glob.as_str().to_owned() });
+            }
+        }
+        let stays = |name: &&Symbol| other.names.binary_search(name).is_err();
+        Ok(Self { names: self.names.iter().filter(stays).copied().collect(), globs })
+    }
+
+    /// Its entries as they were written: patterns, then names.
+    pub fn entries(&self) -> impl Iterator<Item = &str> {
+        self.globs.iter().map(Glob::as_str).chain(self.names.iter().map(Symbol::as_str))
     }
 
     /// From names and patterns, in any order. Empty entries, such as a trailing comma leaves, are passed over.
@@ -131,8 +182,7 @@ impl Filter {
 
 impl std::fmt::Display for Filter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let names = self.names.iter().map(Symbol::as_str);
-        for (i, entry) in self.globs.iter().map(Glob::as_str).chain(names).enumerate() {
+        for (i, entry) in self.entries().enumerate() {
             f.write_str(if i == 0 { "" } else { "," })?;
             f.write_str(entry)?;
         }
@@ -159,6 +209,25 @@ mod tests {
         assert_eq!(filter("A,*,B*"), Filter::all());
         assert_ne!(filter("A"), filter("a"));
         assert_eq!(filter("B,A*,").to_string(), "A*,B");
+    }
+
+    #[test]
+    fn more_and_fewer() {
+        assert_eq!(filter("A,B").with(&filter("B,C*")), Ok(filter("A,B,C*")));
+        assert_eq!(filter("A").with(&Filter::all()), Ok(Filter::all()));
+        assert_eq!(filter("A,B,C*").without(&filter("A,C*,NOT")), Ok(filter("B")));
+        assert_eq!(filter("A").without(&filter("A")), Ok(Filter::none()));
+        assert!(!Filter::none().matches(&Symbol::new("A").unwrap()) && !Filter::none().is_all());
+        assert_eq!(
+            Filter::all().without(&filter("A")).unwrap_err().to_string(),
+            "A cannot be left out while * asks for it"
+        );
+        let names = |from: usize| {
+            Filter::parse(
+                (from..from + 600).map(|i| format!("S{i}")).collect::<Vec<_>>().iter().map(String::as_str),
+            )
+        };
+        assert_eq!(names(0).unwrap().with(&names(600).unwrap()), Err(FilterError::TooMany(1200)));
     }
 
     #[test]

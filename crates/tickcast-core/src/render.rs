@@ -1,16 +1,17 @@
 //! What a reader standing at a cursor has yet to be sent. Pure: the same place and filter give the same bytes.
 //!
-//! Three ways to catch up, each appending finished frames to a buffer and stopping, at a place it returns, once that holds
+//! Four ways to catch up, each appending finished frames to a buffer and stopping, at a place it returns, once that holds
 //! more than asked for:
 //!
 //! - [`every`]: each tick, in order;
 //! - [`newest`]: of each symbol that moved, its newest tick only;
+//! - [`opening`]: the same for one who has seen nothing yet, and so need not hear what is gone;
 //! - [`snapshot`]: of each symbol, its newest tick, in order of their names.
 
 #[cfg(test)]
 mod properties;
 
-use crate::{Epoch, Frame, Market, Selection, Seq, Symbol, Tape};
+use crate::{Cursor, Entry, Epoch, Frame, Market, Notice, Selection, Seq, Symbol, Tape};
 
 /// How events are marked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,9 +29,27 @@ impl Dialect {
             Self::Simple => out.extend_from_slice(frame.event()),
             Self::Resumable(epoch) => {
                 out.extend_from_slice(frame.without_id());
-                out.extend_from_slice(format!("\nid: {epoch}-{}\n\n", seq.get()).as_bytes());
+                out.extend_from_slice(b"\nid: ");
+                Cursor { epoch, seq }.write(out);
+                out.extend_from_slice(b"\n\n");
             }
         }
+    }
+
+    /// Appends that `symbol` was taken off, where readers are told so; says whether they are.
+    pub fn gone(self, seq: Seq, symbol: Symbol, out: &mut Vec<u8>) -> bool {
+        let Self::Resumable(epoch) = self else { return false };
+        Notice::Gone(symbol).write(Some(Cursor { epoch, seq }), out);
+        true
+    }
+
+    /// Appends what happened to `symbol`; says whether there is anything to be said.
+    pub fn entry(self, seq: Seq, symbol: Symbol, frame: Option<&Frame>, out: &mut Vec<u8>) -> bool {
+        match frame {
+            Some(frame) => self.tick(seq, frame, out),
+            None => return self.gone(seq, symbol, out),
+        }
+        true
     }
 }
 
@@ -43,34 +62,60 @@ pub struct Rendered<P> {
     pub reached: P,
 }
 
-/// Each wanted tick after `from`, in order. The tape has to [reach back](Tape::reaches_back_to) to `from`.
+/// Each wanted tick after `from` and not after `until`, in order. The tape has to [reach back](Tape::reaches_back_to) to
+/// `from`.
 pub fn every(
-    tape: &Tape,
+    (market, tape): (&Market, &Tape),
     selection: &Selection,
-    from: Seq,
+    (from, until): (Seq, Seq),
     dialect: Dialect,
     most: usize,
     out: &mut Vec<u8>,
 ) -> Rendered<Seq> {
     let (start, mut ticks) = (out.len(), 0);
-    for (seq, entry) in tape.after(from) {
-        let Some(frame) = entry.frame.as_ref().filter(|_| selection.contains(entry.symbol)) else { continue };
-        dialect.tick(seq, frame, out);
-        ticks += 1;
+    let wanted = |entry: &Entry| selection.contains(entry.symbol);
+    for (seq, entry) in
+        tape.after(from).take_while(|(seq, _)| *seq <= until).filter(|(_, entry)| wanted(entry))
+    {
+        ticks += usize::from(dialect.entry(seq, market.symbol(entry.symbol), entry.frame.as_ref(), out));
         if out.len() - start >= most {
             return Rendered { ticks, reached: seq };
         }
     }
-    Rendered { ticks, reached: tape.head().max(from) }
+    Rendered { ticks, reached: until.min(tape.head()).max(from) }
 }
 
-/// The newest tick of each wanted symbol that moved after `from` and not after `until`, in the order in which they moved.
-/// Needs no history.
+/// The newest tick of each wanted symbol that moved after `from` and not after `until`, in the order in which they moved, and
+/// those that were taken off. Needs no history.
 pub fn newest(
     market: &Market,
     selection: &Selection,
-    (from, until): (Seq, Seq),
+    places: (Seq, Seq),
     dialect: Dialect,
+    most: usize,
+    out: &mut Vec<u8>,
+) -> Rendered<Seq> {
+    moved(market, selection, places, (dialect, true), most, out)
+}
+
+/// The newest tick of each wanted symbol that moved not after `until`, in the order in which they moved, beginning after
+/// `from`. Symbols that moved later are left to what follows it.
+pub fn opening(
+    market: &Market,
+    selection: &Selection,
+    places: (Seq, Seq),
+    dialect: Dialect,
+    most: usize,
+    out: &mut Vec<u8>,
+) -> Rendered<Seq> {
+    moved(market, selection, places, (dialect, false), most, out)
+}
+
+fn moved(
+    market: &Market,
+    selection: &Selection,
+    (from, until): (Seq, Seq),
+    (dialect, gone_too): (Dialect, bool),
     most: usize,
     out: &mut Vec<u8>,
 ) -> Rendered<Seq> {
@@ -83,9 +128,11 @@ pub fn newest(
         .collect();
     moved.sort_unstable();
     for (seq, id) in moved {
-        let Some(frame) = market.newest(id) else { continue };
-        dialect.tick(seq, frame, out);
-        ticks += 1;
+        let frame = market.newest(id);
+        if frame.is_none() && !gone_too {
+            continue;
+        }
+        ticks += usize::from(dialect.entry(seq, market.symbol(id), frame, out));
         if out.len() - start >= most {
             return Rendered { ticks, reached: seq };
         }

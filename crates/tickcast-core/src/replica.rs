@@ -35,11 +35,11 @@ impl Replica {
     }
 
     /// Comes at most `most` entries closer; says whether it has arrived. Where the tape has moved on without it, it takes
-    /// the market as it stands.
+    /// everything as it stands: a reader may want what came before.
     pub(crate) fn follow(&mut self, market: &Market, tape: &Tape, most: usize) -> bool {
         if !tape.reaches_back_to(self.head()) {
             self.market.clone_from(market);
-            self.tape.restart(tape.head());
+            self.tape.clone_from(tape);
             return true;
         }
         for id in market.ids_from(self.market.len()) {

@@ -20,7 +20,7 @@ pub struct Entry {
 }
 
 /// The last ticks in order: a ring bounded in entries and in bytes. Numbers have no holes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Tape {
     entries: VecDeque<Entry>,
     /// The number of the newest entry, or of the last one before the tape starts.
@@ -61,10 +61,16 @@ impl Tape {
         self.bytes
     }
 
+    /// The place before its oldest entry: everything after it is still here.
+    #[must_use]
+    pub fn floor(&self) -> Seq {
+        Seq::new(self.head.get() - self.entries.len() as u64)
+    }
+
     /// Whether everything after `from` is still here.
     #[must_use]
     pub fn reaches_back_to(&self, from: Seq) -> bool {
-        from.get() + self.entries.len() as u64 >= self.head.get()
+        from >= self.floor()
     }
 
     /// The entries after `from`, oldest first, with their numbers. Where the tape starts later, from its start.
@@ -85,13 +91,6 @@ impl Tape {
             self.bytes -= weight(&oldest);
         }
         self.head
-    }
-
-    /// Forgets everything up to and including `head`.
-    pub(crate) fn restart(&mut self, head: Seq) {
-        self.entries.clear();
-        self.bytes = 0;
-        self.head = head;
     }
 }
 

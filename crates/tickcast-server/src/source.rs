@@ -16,7 +16,10 @@ pub(crate) use spec::{SOURCE_KEYS, SourceSpec, SourceTable, SpecError};
 /// Starts every source. Each runs until it ends by itself or `stop` is cancelled.
 pub(crate) fn start(specs: Vec<SourceSpec>, hub: &Hub, stop: &CancellationToken, tasks: &TaskTracker) {
     for spec in specs {
-        let publisher = hub.source(&spec.name, spec.rules);
+        let mut publisher = hub.source(&spec.name, spec.rules);
+        if let Some(silence) = spec.stale_after {
+            publisher = publisher.stale_after(silence.0);
+        }
         let stop = stop.clone();
         tasks.spawn(async move {
             tokio::select! {
@@ -39,11 +42,11 @@ async fn run(spec: &SourceSpec, publisher: &Publisher) {
     };
     match ended {
         Ok(why) => {
-            publisher.set_state(SourceState::Ended(why.clone()));
+            publisher.set_state(&SourceState::Ended(why.clone()));
             tracing::info!(source = name, "source ended: {why}");
         }
         Err(error) => {
-            publisher.set_state(SourceState::Down(error.to_string()));
+            publisher.set_state(&SourceState::Down(error.to_string()));
             tracing::error!(source = name, "source failed: {error}");
         }
     }

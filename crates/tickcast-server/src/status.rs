@@ -73,6 +73,7 @@ async fn status(State(health): State<Arc<Health>>) -> Json<Value> {
 fn source(source: &SourceStats) -> Value {
     let (state, reason) = match &source.state {
         SourceState::Live => ("live", None),
+        SourceState::Stale => ("stale", None),
         SourceState::Ended(reason) => ("ended", Some(reason)),
         SourceState::Down(reason) => ("down", Some(reason)),
     };

@@ -1,5 +1,6 @@
 //! The routes for readers and publishers, to be merged into any Axum application.
 
+mod change;
 mod market;
 mod problem;
 mod publish;
@@ -7,9 +8,9 @@ mod query;
 pub(crate) mod stream;
 
 use axum::Router;
-use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
-use axum::routing::{delete, get, post};
+use axum::extract::{DefaultBodyLimit, Path};
+use axum::routing::{delete, get, patch, post};
 
 pub use problem::Problem;
 use tickcast_core::Symbol;
@@ -30,10 +31,16 @@ fn named(path: &SymbolPath) -> Result<Symbol, Problem> {
 }
 
 impl Hub {
-    /// The routes for readers: `GET /prices/stream`, `/v1/prices`, `/v1/prices/{symbol}`, `/v1/symbols`.
+    /// The routes for readers: `GET /prices/stream`, `/v1/stream`, `/v1/prices`, `/v1/prices/{symbol}`, `/v1/symbols`, and
+    /// `PATCH /v1/streams/{stream}`.
     pub fn router(&self) -> Router {
         Router::new()
             .route("/prices/stream", get(stream::prices_stream))
+            .route("/v1/stream", get(stream::stream))
+            .route(
+                "/v1/streams/{stream}",
+                patch(change::change).layer(DefaultBodyLimit::max(change::LONGEST)),
+            )
             .route("/v1/prices", get(market::prices))
             .route("/v1/prices/{symbol}", get(market::price))
             .route("/v1/symbols", get(market::symbols))

@@ -3,7 +3,7 @@
 mod builder;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tickcast_core::{
@@ -14,12 +14,13 @@ pub use builder::HubBuilder;
 
 use crate::clock::Clock;
 use crate::events::{Events, Slot};
-use crate::lane::{Arrival, Command, Inbox, Lane, Newcomer, Post, Task};
+use crate::lane::{Arrival, Change, Command, Inbox, Lane, Newcomer, Post, Task};
 use crate::log::Log;
-use crate::publisher::{Publisher, Source};
+use crate::publisher::Publisher;
 use crate::reader::Reader;
+use crate::sources::Sources;
 use crate::stats::{Delays, HubStats, LaneStats, SourceStats};
-use crate::subscription::Subscription;
+use crate::subscription::{Edit, EditError, Effective, StreamId, Subscription};
 
 /// How often a drain ends its next streams.
 const DRAIN_STEP: Duration = Duration::from_millis(10);
@@ -45,7 +46,7 @@ pub struct Hub(Arc<Inner>);
 pub(crate) struct Inner {
     log: Arc<Log>,
     lanes: OnceLock<Vec<LaneHandle>>,
-    sources: Mutex<Vec<Arc<Source>>>,
+    sources: Arc<Sources>,
     clock: Clock,
     epoch: Epoch,
     settings: HubBuilder,
@@ -72,7 +73,7 @@ impl Hub {
         Self(Arc::new(Inner {
             log,
             lanes: OnceLock::new(),
-            sources: Mutex::default(),
+            sources: Arc::default(),
             clock: Clock::start(),
             epoch,
             settings,
@@ -91,15 +92,10 @@ impl Hub {
     /// A way in for ticks of the source `name`, which counts and judges them apart from others'.
     #[must_use]
     pub fn source(&self, name: &str, rules: Rules) -> Publisher {
-        let mut sources = self.0.sources.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = sources.iter().position(|source| source.name == name);
-        let index = known.unwrap_or_else(|| {
-            sources.push(Arc::new(Source::new(name.to_owned())));
-            sources.len() - 1
-        });
+        let (index, source) = self.0.sources.register(name, self.now().wall);
         // Sources come from a configuration; 65,536 of them do not.
         let origin = Origin(u16::try_from(index).unwrap_or(u16::MAX));
-        Publisher::new(self.clone(), Arc::clone(&sources[index]), origin, rules)
+        Publisher::new(self.clone(), source, origin, rules)
     }
 
     /// Reads ticks within the same program, on the terms of any other reader: one that falls behind gets newest values.
@@ -151,8 +147,19 @@ impl Hub {
     /// How each source stands, in order of registration.
     #[must_use]
     pub fn sources(&self) -> Vec<SourceStats> {
-        let sources = self.0.sources.lock().unwrap_or_else(PoisonError::into_inner);
-        sources.iter().map(|source| source.stats()).collect()
+        self.0.sources.stats()
+    }
+
+    /// Changes what an open resumable stream is subscribed to; `None`: there is no such stream.
+    pub(crate) async fn change(&self, id: StreamId, edit: Edit) -> Option<Result<Effective, EditError>> {
+        let (answer, mut answers) = tokio::sync::mpsc::channel(1);
+        for lane in self.lanes() {
+            let (edit, answer) = (edit.clone(), answer.clone());
+            lane.inbox.send(Command::Change(Box::new(Change { id, edit, answer })));
+        }
+        drop(answer);
+        // It is one lane's; the others drop the question.
+        answers.recv().await
     }
 
     /// Ends every stream once it has been sent all there is. New ones end after their snapshot.
@@ -184,6 +191,10 @@ impl Hub {
 
     pub(crate) fn log(&self) -> &Log {
         &self.0.log
+    }
+
+    pub(crate) fn source_list(&self) -> &Sources {
+        &self.0.sources
     }
 
     pub(crate) fn now(&self) -> Instant {
@@ -244,7 +255,8 @@ impl Inner {
                 let stats = Arc::clone(&handle.stats);
                 let lane = Lane::new(Replica::new(limits), manners, stats, Post::new(io));
                 let (log, inbox) = (Arc::clone(&self.log), Arc::clone(&handle.inbox));
-                let task = Task { lane, log, inbox, clock: self.clock, flush };
+                let sources = Arc::clone(&self.sources);
+                let task = Task { lane, log, inbox, sources, clock: self.clock, flush };
                 if threads {
                     start_thread(number, task);
                 } else {
@@ -253,7 +265,9 @@ impl Inner {
                 handle
             })
             .collect();
-        self.log.ring_at(handles.iter().map(|lane| Arc::clone(&lane.inbox)).collect());
+        let doorbells: Vec<_> = handles.iter().map(|lane| Arc::clone(&lane.inbox)).collect();
+        self.log.ring_at(doorbells.clone());
+        self.sources.ring_at(doorbells);
         handles
     }
 }

@@ -3,12 +3,16 @@
 //! It follows the log with a replica of its own, so that it renders without a lock, and brings each of its streams from the
 //! place where it stands to the head. It does no IO and reads no clock: bytes go into a [`Sink`], time is an argument.
 
+mod catch_up;
+mod change;
 mod ending;
 mod groups;
 mod inbox;
 mod outlet;
 mod piece;
+mod quiet;
 mod round;
+mod session;
 mod sink;
 #[cfg_attr(not(target_os = "linux"), path = "lane/no_socket.rs")]
 mod socket;
@@ -23,17 +27,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use slotmap::SlotMap;
-use tickcast_core::{Replica, Seq};
+use tickcast_core::{Break, Instant, Mode, Replica, Seq};
 
 use crate::log::Log;
 use crate::stats::LaneStats;
 use crate::subscription::{Start, Subscription};
 use groups::{GroupId, Groups};
-pub(crate) use inbox::{Command, Inbox, Newcomer};
+pub(crate) use inbox::{Change, Command, Inbox, Newcomer};
 pub use outlet::Io;
 pub(crate) use outlet::Post;
 pub(crate) use piece::Piece;
 use round::Round;
+pub(crate) use session::RETRY_MS;
+use session::{Names, Session, Statuses};
 pub(crate) use sink::{Carrier, Offered, OneByOne, Sink, Written};
 pub(crate) use socket::{Arrival, DIRECT};
 use stream::{Pace, Place, Stream};
@@ -68,6 +74,9 @@ pub(crate) struct Lane<S: Sink> {
     replica: Replica,
     groups: Groups,
     streams: SlotMap<Key, Stream<S>>,
+    /// The resumable ones by their names.
+    names: Names,
+    statuses: Statuses,
     timers: Timers,
     manners: Manners,
     stats: Arc<LaneStats>,
@@ -94,6 +103,8 @@ impl<S: Sink> Lane<S> {
             replica,
             groups: Groups::default(),
             streams: SlotMap::with_key(),
+            names: Names::default(),
+            statuses: Statuses::default(),
             timers: Timers::default(),
             manners,
             stats,
@@ -127,20 +138,26 @@ impl<S: Sink> Lane<S> {
         subscription: Subscription,
         now: Duration,
     ) -> Result<Key, E> {
-        let place = match subscription.start {
-            Start::Snapshot => Place::Snapshot { at: self.head(), after: None },
-            Start::After(seq) => Place::Behind(seq),
+        let Subscription { filter, pace, start, dialect, terms } = self.judge(subscription);
+        let place = match (start, &terms) {
+            (Start::Snapshot, None) => Place::Snapshot { at: self.head(), after: None },
+            (Start::Snapshot, Some(_)) => Place::Opening { at: self.head(), reached: Seq::ZERO },
+            (Start::After(seq), _) => Place::Behind(seq),
+            (Start::Oldest, _) => Place::Behind(self.replica.tape().floor()),
         };
-        let (filter, dialect) = (subscription.filter, subscription.dialect);
-        let pace = subscription.pace.map(|pace| Box::new(Pace::new(pace.interval(), now)));
+        let session = terms.map(|terms| Box::new(Session::new(*terms, pace, self.replica.head())));
+        let quiet = session.as_ref().map_or(self.manners.keep_alive, |session| session.heartbeat);
+        let name = session.as_ref().map(|session| session.id);
+        let pace = pace.map(|pace| Box::new(Pace::new(pace.interval(), now)));
         let (groups, market) = (&mut self.groups, self.replica.market());
         let key = self.streams.try_insert_with_key(|key| {
             let sink = sink(key)?;
             let seat = groups.join(key, filter, dialect, pace.is_some(), market);
-            Ok(Stream { sink, seat, place, pace, blocked: false, ending: false, last_write: now })
+            Ok(Stream { sink, seat, place, pace, session, blocked: false, ending: false, last_write: now })
         })?;
+        self.names.extend(name.map(|name| (name, key)));
         self.stats.opened();
-        self.timers.set(now + self.manners.keep_alive, key, Alarm::Look);
+        self.timers.set(now + quiet, key, Alarm::Look);
         self.visit(key, now);
         // What a sink brought along is sent also where there is nothing else yet.
         if let Some(stream) = self.streams.get_mut(key)
@@ -151,6 +168,18 @@ impl<S: Sink> Lane<S> {
         }
         self.bury();
         Ok(key)
+    }
+
+    /// A reader who wants every tick cannot go on where the tape no longer reaches back to: it begins anew, and is told so.
+    fn judge(&self, mut subscription: Subscription) -> Subscription {
+        if let (Start::After(from), Some(terms)) = (subscription.start, &mut subscription.terms)
+            && terms.mode == Mode::All
+            && !self.replica.tape().reaches_back_to(from)
+        {
+            terms.broken = Some(Break::Expired);
+            subscription.start = Start::Snapshot;
+        }
+        subscription
     }
 
     /// A stream that was counted on its way here could not be taken in.
@@ -192,9 +221,9 @@ impl<S: Sink> Lane<S> {
         self.groups.meet_new_symbols(self.replica.market());
         if ticks <= BATCH_TICKS && self.replica.tape().reaches_back_to(from) {
             for (seq, entry) in self.replica.tape().after(from) {
-                if let Some(frame) = &entry.frame
-                    && self.groups.add(entry.symbol, seq, frame, &mut self.touched)
-                {
+                let symbol = self.replica.market().symbol(entry.symbol);
+                let frame = entry.frame.as_ref();
+                if self.groups.add((seq, entry.symbol, symbol), frame, &mut self.touched) {
                     self.arrivals.push(entry.arrived);
                 }
             }
@@ -221,15 +250,15 @@ impl<S: Sink> Lane<S> {
         self.timers.next()
     }
 
-    /// Does what is due by now: visits of paced streams, comments for quiet ones.
-    pub(crate) fn ring(&mut self, now: Duration) {
-        while let Some((key, alarm)) = self.timers.pop(now) {
+    /// Does what is due by now: visits of paced streams, comments and heartbeats for quiet ones.
+    pub(crate) fn ring(&mut self, now: Instant) {
+        while let Some((key, alarm)) = self.timers.pop(now.uptime) {
             match alarm {
                 Alarm::Visit => {
                     if let Some(pace) = self.streams.get_mut(key).and_then(|stream| stream.pace.as_mut()) {
                         pace.armed = false;
                     }
-                    self.visit(key, now);
+                    self.visit(key, now.uptime);
                 }
                 Alarm::Look => self.look(key, now),
             }
@@ -267,93 +296,6 @@ impl<S: Sink> Lane<S> {
         }
     }
 
-    /// Brings a stream to the head, or notes when it may be.
-    fn visit(&mut self, key: Key, now: Duration) {
-        let head = self.head();
-        let Some(stream) = self.streams.get_mut(key).filter(|stream| !stream.blocked) else { return };
-        // A visit that was held up goes on; only a new one has to wait for its time.
-        let due = stream.pace.as_ref().is_none_or(|pace| now >= pace.next);
-        if due
-            && stream.arrived(head)
-            && let Some(pace) = &mut stream.pace
-        {
-            pace.until = head;
-        }
-        self.catch_up(key, now);
-        self.arm(key);
-    }
-
-    /// Sees to it that a paced stream that is not at the head is visited when its pace allows.
-    fn arm(&mut self, key: Key) {
-        let head = self.head();
-        let Some(stream) = self.streams.get_mut(key).filter(|stream| !stream.blocked) else { return };
-        if let Some(pace) = &mut stream.pace
-            && pace.until < head
-            && !std::mem::replace(&mut pace.armed, true)
-        {
-            self.timers.set(pace.next, key, Alarm::Visit);
-        }
-    }
-
-    /// Sends a stream what lies between its place and the head, piece by piece, as long as its sink takes them.
-    fn catch_up(&mut self, key: Key, now: Duration) {
-        let Some(stream) = self.streams.get_mut(key).filter(|stream| !stream.blocked) else { return };
-        while !stream.arrived(self.replica.head()) {
-            let every =
-                stream.pace.is_none() && stream.keeps_up(self.replica.tape(), now, self.manners.patience);
-            let until = stream.until(self.replica.head());
-            let step = self.groups.render(stream.seat.group, stream.place, until, every, &self.replica);
-            let written = if step.piece.is_empty() { Written::Taken } else { stream.sink.write(&step.piece) };
-            match written {
-                Written::Taken => {
-                    stream.place = step.place;
-                    if !step.piece.is_empty() {
-                        stream.last_write = now;
-                        if let Some(pace) = &mut stream.pace {
-                            pace.next = now + pace.interval;
-                        }
-                        self.stats.sent(step.ticks, step.piece.len());
-                    }
-                }
-                Written::Refused => {
-                    stream.blocked = true;
-                    return;
-                }
-                Written::Gone => {
-                    self.gone.push(key);
-                    return;
-                }
-            }
-        }
-        if self.finishing {
-            self.end_stream(key);
-        }
-    }
-
-    /// Looks after a stream that may have been quiet, or stuck, for long.
-    fn look(&mut self, key: Key, now: Duration) {
-        let Some(stream) = self.streams.get_mut(key) else { return };
-        let Manners { keep_alive, stall, .. } = self.manners;
-        if !stream.blocked && stream.last_write + keep_alive <= now {
-            match stream.sink.write(&self.keep_alive) {
-                Written::Taken => {
-                    stream.last_write = now;
-                    self.stats.sent(0, self.keep_alive.len());
-                }
-                // It has yet to write what it was given: it needs no comment.
-                Written::Refused => stream.refused(self.replica.head()),
-                Written::Gone => self.gone.push(key),
-            }
-        }
-        if stream.blocked && stream.last_write + stall <= now {
-            stream.sink.cut();
-            self.gone.push(key);
-            return;
-        }
-        let patience = if stream.blocked { stall } else { keep_alive };
-        self.timers.set(stream.last_write + patience, key, Alarm::Look);
-    }
-
     /// Forgets the streams that have no reader.
     fn bury(&mut self) {
         if self.gone.is_empty() {
@@ -361,6 +303,9 @@ impl<S: Sink> Lane<S> {
         }
         for key in self.gone.drain(..) {
             if let Some(stream) = self.streams.remove(key) {
+                if let Some(session) = &stream.session {
+                    self.names.remove(&session.id);
+                }
                 if let Some(moved) = self.groups.leave(stream.seat) {
                     self.streams[moved].seat.take_place_of(stream.seat);
                 }

@@ -17,6 +17,7 @@ mod publisher;
 mod reader;
 mod routes;
 mod serve;
+mod sources;
 mod stats;
 mod subscription;
 
@@ -24,10 +25,11 @@ pub use events::Events;
 pub use http::Problem;
 pub use hub::{Hub, HubBuilder};
 pub use lane::Io;
-pub use publisher::{Publisher, SourceState};
+pub use publisher::Publisher;
 pub use reader::{Reader, Update};
 pub use routes::{PriceTick, routes};
 pub use serve::{Server, serve};
+pub use sources::SourceState;
 pub use stats::{DELAY_BUCKETS, Delays, HubStats, SourceStats};
 pub use subscription::{Pace, PaceError, Subscription};
 pub use tickcast_core::{

@@ -1,44 +1,12 @@
 //! A way into the market for one source of ticks.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::time::Duration;
 
 use tickcast_core::{Origin, Outcome, Rules, Symbol, Tick, TickError};
 
 use crate::hub::Hub;
-use crate::stats::{SourceCounters, SourceStats};
-
-/// How a source is doing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SourceState {
-    /// Ticks may come at any time.
-    Live,
-    /// It has delivered all it had; what that was.
-    Ended(String),
-    /// It failed; why. No ticks come.
-    Down(String),
-}
-
-/// A source as the hub knows it.
-#[derive(Debug)]
-pub(crate) struct Source {
-    pub(crate) name: String,
-    pub(crate) counters: SourceCounters,
-    pub(crate) state: Mutex<SourceState>,
-}
-
-impl Source {
-    pub(crate) fn new(name: String) -> Self {
-        Self { name, counters: SourceCounters::default(), state: Mutex::new(SourceState::Live) }
-    }
-
-    pub(crate) fn state(&self) -> SourceState {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub(crate) fn stats(&self) -> SourceStats {
-        self.counters.stats(&self.name, self.state())
-    }
-}
+use crate::sources::{Source, SourceState};
 
 /// A way into the market for one source: its ticks are counted under its name and judged by its rules.
 #[derive(Debug, Clone)]
@@ -72,13 +40,18 @@ impl Publisher {
         mut each: impl FnMut(usize, Result<Outcome, TickError>),
     ) {
         let now = self.hub.now();
+        let mut heard = false;
         self.hub.log().with(|log| {
             for (i, tick) in ticks.into_iter().enumerate() {
                 let outcome = log.accept(tick, self.origin, self.rules, now);
                 self.source.counters.count(&outcome);
+                heard |= outcome.is_ok();
                 each(i, outcome);
             }
         });
+        if heard {
+            self.hub.source_list().hear(&self.source, now);
+        }
     }
 
     /// Counts something that was meant to be a tick and was none.
@@ -92,9 +65,16 @@ impl Publisher {
         self.hub.log().with(|log| log.remove(symbol, now)).is_some()
     }
 
-    /// Says how the source is doing.
-    pub fn set_state(&self, state: SourceState) {
-        *self.source.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    /// Says how the source is doing. Readers of resumable streams are told where that is something new.
+    pub fn set_state(&self, state: &SourceState) {
+        self.hub.source_list().set(&self.source, state, self.hub.now());
+    }
+
+    /// How long the source may be silent, once it has ticked, before its prices count as stale. Default 15 s; zero: for ever.
+    #[must_use]
+    pub fn stale_after(self, silence: Duration) -> Self {
+        self.source.set_stale_after(silence);
+        self
     }
 
     /// The hub it publishes to.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tickcast_core::{Cursor, Outcome, TickError};
 
-use crate::publisher::SourceState;
+use crate::sources::SourceState;
 
 /// The upper bounds of the buckets that [`Delays`] counts in. One more counts what is above the last.
 pub const DELAY_BUCKETS: [Duration; 15] = {

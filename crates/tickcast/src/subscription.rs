@@ -1,9 +1,15 @@
 //! A filter, a pace and a place to start from.
 
+mod edit;
+mod stream_id;
+
 use std::time::Duration;
 
 use tickcast_core::render::Dialect;
-use tickcast_core::{Filter, Seq};
+use tickcast_core::{Break, Cursor, Filter, Mode, Seq, resume};
+
+pub(crate) use edit::{Edit, EditError, Effective, PACED_ALL};
+pub(crate) use stream_id::StreamId;
 
 /// The slowest and the fastest pace, in updates a second of each symbol.
 const PACES: std::ops::RangeInclusive<f64> = 0.1..=100.0;
@@ -35,6 +41,12 @@ impl Pace {
     pub const fn interval(self) -> Duration {
         self.0
     }
+
+    /// Updates a second.
+    #[must_use]
+    pub fn rate(self) -> f64 {
+        1.0 / self.0.as_secs_f64()
+    }
 }
 
 /// What a reader asks for: which symbols, how often, from where.
@@ -51,6 +63,20 @@ pub struct Subscription {
     pub(crate) pace: Option<Pace>,
     pub(crate) start: Start,
     pub(crate) dialect: Dialect,
+    pub(crate) terms: Option<Box<Terms>>,
+}
+
+/// What a resumable stream is asked for beyond a simple one.
+#[derive(Debug, Clone)]
+pub(crate) struct Terms {
+    pub(crate) id: StreamId,
+    pub(crate) mode: Mode,
+    /// After how long without an event it is sent a heartbeat.
+    pub(crate) heartbeat: Duration,
+    /// The cursor that its reader came with.
+    pub(crate) last: Option<Box<str>>,
+    /// Why it cannot go on there.
+    pub(crate) broken: Option<Break>,
 }
 
 /// Where a reader starts.
@@ -60,6 +86,8 @@ pub(crate) enum Start {
     Snapshot,
     /// With what comes after this place.
     After(Seq),
+    /// With the oldest tick of the tape.
+    Oldest,
 }
 
 /// The place of someone who wants what comes from now on; [`Subscription::at`] turns it into a real one.
@@ -69,7 +97,7 @@ impl Subscription {
     /// To the symbols `filter` wants: their newest ticks first, then every tick.
     #[must_use]
     pub const fn to(filter: Filter) -> Self {
-        Self { filter, pace: None, start: Start::Snapshot, dialect: Dialect::Simple }
+        Self { filter, pace: None, start: Start::Snapshot, dialect: Dialect::Simple, terms: None }
     }
 
     /// At most so often.
@@ -83,6 +111,28 @@ impl Subscription {
     #[must_use]
     pub const fn without_snapshot(mut self) -> Self {
         self.start = FROM_NOW_ON;
+        self
+    }
+
+    /// As a resumable stream of the log that stands at `head`: its reader goes on from the cursor it came with, if it has one
+    /// that is good here.
+    pub(crate) fn resumable(mut self, mut terms: Terms, head: Cursor) -> Self {
+        self.dialect = Dialect::Resumable(head.epoch);
+        match terms.last.as_deref().map(|last| resume(last, head)) {
+            None => {}
+            Some(Ok(seq)) => self.start = Start::After(seq),
+            Some(Err(broken)) => {
+                terms.broken = Some(broken);
+                self.start = Start::Snapshot;
+            }
+        }
+        self.terms = Some(Box::new(terms));
+        self
+    }
+
+    /// Only what the tape holds, from its oldest tick on.
+    pub(crate) const fn oldest_first(mut self) -> Self {
+        self.start = Start::Oldest;
         self
     }
 

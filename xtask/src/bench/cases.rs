@@ -111,14 +111,14 @@ pub(super) const CASES: [Case; 9] = [
     Case {
         name: "P7a",
         what: "900 streams, 100 single ticks a second to each",
-        load: "--streams 900 --symbols 1 --rate 100 --warm-up 5s --seconds 20s",
+        load: "--streams 900 --symbols 1 --rate 100 --warm-up 25s --seconds 20s",
         server: FULL_TAPE,
         who: &[Tickcast],
     },
     Case {
         name: "P7b",
         what: "the same, and 100 streams more that read nothing",
-        load: "--streams 1000 --stalled 100 --symbols 1 --rate 100 --warm-up 5s --seconds 20s",
+        load: "--streams 1000 --stalled 100 --symbols 1 --rate 100 --warm-up 25s --seconds 20s",
         server: FULL_TAPE,
         who: &[Tickcast],
     },

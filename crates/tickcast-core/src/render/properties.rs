@@ -74,7 +74,8 @@ fn selection(log: &Sequencer, filter: usize) -> Selection {
 fn walk(log: &Sequencer, selection: &Selection, mut from: Seq, most: usize) -> Vec<u8> {
     let mut out = Vec::new();
     while from < log.cursor().seq {
-        from = every(log.tape(), selection, from, Dialect::Simple, most, &mut out).reached;
+        from = every((log.market(), log.tape()), selection, (from, END), Dialect::Simple, most, &mut out)
+            .reached;
     }
     out
 }
@@ -190,7 +191,8 @@ fn resumable_events_carry_the_cursor_last() {
     let log = log(&[Step::Tick(0, 100), Step::Tick(1, 250)]);
     let everything = Selection::new(Filter::all(), log.market());
     let mut out = Vec::new();
-    every(log.tape(), &everything, Seq::new(1), Dialect::Resumable(Epoch::new(1)), usize::MAX, &mut out);
+    let (places, dialect) = ((Seq::new(1), END), Dialect::Resumable(Epoch::new(1)));
+    every((log.market(), log.tape()), &everything, places, dialect, usize::MAX, &mut out);
     assert_eq!(
         String::from_utf8(out).unwrap(),
         "event: tick\ndata: {\"symbol\":\"BTC-USD\",\"price\":2.50,\"change\":0.00,\"change_pct\":0,\"time\":0,\"n\":1}\n\

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use tickcast::{Rules, Symbol, SymbolError};
 
 use super::replay::Pacing;
+use crate::settings::Span;
 
 /// The simulated market that is shown when nobody names a seed.
 const SEED: u64 = 2;
@@ -27,6 +28,8 @@ pub(crate) struct SourceSpec {
     pub(crate) kind: Kind,
     pub(crate) rules: Rules,
     pub(crate) rename: Rename,
+    /// How long it may be silent before its prices are stale; zero: for ever. `None`: as long as any source.
+    pub(crate) stale_after: Option<Span>,
 }
 
 /// What kind of source it is.
@@ -60,10 +63,11 @@ pub(crate) struct SourceTable {
     pub(crate) prefix: Option<String>,
     pub(crate) allow_late: Option<bool>,
     pub(crate) repeat: Option<String>,
+    pub(crate) stale_after: Option<Span>,
 }
 
 /// Keys of a `[[source]]`.
-pub(crate) const SOURCE_KEYS: [&str; 5] = ["from", "map", "prefix", "allow_late", "repeat"];
+pub(crate) const SOURCE_KEYS: [&str; 6] = ["from", "map", "prefix", "allow_late", "repeat", "stale_after"];
 
 /// Why a text does not name a source.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -111,8 +115,9 @@ impl SourceSpec {
         };
         let rules = Rules { allow_late: options.flag("allow_late")?, drop_repeats: options.drop_repeats()? };
         let rename = Rename { prefix: options.take("prefix").unwrap_or_default(), map: HashMap::new() };
+        let stale_after = options.stale_after()?;
         options.end(&kind)?;
-        Ok(Some(Self { name: kind.name(head), kind, rules, rename }))
+        Ok(Some(Self { name: kind.name(head), kind, rules, rename, stale_after }))
     }
 
     /// Whether its prices are made up.
@@ -125,6 +130,7 @@ impl SourceSpec {
         let Some(mut spec) = Self::parse(&table.from)? else { return Ok(None) };
         spec.rename.map = table.map;
         spec.rename.prefix = table.prefix.unwrap_or(spec.rename.prefix);
+        spec.stale_after = table.stale_after.or(spec.stale_after);
         spec.rules.allow_late = table.allow_late.unwrap_or(spec.rules.allow_late);
         if let Some(repeat) = table.repeat {
             let mut options = Options::parse(&table.from, "");
@@ -191,6 +197,14 @@ impl<'a> Options<'a> {
         }
     }
 
+    fn stale_after(&mut self) -> Result<Option<Span>, SpecError> {
+        let Some(text) = self.take("stale_after") else { return Ok(None) };
+        let span = text
+            .parse()
+            .map_err(|_| self.value("stale_after", &text, "a time, such as 30s or 0s for never,"))?;
+        Ok(Some(span))
+    }
+
     fn sim_rate(&mut self) -> Result<f64, SpecError> {
         let Some(text) = self.take("rate") else { return Ok(SIM_RATE) };
         let rate = text.parse().ok().filter(|rate| SIM_RATES.contains(rate));
@@ -217,9 +231,9 @@ impl<'a> Options<'a> {
 
     fn end(self, kind: &Kind) -> Result<(), SpecError> {
         let known = match kind {
-            Kind::Sim { .. } => "rate, prefix, allow_late and repeat",
-            Kind::Replay { .. } => "speed, rate, loop, prefix, allow_late and repeat",
-            Kind::Stdin => "prefix, allow_late and repeat",
+            Kind::Sim { .. } => "rate, prefix, allow_late, repeat and stale_after",
+            Kind::Replay { .. } => "speed, rate, loop, prefix, allow_late, repeat and stale_after",
+            Kind::Stdin => "prefix, allow_late, repeat and stale_after",
         };
         match self.pairs.into_iter().next() {
             None => Ok(()),
@@ -276,9 +290,13 @@ mod tests {
         );
         assert_eq!(
             says("stdin?x=1"),
-            "source \"stdin?x=1\": option \"x\" is unknown; known are prefix, allow_late and repeat"
+            "source \"stdin?x=1\": option \"x\" is unknown; known are prefix, allow_late, repeat and stale_after"
         );
         assert_eq!(says("replay:"), "source \"replay:\": a file is missing, as in replay:ticks.ndjson.gz");
+        assert_eq!(
+            says("stdin?stale_after=soon"),
+            "source \"stdin?stale_after=soon\": stale_after cannot be \"soon\"; a time, such as 30s or 0s for never, is expected"
+        );
         assert!(says("replay:/no/such").starts_with("source \"replay:/no/such\": /no/such: No such file"));
         assert!(says("replay:/?speed=max").ends_with("/: is a directory"));
     }

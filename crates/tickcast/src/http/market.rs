@@ -11,7 +11,7 @@ use tickcast_core::{Frame, Sequencer, Symbol, SymbolId};
 use super::query::Query;
 use super::{Problem, SymbolPath, named};
 use crate::hub::Hub;
-use crate::publisher::SourceState;
+use crate::sources::SourceState;
 use crate::stats::SourceStats;
 
 /// How many symbols one page lists, unless asked otherwise, and at most.
@@ -131,6 +131,7 @@ fn standing(
         _ if log.market().newest(id).is_none() => "gone",
         Some(SourceState::Down(_)) => "down",
         Some(SourceState::Ended(_)) => "ended",
+        Some(SourceState::Stale) => "stale",
         Some(SourceState::Live) | None => "live",
     };
     Some(SymbolStanding {

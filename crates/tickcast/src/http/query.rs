@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use tickcast_core::Filter;
+use tickcast_core::{Filter, Mode};
 
 use super::Problem;
 use crate::subscription::{Pace, Subscription};
@@ -44,6 +44,15 @@ impl<'a> Query<'a> {
             Some("true") => Ok(Some(true)),
             Some("false") => Ok(Some(false)),
             Some(_) => Err(Problem::parameter(name, "true or false is expected")),
+        }
+    }
+
+    /// `latest`, unless `all` is asked for.
+    pub(super) fn mode(&self) -> Result<Mode, Problem> {
+        match self.get("mode") {
+            None | Some("latest") => Ok(Mode::Latest),
+            Some("all") => Ok(Mode::All),
+            Some(_) => Err(Problem::parameter("mode", "latest or all is expected")),
         }
     }
 

@@ -1,19 +1,28 @@
-//! `GET /prices/stream`: the simple stream.
+//! The streams: `GET /prices/stream`, the simple one, and `GET /v1/stream`, the resumable one.
+
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use tickcast_core::{Cursor, Mode};
 
 use super::Problem;
 use super::query::Query;
 use crate::events::Events;
 use crate::hub::Hub;
-use crate::subscription::Subscription;
+use crate::lane::RETRY_MS;
+use crate::subscription::{PACED_ALL, StreamId, Subscription, Terms};
 
-/// When readers come back after a cut, in milliseconds: each draws its own time, so that they do not all come at once.
-const RETRY_MS: std::ops::RangeInclusive<u32> = 2000..=5000;
+/// Seconds between the heartbeats of a quiet stream: at least, at most, and unless asked otherwise. Ten are fewer than any
+/// proxy waits.
+const HEARTBEATS: std::ops::RangeInclusive<u64> = 3..=60;
+const HEARTBEAT: u64 = 10;
+
+/// Most bytes of a reader's cursor that it is shown again.
+const SHOWN: usize = 64;
 
 pub(super) async fn prices_stream(
     State(hub): State<Hub>,
@@ -21,6 +30,50 @@ pub(super) async fn prices_stream(
 ) -> Result<Response, Problem> {
     let subscription = Query::parse(query.as_deref()).subscription()?;
     Ok(response(events(&hub, subscription)))
+}
+
+pub(super) async fn stream(
+    State(hub): State<Hub>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let query = Query::parse(query.as_deref());
+    let mut subscription = query.subscription()?;
+    let mode = query.mode()?;
+    if mode == Mode::All && subscription.pace.is_some() {
+        return Err(Problem::parameter("rate", PACED_ALL));
+    }
+    let mut last = last_seen(&headers, &query);
+    match query.get("since").filter(|_| last.is_none()) {
+        None => {}
+        Some("start") => subscription = subscription.oldest_first(),
+        Some(since) => {
+            since
+                .parse::<Cursor>()
+                .map_err(|error| Problem::parameter("since", format!("{error}, or start")))?;
+            last = Some(since.into());
+        }
+    }
+    let heartbeat = query.number("heartbeat")?.unwrap_or(HEARTBEAT);
+    if !HEARTBEATS.contains(&heartbeat) {
+        let (least, most) = (HEARTBEATS.start(), HEARTBEATS.end());
+        return Err(Problem::parameter("heartbeat", format!("{least} to {most} seconds are expected")));
+    }
+    let id = StreamId::random().ok_or_else(|| {
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the system has no randomness to give")
+    })?;
+    let terms = Terms { id, mode, heartbeat: Duration::from_secs(heartbeat), last, broken: None };
+    let subscription = subscription.resumable(terms, hub.cursor());
+    Ok(response(events(&hub, subscription)))
+}
+
+/// The cursor that a reader says it came to: the header's, which moves on while a browser's URL stays as it was, else the
+/// query's. An empty one is none. Whatever else it may be, it is no reason to refuse a stream.
+fn last_seen(headers: &HeaderMap, query: &Query<'_>) -> Option<Box<str>> {
+    let header = headers.get("last-event-id").map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let last = header.as_deref().filter(|last| !last.is_empty());
+    let last = last.or_else(|| query.get("lastEventId").filter(|last| !last.is_empty()))?;
+    Some(last.chars().take(SHOWN).collect::<String>().into())
 }
 
 /// The events of a subscription, with the lines that open a stream: no blank line after them, so that they belong to the

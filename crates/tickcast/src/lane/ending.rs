@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tickcast_core::Farewell;
+
 use super::{Key, Lane, Sink, Written};
 
 impl<S: Sink> Lane<S> {
@@ -22,7 +24,7 @@ impl<S: Sink> Lane<S> {
     pub(crate) fn end(&mut self, most: usize) {
         let open = self.streams.iter().filter(|(_, stream)| !stream.ending).map(|(key, _)| key);
         for key in open.take(most).collect::<Vec<_>>() {
-            self.end_stream(key);
+            self.dismiss(key, Farewell::Draining);
         }
         self.bury();
     }
@@ -30,8 +32,10 @@ impl<S: Sink> Lane<S> {
     /// Nothing more comes for this one.
     pub(super) fn end_stream(&mut self, key: Key) {
         let head = self.head();
+        let said = self.say_farewell(key);
         let stream = &mut self.streams[key];
-        match stream.sink.end() {
+        let ended = if said == Written::Taken { stream.sink.end() } else { said };
+        match ended {
             Written::Taken | Written::Gone => self.gone.push(key),
             Written::Refused => {
                 stream.ending = true;

@@ -8,10 +8,11 @@ use tickcast_core::{Filter, Frame, Market, Replica, Selection, Seq, Symbol, Symb
 
 use super::Key;
 use super::piece::{Draft, Piece};
+use super::session::Said;
 use super::stream::Place;
 
 /// Most bytes of one piece of catching up: what a reader that stops in the middle of one can pin.
-const LONGEST: usize = 64 << 10;
+pub(super) const LONGEST: usize = 64 << 10;
 
 /// How many rendered pieces are remembered.
 const MEMOS: usize = 8;
@@ -43,6 +44,8 @@ pub(super) struct Step {
     pub(super) ticks: usize,
     /// Where it leads.
     pub(super) place: Place,
+    /// What it says beyond ticks, to those it is said to.
+    pub(super) said: Option<Said>,
 }
 
 /// Readers with the same filter.
@@ -122,23 +125,54 @@ impl Groups {
         &self.groups[id].members
     }
 
-    /// Puts a tick into the batch of every group it concerns; groups that had none yet are added to `touched`. Says
-    /// whether it concerns any.
+    /// How events are marked for a group.
+    pub(super) fn dialect(&self, id: GroupId) -> Dialect {
+        self.groups[id].dialect
+    }
+
+    /// What a group wants.
+    pub(super) fn filter(&self, id: GroupId) -> &Filter {
+        self.groups[id].selection.filter()
+    }
+
+    /// Whether a group wants a symbol.
+    pub(super) fn wants(&self, id: GroupId, symbol: SymbolId) -> bool {
+        self.groups[id].selection.contains(symbol)
+    }
+
+    /// How many symbols that are on the market a group wants.
+    pub(super) fn listed(&self, id: GroupId, market: &Market) -> usize {
+        self.groups[id].selection.ids().iter().filter(|symbol| market.newest(**symbol).is_some()).count()
+    }
+
+    /// The symbols one group wants and another does not, the first of their names last.
+    pub(super) fn gained(&self, id: GroupId, other: GroupId, market: &Market) -> Vec<SymbolId> {
+        let wanted = self.groups[id].selection.ids().iter().copied();
+        let mut gained: Vec<_> = wanted.filter(|symbol| !self.wants(other, *symbol)).collect();
+        gained.sort_unstable_by_key(|symbol| std::cmp::Reverse(market.symbol(*symbol)));
+        gained
+    }
+
+    /// Puts what happened to a symbol into the batch of every group it concerns; groups that had none yet are added to
+    /// `touched`. Says whether it concerns any.
     pub(super) fn add(
         &mut self,
-        symbol: SymbolId,
-        seq: Seq,
-        frame: &Frame,
+        (seq, id, symbol): (Seq, SymbolId, Symbol),
+        frame: Option<&Frame>,
         touched: &mut Vec<GroupId>,
     ) -> bool {
-        let concerned = &self.by_symbol[symbol.index()];
+        let concerned = &self.by_symbol[id.index()];
         for id in concerned {
             let group = &mut self.groups[*id];
+            // To a simple stream a symbol that is taken off is just silent.
+            if frame.is_none() && group.dialect == Dialect::Simple {
+                continue;
+            }
             if group.ticks == 0 {
                 touched.push(*id);
             }
             if group.paced < group.members.len() {
-                group.dialect.tick(seq, frame, group.batch.bytes_of(group.usual));
+                group.dialect.entry(seq, symbol, frame, group.batch.bytes_of(group.usual));
             }
             group.ticks += 1;
         }
@@ -250,11 +284,19 @@ impl Group {
             Place::Head => (0, Place::Head),
             Place::Behind(from) => {
                 let rendered = if every {
-                    render::every(replica.tape(), selection, from, dialect, LONGEST, out)
+                    let log = (market, replica.tape());
+                    render::every(log, selection, (from, until), dialect, LONGEST, out)
                 } else {
                     render::newest(market, selection, (from, until), dialect, LONGEST, out)
                 };
                 (rendered.ticks, Place::Behind(rendered.reached))
+            }
+            Place::Opening { at, reached } => {
+                let rendered = render::opening(market, selection, (reached, at), dialect, LONGEST, out);
+                let reached = rendered.reached;
+                let place =
+                    if reached < at { Place::Opening { at, reached } } else { Place::Behind(reached) };
+                (rendered.ticks, place)
             }
             Place::Snapshot { at, after } => {
                 let rendered = render::snapshot(market, selection, at, after, dialect, LONGEST, out);
@@ -265,6 +307,6 @@ impl Group {
                 (rendered.ticks, place)
             }
         };
-        Step { piece: draft.seal(), ticks, place }
+        Step { piece: draft.seal(), ticks, place, said: None }
     }
 }

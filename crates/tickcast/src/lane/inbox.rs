@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 use super::Key;
 use crate::events::Slot;
-use crate::subscription::Subscription;
+use crate::subscription::{Edit, EditError, Effective, StreamId, Subscription};
 
 /// One thing to do.
 pub(crate) enum Command {
@@ -17,12 +17,22 @@ pub(crate) enum Command {
     Ready(Key),
     /// A reader has left.
     Close(Key),
+    /// Change a stream, if it is here.
+    Change(Box<Change>),
     /// End so many streams where they stand.
     End(usize),
     /// End every stream once it has been sent all there is, new ones too.
     Finish,
     /// The hub is gone: end every stream, then the lane.
     Quit,
+}
+
+/// A change that is asked for.
+pub(crate) struct Change {
+    pub(crate) id: StreamId,
+    pub(crate) edit: Edit,
+    /// Where the answer goes. Whose stream it is not drops it.
+    pub(crate) answer: tokio::sync::mpsc::Sender<Result<Effective, EditError>>,
 }
 
 /// A reader who is about to be taken in.
@@ -55,6 +65,11 @@ impl Inbox {
     /// The lane is no more.
     pub(super) fn close(&self) {
         self.lock().take().into_iter().flatten().for_each(Command::refuse);
+    }
+
+    /// There is something to look at.
+    pub(crate) fn ring(&self) {
+        self.bell.notify_one();
     }
 
     /// The log has moved.

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use tickcast_core::{Seq, Symbol, Tape};
+use tickcast_core::{Mode, Seq, Symbol, Tape};
 
-use super::groups::Seat;
+use super::groups::{Seat, Step};
+use super::session::Session;
 
 /// Where a reader stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +16,18 @@ pub(super) enum Place {
     Behind(Seq),
     /// In a snapshot that began at `at`, past the name `after`.
     Snapshot { at: Seq, after: Option<Symbol> },
+    /// In a snapshot that began at `at`, past the symbols that last moved at `reached` or before.
+    Opening { at: Seq, reached: Seq },
+}
+
+impl Place {
+    /// As a cursor, where the head is at `head`.
+    pub(super) const fn seq(self, head: Seq) -> Seq {
+        match self {
+            Self::Head => head,
+            Self::Behind(seq) | Self::Snapshot { at: seq, .. } | Self::Opening { reached: seq, .. } => seq,
+        }
+    }
 }
 
 /// How often a reader wants to hear.
@@ -37,6 +50,8 @@ pub(super) struct Stream<S> {
     pub(super) place: Place,
     /// In a box: few have one.
     pub(super) pace: Option<Box<Pace>>,
+    /// What a resumable one has beyond that.
+    pub(super) session: Option<Box<Session>>,
     /// The sink refused a piece and has not become ready yet.
     pub(super) blocked: bool,
     /// It is to end as soon as its sink is ready.
@@ -59,9 +74,33 @@ impl<S> Stream<S> {
         self.blocked = true;
     }
 
-    /// How far the reader is to be brought: to the head, or as far as its visit goes.
+    /// The sink took a step.
+    pub(super) fn take(&mut self, step: &Step, now: Duration) {
+        self.place = step.place;
+        if let (Some(session), Some(said)) = (&mut self.session, step.said) {
+            session.note(said);
+        }
+        if !step.piece.is_empty() {
+            self.last_write = now;
+        }
+        if step.ticks > 0
+            && let Some(pace) = &mut self.pace
+        {
+            pace.next = now + pace.interval;
+        }
+    }
+
+    /// How far the reader is to be brought: to the head, or as far as its visit goes. It stops where it is to hear that it is
+    /// ready.
     pub(super) fn until(&self, head: Seq) -> Seq {
-        self.pace.as_ref().map_or(head, |pace| pace.until)
+        let until = self.pace.as_ref().map_or(head, |pace| pace.until);
+        let ready = self.session.as_ref().and_then(|session| session.ready);
+        ready.filter(|ready| self.place.seq(head) < *ready).map_or(until, |ready| until.min(ready))
+    }
+
+    /// Whether the reader is to get every tick, whatever that takes.
+    pub(super) fn wants_all(&self) -> bool {
+        self.session.as_ref().is_some_and(|session| session.mode == Mode::All)
     }
 
     /// Whether there is nothing left to send. A paced reader never follows the head by itself: its place is always said.
@@ -75,7 +114,7 @@ impl<S> Stream<S> {
         match self.place {
             Place::Head => true,
             Place::Behind(seq) => seq >= until,
-            Place::Snapshot { .. } => false,
+            Place::Snapshot { .. } | Place::Opening { .. } => false,
         }
     }
 

@@ -8,10 +8,11 @@ use tokio::time::sleep_until;
 
 use super::outlet::Outlet;
 use super::socket::{News, Sockets};
-use super::{Command, Inbox, Lane, Newcomer};
+use super::{Change, Command, Inbox, Lane, Newcomer};
 use crate::clock::Clock;
 use crate::events::BodySink;
 use crate::log::Log;
+use crate::sources::Sources;
 use crate::subscription::{Start, Subscription};
 
 /// How many times `flush` a lane rests at most: 15 ms as it is delivered, a frame of a screen.
@@ -22,6 +23,7 @@ pub(crate) struct Task {
     pub(crate) lane: Lane<Outlet>,
     pub(crate) log: Arc<Log>,
     pub(crate) inbox: Arc<Inbox>,
+    pub(crate) sources: Arc<Sources>,
     pub(crate) clock: Clock,
     /// The least time between two flushes.
     pub(crate) flush: Duration,
@@ -63,7 +65,8 @@ impl Task {
                 self.lane.end(usize::MAX);
                 return;
             }
-            self.lane.ring(self.clock.uptime());
+            self.lane.ring(self.clock.now());
+            let stale_at = self.look_at_sources();
 
             // Listens first and looks then, so that nothing moves unnoticed in between.
             self.inbox.listen(true);
@@ -72,7 +75,7 @@ impl Task {
                 self.inbox.listen(false);
             }
             let flush_at = pending.then_some(next_flush);
-            let wake = [flush_at, self.lane.next_alarm()].into_iter().flatten().min();
+            let wake = [flush_at, stale_at, self.lane.next_alarm()].into_iter().flatten().min();
             let alarm = async {
                 match wake {
                     Some(at) => sleep_until(self.clock.at(at)).await,
@@ -106,12 +109,28 @@ impl Task {
         ticks
     }
 
+    /// Tells readers which sources have turned; says when one may turn by its silence.
+    fn look_at_sources(&mut self) -> Option<Duration> {
+        let stale_at = self.sources.look(self.clock.now());
+        let turns = self.sources.turns();
+        if turns != self.lane.turn() {
+            self.lane.tell(self.sources.statuses(), turns, self.clock.uptime());
+        }
+        stale_at
+    }
+
     fn obey(&mut self, command: Command, sockets: &Sockets) {
         let now = self.clock.uptime();
         match command {
             Command::Open(newcomer, subscription) => self.open(newcomer, subscription, sockets),
             Command::Ready(key) => self.lane.ready(key, now),
             Command::Close(key) => self.lane.close(key),
+            Command::Change(change) => {
+                let Change { id, edit, answer } = *change;
+                if let Some(effective) = self.lane.change(id, edit, now) {
+                    let _ = answer.try_send(effective);
+                }
+            }
             Command::End(most) => self.lane.end(most),
             Command::Finish => {
                 self.turn();

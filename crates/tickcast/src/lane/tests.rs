@@ -115,7 +115,7 @@ impl Stage {
 
     fn pass(&mut self, ms: u64) {
         self.now += Duration::from_millis(ms);
-        self.lane.ring(self.now);
+        self.lane.ring(Instant { uptime: self.now, ..Instant::default() });
     }
 
     fn open(&mut self, subscription: Subscription) -> (Key, Reader) {

@@ -6,6 +6,8 @@ use std::time::Instant;
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, header};
+use tickcast_core::render::Dialect;
+use tickcast_core::{Farewell, Notice};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::events::Handoff;
@@ -63,15 +65,26 @@ impl Places {
     /// Makes a response that carries a subscription tell its reader to come back later, if there is no place for it. The
     /// status stays 200: with any other a browser's `EventSource` never would.
     pub(super) fn turn_away(&self, response: &mut Response<Body>) {
-        if !self.crowded() || response.extensions_mut().remove::<Handoff>().is_none() {
+        if !self.crowded() {
             return;
         }
+        let Some(handoff) = response.extensions_mut().remove::<Handoff>() else { return };
         if self.crowding.is_due() {
             tracing::warn!(limit = self.streams, "no place for another stream: it is told to come back");
         }
-        *response.body_mut() = Body::from(format!("retry: {}\n: busy\n", fastrand::u32(RETRY_MS)));
+        *response.body_mut() = busy(handoff.subscription.dialect, fastrand::u32(RETRY_MS)).into();
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
+}
+
+/// What a stream says that has no place. The simple one has no event for it.
+fn busy(dialect: Dialect, retry: u32) -> Vec<u8> {
+    let mut out = Vec::new();
+    match dialect {
+        Dialect::Simple => out.extend_from_slice(format!("retry: {retry}\n: busy\n").as_bytes()),
+        Dialect::Resumable(_) => Notice::Bye { reason: Farewell::Busy, retry }.write(None, &mut out),
+    }
+    out
 }
 
 /// Something that is not worth saying more than once a second.

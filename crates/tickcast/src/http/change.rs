@@ -1,0 +1,94 @@
+//! `PATCH /v1/streams/{stream}`: other symbols, or another rate, without a new connection.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, PathRejection};
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use serde_json::{Map, Value, json};
+use tickcast_core::{Filter, FilterError};
+
+use super::Problem;
+use crate::hub::Hub;
+use crate::subscription::{Edit, EditError, Effective, Pace, StreamId};
+
+/// Most bytes of a change: three lists of the longest names, and then some, so that a list that is too long is told so.
+pub(super) const LONGEST: usize = 256 << 10;
+
+pub(super) async fn change(
+    State(hub): State<Hub>,
+    path: Result<Path<String>, PathRejection>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Value>, Problem> {
+    let body = body.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
+    let edit = edit(&body)?;
+    let id = path.ok().and_then(|Path(id)| id.parse::<StreamId>().ok()).ok_or_else(no_stream)?;
+    match hub.change(id, edit).await {
+        None => Err(no_stream()),
+        Some(Err(error)) => Err(error.into()),
+        Some(Ok(Effective { filter, mode, pace })) => Ok(Json(json!({
+            "stream": id.to_string(),
+            "symbols": filter.entries().collect::<Vec<_>>(),
+            "mode": mode.as_str(),
+            "rate": pace.map(Pace::rate),
+        }))),
+    }
+}
+
+fn no_stream() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "there is no such stream, or it has ended")
+}
+
+/// What is asked for.
+fn edit(body: &[u8]) -> Result<Edit, Problem> {
+    let members: Map<String, Value> = serde_json::from_slice(body).map_err(|error| {
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            format!("a JSON object with add, remove, set or rate is expected: {error}"),
+        )
+    })?;
+    let mut edit = Edit::default();
+    for (name, value) in &members {
+        match name.as_str() {
+            "add" => edit.add = Some(filter("add", value)?),
+            "remove" => edit.remove = Some(filter("remove", value)?),
+            "set" => edit.set = Some(filter("set", value)?),
+            "rate" => edit.rate = Some(pace(value)?),
+            _ => {
+                let shown: String = name.chars().take(24).collect();
+                let detail = format!("{shown:?} is none of add, remove, set, rate");
+                return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
+            }
+        }
+    }
+    Ok(edit)
+}
+
+/// A list of names and patterns; an empty one is none at all.
+fn filter(member: &'static str, value: &Value) -> Result<Filter, Problem> {
+    let refuse = |detail: &dyn std::fmt::Display| Problem::parameter(member, detail);
+    let list = value.as_array().and_then(|list| list.iter().map(Value::as_str).collect::<Option<Vec<_>>>());
+    let list = list.ok_or_else(|| refuse(&"a list of symbols is expected"))?;
+    match Filter::parse(list) {
+        Err(FilterError::Empty) => Ok(Filter::none()),
+        filter => filter.map_err(|error| refuse(&error)),
+    }
+}
+
+fn pace(value: &Value) -> Result<Option<Pace>, Problem> {
+    if value.is_null() {
+        return Ok(None);
+    }
+    let rate = value.as_f64().ok_or_else(|| Problem::parameter("rate", "a number or null is expected"))?;
+    Ok(Some(Pace::per_second(rate)?))
+}
+
+impl From<EditError> for Problem {
+    fn from(error: EditError) -> Self {
+        match error {
+            EditError::Add(error) => Self::parameter("add", error),
+            EditError::Remove(error) => Self::parameter("remove", error),
+            EditError::Rate => Self::parameter("rate", crate::subscription::PACED_ALL),
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! How a reader is brought from its place to the head.
+
+use std::time::Duration;
+
+use tickcast_core::Farewell;
+
+use super::groups::Step;
+use super::stream::Place;
+use super::timers::Alarm;
+use super::{Key, Lane, Sink, Written};
+
+/// What comes next for a stream.
+enum Next {
+    Step(Step),
+    /// Its sink has to become ready first.
+    Blocked,
+    /// It has been sent all there is.
+    Arrived,
+    /// It was to get every tick, and the tape no longer holds the next.
+    Lost,
+}
+
+impl<S: Sink> Lane<S> {
+    /// Brings a stream to the head, or notes when it may be.
+    pub(super) fn visit(&mut self, key: Key, now: Duration) {
+        let head = self.head();
+        let Some(stream) = self.streams.get_mut(key).filter(|stream| !stream.blocked) else { return };
+        // A visit that was held up goes on; only a new one has to wait for its time.
+        let due = stream.pace.as_ref().is_none_or(|pace| now >= pace.next);
+        if due
+            && stream.arrived(head)
+            && let Some(pace) = &mut stream.pace
+        {
+            pace.until = head;
+        }
+        self.catch_up(key, now);
+        self.arm(key);
+    }
+
+    /// Sees to it that a paced stream that is not at the head is visited when its pace allows.
+    fn arm(&mut self, key: Key) {
+        let head = self.head();
+        let Some(stream) = self.streams.get_mut(key).filter(|stream| !stream.blocked) else { return };
+        if let Some(pace) = &mut stream.pace
+            && pace.until < head
+            && !std::mem::replace(&mut pace.armed, true)
+        {
+            self.timers.set(pace.next, key, Alarm::Visit);
+        }
+    }
+
+    /// Sends a stream what lies between its place and the head, piece by piece, as long as its sink takes them.
+    pub(super) fn catch_up(&mut self, key: Key, now: Duration) {
+        loop {
+            let head = self.head();
+            let step = match self.next_step(key, now) {
+                Next::Step(step) => step,
+                Next::Blocked => return,
+                Next::Arrived => break,
+                Next::Lost => return self.dismiss(key, Farewell::Lagging),
+            };
+            let stream = &mut self.streams[key];
+            let written = if step.piece.is_empty() { Written::Taken } else { stream.sink.write(&step.piece) };
+            match written {
+                Written::Taken => {
+                    stream.take(&step, now);
+                    self.stats.sent(step.ticks, step.piece.len());
+                }
+                Written::Refused => return stream.refused(head),
+                Written::Gone => return self.gone.push(key),
+            }
+        }
+        if self.finishing {
+            self.dismiss(key, Farewell::Draining);
+        }
+    }
+
+    /// What a stream is to be sent next.
+    fn next_step(&mut self, key: Key, now: Duration) -> Next {
+        let head = self.head();
+        let Some(stream) = self.streams.get_mut(key).filter(|stream| !stream.blocked) else {
+            return Next::Blocked;
+        };
+        if stream.session.is_some()
+            && let Some(step) = self.say(key)
+        {
+            return Next::Step(step);
+        }
+        let stream = &mut self.streams[key];
+        if stream.arrived(head) {
+            return Next::Arrived;
+        }
+        let tape = self.replica.tape();
+        let every = match stream.place {
+            Place::Behind(from) if stream.wants_all() => {
+                if !tape.reaches_back_to(from) {
+                    return Next::Lost;
+                }
+                true
+            }
+            _ => stream.pace.is_none() && stream.keeps_up(tape, now, self.manners.patience),
+        };
+        let (group, place, until) = (stream.seat.group, stream.place, stream.until(head));
+        Next::Step(self.groups.render(group, place, until, every, &self.replica))
+    }
+}

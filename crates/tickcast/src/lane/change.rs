@@ -1,0 +1,64 @@
+//! Changes to a stream while it is open.
+
+use std::time::Duration;
+
+use super::stream::{Pace, Place};
+use super::{Key, Lane, Sink};
+use crate::subscription::{Edit, EditError, Effective, StreamId};
+
+impl<S: Sink> Lane<S> {
+    /// Changes what the stream of this name is subscribed to: it is sent the newest ticks of what was added, and that it is
+    /// ready. `None`: it is not here, or no more.
+    pub(crate) fn change(
+        &mut self,
+        id: StreamId,
+        edit: Edit,
+        now: Duration,
+    ) -> Option<Result<Effective, EditError>> {
+        let key = self.names.get(&id).copied().filter(|key| !self.streams[*key].ending)?;
+        let stream = &self.streams[key];
+        let session = stream.session.as_ref()?;
+        let filter = self.groups.filter(stream.seat.group).clone();
+        let now_is = Effective { filter, mode: session.mode, pace: session.pace };
+        let effective = match edit.apply(now_is) {
+            Ok(effective) => effective,
+            Err(error) => return Some(Err(error)),
+        };
+        self.reseat(key, &effective, now);
+        self.visit(key, now);
+        self.bury();
+        Some(Ok(effective))
+    }
+
+    /// Gives a stream another filter and pace. It stays at its place on the tape.
+    fn reseat(&mut self, key: Key, effective: &Effective, now: Duration) {
+        let head = self.head();
+        let Effective { filter, pace, .. } = effective;
+        let dialect = self.groups.dialect(self.streams[key].seat.group);
+        let before = self.streams[key].seat;
+        // The new seat first: where only the pace changes the group is the same, and must not end in between.
+        let mut seat = self.groups.join(key, filter.clone(), dialect, pace.is_some(), self.replica.market());
+        let added = self.groups.gained(seat.group, before.group, self.replica.market());
+        match self.groups.leave(before) {
+            // Of its two seats in the same group the new one has taken the place of the old one.
+            Some(moved) if moved == key => seat.take_place_of(before),
+            Some(moved) => self.streams[moved].seat.take_place_of(before),
+            None => {}
+        }
+        self.streams[key].seat = seat;
+        let stream = &mut self.streams[key];
+        if stream.place == Place::Head {
+            stream.place = Place::Behind(head);
+        }
+        let place = stream.place.seq(head);
+        stream.pace = pace.map(|pace| {
+            let armed = stream.pace.as_ref().is_some_and(|pace| pace.armed);
+            Box::new(Pace { until: place, armed, ..Pace::new(pace.interval(), now) })
+        });
+        if let Some(session) = &mut stream.session {
+            session.pace = *pace;
+            session.add(added);
+            session.ready = session.ready.max(Some(place));
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! What is done about streams that have been quiet, or stuck, for long.
+
+use tickcast_core::Instant;
+
+use super::stream::{Place, Stream};
+use super::timers::Alarm;
+use super::{Key, Lane, Manners, Sink, Written};
+
+impl<S: Sink> Lane<S> {
+    /// A paced stream that nothing has moved for is at the head: there is nothing that concerns it in between.
+    fn idle(&mut self, key: Key) {
+        let head = self.head();
+        let Stream { place, pace, blocked, .. } = &mut self.streams[key];
+        if let (Place::Behind(seq), Some(pace), false) = (place, pace, *blocked)
+            && !pace.armed
+        {
+            *seq = head;
+            pace.until = head;
+        }
+    }
+
+    /// Looks after a stream that may have been quiet, or stuck, for long.
+    pub(super) fn look(&mut self, key: Key, now: Instant) {
+        let Some(stream) = self.streams.get(key) else { return };
+        let Manners { keep_alive, stall, .. } = self.manners;
+        let quiet = stream.session.as_ref().map_or(keep_alive, |session| session.heartbeat);
+        self.idle(key);
+        let stream = &self.streams[key];
+        if !stream.blocked && stream.last_write + quiet <= now.uptime {
+            let sign = self.heartbeat(key, now).unwrap_or_else(|| self.keep_alive.clone());
+            let head = self.head();
+            let stream = &mut self.streams[key];
+            match stream.sink.write(&sign) {
+                Written::Taken => {
+                    stream.last_write = now.uptime;
+                    self.stats.sent(0, sign.len());
+                }
+                // It has yet to write what it was given: it needs no comment.
+                Written::Refused => stream.refused(head),
+                Written::Gone => self.gone.push(key),
+            }
+        }
+        let stream = &mut self.streams[key];
+        if stream.blocked && stream.last_write + stall <= now.uptime {
+            stream.sink.cut();
+            self.gone.push(key);
+            return;
+        }
+        let patience = if stream.blocked { stall } else { quiet };
+        self.timers.set(stream.last_write + patience, key, Alarm::Look);
+    }
+}

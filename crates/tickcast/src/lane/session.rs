@@ -1,0 +1,231 @@
+//! What a resumable stream is told besides ticks, and when.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tickcast_core::render::Dialect;
+use tickcast_core::{Break, Cursor, Farewell, Instant, Mode, Notice, Seq, SourceStatus, SymbolId};
+
+use super::groups::{GroupId, LONGEST, Step};
+use super::piece::{Draft, Piece};
+use super::{Key, Lane, Sink, Written};
+use crate::sources::Turned;
+use crate::subscription::{Pace, StreamId, Terms};
+
+/// Who says so.
+const SERVER: &str = concat!("tickcast/", env!("CARGO_PKG_VERSION"));
+
+/// When readers whose stream was ended come back, in milliseconds: each draws its own time.
+pub(crate) const RETRY_MS: std::ops::RangeInclusive<u32> = 2000..=5000;
+
+/// What a resumable stream has beyond a simple one. Whatever there is to say is derived when it can be said: nothing waits in
+/// a queue.
+pub(super) struct Session {
+    pub(super) id: StreamId,
+    pub(super) mode: Mode,
+    pub(super) pace: Option<Pace>,
+    pub(super) heartbeat: Duration,
+    /// Its reader cannot go on with what it came with, and has yet to be told.
+    broken: Option<(Break, Box<str>)>,
+    resumed: bool,
+    /// The sources' turns up to this one were told; `None`: it has not been told of any.
+    told: Option<u64>,
+    /// Symbols that it is to be given the newest ticks of, since they were added; the next one last.
+    added: Vec<SymbolId>,
+    /// Where it is to hear that it has caught up.
+    pub(super) ready: Option<Seq>,
+    /// Why it ends, and has yet to be told.
+    farewell: Option<Farewell>,
+}
+
+/// What a step said beyond ticks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Said {
+    Reset,
+    /// The sources' turns up to this one.
+    Turns(u64),
+    /// So many added symbols are left.
+    Added(usize),
+    Ready,
+}
+
+/// How the sources of the market are doing.
+#[derive(Default)]
+pub(super) struct Statuses {
+    sources: Vec<SourceStatus>,
+    /// The last turn of each.
+    turns: Vec<u64>,
+    pub(super) turn: u64,
+}
+
+/// The resumable streams of a lane by their names.
+pub(super) type Names = HashMap<StreamId, Key>;
+
+impl Session {
+    pub(super) fn new(terms: Terms, pace: Option<Pace>, head: Seq) -> Self {
+        let Terms { id, mode, heartbeat, last, broken } = terms;
+        let resumed = last.is_some() && broken.is_none();
+        let broken = broken.zip(last);
+        Self {
+            id,
+            mode,
+            pace,
+            heartbeat,
+            broken,
+            resumed,
+            told: None,
+            added: Vec::new(),
+            ready: Some(head),
+            farewell: None,
+        }
+    }
+
+    /// It is to be given the newest ticks of these, too; the next one last.
+    pub(super) fn add(&mut self, mut symbols: Vec<SymbolId>) {
+        symbols.retain(|id| !self.added.contains(id));
+        self.added.splice(0..0, symbols);
+    }
+
+    /// It was told this.
+    pub(super) fn note(&mut self, said: Said) {
+        match said {
+            Said::Reset => self.broken = None,
+            Said::Turns(turn) => self.told = Some(turn),
+            Said::Added(left) => self.added.truncate(left),
+            Said::Ready => self.ready = None,
+        }
+    }
+}
+
+impl Statuses {
+    pub(super) fn new(turned: Vec<Turned>, turn: u64) -> Self {
+        let turns = turned.iter().map(|turned| turned.turn).collect();
+        Self { sources: turned.into_iter().map(|turned| turned.status).collect(), turns, turn }
+    }
+
+    /// What someone has yet to hear who was told up to turn `told`; a newcomer hears of what is not as it should be.
+    fn news(&self, told: Option<u64>) -> impl Iterator<Item = &SourceStatus> {
+        let sources = self.sources.iter().zip(&self.turns);
+        sources.filter_map(move |(source, turn)| match told {
+            Some(told) => (*turn > told).then_some(source),
+            None => (source.state != tickcast_core::State::Live).then_some(source),
+        })
+    }
+}
+
+impl<S: Sink> Lane<S> {
+    /// Whether the sources have turned since the lane was last told.
+    pub(crate) const fn turn(&self) -> u64 {
+        self.statuses.turn
+    }
+
+    /// The sources have turned: tells everyone who wants to know.
+    pub(crate) fn tell(&mut self, turned: Vec<Turned>, turn: u64, now: Duration) {
+        self.statuses = Statuses::new(turned, turn);
+        for key in self.names.values().copied().collect::<Vec<_>>() {
+            self.visit(key, now);
+        }
+        self.bury();
+    }
+
+    /// The next thing a resumable stream is to be told before it is sent more ticks.
+    pub(super) fn say(&self, key: Key) -> Option<Step> {
+        let stream = &self.streams[key];
+        let session = stream.session.as_ref()?;
+        let seq = stream.place.seq(self.head());
+        let group = stream.seat.group;
+        let mut draft = Draft::new();
+        let mut write = |notice: Notice<'_>| notice.write(self.cursor(group, seq), draft.bytes());
+        let (said, ticks) = if let Some((reason, last)) = &session.broken {
+            write(Notice::Reset { reason: *reason, last });
+            (Said::Reset, 0)
+        } else if session.told != Some(self.statuses.turn) {
+            self.statuses.news(session.told).for_each(|status| write(Notice::Status(status)));
+            (Said::Turns(self.statuses.turn), 0)
+        } else if !session.added.is_empty() {
+            let (left, ticks) = self.render_added(group, &session.added, seq, draft.bytes());
+            (Said::Added(left), ticks)
+        } else if session.ready.is_some_and(|at| seq >= at) {
+            write(Notice::Ready {
+                stream: &session.id.to_string(),
+                symbols: self.groups.listed(group, self.replica.market()),
+                mode: session.mode,
+                rate: session.pace.map(Pace::rate),
+                heartbeat: session.heartbeat.as_secs(),
+                resumed: session.resumed,
+                server: SERVER,
+            });
+            (Said::Ready, 0)
+        } else {
+            return None;
+        };
+        Some(Step { piece: draft.seal(), ticks, place: stream.place, said: Some(said) })
+    }
+
+    /// Appends the newest ticks of symbols that were added to a stream that stands at `place`; those that moved later come by
+    /// themselves. Says how many symbols are left.
+    fn render_added(
+        &self,
+        group: GroupId,
+        added: &[SymbolId],
+        place: Seq,
+        out: &mut Vec<u8>,
+    ) -> (usize, usize) {
+        let (market, dialect) = (self.replica.market(), self.groups.dialect(group));
+        let (mut left, mut ticks) = (added.len(), 0);
+        for id in added.iter().rev() {
+            left -= 1;
+            let wanted = self.groups.wants(group, *id) && market.moved(*id) <= place;
+            if let Some(frame) = market.newest(*id).filter(|_| wanted) {
+                dialect.tick(place, frame, out);
+                ticks += 1;
+            }
+            if out.len() >= LONGEST {
+                break;
+            }
+        }
+        (left, ticks)
+    }
+
+    /// A heartbeat for a stream, where it is one that has them.
+    pub(super) fn heartbeat(&self, key: Key, now: Instant) -> Option<Piece> {
+        let stream = &self.streams[key];
+        stream.session.as_ref()?;
+        let cursor = self.cursor(stream.seat.group, stream.place.seq(self.head()));
+        let mut draft = Draft::new();
+        Notice::Heartbeat { time: now.wall, sources: &self.statuses.sources }.write(cursor, draft.bytes());
+        Some(draft.seal())
+    }
+
+    /// Ends a stream, and says why where it is one that can be told.
+    pub(super) fn dismiss(&mut self, key: Key, why: Farewell) {
+        if let Some(session) = &mut self.streams[key].session {
+            session.farewell = Some(why);
+        }
+        self.end_stream(key);
+    }
+
+    /// Says why a stream ends, where that has yet to be said; says whether that is done with.
+    pub(super) fn say_farewell(&mut self, key: Key) -> Written {
+        let stream = &self.streams[key];
+        let Some(reason) = stream.session.as_ref().and_then(|session| session.farewell) else {
+            return Written::Taken;
+        };
+        let cursor = self.cursor(stream.seat.group, stream.place.seq(self.head()));
+        let mut draft = Draft::new();
+        Notice::Bye { reason, retry: fastrand::u32(RETRY_MS) }.write(cursor, draft.bytes());
+        let stream = &mut self.streams[key];
+        let written = stream.sink.write(&draft.seal());
+        if let Some(session) = stream.session.as_mut().filter(|_| written == Written::Taken) {
+            session.farewell = None;
+        }
+        written
+    }
+
+    fn cursor(&self, group: GroupId, seq: Seq) -> Option<Cursor> {
+        match self.groups.dialect(group) {
+            Dialect::Simple => None,
+            Dialect::Resumable(epoch) => Some(Cursor { epoch, seq }),
+        }
+    }
+}

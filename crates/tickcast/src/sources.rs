@@ -1,0 +1,234 @@
+//! The sources of a hub, and which of them have turned.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use tickcast_core::{Instant, SourceStatus, State, Time};
+
+use crate::lane::Inbox;
+use crate::stats::{SourceCounters, SourceStats};
+
+/// How long a source may be silent before its prices count as stale, unless it is told otherwise.
+const STALE_AFTER: Duration = Duration::from_secs(15);
+
+/// How a source is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceState {
+    /// Ticks may come at any time.
+    Live,
+    /// None has come for longer than it may be silent. The next one makes it live again.
+    Stale,
+    /// It has delivered all it had; what that was.
+    Ended(String),
+    /// It failed; why. No ticks come.
+    Down(String),
+}
+
+impl SourceState {
+    /// As readers of streams are told.
+    const fn told(&self) -> State {
+        match self {
+            Self::Live => State::Live,
+            Self::Stale => State::Stale,
+            Self::Ended(_) => State::Gone,
+            Self::Down(_) => State::Down,
+        }
+    }
+}
+
+/// A source as the hub knows it.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) name: String,
+    pub(crate) counters: SourceCounters,
+    standing: Mutex<Standing>,
+    /// When it last ticked, in ms of uptime, and one more; 0: it has not.
+    heard: AtomicU64,
+    /// Whether it stands as stale, so that a tick need not look.
+    stale: AtomicBool,
+    /// In ms; 0: it may be silent for ever.
+    stale_after: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Standing {
+    state: SourceState,
+    since: Time,
+    /// The number of its last turn among all sources'; 0: it never turned.
+    turn: u64,
+}
+
+/// All sources of a hub.
+#[derive(Default)]
+pub(crate) struct Sources {
+    list: Mutex<Vec<Arc<Source>>>,
+    /// How many turns there have been, a source's first appearance among them.
+    turns: AtomicU64,
+    doorbells: OnceLock<Vec<Arc<Inbox>>>,
+}
+
+/// A source's status, and the number of its last turn.
+#[derive(Debug, Clone)]
+pub(crate) struct Turned {
+    pub(crate) status: SourceStatus,
+    pub(crate) turn: u64,
+}
+
+impl Source {
+    pub(crate) fn stats(&self) -> SourceStats {
+        self.counters.stats(&self.name, self.standing().state.clone())
+    }
+
+    pub(crate) fn set_stale_after(&self, after: Duration) {
+        self.stale_after.store(u64::try_from(after.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    fn standing(&self) -> MutexGuard<'_, Standing> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sources {
+    /// Who to ring when a source has turned. Only the first call counts.
+    pub(crate) fn ring_at(&self, doorbells: Vec<Arc<Inbox>>) {
+        let _ = self.doorbells.set(doorbells);
+    }
+
+    /// The source of this name and its number, registered now if it is new.
+    pub(crate) fn register(&self, name: &str, now: Time) -> (usize, Arc<Source>) {
+        let mut list = self.list();
+        let known = list.iter().position(|source| source.name == name);
+        let index = known.unwrap_or_else(|| {
+            list.push(Arc::new(Source {
+                name: name.to_owned(),
+                counters: SourceCounters::default(),
+                standing: Mutex::new(Standing { state: SourceState::Live, since: now, turn: 0 }),
+                heard: AtomicU64::new(0),
+                stale: AtomicBool::new(false),
+                stale_after: AtomicU64::new(STALE_AFTER.as_millis() as u64),
+            }));
+            self.turns.fetch_add(1, Ordering::SeqCst);
+            list.len() - 1
+        });
+        let source = Arc::clone(&list[index]);
+        drop(list);
+        if known.is_none() {
+            self.ring();
+        }
+        (index, source)
+    }
+
+    pub(crate) fn stats(&self) -> Vec<SourceStats> {
+        self.list().iter().map(|source| source.stats()).collect()
+    }
+
+    /// How many turns there have been.
+    pub(crate) fn turns(&self) -> u64 {
+        self.turns.load(Ordering::SeqCst)
+    }
+
+    /// Every source's status.
+    pub(crate) fn statuses(&self) -> Vec<Turned> {
+        let turned = |source: &Arc<Source>| {
+            let standing = source.standing();
+            let (state, since) = (standing.state.told(), standing.since);
+            Turned { status: SourceStatus { source: source.name.clone(), state, since }, turn: standing.turn }
+        };
+        self.list().iter().map(turned).collect()
+    }
+
+    /// A source has ticked.
+    pub(crate) fn hear(&self, source: &Source, now: Instant) {
+        source.heard.store(now.uptime.as_millis() as u64 + 1, Ordering::SeqCst);
+        if source.stale.load(Ordering::SeqCst) {
+            self.turn(source, now.wall, |state| {
+                matches!(state, SourceState::Stale).then_some(SourceState::Live)
+            });
+        }
+    }
+
+    /// A source says how it is doing.
+    pub(crate) fn set(&self, source: &Source, state: &SourceState, now: Instant) {
+        self.turn(source, now.wall, |_| Some(state.clone()));
+    }
+
+    /// Turns sources stale that have been silent too long; says when to look again.
+    pub(crate) fn look(&self, now: Instant) -> Option<Duration> {
+        let sources = self.list().clone();
+        sources.iter().filter_map(|source| self.look_at(source, now)).min()
+    }
+
+    fn look_at(&self, source: &Source, now: Instant) -> Option<Duration> {
+        let heard = source.heard.load(Ordering::SeqCst);
+        let patience = Duration::from_millis(source.stale_after.load(Ordering::Relaxed));
+        if heard == 0 || patience.is_zero() || source.stale.load(Ordering::SeqCst) {
+            return None;
+        }
+        let due = Duration::from_millis(heard - 1).saturating_add(patience);
+        if now.uptime < due {
+            return Some(due);
+        }
+        self.turn(source, now.wall, |state| matches!(state, SourceState::Live).then_some(SourceState::Stale));
+        // A tick that came meanwhile has not seen it stale.
+        if source.heard.load(Ordering::SeqCst) != heard {
+            self.hear(source, now);
+        }
+        None
+    }
+
+    /// Changes a source's state to what `to` makes of it, if anything, and tells the lanes.
+    fn turn(&self, source: &Source, now: Time, to: impl FnOnce(&SourceState) -> Option<SourceState>) {
+        let mut standing = source.standing();
+        let Some(state) = to(&standing.state).filter(|state| *state != standing.state) else { return };
+        source.stale.store(state == SourceState::Stale, Ordering::SeqCst);
+        let turn = self.turns.fetch_add(1, Ordering::SeqCst) + 1;
+        *standing = Standing { state, since: now, turn };
+        drop(standing);
+        self.ring();
+    }
+
+    fn ring(&self) {
+        self.doorbells.get().into_iter().flatten().for_each(|inbox| inbox.ring());
+    }
+
+    fn list(&self) -> MutexGuard<'_, Vec<Arc<Source>>> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Instant {
+        Instant { uptime: Duration::from_secs(seconds), ..Instant::default() }
+    }
+
+    #[test]
+    fn silence_is_stale_and_a_tick_ends_it() {
+        let sources = Sources::default();
+        let (_, source) = sources.register("feed", Time::default());
+        assert_eq!(sources.look(at(100)), None, "what has not spoken yet is not silent");
+        sources.hear(&source, at(100));
+        assert_eq!(sources.look(at(101)), Some(Duration::from_secs(115)));
+        assert_eq!((sources.look(at(115)), source.stats().state), (None, SourceState::Stale));
+        assert_eq!(sources.statuses()[0].turn, 2);
+        sources.hear(&source, at(120));
+        assert_eq!((sources.turns(), source.stats().state), (3, SourceState::Live));
+        source.set_stale_after(Duration::ZERO);
+        assert_eq!((sources.look(at(999)), source.stats().state), (None, SourceState::Live));
+    }
+
+    #[test]
+    fn a_source_that_failed_is_not_stale_but_down() {
+        let sources = Sources::default();
+        let (_, source) = sources.register("feed", Time::default());
+        sources.hear(&source, at(0));
+        sources.set(&source, &SourceState::Down("gone".to_owned()), at(1));
+        assert_eq!(sources.look(at(60)), None);
+        assert_eq!(sources.statuses()[0].status.state, State::Down);
+        sources.set(&source, &SourceState::Down("gone".to_owned()), at(61));
+        assert_eq!(sources.turns(), 2, "the same again is no turn");
+    }
+}

@@ -1,0 +1,61 @@
+//! Changes to a subscription while its stream is open.
+
+use tickcast_core::{Filter, FilterError, Mode};
+
+use super::Pace;
+
+/// What is to be changed of a stream. What is not mentioned stays.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Edit {
+    /// The symbols from now on.
+    pub(crate) set: Option<Filter>,
+    /// Symbols in addition to those.
+    pub(crate) add: Option<Filter>,
+    /// Symbols no longer wanted.
+    pub(crate) remove: Option<Filter>,
+    /// The pace from now on; `Some(None)`: none.
+    pub(crate) rate: Option<Option<Pace>>,
+}
+
+/// What is wrong with a change.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub(crate) enum EditError {
+    /// Too many symbols in the end.
+    #[error("{0}")]
+    Add(FilterError),
+    /// A symbol that cannot be taken out.
+    #[error("{0}")]
+    Remove(FilterError),
+    /// A pace, and every tick.
+    #[error("{PACED_ALL}")]
+    Rate,
+}
+
+/// Why `mode=all` has no pace.
+pub(crate) const PACED_ALL: &str = "mode=all is every tick; a rate needs mode=latest";
+
+/// What a stream is subscribed to after a change.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Effective {
+    pub(crate) filter: Filter,
+    pub(crate) mode: Mode,
+    pub(crate) pace: Option<Pace>,
+}
+
+impl Edit {
+    /// The subscription that follows from this one.
+    pub(crate) fn apply(self, to: Effective) -> Result<Effective, EditError> {
+        let mut filter = self.set.unwrap_or(to.filter);
+        if let Some(remove) = self.remove {
+            filter = filter.without(&remove).map_err(EditError::Remove)?;
+        }
+        if let Some(add) = self.add {
+            filter = filter.with(&add).map_err(EditError::Add)?;
+        }
+        let pace = self.rate.unwrap_or(to.pace);
+        if pace.is_some() && to.mode == Mode::All {
+            return Err(EditError::Rate);
+        }
+        Ok(Effective { filter, mode: to.mode, pace })
+    }
+}

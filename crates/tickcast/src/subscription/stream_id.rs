@@ -1,0 +1,48 @@
+//! The name of a stream, for whoever may change it.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// The name of a resumable stream: 128 random bits, so that only who was told can change it. Written as 32 hex digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct StreamId(u128);
+
+impl StreamId {
+    /// One that nobody can guess; `None` where the system has no randomness to give.
+    pub(crate) fn random() -> Option<Self> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes).ok()?;
+        Some(Self(u128::from_ne_bytes(bytes)))
+    }
+}
+
+impl fmt::Display for StreamId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl FromStr for StreamId {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let hex = text.len() == 32 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        u128::from_str_radix(text, 16).ok().filter(|_| hex).map(Self).ok_or(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_back_and_nothing_else_does() {
+        let id = StreamId::random().unwrap();
+        assert_eq!(id.to_string().parse(), Ok(id));
+        for bad in
+            ["", "5f", &"F".repeat(32), &"+".repeat(32), &"0".repeat(33), "+0000000000000000000000000000001"]
+        {
+            assert!(bad.parse::<StreamId>().is_err(), "{bad}");
+        }
+    }
+}

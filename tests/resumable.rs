@@ -1,0 +1,451 @@
+//! `GET /v1/stream`: cursors, resume, and what is said besides ticks.
+
+use std::time::Duration;
+
+use eventsource_stream::Event;
+use serde_json::{Value, json};
+use tickcast::{Hub, Subscription};
+
+use crate::client::Reader;
+use crate::faults::{connect, rest};
+use crate::server::{TestServer, eventually};
+
+/// An event without what differs from run to run: `tick A 1=2.50 @3`, `ready @3`, `reset epoch @0`.
+fn short(event: &Event) -> String {
+    let data = data(event);
+    let place = event.id.split_once('-').map_or("-", |(_, seq)| seq);
+    let what = match event.event.as_str() {
+        "tick" => {
+            let price = crate::client::member(&event.data, "price");
+            format!("tick {} {}={price}", data["symbol"].as_str().unwrap(), data["n"])
+        }
+        "gone" => format!("gone {}", data["symbol"].as_str().unwrap()),
+        "reset" | "bye" => format!("{} {}", event.event, data["reason"].as_str().unwrap()),
+        "status" => {
+            format!("status {} {}", data["source"].as_str().unwrap(), data["state"].as_str().unwrap())
+        }
+        other => other.to_owned(),
+    };
+    format!("{what} @{place}")
+}
+
+fn data(event: &Event) -> Value {
+    serde_json::from_str(&event.data).unwrap()
+}
+
+/// The next events up to the first `last`.
+async fn up_to(reader: &mut Reader, last: &str) -> Vec<String> {
+    let mut seen = Vec::new();
+    loop {
+        let event = reader.event().await.expect("the stream has ended");
+        seen.push(short(&event));
+        if event.event == last {
+            return seen;
+        }
+    }
+}
+
+async fn open(server: &TestServer, query: &str) -> Reader {
+    Reader::get(&server.http, &format!("{}/v1/stream{query}", server.public)).await
+}
+
+/// Comes back with a `Last-Event-ID`, and anything may be in it.
+async fn back(server: &TestServer, query: &str, last: &str) -> Reader {
+    let url = format!("{}/v1/stream{query}", server.public);
+    Reader::send(server.http.get(url).header("last-event-id", last)).await
+}
+
+async fn epoch(server: &TestServer) -> String {
+    server.get("/v1/status").await.1["epoch"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_snapshot_ready_and_then_live() {
+    let server = TestServer::start();
+    server.publish(&[("B", "1"), ("A", "2.50"), ("B", "3")]).await;
+    let mut all = open(&server, "?mode=all&symbols=*").await;
+    assert_eq!(up_to(&mut all, "tick").await, ["tick A 1=2.50 @2"], "in the order in which they moved");
+    assert_eq!(short(&all.event().await.unwrap()), "tick B 2=3 @3");
+    let ready = all.event().await.unwrap();
+    let said = data(&ready);
+    assert_eq!(ready.id, format!("{}-3", epoch(&server).await));
+    assert_eq!(said["cursor"].as_str(), Some(ready.id.as_str()));
+    let expected = json!({"mode": "all", "rate": null, "heartbeat": 10, "resumed": false, "symbols": 2});
+    expected.as_object().unwrap().iter().for_each(|(name, value)| assert_eq!(&said[name], value, "{name}"));
+    assert_eq!(said["stream"].as_str().unwrap().len(), 32);
+    assert!(said["server"].as_str().unwrap().starts_with("tickcast/"));
+    server.publish(&[("A", "4"), ("A", "5")]).await;
+    assert_eq!(short(&all.event().await.unwrap()), "tick A 2=4 @4");
+    assert_eq!(short(&all.event().await.unwrap()), "tick A 3=5 @5");
+    let mut quiet = open(&server, "?snapshot=false&symbols=A&rate=2&heartbeat=3").await;
+    let ready = quiet.event().await.unwrap();
+    assert_eq!((short(&ready).as_str(), data(&ready)["rate"].as_f64()), ("ready @5", Some(2.0)));
+}
+
+#[tokio::test]
+async fn whoever_comes_back_goes_on_where_it_left() {
+    // Without patience: whoever comes back within it is given every tick also where the newest would do.
+    let server = TestServer::with(&["--source", "none", "--patience", "1ms"]);
+    let epoch = epoch(&server).await;
+    server.publish(&[("A", "1"), ("B", "2"), ("A", "3"), ("C", "4"), ("A", "5")]).await;
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    let at = |seq: u64| format!("{epoch}-{seq}");
+    let all = ["tick A 2=3 @3", "tick C 1=4 @4", "tick A 3=5 @5", "ready @5"];
+    let latest = ["tick C 1=4 @4", "tick A 3=5 @5", "ready @5"];
+    for (query, expected) in [("?mode=all", &all[..]), ("", &latest)] {
+        let mut reader = back(&server, query, &at(2)).await;
+        assert_eq!(up_to(&mut reader, "ready").await, expected, "by the header");
+        let join = if query.is_empty() { '?' } else { '&' };
+        for name in ["lastEventId", "since"] {
+            let mut reader = open(&server, &format!("{query}{join}{name}={}", at(2))).await;
+            assert_eq!(up_to(&mut reader, "ready").await, expected, "by {name}");
+        }
+        // A browser's header moves on while its URL stays as it was.
+        let mut reader =
+            back(&server, &format!("{query}{join}lastEventId={}&since=nonsense", at(1)), &at(2)).await;
+        assert_eq!(up_to(&mut reader, "ready").await, expected, "the header wins");
+        let mut reader = back(&server, &format!("{query}{join}lastEventId={}", at(2)), "").await;
+        assert_eq!(up_to(&mut reader, "ready").await, expected, "an empty header is none");
+    }
+    let mut reader = back(&server, "?mode=all&symbols=B", &at(5)).await;
+    let ready = reader.event().await.unwrap();
+    assert_eq!((short(&ready).as_str(), data(&ready)["resumed"].as_bool()), ("ready @5", Some(true)));
+    let mut reader = open(&server, "?mode=all&since=start&symbols=A").await;
+    assert_eq!(up_to(&mut reader, "ready").await, ["tick A 1=1 @1", all[0], all[2], "ready @5"]);
+}
+
+#[tokio::test]
+async fn prices_and_the_stream_behind_them_have_no_seam() {
+    let server = TestServer::start();
+    server.publish(&[("A", "1"), ("B", "2")]).await;
+    let (_, prices) = server.get("/v1/prices").await;
+    server.publish(&[("A", "3"), ("A", "4")]).await;
+    let cursor = prices["cursor"].as_str().unwrap();
+    let mut reader = open(&server, &format!("?mode=all&since={cursor}")).await;
+    assert_eq!(up_to(&mut reader, "ready").await, ["tick A 2=3 @3", "tick A 3=4 @4", "ready @4"]);
+}
+
+#[tokio::test]
+async fn whatever_a_reader_comes_with_the_stream_works() {
+    let server = TestServer::start();
+    server.publish(&[("A", "1"), ("A", "2")]).await;
+    let epoch = epoch(&server).await;
+    let garbage = "x".repeat(10 << 10);
+    let future = format!("{epoch}-3");
+    let huge = format!("{epoch}-18446744073709551616");
+    let zeros = format!("{epoch}-01");
+    let bare = format!("{epoch}-");
+    let (binary, forged) = ("\u{1}\u{ff}\u{7f}", format!("{epoch}-1\u{fffd}id: 9"));
+    for (last, reason) in [
+        ("000000000000-1", "epoch"),
+        (future.as_str(), "invalid"),
+        (huge.as_str(), "invalid"),
+        (zeros.as_str(), "invalid"),
+        (bare.as_str(), "invalid"),
+        ("-1", "invalid"),
+        ("A", "invalid"),
+        (garbage.as_str(), "invalid"),
+        (binary, "invalid"),
+        (forged.as_str(), "invalid"),
+    ] {
+        for mode in ["latest", "all"] {
+            let query = form_urlencoded::Serializer::new(format!("?mode={mode}&"))
+                .append_pair("lastEventId", last)
+                .finish();
+            let mut reader = open(&server, &query).await;
+            let reset = reader.event().await.unwrap();
+            assert_eq!(short(&reset), format!("reset {reason} @0"), "{last:?}");
+            let told = data(&reset)["last"].as_str().unwrap().to_owned();
+            assert_eq!(told, last.chars().take(64).collect::<String>());
+            assert_eq!(up_to(&mut reader, "ready").await, ["tick A 2=2 @2", "ready @2"], "{last:?}");
+        }
+    }
+    // A header may also hold what is no text at all.
+    let mut socket = connect(&server);
+    let request = b"GET /v1/stream HTTP/1.0\r\nhost: x\r\nlast-event-id: \xff\xfe\x80-1\r\n\r\n";
+    std::io::Write::write_all(&mut socket, request).unwrap();
+    server.signal("-TERM");
+    let answer = rest(&socket);
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn bad_parameters_are_named() {
+    let server = TestServer::start();
+    for (query, parameter, detail) in [
+        ("?mode=lossless", "mode", "latest or all is expected"),
+        ("?mode=all&rate=1", "rate", "mode=all is every tick; a rate needs mode=latest"),
+        ("?heartbeat=0", "heartbeat", "3 to 60 seconds are expected"),
+        ("?heartbeat=61", "heartbeat", "3 to 60 seconds are expected"),
+        ("?heartbeat=often", "heartbeat", "is not a number"),
+        ("?since=yesterday", "since", "or start"),
+        ("?symbols=A%20B", "symbols", "holds ' '"),
+    ] {
+        let (status, problem) = server.get(&format!("/v1/stream{query}")).await;
+        assert_eq!((status, problem["parameter"].as_str()), (400, Some(parameter)), "{problem}");
+        assert!(problem["detail"].as_str().unwrap().contains(detail), "{problem}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_tape_no_longer_holds_is_told() {
+    let server = TestServer::with(&["--source", "none", "--tape-ticks", "10", "--patience", "1ms"]);
+    let epoch = epoch(&server).await;
+    let ticks: Vec<_> = (1..=30).map(|price| ("A", price.to_string())).collect();
+    server.publish(&ticks.iter().map(|(a, b)| (*a, b.as_str())).collect::<Vec<_>>()).await;
+    let mut reader = back(&server, "?mode=all", &format!("{epoch}-19")).await;
+    let reset = reader.event().await.unwrap();
+    assert_eq!(short(&reset), "reset expired @0");
+    assert_eq!(data(&reset)["last"], format!("{epoch}-19"));
+    assert_eq!(up_to(&mut reader, "ready").await, ["tick A 30=30 @30", "ready @30"]);
+    let mut reader = back(&server, "?mode=all", &format!("{epoch}-20")).await;
+    assert_eq!(up_to(&mut reader, "ready").await.len(), 11);
+    let mut reader = back(&server, "", &format!("{epoch}-1")).await;
+    assert_eq!(up_to(&mut reader, "ready").await, ["tick A 30=30 @30", "ready @30"], "needs no history");
+}
+
+#[tokio::test]
+async fn symbols_that_are_taken_off_are_gone() {
+    let server = TestServer::start();
+    server.publish(&[("A", "1"), ("B", "2")]).await;
+    let mut reader = open(&server, "?symbols=A,B").await;
+    assert_eq!(up_to(&mut reader, "ready").await.len(), 3);
+    let taken_off =
+        server.http.delete(format!("{}/v1/prices/A", server.public)).bearer_auth(crate::server::TOKEN);
+    assert_eq!(taken_off.send().await.unwrap().status(), 204);
+    assert_eq!(short(&reader.event().await.unwrap()), "gone A @3");
+    let epoch = epoch(&server).await;
+    for mode in ["latest", "all"] {
+        let mut reader = back(&server, &format!("?mode={mode}"), &format!("{epoch}-2")).await;
+        assert_eq!(
+            up_to(&mut reader, "ready").await,
+            ["gone A @3", "ready @3"],
+            "whoever missed it hears of it"
+        );
+        let mut reader = open(&server, &format!("?mode={mode}")).await;
+        assert_eq!(up_to(&mut reader, "ready").await, ["tick B 1=2 @2", "ready @3"], "a newcomer need not");
+    }
+}
+
+#[tokio::test]
+async fn quiet_streams_are_sent_heartbeats() {
+    let server = TestServer::start();
+    server.publish(&[("A", "1"), ("B", "1")]).await;
+    let mut quiet = open(&server, "?symbols=A&heartbeat=3").await;
+    assert_eq!(up_to(&mut quiet, "ready").await, ["tick A 1=1 @1", "ready @2"]);
+    server.publish(&[("B", "2"), ("B", "3")]).await;
+    let heartbeat = quiet.event().await.unwrap();
+    assert_eq!(short(&heartbeat), "heartbeat @4", "its cursor does not age with its symbols");
+    let said = data(&heartbeat);
+    assert_eq!(said["cursor"].as_str(), Some(heartbeat.id.as_str()));
+    assert!(said["time"].as_i64().unwrap() > 1_700_000_000_000);
+    assert_eq!(
+        (&said["sources"][0]["source"], &said["sources"][0]["state"]),
+        (&json!("http"), &json!("live"))
+    );
+    // The same for one with a pace: its place moves on though nothing it wants did.
+    let mut paced = open(&server, "?symbols=A&heartbeat=3&rate=1").await;
+    assert_eq!(up_to(&mut paced, "ready").await.len(), 2);
+    server.publish(&[("B", "4")]).await;
+    assert_eq!(short(&paced.event().await.unwrap()), "heartbeat @5");
+}
+
+#[tokio::test]
+async fn a_source_that_falls_silent_is_stale() {
+    let mut command =
+        crate::server::tickcast(&["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
+    command
+        .args(["--log-format", "json", "--source", "stdin?stale_after=300ms"])
+        .stdin(std::process::Stdio::piped());
+    let mut server = TestServer::launch(command);
+    let mut pipe = server.stdin();
+    let mut reader = open(&server, "").await;
+    assert_eq!(up_to(&mut reader, "ready").await, ["ready @0"]);
+    let mut feed = |line: &str| std::io::Write::write_all(&mut pipe, line.as_bytes()).unwrap();
+    feed("{\"symbol\":\"A\",\"price\":1}\n");
+    assert_eq!(up_to(&mut reader, "status").await, ["tick A 1=1 @1", "status stdin stale @1"]);
+    assert_eq!(server.get("/v1/symbols").await.1["symbols"][0]["state"], "stale");
+    let mut newcomer = open(&server, "").await;
+    let told = ["status stdin stale @0", "tick A 1=1 @1", "ready @1"];
+    assert_eq!(up_to(&mut newcomer, "ready").await, told, "whoever comes now is told");
+    feed("{\"symbol\":\"A\",\"price\":2}\n");
+    let mut back_again = vec![short(&reader.event().await.unwrap()), short(&reader.event().await.unwrap())];
+    back_again.sort();
+    let live = back_again.iter().find(|event| event.starts_with("status stdin live")).is_some();
+    assert!(live && back_again[1] == "tick A 2=2 @2", "{back_again:?}");
+    drop(pipe);
+    eventually(async || {
+        up_to(&mut reader, "status").await.iter().any(|event| event.starts_with("status stdin gone"))
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_server_that_stops_says_so() {
+    let mut server = TestServer::start();
+    server.publish(&[("A", "1")]).await;
+    let mut reader = open(&server, "").await;
+    up_to(&mut reader, "ready").await;
+    server.signal("-TERM");
+    let bye = reader.event().await.unwrap();
+    assert_eq!(short(&bye), "bye draining @1");
+    assert_eq!(bye.retry.unwrap().as_millis() as u64, data(&bye)["retry"].as_u64().unwrap());
+    assert!((2000..=5000).contains(&data(&bye)["retry"].as_u64().unwrap()));
+    assert!(reader.event().await.is_none(), "the body ends cleanly");
+    assert!(server.wait().success());
+}
+
+#[tokio::test]
+async fn a_reader_of_every_tick_who_falls_off_the_tape_is_told_and_can_come_back() {
+    let server = TestServer::with(&["--source", "none", "--tape-ticks", "1000"]);
+    let mut slow = open(&server, "?mode=all").await;
+    up_to(&mut slow, "ready").await;
+    let lines: String = (1..=200_000).map(|n| format!("{{\"symbol\":\"A\",\"price\":{n}}}\n")).collect();
+    assert_eq!(server.post_as("application/x-ndjson", lines).await.1["accepted"], 200_000);
+    let (mut n, mut bye) = (0, None);
+    while bye.is_none() {
+        let event = slow.event().await.expect("it ended without a word");
+        match event.event.as_str() {
+            "tick" => {
+                n += 1;
+                assert_eq!(data(&event)["n"], n, "nothing is left out before");
+            }
+            _ => bye = Some(event),
+        }
+    }
+    let bye = bye.unwrap();
+    assert!(short(&bye).starts_with("bye lagging"), "{bye:?}");
+    assert!(slow.event().await.is_none());
+    let mut again = back(&server, "?mode=all", &bye.id).await;
+    assert_eq!(short(&again.event().await.unwrap()), "reset expired @0");
+    let mut seen = up_to(&mut again, "ready").await;
+    while seen.iter().all(|event| event != "tick A 200000=200000 @200000") {
+        seen.extend(up_to(&mut again, "tick").await);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_all_places_are_taken_a_bye_says_so() {
+    let server = TestServer::with(&["--source", "none", "--max-connections", "1"]);
+    let mut first = open(&server, "").await;
+    up_to(&mut first, "ready").await;
+    eventually(async || {
+        let mut second = open(&server, "").await;
+        let event = second.event().await.unwrap();
+        event.event == "bye"
+            && data(&event)["reason"] == "busy"
+            && event.id.is_empty()
+            && second.event().await.is_none()
+    })
+    .await;
+}
+
+/// The two writers, and HTTP/2, say the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_way_of_asking_gets_the_same_events() {
+    let server = TestServer::start();
+    server.publish(&[("A", "1"), ("B", "2"), ("A", "3")]).await;
+    let last = format!("{}-1", epoch(&server).await);
+    let two = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
+    let url = format!("{}/v1/stream?mode=all", server.public);
+    let mut readers = vec![
+        Reader::send(server.http.get(&url).header("last-event-id", &last)).await,
+        // A request that is not as plain as can be is hyper's.
+        Reader::send(server.http.get(&url).header("last-event-id", &last).body("")).await,
+        Reader::send(two.get(&url).header("last-event-id", &last)).await,
+    ];
+    for reader in &mut readers {
+        assert_eq!(up_to(reader, "ready").await, ["tick B 1=2 @2", "tick A 2=3 @3", "ready @3"]);
+    }
+    server.publish(&[("C", "4")]).await;
+    for reader in &mut readers {
+        assert_eq!(up_to(reader, "tick").await, ["tick C 1=4 @4"]);
+    }
+    server.signal("-TERM");
+    for reader in &mut readers {
+        assert_eq!(up_to(reader, "bye").await, ["bye draining @4"]);
+        assert!(reader.event().await.is_none());
+    }
+}
+
+async fn patch(server: &TestServer, stream: &str, body: &str) -> (u16, Value) {
+    let url = format!("{}/v1/streams/{stream}", server.public);
+    let answer = server.http.patch(url).body(body.to_owned()).send().await.unwrap();
+    (answer.status().as_u16(), answer.json().await.unwrap())
+}
+
+#[tokio::test]
+async fn a_stream_changes_without_a_new_connection() {
+    let server = TestServer::start();
+    server.publish(&[("A", "1"), ("B", "2"), ("C", "3"), ("CC", "4")]).await;
+    let mut reader = open(&server, "?mode=all&symbols=A").await;
+    assert_eq!(short(&reader.event().await.unwrap()), "tick A 1=1 @1");
+    let stream = data(&reader.event().await.unwrap())["stream"].as_str().unwrap().to_owned();
+    let (status, effective) = patch(&server, &stream, r#"{"add":["C*","B"]}"#).await;
+    assert_eq!(status, 200, "{effective}");
+    let expected = json!({"stream": stream, "symbols": ["C*", "A", "B"], "mode": "all", "rate": null});
+    assert_eq!(effective, expected);
+    // What was added is marked with the stream's own place: its cursor never goes back.
+    let added = ["tick B 1=2 @4", "tick C 1=3 @4", "tick CC 1=4 @4", "ready @4"];
+    assert_eq!(up_to(&mut reader, "ready").await, added);
+    assert_eq!(patch(&server, &stream, r#"{"remove":["A","NOT"]}"#).await.1["symbols"], json!(["C*", "B"]));
+    assert_eq!(up_to(&mut reader, "ready").await, ["ready @4"]);
+    server.publish(&[("A", "5"), ("C", "6"), ("CNEW", "7")]).await;
+    assert_eq!(short(&reader.event().await.unwrap()), "tick C 2=6 @6");
+    assert_eq!(short(&reader.event().await.unwrap()), "tick CNEW 1=7 @7");
+    assert_eq!(patch(&server, &stream, r#"{"set":["A"]}"#).await.1["symbols"], json!(["A"]));
+    assert_eq!(up_to(&mut reader, "ready").await, ["tick A 2=5 @7", "ready @7"]);
+    assert_eq!(patch(&server, &stream, r#"{"set":[]}"#).await.1["symbols"], json!([]));
+    let ready = reader.event().await.unwrap();
+    assert_eq!((short(&ready).as_str(), &data(&ready)["symbols"]), ("ready @7", &json!(0)));
+    for (body, parameter, detail) in [
+        (r#"{"add":["A B"]}"#, "add", "entry 1: symbol holds ' '"),
+        (r#"{"remove":"A"}"#, "remove", "a list of symbols is expected"),
+        (r#"{"rate":2}"#, "rate", "mode=all is every tick"),
+        (r#"{"rate":"fast"}"#, "rate", "a number or null is expected"),
+        (r#"{"rate":0}"#, "rate", "outside 0.1 ..= 100"),
+    ] {
+        let (status, problem) = patch(&server, &stream, body).await;
+        assert_eq!((status, problem["parameter"].as_str()), (400, Some(parameter)), "{problem}");
+        assert!(problem["detail"].as_str().unwrap().contains(detail), "{problem}");
+    }
+    let many = json!({"set": (0..2000).map(|i| format!("S{i}")).collect::<Vec<_>>()}).to_string();
+    let (status, problem) = patch(&server, &stream, &many).await;
+    assert_eq!(status, 400);
+    assert_eq!(problem["detail"], "set: 2000 symbols are named, the limit is 1000");
+    for body in ["", "[]", r#"{"symbols":["A"]}"#] {
+        assert_eq!(patch(&server, &stream, body).await.0, 400, "{body}");
+    }
+    assert_eq!(patch(&server, &stream, &"x".repeat(300 << 10)).await.0, 413);
+    for unknown in ["x", &"0".repeat(32)] {
+        assert_eq!(patch(&server, unknown, r#"{"add":["A"]}"#).await.0, 404);
+    }
+    drop(reader);
+    eventually(async || patch(&server, &stream, r#"{"add":["A"]}"#).await.0 == 404).await;
+}
+
+#[tokio::test]
+async fn a_stream_changes_its_rate() {
+    let server = TestServer::start();
+    let mut reader = open(&server, "?symbols=A").await;
+    let stream = data(&reader.event().await.unwrap())["stream"].as_str().unwrap().to_owned();
+    assert_eq!(patch(&server, &stream, r#"{"rate":0.1}"#).await.1["rate"], 0.1);
+    assert_eq!(data(&reader.event().await.unwrap())["rate"], 0.1);
+    server.publish(&[("A", "1")]).await;
+    assert_eq!(short(&reader.event().await.unwrap()), "tick A 1=1 @1");
+    server.publish(&[("A", "2"), ("A", "3")]).await;
+    assert_eq!(patch(&server, &stream, r#"{"rate":null}"#).await.1["rate"], Value::Null);
+    // What was held back comes at once, before ten seconds are over, the newest value of it.
+    let seen = up_to(&mut reader, "ready").await;
+    server.publish(&[("A", "4")]).await;
+    let seen: Vec<_> = seen.into_iter().chain(up_to(&mut reader, "tick").await).collect();
+    assert!(seen.iter().any(|event| event == "tick A 3=3 @3" || event == "tick A 2=2 @2"), "{seen:?}");
+}
+
+#[tokio::test]
+async fn readers_in_the_same_program_are_as_before() {
+    let hub = Hub::builder().stall(Duration::from_secs(1)).build();
+    let mut reader = hub.subscribe(Subscription::default());
+    hub.publish(&tickcast::Tick::from_json(br#"{"symbol":"A","price":1}"#).unwrap()).unwrap();
+    assert_eq!(reader.next().await.unwrap().n, 1);
+}
