@@ -318,10 +318,11 @@ async fn a_reader_of_every_tick_who_falls_off_the_tape_is_told_and_can_come_back
     assert!(slow.event().await.is_none());
     let mut again = back(&server, "?mode=all", &bye.id).await;
     assert_eq!(short(&again.event().await.unwrap()), "reset expired @0");
-    let mut seen = up_to(&mut again, "ready").await;
-    while seen.iter().all(|event| event != "tick A 200000=200000 @200000") {
-        seen.extend(up_to(&mut again, "tick").await);
-    }
+    let newest = "tick A 200000=200000 @200000";
+    eventually(async || {
+        up_to(&mut open(&server, "").await, "ready").await.iter().any(|event| event == newest)
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
