@@ -138,7 +138,7 @@ impl<S: Sink> Lane<S> {
         subscription: Subscription,
         now: Duration,
     ) -> Result<Key, E> {
-        let Subscription { filter, pace, start, dialect, terms } = self.judge(subscription);
+        let Subscription { filter, pace, start, dialect, terms, .. } = self.judge(subscription);
         let place = match (start, &terms) {
             (Start::Snapshot, None) => Place::Snapshot { at: self.head(), after: None },
             (Start::Snapshot, Some(_)) => Place::Opening { at: self.head(), reached: Seq::ZERO },

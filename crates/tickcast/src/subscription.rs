@@ -62,6 +62,8 @@ pub struct Subscription {
     pub(crate) filter: Filter,
     pub(crate) pace: Option<Pace>,
     pub(crate) start: Start,
+    /// Where the log stood when this was asked for: a lane has to have got there before it takes the reader in.
+    pub(crate) asked_at: Seq,
     pub(crate) dialect: Dialect,
     pub(crate) terms: Option<Box<Terms>>,
 }
@@ -97,7 +99,14 @@ impl Subscription {
     /// To the symbols `filter` wants: their newest ticks first, then every tick.
     #[must_use]
     pub const fn to(filter: Filter) -> Self {
-        Self { filter, pace: None, start: Start::Snapshot, dialect: Dialect::Simple, terms: None }
+        Self {
+            filter,
+            pace: None,
+            start: Start::Snapshot,
+            asked_at: Seq::ZERO,
+            dialect: Dialect::Simple,
+            terms: None,
+        }
     }
 
     /// At most so often.
@@ -138,6 +147,7 @@ impl Subscription {
 
     /// Made while the log stands at `head`.
     pub(crate) fn at(mut self, head: Seq) -> Self {
+        self.asked_at = head;
         if self.start == FROM_NOW_ON {
             self.start = Start::After(head);
         }

@@ -110,7 +110,8 @@ impl Default for Inbox {
 }
 
 impl Command {
-    fn refuse(self) {
+    /// It comes too late.
+    pub(super) fn refuse(self) {
         if let Self::Open(Newcomer::Body(slot), _) = self {
             slot.end();
         }

@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::events::BodySink;
 use crate::log::Log;
 use crate::sources::Sources;
-use crate::subscription::{Start, Subscription};
+use crate::subscription::Subscription;
 
 /// How many times `flush` a lane rests at most: 15 ms as it is delivered, a frame of a screen.
 const LONGEST_REST: u32 = 3;
@@ -48,6 +48,7 @@ impl Task {
             Err(error) => return tracing::error!(%error, "a lane cannot watch sockets"),
         };
         let mut next_flush = Duration::ZERO;
+        let mut early = Vec::new();
         loop {
             let begun = self.clock.uptime();
             if begun >= next_flush {
@@ -56,14 +57,20 @@ impl Task {
                     ticks => self.next_flush(ticks, begun, self.clock.uptime()),
                 };
             }
-            let mut quit = false;
-            for command in self.inbox.take() {
-                quit |= matches!(command, Command::Quit);
-                self.obey(command, &sockets);
+            for (newcomer, subscription) in std::mem::take(&mut early) {
+                early.extend(self.open(newcomer, subscription, &sockets));
             }
-            if quit {
-                self.lane.end(usize::MAX);
-                return;
+            for command in self.inbox.take() {
+                match command {
+                    Command::Open(newcomer, subscription) => {
+                        early.extend(self.open(newcomer, subscription, &sockets));
+                    }
+                    Command::Quit => {
+                        early.into_iter().for_each(|(who, what)| Command::Open(who, what).refuse());
+                        return self.lane.end(usize::MAX);
+                    }
+                    command => self.obey(command),
+                }
             }
             self.lane.ring(self.clock.now());
             let stale_at = self.look_at_sources();
@@ -74,7 +81,7 @@ impl Task {
             if pending {
                 self.inbox.listen(false);
             }
-            let flush_at = pending.then_some(next_flush);
+            let flush_at = (pending || !early.is_empty()).then_some(next_flush);
             let wake = [flush_at, stale_at, self.lane.next_alarm()].into_iter().flatten().min();
             let alarm = async {
                 match wake {
@@ -119,10 +126,9 @@ impl Task {
         stale_at
     }
 
-    fn obey(&mut self, command: Command, sockets: &Sockets) {
+    fn obey(&mut self, command: Command) {
         let now = self.clock.uptime();
         match command {
-            Command::Open(newcomer, subscription) => self.open(newcomer, subscription, sockets),
             Command::Ready(key) => self.lane.ready(key, now),
             Command::Close(key) => self.lane.close(key),
             Command::Change(change) => {
@@ -136,16 +142,20 @@ impl Task {
                 self.turn();
                 self.lane.finish(now);
             }
-            Command::Quit => {}
+            Command::Open(..) | Command::Quit => {}
         }
     }
 
-    fn open(&mut self, newcomer: Newcomer, subscription: Subscription, sockets: &Sockets) {
-        // Whoever starts at a place wants what follows it: the lane has to have got that far itself.
-        if let Start::After(seq) = subscription.start
-            && seq > self.lane.head()
-        {
-            self.turn();
+    /// Takes a newcomer in, or gives it back where the lane has yet to get to where the log stood when it asked: whoever has
+    /// published a tick sees it in the streams opened after.
+    fn open(
+        &mut self,
+        newcomer: Newcomer,
+        subscription: Subscription,
+        sockets: &Sockets,
+    ) -> Option<(Newcomer, Subscription)> {
+        if subscription.asked_at > self.lane.head() {
+            return Some((newcomer, subscription));
         }
         let now = self.clock.uptime();
         match newcomer {
@@ -153,7 +163,7 @@ impl Task {
                 let sink = |_| Ok::<_, Infallible>(Outlet::Body(BodySink::new(Arc::clone(&slot))));
                 let Ok(key) = self.lane.open(sink, subscription, now);
                 if let Some(missed) = slot.seat(key) {
-                    self.obey(missed, sockets);
+                    self.obey(missed);
                 }
             }
             Newcomer::Socket(arrival) => {
@@ -165,6 +175,7 @@ impl Task {
                 }
             }
         }
+        None
     }
 
     fn hear(&mut self, news: Vec<News>) {
