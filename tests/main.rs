@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "here a failed unwrap is a failed test")]
 
 mod bench;
+mod candles;
 mod client;
 mod clients;
 mod contract;
+mod disk;
 mod faults;
 mod filters;
 mod half_open;
@@ -15,6 +17,7 @@ mod market;
 mod paths;
 mod program;
 mod publishing;
+mod recording;
 mod replay;
 mod resumable;
 mod server;

@@ -11,7 +11,7 @@ use crate::faults::{connect, rest};
 use crate::server::{TestServer, eventually};
 
 /// An event without what differs from run to run: `tick A 1=2.50 @3`, `ready @3`, `reset epoch @0`.
-fn short(event: &Event) -> String {
+pub(crate) fn short(event: &Event) -> String {
     let data = data(event);
     let place = event.id.split_once('-').map_or("-", |(_, seq)| seq);
     let what = match event.event.as_str() {
@@ -29,12 +29,12 @@ fn short(event: &Event) -> String {
     format!("{what} @{place}")
 }
 
-fn data(event: &Event) -> Value {
+pub(crate) fn data(event: &Event) -> Value {
     serde_json::from_str(&event.data).unwrap()
 }
 
 /// The next events up to the first `last`.
-async fn up_to(reader: &mut Reader, last: &str) -> Vec<String> {
+pub(crate) async fn up_to(reader: &mut Reader, last: &str) -> Vec<String> {
     let mut seen = Vec::new();
     loop {
         let event = reader.event().await.expect("the stream has ended");
@@ -45,17 +45,17 @@ async fn up_to(reader: &mut Reader, last: &str) -> Vec<String> {
     }
 }
 
-async fn open(server: &TestServer, query: &str) -> Reader {
+pub(crate) async fn open(server: &TestServer, query: &str) -> Reader {
     Reader::get(&server.http, &format!("{}/v1/stream{query}", server.public)).await
 }
 
 /// Comes back with a `Last-Event-ID`, and anything may be in it.
-async fn back(server: &TestServer, query: &str, last: &str) -> Reader {
+pub(crate) async fn back(server: &TestServer, query: &str, last: &str) -> Reader {
     let url = format!("{}/v1/stream{query}", server.public);
     Reader::send(server.http.get(url).header("last-event-id", last)).await
 }
 
-async fn epoch(server: &TestServer) -> String {
+pub(crate) async fn epoch(server: &TestServer) -> String {
     server.get("/v1/status").await.1["epoch"].as_str().unwrap().to_owned()
 }
 

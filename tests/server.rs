@@ -1,6 +1,7 @@
 //! The program, started for a test on ports of its own and ended with it.
 
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -52,6 +53,25 @@ impl TestServer {
             tickcast(&["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log-format", "json"]);
         command.args(["--publish-token", TOKEN]).args(arguments).stdout(Stdio::null());
         Self::launch(command)
+    }
+
+    /// Starts one with its tape in `folder`.
+    pub(crate) fn on_disk(folder: &Path, arguments: &[&str]) -> Self {
+        let mut all = vec!["--source", "none", "--data", folder.to_str().unwrap()];
+        all.extend(arguments);
+        Self::with(&all)
+    }
+
+    /// Kills it, as nobody can prepare for.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Ends it in order.
+    pub(crate) fn end(mut self) {
+        self.signal("-TERM");
+        assert!(self.wait().success());
     }
 
     /// Starts `command` and waits until it listens.

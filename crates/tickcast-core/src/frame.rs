@@ -1,8 +1,12 @@
 //! A tick's finished bytes, encoded once for everybody.
 
+mod facts;
+
 use std::sync::Arc;
 
-use crate::{Price, Tick, Time};
+pub use facts::Facts;
+
+use crate::{Price, Symbol, Tick, Time};
 
 const EVENT: &[u8] = b"event: tick\ndata: ";
 const ID: &[u8] = b"\nid: ";
@@ -44,6 +48,12 @@ impl Frame {
             return Self { json_end: (bytes.len() - END.len()) as u32, bytes: bytes.into() };
         }
         Self::assemble(&json, id.as_bytes())
+    }
+
+    /// The frame whose [`json`](Self::json) this is, which was encoded here before.
+    #[must_use]
+    pub fn restored(symbol: Symbol, json: &[u8]) -> Self {
+        Self::assemble(json, symbol.as_bytes())
     }
 
     /// Encodes a tick. `scratch` is working space, so that nothing but the frame itself is allocated.

@@ -23,6 +23,7 @@
 //! );
 //! ```
 
+mod candle;
 mod cursor;
 mod filter;
 mod frame;
@@ -39,17 +40,18 @@ mod symbol;
 mod tape;
 mod tick;
 
+pub use candle::{Candle, Candles, Interval, IntervalError};
 pub use cursor::{Cursor, CursorError, Epoch, Seq};
 pub use filter::{Filter, FilterError, MAX_FILTER_ENTRIES, MAX_FILTER_PATTERNS, Selection};
-pub use frame::Frame;
+pub use frame::{Facts, Frame};
 pub use instant::{Instant, Time, TimeError};
 pub use market::{Market, SymbolId};
 pub use notice::{Farewell, Notice, SourceStatus, State};
 pub use price::{MAX_DIGITS, Price, PriceError};
-pub use quote::{Origin, Quote, Reference};
+pub use quote::{Origin, Quote, Reference, Standing};
 pub use replica::Replica;
 pub use resume::{Break, Mode, resume};
-pub use sequencer::{Limits, Outcome, Rules, Sequencer};
+pub use sequencer::{Limits, Outcome, Recorded, Restoring, Rules, Sequencer};
 pub use symbol::{MAX_SYMBOL_LEN, Symbol, SymbolError};
 pub use tape::{Entry, Tape};
 pub use tick::{

@@ -99,6 +99,17 @@ impl Market {
         })
     }
 
+    /// The tape's entry `seq` changes nothing here.
+    pub(crate) const fn pass(&mut self, seq: Seq) {
+        self.head = seq;
+    }
+
+    /// Puts a symbol back to where it stood.
+    pub(crate) fn restore(&mut self, id: SymbolId, moved: Seq, frame: Option<Frame>) {
+        let latest = &mut self.latest[id.index()];
+        (latest.moved, latest.frame) = (moved, frame);
+    }
+
     /// Takes in the tape's entry `seq`.
     pub(crate) fn apply(&mut self, seq: Seq, entry: &Entry) {
         self.head = seq;

@@ -65,6 +65,14 @@ impl Price {
         fits.then(|| Self { digits: units.unsigned_abs().into(), scale: decimals, negative: units < 0 })
     }
 
+    /// What [`from_units`](Self::from_units) makes it of, where that is possible: it is short, and not a negative zero.
+    #[must_use]
+    pub fn to_units(self) -> Option<(i64, u8)> {
+        let units = i64::try_from(u128::try_from(self.digits).ok()?).ok()?;
+        let fits = usize::from(self.scale) <= MAX_DIGITS && !(self.negative && units == 0);
+        fits.then_some((if self.negative { -units } else { units }, self.scale))
+    }
+
     /// Reads what [`write`](Self::write) has written: a difference may have twice the digits of what may come in.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! What the sequencer keeps of a symbol besides its newest tick.
 
 use crate::frame::Told;
-use crate::{Extras, Instant, Price, Tick, Time};
+use crate::{Candles, Extras, Facts, Frame, Instant, Price, Seq, Symbol, Tick, Time};
 
 /// Who published a tick: a number that the shell gives its sources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -29,6 +29,17 @@ impl Reference {
             Self::PrevClose(price) | Self::FirstOfDay { price, .. } => price,
         }
     }
+
+    /// What it is after a tick of this price and time.
+    fn after(self, price: Price, prev_close: Option<Price>, time: Time) -> Self {
+        match (prev_close, self) {
+            (Some(close), _) => Self::PrevClose(close),
+            (None, Self::FirstOfDay { day, .. }) if time.utc_day() > day => {
+                Self::FirstOfDay { price, day: time.utc_day() }
+            }
+            (None, standing) => standing,
+        }
+    }
 }
 
 /// A symbol's standing: how often it ticked, when, and from where its change is measured.
@@ -46,7 +57,24 @@ pub struct Quote {
     pub reference: Reference,
     /// Who sent the newest tick.
     pub origin: Origin,
+    /// What its prices did.
+    pub candles: Candles,
     extras: Extras,
+}
+
+/// A symbol with all there is to know of it, as of one place on the tape.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    /// Which.
+    pub symbol: Symbol,
+    /// Everything up to here is in it.
+    pub as_of: Seq,
+    /// Where it last moved.
+    pub moved: Seq,
+    /// Its newest tick; `None`: it was taken off.
+    pub frame: Option<Frame>,
+    /// The rest.
+    pub quote: Quote,
 }
 
 impl Quote {
@@ -55,9 +83,48 @@ impl Quote {
         let time = tick.time.unwrap_or(now.wall);
         let reference = Reference::FirstOfDay { price: tick.price, day: time.utc_day() };
         let extras = tick.extras.clone();
-        let mut quote = Self { n: 0, price: tick.price, time, first_time: time, reference, origin, extras };
+        let candles = Candles::new();
+        let mut quote =
+            Self { n: 0, price: tick.price, time, first_time: time, reference, origin, candles, extras };
         let told = quote.advance(tick, origin, now);
         (quote, told)
+    }
+
+    /// A standing as it was before; `extras` as they stood in the newest tick's JSON.
+    #[must_use]
+    pub fn restored(
+        (n, price): (u64, Price),
+        (first_time, time): (Time, Time),
+        reference: Reference,
+        origin: Origin,
+        extras: &[u8],
+    ) -> Self {
+        let (candles, extras) = (Candles::new(), Extras::read_back(extras));
+        Self { n, price, time, first_time, reference, origin, candles, extras }
+    }
+
+    /// The newest tick's extras, as the tail of a JSON object.
+    #[must_use]
+    pub fn extras(&self) -> &[u8] {
+        self.extras.as_json()
+    }
+
+    /// Takes one more tick that was taken before, from what readers were told. `None`: it says no price.
+    pub(crate) fn advance_again(
+        standing: Option<Self>,
+        facts: &Facts<'_>,
+        prev_close: Option<Price>,
+        origin: Origin,
+    ) -> Option<Self> {
+        let price = Price::read_back(facts.price).ok()?;
+        let mut quote = standing.unwrap_or_else(|| {
+            let reference = Reference::FirstOfDay { price, day: facts.time.utc_day() };
+            Self::restored((0, price), (facts.time, facts.time), reference, origin, &[])
+        });
+        (quote.n, quote.price, quote.time, quote.origin) = (facts.n, price, facts.time, origin);
+        quote.extras = Extras::read_back(facts.extras);
+        quote.reference = quote.reference.after(price, prev_close, facts.time);
+        Some(quote)
     }
 
     /// Takes one more tick and says what its readers are told.
@@ -68,13 +135,7 @@ impl Quote {
         self.time = time;
         self.origin = origin;
         self.extras.clone_from(&tick.extras);
-        self.reference = match (tick.prev_close, self.reference) {
-            (Some(close), _) => Reference::PrevClose(close),
-            (None, Reference::FirstOfDay { day, .. }) if time.utc_day() > day => {
-                Reference::FirstOfDay { price: tick.price, day: time.utc_day() }
-            }
-            (None, standing) => standing,
-        };
+        self.reference = self.reference.after(tick.price, tick.prev_close, time);
         let (change, base) = self.change(tick);
         Told { change, change_pct: change.percent_of(base), time, n: self.n }
     }

@@ -1,5 +1,7 @@
 //! One order for all ticks: the only place that gives out sequence numbers.
 
+mod restore;
+
 use std::time::Duration;
 
 use crate::{
@@ -19,11 +21,13 @@ pub struct Limits {
     pub tape_ticks: usize,
     /// Most bytes of ticks on the tape. Default 64 MiB.
     pub tape_bytes: usize,
+    /// Most closed candles of all symbols together. Default 1,000,000, some 80 MB: beyond, each costs its symbol an older one.
+    pub candles: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { symbols: 100_000, tape_ticks: 262_144, tape_bytes: 64 << 20 }
+        Self { symbols: 100_000, tape_ticks: 262_144, tape_bytes: 64 << 20, candles: 1_000_000 }
     }
 }
 
@@ -56,6 +60,10 @@ pub struct Sequencer {
     tape: Tape,
     /// One a symbol, by [`SymbolId`]; `None` for symbols whose frames were made elsewhere.
     quotes: Vec<Option<Quote>>,
+    /// How many closed candles they hold together.
+    candles: usize,
+    /// What happened last, happened to this one.
+    touched: Option<SymbolId>,
     scratch: Vec<u8>,
 }
 
@@ -64,7 +72,8 @@ impl Sequencer {
     #[must_use]
     pub fn new(epoch: Epoch, limits: Limits) -> Self {
         let tape = Tape::new(Seq::ZERO, limits.tape_ticks, limits.tape_bytes);
-        Self { epoch, limits, market: Market::default(), tape, quotes: Vec::new(), scratch: Vec::new() }
+        let (market, quotes, scratch) = (Market::default(), Vec::new(), Vec::new());
+        Self { epoch, limits, market, tape, quotes, candles: 0, touched: None, scratch }
     }
 
     /// Takes a tick, unless it is late or a repeat where `rules` say so.
@@ -82,7 +91,7 @@ impl Sequencer {
             return Err(TickError::Ahead(time.as_millis()));
         }
         let id = self.admit(tick.symbol)?;
-        let told = match &mut self.quotes[id.index()] {
+        let (quote, told) = match &mut self.quotes[id.index()] {
             Some(quote) => {
                 let time = tick.time.unwrap_or(now.wall);
                 // A symbol that was taken off has no newest tick to be late for, or to repeat.
@@ -94,14 +103,16 @@ impl Sequencer {
                     quote.time = quote.time.max(time);
                     return Ok(Outcome::Repeat);
                 }
-                quote.advance(tick, origin, now)
+                let told = quote.advance(tick, origin, now);
+                (quote, told)
             }
             empty => {
                 let (quote, told) = Quote::open(tick, origin, now);
-                *empty = Some(quote);
-                told
+                (empty.insert(quote), told)
             }
         };
+        let full = self.candles >= self.limits.candles;
+        self.candles += quote.candles.add(told.time, tick.price, full);
         let frame = Frame::encode(tick, &told, &mut self.scratch);
         Ok(Outcome::Taken(self.append(id, Some(frame), now)))
     }
@@ -145,6 +156,12 @@ impl Sequencer {
         self.quotes[id.index()].as_ref()
     }
 
+    /// The symbol that the newest entry is about, if there has been one since this was made.
+    #[must_use]
+    pub const fn touched(&self) -> Option<SymbolId> {
+        self.touched
+    }
+
     /// Brings `replica` at most `most` entries closer to here; says whether it has arrived.
     pub fn advance(&self, replica: &mut Replica, most: usize) -> bool {
         replica.follow(&self.market, &self.tape, most)
@@ -162,11 +179,14 @@ impl Sequencer {
     }
 
     fn append(&mut self, symbol: SymbolId, frame: Option<Frame>, now: Instant) -> Seq {
+        self.touched = Some(symbol);
         let entry = Entry { symbol, arrived: now.uptime, frame };
         self.market.apply(self.tape.head().next(), &entry);
         self.tape.push(entry)
     }
 }
+
+pub use restore::{Recorded, Restoring};
 
 #[cfg(test)]
 mod tests;

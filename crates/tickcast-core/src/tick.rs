@@ -40,7 +40,15 @@ impl Tick {
     /// # Errors
     /// Where it is no JSON object or a member breaks its rule; the error names the member and the limit.
     pub fn from_json(text: &[u8]) -> Result<Self, Rejected> {
-        json::tick(text)
+        json::tick(text, TickFields::default())
+    }
+
+    /// The same from an object as readers are sent it, say from a recording: `n`, `change_pct` and the like are passed over.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn from_recorded_json(text: &[u8]) -> Result<Self, Rejected> {
+        json::tick(text, TickFields::recorded())
     }
 }
 

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use serde::Deserialize;
 
-use crate::settings::Span;
+use crate::settings::{Age, Span};
 
 /// Streams live prices to browsers, terminals and programs as plain Server-Sent Events.
 ///
@@ -27,8 +27,13 @@ pub(crate) enum Command {
     Serve(Layer),
     /// Send ticks from a file or standard input to a server
     Publish(PublishArgs),
+    /// Write a server's ticks to a file, every one, and say where there may be a hole
+    Record(RecordArgs),
     /// Measure a server: open streams, publish, and see what arrives when
     Bench(BenchArgs),
+    /// Look at, or mend, a tape on disk that no server is using
+    #[command(subcommand)]
+    Tape(TapeCommand),
     /// Look at the settings without starting anything
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -36,6 +41,20 @@ pub(crate) enum Command {
     Completions {
         /// Which shell
         shell: Shell,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TapeCommand {
+    /// Read all of it; say what it holds, or what is wrong first
+    Check {
+        /// The folder that --data names
+        dir: PathBuf,
+    },
+    /// Set aside what is damaged and all that comes after it; readers will be told that there may be a hole
+    Repair {
+        /// The folder that --data names
+        dir: PathBuf,
     },
 }
 
@@ -96,15 +115,36 @@ pub(crate) struct Layer {
     #[arg(long, env = "TICKCAST_MAX_CONNECTIONS", value_name = "N")]
     pub(crate) max_connections: Option<usize>,
 
+    /// Keep the tape in this folder: a restart goes on where it ended, and so do readers [default: in memory]
+    #[arg(long, env = "TICKCAST_DATA", value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+
+    /// When the disk is made to confirm what is written: always (before a publisher is answered), interval, or none
+    /// [default: interval]
+    #[arg(long, env = "TICKCAST_SYNC", value_name = "WHEN")]
+    pub(crate) sync: Option<Sync>,
+
+    /// How often, with sync = interval [default: 100ms]
+    #[arg(long, env = "TICKCAST_SYNC_INTERVAL", value_name = "TIME")]
+    pub(crate) sync_interval: Option<Span>,
+
+    /// About how many bytes of ticks are kept on disk [default: 1073741824]
+    #[arg(long, env = "TICKCAST_KEEP_BYTES", value_name = "N")]
+    pub(crate) keep_bytes: Option<u64>,
+
+    /// How long ticks are kept on disk, such as 30days [default: for ever, within --keep-bytes]
+    #[arg(long, env = "TICKCAST_KEEP", value_name = "AGE")]
+    pub(crate) keep: Option<Age>,
+
     /// Most symbols on the market [default: 100000]
     #[arg(long, env = "TICKCAST_MAX_SYMBOLS", value_name = "N")]
     pub(crate) max_symbols: Option<usize>,
 
-    /// Most ticks kept on the tape [default: 262144]
+    /// Most ticks kept on the tape in memory [default: 262144]
     #[arg(long, env = "TICKCAST_TAPE_TICKS", value_name = "N")]
     pub(crate) tape_ticks: Option<usize>,
 
-    /// Most bytes of ticks kept on the tape [default: 67108864]
+    /// Most bytes of ticks kept on the tape in memory [default: 67108864]
     #[arg(long, env = "TICKCAST_TAPE_BYTES", value_name = "N")]
     pub(crate) tape_bytes: Option<usize>,
 
@@ -121,6 +161,18 @@ pub(crate) enum LogFormat {
     Human,
     /// One JSON object a line
     Json,
+}
+
+/// When the disk is made to confirm what is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Sync {
+    /// Before a publisher is answered
+    Always,
+    /// Every so often
+    Interval,
+    /// When the system likes
+    None,
 }
 
 /// How sockets are written.
@@ -158,6 +210,27 @@ pub(crate) struct PublishArgs {
     /// What the server was given, or has printed, as its publish token
     #[arg(long, env = "TICKCAST_PUBLISH_TOKEN", hide_env_values = true)]
     pub(crate) token: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RecordArgs {
+    /// NDJSON; compressed where it ends in .zst. It must not exist yet
+    pub(crate) file: PathBuf,
+
+    /// Names, and patterns such as BTC* [default: all]
+    pub(crate) symbols: Vec<String>,
+
+    /// The server
+    #[arg(long, env = "TICKCAST_URL", default_value = "http://127.0.0.1:8080")]
+    pub(crate) url: String,
+
+    /// Begin after this cursor, or with `start`, the oldest tick the server has [default: with the newest tick of each]
+    #[arg(long, value_name = "CURSOR")]
+    pub(crate) since: Option<String>,
+
+    /// Stop after so many ticks [default: when interrupted]
+    #[arg(long, value_name = "N")]
+    pub(crate) ticks: Option<u64>,
 }
 
 #[derive(Debug, Args)]

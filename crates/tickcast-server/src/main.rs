@@ -9,10 +9,12 @@ mod logging;
 mod metrics;
 mod page;
 mod publish;
+mod record;
 mod serve;
 mod settings;
 mod source;
 mod status;
+mod tape;
 
 use std::process::ExitCode;
 
@@ -42,7 +44,9 @@ fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<(), Failure> {
             serve::run(Settings::load(args, matches)?)
         }
         Some(Command::Publish(args)) => publish::run(args),
+        Some(Command::Record(args)) => record::run(args),
         Some(Command::Bench(args)) => bench::run(&args),
+        Some(Command::Tape(command)) => tape::run(&command),
         Some(Command::Config(ConfigCommand::Check(args))) => settings::check(args, nested(matches, "check")),
         Some(Command::Config(ConfigCommand::Show(args))) => settings::show(args, nested(matches, "show")),
         Some(Command::Completions { shell }) => {

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use tickcast::{Hub, Problem, Rules, Server};
@@ -43,12 +43,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     let private = bind("admin", settings.admin).await?;
     let mut signals = Signals::new().context("no signal handlers")?;
 
-    let hub = Hub::builder()
-        .limits(settings.limits)
-        .flush(settings.flush.0)
-        .patience(settings.patience.0)
-        .io(settings.io.into())
-        .build();
+    let hub = open_hub(&settings)?;
     let simulated = settings.sources.iter().any(source::SourceSpec::is_simulated);
     let health = Arc::new(Health::new(hub.clone(), simulated));
     let token =
@@ -80,8 +75,30 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     hub.drain(window).await;
     tasks.close();
     tasks.wait().await;
+    hub.close();
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The hub, with its tape where the settings say.
+fn open_hub(settings: &Settings) -> anyhow::Result<Hub> {
+    let builder = Hub::builder()
+        .limits(settings.limits)
+        .flush(settings.flush.0)
+        .patience(settings.patience.0)
+        .io(settings.io.into());
+    let Some((folder, options)) = &settings.data else { return Ok(builder.build()) };
+    let begin = Instant::now();
+    let hub = builder.open(folder, *options)?;
+    let stats = hub.stats();
+    tracing::info!(
+        cursor = %stats.cursor,
+        symbols = stats.symbols,
+        "the tape in {} was opened in {:.0?}",
+        folder.display(),
+        begin.elapsed()
+    );
+    Ok(hub)
 }
 
 async fn bind(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {

@@ -5,16 +5,17 @@ mod span;
 
 use std::fmt::Display;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
-use tickcast::Limits;
+use tickcast::{Limits, TapeOptions, TapeSync};
 
-use crate::cli::{Io, Layer, LogFormat};
+use crate::cli::{Io, Layer, LogFormat, Sync};
 use crate::exit::Failure;
 use crate::source::SourceSpec;
 use file::File;
-pub(crate) use span::Span;
+pub(crate) use span::{Age, Span};
 
 /// What the server runs with.
 pub(crate) struct Settings {
@@ -29,10 +30,15 @@ pub(crate) struct Settings {
     /// `None`: as many as the system allows.
     pub(crate) max_connections: Option<usize>,
     pub(crate) limits: Limits,
+    /// Where the tape is kept, and how; `None`: in memory.
+    pub(crate) data: Option<(PathBuf, TapeOptions)>,
     pub(crate) log_format: LogFormat,
     /// Each setting, its value and where it came from.
     shown: Vec<(&'static str, String, Origin)>,
 }
+
+/// Fewer bytes of a tape are not worth keeping.
+const LEAST_KEPT: u64 = 2 << 20;
 
 /// Where a value came from.
 #[derive(Debug, Clone, Copy)]
@@ -59,6 +65,7 @@ impl Settings {
         let mut layers = Layers { matches, shown: Vec::new() };
         let listen = layers.pick("listen", flags.listen, file.listen, local(8080));
         let admin = layers.pick("admin", flags.admin, file.admin, local(9180));
+        let data = layers.pick_data(&flags, &file)?;
         let publish_token = layers.pick_secret("publish_token", flags.publish_token, file.publish_token)?;
         let drain = layers.pick("drain", flags.drain, file.drain, Span::from_secs(10));
         let flush = layers.pick("flush", flags.flush, file.flush, Span::from_millis(5));
@@ -86,6 +93,7 @@ impl Settings {
                 file.tape_bytes,
                 standard.tape_bytes,
             )?,
+            ..standard
         };
         let log_format = layers.pick_word("log_format", flags.log_format, file.log_format, LogFormat::Human);
         let sources = layers.pick_sources(flags.sources, tables)?;
@@ -104,6 +112,7 @@ impl Settings {
             io,
             max_connections,
             limits,
+            data,
             log_format,
             shown,
         })
@@ -173,6 +182,43 @@ impl Layers<'_> {
             return Ok(None);
         }
         self.pick_positive(key, flag, file, 0).map(Some)
+    }
+
+    /// Where the tape is kept, and how.
+    fn pick_data(
+        &mut self,
+        flags: &Layer,
+        file: &Layer,
+    ) -> Result<Option<(PathBuf, TapeOptions)>, SettingsError> {
+        let folder = self.choose("data", flags.data.clone(), file.data.clone());
+        let (shown, origin) = match &folder {
+            Some((folder, origin)) => (folder.display().to_string(), *origin),
+            None => ("(in memory)".to_owned(), Origin::Default),
+        };
+        self.shown.push(("data", shown, origin));
+        let standard = TapeOptions::default();
+        let sync = self.pick_word("sync", flags.sync, file.sync, Sync::Interval);
+        let interval =
+            self.pick("sync_interval", flags.sync_interval, file.sync_interval, Span::from_millis(100));
+        let keep_bytes = self.pick("keep_bytes", flags.keep_bytes, file.keep_bytes, standard.keep_bytes);
+        let keep = self.pick("keep", flags.keep, file.keep, Age(standard.keep));
+        if interval.0.is_zero() {
+            return Err(SettingsError(
+                "sync_interval cannot be 0; sync = always is as often as can be".to_owned(),
+            ));
+        }
+        if keep_bytes < LEAST_KEPT {
+            return Err(SettingsError(format!(
+                "keep_bytes cannot be less than {LEAST_KEPT}, two parts of the tape"
+            )));
+        }
+        let sync = match sync {
+            Sync::Always => TapeSync::Always,
+            Sync::Interval => TapeSync::Interval(interval.0),
+            Sync::None => TapeSync::Never,
+        };
+        let options = TapeOptions { sync, keep_bytes, keep: keep.0 };
+        Ok(folder.map(|(folder, _)| (folder, options)))
     }
 
     fn pick_secret(

@@ -66,6 +66,7 @@ async fn status(State(health): State<Arc<Health>>) -> Json<Value> {
         "streams": stats.streams,
         "symbols": stats.symbols,
         "tape": { "ticks": stats.tape_ticks, "bytes": stats.tape_bytes },
+        "disk": stats.disk.map(|disk| json!({ "ticks": disk.ticks, "bytes": disk.bytes })),
         "sources": stats.sources.iter().map(source).collect::<Vec<_>>(),
     }))
 }

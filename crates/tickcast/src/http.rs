@@ -1,11 +1,13 @@
 //! The routes for readers and publishers, to be merged into any Axum application.
 
+mod candles;
 mod change;
 mod market;
 mod problem;
 mod publish;
 mod query;
 pub(crate) mod stream;
+mod ticks;
 
 use axum::Router;
 use axum::extract::rejection::PathRejection;
@@ -31,8 +33,8 @@ fn named(path: &SymbolPath) -> Result<Symbol, Problem> {
 }
 
 impl Hub {
-    /// The routes for readers: `GET /prices/stream`, `/v1/stream`, `/v1/prices`, `/v1/prices/{symbol}`, `/v1/symbols`, and
-    /// `PATCH /v1/streams/{stream}`.
+    /// The routes for readers: `GET /prices/stream`, `/v1/stream`, `/v1/prices`, `/v1/prices/{symbol}`, `/v1/symbols`,
+    /// `/v1/candles/{symbol}`, `/v1/ticks/{symbol}`, and `PATCH /v1/streams/{stream}`.
     pub fn router(&self) -> Router {
         Router::new()
             .route("/prices/stream", get(stream::prices_stream))
@@ -44,6 +46,8 @@ impl Hub {
             .route("/v1/prices", get(market::prices))
             .route("/v1/prices/{symbol}", get(market::price))
             .route("/v1/symbols", get(market::symbols))
+            .route("/v1/candles/{symbol}", get(candles::candles))
+            .route("/v1/ticks/{symbol}", get(ticks::ticks))
             .with_state(self.clone())
     }
 }

@@ -9,17 +9,18 @@ use std::time::Duration;
 use tickcast_core::{
     Cursor, Epoch, Filter, Instant, Origin, Outcome, Replica, Rules, Sequencer, Tick, TickError,
 };
+use tickcast_tape::{AppendError, Opened};
 
 pub use builder::HubBuilder;
 
 use crate::clock::Clock;
 use crate::events::{Events, Slot};
-use crate::lane::{Arrival, Change, Command, Inbox, Lane, Newcomer, Post, Task};
-use crate::log::Log;
+use crate::lane::{Arrival, Change, Command, Inbox, Lane, Librarian, Newcomer, Post, Task};
+use crate::log::{Log, keep};
 use crate::publisher::Publisher;
 use crate::reader::Reader;
 use crate::sources::Sources;
-use crate::stats::{Delays, HubStats, LaneStats, SourceStats};
+use crate::stats::{Delays, DiskStats, HubStats, LaneStats, SourceStats};
 use crate::subscription::{Edit, EditError, Effective, StreamId, Subscription};
 
 /// How often a drain ends its next streams.
@@ -69,7 +70,19 @@ impl Hub {
     /// An empty hub in an epoch of its own.
     fn new(settings: HubBuilder) -> Self {
         let epoch = Epoch::new(getrandom::u64().unwrap_or_else(|_| fastrand::u64(..)));
-        let log = Arc::new(Log::new(Sequencer::new(epoch, settings.limits)));
+        Self::of(Arc::new(Log::new(Sequencer::new(epoch, settings.limits))), epoch, settings)
+    }
+
+    /// A hub that goes on where its tape on disk ends.
+    fn on_disk(mut opened: Opened, settings: HubBuilder) -> Self {
+        let epoch = opened.sequencer.cursor().epoch;
+        let rolls = std::mem::replace(&mut opened.rolls, std::sync::mpsc::channel().1);
+        let log = Arc::new(Log::on_disk(opened));
+        keep(&log, rolls);
+        Self::of(log, epoch, settings)
+    }
+
+    fn of(log: Arc<Log>, epoch: Epoch, settings: HubBuilder) -> Self {
         Self(Arc::new(Inner {
             log,
             lanes: OnceLock::new(),
@@ -129,6 +142,10 @@ impl Hub {
             self.log().with(|log| (log.cursor(), log.market().len(), log.tape().len(), log.tape().bytes()));
         let sources = self.sources();
         let delays = Delays::default();
+        let disk = self.log().tape().map(|tape| DiskStats {
+            ticks: tape.head().get().saturating_sub(tape.floor().get()),
+            bytes: tape.bytes(),
+        });
         let mut stats = HubStats {
             streams: 0,
             events_out: 0,
@@ -137,6 +154,7 @@ impl Hub {
             symbols,
             tape_ticks,
             tape_bytes,
+            disk,
             delays,
             sources,
         };
@@ -187,6 +205,27 @@ impl Hub {
             }
             tokio::time::sleep(DRAIN_STEP).await;
         }
+    }
+
+    /// Waits until everything that is published by now is as safe as the hub's tape was asked to make it: see
+    /// [`Sync`](tickcast_tape::Sync). Without a tape on disk that is at once.
+    ///
+    /// # Errors
+    /// Where writing has failed.
+    pub async fn kept(&self) -> Result<(), AppendError> {
+        match self.0.log.tape() {
+            Some(tape) => tape.kept(self.0.log.head()).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Closes the tape on disk, if there is one, after a snapshot that makes the next start quick. Nothing can be published
+    /// any more.
+    pub fn close(&self) {
+        if let Err(error) = self.0.log.checkpoint() {
+            tracing::warn!(%error, "no snapshot of the market could be written: the next start reads more of the tape");
+        }
+        self.0.log.close();
     }
 
     pub(crate) fn log(&self) -> &Log {
@@ -249,14 +288,18 @@ impl Inner {
     /// Starts the lanes: on threads of their own, or on the runtime of whoever reads first.
     fn start_lanes(&self) -> Vec<LaneHandle> {
         let HubBuilder { limits, manners, flush, lanes, threads, io } = self.settings;
+        let librarian = self.log.tape().cloned().and_then(Librarian::start);
         let handles: Vec<_> = (0..lanes)
             .map(|number| {
                 let handle = LaneHandle { inbox: Arc::default(), stats: Arc::default() };
                 let stats = Arc::clone(&handle.stats);
-                let lane = Lane::new(Replica::new(limits), manners, stats, Post::new(io));
+                let archive = self.log.tape().cloned().filter(|_| librarian.is_some());
+                let lane =
+                    Lane::new(Replica::new(limits), manners, stats, Post::new(io)).with_archive(archive);
                 let (log, inbox) = (Arc::clone(&self.log), Arc::clone(&handle.inbox));
                 let sources = Arc::clone(&self.sources);
-                let task = Task { lane, log, inbox, sources, clock: self.clock, flush };
+                let (librarian, clock) = (librarian.clone(), self.clock);
+                let task = Task { lane, log, inbox, sources, librarian, clock, flush };
                 if threads {
                     start_thread(number, task);
                 } else {

@@ -7,6 +7,7 @@ mod catch_up;
 mod change;
 mod ending;
 mod groups;
+mod history;
 mod inbox;
 mod outlet;
 mod piece;
@@ -28,11 +29,13 @@ use std::time::Duration;
 
 use slotmap::SlotMap;
 use tickcast_core::{Break, Instant, Mode, Replica, Seq};
+use tickcast_tape::DiskTape;
 
 use crate::log::Log;
 use crate::stats::LaneStats;
 use crate::subscription::{Start, Subscription};
 use groups::{GroupId, Groups};
+pub(crate) use history::{Found, Librarian, Wanted};
 pub(crate) use inbox::{Change, Command, Inbox, Newcomer};
 pub use outlet::Io;
 pub(crate) use outlet::Post;
@@ -83,6 +86,9 @@ pub(crate) struct Lane<S: Sink> {
     keep_alive: Piece,
     /// Streams end as soon as they have caught up.
     finishing: bool,
+    /// The tape on disk, and the pieces of it that are to be sent for.
+    archive: Option<DiskTape>,
+    wanted: Vec<Wanted>,
     /// Working lists: paced streams to visit, streams without a reader, groups with something new.
     visits: Vec<Key>,
     gone: Vec<Key>,
@@ -110,12 +116,20 @@ impl<S: Sink> Lane<S> {
             stats,
             keep_alive: Piece::of(KEEP_ALIVE),
             finishing: false,
+            archive: None,
+            wanted: Vec::new(),
             visits: Vec::new(),
             gone: Vec::new(),
             touched: Vec::new(),
             round: Round::new(carrier),
             arrivals: Vec::new(),
         }
+    }
+
+    /// With a tape on disk behind that in memory.
+    pub(crate) fn with_archive(mut self, archive: Option<DiskTape>) -> Self {
+        self.archive = archive;
+        self
     }
 
     /// What carries the batches.
@@ -143,7 +157,7 @@ impl<S: Sink> Lane<S> {
             (Start::Snapshot, None) => Place::Snapshot { at: self.head(), after: None },
             (Start::Snapshot, Some(_)) => Place::Opening { at: self.head(), reached: Seq::ZERO },
             (Start::After(seq), _) => Place::Behind(seq),
-            (Start::Oldest, _) => Place::Behind(self.replica.tape().floor()),
+            (Start::Oldest, _) => Place::Behind(self.floor()),
         };
         let session = terms.map(|terms| Box::new(Session::new(*terms, pace, self.replica.head())));
         let quiet = session.as_ref().map_or(self.manners.keep_alive, |session| session.heartbeat);
@@ -153,7 +167,17 @@ impl<S: Sink> Lane<S> {
         let key = self.streams.try_insert_with_key(|key| {
             let sink = sink(key)?;
             let seat = groups.join(key, filter, dialect, pace.is_some(), market);
-            Ok(Stream { sink, seat, place, pace, session, blocked: false, ending: false, last_write: now })
+            Ok(Stream {
+                sink,
+                seat,
+                place,
+                pace,
+                session,
+                blocked: false,
+                waiting: false,
+                ending: false,
+                last_write: now,
+            })
         })?;
         self.names.extend(name.map(|name| (name, key)));
         self.stats.opened();
@@ -174,7 +198,7 @@ impl<S: Sink> Lane<S> {
     fn judge(&self, mut subscription: Subscription) -> Subscription {
         if let (Start::After(from), Some(terms)) = (subscription.start, &mut subscription.terms)
             && terms.mode == Mode::All
-            && !self.replica.tape().reaches_back_to(from)
+            && !self.reaches_back_to(from)
         {
             terms.broken = Some(Break::Expired);
             subscription.start = Start::Snapshot;
@@ -200,6 +224,8 @@ impl<S: Sink> Lane<S> {
         stream.last_write = now;
         match stream.sink.resume() {
             Written::Taken if stream.ending => self.end_stream(key),
+            // It is something else that it waits for.
+            Written::Taken if stream.waiting => {}
             Written::Taken => {
                 stream.blocked = false;
                 self.visit(key, now);

@@ -1,26 +1,53 @@
 //! The one order of all ticks, shared by publishers and lanes.
 
+mod journal;
+mod keeper;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use tickcast_core::{Replica, Seq, Sequencer};
+use tickcast_core::{Instant, Origin, Outcome, Replica, Rules, Seq, Sequencer, Symbol, Tick, TickError};
+use tickcast_tape::{DiskTape, Opened};
 
 use crate::lane::Inbox;
+use journal::Journal;
+pub(crate) use keeper::keep;
 
 /// Most entries a lane takes in while it holds the lock: publishers wait no longer than copying so many references takes.
 const ENTRIES_PER_LOCK: usize = 1024;
 
-/// The sequencer, and the doorbells to ring when it has moved.
+/// Most ticks between two writes to the disk.
+const ENTRIES_PER_WRITE: usize = 256;
+
+/// The sequencer, its tape on disk if there is one, and the doorbells to ring when it has moved.
 pub(crate) struct Log {
-    sequencer: Mutex<Sequencer>,
+    book: Mutex<Book>,
     head: AtomicU64,
     doorbells: OnceLock<Vec<Arc<Inbox>>>,
+    tape: Option<DiskTape>,
+}
+
+/// What one holds who gives out places.
+struct Book {
+    sequencer: Sequencer,
+    journal: Journal,
 }
 
 impl Log {
+    /// One in memory.
     pub(crate) fn new(sequencer: Sequencer) -> Self {
-        let head = AtomicU64::new(sequencer.cursor().seq.get());
-        Self { sequencer: Mutex::new(sequencer), head, doorbells: OnceLock::new() }
+        Self::of(Book { sequencer, journal: Journal::Memory }, None)
+    }
+
+    /// One that goes on where its tape on disk ends.
+    pub(crate) fn on_disk(opened: Opened) -> Self {
+        let Opened { sequencer, writer, tape, .. } = opened;
+        Self::of(Book { sequencer, journal: Journal::on_disk(writer) }, Some(tape))
+    }
+
+    fn of(book: Book, tape: Option<DiskTape>) -> Self {
+        let head = AtomicU64::new(book.sequencer.cursor().seq.get());
+        Self { book: Mutex::new(book), head, doorbells: OnceLock::new(), tape }
     }
 
     /// Who to ring from now on. Only the first call counts.
@@ -33,26 +60,90 @@ impl Log {
         Seq::new(self.head.load(Ordering::SeqCst))
     }
 
-    /// Reads, or adds to, what is there.
+    /// The tape on disk.
+    pub(crate) const fn tape(&self) -> Option<&DiskTape> {
+        self.tape.as_ref()
+    }
+
+    /// Reads what is there. What is added meanwhile would be in memory only.
     pub(crate) fn with<T>(&self, act: impl FnOnce(&mut Sequencer) -> T) -> T {
-        let mut sequencer = self.lock();
-        let result = act(&mut sequencer);
-        let head = sequencer.cursor().seq.get();
-        let moved = self.head.swap(head, Ordering::SeqCst) != head;
-        drop(sequencer);
-        if moved {
-            self.doorbells.get().into_iter().flatten().for_each(|inbox| inbox.moved());
-        }
+        let mut book = self.lock();
+        let result = act(&mut book.sequencer);
+        self.moved(book);
         result
+    }
+
+    /// Takes ticks, in order and with nobody else's between them; tells `each` what became of it. Those for which the disk has
+    /// no room are not taken, nor any after them.
+    pub(crate) fn publish<'t>(
+        &self,
+        ticks: impl IntoIterator<Item = &'t Tick>,
+        (origin, rules, now): (Origin, Rules, Instant),
+        mut each: impl FnMut(usize, Result<Outcome, TickError>),
+    ) {
+        let mut book = self.lock();
+        let Book { sequencer, journal } = &mut *book;
+        let mut ticks = ticks.into_iter().enumerate().peekable();
+        let mut room = Ok(());
+        while ticks.peek().is_some() {
+            room = room.and_then(|()| journal.make_room(ENTRIES_PER_WRITE));
+            for (i, tick) in ticks.by_ref().take(ENTRIES_PER_WRITE) {
+                let outcome = room.clone().and_then(|()| sequencer.accept(tick, origin, rules, now));
+                if let Ok(Outcome::Taken(_)) = outcome {
+                    journal.note(sequencer);
+                }
+                each(i, outcome);
+            }
+            journal.write(sequencer.cursor().seq);
+        }
+        self.moved(book);
+    }
+
+    /// Takes a symbol off; says whether it was there.
+    ///
+    /// # Errors
+    /// Where the disk has no room to note that.
+    pub(crate) fn remove(&self, symbol: &Symbol, now: Instant) -> Result<bool, TickError> {
+        let mut book = self.lock();
+        let Book { sequencer, journal } = &mut *book;
+        journal.make_room(1)?;
+        let removed = sequencer.remove(symbol, now).is_some();
+        if removed {
+            journal.note(sequencer);
+            journal.write(sequencer.cursor().seq);
+        }
+        self.moved(book);
+        Ok(removed)
+    }
+
+    /// Closes the tape on disk. Nothing is taken any more.
+    pub(crate) fn close(&self) {
+        let mut book = self.lock();
+        if matches!(book.journal, Journal::Disk(_)) {
+            let journal = std::mem::replace(&mut book.journal, Journal::Closed);
+            drop(book);
+            // Waits for the disk.
+            drop(journal);
+        }
     }
 
     /// Brings `replica` to the head as it was when the last lock was taken.
     pub(crate) fn advance(&self, replica: &mut Replica) {
-        while !self.lock().advance(replica, ENTRIES_PER_LOCK) {}
+        while !self.lock().sequencer.advance(replica, ENTRIES_PER_LOCK) {}
     }
 
-    fn lock(&self) -> MutexGuard<'_, Sequencer> {
+    /// Lets everyone know who wants to. What was added is on its way to the disk by now.
+    fn moved(&self, book: MutexGuard<'_, Book>) {
+        let head = book.sequencer.cursor().seq.get();
+        let moved = self.head.swap(head, Ordering::SeqCst) != head;
+        drop(book);
+        if moved {
+            self.doorbells.get().into_iter().flatten().for_each(|inbox| inbox.moved());
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Book> {
         // A panic in a holder leaves a sequencer that is still in order: every step of it is complete or not begun.
-        self.sequencer.lock().unwrap_or_else(PoisonError::into_inner)
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

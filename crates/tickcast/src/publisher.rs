@@ -25,7 +25,8 @@ impl Publisher {
     /// Publishes one tick.
     ///
     /// # Errors
-    /// Where it breaks a rule that can only be judged here: its time lies more than a day ahead, or the market is full.
+    /// Where it breaks a rule that can only be judged here: its time lies more than a day ahead, or the market is full. And where
+    /// the disk is.
     pub fn publish(&self, tick: &Tick) -> Result<Outcome, TickError> {
         let mut result = Ok(Outcome::Late);
         self.publish_all([tick], |_, outcome| result = outcome);
@@ -41,13 +42,10 @@ impl Publisher {
     ) {
         let now = self.hub.now();
         let mut heard = false;
-        self.hub.log().with(|log| {
-            for (i, tick) in ticks.into_iter().enumerate() {
-                let outcome = log.accept(tick, self.origin, self.rules, now);
-                self.source.counters.count(&outcome);
-                heard |= outcome.is_ok();
-                each(i, outcome);
-            }
+        self.hub.log().publish(ticks, (self.origin, self.rules, now), |i, outcome| {
+            self.source.counters.count(&outcome);
+            heard |= outcome.is_ok();
+            each(i, outcome);
         });
         if heard {
             self.hub.source_list().hear(&self.source, now);
@@ -60,9 +58,11 @@ impl Publisher {
     }
 
     /// Takes a symbol off the market; says whether it was there. Its count goes on should it come back.
-    pub fn remove(&self, symbol: &Symbol) -> bool {
-        let now = self.hub.now();
-        self.hub.log().with(|log| log.remove(symbol, now)).is_some()
+    ///
+    /// # Errors
+    /// Where that cannot be kept.
+    pub fn remove(&self, symbol: &Symbol) -> Result<bool, TickError> {
+        self.hub.log().remove(symbol, self.hub.now())
     }
 
     /// Says how the source is doing. Readers of resumable streams are told where that is something new.

@@ -39,10 +39,21 @@ pub struct HubStats {
     pub tape_ticks: usize,
     /// Bytes on the tape.
     pub tape_bytes: usize,
+    /// The tape on disk, where there is one.
+    pub disk: Option<DiskStats>,
     /// How long ticks took from their arrival until a lane had handed them on.
     pub delays: Delays,
     /// Each source, in order of registration.
     pub sources: Vec<SourceStats>,
+}
+
+/// How a tape on disk stands.
+#[derive(Debug, Clone, Copy)]
+pub struct DiskStats {
+    /// Ticks on it.
+    pub ticks: u64,
+    /// Bytes of it.
+    pub bytes: u64,
 }
 
 /// A histogram of delays.

@@ -61,6 +61,13 @@ impl Extras {
         Ok(())
     }
 
+    /// Reads back what [`as_json`](Self::as_json) has written.
+    pub(crate) fn read_back(json: &[u8]) -> Self {
+        // Names cannot hold a quote, and in texts each is escaped: `,"` begins a member and nothing else.
+        let count = memchr::memmem::find_iter(json, b",\"").count();
+        Self { json: json.to_vec(), count }
+    }
+
     /// As the tail of a JSON object: each `,"name":value`.
     #[must_use]
     pub fn as_json(&self) -> &[u8] {
@@ -174,6 +181,8 @@ mod tests {
                 prop_assert!(object.is_ascii() && !object.contains('\n'));
                 let read: serde_json::Value = serde_json::from_str(&object).unwrap();
                 prop_assert_eq!(read["x"].as_str(), Some(text.as_str()));
+                extras.push("y", Value::Null).unwrap();
+                prop_assert_eq!(Extras::read_back(extras.as_json()), extras);
             }
         }
     }

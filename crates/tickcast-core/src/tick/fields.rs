@@ -1,6 +1,6 @@
 //! A tick from named values, whatever they were read from: JSON members, CSV columns, an exchange's frame.
 
-use super::{Extras, MAX_EXTRAS, MAX_EXTRAS_BYTES, MAX_ITEM_BYTES, Tick};
+use super::{Extras, MAX_EXTRAS, MAX_EXTRAS_BYTES, MAX_ITEM_BYTES, RESERVED, Tick};
 use crate::{Price, PriceError, Symbol, SymbolError, Time, TimeError};
 
 /// What one member of a tick was given as.
@@ -84,6 +84,9 @@ pub enum TickError {
     /// The market is full.
     #[error("the market holds {0} symbols, the limit")]
     TooManySymbols(usize),
+    /// The tick is sound, but cannot be kept: why. It may be sent again later.
+    #[error("not taken: {0}")]
+    NotKept(String),
 }
 
 impl TickError {
@@ -112,9 +115,16 @@ pub struct TickFields {
     prev_close: Option<Price>,
     time: Option<Time>,
     extras: Extras,
+    recorded: bool,
 }
 
 impl TickFields {
+    /// Of a tick that was recorded from a stream: the members that are given out here are passed over.
+    #[must_use]
+    pub fn recorded() -> Self {
+        Self { recorded: true, ..Self::default() }
+    }
+
     /// Takes one member.
     ///
     /// # Errors
@@ -129,6 +139,7 @@ impl TickFields {
             "change" => once(&mut self.change, amount("change", value)?, name),
             "prev_close" => once(&mut self.prev_close, amount("prev_close", value)?, name),
             "time" => once(&mut self.time, time(value)?, name),
+            given_out if self.recorded && RESERVED.contains(&given_out) => Ok(()),
             extra => self.extras.push(extra, value),
         }
     }

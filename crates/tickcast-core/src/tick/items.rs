@@ -25,6 +25,17 @@ impl Item<'_> {
             Self::TooLong => Err(Rejected { symbol: None, error: TickError::TooLong }),
         }
     }
+
+    /// The tick, from a text that may have been recorded from a stream: what is given out here is passed over.
+    ///
+    /// # Errors
+    /// Where it is no tick all the same.
+    pub fn recorded_tick(self) -> Result<Tick, Rejected> {
+        match self {
+            Self::Text(text) => Tick::from_recorded_json(text),
+            Self::TooLong => self.tick(),
+        }
+    }
 }
 
 /// Cuts a stream of bytes into ticks' texts.

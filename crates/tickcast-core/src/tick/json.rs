@@ -11,10 +11,10 @@ use super::fields::{Rejected, TickError, TickFields, Value};
 use super::{Tick, excerpt};
 
 /// Reads one JSON object.
-pub(super) fn tick(text: &[u8]) -> Result<Tick, Rejected> {
+pub(super) fn tick(text: &[u8], fields: TickFields) -> Result<Tick, Rejected> {
     let mut fault = None;
     let mut reader = serde_json::Deserializer::from_slice(text);
-    let fields = Members { fault: &mut fault }
+    let fields = Members { fault: &mut fault, fields }
         .deserialize(&mut reader)
         .and_then(|fields| reader.end().map(|()| fields));
     match (fields, fault) {
@@ -52,6 +52,7 @@ fn explain(error: &serde_json::Error, text: &[u8]) -> String {
 /// Walks the members of the object into [`TickFields`].
 struct Members<'f> {
     fault: &'f mut Option<TickError>,
+    fields: TickFields,
 }
 
 impl<'de> DeserializeSeed<'de> for Members<'_> {
@@ -70,7 +71,7 @@ impl<'de> Visitor<'de> for Members<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<TickFields, A::Error> {
-        let mut fields = TickFields::default();
+        let mut fields = self.fields;
         while let Some(Name(name)) = members.next_key()? {
             let raw: &RawValue = members.next_value()?;
             if let Err(fault) = member(&mut fields, &name, raw.get()) {
@@ -105,6 +106,18 @@ struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    fn tick(text: &[u8]) -> Result<Tick, Rejected> {
+        super::tick(text, TickFields::default())
+    }
+
+    #[test]
+    fn a_recorded_tick_is_one() {
+        let text = br#"{"symbol":"A","price":2,"change":1,"change_pct":100,"time":5,"n":7,"bid":1}"#;
+        assert!(tick(text).is_err());
+        let tick = super::tick(text, TickFields::recorded()).unwrap();
+        assert_eq!((tick.price.to_string().as_str(), tick.extras.as_json()), ("2", &b",\"bid\":1"[..]));
+    }
 
     fn says(text: &str) -> String {
         tick(text.as_bytes()).unwrap_err().to_string()

@@ -49,3 +49,31 @@ impl fmt::Display for Span {
         humantime::format_duration(self.0).fmt(f)
     }
 }
+
+/// How old something may get: `12h`, `30days`, `2years`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Age(pub(crate) Duration);
+
+impl FromStr for Age {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let age = humantime::parse_duration(text).ok().filter(|age| !age.is_zero());
+        age.map(Self).ok_or_else(|| format!("{text:?} is not an age such as 12h, 30days or 2years"))
+    }
+}
+
+impl TryFrom<String> for Age {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl fmt::Display for Age {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        humantime::format_duration(self.0).fmt(f)
+    }
+}

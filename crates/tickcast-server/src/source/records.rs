@@ -176,6 +176,12 @@ fn read_csv(input: impl Read, line: &mut u64, taker: &mut impl Taker) -> io::Res
 /// A record as a JSON object. Empty cells are left out; what reads as a number or a flag is one, save the symbol.
 fn to_json(headers: &csv::StringRecord, record: &csv::StringRecord) -> String {
     let cells = headers.iter().zip(record).filter(|(_, cell)| !cell.is_empty()).map(|(name, cell)| {
+        // An export keeps what has no column of its own as an object.
+        if let Some(members) =
+            cell.strip_prefix('{').and_then(|cell| cell.strip_suffix('}')).filter(|_| name == "extras")
+        {
+            return members.to_owned();
+        }
         let bare = name != "symbol"
             && serde_json::from_str::<serde_json::Value>(cell).is_ok_and(|v| v.is_number() || v.is_boolean());
         let quote = |text: &str| serde_json::Value::from(text).to_string();

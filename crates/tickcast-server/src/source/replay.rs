@@ -130,7 +130,7 @@ impl Reading {
 
 impl Taker for Reading {
     fn take(&mut self, line: u64, item: Item<'_>) -> ControlFlow<()> {
-        let renamed = item.tick().and_then(|mut tick| {
+        let renamed = item.recorded_tick().and_then(|mut tick| {
             let symbol = tick.symbol;
             tick.symbol = self
                 .rename

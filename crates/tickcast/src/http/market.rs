@@ -65,7 +65,7 @@ fn select(hub: &Hub, wanted: impl Fn(&Symbol) -> bool) -> Wanted {
     Wanted { names, seen }
 }
 
-fn json(body: Vec<u8>) -> Response {
+pub(super) fn json(body: Vec<u8>) -> Response {
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     (headers, body).into_response()
 }

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tickcast_core::{FilterError, Symbol, SymbolError};
+use tickcast_tape::AppendError;
 
 use crate::subscription::PaceError;
 
@@ -96,6 +97,12 @@ impl From<PaceError> for Problem {
 impl From<SymbolError> for Problem {
     fn from(error: SymbolError) -> Self {
         Self { parameter: Some("symbol"), ..Self::new(StatusCode::BAD_REQUEST, error.to_string()) }
+    }
+}
+
+impl From<AppendError> for Problem {
+    fn from(error: AppendError) -> Self {
+        Self::new(StatusCode::INSUFFICIENT_STORAGE, error.to_string())
     }
 }
 

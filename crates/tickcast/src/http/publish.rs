@@ -53,7 +53,14 @@ pub(super) async fn publish(
 
 pub(super) async fn take_off(State(desk): State<Arc<Desk>>, path: SymbolPath) -> Result<StatusCode, Problem> {
     let symbol = named(&path)?;
-    if desk.publisher.remove(&symbol) { Ok(StatusCode::NO_CONTENT) } else { Err(Problem::no_symbol(symbol)) }
+    match desk.publisher.remove(&symbol) {
+        Ok(true) => {
+            desk.publisher.hub().kept().await?;
+            Ok(StatusCode::NO_CONTENT)
+        }
+        Ok(false) => Err(Problem::no_symbol(symbol)),
+        Err(error) => Err(Problem::new(StatusCode::INSUFFICIENT_STORAGE, error.to_string())),
+    }
 }
 
 /// Reads a body that nobody wants, up to a megabyte: a client that is still sending may never see an answer otherwise.
@@ -92,10 +99,17 @@ impl Intake<'_> {
             let Ok(bytes) = frame.into_data() else { continue };
             items.feed(&bytes, |at, item| self.take(at, item));
             self.publish();
+            if let Some(problem) = self.claim.report().storage_problem() {
+                return Err(problem);
+            }
         }
         items.finish(|at, item| self.take(at, item));
         self.publish();
         let hub = self.publisher.hub();
+        if let Some(problem) = self.claim.report().storage_problem() {
+            return Err(problem);
+        }
+        hub.kept().await?;
         Ok(self.claim.done(hub.cursor(), hub.now().uptime))
     }
 

@@ -1,8 +1,9 @@
 //! What is asked for in a URL.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
-use tickcast_core::{Filter, Mode};
+use tickcast_core::{Filter, Mode, Time};
 
 use super::Problem;
 use crate::subscription::{Pace, Subscription};
@@ -45,6 +46,16 @@ impl<'a> Query<'a> {
             Some("false") => Ok(Some(false)),
             Some(_) => Err(Problem::parameter(name, "true or false is expected")),
         }
+    }
+
+    /// From when to when, both included, in ms; from the beginning, and to the end, unless it is said.
+    pub(super) fn range(&self) -> Result<(Time, Time), Problem> {
+        let time = |name| {
+            let ms: Option<i64> = self.number(name)?;
+            ms.map(|ms| Time::from_millis(ms).map_err(|error| Problem::parameter(name, error))).transpose()
+        };
+        let (from, to) = (time("from")?, time("to")?);
+        Ok((from.unwrap_or_default(), to.unwrap_or(Time::default().saturating_add(Duration::MAX))))
     }
 
     /// `latest`, unless `all` is asked for.

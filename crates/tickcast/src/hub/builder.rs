@@ -1,8 +1,10 @@
 //! A hub's settings.
 
+use std::path::Path;
 use std::time::Duration;
 
 use tickcast_core::Limits;
+use tickcast_tape::{OpenError, Options};
 
 use super::Hub;
 use crate::lane::{Io, Manners};
@@ -93,6 +95,14 @@ impl HubBuilder {
     pub const fn io(mut self, io: Io) -> Self {
         self.io = io;
         self
+    }
+
+    /// The hub, with its tape in a folder on disk: it goes on where it ended, prices, counts and cursors included.
+    ///
+    /// # Errors
+    /// Where the folder is in use, damaged, or the system will not.
+    pub fn open(self, folder: &Path, options: Options) -> Result<Hub, OpenError> {
+        Ok(Hub::on_disk(tickcast_tape::open(folder, options, self.limits)?, self))
     }
 
     /// The hub, empty and in an epoch of its own.

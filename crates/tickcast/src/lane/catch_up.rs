@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tickcast_core::Farewell;
+use tickcast_core::{Farewell, Seq};
 
 use super::groups::Step;
 use super::stream::Place;
@@ -16,7 +16,9 @@ enum Next {
     Blocked,
     /// It has been sent all there is.
     Arrived,
-    /// It was to get every tick, and the tape no longer holds the next.
+    /// It is to get every tick, and those after this place are no longer in memory.
+    OnDisk(Seq),
+    /// It was to get every tick, and the next is nowhere any more.
     Lost,
 }
 
@@ -52,27 +54,37 @@ impl<S: Sink> Lane<S> {
     /// Sends a stream what lies between its place and the head, piece by piece, as long as its sink takes them.
     pub(super) fn catch_up(&mut self, key: Key, now: Duration) {
         loop {
-            let head = self.head();
-            let step = match self.next_step(key, now) {
-                Next::Step(step) => step,
+            match self.next_step(key, now) {
+                Next::Step(step) => {
+                    if !self.send(key, &step, now) {
+                        return;
+                    }
+                }
                 Next::Blocked => return,
                 Next::Arrived => break,
+                Next::OnDisk(from) => return self.send_for(key, from),
                 Next::Lost => return self.dismiss(key, Farewell::Lagging),
-            };
-            let stream = &mut self.streams[key];
-            let written = if step.piece.is_empty() { Written::Taken } else { stream.sink.write(&step.piece) };
-            match written {
-                Written::Taken => {
-                    stream.take(&step, now);
-                    self.stats.sent(step.ticks, step.piece.len());
-                }
-                Written::Refused => return stream.refused(head),
-                Written::Gone => return self.gone.push(key),
             }
         }
         if self.finishing {
             self.dismiss(key, Farewell::Draining);
         }
+    }
+
+    /// Sends a stream one piece; says whether it can take more.
+    pub(super) fn send(&mut self, key: Key, step: &Step, now: Duration) -> bool {
+        let head = self.head();
+        let stream = &mut self.streams[key];
+        let written = if step.piece.is_empty() { Written::Taken } else { stream.sink.write(&step.piece) };
+        match written {
+            Written::Taken => {
+                stream.take(step, now);
+                self.stats.sent(step.ticks, step.piece.len());
+            }
+            Written::Refused => stream.refused(head),
+            Written::Gone => self.gone.push(key),
+        }
+        written == Written::Taken
     }
 
     /// What a stream is to be sent next.
@@ -94,7 +106,7 @@ impl<S: Sink> Lane<S> {
         let every = match stream.place {
             Place::Behind(from) if stream.wants_all() => {
                 if !tape.reaches_back_to(from) {
-                    return Next::Lost;
+                    return if self.reaches_back_to(from) { Next::OnDisk(from) } else { Next::Lost };
                 }
                 true
             }

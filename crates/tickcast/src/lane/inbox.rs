@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::Key;
+use super::{Found, Key};
 use crate::events::Slot;
 use crate::subscription::{Edit, EditError, Effective, StreamId, Subscription};
 
@@ -19,6 +19,8 @@ pub(crate) enum Command {
     Close(Key),
     /// Change a stream, if it is here.
     Change(Box<Change>),
+    /// A piece of the tape that was sent for.
+    Found(Box<Found>),
     /// End so many streams where they stand.
     End(usize),
     /// End every stream once it has been sent all there is, new ones too.

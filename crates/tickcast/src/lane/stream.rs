@@ -54,6 +54,8 @@ pub(super) struct Stream<S> {
     pub(super) session: Option<Box<Session>>,
     /// The sink refused a piece and has not become ready yet.
     pub(super) blocked: bool,
+    /// Not the sink is waited for, but a piece of the tape on disk.
+    pub(super) waiting: bool,
     /// It is to end as soon as its sink is ready.
     pub(super) ending: bool,
     pub(super) last_write: Duration,

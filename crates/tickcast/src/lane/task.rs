@@ -8,7 +8,7 @@ use tokio::time::sleep_until;
 
 use super::outlet::Outlet;
 use super::socket::{News, Sockets};
-use super::{Change, Command, Inbox, Lane, Newcomer};
+use super::{Change, Command, Inbox, Lane, Librarian, Newcomer};
 use crate::clock::Clock;
 use crate::events::BodySink;
 use crate::log::Log;
@@ -24,6 +24,7 @@ pub(crate) struct Task {
     pub(crate) log: Arc<Log>,
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) sources: Arc<Sources>,
+    pub(crate) librarian: Option<Librarian>,
     pub(crate) clock: Clock,
     /// The least time between two flushes.
     pub(crate) flush: Duration,
@@ -74,6 +75,12 @@ impl Task {
             }
             self.lane.ring(self.clock.now());
             let stale_at = self.look_at_sources();
+            for wanted in self.lane.wanted() {
+                // Nothing is wanted where there is no tape on disk.
+                if let Some(librarian) = &self.librarian {
+                    librarian.ask(wanted, Arc::clone(&self.inbox));
+                }
+            }
 
             // Listens first and looks then, so that nothing moves unnoticed in between.
             self.inbox.listen(true);
@@ -131,6 +138,7 @@ impl Task {
         match command {
             Command::Ready(key) => self.lane.ready(key, now),
             Command::Close(key) => self.lane.close(key),
+            Command::Found(found) => self.lane.found(*found, now),
             Command::Change(change) => {
                 let Change { id, edit, answer } = *change;
                 if let Some(effective) = self.lane.change(id, edit, now) {

@@ -24,6 +24,9 @@ pub(super) struct Report {
     /// How many of the rejected were no JSON at all.
     #[serde(skip)]
     unreadable: u64,
+    /// Why the rest could not be kept.
+    #[serde(skip)]
+    pub(super) unkept: Option<String>,
     /// The position of the first item that has not been dealt with.
     #[serde(skip)]
     pub(super) next: u64,
@@ -54,6 +57,11 @@ impl Report {
             Ok(Outcome::Taken(_)) => self.accepted += 1,
             Ok(Outcome::Late) => self.late += 1,
             Ok(Outcome::Repeat) => self.repeats += 1,
+            // It may come again: it has not been dealt with.
+            Err(error @ TickError::NotKept(_)) => {
+                self.unkept.get_or_insert_with(|| error.to_string());
+                return;
+            }
             Err(error) => return self.reject(index, &Rejected { symbol: Some(symbol), error }),
         }
         self.next = self.next.max(index + 1);
@@ -62,6 +70,12 @@ impl Report {
     pub(super) fn close(&mut self, cursor: Cursor) {
         self.rejected.sort_by_key(|rejection| rejection.index);
         self.cursor = Some(cursor.to_string());
+    }
+
+    /// The answer where the rest could not be kept. What was accepted before stands.
+    pub(super) fn storage_problem(&mut self) -> Option<Problem> {
+        let why = self.unkept.take()?;
+        Some(Problem::new(StatusCode::INSUFFICIENT_STORAGE, why).with("accepted", self.accepted))
     }
 
     /// Whether there was nothing in it that could be read.

@@ -1,0 +1,230 @@
+//! A stream that comes back.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use eventsource_stream::Eventsource;
+use futures_util::{Stream, StreamExt};
+use reqwest::StatusCode;
+use tickcast_core::Mode;
+use tokio::time::{sleep, timeout};
+
+use crate::backoff::Backoff;
+use crate::event::Event;
+
+/// How long a connection, and then the first bytes, may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How many heartbeats may be missing before the connection counts as dead.
+const MISSING: u64 = 2;
+
+/// A stream that comes back by itself.
+pub struct Prices {
+    request: Builder,
+    /// Where it has got to.
+    cursor: Option<String>,
+    backoff: Backoff,
+    events: Option<Events>,
+}
+
+type Events = Pin<Box<dyn Stream<Item = Result<eventsource_stream::Event, String>> + Send>>;
+
+/// What a stream is asked for.
+#[derive(Debug, Clone)]
+pub struct Builder {
+    url: String,
+    http: reqwest::Client,
+    symbols: Vec<String>,
+    mode: Mode,
+    rate: Option<f64>,
+    heartbeat: u64,
+    since: Option<String>,
+}
+
+/// Why a stream is no more.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The server will not have it, however often it is asked: what it says.
+    #[error("{status}: {detail}")]
+    Refused {
+        /// The status of its answer.
+        status: u16,
+        /// Why.
+        detail: String,
+    },
+    /// It cannot be asked at all.
+    #[error("{0}")]
+    Request(reqwest::Error),
+}
+
+impl Prices {
+    /// Of the server at `url`, such as `http://127.0.0.1:8080`. Everything, newest values, unless more is said.
+    #[must_use]
+    pub fn of(url: &str) -> Builder {
+        Builder {
+            url: url.trim_end_matches('/').to_owned(),
+            http: reqwest::Client::new(),
+            symbols: Vec::new(),
+            mode: Mode::Latest,
+            rate: None,
+            heartbeat: 10,
+            since: None,
+        }
+    }
+
+    /// Where it has got to: what a later run can go on [since](Builder::since).
+    #[must_use]
+    pub fn cursor(&self) -> Option<&str> {
+        self.cursor.as_deref()
+    }
+
+    /// What happens next. Connects, and comes back, by itself; dropping it while it waits loses nothing but the wait.
+    ///
+    /// # Errors
+    /// Where coming back would not help.
+    pub async fn next(&mut self) -> Result<Event, Error> {
+        loop {
+            let Some(events) = &mut self.events else {
+                if let Some(wait) = self.backoff.due() {
+                    sleep(wait).await;
+                    self.backoff.waited();
+                }
+                match self.request.connect(self.cursor.as_deref()).await? {
+                    Ok(events) => self.events = Some(events),
+                    Err(why) => return Ok(self.lost(why)),
+                }
+                continue;
+            };
+            let silence = Duration::from_secs(self.request.heartbeat * MISSING + 5);
+            let event = match timeout(silence, events.next()).await {
+                Ok(Some(Ok(event))) => event,
+                Ok(Some(Err(why))) => return Ok(self.lost(why)),
+                Ok(None) => return Ok(self.lost("it ended".to_owned())),
+                Err(_) => return Ok(self.lost(format!("nothing came for {} s", silence.as_secs()))),
+            };
+            if let Some(retry) = event.retry {
+                self.backoff.say(retry);
+            }
+            if !event.id.is_empty() && self.cursor.as_deref() != Some(&event.id) {
+                self.cursor = Some(event.id.clone());
+            }
+            if let Some(event) = Event::read(&event.event, &event.data) {
+                if matches!(event, Event::Ready(_)) {
+                    self.backoff.reset();
+                }
+                return Ok(event);
+            }
+        }
+    }
+
+    fn lost(&mut self, why: String) -> Event {
+        self.events = None;
+        self.backoff.fail(fastrand::f64());
+        Event::Lost(why)
+    }
+}
+
+impl Builder {
+    /// These only: names, and patterns such as `BTC*`.
+    #[must_use]
+    pub fn symbols<S: Into<String>>(mut self, symbols: impl IntoIterator<Item = S>) -> Self {
+        self.symbols.extend(symbols.into_iter().map(Into::into));
+        self
+    }
+
+    /// Newest values, or every tick. Default: newest values.
+    #[must_use]
+    pub const fn mode(mut self, mode: Mode) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// At most so many updates a second of each symbol, 0.1 to 100.
+    #[must_use]
+    pub const fn rate(mut self, rate: f64) -> Self {
+        self.rate = Some(rate);
+        self
+    }
+
+    /// Seconds of quiet after which the server sends a sign, 3 to 60. Default 10. After two that are missing the connection counts
+    /// as dead.
+    #[must_use]
+    pub const fn heartbeat(mut self, seconds: u64) -> Self {
+        self.heartbeat = seconds;
+        self
+    }
+
+    /// Go on from this cursor, or from `start`, the oldest tick that the server has.
+    #[must_use]
+    pub fn since(mut self, since: impl Into<String>) -> Self {
+        self.since = Some(since.into());
+        self
+    }
+
+    /// With a client of one's own, for its proxies or certificates.
+    #[must_use]
+    pub fn http(mut self, http: reqwest::Client) -> Self {
+        self.http = http;
+        self
+    }
+
+    /// The stream. Nothing is connected before something is asked of it.
+    ///
+    /// # Errors
+    /// Where the URL is none.
+    pub fn open(self) -> Result<Prices, Error> {
+        self.request(None).build().map_err(Error::Request)?;
+        Ok(Prices { request: self, cursor: None, backoff: Backoff::default(), events: None })
+    }
+
+    fn request(&self, cursor: Option<&str>) -> reqwest::RequestBuilder {
+        let mut query =
+            vec![("mode", self.mode.as_str().to_owned()), ("heartbeat", self.heartbeat.to_string())];
+        if !self.symbols.is_empty() {
+            query.push(("symbols", self.symbols.join(",")));
+        }
+        query.extend(self.rate.map(|rate| ("rate", rate.to_string())));
+        if cursor.is_none() {
+            query.extend(self.since.clone().map(|since| ("since", since)));
+        }
+        let request = self.http.get(format!("{}/v1/stream", self.url)).query(&query);
+        let request = request.header("accept", "text/event-stream");
+        match cursor {
+            Some(cursor) => request.header("last-event-id", cursor),
+            None => request,
+        }
+    }
+
+    /// Connects; the inner error is one that may pass.
+    async fn connect(&self, cursor: Option<&str>) -> Result<Result<Events, String>, Error> {
+        let response = match timeout(PATIENCE, self.request(cursor).send()).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) if error.is_builder() => return Err(Error::Request(error)),
+            Ok(Err(error)) => return Ok(Err(root(&error))),
+            Err(_) => return Ok(Err(format!("no answer within {} s", PATIENCE.as_secs()))),
+        };
+        let status = response.status();
+        if status == StatusCode::OK {
+            let events = response.bytes_stream().eventsource();
+            return Ok(Ok(Box::pin(events.map(|event| event.map_err(|error| error.to_string())))));
+        }
+        let passing = status.is_server_error()
+            || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT);
+        if passing {
+            return Ok(Err(status.to_string()));
+        }
+        let body = response.text().await.unwrap_or_default();
+        let problem: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
+        let detail = problem["detail"].as_str().unwrap_or("the stream was refused").to_owned();
+        Err(Error::Refused { status: status.as_u16(), detail })
+    }
+}
+
+/// What is at the bottom of an error: the rest is about whose it was.
+fn root(error: &dyn std::error::Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}

@@ -1,0 +1,49 @@
+//! A price in little room.
+
+use std::cmp::Ordering;
+
+use crate::Price;
+
+/// A price in sixteen bytes, as nearly all are: a symbol has thousands of candles.
+#[derive(Debug, Clone)]
+pub(super) enum Amount {
+    Short { units: i64, scale: u8 },
+    Long(Box<Price>),
+}
+
+impl Amount {
+    pub(super) fn price(&self) -> Price {
+        match self {
+            Self::Short { units, scale } => {
+                Price::from_units(*units, *scale).unwrap_or_else(|| unreachable!("it was one"))
+            }
+            Self::Long(price) => **price,
+        }
+    }
+}
+
+impl From<Price> for Amount {
+    fn from(price: Price) -> Self {
+        match price.to_units() {
+            Some((units, scale)) => Self::Short { units, scale },
+            None => Self::Long(Box::new(price)),
+        }
+    }
+}
+
+impl PartialEq for Amount {
+    fn eq(&self, other: &Self) -> bool {
+        self.partial_cmp(other) == Some(Ordering::Equal)
+    }
+}
+
+impl PartialOrd for Amount {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        match (self, other) {
+            (Self::Short { units, scale }, Self::Short { units: others, scale: other }) if scale == other => {
+                Some(units.cmp(others))
+            }
+            _ => self.price().partial_cmp(&other.price()),
+        }
+    }
+}

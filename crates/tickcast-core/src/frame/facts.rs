@@ -1,0 +1,98 @@
+//! A tick's JSON, taken apart again.
+
+use crate::{Symbol, Time};
+
+/// What a tick's JSON says, as it was written. Only what [`Frame`](crate::Frame)s hold that were encoded here is understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Facts<'a> {
+    /// What has the price.
+    pub symbol: Symbol,
+    /// A decimal.
+    pub price: &'a str,
+    /// A decimal.
+    pub change: &'a str,
+    /// A decimal, where there is a reference other than zero.
+    pub change_pct: Option<&'a str>,
+    /// When it happened.
+    pub time: Time,
+    /// The how-manieth tick of its symbol it is.
+    pub n: u64,
+    /// What else it holds, as the tail of a JSON object: `,"bid":1.5`.
+    pub extras: &'a [u8],
+}
+
+impl<'a> Facts<'a> {
+    /// Reads a tick's JSON; `None` for any other.
+    #[must_use]
+    pub fn read(json: &'a [u8]) -> Option<Self> {
+        let mut rest = json.strip_prefix(b"{\"symbol\":\"")?;
+        let symbol = Symbol::new(take(&mut rest, b'"')?).ok()?;
+        rest = rest.strip_prefix(b"\",\"price\":")?;
+        let price = number(&mut rest)?;
+        rest = rest.strip_prefix(b",\"change\":")?;
+        let change = number(&mut rest)?;
+        let change_pct = match rest.strip_prefix(b",\"change_pct\":") {
+            Some(behind) => {
+                rest = behind;
+                Some(number(&mut rest)?)
+            }
+            None => None,
+        };
+        rest = rest.strip_prefix(b",\"time\":")?;
+        let time = Time::from_millis(number(&mut rest)?.parse().ok()?).ok()?;
+        rest = rest.strip_prefix(b",\"n\":")?;
+        let n = number(&mut rest)?.parse().ok()?;
+        let extras = rest.strip_suffix(b"}")?;
+        (extras.is_empty() || extras[0] == b',').then_some(Self {
+            symbol,
+            price,
+            change,
+            change_pct,
+            time,
+            n,
+            extras,
+        })
+    }
+}
+
+/// What stands before `end`, which is not taken.
+fn take<'a>(rest: &mut &'a [u8], end: u8) -> Option<&'a str> {
+    let at = memchr::memchr(end, rest)?;
+    let (text, behind) = rest.split_at(at);
+    *rest = behind;
+    std::str::from_utf8(text).ok()
+}
+
+/// What stands before the next comma or brace.
+fn number<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
+    let at = memchr::memchr2(b',', b'}', rest)?;
+    let (text, behind) = rest.split_at(at);
+    *rest = behind;
+    std::str::from_utf8(text).ok().filter(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn each_member_as_written() {
+        let json = br#"{"symbol":"A","price":0.10,"change":-1,"change_pct":2.5,"time":7,"n":3,"note":"a,}","bid":1}"#;
+        let facts = Facts::read(json).unwrap();
+        assert_eq!((facts.symbol.as_str(), facts.price, facts.change), ("A", "0.10", "-1"));
+        assert_eq!((facts.change_pct, facts.time.as_millis(), facts.n), (Some("2.5"), 7, 3));
+        assert_eq!(facts.extras, br#","note":"a,}","bid":1"#);
+        let short = Facts::read(br#"{"symbol":"A","price":0.10,"change":-1,"time":7,"n":3}"#).unwrap();
+        assert_eq!((short.change_pct, short.extras), (None, &b""[..]));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_survived(bytes: Vec<u8>, cut in 0usize..80) {
+            let _ = Facts::read(&bytes);
+            let json = br#"{"symbol":"A","price":0.10,"change":-1,"change_pct":2.5,"time":7,"n":3,"bid":1}"#;
+            prop_assert_eq!(Facts::read(&json[..json.len().min(cut)]).is_some(), cut >= json.len());
+        }
+    }
+}

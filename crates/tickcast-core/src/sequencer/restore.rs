@@ -1,0 +1,105 @@
+//! A sequencer put back to where another one left off.
+
+use std::time::Duration;
+
+use super::{Limits, Sequencer};
+use crate::{Entry, Epoch, Facts, Frame, Origin, Price, Quote, Seq, Standing, Symbol, SymbolId, Tape};
+
+/// One entry of a tape, as it was recorded.
+#[derive(Debug, Clone, Copy)]
+pub struct Recorded<'a> {
+    /// What it happened to.
+    pub symbol: Symbol,
+    /// Who sent it.
+    pub origin: Origin,
+    /// The previous close that holds from then on, where it was a new one.
+    pub prev_close: Option<Price>,
+    /// What readers were sent; `None`: it was taken off.
+    pub json: Option<&'a [u8]>,
+}
+
+/// A sequencer that is being put back: first symbols as they stood, each as of a place of its own, then what was recorded since.
+#[derive(Debug)]
+pub struct Restoring {
+    sequencer: Sequencer,
+    /// Up to where each symbol needs nothing.
+    as_of: Vec<Seq>,
+}
+
+impl Restoring {
+    /// Nothing yet; the first entry that will be replayed is the one after `head`.
+    #[must_use]
+    pub fn new(epoch: Epoch, limits: Limits, head: Seq) -> Self {
+        let mut sequencer = Sequencer::new(epoch, limits);
+        sequencer.tape = Tape::new(head, limits.tape_ticks, limits.tape_bytes);
+        sequencer.market.pass(head);
+        Self { sequencer, as_of: Vec::new() }
+    }
+
+    /// Puts a symbol back.
+    pub fn stand(&mut self, standing: Standing) {
+        let Standing { symbol, as_of, moved, frame, quote } = standing;
+        let id = self.admit(symbol);
+        self.as_of[id.index()] = as_of;
+        self.sequencer.candles += quote.candles.len();
+        self.sequencer.market.restore(id, moved, frame);
+        self.sequencer.quotes[id.index()] = Some(quote);
+    }
+
+    /// The place of the last entry that was replayed.
+    #[must_use]
+    pub const fn head(&self) -> Seq {
+        self.sequencer.tape.head()
+    }
+
+    /// Replays the next entry.
+    pub fn replay(&mut self, recorded: Recorded<'_>) {
+        let Recorded { symbol, origin, prev_close, json } = recorded;
+        let (id, seq) = (self.admit(symbol), self.head().next());
+        let frame = json.map(|json| Frame::restored(symbol, json));
+        let entry = Entry { symbol: id, arrived: Duration::ZERO, frame };
+        if seq > self.as_of[id.index()] {
+            self.sequencer.market.apply(seq, &entry);
+            if let Some(facts) = json.and_then(Facts::read) {
+                let quote = &mut self.sequencer.quotes[id.index()];
+                *quote = Quote::advance_again(quote.take(), &facts, prev_close, origin);
+                let full = self.sequencer.candles >= self.sequencer.limits.candles;
+                if let Some(quote) = quote {
+                    self.sequencer.candles += quote.candles.add(facts.time, quote.price, full);
+                }
+            }
+        } else {
+            self.sequencer.market.pass(seq);
+        }
+        self.sequencer.tape.push(entry);
+    }
+
+    /// The sequencer, to go on with.
+    #[must_use]
+    pub fn done(self) -> Sequencer {
+        self.sequencer
+    }
+
+    fn admit(&mut self, symbol: Symbol) -> SymbolId {
+        let id = self.sequencer.market.admit(symbol);
+        if id.index() == self.as_of.len() {
+            self.as_of.push(Seq::ZERO);
+            self.sequencer.quotes.push(None);
+        }
+        id
+    }
+}
+
+impl Sequencer {
+    /// A symbol with all there is to know of it; `None` where its frames were made elsewhere.
+    #[must_use]
+    pub fn standing(&self, id: SymbolId) -> Option<Standing> {
+        Some(Standing {
+            symbol: self.market.symbol(id),
+            as_of: self.tape.head(),
+            moved: self.market.moved(id),
+            frame: self.market.newest(id).cloned(),
+            quote: self.quotes[id.index()].clone()?,
+        })
+    }
+}

@@ -1,0 +1,113 @@
+//! `tickcast record`: every tick of a server to a file.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+
+use anyhow::{Context, bail};
+use tickcast::Symbol;
+use tickcast_client::{Event, Mode, Prices, Tick};
+
+use crate::cli::RecordArgs;
+use crate::exit::Failure;
+
+/// How hard .zst files are compressed: zstd's own choice.
+const LEVEL: i32 = 3;
+
+/// Records until it is interrupted, has enough, or cannot go on. Fails where the recording may have a hole.
+pub(crate) fn run(args: RecordArgs) -> Result<(), Failure> {
+    let file = File::options().write(true).create_new(true).open(&args.file);
+    let file = file.map_err(|error| Failure::Usage(format!("{}: {error}", args.file.display())))?;
+    let tape: Box<dyn Write> = if args.file.extension().is_some_and(|extension| extension == "zst") {
+        let encoder = zstd::Encoder::new(file, LEVEL).context("no zstd")?;
+        Box::new(encoder.auto_finish())
+    } else {
+        Box::new(file)
+    };
+    let mut prices = Prices::of(&args.url).symbols(args.symbols).mode(Mode::All);
+    if let Some(since) = args.since {
+        prices = prices.since(since);
+    }
+    let prices = prices.open().map_err(|error| Failure::Usage(format!("--url {:?}: {error}", args.url)))?;
+    let recording = Recording { tape: BufWriter::new(tape), last: HashMap::new(), ticks: 0, holes: 0 };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
+    Ok(runtime.block_on(record(recording, prices, args.ticks.unwrap_or(u64::MAX)))?)
+}
+
+/// A recording under way.
+struct Recording {
+    tape: BufWriter<Box<dyn Write>>,
+    /// The number of the last tick of each symbol.
+    last: HashMap<Symbol, u64>,
+    ticks: u64,
+    holes: u64,
+}
+
+async fn record(mut recording: Recording, mut prices: Prices, most: u64) -> anyhow::Result<()> {
+    let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
+    while recording.ticks < most {
+        let event = tokio::select! {
+            event = prices.next() => event.map_err(anyhow::Error::new),
+            _ = &mut interrupted => break,
+        };
+        match event {
+            Ok(event) => recording.take(&event)?,
+            Err(error) => {
+                recording.tape.flush()?;
+                return Err(error);
+            }
+        }
+    }
+    recording.tape.flush().context("the recording cannot be finished")?;
+    let Recording { ticks, holes, .. } = recording;
+    eprintln!("{ticks} ticks recorded, up to {}", prices.cursor().unwrap_or("the very beginning"));
+    if holes > 0 {
+        bail!("there may be holes in {holes} places");
+    }
+    Ok(())
+}
+
+impl Recording {
+    fn take(&mut self, event: &Event) -> io::Result<()> {
+        match event {
+            Event::Tick(tick) => return self.write(tick),
+            Event::Reset { reason, .. } => {
+                self.hole(&format!("after tick {} of the recording ({reason})", self.ticks));
+                // Numbers may begin anew.
+                if reason == "epoch" {
+                    self.last.clear();
+                }
+            }
+            Event::Lost(why) => {
+                // What there is is there, whatever comes.
+                self.tape.flush()?;
+                eprintln!("the connection was lost ({why}); it is tried again");
+            }
+            Event::Bye(reason) => eprintln!("the server ended the stream ({reason})"),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, tick: &Tick) -> io::Result<()> {
+        match self.last.insert(tick.symbol, tick.n) {
+            // Behind a reset the newest tick may be one that is here.
+            Some(last) if tick.n <= last => {
+                self.last.insert(tick.symbol, last);
+                return Ok(());
+            }
+            Some(last) if tick.n > last + 1 => {
+                self.hole(&format!("in {}, between its ticks {last} and {}", tick.symbol, tick.n));
+            }
+            _ => {}
+        }
+        self.ticks += 1;
+        self.tape.write_all(tick.json.as_bytes())?;
+        self.tape.write_all(b"\n")
+    }
+
+    fn hole(&mut self, place: &str) {
+        self.holes += 1;
+        eprintln!("there may be a hole {place}");
+    }
+}

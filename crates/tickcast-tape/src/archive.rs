@@ -1,0 +1,168 @@
+//! Reading the tape.
+
+use std::io;
+use std::ops::ControlFlow;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tickcast_core::{Recorded, Seq};
+
+use crate::Sync;
+use crate::block::{Block, NoBlock};
+use crate::error::AppendError;
+use crate::segment::{HEAD, Segment};
+use crate::shelf::Shelf;
+
+/// How much is read at a time, more than a block of the usual length, and how often in one go.
+const CHUNK: usize = 256 << 10;
+const CHUNKS: usize = 4;
+
+/// The tape on disk, to read from. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct DiskTape(pub(crate) Arc<Shelf>);
+
+/// Why the tape cannot be read from some place on.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// What comes after it is no longer kept.
+    #[error("the tape begins later")]
+    Expired,
+    /// It is not what was written.
+    #[error("{} is damaged at byte {offset}: {why}", .file.display())]
+    Damaged {
+        /// Which file.
+        file: PathBuf,
+        /// Where in it.
+        offset: u64,
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// The system would not.
+    #[error("the tape cannot be read: {0}")]
+    Io(#[from] io::Error),
+}
+
+impl DiskTape {
+    /// The place before its oldest entry.
+    #[must_use]
+    pub fn floor(&self) -> Seq {
+        let oldest = self.0.segments().front().map_or(0, |segment| segment.first.get() - 1);
+        Seq::new(oldest)
+    }
+
+    /// The place of its newest entry.
+    #[must_use]
+    pub fn head(&self) -> Seq {
+        self.0.segments().back().map_or(Seq::ZERO, |segment| segment.last())
+    }
+
+    /// Waits until everything up to `seq` is as safe as was asked for: where that is [`Sync::Always`], until the disk has
+    /// confirmed it.
+    ///
+    /// # Errors
+    /// Where writing has failed.
+    pub async fn kept(&self, seq: Seq) -> Result<(), AppendError> {
+        if self.0.options.sync == Sync::Always {
+            // The other end lives as long as this one.
+            let _ = self.0.durable().wait_for(|durable| *durable >= seq || self.0.is_broken()).await;
+        }
+        if self.0.is_broken() { Err(AppendError::Broken) } else { Ok(()) }
+    }
+
+    /// How many bytes there are.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.0.segments().iter().map(|segment| segment.written()).sum()
+    }
+
+    /// Drops what is beyond what is to be kept and lies before `base`, where a restart begins.
+    pub fn trim(&self, base: Seq) {
+        self.0.trim(base);
+    }
+
+    pub(crate) const fn shelf(&self) -> &Arc<Shelf> {
+        &self.0
+    }
+
+    /// Shows `each` the entries after `from`, in order, until it has seen enough, or there are no more, or a good part of a
+    /// megabyte has been read; returns the place of the last one it was shown.
+    ///
+    /// # Errors
+    /// Where they are no longer there, or cannot be read.
+    pub fn read(
+        &self,
+        from: Seq,
+        mut each: impl FnMut(Seq, Recorded<'_>) -> ControlFlow<()>,
+    ) -> Result<Seq, ReadError> {
+        let (mut reached, mut buffer) = (from, Vec::new());
+        let Some(mut segment) = self.0.holding(from.next()) else { return Ok(from) };
+        if segment.first > from.next() {
+            return Err(ReadError::Expired);
+        }
+        let mut at = segment.find(from.next());
+        for _ in 0..CHUNKS {
+            let seen = blocks(&segment, at, &mut buffer, |block| {
+                for (seq, recorded) in block.records().filter(|(seq, _)| *seq > from) {
+                    reached = seq;
+                    each(seq, recorded)?;
+                }
+                ControlFlow::Continue(())
+            });
+            match seen {
+                // What was shown is good; what is wrong will be so the next time.
+                Err(_) if reached > from => break,
+                Err(error) => return Err(error),
+                Ok(ControlFlow::Break(())) => break,
+                Ok(ControlFlow::Continue(0)) => {
+                    let next = self.0.holding(reached.next()).filter(|next| next.first > segment.first);
+                    let Some(next) = next else { break };
+                    (segment, at) = (next, HEAD as u64);
+                }
+                Ok(ControlFlow::Continue(length)) => at += length,
+            }
+        }
+        Ok(reached)
+    }
+}
+
+/// Shows `each` the blocks of a segment from byte `at` on, as many as a chunk holds and one at least; says how many bytes they
+/// were.
+fn blocks(
+    segment: &Segment,
+    at: u64,
+    buffer: &mut Vec<u8>,
+    mut each: impl FnMut(Block<'_>) -> ControlFlow<()>,
+) -> Result<ControlFlow<(), u64>, ReadError> {
+    let left = usize::try_from(segment.written().saturating_sub(at)).unwrap_or(usize::MAX);
+    let (mut wanted, mut offset) = (CHUNK.min(left), 0);
+    loop {
+        buffer.resize(wanted, 0);
+        segment.file.read_exact_at(buffer, at)?;
+        while offset < left {
+            match Block::read(&buffer[offset..]) {
+                Ok((block, length)) => {
+                    offset += length;
+                    if each(block).is_break() {
+                        return Ok(ControlFlow::Break(()));
+                    }
+                }
+                Err(NoBlock::Short(_)) if offset > 0 => break,
+                Err(NoBlock::Short(needed)) if wanted < needed && needed <= left => {
+                    wanted = needed;
+                    break;
+                }
+                Err(NoBlock::Damaged(why)) => return Err(damaged(segment, at + offset as u64, why)),
+                Err(_) if offset == buffer.len() => break,
+                Err(_) => return Err(damaged(segment, at + offset as u64, "a block is missing")),
+            }
+        }
+        if offset > 0 || left == 0 {
+            return Ok(ControlFlow::Continue(offset as u64));
+        }
+    }
+}
+
+fn damaged(segment: &Segment, offset: u64, why: &'static str) -> ReadError {
+    ReadError::Damaged { file: segment.path.clone(), offset, why }
+}

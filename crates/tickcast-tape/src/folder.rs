@@ -1,0 +1,147 @@
+//! The folder: its lock, and the file that says which life of the tape it holds.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use tickcast_core::{Epoch, Seq};
+
+use crate::error::OpenError;
+
+/// Whatever identifies the run of the operating system; empty where it does not say.
+fn boot() -> String {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+}
+
+/// What is known of the last run.
+#[derive(Debug, Serialize, Deserialize)]
+struct State {
+    version: u32,
+    epoch: String,
+    /// The run of the system it was written in.
+    boot: String,
+    /// Where the tape ended, if it was closed in order.
+    closed_at: Option<u64>,
+}
+
+/// A folder that nobody else has.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    pub(crate) path: PathBuf,
+    _lock: File,
+}
+
+/// How the last run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// There was none.
+    Fresh,
+    /// In order, at this place.
+    Closed(Seq),
+    /// Its process ended; all it wrote is there.
+    Killed,
+    /// The system ended, or nobody knows: the last of what was written may be missing.
+    Crashed,
+}
+
+const VERSION: u32 = 1;
+
+impl Folder {
+    /// Takes the folder, making it where there is none.
+    pub(crate) fn take(path: &Path) -> Result<Self, OpenError> {
+        fs::create_dir_all(path).map_err(OpenError::io(path))?;
+        let file = path.join("lock");
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&file)
+            .map_err(OpenError::io(&file))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(OpenError::Locked(path.to_owned())),
+            Err(TryLockError::Error(error)) => Err(OpenError::Io { path: file, error }),
+        }
+    }
+
+    /// The epoch of the last run, and how that ended.
+    pub(crate) fn last_run(&self) -> Result<(Option<Epoch>, Ending), OpenError> {
+        let path = self.path.join("state.json");
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((None, Ending::Fresh)),
+            Err(error) => return Err(OpenError::Io { path, error }),
+        };
+        let damaged = |why| OpenError::Damaged { file: path.clone(), offset: 0, why };
+        let state: State = serde_json::from_slice(&text).map_err(|_| damaged("it is no state"))?;
+        if state.version > VERSION {
+            return Err(OpenError::Newer(path));
+        }
+        let epoch =
+            u64::from_str_radix(&state.epoch, 16).map_err(|_| damaged("its epoch is no hex number"))?;
+        let ending = match state.closed_at {
+            Some(seq) => Ending::Closed(Seq::new(seq)),
+            None if !state.boot.is_empty() && state.boot == boot() => Ending::Killed,
+            None => Ending::Crashed,
+        };
+        Ok((Some(Epoch::new(epoch)), ending))
+    }
+
+    /// From now on the tape is being written.
+    pub(crate) fn begin_run(&self, epoch: Epoch) -> io::Result<()> {
+        self.write_state(epoch, boot(), None)
+    }
+
+    /// It was closed in order.
+    pub(crate) fn end_run(&self, epoch: Epoch, head: Seq) -> io::Result<()> {
+        self.write_state(epoch, boot(), Some(head.get()))
+    }
+
+    /// What was written cannot be relied on: the next run will have an epoch of its own.
+    pub(crate) fn give_up(&self, epoch: Epoch) -> io::Result<()> {
+        self.write_state(epoch, String::new(), None)
+    }
+
+    fn write_state(&self, epoch: Epoch, boot: String, closed_at: Option<u64>) -> io::Result<()> {
+        let state = State { version: VERSION, epoch: epoch.to_string(), boot, closed_at };
+        let text = serde_json::to_vec_pretty(&state)?;
+        self.replace("state.json", |file| file.write_all(&text))
+    }
+
+    /// Writes a file so that it is there whole, or the old one is.
+    pub(crate) fn replace(
+        &self,
+        name: &str,
+        write: impl FnOnce(&mut File) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let fresh = self.path.join(format!("{name}.new"));
+        let mut file = File::create(&fresh)?;
+        write(&mut file)?;
+        file.sync_all()?;
+        fs::rename(&fresh, self.path.join(name))?;
+        self.confirm()
+    }
+
+    /// Makes the disk confirm which files there are.
+    pub(crate) fn confirm(&self) -> io::Result<()> {
+        File::open(&self.path)?.sync_all()
+    }
+
+    /// The files whose names are a number and `.{kind}`, in order.
+    pub(crate) fn numbered(&self, kind: &str) -> Result<Vec<(Seq, PathBuf)>, OpenError> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&self.path).map_err(OpenError::io(&self.path))? {
+            let path = entry.map_err(OpenError::io(&self.path))?.path();
+            let stem = path.file_stem().and_then(|stem| stem.to_str());
+            let number = stem.filter(|stem| stem.len() == 20).and_then(|stem| stem.parse().ok());
+            if let Some(number) =
+                number.filter(|_| path.extension().is_some_and(|extension| extension == kind))
+            {
+                found.push((Seq::new(number), path));
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+}

@@ -1,0 +1,217 @@
+//! Opening a tape: everything is looked at before anything is believed.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+
+use tickcast_core::{Epoch, Limits, Restoring, Seq, Sequencer};
+
+use crate::archive::DiskTape;
+use crate::block::{Block, NoBlock};
+use crate::error::OpenError;
+use crate::folder::{Ending, Folder};
+use crate::segment::{HEAD, Segment, judge_head};
+use crate::shelf::Shelf;
+use crate::writer::Writer;
+use crate::{Options, snapshot};
+
+/// A tape that was opened.
+#[derive(Debug)]
+pub struct Opened {
+    /// The log as it was.
+    pub sequencer: Sequencer,
+    /// Its tape, to go on with.
+    pub writer: Writer,
+    /// The same, to read from.
+    pub tape: DiskTape,
+    /// Tells when a segment is complete: time for a snapshot, and to drop what is too much. Ends with the writer.
+    pub rolls: Receiver<()>,
+}
+
+/// Opens the tape in `folder`, or begins one there. `limits` are those of the log it is put back into.
+///
+/// # Errors
+/// Where another process has it, the system will not, or it is damaged anywhere but at its very end: what a crash cut off there is
+/// dropped, and logged.
+pub fn open(folder: &Path, options: Options, limits: Limits) -> Result<Opened, OpenError> {
+    let folder = Folder::take(folder)?;
+    let (last, ending) = folder.last_run()?;
+    // A system that crashed may have taken ticks with it that readers have seen: their numbers will be given out again.
+    let epoch = match (last, ending) {
+        (Some(epoch), Ending::Closed(_) | Ending::Killed) => epoch,
+        (Some(_), _) => {
+            tracing::warn!("the system ended before the tape was closed: a new epoch begins");
+            fresh_epoch()
+        }
+        (None, _) => fresh_epoch(),
+    };
+    let scan = scan(&folder, (epoch, limits), ending, true)?;
+    let mut segments = scan.segments;
+    let restoring = scan.restoring;
+    let head = restoring.head();
+    let io = OpenError::io(&folder.path);
+    let opened = match segments.back().cloned() {
+        Some(last) => last.reserve(options.segment_bytes()).map(|()| last),
+        None => Segment::create(&folder.path, head.next(), options.segment_bytes()).map(|fresh| {
+            let fresh = Arc::new(fresh);
+            segments.push_back(Arc::clone(&fresh));
+            fresh
+        }),
+    };
+    let segment = match opened {
+        Ok(segment) => segment,
+        // A full disk is no reason not to serve what there is.
+        Err(error) if !segments.is_empty() && error.kind() == io::ErrorKind::StorageFull => {
+            tracing::error!(%error, "the disk is full: nothing can be published until there is room");
+            segments.back().cloned().unwrap_or_else(|| unreachable!("there is one"))
+        }
+        Err(error) => return Err(io(error)),
+    };
+    folder.begin_run(epoch).map_err(OpenError::io(&folder.path))?;
+    let shelf = Arc::new(Shelf::new(folder, epoch, options, segments));
+    let (told, rolls) = channel();
+    let path = shelf.folder.path.clone();
+    let writer = Writer::new(Arc::clone(&shelf), segment, told).map_err(OpenError::io(&path))?;
+    Ok(Opened { sequencer: restoring.done(), writer, tape: DiskTape(shelf), rolls })
+}
+
+fn fresh_epoch() -> Epoch {
+    Epoch::new(getrandom::u64().unwrap_or_else(|_| fastrand::u64(..)))
+}
+
+/// What was found.
+pub(crate) struct Scan {
+    pub(crate) segments: VecDeque<Arc<Segment>>,
+    pub(crate) restoring: Restoring,
+}
+
+/// Looks at everything and puts the log back; what a crash has cut off is dropped where `change` says so.
+pub(crate) fn scan(
+    folder: &Folder,
+    (epoch, limits): (Epoch, Limits),
+    ending: Ending,
+    change: bool,
+) -> Result<Scan, OpenError> {
+    let files = folder.numbered("ticks")?;
+    let oldest = files.first().map_or(Seq::ZERO, |(first, _)| Seq::new(first.get() - 1));
+    let mut restoring = begin(folder, epoch, limits, oldest)?;
+    let mut head = oldest;
+    let mut segments = VecDeque::new();
+    let count = files.len();
+    for (at, (first, path)) in files.into_iter().enumerate() {
+        let damaged = |offset, why| OpenError::Damaged { file: path.clone(), offset, why };
+        if first != head.next() {
+            return Err(damaged(0, "the files before it are missing, or end elsewhere"));
+        }
+        let file = File::options().read(true).write(true).open(&path).map_err(OpenError::io(&path))?;
+        let mut bytes = Vec::new();
+        (&file).read_to_end(&mut bytes).map_err(OpenError::io(&path))?;
+        match judge_head(&bytes, first) {
+            Ok(true) => {}
+            Ok(false) => return Err(OpenError::Newer(path)),
+            Err(why) => return Err(damaged(0, why)),
+        }
+        let segment = Segment::of(path.clone(), file, first);
+        let fault = walk(&bytes, &segment, &mut restoring);
+        head = segment.last();
+        let written = segment.written();
+        if let Some(why) = fault {
+            let newest = at + 1 == count;
+            if !newest || !is_torn(&bytes[written as usize..], head, ending) {
+                return Err(damaged(written, why));
+            }
+            if change {
+                cut(&segment, written, why).map_err(OpenError::io(&path))?;
+            }
+        }
+        segments.push_back(Arc::new(segment));
+    }
+    if let Ending::Closed(seq) = ending
+        && seq != head
+        && let Some(last) = segments.back()
+    {
+        let why = "it does not end where it was closed";
+        return Err(OpenError::Damaged { file: last.path.clone(), offset: last.written(), why });
+    }
+    Ok(Scan { segments, restoring })
+}
+
+/// The newest snapshot that can be gone on from.
+fn begin(folder: &Folder, epoch: Epoch, limits: Limits, oldest: Seq) -> Result<Restoring, OpenError> {
+    let mut worst: Option<(PathBuf, &'static str)> = None;
+    for (base, path) in folder.numbered("market")?.into_iter().rev().filter(|(base, _)| *base >= oldest) {
+        let mut restoring = Restoring::new(epoch, limits, base);
+        match snapshot::read(&path, base, |standing| restoring.stand(standing)) {
+            Ok(()) => return Ok(restoring),
+            Err(why) => {
+                tracing::warn!(file = %path.display(), "a snapshot of the market is passed over: {why}");
+                worst = Some((path, why));
+            }
+        }
+    }
+    // From the first tick on none is needed.
+    if oldest == Seq::ZERO {
+        return Ok(Restoring::new(epoch, limits, Seq::ZERO));
+    }
+    let (file, why) =
+        worst.unwrap_or_else(|| (folder.path.join("*.market"), "the snapshot of the market is missing"));
+    Err(OpenError::Damaged { file, offset: 0, why })
+}
+
+/// Goes through a segment, up to where it ends or makes no sense; says what is wrong there.
+fn walk(bytes: &[u8], segment: &Segment, restoring: &mut Restoring) -> Option<&'static str> {
+    let mut at = HEAD;
+    loop {
+        let (block, length) = match Block::read(&bytes[at..]) {
+            Ok(read) => read,
+            // Behind the end there is nothing at all.
+            Err(NoBlock::End) if bytes[at..].iter().all(|b| *b == 0) => return None,
+            Err(NoBlock::End | NoBlock::Short(_)) => return Some("a block is cut off"),
+            Err(NoBlock::Damaged(why)) => return Some(why),
+        };
+        if block.first != segment.last().next() {
+            return Some("a block is missing before it");
+        }
+        if block.records().count() != block.count as usize {
+            return Some("its entries make no sense");
+        }
+        // What the snapshot holds already is not in memory again.
+        let head = restoring.head();
+        for (_, recorded) in block.records().skip_while(|(seq, _)| *seq <= head) {
+            restoring.replay(recorded);
+        }
+        segment.grow((block.first, block.last()), length as u64);
+        at += length;
+    }
+}
+
+/// Whether what begins here is what a crash has cut off, and no damage to what was safe: nothing whole comes behind it, or,
+/// where the system itself crashed, nothing that knows it had been confirmed.
+fn is_torn(rest: &[u8], head: Seq, ending: Ending) -> bool {
+    let lost = head.next();
+    let behind = (1..rest.len()).filter_map(|at| {
+        let possible = rest[at] == b'T' && rest[at..].starts_with(b"TKB1");
+        possible.then(|| Block::read(&rest[at..]).ok()).flatten()
+    });
+    let mut behind = behind.filter(|(block, _)| block.first > lost);
+    match ending {
+        Ending::Closed(_) => false,
+        Ending::Crashed => !behind.any(|(block, _)| block.durable >= lost),
+        Ending::Fresh | Ending::Killed => behind.next().is_none(),
+    }
+}
+
+/// Drops what is behind the last whole block.
+fn cut(segment: &Segment, written: u64, why: &'static str) -> io::Result<()> {
+    tracing::warn!(
+        file = %segment.path.display(),
+        "the end of the tape was cut off by a crash at byte {written} ({why}): it goes on after {}",
+        segment.last().get()
+    );
+    // The room behind it holds zeros when it is reserved again.
+    segment.file.set_len(written)?;
+    segment.file.sync_all()
+}

@@ -1,0 +1,105 @@
+//! What can be done about a damaged tape.
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use tickcast_core::{Epoch, Limits, Seq};
+
+use crate::error::OpenError;
+use crate::folder::{Ending, Folder};
+use crate::recovery::scan;
+use crate::snapshot;
+
+/// What is in a folder.
+#[derive(Debug, Clone, Copy)]
+pub struct Findings {
+    /// How many files the tape has.
+    pub files: usize,
+    /// The place before its oldest entry.
+    pub floor: Seq,
+    /// The place of its newest.
+    pub head: Seq,
+}
+
+/// Looks at all of a tape and changes nothing.
+///
+/// # Errors
+/// As [`open`](crate::open): the first thing that is wrong.
+pub fn check(folder: &Path) -> Result<Findings, OpenError> {
+    let folder = Folder::take(folder)?;
+    let (_, ending) = folder.last_run()?;
+    look(&folder, ending)
+}
+
+fn look(folder: &Folder, ending: Ending) -> Result<Findings, OpenError> {
+    let scan = scan(folder, (Epoch::new(0), Limits::default()), ending, false)?;
+    let floor = scan.segments.front().map_or(Seq::ZERO, |segment| Seq::new(segment.first.get() - 1));
+    Ok(Findings { files: scan.segments.len(), floor, head: scan.restoring.head() })
+}
+
+/// Sets aside what is damaged, in files that end in `.damaged`, and everything behind it, until the tape can be opened. Its next
+/// run has a new epoch: readers are told that there may be a hole. Returns what it is like now, and the files set aside.
+///
+/// # Errors
+/// Where another process has it, or the system will not.
+pub fn repair(path: &Path) -> Result<(Findings, Vec<PathBuf>), OpenError> {
+    let folder = Folder::take(path)?;
+    let mut aside = Vec::new();
+    loop {
+        // Whatever it was, it is not as it was closed.
+        match look(&folder, Ending::Killed) {
+            Ok(findings) => {
+                if !aside.is_empty() {
+                    let (epoch, _) = folder.last_run().unwrap_or((None, Ending::Crashed));
+                    folder.give_up(epoch.unwrap_or(Epoch::new(0))).map_err(OpenError::io(path))?;
+                }
+                return Ok((findings, aside));
+            }
+            Err(OpenError::Damaged { file, .. }) if file.extension().is_some_and(|kind| kind == "market") => {
+                forget_market(&folder, &file, &mut aside)?;
+            }
+            Err(OpenError::Damaged { file, offset, .. }) => set_aside(&folder, &file, offset, &mut aside)?,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Begins with an empty market: what is kept of the tape fills it again, as far as that goes.
+fn forget_market(folder: &Folder, file: &Path, aside: &mut Vec<PathBuf>) -> Result<(), OpenError> {
+    if file.exists() {
+        fs::rename(file, away(file)).map_err(OpenError::io(file))?;
+        aside.push(away(file));
+    }
+    let oldest = folder.numbered("ticks")?.first().map_or(Seq::ZERO, |(first, _)| Seq::new(first.get() - 1));
+    snapshot::write_to(folder, oldest, std::iter::empty()).map_err(OpenError::io(file))
+}
+
+/// The name of what is set aside.
+fn away(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".damaged");
+    PathBuf::from(name)
+}
+
+/// Moves a file's bytes from `offset` on away, and every later file.
+fn set_aside(folder: &Folder, file: &Path, offset: u64, aside: &mut Vec<PathBuf>) -> Result<(), OpenError> {
+    let io = || OpenError::io(file);
+    for (_, later) in folder.numbered("ticks")?.iter().filter(|(_, path)| path.as_path() > file) {
+        fs::rename(later, away(later)).map_err(OpenError::io(later))?;
+        aside.push(away(later));
+    }
+    if offset == 0 {
+        fs::rename(file, away(file)).map_err(io())?;
+    } else {
+        let source = File::options().read(true).write(true).open(file).map_err(io())?;
+        let length = source.metadata().map_err(io())?.len();
+        let mut bytes = vec![0; usize::try_from(length.saturating_sub(offset)).unwrap_or(0)];
+        source.read_exact_at(&mut bytes, offset).map_err(io())?;
+        fs::write(away(file), &bytes).map_err(io())?;
+        source.set_len(offset).map_err(io())?;
+        source.sync_all().map_err(io())?;
+    }
+    aside.push(away(file));
+    folder.confirm().map_err(OpenError::io(&folder.path))
+}

@@ -1,0 +1,147 @@
+//! One file of the tape.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use tickcast_core::Seq;
+
+use crate::block::{u32_at, u64_at};
+
+/// What every file begins with: a mark, a version, the place of its first entry, a checksum.
+pub(crate) const HEAD: usize = 24;
+const MARK: &[u8; 8] = b"TICKTAPE";
+const VERSION: u32 = 1;
+
+/// A place in the file is remembered every so many bytes.
+const STRIDE: u64 = 64 << 10;
+
+/// One file of the tape, being written or complete.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) first: Seq,
+    pub(crate) path: PathBuf,
+    pub(crate) file: File,
+    /// How many bytes are written; nobody reads beyond.
+    written: AtomicU64,
+    /// How many can be written, whatever happens to the disk.
+    room: AtomicU64,
+    /// How many the disk has confirmed.
+    pub(crate) durable: AtomicU64,
+    /// The place of the last entry written.
+    last: AtomicU64,
+    /// Some of the blocks: the place of their first entry, and where in the file they begin.
+    index: Mutex<Vec<(Seq, u64)>>,
+}
+
+impl Segment {
+    /// Makes a new one, with room for `room` bytes that nothing can take away.
+    pub(crate) fn create(folder: &Path, first: Seq, room: u64) -> io::Result<Self> {
+        let path = path(folder, first);
+        let file = File::options().create(true).truncate(true).read(true).write(true).open(&path)?;
+        let made = reserve(&file, room).and_then(|()| file.write_all_at(&head(first), 0));
+        if let Err(error) = made {
+            // What was made of it would be taken for a damaged one.
+            let _ = std::fs::remove_file(&path);
+            return Err(error);
+        }
+        let segment = Self::of(path, file, first);
+        segment.room.store(room, Ordering::Release);
+        Ok(segment)
+    }
+
+    pub(crate) fn of(path: PathBuf, file: File, first: Seq) -> Self {
+        let before = first.get() - 1;
+        Self {
+            first,
+            path,
+            file,
+            written: AtomicU64::new(HEAD as u64),
+            room: AtomicU64::new(0),
+            durable: AtomicU64::new(0),
+            last: AtomicU64::new(before),
+            index: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn written(&self) -> u64 {
+        self.written.load(Ordering::Acquire)
+    }
+
+    /// How many can be written, whatever happens to the disk.
+    pub(crate) fn room(&self) -> u64 {
+        self.room.load(Ordering::Acquire)
+    }
+
+    /// Sees to it that so many bytes in all can be written.
+    pub(crate) fn reserve(&self, room: u64) -> io::Result<()> {
+        let room = room.max(self.written());
+        reserve(&self.file, room)?;
+        self.room.store(room, Ordering::Release);
+        Ok(())
+    }
+
+    pub(crate) fn last(&self) -> Seq {
+        Seq::new(self.last.load(Ordering::Acquire))
+    }
+
+    /// A block of so many bytes, from `first` to `last`, stands at the end.
+    pub(crate) fn grow(&self, (first, last): (Seq, Seq), length: u64) {
+        let at = self.written();
+        let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        if index.last().is_none_or(|(_, known)| at - known >= STRIDE) {
+            index.push((first, at));
+        }
+        drop(index);
+        self.last.store(last.get(), Ordering::Release);
+        self.written.store(at + length, Ordering::Release);
+    }
+
+    /// Where to begin to read for the entry `seq`.
+    pub(crate) fn find(&self, seq: Seq) -> u64 {
+        let index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        let behind = index.partition_point(|(first, _)| *first <= seq);
+        behind.checked_sub(1).map_or(HEAD as u64, |at| index[at].1)
+    }
+}
+
+/// The file's name begins with the place of its first entry.
+pub(crate) fn path(folder: &Path, first: Seq) -> PathBuf {
+    folder.join(format!("{:020}.ticks", first.get()))
+}
+
+fn head(first: Seq) -> [u8; HEAD] {
+    let mut head = [0; HEAD];
+    head[..8].copy_from_slice(MARK);
+    head[8..12].copy_from_slice(&VERSION.to_le_bytes());
+    head[12..20].copy_from_slice(&first.get().to_le_bytes());
+    let checksum = crc32c::crc32c(&head[..20]);
+    head[20..].copy_from_slice(&checksum.to_le_bytes());
+    head
+}
+
+/// What is wrong with the head of a file that should begin with `first`; `Ok(false)`: it is from a newer version.
+pub(crate) fn judge_head(bytes: &[u8], first: Seq) -> Result<bool, &'static str> {
+    let Some(head) = bytes.get(..HEAD) else { return Err("it has no head") };
+    if head[..8] != *MARK || u32_at(head, 20) != crc32c::crc32c(&head[..20]) {
+        return Err("its head is not that of a tape");
+    }
+    if u64_at(head, 12) != first.get() {
+        return Err("its name is not its own");
+    }
+    Ok(u32_at(head, 8) <= VERSION)
+}
+
+/// Sees to it that so many bytes can be written.
+fn reserve(file: &File, bytes: u64) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    match rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, bytes) {
+        // Not every file system can; then a full disk is noticed when writing.
+        Err(rustix::io::Errno::OPNOTSUPP) => {}
+        reserved => return Ok(reserved?),
+    }
+    file.set_len(bytes)
+}

@@ -1,0 +1,180 @@
+//! All files of a tape, and how far the disk has confirmed them.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, SystemTime};
+
+use tickcast_core::{Epoch, Seq};
+use tokio::sync::watch;
+
+use crate::folder::Folder;
+use crate::segment::Segment;
+use crate::{Options, Sync};
+
+/// All files of a tape.
+#[derive(Debug)]
+pub(crate) struct Shelf {
+    pub(crate) folder: Folder,
+    pub(crate) epoch: Epoch,
+    pub(crate) options: Options,
+    /// Oldest first; the last one is being written.
+    segments: RwLock<VecDeque<Arc<Segment>>>,
+    /// Up to where the disk has confirmed everything.
+    durable: watch::Sender<Seq>,
+    /// Something failed that cannot be made good.
+    broken: AtomicBool,
+    work: Mutex<Work>,
+    wake: Condvar,
+}
+
+/// What the one who syncs is told.
+#[derive(Debug, Default)]
+struct Work {
+    written: bool,
+    closing: bool,
+}
+
+impl Shelf {
+    pub(crate) fn new(
+        folder: Folder,
+        epoch: Epoch,
+        options: Options,
+        segments: VecDeque<Arc<Segment>>,
+    ) -> Self {
+        let head = segments.back().map_or(Seq::ZERO, |segment| segment.last());
+        let durable = watch::Sender::new(head);
+        let (broken, work, wake) = (AtomicBool::new(false), Mutex::default(), Condvar::new());
+        Self { folder, epoch, options, segments: RwLock::new(segments), durable, broken, work, wake }
+    }
+
+    pub(crate) fn segments(&self) -> VecDeque<Arc<Segment>> {
+        self.segments.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The segment that holds the entry `seq`, or the first one after it.
+    pub(crate) fn holding(&self, seq: Seq) -> Option<Arc<Segment>> {
+        let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
+        let behind = segments.partition_point(|segment| segment.first <= seq);
+        segments.get(behind.saturating_sub(1)).cloned()
+    }
+
+    pub(crate) fn push(&self, segment: Arc<Segment>) {
+        self.segments.write().unwrap_or_else(PoisonError::into_inner).push_back(segment);
+    }
+
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::SeqCst)
+    }
+
+    /// Nothing more will be written, and the next run has an epoch of its own.
+    pub(crate) fn break_down(&self, error: &io::Error) {
+        if !self.broken.swap(true, Ordering::SeqCst) {
+            tracing::error!(%error, "the tape on disk cannot be written any more: nothing is published until a restart");
+            if let Err(error) = self.folder.give_up(self.epoch) {
+                tracing::error!(%error, "nor can that be noted on disk");
+            }
+            // Whoever waits is to look again.
+            self.durable.send_modify(|_| {});
+        }
+    }
+
+    /// Up to where the disk has confirmed everything.
+    pub(crate) fn durable(&self) -> watch::Receiver<Seq> {
+        self.durable.subscribe()
+    }
+
+    pub(crate) fn durable_now(&self) -> Seq {
+        *self.durable.borrow()
+    }
+
+    /// There is something to confirm.
+    pub(crate) fn wrote(&self) {
+        let mut work = self.work();
+        if !work.written {
+            work.written = true;
+            drop(work);
+            self.wake.notify_one();
+        }
+    }
+
+    /// Ends [`sync_until_closed`](Self::sync_until_closed).
+    pub(crate) fn close(&self) {
+        self.work().closing = true;
+        self.wake.notify_one();
+    }
+
+    /// Makes the disk confirm what is written, as often as is asked for, until the tape is closed.
+    pub(crate) fn sync_until_closed(&self) {
+        loop {
+            let mut work = self.work();
+            while !work.written && !work.closing {
+                work = self.wake.wait(work).unwrap_or_else(PoisonError::into_inner);
+            }
+            if work.closing {
+                return;
+            }
+            if let Sync::Interval(interval) = self.options.sync {
+                let (waited, _) = self
+                    .wake
+                    .wait_timeout_while(work, interval, |work| !work.closing)
+                    .unwrap_or_else(PoisonError::into_inner);
+                work = waited;
+            }
+            work.written = false;
+            drop(work);
+            if self.options.sync != Sync::Never {
+                self.sync();
+            }
+        }
+    }
+
+    /// Makes the disk confirm what is written by now.
+    pub(crate) fn sync(&self) {
+        let mut confirmed = self.durable_now();
+        for segment in self.segments() {
+            let (written, last) = (segment.written(), segment.last());
+            if segment.durable.load(Ordering::Relaxed) < written {
+                if let Err(error) = segment.file.sync_data() {
+                    return self.break_down(&error);
+                }
+                segment.durable.store(written, Ordering::Relaxed);
+            }
+            confirmed = confirmed.max(last);
+        }
+        self.durable.send_if_modified(|durable| std::mem::replace(durable, confirmed) != confirmed);
+    }
+
+    /// Drops the oldest files where there are too many bytes or they are too old; never one that a restart would need, which
+    /// begins with the entry after `base`.
+    pub(crate) fn trim(&self, base: Seq) {
+        loop {
+            let mut segments = self.segments.write().unwrap_or_else(PoisonError::into_inner);
+            let bytes: u64 = segments.iter().map(|segment| segment.written()).sum();
+            let Some(oldest) = segments.front().filter(|oldest| segments.len() > 1 && oldest.last() <= base)
+            else {
+                return;
+            };
+            if bytes <= self.options.keep_bytes && age(oldest) <= self.options.keep {
+                return;
+            }
+            let path = oldest.path.clone();
+            segments.pop_front();
+            drop(segments);
+            if let Err(error) = std::fs::remove_file(&path) {
+                tracing::warn!(%error, file = %path.display(), "an old part of the tape cannot be removed");
+            }
+        }
+    }
+
+    fn work(&self) -> MutexGuard<'_, Work> {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How long ago a segment was last written to; none where the system will not say.
+fn age(segment: &Segment) -> Duration {
+    let modified = segment.file.metadata().and_then(|metadata| metadata.modified());
+    modified.ok().and_then(|modified| SystemTime::now().duration_since(modified).ok()).unwrap_or_default()
+}

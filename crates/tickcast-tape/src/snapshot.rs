@@ -1,0 +1,203 @@
+//! The market as it stood, so that a restart need not read the whole tape.
+//!
+//! Symbols are written one after the other while the market moves on, each with the place up to which it holds; what was
+//! recorded since brings all of them to the head.
+//!
+//! ```text
+//! "TICKMARK" │ version u32 │ base u64 │ (length u32 │ checksum u32 │ symbol)… │ 0 u32 │ checksum u32 of the count │ count u32
+//! ```
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::path::Path;
+
+use tickcast_core::{Candle, Frame, Origin, Price, Quote, Reference, Seq, Standing, Symbol, Time};
+
+use crate::archive::DiskTape;
+use crate::block::{u32_at, u64_at};
+use crate::folder::Folder;
+
+const MARK: &[u8; 8] = b"TICKMARK";
+const VERSION: u32 = 1;
+
+/// Most bytes of one symbol: ten thousand candles, and then some.
+const LONGEST: usize = 8 << 20;
+
+/// Writes a snapshot of symbols of which each holds at least everything up to `base`, and drops older ones. A restart needs
+/// nothing from before `base` then.
+///
+/// # Errors
+/// Where the system will not. The last snapshot is still there then.
+pub fn write(tape: &DiskTape, base: Seq, standings: impl Iterator<Item = Standing>) -> io::Result<()> {
+    write_to(&tape.shelf().folder, base, standings)
+}
+
+pub(crate) fn write_to(
+    folder: &Folder,
+    base: Seq,
+    standings: impl Iterator<Item = Standing>,
+) -> io::Result<()> {
+    folder.replace(&format!("{:020}.market", base.get()), |file| {
+        let mut out = BufWriter::new(file);
+        out.write_all(MARK)?;
+        out.write_all(&VERSION.to_le_bytes())?;
+        out.write_all(&base.get().to_le_bytes())?;
+        let mut bytes = Vec::new();
+        let mut count = 0u32;
+        for standing in standings {
+            bytes.clear();
+            encode(&standing, &mut bytes);
+            out.write_all(&(bytes.len() as u32).to_le_bytes())?;
+            out.write_all(&crc32c::crc32c(&bytes).to_le_bytes())?;
+            out.write_all(&bytes)?;
+            count += 1;
+        }
+        out.write_all(&0u32.to_le_bytes())?;
+        out.write_all(&crc32c::crc32c(&count.to_le_bytes()).to_le_bytes())?;
+        out.write_all(&count.to_le_bytes())?;
+        out.flush()
+    })?;
+    let older = folder.numbered("market").unwrap_or_default();
+    for (_, path) in older.iter().filter(|(seq, _)| *seq < base) {
+        let _ = fs::remove_file(path);
+    }
+    Ok(())
+}
+
+/// Reads a snapshot that was made at `base`, symbol by symbol.
+pub(crate) fn read(path: &Path, base: Seq, mut each: impl FnMut(Standing)) -> Result<(), &'static str> {
+    let unreadable = |_| "it cannot be read to its end";
+    let mut file = BufReader::new(File::open(path).map_err(|_| "it cannot be opened")?);
+    let mut head = [0; 20];
+    file.read_exact(&mut head).map_err(unreadable)?;
+    if head[..8] != *MARK || u32_at(&head, 8) != VERSION || u64_at(&head, 12) != base.get() {
+        return Err("its head is not that of a snapshot");
+    }
+    let mut bytes = Vec::new();
+    let mut count = 0u32;
+    loop {
+        let mut frame = [0; 8];
+        file.read_exact(&mut frame).map_err(unreadable)?;
+        let (length, checksum) = (u32_at(&frame, 0) as usize, u32_at(&frame, 4));
+        if length == 0 {
+            let mut end = [0; 4];
+            file.read_exact(&mut end).map_err(unreadable)?;
+            let whole = crc32c::crc32c(&end) == checksum && u32::from_le_bytes(end) == count;
+            return if whole { Ok(()) } else { Err("symbols are missing") };
+        }
+        if length > LONGEST {
+            return Err("a symbol's length cannot be");
+        }
+        bytes.resize(length, 0);
+        file.read_exact(&mut bytes).map_err(unreadable)?;
+        if crc32c::crc32c(&bytes) != checksum {
+            return Err("a symbol's checksum is wrong");
+        }
+        each(decode(&bytes).ok_or("a symbol makes no sense")?);
+        count += 1;
+    }
+}
+
+fn encode(standing: &Standing, out: &mut Vec<u8>) {
+    let Standing { symbol, as_of, moved, frame, quote } = standing;
+    text(symbol.as_bytes(), out);
+    let (kind, day) = match quote.reference {
+        Reference::PrevClose(_) => (0, 0),
+        Reference::FirstOfDay { day, .. } => (1u64, day),
+    };
+    let times = [quote.time.as_millis() as u64, quote.first_time.as_millis() as u64];
+    for word in
+        [as_of.get(), moved.get(), quote.n, times[0], times[1], quote.origin.0.into(), kind, day as u64]
+    {
+        out.extend_from_slice(&word.to_le_bytes());
+    }
+    price(quote.price, out);
+    price(quote.reference.price(), out);
+    long(quote.extras(), out);
+    long(frame.as_ref().map_or(&[][..], Frame::json), out);
+    let candles = quote.candles.bars();
+    for (level, open, candle) in candles {
+        out.push(level as u8);
+        out.push(u8::from(open));
+        out.extend_from_slice(&candle.time.as_millis().to_le_bytes());
+        out.extend_from_slice(&candle.count.to_le_bytes());
+        [candle.open, candle.high, candle.low, candle.close]
+            .into_iter()
+            .for_each(|amount| price(amount, out));
+    }
+}
+
+fn decode(mut bytes: &[u8]) -> Option<Standing> {
+    let rest = &mut bytes;
+    let symbol = Symbol::new(std::str::from_utf8(read_text(rest)?).ok()?).ok()?;
+    let [as_of, moved, n, time, first_time, origin, kind, day] = std::array::from_fn(|_| word(rest));
+    let (as_of, moved, n, kind, day) = (Seq::new(as_of?), Seq::new(moved?), n?, kind?, day? as i64);
+    let times = (instant(first_time?)?, instant(time?)?);
+    let origin = Origin(u16::try_from(origin?).ok()?);
+    let (price, base) = (read_price(rest)?, read_price(rest)?);
+    let reference =
+        if kind == 0 { Reference::PrevClose(base) } else { Reference::FirstOfDay { price: base, day } };
+    let extras = read_long(rest)?;
+    let json = read_long(rest)?;
+    let frame = (!json.is_empty()).then(|| Frame::restored(symbol, json));
+    let mut quote = Quote::restored((n, price), times, reference, origin, extras);
+    while !rest.is_empty() {
+        let (level, open, candle) = read_candle(rest)?;
+        quote.candles.restore(level, open, &candle);
+    }
+    Some(Standing { symbol, as_of, moved, frame, quote })
+}
+
+fn read_candle(rest: &mut &[u8]) -> Option<(usize, bool, Candle)> {
+    let head = take(rest, 2)?;
+    let time = instant(word(rest)?)?;
+    let count = word(rest)?;
+    let (open, high, low, close) =
+        (read_price(rest)?, read_price(rest)?, read_price(rest)?, read_price(rest)?);
+    Some((head[0].into(), head[1] != 0, Candle { time, open, high, low, close, count }))
+}
+
+fn text(bytes: &[u8], out: &mut Vec<u8>) {
+    out.push(bytes.len() as u8);
+    out.extend_from_slice(bytes);
+}
+
+fn long(bytes: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
+    out.extend_from_slice(bytes);
+}
+
+fn price(price: Price, out: &mut Vec<u8>) {
+    let at = out.len();
+    out.push(0);
+    price.write(out);
+    out[at] = (out.len() - at - 1) as u8;
+}
+
+fn take<'a>(rest: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
+    let (taken, behind) = rest.split_at_checked(length)?;
+    *rest = behind;
+    Some(taken)
+}
+
+fn read_text<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let length = take(rest, 1)?[0];
+    take(rest, length.into())
+}
+
+fn read_long<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let length = u32_at(take(rest, 4)?, 0) as usize;
+    take(rest, length)
+}
+
+fn read_price(rest: &mut &[u8]) -> Option<Price> {
+    Price::read_back(std::str::from_utf8(read_text(rest)?).ok()?).ok()
+}
+
+fn word(rest: &mut &[u8]) -> Option<u64> {
+    Some(u64_at(take(rest, 8)?, 0))
+}
+
+fn instant(word: u64) -> Option<Time> {
+    Time::from_millis(i64::try_from(word).ok()?).ok()
+}

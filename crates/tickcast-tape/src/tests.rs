@@ -1,0 +1,312 @@
+//! A tape in a folder, ended in every way.
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+use tickcast_core::{
+    Cursor, Frame, Instant, Limits, Origin, Outcome, Price, Recorded, Reference, Rules, Seq, Sequencer,
+    Symbol, Tick, Time,
+};
+
+use super::*;
+
+/// What publishes, as the shell does it.
+struct Log {
+    sequencer: Sequencer,
+    writer: Writer,
+    tape: DiskTape,
+}
+
+impl Log {
+    fn open(folder: &Path) -> Self {
+        Self::try_open(folder).unwrap()
+    }
+
+    fn try_open(folder: &Path) -> Result<Self, OpenError> {
+        let options = Options { sync: Sync::Never, keep_bytes: 4 << 20, ..Options::default() };
+        let Opened { sequencer, writer, tape, .. } = open(folder, options, limits())?;
+        Ok(Self { sequencer, writer, tape })
+    }
+
+    fn publish(&mut self, symbol: &str, units: i64, ms: i64) {
+        let mut tick = Tick::new(Symbol::new(symbol).unwrap(), Price::from_units(units, 2).unwrap());
+        tick.time = Some(Time::from_millis(ms).unwrap());
+        if units % 7 == 0 {
+            tick.prev_close = Some(Price::from_units(units / 2 + 1, 1).unwrap());
+        }
+        let now = Instant { wall: tick.time.unwrap(), ..Instant::default() };
+        self.writer.make_room(1).unwrap();
+        let outcome = self.sequencer.accept(&tick, Origin(3), Rules::default(), now).unwrap();
+        if let Outcome::Taken(seq) = outcome {
+            self.note(seq);
+        }
+    }
+
+    fn remove(&mut self, symbol: &str) {
+        if let Some(seq) = self.sequencer.remove(&Symbol::new(symbol).unwrap(), Instant::default()) {
+            self.note(seq);
+        }
+    }
+
+    fn note(&mut self, seq: Seq) {
+        let id = self.sequencer.touched().unwrap();
+        let quote = self.sequencer.quote(id).unwrap();
+        let prev_close = match quote.reference {
+            Reference::PrevClose(close) => Some(close),
+            Reference::FirstOfDay { .. } => None,
+        };
+        let market = self.sequencer.market();
+        let json = market.newest(id).map(Frame::json);
+        self.writer.push(&Recorded { symbol: market.symbol(id), origin: quote.origin, prev_close, json });
+        self.writer.commit(seq).unwrap();
+    }
+
+    fn checkpoint(&self) {
+        let ids = self.sequencer.market().ids_from(0);
+        let base = self.sequencer.cursor().seq;
+        write_snapshot(&self.tape, base, ids.filter_map(|id| self.sequencer.standing(id))).unwrap();
+        self.tape.trim(base);
+    }
+
+    /// Everything anyone could ask of it.
+    fn everything(&self) -> String {
+        let market = self.sequencer.market();
+        let symbol = |(name, id)| {
+            let quote = self.sequencer.quote(id).unwrap();
+            let bars: Vec<_> = quote.candles.bars().collect();
+            let frame = market.newest(id).map(|frame| String::from_utf8(frame.event().to_vec()).unwrap());
+            format!(
+                "{name} {:?} {frame:?} {} {} {:?} {:?} {:?} {bars:?}\n",
+                market.moved(id),
+                quote.n,
+                quote.price,
+                quote.time,
+                quote.first_time,
+                quote.reference
+            )
+        };
+        let all: String = market.names_after(None).map(symbol).collect();
+        format!("{} {all}", self.sequencer.cursor())
+    }
+
+    /// The `n`s of a symbol from the tape on disk.
+    fn on_disk(&self, from: Seq) -> Vec<u64> {
+        let (mut at, mut seen) = (from, Vec::new());
+        while at < self.tape.head() {
+            at = self
+                .tape
+                .read(at, |seq, _| {
+                    seen.push(seq.get());
+                    ControlFlow::Continue(())
+                })
+                .unwrap();
+        }
+        seen
+    }
+}
+
+fn limits() -> Limits {
+    Limits { tape_ticks: 50, ..Limits::default() }
+}
+
+/// The end of a process: nothing is closed, but the lock is given up.
+fn kill(log: Log) -> Cursor {
+    let cursor = log.sequencer.cursor();
+    let state = log.tape.0.folder.path.join("state.json");
+    let before = fs::read(&state).unwrap();
+    drop(log);
+    fs::write(state, before).unwrap();
+    cursor
+}
+
+fn segments(folder: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "ticks"));
+    files.sort();
+    files
+}
+
+fn change(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = fs::read(path).unwrap();
+    change(&mut bytes);
+    fs::write(path, bytes).unwrap();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #[test]
+    fn a_log_goes_on_as_if_nothing_had_happened(
+        steps in prop::collection::vec((0usize..5, -500i64..500, 0i64..100_000, 0u8..40), 1..400),
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = Log::open(folder.path());
+        let mut now = 1_782_907_200_000;
+        for (name, units, passed, what) in steps {
+            now += passed;
+            let name = ["A", "B", "BTC/USD", "^X", "Z"][name];
+            match what {
+                0 => log.remove(name),
+                1 => log.checkpoint(),
+                2..=3 => {
+                    let before = log.everything();
+                    if what == 2 { drop(log) } else { kill(log); }
+                    log = Log::open(folder.path());
+                    prop_assert_eq!(log.everything(), before);
+                }
+                _ => log.publish(name, units, now),
+            }
+        }
+        let head = log.sequencer.cursor().seq.get();
+        prop_assert_eq!(log.on_disk(Seq::ZERO), (1..=head).collect::<Vec<_>>());
+        prop_assert_eq!(log.on_disk(Seq::new(head / 2)), (head / 2 + 1..=head).collect::<Vec<_>>());
+    }
+}
+
+/// Enough for several files.
+fn filled(folder: &Path) -> Log {
+    let mut log = Log::open(folder);
+    for i in 0..30_000 {
+        log.publish(["A", "B", "C"][i % 3], i as i64, 1_782_907_200_000 + i as i64);
+    }
+    log
+}
+
+#[test]
+fn what_is_too_much_is_dropped_once_a_restart_does_not_need_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = filled(folder.path());
+    assert!(segments(folder.path()).len() > 4, "{:?}", segments(folder.path()));
+    log.tape.trim(Seq::ZERO);
+    assert_eq!(log.tape.floor(), Seq::ZERO, "without a snapshot all is needed");
+    log.checkpoint();
+    assert!(log.tape.bytes() <= 4 << 20);
+    let floor = log.tape.floor();
+    assert!(floor > Seq::ZERO);
+    assert!(matches!(log.tape.read(Seq::ZERO, |_, _| ControlFlow::Continue(())), Err(ReadError::Expired)));
+    assert_eq!(log.on_disk(floor).len() as u64, 30_000 - floor.get());
+    log.publish("A", 1, 1_782_907_300_000);
+    let before = log.everything();
+    kill(log);
+    let log = Log::open(folder.path());
+    assert_eq!((log.everything(), log.tape.floor()), (before, floor));
+}
+
+#[test]
+fn only_one_may_have_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Log::open(folder.path());
+    let error = Log::try_open(folder.path()).err().unwrap();
+    assert!(error.to_string().ends_with("is in use by another process"), "{error}");
+    assert!(check(folder.path()).is_err());
+    drop(log);
+    Log::open(folder.path());
+}
+
+#[test]
+fn what_a_crash_cut_off_is_dropped_and_the_rest_is_there() {
+    for cut in [1, 20, 60, 100] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = Log::open(folder.path());
+        (0..10).for_each(|i| log.publish("A", i, i));
+        let written = log.tape.0.segments()[0].written() as usize;
+        let cursor = kill(log);
+        let path = &segments(folder.path())[0];
+        change(path, |bytes| bytes[written - cut..].fill(0));
+        let mut log = Log::open(folder.path());
+        assert_eq!(log.sequencer.cursor(), Cursor { seq: Seq::new(9), ..cursor });
+        log.publish("A", 3, 99);
+        let before = log.everything();
+        kill(log);
+        assert_eq!(Log::open(folder.path()).everything(), before);
+    }
+}
+
+#[test]
+fn damage_in_the_middle_stops_the_start_and_can_be_set_aside() {
+    for file in [0, 1, 9] {
+        let folder = tempfile::tempdir().unwrap();
+        let log = filled(folder.path());
+        let cursor = kill(log);
+        let files = segments(folder.path());
+        let path = &files[file.min(files.len() - 1)];
+        change(path, |bytes| bytes[30_000] ^= 1);
+        let error = Log::try_open(folder.path()).err().unwrap().to_string();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        assert!(
+            error.contains(name) && error.contains("at byte ") && error.contains("tickcast tape repair "),
+            "{error}"
+        );
+        assert!(check(folder.path()).is_err());
+        let (findings, aside) = repair(folder.path()).unwrap();
+        assert_eq!(aside.len(), files.len() - file.min(files.len() - 1));
+        assert!(findings.head < cursor.seq);
+        let mut log = Log::open(folder.path());
+        assert_eq!(log.sequencer.cursor().seq, findings.head);
+        assert_ne!(
+            log.sequencer.cursor().epoch,
+            cursor.epoch,
+            "numbers are given out again: readers have to know"
+        );
+        log.publish("A", 1, 1_782_907_999_000);
+        assert_eq!(log.on_disk(Seq::ZERO).len() as u64, findings.head.get() + 1);
+    }
+}
+
+#[test]
+fn a_tape_that_was_closed_has_to_end_where_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = Log::open(folder.path());
+    (0..10).for_each(|i| log.publish("A", i, i));
+    let written = log.tape.0.segments()[0].written() as usize;
+    drop(log);
+    change(&segments(folder.path())[0], |bytes| bytes[written - 5..].fill(0));
+    assert!(matches!(Log::try_open(folder.path()), Err(OpenError::Damaged { .. })));
+}
+
+#[test]
+fn after_the_system_crashed_a_new_epoch_begins() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = Log::open(folder.path());
+    (0..10).for_each(|i| log.publish("A", i, i));
+    let cursor = kill(log);
+    let state = folder.path().join("state.json");
+    let text = fs::read_to_string(&state).unwrap();
+    let boot = text.lines().find(|line| line.contains("boot")).unwrap();
+    fs::write(&state, text.replace(boot, "\"boot\": \"another\",")).unwrap();
+    let log = Log::open(folder.path());
+    assert_eq!(log.sequencer.cursor().seq, cursor.seq);
+    assert_ne!(log.sequencer.cursor().epoch, cursor.epoch);
+    let epoch = log.sequencer.cursor().epoch;
+    drop(log);
+    assert_eq!(Log::open(folder.path()).sequencer.cursor().epoch, epoch, "an orderly end is none");
+}
+
+#[test]
+fn a_damaged_snapshot_is_passed_over_where_the_tape_has_it_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = Log::open(folder.path());
+    (0..10).for_each(|i| log.publish("A", i, i));
+    log.checkpoint();
+    let before = log.everything();
+    drop(log);
+    let snapshot = folder.path().join(format!("{:020}.market", 10));
+    change(&snapshot, |bytes| bytes[40] ^= 1);
+    assert_eq!(Log::open(folder.path()).everything(), before);
+}
+
+#[test]
+fn without_its_snapshot_a_trimmed_tape_says_so_and_can_be_begun_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = filled(folder.path());
+    log.checkpoint();
+    drop(log);
+    fs::remove_file(folder.path().join(format!("{:020}.market", 30_000))).unwrap();
+    let error = Log::try_open(folder.path()).err().unwrap().to_string();
+    assert!(error.contains("the snapshot of the market is missing"), "{error}");
+    let (findings, _) = repair(folder.path()).unwrap();
+    let log = Log::open(folder.path());
+    assert_eq!((log.sequencer.cursor().seq, findings.head.get()), (Seq::new(30_000), 30_000));
+    assert_eq!(log.sequencer.market().len(), 3, "what ticked since is there");
+}

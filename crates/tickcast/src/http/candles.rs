@@ -1,0 +1,64 @@
+//! `GET /v1/candles/{symbol}`: what a price did, second by second or day by day.
+
+use axum::extract::{RawQuery, State};
+use axum::response::Response;
+use tickcast_core::{Candle, Interval, IntervalError, Time};
+
+use super::market::json;
+use super::query::Query;
+use super::{Problem, SymbolPath, named};
+use crate::hub::Hub;
+
+/// How many candles are told, unless asked otherwise, and at most.
+const CANDLES: usize = 500;
+const MOST: usize = 5000;
+
+pub(super) async fn candles(
+    State(hub): State<Hub>,
+    path: SymbolPath,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    let symbol = named(&path)?;
+    let query = Query::parse(query.as_deref());
+    let interval: Interval = query
+        .get("interval")
+        .map_or(Ok(Interval::Minute), str::parse)
+        .map_err(|error: IntervalError| Problem::parameter("interval", error))?;
+    let limit = query.number("limit")?.unwrap_or(CANDLES);
+    if !(1..=MOST).contains(&limit) {
+        return Err(Problem::parameter("limit", format!("1 to {MOST} is expected")));
+    }
+    let range = query.range()?;
+    let candles = hub.log().with(|log| {
+        let quote = log.quote(log.market().id(&symbol)?)?;
+        Some(quote.candles.within(interval, range, limit))
+    });
+    let candles = candles.ok_or_else(|| Problem::no_symbol(symbol))?;
+    let mut body = format!("{{\"symbol\":\"{symbol}\",\"interval\":\"{}\",\"candles\":[", interval.as_str())
+        .into_bytes();
+    let now = hub.now().wall;
+    for (i, candle) in candles.iter().enumerate() {
+        if i > 0 {
+            body.push(b',');
+        }
+        write(candle, interval, now, &mut body);
+    }
+    body.extend_from_slice(b"]}");
+    Ok(json(body))
+}
+
+/// Prices digit for digit, as everywhere.
+fn write(candle: &Candle, interval: Interval, now: Time, out: &mut Vec<u8>) {
+    let time = candle.time.as_millis();
+    out.extend_from_slice(format!("{{\"time\":{time}").as_bytes());
+    let prices = [("open", candle.open), ("high", candle.high), ("low", candle.low), ("close", candle.close)];
+    for (name, price) in prices {
+        out.extend_from_slice(format!(",\"{name}\":").as_bytes());
+        price.write(out);
+    }
+    out.extend_from_slice(format!(",\"count\":{}", candle.count).as_bytes());
+    if time + interval.millis() > now.as_millis() {
+        out.extend_from_slice(b",\"closed\":false");
+    }
+    out.push(b'}');
+}

@@ -1,0 +1,145 @@
+//! Readers of every tick who stand further back than memory goes: their next piece comes from the tape on disk.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+use tickcast_core::render::Dialect;
+use tickcast_core::{Farewell, Filter, Frame, Seq};
+use tickcast_tape::{DiskTape, ReadError};
+
+use super::groups::{LONGEST, Step};
+use super::piece::Draft;
+use super::stream::Place;
+use super::{Command, Inbox, Key, Lane, Sink};
+
+/// A piece that a stream is waiting for.
+pub(crate) struct Wanted {
+    key: Key,
+    filter: Filter,
+    dialect: Dialect,
+    /// After this place, and not after that.
+    between: (Seq, Seq),
+}
+
+/// What came of it.
+pub(crate) struct Found {
+    wanted: Wanted,
+    result: Result<Step, ReadError>,
+}
+
+/// Whoever reads the disk, so that no lane ever waits for it. There is one: the requests of many are answered in turn, a piece each,
+/// and none of them holds more than that.
+#[derive(Clone)]
+pub(crate) struct Librarian(Sender<(Wanted, Arc<Inbox>)>);
+
+impl Librarian {
+    /// Starts one. It ends with the last lane.
+    pub(crate) fn start(tape: DiskTape) -> Option<Self> {
+        let (requests, desk) = channel();
+        let librarian = std::thread::Builder::new().name("librarian".to_owned());
+        match librarian.spawn(move || serve(&tape, &desk)) {
+            Ok(_) => Some(Self(requests)),
+            Err(error) => {
+                tracing::error!(%error, "nobody reads the tape on disk: only what is in memory can be resumed");
+                None
+            }
+        }
+    }
+
+    pub(crate) fn ask(&self, wanted: Wanted, answer: Arc<Inbox>) {
+        let _ = self.0.send((wanted, answer));
+    }
+}
+
+fn serve(tape: &DiskTape, desk: &Receiver<(Wanted, Arc<Inbox>)>) {
+    for (wanted, answer) in desk {
+        let result = wanted.find(tape);
+        answer.send(Command::Found(Box::new(Found { wanted, result })));
+    }
+}
+
+impl Wanted {
+    fn find(&self, tape: &DiskTape) -> Result<Step, ReadError> {
+        let (from, until) = self.between;
+        let (mut draft, mut ticks) = (Draft::new(), 0);
+        let out = draft.bytes();
+        let start = out.len();
+        let mut end = false;
+        let reached = tape.read(from, |seq, recorded| {
+            end = seq >= until;
+            if self.filter.is_all() || self.filter.matches(&recorded.symbol) {
+                let frame = recorded.json.map(|json| Frame::restored(recorded.symbol, json));
+                ticks += usize::from(self.dialect.entry(seq, recorded.symbol, frame.as_ref(), out));
+            }
+            if end || out.len() - start >= LONGEST {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        })?;
+        Ok(Step { piece: draft.seal(), ticks, place: Place::Behind(reached), said: None })
+    }
+}
+
+impl<S: Sink> Lane<S> {
+    /// Whether what comes after `from` can be had somewhere.
+    pub(super) fn reaches_back_to(&self, from: Seq) -> bool {
+        self.replica.tape().reaches_back_to(from)
+            || self.archive.as_ref().is_some_and(|tape| tape.floor() <= from)
+    }
+
+    /// The place before the oldest tick that can be had.
+    pub(super) fn floor(&self) -> Seq {
+        let in_memory = self.replica.tape().floor();
+        self.archive.as_ref().map_or(in_memory, |tape| in_memory.min(tape.floor()))
+    }
+
+    /// A stream waits for its next piece.
+    pub(super) fn send_for(&mut self, key: Key, from: Seq) {
+        let head = self.head();
+        let stream = &mut self.streams[key];
+        stream.blocked = true;
+        stream.waiting = true;
+        let between = (from, stream.until(head));
+        let group = stream.seat.group;
+        let (filter, dialect) = (self.groups.filter(group).clone(), self.groups.dialect(group));
+        self.wanted.push(Wanted { key, filter, dialect, between });
+    }
+
+    /// The pieces that are to be sent for.
+    pub(crate) fn wanted(&mut self) -> Vec<Wanted> {
+        std::mem::take(&mut self.wanted)
+    }
+
+    /// A piece has come.
+    pub(crate) fn found(&mut self, found: Found, now: Duration) {
+        let Found { wanted: Wanted { key, filter, between: (from, _), .. }, result } = found;
+        let Some(stream) = self.streams.get_mut(key).filter(|stream| stream.waiting) else { return };
+        stream.waiting = false;
+        if stream.ending {
+            return;
+        }
+        stream.blocked = false;
+        // Only a reader who takes nothing is stuck, not one who was kept waiting.
+        stream.last_write = now;
+        // One that was changed meanwhile is to get something else.
+        let asked = stream.place == Place::Behind(from) && *self.groups.filter(stream.seat.group) == filter;
+        match result {
+            Ok(step) if asked => {
+                if self.send(key, &step, now) {
+                    self.visit(key, now);
+                }
+            }
+            Err(error) if asked => {
+                if !matches!(error, ReadError::Expired) {
+                    tracing::error!(%error, "a reader cannot be given what it missed");
+                }
+                self.dismiss(key, Farewell::Lagging);
+            }
+            _ => self.visit(key, now),
+        }
+        self.bury();
+    }
+}

@@ -1,0 +1,79 @@
+//! What is written down of the log as it grows.
+
+use tickcast_core::{Frame, Price, Recorded, Reference, Seq, Sequencer, TickError};
+use tickcast_tape::{AppendError, Writer};
+
+/// Where entries are written down.
+pub(super) enum Journal {
+    /// Nowhere: the log is in memory.
+    Memory,
+    /// On the disk.
+    Disk(Box<Disk>),
+    /// Nowhere any more.
+    Closed,
+}
+
+pub(super) struct Disk {
+    writer: Writer,
+    /// The previous close that was last written down of each symbol.
+    closes: Vec<Option<Price>>,
+    /// Whether it was full when it was last asked for room.
+    full: bool,
+}
+
+impl Journal {
+    pub(super) fn on_disk(writer: Writer) -> Self {
+        Self::Disk(Box::new(Disk { writer, closes: Vec::new(), full: false }))
+    }
+
+    /// Sees to it that so many entries can be written down.
+    pub(super) fn make_room(&mut self, entries: usize) -> Result<(), TickError> {
+        match self {
+            Self::Memory => Ok(()),
+            Self::Disk(disk) => {
+                let room = disk.writer.make_room(entries);
+                let full = matches!(room, Err(AppendError::Full(_)));
+                if std::mem::replace(&mut disk.full, full) != full {
+                    if full {
+                        tracing::error!("the disk is full: nothing is published until there is room");
+                    } else {
+                        tracing::info!("there is room on the disk again");
+                    }
+                }
+                room.map_err(|error| TickError::NotKept(error.to_string()))
+            }
+            Self::Closed => Err(TickError::NotKept("the tape is closed".to_owned())),
+        }
+    }
+
+    /// Notes the newest entry.
+    pub(super) fn note(&mut self, sequencer: &Sequencer) {
+        let Self::Disk(disk) = self else { return };
+        let Some(id) = sequencer.touched() else { return };
+        let quote = sequencer.quote(id);
+        if id.index() >= disk.closes.len() {
+            disk.closes.resize(id.index() + 1, None);
+        }
+        let known = &mut disk.closes[id.index()];
+        let close = match quote.map(|quote| quote.reference) {
+            Some(Reference::PrevClose(close)) => Some(close),
+            _ => None,
+        };
+        let prev_close = close.filter(|close| known.is_none_or(|known| !known.is_written_like(*close)));
+        *known = close;
+        disk.writer.push(&Recorded {
+            symbol: sequencer.market().symbol(id),
+            origin: quote.map(|quote| quote.origin).unwrap_or_default(),
+            prev_close,
+            json: sequencer.market().newest(id).map(Frame::json),
+        });
+    }
+
+    /// Writes down what was noted, up to `head`. Where that fails nobody is told here: there will be no room from then on, and
+    /// whoever waits for the disk hears of it.
+    pub(super) fn write(&mut self, head: Seq) {
+        if let Self::Disk(disk) = self {
+            let _ = disk.writer.commit(head);
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! The tape on disk: restarts, kills, damage, and a disk that is full.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde_json::{Value, json};
+
+use crate::clients::skipped;
+use crate::resumable::{back, data, open, short, up_to};
+use crate::server::{TOKEN, TestServer, eventually, tickcast};
+
+fn lines(symbol: &str, prices: std::ops::RangeInclusive<u64>) -> String {
+    prices.map(|n| format!("{{\"symbol\":\"{symbol}\",\"price\":{n}.50}}\n")).collect()
+}
+
+async fn fill(server: &TestServer, symbol: &str, prices: std::ops::RangeInclusive<u64>) {
+    let count = prices.clone().count();
+    let (status, answer) = server.post_as("application/x-ndjson", lines(symbol, prices)).await;
+    assert_eq!((status, answer["accepted"].as_u64()), (200, Some(count as u64)), "{answer}");
+}
+
+/// What the program says as it fails.
+fn fails(arguments: &[&str]) -> (Option<i32>, String) {
+    let output = tickcast(arguments).output().unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+/// The tape's files, oldest first.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "ticks"));
+    files.sort();
+    files
+}
+
+#[tokio::test]
+async fn a_restart_goes_on_where_it_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = TestServer::on_disk(folder.path(), &[]);
+    server.publish(&[("A", "1"), ("B", "2.50")]).await;
+    let tick =
+        r#"{"symbol":"C","price":"0.10","prev_close":0.08,"bid":0.09,"note":"é\n","time":1782907200123}"#;
+    assert_eq!(server.post(tick).await.0, 200);
+    let (_, before) = server.get("/v1/prices").await;
+    let cursor = before["cursor"].as_str().unwrap().to_owned();
+    server.signal("-TERM");
+    assert!(server.wait().success());
+    for round in 1..=4 {
+        let mut server = TestServer::on_disk(folder.path(), &["--tape-ticks", "2"]);
+        assert_eq!(server.get("/v1/prices").await.1, before, "round {round}");
+        let (_, symbols) = server.get("/v1/symbols").await;
+        assert_eq!(
+            (&symbols["symbols"][2]["reference"], &symbols["symbols"][2]["ticks"]),
+            (&json!(0.08), &json!(1))
+        );
+        let mut reader = back(&server, "?mode=all", &cursor).await;
+        assert_eq!(up_to(&mut reader, "ready").await, ["ready @3"]);
+        let mut reader = open(&server, "?mode=all&since=start").await;
+        let all = up_to(&mut reader, "ready").await;
+        assert_eq!(all, ["tick A 1=1 @1", "tick B 1=2.50 @2", "tick C 1=0.10 @3", "ready @3"]);
+        if round % 2 == 0 {
+            server.kill();
+        } else {
+            server.signal("-TERM");
+            server.wait();
+        }
+    }
+    let server = TestServer::on_disk(folder.path(), &[]);
+    server.publish(&[("A", "9")]).await;
+    assert_eq!(server.get("/v1/prices/A").await.1["n"], 2);
+    assert_eq!(server.get("/v1/prices/A").await.1["change"], 8, "from the day's first price");
+}
+
+#[tokio::test]
+async fn readers_go_on_through_a_restart_far_beyond_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let small = ["--tape-ticks", "100", "--keep-bytes", "16777216"];
+    let server = TestServer::on_disk(folder.path(), &small);
+    fill(&server, "A", 1..=20_000).await;
+    fill(&server, "B", 1..=10).await;
+    server.kill();
+    let server = TestServer::on_disk(folder.path(), &small);
+    fill(&server, "A", 20_001..=40_000).await;
+    let epoch = crate::resumable::epoch(&server).await;
+    for (query, first) in [("?mode=all&symbols=A", 5001), ("?mode=all", 5001)] {
+        let mut reader = back(&server, query, &format!("{epoch}-5000")).await;
+        for n in first..=40_000 {
+            let mut event = reader.event().await.unwrap();
+            while data(&event)["symbol"] == "B" {
+                event = reader.event().await.unwrap();
+            }
+            assert_eq!((event.event.as_str(), data(&event)["n"].as_u64()), ("tick", Some(n)));
+        }
+        let ready = reader.event().await.unwrap();
+        assert_eq!((short(&ready).as_str(), data(&ready)["resumed"].as_bool()), ("ready @40010", Some(true)));
+    }
+    let mut reader = back(&server, "?mode=all", &format!("{epoch}-40009")).await;
+    assert_eq!(up_to(&mut reader, "ready").await.len(), 2);
+    server.publish(&[("C", "1")]).await;
+    assert_eq!(short(&reader.event().await.unwrap()), "tick C 1=1 @40011", "and then it is live");
+    let mut reader = open(&server, "?mode=all&since=start&symbols=B").await;
+    assert_eq!(up_to(&mut reader, "ready").await.len(), 11);
+}
+
+#[tokio::test]
+async fn what_was_answered_is_there_after_a_kill() {
+    for round in 0..3 {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Arc::new(TestServer::on_disk(folder.path(), &["--sync", "always"]));
+        let answered = Arc::new(AtomicU64::new(0));
+        let (publisher, count) = (Arc::clone(&server), Arc::clone(&answered));
+        let flood = tokio::spawn(async move {
+            for batch in 0.. {
+                let body = lines("A", batch * 500 + 1..=(batch + 1) * 500);
+                let request =
+                    publisher.http.post(format!("{}/v1/prices", publisher.public)).bearer_auth(TOKEN);
+                let Ok(answer) =
+                    request.header("content-type", "application/x-ndjson").body(body).send().await
+                else {
+                    return;
+                };
+                if answer.status() == 200 {
+                    count.store((batch + 1) * 500, Ordering::SeqCst);
+                }
+            }
+        });
+        eventually(async || answered.load(Ordering::SeqCst) > 3000 + round * 2000).await;
+        server.signal("-KILL");
+        flood.await.unwrap();
+        drop(server);
+        let server = TestServer::on_disk(folder.path(), &[]);
+        let n = server.get("/v1/prices/A").await.1["n"].as_u64().unwrap();
+        assert!(n >= answered.load(Ordering::SeqCst), "{n} of {answered:?}");
+        assert_eq!(server.get("/v1/status").await.1["disk"]["ticks"].as_u64(), Some(n));
+    }
+}
+
+#[tokio::test]
+async fn damage_stops_the_start_and_says_what_mends_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().to_str().unwrap();
+    let server = TestServer::on_disk(folder.path(), &[]);
+    for from in 0..50 {
+        fill(&server, "A", from * 20 + 1..=(from + 1) * 20).await;
+    }
+    let epoch = crate::resumable::epoch(&server).await;
+    let (code, says) = fails(&["serve", "--data", dir, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
+    assert_eq!((code, says.contains("is in use by another process")), (Some(1), true), "{says}");
+    server.kill();
+
+    let path = &files(folder.path())[0];
+    let mut bytes = std::fs::read(path).unwrap();
+    let middle = 40_000;
+    bytes[middle] ^= 4;
+    std::fs::write(path, &bytes).unwrap();
+    let serve =
+        ["serve", "--data", dir, "--source", "none", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+    let (code, says) = fails(&serve);
+    let name = path.file_name().unwrap().to_str().unwrap();
+    assert_eq!(code, Some(1));
+    assert!(
+        says.contains(name)
+            && says.contains(" is damaged at byte ")
+            && says.contains("its checksum is wrong"),
+        "{says}"
+    );
+    assert!(says.contains(&format!("`tickcast tape repair {dir}`")), "{says}");
+    assert_eq!(fails(&["tape", "check", dir]).0, Some(1));
+    let repair = tickcast(&["tape", "repair", dir]).output().unwrap();
+    let says = String::from_utf8(repair.stdout).unwrap();
+    assert!(
+        repair.status.success() && says.contains(&format!("set aside: {}.damaged", path.display())),
+        "{says}"
+    );
+    let check = tickcast(&["tape", "check", dir]).output().unwrap();
+    assert!(check.status.success());
+
+    let server = TestServer::on_disk(folder.path(), &[]);
+    let n = server.get("/v1/prices/A").await.1["n"].as_u64().unwrap();
+    assert!((1..1000).contains(&n));
+    let mut reader = back(&server, "?mode=all", &format!("{epoch}-1000")).await;
+    assert_eq!(short(&reader.event().await.unwrap()), "reset epoch @0", "numbers will mean something else");
+}
+
+#[tokio::test]
+async fn a_torn_end_is_cut_back_with_a_line_in_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = TestServer::on_disk(folder.path(), &[]);
+    for n in 1..=10 {
+        fill(&server, "A", n..=n).await;
+    }
+    let cursor = server.get("/v1/status").await.1["cursor"].as_str().unwrap().to_owned();
+    server.kill();
+    let path = &files(folder.path())[0];
+    let mut bytes = std::fs::read(path).unwrap();
+    let end = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    bytes[end - 10..].fill(0);
+    std::fs::write(path, &bytes).unwrap();
+    let server = TestServer::on_disk(folder.path(), &[]);
+    server.wait_for_log("the end of the tape was cut off by a crash at byte ");
+    assert_eq!(server.get("/v1/prices/A").await.1["n"], 9);
+    // Someone has seen the tenth: it is told that it cannot go on, since it lies ahead of what there is.
+    let mut reader = back(&server, "?mode=all", &cursor).await;
+    assert_eq!(short(&reader.event().await.unwrap()), "reset invalid @0");
+}
+
+/// A server whose tape is on a disk of seven megabytes. `None`: this user cannot make one.
+fn on_small_disk(folder: &Path) -> Option<TestServer> {
+    let dir = folder.to_str().unwrap();
+    let possible = ["--user", "--map-root-user", "--mount", "sh", "-c"];
+    let mount = format!("mount -t tmpfs -o size=7m tickcast {dir}");
+    let tried = Command::new("unshare").args(possible).arg(&mount).stderr(Stdio::null()).status();
+    tried.is_ok_and(|status| status.success()).then_some(())?;
+    let program = tickcast(&[]);
+    let serve = format!(
+        "{mount} && exec {} serve --source none --publish-token {TOKEN} --data {dir} --keep-bytes 33554432 \
+         --listen 127.0.0.1:0 --admin 127.0.0.1:0 --log-format json",
+        program.get_program().to_str().unwrap()
+    );
+    let mut command = Command::new("unshare");
+    command.args(possible).arg(serve).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    Some(TestServer::launch(command))
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_ticks_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(server) = on_small_disk(folder.path()) else {
+        return skipped(
+            "disk::a_full_disk_refuses_ticks_and_nothing_else",
+            "no mount namespaces for this user",
+        );
+    };
+    // What is in the server's own view of the folder.
+    let inside = PathBuf::from(format!("/proc/{}/root{}", server.pid(), folder.path().display()));
+    let ballast = inside.join("ballast");
+    std::fs::write(&ballast, vec![1; 2 << 20]).unwrap();
+    let mut reader = open(&server, "?mode=all&symbols=B").await;
+    up_to(&mut reader, "ready").await;
+    let mut taken = 0;
+    let problem = loop {
+        let (status, answer) =
+            server.post_as("application/x-ndjson", lines("A", taken + 1..=taken + 1000)).await;
+        taken += answer["accepted"].as_u64().unwrap();
+        if status != 200 {
+            assert_eq!(status, 507);
+            break answer;
+        }
+    };
+    assert!(problem["detail"].as_str().unwrap().contains("the disk is full"), "{problem}");
+    server.wait_for_log("the disk is full: nothing is published until there is room");
+    assert_eq!(server.get("/v1/prices/A").await.1["n"].as_u64(), Some(taken), "readers go on");
+    let mut again = open(&server, "?mode=all&since=start&symbols=A").await;
+    assert_eq!(up_to(&mut again, "ready").await.len() as u64, taken + 1, "history, too");
+
+    std::fs::remove_file(ballast).unwrap();
+    fill(&server, "B", 1..=1).await;
+    server.wait_for_log("there is room on the disk again");
+    assert_eq!(short(&reader.event().await.unwrap()), format!("tick B 1=1.50 @{}", taken + 1));
+}
+
+#[tokio::test]
+async fn an_export_is_all_there_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = TestServer::on_disk(folder.path(), &["--tape-ticks", "50"]);
+    let lines: String = (1..=5000)
+        .map(|n| {
+            format!(
+                "{{\"symbol\":\"{}\",\"price\":{n}.10,\"time\":{},\"bid\":{n}}}\n",
+                ["A", "B"][n % 2],
+                1000 + n
+            )
+        })
+        .collect();
+    server.post_as("application/x-ndjson", lines).await;
+    server.post(r#"{"symbol":"A","price":1,"time":9000,"note":"x,\"y\""}"#).await;
+    let text = async |path: &str| {
+        let answer = server.http.get(format!("{}{path}", server.public)).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        (answer.headers()["content-type"].to_str().unwrap().to_owned(), answer.text().await.unwrap())
+    };
+    let (kind, ndjson) = text("/v1/ticks/A").await;
+    let ticks: Vec<Value> = ndjson.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((kind.as_str(), ticks.len()), ("application/x-ndjson", 2501));
+    assert!(ticks.iter().enumerate().all(|(i, tick)| tick["n"] == i + 1 && tick["symbol"] == "A"));
+    let (kind, csv) = text("/v1/ticks/A?format=csv&from=5990").await;
+    let rows: Vec<_> = csv.lines().collect();
+    assert_eq!(kind, "text/csv; charset=utf-8");
+    assert_eq!(rows[0], "symbol,price,change,change_pct,time,n,extras");
+    assert!(
+        rows[1].starts_with("A,4990.10,") && rows[1].ends_with(",5990,2495,\"{\"\"bid\"\":4990}\""),
+        "{}",
+        rows[1]
+    );
+    assert_eq!(rows.len(), 1 + 6 + 1);
+    assert!(rows[7].ends_with(r#","{""note"":""x,\""y\""""}""#), "{}", rows[7]);
+    assert_eq!(text("/v1/ticks/A?to=1010").await.1.lines().count(), 5);
+    // What was exported can be replayed.
+    for (name, body) in [("a.csv", text("/v1/ticks/A?format=csv").await.1), ("a.ndjson", ndjson)] {
+        let file = folder.path().join(name);
+        std::fs::write(&file, body).unwrap();
+        let other = TestServer::with(&["--source", &format!("replay:{}?speed=max", file.display())]);
+        other.wait_for_log("source ended");
+        assert_eq!(other.get("/v1/prices/A").await.1, server.get("/v1/prices/A").await.1, "{name}");
+    }
+    for (path, parameter) in [
+        ("/v1/ticks/A?format=xml", "format"),
+        ("/v1/ticks/A?from=x", "from"),
+        ("/v1/ticks/A?to=-1", "to"),
+        ("/v1/ticks/NOT", "symbol"),
+    ] {
+        let (status, problem) = server.get(path).await;
+        assert!([400, 404].contains(&status) && problem["parameter"] == parameter, "{problem}");
+    }
+}

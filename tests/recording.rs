@@ -1,0 +1,94 @@
+//! `tickcast record`, and the client library that it reads with.
+
+use std::process::Stdio;
+
+use tickcast_client::{Event, Mode, Prices};
+
+use crate::server::{SOON, TestServer, tickcast};
+
+/// The next events of a client, up to one that is wanted.
+async fn until(prices: &mut Prices, wanted: impl Fn(&Event) -> bool) -> Vec<Event> {
+    let mut seen = Vec::new();
+    while seen.last().is_none_or(|event| !wanted(event)) {
+        seen.push(tokio::time::timeout(SOON, prices.next()).await.expect("nothing came").unwrap());
+    }
+    seen
+}
+
+fn numbers(events: &[Event]) -> Vec<u64> {
+    let tick = |event: &Event| if let Event::Tick(tick) = event { Some(tick.n) } else { None };
+    events.iter().filter_map(tick).collect()
+}
+
+#[tokio::test]
+async fn a_client_goes_on_through_restarts_without_a_hole() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = TestServer::on_disk(folder.path(), &[]);
+    let address = server.public.clone();
+    server.publish(&[("A", "1"), ("A", "2")]).await;
+    let mut prices = Prices::of(&address).symbols(["A"]).mode(Mode::All).since("start").open().unwrap();
+    let mut seen = until(&mut prices, |event| matches!(event, Event::Ready(_))).await;
+    for round in 0..3 {
+        server.publish(&[("A", "3"), ("A", "4")]).await;
+        if round == 1 {
+            server.end();
+        } else {
+            server.kill();
+        }
+        seen.extend(until(&mut prices, |event| matches!(event, Event::Lost(_))).await);
+        let port = address.rsplit(':').next().unwrap();
+        server = TestServer::launch({
+            let mut command =
+                tickcast(&["serve", "--source", "none", "--log-format", "json", "--admin", "127.0.0.1:0"]);
+            command.args([
+                "--publish-token",
+                crate::server::TOKEN,
+                "--data",
+                folder.path().to_str().unwrap(),
+            ]);
+            command.args(["--listen", &format!("127.0.0.1:{port}")]);
+            command
+        });
+        seen.extend(until(&mut prices, |event| matches!(event, Event::Ready(ready) if ready.resumed)).await);
+    }
+    assert_eq!(numbers(&seen), (1..=8).collect::<Vec<_>>());
+    assert!(!seen.iter().any(|event| matches!(event, Event::Reset { .. })));
+}
+
+#[tokio::test]
+async fn a_refusal_is_final_and_says_why() {
+    let server = TestServer::start();
+    let mut prices = Prices::of(&server.public).symbols(["A B"]).open().unwrap();
+    let error = prices.next().await.unwrap_err().to_string();
+    assert_eq!(error, "400: symbols: entry 1: symbol holds ' '; allowed are A-Z a-z 0-9 . _ - / : ^ = &");
+    assert!(Prices::of("no url").open().is_err());
+}
+
+#[tokio::test]
+async fn a_recording_can_be_replayed() {
+    let server = TestServer::with(&["--source", "sim:3?rate=5000"]);
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["day.ndjson", "day.ndjson.zst"] {
+        let file = folder.path().join(name);
+        let path = file.to_str().unwrap().to_owned();
+        let mut command =
+            tickcast(&["record", &path, "--url", &server.public, "--ticks", "3000", "BTC*", "AAPL"]);
+        let output = command.stdin(Stdio::null());
+        let output = tokio::task::spawn_blocking({
+            let child = output.spawn().unwrap();
+            move || child.wait_with_output().unwrap()
+        })
+        .await
+        .unwrap();
+        let says = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success() && says.starts_with("3000 ticks recorded, up to "), "{says}");
+        let replayed = TestServer::with(&["--source", &format!("replay:{path}?speed=max")]);
+        replayed.wait_for_log("source ended");
+        let (_, status) = replayed.get("/v1/status").await;
+        let source =
+            status["sources"].as_array().unwrap().iter().find(|source| source["name"] != "http").unwrap();
+        assert_eq!((&source["taken"], &source["rejected"]), (&3000.into(), &0.into()), "{status}");
+        let again = tickcast(&["record", &path, "--url", &server.public]).output().unwrap();
+        assert_eq!(again.status.code(), Some(2), "a recording is not written over");
+    }
+}
