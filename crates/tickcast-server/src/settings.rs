@@ -38,7 +38,7 @@ pub(crate) struct Settings {
 }
 
 /// Fewer bytes of a tape are not worth keeping.
-const LEAST_KEPT: u64 = 2 << 20;
+const LEAST_KEPT: u64 = 4 << 20;
 
 /// Where a value came from.
 #[derive(Debug, Clone, Copy)]

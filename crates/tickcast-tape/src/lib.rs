@@ -59,10 +59,10 @@ impl Default for Options {
 }
 
 impl Options {
-    /// How long a segment is: a sixteenth of everything, from 1 to 64 MiB.
+    /// How long a segment is: a sixteenth of everything, from 2 to 64 MiB.
     const fn segment_bytes(&self) -> u64 {
         let part = self.keep_bytes / 16;
-        let (least, most) = (1 << 20, 64 << 20);
+        let (least, most) = (2 << 20, 64 << 20);
         if part < least {
             least
         } else if part > most {

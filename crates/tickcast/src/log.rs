@@ -17,7 +17,7 @@ pub(crate) use keeper::keep;
 const ENTRIES_PER_LOCK: usize = 1024;
 
 /// Most ticks between two writes to the disk.
-const ENTRIES_PER_WRITE: usize = 256;
+const ENTRIES_PER_WRITE: usize = 512;
 
 /// The sequencer, its tape on disk if there is one, and the doorbells to ring when it has moved.
 pub(crate) struct Log {
