@@ -1,6 +1,8 @@
-//! The project's own tasks. `cargo xtask test` runs every check there is, `cargo xtask bench` every measurement.
+//! The project's own tasks. `cargo xtask test` runs every check there is, `cargo xtask bench` every measurement, `cargo xtask ledger`
+//! torments a server and checks what it promised.
 
 mod bench;
+mod ledger;
 mod test;
 mod tools;
 
@@ -14,8 +16,11 @@ fn main() -> ExitCode {
     let result = match arguments.split_first() {
         Some((task, [])) if task == "test" => test::run(),
         Some((task, cases)) if task == "bench" => bench::run(cases),
+        Some((task, arguments)) if task == "ledger" => ledger::run(arguments),
         _ => {
-            eprintln!("usage: cargo xtask test | bench [CASE…] [--rounds N] | bench instructions");
+            eprintln!(
+                "usage: cargo xtask test | bench [CASE…] [--rounds N] | bench instructions | ledger [--runs N] [--seconds N]"
+            );
             return ExitCode::from(2);
         }
     };

@@ -1,0 +1,60 @@
+//! Those who publish: each tick has a price that no other tick of its symbol has.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use fastrand::Rng;
+use serde_json::Value;
+
+use crate::server::TOKEN;
+
+/// Between two batches, in ms.
+const PAUSE_MS: std::ops::Range<u64> = 5..60;
+
+/// How long an answer may take: a server may have been stopped for seconds.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Publishes ticks of its symbols until it is told to stop; returns what was acknowledged, in order.
+pub(crate) async fn publish(
+    url: String,
+    symbols: Vec<String>,
+    stop: Arc<AtomicBool>,
+    mut rng: Rng,
+) -> Result<BTreeMap<String, Vec<String>>> {
+    let http = reqwest::Client::builder().timeout(PATIENCE).build()?;
+    let mut acknowledged: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut next: BTreeMap<&str, u64> = BTreeMap::new();
+    while !stop.load(Ordering::SeqCst) {
+        let batch: Vec<(&str, String)> = (0..rng.usize(1..15))
+            .map(|_| {
+                let symbol = symbols[rng.usize(..symbols.len())].as_str();
+                let number = next.entry(symbol).or_default();
+                *number += 1;
+                (symbol, format!("{number}.{}", rng.u8(10..99)))
+            })
+            .collect();
+        let lines: String = batch
+            .iter()
+            .map(|(symbol, price)| format!("{{\"symbol\":\"{symbol}\",\"price\":{price}}}\n"))
+            .collect();
+        let request = http.post(format!("{url}/v1/prices")).bearer_auth(TOKEN);
+        let answer = request.header("content-type", "application/x-ndjson").body(lines).send().await;
+        // Whether a batch was taken that nobody answered for, the tape will tell.
+        if let Ok(answer) = answer
+            && answer.status() == 200
+            && let Ok(answer) = answer.json::<Value>().await
+        {
+            if answer["accepted"].as_u64() != Some(batch.len() as u64) {
+                bail!("a batch was not taken whole: {answer}");
+            }
+            for (symbol, price) in batch {
+                acknowledged.entry(symbol.to_owned()).or_default().push(price);
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(rng.u64(PAUSE_MS))).await;
+    }
+    Ok(acknowledged)
+}

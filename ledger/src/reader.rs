@@ -1,0 +1,157 @@
+//! Those who read: they are cut off, stop reading, come back by header or by query, and sometimes with nonsense.
+
+use std::collections::BTreeSet;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use eventsource_stream::{Event, Eventsource};
+use fastrand::Rng;
+use futures_util::{Stream, StreamExt};
+use ledger::{Entry, Reader, Seen};
+use serde_json::Value;
+use serde_json::value::RawValue;
+use tokio::time::{sleep, timeout};
+
+/// How long a connection is kept at most, before the end.
+const LONGEST_MS: u64 = 12_000;
+
+/// How long a reader has to catch up once everything is quiet.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where the tape ends, once nothing is published any more.
+pub(crate) type End = Arc<OnceLock<String>>;
+
+/// Reads until it has got to the end; returns what it saw.
+pub(crate) async fn read(url: String, symbols: Vec<String>, number: usize, end: End, mut rng: Rng) -> Reader {
+    let all = rng.f64() < 0.7;
+    let wanted: BTreeSet<String> =
+        if rng.bool() { BTreeSet::new() } else { rng.choose_multiple(symbols, 4).into_iter().collect() };
+    let name = format!("reader-{number}-{}", if all { "all" } else { "latest" });
+    let reader = Reader { name, all, symbols: wanted, healed: false, entries: Vec::new() };
+    let mut visitor = Visitor { reader, url, http: reqwest::Client::new(), cursor: None, end, rng };
+    let mut patience: Option<Instant> = None;
+    loop {
+        let ended = visitor.visit().await;
+        if visitor.end.get().is_some() {
+            let begun = *patience.get_or_insert_with(Instant::now);
+            if ended || begun.elapsed() > PATIENCE {
+                visitor.reader.healed = true;
+                return visitor.reader;
+            }
+        }
+        sleep(Duration::from_millis(visitor.rng.u64(0..800))).await;
+    }
+}
+
+struct Visitor {
+    reader: Reader,
+    url: String,
+    http: reqwest::Client,
+    cursor: Option<String>,
+    end: End,
+    rng: Rng,
+}
+
+type Events = Pin<Box<dyn Stream<Item = Result<Event, String>> + Send>>;
+
+impl Visitor {
+    /// One connection; says whether it got to the end of everything.
+    async fn visit(&mut self) -> bool {
+        let cursor = match self.cursor.clone() {
+            Some(_) if self.rng.f64() < 0.02 => Some(nonsense(&mut self.rng)),
+            cursor => cursor,
+        };
+        let Some(mut events) = self.connect(cursor.as_deref()).await else { return false };
+        self.note(String::new(), Seen::Connect(cursor));
+        let leave = Instant::now() + Duration::from_millis(self.rng.u64(100..LONGEST_MS));
+        let stall = (self.rng.f64() < 0.3).then(|| self.rng.u64(0..2000));
+        let mut stall = stall.map(|after| Instant::now() + Duration::from_millis(after));
+        loop {
+            let quiet = self.end.get().is_some();
+            if !quiet && Instant::now() > leave {
+                self.note(String::new(), Seen::Lost);
+                return false;
+            }
+            if stall.is_some_and(|at| Instant::now() > at) {
+                stall = None;
+                sleep(Duration::from_millis(self.rng.u64(500..4000))).await;
+            }
+            let event = match timeout(Duration::from_millis(200), events.next()).await {
+                Err(_) => continue,
+                Ok(Some(Ok(event))) => event,
+                Ok(_) => {
+                    self.note(String::new(), Seen::Lost);
+                    return false;
+                }
+            };
+            let id = event.id.clone();
+            if self.take(event) && self.end.get() == Some(&id) {
+                return true;
+            }
+        }
+    }
+
+    /// Asks for the stream, with its cursor in a header or in the URL.
+    async fn connect(&mut self, cursor: Option<&str>) -> Option<Events> {
+        let mode = if self.reader.all { "all" } else { "latest" };
+        let mut query = vec![("mode", mode.to_owned()), ("heartbeat", "3".to_owned())];
+        if !self.reader.symbols.is_empty() {
+            query.push(("symbols", self.reader.symbols.iter().cloned().collect::<Vec<_>>().join(",")));
+        }
+        let by_header = self.rng.bool();
+        if let Some(cursor) = cursor.filter(|_| !by_header) {
+            query.push(("lastEventId", cursor.to_owned()));
+        }
+        let mut request = self.http.get(format!("{}/v1/stream", self.url)).query(&query);
+        if let Some(cursor) = cursor.filter(|_| by_header) {
+            request = request.header("last-event-id", cursor);
+        }
+        let response = timeout(Duration::from_secs(20), request.send()).await.ok()?.ok()?;
+        if response.status() != 200 {
+            return None;
+        }
+        let events = response.bytes_stream().eventsource();
+        Some(Box::pin(events.map(|event| event.map_err(|error| error.to_string()))))
+    }
+
+    /// Notes an event; says whether it is one that may be the last of all.
+    fn take(&mut self, event: Event) -> bool {
+        if !event.id.is_empty() {
+            self.cursor = Some(event.id.clone());
+        }
+        let data: Value = serde_json::from_str(&event.data).unwrap_or_default();
+        let text = |name: &str| data[name].as_str().unwrap_or_default().to_owned();
+        let seen = match event.event.as_str() {
+            "tick" => {
+                let price = member(&event.data, "price");
+                Seen::Tick { symbol: text("symbol"), n: data["n"].as_u64().unwrap_or_default(), price }
+            }
+            "ready" => Seen::Ready { resumed: data["resumed"] == true },
+            "heartbeat" => Seen::Heartbeat,
+            "reset" => Seen::Reset { reason: text("reason") },
+            "bye" => Seen::Bye { reason: text("reason") },
+            _ => return false,
+        };
+        let last = matches!(seen, Seen::Ready { .. } | Seen::Heartbeat);
+        self.note(event.id, seen);
+        last
+    }
+
+    fn note(&mut self, id: String, seen: Seen) {
+        self.reader.entries.push(Entry { id, seen });
+    }
+}
+
+/// What no server has ever given out.
+fn nonsense(rng: &mut Rng) -> String {
+    let texts = ["0", "-1", "e-", "000000000000-5", "ffffffffffff-18446744073709551615", "nonsense", "A-1"];
+    texts[rng.usize(..texts.len())].to_owned()
+}
+
+/// A member of a JSON object as it is written.
+fn member(json: &str, name: &str) -> String {
+    let members: std::collections::HashMap<&str, &RawValue> = serde_json::from_str(json).unwrap_or_default();
+    members.get(name).map(|raw| raw.get().to_owned()).unwrap_or_default()
+}

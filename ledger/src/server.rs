@@ -1,0 +1,84 @@
+//! The program under test: started, killed, and started again at the same address.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+/// What publishers present.
+pub(crate) const TOKEN: &str = "ledger";
+
+/// How long a start may take.
+const SOON: Duration = Duration::from_secs(60);
+
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) url: String,
+}
+
+impl Server {
+    /// Starts one whose tape is in `folder`, at `address`.
+    pub(crate) fn start(program: &Path, folder: &Path, address: &str) -> Result<Self> {
+        let mut command = Command::new(program);
+        command.args(["serve", "--source", "none", "--publish-token", TOKEN, "--log-format", "json"]);
+        command.args([
+            "--drain",
+            "300ms",
+            "--tape-ticks",
+            "2000",
+            "--admin",
+            "127.0.0.1:0",
+            "--listen",
+            address,
+        ]);
+        let mut child = command
+            .arg("--data")
+            .arg(folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot start {}", program.display()))?;
+        let stderr = child.stderr.take().context("no log")?;
+        let (told, listening) = channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                let line: Value = serde_json::from_str(&line).unwrap_or_default();
+                if let Some(address) = line["fields"]["public"].as_str() {
+                    let _ = told.send(format!("http://{address}"));
+                } else if line["level"] == "ERROR" {
+                    eprintln!("server: {line}");
+                }
+            }
+        });
+        let url = wait(&listening).context("the server does not start")?;
+        Ok(Self { child, url })
+    }
+
+    pub(crate) fn signal(&self, signal: &str) -> Result<()> {
+        Command::new("kill").args([signal, &self.child.id().to_string()]).status()?;
+        Ok(())
+    }
+
+    /// Ends it by this signal, and waits for its end.
+    pub(crate) fn end(mut self, signal: &str) -> Result<()> {
+        self.signal(signal)?;
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn wait(listening: &Receiver<String>) -> Result<String> {
+    Ok(listening.recv_timeout(SOON)?)
+}
