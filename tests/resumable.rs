@@ -84,11 +84,9 @@ async fn a_snapshot_ready_and_then_live() {
 
 #[tokio::test]
 async fn whoever_comes_back_goes_on_where_it_left() {
-    // Without patience: whoever comes back within it is given every tick also where the newest would do.
-    let server = TestServer::with(&["--source", "none", "--patience", "1ms"]);
+    let server = TestServer::start();
     let epoch = epoch(&server).await;
     server.publish(&[("A", "1"), ("B", "2"), ("A", "3"), ("C", "4"), ("A", "5")]).await;
-    tokio::time::sleep(Duration::from_millis(2)).await;
     let at = |seq: u64| format!("{epoch}-{seq}");
     let all = ["tick A 2=3 @3", "tick C 1=4 @4", "tick A 3=5 @5", "ready @5"];
     let latest = ["tick C 1=4 @4", "tick A 3=5 @5", "ready @5"];
@@ -189,7 +187,7 @@ async fn bad_parameters_are_named() {
 
 #[tokio::test]
 async fn what_the_tape_no_longer_holds_is_told() {
-    let server = TestServer::with(&["--source", "none", "--tape-ticks", "10", "--patience", "1ms"]);
+    let server = TestServer::with(&["--source", "none", "--tape-ticks", "10"]);
     let epoch = epoch(&server).await;
     let ticks: Vec<_> = (1..=30).map(|price| ("A", price.to_string())).collect();
     server.publish(&ticks.iter().map(|(a, b)| (*a, b.as_str())).collect::<Vec<_>>()).await;

@@ -22,6 +22,8 @@ mod task;
 mod timers;
 
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod tests;
 
 use std::sync::Arc;

@@ -110,7 +110,11 @@ impl<S: Sink> Lane<S> {
                 }
                 true
             }
-            _ => stream.pace.is_none() && stream.keeps_up(tape, now, self.manners.patience),
+            _ => {
+                // Whoever comes back to newest values is given those, however short it was away.
+                let coming = stream.session.as_ref().is_some_and(|session| session.ready.is_some());
+                !coming && stream.pace.is_none() && stream.keeps_up(tape, now, self.manners.patience)
+            }
         };
         let (group, place, until) = (stream.seat.group, stream.place, stream.until(head));
         Next::Step(self.groups.render(group, place, until, every, &self.replica))

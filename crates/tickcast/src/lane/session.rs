@@ -211,7 +211,9 @@ impl<S: Sink> Lane<S> {
         let Some(reason) = stream.session.as_ref().and_then(|session| session.farewell) else {
             return Written::Taken;
         };
-        let cursor = self.cursor(stream.seat.group, stream.place.seq(self.head()));
+        // Whoever has yet to hear that its cursor is no good keeps it, and hears so when it comes back.
+        let reset = stream.session.as_ref().is_some_and(|session| session.broken.is_some());
+        let cursor = self.cursor(stream.seat.group, stream.place.seq(self.head())).filter(|_| !reset);
         let mut draft = Draft::new();
         Notice::Bye { reason, retry: fastrand::u32(RETRY_MS) }.write(cursor, draft.bytes());
         let stream = &mut self.streams[key];

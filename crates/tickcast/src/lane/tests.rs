@@ -10,7 +10,7 @@ use tickcast_core::{Epoch, Filter, Instant, Limits, Origin, Price, Rules, Sequen
 use super::*;
 use crate::subscription::Pace;
 
-const MANNERS: Manners = Manners {
+pub(super) const MANNERS: Manners = Manners {
     patience: Duration::from_secs(1),
     keep_alive: Duration::from_secs(15),
     stall: Duration::from_secs(30),
@@ -18,17 +18,17 @@ const MANNERS: Manners = Manners {
 
 /// A reader whose connection a test can stop and start.
 #[derive(Clone, Default)]
-struct Reader(Rc<RefCell<Connection>>);
+pub(super) struct Reader(pub(super) Rc<RefCell<Connection>>);
 
 #[derive(Default)]
-struct Connection {
-    received: String,
-    stopped: bool,
+pub(super) struct Connection {
+    pub(super) received: String,
+    pub(super) stopped: bool,
     /// How many pieces it takes before it stops by itself; without a number, any.
-    room: Option<usize>,
+    pub(super) room: Option<usize>,
     left: bool,
-    ended: bool,
-    cut: bool,
+    pub(super) ended: bool,
+    pub(super) cut: bool,
 }
 
 impl Sink for Reader {
@@ -66,7 +66,7 @@ impl Sink for Reader {
 }
 
 impl Reader {
-    fn stop(&self, stopped: bool) {
+    pub(super) fn stop(&self, stopped: bool) {
         self.0.borrow_mut().stopped = stopped;
     }
 

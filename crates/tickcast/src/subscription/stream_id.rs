@@ -14,6 +14,11 @@ impl StreamId {
         getrandom::fill(&mut bytes).ok()?;
         Some(Self(u128::from_ne_bytes(bytes)))
     }
+
+    #[cfg(test)]
+    pub(crate) const fn of(number: u128) -> Self {
+        Self(number)
+    }
 }
 
 impl fmt::Display for StreamId {

@@ -1,0 +1,300 @@
+//! Lanes, readers and a log under everything that can happen to them, a seed at a time: time is a number, chance is seeded, and
+//! the ledger judges what readers saw.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fastrand::Rng;
+use ledger::{Book, Entry, Seen};
+use tickcast_core::{
+    Cursor, Epoch, Filter, Limits, Origin, Price, Recorded, Restoring, Rules, Sequencer, Symbol, Tick,
+};
+
+use super::tests::{MANNERS, Reader as Connection};
+use super::*;
+use crate::subscription::{StreamId, Terms};
+
+const SYMBOLS: [&str; 5] = ["A", "B", "BTC-EUR", "BTC-USD", "Z"];
+const FILTERS: [&[&str]; 4] = [&["*"], &["A"], &["BTC*"], &["A", "Z", "B"]];
+const NODES: usize = 3;
+const CLIENTS: usize = 8;
+const STEPS: usize = 400;
+
+/// Few enough that readers fall off the tape.
+const LIMITS: Limits = Limits { symbols: 100, tape_ticks: 40, tape_bytes: 1 << 20, candles: 1000 };
+
+/// One reader, over all its connections.
+struct Client {
+    ledger: ledger::Reader,
+    filter: usize,
+    cursor: Option<String>,
+    /// The node it is connected to, and its end of the connection.
+    at: Option<(usize, Key, Connection)>,
+}
+
+struct World {
+    rng: Rng,
+    log: Log,
+    nodes: Vec<Lane<Connection>>,
+    clients: Vec<Client>,
+    book: Book,
+    /// What was recorded, for restarts.
+    tape: Vec<(Symbol, Vec<u8>)>,
+    epoch: Epoch,
+    now: Duration,
+    streams: u128,
+}
+
+fn node() -> Lane<Connection> {
+    Lane::new(Replica::new(LIMITS), MANNERS, Arc::default(), OneByOne)
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let mut rng = Rng::with_seed(seed);
+        let epoch = Epoch::new(1);
+        let clients = (0..CLIENTS).map(|number| {
+            let (all, filter) = (rng.bool(), rng.usize(..FILTERS.len()));
+            let wanted = Filter::parse(FILTERS[filter].iter().copied()).unwrap();
+            let symbols = SYMBOLS.iter().filter(|name| wanted.matches(&Symbol::new(name).unwrap()));
+            let symbols: BTreeSet<_> = symbols.map(|name| (*name).to_owned()).collect();
+            let name = format!("client {number}");
+            let ledger = ledger::Reader { name, all, symbols, healed: false, entries: Vec::new() };
+            Client { ledger, filter, cursor: None, at: None }
+        });
+        let clients = clients.collect();
+        let log = Log::new(Sequencer::new(epoch, LIMITS));
+        let nodes = (0..NODES).map(|_| node()).collect();
+        let (book, now) = (Book::default(), Duration::ZERO);
+        Self { rng, log, nodes, clients, book, tape: Vec::new(), epoch, now, streams: 0 }
+    }
+
+    fn step(&mut self) {
+        let client = self.rng.usize(..CLIENTS);
+        match self.rng.u8(..100) {
+            0..45 => self.tick(self.rng.clone().usize(..SYMBOLS.len())),
+            45..62 => self.flush(self.rng.clone().usize(..NODES)),
+            62..74 => self.connect(client),
+            74..82 => self.stop_or_go(client),
+            82..89 => self.lose(client),
+            89..97 => self.pass(),
+            97..98 => self.restart(false),
+            98 => self.restart(true),
+            _ => self.end_some(),
+        }
+        // Each choice that was made from a copy moves the original on.
+        let _ = self.rng.u64(..);
+    }
+
+    fn tick(&mut self, symbol: usize) {
+        let name = SYMBOLS[symbol];
+        let prices = self.book.prices.entry(name.to_owned()).or_default();
+        let price = Price::from_units(prices.len() as i64 * 100 + self.rng.i64(0..100), 2).unwrap();
+        prices.push(price.to_string());
+        let tick = Tick::new(Symbol::new(name).unwrap(), price);
+        let now = Instant { uptime: self.now, ..Instant::default() };
+        self.log.with(|log| log.accept(&tick, Origin::default(), Rules::default(), now)).unwrap();
+        let json = self
+            .log
+            .with(|log| log.market().newest(log.touched().unwrap()).map(|frame| frame.json().to_vec()));
+        self.tape.push((tick.symbol, json.unwrap()));
+    }
+
+    fn flush(&mut self, node: usize) {
+        self.nodes[node].flush(&self.log, self.now);
+    }
+
+    /// A client comes, or comes back, to any node: with what it has, or with nonsense.
+    fn connect(&mut self, client: usize) {
+        if self.clients[client].at.is_some() {
+            return;
+        }
+        let node = self.rng.usize(..NODES);
+        // No lane takes anyone in before it has got to where the log stood when they asked.
+        self.flush(node);
+        let nonsense = self.rng.u8(..40) == 0;
+        let head = Cursor { epoch: self.epoch, seq: self.log.head() };
+        let Client { ledger, filter, cursor, at } = &mut self.clients[client];
+        let last = if nonsense { Some("nonsense".to_owned()) } else { cursor.clone() };
+        self.streams += 1;
+        let mode = if ledger.all { Mode::All } else { Mode::Latest };
+        let terms = Terms {
+            id: StreamId::of(self.streams),
+            mode,
+            heartbeat: Duration::from_secs(3),
+            last: last.as_deref().map(Into::into),
+            broken: None,
+        };
+        let wanted = Filter::parse(FILTERS[*filter].iter().copied()).unwrap();
+        let subscription = Subscription::to(wanted).resumable(terms, head).at(head.seq);
+        let connection = Connection::default();
+        if self.rng.u8(..3) == 0 {
+            connection.0.borrow_mut().room = Some(self.rng.usize(..6));
+        }
+        ledger.entries.push(Entry { id: String::new(), seen: Seen::Connect(last) });
+        let sink = |_| Ok::<_, std::convert::Infallible>(connection.clone());
+        let Ok(key) = self.nodes[node].open(sink, subscription, self.now);
+        *at = Some((node, key, connection));
+    }
+
+    /// A reader's connection stops taking anything, or takes something again.
+    fn stop_or_go(&mut self, client: usize) {
+        self.read(client, usize::MAX);
+        let room = self.rng.usize(..8);
+        let Some((node, key, connection)) = &self.clients[client].at else { return };
+        let stopped = connection.0.borrow().stopped;
+        connection.stop(!stopped);
+        connection.0.borrow_mut().room = (room > 4).then_some(room);
+        if stopped {
+            let (node, key) = (*node, *key);
+            self.nodes[node].ready(key, self.now);
+        }
+    }
+
+    /// A connection breaks, in the middle of whatever was on its way.
+    fn lose(&mut self, client: usize) {
+        let Some((node, key, connection)) = &self.clients[client].at else { return };
+        let (node, key, length) = (*node, *key, connection.0.borrow().received.len());
+        let seen = self.rng.usize(..=length);
+        self.read(client, seen);
+        self.nodes[node].close(key);
+        self.lost(client);
+    }
+
+    fn lost(&mut self, client: usize) {
+        let client = &mut self.clients[client];
+        if client.at.take().is_some() {
+            client.ledger.entries.push(Entry { id: String::new(), seen: Seen::Lost });
+        }
+    }
+
+    fn pass(&mut self) {
+        self.now += Duration::from_millis(self.rng.u64(1..1500));
+        for node in &mut self.nodes {
+            node.ring(Instant { uptime: self.now, ..Instant::default() });
+        }
+    }
+
+    /// Everything ends, and begins again from what was recorded: as it was, or, where that may not be all, in a new epoch.
+    fn restart(&mut self, crashed: bool) {
+        for client in 0..CLIENTS {
+            let Some((.., connection)) = &self.clients[client].at else { continue };
+            let length = connection.0.borrow().received.len();
+            let seen = self.rng.usize(..=length);
+            self.read(client, seen);
+            self.lost(client);
+        }
+        if crashed {
+            self.epoch = Epoch::new(self.rng.u64(..));
+        }
+        // A snapshot of half of it, say, and the rest replayed: with one as of the beginning that is all of it.
+        let mut restoring = Restoring::new(self.epoch, LIMITS, Seq::ZERO);
+        for (symbol, json) in &self.tape {
+            let (symbol, json) = (*symbol, Some(json.as_slice()));
+            restoring.replay(Recorded { symbol, origin: Origin::default(), prev_close: None, json });
+        }
+        self.log = Log::new(restoring.done());
+        self.nodes = (0..NODES).map(|_| node()).collect();
+    }
+
+    /// A node tells some of its readers to come back elsewhere.
+    fn end_some(&mut self) {
+        let (node, most) = (self.rng.usize(..NODES), self.rng.usize(1..4));
+        self.nodes[node].end(most);
+    }
+
+    /// A client reads what has come, up to so many bytes; what is whole in that it has seen.
+    fn read(&mut self, client: usize, most: usize) {
+        let client = &mut self.clients[client];
+        let Some((.., connection)) = &client.at else { return };
+        let (text, ended) = {
+            let mut connection = connection.0.borrow_mut();
+            (std::mem::take(&mut connection.received), connection.ended || connection.cut)
+        };
+        for event in text[..most.min(text.len())].split_inclusive("\n\n") {
+            let Some(event) = event.strip_suffix("\n\n") else { break };
+            let entry = entry(event);
+            if !entry.id.is_empty() {
+                client.cursor = Some(entry.id.clone());
+            }
+            client.ledger.entries.push(entry);
+        }
+        if ended {
+            client.at = None;
+            client.ledger.entries.push(Entry { id: String::new(), seen: Seen::Lost });
+        }
+    }
+
+    /// Nothing breaks any more: everyone comes back and gets to the end.
+    fn heal(&mut self) {
+        (0..SYMBOLS.len()).for_each(|symbol| self.tick(symbol));
+        for _ in 0..6 {
+            for client in 0..CLIENTS {
+                self.read(client, usize::MAX);
+                if let Some((node, key, connection)) = &self.clients[client].at {
+                    let (node, key) = (*node, *key);
+                    connection.stop(false);
+                    connection.0.borrow_mut().room = None;
+                    self.nodes[node].ready(key, self.now);
+                }
+                self.connect(client);
+            }
+            (0..NODES).for_each(|node| self.flush(node));
+        }
+        for client in 0..CLIENTS {
+            self.read(client, usize::MAX);
+            self.clients[client].ledger.healed = true;
+        }
+    }
+}
+
+fn entry(event: &str) -> Entry {
+    let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+    let data: BTreeMap<String, serde_json::Value> = serde_json::from_str(field("data: ")).unwrap();
+    let text = |name: &str| data[name].as_str().unwrap().to_owned();
+    let seen = match field("event: ") {
+        "tick" => {
+            let facts = tickcast_core::Facts::read(field("data: ").as_bytes()).unwrap();
+            Seen::Tick { symbol: text("symbol"), n: facts.n, price: facts.price.to_owned() }
+        }
+        "ready" => Seen::Ready { resumed: data["resumed"] == true },
+        "heartbeat" => Seen::Heartbeat,
+        "reset" => Seen::Reset { reason: text("reason") },
+        "bye" => Seen::Bye { reason: text("reason") },
+        other => unreachable!("{other}"),
+    };
+    Entry { id: field("id: ").to_owned(), seen }
+}
+
+fn run(seed: u64) -> ledger::Summary {
+    let mut world = World::new(seed);
+    (0..STEPS).for_each(|_| world.step());
+    world.heal();
+    let readers: Vec<_> = world.clients.into_iter().map(|client| client.ledger).collect();
+    match ledger::check(&world.book, &readers) {
+        Ok(summary) => summary,
+        Err(violation) => panic!("seed {seed}: {violation}"),
+    }
+}
+
+/// What was wrong once: a farewell that gave a place away before its reset was said; every tick instead of the newest for one who
+/// came back at once.
+const FAILED: [u64; 2] = [97, 4661];
+
+/// Some seeds each time; `SEEDS=5000` for more. One that fails is run by itself with `SEED=…`.
+#[test]
+fn whatever_happens_readers_are_told_the_truth() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    if let Some(seed) = number("SEED") {
+        run(seed);
+        return;
+    }
+    let mut total = ledger::Summary::default();
+    for seed in FAILED.into_iter().chain(0..number("SEEDS").unwrap_or(300)) {
+        let summary = run(seed);
+        total.ticks += summary.ticks;
+        total.resumed += summary.resumed;
+        total.resets += summary.resets;
+    }
+    // It has been through all of it.
+    assert!(total.ticks > 10_000 && total.resumed > 1000 && total.resets > 300, "{total:?}");
+}
