@@ -1,6 +1,9 @@
 //! Real clients: what people's programs make of our bytes. `cargo xtask test` installs them and says where they are.
 
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -22,7 +25,6 @@ pub(crate) fn tool(name: &str, test: &str) -> Option<String> {
 pub(crate) fn skipped(test: &str, why: &str) {
     println!("SKIPPED {test}: {why}");
     if let Some(list) = std::env::var_os("XTASK_SKIPPED") {
-        use std::io::Write;
         let mut list = std::fs::OpenOptions::new().append(true).create(true).open(list).unwrap();
         writeln!(list, "{test}: {why}").unwrap();
     }
@@ -115,4 +117,57 @@ async fn chromium_shows_the_page_and_its_prices_move() {
         assert_eq!((&event[0], &event[1]), (&json!("tick"), &event[2]));
     }
     assert_eq!(&saw["events"][0][2], "AAPL");
+}
+
+/// The browser's own client, while the server is killed and ended under load.
+#[tokio::test(flavor = "multi_thread")]
+async fn chromium_misses_nothing_through_restarts() {
+    let test = "clients::chromium_misses_nothing_through_restarts";
+    let (Some(packages), Some(chromium)) = (tool("XTASK_NODE", test), tool("XTASK_CHROMIUM", test)) else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = TestServer::on_disk(folder.path(), &[]);
+    let url = server.public.clone();
+    let stop = Arc::new(AtomicBool::new(false));
+    let publishing = tokio::spawn(publish_until(url.clone(), Arc::clone(&stop)));
+    let mut command = node(&packages, "resume.mjs");
+    command.args([&url, &chromium]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+    let mut page = command.spawn().unwrap();
+    let mut asks = page.stdin.take().unwrap();
+    let mut says = BufReader::new(page.stdout.take().unwrap()).lines();
+    assert_eq!(says.next().unwrap().unwrap(), "ready");
+    for restart in 1..=3 {
+        if restart == 2 {
+            server.end();
+        } else {
+            server.kill();
+        }
+        server = TestServer::again(folder.path(), &url);
+        writeln!(asks, "ready {}", restart + 1).unwrap();
+        assert_eq!(says.next().unwrap().unwrap(), "ready");
+    }
+    stop.store(true, Ordering::SeqCst);
+    publishing.await.unwrap();
+    let last = server.get("/v1/prices/A").await.1["n"].as_u64().unwrap();
+    writeln!(asks, "last {last}").unwrap();
+    drop(asks);
+    let saw: Value = serde_json::from_str(&says.next().unwrap().unwrap()).unwrap();
+    assert!(page.wait().unwrap().success());
+    let expected = json!({"last": last, "holes": [], "doubles": [], "resets": 0, "ready": 4, "resumed": 3});
+    assert_eq!(saw, expected);
+}
+
+/// Publishes, whether there is a server or not.
+async fn publish_until(url: String, stop: Arc<AtomicBool>) {
+    let http = reqwest::Client::new();
+    for n in 0u64.. {
+        if stop.load(Ordering::SeqCst) {
+            return;
+        }
+        let lines: String = (0..10).map(|i| format!("{{\"symbol\":\"A\",\"price\":{n}.{i}}}\n")).collect();
+        let request = http.post(format!("{url}/v1/prices")).bearer_auth(crate::server::TOKEN);
+        let _ = request.header("content-type", "application/x-ndjson").body(lines).send().await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }

@@ -36,19 +36,7 @@ async fn a_client_goes_on_through_restarts_without_a_hole() {
             server.kill();
         }
         seen.extend(until(&mut prices, |event| matches!(event, Event::Lost(_))).await);
-        let port = address.rsplit(':').next().unwrap();
-        server = TestServer::launch({
-            let mut command =
-                tickcast(&["serve", "--source", "none", "--log-format", "json", "--admin", "127.0.0.1:0"]);
-            command.args([
-                "--publish-token",
-                crate::server::TOKEN,
-                "--data",
-                folder.path().to_str().unwrap(),
-            ]);
-            command.args(["--listen", &format!("127.0.0.1:{port}")]);
-            command
-        });
+        server = TestServer::again(folder.path(), &address);
         seen.extend(until(&mut prices, |event| matches!(event, Event::Ready(ready) if ready.resumed)).await);
     }
     assert_eq!(numbers(&seen), (1..=8).collect::<Vec<_>>());

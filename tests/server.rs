@@ -62,6 +62,15 @@ impl TestServer {
         Self::with(&all)
     }
 
+    /// Starts one again, with its tape in `folder`, where another has been.
+    pub(crate) fn again(folder: &Path, url: &str) -> Self {
+        let mut command =
+            tickcast(&["serve", "--source", "none", "--admin", "127.0.0.1:0", "--log-format", "json"]);
+        command.args(["--publish-token", TOKEN, "--data", folder.to_str().unwrap(), "--listen"]);
+        command.arg(url.trim_start_matches("http://")).stdout(Stdio::null());
+        Self::launch(command)
+    }
+
     /// Kills it, as nobody can prepare for.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
