@@ -4,6 +4,7 @@
 
 mod bench;
 mod candles;
+mod changing;
 mod client;
 mod clients;
 mod contract;

@@ -133,7 +133,7 @@ async fn whatever_a_reader_comes_with_the_stream_works() {
     let huge = format!("{epoch}-18446744073709551616");
     let zeros = format!("{epoch}-01");
     let bare = format!("{epoch}-");
-    let (binary, forged) = ("\u{1}\u{ff}\u{7f}", format!("{epoch}-1\u{fffd}id: 9"));
+    let (binary, forged) = ("\u{1}\u{ff}\u{7f}", format!("{epoch}-1\r\nid: {epoch}-9\n\ndata: x"));
     for (last, reason) in [
         ("000000000000-1", "epoch"),
         (future.as_str(), "invalid"),
@@ -365,80 +365,6 @@ async fn every_way_of_asking_gets_the_same_events() {
         assert_eq!(up_to(reader, "bye").await, ["bye draining @4"]);
         assert!(reader.event().await.is_none());
     }
-}
-
-async fn patch(server: &TestServer, stream: &str, body: &str) -> (u16, Value) {
-    let url = format!("{}/v1/streams/{stream}", server.public);
-    let answer = server.http.patch(url).body(body.to_owned()).send().await.unwrap();
-    (answer.status().as_u16(), answer.json().await.unwrap())
-}
-
-#[tokio::test]
-async fn a_stream_changes_without_a_new_connection() {
-    let server = TestServer::start();
-    server.publish(&[("A", "1"), ("B", "2"), ("C", "3"), ("CC", "4")]).await;
-    let mut reader = open(&server, "?mode=all&symbols=A").await;
-    assert_eq!(short(&reader.event().await.unwrap()), "tick A 1=1 @1");
-    let stream = data(&reader.event().await.unwrap())["stream"].as_str().unwrap().to_owned();
-    let (status, effective) = patch(&server, &stream, r#"{"add":["C*","B"]}"#).await;
-    assert_eq!(status, 200, "{effective}");
-    let expected = json!({"stream": stream, "symbols": ["C*", "A", "B"], "mode": "all", "rate": null});
-    assert_eq!(effective, expected);
-    // What was added is marked with the stream's own place: its cursor never goes back.
-    let added = ["tick B 1=2 @4", "tick C 1=3 @4", "tick CC 1=4 @4", "ready @4"];
-    assert_eq!(up_to(&mut reader, "ready").await, added);
-    assert_eq!(patch(&server, &stream, r#"{"remove":["A","NOT"]}"#).await.1["symbols"], json!(["C*", "B"]));
-    assert_eq!(up_to(&mut reader, "ready").await, ["ready @4"]);
-    server.publish(&[("A", "5"), ("C", "6"), ("CNEW", "7")]).await;
-    assert_eq!(short(&reader.event().await.unwrap()), "tick C 2=6 @6");
-    assert_eq!(short(&reader.event().await.unwrap()), "tick CNEW 1=7 @7");
-    assert_eq!(patch(&server, &stream, r#"{"set":["A"]}"#).await.1["symbols"], json!(["A"]));
-    assert_eq!(up_to(&mut reader, "ready").await, ["tick A 2=5 @7", "ready @7"]);
-    assert_eq!(patch(&server, &stream, r#"{"set":[]}"#).await.1["symbols"], json!([]));
-    let ready = reader.event().await.unwrap();
-    assert_eq!((short(&ready).as_str(), &data(&ready)["symbols"]), ("ready @7", &json!(0)));
-    for (body, parameter, detail) in [
-        (r#"{"add":["A B"]}"#, "add", "entry 1: symbol holds ' '"),
-        (r#"{"remove":"A"}"#, "remove", "a list of symbols is expected"),
-        (r#"{"rate":2}"#, "rate", "mode=all is every tick"),
-        (r#"{"rate":"fast"}"#, "rate", "a number or null is expected"),
-        (r#"{"rate":0}"#, "rate", "outside 0.1 ..= 100"),
-    ] {
-        let (status, problem) = patch(&server, &stream, body).await;
-        assert_eq!((status, problem["parameter"].as_str()), (400, Some(parameter)), "{problem}");
-        assert!(problem["detail"].as_str().unwrap().contains(detail), "{problem}");
-    }
-    let many = json!({"set": (0..2000).map(|i| format!("S{i}")).collect::<Vec<_>>()}).to_string();
-    let (status, problem) = patch(&server, &stream, &many).await;
-    assert_eq!(status, 400);
-    assert_eq!(problem["detail"], "set: 2000 symbols are named, the limit is 1000");
-    for body in ["", "[]", r#"{"symbols":["A"]}"#] {
-        assert_eq!(patch(&server, &stream, body).await.0, 400, "{body}");
-    }
-    assert_eq!(patch(&server, &stream, &"x".repeat(300 << 10)).await.0, 413);
-    for unknown in ["x", &"0".repeat(32)] {
-        assert_eq!(patch(&server, unknown, r#"{"add":["A"]}"#).await.0, 404);
-    }
-    drop(reader);
-    eventually(async || patch(&server, &stream, r#"{"add":["A"]}"#).await.0 == 404).await;
-}
-
-#[tokio::test]
-async fn a_stream_changes_its_rate() {
-    let server = TestServer::start();
-    let mut reader = open(&server, "?symbols=A").await;
-    let stream = data(&reader.event().await.unwrap())["stream"].as_str().unwrap().to_owned();
-    assert_eq!(patch(&server, &stream, r#"{"rate":0.1}"#).await.1["rate"], 0.1);
-    assert_eq!(data(&reader.event().await.unwrap())["rate"], 0.1);
-    server.publish(&[("A", "1")]).await;
-    assert_eq!(short(&reader.event().await.unwrap()), "tick A 1=1 @1");
-    server.publish(&[("A", "2"), ("A", "3")]).await;
-    assert_eq!(patch(&server, &stream, r#"{"rate":null}"#).await.1["rate"], Value::Null);
-    // What was held back comes at once, before ten seconds are over, the newest value of it.
-    let seen = up_to(&mut reader, "ready").await;
-    server.publish(&[("A", "4")]).await;
-    let seen: Vec<_> = seen.into_iter().chain(up_to(&mut reader, "tick").await).collect();
-    assert!(seen.iter().any(|event| event == "tick A 3=3 @3" || event == "tick A 2=2 @2"), "{seen:?}");
 }
 
 #[tokio::test]

@@ -33,8 +33,12 @@ impl Collector for Snapshot {
         gauge(&mut encoder, "streams", "Open streams", stats.streams)?;
         gauge(&mut encoder, "symbols", "Symbols ever seen", stats.symbols as u64)?;
         gauge(&mut encoder, "head_seq", "Sequence number of the newest tick", stats.cursor.seq.get())?;
-        gauge(&mut encoder, "tape_ticks", "Ticks on the tape", stats.tape_ticks as u64)?;
-        gauge(&mut encoder, "tape_bytes", "Bytes on the tape", stats.tape_bytes as u64)?;
+        gauge(&mut encoder, "tape_ticks", "Ticks on the tape in memory", stats.tape_ticks as u64)?;
+        gauge(&mut encoder, "tape_bytes", "Bytes of ticks in memory", stats.tape_bytes as u64)?;
+        if let Some(disk) = stats.disk {
+            gauge(&mut encoder, "disk_ticks", "Ticks on the tape on disk", disk.ticks)?;
+            gauge(&mut encoder, "disk_bytes", "Bytes of ticks on disk", disk.bytes)?;
+        }
         counter(&mut encoder, "events_out", "Ticks written, counted once a stream", stats.events_out)?;
         counter(
             &mut encoder,

@@ -109,6 +109,15 @@ pub(crate) fn scan(
         let file = File::options().read(true).write(true).open(&path).map_err(OpenError::io(&path))?;
         let mut bytes = Vec::new();
         (&file).read_to_end(&mut bytes).map_err(OpenError::io(&path))?;
+        let newest = at + 1 == count;
+        // Its making was cut off: nothing was ever written to it.
+        if newest && bytes.iter().all(|b| *b == 0) {
+            if change {
+                tracing::warn!(file = %path.display(), "a part of the tape was only just being made: it is made anew");
+                std::fs::remove_file(&path).map_err(OpenError::io(&path))?;
+            }
+            continue;
+        }
         match judge_head(&bytes, first) {
             Ok(true) => {}
             Ok(false) => return Err(OpenError::Newer(path)),
@@ -119,7 +128,6 @@ pub(crate) fn scan(
         head = segment.last();
         let written = segment.written();
         if let Some(why) = fault {
-            let newest = at + 1 == count;
             if !newest || !is_torn(&bytes[written as usize..], head, ending) {
                 return Err(damaged(written, why));
             }
@@ -135,6 +143,10 @@ pub(crate) fn scan(
     {
         let why = "it does not end where it was closed";
         return Err(OpenError::Damaged { file: last.path.clone(), offset: last.written(), why });
+    }
+    if restoring.head() != head {
+        let file = folder.path.join(format!("{:020}.market", restoring.head().get()));
+        return Err(OpenError::Damaged { file, offset: 0, why: "the tape ends before the snapshot of the market" });
     }
     Ok(Scan { segments, restoring })
 }

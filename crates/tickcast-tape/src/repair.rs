@@ -72,7 +72,7 @@ fn forget_market(folder: &Folder, file: &Path, aside: &mut Vec<PathBuf>) -> Resu
         aside.push(away(file));
     }
     let oldest = folder.numbered("ticks")?.first().map_or(Seq::ZERO, |(first, _)| Seq::new(first.get() - 1));
-    snapshot::write_to(folder, oldest, std::iter::empty()).map_err(OpenError::io(file))
+    snapshot::write_to(folder, oldest, std::iter::empty(), || Ok(())).map_err(OpenError::io(file))
 }
 
 /// The name of what is set aside.

@@ -91,6 +91,9 @@ impl Shelf {
 
     /// There is something to confirm.
     pub(crate) fn wrote(&self) {
+        if self.options.sync == Sync::Never {
+            return;
+        }
         let mut work = self.work();
         if !work.written {
             work.written = true;
@@ -124,9 +127,7 @@ impl Shelf {
             }
             work.written = false;
             drop(work);
-            if self.options.sync != Sync::Never {
-                self.sync();
-            }
+            self.sync();
         }
     }
 

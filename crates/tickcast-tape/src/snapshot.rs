@@ -24,18 +24,23 @@ const VERSION: u32 = 1;
 const LONGEST: usize = 8 << 20;
 
 /// Writes a snapshot of symbols of which each holds at least everything up to `base`, and drops older ones. A restart needs
-/// nothing from before `base` then.
+/// nothing from before `base` then. It counts only once the disk has confirmed all of the tape that it knows of.
 ///
 /// # Errors
 /// Where the system will not. The last snapshot is still there then.
 pub fn write(tape: &DiskTape, base: Seq, standings: impl Iterator<Item = Standing>) -> io::Result<()> {
-    write_to(&tape.shelf().folder, base, standings)
+    let confirm = || {
+        tape.shelf().sync();
+        if tape.shelf().is_broken() { Err(io::Error::other("the tape cannot be written any more")) } else { Ok(()) }
+    };
+    write_to(&tape.shelf().folder, base, standings, confirm)
 }
 
 pub(crate) fn write_to(
     folder: &Folder,
     base: Seq,
     standings: impl Iterator<Item = Standing>,
+    confirm: impl FnOnce() -> io::Result<()>,
 ) -> io::Result<()> {
     folder.replace(&format!("{:020}.market", base.get()), |file| {
         let mut out = BufWriter::new(file);
@@ -55,7 +60,8 @@ pub(crate) fn write_to(
         out.write_all(&0u32.to_le_bytes())?;
         out.write_all(&crc32c::crc32c(&count.to_le_bytes()).to_le_bytes())?;
         out.write_all(&count.to_le_bytes())?;
-        out.flush()
+        out.flush()?;
+        confirm()
     })?;
     let older = folder.numbered("market").unwrap_or_default();
     for (_, path) in older.iter().filter(|(seq, _)| *seq < base) {

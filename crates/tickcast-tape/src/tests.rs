@@ -164,6 +164,47 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+    #[test]
+    fn whatever_is_changed_nothing_wrong_is_believed(
+        file: prop::sample::Index, at: prop::sample::Index, bytes in prop::collection::vec(any::<u8>(), 1..40), cut: bool,
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = Log::open(folder.path());
+        (0..60).for_each(|i| log.publish(["A", "B"][i % 2], i as i64, i as i64));
+        log.checkpoint();
+        (60..90).for_each(|i| log.publish(["A", "B"][i % 2], i as i64, i as i64));
+        kill(log);
+        let files: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        change(&files[file.index(files.len())], |content| {
+            // The room that is reserved is not worth hitting.
+            let length = content.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+            let at = at.index(length + 1);
+            if cut {
+                content.truncate(at);
+            } else {
+                let end = content.len().min(at + bytes.len());
+                content[at..end].copy_from_slice(&bytes[..end - at]);
+            }
+        });
+        // It opens with a beginning of what there was, or says what is wrong; and then it can be mended.
+        if Log::try_open(folder.path()).is_err() {
+            let _ = repair(folder.path());
+        }
+        if let Ok(log) = Log::try_open(folder.path()) {
+            let head = log.sequencer.cursor().seq.get();
+            prop_assert!(head <= 90);
+            let everything: Vec<_> = log.on_disk(Seq::ZERO);
+            prop_assert_eq!(everything, (1..=head).collect::<Vec<_>>());
+            for id in log.sequencer.market().ids_from(0) {
+                let quote = log.sequencer.quote(id).unwrap();
+                prop_assert!(quote.n <= 45);
+            }
+        }
+    }
+}
+
 /// Enough for several files.
 fn filled(folder: &Path) -> Log {
     let mut log = Log::open(folder);
@@ -251,6 +292,22 @@ fn damage_in_the_middle_stops_the_start_and_can_be_set_aside() {
         );
         log.publish("A", 1, 1_782_907_999_000);
         assert_eq!(log.on_disk(Seq::ZERO).len() as u64, findings.head.get() + 1);
+    }
+}
+
+#[test]
+fn a_file_that_was_only_just_being_made_is_made_anew() {
+    for length in [0, 10, 2 << 20] {
+        let folder = tempfile::tempdir().unwrap();
+        let log = filled(folder.path());
+        let before = log.everything();
+        kill(log);
+        fs::write(folder.path().join(format!("{:020}.ticks", 30_001)), vec![0; length]).unwrap();
+        assert_eq!(check(folder.path()).unwrap().head.get(), 30_000);
+        let mut log = Log::open(folder.path());
+        assert_eq!(log.everything(), before);
+        log.publish("A", 1, 1_782_907_999_000);
+        assert_eq!(log.on_disk(Seq::ZERO).len(), 30_001);
     }
 }
 
