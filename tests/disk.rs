@@ -255,8 +255,22 @@ async fn a_full_disk_refuses_ticks_and_nothing_else() {
     let mut again = open(&server, "?mode=all&since=start&symbols=A").await;
     assert_eq!(up_to(&mut again, "ready").await.len() as u64, taken + 1, "history, too");
 
+    let keyed = async || {
+        let request = server.http.post(format!("{}/v1/prices", server.public)).bearer_auth(TOKEN);
+        let request = request.header("idempotency-key", "k").header("content-type", "application/x-ndjson");
+        let answer =
+            request.body("{\"symbol\":\"B\",\"price\":1.50}\n{\"symbol\":\"B\"}\n").send().await.unwrap();
+        (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
+    };
+    assert_eq!(keyed().await.0, 507);
+
     std::fs::remove_file(ballast).unwrap();
-    fill(&server, "B", 1..=1).await;
+    let (status, answer) = keyed().await;
+    assert_eq!(
+        (status, &answer["accepted"], &answer["rejected_count"]),
+        (200, &json!(1), &json!(1)),
+        "{answer}"
+    );
     server.wait_for_log("there is room on the disk again");
     assert_eq!(short(&reader.event().await.unwrap()), format!("tick B 1=1.50 @{}", taken + 1));
 }

@@ -76,9 +76,9 @@ impl DiskTape {
         self.0.segments().iter().map(|segment| segment.written()).sum()
     }
 
-    /// Drops what is beyond what is to be kept and lies before `base`, where a restart begins.
-    pub fn trim(&self, base: Seq) {
-        self.0.trim(base);
+    /// Drops what is beyond what is to be kept, except what a restart would need: what comes after the newest snapshot.
+    pub fn trim(&self) {
+        self.0.trim();
     }
 
     pub(crate) const fn shelf(&self) -> &Arc<Shelf> {
@@ -115,7 +115,10 @@ impl DiskTape {
                 Err(error) => return Err(error),
                 Ok(ControlFlow::Break(())) => break,
                 Ok(ControlFlow::Continue(0)) => {
-                    let next = self.0.holding(reached.next()).filter(|next| next.first > segment.first);
+                    let next = self
+                        .0
+                        .holding(reached.next())
+                        .filter(|next| next.first > segment.first && next.first == reached.next());
                     let Some(next) = next else { break };
                     (segment, at) = (next, HEAD as u64);
                 }

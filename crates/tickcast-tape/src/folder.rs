@@ -59,10 +59,26 @@ impl Folder {
             .open(&file)
             .map_err(OpenError::io(&file))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Ok(()) => {
+                let folder = Self { path: path.to_owned(), _lock: lock };
+                folder.sweep()?;
+                Ok(folder)
+            }
             Err(TryLockError::WouldBlock) => Err(OpenError::Locked(path.to_owned())),
             Err(TryLockError::Error(error)) => Err(OpenError::Io { path: file, error }),
         }
+    }
+
+    /// Drops what was being written when a run was cut off.
+    fn sweep(&self) -> Result<(), OpenError> {
+        let io = || OpenError::io(&self.path);
+        for entry in fs::read_dir(&self.path).map_err(io())? {
+            let path = entry.map_err(io())?.path();
+            if path.extension().is_some_and(|extension| extension == "new") {
+                fs::remove_file(&path).map_err(OpenError::io(&path))?;
+            }
+        }
+        Ok(())
     }
 
     /// The epoch of the last run, and how that ended.
@@ -100,7 +116,15 @@ impl Folder {
 
     /// What was written cannot be relied on: the next run will have an epoch of its own.
     pub(crate) fn give_up(&self, epoch: Epoch) -> io::Result<()> {
-        self.write_state(epoch, String::new(), None)
+        self.write_state(epoch, String::new(), None).or_else(|_| self.forget())
+    }
+
+    /// Without a state the next run begins an epoch, too; and there need be no room to remove it.
+    pub(crate) fn forget(&self) -> io::Result<()> {
+        match fs::remove_file(self.path.join("state.json")) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => self.confirm(),
+        }
     }
 
     fn write_state(&self, epoch: Epoch, boot: String, closed_at: Option<u64>) -> io::Result<()> {
@@ -116,10 +140,16 @@ impl Folder {
         write: impl FnOnce(&mut File) -> io::Result<()>,
     ) -> io::Result<()> {
         let fresh = self.path.join(format!("{name}.new"));
-        let mut file = File::create(&fresh)?;
-        write(&mut file)?;
-        file.sync_all()?;
-        fs::rename(&fresh, self.path.join(name))?;
+        let made = File::create(&fresh).and_then(|mut file| {
+            write(&mut file)?;
+            file.sync_all()?;
+            fs::rename(&fresh, self.path.join(name))
+        });
+        if made.is_err() {
+            // What there is of it takes room that may be what is missing.
+            let _ = fs::remove_file(&fresh);
+        }
+        made?;
         self.confirm()
     }
 

@@ -70,8 +70,12 @@ pub fn open(folder: &Path, options: Options, limits: Limits) -> Result<Opened, O
         }
         Err(error) => return Err(io(error)),
     };
-    folder.begin_run(epoch).map_err(OpenError::io(&folder.path))?;
-    let shelf = Arc::new(Shelf::new(folder, epoch, options, segments));
+    if let Err(error) = folder.begin_run(epoch) {
+        // Then the next run must not take this one for one that was closed, or only killed.
+        tracing::warn!(%error, "the beginning of this run cannot be noted: the next one begins an epoch");
+        folder.forget().map_err(OpenError::io(&folder.path))?;
+    }
+    let shelf = Arc::new(Shelf::new((folder, scan.base), epoch, options, segments));
     let (told, rolls) = channel();
     let path = shelf.folder.path.clone();
     let writer = Writer::new(Arc::clone(&shelf), segment, told).map_err(OpenError::io(&path))?;
@@ -86,6 +90,8 @@ fn fresh_epoch() -> Epoch {
 pub(crate) struct Scan {
     pub(crate) segments: VecDeque<Arc<Segment>>,
     pub(crate) restoring: Restoring,
+    /// The place of the snapshot it was begun with.
+    pub(crate) base: Seq,
 }
 
 /// Looks at everything and puts the log back; what a crash has cut off is dropped where `change` says so.
@@ -98,12 +104,19 @@ pub(crate) fn scan(
     let files = folder.numbered("ticks")?;
     let oldest = files.first().map_or(Seq::ZERO, |(first, _)| Seq::new(first.get() - 1));
     let mut restoring = begin(folder, epoch, limits, oldest)?;
+    let base = restoring.head();
     let mut head = oldest;
-    let mut segments = VecDeque::new();
+    let mut segments: VecDeque<Arc<Segment>> = VecDeque::new();
     let count = files.len();
-    for (at, (first, path)) in files.into_iter().enumerate() {
+    for (at, (first, path)) in files.iter().enumerate() {
+        let (first, path) = (*first, path.clone());
         let damaged = |offset, why| OpenError::Damaged { file: path.clone(), offset, why };
         if first != head.next() {
+            // What came before was not on the disk yet when the system crashed.
+            if ending == Ending::Crashed && lost_with(&files[at..], head)? {
+                drop_later(&files[at..], change)?;
+                break;
+            }
             return Err(damaged(0, "the files before it are missing, or end elsewhere"));
         }
         let file = File::options().read(true).write(true).open(&path).map_err(OpenError::io(&path))?;
@@ -128,12 +141,17 @@ pub(crate) fn scan(
         head = segment.last();
         let written = segment.written();
         if let Some(why) = fault {
-            if !newest || !is_torn(&bytes[written as usize..], head, ending) {
+            let later = &files[at + 1..];
+            let alone = later.is_empty() || (ending == Ending::Crashed && lost_with(later, head)?);
+            if !alone || !is_torn(&bytes[written as usize..], head, ending) {
                 return Err(damaged(written, why));
             }
             if change {
                 cut(&segment, written, why).map_err(OpenError::io(&path))?;
             }
+            drop_later(later, change)?;
+            segments.push_back(Arc::new(segment));
+            break;
         }
         segments.push_back(Arc::new(segment));
     }
@@ -146,9 +164,13 @@ pub(crate) fn scan(
     }
     if restoring.head() != head {
         let file = folder.path.join(format!("{:020}.market", restoring.head().get()));
-        return Err(OpenError::Damaged { file, offset: 0, why: "the tape ends before the snapshot of the market" });
+        return Err(OpenError::Damaged {
+            file,
+            offset: 0,
+            why: "the tape ends before the snapshot of the market",
+        });
     }
-    Ok(Scan { segments, restoring })
+    Ok(Scan { segments, restoring, base })
 }
 
 /// The newest snapshot that can be gone on from.
@@ -214,6 +236,30 @@ fn is_torn(rest: &[u8], head: Seq, ending: Ending) -> bool {
         Ending::Crashed => !behind.any(|(block, _)| block.durable >= lost),
         Ending::Fresh | Ending::Killed => behind.next().is_none(),
     }
+}
+
+/// Whether the system can have crashed with these files, and with what comes after `head` before them, not confirmed: no block of
+/// theirs knows better.
+fn lost_with(files: &[(Seq, PathBuf)], head: Seq) -> Result<bool, OpenError> {
+    for (_, path) in files {
+        let bytes = std::fs::read(path).map_err(OpenError::io(path))?;
+        let mut rest = bytes.get(HEAD..).unwrap_or_default();
+        while let Ok((block, length)) = Block::read(rest) {
+            if block.durable > head {
+                return Ok(false);
+            }
+            rest = &rest[length..];
+        }
+    }
+    Ok(true)
+}
+
+fn drop_later(files: &[(Seq, PathBuf)], change: bool) -> Result<(), OpenError> {
+    for (_, path) in files.iter().filter(|_| change) {
+        tracing::warn!(file = %path.display(), "a crash took what comes before this part of the tape: it is dropped");
+        std::fs::remove_file(path).map_err(OpenError::io(path))?;
+    }
+    Ok(())
 }
 
 /// Drops what is behind the last whole block.

@@ -46,12 +46,20 @@ fn look(folder: &Folder, ending: Ending) -> Result<Findings, OpenError> {
 pub fn repair(path: &Path) -> Result<(Findings, Vec<PathBuf>), OpenError> {
     let folder = Folder::take(path)?;
     let mut aside = Vec::new();
+    let (epoch, ending) = match folder.last_run() {
+        Err(OpenError::Damaged { file, .. }) => {
+            fs::rename(&file, away(&file)).map_err(OpenError::io(&file))?;
+            aside.push(away(&file));
+            (None, Ending::Fresh)
+        }
+        known => known?,
+    };
     loop {
         // Whatever it was, it is not as it was closed.
         match look(&folder, Ending::Killed) {
             Ok(findings) => {
-                if !aside.is_empty() {
-                    let (epoch, _) = folder.last_run().unwrap_or((None, Ending::Crashed));
+                let cut_off = matches!(ending, Ending::Closed(seq) if seq != findings.head);
+                if cut_off || !aside.is_empty() {
                     folder.give_up(epoch.unwrap_or(Epoch::new(0))).map_err(OpenError::io(path))?;
                 }
                 return Ok((findings, aside));

@@ -96,8 +96,8 @@ impl Segment {
             index.push((first, at));
         }
         drop(index);
-        self.last.store(last.get(), Ordering::Release);
         self.written.store(at + length, Ordering::Release);
+        self.last.store(last.get(), Ordering::Release);
     }
 
     /// Where to begin to read for the entry `seq`.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
@@ -23,6 +23,8 @@ pub(crate) struct Shelf {
     segments: RwLock<VecDeque<Arc<Segment>>>,
     /// Up to where the disk has confirmed everything.
     durable: watch::Sender<Seq>,
+    /// Where a restart would begin: the place of the newest snapshot.
+    base: AtomicU64,
     /// Something failed that cannot be made good.
     broken: AtomicBool,
     work: Mutex<Work>,
@@ -38,7 +40,7 @@ struct Work {
 
 impl Shelf {
     pub(crate) fn new(
-        folder: Folder,
+        (folder, base): (Folder, Seq),
         epoch: Epoch,
         options: Options,
         segments: VecDeque<Arc<Segment>>,
@@ -46,7 +48,9 @@ impl Shelf {
         let head = segments.back().map_or(Seq::ZERO, |segment| segment.last());
         let durable = watch::Sender::new(head);
         let (broken, work, wake) = (AtomicBool::new(false), Mutex::default(), Condvar::new());
-        Self { folder, epoch, options, segments: RwLock::new(segments), durable, broken, work, wake }
+        let base = AtomicU64::new(base.get());
+        let segments = RwLock::new(segments);
+        Self { folder, epoch, options, segments, durable, base, broken, work, wake }
     }
 
     pub(crate) fn segments(&self) -> VecDeque<Arc<Segment>> {
@@ -135,7 +139,9 @@ impl Shelf {
     pub(crate) fn sync(&self) {
         let mut confirmed = self.durable_now();
         for segment in self.segments() {
-            let (written, last) = (segment.written(), segment.last());
+            // In this order: what is counted as there has been written.
+            let last = segment.last();
+            let written = segment.written();
             if segment.durable.load(Ordering::Relaxed) < written {
                 if let Err(error) = segment.file.sync_data() {
                     return self.break_down(&error);
@@ -144,12 +150,19 @@ impl Shelf {
             }
             confirmed = confirmed.max(last);
         }
-        self.durable.send_if_modified(|durable| std::mem::replace(durable, confirmed) != confirmed);
+        // Someone else may have got further meanwhile.
+        self.durable
+            .send_if_modified(|durable| std::mem::replace(durable, confirmed.max(*durable)) < confirmed);
     }
 
-    /// Drops the oldest files where there are too many bytes or they are too old; never one that a restart would need, which
-    /// begins with the entry after `base`.
-    pub(crate) fn trim(&self, base: Seq) {
+    /// A restart would begin here.
+    pub(crate) fn begin_at(&self, base: Seq) {
+        self.base.store(base.get(), Ordering::SeqCst);
+    }
+
+    /// Drops the oldest files where there are too many bytes or they are too old; never one that a restart would need.
+    pub(crate) fn trim(&self) {
+        let base = Seq::new(self.base.load(Ordering::SeqCst));
         loop {
             let mut segments = self.segments.write().unwrap_or_else(PoisonError::into_inner);
             let bytes: u64 = segments.iter().map(|segment| segment.written()).sum();

@@ -31,9 +31,15 @@ const LONGEST: usize = 8 << 20;
 pub fn write(tape: &DiskTape, base: Seq, standings: impl Iterator<Item = Standing>) -> io::Result<()> {
     let confirm = || {
         tape.shelf().sync();
-        if tape.shelf().is_broken() { Err(io::Error::other("the tape cannot be written any more")) } else { Ok(()) }
+        if tape.shelf().is_broken() {
+            Err(io::Error::other("the tape cannot be written any more"))
+        } else {
+            Ok(())
+        }
     };
-    write_to(&tape.shelf().folder, base, standings, confirm)
+    write_to(&tape.shelf().folder, base, standings, confirm)?;
+    tape.shelf().begin_at(base);
+    Ok(())
 }
 
 pub(crate) fn write_to(

@@ -67,7 +67,7 @@ impl Log {
         let ids = self.sequencer.market().ids_from(0);
         let base = self.sequencer.cursor().seq;
         write_snapshot(&self.tape, base, ids.filter_map(|id| self.sequencer.standing(id))).unwrap();
-        self.tape.trim(base);
+        self.tape.trim();
     }
 
     /// Everything anyone could ask of it.
@@ -219,7 +219,7 @@ fn what_is_too_much_is_dropped_once_a_restart_does_not_need_it() {
     let folder = tempfile::tempdir().unwrap();
     let mut log = filled(folder.path());
     assert!(segments(folder.path()).len() > 2, "{:?}", segments(folder.path()));
-    log.tape.trim(Seq::ZERO);
+    log.tape.trim();
     assert_eq!(log.tape.floor(), Seq::ZERO, "without a snapshot all is needed");
     log.checkpoint();
     assert!(log.tape.bytes() <= 4 << 20);
@@ -320,6 +320,49 @@ fn a_tape_that_was_closed_has_to_end_where_it_was() {
     drop(log);
     change(&segments(folder.path())[0], |bytes| bytes[written - 5..].fill(0));
     assert!(matches!(Log::try_open(folder.path()), Err(OpenError::Damaged { .. })));
+    assert_eq!(repair(folder.path()).unwrap().0.head.get(), 9);
+    assert_eq!(Log::open(folder.path()).sequencer.cursor().seq.get(), 9);
+}
+
+#[test]
+fn a_damaged_state_is_set_aside_and_begins_an_epoch() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = Log::open(folder.path());
+    (0..10).for_each(|i| log.publish("A", i, i));
+    let cursor = kill(log);
+    change(&folder.path().join("state.json"), |bytes| bytes[0] = b'x');
+    assert!(Log::try_open(folder.path()).is_err());
+    let (findings, aside) = repair(folder.path()).unwrap();
+    assert_eq!((findings.head.get(), aside.len()), (10, 1));
+    let log = Log::open(folder.path());
+    assert!(log.sequencer.cursor().seq == cursor.seq && log.sequencer.cursor().epoch != cursor.epoch);
+}
+
+/// The system has run anew since.
+fn crash(folder: &Path) {
+    let state = folder.join("state.json");
+    let text = fs::read_to_string(&state).unwrap();
+    let boot = text.lines().find(|line| line.contains("boot")).unwrap();
+    fs::write(&state, text.replace(boot, "\"boot\": \"another\",")).unwrap();
+}
+
+#[test]
+fn a_crash_of_the_system_may_take_what_comes_before_a_file_that_is_there() {
+    for end in [|bytes: &mut Vec<u8>| bytes.truncate(100_000), |bytes: &mut Vec<u8>| bytes[100_000..].fill(0)]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        kill(filled(folder.path()));
+        change(&segments(folder.path())[0], end);
+        assert!(Log::try_open(folder.path()).is_err(), "the end of a process takes nothing");
+        crash(folder.path());
+        let mut log = Log::open(folder.path());
+        let head = log.sequencer.cursor().seq.get();
+        assert!((1..30_000).contains(&head));
+        log.publish("A", 1, 1_782_907_999_000);
+        assert_eq!(log.on_disk(Seq::ZERO), (1..=head + 1).collect::<Vec<_>>());
+        drop(log);
+        Log::open(folder.path());
+    }
 }
 
 #[test]
@@ -328,10 +371,7 @@ fn after_the_system_crashed_a_new_epoch_begins() {
     let mut log = Log::open(folder.path());
     (0..10).for_each(|i| log.publish("A", i, i));
     let cursor = kill(log);
-    let state = folder.path().join("state.json");
-    let text = fs::read_to_string(&state).unwrap();
-    let boot = text.lines().find(|line| line.contains("boot")).unwrap();
-    fs::write(&state, text.replace(boot, "\"boot\": \"another\",")).unwrap();
+    crash(folder.path());
     let log = Log::open(folder.path());
     assert_eq!(log.sequencer.cursor().seq, cursor.seq);
     assert_ne!(log.sequencer.cursor().epoch, cursor.epoch);

@@ -165,6 +165,7 @@ impl Hub {
     /// How each source stands, in order of registration.
     #[must_use]
     pub fn sources(&self) -> Vec<SourceStats> {
+        self.0.sources.look(self.now());
         self.0.sources.stats()
     }
 

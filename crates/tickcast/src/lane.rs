@@ -284,7 +284,8 @@ impl<S: Sink> Lane<S> {
             match alarm {
                 Alarm::Visit => {
                     if let Some(pace) = self.streams.get_mut(key).and_then(|stream| stream.pace.as_mut()) {
-                        pace.armed = false;
+                        // One that was set for an earlier pace leaves the other as it is.
+                        pace.armed = pace.armed.filter(|armed| *armed > now.uptime);
                     }
                     self.visit(key, now.uptime);
                 }

@@ -114,14 +114,18 @@ impl Intake<'_> {
     }
 
     fn take(&mut self, at: u64, item: Item<'_>) {
-        if at < self.resume_at {
+        // Behind one that could not be kept nothing is dealt with: it all may come again.
+        if at < self.resume_at || self.claim.report().unkept.is_some() {
             return;
         }
         match item.tick() {
             Ok(tick) => self.batch.push((at, tick)),
             Err(rejected) => {
-                self.publisher.reject();
-                self.claim.report().reject(at, &rejected);
+                self.publish();
+                if self.claim.report().unkept.is_none() {
+                    self.publisher.reject();
+                    self.claim.report().reject(at, &rejected);
+                }
             }
         }
         if self.batch.len() == BATCH {

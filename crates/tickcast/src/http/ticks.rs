@@ -102,6 +102,7 @@ impl Export {
 
     fn read_disk(&self, tape: &DiskTape, until: Seq, out: &mut Vec<u8>) -> Result<(), Cut> {
         let mut at = tape.floor();
+        let begin = at;
         while at < until {
             let reached = tape.read(at, |seq, recorded| {
                 let wanted = recorded.symbol == self.symbol && seq <= until;
@@ -110,7 +111,9 @@ impl Export {
             });
             at = match reached {
                 // Its beginning was dropped before anything was read of it.
-                Err(ReadError::Expired) if tape.floor() > at && out.len() <= COLUMNS.len() => tape.floor(),
+                Err(ReadError::Expired) if at == begin && tape.floor() > at => {
+                    return self.read_disk(tape, until, out);
+                }
                 Err(error) => return Err(Cut::Unreadable(error)),
                 Ok(reached) => reached,
             };

@@ -45,8 +45,9 @@ impl<S: Sink> Lane<S> {
         let Some(stream) = self.streams.get_mut(key).filter(|stream| !stream.blocked) else { return };
         if let Some(pace) = &mut stream.pace
             && pace.until < head
-            && !std::mem::replace(&mut pace.armed, true)
+            && pace.armed.is_none_or(|armed| armed > pace.next)
         {
+            pace.armed = Some(pace.next);
             self.timers.set(pace.next, key, Alarm::Visit);
         }
     }

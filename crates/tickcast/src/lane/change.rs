@@ -52,7 +52,7 @@ impl<S: Sink> Lane<S> {
         }
         let place = stream.place.seq(head);
         stream.pace = pace.map(|pace| {
-            let armed = stream.pace.as_ref().is_some_and(|pace| pace.armed);
+            let armed = stream.pace.as_ref().and_then(|pace| pace.armed);
             Box::new(Pace { until: place, armed, ..Pace::new(pace.interval(), now) })
         });
         if let Some(session) = &mut stream.session {

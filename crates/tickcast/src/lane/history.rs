@@ -1,8 +1,8 @@
 //! Readers of every tick who stand further back than memory goes: their next piece comes from the tape on disk.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tickcast_core::render::Dialect;
@@ -21,6 +21,8 @@ pub(crate) struct Wanted {
     dialect: Dialect,
     /// After this place, and not after that.
     between: (Seq, Seq),
+    /// Gone with the stream: nobody reads the disk for someone who has left.
+    waits: Weak<()>,
 }
 
 /// What came of it.
@@ -54,7 +56,7 @@ impl Librarian {
 }
 
 fn serve(tape: &DiskTape, desk: &Receiver<(Wanted, Arc<Inbox>)>) {
-    for (wanted, answer) in desk {
+    for (wanted, answer) in desk.iter().filter(|(wanted, _)| wanted.waits.strong_count() > 0) {
         let result = wanted.find(tape);
         answer.send(Command::Found(Box::new(Found { wanted, result })));
     }
@@ -100,12 +102,14 @@ impl<S: Sink> Lane<S> {
     pub(super) fn send_for(&mut self, key: Key, from: Seq) {
         let head = self.head();
         let stream = &mut self.streams[key];
+        let Some(session) = &mut stream.session else { return };
+        let waits = Arc::downgrade(session.waits.insert(Arc::default()));
         stream.blocked = true;
         stream.waiting = true;
         let between = (from, stream.until(head));
         let group = stream.seat.group;
         let (filter, dialect) = (self.groups.filter(group).clone(), self.groups.dialect(group));
-        self.wanted.push(Wanted { key, filter, dialect, between });
+        self.wanted.push(Wanted { key, filter, dialect, between, waits });
     }
 
     /// The pieces that are to be sent for.

@@ -12,7 +12,7 @@ impl<S: Sink> Lane<S> {
         let head = self.head();
         let Stream { place, pace, blocked, .. } = &mut self.streams[key];
         if let (Place::Behind(seq), Some(pace), false) = (place, pace, *blocked)
-            && !pace.armed
+            && pace.armed.is_none()
         {
             *seq = head;
             pace.until = head;

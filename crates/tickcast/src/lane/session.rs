@@ -1,6 +1,7 @@
 //! What a resumable stream is told besides ticks, and when.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tickcast_core::render::Dialect;
@@ -34,6 +35,8 @@ pub(super) struct Session {
     added: Vec<SymbolId>,
     /// Where it is to hear that it has caught up.
     pub(super) ready: Option<Seq>,
+    /// As long as this is held, a piece of the tape on disk is waited for.
+    pub(super) waits: Option<Arc<()>>,
     /// Why it ends, and has yet to be told.
     farewell: Option<Farewell>,
 }
@@ -76,13 +79,15 @@ impl Session {
             told: None,
             added: Vec::new(),
             ready: Some(head),
+            waits: None,
             farewell: None,
         }
     }
 
     /// It is to be given the newest ticks of these, too; the next one last.
     pub(super) fn add(&mut self, mut symbols: Vec<SymbolId>) {
-        symbols.retain(|id| !self.added.contains(id));
+        let known: HashSet<_> = self.added.iter().copied().collect();
+        symbols.retain(|id| !known.contains(id));
         self.added.splice(0..0, symbols);
     }
 

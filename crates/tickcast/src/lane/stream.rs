@@ -39,8 +39,8 @@ pub(super) struct Pace {
     pub(super) next: Duration,
     /// How far this visit goes. One that takes several pieces does not begin anew with what moves meanwhile.
     pub(super) until: Seq,
-    /// Whether a timer is set for it.
-    pub(super) armed: bool,
+    /// When a timer is set for it.
+    pub(super) armed: Option<Duration>,
 }
 
 /// One reader.
@@ -63,7 +63,7 @@ pub(super) struct Stream<S> {
 
 impl Pace {
     pub(super) const fn new(interval: Duration, now: Duration) -> Self {
-        Self { interval, next: now, until: Seq::ZERO, armed: false }
+        Self { interval, next: now, until: Seq::ZERO, armed: None }
     }
 }
 

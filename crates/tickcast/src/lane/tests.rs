@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use tickcast_core::{Epoch, Filter, Instant, Limits, Origin, Price, Rules, Sequencer, Symbol, Tick};
 
 use super::*;
-use crate::subscription::Pace;
+use crate::subscription::{Edit, Pace, StreamId, Terms};
 
 pub(super) const MANNERS: Manners = Manners {
     patience: Duration::from_secs(1),
@@ -439,4 +439,31 @@ proptest! {
             prop_assert_eq!(seen, wanted);
         }
     }
+}
+
+#[test]
+fn another_pace_does_not_wait_for_the_alarm_of_the_last_one() {
+    let mut stage = Stage::new(Limits::default());
+    let terms = Terms {
+        id: StreamId::of(7),
+        mode: Mode::Latest,
+        heartbeat: Duration::from_secs(60),
+        last: None,
+        broken: None,
+    };
+    let head = stage.log.with(|log| log.cursor());
+    let slow = Subscription::default().paced(Pace::per_second(0.1).unwrap()).resumable(terms, head);
+    let reader = Reader::default();
+    let sink = |_| Ok::<_, std::convert::Infallible>(reader.clone());
+    let Ok(_) = stage.lane.open(sink, slow, stage.now);
+    stage.tick("A", 1);
+    stage.flush();
+    stage.tick("A", 2);
+    stage.flush();
+    let fast = Edit { rate: Some(Pace::per_second(100.0).ok()), ..Edit::default() };
+    assert!(stage.lane.change(StreamId::of(7), fast, stage.now).is_some());
+    stage.tick("A", 3);
+    stage.flush();
+    stage.pass(20);
+    assert!(reader.0.borrow().received.contains("\"price\":3,"), "not after ten seconds");
 }

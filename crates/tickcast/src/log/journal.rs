@@ -1,6 +1,6 @@
 //! What is written down of the log as it grows.
 
-use tickcast_core::{Frame, Price, Recorded, Reference, Seq, Sequencer, TickError};
+use tickcast_core::{Frame, Price, Recorded, Reference, Seq, Sequencer, SymbolId, TickError};
 use tickcast_tape::{AppendError, Writer};
 
 /// Where entries are written down.
@@ -19,6 +19,17 @@ pub(super) struct Disk {
     closes: Vec<Option<Price>>,
     /// Whether it was full when it was last asked for room.
     full: bool,
+}
+
+impl Disk {
+    /// A symbol's previous close, where it is not the one that was last written down.
+    fn news_of(&mut self, id: SymbolId, close: Price) -> Option<Price> {
+        if id.index() >= self.closes.len() {
+            self.closes.resize(id.index() + 1, None);
+        }
+        let known = self.closes[id.index()].replace(close);
+        known.is_none_or(|known| !known.is_written_like(close)).then_some(close)
+    }
 }
 
 impl Journal {
@@ -51,16 +62,10 @@ impl Journal {
         let Self::Disk(disk) = self else { return };
         let Some(id) = sequencer.touched() else { return };
         let quote = sequencer.quote(id);
-        if id.index() >= disk.closes.len() {
-            disk.closes.resize(id.index() + 1, None);
-        }
-        let known = &mut disk.closes[id.index()];
-        let close = match quote.map(|quote| quote.reference) {
-            Some(Reference::PrevClose(close)) => Some(close),
+        let prev_close = match quote.map(|quote| quote.reference) {
+            Some(Reference::PrevClose(close)) => disk.news_of(id, close),
             _ => None,
         };
-        let prev_close = close.filter(|close| known.is_none_or(|known| !known.is_written_like(*close)));
-        *known = close;
         disk.writer.push(&Recorded {
             symbol: sequencer.market().symbol(id),
             origin: quote.map(|quote| quote.origin).unwrap_or_default(),
