@@ -51,6 +51,7 @@ async fn a_restart_goes_on_where_it_ended() {
         let mut server = TestServer::on_disk(folder.path(), &["--tape-ticks", "2"]);
         assert_eq!(server.get("/v1/prices").await.1, before, "round {round}");
         let (_, symbols) = server.get("/v1/symbols").await;
+        assert_eq!(symbols["symbols"][2]["state"], "stale", "nobody has said anything since");
         assert_eq!(
             (&symbols["symbols"][2]["reference"], &symbols["symbols"][2]["ticks"]),
             (&json!(0.08), &json!(1))

@@ -21,6 +21,9 @@ pub(crate) fn short(event: &Event) -> String {
         }
         "gone" => format!("gone {}", data["symbol"].as_str().unwrap()),
         "reset" | "bye" => format!("{} {}", event.event, data["reason"].as_str().unwrap()),
+        "status" if data["symbol"].is_string() => {
+            format!("symbol {} {}", data["symbol"].as_str().unwrap(), data["state"].as_str().unwrap())
+        }
         "status" => {
             format!("status {} {}", data["source"].as_str().unwrap(), data["state"].as_str().unwrap())
         }
@@ -262,15 +265,19 @@ async fn a_source_that_falls_silent_is_stale() {
     let mut feed = |line: &str| std::io::Write::write_all(&mut pipe, line.as_bytes()).unwrap();
     feed("{\"symbol\":\"A\",\"price\":1}\n");
     assert_eq!(up_to(&mut reader, "status").await, ["tick A 1=1 @1", "status stdin stale @1"]);
+    assert_eq!(short(&reader.event().await.unwrap()), "symbol A stale @1", "and with it what it brought");
     assert_eq!(server.get("/v1/symbols").await.1["symbols"][0]["state"], "stale");
     let mut newcomer = open(&server, "").await;
-    let told = ["status stdin stale @0", "tick A 1=1 @1", "ready @1"];
+    let told = ["status stdin stale @0", "symbol A stale @0", "tick A 1=1 @1", "ready @1"];
     assert_eq!(up_to(&mut newcomer, "ready").await, told, "whoever comes now is told");
     feed("{\"symbol\":\"A\",\"price\":2}\n");
-    let mut back_again = vec![short(&reader.event().await.unwrap()), short(&reader.event().await.unwrap())];
-    back_again.sort();
-    let live = back_again.iter().find(|event| event.starts_with("status stdin live")).is_some();
-    assert!(live && back_again[1] == "tick A 2=2 @2", "{back_again:?}");
+    let mut again = Vec::new();
+    for _ in 0..3 {
+        again.push(short(&reader.event().await.unwrap()));
+    }
+    again.sort();
+    assert!(again[0].starts_with("status stdin live") && again[1].starts_with("symbol A live"), "{again:?}");
+    assert_eq!(again[2], "tick A 2=2 @2");
     drop(pipe);
     eventually(async || {
         up_to(&mut reader, "status").await.iter().any(|event| event.starts_with("status stdin gone"))

@@ -19,6 +19,8 @@ pub enum Event {
     },
     /// A source has turned.
     Status(SourceStatus),
+    /// A symbol has turned, with its source.
+    SymbolStatus(SymbolStatus),
     /// A symbol was taken off.
     Gone(String),
     /// It could not be gone on from where this reader left: there may be a hole. The newest tick of each symbol comes next.
@@ -85,6 +87,17 @@ pub struct SourceStatus {
     pub since: i64,
 }
 
+/// How a symbol's price is.
+#[derive(Debug, Clone, Deserialize)]
+pub struct SymbolStatus {
+    /// Which.
+    pub symbol: String,
+    /// `live`, `stale`, `down` or `gone`.
+    pub state: String,
+    /// Since when, in ms since 1970.
+    pub since: i64,
+}
+
 #[derive(Deserialize)]
 struct Heartbeat {
     time: i64,
@@ -117,7 +130,7 @@ impl Event {
             "tick" => Self::Tick(Tick::read(data)?),
             "ready" => Self::Ready(json(data)?),
             "heartbeat" => json(data).map(|Heartbeat { time, sources }| Self::Heartbeat { time, sources })?,
-            "status" => Self::Status(json(data)?),
+            "status" => json(data).map(Self::Status).or_else(|| json(data).map(Self::SymbolStatus))?,
             "gone" => Self::Gone(json::<Gone>(data)?.symbol),
             "reset" => json(data).map(|Reset { reason, last }| Self::Reset { reason, last })?,
             "bye" => Self::Bye(json::<Bye>(data)?.reason),

@@ -21,6 +21,6 @@ mod backoff;
 mod event;
 mod prices;
 
-pub use event::{Event, Ready, SourceStatus, Tick};
+pub use event::{Event, Ready, SourceStatus, SymbolStatus, Tick};
 pub use prices::{Builder, Error, Prices};
 pub use tickcast_core::{Cursor, Mode, Price, Symbol, Time};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 
-use crate::{Entry, Frame, Seq, Symbol};
+use crate::{Entry, Frame, Origin, Seq, Symbol};
 
 /// A symbol's number within a market: given out in order of first appearance, never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,6 +22,7 @@ impl SymbolId {
 struct Latest {
     symbol: Symbol,
     moved: Seq,
+    origin: Origin,
     /// `None`: taken off, or not ticked yet.
     frame: Option<Frame>,
 }
@@ -72,6 +73,12 @@ impl Market {
         self.latest[id.index()].moved
     }
 
+    /// Who sent the symbol's newest tick.
+    #[must_use]
+    pub fn origin(&self, id: SymbolId) -> Origin {
+        self.latest[id.index()].origin
+    }
+
     /// The symbol's newest tick; `None` once it was taken off.
     #[must_use]
     pub fn newest(&self, id: SymbolId) -> Option<&Frame> {
@@ -93,7 +100,7 @@ impl Market {
     pub(crate) fn admit(&mut self, symbol: Symbol) -> SymbolId {
         *self.ids.entry(symbol).or_insert_with(|| {
             let id = SymbolId(self.latest.len() as u32);
-            self.latest.push(Latest { symbol, moved: Seq::ZERO, frame: None });
+            self.latest.push(Latest { symbol, moved: Seq::ZERO, origin: Origin::UNKNOWN, frame: None });
             self.by_name.insert(symbol, id);
             id
         })
@@ -115,6 +122,7 @@ impl Market {
         self.head = seq;
         let latest = &mut self.latest[entry.symbol.index()];
         latest.moved = seq;
+        latest.origin = entry.origin;
         latest.frame.clone_from(&entry.frame);
     }
 }

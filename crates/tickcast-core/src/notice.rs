@@ -101,6 +101,15 @@ pub enum Notice<'a> {
     },
     /// A source has turned.
     Status(&'a SourceStatus),
+    /// A symbol has turned, with its source.
+    SymbolStatus {
+        /// Which.
+        symbol: Symbol,
+        /// How its price is.
+        state: State,
+        /// Since when.
+        since: Time,
+    },
     /// A symbol was taken off.
     Gone(Symbol),
     /// The stream ends.
@@ -134,6 +143,13 @@ struct Heartbeat<'a> {
 #[derive(Serialize)]
 struct Source<'a> {
     source: &'a str,
+    state: &'a str,
+    since: i64,
+}
+
+#[derive(Serialize)]
+struct SymbolTurned<'a> {
+    symbol: &'a str,
     state: &'a str,
     since: i64,
 }
@@ -184,6 +200,10 @@ impl Notice<'_> {
             }
             Self::Reset { reason, last } => event("reset", &Reset { reason: reason.as_str(), last }, out),
             Self::Status(status) => event("status", &Source::from(status), out),
+            Self::SymbolStatus { symbol, state, since } => {
+                let (symbol, state, since) = (symbol.as_str(), state.as_str(), since.as_millis());
+                event("status", &SymbolTurned { symbol, state, since }, out);
+            }
             Self::Gone(symbol) => event("gone", &Gone { symbol: symbol.as_str() }, out),
             Self::Bye { reason, retry } => {
                 event("bye", &Bye { reason: reason.as_str(), retry }, out);

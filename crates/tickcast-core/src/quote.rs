@@ -7,6 +7,11 @@ use crate::{Candles, Extras, Facts, Frame, Instant, Price, Seq, Symbol, Tick, Ti
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Origin(pub u16);
 
+impl Origin {
+    /// Nobody who is known in this run: a tick from before a restart, say, when sources may have been others.
+    pub const UNKNOWN: Self = Self(u16::MAX);
+}
+
 /// What a symbol's changes are measured from.
 #[derive(Debug, Clone, Copy)]
 pub enum Reference {
@@ -90,16 +95,15 @@ impl Quote {
         (quote, told)
     }
 
-    /// A standing as it was before; `extras` as they stood in the newest tick's JSON.
+    /// A standing as it was before, in an earlier run perhaps; `extras` as they stood in the newest tick's JSON.
     #[must_use]
     pub fn restored(
         (n, price): (u64, Price),
         (first_time, time): (Time, Time),
         reference: Reference,
-        origin: Origin,
         extras: &[u8],
     ) -> Self {
-        let (candles, extras) = (Candles::new(), Extras::read_back(extras));
+        let (candles, extras, origin) = (Candles::new(), Extras::read_back(extras), Origin::UNKNOWN);
         Self { n, price, time, first_time, reference, origin, candles, extras }
     }
 
@@ -114,14 +118,13 @@ impl Quote {
         standing: Option<Self>,
         facts: &Facts<'_>,
         prev_close: Option<Price>,
-        origin: Origin,
     ) -> Option<Self> {
         let price = Price::read_back(facts.price).ok()?;
         let mut quote = standing.unwrap_or_else(|| {
             let reference = Reference::FirstOfDay { price, day: facts.time.utc_day() };
-            Self::restored((0, price), (facts.time, facts.time), reference, origin, &[])
+            Self::restored((0, price), (facts.time, facts.time), reference, &[])
         });
-        (quote.n, quote.price, quote.time, quote.origin) = (facts.n, price, facts.time, origin);
+        (quote.n, quote.price, quote.time) = (facts.n, price, facts.time);
         quote.extras = Extras::read_back(facts.extras);
         quote.reference = quote.reference.after(price, prev_close, facts.time);
         Some(quote)

@@ -114,7 +114,7 @@ impl Sequencer {
         let full = self.candles >= self.limits.candles;
         self.candles += quote.candles.add(told.time, tick.price, full);
         let frame = Frame::encode(tick, &told, &mut self.scratch);
-        Ok(Outcome::Taken(self.append(id, Some(frame), now)))
+        Ok(Outcome::Taken(self.append((id, origin), Some(frame), now)))
     }
 
     /// Takes a frame made elsewhere as the newest of `symbol`.
@@ -123,13 +123,13 @@ impl Sequencer {
     /// Where it brings one symbol too many.
     pub fn accept_frame(&mut self, symbol: Symbol, frame: Frame, now: Instant) -> Result<Seq, TickError> {
         let id = self.admit(symbol)?;
-        Ok(self.append(id, Some(frame), now))
+        Ok(self.append((id, Origin::UNKNOWN), Some(frame), now))
     }
 
     /// Takes a symbol off the market. Its ticks stay counted, should it come back. `None`: it was not on it.
     pub fn remove(&mut self, symbol: &Symbol, now: Instant) -> Option<Seq> {
         let id = self.market.id(symbol).filter(|id| self.market.newest(*id).is_some())?;
-        Some(self.append(id, None, now))
+        Some(self.append((id, self.market.origin(id)), None, now))
     }
 
     /// The place of the newest entry.
@@ -178,9 +178,9 @@ impl Sequencer {
         Ok(id)
     }
 
-    fn append(&mut self, symbol: SymbolId, frame: Option<Frame>, now: Instant) -> Seq {
+    fn append(&mut self, (symbol, origin): (SymbolId, Origin), frame: Option<Frame>, now: Instant) -> Seq {
         self.touched = Some(symbol);
-        let entry = Entry { symbol, arrived: now.uptime, frame };
+        let entry = Entry { symbol, origin, arrived: now.uptime, frame };
         self.market.apply(self.tape.head().next(), &entry);
         self.tape.push(entry)
     }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::{Frame, Seq, SymbolId};
+use crate::{Frame, Origin, Seq, SymbolId};
 
 /// What one entry costs beyond its frame's bytes: the entry itself and the frame's reference counts.
 const ENTRY_OVERHEAD: usize = size_of::<Entry>() + 16;
@@ -13,6 +13,8 @@ const ENTRY_OVERHEAD: usize = size_of::<Entry>() + 16;
 pub struct Entry {
     /// To which.
     pub symbol: SymbolId,
+    /// Whose it is.
+    pub origin: Origin,
     /// When it arrived, by the uptime clock.
     pub arrived: Duration,
     /// Its new tick; `None`: it was taken off.
@@ -108,7 +110,7 @@ mod tests {
         let mut tape = Tape::new(Seq::ZERO, max_entries, max_bytes);
         for n in 0..pushes {
             let frame = Some(Frame::verbatim("A", &n.to_string()));
-            tape.push(Entry { symbol, arrived: Duration::ZERO, frame });
+            tape.push(Entry { symbol, origin: Origin(0), arrived: Duration::ZERO, frame });
         }
         tape
     }

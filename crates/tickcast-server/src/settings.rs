@@ -201,7 +201,13 @@ impl Layers<'_> {
         let interval =
             self.pick("sync_interval", flags.sync_interval, file.sync_interval, Span::from_millis(100));
         let keep_bytes = self.pick("keep_bytes", flags.keep_bytes, file.keep_bytes, standard.keep_bytes);
-        let keep = self.pick("keep", flags.keep, file.keep, Age(standard.keep));
+        let keep = self.choose("keep", flags.keep, file.keep);
+        let (shown, origin) = match &keep {
+            Some((age, origin)) => (age.to_string(), *origin),
+            None => ("(for ever, within keep_bytes)".to_owned(), Origin::Default),
+        };
+        self.shown.push(("keep", shown, origin));
+        let keep = keep.map_or(Age(standard.keep), |(age, _)| age);
         if interval.0.is_zero() {
             return Err(SettingsError(
                 "sync_interval cannot be 0; sync = always is as often as can be".to_owned(),

@@ -2,14 +2,14 @@
 //!
 //! ```text
 //! magic  u32 │ length u32 │ checksum u32 │ count u32 │ first u64 │ durable u64 │ records …
-//! record: flags u8 │ origin u16 │ length u16 │ a tick's JSON, or the symbol that was taken off │ [length u8 │ close]
+//! record: flags u8 │ length u16 │ a tick's JSON, or the symbol that was taken off │ [length u8 │ close]
 //! ```
 //!
 //! Numbers are little-endian. The length is that of the records, the checksum (CRC-32C) covers everything behind it. `durable` is a
 //! place up to which the disk had confirmed everything when the block was written: where a later block knows that a damaged
 //! one had been safe, it was not just the tail of a crash.
 
-use tickcast_core::{MAX_SYMBOL_LEN, Origin, Price, Recorded, Seq, Symbol};
+use tickcast_core::{MAX_SYMBOL_LEN, Price, Recorded, Seq, Symbol};
 
 /// What every block begins with.
 const MAGIC: [u8; 4] = *b"TKB1";
@@ -52,13 +52,13 @@ impl Draft {
     }
 
     pub(crate) fn push(&mut self, recorded: &Recorded<'_>) {
-        let Recorded { symbol, origin, prev_close, json } = recorded;
+        let Recorded { symbol, prev_close, json } = recorded;
         let flags = if json.is_none() { GONE } else { 0 } | if prev_close.is_some() { CLOSE } else { 0 };
         // A tick's JSON begins with its symbol.
         let bytes = json.unwrap_or_else(|| symbol.as_bytes());
-        let ([o0, o1], [l0, l1]) = (origin.0.to_le_bytes(), (bytes.len() as u16).to_le_bytes());
+        let [l0, l1] = (bytes.len() as u16).to_le_bytes();
         let out = &mut self.bytes;
-        out.extend_from_slice(&[flags, o0, o1, l0, l1]);
+        out.extend_from_slice(&[flags, l0, l1]);
         out.extend_from_slice(bytes);
         if let Some(close) = prev_close {
             let at = out.len();
@@ -153,10 +153,9 @@ impl<'a> Block<'a> {
 }
 
 fn record<'a>(rest: &mut &'a [u8]) -> Option<Recorded<'a>> {
-    let head = take(rest, 5)?;
+    let head = take(rest, 3)?;
     let flags = head[0];
-    let origin = Origin(u16::from_le_bytes([head[1], head[2]]));
-    let bytes = take(rest, u16::from_le_bytes([head[3], head[4]]).into())?;
+    let bytes = take(rest, u16::from_le_bytes([head[1], head[2]]).into())?;
     let (symbol, json) = if flags & GONE == 0 {
         let name = bytes.strip_prefix(b"{\"symbol\":\"")?;
         let name = &name[..name.iter().take(MAX_SYMBOL_LEN + 1).position(|b| *b == b'"')?];
@@ -171,7 +170,7 @@ fn record<'a>(rest: &mut &'a [u8]) -> Option<Recorded<'a>> {
         let length = take(rest, 1)?[0];
         Some(Price::read_back(std::str::from_utf8(take(rest, length.into())?).ok()?).ok()?)
     };
-    Some(Recorded { symbol, origin, prev_close, json })
+    Some(Recorded { symbol, prev_close, json })
 }
 
 fn take<'a>(rest: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
@@ -202,7 +201,7 @@ mod tests {
 
     fn recorded(json: Option<&[u8]>) -> Recorded<'_> {
         let symbol = Symbol::new("BTC/USD").unwrap();
-        Recorded { symbol, origin: Origin(7), prev_close: Some("0.10".parse().unwrap()), json }
+        Recorded { symbol, prev_close: Some("0.10".parse().unwrap()), json }
     }
 
     fn block() -> Vec<u8> {
@@ -224,7 +223,7 @@ mod tests {
         let records: Vec<_> = block.records().collect();
         assert_eq!((records.len(), records[0].1.json, records[1].1.json), (2, Some(JSON), None));
         assert_eq!(records[1].1.prev_close.unwrap().to_string(), "0.10");
-        assert_eq!((records[1].1.symbol.as_str(), records[1].1.origin), ("BTC/USD", Origin(7)));
+        assert_eq!(records[1].1.symbol.as_str(), "BTC/USD");
         assert_eq!(Block::read(&[0; 64]).unwrap_err(), NoBlock::End);
         assert_eq!(Block::read(&[]).unwrap_err(), NoBlock::End);
     }

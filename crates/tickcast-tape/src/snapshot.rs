@@ -11,7 +11,7 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::Path;
 
-use tickcast_core::{Candle, Frame, Origin, Price, Quote, Reference, Seq, Standing, Symbol, Time};
+use tickcast_core::{Candle, Frame, Price, Quote, Reference, Seq, Standing, Symbol, Time};
 
 use crate::archive::DiskTape;
 use crate::block::{u32_at, u64_at};
@@ -118,9 +118,7 @@ fn encode(standing: &Standing, out: &mut Vec<u8>) {
         Reference::FirstOfDay { day, .. } => (1u64, day),
     };
     let times = [quote.time.as_millis() as u64, quote.first_time.as_millis() as u64];
-    for word in
-        [as_of.get(), moved.get(), quote.n, times[0], times[1], quote.origin.0.into(), kind, day as u64]
-    {
+    for word in [as_of.get(), moved.get(), quote.n, times[0], times[1], kind, day as u64] {
         out.extend_from_slice(&word.to_le_bytes());
     }
     price(quote.price, out);
@@ -142,17 +140,16 @@ fn encode(standing: &Standing, out: &mut Vec<u8>) {
 fn decode(mut bytes: &[u8]) -> Option<Standing> {
     let rest = &mut bytes;
     let symbol = Symbol::new(std::str::from_utf8(read_text(rest)?).ok()?).ok()?;
-    let [as_of, moved, n, time, first_time, origin, kind, day] = std::array::from_fn(|_| word(rest));
+    let [as_of, moved, n, time, first_time, kind, day] = std::array::from_fn(|_| word(rest));
     let (as_of, moved, n, kind, day) = (Seq::new(as_of?), Seq::new(moved?), n?, kind?, day? as i64);
     let times = (instant(first_time?)?, instant(time?)?);
-    let origin = Origin(u16::try_from(origin?).ok()?);
     let (price, base) = (read_price(rest)?, read_price(rest)?);
     let reference =
         if kind == 0 { Reference::PrevClose(base) } else { Reference::FirstOfDay { price: base, day } };
     let extras = read_long(rest)?;
     let json = read_long(rest)?;
     let frame = (!json.is_empty()).then(|| Frame::restored(symbol, json));
-    let mut quote = Quote::restored((n, price), times, reference, origin, extras);
+    let mut quote = Quote::restored((n, price), times, reference, extras);
     while !rest.is_empty() {
         let (level, open, candle) = read_candle(rest)?;
         quote.candles.restore(level, open, &candle);

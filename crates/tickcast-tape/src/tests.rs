@@ -59,7 +59,7 @@ impl Log {
         };
         let market = self.sequencer.market();
         let json = market.newest(id).map(Frame::json);
-        self.writer.push(&Recorded { symbol: market.symbol(id), origin: quote.origin, prev_close, json });
+        self.writer.push(&Recorded { symbol: market.symbol(id), prev_close, json });
         self.writer.commit(seq).unwrap();
     }
 
@@ -208,7 +208,7 @@ proptest! {
 /// Enough for several files.
 fn filled(folder: &Path) -> Log {
     let mut log = Log::open(folder);
-    for i in 0..30_000 {
+    for i in 0..60_000 {
         log.publish(["A", "B", "C"][i % 3], i as i64, 1_782_907_200_000 + i as i64);
     }
     log
@@ -226,7 +226,7 @@ fn what_is_too_much_is_dropped_once_a_restart_does_not_need_it() {
     let floor = log.tape.floor();
     assert!(floor > Seq::ZERO);
     assert!(matches!(log.tape.read(Seq::ZERO, |_, _| ControlFlow::Continue(())), Err(ReadError::Expired)));
-    assert_eq!(log.on_disk(floor).len() as u64, 30_000 - floor.get());
+    assert_eq!(log.on_disk(floor).len() as u64, 60_000 - floor.get());
     log.publish("A", 1, 1_782_907_300_000);
     let before = log.everything();
     kill(log);
@@ -272,7 +272,7 @@ fn damage_in_the_middle_stops_the_start_and_can_be_set_aside() {
         let cursor = kill(log);
         let files = segments(folder.path());
         let path = &files[file.min(files.len() - 1)];
-        change(path, |bytes| bytes[30_000] ^= 1);
+        change(path, |bytes| bytes[20_000] ^= 1);
         let error = Log::try_open(folder.path()).err().unwrap().to_string();
         let name = path.file_name().unwrap().to_str().unwrap();
         assert!(
@@ -302,12 +302,12 @@ fn a_file_that_was_only_just_being_made_is_made_anew() {
         let log = filled(folder.path());
         let before = log.everything();
         kill(log);
-        fs::write(folder.path().join(format!("{:020}.ticks", 30_001)), vec![0; length]).unwrap();
-        assert_eq!(check(folder.path()).unwrap().head.get(), 30_000);
+        fs::write(folder.path().join(format!("{:020}.ticks", 60_001)), vec![0; length]).unwrap();
+        assert_eq!(check(folder.path()).unwrap().head.get(), 60_000);
         let mut log = Log::open(folder.path());
         assert_eq!(log.everything(), before);
         log.publish("A", 1, 1_782_907_999_000);
-        assert_eq!(log.on_disk(Seq::ZERO).len(), 30_001);
+        assert_eq!(log.on_disk(Seq::ZERO).len(), 60_001);
     }
 }
 
@@ -357,7 +357,7 @@ fn a_crash_of_the_system_may_take_what_comes_before_a_file_that_is_there() {
         crash(folder.path());
         let mut log = Log::open(folder.path());
         let head = log.sequencer.cursor().seq.get();
-        assert!((1..30_000).contains(&head));
+        assert!((1..60_000).contains(&head));
         log.publish("A", 1, 1_782_907_999_000);
         assert_eq!(log.on_disk(Seq::ZERO), (1..=head + 1).collect::<Vec<_>>());
         drop(log);
@@ -399,11 +399,11 @@ fn without_its_snapshot_a_trimmed_tape_says_so_and_can_be_begun_anew() {
     let log = filled(folder.path());
     log.checkpoint();
     drop(log);
-    fs::remove_file(folder.path().join(format!("{:020}.market", 30_000))).unwrap();
+    fs::remove_file(folder.path().join(format!("{:020}.market", 60_000))).unwrap();
     let error = Log::try_open(folder.path()).err().unwrap().to_string();
     assert!(error.contains("the snapshot of the market is missing"), "{error}");
     let (findings, _) = repair(folder.path()).unwrap();
     let log = Log::open(folder.path());
-    assert_eq!((log.sequencer.cursor().seq, findings.head.get()), (Seq::new(30_000), 30_000));
+    assert_eq!((log.sequencer.cursor().seq, findings.head.get()), (Seq::new(60_000), 60_000));
     assert_eq!(log.sequencer.market().len(), 3, "what ticked since is there");
 }

@@ -10,8 +10,6 @@ use crate::{Entry, Epoch, Facts, Frame, Origin, Price, Quote, Seq, Standing, Sym
 pub struct Recorded<'a> {
     /// What it happened to.
     pub symbol: Symbol,
-    /// Who sent it.
-    pub origin: Origin,
     /// The previous close that holds from then on, where it was a new one.
     pub prev_close: Option<Price>,
     /// What readers were sent; `None`: it was taken off.
@@ -54,15 +52,15 @@ impl Restoring {
 
     /// Replays the next entry.
     pub fn replay(&mut self, recorded: Recorded<'_>) {
-        let Recorded { symbol, origin, prev_close, json } = recorded;
+        let Recorded { symbol, prev_close, json } = recorded;
         let (id, seq) = (self.admit(symbol), self.head().next());
         let frame = json.map(|json| Frame::restored(symbol, json));
-        let entry = Entry { symbol: id, arrived: Duration::ZERO, frame };
+        let entry = Entry { symbol: id, origin: Origin::UNKNOWN, arrived: Duration::ZERO, frame };
         if seq > self.as_of[id.index()] {
             self.sequencer.market.apply(seq, &entry);
             if let Some(facts) = json.and_then(Facts::read) {
                 let quote = &mut self.sequencer.quotes[id.index()];
-                *quote = Quote::advance_again(quote.take(), &facts, prev_close, origin);
+                *quote = Quote::advance_again(quote.take(), &facts, prev_close);
                 let full = self.sequencer.candles >= self.sequencer.limits.candles;
                 if let Some(quote) = quote {
                     self.sequencer.candles += quote.candles.add(facts.time, quote.price, full);

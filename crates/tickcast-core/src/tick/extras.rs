@@ -63,8 +63,17 @@ impl Extras {
 
     /// Reads back what [`as_json`](Self::as_json) has written.
     pub(crate) fn read_back(json: &[u8]) -> Self {
-        // Names cannot hold a quote, and in texts each is escaped: `,"` begins a member and nothing else.
-        let count = memchr::memmem::find_iter(json, b",\"").count();
+        // Each begins with a comma; those within texts do not count.
+        let (mut count, mut within, mut escaped) = (0, false, false);
+        for byte in json {
+            match byte {
+                _ if std::mem::take(&mut escaped) => {}
+                b'\\' => escaped = within,
+                b'"' => within = !within,
+                b',' if !within => count += 1,
+                _ => {}
+            }
+        }
         Self { json: json.to_vec(), count }
     }
 

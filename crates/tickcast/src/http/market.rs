@@ -132,7 +132,9 @@ fn standing(
         Some(SourceState::Down(_)) => "down",
         Some(SourceState::Ended(_)) => "ended",
         Some(SourceState::Stale) => "stale",
-        Some(SourceState::Live) | None => "live",
+        Some(SourceState::Live) => "live",
+        // From before a restart: nobody has said anything since.
+        None => "stale",
     };
     Some(SymbolStanding {
         symbol: symbol.to_string(),

@@ -140,6 +140,11 @@ impl Groups {
         self.groups[id].selection.contains(symbol)
     }
 
+    /// The symbols a group wants so far.
+    pub(super) fn symbols(&self, id: GroupId) -> &[SymbolId] {
+        self.groups[id].selection.ids()
+    }
+
     /// How many symbols that are on the market a group wants.
     pub(super) fn listed(&self, id: GroupId, market: &Market) -> usize {
         self.groups[id].selection.ids().iter().filter(|symbol| market.newest(**symbol).is_some()).count()

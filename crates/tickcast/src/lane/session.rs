@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tickcast_core::render::Dialect;
-use tickcast_core::{Break, Cursor, Farewell, Instant, Mode, Notice, Seq, SourceStatus, SymbolId};
+use tickcast_core::{
+    Break, Cursor, Farewell, Instant, MAX_FILTER_ENTRIES, Mode, Notice, Origin, Seq, SourceStatus, State,
+    Symbol, SymbolId,
+};
 
 use super::groups::{GroupId, LONGEST, Step};
 use super::piece::{Draft, Piece};
@@ -18,6 +21,9 @@ const SERVER: &str = concat!("tickcast/", env!("CARGO_PKG_VERSION"));
 
 /// When readers whose stream was ended come back, in milliseconds: each draws its own time.
 pub(crate) const RETRY_MS: std::ops::RangeInclusive<u32> = 2000..=5000;
+
+/// Readers of more symbols than a list can name are told of sources only: an event for each would be a flood.
+const SYMBOLS_TOLD: usize = MAX_FILTER_ENTRIES;
 
 /// What a resumable stream has beyond a simple one. Whatever there is to say is derived when it can be said: nothing waits in
 /// a queue.
@@ -109,11 +115,11 @@ impl Statuses {
     }
 
     /// What someone has yet to hear who was told up to turn `told`; a newcomer hears of what is not as it should be.
-    fn news(&self, told: Option<u64>) -> impl Iterator<Item = &SourceStatus> {
-        let sources = self.sources.iter().zip(&self.turns);
-        sources.filter_map(move |(source, turn)| match told {
-            Some(told) => (*turn > told).then_some(source),
-            None => (source.state != tickcast_core::State::Live).then_some(source),
+    fn news(&self, told: Option<u64>) -> impl Iterator<Item = (Origin, &SourceStatus)> {
+        let sources = (0..).map(Origin).zip(self.sources.iter().zip(&self.turns));
+        sources.filter_map(move |(origin, (source, turn))| match told {
+            Some(told) => (*turn > told).then_some((origin, source)),
+            None => (source.state != State::Live).then_some((origin, source)),
         })
     }
 }
@@ -145,7 +151,12 @@ impl<S: Sink> Lane<S> {
             write(Notice::Reset { reason: *reason, last });
             (Said::Reset, 0)
         } else if session.told != Some(self.statuses.turn) {
-            self.statuses.news(session.told).for_each(|status| write(Notice::Status(status)));
+            for (origin, status) in self.statuses.news(session.told) {
+                write(Notice::Status(status));
+                let SourceStatus { state, since, .. } = *status;
+                self.symbols_of(origin, group)
+                    .for_each(|symbol| write(Notice::SymbolStatus { symbol, state, since }));
+            }
             (Said::Turns(self.statuses.turn), 0)
         } else if !session.added.is_empty() {
             let (left, ticks) = self.render_added(group, &session.added, seq, draft.bytes());
@@ -165,6 +176,16 @@ impl<S: Sink> Lane<S> {
             return None;
         };
         Some(Step { piece: draft.seal(), ticks, place: stream.place, said: Some(said) })
+    }
+
+    /// The symbols of a source that a group wants, where those that it wants are not too many to be told of one by one.
+    fn symbols_of(&self, origin: Origin, group: GroupId) -> impl Iterator<Item = Symbol> {
+        let market = self.replica.market();
+        let wanted = Some(self.groups.symbols(group)).filter(|wanted| wanted.len() <= SYMBOLS_TOLD);
+        let wanted = wanted.into_iter().flatten().copied();
+        wanted
+            .filter(move |id| market.origin(*id) == origin && market.newest(*id).is_some())
+            .map(|id| market.symbol(id))
     }
 
     /// Appends the newest ticks of symbols that were added to a stream that stands at `place`; those that moved later come by

@@ -190,7 +190,7 @@ impl World {
         let mut restoring = Restoring::new(self.epoch, LIMITS, Seq::ZERO);
         for (symbol, json) in &self.tape {
             let (symbol, json) = (*symbol, Some(json.as_slice()));
-            restoring.replay(Recorded { symbol, origin: Origin::default(), prev_close: None, json });
+            restoring.replay(Recorded { symbol, prev_close: None, json });
         }
         self.log = Log::new(restoring.done());
         self.nodes = (0..NODES).map(|_| node()).collect();

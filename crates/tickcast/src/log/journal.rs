@@ -68,7 +68,6 @@ impl Journal {
         };
         disk.writer.push(&Recorded {
             symbol: sequencer.market().symbol(id),
-            origin: quote.map(|quote| quote.origin).unwrap_or_default(),
             prev_close,
             json: sequencer.market().newest(id).map(Frame::json),
         });
