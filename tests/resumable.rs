@@ -256,7 +256,7 @@ async fn a_source_that_falls_silent_is_stale() {
     let mut command =
         crate::server::tickcast(&["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
     command
-        .args(["--log-format", "json", "--source", "stdin?stale_after=300ms"])
+        .args(["--log-format", "json", "--source", "stdin?stale_after=1500ms"])
         .stdin(std::process::Stdio::piped());
     let mut server = TestServer::launch(command);
     let mut pipe = server.stdin();
