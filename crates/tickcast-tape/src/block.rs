@@ -9,7 +9,9 @@
 //! place up to which the disk had confirmed everything when the block was written: where a later block knows that a damaged
 //! one had been safe, it was not just the tail of a crash.
 
-use tickcast_core::{MAX_SYMBOL_LEN, Price, Recorded, Seq, Symbol};
+use tickcast_core::{MAX_SYMBOL_LEN, Recorded, Seq, Symbol};
+
+use crate::bytes::{self, take, u32_at, u64_at};
 
 /// What every block begins with.
 const MAGIC: [u8; 4] = *b"TKB1";
@@ -55,16 +57,13 @@ impl Draft {
         let Recorded { symbol, prev_close, json } = recorded;
         let flags = if json.is_none() { GONE } else { 0 } | if prev_close.is_some() { CLOSE } else { 0 };
         // A tick's JSON begins with its symbol.
-        let bytes = json.unwrap_or_else(|| symbol.as_bytes());
-        let [l0, l1] = (bytes.len() as u16).to_le_bytes();
+        let what = json.unwrap_or_else(|| symbol.as_bytes());
+        let [l0, l1] = (what.len() as u16).to_le_bytes();
         let out = &mut self.bytes;
         out.extend_from_slice(&[flags, l0, l1]);
-        out.extend_from_slice(bytes);
+        out.extend_from_slice(what);
         if let Some(close) = prev_close {
-            let at = out.len();
-            out.push(0);
-            close.write(out);
-            out[at] = (out.len() - at - 1) as u8;
+            bytes::write_price(*close, out);
         }
         self.count += 1;
     }
@@ -155,40 +154,17 @@ impl<'a> Block<'a> {
 fn record<'a>(rest: &mut &'a [u8]) -> Option<Recorded<'a>> {
     let head = take(rest, 3)?;
     let flags = head[0];
-    let bytes = take(rest, u16::from_le_bytes([head[1], head[2]]).into())?;
+    let what = take(rest, u16::from_le_bytes([head[1], head[2]]).into())?;
     let (symbol, json) = if flags & GONE == 0 {
-        let name = bytes.strip_prefix(b"{\"symbol\":\"")?;
+        let name = what.strip_prefix(b"{\"symbol\":\"")?;
         let name = &name[..name.iter().take(MAX_SYMBOL_LEN + 1).position(|b| *b == b'"')?];
-        (name, Some(bytes))
+        (name, Some(what))
     } else {
-        (bytes, None)
+        (what, None)
     };
     let symbol = Symbol::new(std::str::from_utf8(symbol).ok()?).ok()?;
-    let prev_close = if flags & CLOSE == 0 {
-        None
-    } else {
-        let length = take(rest, 1)?[0];
-        Some(Price::read_back(std::str::from_utf8(take(rest, length.into())?).ok()?).ok()?)
-    };
+    let prev_close = if flags & CLOSE == 0 { None } else { Some(bytes::read_price(rest)?) };
     Some(Recorded { symbol, prev_close, json })
-}
-
-fn take<'a>(rest: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
-    let (taken, behind) = rest.split_at_checked(length)?;
-    *rest = behind;
-    Some(taken)
-}
-
-pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    let mut word = [0; 4];
-    word.copy_from_slice(&bytes[at..at + 4]);
-    u32::from_le_bytes(word)
-}
-
-pub(crate) fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    let mut word = [0; 8];
-    word.copy_from_slice(&bytes[at..at + 8]);
-    u64::from_le_bytes(word)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 
 mod archive;
 mod block;
+mod bytes;
 mod error;
 mod folder;
 mod recovery;

@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tickcast_core::Seq;
 
-use crate::block::{u32_at, u64_at};
+use crate::bytes::{u32_at, u64_at};
 
 /// What every file begins with: a mark, a version, the place of its first entry, a checksum.
 pub(crate) const HEAD: usize = 24;

@@ -11,10 +11,10 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::Path;
 
-use tickcast_core::{Candle, Frame, Price, Quote, Reference, Seq, Standing, Symbol, Time};
+use tickcast_core::{Candle, Frame, Quote, Reference, Seq, Standing, Symbol, Time};
 
 use crate::archive::DiskTape;
-use crate::block::{u32_at, u64_at};
+use crate::bytes::{read_price, read_short, take, u32_at, u64_at, write_price};
 use crate::folder::Folder;
 
 const MARK: &[u8; 8] = b"TICKMARK";
@@ -121,8 +121,8 @@ fn encode(standing: &Standing, out: &mut Vec<u8>) {
     for word in [as_of.get(), moved.get(), quote.n, times[0], times[1], kind, day as u64] {
         out.extend_from_slice(&word.to_le_bytes());
     }
-    price(quote.price, out);
-    price(quote.reference.price(), out);
+    write_price(quote.price, out);
+    write_price(quote.reference.price(), out);
     long(quote.extras(), out);
     long(frame.as_ref().map_or(&[][..], Frame::json), out);
     let candles = quote.candles.bars();
@@ -133,13 +133,13 @@ fn encode(standing: &Standing, out: &mut Vec<u8>) {
         out.extend_from_slice(&candle.count.to_le_bytes());
         [candle.open, candle.high, candle.low, candle.close]
             .into_iter()
-            .for_each(|amount| price(amount, out));
+            .for_each(|amount| write_price(amount, out));
     }
 }
 
 fn decode(mut bytes: &[u8]) -> Option<Standing> {
     let rest = &mut bytes;
-    let symbol = Symbol::new(std::str::from_utf8(read_text(rest)?).ok()?).ok()?;
+    let symbol = Symbol::new(std::str::from_utf8(read_short(rest)?).ok()?).ok()?;
     let [as_of, moved, n, time, first_time, kind, day] = std::array::from_fn(|_| word(rest));
     let (as_of, moved, n, kind, day) = (Seq::new(as_of?), Seq::new(moved?), n?, kind?, day? as i64);
     let times = (instant(first_time?)?, instant(time?)?);
@@ -176,31 +176,9 @@ fn long(bytes: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(bytes);
 }
 
-fn price(price: Price, out: &mut Vec<u8>) {
-    let at = out.len();
-    out.push(0);
-    price.write(out);
-    out[at] = (out.len() - at - 1) as u8;
-}
-
-fn take<'a>(rest: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
-    let (taken, behind) = rest.split_at_checked(length)?;
-    *rest = behind;
-    Some(taken)
-}
-
-fn read_text<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let length = take(rest, 1)?[0];
-    take(rest, length.into())
-}
-
 fn read_long<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let length = u32_at(take(rest, 4)?, 0) as usize;
     take(rest, length)
-}
-
-fn read_price(rest: &mut &[u8]) -> Option<Price> {
-    Price::read_back(std::str::from_utf8(read_text(rest)?).ok()?).ok()
 }
 
 fn word(rest: &mut &[u8]) -> Option<u64> {

@@ -169,17 +169,7 @@ impl<S: Sink> Lane<S> {
         let key = self.streams.try_insert_with_key(|key| {
             let sink = sink(key)?;
             let seat = groups.join(key, filter, dialect, pace.is_some(), market);
-            Ok(Stream {
-                sink,
-                seat,
-                place,
-                pace,
-                session,
-                blocked: false,
-                waiting: false,
-                ending: false,
-                last_write: now,
-            })
+            Ok(Stream { sink, seat, place, pace, session, blocked: false, ending: false, last_write: now })
         })?;
         self.names.extend(name.map(|name| (name, key)));
         self.stats.opened();
@@ -227,7 +217,7 @@ impl<S: Sink> Lane<S> {
         match stream.sink.resume() {
             Written::Taken if stream.ending => self.end_stream(key),
             // It is something else that it waits for.
-            Written::Taken if stream.waiting => {}
+            Written::Taken if stream.waiting() => {}
             Written::Taken => {
                 stream.blocked = false;
                 self.visit(key, now);

@@ -5,9 +5,7 @@ use std::pin::Pin;
 
 use bytes::{Buf, Bytes};
 use futures_core::Stream;
-use serde::Deserialize;
-use serde_json::value::RawValue;
-use tickcast_core::{Price, Symbol, Time};
+use tickcast_core::{Facts, Price, Symbol, Time};
 
 use crate::events::Events;
 
@@ -49,20 +47,6 @@ pub struct Reader {
     rest: Bytes,
 }
 
-/// The members of a tick's JSON that have a type of their own.
-#[derive(Deserialize)]
-struct Members<'a> {
-    symbol: &'a str,
-    #[serde(borrow)]
-    price: &'a RawValue,
-    #[serde(borrow)]
-    change: &'a RawValue,
-    #[serde(borrow)]
-    change_pct: Option<&'a RawValue>,
-    time: i64,
-    n: u64,
-}
-
 impl Reader {
     pub(crate) const fn new(events: Events) -> Self {
         Self { events, rest: Bytes::new() }
@@ -95,15 +79,15 @@ fn json_of(event: &Bytes) -> Option<Bytes> {
 }
 
 fn read(json: &Bytes) -> Option<Update> {
-    let amount = |raw: &RawValue| Price::read_back(raw.get()).ok();
-    let members: Members<'_> = serde_json::from_slice(json).ok()?;
+    let amount = |text: &str| Price::read_back(text).ok();
+    let facts = Facts::read(json)?;
     Some(Update {
-        symbol: Symbol::new(members.symbol).ok()?,
-        price: amount(members.price)?,
-        change: amount(members.change)?,
-        change_pct: members.change_pct.and_then(amount),
-        time: Time::from_millis(members.time).ok()?,
-        n: members.n,
+        symbol: facts.symbol,
+        price: amount(facts.price)?,
+        change: amount(facts.change)?,
+        change_pct: facts.change_pct.and_then(amount),
+        time: facts.time,
+        n: facts.n,
         json: json.clone(),
     })
 }

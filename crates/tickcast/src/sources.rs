@@ -155,8 +155,7 @@ impl Sources {
 
     /// Turns sources stale that have been silent too long; says when to look again.
     pub(crate) fn look(&self, now: Instant) -> Option<Duration> {
-        let sources = self.list().clone();
-        sources.iter().filter_map(|source| self.look_at(source, now)).min()
+        self.list().iter().filter_map(|source| self.look_at(source, now)).min()
     }
 
     fn look_at(&self, source: &Source, now: Instant) -> Option<Duration> {

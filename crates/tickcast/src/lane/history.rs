@@ -105,7 +105,6 @@ impl<S: Sink> Lane<S> {
         let Some(session) = &mut stream.session else { return };
         let waits = Arc::downgrade(session.waits.insert(Arc::default()));
         stream.blocked = true;
-        stream.waiting = true;
         let between = (from, stream.until(head));
         let group = stream.seat.group;
         let (filter, dialect) = (self.groups.filter(group).clone(), self.groups.dialect(group));
@@ -120,8 +119,10 @@ impl<S: Sink> Lane<S> {
     /// A piece has come.
     pub(crate) fn found(&mut self, found: Found, now: Duration) {
         let Found { wanted: Wanted { key, filter, between: (from, _), .. }, result } = found;
-        let Some(stream) = self.streams.get_mut(key).filter(|stream| stream.waiting) else { return };
-        stream.waiting = false;
+        let Some(stream) = self.streams.get_mut(key).filter(|stream| stream.waiting()) else { return };
+        if let Some(session) = &mut stream.session {
+            session.waits = None;
+        }
         if stream.ending {
             return;
         }

@@ -41,13 +41,13 @@ impl<S: Sink> Lane<S> {
             }
         }
         let stream = &mut self.streams[key];
-        if stream.blocked && !stream.waiting && stream.last_write + stall <= now.uptime {
+        if stream.blocked && !stream.waiting() && stream.last_write + stall <= now.uptime {
             stream.sink.cut();
             self.gone.push(key);
             return;
         }
         let patience = if stream.blocked { stall } else { quiet };
-        let since = if stream.waiting { now.uptime } else { stream.last_write };
+        let since = if stream.waiting() { now.uptime } else { stream.last_write };
         self.timers.set(since + patience, key, Alarm::Look);
     }
 }

@@ -54,8 +54,6 @@ pub(super) struct Stream<S> {
     pub(super) session: Option<Box<Session>>,
     /// The sink refused a piece and has not become ready yet.
     pub(super) blocked: bool,
-    /// Not the sink is waited for, but a piece of the tape on disk.
-    pub(super) waiting: bool,
     /// It is to end as soon as its sink is ready.
     pub(super) ending: bool,
     pub(super) last_write: Duration,
@@ -98,6 +96,11 @@ impl<S> Stream<S> {
         let until = self.pace.as_ref().map_or(head, |pace| pace.until);
         let ready = self.session.as_ref().and_then(|session| session.ready);
         ready.filter(|ready| self.place.seq(head) < *ready).map_or(until, |ready| until.min(ready))
+    }
+
+    /// Whether not the sink is waited for, but a piece of the tape on disk.
+    pub(super) fn waiting(&self) -> bool {
+        self.session.as_ref().is_some_and(|session| session.waits.is_some())
     }
 
     /// Whether the reader is to get every tick, whatever that takes.
