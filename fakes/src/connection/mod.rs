@@ -1,0 +1,191 @@
+//! One connection: the market's events and the exchange's rules on one side, a client on the other.
+
+mod client;
+mod clock;
+mod market;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::select;
+use tokio::sync::broadcast::Receiver;
+use tokio::time::{Instant, timeout};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+use crate::dialect::{self, Dialect};
+use crate::door::{self, Verdict};
+use crate::limits::{Meter, Rules};
+use crate::market::Tick;
+use crate::script::Pulse;
+use crate::shared::Shared;
+use crate::timers::Timers;
+
+/// How long a client may take for its handshake.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// How long a client may leave the socket full.
+const STUCK: Duration = Duration::from_secs(60);
+
+/// How long a client has to answer a close frame, before its socket is dropped.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// How a connection ends.
+enum End {
+    /// The client has gone, or is going.
+    Gone(String),
+    /// The socket is dropped, without a close frame.
+    Cut(&'static str),
+    /// The server closes.
+    Close(u16, String),
+}
+
+/// Serves one connection until it ends.
+pub(crate) async fn serve<S>(shared: Arc<Shared>, io: S)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (number, verdict) = shared.admit();
+    let opened = timeout(HANDSHAKE, door::open(shared.options.exchange, verdict, io)).await;
+    match opened {
+        Ok(Ok((socket, path))) => {
+            let mut connection = Connection::new(shared, number, socket, &path);
+            let flap = matches!(verdict, Verdict::Flap);
+            let end = if flap { End::Close(1000, String::new()) } else { connection.run().await };
+            connection.finish(end).await;
+        }
+        Ok(Err(why)) => shared.ended(number, why),
+        Err(_) => shared.ended(number, "the handshake took too long".to_owned()),
+    }
+}
+
+struct Connection<S> {
+    shared: Arc<Shared>,
+    number: usize,
+    socket: WebSocketStream<S>,
+    pulses: Receiver<Pulse>,
+    /// How the market stands for this connection, which may be a little behind.
+    latest: Vec<Arc<Tick>>,
+    dialect: Box<dyn Dialect>,
+    rules: Rules,
+    timers: Timers,
+    meter: Meter,
+    /// Pings not answered yet, and when their pongs are due.
+    pings: VecDeque<(String, Instant)>,
+    /// Acknowledgements that wait for data to go before them.
+    late: Vec<String>,
+    silent: bool,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
+    fn new(shared: Arc<Shared>, number: usize, socket: WebSocketStream<S>, path: &str) -> Self {
+        let (pulses, latest) = shared.join(number);
+        let rules = Rules::of(shared.options.exchange);
+        Self {
+            dialect: dialect::of(shared.options.exchange, path, &latest, shared.now()),
+            timers: Timers::new(&rules, shared.options.life),
+            meter: Meter::default(),
+            pings: VecDeque::new(),
+            late: Vec::new(),
+            silent: false,
+            shared,
+            number,
+            socket,
+            pulses,
+            latest,
+            rules,
+        }
+    }
+
+    async fn run(&mut self) -> End {
+        let greeting = self.dialect.greeting();
+        let mut result = self.send(greeting).await;
+        loop {
+            if let Err(end) = result {
+                return end;
+            }
+            // In this order, so that a run is repeatable and a flood of trades holds up neither reading nor pings.
+            result = select! {
+                biased;
+                message = self.socket.next() => self.hear(message).await,
+                () = self.timers.next() => self.timer().await,
+                pulse = self.pulses.recv() => self.pulse(pulse).await,
+            };
+        }
+    }
+
+    /// Notes how it ended, sends the close frame where there is to be one, and sees the client off.
+    async fn finish(mut self, end: End) {
+        let (why, close) = match end {
+            End::Cut(why) => return self.shared.ended(self.number, format!("cut: {why}")),
+            End::Gone(why) => (why, None),
+            End::Close(code, reason) => {
+                // A control frame has room for 125 bytes, two of which are the code.
+                let cut = &reason[..reason.floor_char_boundary(123)];
+                let frame = CloseFrame { code: code.into(), reason: cut.into() };
+                (format!("closed with {code}: {reason}"), Some(Message::Close(Some(frame))))
+            }
+        };
+        self.shared.ended(self.number, why);
+        if let Some(close) = close {
+            let _ = timeout(FAREWELL, self.socket.send(close)).await;
+        }
+        // A socket dropped with unread bytes is reset, which would overtake the close frame.
+        let _ = timeout(FAREWELL, async { while let Some(Ok(_)) = self.socket.next().await {} }).await;
+    }
+
+    /// Sends what has been numbered already or needs no number, and then the acknowledgements that waited for it.
+    async fn send_data(&mut self, texts: Vec<String>) -> Result<(), End> {
+        if texts.is_empty() {
+            return Ok(());
+        }
+        if self.rules.idle_beat {
+            self.timers.heartbeat = self.rules.heartbeat.map(|every| Instant::now() + every);
+        }
+        self.send(texts).await?;
+        self.acknowledge().await
+    }
+
+    async fn acknowledge(&mut self) -> Result<(), End> {
+        self.timers.late = None;
+        let late = std::mem::take(&mut self.late);
+        self.send(late).await
+    }
+
+    async fn send(&mut self, texts: Vec<String>) -> Result<(), End> {
+        if texts.is_empty() {
+            return Ok(());
+        }
+        self.busy();
+        for text in texts {
+            let text = self.dialect.seal(text);
+            self.feed(Message::text(text)).await?;
+        }
+        self.flush().await
+    }
+
+    /// The connection is not idle.
+    fn busy(&mut self) {
+        self.timers.idle = self.rules.idle.map(|after| Instant::now() + after);
+    }
+
+    async fn feed(&mut self, message: Message) -> Result<(), End> {
+        written(timeout(STUCK, self.socket.feed(message)).await)
+    }
+
+    async fn flush(&mut self) -> Result<(), End> {
+        written(timeout(STUCK, self.socket.flush()).await)
+    }
+}
+
+fn written(result: Result<Result<(), Error>, tokio::time::error::Elapsed>) -> Result<(), End> {
+    match result {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(End::Gone(format!("the client went away: {error}"))),
+        Err(_) => Err(End::Gone("the client does not read".to_owned())),
+    }
+}

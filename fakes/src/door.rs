@@ -1,0 +1,78 @@
+//! The handshake: who is let in, and who is turned away with which HTTP status.
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_tungstenite::tungstenite::handshake::server::{Callback, ErrorResponse, Request, Response};
+use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode, header};
+use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
+
+use crate::{Exchange, dialect};
+
+/// What is to become of an attempt to connect.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Verdict {
+    Serve,
+    /// Let in, and closed at once.
+    Flap,
+    Refuse {
+        status: u16,
+        retry_after: Option<u32>,
+    },
+}
+
+/// Performs the handshake; gives the socket and the path it was opened with, or why there is none.
+pub(crate) async fn open<S>(
+    exchange: Exchange,
+    verdict: Verdict,
+    io: S,
+) -> Result<(WebSocketStream<S>, String), String>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut path = String::new();
+    let mut refused = None;
+    let door = Door { exchange, verdict, path: &mut path, refused: &mut refused };
+    let socket = accept_hdr_async(io, door).await;
+    match (socket, refused) {
+        (Ok(socket), _) => Ok((socket, path)),
+        (Err(_), Some(status)) => Err(format!("answered with HTTP {}", status.as_u16())),
+        (Err(error), None) => Err(format!("the handshake failed: {error}")),
+    }
+}
+
+struct Door<'a> {
+    exchange: Exchange,
+    verdict: Verdict,
+    path: &'a mut String,
+    refused: &'a mut Option<StatusCode>,
+}
+
+impl Callback for Door<'_> {
+    fn on_request(self, request: &Request, response: Response) -> Result<Response, ErrorResponse> {
+        if let Verdict::Refuse { status, retry_after } = self.verdict {
+            // A successful status would be no refusal, and tungstenite does not send one.
+            let status = StatusCode::from_u16(status).ok().filter(|status| !status.is_success());
+            let status = status.unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+            *self.refused = Some(status);
+            return Err(refusal(status, retry_after));
+        }
+        let target = request.uri();
+        if !dialect::answers(self.exchange, target.path()) {
+            *self.refused = Some(StatusCode::NOT_FOUND);
+            return Err(refusal(StatusCode::NOT_FOUND, None));
+        }
+        *self.path = target.path_and_query().map(ToString::to_string).unwrap_or_default();
+        Ok(response)
+    }
+}
+
+fn refusal(status: StatusCode, retry_after: Option<u32>) -> ErrorResponse {
+    let mut response = ErrorResponse::new(None);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    if let Some(seconds) = retry_after {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}

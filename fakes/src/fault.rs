@@ -1,0 +1,168 @@
+//! What can go wrong, and how a person names it.
+
+use std::str::FromStr;
+
+use anyhow::{Context as _, bail};
+
+/// One way in which an exchange can misbehave. "Next" means the market's next event, of any symbol.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// On the connections open now data stops; pings, heartbeats and acknowledgements go on. New ones are fine.
+    Silence,
+    /// While true nothing is traded, so nobody gets data; heartbeats and pings go on.
+    Halt(bool),
+    /// On the connections open now nothing happens at all any more, and nothing is read either; the sockets stay open.
+    Dead,
+    /// The next so many trades happen but are sent to nobody: recorded as withheld.
+    Gap(u32),
+    /// The next message is sent twice.
+    Duplicate,
+    /// The next two messages of one symbol are sent in the other order.
+    Swap,
+    /// The next message carries such a time.
+    Time(BadTime),
+    /// An extra message of the first symbol with zero bid, ask and last and, where it has a time, 1970. Not a trade.
+    ZeroQuote,
+    /// An extra text frame, as given, to all open connections.
+    Raw(String),
+    /// An extra text frame of so many bytes: sound JSON of a type nobody knows.
+    Big(usize),
+    /// An extra text frame that is not UTF-8.
+    NotUtf8,
+    /// An extra binary frame.
+    Binary,
+    /// The sockets open now are dropped without a close frame.
+    Abrupt,
+    /// The connections open now get a close frame, then end.
+    Close(u16, String),
+    /// A planned restart: Binance announces it and cuts ten seconds later, the others close with 1001.
+    Shutdown,
+    /// The next so many connects are answered with an HTTP status.
+    Refuse {
+        /// How many.
+        times: u32,
+        /// With which status.
+        status: u16,
+        /// Seconds for the `Retry-After` header.
+        retry_after: Option<u32>,
+    },
+    /// The next so many connects are accepted and closed at once.
+    Flap(u32),
+    /// While true, data comes before the acknowledgement of a subscription.
+    LateAck(bool),
+}
+
+/// A time no client should believe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadTime {
+    /// The year 1, which is Go's zero time. Binance: 0, for its times are numbers.
+    YearOne,
+    /// The start of 1970.
+    Epoch,
+    /// A year ahead.
+    Future,
+    /// The field is not there.
+    Missing,
+}
+
+impl FromStr for Fault {
+    type Err = anyhow::Error;
+
+    /// Reads a fault as typed at the fake's terminal, such as `gap 3` or `close 1008 too many`.
+    fn from_str(line: &str) -> Result<Self, Self::Err> {
+        let (name, rest) = word(line);
+        Ok(match name {
+            "silence" => Self::Silence,
+            "halt" => Self::Halt(switch(rest)?),
+            "dead" => Self::Dead,
+            "gap" => Self::Gap(number(rest)?),
+            "duplicate" => Self::Duplicate,
+            "swap" => Self::Swap,
+            "time" => Self::Time(rest.parse()?),
+            "zero-quote" => Self::ZeroQuote,
+            "raw" => Self::Raw(rest.to_owned()),
+            "big" => Self::Big(number(rest)?),
+            "not-utf8" => Self::NotUtf8,
+            "binary" => Self::Binary,
+            "abrupt" => Self::Abrupt,
+            "close" => {
+                let (code, reason) = word(rest);
+                Self::Close(number(code)?, reason.to_owned())
+            }
+            "shutdown" => Self::Shutdown,
+            "refuse" => refuse(rest)?,
+            "flap" => Self::Flap(number(rest)?),
+            "late-ack" => Self::LateAck(switch(rest)?),
+            _ => bail!(
+                "no fault is called {name:?}; there are silence, halt on|off, dead, gap N, duplicate, swap, \
+                 time year-one|epoch|future|missing, zero-quote, raw TEXT, big BYTES, not-utf8, binary, abrupt, \
+                 close CODE REASON, shutdown, refuse TIMES STATUS [SECONDS], flap N and late-ack on|off"
+            ),
+        })
+    }
+}
+
+impl FromStr for BadTime {
+    type Err = anyhow::Error;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Ok(match name {
+            "year-one" => Self::YearOne,
+            "epoch" => Self::Epoch,
+            "future" => Self::Future,
+            "missing" => Self::Missing,
+            _ => bail!("a bad time is year-one, epoch, future or missing, not {name:?}"),
+        })
+    }
+}
+
+fn refuse(rest: &str) -> anyhow::Result<Fault> {
+    let (times, rest) = word(rest);
+    let (status, seconds) = word(rest);
+    let status: u16 = number(status)?;
+    // A smaller one would be no refusal.
+    anyhow::ensure!((300..600).contains(&status), "a refusal has a status between 300 and 599, not {status}");
+    let retry_after = if seconds.is_empty() { None } else { Some(number(seconds)?) };
+    Ok(Fault::Refuse { times: number(times)?, status, retry_after })
+}
+
+fn word(line: &str) -> (&str, &str) {
+    let line = line.trim();
+    line.split_once(char::is_whitespace).map_or((line, ""), |(first, rest)| (first, rest.trim_start()))
+}
+
+fn switch(word: &str) -> anyhow::Result<bool> {
+    match word {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => bail!("on or off, not {word:?}"),
+    }
+}
+
+fn number<N>(word: &str) -> anyhow::Result<N>
+where
+    N: FromStr,
+    N::Err: std::error::Error + Send + Sync + 'static,
+{
+    word.parse().with_context(|| format!("{word:?} is no number that fits"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_faults_by_name() {
+        let read = |line: &str| line.parse::<Fault>().expect("a fault");
+        assert_eq!(read(" halt on "), Fault::Halt(true));
+        assert_eq!(read("gap 3"), Fault::Gap(3));
+        assert_eq!(read("time year-one"), Fault::Time(BadTime::YearOne));
+        assert_eq!(read("raw {\"a\": 1}"), Fault::Raw("{\"a\": 1}".to_owned()));
+        assert_eq!(read("close 1008 too many"), Fault::Close(1008, "too many".to_owned()));
+        assert_eq!(read("refuse 3 429 5"), Fault::Refuse { times: 3, status: 429, retry_after: Some(5) });
+        assert_eq!(read("refuse 1 503"), Fault::Refuse { times: 1, status: 503, retry_after: None });
+        for wrong in ["", "halt", "gap many", "time late", "refuse 1 99999", "fall over"] {
+            assert!(wrong.parse::<Fault>().is_err(), "{wrong}");
+        }
+    }
+}

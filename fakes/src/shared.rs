@@ -1,0 +1,225 @@
+//! What all connections of one fake share: the market, the faults that wait, the record.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::broadcast;
+use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
+
+use crate::door::Verdict;
+use crate::fault::Fault;
+use crate::limits::{Gate, Meter};
+use crate::market::{Market, Tick};
+use crate::record::{Connect, Ledger, Record};
+use crate::script::{Order, Pulse, Script};
+use crate::{Exchange, Options};
+
+/// How many events a connection may be behind. Far more than a client that reads at all ever is.
+const BACKLOG: usize = 1 << 16;
+
+pub(crate) struct Shared {
+    pub(crate) options: Options,
+    pub(crate) began: Instant,
+    pulses: broadcast::Sender<Pulse>,
+    state: Mutex<State>,
+}
+
+struct State {
+    market: Market,
+    script: Script,
+    gate: Gate,
+    /// For the exchanges that count the messages of all connections together.
+    messages: Meter,
+    halted: bool,
+    late_ack: bool,
+    flaps: u32,
+    /// Pairs of how many, and with what.
+    refusals: VecDeque<(u32, Verdict)>,
+    connects: Vec<Connect>,
+    violations: Vec<String>,
+    sent: Ledger,
+    withheld: Ledger,
+}
+
+impl Shared {
+    pub(crate) fn new(options: Options) -> Self {
+        let began = Instant::now();
+        let state = State {
+            market: Market::new(options.exchange, &options.symbols, options.seed, options.start),
+            script: Script::default(),
+            gate: Gate::of(options.exchange, began),
+            messages: Meter::default(),
+            halted: false,
+            late_ack: false,
+            flaps: 0,
+            refusals: VecDeque::new(),
+            connects: Vec::new(),
+            violations: Vec::new(),
+            sent: Ledger::default(),
+            withheld: Ledger::default(),
+        };
+        Self { options, began, pulses: broadcast::Sender::new(BACKLOG), state: Mutex::new(state) }
+    }
+
+    /// Since the fake was started.
+    pub(crate) fn up(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// The exchange's clock.
+    pub(crate) fn now(&self) -> i64 {
+        self.time(Instant::now())
+    }
+
+    fn time(&self, at: Instant) -> i64 {
+        let up = at.duration_since(self.began).as_millis();
+        self.options.start + i64::try_from(up).unwrap_or(i64::MAX / 2)
+    }
+
+    /// One trade of each symbol. Sent under the lock, so that whoever joins sees each event exactly once.
+    pub(crate) fn step(&self, at: Instant) {
+        let state = &mut *self.lock();
+        if state.halted {
+            return;
+        }
+        for index in 0..state.market.len() {
+            let tick = state.market.trade(index, self.time(at));
+            let pulse = state.script.apply(tick.clone());
+            let withheld = matches!(pulse, Some(Pulse::Withheld(_)));
+            if withheld { &mut state.withheld } else { &mut state.sent }.push(&tick);
+            if let Some(pulse) = pulse {
+                self.tell(pulse);
+            }
+        }
+    }
+
+    pub(crate) fn misbehave(&self, fault: Fault) {
+        let state = &mut *self.lock();
+        let order = match fault {
+            Fault::Halt(on) => return state.halted = on,
+            Fault::LateAck(on) => return state.late_ack = on,
+            Fault::Gap(count) => return state.script.gap += count,
+            Fault::Duplicate => return state.script.duplicates += 1,
+            Fault::Swap => return state.script.swaps += 1,
+            Fault::Time(time) => return state.script.times.push_back(time),
+            Fault::Flap(times) => return state.flaps += times,
+            Fault::Refuse { times, status, retry_after } => {
+                return state.refusals.push_back((times, Verdict::Refuse { status, retry_after }));
+            }
+            Fault::ZeroQuote => {
+                if let Some(tick) = state.market.unquoted() {
+                    self.tell(Pulse::Unquoted(Arc::new(tick)));
+                }
+                return;
+            }
+            Fault::Silence => Order::Silence,
+            Fault::Dead => Order::Dead,
+            Fault::Raw(text) => Order::Frame(Message::text(text)),
+            Fault::Big(size) => Order::Frame(Message::text(big(size))),
+            Fault::NotUtf8 => {
+                let text = OpCode::Data(Data::Text);
+                Order::Frame(Message::Frame(Frame::message(vec![b'{', 0xff, 0xfe, b'}'], text, true)))
+            }
+            Fault::Binary => Order::Frame(Message::binary(vec![0, 1, 2, 0xff])),
+            Fault::Abrupt => Order::Abrupt,
+            Fault::Close(code, reason) => Order::Close(code, reason),
+            Fault::Shutdown if self.options.exchange == Exchange::Binance => Order::Shutdown,
+            Fault::Shutdown => Order::Close(1001, "going away".to_owned()),
+        };
+        self.tell(Pulse::Order(order));
+    }
+
+    pub(crate) fn record(&self) -> Record {
+        let state = self.lock();
+        Record {
+            connects: state.connects.clone(),
+            violations: state.violations.clone(),
+            sent: state.sent.trades(&state.market),
+            withheld: state.withheld.trades(&state.market),
+        }
+    }
+
+    /// Notes an attempt to connect and decides what is to become of it.
+    pub(crate) fn admit(&self) -> (usize, Verdict) {
+        let (at, now) = (self.up(), Instant::now());
+        let state = &mut *self.lock();
+        let number = state.connects.len();
+        state.connects.push(Connect { at, ..Connect::default() });
+        if let Err(violation) = state.gate.pass(now) {
+            state.violate(at, number, &violation);
+            return (number, Verdict::Refuse { status: 429, retry_after: None });
+        }
+        while let Some((times, verdict)) = state.refusals.front_mut() {
+            if let Some(left) = times.checked_sub(1) {
+                *times = left;
+                return (number, *verdict);
+            }
+            state.refusals.pop_front();
+        }
+        if let Some(left) = state.flaps.checked_sub(1) {
+            state.flaps = left;
+            return (number, Verdict::Flap);
+        }
+        (number, Verdict::Serve)
+    }
+
+    /// Notes that a connection stands. It gets all events from here on, and how the market stands just before them.
+    pub(crate) fn join(&self, number: usize) -> (broadcast::Receiver<Pulse>, Vec<Arc<Tick>>) {
+        let state = &mut *self.lock();
+        state.connects[number].accepted = true;
+        (self.pulses.subscribe(), state.market.latest())
+    }
+
+    pub(crate) fn heard(&self, number: usize, text: &str) {
+        let at = self.up();
+        self.lock().connects[number].messages.push((at, text.to_owned()));
+    }
+
+    pub(crate) fn ponged(&self, number: usize) {
+        self.lock().connects[number].pongs += 1;
+    }
+
+    pub(crate) fn ended(&self, number: usize, why: String) {
+        self.lock().connects[number].ended = Some(why);
+    }
+
+    pub(crate) fn violate(&self, number: usize, what: &str) {
+        let at = self.up();
+        self.lock().violate(at, number, what);
+    }
+
+    pub(crate) fn late_ack(&self) -> bool {
+        self.lock().late_ack
+    }
+
+    /// Counts a message of any connection, and gives how many came within this second.
+    pub(crate) fn count_message(&self) -> usize {
+        self.lock().messages.message(Instant::now())
+    }
+
+    fn tell(&self, pulse: Pulse) {
+        // An error only says that nobody is connected.
+        let _ = self.pulses.send(pulse);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn violate(&mut self, at: Duration, number: usize, what: &str) {
+        self.violations.push(format!("{:.3} s, connection {number}: {what}", at.as_secs_f64()));
+    }
+}
+
+/// Sound JSON of exactly so many bytes, unless so few do not even hold its frame.
+fn big(size: usize) -> String {
+    let (head, tail) = (r#"{"type":"unheard_of","channel":"unheard_of","pad":""#, r#""}"#);
+    let pad = size.saturating_sub(head.len() + tail.len());
+    format!("{head}{}{tail}", "x".repeat(pad))
+}
