@@ -85,6 +85,8 @@ pub struct SourceStatus {
     pub state: String,
     /// Since when, in ms since 1970.
     pub since: i64,
+    /// Why, where the server says more; never in a heartbeat.
+    pub reason: Option<String>,
 }
 
 /// How a symbol's price is.
@@ -96,6 +98,8 @@ pub struct SymbolStatus {
     pub state: String,
     /// Since when, in ms since 1970.
     pub since: i64,
+    /// Why, where the server says more: an exchange's own words, perhaps.
+    pub reason: Option<String>,
 }
 
 #[derive(Deserialize)]

@@ -55,6 +55,6 @@ pub use sequencer::{Limits, Outcome, Recorded, Restoring, Rules, Sequencer};
 pub use symbol::{MAX_SYMBOL_LEN, Symbol, SymbolError};
 pub use tape::{Entry, Tape};
 pub use tick::{
-    Extras, Item, Items, MAX_EXTRAS, MAX_EXTRAS_BYTES, MAX_ITEM_BYTES, RESERVED, Rejected, Tick, TickError,
-    TickFields, Value,
+    ChangeBasis, Extras, Item, Items, MAX_EXTRAS, MAX_EXTRAS_BYTES, MAX_ITEM_BYTES, RESERVED, Rejected, Tick,
+    TickError, TickFields, Value,
 };

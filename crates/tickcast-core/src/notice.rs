@@ -63,6 +63,8 @@ pub struct SourceStatus {
     pub state: State,
     /// Since when.
     pub since: Time,
+    /// Why, where there is more to say.
+    pub reason: Option<String>,
 }
 
 /// What a stream says besides ticks.
@@ -101,7 +103,7 @@ pub enum Notice<'a> {
     },
     /// A source has turned.
     Status(&'a SourceStatus),
-    /// A symbol has turned, with its source.
+    /// A symbol has turned, with its source or by itself.
     SymbolStatus {
         /// Which.
         symbol: Symbol,
@@ -109,6 +111,8 @@ pub enum Notice<'a> {
         state: State,
         /// Since when.
         since: Time,
+        /// Why, where there is more to say: an exchange's own words, perhaps.
+        reason: Option<&'a str>,
     },
     /// A symbol was taken off.
     Gone(Symbol),
@@ -148,10 +152,20 @@ struct Source<'a> {
 }
 
 #[derive(Serialize)]
+struct SourceTurned<'a> {
+    #[serde(flatten)]
+    source: Source<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+}
+
+#[derive(Serialize)]
 struct SymbolTurned<'a> {
     symbol: &'a str,
     state: &'a str,
     since: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -199,10 +213,13 @@ impl Notice<'_> {
                 );
             }
             Self::Reset { reason, last } => event("reset", &Reset { reason: reason.as_str(), last }, out),
-            Self::Status(status) => event("status", &Source::from(status), out),
-            Self::SymbolStatus { symbol, state, since } => {
+            Self::Status(status) => {
+                let (source, reason) = (Source::from(status), status.reason.as_deref());
+                event("status", &SourceTurned { source, reason }, out);
+            }
+            Self::SymbolStatus { symbol, state, since, reason } => {
                 let (symbol, state, since) = (symbol.as_str(), state.as_str(), since.as_millis());
-                event("status", &SymbolTurned { symbol, state, since }, out);
+                event("status", &SymbolTurned { symbol, state, since, reason }, out);
             }
             Self::Gone(symbol) => event("gone", &Gone { symbol: symbol.as_str() }, out),
             Self::Bye { reason, retry } => {
@@ -264,7 +281,7 @@ mod tests {
              \"heartbeat\":10,\"resumed\":true,\"server\":\"tickcast\"}\nid: 000000000abc-42\n\n"
         );
         let since = Time::from_millis(7).unwrap();
-        let status = SourceStatus { source: "sim".to_owned(), state: State::Stale, since };
+        let status = SourceStatus { source: "sim".to_owned(), state: State::Stale, since, reason: None };
         assert_eq!(
             written(
                 Notice::Heartbeat { time: since, sources: std::slice::from_ref(&status) },

@@ -89,6 +89,18 @@ impl Price {
         Self { digits: difference.unsigned_abs(), scale, negative: difference.is_negative() }
     }
 
+    /// Exactly halfway between the two, with one decimal more than the finer of them where it takes one. `None` where that is
+    /// more than a price may have.
+    #[must_use]
+    pub fn middle(self, other: Self) -> Option<Self> {
+        let scale = self.scale.max(other.scale);
+        let sum = self.units_at(scale) + other.units_at(scale);
+        let (units, scale) = if sum % 2 == 0 { (sum / 2, scale) } else { (sum * 5, scale + 1) };
+        let middle = Self { digits: units.unsigned_abs(), scale, negative: units.is_negative() };
+        let fits = usize::from(scale) <= MAX_DIGITS && middle.digits < power(MAX_DIGITS as u8);
+        fits.then_some(middle)
+    }
+
     /// This as a percentage of `base`'s size, rounded half away from zero to four decimals, trailing zeros left out.
     /// It has the sign of `self`, so that a fall is a fall also below zero. `None` where `base` is zero.
     #[must_use]
@@ -243,6 +255,18 @@ mod tests {
                 }
             },
         )
+    }
+
+    #[test]
+    fn the_middle_is_exact() {
+        let middle = |a: &str, b: &str| {
+            let [a, b] = [a, b].map(|text| text.parse::<Price>().unwrap());
+            a.middle(b).map(|price| price.to_string())
+        };
+        assert_eq!(middle("1.00", "1.02").unwrap(), "1.01");
+        assert_eq!(middle("64639.99", "64640").unwrap(), "64639.995");
+        assert_eq!(middle("-1", "2").unwrap(), "0.5");
+        assert_eq!(middle("0.0000000000000000000000000001", "0"), None);
     }
 
     proptest! {

@@ -5,7 +5,7 @@ mod fields;
 mod items;
 mod json;
 
-pub use extras::{Extras, MAX_EXTRAS, MAX_EXTRAS_BYTES, RESERVED};
+pub use extras::{ChangeBasis, Extras, MAX_EXTRAS, MAX_EXTRAS_BYTES, RESERVED};
 pub use fields::{Rejected, TickError, TickFields, Value};
 pub use items::{Item, Items, MAX_ITEM_BYTES};
 

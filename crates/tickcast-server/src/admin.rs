@@ -6,12 +6,14 @@ use axum::Router;
 use axum::routing::get;
 
 use crate::metrics;
+use crate::reload::{self, Reload};
 use crate::status::{self, Health};
 
-/// `GET /metrics`, `/healthz`, `/readyz`.
-pub(crate) fn router(health: &Arc<Health>) -> Router {
+/// `GET /metrics`, `/healthz`, `/readyz`, `POST /reload`.
+pub(crate) fn router(health: &Arc<Health>, reload: &Arc<Reload>) -> Router {
     let hub = health.hub.clone();
     Router::new()
         .route("/metrics", get(move || async move { metrics::response(&hub) }))
         .merge(status::health_router(health))
+        .merge(reload::router(reload))
 }

@@ -79,12 +79,14 @@ pub(crate) struct Layer {
     #[arg(long, env = "TICKCAST_LISTEN", value_name = "IP:PORT")]
     pub(crate) listen: Option<SocketAddr>,
 
-    /// Where operators connect: metrics and health [default: 127.0.0.1:9180]
+    /// Where operators connect: metrics, health and POST /reload [default: 127.0.0.1:9180]
     #[arg(long, env = "TICKCAST_ADMIN", value_name = "IP:PORT")]
     pub(crate) admin: Option<SocketAddr>,
 
     /// Where ticks come from besides POST /v1/prices; repeatable: sim[:SEED][?rate=N],
-    /// replay:FILE[?speed=N|max][&rate=N][&loop], stdin, none [default: sim]
+    /// replay:FILE[?speed=N|max][&rate=N][&loop], stdin, binance:btcusdt,..., coinbase:BTC-USD,...,
+    /// coinbase-advanced:BTC-USD,..., kraken:BTC/USD,... (all with [?channel=NAME][&url=URL][&silence=TIME]), none
+    /// [default: sim]
     #[arg(long = "source", id = "source", env = "TICKCAST_SOURCE", value_name = "SOURCE")]
     #[serde(skip)]
     pub(crate) sources: Vec<String>,

@@ -10,6 +10,7 @@ mod metrics;
 mod page;
 mod publish;
 mod record;
+mod reload;
 mod serve;
 mod settings;
 mod source;
@@ -38,10 +39,10 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<(), Failure> {
     match cli.command {
-        None => serve::run(Settings::load(cli.serve, matches)?),
+        None => serve::run(loader(cli.serve, matches)),
         Some(Command::Serve(args)) => {
             let matches = matches.subcommand_matches("serve").unwrap_or(matches);
-            serve::run(Settings::load(args, matches)?)
+            serve::run(loader(args, matches))
         }
         Some(Command::Publish(args)) => publish::run(args),
         Some(Command::Record(args)) => record::run(args),
@@ -54,6 +55,12 @@ fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<(), Failure> {
             Ok(())
         }
     }
+}
+
+/// What reads the settings, now and again.
+fn loader(flags: cli::Layer, matches: &clap::ArgMatches) -> serve::Loader {
+    let matches = matches.clone();
+    Box::new(move || Settings::load(flags.clone(), &matches))
 }
 
 /// The matches of `config NAME`.

@@ -8,7 +8,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
-use tickcast::{DELAY_BUCKETS, Delays, Hub, HubStats};
+use tickcast::{DELAY_BUCKETS, Delays, FeedCount, Hub, HubStats};
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -47,6 +47,7 @@ impl Collector for Snapshot {
             stats.bytes_out,
         )?;
         ticks_in(&mut encoder, stats)?;
+        feeds(&mut encoder, stats)?;
         delays(&mut encoder, &stats.delays)
     }
 }
@@ -86,6 +87,28 @@ fn ticks_in(encoder: &mut DescriptorEncoder<'_>, stats: &HubStats) -> Result<(),
             let labels = [("source", source.name.as_str()), ("outcome", outcome)];
             ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
         }
+    }
+    Ok(())
+}
+
+/// What happened on the way from each source that is a feed.
+fn feeds(encoder: &mut DescriptorEncoder<'_>, stats: &HubStats) -> Result<(), std::fmt::Error> {
+    let mut family = encoder.encode_descriptor(
+        "feed",
+        "What happened on the way from a feed",
+        None,
+        MetricType::Counter,
+    )?;
+    for source in stats.sources.iter().filter(|source| source.feed.any()) {
+        for count in FeedCount::ALL {
+            let labels = [("source", source.name.as_str()), ("count", count.name())];
+            ConstCounter::new(source.feed.get(count)).encode(family.encode_family(&labels)?)?;
+        }
+    }
+    let mut family = encoder.encode_descriptor("source_up", "1: its prices come", None, MetricType::Gauge)?;
+    for source in &stats.sources {
+        let up = i64::from(matches!(source.state, tickcast::SourceState::Live));
+        ConstGauge::new(up).encode(family.encode_family(&[("source", source.name.as_str())])?)?;
     }
     Ok(())
 }

@@ -12,9 +12,11 @@ use tokio_util::task::TaskTracker;
 
 use crate::auth::PublishToken;
 use crate::exit::Failure;
-use crate::settings::Settings;
+use crate::reload::Reload;
+use crate::settings::{Settings, SettingsError};
+use crate::source::Running;
 use crate::status::Health;
-use crate::{admin, auth, logging, page, source, status};
+use crate::{admin, auth, logging, page, status};
 
 /// How much of the drain each stream is given: a thousand readers come back within a second, not all at once.
 const DRAIN_PER_STREAM: Duration = Duration::from_millis(1);
@@ -25,27 +27,34 @@ const OPERATORS: usize = 64;
 /// How long a runtime may take to wind up once everything has ended.
 const WIND_UP: Duration = Duration::from_millis(100);
 
+/// Reads the settings, as often as it is asked to.
+pub(crate) type Loader = Box<dyn Fn() -> Result<Settings, SettingsError> + Send + Sync>;
+
 /// Serves until a signal ends it.
-pub(crate) fn run(settings: Settings) -> Result<(), Failure> {
+pub(crate) fn run(loader: Loader) -> Result<(), Failure> {
+    let settings = loader()?;
     logging::start(settings.log_format);
     // Every stream is a descriptor; what the system allows at most is what we want.
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         tracing::warn!(%error, "the limit of open files stays as it is");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
-    let result = runtime.block_on(serve(settings));
+    let result = runtime.block_on(serve(settings, loader));
     runtime.shutdown_timeout(WIND_UP);
     Ok(result?)
 }
 
-async fn serve(settings: Settings) -> anyhow::Result<()> {
+async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
     let public = bind("listen", settings.listen).await?;
     let private = bind("admin", settings.admin).await?;
     let mut signals = Signals::new().context("no signal handlers")?;
 
     let hub = open_hub(&settings)?;
-    let simulated = settings.sources.iter().any(source::SourceSpec::is_simulated);
-    let health = Arc::new(Health::new(hub.clone(), simulated));
+    let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+    let running = Arc::new(Running::start(settings.sources, &hub, &stop, &tasks));
+    let simulated = running.simulated();
+    let health = Arc::new(Health::new(hub.clone(), Arc::clone(&running)));
+    let reload = Arc::new(Reload::new(loader, running, settings.shown));
     let token =
         settings.publish_token.map_or_else(PublishToken::generate, |token| Ok(PublishToken::given(token)))?;
     let publishers = auth::require(token, hub.source("http", Rules::default()).router());
@@ -54,18 +63,19 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         .fallback(|| async { Problem::no_route() })
         .method_not_allowed_fallback(|| async { Problem::no_method() });
 
-    let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-    source::start(settings.sources, &hub, &stop, &tasks);
     let grace = settings.drain.0 + Server::GRACE;
     let mut public = Server::new(public, app).grace(grace);
     if let Some(most) = settings.max_connections {
         public = public.connections(most);
     }
-    let private = Server::new(private, admin::router(&health)).grace(grace).connections(OPERATORS);
+    let private = Server::new(private, admin::router(&health, &reload)).grace(grace).connections(OPERATORS);
     let addresses = [start(public, &stop, &tasks), start(private, &stop, &tasks)];
     announce(addresses, simulated);
 
-    signals.next().await;
+    while signals.next().await == Signal::Reload {
+        // What it has to say is in the log.
+        let _ = reload.run().await;
+    }
     tokio::spawn(signals.exit_at_next());
     let streams = hub.stats().streams;
     let window = settings.drain.0.min(DRAIN_PER_STREAM * u32::try_from(streams).unwrap_or(u32::MAX));
@@ -120,27 +130,39 @@ fn announce(addresses: [Option<SocketAddr>; 2], simulated: bool) {
     tracing::info!(%public, admin = %private, "listening on http://{public}");
 }
 
-/// The signals that end a server.
+/// The signals that a server obeys.
 struct Signals {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
+}
+
+#[derive(PartialEq, Eq)]
+enum Signal {
+    Stop,
+    Reload,
 }
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
     }
 
-    async fn next(&mut self) {
+    async fn next(&mut self) -> Signal {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => Signal::Stop,
+            _ = self.interrupt.recv() => Signal::Stop,
+            _ = self.hangup.recv() => Signal::Reload,
         }
     }
 
     async fn exit_at_next(mut self) {
-        self.next().await;
+        while self.next().await == Signal::Reload {}
         std::process::exit(1);
     }
 }

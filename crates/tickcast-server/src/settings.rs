@@ -34,7 +34,15 @@ pub(crate) struct Settings {
     pub(crate) data: Option<(PathBuf, TapeOptions)>,
     pub(crate) log_format: LogFormat,
     /// Each setting, its value and where it came from.
-    shown: Vec<(&'static str, String, Origin)>,
+    pub(crate) shown: Vec<Shown>,
+}
+
+/// A setting as it is shown.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    pub(crate) key: &'static str,
+    pub(crate) value: String,
+    origin: Origin,
 }
 
 /// Fewer bytes of a tape are not worth keeping.
@@ -128,7 +136,7 @@ pub(crate) fn check(flags: Layer, matches: &ArgMatches) -> Result<(), Failure> {
 /// `tickcast config show`.
 pub(crate) fn show(flags: Layer, matches: &ArgMatches) -> Result<(), Failure> {
     let settings = Settings::load(flags, matches)?;
-    for (key, value, origin) in settings.shown {
+    for Shown { key, value, origin } in settings.shown {
         let origin = match origin {
             Origin::Flag => "flag",
             Origin::Environment => "environment",
@@ -147,13 +155,13 @@ const fn local(port: u16) -> SocketAddr {
 /// The layers, being put on top of each other.
 struct Layers<'m> {
     matches: &'m ArgMatches,
-    shown: Vec<(&'static str, String, Origin)>,
+    shown: Vec<Shown>,
 }
 
 impl Layers<'_> {
     fn pick<T: Display>(&mut self, key: &'static str, flag: Option<T>, file: Option<T>, default: T) -> T {
         let (value, origin) = self.choose(key, flag, file).unwrap_or((default, Origin::Default));
-        self.shown.push((key, value.to_string(), origin));
+        self.show(key, value.to_string(), origin);
         value
     }
 
@@ -178,7 +186,7 @@ impl Layers<'_> {
         file: Option<usize>,
     ) -> Result<Option<usize>, SettingsError> {
         if self.choose(key, flag, file).is_none() {
-            self.shown.push((key, "(what the system allows)".to_owned(), Origin::Default));
+            self.show(key, "(what the system allows)".to_owned(), Origin::Default);
             return Ok(None);
         }
         self.pick_positive(key, flag, file, 0).map(Some)
@@ -195,7 +203,7 @@ impl Layers<'_> {
             Some((folder, origin)) => (folder.display().to_string(), *origin),
             None => ("(in memory)".to_owned(), Origin::Default),
         };
-        self.shown.push(("data", shown, origin));
+        self.show("data", shown, origin);
         let standard = TapeOptions::default();
         let sync = self.pick_word("sync", flags.sync, file.sync, Sync::Interval);
         let interval =
@@ -206,7 +214,7 @@ impl Layers<'_> {
             Some((age, origin)) => (age.to_string(), *origin),
             None => ("(for ever, within keep_bytes)".to_owned(), Origin::Default),
         };
-        self.shown.push(("keep", shown, origin));
+        self.show("keep", shown, origin);
         let keep = keep.map_or(Age(standard.keep), |(age, _)| age);
         if interval.0.is_zero() {
             return Err(SettingsError(
@@ -234,7 +242,7 @@ impl Layers<'_> {
         file: Option<String>,
     ) -> Result<Option<String>, SettingsError> {
         let Some((value, origin)) = self.choose(key, flag, file) else {
-            self.shown.push((key, "(made at start-up)".to_owned(), Origin::Default));
+            self.show(key, "(made at start-up)".to_owned(), Origin::Default);
             return Ok(None);
         };
         if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -242,7 +250,7 @@ impl Layers<'_> {
                 "{key} must be printable ASCII without spaces, and not empty"
             )));
         }
-        self.shown.push((key, "(hidden)".to_owned(), origin));
+        self.show(key, "(hidden)".to_owned(), origin);
         Ok(Some(value))
     }
 
@@ -254,7 +262,7 @@ impl Layers<'_> {
         default: T,
     ) -> T {
         let (value, origin) = self.choose(key, flag, file).unwrap_or((default, Origin::Default));
-        self.shown.push((key, format!("{value:?}").to_lowercase(), origin));
+        self.show(key, format!("{value:?}").to_lowercase(), origin);
         value
     }
 
@@ -280,8 +288,12 @@ impl Layers<'_> {
         distinguish(&mut specs);
         let names: Vec<_> = specs.iter().map(|spec| spec.name.as_str()).collect();
         let names = if names.is_empty() { "none".to_owned() } else { names.join(" ") };
-        self.shown.push(("source", names, origin));
+        self.show("source", names, origin);
         Ok(specs)
+    }
+
+    fn show(&mut self, key: &'static str, value: impl Into<String>, origin: Origin) {
+        self.shown.push(Shown { key, value: value.into(), origin });
     }
 
     fn choose<T>(&self, key: &'static str, flag: Option<T>, file: Option<T>) -> Option<(T, Origin)> {

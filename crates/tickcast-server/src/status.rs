@@ -10,19 +10,24 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
-use tickcast::{Hub, SourceState, SourceStats};
+use tickcast::{FeedCount, Hub, SourceStats, SymbolStats};
+
+use crate::source::Running;
+
+/// Most symbols listed of a source that are not as it is.
+const SYMBOLS_LISTED: usize = 100;
 
 /// What can be asked about a running server.
 pub(crate) struct Health {
     pub(crate) hub: Hub,
-    simulated: bool,
+    sources: Arc<Running>,
     draining: AtomicBool,
     started: Instant,
 }
 
 impl Health {
-    pub(crate) fn new(hub: Hub, simulated: bool) -> Self {
-        Self { hub, simulated, draining: AtomicBool::new(false), started: Instant::now() }
+    pub(crate) fn new(hub: Hub, sources: Arc<Running>) -> Self {
+        Self { hub, sources, draining: AtomicBool::new(false), started: Instant::now() }
     }
 
     /// From now on the server is not ready for streams.
@@ -62,7 +67,7 @@ async fn status(State(health): State<Arc<Health>>) -> Json<Value> {
         "cursor": stats.cursor.to_string(),
         "uptime_s": health.started.elapsed().as_secs(),
         "ready": health.reasons_not_ready().is_empty(),
-        "simulated": health.simulated,
+        "simulated": health.sources.simulated(),
         "streams": stats.streams,
         "symbols": stats.symbols,
         "tape": { "ticks": stats.tape_ticks, "bytes": stats.tape_bytes },
@@ -72,18 +77,30 @@ async fn status(State(health): State<Arc<Health>>) -> Json<Value> {
 }
 
 fn source(source: &SourceStats) -> Value {
-    let (state, reason) = match &source.state {
-        SourceState::Live => ("live", None),
-        SourceState::Stale => ("stale", None),
-        SourceState::Ended(reason) => ("ended", Some(reason)),
-        SourceState::Down(reason) => ("down", Some(reason)),
-    };
     let SourceStats { name, taken, late, repeats, rejected, .. } = source;
     let mut value = json!({
-        "name": name, "state": state, "taken": taken, "late": late, "repeats": repeats, "rejected": rejected,
+        "name": name, "state": source.state.name(), "since": source.since.as_millis(),
+        "taken": taken, "late": late, "repeats": repeats, "rejected": rejected,
     });
-    if let Some(reason) = reason {
+    if let Some(reason) = source.state.reason() {
         value["reason"] = json!(reason);
     }
+    if source.feed.any() {
+        let counts =
+            FeedCount::ALL.iter().map(|count| (count.name().to_owned(), json!(source.feed.get(*count))));
+        value["feed"] = Value::Object(counts.collect());
+    }
+    // A list of them all could be as long as the market.
+    if !source.symbols.is_empty() {
+        value["troubled"] = json!(source.symbols.len());
+        value["symbols"] = source.symbols.iter().take(SYMBOLS_LISTED).map(symbol).collect();
+    }
     value
+}
+
+fn symbol(stats: &SymbolStats) -> Value {
+    json!({
+        "symbol": stats.symbol.as_str(), "state": stats.state.name(), "since": stats.since.as_millis(),
+        "reason": stats.state.reason(),
+    })
 }

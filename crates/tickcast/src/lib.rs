@@ -30,10 +30,10 @@ pub use reader::{Reader, Update};
 pub use routes::{PriceTick, routes};
 pub use serve::{Server, serve};
 pub use sources::SourceState;
-pub use stats::{DELAY_BUCKETS, Delays, DiskStats, HubStats, SourceStats};
+pub use stats::{DELAY_BUCKETS, Delays, DiskStats, FeedCount, FeedStats, HubStats, SourceStats, SymbolStats};
 pub use subscription::{Pace, PaceError, Subscription};
 pub use tickcast_core::{
-    Cursor, Epoch, Extras, Filter, FilterError, Item, Items, Limits, Outcome, Price, PriceError, Rejected,
-    Rules, Seq, Symbol, SymbolError, Tick, TickError, TickFields, Time, TimeError, Value,
+    ChangeBasis, Cursor, Epoch, Extras, Filter, FilterError, Item, Items, Limits, Outcome, Price, PriceError,
+    Rejected, Rules, Seq, Symbol, SymbolError, Tick, TickError, TickFields, Time, TimeError, Value,
 };
 pub use tickcast_tape::{AppendError, OpenError, Options as TapeOptions, Sync as TapeSync};

@@ -7,6 +7,7 @@ use tickcast_core::{Origin, Outcome, Rules, Symbol, Tick, TickError};
 
 use crate::hub::Hub;
 use crate::sources::{Source, SourceState};
+use crate::stats::FeedCount;
 
 /// A way into the market for one source: its ticks are counted under its name and judged by its rules.
 #[derive(Debug, Clone)]
@@ -57,6 +58,11 @@ impl Publisher {
         self.source.counters.reject();
     }
 
+    /// Counts what happened on the way from a feed.
+    pub fn count(&self, count: FeedCount, times: u64) {
+        self.source.counters.feed(count, times);
+    }
+
     /// Takes a symbol off the market; says whether it was there. Its count goes on should it come back.
     ///
     /// # Errors
@@ -68,6 +74,12 @@ impl Publisher {
     /// Says how the source is doing. Readers of resumable streams are told where that is something new.
     pub fn set_state(&self, state: &SourceState) {
         self.hub.source_list().set(&self.source, state, self.hub.now());
+    }
+
+    /// Says how one of the source's symbols is doing where that is not how the source is: an exchange does not list it, say.
+    /// Readers of resumable streams are told. [`SourceState::Live`]: it is as its source again.
+    pub fn set_symbol_state(&self, symbol: Symbol, state: &SourceState) {
+        self.hub.source_list().set_symbol(&self.source, symbol, state, self.hub.now().wall);
     }
 
     /// How long the source may be silent, once it has ticked, before its prices count as stale. Default 15 s; zero: for ever.

@@ -1,13 +1,14 @@
 //! The sources of a hub, and which of them have turned.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use tickcast_core::{Instant, SourceStatus, State, Time};
+use tickcast_core::{Instant, SourceStatus, State, Symbol, Time};
 
 use crate::lane::Inbox;
-use crate::stats::{SourceCounters, SourceStats};
+use crate::stats::{SourceCounters, SourceStats, SymbolStats};
 
 /// How long a source may be silent before its prices count as stale, unless it is told otherwise.
 const STALE_AFTER: Duration = Duration::from_secs(15);
@@ -19,6 +20,8 @@ pub enum SourceState {
     Live,
     /// None has come for longer than it may be silent. The next one makes it live again.
     Stale,
+    /// It was told to rest. It may go on later.
+    Paused,
     /// It has delivered all it had; what that was.
     Ended(String),
     /// It failed; why. No ticks come.
@@ -30,9 +33,31 @@ impl SourceState {
     const fn told(&self) -> State {
         match self {
             Self::Live => State::Live,
-            Self::Stale => State::Stale,
+            Self::Stale | Self::Paused => State::Stale,
             Self::Ended(_) => State::Gone,
             Self::Down(_) => State::Down,
+        }
+    }
+
+    /// Its name, as in `/v1/status`.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Stale => "stale",
+            Self::Paused => "paused",
+            Self::Ended(_) => "ended",
+            Self::Down(_) => "down",
+        }
+    }
+
+    /// Why, where there is more to say.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Ended(reason) | Self::Down(reason) => Some(reason),
+            Self::Paused => Some("paused"),
+            Self::Live | Self::Stale => None,
         }
     }
 }
@@ -53,10 +78,17 @@ pub(crate) struct Source {
 
 #[derive(Debug)]
 struct Standing {
+    own: Turn,
+    /// Symbols that have turned by themselves.
+    symbols: BTreeMap<Symbol, Turn>,
+}
+
+#[derive(Debug, Clone)]
+struct Turn {
     state: SourceState,
     since: Time,
-    /// The number of its last turn among all sources'; 0: it never turned.
-    turn: u64,
+    /// Its number among all sources' turns; 0: it never turned.
+    number: u64,
 }
 
 /// All sources of a hub.
@@ -73,15 +105,49 @@ pub(crate) struct Sources {
 pub(crate) struct Turned {
     pub(crate) status: SourceStatus,
     pub(crate) turn: u64,
+    /// Its symbols that have turned by themselves, in order of names.
+    pub(crate) symbols: Vec<SymbolTurned>,
+}
+
+/// A symbol that has turned by itself.
+#[derive(Debug, Clone)]
+pub(crate) struct SymbolTurned {
+    pub(crate) symbol: Symbol,
+    pub(crate) state: State,
+    pub(crate) since: Time,
+    pub(crate) reason: Option<String>,
+    pub(crate) turn: u64,
 }
 
 impl Source {
     pub(crate) fn stats(&self) -> SourceStats {
-        self.counters.stats(&self.name, self.standing().state.clone())
+        let standing = self.standing();
+        let troubled = standing.symbols.iter().filter(|(_, turn)| turn.state != SourceState::Live);
+        let symbols = troubled.map(|(symbol, turn)| SymbolStats {
+            symbol: *symbol,
+            state: turn.state.clone(),
+            since: turn.since,
+        });
+        let symbols = symbols.collect();
+        let Turn { state, since, .. } = standing.own.clone();
+        drop(standing);
+        self.counters.stats(&self.name, state, since, symbols)
     }
 
     pub(crate) fn set_stale_after(&self, after: Duration) {
         self.stale_after.store(u64::try_from(after.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    fn turned(&self) -> Turned {
+        let standing = self.standing();
+        let told = |turn: &Turn| (turn.state.told(), turn.since, turn.state.reason().map(str::to_owned));
+        let symbols = standing.symbols.iter().map(|(symbol, turn)| {
+            let (state, since, reason) = told(turn);
+            SymbolTurned { symbol: *symbol, state, since, reason, turn: turn.number }
+        });
+        let (state, since, reason) = told(&standing.own);
+        let status = SourceStatus { source: self.name.clone(), state, since, reason };
+        Turned { status, turn: standing.own.number, symbols: symbols.collect() }
     }
 
     fn standing(&self) -> MutexGuard<'_, Standing> {
@@ -103,7 +169,10 @@ impl Sources {
             list.push(Arc::new(Source {
                 name: name.to_owned(),
                 counters: SourceCounters::default(),
-                standing: Mutex::new(Standing { state: SourceState::Live, since: now, turn: 0 }),
+                standing: Mutex::new(Standing {
+                    own: Turn { state: SourceState::Live, since: now, number: 0 },
+                    symbols: BTreeMap::new(),
+                }),
                 heard: AtomicU64::new(0),
                 stale: AtomicBool::new(false),
                 stale_after: AtomicU64::new(STALE_AFTER.as_millis() as u64),
@@ -130,12 +199,7 @@ impl Sources {
 
     /// Every source's status.
     pub(crate) fn statuses(&self) -> Vec<Turned> {
-        let turned = |source: &Arc<Source>| {
-            let standing = source.standing();
-            let (state, since) = (standing.state.told(), standing.since);
-            Turned { status: SourceStatus { source: source.name.clone(), state, since }, turn: standing.turn }
-        };
-        self.list().iter().map(turned).collect()
+        self.list().iter().map(|source| source.turned()).collect()
     }
 
     /// A source has ticked.
@@ -151,6 +215,19 @@ impl Sources {
     /// A source says how it is doing.
     pub(crate) fn set(&self, source: &Source, state: &SourceState, now: Instant) {
         self.turn(source, now.wall, |_| Some(state.clone()));
+    }
+
+    /// A source says how one of its symbols is doing, apart from itself.
+    pub(crate) fn set_symbol(&self, source: &Source, symbol: Symbol, state: &SourceState, now: Time) {
+        let mut standing = source.standing();
+        let known = standing.symbols.get(&symbol).map_or(&SourceState::Live, |turn| &turn.state);
+        if known == state {
+            return;
+        }
+        let number = self.turns.fetch_add(1, Ordering::SeqCst) + 1;
+        standing.symbols.insert(symbol, Turn { state: state.clone(), since: now, number });
+        drop(standing);
+        self.ring();
     }
 
     /// Turns sources stale that have been silent too long; says when to look again.
@@ -179,10 +256,12 @@ impl Sources {
     /// Changes a source's state to what `to` makes of it, if anything, and tells the lanes.
     fn turn(&self, source: &Source, now: Time, to: impl FnOnce(&SourceState) -> Option<SourceState>) {
         let mut standing = source.standing();
-        let Some(state) = to(&standing.state).filter(|state| *state != standing.state) else { return };
+        let Some(state) = to(&standing.own.state).filter(|state| *state != standing.own.state) else {
+            return;
+        };
         source.stale.store(state == SourceState::Stale, Ordering::SeqCst);
-        let turn = self.turns.fetch_add(1, Ordering::SeqCst) + 1;
-        *standing = Standing { state, since: now, turn };
+        let number = self.turns.fetch_add(1, Ordering::SeqCst) + 1;
+        standing.own = Turn { state, since: now, number };
         drop(standing);
         self.ring();
     }
@@ -217,6 +296,25 @@ mod tests {
         assert_eq!((sources.turns(), source.stats().state), (3, SourceState::Live));
         source.set_stale_after(Duration::ZERO);
         assert_eq!((sources.look(at(999)), source.stats().state), (None, SourceState::Live));
+    }
+
+    #[test]
+    fn a_symbol_may_turn_by_itself() {
+        let sources = Sources::default();
+        let (_, source) = sources.register("feed", Time::default());
+        let symbol = Symbol::new("FOO-BAR").unwrap();
+        sources.set_symbol(&source, symbol, &SourceState::Live, Time::default());
+        assert_eq!(sources.turns(), 1, "it is live until something else is said");
+        let down = SourceState::Down("not a product".to_owned());
+        sources.set_symbol(&source, symbol, &down, Time::default());
+        assert_eq!(
+            (source.stats().state, source.stats().symbols[0].state.clone()),
+            (SourceState::Live, down)
+        );
+        sources.set_symbol(&source, symbol, &SourceState::Live, Time::default());
+        assert_eq!(source.stats().symbols.len(), 0);
+        let told = &sources.statuses()[0].symbols[0];
+        assert_eq!((told.state, told.turn), (State::Live, 3), "readers have yet to hear of it");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use tickcast_core::{Cursor, Outcome, TickError};
+use tickcast_core::{Cursor, Outcome, Symbol, TickError, Time};
 
 use crate::sources::SourceState;
 
@@ -80,6 +80,99 @@ pub struct SourceStats {
     pub repeats: u64,
     /// Ticks that broke a rule.
     pub rejected: u64,
+    /// Since when it is in that state.
+    pub since: Time,
+    /// Its symbols that are not as it is.
+    pub symbols: Vec<SymbolStats>,
+    /// What happened on the way to it.
+    pub feed: FeedStats,
+}
+
+/// How a symbol stands that is not as its source is.
+#[derive(Debug, Clone)]
+pub struct SymbolStats {
+    /// Which.
+    pub symbol: Symbol,
+    /// Its state.
+    pub state: SourceState,
+    /// Since when.
+    pub since: Time,
+}
+
+/// What can happen on the way from a feed, and is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FeedCount {
+    /// A connection stood. All but the first were reconnections.
+    Connects,
+    /// A frame came, of whatever kind.
+    Frames,
+    /// There was a hole in the feed's own numbers.
+    Gaps,
+    /// So many ticks were in such holes.
+    Missing,
+    /// A tick was older, by the feed's own numbers, than one taken before; it was dropped.
+    Stragglers,
+    /// A tick came again; it was dropped.
+    Duplicates,
+    /// A frame, or a part of it, made no sense.
+    Errors,
+    /// A frame of a kind that is not known.
+    Unknown,
+    /// A tick's own time could not be: it was given another.
+    BadTimes,
+    /// A price was said to be none, as of something nobody quotes.
+    Unquoted,
+}
+
+impl FeedCount {
+    /// All there are.
+    pub const ALL: [Self; 10] = [
+        Self::Connects,
+        Self::Frames,
+        Self::Gaps,
+        Self::Missing,
+        Self::Stragglers,
+        Self::Duplicates,
+        Self::Errors,
+        Self::Unknown,
+        Self::BadTimes,
+        Self::Unquoted,
+    ];
+
+    /// Its name in `/v1/status` and in metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Connects => "connects",
+            Self::Frames => "frames",
+            Self::Gaps => "gaps",
+            Self::Missing => "missing",
+            Self::Stragglers => "stragglers",
+            Self::Duplicates => "duplicates",
+            Self::Errors => "errors",
+            Self::Unknown => "unknown",
+            Self::BadTimes => "bad_times",
+            Self::Unquoted => "unquoted",
+        }
+    }
+}
+
+/// What happened on the way from a feed. All zero for a source that is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FeedStats([u64; FeedCount::ALL.len()]);
+
+impl FeedStats {
+    /// How often this happened.
+    #[must_use]
+    pub const fn get(&self, count: FeedCount) -> u64 {
+        self.0[count as usize]
+    }
+
+    /// Whether anything has happened.
+    #[must_use]
+    pub fn any(&self) -> bool {
+        self.0.iter().any(|count| *count > 0)
+    }
 }
 
 /// A lane's counters: one writer, any reader.
@@ -151,6 +244,7 @@ pub(crate) struct SourceCounters {
     late: AtomicU64,
     repeats: AtomicU64,
     rejected: AtomicU64,
+    feed: [AtomicU64; FeedCount::ALL.len()],
 }
 
 impl SourceCounters {
@@ -168,10 +262,23 @@ impl SourceCounters {
         self.rejected.fetch_add(1, Relaxed);
     }
 
-    pub(crate) fn stats(&self, name: &str, state: SourceState) -> SourceStats {
+    pub(crate) fn feed(&self, count: FeedCount, times: u64) {
+        self.feed[count as usize].fetch_add(times, Relaxed);
+    }
+
+    pub(crate) fn stats(
+        &self,
+        name: &str,
+        state: SourceState,
+        since: Time,
+        symbols: Vec<SymbolStats>,
+    ) -> SourceStats {
         SourceStats {
             name: name.to_owned(),
             state,
+            since,
+            symbols,
+            feed: FeedStats(std::array::from_fn(|i| self.feed[i].load(Relaxed))),
             taken: self.taken.load(Relaxed),
             late: self.late.load(Relaxed),
             repeats: self.repeats.load(Relaxed),

@@ -11,6 +11,26 @@ pub const MAX_EXTRAS_BYTES: usize = 1024;
 /// Names that are given out by tickcast itself.
 pub const RESERVED: [&str; 4] = ["n", "seq", "change_pct", "change_basis"];
 
+/// The one of them that a source sets, by [`Extras::push_basis`].
+pub(super) const BASIS: &str = "change_basis";
+
+/// What a source's own change is measured from, where that is neither a previous close nor the day's first price.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangeBasis {
+    /// The price 24 hours ago, whenever now is.
+    Rolling24h,
+}
+
+impl ChangeBasis {
+    /// As readers are told.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rolling24h => "24h",
+        }
+    }
+}
+
 /// Longest name of an extra.
 const MAX_NAME: usize = 32;
 
@@ -34,6 +54,22 @@ impl Extras {
     /// Where the name is not `[a-z][a-z0-9_]{0,31}`, is reserved, belongs to the tick itself or is there already; where
     /// there would be more than [`MAX_EXTRAS`] or [`MAX_EXTRAS_BYTES`]; where a number is not one, or the value is nested.
     pub fn push(&mut self, name: &str, value: Value<'_>) -> Result<(), TickError> {
+        let own = ["symbol", "price", "change", "prev_close", "time"];
+        if RESERVED.contains(&name) || own.contains(&name) {
+            return Err(TickError::Reserved(name.to_owned()));
+        }
+        self.add(name, value)
+    }
+
+    /// Adds what the tick's own change is measured from, as `change_basis`.
+    ///
+    /// # Errors
+    /// Where there is one already, or no room.
+    pub fn push_basis(&mut self, basis: ChangeBasis) -> Result<(), TickError> {
+        self.add(BASIS, Value::Text(basis.as_str()))
+    }
+
+    fn add(&mut self, name: &str, value: Value<'_>) -> Result<(), TickError> {
         self.admit(name)?;
         let start = self.json.len();
         self.json.extend_from_slice(b",\"");
@@ -84,10 +120,6 @@ impl Extras {
     }
 
     fn admit(&self, name: &str) -> Result<(), TickError> {
-        let own = ["symbol", "price", "change", "prev_close", "time"];
-        if RESERVED.contains(&name) || own.contains(&name) {
-            return Err(TickError::Reserved(name.to_owned()));
-        }
         let lower = |b: u8| b.is_ascii_lowercase();
         let well_formed = name.len() <= MAX_NAME
             && name.bytes().next().is_some_and(lower)

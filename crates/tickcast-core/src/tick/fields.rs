@@ -1,6 +1,7 @@
 //! A tick from named values, whatever they were read from: JSON members, CSV columns, an exchange's frame.
 
-use super::{Extras, MAX_EXTRAS, MAX_EXTRAS_BYTES, MAX_ITEM_BYTES, RESERVED, Tick};
+use super::extras::BASIS;
+use super::{ChangeBasis, Extras, MAX_EXTRAS, MAX_EXTRAS_BYTES, MAX_ITEM_BYTES, RESERVED, Tick};
 use crate::{Price, PriceError, Symbol, SymbolError, Time, TimeError};
 
 /// What one member of a tick was given as.
@@ -139,6 +140,10 @@ impl TickFields {
             "change" => once(&mut self.change, amount("change", value)?, name),
             "prev_close" => once(&mut self.prev_close, amount("prev_close", value)?, name),
             "time" => once(&mut self.time, time(value)?, name),
+            // What a recorded change was measured from is as true as the change.
+            BASIS if self.recorded && value == Value::Text(ChangeBasis::Rolling24h.as_str()) => {
+                self.extras.push_basis(ChangeBasis::Rolling24h)
+            }
             given_out if self.recorded && RESERVED.contains(&given_out) => Ok(()),
             extra => self.extras.push(extra, value),
         }

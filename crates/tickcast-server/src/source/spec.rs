@@ -1,23 +1,22 @@
 //! What a source is called on the command line and in the configuration.
 
+mod exchange;
+mod options;
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 
 use serde::Deserialize;
 use tickcast::{Rules, Symbol, SymbolError};
+use tickcast_feeds::NamesError;
 
 use super::replay::Pacing;
 use crate::settings::Span;
+pub(crate) use exchange::{ExchangeSpec, Venue};
+use options::Options;
 
 /// The simulated market that is shown when nobody names a seed.
 const SEED: u64 = 2;
-
-/// Ticks a second of the simulated market, unless asked otherwise, and what may be asked for.
-const SIM_RATE: f64 = 200.0;
-const SIM_RATES: std::ops::RangeInclusive<f64> = 1.0..=100_000.0;
-
-/// How fast a file may be replayed, in ticks a second or times its own speed.
-const REPLAY_RATES: std::ops::RangeInclusive<f64> = 0.001..=10_000_000.0;
 
 /// One source, ready to be started.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +29,8 @@ pub(crate) struct SourceSpec {
     pub(crate) rename: Rename,
     /// How long it may be silent before its prices are stale; zero: for ever. `None`: as long as any source.
     pub(crate) stale_after: Option<Span>,
+    /// It is known, and does not run.
+    pub(crate) paused: bool,
 }
 
 /// What kind of source it is.
@@ -41,6 +42,8 @@ pub(crate) enum Kind {
     Replay { path: PathBuf, pacing: Pacing, repeat: bool },
     /// Ticks from standard input.
     Stdin,
+    /// An exchange's prices.
+    Exchange(ExchangeSpec),
 }
 
 impl Kind {
@@ -50,6 +53,8 @@ impl Kind {
                 format!("replay:{}", path.file_name().unwrap_or_default().to_string_lossy())
             }
             Self::Sim { .. } | Self::Stdin => written.to_owned(),
+            // Its symbols may be hundreds.
+            Self::Exchange(exchange) => exchange.venue.name().to_owned(),
         }
     }
 }
@@ -64,16 +69,38 @@ pub(crate) struct SourceTable {
     pub(crate) allow_late: Option<bool>,
     pub(crate) repeat: Option<String>,
     pub(crate) stale_after: Option<Span>,
+    pub(crate) name: Option<String>,
+    pub(crate) url: Option<String>,
+    #[serde(default)]
+    pub(crate) symbols: Vec<String>,
+    #[serde(default)]
+    pub(crate) paused: bool,
 }
 
 /// Keys of a `[[source]]`.
-pub(crate) const SOURCE_KEYS: [&str; 6] = ["from", "map", "prefix", "allow_late", "repeat", "stale_after"];
+pub(crate) const SOURCE_KEYS: [&str; 10] =
+    ["from", "map", "prefix", "allow_late", "repeat", "stale_after", "name", "url", "symbols", "paused"];
 
 /// Why a text does not name a source.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum SpecError {
-    #[error("source {0:?}: known are sim[:SEED], replay:FILE, stdin and none")]
+    #[error(
+        "source {0:?}: known are sim[:SEED], replay:FILE, stdin, binance:SYMBOLS, coinbase:PRODUCTS, \
+         coinbase-advanced:PRODUCTS, kraken:SYMBOLS and none"
+    )]
     Unknown(String),
+    #[error("source {0:?}: symbols are missing, as in {1}")]
+    NoSymbols(String, &'static str),
+    #[error("source {0:?}: {1}")]
+    Names(String, NamesError),
+    #[error(
+        "source {0:?}: {1} symbols, of which one connection to {2} takes {3}; name another source for the others"
+    )]
+    TooMany(String, usize, &'static str, usize),
+    #[error("source {0:?}: a name for a source is 1 to 64 printable ASCII characters")]
+    Name(String),
+    #[error("source {0:?}: {1} is only for exchanges")]
+    NotExchange(String, &'static str),
     #[error("source {0:?}: a seed is a whole number, such as sim:42")]
     Seed(String),
     #[error("source {0:?}: a file is missing, as in replay:ticks.ndjson.gz")]
@@ -111,13 +138,29 @@ impl SourceSpec {
                 }
                 Kind::Replay { path, pacing: options.pacing()?, repeat: options.flag("loop")? }
             }
-            _ => return Err(SpecError::Unknown(text.to_owned())),
+            (other, symbols) => match Venue::named(other) {
+                Some(venue) => {
+                    Kind::Exchange(ExchangeSpec::parse(venue, symbols.unwrap_or_default(), &mut options)?)
+                }
+                None => return Err(SpecError::Unknown(text.to_owned())),
+            },
         };
         let rules = Rules { allow_late: options.flag("allow_late")?, drop_repeats: options.drop_repeats()? };
         let rename = Rename { prefix: options.take("prefix").unwrap_or_default(), map: HashMap::new() };
         let stale_after = options.stale_after()?;
+        let name = options.name()?.unwrap_or_else(|| kind.name(head));
         options.end(&kind)?;
-        Ok(Some(Self { name: kind.name(head), kind, rules, rename, stale_after }))
+        let spec = Self { name, kind, rules, rename, stale_after, paused: false };
+        spec.check(text)?;
+        Ok(Some(spec))
+    }
+
+    /// What can only be judged once all of it is known.
+    fn check(&self, text: &str) -> Result<(), SpecError> {
+        if let Kind::Exchange(exchange) = &self.kind {
+            exchange.check(&self.rename, text)?;
+        }
+        Ok(())
     }
 
     /// Whether its prices are made up.
@@ -127,7 +170,8 @@ impl SourceSpec {
 
     /// Reads a `[[source]]`. What it says outweighs options in its `from`.
     pub(crate) fn from_table(table: SourceTable) -> Result<Option<Self>, SpecError> {
-        let Some(mut spec) = Self::parse(&table.from)? else { return Ok(None) };
+        let from = table.whole();
+        let Some(mut spec) = Self::parse(&from)? else { return Ok(None) };
         spec.rename.map = table.map;
         spec.rename.prefix = table.prefix.unwrap_or(spec.rename.prefix);
         spec.stale_after = table.stale_after.or(spec.stale_after);
@@ -137,7 +181,30 @@ impl SourceSpec {
             options.pairs.push(("repeat".to_owned(), Some(repeat)));
             spec.rules.drop_repeats = options.drop_repeats()?;
         }
+        if let Some(name) = table.name {
+            spec.name = options::name(&table.from, name)?;
+        }
+        if let Some(url) = table.url {
+            let Kind::Exchange(exchange) = &mut spec.kind else {
+                return Err(SpecError::NotExchange(table.from, "url"));
+            };
+            exchange.url = exchange::url(&Options::parse(&table.from, ""), &url)?;
+        }
+        spec.paused = table.paused;
+        spec.check(&table.from)?;
         Ok(Some(spec))
+    }
+}
+
+impl SourceTable {
+    /// With its list of symbols, if it has one of its own, as if they stood in `from`.
+    fn whole(&self) -> String {
+        if self.symbols.is_empty() {
+            return self.from.clone();
+        }
+        let (head, options) = self.from.split_once('?').unwrap_or((&self.from, ""));
+        let between = if head.contains(':') { "," } else { ":" };
+        format!("{head}{between}{}?{options}", self.symbols.join(","))
     }
 }
 
@@ -152,106 +219,19 @@ pub(crate) struct Rename {
 
 impl Rename {
     pub(crate) fn apply(&self, symbol: Symbol) -> Result<Symbol, SymbolError> {
-        match self.map.get(symbol.as_str()) {
-            Some(name) => Symbol::new(name),
-            None if self.prefix.is_empty() => Ok(symbol),
-            None => Symbol::new(&format!("{}{symbol}", self.prefix)),
-        }
-    }
-}
-
-/// The options behind the `?`, to be taken one by one.
-struct Options<'a> {
-    source: &'a str,
-    pairs: Vec<(String, Option<String>)>,
-}
-
-impl<'a> Options<'a> {
-    fn parse(source: &'a str, text: &str) -> Self {
-        let pairs = text.split('&').filter(|pair| !pair.is_empty()).map(|pair| match pair.split_once('=') {
-            Some((key, value)) => (key.to_owned(), Some(value.to_owned())),
-            None => (pair.to_owned(), None),
-        });
-        Self { source, pairs: pairs.collect() }
+        self.name(symbol.as_str()).map_or(Ok(symbol), |name| Symbol::new(&name))
     }
 
-    /// The value of `key`; empty where it stands alone.
-    fn take(&mut self, key: &str) -> Option<String> {
-        let at = self.pairs.iter().position(|(name, _)| name == key)?;
-        Some(self.pairs.remove(at).1.unwrap_or_default())
-    }
-
-    fn flag(&mut self, key: &'static str) -> Result<bool, SpecError> {
-        match self.take(key).as_deref() {
-            None | Some("false") => Ok(false),
-            Some("" | "true") => Ok(true),
-            Some(other) => Err(self.value(key, other, "true or false")),
-        }
-    }
-
-    fn drop_repeats(&mut self) -> Result<bool, SpecError> {
-        match self.take("repeat").as_deref() {
-            None | Some("keep") => Ok(false),
-            Some("drop") => Ok(true),
-            Some(other) => Err(self.value("repeat", other, "keep or drop")),
-        }
-    }
-
-    fn stale_after(&mut self) -> Result<Option<Span>, SpecError> {
-        let Some(text) = self.take("stale_after") else { return Ok(None) };
-        let span = text
-            .parse()
-            .map_err(|_| self.value("stale_after", &text, "a time, such as 30s or 0s for never,"))?;
-        Ok(Some(span))
-    }
-
-    fn sim_rate(&mut self) -> Result<f64, SpecError> {
-        let Some(text) = self.take("rate") else { return Ok(SIM_RATE) };
-        let rate = text.parse().ok().filter(|rate| SIM_RATES.contains(rate));
-        rate.ok_or_else(|| self.value("rate", &text, "1 to 100000 ticks a second"))
-    }
-
-    fn pacing(&mut self) -> Result<Pacing, SpecError> {
-        let number = |text: &str| text.parse().ok().filter(|number| REPLAY_RATES.contains(number));
-        if let Some(text) = self.take("rate") {
-            let rate =
-                number(&text).ok_or_else(|| self.value("rate", &text, "0.001 to 10000000 ticks a second"))?;
-            return Ok(Pacing::Rate(rate));
-        }
-        match self.take("speed").as_deref() {
-            None => Ok(Pacing::Times(1.0)),
-            Some("max") => Ok(Pacing::Max),
-            Some(text) => {
-                let speed =
-                    number(text).ok_or_else(|| self.value("speed", text, "max or 0.001 to 10000000"))?;
-                Ok(Pacing::Times(speed))
-            }
-        }
-    }
-
-    fn end(self, kind: &Kind) -> Result<(), SpecError> {
-        let known = match kind {
-            Kind::Sim { .. } => "rate, prefix, allow_late, repeat and stale_after",
-            Kind::Replay { .. } => "speed, rate, loop, prefix, allow_late, repeat and stale_after",
-            Kind::Stdin => "prefix, allow_late, repeat and stale_after",
-        };
-        match self.pairs.into_iter().next() {
-            None => Ok(()),
-            Some((key, _)) => Err(SpecError::Option(self.source.to_owned(), key, known)),
-        }
-    }
-
-    fn value(&self, key: &str, value: &str, expected: &'static str) -> SpecError {
-        SpecError::Value(self.source.to_owned(), key.to_owned(), value.to_owned(), expected)
-    }
-
-    fn file(&self, path: &std::path::Path, error: &str) -> SpecError {
-        SpecError::File(self.source.to_owned(), path.display().to_string(), error.to_owned())
+    /// What `name` is called here, where that is something else.
+    fn name(&self, name: &str) -> Option<String> {
+        let mapped = self.map.get(name).cloned();
+        mapped.or_else(|| (!self.prefix.is_empty()).then(|| format!("{}{name}", self.prefix)))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::options::SIM_RATE;
     use super::*;
 
     fn parse(text: &str) -> SourceSpec {
@@ -271,6 +251,16 @@ mod tests {
             Rules { allow_late: true, drop_repeats: true }
         );
         assert_eq!(SourceSpec::parse("none"), Ok(None));
+        let binance =
+            parse("binance:btcusdt=BTC/USD,ETHUSDT?channel=bookTicker&url=ws://127.0.0.1:9100&prefix=B:");
+        let Kind::Exchange(exchange) = &binance.kind else { panic!() };
+        assert_eq!(
+            (binance.name.as_str(), exchange.url.to_string()),
+            ("binance", "ws://127.0.0.1:9100/".to_owned())
+        );
+        let names = exchange.names(&binance.rename).unwrap();
+        assert_eq!(names.symbol("BTCUSDT").unwrap().as_str(), "BTC/USD");
+        assert_eq!(names.symbol("ETHUSDT").unwrap().as_str(), "B:ETHUSDT");
         let file = tempfile::NamedTempFile::new().unwrap();
         let path = file.path().to_path_buf();
         let replay = parse(&format!("replay:{}?speed=max&loop", path.display()));
@@ -281,7 +271,7 @@ mod tests {
     fn each_refusal_by_name() {
         assert_eq!(
             says("bitmex:x"),
-            "source \"bitmex:x\": known are sim[:SEED], replay:FILE, stdin and none"
+            "source \"bitmex:x\": known are sim[:SEED], replay:FILE, stdin, binance:SYMBOLS, coinbase:PRODUCTS, coinbase-advanced:PRODUCTS, kraken:SYMBOLS and none"
         );
         assert_eq!(says("sim:x"), "source \"sim:x\": a seed is a whole number, such as sim:42");
         assert_eq!(
@@ -290,7 +280,7 @@ mod tests {
         );
         assert_eq!(
             says("stdin?x=1"),
-            "source \"stdin?x=1\": option \"x\" is unknown; known are prefix, allow_late, repeat and stale_after"
+            "source \"stdin?x=1\": option \"x\" is unknown; known are prefix, allow_late, repeat, stale_after and name"
         );
         assert_eq!(says("replay:"), "source \"replay:\": a file is missing, as in replay:ticks.ndjson.gz");
         assert_eq!(
@@ -299,6 +289,21 @@ mod tests {
         );
         assert!(says("replay:/no/such").starts_with("source \"replay:/no/such\": /no/such: No such file"));
         assert!(says("replay:/?speed=max").ends_with("/: is a directory"));
+        assert_eq!(says("kraken"), "source \"kraken\": symbols are missing, as in kraken:BTC/USD,ETH/USD");
+        assert_eq!(says("kraken:A,A"), "source \"kraken:A,A\": symbol \"A\" is there twice");
+        assert_eq!(
+            says("binance:x?channel=trades"),
+            "source \"binance:x?channel=trades\": channel cannot be \"trades\"; ticker, bookTicker or aggTrade is expected"
+        );
+        assert_eq!(
+            says("coinbase:x?url=http://a"),
+            "source \"coinbase:x?url=http://a\": url cannot be \"http://a\"; ws://HOST or wss://HOST is expected"
+        );
+        let many: Vec<_> = (0..1025).map(|i| format!("s{i}")).collect();
+        assert!(
+            says(&format!("binance:{}", many.join(",")))
+                .contains("1025 symbols, of which one connection to binance takes 1024")
+        );
     }
 
     #[test]

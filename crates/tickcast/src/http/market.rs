@@ -11,7 +11,6 @@ use tickcast_core::{Frame, Sequencer, Symbol, SymbolId};
 use super::query::Query;
 use super::{Problem, SymbolPath, named};
 use crate::hub::Hub;
-use crate::sources::SourceState;
 use crate::stats::SourceStats;
 
 /// How many symbols one page lists, unless asked otherwise, and at most.
@@ -127,12 +126,10 @@ fn standing(
 ) -> Option<SymbolStanding> {
     let quote = log.quote(id)?;
     let source = sources.get(usize::from(quote.origin.0));
-    let state = match source.map(|source| &source.state) {
+    let own = source.and_then(|source| source.symbols.iter().find(|own| own.symbol == symbol));
+    let state = match own.map(|own| &own.state).or(source.map(|source| &source.state)) {
         _ if log.market().newest(id).is_none() => "gone",
-        Some(SourceState::Down(_)) => "down",
-        Some(SourceState::Ended(_)) => "ended",
-        Some(SourceState::Stale) => "stale",
-        Some(SourceState::Live) => "live",
+        Some(state) => state.name(),
         // From before a restart: nobody has said anything since.
         None => "stale",
     };

@@ -13,7 +13,7 @@ use tickcast_core::{
 use super::groups::{GroupId, LONGEST, Step};
 use super::piece::{Draft, Piece};
 use super::{Key, Lane, Sink, Written};
-use crate::sources::Turned;
+use crate::sources::{SymbolTurned, Turned};
 use crate::subscription::{Pace, StreamId, Terms};
 
 /// Who says so.
@@ -64,6 +64,8 @@ pub(super) struct Statuses {
     sources: Vec<SourceStatus>,
     /// The last turn of each.
     turns: Vec<u64>,
+    /// Symbols of each that have turned by themselves.
+    symbols: Vec<Vec<SymbolTurned>>,
     pub(super) turn: u64,
 }
 
@@ -110,8 +112,27 @@ impl Session {
 
 impl Statuses {
     pub(super) fn new(turned: Vec<Turned>, turn: u64) -> Self {
-        let turns = turned.iter().map(|turned| turned.turn).collect();
-        Self { sources: turned.into_iter().map(|turned| turned.status).collect(), turns, turn }
+        let (mut sources, mut turns, mut symbols) = (Vec::new(), Vec::new(), Vec::new());
+        for Turned { status, turn, symbols: own } in turned {
+            sources.push(status);
+            turns.push(turn);
+            symbols.push(own);
+        }
+        Self { sources, turns, symbols, turn }
+    }
+
+    /// The symbols that have turned by themselves, and of which someone has yet to hear who was told up to turn `told`.
+    fn symbol_news(&self, told: Option<u64>) -> impl Iterator<Item = &SymbolTurned> {
+        self.symbols.iter().flatten().filter(move |symbol| match told {
+            Some(told) => symbol.turn > told,
+            None => symbol.state != State::Live,
+        })
+    }
+
+    /// Whether a symbol is not as its source is.
+    fn is_apart(&self, origin: Origin, symbol: &Symbol) -> bool {
+        let own = self.symbols.get(usize::from(origin.0)).into_iter().flatten();
+        own.into_iter().any(|own| own.symbol == *symbol && own.state != State::Live)
     }
 
     /// What someone has yet to hear who was told up to turn `told`; a newcomer hears of what is not as it should be.
@@ -155,7 +176,14 @@ impl<S: Sink> Lane<S> {
                 write(Notice::Status(status));
                 let SourceStatus { state, since, .. } = *status;
                 self.symbols_of(origin, group)
-                    .for_each(|symbol| write(Notice::SymbolStatus { symbol, state, since }));
+                    .for_each(|symbol| write(Notice::SymbolStatus { symbol, state, since, reason: None }));
+            }
+            let filter = self.groups.filter(group);
+            let apart = self.statuses.symbol_news(session.told).filter(|own| filter.matches(&own.symbol));
+            for own in apart.take(SYMBOLS_TOLD) {
+                let SymbolTurned { symbol, state, since, reason, .. } = own;
+                let (symbol, state, since, reason) = (*symbol, *state, *since, reason.as_deref());
+                write(Notice::SymbolStatus { symbol, state, since, reason });
             }
             (Said::Turns(self.statuses.turn), 0)
         } else if !session.added.is_empty() {
@@ -186,6 +214,7 @@ impl<S: Sink> Lane<S> {
         wanted
             .filter(move |id| market.origin(*id) == origin && market.newest(*id).is_some())
             .map(|id| market.symbol(id))
+            .filter(move |symbol| !self.statuses.is_apart(origin, symbol))
     }
 
     /// Appends the newest ticks of symbols that were added to a stream that stands at `place`; those that moved later come by

@@ -1,0 +1,124 @@
+//! How to find out what an exchange refuses that refuses a whole list for one bad name.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Most names asked for at once.
+const TOGETHER: usize = 100;
+
+/// Names that are asked for a list at a time. A list that is refused is halved, until the bad ones stand alone. What was found
+/// out outlives the connection: an exchange may hang up on whoever asks for something bad.
+#[derive(Debug, Clone)]
+pub(crate) struct Lists(Arc<Mutex<Vec<Vec<String>>>>);
+
+/// The lists of one connection, being asked for one after the other.
+#[derive(Debug)]
+pub(crate) struct Asking {
+    lists: Lists,
+    waiting: VecDeque<Vec<String>>,
+    asked: Option<Vec<String>>,
+}
+
+impl Lists {
+    pub(crate) fn new<'a>(names: impl Iterator<Item = &'a str>) -> Self {
+        let names: Vec<_> = names.map(str::to_owned).collect();
+        Self(Arc::new(Mutex::new(names.chunks(TOGETHER).map(<[String]>::to_vec).collect())))
+    }
+
+    /// Begins to ask, over a new connection.
+    pub(crate) fn ask(&self) -> Asking {
+        Asking { lists: self.clone(), waiting: self.with(|lists| lists.clone()).into(), asked: None }
+    }
+
+    /// Takes a list apart, for this connection and those to come.
+    fn replace(&self, list: &[String], parts: &[Vec<String>]) {
+        self.with(|lists| {
+            if let Some(at) = lists.iter().position(|known| known == list) {
+                lists.splice(at..=at, parts.iter().cloned());
+            }
+        });
+    }
+
+    fn with<R>(&self, f: impl FnOnce(&mut Vec<Vec<String>>) -> R) -> R {
+        f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Asking {
+    /// What to ask for next, where nothing is being asked for.
+    pub(crate) fn next(&mut self) -> Option<&[String]> {
+        if self.asked.is_some() {
+            return None;
+        }
+        self.asked = self.waiting.pop_front();
+        self.asked.as_deref()
+    }
+
+    /// What was asked for is given.
+    pub(crate) fn given(&mut self) {
+        self.asked = None;
+    }
+
+    /// What was asked for is refused: the name, if it was one alone. `Err`: nothing had been asked for.
+    pub(crate) fn refused(&mut self) -> Result<Option<String>, ()> {
+        let mut list = self.asked.take().ok_or(())?;
+        if list.len() == 1 {
+            self.lists.replace(&list, &[]);
+            return Ok(list.pop());
+        }
+        let parts = [list[..list.len() / 2].to_vec(), list[list.len() / 2..].to_vec()];
+        self.lists.replace(&list, &parts);
+        let [first, second] = parts;
+        self.waiting.push_front(second);
+        self.waiting.push_front(first);
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Asks an exchange that knows no name with an `x`; says what was given, refused, and in how many messages.
+    fn ask(lists: &Lists, hang_up: bool) -> (Vec<String>, Vec<String>, usize) {
+        let (mut given, mut refused, mut messages) = (Vec::new(), Vec::new(), 0);
+        let mut asking = lists.ask();
+        while let Some(list) = asking.next() {
+            messages += 1;
+            let list = list.to_vec();
+            if list.iter().any(|name| name.contains('x')) {
+                refused.extend(asking.refused().unwrap());
+                if hang_up {
+                    break;
+                }
+            } else {
+                given.extend(list);
+                asking.given();
+            }
+        }
+        (given, refused, messages)
+    }
+
+    fn names() -> Vec<String> {
+        (0..250).map(|i| if i % 60 == 7 { format!("x{i}") } else { format!("A{i}") }).collect()
+    }
+
+    #[test]
+    fn the_bad_ones_are_found_and_all_others_given() {
+        let names = names();
+        let lists = Lists::new(names.iter().map(String::as_str));
+        let (given, refused, messages) = ask(&lists, false);
+        assert_eq!((given.len(), refused.len()), (245, 5));
+        assert!(messages < 80, "{messages}");
+        let (given, refused, _) = ask(&lists, false);
+        assert_eq!((given.len(), refused.len()), (245, 0), "it is not asked for what was refused again");
+    }
+
+    #[test]
+    fn they_are_found_even_if_each_costs_a_connection() {
+        let names = names();
+        let lists = Lists::new(names.iter().map(String::as_str));
+        let found = (0..200).find(|_| ask(&lists, true).0.len() == 245);
+        assert!(found.is_some_and(|connections| connections < 50), "{found:?}");
+    }
+}

@@ -1,0 +1,296 @@
+//! Coinbase Exchange: tickers and matches.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use serde::Deserialize;
+use tickcast::{ChangeBasis, Tick, Value};
+
+use crate::asking::{Asking, Lists};
+use crate::exchange::{Conversation, Exchange, Garbled, Heard, Kind, Limits, Place, Print};
+use crate::names::Names;
+use crate::wire::{Decimal, excerpt, extras, push_side, quoted, when_written};
+
+/// What is sent of each product.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CoinbaseChannel {
+    /// Last price, best bid and ask, the 24 h range: with each match.
+    Ticker,
+    /// The same, every five seconds.
+    TickerBatch,
+    /// Trades.
+    Matches,
+}
+
+impl CoinbaseChannel {
+    /// All there are.
+    pub const ALL: [Self; 3] = [Self::Ticker, Self::TickerBatch, Self::Matches];
+
+    /// As the exchange calls it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ticker => "ticker",
+            Self::TickerBatch => "ticker_batch",
+            Self::Matches => "matches",
+        }
+    }
+}
+
+/// Coinbase Exchange.
+#[derive(Debug, Clone)]
+pub struct Coinbase {
+    names: Names,
+    channel: CoinbaseChannel,
+    lists: Lists,
+}
+
+impl Coinbase {
+    /// Where it is.
+    pub const URL: &'static str = "wss://ws-feed.exchange.coinbase.com";
+
+    /// This channel of these products, such as `BTC-USD`.
+    #[must_use]
+    pub fn new(names: Names, channel: CoinbaseChannel) -> Self {
+        let lists = Lists::new(names.theirs());
+        Self { names, channel, lists }
+    }
+}
+
+impl Exchange for Coinbase {
+    fn limits(&self) -> Limits {
+        Limits {
+            // It allows eight a second.
+            connect_every: Duration::from_millis(200),
+            // It allows a hundred.
+            say_every: Duration::from_millis(20),
+            // It is asked for a heartbeat a second.
+            pulse: Duration::from_secs(10),
+            life: None,
+            symbols: 1000,
+        }
+    }
+
+    fn path(&self) -> &'static str {
+        "/"
+    }
+
+    fn converse(&self) -> Box<dyn Conversation> {
+        let Self { names, channel, lists } = self.clone();
+        Box::new(Talk { names, channel, asking: lists.ask() })
+    }
+}
+
+struct Talk {
+    names: Names,
+    channel: CoinbaseChannel,
+    asking: Asking,
+}
+
+#[derive(Deserialize)]
+struct Frame<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Cow<'a, str>,
+    product_id: Option<Cow<'a, str>>,
+    sequence: Option<u64>,
+    trade_id: Option<u64>,
+    price: Option<Decimal<'a>>,
+    size: Option<Decimal<'a>>,
+    last_size: Option<Decimal<'a>>,
+    side: Option<Cow<'a, str>>,
+    time: Option<Cow<'a, str>>,
+    best_bid: Option<Decimal<'a>>,
+    best_bid_size: Option<Decimal<'a>>,
+    best_ask: Option<Decimal<'a>>,
+    best_ask_size: Option<Decimal<'a>>,
+    open_24h: Option<Decimal<'a>>,
+    high_24h: Option<Decimal<'a>>,
+    low_24h: Option<Decimal<'a>>,
+    volume_24h: Option<Decimal<'a>>,
+    message: Option<Cow<'a, str>>,
+    reason: Option<Cow<'a, str>>,
+}
+
+/// What a frame is, whatever else is in it.
+#[derive(Deserialize)]
+struct Type<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Cow<'a, str>,
+}
+
+impl Conversation for Talk {
+    fn open(&mut self) -> Vec<String> {
+        self.ask().into_iter().collect()
+    }
+
+    fn hear(&mut self, frame: &str, heard: &mut Vec<Heard>) -> Result<(), Garbled> {
+        let Type { kind } = serde_json::from_str(frame)?;
+        match &*kind {
+            "ticker" | "match" | "last_match" | "error" => {}
+            "subscriptions" => {
+                self.asking.given();
+                heard.push(self.ask().map_or(Heard::Nothing, Heard::Say));
+                return Ok(());
+            }
+            "heartbeat" | "snapshot" | "l2update" | "status" => {
+                heard.push(Heard::Nothing);
+                return Ok(());
+            }
+            other => {
+                heard.push(Heard::Unknown(excerpt(other)));
+                return Ok(());
+            }
+        }
+        let frame: Frame<'_> = serde_json::from_str(frame)?;
+        match &*frame.kind {
+            "ticker" => heard.push(Heard::from_print(self.ticker(&frame))),
+            "error" => self.refused(&frame, heard),
+            _ => heard.push(Heard::from_print(self.trade(&frame))),
+        }
+        Ok(())
+    }
+}
+
+impl Talk {
+    /// The next subscription.
+    fn ask(&mut self) -> Option<String> {
+        let channels = [self.channel.name(), "heartbeat"];
+        let products = self.asking.next()?;
+        let message =
+            serde_json::json!({ "type": "subscribe", "product_ids": products, "channels": channels });
+        Some(message.to_string())
+    }
+
+    /// It refuses a whole list for one product that it does not have.
+    fn refused(&mut self, frame: &Frame<'_>, heard: &mut Vec<Heard>) {
+        let says = frame.reason.as_deref().or(frame.message.as_deref()).unwrap_or("no reason given");
+        let why = format!("it refuses: {}", excerpt(says));
+        match self.asking.refused() {
+            Err(()) => heard.push(Heard::Failed(why)),
+            Ok(name) => {
+                let symbol = name.and_then(|name| self.names.symbol(&name));
+                heard.extend(symbol.map(|symbol| Heard::Refused { symbol, why }));
+                heard.push(self.ask().map_or(Heard::Nothing, Heard::Say));
+            }
+        }
+    }
+
+    fn tick(&self, frame: &Frame<'_>) -> Result<Option<Tick>, Garbled> {
+        let name = frame.product_id.as_deref().ok_or_else(|| Garbled("product_id is missing".to_owned()))?;
+        let symbol =
+            self.names.symbol(name).ok_or_else(|| Garbled(format!("nobody asked for {}", excerpt(name))))?;
+        let price = frame.price.ok_or_else(|| Garbled("price is missing".to_owned()))?.quoted("price")?;
+        Ok(price.map(|price| Tick::new(symbol, price)))
+    }
+
+    fn ticker(&self, frame: &Frame<'_>) -> Result<Option<Print>, Garbled> {
+        let Some(mut tick) = self.tick(frame)? else { return Ok(None) };
+        tick.change = quoted(frame.open_24h, "open_24h")?.map(|open| tick.price.minus(open));
+        tick.extras = extras(
+            tick.change.map(|_| ChangeBasis::Rolling24h),
+            &[
+                ("bid", frame.best_bid),
+                ("bid_size", frame.best_bid_size),
+                ("ask", frame.best_ask),
+                ("ask_size", frame.best_ask_size),
+                ("size", frame.last_size),
+                ("high", frame.high_24h),
+                ("low", frame.low_24h),
+                ("volume", frame.volume_24h),
+            ],
+        )?;
+        // On this channel it is who took.
+        push_side(&mut tick.extras, frame.side.as_deref());
+        self.print(tick, frame, Kind::Ticker)
+    }
+
+    fn trade(&self, frame: &Frame<'_>) -> Result<Option<Print>, Garbled> {
+        let Some(mut tick) = self.tick(frame)? else { return Ok(None) };
+        tick.extras = extras(None, &[("size", frame.size)])?;
+        // On this channel it is who waited.
+        push_side(
+            &mut tick.extras,
+            frame.side.as_deref().map(|side| if side == "sell" { "buy" } else { "sell" }),
+        );
+        self.print(tick, frame, Kind::Trade)
+    }
+
+    fn print(&self, mut tick: Tick, frame: &Frame<'_>, kind: Kind) -> Result<Option<Print>, Garbled> {
+        let number = if kind == Kind::Trade { frame.trade_id } else { frame.sequence };
+        let number = number.ok_or_else(|| Garbled("sequence or trade_id is missing".to_owned()))?;
+        let place = if kind == Kind::Trade { Place::Each(number) } else { Place::Rising(number) };
+        if let Some(id) = frame.trade_id {
+            let pushed = tick.extras.push("trade_id", Value::Number(&id.to_string()));
+            pushed.map_err(|error| Garbled(error.to_string()))?;
+        }
+        let (when, _) = when_written(frame.time.as_deref());
+        Ok(Some(Print { tick, when, kind, place, snapshot: frame.kind == "last_match" }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::When;
+
+    fn talk(names: &[&str]) -> Box<dyn Conversation> {
+        let names = Names::new(names.iter().map(|name| ((*name).to_owned(), None))).unwrap();
+        Coinbase::new(names, CoinbaseChannel::Ticker).converse()
+    }
+
+    fn hear(talk: &mut dyn Conversation, frame: &str) -> Vec<Heard> {
+        let mut heard = Vec::new();
+        talk.hear(frame, &mut heard).unwrap();
+        heard
+    }
+
+    #[test]
+    fn a_ticker_by_its_text() {
+        let frame = r#"{"type":"ticker","sequence":99000000123,"product_id":"BTC-USD","price":"64250.10","open_24h":"64000.00",
+            "volume_24h":"9876.5","low_24h":"63500.01","high_24h":"64990","best_bid":"64250.14","best_ask":"64250.15",
+            "side":"buy","time":"2026-07-01T12:00:00.223456Z","trade_id":900000001,"last_size":"0.0153"}"#;
+        let heard = hear(&mut *talk(&["BTC-USD"]), frame);
+        let [Heard::Price(print)] = &heard[..] else { panic!("{heard:?}") };
+        assert_eq!(print.tick.price.to_string(), "64250.10");
+        assert_eq!(print.tick.change.unwrap().to_string(), "250.10");
+        assert_eq!((print.when, print.place), (When::At(1_782_907_200_223), Place::Rising(99_000_000_123)));
+        assert_eq!(
+            std::str::from_utf8(print.tick.extras.as_json()).unwrap(),
+            ",\"change_basis\":\"24h\",\"bid\":64250.14,\"ask\":64250.15,\"size\":0.0153,\"high\":64990,\"low\":63500.01,\
+             \"volume\":9876.5,\"side\":\"buy\",\"trade_id\":900000001"
+        );
+    }
+
+    #[test]
+    fn a_product_that_is_none_does_not_cost_the_others() {
+        let mut talk = talk(&["BTC-USD", "FOO-BAR"]);
+        assert!(talk.open()[0].contains(r#""product_ids":["BTC-USD","FOO-BAR"]"#));
+        let error =
+            r#"{"type":"error","message":"Failed to subscribe","reason":"FOO-BAR is not a valid product"}"#;
+        let says = |heard: Vec<Heard>| match heard.into_iter().next_back() {
+            Some(Heard::Say(text)) => text,
+            other => panic!("{other:?}"),
+        };
+        assert!(says(hear(&mut *talk, error)).contains(r#"["BTC-USD"]"#));
+        assert!(
+            says(hear(&mut *talk, r#"{"type":"subscriptions","channels":[]}"#)).contains(r#"["FOO-BAR"]"#)
+        );
+        let heard = hear(&mut *talk, error);
+        let [Heard::Refused { symbol, why }, Heard::Nothing] = &heard[..] else { panic!("{heard:?}") };
+        assert_eq!(
+            (symbol.as_str(), why.as_str()),
+            ("FOO-BAR", "it refuses: FOO-BAR is not a valid product")
+        );
+        assert!(matches!(&hear(&mut *talk, error)[..], [Heard::Failed(_)]), "nothing had been asked for");
+    }
+
+    #[test]
+    fn a_trade_says_who_took() {
+        let frame = r#"{"type":"match","trade_id":5,"sequence":9,"product_id":"BTC-USD","price":"1.50","size":"2","side":"sell",
+            "time":"2026-07-01T12:00:00Z","maker_order_id":"a","taker_order_id":"b"}"#;
+        let heard = hear(&mut *talk(&["BTC-USD"]), frame);
+        let [Heard::Price(print)] = &heard[..] else { panic!("{heard:?}") };
+        assert_eq!(print.tick.extras.as_json(), br#","size":2,"side":"buy","trade_id":5"#);
+        assert_eq!(print.place, Place::Each(5));
+    }
+}

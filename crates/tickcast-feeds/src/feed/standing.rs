@@ -1,0 +1,126 @@
+//! How a feed and each of its symbols are doing, and what is said of it.
+
+use std::cell::Cell;
+use std::collections::HashSet;
+use std::time::Duration;
+
+use tickcast::{FeedCount, Publisher, SourceState, Symbol, Tick};
+use tokio::time::Instant;
+
+use crate::{Garbled, Names};
+
+/// A symbol of which no price has come for so long since it was subscribed to is perhaps none: some exchanges say nothing.
+const UNHEARD: Duration = Duration::from_secs(60);
+
+/// So many frames that made no sense are shown in the log, and so many unknown kinds; all are counted.
+const SHOWN: u32 = 10;
+
+/// How a feed and each of its symbols are doing.
+pub(super) struct Standing {
+    publisher: Publisher,
+    state: SourceState,
+    /// Symbols that no price has come of.
+    unheard: HashSet<Symbol>,
+    given_up: bool,
+    /// Symbols that are said to be down.
+    down: HashSet<Symbol>,
+    garbled: Cell<u32>,
+    unknown: HashSet<String>,
+}
+
+impl Standing {
+    pub(super) fn new(names: &Names, publisher: Publisher) -> Self {
+        // Those that an earlier run refused may be given now.
+        names.ours().for_each(|symbol| publisher.set_symbol_state(symbol, &SourceState::Live));
+        Self {
+            publisher,
+            state: SourceState::Live,
+            unheard: names.ours().collect(),
+            given_up: false,
+            down: HashSet::new(),
+            garbled: Cell::new(0),
+            unknown: HashSet::new(),
+        }
+    }
+
+    /// The feed turns, if that is something new.
+    pub(super) fn turn(&mut self, state: SourceState) {
+        if self.state == state {
+            return;
+        }
+        let source = self.publisher.name();
+        match &state {
+            SourceState::Live => tracing::info!(source, "prices come"),
+            SourceState::Stale => {
+                tracing::warn!(source, "no prices come, though it is connected: another try");
+            }
+            SourceState::Down(why) => tracing::warn!(source, "down: {why}"),
+            SourceState::Ended(_) | SourceState::Paused => {}
+        }
+        self.publisher.set_state(&state);
+        self.state = state;
+    }
+
+    /// When to give up on symbols that nothing was heard of, over a connection that stands since `opened`.
+    pub(super) fn deadline(&self, opened: Instant) -> Option<Instant> {
+        (!self.given_up && !self.unheard.is_empty()).then(|| opened + UNHEARD)
+    }
+
+    /// Says that those are down of which nothing was heard.
+    pub(super) fn give_up_on_unheard(&mut self) {
+        self.given_up = true;
+        let why = format!("subscribed to, and no price came within {UNHEARD:?}: perhaps it is not listed");
+        for symbol in self.unheard.clone() {
+            self.down(symbol, why.clone());
+        }
+    }
+
+    /// The exchange does not give this symbol.
+    pub(super) fn refused(&mut self, symbol: Symbol, why: String) {
+        self.unheard.remove(&symbol);
+        self.down(symbol, why);
+    }
+
+    fn down(&mut self, symbol: Symbol, why: String) {
+        if self.down.insert(symbol) {
+            tracing::warn!(source = self.publisher.name(), %symbol, "down: {why}");
+            self.publisher.set_symbol_state(symbol, &SourceState::Down(why));
+        }
+    }
+
+    /// Prices came.
+    pub(super) fn priced(&mut self, ticks: &[Tick]) {
+        if self.unheard.is_empty() && self.down.is_empty() {
+            return;
+        }
+        for Tick { symbol, .. } in ticks {
+            self.unheard.remove(symbol);
+            if self.down.remove(symbol) {
+                self.publisher.set_symbol_state(*symbol, &SourceState::Live);
+            }
+        }
+    }
+
+    /// Something made no sense.
+    pub(super) fn garbled(&self, garbled: &Garbled) {
+        self.publisher.count(FeedCount::Errors, 1);
+        let shown = self.garbled.get() + 1;
+        self.garbled.set(shown);
+        let source = self.publisher.name();
+        if shown <= SHOWN {
+            tracing::warn!(source, "{garbled}");
+        }
+        if shown == SHOWN {
+            tracing::warn!(source, "what else makes no sense is counted, not shown");
+        }
+    }
+
+    /// Something of an unknown kind came.
+    pub(super) fn unknown(&mut self, kind: String) {
+        self.publisher.count(FeedCount::Unknown, 1);
+        if self.unknown.len() < SHOWN as usize && !self.unknown.contains(&kind) {
+            tracing::warn!(source = self.publisher.name(), "unknown, and passed over: {kind}");
+            self.unknown.insert(kind);
+        }
+    }
+}

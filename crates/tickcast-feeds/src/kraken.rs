@@ -1,0 +1,249 @@
+//! Kraken's WebSocket API, version 2: tickers and trades.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{json, value::RawValue};
+use tickcast::{ChangeBasis, Symbol, Tick, Value};
+
+use crate::exchange::{Conversation, Exchange, Garbled, Heard, Kind, Limits, Place, Print};
+use crate::names::Names;
+use crate::wire::{Decimal, excerpt, extras, push_side, when_written};
+
+/// What is sent of each symbol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KrakenChannel {
+    /// Last price, rolling 24 h change, best bid and ask: whenever one of these moves.
+    Ticker,
+    /// Trades.
+    Trade,
+}
+
+/// Kraken.
+#[derive(Debug, Clone)]
+pub struct Kraken {
+    names: Names,
+    channel: KrakenChannel,
+}
+
+impl Kraken {
+    /// Where it is.
+    pub const URL: &'static str = "wss://ws.kraken.com/v2";
+
+    /// Tickers of these symbols, such as `BTC/USD`.
+    #[must_use]
+    pub const fn ticker(names: Names) -> Self {
+        Self { names, channel: KrakenChannel::Ticker }
+    }
+
+    /// Trades of these symbols.
+    #[must_use]
+    pub const fn trade(names: Names) -> Self {
+        Self { names, channel: KrakenChannel::Trade }
+    }
+}
+
+impl Exchange for Kraken {
+    fn limits(&self) -> Limits {
+        Limits {
+            // It allows about 150 in ten minutes.
+            connect_every: Duration::from_secs(5),
+            say_every: Duration::from_millis(250),
+            // It sends a heartbeat a second when nothing else flows.
+            pulse: Duration::from_secs(10),
+            life: None,
+            symbols: 1000,
+        }
+    }
+
+    fn path(&self) -> &'static str {
+        "/v2"
+    }
+
+    fn converse(&self) -> Box<dyn Conversation> {
+        Box::new(self.clone())
+    }
+}
+
+#[derive(Deserialize)]
+struct Frame<'a> {
+    #[serde(borrow)]
+    channel: Option<Cow<'a, str>>,
+    #[serde(rename = "type")]
+    kind: Option<Cow<'a, str>>,
+    data: Option<&'a RawValue>,
+    method: Option<Cow<'a, str>>,
+    success: Option<bool>,
+    error: Option<Cow<'a, str>>,
+    symbol: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct Status<'a> {
+    #[serde(borrow)]
+    system: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+struct Ticker<'a> {
+    #[serde(borrow)]
+    symbol: Cow<'a, str>,
+    last: Decimal<'a>,
+    change: Option<Decimal<'a>>,
+    bid: Option<Decimal<'a>>,
+    bid_qty: Option<Decimal<'a>>,
+    ask: Option<Decimal<'a>>,
+    ask_qty: Option<Decimal<'a>>,
+    high: Option<Decimal<'a>>,
+    low: Option<Decimal<'a>>,
+    volume: Option<Decimal<'a>>,
+    timestamp: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct Trade<'a> {
+    #[serde(borrow)]
+    symbol: Cow<'a, str>,
+    side: Option<Cow<'a, str>>,
+    price: Decimal<'a>,
+    qty: Option<Decimal<'a>>,
+    trade_id: u64,
+    timestamp: Option<Cow<'a, str>>,
+}
+
+impl Conversation for Kraken {
+    fn open(&mut self) -> Vec<String> {
+        let names: Vec<_> = self.names.theirs().collect();
+        let lists = names.chunks(100).map(|symbols| match self.channel {
+            KrakenChannel::Ticker => {
+                json!({ "channel": "ticker", "symbol": symbols, "event_trigger": "bbo" })
+            }
+            KrakenChannel::Trade => json!({ "channel": "trade", "symbol": symbols, "snapshot": true }),
+        });
+        lists.map(|params| json!({ "method": "subscribe", "params": params }).to_string()).collect()
+    }
+
+    fn hear(&mut self, frame: &str, heard: &mut Vec<Heard>) -> Result<(), Garbled> {
+        let frame: Frame<'_> = serde_json::from_str(frame)?;
+        let data = frame.data.map_or("[]", RawValue::get);
+        let snapshot = frame.kind.as_deref() == Some("snapshot");
+        match (frame.channel.as_deref(), frame.method.as_deref()) {
+            (Some("ticker"), _) => {
+                let tickers: Vec<Ticker<'_>> = serde_json::from_str(data)?;
+                heard.extend(
+                    tickers.iter().map(|ticker| Heard::from_print(self.ticker_print(ticker, snapshot))),
+                );
+            }
+            (Some("trade"), _) => {
+                let trades: Vec<Trade<'_>> = serde_json::from_str(data)?;
+                heard.extend(trades.iter().map(|trade| Heard::from_print(self.trade_print(trade, snapshot))));
+            }
+            (Some("status"), _) => {
+                let systems: Vec<Status<'_>> = serde_json::from_str(data)?;
+                let closed = systems.iter().find(|status| status.system == "maintenance");
+                heard.push(
+                    closed.map_or(Heard::Nothing, |_| Heard::Halted("it says: maintenance".to_owned())),
+                );
+            }
+            (Some("heartbeat" | "instrument" | "book" | "ohlc"), _) | (None, Some("pong")) => {
+                heard.push(Heard::Nothing);
+            }
+            (None, Some("subscribe")) => heard.push(self.answer(&frame)),
+            (other, _) => heard.push(Heard::Unknown(excerpt(other.unwrap_or("a frame without a channel")))),
+        }
+        Ok(())
+    }
+}
+
+impl Kraken {
+    /// Each symbol is answered by itself.
+    fn answer(&self, frame: &Frame<'_>) -> Heard {
+        if frame.success != Some(false) {
+            return Heard::Nothing;
+        }
+        let why = format!("it refuses: {}", excerpt(frame.error.as_deref().unwrap_or("no reason given")));
+        match frame.symbol.as_deref().and_then(|name| self.names.symbol(name)) {
+            Some(symbol) => Heard::Refused { symbol, why },
+            None => Heard::Failed(why),
+        }
+    }
+
+    fn symbol(&self, name: &str) -> Result<Symbol, Garbled> {
+        self.names.symbol(name).ok_or_else(|| Garbled(format!("nobody asked for {}", excerpt(name))))
+    }
+
+    fn ticker_print(&self, ticker: &Ticker<'_>, snapshot: bool) -> Result<Option<Print>, Garbled> {
+        let Some(price) = ticker.last.quoted("last")? else { return Ok(None) };
+        let mut tick = Tick::new(self.symbol(&ticker.symbol)?, price);
+        tick.change = ticker.change.map(|change| change.value("change")).transpose()?;
+        tick.extras = extras(
+            tick.change.map(|_| ChangeBasis::Rolling24h),
+            &[
+                ("bid", ticker.bid),
+                ("bid_size", ticker.bid_qty),
+                ("ask", ticker.ask),
+                ("ask_size", ticker.ask_qty),
+                ("high", ticker.high),
+                ("low", ticker.low),
+                ("volume", ticker.volume),
+            ],
+        )?;
+        let (when, ns) = when_written(ticker.timestamp.as_deref());
+        Ok(Some(Print { tick, when, kind: Kind::Ticker, place: Place::Time(ns), snapshot }))
+    }
+
+    fn trade_print(&self, trade: &Trade<'_>, snapshot: bool) -> Result<Option<Print>, Garbled> {
+        let Some(price) = trade.price.quoted("price")? else { return Ok(None) };
+        let mut tick = Tick::new(self.symbol(&trade.symbol)?, price);
+        tick.extras = extras(None, &[("size", trade.qty)])?;
+        push_side(&mut tick.extras, trade.side.as_deref());
+        let id = trade.trade_id.to_string();
+        tick.extras.push("trade_id", Value::Number(&id)).map_err(|error| Garbled(error.to_string()))?;
+        let (when, _) = when_written(trade.timestamp.as_deref());
+        Ok(Some(Print { tick, when, kind: Kind::Trade, place: Place::Each(trade.trade_id), snapshot }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hear(frame: &str) -> Vec<Heard> {
+        let mut heard = Vec::new();
+        Kraken::ticker(Names::new([("BTC/USD".to_owned(), None)]).unwrap()).hear(frame, &mut heard).unwrap();
+        heard
+    }
+
+    #[test]
+    fn numbers_by_their_text() {
+        let heard = hear(
+            r#"{"channel":"ticker","type":"update","data":[{"symbol":"BTC/USD","bid":0.0,"bid_qty":0.00000000,"ask":64250.10,
+            "ask_qty":1.20000000,"last":6.4250E4,"volume":2310.55510000,"change":-250.10,"change_pct":0.39,
+            "timestamp":"2026-07-01T12:00:00.223456Z"}]}"#,
+        );
+        let [Heard::Price(print)] = &heard[..] else { panic!("{heard:?}") };
+        assert_eq!(print.tick.price.to_string(), "64250");
+        assert_eq!(print.tick.change.unwrap().to_string(), "-250.10");
+        assert_eq!(print.place, Place::Time(1_782_907_200_223_456_000));
+        assert_eq!(
+            print.tick.extras.as_json(),
+            br#","change_basis":"24h","ask":64250.10,"ask_size":1.20000000,"volume":2310.55510000"#
+        );
+    }
+
+    #[test]
+    fn what_is_no_price() {
+        let zero = r#"{"channel":"ticker","type":"snapshot","data":[{"symbol":"BTC/USD","bid":0,"ask":0,"last":0.0,"timestamp":"1970-01-01T00:00:00.000000Z"}]}"#;
+        assert!(matches!(&hear(zero)[..], [Heard::Unquoted]));
+        let nack = r#"{"error":"Currency pair not supported BTC/USD","method":"subscribe","req_id":7,"success":false,"symbol":"BTC/USD"}"#;
+        assert!(matches!(&hear(nack)[..], [Heard::Refused { why, .. }] if why.contains("not supported")));
+        let status = |system: &str| {
+            format!(
+                r#"{{"channel":"status","type":"update","data":[{{"system":"{system}","connection_id":12393906104898154338}}]}}"#
+            )
+        };
+        assert!(matches!(&hear(&status("online"))[..], [Heard::Nothing]));
+        assert!(matches!(&hear(&status("maintenance"))[..], [Heard::Halted(_)]));
+    }
+}

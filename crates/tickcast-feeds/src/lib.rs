@@ -1,0 +1,44 @@
+//! Live prices from exchanges, as sources of a [`tickcast::Hub`].
+//!
+//! A [`Feed`] keeps one exchange's prices coming: it connects, subscribes, watches, and connects again. What an exchange's
+//! messages look like is all that an [`Exchange`] knows; there is no IO in it. To add one, implement [`Exchange`] and
+//! [`Conversation`]: `kraken.rs` is the example that `docs/sources.md` goes through.
+//!
+//! ```no_run
+//! use tickcast::{Hub, Rules};
+//! use tickcast_feeds::{Feed, Kraken, Names, Network};
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let hub = Hub::builder().build();
+//! let names = Names::new(["BTC/USD", "ETH/USD"].map(|name| (name.to_owned(), None)))?;
+//! let url = "wss://ws.kraken.com/v2".parse()?;
+//! let feed = Feed::new(Kraken::ticker(names.clone()), url, names, hub.source("kraken", Rules::default()));
+//! feed.run(&Network::new()).await;
+//! # Ok(())
+//! # }
+//! ```
+
+mod advanced;
+mod asking;
+mod backoff;
+mod binance;
+mod coinbase;
+mod exchange;
+mod feed;
+mod kraken;
+mod line;
+mod marks;
+mod names;
+mod network;
+mod wire;
+
+pub use advanced::Advanced;
+pub use binance::{Binance, BinanceStream};
+pub use coinbase::{Coinbase, CoinbaseChannel};
+pub use exchange::{Conversation, Exchange, Garbled, Heard, Kind, Limits, Place, Print, When};
+pub use feed::{Feed, SILENCE};
+pub use kraken::{Kraken, KrakenChannel};
+pub use names::{Names, NamesError};
+pub use network::{Dial, DialError, Dialling, Io, Network};
+/// An exchange's address.
+pub use tokio_tungstenite::tungstenite::http::Uri;

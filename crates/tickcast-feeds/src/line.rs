@@ -1,0 +1,208 @@
+//! One connection: dialled, spoken over at the exchange's pace, read until it ends.
+
+use std::time::Duration;
+
+use futures_util::{FutureExt, SinkExt, StreamExt};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_tungstenite::tungstenite::client::ClientRequestBuilder;
+use tokio_tungstenite::tungstenite::http::{Uri, header};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
+use tokio_tungstenite::{WebSocketStream, client_async_with_config};
+
+use crate::network::{Io, Network};
+
+/// How long a connection may take to stand.
+const DIAL: Duration = Duration::from_secs(10);
+
+/// Largest frame: exchanges' own largest, a whole book, is about 1 MiB.
+const LARGEST: usize = 4 << 20;
+
+/// Most frames, and about as many bytes, handed over at once.
+const TOGETHER: usize = 256;
+const BYTES_TOGETHER: usize = 256 << 10;
+
+/// How long to stay away from who says that we come too often, unless it says how long.
+const TOO_OFTEN: Duration = Duration::from_secs(60);
+
+/// Nobody is told to stay away longer than this: a ban of days has to be looked into.
+const LONGEST_AWAY: Duration = Duration::from_secs(3600);
+
+/// Which of a feed's connections.
+pub(crate) type LineId = u64;
+
+/// What happens on a connection.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// It stands.
+    Opened,
+    /// Frames came; at least one.
+    Frames(Vec<Frame>),
+    /// Something came that is no frame of data.
+    Pulse,
+    /// It is over.
+    Ended(End),
+}
+
+/// A frame of data.
+#[derive(Debug)]
+pub(crate) enum Frame {
+    Text(Utf8Bytes),
+    Binary,
+}
+
+/// How a connection ended, or why there was none.
+#[derive(Debug)]
+pub(crate) struct End {
+    pub(crate) why: String,
+    /// How long the exchange wants us to stay away.
+    pub(crate) away: Duration,
+    /// A frame made no sense, or was too large.
+    pub(crate) garbled: bool,
+}
+
+/// One connection's task.
+pub(crate) struct Line {
+    pub(crate) id: LineId,
+    pub(crate) url: Uri,
+    pub(crate) network: Network,
+    /// When it may be dialled.
+    pub(crate) turn: Instant,
+    /// Least time between two messages of ours.
+    pub(crate) say_every: Duration,
+    /// What is to be said.
+    pub(crate) outbox: mpsc::UnboundedReceiver<String>,
+    pub(crate) events: mpsc::Sender<(LineId, Event)>,
+}
+
+type Socket = WebSocketStream<Box<dyn Io>>;
+
+impl Line {
+    pub(crate) async fn run(mut self) {
+        sleep_until(self.turn).await;
+        let end = match timeout(DIAL, self.open()).await {
+            Ok(Ok(socket)) => {
+                self.tell(Event::Opened).await;
+                self.converse(socket).await
+            }
+            Ok(Err(end)) => end,
+            Err(_) => End::plain(format!("no answer within {DIAL:?}")),
+        };
+        self.tell(Event::Ended(end)).await;
+    }
+
+    async fn open(&self) -> Result<Socket, End> {
+        let io = self.network.dial(&self.url).await.map_err(|error| End::plain(error.to_string()))?;
+        let request = ClientRequestBuilder::new(self.url.clone())
+            .with_header("User-Agent", concat!("tickcast/", env!("CARGO_PKG_VERSION")));
+        let config = WebSocketConfig::default().max_message_size(Some(LARGEST)).max_frame_size(Some(LARGEST));
+        match client_async_with_config(request, io, Some(config)).await {
+            Ok((socket, _)) => Ok(socket),
+            Err(error) => Err(End::of(error)),
+        }
+    }
+
+    /// Says what is to be said, and hands on what is heard, until it ends.
+    async fn converse(&mut self, mut socket: Socket) -> End {
+        let mut next_say = Instant::now();
+        let mut listening = true;
+        loop {
+            let said = async {
+                sleep_until(next_say).await;
+                self.outbox.recv().await
+            };
+            tokio::select! {
+                message = socket.next() => {
+                    let end = self.hear(message, &mut socket).await;
+                    if let Some(end) = end {
+                        return end;
+                    }
+                }
+                text = said, if listening => match text {
+                    Some(text) => {
+                        if let Err(error) = socket.send(Message::text(text)).await {
+                            return End::of(error);
+                        }
+                        next_say = Instant::now() + self.say_every;
+                    }
+                    None => listening = false,
+                },
+            }
+        }
+    }
+
+    /// Hands on a message and those that are there already behind it.
+    async fn hear(
+        &self,
+        first: Option<Result<Message, tungstenite::Error>>,
+        socket: &mut Socket,
+    ) -> Option<End> {
+        let (mut frames, mut bytes, mut end) = (Vec::new(), 0, None);
+        let mut next = Some(first);
+        while let Some(message) = next {
+            match message {
+                Some(Ok(Message::Text(text))) => {
+                    bytes += text.len();
+                    frames.push(Frame::Text(text));
+                }
+                Some(Ok(Message::Binary(_))) => frames.push(Frame::Binary),
+                Some(Ok(Message::Close(frame))) => end = Some(End::closed(frame)),
+                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
+                Some(Err(error)) => end = Some(End::of(error)),
+                None => end = Some(End::plain("it hung up".to_owned())),
+            }
+            if end.is_some() || frames.len() >= TOGETHER || bytes >= BYTES_TOGETHER {
+                break;
+            }
+            next = socket.next().now_or_never();
+        }
+        self.tell(if frames.is_empty() { Event::Pulse } else { Event::Frames(frames) }).await;
+        if end.is_some() {
+            // A close is answered; whether that arrives is no longer our concern.
+            let _ = timeout(Duration::from_secs(1), socket.close(None)).await;
+        }
+        end
+    }
+
+    async fn tell(&self, event: Event) {
+        // A feed that is gone aborts this task.
+        let _ = self.events.send((self.id, event)).await;
+    }
+}
+
+impl End {
+    fn plain(why: String) -> Self {
+        Self { why, away: Duration::ZERO, garbled: false }
+    }
+
+    fn closed(frame: Option<tungstenite::protocol::CloseFrame>) -> Self {
+        let Some(frame) = frame else { return Self::plain("it closed the connection".to_owned()) };
+        let code = u16::from(frame.code);
+        let away = if code == 1008 { TOO_OFTEN } else { Duration::ZERO };
+        let says = crate::wire::excerpt(&frame.reason);
+        Self { why: format!("it closed the connection: {code} {says}"), away, garbled: false }
+    }
+
+    fn of(error: tungstenite::Error) -> Self {
+        use tungstenite::Error;
+        match error {
+            Error::Http(response) => {
+                let status = response.status();
+                let asked = response.headers().get(header::RETRY_AFTER);
+                let asked = asked.and_then(|value| value.to_str().ok()?.trim().parse().ok());
+                let usual = if [429, 418].contains(&status.as_u16()) { TOO_OFTEN } else { Duration::ZERO };
+                let away = asked.map_or(usual, Duration::from_secs).min(LONGEST_AWAY);
+                Self { why: format!("it answers {status}"), away, garbled: false }
+            }
+            Error::Capacity(_) => {
+                let why = format!("a frame of more than {LARGEST} bytes");
+                Self { why, away: Duration::ZERO, garbled: true }
+            }
+            Error::Utf8(_) => {
+                Self { why: "a frame that is not UTF-8".to_owned(), away: Duration::ZERO, garbled: true }
+            }
+            other => Self::plain(other.to_string()),
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! How far each symbol has come, so that nothing is taken twice, nothing older over something newer, and a hole is seen.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tickcast::{Extras, Price, Symbol, Time};
+
+use crate::{Kind, Place, Print, When};
+
+/// So many in a row that are behind, but happened so much later than what they are behind of, are no stragglers: the exchange
+/// has begun to count anew.
+const BEGUN_ANEW: u32 = 64;
+const LATER: Duration = Duration::from_secs(10);
+
+/// How far each symbol has come, over all connections.
+#[derive(Debug, Default)]
+pub(crate) struct Marks {
+    marks: HashMap<(Symbol, Kind), Mark>,
+    /// The time of each symbol's last tick, of whatever sort.
+    times: HashMap<Symbol, Time>,
+}
+
+#[derive(Debug)]
+struct Mark {
+    place: u64,
+    price: Price,
+    extras: Extras,
+    behind: u32,
+}
+
+/// What a price is, after those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// New, after so many that are missing.
+    New {
+        /// Ticks that were not seen.
+        missing: u64,
+    },
+    /// Older than one taken before.
+    Straggler,
+    /// The same again.
+    Duplicate,
+}
+
+impl Marks {
+    /// Judges a price, and sets its tick's time where it is new: the one it happened at, `time`, but never before that of the one
+    /// before it. Where it is not known when it happened, that is when the one before it did, or else `now`.
+    pub(crate) fn judge(&mut self, print: &mut Print, time: Option<Time>, now: Time) -> Verdict {
+        let verdict = self.place(print, time, now);
+        if matches!(verdict, Verdict::New { .. }) {
+            let symbol = print.tick.symbol;
+            let before = self.times.get(&symbol).copied();
+            // What has no time of its own by rule happened when it came.
+            let time = match print.when {
+                When::Unsaid => Some(now),
+                When::At(_) | When::Unreadable => time,
+            };
+            let time = time.or(before).unwrap_or(now).max(before.unwrap_or_default());
+            self.times.insert(symbol, time);
+            print.tick.time = Some(time);
+        }
+        verdict
+    }
+
+    fn place(&mut self, print: &Print, time: Option<Time>, now: Time) -> Verdict {
+        let timeless = matches!(print.place, Place::Time(_)) && time.is_none();
+        let (Place::Each(place) | Place::Rising(place) | Place::Time(place)) = print.place;
+        let tick = &print.tick;
+        let last_time = self.times.get(&tick.symbol).copied().unwrap_or_default();
+        let Some(mark) = self.marks.get_mut(&(tick.symbol, print.kind)) else {
+            let (price, extras) = (tick.price, tick.extras.clone());
+            self.marks.insert((tick.symbol, print.kind), Mark { place, price, extras, behind: 0 });
+            return Verdict::New { missing: 0 };
+        };
+        let same = mark.price.is_written_like(tick.price) && mark.extras == tick.extras;
+        if !timeless && place <= mark.place {
+            let again = match print.place {
+                Place::Each(_) | Place::Rising(_) => place == mark.place,
+                // Much can happen at one time.
+                Place::Time(_) => place == mark.place && same,
+            };
+            if again {
+                return Verdict::Duplicate;
+            }
+            let tied = matches!(print.place, Place::Time(_)) && place == mark.place;
+            mark.behind += u32::from(!tied);
+            let anew = mark.behind >= BEGUN_ANEW && time.unwrap_or(now) >= last_time.saturating_add(LATER);
+            if !tied && !anew {
+                return Verdict::Straggler;
+            }
+        }
+        if print.snapshot && same {
+            return Verdict::Duplicate;
+        }
+        let missing = match print.place {
+            Place::Each(_) => place.saturating_sub(mark.place.saturating_add(1)),
+            Place::Rising(_) | Place::Time(_) => 0,
+        };
+        let place = if timeless { mark.place } else { place };
+        *mark = Mark { place, price: tick.price, extras: tick.extras.clone(), behind: 0 };
+        Verdict::New { missing }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tickcast::Tick;
+
+    const NOW: i64 = 1_782_907_200_000;
+
+    fn ms(ms: i64) -> Time {
+        Time::from_millis(ms).unwrap()
+    }
+
+    fn print(place: Place, price: &str) -> Print {
+        let tick = Tick::new(Symbol::new("A").unwrap(), price.parse().unwrap());
+        Print { tick, when: When::Unreadable, kind: Kind::Trade, place, snapshot: false }
+    }
+
+    fn judge(marks: &mut Marks, place: Place, price: &str) -> Verdict {
+        marks.judge(&mut print(place, price), Some(ms(NOW)), ms(NOW))
+    }
+
+    #[test]
+    fn holes_are_counted_and_nothing_is_taken_twice() {
+        let mut marks = Marks::default();
+        let verdicts = [5, 5, 6, 9, 7, 10].map(|id| judge(&mut marks, Place::Each(id), "1"));
+        let new = |missing| Verdict::New { missing };
+        assert_eq!(verdicts, [new(0), Verdict::Duplicate, new(0), new(2), Verdict::Straggler, new(0)]);
+        let verdicts = [5, 9, 9, 7].map(|id| judge(&mut Marks::default(), Place::Rising(id), "1"));
+        assert_eq!(verdicts, [new(0); 4], "each is the first of its own");
+    }
+
+    #[test]
+    fn much_can_happen_at_one_time() {
+        let mut marks = Marks::default();
+        let mut at = |time, price| judge(&mut marks, Place::Time(time), price);
+        let new = Verdict::New { missing: 0 };
+        assert_eq!(
+            [at(1, "1"), at(1, "2"), at(1, "2"), at(0, "3"), at(2, "2")],
+            [new, new, Verdict::Duplicate, Verdict::Straggler, new]
+        );
+    }
+
+    #[test]
+    fn who_counts_anew_is_heard_in_the_end() {
+        let mut marks = Marks::default();
+        judge(&mut marks, Place::Each(1_000_000), "1");
+        let mut at = |id: u64, time| marks.judge(&mut print(Place::Each(id), "1"), Some(ms(time)), ms(NOW));
+        assert!((1..200).all(|id| at(id, NOW) == Verdict::Straggler), "they happened no later");
+        assert_ne!(at(200, NOW + 10_000), Verdict::Straggler);
+    }
+
+    #[test]
+    fn a_time_that_cannot_be_is_that_of_the_one_before() {
+        let mut marks = Marks::default();
+        let mut time = |place, time: Option<i64>| {
+            let mut print = print(Place::Each(place), "1");
+            marks.judge(&mut print, time.map(ms), ms(NOW));
+            print.tick.time.unwrap().as_millis() - NOW
+        };
+        assert_eq!(
+            [time(1, Some(NOW - 50)), time(2, None), time(3, Some(NOW - 60)), time(4, Some(NOW - 40))],
+            [-50, -50, -50, -40]
+        );
+    }
+}

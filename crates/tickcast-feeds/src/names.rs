@@ -1,0 +1,106 @@
+//! What symbols are called there, and here.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use tickcast::{Symbol, SymbolError};
+
+/// The symbols of a feed: what the exchange calls them, and what they are called here. Cheap to clone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Names(Arc<Inner>);
+
+#[derive(Debug, PartialEq)]
+struct Inner {
+    list: Vec<(String, Symbol)>,
+    by_name: HashMap<String, Symbol>,
+}
+
+/// Why names cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NamesError {
+    /// There are none.
+    #[error("a symbol is missing")]
+    None,
+    /// A name is there twice.
+    #[error("symbol {0:?} is there twice")]
+    Twice(String),
+    /// Two of them would be the same here.
+    #[error("{0:?} and another symbol would both be called {1:?}")]
+    Same(String, String),
+    /// It cannot be called here what it is called there.
+    #[error("symbol {0:?}: {1}; it can be given another name, as in BTCUSDT=BTC/USD")]
+    Symbol(String, SymbolError),
+}
+
+impl Names {
+    /// From the exchange's name and ours; without ours it is the same.
+    ///
+    /// # Errors
+    /// Where there are none, one is there twice, two have the same name here, or one cannot be a [`Symbol`].
+    pub fn new(names: impl IntoIterator<Item = (String, Option<String>)>) -> Result<Self, NamesError> {
+        let (mut list, mut by_name, mut taken) = (Vec::new(), HashMap::new(), HashSet::new());
+        for (theirs, ours) in names {
+            let ours = ours.as_deref().unwrap_or(&theirs);
+            let symbol = Symbol::new(ours).map_err(|error| NamesError::Symbol(theirs.clone(), error))?;
+            if by_name.insert(theirs.clone(), symbol).is_some() {
+                return Err(NamesError::Twice(theirs));
+            }
+            if !taken.insert(symbol) {
+                return Err(NamesError::Same(theirs, symbol.to_string()));
+            }
+            list.push((theirs, symbol));
+        }
+        if list.is_empty() { Err(NamesError::None) } else { Ok(Self(Arc::new(Inner { list, by_name }))) }
+    }
+
+    /// What is called `name` there.
+    #[must_use]
+    pub fn symbol(&self, name: &str) -> Option<Symbol> {
+        self.0.by_name.get(name).copied()
+    }
+
+    /// What they are called there, in order.
+    pub fn theirs(&self) -> impl Iterator<Item = &str> {
+        self.0.list.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// What they are called here, in order.
+    pub fn ours(&self) -> impl Iterator<Item = Symbol> {
+        self.0.list.iter().map(|(_, symbol)| *symbol)
+    }
+
+    /// How many there are; never none.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.list.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(pairs: &[(&str, Option<&str>)]) -> Result<Names, NamesError> {
+        Names::new(pairs.iter().map(|(theirs, ours)| ((*theirs).to_owned(), ours.map(str::to_owned))))
+    }
+
+    #[test]
+    fn both_ways() {
+        let names = names(&[("BTCUSDT", Some("BTC/USD")), ("ETHUSDT", None)]).unwrap();
+        assert_eq!(names.symbol("BTCUSDT").unwrap().as_str(), "BTC/USD");
+        assert_eq!(names.ours().last().unwrap().as_str(), "ETHUSDT");
+        assert_eq!(names.symbol("BTC/USD"), None);
+    }
+
+    #[test]
+    fn each_refusal_by_name() {
+        let says = |pairs: &[_]| names(pairs).unwrap_err().to_string();
+        assert_eq!(says(&[]), "a symbol is missing");
+        assert_eq!(says(&[("A", None), ("A", None)]), "symbol \"A\" is there twice");
+        assert_eq!(
+            says(&[("A", None), ("B", Some("A"))]),
+            "\"B\" and another symbol would both be called \"A\""
+        );
+        assert!(says(&[("币安", None)]).starts_with("symbol \"币安\": "));
+    }
+}

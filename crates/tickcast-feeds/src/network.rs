@@ -1,0 +1,145 @@
+//! How an exchange is reached.
+
+use std::collections::HashMap;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use rustls::pki_types::ServerName;
+use rustls_platform_verifier::BuilderVerifierExt;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use tokio_rustls::TlsConnector;
+use tokio_tungstenite::tungstenite::http::Uri;
+
+/// Bytes to and from an exchange.
+pub trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
+
+/// A connection on its way.
+pub type Dialling<'a> = Pin<Box<dyn Future<Output = Result<Box<dyn Io>, DialError>> + Send + 'a>>;
+
+/// Whatever opens a stream of bytes to a URL: the network, or a test's own.
+pub trait Dial: Send + Sync + 'static {
+    /// Opens one.
+    fn dial<'a>(&'a self, url: &'a Uri) -> Dialling<'a>;
+}
+
+/// Why an exchange could not be reached.
+#[derive(Debug, thiserror::Error)]
+pub enum DialError {
+    /// A URL without a host.
+    #[error("there is no host in it")]
+    NoHost,
+    /// The name is not known, or nobody answers there.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// Who answers is not who is meant, or cannot be asked.
+    #[error("TLS: {0}")]
+    Tls(String),
+}
+
+/// The way to the exchanges for all feeds of a program. Cheap to clone; all clones together keep an exchange's limits.
+#[derive(Clone)]
+pub struct Network {
+    dial: Arc<dyn Dial>,
+    /// When each host may be dialled next.
+    next: Arc<Mutex<HashMap<String, Instant>>>,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Network {
+    /// The real one: TCP, and TLS with the certificates that the system trusts.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::by(Internet::default())
+    }
+
+    /// One of one's own.
+    #[must_use]
+    pub fn by(dial: impl Dial) -> Self {
+        Self { dial: Arc::new(dial), next: Arc::default() }
+    }
+
+    pub(crate) async fn dial(&self, url: &Uri) -> Result<Box<dyn Io>, DialError> {
+        self.dial.dial(url).await
+    }
+
+    /// When the host of `url` may be dialled, once more, at least `every` after the time before.
+    pub(crate) fn turn(&self, url: &Uri, every: Duration) -> Instant {
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let host = url.authority().map(ToString::to_string).unwrap_or_default();
+        let turn = next.entry(host).or_insert_with(Instant::now);
+        let at = (*turn).max(Instant::now());
+        *turn = at + every;
+        at
+    }
+}
+
+/// TCP, and TLS where the URL says so.
+#[derive(Default)]
+struct Internet {
+    tls: OnceLock<Arc<rustls::ClientConfig>>,
+}
+
+impl Dial for Internet {
+    fn dial<'a>(&'a self, url: &'a Uri) -> Dialling<'a> {
+        Box::pin(async move {
+            let host = url.host().ok_or(DialError::NoHost)?.trim_matches(['[', ']']);
+            let secure = url.scheme_str() == Some("wss");
+            let port = url.port_u16().unwrap_or(if secure { 443 } else { 80 });
+            let tcp = TcpStream::connect((host, port)).await?;
+            // Subscriptions are small, and prices wait for them.
+            tcp.set_nodelay(true)?;
+            if !secure {
+                return Ok(Box::new(tcp) as Box<dyn Io>);
+            }
+            let name =
+                ServerName::try_from(host.to_owned()).map_err(|error| DialError::Tls(error.to_string()))?;
+            let tls = TlsConnector::from(self.tls()?).connect(name, tcp).await;
+            Ok(Box::new(tls.map_err(|error| DialError::Tls(error.to_string()))?) as Box<dyn Io>)
+        })
+    }
+}
+
+impl Internet {
+    fn tls(&self) -> Result<Arc<rustls::ClientConfig>, DialError> {
+        if let Some(config) = self.tls.get() {
+            return Ok(Arc::clone(config));
+        }
+        let refuse = |error: rustls::Error| DialError::Tls(error.to_string());
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(refuse)?
+            .with_platform_verifier()
+            .map_err(refuse)?
+            .with_no_client_auth();
+        Ok(Arc::clone(self.tls.get_or_init(|| Arc::new(config))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_host_is_dialled_at_its_pace_and_others_are_not_held_up() {
+        let network = Network::new();
+        let (here, there): (Uri, Uri) = ("ws://a:1/x".parse().unwrap(), "ws://b:1/x".parse().unwrap());
+        let every = Duration::from_secs(4);
+        let start = Instant::now();
+        let turns = [&here, &here, &there, &here].map(|url| network.turn(url, every) - start);
+        assert_eq!(turns, [0, 4, 0, 8].map(Duration::from_secs));
+        tokio::time::advance(Duration::from_secs(100)).await;
+        assert_eq!(network.turn(&here, every), Instant::now(), "nobody saves up turns");
+    }
+}

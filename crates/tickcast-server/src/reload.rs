@@ -1,0 +1,71 @@
+//! What can be changed while the server runs: its sources, by its configuration file.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use serde::Serialize;
+use tickcast::Problem;
+
+use crate::serve::Loader;
+use crate::settings::{Settings, SettingsError, Shown};
+use crate::source::{Change, Running};
+
+/// Reads the settings again, and does what they say by now.
+pub(crate) struct Reload {
+    loader: Loader,
+    running: Arc<Running>,
+    /// What the server runs with, as far as only a restart changes it.
+    standing: Vec<Shown>,
+    /// One at a time.
+    turn: tokio::sync::Mutex<()>,
+}
+
+/// What a reload has done.
+#[derive(Debug, Serialize)]
+pub(crate) struct Reloaded {
+    sources: Change,
+    /// Settings that are others by now, and wait for a restart.
+    restart: Vec<&'static str>,
+}
+
+impl Reload {
+    pub(crate) fn new(loader: Loader, running: Arc<Running>, standing: Vec<Shown>) -> Self {
+        Self { loader, running, standing, turn: tokio::sync::Mutex::default() }
+    }
+
+    /// Reads the settings again. Where they are not sound nothing changes.
+    pub(crate) async fn run(&self) -> Result<Reloaded, SettingsError> {
+        let _turn = self.turn.lock().await;
+        let Settings { sources, shown, .. } = (self.loader)().inspect_err(|error| {
+            tracing::error!("nothing was reloaded: {error}");
+        })?;
+        let is_other = |now: &&Shown| {
+            !self.standing.iter().any(|before| before.key == now.key && before.value == now.value)
+        };
+        let others = shown.iter().filter(is_other).map(|shown| shown.key);
+        let restart: Vec<_> = others.filter(|key| *key != "source").collect();
+        let reloaded = Reloaded { sources: self.running.change(sources).await, restart };
+        let Change { added, removed, changed, paused, .. } = &reloaded.sources;
+        tracing::info!(?added, ?removed, ?changed, ?paused, "reloaded");
+        if !reloaded.restart.is_empty() {
+            tracing::warn!(settings = ?reloaded.restart, "these take a restart");
+        }
+        Ok(reloaded)
+    }
+}
+
+/// `POST /reload`.
+pub(crate) fn router(reload: &Arc<Reload>) -> Router {
+    Router::new().route("/reload", post(respond)).with_state(Arc::clone(reload))
+}
+
+async fn respond(State(reload): State<Arc<Reload>>) -> Response {
+    match reload.run().await {
+        Ok(reloaded) => Json(reloaded).into_response(),
+        Err(error) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()).into_response(),
+    }
+}

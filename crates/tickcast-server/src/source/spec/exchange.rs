@@ -1,0 +1,177 @@
+//! An exchange as a source, as it is written.
+
+use std::time::Duration;
+
+use tickcast::Publisher;
+use tickcast_feeds::{
+    Advanced, Binance, BinanceStream, Coinbase, CoinbaseChannel, Exchange, Feed, Kraken, KrakenChannel,
+    Names, SILENCE, Uri,
+};
+
+use super::options::Options;
+use super::{Rename, SpecError};
+
+/// An exchange, and what is wanted of it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ExchangeSpec {
+    pub(crate) venue: Venue,
+    pub(crate) url: Uri,
+    silence: Duration,
+    /// What the exchange calls them, and what they were given as a name.
+    symbols: Vec<(String, Option<String>)>,
+}
+
+/// An exchange, and which of its streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Venue {
+    Binance(BinanceStream),
+    Coinbase(CoinbaseChannel),
+    Advanced,
+    Kraken(KrakenChannel),
+}
+
+impl Venue {
+    /// The one of this name, with what is usually wanted of it.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "binance" => Self::Binance(BinanceStream::Ticker),
+            "coinbase" => Self::Coinbase(CoinbaseChannel::Ticker),
+            "coinbase-advanced" => Self::Advanced,
+            "kraken" => Self::Kraken(KrakenChannel::Ticker),
+            _ => return None,
+        })
+    }
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Binance(_) => "binance",
+            Self::Coinbase(_) => "coinbase",
+            Self::Advanced => "coinbase-advanced",
+            Self::Kraken(_) => "kraken",
+        }
+    }
+
+    const fn url(self) -> &'static str {
+        match self {
+            Self::Binance(_) => Binance::URL,
+            Self::Coinbase(_) => Coinbase::URL,
+            Self::Advanced => Advanced::URL,
+            Self::Kraken(_) => Kraken::URL,
+        }
+    }
+
+    const fn example(self) -> &'static str {
+        match self {
+            Self::Binance(_) => "binance:btcusdt,ethusdt",
+            Self::Coinbase(_) => "coinbase:BTC-USD,ETH-USD",
+            Self::Advanced => "coinbase-advanced:BTC-USD,ETH-USD",
+            Self::Kraken(_) => "kraken:BTC/USD,ETH/USD",
+        }
+    }
+
+    pub(super) const fn options(self) -> &'static str {
+        match self {
+            Self::Advanced => "url, silence, prefix, allow_late, repeat, stale_after and name",
+            Self::Binance(_) | Self::Coinbase(_) | Self::Kraken(_) => {
+                "channel, url, silence, prefix, allow_late, repeat, stale_after and name"
+            }
+        }
+    }
+
+    /// The same exchange's channel of this name.
+    fn channel(self, name: &str) -> Result<Self, &'static str> {
+        match self {
+            Self::Binance(_) => {
+                let stream =
+                    BinanceStream::ALL.into_iter().find(|stream| stream.name().eq_ignore_ascii_case(name));
+                stream.map(Self::Binance).ok_or("ticker, bookTicker or aggTrade")
+            }
+            Self::Coinbase(_) => {
+                let channel = CoinbaseChannel::ALL.into_iter().find(|channel| channel.name() == name);
+                channel.map(Self::Coinbase).ok_or("ticker, ticker_batch or matches")
+            }
+            Self::Kraken(_) => match name {
+                "ticker" => Ok(Self::Kraken(KrakenChannel::Ticker)),
+                "trade" => Ok(Self::Kraken(KrakenChannel::Trade)),
+                _ => Err("ticker or trade"),
+            },
+            Self::Advanced => Ok(self),
+        }
+    }
+}
+
+impl ExchangeSpec {
+    /// Reads `SYMBOL[=NAME],…` and the options that only exchanges have.
+    pub(super) fn parse(venue: Venue, symbols: &str, options: &mut Options<'_>) -> Result<Self, SpecError> {
+        let listed = symbols.split(',').map(str::trim).filter(|symbol| !symbol.is_empty());
+        let symbols: Vec<_> = listed
+            .map(|symbol| {
+                let (theirs, ours) = symbol
+                    .split_once('=')
+                    .map_or((symbol, None), |(theirs, ours)| (theirs, Some(ours.to_owned())));
+                // Streams are named in lower case there, and prices in upper.
+                let upper = matches!(venue, Venue::Binance(_));
+                (if upper { theirs.to_uppercase() } else { theirs.to_owned() }, ours)
+            })
+            .collect();
+        if symbols.is_empty() {
+            return Err(SpecError::NoSymbols(options.source.to_owned(), venue.example()));
+        }
+        let channel = if venue == Venue::Advanced { None } else { options.take("channel") };
+        let venue = match channel {
+            Some(name) => venue.channel(&name).map_err(|known| options.value("channel", &name, known))?,
+            None => venue,
+        };
+        let address = options.take("url");
+        let url = url(options, address.as_deref().unwrap_or(venue.url()))?;
+        let silence = options.silence()?.unwrap_or(SILENCE);
+        Ok(Self { venue, url, silence, symbols })
+    }
+
+    /// What its symbols are called there and here.
+    pub(crate) fn names(&self, rename: &Rename) -> Result<Names, tickcast_feeds::NamesError> {
+        Names::new(self.symbols.iter().map(|(theirs, ours)| {
+            let ours = ours.clone().or_else(|| rename.name(theirs));
+            (theirs.clone(), ours)
+        }))
+    }
+
+    pub(super) fn check(&self, rename: &Rename, text: &str) -> Result<(), SpecError> {
+        let names = self.names(rename).map_err(|error| SpecError::Names(text.to_owned(), error))?;
+        let most = self.exchange(names).limits().symbols;
+        if self.symbols.len() > most {
+            return Err(SpecError::TooMany(text.to_owned(), self.symbols.len(), self.venue.name(), most));
+        }
+        Ok(())
+    }
+
+    /// The feed that keeps its prices coming.
+    pub(crate) fn feed(
+        &self,
+        rename: &Rename,
+        publisher: Publisher,
+    ) -> Result<Feed, tickcast_feeds::NamesError> {
+        let names = self.names(rename)?;
+        let exchange = self.exchange(names.clone());
+        Ok(Feed::new(exchange, self.url.clone(), names, publisher).silence(self.silence))
+    }
+
+    fn exchange(&self, names: Names) -> Box<dyn Exchange> {
+        match self.venue {
+            Venue::Binance(stream) => Box::new(Binance::new(names, stream)),
+            Venue::Coinbase(channel) => Box::new(Coinbase::new(names, channel)),
+            Venue::Advanced => Box::new(Advanced::new(names)),
+            Venue::Kraken(KrakenChannel::Ticker) => Box::new(Kraken::ticker(names)),
+            Venue::Kraken(KrakenChannel::Trade) => Box::new(Kraken::trade(names)),
+        }
+    }
+}
+
+/// Where an exchange, or a gateway to one, or something like one, is.
+pub(super) fn url(options: &Options<'_>, text: &str) -> Result<Uri, SpecError> {
+    let url = text.parse::<Uri>().ok();
+    let url = url.filter(|url| {
+        matches!(url.scheme_str(), Some("ws" | "wss")) && url.host().is_some_and(|host| !host.is_empty())
+    });
+    url.ok_or_else(|| options.value("url", text, "ws://HOST or wss://HOST"))
+}

@@ -1,0 +1,126 @@
+//! The options behind a source's `?`.
+
+use std::time::Duration;
+
+use super::{Kind, SpecError};
+use crate::settings::Span;
+use crate::source::replay::Pacing;
+
+/// Ticks a second of the simulated market, unless asked otherwise, and what may be asked for.
+pub(super) const SIM_RATE: f64 = 200.0;
+pub(super) const SIM_RATES: std::ops::RangeInclusive<f64> = 1.0..=100_000.0;
+
+/// How fast a file may be replayed, in ticks a second or times its own speed.
+const REPLAY_RATES: std::ops::RangeInclusive<f64> = 0.001..=10_000_000.0;
+
+/// Exchanges are not to be dialled more often than this for want of prices.
+const LEAST_SILENCE: Duration = Duration::from_secs(1);
+
+/// A name that someone gives a source: it is a label of metrics, and shown to everyone.
+pub(super) fn name(source: &str, text: String) -> Result<String, SpecError> {
+    let sound =
+        (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+    if sound { Ok(text) } else { Err(SpecError::Name(source.to_owned())) }
+}
+
+/// The options behind the `?`, to be taken one by one.
+pub(super) struct Options<'a> {
+    pub(super) source: &'a str,
+    pub(super) pairs: Vec<(String, Option<String>)>,
+}
+
+impl<'a> Options<'a> {
+    pub(super) fn parse(source: &'a str, text: &str) -> Self {
+        let pairs = text.split('&').filter(|pair| !pair.is_empty()).map(|pair| match pair.split_once('=') {
+            Some((key, value)) => (key.to_owned(), Some(value.to_owned())),
+            None => (pair.to_owned(), None),
+        });
+        Self { source, pairs: pairs.collect() }
+    }
+
+    /// The value of `key`; empty where it stands alone.
+    pub(super) fn take(&mut self, key: &str) -> Option<String> {
+        let at = self.pairs.iter().position(|(name, _)| name == key)?;
+        Some(self.pairs.remove(at).1.unwrap_or_default())
+    }
+
+    pub(super) fn flag(&mut self, key: &'static str) -> Result<bool, SpecError> {
+        match self.take(key).as_deref() {
+            None | Some("false") => Ok(false),
+            Some("" | "true") => Ok(true),
+            Some(other) => Err(self.value(key, other, "true or false")),
+        }
+    }
+
+    pub(super) fn drop_repeats(&mut self) -> Result<bool, SpecError> {
+        match self.take("repeat").as_deref() {
+            None | Some("keep") => Ok(false),
+            Some("drop") => Ok(true),
+            Some(other) => Err(self.value("repeat", other, "keep or drop")),
+        }
+    }
+
+    pub(super) fn stale_after(&mut self) -> Result<Option<Span>, SpecError> {
+        let Some(text) = self.take("stale_after") else { return Ok(None) };
+        let span = text
+            .parse()
+            .map_err(|_| self.value("stale_after", &text, "a time, such as 30s or 0s for never,"))?;
+        Ok(Some(span))
+    }
+
+    /// How long no price may come before another connection is tried.
+    pub(super) fn silence(&mut self) -> Result<Option<Duration>, SpecError> {
+        let Some(text) = self.take("silence") else { return Ok(None) };
+        let span = text.parse::<Span>().ok().filter(|span| span.0 >= LEAST_SILENCE);
+        span.map(|span| Some(span.0)).ok_or_else(|| self.value("silence", &text, "a time of at least 1s"))
+    }
+
+    pub(super) fn name(&mut self) -> Result<Option<String>, SpecError> {
+        self.take("name").map(|text| name(self.source, text)).transpose()
+    }
+
+    pub(super) fn sim_rate(&mut self) -> Result<f64, SpecError> {
+        let Some(text) = self.take("rate") else { return Ok(SIM_RATE) };
+        let rate = text.parse().ok().filter(|rate| SIM_RATES.contains(rate));
+        rate.ok_or_else(|| self.value("rate", &text, "1 to 100000 ticks a second"))
+    }
+
+    pub(super) fn pacing(&mut self) -> Result<Pacing, SpecError> {
+        let number = |text: &str| text.parse().ok().filter(|number| REPLAY_RATES.contains(number));
+        if let Some(text) = self.take("rate") {
+            let rate =
+                number(&text).ok_or_else(|| self.value("rate", &text, "0.001 to 10000000 ticks a second"))?;
+            return Ok(Pacing::Rate(rate));
+        }
+        match self.take("speed").as_deref() {
+            None => Ok(Pacing::Times(1.0)),
+            Some("max") => Ok(Pacing::Max),
+            Some(text) => {
+                let speed =
+                    number(text).ok_or_else(|| self.value("speed", text, "max or 0.001 to 10000000"))?;
+                Ok(Pacing::Times(speed))
+            }
+        }
+    }
+
+    pub(super) fn end(self, kind: &Kind) -> Result<(), SpecError> {
+        let known = match kind {
+            Kind::Sim { .. } => "rate, prefix, allow_late, repeat, stale_after and name",
+            Kind::Replay { .. } => "speed, rate, loop, prefix, allow_late, repeat, stale_after and name",
+            Kind::Stdin => "prefix, allow_late, repeat, stale_after and name",
+            Kind::Exchange(exchange) => exchange.venue.options(),
+        };
+        match self.pairs.into_iter().next() {
+            None => Ok(()),
+            Some((key, _)) => Err(SpecError::Option(self.source.to_owned(), key, known)),
+        }
+    }
+
+    pub(super) fn value(&self, key: &str, value: &str, expected: &'static str) -> SpecError {
+        SpecError::Value(self.source.to_owned(), key.to_owned(), value.to_owned(), expected)
+    }
+
+    pub(super) fn file(&self, path: &std::path::Path, error: &str) -> SpecError {
+        SpecError::File(self.source.to_owned(), path.display().to_string(), error.to_owned())
+    }
+}
