@@ -46,6 +46,16 @@ impl Reader {
         event.map(|event| event.expect("the stream broke off"))
     }
 
+    /// The next event that is `wanted`; what comes before it is passed over.
+    pub(crate) async fn until(&mut self, wanted: impl Fn(&Event) -> bool) -> Event {
+        loop {
+            let event = self.event().await.expect("the stream has ended");
+            if wanted(&event) {
+                return event;
+            }
+        }
+    }
+
     /// The next tick.
     pub(crate) async fn tick(&mut self) -> Seen {
         let event = self.event().await.expect("the stream has ended");

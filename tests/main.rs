@@ -10,6 +10,7 @@ mod clients;
 mod contract;
 mod disk;
 mod faults;
+mod feeds;
 mod filters;
 mod half_open;
 mod io;

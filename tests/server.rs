@@ -49,9 +49,15 @@ impl TestServer {
 
     /// Starts one with `arguments` besides ports, token and log format.
     pub(crate) fn with(arguments: &[&str]) -> Self {
+        Self::with_environment(arguments, &[])
+    }
+
+    /// The same with these variables set.
+    pub(crate) fn with_environment(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut command =
             tickcast(&["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log-format", "json"]);
-        command.args(["--publish-token", TOKEN]).args(arguments).stdout(Stdio::null());
+        command.args(["--publish-token", TOKEN]).args(arguments).envs(environment.iter().copied());
+        command.stdout(Stdio::null());
         Self::launch(command)
     }
 

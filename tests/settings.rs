@@ -56,7 +56,7 @@ fn mistakes_are_one_line_and_exit_code_two() {
         (
             vec!["--source", "bitmex:x"],
             None,
-            "source \"bitmex:x\": known are sim[:SEED], replay:FILE, stdin, binance:SYMBOLS, coinbase:PRODUCTS, coinbase-advanced:PRODUCTS, kraken:SYMBOLS and none",
+            "source \"bitmex:x\": known are sim[:SEED], replay:FILE, stdin, udp:IP:PORT, binance:SYMBOLS, coinbase:PRODUCTS, coinbase-advanced:PRODUCTS, kraken:SYMBOLS and none",
         ),
         (vec!["--config", "/no/such.toml"], None, "/no/such.toml: No such file or directory"),
         (vec!["--admin", "127.0.0.1:8080"], None, "listen and admin cannot both be 127.0.0.1:8080"),

@@ -30,6 +30,8 @@ mod line;
 mod marks;
 mod names;
 mod network;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 pub use advanced::Advanced;

@@ -84,7 +84,7 @@ pub(crate) struct Layer {
     pub(crate) admin: Option<SocketAddr>,
 
     /// Where ticks come from besides POST /v1/prices; repeatable: sim[:SEED][?rate=N],
-    /// replay:FILE[?speed=N|max][&rate=N][&loop], stdin, binance:btcusdt,..., coinbase:BTC-USD,...,
+    /// replay:FILE[?speed=N|max][&rate=N][&loop], stdin, udp:IP:PORT, binance:btcusdt,..., coinbase:BTC-USD,...,
     /// coinbase-advanced:BTC-USD,..., kraken:BTC/USD,... (all with [?channel=NAME][&url=URL][&silence=TIME]), none
     /// [default: sim]
     #[arg(long = "source", id = "source", env = "TICKCAST_SOURCE", value_name = "SOURCE")]

@@ -5,6 +5,7 @@ mod replay;
 mod running;
 mod sim;
 mod spec;
+mod udp;
 
 pub(crate) use records::{Records, RecordsError, Taker};
 pub(crate) use running::{Change, Running};

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::spec::Kind;
-use super::{SourceSpec, replay, sim};
+use super::{SourceSpec, replay, sim, udp};
 
 /// The sources that run.
 pub(crate) struct Running {
@@ -151,6 +151,7 @@ async fn run(spec: &SourceSpec, publisher: &Publisher, network: &Network) {
                 .map_err(|error| error.to_string())
         }
         Kind::Stdin => replay::stdin(&spec.rename, publisher).await.map_err(|error| error.to_string()),
+        Kind::Udp(address) => match udp::run(*address, &spec.rename, publisher).await {},
         Kind::Exchange(exchange) => match exchange.feed(&spec.rename, publisher.clone()) {
             Ok(feed) => match feed.run(network).await {},
             Err(error) => Err(error.to_string()),

@@ -4,6 +4,7 @@ mod exchange;
 mod options;
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -42,6 +43,8 @@ pub(crate) enum Kind {
     Replay { path: PathBuf, pacing: Pacing, repeat: bool },
     /// Ticks from standard input.
     Stdin,
+    /// Ticks from datagrams.
+    Udp(SocketAddr),
     /// An exchange's prices.
     Exchange(ExchangeSpec),
 }
@@ -52,7 +55,7 @@ impl Kind {
             Self::Replay { path, .. } => {
                 format!("replay:{}", path.file_name().unwrap_or_default().to_string_lossy())
             }
-            Self::Sim { .. } | Self::Stdin => written.to_owned(),
+            Self::Sim { .. } | Self::Stdin | Self::Udp(_) => written.to_owned(),
             // Its symbols may be hundreds.
             Self::Exchange(exchange) => exchange.venue.name().to_owned(),
         }
@@ -85,7 +88,7 @@ pub(crate) const SOURCE_KEYS: [&str; 10] =
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum SpecError {
     #[error(
-        "source {0:?}: known are sim[:SEED], replay:FILE, stdin, binance:SYMBOLS, coinbase:PRODUCTS, \
+        "source {0:?}: known are sim[:SEED], replay:FILE, stdin, udp:IP:PORT, binance:SYMBOLS, coinbase:PRODUCTS, \
          coinbase-advanced:PRODUCTS, kraken:SYMBOLS and none"
     )]
     Unknown(String),
@@ -103,6 +106,8 @@ pub(crate) enum SpecError {
     NotExchange(String, &'static str),
     #[error("source {0:?}: a seed is a whole number, such as sim:42")]
     Seed(String),
+    #[error("source {0:?}: an address is expected, as in udp:127.0.0.1:9300")]
+    Address(String),
     #[error("source {0:?}: a file is missing, as in replay:ticks.ndjson.gz")]
     NoFile(String),
     #[error("source {source:?}: {file}: {error}", source = .0, file = .1, error = .2)]
@@ -127,6 +132,11 @@ impl SourceSpec {
                 rate: options.sim_rate()?,
             },
             ("stdin", None) => Kind::Stdin,
+            ("udp", address) => Kind::Udp(
+                address
+                    .and_then(|text| text.parse().ok())
+                    .ok_or_else(|| SpecError::Address(text.to_owned()))?,
+            ),
             ("replay", None | Some("")) => return Err(SpecError::NoFile(text.to_owned())),
             ("replay", Some(path)) => {
                 let path = PathBuf::from(path);
@@ -271,7 +281,7 @@ mod tests {
     fn each_refusal_by_name() {
         assert_eq!(
             says("bitmex:x"),
-            "source \"bitmex:x\": known are sim[:SEED], replay:FILE, stdin, binance:SYMBOLS, coinbase:PRODUCTS, coinbase-advanced:PRODUCTS, kraken:SYMBOLS and none"
+            "source \"bitmex:x\": known are sim[:SEED], replay:FILE, stdin, udp:IP:PORT, binance:SYMBOLS, coinbase:PRODUCTS, coinbase-advanced:PRODUCTS, kraken:SYMBOLS and none"
         );
         assert_eq!(says("sim:x"), "source \"sim:x\": a seed is a whole number, such as sim:42");
         assert_eq!(

@@ -107,7 +107,7 @@ impl<'a> Options<'a> {
         let known = match kind {
             Kind::Sim { .. } => "rate, prefix, allow_late, repeat, stale_after and name",
             Kind::Replay { .. } => "speed, rate, loop, prefix, allow_late, repeat, stale_after and name",
-            Kind::Stdin => "prefix, allow_late, repeat, stale_after and name",
+            Kind::Stdin | Kind::Udp(_) => "prefix, allow_late, repeat, stale_after and name",
             Kind::Exchange(exchange) => exchange.venue.options(),
         };
         match self.pairs.into_iter().next() {

@@ -1,0 +1,253 @@
+//! Feeds against exchanges that misbehave, on a clock that stands still until everyone waits: a day passes in seconds.
+
+mod cuts;
+mod day;
+mod nonsense;
+mod numbers;
+mod recorded;
+mod refusals;
+mod silence;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use fakes::{Exchange as Venue, Fake, Fault, Options};
+use tickcast::{FeedCount, Hub, Rules, SourceState, SourceStats, Subscription, Update};
+use tokio::time::{Instant, sleep};
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::network::{Dialling, Io};
+use crate::{
+    Advanced, Binance, BinanceStream, Coinbase, CoinbaseChannel, Dial, Exchange, Feed, Kraken, Names,
+    Network, Uri,
+};
+
+/// What a feed can be subscribed to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Case {
+    BinanceTicker,
+    BinanceBook,
+    BinanceTrades,
+    CoinbaseTicker,
+    CoinbaseMatches,
+    Advanced,
+    KrakenTicker,
+    KrakenTrades,
+}
+
+impl Case {
+    const ALL: [Self; 8] = [
+        Self::BinanceTicker,
+        Self::BinanceBook,
+        Self::BinanceTrades,
+        Self::CoinbaseTicker,
+        Self::CoinbaseMatches,
+        Self::Advanced,
+        Self::KrakenTicker,
+        Self::KrakenTrades,
+    ];
+
+    /// Those whose ticks carry the number of a trade, without holes.
+    const NUMBERED: [Self; 3] = [Self::BinanceTrades, Self::CoinbaseMatches, Self::KrakenTrades];
+
+    const fn venue(self) -> Venue {
+        match self {
+            Self::BinanceTicker | Self::BinanceBook | Self::BinanceTrades => Venue::Binance,
+            Self::CoinbaseTicker | Self::CoinbaseMatches => Venue::Coinbase,
+            Self::Advanced => Venue::Advanced,
+            Self::KrakenTicker | Self::KrakenTrades => Venue::Kraken,
+        }
+    }
+
+    const fn symbols(self) -> [&'static str; 2] {
+        match self.venue() {
+            Venue::Binance => ["BTCUSDT", "ETHUSDT"],
+            Venue::Coinbase | Venue::Advanced => ["BTC-USD", "ETH-USD"],
+            Venue::Kraken => ["BTC/USD", "ETH/USD"],
+        }
+    }
+
+    fn exchange(self, names: Names) -> Box<dyn Exchange> {
+        match self {
+            Self::BinanceTicker => Box::new(Binance::new(names, BinanceStream::Ticker)),
+            Self::BinanceBook => Box::new(Binance::new(names, BinanceStream::BookTicker)),
+            Self::BinanceTrades => Box::new(Binance::new(names, BinanceStream::AggTrade)),
+            Self::CoinbaseTicker => Box::new(Coinbase::new(names, CoinbaseChannel::Ticker)),
+            Self::CoinbaseMatches => Box::new(Coinbase::new(names, CoinbaseChannel::Matches)),
+            Self::Advanced => Box::new(Advanced::new(names)),
+            Self::KrakenTicker => Box::new(Kraken::ticker(names)),
+            Self::KrakenTrades => Box::new(Kraken::trade(names)),
+        }
+    }
+}
+
+/// Connects feeds to a fake, through memory.
+struct Memory(Fake);
+
+impl Dial for Memory {
+    fn dial<'a>(&'a self, _: &'a Uri) -> Dialling<'a> {
+        let (ours, theirs) = tokio::io::duplex(64 << 10);
+        let fake = self.0.clone();
+        tokio::spawn(async move { fake.serve(theirs).await });
+        Box::pin(async { Ok(Box::new(ours) as Box<dyn Io>) })
+    }
+}
+
+/// An exchange, a feed of it, and a reader of everything.
+struct Scene {
+    case: Case,
+    fake: Fake,
+    hub: Hub,
+    read: Arc<Mutex<Vec<Update>>>,
+    _tasks: [AbortOnDropHandle<()>; 2],
+}
+
+impl Scene {
+    /// An exchange that trades once a second, since a day ago.
+    fn new(case: Case) -> Self {
+        Self::with(case, &case.symbols(), |_| {})
+    }
+
+    /// One that is asked for these symbols.
+    fn with(case: Case, symbols: &[&str], adapt: impl FnOnce(&mut Options)) -> Self {
+        let mut options = Options::new(case.venue(), &case.symbols());
+        // A simulated day later it is still not ahead of the clock.
+        options.start = now_ms() - 30 * 3_600_000;
+        adapt(&mut options);
+        let fake = Fake::start(options);
+        let hub = Hub::builder().lanes(1).build();
+        let mut reader = hub.subscribe(Subscription::default());
+        let read = Arc::new(Mutex::new(Vec::new()));
+        let all = Arc::clone(&read);
+        let reading = AbortOnDropHandle::new(tokio::spawn(async move {
+            while let Some(update) = reader.next().await {
+                all.lock().unwrap().push(update);
+            }
+        }));
+        let names = Names::new(symbols.iter().map(|name| ((*name).to_owned(), None))).unwrap();
+        let publisher = hub.source("feed", Rules::default());
+        let feed = Feed::new(case.exchange(names.clone()), "ws://fake".parse().unwrap(), names, publisher);
+        let network = Network::by(Memory(fake.clone()));
+        let feeding = AbortOnDropHandle::new(tokio::spawn(async move {
+            feed.run(&network).await;
+        }));
+        Self { case, fake, hub, read, _tasks: [reading, feeding] }
+    }
+
+    /// One whose prices have come for a while.
+    async fn live(case: Case) -> Self {
+        let scene = Self::new(case);
+        scene.until(SOON, |stats| stats.state == SourceState::Live && stats.taken > 10).await;
+        scene
+    }
+
+    fn stats(&self) -> SourceStats {
+        self.hub.sources().into_iter().next().unwrap()
+    }
+
+    fn count(&self, count: FeedCount) -> u64 {
+        self.stats().feed.get(count)
+    }
+
+    /// Waits, on the simulated clock, until `condition` holds; it has to within `limit`. Says how long that took.
+    async fn until(&self, limit: Duration, condition: impl Fn(&SourceStats) -> bool) -> Duration {
+        let start = Instant::now();
+        while !condition(&self.stats()) {
+            let stats = self.stats();
+            assert!(start.elapsed() <= limit, "{:?}: not within {limit:?}: {stats:?}", self.case);
+            sleep(Duration::from_millis(20)).await;
+        }
+        start.elapsed()
+    }
+
+    /// Waits until ticks come, again.
+    async fn until_live(&self, limit: Duration) -> Duration {
+        let taken = self.stats().taken;
+        self.until(limit, |stats| stats.state == SourceState::Live && stats.taken >= taken + 4).await
+    }
+
+    /// Ticks so far, by symbol.
+    fn read(&self) -> HashMap<String, Vec<Update>> {
+        let mut by_symbol: HashMap<_, Vec<_>> = HashMap::new();
+        for update in self.read.lock().unwrap().iter() {
+            by_symbol.entry(update.symbol.to_string()).or_default().push(update.clone());
+        }
+        by_symbol
+    }
+
+    /// What must be true of any feed at any time: what readers got has no hole and goes forward; every price is one that the
+    /// exchange gave; every trade is there once; the exchange has no complaint.
+    fn check(&self) {
+        let record = self.fake.record();
+        assert_eq!(record.violations, Vec::<String>::new(), "{:?}", self.case);
+        for (symbol, ticks) in self.read() {
+            assert!(ticks.windows(2).all(|pair| pair[1].n == pair[0].n + 1), "{symbol}: a hole in n");
+            assert!(ticks.windows(2).all(|pair| pair[1].time >= pair[0].time), "{symbol}: back in time");
+            let prices: std::collections::HashSet<String> = record
+                .sent
+                .iter()
+                .chain(&record.withheld)
+                .filter(|trade| trade.symbol == symbol)
+                .map(|trade| {
+                    if self.case == Case::BinanceBook {
+                        middle(&trade.bid, &trade.ask)
+                    } else {
+                        trade.price.clone()
+                    }
+                })
+                .collect();
+            // A snapshot may be of the trade before the first.
+            let strange = ticks.iter().skip(1).find(|tick| !prices.contains(&tick.price.to_string()));
+            assert!(strange.is_none(), "{:?}: {symbol} was never at {strange:?}", self.case);
+            let ids: Vec<u64> = ticks.iter().filter_map(trade_id).collect();
+            assert!(ids.windows(2).all(|pair| pair[0] < pair[1]), "{symbol}: a trade twice, or late");
+        }
+        let stats = self.stats();
+        assert_eq!((stats.late, stats.rejected), (0, 0), "{:?}: what a feed gives is in order", self.case);
+    }
+
+    /// The trades of a symbol that the exchange made from `first` on, less those that were read.
+    fn missing(&self, symbol: &str) -> Vec<u64> {
+        let ids: Vec<u64> = self.read()[symbol].iter().filter_map(trade_id).collect();
+        let (first, last) = (ids[0], ids[ids.len() - 1]);
+        let had: std::collections::HashSet<_> = ids.into_iter().collect();
+        (first..=last).filter(|id| !had.contains(id)).collect()
+    }
+}
+
+/// Soon, on the simulated clock.
+const SOON: Duration = Duration::from_secs(30);
+
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    i64::try_from(since.as_millis()).unwrap()
+}
+
+fn middle(bid: &str, ask: &str) -> String {
+    let [bid, ask]: [tickcast::Price; 2] = [bid, ask].map(|text| text.parse().unwrap());
+    bid.middle(ask).unwrap().to_string()
+}
+
+fn trade_id(update: &Update) -> Option<u64> {
+    serde_json::from_slice::<serde_json::Value>(&update.json).unwrap()["trade_id"].as_u64()
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_trade_becomes_a_tick() {
+    for case in Case::ALL {
+        let scene = Scene::live(case).await;
+        sleep(Duration::from_secs(60)).await;
+        scene.check();
+        let last =
+            scene.fake.record().sent.into_iter().rfind(|trade| trade.symbol == case.symbols()[0]).unwrap();
+        let ticks = &scene.read()[case.symbols()[0]];
+        assert_eq!(
+            ticks.last().unwrap().time.as_millis() / 2000,
+            if case == Case::BinanceBook { now_ms() / 2000 } else { last.time / 2000 },
+            "{case:?}"
+        );
+        assert!((60..=90).contains(&ticks.len()), "{case:?}: {}", ticks.len());
+        assert_eq!(scene.count(FeedCount::Connects), 1);
+    }
+}

@@ -1,0 +1,64 @@
+//! Connections that end.
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn a_cut_is_seen_at_once_and_soon_made_good() {
+    for case in Case::ALL {
+        for fault in [Fault::Abrupt, Fault::Close(1001, "going away".to_owned())] {
+            let scene = Scene::live(case).await;
+            scene.fake.misbehave(fault);
+            let down = scene.until(SOON, |stats| matches!(stats.state, SourceState::Down(_))).await;
+            assert!(down <= Duration::from_millis(100), "{case:?}: {down:?}");
+            let back = scene.until_live(SOON).await;
+            assert!(back <= Duration::from_secs(12), "{case:?}: {back:?}");
+            scene.check();
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_cut_cost_is_counted() {
+    for case in Case::NUMBERED {
+        let scene = Scene::live(case).await;
+        for _ in 0..10 {
+            scene.fake.misbehave(Fault::Abrupt);
+            sleep(Duration::from_secs(45)).await;
+        }
+        scene.check();
+        let missing: usize = case.symbols().iter().map(|symbol| scene.missing(symbol).len()).sum();
+        assert_eq!(scene.count(FeedCount::Missing), missing as u64, "{case:?}");
+        assert_eq!(scene.count(FeedCount::Connects), 11);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cut_that_was_announced_costs_nothing() {
+    let scene = Scene::live(Case::BinanceTrades).await;
+    for connects in 2..6 {
+        scene.fake.misbehave(Fault::Shutdown);
+        scene.until(SOON, |stats| stats.feed.get(FeedCount::Connects) == connects).await;
+        sleep(Duration::from_secs(40)).await;
+        assert_eq!(scene.stats().state, SourceState::Live);
+    }
+    scene.check();
+    assert_eq!(scene.count(FeedCount::Missing), 0);
+    assert!(scene.missing("BTCUSDT").is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_stands_is_no_sign_of_health() {
+    for case in Case::ALL {
+        let scene = Scene::live(case).await;
+        let before = scene.fake.record().connects.len();
+        scene.fake.misbehave(Fault::Flap(30));
+        scene.fake.misbehave(Fault::Abrupt);
+        scene.until(Duration::from_secs(3600), |stats| matches!(stats.state, SourceState::Down(_))).await;
+        scene.until_live(Duration::from_secs(3600)).await;
+        let connects: Vec<_> =
+            scene.fake.record().connects[before..].iter().map(|connect| connect.at).collect();
+        let spread = *connects.last().unwrap() - connects[0];
+        assert!(connects.len() == 31 && spread > Duration::from_secs(300), "{case:?}: {connects:?}");
+        scene.check();
+    }
+}

@@ -1,0 +1,66 @@
+//! A day and more, in which everything is cut.
+
+use super::*;
+
+/// Long enough for two of Binance's lives.
+const LONG: Duration = Duration::from_secs(49 * 3600);
+
+fn slowly(options: &mut Options) {
+    options.interval = Duration::from_secs(3);
+    options.start = now_ms() - 60 * 3_600_000;
+}
+
+#[tokio::test(start_paused = true)]
+async fn planned_ends_cost_nothing() {
+    let scene = Scene::with(Case::BinanceTrades, &Case::BinanceTrades.symbols(), slowly);
+    sleep(LONG).await;
+    scene.check();
+    let record = scene.fake.record();
+    let cut = record
+        .connects
+        .iter()
+        .filter_map(|connect| connect.ended.as_deref())
+        .find(|why| why.starts_with("cut"));
+    assert_eq!(cut, None, "it was always we who left");
+    assert!((3..=4).contains(&record.connects.len()), "{:?}", record.connects.len());
+    assert_eq!(scene.count(FeedCount::Missing), 0);
+    let offered = record.sent.len() as u64 - before_the_first(&scene, &record);
+    assert_eq!(scene.stats().taken, offered, "one tick a trade");
+}
+
+/// Trades before the feed was there.
+fn before_the_first(scene: &Scene, record: &fakes::Record) -> u64 {
+    let first: HashMap<_, _> =
+        scene.read().into_iter().map(|(symbol, ticks)| (symbol, trade_id(&ticks[0]).unwrap())).collect();
+    record.sent.iter().filter(|trade| trade.id < first[&trade.symbol]).count() as u64
+}
+
+#[tokio::test(start_paused = true)]
+async fn forced_ends_cost_what_was_withheld_and_no_more() {
+    for case in Case::NUMBERED {
+        let scene = Scene::with(case, &case.symbols(), slowly);
+        scene.until_live(SOON).await;
+        let mut random = fastrand::Rng::with_seed(7);
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(24 * 3600) {
+            sleep(Duration::from_secs(random.u64(30..3600))).await;
+            scene.fake.misbehave(match random.u8(0..6) {
+                0 => Fault::Abrupt,
+                1 => Fault::Close(1001, "bye".to_owned()),
+                2 => Fault::Gap(random.u32(1..5)),
+                3 => Fault::Duplicate,
+                4 => Fault::Shutdown,
+                _ => Fault::Silence,
+            });
+        }
+        sleep(Duration::from_secs(120)).await;
+        scene.check();
+        let missing: usize = case.symbols().iter().map(|symbol| scene.missing(symbol).len()).sum();
+        assert_eq!(scene.count(FeedCount::Missing), missing as u64, "{case:?}: every loss is counted");
+        let record = scene.fake.record();
+        // Whatever happened while a connection of ours brought prices is there.
+        assert!(missing < record.sent.len() / 50, "{case:?}: {missing} of {}", record.sent.len());
+        assert!(scene.count(FeedCount::Connects) > 5);
+        assert_eq!(scene.stats().state, SourceState::Live);
+    }
+}

@@ -1,0 +1,48 @@
+//! Frames that make no sense.
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn it_is_counted_and_the_prices_go_on() {
+    let nested = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
+    let deep =
+        format!("{{\"type\":\"ticker\",\"channel\":\"ticker\",\"data\":{nested},\"events\":{nested}}}");
+    for case in Case::ALL {
+        let scene = Scene::live(case).await;
+        let mut errors = 0;
+        for garbage in ["{", "", "null", "[]", "{\"type\":\"ticker\"", &nested, &deep] {
+            scene.fake.misbehave(Fault::Raw(garbage.to_owned()));
+            errors += 1;
+            scene
+                .until(SOON, |stats| {
+                    stats.feed.get(FeedCount::Errors) + stats.feed.get(FeedCount::Unknown) == errors
+                })
+                .await;
+        }
+        let unknown = scene.count(FeedCount::Unknown);
+        scene.fake.misbehave(Fault::Raw(r#"{"e":"news","type":"news","channel":"news"}"#.to_owned()));
+        scene.fake.misbehave(Fault::Big(1 << 20));
+        scene.fake.misbehave(Fault::Binary);
+        scene.until(SOON, |stats| stats.feed.get(FeedCount::Unknown) == unknown + 3).await;
+        scene.until_live(SOON).await;
+        assert_eq!(scene.count(FeedCount::Connects), 1, "{case:?}: it is no reason to hang up");
+        scene.check();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_read_at_all_costs_the_connection() {
+    for case in Case::ALL {
+        for (fault, says) in [
+            (Fault::NotUtf8, "a frame that is not UTF-8"),
+            (Fault::Big(10 << 20), "a frame of more than 4194304 bytes"),
+        ] {
+            let scene = Scene::live(case).await;
+            scene.fake.misbehave(fault);
+            scene.until(SOON, |stats| stats.state.reason() == Some(says)).await;
+            scene.until_live(SOON).await;
+            assert_eq!(scene.count(FeedCount::Errors), 1, "{case:?}");
+            scene.check();
+        }
+    }
+}

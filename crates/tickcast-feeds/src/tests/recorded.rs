@@ -1,0 +1,163 @@
+//! Sessions that were recorded from real exchanges, frame by frame.
+
+use std::io::{Read, Write};
+use std::path::Path;
+
+use super::*;
+use crate::{Conversation, Heard};
+
+/// What an exchange sent, frame by frame; `None`: the recording is not here.
+fn frames(name: &str) -> Option<Vec<String>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data").join(name);
+    let Ok(file) = std::fs::File::open(&path) else {
+        skipped(name);
+        return None;
+    };
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(file).read_to_string(&mut text).unwrap();
+    // What was sent by the client is marked; what came has its time and then the frame.
+    let came = text.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_digit()));
+    Some(came.map(|line| line.split_once(": ").unwrap().1.to_owned()).collect())
+}
+
+/// Says that a test is skipped, to whoever listens and to the list at the end of all tests.
+fn skipped(recording: &str) {
+    let says = format!("recorded session {recording}: it is not here");
+    println!("SKIPPED {says}");
+    if let Some(list) = std::env::var_os("XTASK_SKIPPED") {
+        let mut list = std::fs::OpenOptions::new().append(true).create(true).open(list).unwrap();
+        writeln!(list, "{says}").unwrap();
+    }
+}
+
+/// What became of each frame; every one has to be something.
+fn hear(talk: &mut dyn Conversation, frames: &[String]) -> Vec<(serde_json::Value, Vec<Heard>)> {
+    let heard = frames.iter().map(|frame| {
+        let mut heard = Vec::new();
+        talk.hear(frame, &mut heard).unwrap();
+        assert!(!heard.is_empty(), "passed over: {frame}");
+        (serde_json::from_str(frame).unwrap(), heard)
+    });
+    heard.collect()
+}
+
+fn price(heard: &[Heard]) -> Option<String> {
+    match heard {
+        [Heard::Price(print)] => Some(print.tick.price.to_string()),
+        [Heard::Nothing | Heard::Say(_)] => None,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn names(frames: &[String], key: impl Fn(&serde_json::Value) -> Option<String>) -> Names {
+    let names: std::collections::BTreeSet<_> =
+        frames.iter().filter_map(|frame| key(&serde_json::from_str(frame).unwrap())).collect();
+    Names::new(names.into_iter().map(|name| (name, None))).unwrap()
+}
+
+#[test]
+fn coinbase() {
+    let Some(frames) = frames("coinbase-exchange-2021-04-17.ws.gz") else { return };
+    let names = names(&frames, |frame| Some(frame["product_id"].as_str()?.to_owned()));
+    let mut talk = Coinbase::new(names, CoinbaseChannel::Ticker).converse();
+    let (mut tickers, mut matches) = (0, 0);
+    for (frame, heard) in hear(&mut *talk, &frames) {
+        let kind = frame["type"].as_str().unwrap();
+        let is_price = matches!(kind, "ticker" | "match" | "last_match");
+        assert_eq!(price(&heard).as_deref(), frame["price"].as_str().filter(|_| is_price), "{frame}");
+        tickers += u32::from(kind == "ticker");
+        matches += u32::from(kind == "match" || kind == "last_match");
+    }
+    println!("coinbase: {} frames, {tickers} tickers, {matches} matches", frames.len());
+    assert!(tickers > 0 && matches > 0);
+}
+
+#[test]
+fn binance() {
+    let Some(frames) = frames("binance-2021-10-12.ws.gz") else { return };
+    let names = names(&frames, |frame| Some(frame["data"]["s"].as_str()?.to_owned()));
+    let mut talk = Binance::new(names, BinanceStream::BookTicker).converse();
+    let (mut quotes, mut trades) = (0, 0);
+    for (frame, heard) in hear(&mut *talk, &frames) {
+        let stream = frame["stream"].as_str().unwrap();
+        let data = &frame["data"];
+        let text = |key: &str| data[key].as_str().unwrap();
+        let wanted = match stream.split_once('@').unwrap().1 {
+            "bookTicker" => {
+                quotes += 1;
+                Some(middle(text("b"), text("a")))
+            }
+            "aggTrade" => {
+                trades += 1;
+                Some(text("p").to_owned())
+            }
+            _ => None,
+        };
+        assert_eq!(price(&heard), wanted, "{frame}");
+    }
+    println!("binance: {} frames, {quotes} quotes, {trades} trades", frames.len());
+    assert!(quotes > 0 && trades > 0);
+}
+
+/// Plays frames to whoever connects.
+struct Recording(Arc<Vec<String>>);
+
+impl Dial for Recording {
+    fn dial<'a>(&'a self, _: &'a Uri) -> Dialling<'a> {
+        use futures_util::{SinkExt, StreamExt};
+        use tokio_tungstenite::tungstenite::Message;
+        let (ours, theirs) = tokio::io::duplex(64 << 10);
+        let frames = Arc::clone(&self.0);
+        tokio::spawn(async move {
+            let mut socket = tokio_tungstenite::accept_async(theirs).await.unwrap();
+            // Someone has asked.
+            socket.next().await;
+            for frame in frames.iter() {
+                socket.send(Message::text(frame.clone())).await.unwrap();
+            }
+            std::future::pending::<()>().await;
+        });
+        Box::pin(async { Ok(Box::new(ours) as Box<dyn Io>) })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn through_a_feed_each_becomes_exactly_one_tick() {
+    for (name, book) in [("coinbase-exchange-2021-04-17.ws.gz", false), ("binance-2021-10-12.ws.gz", true)] {
+        let Some(frames) = frames(name) else { return };
+        let key = |frame: &serde_json::Value| {
+            let name = frame["product_id"].as_str().or(frame["data"]["s"].as_str())?;
+            Some(name.to_owned())
+        };
+        let names = names(&frames, key);
+        let exchange: Box<dyn Exchange> = if book {
+            Box::new(Binance::new(names.clone(), BinanceStream::BookTicker))
+        } else {
+            Box::new(Coinbase::new(names.clone(), CoinbaseChannel::Ticker))
+        };
+        let mut talk = exchange.converse();
+        let prices: usize =
+            hear(&mut *talk, &frames).iter().filter(|(_, heard)| price(heard).is_some()).count();
+        let hub = Hub::builder().lanes(1).build();
+        let feed = Feed::new(
+            exchange,
+            "ws://recorded".parse().unwrap(),
+            names,
+            hub.source("feed", Rules::default()),
+        );
+        let network = Network::by(Recording(Arc::new(frames.clone())));
+        let _feeding = AbortOnDropHandle::new(tokio::spawn(async move {
+            feed.run(&network).await;
+        }));
+        let start = Instant::now();
+        while hub.sources()[0].feed.get(FeedCount::Frames) < frames.len() as u64 {
+            assert!(start.elapsed() < SOON);
+            sleep(Duration::from_millis(10)).await;
+        }
+        let stats = hub.sources().remove(0);
+        println!("{name}: {prices} prices, {stats:?}");
+        let count = |count| stats.feed.get(count);
+        assert_eq!((stats.taken, stats.late), (prices as u64, 0), "{name}: {stats:?}");
+        assert_eq!((count(FeedCount::Errors), count(FeedCount::Unknown)), (0, 0), "{name}");
+    }
+}

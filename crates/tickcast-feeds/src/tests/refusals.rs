@@ -1,0 +1,104 @@
+//! Exchanges that do not want us, or not all of it.
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn who_says_too_often_is_left_alone_for_as_long_as_they_say() {
+    for case in Case::ALL {
+        let scene = Scene::live(case).await;
+        scene.fake.misbehave(Fault::Refuse { times: 3, status: 429, retry_after: Some(200) });
+        scene.fake.misbehave(Fault::Abrupt);
+        scene
+            .until(SOON, |stats| {
+                stats.state.reason().is_some_and(|why| why == "it answers 429 Too Many Requests")
+            })
+            .await;
+        let back = scene.until_live(Duration::from_secs(900)).await;
+        assert!(back > Duration::from_secs(580), "{case:?}: {back:?}");
+        scene.check();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn so_are_those_who_do_not_say_how_long() {
+    for fault in [
+        Fault::Refuse { times: 1, status: 418, retry_after: None },
+        Fault::Close(1008, "Too many requests".to_owned()),
+    ] {
+        let scene = Scene::live(Case::BinanceTicker).await;
+        let closes = matches!(fault, Fault::Close(..));
+        scene.fake.misbehave(fault);
+        if !closes {
+            scene.fake.misbehave(Fault::Abrupt);
+        }
+        scene.until(SOON, |stats| matches!(stats.state, SourceState::Down(_))).await;
+        let back = scene.until_live(Duration::from_secs(200)).await;
+        assert!(back > Duration::from_secs(59), "{back:?}");
+        scene.check();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_symbol_that_is_none_costs_the_others_nothing() {
+    for (case, unknown, says) in [
+        (
+            Case::BinanceTicker,
+            "FOOUSDT",
+            "subscribed to, and no price came within 60s: perhaps it is not listed",
+        ),
+        (Case::CoinbaseTicker, "FOO-BAR", "it refuses: FOO-BAR is not a valid product"),
+        (Case::CoinbaseMatches, "FOO-BAR", "it refuses: FOO-BAR is not a valid product"),
+        (Case::Advanced, "FOO-BAR", "it refuses: "),
+        (Case::KrakenTicker, "XBT/USD", "it refuses: Currency pair not supported XBT/USD"),
+        (Case::KrakenTrades, "XBT/USD", "it refuses: Currency pair not supported XBT/USD"),
+    ] {
+        let [first, second] = case.symbols();
+        let scene = Scene::with(case, &[first, unknown, second], |_| {});
+        scene.until(Duration::from_secs(65), |stats| stats.symbols.len() == 1).await;
+        scene.until_live(SOON).await;
+        let stats = scene.stats();
+        assert_eq!(stats.symbols[0].symbol.as_str(), unknown);
+        assert!(stats.symbols[0].state.reason().unwrap().starts_with(says), "{:?}", stats.symbols);
+        assert_eq!(scene.read().len(), 2, "{case:?}");
+        assert_eq!(scene.count(FeedCount::Connects), 1, "{case:?}");
+        scene.check();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn prices_before_the_answer_are_prices() {
+    for case in Case::ALL {
+        let scene = Scene::new(case);
+        scene.fake.misbehave(Fault::LateAck(true));
+        scene.until_live(SOON).await;
+        sleep(Duration::from_secs(20)).await;
+        assert_eq!(scene.read().len(), 2, "{case:?}");
+        scene.check();
+    }
+}
+
+/// Nobody is there.
+struct Nowhere;
+
+impl Dial for Nowhere {
+    fn dial<'a>(&'a self, _: &'a Uri) -> Dialling<'a> {
+        Box::pin(async { Err(crate::DialError::Io(std::io::ErrorKind::ConnectionRefused.into())) })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_there_is_no_reason_for_a_hot_loop() {
+    let hub = Hub::builder().lanes(1).build();
+    let names = Names::new([("BTCUSDT".to_owned(), None)]).unwrap();
+    let exchange = Binance::new(names.clone(), BinanceStream::Ticker);
+    let feed =
+        Feed::new(exchange, "ws://nowhere".parse().unwrap(), names, hub.source("feed", Rules::default()));
+    let network = Network::by(Nowhere);
+    let _feeding = AbortOnDropHandle::new(tokio::spawn(async move {
+        feed.run(&network).await;
+    }));
+    sleep(Duration::from_secs(3600)).await;
+    let stats = hub.sources().remove(0);
+    assert_eq!(stats.state, SourceState::Down("connection refused".to_owned()));
+    assert_eq!(stats.feed.get(FeedCount::Connects), 0);
+}

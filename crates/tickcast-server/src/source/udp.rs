@@ -1,0 +1,72 @@
+//! Ticks from UDP: each datagram is one or more lines of JSON.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tickcast::{FeedCount, Item, Items, Publisher, Rejected, SourceState, Tick};
+use tokio::net::UdpSocket;
+
+use super::spec::Rename;
+
+/// No datagram is larger.
+const LARGEST: usize = 65_535;
+
+/// How long until an address that could not be had is tried again.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// How many bad lines are shown in the log; all are counted.
+const SHOWN: u32 = 10;
+
+/// Listens for ever. What cannot be had yet is tried again; nobody else waits for it.
+pub(super) async fn run(address: SocketAddr, rename: &Rename, publisher: &Publisher) -> Infallible {
+    loop {
+        let Err(error) = listen(address, rename, publisher).await;
+        let why = format!("{address}: {error}");
+        tracing::warn!(source = publisher.name(), "down: {why}");
+        publisher.set_state(&SourceState::Down(why));
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+async fn listen(address: SocketAddr, rename: &Rename, publisher: &Publisher) -> io::Result<Infallible> {
+    let socket = UdpSocket::bind(address).await?;
+    publisher.set_state(&SourceState::Live);
+    tracing::info!(source = publisher.name(), "listening for datagrams on {}", socket.local_addr()?);
+    let mut datagram = vec![0; LARGEST];
+    let mut shown = 0;
+    loop {
+        let (length, _) = socket.recv_from(&mut datagram).await?;
+        publisher.count(FeedCount::Frames, 1);
+        let (ticks, rejected) = read(&datagram[..length], rename);
+        for error in rejected {
+            publisher.count(FeedCount::Errors, 1);
+            publisher.reject();
+            shown += 1;
+            if shown <= SHOWN {
+                tracing::warn!(source = publisher.name(), "{error}");
+            }
+        }
+        publisher.publish_all(&ticks, |_, _| {});
+    }
+}
+
+/// The ticks of a datagram, by the names they have here; and what was meant to be one.
+fn read(datagram: &[u8], rename: &Rename) -> (Vec<Tick>, Vec<Rejected>) {
+    let (mut ticks, mut rejected) = (Vec::new(), Vec::new());
+    let mut take = |item: Item<'_>| match item.tick().and_then(|tick| named(tick, rename)) {
+        Ok(tick) => ticks.push(tick),
+        Err(error) => rejected.push(error),
+    };
+    let mut lines = Items::lines();
+    lines.feed(datagram, |_, item| take(item));
+    lines.finish(|_, item| take(item));
+    (ticks, rejected)
+}
+
+fn named(mut tick: Tick, rename: &Rename) -> Result<Tick, Rejected> {
+    let symbol = Some(tick.symbol);
+    tick.symbol = rename.apply(tick.symbol).map_err(|error| Rejected { symbol, error: error.into() })?;
+    Ok(tick)
+}

@@ -1,0 +1,264 @@
+//! Live sources, through the real program: fake exchanges behind real sockets, TLS, and sources that change while it runs.
+
+use std::io::Write;
+use std::net::SocketAddr;
+
+use fakes::{Exchange, Fake, Fault, Options};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use crate::client::Reader;
+use crate::server::{TestServer, eventually};
+
+/// A fake exchange, and where it is.
+async fn fake(exchange: Exchange, symbols: &[&str]) -> (Fake, SocketAddr) {
+    let mut options = Options::new(exchange, symbols);
+    options.interval = std::time::Duration::from_millis(20);
+    let fake = Fake::start(options);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(fake.clone().listen(listener));
+    (fake, address)
+}
+
+async fn source(server: &TestServer, name: &str) -> Value {
+    let (_, status) = server.get("/v1/status").await;
+    let sources = status["sources"].as_array().unwrap();
+    sources.iter().find(|source| source["name"] == name).cloned().unwrap_or_default()
+}
+
+async fn wait_for(server: &TestServer, name: &str, condition: impl Fn(&Value) -> bool) -> Value {
+    eventually(async || condition(&source(server, name).await)).await;
+    source(server, name).await
+}
+
+async fn reload(server: &TestServer) -> (u16, Value) {
+    let response = server.http.post(format!("{}/reload", server.admin)).send().await.unwrap();
+    (response.status().as_u16(), response.json().await.unwrap())
+}
+
+fn config() -> (tempfile::NamedTempFile, impl Fn(&str)) {
+    let file = tempfile::NamedTempFile::with_suffix(".toml").unwrap();
+    let path = file.path().to_path_buf();
+    let write = move |text: &str| std::fs::File::create(&path).unwrap().write_all(text.as_bytes()).unwrap();
+    (file, write)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_exchange_by_its_own_names_and_ours() {
+    let (binance, at_binance) = fake(Exchange::Binance, &["BTCUSDT", "ETHUSDT"]).await;
+    let (coinbase, at_coinbase) = fake(Exchange::Coinbase, &["BTC-USD"]).await;
+    let (advanced, at_advanced) = fake(Exchange::Advanced, &["BTC-USD"]).await;
+    let (kraken, at_kraken) = fake(Exchange::Kraken, &["BTC/USD"]).await;
+    let server = TestServer::with(&[
+        "--source",
+        &format!("binance:btcusdt=BTC/USDT,ethusdt?url=ws://{at_binance}&channel=aggTrade"),
+        "--source",
+        &format!("coinbase:BTC-USD?url=ws://{at_coinbase}"),
+        "--source",
+        &format!("coinbase-advanced:BTC-USD?url=ws://{at_advanced}&prefix=A:&name=advanced"),
+        "--source",
+        &format!("kraken:BTC/USD?url=ws://{at_kraken}"),
+    ]);
+    for name in ["binance", "coinbase", "advanced", "kraken"] {
+        wait_for(&server, name, |source| source["state"] == "live" && source["taken"].as_u64() > Some(20))
+            .await;
+    }
+    let (_, prices) = server.get("/v1/prices").await;
+    let prices = prices["prices"].as_array().unwrap().clone();
+    let symbols: Vec<_> = prices.iter().map(|price| price["symbol"].as_str().unwrap()).collect();
+    assert_eq!(symbols, ["A:BTC-USD", "BTC-USD", "BTC/USD", "BTC/USDT", "ETHUSDT"]);
+    assert_eq!((&prices[1]["change_basis"], &prices[3]["change_basis"]), (&json!("24h"), &Value::Null));
+    for fake in [binance, coinbase, advanced, kraken] {
+        assert!(fake.record().violations.is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_is_told_and_others_are_none_the_wiser() {
+    let (coinbase, at_coinbase) = fake(Exchange::Coinbase, &["BTC-USD"]).await;
+    let (_kraken, at_kraken) = fake(Exchange::Kraken, &["BTC/USD"]).await;
+    let server = TestServer::with(&[
+        "--source",
+        &format!("coinbase:BTC-USD,FOO-BAR?url=ws://{at_coinbase}"),
+        "--source",
+        &format!("kraken:BTC/USD?url=ws://{at_kraken}"),
+    ]);
+    wait_for(&server, "coinbase", |source| source["troubled"] == 1 && source["state"] == "live").await;
+    wait_for(&server, "kraken", |source| source["state"] == "live").await;
+    let mut reader =
+        Reader::get(&server.http, &format!("{}/v1/stream?symbols=BTC-USD,FOO-BAR", server.public)).await;
+    let status = reader.until(|event| event.event == "status" && event.data.contains("FOO-BAR")).await;
+    let status: Value = serde_json::from_str(&status.data).unwrap();
+    assert_eq!(
+        (&status["state"], &status["reason"]),
+        (&json!("down"), &json!("it refuses: FOO-BAR is not a valid product"))
+    );
+
+    let before = source(&server, "kraken").await;
+    coinbase.misbehave(Fault::Refuse { times: 1, status: 503, retry_after: Some(600) });
+    coinbase.misbehave(Fault::Abrupt);
+    let told = |symbol: &'static str| {
+        move |event: &eventsource_stream::Event| {
+            event.event == "status" && event.data.contains(symbol) && event.data.contains("\"down\"")
+        }
+    };
+    reader.until(told("\"source\":\"coinbase\"")).await;
+    reader.until(told("\"symbol\":\"BTC-USD\"")).await;
+    let down =
+        wait_for(&server, "coinbase", |source| source["reason"] == "it answers 503 Service Unavailable")
+            .await;
+    assert_eq!(down["state"], "down");
+    let more = before["taken"].as_u64().unwrap() + 100;
+    let after = wait_for(&server, "kraken", |source| source["taken"].as_u64() > Some(more)).await;
+    assert_eq!((&after["feed"]["connects"], &after["since"]), (&json!(1), &before["since"]));
+    let (_, symbols) = server.get("/v1/symbols").await;
+    assert_eq!(
+        (&symbols["symbols"][0]["state"], &symbols["symbols"][1]["state"]),
+        (&json!("down"), &json!("live"))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_nobody_is_that_is_what_is_said() {
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let server = TestServer::with(&[
+        "--source",
+        &format!("binance:btcusdt?url=ws://{free}&name=refused"),
+        "--source",
+        "kraken:BTC/USD?url=wss://exchange.invalid&name=unknown",
+        "--source",
+        "sim",
+    ]);
+    wait_for(&server, "refused", |source| {
+        source["reason"].as_str().is_some_and(|why| why.contains("refused"))
+    })
+    .await;
+    wait_for(&server, "unknown", |source| {
+        source["reason"].as_str().is_some_and(|why| why != "connecting") && source["state"] == "down"
+    })
+    .await;
+    wait_for(&server, "sim", |source| source["taken"].as_u64() > Some(10)).await;
+}
+
+/// A fake behind TLS, and its certificate.
+async fn secure_fake() -> (SocketAddr, tempfile::NamedTempFile) {
+    let rcgen::CertifiedKey { cert, signing_key } =
+        rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
+    let config =
+        rustls::ServerConfig::builder_with_provider(rustls::crypto::aws_lc_rs::default_provider().into())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![cert.der().clone()], key)
+            .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config));
+    let fake = Fake::start(Options::new(Exchange::Kraken, &["BTC/USD"]));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (tcp, _) = listener.accept().await.unwrap();
+            let (acceptor, fake) = (acceptor.clone(), fake.clone());
+            tokio::spawn(async move {
+                // Who does not trust it hangs up.
+                if let Ok(tls) = acceptor.accept(tcp).await {
+                    fake.serve(tls).await;
+                }
+            });
+        }
+    });
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(cert.pem().as_bytes()).unwrap();
+    (address, file)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_is_for_who_is_trusted() {
+    let (address, certificate) = secure_fake().await;
+    let source = format!("kraken:BTC/USD?url=wss://localhost:{}", address.port());
+    let server = TestServer::with(&["--source", &source]);
+    let down = wait_for(&server, "kraken", |source| {
+        source["reason"].as_str().is_some_and(|why| why.starts_with("TLS: "))
+    })
+    .await;
+    assert_eq!(down["state"], "down", "{down}");
+    let server = TestServer::with_environment(
+        &["--source", &source],
+        &[("SSL_CERT_FILE", certificate.path().to_str().unwrap())],
+    );
+    wait_for(&server, "kraken", |source| source["state"] == "live" && source["taken"].as_u64() > Some(0))
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sources_come_go_and_rest_while_it_runs() {
+    let (kraken, at_kraken) = fake(Exchange::Kraken, &["BTC/USD", "ETH/USD"]).await;
+    let (file, write) = config();
+    let table = |symbols: &str, more: &str| {
+        format!("[[source]]\nfrom = \"kraken\"\nsymbols = [{symbols}]\nurl = \"ws://{at_kraken}\"\n{more}")
+    };
+    let sim = "[[source]]\nfrom = \"sim:7\"\n";
+    write(&table("\"BTC/USD\"", sim));
+    let server = TestServer::with(&["--config", file.path().to_str().unwrap()]);
+    wait_for(&server, "kraken", |source| source["state"] == "live").await;
+    assert_eq!(server.get("/v1/status").await.1["simulated"], true);
+
+    // The same file changes nothing.
+    let (code, answer) = reload(&server).await;
+    let sources = &answer["sources"];
+    assert_eq!(
+        (code, &sources["unchanged"], &sources["changed"]),
+        (200, &json!(["kraken", "sim:7"]), &json!([]))
+    );
+
+    // What is not sound changes nothing either, and says why.
+    write(&table("\"BTC/USD\"", "[[source]]\nfrom = \"bitmex:x\"\n"));
+    let (code, problem) = reload(&server).await;
+    assert_eq!(code, 422);
+    assert!(problem["detail"].as_str().unwrap().contains("known are sim"), "{problem}");
+
+    // One is gone, one rests.
+    write(&table("\"BTC/USD\"", "paused = true\n"));
+    let (_, answer) = reload(&server).await;
+    let sources = &answer["sources"];
+    assert_eq!((&sources["removed"], &sources["paused"]), (&json!(["sim:7"]), &json!(["kraken"])));
+    let (resting, gone) = (source(&server, "kraken").await, source(&server, "sim:7").await);
+    assert_eq!(
+        (&resting["state"], &gone["state"], &gone["reason"]),
+        (&json!("paused"), &json!("ended"), &json!("removed"))
+    );
+    assert_eq!(server.get("/v1/status").await.1["simulated"], false);
+    eventually(async || kraken.record().connects.iter().all(|connect| connect.ended.is_some())).await;
+
+    // It goes on, with one symbol more; a signal does, too.
+    write(&table("\"BTC/USD\", \"ETH/USD\"", ""));
+    server.signal("-HUP");
+    server.wait_for_log("reloaded");
+    let more = resting["taken"].as_u64().unwrap() + 10;
+    wait_for(&server, "kraken", |source| source["state"] == "live" && source["taken"].as_u64() > Some(more))
+        .await;
+    eventually(async || server.get("/v1/prices/ETH%2FUSD").await.0 == 200).await;
+    assert!(kraken.record().violations.is_empty());
+
+    // Settings that take a restart are named.
+    write(&format!("drain = \"3s\"\n{}", table("\"BTC/USD\", \"ETH/USD\"", "")));
+    let (_, answer) = reload(&server).await;
+    assert_eq!(answer["restart"], json!(["drain"]));
+    let public = server.http.post(format!("{}/reload", server.public)).send().await.unwrap();
+    assert_eq!(public.status(), 404, "it is for operators");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn datagrams() {
+    let server = TestServer::with(&["--source", "udp:127.0.0.1:0?prefix=U:"]);
+    let line = server.wait_for_log("listening for datagrams on ");
+    let address = line.split("datagrams on ").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let lines = "{\"symbol\":\"A\",\"price\":0.10}\n{\"symbol\":\"A\",\"price\":\"x\"}\nnonsense\n{\"symbol\":\"B\",\"price\":2}";
+    socket.send_to(lines.as_bytes(), &address).await.unwrap();
+    let udp = wait_for(&server, "udp:127.0.0.1:0", |source| source["taken"] == 2).await;
+    assert_eq!((&udp["rejected"], &udp["feed"]["frames"]), (&json!(2), &json!(1)), "{udp}");
+    assert_eq!(server.get("/v1/prices/U:A").await.1["price"].to_string(), "0.1");
+}
