@@ -10,3 +10,10 @@ mod udp;
 pub(crate) use records::{Records, RecordsError, Taker};
 pub(crate) use running::{Change, Running};
 pub(crate) use spec::{SOURCE_KEYS, SourceSpec, SourceTable, SpecError};
+
+/// What the page about sources shows is what is there.
+#[cfg(test)]
+#[test]
+fn the_example_in_the_page_is_the_source() {
+    assert!(include_str!("../../../docs/sources.md").contains(include_str!("source/udp.rs")));
+}

@@ -9,13 +9,11 @@ async fn it_is_counted_and_the_prices_go_on() {
         format!("{{\"type\":\"ticker\",\"channel\":\"ticker\",\"data\":{nested},\"events\":{nested}}}");
     for case in Case::ALL {
         let scene = Scene::live(case).await;
-        let mut errors = 0;
-        for garbage in ["{", "", "null", "[]", "{\"type\":\"ticker\"", &nested, &deep] {
+        for (said, garbage) in (1..).zip(["{", "", "null", "[]", "{\"type\":\"ticker\"", &nested, &deep]) {
             scene.fake.misbehave(Fault::Raw(garbage.to_owned()));
-            errors += 1;
             scene
                 .until(SOON, |stats| {
-                    stats.feed.get(FeedCount::Errors) + stats.feed.get(FeedCount::Unknown) == errors
+                    stats.feed.get(FeedCount::Errors) + stats.feed.get(FeedCount::Unknown) == said
                 })
                 .await;
         }
