@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Serve(Layer),
     /// Send ticks from a file or standard input to a server
     Publish(PublishArgs),
+    /// Watch a server's prices: a live table on a terminal, lines in a pipe
+    Watch(WatchArgs),
     /// Write a server's ticks to a file, every one, and say where there may be a hole
     Record(RecordArgs),
     /// Measure a server: open streams, publish, and see what arrives when
@@ -215,6 +217,28 @@ pub(crate) struct PublishArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct WatchArgs {
+    /// Names, and patterns such as BTC* [default: all]
+    pub(crate) symbols: Vec<String>,
+
+    /// The server
+    #[arg(long, env = "TICKCAST_URL", default_value = "http://127.0.0.1:8080")]
+    pub(crate) url: String,
+
+    /// At most so many updates a second of each symbol, 0.1 to 100 [default: 10 on a terminal, all in a pipe]
+    #[arg(long, value_name = "N", value_parser = updates)]
+    pub(crate) rate: Option<f64>,
+
+    /// A line for each tick, also on a terminal
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) plain: bool,
+
+    /// A JSON object for each tick
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct RecordArgs {
     /// NDJSON; compressed where it ends in .zst. It must not exist yet
     pub(crate) file: PathBuf,
@@ -315,6 +339,12 @@ pub(crate) struct BenchArgs {
 fn rate(text: &str) -> Result<f64, String> {
     let rate = text.parse::<f64>().ok().filter(|rate| (0.0..=1e7).contains(rate));
     rate.ok_or_else(|| "0 to 10000000 ticks a second are expected".to_owned())
+}
+
+/// A number of updates a second that a server takes.
+fn updates(text: &str) -> Result<f64, String> {
+    let rate = text.parse::<f64>().ok().filter(|rate| (0.1..=100.0).contains(rate));
+    rate.ok_or_else(|| "0.1 to 100 updates a second are expected".to_owned())
 }
 
 /// At least one.

@@ -16,6 +16,7 @@ mod settings;
 mod source;
 mod status;
 mod tape;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -46,6 +47,7 @@ fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<(), Failure> {
         }
         Some(Command::Publish(args)) => publish::run(args),
         Some(Command::Record(args)) => record::run(args),
+        Some(Command::Watch(args)) => watch::run(args),
         Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::Tape(command)) => tape::run(&command),
         Some(Command::Config(ConfigCommand::Check(args))) => settings::check(args, nested(matches, "check")),

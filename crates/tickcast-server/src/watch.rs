@@ -1,0 +1,87 @@
+//! `tickcast watch`: a server's prices in the terminal.
+
+mod board;
+mod keys;
+mod lines;
+mod screen;
+
+use std::io::{self, IsTerminal};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use ratatui::crossterm::event::Event as Input;
+use tickcast_client::Prices;
+use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
+
+use crate::cli::WatchArgs;
+use crate::exit::Failure;
+use board::Board;
+
+/// How often the screen is drawn while something moves: as fast as anyone reads.
+const FRAME: Duration = Duration::from_millis(100);
+
+/// Updates a second of each symbol that a screen asks for, unless told otherwise: more cannot be read.
+const RATE: f64 = 10.0;
+
+/// Watches until it is interrupted; on a terminal as a table, elsewhere line by line.
+pub(crate) fn run(args: WatchArgs) -> Result<(), Failure> {
+    let on_screen = !args.plain && !args.json && io::stdout().is_terminal();
+    let mut prices = Prices::of(&args.url).symbols(args.symbols);
+    if let Some(rate) = args.rate.or(on_screen.then_some(RATE)) {
+        prices = prices.rate(rate);
+    }
+    let prices = prices.open().map_err(|error| Failure::Usage(format!("--url {:?}: {error}", args.url)))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
+    if on_screen {
+        Ok(runtime.block_on(on_terminal(prices, Board::new(&args.url)))?)
+    } else {
+        Ok(runtime.block_on(lines::write(prices, args.json))?)
+    }
+}
+
+async fn on_terminal(mut prices: Prices, mut board: Board) -> anyhow::Result<()> {
+    // It also puts the terminal back should the program panic.
+    let mut terminal = ratatui::try_init().context("the terminal cannot be drawn on")?;
+    let mut inputs = keys();
+    let start = Instant::now();
+    let mut frames = tokio::time::interval(FRAME);
+    frames.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let result = loop {
+        tokio::select! {
+            event = prices.next() => match event {
+                Ok(event) => board.take(&event, start.elapsed()),
+                Err(error) => break Err(anyhow::Error::new(error)),
+            },
+            Some(input) = inputs.recv() => {
+                if keys::obey(&mut board, &input).is_break() {
+                    break Ok(());
+                }
+                if let Err(error) = terminal.draw(|frame| screen::draw(&board, start.elapsed(), frame)) {
+                    break Err(error.into());
+                }
+            }
+            _ = frames.tick() => {
+                board.age(start.elapsed());
+                if let Err(error) = terminal.draw(|frame| screen::draw(&board, start.elapsed(), frame)) {
+                    break Err(error.into());
+                }
+            }
+        }
+    };
+    ratatui::restore();
+    result
+}
+
+/// What is typed, from a thread that waits for it.
+fn keys() -> mpsc::Receiver<Input> {
+    let (sender, receiver) = mpsc::channel(16);
+    std::thread::spawn(move || {
+        while let Ok(input) = ratatui::crossterm::event::read() {
+            if sender.blocking_send(input).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}

@@ -1,0 +1,59 @@
+//! Prices line by line, for pipes.
+
+use std::io::{self, BufWriter, Write};
+
+use tickcast_client::{Event, Prices, Tick};
+
+/// Writes a line a tick until it is interrupted, or nobody reads it any more.
+pub(super) async fn write(mut prices: Prices, json: bool) -> anyhow::Result<()> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
+    loop {
+        let event = tokio::select! {
+            event = prices.next() => event?,
+            _ = &mut interrupted => return Ok(()),
+        };
+        let written = match &event {
+            Event::Tick(tick) if json => writeln!(out, "{}", tick.json),
+            Event::Tick(tick) => writeln!(out, "{}", line(tick)),
+            other => {
+                if let Some(says) = aside(other) {
+                    eprintln!("{says}");
+                }
+                Ok(())
+            }
+        };
+        match written.and_then(|()| out.flush()) {
+            Ok(()) => {}
+            // Who has seen enough closes the pipe.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn line(tick: &Tick) -> String {
+    let percent = tick.change_pct.map(|pct| format!("{pct}%")).unwrap_or_default();
+    let time = jiff::Timestamp::from_millisecond(tick.time.as_millis()).unwrap_or_default();
+    format!("{time:.3} {:<14} {:>16} {:>12} {:>9}", tick.symbol, tick.price, signed(&tick.change), percent)
+}
+
+/// With its sign, whichever it is.
+pub(super) fn signed(change: &tickcast::Price) -> String {
+    let text = change.to_string();
+    let zero = text.bytes().all(|byte| matches!(byte, b'0' | b'.' | b'-'));
+    if zero || text.starts_with('-') { text } else { format!("+{text}") }
+}
+
+/// What is to be said of an event besides prices.
+fn aside(event: &Event) -> Option<String> {
+    Some(match event {
+        Event::Lost(why) => format!("the connection was lost ({why}); it is tried again"),
+        Event::Bye(reason) => format!("the server ended the stream ({reason})"),
+        Event::Reset { reason, .. } => format!("begun anew ({reason})"),
+        Event::Status(status) => format!("source {} is {}", status.source, status.state),
+        Event::SymbolStatus(status) => format!("{} is {}", status.symbol, status.state),
+        Event::Gone(symbol) => format!("{symbol} was taken off"),
+        Event::Tick(_) | Event::Ready(_) | Event::Heartbeat { .. } => return None,
+    })
+}
