@@ -100,9 +100,29 @@ async fn npm_eventsource() {
     read_with(node(&packages, "read.mjs")).await;
 }
 
+/// The dashboard, its tabs and the widget: `web/test/dashboard.mjs` says what it checks, a line each.
 #[tokio::test(flavor = "multi_thread")]
-async fn chromium_shows_the_page_and_its_prices_move() {
-    let test = "clients::chromium_shows_the_page_and_its_prices_move";
+async fn chromium_shows_the_dashboard() {
+    let test = "clients::chromium_shows_the_dashboard";
+    let (Some(packages), Some(chromium)) = (tool("XTASK_NODE", test), tool("XTASK_CHROMIUM", test)) else {
+        return;
+    };
+    let server = TestServer::with(&["--source", "sim"]);
+    let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../web/test/dashboard.mjs");
+    let mut command = Command::new("node");
+    command.arg(script).args([&server.public, &chromium]).current_dir(&packages);
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        said.lines().filter(|line| line.starts_with("ok ")).count() > 20 && !said.contains("--  "),
+        "{said}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chromium_reads_the_simple_stream() {
+    let test = "clients::chromium_reads_the_simple_stream";
     let (Some(packages), Some(chromium)) = (tool("XTASK_NODE", test), tool("XTASK_CHROMIUM", test)) else {
         return;
     };

@@ -200,9 +200,9 @@ async fn sources_come_go_and_rest_while_it_runs() {
         format!("[[source]]\nfrom = \"kraken\"\nsymbols = [{symbols}]\nurl = \"ws://{at_kraken}\"\n{more}")
     };
     let sim = "[[source]]\nfrom = \"sim:7\"\n";
-    write(&table("\"BTC/USD\"", sim));
+    write(&table("\"BTC/USD\", \"XBT/USD\"", sim));
     let server = TestServer::with(&["--config", file.path().to_str().unwrap()]);
-    wait_for(&server, "kraken", |source| source["state"] == "live").await;
+    wait_for(&server, "kraken", |source| source["state"] == "live" && source["troubled"] == 1).await;
     assert_eq!(server.get("/v1/status").await.1["simulated"], true);
 
     // The same file changes nothing.
@@ -224,6 +224,7 @@ async fn sources_come_go_and_rest_while_it_runs() {
     let (_, answer) = reload(&server).await;
     let sources = &answer["sources"];
     assert_eq!((&sources["removed"], &sources["paused"]), (&json!(["sim:7"]), &json!(["kraken"])));
+    assert_eq!(source(&server, "kraken").await["troubled"], Value::Null, "nobody asks for that one any more");
     let (resting, gone) = (source(&server, "kraken").await, source(&server, "sim:7").await);
     assert_eq!(
         (&resting["state"], &gone["state"], &gone["reason"]),

@@ -87,7 +87,9 @@ async fn health_status_and_metrics() {
             assert_eq!(server.http.get(format!("{base}{route}")).send().await.unwrap().status(), 200);
         }
     }
-    let (_, status) = server.get("/v1/status").await;
+    let (_, mut status) = server.get("/v1/status").await;
+    let since = status["sources"][0].as_object_mut().unwrap().remove("since").unwrap();
+    assert!(since.as_i64() > Some(1_700_000_000_000), "{since}");
     assert_eq!((&status["simulated"], &status["symbols"]), (&json!(false), &json!(1)));
     let http = json!({"name":"http","state":"live","taken":1,"late":1,"repeats":0,"rejected":1});
     assert_eq!(status["sources"], json!([http]));

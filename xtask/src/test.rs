@@ -1,5 +1,7 @@
 //! `cargo xtask test`: format, lints, documentation, dependencies, and every test with real clients.
 
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
@@ -22,6 +24,10 @@ pub(crate) fn run() -> Result<()> {
     step("documentation", docs)?;
 
     let tools = Tools::install(&root.join("target/tools"));
+    match tools.npm() {
+        true => pages(&root)?,
+        false => println!("not checked: whether web/dist is built from web/src, without npm"),
+    }
     let mut tests = cargo(&["test", "--workspace"]);
     tests.envs(tools.environment()).env("XTASK_SKIPPED", &skipped);
     step("tests", tests)?;
@@ -34,6 +40,39 @@ pub(crate) fn run() -> Result<()> {
         Err(_) => println!("no test was skipped"),
     }
     Ok(())
+}
+
+/// The pages' types, and whether those in the repository are built from their sources.
+fn pages(root: &Path) -> Result<()> {
+    let web = root.join("web");
+    let npm = |arguments: &[&str]| {
+        let mut npm = Command::new("npm");
+        npm.args(arguments).current_dir(&web);
+        npm
+    };
+    step("pages: packages", npm(&["ci", "--no-audit", "--no-fund", "--loglevel=error"]))?;
+    step("pages: types", npm(&["run", "--silent", "check"]))?;
+    let committed = files(&web.join("dist"))?;
+    step("pages: build", npm(&["run", "--silent", "build"]))?;
+    if files(&web.join("dist"))? != committed {
+        bail!("web/dist is not what web/src builds to; it is now: commit it");
+    }
+    Ok(())
+}
+
+/// All files below `folder`, with what is in them.
+fn files(folder: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).with_context(|| format!("{}", folder.display()))? {
+        let path = entry?.path();
+        if path.is_dir() {
+            found.extend(files(&path)?);
+        } else {
+            let content = std::fs::read(&path)?;
+            found.insert(path, content);
+        }
+    }
+    Ok(found)
 }
 
 fn step(name: &str, mut command: Command) -> Result<()> {

@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 /// The Python clients, for what they make of our bytes.
 const PYTHON: [&str; 4] = ["httpx==0.28.1", "httpx-sse==0.4.3", "requests==2.34.2", "sseclient-py==1.9.0"];
 
-/// The npm client, and what drives the browser.
-const NPM: [&str; 2] = ["eventsource@4.1.0", "playwright-core@1.64.1"];
+/// The npm client, what drives the browser, and what looks for barriers in pages.
+const NPM: [&str; 3] = ["axe-core@4.14.1", "eventsource@4.1.0", "playwright-core@1.64.1"];
 
 /// What was found or installed.
 #[derive(Default)]
@@ -39,6 +39,11 @@ impl Tools {
         all.into_iter().filter_map(|(name, path)| Some((name, path.as_deref()?)))
     }
 
+    /// Whether there is npm.
+    pub(crate) const fn npm(&self) -> bool {
+        self.node.is_some()
+    }
+
     /// What could not be had, and why.
     pub(crate) fn missing(&self) -> &[String] {
         &self.missing
@@ -62,8 +67,9 @@ fn python(place: &Path) -> Result<PathBuf, String> {
 /// A folder with the npm packages.
 fn node(place: &Path) -> Result<PathBuf, String> {
     let home = place.join("node");
-    let there =
-        ["eventsource", "playwright-core"].iter().all(|name| home.join("node_modules").join(name).exists());
+    let there = ["axe-core", "eventsource", "playwright-core"]
+        .iter()
+        .all(|name| home.join("node_modules").join(name).exists());
     if !there {
         std::fs::create_dir_all(&home).map_err(|error| format!("npm packages: {error}"))?;
         let mut npm = Command::new("npm");

@@ -136,7 +136,9 @@ impl Conversation for Kraken {
                 );
             }
             (Some("trade"), _) => {
-                let trades: Vec<Trade<'_>> = serde_json::from_str(data)?;
+                let mut trades: Vec<Trade<'_>> = serde_json::from_str(data)?;
+                // In a snapshot they may come newest first.
+                trades.sort_by_key(|trade| trade.trade_id);
                 heard.extend(trades.iter().map(|trade| Heard::from_print(self.trade_print(trade, snapshot))));
             }
             (Some("status"), _) => {
@@ -230,6 +232,26 @@ mod tests {
             print.tick.extras.as_json(),
             br#","change_basis":"24h","ask":64250.10,"ask_size":1.20000000,"volume":2310.55510000"#
         );
+    }
+
+    #[test]
+    fn a_snapshot_of_trades_is_taken_in_order() {
+        let trade = |id: u32| {
+            format!(
+                r#"{{"symbol":"BTC/USD","side":"buy","price":1.0,"qty":2,"trade_id":{id},"timestamp":"2026-07-01T12:00:00Z"}}"#
+            )
+        };
+        let frame = format!(
+            r#"{{"channel":"trade","type":"snapshot","data":[{},{},{}]}}"#,
+            trade(3),
+            trade(2),
+            trade(1)
+        );
+        let places: Vec<_> = hear(&frame)
+            .into_iter()
+            .map(|heard| if let Heard::Price(print) = heard { print.place } else { panic!("{heard:?}") })
+            .collect();
+        assert_eq!(places, [Place::Each(1), Place::Each(2), Place::Each(3)]);
     }
 
     #[test]

@@ -1,33 +1,119 @@
-//! The page at `/`: live prices, and where they come from.
+//! The pages: the dashboard, the widget, and what they are made of. All of it is in the program.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::io::Write;
+use std::sync::LazyLock;
 
 use axum::Router;
-use axum::http::header;
-use axum::response::IntoResponse;
+use axum::extract::Path;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use tickcast::Problem;
 
 /// Nothing is loaded from elsewhere and nothing runs that is not served here.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
-                      base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
-
-/// The page and what it is made of.
-pub(crate) fn router() -> Router {
-    let html = include_str!("page/index.html");
-    Router::new()
-        .route("/", asset("text/html; charset=utf-8", html))
-        .route("/page.css", asset("text/css; charset=utf-8", include_str!("page/page.css")))
-        .route("/page.js", asset("text/javascript; charset=utf-8", include_str!("page/page.js")))
+macro_rules! policy {
+    ($ancestors:literal) => {
+        concat!(
+            "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; ",
+            "worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors ",
+            $ancestors
+        )
+    };
 }
 
-fn asset(kind: &'static str, body: &'static str) -> axum::routing::MethodRouter {
-    get(move || async move {
-        let headers = [
-            (header::CONTENT_TYPE, kind),
-            (header::CONTENT_SECURITY_POLICY, POLICY),
-            (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-            (header::REFERRER_POLICY, "no-referrer"),
-            // Changes with the program only; asked for again, it is short.
-            (header::CACHE_CONTROL, "no-cache"),
-        ];
-        (headers, body).into_response()
-    })
+/// The dashboard may not be framed elsewhere, where clicks could be stolen; the widget is made to be.
+const OWN_FRAMES: &str = policy!("'self'");
+const ANY_FRAME: &str = policy!("*");
+
+/// What has its content's hash in its name never changes; the rest is asked for again, and short.
+const FOR_EVER: &str = "public, max-age=31536000, immutable";
+const ASK_AGAIN: &str = "no-cache";
+
+/// The built pages, see `web/`.
+#[derive(rust_embed::Embed)]
+#[folder = "../../web/dist"]
+struct Dist;
+
+/// One file, as it is sent.
+struct Asset {
+    kind: &'static str,
+    etag: HeaderValue,
+    plain: Cow<'static, [u8]>,
+    /// Where that is smaller.
+    gzip: Option<Vec<u8>>,
+}
+
+/// All of them, by their paths. Compressed when first asked for: a start should take no time.
+static ASSETS: LazyLock<HashMap<String, Asset>> = LazyLock::new(|| {
+    Dist::iter().filter_map(|path| Some((path.to_string(), Asset::new(&path, Dist::get(&path)?)))).collect()
+});
+
+/// The pages and what they are made of.
+pub(crate) fn router() -> Router {
+    Router::new()
+        .route("/", get(|headers| file(headers, "index.html", ASK_AGAIN, Some(OWN_FRAMES))))
+        .route("/embed", get(|headers| file(headers, "embed.html", ASK_AGAIN, Some(ANY_FRAME))))
+        .route("/tickcast.js", get(|headers| file(headers, "tickcast.js", ASK_AGAIN, None)))
+        .route(
+            "/assets/{name}",
+            get(async |Path(name): Path<String>, headers| {
+                file(headers, &format!("assets/{name}"), FOR_EVER, None).await
+            }),
+        )
+}
+
+async fn file(asked: HeaderMap, path: &str, cache: &'static str, policy: Option<&'static str>) -> Response {
+    let Some(asset) = ASSETS.get(path) else { return Problem::no_route().into_response() };
+    let mut headers = HeaderMap::new();
+    headers.insert(header::ETAG, asset.etag.clone());
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
+    headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    if asked.get(header::IF_NONE_MATCH) == Some(&asset.etag) {
+        return (StatusCode::NOT_MODIFIED, headers).into_response();
+    }
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(asset.kind));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    if let Some(policy) = policy {
+        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    }
+    let takes_gzip = asked.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
+    match &asset.gzip {
+        Some(gzip) if takes_gzip.is_some_and(|value| value.contains("gzip")) => {
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            (headers, gzip.as_slice()).into_response()
+        }
+        _ => (headers, asset.plain.clone()).into_response(),
+    }
+}
+
+impl Asset {
+    fn new(path: &str, file: rust_embed::EmbeddedFile) -> Self {
+        let hash: String =
+            file.metadata.sha256_hash()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        let etag = HeaderValue::try_from(format!("\"{hash}\""));
+        let plain = file.data;
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        let gzip = encoder.write_all(&plain).and_then(|()| encoder.finish()).ok();
+        Self {
+            kind: kind(path),
+            etag: etag.unwrap_or(HeaderValue::from_static("\"\"")),
+            gzip: gzip.filter(|gzip| gzip.len() < plain.len()),
+            plain,
+        }
+    }
+}
+
+fn kind(path: &str) -> &'static str {
+    match path.rsplit('.').next() {
+        Some("html") => "text/html; charset=utf-8",
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("css") => "text/css; charset=utf-8",
+        Some("svg") => "image/svg+xml",
+        _ => "application/octet-stream",
+    }
 }

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use axum::http::{Method, header};
 use tickcast::{Hub, Problem, Rules, Server};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower_http::cors::CorsLayer;
 
 use crate::auth::PublishToken;
 use crate::exit::Failure;
@@ -50,18 +52,19 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
     let mut signals = Signals::new().context("no signal handlers")?;
 
     let hub = open_hub(&settings)?;
+    let token =
+        settings.publish_token.map_or_else(PublishToken::generate, |token| Ok(PublishToken::given(token)))?;
+    let publishers = auth::require(token, hub.source("http", Rules::default()).router());
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     let running = Arc::new(Running::start(settings.sources, &hub, &stop, &tasks));
     let simulated = running.simulated();
     let health = Arc::new(Health::new(hub.clone(), Arc::clone(&running)));
     let reload = Arc::new(Reload::new(loader, running, settings.shown));
-    let token =
-        settings.publish_token.map_or_else(PublishToken::generate, |token| Ok(PublishToken::given(token)))?;
-    let publishers = auth::require(token, hub.source("http", Rules::default()).router());
     let app = hub.router().merge(publishers).merge(status::router(&health)).merge(page::router());
     let app = app
         .fallback(|| async { Problem::no_route() })
-        .method_not_allowed_fallback(|| async { Problem::no_method() });
+        .method_not_allowed_fallback(|| async { Problem::no_method() })
+        .layer(cors());
 
     let grace = settings.drain.0 + Server::GRACE;
     let mut public = Server::new(public, app).grace(grace);
@@ -88,6 +91,16 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
     hub.close();
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Any page may read, and change a stream whose name it knows: nothing here goes by cookies. None may publish.
+fn cors() -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(tower_http::cors::Any)
+        .allow_methods([Method::GET, Method::PATCH])
+        .allow_headers([header::CONTENT_TYPE])
+        .expose_headers([header::ETAG])
+        .max_age(Duration::from_secs(86_400))
 }
 
 /// The hub, with its tape where the settings say.

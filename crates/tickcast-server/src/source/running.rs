@@ -95,6 +95,7 @@ impl Running {
             let publisher = self.hub.source(name, *rules);
             change.removed.push(name.clone());
             run.end().await;
+            self.forget_troubles(&publisher);
             publisher.set_state(&SourceState::Ended("removed".to_owned()));
             tracing::info!(source = publisher.name(), "source removed");
         }
@@ -112,6 +113,7 @@ impl Running {
             return Run { spec, task: None };
         }
         // An earlier run may have ended otherwise.
+        self.forget_troubles(&publisher);
         publisher.set_state(&SourceState::Live);
         let stop = self.stop.child_token();
         let (stopped, network, own) = (stop.clone(), self.network.clone(), spec.clone());
@@ -122,6 +124,14 @@ impl Running {
             }
         });
         Run { spec, task: Some((stop, task)) }
+    }
+
+    /// What an earlier run said of single symbols is over with it.
+    fn forget_troubles(&self, publisher: &Publisher) {
+        let own = self.hub.sources().into_iter().find(|source| source.name == publisher.name());
+        for symbol in own.into_iter().flat_map(|source| source.symbols) {
+            publisher.set_symbol_state(symbol.symbol, &SourceState::Live);
+        }
     }
 
     fn list(&self) -> std::sync::MutexGuard<'_, Vec<Run>> {

@@ -1,0 +1,124 @@
+// The candle chart. Rising candles are hollow, falling ones filled: the shape tells, not only the colour.
+
+import {
+  CandlestickSeries, ColorType, createChart, CrosshairMode, type IChartApi, type ISeriesApi, type UTCTimestamp,
+} from "lightweight-charts";
+import type { CandleView } from "./candles.ts";
+import type { Candle } from "./market.ts";
+import { colour } from "./theme.ts";
+
+export class CandleChart implements CandleView {
+  private readonly chart: IChartApi;
+  private readonly series: ISeriesApi<"Candlestick">;
+  private list: readonly Candle[] = [];
+  private fit = true;
+
+  constructor(
+    element: HTMLElement,
+    /** The candle under the crosshair, else the last. */
+    private readonly legend: (candle: Candle | null) => void,
+  ) {
+    this.chart = createChart(element, {
+      autoSize: true,
+      layout: { attributionLogo: false },
+      crosshair: { mode: CrosshairMode.Normal },
+      timeScale: { rightOffset: 4, minBarSpacing: 1, timeVisible: true },
+      rightPriceScale: { scaleMargins: { top: 0.12, bottom: 0.1 } },
+      handleScale: { axisPressedMouseMove: true },
+    });
+    this.series = this.chart.addSeries(CandlestickSeries, {});
+    this.chart.subscribeCrosshairMove(({ time }) => {
+      const under = time === undefined ? undefined : this.list.find((candle) => candle.time === Number(time) * 1_000);
+      this.legend(under ?? this.list.at(-1) ?? null);
+    });
+    element.addEventListener("keydown", (event) => this.key(event));
+    this.paint();
+  }
+
+  /** Another symbol or interval: nothing is shown until its candles come. */
+  clear(secondsVisible: boolean): void {
+    this.chart.applyOptions({ timeScale: { secondsVisible } });
+    this.fit = true;
+    this.all([]);
+  }
+
+  /** How many digits behind the point prices have. */
+  precision(digits: number): void {
+    const precision = Math.min(digits, 10);
+    this.series.applyOptions({ priceFormat: { type: "price", precision, minMove: 10 ** -precision } });
+  }
+
+  all(list: readonly Candle[]): void {
+    this.list = list;
+    this.series.setData(list.map(bar));
+    if (this.fit && list.length > 0) {
+      this.fit = false;
+      this.chart.priceScale("right").applyOptions({ autoScale: true });
+      const { width } = this.chart.paneSize();
+      // Few candles are drawn wide, many as narrow as can still be told apart.
+      const spacing = Math.max(width < 500 ? 5 : 7, Math.min(14, width / (list.length + 8)));
+      this.chart.timeScale().applyOptions({ barSpacing: spacing });
+      this.chart.timeScale().scrollToRealTime();
+    }
+    this.shown();
+  }
+
+  last(candle: Candle): void {
+    this.series.update(bar(candle));
+    this.shown();
+  }
+
+  /** The theme's colours. */
+  paint(): void {
+    const [text, line, panel, up, down] = ["muted", "line", "panel", "up", "down"].map(colour) as string[];
+    const font = getComputedStyle(document.body);
+    this.chart.applyOptions({
+      layout: {
+        background: { type: ColorType.Solid, color: panel! },
+        textColor: text!,
+        fontFamily: font.fontFamily,
+        fontSize: Math.round(parseFloat(font.fontSize) * 0.88),
+      },
+      grid: { vertLines: { color: line! }, horzLines: { color: line! } },
+      rightPriceScale: { borderColor: line! },
+      timeScale: { borderColor: line! },
+      crosshair: { vertLine: { color: text!, labelBackgroundColor: text! }, horzLine: { color: text!, labelBackgroundColor: text! } },
+    });
+    this.series.applyOptions({
+      upColor: panel!, downColor: down!, borderUpColor: up!, borderDownColor: down!, wickUpColor: up!, wickDownColor: down!,
+      priceLineColor: text!,
+    });
+  }
+
+  private shown(): void {
+    const last = this.list.at(-1);
+    if (last) window.tickcastLastCandle = { ...last };
+    else delete window.tickcastLastCandle;
+    this.legend(last ?? null);
+  }
+
+  private key(event: KeyboardEvent): void {
+    const scale = this.chart.timeScale();
+    const spacing = scale.options().barSpacing;
+    if (event.key === "ArrowLeft") scale.scrollToPosition(scale.scrollPosition() - 8, false);
+    else if (event.key === "ArrowRight") scale.scrollToPosition(scale.scrollPosition() + 8, false);
+    else if (event.key === "+" || event.key === "=") scale.applyOptions({ barSpacing: Math.min(40, spacing * 1.25) });
+    else if (event.key === "-") scale.applyOptions({ barSpacing: Math.max(1, spacing / 1.25) });
+    else if (event.key === "End") scale.scrollToRealTime();
+    else return;
+    event.preventDefault();
+  }
+}
+
+function bar({ time, open, high, low, close }: Candle): {
+  time: UTCTimestamp; open: number; high: number; low: number; close: number;
+} {
+  return { time: (time / 1_000) as UTCTimestamp, open, high, low, close };
+}
+
+declare global {
+  interface Window {
+    /** The last candle shown, for the test that holds it against the server's. */
+    tickcastLastCandle?: Candle;
+  }
+}

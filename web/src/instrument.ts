@@ -1,0 +1,156 @@
+// The panel of the selected symbol: its quote in large, and its candles.
+
+import { type Interval, INTERVALS, Candles } from "./candles.ts";
+import { CandleChart } from "./chart.ts";
+import { decimals, signed } from "./decimal.ts";
+import { keep, kept } from "./kept.ts";
+import type { Candle } from "./market.ts";
+import { direction, percentage, type Quote } from "./quote.ts";
+import type { Entry } from "./quotes.ts";
+import { byId } from "./status.ts";
+
+const KEY = "interval";
+/** With fewer candles than these on a server that has just begun, seconds are shown unless something was chosen. */
+const FEW = 40;
+
+export class Instrument {
+  private readonly element = byId("chart");
+  private readonly chart: CandleChart;
+  private candles: Candles | null = null;
+  private interval: Interval;
+  private chosen: boolean;
+  private digits = 2;
+  private entry: Entry | null = null;
+
+  constructor(private readonly focus: (symbol: string) => void) {
+    this.chart = new CandleChart(this.element, (candle) => this.legend(candle));
+    const last = kept(KEY) ?? "";
+    this.chosen = last in INTERVALS;
+    this.interval = this.chosen ? (last as Interval) : "1m";
+    for (const button of this.buttons()) {
+      button.addEventListener("click", () => {
+        this.chosen = true;
+        keep(KEY, button.value);
+        this.turn(button.value as Interval);
+      });
+    }
+  }
+
+  get symbol(): string {
+    return this.entry?.symbol ?? "";
+  }
+
+  show(entry: Entry | null): void {
+    if (entry?.symbol === this.entry?.symbol) {
+      this.entry = entry;
+      return;
+    }
+    this.entry = entry;
+    byId("name").textContent = entry?.symbol ?? "No symbol selected";
+    this.quote();
+    this.begin();
+    this.focus(this.symbol);
+  }
+
+  /** The hub's trail begins: nothing that comes from here on is missed, so what came before may be fetched. */
+  focused(symbol: string): void {
+    if (symbol === this.symbol) this.candles?.load();
+  }
+
+  take(tick: Quote): void {
+    if (tick.symbol === this.symbol) this.candles?.take(tick);
+  }
+
+  lost(): void {
+    this.candles?.pause();
+  }
+
+  /** The stream began anew: ticks may have been missed. */
+  began(): void {
+    this.candles?.load();
+  }
+
+  reset(): void {
+    this.candles?.reset();
+  }
+
+  paint(): void {
+    this.chart.paint();
+  }
+
+  /** The selected symbol's newest quote, in large. */
+  quote(): void {
+    const quote = this.entry?.quote ?? null;
+    const head = byId("instrument");
+    const way = quote ? direction(quote.change) : 0;
+    head.dataset["way"] = way > 0 ? "up" : way < 0 ? "down" : "";
+    const texts: Record<string, string> = {
+      "big-price": quote?.price ?? "—",
+      "big-change": quote ? signed(quote.change) : "",
+      "big-percent": quote ? percentage(quote.percent) : "",
+      "big-bid": quote?.bid || "—",
+      "big-ask": quote?.ask || "—",
+      "big-basis": quote?.basis || (quote ? "day" : ""),
+    };
+    for (const [id, text] of Object.entries(texts)) {
+      const element = byId(id);
+      if (element.textContent !== text) element.textContent = text;
+    }
+    const digits = quote ? decimals(quote.price) : this.digits;
+    // Trailing digits come and go with some publishers; the scale only ever gets finer.
+    if (quote && digits > this.digits) {
+      this.digits = digits;
+      this.chart.precision(digits);
+    }
+  }
+
+  private turn(interval: Interval): void {
+    if (interval === this.interval) return;
+    this.interval = interval;
+    this.begin();
+    // The trail has been coming all along.
+    this.candles?.load();
+  }
+
+  private begin(): void {
+    this.candles?.close();
+    this.candles = null;
+    this.element.dataset["symbol"] = this.symbol;
+    this.element.dataset["interval"] = this.interval;
+    for (const button of this.buttons()) button.setAttribute("aria-pressed", String(button.value === this.interval));
+    this.element.setAttribute("aria-label", `Candle chart of ${this.symbol || "nothing"}, ${this.interval}. Arrow keys scroll, plus and minus zoom.`);
+    this.digits = this.entry?.quote ? decimals(this.entry.quote.price) : 2;
+    this.chart.precision(this.digits);
+    this.chart.clear(this.interval === "1s");
+    byId("empty").hidden = true;
+    if (!this.entry) return;
+    const candles: Candles = new Candles(this.symbol, this.interval, {
+      all: (list) => {
+        this.chart.all(list);
+        byId("empty").hidden = list.length > 0 || (!candles.ready && this.entry?.quote != null);
+        if (!this.chosen && this.interval === "1m" && candles.ready && list.length < FEW) this.turn("1s");
+        if (candles.ready) this.chosen = true;
+      },
+      last: (candle) => {
+        this.chart.last(candle);
+        byId("empty").hidden = true;
+      },
+    }, () => this.entry?.quote != null);
+    this.candles = candles;
+  }
+
+  private legend(candle: Candle | null): void {
+    const text = (value: number | undefined): string => value === undefined ? "—" : value.toFixed(this.digits);
+    byId("ohlc-time").textContent = candle ? time(candle.time, this.interval) : "";
+    for (const part of ["open", "high", "low", "close"] as const) byId(`ohlc-${part}`).textContent = text(candle?.[part]);
+  }
+
+  private buttons(): NodeListOf<HTMLButtonElement> {
+    return document.querySelectorAll<HTMLButtonElement>("#intervals button");
+  }
+}
+
+function time(ms: number, interval: Interval): string {
+  const text = new Date(ms).toISOString();
+  return interval === "1d" ? text.slice(0, 10) : `${text.slice(5, 10)} ${text.slice(11, interval === "1s" ? 19 : 16)} UTC`;
+}

@@ -1,0 +1,50 @@
+// Putting rows in order, by dragging them at their grip.
+
+import type { Rows } from "./rows.ts";
+
+const EDGE = 40;
+
+/** `drop` is told the symbol and the place in the list, as it is now, before which it was let go. */
+export function dragging(rows: Rows, line: HTMLElement, drop: (symbol: string, place: number) => void): void {
+  const { scroller } = rows;
+  let symbol = "";
+  let clientY = 0;
+  let frame = 0;
+
+  const follow = (): void => {
+    const box = scroller.getBoundingClientRect();
+    if (clientY < box.top + EDGE) scroller.scrollTop -= 8;
+    else if (clientY > box.bottom - EDGE) scroller.scrollTop += 8;
+    line.style.setProperty("transform", `translateY(${rows.offset(rows.place(clientY))}px)`);
+    frame = requestAnimationFrame(follow);
+  };
+  const end = (dropped: boolean): void => {
+    if (!symbol) return;
+    cancelAnimationFrame(frame);
+    line.hidden = true;
+    scroller.classList.remove("dragging");
+    const moved = symbol;
+    symbol = "";
+    if (dropped) drop(moved, rows.place(clientY));
+  };
+
+  scroller.addEventListener("pointerdown", (event) => {
+    const grip = (event.target as Element).closest(".grip");
+    const row = grip?.closest<HTMLElement>("tr[data-symbol]");
+    if (!row || event.button !== 0) return;
+    event.preventDefault();
+    symbol = row.dataset["symbol"]!;
+    clientY = event.clientY;
+    // The scroller, not the row: a row may be scrolled out of existence.
+    scroller.setPointerCapture(event.pointerId);
+    scroller.classList.add("dragging");
+    line.hidden = false;
+    frame = requestAnimationFrame(follow);
+  });
+  scroller.addEventListener("pointermove", (event) => {
+    clientY = event.clientY;
+  });
+  scroller.addEventListener("pointerup", () => end(true));
+  scroller.addEventListener("pointercancel", () => end(false));
+  addEventListener("keydown", (event) => event.key === "Escape" && end(false));
+}

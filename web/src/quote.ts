@@ -1,0 +1,71 @@
+// The newest tick of a symbol, as the page shows it.
+
+import { members } from "./decimal.ts";
+
+export type SymbolState = "live" | "stale" | "down" | "gone" | "paused" | "ended";
+
+export interface Quote {
+  readonly symbol: string;
+  /** As written by the publisher. */
+  readonly price: string;
+  /** For charts and comparing only. */
+  readonly value: number;
+  readonly change: string;
+  readonly percent: string;
+  /** What a source's own change is measured from, where it is not the day's reference. */
+  readonly basis: string;
+  readonly time: number;
+  /** Counts the symbol's ticks without a hole. */
+  readonly n: number;
+  readonly bid: string;
+  readonly ask: string;
+  readonly volume: string;
+  readonly size: string;
+}
+
+export function quote(json: string): Quote {
+  const all = members(json);
+  const of = (name: string): string => all.get(name) ?? "";
+  const price = of("price");
+  return {
+    symbol: of("symbol"),
+    price,
+    value: Number(price),
+    change: of("change"),
+    percent: of("change_pct"),
+    basis: of("change_basis"),
+    time: Number(of("time")),
+    n: Number(of("n")),
+    bid: of("bid"),
+    ask: of("ask"),
+    volume: of("volume"),
+    size: of("size"),
+  };
+}
+
+/** 1 up, -1 down, 0 neither. */
+export function direction(number: string): -1 | 0 | 1 {
+  const value = Number(number);
+  return value > 0 ? 1 : value < 0 ? -1 : 0;
+}
+
+/** Two digits behind the point and a sign: percentages are told apart by eye, not calculated with. */
+export function percentage(text: string): string {
+  if (text === "") return "";
+  const value = Number(text);
+  const rounded = value.toFixed(2);
+  return Number(rounded) === 0 ? "0.00%" : `${value > 0 ? "+" : ""}${rounded}%`;
+}
+
+const ALLOWED = /^[A-Za-z0-9._\-/:^=&]{1,32}$/;
+
+/** Whether the server would take it for a symbol. */
+export function isSymbol(text: string): boolean {
+  return ALLOWED.test(text);
+}
+
+/** What a pattern such as BTC* matches. */
+export function pattern(text: string): RegExp {
+  const parts = text.split("*").map((part) => part.replace(/[.*+?^${}()|[\]\\/-]/g, "\\$&"));
+  return new RegExp(`^${parts.join(".*")}$`);
+}

@@ -1,0 +1,64 @@
+// The newest of every symbol on the watchlist: price, direction, state, and the track behind it.
+
+import type { Standing } from "./messages.ts";
+import { type Quote, quote } from "./quote.ts";
+import { Track } from "./sparkline.ts";
+
+export interface Entry {
+  readonly symbol: string;
+  quote: Quote | null;
+  /** Which way the price last went. */
+  move: -1 | 0 | 1;
+  /** When it did, by this page's clock; for the flash. */
+  movedAt: number;
+  standing: Standing | null;
+  track: Track;
+}
+
+export class Quotes {
+  private readonly entries = new Map<string, Entry>();
+
+  entry(symbol: string): Entry {
+    let entry = this.entries.get(symbol);
+    if (!entry) {
+      entry = { symbol, quote: null, move: 0, movedAt: 0, standing: null, track: new Track() };
+      this.entries.set(symbol, entry);
+    }
+    return entry;
+  }
+
+  /** Takes a tick in; the entry it changed, whether it is the first there is, and whether it is news to one there was. */
+  take(json: string, now: number): { entry: Entry; first: boolean; live: boolean } | null {
+    const next = quote(json);
+    const entry = this.entries.get(next.symbol);
+    if (!entry) return null;
+    const before = entry.quote;
+    if (before && next.n < before.n) return null;
+    entry.quote = next;
+    entry.track.add(next.time, next.value);
+    if (before && next.value !== before.value) {
+      entry.move = next.value > before.value ? 1 : -1;
+      entry.movedAt = now;
+    }
+    return { entry, first: before === null, live: before !== null && next.n > before.n };
+  }
+
+  /** Only these are held any longer. */
+  keep(symbols: ReadonlySet<string>): void {
+    for (const symbol of this.entries.keys()) if (!symbols.has(symbol)) this.entries.delete(symbol);
+  }
+
+  clear(): void {
+    const symbols = [...this.entries.keys()];
+    this.entries.clear();
+    for (const symbol of symbols) this.entry(symbol);
+  }
+
+  forgetStandings(): void {
+    for (const entry of this.entries.values()) entry.standing = null;
+  }
+
+  values(): IterableIterator<Entry> {
+    return this.entries.values();
+  }
+}

@@ -1,0 +1,235 @@
+// The watchlist's table. Only the rows in sight exist; all that is new is shown once a frame.
+
+import { serverNow } from "./clock.ts";
+import { figures, Row } from "./row.ts";
+import type { Quotes } from "./quotes.ts";
+import { colour } from "./theme.ts";
+
+/** Rows beyond the edge that exist, so that scrolling shows no gap. */
+const MARGIN = 6;
+const SPARK_MS = 500;
+/** Sparklines drawn in one frame: the rest waits for the next. */
+const SPARKS_A_FRAME = 12;
+
+export class Rows {
+  private readonly rows = new Map<string, Row>();
+  private readonly body: HTMLTableSectionElement;
+  private readonly above: HTMLTableRowElement;
+  private readonly below: HTMLTableRowElement;
+  private readonly dirty = new Set<string>();
+  private symbols: readonly string[] = [];
+  private selected = "";
+  private height = 28;
+  private first = 0;
+  private end = 0;
+  private frame = 0;
+  private moved = true;
+  private size = true;
+  /** The longest text of each column, in characters. */
+  private widest = new Map<string, number>();
+  private colours = { up: "", down: "", flat: "" };
+  /** A row whose candles are not yet known has come into sight. */
+  onsight: (symbol: string) => void = () => undefined;
+
+  constructor(
+    private readonly table: HTMLTableElement,
+    readonly scroller: HTMLElement,
+    private readonly template: HTMLTemplateElement,
+    private readonly quotes: Quotes,
+  ) {
+    this.body = table.tBodies[0]!;
+    this.above = spacer();
+    this.below = spacer();
+    this.body.append(this.above, this.below);
+    scroller.addEventListener("scroll", () => this.layout(), { passive: true });
+    new ResizeObserver(() => this.layout()).observe(scroller);
+    setInterval(() => this.second(), 1_000);
+    setInterval(() => this.render(), SPARK_MS);
+  }
+
+  list(symbols: readonly string[]): void {
+    this.symbols = symbols;
+    this.widest.clear();
+    this.table.setAttribute("aria-rowcount", String(symbols.length + 1));
+    this.layout();
+  }
+
+  select(symbol: string): void {
+    this.selected = symbol;
+    this.layout();
+  }
+
+  /** Something of this symbol is new. */
+  touch(symbol: string): void {
+    this.dirty.add(symbol);
+    this.render();
+  }
+
+  /** Its first price came: what was before that is worth asking for, if it is in sight. */
+  fill(symbol: string): void {
+    if (this.rows.has(symbol)) this.onsight(symbol);
+  }
+
+  all(): void {
+    for (const symbol of this.rows.keys()) this.dirty.add(symbol);
+    this.render();
+  }
+
+  /** After a reset: the rows hold entries that are no more. */
+  renew(): void {
+    for (const row of this.rows.values()) row.element.remove();
+    this.rows.clear();
+    this.layout();
+  }
+
+  paint(): void {
+    this.colours = { up: colour("up"), down: colour("down"), flat: colour("muted") };
+    for (const row of this.rows.values()) row.drawn = 0;
+    this.layout();
+  }
+
+  /** Brings a row into sight and the keyboard to it. */
+  focus(symbol: string): void {
+    const index = this.symbols.indexOf(symbol);
+    if (index < 0) return;
+    const head = this.table.tHead!.offsetHeight;
+    const top = index * this.height;
+    if (top < this.scroller.scrollTop) this.scroller.scrollTop = top;
+    else if (top + this.height + head > this.scroller.scrollTop + this.scroller.clientHeight) {
+      this.scroller.scrollTop = top + this.height + head - this.scroller.clientHeight;
+    }
+    this.moved = true;
+    this.draw(performance.now());
+    this.rows.get(symbol)?.button.focus({ preventScroll: true });
+  }
+
+  /** Before which place of the list a point of the screen lies. */
+  place(clientY: number): number {
+    const top = this.scroller.getBoundingClientRect().top + this.table.tHead!.offsetHeight;
+    return Math.max(0, Math.min(this.symbols.length, Math.round((clientY - top + this.scroller.scrollTop) / this.height)));
+  }
+
+  /** Where that place is, below the scroller's upper edge. */
+  offset(place: number): number {
+    return place * this.height + this.table.tHead!.offsetHeight - this.scroller.scrollTop;
+  }
+
+  private layout(): void {
+    this.moved = true;
+    this.render();
+  }
+
+  private render(): void {
+    if (this.frame || document.hidden) return;
+    this.frame = requestAnimationFrame((now) => {
+      this.frame = 0;
+      this.draw(now);
+    });
+  }
+
+  private second(): void {
+    if (document.hidden) return;
+    const now = serverNow();
+    for (const row of this.rows.values()) row.age(now);
+    const size = ![...this.quotes.values()].some(({ quote }) => quote?.volume);
+    if (size !== this.size) {
+      this.size = size;
+      this.renew();
+    }
+    this.measure();
+    const label = this.size ? "Last size" : "Volume";
+    const head = this.table.tHead!.querySelector("th.volume")!;
+    if (head.textContent !== label) head.textContent = label;
+  }
+
+  /** Makes the columns as wide as what is in them; they get narrower only with another list. */
+  private measure(): void {
+    const longest = new Map<string, number>();
+    const say = (name: string, length: number): void => {
+      longest.set(name, Math.max(length, longest.get(name) ?? 0, this.widest.get(name) ?? 0));
+    };
+    for (const { symbol, quote, standing } of this.quotes.values()) {
+      // A state is written behind the name.
+      say("symbol", Math.min(symbol.length, 16) + (standing && standing.state !== "live" ? 5 : 0));
+      for (const [name, text] of Object.entries(figures(quote, this.size))) say(name, text.length);
+    }
+    for (const [name, length] of longest) {
+      if (this.widest.get(name) !== length) this.table.style.setProperty(`--${name}-ch`, String(Math.max(length, 5)));
+    }
+    this.widest = longest;
+  }
+
+  private draw(now: number): void {
+    if (this.moved) this.window();
+    let again = false;
+    for (const symbol of this.dirty) this.rows.get(symbol)?.update(this.size, now);
+    this.dirty.clear();
+    let sparks = 0;
+    for (const row of this.rows.values()) {
+      if (row.element.dataset["flash"] && row.flash(now)) again = true;
+      if (now - row.drawn < SPARK_MS) continue;
+      if (sparks === SPARKS_A_FRAME) again = true;
+      else {
+        sparks += 1;
+        row.drawn = now;
+        row.entry.track.draw(row.canvas, this.colours, serverNow());
+      }
+    }
+    if (again) this.render();
+  }
+
+  /** Makes the rows in sight be there, in order; keeps those that are. */
+  private window(): void {
+    this.moved = false;
+    const { scrollTop, clientHeight } = this.scroller;
+    this.height = parseFloat(getComputedStyle(this.table).getPropertyValue("--row")) || this.height;
+    this.first = Math.max(0, Math.floor(scrollTop / this.height) - MARGIN);
+    this.end = Math.min(this.symbols.length, Math.ceil((scrollTop + clientHeight) / this.height) + MARGIN);
+    const inSight = this.symbols.slice(this.first, this.end);
+    const wanted = new Set(inSight);
+    const focused = document.activeElement;
+    for (const [symbol, row] of this.rows) {
+      if (wanted.has(symbol)) continue;
+      row.element.remove();
+      this.rows.delete(symbol);
+    }
+    const reachable = wanted.has(this.selected) ? this.selected : inSight[0];
+    let at: ChildNode | null = this.above.nextSibling;
+    inSight.forEach((symbol, index) => {
+      const row = this.rows.get(symbol) ?? this.create(symbol);
+      if (row.element === at) at = at.nextSibling;
+      else this.body.insertBefore(row.element, at);
+      row.element.setAttribute("aria-rowindex", String(this.first + index + 2));
+      row.element.classList.toggle("selected", symbol === this.selected);
+      if (symbol === this.selected) row.button.setAttribute("aria-current", "true");
+      else row.button.removeAttribute("aria-current");
+      row.button.tabIndex = row.remove.tabIndex = symbol === reachable ? 0 : -1;
+    });
+    stretch(this.above, this.first * this.height);
+    stretch(this.below, (this.symbols.length - this.end) * this.height);
+    // A row that was moved in the document has lost the keyboard.
+    if (focused instanceof HTMLElement && focused.isConnected && this.body.contains(focused)) focused.focus({ preventScroll: true });
+  }
+
+  private create(symbol: string): Row {
+    const row = new Row(this.template, this.quotes.entry(symbol));
+    this.rows.set(symbol, row);
+    row.update(this.size, performance.now());
+    row.age(serverNow());
+    this.onsight(symbol);
+    return row;
+  }
+}
+
+function spacer(): HTMLTableRowElement {
+  const row = document.createElement("tr");
+  row.className = "spacer";
+  row.setAttribute("aria-hidden", "true");
+  row.append(document.createElement("td"));
+  return row;
+}
+
+function stretch(row: HTMLTableRowElement, height: number): void {
+  row.cells[0]!.style.setProperty("height", `${height}px`);
+  row.hidden = height === 0;
+}

@@ -1,0 +1,131 @@
+// The header: is the connection there, how late are prices, how many come, and how are the sources they come from.
+
+import { serverNow } from "./clock.ts";
+import { type ServerStatus, status } from "./market.ts";
+import type { Connection, SourceStanding } from "./messages.ts";
+
+const ASK_MS = 10_000;
+const SHOW_MS = 500;
+/** Lag is the middle one of the last so many. */
+const SAMPLES = 41;
+
+const WORDS = { connecting: "Connecting", live: "Live", lost: "Reconnecting" } as const;
+
+export class StatusBar {
+  private readonly connectionElement = byId("connection");
+  private readonly rateElement = byId("rate");
+  private readonly lagElement = byId("lag");
+  private readonly sourcesElement = byId("sources");
+  private lags: number[] = [];
+  private lagAt = 0;
+  private counted = 0;
+  private since = performance.now();
+  private smooth = 0;
+  private state: Connection["state"] = "connecting";
+  private sources = new Map<string, { state: string; reason: string }>();
+
+  constructor() {
+    setInterval(() => this.show(), SHOW_MS);
+    setInterval(() => document.hidden || this.ask(), ASK_MS);
+    document.addEventListener("visibilitychange", () => document.hidden || this.ask());
+    this.ask();
+  }
+
+  connection({ state, detail, stream }: Connection): void {
+    const back = state === "live" && this.state !== "live";
+    this.state = state;
+    const element = this.connectionElement;
+    element.dataset["state"] = state;
+    element.dataset["stream"] = stream;
+    document.body.dataset["connection"] = state;
+    const words = state === "lost" && detail ? `${WORDS.lost}: ${detail}` : state === "connecting" && detail ? detail : WORDS[state];
+    const label = element.querySelector("b")!;
+    if (label.textContent !== words) label.textContent = words;
+    byId("lost").hidden = state !== "lost";
+    if (back) this.ask();
+    this.showSources();
+  }
+
+  /** Ticks have come in, the newest of them so old. */
+  ticks(count: number, newest: number): void {
+    this.counted += count;
+    if (newest === 0) return;
+    this.lags.push(Math.max(0, serverNow() - newest));
+    this.lagAt = performance.now();
+    if (this.lags.length > SAMPLES) this.lags.shift();
+  }
+
+  source({ source, state, reason }: SourceStanding): void {
+    const before = this.sources.get(source);
+    // A heartbeat has no reasons: what was said before holds while the state does.
+    const why = reason || (before?.state === state ? before.reason : "");
+    if (before?.state === state && before.reason === why) return;
+    this.ask();
+    if (before) {
+      this.sources.set(source, { state, reason: why });
+      this.showSources();
+    }
+  }
+
+  private ask(): void {
+    if (this.state === "lost") return;
+    void status().then((answer) => this.take(answer), () => undefined);
+  }
+
+  private take(answer: ServerStatus): void {
+    const shown = answer.sources.filter(({ name, state, taken }) => name !== "http" || taken > 0 || state !== "live");
+    this.sources = new Map(
+      shown.map(({ name, state, reason }) => [name, { state, reason: reason ?? this.sources.get(name)?.reason ?? "" }]),
+    );
+    this.showSources();
+    byId("simulated").hidden = !answer.simulated;
+    byId("version").textContent = `tickcast ${answer.version}`;
+  }
+
+  private showSources(): void {
+    const items = [...this.sources].map(([name, standing]) => {
+      // Without a connection nobody knows.
+      const { state, reason } = this.state === "lost" ? { state: "unknown", reason: "" } : standing;
+      const item = document.createElement("li");
+      item.dataset["state"] = state;
+      const label = document.createElement("span");
+      label.textContent = name;
+      const word = document.createElement("b");
+      word.textContent = state;
+      item.append(label, word);
+      if (reason && state !== "live") {
+        const why = document.createElement("i");
+        why.textContent = reason;
+        item.title = reason;
+        item.append(why);
+      }
+      return item;
+    });
+    const same = items.length === this.sourcesElement.children.length
+      && items.every((item, index) => item.isEqualNode(this.sourcesElement.children[index]!));
+    if (!same) this.sourcesElement.replaceChildren(...items);
+  }
+
+  private show(): void {
+    const now = performance.now();
+    const measured = (this.counted * 1_000) / Math.max(1, now - this.since);
+    this.since = now;
+    this.counted = 0;
+    this.smooth = this.state === "live" ? this.smooth * 0.6 + measured * 0.4 : 0;
+    const rate = this.smooth < 0.05 ? "0" : this.smooth < 10 ? this.smooth.toFixed(1) : String(Math.round(this.smooth));
+    put(this.rateElement, rate);
+    const fresh = this.state === "live" && this.lags.length > 0 && now - this.lagAt < 5_000;
+    const middle = [...this.lags].sort((a, b) => a - b)[this.lags.length >> 1] ?? 0;
+    put(this.lagElement, !fresh ? "—" : middle < 1_000 ? `${Math.round(middle)} ms` : `${(middle / 1_000).toFixed(1)} s`);
+  }
+}
+
+export function byId(id: string): HTMLElement {
+  const element = document.getElementById(id);
+  if (!element) throw new Error(`no element #${id}`);
+  return element;
+}
+
+function put(element: HTMLElement, text: string): void {
+  if (element.textContent !== text) element.textContent = text;
+}

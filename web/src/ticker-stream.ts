@@ -1,0 +1,141 @@
+// One stream for all tickers of a page that name the same server and rate.
+
+import { pattern, type Quote, quote } from "./quote.ts";
+
+/** A ticker, as the stream sees it. */
+export interface Reader {
+  readonly symbols: readonly string[];
+  tick(quote: Quote): void;
+  state(symbol: string, state: string, reason: string): void;
+  gone(symbol: string): void;
+  reset(): void;
+  connection(state: "connecting" | "live" | "lost"): void;
+}
+
+const HEARTBEAT_S = 5;
+const SILENCE_MS = HEARTBEAT_S * 2_000 + 4_000;
+/** Elements come and go many at once, as a page is built. */
+const SETTLE_MS = 30;
+
+const streams = new Map<string, TickerStream>();
+
+/** Reads from `server`; what is returned ends that. */
+export function read(server: string, rate: string, reader: Reader): () => void {
+  const key = `${rate} ${server}`;
+  let stream = streams.get(key);
+  if (!stream) {
+    stream = new TickerStream(server, rate, () => streams.delete(key));
+    streams.set(key, stream);
+  }
+  return stream.join(reader);
+}
+
+class TickerStream {
+  private readonly readers = new Map<Reader, (symbol: string) => boolean>();
+  private source: EventSource | null = null;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private readonly watching = setInterval(() => this.watch(), 2_000);
+  private heard = 0;
+  private failures = 0;
+  /** Opened again without a cursor: what is shown is to be forgotten as the first event comes. */
+  private anew = false;
+
+  constructor(private readonly server: string, private readonly rate: string, private readonly end: () => void) {}
+
+  join(reader: Reader): () => void {
+    this.readers.set(reader, matcher(reader.symbols));
+    reader.connection("connecting");
+    this.settle();
+    return () => {
+      this.readers.delete(reader);
+      this.settle();
+    };
+  }
+
+  private settle(): void {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.open(), SETTLE_MS);
+  }
+
+  private open(force = false): void {
+    const symbols = [...new Set([...this.readers.keys()].flatMap((reader) => reader.symbols))].sort();
+    if (this.readers.size === 0 || symbols.length === 0) {
+      this.close();
+      if (this.readers.size === 0) {
+        clearInterval(this.watching);
+        this.end();
+      }
+      return;
+    }
+    const query = new URLSearchParams({ symbols: symbols.join(","), rate: this.rate, heartbeat: String(HEARTBEAT_S) });
+    const address = `${this.server}/v1/stream?${query}`;
+    // Also where the address is the same: whoever came is to be given the newest.
+    this.close();
+    this.anew = force;
+    this.listen(new EventSource(address));
+  }
+
+  private listen(source: EventSource): void {
+    this.source = source;
+    this.heard = Date.now();
+    const on = (event: string, act: (data: string) => void): void =>
+      source.addEventListener(event, (message) => {
+        this.heard = Date.now();
+        if (this.anew) {
+          this.anew = false;
+          this.tell((reader) => reader.reset());
+        }
+        act((message as MessageEvent<string>).data);
+      });
+    on("tick", (data) => {
+      const tick = quote(data);
+      for (const [reader, wants] of this.readers) if (wants(tick.symbol)) reader.tick(tick);
+    });
+    on("ready", () => {
+      this.failures = 0;
+      this.tell((reader) => reader.connection("live"));
+    });
+    on("heartbeat", () => undefined);
+    on("reset", () => this.tell((reader) => reader.reset()));
+    on("gone", (data) => {
+      const { symbol } = JSON.parse(data) as { symbol: string };
+      this.tell((reader) => reader.gone(symbol));
+    });
+    on("status", (data) => {
+      const { symbol, state, reason = "" } = JSON.parse(data) as { symbol?: string; state: string; reason?: string };
+      if (symbol !== undefined) this.tell((reader) => reader.state(symbol, state, reason));
+    });
+    source.addEventListener("error", () => {
+      this.tell((reader) => reader.connection("lost"));
+      if (source.readyState === EventSource.CLOSED && source === this.source) this.again();
+    });
+  }
+
+  private again(): void {
+    this.failures += 1;
+    const wait = Math.min(15_000, 500 * 2 ** Math.min(this.failures, 5)) * (0.5 + Math.random() / 2);
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.open(true), wait);
+  }
+
+  private watch(): void {
+    if (this.source?.readyState !== EventSource.OPEN || Date.now() - this.heard < SILENCE_MS) return;
+    this.tell((reader) => reader.connection("lost"));
+    this.open(true);
+  }
+
+  private tell(act: (reader: Reader) => void): void {
+    for (const reader of this.readers.keys()) act(reader);
+  }
+
+  private close(): void {
+    this.source?.close();
+    this.source = null;
+  }
+}
+
+function matcher(symbols: readonly string[]): (symbol: string) => boolean {
+  const names = new Set(symbols);
+  const globs = symbols.filter((symbol) => symbol.includes("*")).map(pattern);
+  return (symbol) => names.has(symbol) || globs.some((glob) => glob.test(symbol));
+}

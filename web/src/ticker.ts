@@ -1,0 +1,174 @@
+// <tickcast-ticker symbols="AAPL,BTC*" theme="light|dark|auto" rate="2" server="https://…">: live prices in any page.
+
+import { signed } from "./decimal.ts";
+import { direction, percentage, type Quote } from "./quote.ts";
+import { STYLE } from "./ticker-style.ts";
+import { type Reader, read } from "./ticker-stream.ts";
+
+/** Where this script came from, which is a tickcast server unless told otherwise. Known only while it runs. */
+const ORIGIN = origin();
+const RATE = "2";
+/** Shown at most: a pattern may stand for a whole market. */
+const MOST = 200;
+const FLASH_MS = 320;
+
+const sheet = new CSSStyleSheet();
+sheet.replaceSync(STYLE);
+
+class Ticker extends HTMLElement implements Reader {
+  static readonly observedAttributes = ["symbols", "rate", "server"];
+
+  symbols: readonly string[] = [];
+  private readonly items = new Map<string, Item>();
+  private readonly list = document.createElement("ul");
+  private readonly note = document.createElement("p");
+  private leave: (() => void) | null = null;
+  private queued = false;
+
+  constructor() {
+    super();
+    const root = this.attachShadow({ mode: "open" });
+    root.adoptedStyleSheets = [sheet];
+    this.list.setAttribute("aria-label", "Live prices");
+    this.note.setAttribute("role", "status");
+    root.append(this.list, this.note);
+  }
+
+  connectedCallback(): void {
+    this.begin();
+  }
+
+  disconnectedCallback(): void {
+    this.leave?.();
+    this.leave = null;
+  }
+
+  attributeChangedCallback(_name: string, before: string | null, after: string | null): void {
+    if (before === after || !this.isConnected || this.queued) return;
+    // Several attributes are set in a row as a rule.
+    this.queued = true;
+    queueMicrotask(() => {
+      this.queued = false;
+      if (this.isConnected) this.begin();
+    });
+  }
+
+  private begin(): void {
+    this.leave?.();
+    this.leave = null;
+    this.symbols = (this.getAttribute("symbols") ?? "").split(/[\s,;]+/).filter(Boolean);
+    this.reset();
+    for (const symbol of this.symbols) if (!symbol.includes("*")) this.item(symbol);
+    if (this.symbols.length === 0) {
+      this.note.textContent = "No symbols";
+      return;
+    }
+    const server = (this.getAttribute("server") ?? ORIGIN).replace(/\/+$/, "");
+    this.leave = read(server, this.getAttribute("rate") ?? RATE, this);
+  }
+
+  tick(tick: Quote): void {
+    this.item(tick.symbol)?.show(tick);
+  }
+
+  state(symbol: string, state: string, reason: string): void {
+    this.items.get(symbol)?.state(state, reason);
+  }
+
+  gone(symbol: string): void {
+    this.items.get(symbol)?.clear("gone");
+  }
+
+  reset(): void {
+    this.items.clear();
+    this.list.replaceChildren();
+    this.list.hidden = true;
+    for (const symbol of this.symbols) if (!symbol.includes("*")) this.item(symbol);
+  }
+
+  connection(state: "connecting" | "live" | "lost"): void {
+    this.dataset["connection"] = state;
+    this.note.textContent = state === "lost" ? "Reconnecting…" : state === "connecting" ? "Connecting…" : "";
+    this.note.className = state === "lost" ? "lost" : "";
+    // What has turned is said again by the stream that begins.
+    if (state === "live") for (const item of this.items.values()) item.state("live", "");
+  }
+
+  /** In the order in which symbols are named; those of a pattern as they come. */
+  private item(symbol: string): Item | undefined {
+    let item = this.items.get(symbol);
+    if (item || this.items.size >= MOST) return item;
+    item = new Item(symbol);
+    this.items.set(symbol, item);
+    this.list.append(item.element);
+    this.list.hidden = false;
+    return item;
+  }
+}
+
+class Item {
+  readonly element = document.createElement("li");
+  private readonly price = part("price");
+  private readonly change = part("change");
+  private readonly standing = part("state");
+  private value = NaN;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(symbol: string) {
+    const name = part("symbol");
+    name.textContent = symbol;
+    this.price.textContent = "—";
+    this.element.append(line(name, this.price), line(this.standing, this.change));
+  }
+
+  show(tick: Quote): void {
+    this.price.textContent = tick.price;
+    this.change.textContent = `${signed(tick.change)} ${percentage(tick.percent)}`;
+    const way = direction(tick.change);
+    this.element.dataset["way"] = way > 0 ? "up" : way < 0 ? "down" : "";
+    if (this.element.dataset["state"] === "gone") this.state("live", "");
+    if (tick.value !== this.value && !Number.isNaN(this.value)) this.flash(tick.value > this.value ? "up" : "down");
+    this.value = tick.value;
+  }
+
+  state(state: string, reason: string): void {
+    if (state === "live") delete this.element.dataset["state"];
+    else this.element.dataset["state"] = state;
+    this.standing.textContent = state === "live" ? "" : state;
+    this.standing.title = reason;
+  }
+
+  clear(state: string): void {
+    this.price.textContent = "—";
+    this.change.textContent = "";
+    this.value = NaN;
+    this.state(state, "");
+  }
+
+  private flash(way: "up" | "down"): void {
+    this.element.dataset["flash"] = way;
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => delete this.element.dataset["flash"], FLASH_MS);
+  }
+}
+
+function line(...parts: HTMLElement[]): HTMLDivElement {
+  const element = document.createElement("div");
+  element.append(...parts);
+  return element;
+}
+
+function part(name: string): HTMLSpanElement {
+  const element = document.createElement("span");
+  element.className = name;
+  return element;
+}
+
+function origin(): string {
+  const own = document.currentScript as HTMLScriptElement | null;
+  // A module does not know its element; it is the one of this name.
+  const source = own?.src ?? document.querySelector<HTMLScriptElement>('script[src$="/tickcast.js"]')?.src;
+  return source ? new URL(source).origin : location.origin;
+}
+
+if (!customElements.get("tickcast-ticker")) customElements.define("tickcast-ticker", Ticker);

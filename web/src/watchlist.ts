@@ -1,0 +1,77 @@
+// Which symbols are watched, in which order: kept in the address, to share and to go back to, and in the browser.
+
+import { keep, kept } from "./kept.ts";
+import { expand, listed } from "./market.ts";
+import { isSymbol } from "./quote.ts";
+
+const KEY = "watchlist";
+export const MOST = 500;
+const DEFAULT = 25;
+
+export class Watchlist {
+  private list: string[] = [];
+
+  constructor(private readonly changed: () => void) {}
+
+  get symbols(): readonly string[] {
+    return this.list;
+  }
+
+  has(symbol: string): boolean {
+    return this.list.includes(symbol);
+  }
+
+  /** From the address, else from last time, else the first there are on the market; false while there are none. */
+  async restore(): Promise<boolean> {
+    const address = new URLSearchParams(location.search).get("symbols");
+    const list = address ?? kept(KEY);
+    if (list === null) {
+      this.replace((await listed("", DEFAULT)).map(({ symbol }) => symbol), false);
+    } else {
+      this.replace(await resolve(list), true);
+    }
+    return list !== null || this.list.length > 0;
+  }
+
+  /** Adds names and what patterns stand for; those that are added. */
+  async add(text: string): Promise<readonly string[]> {
+    const fresh = (await resolve(text)).filter((symbol) => !this.has(symbol)).slice(0, MOST - this.list.length);
+    if (fresh.length > 0) this.replace([...this.list, ...fresh], true);
+    return fresh;
+  }
+
+  remove(symbol: string): void {
+    this.replace(this.list.filter((other) => other !== symbol), true);
+  }
+
+  /** Puts a symbol at a place of the list as it is without it. */
+  move(symbol: string, to: number): void {
+    const others = this.list.filter((other) => other !== symbol);
+    others.splice(Math.max(0, Math.min(to, others.length)), 0, symbol);
+    if (others.some((other, index) => other !== this.list[index])) this.replace(others, true);
+  }
+
+  private replace(list: readonly string[], chosen: boolean): void {
+    this.list = [...new Set(list)].slice(0, MOST);
+    if (chosen) {
+      const text = this.list.join(",");
+      keep(KEY, text);
+      const address = new URL(location.href);
+      address.searchParams.delete("symbols");
+      // The list is written plainly: these characters are allowed in a query, and it is read by people.
+      const rest = address.search ? `${address.search}&` : "?";
+      const query = this.list.map((symbol) => encodeURIComponent(symbol).replaceAll("%2F", "/").replaceAll("%3A", ":")).join(",");
+      history.replaceState(null, "", `${address.pathname}${rest}symbols=${query}${address.hash}`);
+    }
+    this.changed();
+  }
+}
+
+async function resolve(text: string): Promise<string[]> {
+  const found: string[] = [];
+  for (const entry of text.split(/[\s,;]+/)) {
+    if (isSymbol(entry)) found.push(entry);
+    else if (entry.includes("*") && isSymbol(entry.replaceAll("*", "") || "x")) found.push(...(await expand(entry, MOST)));
+  }
+  return found;
+}

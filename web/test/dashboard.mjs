@@ -1,0 +1,184 @@
+// The dashboard in a real browser, against a server that is there.
+//
+//     cd WHERE-PLAYWRIGHT-CORE-IS && node …/web/test/dashboard.mjs http://127.0.0.1:8080 /usr/bin/chromium
+//
+// playwright-core (and axe-core, where it is there) are looked for from the working directory. Prints one line a check;
+// ends with 1 where one failed.
+
+import { createRequire } from "node:module";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+
+const require = createRequire(join(process.cwd(), "package.json"));
+const { chromium } = require("playwright-core");
+const base = (process.argv[2] ?? "http://127.0.0.1:8080").replace(/\/$/, "");
+const executablePath = process.argv[3] ?? "/usr/bin/chromium";
+
+const complaints = [];
+const elsewhere = [];
+let failed = 0;
+
+function check(what, holds, detail = "") {
+  if (!holds) failed += 1;
+  console.log(`${holds ? "ok  " : "FAIL"} ${what}${detail === "" ? "" : `: ${detail}`}`);
+}
+
+async function until(what, milliseconds, test) {
+  const end = Date.now() + milliseconds;
+  let last;
+  while (Date.now() < end) {
+    last = await test();
+    if (last) return last;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  check(what, false, "not within time");
+  return last;
+}
+
+const get = async (path) => (await fetch(base + path)).json();
+const streams = async () => (await get("/v1/status")).streams;
+// Every "tick" event of one symbol changes the text sooner or later; some of 25 symbols do within a second.
+const prices = (page) => page.$$eval("#watchlist tr[data-symbol] td.price", (cells) => cells.map((cell) => cell.textContent));
+const live = (page) => page.waitForSelector('#connection[data-state="live"]', { timeout: 15_000 });
+
+function watch(page) {
+  page.on("console", (message) => {
+    if (["error", "warning"].includes(message.type())) complaints.push(message.text());
+  });
+  page.on("pageerror", (error) => complaints.push(String(error)));
+  page.on("request", (request) => {
+    const { protocol, origin } = new URL(request.url());
+    if (protocol !== "data:" && protocol !== "blob:" && origin !== new URL(base).origin) elsewhere.push(request.url());
+  });
+}
+
+const browser = await chromium.launch({
+  executablePath,
+  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"],
+});
+
+async function open(context, path = "/") {
+  const page = await context.newPage();
+  watch(page);
+  await page.goto(base + path);
+  return page;
+}
+
+try {
+  const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, reducedMotion: "reduce" });
+  const before = await streams();
+  const page = await open(context);
+  await live(page);
+  await page.waitForSelector("#watchlist tr[data-symbol]");
+
+  // Prices move, and are the server's own digits.
+  await until("prices are there", 5_000, async () => (await prices(page)).every((text) => text !== "—"));
+  const first = await prices(page);
+  const moved = await until("prices move", 5_000, async () => (await prices(page)).some((text, at) => text !== first[at]));
+  check("prices move", Boolean(moved));
+  const exact = await until("prices are written as the server writes them", 5_000, async () => {
+    const symbol = await page.$eval("#watchlist tr[data-symbol]", (row) => row.dataset.symbol);
+    const raw = await (await fetch(`${base}/v1/prices/${encodeURIComponent(symbol)}`)).text();
+    const text = await page.textContent(`#watchlist tr[data-symbol="${symbol}"] td.price`);
+    return new RegExp(`"price":${text.replace(".", "\\.")}[,}]`).test(raw);
+  });
+  check("prices are written as the server writes them", Boolean(exact));
+  await until("updates are counted", 5_000, async () => Number(await page.textContent("#rate")) > 0);
+  const lag = await until("lag is told", 5_000, async () => /^\d+ ms$/.exec(await page.textContent("#lag"))?.[0]);
+  check("lag is told", Boolean(lag), lag);
+  check("sources are told", (await page.$$("#sources li[data-state]")).length > 0);
+
+  // A symbol comes and goes over the stream that is there.
+  const stream = await page.getAttribute("#connection", "data-stream");
+  const { symbols } = await get("/v1/symbols?limit=1000");
+  const shown = new Set(await page.evaluate(() => new URLSearchParams(location.search).get("symbols")?.split(",") ?? []));
+  const held = new Set(await page.$$eval("#watchlist tr[data-symbol]", (rows) => rows.map((row) => row.dataset.symbol)));
+  const fresh = symbols.map(({ symbol }) => symbol).findLast((symbol) => !shown.has(symbol) && !held.has(symbol));
+  await page.fill("#search", fresh);
+  await page.waitForSelector("#found li");
+  await page.keyboard.press("Enter");
+  const row = `#watchlist tr[data-symbol="${fresh}"]`;
+  await page.waitForSelector(row);
+  const priced = await until("an added symbol has a price", 5_000, async () => (await page.textContent(`${row} td.price`)) !== "—");
+  check("an added symbol has a price", Boolean(priced), fresh);
+  check("it is in the address", decodeURIComponent(page.url()).includes(fresh));
+  await page.click(`${row} button.remove`);
+  await page.waitForSelector(row, { state: "detached" });
+  check("a removed symbol is gone", (await page.$(row)) === null);
+  await page.waitForTimeout(500);
+  check("it is still the same stream", (await page.getAttribute("#connection", "data-stream")) === stream);
+  check("there is one stream", (await streams()) - before === 1, (await streams()) - before);
+
+  // The keyboard alone.
+  const order = () => page.$$eval("#watchlist tr[data-symbol]", (rows) => rows.map((each) => each.dataset.symbol));
+  const [one, two] = await order();
+  await page.focus(`#watchlist tr[data-symbol="${one}"] button.name`);
+  await page.keyboard.press("Alt+ArrowDown");
+  await page.waitForFunction((symbol) => document.querySelector("#watchlist tr[data-symbol]").dataset.symbol === symbol, two);
+  check("Alt+Down moves a row", (await order())[1] === one);
+  await page.keyboard.press("ArrowUp");
+  check("Up selects the row above", (await page.getAttribute("#chart", "data-symbol")) === two);
+
+  // The seam between what was fetched and what was streamed.
+  for (const interval of ["1s", "1m"]) {
+    await page.click(`#intervals button[value="${interval}"]`);
+    await page.waitForSelector(`#chart[data-interval="${interval}"]`);
+    await page.waitForTimeout(3_000);
+    const symbol = await page.getAttribute("#chart", "data-symbol");
+    let theirs;
+    let ours;
+    const same = await until(`the last ${interval} candle is the server's`, 8_000, async () => {
+      ({ candles: [theirs] } = await get(`/v1/candles/${encodeURIComponent(symbol)}?interval=${interval}&limit=1`));
+      ours = await page.evaluate(() => window.tickcastLastCandle);
+      return ours && ["time", "open", "high", "low", "close"].every((part) => ours[part] === theirs[part]);
+    });
+    check(`the last ${interval} candle is the server's`, Boolean(same), JSON.stringify(ours));
+  }
+
+  // Six tabs over one connection. Browsers open six to a host over HTTP/1.1: six streams would leave none for the rest.
+  const tabs = [page];
+  for (let count = 1; count < 6; count += 1) tabs.push(await open(context, "/?symbols=" + symbols.slice(count, count + 8).map(({ symbol }) => encodeURIComponent(symbol)).join(",")));
+  for (const tab of tabs) {
+    await live(tab);
+    await tab.bringToFront();
+    await until("a tab has prices", 5_000, async () => (await prices(tab)).every((text) => text !== "—"));
+    const then = await prices(tab);
+    const moves = await until("a tab is live", 8_000, async () => (await prices(tab)).some((text, at) => text !== then[at]));
+    check(`tab ${tabs.indexOf(tab) + 1} is live`, Boolean(moves));
+  }
+  check("six tabs share a stream", (await streams()) - before === 1, (await streams()) - before);
+  for (const tab of tabs.slice(1)) await tab.close();
+
+  // The widget in its frame.
+  const frame = await open(context, "/embed?symbols=" + encodeURIComponent(symbols.slice(0, 4).map(({ symbol }) => symbol).join(",")) + "&theme=light");
+  const items = await until("the embedded ticker has prices", 5_000, () =>
+    frame.evaluate(() => [...document.querySelector("tickcast-ticker").shadowRoot.querySelectorAll("li .price")].filter((each) => each.textContent !== "—").length === 4));
+  check("the embedded ticker has prices", Boolean(items));
+
+  // Accessibility, in both themes, on a desk and on a phone.
+  let axe;
+  try {
+    axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
+  } catch {
+    console.log("--   axe-core is not installed: accessibility not checked");
+  }
+  for (const scheme of axe ? ["light", "dark"] : []) {
+    for (const [path, width] of [["/", 1440], ["/", 390], [`/embed?symbols=*&theme=${scheme}`, 600]]) {
+      const themed = await browser.newContext({ viewport: { width, height: 844 }, colorScheme: scheme });
+      const looked = await open(themed, path);
+      await looked.waitForTimeout(2_500);
+      await looked.evaluate(axe);
+      const { violations } = await looked.evaluate(() => window.axe.run());
+      const grave = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+      const told = grave.map(({ id, nodes }) => `${id} ${nodes.length}× ${nodes[0].html.slice(0, 120)} ${nodes[0].any[0]?.message ?? ""}`).join("; ");
+      check(`axe finds nothing serious in ${path} ${scheme} ${width}`, grave.length === 0, told);
+      await themed.close();
+    }
+  }
+
+  check("the console has no errors", complaints.length === 0, [...new Set(complaints)].slice(0, 5).join(" | "));
+  check("nothing is asked of others", elsewhere.length === 0, elsewhere.slice(0, 3).join(" "));
+} finally {
+  await browser.close();
+}
+process.exitCode = failed > 0 ? 1 : 0;
