@@ -45,7 +45,8 @@ async fn a_market_that_is_closed_is_asked_ever_less_often() {
         let connects = scene.count(FeedCount::Connects);
         assert!((5..=40).contains(&connects), "{case:?}: {connects}");
         scene.fake.misbehave(Fault::Halt(false));
-        scene.until_live(SOON).await;
+        // It may be waiting to dial, a minute at most.
+        scene.until_live(Duration::from_secs(60) + SOON).await;
         scene.check();
     }
 }

@@ -1,0 +1,24 @@
+// Pictures of the dashboard for docs/, in both themes and three widths:
+//
+//     cd WHERE-PLAYWRIGHT-CORE-IS && node …/web/test/screenshots.mjs http://127.0.0.1:8080 /usr/bin/chromium …/docs/screenshots
+
+import { createRequire } from "node:module";
+import { join } from "node:path";
+
+const require = createRequire(join(process.cwd(), "package.json"));
+const { chromium } = require("playwright-core");
+const [url, executablePath, folder] = process.argv.slice(2);
+
+const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu", "--disable-quic"] });
+for (const colorScheme of ["light", "dark"]) {
+  for (const [width, height] of [[390, 844], [1280, 800], [2560, 1440]]) {
+    const page = await browser.newPage({ viewport: { width, height }, colorScheme });
+    await page.goto(url);
+    await page.waitForSelector('#connection[data-state="live"]');
+    // Sparklines and candles take a while to say something.
+    await page.waitForTimeout(20_000);
+    await page.screenshot({ path: join(folder, `dashboard-${width}-${colorScheme}.png`) });
+    await page.close();
+  }
+}
+await browser.close();
