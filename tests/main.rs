@@ -28,3 +28,4 @@ mod shutdown;
 mod sleeper;
 mod smuggling;
 mod stream;
+mod watch;

@@ -78,7 +78,8 @@ impl Prices {
         self.cursor.as_deref()
     }
 
-    /// What happens next. Connects, and comes back, by itself; dropping it while it waits loses nothing but the wait.
+    /// What happens next. Connects, and comes back, by itself. Dropping it while it waits loses no event; but
+    /// a wait to come back begins anew: who does something else many times a second gives it a task of its own.
     ///
     /// # Errors
     /// Where coming back would not help.

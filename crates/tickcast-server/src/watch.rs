@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use ratatui::crossterm::event::Event as Input;
-use tickcast_client::Prices;
+use tickcast_client::{Error, Event, Prices};
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
@@ -20,6 +20,9 @@ use board::Board;
 
 /// How often the screen is drawn while something moves: as fast as anyone reads.
 const FRAME: Duration = Duration::from_millis(100);
+
+/// How many events may wait for the screen.
+const WAITING: usize = 1024;
 
 /// Updates a second of each symbol that a screen asks for, unless told otherwise: more cannot be read.
 const RATE: f64 = 10.0;
@@ -40,18 +43,20 @@ pub(crate) fn run(args: WatchArgs) -> Result<(), Failure> {
     }
 }
 
-async fn on_terminal(mut prices: Prices, mut board: Board) -> anyhow::Result<()> {
+async fn on_terminal(prices: Prices, mut board: Board) -> anyhow::Result<()> {
     // It also puts the terminal back should the program panic.
     let mut terminal = ratatui::try_init().context("the terminal cannot be drawn on")?;
     let mut inputs = keys();
+    let mut events = said(prices);
     let start = Instant::now();
     let mut frames = tokio::time::interval(FRAME);
     frames.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let result = loop {
         tokio::select! {
-            event = prices.next() => match event {
-                Ok(event) => board.take(&event, start.elapsed()),
-                Err(error) => break Err(anyhow::Error::new(error)),
+            event = events.recv() => match event {
+                Some(Ok(event)) => board.take(&event, start.elapsed()),
+                Some(Err(error)) => break Err(anyhow::Error::new(error)),
+                None => break Ok(()),
             },
             Some(input) = inputs.recv() => {
                 if keys::obey(&mut board, &input).is_break() {
@@ -71,6 +76,21 @@ async fn on_terminal(mut prices: Prices, mut board: Board) -> anyhow::Result<()>
     };
     ratatui::restore();
     result
+}
+
+/// What the server says, from a task of its own: whoever is on the way back to a server is not to be interrupted by every frame.
+fn said(mut prices: Prices) -> mpsc::Receiver<Result<Event, Error>> {
+    let (sender, receiver) = mpsc::channel(WAITING);
+    tokio::spawn(async move {
+        loop {
+            let event = prices.next().await;
+            let over = event.is_err();
+            if sender.send(event).await.is_err() || over {
+                return;
+            }
+        }
+    });
+    receiver
 }
 
 /// What is typed, from a thread that waits for it.

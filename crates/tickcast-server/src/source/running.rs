@@ -108,12 +108,12 @@ impl Running {
         if let Some(silence) = spec.stale_after {
             publisher = publisher.stale_after(silence.0);
         }
+        self.forget_troubles(&publisher);
         if spec.paused {
             publisher.set_state(&SourceState::Paused);
             return Run { spec, task: None };
         }
         // An earlier run may have ended otherwise.
-        self.forget_troubles(&publisher);
         publisher.set_state(&SourceState::Live);
         let stop = self.stop.child_token();
         let (stopped, network, own) = (stop.clone(), self.network.clone(), spec.clone());

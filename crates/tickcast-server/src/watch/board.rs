@@ -112,8 +112,11 @@ impl Board {
                 self.lost.clear();
             }
             Event::Lost(why) => {
+                // What the server gave as its reason says more than that the connection ended.
+                if self.connected || self.lost.is_empty() {
+                    self.lost.clone_from(why);
+                }
                 self.connected = false;
-                self.lost.clone_from(why);
             }
             Event::Bye(reason) => {
                 self.connected = false;
