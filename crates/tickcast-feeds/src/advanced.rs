@@ -151,7 +151,7 @@ impl Talk {
 
     fn refused(&mut self, says: &str, heard: &mut Vec<Heard>) {
         let why = format!("it refuses: {}", excerpt(says));
-        match self.asking.refused() {
+        match self.asking.refused(says) {
             Err(()) => heard.push(Heard::Failed(why)),
             Ok(name) => {
                 let symbol = name.and_then(|name| self.names.symbol(&name));

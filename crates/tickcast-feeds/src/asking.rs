@@ -17,6 +17,8 @@ pub(crate) struct Asking {
     lists: Lists,
     waiting: VecDeque<Vec<String>>,
     asked: Option<Vec<String>>,
+    /// Something was given over this connection.
+    given: bool,
 }
 
 impl Lists {
@@ -27,7 +29,12 @@ impl Lists {
 
     /// Begins to ask, over a new connection.
     pub(crate) fn ask(&self) -> Asking {
-        Asking { lists: self.clone(), waiting: self.with(|lists| lists.clone()).into(), asked: None }
+        Asking {
+            lists: self.clone(),
+            waiting: self.with(|lists| lists.clone()).into(),
+            asked: None,
+            given: false,
+        }
     }
 
     /// Takes a list apart, for this connection and those to come.
@@ -56,12 +63,16 @@ impl Asking {
 
     /// What was asked for is given.
     pub(crate) fn given(&mut self) {
-        self.asked = None;
+        self.given |= self.asked.take().is_some();
     }
 
-    /// What was asked for is refused: the name, if it was one alone. `Err`: nothing had been asked for.
-    pub(crate) fn refused(&mut self) -> Result<Option<String>, ()> {
+    /// What was asked for is refused: the name, if it was one alone. `Err`: it is not about a name; nothing had been asked for, or
+    /// nothing at all is given, by an exchange that does not say what is wrong with it.
+    pub(crate) fn refused(&mut self, says: &str) -> Result<Option<String>, ()> {
         let mut list = self.asked.take().ok_or(())?;
+        if list.len() == 1 && !self.given && !says.contains(&list[0]) {
+            return Err(());
+        }
         if list.len() == 1 {
             self.lists.replace(&list, &[]);
             return Ok(list.pop());
@@ -87,7 +98,8 @@ mod tests {
             messages += 1;
             let list = list.to_vec();
             if list.iter().any(|name| name.contains('x')) {
-                refused.extend(asking.refused().unwrap());
+                let bad = list.iter().find(|name| name.contains('x')).unwrap();
+                refused.extend(asking.refused(bad).unwrap());
                 if hang_up {
                     break;
                 }
@@ -112,6 +124,21 @@ mod tests {
         assert!(messages < 80, "{messages}");
         let (given, refused, _) = ask(&lists, false);
         assert_eq!((given.len(), refused.len()), (245, 0), "it is not asked for what was refused again");
+    }
+
+    #[test]
+    fn who_gives_nothing_has_not_said_that_a_name_is_bad() {
+        let lists = Lists::new(["A", "B"].into_iter());
+        let mut asking = lists.ask();
+        assert_eq!(asking.next().unwrap().len(), 2);
+        assert_eq!(asking.refused("try again later"), Ok(None));
+        assert_eq!(asking.next().unwrap(), ["A"]);
+        assert_eq!(asking.refused("try again later"), Err(()));
+        let mut asking = lists.ask();
+        asking.next();
+        asking.given();
+        assert_eq!(asking.next().unwrap(), ["B"], "both are asked for again");
+        assert_eq!(asking.refused("no"), Ok(Some("B".to_owned())), "others are given");
     }
 
     #[test]

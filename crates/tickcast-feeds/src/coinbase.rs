@@ -165,7 +165,7 @@ impl Talk {
     fn refused(&mut self, frame: &Frame<'_>, heard: &mut Vec<Heard>) {
         let says = frame.reason.as_deref().or(frame.message.as_deref()).unwrap_or("no reason given");
         let why = format!("it refuses: {}", excerpt(says));
-        match self.asking.refused() {
+        match self.asking.refused(says) {
             Err(()) => heard.push(Heard::Failed(why)),
             Ok(name) => {
                 let symbol = name.and_then(|name| self.names.symbol(&name));

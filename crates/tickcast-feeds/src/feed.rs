@@ -219,7 +219,10 @@ impl Run {
     fn relieve(&mut self, i: usize, now: Instant) {
         self.calls[i].leaving = true;
         if self.calls.iter().all(|call| call.leaving) && self.dial_at.is_none() {
-            self.dial_at = Some(now);
+            // One that leaves before it brought anything is no better than one that fell.
+            let priced = self.calls[i].first_price.is_some();
+            let pause = if priced { Duration::ZERO } else { self.backoff.next(Duration::ZERO) };
+            self.dial_at = Some(now + pause);
         }
     }
 
@@ -250,7 +253,9 @@ impl Run {
             tracing::info!(source = self.feed.publisher.name(), "a connection is gone: {state:?}");
         }
         if self.calls.iter().all(|call| call.leaving) {
-            self.dial_at = Some(now + self.backoff.next(away));
+            // An exchange that has asked us to stay away has not taken that back.
+            let at = now + self.backoff.next(away);
+            self.dial_at = Some(self.dial_at.map_or(at, |before| before.max(at)));
         }
     }
 
@@ -361,6 +366,10 @@ impl Run {
     fn priced(&mut self, i: usize, now: Instant, ticks: &[Tick]) {
         let call = &mut self.calls[i];
         call.last_price = now;
+        if call.first_price.is_some_and(|first| now - first >= STEADY) {
+            self.backoff.reset();
+            self.patience = 1;
+        }
         if call.first_price.replace(call.first_price.unwrap_or(now)).is_none() && !call.leaving {
             let id = call.id;
             self.calls.retain(|call| call.id == id || !call.leaving);

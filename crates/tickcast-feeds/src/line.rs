@@ -19,6 +19,9 @@ const DIAL: Duration = Duration::from_secs(10);
 /// Largest frame: exchanges' own largest, a whole book, is about 1 MiB.
 const LARGEST: usize = 4 << 20;
 
+/// Most bytes of ours that wait: who pings without end and reads nothing is given up.
+const UNSENT: usize = 512 << 10;
+
 /// Most frames, and about as many bytes, handed over at once.
 const TOGETHER: usize = 256;
 const BYTES_TOGETHER: usize = 256 << 10;
@@ -96,7 +99,10 @@ impl Line {
         let io = self.network.dial(&self.url).await.map_err(|error| End::plain(error.to_string()))?;
         let request = ClientRequestBuilder::new(self.url.clone())
             .with_header("User-Agent", concat!("tickcast/", env!("CARGO_PKG_VERSION")));
-        let config = WebSocketConfig::default().max_message_size(Some(LARGEST)).max_frame_size(Some(LARGEST));
+        let config = WebSocketConfig::default()
+            .max_message_size(Some(LARGEST))
+            .max_frame_size(Some(LARGEST))
+            .max_write_buffer_size(UNSENT);
         match client_async_with_config(request, io, Some(config)).await {
             Ok((socket, _)) => Ok(socket),
             Err(error) => Err(End::of(error)),

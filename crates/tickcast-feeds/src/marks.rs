@@ -69,6 +69,7 @@ impl Marks {
         let last_time = self.times.get(&tick.symbol).copied().unwrap_or_default();
         let Some(mark) = self.marks.get_mut(&(tick.symbol, print.kind)) else {
             let (price, extras) = (tick.price, tick.extras.clone());
+            let place = if timeless { 0 } else { place };
             self.marks.insert((tick.symbol, print.kind), Mark { place, price, extras, behind: 0 });
             return Verdict::New { missing: 0 };
         };

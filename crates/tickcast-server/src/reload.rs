@@ -64,8 +64,11 @@ pub(crate) fn router(reload: &Arc<Reload>) -> Router {
 }
 
 async fn respond(State(reload): State<Arc<Reload>>) -> Response {
-    match reload.run().await {
-        Ok(reloaded) => Json(reloaded).into_response(),
-        Err(error) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()).into_response(),
+    // Whoever asked may hang up; what was begun has to be ended all the same.
+    let done = tokio::spawn(async move { reload.run().await }).await;
+    match done {
+        Ok(Ok(reloaded)) => Json(reloaded).into_response(),
+        Err(_) => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the reload broke off").into_response(),
+        Ok(Err(error)) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()).into_response(),
     }
 }

@@ -1,6 +1,7 @@
 //! The sources that run, and how they are changed while they do.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use serde::Serialize;
 use tickcast::{Hub, Publisher, SourceState};
@@ -10,6 +11,9 @@ use tokio_util::task::TaskTracker;
 
 use super::spec::Kind;
 use super::{SourceSpec, replay, sim, udp};
+
+/// How long a source may be silent unless it says otherwise.
+const STALE_AFTER: Duration = Duration::from_secs(15);
 
 /// The sources that run.
 pub(crate) struct Running {
@@ -104,10 +108,8 @@ impl Running {
     }
 
     fn run(&self, spec: SourceSpec) -> Run {
-        let mut publisher = self.hub.source(&spec.name, spec.rules);
-        if let Some(silence) = spec.stale_after {
-            publisher = publisher.stale_after(silence.0);
-        }
+        let publisher = self.hub.source(&spec.name, spec.rules);
+        let publisher = publisher.stale_after(spec.stale_after.map_or(STALE_AFTER, |silence| silence.0));
         self.forget_troubles(&publisher);
         if spec.paused {
             publisher.set_state(&SourceState::Paused);
