@@ -30,6 +30,13 @@ const STEADY: Duration = Duration::from_secs(30);
 /// A connection's planned end is brought forward by up to this part of its life: those begun together do not end together.
 const LIFE_JITTER: f64 = 0.1;
 
+/// How long two connections overlap when one takes over, from the first price of the new one on: its last subscription has to be
+/// served, and what the old one has still on the way has to arrive.
+const OVERLAP: Duration = Duration::from_secs(5);
+
+/// Most prices of the new one that wait for that.
+const HELD: usize = 1 << 16;
+
 /// How many batches of frames may wait.
 const WAITING: usize = 4;
 
@@ -96,7 +103,7 @@ fn with_path(url: Uri, path: &'static str) -> Uri {
     Uri::from_parts(parts).unwrap_or(url)
 }
 
-/// A feed that is running.
+/// A feed that is running. There is always a connection that is not leaving, or a time to dial.
 struct Run {
     feed: Feed,
     network: Network,
@@ -125,9 +132,18 @@ struct Call {
     last_price: Instant,
     /// When another is to take over.
     relieve_at: Option<Instant>,
-    /// Another is to take over, as soon as it can.
+    /// Another is to take over, as soon as it can; until then it is kept for its prices.
     leaving: bool,
+    /// It is to take over: its prices wait until the other one has given all of its own.
+    held: Vec<Print>,
     _task: AbortOnDropHandle<()>,
+}
+
+impl Call {
+    /// When it is to take over.
+    fn take_over_due(&self) -> Option<Instant> {
+        self.first_price.filter(|_| !self.held.is_empty()).map(|first| first + OVERLAP)
+    }
 }
 
 /// Why a connection is given up.
@@ -146,7 +162,8 @@ impl Run {
             let opened = call.opened?;
             let relieve = call.relieve_at.filter(|_| !call.leaving).unwrap_or(far);
             let unheard = self.standing.deadline(opened).unwrap_or(far);
-            Some(self.pulse_due(call).min(self.price_due(call)).min(relieve).min(unheard))
+            let take_over = call.take_over_due().unwrap_or(far);
+            Some(self.pulse_due(call).min(self.price_due(call)).min(relieve).min(unheard).min(take_over))
         });
         calls.chain(self.dial_at).min().unwrap_or(far)
     }
@@ -159,7 +176,7 @@ impl Run {
         call.last_price + self.feed.silence * self.patience
     }
 
-    /// Looks at what is due.
+    /// Looks at what is due. Where that changes what there is, it is looked at again at once.
     fn look(&mut self, now: Instant) {
         if self.dial_at.is_some_and(|at| at <= now) {
             self.dial_at = None;
@@ -171,9 +188,11 @@ impl Run {
             if self.pulse_due(call) <= now {
                 let quiet = self.feed.exchange.limits().pulse;
                 let why = format!("nothing at all was heard for {quiet:?}");
-                self.lose(i, Loss::Over(End { why, away: Duration::ZERO, garbled: false }), now);
+                return self.lose(i, Loss::Over(End { why, away: Duration::ZERO, garbled: false }), now);
             } else if self.price_due(call) <= now {
-                self.lose(i, Loss::Silent, now);
+                return self.lose(i, Loss::Silent, now);
+            } else if call.take_over_due().is_some_and(|at| at <= now) {
+                return self.take_over(i);
             } else {
                 if call.relieve_at.is_some_and(|at| at <= now) && !call.leaving {
                     self.relieve(i, now);
@@ -211,6 +230,7 @@ impl Run {
             last_price: now,
             relieve_at: None,
             leaving: false,
+            held: Vec::new(),
             _task: task,
         });
     }
@@ -246,6 +266,11 @@ impl Run {
                 (Duration::ZERO, SourceState::Stale)
             }
         };
+        // With nobody left to wait for, the one that is to take over does.
+        let waiting = self.calls.iter().position(|call| !call.held.is_empty());
+        if let Some(i) = waiting.filter(|i| !self.has_to_wait(*i)) {
+            self.take_over(i);
+        }
         // As long as another one brings prices nobody misses this one.
         if !self.calls.iter().any(|call| call.first_price.is_some()) {
             self.standing.turn(state);
@@ -286,7 +311,7 @@ impl Run {
     /// Takes in frames.
     fn hear(&mut self, i: usize, frames: Vec<Frame>, now: Instant) {
         self.feed.publisher.count(FeedCount::Frames, frames.len() as u64);
-        let id = self.calls[i].id;
+        let (id, waits) = (self.calls[i].id, self.has_to_wait(i));
         let mut heard = Vec::new();
         for frame in frames {
             match frame {
@@ -305,7 +330,11 @@ impl Run {
             match heard {
                 Heard::Price(print) => {
                     prices = true;
-                    ticks.extend(self.judge(*print));
+                    if waits {
+                        self.calls[i].held.push(*print);
+                    } else {
+                        ticks.extend(self.judge(*print, false));
+                    }
                 }
                 Heard::Unquoted => self.feed.publisher.count(FeedCount::Unquoted, 1),
                 Heard::Garbled(garbled) => self.standing.garbled(&garbled),
@@ -321,7 +350,9 @@ impl Run {
                 Heard::Unknown(kind) => self.standing.unknown(kind),
             }
         }
-        if prices {
+        if prices && waits {
+            self.hold(i, now);
+        } else if prices {
             self.priced(i, now, &ticks);
         }
         self.publish(&ticks);
@@ -332,8 +363,33 @@ impl Run {
         }
     }
 
-    /// Says whether a price is to be published, and makes its time sound.
-    fn judge(&mut self, mut print: Print) -> Option<Tick> {
+    /// Whether another connection's prices come first, and it is there to take over from that.
+    fn has_to_wait(&self, i: usize) -> bool {
+        !self.calls[i].leaving && self.calls.iter().any(|call| call.leaving && call.first_price.is_some())
+    }
+
+    /// Prices came over a connection that is to take over.
+    fn hold(&mut self, i: usize, now: Instant) {
+        let call = &mut self.calls[i];
+        call.last_price = now;
+        call.first_price.get_or_insert(now);
+        if call.held.len() >= HELD {
+            self.take_over(i);
+        }
+    }
+
+    /// A connection takes over: what the one before it has not given is taken from what it held.
+    fn take_over(&mut self, i: usize) {
+        let (id, held) = (self.calls[i].id, std::mem::take(&mut self.calls[i].held));
+        self.calls.retain(|call| call.id == id || !call.leaving);
+        let ticks: Vec<_> = held.into_iter().filter_map(|print| self.judge(print, true)).collect();
+        self.standing.turn(SourceState::Live);
+        self.standing.priced(&ticks);
+        self.publish(&ticks);
+    }
+
+    /// Says whether a price is to be published, and makes its time sound. One that was `held` is no straggler, but was given before.
+    fn judge(&mut self, mut print: Print, held: bool) -> Option<Tick> {
         let wall = Time::from(std::time::SystemTime::now());
         let publisher = &self.feed.publisher;
         let time = match print.when {
@@ -351,8 +407,8 @@ impl Run {
                 }
                 return Some(print.tick);
             }
-            Verdict::Straggler => publisher.count(FeedCount::Stragglers, 1),
-            Verdict::Duplicate => publisher.count(FeedCount::Duplicates, 1),
+            Verdict::Straggler if !held => publisher.count(FeedCount::Stragglers, 1),
+            Verdict::Straggler | Verdict::Duplicate => publisher.count(FeedCount::Duplicates, 1),
         }
         None
     }

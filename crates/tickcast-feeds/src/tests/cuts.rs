@@ -47,6 +47,21 @@ async fn a_cut_that_was_announced_costs_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whoever_takes_over_is_given_time_to_subscribe() {
+    let names: Vec<String> = (0..450).map(|n| format!("S{n:03}USDT")).collect();
+    let symbols: Vec<&str> = names.iter().map(String::as_str).collect();
+    let scene = Scene::with(Case::BinanceTrades, &symbols, |options| {
+        options.symbols.clone_from(&names);
+        options.interval = Duration::from_millis(200);
+    });
+    sleep(Duration::from_secs(10)).await;
+    scene.fake.misbehave(Fault::Shutdown);
+    sleep(Duration::from_secs(20)).await;
+    scene.check();
+    assert_eq!((scene.count(FeedCount::Connects), scene.count(FeedCount::Missing)), (2, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_connection_that_stands_is_no_sign_of_health() {
     for case in Case::ALL {
         let scene = Scene::live(case).await;
