@@ -150,14 +150,8 @@ impl Talk {
     }
 
     fn refused(&mut self, says: &str, heard: &mut Vec<Heard>) {
-        let why = format!("it refuses: {}", excerpt(says));
-        match self.asking.refused(says) {
-            Err(()) => heard.push(Heard::Failed(why)),
-            Ok(name) => {
-                let symbol = name.and_then(|name| self.names.symbol(&name));
-                heard.extend(symbol.map(|symbol| Heard::Refused { symbol, why }));
-                heard.push(self.ask().map_or(Heard::Nothing, Heard::Say));
-            }
+        if self.asking.hear_refusal(says, &self.names, heard) {
+            heard.push(self.ask().map_or(Heard::Nothing, Heard::Say));
         }
     }
 
@@ -189,8 +183,10 @@ impl Talk {
         let Some(price) = ticker.price.quoted("price")? else { return Ok(None) };
         // What trades against USDC is the same as against USD, and comes under that name.
         let name = &*ticker.product_id;
-        let symbol = self.names.symbol(name).or_else(|| self.names.symbol(&format!("{name}C")));
-        let symbol = symbol.ok_or_else(|| Garbled(format!("nobody asked for {}", excerpt(name))))?;
+        let symbol = self
+            .names
+            .asked_for(name)
+            .or_else(|garbled| self.names.symbol(&format!("{name}C")).ok_or(garbled))?;
         let mut tick = Tick::new(symbol, price);
         tick.extras = extras(
             None,

@@ -3,6 +3,10 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::exchange::Heard;
+use crate::names::Names;
+use crate::wire::excerpt;
+
 /// Most names asked for at once.
 const TOGETHER: usize = 100;
 
@@ -66,9 +70,25 @@ impl Asking {
         self.given |= self.asked.take().is_some();
     }
 
+    /// Takes a refusal in the exchange's words, and appends what it comes to; says whether there may be more to ask for.
+    pub(crate) fn hear_refusal(&mut self, says: &str, names: &Names, heard: &mut Vec<Heard>) -> bool {
+        let why = format!("it refuses: {}", excerpt(says));
+        match self.refused(says) {
+            Err(()) => {
+                heard.push(Heard::Failed(why));
+                false
+            }
+            Ok(name) => {
+                let symbol = name.and_then(|name| names.symbol(&name));
+                heard.extend(symbol.map(|symbol| Heard::Refused { symbol, why }));
+                true
+            }
+        }
+    }
+
     /// What was asked for is refused: the name, if it was one alone. `Err`: it is not about a name; nothing had been asked for, or
     /// nothing at all is given, by an exchange that does not say what is wrong with it.
-    pub(crate) fn refused(&mut self, says: &str) -> Result<Option<String>, ()> {
+    fn refused(&mut self, says: &str) -> Result<Option<String>, ()> {
         let mut list = self.asked.take().ok_or(())?;
         if list.len() == 1 && !self.given && !says.contains(&list[0]) {
             return Err(());

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tickcast::{ChangeBasis, Symbol, Tick, Value};
+use tickcast::{ChangeBasis, Tick};
 
 use crate::exchange::{Conversation, Exchange, Garbled, Heard, Kind, Limits, Place, Print, When};
 use crate::names::Names;
-use crate::wire::{Decimal, excerpt, extras, push_side, quoted, when_ms};
+use crate::wire::{Decimal, excerpt, extras, push_side, push_trade_id, quoted, when_ms};
 
 /// Streams named in one message: far below any limit on its length.
 const TOGETHER: usize = 200;
@@ -197,13 +197,9 @@ impl Conversation for Binance {
 }
 
 impl Binance {
-    fn symbol(&self, name: &str) -> Result<Symbol, Garbled> {
-        self.names.symbol(name).ok_or_else(|| Garbled(format!("nobody asked for {}", excerpt(name))))
-    }
-
     fn ticker(&self, ticker: &Ticker<'_>) -> Result<Option<Print>, Garbled> {
         let Some(price) = ticker.c.quoted("c")? else { return Ok(None) };
-        let mut tick = Tick::new(self.symbol(&ticker.s)?, price);
+        let mut tick = Tick::new(self.names.asked_for(&ticker.s)?, price);
         tick.change = ticker.p.map(|change| change.value("p")).transpose()?;
         tick.extras = extras(
             tick.change.map(|_| ChangeBasis::Rolling24h),
@@ -227,7 +223,7 @@ impl Binance {
             return Ok(None);
         };
         let middle = bid.middle(ask).ok_or_else(|| Garbled("b and a have too many digits".to_owned()))?;
-        let mut tick = Tick::new(self.symbol(&quote.s)?, middle);
+        let mut tick = Tick::new(self.names.asked_for(&quote.s)?, middle);
         let sizes = [("bid_size", quote.bid_size), ("ask_size", quote.ask_size)];
         tick.extras = extras(None, &[("bid", Some(quote.b)), sizes[0], ("ask", Some(quote.a)), sizes[1]])?;
         let place = Place::Rising(quote.u);
@@ -236,12 +232,11 @@ impl Binance {
 
     fn trade(&self, trade: &AggTrade<'_>) -> Result<Option<Print>, Garbled> {
         let Some(price) = trade.p.quoted("p")? else { return Ok(None) };
-        let mut tick = Tick::new(self.symbol(&trade.s)?, price);
+        let mut tick = Tick::new(self.names.asked_for(&trade.s)?, price);
         tick.extras = extras(None, &[("size", trade.q)])?;
         // Where the buyer waited, the seller came.
         push_side(&mut tick.extras, trade.m.map(|buyer_made| if buyer_made { "sell" } else { "buy" }));
-        let id = trade.a.to_string();
-        tick.extras.push("trade_id", Value::Number(&id)).map_err(|error| Garbled(error.to_string()))?;
+        push_trade_id(&mut tick.extras, trade.a)?;
         let place = Place::Each(trade.a);
         Ok(Some(Print { tick, when: when_ms(trade.time), kind: Kind::Trade, place, snapshot: false }))
     }

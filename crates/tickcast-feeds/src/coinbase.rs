@@ -4,12 +4,12 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use serde::Deserialize;
-use tickcast::{ChangeBasis, Tick, Value};
+use tickcast::{ChangeBasis, Tick};
 
 use crate::asking::{Asking, Lists};
 use crate::exchange::{Conversation, Exchange, Garbled, Heard, Kind, Limits, Place, Print};
 use crate::names::Names;
-use crate::wire::{Decimal, excerpt, extras, push_side, quoted, when_written};
+use crate::wire::{Decimal, excerpt, extras, push_side, push_trade_id, quoted, when_written};
 
 /// What is sent of each product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -164,21 +164,14 @@ impl Talk {
     /// It refuses a whole list for one product that it does not have.
     fn refused(&mut self, frame: &Frame<'_>, heard: &mut Vec<Heard>) {
         let says = frame.reason.as_deref().or(frame.message.as_deref()).unwrap_or("no reason given");
-        let why = format!("it refuses: {}", excerpt(says));
-        match self.asking.refused(says) {
-            Err(()) => heard.push(Heard::Failed(why)),
-            Ok(name) => {
-                let symbol = name.and_then(|name| self.names.symbol(&name));
-                heard.extend(symbol.map(|symbol| Heard::Refused { symbol, why }));
-                heard.push(self.ask().map_or(Heard::Nothing, Heard::Say));
-            }
+        if self.asking.hear_refusal(says, &self.names, heard) {
+            heard.push(self.ask().map_or(Heard::Nothing, Heard::Say));
         }
     }
 
     fn tick(&self, frame: &Frame<'_>) -> Result<Option<Tick>, Garbled> {
         let name = frame.product_id.as_deref().ok_or_else(|| Garbled("product_id is missing".to_owned()))?;
-        let symbol =
-            self.names.symbol(name).ok_or_else(|| Garbled(format!("nobody asked for {}", excerpt(name))))?;
+        let symbol = self.names.asked_for(name)?;
         let price = frame.price.ok_or_else(|| Garbled("price is missing".to_owned()))?.quoted("price")?;
         Ok(price.map(|price| Tick::new(symbol, price)))
     }
@@ -220,8 +213,7 @@ impl Talk {
         let number = number.ok_or_else(|| Garbled("sequence or trade_id is missing".to_owned()))?;
         let place = if kind == Kind::Trade { Place::Each(number) } else { Place::Rising(number) };
         if let Some(id) = frame.trade_id {
-            let pushed = tick.extras.push("trade_id", Value::Number(&id.to_string()));
-            pushed.map_err(|error| Garbled(error.to_string()))?;
+            push_trade_id(&mut tick.extras, id)?;
         }
         let (when, _) = when_written(frame.time.as_deref());
         Ok(Some(Print { tick, when, kind, place, snapshot: frame.kind == "last_match" }))

@@ -188,7 +188,7 @@ impl Run {
             if self.pulse_due(call) <= now {
                 let quiet = self.feed.exchange.limits().pulse;
                 let why = format!("nothing at all was heard for {quiet:?}");
-                return self.lose(i, Loss::Over(End { why, away: Duration::ZERO, garbled: false }), now);
+                return self.lose(i, Loss::Over(End::plain(why)), now);
             } else if self.price_due(call) <= now {
                 return self.lose(i, Loss::Silent, now);
             } else if call.take_over_due().is_some_and(|at| at <= now) {
@@ -359,7 +359,7 @@ impl Run {
         // Others may have been given up for it, so that it stands elsewhere.
         let i = self.calls.iter().position(|call| call.id == id);
         if let (Some(why), Some(i)) = (failed, i) {
-            self.lose(i, Loss::Over(End { why, away: Duration::ZERO, garbled: false }), now);
+            self.lose(i, Loss::Over(End::plain(why)), now);
         }
     }
 

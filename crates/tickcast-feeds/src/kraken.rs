@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
-use tickcast::{ChangeBasis, Symbol, Tick, Value};
+use tickcast::{ChangeBasis, Tick};
 
 use crate::exchange::{Conversation, Exchange, Garbled, Heard, Kind, Limits, Place, Print};
 use crate::names::Names;
-use crate::wire::{Decimal, excerpt, extras, push_side, when_written};
+use crate::wire::{Decimal, excerpt, extras, push_side, push_trade_id, when_written};
 
 /// What is sent of each symbol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,13 +171,9 @@ impl Kraken {
         }
     }
 
-    fn symbol(&self, name: &str) -> Result<Symbol, Garbled> {
-        self.names.symbol(name).ok_or_else(|| Garbled(format!("nobody asked for {}", excerpt(name))))
-    }
-
     fn ticker_print(&self, ticker: &Ticker<'_>, snapshot: bool) -> Result<Option<Print>, Garbled> {
         let Some(price) = ticker.last.quoted("last")? else { return Ok(None) };
-        let mut tick = Tick::new(self.symbol(&ticker.symbol)?, price);
+        let mut tick = Tick::new(self.names.asked_for(&ticker.symbol)?, price);
         tick.change = ticker.change.map(|change| change.value("change")).transpose()?;
         tick.extras = extras(
             tick.change.map(|_| ChangeBasis::Rolling24h),
@@ -197,11 +193,10 @@ impl Kraken {
 
     fn trade_print(&self, trade: &Trade<'_>, snapshot: bool) -> Result<Option<Print>, Garbled> {
         let Some(price) = trade.price.quoted("price")? else { return Ok(None) };
-        let mut tick = Tick::new(self.symbol(&trade.symbol)?, price);
+        let mut tick = Tick::new(self.names.asked_for(&trade.symbol)?, price);
         tick.extras = extras(None, &[("size", trade.qty)])?;
         push_side(&mut tick.extras, trade.side.as_deref());
-        let id = trade.trade_id.to_string();
-        tick.extras.push("trade_id", Value::Number(&id)).map_err(|error| Garbled(error.to_string()))?;
+        push_trade_id(&mut tick.extras, trade.trade_id)?;
         let (when, _) = when_written(trade.timestamp.as_deref());
         Ok(Some(Print { tick, when, kind: Kind::Trade, place: Place::Each(trade.trade_id), snapshot }))
     }

@@ -178,7 +178,8 @@ impl Line {
 }
 
 impl End {
-    fn plain(why: String) -> Self {
+    /// Nothing more is known than why.
+    pub(crate) fn plain(why: String) -> Self {
         Self { why, away: Duration::ZERO, garbled: false }
     }
 

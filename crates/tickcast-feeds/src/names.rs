@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use tickcast::{Symbol, SymbolError};
 
+use crate::exchange::Garbled;
+use crate::wire::excerpt;
+
 /// The symbols of a feed: what the exchange calls them, and what they are called here. Cheap to clone.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Names(Arc<Inner>);
@@ -57,6 +60,11 @@ impl Names {
     #[must_use]
     pub fn symbol(&self, name: &str) -> Option<Symbol> {
         self.0.by_name.get(name).copied()
+    }
+
+    /// What is called `name` there, where it was asked for.
+    pub(crate) fn asked_for(&self, name: &str) -> Result<Symbol, Garbled> {
+        self.symbol(name).ok_or_else(|| Garbled(format!("nobody asked for {}", excerpt(name))))
     }
 
     /// What they are called there, in order.

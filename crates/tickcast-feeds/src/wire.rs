@@ -83,6 +83,11 @@ pub(crate) fn push_side(extras: &mut Extras, side: Option<&str>) {
     }
 }
 
+/// The number of a trade.
+pub(crate) fn push_trade_id(extras: &mut Extras, id: u64) -> Result<(), Garbled> {
+    extras.push("trade_id", Value::Number(&id.to_string())).map_err(|error| Garbled(error.to_string()))
+}
+
 /// A time in ms.
 pub(crate) const fn when_ms(ms: Option<i64>) -> When {
     match ms {
