@@ -33,6 +33,12 @@ impl Time {
         Self(self.0.saturating_add(ms).min(MAX_MS))
     }
 
+    /// How long after `earlier` it is; zero where it is not.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
     /// Milliseconds since 1970-01-01 UTC.
     #[must_use]
     pub const fn as_millis(self) -> i64 {

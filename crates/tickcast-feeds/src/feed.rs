@@ -1,21 +1,24 @@
 //! Keeps an exchange's prices coming: connects, watches, and connects again.
 
+mod call;
+mod prices;
 mod standing;
 
 use std::convert::Infallible;
 use std::time::Duration;
 
-use tickcast::{FeedCount, Publisher, SourceState, Tick, Time};
+use tickcast::{FeedCount, Publisher, SourceState};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tokio_tungstenite::tungstenite::http::Uri;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::backoff::Backoff;
-use crate::line::{End, Event, Frame, Line, LineId};
-use crate::marks::{Marks, Verdict};
+use crate::line::{End, Event, Line, LineId};
+use crate::marks::Marks;
 use crate::network::Network;
-use crate::{Conversation, Exchange, Garbled, Heard, Names, Print, When, wire};
+use crate::{Exchange, Names};
+use call::{Call, Due, Patience};
 use standing::Standing;
 
 /// How long no price may come over a connection, whatever else does, before another is tried. Unless a feed is told otherwise.
@@ -24,18 +27,8 @@ pub const SILENCE: Duration = Duration::from_secs(60);
 /// A connection that brought hardly a price is given longer each time, up to so many times as long: perhaps there is none.
 const MOST_PATIENT: u32 = 16;
 
-/// So long prices have to flow before all is well again. A connection that stands is no sign of health.
-const STEADY: Duration = Duration::from_secs(30);
-
 /// A connection's planned end is brought forward by up to this part of its life: those begun together do not end together.
 const LIFE_JITTER: f64 = 0.1;
-
-/// How long two connections overlap when one takes over, from the first price of the new one on: its last subscription has to be
-/// served, and what the old one has still on the way has to arrive.
-const OVERLAP: Duration = Duration::from_secs(5);
-
-/// Most prices of the new one that wait for that.
-const HELD: usize = 1 << 16;
 
 /// How many batches of frames may wait.
 const WAITING: usize = 4;
@@ -67,6 +60,8 @@ impl Feed {
     pub async fn run(self, network: &Network) -> Infallible {
         let (sender, mut events) = mpsc::channel(WAITING);
         let standing = Standing::new(&self.names, self.publisher.clone());
+        // An earlier run's last tick is not taken twice, and what was missed since is counted.
+        let marks = Marks::after(self.names.ours().filter_map(|symbol| self.publisher.newest(&symbol)));
         let mut run = Run {
             feed: self,
             network: network.clone(),
@@ -76,7 +71,7 @@ impl Feed {
             dial_at: Some(Instant::now()),
             backoff: Backoff::default(),
             patience: 1,
-            marks: Marks::default(),
+            marks,
             standing,
         };
         run.standing.turn(SourceState::Down("connecting".to_owned()));
@@ -119,61 +114,18 @@ struct Run {
     standing: Standing,
 }
 
-/// A connection, from here.
-struct Call {
-    id: LineId,
-    conversation: Box<dyn Conversation>,
-    outbox: mpsc::UnboundedSender<String>,
-    opened: Option<Instant>,
-    /// When anything came last.
-    pulse: Instant,
-    /// When a price came first, and last.
-    first_price: Option<Instant>,
-    last_price: Instant,
-    /// When another is to take over.
-    relieve_at: Option<Instant>,
-    /// Another is to take over, as soon as it can; until then it is kept for its prices.
-    leaving: bool,
-    /// It is to take over: its prices wait until the other one has given all of its own.
-    held: Vec<Print>,
-    _task: AbortOnDropHandle<()>,
-}
-
-impl Call {
-    /// When it is to take over.
-    fn take_over_due(&self) -> Option<Instant> {
-        self.first_price.filter(|_| !self.held.is_empty()).map(|first| first + OVERLAP)
-    }
-}
-
-/// Why a connection is given up.
-enum Loss {
-    /// It ended, or has to.
-    Over(End),
-    /// No price came over it.
-    Silent,
-}
-
 impl Run {
+    fn patience(&self) -> Patience {
+        Patience { pulse: self.feed.exchange.limits().pulse, price: self.feed.silence * self.patience }
+    }
+
     /// When there is something to look at.
     fn due(&self) -> Instant {
         let far = Instant::now() + Duration::from_secs(3600);
-        let calls = self.calls.iter().filter_map(|call| {
-            let opened = call.opened?;
-            let relieve = call.relieve_at.filter(|_| !call.leaving).unwrap_or(far);
-            let unheard = self.standing.deadline(opened).unwrap_or(far);
-            let take_over = call.take_over_due().unwrap_or(far);
-            Some(self.pulse_due(call).min(self.price_due(call)).min(relieve).min(unheard).min(take_over))
-        });
-        calls.chain(self.dial_at).min().unwrap_or(far)
-    }
-
-    fn pulse_due(&self, call: &Call) -> Instant {
-        call.pulse + self.feed.exchange.limits().pulse
-    }
-
-    fn price_due(&self, call: &Call) -> Instant {
-        call.last_price + self.feed.silence * self.patience
+        let patience = self.patience();
+        let calls = self.calls.iter().filter_map(|call| call.due(patience)).map(|(at, _)| at);
+        let unheard = self.calls.iter().filter_map(|call| self.standing.deadline(call.opened?));
+        calls.chain(unheard).chain(self.dial_at).min().unwrap_or(far)
     }
 
     /// Looks at what is due. Where that changes what there is, it is looked at again at once.
@@ -182,25 +134,29 @@ impl Run {
             self.dial_at = None;
             self.dial(now);
         }
+        let patience = self.patience();
         for i in (0..self.calls.len()).rev() {
             let call = &self.calls[i];
-            let Some(opened) = call.opened else { continue };
-            if self.pulse_due(call) <= now {
-                let quiet = self.feed.exchange.limits().pulse;
-                let why = format!("nothing at all was heard for {quiet:?}");
-                return self.lose(i, Loss::Over(End::plain(why)), now);
-            } else if self.price_due(call) <= now {
-                return self.lose(i, Loss::Silent, now);
-            } else if call.take_over_due().is_some_and(|at| at <= now) {
-                return self.take_over(i);
-            } else {
-                if call.relieve_at.is_some_and(|at| at <= now) && !call.leaving {
-                    self.relieve(i, now);
-                }
-                if self.standing.deadline(opened).is_some_and(|at| at <= now) {
-                    self.standing.give_up_on_unheard();
-                }
+            if let Some((_, due)) = call.due(patience).filter(|(at, _)| *at <= now) {
+                return self.act(i, due, now);
             }
+            let deadline = call.opened.and_then(|opened| self.standing.deadline(opened));
+            if deadline.is_some_and(|at| at <= now) {
+                self.standing.give_up_on_unheard();
+            }
+        }
+    }
+
+    fn act(&mut self, i: usize, due: Due, now: Instant) {
+        match due {
+            Due::Unsaid => self.lose(i, End::plain("the connection broke off".to_owned()), now),
+            Due::Quiet => {
+                let quiet = self.feed.exchange.limits().pulse;
+                self.lose(i, End::plain(format!("nothing at all was heard for {quiet:?}")), now);
+            }
+            Due::TakeOver => self.take_over(i),
+            Due::Silent => self.fell_silent(i, now),
+            Due::Relieve => self.relieve(i, now),
         }
     }
 
@@ -210,11 +166,12 @@ impl Run {
         let (outbox, receiver) = mpsc::unbounded_channel();
         let id = self.next_id;
         self.next_id += 1;
+        let turn = self.network.turn(&self.feed.url, limits.connect_every);
         let line = Line {
             id,
             url: self.feed.url.clone(),
             network: self.network.clone(),
-            turn: self.network.turn(&self.feed.url, limits.connect_every),
+            turn,
             say_every: limits.say_every,
             outbox: receiver,
             events: self.sender.clone(),
@@ -224,6 +181,7 @@ impl Run {
             id,
             conversation: self.feed.exchange.converse(),
             outbox,
+            turn,
             opened: None,
             pulse: now,
             first_price: None,
@@ -235,53 +193,73 @@ impl Run {
         });
     }
 
-    /// Has another connection take over from this one.
-    fn relieve(&mut self, i: usize, now: Instant) {
-        self.calls[i].leaving = true;
-        if self.calls.iter().all(|call| call.leaving) && self.dial_at.is_none() {
-            // One that leaves before it brought anything is no better than one that fell.
-            let priced = self.calls[i].first_price.is_some();
-            let pause = if priced { Duration::ZERO } else { self.backoff.next(Duration::ZERO) };
-            self.dial_at = Some(now + pause);
-        }
-    }
-
-    /// Gives a connection up.
-    fn lose(&mut self, i: usize, loss: Loss, now: Instant) {
-        let call = self.calls.remove(i);
-        let steady = call.first_price.is_some_and(|first| call.last_price - first >= STEADY);
-        if steady {
-            self.backoff.reset();
-            self.patience = 1;
-        }
-        let (away, state) = match loss {
-            Loss::Over(end) => {
-                self.feed.publisher.count(FeedCount::Errors, u64::from(end.garbled));
-                (end.away, SourceState::Down(end.why))
-            }
-            Loss::Silent => {
-                if !steady {
-                    self.patience = (self.patience * 2).min(MOST_PATIENT);
-                }
-                (Duration::ZERO, SourceState::Stale)
-            }
-        };
-        // With nobody left to wait for, the one that is to take over does.
-        let waiting = self.calls.iter().position(|call| !call.held.is_empty());
-        if let Some(i) = waiting.filter(|i| !self.has_to_wait(*i)) {
-            self.take_over(i);
-        }
-        // As long as another one brings prices nobody misses this one.
-        if !self.calls.iter().any(|call| call.first_price.is_some()) {
-            self.standing.turn(state);
-        } else {
-            tracing::info!(source = self.feed.publisher.name(), "a connection is gone: {state:?}");
-        }
+    /// Dials again where no connection is to stay.
+    fn dial_again(&mut self, away: Duration, now: Instant) {
         if self.calls.iter().all(|call| call.leaving) {
             // An exchange that has asked us to stay away has not taken that back.
             let at = now + self.backoff.next(away);
             self.dial_at = Some(self.dial_at.map_or(at, |before| before.max(at)));
         }
+    }
+
+    /// Has another connection take over from this one.
+    fn relieve(&mut self, i: usize, now: Instant) {
+        self.calls[i].leaving = true;
+        if self.calls.iter().all(|call| call.leaving) && self.dial_at.is_none() {
+            // One that leaves before it brought anything is no better than one that fell.
+            let pause =
+                if self.calls[i].brings() { Duration::ZERO } else { self.backoff.next(Duration::ZERO) };
+            self.dial_at = Some(now + pause);
+        }
+    }
+
+    /// No price has come over a connection for too long, whatever else has. It is kept until another brings some: perhaps there
+    /// are none to be had.
+    fn fell_silent(&mut self, i: usize, now: Instant) {
+        if self.calls[i].is_steady() {
+            self.is_well();
+        } else {
+            self.patience = (self.patience * 2).min(MOST_PATIENT);
+        }
+        let id = self.calls[i].id;
+        if self.calls.iter().any(|call| call.id != id && call.brings()) {
+            return self.lose(i, End::plain("no price came".to_owned()), now);
+        }
+        let call = &mut self.calls[i];
+        (call.first_price, call.leaving) = (None, true);
+        // One such is enough.
+        self.calls.retain(|call| call.id == id || !call.leaving);
+        self.standing.turn(SourceState::Stale);
+        self.dial_again(Duration::ZERO, now);
+    }
+
+    /// Gives a connection up.
+    fn lose(&mut self, i: usize, end: End, now: Instant) {
+        let call = self.calls.remove(i);
+        if call.is_steady() {
+            self.is_well();
+        }
+        self.feed.publisher.count(FeedCount::Errors, u64::from(end.garbled));
+        // With nobody left to wait for, the one that is to take over does.
+        let waiting = self.calls.iter().position(|call| !call.held.is_empty());
+        if let Some(i) = waiting.filter(|i| !self.has_to_wait(*i)) {
+            self.take_over(i);
+        }
+        // As long as another one brings prices, or is there to bring the next, nobody misses this one.
+        let missed =
+            !self.calls.iter().any(|other| other.brings() || (call.leaving && other.opened.is_some()));
+        if missed {
+            self.standing.turn(SourceState::Down(end.why));
+        } else {
+            tracing::info!(source = self.feed.publisher.name(), "a connection is gone: {}", end.why);
+        }
+        self.dial_again(end.away, now);
+    }
+
+    /// Prices have come for long enough: earlier trouble is forgotten.
+    fn is_well(&mut self) {
+        self.backoff.reset();
+        self.patience = 1;
     }
 
     /// Takes in what happened on a connection.
@@ -292,7 +270,7 @@ impl Run {
             Event::Opened => self.opened(i, now),
             Event::Frames(frames) => self.hear(i, frames, now),
             Event::Pulse => {}
-            Event::Ended(end) => self.lose(i, Loss::Over(end), now),
+            Event::Ended(end) => self.lose(i, end, now),
         }
     }
 
@@ -305,144 +283,6 @@ impl Run {
         for text in call.conversation.open() {
             // Who does not listen any more will be heard of.
             let _ = call.outbox.send(text);
-        }
-    }
-
-    /// Takes in frames.
-    fn hear(&mut self, i: usize, frames: Vec<Frame>, now: Instant) {
-        self.feed.publisher.count(FeedCount::Frames, frames.len() as u64);
-        let (id, waits) = (self.calls[i].id, self.has_to_wait(i));
-        let mut heard = Vec::new();
-        for frame in frames {
-            match frame {
-                Frame::Text(text) => {
-                    let result = self.calls[i].conversation.hear(&text, &mut heard);
-                    if let Err(garbled) = result {
-                        let shown = wire::excerpt(&text);
-                        heard.push(Heard::Garbled(Garbled(format!("{garbled}: {shown}"))));
-                    }
-                }
-                Frame::Binary => heard.push(Heard::Unknown("a binary frame".to_owned())),
-            }
-        }
-        let (mut ticks, mut prices, mut failed) = (Vec::new(), false, None);
-        for heard in heard {
-            match heard {
-                Heard::Price(print) => {
-                    prices = true;
-                    if waits {
-                        self.calls[i].held.push(*print);
-                    } else {
-                        ticks.extend(self.judge(*print, false));
-                    }
-                }
-                Heard::Unquoted => self.feed.publisher.count(FeedCount::Unquoted, 1),
-                Heard::Garbled(garbled) => self.standing.garbled(&garbled),
-                Heard::Lost(missing) => self.lost(missing),
-                Heard::Refused { symbol, why } => self.standing.refused(symbol, why),
-                Heard::Failed(why) => failed = Some(why),
-                Heard::Halted(why) => self.standing.turn(SourceState::Down(why)),
-                Heard::Leaving => self.relieve(i, now),
-                Heard::Say(text) => {
-                    let _ = self.calls[i].outbox.send(text);
-                }
-                Heard::Nothing => {}
-                Heard::Unknown(kind) => self.standing.unknown(kind),
-            }
-        }
-        if prices && waits {
-            self.hold(i, now);
-        } else if prices {
-            self.priced(i, now, &ticks);
-        }
-        self.publish(&ticks);
-        // Others may have been given up for it, so that it stands elsewhere.
-        let i = self.calls.iter().position(|call| call.id == id);
-        if let (Some(why), Some(i)) = (failed, i) {
-            self.lose(i, Loss::Over(End::plain(why)), now);
-        }
-    }
-
-    /// Whether another connection's prices come first, and it is there to take over from that.
-    fn has_to_wait(&self, i: usize) -> bool {
-        !self.calls[i].leaving && self.calls.iter().any(|call| call.leaving && call.first_price.is_some())
-    }
-
-    /// Prices came over a connection that is to take over.
-    fn hold(&mut self, i: usize, now: Instant) {
-        let call = &mut self.calls[i];
-        call.last_price = now;
-        call.first_price.get_or_insert(now);
-        if call.held.len() >= HELD {
-            self.take_over(i);
-        }
-    }
-
-    /// A connection takes over: what the one before it has not given is taken from what it held.
-    fn take_over(&mut self, i: usize) {
-        let (id, held) = (self.calls[i].id, std::mem::take(&mut self.calls[i].held));
-        self.calls.retain(|call| call.id == id || !call.leaving);
-        let ticks: Vec<_> = held.into_iter().filter_map(|print| self.judge(print, true)).collect();
-        self.standing.turn(SourceState::Live);
-        self.standing.priced(&ticks);
-        self.publish(&ticks);
-    }
-
-    /// Says whether a price is to be published, and makes its time sound. One that was `held` is no straggler, but was given before.
-    fn judge(&mut self, mut print: Print, held: bool) -> Option<Tick> {
-        let wall = Time::from(std::time::SystemTime::now());
-        let publisher = &self.feed.publisher;
-        let time = match print.when {
-            When::At(ms) if wire::is_sound(ms, wall.as_millis()) => Time::from_millis(ms).ok(),
-            When::At(_) | When::Unreadable => {
-                publisher.count(FeedCount::BadTimes, 1);
-                None
-            }
-            When::Unsaid => None,
-        };
-        match self.marks.judge(&mut print, time, wall) {
-            Verdict::New { missing } => {
-                if missing > 0 {
-                    self.lost(missing);
-                }
-                return Some(print.tick);
-            }
-            Verdict::Straggler if !held => publisher.count(FeedCount::Stragglers, 1),
-            Verdict::Straggler | Verdict::Duplicate => publisher.count(FeedCount::Duplicates, 1),
-        }
-        None
-    }
-
-    fn lost(&self, missing: u64) {
-        self.feed.publisher.count(FeedCount::Gaps, 1);
-        self.feed.publisher.count(FeedCount::Missing, missing);
-    }
-
-    /// Prices came over a connection: it is the one that counts from now on.
-    fn priced(&mut self, i: usize, now: Instant, ticks: &[Tick]) {
-        let call = &mut self.calls[i];
-        call.last_price = now;
-        if call.first_price.is_some_and(|first| now - first >= STEADY) {
-            self.backoff.reset();
-            self.patience = 1;
-        }
-        if call.first_price.replace(call.first_price.unwrap_or(now)).is_none() && !call.leaving {
-            let id = call.id;
-            self.calls.retain(|call| call.id == id || !call.leaving);
-        }
-        self.standing.turn(SourceState::Live);
-        self.standing.priced(ticks);
-    }
-
-    fn publish(&self, ticks: &[Tick]) {
-        let mut refused = None;
-        self.feed.publisher.publish_all(ticks, |i, outcome| {
-            if let Err(error) = outcome {
-                refused = Some((i, error));
-            }
-        });
-        if let Some((i, error)) = refused {
-            self.standing.garbled(&Garbled(format!("{}: {error}", ticks[i].symbol)));
         }
     }
 }

@@ -14,7 +14,7 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use crate::network::{Io, Network};
 
 /// How long a connection may take to stand.
-const DIAL: Duration = Duration::from_secs(10);
+pub(crate) const DIAL: Duration = Duration::from_secs(10);
 
 /// Largest frame: exchanges' own largest, a whole book, is about 1 MiB.
 const LARGEST: usize = 4 << 20;

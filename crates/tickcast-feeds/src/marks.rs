@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use tickcast::{Extras, Price, Symbol, Time};
+use serde::Deserialize;
+use tickcast::{Extras, Price, Symbol, Time, Update};
 
 use crate::{Kind, Place, Print, When};
 
@@ -12,12 +13,18 @@ use crate::{Kind, Place, Print, When};
 const BEGUN_ANEW: u32 = 64;
 const LATER: Duration = Duration::from_secs(10);
 
+/// A time further ahead of the clock here says nothing of what came before what.
+const AHEAD: Duration = Duration::from_secs(5);
+
+/// Where so many seem to be missing since an earlier run, it is the numbers that are others.
+const MISSED: u64 = 1_000_000;
+
 /// How far each symbol has come, over all connections.
 #[derive(Debug, Default)]
 pub(crate) struct Marks {
     marks: HashMap<(Symbol, Kind), Mark>,
-    /// The time of each symbol's last tick, of whatever sort.
-    times: HashMap<Symbol, Time>,
+    /// The time of each symbol's last tick, of whatever sort, and when that came.
+    times: HashMap<Symbol, (Time, Time)>,
 }
 
 #[derive(Debug)]
@@ -26,6 +33,14 @@ struct Mark {
     price: Price,
     extras: Extras,
     behind: u32,
+    /// It is from an earlier run, perhaps of something else under the same name.
+    inherited: bool,
+}
+
+/// What is known of a trade that was published.
+#[derive(Deserialize)]
+struct Published {
+    trade_id: Option<u64>,
 }
 
 /// What a price is, after those before it.
@@ -43,34 +58,54 @@ pub(crate) enum Verdict {
 }
 
 impl Marks {
+    /// Goes on where an earlier run ended, by each symbol's newest tick.
+    pub(crate) fn after(newest: impl IntoIterator<Item = Update>) -> Self {
+        let mut marks = Self::default();
+        for update in newest {
+            marks.times.insert(update.symbol, (update.time, update.time));
+            let trade_id =
+                serde_json::from_slice(&update.json).ok().and_then(|read: Published| read.trade_id);
+            if let Some(place) = trade_id {
+                let (price, extras) = (update.price, Extras::new());
+                let mark = Mark { place, price, extras, behind: BEGUN_ANEW, inherited: true };
+                marks.marks.insert((update.symbol, Kind::Trade), mark);
+            }
+        }
+        marks
+    }
+
     /// Judges a price, and sets its tick's time where it is new: the one it happened at, `time`, but never before that of the one
-    /// before it. Where it is not known when it happened, that is when the one before it did, or else `now`.
+    /// before it. Where it is not known when it happened, it did so much later than the one before it as it came later; or else
+    /// `now`.
     pub(crate) fn judge(&mut self, print: &mut Print, time: Option<Time>, now: Time) -> Verdict {
         let verdict = self.place(print, time, now);
         if matches!(verdict, Verdict::New { .. }) {
             let symbol = print.tick.symbol;
             let before = self.times.get(&symbol).copied();
+            let about = before.map_or(now, |(time, came)| time.saturating_add(now.since(came)));
             // What has no time of its own by rule happened when it came.
             let time = match print.when {
-                When::Unsaid => Some(now),
-                When::At(_) | When::Unreadable => time,
+                When::Unsaid => now,
+                When::At(_) | When::Unreadable => time.unwrap_or(about),
             };
-            let time = time.or(before).unwrap_or(now).max(before.unwrap_or_default());
-            self.times.insert(symbol, time);
+            let time = before.map_or(time, |(before, _)| time.max(before));
+            self.times.insert(symbol, (time, now));
             print.tick.time = Some(time);
         }
         verdict
     }
 
     fn place(&mut self, print: &Print, time: Option<Time>, now: Time) -> Verdict {
-        let timeless = matches!(print.place, Place::Time(_)) && time.is_none();
+        let readable = time.is_some_and(|time| time <= now.saturating_add(AHEAD));
+        let timeless = matches!(print.place, Place::Time(_)) && !readable;
         let (Place::Each(place) | Place::Rising(place) | Place::Time(place)) = print.place;
         let tick = &print.tick;
-        let last_time = self.times.get(&tick.symbol).copied().unwrap_or_default();
+        let last_time = self.times.get(&tick.symbol).map(|(time, _)| *time).unwrap_or_default();
         let Some(mark) = self.marks.get_mut(&(tick.symbol, print.kind)) else {
             let (price, extras) = (tick.price, tick.extras.clone());
             let place = if timeless { 0 } else { place };
-            self.marks.insert((tick.symbol, print.kind), Mark { place, price, extras, behind: 0 });
+            let mark = Mark { place, price, extras, behind: 0, inherited: false };
+            self.marks.insert((tick.symbol, print.kind), mark);
             return Verdict::New { missing: 0 };
         };
         let same = mark.price.is_written_like(tick.price) && mark.extras == tick.extras;
@@ -84,7 +119,7 @@ impl Marks {
                 return Verdict::Duplicate;
             }
             let tied = matches!(print.place, Place::Time(_)) && place == mark.place;
-            mark.behind += u32::from(!tied);
+            mark.behind = mark.behind.saturating_add(u32::from(!tied));
             let anew = mark.behind >= BEGUN_ANEW && time.unwrap_or(now) >= last_time.saturating_add(LATER);
             if !tied && !anew {
                 return Verdict::Straggler;
@@ -97,8 +132,9 @@ impl Marks {
             Place::Each(_) => place.saturating_sub(mark.place.saturating_add(1)),
             Place::Rising(_) | Place::Time(_) => 0,
         };
+        let missing = if mark.inherited && missing > MISSED { 0 } else { missing };
         let place = if timeless { mark.place } else { place };
-        *mark = Mark { place, price: tick.price, extras: tick.extras.clone(), behind: 0 };
+        *mark = Mark { place, price: tick.price, extras: tick.extras.clone(), behind: 0, inherited: false };
         Verdict::New { missing }
     }
 }
@@ -154,16 +190,52 @@ mod tests {
     }
 
     #[test]
-    fn a_time_that_cannot_be_is_that_of_the_one_before() {
+    fn a_time_that_cannot_be_follows_the_one_before() {
         let mut marks = Marks::default();
-        let mut time = |place, time: Option<i64>| {
+        let mut time = |place, came: i64, time: Option<i64>| {
             let mut print = print(Place::Each(place), "1");
-            marks.judge(&mut print, time.map(ms), ms(NOW));
+            marks.judge(&mut print, time.map(|time| ms(NOW + time)), ms(NOW + came));
             print.tick.time.unwrap().as_millis() - NOW
         };
         assert_eq!(
-            [time(1, Some(NOW - 50)), time(2, None), time(3, Some(NOW - 60)), time(4, Some(NOW - 40))],
+            [time(1, 0, Some(-50)), time(2, 0, None), time(3, 0, Some(-60)), time(4, 0, Some(-40))],
             [-50, -50, -50, -40]
+        );
+        assert_eq!([time(5, 1000, None), time(6, 3000, None)], [960, 2960], "it does not stand still");
+    }
+
+    #[test]
+    fn a_time_ahead_keeps_nobody_back() {
+        let mut marks = Marks::default();
+        let mut at = |time: i64| {
+            let place = Place::Time((NOW + time) as u64);
+            marks.judge(&mut print(place, "1"), Some(ms(NOW + time)), ms(NOW))
+        };
+        let new = Verdict::New { missing: 0 };
+        assert_eq!([at(0), at(30_000), at(1), at(0)], [new, new, new, Verdict::Straggler]);
+    }
+
+    fn newest(trade_id: u64) -> Update {
+        let hub = tickcast::Hub::builder().lanes(1).build();
+        let feed = hub.source("feed", tickcast::Rules::default());
+        let json = format!(r#"{{"symbol":"A","price":1,"time":{NOW},"trade_id":{trade_id}}}"#);
+        feed.publish(&Tick::from_json(json.as_bytes()).unwrap()).unwrap();
+        feed.newest(&Symbol::new("A").unwrap()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_earlier_run_is_gone_on_from() {
+        let new = |missing| Verdict::New { missing };
+        let mut marks = Marks::after([newest(7)]);
+        let verdicts = [7, 6, 10].map(|id| judge(&mut marks, Place::Each(id), "1"));
+        assert_eq!(verdicts, [Verdict::Duplicate, Verdict::Straggler, new(2)]);
+        let far = judge(&mut Marks::after([newest(7)]), Place::Each(9_000_000), "1");
+        assert_eq!(far, new(0), "they are other numbers");
+        let mut marks = Marks::after([newest(7000)]);
+        let mut at = |id, time| marks.judge(&mut print(Place::Each(id), "1"), Some(ms(time)), ms(NOW));
+        assert_eq!(
+            [at(5, NOW), at(5, NOW + 10_000), at(6, NOW + 10_000)],
+            [Verdict::Straggler, new(0), new(0)]
         );
     }
 }

@@ -100,7 +100,8 @@ struct Scene {
     fake: Fake,
     hub: Hub,
     read: Arc<Mutex<Vec<Update>>>,
-    _tasks: [AbortOnDropHandle<()>; 2],
+    feeding: AbortOnDropHandle<()>,
+    _reading: AbortOnDropHandle<()>,
 }
 
 impl Scene {
@@ -125,14 +126,8 @@ impl Scene {
                 all.lock().unwrap().push(update);
             }
         }));
-        let names = Names::new(symbols.iter().map(|name| ((*name).to_owned(), None))).unwrap();
-        let publisher = hub.source("feed", Rules::default());
-        let feed = Feed::new(case.exchange(names.clone()), "ws://fake".parse().unwrap(), names, publisher);
-        let network = Network::by(Memory(fake.clone()));
-        let feeding = AbortOnDropHandle::new(tokio::spawn(async move {
-            feed.run(&network).await;
-        }));
-        Self { case, fake, hub, read, _tasks: [reading, feeding] }
+        let feeding = feed(case, symbols, &fake, &hub);
+        Self { case, fake, hub, read, feeding, _reading: reading }
     }
 
     /// One whose prices have come for a while.
@@ -214,6 +209,17 @@ impl Scene {
         let had: std::collections::HashSet<_> = ids.into_iter().collect();
         (first..=last).filter(|id| !had.contains(id)).collect()
     }
+}
+
+/// Runs a feed of an exchange.
+fn feed(case: Case, symbols: &[&str], fake: &Fake, hub: &Hub) -> AbortOnDropHandle<()> {
+    let names = Names::new(symbols.iter().map(|name| ((*name).to_owned(), None))).unwrap();
+    let publisher = hub.source("feed", Rules::default());
+    let feed = Feed::new(case.exchange(names.clone()), "ws://fake".parse().unwrap(), names, publisher);
+    let network = Network::by(Memory(fake.clone()));
+    AbortOnDropHandle::new(tokio::spawn(async move {
+        feed.run(&network).await;
+    }))
 }
 
 /// Soon, on the simulated clock.

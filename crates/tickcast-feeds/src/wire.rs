@@ -9,6 +9,9 @@ use crate::{Garbled, When};
 /// Before 2010 there were no such exchanges.
 const EARLIEST_MS: i64 = 1_262_304_000_000;
 
+/// The largest number of which every reader of JSON knows each digit.
+const LARGEST_EXACT: u64 = (1 << 53) - 1;
+
 /// A decimal by its text, whether it stood there as a number or as a text.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Decimal<'a>(pub(crate) &'a str);
@@ -85,6 +88,9 @@ pub(crate) fn push_side(extras: &mut Extras, side: Option<&str>) {
 
 /// The number of a trade.
 pub(crate) fn push_trade_id(extras: &mut Extras, id: u64) -> Result<(), Garbled> {
+    if id > LARGEST_EXACT {
+        return Err(Garbled(format!("trade {id}: no trade has such a number")));
+    }
     extras.push("trade_id", Value::Number(&id.to_string())).map_err(|error| Garbled(error.to_string()))
 }
 
@@ -105,10 +111,10 @@ pub(crate) fn when_written(text: Option<&str>) -> (When, u64) {
     }
 }
 
-/// Whether a time, in ms, may be the truth when the clock here says `now`: not before there were exchanges, at most some
-/// minutes ahead.
+/// Whether a time, in ms, may be the truth when the clock here says `now`: not before there were exchanges, at most a
+/// minute ahead.
 pub(crate) const fn is_sound(ms: i64, now: i64) -> bool {
-    const AHEAD_MS: i64 = 10 * 60_000;
+    const AHEAD_MS: i64 = 60_000;
     ms >= EARLIEST_MS && ms <= now + AHEAD_MS
 }
 

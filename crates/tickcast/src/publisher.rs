@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tickcast_core::{Origin, Outcome, Rules, Symbol, Tick, TickError};
 
 use crate::hub::Hub;
+use crate::reader::Update;
 use crate::sources::{Source, SourceState};
 use crate::stats::FeedCount;
 
@@ -51,6 +53,19 @@ impl Publisher {
         if heard {
             self.hub.source_list().hear(&self.source, now);
         }
+    }
+
+    /// A symbol's newest tick, where it is one of this source's own, or was on the disk when the hub began: nobody knows any more
+    /// whose it was then. A source that numbers its ticks goes on from there.
+    #[must_use]
+    pub fn newest(&self, symbol: &Symbol) -> Option<Update> {
+        let frame = self.hub.log().with(|sequencer| {
+            let market = sequencer.market();
+            let id = market.id(symbol)?;
+            let ours = [self.origin, Origin::UNKNOWN].contains(&market.origin(id));
+            market.newest(id).filter(|_| ours).cloned()
+        })?;
+        Update::read(&Bytes::copy_from_slice(frame.json()))
     }
 
     /// Counts something that was meant to be a tick and was none.

@@ -28,6 +28,23 @@ pub struct Update {
     pub json: Bytes,
 }
 
+impl Update {
+    /// From the JSON that readers are sent.
+    pub(crate) fn read(json: &Bytes) -> Option<Self> {
+        let amount = |text: &str| Price::read_back(text).ok();
+        let facts = Facts::read(json)?;
+        Some(Self {
+            symbol: facts.symbol,
+            price: amount(facts.price)?,
+            change: amount(facts.change)?,
+            change_pct: facts.change_pct.and_then(amount),
+            time: facts.time,
+            n: facts.n,
+            json: json.clone(),
+        })
+    }
+}
+
 /// Reads ticks within the same program. Dropping it unsubscribes.
 ///
 /// ```
@@ -56,7 +73,7 @@ impl Reader {
     pub async fn next(&mut self) -> Option<Update> {
         loop {
             while let Some(event) = self.next_event() {
-                if let Some(update) = json_of(&event).as_ref().and_then(read) {
+                if let Some(update) = json_of(&event).as_ref().and_then(Update::read) {
                     return Some(update);
                 }
             }
@@ -76,18 +93,4 @@ impl Reader {
 fn json_of(event: &Bytes) -> Option<Bytes> {
     let line = event.split(|b| *b == b'\n').find_map(|line| line.strip_prefix(b"data: "))?;
     Some(event.slice_ref(line))
-}
-
-fn read(json: &Bytes) -> Option<Update> {
-    let amount = |text: &str| Price::read_back(text).ok();
-    let facts = Facts::read(json)?;
-    Some(Update {
-        symbol: facts.symbol,
-        price: amount(facts.price)?,
-        change: amount(facts.change)?,
-        change_pct: facts.change_pct.and_then(amount),
-        time: facts.time,
-        n: facts.n,
-        json: json.clone(),
-    })
 }

@@ -1,7 +1,7 @@
 //! How a feed and each of its symbols are doing, and what is said of it.
 
 use std::cell::Cell;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use tickcast::{FeedCount, Publisher, SourceState, Symbol, Tick};
@@ -19,11 +19,13 @@ const SHOWN: u32 = 10;
 pub(super) struct Standing {
     publisher: Publisher,
     state: SourceState,
+    /// The exchange said that it is closed, and no price has come since.
+    halted: bool,
     /// Symbols that no price has come of.
     unheard: HashSet<Symbol>,
     given_up: bool,
-    /// Symbols that are said to be down.
-    down: HashSet<Symbol>,
+    /// Symbols that are said to be down, and why.
+    down: HashMap<Symbol, String>,
     garbled: Cell<u32>,
     unknown: HashSet<String>,
 }
@@ -35,17 +37,25 @@ impl Standing {
         Self {
             publisher,
             state: SourceState::Live,
+            halted: false,
             unheard: names.ours().collect(),
             given_up: false,
-            down: HashSet::new(),
+            down: HashMap::new(),
             garbled: Cell::new(0),
             unknown: HashSet::new(),
         }
     }
 
+    /// The exchange is closed for a while, in its own words. That no prices come is no news then.
+    pub(super) fn halt(&mut self, why: String) {
+        self.halted = true;
+        self.turn(SourceState::Down(why));
+    }
+
     /// The feed turns, if that is something new.
     pub(super) fn turn(&mut self, state: SourceState) {
-        if self.state == state {
+        self.halted &= state != SourceState::Live;
+        if self.state == state || (self.halted && state == SourceState::Stale) {
             return;
         }
         let source = self.publisher.name();
@@ -82,7 +92,7 @@ impl Standing {
     }
 
     fn down(&mut self, symbol: Symbol, why: String) {
-        if self.down.insert(symbol) {
+        if self.down.insert(symbol, why.clone()).as_ref() != Some(&why) {
             tracing::warn!(source = self.publisher.name(), %symbol, "down: {why}");
             self.publisher.set_symbol_state(symbol, &SourceState::Down(why));
         }
@@ -95,7 +105,7 @@ impl Standing {
         }
         for Tick { symbol, .. } in ticks {
             self.unheard.remove(symbol);
-            if self.down.remove(symbol) {
+            if self.down.remove(symbol).is_some() {
                 self.publisher.set_symbol_state(*symbol, &SourceState::Live);
             }
         }

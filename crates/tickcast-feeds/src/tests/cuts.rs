@@ -33,6 +33,22 @@ async fn what_a_cut_cost_is_counted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_feed_that_begins_anew_goes_on_from_its_last_trade() {
+    for case in Case::NUMBERED {
+        let mut scene = Scene::live(case).await;
+        for _ in 0..5 {
+            scene.feeding.abort();
+            sleep(Duration::from_secs(20)).await;
+            scene.feeding = feed(case, &case.symbols(), &scene.fake, &scene.hub);
+            scene.until_live(SOON).await;
+        }
+        scene.check();
+        let missing: usize = case.symbols().iter().map(|symbol| scene.missing(symbol).len()).sum();
+        assert_eq!(scene.count(FeedCount::Missing), missing as u64, "{case:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_cut_that_was_announced_costs_nothing() {
     let scene = Scene::live(Case::BinanceTrades).await;
     for connects in 2..6 {

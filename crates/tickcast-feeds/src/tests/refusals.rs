@@ -86,19 +86,38 @@ impl Dial for Nowhere {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn nobody_there_is_no_reason_for_a_hot_loop() {
+/// Falls over.
+struct Broken;
+
+impl Dial for Broken {
+    fn dial<'a>(&'a self, _: &'a Uri) -> Dialling<'a> {
+        Box::pin(async { panic!("falls over, as the test has it") })
+    }
+}
+
+/// How a feed is doing after an hour of trying.
+async fn after_an_hour(dial: impl Dial) -> SourceStats {
     let hub = Hub::builder().lanes(1).build();
     let names = Names::new([("BTCUSDT".to_owned(), None)]).unwrap();
     let exchange = Binance::new(names.clone(), BinanceStream::Ticker);
     let feed =
         Feed::new(exchange, "ws://nowhere".parse().unwrap(), names, hub.source("feed", Rules::default()));
-    let network = Network::by(Nowhere);
+    let network = Network::by(dial);
     let _feeding = AbortOnDropHandle::new(tokio::spawn(async move {
         feed.run(&network).await;
     }));
     sleep(Duration::from_secs(3600)).await;
-    let stats = hub.sources().remove(0);
+    hub.sources().remove(0)
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_there_is_no_reason_for_a_hot_loop() {
+    let stats = after_an_hour(Nowhere).await;
     assert_eq!(stats.state, SourceState::Down("connection refused".to_owned()));
     assert_eq!(stats.feed.get(FeedCount::Connects), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_falls_over_is_noticed() {
+    assert_eq!(after_an_hour(Broken).await.state, SourceState::Down("the connection broke off".to_owned()));
 }

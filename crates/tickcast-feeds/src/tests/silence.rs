@@ -45,8 +45,32 @@ async fn a_market_that_is_closed_is_asked_ever_less_often() {
         let connects = scene.count(FeedCount::Connects);
         assert!((5..=40).contains(&connects), "{case:?}: {connects}");
         scene.fake.misbehave(Fault::Halt(false));
-        // It may be waiting to dial, a minute at most.
-        scene.until_live(Duration::from_secs(60) + SOON).await;
+        // A connection is there for when it opens.
+        scene.until_live(Duration::from_secs(5)).await;
+        let unseen = scene.count(FeedCount::Missing);
+        assert_eq!(unseen, 0, "{case:?}");
+        sleep(SOON).await;
         scene.check();
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_says_that_it_is_closed_is_not_merely_silent() {
+    let scene = Scene::live(Case::KrakenTrades).await;
+    let status = r#"{"channel":"status","type":"update","data":[{"system":"maintenance"}]}"#;
+    scene.fake.misbehave(Fault::Halt(true));
+    sleep(Duration::from_secs(5)).await;
+    scene.fake.misbehave(Fault::Raw(status.to_owned()));
+    scene.until(SOON, |stats| stats.state.reason() == Some("it says: maintenance")).await;
+    // Until another connection says how things stand.
+    scene
+        .until(SILENCE + SOON, |stats| {
+            let again = stats.feed.get(FeedCount::Connects) == 2;
+            assert!(again || stats.state.reason() == Some("it says: maintenance"), "{stats:?}");
+            again
+        })
+        .await;
+    scene.fake.misbehave(Fault::Halt(false));
+    scene.until_live(Duration::from_secs(5)).await;
+    scene.check();
 }

@@ -1,0 +1,152 @@
+//! What comes over a feed's connections: judged, and published.
+
+use tickcast::{FeedCount, SourceState, Tick, Time};
+use tokio::time::Instant;
+
+use super::Run;
+use crate::line::{End, Frame};
+use crate::marks::Verdict;
+use crate::{Garbled, Heard, Print, When, wire};
+
+/// Most prices of a connection that is to take over that wait for that.
+const HELD: usize = 1 << 16;
+
+impl Run {
+    /// Takes in frames.
+    pub(super) fn hear(&mut self, i: usize, frames: Vec<Frame>, now: Instant) {
+        self.feed.publisher.count(FeedCount::Frames, frames.len() as u64);
+        let (id, waits) = (self.calls[i].id, self.has_to_wait(i));
+        let mut heard = Vec::new();
+        for frame in frames {
+            match frame {
+                Frame::Text(text) => {
+                    let result = self.calls[i].conversation.hear(&text, &mut heard);
+                    if let Err(garbled) = result {
+                        let shown = wire::excerpt(&text);
+                        heard.push(Heard::Garbled(Garbled(format!("{garbled}: {shown}"))));
+                    }
+                }
+                Frame::Binary => heard.push(Heard::Unknown("a binary frame".to_owned())),
+            }
+        }
+        let (mut ticks, mut prices, mut failed) = (Vec::new(), false, None);
+        for heard in heard {
+            match heard {
+                Heard::Price(print) => {
+                    prices = true;
+                    if waits {
+                        self.calls[i].held.push(*print);
+                    } else {
+                        ticks.extend(self.judge(*print, false));
+                    }
+                }
+                Heard::Unquoted => self.feed.publisher.count(FeedCount::Unquoted, 1),
+                Heard::Garbled(garbled) => self.standing.garbled(&garbled),
+                Heard::Lost(missing) => self.lost(missing),
+                Heard::Refused { symbol, why } => self.standing.refused(symbol, why),
+                Heard::Failed(why) => failed = Some(why),
+                Heard::Halted(why) => self.standing.halt(why),
+                Heard::Leaving => self.relieve(i, now),
+                Heard::Say(text) => {
+                    let _ = self.calls[i].outbox.send(text);
+                }
+                Heard::Nothing => {}
+                Heard::Unknown(kind) => self.standing.unknown(kind),
+            }
+        }
+        if prices && waits {
+            self.hold(i, now);
+        } else if prices {
+            self.priced(i, now, &ticks);
+        }
+        self.publish(&ticks);
+        // Others may have been given up for it, so that it stands elsewhere.
+        let i = self.calls.iter().position(|call| call.id == id);
+        if let (Some(why), Some(i)) = (failed, i) {
+            self.lose(i, End::plain(why), now);
+        }
+    }
+
+    /// Whether another connection's prices come first, and it is there to take over from that.
+    pub(super) fn has_to_wait(&self, i: usize) -> bool {
+        !self.calls[i].leaving && self.calls.iter().any(|call| call.leaving && call.brings())
+    }
+
+    /// Prices came over a connection that is to take over.
+    fn hold(&mut self, i: usize, now: Instant) {
+        let call = &mut self.calls[i];
+        call.last_price = now;
+        call.first_price.get_or_insert(now);
+        if call.held.len() >= HELD {
+            self.take_over(i);
+        }
+    }
+
+    /// A connection takes over: what the one before it has not given is taken from what it held.
+    pub(super) fn take_over(&mut self, i: usize) {
+        let (id, held) = (self.calls[i].id, std::mem::take(&mut self.calls[i].held));
+        self.calls.retain(|call| call.id == id || !call.leaving);
+        let ticks: Vec<_> = held.into_iter().filter_map(|print| self.judge(print, true)).collect();
+        self.standing.turn(SourceState::Live);
+        self.standing.priced(&ticks);
+        self.publish(&ticks);
+    }
+
+    /// Says whether a price is to be published, and makes its time sound. One that was `held` is no straggler, but was given before.
+    fn judge(&mut self, mut print: Print, held: bool) -> Option<Tick> {
+        let wall = Time::from(std::time::SystemTime::now());
+        let publisher = &self.feed.publisher;
+        let time = match print.when {
+            When::At(ms) if wire::is_sound(ms, wall.as_millis()) => Time::from_millis(ms).ok(),
+            When::At(_) | When::Unreadable => {
+                publisher.count(FeedCount::BadTimes, 1);
+                None
+            }
+            When::Unsaid => None,
+        };
+        match self.marks.judge(&mut print, time, wall) {
+            Verdict::New { missing } => {
+                if missing > 0 {
+                    self.lost(missing);
+                }
+                return Some(print.tick);
+            }
+            Verdict::Straggler if !held => publisher.count(FeedCount::Stragglers, 1),
+            Verdict::Straggler | Verdict::Duplicate => publisher.count(FeedCount::Duplicates, 1),
+        }
+        None
+    }
+
+    fn lost(&self, missing: u64) {
+        self.feed.publisher.count(FeedCount::Gaps, 1);
+        self.feed.publisher.count(FeedCount::Missing, missing);
+    }
+
+    /// Prices came over a connection: it is the one that counts from now on.
+    fn priced(&mut self, i: usize, now: Instant, ticks: &[Tick]) {
+        let call = &mut self.calls[i];
+        call.last_price = now;
+        let (id, first, steady) = (call.id, !call.brings(), call.is_steady());
+        call.first_price.get_or_insert(now);
+        if first && !call.leaving {
+            self.calls.retain(|call| call.id == id || !call.leaving);
+        }
+        if steady {
+            self.is_well();
+        }
+        self.standing.turn(SourceState::Live);
+        self.standing.priced(ticks);
+    }
+
+    fn publish(&self, ticks: &[Tick]) {
+        let mut refused = None;
+        self.feed.publisher.publish_all(ticks, |i, outcome| {
+            if let Err(error) = outcome {
+                refused = Some((i, error));
+            }
+        });
+        if let Some((i, error)) = refused {
+            self.standing.garbled(&Garbled(format!("{}: {error}", ticks[i].symbol)));
+        }
+    }
+}
