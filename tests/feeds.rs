@@ -252,6 +252,57 @@ async fn sources_come_go_and_rest_while_it_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_stays_the_same_is_not_disturbed_by_what_goes() {
+    let (kraken, at_kraken) = fake(Exchange::Kraken, &["BTC/USD", "ETH/USD"]).await;
+    let (file, write) = config();
+    let table = |symbol: &str| {
+        format!("[[source]]\nfrom = \"kraken\"\nsymbols = [\"{symbol}\"]\nurl = \"ws://{at_kraken}\"\n")
+    };
+    write(&[table("BTC/USD"), table("ETH/USD")].concat());
+    let server = TestServer::with(&["--config", file.path().to_str().unwrap()]);
+    for name in ["kraken", "kraken#2"] {
+        wait_for(&server, name, |source| source["state"] == "live").await;
+    }
+    let mut reader = Reader::get(&server.http, &format!("{}/v1/stream", server.public)).await;
+    reader.until(|event| event.event == "ready").await;
+
+    // The second keeps its number, and its connection.
+    write(&table("ETH/USD"));
+    let (_, answer) = reload(&server).await;
+    let sources = &answer["sources"];
+    assert_eq!((&sources["unchanged"], &sources["removed"]), (&json!(["kraken#2"]), &json!(["kraken"])));
+    assert_eq!(source(&server, "kraken#2").await["feed"]["connects"], 1);
+    let told = |symbol: &'static str, state: &'static str| {
+        move |event: &eventsource_stream::Event| {
+            event.event == "status" && event.data.contains(symbol) && event.data.contains(state)
+        }
+    };
+    reader.until(told("\"symbol\":\"BTC/USD\"", "\"gone\"")).await;
+
+    // A new one does not take its name; what it ticks is live again.
+    write(&[table("ETH/USD"), table("BTC/USD")].concat());
+    let (_, answer) = reload(&server).await;
+    let sources = &answer["sources"];
+    assert_eq!((&sources["unchanged"], &sources["added"]), (&json!(["kraken#2"]), &json!(["kraken"])));
+    reader.until(told("\"symbol\":\"BTC/USD\"", "\"live\"")).await;
+    wait_for(&server, "kraken", |source| source["state"] == "live" && source["feed"]["connects"] == 2).await;
+
+    // A symbol that is not asked for any more has ended; the rest of the source has not.
+    write(&format!("{}\n", table("ETH/USD").replace("[\"ETH/USD\"]", "[\"ETH/USD\", \"BTC/USD\"]")));
+    reload(&server).await;
+    wait_for(&server, "kraken", |source| source["state"] == "live" && source["feed"]["connects"] == 3).await;
+    write(&table("ETH/USD"));
+    reload(&server).await;
+    reader.until(told("\"symbol\":\"BTC/USD\"", "\"gone\"")).await;
+    assert!(kraken.record().violations.is_empty());
+
+    // Nobody asked for made-up prices.
+    write("");
+    let (_, answer) = reload(&server).await;
+    assert_eq!((&answer["sources"]["added"], &answer["restart"]), (&json!([]), &json!([])));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn datagrams() {
     let server = TestServer::with(&["--source", "udp:127.0.0.1:0?prefix=U:"]);
     let line = server.wait_for_log("listening for datagrams on ");

@@ -64,6 +64,8 @@ pub struct Sequencer {
     candles: usize,
     /// What happened last, happened to this one.
     touched: Option<SymbolId>,
+    /// Whose that one was before, where it was another source's.
+    taken_from: Option<Origin>,
     scratch: Vec<u8>,
 }
 
@@ -73,7 +75,7 @@ impl Sequencer {
     pub fn new(epoch: Epoch, limits: Limits) -> Self {
         let tape = Tape::new(Seq::ZERO, limits.tape_ticks, limits.tape_bytes);
         let (market, quotes, scratch) = (Market::default(), Vec::new(), Vec::new());
-        Self { epoch, limits, market, tape, quotes, candles: 0, touched: None, scratch }
+        Self { epoch, limits, market, tape, quotes, candles: 0, touched: None, taken_from: None, scratch }
     }
 
     /// Takes a tick, unless it is late or a repeat where `rules` say so.
@@ -162,6 +164,12 @@ impl Sequencer {
         self.touched
     }
 
+    /// Whose symbol the newest entry is about, where it was another source's before.
+    #[must_use]
+    pub const fn taken_from(&self) -> Option<Origin> {
+        self.taken_from
+    }
+
     /// Brings `replica` at most `most` entries closer to here; says whether it has arrived.
     pub fn advance(&self, replica: &mut Replica, most: usize) -> bool {
         replica.follow(&self.market, &self.tape, most)
@@ -180,6 +188,8 @@ impl Sequencer {
 
     fn append(&mut self, (symbol, origin): (SymbolId, Origin), frame: Option<Frame>, now: Instant) -> Seq {
         self.touched = Some(symbol);
+        let before = self.market.origin(symbol);
+        self.taken_from = (before != origin && before != Origin::UNKNOWN).then_some(before);
         let entry = Entry { symbol, origin, arrived: now.uptime, frame };
         self.market.apply(self.tape.head().next(), &entry);
         self.tape.push(entry)

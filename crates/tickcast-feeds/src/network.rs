@@ -9,10 +9,13 @@ use std::time::Duration;
 use rustls::pki_types::ServerName;
 use rustls_platform_verifier::BuilderVerifierExt;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
-use tokio::time::Instant;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_tungstenite::tungstenite::http::Uri;
+
+/// How long an address may take to answer.
+const ANSWER: Duration = Duration::from_secs(3);
 
 /// Bytes to and from an exchange.
 pub trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -96,7 +99,7 @@ impl Dial for Internet {
             let host = url.host().ok_or(DialError::NoHost)?.trim_matches(['[', ']']);
             let secure = url.scheme_str() == Some("wss");
             let port = url.port_u16().unwrap_or(if secure { 443 } else { 80 });
-            let tcp = TcpStream::connect((host, port)).await?;
+            let tcp = connect(host, port).await?;
             // Subscriptions are small, and prices wait for them.
             tcp.set_nodelay(true)?;
             if !secure {
@@ -108,6 +111,19 @@ impl Dial for Internet {
             Ok(Box::new(tls.map_err(|error| DialError::Tls(error.to_string()))?) as Box<dyn Io>)
         })
     }
+}
+
+/// Connects to the first of a host's addresses that answers. One that is a black hole, as IPv6 is in places, leaves time for others.
+async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
+    let mut failed = io::Error::new(io::ErrorKind::NotFound, "it has no address");
+    for address in lookup_host((host, port)).await? {
+        failed = match timeout(ANSWER, TcpStream::connect(address)).await {
+            Ok(Ok(tcp)) => return Ok(tcp),
+            Ok(Err(error)) => error,
+            Err(_) => io::Error::new(io::ErrorKind::TimedOut, format!("{address} does not answer")),
+        };
+    }
+    Err(failed)
 }
 
 impl Internet {

@@ -40,12 +40,15 @@ impl Reload {
     /// Reads the settings again. Where they are not sound nothing changes.
     pub(crate) async fn run(&self) -> Result<Reloaded, SettingsError> {
         let _turn = self.turn.lock().await;
-        let Settings { sources, shown, .. } = (self.loader)().inspect_err(|error| {
+        let Settings { mut sources, shown, .. } = (self.loader)().inspect_err(|error| {
             tracing::error!("nothing was reloaded: {error}");
         })?;
-        let is_other = |now: &&Shown| {
-            !self.standing.iter().any(|before| before.key == now.key && before.value == now.value)
-        };
+        let by_default = |shown: &[Shown]| shown.iter().any(|one| one.key == "source" && one.is_default());
+        if by_default(&shown) && !by_default(&self.standing) {
+            // Whoever takes the last source out of the file does not ask for made-up prices.
+            sources.clear();
+        }
+        let is_other = |now: &&Shown| self.standing.iter().any(|before| before.differs(now));
         let others = shown.iter().filter(is_other).map(|shown| shown.key);
         let restart: Vec<_> = others.filter(|key| *key != "source").collect();
         let reloaded = Reloaded { sources: self.running.change(sources).await, restart };

@@ -4,6 +4,7 @@ mod file;
 mod span;
 
 use std::fmt::Display;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
@@ -13,7 +14,7 @@ use tickcast::{Limits, TapeOptions, TapeSync};
 
 use crate::cli::{Io, Layer, LogFormat, Sync};
 use crate::exit::Failure;
-use crate::source::SourceSpec;
+use crate::source::{SourceSpec, distinguish};
 use file::File;
 pub(crate) use span::{Age, Span};
 
@@ -42,7 +43,21 @@ pub(crate) struct Settings {
 pub(crate) struct Shown {
     pub(crate) key: &'static str,
     pub(crate) value: String,
+    /// Tells apart what is not to be shown.
+    print: u64,
     origin: Origin,
+}
+
+impl Shown {
+    /// Whether another one is the same setting, set to something else.
+    pub(crate) fn differs(&self, other: &Self) -> bool {
+        self.key == other.key && (&self.value, self.print) != (&other.value, other.print)
+    }
+
+    /// Whether nobody set it.
+    pub(crate) const fn is_default(&self) -> bool {
+        matches!(self.origin, Origin::Default)
+    }
 }
 
 /// Fewer bytes of a tape are not worth keeping.
@@ -136,7 +151,7 @@ pub(crate) fn check(flags: Layer, matches: &ArgMatches) -> Result<(), Failure> {
 /// `tickcast config show`.
 pub(crate) fn show(flags: Layer, matches: &ArgMatches) -> Result<(), Failure> {
     let settings = Settings::load(flags, matches)?;
-    for Shown { key, value, origin } in settings.shown {
+    for Shown { key, value, origin, .. } in settings.shown {
         let origin = match origin {
             Origin::Flag => "flag",
             Origin::Environment => "environment",
@@ -250,7 +265,8 @@ impl Layers<'_> {
                 "{key} must be printable ASCII without spaces, and not empty"
             )));
         }
-        self.show(key, "(hidden)".to_owned(), origin);
+        let print = BuildHasherDefault::<DefaultHasher>::default().hash_one(&value);
+        self.shown.push(Shown { key, value: "(hidden)".to_owned(), print, origin });
         Ok(Some(value))
     }
 
@@ -293,7 +309,7 @@ impl Layers<'_> {
     }
 
     fn show(&mut self, key: &'static str, value: impl Into<String>, origin: Origin) {
-        self.shown.push(Shown { key, value: value.into(), origin });
+        self.shown.push(Shown { key, value: value.into(), print: 0, origin });
     }
 
     fn choose<T>(&self, key: &'static str, flag: Option<T>, file: Option<T>) -> Option<(T, Origin)> {
@@ -312,15 +328,20 @@ impl Layers<'_> {
     }
 }
 
-/// Gives sources of the same name numbers.
-fn distinguish(specs: &mut [SourceSpec]) {
-    for i in 1..specs.len() {
-        let (before, this) = specs.split_at_mut(i);
-        let name = this[0].name.clone();
-        let mut number = 2;
-        while before.iter().any(|spec| spec.name == this[0].name) {
-            this[0].name = format!("{name}#{number}");
-            number += 1;
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn another_secret_is_seen_though_neither_is_shown() {
+        let matches = crate::cli::Cli::command().get_matches_from(["tickcast"]);
+        let shown = |secret: &str| {
+            let mut layers = Layers { matches: &matches, shown: Vec::new() };
+            layers.pick_secret("publish_token", None, Some(secret.to_owned())).unwrap();
+            layers.shown.remove(0)
+        };
+        assert_eq!(shown("a").value, "(hidden)");
+        assert!(shown("a").differs(&shown("b")) && !shown("a").differs(&shown("a")));
     }
 }

@@ -74,13 +74,14 @@ impl Log {
     }
 
     /// Takes ticks, in order and with nobody else's between them; tells `each` what became of it. Those for which the disk has
-    /// no room are not taken, nor any after them.
+    /// no room are not taken, nor any after them. Says which symbols were other sources' before, and whose.
     pub(crate) fn publish<'t>(
         &self,
         ticks: impl IntoIterator<Item = &'t Tick>,
         (origin, rules, now): (Origin, Rules, Instant),
         mut each: impl FnMut(usize, Result<Outcome, TickError>),
-    ) {
+    ) -> Vec<(Symbol, Origin)> {
+        let mut taken_over = Vec::new();
         let mut book = self.lock();
         let Book { sequencer, journal } = &mut *book;
         let mut ticks = ticks.into_iter().enumerate().peekable();
@@ -91,12 +92,14 @@ impl Log {
                 let outcome = room.clone().and_then(|()| sequencer.accept(tick, origin, rules, now));
                 if let Ok(Outcome::Taken(_)) = outcome {
                     journal.note(sequencer);
+                    taken_over.extend(sequencer.taken_from().map(|before| (tick.symbol, before)));
                 }
                 each(i, outcome);
             }
             journal.write(sequencer.cursor().seq);
         }
         self.moved(book);
+        taken_over
     }
 
     /// Takes a symbol off; says whether it was there.

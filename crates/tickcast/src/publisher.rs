@@ -45,7 +45,7 @@ impl Publisher {
     ) {
         let now = self.hub.now();
         let mut heard = false;
-        self.hub.log().publish(ticks, (self.origin, self.rules, now), |i, outcome| {
+        let taken_over = self.hub.log().publish(ticks, (self.origin, self.rules, now), |i, outcome| {
             self.source.counters.count(&outcome);
             heard |= outcome.is_ok();
             each(i, outcome);
@@ -53,6 +53,7 @@ impl Publisher {
         if heard {
             self.hub.source_list().hear(&self.source, now);
         }
+        self.hub.source_list().take_over(&taken_over, &self.source, now.wall);
     }
 
     /// A symbol's newest tick, where it is one of this source's own, or was on the disk when the hub began: nobody knows any more

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use tickcast_core::{Instant, SourceStatus, State, Symbol, Time};
+use tickcast_core::{Instant, Origin, SourceStatus, State, Symbol, Time};
 
 use crate::lane::Inbox;
 use crate::stats::{SourceCounters, SourceStats, SymbolStats};
@@ -122,7 +122,8 @@ pub(crate) struct SymbolTurned {
 impl Source {
     pub(crate) fn stats(&self) -> SourceStats {
         let standing = self.standing();
-        let troubled = standing.symbols.iter().filter(|(_, turn)| turn.state != SourceState::Live);
+        let is_trouble = |state: &SourceState| !matches!(state, SourceState::Live | SourceState::Ended(_));
+        let troubled = standing.symbols.iter().filter(|(_, turn)| is_trouble(&turn.state));
         let symbols = troubled.map(|(symbol, turn)| SymbolStats {
             symbol: *symbol,
             state: turn.state.clone(),
@@ -148,6 +149,13 @@ impl Source {
         let (state, since, reason) = told(&standing.own);
         let status = SourceStatus { source: self.name.clone(), state, since, reason };
         Turned { status, turn: standing.own.number, symbols: symbols.collect() }
+    }
+
+    /// How readers take one of its symbols to be doing.
+    fn told_of(&self, symbol: &Symbol) -> State {
+        let standing = self.standing();
+        let own = standing.symbols.get(symbol).map(|turn| &turn.state);
+        own.filter(|state| **state != SourceState::Live).unwrap_or(&standing.own.state).told()
     }
 
     fn standing(&self) -> MutexGuard<'_, Standing> {
@@ -214,6 +222,15 @@ impl Sources {
 
     /// A source says how it is doing.
     pub(crate) fn set(&self, source: &Source, state: &SourceState, now: Instant) {
+        match state {
+            // Who may be silent for ever is not stale.
+            SourceState::Stale if source.stale_after.load(Ordering::Relaxed) == 0 => return,
+            // Its next tick is on its way: its silence ends here.
+            SourceState::Live if source.heard.load(Ordering::SeqCst) != 0 => {
+                source.heard.store(now.uptime.as_millis() as u64 + 1, Ordering::SeqCst);
+            }
+            _ => {}
+        }
         self.turn(source, now.wall, |_| Some(state.clone()));
     }
 
@@ -228,6 +245,22 @@ impl Sources {
         standing.symbols.insert(symbol, Turn { state: state.clone(), since: now, number });
         drop(standing);
         self.ring();
+    }
+
+    /// A source has ticked symbols that were others' before. Where those were doing otherwise, readers are told how they do now.
+    pub(crate) fn take_over(&self, symbols: &[(Symbol, Origin)], source: &Source, now: Time) {
+        for (symbol, before) in symbols {
+            let before = self.list().get(usize::from(before.0)).cloned();
+            if before.is_none_or(|before| before.told_of(symbol) == source.told_of(symbol)) {
+                continue;
+            }
+            let mut standing = source.standing();
+            let state = standing.symbols.get(symbol).map_or(SourceState::Live, |turn| turn.state.clone());
+            let number = self.turns.fetch_add(1, Ordering::SeqCst) + 1;
+            standing.symbols.insert(*symbol, Turn { state, since: now, number });
+            drop(standing);
+            self.ring();
+        }
     }
 
     /// Turns sources stale that have been silent too long; says when to look again.
@@ -296,6 +329,21 @@ mod tests {
         assert_eq!((sources.turns(), source.stats().state), (3, SourceState::Live));
         source.set_stale_after(Duration::ZERO);
         assert_eq!((sources.look(at(999)), source.stats().state), (None, SourceState::Live));
+        sources.set(&source, &SourceState::Stale, at(999));
+        assert_eq!(source.stats().state, SourceState::Live, "it may be silent for ever");
+    }
+
+    #[test]
+    fn who_has_just_come_back_is_not_silent() {
+        let sources = Sources::default();
+        let (_, source) = sources.register("feed", Time::default());
+        sources.hear(&source, at(0));
+        sources.set(&source, &SourceState::Down("cut".to_owned()), at(1));
+        sources.set(&source, &SourceState::Live, at(100));
+        assert_eq!(
+            (sources.look(at(101)), source.stats().state),
+            (Some(Duration::from_secs(115)), SourceState::Live)
+        );
     }
 
     #[test]
@@ -315,6 +363,25 @@ mod tests {
         assert_eq!(source.stats().symbols.len(), 0);
         let told = &sources.statuses()[0].symbols[0];
         assert_eq!((told.state, told.turn), (State::Live, 3), "readers have yet to hear of it");
+    }
+
+    #[test]
+    fn who_takes_over_a_symbol_that_is_not_live_says_how_it_is_now() {
+        let sources = Sources::default();
+        let [(_, old), (_, new)] = ["old", "new"].map(|name| sources.register(name, Time::default()));
+        let symbol = Symbol::new("A").unwrap();
+        let taken = [(symbol, Origin(0))];
+        sources.take_over(&taken, &new, Time::default());
+        assert_eq!(sources.turns(), 2, "nothing is said where both are well");
+        sources.set(&old, &SourceState::Down("cut".to_owned()), at(1));
+        sources.take_over(&taken, &new, Time::default());
+        let told = &sources.statuses()[1].symbols[0];
+        assert_eq!((told.symbol, told.state, told.turn), (symbol, State::Live, 4));
+        sources.set(&old, &SourceState::Live, at(2));
+        sources.set_symbol(&old, symbol, &SourceState::Ended("removed".to_owned()), Time::default());
+        sources.take_over(&taken, &new, Time::default());
+        assert_eq!(sources.statuses()[1].symbols[0].turn, 7);
+        assert_eq!(old.stats().symbols.len(), 0, "what has ended is no trouble");
     }
 
     #[test]

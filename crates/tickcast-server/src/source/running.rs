@@ -1,15 +1,19 @@
 //! The sources that run, and how they are changed while they do.
 
+use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use serde::Serialize;
 use tickcast::{Hub, Publisher, SourceState};
 use tickcast_feeds::Network;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::spec::Kind;
+use super::spec::{Kind, free_name};
 use super::{SourceSpec, replay, sim, udp};
 
 /// How long a source may be silent unless it says otherwise.
@@ -23,6 +27,8 @@ pub(crate) struct Running {
     stop: CancellationToken,
     tasks: TaskTracker,
     list: Mutex<Vec<Run>>,
+    /// Some prices are made up; it stands while the list changes.
+    simulated: AtomicBool,
 }
 
 /// One source; `None`: it is paused.
@@ -57,54 +63,75 @@ impl Running {
             stop: stop.clone(),
             tasks: tasks.clone(),
             list: Mutex::default(),
+            simulated: AtomicBool::new(false),
         };
         let list = specs.into_iter().map(|spec| running.run(spec)).collect();
         *running.list() = list;
+        running.note_simulated();
         running
     }
 
     /// Whether some prices are made up.
     pub(crate) fn simulated(&self) -> bool {
-        self.list().iter().any(|run| run.spec.is_simulated() && run.task.is_some())
+        self.simulated.load(Ordering::Relaxed)
+    }
+
+    fn note_simulated(&self) {
+        let simulated = self.list().iter().any(|run| run.spec.is_simulated() && run.task.is_some());
+        self.simulated.store(simulated, Ordering::Relaxed);
     }
 
     /// Makes these the sources. Those that are the same as before go on undisturbed.
-    pub(crate) async fn change(&self, specs: Vec<SourceSpec>) -> Change {
+    pub(crate) async fn change(&self, mut specs: Vec<SourceSpec>) -> Change {
         let mut before = std::mem::take(&mut *self.list());
+        let mut after: Vec<_> = specs.iter_mut().map(|spec| keep(spec, &mut before)).collect();
+        rename(&mut specs, &after);
         let mut change = Change::default();
-        let mut after = Vec::new();
-        for spec in specs {
+        // What one gives up, an address say, another may want.
+        let mut ended = Vec::new();
+        for run in before {
+            let spec = run.spec.clone();
+            run.end().await;
+            ended.push(spec);
+        }
+        for (spec, run) in specs.into_iter().zip(&mut after) {
             let name = spec.name.clone();
             if spec.paused {
                 change.paused.push(name.clone());
             }
-            match before.iter().position(|run| run.spec.name == name).map(|at| before.remove(at)) {
-                Some(run) if run.spec == spec => {
-                    change.unchanged.push(name);
-                    after.push(run);
-                }
-                Some(run) => {
-                    change.changed.push(name);
-                    run.end().await;
-                    after.push(self.run(spec));
-                }
-                None => {
-                    change.added.push(name);
-                    after.push(self.run(spec));
-                }
+            let old = ended.iter().position(|old| old.name == name).map(|at| ended.remove(at));
+            match (&run, &old) {
+                (Some(_), _) => change.unchanged.push(name),
+                (None, Some(_)) => change.changed.push(name),
+                (None, None) => change.added.push(name),
+            }
+            if run.is_none() {
+                *run = Some(self.run_after(spec, old));
             }
         }
-        for run in before {
-            let SourceSpec { name, rules, .. } = &run.spec;
-            let publisher = self.hub.source(name, *rules);
-            change.removed.push(name.clone());
-            run.end().await;
+        for SourceSpec { name, rules, .. } in ended {
+            let publisher = self.hub.source(&name, rules);
             self.forget_troubles(&publisher);
             publisher.set_state(&SourceState::Ended("removed".to_owned()));
-            tracing::info!(source = publisher.name(), "source removed");
+            tracing::info!(source = name, "source removed");
+            change.removed.push(name);
         }
-        *self.list() = after;
+        *self.list() = after.into_iter().flatten().collect();
+        self.note_simulated();
         change
+    }
+
+    /// Runs a source where another one ran under its name. The symbols that only that one had have ended.
+    fn run_after(&self, spec: SourceSpec, old: Option<SourceSpec>) -> Run {
+        let mut gone = old.map(|old| old.listed()).unwrap_or_default();
+        let listed: HashSet<_> = spec.listed().into_iter().collect();
+        gone.retain(|symbol| !listed.contains(symbol));
+        let publisher = self.hub.source(&spec.name, spec.rules);
+        let run = self.run(spec);
+        for symbol in gone {
+            publisher.set_symbol_state(symbol, &SourceState::Ended("removed".to_owned()));
+        }
+        run
     }
 
     fn run(&self, spec: SourceSpec) -> Run {
@@ -120,8 +147,12 @@ impl Running {
         let stop = self.stop.child_token();
         let (stopped, network, own) = (stop.clone(), self.network.clone(), spec.clone());
         let task = self.tasks.spawn(async move {
+            let running = AssertUnwindSafe(run(&own, &publisher, &network)).catch_unwind();
             tokio::select! {
-                () = run(&own, &publisher, &network) => {}
+                done = running => if done.is_err() {
+                    tracing::error!(source = own.name, "source broke off: this is a defect");
+                    publisher.set_state(&SourceState::Down("it broke off: see the log".to_owned()));
+                },
                 () = stopped.cancelled() => {}
             }
         });
@@ -149,6 +180,27 @@ impl Run {
             // A source that panicked has ended, too.
             let _ = task.await;
         }
+    }
+}
+
+/// The run that goes on for `spec`, if there is one: the same as before, whatever number it had.
+fn keep(spec: &mut SourceSpec, before: &mut Vec<Run>) -> Option<Run> {
+    let same = before.iter().position(|run| run.spec == *spec);
+    let at = same.or_else(|| before.iter().position(|run| run.spec.is_like(spec)))?;
+    let run = before.remove(at);
+    spec.name.clone_from(&run.spec.name);
+    Some(run)
+}
+
+/// Gives other names to those whose names stay with sources that go on.
+fn rename(specs: &mut [SourceSpec], kept: &[Option<Run>]) {
+    let mut taken: HashSet<_> = kept.iter().flatten().map(|run| run.spec.name.clone()).collect();
+    let new = specs.iter_mut().zip(kept).filter(|(_, kept)| kept.is_none()).map(|(spec, _)| spec);
+    let (collide, free): (Vec<_>, Vec<_>) = new.partition(|spec| taken.contains(&spec.name));
+    taken.extend(free.into_iter().map(|spec| spec.name.clone()));
+    for spec in collide {
+        spec.name = free_name(&spec.label, &taken);
+        taken.insert(spec.name.clone());
     }
 }
 

@@ -3,7 +3,7 @@
 mod exchange;
 mod options;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -22,9 +22,10 @@ const SEED: u64 = 2;
 /// One source, ready to be started.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct SourceSpec {
-    /// What it is called in the log, in metrics and in `/v1/status`: as it was written, less its options and, since anyone
-    /// may read it, a file's folder.
+    /// What it is called in the log, in metrics and in `/v1/status`: its label, and a number where others have the same.
     pub(crate) name: String,
+    /// The name it was given, or else: as it was written, less its options and, since anyone may read it, a file's folder.
+    pub(crate) label: String,
     pub(crate) kind: Kind,
     pub(crate) rules: Rules,
     pub(crate) rename: Rename,
@@ -50,6 +51,16 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// A map by the names that the source itself uses.
+    fn keys(&self, map: HashMap<String, String>) -> HashMap<String, String> {
+        match self {
+            Self::Exchange(exchange) => {
+                map.into_iter().map(|(theirs, ours)| (exchange.venue.spelled(&theirs), ours)).collect()
+            }
+            Self::Sim { .. } | Self::Replay { .. } | Self::Stdin | Self::Udp(_) => map,
+        }
+    }
+
     fn name(&self, written: &str) -> String {
         match self {
             Self::Replay { path, .. } => {
@@ -63,7 +74,7 @@ impl Kind {
 }
 
 /// A `[[source]]` of the configuration file.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 pub(crate) struct SourceTable {
     pub(crate) from: String,
     #[serde(default)]
@@ -100,7 +111,9 @@ pub(crate) enum SpecError {
         "source {0:?}: {1} symbols, of which one connection to {2} takes {3}; name another source for the others"
     )]
     TooMany(String, usize, &'static str, usize),
-    #[error("source {0:?}: a name for a source is 1 to 64 printable ASCII characters")]
+    #[error(
+        "source {0:?}: a name for a source is 1 to 64 printable ASCII characters, and neither http nor local"
+    )]
     Name(String),
     #[error("source {0:?}: {1} is only for exchanges")]
     NotExchange(String, &'static str),
@@ -121,6 +134,12 @@ pub(crate) enum SpecError {
 impl SourceSpec {
     /// Reads `KIND[:ARGUMENT][?OPTION=VALUE&…]`. `None` for `none`.
     pub(crate) fn parse(text: &str) -> Result<Option<Self>, SpecError> {
+        let spec = Self::read(text)?;
+        spec.as_ref().map_or(Ok(()), |spec| spec.check(text))?;
+        Ok(spec)
+    }
+
+    fn read(text: &str) -> Result<Option<Self>, SpecError> {
         let (head, options) = text.split_once('?').unwrap_or((text, ""));
         let (kind, argument) =
             head.split_once(':').map_or((head, None), |(kind, argument)| (kind, Some(argument)));
@@ -158,11 +177,24 @@ impl SourceSpec {
         let rules = Rules { allow_late: options.flag("allow_late")?, drop_repeats: options.drop_repeats()? };
         let rename = Rename { prefix: options.take("prefix").unwrap_or_default(), map: HashMap::new() };
         let stale_after = options.stale_after()?;
-        let name = options.name()?.unwrap_or_else(|| kind.name(head));
+        let label = options.name()?.unwrap_or_else(|| kind.name(head));
         options.end(&kind)?;
-        let spec = Self { name, kind, rules, rename, stale_after, paused: false };
-        spec.check(text)?;
-        Ok(Some(spec))
+        Ok(Some(Self { name: label.clone(), label, kind, rules, rename, stale_after, paused: false }))
+    }
+
+    /// Whether it is the same but for its number.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        Self { name: other.name.clone(), ..self.clone() } == *other
+    }
+
+    /// What its symbols are called here, where it lists them.
+    pub(crate) fn listed(&self) -> Vec<Symbol> {
+        match &self.kind {
+            Kind::Exchange(exchange) => {
+                exchange.names(&self.rename).map(|names| names.ours().collect()).unwrap_or_default()
+            }
+            Kind::Sim { .. } | Kind::Replay { .. } | Kind::Stdin | Kind::Udp(_) => Vec::new(),
+        }
     }
 
     /// What can only be judged once all of it is known.
@@ -181,8 +213,8 @@ impl SourceSpec {
     /// Reads a `[[source]]`. What it says outweighs options in its `from`.
     pub(crate) fn from_table(table: SourceTable) -> Result<Option<Self>, SpecError> {
         let from = table.whole();
-        let Some(mut spec) = Self::parse(&from)? else { return Ok(None) };
-        spec.rename.map = table.map;
+        let Some(mut spec) = Self::read(&from)? else { return Ok(None) };
+        spec.rename.map = spec.kind.keys(table.map);
         spec.rename.prefix = table.prefix.unwrap_or(spec.rename.prefix);
         spec.stale_after = table.stale_after.or(spec.stale_after);
         spec.rules.allow_late = table.allow_late.unwrap_or(spec.rules.allow_late);
@@ -192,7 +224,8 @@ impl SourceSpec {
             spec.rules.drop_repeats = options.drop_repeats()?;
         }
         if let Some(name) = table.name {
-            spec.name = options::name(&table.from, name)?;
+            spec.label = options::name(&table.from, name)?;
+            spec.name.clone_from(&spec.label);
         }
         if let Some(url) = table.url {
             let Kind::Exchange(exchange) = &mut spec.kind else {
@@ -216,6 +249,22 @@ impl SourceTable {
         let between = if head.contains(':') { "," } else { ":" };
         format!("{head}{between}{}?{options}", self.symbols.join(","))
     }
+}
+
+/// Gives sources of the same label numbers.
+pub(crate) fn distinguish(specs: &mut [SourceSpec]) {
+    let mut taken = HashSet::new();
+    for spec in specs {
+        spec.name = free_name(&spec.label, &taken);
+        taken.insert(spec.name.clone());
+    }
+}
+
+/// The label, or the first with a number behind it that nobody has.
+pub(super) fn free_name(label: &str, taken: &HashSet<String>) -> String {
+    let numbered = (2..).map(|number| format!("{label}#{number}"));
+    let mut names = std::iter::once(label.to_owned()).chain(numbered);
+    names.find(|name| !taken.contains(name)).unwrap_or_else(|| unreachable!("numbers have no end"))
 }
 
 /// What a source's symbols are called here.
@@ -314,6 +363,21 @@ mod tests {
             says(&format!("binance:{}", many.join(",")))
                 .contains("1025 symbols, of which one connection to binance takes 1024")
         );
+    }
+
+    #[test]
+    fn a_map_is_by_the_names_that_the_exchange_uses() {
+        let map = HashMap::from([
+            ("btcusdt".to_owned(), "BTC/USD".to_owned()),
+            ("币安USDT".to_owned(), "BNB".to_owned()),
+        ]);
+        let read = |from: &str, map| {
+            let table = SourceTable { from: from.to_owned(), map, ..SourceTable::default() };
+            SourceSpec::from_table(table)
+        };
+        let spec = read("binance:btcusdt,币安usdt", map).unwrap().unwrap();
+        assert_eq!(spec.listed(), ["BTC/USD", "BNB"].map(|name| Symbol::new(name).unwrap()));
+        assert!(read("binance:币安usdt", HashMap::new()).is_err());
     }
 
     #[test]

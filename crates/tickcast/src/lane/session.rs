@@ -122,11 +122,30 @@ impl Statuses {
     }
 
     /// The symbols that have turned by themselves, and of which someone has yet to hear who was told up to turn `told`.
-    fn symbol_news(&self, told: Option<u64>) -> impl Iterator<Item = &SymbolTurned> {
-        self.symbols.iter().flatten().filter(move |symbol| match told {
+    fn symbol_news(&self, told: Option<u64>) -> impl Iterator<Item = (Origin, &SymbolTurned)> {
+        let symbols = (0..).map(Origin).zip(&self.symbols);
+        let symbols = symbols.flat_map(|(origin, own)| own.iter().map(move |symbol| (origin, symbol)));
+        symbols.filter(move |(_, symbol)| match told {
             Some(told) => symbol.turn > told,
             None => symbol.state != State::Live,
         })
+    }
+
+    /// What is told of a symbol that has turned: one that is live by itself is as its source is.
+    fn symbol_status<'a>(&'a self, origin: Origin, own: &'a SymbolTurned) -> Notice<'a> {
+        let source = self.sources.get(usize::from(origin.0));
+        let source = source.filter(|source| own.state == State::Live && source.state != State::Live);
+        match source {
+            Some(SourceStatus { state, since, .. }) => {
+                Notice::SymbolStatus { symbol: own.symbol, state: *state, since: *since, reason: None }
+            }
+            None => Notice::SymbolStatus {
+                symbol: own.symbol,
+                state: own.state,
+                since: own.since,
+                reason: own.reason.as_deref(),
+            },
+        }
     }
 
     /// Whether a symbol is not as its source is.
@@ -179,11 +198,10 @@ impl<S: Sink> Lane<S> {
                     .for_each(|symbol| write(Notice::SymbolStatus { symbol, state, since, reason: None }));
             }
             let filter = self.groups.filter(group);
-            let apart = self.statuses.symbol_news(session.told).filter(|own| filter.matches(&own.symbol));
-            for own in apart.take(SYMBOLS_TOLD) {
-                let SymbolTurned { symbol, state, since, reason, .. } = own;
-                let (symbol, state, since, reason) = (*symbol, *state, *since, reason.as_deref());
-                write(Notice::SymbolStatus { symbol, state, since, reason });
+            let apart = self.statuses.symbol_news(session.told);
+            let apart = apart.filter(|(origin, own)| filter.matches(&own.symbol) && self.is_of(*origin, own));
+            for (origin, own) in apart.take(SYMBOLS_TOLD) {
+                write(self.statuses.symbol_status(origin, own));
             }
             (Said::Turns(self.statuses.turn), 0)
         } else if !session.added.is_empty() {
@@ -215,6 +233,13 @@ impl<S: Sink> Lane<S> {
             .filter(move |id| market.origin(*id) == origin && market.newest(*id).is_some())
             .map(|id| market.symbol(id))
             .filter(move |symbol| !self.statuses.is_apart(origin, symbol))
+    }
+
+    /// Whether what a source says of a symbol matters: its newest tick is not another one's.
+    fn is_of(&self, origin: Origin, own: &SymbolTurned) -> bool {
+        let market = self.replica.market();
+        let ticked = market.id(&own.symbol).filter(|id| market.newest(*id).is_some());
+        ticked.is_none_or(|id| [origin, Origin::UNKNOWN].contains(&market.origin(id)))
     }
 
     /// Appends the newest ticks of symbols that were added to a stream that stands at `place`; those that moved later come by

@@ -69,6 +69,14 @@ impl Venue {
         }
     }
 
+    /// A symbol as it stands beside a price. Binance names streams in lower case, and prices in upper.
+    pub(super) fn spelled(self, symbol: &str) -> String {
+        match self {
+            Self::Binance(_) => symbol.to_uppercase(),
+            Self::Coinbase(_) | Self::Advanced | Self::Kraken(_) => symbol.to_owned(),
+        }
+    }
+
     pub(super) const fn options(self) -> &'static str {
         match self {
             Self::Advanced => "url, silence, prefix, allow_late, repeat, stale_after and name",
@@ -109,9 +117,7 @@ impl ExchangeSpec {
                 let (theirs, ours) = symbol
                     .split_once('=')
                     .map_or((symbol, None), |(theirs, ours)| (theirs, Some(ours.to_owned())));
-                // Streams are named in lower case there, and prices in upper.
-                let upper = matches!(venue, Venue::Binance(_));
-                (if upper { theirs.to_uppercase() } else { theirs.to_owned() }, ours)
+                (venue.spelled(theirs), ours)
             })
             .collect();
         if symbols.is_empty() {

@@ -20,6 +20,8 @@ const LEAST_SILENCE: Duration = Duration::from_secs(1);
 pub(super) fn name(source: &str, text: String) -> Result<String, SpecError> {
     let sound =
         (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+    // Those are what is posted, and what a program publishes by itself.
+    let sound = sound && !["http", "local"].contains(&text.as_str());
     if sound { Ok(text) } else { Err(SpecError::Name(source.to_owned())) }
 }
 
