@@ -120,6 +120,57 @@ async fn chromium_shows_the_dashboard() {
     );
 }
 
+/// What people see while a source falls silent and the server goes away: `web/test/bad-times.mjs` is told what to wait for.
+#[tokio::test(flavor = "multi_thread")]
+async fn chromium_shows_bad_times_and_a_widget_elsewhere() {
+    let test = "clients::chromium_shows_bad_times_and_a_widget_elsewhere";
+    let (Some(packages), Some(chromium)) = (tool("XTASK_NODE", test), tool("XTASK_CHROMIUM", test)) else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let server = TestServer::on_disk(folder.path(), &["--source", "udp:127.0.0.1:0?stale_after=2s"]);
+    let url = server.public.clone();
+    let line = server.wait_for_log("listening for datagrams on ");
+    let address = line.split("datagrams on ").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let send = async |text: &str| socket.send_to(text.as_bytes(), &address).await.unwrap();
+    send("{\"symbol\":\"A\",\"price\":0.10}\n{\"symbol\":\"B\",\"price\":5}\n").await;
+
+    let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../web/test/bad-times.mjs");
+    let mut command = Command::new("node");
+    command.arg(script).args([&url, &chromium]).current_dir(&packages);
+    let mut browser = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut asks = browser.stdin.take().unwrap();
+    let mut says = BufReader::new(browser.stdout.take().unwrap()).lines();
+    let mut see = |what: &str| {
+        writeln!(asks, "{what}").unwrap();
+        let said = says.next().unwrap().unwrap();
+        assert!(said == "ok" || what == "end", "{said}");
+        said
+    };
+    see("price A 0.10");
+    see("state A stale");
+    see("fresh A stale");
+    send("{\"symbol\":\"A\",\"price\":0.20}\n").await;
+    see("price A 0.20");
+    see("state A live");
+    server.kill();
+    see("connection lost");
+    see("price A 0.20");
+    let server = TestServer::again(folder.path(), &url);
+    see("connection live");
+    server.publish(&[("A", "0.30")]).await;
+    see("price A 0.30");
+    see("state A live");
+    see("price B 5");
+    let saw: Value = serde_json::from_str(&see("end")).unwrap();
+    assert!(browser.wait().unwrap().success());
+    // What is there as the page opens is not a change; all else was.
+    let shown: Vec<_> = saw["shown"].as_array().unwrap().iter().filter(|text| **text != "—").collect();
+    assert_eq!((&saw["rows"], &saw["complaints"]), (&json!(["A", "B"]), &json!([])), "{saw}");
+    assert_eq!(shown, ["0.10", "0.20", "0.30"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn chromium_reads_the_simple_stream() {
     let test = "clients::chromium_reads_the_simple_stream";

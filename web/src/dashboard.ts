@@ -8,7 +8,7 @@ import { candles } from "./market.ts";
 import type { ToPage } from "./messages.ts";
 import { dragging } from "./order.ts";
 import { quote } from "./quote.ts";
-import { Quotes } from "./quotes.ts";
+import { OFF, Quotes } from "./quotes.ts";
 import { Rows } from "./rows.ts";
 import { search } from "./search.ts";
 import { byId, StatusBar } from "./status.ts";
@@ -49,9 +49,10 @@ function hear(message: ToPage): void {
     case "connection":
       if (message.connection.state === "lost") instrument.lost();
       return bar.connection(message.connection);
-    case "began":
+    case "opened":
       quotes.forgetStandings();
-      rows.all();
+      return rows.all();
+    case "began":
       return instrument.began();
     case "reset":
       quotes.clear();
@@ -97,7 +98,7 @@ function gone(symbol: string): void {
   const entry = quotes.entry(symbol);
   entry.quote = null;
   entry.move = 0;
-  entry.standing = { symbol, state: "gone", reason: "taken off the market" };
+  entry.standing = OFF;
   rows.touch(symbol);
   if (symbol !== instrument.symbol) return;
   instrument.quote();

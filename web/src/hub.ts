@@ -137,8 +137,12 @@ export class Hub implements Listener {
     this.tell({ kind: "connection", connection });
   }
 
-  began(): void {
+  opened(): void {
     this.standings.clear();
+    this.tell({ kind: "opened" });
+  }
+
+  began(): void {
     this.tell({ kind: "began" });
   }
 

@@ -46,7 +46,9 @@ export type ToPage =
     }
   /** From here on the trail has every tick of this symbol. */
   | { readonly kind: "focused"; readonly symbol: string }
-  /** A stream began: what was known of states no longer holds, and ticks may have been missed. */
+  /** A stream opened: what was known of states no longer holds. */
+  | { readonly kind: "opened" }
+  /** It began: ticks may have been missed. */
   | { readonly kind: "began" }
   /** What is held is no longer true. */
   | { readonly kind: "reset" }

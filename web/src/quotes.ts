@@ -4,6 +4,9 @@ import type { Standing } from "./messages.ts";
 import { type Quote, quote } from "./quote.ts";
 import { Track } from "./sparkline.ts";
 
+/** Taken off the market: the next tick brings it back. */
+export const OFF: Standing = { symbol: "", state: "gone", reason: "taken off the market" };
+
 export interface Entry {
   readonly symbol: string;
   quote: Quote | null;
@@ -33,6 +36,7 @@ export class Quotes {
     const entry = this.entries.get(next.symbol);
     if (!entry) return null;
     const before = entry.quote;
+    if (entry.standing === OFF) entry.standing = null;
     if (before && next.n < before.n) return null;
     entry.quote = next;
     entry.track.add(next.time, next.value);

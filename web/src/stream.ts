@@ -7,6 +7,8 @@ import type { SymbolState } from "./quote.ts";
 export interface Listener {
   tick(symbol: string, json: string): void;
   connection(connection: Connection): void;
+  /** What follows says first which states are not as they should be; all others are well. */
+  opened(): void;
   began(): void;
   reset(): void;
   gone(symbol: string): void;
@@ -84,6 +86,9 @@ export class Stream {
         act((message as MessageEvent<string>).data);
       });
     };
+    source.addEventListener("open", () => {
+      if (source === this.source) this.listener.opened();
+    });
     on("tick", (json) => this.listener.tick(symbolOf(json), json));
     on("ready", (json) => this.ready(JSON.parse(json) as { stream: string }));
     on("reset", () => this.listener.reset());

@@ -10,6 +10,8 @@ export interface Reader {
   gone(symbol: string): void;
   reset(): void;
   connection(state: "connecting" | "live" | "lost"): void;
+  /** What follows says first which states are not as they should be; all others are well. */
+  opened(): void;
 }
 
 const HEARTBEAT_S = 5;
@@ -87,6 +89,7 @@ class TickerStream {
         }
         act((message as MessageEvent<string>).data);
       });
+    source.addEventListener("open", () => this.tell((reader) => reader.opened()));
     on("tick", (data) => {
       const tick = quote(data);
       for (const [reader, wants] of this.readers) if (wants(tick.symbol)) reader.tick(tick);

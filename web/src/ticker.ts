@@ -72,11 +72,11 @@ class Ticker extends HTMLElement implements Reader {
   }
 
   state(symbol: string, state: string, reason: string): void {
-    this.items.get(symbol)?.state(state, reason);
+    this.item(symbol)?.state(state, reason);
   }
 
   gone(symbol: string): void {
-    this.items.get(symbol)?.clear("gone");
+    this.items.get(symbol)?.takeOff();
   }
 
   reset(): void {
@@ -90,8 +90,10 @@ class Ticker extends HTMLElement implements Reader {
     this.dataset["connection"] = state;
     this.note.textContent = state === "lost" ? "Reconnecting…" : state === "connecting" ? "Connecting…" : "";
     this.note.className = state === "lost" ? "lost" : "";
-    // What has turned is said again by the stream that begins.
-    if (state === "live") for (const item of this.items.values()) item.state("live", "");
+  }
+
+  opened(): void {
+    for (const item of this.items.values()) item.state("live", "");
   }
 
   /** In the order in which symbols are named; those of a pattern as they come. */
@@ -112,6 +114,8 @@ class Item {
   private readonly change = part("change");
   private readonly standing = part("state");
   private value = NaN;
+  /** Taken off the market: the next tick brings it back. */
+  private off = false;
   private timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(symbol: string) {
@@ -126,7 +130,8 @@ class Item {
     this.change.textContent = `${signed(tick.change)} ${percentage(tick.percent)}`;
     const way = direction(tick.change);
     this.element.dataset["way"] = way > 0 ? "up" : way < 0 ? "down" : "";
-    if (this.element.dataset["state"] === "gone") this.state("live", "");
+    if (this.off) this.state("live", "");
+    this.off = false;
     if (tick.value !== this.value && !Number.isNaN(this.value)) this.flash(tick.value > this.value ? "up" : "down");
     this.value = tick.value;
   }
@@ -138,11 +143,12 @@ class Item {
     this.standing.title = reason;
   }
 
-  clear(state: string): void {
+  takeOff(): void {
     this.price.textContent = "—";
     this.change.textContent = "";
     this.value = NaN;
-    this.state(state, "");
+    this.off = true;
+    this.state("gone", "");
   }
 
   private flash(way: "up" | "down"): void {

@@ -1,0 +1,110 @@
+// The dashboard, and the widget on a page of another origin, while sources fall silent and the server goes away.
+//
+//     cd WHERE-PLAYWRIGHT-CORE-IS && node …/web/test/bad-times.mjs http://127.0.0.1:8080 /usr/bin/chromium
+//
+// Is told what to wait for, a line each, and answers "ok" once it is so; after "end" it says what it saw all along:
+//
+//     price SYMBOL TEXT    both show this price
+//     state SYMBOL STATE   both say this of the symbol; "live": they say nothing
+//     fresh SYMBOL STATE   so does a page that is opened now
+//     connection STATE     both say how their connection is
+
+import { createRequire } from "node:module";
+import { createServer } from "node:http";
+import { createInterface } from "node:readline";
+import { join } from "node:path";
+
+const require = createRequire(join(process.cwd(), "package.json"));
+const { chromium } = require("playwright-core");
+const [base, executablePath] = process.argv.slice(2);
+const LIMIT = { timeout: 40_000 };
+
+const elsewhere = createServer((_, response) => {
+  response.setHeader("content-type", "text/html");
+  response.end(`<!doctype html><title>elsewhere</title><link rel="icon" href="data:,">
+<script src="${base}/tickcast.js" defer></script><tickcast-ticker symbols="A,B"></tickcast-ticker>`);
+});
+await new Promise((resolve) => elsewhere.listen(0, "127.0.0.1", resolve));
+
+const browser = await chromium.launch({
+  executablePath,
+  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"],
+});
+const context = await browser.newContext();
+const complaints = [];
+
+async function open(address) {
+  const page = await context.newPage();
+  page.on("pageerror", (error) => complaints.push(String(error)));
+  page.on("console", (message) => {
+    // A browser says so by itself when a server is not there.
+    const absent = /ERR_(CONNECTION|INCOMPLETE|EMPTY|NETWORK)/.test(message.text());
+    if (["error", "warning"].includes(message.type()) && !absent) complaints.push(message.text());
+  });
+  await page.goto(address);
+  return page;
+}
+
+const dashboard = await open(`${base}/?symbols=A,B`);
+const widget = await open(`http://127.0.0.1:${elsewhere.address().port}/`);
+
+// Whatever is shown as a price, for however short.
+await dashboard.evaluate(() => {
+  window.shown = new Set();
+  const note = () => document.querySelectorAll('#watchlist tr[data-symbol="A"] td.price').forEach((cell) => window.shown.add(cell.textContent));
+  new MutationObserver(note).observe(document.querySelector("#watchlist"), { childList: true, characterData: true, subtree: true });
+  note();
+});
+
+const inRow = (page, test, ...values) => page.waitForFunction(test, values, LIMIT);
+const rowPrice = ([symbol, text]) => document.querySelector(`#watchlist tr[data-symbol="${symbol}"] td.price`)?.textContent === text;
+const rowState = ([symbol, state]) => {
+  const row = document.querySelector(`#watchlist tr[data-symbol="${symbol}"]`);
+  return row !== null && (row.dataset.state ?? "live") === state;
+};
+const items = `[...document.querySelector("tickcast-ticker").shadowRoot.querySelectorAll("li")]`;
+const item = (symbol) => `${items}.find((item) => item.querySelector(".symbol").textContent === ${JSON.stringify(symbol)})`;
+const inWidget = (expression) => widget.waitForFunction(expression, undefined, LIMIT);
+
+const waits = {
+  price: async (symbol, text) => {
+    await inRow(dashboard, rowPrice, symbol, text);
+    await inWidget(`${item(symbol)}?.querySelector(".price").textContent === ${JSON.stringify(text)}`);
+  },
+  state: async (symbol, state) => {
+    await inRow(dashboard, rowState, symbol, state);
+    await inWidget(`(${item(symbol)}?.dataset.state ?? "live") === ${JSON.stringify(state)}`);
+  },
+  fresh: async (symbol, state) => {
+    // Not by the tabs' shared stream: one that is opened now.
+    const other = await browser.newContext();
+    const page = await other.newPage();
+    await page.goto(`${base}/?symbols=${symbol}`);
+    await page.waitForSelector('#connection[data-state="live"]', LIMIT);
+    await inRow(page, rowState, symbol, state);
+    await other.close();
+  },
+  connection: async (state) => {
+    await dashboard.waitForSelector(`#connection[data-state="${state}"]`, LIMIT);
+    await inWidget(`document.querySelector("tickcast-ticker").dataset.connection === ${JSON.stringify(state)}`);
+  },
+};
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const [what, ...values] = line.split(" ");
+  if (what === "end") break;
+  try {
+    await waits[what](...values);
+    console.log("ok");
+  } catch (error) {
+    console.log(`${line}: ${String(error).split("\n")[0]}`);
+    break;
+  }
+}
+const rows = await dashboard.$$eval("#watchlist tr[data-symbol]", (rows) => rows.map((row) => row.dataset.symbol));
+const shown = await dashboard.evaluate(() => [...window.shown].sort());
+console.log(JSON.stringify({ rows, shown, complaints }));
+await browser.close();
+elsewhere.close();
+// Whoever asks may hold on to its end.
+process.stdin.destroy();
