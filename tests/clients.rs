@@ -94,6 +94,35 @@ async fn python_sseclient_py() {
     read_with(command).await;
 }
 
+/// Every route as `/openapi.json` describes it: its examples, its edges, and at random; nothing that is not described is answered.
+/// Streams have no end, and are read elsewhere.
+#[tokio::test(flavor = "multi_thread")]
+async fn schemathesis_finds_nothing_that_is_not_described() {
+    let Some(python) = tool("XTASK_PYTHON", "clients::schemathesis_finds_nothing_that_is_not_described")
+    else {
+        return;
+    };
+    let server = TestServer::with(&["--source", "sim"]);
+    server.publish(&[("AAPL", "189.50")]).await;
+    let stream = format!("{}/v1/stream?symbols=AAPL", server.public);
+    let mut reader = crate::client::Reader::get(&server.http, &stream).await;
+    let ready = reader.until(|event| event.event == "ready").await;
+    let ready: Value = serde_json::from_str(&ready.data).unwrap();
+    let token = format!("Authorization: Bearer {}", crate::server::TOKEN);
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(std::path::Path::new(&python).with_file_name("schemathesis"));
+    command.args(["run", &format!("{}/openapi.json", server.public), "--header", &token, "--no-color"]);
+    command.args(["--exclude-path-regex", "stream$", "--max-examples", "30", "--seed", "1"]);
+    // What is no tick is listed in the answer, not refused as a whole.
+    command.args(["--exclude-checks", "negative_data_rejection"]);
+    command
+        .env("SCHEMATHESIS_HOOKS", concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/clients/described.py"));
+    command.env("STREAM", ready["stream"].as_str().unwrap()).current_dir(folder.path());
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("Selected: 11/13"), "{said}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn npm_eventsource() {
     let Some(packages) = tool("XTASK_NODE", "clients::npm_eventsource") else { return };

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The Python clients, for what they make of our bytes.
-const PYTHON: [&str; 4] = ["httpx==0.28.1", "httpx-sse==0.4.3", "requests==2.34.2", "sseclient-py==1.9.0"];
+/// The Python clients, for what they make of our bytes, and what tries our routes against their description.
+const PYTHON: [&str; 5] =
+    ["httpx==0.28.1", "httpx-sse==0.4.3", "requests==2.34.2", "schemathesis==4.32.5", "sseclient-py==1.9.0"];
 
 /// The npm client, what drives the browser, and what looks for barriers in pages.
 const NPM: [&str; 3] = ["axe-core@4.14.1", "eventsource@4.1.0", "playwright-core@1.64.1"];
@@ -54,7 +55,9 @@ impl Tools {
 fn python(place: &Path) -> Result<PathBuf, String> {
     let home = place.join("python");
     let interpreter = home.join("bin/python");
-    if !succeeds(Command::new(&interpreter).args(["-c", "import httpx_sse, sseclient, requests"])) {
+    if !succeeds(
+        Command::new(&interpreter).args(["-c", "import httpx_sse, sseclient, requests, schemathesis"]),
+    ) {
         run(Command::new("python3").args(["-m", "venv"]).arg(&home))
             .map_err(|error| format!("Python clients: {error}"))?;
         let mut pip = Command::new(&interpreter);

@@ -1,6 +1,7 @@
 //! The program: maps arguments to what they ask for.
 
 mod admin;
+mod api;
 mod auth;
 mod bench;
 mod cli;

@@ -18,7 +18,7 @@ use crate::reload::Reload;
 use crate::settings::{Settings, SettingsError};
 use crate::source::Running;
 use crate::status::Health;
-use crate::{admin, auth, logging, page, status};
+use crate::{admin, api, auth, logging, page, status};
 
 /// How much of the drain each stream is given: a thousand readers come back within a second, not all at once.
 const DRAIN_PER_STREAM: Duration = Duration::from_millis(1);
@@ -60,7 +60,12 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
     let simulated = running.simulated();
     let health = Arc::new(Health::new(hub.clone(), Arc::clone(&running)));
     let reload = Arc::new(Reload::new(loader, running, settings.shown));
-    let app = hub.router().merge(publishers).merge(status::router(&health)).merge(page::router());
+    let app = hub
+        .router()
+        .merge(publishers)
+        .merge(status::router(&health))
+        .merge(page::router())
+        .merge(api::router());
     let app = app
         .fallback(|| async { Problem::no_route() })
         .method_not_allowed_fallback(|| async { Problem::no_method() })

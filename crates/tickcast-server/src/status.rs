@@ -1,5 +1,6 @@
 //! How the server is doing: `/v1/status`, `/healthz`, `/readyz`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -9,8 +10,9 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use serde_json::{Value, json};
+use serde::Serialize;
 use tickcast::{FeedCount, Hub, SourceStats, SymbolStats};
+use utoipa::{OpenApi, ToSchema};
 
 use crate::source::Running;
 
@@ -47,60 +49,166 @@ pub(crate) fn router(health: &Arc<Health>) -> Router {
 
 /// The health routes alone.
 pub(crate) fn health_router(health: &Arc<Health>) -> Router {
-    Router::new()
-        .route("/healthz", get(|| async { Json(json!({ "alive": true })) }))
-        .route("/readyz", get(ready))
-        .with_state(Arc::clone(health))
+    Router::new().route("/healthz", get(alive)).route("/readyz", get(ready)).with_state(Arc::clone(health))
 }
 
+/// Whether it lives
+#[utoipa::path(get, path = "/healthz", tag = "server", responses((status = 200, description = "It does", body = Alive)))]
+async fn alive() -> Json<Alive> {
+    Json(Alive { alive: true })
+}
+
+/// Whether it is ready for streams
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "server",
+    responses(
+        (status = 200, description = "It is", body = Ready),
+        (status = 503, description = "It is not", body = Ready),
+    ),
+)]
 async fn ready(State(health): State<Arc<Health>>) -> Response {
     let reasons = health.reasons_not_ready();
     let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(json!({ "ready": reasons.is_empty(), "reasons": reasons }))).into_response()
+    (status, Json(Ready { ready: reasons.is_empty(), reasons })).into_response()
 }
 
-async fn status(State(health): State<Arc<Health>>) -> Json<Value> {
+/// How the server is doing, and each of its sources
+#[utoipa::path(get, path = "/v1/status", tag = "server", responses((status = 200, description = "This is how", body = Status)))]
+async fn status(State(health): State<Arc<Health>>) -> Json<Status> {
     let stats = health.hub.stats();
-    Json(json!({
-        "version": env!("CARGO_PKG_VERSION"),
-        "epoch": stats.cursor.epoch.to_string(),
-        "cursor": stats.cursor.to_string(),
-        "uptime_s": health.started.elapsed().as_secs(),
-        "ready": health.reasons_not_ready().is_empty(),
-        "simulated": health.sources.simulated(),
-        "streams": stats.streams,
-        "symbols": stats.symbols,
-        "tape": { "ticks": stats.tape_ticks, "bytes": stats.tape_bytes },
-        "disk": stats.disk.map(|disk| json!({ "ticks": disk.ticks, "bytes": disk.bytes })),
-        "sources": stats.sources.iter().map(source).collect::<Vec<_>>(),
-    }))
-}
-
-fn source(source: &SourceStats) -> Value {
-    let SourceStats { name, taken, late, repeats, rejected, .. } = source;
-    let mut value = json!({
-        "name": name, "state": source.state.name(), "since": source.since.as_millis(),
-        "taken": taken, "late": late, "repeats": repeats, "rejected": rejected,
-    });
-    if let Some(reason) = source.state.reason() {
-        value["reason"] = json!(reason);
-    }
-    if source.feed.any() {
-        let counts =
-            FeedCount::ALL.iter().map(|count| (count.name().to_owned(), json!(source.feed.get(*count))));
-        value["feed"] = Value::Object(counts.collect());
-    }
-    // A list of them all could be as long as the market.
-    if !source.symbols.is_empty() {
-        value["troubled"] = json!(source.symbols.len());
-        value["symbols"] = source.symbols.iter().take(SYMBOLS_LISTED).map(symbol).collect();
-    }
-    value
-}
-
-fn symbol(stats: &SymbolStats) -> Value {
-    json!({
-        "symbol": stats.symbol.as_str(), "state": stats.state.name(), "since": stats.since.as_millis(),
-        "reason": stats.state.reason(),
+    Json(Status {
+        version: env!("CARGO_PKG_VERSION"),
+        epoch: stats.cursor.epoch.to_string(),
+        cursor: stats.cursor.to_string(),
+        uptime_s: health.started.elapsed().as_secs(),
+        ready: health.reasons_not_ready().is_empty(),
+        simulated: health.sources.simulated(),
+        streams: stats.streams,
+        symbols: stats.symbols,
+        tape: Size { ticks: stats.tape_ticks as u64, bytes: stats.tape_bytes as u64 },
+        disk: stats.disk.map(|disk| Size { ticks: disk.ticks, bytes: disk.bytes }),
+        sources: stats.sources.iter().map(Source::of).collect(),
     })
 }
+
+#[derive(Serialize, ToSchema)]
+struct Alive {
+    alive: bool,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Ready {
+    ready: bool,
+    /// Why not.
+    reasons: Vec<&'static str>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Status {
+    version: &'static str,
+    /// Within an epoch cursors are comparable.
+    epoch: String,
+    /// The newest place on the tape.
+    cursor: String,
+    uptime_s: u64,
+    ready: bool,
+    /// Some prices are made up.
+    simulated: bool,
+    /// How many are open.
+    streams: u64,
+    /// How many were ever seen.
+    symbols: usize,
+    tape: Size,
+    /// What of it is on the disk; `null`: it is in memory only.
+    #[schema(required = true)]
+    disk: Option<Size>,
+    sources: Vec<Source>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Size {
+    ticks: u64,
+    bytes: u64,
+}
+
+/// How a source is doing.
+#[derive(Serialize, ToSchema)]
+struct Source {
+    name: String,
+    /// `live`, `stale`, `paused`, `ended` or `down`.
+    state: &'static str,
+    /// Since when, in ms since 1970.
+    since: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    reason: Option<String>,
+    /// Ticks that are on the tape.
+    taken: u64,
+    late: u64,
+    repeats: u64,
+    rejected: u64,
+    /// What happened on the way from a feed, by kinds; where there is one.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(required = false)]
+    feed: BTreeMap<&'static str, u64>,
+    /// How many of its symbols are not as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    troubled: Option<usize>,
+    /// The first hundred of those.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    symbols: Vec<TroubledSymbol>,
+}
+
+/// How one of a source's symbols is doing.
+#[derive(Serialize, ToSchema)]
+struct TroubledSymbol {
+    symbol: String,
+    state: &'static str,
+    since: i64,
+    #[schema(required = true)]
+    reason: Option<String>,
+}
+
+impl Source {
+    fn of(source: &SourceStats) -> Self {
+        let SourceStats { name, taken, late, repeats, rejected, .. } = source;
+        let counts = FeedCount::ALL.iter().map(|count| (count.name(), source.feed.get(*count)));
+        Self {
+            name: name.clone(),
+            state: source.state.name(),
+            since: source.since.as_millis(),
+            reason: source.state.reason().map(str::to_owned),
+            taken: *taken,
+            late: *late,
+            repeats: *repeats,
+            rejected: *rejected,
+            feed: counts.filter(|_| source.feed.any()).collect(),
+            troubled: Some(source.symbols.len()).filter(|count| *count > 0),
+            // A list of them all could be as long as the market.
+            symbols: source.symbols.iter().take(SYMBOLS_LISTED).map(TroubledSymbol::of).collect(),
+        }
+    }
+}
+
+impl TroubledSymbol {
+    fn of(stats: &SymbolStats) -> Self {
+        Self {
+            symbol: stats.symbol.to_string(),
+            state: stats.state.name(),
+            since: stats.since.as_millis(),
+            reason: stats.state.reason().map(str::to_owned),
+        }
+    }
+}
+
+/// These routes as an OpenAPI document.
+#[derive(OpenApi)]
+#[openapi(
+    paths(alive, ready, status),
+    tags((name = "server", description = "How the server is doing")),
+)]
+pub(crate) struct Described;

@@ -3,6 +3,7 @@
 mod candles;
 mod change;
 mod market;
+mod openapi;
 mod problem;
 mod publish;
 mod query;
@@ -14,6 +15,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{DefaultBodyLimit, Path};
 use axum::routing::{delete, get, patch, post};
 
+pub use openapi::openapi;
 pub use problem::Problem;
 use tickcast_core::Symbol;
 

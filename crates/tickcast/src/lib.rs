@@ -22,7 +22,7 @@ mod stats;
 mod subscription;
 
 pub use events::Events;
-pub use http::Problem;
+pub use http::{Problem, openapi};
 pub use hub::{Hub, HubBuilder};
 pub use lane::Io;
 pub use publisher::Publisher;

@@ -6,13 +6,32 @@ use tickcast_core::{Candle, Interval, IntervalError, Time};
 
 use super::market::json;
 use super::query::Query;
-use super::{Problem, SymbolPath, named};
+use super::{Problem, SymbolPath, named, openapi};
 use crate::hub::Hub;
 
 /// How many candles are told, unless asked otherwise, and at most.
 const CANDLES: usize = 500;
 const MOST: usize = 5000;
 
+/// What a price did, second by second or day by day
+///
+/// The newest candles within the range, oldest first. Seconds without a tick have none.
+#[utoipa::path(
+    get,
+    path = "/v1/candles/{symbol}",
+    tag = "history",
+    params(
+        openapi::OfSymbol,
+        ("interval" = inline(Option<openapi::IntervalName>), Query, description = "How long each is. Default: `1m`."),
+        openapi::Range,
+        ("limit" = Option<u64>, Query, minimum = 1, maximum = 5000, description = "How many at most. Default: 500."),
+    ),
+    responses(
+        (status = 200, description = "They", body = openapi::Candles),
+        (status = 400, response = openapi::Refused),
+        (status = 404, response = openapi::NoSymbol),
+    ),
+)]
 pub(super) async fn candles(
     State(hub): State<Hub>,
     path: SymbolPath,

@@ -8,13 +8,30 @@ use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
 use tickcast_core::{Filter, FilterError};
 
-use super::Problem;
+use super::{Problem, openapi};
 use crate::hub::Hub;
 use crate::subscription::{Edit, EditError, Effective, Pace, StreamId};
 
 /// Most bytes of a change: three lists of the longest names, and then some, so that a list that is too long is told so.
 pub(super) const LONGEST: usize = 256 << 10;
 
+/// Changes a stream that is open
+///
+/// Its reader is sent the snapshot of what was added, then `ready`.
+#[utoipa::path(
+    patch,
+    path = "/v1/streams/{stream}",
+    tag = "streams",
+    params(("stream" = String, Path, description = "As its `ready` says.")),
+    request_body = openapi::Change,
+    responses(
+        (status = 200, description = "What it is subscribed to from now on", body = openapi::Changed),
+        (status = 400, response = openapi::Refused),
+        (status = 404, description = "There is no such stream, or it has ended", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 413, description = "More than 256 KiB", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
 pub(super) async fn change(
     State(hub): State<Hub>,
     path: Result<Path<String>, PathRejection>,

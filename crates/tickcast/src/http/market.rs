@@ -7,9 +7,10 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tickcast_core::{Frame, Sequencer, Symbol, SymbolId};
+use utoipa::ToSchema;
 
 use super::query::Query;
-use super::{Problem, SymbolPath, named};
+use super::{Problem, SymbolPath, named, openapi};
 use crate::hub::Hub;
 use crate::stats::SourceStats;
 
@@ -17,7 +18,19 @@ use crate::stats::SourceStats;
 const PAGE: usize = 100;
 const LARGEST_PAGE: usize = 1000;
 
-/// `GET /v1/prices?symbols=`: the newest tick of each wanted symbol, in order of names, and the place they are as of.
+/// The newest tick of each symbol
+///
+/// In order of names, and the place they are as of: a stream `since` that cursor goes on without a gap.
+#[utoipa::path(
+    get,
+    path = "/v1/prices",
+    tag = "market",
+    params(("symbols" = Option<String>, Query, pattern = "^[A-Za-z0-9._/:^=&*-]{1,32}(,[A-Za-z0-9._/:^=&*-]{1,32}){0,255}$", description = "Names and patterns, as in `AAPL,BTC*`. Default: all.", example = "AAPL,BTC*")),
+    responses(
+        (status = 200, description = "They", body = openapi::Prices),
+        (status = 400, response = openapi::Refused),
+    ),
+)]
 pub(super) async fn prices(State(hub): State<Hub>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
     let filter = Query::parse(query.as_deref()).filter()?;
     let Wanted { mut names, seen } = select(&hub, |symbol| filter.matches(symbol));
@@ -41,7 +54,18 @@ pub(super) async fn prices(State(hub): State<Hub>, RawQuery(query): RawQuery) ->
     Ok(json(body))
 }
 
-/// `GET /v1/prices/{symbol}`.
+/// A symbol's newest tick
+#[utoipa::path(
+    get,
+    path = "/v1/prices/{symbol}",
+    tag = "market",
+    params(openapi::OfSymbol),
+    responses(
+        (status = 200, description = "It", body = openapi::PriceTick),
+        (status = 400, response = openapi::Refused),
+        (status = 404, response = openapi::NoSymbol),
+    ),
+)]
 pub(super) async fn price(State(hub): State<Hub>, path: SymbolPath) -> Result<Response, Problem> {
     let symbol = named(&path)?;
     let frame = hub.log().with(|log| log.market().newest(log.market().id(&symbol)?).cloned());
@@ -70,7 +94,7 @@ pub(super) fn json(body: Vec<u8>) -> Response {
 }
 
 /// One page of symbols.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct SymbolsPage {
     symbols: Vec<SymbolStanding>,
     /// What to ask for as `after` to get the next page.
@@ -79,19 +103,40 @@ pub(super) struct SymbolsPage {
 }
 
 /// How a symbol stands.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct SymbolStanding {
     symbol: String,
+    /// Whose its newest tick is; empty where that is not known.
     source: String,
+    /// `live`, `stale`, `paused`, `ended`, `down` or `gone`.
     state: &'static str,
+    /// How many there have been.
     ticks: u64,
+    /// In ms since 1970.
     first_time: i64,
     last_time: i64,
-    /// A decimal, digit for digit.
+    /// What the change is measured from: a decimal, digit for digit.
+    #[schema(value_type = f64)]
     reference: Box<RawValue>,
 }
 
-/// `GET /v1/symbols?q=&limit=&after=`: in order of names; `q` is looked for anywhere in a name, whatever its case.
+/// The symbols there are
+///
+/// In order of names, a page at a time.
+#[utoipa::path(
+    get,
+    path = "/v1/symbols",
+    tag = "market",
+    params(
+        ("q" = Option<String>, Query, description = "To be found anywhere in a name, whatever its case."),
+        ("limit" = Option<u64>, Query, minimum = 1, maximum = 1000, description = "How many at most. Default: 100."),
+        ("after" = Option<String>, Query, description = "The `next` of the page before."),
+    ),
+    responses(
+        (status = 200, description = "They", body = SymbolsPage),
+        (status = 400, response = openapi::Refused),
+    ),
+)]
 pub(super) async fn symbols(
     State(hub): State<Hub>,
     RawQuery(query): RawQuery,

@@ -8,11 +8,12 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use tickcast_core::{FilterError, Symbol, SymbolError};
 use tickcast_tape::AppendError;
+use utoipa::ToSchema;
 
 use crate::subscription::PaceError;
 
 /// What went wrong with a request.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Problem {
     #[serde(rename = "type")]
     kind: &'static str,
@@ -22,6 +23,7 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     parameter: Option<&'static str>,
     #[serde(flatten)]
+    #[schema(ignore)]
     more: Map<String, Value>,
 }
 

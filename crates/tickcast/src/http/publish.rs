@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use http_body::Body as _;
 use tickcast_core::{Item, Items, Tick};
 
-use super::{Problem, SymbolPath, named};
+use super::{Problem, SymbolPath, named, openapi};
 use crate::publisher::Publisher;
 pub(super) use idempotency::IdempotencyKeys;
 use idempotency::{Claim, Claimed};
@@ -28,6 +28,31 @@ pub(super) struct Desk {
     pub(super) keys: IdempotencyKeys,
 }
 
+/// Publishes ticks
+///
+/// One, an array, or one a line. What is no tick is listed, and costs the others nothing. A request that is made again with the
+/// same `Idempotency-Key` is answered again, not done again.
+#[utoipa::path(
+    post,
+    path = "/v1/prices",
+    tag = "publishing",
+    security(("publish_token" = [])),
+    params(("Idempotency-Key" = Option<String>, Header, pattern = "^[!-~]{1,255}$", description = "Any text of 1 to 255 printable characters.")),
+    request_body(content(
+        (openapi::NewTicks = "application/json"),
+        (openapi::NewTick = "application/x-ndjson"),
+    )),
+    responses(
+        (status = 200, description = "What became of them", body = Report),
+        (status = 400, description = "Nothing could be read, or the key is none", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 401, response = openapi::NoToken),
+        (status = 409, description = "A request with this key is under way", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 415, description = "Neither JSON nor NDJSON", body = Problem, content_type = "application/problem+json"),
+        (status = 507, response = openapi::DiskFull),
+    ),
+)]
 pub(super) async fn publish(
     State(desk): State<Arc<Desk>>,
     headers: HeaderMap,
@@ -51,6 +76,23 @@ pub(super) async fn publish(
     Ok(intake.run(items, body).await?.into_response())
 }
 
+/// Takes a symbol off the market
+///
+/// Its readers are told `gone`. It may come back.
+#[utoipa::path(
+    delete,
+    path = "/v1/prices/{symbol}",
+    tag = "publishing",
+    security(("publish_token" = [])),
+    params(openapi::OfSymbol),
+    responses(
+        (status = 204, description = "It is off"),
+        (status = 400, response = openapi::Refused),
+        (status = 401, response = openapi::NoToken),
+        (status = 404, response = openapi::NoSymbol),
+        (status = 507, response = openapi::DiskFull),
+    ),
+)]
 pub(super) async fn take_off(State(desk): State<Arc<Desk>>, path: SymbolPath) -> Result<StatusCode, Problem> {
     let symbol = named(&path)?;
     match desk.publisher.remove(&symbol) {

@@ -9,8 +9,8 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use tickcast_core::{Cursor, Mode};
 
-use super::Problem;
 use super::query::Query;
+use super::{Problem, openapi};
 use crate::events::Events;
 use crate::hub::Hub;
 use crate::lane::RETRY_MS;
@@ -24,6 +24,21 @@ const HEARTBEAT: u64 = 10;
 /// Most bytes of a reader's cursor that it is shown again.
 const SHOWN: usize = 64;
 
+/// Prices as they move: the simple stream
+///
+/// First the newest tick of every symbol that is wanted, then each move. A reader that falls behind is given the newest tick of
+/// each symbol that moved. Every event is a `tick`, its `id` is the symbol; comments keep the connection open.
+#[utoipa::path(
+    get,
+    path = "/prices/stream",
+    tag = "streams",
+    params(openapi::Subscribed),
+    responses(
+        (status = 200, description = "Server-Sent Events that end when either side wants",
+            body = openapi::Events, content_type = "text/event-stream"),
+        (status = 400, response = openapi::Refused),
+    ),
+)]
 pub(super) async fn prices_stream(
     State(hub): State<Hub>,
     RawQuery(query): RawQuery,
@@ -32,6 +47,27 @@ pub(super) async fn prices_stream(
     Ok(response(events(&hub, subscription)))
 }
 
+/// Prices as they move: the resumable stream
+///
+/// Every event's `id` is a cursor: whoever comes back with the last one, in the header `Last-Event-ID` as browsers do by
+/// themselves, goes on from there without a gap, or is told `reset`. Events: `status` (how a source or one of its symbols is
+/// doing), `tick`, `ready` (the snapshot is complete; names the stream for `PATCH`), `heartbeat`, `gone` (a symbol was taken off
+/// the market), `reset` (what was missed is not there any more: a new snapshot follows) and `bye` (why it ends).
+#[utoipa::path(
+    get,
+    path = "/v1/stream",
+    tag = "streams",
+    params(
+        openapi::Subscribed,
+        openapi::Resumed,
+        ("Last-Event-ID" = Option<String>, Header, description = "The cursor to go on from; outweighs the query's."),
+    ),
+    responses(
+        (status = 200, description = "Server-Sent Events that end with `bye`",
+            body = openapi::Events, content_type = "text/event-stream"),
+        (status = 400, response = openapi::Refused),
+    ),
+)]
 pub(super) async fn stream(
     State(hub): State<Hub>,
     RawQuery(query): RawQuery,

@@ -15,7 +15,7 @@ use tickcast_tape::{DiskTape, ReadError};
 use tokio::sync::mpsc;
 
 use super::query::Query;
-use super::{Problem, SymbolPath, named};
+use super::{Problem, SymbolPath, named, openapi};
 use crate::hub::Hub;
 
 /// About how many bytes are put together before they are sent: a few of these are all that an export takes, however long it is.
@@ -36,6 +36,27 @@ enum Format {
 /// The columns of a CSV. What else a tick holds is in the last one, as JSON.
 const COLUMNS: &[u8] = b"symbol,price,change,change_pct,time,n,extras\n";
 
+/// Every tick of a symbol that the tape holds
+///
+/// Oldest first, up to the newest as it was asked for; that on disk included.
+#[utoipa::path(
+    get,
+    path = "/v1/ticks/{symbol}",
+    tag = "history",
+    params(
+        openapi::OfSymbol,
+        openapi::Range,
+        ("format" = inline(Option<openapi::ExportFormat>), Query, description = "Default: `ndjson`, a tick a line."),
+    ),
+    responses(
+        (status = 200, description = "They; it breaks off where they cannot be read", content(
+            (openapi::PriceTick = "application/x-ndjson"),
+            (String = "text/csv"),
+        )),
+        (status = 400, response = openapi::Refused),
+        (status = 404, response = openapi::NoSymbol),
+    ),
+)]
 pub(super) async fn ticks(
     State(hub): State<Hub>,
     path: SymbolPath,

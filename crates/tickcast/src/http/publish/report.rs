@@ -4,6 +4,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tickcast_core::{Cursor, Outcome, Rejected, Symbol, TickError};
+use utoipa::ToSchema;
 
 use crate::http::Problem;
 
@@ -11,12 +12,15 @@ use crate::http::Problem;
 const LISTED: usize = 100;
 
 /// What became of a batch, so far or in the end.
-#[derive(Debug, Clone, Default, Serialize)]
-pub(super) struct Report {
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
+pub(crate) struct Report {
     accepted: u64,
+    /// Older than their symbol's newest, and dropped.
     late: u64,
+    /// The same as their symbol's newest, and dropped.
     repeats: u64,
     rejected_count: u64,
+    /// The first hundred of them.
     rejected: Vec<Rejection>,
     /// The newest place on the tape once all of it was in.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,7 +36,7 @@ pub(super) struct Report {
     pub(super) next: u64,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 struct Rejection {
     /// Which: its place in the array, or its line, from 0.
     index: u64,

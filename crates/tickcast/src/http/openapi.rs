@@ -1,0 +1,281 @@
+//! What the routes take and give, as a machine reads it.
+//!
+//! Routes are described where they are; here is what they have in common, and bodies that are written by hand for speed. These
+//! types are described and never made.
+
+#![allow(dead_code, reason = "described, never made")]
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{IntoParams, Modify, OpenApi, ToResponse, ToSchema};
+
+use super::{Problem, candles, change, market, publish, stream, ticks};
+
+/// The routes of [`Hub::router`](crate::Hub::router) and [`Publisher::router`](crate::Publisher::router) as an OpenAPI document,
+/// to be merged with one's own.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    Routes::openapi()
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "tickcast", description = "Live prices, in and out."),
+    paths(
+        stream::prices_stream,
+        stream::stream,
+        change::change,
+        market::prices,
+        market::price,
+        market::symbols,
+        candles::candles,
+        ticks::ticks,
+        publish::publish,
+        publish::take_off,
+    ),
+    components(responses(Refused, NoSymbol, NoToken, DiskFull), schemas(PriceTick)),
+    tags(
+        (name = "streams", description = "Prices as they move, as Server-Sent Events"),
+        (name = "market", description = "Prices as they stand"),
+        (name = "history", description = "Prices as they were"),
+        (name = "publishing", description = "Prices from elsewhere"),
+    ),
+    modifiers(&Token),
+)]
+struct Routes;
+
+/// How publishers prove that they are some.
+struct Token;
+
+impl Modify for Token {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+        let components = openapi.components.get_or_insert_default();
+        components.add_security_scheme("publish_token", SecurityScheme::Http(bearer));
+    }
+}
+
+/// A parameter or body breaks a rule; `detail` says which.
+#[derive(ToResponse)]
+#[response(content_type = "application/problem+json")]
+pub(super) struct Refused(#[to_schema] Problem);
+
+/// The symbol is not on the market.
+#[derive(ToResponse)]
+#[response(content_type = "application/problem+json")]
+pub(super) struct NoSymbol(#[to_schema] Problem);
+
+/// The publish token is missing, or another.
+#[derive(ToResponse)]
+#[response(content_type = "application/problem+json")]
+pub(super) struct NoToken(#[to_schema] Problem);
+
+/// It cannot be kept: the disk is full. `accepted` were.
+#[derive(ToResponse)]
+#[response(content_type = "application/problem+json")]
+pub(super) struct DiskFull(#[to_schema] Problem);
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Subscribed {
+    /// Names and patterns, as in `AAPL,BTC*`. Default: all.
+    #[param(
+        example = "AAPL,BTC*",
+        pattern = "^[A-Za-z0-9._/:^=&*-]{1,32}(,[A-Za-z0-9._/:^=&*-]{1,32}){0,255}$"
+    )]
+    symbols: Option<String>,
+    /// Most updates a second of each symbol, 0.1 to 100. Default: as they come.
+    #[param(minimum = 0.1, maximum = 100)]
+    rate: Option<f64>,
+    /// Whether the newest tick of each symbol comes first. Default: `true`.
+    snapshot: Option<bool>,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Resumed {
+    /// `latest`: a reader that falls behind is given the newest of each symbol; `all`: every tick, or `bye`. Default: `latest`.
+    #[param(inline)]
+    mode: Option<ModeName>,
+    /// A cursor to go on from, or `start`: the oldest tick that is still there.
+    since: Option<String>,
+    /// The same as the header `Last-Event-ID`, for those that cannot send one.
+    #[param(rename = "lastEventId")]
+    last_event_id: Option<String>,
+    /// Seconds between heartbeats while nothing else is sent. Default: 10.
+    #[param(minimum = 3, maximum = 60)]
+    heartbeat: Option<u64>,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct OfSymbol {
+    /// As in `AAPL` or `BTC%2FUSD`.
+    #[param(example = "AAPL", pattern = "^[A-Za-z0-9._/:^=&-]{1,32}$")]
+    symbol: String,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Range {
+    /// From when on, in ms since 1970. Default: from the beginning.
+    #[param(minimum = 0, maximum = 253_402_300_799_999_u64)]
+    from: Option<i64>,
+    /// Up to when, this ms included. Default: up to now.
+    #[param(minimum = 0, maximum = 253_402_300_799_999_u64)]
+    to: Option<i64>,
+}
+
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum ModeName {
+    Latest,
+    All,
+}
+
+#[derive(Serialize, Deserialize, ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub(super) enum ExportFormat {
+    Ndjson,
+    Csv,
+}
+
+#[derive(ToSchema)]
+pub(super) enum IntervalName {
+    #[schema(rename = "1s")]
+    Second,
+    #[schema(rename = "1m")]
+    Minute,
+    #[schema(rename = "5m")]
+    FiveMinutes,
+    #[schema(rename = "1h")]
+    Hour,
+    #[schema(rename = "1d")]
+    Day,
+}
+
+/// What a stream sends: blocks of lines, an empty line after each.
+#[derive(ToSchema)]
+#[schema(
+    title = "Server-Sent Events",
+    example = "event: tick\ndata: {\"symbol\":\"AAPL\",\"price\":189.50,\"change\":0.25,\"time\":1782907200123,\"n\":1042}\nid: AAPL\n\n"
+)]
+pub(super) struct Events(String);
+
+/// A price, as every reader is sent it. What its publisher said beyond that, `bid`, `ask` or `volume` for example, follows.
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(super) struct PriceTick {
+    #[schema(example = "AAPL")]
+    symbol: String,
+    /// Digit for digit as it was published.
+    #[schema(example = 189.5)]
+    price: f64,
+    /// From the reference: the day's first price, unless the publisher or `change_basis` says otherwise.
+    #[schema(example = 0.25)]
+    change: f64,
+    /// The same in percent of the reference, where there is one other than zero.
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    change_pct: Option<f64>,
+    /// When it happened, in ms since 1970.
+    time: i64,
+    /// The how-manieth of its symbol it is: a hole says that ticks were merged.
+    n: u64,
+    #[serde(flatten)]
+    extras: BTreeMap<String, serde_json::Value>,
+}
+
+/// The newest of each symbol.
+#[derive(ToSchema)]
+pub(super) struct Prices {
+    /// The place on the tape they are as of.
+    cursor: String,
+    prices: Vec<PriceTick>,
+}
+
+#[derive(ToSchema)]
+pub(super) struct Candles {
+    symbol: String,
+    #[schema(inline)]
+    interval: IntervalName,
+    candles: Vec<CandleBody>,
+}
+
+/// One candle.
+#[derive(ToSchema)]
+#[schema(as = Candle)]
+pub(super) struct CandleBody {
+    /// When it begins, in ms since 1970.
+    time: i64,
+    open: f64,
+    high: f64,
+    low: f64,
+    close: f64,
+    /// How many ticks it holds.
+    count: u64,
+    /// `false` on one that goes on; on others it is absent.
+    #[schema(required = false, nullable = false)]
+    closed: bool,
+}
+
+/// What is to be different; what is not there stays as it is.
+#[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"add": ["BTC*"], "remove": ["AAPL"]}))]
+#[serde(deny_unknown_fields)]
+pub(super) struct Change {
+    #[schema(nullable = false)]
+    add: Option<Vec<SymbolName>>,
+    #[schema(nullable = false)]
+    remove: Option<Vec<SymbolName>>,
+    /// Instead of all there was.
+    #[schema(nullable = false)]
+    set: Option<Vec<SymbolName>>,
+    /// `null`: as they come.
+    #[schema(minimum = 0.1, maximum = 100)]
+    rate: Option<f64>,
+}
+
+/// A name, or a pattern with `*` in it.
+#[derive(Deserialize, ToSchema)]
+#[schema(pattern = "^[A-Za-z0-9._/:^=&*-]{1,32}$", example = "BTC*")]
+pub(super) struct SymbolName(String);
+
+/// What a stream is subscribed to.
+#[derive(ToSchema)]
+pub(super) struct Changed {
+    stream: String,
+    symbols: Vec<String>,
+    #[schema(inline)]
+    mode: ModeName,
+    #[schema(required = true)]
+    rate: Option<f64>,
+}
+
+/// A tick to be published. Other members, numbers or short texts, are passed on.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({"symbol": "AAPL", "price": 189.5, "bid": 189.49}))]
+pub(super) struct NewTick {
+    #[schema(pattern = "^[A-Za-z0-9._/:^=&-]{1,32}$")]
+    symbol: String,
+    /// A number, or one as a text.
+    #[schema(value_type = f64)]
+    price: f64,
+    /// From a reference of your own.
+    #[schema(nullable = false)]
+    change: Option<f64>,
+    /// When it happened, in ms since 1970. Default: when it comes.
+    #[schema(nullable = false, minimum = 0)]
+    time: Option<i64>,
+    #[serde(flatten)]
+    extras: BTreeMap<String, serde_json::Value>,
+}
+
+/// One tick, or several.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum NewTicks {
+    One(NewTick),
+    Several(Vec<NewTick>),
+}
