@@ -1,4 +1,4 @@
-// Builds web/dist: the two pages with their hashed assets, and tickcast.js under its own name.
+// Builds web/dist: the three pages with their hashed assets, and tickcast.js under its own name.
 // The same input gives the same bytes: names are hashes of content, and nothing of the time or the machine goes in.
 
 import { fileURLToPath } from "node:url";
@@ -32,7 +32,7 @@ await build({
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
     rollupOptions: {
-      input: [resolve(root, "index.html"), resolve(root, "embed.html")],
+      input: [resolve(root, "index.html"), resolve(root, "embed.html"), resolve(root, "docs.html")],
       output: {
         entryFileNames: "assets/[name]-[hash].js",
         chunkFileNames: "assets/[name]-[hash].js",

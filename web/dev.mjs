@@ -23,10 +23,10 @@ const kinds = {
 
 createServer((incoming, answer) => {
   const { pathname } = new URL(incoming.url, "http://dev");
-  if (/^\/(v1|prices)\b/.test(pathname)) return pass(incoming, answer);
-  const name = pathname === "/" ? "/index.html" : pathname === "/embed" ? "/embed.html" : pathname;
+  if (/^\/(v1|prices|openapi)\b/.test(pathname)) return pass(incoming, answer);
+  const name = pathname === "/" ? "/index.html" : pathname === "/embed" ? "/embed.html" : pathname === "/docs" ? "/docs.html" : pathname;
   const file = join(dist, normalize(name));
-  const known = name === "/index.html" || name === "/embed.html" || name === "/tickcast.js" || name.startsWith("/assets/");
+  const known = name === "/index.html" || name === "/embed.html" || name === "/docs.html" || name === "/tickcast.js" || name.startsWith("/assets/");
   if (!known || !file.startsWith(dist) || !statSync(file, { throwIfNoEntry: false })?.isFile()) {
     return answer.writeHead(404).end();
   }

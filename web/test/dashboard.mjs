@@ -105,7 +105,13 @@ try {
   await page.click(`${row} button.remove`);
   await page.waitForSelector(row, { state: "detached" });
   check("a removed symbol is gone", (await page.$(row)) === null);
-  await page.waitForTimeout(500);
+  // Changes go one after the other: when this one is done, so is the one before.
+  await page.fill("#search", fresh);
+  await page.waitForSelector("#found li");
+  await page.keyboard.press("Enter");
+  const again = await until("it comes back", 5_000, async () => /\d/.test(await page.textContent(`${row} td.price`)));
+  check("it comes back", Boolean(again));
+  await page.click(`${row} button.remove`);
   check("it is still the same stream", (await page.getAttribute("#connection", "data-stream")) === stream);
   check("there is one stream", (await streams()) - before === 1, (await streams()) - before);
 
@@ -123,8 +129,10 @@ try {
   for (const interval of ["1s", "1m"]) {
     await page.click(`#intervals button[value="${interval}"]`);
     await page.waitForSelector(`#chart[data-interval="${interval}"]`);
-    await page.waitForTimeout(3_000);
     const symbol = await page.getAttribute("#chart", "data-symbol");
+    // What was fetched, and then at least one tick more.
+    const fetched = await page.waitForFunction(() => window.tickcastLastCandle && JSON.stringify(window.tickcastLastCandle));
+    await page.waitForFunction((before) => JSON.stringify(window.tickcastLastCandle) !== before, await fetched.jsonValue());
     let theirs;
     let ours;
     const same = await until(`the last ${interval} candle is the server's`, 8_000, async () => {
@@ -155,6 +163,21 @@ try {
     frame.evaluate(() => [...document.querySelector("tickcast-ticker").shadowRoot.querySelectorAll("li .price")].filter((each) => each.textContent !== "—").length === 4));
   check("the embedded ticker has prices", Boolean(items));
 
+  // The routes, as this server describes them.
+  const docs = await open(context, "/docs");
+  await docs.waitForSelector("#get-v1-prices");
+  const { paths } = await get("/openapi.json");
+  const routes = Object.values(paths).flatMap((methods) => Object.keys(methods)).length;
+  check("every route is told of", (await docs.$$("#routes section")).length === routes, routes);
+  const said = await until("the ten lines do what they say", 5_000, async () => /^[A-Z]/.test(await docs.textContent("#said")));
+  check("the ten lines do what they say", Boolean(said));
+  for (const section of await docs.$$("#routes section:has(button.run)")) {
+    const route = await section.getAttribute("aria-label");
+    await (await section.$("button.run")).click();
+    const answered = await until(`${route} answers`, 5_000, async () => /^200\n/.test(await (await section.$(".answer")).textContent()));
+    check(`${route} answers`, Boolean(answered));
+  }
+
   // Accessibility, in both themes, on a desk and on a phone.
   let axe;
   try {
@@ -163,10 +186,16 @@ try {
     console.log("--   axe-core is not installed: accessibility not checked");
   }
   for (const scheme of axe ? ["light", "dark"] : []) {
-    for (const [path, width] of [["/", 1440], ["/", 390], [`/embed?symbols=*&theme=${scheme}`, 600]]) {
+    for (const [path, width, there] of [
+      ["/", 1440, '#connection[data-state="live"]'],
+      ["/", 390, '#connection[data-state="live"]'],
+      [`/embed?symbols=*&theme=${scheme}`, 600, 'tickcast-ticker[data-connection="live"]'],
+      ["/docs", 1280, "#get-v1-prices"],
+      ["/docs", 390, "#get-v1-prices"],
+    ]) {
       const themed = await browser.newContext({ viewport: { width, height: 844 }, colorScheme: scheme });
       const looked = await open(themed, path);
-      await looked.waitForTimeout(2_500);
+      await looked.waitForSelector(there, { timeout: 15_000 });
       await looked.evaluate(axe);
       const { violations } = await looked.evaluate(() => window.axe.run());
       const grave = violations.filter(({ impact }) => impact === "serious" || impact === "critical");

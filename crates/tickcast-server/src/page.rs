@@ -57,6 +57,7 @@ pub(crate) fn router() -> Router {
     Router::new()
         .route("/", get(|headers| file(headers, "index.html", ASK_AGAIN, Some(OWN_FRAMES))))
         .route("/embed", get(|headers| file(headers, "embed.html", ASK_AGAIN, Some(ANY_FRAME))))
+        .route("/docs", get(|headers| file(headers, "docs.html", ASK_AGAIN, Some(OWN_FRAMES))))
         .route("/tickcast.js", get(|headers| file(headers, "tickcast.js", ASK_AGAIN, None)))
         .route(
             "/assets/{name}",

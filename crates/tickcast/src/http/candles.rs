@@ -27,7 +27,7 @@ const MOST: usize = 5000;
         ("limit" = Option<u64>, Query, minimum = 1, maximum = 5000, description = "How many at most. Default: 500."),
     ),
     responses(
-        (status = 200, description = "They", body = openapi::Candles),
+        (status = 200, description = "The candles", body = openapi::Candles),
         (status = 400, response = openapi::Refused),
         (status = 404, response = openapi::NoSymbol),
     ),

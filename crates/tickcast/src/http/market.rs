@@ -27,7 +27,7 @@ const LARGEST_PAGE: usize = 1000;
     tag = "market",
     params(("symbols" = Option<String>, Query, pattern = "^[A-Za-z0-9._/:^=&*-]{1,32}(,[A-Za-z0-9._/:^=&*-]{1,32}){0,255}$", description = "Names and patterns, as in `AAPL,BTC*`. Default: all.", example = "AAPL,BTC*")),
     responses(
-        (status = 200, description = "They", body = openapi::Prices),
+        (status = 200, description = "The ticks", body = openapi::Prices),
         (status = 400, response = openapi::Refused),
     ),
 )]
@@ -61,7 +61,7 @@ pub(super) async fn prices(State(hub): State<Hub>, RawQuery(query): RawQuery) ->
     tag = "market",
     params(openapi::OfSymbol),
     responses(
-        (status = 200, description = "It", body = openapi::PriceTick),
+        (status = 200, description = "The tick", body = openapi::PriceTick),
         (status = 400, response = openapi::Refused),
         (status = 404, response = openapi::NoSymbol),
     ),
@@ -133,7 +133,7 @@ struct SymbolStanding {
         ("after" = Option<String>, Query, description = "The `next` of the page before."),
     ),
     responses(
-        (status = 200, description = "They", body = SymbolsPage),
+        (status = 200, description = "A page of them", body = SymbolsPage),
         (status = 400, response = openapi::Refused),
     ),
 )]

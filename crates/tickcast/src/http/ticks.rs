@@ -49,7 +49,7 @@ const COLUMNS: &[u8] = b"symbol,price,change,change_pct,time,n,extras\n";
         ("format" = inline(Option<openapi::ExportFormat>), Query, description = "Default: `ndjson`, a tick a line."),
     ),
     responses(
-        (status = 200, description = "They; it breaks off where they cannot be read", content(
+        (status = 200, description = "The ticks; the body breaks off where they cannot be read", content(
             (openapi::PriceTick = "application/x-ndjson"),
             (String = "text/csv"),
         )),

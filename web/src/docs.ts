@@ -1,0 +1,162 @@
+// The page at /docs: the routes of this very server, from the description that it gives of itself.
+
+import "./docs.css";
+import { address, type Description, type Field, type Operation, Reader } from "./description.ts";
+import { themeSwitch } from "./theme.ts";
+
+type Child = Node | string;
+
+function make(tag: string, attributes: Record<string, string>, ...children: Child[]): HTMLElement {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
+
+const byId = (id: string): HTMLElement => document.getElementById(id)!;
+
+/** Text in which `code` is marked as people mark it. */
+function prose(text: string): Child[] {
+  return text.split("`").map((part, at) => (at % 2 === 1 ? make("code", {}, part) : part.replaceAll("\n", " ")));
+}
+
+const anchor = (method: string, path: string): string => `${method}${path.replaceAll(/[^a-z0-9]+/gi, "-")}`;
+const title = (method: string, path: string): HTMLElement[] => [
+  make("span", { class: "method", "data-method": method }, method.toUpperCase()),
+  make("span", { class: "path" }, path),
+];
+
+function table(head: string, rows: HTMLElement[][]): HTMLElement[] {
+  if (rows.length === 0) return [];
+  const lines = rows.map(([first, ...rest]) => make("tr", {}, make("th", { scope: "row" }, first!), ...rest.map((cell) => make("td", {}, cell))));
+  return [make("h4", {}, head), make("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": head }, make("table", {}, make("tbody", {}, ...lines)))];
+}
+
+const text = (about: string): HTMLElement => make("span", {}, ...prose(about));
+const fieldRow = ({ name, kind, optional, about }: Field): HTMLElement[] => [
+  make("code", {}, name),
+  make("span", { class: "kind" }, optional ? `${kind}, optional` : kind),
+  text(about),
+];
+
+class Page {
+  private readonly reader: Reader;
+
+  constructor(private readonly description: Description) {
+    this.reader = new Reader(description);
+  }
+
+  show(): void {
+    const routes: HTMLElement[] = [];
+    const contents: HTMLElement[] = [];
+    for (const tag of this.description.tags) {
+      routes.push(make("h2", {}, tag.description));
+      contents.push(make("h3", {}, tag.description));
+      for (const [path, methods] of Object.entries(this.description.paths)) {
+        for (const [method, operation] of Object.entries(methods)) {
+          if (!operation.tags.includes(tag.name)) continue;
+          routes.push(this.route(method, path, operation));
+          contents.push(make("a", { href: `#${anchor(method, path)}` }, ...title(method, path)));
+        }
+      }
+    }
+    byId("version").textContent = this.description.info.version;
+    byId("contents").replaceChildren(...contents);
+    byId("routes").replaceChildren(...routes);
+  }
+
+  private route(method: string, path: string, operation: Operation): HTMLElement {
+    const { reader } = this;
+    const parameters = operation.parameters ?? [];
+    const about = operation.description ? [make("p", { class: "about" }, ...prose(operation.description))] : [];
+    const asked = parameters.map((each) => [
+      make("code", {}, each.name),
+      make("span", { class: "kind" }, `${reader.kind(each.schema)}${each.in === "header" ? ", header" : each.in === "path" ? ", in the path" : ""}`),
+      text(each.description ?? ""),
+    ]);
+    const body = Object.values(operation.requestBody?.content ?? {})[0]?.schema;
+    const answers = Object.entries(operation.responses).map(([status, given]) => {
+      const response = reader.response(given);
+      const kinds = Object.keys(response.content ?? {}).join(", ");
+      return [
+        make("code", { class: "status", "data-class": status[0]! }, status),
+        make("span", { class: "kind" }, kinds),
+        text(response.description ?? ""),
+      ];
+    });
+    const success = Object.entries(operation.responses).find(([status]) => status.startsWith("2"))?.[1];
+    const told = Object.values(success?.content ?? {})[0]?.schema;
+    return make(
+      "section", { id: anchor(method, path), "aria-label": `${method.toUpperCase()} ${path}` },
+      make("h3", {}, ...title(method, path)),
+      make("p", {}, operation.summary),
+      ...about,
+      ...table("Parameters", asked),
+      ...table("Body", body ? reader.fields(body).map(fieldRow) : []),
+      ...table("Answers", answers),
+      ...table("What comes", told ? reader.fields(told).map(fieldRow) : []),
+      ...this.command(method, path, operation),
+    );
+  }
+
+  /** What to type; and a button for what can be asked from a page, and comes to an end. */
+  private command(method: string, path: string, operation: Operation): HTMLElement[] {
+    const at = address(path, operation.parameters ?? []);
+    const body = Object.values(operation.requestBody?.content ?? {})[0]?.schema;
+    const example = body && this.reader.example(body);
+    const streams = Object.values(operation.responses).some((each) => each.content?.["text/event-stream"]);
+    const parts = [
+      streams ? "curl -N" : "curl",
+      ...(method === "get" ? [] : [`-X ${method.toUpperCase()}`]),
+      ...(operation.security ? ["-H 'Authorization: Bearer TOKEN'"] : []),
+      ...(example ? [`-d '${JSON.stringify(example)}'`] : []),
+      `'${location.origin}${at}'`,
+    ];
+    const shown = make("pre", { tabindex: "0" }, make("code", {}, parts.join(" ")));
+    if (method !== "get" || streams) return [shown];
+    const answer = make("pre", { class: "answer", tabindex: "0", role: "status", hidden: "" });
+    const button = make("button", { class: "run", type: "button" }, "Ask this server");
+    button.addEventListener("click", () => void ask(at, answer));
+    return [shown, button, answer];
+  }
+}
+
+async function ask(at: string, answer: HTMLElement): Promise<void> {
+  answer.hidden = false;
+  answer.textContent = "…";
+  try {
+    const response = await fetch(at);
+    const all = await response.text();
+    answer.textContent = `${response.status}\n${all.length > 4_000 ? `${all.slice(0, 4_000)} …` : all}`;
+  } catch {
+    answer.textContent = "no answer";
+  }
+}
+
+/** The ten lines do what they say. */
+function run(): void {
+  byId("example").textContent = `const prices = new EventSource("${location.origin}/v1/stream?symbols=AAPL,BTC*");
+prices.addEventListener("tick", (event) => {
+  const { symbol, price, change } = JSON.parse(event.data);
+  show(symbol, price, change);
+});
+prices.addEventListener("status", (event) => {
+  const { symbol, state } = JSON.parse(event.data);
+  if (symbol) dim(symbol, state !== "live");
+});`;
+  const prices = new EventSource("/v1/stream?symbols=AAPL,BTC*&rate=2");
+  prices.addEventListener("tick", (event) => {
+    const { symbol, price, change } = JSON.parse((event as MessageEvent<string>).data) as Record<string, unknown>;
+    byId("said").textContent = `${symbol} ${price} ${change}`;
+  });
+}
+
+themeSwitch(byId("theme") as HTMLButtonElement, () => {});
+run();
+try {
+  new Page((await (await fetch("/openapi.json")).json()) as Description).show();
+  // What the address names was not there when the page was.
+  document.getElementById(location.hash.slice(1))?.scrollIntoView();
+} catch (error) {
+  byId("routes").textContent = `The description did not come: ${String(error)}`;
+}
