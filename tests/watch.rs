@@ -1,9 +1,88 @@
-//! `tickcast watch` in a pipe.
+//! `tickcast watch` in a pipe, and on a terminal.
 
 use std::io::{BufRead, BufReader};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
-use crate::server::{TestServer, tickcast};
+use crate::clients::tool;
+use crate::server::{TestServer, eventually, tickcast};
+
+/// A terminal without a screen: a tmux server of its own.
+struct Terminal {
+    tmux: String,
+    folder: tempfile::TempDir,
+}
+
+impl Terminal {
+    /// Opens one, in which `watch` runs.
+    fn watching(tmux: String, url: &str) -> Self {
+        let terminal = Self { tmux, folder: tempfile::tempdir().unwrap() };
+        let command =
+            format!("{} watch --url {url}; echo ended with $?; cat", env!("CARGO_BIN_EXE_tickcast"));
+        terminal.run(&["-f", "/dev/null", "new-session", "-d", "-x", "110", "-y", "20", &command]);
+        terminal
+    }
+
+    fn run(&self, arguments: &[&str]) -> String {
+        let socket = self.folder.path().join("tmux");
+        let output = Command::new(&self.tmux).arg("-S").arg(socket).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn press(&self, keys: &[&str]) {
+        self.run(&[&["send-keys"], keys].concat());
+    }
+
+    /// Waits until what it shows is so.
+    async fn until(&self, shows: impl Fn(&str) -> bool) {
+        eventually(async || shows(&self.run(&["capture-pane", "-p"]))).await;
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let socket = self.folder.path().join("tmux");
+        let _ = Command::new(&self.tmux).arg("-S").arg(socket).arg("kill-server").output();
+    }
+}
+
+/// The symbols from top to bottom.
+fn symbols(screen: &str) -> Vec<&str> {
+    let first = screen.lines().filter_map(|line| line.split_whitespace().next());
+    first.filter(|word| ["AAPL", "BTC", "KO"].contains(word)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_terminal_shows_sorts_filters_and_comes_back() {
+    let Some(tmux) = tool("XTASK_TMUX", "watch::a_terminal_shows_sorts_filters_and_comes_back") else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let server = TestServer::on_disk(folder.path(), &[]);
+    let url = server.public.clone();
+    server.publish(&[("AAPL", "189.50"), ("BTC", "97000"), ("KO", "70.10"), ("KO", "70.20")]).await;
+    let terminal = Terminal::watching(tmux, &url);
+    terminal.until(|screen| screen.contains("● live") && symbols(screen) == ["AAPL", "BTC", "KO"]).await;
+    terminal.until(|screen| screen.contains("189.50") && screen.contains("+0.10")).await;
+    terminal.press(&["r"]);
+    terminal.until(|screen| symbols(screen) == ["KO", "BTC", "AAPL"]).await;
+    terminal.press(&["r", "s"]);
+    terminal.until(|screen| screen.contains("sorted by change") && symbols(screen)[0] == "KO").await;
+    terminal.press(&["/", "k", "o", "Enter"]);
+    terminal.until(|screen| symbols(screen) == ["KO"] && screen.contains("filter: ko")).await;
+    terminal.press(&["Escape"]);
+    terminal.until(|screen| symbols(screen).len() == 3).await;
+    terminal.run(&["resize-window", "-x", "60", "-y", "12"]);
+    terminal.until(|screen| !screen.contains("last 24 s") && symbols(screen).len() == 3).await;
+    server.kill();
+    terminal.until(|screen| screen.contains("○ lost") && screen.contains("189.50")).await;
+    let server = TestServer::again(folder.path(), &url);
+    terminal.until(|screen| screen.contains("● live")).await;
+    server.publish(&[("AAPL", "190.25")]).await;
+    terminal.until(|screen| screen.contains("190.25")).await;
+    terminal.press(&["q"]);
+    terminal.until(|screen| screen.contains("ended with 0")).await;
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lines_go_on_after_a_restart_and_end_with_whoever_reads_them() {

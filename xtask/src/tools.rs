@@ -16,18 +16,21 @@ pub(crate) struct Tools {
     python: Option<PathBuf>,
     node: Option<PathBuf>,
     chromium: Option<PathBuf>,
+    tmux: Option<PathBuf>,
     missing: Vec<String>,
 }
 
 impl Tools {
-    /// Installs what is not there, below `place`, except the browser, which the system's package manager brings.
+    /// Installs what is not there, below `place`, except for what the system's package manager brings.
     pub(crate) fn install(place: &Path) -> Self {
-        println!("\n== tools: Python and npm SSE clients, Chromium");
+        println!("\n== tools: Python and npm SSE clients, schemathesis, Chromium, and tmux as a terminal");
         let mut tools = Self::default();
         let results = [
             python(place).map(|path| tools.python = Some(path)),
             node(place).map(|path| tools.node = Some(path)),
-            chromium().map(|path| tools.chromium = Some(path)),
+            program("Chromium", &["chromium", "chromium-browser", "google-chrome"])
+                .map(|path| tools.chromium = Some(path)),
+            program("tmux", &["tmux"]).map(|path| tools.tmux = Some(path)),
         ];
         tools.missing = results.into_iter().filter_map(Result::err).collect();
         tools
@@ -35,8 +38,12 @@ impl Tools {
 
     /// How tests are told where things are.
     pub(crate) fn environment(&self) -> impl Iterator<Item = (&'static str, &Path)> {
-        let all =
-            [("XTASK_PYTHON", &self.python), ("XTASK_NODE", &self.node), ("XTASK_CHROMIUM", &self.chromium)];
+        let all = [
+            ("XTASK_PYTHON", &self.python),
+            ("XTASK_NODE", &self.node),
+            ("XTASK_CHROMIUM", &self.chromium),
+            ("XTASK_TMUX", &self.tmux),
+        ];
         all.into_iter().filter_map(|(name, path)| Some((name, path.as_deref()?)))
     }
 
@@ -82,20 +89,19 @@ fn node(place: &Path) -> Result<PathBuf, String> {
     Ok(home)
 }
 
-/// The browser: one that is there, or Debian's.
-fn chromium() -> Result<PathBuf, String> {
+/// A program: one that is there under one of these names, or Debian's, whose package has the first of them.
+fn program(what: &str, names: &[&str]) -> Result<PathBuf, String> {
     let find = || {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let names = ["chromium", "chromium-browser", "google-chrome"];
-        std::env::split_paths(&path)
-            .flat_map(|dir| names.map(|name| dir.join(name)))
-            .find(|path| path.is_file())
+        let mut places =
+            std::env::split_paths(&path).flat_map(|dir| names.iter().map(move |name| dir.join(name)));
+        places.find(|path| path.is_file())
     };
     if let Some(path) = find() {
         return Ok(path);
     }
-    apt(&["chromium"]).map_err(|error| format!("Chromium: {error}"))?;
-    find().ok_or_else(|| "Chromium: installed, and not found".to_owned())
+    apt(&names[..1]).map_err(|error| format!("{what}: {error}"))?;
+    find().ok_or_else(|| format!("{what}: installed, and not found"))
 }
 
 /// Whether something is there, installed now by package manager if it was not. What it is for is said, also where it has to be
