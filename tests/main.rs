@@ -12,6 +12,7 @@ mod disk;
 mod faults;
 mod feeds;
 mod filters;
+mod guides;
 mod half_open;
 mod io;
 mod limits;

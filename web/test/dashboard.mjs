@@ -163,6 +163,16 @@ try {
     frame.evaluate(() => [...document.querySelector("tickcast-ticker").shadowRoot.querySelectorAll("li .price")].filter((each) => each.textContent !== "—").length === 4));
   check("the embedded ticker has prices", Boolean(items));
 
+  // The page in the guide for pages, word for word, on a page of another origin.
+  const guide = readFileSync(new URL("../../docs/pages.md", import.meta.url), "utf8");
+  const tenLines = /```html\n([^]*?)```/.exec(guide)[1].replaceAll("http://localhost:8080", base);
+  const guided = await context.newPage();
+  watch(guided);
+  await guided.setContent(tenLines);
+  const shows = await until("the guide's page shows prices", 5_000, async () =>
+    (await guided.$$eval("b", (each) => each.filter(({ textContent }) => /\d/.test(textContent)).length)) === 2);
+  check("the guide's page shows prices", Boolean(shows));
+
   // The routes, as this server describes them.
   const docs = await open(context, "/docs");
   await docs.waitForSelector("#get-v1-prices");

@@ -7,6 +7,11 @@
 //! - [`Hub`] adds a market with snapshots, filters, paces and exact decimals, for an Axum application of one's own.
 //! - [`serve`] runs such an application.
 
+/// The guide's examples compile and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/embedding.md")]
+struct Embedding;
+
 mod clock;
 mod events;
 mod http;

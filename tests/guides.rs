@@ -1,0 +1,56 @@
+//! What the guides tell people to type does what it says.
+
+use std::process::Command;
+
+use crate::server::{TOKEN, TestServer};
+
+/// Every `curl` in the README and in the guides, in order, against this server.
+fn commands() -> Vec<(String, String)> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut files = vec![root.join("README.md")];
+    files.extend(std::fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path()));
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "md"));
+    files.sort();
+    let mut commands = Vec::new();
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let lines = text.lines().filter_map(|line| line.strip_prefix("    ")).map(str::trim_start);
+        let name = file.file_name().unwrap().to_string_lossy().into_owned();
+        commands.extend(
+            lines.filter(|line| line.starts_with("curl ")).map(|line| (name.clone(), line.to_owned())),
+        );
+    }
+    commands
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_curl_of_theirs_is_answered() {
+    let server = TestServer::with(&["--source", "sim"]);
+    server.publish(&[("AAPL", "189.50"), ("BTC-USD", "97000")]).await;
+    let mut reader =
+        crate::client::Reader::get(&server.http, &format!("{}/v1/stream?symbols=AAPL,BTC*", server.public))
+            .await;
+    let ready = reader.until(|event| event.event == "ready").await;
+    let ready: serde_json::Value = serde_json::from_str(&ready.data).unwrap();
+    let commands = commands();
+    assert!(commands.len() > 15, "{commands:?}");
+    for (guide, command) in commands {
+        let here = command
+            .replace("localhost:8080", server.public.trim_start_matches("http://"))
+            .replace("localhost:9180", server.admin.trim_start_matches("http://"))
+            .replacen("curl ", "curl --silent --show-error --fail-with-body --max-time 3 ", 1);
+        // Whoever reads a stream stops by himself.
+        let streams = command.contains("curl -N");
+        let here = if streams { format!("{here} | head -c 300") } else { here };
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &here]).env("TOKEN", TOKEN).env("STREAM", ready["stream"].as_str().unwrap());
+        let output = tokio::task::spawn_blocking(move || shell.output().unwrap()).await.unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            output.status.success(),
+            "{guide}: {command}: {said}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        assert!(!streams || said.contains("event: "), "{guide}: {command}: {said}");
+    }
+}

@@ -1,0 +1,76 @@
+// Whether the dashboard's memory is flat while many prices move fast: minutes, symbols and rate as the server has them.
+//
+//     tickcast --source 'sim?rate=5000' &
+//     cd WHERE-PLAYWRIGHT-CORE-IS && node …/web/test/endurance.mjs http://127.0.0.1:8080 /usr/bin/chromium 5
+//
+// Prints, twice a minute, what is left on the heaps of the page and of the worker behind it once garbage was collected, and
+// the frames a second. Ends with 1 where the last minute's heaps are more than a tenth larger than those of the second.
+
+import { createRequire } from "node:module";
+import { join } from "node:path";
+
+const require = createRequire(join(process.cwd(), "package.json"));
+const { chromium } = require("playwright-core");
+const [base, executablePath, minutes = "5"] = process.argv.slice(2);
+
+const browser = await chromium.launch({
+  executablePath,
+  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"],
+});
+const page = await (await browser.newContext({ viewport: { width: 1440, height: 900 } })).newPage();
+const { symbols } = await (await fetch(`${base}/v1/symbols?limit=500`)).json();
+await page.goto(`${base}/?symbols=${symbols.map(({ symbol }) => encodeURIComponent(symbol)).join(",")}`);
+await page.waitForSelector('#connection[data-state="live"]');
+await page.evaluate(() => {
+  window.frames60 = 0;
+  const count = () => {
+    window.frames60 += 1;
+    requestAnimationFrame(count);
+  };
+  count();
+});
+
+/** Everything in the browser that has a heap: the page, and the worker that its tabs share. */
+async function heaps() {
+  const session = await browser.newBrowserCDPSession();
+  const { targetInfos } = await session.send("Target.getTargets");
+  const wanted = targetInfos.filter(({ type, url }) => ["page", "shared_worker"].includes(type) && url.startsWith(base));
+  let sum = 0;
+  for (const { targetId } of wanted) {
+    const { sessionId } = await session.send("Target.attachToTarget", { targetId, flatten: false });
+    let id = 0;
+    const ask = (method) => new Promise((resolve) => {
+      const mine = (id += 1);
+      const hear = (event) => {
+        const message = JSON.parse(event.message);
+        if (event.sessionId !== sessionId || message.id !== mine) return;
+        session.off("Target.receivedMessageFromTarget", hear);
+        resolve(message.result);
+      };
+      session.on("Target.receivedMessageFromTarget", hear);
+      void session.send("Target.sendMessageToTarget", { sessionId, message: JSON.stringify({ id: mine, method }) });
+    });
+    await ask("HeapProfiler.collectGarbage");
+    sum += (await ask("Runtime.getHeapUsage")).usedSize;
+    await session.send("Target.detachFromTarget", { sessionId });
+  }
+  await session.detach();
+  return { sum, count: wanted.length };
+}
+
+const seen = [];
+const begin = Date.now();
+for (let half = 1; half <= Number(minutes) * 2; half += 1) {
+  const before = await page.evaluate(() => [window.frames60, performance.now()]);
+  await new Promise((resolve) => setTimeout(resolve, begin + half * 30_000 - Date.now()));
+  const after = await page.evaluate(() => [window.frames60, performance.now()]);
+  const { sum, count } = await heaps();
+  seen.push(sum);
+  const fps = (1000 * (after[0] - before[0])) / (after[1] - before[1]);
+  const rate = await page.textContent("#rate");
+  console.log(`${half * 30} s: ${(sum / 1e6).toFixed(2)} MB in ${count} heaps, ${fps.toFixed(1)} frames/s, ${rate} updates/s`);
+}
+await browser.close();
+const [early, late] = [Math.max(...seen.slice(2, 4)), Math.max(...seen.slice(-2))];
+console.log(`second minute ${(early / 1e6).toFixed(2)} MB, last ${(late / 1e6).toFixed(2)} MB`);
+process.exitCode = late > early * 1.1 ? 1 : 0;
