@@ -7,7 +7,7 @@
 
 import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 const require = createRequire(join(process.cwd(), "package.json"));
 const { chromium } = require("playwright-core");
@@ -172,6 +172,31 @@ try {
   const shows = await until("the guide's page shows prices", 5_000, async () =>
     (await guided.$$eval("b", (each) => each.filter(({ textContent }) => /\d/.test(textContent)).length)) === 2);
   check("the guide's page shows prices", Boolean(shows));
+
+  const hook = /```jsx\n([^]*?)```/.exec(guide)[1];
+  const react = await context.newPage();
+  watch(react);
+  await react.goto(`${base}/healthz`);
+  for (const name of ["react", "react-dom"]) {
+    const folder = dirname(require.resolve(`${name}/package.json`));
+    await react.addScriptTag({ path: join(folder, "umd", `${name}.production.min.js`) });
+  }
+  await react.evaluate((hook) => {
+    const usePrices = new Function("useState", "useEffect", `${hook}; return usePrices;`)(React.useState, React.useEffect);
+    const App = ({ symbols }) => {
+      const prices = usePrices(symbols);
+      return React.createElement("b", null, symbols.map((symbol) => `${symbol} ${prices[symbol]?.price}`).join(" "));
+    };
+    const root = ReactDOM.createRoot(document.body.appendChild(document.createElement("div")));
+    window.show = (...symbols) => root.render(React.createElement(App, { symbols }));
+    window.show("AAPL");
+  }, hook);
+  const hooked = async (pattern) => pattern.test((await react.textContent("b")) ?? "");
+  await react.waitForSelector("b");
+  check("the guide's hook shows prices", Boolean(await until("the guide's hook shows prices", 5_000, () => hooked(/^AAPL \d/))));
+  await react.evaluate(() => window.show("AAPL", "BTC-USD"));
+  check("and others later", Boolean(await until("and others later", 5_000, () => hooked(/^AAPL \d.* BTC-USD \d/))));
+  await react.close();
 
   // The routes, as this server describes them.
   const docs = await open(context, "/docs");

@@ -1,4 +1,4 @@
-// Pictures of the dashboard for docs/, in both themes and three widths:
+// Pictures of the dashboard and of the page about the API for docs/, in both themes and three widths:
 //
 //     cd WHERE-PLAYWRIGHT-CORE-IS && node …/web/test/screenshots.mjs http://127.0.0.1:8080 /usr/bin/chromium …/docs/screenshots
 
@@ -18,6 +18,11 @@ for (const colorScheme of ["light", "dark"]) {
     // Sparklines and candles take a while to say something.
     await page.waitForTimeout(20_000);
     await page.screenshot({ path: join(folder, `dashboard-${width}-${colorScheme}.png`) });
+    await page.goto(new URL("/docs#get-v1-prices", url).href);
+    await page.waitForSelector("#get-v1-prices");
+    await page.click("#get-v1-prices button.run");
+    await page.waitForSelector("#get-v1-prices .answer:not([hidden])");
+    await page.screenshot({ path: join(folder, `docs-${width}-${colorScheme}.png`) });
     await page.close();
   }
 }

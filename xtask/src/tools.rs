@@ -7,8 +7,10 @@ use std::process::{Command, Stdio};
 const PYTHON: [&str; 5] =
     ["httpx==0.28.1", "httpx-sse==0.4.3", "requests==2.34.2", "schemathesis==4.32.5", "sseclient-py==1.9.0"];
 
-/// The npm client, what drives the browser, and what looks for barriers in pages.
-const NPM: [&str; 3] = ["axe-core@4.14.1", "eventsource@4.1.0", "playwright-core@1.64.1"];
+/// The npm client, what drives the browser, what looks for barriers in pages, and what a guide's example is written for: the last
+/// React that a page can load as it is.
+const NPM: [&str; 5] =
+    ["axe-core@4.14.1", "eventsource@4.1.0", "playwright-core@1.64.1", "react@18.3.1", "react-dom@18.3.1"];
 
 /// What was found or installed.
 #[derive(Default)]
@@ -77,7 +79,7 @@ fn python(place: &Path) -> Result<PathBuf, String> {
 /// A folder with the npm packages.
 fn node(place: &Path) -> Result<PathBuf, String> {
     let home = place.join("node");
-    let there = ["axe-core", "eventsource", "playwright-core"]
+    let there = ["axe-core", "eventsource", "playwright-core", "react", "react-dom"]
         .iter()
         .all(|name| home.join("node_modules").join(name).exists());
     if !there {
