@@ -176,6 +176,7 @@ try {
   const hook = /```jsx\n([^]*?)```/.exec(guide)[1];
   const react = await context.newPage();
   watch(react);
+  await react.route("**/favicon.ico", (route) => route.fulfill({ status: 204 }));
   await react.goto(`${base}/healthz`);
   for (const name of ["react", "react-dom"]) {
     const folder = dirname(require.resolve(`${name}/package.json`));
