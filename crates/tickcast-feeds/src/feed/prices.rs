@@ -134,7 +134,10 @@ impl Run {
         if steady {
             self.is_well();
         }
-        self.standing.turn(SourceState::Live);
+        // What was known already, a snapshot of a closed market, is no news of one that has fallen silent.
+        if !(ticks.is_empty() && self.standing.is_stale()) {
+            self.standing.turn(SourceState::Live);
+        }
         self.standing.priced(ticks);
     }
 

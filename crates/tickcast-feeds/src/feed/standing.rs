@@ -71,6 +71,11 @@ impl Standing {
         self.state = state;
     }
 
+    /// Whether it has fallen silent.
+    pub(super) fn is_stale(&self) -> bool {
+        self.state == SourceState::Stale
+    }
+
     /// When to give up on symbols that nothing was heard of, over a connection that stands since `opened`.
     pub(super) fn deadline(&self, opened: Instant) -> Option<Instant> {
         (!self.given_up && !self.unheard.is_empty()).then(|| opened + UNHEARD)
