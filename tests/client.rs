@@ -56,6 +56,12 @@ impl Reader {
         }
     }
 
+    /// The name of the stream, as its next `ready` says.
+    pub(crate) async fn stream(&mut self) -> String {
+        let ready = self.until(|event| event.event == "ready").await;
+        serde_json::from_str::<Value>(&ready.data).unwrap()["stream"].as_str().unwrap().to_owned()
+    }
+
     /// The next tick.
     pub(crate) async fn tick(&mut self) -> Seen {
         let event = self.event().await.expect("the stream has ended");

@@ -106,8 +106,7 @@ async fn schemathesis_finds_nothing_that_is_not_described() {
     server.publish(&[("AAPL", "189.50")]).await;
     let stream = format!("{}/v1/stream?symbols=AAPL", server.public);
     let mut reader = crate::client::Reader::get(&server.http, &stream).await;
-    let ready = reader.until(|event| event.event == "ready").await;
-    let ready: Value = serde_json::from_str(&ready.data).unwrap();
+    let name = reader.stream().await;
     let token = format!("Authorization: Bearer {}", crate::server::TOKEN);
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new(std::path::Path::new(&python).with_file_name("schemathesis"));
@@ -117,7 +116,7 @@ async fn schemathesis_finds_nothing_that_is_not_described() {
     command.args(["--exclude-checks", "negative_data_rejection"]);
     command
         .env("SCHEMATHESIS_HOOKS", concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/clients/described.py"));
-    command.env("STREAM", ready["stream"].as_str().unwrap()).current_dir(folder.path());
+    command.env("STREAM", name).current_dir(folder.path());
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && said.contains("Selected: 11/13"), "{said}");
@@ -159,8 +158,7 @@ async fn chromium_shows_bad_times_and_a_widget_elsewhere() {
     let folder = tempfile::tempdir().unwrap();
     let server = TestServer::on_disk(folder.path(), &["--source", "udp:127.0.0.1:0?stale_after=2s"]);
     let url = server.public.clone();
-    let line = server.wait_for_log("listening for datagrams on ");
-    let address = line.split("datagrams on ").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let address = server.datagrams();
     let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let send = async |text: &str| socket.send_to(text.as_bytes(), &address).await.unwrap();
     send("{\"symbol\":\"A\",\"price\":0.10}\n{\"symbol\":\"B\",\"price\":5}\n").await;

@@ -305,8 +305,7 @@ async fn what_stays_the_same_is_not_disturbed_by_what_goes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn datagrams() {
     let server = TestServer::with(&["--source", "udp:127.0.0.1:0?prefix=U:"]);
-    let line = server.wait_for_log("listening for datagrams on ");
-    let address = line.split("datagrams on ").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let address = server.datagrams();
     let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let lines = "{\"symbol\":\"A\",\"price\":0.10}\n{\"symbol\":\"A\",\"price\":\"x\"}\nnonsense\n{\"symbol\":\"B\",\"price\":2}";
     socket.send_to(lines.as_bytes(), &address).await.unwrap();

@@ -30,8 +30,7 @@ async fn every_curl_of_theirs_is_answered() {
     let mut reader =
         crate::client::Reader::get(&server.http, &format!("{}/v1/stream?symbols=AAPL,BTC*", server.public))
             .await;
-    let ready = reader.until(|event| event.event == "ready").await;
-    let ready: serde_json::Value = serde_json::from_str(&ready.data).unwrap();
+    let name = reader.stream().await;
     let commands = commands();
     assert!(commands.len() > 15, "{commands:?}");
     for (guide, command) in commands {
@@ -43,7 +42,7 @@ async fn every_curl_of_theirs_is_answered() {
         let streams = command.contains("curl -N");
         let here = if streams { format!("{here} | head -c 300") } else { here };
         let mut shell = Command::new("sh");
-        shell.args(["-c", &here]).env("TOKEN", TOKEN).env("STREAM", ready["stream"].as_str().unwrap());
+        shell.args(["-c", &here]).env("TOKEN", TOKEN).env("STREAM", &name);
         let output = tokio::task::spawn_blocking(move || shell.output().unwrap()).await.unwrap();
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(

@@ -116,6 +116,12 @@ impl TestServer {
         self.log.wait_for(text)
     }
 
+    /// Where its first source `udp` listens.
+    pub(crate) fn datagrams(&self) -> String {
+        let line = self.wait_for_log("listening for datagrams on ");
+        line.split("datagrams on ").nth(1).unwrap().split('"').next().unwrap().to_owned()
+    }
+
     pub(crate) fn log(&self) -> String {
         self.log.lines.lock().unwrap().join("\n")
     }

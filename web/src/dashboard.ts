@@ -2,6 +2,7 @@
 
 import "./dashboard.css";
 import { sawHeartbeat } from "./clock.ts";
+import { byId } from "./element.ts";
 import { Instrument } from "./instrument.ts";
 import { Link } from "./link.ts";
 import { candles } from "./market.ts";
@@ -11,7 +12,7 @@ import { quote } from "./quote.ts";
 import { OFF, Quotes } from "./quotes.ts";
 import { Rows } from "./rows.ts";
 import { search } from "./search.ts";
-import { byId, StatusBar } from "./status.ts";
+import { StatusBar } from "./status.ts";
 import { themeSwitch } from "./theme.ts";
 import { MOST, Watchlist } from "./watchlist.ts";
 

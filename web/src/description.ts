@@ -97,6 +97,11 @@ export class Reader {
   }
 }
 
+/** Of the first kind of content there is. */
+export function schemaOf(body: Content | undefined): Schema | undefined {
+  return Object.values(body?.content ?? {})[0]?.schema;
+}
+
 /** The address with its examples filled in. */
 export function address(path: string, parameters: readonly Parameter[]): string {
   const value = (parameter: Parameter): string => encodeURIComponent(String(parameter.example)).replaceAll("%2C", ",");

@@ -1,7 +1,8 @@
 // The page at /docs: the routes of this very server, from the description that it gives of itself.
 
 import "./docs.css";
-import { address, type Description, type Field, type Operation, Reader } from "./description.ts";
+import { address, type Description, type Field, type Operation, Reader, schemaOf } from "./description.ts";
+import { byId } from "./element.ts";
 import { themeSwitch } from "./theme.ts";
 
 type Child = Node | string;
@@ -12,8 +13,6 @@ function make(tag: string, attributes: Record<string, string>, ...children: Chil
   element.append(...children);
   return element;
 }
-
-const byId = (id: string): HTMLElement => document.getElementById(id)!;
 
 /** Text in which `code` is marked as people mark it. */
 function prose(text: string): Child[] {
@@ -74,7 +73,7 @@ class Page {
       make("span", { class: "kind" }, `${reader.kind(each.schema)}${each.in === "header" ? ", header" : each.in === "path" ? ", in the path" : ""}`),
       text(each.description ?? ""),
     ]);
-    const body = Object.values(operation.requestBody?.content ?? {})[0]?.schema;
+    const body = schemaOf(operation.requestBody);
     const answers = Object.entries(operation.responses).map(([status, given]) => {
       const response = reader.response(given);
       const kinds = Object.keys(response.content ?? {}).join(", ");
@@ -85,7 +84,7 @@ class Page {
       ];
     });
     const success = Object.entries(operation.responses).find(([status]) => status.startsWith("2"))?.[1];
-    const told = Object.values(success?.content ?? {})[0]?.schema;
+    const told = schemaOf(success);
     return make(
       "section", { id: anchor(method, path), "aria-label": `${method.toUpperCase()} ${path}` },
       make("h3", {}, ...title(method, path)),
@@ -102,7 +101,7 @@ class Page {
   /** What to type; and a button for what can be asked from a page, and comes to an end. */
   private command(method: string, path: string, operation: Operation): HTMLElement[] {
     const at = address(path, operation.parameters ?? []);
-    const body = Object.values(operation.requestBody?.content ?? {})[0]?.schema;
+    const body = schemaOf(operation.requestBody);
     const example = body && this.reader.example(body);
     const streams = Object.values(operation.responses).some((each) => each.content?.["text/event-stream"]);
     const parts = [

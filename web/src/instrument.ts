@@ -7,7 +7,7 @@ import { keep, kept } from "./kept.ts";
 import type { Candle } from "./market.ts";
 import { direction, percentage, type Quote } from "./quote.ts";
 import type { Entry } from "./quotes.ts";
-import { byId } from "./status.ts";
+import { byId } from "./element.ts";
 
 const KEY = "interval";
 /** With fewer candles than these on a server that has just begun, seconds are shown unless something was chosen. */

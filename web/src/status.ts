@@ -1,5 +1,6 @@
 // The header: is the connection there, how late are prices, how many come, and how are the sources they come from.
 
+import { byId } from "./element.ts";
 import { serverNow } from "./clock.ts";
 import { type ServerStatus, status } from "./market.ts";
 import type { Connection, SourceStanding } from "./messages.ts";
@@ -118,12 +119,6 @@ export class StatusBar {
     const middle = [...this.lags].sort((a, b) => a - b)[this.lags.length >> 1] ?? 0;
     put(this.lagElement, !fresh ? "—" : middle < 1_000 ? `${Math.round(middle)} ms` : `${(middle / 1_000).toFixed(1)} s`);
   }
-}
-
-export function byId(id: string): HTMLElement {
-  const element = document.getElementById(id);
-  if (!element) throw new Error(`no element #${id}`);
-  return element;
 }
 
 function put(element: HTMLElement, text: string): void {

@@ -9,13 +9,10 @@
 //     fresh SYMBOL STATE   so does a page that is opened now
 //     connection STATE     both say how their connection is
 
-import { createRequire } from "node:module";
 import { createServer } from "node:http";
 import { createInterface } from "node:readline";
-import { join } from "node:path";
+import { launch } from "./browser.mjs";
 
-const require = createRequire(join(process.cwd(), "package.json"));
-const { chromium } = require("playwright-core");
 const [base, executablePath] = process.argv.slice(2);
 const LIMIT = { timeout: 40_000 };
 
@@ -26,10 +23,7 @@ const elsewhere = createServer((_, response) => {
 });
 await new Promise((resolve) => elsewhere.listen(0, "127.0.0.1", resolve));
 
-const browser = await chromium.launch({
-  executablePath,
-  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"],
-});
+const browser = await launch(executablePath);
 const context = await browser.newContext();
 const complaints = [];
 

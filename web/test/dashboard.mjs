@@ -5,12 +5,10 @@
 // playwright-core (and axe-core, where it is there) are looked for from the working directory. Prints one line a check;
 // ends with 1 where one failed.
 
-import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { launch, require } from "./browser.mjs";
 
-const require = createRequire(join(process.cwd(), "package.json"));
-const { chromium } = require("playwright-core");
 const base = (process.argv[2] ?? "http://127.0.0.1:8080").replace(/\/$/, "");
 const executablePath = process.argv[3] ?? "/usr/bin/chromium";
 
@@ -52,10 +50,7 @@ function watch(page) {
   });
 }
 
-const browser = await chromium.launch({
-  executablePath,
-  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"],
-});
+const browser = await launch(executablePath);
 
 async function open(context, path = "/") {
   const page = await context.newPage();

@@ -7,17 +7,11 @@
 // the frames a second. Sparklines keep some ten minutes of seconds, so it takes those until nothing grows any more: ends with 1
 // where the heaps of the last quarter were more than a tenth larger than those of the one before.
 
-import { createRequire } from "node:module";
-import { join } from "node:path";
+import { launch } from "./browser.mjs";
 
-const require = createRequire(join(process.cwd(), "package.json"));
-const { chromium } = require("playwright-core");
 const [base, executablePath, minutes = "12"] = process.argv.slice(2);
 
-const browser = await chromium.launch({
-  executablePath,
-  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"],
-});
+const browser = await launch(executablePath);
 const page = await (await browser.newContext({ viewport: { width: 1440, height: 900 } })).newPage();
 const { symbols } = await (await fetch(`${base}/v1/symbols?limit=500`)).json();
 await page.goto(`${base}/?symbols=${symbols.map(({ symbol }) => encodeURIComponent(symbol)).join(",")}`);

@@ -2,14 +2,12 @@
 //
 //     cd WHERE-PLAYWRIGHT-CORE-IS && node …/web/test/screenshots.mjs http://127.0.0.1:8080 /usr/bin/chromium …/docs/screenshots
 
-import { createRequire } from "node:module";
 import { join } from "node:path";
+import { launch } from "./browser.mjs";
 
-const require = createRequire(join(process.cwd(), "package.json"));
-const { chromium } = require("playwright-core");
 const [url, executablePath, folder] = process.argv.slice(2);
 
-const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu", "--disable-quic"] });
+const browser = await launch(executablePath);
 for (const colorScheme of ["light", "dark"]) {
   for (const [width, height] of [[390, 844], [1280, 800], [2560, 1440]]) {
     const page = await browser.newPage({ viewport: { width, height }, colorScheme });

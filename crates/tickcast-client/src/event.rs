@@ -146,12 +146,12 @@ impl Event {
 impl Tick {
     fn read(data: &str) -> Option<Self> {
         let facts = Facts::read(data.as_bytes())?;
-        let amount = |text| Price::read_back(text).ok();
+        let (price, change, change_pct) = facts.amounts()?;
         Some(Self {
             symbol: facts.symbol,
-            price: amount(facts.price)?,
-            change: amount(facts.change)?,
-            change_pct: facts.change_pct.and_then(amount),
+            price,
+            change,
+            change_pct,
             time: facts.time,
             n: facts.n,
             json: data.to_owned(),

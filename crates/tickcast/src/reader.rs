@@ -31,13 +31,13 @@ pub struct Update {
 impl Update {
     /// From the JSON that readers are sent.
     pub(crate) fn read(json: &Bytes) -> Option<Self> {
-        let amount = |text: &str| Price::read_back(text).ok();
         let facts = Facts::read(json)?;
+        let (price, change, change_pct) = facts.amounts()?;
         Some(Self {
             symbol: facts.symbol,
-            price: amount(facts.price)?,
-            change: amount(facts.change)?,
-            change_pct: facts.change_pct.and_then(amount),
+            price,
+            change,
+            change_pct,
             time: facts.time,
             n: facts.n,
             json: json.clone(),

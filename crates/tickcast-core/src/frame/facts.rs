@@ -1,6 +1,6 @@
 //! A tick's JSON, taken apart again.
 
-use crate::{Symbol, Time};
+use crate::{Price, Symbol, Time};
 
 /// What a tick's JSON says, as it was written. Only what [`Frame`](crate::Frame)s hold that were encoded here is understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +52,13 @@ impl<'a> Facts<'a> {
             n,
             extras,
         })
+    }
+
+    /// Its price, its change, and that in percent where there is a reference; `None` where one of the first two is no decimal.
+    #[must_use]
+    pub fn amounts(&self) -> Option<(Price, Price, Option<Price>)> {
+        let amount = |text: &str| Price::read_back(text).ok();
+        Some((amount(self.price)?, amount(self.change)?, self.change_pct.and_then(amount)))
     }
 }
 
