@@ -19,7 +19,8 @@ export interface CandleView {
 const WHOLE = 500;
 /** What is fetched to make the last few certain. */
 const TAIL = 10;
-const MOST = 1_500;
+/** Beyond this they are cut back to the whole: soon, so that a page left open does not grow, and seldom, as the view takes all anew. */
+const MOST = WHOLE + 60;
 const RECONCILE_MS = 30_000;
 
 export class Candles {

@@ -5,6 +5,8 @@ import type { Candle } from "./market.ts";
 const WINDOW_MS = 300_000;
 /** One point a second, the second's last price. */
 const STEP_MS = 1_000;
+/** The window's points, and the one before them that the line comes from. */
+const MOST = WINDOW_MS / STEP_MS + 1;
 
 export class Track {
   private times: number[] = [];
@@ -20,9 +22,9 @@ export class Track {
     }
     this.times.push(step);
     this.values.push(value);
-    if (last > 640) {
-      this.times = this.times.slice(-320);
-      this.values = this.values.slice(-320);
+    while (this.times.length > MOST) {
+      this.times.shift();
+      this.values.shift();
     }
   }
 
