@@ -23,7 +23,7 @@ export class CandleChart implements CandleView {
       layout: { attributionLogo: false },
       crosshair: { mode: CrosshairMode.Normal },
       timeScale: { rightOffset: 4, minBarSpacing: 1, timeVisible: true },
-      rightPriceScale: { scaleMargins: { top: 0.12, bottom: 0.1 } },
+      rightPriceScale: { entireTextOnly: true, scaleMargins: { top: 0.12, bottom: 0.1 } },
       handleScale: { axisPressedMouseMove: true },
     });
     this.series = this.chart.addSeries(CandlestickSeries, {});

@@ -3,6 +3,7 @@
 import "./docs.css";
 import { address, type Description, type Field, type Operation, Reader, schemaOf } from "./description.ts";
 import { byId } from "./element.ts";
+import { indented } from "./indented.ts";
 import { themeSwitch } from "./theme.ts";
 
 type Child = Node | string;
@@ -126,7 +127,9 @@ async function ask(at: string, answer: HTMLElement): Promise<void> {
   try {
     const response = await fetch(at);
     const all = await response.text();
-    answer.textContent = `${response.status}\n${all.length > 4_000 ? `${all.slice(0, 4_000)} …` : all}`;
+    const json = response.headers.get("content-type")?.includes("json");
+    const shown = json ? indented(all) : all;
+    answer.textContent = `${response.status}\n${shown.length > 4_000 ? `${shown.slice(0, 4_000)} …` : shown}`;
   } catch {
     answer.textContent = "no answer";
   }

@@ -208,6 +208,8 @@ try {
     const answered = await until(`${route} answers`, 5_000, async () => /^200\n/.test(await (await section.$(".answer")).textContent()));
     check(`${route} answers`, Boolean(answered));
   }
+  const laidOut = await docs.textContent("#get-v1-prices .answer");
+  check("an answer is laid out", /^200\n\{\n  "cursor": "[^"]+",\n  "prices": \[\n    \{\n      "symbol": /.test(laidOut), laidOut.slice(0, 80));
 
   // Accessibility, in both themes, on a desk and on a phone.
   let axe;

@@ -49,7 +49,7 @@ pub struct Tick {
     pub change_pct: Option<Price>,
     /// When it happened.
     pub time: Time,
-    /// The how-manieth tick of the symbol it is.
+    /// Its number among its symbol's ticks: a hole says that ticks were merged.
     pub n: u64,
     /// All of it as it came, extras included: a JSON object.
     pub json: String,

@@ -22,7 +22,7 @@ pub struct Update {
     pub change_pct: Option<Price>,
     /// When it happened.
     pub time: Time,
-    /// The how-manieth tick of the symbol it is: a hole says that ticks were merged.
+    /// Its number among its symbol's ticks: a hole says that ticks were merged.
     pub n: u64,
     /// All of it, extras included, as the JSON object that every reader is sent.
     pub json: Bytes,

@@ -15,7 +15,7 @@ pub struct Facts<'a> {
     pub change_pct: Option<&'a str>,
     /// When it happened.
     pub time: Time,
-    /// The how-manieth tick of its symbol it is.
+    /// Its number among its symbol's ticks: it counts without a hole.
     pub n: u64,
     /// What else it holds, as the tail of a JSON object: `,"bid":1.5`.
     pub extras: &'a [u8],

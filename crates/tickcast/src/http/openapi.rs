@@ -181,7 +181,7 @@ pub(super) struct PriceTick {
     change_pct: Option<f64>,
     /// When it happened, in ms since 1970.
     time: i64,
-    /// The how-manieth of its symbol it is: a hole says that ticks were merged.
+    /// Its number among its symbol's ticks: a hole says that ticks were merged.
     n: u64,
     #[serde(flatten)]
     extras: BTreeMap<String, serde_json::Value>,
