@@ -120,3 +120,21 @@ async fn people_are_told_the_change_with_its_sign() {
     watch.kill().unwrap();
     watch.wait().unwrap();
 }
+
+#[tokio::test]
+async fn people_are_told_that_nothing_has_come() {
+    let server = TestServer::start();
+    server.publish(&[("A", "1.00")]).await;
+    let mut watch = tickcast(&["watch", "--plain", "--url", &server.public, "NOPE"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let line = BufReader::new(watch.stderr.take().unwrap()).lines().next().unwrap().unwrap();
+    assert_eq!(line, "no price yet of what is asked for; waiting");
+    watch.kill().unwrap();
+    watch.wait().unwrap();
+
+    let refused = tickcast(&["watch", "--plain", &server.public]).output().unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.status.code() == Some(2) && said.contains("goes with --url"), "{said}");
+}

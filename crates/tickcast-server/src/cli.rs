@@ -219,6 +219,7 @@ pub(crate) struct PublishArgs {
 #[derive(Debug, Args)]
 pub(crate) struct WatchArgs {
     /// Names, and patterns such as BTC* [default: all]
+    #[arg(value_parser = wanted)]
     pub(crate) symbols: Vec<String>,
 
     /// The server
@@ -244,6 +245,7 @@ pub(crate) struct RecordArgs {
     pub(crate) file: PathBuf,
 
     /// Names, and patterns such as BTC* [default: all]
+    #[arg(value_parser = wanted)]
     pub(crate) symbols: Vec<String>,
 
     /// The server
@@ -345,6 +347,15 @@ fn rate(text: &str) -> Result<f64, String> {
 fn updates(text: &str) -> Result<f64, String> {
     let rate = text.parse::<f64>().ok().filter(|rate| (0.1..=100.0).contains(rate));
     rate.ok_or_else(|| "0.1 to 100 updates a second are expected".to_owned())
+}
+
+/// A name or a pattern. An address would do for a name, and nothing would ever come of it.
+fn wanted(text: &str) -> Result<String, String> {
+    if text.contains("://") {
+        Err("a server's address goes with --url".to_owned())
+    } else {
+        Ok(text.to_owned())
+    }
 }
 
 /// At least one.

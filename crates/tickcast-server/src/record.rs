@@ -10,6 +10,7 @@ use tickcast_client::{Event, Mode, Prices, Tick};
 
 use crate::cli::RecordArgs;
 use crate::exit::Failure;
+use crate::watch::NOTHING;
 
 /// How hard .zst files are compressed: zstd's own choice.
 const LEVEL: i32 = 3;
@@ -83,6 +84,7 @@ impl Recording {
                 self.tape.flush()?;
                 eprintln!("the connection was lost ({why}); it is tried again");
             }
+            Event::Ready(ready) if ready.symbols == 0 => eprintln!("{NOTHING}"),
             Event::Bye(reason) => eprintln!("the server ended the stream ({reason})"),
             _ => {}
         }

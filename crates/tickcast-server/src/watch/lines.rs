@@ -4,6 +4,9 @@ use std::io::{self, BufWriter, Write};
 
 use tickcast_client::{Event, Prices, Tick};
 
+/// Said where a stream is about no symbol: a name may be wrong, or new.
+pub(crate) const NOTHING: &str = "no price yet of what is asked for; waiting";
+
 /// Writes a line a tick until it is interrupted, or nobody reads it any more.
 pub(super) async fn write(mut prices: Prices, json: bool) -> anyhow::Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
@@ -54,6 +57,7 @@ fn aside(event: &Event) -> Option<String> {
         Event::Status(status) => format!("source {} is {}", status.source, status.state),
         Event::SymbolStatus(status) => format!("{} is {}", status.symbol, status.state),
         Event::Gone(symbol) => format!("{symbol} was taken off"),
+        Event::Ready(ready) if ready.symbols == 0 => NOTHING.to_owned(),
         Event::Tick(_) | Event::Ready(_) | Event::Heartbeat { .. } => return None,
     })
 }

@@ -26,7 +26,11 @@ pub(super) fn draw(board: &Board, now: Duration, frame: &mut Frame<'_>) {
         Layout::vertical([Constraint::Length(1), Constraint::Min(1), Constraint::Length(1)])
             .areas(frame.area());
     frame.render_widget(Paragraph::new(header(board)), head);
-    frame.render_widget(table(board, now, body), body);
+    if board.connected && board.count() == 0 {
+        frame.render_widget(Paragraph::new(format!(" {}", lines::NOTHING)), body);
+    } else {
+        frame.render_widget(table(board, now, body), body);
+    }
     frame.render_widget(Paragraph::new(footer(board)), foot);
 }
 
