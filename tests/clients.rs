@@ -148,6 +148,22 @@ async fn chromium_shows_the_dashboard() {
     );
 }
 
+/// A quarter of a million updates leave nothing behind: `web/test/endurance.mjs` has more of them, for an hour by hand.
+#[tokio::test(flavor = "multi_thread")]
+async fn chromium_keeps_nothing_of_the_past() {
+    let test = "clients::chromium_keeps_nothing_of_the_past";
+    let (Some(packages), Some(chromium)) = (tool("XTASK_NODE", test), tool("XTASK_CHROMIUM", test)) else {
+        return;
+    };
+    let server = TestServer::with(&["--source", "sim?rate=5000"]);
+    let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../web/test/endurance.mjs");
+    let mut command = Command::new("node");
+    command.arg(script).args([&server.public, &chromium, "40000", "6"]).current_dir(&packages);
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+}
+
 /// What people see while a source falls silent and the server goes away: `web/test/bad-times.mjs` is told what to wait for.
 #[tokio::test(flavor = "multi_thread")]
 async fn chromium_shows_bad_times_and_a_widget_elsewhere() {
