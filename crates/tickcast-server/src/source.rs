@@ -1,6 +1,7 @@
 //! Where ticks come from.
 
 mod records;
+mod rename;
 mod replay;
 mod running;
 mod sim;

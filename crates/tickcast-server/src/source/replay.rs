@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::records::{Records, RecordsError, Taker};
-use super::spec::Rename;
+use super::rename::Rename;
 
 /// Most ticks handed over together, and how many such batches may wait: reading stays a little ahead, not a file ahead.
 const BATCH: usize = 256;
@@ -130,15 +130,7 @@ impl Reading {
 
 impl Taker for Reading {
     fn take(&mut self, line: u64, item: Item<'_>) -> ControlFlow<()> {
-        let renamed = item.recorded_tick().and_then(|mut tick| {
-            let symbol = tick.symbol;
-            tick.symbol = self
-                .rename
-                .apply(symbol)
-                .map_err(|error| Rejected { symbol: Some(symbol), error: error.into() })?;
-            Ok(tick)
-        });
-        match renamed {
+        match item.recorded_tick().and_then(|tick| self.rename.tick(tick)) {
             Ok(tick) => {
                 self.any = true;
                 self.batch.push(tick);

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tickcast::{Price, Publisher, Symbol, Tick, TickError, Value};
 use tokio::time::{Instant, sleep_until};
 
-use super::spec::Rename;
+use super::rename::Rename;
 use market::{Decimal10, SimMarket, SimTick};
 
 /// How far the market may lag behind the clock before it is set to the present: after a suspended laptop wakes up nobody
@@ -49,7 +49,7 @@ pub(super) async fn run(seed: u64, rate: f64, rename: &Rename, publisher: &Publi
 }
 
 fn tick(trade: &SimTick, rename: &Rename) -> Result<Tick, TickError> {
-    let mut tick = Tick::new(rename.apply(Symbol::new(trade.symbol)?)?, price(trade.price)?);
+    let mut tick = Tick::new(rename.symbol(Symbol::new(trade.symbol)?)?, price(trade.price)?);
     tick.prev_close = trade.prev_close.map(price).transpose()?;
     for (name, value) in [("bid", trade.bid), ("ask", trade.ask), ("size", trade.size)] {
         tick.extras.push(name, Value::Number(&value.to_string()))?;

@@ -8,9 +8,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::Deserialize;
-use tickcast::{Rules, Symbol, SymbolError};
+use tickcast::{Rules, Symbol};
 use tickcast_feeds::NamesError;
 
+use super::rename::Rename;
 use super::replay::Pacing;
 use crate::settings::Span;
 pub(crate) use exchange::{ExchangeSpec, Venue};
@@ -267,27 +268,6 @@ pub(super) fn free_name(label: &str, taken: &HashSet<String>) -> String {
     names.find(|name| !taken.contains(name)).unwrap_or_else(|| unreachable!("numbers have no end"))
 }
 
-/// What a source's symbols are called here.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Rename {
-    /// Put before every name that the map does not hold.
-    pub(crate) prefix: String,
-    /// From the source's name to ours.
-    pub(crate) map: HashMap<String, String>,
-}
-
-impl Rename {
-    pub(crate) fn apply(&self, symbol: Symbol) -> Result<Symbol, SymbolError> {
-        self.name(symbol.as_str()).map_or(Ok(symbol), |name| Symbol::new(&name))
-    }
-
-    /// What `name` is called here, where that is something else.
-    fn name(&self, name: &str) -> Option<String> {
-        let mapped = self.map.get(name).cloned();
-        mapped.or_else(|| (!self.prefix.is_empty()).then(|| format!("{}{name}", self.prefix)))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::options::SIM_RATE;
@@ -378,15 +358,5 @@ mod tests {
         let spec = read("binance:btcusdt,币安usdt", map).unwrap().unwrap();
         assert_eq!(spec.listed(), ["BTC/USD", "BNB"].map(|name| Symbol::new(name).unwrap()));
         assert!(read("binance:币安usdt", HashMap::new()).is_err());
-    }
-
-    #[test]
-    fn names_of_ones_own() {
-        let map = HashMap::from([("BTCUSDT".to_owned(), "BTC/USD".to_owned())]);
-        let rename = Rename { prefix: "B:".to_owned(), map };
-        let apply = |name| rename.apply(Symbol::new(name).unwrap()).map(|symbol| symbol.to_string());
-        assert_eq!(apply("BTCUSDT").unwrap(), "BTC/USD");
-        assert_eq!(apply("ETHUSDT").unwrap(), "B:ETHUSDT");
-        assert!(apply(&"x".repeat(32)).is_err());
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tickcast::{FeedCount, Item, Items, Publisher, Rejected, SourceState, Tick};
 use tokio::net::UdpSocket;
 
-use super::spec::Rename;
+use super::rename::Rename;
 
 /// No datagram is larger.
 const LARGEST: usize = 65_535;
@@ -55,7 +55,7 @@ async fn listen(address: SocketAddr, rename: &Rename, publisher: &Publisher) -> 
 /// The ticks of a datagram, by the names they have here; and what was meant to be one.
 fn read(datagram: &[u8], rename: &Rename) -> (Vec<Tick>, Vec<Rejected>) {
     let (mut ticks, mut rejected) = (Vec::new(), Vec::new());
-    let mut take = |item: Item<'_>| match item.tick().and_then(|tick| named(tick, rename)) {
+    let mut take = |item: Item<'_>| match item.tick().and_then(|tick| rename.tick(tick)) {
         Ok(tick) => ticks.push(tick),
         Err(error) => rejected.push(error),
     };
@@ -63,10 +63,4 @@ fn read(datagram: &[u8], rename: &Rename) -> (Vec<Tick>, Vec<Rejected>) {
     lines.feed(datagram, |_, item| take(item));
     lines.finish(|_, item| take(item));
     (ticks, rejected)
-}
-
-fn named(mut tick: Tick, rename: &Rename) -> Result<Tick, Rejected> {
-    let symbol = Some(tick.symbol);
-    tick.symbol = rename.apply(tick.symbol).map_err(|error| Rejected { symbol, error: error.into() })?;
-    Ok(tick)
 }

@@ -8,8 +8,9 @@ use tickcast_feeds::{
     Names, SILENCE, Uri,
 };
 
+use super::SpecError;
 use super::options::Options;
-use super::{Rename, SpecError};
+use crate::source::rename::Rename;
 
 /// An exchange, and what is wanted of it.
 #[derive(Debug, Clone, PartialEq)]
