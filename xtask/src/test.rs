@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -27,6 +27,10 @@ pub(crate) fn run() -> Result<()> {
     match tools.npm() {
         true => pages(&root)?,
         false => println!("not checked: whether web/dist is built from web/src, without npm"),
+    }
+    match tools.deny() {
+        Some(deny) => dependencies(deny)?,
+        None => println!("not checked: dependencies, without cargo-deny"),
     }
     let mut tests = cargo(&["test", "--workspace"]);
     tests.envs(tools.environment()).env("XTASK_SKIPPED", &skipped);
@@ -57,6 +61,22 @@ fn pages(root: &Path) -> Result<()> {
     if files(&web.join("dist"))? != committed {
         bail!("web/dist is not what web/src builds to; it is now: commit it");
     }
+    Ok(())
+}
+
+/// What is built in, against `deny.toml`; and against what is known to be unsafe, where the list of it can be had.
+fn dependencies(deny: &Path) -> Result<()> {
+    let ask = |arguments: &[&str]| {
+        let mut command = Command::new(deny);
+        command.args(["--log-level", "error"]).args(arguments);
+        command
+    };
+    step("dependencies", ask(&["check", "licenses", "bans", "sources"]))?;
+    let listed = ask(&["fetch", "db"]).stderr(Stdio::null()).status().is_ok_and(|status| status.success());
+    if listed {
+        return step("dependencies: advisories", ask(&["check", "advisories"]));
+    }
+    println!("not checked: advisories about dependencies, whose list cannot be fetched");
     Ok(())
 }
 

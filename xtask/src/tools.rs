@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::cargo;
+
 /// The Python clients, for what they make of our bytes, and what tries our routes against their description.
 const PYTHON: [&str; 5] =
     ["httpx==0.28.1", "httpx-sse==0.4.3", "requests==2.34.2", "schemathesis==4.32.5", "sseclient-py==1.9.0"];
@@ -12,6 +14,9 @@ const PYTHON: [&str; 5] =
 const NPM: [&str; 5] =
     ["axe-core@4.14.1", "eventsource@4.1.0", "playwright-core@1.64.1", "react@18.3.1", "react-dom@18.3.1"];
 
+/// What looks at dependencies: their licences, where they come from, copies, and what is known against them.
+const DENY: &str = "0.20.2";
+
 /// What was found or installed.
 #[derive(Default)]
 pub(crate) struct Tools {
@@ -19,13 +24,16 @@ pub(crate) struct Tools {
     node: Option<PathBuf>,
     chromium: Option<PathBuf>,
     tmux: Option<PathBuf>,
+    deny: Option<PathBuf>,
     missing: Vec<String>,
 }
 
 impl Tools {
     /// Installs what is not there, below `place`, except for what the system's package manager brings.
     pub(crate) fn install(place: &Path) -> Self {
-        println!("\n== tools: Python and npm SSE clients, schemathesis, Chromium, and tmux as a terminal");
+        println!(
+            "\n== tools: Python and npm SSE clients, schemathesis, Chromium, tmux as a terminal, and cargo-deny"
+        );
         let mut tools = Self::default();
         let results = [
             python(place).map(|path| tools.python = Some(path)),
@@ -33,6 +41,7 @@ impl Tools {
             program("Chromium", &["chromium", "chromium-browser", "google-chrome"])
                 .map(|path| tools.chromium = Some(path)),
             program("tmux", &["tmux"]).map(|path| tools.tmux = Some(path)),
+            deny(place).map(|path| tools.deny = Some(path)),
         ];
         tools.missing = results.into_iter().filter_map(Result::err).collect();
         tools
@@ -52,6 +61,11 @@ impl Tools {
     /// Whether there is npm.
     pub(crate) const fn npm(&self) -> bool {
         self.node.is_some()
+    }
+
+    /// `cargo-deny`, where it is.
+    pub(crate) fn deny(&self) -> Option<&Path> {
+        self.deny.as_deref()
     }
 
     /// What could not be had, and why.
@@ -89,6 +103,19 @@ fn node(place: &Path) -> Result<PathBuf, String> {
         run(&mut npm).map_err(|error| format!("npm packages: {error}"))?;
     }
     Ok(home)
+}
+
+/// `cargo-deny` itself. Unoptimised: it is built in a minute, and runs for a second.
+fn deny(place: &Path) -> Result<PathBuf, String> {
+    let home = place.join("deny");
+    let program = home.join("bin/cargo-deny");
+    if !succeeds(Command::new(&program).arg("--version")) {
+        let mut cargo =
+            cargo(&["install", "cargo-deny", "--version", DENY, "--locked", "--debug", "--quiet"]);
+        cargo.arg("--root").arg(&home).env("CARGO_PROFILE_DEV_DEBUG", "0");
+        run(&mut cargo).map_err(|error| format!("cargo-deny: {error}"))?;
+    }
+    Ok(program)
 }
 
 /// A program: one that is there under one of these names, or Debian's, whose package has the first of them.
