@@ -2,45 +2,69 @@
 
 import type { Candle } from "./market.ts";
 
-const WINDOW_MS = 300_000;
-/** One point a second, the second's last price. */
 const STEP_MS = 1_000;
-/** The window's points, and the one before them that the line comes from. */
-const MOST = WINDOW_MS / STEP_MS + 1;
+/** The window, in steps. */
+const WINDOW = 300;
+/** The window's points, and the one they come from. */
+const STEPS = WINDOW + 1;
+
+interface Point {
+  readonly time: number;
+  readonly value: number;
+}
 
 export class Track {
-  private times: number[] = [];
-  private values: number[] = [];
+  /** The last price of each second, that of the second `n` at `n % STEPS`; NaN where there was none. As large at the beginning as ever. */
+  private readonly ring = new Float64Array(STEPS).fill(NaN);
+  /** The newest second, counted from 1970; before there is any, -1. */
+  private newest = -1;
+  /** What the ring held last of all that it holds no more. */
+  private before = NaN;
   filled = false;
 
   add(time: number, value: number): void {
-    const step = Math.floor(time / STEP_MS) * STEP_MS;
-    const last = this.times.length - 1;
-    if (last >= 0 && step <= this.times[last]!) {
-      this.values[last] = value;
-      return;
+    const step = Math.max(this.newest, Math.floor(time / STEP_MS));
+    const last = Math.min(step, this.newest + STEPS);
+    for (let next = this.newest + 1; next <= last; next += 1) {
+      const old = this.ring[next % STEPS]!;
+      if (!Number.isNaN(old)) this.before = old;
+      this.ring[next % STEPS] = NaN;
     }
-    this.times.push(step);
-    this.values.push(value);
-    while (this.times.length > MOST) {
-      this.times.shift();
-      this.values.shift();
-    }
+    this.newest = step;
+    this.ring[step % STEPS] = value;
   }
 
-  /** What came before the page did. */
+  /** What came before the page did, in order of time. */
   backfill(candles: readonly Candle[]): void {
-    const first = this.times[0] ?? Infinity;
-    const before = candles.filter(({ time }) => time < first);
-    this.times = [...before.map(({ time }) => time), ...this.times];
-    this.values = [...before.map(({ close }) => close), ...this.values];
+    const known = this.points()[0]?.time;
+    if (known === undefined || !Number.isNaN(this.before)) return;
+    for (const { time, close } of candles) {
+      if (time >= known) return;
+      const step = Math.floor(time / STEP_MS);
+      if (step <= this.newest - STEPS) this.before = close;
+      else this.ring[step % STEPS] = close;
+    }
   }
 
-  /** Where the window begins: the last point before it is its first value. */
-  private from(start: number): number {
-    let index = this.times.length - 1;
-    while (index > 0 && this.times[index]! > start) index -= 1;
-    return Math.max(0, index);
+  /** What the ring holds, in order of time. */
+  private points(): Point[] {
+    const points: Point[] = [];
+    for (let step = Math.max(0, this.newest - WINDOW); step <= this.newest; step += 1) {
+      const value = this.ring[step % STEPS]!;
+      if (!Number.isNaN(value)) points.push({ time: step * STEP_MS, value });
+    }
+    return points;
+  }
+
+  /** The line: from the price that the window began with, or, where the symbol is younger, from its first. */
+  line(now: number): Point[] {
+    const start = now - WINDOW * STEP_MS;
+    let before = this.before;
+    const within = this.points().filter(({ time, value }) => {
+      if (time <= start) before = value;
+      return time > start;
+    });
+    return Number.isNaN(before) ? within : [{ time: start, value: before }, ...within];
   }
 
   draw(canvas: HTMLCanvasElement, colours: { up: string; down: string; flat: string }, now: number): void {
@@ -54,15 +78,14 @@ export class Track {
       canvas.height = height;
     }
     context.clearRect(0, 0, width, height);
-    if (this.times.length < 2) return;
-    // A young or quiet symbol fills the width with what there is.
-    const begin = Math.max(now - WINDOW_MS, this.times[0]!);
-    const index = this.from(begin);
-    const values = this.values.slice(index);
+    const line = this.line(now);
+    if (line.length === 0) return;
+    const values = line.map(({ value }) => value);
     const low = Math.min(...values);
     const span = Math.max(...values) - low || 1;
     const pad = 2 * scale;
-    const x = (time: number): number => ((Math.max(time, begin) - begin) / Math.max(1, now - begin)) * (width - pad);
+    const begin = line[0]!.time;
+    const x = (time: number): number => ((time - begin) / Math.max(1, now - begin)) * (width - pad);
     const y = (value: number): number => height - pad - ((value - low) / span) * (height - 2 * pad);
     const first = values[0]!;
     const last = values[values.length - 1]!;
@@ -70,7 +93,7 @@ export class Track {
     context.lineJoin = "round";
     context.strokeStyle = last > first ? colours.up : last < first ? colours.down : colours.flat;
     context.beginPath();
-    values.forEach((value, at) => context.lineTo(x(this.times[index + at]!), y(value)));
+    for (const { time, value } of line) context.lineTo(x(time), y(value));
     context.lineTo(width - pad, y(last));
     context.stroke();
   }

@@ -71,6 +71,18 @@ try {
   const first = await prices(page);
   const moved = await until("prices move", 5_000, async () => (await prices(page)).some((text, at) => text !== first[at]));
   check("prices move", Boolean(moved));
+  const drawn = await until("sparklines are drawn", 10_000, () =>
+    page.$$eval("#watchlist td.trend canvas", (canvases) => canvases.length > 0 && canvases.every((canvas) => {
+      if (canvas.width === 0) return false;
+      const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", { willReadFrequently: true });
+      copy.drawImage(canvas, 0, 0);
+      const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);
+      // Every column of a line from edge to edge holds something.
+      const columns = new Set();
+      for (let at = 3; at < data.length; at += 4) if (data[at] > 0) columns.add(((at - 3) / 4) % canvas.width);
+      return columns.size >= canvas.width * 0.9;
+    })));
+  check("sparklines are drawn", Boolean(drawn));
   const exact = await until("prices are written as the server writes them", 5_000, async () => {
     const symbol = await page.$eval("#watchlist tr[data-symbol]", (row) => row.dataset.symbol);
     const raw = await (await fetch(`${base}/v1/prices/${encodeURIComponent(symbol)}`)).text();

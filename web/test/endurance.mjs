@@ -5,7 +5,7 @@
 //
 // Prints, each time the market has taken TICKS more (150000: half a minute of those above), what is left on the heaps of the
 // page and of the worker behind it once garbage was collected, and the frames a second; SAMPLES times (24). Sparklines keep
-// five minutes of seconds and the chart up to 560 candles: a market that is ten minutes old fills them at the beginning.
+// what they will ever need from the beginning; the chart grows to 560 candles, which a market ten minutes old has at once.
 // Ends with 1 where the smallest of the later half is a fifth above that of the half before: the smallest, for not everything
 // that could be collected always is.
 
