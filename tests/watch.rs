@@ -98,13 +98,9 @@ async fn lines_go_on_after_a_restart_and_end_with_whoever_reads_them() {
     server.publish(&[("A", "0.20")]).await;
     let next = tokio::task::spawn_blocking(move || (lines.next().unwrap().unwrap(), lines)).await.unwrap();
     assert!(next.0.starts_with(r#"{"symbol":"A","price":0.20,"#), "{}", next.0);
-    // The pipe is closed: the next line cannot be written, and that is no failure.
+    // Whoever has seen enough closes the pipe: that is noticed though no line is due, and is no failure.
     drop(next.1);
     let ended = tokio::task::spawn_blocking(move || watch.wait().unwrap());
-    while !ended.is_finished() {
-        server.publish(&[("A", "0.30")]).await;
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
     assert!(ended.await.unwrap().success());
 }
 

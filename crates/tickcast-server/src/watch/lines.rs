@@ -11,10 +11,12 @@ pub(crate) const NOTHING: &str = "no price yet of what is asked for; waiting";
 pub(super) async fn write(mut prices: Prices, json: bool) -> anyhow::Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
     let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
+    let mut unread = std::pin::pin!(unread());
     loop {
         let event = tokio::select! {
             event = prices.next() => event?,
             _ = &mut interrupted => return Ok(()),
+            () = &mut unread => return Ok(()),
         };
         let written = match &event {
             Event::Tick(tick) if json => writeln!(out, "{}", tick.json),
@@ -33,6 +35,36 @@ pub(super) async fn write(mut prices: Prices, json: bool) -> anyhow::Result<()> 
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// Over when nobody reads what is written any more. The next line would say so too, and may be hours away.
+#[cfg(target_os = "linux")]
+async fn unread() {
+    use rustix::event::{PollFd, PollFlags, poll};
+
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let out = io::stdout();
+        // Asked for nothing it tells of errors only.
+        let mut watched = [PollFd::new(&out, PollFlags::empty())];
+        let told = loop {
+            match poll(&mut watched, None) {
+                Err(rustix::io::Errno::INTR) => {}
+                told => break told,
+            }
+        };
+        if told.is_ok() {
+            let _ = sender.send(());
+        }
+    });
+    if receiver.await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+async fn unread() {
+    std::future::pending().await
 }
 
 fn line(tick: &Tick) -> String {
