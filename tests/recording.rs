@@ -76,6 +76,12 @@ async fn a_recording_can_be_replayed() {
         let source =
             status["sources"].as_array().unwrap().iter().find(|source| source["name"] != "http").unwrap();
         assert_eq!((&source["taken"], &source["rejected"]), (&3000.into(), &0.into()), "{status}");
+        let published = TestServer::start();
+        let mut command =
+            tickcast(&["publish", &path, "--url", &published.public, "--token", crate::server::TOKEN]);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        let says = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(says, "3000 accepted, 0 late, 0 repeated, 0 rejected\n");
         let again = tickcast(&["record", &path, "--url", &server.public]).output().unwrap();
         assert_eq!(again.status.code(), Some(2), "a recording is not written over");
     }

@@ -1,14 +1,17 @@
 //! `tickcast publish`: ticks from a file to a server, batch by batch.
 
+use std::borrow::Cow;
 use std::io::IsTerminal;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
+use indexmap::IndexMap;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Deserialize;
-use tickcast::Item;
+use serde_json::value::RawValue;
+use tickcast::{Item, RESERVED};
 use tokio::sync::mpsc;
 
 use crate::cli::PublishArgs;
@@ -80,6 +83,7 @@ impl Taker for Batcher {
         match item {
             // A line break within a JSON array's element would tear it in two; in JSON it is white space.
             Item::Text(text) => {
+                let text = unnumbered(text);
                 self.batch.body.extend(text.iter().map(|byte| if *byte == b'\n' { b' ' } else { *byte }));
             }
             Item::TooLong => self.batch.body.extend_from_slice(b"\"a line too long to be a tick\""),
@@ -98,6 +102,18 @@ impl Taker for Batcher {
             Err(_) => ControlFlow::Break(()),
         }
     }
+}
+
+/// A tick that was recorded from a stream without what its server gave it: another gives it its own. All else as it is.
+fn unnumbered(text: &[u8]) -> Cow<'_, [u8]> {
+    if memchr::memmem::find(text, b"\"n\"").is_none() {
+        return Cow::Borrowed(text);
+    }
+    let Ok(mut members) = serde_json::from_slice::<IndexMap<String, Box<RawValue>>>(text) else {
+        return Cow::Borrowed(text);
+    };
+    members.retain(|name, _| !RESERVED.contains(&name.as_str()));
+    serde_json::to_vec(&members).map_or(Cow::Borrowed(text), Cow::Owned)
 }
 
 /// What the server says became of a batch.
@@ -229,4 +245,20 @@ fn bar() -> ProgressBar {
 fn detail(answer: &[u8]) -> Option<String> {
     let problem: serde_json::Value = serde_json::from_slice(answer).ok()?;
     problem["detail"].as_str().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recorded_tick_is_as_it_was_published() {
+        let published = |text: &str| String::from_utf8(unnumbered(text.as_bytes()).into_owned()).unwrap();
+        let recorded =
+            r#"{"symbol":"A","price":0.10,"change":-0.5,"change_pct":-83.3333,"time":7,"n":3,"bid":0.090}"#;
+        assert_eq!(published(recorded), r#"{"symbol":"A","price":0.10,"change":-0.5,"time":7,"bid":0.090}"#);
+        for other in [r#"{ "symbol": "A", "price": 1 }"#, r#"{"symbol":"n","n""#, r#"["n"]"#] {
+            assert_eq!(published(other), other);
+        }
+    }
 }

@@ -39,6 +39,6 @@ pub use stats::{DELAY_BUCKETS, Delays, DiskStats, FeedCount, FeedStats, HubStats
 pub use subscription::{Pace, PaceError, Subscription};
 pub use tickcast_core::{
     ChangeBasis, Cursor, Epoch, Extras, Filter, FilterError, Item, Items, Limits, Outcome, Price, PriceError,
-    Rejected, Rules, Seq, Symbol, SymbolError, Tick, TickError, TickFields, Time, TimeError, Value,
+    RESERVED, Rejected, Rules, Seq, Symbol, SymbolError, Tick, TickError, TickFields, Time, TimeError, Value,
 };
 pub use tickcast_tape::{AppendError, OpenError, Options as TapeOptions, Sync as TapeSync};
