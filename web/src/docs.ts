@@ -127,7 +127,8 @@ async function ask(at: string, answer: HTMLElement): Promise<void> {
   try {
     const response = await fetch(at);
     const all = await response.text();
-    const json = response.headers.get("content-type")?.includes("json");
+    // One document; of NDJSON each line is one already.
+    const json = /[/+]json\b/.test(response.headers.get("content-type") ?? "");
     const shown = json ? indented(all) : all;
     answer.textContent = `${response.status}\n${shown.length > 4_000 ? `${shown.slice(0, 4_000)} …` : shown}`;
   } catch {

@@ -59,11 +59,9 @@ export class Track {
   /** The line: from the price that the window began with, or, where the symbol is younger, from its first. */
   line(now: number): Point[] {
     const start = now - WINDOW * STEP_MS;
-    let before = this.before;
-    const within = this.points().filter(({ time, value }) => {
-      if (time <= start) before = value;
-      return time > start;
-    });
+    const points = this.points();
+    const before = points.findLast(({ time }) => time <= start)?.value ?? this.before;
+    const within = points.filter(({ time }) => time > start);
     return Number.isNaN(before) ? within : [{ time: start, value: before }, ...within];
   }
 

@@ -221,6 +221,8 @@ try {
     check(`${route} answers`, Boolean(answered));
   }
   const laidOut = await docs.textContent("#get-v1-prices .answer");
+  const ticks = await docs.textContent('section[id^="get-v1-ticks"] .answer');
+  check("a tick stays a line", /^200\n(\{"symbol":[^\n]*\}\n)+/.test(ticks), ticks.slice(0, 80));
   check("an answer is laid out", /^200\n\{\n  "cursor": "[^"]+",\n  "prices": \[\n    \{\n      "symbol": /.test(laidOut), laidOut.slice(0, 80));
 
   // Accessibility, in both themes, on a desk and on a phone.
