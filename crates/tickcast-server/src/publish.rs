@@ -11,7 +11,7 @@ use indexmap::IndexMap;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tickcast::{Item, RESERVED};
+use tickcast::{Item, RESERVED, Tick};
 use tokio::sync::mpsc;
 
 use crate::cli::PublishArgs;
@@ -104,9 +104,11 @@ impl Taker for Batcher {
     }
 }
 
-/// A tick that was recorded from a stream without what its server gave it: another gives it its own. All else as it is.
+/// A tick that was recorded from a stream without what its server gave it: another gives it its own. All else as it is, for the
+/// server to say what is wrong with it.
 fn unnumbered(text: &[u8]) -> Cow<'_, [u8]> {
-    if memchr::memmem::find(text, b"\"n\"").is_none() {
+    let numbered = memchr::memmem::find(text, b"\"n\"").is_some();
+    if !numbered || Tick::from_recorded_json(text).is_err() {
         return Cow::Borrowed(text);
     }
     let Ok(mut members) = serde_json::from_slice::<IndexMap<String, Box<RawValue>>>(text) else {
@@ -257,7 +259,8 @@ mod tests {
         let recorded =
             r#"{"symbol":"A","price":0.10,"change":-0.5,"change_pct":-83.3333,"time":7,"n":3,"bid":0.090}"#;
         assert_eq!(published(recorded), r#"{"symbol":"A","price":0.10,"change":-0.5,"time":7,"bid":0.090}"#);
-        for other in [r#"{ "symbol": "A", "price": 1 }"#, r#"{"symbol":"n","n""#, r#"["n"]"#] {
+        let twice = r#"{"symbol":"A","price":1,"price":2,"n":3}"#;
+        for other in [r#"{ "symbol": "A", "price": 1 }"#, r#"{"symbol":"n","n""#, r#"["n"]"#, twice] {
             assert_eq!(published(other), other);
         }
     }
