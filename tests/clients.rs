@@ -78,6 +78,26 @@ fn node(packages: &str, name: &str) -> Command {
     command
 }
 
+/// Where the packages are that drive the browser, and the browser.
+fn browser(test: &str) -> Option<(String, String)> {
+    tool("XTASK_NODE", test).zip(tool("XTASK_CHROMIUM", test))
+}
+
+/// A script that drives the pages; these find their packages where they are run.
+fn page(packages: &str, name: &str) -> Command {
+    let mut command = Command::new("node");
+    command.arg(format!("{}/../../web/test/{name}", env!("CARGO_MANIFEST_DIR"))).current_dir(packages);
+    command
+}
+
+/// What a program says that ends well.
+async fn succeed(mut command: Command) -> String {
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    said
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn python_httpx_sse() {
     let Some(python) = tool("XTASK_PYTHON", "clients::python_httpx_sse") else { return };
@@ -132,45 +152,33 @@ async fn npm_eventsource() {
 #[tokio::test(flavor = "multi_thread")]
 async fn chromium_shows_the_dashboard() {
     let test = "clients::chromium_shows_the_dashboard";
-    let (Some(packages), Some(chromium)) = (tool("XTASK_NODE", test), tool("XTASK_CHROMIUM", test)) else {
-        return;
-    };
+    let Some((packages, chromium)) = browser(test) else { return };
     let server = TestServer::with(&["--source", "sim"]);
-    let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../web/test/dashboard.mjs");
-    let mut command = Command::new("node");
-    command.arg(script).args([&server.public, &chromium]).current_dir(&packages);
-    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    let mut command = page(&packages, "dashboard.mjs");
+    command.args([&server.public, &chromium]);
+    let said = succeed(command).await;
     assert!(
         said.lines().filter(|line| line.starts_with("ok ")).count() > 20 && !said.contains("--  "),
         "{said}"
     );
 }
 
-/// A quarter of a million updates leave nothing behind: `web/test/endurance.mjs` has more of them, for an hour by hand.
+/// A quarter of a million updates leave nothing behind: `web/test/endurance.mjs` runs for as long as it is told to.
 #[tokio::test(flavor = "multi_thread")]
 async fn chromium_keeps_nothing_of_the_past() {
     let test = "clients::chromium_keeps_nothing_of_the_past";
-    let (Some(packages), Some(chromium)) = (tool("XTASK_NODE", test), tool("XTASK_CHROMIUM", test)) else {
-        return;
-    };
+    let Some((packages, chromium)) = browser(test) else { return };
     let server = TestServer::with(&["--source", "sim?rate=5000"]);
-    let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../web/test/endurance.mjs");
-    let mut command = Command::new("node");
-    command.arg(script).args([&server.public, &chromium, "40000", "6"]).current_dir(&packages);
-    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    let mut command = page(&packages, "endurance.mjs");
+    command.args([&server.public, &chromium, "40000", "6"]);
+    succeed(command).await;
 }
 
 /// What people see while a source falls silent and the server goes away: `web/test/bad-times.mjs` is told what to wait for.
 #[tokio::test(flavor = "multi_thread")]
 async fn chromium_shows_bad_times_and_a_widget_elsewhere() {
     let test = "clients::chromium_shows_bad_times_and_a_widget_elsewhere";
-    let (Some(packages), Some(chromium)) = (tool("XTASK_NODE", test), tool("XTASK_CHROMIUM", test)) else {
-        return;
-    };
+    let Some((packages, chromium)) = browser(test) else { return };
     let folder = tempfile::tempdir().unwrap();
     let server = TestServer::on_disk(folder.path(), &["--source", "udp:127.0.0.1:0?stale_after=2s"]);
     let url = server.public.clone();
@@ -179,9 +187,8 @@ async fn chromium_shows_bad_times_and_a_widget_elsewhere() {
     let send = async |text: &str| socket.send_to(text.as_bytes(), &address).await.unwrap();
     send("{\"symbol\":\"A\",\"price\":0.10}\n{\"symbol\":\"B\",\"price\":5}\n").await;
 
-    let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../web/test/bad-times.mjs");
-    let mut command = Command::new("node");
-    command.arg(script).args([&url, &chromium]).current_dir(&packages);
+    let mut command = page(&packages, "bad-times.mjs");
+    command.args([&url, &chromium]);
     let mut browser = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut asks = browser.stdin.take().unwrap();
     let mut says = BufReader::new(browser.stdout.take().unwrap()).lines();
@@ -217,9 +224,7 @@ async fn chromium_shows_bad_times_and_a_widget_elsewhere() {
 #[tokio::test(flavor = "multi_thread")]
 async fn chromium_reads_the_simple_stream() {
     let test = "clients::chromium_reads_the_simple_stream";
-    let (Some(packages), Some(chromium)) = (tool("XTASK_NODE", test), tool("XTASK_CHROMIUM", test)) else {
-        return;
-    };
+    let Some((packages, chromium)) = browser(test) else { return };
     let server = TestServer::with(&["--source", "sim"]);
     let mut command = node(&packages, "page.mjs");
     command.args([&server.public, &chromium]).stderr(Stdio::inherit());
@@ -237,9 +242,7 @@ async fn chromium_reads_the_simple_stream() {
 #[tokio::test(flavor = "multi_thread")]
 async fn chromium_misses_nothing_through_restarts() {
     let test = "clients::chromium_misses_nothing_through_restarts";
-    let (Some(packages), Some(chromium)) = (tool("XTASK_NODE", test), tool("XTASK_CHROMIUM", test)) else {
-        return;
-    };
+    let Some((packages, chromium)) = browser(test) else { return };
     let folder = tempfile::tempdir().unwrap();
     let mut server = TestServer::on_disk(folder.path(), &[]);
     let url = server.public.clone();

@@ -10,7 +10,7 @@ use tickcast_client::{Event, Mode, Prices, Tick};
 
 use crate::cli::RecordArgs;
 use crate::exit::Failure;
-use crate::watch::NOTHING;
+use crate::watch::tell;
 
 /// How hard .zst files are compressed: zstd's own choice.
 const LEVEL: i32 = 3;
@@ -79,13 +79,12 @@ impl Recording {
                     self.last.clear();
                 }
             }
-            Event::Lost(why) => {
+            Event::Lost(_) => {
                 // What there is is there, whatever comes.
                 self.tape.flush()?;
-                eprintln!("the connection was lost ({why}); it is tried again");
+                tell(event);
             }
-            Event::Ready(ready) if ready.symbols == 0 => eprintln!("{NOTHING}"),
-            Event::Bye(reason) => eprintln!("the server ended the stream ({reason})"),
+            Event::Ready(_) | Event::Bye(_) => tell(event),
             _ => {}
         }
         Ok(())

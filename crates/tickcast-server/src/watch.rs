@@ -17,7 +17,7 @@ use tokio::time::MissedTickBehavior;
 use crate::cli::WatchArgs;
 use crate::exit::Failure;
 use board::Board;
-pub(crate) use lines::NOTHING;
+pub(crate) use lines::tell;
 
 /// How often the screen is drawn while something moves: as fast as anyone reads.
 const FRAME: Duration = Duration::from_millis(100);

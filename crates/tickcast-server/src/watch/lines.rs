@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use tickcast_client::{Event, Prices, Tick};
 
 /// Said where a stream is about no symbol: a name may be wrong, or new.
-pub(crate) const NOTHING: &str = "no price yet of what is asked for; waiting";
+pub(super) const NOTHING: &str = "no price yet of what is asked for; waiting";
 
 /// Writes a line a tick until it is interrupted, or nobody reads it any more.
 pub(super) async fn write(mut prices: Prices, json: bool) -> anyhow::Result<()> {
@@ -22,9 +22,7 @@ pub(super) async fn write(mut prices: Prices, json: bool) -> anyhow::Result<()> 
             Event::Tick(tick) if json => writeln!(out, "{}", tick.json),
             Event::Tick(tick) => writeln!(out, "{}", line(tick)),
             other => {
-                if let Some(says) = aside(other) {
-                    eprintln!("{says}");
-                }
+                tell(other);
                 Ok(())
             }
         };
@@ -78,6 +76,13 @@ pub(super) fn signed(change: &tickcast::Price) -> String {
     let text = change.to_string();
     let zero = text.bytes().all(|byte| matches!(byte, b'0' | b'.' | b'-'));
     if zero || text.starts_with('-') { text } else { format!("+{text}") }
+}
+
+/// Says beside the prices what is to be said of an event, if anything.
+pub(crate) fn tell(event: &Event) {
+    if let Some(says) = aside(event) {
+        eprintln!("{says}");
+    }
 }
 
 /// What is to be said of an event besides prices.
