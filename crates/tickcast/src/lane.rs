@@ -93,6 +93,7 @@ pub(crate) struct Lane<S: Sink> {
     wanted: Vec<Wanted>,
     /// Working lists: paced streams to visit, streams without a reader, groups with something new.
     visits: Vec<Key>,
+    due: Vec<(Key, Alarm)>,
     gone: Vec<Key>,
     touched: Vec<GroupId>,
     round: Round<S>,
@@ -121,6 +122,7 @@ impl<S: Sink> Lane<S> {
             archive: None,
             wanted: Vec::new(),
             visits: Vec::new(),
+            due: Vec::new(),
             gone: Vec::new(),
             touched: Vec::new(),
             round: Round::new(carrier),
@@ -180,7 +182,7 @@ impl<S: Sink> Lane<S> {
             && !stream.blocked
             && stream.sink.resume() == Written::Gone
         {
-            self.gone.push(key);
+            self.lose(key);
         }
         self.bury();
         Ok(key)
@@ -223,7 +225,7 @@ impl<S: Sink> Lane<S> {
                 self.visit(key, now);
             }
             Written::Refused => {}
-            Written::Gone => self.gone.push(key),
+            Written::Gone => self.lose(key),
         }
         self.bury();
     }
@@ -270,7 +272,9 @@ impl<S: Sink> Lane<S> {
 
     /// Does what is due by now: visits of paced streams, comments and heartbeats for quiet ones.
     pub(crate) fn ring(&mut self, now: Instant) {
-        while let Some((key, alarm)) = self.timers.pop(now.uptime) {
+        let mut due = std::mem::take(&mut self.due);
+        self.timers.take_due(now.uptime, &mut due);
+        for (key, alarm) in due.drain(..) {
             match alarm {
                 Alarm::Visit => {
                     if let Some(pace) = self.streams.get_mut(key).and_then(|stream| stream.pace.as_mut()) {
@@ -282,6 +286,7 @@ impl<S: Sink> Lane<S> {
                 Alarm::Look => self.look(key, now),
             }
         }
+        self.due = due;
         self.bury();
     }
 
@@ -312,6 +317,14 @@ impl<S: Sink> Lane<S> {
                 stream.place = Place::Behind(from);
             }
             self.visit(key, now);
+        }
+    }
+
+    /// A stream has no reader any more: nothing is tried with it until it is removed.
+    fn lose(&mut self, key: Key) {
+        if let Some(stream) = self.streams.get_mut(key) {
+            stream.blocked = true;
+            self.gone.push(key);
         }
     }
 

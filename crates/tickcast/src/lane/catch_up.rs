@@ -9,6 +9,10 @@ use super::stream::Place;
 use super::timers::Alarm;
 use super::{Key, Lane, Sink, Written};
 
+/// How many pieces a stream is sent in one visit: 4 MiB. A reader that takes bytes as fast as they come lets the others have their
+/// turn, and goes on in the next round.
+const VISIT_STEPS: usize = 64;
+
 /// What comes next for a stream.
 enum Next {
     Step(Step),
@@ -54,7 +58,7 @@ impl<S: Sink> Lane<S> {
 
     /// Sends a stream what lies between its place and the head, piece by piece, as long as its sink takes them.
     pub(super) fn catch_up(&mut self, key: Key, now: Duration) {
-        loop {
+        for _ in 0..VISIT_STEPS {
             match self.next_step(key, now) {
                 Next::Step(step) => {
                     if !self.send(key, &step, now) {
@@ -62,14 +66,13 @@ impl<S: Sink> Lane<S> {
                     }
                 }
                 Next::Blocked => return,
-                Next::Arrived => break,
+                Next::Arrived if self.finishing => return self.dismiss(key, Farewell::Draining),
+                Next::Arrived => return,
                 Next::OnDisk(from) => return self.send_for(key, from),
                 Next::Lost => return self.dismiss(key, Farewell::Lagging),
             }
         }
-        if self.finishing {
-            self.dismiss(key, Farewell::Draining);
-        }
+        self.timers.set(now, key, Alarm::Visit);
     }
 
     /// Sends a stream one piece; says whether it can take more.
@@ -83,7 +86,7 @@ impl<S: Sink> Lane<S> {
                 self.stats.sent(step.ticks, step.piece.len());
             }
             Written::Refused => stream.refused(head),
-            Written::Gone => self.gone.push(key),
+            Written::Gone => self.lose(key),
         }
         written == Written::Taken
     }

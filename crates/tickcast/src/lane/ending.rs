@@ -36,7 +36,7 @@ impl<S: Sink> Lane<S> {
         let stream = &mut self.streams[key];
         let ended = if said == Written::Taken { stream.sink.end() } else { said };
         match ended {
-            Written::Taken | Written::Gone => self.gone.push(key),
+            Written::Taken | Written::Gone => self.lose(key),
             Written::Refused => {
                 stream.ending = true;
                 // It no longer follows: nothing comes behind an end.

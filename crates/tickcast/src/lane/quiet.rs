@@ -37,14 +37,13 @@ impl<S: Sink> Lane<S> {
                 }
                 // It has yet to write what it was given: it needs no comment.
                 Written::Refused => stream.refused(head),
-                Written::Gone => self.gone.push(key),
+                Written::Gone => return self.lose(key),
             }
         }
         let stream = &mut self.streams[key];
         if stream.blocked && !stream.waiting() && stream.last_write + stall <= now.uptime {
             stream.sink.cut();
-            self.gone.push(key);
-            return;
+            return self.lose(key);
         }
         let patience = if stream.blocked { stall } else { quiet };
         let since = if stream.waiting() { now.uptime } else { stream.last_write };

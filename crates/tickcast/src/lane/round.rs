@@ -62,7 +62,10 @@ impl<S: Sink> Round<S> {
                     bytes += due.batch.len();
                 }
                 Written::Refused => stream.refused(from),
-                Written::Gone => gone.push(due.key),
+                Written::Gone => {
+                    stream.blocked = true;
+                    gone.push(due.key);
+                }
             }
         }
         stats.sent(ticks, bytes);

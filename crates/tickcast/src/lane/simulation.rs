@@ -19,6 +19,9 @@ const NODES: usize = 3;
 const CLIENTS: usize = 8;
 const STEPS: usize = 400;
 
+/// A sink is offered no more than this in one step of the world: what one visit may send it, and a heartbeat and an end beside.
+const MOST_OFFERS: usize = 200;
+
 /// Few enough that readers fall off the tape.
 const LIMITS: Limits = Limits { symbols: 100, tape_ticks: 40, tape_bytes: 1 << 20, candles: 1000 };
 
@@ -31,6 +34,42 @@ struct Client {
     at: Option<(usize, Key, Connection)>,
 }
 
+/// What can go wrong in a seed. Each must do so often enough, or the simulation no longer looks there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Fault {
+    /// A sink was gone when a piece was tried that began with this.
+    GoneAt(Part),
+    /// A sink was gone, and nothing was tried before the lane heard of it.
+    GoneUnnoticed,
+    Killed,
+    Crashed,
+    Nonsense,
+    Stopped,
+}
+
+/// A part of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    Tick,
+    Heartbeat,
+    Ready,
+    Reset,
+    Bye,
+}
+
+const FAULTS: [Fault; 10] = [
+    Fault::GoneAt(Part::Tick),
+    Fault::GoneAt(Part::Heartbeat),
+    Fault::GoneAt(Part::Ready),
+    Fault::GoneAt(Part::Reset),
+    Fault::GoneAt(Part::Bye),
+    Fault::GoneUnnoticed,
+    Fault::Killed,
+    Fault::Crashed,
+    Fault::Nonsense,
+    Fault::Stopped,
+];
+
 struct World {
     rng: Rng,
     log: Log,
@@ -42,6 +81,9 @@ struct World {
     epoch: Epoch,
     now: Duration,
     streams: u128,
+    /// Connections that their readers have reset, and of which no lane has heard yet.
+    reset: Vec<(usize, Key, Connection)>,
+    faults: BTreeSet<Fault>,
 }
 
 fn node() -> Lane<Connection> {
@@ -65,7 +107,8 @@ impl World {
         let log = Log::new(Sequencer::new(epoch, LIMITS));
         let nodes = (0..NODES).map(|_| node()).collect();
         let (book, now) = (Book::default(), Duration::ZERO);
-        Self { rng, log, nodes, clients, book, tape: Vec::new(), epoch, now, streams: 0 }
+        let (tape, reset, faults) = (Vec::new(), Vec::new(), BTreeSet::new());
+        Self { rng, log, nodes, clients, book, tape, epoch, now, streams: 0, reset, faults }
     }
 
     fn step(&mut self) {
@@ -75,14 +118,26 @@ impl World {
             45..62 => self.flush(self.rng.clone().usize(..NODES)),
             62..74 => self.connect(client),
             74..82 => self.stop_or_go(client),
-            82..89 => self.lose(client),
-            89..97 => self.pass(),
+            82..85 => self.lose(client),
+            85..88 => self.reset(client),
+            88..90 => self.hear_of_resets(),
+            90..97 => self.pass(),
             97..98 => self.restart(false),
             98 => self.restart(true),
             _ => self.end_some(),
         }
         // Each choice that was made from a copy moves the original on.
         let _ = self.rng.u64(..);
+        self.assert_bounded();
+    }
+
+    /// Whatever happens, no sink is tried more often in one step than a visit allows.
+    fn assert_bounded(&self) {
+        for (.., connection) in self.clients.iter().filter_map(|client| client.at.as_ref()).chain(&self.reset)
+        {
+            let offers = std::mem::take(&mut connection.0.borrow_mut().offers);
+            assert!(offers <= MOST_OFFERS, "{offers} offers in one step");
+        }
     }
 
     fn tick(&mut self, symbol: usize) {
@@ -112,6 +167,7 @@ impl World {
         // No lane takes anyone in before it has got to where the log stood when they asked.
         self.flush(node);
         let nonsense = self.rng.u8(..40) == 0;
+        self.faults.extend(nonsense.then_some(Fault::Nonsense));
         let head = Cursor { epoch: self.epoch, seq: self.log.head() };
         let Client { ledger, filter, cursor, at } = &mut self.clients[client];
         let last = if nonsense { Some("nonsense".to_owned()) } else { cursor.clone() };
@@ -130,10 +186,16 @@ impl World {
         if self.rng.u8(..3) == 0 {
             connection.0.borrow_mut().room = Some(self.rng.usize(..6));
         }
+        // It may be gone again before it is let in.
+        let gone = self.rng.u8(..10) == 0;
+        connection.0.borrow_mut().left = gone;
         ledger.entries.push(Entry { id: String::new(), seen: Seen::Connect(last) });
         let sink = |_| Ok::<_, std::convert::Infallible>(connection.clone());
         let Ok(key) = self.nodes[node].open(sink, subscription, self.now);
         *at = Some((node, key, connection));
+        if gone {
+            self.reset(client);
+        }
     }
 
     /// A reader's connection stops taking anything, or takes something again.
@@ -142,6 +204,7 @@ impl World {
         let room = self.rng.usize(..8);
         let Some((node, key, connection)) = &self.clients[client].at else { return };
         let stopped = connection.0.borrow().stopped;
+        self.faults.insert(Fault::Stopped);
         connection.stop(!stopped);
         connection.0.borrow_mut().room = (room > 4).then_some(room);
         if stopped {
@@ -158,6 +221,27 @@ impl World {
         self.read(client, seen);
         self.nodes[node].close(key);
         self.lost(client);
+    }
+
+    /// A reader resets its connection, and the lane has yet to hear of it: whatever it tries next finds nobody.
+    fn reset(&mut self, client: usize) {
+        let Some((node, key, connection)) = &self.clients[client].at else { return };
+        let gone = (*node, *key, connection.clone());
+        let seen = self.rng.usize(..=connection.0.borrow().received.len());
+        self.read(client, seen);
+        gone.2.0.borrow_mut().left = true;
+        self.lost(client);
+        self.reset.push(gone);
+    }
+
+    fn hear_of_resets(&mut self) {
+        for (node, key, connection) in std::mem::take(&mut self.reset) {
+            self.faults.insert(match &connection.0.borrow().gone_at {
+                Some(tried) => Fault::GoneAt(Part::of(tried)),
+                None => Fault::GoneUnnoticed,
+            });
+            self.nodes[node].close(key);
+        }
     }
 
     fn lost(&mut self, client: usize) {
@@ -183,6 +267,8 @@ impl World {
             self.read(client, seen);
             self.lost(client);
         }
+        self.hear_of_resets();
+        self.faults.insert(if crashed { Fault::Crashed } else { Fault::Killed });
         if crashed {
             self.epoch = Epoch::new(self.rng.u64(..));
         }
@@ -226,6 +312,7 @@ impl World {
 
     /// Nothing breaks any more: everyone comes back and gets to the end.
     fn heal(&mut self) {
+        self.hear_of_resets();
         (0..SYMBOLS.len()).for_each(|symbol| self.tick(symbol));
         for _ in 0..6 {
             for client in 0..CLIENTS {
@@ -265,13 +352,26 @@ fn entry(event: &str) -> Entry {
     Entry { id: field("id: ").to_owned(), seen }
 }
 
-fn run(seed: u64) -> ledger::Summary {
+impl Part {
+    /// The kind of the first event in `text`.
+    fn of(text: &str) -> Self {
+        match text.split(['\n', ' ']).nth(1) {
+            Some("heartbeat") => Self::Heartbeat,
+            Some("ready") => Self::Ready,
+            Some("reset") => Self::Reset,
+            Some("bye") => Self::Bye,
+            _ => Self::Tick,
+        }
+    }
+}
+
+fn run(seed: u64) -> (ledger::Summary, BTreeSet<Fault>) {
     let mut world = World::new(seed);
     (0..STEPS).for_each(|_| world.step());
     world.heal();
     let readers: Vec<_> = world.clients.into_iter().map(|client| client.ledger).collect();
     match ledger::check(&world.book, &readers) {
-        Ok(summary) => summary,
+        Ok(summary) => (summary, world.faults),
         Err(violation) => panic!("seed {seed}: {violation}"),
     }
 }
@@ -289,12 +389,19 @@ fn whatever_happens_readers_are_told_the_truth() {
         return;
     }
     let mut total = ledger::Summary::default();
-    for seed in FAILED.into_iter().chain(0..number("SEEDS").unwrap_or(300)) {
-        let summary = run(seed);
+    let mut faults: BTreeMap<Fault, u64> = BTreeMap::new();
+    let seeds = number("SEEDS").unwrap_or(300);
+    for seed in FAILED.into_iter().chain(0..seeds) {
+        let (summary, met) = run(seed);
+        met.into_iter().for_each(|fault| *faults.entry(fault).or_default() += 1);
         total.ticks += summary.ticks;
         total.resumed += summary.resumed;
         total.resets += summary.resets;
     }
     // It has been through all of it.
     assert!(total.ticks > 10_000 && total.resumed > 1000 && total.resets > 300, "{total:?}");
+    for fault in FAULTS {
+        let met = faults.get(&fault).copied().unwrap_or_default();
+        assert!(met * 100 >= seeds, "{fault:?} in {met} of {seeds} seeds: {faults:?}");
+    }
 }

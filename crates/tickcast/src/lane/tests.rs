@@ -26,7 +26,12 @@ pub(super) struct Connection {
     pub(super) stopped: bool,
     /// How many pieces it takes before it stops by itself; without a number, any.
     pub(super) room: Option<usize>,
-    left: bool,
+    /// Its peer has reset it: whatever is tried next fails.
+    pub(super) left: bool,
+    /// What was tried when the sink said that it is gone, at most once.
+    pub(super) gone_at: Option<String>,
+    /// How many pieces it was offered since this was last set to zero.
+    pub(super) offers: usize,
     pub(super) ended: bool,
     pub(super) cut: bool,
 }
@@ -37,7 +42,10 @@ impl Sink for Reader {
     fn offer(&self, piece: &Piece) -> Offered {
         let mut connection = self.0.borrow_mut();
         assert!(!connection.ended, "nothing is written after the end");
+        connection.offers += 1;
+        assert_eq!(connection.gone_at, None, "a sink that is gone is not tried again");
         if connection.left {
+            connection.gone_at = Some(std::str::from_utf8(piece.events()).unwrap().to_owned());
             return Offered::Gone;
         }
         if connection.stopped {
@@ -52,7 +60,12 @@ impl Sink for Reader {
     }
 
     fn resume(&mut self) -> Written {
-        if self.0.borrow().stopped { Written::Refused } else { Written::Taken }
+        let connection = self.0.borrow();
+        match connection.stopped {
+            _ if connection.left => Written::Gone,
+            true => Written::Refused,
+            false => Written::Taken,
+        }
     }
 
     fn end(&mut self) -> Written {
@@ -240,6 +253,43 @@ fn quiet_streams_are_kept_alive() {
     assert_eq!(reader.take(), [": keep-alive"]);
     stage.pass(15_000);
     assert_eq!(reader.take(), [": keep-alive"]);
+}
+
+#[test]
+fn a_connection_that_was_reset_is_removed_at_its_heartbeat() {
+    let mut stage = Stage::new(Limits::default());
+    let (_, reader) = stage.open(to("*"));
+    let (_, other) = stage.open(to("*"));
+    reader.0.borrow_mut().left = true;
+    // The lane has not heard of it, and did not run for a long time.
+    stage.pass(60_000);
+    assert_eq!(stage.lane.stats.streams(), 1);
+    assert_eq!(other.take(), [": keep-alive"]);
+}
+
+#[test]
+fn a_reader_that_takes_everything_at_once_is_sent_so_much_a_round() {
+    let mut stage = Stage::new(Limits::default());
+    let extra = "x".repeat(900);
+    for number in 0..20_000 {
+        let json = format!(r#"{{"symbol":"S{number}","price":1,"note":"{extra}"}}"#);
+        let tick = Tick::from_json(json.as_bytes()).unwrap();
+        stage
+            .log
+            .with(|log| log.accept(&tick, Origin::default(), Rules::default(), Instant::default()))
+            .unwrap();
+    }
+    stage.flush();
+    let (_, reader) = stage.open(to("*"));
+    let mut rounds = 0;
+    let mut ticks = reader.take().len();
+    while ticks < 20_000 {
+        assert!(reader.0.borrow().received.len() <= 8 << 20);
+        stage.pass(1);
+        ticks += reader.take().len();
+        rounds += 1;
+    }
+    assert!((2..10).contains(&rounds), "{rounds} rounds");
 }
 
 #[test]

@@ -18,33 +18,44 @@ pub(super) enum Alarm {
 /// How many alarms are not worth looking through.
 const FEW: usize = 1024;
 
+/// The shortest time from one round of alarms to the next: an alarm that is set again at once cannot keep a lane busy.
+const RESOLUTION: Duration = Duration::from_millis(1);
+
 /// What is due when. An alarm for a stream that has left finds nobody, and goes with the others of its kind once they are
 /// the most.
 #[derive(Debug, Default)]
-pub(super) struct Timers(BinaryHeap<Reverse<(Duration, Key, Alarm)>>);
+pub(super) struct Timers {
+    heap: BinaryHeap<Reverse<(Duration, Key, Alarm)>>,
+    /// No alarm is due before this: the round of alarms before it is over, or under way.
+    next_round: Duration,
+}
 
 impl Timers {
+    /// Sets an alarm. Whatever time is asked for, it is never part of the round of alarms that is under way.
     pub(super) fn set(&mut self, at: Duration, key: Key, alarm: Alarm) {
-        self.0.push(Reverse((at, key, alarm)));
+        self.heap.push(Reverse((at.max(self.next_round), key, alarm)));
     }
 
     pub(super) fn next(&self) -> Option<Duration> {
-        self.0.peek().map(|Reverse((at, ..))| *at)
+        self.heap.peek().map(|Reverse((at, ..))| *at)
     }
 
     /// Forgets the alarms of streams that are no more, where there must be many of them: each of `streams` has two at most, one
     /// of each kind.
     pub(super) fn tidy(&mut self, streams: usize, is_there: impl Fn(Key) -> bool) {
-        if self.0.len() > FEW + 4 * streams {
-            self.0.retain(|Reverse((_, key, _))| is_there(*key));
-            self.0.shrink_to(2 * self.0.len());
+        if self.heap.len() > FEW + 4 * streams {
+            self.heap.retain(|Reverse((_, key, _))| is_there(*key));
+            self.heap.shrink_to(2 * self.heap.len());
         }
     }
 
-    /// The earliest alarm that is due by `now`.
-    pub(super) fn pop(&mut self, now: Duration) -> Option<(Key, Alarm)> {
-        self.next().filter(|at| *at <= now)?;
-        self.0.pop().map(|Reverse((_, key, alarm))| (key, alarm))
+    /// Begins a round: moves every alarm that is due by `now` to `due`, the earliest first. What is set from now on belongs to a
+    /// later round.
+    pub(super) fn take_due(&mut self, now: Duration, due: &mut Vec<(Key, Alarm)>) {
+        while self.next().is_some_and(|at| at <= now) {
+            due.extend(self.heap.pop().map(|Reverse((_, key, alarm))| (key, alarm)));
+        }
+        self.next_round = now + RESOLUTION;
     }
 }
 
@@ -64,9 +75,26 @@ mod tests {
             timers.set(Duration::from_secs(second), key, Alarm::Look);
             streams.remove(key);
             timers.tidy(streams.len(), |key| streams.contains_key(key));
-            assert!(timers.0.len() <= FEW + 4);
+            assert!(timers.heap.len() <= FEW + 4);
         }
-        let mut left = std::iter::from_fn(|| timers.pop(Duration::MAX)).filter(|(key, _)| *key == stays);
+        let mut due = Vec::new();
+        timers.take_due(Duration::from_secs(1 << 30), &mut due);
+        let mut left = due.into_iter().filter(|(key, _)| *key == stays);
         assert_eq!(left.next(), Some((stays, Alarm::Visit)));
+    }
+
+    #[test]
+    fn an_alarm_set_for_the_past_belongs_to_a_later_round() {
+        let mut streams = SlotMap::<Key, ()>::with_key();
+        let (key, now) = (streams.insert(()), Duration::from_secs(9));
+        let (mut timers, mut due) = (Timers::default(), Vec::new());
+        timers.set(Duration::ZERO, key, Alarm::Look);
+        timers.take_due(now, &mut due);
+        assert_eq!(due, [(key, Alarm::Look)]);
+        timers.set(Duration::ZERO, key, Alarm::Look);
+        due.clear();
+        timers.take_due(now, &mut due);
+        assert_eq!(due, []);
+        assert_eq!(timers.next(), Some(now + RESOLUTION));
     }
 }
