@@ -29,4 +29,5 @@ mod shutdown;
 mod sleeper;
 mod smuggling;
 mod stream;
+mod time;
 mod watch;

@@ -18,6 +18,9 @@ pub struct Time(i64);
 pub struct TimeError(pub i64);
 
 impl Time {
+    /// The latest there is.
+    pub const MAX: Self = Self(MAX_MS);
+
     /// Milliseconds since 1970-01-01 UTC.
     ///
     /// # Errors
@@ -31,6 +34,12 @@ impl Time {
     pub fn saturating_add(self, later: Duration) -> Self {
         let ms = i64::try_from(later.as_millis()).unwrap_or(MAX_MS);
         Self(self.0.saturating_add(ms).min(MAX_MS))
+    }
+
+    /// Whether it lies more than `most` after `now`.
+    #[must_use]
+    pub fn is_ahead_of(self, now: Self, most: Duration) -> bool {
+        self > now.saturating_add(most)
     }
 
     /// How long after `earlier` it is; zero where it is not.

@@ -1,7 +1,7 @@
 //! What the sequencer keeps of a symbol besides its newest tick.
 
 use crate::frame::Told;
-use crate::{Candles, Extras, Facts, Frame, Instant, Price, Seq, Symbol, Tick, Time};
+use crate::{Candles, Extras, Facts, Frame, Price, Seq, Symbol, Tick, Time};
 
 /// Who published a tick: a number that the shell gives its sources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -35,15 +35,33 @@ impl Reference {
         }
     }
 
-    /// What it is after a tick of this price and time.
-    fn after(self, price: Price, prev_close: Option<Price>, time: Time) -> Self {
+    /// What it is after a tick of this price. A day that has not begun by now is one of a clock that was wrong.
+    fn after(self, price: Price, prev_close: Option<Price>, when: When) -> Self {
+        let today = when.effective.utc_day();
         match (prev_close, self) {
             (Some(close), _) => Self::PrevClose(close),
-            (None, Self::FirstOfDay { day, .. }) if time.utc_day() > day => {
-                Self::FirstOfDay { price, day: time.utc_day() }
+            (None, Self::FirstOfDay { day, .. }) if today > day || day > when.horizon.utc_day() => {
+                Self::FirstOfDay { price, day: today }
             }
             (None, standing) => standing,
         }
+    }
+}
+
+/// When a tick happened, as far as that can be believed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct When {
+    /// What its publisher said, or when it arrived: readers are told so.
+    pub(crate) time: Time,
+    /// The latest time that can be: as far ahead of now as clocks may differ.
+    pub(crate) horizon: Time,
+    /// What it counts as for lateness, reference and candles: its time, at most the horizon.
+    pub(crate) effective: Time,
+}
+
+impl When {
+    pub(crate) fn new(time: Time, horizon: Time) -> Self {
+        Self { time, horizon, effective: time.min(horizon) }
     }
 }
 
@@ -64,6 +82,8 @@ pub struct Quote {
     pub origin: Origin,
     /// What its prices did.
     pub candles: Candles,
+    /// The newest tick's change, as readers were told, and the same in percent.
+    change: (Price, Option<Price>),
     extras: Extras,
 }
 
@@ -84,15 +104,20 @@ pub struct Standing {
 
 impl Quote {
     /// The standing after a symbol's first tick.
-    pub(crate) fn open(tick: &Tick, origin: Origin, now: Instant) -> (Self, Told) {
-        let time = tick.time.unwrap_or(now.wall);
-        let reference = Reference::FirstOfDay { price: tick.price, day: time.utc_day() };
-        let extras = tick.extras.clone();
-        let candles = Candles::new();
+    pub(crate) fn open(tick: &Tick, origin: Origin, when: When) -> (Self, Told) {
+        let (price, time) = (tick.price, when.time);
+        let reference = Reference::FirstOfDay { price, day: when.effective.utc_day() };
+        let (extras, candles, change) = (tick.extras.clone(), Candles::new(), (price, None));
         let mut quote =
-            Self { n: 0, price: tick.price, time, first_time: time, reference, origin, candles, extras };
-        let told = quote.advance(tick, origin, now);
+            Self { n: 0, price, time, first_time: time, reference, origin, candles, change, extras };
+        let told = quote.advance(tick, origin, when);
         (quote, told)
+    }
+
+    /// Begins anew after the symbol was taken off: only its number goes on.
+    pub(crate) fn reopen(&mut self, tick: &Tick, when: When) {
+        self.reference = Reference::FirstOfDay { price: tick.price, day: when.effective.utc_day() };
+        self.first_time = when.time;
     }
 
     /// A standing as it was before, in an earlier run perhaps; `extras` as they stood in the newest tick's JSON.
@@ -102,9 +127,12 @@ impl Quote {
         (first_time, time): (Time, Time),
         reference: Reference,
         extras: &[u8],
+        newest: Option<&Frame>,
     ) -> Self {
         let (candles, extras, origin) = (Candles::new(), Extras::read_back(extras), Origin::UNKNOWN);
-        Self { n, price, time, first_time, reference, origin, candles, extras }
+        let facts = newest.and_then(|frame| Facts::read(frame.json())?.amounts());
+        let change = facts.map_or((price, None), |(_, change, percent)| (change, percent));
+        Self { n, price, time, first_time, reference, origin, candles, change, extras }
     }
 
     /// The newest tick's extras, as the tail of a JSON object.
@@ -118,49 +146,64 @@ impl Quote {
         standing: Option<Self>,
         facts: &Facts<'_>,
         prev_close: Option<Price>,
+        (horizon, listed): (Time, bool),
     ) -> Option<Self> {
-        let price = Price::read_back(facts.price).ok()?;
-        let mut quote = standing.unwrap_or_else(|| {
-            let reference = Reference::FirstOfDay { price, day: facts.time.utc_day() };
-            Self::restored((0, price), (facts.time, facts.time), reference, &[])
-        });
+        let (price, change, percent) = facts.amounts()?;
+        let when = When::new(facts.time, horizon);
+        let first = Reference::FirstOfDay { price, day: when.effective.utc_day() };
+        let mut quote = standing
+            .unwrap_or_else(|| Self::restored((0, price), (facts.time, facts.time), first, &[], None));
+        if !listed {
+            (quote.reference, quote.first_time) = (first, facts.time);
+        }
         (quote.n, quote.price, quote.time) = (facts.n, price, facts.time);
+        quote.change = (change, percent);
         quote.extras = Extras::read_back(facts.extras);
-        quote.reference = quote.reference.after(price, prev_close, facts.time);
+        quote.reference = quote.reference.after(price, prev_close, when);
         Some(quote)
     }
 
     /// Takes one more tick and says what its readers are told.
-    pub(crate) fn advance(&mut self, tick: &Tick, origin: Origin, now: Instant) -> Told {
-        let time = tick.time.unwrap_or(now.wall);
+    pub(crate) fn advance(&mut self, tick: &Tick, origin: Origin, when: When) -> Told {
         self.n += 1;
         self.price = tick.price;
-        self.time = time;
+        self.time = when.time;
         self.origin = origin;
         self.extras.clone_from(&tick.extras);
-        self.reference = self.reference.after(tick.price, tick.prev_close, time);
-        let (change, base) = self.change(tick);
-        Told { change, change_pct: change.percent_of(base), time, n: self.n }
+        self.reference = self.reference.after(tick.price, tick.prev_close, when);
+        self.change = change(tick, self.reference);
+        let (change, change_pct) = self.change;
+        Told { change, change_pct, time: when.time, n: self.n }
     }
 
-    /// Whether `tick`, which happens at `time`, says nothing new but that. The first of a day does: it is the reference.
-    pub(crate) fn repeats(&self, tick: &Tick, time: Time) -> bool {
-        let opens_day = matches!(self.reference, Reference::FirstOfDay { day, .. } if time.utc_day() > day);
-        !opens_day
+    /// Whether readers would be told nothing new by `tick` but its time. The first of a day is news: it is the reference.
+    pub(crate) fn repeats(&self, tick: &Tick, when: When) -> bool {
+        let reference = self.reference.after(tick.price, tick.prev_close, when);
+        let same_day = match (reference, self.reference) {
+            (Reference::FirstOfDay { day, .. }, Reference::FirstOfDay { day: known, .. }) => day == known,
+            (Reference::PrevClose(close), known) => close == known.price(),
+            (Reference::FirstOfDay { .. }, Reference::PrevClose(_)) => false,
+        };
+        let (told, told_percent) = self.change;
+        let (change, percent) = change(tick, reference);
+        same_day
             && tick.price.is_written_like(self.price)
             && tick.extras == self.extras
-            && tick.prev_close.is_none_or(|close| close == self.reference.price())
+            && change.is_written_like(told)
+            && percent == told_percent
     }
+}
 
-    /// The change, and the price it is measured from. A publisher's own change without a close implies its own base.
-    fn change(&self, tick: &Tick) -> (Price, Price) {
-        match (tick.change, tick.prev_close) {
-            (Some(change), Some(close)) => (change, close),
-            (Some(change), None) => (change, tick.price.minus(change)),
-            (None, _) => {
-                let base = self.reference.price();
-                (tick.price.minus(base), base)
-            }
+/// The change, and the same in percent of the price it is measured from. A publisher's own change without a close implies its
+/// own base.
+fn change(tick: &Tick, reference: Reference) -> (Price, Option<Price>) {
+    let (change, base) = match (tick.change, tick.prev_close) {
+        (Some(change), Some(close)) => (change, close),
+        (Some(change), None) => (change, tick.price.minus(change)),
+        (None, _) => {
+            let base = reference.price();
+            (tick.price.minus(base), base)
         }
-    }
+    };
+    (change, change.percent_of(base))
 }

@@ -4,13 +4,19 @@ mod restore;
 
 use std::time::Duration;
 
+use crate::quote::When;
 use crate::{
-    Cursor, Entry, Epoch, Frame, Instant, Market, Origin, Quote, Replica, Seq, Symbol, SymbolId, Tape, Tick,
-    TickError,
+    Candles, Cursor, Entry, Epoch, Frame, Instant, Market, Origin, Quote, Replica, Seq, Symbol, SymbolId,
+    Tape, Tick, TickError,
 };
 
-/// How far ahead of the wall clock a tick may claim to be: one day, since clocks and time zones go wrong, units more so.
-const MAX_AHEAD: Duration = Duration::from_secs(86_400);
+/// How many symbols are asked to give up candles for each candle that is one too many: enough to get back below the limit.
+const GIVE_WAY_STEPS: usize = 4;
+
+/// How many closed candles each of so many symbols may have.
+fn budget(candles: usize, symbols: usize) -> usize {
+    candles.checked_div(symbols).unwrap_or(candles).max(Candles::LEAST)
+}
 
 /// How much a sequencer keeps.
 #[derive(Debug, Clone, Copy)]
@@ -21,23 +27,37 @@ pub struct Limits {
     pub tape_ticks: usize,
     /// Most bytes of ticks on the tape. Default 64 MiB.
     pub tape_bytes: usize,
-    /// Most closed candles of all symbols together. Default 1,000,000, some 80 MB: beyond, each costs its symbol an older one.
+    /// Most closed candles of all symbols together, the same number for each symbol. Default 1,000,000, some 80 MB. Where that is
+    /// not enough the shortest interval gives way first; one of each interval is always kept.
     pub candles: usize,
+    /// How far ahead of now a tick's time counts at most, for lateness, reference and candles. Default 5 s: clocks that are
+    /// kept in order differ by less.
+    pub max_skew: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { symbols: 100_000, tape_ticks: 262_144, tape_bytes: 64 << 20, candles: 1_000_000 }
+        let max_skew = Duration::from_secs(5);
+        Self { symbols: 100_000, tape_ticks: 262_144, tape_bytes: 64 << 20, candles: 1_000_000, max_skew }
     }
 }
 
 /// What a source's ticks are allowed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rules {
     /// Take ticks older than their symbol's newest, too. Default: they are dropped as late.
     pub allow_late: bool,
     /// Drop ticks that repeat their symbol's price and extras; only their newer time is kept. Default: they count.
     pub drop_repeats: bool,
+    /// How far ahead of now a tick's time may be; beyond, it is refused. Default: one minute, since clocks and time zones go wrong,
+    /// units more so.
+    pub max_ahead: Duration,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self { allow_late: false, drop_repeats: false, max_ahead: Duration::from_secs(60) }
+    }
 }
 
 /// What became of a tick that was sound.
@@ -62,6 +82,8 @@ pub struct Sequencer {
     quotes: Vec<Option<Quote>>,
     /// How many closed candles they hold together.
     candles: usize,
+    /// Which symbol is the next to give up candles where there are too many.
+    next_to_give_way: usize,
     /// What happened last, happened to this one.
     touched: Option<SymbolId>,
     /// Whose that one was before, where it was another source's.
@@ -75,13 +97,24 @@ impl Sequencer {
     pub fn new(epoch: Epoch, limits: Limits) -> Self {
         let tape = Tape::new(Seq::ZERO, limits.tape_ticks, limits.tape_bytes);
         let (market, quotes, scratch) = (Market::default(), Vec::new(), Vec::new());
-        Self { epoch, limits, market, tape, quotes, candles: 0, touched: None, taken_from: None, scratch }
+        Self {
+            epoch,
+            limits,
+            market,
+            tape,
+            quotes,
+            candles: 0,
+            next_to_give_way: 0,
+            touched: None,
+            taken_from: None,
+            scratch,
+        }
     }
 
     /// Takes a tick, unless it is late or a repeat where `rules` say so.
     ///
     /// # Errors
-    /// Where it lies more than a day ahead of `now`, or brings one symbol too many.
+    /// Where it lies further ahead of `now` than `rules` say, or brings one symbol too many.
     pub fn accept(
         &mut self,
         tick: &Tick,
@@ -89,33 +122,43 @@ impl Sequencer {
         rules: Rules,
         now: Instant,
     ) -> Result<Outcome, TickError> {
-        if let Some(time) = tick.time.filter(|time| *time > now.wall.saturating_add(MAX_AHEAD)) {
-            return Err(TickError::Ahead(time.as_millis()));
+        if let Some(time) = tick.time.filter(|time| time.is_ahead_of(now.wall, rules.max_ahead)) {
+            return Err(TickError::Ahead { time: time.as_millis(), most: rules.max_ahead });
         }
+        let horizon = now.wall.saturating_add(self.limits.max_skew);
         let id = self.admit(tick.symbol)?;
-        let (quote, told) = match &mut self.quotes[id.index()] {
+        let (quote, told, when) = match &mut self.quotes[id.index()] {
             Some(quote) => {
-                let time = tick.time.unwrap_or(now.wall);
-                // A symbol that was taken off has no newest tick to be late for, or to repeat.
+                // A symbol that was taken off has no newest tick to be late for, or to repeat, and a newest time that cannot
+                // be is no reason to drop what can.
                 let listed = self.market.newest(id).is_some();
-                if listed && time < quote.time && tick.time.is_some() && !rules.allow_late {
+                let newest = Some(quote.time).filter(|newest| listed && *newest <= horizon);
+                let time =
+                    tick.time.unwrap_or_else(|| newest.map_or(now.wall, |newest| newest.max(now.wall)));
+                let when = When::new(time, horizon);
+                if !rules.allow_late && newest.is_some_and(|newest| when.effective < newest) {
                     return Ok(Outcome::Late);
                 }
-                if listed && rules.drop_repeats && quote.repeats(tick, time) {
-                    quote.time = quote.time.max(time);
+                if listed && rules.drop_repeats && quote.repeats(tick, when) {
+                    quote.time = newest.map_or(time, |newest| newest.max(time));
                     return Ok(Outcome::Repeat);
                 }
-                let told = quote.advance(tick, origin, now);
-                (quote, told)
+                if !listed {
+                    quote.reopen(tick, when);
+                }
+                let told = quote.advance(tick, origin, when);
+                (quote, told, when)
             }
             empty => {
-                let (quote, told) = Quote::open(tick, origin, now);
-                (empty.insert(quote), told)
+                let when = When::new(tick.time.unwrap_or(now.wall), horizon);
+                let (quote, told) = Quote::open(tick, origin, when);
+                (empty.insert(quote), told, when)
             }
         };
-        let full = self.candles >= self.limits.candles;
-        self.candles += quote.candles.add(told.time, tick.price, full);
+        let most = budget(self.limits.candles, self.market.len());
+        let grown = quote.candles.add(when.effective, tick.price, horizon, most);
         let frame = Frame::encode(tick, &told, &mut self.scratch);
+        self.count_candles(grown, most);
         Ok(Outcome::Taken(self.append((id, origin), Some(frame), now)))
     }
 
@@ -131,6 +174,7 @@ impl Sequencer {
     /// Takes a symbol off the market. Its ticks stay counted, should it come back. `None`: it was not on it.
     pub fn remove(&mut self, symbol: &Symbol, now: Instant) -> Option<Seq> {
         let id = self.market.id(symbol).filter(|id| self.market.newest(*id).is_some())?;
+        self.forget_candles(id);
         Some(self.append((id, self.market.origin(id)), None, now))
     }
 
@@ -158,6 +202,12 @@ impl Sequencer {
         self.quotes[id.index()].as_ref()
     }
 
+    /// How many closed candles all symbols have together.
+    #[must_use]
+    pub const fn candles(&self) -> usize {
+        self.candles
+    }
+
     /// The symbol that the newest entry is about, if there has been one since this was made.
     #[must_use]
     pub const fn touched(&self) -> Option<SymbolId> {
@@ -173,6 +223,33 @@ impl Sequencer {
     /// Brings `replica` at most `most` entries closer to here; says whether it has arrived.
     pub fn advance(&self, replica: &mut Replica, most: usize) -> bool {
         replica.follow(&self.market, &self.tape, most)
+    }
+
+    /// There are so many candles more. Where there are too many, symbols that have more than their share give some up, so many
+    /// symbols at a time.
+    fn count_candles(&mut self, grown: isize, most: usize) {
+        self.candles = self.candles.saturating_add_signed(grown);
+        if grown <= 0 {
+            return;
+        }
+        for _ in 0..GIVE_WAY_STEPS {
+            if self.candles <= self.limits.candles {
+                return;
+            }
+            self.next_to_give_way = (self.next_to_give_way + 1) % self.quotes.len();
+            if let Some(quote) = &mut self.quotes[self.next_to_give_way] {
+                let before = quote.candles.len();
+                quote.candles.give_way(most);
+                self.candles -= before - quote.candles.len();
+            }
+        }
+    }
+
+    /// A symbol that is taken off takes its candles along.
+    fn forget_candles(&mut self, id: SymbolId) {
+        if let Some(quote) = &mut self.quotes[id.index()] {
+            self.candles -= std::mem::take(&mut quote.candles).len();
+        }
     }
 
     fn admit(&mut self, symbol: Symbol) -> Result<SymbolId, TickError> {

@@ -144,6 +144,22 @@ pub(crate) struct Layer {
     #[arg(long, env = "TICKCAST_MAX_SYMBOLS", value_name = "N")]
     pub(crate) max_symbols: Option<usize>,
 
+    /// Most closed candles of all symbols together, 80 bytes each [default: 1000000]
+    #[arg(long, env = "TICKCAST_MAX_CANDLES", value_name = "N")]
+    pub(crate) max_candles: Option<usize>,
+
+    /// How far ahead of the server's clock a posted tick's time may be; beyond, it is refused [default: 1m]
+    #[arg(long, env = "TICKCAST_MAX_AHEAD", value_name = "TIME")]
+    pub(crate) max_ahead: Option<Span>,
+
+    /// How far ahead of the server's clock a time counts at most, for lateness, reference and candles [default: 5s]
+    #[arg(long, env = "TICKCAST_MAX_SKEW", value_name = "TIME")]
+    pub(crate) max_skew: Option<Span>,
+
+    /// How long no price may be posted before those that were are stale; 0s: for ever [default: 15s]
+    #[arg(long, env = "TICKCAST_STALE_AFTER", value_name = "TIME")]
+    pub(crate) stale_after: Option<Span>,
+
     /// Most ticks kept on the tape in memory [default: 262144]
     #[arg(long, env = "TICKCAST_TAPE_TICKS", value_name = "N")]
     pub(crate) tape_ticks: Option<usize>,

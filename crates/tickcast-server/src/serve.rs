@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use axum::http::{Method, header};
-use tickcast::{Hub, Problem, Rules, Server};
+use tickcast::{Hub, Problem, Server};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -54,7 +54,8 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
     let hub = open_hub(&settings)?;
     let token =
         settings.publish_token.map_or_else(PublishToken::generate, |token| Ok(PublishToken::given(token)))?;
-    let publishers = auth::require(token, hub.source("http", Rules::default()).router());
+    let posted = hub.source("http", settings.posted).stale_after(settings.stale_after.0);
+    let publishers = auth::require(token, posted.router());
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     let running = Arc::new(Running::start(settings.sources, &hub, &stop, &tasks));
     let simulated = running.simulated();

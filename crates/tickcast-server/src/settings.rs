@@ -10,11 +10,11 @@ use std::path::PathBuf;
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
-use tickcast::{Limits, TapeOptions, TapeSync};
+use tickcast::{Limits, Rules, TapeOptions, TapeSync};
 
 use crate::cli::{Io, Layer, LogFormat, Sync};
 use crate::exit::Failure;
-use crate::source::{SourceSpec, distinguish};
+use crate::source::{STALE_AFTER, SourceSpec, distinguish};
 use file::File;
 pub(crate) use span::{Age, Span};
 
@@ -31,6 +31,9 @@ pub(crate) struct Settings {
     /// `None`: as many as the system allows.
     pub(crate) max_connections: Option<usize>,
     pub(crate) limits: Limits,
+    /// The rules for what is posted, and how long nothing may be before it is stale.
+    pub(crate) posted: Rules,
+    pub(crate) stale_after: Span,
     /// Where the tape is kept, and how; `None`: in memory.
     pub(crate) data: Option<(PathBuf, TapeOptions)>,
     pub(crate) log_format: LogFormat,
@@ -116,8 +119,18 @@ impl Settings {
                 file.tape_bytes,
                 standard.tape_bytes,
             )?,
-            ..standard
+            candles: layers.pick_positive(
+                "max_candles",
+                flags.max_candles,
+                file.max_candles,
+                standard.candles,
+            )?,
+            max_skew: layers.pick("max_skew", flags.max_skew, file.max_skew, Span(standard.max_skew)).0,
         };
+        let posted = Rules::default();
+        let max_ahead = layers.pick("max_ahead", flags.max_ahead, file.max_ahead, Span(posted.max_ahead)).0;
+        let posted = Rules { max_ahead, ..posted };
+        let stale_after = layers.pick("stale_after", flags.stale_after, file.stale_after, Span(STALE_AFTER));
         let log_format = layers.pick_word("log_format", flags.log_format, file.log_format, LogFormat::Human);
         let sources = layers.pick_sources(flags.sources, tables)?;
         if listen == admin && listen.port() != 0 {
@@ -135,6 +148,8 @@ impl Settings {
             io,
             max_connections,
             limits,
+            posted,
+            stale_after,
             data,
             log_format,
             shown,

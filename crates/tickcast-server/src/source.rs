@@ -9,7 +9,7 @@ mod spec;
 mod udp;
 
 pub(crate) use records::{Records, RecordsError, Taker};
-pub(crate) use running::{Change, Running};
+pub(crate) use running::{Change, Running, STALE_AFTER};
 pub(crate) use spec::{SOURCE_KEYS, SourceSpec, SourceTable, SpecError, distinguish};
 
 /// What the page about sources shows is what is there.

@@ -149,7 +149,7 @@ fn decode(mut bytes: &[u8]) -> Option<Standing> {
     let extras = read_long(rest)?;
     let json = read_long(rest)?;
     let frame = (!json.is_empty()).then(|| Frame::restored(symbol, json));
-    let mut quote = Quote::restored((n, price), times, reference, extras);
+    let mut quote = Quote::restored((n, price), times, reference, extras, frame.as_ref());
     while !rest.is_empty() {
         let (level, open, candle) = read_candle(rest)?;
         quote.candles.restore(level, open, &candle);

@@ -1,5 +1,6 @@
 //! Where time comes from. Everything below the shell is handed it.
 
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
 
 use tickcast_core::Instant;
@@ -27,5 +28,77 @@ impl Clock {
     /// When the uptime will be `uptime`.
     pub(crate) fn at(self, uptime: Duration) -> tokio::time::Instant {
         self.start + uptime
+    }
+}
+
+/// A change of the wall clock that is too small to be noted, in milliseconds: the two clocks are never read at once.
+const JITTER_MS: u64 = 100;
+
+/// Notices a wall clock that jumps, by the clock that only goes forward.
+#[derive(Debug)]
+pub(crate) struct WallWatch {
+    /// The wall clock less the uptime, in milliseconds.
+    offset_ms: AtomicI64,
+    jumps: AtomicU64,
+}
+
+impl WallWatch {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self { offset_ms: AtomicI64::new(offset_ms(now)), jumps: AtomicU64::new(0) }
+    }
+
+    /// Notes, and logs, a jump of more than `most` since the last look.
+    pub(crate) fn look(&self, now: Instant, most: Duration) {
+        let offset = offset_ms(now);
+        let known = self.offset_ms.load(Relaxed);
+        let moved = offset.abs_diff(known);
+        // Of several who see it at once, one tells.
+        if moved < JITTER_MS || self.offset_ms.compare_exchange(known, offset, Relaxed, Relaxed).is_err() {
+            return;
+        }
+        if u128::from(moved) > most.as_millis() {
+            self.jumps.fetch_add(1, Relaxed);
+            let direction = if offset > known { "forward" } else { "back" };
+            tracing::warn!(milliseconds = moved, "the wall clock jumped {direction}");
+        }
+    }
+
+    /// How many jumps there were.
+    pub(crate) fn jumps(&self) -> u64 {
+        self.jumps.load(Relaxed)
+    }
+}
+
+fn offset_ms(now: Instant) -> i64 {
+    now.wall.as_millis().saturating_sub(i64::try_from(now.uptime.as_millis()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use tickcast_core::Time;
+
+    use super::*;
+
+    #[test]
+    fn a_jump_either_way_is_counted_once_and_a_drift_is_none() {
+        let at = |wall, uptime| Instant {
+            wall: Time::from_millis(wall).unwrap(),
+            uptime: Duration::from_millis(uptime),
+        };
+        let (watch, most) = (WallWatch::new(at(1_000_000, 0)), Duration::from_secs(5));
+        let steps = [
+            (1_001_000, 1_000),
+            (1_006_000, 2_000),
+            (1_011_000, 3_000),
+            (5_000_000, 4_000),
+            (5_001_000, 5_000),
+        ];
+        let jumps = steps.map(|(wall, uptime)| {
+            watch.look(at(wall, uptime), most);
+            watch.jumps()
+        });
+        assert_eq!(jumps, [0, 0, 0, 1, 1]);
+        watch.look(at(900_000, 6_000), most);
+        assert_eq!(watch.jumps(), 2);
     }
 }

@@ -7,13 +7,13 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tickcast_core::{
-    Cursor, Epoch, Filter, Instant, Origin, Outcome, Replica, Rules, Sequencer, Tick, TickError,
+    Cursor, Epoch, Filter, Instant, Origin, Outcome, Replica, Rules, Sequencer, Tick, TickError, Time,
 };
 use tickcast_tape::{AppendError, Opened};
 
 pub use builder::HubBuilder;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, WallWatch};
 use crate::events::{Events, Slot};
 use crate::lane::{Arrival, Change, Command, Inbox, Lane, Librarian, Newcomer, Post, Task};
 use crate::log::{Log, keep};
@@ -49,6 +49,7 @@ pub(crate) struct Inner {
     lanes: OnceLock<Vec<LaneHandle>>,
     sources: Arc<Sources>,
     clock: Clock,
+    wall: WallWatch,
     epoch: Epoch,
     settings: HubBuilder,
     /// Streams end once they have caught up, those of lanes not started yet too.
@@ -83,11 +84,13 @@ impl Hub {
     }
 
     fn of(log: Arc<Log>, epoch: Epoch, settings: HubBuilder) -> Self {
+        let clock = Clock::start();
         Self(Arc::new(Inner {
             log,
             lanes: OnceLock::new(),
             sources: Arc::default(),
-            clock: Clock::start(),
+            wall: WallWatch::new(clock.now()),
+            clock,
             epoch,
             settings,
             finished: AtomicBool::new(false),
@@ -97,7 +100,7 @@ impl Hub {
     /// Publishes one tick, as the source `local`.
     ///
     /// # Errors
-    /// Where its time lies more than a day ahead, or the market is full.
+    /// Where its time lies more than a minute ahead, or the market is full.
     pub fn publish(&self, tick: &Tick) -> Result<Outcome, TickError> {
         self.source("local", Rules::default()).publish(tick)
     }
@@ -138,8 +141,9 @@ impl Hub {
     /// How everything stands.
     #[must_use]
     pub fn stats(&self) -> HubStats {
-        let (cursor, symbols, tape_ticks, tape_bytes) =
-            self.log().with(|log| (log.cursor(), log.market().len(), log.tape().len(), log.tape().bytes()));
+        let (cursor, symbols, candles, tape_ticks, tape_bytes) = self.log().with(|log| {
+            (log.cursor(), log.market().len(), log.candles(), log.tape().len(), log.tape().bytes())
+        });
         let sources = self.sources();
         let delays = Delays::default();
         let disk = self.log().tape().map(|tape| DiskStats {
@@ -152,6 +156,8 @@ impl Hub {
             bytes_out: 0,
             cursor,
             symbols,
+            candles,
+            clock_jumps: self.0.wall.jumps(),
             tape_ticks,
             tape_bytes,
             disk,
@@ -238,7 +244,14 @@ impl Hub {
     }
 
     pub(crate) fn now(&self) -> Instant {
-        self.0.clock.now()
+        let now = self.0.clock.now();
+        self.0.wall.look(now, self.0.settings.limits.max_skew);
+        now
+    }
+
+    /// The latest time that a tick can count at by now.
+    pub(crate) fn horizon(&self) -> Time {
+        self.now().wall.saturating_add(self.0.settings.limits.max_skew)
     }
 
     pub(crate) const fn inner(&self) -> &Arc<Inner> {

@@ -28,7 +28,7 @@ impl Publisher {
     /// Publishes one tick.
     ///
     /// # Errors
-    /// Where it breaks a rule that can only be judged here: its time lies more than a day ahead, or the market is full. And where
+    /// Where it breaks a rule that can only be judged here: its time lies further ahead than its rules allow, or the market is full. And where
     /// the disk is.
     pub fn publish(&self, tick: &Tick) -> Result<Outcome, TickError> {
         let mut result = Ok(Outcome::Late);

@@ -35,6 +35,10 @@ pub struct HubStats {
     pub cursor: Cursor,
     /// Symbols ever seen.
     pub symbols: usize,
+    /// Closed candles kept of all symbols.
+    pub candles: usize,
+    /// How often the wall clock jumped by more than [`Limits::max_skew`](crate::Limits::max_skew).
+    pub clock_jumps: u64,
     /// Ticks on the tape.
     pub tape_ticks: usize,
     /// Bytes on the tape.

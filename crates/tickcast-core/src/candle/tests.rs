@@ -8,6 +8,10 @@ fn time(ms: i64) -> Time {
     Time::from_millis(ms).unwrap()
 }
 
+fn add(candles: &mut Candles, ms: i64, price: Price) -> isize {
+    candles.add(time(ms), price, Time::MAX, usize::MAX)
+}
+
 fn all(candles: &Candles, interval: Interval) -> Vec<Candle> {
     candles.within(interval, (time(FOR_EVER.0), time(FOR_EVER.1)), usize::MAX)
 }
@@ -49,55 +53,118 @@ proptest! {
         let mut candles = Candles::new();
         let mut kept = 0;
         for (i, (ms, units)) in ticks.iter().enumerate() {
-            kept += candles.add(time(*ms), Price::from_units(*units, 2).unwrap(), false);
+            kept += add(&mut candles, *ms, Price::from_units(*units, 2).unwrap());
             if i == cut {
                 let mut restored = Candles::new();
                 candles.bars().for_each(|(level, open, candle)| restored.restore(level, open, &candle));
                 candles = restored;
             }
         }
-        prop_assert_eq!(kept, candles.len());
+        prop_assert_eq!(kept, candles.len() as isize);
         for interval in Interval::ALL {
             prop_assert_eq!(all(&candles, interval), by_hand(&ticks, interval), "{:?}", interval);
         }
     }
 }
 
+/// The same for ticks in any order: each counts in the interval that it falls into, as the newest one taken.
+fn by_hand_in_any_order(ticks: &[(i64, i64)], interval: Interval) -> Vec<Candle> {
+    let mut sorted = ticks.to_vec();
+    sorted.sort_by_key(|(ms, _)| ms - ms.rem_euclid(interval.millis()));
+    by_hand(&sorted, interval)
+}
+
 #[test]
-fn a_late_tick_widens_what_there_is() {
+fn a_late_tick_counts_once_in_each_interval_and_is_the_close_of_its_own() {
     let mut candles = Candles::new();
     let price = |units| Price::from_units(units, 0).unwrap();
     for (ms, units) in [(1_000, 5), (1_500, 7), (61_000, 6), (1_200, 9), (500, 1)] {
-        candles.add(time(ms), price(units), false);
+        add(&mut candles, ms, price(units));
     }
     let seconds = all(&candles, Interval::Second);
+    let told = |candle: &Candle| (candle.time.as_millis(), candle.close, candle.count);
     assert_eq!(
-        (seconds.len(), seconds[0].high, seconds[0].close, seconds[0].count),
-        (2, price(9), price(7), 3)
+        seconds.iter().map(told).collect::<Vec<_>>(),
+        [(0, price(1), 1), (1_000, price(9), 3), (61_000, price(6), 1)]
     );
     let minutes = all(&candles, Interval::Minute);
     assert_eq!((minutes[0].low, minutes[0].high, minutes[0].count), (price(1), price(9), 4));
     let day = &all(&candles, Interval::Day)[0];
-    assert_eq!((day.open, day.close, day.low, day.count), (price(5), price(6), price(1), 5));
+    assert_eq!((day.open, day.close, day.low, day.count), (price(5), price(1), price(1), 5));
+}
+
+proptest! {
+    /// Whatever the order, every interval has every tick once, and the newest one taken is the close of its candle.
+    #[test]
+    fn ticks_in_any_order_count_once(
+        ticks in prop::collection::vec((0i64..400_000, -5000i64..5000), 1..80),
+        cut in 0usize..80,
+    ) {
+        let ticks: Vec<_> = ticks.iter().map(|(ms, units)| (1_782_907_200_000 + ms, *units)).collect();
+        let mut candles = Candles::new();
+        for (i, (ms, units)) in ticks.iter().enumerate() {
+            let price = Price::from_units(*units, 2).unwrap();
+            add(&mut candles, *ms, price);
+            if i == cut {
+                let mut restored = Candles::new();
+                candles.bars().for_each(|(level, open, candle)| restored.restore(level, open, &candle));
+                restored.restore_newest(time(*ms), price);
+                candles = restored;
+            }
+            for interval in Interval::ALL {
+                let own = all(&candles, interval).into_iter().rfind(|candle| candle.time <= time(*ms)).unwrap();
+                prop_assert_eq!(own.close, price, "{:?} after {} at {}", interval, i, ms);
+            }
+        }
+        for interval in Interval::ALL {
+            let (found, right) = (all(&candles, interval), by_hand_in_any_order(&ticks, interval));
+            let told = |candles: &[Candle]| {
+                candles.iter().map(|c| (c.time, c.high, c.low, c.count)).collect::<Vec<_>>()
+            };
+            prop_assert_eq!(told(&found), told(&right), "{:?}", interval);
+        }
+    }
 }
 
 #[test]
-fn a_full_house_keeps_the_newest() {
+fn candles_of_a_clock_that_was_ahead_are_dropped() {
+    let (day, start) = (86_400_000, 1_782_907_200_000);
     let mut candles = Candles::new();
-    for second in 0..500 {
-        let grown = candles.add(time(second * 1000), Price::from_units(second, 0).unwrap(), second > 100);
-        assert!(second < 102 || grown <= 1, "the first of an interval at most");
+    let price = |units| Price::from_units(units, 0).unwrap();
+    let ticks = [(0, 1), (1_000, 2), (2 * day, 9), (2 * day + 61_000, 9), (2_000, 3), (63_000, 4)];
+    for (ms, units) in ticks {
+        let now = start + ms;
+        candles.add(time(now), price(units), time(now + 5_000), usize::MAX);
     }
-    let seconds = all(&candles, Interval::Second);
-    assert_eq!(seconds.last().unwrap().time, time(499_000));
-    assert!(seconds.len() <= 102);
+    for interval in Interval::ALL {
+        let candles = all(&candles, interval);
+        assert_eq!(candles.last().unwrap().close, price(4), "{interval:?}");
+        assert!(candles.iter().all(|candle| candle.high < price(9)), "{interval:?}: {candles:?}");
+        let times: Vec<_> = candles.iter().map(|candle| candle.time).collect();
+        assert!(times.is_sorted_by(|a, b| a < b), "{interval:?}: {times:?}");
+        assert_eq!(candles.iter().map(|candle| candle.count).sum::<u64>(), 4, "{interval:?}");
+    }
+}
+
+#[test]
+fn the_shortest_interval_gives_way_first() {
+    let mut candles = Candles::new();
+    for second in 0..200_000 {
+        candles.add(time(second * 1000), Price::from_units(second, 0).unwrap(), Time::MAX, 100);
+        assert!(candles.len() <= 100);
+    }
+    let kept = Interval::ALL.map(|interval| all(&candles, interval).len() - 1);
+    // 55 hours and two days need less than their share; what they leave goes to the longest that can use it.
+    assert_eq!(kept.iter().sum::<usize>(), 100);
+    assert_eq!((kept[0], kept[4]), (30, 2), "{kept:?}");
+    assert!(kept[1] >= 25 && kept[2] >= 20 && kept[3] >= 15, "{kept:?}");
 }
 
 #[test]
 fn a_range_and_a_limit() {
     let mut candles = Candles::new();
     for second in 0..100 {
-        candles.add(time(second * 1000), Price::from_units(1, 0).unwrap(), false);
+        add(&mut candles, second * 1000, Price::from_units(1, 0).unwrap());
     }
     let some = candles.within(Interval::Second, (time(10_000), time(20_000)), 3);
     assert_eq!(

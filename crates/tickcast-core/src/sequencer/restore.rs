@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Limits, Sequencer};
-use crate::{Entry, Epoch, Facts, Frame, Origin, Price, Quote, Seq, Standing, Symbol, SymbolId, Tape};
+use super::{Limits, Sequencer, budget};
+use crate::{Entry, Epoch, Facts, Frame, Origin, Price, Quote, Seq, Standing, Symbol, SymbolId, Tape, Time};
 
 /// One entry of a tape, as it was recorded.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +39,8 @@ impl Restoring {
         let Standing { symbol, as_of, moved, frame, quote } = standing;
         let id = self.admit(symbol);
         self.as_of[id.index()] = as_of;
+        let mut quote = quote;
+        quote.candles.restore_newest(quote.time, quote.price);
         self.sequencer.candles += quote.candles.len();
         self.sequencer.market.restore(id, moved, frame);
         self.sequencer.quotes[id.index()] = Some(quote);
@@ -53,18 +55,16 @@ impl Restoring {
     /// Replays the next entry.
     pub fn replay(&mut self, recorded: Recorded<'_>) {
         let Recorded { symbol, prev_close, json } = recorded;
+        let horizon = Time::MAX;
         let (id, seq) = (self.admit(symbol), self.head().next());
         let frame = json.map(|json| Frame::restored(symbol, json));
         let entry = Entry { symbol: id, origin: Origin::UNKNOWN, arrived: Duration::ZERO, frame };
         if seq > self.as_of[id.index()] {
+            let listed = self.sequencer.market.newest(id).is_some();
             self.sequencer.market.apply(seq, &entry);
-            if let Some(facts) = json.and_then(Facts::read) {
-                let quote = &mut self.sequencer.quotes[id.index()];
-                *quote = Quote::advance_again(quote.take(), &facts, prev_close);
-                let full = self.sequencer.candles >= self.sequencer.limits.candles;
-                if let Some(quote) = quote {
-                    self.sequencer.candles += quote.candles.add(facts.time, quote.price, full);
-                }
+            match json {
+                Some(json) => self.sequencer.advance_again(id, json, prev_close, (horizon, listed)),
+                None => self.sequencer.forget_candles(id),
             }
         } else {
             self.sequencer.market.pass(seq);
@@ -89,6 +89,23 @@ impl Restoring {
 }
 
 impl Sequencer {
+    /// Brings a symbol forward by a tick that was taken before.
+    fn advance_again(
+        &mut self,
+        id: SymbolId,
+        json: &[u8],
+        prev_close: Option<Price>,
+        (horizon, listed): (Time, bool),
+    ) {
+        let Some(facts) = Facts::read(json) else { return };
+        let most = budget(self.limits.candles, self.market.len());
+        let quote = &mut self.quotes[id.index()];
+        *quote = Quote::advance_again(quote.take(), &facts, prev_close, (horizon, listed));
+        let Some(quote) = quote else { return };
+        let grown = quote.candles.add(facts.time.min(horizon), quote.price, horizon, most);
+        self.count_candles(grown, most);
+    }
+
     /// A symbol with all there is to know of it; `None` where its frames were made elsewhere.
     #[must_use]
     pub fn standing(&self, id: SymbolId) -> Option<Standing> {

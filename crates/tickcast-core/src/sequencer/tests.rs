@@ -1,7 +1,7 @@
 //! What becomes of ticks.
 
 use super::*;
-use crate::Time;
+use crate::{Candles, Interval, Price, Reference, Time};
 
 const DAY: i64 = 86_400_000;
 const NOON: i64 = 20_000 * DAY + DAY / 2;
@@ -38,7 +38,7 @@ fn late_ticks_are_dropped_unless_allowed() {
 #[test]
 fn a_tick_without_a_time_is_never_late() {
     let mut log = log();
-    let ahead = NOON + 3_600_000;
+    let ahead = NOON + 50_000;
     give(&mut log, &format!(r#"{{"symbol":"A","price":1,"time":{ahead}}}"#), Rules::default()).unwrap();
     assert_eq!(
         give(&mut log, r#"{"symbol":"A","price":2}"#, Rules::default()),
@@ -88,9 +88,10 @@ fn the_reference_is_the_close_else_the_first_price_of_the_day() {
 #[test]
 fn a_time_far_ahead_and_a_symbol_too_many_are_refused() {
     let mut log = Sequencer::new(Epoch::new(1), Limits { symbols: 1, ..Limits::default() });
-    let ahead = NOON + DAY + 1;
+    let ahead = NOON + 60_001;
     let json = format!(r#"{{"symbol":"A","price":1,"time":{ahead}}}"#);
-    assert_eq!(give(&mut log, &json, Rules::default()), Err(TickError::Ahead(ahead)));
+    let refused = give(&mut log, &json, Rules::default()).unwrap_err();
+    assert_eq!(refused.to_string(), format!("time {ahead} lies more than 60s ahead of the server's clock"));
     give(&mut log, r#"{"symbol":"A","price":1}"#, Rules::default()).unwrap();
     assert_eq!(
         give(&mut log, r#"{"symbol":"B","price":1}"#, Rules::default()),
@@ -125,4 +126,168 @@ fn the_first_tick_of_a_day_is_no_repeat() {
     give(&mut log, &format!(r#"{{"symbol":"A","price":10,"time":{NOON}}}"#), drop).unwrap();
     give(&mut log, &format!(r#"{{"symbol":"A","price":12,"time":{NOON}}}"#), drop).unwrap();
     assert!(newest(&log).contains("\"change\":2,"), "{}", newest(&log));
+}
+
+#[test]
+fn a_repeat_with_another_change_is_none() {
+    let (mut log, drop) = (log(), Rules { drop_repeats: true, ..Rules::default() });
+    for (json, outcome) in [
+        (r#"{"symbol":"A","price":10,"change":1}"#, Outcome::Taken(Seq::new(1))),
+        (r#"{"symbol":"A","price":10,"change":2}"#, Outcome::Taken(Seq::new(2))),
+        (r#"{"symbol":"A","price":10,"change":2}"#, Outcome::Repeat),
+        (r#"{"symbol":"A","price":10,"change":2.0}"#, Outcome::Taken(Seq::new(3))),
+        (r#"{"symbol":"A","price":10}"#, Outcome::Taken(Seq::new(4))),
+        (r#"{"symbol":"A","price":10}"#, Outcome::Repeat),
+    ] {
+        assert_eq!(give(&mut log, json, drop), Ok(outcome), "{json}");
+    }
+}
+
+#[test]
+fn a_symbol_taken_off_leaves_its_reference_and_candles() {
+    let mut log = log();
+    let yesterday = NOON - DAY;
+    give(
+        &mut log,
+        &format!(r#"{{"symbol":"A","price":999,"prev_close":500,"time":{yesterday}}}"#),
+        Rules::default(),
+    )
+    .unwrap();
+    log.remove(&Symbol::new("A").unwrap(), now());
+    give(&mut log, r#"{"symbol":"A","price":100}"#, Rules::default()).unwrap();
+    give(&mut log, r#"{"symbol":"A","price":101}"#, Rules::default()).unwrap();
+    assert!(newest(&log).contains("\"change\":1,"), "{}", newest(&log));
+    assert_eq!(closes(&log, Interval::Day), ["101"]);
+}
+
+/// The closes of `A`, oldest first.
+fn closes(log: &Sequencer, interval: Interval) -> Vec<String> {
+    let quote = log.quote(log.market().id(&Symbol::new("A").unwrap()).unwrap()).unwrap();
+    let all = (Time::from_millis(0).unwrap(), Time::MAX);
+    quote.candles.within(interval, all, usize::MAX).iter().map(|candle| candle.close.to_string()).collect()
+}
+
+#[test]
+fn many_symbols_share_the_room_for_candles() {
+    let mut log = Sequencer::new(Epoch::new(1), Limits { candles: 1000, ..Limits::default() });
+    for second in 0..3000 {
+        let wall = Time::from_millis(NOON + second * 1000).unwrap();
+        let now = Instant { wall, uptime: Duration::ZERO };
+        // The first ones fall silent, later ones come.
+        for symbol in second / 300..second / 300 + 20 {
+            let tick = Tick::from_json(format!(r#"{{"symbol":"S{symbol}","price":1}}"#).as_bytes()).unwrap();
+            log.accept(&tick, Origin::default(), Rules::default(), now).unwrap();
+        }
+        assert!(log.candles <= 1000 + Candles::LEAST, "{} at {second}", log.candles);
+    }
+    let held: usize = log.quotes.iter().flatten().map(|quote| quote.candles.len()).sum();
+    assert_eq!(held, log.candles);
+    let newest = log.quotes.last().unwrap().as_ref().unwrap();
+    let all = (Time::from_millis(0).unwrap(), Time::MAX);
+    assert!(newest.candles.within(Interval::Minute, all, usize::MAX).len() >= 5, "a late one has its share");
+}
+
+mod clocks {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What a publisher and its clock do.
+    #[derive(Debug, Clone)]
+    enum Step {
+        /// The wall clock jumps by so many milliseconds, and real time passes.
+        Clock(i64),
+        /// A tick comes whose time is so far from the wall clock.
+        Timed(i64),
+        Untimed,
+        Removed,
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let jump = prop_oneof![0i64..3_000, -4_000i64..4_000, -200_000_000i64..200_000_000];
+        let step = prop_oneof![
+            2 => jump.prop_map(Step::Clock),
+            3 => prop_oneof![-2_000i64..2_000, -100_000i64..100_000, -90_000_000i64..90_000_000].prop_map(Step::Timed),
+            2 => Just(Step::Untimed),
+            1 => Just(Step::Removed),
+        ];
+        prop::collection::vec(step, 0..60)
+    }
+
+    struct Shop {
+        log: Sequencer,
+        wall: i64,
+        price: i64,
+        rules: Rules,
+    }
+
+    impl Shop {
+        fn now(&self) -> Instant {
+            Instant { wall: Time::from_millis(self.wall).unwrap(), uptime: Duration::ZERO }
+        }
+
+        fn tick(&mut self, time: Option<i64>) -> Result<Outcome, TickError> {
+            self.price += 1;
+            let mut tick = Tick::new(Symbol::new("A").unwrap(), Price::from_units(self.price, 0).unwrap());
+            tick.time = time.map(|time| Time::from_millis(time.max(0)).unwrap());
+            let now = self.now();
+            let outcome = self.log.accept(&tick, Origin::default(), self.rules, now);
+            if matches!(outcome, Ok(Outcome::Taken(_))) {
+                self.agrees();
+            }
+            outcome
+        }
+
+        /// The newest tick is the close of its candle, on every interval, and its change is measured from a price of a day
+        /// that has begun.
+        fn agrees(&self) {
+            let quote = self.log.quote(self.log.market().id(&Symbol::new("A").unwrap()).unwrap()).unwrap();
+            let horizon = self.now().wall.saturating_add(Limits::default().max_skew);
+            let all = (Time::from_millis(0).unwrap(), Time::MAX);
+            for interval in Interval::ALL {
+                let candles = quote.candles.within(interval, all, usize::MAX);
+                assert!(candles.iter().all(|candle| candle.time <= horizon), "{interval:?}: {candles:?}");
+                let time = quote.time.min(horizon);
+                let own = candles.iter().rfind(|candle| candle.time <= time).unwrap();
+                assert_eq!(own.close, quote.price, "{interval:?}: {candles:?}");
+                assert!(
+                    time.as_millis() - own.time.as_millis() < interval.millis(),
+                    "{interval:?}: {candles:?}"
+                );
+            }
+            let Reference::FirstOfDay { day, .. } = quote.reference else { unreachable!() };
+            assert!(day <= horizon.utc_day());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_next_honest_tick_is_taken_whatever_the_clocks_did(steps in steps(), allow_late: bool) {
+            let rules = Rules { allow_late, ..Rules::default() };
+            let mut shop = Shop { log: log(), wall: NOON, price: 0, rules };
+            for step in steps {
+                match step {
+                    Step::Clock(jump) => shop.wall = (shop.wall + jump).max(NOON / 2),
+                    Step::Timed(off) => {
+                        let outcome = shop.tick(Some(shop.wall + off));
+                        let ahead = matches!(outcome, Err(TickError::Ahead { .. }));
+                        prop_assert_eq!(ahead, off > 60_000);
+                    }
+                    Step::Untimed => {
+                        let taken = matches!(shop.tick(None), Ok(Outcome::Taken(_)));
+                        prop_assert!(taken);
+                    }
+                    Step::Removed => {
+                        shop.log.remove(&Symbol::new("A").unwrap(), shop.now());
+                    }
+                }
+            }
+            let taken = matches!(shop.tick(None), Ok(Outcome::Taken(_)));
+            prop_assert!(taken, "one without a time, at once");
+            // Once clocks that differ by no more than they may cannot matter any more, one with its true time, too.
+            shop.wall += 5_001;
+            let taken = matches!(shop.tick(Some(shop.wall)), Ok(Outcome::Taken(_)));
+            prop_assert!(taken);
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! A tick from named values, whatever they were read from: JSON members, CSV columns, an exchange's frame.
 
+use std::time::Duration;
+
 use super::extras::BASIS;
 use super::{ChangeBasis, Extras, MAX_EXTRAS, MAX_EXTRAS_BYTES, MAX_ITEM_BYTES, RESERVED, Tick};
 use crate::{Price, PriceError, Symbol, SymbolError, Time, TimeError};
@@ -61,9 +63,14 @@ pub enum TickError {
     /// A `time` that is not a whole number of milliseconds.
     #[error("time `{0}` is not a whole number of milliseconds")]
     TimeNotWhole(String),
-    /// A `time` further ahead than a clock may be wrong: nearly always micro- or nanoseconds.
-    #[error("time {0} lies more than a day ahead; milliseconds since 1970 are expected")]
-    Ahead(i64),
+    /// A `time` further ahead than a clock may be wrong.
+    #[error("time {time} lies more than {most:?} ahead of the server's clock")]
+    Ahead {
+        /// In ms since 1970.
+        time: i64,
+        /// How far ahead the source's ticks may be.
+        most: Duration,
+    },
     /// The same member twice.
     #[error("`{0}` is there twice")]
     Twice(String),

@@ -17,7 +17,7 @@ use super::spec::{Kind, free_name};
 use super::{SourceSpec, replay, sim, udp};
 
 /// How long a source may be silent unless it says otherwise.
-const STALE_AFTER: Duration = Duration::from_secs(15);
+pub(crate) const STALE_AFTER: Duration = Duration::from_secs(15);
 
 /// The sources that run.
 pub(crate) struct Running {

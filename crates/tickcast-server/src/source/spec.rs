@@ -84,6 +84,7 @@ pub(crate) struct SourceTable {
     pub(crate) allow_late: Option<bool>,
     pub(crate) repeat: Option<String>,
     pub(crate) stale_after: Option<Span>,
+    pub(crate) max_ahead: Option<Span>,
     pub(crate) name: Option<String>,
     pub(crate) url: Option<String>,
     #[serde(default)]
@@ -93,8 +94,19 @@ pub(crate) struct SourceTable {
 }
 
 /// Keys of a `[[source]]`.
-pub(crate) const SOURCE_KEYS: [&str; 10] =
-    ["from", "map", "prefix", "allow_late", "repeat", "stale_after", "name", "url", "symbols", "paused"];
+pub(crate) const SOURCE_KEYS: [&str; 11] = [
+    "from",
+    "map",
+    "prefix",
+    "allow_late",
+    "repeat",
+    "stale_after",
+    "max_ahead",
+    "name",
+    "url",
+    "symbols",
+    "paused",
+];
 
 /// Why a text does not name a source.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -175,7 +187,11 @@ impl SourceSpec {
                 None => return Err(SpecError::Unknown(text.to_owned())),
             },
         };
-        let rules = Rules { allow_late: options.flag("allow_late")?, drop_repeats: options.drop_repeats()? };
+        let rules = Rules {
+            allow_late: options.flag("allow_late")?,
+            drop_repeats: options.drop_repeats()?,
+            max_ahead: options.max_ahead()?.map_or(Rules::default().max_ahead, |ahead| ahead.0),
+        };
         let rename = Rename { prefix: options.take("prefix").unwrap_or_default(), map: HashMap::new() };
         let stale_after = options.stale_after()?;
         let label = options.name()?.unwrap_or_else(|| kind.name(head));
@@ -218,6 +234,7 @@ impl SourceSpec {
         spec.rename.map = spec.kind.keys(table.map);
         spec.rename.prefix = table.prefix.unwrap_or(spec.rename.prefix);
         spec.stale_after = table.stale_after.or(spec.stale_after);
+        spec.rules.max_ahead = table.max_ahead.map_or(spec.rules.max_ahead, |ahead| ahead.0);
         spec.rules.allow_late = table.allow_late.unwrap_or(spec.rules.allow_late);
         if let Some(repeat) = table.repeat {
             let mut options = Options::parse(&table.from, "");
@@ -287,7 +304,7 @@ mod tests {
         assert_eq!(parse("sim:7?rate=5000").kind, Kind::Sim { seed: 7, rate: 5000.0 });
         assert_eq!(
             parse("stdin?prefix=X:&repeat=drop&allow_late").rules,
-            Rules { allow_late: true, drop_repeats: true }
+            Rules { allow_late: true, drop_repeats: true, ..Rules::default() }
         );
         assert_eq!(SourceSpec::parse("none"), Ok(None));
         let binance =
@@ -319,7 +336,7 @@ mod tests {
         );
         assert_eq!(
             says("stdin?x=1"),
-            "source \"stdin?x=1\": option \"x\" is unknown; known are prefix, allow_late, repeat, stale_after and name"
+            "source \"stdin?x=1\": option \"x\" is unknown; known are prefix, allow_late, repeat, stale_after, max_ahead and name"
         );
         assert_eq!(says("replay:"), "source \"replay:\": a file is missing, as in replay:ticks.ndjson.gz");
         assert_eq!(

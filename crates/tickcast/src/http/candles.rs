@@ -47,7 +47,9 @@ pub(super) async fn candles(
     if !(1..=MOST).contains(&limit) {
         return Err(Problem::parameter("limit", format!("1 to {MOST} is expected")));
     }
-    let range = query.range()?;
+    let (from, to) = query.range()?;
+    // What a clock that was ahead has left behind is not shown.
+    let range = (from, to.min(hub.horizon()));
     let candles = hub.log().with(|log| {
         let quote = log.quote(log.market().id(&symbol)?)?;
         Some(quote.candles.within(interval, range, limit))

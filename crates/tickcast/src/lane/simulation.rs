@@ -23,7 +23,13 @@ const STEPS: usize = 400;
 const MOST_OFFERS: usize = 200;
 
 /// Few enough that readers fall off the tape.
-const LIMITS: Limits = Limits { symbols: 100, tape_ticks: 40, tape_bytes: 1 << 20, candles: 1000 };
+const LIMITS: Limits = Limits {
+    symbols: 100,
+    tape_ticks: 40,
+    tape_bytes: 1 << 20,
+    candles: 1000,
+    max_skew: Duration::from_secs(5),
+};
 
 /// One reader, over all its connections.
 struct Client {

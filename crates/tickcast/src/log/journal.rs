@@ -30,6 +30,13 @@ impl Disk {
         let known = self.closes[id.index()].replace(close);
         known.is_none_or(|known| !known.is_written_like(close)).then_some(close)
     }
+
+    /// A symbol that was taken off has no close any more.
+    fn forget_close(&mut self, id: SymbolId) {
+        if let Some(close) = self.closes.get_mut(id.index()) {
+            *close = None;
+        }
+    }
 }
 
 impl Journal {
@@ -61,16 +68,17 @@ impl Journal {
     pub(super) fn note(&mut self, sequencer: &Sequencer) {
         let Self::Disk(disk) = self else { return };
         let Some(id) = sequencer.touched() else { return };
+        let json = sequencer.market().newest(id).map(Frame::json);
         let quote = sequencer.quote(id);
         let prev_close = match quote.map(|quote| quote.reference) {
+            _ if json.is_none() => {
+                disk.forget_close(id);
+                None
+            }
             Some(Reference::PrevClose(close)) => disk.news_of(id, close),
             _ => None,
         };
-        disk.writer.push(&Recorded {
-            symbol: sequencer.market().symbol(id),
-            prev_close,
-            json: sequencer.market().newest(id).map(Frame::json),
-        });
+        disk.writer.push(&Recorded { symbol: sequencer.market().symbol(id), prev_close, json });
     }
 
     /// Writes down what was noted, up to `head`. Where that fails nobody is told here: there will be no room from then on, and

@@ -70,6 +70,13 @@ impl<'a> Options<'a> {
         Ok(Some(span))
     }
 
+    /// How far ahead of the clock a tick's time may be.
+    pub(super) fn max_ahead(&mut self) -> Result<Option<Span>, SpecError> {
+        let Some(text) = self.take("max_ahead") else { return Ok(None) };
+        let span = text.parse().map_err(|_| self.value("max_ahead", &text, "a time, such as 1m or 2h,"))?;
+        Ok(Some(span))
+    }
+
     /// How long no price may come before another connection is tried.
     pub(super) fn silence(&mut self) -> Result<Option<Duration>, SpecError> {
         let Some(text) = self.take("silence") else { return Ok(None) };
@@ -107,9 +114,11 @@ impl<'a> Options<'a> {
 
     pub(super) fn end(self, kind: &Kind) -> Result<(), SpecError> {
         let known = match kind {
-            Kind::Sim { .. } => "rate, prefix, allow_late, repeat, stale_after and name",
-            Kind::Replay { .. } => "speed, rate, loop, prefix, allow_late, repeat, stale_after and name",
-            Kind::Stdin | Kind::Udp(_) => "prefix, allow_late, repeat, stale_after and name",
+            Kind::Sim { .. } => "rate, prefix, allow_late, repeat, stale_after, max_ahead and name",
+            Kind::Replay { .. } => {
+                "speed, rate, loop, prefix, allow_late, repeat, stale_after, max_ahead and name"
+            }
+            Kind::Stdin | Kind::Udp(_) => "prefix, allow_late, repeat, stale_after, max_ahead and name",
             Kind::Exchange(exchange) => exchange.venue.options(),
         };
         match self.pairs.into_iter().next() {

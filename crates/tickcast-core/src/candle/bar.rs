@@ -1,0 +1,79 @@
+//! A candle in little room, while its interval lasts and after.
+
+use super::amount::Amount;
+use super::{Candle, begin};
+use crate::{Price, Time};
+
+/// A [`Candle`] in eighty bytes, as nearly all are.
+#[derive(Debug, Clone)]
+pub(super) struct Bar {
+    pub(super) time: i64,
+    open: Amount,
+    high: Amount,
+    low: Amount,
+    pub(super) close: Amount,
+    count: u64,
+}
+
+impl Bar {
+    /// The bar of a single tick.
+    pub(super) fn of(time: i64, amount: Amount) -> Self {
+        let [open, high, low] = [(); 3].map(|()| amount.clone());
+        Self { time, open, high, low, close: amount, count: 1 }
+    }
+
+    /// The same as a part of the longer bar of `level`.
+    pub(super) fn of_level(&self, level: usize) -> Self {
+        Self { time: begin(self.time, level), ..self.clone() }
+    }
+
+    /// Takes in one more tick.
+    pub(super) fn take(&mut self, amount: Amount) {
+        self.widen(&amount);
+        self.close = amount;
+        self.count += 1;
+    }
+
+    /// Takes in a bar of ticks that were taken after its own.
+    pub(super) fn follow(&mut self, next: &Self) {
+        self.widen(&next.high);
+        self.widen(&next.low);
+        self.close = next.close.clone();
+        self.count += next.count;
+    }
+
+    fn widen(&mut self, amount: &Amount) {
+        if *amount > self.high {
+            self.high = amount.clone();
+        }
+        if *amount < self.low {
+            self.low = amount.clone();
+        }
+    }
+
+    pub(super) fn candle(&self) -> Candle {
+        Candle {
+            time: Time::from_millis(self.time).unwrap_or_default(),
+            open: self.open.price(),
+            high: self.high.price(),
+            low: self.low.price(),
+            close: self.close.price(),
+            count: self.count,
+        }
+    }
+}
+
+impl From<&Candle> for Bar {
+    fn from(candle: &Candle) -> Self {
+        let Candle { time, open, high, low, close, count } = candle;
+        let amount = |price: &Price| Amount::from(*price);
+        Self {
+            time: time.as_millis(),
+            open: amount(open),
+            high: amount(high),
+            low: amount(low),
+            close: amount(close),
+            count: *count,
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! Times that cannot be, through the real program.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::Value;
+
+use crate::server::{TestServer, eventually};
+
+fn now_ms() -> u128 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()
+}
+
+async fn post(server: &TestServer, price: &str, time: Option<u128>) -> Value {
+    let time = time.map(|time| format!(",\"time\":{time}")).unwrap_or_default();
+    server.post(&format!("{{\"symbol\":\"HK\",\"price\":{price}{time}}}")).await.1
+}
+
+#[tokio::test]
+async fn one_tick_from_a_clock_hours_ahead_spoils_nothing() {
+    let server = TestServer::start();
+    post(&server, "10.0", Some(now_ms())).await;
+    let refused = post(&server, "99", Some(now_ms() + 8 * 3_600_000)).await.to_string();
+    assert!(refused.contains("lies more than 60s ahead of the server's clock"), "{refused}");
+    // Half a minute is taken, and keeps nobody back.
+    post(&server, "10.1", Some(now_ms() + 30_000)).await;
+    let honest = post(&server, "10.2", Some(now_ms())).await;
+    assert_eq!((&honest["accepted"], &honest["late"]), (&1.into(), &0.into()), "{honest}");
+    post(&server, "10.3", None).await;
+    let (_, price) = server.get("/v1/prices/HK").await;
+    assert_eq!((price["price"].as_f64(), price["change"].as_f64()), (Some(10.3), Some(0.3)), "{price}");
+    for interval in ["1s", "1m", "5m", "1h", "1d"] {
+        let (_, candles) = server.get(&format!("/v1/candles/HK?interval={interval}")).await;
+        let candles = candles["candles"].as_array().unwrap();
+        assert_eq!(candles.last().unwrap()["close"].as_f64(), Some(10.3), "{interval}: {candles:?}");
+        assert!(candles.iter().all(|candle| candle["high"].as_f64() < Some(99.0)), "{interval}: {candles:?}");
+    }
+}
+
+#[tokio::test]
+async fn posted_prices_are_stale_when_their_owner_says_so() {
+    let state = async |server: &TestServer| server.get("/v1/symbols").await.1["symbols"][0]["state"].clone();
+    let patient = TestServer::with(&["--source", "none", "--stale-after", "0s"]);
+    let brief = TestServer::with(&["--source", "none", "--stale-after", "50ms"]);
+    patient.publish(&[("FUND.NAV", "101.25")]).await;
+    brief.publish(&[("FUND.NAV", "101.25")]).await;
+    eventually(async || state(&brief).await == "stale").await;
+    assert_eq!(state(&patient).await, "live");
+}
