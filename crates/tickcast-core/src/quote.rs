@@ -1,5 +1,7 @@
 //! What the sequencer keeps of a symbol besides its newest tick.
 
+use std::time::Duration;
+
 use crate::frame::Told;
 use crate::{Candles, Extras, Facts, Frame, Price, Seq, Symbol, Tick, Time};
 
@@ -55,13 +57,27 @@ pub(crate) struct When {
     pub(crate) time: Time,
     /// The latest time that can be: as far ahead of now as clocks may differ.
     pub(crate) horizon: Time,
-    /// What it counts as for lateness, reference and candles: its time, at most the horizon.
+    /// What it counts as for reference and candles: its time, or now where that lies beyond the horizon.
     pub(crate) effective: Time,
 }
 
 impl When {
-    pub(crate) fn new(time: Time, horizon: Time) -> Self {
-        Self { time, horizon, effective: time.min(horizon) }
+    pub(crate) fn new(time: Time, moment: Moment) -> Self {
+        let Moment { now, horizon } = moment;
+        Self { time, horizon, effective: if time > horizon { now } else { time } }
+    }
+}
+
+/// Now, by the wall clock, and the latest time that can be by then.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment {
+    pub(crate) now: Time,
+    pub(crate) horizon: Time,
+}
+
+impl Moment {
+    pub(crate) fn new(now: Time, max_skew: Duration) -> Self {
+        Self { now, horizon: now.saturating_add(max_skew) }
     }
 }
 
@@ -146,10 +162,10 @@ impl Quote {
         standing: Option<Self>,
         facts: &Facts<'_>,
         prev_close: Option<Price>,
-        (horizon, listed): (Time, bool),
+        (moment, listed): (Moment, bool),
     ) -> Option<Self> {
         let (price, change, percent) = facts.amounts()?;
-        let when = When::new(facts.time, horizon);
+        let when = When::new(facts.time, moment);
         let first = Reference::FirstOfDay { price, day: when.effective.utc_day() };
         let mut quote = standing
             .unwrap_or_else(|| Self::restored((0, price), (facts.time, facts.time), first, &[], None));

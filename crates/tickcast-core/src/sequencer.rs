@@ -4,7 +4,7 @@ mod restore;
 
 use std::time::Duration;
 
-use crate::quote::When;
+use crate::quote::{Moment, When};
 use crate::{
     Candles, Cursor, Entry, Epoch, Frame, Instant, Market, Origin, Quote, Replica, Seq, Symbol, SymbolId,
     Tape, Tick, TickError,
@@ -125,18 +125,18 @@ impl Sequencer {
         if let Some(time) = tick.time.filter(|time| time.is_ahead_of(now.wall, rules.max_ahead)) {
             return Err(TickError::Ahead { time: time.as_millis(), most: rules.max_ahead });
         }
-        let horizon = now.wall.saturating_add(self.limits.max_skew);
+        let moment = Moment::new(now.wall, self.limits.max_skew);
         let id = self.admit(tick.symbol)?;
         let (quote, told, when) = match &mut self.quotes[id.index()] {
             Some(quote) => {
                 // A symbol that was taken off has no newest tick to be late for, or to repeat, and a newest time that cannot
                 // be is no reason to drop what can.
                 let listed = self.market.newest(id).is_some();
-                let newest = Some(quote.time).filter(|newest| listed && *newest <= horizon);
+                let newest = Some(quote.time).filter(|newest| listed && *newest <= moment.horizon);
                 let time =
                     tick.time.unwrap_or_else(|| newest.map_or(now.wall, |newest| newest.max(now.wall)));
-                let when = When::new(time, horizon);
-                if !rules.allow_late && newest.is_some_and(|newest| when.effective < newest) {
+                let when = When::new(time, moment);
+                if !rules.allow_late && newest.is_some_and(|newest| time < newest) {
                     return Ok(Outcome::Late);
                 }
                 if listed && rules.drop_repeats && quote.repeats(tick, when) {
@@ -150,13 +150,13 @@ impl Sequencer {
                 (quote, told, when)
             }
             empty => {
-                let when = When::new(tick.time.unwrap_or(now.wall), horizon);
+                let when = When::new(tick.time.unwrap_or(now.wall), moment);
                 let (quote, told) = Quote::open(tick, origin, when);
                 (empty.insert(quote), told, when)
             }
         };
         let most = budget(self.limits.candles, self.market.len());
-        let grown = quote.candles.add(when.effective, tick.price, horizon, most);
+        let grown = quote.candles.add(when.effective, tick.price, moment.horizon, most);
         let frame = Frame::encode(tick, &told, &mut self.scratch);
         self.count_candles(grown, most);
         Ok(Outcome::Taken(self.append((id, origin), Some(frame), now)))

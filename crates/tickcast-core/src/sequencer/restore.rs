@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Limits, Sequencer, budget};
+use crate::quote::{Moment, When};
 use crate::{Entry, Epoch, Facts, Frame, Origin, Price, Quote, Seq, Standing, Symbol, SymbolId, Tape, Time};
 
 /// One entry of a tape, as it was recorded.
@@ -55,7 +56,7 @@ impl Restoring {
     /// Replays the next entry.
     pub fn replay(&mut self, recorded: Recorded<'_>) {
         let Recorded { symbol, prev_close, json } = recorded;
-        let horizon = Time::MAX;
+        let moment = Moment { now: Time::MAX, horizon: Time::MAX };
         let (id, seq) = (self.admit(symbol), self.head().next());
         let frame = json.map(|json| Frame::restored(symbol, json));
         let entry = Entry { symbol: id, origin: Origin::UNKNOWN, arrived: Duration::ZERO, frame };
@@ -63,7 +64,7 @@ impl Restoring {
             let listed = self.sequencer.market.newest(id).is_some();
             self.sequencer.market.apply(seq, &entry);
             match json {
-                Some(json) => self.sequencer.advance_again(id, json, prev_close, (horizon, listed)),
+                Some(json) => self.sequencer.advance_again(id, json, prev_close, (moment, listed)),
                 None => self.sequencer.forget_candles(id),
             }
         } else {
@@ -95,14 +96,15 @@ impl Sequencer {
         id: SymbolId,
         json: &[u8],
         prev_close: Option<Price>,
-        (horizon, listed): (Time, bool),
+        (moment, listed): (Moment, bool),
     ) {
         let Some(facts) = Facts::read(json) else { return };
         let most = budget(self.limits.candles, self.market.len());
         let quote = &mut self.quotes[id.index()];
-        *quote = Quote::advance_again(quote.take(), &facts, prev_close, (horizon, listed));
+        *quote = Quote::advance_again(quote.take(), &facts, prev_close, (moment, listed));
         let Some(quote) = quote else { return };
-        let grown = quote.candles.add(facts.time.min(horizon), quote.price, horizon, most);
+        let grown =
+            quote.candles.add(When::new(facts.time, moment).effective, quote.price, moment.horizon, most);
         self.count_candles(grown, most);
     }
 
