@@ -185,6 +185,53 @@ async fn damage_stops_the_start_and_says_what_mends_it() {
     assert_eq!(short(&reader.event().await.unwrap()), "reset epoch @0", "numbers will mean something else");
 }
 
+/// All that is in a folder, and when it was last changed.
+fn contents(folder: &Path) -> Vec<(PathBuf, std::time::SystemTime, Vec<u8>)> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut all: Vec<_> = entries
+        .map(|path| {
+            (path.clone(), path.metadata().unwrap().modified().unwrap(), std::fs::read(path).unwrap())
+        })
+        .collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn a_folder_without_a_tape_is_left_alone() {
+    let parent = tempfile::tempdir().unwrap();
+    let [missing, strange] = ["missing", "strange"].map(|name| parent.path().join(name));
+    std::fs::create_dir(&strange).unwrap();
+    std::fs::write(strange.join("notes.new"), "mine").unwrap();
+    for command in ["check", "repair"] {
+        for folder in [&missing, &strange] {
+            let dir = folder.to_str().unwrap();
+            let says = format!("tickcast: there is no tape in {dir}\n");
+            assert_eq!(fails(&["tape", command, dir]), (Some(2), says), "{command}");
+        }
+    }
+    assert!(!missing.exists());
+    assert_eq!(std::fs::read_dir(&strange).unwrap().count(), 1, "no lock, and nothing of it is gone");
+}
+
+#[tokio::test]
+async fn a_check_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().to_str().unwrap();
+    let server = TestServer::on_disk(folder.path(), &[]);
+    fill(&server, "A", 1..=10).await;
+    let (code, says) = fails(&["tape", "check", dir]);
+    assert!(code == Some(1) && says.contains("is in use by another process"), "{says}");
+    server.kill();
+    // As a copy has none, and as a crash leaves one behind.
+    std::fs::remove_file(folder.path().join("lock")).unwrap();
+    std::fs::write(folder.path().join("state.json.new"), "{").unwrap();
+    let before = contents(folder.path());
+    let check = tickcast(&["tape", "check", dir]).output().unwrap();
+    assert_eq!(String::from_utf8(check.stdout).unwrap(), "10 ticks in 1 files, 1 to 10\n");
+    assert!(contents(folder.path()) == before);
+}
+
 #[tokio::test]
 async fn a_torn_end_is_cut_back_with_a_line_in_the_log() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,13 +1,16 @@
 //! `tickcast tape`: looks at a tape on disk, or mends it.
 
 use anyhow::Error;
-use tickcast_tape::Findings;
+use tickcast_tape::{Findings, OpenError};
 
 use crate::cli::TapeCommand;
 use crate::exit::Failure;
 
 pub(crate) fn run(command: &TapeCommand) -> Result<(), Failure> {
-    let failed = |error| Failure::Work(Error::new(error));
+    let failed = |error| match error {
+        OpenError::NoTape(_) => Failure::Usage(error.to_string()),
+        error => Failure::Work(Error::new(error)),
+    };
     match command {
         TapeCommand::Check { dir } => say(tickcast_tape::check(dir).map_err(failed)?),
         TapeCommand::Repair { dir } => {

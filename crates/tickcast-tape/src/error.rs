@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 /// Why a tape cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
+    /// There is nothing to look at.
+    #[error("there is no tape in {}", .0.display())]
+    NoTape(PathBuf),
     /// Another process has it.
     #[error("{} is in use by another process", .0.display())]
     Locked(PathBuf),

@@ -29,7 +29,8 @@ struct State {
 #[derive(Debug)]
 pub(crate) struct Folder {
     pub(crate) path: PathBuf,
-    _lock: File,
+    /// Held, not read. `None`: it is only looked at, and no server has opened it where it is now.
+    _lock: Option<File>,
 }
 
 /// How the last run ended.
@@ -47,6 +48,15 @@ pub(crate) enum Ending {
 
 const VERSION: u32 = 1;
 
+/// Keeps the folder from everyone else, as long as `lock` is open.
+fn hold(lock: &File, folder: &Path) -> Result<(), OpenError> {
+    match lock.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Locked(folder.to_owned())),
+        Err(TryLockError::Error(error)) => Err(OpenError::Io { path: folder.join("lock"), error }),
+    }
+}
+
 impl Folder {
     /// Takes the folder, making it where there is none.
     pub(crate) fn take(path: &Path) -> Result<Self, OpenError> {
@@ -58,15 +68,40 @@ impl Folder {
             .write(true)
             .open(&file)
             .map_err(OpenError::io(&file))?;
-        match lock.try_lock() {
-            Ok(()) => {
-                let folder = Self { path: path.to_owned(), _lock: lock };
-                folder.sweep()?;
-                Ok(folder)
-            }
-            Err(TryLockError::WouldBlock) => Err(OpenError::Locked(path.to_owned())),
-            Err(TryLockError::Error(error)) => Err(OpenError::Io { path: file, error }),
+        hold(&lock, path)?;
+        let folder = Self { path: path.to_owned(), _lock: Some(lock) };
+        folder.sweep()?;
+        Ok(folder)
+    }
+
+    /// Takes a folder that holds a tape.
+    pub(crate) fn take_tape(path: &Path) -> Result<Self, OpenError> {
+        Self::look_at(path)?;
+        Self::take(path)
+    }
+
+    /// A folder that holds a tape and that nobody is using, to be read: nothing in it is changed, and none is made.
+    pub(crate) fn look_at(path: &Path) -> Result<Self, OpenError> {
+        let file = path.join("lock");
+        let lock = match File::open(&file) {
+            Ok(lock) => Some(lock),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(OpenError::Io { path: file, error }),
+        };
+        if let Some(lock) = &lock {
+            hold(lock, path)?;
         }
+        let folder = Self { path: path.to_owned(), _lock: lock };
+        if folder.has_tape()? { Ok(folder) } else { Err(OpenError::NoTape(path.to_owned())) }
+    }
+
+    /// Whether anything of a tape is there.
+    fn has_tape(&self) -> Result<bool, OpenError> {
+        if !self.path.try_exists().map_err(OpenError::io(&self.path))? {
+            return Ok(false);
+        }
+        let parts = self.numbered("ticks")?.len() + self.numbered("market")?.len();
+        Ok(parts > 0 || self.path.join("state.json").exists())
     }
 
     /// Drops what was being written when a run was cut off.

@@ -119,7 +119,7 @@ pub(crate) fn scan(
             }
             return Err(damaged(0, "the files before it are missing, or end elsewhere"));
         }
-        let file = File::options().read(true).write(true).open(&path).map_err(OpenError::io(&path))?;
+        let file = File::options().read(true).write(change).open(&path).map_err(OpenError::io(&path))?;
         let mut bytes = Vec::new();
         (&file).read_to_end(&mut bytes).map_err(OpenError::io(&path))?;
         let newest = at + 1 == count;

@@ -25,9 +25,9 @@ pub struct Findings {
 /// Looks at all of a tape and changes nothing.
 ///
 /// # Errors
-/// As [`open`](crate::open): the first thing that is wrong.
+/// Where there is none; otherwise as [`open`](crate::open): the first thing that is wrong.
 pub fn check(folder: &Path) -> Result<Findings, OpenError> {
-    let folder = Folder::take(folder)?;
+    let folder = Folder::look_at(folder)?;
     let (_, ending) = folder.last_run()?;
     look(&folder, ending)
 }
@@ -42,9 +42,9 @@ fn look(folder: &Folder, ending: Ending) -> Result<Findings, OpenError> {
 /// run has a new epoch: readers are told that there may be a hole. Returns what it is like now, and the files set aside.
 ///
 /// # Errors
-/// Where another process has it, or the system will not.
+/// Where there is none, another process has it, or the system will not.
 pub fn repair(path: &Path) -> Result<(Findings, Vec<PathBuf>), OpenError> {
-    let folder = Folder::take(path)?;
+    let folder = Folder::take_tape(path)?;
     let mut aside = Vec::new();
     let (epoch, ending) = match folder.last_run() {
         Err(OpenError::Damaged { file, .. }) => {
