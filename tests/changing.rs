@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::resumable::{data, open, short, up_to};
+use crate::resumable::{back, data, open, short, up_to};
 use crate::server::{TestServer, eventually};
 
 async fn patch(server: &TestServer, stream: &str, body: &str) -> (u16, Value) {
@@ -77,4 +77,51 @@ async fn a_stream_changes_its_rate() {
     server.publish(&[("A", "4")]).await;
     let seen: Vec<_> = seen.into_iter().chain(up_to(&mut reader, "tick").await).collect();
     assert!(seen.iter().any(|event| event == "tick A 3=3 @3" || event == "tick A 2=2 @2"), "{seen:?}");
+}
+
+#[tokio::test]
+async fn coming_back_after_a_change_is_no_gap() {
+    let server = TestServer::start();
+    server.publish(&[("A", "1"), ("B", "2"), ("C", "3")]).await;
+    for mode in ["latest", "all"] {
+        let query = format!("?symbols=A,B&mode={mode}");
+        let mut reader = open(&server, &query).await;
+        let ready = loop {
+            let event = reader.event().await.unwrap();
+            if event.event == "ready" {
+                break event;
+            }
+        };
+        assert_eq!(ready.id.matches('.').count(), 1, "{}", ready.id);
+        let stream = data(&ready)["stream"].as_str().unwrap().to_owned();
+        let url = format!("{}/v1/streams/{stream}", server.public);
+        let change = server.http.patch(&url).json(&json!({"add": ["C"], "remove": ["B"]}));
+        assert_eq!(change.send().await.unwrap().status(), 200);
+        assert_eq!(
+            reader.event().await.unwrap().id.split('.').nth(2),
+            Some("____"),
+            "not all of it has been sent"
+        );
+        let changed = reader.event().await.unwrap();
+        assert_eq!((changed.event.as_str(), changed.id.matches('.').count()), ("ready", 2));
+        assert_eq!(changed.id.rsplit('.').next(), data(&changed)["filter"].as_str());
+        // A browser comes back with the address that it began with.
+        let mut browser = back(&server, &query, &changed.id).await;
+        let seen = up_to(&mut browser, "ready").await;
+        assert_eq!(
+            seen,
+            ["tick A 1=1 @1", "tick B 1=2 @2", "ready @3"].map(|event| match mode {
+                // Every tick follows from where it left: what comes before stands there.
+                "all" => event.replace("@1", "@3").replace("@2", "@3"),
+                _ => event.to_owned(),
+            })
+        );
+        // Who asks for what it was changed to goes on.
+        let mut rewritten = back(&server, &format!("?symbols=A,C&mode={mode}"), &changed.id).await;
+        assert_eq!(up_to(&mut rewritten, "ready").await, ["ready @3"]);
+        // And who asks for something else of its own accord says what its cursor is about.
+        let about = format!("{}.{}", ready.id, data(&ready)["filter"].as_str().unwrap());
+        let mut other = back(&server, &format!("?symbols=B,C&mode={mode}"), &about).await;
+        assert_eq!(up_to(&mut other, "ready").await.len(), 3);
+    }
 }

@@ -84,9 +84,16 @@ async fn readers_go_on_through_a_restart_far_beyond_memory() {
     server.kill();
     let server = TestServer::on_disk(folder.path(), &small);
     fill(&server, "A", 20_001..=40_000).await;
-    let epoch = crate::resumable::epoch(&server).await;
+    let last = crate::resumable::cursor_at(&server, 5000).await;
+    let other = format!("{}-5000.{}", crate::resumable::epoch(&server).await, "____");
+    for query in ["?mode=all&symbols=A", "?mode=all"] {
+        let mut reader = back(&server, query, &other).await;
+        let reset = reader.event().await.unwrap();
+        assert_eq!(short(&reset), "reset epoch @0", "the disk remembers what it looked like");
+        assert_eq!(data(&reset)["last"], other.as_str());
+    }
     for (query, first) in [("?mode=all&symbols=A", 5001), ("?mode=all", 5001)] {
-        let mut reader = back(&server, query, &format!("{epoch}-5000")).await;
+        let mut reader = back(&server, query, &last).await;
         for n in first..=40_000 {
             let mut event = reader.event().await.unwrap();
             while data(&event)["symbol"] == "B" {
@@ -97,7 +104,8 @@ async fn readers_go_on_through_a_restart_far_beyond_memory() {
         let ready = reader.event().await.unwrap();
         assert_eq!((short(&ready).as_str(), data(&ready)["resumed"].as_bool()), ("ready @40010", Some(true)));
     }
-    let mut reader = back(&server, "?mode=all", &format!("{epoch}-40009")).await;
+    let last = crate::resumable::cursor_at(&server, 40_009).await;
+    let mut reader = back(&server, "?mode=all", &last).await;
     assert_eq!(up_to(&mut reader, "ready").await.len(), 2);
     server.publish(&[("C", "1")]).await;
     assert_eq!(short(&reader.event().await.unwrap()), "tick C 1=1 @40011", "and then it is live");
@@ -181,7 +189,7 @@ async fn damage_stops_the_start_and_says_what_mends_it() {
     let server = TestServer::on_disk(folder.path(), &[]);
     let n = server.get("/v1/prices/A").await.1["n"].as_u64().unwrap();
     assert!((1..1000).contains(&n));
-    let mut reader = back(&server, "?mode=all", &format!("{epoch}-1000")).await;
+    let mut reader = back(&server, "?mode=all", &format!("{epoch}-1000.AAAA")).await;
     assert_eq!(short(&reader.event().await.unwrap()), "reset epoch @0", "numbers will mean something else");
 }
 
@@ -376,4 +384,24 @@ async fn an_export_is_all_there_is() {
         let (status, problem) = server.get(path).await;
         assert!([400, 404].contains(&status) && problem["parameter"] == parameter, "{problem}");
     }
+}
+
+#[tokio::test]
+async fn who_publishes_into_a_folder_that_is_gone_is_told_so_and_readiness_says_why() {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("tape");
+    let server = TestServer::on_disk(&folder, &[]);
+    server.publish(&[("A", "1")]).await;
+    assert_eq!(server.get("/readyz").await.0, 200);
+    std::fs::rename(&folder, parent.path().join("elsewhere")).unwrap();
+    eventually(async || server.get("/readyz").await.0 == 503).await;
+    let (_, ready) = server.get("/readyz").await;
+    let why = ready["reasons"][0].as_str().unwrap();
+    assert!(why.contains("publishing fails") && why.contains("its folder was deleted or moved"), "{why}");
+    let (status, problem) = server.post(r#"{"symbol":"A","price":2}"#).await;
+    assert_eq!(status, 507, "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("its folder was deleted or moved"), "{problem}");
+    let metrics = server.http.get(format!("{}/metrics", server.admin)).send().await.unwrap();
+    assert!(metrics.text().await.unwrap().contains("tickcast_can_publish 0\n"));
+    assert_eq!(server.get("/v1/prices/A").await.1["n"], 1, "readers go on");
 }

@@ -19,7 +19,7 @@ async fn prices_of_all_some_and_one() {
     };
     let (_, all) = server.get("/v1/prices").await;
     assert_eq!(names(&all), ["A", "BTC-USD", "XRP/ETH"]);
-    assert!(all["cursor"].as_str().unwrap().ends_with("-3"));
+    assert!(all["cursor"].as_str().unwrap().contains("-3."), "{}", all["cursor"]);
     let (_, some) = server.get("/v1/prices?symbols=B*,XRP/ETH,NONE").await;
     assert_eq!(names(&some), ["BTC-USD", "XRP/ETH"]);
     let one = server.http.get(format!("{}/v1/prices/XRP%2FETH", server.public)).send().await.unwrap();

@@ -281,3 +281,25 @@ async fn a_flood_of_names_ends_at_the_limit() {
         json!([{"index":2,"symbol":"C","error":"the market holds 2 symbols, the limit"}])
     );
 }
+
+#[tokio::test]
+async fn a_key_is_remembered_over_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let send = async |server: &TestServer| {
+        let body = "[{\"symbol\":\"A\",\"price\":1},{\"symbol\":\"B B\",\"price\":2},{\"symbol\":\"A\",\"price\":3}]";
+        let request = server.http.post(format!("{}/v1/prices", server.public)).bearer_auth(TOKEN);
+        let request = request.header("content-type", "application/json").header("idempotency-key", "k1");
+        request.body(body).send().await.unwrap().json::<serde_json::Value>().await.unwrap()
+    };
+    let server = TestServer::on_disk(folder.path(), &[]);
+    let first = send(&server).await;
+    assert_eq!((&first["accepted"], &first["rejected_count"]), (&2.into(), &1.into()), "{first}");
+    // In order, and not.
+    server.end();
+    let server = TestServer::on_disk(folder.path(), &[]);
+    assert_eq!(send(&server).await, first);
+    server.kill();
+    let server = TestServer::on_disk(folder.path(), &[]);
+    assert_eq!(send(&server).await, first);
+    assert_eq!(server.get("/v1/prices/A").await.1["n"], 2);
+}

@@ -13,7 +13,7 @@ use crate::server::{TestServer, eventually};
 /// An event without what differs from run to run: `tick A 1=2.50 @3`, `ready @3`, `reset epoch @0`.
 pub(crate) fn short(event: &Event) -> String {
     let data = data(event);
-    let place = event.id.split_once('-').map_or("-", |(_, seq)| seq);
+    let place = event.id.split_once('-').map_or("-", |(_, seq)| seq.split(['.', '_']).next().unwrap());
     let what = match event.event.as_str() {
         "tick" => {
             let price = crate::client::member(&event.data, "price");
@@ -62,6 +62,17 @@ pub(crate) async fn epoch(server: &TestServer) -> String {
     server.get("/v1/status").await.1["epoch"].as_str().unwrap().to_owned()
 }
 
+/// The cursor of a place that the server still has.
+pub(crate) async fn cursor_at(server: &TestServer, seq: u64) -> String {
+    let mut reader = open(server, "?mode=all&since=start").await;
+    loop {
+        let event = reader.event().await.unwrap();
+        if short(&event).ends_with(&format!(" @{seq}")) {
+            return event.id;
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_snapshot_ready_and_then_live() {
     let server = TestServer::start();
@@ -71,7 +82,7 @@ async fn a_snapshot_ready_and_then_live() {
     assert_eq!(short(&all.event().await.unwrap()), "tick B 2=3 @3");
     let ready = all.event().await.unwrap();
     let said = data(&ready);
-    assert_eq!(ready.id, format!("{}-3", epoch(&server).await));
+    assert!(ready.id.starts_with(&format!("{}-3.", epoch(&server).await)), "{}", ready.id);
     assert_eq!(said["cursor"].as_str(), Some(ready.id.as_str()));
     let expected = json!({"mode": "all", "rate": null, "heartbeat": 10, "resumed": false, "symbols": 2});
     expected.as_object().unwrap().iter().for_each(|(name, value)| assert_eq!(&said[name], value, "{name}"));
@@ -88,9 +99,9 @@ async fn a_snapshot_ready_and_then_live() {
 #[tokio::test]
 async fn whoever_comes_back_goes_on_where_it_left() {
     let server = TestServer::start();
-    let epoch = epoch(&server).await;
     server.publish(&[("A", "1"), ("B", "2"), ("A", "3"), ("C", "4"), ("A", "5")]).await;
-    let at = |seq: u64| format!("{epoch}-{seq}");
+    let cursors = [cursor_at(&server, 1).await, cursor_at(&server, 2).await, cursor_at(&server, 5).await];
+    let at = |seq: usize| cursors[[1, 2, 5].iter().position(|known| *known == seq).unwrap()].clone();
     let all = ["tick A 2=3 @3", "tick C 1=4 @4", "tick A 3=5 @5", "ready @5"];
     let latest = ["tick C 1=4 @4", "tick A 3=5 @5", "ready @5"];
     for (query, expected) in [("?mode=all", &all[..]), ("", &latest)] {
@@ -132,13 +143,21 @@ async fn whatever_a_reader_comes_with_the_stream_works() {
     server.publish(&[("A", "1"), ("A", "2")]).await;
     let epoch = epoch(&server).await;
     let garbage = "x".repeat(10 << 10);
-    let future = format!("{epoch}-3");
-    let huge = format!("{epoch}-18446744073709551616");
-    let zeros = format!("{epoch}-01");
+    let future = format!("{epoch}-3.AAAA");
+    let huge = format!("{epoch}-18446744073709551616.AAAA");
+    let zeros = format!("{epoch}-01.AAAA");
     let bare = format!("{epoch}-");
+    let unchecked = format!("{epoch}-1");
+    // Of a copy of this tape, say, that went on otherwise.
+    let good = cursor_at(&server, 1).await;
+    let other = format!("{epoch}-1.{}", if good.ends_with("AAAA") { "BBBB" } else { "AAAA" });
+    let changed = format!("{other}.AAAA");
     let (binary, forged) = ("\u{1}\u{ff}\u{7f}", format!("{epoch}-1\r\nid: {epoch}-9\n\ndata: x"));
     for (last, reason) in [
-        ("000000000000-1", "epoch"),
+        ("000000000000-1.AAAA", "epoch"),
+        (other.as_str(), "epoch"),
+        (changed.as_str(), "epoch"),
+        (unchecked.as_str(), "invalid"),
         (future.as_str(), "invalid"),
         (huge.as_str(), "invalid"),
         (zeros.as_str(), "invalid"),
@@ -191,18 +210,23 @@ async fn bad_parameters_are_named() {
 #[tokio::test]
 async fn what_the_tape_no_longer_holds_is_told() {
     let server = TestServer::with(&["--source", "none", "--tape-ticks", "10"]);
-    let epoch = epoch(&server).await;
-    let ticks: Vec<_> = (1..=30).map(|price| ("A", price.to_string())).collect();
-    server.publish(&ticks.iter().map(|(a, b)| (*a, b.as_str())).collect::<Vec<_>>()).await;
-    let mut reader = back(&server, "?mode=all", &format!("{epoch}-19")).await;
+    let mut cursors = vec![String::new()];
+    for price in 1..=30 {
+        let (_, answer) = server.post(&format!("{{\"symbol\":\"A\",\"price\":{price}}}")).await;
+        cursors.push(answer["cursor"].as_str().unwrap().to_owned());
+    }
+    let mut reader = back(&server, "?mode=all", &cursors[19]).await;
     let reset = reader.event().await.unwrap();
     assert_eq!(short(&reset), "reset expired @0");
-    assert_eq!(data(&reset)["last"], format!("{epoch}-19"));
+    assert_eq!(data(&reset)["last"], cursors[19].as_str());
     assert_eq!(up_to(&mut reader, "ready").await, ["tick A 30=30 @30", "ready @30"]);
-    let mut reader = back(&server, "?mode=all", &format!("{epoch}-20")).await;
+    let mut reader = back(&server, "?mode=all", &cursors[20]).await;
     assert_eq!(up_to(&mut reader, "ready").await.len(), 11);
-    let mut reader = back(&server, "", &format!("{epoch}-1")).await;
-    assert_eq!(up_to(&mut reader, "ready").await, ["tick A 30=30 @30", "ready @30"], "needs no history");
+    // Newest values need no history; whether the cursor was of this tape nobody knows any more.
+    let mut reader = back(&server, "", &cursors[1]).await;
+    assert_eq!(up_to(&mut reader, "tick").await, ["tick A 30=30 @30"]);
+    let ready = reader.event().await.unwrap();
+    assert_eq!((short(&ready).as_str(), data(&ready)["resumed"].as_bool()), ("ready @30", Some(false)));
 }
 
 #[tokio::test]
@@ -215,9 +239,9 @@ async fn symbols_that_are_taken_off_are_gone() {
         server.http.delete(format!("{}/v1/prices/A", server.public)).bearer_auth(crate::server::TOKEN);
     assert_eq!(taken_off.send().await.unwrap().status(), 204);
     assert_eq!(short(&reader.event().await.unwrap()), "gone A @3");
-    let epoch = epoch(&server).await;
+    let cursor = cursor_at(&server, 2).await;
     for mode in ["latest", "all"] {
-        let mut reader = back(&server, &format!("?mode={mode}"), &format!("{epoch}-2")).await;
+        let mut reader = back(&server, &format!("?mode={mode}"), &cursor).await;
         assert_eq!(
             up_to(&mut reader, "ready").await,
             ["gone A @3", "ready @3"],
@@ -268,7 +292,7 @@ async fn a_source_that_falls_silent_is_stale() {
     assert_eq!(short(&reader.event().await.unwrap()), "symbol A stale @1", "and with it what it brought");
     assert_eq!(server.get("/v1/symbols").await.1["symbols"][0]["state"], "stale");
     let mut newcomer = open(&server, "").await;
-    let told = ["status stdin stale @0", "symbol A stale @0", "tick A 1=1 @1", "ready @1"];
+    let told = ["status stdin stale @-", "symbol A stale @-", "tick A 1=1 @1", "ready @1"];
     assert_eq!(up_to(&mut newcomer, "ready").await, told, "whoever comes now is told");
     feed("{\"symbol\":\"A\",\"price\":2}\n");
     let mut again = Vec::new();
@@ -351,7 +375,7 @@ async fn where_all_places_are_taken_a_bye_says_so() {
 async fn every_way_of_asking_gets_the_same_events() {
     let server = TestServer::start();
     server.publish(&[("A", "1"), ("B", "2"), ("A", "3")]).await;
-    let last = format!("{}-1", epoch(&server).await);
+    let last = cursor_at(&server, 1).await;
     let two = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
     let url = format!("{}/v1/stream?mode=all", server.public);
     let mut readers = vec![

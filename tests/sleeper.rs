@@ -18,7 +18,7 @@ const SENDING: usize = (256 << 10) + (64 << 10);
 /// The sequence number of the newest tick.
 async fn head(server: &TestServer) -> u64 {
     let status = server.get("/v1/status").await.1;
-    status["cursor"].as_str().unwrap().split_once('-').unwrap().1.parse().unwrap()
+    status["cursor"].as_str().unwrap().split(['-', '.']).nth(1).unwrap().parse().unwrap()
 }
 
 /// Each symbol's count in the market.

@@ -151,8 +151,8 @@ fn newest() -> Box<dyn FnMut()> {
     let mut out = Vec::new();
     Box::new(move || {
         out.clear();
-        let market = replica.market();
-        black_box(render::newest(market, &selection, places, Dialect::Simple, usize::MAX, &mut out));
+        let log = (replica.market(), replica.tape());
+        black_box(render::newest(log, &selection, places, Dialect::Simple, usize::MAX, &mut out));
     })
 }
 

@@ -39,6 +39,13 @@ pub enum Seen {
     },
     /// The connection ended.
     Lost,
+    /// From now on it asks for other symbols.
+    Changed {
+        /// Which.
+        symbols: BTreeSet<String>,
+        /// While it was not connected: it comes back with a cursor of another list.
+        away: bool,
+    },
 }
 
 /// A line of a reader's log.
@@ -72,6 +79,9 @@ pub struct Book {
     pub prices: BTreeMap<String, Vec<String>>,
     /// Prices whose publisher was answered 200, by symbol.
     pub acknowledged: BTreeMap<String, Vec<String>>,
+    /// The same as `prices` for tapes that were there for a while: one that was lost when a copy of it was put in its place, say.
+    #[serde(default)]
+    pub lost: Vec<BTreeMap<String, Vec<String>>>,
 }
 
 /// Which promise.
@@ -169,12 +179,52 @@ struct Walk<'a> {
     /// The cursor of this connection, and whether anything was heard on it.
     cursor: Option<&'a str>,
     begun: bool,
+    /// What it asks for now, and whether that is another thing than when it was last connected.
+    symbols: &'a BTreeSet<String>,
+    changed: bool,
+    connected: bool,
+    /// On this connection ticks may come again that came on another.
+    lenient: bool,
+    /// What it has asked for all the time since its cursor.
+    steady: BTreeSet<&'a str>,
+    /// Symbols that it is to be sent again.
+    again: BTreeSet<&'a str>,
+    /// Where each symbol goes on at the latest, for readers of every tick, after a change.
+    due: HashMap<&'a str, u64>,
+    /// The tapes that say the same as this reader, since the beginning or a reset; 0 is the one that is left.
+    tapes: BTreeSet<usize>,
 }
+
+/// What the ids of a stream end in that was changed and has not been sent all that is new to it.
+const PENDING: &str = ".____";
 
 impl<'a> Walk<'a> {
     fn new(book: &'a Book, reader: &'a Reader) -> Self {
-        let (last, highest) = (HashMap::new(), HashMap::new());
-        Self { book, reader, last, highest, place: None, cursor: None, begun: false }
+        let (last, highest, due) = (HashMap::new(), HashMap::new(), HashMap::new());
+        let tapes = (0..=book.lost.len()).collect();
+        let symbols = &reader.symbols;
+        Self {
+            book,
+            reader,
+            last,
+            highest,
+            place: None,
+            cursor: None,
+            begun: false,
+            symbols,
+            changed: false,
+            connected: false,
+            lenient: false,
+            steady: BTreeSet::new(),
+            again: BTreeSet::new(),
+            due,
+            tapes,
+        }
+    }
+
+    /// The tapes there were.
+    fn tape(&self, number: usize) -> &'a BTreeMap<String, Vec<String>> {
+        number.checked_sub(1).map_or(&self.book.prices, |lost| &self.book.lost[lost])
     }
 
     fn run(mut self, summary: &mut Summary) -> Result<(), Box<Violation>> {
@@ -183,9 +233,42 @@ impl<'a> Walk<'a> {
                 Seen::Connect(cursor) => {
                     summary.connections += 1;
                     (self.cursor, self.begun) = (cursor.as_deref(), false);
-                    // Whoever comes without a cursor begins anew.
-                    if cursor.is_none() {
+                    let pending = cursor.as_deref().is_some_and(|cursor| cursor.ends_with(PENDING));
+                    let resumes = if self.reader.all { Some(true) } else { self.resumes(at) };
+                    self.lenient = resumes.is_none();
+                    if self.lenient {
+                        (self.place, self.tapes) = (None, (0..=self.book.lost.len()).collect());
+                        self.forget_other_tapes();
+                    }
+                    if cursor.is_none() || resumes == Some(false) {
+                        // Whoever comes without a cursor, or is sent the newest of everything, begins anew.
                         self.forget();
+                        self.forget_other_tapes();
+                    } else if std::mem::take(&mut self.changed) || pending {
+                        if self.reader.all {
+                            let steady = self.last.iter().filter(|(symbol, _)| self.steady.contains(*symbol));
+                            self.due = steady.map(|(symbol, n)| (*symbol, n + 1)).collect();
+                        }
+                        let tapes = self.tapes.clone();
+                        self.forget();
+                        self.tapes = tapes;
+                    }
+                    self.changed = false;
+                    self.connected = true;
+                    continue;
+                }
+                Seen::Changed { symbols, away } => {
+                    let before = std::mem::replace(&mut self.symbols, symbols);
+                    self.changed |= away;
+                    self.steady.retain(|symbol| symbols.contains(*symbol));
+                    if *away && !before.is_empty() {
+                        // What its cursor is not about it has not seen up to there.
+                        self.last.retain(|symbol, _| before.contains(*symbol));
+                    }
+                    // While it is connected it is sent the newest ticks of what it did not ask for before.
+                    for symbol in symbols.difference(before).filter(|_| self.connected) {
+                        self.due.remove(symbol.as_str());
+                        self.again.insert(symbol.as_str());
                     }
                     continue;
                 }
@@ -205,15 +288,43 @@ impl<'a> Walk<'a> {
                         return Err(self.broken(Rule::L6, at, "it is said to have resumed behind a reset"));
                     }
                 }
-                Seen::Heartbeat | Seen::Bye { .. } | Seen::Lost => {}
+                Seen::Lost => self.connected = false,
+                Seen::Heartbeat | Seen::Bye { .. } => {}
             }
             self.begun = true;
+            if !entry.id.is_empty() && !entry.id.ends_with(PENDING) {
+                self.steady = self.symbols.iter().map(String::as_str).collect();
+            }
             self.place(at, entry)?;
         }
         self.healed()
     }
 
+    /// Whether it is said to go on where it left, on the connection that begins here. Of one that broke off before that was said, and
+    /// brought something, nobody knows: it may have begun with the newest of everything.
+    fn resumes(&self, at: usize) -> Option<bool> {
+        let after = self.reader.entries[at + 1..].iter().map(|entry| &entry.seen);
+        let connection = after.take_while(|seen| !matches!(seen, Seen::Connect(_)));
+        let mut brought = false;
+        for seen in connection {
+            match seen {
+                Seen::Ready { resumed } => return Some(*resumed),
+                Seen::Tick { .. } => brought = true,
+                _ => {}
+            }
+        }
+        (!brought).then_some(true)
+    }
+
+    /// A tape that took another one's place may be older.
+    fn forget_other_tapes(&mut self) {
+        if !self.book.lost.is_empty() {
+            self.highest.clear();
+        }
+    }
+
     fn forget(&mut self) {
+        self.tapes = (0..=self.book.lost.len()).collect();
         for (symbol, n) in self.last.drain() {
             let highest = self.highest.entry(symbol).or_default();
             *highest = n.max(*highest);
@@ -230,23 +341,36 @@ impl<'a> Walk<'a> {
             return Err(self.broken(Rule::L6, at, "newest values need no history"));
         }
         self.forget();
+        self.due.clear();
+        self.forget_other_tapes();
         Ok(())
     }
 
     fn tick(&mut self, at: usize, symbol: &'a str, n: u64, price: &str) -> Result<(), Box<Violation>> {
-        let published = self
-            .book
-            .prices
-            .get(symbol)
-            .and_then(|prices| prices.get(usize::try_from(n).ok()?.checked_sub(1)?));
-        if published.map(String::as_str) != Some(price) {
-            let what = format!("{symbol} {n} came as {price}, published was {published:?}");
+        let published = |tape: usize| {
+            let prices = self.tape(tape).get(symbol)?;
+            prices.get(usize::try_from(n).ok()?.checked_sub(1)?)
+        };
+        let tapes = self.tapes.iter().copied();
+        let agree: BTreeSet<_> =
+            tapes.filter(|tape| published(*tape).map(String::as_str) == Some(price)).collect();
+        if agree.is_empty() {
+            let what = format!("{symbol} {n} came as {price}, published was {:?}", published(0));
             return Err(self.broken(Rule::L4, at, &what));
         }
-        if !self.reader.symbols.is_empty() && !self.reader.symbols.contains(symbol) {
+        self.tapes = agree;
+        if !self.symbols.is_empty() && !self.symbols.contains(symbol) {
             return Err(self.broken(Rule::L4, at, "nobody asked for it"));
         }
+        if let Some(due) = self.due.remove(symbol)
+            && n > due
+        {
+            return Err(self.broken(Rule::L1, at, &format!("{symbol} {n} came where {due} was the next")));
+        }
+        let again = self.again.remove(symbol);
         match self.last.insert(symbol, n) {
+            Some(_) if again => {}
+            Some(last) if self.lenient && (n == last || !self.book.lost.is_empty()) => {}
             Some(last) if n == last => {
                 return Err(self.broken(Rule::L2, at, &format!("{symbol} {n} came twice")));
             }
@@ -273,14 +397,17 @@ impl<'a> Walk<'a> {
         let Some((epoch, seq)) = entry.id.split_once('-') else {
             // Only what is said before anything has a place.
             return match entry.seen {
-                Seen::Lost | Seen::Bye { .. } => Ok(()),
+                // Or where the tape has forgotten the place.
+                Seen::Lost | Seen::Bye { .. } | Seen::Heartbeat => Ok(()),
                 _ => Err(self.broken(Rule::L3, at, "it has no place")),
             };
         };
+        let seq = seq.split(['.', '_']).next().unwrap_or_default();
         let Ok(seq) = seq.parse() else { return Err(self.broken(Rule::L3, at, "its place is none")) };
         let grown = match self.place {
             Some((known, last)) if known == epoch => match entry.seen {
-                Seen::Tick { .. } => seq > last,
+                // The newest ticks of what was added come at the place where that was done.
+                Seen::Tick { .. } if !entry.id.ends_with(PENDING) => seq > last,
                 _ => seq >= last,
             },
             // Another life of the tape comes with a reset, which has forgotten the place.
@@ -300,8 +427,11 @@ impl<'a> Walk<'a> {
         if !self.reader.healed {
             return Ok(());
         }
+        if !self.tapes.contains(&0) {
+            return Err(self.broken(Rule::L5, self.reader.entries.len(), "it holds another tape"));
+        }
         for (symbol, prices) in &self.book.prices {
-            let wanted = self.reader.symbols.is_empty() || self.reader.symbols.contains(symbol);
+            let wanted = self.symbols.is_empty() || self.symbols.contains(symbol);
             let held = self.last.get(symbol.as_str()).copied().unwrap_or_default();
             if wanted && held != prices.len() as u64 {
                 let what = format!("{symbol} ends at {held} where {} is the newest", prices.len());

@@ -70,7 +70,7 @@ pub(crate) async fn run(plan: Plan) -> Result<(Book, Vec<Reader>)> {
     for reader in readers {
         seen.push(reader.await?);
     }
-    let mut book = Book { prices: BTreeMap::new(), acknowledged };
+    let mut book = Book { acknowledged, ..Book::default() };
     for symbol in &symbols {
         book.prices.insert(symbol.clone(), export(&url, symbol).await?);
     }

@@ -5,7 +5,7 @@ mod selection;
 
 pub use selection::Selection;
 
-use crate::{MAX_SYMBOL_LEN, Symbol, SymbolError};
+use crate::{FilterMark, MAX_SYMBOL_LEN, Symbol, SymbolError};
 use glob::Glob;
 
 /// Most names and patterns of one filter.
@@ -147,6 +147,15 @@ impl Filter {
     pub fn matches(&self, symbol: &Symbol) -> bool {
         self.names.binary_search(symbol).is_ok()
             || self.globs.iter().any(|glob| glob.matches(symbol.as_bytes()))
+    }
+
+    /// What the ids of a changed stream say of it.
+    #[must_use]
+    pub fn mark(&self) -> FilterMark {
+        let hash = self.entries().fold(0, |hash, entry| {
+            crc32c::crc32c_append(crc32c::crc32c_append(hash, entry.as_bytes()), b",")
+        });
+        FilterMark::new(hash)
     }
 
     /// Whether it wants every symbol.

@@ -15,7 +15,7 @@
 //!
 //! let everything = Selection::new(Filter::all(), log.market());
 //! let mut out = Vec::new();
-//! render::newest(log.market(), &everything, (Seq::ZERO, log.cursor().seq), render::Dialect::Simple, usize::MAX, &mut out);
+//! render::newest((log.market(), log.tape()), &everything, (Seq::ZERO, log.cursor().seq()), render::Dialect::Simple, usize::MAX, &mut out);
 //! assert_eq!(
 //!     String::from_utf8(out).unwrap(),
 //!     "event: tick\ndata: {\"symbol\":\"AAPL\",\"price\":189.50,\"change\":0.25,\"change_pct\":0.1321,\
@@ -28,6 +28,7 @@ mod cursor;
 mod filter;
 mod frame;
 mod instant;
+mod keys;
 mod market;
 mod notice;
 mod price;
@@ -41,16 +42,17 @@ mod tape;
 mod tick;
 
 pub use candle::{Candle, Candles, Interval, IntervalError};
-pub use cursor::{Cursor, CursorError, Epoch, Seq};
+pub use cursor::{Check, Cursor, CursorError, Digest, Epoch, EventId, FilterMark, Position, Seq};
 pub use filter::{Filter, FilterError, MAX_FILTER_ENTRIES, MAX_FILTER_PATTERNS, Selection};
 pub use frame::{Facts, Frame};
 pub use instant::{Instant, Time, TimeError};
+pub use keys::{KEY_RETENTION, KeyNote, KeyState, Keys, MAX_KEY_BYTES, MAX_KEYS};
 pub use market::{Market, SymbolId};
 pub use notice::{Farewell, Notice, SourceStatus, State};
 pub use price::{MAX_DIGITS, Price, PriceError};
 pub use quote::{Origin, Quote, Reference, Standing};
 pub use replica::Replica;
-pub use resume::{Break, Mode, resume};
+pub use resume::{Break, Mode, Resume, resume};
 pub use sequencer::{Limits, Outcome, Recorded, Restoring, Rules, Sequencer};
 pub use symbol::{MAX_SYMBOL_LEN, Symbol, SymbolError};
 pub use tape::{Entry, Tape};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 
-use crate::{Entry, Frame, Origin, Seq, Symbol};
+use crate::{Entry, Frame, Origin, Position, Seq, Symbol};
 
 /// A symbol's number within a market: given out in order of first appearance, never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,7 +21,7 @@ impl SymbolId {
 #[derive(Debug, Clone)]
 struct Latest {
     symbol: Symbol,
-    moved: Seq,
+    moved: Position,
     origin: Origin,
     /// `None`: taken off, or not ticked yet.
     frame: Option<Frame>,
@@ -70,6 +70,12 @@ impl Market {
     /// Where the symbol last moved.
     #[must_use]
     pub fn moved(&self, id: SymbolId) -> Seq {
+        self.latest[id.index()].moved.seq
+    }
+
+    /// The same with what the tape looked like there.
+    #[must_use]
+    pub fn moved_at(&self, id: SymbolId) -> Position {
         self.latest[id.index()].moved
     }
 
@@ -100,7 +106,12 @@ impl Market {
     pub(crate) fn admit(&mut self, symbol: Symbol) -> SymbolId {
         *self.ids.entry(symbol).or_insert_with(|| {
             let id = SymbolId(self.latest.len() as u32);
-            self.latest.push(Latest { symbol, moved: Seq::ZERO, origin: Origin::UNKNOWN, frame: None });
+            self.latest.push(Latest {
+                symbol,
+                moved: Position::default(),
+                origin: Origin::UNKNOWN,
+                frame: None,
+            });
             self.by_name.insert(symbol, id);
             id
         })
@@ -112,7 +123,7 @@ impl Market {
     }
 
     /// Puts a symbol back to where it stood.
-    pub(crate) fn restore(&mut self, id: SymbolId, moved: Seq, frame: Option<Frame>) {
+    pub(crate) fn restore(&mut self, id: SymbolId, moved: Position, frame: Option<Frame>) {
         let latest = &mut self.latest[id.index()];
         (latest.moved, latest.frame) = (moved, frame);
     }
@@ -121,7 +132,7 @@ impl Market {
     pub(crate) fn apply(&mut self, seq: Seq, entry: &Entry) {
         self.head = seq;
         let latest = &mut self.latest[entry.symbol.index()];
-        latest.moved = seq;
+        latest.moved = Position::new(seq, entry.digest.check());
         latest.origin = entry.origin;
         latest.frame.clone_from(&entry.frame);
     }

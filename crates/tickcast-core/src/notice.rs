@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{Break, Cursor, Mode, Symbol, Time};
+use crate::{Break, EventId, FilterMark, Mode, Symbol, Time};
 
 /// How a source's, or a symbol's, prices are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -76,6 +76,8 @@ pub enum Notice<'a> {
         stream: &'a str,
         /// How many symbols of the market it is about.
         symbols: usize,
+        /// The mark of its filter: who comes back with other symbols says it behind the cursor.
+        filter: FilterMark,
         /// How it is brought forward.
         mode: Mode,
         /// At most so many updates a second of each symbol.
@@ -128,8 +130,10 @@ pub enum Notice<'a> {
 #[derive(Serialize)]
 struct Ready<'a> {
     stream: &'a str,
-    cursor: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<String>,
     symbols: usize,
+    filter: String,
     mode: &'a str,
     rate: Option<f64>,
     heartbeat: u64,
@@ -140,7 +144,8 @@ struct Ready<'a> {
 #[derive(Serialize)]
 struct Heartbeat<'a> {
     time: i64,
-    cursor: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<String>,
     sources: Vec<Source<'a>>,
 }
 
@@ -193,24 +198,20 @@ impl<'a> From<&'a SourceStatus> for Source<'a> {
 
 impl Notice<'_> {
     /// Appends it as an event of a stream that stands at `cursor`; `None` for one that stands nowhere yet.
-    pub fn write(&self, cursor: Option<Cursor>, out: &mut Vec<u8>) {
-        let place = cursor.map(|cursor| cursor.to_string()).unwrap_or_default();
+    pub fn write(&self, id: Option<EventId>, out: &mut Vec<u8>) {
+        let cursor = id.map(|id| id.cursor.to_string());
         match *self {
-            Self::Ready { stream, symbols, mode, rate, heartbeat, resumed, server } => {
-                let (cursor, mode) = (place.clone(), mode.as_str());
+            Self::Ready { stream, symbols, filter, mode, rate, heartbeat, resumed, server } => {
+                let (mode, filter) = (mode.as_str(), filter.to_string());
                 event(
                     "ready",
-                    &Ready { stream, cursor, symbols, mode, rate, heartbeat, resumed, server },
+                    &Ready { stream, cursor, symbols, filter, mode, rate, heartbeat, resumed, server },
                     out,
                 );
             }
             Self::Heartbeat { time, sources } => {
                 let sources = sources.iter().map(Source::from).collect();
-                event(
-                    "heartbeat",
-                    &Heartbeat { time: time.as_millis(), cursor: place.clone(), sources },
-                    out,
-                );
+                event("heartbeat", &Heartbeat { time: time.as_millis(), cursor, sources }, out);
             }
             Self::Reset { reason, last } => event("reset", &Reset { reason: reason.as_str(), last }, out),
             Self::Status(status) => {
@@ -227,9 +228,9 @@ impl Notice<'_> {
                 out.extend_from_slice(format!("\nretry: {retry}").as_bytes());
             }
         }
-        if !place.is_empty() {
+        if let Some(id) = id {
             out.extend_from_slice(b"\nid: ");
-            out.extend_from_slice(place.as_bytes());
+            id.write(out);
         }
         out.extend_from_slice(b"\n\n");
     }
@@ -269,6 +270,7 @@ mod tests {
         let ready = Notice::Ready {
             stream: "5f",
             symbols: 3,
+            filter: FilterMark::new(0),
             mode: Mode::All,
             rate: None,
             heartbeat: 10,
@@ -276,19 +278,19 @@ mod tests {
             server: "tickcast",
         };
         assert_eq!(
-            written(ready, "000000000abc-42"),
-            "event: ready\ndata: {\"stream\":\"5f\",\"cursor\":\"000000000abc-42\",\"symbols\":3,\"mode\":\"all\",\"rate\":null,\
-             \"heartbeat\":10,\"resumed\":true,\"server\":\"tickcast\"}\nid: 000000000abc-42\n\n"
+            written(ready, "000000000abc-42.x7Q_"),
+            "event: ready\ndata: {\"stream\":\"5f\",\"cursor\":\"000000000abc-42.x7Q_\",\"symbols\":3,\"filter\":\"AAAA\",\"mode\":\"all\",\"rate\":null,\
+             \"heartbeat\":10,\"resumed\":true,\"server\":\"tickcast\"}\nid: 000000000abc-42.x7Q_\n\n"
         );
         let since = Time::from_millis(7).unwrap();
         let status = SourceStatus { source: "sim".to_owned(), state: State::Stale, since, reason: None };
         assert_eq!(
             written(
                 Notice::Heartbeat { time: since, sources: std::slice::from_ref(&status) },
-                "000000000abc-1"
+                "000000000abc-1.x7Q_"
             ),
-            "event: heartbeat\ndata: {\"time\":7,\"cursor\":\"000000000abc-1\",\"sources\":[{\"source\":\"sim\",\
-             \"state\":\"stale\",\"since\":7}]}\nid: 000000000abc-1\n\n"
+            "event: heartbeat\ndata: {\"time\":7,\"cursor\":\"000000000abc-1.x7Q_\",\"sources\":[{\"source\":\"sim\",\
+             \"state\":\"stale\",\"since\":7}]}\nid: 000000000abc-1.x7Q_\n\n"
         );
         assert_eq!(
             written(Notice::Bye { reason: Farewell::Busy, retry: 5000 }, ""),
@@ -299,10 +301,10 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_a_reader_brings_can_forge_an_event(last: String) {
-            let text = written(Notice::Reset { reason: Break::Invalid, last: &last }, "000000000abc-0");
+            let text = written(Notice::Reset { reason: Break::Invalid, last: &last }, "000000000abc-0.AAAA");
             prop_assert!(text.is_ascii());
             let lines: Vec<_> = text.lines().collect();
-            prop_assert_eq!((lines.len(), lines[0], lines[2]), (4, "event: reset", "id: 000000000abc-0"));
+            prop_assert_eq!((lines.len(), lines[0], lines[2]), (4, "event: reset", "id: 000000000abc-0.AAAA"));
             let data: serde_json::Value = serde_json::from_str(lines[1].strip_prefix("data: ").unwrap()).unwrap();
             prop_assert_eq!(data["last"].as_str(), Some(last.as_str()));
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::frame::Told;
-use crate::{Candles, Extras, Facts, Frame, Price, Seq, Symbol, Tick, Time};
+use crate::{Candles, Extras, Facts, Frame, Position, Price, Seq, Symbol, Tick, Time};
 
 /// Who published a tick: a number that the shell gives its sources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -111,7 +111,7 @@ pub struct Standing {
     /// Everything up to here is in it.
     pub as_of: Seq,
     /// Where it last moved.
-    pub moved: Seq,
+    pub moved: Position,
     /// Its newest tick; `None`: it was taken off.
     pub frame: Option<Frame>,
     /// The rest.

@@ -11,43 +11,65 @@
 #[cfg(test)]
 mod properties;
 
-use crate::{Cursor, Entry, Epoch, Frame, Market, Notice, Selection, Seq, Symbol, Tape};
+use crate::{
+    Cursor, Entry, Epoch, EventId, FilterMark, Frame, Market, Notice, Position, Selection, Seq, Symbol, Tape,
+};
 
 /// How events are marked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Dialect {
     /// The simple stream: the id is the symbol.
     Simple,
-    /// The resumable stream: the id is the cursor.
-    Resumable(Epoch),
+    /// The resumable stream: the id is the cursor, and the mark of the filter where the stream was changed.
+    Resumable(Epoch, Option<FilterMark>),
 }
 
 impl Dialect {
-    /// Appends one tick.
-    pub fn tick(self, seq: Seq, frame: &Frame, out: &mut Vec<u8>) {
+    /// What events that end at a place are marked with, where that is a cursor.
+    #[must_use]
+    pub fn id(self, at: Option<Position>) -> Option<EventId> {
         match self {
-            Self::Simple => out.extend_from_slice(frame.event()),
-            Self::Resumable(epoch) => {
-                out.extend_from_slice(frame.without_id());
-                out.extend_from_slice(b"\nid: ");
-                Cursor { epoch, seq }.write(out);
-                out.extend_from_slice(b"\n\n");
+            Self::Simple => None,
+            Self::Resumable(epoch, filter) => {
+                at.map(|position| EventId { cursor: Cursor { epoch, position }, filter })
             }
         }
     }
 
+    /// Appends one tick. Where nobody knows any more what the tape looked like at its place it has no id: its reader's cursor stays
+    /// as it is.
+    pub fn tick(self, at: Option<Position>, frame: &Frame, out: &mut Vec<u8>) {
+        if self == Self::Simple {
+            return out.extend_from_slice(frame.event());
+        }
+        out.extend_from_slice(frame.without_id());
+        if let Some(id) = self.id(at) {
+            out.extend_from_slice(b"\nid: ");
+            id.write(out);
+        }
+        out.extend_from_slice(b"\n\n");
+    }
+
     /// Appends that `symbol` was taken off, where readers are told so; says whether they are.
-    pub fn gone(self, seq: Seq, symbol: Symbol, out: &mut Vec<u8>) -> bool {
-        let Self::Resumable(epoch) = self else { return false };
-        Notice::Gone(symbol).write(Some(Cursor { epoch, seq }), out);
-        true
+    pub fn gone(self, at: Option<Position>, symbol: Symbol, out: &mut Vec<u8>) -> bool {
+        let told = self != Self::Simple;
+        if told {
+            Notice::Gone(symbol).write(self.id(at), out);
+        }
+        told
     }
 
     /// Appends what happened to `symbol`; says whether there is anything to be said.
-    pub fn entry(self, seq: Seq, symbol: Symbol, frame: Option<&Frame>, out: &mut Vec<u8>) -> bool {
+    pub fn entry(
+        self,
+        at: Option<Position>,
+        symbol: Symbol,
+        frame: Option<&Frame>,
+        out: &mut Vec<u8>,
+    ) -> bool {
         match frame {
-            Some(frame) => self.tick(seq, frame, out),
-            None => return self.gone(seq, symbol, out),
+            Some(frame) => self.tick(at, frame, out),
+            None => return self.gone(at, symbol, out),
         }
         true
     }
@@ -77,7 +99,8 @@ pub fn every(
     for (seq, entry) in
         tape.after(from).take_while(|(seq, _)| *seq <= until).filter(|(_, entry)| wanted(entry))
     {
-        ticks += usize::from(dialect.entry(seq, market.symbol(entry.symbol), entry.frame.as_ref(), out));
+        let at = Some(Position::new(seq, entry.digest.check()));
+        ticks += usize::from(dialect.entry(at, market.symbol(entry.symbol), entry.frame.as_ref(), out));
         if out.len() - start >= most {
             return Rendered { ticks, reached: seq };
         }
@@ -88,31 +111,33 @@ pub fn every(
 /// The newest tick of each wanted symbol that moved after `from` and not after `until`, in the order in which they moved, and
 /// those that were taken off. Needs no history.
 pub fn newest(
-    market: &Market,
+    log: (&Market, &Tape),
     selection: &Selection,
     places: (Seq, Seq),
     dialect: Dialect,
     most: usize,
     out: &mut Vec<u8>,
 ) -> Rendered<Seq> {
-    moved(market, selection, places, (dialect, true), most, out)
+    moved(log, selection, places, (dialect, true), most, out)
 }
 
 /// The newest tick of each wanted symbol that moved not after `until`, in the order in which they moved, beginning after
 /// `from`. Symbols that moved later are left to what follows it.
 pub fn opening(
-    market: &Market,
+    log: (&Market, &Tape),
     selection: &Selection,
     places: (Seq, Seq),
     dialect: Dialect,
     most: usize,
     out: &mut Vec<u8>,
 ) -> Rendered<Seq> {
-    moved(market, selection, places, (dialect, false), most, out)
+    moved(log, selection, places, (dialect, false), most, out)
 }
 
+/// Of what moved between two places. Each event says as of which place it is the newest: a tape that was put back to before that
+/// has others, and a reader who stopped on the way could not know.
 fn moved(
-    market: &Market,
+    (market, tape): (&Market, &Tape),
     selection: &Selection,
     (from, until): (Seq, Seq),
     (dialect, gone_too): (Dialect, bool),
@@ -120,6 +145,7 @@ fn moved(
     out: &mut Vec<u8>,
 ) -> Rendered<Seq> {
     let (start, mut ticks) = (out.len(), 0);
+    let as_of = tape.position(until.min(market.head()));
     let mut moved: Vec<_> = selection
         .ids()
         .iter()
@@ -132,7 +158,8 @@ fn moved(
         if frame.is_none() && !gone_too {
             continue;
         }
-        ticks += usize::from(dialect.entry(seq, market.symbol(id), frame, out));
+        let at = as_of.map(|as_of| as_of.reached(seq));
+        ticks += usize::from(dialect.entry(at, market.symbol(id), frame, out));
         if out.len() - start >= most {
             return Rendered { ticks, reached: seq };
         }
@@ -153,9 +180,9 @@ pub fn snapshot(
 ) -> Rendered<Option<Symbol>> {
     let (start, mut ticks) = (out.len(), 0);
     for (symbol, id) in selection.in_order(market, after) {
-        let moved = market.moved(id);
-        let Some(frame) = market.newest(id).filter(|_| moved <= at) else { continue };
-        dialect.tick(moved, frame, out);
+        let moved = market.moved_at(id);
+        let Some(frame) = market.newest(id).filter(|_| moved.seq <= at) else { continue };
+        dialect.tick(Some(moved), frame, out);
         ticks += 1;
         if out.len() - start >= most {
             return Rendered { ticks, reached: Some(symbol) };

@@ -1,6 +1,6 @@
 //! A market and a tape that follow the sequencer's: what each lane renders from, without a lock.
 
-use crate::{Limits, Market, Seq, Tape};
+use crate::{Digest, Limits, Market, Seq, Tape};
 
 /// A market and a tape that follow a [`Sequencer`](crate::Sequencer)'s in order.
 #[derive(Debug)]
@@ -13,7 +13,10 @@ impl Replica {
     /// One that has seen nothing yet. Its tape is bounded by `limits`, too.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self { market: Market::default(), tape: Tape::new(Seq::ZERO, limits.tape_ticks, limits.tape_bytes) }
+        Self {
+            market: Market::default(),
+            tape: Tape::new((Seq::ZERO, Digest::START), limits.tape_ticks, limits.tape_bytes),
+        }
     }
 
     /// How far it has come.

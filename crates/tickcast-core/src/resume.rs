@@ -1,6 +1,6 @@
 //! How a reader wants to be brought forward, and where one who comes back goes on.
 
-use crate::{Cursor, Seq};
+use crate::{Epoch, EventId, FilterMark, Position, Seq};
 
 /// What becomes of ticks that a reader has no time for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -28,7 +28,7 @@ impl Mode {
 pub enum Break {
     /// The tape no longer holds what came after its cursor.
     Expired,
-    /// Its cursor is of another life of the tape.
+    /// Its cursor is of another life of the tape, or of a copy of it that went on otherwise.
     Epoch,
     /// Its cursor is none, or lies ahead of everything there is.
     Invalid,
@@ -46,26 +46,33 @@ impl Break {
     }
 }
 
-/// Where someone goes on who says that everything up to `last` was seen, while the log stands at `head`. With
-/// [`Mode::All`] the tape has to [reach back](crate::Tape::reaches_back_to) to that place, else it has [expired](Break::Expired);
-/// with [`Mode::Latest`] no history is needed.
+/// Where someone says to have come to, as far as that can be judged without the tape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resume {
+    /// The place. Whether it is one of this tape its check says.
+    pub position: Position,
+    /// What the stream was changed to, if it was.
+    pub filter: Option<FilterMark>,
+}
+
+/// Where someone goes on who says that everything up to `last` was seen, while the log of `epoch` stands at `head`.
 ///
 /// # Errors
-/// Where `last` is no cursor, or not one of this tape. Anyone may send anything.
+/// Where `last` is no cursor, or not one of this epoch. Anyone may send anything.
 ///
 /// ```
-/// use tickcast_core::{Break, Seq, resume};
-/// let head = "000000000abc-42".parse().unwrap();
-/// assert_eq!(resume("000000000abc-40", head), Ok(Seq::new(40)));
-/// assert_eq!(resume("000000000abc-43", head), Err(Break::Invalid));
-/// assert_eq!(resume("000000000def-40", head), Err(Break::Epoch));
-/// assert_eq!(resume("AAPL", head), Err(Break::Invalid));
+/// use tickcast_core::{Break, Epoch, Seq, resume};
+/// let (epoch, head) = (Epoch::new(0xabc), Seq::new(42));
+/// assert_eq!(resume("000000000abc-40.x7Q_", epoch, head).unwrap().position.seq, Seq::new(40));
+/// assert_eq!(resume("000000000abc-43.x7Q_", epoch, head), Err(Break::Invalid));
+/// assert_eq!(resume("000000000def-40.x7Q_", epoch, head), Err(Break::Epoch));
+/// assert_eq!(resume("AAPL", epoch, head), Err(Break::Invalid));
 /// ```
-pub fn resume(last: &str, head: Cursor) -> Result<Seq, Break> {
-    match last.parse::<Cursor>() {
+pub fn resume(last: &str, epoch: Epoch, head: Seq) -> Result<Resume, Break> {
+    match last.parse::<EventId>() {
         Err(_) => Err(Break::Invalid),
-        Ok(cursor) if cursor.epoch != head.epoch => Err(Break::Epoch),
-        Ok(cursor) if cursor.seq > head.seq => Err(Break::Invalid),
-        Ok(cursor) => Ok(cursor.seq),
+        Ok(id) if id.cursor.epoch != epoch => Err(Break::Epoch),
+        Ok(id) if id.cursor.position.as_of > head => Err(Break::Invalid),
+        Ok(EventId { cursor, filter }) => Ok(Resume { position: cursor.position, filter }),
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::quote::{Moment, When};
 use crate::{
-    Candles, Cursor, Entry, Epoch, Frame, Instant, Market, Origin, Quote, Replica, Seq, Symbol, SymbolId,
-    Tape, Tick, TickError,
+    Candles, Cursor, Digest, Entry, Epoch, Frame, Instant, KeyNote, Keys, Market, Origin, Position, Quote,
+    Replica, Seq, Symbol, SymbolId, Tape, Tick, TickError, Time,
 };
 
 /// How many symbols are asked to give up candles for each candle that is one too many: enough to get back below the limit.
@@ -88,6 +88,8 @@ pub struct Sequencer {
     touched: Option<SymbolId>,
     /// Whose that one was before, where it was another source's.
     taken_from: Option<Origin>,
+    /// The requests that were published lately.
+    keys: Keys,
     scratch: Vec<u8>,
 }
 
@@ -95,7 +97,7 @@ impl Sequencer {
     /// An empty market and tape.
     #[must_use]
     pub fn new(epoch: Epoch, limits: Limits) -> Self {
-        let tape = Tape::new(Seq::ZERO, limits.tape_ticks, limits.tape_bytes);
+        let tape = Tape::new((Seq::ZERO, Digest::START), limits.tape_ticks, limits.tape_bytes);
         let (market, quotes, scratch) = (Market::default(), Vec::new(), Vec::new());
         Self {
             epoch,
@@ -107,6 +109,7 @@ impl Sequencer {
             next_to_give_way: 0,
             touched: None,
             taken_from: None,
+            keys: Keys::default(),
             scratch,
         }
     }
@@ -178,10 +181,22 @@ impl Sequencer {
         Some(self.append((id, self.market.origin(id)), None, now))
     }
 
+    /// The requests that were published lately, by their keys.
+    #[must_use]
+    pub const fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// Notes how far a request has come.
+    pub fn note_key(&mut self, note: KeyNote<'_>, now: Time) {
+        self.keys.note(note, now);
+    }
+
     /// The place of the newest entry.
     #[must_use]
     pub const fn cursor(&self) -> Cursor {
-        Cursor { epoch: self.epoch, seq: self.tape.head() }
+        let position = Position::new(self.tape.head(), self.tape.digest().check());
+        Cursor { epoch: self.epoch, position }
     }
 
     /// The newest tick of every symbol.
@@ -267,7 +282,8 @@ impl Sequencer {
         self.touched = Some(symbol);
         let before = self.market.origin(symbol);
         self.taken_from = (before != origin && before != Origin::UNKNOWN).then_some(before);
-        let entry = Entry { symbol, origin, arrived: now.uptime, frame };
+        let of = (symbol, self.market.symbol(symbol), origin);
+        let entry = Entry::after(self.tape.digest(), of, frame, now.uptime);
         self.market.apply(self.tape.head().next(), &entry);
         self.tape.push(entry)
     }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::{Frame, Origin, Seq, SymbolId};
+use crate::{Digest, Frame, Origin, Position, Seq, Symbol, SymbolId};
 
 /// What one entry costs beyond its frame's bytes: the entry itself and the frame's reference counts.
 const ENTRY_OVERHEAD: usize = size_of::<Entry>() + 16;
@@ -15,10 +15,32 @@ pub struct Entry {
     pub symbol: SymbolId,
     /// Whose it is.
     pub origin: Origin,
-    /// When it arrived, by the uptime clock.
-    pub arrived: Duration,
+    /// What the tape looks like with it.
+    pub digest: Digest,
+    /// When it arrived, by the uptime clock, in microseconds.
+    arrived_us: u64,
     /// Its new tick; `None`: it was taken off.
     pub frame: Option<Frame>,
+}
+
+impl Entry {
+    /// The entry that follows a tape of `digest`.
+    pub(crate) fn after(
+        digest: Digest,
+        (id, symbol, origin): (SymbolId, Symbol, Origin),
+        frame: Option<Frame>,
+        arrived: Duration,
+    ) -> Self {
+        let digest = digest.with(&symbol, frame.as_ref().map(Frame::json));
+        let arrived_us = u64::try_from(arrived.as_micros()).unwrap_or(u64::MAX);
+        Self { symbol: id, origin, digest, arrived_us, frame }
+    }
+
+    /// When it arrived, by the uptime clock.
+    #[must_use]
+    pub const fn arrived(&self) -> Duration {
+        Duration::from_micros(self.arrived_us)
+    }
 }
 
 /// The last ticks in order: a ring bounded in entries and in bytes. Numbers have no holes.
@@ -27,22 +49,51 @@ pub struct Tape {
     entries: VecDeque<Entry>,
     /// The number of the newest entry, or of the last one before the tape starts.
     head: Seq,
+    /// What the tape looked like before its oldest entry, and with its newest.
+    before: Digest,
+    digest: Digest,
     bytes: usize,
     max_entries: usize,
     max_bytes: usize,
 }
 
 impl Tape {
-    /// An empty tape whose first entry will be the one after `head`.
+    /// An empty tape whose first entry will be the one after `head`, where it looked like `digest`.
     #[must_use]
-    pub const fn new(head: Seq, max_entries: usize, max_bytes: usize) -> Self {
-        Self { entries: VecDeque::new(), head, bytes: 0, max_entries, max_bytes }
+    pub const fn new((head, digest): (Seq, Digest), max_entries: usize, max_bytes: usize) -> Self {
+        let entries = VecDeque::new();
+        Self { entries, head, before: digest, digest, bytes: 0, max_entries, max_bytes }
+    }
+
+    /// What it looks like with its newest entry.
+    #[must_use]
+    pub const fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// What it looked like at a place; `None` where that is before its oldest entry. At the very beginning every tape looks
+    /// alike.
+    #[must_use]
+    pub fn digest_at(&self, seq: Seq) -> Option<Digest> {
+        if seq == Seq::ZERO {
+            return Some(Digest::START);
+        }
+        match seq.get().checked_sub(self.floor().get())? {
+            0 => Some(self.before),
+            nth => Some(self.entries.get(usize::try_from(nth).ok()? - 1)?.digest),
+        }
     }
 
     /// The newest entry's number.
     #[must_use]
     pub const fn head(&self) -> Seq {
         self.head
+    }
+
+    /// A place on it as a position; `None` where that is before its oldest entry.
+    #[must_use]
+    pub fn position(&self, seq: Seq) -> Option<Position> {
+        Some(Position::new(seq, self.digest_at(seq)?.check()))
     }
 
     /// How many entries it holds.
@@ -86,12 +137,15 @@ impl Tape {
     /// Adds one; the oldest ones leave where a bound is reached.
     pub(crate) fn push(&mut self, entry: Entry) -> Seq {
         self.bytes += weight(&entry);
-        self.entries.push_back(entry);
-        self.head = self.head.next();
-        while self.entries.len() > self.max_entries || self.bytes > self.max_bytes {
+        self.digest = entry.digest;
+        // First out, then in: the ring never holds more than it may, and so never grows beyond.
+        while self.entries.len() >= self.max_entries || self.bytes > self.max_bytes {
             let Some(oldest) = self.entries.pop_front() else { break };
             self.bytes -= weight(&oldest);
+            self.before = oldest.digest;
         }
+        self.entries.push_back(entry);
+        self.head = self.head.next();
         self.head
     }
 }
@@ -106,11 +160,12 @@ mod tests {
     use crate::{Market, Symbol};
 
     fn tape(max_entries: usize, max_bytes: usize, pushes: u64) -> Tape {
-        let symbol = Market::default().admit(Symbol::new("A").unwrap());
-        let mut tape = Tape::new(Seq::ZERO, max_entries, max_bytes);
+        let name = Symbol::new("A").unwrap();
+        let symbol = Market::default().admit(name);
+        let mut tape = Tape::new((Seq::ZERO, Digest::START), max_entries, max_bytes);
         for n in 0..pushes {
             let frame = Some(Frame::verbatim("A", &n.to_string()));
-            tape.push(Entry { symbol, origin: Origin(0), arrived: Duration::ZERO, frame });
+            tape.push(Entry::after(tape.digest(), (symbol, name, Origin(0)), frame, Duration::ZERO));
         }
         tape
     }
@@ -127,6 +182,18 @@ mod tests {
         assert_eq!(numbers(&tape, 10), [0; 0]);
         assert_eq!(numbers(&tape, 99), [0; 0]);
         assert!(tape.reaches_back_to(Seq::new(7)) && !tape.reaches_back_to(Seq::new(6)));
+    }
+
+    #[test]
+    fn what_it_looked_like_anywhere() {
+        let (whole, part) = (tape(9, usize::MAX, 9), tape(3, usize::MAX, 9));
+        for place in 0..=9 {
+            let (known, seen) = (whole.digest_at(Seq::new(place)), part.digest_at(Seq::new(place)));
+            assert_eq!(seen, if place == 0 || place >= 6 { known } else { None }, "{place}");
+        }
+        assert_eq!(whole.digest_at(Seq::new(10)), None);
+        assert_eq!(whole.digest_at(Seq::new(9)), Some(whole.digest()));
+        assert_ne!(whole.digest_at(Seq::new(8)), Some(whole.digest()));
     }
 
     #[test]

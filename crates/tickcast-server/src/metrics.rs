@@ -33,8 +33,9 @@ impl Collector for Snapshot {
         gauge(&mut encoder, "streams", "Open streams", stats.streams)?;
         gauge(&mut encoder, "symbols", "Symbols ever seen", stats.symbols as u64)?;
         gauge(&mut encoder, "candles", "Closed candles kept", stats.candles as u64)?;
+        gauge(&mut encoder, "can_publish", "1: what is published can be kept", u64::from(stats.can_publish))?;
         counter(&mut encoder, "clock_jumps", "Jumps of the wall clock", stats.clock_jumps)?;
-        gauge(&mut encoder, "head_seq", "Sequence number of the newest tick", stats.cursor.seq.get())?;
+        gauge(&mut encoder, "head_seq", "Sequence number of the newest tick", stats.cursor.seq().get())?;
         gauge(&mut encoder, "tape_ticks", "Ticks on the tape in memory", stats.tape_ticks as u64)?;
         gauge(&mut encoder, "tape_bytes", "Bytes of ticks in memory", stats.tape_bytes as u64)?;
         if let Some(disk) = stats.disk {

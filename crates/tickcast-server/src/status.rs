@@ -37,8 +37,10 @@ impl Health {
         self.draining.store(true, Ordering::SeqCst);
     }
 
-    fn reasons_not_ready(&self) -> Vec<&'static str> {
-        if self.draining.load(Ordering::SeqCst) { vec!["draining"] } else { Vec::new() }
+    fn reasons_not_ready(&self) -> Vec<String> {
+        let draining = self.draining.load(Ordering::SeqCst).then(|| "draining".to_owned());
+        let publishing = self.hub.can_publish().err().map(|error| format!("publishing fails: {error}"));
+        draining.into_iter().chain(publishing).collect()
     }
 }
 
@@ -102,7 +104,7 @@ struct Alive {
 struct Ready {
     ready: bool,
     /// Why not.
-    reasons: Vec<&'static str>,
+    reasons: Vec<String>,
 }
 
 #[derive(Serialize, ToSchema)]

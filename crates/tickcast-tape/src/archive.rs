@@ -6,12 +6,12 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tickcast_core::{Recorded, Seq};
+use tickcast_core::{Check, Position, Recorded, Seq};
 
 use crate::Sync;
 use crate::block::{Block, NoBlock};
 use crate::error::AppendError;
-use crate::segment::{HEAD, Segment};
+use crate::segment::Segment;
 use crate::shelf::Shelf;
 
 /// How much is read at a time, more than a block of the usual length, and how often in one go.
@@ -67,7 +67,7 @@ impl DiskTape {
             // The other end lives as long as this one.
             let _ = self.0.durable().wait_for(|durable| *durable >= seq || self.0.is_broken()).await;
         }
-        if self.0.is_broken() { Err(AppendError::Broken) } else { Ok(()) }
+        self.0.sound()
     }
 
     /// How many bytes there are.
@@ -85,6 +85,34 @@ impl DiskTape {
         &self.0
     }
 
+    /// What the tape looked like at a place: everything after it is still there.
+    ///
+    /// # Errors
+    /// Where that is not so, or it cannot be read.
+    pub fn check_at(&self, place: Seq) -> Result<Check, ReadError> {
+        let Some(segment) = self.0.holding(place.next()).filter(|segment| segment.first <= place.next())
+        else {
+            return Err(ReadError::Expired);
+        };
+        let start = segment.find(place.next());
+        let (mut digest, mut buffer, mut at) = (start.before, Vec::new(), start.offset);
+        loop {
+            let seen = blocks(&segment, at, &mut buffer, |block| {
+                for (seq, Recorded { symbol, json, .. }) in block.records() {
+                    if seq > place {
+                        return ControlFlow::Break(());
+                    }
+                    digest = digest.with(&symbol, json);
+                }
+                ControlFlow::Continue(())
+            })?;
+            match seen {
+                ControlFlow::Continue(length) if length > 0 => at += length,
+                _ => return Ok(digest.check()),
+            }
+        }
+    }
+
     /// Shows `each` the entries after `from`, in order, until it has seen enough, or there are no more, or a good part of a
     /// megabyte has been read; returns the place of the last one it was shown.
     ///
@@ -93,19 +121,23 @@ impl DiskTape {
     pub fn read(
         &self,
         from: Seq,
-        mut each: impl FnMut(Seq, Recorded<'_>) -> ControlFlow<()>,
+        mut each: impl FnMut(Position, Recorded<'_>) -> ControlFlow<()>,
     ) -> Result<Seq, ReadError> {
         let (mut reached, mut buffer) = (from, Vec::new());
         let Some(mut segment) = self.0.holding(from.next()) else { return Ok(from) };
         if segment.first > from.next() {
             return Err(ReadError::Expired);
         }
-        let mut at = segment.find(from.next());
+        let start = segment.find(from.next());
+        let (mut at, mut digest) = (start.offset, start.before);
         for _ in 0..CHUNKS {
             let seen = blocks(&segment, at, &mut buffer, |block| {
-                for (seq, recorded) in block.records().filter(|(seq, _)| *seq > from) {
-                    reached = seq;
-                    each(seq, recorded)?;
+                for (seq, recorded) in block.records() {
+                    digest = digest.with(&recorded.symbol, recorded.json);
+                    if seq > from {
+                        reached = seq;
+                        each(Position::new(seq, digest.check()), recorded)?;
+                    }
                 }
                 ControlFlow::Continue(())
             });
@@ -120,7 +152,8 @@ impl DiskTape {
                         .holding(reached.next())
                         .filter(|next| next.first > segment.first && next.first == reached.next());
                     let Some(next) = next else { break };
-                    (segment, at) = (next, HEAD as u64);
+                    (at, digest) = (next.start().offset, next.start().before);
+                    segment = next;
                 }
                 Ok(ControlFlow::Continue(length)) => at += length,
             }

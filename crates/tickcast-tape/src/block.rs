@@ -1,52 +1,72 @@
 //! What is written in one go: some entries of the tape, checked together.
 //!
 //! ```text
-//! magic  u32 │ length u32 │ checksum u32 │ count u32 │ first u64 │ durable u64 │ records …
+//! magic u32 │ length u32 │ checksum u32 │ entries u32 │ first u64 │ durable u64 │ now i64 │ digest u32 │ notes u32 │ records …
 //! record: flags u8 │ length u16 │ a tick's JSON, or the symbol that was taken off │ [length u8 │ close]
+//!         flags u8 │ length u16 │ a note: length u8 │ key │ next u64 │ done u8 │ report
 //! ```
+//!
+//! `now` is the wall clock's time when the entries were taken, `digest` what the tape looked like before them. Blocks of the
+//! first version (`TKB1`) have neither, nor notes: their head ends with `durable`.
 //!
 //! Numbers are little-endian. The length is that of the records, the checksum (CRC-32C) covers everything behind it. `durable` is a
 //! place up to which the disk had confirmed everything when the block was written: where a later block knows that a damaged
 //! one had been safe, it was not just the tail of a crash.
 
-use tickcast_core::{MAX_SYMBOL_LEN, Recorded, Seq, Symbol};
+use tickcast_core::{Digest, KeyNote, MAX_SYMBOL_LEN, Recorded, Seq, Symbol, Time};
 
-use crate::bytes::{self, take, u32_at, u64_at};
+use crate::bytes::{self, read_short, take, u32_at, u64_at};
 
-/// What every block begins with.
-const MAGIC: [u8; 4] = *b"TKB1";
+/// What every block begins with, and what it began with in the first version.
+const MAGIC: [u8; 4] = *b"TKB2";
+const MAGIC_1: [u8; 4] = *b"TKB1";
 
-/// How long a block's head is.
-pub(crate) const HEAD: usize = 32;
+/// How long a block's head is, and how long it was.
+pub(crate) const HEAD: usize = 48;
+const HEAD_1: usize = 32;
 
 /// Where what the checksum covers begins.
 const CHECKED: usize = 12;
 
 const GONE: u8 = 1;
 const CLOSE: u8 = 2;
+const NOTE: u8 = 4;
 
 /// Most bytes of a block's records. Longer ones are not written, so nothing longer is believed.
 pub(crate) const LONGEST: usize = 4 << 20;
 
-/// Most bytes that one record can take: a tick's JSON with all its extras, its symbol, a close.
+/// Most bytes that one entry can take: a tick's JSON with all its extras, its symbol, a close.
 pub(crate) const LONGEST_RECORD: usize = 2048;
+
+/// Most bytes that a note can take; a longer report is not written down.
+pub(crate) const LONGEST_NOTE: usize = 60_000;
+
+/// What is known of a block's entries together.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stamp {
+    /// When they were taken, by the wall clock.
+    pub now: Time,
+    /// What the tape looked like before them.
+    pub before: Digest,
+}
 
 /// A block that is being written.
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
     bytes: Vec<u8>,
     count: u32,
+    notes: u32,
 }
 
 impl Draft {
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
         self.bytes.resize(HEAD, 0);
-        self.count = 0;
+        (self.count, self.notes) = (0, 0);
     }
 
     pub(crate) const fn is_empty(&self) -> bool {
-        self.count == 0
+        self.count == 0 && self.notes == 0
     }
 
     pub(crate) const fn len(&self) -> usize {
@@ -68,14 +88,34 @@ impl Draft {
         self.count += 1;
     }
 
+    /// Adds how far a request has come, unless that is too long to say.
+    pub(crate) fn push_note(&mut self, note: &KeyNote<'_>) {
+        let KeyNote { key, next, done, report } = note;
+        let length = 1 + key.len() + 9 + report.len();
+        if key.len() > usize::from(u8::MAX) || length > LONGEST_NOTE {
+            return;
+        }
+        let [l0, l1] = (length as u16).to_le_bytes();
+        let out = &mut self.bytes;
+        out.extend_from_slice(&[NOTE, l0, l1, key.len() as u8]);
+        out.extend_from_slice(key.as_bytes());
+        out.extend_from_slice(&next.to_le_bytes());
+        out.push(u8::from(*done));
+        out.extend_from_slice(report);
+        self.notes += 1;
+    }
+
     /// The finished block, whose first entry is `first`.
-    pub(crate) fn seal(&mut self, first: Seq, durable: Seq) -> &[u8] {
+    pub(crate) fn seal(&mut self, first: Seq, durable: Seq, stamp: Stamp) -> &[u8] {
         let length = (self.bytes.len() - HEAD) as u32;
         self.bytes[..4].copy_from_slice(&MAGIC);
         self.bytes[4..8].copy_from_slice(&length.to_le_bytes());
         self.bytes[12..16].copy_from_slice(&self.count.to_le_bytes());
         self.bytes[16..24].copy_from_slice(&first.get().to_le_bytes());
         self.bytes[24..32].copy_from_slice(&durable.get().to_le_bytes());
+        self.bytes[32..40].copy_from_slice(&stamp.now.as_millis().to_le_bytes());
+        self.bytes[40..44].copy_from_slice(&stamp.before.to_bits().to_le_bytes());
+        self.bytes[44..48].copy_from_slice(&self.notes.to_le_bytes());
         let checksum = checksum(&self.bytes[4..8], &self.bytes[CHECKED..]);
         self.bytes[8..12].copy_from_slice(&checksum.to_le_bytes());
         &self.bytes
@@ -92,6 +132,9 @@ pub(crate) struct Block<'a> {
     pub(crate) first: Seq,
     pub(crate) durable: Seq,
     pub(crate) count: u32,
+    /// What the first version did not say.
+    pub(crate) stamp: Option<Stamp>,
+    notes: u32,
     records: &'a [u8],
 }
 
@@ -109,52 +152,84 @@ pub(crate) enum NoBlock {
 impl<'a> Block<'a> {
     /// The block that `bytes` begin with, and how long it is.
     pub(crate) fn read(bytes: &'a [u8]) -> Result<(Self, usize), NoBlock> {
-        let Some(head) = bytes.get(..HEAD) else {
-            return Err(if bytes.iter().all(|b| *b == 0) { NoBlock::End } else { NoBlock::Short(HEAD) });
+        let head_length = if bytes.starts_with(&MAGIC_1) { HEAD_1 } else { HEAD };
+        let Some(head) = bytes.get(..head_length) else {
+            let end = bytes.iter().all(|b| *b == 0);
+            return Err(if end { NoBlock::End } else { NoBlock::Short(head_length) });
         };
         if head.iter().all(|b| *b == 0) {
             return Err(NoBlock::End);
         }
-        if head[..4] != MAGIC {
+        if head[..4] != MAGIC && head[..4] != MAGIC_1 {
             return Err(NoBlock::Damaged("no block begins here"));
         }
         let length = u32_at(head, 4) as usize;
         if length > LONGEST {
             return Err(NoBlock::Damaged("its length cannot be"));
         }
-        let Some(all) = bytes.get(..HEAD + length) else { return Err(NoBlock::Short(HEAD + length)) };
+        let whole = head_length + length;
+        let Some(all) = bytes.get(..whole) else { return Err(NoBlock::Short(whole)) };
         if checksum(&all[4..8], &all[CHECKED..]) != u32_at(head, 8) {
             return Err(NoBlock::Damaged("its checksum is wrong"));
         }
-        if u32_at(head, 12) == 0 || u64_at(head, 16) == 0 {
+        let (stamp, notes) = if head_length == HEAD {
+            let now = i64::from_le_bytes(u64_at(head, 32).to_le_bytes());
+            let now = Time::from_millis(now).map_err(|_| NoBlock::Damaged("its time cannot be"))?;
+            (Some(Stamp { now, before: Digest::from_bits(u32_at(head, 40)) }), u32_at(head, 44))
+        } else {
+            (None, 0)
+        };
+        let count = u32_at(head, 12);
+        if (count == 0 && notes == 0) || u64_at(head, 16) == 0 {
             return Err(NoBlock::Damaged("it holds nothing"));
         }
         let (first, durable) = (Seq::new(u64_at(head, 16)), Seq::new(u64_at(head, 24)));
-        Ok((Self { first, durable, count: u32_at(head, 12), records: &all[HEAD..] }, HEAD + length))
+        Ok((Self { first, durable, count, stamp, notes, records: &all[head_length..] }, whole))
     }
 
-    /// The place of its last entry.
+    /// The place of its last entry, or the one before it where it has none.
     pub(crate) fn last(&self) -> Seq {
         Seq::new(self.first.get() + u64::from(self.count) - 1)
     }
 
+    /// How far requests had come.
+    pub(crate) fn notes(&self) -> impl Iterator<Item = KeyNote<'a>> + use<'a> {
+        all(self.records, self.count + self.notes).filter_map(|record| match record {
+            Record::Note(note) => Some(note),
+            Record::Entry(_) => None,
+        })
+    }
+
     /// Its entries, in order. Ends early where what was checked makes no sense all the same.
     pub(crate) fn records(&self) -> impl Iterator<Item = (Seq, Recorded<'a>)> + use<'a> {
-        let (mut rest, mut seq) = (self.records, self.first);
-        std::iter::from_fn(move || {
-            let recorded = record(&mut rest)?;
-            let this = seq;
-            seq = seq.next();
-            Some((this, recorded))
-        })
-        .take(self.count as usize)
+        let entries = all(self.records, self.count + self.notes).filter_map(|record| match record {
+            Record::Entry(recorded) => Some(recorded),
+            Record::Note(_) => None,
+        });
+        (self.first.get()..).map(Seq::new).zip(entries)
     }
 }
 
-fn record<'a>(rest: &mut &'a [u8]) -> Option<Recorded<'a>> {
+/// A part of a block.
+enum Record<'a> {
+    Entry(Recorded<'a>),
+    Note(KeyNote<'a>),
+}
+
+fn all(mut rest: &[u8], count: u32) -> impl Iterator<Item = Record<'_>> {
+    std::iter::from_fn(move || record(&mut rest)).take(count as usize)
+}
+
+fn record<'a>(rest: &mut &'a [u8]) -> Option<Record<'a>> {
     let head = take(rest, 3)?;
     let flags = head[0];
-    let what = take(rest, u16::from_le_bytes([head[1], head[2]]).into())?;
+    let mut what = take(rest, u16::from_le_bytes([head[1], head[2]]).into())?;
+    if flags & NOTE != 0 {
+        let key = std::str::from_utf8(read_short(&mut what)?).ok()?;
+        let next = u64_at(take(&mut what, 8)?, 0);
+        let done = take(&mut what, 1)?[0] != 0;
+        return Some(Record::Note(KeyNote { key, next, done, report: what }));
+    }
     let (symbol, json) = if flags & GONE == 0 {
         let name = what.strip_prefix(b"{\"symbol\":\"")?;
         let name = &name[..name.iter().take(MAX_SYMBOL_LEN + 1).position(|b| *b == b'"')?];
@@ -164,7 +239,7 @@ fn record<'a>(rest: &mut &'a [u8]) -> Option<Recorded<'a>> {
     };
     let symbol = Symbol::new(std::str::from_utf8(symbol).ok()?).ok()?;
     let prev_close = if flags & CLOSE == 0 { None } else { Some(bytes::read_price(rest)?) };
-    Some(Recorded { symbol, prev_close, json })
+    Some(Record::Entry(Recorded { symbol, prev_close, json }))
 }
 
 #[cfg(test)]
@@ -175,6 +250,8 @@ mod tests {
 
     const JSON: &[u8] = br#"{"symbol":"BTC/USD","price":1}"#;
 
+    const NOTE: KeyNote<'_> = KeyNote { key: "k-1", next: 12, done: true, report: b"{}" };
+
     fn recorded(json: Option<&[u8]>) -> Recorded<'_> {
         let symbol = Symbol::new("BTC/USD").unwrap();
         Recorded { symbol, prev_close: Some("0.10".parse().unwrap()), json }
@@ -184,8 +261,10 @@ mod tests {
         let mut draft = Draft::default();
         draft.clear();
         draft.push(&recorded(Some(JSON)));
+        draft.push_note(&NOTE);
         draft.push(&recorded(None));
-        draft.seal(Seq::new(41), Seq::new(5)).to_vec()
+        let stamp = Stamp { now: Time::from_millis(7).unwrap(), before: Digest::from_bits(9) };
+        draft.seal(Seq::new(41), Seq::new(5), stamp).to_vec()
     }
 
     #[test]
@@ -200,6 +279,9 @@ mod tests {
         assert_eq!((records.len(), records[0].1.json, records[1].1.json), (2, Some(JSON), None));
         assert_eq!(records[1].1.prev_close.unwrap().to_string(), "0.10");
         assert_eq!(records[1].1.symbol.as_str(), "BTC/USD");
+        assert_eq!(block.notes().collect::<Vec<_>>(), [NOTE]);
+        let stamp = block.stamp.unwrap();
+        assert_eq!((stamp.now.as_millis(), stamp.before.to_bits()), (7, 9));
         assert_eq!(Block::read(&[0; 64]).unwrap_err(), NoBlock::End);
         assert_eq!(Block::read(&[]).unwrap_err(), NoBlock::End);
     }

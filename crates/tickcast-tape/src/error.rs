@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Why a tape cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +53,6 @@ pub enum AppendError {
     #[error("the disk is full: {0}")]
     Full(io::Error),
     /// Writing failed: nothing more will be written until a restart.
-    #[error("the tape cannot be written any more")]
-    Broken,
+    #[error("the tape cannot be written any more: {0}")]
+    Broken(Arc<str>),
 }

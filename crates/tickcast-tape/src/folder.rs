@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -29,7 +30,9 @@ struct State {
 #[derive(Debug)]
 pub(crate) struct Folder {
     pub(crate) path: PathBuf,
-    /// Held, not read. `None`: it is only looked at, and no server has opened it where it is now.
+    /// The folder itself, locked: a file in it could be removed, and another one be locked in its place.
+    folder: File,
+    /// What older versions lock. `None`: it is only looked at, and no server has opened it where it is now.
     _lock: Option<File>,
 }
 
@@ -46,7 +49,24 @@ pub(crate) enum Ending {
     Crashed,
 }
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+
+/// Makes a folder, and makes the disk confirm that it is there.
+fn make(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(path)?;
+    for parent in path.ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty()) {
+        File::open(parent)?.sync_all()?;
+    }
+    Ok(())
+}
+
+/// Whether two files are one.
+pub(crate) fn same_file(one: &fs::Metadata, other: &fs::Metadata) -> bool {
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
 
 /// Keeps the folder from everyone else, as long as `lock` is open.
 fn hold(lock: &File, folder: &Path) -> Result<(), OpenError> {
@@ -60,7 +80,9 @@ fn hold(lock: &File, folder: &Path) -> Result<(), OpenError> {
 impl Folder {
     /// Takes the folder, making it where there is none.
     pub(crate) fn take(path: &Path) -> Result<Self, OpenError> {
-        fs::create_dir_all(path).map_err(OpenError::io(path))?;
+        make(path).map_err(OpenError::io(path))?;
+        let folder = File::open(path).map_err(OpenError::io(path))?;
+        hold(&folder, path)?;
         let file = path.join("lock");
         let lock = File::options()
             .create(true)
@@ -69,7 +91,7 @@ impl Folder {
             .open(&file)
             .map_err(OpenError::io(&file))?;
         hold(&lock, path)?;
-        let folder = Self { path: path.to_owned(), _lock: Some(lock) };
+        let folder = Self { path: path.to_owned(), folder, _lock: Some(lock) };
         folder.sweep()?;
         Ok(folder)
     }
@@ -82,6 +104,13 @@ impl Folder {
 
     /// A folder that holds a tape and that nobody is using, to be read: nothing in it is changed, and none is made.
     pub(crate) fn look_at(path: &Path) -> Result<Self, OpenError> {
+        let folder = match File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(OpenError::NoTape(path.to_owned()));
+            }
+            opened => opened.map_err(OpenError::io(path))?,
+        };
+        hold(&folder, path)?;
         let file = path.join("lock");
         let lock = match File::open(&file) {
             Ok(lock) => Some(lock),
@@ -91,17 +120,30 @@ impl Folder {
         if let Some(lock) = &lock {
             hold(lock, path)?;
         }
-        let folder = Self { path: path.to_owned(), _lock: lock };
+        let folder = Self { path: path.to_owned(), folder, _lock: lock };
         if folder.has_tape()? { Ok(folder) } else { Err(OpenError::NoTape(path.to_owned())) }
     }
 
     /// Whether anything of a tape is there.
     fn has_tape(&self) -> Result<bool, OpenError> {
-        if !self.path.try_exists().map_err(OpenError::io(&self.path))? {
-            return Ok(false);
-        }
         let parts = self.numbered("ticks")?.len() + self.numbered("market")?.len();
         Ok(parts > 0 || self.path.join("state.json").exists())
+    }
+
+    /// Why the folder is not where it was any more. What is there now, if anything, is somebody else's.
+    pub(crate) fn lost(&self) -> Option<&'static str> {
+        let same = fs::metadata(&self.path).and_then(|there| Ok(same_file(&there, &self.folder.metadata()?)));
+        match same {
+            Ok(true) => None,
+            Ok(false) => Some("another folder has taken its place"),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Some("its folder was deleted or moved"),
+            Err(_) => Some("its folder cannot be reached"),
+        }
+    }
+
+    /// Refuses to write into a folder that is not this one any more.
+    fn is_ours(&self) -> io::Result<()> {
+        self.lost().map_or(Ok(()), |why| Err(io::Error::other(why)))
     }
 
     /// Drops what was being written when a run was cut off.
@@ -156,6 +198,7 @@ impl Folder {
 
     /// Without a state the next run begins an epoch, too; and there need be no room to remove it.
     pub(crate) fn forget(&self) -> io::Result<()> {
+        self.is_ours()?;
         match fs::remove_file(self.path.join("state.json")) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => self.confirm(),
@@ -174,6 +217,7 @@ impl Folder {
         name: &str,
         write: impl FnOnce(&mut File) -> io::Result<()>,
     ) -> io::Result<()> {
+        self.is_ours()?;
         let fresh = self.path.join(format!("{name}.new"));
         let made = File::create(&fresh).and_then(|mut file| {
             write(&mut file)?;
@@ -190,7 +234,7 @@ impl Folder {
 
     /// Makes the disk confirm which files there are.
     pub(crate) fn confirm(&self) -> io::Result<()> {
-        File::open(&self.path)?.sync_all()
+        self.folder.sync_all()
     }
 
     /// The files whose names are a number and `.{kind}`, in order.

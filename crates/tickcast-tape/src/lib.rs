@@ -25,7 +25,7 @@ pub use archive::{DiskTape, ReadError};
 pub use error::{AppendError, OpenError};
 pub use recovery::{Opened, open};
 pub use repair::{Findings, check, repair};
-pub use snapshot::write as write_snapshot;
+pub use snapshot::{encode_key, write as write_snapshot};
 pub use writer::Writer;
 
 /// When the disk is made to confirm what was written.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 
-use tickcast_core::{Epoch, Limits, Restoring, Seq, Sequencer};
+use tickcast_core::{Digest, Epoch, Limits, Restoring, Seq, Sequencer};
 
 use crate::archive::DiskTape;
 use crate::block::{Block, NoBlock};
@@ -15,8 +15,9 @@ use crate::error::OpenError;
 use crate::folder::{Ending, Folder};
 use crate::segment::{HEAD, Segment, judge_head};
 use crate::shelf::Shelf;
+use crate::snapshot::Kept;
 use crate::writer::Writer;
-use crate::{Options, snapshot};
+use crate::{Options, Sync, snapshot};
 
 /// A tape that was opened.
 #[derive(Debug)]
@@ -54,12 +55,12 @@ pub fn open(folder: &Path, options: Options, limits: Limits) -> Result<Opened, O
     let head = restoring.head();
     let io = OpenError::io(&folder.path);
     let opened = match segments.back().cloned() {
+        // An older version is not to take what it does not know for damage.
+        Some(last) if scan.older && last.last() >= last.first => {
+            begin_segment(&folder, &mut segments, &restoring, options)
+        }
         Some(last) => last.reserve(options.segment_bytes()).map(|()| last),
-        None => Segment::create(&folder.path, head.next(), options.segment_bytes()).map(|fresh| {
-            let fresh = Arc::new(fresh);
-            segments.push_back(Arc::clone(&fresh));
-            fresh
-        }),
+        None => begin_segment(&folder, &mut segments, &restoring, options),
     };
     let segment = match opened {
         Ok(segment) => segment,
@@ -75,11 +76,33 @@ pub fn open(folder: &Path, options: Options, limits: Limits) -> Result<Opened, O
         tracing::warn!(%error, "the beginning of this run cannot be noted: the next one begins an epoch");
         folder.forget().map_err(OpenError::io(&folder.path))?;
     }
-    let shelf = Arc::new(Shelf::new((folder, scan.base), epoch, options, segments));
+    // What a run that was killed has left may not have been confirmed: from now on it is.
+    if options.sync != Sync::Never {
+        for segment in &segments {
+            segment.file.sync_all().map_err(OpenError::io(&segment.path))?;
+        }
+    }
+    let durable = if options.sync == Sync::Never { scan.base } else { head };
+    let shelf = Arc::new(Shelf::new((folder, scan.base), epoch, options, (segments, durable)));
     let (told, rolls) = channel();
     let path = shelf.folder.path.clone();
-    let writer = Writer::new(Arc::clone(&shelf), segment, told).map_err(OpenError::io(&path))?;
+    let digest = restoring.digest();
+    let writer = Writer::new(Arc::clone(&shelf), segment, digest, told).map_err(OpenError::io(&path))?;
     Ok(Opened { sequencer: restoring.done(), writer, tape: DiskTape(shelf), rolls })
+}
+
+/// Begins another segment where the tape ends.
+fn begin_segment(
+    folder: &Folder,
+    segments: &mut VecDeque<Arc<Segment>>,
+    restoring: &Restoring,
+    options: Options,
+) -> io::Result<Arc<Segment>> {
+    let start = (restoring.head().next(), restoring.digest());
+    let fresh = Arc::new(Segment::create(&folder.path, start, options.segment_bytes())?);
+    folder.confirm()?;
+    segments.push_back(Arc::clone(&fresh));
+    Ok(fresh)
 }
 
 fn fresh_epoch() -> Epoch {
@@ -92,6 +115,8 @@ pub(crate) struct Scan {
     pub(crate) restoring: Restoring,
     /// The place of the snapshot it was begun with.
     pub(crate) base: Seq,
+    /// Whether the newest segment is of an older version.
+    pub(crate) older: bool,
 }
 
 /// Looks at everything and puts the log back; what a crash has cut off is dropped where `change` says so.
@@ -103,9 +128,10 @@ pub(crate) fn scan(
 ) -> Result<Scan, OpenError> {
     let files = folder.numbered("ticks")?;
     let oldest = files.first().map_or(Seq::ZERO, |(first, _)| Seq::new(first.get() - 1));
-    let mut restoring = begin(folder, epoch, limits, oldest)?;
+    let (mut restoring, known) = begin(folder, epoch, limits, oldest)?;
     let base = restoring.head();
-    let mut head = oldest;
+    let (mut head, mut older) = (oldest, false);
+    let mut walk = Walk { restoring: &mut restoring, base, known, digest: None };
     let mut segments: VecDeque<Arc<Segment>> = VecDeque::new();
     let count = files.len();
     for (at, (first, path)) in files.iter().enumerate() {
@@ -132,12 +158,18 @@ pub(crate) fn scan(
             continue;
         }
         match judge_head(&bytes, first) {
-            Ok(true) => {}
-            Ok(false) => return Err(OpenError::Newer(path)),
+            Ok(std::cmp::Ordering::Greater) => return Err(OpenError::Newer(path)),
+            Ok(version) => older = version.is_lt(),
+            // Its first page was not on the disk yet when the system crashed.
+            Err(_) if ending == Ending::Crashed && lost_with(&files[at..], head)? => {
+                drop_later(&files[at..], change)?;
+                break;
+            }
             Err(why) => return Err(damaged(0, why)),
         }
-        let segment = Segment::of(path.clone(), file, first);
-        let fault = walk(&bytes, &segment, &mut restoring);
+        let before = walk.digest.or_else(|| first_stamp(&bytes)).unwrap_or_default();
+        let segment = Segment::of(path.clone(), file, (first, before));
+        let fault = walk.through(&bytes, &segment);
         head = segment.last();
         let written = segment.written();
         if let Some(why) = fault {
@@ -170,16 +202,34 @@ pub(crate) fn scan(
             why: "the tape ends before the snapshot of the market",
         });
     }
-    Ok(Scan { segments, restoring, base })
+    Ok(Scan { segments, restoring, base, older })
+}
+
+/// What the tape looked like before a segment, where its first block says so.
+pub(crate) fn first_stamp(bytes: &[u8]) -> Option<Digest> {
+    let (block, _) = Block::read(bytes.get(HEAD..)?).ok()?;
+    block.stamp.map(|stamp| stamp.before)
 }
 
 /// The newest snapshot that can be gone on from.
-fn begin(folder: &Folder, epoch: Epoch, limits: Limits, oldest: Seq) -> Result<Restoring, OpenError> {
+fn begin(
+    folder: &Folder,
+    epoch: Epoch,
+    limits: Limits,
+    oldest: Seq,
+) -> Result<(Restoring, Option<Digest>), OpenError> {
     let mut worst: Option<(PathBuf, &'static str)> = None;
     for (base, path) in folder.numbered("market")?.into_iter().rev().filter(|(base, _)| *base >= oldest) {
-        let mut restoring = Restoring::new(epoch, limits, base);
-        match snapshot::read(&path, base, |standing| restoring.stand(standing)) {
-            Ok(()) => return Ok(restoring),
+        let mut restoring = Restoring::new(epoch, limits, (base, Digest::START));
+        let put_back = |kept: Kept<'_>| match kept {
+            Kept::Symbol(standing) => restoring.stand(*standing),
+            Kept::Key(note, at) => restoring.note_key(note, at),
+        };
+        match snapshot::read(&path, base, put_back) {
+            Ok(digest) => {
+                restoring.begin_with(digest.unwrap_or_default());
+                return Ok((restoring, digest));
+            }
             Err(why) => {
                 tracing::warn!(file = %path.display(), "a snapshot of the market is passed over: {why}");
                 worst = Some((path, why));
@@ -188,37 +238,90 @@ fn begin(folder: &Folder, epoch: Epoch, limits: Limits, oldest: Seq) -> Result<R
     }
     // From the first tick on none is needed.
     if oldest == Seq::ZERO {
-        return Ok(Restoring::new(epoch, limits, Seq::ZERO));
+        return Ok((Restoring::new(epoch, limits, (Seq::ZERO, Digest::START)), Some(Digest::START)));
     }
     let (file, why) =
         worst.unwrap_or_else(|| (folder.path.join("*.market"), "the snapshot of the market is missing"));
     Err(OpenError::Damaged { file, offset: 0, why })
 }
 
-/// Goes through a segment, up to where it ends or makes no sense; says what is wrong there.
-fn walk(bytes: &[u8], segment: &Segment, restoring: &mut Restoring) -> Option<&'static str> {
-    let mut at = HEAD;
-    loop {
-        let (block, length) = match Block::read(&bytes[at..]) {
-            Ok(read) => read,
-            // Behind the end there is nothing at all.
-            Err(NoBlock::End) if bytes[at..].iter().all(|b| *b == 0) => return None,
-            Err(NoBlock::End | NoBlock::Short(_)) => return Some("a block is cut off"),
-            Err(NoBlock::Damaged(why)) => return Some(why),
-        };
-        if block.first != segment.last().next() {
-            return Some("a block is missing before it");
+/// Going through a tape, block by block.
+struct Walk<'r> {
+    restoring: &'r mut Restoring,
+    /// The place of the snapshot, and what the tape looked like there where the snapshot says so.
+    base: Seq,
+    known: Option<Digest>,
+    /// What the tape looks like so far; `None` before the first segment.
+    digest: Option<Digest>,
+}
+
+impl Walk<'_> {
+    /// Goes through a segment, up to where it ends or makes no sense; says what is wrong there.
+    fn through(&mut self, bytes: &[u8], segment: &Segment) -> Option<&'static str> {
+        self.digest = Some(segment.start().before);
+        if let Some(why) = self.pass(Seq::new(segment.first.get() - 1)) {
+            return Some(why);
         }
-        if block.records().count() != block.count as usize {
-            return Some("its entries make no sense");
+        let mut at = HEAD;
+        loop {
+            let (block, length) = match Block::read(&bytes[at..]) {
+                Ok(read) => read,
+                // Behind the end there is nothing at all.
+                Err(NoBlock::End) if bytes[at..].iter().all(|b| *b == 0) => return None,
+                Err(NoBlock::End | NoBlock::Short(_)) => return Some("a block is cut off"),
+                Err(NoBlock::Damaged(why)) => return Some(why),
+            };
+            if block.first != segment.last().next() {
+                return Some("a block is missing before it");
+            }
+            if block.records().count() != block.count as usize {
+                return Some("its entries make no sense");
+            }
+            let before = self.digest.unwrap_or_default();
+            if block.stamp.is_some_and(|stamp| stamp.before != before) {
+                return Some("it does not follow what comes before it");
+            }
+            if let Some(why) = self.take(&block) {
+                return Some(why);
+            }
+            segment.grow((block.first, block.last()), length as u64, before);
+            at += length;
         }
-        // What the snapshot holds already is not in memory again.
-        let head = restoring.head();
-        for (_, recorded) in block.records().skip_while(|(seq, _)| *seq <= head) {
-            restoring.replay(recorded);
+    }
+
+    /// Takes in a block.
+    fn take(&mut self, block: &Block<'_>) -> Option<&'static str> {
+        let now = block.stamp.map(|stamp| stamp.now);
+        for (seq, recorded) in block.records() {
+            self.digest = self.digest.map(|digest| digest.with(&recorded.symbol, recorded.json));
+            // What the snapshot holds already is not in memory again.
+            if seq > self.base {
+                self.restoring.replay(recorded, now);
+            } else if let Some(why) = self.pass(seq) {
+                return Some(why);
+            }
         }
-        segment.grow((block.first, block.last()), length as u64);
-        at += length;
+        for note in block.notes().filter(|_| block.first > self.base) {
+            self.restoring.note_key(note, now.unwrap_or_default());
+        }
+        None
+    }
+
+    /// The tape is read up to `seq`. Where the snapshot was made it has to look as it did then.
+    fn pass(&mut self, seq: Seq) -> Option<&'static str> {
+        if seq != self.base {
+            return None;
+        }
+        match (self.known, self.digest) {
+            (Some(known), Some(digest)) if known != digest => {
+                Some("it is not the tape that the snapshot of the market was made of")
+            }
+            (None, Some(digest)) => {
+                self.restoring.begin_with(digest);
+                None
+            }
+            _ => None,
+        }
     }
 }
 
@@ -227,7 +330,8 @@ fn walk(bytes: &[u8], segment: &Segment, restoring: &mut Restoring) -> Option<&'
 fn is_torn(rest: &[u8], head: Seq, ending: Ending) -> bool {
     let lost = head.next();
     let behind = (1..rest.len()).filter_map(|at| {
-        let possible = rest[at] == b'T' && rest[at..].starts_with(b"TKB1");
+        let possible =
+            rest[at] == b'T' && [b"TKB1", b"TKB2"].iter().any(|magic| rest[at..].starts_with(*magic));
         possible.then(|| Block::read(&rest[at..]).ok()).flatten()
     });
     let mut behind = behind.filter(|(block, _)| block.first > lost);

@@ -1,14 +1,15 @@
 //! What can be done about a damaged tape.
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use tickcast_core::{Epoch, Limits, Seq};
+use tickcast_core::{Digest, Epoch, Limits, Seq};
 
 use crate::error::OpenError;
 use crate::folder::{Ending, Folder};
-use crate::recovery::scan;
+use crate::recovery::{first_stamp, scan};
 use crate::snapshot;
 
 /// What is in a folder.
@@ -80,7 +81,16 @@ fn forget_market(folder: &Folder, file: &Path, aside: &mut Vec<PathBuf>) -> Resu
         aside.push(away(file));
     }
     let oldest = folder.numbered("ticks")?.first().map_or(Seq::ZERO, |(first, _)| Seq::new(first.get() - 1));
-    snapshot::write_to(folder, oldest, std::iter::empty(), || Ok(())).map_err(OpenError::io(file))
+    let digest = scan_start(folder)?;
+    snapshot::write_to(folder, (oldest, digest), std::iter::empty(), &[], || Ok(()))
+        .map_err(OpenError::io(file))
+}
+
+/// What the tape looks like before its oldest entry.
+fn scan_start(folder: &Folder) -> Result<Digest, OpenError> {
+    let Some((_, path)) = folder.numbered("ticks")?.into_iter().next() else { return Ok(Digest::START) };
+    let bytes = fs::read(&path).map_err(OpenError::io(&path))?;
+    Ok(first_stamp(&bytes).unwrap_or_default())
 }
 
 /// The name of what is set aside.
@@ -104,7 +114,11 @@ fn set_aside(folder: &Folder, file: &Path, offset: u64, aside: &mut Vec<PathBuf>
         let length = source.metadata().map_err(io())?.len();
         let mut bytes = vec![0; usize::try_from(length.saturating_sub(offset)).unwrap_or(0)];
         source.read_exact_at(&mut bytes, offset).map_err(io())?;
-        fs::write(away(file), &bytes).map_err(io())?;
+        // First it is safe where it was moved to, then it goes.
+        File::create(away(file))
+            .and_then(|mut aside| aside.write_all(&bytes).and_then(|()| aside.sync_all()))
+            .and_then(|()| folder.confirm())
+            .map_err(io())?;
         source.set_len(offset).map_err(io())?;
         source.sync_all().map_err(io())?;
     }

@@ -6,15 +6,16 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
-use tickcast_core::Seq;
+use tickcast_core::{Digest, Seq};
 
 use crate::bytes::{u32_at, u64_at};
 
 /// What every file begins with: a mark, a version, the place of its first entry, a checksum.
 pub(crate) const HEAD: usize = 24;
 const MARK: &[u8; 8] = b"TICKTAPE";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// A place in the file is remembered every so many bytes.
 const STRIDE: u64 = 64 << 10;
@@ -33,28 +34,44 @@ pub(crate) struct Segment {
     pub(crate) durable: AtomicU64,
     /// The place of the last entry written.
     last: AtomicU64,
-    /// Some of the blocks: the place of their first entry, and where in the file they begin.
-    index: Mutex<Vec<(Seq, u64)>>,
+    /// Some of the blocks.
+    index: Mutex<Vec<Stride>>,
+    /// What the tape looks like before its first entry.
+    before: Digest,
+    /// When this process began with it.
+    pub(crate) since: Instant,
+}
+
+/// Where in a file a block begins.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stride {
+    first: Seq,
+    pub(crate) offset: u64,
+    /// What the tape looks like before it.
+    pub(crate) before: Digest,
 }
 
 impl Segment {
     /// Makes a new one, with room for `room` bytes that nothing can take away.
-    pub(crate) fn create(folder: &Path, first: Seq, room: u64) -> io::Result<Self> {
+    pub(crate) fn create(folder: &Path, (first, before): (Seq, Digest), room: u64) -> io::Result<Self> {
         let path = path(folder, first);
         let file = File::options().create(true).truncate(true).read(true).write(true).open(&path)?;
-        let made = reserve(&file, room).and_then(|()| file.write_all_at(&head(first), 0));
+        // A head that a crash took, and blocks that it left, would be damage.
+        let made = reserve(&file, room)
+            .and_then(|()| file.write_all_at(&head(first), 0))
+            .and_then(|()| file.sync_all());
         if let Err(error) = made {
             // What was made of it would be taken for a damaged one.
             let _ = std::fs::remove_file(&path);
             return Err(error);
         }
-        let segment = Self::of(path, file, first);
+        let segment = Self::of(path, file, (first, before));
         segment.room.store(room, Ordering::Release);
         Ok(segment)
     }
 
-    pub(crate) fn of(path: PathBuf, file: File, first: Seq) -> Self {
-        let before = first.get() - 1;
+    pub(crate) fn of(path: PathBuf, file: File, (first, before): (Seq, Digest)) -> Self {
+        let last = first.get() - 1;
         Self {
             first,
             path,
@@ -62,8 +79,10 @@ impl Segment {
             written: AtomicU64::new(HEAD as u64),
             room: AtomicU64::new(0),
             durable: AtomicU64::new(0),
-            last: AtomicU64::new(before),
+            last: AtomicU64::new(last),
             index: Mutex::default(),
+            before,
+            since: Instant::now(),
         }
     }
 
@@ -88,23 +107,28 @@ impl Segment {
         Seq::new(self.last.load(Ordering::Acquire))
     }
 
-    /// A block of so many bytes, from `first` to `last`, stands at the end.
-    pub(crate) fn grow(&self, (first, last): (Seq, Seq), length: u64) {
-        let at = self.written();
+    /// A block of so many bytes, from `first` to `last`, stands at the end of a tape that looked like `before`.
+    pub(crate) fn grow(&self, (first, last): (Seq, Seq), length: u64, before: Digest) {
+        let offset = self.written();
         let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
-        if index.last().is_none_or(|(_, known)| at - known >= STRIDE) {
-            index.push((first, at));
+        if index.last().is_none_or(|known| offset - known.offset >= STRIDE) {
+            index.push(Stride { first, offset, before });
         }
         drop(index);
-        self.written.store(at + length, Ordering::Release);
+        self.written.store(offset + length, Ordering::Release);
         self.last.store(last.get(), Ordering::Release);
     }
 
     /// Where to begin to read for the entry `seq`.
-    pub(crate) fn find(&self, seq: Seq) -> u64 {
+    pub(crate) fn find(&self, seq: Seq) -> Stride {
         let index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
-        let behind = index.partition_point(|(first, _)| *first <= seq);
-        behind.checked_sub(1).map_or(HEAD as u64, |at| index[at].1)
+        let behind = index.partition_point(|known| known.first <= seq);
+        behind.checked_sub(1).map_or(self.start(), |at| index[at])
+    }
+
+    /// Where its first block begins.
+    pub(crate) const fn start(&self) -> Stride {
+        Stride { first: self.first, offset: HEAD as u64, before: self.before }
     }
 }
 
@@ -123,8 +147,8 @@ fn head(first: Seq) -> [u8; HEAD] {
     head
 }
 
-/// What is wrong with the head of a file that should begin with `first`; `Ok(false)`: it is from a newer version.
-pub(crate) fn judge_head(bytes: &[u8], first: Seq) -> Result<bool, &'static str> {
+/// What is wrong with the head of a file that should begin with `first`, else whether its version is this one.
+pub(crate) fn judge_head(bytes: &[u8], first: Seq) -> Result<std::cmp::Ordering, &'static str> {
     let Some(head) = bytes.get(..HEAD) else { return Err("it has no head") };
     if head[..8] != *MARK || u32_at(head, 20) != crc32c::crc32c(&head[..20]) {
         return Err("its head is not that of a tape");
@@ -132,7 +156,7 @@ pub(crate) fn judge_head(bytes: &[u8], first: Seq) -> Result<bool, &'static str>
     if u64_at(head, 12) != first.get() {
         return Err("its name is not its own");
     }
-    Ok(u32_at(head, 8) <= VERSION)
+    Ok(u32_at(head, 8).cmp(&VERSION))
 }
 
 /// Sees to it that so many bytes can be written.

@@ -2,16 +2,20 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use tickcast_core::{Epoch, Seq};
 use tokio::sync::watch;
 
-use crate::folder::Folder;
+use crate::error::AppendError;
+use crate::folder::{Folder, same_file};
 use crate::segment::Segment;
 use crate::{Options, Sync};
+
+/// How often the folder is looked at: who publishes hears within a second that it is gone.
+const WATCH_INTERVAL: Duration = Duration::from_millis(500);
 
 /// All files of a tape.
 #[derive(Debug)]
@@ -26,7 +30,7 @@ pub(crate) struct Shelf {
     /// Where a restart would begin: the place of the newest snapshot.
     base: AtomicU64,
     /// Something failed that cannot be made good.
-    broken: AtomicBool,
+    broken: OnceLock<Arc<str>>,
     work: Mutex<Work>,
     wake: Condvar,
 }
@@ -43,11 +47,10 @@ impl Shelf {
         (folder, base): (Folder, Seq),
         epoch: Epoch,
         options: Options,
-        segments: VecDeque<Arc<Segment>>,
+        (segments, durable): (VecDeque<Arc<Segment>>, Seq),
     ) -> Self {
-        let head = segments.back().map_or(Seq::ZERO, |segment| segment.last());
-        let durable = watch::Sender::new(head);
-        let (broken, work, wake) = (AtomicBool::new(false), Mutex::default(), Condvar::new());
+        let durable = watch::Sender::new(durable);
+        let (broken, work, wake) = (OnceLock::new(), Mutex::default(), Condvar::new());
         let base = AtomicU64::new(base.get());
         let segments = RwLock::new(segments);
         Self { folder, epoch, options, segments, durable, base, broken, work, wake }
@@ -69,19 +72,50 @@ impl Shelf {
     }
 
     pub(crate) fn is_broken(&self) -> bool {
-        self.broken.load(Ordering::SeqCst)
+        self.broken.get().is_some()
+    }
+
+    /// Whether more can be written.
+    pub(crate) fn sound(&self) -> Result<(), AppendError> {
+        self.broken.get().map_or(Ok(()), |why| Err(AppendError::Broken(Arc::clone(why))))
     }
 
     /// Nothing more will be written, and the next run has an epoch of its own.
     pub(crate) fn break_down(&self, error: &io::Error) {
-        if !self.broken.swap(true, Ordering::SeqCst) {
+        if self.broken.set(error.to_string().into()).is_ok() {
             tracing::error!(%error, "the tape on disk cannot be written any more: nothing is published until a restart");
             if let Err(error) = self.folder.give_up(self.epoch) {
-                tracing::error!(%error, "nor can that be noted on disk");
+                tracing::error!(%error, "cannot mark the tape as damaged");
             }
             // Whoever waits is to look again.
             self.durable.send_modify(|_| {});
         }
+    }
+
+    /// Looks, twice a second until the tape is closed, whether its folder, and the file that is written, are still there.
+    pub(crate) fn watch_until_closed(&self) {
+        let mut work = self.work();
+        while !work.closing {
+            drop(work);
+            if let Some(why) = self.lost() {
+                return self.break_down(&io::Error::other(why));
+            }
+            let (waited, _) = self
+                .wake
+                .wait_timeout_while(self.work(), WATCH_INTERVAL, |work| !work.closing)
+                .unwrap_or_else(PoisonError::into_inner);
+            work = waited;
+        }
+    }
+
+    /// Why what is written would be lost.
+    fn lost(&self) -> Option<&'static str> {
+        let newest = self.segments().back().cloned()?;
+        let in_place = std::fs::metadata(&newest.path)
+            .and_then(|there| Ok(same_file(&there, &newest.file.metadata()?)))
+            .unwrap_or(false);
+        // A new segment may have come meanwhile, but an old one is not renamed.
+        self.folder.lost().or_else(|| (!in_place).then_some("its newest file was deleted or replaced"))
     }
 
     /// Up to where the disk has confirmed everything.
@@ -102,14 +136,14 @@ impl Shelf {
         if !work.written {
             work.written = true;
             drop(work);
-            self.wake.notify_one();
+            self.wake.notify_all();
         }
     }
 
     /// Ends [`sync_until_closed`](Self::sync_until_closed).
     pub(crate) fn close(&self) {
         self.work().closing = true;
-        self.wake.notify_one();
+        self.wake.notify_all();
     }
 
     /// Makes the disk confirm what is written, as often as is asked for, until the tape is closed.
@@ -137,6 +171,9 @@ impl Shelf {
 
     /// Makes the disk confirm what is written by now.
     pub(crate) fn sync(&self) {
+        if self.is_broken() {
+            return;
+        }
         let mut confirmed = self.durable_now();
         for segment in self.segments() {
             // In this order: what is counted as there has been written.
@@ -171,6 +208,9 @@ impl Shelf {
                 return;
             };
             if bytes <= self.options.keep_bytes && age(oldest) <= self.options.keep {
+                return;
+            }
+            if self.is_broken() || self.folder.lost().is_some() {
                 return;
             }
             let path = oldest.path.clone();

@@ -1,24 +1,30 @@
 //! The market as it stood, so that a restart need not read the whole tape.
 //!
+//! A symbol may also be a request that was published lately: it begins with a zero.
+//!
 //! Symbols are written one after the other while the market moves on, each with the place up to which it holds; what was
 //! recorded since brings all of them to the head.
 //!
 //! ```text
-//! "TICKMARK" │ version u32 │ base u64 │ (length u32 │ checksum u32 │ symbol)… │ 0 u32 │ checksum u32 of the count │ count u32
+//! "TICKMARK" │ version u32 │ base u64 │ [digest u32] │ (length u32 │ checksum u32 │ symbol)… │ 0 u32 │ checksum u32 of the count │ count u32
 //! ```
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::Path;
 
-use tickcast_core::{Candle, Frame, Quote, Reference, Seq, Standing, Symbol, Time};
+use tickcast_core::{
+    Candle, Check, Digest, Frame, KeyNote, Position, Quote, Reference, Seq, Standing, Symbol, Time,
+};
 
 use crate::archive::DiskTape;
 use crate::bytes::{read_price, read_short, take, u32_at, u64_at, write_price};
 use crate::folder::Folder;
 
 const MARK: &[u8; 8] = b"TICKMARK";
-const VERSION: u32 = 1;
+/// What it is, and what it was while nothing said what the tape looked like.
+const VERSION: u32 = 2;
+const VERSION_1: u32 = 1;
 
 /// Most bytes of one symbol: ten thousand candles, and then some.
 const LONGEST: usize = 8 << 20;
@@ -28,7 +34,15 @@ const LONGEST: usize = 8 << 20;
 ///
 /// # Errors
 /// Where the system will not. The last snapshot is still there then.
-pub fn write(tape: &DiskTape, base: Seq, standings: impl Iterator<Item = Standing>) -> io::Result<()> {
+pub fn write(
+    tape: &DiskTape,
+    base: (Seq, Digest),
+    standings: impl Iterator<Item = Standing>,
+    keys: &[Box<[u8]>],
+) -> io::Result<()> {
+    if tape.shelf().is_broken() {
+        return Err(io::Error::other("the tape cannot be written any more"));
+    }
     let confirm = || {
         tape.shelf().sync();
         if tape.shelf().is_broken() {
@@ -37,15 +51,16 @@ pub fn write(tape: &DiskTape, base: Seq, standings: impl Iterator<Item = Standin
             Ok(())
         }
     };
-    write_to(&tape.shelf().folder, base, standings, confirm)?;
-    tape.shelf().begin_at(base);
+    write_to(&tape.shelf().folder, base, standings, keys, confirm)?;
+    tape.shelf().begin_at(base.0);
     Ok(())
 }
 
 pub(crate) fn write_to(
     folder: &Folder,
-    base: Seq,
+    (base, digest): (Seq, Digest),
     standings: impl Iterator<Item = Standing>,
+    keys: &[Box<[u8]>],
     confirm: impl FnOnce() -> io::Result<()>,
 ) -> io::Result<()> {
     folder.replace(&format!("{:020}.market", base.get()), |file| {
@@ -53,16 +68,21 @@ pub(crate) fn write_to(
         out.write_all(MARK)?;
         out.write_all(&VERSION.to_le_bytes())?;
         out.write_all(&base.get().to_le_bytes())?;
+        out.write_all(&digest.to_bits().to_le_bytes())?;
         let mut bytes = Vec::new();
         let mut count = 0u32;
+        let mut write = |bytes: &[u8]| {
+            count += 1;
+            out.write_all(&(bytes.len() as u32).to_le_bytes())?;
+            out.write_all(&crc32c::crc32c(bytes).to_le_bytes())?;
+            out.write_all(bytes)
+        };
         for standing in standings {
             bytes.clear();
             encode(&standing, &mut bytes);
-            out.write_all(&(bytes.len() as u32).to_le_bytes())?;
-            out.write_all(&crc32c::crc32c(&bytes).to_le_bytes())?;
-            out.write_all(&bytes)?;
-            count += 1;
+            write(&bytes)?;
         }
+        keys.iter().try_for_each(|key| write(key))?;
         out.write_all(&0u32.to_le_bytes())?;
         out.write_all(&crc32c::crc32c(&count.to_le_bytes()).to_le_bytes())?;
         out.write_all(&count.to_le_bytes())?;
@@ -76,14 +96,25 @@ pub(crate) fn write_to(
     Ok(())
 }
 
-/// Reads a snapshot that was made at `base`, symbol by symbol.
-pub(crate) fn read(path: &Path, base: Seq, mut each: impl FnMut(Standing)) -> Result<(), &'static str> {
+/// Reads a snapshot that was made at `base`, symbol by symbol; says what the tape looked like there, where that is known.
+pub(crate) fn read(
+    path: &Path,
+    base: Seq,
+    mut each: impl FnMut(Kept<'_>),
+) -> Result<Option<Digest>, &'static str> {
     let unreadable = |_| "it cannot be read to its end";
     let mut file = BufReader::new(File::open(path).map_err(|_| "it cannot be opened")?);
     let mut head = [0; 20];
     file.read_exact(&mut head).map_err(unreadable)?;
-    if head[..8] != *MARK || u32_at(&head, 8) != VERSION || u64_at(&head, 12) != base.get() {
+    let version = u32_at(&head, 8);
+    if head[..8] != *MARK || ![VERSION, VERSION_1].contains(&version) || u64_at(&head, 12) != base.get() {
         return Err("its head is not that of a snapshot");
+    }
+    let mut digest = None;
+    if version == VERSION {
+        let mut bits = [0; 4];
+        file.read_exact(&mut bits).map_err(unreadable)?;
+        digest = Some(Digest::from_bits(u32::from_le_bytes(bits)));
     }
     let mut bytes = Vec::new();
     let mut count = 0u32;
@@ -95,7 +126,7 @@ pub(crate) fn read(path: &Path, base: Seq, mut each: impl FnMut(Standing)) -> Re
             let mut end = [0; 4];
             file.read_exact(&mut end).map_err(unreadable)?;
             let whole = crc32c::crc32c(&end) == checksum && u32::from_le_bytes(end) == count;
-            return if whole { Ok(()) } else { Err("symbols are missing") };
+            return if whole { Ok(digest) } else { Err("symbols are missing") };
         }
         if length > LONGEST {
             return Err("a symbol's length cannot be");
@@ -105,9 +136,43 @@ pub(crate) fn read(path: &Path, base: Seq, mut each: impl FnMut(Standing)) -> Re
         if crc32c::crc32c(&bytes) != checksum {
             return Err("a symbol's checksum is wrong");
         }
-        each(decode(&bytes).ok_or("a symbol makes no sense")?);
+        each(
+            if bytes[0] == 0 {
+                decode_key(&bytes)
+            } else {
+                decode(&bytes, version).map(|standing| Kept::Symbol(Box::new(standing)))
+            }
+            .ok_or("a symbol makes no sense")?,
+        );
         count += 1;
     }
+}
+
+/// What a snapshot holds.
+pub(crate) enum Kept<'a> {
+    Symbol(Box<Standing>),
+    /// How far a request had come, and when.
+    Key(KeyNote<'a>, Time),
+}
+
+/// A request that was published lately, as it is written.
+#[must_use]
+pub fn encode_key((note, at): (KeyNote<'_>, Time)) -> Box<[u8]> {
+    let KeyNote { key, next, done, report } = note;
+    let mut out = vec![0, u8::from(done)];
+    out.extend_from_slice(&at.as_millis().to_le_bytes());
+    out.extend_from_slice(&next.to_le_bytes());
+    long(key.as_bytes(), &mut out);
+    out.extend_from_slice(report);
+    out.into()
+}
+
+fn decode_key(mut bytes: &[u8]) -> Option<Kept<'_>> {
+    let rest = &mut bytes;
+    let done = take(rest, 2)?[1] != 0;
+    let (at, next) = (instant(word(rest)?)?, word(rest)?);
+    let key = std::str::from_utf8(read_long(rest)?).ok()?;
+    Some(Kept::Key(KeyNote { key, next, done, report: bytes }, at))
 }
 
 fn encode(standing: &Standing, out: &mut Vec<u8>) {
@@ -118,9 +183,10 @@ fn encode(standing: &Standing, out: &mut Vec<u8>) {
         Reference::FirstOfDay { day, .. } => (1u64, day),
     };
     let times = [quote.time.as_millis() as u64, quote.first_time.as_millis() as u64];
-    for word in [as_of.get(), moved.get(), quote.n, times[0], times[1], kind, day as u64] {
+    for word in [as_of.get(), moved.seq.get(), quote.n, times[0], times[1], kind, day as u64] {
         out.extend_from_slice(&word.to_le_bytes());
     }
+    out.extend_from_slice(&moved.check.to_bits().to_le_bytes());
     write_price(quote.price, out);
     write_price(quote.reference.price(), out);
     long(quote.extras(), out);
@@ -137,11 +203,15 @@ fn encode(standing: &Standing, out: &mut Vec<u8>) {
     }
 }
 
-fn decode(mut bytes: &[u8]) -> Option<Standing> {
+fn decode(mut bytes: &[u8], version: u32) -> Option<Standing> {
     let rest = &mut bytes;
     let symbol = Symbol::new(std::str::from_utf8(read_short(rest)?).ok()?).ok()?;
     let [as_of, moved, n, time, first_time, kind, day] = std::array::from_fn(|_| word(rest));
-    let (as_of, moved, n, kind, day) = (Seq::new(as_of?), Seq::new(moved?), n?, kind?, day? as i64);
+    let (as_of, n, kind, day) = (Seq::new(as_of?), n?, kind?, day? as i64);
+    // Of the first version a cursor of that place is not known, and so is never taken for a good one.
+    let check =
+        if version == VERSION { Check::from_bits(u32_at(take(rest, 4)?, 0)) } else { Check::default() };
+    let moved = Position::new(Seq::new(moved?), check);
     let times = (instant(first_time?)?, instant(time?)?);
     let (price, base) = (read_price(rest)?, read_price(rest)?);
     let reference =

@@ -40,17 +40,17 @@ impl Log {
         self.writer.make_room(1).unwrap();
         let outcome = self.sequencer.accept(&tick, Origin(3), Rules::default(), now).unwrap();
         if let Outcome::Taken(seq) = outcome {
-            self.note(seq);
+            self.note(seq, now.wall);
         }
     }
 
     fn remove(&mut self, symbol: &str) {
         if let Some(seq) = self.sequencer.remove(&Symbol::new(symbol).unwrap(), Instant::default()) {
-            self.note(seq);
+            self.note(seq, Time::default());
         }
     }
 
-    fn note(&mut self, seq: Seq) {
+    fn note(&mut self, seq: Seq, now: Time) {
         let id = self.sequencer.touched().unwrap();
         let quote = self.sequencer.quote(id).unwrap();
         let prev_close = match quote.reference {
@@ -60,13 +60,16 @@ impl Log {
         let market = self.sequencer.market();
         let json = market.newest(id).map(Frame::json);
         self.writer.push(&Recorded { symbol: market.symbol(id), prev_close, json });
-        self.writer.commit(seq).unwrap();
+        let digest = self.sequencer.tape().digest();
+        self.writer.commit((seq, digest), now).unwrap();
     }
 
     fn checkpoint(&self) {
         let ids = self.sequencer.market().ids_from(0);
-        let base = self.sequencer.cursor().seq;
-        write_snapshot(&self.tape, base, ids.filter_map(|id| self.sequencer.standing(id))).unwrap();
+        let base = (self.sequencer.cursor().seq(), self.sequencer.tape().digest());
+        let standings = ids.filter_map(|id| self.sequencer.standing(id));
+        let keys: Vec<_> = self.sequencer.keys().iter().map(encode_key).collect();
+        write_snapshot(&self.tape, base, standings, &keys).unwrap();
         self.tape.trim();
     }
 
@@ -97,8 +100,8 @@ impl Log {
         while at < self.tape.head() {
             at = self
                 .tape
-                .read(at, |seq, _| {
-                    seen.push(seq.get());
+                .read(at, |place, _| {
+                    seen.push(place.seq.get());
                     ControlFlow::Continue(())
                 })
                 .unwrap();
@@ -158,7 +161,7 @@ proptest! {
                 _ => log.publish(name, units, now),
             }
         }
-        let head = log.sequencer.cursor().seq.get();
+        let head = log.sequencer.cursor().seq().get();
         prop_assert_eq!(log.on_disk(Seq::ZERO), (1..=head).collect::<Vec<_>>());
         prop_assert_eq!(log.on_disk(Seq::new(head / 2)), (head / 2 + 1..=head).collect::<Vec<_>>());
     }
@@ -193,7 +196,7 @@ proptest! {
             let _ = repair(folder.path());
         }
         if let Ok(log) = Log::try_open(folder.path()) {
-            let head = log.sequencer.cursor().seq.get();
+            let head = log.sequencer.cursor().seq().get();
             prop_assert!(head <= 90);
             let everything: Vec<_> = log.on_disk(Seq::ZERO);
             prop_assert_eq!(everything, (1..=head).collect::<Vec<_>>());
@@ -256,7 +259,7 @@ fn what_a_crash_cut_off_is_dropped_and_the_rest_is_there() {
         let path = &segments(folder.path())[0];
         change(path, |bytes| bytes[written - cut..].fill(0));
         let mut log = Log::open(folder.path());
-        assert_eq!(log.sequencer.cursor(), Cursor { seq: Seq::new(9), ..cursor });
+        assert_eq!((log.sequencer.cursor().epoch, log.sequencer.cursor().seq()), (cursor.epoch, Seq::new(9)));
         log.publish("A", 3, 99);
         let before = log.everything();
         kill(log);
@@ -282,9 +285,9 @@ fn damage_in_the_middle_stops_the_start_and_can_be_set_aside() {
         assert!(check(folder.path()).is_err());
         let (findings, aside) = repair(folder.path()).unwrap();
         assert_eq!(aside.len(), files.len() - file.min(files.len() - 1));
-        assert!(findings.head < cursor.seq);
+        assert!(findings.head < cursor.seq());
         let mut log = Log::open(folder.path());
-        assert_eq!(log.sequencer.cursor().seq, findings.head);
+        assert_eq!(log.sequencer.cursor().seq(), findings.head);
         assert_ne!(
             log.sequencer.cursor().epoch,
             cursor.epoch,
@@ -321,7 +324,7 @@ fn a_tape_that_was_closed_has_to_end_where_it_was() {
     change(&segments(folder.path())[0], |bytes| bytes[written - 5..].fill(0));
     assert!(matches!(Log::try_open(folder.path()), Err(OpenError::Damaged { .. })));
     assert_eq!(repair(folder.path()).unwrap().0.head.get(), 9);
-    assert_eq!(Log::open(folder.path()).sequencer.cursor().seq.get(), 9);
+    assert_eq!(Log::open(folder.path()).sequencer.cursor().seq().get(), 9);
 }
 
 #[test]
@@ -335,7 +338,7 @@ fn a_damaged_state_is_set_aside_and_begins_an_epoch() {
     let (findings, aside) = repair(folder.path()).unwrap();
     assert_eq!((findings.head.get(), aside.len()), (10, 1));
     let log = Log::open(folder.path());
-    assert!(log.sequencer.cursor().seq == cursor.seq && log.sequencer.cursor().epoch != cursor.epoch);
+    assert!(log.sequencer.cursor().seq() == cursor.seq() && log.sequencer.cursor().epoch != cursor.epoch);
 }
 
 /// The system has run anew since.
@@ -356,7 +359,7 @@ fn a_crash_of_the_system_may_take_what_comes_before_a_file_that_is_there() {
         assert!(Log::try_open(folder.path()).is_err(), "the end of a process takes nothing");
         crash(folder.path());
         let mut log = Log::open(folder.path());
-        let head = log.sequencer.cursor().seq.get();
+        let head = log.sequencer.cursor().seq().get();
         assert!((1..60_000).contains(&head));
         log.publish("A", 1, 1_782_907_999_000);
         assert_eq!(log.on_disk(Seq::ZERO), (1..=head + 1).collect::<Vec<_>>());
@@ -373,7 +376,7 @@ fn after_the_system_crashed_a_new_epoch_begins() {
     let cursor = kill(log);
     crash(folder.path());
     let log = Log::open(folder.path());
-    assert_eq!(log.sequencer.cursor().seq, cursor.seq);
+    assert_eq!(log.sequencer.cursor().seq(), cursor.seq());
     assert_ne!(log.sequencer.cursor().epoch, cursor.epoch);
     let epoch = log.sequencer.cursor().epoch;
     drop(log);
@@ -404,6 +407,200 @@ fn without_its_snapshot_a_trimmed_tape_says_so_and_can_be_begun_anew() {
     assert!(error.contains("the snapshot of the market is missing"), "{error}");
     let (findings, _) = repair(folder.path()).unwrap();
     let log = Log::open(folder.path());
-    assert_eq!((log.sequencer.cursor().seq, findings.head.get()), (Seq::new(60_000), 60_000));
+    assert_eq!((log.sequencer.cursor().seq(), findings.head.get()), (Seq::new(60_000), 60_000));
     assert_eq!(log.sequencer.market().len(), 3, "what ticked since is there");
+}
+
+/// The tape that commit faf8fb7 wrote, the first version there was: a restart, a kill, a symbol taken off.
+fn first_version() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/faf8fb7");
+    for entry in fs::read_dir(fixture).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn a_tape_of_the_first_version_opens_and_goes_on() {
+    let folder = first_version();
+    assert_eq!(check(folder.path()).unwrap().head.get(), 12);
+    let mut log = Log::open(folder.path());
+    let market = log.sequencer.market();
+    let newest = |name: &str| {
+        let id = market.id(&Symbol::new(name).unwrap())?;
+        Some(String::from_utf8(market.newest(id)?.json().to_vec()).unwrap())
+    };
+    let aapl = r#"{"symbol":"AAPL","price":190.00,"change":0.50,"change_pct":0.2639,"time":1764205322000,"n":4,"note":"after a restart"}"#;
+    assert_eq!(newest("AAPL").as_deref(), Some(aapl));
+    let oil = r#"{"symbol":"WTI","price":-40.00,"change":-58.27,"change_pct":-318.9381,"time":1764205400000,"n":2}"#;
+    assert_eq!(newest("WTI").as_deref(), Some(oil));
+    assert!(newest("LONG").unwrap().contains("12345678901234567890.12345678") && newest("GOES").is_none());
+    assert_eq!(log.on_disk(Seq::ZERO), (1..=12).collect::<Vec<_>>());
+    // What is written from now on an older version is not to take for damage.
+    log.publish("AAPL", 19_100, 1_764_205_500_000);
+    assert_eq!(segments(folder.path()).len(), 2);
+    let before = log.everything();
+    kill(log);
+    let log = Log::open(folder.path());
+    assert_eq!((log.everything(), log.on_disk(Seq::ZERO).len()), (before, 13));
+    assert_eq!(log.tape.check_at(Seq::new(13)).unwrap(), log.sequencer.cursor().position.check);
+    for place in 0..13 {
+        let in_memory = log.sequencer.tape().digest_at(Seq::new(place));
+        let on_disk = log.tape.check_at(Seq::new(place)).unwrap();
+        assert!(in_memory.is_none_or(|digest| digest.check() == on_disk), "{place}");
+    }
+    let state = fs::read_to_string(folder.path().join("state.json")).unwrap();
+    assert!(state.contains("\"version\": 2"), "an older program refuses it: {state}");
+}
+
+#[test]
+fn what_a_newer_version_wrote_is_refused_by_its_version() {
+    let folder = first_version();
+    change(&folder.path().join("state.json"), |bytes| {
+        let text = String::from_utf8(bytes.clone()).unwrap();
+        *bytes = text.replace("\"version\": 1", "\"version\": 3").into_bytes();
+    });
+    let error = Log::try_open(folder.path()).err().unwrap().to_string();
+    assert!(error.ends_with("state.json was written by a newer version"), "{error}");
+}
+
+#[test]
+fn a_copy_that_goes_on_otherwise_looks_otherwise() {
+    let (folder, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut log = Log::open(folder.path());
+    (0..100).for_each(|i| log.publish("A", i, i));
+    log.checkpoint();
+    let restored = copy.path().join("tape");
+    fs::create_dir(&restored).unwrap();
+    for entry in fs::read_dir(folder.path()).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, restored.join(path.file_name().unwrap())).unwrap();
+    }
+    let mut other = Log::open(&restored);
+    assert_eq!(other.sequencer.cursor(), log.sequencer.cursor(), "up to here they are one");
+    for i in 0..10 {
+        log.publish("A", i, 200 + i);
+        other.publish("A", 50 + i, 200 + i);
+    }
+    let cursors = [log.sequencer.cursor(), other.sequencer.cursor()];
+    assert_eq!((cursors[0].epoch, cursors[0].seq()), (cursors[1].epoch, cursors[1].seq()));
+    assert_ne!(cursors[0].position.check, cursors[1].position.check);
+    for place in [0, 1, 60, 100] {
+        let place = Seq::new(place);
+        assert_eq!(log.tape.check_at(place).unwrap(), other.tape.check_at(place).unwrap());
+    }
+    let place = Seq::new(101);
+    assert_ne!(log.tape.check_at(place).unwrap(), other.tape.check_at(place).unwrap());
+}
+
+#[test]
+fn a_crash_may_take_the_first_page_of_a_file_that_nothing_confirmed() {
+    for whole in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        kill(filled(folder.path()));
+        let files = segments(folder.path());
+        // Its later pages were written, or none of it was.
+        let (last, one_before) = (&files[files.len() - 1], &files[files.len() - 2]);
+        change(if whole { one_before } else { last }, |bytes| {
+            let end = if whole { bytes.len() } else { 4096 };
+            bytes[..end].fill(0);
+        });
+        assert!(Log::try_open(folder.path()).is_err(), "the end of a process takes nothing");
+        crash(folder.path());
+        let mut log = Log::open(folder.path());
+        let head = log.sequencer.cursor().seq().get();
+        assert!((1..60_000).contains(&head));
+        log.publish("A", 1, 1_782_907_999_000);
+        assert_eq!(log.on_disk(Seq::ZERO).len() as u64, head + 1);
+    }
+}
+
+#[test]
+fn a_kill_confirms_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = Log::open(folder.path());
+    (0..10).for_each(|i| log.publish("A", i, i));
+    let written = log.tape.0.segments()[0].written() as usize;
+    kill(log);
+    let mut log = Log::open(folder.path());
+    log.publish("A", 10, 10);
+    kill(log);
+    // The disk had confirmed nothing of either run.
+    change(&segments(folder.path())[0], |bytes| bytes[written - 100..written].fill(0));
+    crash(folder.path());
+    assert_eq!(Log::open(folder.path()).sequencer.cursor().seq().get(), 9);
+}
+
+#[test]
+fn who_loses_the_folder_says_so_and_writes_nothing_into_another() {
+    for moved in [false, true] {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("tape");
+        let mut log = Log::open(&folder);
+        log.publish("A", 1, 1);
+        if moved {
+            fs::rename(&folder, parent.path().join("elsewhere")).unwrap();
+        } else {
+            fs::remove_dir_all(&folder).unwrap();
+        }
+        let other = Log::open(&folder);
+        let why = loop {
+            match log.writer.make_room(1) {
+                Ok(()) => std::thread::yield_now(),
+                Err(error) => break error.to_string(),
+            }
+        };
+        // It may have been looked at before the other one was there.
+        let known = ["another folder has taken its place", "its folder was deleted or moved"];
+        assert!(
+            known.iter().any(|known| why == format!("the tape cannot be written any more: {known}")),
+            "{why}"
+        );
+        let names = |folder: &Path| {
+            let mut names: Vec<_> =
+                fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        let (before, state) = (names(&folder), fs::read(folder.join("state.json")).unwrap());
+        let base = (log.sequencer.cursor().seq(), log.sequencer.tape().digest());
+        assert!(write_snapshot(&log.tape, base, std::iter::empty(), &[]).is_err());
+        drop(log);
+        assert_eq!((names(&folder), fs::read(folder.join("state.json")).unwrap()), (before, state));
+        drop(other);
+    }
+}
+
+#[test]
+fn the_lock_is_on_the_folder_not_on_a_file_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Log::open(folder.path());
+    fs::remove_file(folder.path().join("lock")).unwrap();
+    assert!(matches!(Log::try_open(folder.path()), Err(OpenError::Locked(_))));
+    drop(log);
+}
+
+#[test]
+fn a_request_that_was_published_is_remembered_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = Log::open(folder.path());
+    let now = Time::from_millis(1_782_907_200_000).unwrap();
+    let note = tickcast_core::KeyNote { key: "batch-1", next: 3, done: true, report: b"{\"accepted\":3}" };
+    log.publish("A", 1, 1_782_907_200_000);
+    log.writer.push_note(&note);
+    let place = (log.sequencer.cursor().seq(), log.sequencer.tape().digest());
+    log.writer.commit(place, now).unwrap();
+    log.publish("A", 2, 1_782_907_200_000);
+    kill(log);
+    for snapshot in [true, false] {
+        let log = Log::open(folder.path());
+        let known = log.sequencer.keys().get("batch-1", now).unwrap();
+        assert_eq!((known.next, known.done, &*known.report), (3, true, note.report));
+        assert_eq!((log.sequencer.cursor().seq().get(), log.on_disk(Seq::ZERO)), (2, vec![1, 2]));
+        if snapshot {
+            log.checkpoint();
+        }
+    }
 }

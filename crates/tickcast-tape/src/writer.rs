@@ -6,12 +6,15 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 
-use tickcast_core::{Recorded, Seq};
+use tickcast_core::{Digest, KeyNote, Recorded, Seq, Time};
 
-use crate::block::{Draft, HEAD, LONGEST_RECORD};
+use crate::block::{Draft, HEAD, LONGEST_NOTE, LONGEST_RECORD, Stamp};
 use crate::error::AppendError;
 use crate::segment::Segment;
 use crate::shelf::Shelf;
+
+/// A segment takes entries for no more than this part of the time for which ticks are kept.
+const SEGMENTS_PER_KEEP: u32 = 16;
 
 /// Writes the tape, entry after entry: there is one, and whoever has it gives out the places. Dropping it closes the tape.
 #[derive(Debug)]
@@ -19,21 +22,33 @@ pub struct Writer {
     shelf: Arc<Shelf>,
     segment: Arc<Segment>,
     next: Seq,
+    /// What the tape looks like before that.
+    digest: Digest,
     draft: Draft,
     /// Told when a segment is complete.
     rolls: Sender<()>,
-    syncing: Option<JoinHandle<()>>,
+    /// One that syncs, and one that sees to it that the folder is still there.
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl Writer {
-    pub(crate) fn new(shelf: Arc<Shelf>, segment: Arc<Segment>, rolls: Sender<()>) -> io::Result<Self> {
+    pub(crate) fn new(
+        shelf: Arc<Shelf>,
+        segment: Arc<Segment>,
+        digest: Digest,
+        rolls: Sender<()>,
+    ) -> io::Result<Self> {
         let syncer = Arc::clone(&shelf);
         let syncing =
             std::thread::Builder::new().name("tape".to_owned()).spawn(move || syncer.sync_until_closed())?;
+        let watcher = Arc::clone(&shelf);
+        let watching = std::thread::Builder::new()
+            .name("tape-watch".to_owned())
+            .spawn(move || watcher.watch_until_closed())?;
         let next = segment.last().next();
         let mut draft = Draft::default();
         draft.clear();
-        Ok(Self { shelf, segment, next, draft, rolls, syncing: Some(syncing) })
+        Ok(Self { shelf, segment, next, digest, draft, rolls, threads: vec![syncing, watching] })
     }
 
     /// Sees to it that so many entries can be written, whatever happens to the disk.
@@ -41,19 +56,18 @@ impl Writer {
     /// # Errors
     /// Where there is no room for them, or writing has failed before.
     pub fn make_room(&mut self, entries: usize) -> Result<(), AppendError> {
-        if self.shelf.is_broken() {
-            return Err(AppendError::Broken);
-        }
-        let needed = (HEAD + entries * LONGEST_RECORD) as u64;
+        self.shelf.sound()?;
+        let needed = (HEAD + entries * LONGEST_RECORD + LONGEST_NOTE) as u64;
         let size = self.shelf.options.segment_bytes();
-        if self.segment.written() + needed <= self.segment.room() {
+        if self.segment.written() + needed <= self.segment.room() && !self.is_old() {
             return Ok(());
         }
         if self.segment.room() < size {
             // It found no room when it was opened.
             return self.segment.reserve(size).map_err(AppendError::Full);
         }
-        let fresh = Segment::create(&self.shelf.folder.path, self.next, size).map_err(AppendError::Full)?;
+        let start = (self.next, self.digest);
+        let fresh = Segment::create(&self.shelf.folder.path, start, size).map_err(AppendError::Full)?;
         if let Err(error) = self.segment.file.set_len(self.segment.written()) {
             tracing::warn!(%error, "a part of the tape keeps the room it does not need");
         }
@@ -61,10 +75,15 @@ impl Writer {
         self.shelf.push(Arc::clone(&self.segment));
         if let Err(error) = self.shelf.folder.confirm() {
             self.shelf.break_down(&error);
-            return Err(AppendError::Broken);
         }
         let _ = self.rolls.send(());
-        Ok(())
+        self.shelf.sound()
+    }
+
+    /// Whether the segment is to end, though there is room, since only whole ones can be dropped when they are old.
+    fn is_old(&self) -> bool {
+        let keep = self.shelf.options.keep;
+        self.segment.last() >= self.segment.first && self.segment.since.elapsed() > keep / SEGMENTS_PER_KEEP
     }
 
     /// Adds an entry to what will be written next.
@@ -72,25 +91,30 @@ impl Writer {
         self.draft.push(recorded);
     }
 
-    /// Writes what was added since the last time; `head` is the place of its last entry. Once this returns it outlives the
-    /// process.
+    /// Adds how far a request has come.
+    pub fn push_note(&mut self, note: &KeyNote<'_>) {
+        self.draft.push_note(note);
+    }
+
+    /// Writes what was added since the last time, taken at `now` by the wall clock; `head` is the place of its last entry, and
+    /// `digest` what the tape looks like there. Once this returns it outlives the process.
     ///
     /// # Errors
     /// Where the system will not. Nothing more is written then.
-    pub fn commit(&mut self, head: Seq) -> Result<(), AppendError> {
+    pub fn commit(&mut self, (head, digest): (Seq, Digest), now: Time) -> Result<(), AppendError> {
         if self.draft.is_empty() {
             return Ok(());
         }
-        let first = self.next;
+        let (first, before) = (self.next, std::mem::replace(&mut self.digest, digest));
         let length = self.draft.len() as u64;
-        let block = self.draft.seal(first, self.shelf.durable_now());
+        let block = self.draft.seal(first, self.shelf.durable_now(), Stamp { now, before });
         let written = self.segment.file.write_all_at(block, self.segment.written());
         self.draft.clear();
         if let Err(error) = written {
             self.shelf.break_down(&error);
-            return Err(AppendError::Broken);
+            return self.shelf.sound();
         }
-        self.segment.grow((first, head), length);
+        self.segment.grow((first, head), length, before);
         self.next = head.next();
         self.shelf.wrote();
         Ok(())
@@ -99,8 +123,10 @@ impl Writer {
     /// Makes the disk confirm everything, and notes that the tape was closed in order.
     fn close(&mut self) {
         self.shelf.close();
-        if self.syncing.take().is_some_and(|syncing| syncing.join().is_err()) {
-            tracing::error!("the one who syncs has panicked");
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the tape has panicked");
+            }
         }
         self.shelf.sync();
         if self.shelf.is_broken() {

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tickcast_core::{
-    Cursor, Epoch, Filter, Instant, Origin, Outcome, Replica, Rules, Sequencer, Tick, TickError, Time,
+    Cursor, Epoch, Filter, Instant, Origin, Outcome, Replica, Rules, Seq, Sequencer, Tick, TickError, Time,
 };
 use tickcast_tape::{AppendError, Opened};
 
@@ -135,7 +135,20 @@ impl Hub {
     /// The newest place on the tape.
     #[must_use]
     pub fn cursor(&self) -> Cursor {
-        Cursor { epoch: self.0.epoch, seq: self.0.log.head() }
+        self.log().with(|log| log.cursor())
+    }
+
+    /// Which life of the tape it is, and the newest place on it: what tells whether a cursor can be one of its own.
+    pub(crate) fn head(&self) -> (Epoch, Seq) {
+        (self.0.epoch, self.0.log.head())
+    }
+
+    /// Why nothing can be published, if that is so by now: the disk is full, or its tape is gone.
+    ///
+    /// # Errors
+    /// Where that is so.
+    pub fn can_publish(&self) -> Result<(), TickError> {
+        self.0.log.can_publish()
     }
 
     /// How everything stands.
@@ -157,6 +170,7 @@ impl Hub {
             cursor,
             symbols,
             candles,
+            can_publish: self.can_publish().is_ok(),
             clock_jumps: self.0.wall.jumps(),
             tape_ticks,
             tape_bytes,

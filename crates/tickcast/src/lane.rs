@@ -12,6 +12,7 @@ mod inbox;
 mod outlet;
 mod piece;
 mod quiet;
+mod resume;
 mod round;
 mod session;
 mod sink;
@@ -30,7 +31,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use slotmap::SlotMap;
-use tickcast_core::{Break, Instant, Mode, Replica, Seq};
+use tickcast_core::render::Dialect;
+use tickcast_core::{FilterMark, Instant, Position, Replica, Seq};
 use tickcast_tape::DiskTape;
 
 use crate::log::Log;
@@ -157,10 +159,13 @@ impl<S: Sink> Lane<S> {
         now: Duration,
     ) -> Result<Key, E> {
         let Subscription { filter, pace, start, dialect, terms, .. } = self.judge(subscription);
+        let pending = matches!(dialect, Dialect::Resumable(_, Some(FilterMark::PENDING)));
         let place = match (start, &terms) {
             (Start::Snapshot, None) => Place::Snapshot { at: self.head(), after: None },
             (Start::Snapshot, Some(_)) => Place::Opening { at: self.head(), reached: Seq::ZERO },
             (Start::After(seq), _) => Place::Behind(seq),
+            // Only a resumable one has such a start, and that was judged.
+            (Start::Resume(from), _) => Place::Behind(from.position.seq),
             (Start::Oldest, _) => Place::Behind(self.floor()),
         };
         let session = terms.map(|terms| Box::new(Session::new(*terms, pace, self.replica.head())));
@@ -173,6 +178,12 @@ impl<S: Sink> Lane<S> {
             let seat = groups.join(key, filter, dialect, pace.is_some(), market);
             Ok(Stream { sink, seat, place, pace, session, blocked: false, ending: false, last_write: now })
         })?;
+        if pending {
+            let wanted = self.groups.by_name(self.streams[key].seat.group, self.replica.market());
+            if let Some(session) = &mut self.streams[key].session {
+                session.add(wanted);
+            }
+        }
         self.names.extend(name.map(|name| (name, key)));
         self.stats.opened();
         self.timers.set(now + quiet, key, Alarm::Look);
@@ -186,18 +197,6 @@ impl<S: Sink> Lane<S> {
         }
         self.bury();
         Ok(key)
-    }
-
-    /// A reader who wants every tick cannot go on where the tape no longer reaches back to: it begins anew, and is told so.
-    fn judge(&self, mut subscription: Subscription) -> Subscription {
-        if let (Start::After(from), Some(terms)) = (subscription.start, &mut subscription.terms)
-            && terms.mode == Mode::All
-            && !self.reaches_back_to(from)
-        {
-            terms.broken = Some(Break::Expired);
-            subscription.start = Start::Snapshot;
-        }
-        subscription
     }
 
     /// A stream that was counted on its way here could not be taken in.
@@ -243,8 +242,9 @@ impl<S: Sink> Lane<S> {
             for (seq, entry) in self.replica.tape().after(from) {
                 let symbol = self.replica.market().symbol(entry.symbol);
                 let frame = entry.frame.as_ref();
-                if self.groups.add((seq, entry.symbol, symbol), frame, &mut self.touched) {
-                    self.arrivals.push(entry.arrived);
+                let at = Position::new(seq, entry.digest.check());
+                if self.groups.add((at, entry.symbol, symbol), frame, &mut self.touched) {
+                    self.arrivals.push(entry.arrived());
                 }
             }
             self.deliver_batches(from, now);

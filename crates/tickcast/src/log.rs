@@ -6,7 +6,9 @@ mod keeper;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use tickcast_core::{Instant, Origin, Outcome, Replica, Rules, Seq, Sequencer, Symbol, Tick, TickError};
+use tickcast_core::{
+    Instant, KeyNote, Origin, Outcome, Replica, Rules, Seq, Sequencer, Symbol, Tick, TickError,
+};
 use tickcast_tape::{DiskTape, Opened};
 
 use crate::lane::Inbox;
@@ -25,6 +27,8 @@ pub(crate) struct Log {
     head: AtomicU64,
     doorbells: OnceLock<Vec<Arc<Inbox>>>,
     tape: Option<DiskTape>,
+    /// Held while a snapshot of the market is written.
+    checkpoints: Mutex<()>,
 }
 
 /// What one holds who gives out places.
@@ -46,8 +50,8 @@ impl Log {
     }
 
     fn of(book: Book, tape: Option<DiskTape>) -> Self {
-        let head = AtomicU64::new(book.sequencer.cursor().seq.get());
-        Self { book: Mutex::new(book), head, doorbells: OnceLock::new(), tape }
+        let head = AtomicU64::new(book.sequencer.cursor().seq().get());
+        Self { book: Mutex::new(book), head, doorbells: OnceLock::new(), tape, checkpoints: Mutex::new(()) }
     }
 
     /// Who to ring from now on. Only the first call counts.
@@ -75,18 +79,22 @@ impl Log {
 
     /// Takes ticks, in order and with nobody else's between them; tells `each` what became of it. Those for which the disk has
     /// no room are not taken, nor any after them. Says which symbols were other sources' before, and whose.
-    pub(crate) fn publish<'t>(
+    ///
+    /// `note` says, once all of them were dealt with, how far the request has come that they are of.
+    pub(crate) fn publish<'t, 'n>(
         &self,
         ticks: impl IntoIterator<Item = &'t Tick>,
         (origin, rules, now): (Origin, Rules, Instant),
         mut each: impl FnMut(usize, Result<Outcome, TickError>),
+        note: impl FnOnce() -> Option<KeyNote<'n>>,
     ) -> Vec<(Symbol, Origin)> {
         let mut taken_over = Vec::new();
         let mut book = self.lock();
         let Book { sequencer, journal } = &mut *book;
         let mut ticks = ticks.into_iter().enumerate().peekable();
         let mut room = Ok(());
-        while ticks.peek().is_some() {
+        let mut note = Some(note);
+        loop {
             room = room.and_then(|()| journal.make_room(ENTRIES_PER_WRITE));
             for (i, tick) in ticks.by_ref().take(ENTRIES_PER_WRITE) {
                 let outcome = room.clone().and_then(|()| sequencer.accept(tick, origin, rules, now));
@@ -96,7 +104,15 @@ impl Log {
                 }
                 each(i, outcome);
             }
-            journal.write(sequencer.cursor().seq);
+            let last = ticks.peek().is_none();
+            if last && let Some(note) = note.take().and_then(|note| note()) {
+                sequencer.note_key(note, now.wall);
+                journal.note_key(&note);
+            }
+            journal.write(sequencer.tape(), now.wall);
+            if last {
+                break;
+            }
         }
         self.moved(book);
         taken_over
@@ -113,10 +129,18 @@ impl Log {
         let removed = sequencer.remove(symbol, now).is_some();
         if removed {
             journal.note(sequencer);
-            journal.write(sequencer.cursor().seq);
+            journal.write(sequencer.tape(), now.wall);
         }
         self.moved(book);
         Ok(removed)
+    }
+
+    /// Why nothing can be published, if that is so by now.
+    ///
+    /// # Errors
+    /// Where the disk is full, or the tape cannot be written any more.
+    pub(crate) fn can_publish(&self) -> Result<(), TickError> {
+        self.lock().journal.make_room(1)
     }
 
     /// Closes the tape on disk. Nothing is taken any more.
@@ -137,7 +161,7 @@ impl Log {
 
     /// Lets everyone know who wants to. What was added is on its way to the disk by now.
     fn moved(&self, book: MutexGuard<'_, Book>) {
-        let head = book.sequencer.cursor().seq.get();
+        let head = book.sequencer.cursor().seq().get();
         let moved = self.head.swap(head, Ordering::SeqCst) != head;
         drop(book);
         if moved {

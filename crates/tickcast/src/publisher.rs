@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tickcast_core::{Origin, Outcome, Rules, Symbol, Tick, TickError};
+use tickcast_core::{KeyNote, Origin, Outcome, Rules, Symbol, Tick, TickError};
 
 use crate::hub::Hub;
 use crate::reader::Update;
@@ -41,15 +41,26 @@ impl Publisher {
     pub fn publish_all<'t>(
         &self,
         ticks: impl IntoIterator<Item = &'t Tick>,
+        each: impl FnMut(usize, Result<Outcome, TickError>),
+    ) {
+        self.publish_noted(ticks, each, || None);
+    }
+
+    /// The same for a part of a request; `note` says, once all of them were dealt with, how far that has come.
+    pub(crate) fn publish_noted<'t, 'n>(
+        &self,
+        ticks: impl IntoIterator<Item = &'t Tick>,
         mut each: impl FnMut(usize, Result<Outcome, TickError>),
+        note: impl FnOnce() -> Option<KeyNote<'n>>,
     ) {
         let now = self.hub.now();
         let mut heard = false;
-        let taken_over = self.hub.log().publish(ticks, (self.origin, self.rules, now), |i, outcome| {
+        let each = |i, outcome: Result<Outcome, TickError>| {
             self.source.counters.count(&outcome);
             heard |= outcome.is_ok();
             each(i, outcome);
-        });
+        };
+        let taken_over = self.hub.log().publish(ticks, (self.origin, self.rules, now), each, note);
         if heard {
             self.hub.source_list().hear(&self.source, now);
         }

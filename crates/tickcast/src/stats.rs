@@ -37,6 +37,8 @@ pub struct HubStats {
     pub symbols: usize,
     /// Closed candles kept of all symbols.
     pub candles: usize,
+    /// Whether what is published can be kept: not while the disk is full, or once its tape is gone.
+    pub can_publish: bool,
     /// How often the wall clock jumped by more than [`Limits::max_skew`](crate::Limits::max_skew).
     pub clock_jumps: u64,
     /// Ticks on the tape.

@@ -6,7 +6,7 @@ mod stream_id;
 use std::time::Duration;
 
 use tickcast_core::render::Dialect;
-use tickcast_core::{Break, Cursor, Filter, Mode, Seq, resume};
+use tickcast_core::{Break, Epoch, Filter, Mode, Position, Resume, Seq, resume};
 
 pub(crate) use edit::{Edit, EditError, Effective, PACED_ALL};
 pub(crate) use stream_id::StreamId;
@@ -79,6 +79,8 @@ pub(crate) struct Terms {
     pub(crate) last: Option<Box<str>>,
     /// Why it cannot go on there.
     pub(crate) broken: Option<Break>,
+    /// Its cursor, where only the disk can say whether it is of this tape.
+    pub(crate) unverified: Option<Position>,
 }
 
 /// Where a reader starts.
@@ -88,6 +90,9 @@ pub(crate) enum Start {
     Snapshot,
     /// With what comes after this place.
     After(Seq),
+    /// The same, where the cursor is one of this tape. A stream that was changed has to be of the same filter as the one that
+    /// this is asked for.
+    Resume(Resume),
     /// With the oldest tick of the tape.
     Oldest,
 }
@@ -125,11 +130,11 @@ impl Subscription {
 
     /// As a resumable stream of the log that stands at `head`: its reader goes on from the cursor it came with, if it has one
     /// that is good here.
-    pub(crate) fn resumable(mut self, mut terms: Terms, head: Cursor) -> Self {
-        self.dialect = Dialect::Resumable(head.epoch);
-        match terms.last.as_deref().map(|last| resume(last, head)) {
+    pub(crate) fn resumable(mut self, mut terms: Terms, (epoch, head): (Epoch, Seq)) -> Self {
+        self.dialect = Dialect::Resumable(epoch, None);
+        match terms.last.as_deref().map(|last| resume(last, epoch, head)) {
             None => {}
-            Some(Ok(seq)) => self.start = Start::After(seq),
+            Some(Ok(from)) => self.start = Start::Resume(from),
             Some(Err(broken)) => {
                 terms.broken = Some(broken);
                 self.start = Start::Snapshot;

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use super::{Limits, Sequencer, budget};
 use crate::quote::{Moment, When};
-use crate::{Entry, Epoch, Facts, Frame, Origin, Price, Quote, Seq, Standing, Symbol, SymbolId, Tape, Time};
+use crate::{
+    Digest, Entry, Epoch, Facts, Frame, KeyNote, Origin, Price, Quote, Seq, Standing, Symbol, SymbolId, Tape,
+    Time,
+};
 
 /// One entry of a tape, as it was recorded.
 #[derive(Debug, Clone, Copy)]
@@ -26,11 +29,11 @@ pub struct Restoring {
 }
 
 impl Restoring {
-    /// Nothing yet; the first entry that will be replayed is the one after `head`.
+    /// Nothing yet; the first entry that will be replayed is the one after `head`, where the tape looks like `digest`.
     #[must_use]
-    pub fn new(epoch: Epoch, limits: Limits, head: Seq) -> Self {
+    pub fn new(epoch: Epoch, limits: Limits, (head, digest): (Seq, Digest)) -> Self {
         let mut sequencer = Sequencer::new(epoch, limits);
-        sequencer.tape = Tape::new(head, limits.tape_ticks, limits.tape_bytes);
+        sequencer.tape = Tape::new((head, digest), limits.tape_ticks, limits.tape_bytes);
         sequencer.market.pass(head);
         Self { sequencer, as_of: Vec::new() }
     }
@@ -53,13 +56,28 @@ impl Restoring {
         self.sequencer.tape.head()
     }
 
-    /// Replays the next entry.
-    pub fn replay(&mut self, recorded: Recorded<'_>) {
+    /// What the tape looks like there.
+    #[must_use]
+    pub const fn digest(&self) -> Digest {
+        self.sequencer.tape.digest()
+    }
+
+    /// Notes what the tape looks like where it begins, where that was not known before.
+    pub fn begin_with(&mut self, digest: Digest) {
+        let (head, limits) = (self.head(), self.sequencer.limits);
+        self.sequencer.tape = Tape::new((head, digest), limits.tape_ticks, limits.tape_bytes);
+    }
+
+    /// Replays the next entry, which was taken at `now` by the wall clock; `None`: nobody knows, and its time is believed.
+    pub fn replay(&mut self, recorded: Recorded<'_>, now: Option<Time>) {
         let Recorded { symbol, prev_close, json } = recorded;
-        let moment = Moment { now: Time::MAX, horizon: Time::MAX };
+        let moment = match now {
+            Some(now) => Moment::new(now, self.sequencer.limits.max_skew),
+            None => Moment { now: Time::MAX, horizon: Time::MAX },
+        };
         let (id, seq) = (self.admit(symbol), self.head().next());
         let frame = json.map(|json| Frame::restored(symbol, json));
-        let entry = Entry { symbol: id, origin: Origin::UNKNOWN, arrived: Duration::ZERO, frame };
+        let entry = Entry::after(self.digest(), (id, symbol, Origin::UNKNOWN), frame, Duration::ZERO);
         if seq > self.as_of[id.index()] {
             let listed = self.sequencer.market.newest(id).is_some();
             self.sequencer.market.apply(seq, &entry);
@@ -71,6 +89,11 @@ impl Restoring {
             self.sequencer.market.pass(seq);
         }
         self.sequencer.tape.push(entry);
+    }
+
+    /// A request had come so far.
+    pub fn note_key(&mut self, note: KeyNote<'_>, now: Time) {
+        self.sequencer.keys.note(note, now);
     }
 
     /// The sequencer, to go on with.
@@ -114,7 +137,7 @@ impl Sequencer {
         Some(Standing {
             symbol: self.market.symbol(id),
             as_of: self.tape.head(),
-            moved: self.market.moved(id),
+            moved: self.market.moved_at(id),
             frame: self.market.newest(id).cloned(),
             quote: self.quotes[id.index()].clone()?,
         })

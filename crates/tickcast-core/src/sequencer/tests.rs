@@ -1,7 +1,7 @@
 //! What becomes of ticks.
 
 use super::*;
-use crate::{Candles, Interval, Price, Reference, Time};
+use crate::{Interval, Price, Reference};
 
 const DAY: i64 = 86_400_000;
 const NOON: i64 = 20_000 * DAY + DAY / 2;
@@ -97,7 +97,7 @@ fn a_time_far_ahead_and_a_symbol_too_many_are_refused() {
         give(&mut log, r#"{"symbol":"B","price":1}"#, Rules::default()),
         Err(TickError::TooManySymbols(1))
     );
-    assert_eq!(log.cursor().seq, Seq::new(1), "what is refused leaves no trace");
+    assert_eq!(log.cursor().seq(), Seq::new(1), "what is refused leaves no trace");
 }
 
 #[test]

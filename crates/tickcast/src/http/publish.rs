@@ -58,9 +58,9 @@ pub(super) async fn publish(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let now = desk.publisher.hub().now().uptime;
-    let ready = items(&headers).and_then(|items| Ok((items, desk.keys.claim(&headers, now)?)));
-    let (items, mut claim) = match ready {
+    let hub = desk.publisher.hub();
+    let ready = items(&headers).and_then(|items| Ok((items, desk.keys.claim(&headers, hub)?)));
+    let (items, claim) = match ready {
         Ok((items, Claimed::Open(claim))) => (items, claim),
         Ok((_, Claimed::Done(report))) => {
             read_off(body).await;
@@ -71,7 +71,7 @@ pub(super) async fn publish(
             return Err(problem);
         }
     };
-    let resume_at = claim.report().next;
+    let resume_at = claim.report().borrow().next;
     let intake = Intake { publisher: &desk.publisher, claim, resume_at, batch: Vec::new() };
     Ok(intake.run(items, body).await?.into_response())
 }
@@ -141,32 +141,37 @@ impl Intake<'_> {
             let Ok(bytes) = frame.into_data() else { continue };
             items.feed(&bytes, |at, item| self.take(at, item));
             self.publish();
-            if let Some(problem) = self.claim.report().storage_problem() {
-                return Err(problem);
-            }
+            self.kept()?;
         }
         items.finish(|at, item| self.take(at, item));
         self.publish();
+        self.kept()?;
         let hub = self.publisher.hub();
-        if let Some(problem) = self.claim.report().storage_problem() {
-            return Err(problem);
-        }
         hub.kept().await?;
-        Ok(self.claim.done(hub.cursor(), hub.now().uptime))
+        Ok(self.claim.done(self.publisher, hub.cursor()))
+    }
+
+    /// Whether all so far could be kept.
+    fn kept(&self) -> Result<(), Problem> {
+        self.claim.report().borrow_mut().storage_problem().map_or(Ok(()), Err)
+    }
+
+    fn is_kept(&self) -> bool {
+        self.claim.report().borrow().unkept.is_none()
     }
 
     fn take(&mut self, at: u64, item: Item<'_>) {
         // Behind one that could not be kept nothing is dealt with: it all may come again.
-        if at < self.resume_at || self.claim.report().unkept.is_some() {
+        if at < self.resume_at || !self.is_kept() {
             return;
         }
         match item.tick() {
             Ok(tick) => self.batch.push((at, tick)),
             Err(rejected) => {
                 self.publish();
-                if self.claim.report().unkept.is_none() {
+                if self.is_kept() {
                     self.publisher.reject();
-                    self.claim.report().reject(at, &rejected);
+                    self.claim.report().borrow_mut().reject(at, &rejected);
                 }
             }
         }
@@ -176,11 +181,9 @@ impl Intake<'_> {
     }
 
     fn publish(&mut self) {
-        let report = self.claim.report();
-        self.publisher.publish_all(self.batch.iter().map(|(_, tick)| tick), |i, outcome| {
-            let (at, tick) = &self.batch[i];
-            report.count(*at, tick.symbol, outcome);
-        });
-        self.batch.clear();
+        if !self.batch.is_empty() {
+            self.claim.publish(self.publisher, &self.batch);
+            self.batch.clear();
+        }
     }
 }

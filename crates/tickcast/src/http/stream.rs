@@ -7,7 +7,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use tickcast_core::{Cursor, Mode};
+use tickcast_core::{EventId, Mode};
 
 use super::query::Query;
 use super::{Problem, openapi};
@@ -85,7 +85,7 @@ pub(super) async fn stream(
         Some("start") => subscription = subscription.oldest_first(),
         Some(since) => {
             since
-                .parse::<Cursor>()
+                .parse::<EventId>()
                 .map_err(|error| Problem::parameter("since", format!("{error}, or start")))?;
             last = Some(since.into());
         }
@@ -98,8 +98,9 @@ pub(super) async fn stream(
     let id = StreamId::random().ok_or_else(|| {
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the system has no randomness to give")
     })?;
-    let terms = Terms { id, mode, heartbeat: Duration::from_secs(heartbeat), last, broken: None };
-    let subscription = subscription.resumable(terms, hub.cursor());
+    let terms =
+        Terms { id, mode, heartbeat: Duration::from_secs(heartbeat), last, broken: None, unverified: None };
+    let subscription = subscription.resumable(terms, hub.head());
     Ok(response(events(&hub, subscription)))
 }
 
@@ -116,7 +117,7 @@ fn last_seen(headers: &HeaderMap, query: &Query<'_>) -> Option<Box<str>> {
 /// first event's block and everyone sees bytes at once.
 pub(crate) fn events(hub: &Hub, subscription: Subscription) -> Events {
     let preamble = Bytes::from(format!("retry: {}\n: tickcast\n", fastrand::u32(RETRY_MS)));
-    Events::new(hub.inner().clone(), subscription.at(hub.cursor().seq), Some(preamble))
+    Events::new(hub.inner().clone(), subscription.at(hub.head().1), Some(preamble))
 }
 
 /// A response that streams events. A `HEAD` request gets its head and never subscribes: its body is not read.

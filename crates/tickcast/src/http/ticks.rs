@@ -102,7 +102,7 @@ enum Cut {
 impl Export {
     fn run(self) {
         // It goes to where the log stood when it was asked for: one that never ends would be a stream.
-        let until = self.hub.cursor().seq;
+        let until = self.hub.head().1;
         let mut out = Vec::with_capacity(PIECE);
         if self.format == Format::Csv {
             out.extend_from_slice(COLUMNS);
@@ -125,8 +125,8 @@ impl Export {
         let mut at = tape.floor();
         let begin = at;
         while at < until {
-            let reached = tape.read(at, |seq, recorded| {
-                let wanted = recorded.symbol == self.symbol && seq <= until;
+            let reached = tape.read(at, |at, recorded| {
+                let wanted = recorded.symbol == self.symbol && at.seq <= until;
                 recorded.json.filter(|_| wanted).into_iter().for_each(|json| self.write(json, out));
                 if out.len() < PIECE { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             });

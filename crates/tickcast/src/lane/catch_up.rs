@@ -5,6 +5,7 @@ use std::time::Duration;
 use tickcast_core::{Farewell, Seq};
 
 use super::groups::Step;
+use super::session::Said;
 use super::stream::Place;
 use super::timers::Alarm;
 use super::{Key, Lane, Sink, Written};
@@ -84,6 +85,9 @@ impl<S: Sink> Lane<S> {
             Written::Taken => {
                 stream.take(step, now);
                 self.stats.sent(step.ticks, step.piece.len());
+                if step.said == Some(Said::Ready) {
+                    self.settle_ids(key);
+                }
             }
             Written::Refused => stream.refused(head),
             Written::Gone => self.lose(key),

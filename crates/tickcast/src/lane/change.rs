@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use tickcast_core::render::Dialect;
+use tickcast_core::{Filter, FilterMark, SymbolId};
+
 use super::stream::{Pace, Place};
 use super::{Key, Lane, Sink};
 use crate::subscription::{Edit, EditError, Effective, StreamId};
@@ -34,18 +37,15 @@ impl<S: Sink> Lane<S> {
     fn reseat(&mut self, key: Key, effective: &Effective, now: Duration) {
         let head = self.head();
         let Effective { filter, pace, .. } = effective;
-        let dialect = self.groups.dialect(self.streams[key].seat.group);
-        let before = self.streams[key].seat;
-        // The new seat first: where only the pace changes the group is the same, and must not end in between.
-        let mut seat = self.groups.join(key, filter.clone(), dialect, pace.is_some(), self.replica.market());
-        let added = self.groups.gained(seat.group, before.group, self.replica.market());
-        match self.groups.leave(before) {
-            // Of its two seats in the same group the new one has taken the place of the old one.
-            Some(moved) if moved == key => seat.take_place_of(before),
-            Some(moved) => self.streams[moved].seat.take_place_of(before),
-            None => {}
-        }
-        self.streams[key].seat = seat;
+        let before = self.streams[key].seat.group;
+        let dialect = match self.groups.dialect(before) {
+            // Until it has been sent what is new to it, no id may be taken for one of the new filter, nor of the old one.
+            Dialect::Resumable(epoch, _) if self.groups.filter(before) != filter => {
+                Dialect::Resumable(epoch, Some(FilterMark::PENDING))
+            }
+            dialect => dialect,
+        };
+        let added = self.move_to(key, filter.clone(), dialect, pace.is_some());
         let stream = &mut self.streams[key];
         if stream.place == Place::Head {
             stream.place = Place::Behind(head);
@@ -60,5 +60,27 @@ impl<S: Sink> Lane<S> {
             session.add(added);
             session.ready = session.ready.max(Some(place));
         }
+    }
+
+    /// Seats a stream in another group; returns the symbols that this one wants and the last one did not.
+    pub(super) fn move_to(
+        &mut self,
+        key: Key,
+        filter: Filter,
+        dialect: Dialect,
+        paced: bool,
+    ) -> Vec<SymbolId> {
+        let (before, market) = (self.streams[key].seat, self.replica.market());
+        // The new seat first: where only the pace changes the group is the same, and must not end in between.
+        let mut seat = self.groups.join(key, filter, dialect, paced, market);
+        let gained = self.groups.gained(seat.group, before.group, market);
+        match self.groups.leave(before) {
+            // Of its two seats in the same group the new one has taken the place of the old one.
+            Some(moved) if moved == key => seat.take_place_of(before),
+            Some(moved) => self.streams[moved].seat.take_place_of(before),
+            None => {}
+        }
+        self.streams[key].seat = seat;
+        gained
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use slotmap::SlotMap;
 use tickcast_core::render::{self, Dialect};
-use tickcast_core::{Filter, Frame, Market, Replica, Selection, Seq, Symbol, SymbolId};
+use tickcast_core::{Filter, Frame, Market, Position, Replica, Selection, Seq, Symbol, SymbolId};
 
 use super::Key;
 use super::piece::{Draft, Piece};
@@ -152,17 +152,23 @@ impl Groups {
 
     /// The symbols one group wants and another does not, the first of their names last.
     pub(super) fn gained(&self, id: GroupId, other: GroupId, market: &Market) -> Vec<SymbolId> {
-        let wanted = self.groups[id].selection.ids().iter().copied();
-        let mut gained: Vec<_> = wanted.filter(|symbol| !self.wants(other, *symbol)).collect();
-        gained.sort_unstable_by_key(|symbol| std::cmp::Reverse(market.symbol(*symbol)));
+        let mut gained = self.by_name(id, market);
+        gained.retain(|symbol| !self.wants(other, *symbol));
         gained
+    }
+
+    /// The symbols that a group wants, the first of their names last.
+    pub(super) fn by_name(&self, id: GroupId, market: &Market) -> Vec<SymbolId> {
+        let mut wanted = self.groups[id].selection.ids().to_vec();
+        wanted.sort_unstable_by_key(|symbol| std::cmp::Reverse(market.symbol(*symbol)));
+        wanted
     }
 
     /// Puts what happened to a symbol into the batch of every group it concerns; groups that had none yet are added to
     /// `touched`. Says whether it concerns any.
     pub(super) fn add(
         &mut self,
-        (seq, id, symbol): (Seq, SymbolId, Symbol),
+        (at, id, symbol): (Position, SymbolId, Symbol),
         frame: Option<&Frame>,
         touched: &mut Vec<GroupId>,
     ) -> bool {
@@ -177,7 +183,7 @@ impl Groups {
                 touched.push(*id);
             }
             if group.paced < group.members.len() {
-                group.dialect.entry(seq, symbol, frame, group.batch.bytes_of(group.usual));
+                group.dialect.entry(Some(at), symbol, frame, group.batch.bytes_of(group.usual));
             }
             group.ticks += 1;
         }
@@ -292,12 +298,19 @@ impl Group {
                     let log = (market, replica.tape());
                     render::every(log, selection, (from, until), dialect, LONGEST, out)
                 } else {
-                    render::newest(market, selection, (from, until), dialect, LONGEST, out)
+                    render::newest((market, replica.tape()), selection, (from, until), dialect, LONGEST, out)
                 };
                 (rendered.ticks, Place::Behind(rendered.reached))
             }
             Place::Opening { at, reached } => {
-                let rendered = render::opening(market, selection, (reached, at), dialect, LONGEST, out);
+                let rendered = render::opening(
+                    (market, replica.tape()),
+                    selection,
+                    (reached, at),
+                    dialect,
+                    LONGEST,
+                    out,
+                );
                 let reached = rendered.reached;
                 let place =
                     if reached < at { Place::Opening { at, reached } } else { Place::Behind(reached) };

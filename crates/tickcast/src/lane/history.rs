@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tickcast_core::render::Dialect;
-use tickcast_core::{Farewell, Filter, Frame, Seq};
+use tickcast_core::{Farewell, Filter, Frame, Position, Seq};
 use tickcast_tape::{DiskTape, ReadError};
 
 use super::groups::{LONGEST, Step};
@@ -21,6 +21,8 @@ pub(crate) struct Wanted {
     dialect: Dialect,
     /// After this place, and not after that.
     between: (Seq, Seq),
+    /// What the tape has to look like there.
+    verify: Option<Position>,
     /// Gone with the stream: nobody reads the disk for someone who has left.
     waits: Weak<()>,
 }
@@ -28,7 +30,15 @@ pub(crate) struct Wanted {
 /// What came of it.
 pub(crate) struct Found {
     wanted: Wanted,
-    result: Result<Step, ReadError>,
+    result: Result<Step, NotFound>,
+}
+
+/// Why a piece cannot be had.
+enum NotFound {
+    /// The tape does not say so, or cannot.
+    Unreadable(ReadError),
+    /// It is not the tape that the reader saw.
+    OtherTape,
 }
 
 /// Whoever reads the disk, so that no lane ever waits for it. There is one: the requests of many are answered in turn, a piece each,
@@ -63,17 +73,22 @@ fn serve(tape: &DiskTape, desk: &Receiver<(Wanted, Arc<Inbox>)>) {
 }
 
 impl Wanted {
-    fn find(&self, tape: &DiskTape) -> Result<Step, ReadError> {
+    fn find(&self, tape: &DiskTape) -> Result<Step, NotFound> {
         let (from, until) = self.between;
+        if let Some(position) = self.verify
+            && tape.check_at(position.as_of)? != position.check
+        {
+            return Err(NotFound::OtherTape);
+        }
         let (mut draft, mut ticks) = (Draft::new(), 0);
         let out = draft.bytes();
         let start = out.len();
         let mut end = false;
-        let reached = tape.read(from, |seq, recorded| {
-            end = seq >= until;
+        let reached = tape.read(from, |at, recorded| {
+            end = at.seq >= until;
             if self.filter.is_all() || self.filter.matches(&recorded.symbol) {
                 let frame = recorded.json.map(|json| Frame::restored(recorded.symbol, json));
-                ticks += usize::from(self.dialect.entry(seq, recorded.symbol, frame.as_ref(), out));
+                ticks += usize::from(self.dialect.entry(Some(at), recorded.symbol, frame.as_ref(), out));
             }
             if end || out.len() - start >= LONGEST {
                 ControlFlow::Break(())
@@ -82,6 +97,12 @@ impl Wanted {
             }
         })?;
         Ok(Step { piece: draft.seal(), ticks, place: Place::Behind(reached), said: None })
+    }
+}
+
+impl From<ReadError> for NotFound {
+    fn from(error: ReadError) -> Self {
+        Self::Unreadable(error)
     }
 }
 
@@ -103,12 +124,13 @@ impl<S: Sink> Lane<S> {
         let head = self.head();
         let stream = &mut self.streams[key];
         let Some(session) = &mut stream.session else { return };
+        let verify = session.unverified.as_ref().map(|(position, _)| *position);
         let waits = Arc::downgrade(session.waits.insert(Arc::default()));
         stream.blocked = true;
         let between = (from, stream.until(head));
         let group = stream.seat.group;
         let (filter, dialect) = (self.groups.filter(group).clone(), self.groups.dialect(group));
-        self.wanted.push(Wanted { key, filter, dialect, between, waits });
+        self.wanted.push(Wanted { key, filter, dialect, between, verify, waits });
     }
 
     /// The pieces that are to be sent for.
@@ -118,7 +140,8 @@ impl<S: Sink> Lane<S> {
 
     /// A piece has come.
     pub(crate) fn found(&mut self, found: Found, now: Duration) {
-        let Found { wanted: Wanted { key, filter, between: (from, _), .. }, result } = found;
+        let Found { wanted: Wanted { key, filter, dialect, between: (from, _), .. }, result } = found;
+        let head = self.head();
         let Some(stream) = self.streams.get_mut(key).filter(|stream| stream.waiting()) else { return };
         if let Some(session) = &mut stream.session {
             session.waits = None;
@@ -130,14 +153,22 @@ impl<S: Sink> Lane<S> {
         // Only a reader who takes nothing is stuck, not one who was kept waiting.
         stream.last_write = now;
         // One that was changed meanwhile is to get something else.
-        let asked = stream.place == Place::Behind(from) && *self.groups.filter(stream.seat.group) == filter;
+        let group = stream.seat.group;
+        let same = *self.groups.filter(group) == filter && self.groups.dialect(group) == dialect;
+        let asked = stream.place == Place::Behind(from) && same;
         match result {
+            Err(NotFound::OtherTape) => {
+                stream.place = Place::Opening { at: head, reached: Seq::ZERO };
+                stream.session.as_mut().into_iter().for_each(|session| session.begin_anew(head));
+                self.visit(key, now);
+            }
             Ok(step) if asked => {
+                stream.session.as_mut().into_iter().for_each(|session| session.unverified = None);
                 if self.send(key, &step, now) {
                     self.visit(key, now);
                 }
             }
-            Err(error) if asked => {
+            Err(NotFound::Unreadable(error)) if asked => {
                 if !matches!(error, ReadError::Expired) {
                     tracing::error!(%error, "a reader cannot be given what it missed");
                 }

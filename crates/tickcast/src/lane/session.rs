@@ -4,14 +4,14 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tickcast_core::render::Dialect;
 use tickcast_core::{
-    Break, Cursor, Farewell, Instant, MAX_FILTER_ENTRIES, Mode, Notice, Origin, Seq, SourceStatus, State,
-    Symbol, SymbolId,
+    Break, EventId, Farewell, Instant, MAX_FILTER_ENTRIES, Mode, Notice, Origin, Position, Seq, SourceStatus,
+    State, Symbol, SymbolId,
 };
 
 use super::groups::{GroupId, LONGEST, Step};
 use super::piece::{Draft, Piece};
+use super::resume::settled;
 use super::{Key, Lane, Sink, Written};
 use crate::sources::{SymbolTurned, Turned};
 use crate::subscription::{Pace, StreamId, Terms};
@@ -34,6 +34,8 @@ pub(super) struct Session {
     pub(super) heartbeat: Duration,
     /// Its reader cannot go on with what it came with, and has yet to be told.
     broken: Option<(Break, Box<str>)>,
+    /// What it came with, where only the disk can say whether that is of this tape.
+    pub(super) unverified: Option<(Position, Box<str>)>,
     resumed: bool,
     /// The sources' turns up to this one were told; `None`: it has not been told of any.
     told: Option<u64>,
@@ -74,8 +76,9 @@ pub(super) type Names = HashMap<StreamId, Key>;
 
 impl Session {
     pub(super) fn new(terms: Terms, pace: Option<Pace>, head: Seq) -> Self {
-        let Terms { id, mode, heartbeat, last, broken } = terms;
+        let Terms { id, mode, heartbeat, last, broken, unverified } = terms;
         let resumed = last.is_some() && broken.is_none();
+        let unverified = unverified.zip(last.clone());
         let broken = broken.zip(last);
         Self {
             id,
@@ -83,6 +86,7 @@ impl Session {
             pace,
             heartbeat,
             broken,
+            unverified,
             resumed,
             told: None,
             added: Vec::new(),
@@ -97,6 +101,13 @@ impl Session {
         let known: HashSet<_> = self.added.iter().copied().collect();
         symbols.retain(|id| !known.contains(id));
         self.added.splice(0..0, symbols);
+    }
+
+    /// What it came with was not of this tape: it begins anew where the log stands at `head`.
+    pub(super) fn begin_anew(&mut self, head: Seq) {
+        self.broken = self.unverified.take().map(|(_, last)| (Break::Epoch, last));
+        self.resumed = false;
+        self.ready = Some(head);
     }
 
     /// It was told this.
@@ -186,9 +197,12 @@ impl<S: Sink> Lane<S> {
         let seq = stream.place.seq(self.head());
         let group = stream.seat.group;
         let mut draft = Draft::new();
-        let mut write = |notice: Notice<'_>| notice.write(self.cursor(group, seq), draft.bytes());
+        let id = self.id(group, seq);
+        let mut write = |notice: Notice<'_>| notice.write(id, draft.bytes());
         let (said, ticks) = if let Some((reason, last)) = &session.broken {
-            write(Notice::Reset { reason: *reason, last });
+            // From here on its reader has seen nothing.
+            let id = self.groups.dialect(group).id(self.position(Seq::ZERO));
+            Notice::Reset { reason: *reason, last }.write(id, draft.bytes());
             (Said::Reset, 0)
         } else if session.told != Some(self.statuses.turn) {
             for (origin, status) in self.statuses.news(session.told) {
@@ -207,16 +221,20 @@ impl<S: Sink> Lane<S> {
         } else if !session.added.is_empty() {
             let (left, ticks) = self.render_added(group, &session.added, seq, draft.bytes());
             (Said::Added(left), ticks)
-        } else if session.ready.is_some_and(|at| seq >= at) {
-            write(Notice::Ready {
+        // Where the tape has moved on beyond that place, it is ready at the head.
+        } else if let Some(at) = self.position(seq).filter(|_| session.ready.is_some_and(|at| seq >= at)) {
+            let filter = self.groups.filter(group).mark();
+            let ready = Notice::Ready {
                 stream: &session.id.to_string(),
                 symbols: self.groups.listed(group, self.replica.market()),
+                filter,
                 mode: session.mode,
                 rate: session.pace.map(Pace::rate),
                 heartbeat: session.heartbeat.as_secs(),
                 resumed: session.resumed,
                 server: SERVER,
-            });
+            };
+            ready.write(settled(self.groups.dialect(group), filter).id(Some(at)), draft.bytes());
             (Said::Ready, 0)
         } else {
             return None;
@@ -252,12 +270,14 @@ impl<S: Sink> Lane<S> {
         out: &mut Vec<u8>,
     ) -> (usize, usize) {
         let (market, dialect) = (self.replica.market(), self.groups.dialect(group));
+        // A place that the tape has forgotten is as good as any before it.
+        let at = Some(self.position(place).unwrap_or_default());
         let (mut left, mut ticks) = (added.len(), 0);
         for id in added.iter().rev() {
             left -= 1;
             let wanted = self.groups.wants(group, *id) && market.moved(*id) <= place;
             if let Some(frame) = market.newest(*id).filter(|_| wanted) {
-                dialect.tick(place, frame, out);
+                dialect.tick(at, frame, out);
                 ticks += 1;
             }
             if out.len() >= LONGEST {
@@ -271,9 +291,9 @@ impl<S: Sink> Lane<S> {
     pub(super) fn heartbeat(&self, key: Key, now: Instant) -> Option<Piece> {
         let stream = &self.streams[key];
         stream.session.as_ref()?;
-        let cursor = self.cursor(stream.seat.group, stream.place.seq(self.head()));
+        let id = self.id(stream.seat.group, stream.place.seq(self.head()));
         let mut draft = Draft::new();
-        Notice::Heartbeat { time: now.wall, sources: &self.statuses.sources }.write(cursor, draft.bytes());
+        Notice::Heartbeat { time: now.wall, sources: &self.statuses.sources }.write(id, draft.bytes());
         Some(draft.seal())
     }
 
@@ -293,9 +313,9 @@ impl<S: Sink> Lane<S> {
         };
         // Whoever has yet to hear that its cursor is no good keeps it, and hears so when it comes back.
         let reset = stream.session.as_ref().is_some_and(|session| session.broken.is_some());
-        let cursor = self.cursor(stream.seat.group, stream.place.seq(self.head())).filter(|_| !reset);
+        let id = self.id(stream.seat.group, stream.place.seq(self.head())).filter(|_| !reset);
         let mut draft = Draft::new();
-        Notice::Bye { reason, retry: fastrand::u32(RETRY_MS) }.write(cursor, draft.bytes());
+        Notice::Bye { reason, retry: fastrand::u32(RETRY_MS) }.write(id, draft.bytes());
         let stream = &mut self.streams[key];
         let written = stream.sink.write(&draft.seal());
         if let Some(session) = stream.session.as_mut().filter(|_| written == Written::Taken) {
@@ -304,10 +324,15 @@ impl<S: Sink> Lane<S> {
         written
     }
 
-    fn cursor(&self, group: GroupId, seq: Seq) -> Option<Cursor> {
-        match self.groups.dialect(group) {
-            Dialect::Simple => None,
-            Dialect::Resumable(epoch) => Some(Cursor { epoch, seq }),
-        }
+    /// What an event that ends at a place is marked with. One that has no id leaves its reader's cursor as it is: where the tape
+    /// has forgotten a place nobody could go on from there, and one that has been sent nothing yet has the place it came with.
+    fn id(&self, group: GroupId, seq: Seq) -> Option<EventId> {
+        self.groups
+            .dialect(group)
+            .id(self.position(seq).filter(|_| seq > Seq::ZERO || self.head() == Seq::ZERO))
+    }
+
+    fn position(&self, seq: Seq) -> Option<Position> {
+        self.replica.tape().position(seq)
     }
 }

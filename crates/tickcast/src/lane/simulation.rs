@@ -6,12 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use fastrand::Rng;
 use ledger::{Book, Entry, Seen};
 use tickcast_core::{
-    Cursor, Epoch, Filter, Limits, Origin, Price, Recorded, Restoring, Rules, Sequencer, Symbol, Tick,
+    Digest, Epoch, Filter, Limits, Mode, Origin, Price, Recorded, Restoring, Rules, Sequencer, Symbol, Tick,
+    Time,
 };
 
 use super::tests::{MANNERS, Reader as Connection};
 use super::*;
-use crate::subscription::{StreamId, Terms};
+use crate::subscription::{Edit, StreamId, Terms};
 
 const SYMBOLS: [&str; 5] = ["A", "B", "BTC-EUR", "BTC-USD", "Z"];
 const FILTERS: [&[&str]; 4] = [&["*"], &["A"], &["BTC*"], &["A", "Z", "B"]];
@@ -34,8 +35,15 @@ const LIMITS: Limits = Limits {
 /// One reader, over all its connections.
 struct Client {
     ledger: ledger::Reader,
+    /// What it asks for when it connects, and what its stream was changed to since.
+    url: usize,
     filter: usize,
     cursor: Option<String>,
+    /// The name of its stream.
+    stream: u128,
+    /// What it asked for on this connection, and what its cursor is about.
+    asked: Option<usize>,
+    mark: Option<usize>,
     /// The node it is connected to, and its end of the connection.
     at: Option<(usize, Key, Connection)>,
 }
@@ -51,6 +59,10 @@ enum Fault {
     Crashed,
     Nonsense,
     Stopped,
+    /// A copy of the tape was put in its place.
+    Copied,
+    Changed,
+    ClockJumped,
 }
 
 /// A part of a stream.
@@ -63,7 +75,7 @@ enum Part {
     Bye,
 }
 
-const FAULTS: [Fault; 10] = [
+const FAULTS: [Fault; 13] = [
     Fault::GoneAt(Part::Tick),
     Fault::GoneAt(Part::Heartbeat),
     Fault::GoneAt(Part::Ready),
@@ -74,6 +86,9 @@ const FAULTS: [Fault; 10] = [
     Fault::Crashed,
     Fault::Nonsense,
     Fault::Stopped,
+    Fault::Copied,
+    Fault::Changed,
+    Fault::ClockJumped,
 ];
 
 struct World {
@@ -82,14 +97,26 @@ struct World {
     nodes: Vec<Lane<Connection>>,
     clients: Vec<Client>,
     book: Book,
-    /// What was recorded, for restarts.
-    tape: Vec<(Symbol, Vec<u8>)>,
+    /// What was recorded, and when by the wall clock, for restarts.
+    tape: Vec<(Symbol, Vec<u8>, Time)>,
     epoch: Epoch,
     now: Duration,
+    wall: Time,
     streams: u128,
     /// Connections that their readers have reset, and of which no lane has heard yet.
     reset: Vec<(usize, Key, Connection)>,
     faults: BTreeSet<Fault>,
+}
+
+fn filter_of(number: usize) -> Filter {
+    Filter::parse(FILTERS[number].iter().copied()).unwrap()
+}
+
+/// The symbols that a filter wants.
+fn wanted_by(filter: usize) -> BTreeSet<String> {
+    let wanted = filter_of(filter);
+    let symbols = SYMBOLS.iter().filter(|name| wanted.matches(&Symbol::new(name).unwrap()));
+    symbols.map(|name| (*name).to_owned()).collect()
 }
 
 fn node() -> Lane<Connection> {
@@ -102,19 +129,18 @@ impl World {
         let epoch = Epoch::new(1);
         let clients = (0..CLIENTS).map(|number| {
             let (all, filter) = (rng.bool(), rng.usize(..FILTERS.len()));
-            let wanted = Filter::parse(FILTERS[filter].iter().copied()).unwrap();
-            let symbols = SYMBOLS.iter().filter(|name| wanted.matches(&Symbol::new(name).unwrap()));
-            let symbols: BTreeSet<_> = symbols.map(|name| (*name).to_owned()).collect();
+            let symbols = wanted_by(filter);
             let name = format!("client {number}");
             let ledger = ledger::Reader { name, all, symbols, healed: false, entries: Vec::new() };
-            Client { ledger, filter, cursor: None, at: None }
+            Client { ledger, url: filter, filter, cursor: None, stream: 0, asked: None, mark: None, at: None }
         });
         let clients = clients.collect();
         let log = Log::new(Sequencer::new(epoch, LIMITS));
         let nodes = (0..NODES).map(|_| node()).collect();
-        let (book, now) = (Book::default(), Duration::ZERO);
+        let (book, now, wall) =
+            (Book::default(), Duration::ZERO, Time::from_millis(1_782_907_200_000).unwrap());
         let (tape, reset, faults) = (Vec::new(), Vec::new(), BTreeSet::new());
-        Self { rng, log, nodes, clients, book, tape, epoch, now, streams: 0, reset, faults }
+        Self { rng, log, nodes, clients, book, tape, epoch, now, wall, streams: 0, reset, faults }
     }
 
     fn step(&mut self) {
@@ -122,15 +148,16 @@ impl World {
         match self.rng.u8(..100) {
             0..45 => self.tick(self.rng.clone().usize(..SYMBOLS.len())),
             45..62 => self.flush(self.rng.clone().usize(..NODES)),
-            62..74 => self.connect(client),
-            74..82 => self.stop_or_go(client),
+            62..73 => self.connect(client),
+            73..78 => self.stop_or_go(client),
+            78..82 => self.change(client),
             82..85 => self.lose(client),
             85..88 => self.reset(client),
             88..90 => self.hear_of_resets(),
             90..97 => self.pass(),
-            97..98 => self.restart(false),
-            98 => self.restart(true),
-            _ => self.end_some(),
+            97 => self.restart(),
+            98 => self.end_some(),
+            _ => self.jump(),
         }
         // Each choice that was made from a copy moves the original on.
         let _ = self.rng.u64(..);
@@ -152,12 +179,12 @@ impl World {
         let price = Price::from_units(prices.len() as i64 * 100 + self.rng.i64(0..100), 2).unwrap();
         prices.push(price.to_string());
         let tick = Tick::new(Symbol::new(name).unwrap(), price);
-        let now = Instant { uptime: self.now, ..Instant::default() };
+        let now = Instant { uptime: self.now, wall: self.wall };
         self.log.with(|log| log.accept(&tick, Origin::default(), Rules::default(), now)).unwrap();
         let json = self
             .log
             .with(|log| log.market().newest(log.touched().unwrap()).map(|frame| frame.json().to_vec()));
-        self.tape.push((tick.symbol, json.unwrap()));
+        self.tape.push((tick.symbol, json.unwrap(), self.wall));
     }
 
     fn flush(&mut self, node: usize) {
@@ -174,10 +201,24 @@ impl World {
         self.flush(node);
         let nonsense = self.rng.u8(..40) == 0;
         self.faults.extend(nonsense.then_some(Fault::Nonsense));
-        let head = Cursor { epoch: self.epoch, seq: self.log.head() };
-        let Client { ledger, filter, cursor, at } = &mut self.clients[client];
+        let head = (self.epoch, self.log.head());
+        let Client { ledger, url, filter, cursor, stream, asked, mark, at } = &mut self.clients[client];
+        // Who asks for something else than before says what the cursor is of.
+        let unmarked = cursor.as_ref().is_some_and(|cursor| cursor.matches('.').count() == 1);
+        if let (true, Some(cursor), Some(about)) = (unmarked, cursor.as_mut(), *mark) {
+            *cursor = format!("{cursor}.{}", filter_of(about).mark());
+        }
+        *asked = Some(*url);
+        let now = filter_of(*url).mark().to_string();
+        let other =
+            cursor.as_ref().is_some_and(|cursor| cursor.matches('.').count() == 2 && !cursor.ends_with(&now));
+        if *url != std::mem::replace(filter, *url) || other {
+            let seen = Seen::Changed { symbols: wanted_by(*url), away: other };
+            ledger.entries.push(Entry { id: String::new(), seen });
+        }
         let last = if nonsense { Some("nonsense".to_owned()) } else { cursor.clone() };
         self.streams += 1;
+        *stream = self.streams;
         let mode = if ledger.all { Mode::All } else { Mode::Latest };
         let terms = Terms {
             id: StreamId::of(self.streams),
@@ -185,9 +226,10 @@ impl World {
             heartbeat: Duration::from_secs(3),
             last: last.as_deref().map(Into::into),
             broken: None,
+            unverified: None,
         };
-        let wanted = Filter::parse(FILTERS[*filter].iter().copied()).unwrap();
-        let subscription = Subscription::to(wanted).resumable(terms, head).at(head.seq);
+        let wanted = filter_of(*url);
+        let subscription = Subscription::to(wanted).resumable(terms, head).at(head.1);
         let connection = Connection::default();
         if self.rng.u8(..3) == 0 {
             connection.0.borrow_mut().room = Some(self.rng.usize(..6));
@@ -202,6 +244,35 @@ impl World {
         if gone {
             self.reset(client);
         }
+    }
+
+    /// A reader changes what its stream is about; one that comes back as a browser does asks for what it asked for at first.
+    fn change(&mut self, client: usize) {
+        self.read(client, usize::MAX);
+        let (to, rewrites) = (self.rng.usize(..FILTERS.len()), self.rng.bool());
+        let Client { ledger, url, filter, stream, at, .. } = &mut self.clients[client];
+        let Some((node, ..)) = at else { return };
+        let seen = Seen::Changed { symbols: wanted_by(to), away: false };
+        ledger.entries.push(Entry { id: String::new(), seen });
+        *filter = to;
+        if rewrites {
+            *url = to;
+        }
+        let edit = Edit { set: Some(filter_of(to)), ..Edit::default() };
+        // It may have ended, or be about to: then the change comes too late, and is not made.
+        let changed = self.nodes[*node].change(StreamId::of(*stream), edit, self.now);
+        self.faults.insert(Fault::Changed);
+        if changed.is_none() {
+            self.lose(client);
+        }
+    }
+
+    /// The wall clock jumps.
+    fn jump(&mut self) {
+        let by = Duration::from_secs(self.rng.u64(1..200_000));
+        let back = Time::from_millis(self.wall.as_millis() - by.as_millis() as i64).unwrap();
+        self.wall = if self.rng.bool() { self.wall.saturating_add(by) } else { back };
+        self.faults.insert(Fault::ClockJumped);
     }
 
     /// A reader's connection stops taking anything, or takes something again.
@@ -258,14 +329,18 @@ impl World {
     }
 
     fn pass(&mut self) {
-        self.now += Duration::from_millis(self.rng.u64(1..1500));
+        let passed = Duration::from_millis(self.rng.u64(1..1500));
+        self.now += passed;
+        self.wall = self.wall.saturating_add(passed);
         for node in &mut self.nodes {
-            node.ring(Instant { uptime: self.now, ..Instant::default() });
+            node.ring(Instant { uptime: self.now, wall: self.wall });
         }
     }
 
-    /// Everything ends, and begins again from what was recorded: as it was, or, where that may not be all, in a new epoch.
-    fn restart(&mut self, crashed: bool) {
+    /// Everything ends, and begins again from what was recorded: as it was, or, where that may not be all, in a new epoch. Or a copy
+    /// of the tape from a while ago is put in its place, and nobody knows.
+    fn restart(&mut self) {
+        let how = [Fault::Killed, Fault::Crashed, Fault::Copied][self.rng.usize(..3)];
         for client in 0..CLIENTS {
             let Some((.., connection)) = &self.clients[client].at else { continue };
             let length = connection.0.borrow().received.len();
@@ -274,18 +349,29 @@ impl World {
             self.lost(client);
         }
         self.hear_of_resets();
-        self.faults.insert(if crashed { Fault::Crashed } else { Fault::Killed });
-        if crashed {
-            self.epoch = Epoch::new(self.rng.u64(..));
+        self.faults.insert(how);
+        match how {
+            Fault::Crashed => self.epoch = Epoch::new(self.rng.u64(..)),
+            Fault::Copied => self.put_copy_in_place(),
+            _ => {}
         }
         // A snapshot of half of it, say, and the rest replayed: with one as of the beginning that is all of it.
-        let mut restoring = Restoring::new(self.epoch, LIMITS, Seq::ZERO);
-        for (symbol, json) in &self.tape {
+        let mut restoring = Restoring::new(self.epoch, LIMITS, (Seq::ZERO, Digest::START));
+        for (symbol, json, wall) in &self.tape {
             let (symbol, json) = (*symbol, Some(json.as_slice()));
-            restoring.replay(Recorded { symbol, prev_close: None, json });
+            restoring.replay(Recorded { symbol, prev_close: None, json }, Some(*wall));
         }
         self.log = Log::new(restoring.done());
         self.nodes = (0..NODES).map(|_| node()).collect();
+    }
+
+    /// The tape as it was a while ago, which knows nothing of what came since.
+    fn put_copy_in_place(&mut self) {
+        let kept = self.rng.usize(..=self.tape.len());
+        self.book.lost.push(self.book.prices.clone());
+        for (symbol, ..) in self.tape.drain(kept..) {
+            self.book.prices.get_mut(symbol.as_str()).unwrap().pop();
+        }
     }
 
     /// A node tells some of its readers to come back elsewhere.
@@ -306,6 +392,7 @@ impl World {
             let Some(event) = event.strip_suffix("\n\n") else { break };
             let entry = entry(event);
             if !entry.id.is_empty() {
+                client.mark = client.asked;
                 client.cursor = Some(entry.id.clone());
             }
             client.ledger.entries.push(entry);
@@ -319,7 +406,10 @@ impl World {
     /// Nothing breaks any more: everyone comes back and gets to the end.
     fn heal(&mut self) {
         self.hear_of_resets();
-        (0..SYMBOLS.len()).for_each(|symbol| self.tick(symbol));
+        // What is missing may be hidden by what comes after it.
+        if self.rng.bool() {
+            (0..SYMBOLS.len()).for_each(|symbol| self.tick(symbol));
+        }
         for _ in 0..6 {
             for client in 0..CLIENTS {
                 self.read(client, usize::MAX);

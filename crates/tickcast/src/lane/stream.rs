@@ -128,7 +128,7 @@ impl<S> Stream<S> {
     pub(super) fn keeps_up(&self, tape: &Tape, now: Duration, patience: Duration) -> bool {
         match self.place {
             Place::Behind(from) if tape.reaches_back_to(from) => {
-                tape.after(from).next().is_none_or(|(_, entry)| entry.arrived + patience >= now)
+                tape.after(from).next().is_none_or(|(_, entry)| entry.arrived() + patience >= now)
             }
             _ => false,
         }

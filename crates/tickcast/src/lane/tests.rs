@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use proptest::prelude::*;
-use tickcast_core::{Epoch, Filter, Instant, Limits, Origin, Price, Rules, Sequencer, Symbol, Tick};
+use tickcast_core::{Epoch, Filter, Instant, Limits, Mode, Origin, Price, Rules, Sequencer, Symbol, Tick};
 
 use super::*;
 use crate::subscription::{Edit, Pace, StreamId, Terms};
@@ -500,8 +500,9 @@ fn another_pace_does_not_wait_for_the_alarm_of_the_last_one() {
         heartbeat: Duration::from_secs(60),
         last: None,
         broken: None,
+        unverified: None,
     };
-    let head = stage.log.with(|log| log.cursor());
+    let head = (Epoch::new(1), stage.log.head());
     let slow = Subscription::default().paced(Pace::per_second(0.1).unwrap()).resumable(terms, head);
     let reader = Reader::default();
     let sink = |_| Ok::<_, std::convert::Infallible>(reader.clone());

@@ -1,6 +1,6 @@
 //! What is written down of the log as it grows.
 
-use tickcast_core::{Frame, Price, Recorded, Reference, Seq, Sequencer, SymbolId, TickError};
+use tickcast_core::{Frame, KeyNote, Price, Recorded, Reference, Sequencer, SymbolId, Tape, TickError, Time};
 use tickcast_tape::{AppendError, Writer};
 
 /// Where entries are written down.
@@ -81,11 +81,18 @@ impl Journal {
         disk.writer.push(&Recorded { symbol: sequencer.market().symbol(id), prev_close, json });
     }
 
-    /// Writes down what was noted, up to `head`. Where that fails nobody is told here: there will be no room from then on, and
-    /// whoever waits for the disk hears of it.
-    pub(super) fn write(&mut self, head: Seq) {
+    /// Notes how far a request has come.
+    pub(super) fn note_key(&mut self, note: &KeyNote<'_>) {
         if let Self::Disk(disk) = self {
-            let _ = disk.writer.commit(head);
+            disk.writer.push_note(note);
+        }
+    }
+
+    /// Writes down what was noted, up to the head of `tape`. Where that fails nobody is told here: there will be no room from
+    /// then on, and whoever waits for the disk hears of it.
+    pub(super) fn write(&mut self, tape: &Tape, now: Time) {
+        if let Self::Disk(disk) = self {
+            let _ = disk.writer.commit((tape.head(), tape.digest()), now);
         }
     }
 }

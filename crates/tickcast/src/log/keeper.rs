@@ -1,16 +1,20 @@
 //! Sees to it that a restart is quick and the tape on disk does not grow for ever.
 
 use std::io;
-use std::sync::mpsc::Receiver;
-use std::sync::{Arc, Weak};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, PoisonError, Weak};
+use std::time::Duration;
 
 use tickcast_core::Standing;
-use tickcast_tape::write_snapshot;
+use tickcast_tape::{DiskTape, encode_key, write_snapshot};
 
 use super::Log;
 
 /// How many symbols are copied while the log is locked: with all their candles that is a millisecond or two.
 const SYMBOLS_PER_LOCK: usize = 16;
+
+/// How often ticks that are too old are looked for, though no part of the tape has come to its end.
+const TRIM_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Whenever a part of the tape is complete, writes a snapshot of the market and drops what is too much. Runs until the tape is
 /// closed.
@@ -23,11 +27,18 @@ pub(crate) fn keep(log: &Arc<Log>, rolls: Receiver<()>) {
 }
 
 fn run(log: &Weak<Log>, rolls: &Receiver<()>) {
-    while rolls.recv().is_ok() {
+    loop {
+        let rolled = match rolls.recv_timeout(TRIM_INTERVAL) {
+            Ok(()) => true,
+            Err(RecvTimeoutError::Timeout) => false,
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
         // Several at once need one snapshot.
         while rolls.try_recv().is_ok() {}
         let Some(log) = log.upgrade() else { return };
-        if let Err(error) = log.checkpoint() {
+        if !rolled {
+            log.tape().into_iter().for_each(DiskTape::trim);
+        } else if let Err(error) = log.checkpoint() {
             tracing::warn!(%error, "no snapshot of the market could be written: the tape on disk is kept longer");
         }
     }
@@ -37,7 +48,11 @@ impl Log {
     /// Writes a snapshot of the market, from which a restart begins, and drops what is too much.
     pub(crate) fn checkpoint(&self) -> io::Result<()> {
         let Some(tape) = self.tape() else { return Ok(()) };
-        let (base, symbols) = self.with(|log| (log.cursor().seq, log.market().len()));
+        // Two at once would write one file.
+        let _one = self.checkpoints.lock().unwrap_or_else(PoisonError::into_inner);
+        let (base, symbols) =
+            self.with(|log| ((log.cursor().seq(), log.tape().digest()), log.market().len()));
+        let keys: Vec<_> = self.with(|log| log.keys().iter().map(encode_key).collect());
         let chunks = (0..symbols).step_by(SYMBOLS_PER_LOCK);
         let standings = chunks.flat_map(|from| {
             self.with(|log| {
@@ -45,7 +60,7 @@ impl Log {
                 ids.filter_map(|id| log.standing(id)).collect::<Vec<Standing>>()
             })
         });
-        let written = write_snapshot(tape, base, standings);
+        let written = write_snapshot(tape, base, standings, &keys);
         // Without a new one, what comes before the last one can go all the same.
         tape.trim();
         written

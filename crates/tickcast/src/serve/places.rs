@@ -82,7 +82,7 @@ fn busy(dialect: Dialect, retry: u32) -> Vec<u8> {
     let mut out = Vec::new();
     match dialect {
         Dialect::Simple => out.extend_from_slice(format!("retry: {retry}\n: busy\n").as_bytes()),
-        Dialect::Resumable(_) => Notice::Bye { reason: Farewell::Busy, retry }.write(None, &mut out),
+        Dialect::Resumable(..) => Notice::Bye { reason: Farewell::Busy, retry }.write(None, &mut out),
     }
     out
 }

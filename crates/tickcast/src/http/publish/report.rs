@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tickcast_core::{Cursor, Outcome, Rejected, Symbol, TickError};
 use utoipa::ToSchema;
 
@@ -12,7 +12,7 @@ use crate::http::Problem;
 const LISTED: usize = 100;
 
 /// What became of a batch, so far or in the end.
-#[derive(Debug, Clone, Default, Serialize, ToSchema)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Report {
     accepted: u64,
     /// Older than their symbol's newest, and dropped.
@@ -23,7 +23,7 @@ pub(crate) struct Report {
     /// The first hundred of them.
     rejected: Vec<Rejection>,
     /// The newest place on the tape once all of it was in.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     cursor: Option<String>,
     /// How many of the rejected were no JSON at all.
     #[serde(skip)]
@@ -36,16 +36,38 @@ pub(crate) struct Report {
     pub(super) next: u64,
 }
 
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 struct Rejection {
     /// Which: its place in the array, or its line, from 0.
     index: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     symbol: Option<String>,
     error: String,
 }
 
+/// A report as the log remembers it.
+#[derive(Serialize, Deserialize)]
+struct Remembered<R> {
+    report: R,
+    unreadable: u64,
+}
+
 impl Report {
+    /// As the log remembers it.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        // Nothing in it could be refused: all keys are text.
+        serde_json::to_vec(&Remembered { report: self, unreadable: self.unreadable }).unwrap_or_default()
+    }
+
+    /// What [`to_bytes`](Self::to_bytes) gave, of a request of which items before `next` were dealt with.
+    pub(super) fn restored(bytes: &[u8], next: u64) -> Self {
+        let remembered: Option<Remembered<Self>> = serde_json::from_slice(bytes).ok();
+        remembered.map_or_else(Self::default, |Remembered { report, unreadable }| Self {
+            unreadable,
+            next,
+            ..report
+        })
+    }
     pub(super) fn reject(&mut self, index: u64, rejected: &Rejected) {
         self.unreadable += u64::from(matches!(rejected.error, TickError::NotJson(_)));
         self.rejected_count += 1;

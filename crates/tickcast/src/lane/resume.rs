@@ -1,0 +1,72 @@
+//! Where a reader who comes back goes on.
+
+use tickcast_core::render::Dialect;
+use tickcast_core::{Break, FilterMark, Mode, Resume};
+
+use super::{Key, Lane, Sink};
+use crate::subscription::{Start, Subscription};
+
+impl<S: Sink> Lane<S> {
+    /// Holds the cursor that a reader came with against the tape. Where that says something else the reader begins anew, and is
+    /// told so; where it does not reach back so far, it is sent the newest of everything, unless the disk remembers.
+    pub(super) fn judge(&self, mut subscription: Subscription) -> Subscription {
+        let (Start::Resume(from), Some(terms)) = (subscription.start, &mut subscription.terms) else {
+            return subscription;
+        };
+        let Resume { position, filter } = from;
+        let (seq, all) = (position.seq, terms.mode == Mode::All);
+        let known = self.replica.tape().digest_at(position.as_of);
+        let known = known.map(|digest| digest.check() == position.check);
+        subscription.start = match known {
+            Some(false) => {
+                terms.broken = Some(Break::Epoch);
+                Start::Snapshot
+            }
+            _ if all && !self.reaches_back_to(seq) => {
+                terms.broken = Some(Break::Expired);
+                Start::Snapshot
+            }
+            None if !all => {
+                terms.last = None;
+                Start::Snapshot
+            }
+            _ => {
+                terms.unverified = known.is_none().then_some(position);
+                Start::After(seq)
+            }
+        };
+        // It had been changed to something else than what it is asked for now.
+        if filter.is_some_and(|mark| mark != subscription.filter.mark()) {
+            match (subscription.start, subscription.dialect) {
+                (Start::After(_), Dialect::Resumable(epoch, _)) if all => {
+                    subscription.dialect = Dialect::Resumable(epoch, Some(FilterMark::PENDING));
+                }
+                (Start::After(_), _) => {
+                    terms.last = None;
+                    subscription.start = Start::Snapshot;
+                }
+                _ => {}
+            }
+        }
+        subscription
+    }
+
+    /// A stream has been sent the newest ticks of all that was added to it: from now on its ids say what it was changed to.
+    pub(super) fn settle_ids(&mut self, key: Key) {
+        let seat = self.streams[key].seat;
+        let settled = settled(self.groups.dialect(seat.group), self.groups.filter(seat.group).mark());
+        if settled != self.groups.dialect(seat.group) {
+            let filter = self.groups.filter(seat.group).clone();
+            let paced = self.streams[key].pace.is_some();
+            self.move_to(key, filter, settled, paced);
+        }
+    }
+}
+
+/// What follows once all that was added has been sent.
+pub(super) fn settled(dialect: Dialect, mark: FilterMark) -> Dialect {
+    match dialect {
+        Dialect::Resumable(epoch, Some(FilterMark::PENDING)) => Dialect::Resumable(epoch, Some(mark)),
+        other => other,
+    }
+}
