@@ -73,7 +73,7 @@ async fn a_terminal_shows_sorts_filters_and_comes_back() {
     terminal.press(&["Escape"]);
     terminal.until(|screen| symbols(screen).len() == 3).await;
     terminal.run(&["resize-window", "-x", "60", "-y", "12"]);
-    terminal.until(|screen| !screen.contains("last 24 s") && symbols(screen).len() == 3).await;
+    terminal.until(|screen| !screen.contains("trend") && symbols(screen).len() == 3).await;
     server.kill();
     terminal.until(|screen| screen.contains("○ lost") && screen.contains("189.50")).await;
     let server = TestServer::again(folder.path(), &url);

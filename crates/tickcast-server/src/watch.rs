@@ -1,9 +1,14 @@
 //! `tickcast watch`: a server's prices in the terminal.
 
 mod board;
+mod columns;
 mod keys;
 mod lines;
+mod row;
 mod screen;
+mod table;
+#[cfg(test)]
+mod tests;
 
 use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
@@ -31,6 +36,7 @@ const RATE: f64 = 10.0;
 /// Watches until it is interrupted; on a terminal as a table, elsewhere line by line.
 pub(crate) fn run(args: WatchArgs) -> Result<(), Failure> {
     let on_screen = !args.plain && !args.json && io::stdout().is_terminal();
+    let board = Board::new(&args.url, &args.symbols);
     let mut prices = Prices::of(&args.url).symbols(args.symbols);
     if let Some(rate) = args.rate.or(on_screen.then_some(RATE)) {
         prices = prices.rate(rate);
@@ -38,7 +44,7 @@ pub(crate) fn run(args: WatchArgs) -> Result<(), Failure> {
     let prices = prices.open().map_err(|error| Failure::Usage(format!("--url {:?}: {error}", args.url)))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
     if on_screen {
-        Ok(runtime.block_on(on_terminal(prices, Board::new(&args.url)))?)
+        Ok(runtime.block_on(on_terminal(prices, board))?)
     } else {
         Ok(runtime.block_on(lines::write(prices, args.json))?)
     }

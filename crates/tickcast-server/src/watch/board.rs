@@ -1,39 +1,18 @@
 //! What is on the screen: rows, how they are sorted, which of them are wanted. No clock and no terminal in it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use tickcast::{Price, Symbol, Time};
+use tickcast::{Symbol, Time};
 use tickcast_client::{Event, Tick};
 
-/// How many prices a row remembers for its sparkline, and how far apart they are at least.
-const HISTORY: usize = 48;
-const HISTORY_EVERY: Duration = Duration::from_millis(500);
-
-/// How long a row that has moved is shown as such.
-pub(super) const FLASH: Duration = Duration::from_millis(600);
+use super::row::Row;
 
 /// What updates a second are averaged over.
 const WINDOW: Duration = Duration::from_secs(1);
 
-/// One symbol.
-pub(super) struct Row {
-    pub(super) symbol: Symbol,
-    pub(super) price: Price,
-    pub(super) change: Price,
-    pub(super) change_pct: Option<Price>,
-    pub(super) time: Time,
-    /// Prices at even distances, oldest first.
-    pub(super) history: VecDeque<f64>,
-    sampled: Duration,
-    /// When it moved last, and whether up.
-    pub(super) moved: Option<(Duration, bool)>,
-    /// Of a second.
-    pub(super) rate: f64,
-    updates: u32,
-    /// `stale`, `down`, `gone`; empty where all is well.
-    pub(super) state: String,
-}
+/// The state of a symbol that was taken off.
+const GONE: &str = "gone";
 
 /// What rows are sorted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +43,11 @@ impl Sort {
 /// Everything on the screen.
 pub(super) struct Board {
     pub(super) url: String,
+    /// Symbols that were asked for by name: they have a row before they have a price.
+    named: Vec<Symbol>,
     rows: BTreeMap<Symbol, Row>,
+    /// States of symbols that are not live, as they are told; also of those that have no price yet.
+    states: BTreeMap<Symbol, String>,
     pub(super) sort: Sort,
     pub(super) reversed: bool,
     pub(super) filter: String,
@@ -85,10 +68,13 @@ pub(super) struct Board {
 }
 
 impl Board {
-    pub(super) fn new(url: &str) -> Self {
-        Self {
+    /// A board for what was asked for: names and patterns.
+    pub(super) fn new(url: &str, asked: &[String]) -> Self {
+        let mut board = Self {
             url: url.to_owned(),
+            named: asked.iter().filter_map(|name| Symbol::new(name).ok()).collect(),
             rows: BTreeMap::new(),
+            states: BTreeMap::new(),
             sort: Sort::Name,
             reversed: false,
             filter: String::new(),
@@ -100,7 +86,21 @@ impl Board {
             rate: 0.0,
             lag: None,
             aged: Duration::ZERO,
-        }
+        };
+        board.forget();
+        board
+    }
+
+    /// Forgets every price.
+    fn forget(&mut self) {
+        self.rows = self.named.iter().map(|symbol| (*symbol, Row::new(*symbol))).collect();
+    }
+
+    /// Forgets every state: a connection says first what is not live.
+    fn disconnected(&mut self) {
+        self.connected = false;
+        self.states.clear();
+        self.troubles.clear();
     }
 
     /// Takes in what a stream says.
@@ -116,15 +116,15 @@ impl Board {
                 if self.connected || self.lost.is_empty() {
                     self.lost.clone_from(why);
                 }
-                self.connected = false;
+                self.disconnected();
             }
             Event::Bye(reason) => {
-                self.connected = false;
+                self.disconnected();
                 self.lost = format!("the server ended the stream: {reason}");
             }
             // Another life of the server: what is shown may be gone.
-            Event::Reset { .. } => self.rows.clear(),
-            Event::Gone(symbol) => self.rows.retain(|name, _| name.as_str() != symbol),
+            Event::Reset { .. } => self.forget(),
+            Event::Gone(symbol) => self.gone(symbol),
             Event::Status(status) => {
                 if status.state == "live" {
                     self.troubles.remove(&status.source);
@@ -133,9 +133,11 @@ impl Board {
                 }
             }
             Event::SymbolStatus(status) => {
-                let row = Symbol::new(&status.symbol).ok().and_then(|symbol| self.rows.get_mut(&symbol));
-                if let Some(row) = row {
-                    row.state = if status.state == "live" { String::new() } else { status.state.clone() };
+                let Ok(symbol) = Symbol::new(&status.symbol) else { return };
+                if status.state == "live" {
+                    self.states.remove(&symbol);
+                } else {
+                    self.states.insert(symbol, status.state.clone());
                 }
             }
             Event::Heartbeat { .. } => {}
@@ -145,32 +147,26 @@ impl Board {
     fn tick(&mut self, tick: &Tick, now: Duration) {
         let wall = Time::from(SystemTime::now());
         self.lag = Some(wall.as_millis() - tick.time.as_millis());
-        let row = self.rows.entry(tick.symbol).or_insert_with(|| Row {
-            symbol: tick.symbol,
-            price: tick.price,
-            change: tick.change,
-            change_pct: tick.change_pct,
-            time: tick.time,
-            history: VecDeque::with_capacity(HISTORY),
-            sampled: Duration::ZERO,
-            moved: None,
-            rate: 0.0,
-            updates: 0,
-            state: String::new(),
-        });
-        if tick.price != row.price {
-            row.moved = Some((now, tick.price > row.price));
+        // Who was taken off and has a price again is back.
+        if self.state(&tick.symbol) == GONE {
+            self.states.remove(&tick.symbol);
         }
-        row.updates += 1;
-        (row.price, row.change, row.change_pct, row.time) =
-            (tick.price, tick.change, tick.change_pct, tick.time);
-        if row.history.is_empty() || row.sampled + HISTORY_EVERY <= now {
-            if row.history.len() == HISTORY {
-                row.history.pop_front();
-            }
-            row.history.push_back(tick.price.to_f64());
-            row.sampled = now;
+        self.rows.entry(tick.symbol).or_insert_with(|| Row::new(tick.symbol)).take(tick, now);
+    }
+
+    fn gone(&mut self, symbol: &str) {
+        let Ok(symbol) = Symbol::new(symbol) else { return };
+        self.rows.remove(&symbol);
+        self.states.remove(&symbol);
+        if self.named.contains(&symbol) {
+            self.rows.insert(symbol, Row::new(symbol));
+            self.states.insert(symbol, GONE.to_owned());
         }
+    }
+
+    /// `stale`, `down`, `gone`; empty where all is well.
+    pub(super) fn state(&self, symbol: &Symbol) -> &str {
+        self.states.get(symbol).map_or("", String::as_str)
     }
 
     /// Time goes by: counts what there was in it.
@@ -182,7 +178,7 @@ impl Board {
         self.aged = now;
         self.rate = 0.0;
         for row in self.rows.values_mut() {
-            row.rate = f64::from(std::mem::take(&mut row.updates)) / span.as_secs_f64();
+            row.age(span);
             self.rate += row.rate;
         }
     }
@@ -195,7 +191,11 @@ impl Board {
         // What is sorted by more than its name begins with the most.
         match self.sort {
             Sort::Name => {}
-            Sort::Change => rows.sort_by_key(|row| std::cmp::Reverse(row.change_pct)),
+            Sort::Change => {
+                rows.sort_by_key(|row| {
+                    std::cmp::Reverse(row.quote.as_ref().and_then(|quote| quote.change_pct))
+                });
+            }
             Sort::Rate => rows.sort_by(|a, b| b.rate.total_cmp(&a.rate)),
         }
         if self.reversed {
@@ -224,6 +224,7 @@ impl Board {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tickcast_client::SymbolStatus;
 
     fn tick(symbol: &str, price: &str, pct: &str) -> Event {
         Event::Tick(Tick {
@@ -243,7 +244,7 @@ mod tests {
 
     #[test]
     fn rows_are_sorted_and_filtered() {
-        let mut board = Board::new("http://x");
+        let mut board = Board::new("http://x", &[]);
         for (symbol, pct) in [("B", "-3"), ("A", "1"), ("C", "2"), ("D", "none")] {
             board.take(&tick(symbol, "1", pct), Duration::ZERO);
         }
@@ -258,7 +259,7 @@ mod tests {
 
     #[test]
     fn rates_are_of_the_last_second() {
-        let mut board = Board::new("http://x");
+        let mut board = Board::new("http://x", &[]);
         (0..30).for_each(|n| board.take(&tick("A", "1", "0"), Duration::from_millis(n * 50)));
         board.age(Duration::from_millis(1500));
         assert!((board.rate - 20.0).abs() < 0.1, "{}", board.rate);
@@ -268,14 +269,47 @@ mod tests {
 
     #[test]
     fn moves_and_histories() {
-        let mut board = Board::new("http://x");
+        let mut board = Board::new("http://x", &[]);
         for (n, price) in [1, 2, 2, 1].into_iter().enumerate() {
             board.take(&tick("A", &price.to_string(), "0"), Duration::from_millis(n as u64 * 300));
         }
         let row = board.shown()[0];
-        assert_eq!(row.moved, Some((Duration::from_millis(900), false)));
+        assert_eq!(row.moved(Duration::from_millis(1000)), Some(false));
+        assert_eq!(row.moved(Duration::from_millis(1600)), None);
         assert_eq!(row.history, [1.0, 2.0]);
         board.take(&Event::Reset { reason: "epoch".to_owned(), last: String::new() }, Duration::ZERO);
         assert_eq!(board.count(), 0);
+    }
+
+    fn symbol_status(symbol: &str, state: &str) -> Event {
+        let (symbol, state) = (symbol.to_owned(), state.to_owned());
+        Event::SymbolStatus(SymbolStatus { symbol, state, since: 0, reason: None })
+    }
+
+    #[test]
+    fn a_state_told_before_the_price_holds_until_the_connection_is_lost() {
+        let mut board = Board::new("http://x", &[]);
+        board.take(&symbol_status("A", "stale"), Duration::ZERO);
+        board.take(&tick("A", "1", "0"), Duration::ZERO);
+        assert_eq!(board.state(&board.shown()[0].symbol), "stale");
+        board.take(&Event::Lost("reset".to_owned()), Duration::ZERO);
+        board.take(&tick("A", "1", "0"), Duration::ZERO);
+        assert_eq!(board.state(&board.shown()[0].symbol), "");
+    }
+
+    #[test]
+    fn a_symbol_that_was_named_keeps_its_row() {
+        let mut board = Board::new("http://x", &["NOSUCH".to_owned(), "B*".to_owned()]);
+        assert_eq!(names(&board), ["NOSUCH"]);
+        board.take(&tick("NOSUCH", "1", "0"), Duration::ZERO);
+        board.take(&tick("BTC", "1", "0"), Duration::ZERO);
+        for symbol in ["NOSUCH", "BTC"] {
+            board.take(&Event::Gone(symbol.to_owned()), Duration::ZERO);
+        }
+        assert_eq!(names(&board), ["NOSUCH"]);
+        assert!(board.shown()[0].quote.is_none());
+        assert_eq!(board.state(&board.shown()[0].symbol), "gone");
+        board.take(&tick("NOSUCH", "2", "0"), Duration::ZERO);
+        assert_eq!(board.state(&board.shown()[0].symbol), "");
     }
 }

@@ -3,136 +3,93 @@
 use std::time::Duration;
 
 use ratatui::Frame;
-use ratatui::layout::{Constraint, Layout, Rect};
-use ratatui::style::{Color, Modifier, Style, Stylize};
+use ratatui::layout::{Constraint, Layout};
+use ratatui::style::{Color, Style, Stylize};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Cell, Paragraph, Row as TableRow, Table};
+use ratatui::widgets::Paragraph;
 
-use super::board::{Board, FLASH, Row};
-use super::{keys, lines};
+use super::board::Board;
+use super::columns::shortened;
+use super::{keys, lines, table};
 
-const UP: Color = Color::Green;
-const DOWN: Color = Color::Red;
-const MUTED: Color = Color::DarkGray;
-
-/// Levels of a sparkline.
-const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-
-/// Narrower than this there is no room for sparklines.
-const ROOMY: u16 = 90;
+pub(super) const UP: Color = Color::Green;
+pub(super) const DOWN: Color = Color::Red;
+pub(super) const WARNING: Color = Color::Yellow;
+pub(super) const MUTED: Color = Color::DarkGray;
 
 pub(super) fn draw(board: &Board, now: Duration, frame: &mut Frame<'_>) {
     let [head, body, foot] =
         Layout::vertical([Constraint::Length(1), Constraint::Min(1), Constraint::Length(1)])
             .areas(frame.area());
-    frame.render_widget(Paragraph::new(header(board)), head);
+    frame.render_widget(Paragraph::new(header(board, head.width.into())), head);
     if board.connected && board.count() == 0 {
         frame.render_widget(Paragraph::new(format!(" {}", lines::NOTHING)), body);
     } else {
-        frame.render_widget(table(board, now, body), body);
+        frame.render_widget(table::table(board, now, body), body);
     }
     frame.render_widget(Paragraph::new(footer(board)), foot);
 }
 
-fn header(board: &Board) -> Line<'_> {
-    let state = if board.connected {
+/// What matters most stays as it gets narrow: the connection, then sources that are not live. The rest is there whole
+/// or not at all.
+fn header(board: &Board, width: usize) -> Line<'static> {
+    let connection = if board.connected {
         Span::styled("● live", UP)
     } else if board.lost.is_empty() {
-        Span::styled("○ connecting", Color::Yellow)
+        Span::styled("○ connecting", WARNING)
     } else {
-        Span::styled(format!("○ lost: {}; trying again", board.lost), DOWN)
+        Span::styled(
+            shortened(&format!("○ lost: {}; trying again", board.lost), width.saturating_sub(1)),
+            DOWN,
+        )
     };
-    let mut parts = vec![
-        " tickcast ".bold().reversed(),
-        " ".into(),
-        state,
-        format!("  {}  {} symbols  {:.0}/s", board.url, board.count(), board.rate).into(),
+    let mut left = width.saturating_sub(1 + connection.width());
+    let mut parts = vec![Span::from(" "), connection];
+    let troubles = troubles(board, left.saturating_sub(2));
+    let lag = board.lag.filter(|_| board.connected).map(|lag| format!("lag {lag} ms"));
+    let rest = [
+        troubles,
+        Some(Span::from(format!("{} symbols", board.count()))),
+        Some(Span::from(format!("{:.0}/s", board.rate))),
+        lag.map(Span::from),
+        Some(Span::from(board.url.clone())),
     ];
-    if let Some(lag) = board.lag.filter(|_| board.connected) {
-        parts.push(format!("  lag {lag} ms").into());
+    for part in rest.into_iter().flatten().filter(|part| part.width() > 0) {
+        if part.width() + 2 > left {
+            continue;
+        }
+        left -= part.width() + 2;
+        parts.extend([Span::from("  "), part]);
     }
-    parts.extend(
-        board
-            .troubles
-            .iter()
-            .map(|(source, state)| Span::styled(format!("  {source} {state}"), Color::Yellow)),
-    );
+    let title = " tickcast ".bold().reversed();
+    if title.width() <= left {
+        parts.insert(0, title);
+    }
     Line::from(parts)
 }
 
-fn footer(board: &Board) -> Line<'_> {
+/// Sources that are not live; where there is no room for all, how many more there are.
+fn troubles(board: &Board, width: usize) -> Option<Span<'static>> {
+    let all: Vec<_> = board.troubles.iter().map(|(source, state)| format!("{source} {state}")).collect();
+    let said = |shown: usize| match all.len() - shown {
+        0 => all.join("  "),
+        more => format!("{}  +{more}", all[..shown].join("  ")),
+    };
+    let fitting = (1..=all.len()).rev().map(said).find(|text| text.chars().count() <= width);
+    let short = || shortened(&format!("{} sources not live", all.len()), width);
+    (!all.is_empty()).then(|| Span::styled(fitting.unwrap_or_else(short), WARNING))
+}
+
+fn footer(board: &Board) -> Line<'static> {
     let order = if board.reversed { ", reversed" } else { "" };
-    let mut parts: Vec<Span<'_>> =
-        vec![Span::styled(format!(" {}  sorted by {}{order}", keys::HELP, board.sort.name()), MUTED)];
-    if board.typing || !board.filter.is_empty() {
-        let cursor = if board.typing { "▏" } else { "" };
-        parts.push(Span::styled(format!("  filter: {}{cursor}", board.filter), Color::Yellow));
+    let help = Span::styled(format!(" {}  sorted by {}{order}", keys::HELP, board.sort.name()), MUTED);
+    if !board.typing && board.filter.is_empty() {
+        return Line::from(help);
     }
-    Line::from(parts)
-}
-
-fn table(board: &Board, now: Duration, area: Rect) -> Table<'static> {
-    let roomy = area.width >= ROOMY;
-    // One line is the heading.
-    let height = usize::from(area.height.saturating_sub(1));
-    let rows = board.shown().into_iter().skip(board.top).take(height).map(|row| cells(row, now, roomy));
-    let mut widths = vec![
-        Constraint::Min(12),
-        Constraint::Length(18),
-        Constraint::Length(14),
-        Constraint::Length(10),
-        Constraint::Length(7),
-    ];
-    let mut heading: Vec<Line<'static>> =
-        vec![Line::from("symbol"), right("price"), right("change"), right("%"), right("/s")];
-    if roomy {
-        widths.push(Constraint::Length(24));
-        heading.push(Line::from("last 24 s"));
-    }
-    Table::new(rows, widths).header(TableRow::new(heading).style(Style::new().fg(MUTED))).column_spacing(1)
-}
-
-fn cells(row: &Row, now: Duration, roomy: bool) -> TableRow<'static> {
-    let moved = row.moved.filter(|(at, _)| now.saturating_sub(*at) < FLASH).map(|(_, up)| up);
-    let (mark, flash) = match moved {
-        Some(true) => ("▲", Style::new().fg(UP).add_modifier(Modifier::BOLD)),
-        Some(false) => ("▼", Style::new().fg(DOWN).add_modifier(Modifier::BOLD)),
-        None => (" ", Style::new()),
-    };
-    let change = lines::signed(&row.change);
-    let side = match change.as_bytes().first() {
-        Some(b'+') => Style::new().fg(UP),
-        Some(b'-') => Style::new().fg(DOWN),
-        _ => Style::new(),
-    };
-    let percent = row.change_pct.map(|pct| lines::signed(&pct)).unwrap_or_default();
-    let name =
-        if row.state.is_empty() { row.symbol.to_string() } else { format!("{} {}", row.symbol, row.state) };
-    let mut cells = vec![
-        Cell::from(name),
-        Cell::from(right(format!("{mark} {}", row.price))).style(flash),
-        Cell::from(right(change)).style(side),
-        Cell::from(right(percent)).style(side),
-        Cell::from(right(format!("{:.1}", row.rate))).style(Style::new().fg(MUTED)),
-    ];
-    if roomy {
-        cells.push(Cell::from(sparkline(row)).style(side));
-    }
-    let dimmed = if row.state.is_empty() { Style::new() } else { Style::new().add_modifier(Modifier::DIM) };
-    TableRow::new(cells).style(dimmed)
-}
-
-fn sparkline(row: &Row) -> String {
-    let shown = row.history.iter().skip(row.history.len().saturating_sub(24));
-    let (low, high) =
-        shown.clone().fold((f64::MAX, f64::MIN), |(low, high), price| (low.min(*price), high.max(*price)));
-    let level = |price: &f64| {
-        let share = if high > low { (price - low) / (high - low) } else { 0.0 };
-        BARS[((share * 7.0).round() as usize).min(7)]
-    };
-    shown.map(level).collect()
-}
-
-fn right(text: impl Into<String>) -> Line<'static> {
-    Line::from(text.into()).right_aligned()
+    // Whoever types is to see what.
+    let cursor = if board.typing { "▏" } else { "" };
+    Line::from(vec![
+        Span::styled(format!(" filter: {}{cursor} ", board.filter), Style::new().fg(WARNING)),
+        help,
+    ])
 }

@@ -1,0 +1,74 @@
+//! One symbol of the board.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tickcast::{Price, Symbol};
+use tickcast_client::Tick;
+
+/// How many prices a row remembers for its sparkline, and how far apart they are at least.
+const HISTORY: usize = 24;
+const HISTORY_EVERY: Duration = Duration::from_millis(500);
+
+/// How long a row that has moved is shown as such.
+const FLASH: Duration = Duration::from_millis(600);
+
+/// One symbol: one that has a price, or one that was asked for by name and has none yet.
+pub(super) struct Row {
+    pub(super) symbol: Symbol,
+    pub(super) quote: Option<Quote>,
+    /// Prices at even distances, oldest first.
+    pub(super) history: VecDeque<f64>,
+    sampled: Duration,
+    /// When it moved last, and whether up.
+    moved: Option<(Duration, bool)>,
+    /// Of a second.
+    pub(super) rate: f64,
+    updates: u32,
+}
+
+/// The newest of a symbol.
+pub(super) struct Quote {
+    pub(super) price: Price,
+    pub(super) change: Price,
+    pub(super) change_pct: Option<Price>,
+}
+
+impl Row {
+    pub(super) const fn new(symbol: Symbol) -> Self {
+        Self {
+            symbol,
+            quote: None,
+            history: VecDeque::new(),
+            sampled: Duration::ZERO,
+            moved: None,
+            rate: 0.0,
+            updates: 0,
+        }
+    }
+
+    pub(super) fn take(&mut self, tick: &Tick, now: Duration) {
+        if let Some(before) = self.quote.as_ref().filter(|before| before.price != tick.price) {
+            self.moved = Some((now, tick.price > before.price));
+        }
+        self.updates += 1;
+        self.quote = Some(Quote { price: tick.price, change: tick.change, change_pct: tick.change_pct });
+        if self.history.is_empty() || self.sampled + HISTORY_EVERY <= now {
+            if self.history.len() == HISTORY {
+                self.history.pop_front();
+            }
+            self.history.push_back(tick.price.to_f64());
+            self.sampled = now;
+        }
+    }
+
+    /// Counts what there was within `span`.
+    pub(super) fn age(&mut self, span: Duration) {
+        self.rate = f64::from(std::mem::take(&mut self.updates)) / span.as_secs_f64();
+    }
+
+    /// Whether it has just gone up (`true`) or down.
+    pub(super) fn moved(&self, now: Duration) -> Option<bool> {
+        self.moved.filter(|(at, _)| now.saturating_sub(*at) < FLASH).map(|(_, up)| up)
+    }
+}

@@ -1,0 +1,149 @@
+//! What the screen shows, at any width.
+
+use std::time::Duration;
+
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::buffer::Buffer;
+use ratatui::style::{Color, Modifier};
+use tickcast::{Symbol, Time};
+use tickcast_client::{Event, Ready, SourceStatus, SymbolStatus, Tick};
+
+use super::board::Board;
+use super::screen;
+
+/// Symbol, price, change and percent, and how the last is shown.
+const TICKS: [(&str, &str, &str, &str, &str); 6] = [
+    ("BIG", "12345678901234567890.12345678", "-12345678901234567890.12345677", "-305.9661", "-305.97"),
+    ("BTC-KRW", "143250000", "2250000", "1.5957", "+1.60"),
+    ("CL=F", "-37.63", "-55.90", "0.0001", "0.00"),
+    ("PEPE-USDT", "0.0000000000034", "0.0000000000004", "13.3333", "+13.33"),
+    ("SHIB-USD", "0.00000823", "-0.00000012", "-1.4371", "-1.44"),
+    ("A-NAME-AS-LONG-AS-ANY-CAN-BE-=32", "97057.03", "0", "0", "0.00"),
+];
+
+fn board() -> Board {
+    let mut board = Board::new("http://127.0.0.1:8080", &["NOSUCH".to_owned()]);
+    let ready = Ready {
+        stream: String::new(),
+        cursor: String::new(),
+        symbols: TICKS.len(),
+        mode: "latest".to_owned(),
+        rate: None,
+        heartbeat: 10,
+        resumed: false,
+        server: String::new(),
+    };
+    board.take(&status("http", "stale"), Duration::ZERO);
+    let state =
+        SymbolStatus { symbol: "BTC-KRW".to_owned(), state: "stale".to_owned(), since: 0, reason: None };
+    board.take(&Event::SymbolStatus(state), Duration::ZERO);
+    for (symbol, price, change, percent, _) in TICKS {
+        let tick = Tick {
+            symbol: Symbol::new(symbol).unwrap(),
+            price: price.parse().unwrap(),
+            change: change.parse().unwrap(),
+            change_pct: percent.parse().ok(),
+            time: Time::default(),
+            n: 1,
+            json: String::new(),
+        };
+        board.take(&Event::Tick(tick), Duration::ZERO);
+    }
+    board.take(&Event::Ready(ready), Duration::ZERO);
+    board.age(Duration::from_secs(1));
+    board
+}
+
+fn status(source: &str, state: &str) -> Event {
+    Event::Status(SourceStatus { source: source.to_owned(), state: state.to_owned(), since: 0, reason: None })
+}
+
+fn drawn(board: &Board, width: u16) -> Buffer {
+    let mut terminal = Terminal::new(TestBackend::new(width, 12)).unwrap();
+    terminal.draw(|frame| screen::draw(board, Duration::from_secs(1), frame)).unwrap();
+    terminal.backend().buffer().clone()
+}
+
+fn lines(buffer: &Buffer) -> Vec<String> {
+    let line = |y| (0..buffer.area.width).map(|x| buffer[(x, y)].symbol()).collect::<String>();
+    (0..buffer.area.height).map(line).collect()
+}
+
+fn signed(change: &str) -> String {
+    if change == "0" || change.starts_with('-') { change.to_owned() } else { format!("+{change}") }
+}
+
+/// The numbers of a row that may be shown, all of them whole.
+fn numbers(row: &str) -> Vec<String> {
+    let of = |(_, price, change, _, percent): (_, &str, &str, _, &str)| {
+        [price.to_owned(), signed(change), percent.to_owned(), "1.0".to_owned(), "####".to_owned()]
+    };
+    // A long name may be shown by its beginning.
+    let known = TICKS.into_iter().find(|tick| row.starts_with(&tick.0[..3]));
+    known.map(of).map(Vec::from).unwrap_or_default()
+}
+
+#[test]
+fn no_width_shows_a_part_of_a_number() {
+    let board = board();
+    for width in 36..=200 {
+        let lines = lines(&drawn(&board, width));
+        let rows: Vec<_> = lines[2..11].iter().filter(|line| !line.trim().is_empty()).collect();
+        assert_eq!(rows.len(), TICKS.len() + 1, "{width}: {lines:#?}");
+        for row in rows {
+            let known = numbers(row);
+            let figure = |word: &&str| word.starts_with(|c: char| c.is_ascii_digit() || "+-.#".contains(c));
+            for word in row.split_whitespace().filter(figure) {
+                assert!(known.iter().any(|number| number == word), "{width}: {word:?} in {row:?}");
+            }
+            let priced = known.first().is_none_or(|price| row.contains(price.as_str()));
+            assert!(priced || (width < 46 && row.contains("####")), "{width}: {row:?}");
+        }
+    }
+}
+
+#[test]
+fn columns_come_as_there_is_room() {
+    let board = board();
+    let heading =
+        |width| lines(&drawn(&board, width))[1].split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(heading(36), ["symbol", "price"]);
+    assert_eq!(heading(52), ["symbol", "price", "%"]);
+    assert_eq!(heading(80), ["symbol", "price", "change", "%", "/s"]);
+    assert_eq!(heading(120), ["symbol", "price", "change", "%", "/s", "trend"]);
+}
+
+#[test]
+fn what_is_not_live_looks_so() {
+    let board = board();
+    for width in [36, 80, 200] {
+        let buffer = drawn(&board, width);
+        let lines = lines(&buffer);
+        let row = |name: &str| (2..12).find(|y| lines[usize::from(*y)].starts_with(name)).unwrap();
+        let (stale, unknown, live) = (row("BTC-KRW"), row("NOSUCH"), row("SHIB"));
+        assert!(lines[usize::from(stale)].contains(if width > 36 { "stale" } else { "!" }), "{lines:#?}");
+        assert!(lines[usize::from(unknown)].contains("no price yet"), "{lines:#?}");
+        let dim = |y| (0..width).all(|x| buffer[(x, y)].modifier.contains(Modifier::DIM));
+        assert_eq!([dim(stale), dim(unknown), dim(live)], [true, true, false]);
+        let coloured = |y| (0..width).any(|x| [Color::Green, Color::Red].contains(&buffer[(x, y)].fg));
+        assert_eq!([coloured(stale), coloured(live)], [false, width > 36]);
+    }
+}
+
+#[test]
+fn the_header_keeps_what_is_wrong() {
+    let mut board = board();
+    for width in 36..=200 {
+        let header = lines(&drawn(&board, width)).swap_remove(0);
+        assert!(header.contains("● live") && header.contains("http stale"), "{width}: {header:?}");
+    }
+    for source in ["binance", "coinbase", "kraken"] {
+        board.take(&status(source, "down"), Duration::ZERO);
+    }
+    assert!(lines(&drawn(&board, 36))[0].contains("binance down  +3"));
+    assert!(lines(&drawn(&board, 200))[0].contains("coinbase down  http stale  kraken down"));
+    board.take(&Event::Lost("Connection refused, and many words beside that".to_owned()), Duration::ZERO);
+    let header = lines(&drawn(&board, 36)).swap_remove(0);
+    assert!(header.trim_end().ends_with('…'), "{header:?}");
+}
