@@ -79,19 +79,19 @@ fn node(packages: &str, name: &str) -> Command {
 }
 
 /// Where the packages are that drive the browser, and the browser.
-fn browser(test: &str) -> Option<(String, String)> {
+pub(crate) fn browser(test: &str) -> Option<(String, String)> {
     tool("XTASK_NODE", test).zip(tool("XTASK_CHROMIUM", test))
 }
 
 /// A script that drives the pages; these find their packages where they are run.
-fn page(packages: &str, name: &str) -> Command {
+pub(crate) fn page(packages: &str, name: &str) -> Command {
     let mut command = Command::new("node");
     command.arg(format!("{}/../../web/test/{name}", env!("CARGO_MANIFEST_DIR"))).current_dir(packages);
     command
 }
 
 /// What a program says that ends well.
-async fn succeed(mut command: Command) -> String {
+pub(crate) async fn succeed(mut command: Command) -> String {
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));

@@ -17,6 +17,7 @@ mod half_open;
 mod io;
 mod limits;
 mod market;
+mod pages;
 mod paths;
 mod program;
 mod publishing;

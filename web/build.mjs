@@ -21,7 +21,8 @@ const target = ["chrome123", "firefox120", "safari17.5"];
 
 await build({
   ...common,
-  base: "/",
+  // Relative, so that everything is found below a path, too.
+  base: "./",
   worker: { format: "es", rollupOptions: { output: { entryFileNames: "assets/[name]-[hash].js" } } },
   build: {
     outDir,

@@ -23,7 +23,7 @@ const kinds = {
 
 createServer((incoming, answer) => {
   const { pathname } = new URL(incoming.url, "http://dev");
-  if (/^\/(v1|prices|openapi)\b/.test(pathname)) return pass(incoming, answer);
+  if (/^\/(v1|prices|openapi|healthz|readyz)\b/.test(pathname)) return pass(incoming, answer);
   const name = pathname === "/" ? "/index.html" : pathname === "/embed" ? "/embed.html" : pathname === "/docs" ? "/docs.html" : pathname;
   const file = join(dist, normalize(name));
   const known = name === "/index.html" || name === "/embed.html" || name === "/docs.html" || name === "/tickcast.js" || name.startsWith("/assets/");

@@ -1,6 +1,7 @@
 // The page at /docs: the routes of this very server, from the description that it gives of itself.
 
 import "./docs.css";
+import { at } from "./base.ts";
 import { address, type Description, type Field, type Operation, Reader, schemaOf } from "./description.ts";
 import { byId } from "./element.ts";
 import { indented } from "./indented.ts";
@@ -101,7 +102,7 @@ class Page {
 
   /** What to type; and a button for what can be asked from a page, and comes to an end. */
   private command(method: string, path: string, operation: Operation): HTMLElement[] {
-    const at = address(path, operation.parameters ?? []);
+    const url = at(address(path, operation.parameters ?? []).slice(1));
     const body = schemaOf(operation.requestBody);
     const example = body && this.reader.example(body);
     const streams = Object.values(operation.responses).some((each) => each.content?.["text/event-stream"]);
@@ -110,22 +111,22 @@ class Page {
       ...(method === "get" ? [] : [`-X ${method.toUpperCase()}`]),
       ...(operation.security ? ["-H 'Authorization: Bearer TOKEN'"] : []),
       ...(example ? [`-d '${JSON.stringify(example)}'`] : []),
-      `'${location.origin}${at}'`,
+      `'${url}'`,
     ];
     const shown = make("pre", { tabindex: "0" }, make("code", {}, parts.join(" ")));
     if (method !== "get" || streams) return [shown];
     const answer = make("pre", { class: "answer", tabindex: "0", role: "status", hidden: "" });
     const button = make("button", { class: "run", type: "button" }, "Ask this server");
-    button.addEventListener("click", () => void ask(at, answer));
+    button.addEventListener("click", () => void ask(url, answer));
     return [shown, button, answer];
   }
 }
 
-async function ask(at: string, answer: HTMLElement): Promise<void> {
+async function ask(url: string, answer: HTMLElement): Promise<void> {
   answer.hidden = false;
   answer.textContent = "…";
   try {
-    const response = await fetch(at);
+    const response = await fetch(url);
     const all = await response.text();
     // One document; of NDJSON each line is one already.
     const json = /[/+]json\b/.test(response.headers.get("content-type") ?? "");
@@ -138,7 +139,7 @@ async function ask(at: string, answer: HTMLElement): Promise<void> {
 
 /** The ten lines do what they say. */
 function run(): void {
-  byId("example").textContent = `const prices = new EventSource("${location.origin}/v1/stream?symbols=AAPL,BTC*");
+  byId("example").textContent = `const prices = new EventSource("${at("v1/stream?symbols=AAPL,BTC*")}");
 prices.addEventListener("tick", (event) => {
   const { symbol, price, change } = JSON.parse(event.data);
   show(symbol, price, change);
@@ -147,7 +148,7 @@ prices.addEventListener("status", (event) => {
   const { symbol, state } = JSON.parse(event.data);
   if (symbol) dim(symbol, state !== "live");
 });`;
-  const prices = new EventSource("/v1/stream?symbols=AAPL,BTC*&rate=2");
+  const prices = new EventSource(at("v1/stream?symbols=AAPL,BTC*&rate=2"));
   prices.addEventListener("tick", (event) => {
     const { symbol, price, change } = JSON.parse((event as MessageEvent<string>).data) as Record<string, unknown>;
     byId("said").textContent = `${symbol} ${price} ${change}`;
@@ -157,7 +158,7 @@ prices.addEventListener("status", (event) => {
 themeSwitch(byId("theme") as HTMLButtonElement, () => {});
 run();
 try {
-  new Page((await (await fetch("/openapi.json")).json()) as Description).show();
+  new Page((await (await fetch(at("openapi.json"))).json()) as Description).show();
   // What the address names was not there when the page was.
   document.getElementById(location.hash.slice(1))?.scrollIntoView();
 } catch (error) {

@@ -1,5 +1,6 @@
 // What the server is asked beside the stream: symbols, candles, its own state.
 
+import { at } from "./base.ts";
 import { sawDate } from "./clock.ts";
 import { pattern } from "./quote.ts";
 
@@ -32,17 +33,17 @@ export class Refused extends Error {
   }
 }
 
-async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
+async function get<T>(route: string, signal?: AbortSignal): Promise<T> {
   const asked = Date.now();
-  const answer = await fetch(path, signal ? { signal } : {});
+  const answer = await fetch(at(route), signal ? { signal } : {});
   sawDate(answer.headers.get("date"), asked, Date.now());
   if (!answer.ok) throw new Refused(answer.status);
   return (await answer.json()) as T;
 }
 
 export async function listed(query: string, limit: number, signal?: AbortSignal): Promise<readonly Listed[]> {
-  const path = `/v1/symbols?q=${encodeURIComponent(query)}&limit=${limit}`;
-  return (await get<{ symbols: Listed[] }>(path, signal)).symbols;
+  const route = `v1/symbols?q=${encodeURIComponent(query)}&limit=${limit}`;
+  return (await get<{ symbols: Listed[] }>(route, signal)).symbols;
 }
 
 /** The names a pattern stands for now, at most so many. */
@@ -55,9 +56,9 @@ export async function expand(glob: string, limit: number): Promise<readonly stri
 
 /** A symbol that is not on the market yet has none. */
 export async function candles(symbol: string, interval: string, limit: number, signal?: AbortSignal): Promise<Candle[]> {
-  const path = `/v1/candles/${encodeURIComponent(symbol)}?interval=${interval}&limit=${limit}`;
+  const route = `v1/candles/${encodeURIComponent(symbol)}?interval=${interval}&limit=${limit}`;
   try {
-    return (await get<{ candles: Candle[] }>(path, signal)).candles;
+    return (await get<{ candles: Candle[] }>(route, signal)).candles;
   } catch (error) {
     if (error instanceof Refused && error.status === 404) return [];
     throw error;
@@ -65,5 +66,5 @@ export async function candles(symbol: string, interval: string, limit: number, s
 }
 
 export function status(): Promise<ServerStatus> {
-  return get<ServerStatus>("/v1/status");
+  return get<ServerStatus>("v1/status");
 }

@@ -59,9 +59,17 @@ export function percentage(text: string): string {
 
 const ALLOWED = /^[A-Za-z0-9._\-/:^=&]{1,32}$/;
 
+const LONGEST_PATTERN = 65;
+
 /** Whether the server would take it for a symbol. */
 export function isSymbol(text: string): boolean {
   return ALLOWED.test(text);
+}
+
+/** Whether it would take it for a symbol or a pattern. */
+export function isEntry(text: string): boolean {
+  if (!text.includes("*")) return isSymbol(text);
+  return text.length <= LONGEST_PATTERN && /^[A-Za-z0-9._\-/:^=&*]+$/.test(text);
 }
 
 /** What a pattern such as BTC* matches. */

@@ -1,5 +1,6 @@
 // The one stream to the server: opens it, keeps it subscribed to what is wanted by PATCH, and brings it back.
 
+import { at } from "./base.ts";
 import type { Connection, SourceStanding, Standing } from "./messages.ts";
 import type { SymbolState } from "./quote.ts";
 
@@ -67,7 +68,7 @@ export class Stream {
     this.report(this.failures > 0 ? "lost" : "connecting", this.farewell);
     const symbols = [...this.wanted];
     const list = symbols.map(encodeURIComponent).join(",");
-    const source = new EventSource(`/v1/stream?mode=latest&heartbeat=${HEARTBEAT_S}&symbols=${list}`);
+    const source = new EventSource(at(`v1/stream?mode=latest&heartbeat=${HEARTBEAT_S}&symbols=${list}`));
     this.source = source;
     this.addressed = new Set(symbols);
     this.listen(source);
@@ -150,7 +151,7 @@ export class Stream {
     this.patching = true;
     let status = 0;
     try {
-      const answer = await fetch(`/v1/streams/${name}`, {
+      const answer = await fetch(at(`v1/streams/${name}`), {
         method: "PATCH",
         body: JSON.stringify(told ? { add, remove } : { set: [...wanted] }),
       });

@@ -21,15 +21,21 @@ const SETTLE_MS = 30;
 
 const streams = new Map<string, TickerStream>();
 
+/** The server refuses a stream of more entries, or more patterns among them. */
+const MOST_ENTRIES = 1_000;
+export const MOST_PATTERNS = 100;
+
 /** Reads from `server`; what is returned ends that. */
 export function read(server: string, rate: string, reader: Reader): () => void {
-  const key = `${rate} ${server}`;
-  let stream = streams.get(key);
-  if (!stream) {
-    stream = new TickerStream(server, rate, () => streams.delete(key));
-    streams.set(key, stream);
+  for (let number = 1; ; number += 1) {
+    const key = `${rate} ${server} ${number}`;
+    let stream = streams.get(key);
+    if (!stream) {
+      stream = new TickerStream(server, rate, () => streams.delete(key));
+      streams.set(key, stream);
+    }
+    if (stream.hasRoom(reader)) return stream.join(reader);
   }
-  return stream.join(reader);
 }
 
 class TickerStream {
@@ -43,6 +49,18 @@ class TickerStream {
   private anew = false;
 
   constructor(private readonly server: string, private readonly rate: string, private readonly end: () => void) {}
+
+  /** Whether the server would still take all that is asked for. */
+  hasRoom(reader: Reader): boolean {
+    const all = this.symbols(reader);
+    return this.readers.size === 0
+      || (all.length <= MOST_ENTRIES && all.filter((symbol) => symbol.includes("*")).length <= MOST_PATTERNS);
+  }
+
+  /** What is asked for, each once. */
+  private symbols(...more: Reader[]): string[] {
+    return [...new Set([...this.readers.keys(), ...more].flatMap((reader) => reader.symbols))].sort();
+  }
 
   join(reader: Reader): () => void {
     this.readers.set(reader, matcher(reader.symbols));
@@ -60,7 +78,7 @@ class TickerStream {
   }
 
   private open(force = false): void {
-    const symbols = [...new Set([...this.readers.keys()].flatMap((reader) => reader.symbols))].sort();
+    const symbols = this.symbols();
     if (this.readers.size === 0 || symbols.length === 0) {
       this.close();
       if (this.readers.size === 0) {
@@ -92,7 +110,7 @@ class TickerStream {
     source.addEventListener("open", () => this.tell((reader) => reader.opened()));
     on("tick", (data) => {
       const tick = quote(data);
-      for (const [reader, wants] of this.readers) if (wants(tick.symbol)) reader.tick(tick);
+      this.tellOf(tick.symbol, (reader) => reader.tick(tick));
     });
     on("ready", () => {
       this.failures = 0;
@@ -102,11 +120,11 @@ class TickerStream {
     on("reset", () => this.tell((reader) => reader.reset()));
     on("gone", (data) => {
       const { symbol } = JSON.parse(data) as { symbol: string };
-      this.tell((reader) => reader.gone(symbol));
+      this.tellOf(symbol, (reader) => reader.gone(symbol));
     });
     on("status", (data) => {
       const { symbol, state, reason = "" } = JSON.parse(data) as { symbol?: string; state: string; reason?: string };
-      if (symbol !== undefined) this.tell((reader) => reader.state(symbol, state, reason));
+      if (symbol !== undefined) this.tellOf(symbol, (reader) => reader.state(symbol, state, reason));
     });
     source.addEventListener("error", () => {
       this.tell((reader) => reader.connection("lost"));
@@ -129,6 +147,11 @@ class TickerStream {
 
   private tell(act: (reader: Reader) => void): void {
     for (const reader of this.readers.keys()) act(reader);
+  }
+
+  /** Those that show this symbol. */
+  private tellOf(symbol: string, act: (reader: Reader) => void): void {
+    for (const [reader, wants] of this.readers) if (wants(symbol)) act(reader);
   }
 
   private close(): void {

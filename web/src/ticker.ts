@@ -3,13 +3,11 @@
 import { signed } from "./decimal.ts";
 import { direction, percentage, type Quote } from "./quote.ts";
 import { STYLE } from "./ticker-style.ts";
+import { MOST, request } from "./ticker-request.ts";
 import { type Reader, read } from "./ticker-stream.ts";
 
 /** Where this script came from, which is a tickcast server unless told otherwise. Known only while it runs. */
-const ORIGIN = origin();
-const RATE = "2";
-/** Shown at most: a pattern may stand for a whole market. */
-const MOST = 200;
+const SERVER = folder();
 const FLASH_MS = 320;
 
 const sheet = new CSSStyleSheet();
@@ -19,6 +17,8 @@ class Ticker extends HTMLElement implements Reader {
   static readonly observedAttributes = ["symbols", "rate", "server"];
 
   symbols: readonly string[] = [];
+  /** What is wrong with the attributes; shown as long as they stay. */
+  private faults = "";
   private readonly items = new Map<string, Item>();
   private readonly list = document.createElement("ul");
   private readonly note = document.createElement("p");
@@ -56,15 +56,19 @@ class Ticker extends HTMLElement implements Reader {
   private begin(): void {
     this.leave?.();
     this.leave = null;
-    this.symbols = (this.getAttribute("symbols") ?? "").split(/[\s,;]+/).filter(Boolean);
+    const { symbols, rate, faults } = request(this.getAttribute("symbols"), this.getAttribute("rate"));
+    this.symbols = symbols;
+    this.faults = faults;
     this.reset();
-    for (const symbol of this.symbols) if (!symbol.includes("*")) this.item(symbol);
-    if (this.symbols.length === 0) {
-      this.note.textContent = "No symbols";
-      return;
-    }
-    const server = (this.getAttribute("server") ?? ORIGIN).replace(/\/+$/, "");
-    this.leave = read(server, this.getAttribute("rate") ?? RATE, this);
+    this.say("");
+    if (symbols.length === 0) return;
+    const server = (this.getAttribute("server") ?? SERVER).replace(/\/+$/, "");
+    this.leave = read(server, rate, this);
+  }
+
+  private say(text: string): void {
+    this.note.textContent = [text, this.faults].filter(Boolean).join(" · ");
+    this.note.className = text.startsWith("Reconnecting") || this.faults ? "lost" : "";
   }
 
   tick(tick: Quote): void {
@@ -88,8 +92,7 @@ class Ticker extends HTMLElement implements Reader {
 
   connection(state: "connecting" | "live" | "lost"): void {
     this.dataset["connection"] = state;
-    this.note.textContent = state === "lost" ? "Reconnecting…" : state === "connecting" ? "Connecting…" : "";
-    this.note.className = state === "lost" ? "lost" : "";
+    this.say(state === "lost" ? "Reconnecting…" : state === "connecting" ? "Connecting…" : "");
   }
 
   opened(): void {
@@ -170,11 +173,13 @@ function part(name: string): HTMLSpanElement {
   return element;
 }
 
-function origin(): string {
+/** The script's own folder: a server may be below a path. */
+function folder(): string {
   const own = document.currentScript as HTMLScriptElement | null;
   // A module does not know its element; it is the one of this name.
-  const source = own?.src ?? document.querySelector<HTMLScriptElement>('script[src$="/tickcast.js"]')?.src;
-  return source ? new URL(source).origin : location.origin;
+  const named = [...document.scripts].find(({ src }) => src && new URL(src).pathname.endsWith("/tickcast.js"));
+  const source = own?.src || named?.src;
+  return source ? new URL(".", source).href : location.origin;
 }
 
 if (!customElements.get("tickcast-ticker")) customElements.define("tickcast-ticker", Ticker);

@@ -1,15 +1,20 @@
 // The dashboard in a real browser, against a server that is there.
 //
-//     cd WHERE-PLAYWRIGHT-CORE-IS && node …/web/test/dashboard.mjs http://127.0.0.1:8080 /usr/bin/chromium
+//     cd WHERE-PLAYWRIGHT-CORE-IS && node …/web/test/dashboard.mjs http://127.0.0.1:8080 /usr/bin/chromium [below]
+//
+// With the last word it is put below a path, behind a proxy that takes the path off.
 //
 // playwright-core (and axe-core, where it is there) are looked for from the working directory. Prints one line a check;
 // ends with 1 where one failed.
 
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { below } from "./below.mjs";
 import { launch, require } from "./browser.mjs";
 
-const base = (process.argv[2] ?? "http://127.0.0.1:8080").replace(/\/$/, "");
+const server = (process.argv[2] ?? "http://127.0.0.1:8080").replace(/\/$/, "");
+const proxy = process.argv[4] === "below" ? await below(server) : null;
+const base = proxy?.base ?? server;
 const executablePath = process.argv[3] ?? "/usr/bin/chromium";
 
 const complaints = [];
@@ -180,7 +185,8 @@ try {
     (await guided.$$eval("b", (each) => each.filter(({ textContent }) => /\d/.test(textContent)).length)) === 2);
   check("the guide's page shows prices", Boolean(shows));
 
-  const hook = /```jsx\n([^]*?)```/.exec(guide)[1];
+  // Its address is one of the page's own host.
+  const hook = /```jsx\n([^]*?)```/.exec(guide)[1].replace("/v1/stream", `${base}/v1/stream`);
   const react = await context.newPage();
   watch(react);
   await react.route("**/favicon.ico", (route) => route.fulfill({ status: 204 }));
@@ -254,7 +260,9 @@ try {
 
   check("the console has no errors", complaints.length === 0, [...new Set(complaints)].slice(0, 5).join(" | "));
   check("nothing is asked of others", elsewhere.length === 0, elsewhere.slice(0, 3).join(" "));
+  if (proxy) check("nothing is asked for beside the path", proxy.strays.length === 0, proxy.strays.slice(0, 3).join(" "));
 } finally {
   await browser.close();
+  proxy?.close();
 }
 process.exitCode = failed > 0 ? 1 : 0;

@@ -1,0 +1,60 @@
+// Tickers on one page of another origin: each shows what it was asked for, and one that asks for nonsense harms no other.
+//
+//     cd WHERE-PLAYWRIGHT-CORE-IS && node …/web/test/tickers.mjs http://127.0.0.1:8080 /usr/bin/chromium STATE
+//
+// The server has prices of A, B and C, all of a source that is in this state. Once directly, once below a path.
+
+import { createServer } from "node:http";
+import { below } from "./below.mjs";
+import { launch } from "./browser.mjs";
+
+const [server, executablePath, state] = process.argv.slice(2);
+const proxy = await below(server);
+const browser = await launch(executablePath);
+
+// What each ticker asks for, the names it then shows, and what it says besides.
+const TICKERS = [
+  [`symbols="A,B*"`, "A B", ""],
+  [`symbols="C"`, "C", ""],
+  [`symbols="B PL$"`, "B", "PL$ is no symbol"],
+  [`symbols="$$$ ÄÖÜ"`, "", "$$$, ÄÖÜ are no symbols"],
+  [`symbols="A" rate="fast"`, "A", `rate "fast" is not between 0.1 and 100`],
+  [`symbols="C ${Array.from({ length: 99 }, (_, n) => `X${n}*`).join(" ")}"`, "C", ""],
+];
+
+function seen() {
+  return [...document.querySelectorAll("tickcast-ticker")].map((ticker) => {
+    const items = [...ticker.shadowRoot.querySelectorAll("li")];
+    const priced = items.filter((item) => /\d/.test(item.querySelector(".price").textContent));
+    return {
+      names: items.map((item) => item.querySelector(".symbol").textContent).join(" "),
+      note: ticker.shadowRoot.querySelector("p").textContent,
+      priced: priced.length === items.length,
+      states: [...new Set(items.map((item) => item.dataset.state ?? "live"))].join(" "),
+    };
+  });
+}
+
+let failed = 0;
+for (const base of [server, proxy.base]) {
+  for (const kind of ["", ` type="module"`]) {
+    const html = `<!doctype html><title>elsewhere</title><link rel="icon" href="data:,"><script${kind} src="${base}/tickcast.js"></script>
+${TICKERS.map(([attributes]) => `<tickcast-ticker ${attributes}></tickcast-ticker>`).join("\n")}`;
+    const elsewhere = createServer((_, answer) => answer.setHeader("content-type", "text/html; charset=utf-8").end(html));
+    await new Promise((resolve) => elsewhere.listen(0, "127.0.0.1", resolve));
+    const page = await browser.newPage();
+    await page.goto(`http://127.0.0.1:${elsewhere.address().port}/`);
+    const expected = TICKERS.map(([, names, note]) => ({ names, note, priced: true, states: names ? state : "" }));
+    const wanted = JSON.stringify(expected);
+    const holds = await page.waitForFunction(`JSON.stringify((${seen})()) === ${JSON.stringify(wanted)}`, undefined, { timeout: 20_000 }).then(() => true, () => false);
+    if (!holds) failed += 1;
+    console.log(`${holds ? "ok  " : "FAIL"} tickers are apart at ${base}${kind}${holds ? "" : `: ${JSON.stringify(await page.evaluate(seen))}`}`);
+    await page.close();
+    elsewhere.close();
+  }
+}
+if (proxy.strays.length > 0) failed += 1;
+console.log(`${proxy.strays.length > 0 ? "FAIL" : "ok  "} nothing is asked for beside the path: ${proxy.strays.slice(0, 3).join(" ")}`);
+await browser.close();
+proxy.close();
+process.exitCode = failed > 0 ? 1 : 0;
