@@ -200,10 +200,12 @@ async fn chromium_shows_bad_times_and_a_widget_elsewhere() {
     };
     see("price A 0.10");
     see("state A stale");
+    see("panel 0.10 stale");
     see("fresh A stale");
     send("{\"symbol\":\"A\",\"price\":0.20}\n").await;
     see("price A 0.20");
     see("state A live");
+    see("panel 0.20 live");
     server.kill();
     see("connection lost");
     see("price A 0.20");

@@ -77,6 +77,15 @@ impl TestServer {
         Self::launch(command)
     }
 
+    /// Starts one where another has been, without its tape: one that knows of nothing.
+    pub(crate) fn anew(url: &str) -> Self {
+        let mut command =
+            tickcast(&["serve", "--source", "none", "--admin", "127.0.0.1:0", "--log-format", "json"]);
+        command.args(["--publish-token", TOKEN, "--listen", url.trim_start_matches("http://")]);
+        command.stdout(Stdio::null());
+        Self::launch(command)
+    }
+
     /// Kills it, as nobody can prepare for.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();

@@ -49,9 +49,11 @@ function hear(message: ToPage): void {
       return instrument.focused(message.symbol);
     case "connection":
       if (message.connection.state === "lost") instrument.lost();
-      return bar.connection(message.connection);
+      bar.connection(message.connection);
+      return instrument.quote();
     case "opened":
       quotes.forgetStandings();
+      instrument.quote();
       return rows.all();
     case "began":
       return instrument.began();
@@ -65,6 +67,7 @@ function hear(message: ToPage): void {
     case "standing":
       if (!watchlist.has(message.standing.symbol)) return;
       quotes.entry(message.standing.symbol).standing = message.standing;
+      if (message.standing.symbol === instrument.symbol) instrument.quote();
       return rows.touch(message.standing.symbol);
     case "source":
       return bar.source(message.source);

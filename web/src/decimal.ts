@@ -26,6 +26,15 @@ export function decimals(text: string): number {
   return point < 0 ? 0 : text.length - point - 1;
 }
 
+/** So many significant digits does a number of this language hold, whatever they are. */
+const HELD = 15;
+
+/** A number with so many digits behind the point; where it may not hold all of them, it says so. */
+export function written(value: number, digits: number): string {
+  const significant = value === 0 ? 0 : digits + Math.floor(Math.log10(Math.abs(value))) + 1;
+  return significant <= HELD ? value.toFixed(digits) : `≈${value.toPrecision(HELD - 3)}`;
+}
+
 /** With a sign in front, also where it is positive: direction must not be a matter of colour. */
 export function signed(text: string): string {
   return text.startsWith("-") || Number(text) === 0 ? text : `+${text}`;

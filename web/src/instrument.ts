@@ -2,10 +2,11 @@
 
 import { type Interval, INTERVALS, Candles } from "./candles.ts";
 import { CandleChart } from "./chart.ts";
-import { decimals, signed } from "./decimal.ts";
+import { decimals, written } from "./decimal.ts";
+import { Headline } from "./headline.ts";
 import { keep, kept } from "./kept.ts";
 import type { Candle } from "./market.ts";
-import { direction, percentage, type Quote } from "./quote.ts";
+import type { Quote } from "./quote.ts";
 import type { Entry } from "./quotes.ts";
 import { byId } from "./element.ts";
 
@@ -16,6 +17,7 @@ const FEW = 40;
 export class Instrument {
   private readonly element = byId("chart");
   private readonly chart: CandleChart;
+  private readonly headline = new Headline();
   private candles: Candles | null = null;
   private interval: Interval;
   private chosen: boolean;
@@ -42,11 +44,12 @@ export class Instrument {
 
   show(entry: Entry | null): void {
     if (entry?.symbol === this.entry?.symbol) {
+      // After a reset it is another entry, without what was known before.
       this.entry = entry;
+      this.quote();
       return;
     }
     this.entry = entry;
-    byId("name").textContent = entry?.symbol ?? "No symbol selected";
     this.quote();
     this.begin();
     this.focus(this.symbol);
@@ -78,24 +81,10 @@ export class Instrument {
     this.chart.paint();
   }
 
-  /** The selected symbol's newest quote, in large. */
+  /** Something of the selected symbol is new: its quote, or its state. */
   quote(): void {
     const quote = this.entry?.quote ?? null;
-    const head = byId("instrument");
-    const way = quote ? direction(quote.change) : 0;
-    head.dataset["way"] = way > 0 ? "up" : way < 0 ? "down" : "";
-    const texts: Record<string, string> = {
-      "big-price": quote?.price ?? "—",
-      "big-change": quote ? signed(quote.change) : "",
-      "big-percent": quote ? percentage(quote.percent) : "",
-      "big-bid": quote?.bid || "—",
-      "big-ask": quote?.ask || "—",
-      "big-basis": quote?.basis || (quote ? "day" : ""),
-    };
-    for (const [id, text] of Object.entries(texts)) {
-      const element = byId(id);
-      if (element.textContent !== text) element.textContent = text;
-    }
+    this.headline.show(this.entry);
     const digits = quote ? decimals(quote.price) : this.digits;
     // Trailing digits come and go with some publishers; the scale only ever gets finer.
     if (quote && digits > this.digits) {
@@ -140,7 +129,7 @@ export class Instrument {
   }
 
   private legend(candle: Candle | null): void {
-    const text = (value: number | undefined): string => value === undefined ? "—" : value.toFixed(this.digits);
+    const text = (value: number | undefined): string => value === undefined ? "—" : written(value, this.digits);
     byId("ohlc-time").textContent = candle ? time(candle.time, this.interval) : "";
     for (const part of ["open", "high", "low", "close"] as const) byId(`ohlc-${part}`).textContent = text(candle?.[part]);
   }

@@ -1,10 +1,27 @@
 // One row of the watchlist. Nothing of the document is touched unless its text changes.
 
+import { type Column, COVERED, type Widths } from "./columns.ts";
 import { compact, signed } from "./decimal.ts";
 import { direction, percentage, type Quote } from "./quote.ts";
 import type { Entry } from "./quotes.ts";
 
 const FLASH_MS = 320;
+/** Shown instead of a number for which its cell is too narrow; the whole of it is told where one points at it. */
+const TOO_WIDE = "####";
+
+/** How much smaller a price may be written, then without its arrow, to be there at all; the style sheet says the same. */
+const SMALL = 0.7;
+
+/** The columns as they are now. */
+export interface Layout {
+  readonly widths: Widths;
+  /** What a column has for its text, in pixels. */
+  readonly room: (column: Column) => number;
+  /** How much a text takes of it. */
+  readonly text: (column: Column, text: string) => number;
+  /** What the arrow before a price takes. */
+  readonly arrow: number;
+}
 
 export class Row {
   readonly element: HTMLTableRowElement;
@@ -14,6 +31,7 @@ export class Row {
   private readonly cells = new Map<string, { cell: HTMLElement; text: Text }>();
   private readonly badge: HTMLElement;
   private shown: unknown = undefined;
+  private covered = "";
   drawn = 0;
 
   constructor(template: HTMLTemplateElement, readonly entry: Entry) {
@@ -35,12 +53,21 @@ export class Row {
     }
   }
 
+  /** The columns have changed: what is shown is to be fitted in anew. */
+  refit(): void {
+    this.shown = undefined;
+  }
+
   /** `size`: show the size of the last trade, no symbol here has a volume. */
-  update(size: boolean, now: number): void {
+  update(size: boolean, columns: Layout, now: number): void {
     const { quote, move, standing } = this.entry;
     if (quote !== this.shown) {
       this.shown = quote;
-      for (const [name, text] of Object.entries(figures(quote, size))) this.put(name, text);
+      const { price, ...others } = figures(quote, size);
+      this.price(price, columns);
+      for (const [name, text] of Object.entries(others) as [Exclude<Figure, "price">, string][]) {
+        this.put(name, text, columns.text(name, text) <= columns.room(name));
+      }
       const way = quote ? direction(quote.change) : 0;
       mark(this.element, "way", way > 0 ? "up" : way < 0 ? "down" : "");
     }
@@ -61,17 +88,48 @@ export class Row {
 
   age(serverNow: number): void {
     const { quote } = this.entry;
-    this.put("age", quote ? age(serverNow - quote.time) : "");
+    this.put("age", quote ? age(serverNow - quote.time) : "", true);
   }
 
-  private put(name: string, text: string): void {
-    const cell = this.cells.get(name)!;
-    if (cell.text.data !== text) cell.text.data = text;
+  /** A price that is longer than its column goes over the cells behind it, which this row then does without. */
+  private price(text: string, columns: Layout): void {
+    const needs = columns.text("price", text);
+    // Smaller is better than not at all.
+    const room = (scale: number): number => columns.room("price") + (scale < 1 ? columns.arrow : 0);
+    const scale = [1, SMALL].find((scale) => needs * scale <= room(scale) + behind(columns.widths));
+    let missing = scale === undefined ? 0 : needs * scale - room(scale);
+    const covered = COVERED.filter((column) => {
+      const width = columns.widths.get(column);
+      if (missing <= 0 || width === undefined) return false;
+      missing -= width;
+      return true;
+    });
+    this.put("price", text, scale !== undefined);
+    mark(this.element, "small", scale === SMALL ? "price" : "");
+    if (this.covered === covered.join()) return;
+    this.covered = covered.join();
+    this.element.querySelector<HTMLTableCellElement>("td.price")!.colSpan = 1 + covered.length;
+    for (const column of COVERED) this.element.querySelector<HTMLElement>(`td.${column}`)!.hidden = covered.includes(column);
+  }
+
+  private put(name: string, text: string, fits: boolean): void {
+    const { cell, text: node } = this.cells.get(name)!;
+    const shown = fits ? text : TOO_WIDE;
+    if (node.data === shown && cell.title === (fits ? "" : text)) return;
+    node.data = shown;
+    cell.title = fits ? "" : text;
   }
 }
 
+type Figure = "price" | "change" | "percent" | "bid" | "ask" | "volume";
+
+/** The width of the cells over which a price may go. */
+function behind(widths: Widths): number {
+  return COVERED.reduce((sum, column) => sum + (widths.get(column) ?? 0), 0);
+}
+
 /** What the cells say, by the names of their columns. */
-export function figures(quote: Quote | null, size: boolean): Record<string, string> {
+export function figures(quote: Quote | null, size: boolean): Record<Figure, string> {
   return {
     price: quote?.price ?? "—",
     change: quote ? signed(quote.change) : "",
@@ -90,7 +148,8 @@ export function age(ms: number): string {
   return seconds < 172_800 ? `${Math.floor(seconds / 3_600)}h` : `${Math.floor(seconds / 86_400)}d`;
 }
 
-function mark(element: HTMLElement, name: string, value: string): void {
+/** Sets a `data-` attribute; takes it off where there is nothing to say. */
+export function mark(element: HTMLElement, name: string, value: string): void {
   const before = element.dataset[name] ?? "";
   if (before === value) return;
   if (value === "") delete element.dataset[name];

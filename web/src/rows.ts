@@ -1,12 +1,16 @@
 // The watchlist's table. Only the rows in sight exist; all that is new is shown once a frame.
 
 import { serverNow } from "./clock.ts";
-import { figures, Row } from "./row.ts";
+import { COLUMNS } from "./columns.ts";
+import { Measures } from "./measures.ts";
 import type { Quotes } from "./quotes.ts";
+import { type Layout, Row } from "./row.ts";
 import { colour } from "./theme.ts";
 
 /** Rows beyond the edge that exist, so that scrolling shows no gap. */
 const MARGIN = 6;
+/** At most; in pixels. */
+const SCROLLBAR = 12;
 const SPARK_MS = 500;
 /** Sparklines drawn in one frame: the rest waits for the next. */
 const SPARKS_A_FRAME = 12;
@@ -25,8 +29,8 @@ export class Rows {
   private frame = 0;
   private moved = true;
   private size = true;
-  /** The longest text of each column, in characters. */
-  private widest = new Map<string, number>();
+  private readonly measures: Measures;
+  private columns: Layout = { room: () => Infinity, text: () => 0, arrow: 0, widths: new Map() };
   private colours = { up: "", down: "", flat: "" };
   /** A row whose candles are not yet known has come into sight. */
   onsight: (symbol: string) => void = () => undefined;
@@ -38,18 +42,20 @@ export class Rows {
     private readonly quotes: Quotes,
   ) {
     this.body = table.tBodies[0]!;
+    this.measures = new Measures(table);
     this.above = spacer();
     this.below = spacer();
     this.body.append(this.above, this.below);
     scroller.addEventListener("scroll", () => this.layout(), { passive: true });
-    new ResizeObserver(() => this.layout()).observe(scroller);
+    new ResizeObserver(() => this.resize()).observe(scroller);
     setInterval(() => this.second(), 1_000);
     setInterval(() => this.render(), SPARK_MS);
   }
 
   list(symbols: readonly string[]): void {
     this.symbols = symbols;
-    this.widest.clear();
+    this.measures.clear();
+    this.measure();
     this.table.setAttribute("aria-rowcount", String(symbols.length + 1));
     this.layout();
   }
@@ -142,27 +148,48 @@ export class Rows {
     if (head.textContent !== label) head.textContent = label;
   }
 
-  /** Makes the columns as wide as what is in them; they get narrower only with another list. */
+  /** Takes in all texts; columns get narrower only with another list. */
   private measure(): void {
-    const longest = new Map<string, number>();
-    const say = (name: string, length: number): void => {
-      longest.set(name, Math.max(length, longest.get(name) ?? 0, this.widest.get(name) ?? 0));
+    let grown = this.columns.widths.size === 0;
+    for (const entry of this.quotes.values()) if (this.measures.take(entry, this.size)) grown = true;
+    if (grown) this.fit();
+  }
+
+  private resize(): void {
+    if (this.measures.fontChanged()) this.measure();
+    this.fit();
+    this.layout();
+  }
+
+  /** Gives the columns their widths, and leaves out those for which there is no room. */
+  private fit(): void {
+    const { widths, tight, wanted, core } = this.measures.fit(this.scroller.clientWidth);
+    const { measures } = this;
+    this.columns = {
+      widths,
+      arrow: measures.arrow,
+      text: (column, text) => measures.text(column, text),
+      room: (column) => measures.room(column, widths.get(column) ?? 0, tight),
     };
-    for (const { symbol, quote, standing } of this.quotes.values()) {
-      // A state is written behind the name.
-      say("symbol", Math.min(symbol.length, 16) + (standing && standing.state !== "live" ? 5 : 0));
-      for (const [name, text] of Object.entries(figures(quote, this.size))) say(name, text.length);
+    this.table.dataset["without"] = COLUMNS.filter((column) => !widths.has(column)).join(" ");
+    this.table.classList.toggle("tight", tight);
+    for (const column of COLUMNS) {
+      this.table.querySelector<HTMLElement>(`col.${column}`)!.style.setProperty("width", `${widths.get(column) ?? 0}px`);
     }
-    for (const [name, length] of longest) {
-      if (this.widest.get(name) !== length) this.table.style.setProperty(`--${name}-ch`, String(Math.max(length, 5)));
-    }
-    this.widest = longest;
+    // The panel beside the list gives it what it needs, within limits.
+    const { style } = document.documentElement;
+    style.setProperty("--list", `${Math.ceil(wanted) + SCROLLBAR}px`);
+    style.setProperty("--list-core", `${Math.ceil(core) + SCROLLBAR}px`);
+    for (const row of this.rows.values()) row.refit();
+    this.all();
   }
 
   private draw(now: number): void {
     if (this.moved) this.window();
     let again = false;
-    for (const symbol of this.dirty) this.rows.get(symbol)?.update(this.size, now);
+    const inSight = [...this.dirty].flatMap((symbol) => this.rows.get(symbol) ?? []);
+    if (inSight.filter(({ entry }) => this.measures.take(entry, this.size)).length > 0) this.fit();
+    for (const row of inSight) row.update(this.size, this.columns, now);
     this.dirty.clear();
     let sparks = 0;
     for (const row of this.rows.values()) {
@@ -214,7 +241,7 @@ export class Rows {
   private create(symbol: string): Row {
     const row = new Row(this.template, this.quotes.entry(symbol));
     this.rows.set(symbol, row);
-    row.update(this.size, performance.now());
+    row.update(this.size, this.columns, performance.now());
     row.age(serverNow());
     this.onsight(symbol);
     return row;

@@ -15,6 +15,8 @@ export function theme(): Theme {
 /** The value of one of the style sheet's colours in the theme that is on. */
 export function colour(name: string): string {
   const probe = document.createElement("span");
+  // Where people force their colours, those of the style sheet are theirs already.
+  probe.style.setProperty("forced-color-adjust", "none");
   probe.style.setProperty("color", `var(--${name})`);
   document.body.append(probe);
   const { color } = getComputedStyle(probe);
@@ -37,5 +39,6 @@ export function themeSwitch(button: HTMLButtonElement, changed: () => void): voi
     turned();
   });
   system.addEventListener("change", turned);
+  matchMedia("(forced-colors: active)").addEventListener("change", turned);
   turned();
 }

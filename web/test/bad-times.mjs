@@ -7,6 +7,7 @@
 //     price SYMBOL TEXT    both show this price
 //     state SYMBOL STATE   both say this of the symbol; "live": they say nothing
 //     fresh SYMBOL STATE   so does a page that is opened now
+//     panel TEXT STATE     the dashboard's panel shows this price, of its first symbol, and says this of it
 //     connection STATE     both say how their connection is
 
 import { createServer } from "node:http";
@@ -68,6 +69,15 @@ const waits = {
   state: async (symbol, state) => {
     await inRow(dashboard, rowState, symbol, state);
     await inWidget(`(${item(symbol)}?.dataset.state ?? "live") === ${JSON.stringify(state)}`);
+  },
+  panel: async (text, state) => {
+    await inRow(dashboard, ([text, state]) => {
+      const { dataset } = document.querySelector("#instrument");
+      const [price, word, age] = ["price", "state", "age"].map((part) => document.querySelector(`#big-${part}`).textContent);
+      // A price is never without its age, nor an age without a price.
+      const aged = price === "—" ? age === "" : /^(<1s|\d+[smhd])$/.test(age);
+      return price === text && (dataset.state ?? "live") === state && (word !== "") === (state !== "live") && aged;
+    }, text, state);
   },
   fresh: async (symbol, state) => {
     // Not by the tabs' shared stream: one that is opened now.
