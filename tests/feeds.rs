@@ -46,13 +46,13 @@ fn config() -> (tempfile::NamedTempFile, impl Fn(&str)) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_exchange_by_its_own_names_and_ours() {
-    let (binance, at_binance) = fake(Exchange::Binance, &["BTCUSDT", "ETHUSDT"]).await;
+    let (binance, at_binance) = fake(Exchange::Binance, &["BTCUSDT", "币安人生USDT"]).await;
     let (coinbase, at_coinbase) = fake(Exchange::Coinbase, &["BTC-USD"]).await;
     let (advanced, at_advanced) = fake(Exchange::Advanced, &["BTC-USD"]).await;
     let (kraken, at_kraken) = fake(Exchange::Kraken, &["BTC/USD"]).await;
     let server = TestServer::with(&[
         "--source",
-        &format!("binance:btcusdt=BTC/USDT,ethusdt?url=ws://{at_binance}&channel=aggTrade"),
+        &format!("binance:btcusdt=BTC/USDT,币安人生usdt=LIFE-USDT?url=ws://{at_binance}&channel=aggTrade"),
         "--source",
         &format!("coinbase:BTC-USD?url=ws://{at_coinbase}"),
         "--source",
@@ -67,7 +67,7 @@ async fn every_exchange_by_its_own_names_and_ours() {
     let (_, prices) = server.get("/v1/prices").await;
     let prices = prices["prices"].as_array().unwrap().clone();
     let symbols: Vec<_> = prices.iter().map(|price| price["symbol"].as_str().unwrap()).collect();
-    assert_eq!(symbols, ["A:BTC-USD", "BTC-USD", "BTC/USD", "BTC/USDT", "ETHUSDT"]);
+    assert_eq!(symbols, ["A:BTC-USD", "BTC-USD", "BTC/USD", "BTC/USDT", "LIFE-USDT"]);
     assert_eq!((&prices[1]["change_basis"], &prices[3]["change_basis"]), (&json!("24h"), &Value::Null));
     for fake in [binance, coinbase, advanced, kraken] {
         assert!(fake.record().violations.is_empty());

@@ -21,7 +21,7 @@ struct Inner {
 /// Why names cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NamesError {
-    /// There are none.
+    /// There are none, or one is empty.
     #[error("a symbol is missing")]
     None,
     /// A name is there twice.
@@ -31,20 +31,28 @@ pub enum NamesError {
     #[error("{0:?} and another symbol would both be called {1:?}")]
     Same(String, String),
     /// It cannot be called here what it is called there.
-    #[error("symbol {0:?}: {1}; it can be given another name, as in BTCUSDT=BTC/USD")]
-    Symbol(String, SymbolError),
+    #[error("symbol {0:?} has to be called something else here, as in {0}=NAME, or by a map: {1}")]
+    Theirs(String, SymbolError),
+    /// It cannot be called here what it is to be called.
+    #[error("symbol {0:?} cannot be called {1:?} here: {2}")]
+    Ours(String, String, SymbolError),
 }
 
 impl Names {
-    /// From the exchange's name and ours; without ours it is the same.
+    /// From the exchange's name and ours; without ours it is the same. The exchange's may be any text.
     ///
     /// # Errors
-    /// Where there are none, one is there twice, two have the same name here, or one cannot be a [`Symbol`].
+    /// Where there are none, one is empty or there twice, two have the same name here, or one cannot be a [`Symbol`].
     pub fn new(names: impl IntoIterator<Item = (String, Option<String>)>) -> Result<Self, NamesError> {
         let (mut list, mut by_name, mut taken) = (Vec::new(), HashMap::new(), HashSet::new());
         for (theirs, ours) in names {
-            let ours = ours.as_deref().unwrap_or(&theirs);
-            let symbol = Symbol::new(ours).map_err(|error| NamesError::Symbol(theirs.clone(), error))?;
+            if theirs.is_empty() {
+                return Err(NamesError::None);
+            }
+            let symbol = Symbol::new(ours.as_deref().unwrap_or(&theirs)).map_err(|error| match ours {
+                Some(ours) => NamesError::Ours(theirs.clone(), ours, error),
+                None => NamesError::Theirs(theirs.clone(), error),
+            })?;
             if by_name.insert(theirs.clone(), symbol).is_some() {
                 return Err(NamesError::Twice(theirs));
             }
@@ -98,17 +106,33 @@ mod tests {
         assert_eq!(names.symbol("BTCUSDT").unwrap().as_str(), "BTC/USD");
         assert_eq!(names.ours().last().unwrap().as_str(), "ETHUSDT");
         assert_eq!(names.symbol("BTC/USD"), None);
+        let any = [("币安人生USDT", Some("BNB/USD")), ("WFC+", Some("WFC.P"))];
+        let names = Names::new(any.map(|(theirs, ours)| (theirs.to_owned(), ours.map(str::to_owned))));
+        assert_eq!(
+            names.unwrap().symbol("币安人生USDT").unwrap().as_str(),
+            "BNB/USD",
+            "a name there is no symbol"
+        );
     }
 
     #[test]
     fn each_refusal_by_name() {
         let says = |pairs: &[_]| names(pairs).unwrap_err().to_string();
         assert_eq!(says(&[]), "a symbol is missing");
+        assert_eq!(says(&[("", Some("A"))]), "a symbol is missing");
         assert_eq!(says(&[("A", None), ("A", None)]), "symbol \"A\" is there twice");
         assert_eq!(
             says(&[("A", None), ("B", Some("A"))]),
             "\"B\" and another symbol would both be called \"A\""
         );
-        assert!(says(&[("币安", None)]).starts_with("symbol \"币安\": "));
+        let refused = says(&[("币安USDT", None)]);
+        assert!(
+            refused
+                .starts_with("symbol \"币安USDT\" has to be called something else here, as in 币安USDT=NAME")
+        );
+        assert!(
+            says(&[("A", Some("币"))])
+                .starts_with("symbol \"A\" cannot be called \"币\" here: symbol holds '币'")
+        );
     }
 }

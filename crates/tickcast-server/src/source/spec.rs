@@ -374,6 +374,9 @@ mod tests {
         };
         let spec = read("binance:btcusdt,币安usdt", map).unwrap().unwrap();
         assert_eq!(spec.listed(), ["BTC/USD", "BNB"].map(|name| Symbol::new(name).unwrap()));
-        assert!(read("binance:币安usdt", HashMap::new()).is_err());
+        let refused = read("binance:币安usdt", HashMap::new()).unwrap_err().to_string();
+        assert!(refused.contains("as in 币安USDT=NAME, or by a map: symbol holds '币'"), "{refused}");
+        assert_eq!(parse("binance:币安usdt=BNB").listed(), [Symbol::new("BNB").unwrap()]);
+        assert!(says("binance:=BNB").ends_with("a symbol is missing"));
     }
 }
