@@ -36,7 +36,7 @@ use crate::shared::Shared;
 /// Which exchange a fake stands in for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, clap::ValueEnum)]
 pub enum Exchange {
-    /// Binance Spot: `@ticker`, `@bookTicker` and `@aggTrade` streams.
+    /// Binance Spot: `@ticker`, `@bookTicker`, `@aggTrade` and `@trade` streams.
     Binance,
     /// Coinbase Exchange: the channels `ticker`, `matches` and `heartbeat`.
     Coinbase,

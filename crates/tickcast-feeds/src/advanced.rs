@@ -1,16 +1,17 @@
 //! Coinbase Advanced Trade: tickers.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tickcast::Tick;
+use tickcast::{Symbol, Tick};
 
 use crate::asking::{Asking, Lists};
 use crate::exchange::{Conversation, Exchange, Garbled, Heard, Kind, Limits, Place, Print, When};
 use crate::names::Names;
-use crate::wire::{Decimal, excerpt, extras, when_written};
+use crate::wire::{Beside, Field, each, excerpt, when_written};
 
 /// Coinbase Advanced Trade: last price, best bid and ask, the 24 h range, with each match.
 ///
@@ -57,6 +58,7 @@ impl Exchange for Advanced {
             asking: self.lists.ask(),
             next: 0,
             said_heartbeats: false,
+            apart: HashSet::new(),
         })
     }
 }
@@ -67,6 +69,20 @@ struct Talk {
     /// The number of the next message.
     next: u64,
     said_heartbeats: bool,
+    /// Products against USDC that came under their own names.
+    apart: HashSet<Symbol>,
+}
+
+/// What is said of a product that is asked for and not subscribed to. The exchange itself has no words for it.
+const LEFT_OUT: &str = "it leaves it out of what it says is subscribed to: perhaps it is not listed";
+
+/// What trades against USDC is the same as against USD, and comes under that name. These have books of their own.
+const APART: [&str; 2] = ["USDT", "EURC"];
+
+/// The product against USDC whose prices come under the name of this one against USD.
+fn twin(name: &str) -> Option<String> {
+    let base = name.strip_suffix("-USD").filter(|base| !APART.contains(base))?;
+    Some(format!("{base}-USDC"))
 }
 
 #[derive(Deserialize)]
@@ -76,8 +92,8 @@ struct Envelope<'a> {
     #[serde(rename = "type")]
     kind: Option<Cow<'a, str>>,
     message: Option<Cow<'a, str>>,
-    timestamp: Option<Cow<'a, str>>,
-    sequence_num: Option<u64>,
+    timestamp: Option<Field<'a>>,
+    sequence_num: Option<Field<'a>>,
     events: Option<&'a RawValue>,
 }
 
@@ -85,23 +101,30 @@ struct Envelope<'a> {
 struct Event<'a> {
     #[serde(rename = "type", borrow)]
     kind: Option<Cow<'a, str>>,
-    #[serde(default)]
-    tickers: Vec<Ticker<'a>>,
+    tickers: Option<&'a RawValue>,
+    subscriptions: Option<Subscriptions<'a>>,
+}
+
+/// What is subscribed to over this connection.
+#[derive(Deserialize)]
+struct Subscriptions<'a> {
+    #[serde(borrow, default)]
+    ticker: Vec<Cow<'a, str>>,
 }
 
 #[derive(Deserialize)]
 struct Ticker<'a> {
     #[serde(borrow)]
     product_id: Cow<'a, str>,
-    price: Decimal<'a>,
-    best_bid: Option<Decimal<'a>>,
-    best_bid_quantity: Option<Decimal<'a>>,
-    best_ask: Option<Decimal<'a>>,
-    best_ask_quantity: Option<Decimal<'a>>,
-    high_24_h: Option<Decimal<'a>>,
-    low_24_h: Option<Decimal<'a>>,
-    volume_24_h: Option<Decimal<'a>>,
-    price_percent_chg_24_h: Option<Decimal<'a>>,
+    price: Field<'a>,
+    best_bid: Option<Field<'a>>,
+    best_bid_quantity: Option<Field<'a>>,
+    best_ask: Option<Field<'a>>,
+    best_ask_quantity: Option<Field<'a>>,
+    high_24_h: Option<Field<'a>>,
+    low_24_h: Option<Field<'a>>,
+    volume_24_h: Option<Field<'a>>,
+    price_percent_chg_24_h: Option<Field<'a>>,
 }
 
 impl Conversation for Talk {
@@ -117,15 +140,17 @@ impl Conversation for Talk {
             return Ok(());
         }
         if let Some(number) = envelope.sequence_num {
-            if number > self.next {
-                heard.push(Heard::Lost(number - self.next));
+            match number.number("sequence_num") {
+                Ok(number) => self.count(number, heard),
+                Err(garbled) => heard.push(Heard::Garbled(garbled)),
             }
-            self.next = self.next.max(number.saturating_add(1));
         }
         match envelope.channel.as_deref() {
-            Some("ticker" | "ticker_batch") => self.tickers(&envelope, heard)?,
+            Some("ticker" | "ticker_batch") => self.tickers(&envelope, heard),
             Some("subscriptions") => {
-                self.asking.given();
+                if let Some(asked) = self.asking.given() {
+                    self.compare(&asked, envelope.events, heard);
+                }
                 heard.push(self.ask().map_or(Heard::Nothing, Heard::Say));
             }
             Some("heartbeats" | "status" | "candles" | "market_trades" | "l2_data") => {
@@ -155,54 +180,86 @@ impl Talk {
         }
     }
 
-    fn tickers(&self, envelope: &Envelope<'_>, heard: &mut Vec<Heard>) -> Result<(), Garbled> {
-        let (when, ns) = when_written(envelope.timestamp.as_deref());
-        let events: Vec<Event<'_>> = serde_json::from_str(envelope.events.map_or("[]", RawValue::get))?;
+    /// Every message has a number, whatever channel it is of.
+    fn count(&mut self, number: u64, heard: &mut Vec<Heard>) {
+        if number > self.next {
+            heard.push(Heard::Lost(number - self.next));
+        }
+        self.next = self.next.max(number.saturating_add(1));
+    }
+
+    /// Finds what was asked for and is not subscribed to: the exchange leaves out what it does not know, without a word.
+    fn compare(&self, asked: &[String], events: Option<&RawValue>, heard: &mut Vec<Heard>) {
+        let events: Vec<Event<'_>> = each(events, heard);
+        let Some(given) = events.into_iter().find_map(|event| event.subscriptions) else { return };
+        let names = given.ticker.iter().flat_map(|name| [Some(name.to_string()), twin(name)]);
+        let given: HashSet<String> = names.flatten().collect();
+        for symbol in
+            asked.iter().filter(|name| !given.contains(*name)).filter_map(|name| self.names.symbol(name))
+        {
+            heard.push(Heard::Refused { symbol, why: LEFT_OUT.to_owned() });
+        }
+    }
+
+    fn tickers(&mut self, envelope: &Envelope<'_>, heard: &mut Vec<Heard>) {
+        let (when, ns) = when_written(envelope.timestamp);
+        let events: Vec<Event<'_>> = each(envelope.events, heard);
         let before = heard.len();
         for event in &events {
             let snapshot = event.kind.as_deref() == Some("snapshot");
-            heard.extend(
-                event
-                    .tickers
-                    .iter()
-                    .map(|ticker| Heard::from_print(self.ticker(ticker, (when, ns), snapshot))),
-            );
+            let tickers: Vec<Ticker<'_>> = each(event.tickers, heard);
+            for ticker in &tickers {
+                match self.symbols(&ticker.product_id) {
+                    Err(garbled) => heard.push(Heard::Garbled(garbled)),
+                    Ok(symbols) => {
+                        for symbol in symbols.into_iter().flatten() {
+                            let print = print(ticker, symbol, (when, ns), snapshot, heard);
+                            heard.push(Heard::from_print(print));
+                        }
+                    }
+                }
+            }
         }
         if heard.len() == before {
             heard.push(Heard::Nothing);
         }
-        Ok(())
     }
 
-    fn ticker(
-        &self,
-        ticker: &Ticker<'_>,
-        (when, ns): (When, u64),
-        snapshot: bool,
-    ) -> Result<Option<Print>, Garbled> {
-        let Some(price) = ticker.price.quoted("price")? else { return Ok(None) };
-        // What trades against USDC is the same as against USD, and comes under that name.
-        let name = &*ticker.product_id;
-        let symbol = self
-            .names
-            .asked_for(name)
-            .or_else(|garbled| self.names.symbol(&format!("{name}C")).ok_or(garbled))?;
-        let mut tick = Tick::new(symbol, price);
-        tick.extras = extras(
-            None,
-            &[
-                ("bid", ticker.best_bid),
-                ("bid_size", ticker.best_bid_quantity),
-                ("ask", ticker.best_ask),
-                ("ask_size", ticker.best_ask_quantity),
-                ("high", ticker.high_24_h),
-                ("low", ticker.low_24_h),
-                ("volume", ticker.volume_24_h),
-                ("change_pct_24h", ticker.price_percent_chg_24_h),
-            ],
-        )?;
-        Ok(Some(Print { tick, when, kind: Kind::Ticker, place: Place::Time(ns), snapshot }))
+    /// The symbols whose price comes under this name: the product's own, and its twin's unless that comes by itself.
+    fn symbols(&mut self, name: &str) -> Result<[Option<Symbol>; 2], Garbled> {
+        let own = self.names.symbol(name);
+        if name.ends_with("-USDC") {
+            self.apart.extend(own);
+        }
+        let twin = twin(name).and_then(|twin| self.names.symbol(&twin));
+        let twin = twin.filter(|twin| !self.apart.contains(twin));
+        if own.or(twin).is_none() {
+            self.names.asked_for(name)?;
+        }
+        Ok([own, twin])
     }
+}
+
+fn print(
+    ticker: &Ticker<'_>,
+    symbol: Symbol,
+    (when, ns): (When, u64),
+    snapshot: bool,
+    heard: &mut Vec<Heard>,
+) -> Result<Option<Print>, Garbled> {
+    let Some(price) = ticker.price.quoted("price")? else { return Ok(None) };
+    let mut tick = Tick::new(symbol, price);
+    Beside::new(&mut tick, heard).decimals(&[
+        ("bid", ticker.best_bid),
+        ("bid_size", ticker.best_bid_quantity),
+        ("ask", ticker.best_ask),
+        ("ask_size", ticker.best_ask_quantity),
+        ("high", ticker.high_24_h),
+        ("low", ticker.low_24_h),
+        ("volume", ticker.volume_24_h),
+        ("change_pct_24h", ticker.price_percent_chg_24_h),
+    ]);
+    Ok(Some(Print { tick, when, kind: Kind::Ticker, place: Place::Time(ns), snapshot }))
 }
 
 #[cfg(test)]
@@ -246,6 +303,77 @@ mod tests {
             [1, 4, 3, 5].map(|number| lost(hear(&mut *talk, &frame(number)))),
             [None, Some(2), None, None]
         );
+    }
+
+    fn ticker(name: &str) -> String {
+        format!(
+            r#"{{"channel":"ticker","timestamp":"2026-07-01T12:00:00Z","events":[{{"tickers":[{{"product_id":"{name}","price":"1"}}]}}]}}"#
+        )
+    }
+
+    #[test]
+    fn what_comes_under_the_name_of_its_twin_is_both() {
+        let names = ["BTC-USD", "BTC-USDC", "ETH-USDC", "USDT-USDC"];
+        let mut talk =
+            Advanced::new(Names::new(names.map(|name| (name.to_owned(), None))).unwrap()).converse();
+        let mut symbols = |name: &str| -> Vec<String> {
+            let heard = hear(&mut *talk, &ticker(name));
+            let symbol = |heard: &Heard| match heard {
+                Heard::Price(print) => print.tick.symbol.to_string(),
+                Heard::Garbled(garbled) => garbled.to_string(),
+                other => panic!("{other:?}"),
+            };
+            heard.iter().map(symbol).collect()
+        };
+        assert_eq!(symbols("BTC-USD"), ["BTC-USD", "BTC-USDC"]);
+        assert_eq!(symbols("ETH-USD"), ["ETH-USDC"]);
+        assert_eq!(symbols("USDT-USD"), ["nobody asked for USDT-USD"], "these are two");
+        assert_eq!(symbols("BTC-USDC"), ["BTC-USDC"]);
+        assert_eq!(symbols("BTC-USD"), ["BTC-USD"], "it comes by itself");
+    }
+
+    #[test]
+    fn what_it_leaves_out_is_refused() {
+        let names = ["BTC-USD", "FOO-BAR", "ETH-USDC", "FOO-USDC"];
+        let mut talk =
+            Advanced::new(Names::new(names.map(|name| (name.to_owned(), None))).unwrap()).converse();
+        talk.open();
+        let ack =
+            r#"{"channel":"subscriptions","events":[{"subscriptions":{"ticker":["BTC-USD","ETH-USD"]}}]}"#;
+        let heard = hear(&mut *talk, ack);
+        let refused: Vec<_> = heard
+            .iter()
+            .filter_map(|heard| match heard {
+                Heard::Refused { symbol, why } => Some((symbol.as_str(), why.as_str())),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(refused, [("FOO-BAR", LEFT_OUT), ("FOO-USDC", LEFT_OUT)]);
+        let later = hear(
+            &mut *talk,
+            r#"{"channel":"subscriptions","events":[{"subscriptions":{"heartbeats":["heartbeats"]}}]}"#,
+        );
+        assert!(matches!(&later[..], [Heard::Nothing]), "nothing was asked for: {later:?}");
+    }
+
+    #[test]
+    fn what_makes_no_sense_costs_only_itself() {
+        let mut talk = talk();
+        let heard = hear(
+            &mut *talk,
+            r#"{"channel":"ticker","timestamp":7,"sequence_num":"x","events":[null,{"tickers":{}},{"tickers":[
+            {"product_id":"BTC-USD","price":"1","price_percent_chg_24_h":"NaN","best_bid":""},{"product_id":"ETH-USD"},
+            {"product_id":"ETH-USD","price":"2","low_24_h":"1"}]}]}"#,
+        );
+        let prices: Vec<_> = heard
+            .iter()
+            .filter_map(|heard| match heard {
+                Heard::Price(print) => Some(print.tick.price.to_string()),
+                _ => None,
+            })
+            .collect();
+        let noted = heard.iter().filter(|heard| matches!(heard, Heard::Garbled(_))).count();
+        assert_eq!((prices, noted), (vec!["1".to_owned(), "2".to_owned()], 6), "{heard:?}");
     }
 
     #[test]

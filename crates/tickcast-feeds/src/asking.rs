@@ -65,9 +65,11 @@ impl Asking {
         self.asked.as_deref()
     }
 
-    /// What was asked for is given.
-    pub(crate) fn given(&mut self) {
-        self.given |= self.asked.take().is_some();
+    /// What was asked for is given; says what that was.
+    pub(crate) fn given(&mut self) -> Option<Vec<String>> {
+        let asked = self.asked.take();
+        self.given |= asked.is_some();
+        asked
     }
 
     /// Takes a refusal in the exchange's words, and appends what it comes to; says whether there may be more to ask for.

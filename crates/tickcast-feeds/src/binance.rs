@@ -1,15 +1,15 @@
-//! Binance Spot: combined streams. Prices as of its documents of 2026-07.
+//! Binance: combined streams, as of the documents of 2026-07 for Spot. What is known of Futures is understood as well.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tickcast::{ChangeBasis, Tick};
+use tickcast::Tick;
 
-use crate::exchange::{Conversation, Exchange, Garbled, Heard, Kind, Limits, Place, Print, When};
+use crate::exchange::{Conversation, Exchange, Garbled, Heard, Kind, Limits, Place, Print};
 use crate::names::Names;
-use crate::wire::{Decimal, excerpt, extras, push_side, push_trade_id, quoted, when_ms};
+use crate::wire::{Beside, Field, excerpt, trade_number, when_counted};
 
 /// Streams named in one message: far below any limit on its length.
 const TOGETHER: usize = 200;
@@ -23,11 +23,13 @@ pub enum BinanceStream {
     BookTicker,
     /// Trades, those of one order together.
     AggTrade,
+    /// Trades, each by itself.
+    Trade,
 }
 
 impl BinanceStream {
     /// All there are.
-    pub const ALL: [Self; 3] = [Self::Ticker, Self::BookTicker, Self::AggTrade];
+    pub const ALL: [Self; 4] = [Self::Ticker, Self::BookTicker, Self::AggTrade, Self::Trade];
 
     /// As the exchange calls it.
     #[must_use]
@@ -36,6 +38,7 @@ impl BinanceStream {
             Self::Ticker => "ticker",
             Self::BookTicker => "bookTicker",
             Self::AggTrade => "aggTrade",
+            Self::Trade => "trade",
         }
     }
 }
@@ -100,7 +103,7 @@ struct Refusal<'a> {
     msg: Cow<'a, str>,
 }
 
-/// What a message is: one without a name and with an update id is a `bookTicker`.
+/// What a message is: one with an update id and without a name is a `bookTicker`, which only Futures call by its name.
 #[derive(Deserialize)]
 struct Head<'a> {
     #[serde(borrow)]
@@ -111,47 +114,53 @@ struct Head<'a> {
 #[derive(Deserialize)]
 struct Ticker<'a> {
     #[serde(rename = "E")]
-    time: Option<i64>,
+    time: Option<Field<'a>>,
     #[serde(borrow)]
     s: Cow<'a, str>,
-    c: Decimal<'a>,
-    p: Option<Decimal<'a>>,
+    c: Field<'a>,
+    p: Option<Field<'a>>,
     #[serde(rename = "Q")]
-    size: Option<Decimal<'a>>,
-    b: Option<Decimal<'a>>,
+    size: Option<Field<'a>>,
+    b: Option<Field<'a>>,
     #[serde(rename = "B")]
-    bid_size: Option<Decimal<'a>>,
-    a: Option<Decimal<'a>>,
+    bid_size: Option<Field<'a>>,
+    a: Option<Field<'a>>,
     #[serde(rename = "A")]
-    ask_size: Option<Decimal<'a>>,
-    h: Option<Decimal<'a>>,
-    l: Option<Decimal<'a>>,
-    v: Option<Decimal<'a>>,
+    ask_size: Option<Field<'a>>,
+    h: Option<Field<'a>>,
+    l: Option<Field<'a>>,
+    v: Option<Field<'a>>,
 }
 
 #[derive(Deserialize)]
 struct BookTicker<'a> {
     u: u64,
+    /// Spot has none.
+    #[serde(rename = "T")]
+    time: Option<Field<'a>>,
     #[serde(borrow)]
     s: Cow<'a, str>,
-    b: Decimal<'a>,
+    b: Field<'a>,
     #[serde(rename = "B")]
-    bid_size: Option<Decimal<'a>>,
-    a: Decimal<'a>,
+    bid_size: Option<Field<'a>>,
+    a: Field<'a>,
     #[serde(rename = "A")]
-    ask_size: Option<Decimal<'a>>,
+    ask_size: Option<Field<'a>>,
 }
 
 #[derive(Deserialize)]
-struct AggTrade<'a> {
+struct Trade<'a> {
     #[serde(rename = "T")]
-    time: Option<i64>,
+    time: Option<Field<'a>>,
     #[serde(borrow)]
     s: Cow<'a, str>,
-    a: u64,
-    p: Decimal<'a>,
-    q: Option<Decimal<'a>>,
-    m: Option<bool>,
+    /// The number of an `aggTrade`.
+    a: Option<Field<'a>>,
+    /// The number of a `trade`.
+    t: Option<Field<'a>>,
+    p: Field<'a>,
+    q: Option<Field<'a>>,
+    m: Option<Field<'a>>,
 }
 
 impl Conversation for Binance {
@@ -181,75 +190,95 @@ impl Conversation for Binance {
         }
         let data = envelope.data.map_or(frame, RawValue::get);
         let head: Head<'_> = serde_json::from_str(data)?;
-        heard.push(match (head.e.as_deref(), head.u) {
-            (Some("24hrTicker"), _) => Heard::from_print(self.ticker(&serde_json::from_str(data)?)),
-            (Some("aggTrade"), _) => Heard::from_print(self.trade(&serde_json::from_str(data)?)),
-            (None, Some(_)) => Heard::from_print(self.quote(&serde_json::from_str(data)?)),
+        let said = match (head.e.as_deref(), head.u) {
+            (Some("24hrTicker"), _) => Heard::from_print(self.ticker(&serde_json::from_str(data)?, heard)),
+            (Some("aggTrade"), _) => {
+                let trade: Trade<'_> = serde_json::from_str(data)?;
+                Heard::from_print(self.trade(&trade, trade.a, heard))
+            }
+            (Some("trade"), _) if self.stream == BinanceStream::Trade => {
+                let trade: Trade<'_> = serde_json::from_str(data)?;
+                Heard::from_print(self.trade(&trade, trade.t, heard))
+            }
+            (None | Some("bookTicker"), Some(_)) => {
+                Heard::from_print(self.quote(&serde_json::from_str(data)?, heard))
+            }
             (Some("serverShutdown"), _) => Heard::Leaving,
             (Some("depthUpdate" | "kline" | "24hrMiniTicker" | "trade" | "avgPrice"), _) => Heard::Nothing,
             (Some(other), _) => Heard::Unknown(excerpt(other)),
             (None, None) => {
                 Heard::Unknown(excerpt(envelope.stream.as_deref().unwrap_or("a frame without a name")))
             }
-        });
+        };
+        heard.push(said);
         Ok(())
     }
 }
 
 impl Binance {
-    fn ticker(&self, ticker: &Ticker<'_>) -> Result<Option<Print>, Garbled> {
+    fn ticker(&self, ticker: &Ticker<'_>, heard: &mut Vec<Heard>) -> Result<Option<Print>, Garbled> {
         let Some(price) = ticker.c.quoted("c")? else { return Ok(None) };
         let mut tick = Tick::new(self.names.asked_for(&ticker.s)?, price);
-        tick.change = ticker.p.map(|change| change.value("p")).transpose()?;
-        tick.extras = extras(
-            tick.change.map(|_| ChangeBasis::Rolling24h),
-            &[
-                ("bid", ticker.b),
-                ("bid_size", ticker.bid_size),
-                ("ask", ticker.a),
-                ("ask_size", ticker.ask_size),
-                ("size", ticker.size),
-                ("high", ticker.h),
-                ("low", ticker.l),
-                ("volume", ticker.v),
-            ],
-        )?;
-        let place = Place::Time(ticker.time.and_then(|ms| u64::try_from(ms).ok()).unwrap_or(0));
-        Ok(Some(Print { tick, when: when_ms(ticker.time), kind: Kind::Ticker, place, snapshot: false }))
+        let mut beside = Beside::new(&mut tick, heard);
+        beside.change(ticker.p.map(|change| change.value("p")).transpose());
+        beside.decimals(&[
+            ("bid", ticker.b),
+            ("bid_size", ticker.bid_size),
+            ("ask", ticker.a),
+            ("ask_size", ticker.ask_size),
+            ("size", ticker.size),
+            ("high", ticker.h),
+            ("low", ticker.l),
+            ("volume", ticker.v),
+        ]);
+        let (when, place) = when_counted(ticker.time);
+        Ok(Some(Print { tick, when, kind: Kind::Ticker, place: Place::Time(place), snapshot: false }))
     }
 
-    fn quote(&self, quote: &BookTicker<'_>) -> Result<Option<Print>, Garbled> {
-        let (Some(bid), Some(ask)) = (quoted(Some(quote.b), "b")?, quoted(Some(quote.a), "a")?) else {
+    fn quote(&self, quote: &BookTicker<'_>, heard: &mut Vec<Heard>) -> Result<Option<Print>, Garbled> {
+        let (Some(bid), Some(ask)) = (quote.b.quoted("b")?, quote.a.quoted("a")?) else {
             return Ok(None);
         };
         let middle = bid.middle(ask).ok_or_else(|| Garbled("b and a have too many digits".to_owned()))?;
         let mut tick = Tick::new(self.names.asked_for(&quote.s)?, middle);
-        let sizes = [("bid_size", quote.bid_size), ("ask_size", quote.ask_size)];
-        tick.extras = extras(None, &[("bid", Some(quote.b)), sizes[0], ("ask", Some(quote.a)), sizes[1]])?;
-        let place = Place::Rising(quote.u);
-        Ok(Some(Print { tick, when: When::Unsaid, kind: Kind::Quote, place, snapshot: false }))
+        Beside::new(&mut tick, heard).decimals(&[
+            ("bid", Some(quote.b)),
+            ("bid_size", quote.bid_size),
+            ("ask", Some(quote.a)),
+            ("ask_size", quote.ask_size),
+        ]);
+        let (when, _) = when_counted(quote.time);
+        Ok(Some(Print { tick, when, kind: Kind::Quote, place: Place::Rising(quote.u), snapshot: false }))
     }
 
-    fn trade(&self, trade: &AggTrade<'_>) -> Result<Option<Print>, Garbled> {
+    fn trade(
+        &self,
+        trade: &Trade<'_>,
+        number: Option<Field<'_>>,
+        heard: &mut Vec<Heard>,
+    ) -> Result<Option<Print>, Garbled> {
         let Some(price) = trade.p.quoted("p")? else { return Ok(None) };
+        let number = trade_number(number, "its number")?;
         let mut tick = Tick::new(self.names.asked_for(&trade.s)?, price);
-        tick.extras = extras(None, &[("size", trade.q)])?;
+        let mut beside = Beside::new(&mut tick, heard);
+        beside.decimals(&[("size", trade.q)]);
         // Where the buyer waited, the seller came.
-        push_side(&mut tick.extras, trade.m.map(|buyer_made| if buyer_made { "sell" } else { "buy" }));
-        push_trade_id(&mut tick.extras, trade.a)?;
-        let place = Place::Each(trade.a);
-        Ok(Some(Print { tick, when: when_ms(trade.time), kind: Kind::Trade, place, snapshot: false }))
+        beside.side(trade.m.map(|buyer_made| buyer_made.flag("m").map(|made| !made)).transpose());
+        beside.trade_id(number);
+        let (when, _) = when_counted(trade.time);
+        Ok(Some(Print { tick, when, kind: Kind::Trade, place: Place::Each(number), snapshot: false }))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::When;
 
     fn hear(frame: &str) -> Result<Heard, Garbled> {
         let names = Names::new([("BTCUSDT".to_owned(), Some("BTC/USD".to_owned()))]).unwrap();
         let mut heard = Vec::new();
-        Binance::new(names, BinanceStream::Ticker).hear(frame, &mut heard)?;
+        Binance::new(names, BinanceStream::Trade).hear(frame, &mut heard)?;
         Ok(heard.pop().unwrap())
     }
 
@@ -286,6 +315,42 @@ mod tests {
         );
         assert_eq!((trade.tick.price.to_string().as_str(), trade.place), ("0.0000001", Place::Each(9)));
         assert_eq!(trade.tick.extras.as_json(), br#","size":4,"side":"sell","trade_id":9"#);
+        let trade = print(
+            r#"{"e":"trade","E":1782907200124,"s":"BTCUSDT","t":12,"a":7,"b":8,"p":"2","q":"4","T":1782907200123,"m":false}"#,
+        );
+        assert_eq!((trade.when, trade.place), (When::At(1_782_907_200_123), Place::Each(12)));
+    }
+
+    #[test]
+    fn a_quote_of_futures_has_a_name_and_a_time() {
+        let quote = print(
+            r#"{"stream":"btcusdt@bookTicker","data":{"e":"bookTicker","u":4,"s":"BTCUSDT","b":"0.50","B":"5","a":"0.51","A":"7",
+            "T":1782907200123,"E":1782907200124}}"#,
+        );
+        assert_eq!((quote.tick.price.to_string().as_str(), quote.place), ("0.505", Place::Rising(4)));
+        assert_eq!(quote.when, When::At(1_782_907_200_123));
+    }
+
+    #[test]
+    fn times_may_be_in_microseconds() {
+        let trade = print(r#"{"e":"aggTrade","s":"BTCUSDT","a":9,"p":"1","T":1782907200123456}"#);
+        assert_eq!(trade.when, When::At(1_782_907_200_123));
+        let ticker = print(r#"{"e":"24hrTicker","E":1782907200123456,"s":"BTCUSDT","c":"1"}"#);
+        assert_eq!(
+            (ticker.when, ticker.place),
+            (When::At(1_782_907_200_123), Place::Time(1_782_907_200_123_456))
+        );
+    }
+
+    #[test]
+    fn what_makes_no_sense_beside_a_price_costs_only_itself() {
+        let ticker = print(
+            r#"{"e":"24hrTicker","E":"soon","s":"BTCUSDT","p":"","c":"1.50","b":"-1","a":"1.6","A":"","h":"NaN","l":{},"v":null}"#,
+        );
+        assert_eq!((ticker.tick.price.to_string().as_str(), ticker.tick.change), ("1.50", None));
+        assert_eq!((ticker.tick.extras.as_json(), ticker.when), (&br#","ask":1.6"#[..], When::Unreadable));
+        let trade = print(r#"{"e":"aggTrade","s":"BTCUSDT","a":9,"p":"1","q":[],"m":"perhaps","T":1}"#);
+        assert_eq!(trade.tick.extras.as_json(), br#","trade_id":9"#);
     }
 
     #[test]

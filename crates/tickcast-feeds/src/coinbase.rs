@@ -4,12 +4,12 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use serde::Deserialize;
-use tickcast::{ChangeBasis, Tick};
+use tickcast::Tick;
 
 use crate::asking::{Asking, Lists};
 use crate::exchange::{Conversation, Exchange, Garbled, Heard, Kind, Limits, Place, Print};
 use crate::names::Names;
-use crate::wire::{Decimal, excerpt, extras, push_side, push_trade_id, quoted, when_written};
+use crate::wire::{Beside, Field, excerpt, place_number, trade_number, when_written};
 
 /// What is sent of each product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,21 +92,21 @@ struct Frame<'a> {
     #[serde(rename = "type", borrow)]
     kind: Cow<'a, str>,
     product_id: Option<Cow<'a, str>>,
-    sequence: Option<u64>,
-    trade_id: Option<u64>,
-    price: Option<Decimal<'a>>,
-    size: Option<Decimal<'a>>,
-    last_size: Option<Decimal<'a>>,
-    side: Option<Cow<'a, str>>,
-    time: Option<Cow<'a, str>>,
-    best_bid: Option<Decimal<'a>>,
-    best_bid_size: Option<Decimal<'a>>,
-    best_ask: Option<Decimal<'a>>,
-    best_ask_size: Option<Decimal<'a>>,
-    open_24h: Option<Decimal<'a>>,
-    high_24h: Option<Decimal<'a>>,
-    low_24h: Option<Decimal<'a>>,
-    volume_24h: Option<Decimal<'a>>,
+    sequence: Option<Field<'a>>,
+    trade_id: Option<Field<'a>>,
+    price: Option<Field<'a>>,
+    size: Option<Field<'a>>,
+    last_size: Option<Field<'a>>,
+    side: Option<Field<'a>>,
+    time: Option<Field<'a>>,
+    best_bid: Option<Field<'a>>,
+    best_bid_size: Option<Field<'a>>,
+    best_ask: Option<Field<'a>>,
+    best_ask_size: Option<Field<'a>>,
+    open_24h: Option<Field<'a>>,
+    high_24h: Option<Field<'a>>,
+    low_24h: Option<Field<'a>>,
+    volume_24h: Option<Field<'a>>,
     message: Option<Cow<'a, str>>,
     reason: Option<Cow<'a, str>>,
 }
@@ -143,9 +143,15 @@ impl Conversation for Talk {
         }
         let frame: Frame<'_> = serde_json::from_str(frame)?;
         match &*frame.kind {
-            "ticker" => heard.push(Heard::from_print(self.ticker(&frame))),
             "error" => self.refused(&frame, heard),
-            _ => heard.push(Heard::from_print(self.trade(&frame))),
+            "ticker" => {
+                let print = self.ticker(&frame, heard);
+                heard.push(Heard::from_print(print));
+            }
+            _ => {
+                let print = self.trade(&frame, heard);
+                heard.push(Heard::from_print(print));
+            }
         }
         Ok(())
     }
@@ -176,47 +182,44 @@ impl Talk {
         Ok(price.map(|price| Tick::new(symbol, price)))
     }
 
-    fn ticker(&self, frame: &Frame<'_>) -> Result<Option<Print>, Garbled> {
+    fn ticker(&self, frame: &Frame<'_>, heard: &mut Vec<Heard>) -> Result<Option<Print>, Garbled> {
         let Some(mut tick) = self.tick(frame)? else { return Ok(None) };
-        tick.change = quoted(frame.open_24h, "open_24h")?.map(|open| tick.price.minus(open));
-        tick.extras = extras(
-            tick.change.map(|_| ChangeBasis::Rolling24h),
-            &[
-                ("bid", frame.best_bid),
-                ("bid_size", frame.best_bid_size),
-                ("ask", frame.best_ask),
-                ("ask_size", frame.best_ask_size),
-                ("size", frame.last_size),
-                ("high", frame.high_24h),
-                ("low", frame.low_24h),
-                ("volume", frame.volume_24h),
-            ],
-        )?;
+        let number = place_number(frame.sequence, "sequence")?;
+        let price = tick.price;
+        let mut beside = Beside::new(&mut tick, heard);
+        let open = frame.open_24h.map_or(Ok(None), |open| open.quoted("open_24h"));
+        beside.change(open.map(|open| open.map(|open| price.minus(open))));
+        beside.decimals(&[
+            ("bid", frame.best_bid),
+            ("bid_size", frame.best_bid_size),
+            ("ask", frame.best_ask),
+            ("ask_size", frame.best_ask_size),
+            ("size", frame.last_size),
+            ("high", frame.high_24h),
+            ("low", frame.low_24h),
+            ("volume", frame.volume_24h),
+        ]);
         // On this channel it is who took.
-        push_side(&mut tick.extras, frame.side.as_deref());
-        self.print(tick, frame, Kind::Ticker)
-    }
-
-    fn trade(&self, frame: &Frame<'_>) -> Result<Option<Print>, Garbled> {
-        let Some(mut tick) = self.tick(frame)? else { return Ok(None) };
-        tick.extras = extras(None, &[("size", frame.size)])?;
-        // On this channel it is who waited.
-        push_side(
-            &mut tick.extras,
-            frame.side.as_deref().map(|side| if side == "sell" { "buy" } else { "sell" }),
-        );
-        self.print(tick, frame, Kind::Trade)
-    }
-
-    fn print(&self, mut tick: Tick, frame: &Frame<'_>, kind: Kind) -> Result<Option<Print>, Garbled> {
-        let number = if kind == Kind::Trade { frame.trade_id } else { frame.sequence };
-        let number = number.ok_or_else(|| Garbled("sequence or trade_id is missing".to_owned()))?;
-        let place = if kind == Kind::Trade { Place::Each(number) } else { Place::Rising(number) };
-        if let Some(id) = frame.trade_id {
-            push_trade_id(&mut tick.extras, id)?;
+        beside.side(frame.side.map(|side| side.bought("side")).transpose());
+        let id = frame.trade_id.map(|id| trade_number(Some(id), "trade_id")).transpose();
+        if let Some(id) = beside.kept(id) {
+            beside.trade_id(id);
         }
-        let (when, _) = when_written(frame.time.as_deref());
-        Ok(Some(Print { tick, when, kind, place, snapshot: frame.kind == "last_match" }))
+        let (when, _) = when_written(frame.time);
+        Ok(Some(Print { tick, when, kind: Kind::Ticker, place: Place::Rising(number), snapshot: false }))
+    }
+
+    fn trade(&self, frame: &Frame<'_>, heard: &mut Vec<Heard>) -> Result<Option<Print>, Garbled> {
+        let Some(mut tick) = self.tick(frame)? else { return Ok(None) };
+        let number = trade_number(frame.trade_id, "trade_id")?;
+        let mut beside = Beside::new(&mut tick, heard);
+        beside.decimals(&[("size", frame.size)]);
+        // On this channel it is who waited.
+        beside.side(frame.side.map(|side| side.bought("side").map(|bought| !bought)).transpose());
+        beside.trade_id(number);
+        let (when, _) = when_written(frame.time);
+        let snapshot = frame.kind == "last_match";
+        Ok(Some(Print { tick, when, kind: Kind::Trade, place: Place::Each(number), snapshot }))
     }
 }
 
@@ -274,6 +277,20 @@ mod tests {
             ("FOO-BAR", "it refuses: FOO-BAR is not a valid product")
         );
         assert!(matches!(&hear(&mut *talk, error)[..], [Heard::Failed(_)]), "nothing had been asked for");
+    }
+
+    #[test]
+    fn what_makes_no_sense_beside_a_price_costs_only_itself() {
+        let frame = r#"{"type":"ticker","sequence":9,"product_id":"BTC-USD","price":"1.50","open_24h":"NaN","best_bid":"1.4",
+            "best_bid_size":"","side":5,"time":17,"trade_id":"x"}"#;
+        let heard = hear(&mut *talk(&["BTC-USD"]), frame);
+        let Some(Heard::Price(print)) = heard.last() else { panic!("{heard:?}") };
+        assert_eq!((print.tick.extras.as_json(), print.when), (&br#","bid":1.4"#[..], When::Unreadable));
+        assert_eq!(
+            (heard.len(), print.tick.change),
+            (5, None),
+            "open, size, side and id are noted: {heard:?}"
+        );
     }
 
     #[test]

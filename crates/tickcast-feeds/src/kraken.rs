@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
-use tickcast::{ChangeBasis, Tick};
+use tickcast::Tick;
 
 use crate::exchange::{Conversation, Exchange, Garbled, Heard, Kind, Limits, Place, Print};
 use crate::names::Names;
-use crate::wire::{Decimal, excerpt, extras, push_side, push_trade_id, when_written};
+use crate::wire::{Beside, Field, each, excerpt, trade_number, when_written};
 
 /// What is sent of each symbol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,27 +89,27 @@ struct Status<'a> {
 struct Ticker<'a> {
     #[serde(borrow)]
     symbol: Cow<'a, str>,
-    last: Decimal<'a>,
-    change: Option<Decimal<'a>>,
-    bid: Option<Decimal<'a>>,
-    bid_qty: Option<Decimal<'a>>,
-    ask: Option<Decimal<'a>>,
-    ask_qty: Option<Decimal<'a>>,
-    high: Option<Decimal<'a>>,
-    low: Option<Decimal<'a>>,
-    volume: Option<Decimal<'a>>,
-    timestamp: Option<Cow<'a, str>>,
+    last: Field<'a>,
+    change: Option<Field<'a>>,
+    bid: Option<Field<'a>>,
+    bid_qty: Option<Field<'a>>,
+    ask: Option<Field<'a>>,
+    ask_qty: Option<Field<'a>>,
+    high: Option<Field<'a>>,
+    low: Option<Field<'a>>,
+    volume: Option<Field<'a>>,
+    timestamp: Option<Field<'a>>,
 }
 
 #[derive(Deserialize)]
 struct Trade<'a> {
     #[serde(borrow)]
     symbol: Cow<'a, str>,
-    side: Option<Cow<'a, str>>,
-    price: Decimal<'a>,
-    qty: Option<Decimal<'a>>,
-    trade_id: u64,
-    timestamp: Option<Cow<'a, str>>,
+    side: Option<Field<'a>>,
+    price: Field<'a>,
+    qty: Option<Field<'a>>,
+    trade_id: Field<'a>,
+    timestamp: Option<Field<'a>>,
 }
 
 impl Conversation for Kraken {
@@ -126,23 +126,25 @@ impl Conversation for Kraken {
 
     fn hear(&mut self, frame: &str, heard: &mut Vec<Heard>) -> Result<(), Garbled> {
         let frame: Frame<'_> = serde_json::from_str(frame)?;
-        let data = frame.data.map_or("[]", RawValue::get);
         let snapshot = frame.kind.as_deref() == Some("snapshot");
         match (frame.channel.as_deref(), frame.method.as_deref()) {
             (Some("ticker"), _) => {
-                let tickers: Vec<Ticker<'_>> = serde_json::from_str(data)?;
-                heard.extend(
-                    tickers.iter().map(|ticker| Heard::from_print(self.ticker_print(ticker, snapshot))),
-                );
+                for ticker in &each::<Ticker<'_>>(frame.data, heard) {
+                    let print = self.ticker_print(ticker, snapshot, heard);
+                    heard.push(Heard::from_print(print));
+                }
             }
             (Some("trade"), _) => {
-                let mut trades: Vec<Trade<'_>> = serde_json::from_str(data)?;
+                let mut trades: Vec<Trade<'_>> = each(frame.data, heard);
                 // In a snapshot they may come newest first.
-                trades.sort_by_key(|trade| trade.trade_id);
-                heard.extend(trades.iter().map(|trade| Heard::from_print(self.trade_print(trade, snapshot))));
+                trades.sort_by_key(|trade| trade.trade_id.number("trade_id").unwrap_or(0));
+                for trade in &trades {
+                    let print = self.trade_print(trade, snapshot, heard);
+                    heard.push(Heard::from_print(print));
+                }
             }
             (Some("status"), _) => {
-                let systems: Vec<Status<'_>> = serde_json::from_str(data)?;
+                let systems: Vec<Status<'_>> = each(frame.data, heard);
                 let closed = systems.iter().find(|status| status.system == "maintenance");
                 heard.push(
                     closed.map_or(Heard::Nothing, |_| Heard::Halted("it says: maintenance".to_owned())),
@@ -171,34 +173,44 @@ impl Kraken {
         }
     }
 
-    fn ticker_print(&self, ticker: &Ticker<'_>, snapshot: bool) -> Result<Option<Print>, Garbled> {
+    fn ticker_print(
+        &self,
+        ticker: &Ticker<'_>,
+        snapshot: bool,
+        heard: &mut Vec<Heard>,
+    ) -> Result<Option<Print>, Garbled> {
         let Some(price) = ticker.last.quoted("last")? else { return Ok(None) };
         let mut tick = Tick::new(self.names.asked_for(&ticker.symbol)?, price);
-        tick.change = ticker.change.map(|change| change.value("change")).transpose()?;
-        tick.extras = extras(
-            tick.change.map(|_| ChangeBasis::Rolling24h),
-            &[
-                ("bid", ticker.bid),
-                ("bid_size", ticker.bid_qty),
-                ("ask", ticker.ask),
-                ("ask_size", ticker.ask_qty),
-                ("high", ticker.high),
-                ("low", ticker.low),
-                ("volume", ticker.volume),
-            ],
-        )?;
-        let (when, ns) = when_written(ticker.timestamp.as_deref());
+        let mut beside = Beside::new(&mut tick, heard);
+        beside.change(ticker.change.map(|change| change.value("change")).transpose());
+        beside.decimals(&[
+            ("bid", ticker.bid),
+            ("bid_size", ticker.bid_qty),
+            ("ask", ticker.ask),
+            ("ask_size", ticker.ask_qty),
+            ("high", ticker.high),
+            ("low", ticker.low),
+            ("volume", ticker.volume),
+        ]);
+        let (when, ns) = when_written(ticker.timestamp);
         Ok(Some(Print { tick, when, kind: Kind::Ticker, place: Place::Time(ns), snapshot }))
     }
 
-    fn trade_print(&self, trade: &Trade<'_>, snapshot: bool) -> Result<Option<Print>, Garbled> {
+    fn trade_print(
+        &self,
+        trade: &Trade<'_>,
+        snapshot: bool,
+        heard: &mut Vec<Heard>,
+    ) -> Result<Option<Print>, Garbled> {
         let Some(price) = trade.price.quoted("price")? else { return Ok(None) };
+        let number = trade_number(Some(trade.trade_id), "trade_id")?;
         let mut tick = Tick::new(self.names.asked_for(&trade.symbol)?, price);
-        tick.extras = extras(None, &[("size", trade.qty)])?;
-        push_side(&mut tick.extras, trade.side.as_deref());
-        push_trade_id(&mut tick.extras, trade.trade_id)?;
-        let (when, _) = when_written(trade.timestamp.as_deref());
-        Ok(Some(Print { tick, when, kind: Kind::Trade, place: Place::Each(trade.trade_id), snapshot }))
+        let mut beside = Beside::new(&mut tick, heard);
+        beside.decimals(&[("size", trade.qty)]);
+        beside.side(trade.side.map(|side| side.bought("side")).transpose());
+        beside.trade_id(number);
+        let (when, _) = when_written(trade.timestamp);
+        Ok(Some(Print { tick, when, kind: Kind::Trade, place: Place::Each(number), snapshot }))
     }
 }
 
@@ -262,5 +274,22 @@ mod tests {
         };
         assert!(matches!(&hear(&status("online"))[..], [Heard::Nothing]));
         assert!(matches!(&hear(&status("maintenance"))[..], [Heard::Halted(_)]));
+    }
+
+    #[test]
+    fn an_entry_that_makes_no_sense_costs_no_other() {
+        let heard = hear(
+            r#"{"channel":"ticker","type":"update","data":[{"symbol":"BTC/USD","last":1.5,"bid":"","high":"NaN","timestamp":7},
+            {"symbol":"BTC/USD"},{"symbol":"BTC/USD","last":null},{"symbol":"BTC/USD","last":2.5}]}"#,
+        );
+        let prices: Vec<_> = heard
+            .iter()
+            .filter_map(|heard| match heard {
+                Heard::Price(print) => Some(print.tick.price.to_string()),
+                Heard::Garbled(_) => None,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!((prices, heard.len()), (vec!["1.5".to_owned(), "2.5".to_owned()], 6), "{heard:?}");
     }
 }

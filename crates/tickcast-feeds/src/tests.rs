@@ -29,6 +29,7 @@ enum Case {
     BinanceTicker,
     BinanceBook,
     BinanceTrades,
+    BinanceSingles,
     CoinbaseTicker,
     CoinbaseMatches,
     Advanced,
@@ -37,10 +38,11 @@ enum Case {
 }
 
 impl Case {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::BinanceTicker,
         Self::BinanceBook,
         Self::BinanceTrades,
+        Self::BinanceSingles,
         Self::CoinbaseTicker,
         Self::CoinbaseMatches,
         Self::Advanced,
@@ -49,11 +51,14 @@ impl Case {
     ];
 
     /// Those whose ticks carry the number of a trade, without holes.
-    const NUMBERED: [Self; 3] = [Self::BinanceTrades, Self::CoinbaseMatches, Self::KrakenTrades];
+    const NUMBERED: [Self; 4] =
+        [Self::BinanceTrades, Self::BinanceSingles, Self::CoinbaseMatches, Self::KrakenTrades];
 
     const fn venue(self) -> Venue {
         match self {
-            Self::BinanceTicker | Self::BinanceBook | Self::BinanceTrades => Venue::Binance,
+            Self::BinanceTicker | Self::BinanceBook | Self::BinanceTrades | Self::BinanceSingles => {
+                Venue::Binance
+            }
             Self::CoinbaseTicker | Self::CoinbaseMatches => Venue::Coinbase,
             Self::Advanced => Venue::Advanced,
             Self::KrakenTicker | Self::KrakenTrades => Venue::Kraken,
@@ -73,6 +78,7 @@ impl Case {
             Self::BinanceTicker => Box::new(Binance::new(names, BinanceStream::Ticker)),
             Self::BinanceBook => Box::new(Binance::new(names, BinanceStream::BookTicker)),
             Self::BinanceTrades => Box::new(Binance::new(names, BinanceStream::AggTrade)),
+            Self::BinanceSingles => Box::new(Binance::new(names, BinanceStream::Trade)),
             Self::CoinbaseTicker => Box::new(Coinbase::new(names, CoinbaseChannel::Ticker)),
             Self::CoinbaseMatches => Box::new(Coinbase::new(names, CoinbaseChannel::Matches)),
             Self::Advanced => Box::new(Advanced::new(names)),

@@ -1,10 +1,12 @@
-//! Parts of exchanges' messages: decimals by their text, times.
+//! Parts of exchanges' messages: lists, decimals by their text, times, what stands beside a price.
 
-use serde::de::{Deserialize, Deserializer, Error};
+use std::fmt::Display;
+
+use serde::de::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
-use tickcast::{ChangeBasis, Extras, Price, Value};
+use tickcast::{ChangeBasis, Price, Tick, Value};
 
-use crate::{Garbled, When};
+use crate::{Garbled, Heard, When};
 
 /// Before 2010 there were no such exchanges.
 const EARLIEST_MS: i64 = 1_262_304_000_000;
@@ -12,27 +14,42 @@ const EARLIEST_MS: i64 = 1_262_304_000_000;
 /// The largest number of which every reader of JSON knows each digit.
 const LARGEST_EXACT: u64 = (1 << 53) - 1;
 
-/// A decimal by its text, whether it stood there as a number or as a text.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Decimal<'a>(pub(crate) &'a str);
+/// From here on a time counts microseconds: as milliseconds it would be in the year 5138.
+const MICROSECONDS: i64 = 100_000_000_000_000;
 
-impl<'de: 'a, 'a> Deserialize<'de> for Decimal<'a> {
+/// Most entries of one list that are noted as making no sense. Where there are more it is one and the same trouble, and a
+/// frame has room for millions.
+const NOTED: usize = 100;
+
+/// A member of a message by its JSON text, read where it is used: one that makes no sense costs nothing else.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Field<'a>(&'a str);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Field<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = <&RawValue>::deserialize(deserializer)?.get();
-        let text = raw.strip_prefix('"').and_then(|raw| raw.strip_suffix('"')).unwrap_or(raw);
-        let plain = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
-        if plain {
-            Ok(Self(text))
-        } else {
-            Err(D::Error::custom(format_args!("{} is no decimal", excerpt(raw))))
-        }
+        Ok(Self(<&RawValue>::deserialize(deserializer)?.get()))
     }
 }
 
-impl Decimal<'_> {
-    /// Its value; a zero is none, since exchanges write one where nobody quotes.
+impl<'a> Field<'a> {
+    /// Its text, whether it stood there as a number or as a text.
+    fn bare(self) -> &'a str {
+        self.0.strip_prefix('"').and_then(|raw| raw.strip_suffix('"')).unwrap_or(self.0)
+    }
+
+    /// A decimal by its text.
+    pub(crate) fn value(self, field: &str) -> Result<Price, Garbled> {
+        let text = self.bare();
+        let plain = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
+        if !plain {
+            return Err(Garbled(format!("{field}: {} is no decimal", excerpt(self.0))));
+        }
+        text.parse().map_err(|error| Garbled(format!("{field} {error}")))
+    }
+
+    /// A decimal that is a price; a zero is none, since exchanges write one where nobody quotes.
     pub(crate) fn quoted(self, field: &str) -> Result<Option<Price>, Garbled> {
-        let price: Price = self.0.parse().map_err(|error| Garbled(format!("{field} {error}")))?;
+        let price = self.value(field)?;
         match price.cmp(&zero()) {
             std::cmp::Ordering::Less => Err(Garbled(format!("{field} {price} is below zero"))),
             std::cmp::Ordering::Equal => Ok(None),
@@ -40,72 +57,136 @@ impl Decimal<'_> {
         }
     }
 
-    /// Its value.
-    pub(crate) fn value(self, field: &str) -> Result<Price, Garbled> {
-        self.0.parse().map_err(|error| Garbled(format!("{field} {error}")))
+    /// A number that counts something.
+    pub(crate) fn number(self, field: &str) -> Result<u64, Garbled> {
+        self.0.parse().map_err(|_| Garbled(format!("{field}: {} is no number of anything", excerpt(self.0))))
     }
-}
 
-/// The value of something that is there, and not zero.
-pub(crate) fn quoted(decimal: Option<Decimal<'_>>, field: &str) -> Result<Option<Price>, Garbled> {
-    decimal.map_or(Ok(None), |decimal| decimal.quoted(field))
+    /// Whether something is so.
+    pub(crate) fn flag(self, field: &str) -> Result<bool, Garbled> {
+        self.0.parse().map_err(|_| Garbled(format!("{field}: {} is neither true nor false", excerpt(self.0))))
+    }
+
+    /// Whether it says `buy` and not `sell`, in whatever case.
+    pub(crate) fn bought(self, field: &str) -> Result<bool, Garbled> {
+        let says = |side| self.bare().eq_ignore_ascii_case(side);
+        if says("buy") || says("sell") {
+            return Ok(says("buy"));
+        }
+        Err(Garbled(format!("{field}: {} is neither buy nor sell", excerpt(self.0))))
+    }
 }
 
 fn zero() -> Price {
     Price::from_units(0, 0).unwrap_or_else(|| unreachable!("zero has no decimals"))
 }
 
-/// Extras from what is there of `decimals`, after what the change is measured from.
-pub(crate) fn extras(
-    basis: Option<ChangeBasis>,
-    decimals: &[(&str, Option<Decimal<'_>>)],
-) -> Result<Extras, Garbled> {
-    let mut extras = Extras::new();
-    let refuse = |error: tickcast::TickError| Garbled(error.to_string());
-    if let Some(basis) = basis {
-        extras.push_basis(basis).map_err(refuse)?;
+/// The entries of a list, each read by itself: one that makes no sense is noted, and costs the others nothing.
+pub(crate) fn each<'a, T: Deserialize<'a>>(list: Option<&'a RawValue>, heard: &mut Vec<Heard>) -> Vec<T> {
+    let Some(list) = list.map(RawValue::get) else { return Vec::new() };
+    let mut left = NOTED;
+    let mut note = |error: serde_json::Error, text: &str| {
+        if left > 0 {
+            left -= 1;
+            let Garbled(why) = error.into();
+            heard.push(Heard::Garbled(Garbled(format!("{why}: {}", excerpt(text)))));
+        }
+    };
+    let entries: Result<Vec<&RawValue>, _> = serde_json::from_str(list);
+    let entries = entries.map_err(|error| note(error, list)).unwrap_or_default();
+    let read = entries.into_iter().map(RawValue::get).filter_map(|entry| {
+        let read = serde_json::from_str(entry);
+        read.map_err(|error| note(error, entry)).ok()
+    });
+    read.collect()
+}
+
+/// What stands beside the price of a tick, one after the other. What makes no sense is left out and noted: the price stands
+/// without it.
+pub(crate) struct Beside<'t, 'h> {
+    tick: &'t mut Tick,
+    heard: &'h mut Vec<Heard>,
+}
+
+impl<'t, 'h> Beside<'t, 'h> {
+    pub(crate) const fn new(tick: &'t mut Tick, heard: &'h mut Vec<Heard>) -> Self {
+        Self { tick, heard }
     }
-    for (name, decimal) in decimals {
-        let Some(decimal) = decimal else { continue };
-        // A bid of zero is none; a volume of zero is one.
-        let quote = name.starts_with("bid") || name.starts_with("ask");
-        if let Some(value) = if quote { decimal.quoted(name)? } else { Some(decimal.value(name)?) } {
-            extras.push(name, Value::Number(&value.to_string())).map_err(refuse)?;
+
+    /// What was read, unless it makes no sense.
+    pub(crate) fn kept<T, E: Display>(&mut self, read: Result<Option<T>, E>) -> Option<T> {
+        read.unwrap_or_else(|error| {
+            let why = format!("{}: left out: {error}", self.tick.symbol);
+            self.heard.push(Heard::Garbled(Garbled(why)));
+            None
+        })
+    }
+
+    /// The change over 24 hours, where there is one.
+    pub(crate) fn change(&mut self, change: Result<Option<Price>, Garbled>) {
+        self.tick.change = self.kept(change);
+        if self.tick.change.is_some() {
+            let pushed = self.tick.extras.push_basis(ChangeBasis::Rolling24h);
+            self.kept(pushed.map(Some));
         }
     }
-    Ok(extras)
-}
 
-/// Who took: `buy` or `sell`, as an exchange writes it in whatever case.
-pub(crate) fn push_side(extras: &mut Extras, side: Option<&str>) {
-    let known =
-        ["buy", "sell"].into_iter().find(|known| side.is_some_and(|side| side.eq_ignore_ascii_case(known)));
-    if let Some(side) = known {
-        // It is there once, and short.
-        let _ = extras.push("side", Value::Text(side));
+    /// Those of these decimals that are there. A bid of zero is none; a volume of zero is one.
+    pub(crate) fn decimals(&mut self, decimals: &[(&str, Option<Field<'_>>)]) {
+        for (name, field) in decimals {
+            let Some(field) = field else { continue };
+            let quote = name.starts_with("bid") || name.starts_with("ask");
+            let value = if quote { field.quoted(name) } else { field.value(name).map(Some) };
+            if let Some(value) = self.kept(value) {
+                self.push(name, Value::Number(&value.to_string()));
+            }
+        }
+    }
+
+    /// Who took.
+    pub(crate) fn side(&mut self, bought: Result<Option<bool>, Garbled>) {
+        if let Some(bought) = self.kept(bought) {
+            self.push("side", Value::Text(if bought { "buy" } else { "sell" }));
+        }
+    }
+
+    /// The number of a trade.
+    pub(crate) fn trade_id(&mut self, id: u64) {
+        self.push("trade_id", Value::Number(&id.to_string()));
+    }
+
+    fn push(&mut self, name: &str, value: Value<'_>) {
+        let pushed = self.tick.extras.push(name, value);
+        self.kept(pushed.map(Some));
     }
 }
 
-/// The number of a trade.
-pub(crate) fn push_trade_id(extras: &mut Extras, id: u64) -> Result<(), Garbled> {
+/// The number by which a message has its place: it has to be there.
+pub(crate) fn place_number(field: Option<Field<'_>>, name: &str) -> Result<u64, Garbled> {
+    field.ok_or_else(|| Garbled(format!("{name} is missing")))?.number(name)
+}
+
+/// The number of a trade: a place, and exact for every reader.
+pub(crate) fn trade_number(field: Option<Field<'_>>, name: &str) -> Result<u64, Garbled> {
+    let id = place_number(field, name)?;
     if id > LARGEST_EXACT {
         return Err(Garbled(format!("trade {id}: no trade has such a number")));
     }
-    extras.push("trade_id", Value::Number(&id.to_string())).map_err(|error| Garbled(error.to_string()))
+    Ok(id)
 }
 
-/// A time in ms.
-pub(crate) const fn when_ms(ms: Option<i64>) -> When {
-    match ms {
-        Some(ms) => When::At(ms),
-        None => When::Unsaid,
-    }
+/// A time in ms or microseconds, and its number, of whichever unit.
+pub(crate) fn when_counted(field: Option<Field<'_>>) -> (When, u64) {
+    let Some(field) = field else { return (When::Unsaid, 0) };
+    let Ok(count) = field.bare().parse::<i64>() else { return (When::Unreadable, 0) };
+    let ms = if count >= MICROSECONDS { count / 1000 } else { count };
+    (When::At(ms), u64::try_from(count).unwrap_or(0))
 }
 
 /// A time by RFC 3339, and the same in ns as far as it can be told.
-pub(crate) fn when_written(text: Option<&str>) -> (When, u64) {
-    let Some(text) = text else { return (When::Unsaid, 0) };
-    match text.parse::<jiff::Timestamp>() {
+pub(crate) fn when_written(field: Option<Field<'_>>) -> (When, u64) {
+    let Some(field) = field else { return (When::Unsaid, 0) };
+    match field.bare().parse::<jiff::Timestamp>() {
         Ok(time) => (When::At(time.as_millisecond()), u64::try_from(time.as_nanosecond()).unwrap_or(0)),
         Err(_) => (When::Unreadable, 0),
     }
@@ -132,42 +213,80 @@ pub(crate) fn excerpt(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn decimal(json: &str) -> Result<Decimal<'_>, serde_json::Error> {
-        serde_json::from_str(json)
+    fn field(json: &str) -> Field<'_> {
+        serde_json::from_str(json).unwrap()
     }
 
     #[test]
     fn decimals_keep_their_text() {
         for (json, text) in [("\"0.10\"", "0.10"), ("5.00e-6", "0.00000500"), ("64250.10", "64250.10")] {
-            assert_eq!(decimal(json).unwrap().quoted("x").unwrap().unwrap().to_string(), text);
+            assert_eq!(field(json).quoted("x").unwrap().unwrap().to_string(), text);
         }
-        assert_eq!(decimal("0.000").unwrap().quoted("x"), Ok(None));
-        assert_eq!(decimal("\"-1\"").unwrap().quoted("bid").unwrap_err().to_string(), "bid -1 is below zero");
-        for json in ["\"NaN\"", "{}", "[1]", "true", "\"1 \"", "\"\\u0031\""] {
-            assert!(decimal(json).is_err(), "{json}");
+        assert_eq!(field("0.000").quoted("x"), Ok(None));
+        assert_eq!(field("\"-1\"").quoted("bid").unwrap_err().to_string(), "bid -1 is below zero");
+        for json in ["\"NaN\"", "{}", "[1]", "true", "null", "\"\"", "\"1 \"", "\"\\u0031\""] {
+            assert!(field(json).value("x").is_err(), "{json}");
         }
-        assert!(decimal("\"\"").unwrap().value("x").is_err());
     }
 
     #[test]
     fn times() {
         assert_eq!(
-            when_written(Some("2026-07-01T12:00:00.223456Z")),
+            when_written(Some(Field("\"2026-07-01T12:00:00.223456Z\""))),
             (When::At(1_782_907_200_223), 1_782_907_200_223_456_000)
         );
-        assert_eq!(when_written(Some("yesterday")).0, When::Unreadable);
-        let (When::At(year_one), _) = when_written(Some("0001-01-01T00:00:00.000000Z")) else { panic!() };
+        assert_eq!(when_written(Some(Field("\"yesterday\""))).0, When::Unreadable);
+        let (When::At(year_one), _) = when_written(Some(Field("\"0001-01-01T00:00:00.000000Z\""))) else {
+            panic!()
+        };
         assert!(!is_sound(year_one, 1_782_907_200_000) && !is_sound(0, 1_782_907_200_000));
         assert!(is_sound(1_782_907_260_000, 1_782_907_200_000));
         assert!(!is_sound(1_782_997_200_000, 1_782_907_200_000));
+        let counted = |json| when_counted(Some(field(json))).0;
+        assert_eq!(
+            ["1782907200223", "1782907200223456", "-5", "{}", "1.5"].map(counted),
+            [
+                When::At(1_782_907_200_223),
+                When::At(1_782_907_200_223),
+                When::At(-5),
+                When::Unreadable,
+                When::Unreadable
+            ]
+        );
+        assert_eq!(when_counted(None).0, When::Unsaid);
     }
 
     #[test]
-    fn what_is_not_there_is_left_out() {
-        let extras = extras(
-            Some(ChangeBasis::Rolling24h),
-            &[("bid", Some(Decimal("0.0"))), ("ask", None), ("volume", Some(Decimal("0.0")))],
-        );
-        assert_eq!(extras.unwrap().as_json(), br#","change_basis":"24h","volume":0.0"#);
+    fn what_makes_no_sense_beside_a_price_is_left_out_and_noted() {
+        let mut tick = Tick::new(tickcast::Symbol::new("A").unwrap(), "1".parse().unwrap());
+        let mut heard = Vec::new();
+        let mut beside = Beside::new(&mut tick, &mut heard);
+        beside.change(field("\"NaN\"").value("p").map(Some));
+        beside.decimals(&[
+            ("bid", Some(field("0.0"))),
+            ("ask", None),
+            ("ask_size", Some(field("\"\""))),
+            ("high", Some(field("{\"a\":1}"))),
+            ("volume", Some(field("0.0"))),
+        ]);
+        beside.side(field("7").bought("side").map(Some));
+        beside.side(field("\"SELL\"").bought("side").map(Some));
+        assert_eq!(tick.extras.as_json(), br#","volume":0.0,"side":"sell""#);
+        let notes: Vec<_> = heard.iter().map(|heard| format!("{heard:?}")).collect();
+        assert_eq!(notes.len(), 4, "{notes:?}");
+        assert!(notes[1].contains("A: left out: ask_size is empty"), "{notes:?}");
+    }
+
+    #[test]
+    fn an_entry_that_makes_no_sense_costs_no_other() {
+        let read = |list: &str| {
+            let (raw, mut heard) = (serde_json::from_str(list).unwrap(), Vec::new());
+            let entries = each::<u8>(Some(raw), &mut heard);
+            (entries, heard.len())
+        };
+        assert_eq!(read("[1,null,{},3]"), (vec![1, 3], 2));
+        assert_eq!(read(&format!("[{}7]", "-1,".repeat(100_000))), (vec![7], NOTED));
+        assert_eq!(read("{}"), (Vec::new(), 1));
+        assert_eq!(each::<u8>(None, &mut Vec::new()), Vec::<u8>::new());
     }
 }

@@ -114,7 +114,7 @@ pub enum FeedCount {
     Frames,
     /// There was a hole in the feed's own numbers.
     Gaps,
-    /// So many ticks were in such holes.
+    /// So many ticks were in such holes; or messages, where the feed numbers these.
     Missing,
     /// A tick was older, by the feed's own numbers, than one taken before; it was dropped.
     Stragglers,

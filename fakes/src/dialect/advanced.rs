@@ -38,19 +38,17 @@ impl Advanced {
     ) -> Result<Reply, String> {
         let none = Vec::new();
         let ids = request.get("product_ids").and_then(Value::as_array).unwrap_or(&none);
-        let product = |id: &Value| {
-            let name = id.as_str().unwrap_or_default();
-            find(latest, name).ok_or_else(|| format!("{name} is not a valid product"))
-        };
-        let products: Vec<usize> = ids.iter().map(product).collect::<Result<_, _>>()?;
+        // What it does not know it leaves out, without a word.
+        let products: Vec<usize> =
+            ids.iter().filter_map(|id| product(latest, id.as_str().unwrap_or_default())).collect();
         let channel = request.get("channel").and_then(Value::as_str).unwrap_or_default();
         let mut fresh = Vec::new();
         match channel {
             "heartbeats" => self.heartbeats = subscribes,
             "ticker" if !subscribes => {
-                self.tickers.retain(|old| !products.is_empty() && !products.contains(old));
+                self.tickers.retain(|old| !ids.is_empty() && !products.contains(old));
             }
-            "ticker" if products.is_empty() => return Err("no product_ids".to_owned()),
+            "ticker" if ids.is_empty() => return Err("no product_ids".to_owned()),
             "ticker" => {
                 for product in products {
                     if !self.tickers.contains(&product) {
@@ -127,6 +125,12 @@ impl Dialect for Advanced {
         self.numbered += 1;
         numbered
     }
+}
+
+/// Which product this is. What trades against USDC is served as what trades against USD, but for two.
+fn product(latest: &[Arc<Tick>], name: &str) -> Option<usize> {
+    let base = name.strip_suffix("-USDC").filter(|base| !["USDT", "EURC"].contains(base));
+    find(latest, name).or_else(|| find(latest, &format!("{}-USD", base?)))
 }
 
 fn error(message: &str) -> String {

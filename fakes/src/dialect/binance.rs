@@ -24,6 +24,7 @@ const METHODS: &str = "`SUBSCRIBE`, `UNSUBSCRIBE`, `LIST_SUBSCRIPTIONS`, `SET_PR
 struct Wanted {
     ticker: bool,
     book: bool,
+    aggregate: bool,
     trade: bool,
     /// When the last ticker was sent.
     shown: Option<i64>,
@@ -65,8 +66,13 @@ impl Binance {
                 self.streams.iter().any(kind_of)
             };
             let shown = wanted.shown;
-            *wanted =
-                Wanted { ticker: has("@ticker"), book: has("@bookTicker"), trade: has("@aggTrade"), shown };
+            *wanted = Wanted {
+                ticker: has("@ticker"),
+                book: has("@bookTicker"),
+                aggregate: has("@aggTrade"),
+                trade: has("@trade"),
+                shown,
+            };
         }
     }
 
@@ -203,6 +209,20 @@ impl Binance {
         );
         self.wrapped(&format!("{}@aggTrade", instrument.lower), data)
     }
+
+    fn single(&self, tick: &Tick, time: Option<i64>) -> String {
+        let (instrument, id) = (&*tick.instrument, tick.id);
+        let data = format!(
+            r#"{{"e":"trade",{}"s":"{}","t":{id},"p":"{}","q":"{}",{}"m":{},"M":true}}"#,
+            self.time("E", time),
+            instrument.name,
+            instrument.price(tick.price),
+            quantity(tick.quantity),
+            self.time("T", time),
+            !tick.bought,
+        );
+        self.wrapped(&format!("{}@trade", instrument.lower), data)
+    }
 }
 
 impl Dialect for Binance {
@@ -224,8 +244,11 @@ impl Dialect for Binance {
         if wanted.book {
             texts.push(self.book(tick));
         }
-        if wanted.trade {
+        if wanted.aggregate {
             texts.push(self.aggregate(tick, time));
+        }
+        if wanted.trade {
+            texts.push(self.single(tick, time));
         }
         texts
     }

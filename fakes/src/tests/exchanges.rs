@@ -71,9 +71,11 @@ async fn binance_streams_in_the_path() {
     let fake = fake(Exchange::Binance);
     let mut raw = connect(&fake, "/ws/btcusdt@bookTicker").await.expect("accepted");
     assert_eq!(raw.json().await["u"], fake.record().sent[0].sequence);
+    let mut single = connect(&fake, "/ws/btcusdt@trade").await.expect("accepted");
+    assert_eq!(single.json().await["t"], fake.record().sent[1].id);
     let path = "/stream?streams=btcusdt%40ticker/btcusdt@bookTicker&timeUnit=MICROSECOND";
     let mut combined = connect(&fake, path).await.expect("accepted");
-    assert_eq!(combined.json().await["data"]["E"], (super::NOON + 2000) * 1000);
+    assert_eq!(combined.json().await["data"]["E"], (super::NOON + 3000) * 1000);
     assert_eq!(combined.json().await["stream"], "btcusdt@bookTicker");
 }
 
@@ -131,8 +133,12 @@ async fn advanced_numbers_everything() {
     let update = numbered[3..].iter().find(|message| message["channel"] == "ticker").expect("an update");
     assert_eq!(update["events"][0]["tickers"][0]["price"], fake.record().sent[0].price);
 
-    client.say(r#"{"type":"subscribe","product_ids":["FOO-BAR"],"channel":"ticker"}"#).await;
-    assert_eq!(client.json_with("FOO").await["type"], "error");
+    let both = json!({"ticker": ["BTC-USD"], "heartbeats": ["heartbeats"]});
+    for unknown in [r#""FOO-BAR""#, r#""FOO-USDC","BTC-USDC""#] {
+        client.say(&format!(r#"{{"type":"subscribe","product_ids":[{unknown}],"channel":"ticker"}}"#)).await;
+        let ack = client.json_with("subscriptions").await;
+        assert_eq!(ack["events"][0]["subscriptions"], both, "what it does not know is left out");
+    }
     client.say(r#"{"type":"unsubscribe","channel":"ticker"}"#).await;
     let ack = client.json_with("subscriptions").await;
     assert_eq!(ack["events"][0]["subscriptions"], json!({"heartbeats": ["heartbeats"]}));

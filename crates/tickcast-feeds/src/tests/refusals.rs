@@ -48,7 +48,8 @@ async fn a_symbol_that_is_none_costs_the_others_nothing() {
         ),
         (Case::CoinbaseTicker, "FOO-BAR", "it refuses: FOO-BAR is not a valid product"),
         (Case::CoinbaseMatches, "FOO-BAR", "it refuses: FOO-BAR is not a valid product"),
-        (Case::Advanced, "FOO-BAR", "it refuses: "),
+        (Case::Advanced, "FOO-BAR", "it leaves it out of what it says is subscribed to"),
+        (Case::Advanced, "FOO-USDC", "it leaves it out of what it says is subscribed to"),
         (Case::KrakenTicker, "XBT/USD", "it refuses: Currency pair not supported XBT/USD"),
         (Case::KrakenTrades, "XBT/USD", "it refuses: Currency pair not supported XBT/USD"),
     ] {
@@ -63,6 +64,19 @@ async fn a_symbol_that_is_none_costs_the_others_nothing() {
         assert_eq!(scene.count(FeedCount::Connects), 1, "{case:?}");
         scene.check();
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_one_to_the_exchange_is_two_here() {
+    let scene = Scene::with(Case::Advanced, &["BTC-USD", "BTC-USDC", "ETH-USDC"], |_| {});
+    scene.until_live(SOON).await;
+    sleep(Duration::from_secs(70)).await;
+    let prices =
+        |symbol: &str| -> Vec<_> { scene.read()[symbol].iter().map(|tick| tick.price.to_string()).collect() };
+    assert_eq!(prices("BTC-USD"), prices("BTC-USDC"));
+    assert!(prices("ETH-USDC").len() > 60);
+    assert!(scene.stats().symbols.is_empty(), "none is in trouble: {:?}", scene.stats());
+    assert_eq!(scene.fake.record().violations, Vec::<String>::new());
 }
 
 #[tokio::test(start_paused = true)]

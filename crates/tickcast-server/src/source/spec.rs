@@ -349,7 +349,7 @@ mod tests {
         assert_eq!(says("kraken:A,A"), "source \"kraken:A,A\": symbol \"A\" is there twice");
         assert_eq!(
             says("binance:x?channel=trades"),
-            "source \"binance:x?channel=trades\": channel cannot be \"trades\"; ticker, bookTicker or aggTrade is expected"
+            "source \"binance:x?channel=trades\": channel cannot be \"trades\"; ticker, bookTicker, aggTrade or trade is expected"
         );
         assert_eq!(
             says("coinbase:x?url=http://a"),

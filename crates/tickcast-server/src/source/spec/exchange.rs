@@ -93,7 +93,7 @@ impl Venue {
             Self::Binance(_) => {
                 let stream =
                     BinanceStream::ALL.into_iter().find(|stream| stream.name().eq_ignore_ascii_case(name));
-                stream.map(Self::Binance).ok_or("ticker, bookTicker or aggTrade")
+                stream.map(Self::Binance).ok_or("ticker, bookTicker, aggTrade or trade")
             }
             Self::Coinbase(_) => {
                 let channel = CoinbaseChannel::ALL.into_iter().find(|channel| channel.name() == name);
