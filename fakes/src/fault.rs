@@ -50,6 +50,8 @@ pub enum Fault {
     Flap(u32),
     /// While true, data comes before the acknowledgement of a subscription.
     LateAck(bool),
+    /// The state of Kraken's trading engine, told to all connections from now on: `online`, `maintenance`, `cancel_only`, `post_only`.
+    System(String),
 }
 
 /// A time no client should believe.
@@ -93,10 +95,12 @@ impl FromStr for Fault {
             "refuse" => refuse(rest)?,
             "flap" => Self::Flap(number(rest)?),
             "late-ack" => Self::LateAck(switch(rest)?),
+            "system" => Self::System(rest.to_owned()),
             _ => bail!(
                 "no fault is called {name:?}; there are silence, halt on|off, dead, gap N, duplicate, swap, \
                  time year-one|epoch|future|missing, zero-quote, raw TEXT, big BYTES, not-utf8, binary, abrupt, \
-                 close CODE REASON, shutdown, refuse TIMES STATUS [SECONDS], flap N and late-ack on|off"
+                 close CODE REASON, shutdown, refuse TIMES STATUS [SECONDS], flap N, \
+                 late-ack on|off and system STATE"
             ),
         })
     }
@@ -160,6 +164,7 @@ mod tests {
         assert_eq!(read("raw {\"a\": 1}"), Fault::Raw("{\"a\": 1}".to_owned()));
         assert_eq!(read("close 1008 too many"), Fault::Close(1008, "too many".to_owned()));
         assert_eq!(read("refuse 3 429 5"), Fault::Refuse { times: 3, status: 429, retry_after: Some(5) });
+        assert_eq!(read("system post_only"), Fault::System("post_only".to_owned()));
         assert_eq!(read("refuse 1 503"), Fault::Refuse { times: 1, status: 503, retry_after: None });
         for wrong in ["", "halt", "gap many", "time late", "refuse 1 99999", "fall over"] {
             assert!(wrong.parse::<Fault>().is_err(), "{wrong}");

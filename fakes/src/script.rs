@@ -43,6 +43,7 @@ pub(crate) enum Order {
     Abrupt,
     Close(u16, String),
     Shutdown,
+    System(String),
 }
 
 /// The faults that wait.

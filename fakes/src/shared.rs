@@ -36,6 +36,8 @@ struct State {
     messages: Meter,
     halted: bool,
     late_ack: bool,
+    /// Of the trading engine, where an exchange tells.
+    system: String,
     flaps: u32,
     /// Pairs of how many, and with what.
     refusals: VecDeque<(u32, Verdict)>,
@@ -55,6 +57,7 @@ impl Shared {
             messages: Meter::default(),
             halted: false,
             late_ack: false,
+            system: "online".to_owned(),
             flaps: 0,
             refusals: VecDeque::new(),
             connects: Vec::new(),
@@ -115,6 +118,10 @@ impl Shared {
                     self.tell(Pulse::Unquoted(Arc::new(tick)));
                 }
                 return;
+            }
+            Fault::System(system) => {
+                state.system.clone_from(&system);
+                Order::System(system)
             }
             Fault::Silence => Order::Silence,
             Fault::Dead => Order::Dead,
@@ -190,6 +197,10 @@ impl Shared {
     pub(crate) fn violate(&self, number: usize, what: &str) {
         let at = self.up();
         self.lock().violate(at, number, what);
+    }
+
+    pub(crate) fn system(&self) -> String {
+        self.lock().system.clone()
     }
 
     pub(crate) fn late_ack(&self) -> bool {

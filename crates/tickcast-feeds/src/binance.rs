@@ -80,6 +80,10 @@ impl Exchange for Binance {
         "/stream"
     }
 
+    fn elsewhere(&self) -> Option<&'static str> {
+        Some("wss://data-stream.binance.vision")
+    }
+
     fn converse(&self) -> Box<dyn Conversation> {
         Box::new(self.clone())
     }

@@ -12,6 +12,11 @@ pub trait Exchange: Send + Sync + 'static {
     /// Where its stream lies on a server that is given without a path.
     fn path(&self) -> &'static str;
 
+    /// Another host of it, for whoever it refuses for the place they are in.
+    fn elsewhere(&self) -> Option<&'static str> {
+        None
+    }
+
     /// What is said and understood over one new connection.
     fn converse(&self) -> Box<dyn Conversation>;
 }
@@ -23,6 +28,10 @@ impl Exchange for Box<dyn Exchange> {
 
     fn path(&self) -> &'static str {
         (**self).path()
+    }
+
+    fn elsewhere(&self) -> Option<&'static str> {
+        (**self).elsewhere()
     }
 
     fn converse(&self) -> Box<dyn Conversation> {
@@ -79,6 +88,8 @@ pub enum Heard {
     Failed(String),
     /// It is closed for a while, in its own words: prices will come again.
     Halted(String),
+    /// It is open.
+    Open,
     /// The connection will soon be cut: another one has to be ready.
     Leaving,
     /// This has to be said next.

@@ -173,6 +173,7 @@ impl Run {
             network: self.network.clone(),
             turn,
             say_every: limits.say_every,
+            elsewhere: self.feed.exchange.elsewhere(),
             outbox: receiver,
             events: self.sender.clone(),
         };
@@ -186,6 +187,7 @@ impl Run {
             pulse: now,
             first_price: None,
             last_price: now,
+            halted: false,
             relieve_at: None,
             leaving: false,
             held: Vec::new(),
@@ -236,6 +238,9 @@ impl Run {
     /// Gives a connection up.
     fn lose(&mut self, i: usize, end: End, now: Instant) {
         let call = self.calls.remove(i);
+        if let Some(opened) = call.opened {
+            self.standing.disconnected(now - opened);
+        }
         if call.is_steady() {
             self.is_well();
         }
@@ -276,6 +281,7 @@ impl Run {
 
     fn opened(&mut self, i: usize, now: Instant) {
         self.feed.publisher.count(FeedCount::Connects, 1);
+        self.standing.connected();
         let life = self.feed.exchange.limits().life;
         let call = &mut self.calls[i];
         (call.opened, call.last_price) = (Some(now), now);

@@ -145,10 +145,7 @@ impl Conversation for Kraken {
             }
             (Some("status"), _) => {
                 let systems: Vec<Status<'_>> = each(frame.data, heard);
-                let closed = systems.iter().find(|status| status.system == "maintenance");
-                heard.push(
-                    closed.map_or(Heard::Nothing, |_| Heard::Halted("it says: maintenance".to_owned())),
-                );
+                heard.push(systems.last().map_or(Heard::Nothing, |status| self.standing(&status.system)));
             }
             (Some("heartbeat" | "instrument" | "book" | "ohlc"), _) | (None, Some("pong")) => {
                 heard.push(Heard::Nothing);
@@ -161,6 +158,16 @@ impl Conversation for Kraken {
 }
 
 impl Kraken {
+    /// What its state means for these prices. Orders may still move bid and ask while none is matched.
+    fn standing(&self, system: &str) -> Heard {
+        let trades = self.channel == KrakenChannel::Trade;
+        match system {
+            "maintenance" => Heard::Halted("it says: maintenance".to_owned()),
+            "cancel_only" | "post_only" if trades => Heard::Halted(format!("it says: {system}")),
+            _ => Heard::Open,
+        }
+    }
+
     /// Each symbol is answered by itself.
     fn answer(&self, frame: &Frame<'_>) -> Heard {
         if frame.success != Some(false) {
@@ -272,8 +279,26 @@ mod tests {
                 r#"{{"channel":"status","type":"update","data":[{{"system":"{system}","connection_id":12393906104898154338}}]}}"#
             )
         };
-        assert!(matches!(&hear(&status("online"))[..], [Heard::Nothing]));
-        assert!(matches!(&hear(&status("maintenance"))[..], [Heard::Halted(_)]));
+        let heard = |channel: fn(Names) -> Kraken, system| {
+            let names = Names::new([("BTC/USD".to_owned(), None)]).unwrap();
+            let mut heard = Vec::new();
+            channel(names).hear(&status(system), &mut heard).unwrap();
+            match &heard[..] {
+                [Heard::Halted(why)] => why.clone(),
+                [Heard::Open] => "open".to_owned(),
+                other => panic!("{other:?}"),
+            }
+        };
+        let systems = ["online", "maintenance", "cancel_only", "post_only", "limit_only"];
+        assert_eq!(
+            systems.map(|system| heard(Kraken::ticker, system)),
+            ["open", "it says: maintenance", "open", "open", "open"]
+        );
+        assert_eq!(
+            systems.map(|system| heard(Kraken::trade, system)),
+            ["open", "it says: maintenance", "it says: cancel_only", "it says: post_only", "open"],
+            "nothing is matched"
+        );
     }
 
     #[test]

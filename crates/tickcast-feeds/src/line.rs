@@ -6,7 +6,7 @@ use futures_util::{FutureExt, SinkExt, StreamExt};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::client::ClientRequestBuilder;
-use tokio_tungstenite::tungstenite::http::{Uri, header};
+use tokio_tungstenite::tungstenite::http::{StatusCode, Uri, header};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
@@ -74,6 +74,8 @@ pub(crate) struct Line {
     pub(crate) turn: Instant,
     /// Least time between two messages of ours.
     pub(crate) say_every: Duration,
+    /// Another host of the exchange.
+    pub(crate) elsewhere: Option<&'static str>,
     /// What is to be said.
     pub(crate) outbox: mpsc::UnboundedReceiver<String>,
     pub(crate) events: mpsc::Sender<(LineId, Event)>,
@@ -105,8 +107,19 @@ impl Line {
             .max_write_buffer_size(UNSENT);
         match client_async_with_config(request, io, Some(config)).await {
             Ok((socket, _)) => Ok(socket),
-            Err(error) => Err(End::of(error)),
+            Err(error) => Err(self.refused(error)),
         }
+    }
+
+    /// Why there is no connection. Whoever is refused for the place they are in is told of another host.
+    fn refused(&self, error: tungstenite::Error) -> End {
+        let banned = matches!(&error, tungstenite::Error::Http(response)
+            if response.status() == StatusCode::UNAVAILABLE_FOR_LEGAL_REASONS);
+        let mut end = End::of(error);
+        if let Some(host) = self.elsewhere.filter(|_| banned) {
+            end.why += &format!(": it may not serve this country; another host of it is url={host}");
+        }
+        end
     }
 
     /// Says what is to be said, and hands on what is heard, until it ends.
@@ -188,7 +201,7 @@ impl End {
         let code = u16::from(frame.code);
         let away = if code == 1008 { TOO_OFTEN } else { Duration::ZERO };
         let says = crate::wire::excerpt(&frame.reason);
-        Self { why: format!("it closed the connection: {code} {says}"), away, garbled: false }
+        Self { away, ..Self::plain(format!("it closed the connection: {code} {says}")) }
     }
 
     fn of(error: tungstenite::Error) -> Self {
@@ -200,15 +213,12 @@ impl End {
                 let asked = asked.and_then(|value| value.to_str().ok()?.trim().parse().ok());
                 let usual = if [429, 418].contains(&status.as_u16()) { TOO_OFTEN } else { Duration::ZERO };
                 let away = asked.map_or(usual, Duration::from_secs).min(LONGEST_AWAY);
-                Self { why: format!("it answers {status}"), away, garbled: false }
+                Self { away, ..Self::plain(format!("it answers {status}")) }
             }
             Error::Capacity(_) => {
-                let why = format!("a frame of more than {LARGEST} bytes");
-                Self { why, away: Duration::ZERO, garbled: true }
+                Self { garbled: true, ..Self::plain(format!("a frame of more than {LARGEST} bytes")) }
             }
-            Error::Utf8(_) => {
-                Self { why: "a frame that is not UTF-8".to_owned(), away: Duration::ZERO, garbled: true }
-            }
+            Error::Utf8(_) => Self { garbled: true, ..Self::plain("a frame that is not UTF-8".to_owned()) },
             other => Self::plain(other.to_string()),
         }
     }

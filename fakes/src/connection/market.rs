@@ -59,6 +59,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             }
             Order::Abrupt => return Err(End::Cut("abruptly")),
             Order::Close(code, reason) => return Err(End::Close(code, reason)),
+            Order::System(system) => {
+                let texts = self.dialect.system(&system);
+                self.send(texts).await?;
+            }
             Order::Shutdown => {
                 self.timers.cut = Some(Instant::now() + NOTICE);
                 let texts = self.dialect.farewell(self.shared.now());

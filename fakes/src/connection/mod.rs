@@ -102,7 +102,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     }
 
     async fn run(&mut self) -> End {
-        let greeting = self.dialect.greeting();
+        let greeting = self.dialect.system(&self.shared.system());
         let mut result = self.send(greeting).await;
         loop {
             if let Err(end) = result {

@@ -106,9 +106,9 @@ impl Request<'_> {
 }
 
 impl Dialect for Kraken {
-    fn greeting(&mut self) -> Vec<String> {
+    fn system(&mut self, system: &str) -> Vec<String> {
         let id = self.connection;
-        let state = r#""version":"2.0.10","system":"online","api_version":"v2""#;
+        let state = format!(r#""version":"2.0.10","system":{},"api_version":"v2""#, quoted(system));
         vec![format!(r#"{{"channel":"status","type":"update","data":[{{{state},"connection_id":{id}}}]}}"#)]
     }
 

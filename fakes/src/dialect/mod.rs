@@ -30,8 +30,8 @@ impl Reply {
 
 /// One connection as one exchange speaks on it.
 pub(crate) trait Dialect: Send {
-    /// What the server says first.
-    fn greeting(&mut self) -> Vec<String> {
+    /// What the server says first, and when the state of its trading engine changes.
+    fn system(&mut self, _system: &str) -> Vec<String> {
         Vec::new()
     }
 

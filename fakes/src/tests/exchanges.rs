@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{connect, fake, settle, subscribed, usual};
-use crate::{Exchange, Fake, Options};
+use crate::{Exchange, Fake, Fault, Options};
 
 #[tokio::test(start_paused = true)]
 async fn binance_streams() {
@@ -165,6 +165,11 @@ async fn kraken_answers_each_symbol() {
     let sent = &fake.record().sent[0];
     assert!(update.contains(&format!(r#""last":{},"volume""#, sent.price)), "{update}");
     assert_eq!(sent.price.split_once('.').map(|(_, digits)| digits.len()), Some(1));
+
+    fake.misbehave(Fault::System("post_only".to_owned()));
+    assert_eq!(client.json_with("status").await["data"][0]["system"], "post_only");
+    let mut other = connect(&fake, "/v2").await.expect("accepted");
+    assert_eq!(other.json().await["data"][0]["system"], "post_only");
 
     client.say(r#"{"method":"ping","req_id":101}"#).await;
     let pong = client.json().await;

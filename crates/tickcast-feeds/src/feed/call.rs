@@ -32,6 +32,8 @@ pub(super) struct Call {
     /// When a price came first, unless none has come for too long since; and when one came last.
     pub(super) first_price: Option<Instant>,
     pub(super) last_price: Instant,
+    /// The exchange said over it that it is closed, and nothing new has come over it since.
+    pub(super) halted: bool,
     /// When another is to take over.
     pub(super) relieve_at: Option<Instant>,
     /// Another is to take over, as soon as it can; until then it is kept for its prices.

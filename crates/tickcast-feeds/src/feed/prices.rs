@@ -34,6 +34,7 @@ impl Run {
             match heard {
                 Heard::Price(print) => {
                     prices = true;
+                    self.calls[i].halted &= print.snapshot;
                     if waits {
                         self.calls[i].held.push(*print);
                     } else {
@@ -45,7 +46,14 @@ impl Run {
                 Heard::Lost(missing) => self.lost(missing),
                 Heard::Refused { symbol, why } => self.standing.refused(symbol, why),
                 Heard::Failed(why) => failed = Some(why),
-                Heard::Halted(why) => self.standing.halt(why),
+                Heard::Halted(why) => {
+                    self.calls[i].halted = true;
+                    self.standing.halt(why);
+                }
+                Heard::Open => {
+                    self.calls[i].halted = false;
+                    self.standing.open();
+                }
                 Heard::Leaving => self.relieve(i, now),
                 Heard::Say(text) => {
                     let _ = self.calls[i].outbox.send(text);
@@ -84,10 +92,13 @@ impl Run {
 
     /// A connection takes over: what the one before it has not given is taken from what it held.
     pub(super) fn take_over(&mut self, i: usize) {
-        let (id, held) = (self.calls[i].id, std::mem::take(&mut self.calls[i].held));
+        let call = &mut self.calls[i];
+        let (id, halted, held) = (call.id, call.halted, std::mem::take(&mut call.held));
         self.calls.retain(|call| call.id == id || !call.leaving);
         let ticks: Vec<_> = held.into_iter().filter_map(|print| self.judge(print, true)).collect();
-        self.standing.turn(SourceState::Live);
+        if !halted {
+            self.standing.turn(SourceState::Live);
+        }
         self.standing.priced(&ticks);
         self.publish(&ticks);
     }
@@ -126,7 +137,7 @@ impl Run {
     fn priced(&mut self, i: usize, now: Instant, ticks: &[Tick]) {
         let call = &mut self.calls[i];
         call.last_price = now;
-        let (id, first, steady) = (call.id, !call.brings(), call.is_steady());
+        let (id, first, steady, halted) = (call.id, !call.brings(), call.is_steady(), call.halted);
         call.first_price.get_or_insert(now);
         if first && !call.leaving {
             self.calls.retain(|call| call.id == id || !call.leaving);
@@ -134,8 +145,10 @@ impl Run {
         if steady {
             self.is_well();
         }
-        // What was known already, a snapshot of a closed market, is no news of one that has fallen silent.
-        if !(ticks.is_empty() && self.standing.is_stale()) {
+        // What was known already, a snapshot of a closed market, is no news of one that has fallen silent. Nor is what came before
+        // the exchange said that it is closed.
+        let old = ticks.is_empty() && self.standing.is_stale();
+        if !halted && !old {
             self.standing.turn(SourceState::Live);
         }
         self.standing.priced(ticks);

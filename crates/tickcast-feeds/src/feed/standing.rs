@@ -9,8 +9,12 @@ use tokio::time::Instant;
 
 use crate::{Garbled, Names};
 
-/// A symbol of which no price has come for so long since it was subscribed to is perhaps none: some exchanges say nothing.
+/// A symbol of which no price has come while it was subscribed to for so long is quiet, or perhaps none: some exchanges say
+/// nothing.
 const UNHEARD: Duration = Duration::from_secs(60);
+
+/// Why there are no prices while a connection stands that has brought none.
+const CONNECTED: &str = "connected, no price yet";
 
 /// So many frames that made no sense are shown in the log, and so many unknown kinds; all are counted.
 const SHOWN: u32 = 10;
@@ -24,6 +28,8 @@ pub(super) struct Standing {
     /// Symbols that no price has come of.
     unheard: HashSet<Symbol>,
     given_up: bool,
+    /// How long connections that are gone stood: those of a minute are many where each is cut after seconds.
+    listened: Duration,
     /// Symbols that are said to be down, and why.
     down: HashMap<Symbol, String>,
     garbled: Cell<u32>,
@@ -40,6 +46,7 @@ impl Standing {
             halted: false,
             unheard: names.ours().collect(),
             given_up: false,
+            listened: Duration::ZERO,
             down: HashMap::new(),
             garbled: Cell::new(0),
             unknown: HashSet::new(),
@@ -50,6 +57,26 @@ impl Standing {
     pub(super) fn halt(&mut self, why: String) {
         self.halted = true;
         self.turn(SourceState::Down(why));
+    }
+
+    /// The exchange is open, as far as it says: prices may come.
+    pub(super) fn open(&mut self) {
+        if std::mem::take(&mut self.halted) {
+            self.connected();
+        }
+    }
+
+    /// A connection stands, and has not brought any price.
+    pub(super) fn connected(&mut self) {
+        if !self.halted && matches!(self.state, SourceState::Down(_)) {
+            tracing::info!(source = self.publisher.name(), "{CONNECTED}");
+            self.set(SourceState::Down(CONNECTED.to_owned()));
+        }
+    }
+
+    /// A connection is gone that stood for so long.
+    pub(super) fn disconnected(&mut self, stood: Duration) {
+        self.listened += stood;
     }
 
     /// The feed turns, if that is something new.
@@ -67,6 +94,10 @@ impl Standing {
             SourceState::Down(why) => tracing::warn!(source, "down: {why}"),
             SourceState::Ended(_) | SourceState::Paused => {}
         }
+        self.set(state);
+    }
+
+    fn set(&mut self, state: SourceState) {
         self.publisher.set_state(&state);
         self.state = state;
     }
@@ -78,13 +109,13 @@ impl Standing {
 
     /// When to give up on symbols that nothing was heard of, over a connection that stands since `opened`.
     pub(super) fn deadline(&self, opened: Instant) -> Option<Instant> {
-        (!self.given_up && !self.unheard.is_empty()).then(|| opened + UNHEARD)
+        (!self.given_up && !self.unheard.is_empty()).then(|| opened + UNHEARD.saturating_sub(self.listened))
     }
 
     /// Says that those are down of which nothing was heard.
     pub(super) fn give_up_on_unheard(&mut self) {
         self.given_up = true;
-        let why = format!("subscribed to, and no price came within {UNHEARD:?}: perhaps it is not listed");
+        let why = format!("subscribed to, and no price came within {UNHEARD:?}: it is quiet, or not listed");
         for symbol in self.unheard.clone() {
             self.down(symbol, why.clone());
         }

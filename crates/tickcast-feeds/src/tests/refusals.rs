@@ -44,7 +44,7 @@ async fn a_symbol_that_is_none_costs_the_others_nothing() {
         (
             Case::BinanceTicker,
             "FOOUSDT",
-            "subscribed to, and no price came within 60s: perhaps it is not listed",
+            "subscribed to, and no price came within 60s: it is quiet, or not listed",
         ),
         (Case::CoinbaseTicker, "FOO-BAR", "it refuses: FOO-BAR is not a valid product"),
         (Case::CoinbaseMatches, "FOO-BAR", "it refuses: FOO-BAR is not a valid product"),
@@ -67,6 +67,16 @@ async fn a_symbol_that_is_none_costs_the_others_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_symbol_that_is_none_is_found_out_over_short_connections_as_well() {
+    let scene = Scene::with(Case::BinanceTicker, &["BTCUSDT", "FOOUSDT"], |options| {
+        options.life = Duration::from_secs(10);
+    });
+    let took = scene.until(Duration::from_secs(600), |stats| stats.symbols.len() == 1).await;
+    assert!(took >= Duration::from_secs(60) && scene.count(FeedCount::Connects) > 5, "{took:?}");
+    assert_eq!(scene.stats().symbols[0].symbol.as_str(), "FOOUSDT");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_one_to_the_exchange_is_two_here() {
     let scene = Scene::with(Case::Advanced, &["BTC-USD", "BTC-USDC", "ETH-USDC"], |_| {});
     scene.until_live(SOON).await;
@@ -77,6 +87,26 @@ async fn what_is_one_to_the_exchange_is_two_here() {
     assert!(prices("ETH-USDC").len() > 60);
     assert!(scene.stats().symbols.is_empty(), "none is in trouble: {:?}", scene.stats());
     assert_eq!(scene.fake.record().violations, Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_refused_for_where_they_are_is_told_of_another_host() {
+    for (case, says) in
+        [(Case::BinanceTicker, Some("url=wss://data-stream.binance.vision")), (Case::KrakenTicker, None)]
+    {
+        let scene = Scene::live(case).await;
+        scene.fake.misbehave(Fault::Refuse { times: 1, status: 451, retry_after: None });
+        scene.fake.misbehave(Fault::Abrupt);
+        scene
+            .until(SOON, |stats| {
+                let why = stats.state.reason().unwrap_or_default();
+                why.starts_with("it answers 451 Unavailable For Legal Reasons")
+                    && why.contains("url=") == says.is_some()
+                    && why.ends_with(says.unwrap_or("Reasons"))
+            })
+            .await;
+        scene.until_live(SOON).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -77,3 +77,65 @@ async fn who_says_that_it_is_closed_is_not_merely_silent() {
     scene.until_live(Duration::from_secs(5)).await;
     scene.check();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_price_that_comes_with_the_news_that_it_closes_does_not_open_it() {
+    let scene = Scene::live(Case::KrakenTrades).await;
+    let trade = |id: u32| {
+        format!(
+            r#"{{"channel":"trade","type":"update","data":[{{"symbol":"BTC/USD","price":1.5,"qty":1,"trade_id":{id}}}]}}"#
+        )
+    };
+    scene.fake.misbehave(Fault::Halt(true));
+    // Both are there at once, so that they are heard together.
+    scene.fake.misbehave(Fault::Raw(trade(4_000_000_000)));
+    scene.fake.misbehave(Fault::System("maintenance".to_owned()));
+    scene.until(SOON, |stats| stats.state.reason() == Some("it says: maintenance")).await;
+    let start = Instant::now();
+    while start.elapsed() < SILENCE - Duration::from_secs(5) {
+        sleep(Duration::from_millis(100)).await;
+        assert_eq!(scene.stats().state.reason(), Some("it says: maintenance"));
+    }
+    scene.fake.misbehave(Fault::Raw(trade(4_000_000_001)));
+    scene.until(SOON, |stats| stats.state == SourceState::Live).await;
+    assert_eq!(scene.read()["BTC/USD"].last().unwrap().price.to_string(), "1.5");
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_nothing_is_matched_that_is_why_no_trades_come() {
+    for system in ["cancel_only", "post_only", "maintenance"] {
+        let why = format!("it says: {system}");
+        let scene = Scene::live(Case::KrakenTrades).await;
+        scene.fake.misbehave(Fault::Halt(true));
+        scene.fake.misbehave(Fault::System(system.to_owned()));
+        scene.until(SOON, |stats| stats.state.reason() == Some(&why)).await;
+        // Another connection is told the same, and the last trade once more: that is no news.
+        scene.fake.misbehave(Fault::Abrupt);
+        scene.until(SOON, |stats| stats.state.reason() != Some(&why)).await;
+        scene.until(SOON, |stats| stats.state.reason() == Some(&why)).await;
+        for _ in 0..300 {
+            sleep(Duration::from_secs(1)).await;
+            assert_eq!(scene.stats().state.reason(), Some(&*why));
+        }
+        scene.fake.misbehave(Fault::System("online".to_owned()));
+        scene.until(SOON, |stats| stats.state.reason() == Some("connected, no price yet")).await;
+        scene.fake.misbehave(Fault::Halt(false));
+        scene.until_live(Duration::from_secs(5)).await;
+        scene.check();
+    }
+    let scene = Scene::live(Case::KrakenTicker).await;
+    scene.fake.misbehave(Fault::System("post_only".to_owned()));
+    scene.until_live(SOON).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn connected_is_not_connecting() {
+    let case = Case::BinanceTrades;
+    let scene = Scene::with(case, &case.symbols(), |options| options.interval = Duration::from_secs(50));
+    scene.until(SOON, |stats| stats.feed.get(FeedCount::Connects) == 1).await;
+    assert_eq!(scene.stats().state.reason(), Some("connected, no price yet"));
+    scene.until(Duration::from_secs(51), |stats| stats.state == SourceState::Live).await;
+    scene.fake.misbehave(Fault::Abrupt);
+    scene.until(SOON, |stats| stats.feed.get(FeedCount::Connects) == 2).await;
+    assert_eq!(scene.stats().state.reason(), Some("connected, no price yet"));
+}
