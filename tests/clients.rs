@@ -130,6 +130,10 @@ async fn schemathesis_finds_nothing_that_is_not_described() {
     let token = format!("Authorization: Bearer {}", crate::server::TOKEN);
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new(std::path::Path::new(&python).with_file_name("schemathesis"));
+    command.args([
+        "--config-file",
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/clients/schemathesis.toml"),
+    ]);
     command.args(["run", &format!("{}/openapi.json", server.public), "--header", &token, "--no-color"]);
     command.args(["--exclude-path-regex", "stream$", "--max-examples", "30", "--seed", "1"]);
     // What is no tick is listed in the answer, not refused as a whole.

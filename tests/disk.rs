@@ -335,17 +335,18 @@ async fn a_full_disk_refuses_ticks_and_nothing_else() {
 async fn an_export_is_all_there_is() {
     let folder = tempfile::tempdir().unwrap();
     let server = TestServer::on_disk(folder.path(), &["--tape-ticks", "50"]);
+    const BEGIN: usize = 1_700_000_001_000;
     let lines: String = (1..=5000)
         .map(|n| {
             format!(
                 "{{\"symbol\":\"{}\",\"price\":{n}.10,\"time\":{},\"bid\":{n}}}\n",
                 ["A", "B"][n % 2],
-                1000 + n
+                BEGIN + n
             )
         })
         .collect();
     server.post_as("application/x-ndjson", lines).await;
-    server.post(r#"{"symbol":"A","price":1,"time":9000,"note":"x,\"y\""}"#).await;
+    server.post(r#"{"symbol":"A","price":1,"time":1700000009000,"note":"x,\"y\""}"#).await;
     let text = async |path: &str| {
         let answer = server.http.get(format!("{}{path}", server.public)).send().await.unwrap();
         assert_eq!(answer.status(), 200);
@@ -355,18 +356,18 @@ async fn an_export_is_all_there_is() {
     let ticks: Vec<Value> = ndjson.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!((kind.as_str(), ticks.len()), ("application/x-ndjson", 2501));
     assert!(ticks.iter().enumerate().all(|(i, tick)| tick["n"] == i + 1 && tick["symbol"] == "A"));
-    let (kind, csv) = text("/v1/ticks/A?format=csv&from=5990").await;
+    let (kind, csv) = text("/v1/ticks/A?format=csv&from=2023-11-14T22:13:25.990Z").await;
     let rows: Vec<_> = csv.lines().collect();
     assert_eq!(kind, "text/csv; charset=utf-8");
     assert_eq!(rows[0], "symbol,price,change,change_pct,time,n,extras");
     assert!(
-        rows[1].starts_with("A,4990.10,") && rows[1].ends_with(",5990,2495,\"{\"\"bid\"\":4990}\""),
+        rows[1].starts_with("A,4990.10,") && rows[1].ends_with(",1700000005990,2495,\"{\"\"bid\"\":4990}\""),
         "{}",
         rows[1]
     );
     assert_eq!(rows.len(), 1 + 6 + 1);
     assert!(rows[7].ends_with(r#","{""note"":""x,\""y\""""}""#), "{}", rows[7]);
-    assert_eq!(text("/v1/ticks/A?to=1010").await.1.lines().count(), 5);
+    assert_eq!(text("/v1/ticks/A?to=1700000001010").await.1.lines().count(), 5);
     // What was exported can be replayed.
     for (name, body) in [("a.csv", text("/v1/ticks/A?format=csv").await.1), ("a.ndjson", ndjson)] {
         let file = folder.path().join(name);

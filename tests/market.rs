@@ -66,10 +66,10 @@ async fn what_there_is_not_is_a_problem_too() {
 #[tokio::test]
 async fn symbols_page_by_page() {
     let server = TestServer::start();
-    server.post(r#"[{"symbol":"B","price":2,"time":1000},{"symbol":"a","price":1.50,"time":2000},{"symbol":"AB","price":3,"time":3000}]"#).await;
-    server.post(r#"{"symbol":"B","price":5,"time":4000,"prev_close":2.10}"#).await;
+    server.post(r#"[{"symbol":"B","price":2,"time":1700000001000},{"symbol":"a","price":1.50,"time":1700000002000},{"symbol":"AB","price":3,"time":1700000003000}]"#).await;
+    server.post(r#"{"symbol":"B","price":5,"time":1700000004000,"prev_close":2.10}"#).await;
     let (_, page) = server.get("/v1/symbols?limit=2").await;
-    let b = json!({"symbol":"B","source":"http","state":"live","ticks":2,"first_time":1000,"last_time":4000,"reference":2.10});
+    let b = json!({"symbol":"B","source":"http","state":"live","ticks":2,"first_time":1_700_000_001_000_u64,"last_time":1_700_000_004_000_u64,"reference":2.10});
     assert_eq!((&page["symbols"][1], &page["next"]), (&b, &json!("B")));
     let (_, page) = server.get("/v1/symbols?limit=2&after=B").await;
     assert_eq!((&page["symbols"][0]["symbol"], &page["next"]), (&json!("a"), &serde_json::Value::Null));
@@ -81,7 +81,7 @@ async fn symbols_page_by_page() {
 async fn health_status_and_metrics() {
     let server = TestServer::start();
     server.publish(&[("A", "1")]).await;
-    server.post(r#"[{"symbol":"A","price":"x"},{"symbol":"A","price":1,"time":5}]"#).await;
+    server.post(r#"[{"symbol":"A","price":"x"},{"symbol":"A","price":1,"time":1700000000005}]"#).await;
     for base in [&server.public, &server.admin] {
         for route in ["/healthz", "/readyz"] {
             assert_eq!(server.http.get(format!("{base}{route}")).send().await.unwrap().status(), 200);
@@ -106,4 +106,57 @@ async fn health_status_and_metrics() {
         assert!(metrics.lines().any(|found| found == line), "{line} is not in\n{metrics}");
     }
     assert_eq!(server.http.get(format!("{}/metrics", server.public)).send().await.unwrap().status(), 404);
+}
+
+/// Every described route refuses unknown parameters, and knows those that are described.
+#[tokio::test]
+async fn parameters_that_nobody_knows_are_refused_on_every_route() {
+    let server = TestServer::start();
+    server.publish(&[("A", "1")]).await;
+    let (_, description) = server.get("/openapi.json").await;
+    let mut tried = 0;
+    for (path, methods) in description["paths"].as_object().unwrap() {
+        let path = path.replace("{symbol}", "A").replace("{stream}", "x");
+        for (method, operation) in methods.as_object().unwrap() {
+            let method: reqwest::Method = method.to_uppercase().parse().unwrap();
+            let ask = async |query: &str| {
+                let url = format!("{}{path}?{query}", server.public);
+                let request = server.http.request(method.clone(), url).bearer_auth(TOKEN);
+                let response = request.send().await.unwrap();
+                if response.status() != 400 {
+                    return String::new();
+                }
+                response.json::<serde_json::Value>().await.unwrap()["detail"].as_str().unwrap().to_owned()
+            };
+            let says = ask("Symbol=B").await;
+            assert!(says.starts_with("unknown parameter \"Symbol\"; "), "{method} {path}: {says}");
+            let parameters = operation["parameters"].as_array().into_iter().flatten();
+            for parameter in parameters.filter(|parameter| parameter["in"] == "query") {
+                let says = ask(&format!("{}=x", parameter["name"].as_str().unwrap())).await;
+                assert!(!says.contains("unknown"), "{method} {path}: {says}");
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 15, "{tried}");
+}
+
+#[tokio::test]
+async fn lists_of_symbols_add_up_and_a_name_in_another_case_is_hinted_at() {
+    let server = TestServer::start();
+    server.publish(&[("BRK.B", "1"), ("A", "1"), ("C", "1")]).await;
+    let (_, prices) = server.get("/v1/prices?symbols=A&symbols=BRK.B").await;
+    assert_eq!(prices["prices"].as_array().unwrap().len(), 2);
+    let mut reader = crate::client::Reader::open(&server, "?symbols=C&symbols=A").await;
+    assert_eq!([reader.tick().await.symbol, reader.tick().await.symbol], ["A", "C"]);
+    let (status, problem) = server.get("/v1/candles/A?limit=1&limit=2").await;
+    assert_eq!((status, &problem["detail"]), (400, &json!("limit: it is given twice")));
+    for path in ["/v1/prices/brk.b", "/v1/candles/brk.b", "/v1/ticks/brk.b"] {
+        let (status, problem) = server.get(path).await;
+        assert_eq!(
+            (status, &problem["detail"]),
+            (404, &json!("brk.b is not on the market; did you mean BRK.B?"))
+        );
+    }
+    assert_eq!(server.get("/v1/prices/X").await.1["detail"], "X is not on the market");
 }

@@ -82,12 +82,21 @@ async fn every_rule_of_a_tick_has_its_message() {
             "prev_close is true or false, a number or a decimal as text is expected",
         ),
         (
-            r#"{"symbol":"A","price":1,"time":1.5}"#.to_owned(),
-            "time `1.5` is not a whole number of milliseconds",
+            r#"{"symbol":"A","price":1,"time":"now"}"#.to_owned(),
+            "time `now` is neither a whole number of milliseconds since 1970 nor RFC 3339 with an offset, \
+             as in 2024-01-02T14:30:00Z",
         ),
         (
-            r#"{"symbol":"A","price":1,"time":"now"}"#.to_owned(),
-            "time is text, a whole number of milliseconds is expected",
+            r#"{"symbol":"A","price":1,"time":true}"#.to_owned(),
+            "time is true or false, a whole number of milliseconds or RFC 3339 is expected",
+        ),
+        (
+            r#"{"symbol":"A","price":1,"time":1704067200}"#.to_owned(),
+            "time 1704067200 looks like seconds; milliseconds since 1970 are expected",
+        ),
+        (
+            r#"{"symbol":"A","price":1,"time":1735689600000000}"#.to_owned(),
+            "time 1735689600000000 looks like micro- or nanoseconds; milliseconds since 1970 are expected",
         ),
         (
             format!(r#"{{"symbol":"A","price":1,"time":{tomorrow}}}"#),
@@ -95,8 +104,8 @@ async fn every_rule_of_a_tick_has_its_message() {
         ),
         (r#"{"symbol":"A","price":1,"n":5}"#.to_owned(), "`n` is reserved"),
         (
-            r#"{"symbol":"A","price":1,"Bid":5}"#.to_owned(),
-            "`Bid` is not a name for an extra: [a-z][a-z0-9_]{0,31} is expected",
+            r#"{"symbol":"A","price":1,"bid-size":5}"#.to_owned(),
+            "`bid-size` is not a name for an extra: [A-Za-z][A-Za-z0-9_]{0,31} is expected",
         ),
         (
             r#"{"symbol":"A","price":1,"x":{}}"#.to_owned(),
@@ -114,8 +123,123 @@ async fn every_rule_of_a_tick_has_its_message() {
         (r#"{"symbol":"A","price":1,"price":1}"#.to_owned(), "`price` is there twice"),
     ] {
         let (status, answer) = server.post(&format!("[{tick}]")).await;
-        assert_eq!((status, answer["rejected"][0]["error"].as_str()), (200, Some(error)), "{answer}");
+        assert_eq!((status, answer["rejected"][0]["error"].as_str()), (422, Some(error)), "{answer}");
     }
+}
+
+/// `curl -f` and `res.ok` see only the status.
+#[tokio::test]
+async fn where_nothing_is_taken_the_request_fails() {
+    let server = TestServer::start();
+    let (status, problem) = server.post(r#"{"symbol":"A"}"#).await;
+    assert_eq!((status, &problem["status"]), (422, &json!(422)), "{problem}");
+    assert_eq!(problem["detail"], "no tick was taken: price is missing");
+    let counts = ["accepted", "late", "repeats", "rejected_count"].map(|name| problem[name].as_u64());
+    assert_eq!(counts, [Some(0), Some(0), Some(0), Some(1)], "{problem}");
+    assert_eq!(problem["rejected"], json!([{"index":0,"symbol":"A","error":"price is missing"}]));
+    assert!(problem["cursor"].is_string(), "{problem}");
+    let some = r#"[{"symbol":"A","price":2,"time":1700000000002},{"symbol":"A"}]"#;
+    assert_eq!(server.post(some).await.0, 200);
+    // What is late or known was dealt with.
+    let late = r#"[{"symbol":"A","price":2,"time":1700000000001},{"symbol":"A"}]"#;
+    assert_eq!((server.post(late).await.0, server.post("[]").await.0), (200, 200));
+}
+
+#[tokio::test]
+async fn extras_in_any_case_and_times_in_any_form() {
+    let server = TestServer::start();
+    let mut reader = Reader::open(&server, "").await;
+    for (time, sent) in [
+        ("1704205800000", 1_704_205_800_000_i64),
+        ("\"1704205800001\"", 1_704_205_800_001),
+        ("\"2024-01-02T14:30:00.002Z\"", 1_704_205_800_002),
+        ("\"2024-01-02 09:30:00.003-05:00\"", 1_704_205_800_003),
+    ] {
+        let tick = format!(r#"{{"symbol":"A","price":1,"time":{time},"bidSize":2}}"#);
+        assert_eq!(server.post(&tick).await.0, 200, "{tick}");
+        let tick = reader.tick().await.json;
+        assert_eq!((&tick["time"], &tick["bidSize"]), (&json!(sent), &json!(2)));
+    }
+}
+
+#[tokio::test]
+async fn bodies_may_be_compressed_and_begin_with_a_byte_order_mark() {
+    let server = TestServer::start();
+    let post = async |coding: &str, body: Vec<u8>| {
+        let request = server.http.post(format!("{}/v1/prices", server.public)).bearer_auth(TOKEN);
+        let request = request.header("content-type", NDJSON).header("content-encoding", coding);
+        request.body(body).send().await.unwrap()
+    };
+    let lines = "\u{feff}{\"symbol\":\"A\",\"price\":1}\n{\"symbol\":\"A\",\"price\":2}\n";
+    let more = "{\"symbol\":\"A\",\"price\":3}\n";
+    let frames = [lines, more].map(|text| zstd::encode_all(text.as_bytes(), 1).unwrap()).concat();
+    let parts = [gzip(lines), gzip(more)].concat();
+    for (coding, body, accepted) in [
+        ("identity", lines.as_bytes().to_vec(), 2),
+        ("gzip", gzip(lines), 2),
+        ("GZIP", parts, 3),
+        ("zstd", frames, 3),
+    ] {
+        let answer = post(coding, body).await;
+        assert_eq!(answer.status(), 200, "{coding}");
+        let report: serde_json::Value = answer.json().await.unwrap();
+        assert_eq!(
+            (&report["accepted"], &report["rejected_count"]),
+            (&json!(accepted), &json!(0)),
+            "{report}"
+        );
+    }
+    // One that asks for 128 MiB to be decoded in, and one that was cut.
+    let mut wide = zstd::Encoder::new(Vec::new(), 1).unwrap();
+    wide.window_log(27).unwrap();
+    std::io::Write::write_all(&mut wide, lines.as_bytes()).unwrap();
+    for (coding, body) in [("gzip", gzip(lines)[..20].to_vec()), ("zstd", wide.finish().unwrap())] {
+        let answer = post(coding, body).await;
+        assert_eq!(answer.status(), 400);
+        let problem: serde_json::Value = answer.json().await.unwrap();
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.starts_with(&format!("the body broke off, or is no {coding}: ")), "{detail}");
+    }
+    for coding in ["br", "gzip, gzip", "deflate"] {
+        let refused = post(coding, lines.as_bytes().to_vec()).await;
+        assert_eq!(refused.status(), 415);
+        assert_eq!(refused.headers()["accept-encoding"], "gzip, zstd");
+        let problem: serde_json::Value = refused.json().await.unwrap();
+        assert_eq!(problem["detail"], "Content-Encoding: gzip, zstd or none is expected");
+    }
+}
+
+/// A small body that expands to 200 MiB takes no more memory than any other.
+#[tokio::test]
+async fn what_a_body_expands_to_costs_no_memory() {
+    const MIB: u64 = 1 << 20;
+    let server = TestServer::start();
+    server.publish(&[("A", "1")]).await;
+    let before = server.resident();
+    for coding in ["gzip", "zstd"] {
+        let endless = std::io::Read::take(std::io::repeat(b'y'), 200 * MIB);
+        let bomb = match coding {
+            "gzip" => {
+                let mut encoder = flate2::read::GzEncoder::new(endless, flate2::Compression::fast());
+                let mut bomb = Vec::new();
+                std::io::Read::read_to_end(&mut encoder, &mut bomb).unwrap();
+                bomb
+            }
+            _ => zstd::encode_all(endless, 1).unwrap(),
+        };
+        let request = server.http.post(format!("{}/v1/prices", server.public)).bearer_auth(TOKEN);
+        let request = request.header("content-type", NDJSON).header("content-encoding", coding).body(bomb);
+        let problem: serde_json::Value = request.send().await.unwrap().json().await.unwrap();
+        assert_eq!(problem["rejected"][0]["error"], "a tick of more than 16384 bytes", "{problem}");
+    }
+    let grown = server.resident().saturating_sub(before);
+    assert!(grown < 32 * MIB, "memory grew by {} MiB", grown / MIB);
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    std::io::Write::write_all(&mut encoder, text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
 }
 
 #[tokio::test]
@@ -152,7 +276,7 @@ async fn changes_are_exact() {
 async fn a_late_tick_never_overwrites_a_newer_price() {
     let server = TestServer::start();
     let (_, answer) = server
-        .post(r#"[{"symbol":"A","price":2,"time":2000},{"symbol":"A","price":1,"time":1999},{"symbol":"A","price":3,"time":2000}]"#)
+        .post(r#"[{"symbol":"A","price":2,"time":1700000002000},{"symbol":"A","price":1,"time":1700000001999},{"symbol":"A","price":3,"time":1700000002000}]"#)
         .await;
     assert_eq!((&answer["accepted"], &answer["late"]), (&json!(2), &json!(1)));
     assert_eq!(server.get("/v1/prices/A").await.1["price"], 3);

@@ -100,7 +100,7 @@ async fn a_bad_line_is_named_and_a_cut_file_keeps_what_came_before() {
 
 #[tokio::test]
 async fn a_loop_goes_on_in_time() {
-    let trades = file("symbol,price,time,size\nA,1.50,1000,7\nA,2.50,1500,8\n");
+    let trades = file("symbol,price,time,size\nA,1.50,1700000001000,7\nA,2.50,1700000001500,8\n");
     let source = format!("replay:{}?speed=20&loop&prefix=X:", trades.path().display());
     let server = TestServer::with(&["--source", &source]);
     let mut reader = Reader::open(&server, "").await;

@@ -91,14 +91,12 @@ async fn bad_parameters_are_named() {
         ("/prices/stream?rate=fast", "rate", "\"fast\" is not a number"),
         ("/prices/stream?snapshot=maybe", "snapshot", "true or false is expected"),
         ("/v1/symbols?limit=0", "limit", "1 to 1000 is expected"),
+        ("/prices/stream?symbol=A", "symbol", "the nearest known one is \"symbols\""),
     ] {
         let (status, problem) = server.get(path).await;
         assert_eq!((status, problem["parameter"].as_str()), (400, Some(parameter)), "{problem}");
         assert!(problem["detail"].as_str().unwrap().contains(detail), "{problem}");
     }
-    let mut reader = Reader::open(&server, "?cachebuster=1&symbols=A").await;
-    server.publish(&[("A", "1")]).await;
-    assert_eq!(reader.ticks(1).await, ["A 1=1"], "what nobody asks for is passed over");
 }
 
 #[tokio::test]

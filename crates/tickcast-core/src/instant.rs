@@ -1,6 +1,10 @@
 //! Time, always handed in from outside.
 
+mod text;
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+pub use text::TimeTextError;
 
 /// Milliseconds in a UTC day.
 const DAY_MS: i64 = 86_400_000;

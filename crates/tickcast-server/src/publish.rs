@@ -256,9 +256,11 @@ mod tests {
     #[test]
     fn a_recorded_tick_is_as_it_was_published() {
         let published = |text: &str| String::from_utf8(unnumbered(text.as_bytes()).into_owned()).unwrap();
-        let recorded =
-            r#"{"symbol":"A","price":0.10,"change":-0.5,"change_pct":-83.3333,"time":7,"n":3,"bid":0.090}"#;
-        assert_eq!(published(recorded), r#"{"symbol":"A","price":0.10,"change":-0.5,"time":7,"bid":0.090}"#);
+        let recorded = r#"{"symbol":"A","price":0.10,"change":-0.5,"change_pct":-83.3333,"time":1782907200007,"n":3,"bid":0.090}"#;
+        assert_eq!(
+            published(recorded),
+            r#"{"symbol":"A","price":0.10,"change":-0.5,"time":1782907200007,"bid":0.090}"#
+        );
         let twice = r#"{"symbol":"A","price":1,"price":2,"n":3}"#;
         for other in [r#"{ "symbol": "A", "price": 1 }"#, r#"{"symbol":"n","n""#, r#"["n"]"#, twice] {
             assert_eq!(published(other), other);

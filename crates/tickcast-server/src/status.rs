@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
-use tickcast::{FeedCount, Hub, SourceStats, SymbolStats};
+use tickcast::{FeedCount, Hub, NoParameters, Problem, SourceStats, SymbolStats};
 use utoipa::{OpenApi, ToSchema};
 
 use crate::source::Running;
@@ -55,8 +55,11 @@ pub(crate) fn health_router(health: &Arc<Health>) -> Router {
 }
 
 /// Whether it lives
-#[utoipa::path(get, path = "/healthz", tag = "server", responses((status = 200, description = "It does", body = Alive)))]
-async fn alive() -> Json<Alive> {
+#[utoipa::path(get, path = "/healthz", tag = "server", responses(
+    (status = 200, description = "It does", body = Alive),
+    (status = 400, description = "There are parameters", body = Problem, content_type = "application/problem+json"),
+))]
+async fn alive(_: NoParameters) -> Json<Alive> {
     Json(Alive { alive: true })
 }
 
@@ -67,18 +70,22 @@ async fn alive() -> Json<Alive> {
     tag = "server",
     responses(
         (status = 200, description = "It is", body = Ready),
+        (status = 400, description = "There are parameters", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "It is not", body = Ready),
     ),
 )]
-async fn ready(State(health): State<Arc<Health>>) -> Response {
+async fn ready(State(health): State<Arc<Health>>, _: NoParameters) -> Response {
     let reasons = health.reasons_not_ready();
     let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(Ready { ready: reasons.is_empty(), reasons })).into_response()
 }
 
 /// How the server is doing, and each of its sources
-#[utoipa::path(get, path = "/v1/status", tag = "server", responses((status = 200, description = "This is how", body = Status)))]
-async fn status(State(health): State<Arc<Health>>) -> Json<Status> {
+#[utoipa::path(get, path = "/v1/status", tag = "server", responses(
+    (status = 200, description = "This is how", body = Status),
+    (status = 400, description = "There are parameters", body = Problem, content_type = "application/problem+json"),
+))]
+async fn status(State(health): State<Arc<Health>>, _: NoParameters) -> Json<Status> {
     let stats = health.hub.stats();
     Json(Status {
         version: env!("CARGO_PKG_VERSION"),

@@ -17,6 +17,7 @@ use axum::routing::{delete, get, patch, post};
 
 pub use openapi::openapi;
 pub use problem::Problem;
+pub use query::NoParameters;
 use tickcast_core::Symbol;
 
 use crate::hub::Hub;

@@ -27,7 +27,7 @@ mod stats;
 mod subscription;
 
 pub use events::Events;
-pub use http::{Problem, openapi};
+pub use http::{NoParameters, Problem, openapi};
 pub use hub::{Hub, HubBuilder};
 pub use lane::Io;
 pub use publisher::Publisher;
@@ -38,7 +38,8 @@ pub use sources::SourceState;
 pub use stats::{DELAY_BUCKETS, Delays, DiskStats, FeedCount, FeedStats, HubStats, SourceStats, SymbolStats};
 pub use subscription::{Pace, PaceError, Subscription};
 pub use tickcast_core::{
-    ChangeBasis, Cursor, Epoch, Extras, Filter, FilterError, Item, Items, Limits, Outcome, Price, PriceError,
-    RESERVED, Rejected, Rules, Seq, Symbol, SymbolError, Tick, TickError, TickFields, Time, TimeError, Value,
+    ChangeBasis, Cursor, Epoch, Extras, Filter, FilterError, Item, Items, Limits, MAX_ITEM_BYTES, Outcome,
+    Price, PriceError, RESERVED, Rejected, Rules, Seq, Symbol, SymbolError, Tick, TickError, TickFields,
+    Time, TimeError, TimeTextError, Value,
 };
 pub use tickcast_tape::{AppendError, OpenError, Options as TapeOptions, Sync as TapeSync};

@@ -27,12 +27,12 @@ fn newest(log: &Sequencer) -> String {
 #[test]
 fn late_ticks_are_dropped_unless_allowed() {
     let (mut log, keep) = (log(), Rules { allow_late: true, ..Rules::default() });
-    give(&mut log, r#"{"symbol":"A","price":1,"time":2000}"#, Rules::default()).unwrap();
-    let late = r#"{"symbol":"A","price":2,"time":1999}"#;
+    give(&mut log, r#"{"symbol":"A","price":1,"time":1700000002000}"#, Rules::default()).unwrap();
+    let late = r#"{"symbol":"A","price":2,"time":1700000001999}"#;
     assert_eq!(give(&mut log, late, Rules::default()), Ok(Outcome::Late));
     assert!(newest(&log).contains("\"price\":1,"));
     assert_eq!(give(&mut log, late, keep), Ok(Outcome::Taken(Seq::new(2))));
-    assert!(newest(&log).contains("\"price\":2,") && newest(&log).contains("\"time\":1999,\"n\":2"));
+    assert!(newest(&log).contains("\"price\":2,") && newest(&log).contains("\"time\":1700000001999,\"n\":2"));
 }
 
 #[test]
@@ -49,14 +49,17 @@ fn a_tick_without_a_time_is_never_late() {
 #[test]
 fn repeats_are_dropped_where_asked_and_their_time_is_kept() {
     let (mut log, drop) = (log(), Rules { drop_repeats: true, ..Rules::default() });
-    give(&mut log, r#"{"symbol":"A","price":1.0,"bid":1,"time":1000}"#, drop).unwrap();
+    give(&mut log, r#"{"symbol":"A","price":1.0,"bid":1,"time":1700000001000}"#, drop).unwrap();
     for (json, outcome) in [
-        (r#"{"symbol":"A","price":1.0,"bid":1,"time":2000}"#, Outcome::Repeat),
-        (r#"{"symbol":"A","price":2.0,"bid":1,"time":1500}"#, Outcome::Late),
-        (r#"{"symbol":"A","price":1.0,"bid":2,"time":2000}"#, Outcome::Taken(Seq::new(2))),
-        (r#"{"symbol":"A","price":1.00,"bid":2,"time":2000}"#, Outcome::Taken(Seq::new(3))),
-        (r#"{"symbol":"A","price":1.00,"bid":2,"prev_close":7,"time":2000}"#, Outcome::Taken(Seq::new(4))),
-        (r#"{"symbol":"A","price":1.00,"bid":2,"prev_close":7,"time":2000}"#, Outcome::Repeat),
+        (r#"{"symbol":"A","price":1.0,"bid":1,"time":1700000002000}"#, Outcome::Repeat),
+        (r#"{"symbol":"A","price":2.0,"bid":1,"time":1700000001500}"#, Outcome::Late),
+        (r#"{"symbol":"A","price":1.0,"bid":2,"time":1700000002000}"#, Outcome::Taken(Seq::new(2))),
+        (r#"{"symbol":"A","price":1.00,"bid":2,"time":1700000002000}"#, Outcome::Taken(Seq::new(3))),
+        (
+            r#"{"symbol":"A","price":1.00,"bid":2,"prev_close":7,"time":1700000002000}"#,
+            Outcome::Taken(Seq::new(4)),
+        ),
+        (r#"{"symbol":"A","price":1.00,"bid":2,"prev_close":7,"time":1700000002000}"#, Outcome::Repeat),
     ] {
         assert_eq!(give(&mut log, json, drop), Ok(outcome), "{json}");
     }
@@ -111,7 +114,7 @@ fn a_symbol_taken_off_comes_back_counting_on() {
     give(&mut log, r#"{"symbol":"A","price":1}"#, Rules { drop_repeats: true, ..Rules::default() }).unwrap();
     assert!(newest(&log).contains("\"n\":2"), "and its first tick then is no repeat");
     log.remove(&symbol, now());
-    let early = give(&mut log, r#"{"symbol":"A","price":1,"time":5}"#, Rules::default());
+    let early = give(&mut log, r#"{"symbol":"A","price":1,"time":1700000000005}"#, Rules::default());
     assert!(
         matches!(early, Ok(Outcome::Taken(_))),
         "nor is it late: a time that was wrong is forgotten with it"

@@ -51,7 +51,7 @@ impl Extras {
     /// Adds one.
     ///
     /// # Errors
-    /// Where the name is not `[a-z][a-z0-9_]{0,31}`, is reserved, belongs to the tick itself or is there already; where
+    /// Where the name is not `[A-Za-z][A-Za-z0-9_]{0,31}`, is reserved, belongs to the tick itself or is there already; where
     /// there would be more than [`MAX_EXTRAS`] or [`MAX_EXTRAS_BYTES`]; where a number is not one, or the value is nested.
     pub fn push(&mut self, name: &str, value: Value<'_>) -> Result<(), TickError> {
         let own = ["symbol", "price", "change", "prev_close", "time"];
@@ -120,11 +120,7 @@ impl Extras {
     }
 
     fn admit(&self, name: &str) -> Result<(), TickError> {
-        let lower = |b: u8| b.is_ascii_lowercase();
-        let well_formed = name.len() <= MAX_NAME
-            && name.bytes().next().is_some_and(lower)
-            && name.bytes().all(|b| lower(b) || b.is_ascii_digit() || b == b'_');
-        if !well_formed {
+        if !is_name(name) {
             return Err(TickError::ExtraName(super::excerpt(name)));
         }
         if self.count == MAX_EXTRAS {
@@ -144,6 +140,13 @@ impl Extras {
         key.extend_from_slice(b"\":");
         memchr::memmem::find(&self.json, &key).is_some()
     }
+}
+
+/// Whether an extra may be called so.
+fn is_name(name: &str) -> bool {
+    name.len() <= MAX_NAME
+        && name.bytes().next().is_some_and(|b| b.is_ascii_alphabetic())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
 /// Writes a JSON string in ASCII, so that no reader takes a U+2028 for the end of a line.
@@ -184,12 +187,13 @@ mod tests {
     fn written_in_order_and_as_written() {
         let mut extras = Extras::new();
         extras.push("bid", Value::Number("1.50")).unwrap();
+        extras.push("bidSize", Value::Number("2")).unwrap();
         extras.push("venue", Value::Text("Zürich \"x\"\n\u{2028}😀")).unwrap();
         extras.push("halted", Value::Bool(false)).unwrap();
         extras.push("ask", Value::Null).unwrap();
         assert_eq!(
             written(&extras),
-            r#","bid":1.50,"venue":"Z\u00fcrich \"x\"\u000a\u2028\ud83d\ude00","halted":false,"ask":null"#
+            r#","bid":1.50,"bidSize":2,"venue":"Z\u00fcrich \"x\"\u000a\u2028\ud83d\ude00","halted":false,"ask":null"#
         );
     }
 
@@ -197,7 +201,7 @@ mod tests {
     fn each_refusal_leaves_the_rest() {
         let mut extras = Extras::new();
         extras.push("bid", Value::Bool(true)).unwrap();
-        for name in ["", "Bid", "1st", "_x", "a-b", "a b", &"a".repeat(33)] {
+        for name in ["", "größe", "1st", "_x", "a-b", "a b", &"a".repeat(33)] {
             assert!(matches!(extras.push(name, Value::Null), Err(TickError::ExtraName(_))), "{name:?}");
         }
         for name in RESERVED.into_iter().chain(["symbol", "price", "time"]) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::extras::BASIS;
 use super::{ChangeBasis, Extras, MAX_EXTRAS, MAX_EXTRAS_BYTES, MAX_ITEM_BYTES, RESERVED, Tick};
-use crate::{Price, PriceError, Symbol, SymbolError, Time, TimeError};
+use crate::{Price, PriceError, Symbol, SymbolError, Time, TimeTextError};
 
 /// What one member of a tick was given as.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -57,11 +57,9 @@ pub enum TickError {
         /// What it should be.
         wanted: &'static str,
     },
-    /// A `time` outside its range.
+    /// A `time` that is none, lies outside its range, or looks like another unit.
     #[error(transparent)]
-    Time(#[from] TimeError),
-    /// A `time` that is not a whole number of milliseconds.
-    #[error("time `{0}` is not a whole number of milliseconds")]
+    Time(#[from] TimeTextError),
     TimeNotWhole(String),
     /// A `time` further ahead than a clock may be wrong.
     #[error("time {time} lies more than {most:?} ahead of the server's clock")]
@@ -78,7 +76,7 @@ pub enum TickError {
     #[error("`{0}` is reserved")]
     Reserved(String),
     /// An extra whose name breaks the rule.
-    #[error("`{0}` is not a name for an extra: [a-z][a-z0-9_]{{0,31}} is expected")]
+    #[error("`{0}` is not a name for an extra: [A-Za-z][A-Za-z0-9_]{{0,31}} is expected")]
     ExtraName(String),
     /// An extra given as a number that is none.
     #[error("{0} is not a number")]
@@ -196,12 +194,12 @@ fn amount(field: &'static str, value: Value<'_>) -> Result<Price, TickError> {
     }
 }
 
+/// A number of milliseconds, also as text, or RFC 3339.
 fn time(value: Value<'_>) -> Result<Time, TickError> {
-    let Value::Number(text) = value else {
-        return Err(wrong_type("time", value, "a whole number of milliseconds"));
-    };
-    let ms = text.parse().map_err(|_| TickError::TimeNotWhole(super::excerpt(text)))?;
-    Ok(Time::from_millis(ms)?)
+    match value {
+        Value::Number(text) | Value::Text(text) => Ok(text.parse()?),
+        other => Err(wrong_type("time", other, "a whole number of milliseconds or RFC 3339")),
+    }
 }
 
 fn wrong_type(field: &str, value: Value<'_>, wanted: &'static str) -> TickError {

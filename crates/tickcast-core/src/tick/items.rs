@@ -5,6 +5,9 @@ use super::{Rejected, Tick, TickError};
 /// Most bytes of one tick's text. A longer one is passed over without being kept.
 pub const MAX_ITEM_BYTES: usize = 16 << 10;
 
+/// U+FEFF in UTF-8, which some editors and shells write at the start of a text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// What was cut out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Item<'a> {
@@ -38,7 +41,7 @@ impl Item<'_> {
     }
 }
 
-/// Cuts a stream of bytes into ticks' texts.
+/// Cuts a stream of bytes into ticks' texts. It skips a byte order mark at the start.
 ///
 /// ```
 /// use tickcast_core::{Item, Items};
@@ -57,6 +60,8 @@ pub struct Items {
     too_long: bool,
     /// The position of the next item: its line, or its place in the array, from 0.
     at: u64,
+    /// How many bytes of a byte order mark have arrived; its length once none can follow.
+    mark: usize,
 }
 
 /// How items are told apart.
@@ -100,7 +105,7 @@ impl Items {
     /// One item a line.
     #[must_use]
     pub const fn lines() -> Self {
-        Self { syntax: Syntax::Lines, kept: Vec::new(), too_long: false, at: 0 }
+        Self { syntax: Syntax::Lines, kept: Vec::new(), too_long: false, at: 0, mark: 0 }
     }
 
     /// The elements of a JSON array, or one object.
@@ -111,6 +116,7 @@ impl Items {
 
     /// Takes the next bytes. `each` is given the items that end in them, with their positions from 0.
     pub fn feed(&mut self, bytes: &[u8], each: impl FnMut(u64, Item<'_>)) {
+        let bytes = self.skip_mark(bytes);
         match self.syntax {
             Syntax::Lines => self.feed_lines(bytes, each),
             Syntax::Json(json) => self.feed_json(json, bytes, each),
@@ -119,7 +125,34 @@ impl Items {
 
     /// There are no more bytes: what was begun is given to `each` as it is.
     pub fn finish(mut self, each: impl FnMut(u64, Item<'_>)) {
+        self.keep_mark();
         self.emit(b"", each);
+    }
+
+    /// Returns the bytes without a byte order mark, which may arrive in pieces.
+    fn skip_mark<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
+        let mut rest = bytes;
+        while let (Some(expected), Some((byte, after))) = (BYTE_ORDER_MARK.get(self.mark), rest.split_first())
+        {
+            if byte != expected {
+                self.keep_mark();
+                break;
+            }
+            self.mark += 1;
+            rest = after;
+        }
+        rest
+    }
+
+    /// Gives the start of a byte order mark that is not complete to the first item.
+    fn keep_mark(&mut self) {
+        if (1..BYTE_ORDER_MARK.len()).contains(&self.mark) {
+            self.keep(&BYTE_ORDER_MARK[..self.mark]);
+            if let Syntax::Json(json) = &mut self.syntax {
+                json.begun = true;
+            }
+        }
+        self.mark = BYTE_ORDER_MARK.len();
     }
 
     fn feed_lines(&mut self, bytes: &[u8], mut each: impl FnMut(u64, Item<'_>)) {
@@ -257,6 +290,22 @@ mod tests {
     fn lines() {
         let found = cut(Items::lines(), b"a\r\n\n  \nb \n c", 3);
         assert_eq!(found, [(0, Some("a".into())), (3, Some("b".into())), (4, Some("c".into()))]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_passed_over() {
+        for size in [1, 2, usize::MAX] {
+            for items in [Items::lines, Items::json] {
+                let found = cut(items(), b"\xef\xbb\xbf {\"a\":1}", size);
+                assert_eq!(found, [(0, Some("{\"a\":1}".into()))]);
+                // Half of one, or one further on, is no mark.
+                let found = cut(items(), b"\xef\xbb[1]", size);
+                assert_eq!(found, [(0, Some("\u{fffd}[1]".into()))]);
+                assert_eq!(cut(items(), b"\xef\xbb", size), [(0, Some("\u{fffd}".into()))]);
+            }
+            let found = cut(Items::lines(), b"a\n\xef\xbb\xbfb", size);
+            assert_eq!(found[1], (1, Some("\u{feff}b".into())));
+        }
     }
 
     #[test]

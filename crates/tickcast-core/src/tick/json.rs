@@ -113,7 +113,8 @@ mod tests {
 
     #[test]
     fn a_recorded_tick_is_one() {
-        let text = br#"{"symbol":"A","price":2,"change":1,"change_pct":100,"time":5,"n":7,"bid":1}"#;
+        let text =
+            br#"{"symbol":"A","price":2,"change":1,"change_pct":100,"time":1782907200123,"n":7,"bid":1}"#;
         assert!(tick(text).is_err());
         let tick = super::tick(text, TickFields::recorded()).unwrap();
         assert_eq!((tick.price.to_string().as_str(), tick.extras.as_json()), ("2", &b",\"bid\":1"[..]));
@@ -161,7 +162,8 @@ mod tests {
         assert_eq!(says(r#"{"symbol":"A","price":1,"n":2}"#), "`n` is reserved");
         assert_eq!(
             says(r#"{"symbol":"A","price":1,"time":1.5}"#),
-            "time `1.5` is not a whole number of milliseconds"
+            "time `1.5` is neither a whole number of milliseconds since 1970 nor RFC 3339 with an offset, \
+             as in 2024-01-02T14:30:00Z"
         );
         assert_eq!(
             says(r#"{"symbol":"A","price":1,"time":-5}"#),

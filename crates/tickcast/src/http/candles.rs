@@ -4,7 +4,7 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use tickcast_core::{Candle, Interval, IntervalError, Time};
 
-use super::market::json;
+use super::market::{json, no_symbol};
 use super::query::Query;
 use super::{Problem, SymbolPath, named, openapi};
 use crate::hub::Hub;
@@ -38,7 +38,7 @@ pub(super) async fn candles(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let symbol = named(&path)?;
-    let query = Query::parse(query.as_deref());
+    let query = Query::parse(query.as_deref(), &["interval", "from", "to", "limit"])?;
     let interval: Interval = query
         .get("interval")
         .map_or(Ok(Interval::Minute), str::parse)
@@ -54,7 +54,7 @@ pub(super) async fn candles(
         let quote = log.quote(log.market().id(&symbol)?)?;
         Some(quote.candles.within(interval, range, limit))
     });
-    let candles = candles.ok_or_else(|| Problem::no_symbol(symbol))?;
+    let candles = candles.ok_or_else(|| no_symbol(&hub, symbol))?;
     let mut body = format!("{{\"symbol\":\"{symbol}\",\"interval\":\"{}\",\"candles\":[", interval.as_str())
         .into_bytes();
     let now = hub.now().wall;

@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
 use tickcast_core::{Filter, FilterError};
 
+use super::query::NoParameters;
 use super::{Problem, openapi};
 use crate::hub::Hub;
 use crate::subscription::{Edit, EditError, Effective, Pace, StreamId};
@@ -34,6 +35,7 @@ pub(super) const LONGEST: usize = 256 << 10;
 )]
 pub(super) async fn change(
     State(hub): State<Hub>,
+    _: NoParameters,
     path: Result<Path<String>, PathRejection>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, Problem> {

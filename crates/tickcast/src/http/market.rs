@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use tickcast_core::{Frame, Sequencer, Symbol, SymbolId};
 use utoipa::ToSchema;
 
-use super::query::Query;
+use super::query::{NoParameters, Query};
 use super::{Problem, SymbolPath, named, openapi};
 use crate::hub::Hub;
 use crate::stats::SourceStats;
@@ -32,7 +32,7 @@ const LARGEST_PAGE: usize = 1000;
     ),
 )]
 pub(super) async fn prices(State(hub): State<Hub>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
-    let filter = Query::parse(query.as_deref()).filter()?;
+    let filter = Query::parse(query.as_deref(), &["symbols"])?.filter()?;
     let Wanted { mut names, seen } = select(&hub, |symbol| filter.matches(symbol));
     let (cursor, mut frames) = hub.log().with(|log| {
         let market = log.market();
@@ -66,10 +66,21 @@ pub(super) async fn prices(State(hub): State<Hub>, RawQuery(query): RawQuery) ->
         (status = 404, response = openapi::NoSymbol),
     ),
 )]
-pub(super) async fn price(State(hub): State<Hub>, path: SymbolPath) -> Result<Response, Problem> {
+pub(super) async fn price(
+    State(hub): State<Hub>,
+    _: NoParameters,
+    path: SymbolPath,
+) -> Result<Response, Problem> {
     let symbol = named(&path)?;
     let frame = hub.log().with(|log| log.market().newest(log.market().id(&symbol)?).cloned());
-    Ok(json(frame.ok_or_else(|| Problem::no_symbol(symbol))?.json().to_vec()))
+    Ok(json(frame.ok_or_else(|| no_symbol(&hub, symbol))?.json().to_vec()))
+}
+
+/// Returns 404 for a symbol that is not on the market. It names a symbol that differs only in case, if there is one.
+pub(super) fn no_symbol(hub: &Hub, symbol: Symbol) -> Problem {
+    let Wanted { names, .. } = select(hub, |name| name.as_str().eq_ignore_ascii_case(symbol.as_str()));
+    let there = |(_, id): &&(Symbol, SymbolId)| hub.log().with(|log| log.market().newest(*id).is_some());
+    Problem::no_symbol(symbol, names.iter().find(there).map(|(name, _)| *name))
 }
 
 /// The symbols that are wanted, of the first `seen` of the market.
@@ -141,7 +152,7 @@ pub(super) async fn symbols(
     State(hub): State<Hub>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<SymbolsPage>, Problem> {
-    let query = Query::parse(query.as_deref());
+    let query = Query::parse(query.as_deref(), &["q", "limit", "after"])?;
     let limit = query.number("limit")?.unwrap_or(PAGE);
     if !(1..=LARGEST_PAGE).contains(&limit) {
         return Err(Problem::parameter("limit", format!("1 to {LARGEST_PAGE} is expected")));

@@ -120,12 +120,16 @@ pub(super) struct OfSymbol {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Range {
-    /// From when on, in ms since 1970. Default: from the beginning.
-    #[param(minimum = 0, maximum = 253_402_300_799_999_u64)]
-    from: Option<i64>,
+    /// From when on, in ms since 1970 or as in `2026-07-01T12:00:00Z`. Default: from the beginning.
+    #[param(
+        pattern = "^(0|[1-9][0-9]{11,13}|20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](Z|[+-](0[0-9]|1[0-2]):[0-5][0-9]))$"
+    )]
+    from: Option<String>,
     /// Up to when, this ms included. Default: up to now.
-    #[param(minimum = 0, maximum = 253_402_300_799_999_u64)]
-    to: Option<i64>,
+    #[param(
+        pattern = "^(0|[1-9][0-9]{11,13}|20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](Z|[+-](0[0-9]|1[0-2]):[0-5][0-9]))$"
+    )]
+    to: Option<String>,
 }
 
 #[derive(Serialize, Deserialize, ToSchema)]
@@ -265,8 +269,8 @@ pub(super) struct NewTick {
     /// From a reference of your own.
     #[schema(nullable = false)]
     change: Option<f64>,
-    /// When it happened, in ms since 1970. Default: when it comes.
-    #[schema(nullable = false, minimum = 0)]
+    /// When it happened: ms since 1970, or RFC 3339 as a text. Default: when it comes.
+    #[schema(nullable = false, minimum = 100_000_000_000_i64, maximum = 99_999_999_999_999_i64)]
     time: Option<i64>,
     #[serde(flatten)]
     extras: BTreeMap<String, serde_json::Value>,

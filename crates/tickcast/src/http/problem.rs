@@ -74,12 +74,13 @@ impl Problem {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "this path has no such method")
     }
 
-    /// 404 for a symbol that is not on the market.
+    /// 404 for a symbol that is not on the market; `meant` is the one that may have been meant.
     #[must_use]
-    pub(super) fn no_symbol(symbol: Symbol) -> Self {
+    pub(super) fn no_symbol(symbol: Symbol, meant: Option<Symbol>) -> Self {
+        let hint = meant.map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
         Self {
             parameter: Some("symbol"),
-            ..Self::new(StatusCode::NOT_FOUND, format!("{symbol} is not on the market"))
+            ..Self::new(StatusCode::NOT_FOUND, format!("{symbol} is not on the market{hint}"))
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `POST /v1/prices` and `DELETE /v1/prices/{symbol}`.
 
+mod coding;
 mod idempotency;
 mod report;
 
@@ -13,8 +14,10 @@ use axum::response::{IntoResponse, Response};
 use http_body::Body as _;
 use tickcast_core::{Item, Items, Tick};
 
-use super::{Problem, SymbolPath, named, openapi};
+use super::query::NoParameters;
+use super::{Problem, SymbolPath, market, named, openapi};
 use crate::publisher::Publisher;
+use coding::Coding;
 pub(super) use idempotency::IdempotencyKeys;
 use idempotency::{Claim, Claimed};
 use report::Report;
@@ -31,7 +34,7 @@ pub(super) struct Desk {
 /// Publishes ticks
 ///
 /// One, an array, or one a line. What is no tick is listed, and costs the others nothing. A request that is made again with the
-/// same `Idempotency-Key` is answered again, not done again.
+/// same `Idempotency-Key` is answered again, not done again. The body may be compressed: `Content-Encoding: gzip` or `zstd`.
 #[utoipa::path(
     post,
     path = "/v1/prices",
@@ -49,15 +52,23 @@ pub(super) struct Desk {
         (status = 401, response = openapi::NoToken),
         (status = 409, description = "A request with this key is under way", body = Problem,
             content_type = "application/problem+json"),
-        (status = 415, description = "Neither JSON nor NDJSON", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "Neither JSON nor NDJSON, or compressed in another way", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 422, description = "None of them was taken, and some were rejected: the members of 200, too", body = Problem,
+            content_type = "application/problem+json"),
         (status = 507, response = openapi::DiskFull),
     ),
 )]
 pub(super) async fn publish(
     State(desk): State<Arc<Desk>>,
+    _: NoParameters,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
+    let Some(coding) = Coding::of(&headers) else {
+        read_off(body).await;
+        return Ok(Coding::refusal());
+    };
     let hub = desk.publisher.hub();
     let ready = items(&headers).and_then(|items| Ok((items, desk.keys.claim(&headers, hub)?)));
     let (items, claim) = match ready {
@@ -73,7 +84,7 @@ pub(super) async fn publish(
     };
     let resume_at = claim.report().borrow().next;
     let intake = Intake { publisher: &desk.publisher, claim, resume_at, batch: Vec::new() };
-    Ok(intake.run(items, body).await?.into_response())
+    Ok(intake.run(items, coding, body).await?.into_response())
 }
 
 /// Takes a symbol off the market
@@ -93,14 +104,18 @@ pub(super) async fn publish(
         (status = 507, response = openapi::DiskFull),
     ),
 )]
-pub(super) async fn take_off(State(desk): State<Arc<Desk>>, path: SymbolPath) -> Result<StatusCode, Problem> {
+pub(super) async fn take_off(
+    State(desk): State<Arc<Desk>>,
+    _: NoParameters,
+    path: SymbolPath,
+) -> Result<StatusCode, Problem> {
     let symbol = named(&path)?;
     match desk.publisher.remove(&symbol) {
         Ok(true) => {
             desk.publisher.hub().kept().await?;
             Ok(StatusCode::NO_CONTENT)
         }
-        Ok(false) => Err(Problem::no_symbol(symbol)),
+        Ok(false) => Err(market::no_symbol(desk.publisher.hub(), symbol)),
         Err(error) => Err(Problem::new(StatusCode::INSUFFICIENT_STORAGE, error.to_string())),
     }
 }
@@ -135,13 +150,16 @@ struct Intake<'d> {
 }
 
 impl Intake<'_> {
-    async fn run(mut self, mut items: Items, mut body: Body) -> Result<Report, Problem> {
+    async fn run(mut self, mut items: Items, coding: Coding, body: Body) -> Result<Report, Problem> {
+        let mut body = coding.decode(body);
         while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
-            let frame = frame.map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "the body broke off"))?;
+            let frame = frame.map_err(|error| coding.broken(&error))?;
             let Ok(bytes) = frame.into_data() else { continue };
             items.feed(&bytes, |at, item| self.take(at, item));
             self.publish();
             self.kept()?;
+            // A compressed body may expand to very much without ever waiting for the network.
+            tokio::task::consume_budget().await;
         }
         items.finish(|at, item| self.take(at, item));
         self.publish();

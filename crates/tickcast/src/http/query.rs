@@ -3,29 +3,48 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use tickcast_core::{Filter, Mode, Time};
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use tickcast_core::{Filter, Mode, Time, TimeTextError};
 
 use super::Problem;
 use crate::subscription::{Pace, Subscription};
 
-/// The decoded pairs of a query string. Names that nobody asks for are passed over: pages add them against caches.
+/// The one parameter that may occur more than once: its lists add up.
+const SYMBOLS: &str = "symbols";
+
+/// At most so many characters of an unknown name are shown in the answer.
+const SHOWN: usize = 24;
+
+/// The decoded parameters of a query string: only known ones, each at most once.
 pub(super) struct Query<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
 impl<'a> Query<'a> {
-    pub(super) fn parse(query: Option<&'a str>) -> Self {
-        Self(form_urlencoded::parse(query.unwrap_or_default().as_bytes()).collect())
+    /// Reads a query string; refuses a name that is not in `known`, because ignoring it would answer another question.
+    pub(super) fn parse(query: Option<&'a str>, known: &[&'static str]) -> Result<Self, Problem> {
+        let pairs: Vec<(Cow<'a, str>, Cow<'a, str>)> =
+            form_urlencoded::parse(query.unwrap_or_default().as_bytes()).collect();
+        for (i, (name, _)) in pairs.iter().enumerate() {
+            let Some(known) = known.iter().find(|known| *known == name) else {
+                return Err(unknown(name, known));
+            };
+            if *known != SYMBOLS && pairs[..i].iter().any(|(before, _)| before == name) {
+                return Err(Problem::parameter(known, "it is given twice"));
+            }
+        }
+        Ok(Self(pairs))
     }
 
-    /// The value of `name`; the last one, where it is given more than once.
+    /// The value of `name`, where it is given.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.all(name).last()
+        self.all(name).next()
     }
 
     /// The symbols that are named, in one list or several; everything where there is none.
     pub(super) fn filter(&self) -> Result<Filter, Problem> {
-        match self.get("symbols") {
+        match self.get(SYMBOLS) {
             None => Ok(Filter::all()),
-            Some(_) => Ok(Filter::parse(self.all("symbols").flat_map(|list| list.split(',')))?),
+            Some(_) => Ok(Filter::parse(self.all(SYMBOLS).flat_map(|list| list.split(',')))?),
         }
     }
 
@@ -33,7 +52,7 @@ impl<'a> Query<'a> {
     pub(super) fn number<N: std::str::FromStr>(&self, name: &'static str) -> Result<Option<N>, Problem> {
         let Some(text) = self.get(name) else { return Ok(None) };
         text.parse().map(Some).map_err(|_| {
-            let shown: String = text.chars().take(24).collect();
+            let shown: String = text.chars().take(SHOWN).collect();
             Problem::parameter(name, format!("{shown:?} is not a number it can be"))
         })
     }
@@ -48,14 +67,21 @@ impl<'a> Query<'a> {
         }
     }
 
-    /// From when to when, both included, in ms; from the beginning, and to the end, unless it is said.
+    /// From when to when, both included; from the beginning, and to the end, unless it is said.
     pub(super) fn range(&self) -> Result<(Time, Time), Problem> {
-        let time = |name| {
-            let ms: Option<i64> = self.number(name)?;
-            ms.map(|ms| Time::from_millis(ms).map_err(|error| Problem::parameter(name, error))).transpose()
-        };
-        let (from, to) = (time("from")?, time("to")?);
+        let (from, to) = (self.time("from")?, self.time("to")?);
         Ok((from.unwrap_or_default(), to.unwrap_or(Time::default().saturating_add(Duration::MAX))))
+    }
+
+    /// Returns a time, given in ms or as RFC 3339.
+    fn time(&self, name: &'static str) -> Result<Option<Time>, Problem> {
+        let Some(text) = self.get(name) else { return Ok(None) };
+        let time = text.parse().or_else(|error: TimeTextError| {
+            // A `+` that is not percent-encoded is decoded as a blank.
+            let (start, offset) = text.rsplit_once(' ').ok_or_else(|| error.clone())?;
+            format!("{start}+{offset}").parse().map_err(|_| error)
+        });
+        time.map(Some).map_err(|error| Problem::parameter(name, error))
     }
 
     /// `latest`, unless `all` is asked for.
@@ -81,5 +107,79 @@ impl<'a> Query<'a> {
 
     fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_ref())
+    }
+}
+
+/// Returns 400 for an unknown name, with the nearest known one.
+fn unknown(name: &str, known: &[&'static str]) -> Problem {
+    let shown: String = name.chars().take(SHOWN).collect();
+    let likeness = |known: &str| strsim::jaro_winkler(known, &name.to_ascii_lowercase());
+    let nearest = known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    let detail = match nearest {
+        Some(nearest) => format!("unknown parameter {shown:?}; the nearest known one is {nearest:?}"),
+        None => format!("unknown parameter {shown:?}; this path takes none"),
+    };
+    Problem::new(axum::http::StatusCode::BAD_REQUEST, detail).with("parameter", shown)
+}
+
+/// Refuses requests with query parameters: an extractor for routes that take none.
+#[derive(Debug, Clone, Copy)]
+pub struct NoParameters;
+
+impl<S: Sync> FromRequestParts<S> for NoParameters {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Query::parse(parts.uri.query(), &[]).map(|_| Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KNOWN: [&str; 3] = ["symbols", "from", "to"];
+
+    fn says(query: &str) -> String {
+        let range = Query::parse(Some(query), &KNOWN).and_then(|query| query.range());
+        range.err().map(|problem| problem.to_json()).unwrap_or_default()
+    }
+
+    #[test]
+    fn what_is_not_known_is_refused_with_the_nearest() {
+        for (query, nearest) in [("symbol=A", "symbols"), ("Symbols=A", "symbols"), ("form=0", "from")] {
+            let name = query.split('=').next().unwrap();
+            let detail =
+                format!("unknown parameter \\\"{name}\\\"; the nearest known one is \\\"{nearest}\\\"");
+            assert!(says(query).contains(&detail), "{}", says(query));
+            assert!(says(query).contains(&format!("\"parameter\":\"{name}\"")), "{}", says(query));
+        }
+        assert!(Query::parse(Some("x"), &[]).err().unwrap().to_json().contains("this path takes none"));
+        assert!(Query::parse(Some("&"), &[]).is_ok());
+    }
+
+    #[test]
+    fn lists_add_up_and_nothing_else_is_there_twice() {
+        let query = Query::parse(Some("symbols=A&symbols=B,C"), &KNOWN).unwrap();
+        assert_eq!(query.filter().unwrap().entries().collect::<Vec<_>>(), ["A", "B", "C"]);
+        assert!(says("from=0&from=0").contains("from: it is given twice"));
+    }
+
+    #[test]
+    fn times_in_either_form() {
+        for from in [
+            "1704205800000",
+            "2024-01-02T14:30:00Z",
+            "2024-01-02T15:30:00%2B01:00",
+            "2024-01-02T15:30:00+01:00",
+        ] {
+            let text = format!("from={from}");
+            let query = Query::parse(Some(&text), &KNOWN).unwrap();
+            assert_eq!(query.range().unwrap().0.as_millis(), 1_704_205_800_000, "{from}");
+        }
+        assert!(
+            says("to=2026-11-26").contains("to: time `2026-11-26` is neither a whole number of milliseconds")
+        );
+        assert!(says("from=1704205800").contains("from: time 1704205800 looks like seconds"));
     }
 }

@@ -21,6 +21,12 @@ use crate::subscription::{PACED_ALL, StreamId, Subscription, Terms};
 const HEARTBEATS: std::ops::RangeInclusive<u64> = 3..=60;
 const HEARTBEAT: u64 = 10;
 
+/// The parameters of both streams.
+const SUBSCRIBED: [&str; 3] = ["symbols", "rate", "snapshot"];
+
+/// The parameter in which polyfills of `EventSource` send the last id. The simple stream cannot resume, and ignores it.
+const LAST_ID: &str = "lastEventId";
+
 /// Most bytes of a reader's cursor that it is shown again.
 const SHOWN: usize = 64;
 
@@ -43,7 +49,9 @@ pub(super) async fn prices_stream(
     State(hub): State<Hub>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let subscription = Query::parse(query.as_deref()).subscription()?;
+    let [symbols, rate, snapshot] = SUBSCRIBED;
+    let query = Query::parse(query.as_deref(), &[symbols, rate, snapshot, LAST_ID])?;
+    let subscription = query.subscription()?;
     Ok(response(events(&hub, subscription)))
 }
 
@@ -73,7 +81,9 @@ pub(super) async fn stream(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let query = Query::parse(query.as_deref());
+    let [symbols, rate, snapshot] = SUBSCRIBED;
+    let known = [symbols, rate, snapshot, "mode", "since", LAST_ID, "heartbeat"];
+    let query = Query::parse(query.as_deref(), &known)?;
     let mut subscription = query.subscription()?;
     let mode = query.mode()?;
     if mode == Mode::All && subscription.pace.is_some() {
@@ -109,7 +119,7 @@ pub(super) async fn stream(
 fn last_seen(headers: &HeaderMap, query: &Query<'_>) -> Option<Box<str>> {
     let header = headers.get("last-event-id").map(|value| String::from_utf8_lossy(value.as_bytes()));
     let last = header.as_deref().filter(|last| !last.is_empty());
-    let last = last.or_else(|| query.get("lastEventId").filter(|last| !last.is_empty()))?;
+    let last = last.or_else(|| query.get(LAST_ID).filter(|last| !last.is_empty()))?;
     Some(last.chars().take(SHOWN).collect::<String>().into())
 }
 

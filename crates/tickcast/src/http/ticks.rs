@@ -14,6 +14,7 @@ use tickcast_core::{Facts, Seq, Symbol, Time};
 use tickcast_tape::{DiskTape, ReadError};
 use tokio::sync::mpsc;
 
+use super::market::no_symbol;
 use super::query::Query;
 use super::{Problem, SymbolPath, named, openapi};
 use crate::hub::Hub;
@@ -63,7 +64,7 @@ pub(super) async fn ticks(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let symbol = named(&path)?;
-    let query = Query::parse(query.as_deref());
+    let query = Query::parse(query.as_deref(), &["from", "to", "format"])?;
     let format = match query.get("format") {
         None | Some("ndjson") => Format::Ndjson,
         Some("csv") => Format::Csv,
@@ -71,7 +72,7 @@ pub(super) async fn ticks(
     };
     let range = query.range()?;
     if hub.log().with(|log| log.market().id(&symbol)).is_none() {
-        return Err(Problem::no_symbol(symbol));
+        return Err(no_symbol(&hub, symbol));
     }
     let (pieces, body) = mpsc::channel(2);
     tokio::task::spawn_blocking(move || Export { hub, symbol, range, format, pieces }.run());

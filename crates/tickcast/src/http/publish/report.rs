@@ -104,23 +104,24 @@ impl Report {
         Some(Problem::new(StatusCode::INSUFFICIENT_STORAGE, why).with("accepted", self.accepted))
     }
 
-    /// Whether there was nothing in it that could be read.
-    fn is_unreadable(&self) -> bool {
-        let read = self.accepted + self.late + self.repeats + self.rejected_count - self.unreadable;
-        read == 0 && self.unreadable > 0
+    /// Returns the status and a summary for a batch of which nothing was taken, if anything was rejected.
+    const fn failure(&self) -> Option<(StatusCode, &'static str)> {
+        match self.rejected_count {
+            0 => None,
+            _ if self.accepted + self.late + self.repeats > 0 => None,
+            all if all == self.unreadable => Some((StatusCode::BAD_REQUEST, "nothing could be read")),
+            _ => Some((StatusCode::UNPROCESSABLE_ENTITY, "no tick was taken")),
+        }
     }
 }
 
 impl IntoResponse for Report {
     fn into_response(self) -> Response {
-        if !self.is_unreadable() {
-            return axum::Json(self).into_response();
-        }
+        let Some((status, what)) = self.failure() else { return axum::Json(self).into_response() };
         let first = self.rejected.first().map(|rejection| rejection.error.as_str()).unwrap_or_default();
-        Problem::new(StatusCode::BAD_REQUEST, format!("nothing could be read: {first}"))
-            .with("accepted", 0)
-            .with("rejected_count", self.rejected_count)
-            .with("rejected", serde_json::to_value(&self.rejected).unwrap_or_default())
-            .into_response()
+        let problem = Problem::new(status, format!("{what}: {first}"));
+        let members = serde_json::to_value(&self).unwrap_or_default();
+        let members = members.as_object().into_iter().flatten();
+        members.fold(problem, |problem, (name, value)| problem.with(name, value.clone())).into_response()
     }
 }

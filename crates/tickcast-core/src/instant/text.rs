@@ -1,0 +1,96 @@
+//! Times as text: milliseconds since 1970, or RFC 3339 with an offset.
+
+use std::str::FromStr;
+
+use super::{Time, TimeError};
+use crate::tick::excerpt;
+
+/// The least number of milliseconds, March 1973. Smaller numbers are nearly always seconds, which reach the year 5138 there.
+const LEAST_MS: i64 = 100_000_000_000;
+
+/// The first number, the year 5138 in milliseconds, that is nearly always micro- or nanoseconds: in microseconds it is March 1973.
+const BEYOND_MS: i64 = 100_000_000_000_000;
+
+/// Why a text is no [`Time`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TimeTextError {
+    /// A number of another unit: seconds.
+    #[error("time {0} looks like seconds; milliseconds since 1970 are expected")]
+    Seconds(i64),
+    /// A number of another unit: micro- or nanoseconds.
+    #[error("time {0} looks like micro- or nanoseconds; milliseconds since 1970 are expected")]
+    Finer(i64),
+    /// Before 1970, or after the year 9999.
+    #[error(transparent)]
+    Outside(#[from] TimeError),
+    /// Neither a whole number nor RFC 3339 with an offset; the start of the text.
+    #[error(
+        "time `{0}` is neither a whole number of milliseconds since 1970 nor RFC 3339 with an offset, \
+         as in 2024-01-02T14:30:00Z"
+    )]
+    Unreadable(String),
+}
+
+/// Reads `1704205800000`, `2024-01-02T14:30:00Z` or `2024-01-02 09:30:00.123-05:00`; cuts off finer fractions. Refuses numbers that
+/// are nearly certainly in another unit.
+impl FromStr for Time {
+    type Err = TimeTextError;
+
+    fn from_str(text: &str) -> Result<Self, TimeTextError> {
+        match text.parse() {
+            Ok(ms @ 1..LEAST_MS) => Err(TimeTextError::Seconds(ms)),
+            Ok(ms @ BEYOND_MS..) => Err(TimeTextError::Finer(ms)),
+            Ok(ms) => Ok(Self::from_millis(ms)?),
+            Err(_) => {
+                let time: jiff::Timestamp =
+                    text.parse().map_err(|_| TimeTextError::Unreadable(excerpt(text)))?;
+                Ok(Self::from_millis(time.as_millisecond())?)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(text: &str) -> i64 {
+        text.parse::<Time>().unwrap().as_millis()
+    }
+
+    fn says(text: &str) -> String {
+        text.parse::<Time>().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn milliseconds_and_rfc_3339() {
+        assert_eq!(ms("1704205800000"), 1_704_205_800_000);
+        assert_eq!(ms("0"), 0);
+        for text in ["2024-01-02T14:30:00Z", "2024-01-02 09:30:00-05:00", "2024-01-02t15:30:00.000999+01:00"]
+        {
+            assert_eq!(ms(text), 1_704_205_800_000, "{text}");
+        }
+        assert_eq!(ms("1970-01-01T00:00:01Z"), 1000, "a date says its unit");
+    }
+
+    #[test]
+    fn other_units_are_refused_by_name() {
+        assert_eq!(
+            says("1704067200"),
+            "time 1704067200 looks like seconds; milliseconds since 1970 are expected"
+        );
+        assert!(says("99999999999").contains("seconds") && ms("100000000000") > 0);
+        for text in ["100000000000000", "1735689600000000", "1735689600000000000"] {
+            assert!(says(text).contains("looks like micro- or nanoseconds"), "{text}");
+        }
+        assert_eq!(says("-5"), "time -5 is outside 0 ..= 253402300799999 ms since 1970");
+        assert!(says("1969-12-31T23:59:59Z").contains("is outside 0"));
+    }
+
+    #[test]
+    fn what_leaves_the_moment_open_is_refused() {
+        for text in ["", "now", "2024-01-02", "2024-01-02T14:30:00", "1704067200.5", "1704067200000.0", "+"] {
+            assert!(says(text).contains("nor RFC 3339 with an offset"), "{text}");
+        }
+    }
+}

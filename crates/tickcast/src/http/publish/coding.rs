@@ -1,0 +1,87 @@
+//! `Content-Encoding` of published bodies.
+
+use async_compression::tokio::bufread::{GzipDecoder, ZstdDecoder};
+use async_compression::zstd::DParameter;
+use axum::body::Body;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use futures_util::TryStreamExt;
+use tokio::io::AsyncRead;
+use tokio_util::io::{ReaderStream, StreamReader};
+
+use crate::http::Problem;
+
+/// The accepted codings, as `Accept-Encoding` lists them.
+const TAKEN: &str = "gzip, zstd";
+
+/// At most so many decoded bytes are in memory at a time, however much a body expands to.
+const PIECE: usize = 64 << 10;
+
+/// The binary logarithm of the largest zstd window, the memory that decoding takes: 8 MiB, the limit of RFC 9659.
+const ZSTD_WINDOW: u32 = 23;
+
+/// The `Content-Encoding` of a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Coding {
+    Identity,
+    Gzip,
+    Zstd,
+}
+
+impl Coding {
+    /// Reads the headers; `None` for a coding that is not accepted.
+    pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
+        let mut codings = headers.get_all(header::CONTENT_ENCODING).into_iter();
+        let coding = codings.next().map_or(Some(""), |coding| coding.to_str().ok())?;
+        let coding = match coding.trim().to_ascii_lowercase().as_str() {
+            "" | "identity" => Self::Identity,
+            "gzip" | "x-gzip" => Self::Gzip,
+            "zstd" => Self::Zstd,
+            _ => return None,
+        };
+        codings.next().is_none().then_some(coding)
+    }
+
+    /// Returns 415 for a coding that is not accepted.
+    pub(super) fn refusal() -> Response {
+        let detail = format!("Content-Encoding: {TAKEN} or none is expected");
+        let problem =
+            Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail).with("parameter", "Content-Encoding");
+        ([(header::ACCEPT_ENCODING, TAKEN)], problem).into_response()
+    }
+
+    /// Decodes a body as it arrives.
+    pub(super) fn decode(self, body: Body) -> Body {
+        if self == Self::Identity {
+            return body;
+        }
+        let bytes = StreamReader::new(body.into_data_stream().map_err(std::io::Error::other));
+        // Several compressed parts may follow each other, as after `cat a.gz b.gz`.
+        match self {
+            Self::Gzip => {
+                let mut decoder = GzipDecoder::new(bytes);
+                decoder.multiple_members(true);
+                pieces(decoder)
+            }
+            Self::Identity | Self::Zstd => {
+                let mut decoder = ZstdDecoder::with_params(bytes, &[DParameter::window_log_max(ZSTD_WINDOW)]);
+                decoder.multiple_members(true);
+                pieces(decoder)
+            }
+        }
+    }
+
+    /// Returns 400 for a body that ended with an error.
+    pub(super) fn broken(self, error: &axum::Error) -> Problem {
+        let detail = match self {
+            Self::Identity => "the body broke off".to_owned(),
+            Self::Gzip => format!("the body broke off, or is no gzip: {error}"),
+            Self::Zstd => format!("the body broke off, or is no zstd: {error}"),
+        };
+        Problem::new(StatusCode::BAD_REQUEST, detail)
+    }
+}
+
+fn pieces(decoder: impl AsyncRead + Send + 'static) -> Body {
+    Body::from_stream(ReaderStream::with_capacity(decoder, PIECE))
+}
