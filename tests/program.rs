@@ -1,13 +1,23 @@
 //! `tickcast publish`, and the program as a new user meets it.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
 
 use crate::client::Reader;
 use crate::server::{TOKEN, TestServer, tickcast};
 
 async fn publish(server: &TestServer, text: &str, token: &str) -> (Option<i32>, String, String) {
+    publish_as(&[], server, text, token).await
+}
+
+async fn publish_as(
+    arguments: &[&str],
+    server: &TestServer,
+    text: &str,
+    token: &str,
+) -> (Option<i32>, String, String) {
     let mut command = tickcast(&["publish", "--url", &server.public, "--token", token, "-"]);
+    command.args(arguments);
     let text = text.to_owned();
     let output = tokio::task::spawn_blocking(move || {
         let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
@@ -40,6 +50,88 @@ async fn rejected_lines_are_listed_by_their_lines() {
     assert!(complains.contains("line 3: B: price `abc` is not a decimal number\n"), "{complains}");
     assert!(complains.contains("line 4: symbol holds ' '"), "{complains}");
     assert_eq!(server.get("/v1/prices/A").await.1["venue"], "X");
+}
+
+/// A thousands separator must not turn 612,345.00 into 612.
+#[tokio::test]
+async fn a_row_with_a_cell_too_many_is_rejected_by_its_line() {
+    let server = TestServer::start();
+    let csv = "symbol,price,size\nBRK.A,612,345.00,3\nAAPL,189.50,100\nMSFT,410.10,,\n";
+    let (code, says, complains) = publish(&server, csv, TOKEN).await;
+    assert_eq!((code, says.as_str()), (Some(1), "2 accepted, 0 late, 0 repeated, 1 rejected\n"));
+    assert_eq!(
+        complains.lines().collect::<Vec<_>>(),
+        ["line 2: 4 cells, the header has 3", "tickcast: 1 tick was rejected"]
+    );
+    assert_eq!(server.get("/v1/prices/BRK.A").await.0, 404);
+}
+
+#[tokio::test]
+async fn an_archive_is_published_by_its_columns_and_its_symbol() {
+    let server = TestServer::start();
+    let archive = ["--columns", "time_s,price,size,-", "--symbol", "XBTUSD"];
+    let rows = "1704067200,42101.5,0.1,x\n2024-01-01T00:01:00Z,42103.0,0.2,y\n";
+    let (code, says, _) = publish_as(&archive, &server, rows, TOKEN).await;
+    assert_eq!((code, says.as_str()), (Some(0), "2 accepted, 0 late, 0 repeated, 0 rejected\n"));
+    let (_, tick) = server.get("/v1/prices/XBTUSD").await;
+    assert_eq!((&tick["time"], &tick["size"]), (&1_704_067_260_000_i64.into(), &0.2.into()));
+    for (arguments, says) in [
+        (&["--columns", "time,price"][..], "--columns: there is no column symbol"),
+        (&["--columns", "price,a b"], "`a b` is not a name for an extra"),
+        (&["--symbol", "a b"], "symbol holds ' '"),
+    ] {
+        let (code, _, complains) = publish_as(arguments, &server, rows, TOKEN).await;
+        assert!(code == Some(2) && complains.contains(says), "{complains}");
+    }
+}
+
+/// Every command keeps the path of `--url`, with or without a slash at its end.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_below_a_path_is_published_to_there() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let app = axum::Router::new()
+        .route("/market/v1/prices", axum::routing::post(async || r#"{"accepted":1}"#))
+        .route("/market/v1/stream", axum::routing::get(async || (axum::http::StatusCode::GONE, "found")));
+    tokio::spawn(tickcast::serve(listener, app, std::future::pending()));
+    for url in [format!("{base}/market"), format!("{base}/market/")] {
+        let output = run(&["publish", "--url", &url, "--token", "t", "-"]).await;
+        assert!(output.status.success(), "{output:?}");
+        let output = run(&["watch", "--url", &url]).await;
+        assert!(String::from_utf8_lossy(&output.stderr).contains("410: "), "{output:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_cannot_be_reached_is_named() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let url = format!("http://{free}");
+    let mut watch = tickcast(&["watch", "--plain", "--url", &url]).stderr(Stdio::piped()).spawn().unwrap();
+    let line = BufReader::new(watch.stderr.take().unwrap()).lines().next().unwrap().unwrap();
+    watch.kill().unwrap();
+    watch.wait().unwrap();
+    assert!(line.starts_with(&format!("cannot connect to {url}: Connection refused")), "{line}");
+    for arguments in [&["watch"][..], &["record", "x"], &["publish", "x"], &["bench"]] {
+        let output = run(&[arguments, &["--url", "foo"]].concat()).await;
+        let says = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(2) && says.contains("invalid value 'foo' for '--url"), "{says}");
+    }
+    let output = run(&["publish", "no/such.csv", "--token", "t"]).await;
+    let says = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(says, "tickcast: such.csv: No such file or directory (os error 2)\n");
+}
+
+/// Runs the program with a tick on its standard input.
+async fn run(arguments: &[&str]) -> std::process::Output {
+    let mut command = tickcast(arguments);
+    let running = tokio::task::spawn_blocking(move || {
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // A program that refuses its arguments does not read.
+        let _ = child.stdin.take().unwrap().write_all(b"{\"symbol\":\"A\",\"price\":1}\n");
+        child.wait_with_output().unwrap()
+    });
+    running.await.unwrap()
 }
 
 #[tokio::test]

@@ -83,6 +83,8 @@ async fn a_recording_can_be_replayed() {
         let says = String::from_utf8(output.stdout).unwrap();
         assert_eq!(says, "3000 accepted, 0 late, 0 repeated, 0 rejected\n");
         let again = tickcast(&["record", &path, "--url", &server.public]).output().unwrap();
+        let says = String::from_utf8(again.stderr).unwrap();
         assert_eq!(again.status.code(), Some(2), "a recording is not written over");
+        assert!(says.contains("exists, and a recording never overwrites a file: name another one"), "{says}");
     }
 }

@@ -134,3 +134,33 @@ async fn a_pipe_is_read_as_it_comes() {
     server.wait_for_log("source ended: 3 of 3 ticks were taken");
     eventually(async || server.get("/v1/status").await.1["sources"][1]["state"] == "ended").await;
 }
+
+/// A byte that is not UTF-8, an open quote and a surplus cell each reject their row, and the pipe goes on.
+#[tokio::test]
+async fn a_pipe_of_csv_goes_on_behind_rows_that_are_none() {
+    let mut command =
+        tickcast(&["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log-format", "json"]);
+    command.args(["--publish-token", TOKEN, "--source", "stdin?symbol=XBT/USD"]);
+    let mut server = TestServer::launch({
+        command.stdin(Stdio::piped()).stdout(Stdio::null());
+        command
+    });
+    let mut pipe = server.stdin();
+    let mut reader = Reader::open(&server, "").await;
+    writeln!(pipe, "Price;Note;%").unwrap();
+    let bad: [(&[u8], &str); 3] = [
+        (b"9;Soci\xe9t\xe9", "line 3: not UTF-8"),
+        (b"9;\"open", "line 5: a quote is opened"),
+        (b"9;;;1", "line 7: 4 cells, the header has 3"),
+    ];
+    for (n, (row, says)) in (1..).zip(bad) {
+        writeln!(pipe, "{n}.50;x;y").unwrap();
+        let tick = reader.tick().await;
+        assert_eq!((tick.n, tick.symbol.as_str(), tick.price), (n, "XBT/USD", format!("{n}.50")));
+        pipe.write_all(&[row, b"\n"].concat()).unwrap();
+        server.wait_for_log(says);
+    }
+    server.wait_for_log("line 1: ignored columns: %");
+    drop(pipe);
+    server.wait_for_log("source ended: 3 of 3 ticks were taken");
+}

@@ -75,7 +75,9 @@ async fn a_terminal_shows_sorts_filters_and_comes_back() {
     terminal.run(&["resize-window", "-x", "60", "-y", "12"]);
     terminal.until(|screen| !screen.contains("trend") && symbols(screen).len() == 3).await;
     server.kill();
-    terminal.until(|screen| screen.contains("○ lost") && screen.contains("189.50")).await;
+    terminal
+        .until(|screen| screen.contains("○ not connected: the connection to") && screen.contains("189.50"))
+        .await;
     let server = TestServer::again(folder.path(), &url);
     terminal.until(|screen| screen.contains("● live")).await;
     server.publish(&[("AAPL", "190.25")]).await;
@@ -120,13 +122,17 @@ async fn people_are_told_the_change_with_its_sign() {
 #[tokio::test]
 async fn people_are_told_that_nothing_has_come() {
     let server = TestServer::start();
-    server.publish(&[("A", "1.00")]).await;
-    let mut watch = tickcast(&["watch", "--plain", "--url", &server.public, "NOPE"])
+    server.publish(&[("BRK.B", "1.00")]).await;
+    let mut watch = tickcast(&["watch", "--plain", "--url", &server.public, "brk.b"])
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let line = BufReader::new(watch.stderr.take().unwrap()).lines().next().unwrap().unwrap();
-    assert_eq!(line, "no price yet of what is asked for; waiting");
+    let lines: Vec<_> =
+        BufReader::new(watch.stderr.take().unwrap()).lines().take(2).map(Result::unwrap).collect();
+    assert_eq!(
+        lines,
+        ["no price yet of what is asked for; waiting", "brk.b is not on the market; did you mean BRK.B?"]
+    );
     watch.kill().unwrap();
     watch.wait().unwrap();
 

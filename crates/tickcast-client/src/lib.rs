@@ -10,7 +10,7 @@
 //!     match prices.next().await? {
 //!         Event::Tick(tick) => println!("{} {}", tick.symbol, tick.price),
 //!         Event::Reset { reason, .. } => println!("there may be a hole: {reason}"),
-//!         Event::Lost(why) => println!("the connection was lost ({why}), it comes back"),
+//!         Event::Lost(why) => println!("{why}; it is tried again"),
 //!         _ => {}
 //!     }
 //! }

@@ -53,7 +53,7 @@ pub enum Error {
         detail: String,
     },
     /// It cannot be asked at all.
-    #[error("{0}")]
+    #[error("{}", root(.0))]
     Request(reqwest::Error),
 }
 
@@ -99,9 +99,9 @@ impl Prices {
             let silence = Duration::from_secs(self.request.heartbeat * MISSING + 5);
             let event = match timeout(silence, events.next()).await {
                 Ok(Some(Ok(event))) => event,
-                Ok(Some(Err(why))) => return Ok(self.lost(why)),
-                Ok(None) => return Ok(self.lost("it ended".to_owned())),
-                Err(_) => return Ok(self.lost(format!("nothing came for {} s", silence.as_secs()))),
+                Ok(Some(Err(why))) => return Ok(self.broken(&why)),
+                Ok(None) => return Ok(self.broken("it ended")),
+                Err(_) => return Ok(self.broken(&format!("nothing came for {} s", silence.as_secs()))),
             };
             if let Some(retry) = event.retry {
                 self.backoff.say(retry);
@@ -116,6 +116,11 @@ impl Prices {
                 return Ok(event);
             }
         }
+    }
+
+    /// There was a connection, and it is no more.
+    fn broken(&mut self, why: &str) -> Event {
+        self.lost(format!("the connection to {} was lost: {why}", self.request.url))
     }
 
     fn lost(&mut self, why: String) -> Event {
@@ -198,13 +203,20 @@ impl Builder {
 
     /// Connects; the inner error is one that may pass.
     async fn connect(&self, cursor: Option<&str>) -> Result<Result<Events, String>, Error> {
+        let url = &self.url;
         let response = match timeout(PATIENCE, self.request(cursor).send()).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) if error.is_builder() => return Err(Error::Request(error)),
-            Ok(Err(error)) => return Ok(Err(root(&error))),
-            Err(_) => return Ok(Err(format!("no answer within {} s", PATIENCE.as_secs()))),
+            Ok(Err(error)) => return Ok(Err(format!("cannot connect to {url}: {}", root(&error)))),
+            Err(_) => return Ok(Err(format!("no answer from {url} within {} s", PATIENCE.as_secs()))),
         };
         let status = response.status();
+        let kind = response.headers().get("content-type").and_then(|kind| kind.to_str().ok());
+        let is_stream = kind.is_some_and(|kind| kind.starts_with("text/event-stream"));
+        let other = || format!("{url} does not answer like a tickcast server");
+        if status == StatusCode::OK && !is_stream {
+            return Err(Error::Refused { status: status.as_u16(), detail: other() });
+        }
         if status == StatusCode::OK {
             let events = response.bytes_stream().eventsource();
             return Ok(Ok(Box::pin(events.map(|event| event.map_err(|error| error.to_string())))));
@@ -212,11 +224,11 @@ impl Builder {
         let passing = status.is_server_error()
             || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT);
         if passing {
-            return Ok(Err(status.to_string()));
+            return Ok(Err(format!("{url} answers {status}")));
         }
         let body = response.text().await.unwrap_or_default();
         let problem: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
-        let detail = problem["detail"].as_str().unwrap_or("the stream was refused").to_owned();
+        let detail = problem["detail"].as_str().map_or_else(other, str::to_owned);
         Err(Error::Refused { status: status.as_u16(), detail })
     }
 }

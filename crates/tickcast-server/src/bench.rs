@@ -65,17 +65,17 @@ struct Bench<'a> {
 impl<'a> Bench<'a> {
     fn new(args: &'a BenchArgs) -> Result<Self, Failure> {
         let usage = |message: String| Failure::Usage(message);
-        let url = reqwest::Url::parse(&args.url)
-            .map_err(|error| usage(format!("--url {:?}: {error}", args.url)))?;
+        let url = &args.url;
+        let shown = url.as_str().trim_end_matches('/');
         let host = url.host_str().filter(|_| url.scheme() == "http");
         let host =
-            host.ok_or_else(|| usage(format!("--url {}: a plain http:// address is expected", args.url)))?;
+            host.ok_or_else(|| usage(format!("--url {shown}: a plain http:// address is expected")))?;
         let port = url.port_or_known_default().unwrap_or(80);
         let server = (host.trim_matches(['[', ']']), port)
             .to_socket_addrs()
             .ok()
             .and_then(|mut addresses| addresses.next())
-            .ok_or_else(|| usage(format!("--url {}: no such host", args.url)))?;
+            .ok_or_else(|| usage(format!("--url {shown}: no such host")))?;
         if args.each.is_some_and(|each| each as u64 > args.symbols) {
             return Err(usage(format!("--each is more than the {} symbols there are", args.symbols)));
         }
@@ -84,8 +84,8 @@ impl<'a> Bench<'a> {
         }
         let load =
             Load { symbols: args.symbols, rate: args.rate, warm_up: args.warm_up.0, window: args.seconds.0 };
-        let (path, token) = (args.publish_path.clone(), args.token.clone());
-        let desk = Desk { server, path, token, singly: args.singly };
+        let path = below(url, &args.publish_path);
+        let desk = Desk { server, path, token: args.token.clone(), singly: args.singly };
         Ok(Self { args, load, server, host: format!("{host}:{port}"), desk })
     }
 
@@ -213,6 +213,7 @@ impl<'a> Bench<'a> {
     /// A request for a stream of these symbols, or of all that are published here.
     fn request(&self, selection: Option<&[u64]>) -> Vec<u8> {
         let path = self.args.stream_path.replace("{symbols}", &load::list(selection));
+        let path = below(&self.args.url, &path);
         format!("GET {path} HTTP/1.1\r\nhost: {}\r\naccept: text/event-stream\r\n\r\n", self.host)
             .into_bytes()
     }
@@ -241,6 +242,11 @@ impl<'a> Bench<'a> {
             .pid
             .map(|_| ServerUse::new([before, from.server, to.server], to.at - from.at, work, streams))
     }
+}
+
+/// Returns a path of a server whose address may have a path itself.
+fn below(url: &reqwest::Url, path: &str) -> String {
+    format!("{}{path}", url.path().trim_end_matches('/'))
 }
 
 /// What everyone had used by then.

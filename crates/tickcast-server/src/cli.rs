@@ -1,13 +1,16 @@
 //! What can be said on the command line.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use serde::Deserialize;
 
-use crate::settings::{Age, Span};
+use reqwest::Url;
+use tickcast::Symbol;
+
+use crate::settings::{Age, Listen, Span};
+use crate::source::Columns;
 
 /// Streams live prices to browsers, terminals and programs as plain Server-Sent Events.
 ///
@@ -77,16 +80,16 @@ pub(crate) struct Layer {
     #[serde(skip)]
     pub(crate) config: Option<PathBuf>,
 
-    /// Where readers and publishers connect [default: 127.0.0.1:8080]
+    /// Where readers and publishers connect; a port alone means 127.0.0.1 [default: 127.0.0.1:8080]
     #[arg(long, env = "TICKCAST_LISTEN", value_name = "IP:PORT")]
-    pub(crate) listen: Option<SocketAddr>,
+    pub(crate) listen: Option<Listen>,
 
     /// Where operators connect: metrics, health and POST /reload [default: 127.0.0.1:9180]
     #[arg(long, env = "TICKCAST_ADMIN", value_name = "IP:PORT")]
-    pub(crate) admin: Option<SocketAddr>,
+    pub(crate) admin: Option<Listen>,
 
     /// Where ticks come from besides POST /v1/prices; repeatable: sim[:SEED][?rate=N],
-    /// replay:FILE[?speed=N|max][&rate=N][&loop], stdin, udp:IP:PORT, binance:btcusdt,..., coinbase:BTC-USD,...,
+    /// replay:FILE[?speed=N|max][&rate=N][&loop], stdin (both with [?columns=NAMES][&symbol=SYMBOL]), udp:IP:PORT, binance:btcusdt,..., coinbase:BTC-USD,...,
     /// coinbase-advanced:BTC-USD,..., kraken:BTC/USD,... (all with [?channel=NAME][&url=URL][&silence=TIME]), none
     /// [default: sim]
     #[arg(long = "source", id = "source", env = "TICKCAST_SOURCE", value_name = "SOURCE")]
@@ -224,12 +227,21 @@ pub(crate) struct PublishArgs {
     pub(crate) file: String,
 
     /// The server
-    #[arg(long, env = "TICKCAST_URL", default_value = "http://127.0.0.1:8080")]
-    pub(crate) url: String,
+    #[arg(long, env = "TICKCAST_URL", default_value = "http://127.0.0.1:8080", value_parser = server)]
+    pub(crate) url: Url,
 
     /// What the server was given, or has printed, as its publish token
     #[arg(long, env = "TICKCAST_PUBLISH_TOKEN", hide_env_values = true)]
     pub(crate) token: Option<String>,
+
+    /// The columns of a CSV without a header, such as time,price,size; `-` stands for one to ignore, and time_s, time_us and
+    /// time_ns for times in other units than milliseconds
+    #[arg(long, value_name = "NAMES")]
+    pub(crate) columns: Option<Columns>,
+
+    /// The symbol of all rows, for a CSV without such a column
+    #[arg(long, value_name = "SYMBOL", value_parser = symbol)]
+    pub(crate) symbol: Option<Symbol>,
 }
 
 #[derive(Debug, Args)]
@@ -239,8 +251,8 @@ pub(crate) struct WatchArgs {
     pub(crate) symbols: Vec<String>,
 
     /// The server
-    #[arg(long, env = "TICKCAST_URL", default_value = "http://127.0.0.1:8080")]
-    pub(crate) url: String,
+    #[arg(long, env = "TICKCAST_URL", default_value = "http://127.0.0.1:8080", value_parser = server)]
+    pub(crate) url: Url,
 
     /// At most so many updates a second of each symbol, 0.1 to 100 [default: 10 on a terminal, all in a pipe]
     #[arg(long, value_name = "N", value_parser = updates)]
@@ -265,8 +277,8 @@ pub(crate) struct RecordArgs {
     pub(crate) symbols: Vec<String>,
 
     /// The server
-    #[arg(long, env = "TICKCAST_URL", default_value = "http://127.0.0.1:8080")]
-    pub(crate) url: String,
+    #[arg(long, env = "TICKCAST_URL", default_value = "http://127.0.0.1:8080", value_parser = server)]
+    pub(crate) url: Url,
 
     /// Begin after this cursor, or with `start`, the oldest tick the server has [default: with the newest tick of each]
     #[arg(long, value_name = "CURSOR")]
@@ -280,8 +292,8 @@ pub(crate) struct RecordArgs {
 #[derive(Debug, Args)]
 pub(crate) struct BenchArgs {
     /// The server, over plain HTTP
-    #[arg(long, env = "TICKCAST_URL", default_value = "http://127.0.0.1:8080")]
-    pub(crate) url: String,
+    #[arg(long, env = "TICKCAST_URL", default_value = "http://127.0.0.1:8080", value_parser = server)]
+    pub(crate) url: Url,
 
     /// What the server was given, or has printed, as its publish token
     #[arg(long, env = "TICKCAST_PUBLISH_TOKEN", hide_env_values = true)]
@@ -351,6 +363,24 @@ pub(crate) struct BenchArgs {
     /// Publish one finished tick a request instead of NDJSON
     #[arg(long, help_heading = "Other servers")]
     pub(crate) singly: bool,
+}
+
+/// Reads the address of a server, which may have a path.
+fn server(text: &str) -> Result<Url, String> {
+    let expected = "an address such as http://127.0.0.1:8080 is expected";
+    let mut url = Url::parse(text).map_err(|error| format!("{error}; {expected}"))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(expected.to_owned());
+    }
+    // Without the slash, joining would replace the last part of the path.
+    if !url.path().ends_with('/') {
+        url.set_path(&format!("{}/", url.path()));
+    }
+    Ok(url)
+}
+
+fn symbol(text: &str) -> Result<Symbol, String> {
+    Symbol::new(text).map_err(|error| error.to_string())
 }
 
 /// A number of ticks a second.

@@ -2,6 +2,7 @@
 
 mod admin;
 mod api;
+mod asked;
 mod auth;
 mod bench;
 mod cli;
@@ -18,6 +19,7 @@ mod source;
 mod status;
 mod tape;
 mod watch;
+mod words;
 
 use std::process::ExitCode;
 

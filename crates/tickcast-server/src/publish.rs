@@ -1,6 +1,7 @@
 //! `tickcast publish`: ticks from a file to a server, batch by batch.
 
 use std::borrow::Cow;
+use std::fmt::Display;
 use std::io::IsTerminal;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -11,16 +12,20 @@ use indexmap::IndexMap;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tickcast::{Item, RESERVED, Tick};
+use tickcast::{RESERVED, Tick};
 use tokio::sync::mpsc;
 
 use crate::cli::PublishArgs;
 use crate::exit::Failure;
-use crate::source::{Records, RecordsError, Taker};
+use crate::source::{Layout, Records, RecordsError, Taker};
+use crate::words::count;
 
 /// Most ticks of one request, and how many such batches may wait to be sent.
 const BATCH: usize = 1000;
 const WAITING: usize = 4;
+
+/// At most so many unreadable lines of a batch are listed, as many as the server lists of rejected ticks; all are counted.
+const NAMED: usize = 100;
 
 /// How often a request is made before it is given up, and the longest pause before the next.
 const TRIES: u32 = 6;
@@ -31,14 +36,16 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Sends all ticks. Fails where any was rejected.
 pub(crate) fn run(args: PublishArgs) -> Result<(), Failure> {
-    let url = reqwest::Url::parse(&args.url).and_then(|url| url.join("v1/prices"));
-    let url = url.map_err(|error| Failure::Usage(format!("--url {:?}: {error}", args.url)))?;
+    let url = args.url.join("v1/prices");
+    let url = url.map_err(|error| Failure::Usage(format!("--url {}: {error}", args.url)))?;
+    let layout = Layout { columns: args.columns, symbol: args.symbol };
+    layout.check().map_err(|error| Failure::Usage(format!("--columns: {error}")))?;
     let token = args.token.filter(|token| !token.is_empty());
     let token = token
         .ok_or_else(|| Failure::Usage("--token is missing; the server prints it as it starts".to_owned()))?;
     let records = match args.file.as_str() {
-        "-" => Records::stdin(),
-        path => Records::open(Path::new(path)).map_err(|error| Failure::Usage(error.to_string()))?,
+        "-" => Records::stdin(layout),
+        path => Records::open(Path::new(path), layout).map_err(|error| Failure::Usage(error.to_string()))?,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
     Ok(runtime.block_on(publish(records, url, token))?)
@@ -70,6 +77,9 @@ async fn publish(records: Records, url: reqwest::Url, token: String) -> anyhow::
 struct Batch {
     lines: Vec<u64>,
     body: Vec<u8>,
+    /// How many lines could not be read, and the first of them with the reasons.
+    unread: u64,
+    named: Vec<(u64, String)>,
 }
 
 /// The reading side.
@@ -79,28 +89,41 @@ struct Batcher {
 }
 
 impl Taker for Batcher {
-    fn take(&mut self, line: u64, item: Item<'_>) -> ControlFlow<()> {
-        match item {
-            // A line break within a JSON array's element would tear it in two; in JSON it is white space.
-            Item::Text(text) => {
-                let text = unnumbered(text);
-                self.batch.body.extend(text.iter().map(|byte| if *byte == b'\n' { b' ' } else { *byte }));
-            }
-            Item::TooLong => self.batch.body.extend_from_slice(b"\"a line too long to be a tick\""),
-        }
+    fn take(&mut self, line: u64, text: &[u8]) -> ControlFlow<()> {
+        let text = unnumbered(text);
+        // A line break within a JSON array's element would tear it in two; in JSON it is white space.
+        self.batch.body.extend(text.iter().map(|byte| if *byte == b'\n' { b' ' } else { *byte }));
         self.batch.body.push(b'\n');
         self.batch.lines.push(line);
-        if self.batch.lines.len() < BATCH { ControlFlow::Continue(()) } else { self.pause() }
+        if self.batch.size() < BATCH { ControlFlow::Continue(()) } else { self.pause() }
+    }
+
+    fn reject(&mut self, line: u64, why: &dyn Display) -> ControlFlow<()> {
+        self.batch.unread += 1;
+        if self.batch.named.len() < NAMED {
+            self.batch.named.push((line, why.to_string()));
+        }
+        if self.batch.size() < BATCH { ControlFlow::Continue(()) } else { self.pause() }
+    }
+
+    fn say(&mut self, line: u64, what: &str) {
+        eprintln!("line {line}: {what}");
     }
 
     fn pause(&mut self) -> ControlFlow<()> {
-        if self.batch.lines.is_empty() {
+        if self.batch.size() == 0 {
             return ControlFlow::Continue(());
         }
         match self.sender.blocking_send(std::mem::take(&mut self.batch)) {
             Ok(()) => ControlFlow::Continue(()),
             Err(_) => ControlFlow::Break(()),
         }
+    }
+}
+
+impl Batch {
+    fn size(&self) -> usize {
+        self.lines.len() + usize::try_from(self.unread).unwrap_or(usize::MAX)
     }
 }
 
@@ -154,6 +177,13 @@ struct Desk {
 
 impl Desk {
     async fn send(&mut self, batch: &Batch) -> anyhow::Result<()> {
+        self.total.rejected_count += batch.unread;
+        for (line, why) in &batch.named {
+            self.bar.suspend(|| eprintln!("line {line}: {why}"));
+        }
+        if batch.lines.is_empty() {
+            return Ok(());
+        }
         let mut pause = Duration::from_millis(100);
         for attempt in 1.. {
             match self.post(batch).await {
@@ -221,7 +251,8 @@ impl Desk {
         let Answer { accepted, late, repeats, rejected_count, .. } = self.total;
         println!("{accepted} accepted, {late} late, {repeats} repeated, {rejected_count} rejected");
         if rejected_count > 0 {
-            bail!("{rejected_count} ticks were rejected");
+            let were = if rejected_count == 1 { "was" } else { "were" };
+            bail!("{} {were} rejected", count(rejected_count, "tick"));
         }
         Ok(())
     }

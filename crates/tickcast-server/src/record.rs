@@ -8,9 +8,11 @@ use anyhow::{Context, bail};
 use tickcast::Symbol;
 use tickcast_client::{Event, Mode, Prices, Tick};
 
+use crate::asked::Asked;
 use crate::cli::RecordArgs;
 use crate::exit::Failure;
 use crate::watch::tell;
+use crate::words::count;
 
 /// How hard .zst files are compressed: zstd's own choice.
 const LEVEL: i32 = 3;
@@ -18,21 +20,28 @@ const LEVEL: i32 = 3;
 /// Records until it is interrupted, has enough, or cannot go on. Fails where the recording may have a hole.
 pub(crate) fn run(args: RecordArgs) -> Result<(), Failure> {
     let file = File::options().write(true).create_new(true).open(&args.file);
-    let file = file.map_err(|error| Failure::Usage(format!("{}: {error}", args.file.display())))?;
+    let file = file.map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => Failure::Usage(format!(
+            "{} exists, and a recording never overwrites a file: name another one, or move it away",
+            args.file.display()
+        )),
+        _ => Failure::Usage(format!("{}: {error}", args.file.display())),
+    })?;
     let tape: Box<dyn Write> = if args.file.extension().is_some_and(|extension| extension == "zst") {
         let encoder = zstd::Encoder::new(file, LEVEL).context("no zstd")?;
         Box::new(encoder.auto_finish())
     } else {
         Box::new(file)
     };
-    let mut prices = Prices::of(&args.url).symbols(args.symbols).mode(Mode::All);
+    let asked = Asked::new(&args.url, &args.symbols);
+    let mut prices = Prices::of(args.url.as_str()).symbols(args.symbols).mode(Mode::All);
     if let Some(since) = args.since {
         prices = prices.since(since);
     }
-    let prices = prices.open().map_err(|error| Failure::Usage(format!("--url {:?}: {error}", args.url)))?;
+    let prices = prices.open().map_err(|error| Failure::Usage(format!("--url {}: {error}", args.url)))?;
     let recording = Recording { tape: BufWriter::new(tape), last: HashMap::new(), ticks: 0, holes: 0 };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
-    Ok(runtime.block_on(record(recording, prices, args.ticks.unwrap_or(u64::MAX)))?)
+    Ok(runtime.block_on(record(recording, prices, asked, args.ticks.unwrap_or(u64::MAX)))?)
 }
 
 /// A recording under way.
@@ -44,7 +53,12 @@ struct Recording {
     holes: u64,
 }
 
-async fn record(mut recording: Recording, mut prices: Prices, most: u64) -> anyhow::Result<()> {
+async fn record(
+    mut recording: Recording,
+    mut prices: Prices,
+    mut asked: Asked,
+    most: u64,
+) -> anyhow::Result<()> {
     let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
     while recording.ticks < most {
         let event = tokio::select! {
@@ -52,7 +66,10 @@ async fn record(mut recording: Recording, mut prices: Prices, most: u64) -> anyh
             _ = &mut interrupted => break,
         };
         match event {
-            Ok(event) => recording.take(&event)?,
+            Ok(event) => {
+                asked.hear(&event);
+                recording.take(&event)?;
+            }
             Err(error) => {
                 recording.tape.flush()?;
                 return Err(error);
@@ -61,9 +78,9 @@ async fn record(mut recording: Recording, mut prices: Prices, most: u64) -> anyh
     }
     recording.tape.flush().context("the recording cannot be finished")?;
     let Recording { ticks, holes, .. } = recording;
-    eprintln!("{ticks} ticks recorded, up to {}", prices.cursor().unwrap_or("the very beginning"));
+    eprintln!("{} recorded, up to {}", count(ticks, "tick"), prices.cursor().unwrap_or("the very beginning"));
     if holes > 0 {
-        bail!("there may be holes in {holes} places");
+        bail!("there may be holes in {}", count(holes, "place"));
     }
     Ok(())
 }

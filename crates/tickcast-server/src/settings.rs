@@ -1,11 +1,12 @@
 //! Settings: flag before environment before file before default, all of them valid before a port is bound.
 
 mod file;
+mod listen;
 mod span;
 
 use std::fmt::Display;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::ArgMatches;
@@ -16,6 +17,7 @@ use crate::cli::{Io, Layer, LogFormat, Sync};
 use crate::exit::Failure;
 use crate::source::{STALE_AFTER, SourceSpec, distinguish};
 use file::File;
+pub(crate) use listen::Listen;
 pub(crate) use span::{Age, Span};
 
 /// What the server runs with.
@@ -89,8 +91,8 @@ impl Settings {
             None => File::default(),
         };
         let mut layers = Layers { matches, shown: Vec::new() };
-        let listen = layers.pick("listen", flags.listen, file.listen, local(8080));
-        let admin = layers.pick("admin", flags.admin, file.admin, local(9180));
+        let listen = layers.pick("listen", flags.listen, file.listen, Listen::local(8080)).0;
+        let admin = layers.pick("admin", flags.admin, file.admin, Listen::local(9180)).0;
         let data = layers.pick_data(&flags, &file)?;
         let publish_token = layers.pick_secret("publish_token", flags.publish_token, file.publish_token)?;
         let drain = layers.pick("drain", flags.drain, file.drain, Span::from_secs(10));
@@ -176,10 +178,6 @@ pub(crate) fn show(flags: Layer, matches: &ArgMatches) -> Result<(), Failure> {
         println!("{key:<16} {value:<32} # {origin}");
     }
     Ok(())
-}
-
-const fn local(port: u16) -> SocketAddr {
-    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), port)
 }
 
 /// The layers, being put on top of each other.

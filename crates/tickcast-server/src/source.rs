@@ -8,7 +8,7 @@ mod sim;
 mod spec;
 mod udp;
 
-pub(crate) use records::{Records, RecordsError, Taker};
+pub(crate) use records::{Columns, Layout, Records, RecordsError, Taker};
 pub(crate) use running::{Change, Running, STALE_AFTER};
 pub(crate) use spec::{SOURCE_KEYS, SourceSpec, SourceTable, SpecError, distinguish};
 

@@ -19,6 +19,7 @@ use tickcast_client::{Error, Event, Prices};
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
+use crate::asked::Asked;
 use crate::cli::WatchArgs;
 use crate::exit::Failure;
 use board::Board;
@@ -36,17 +37,18 @@ const RATE: f64 = 10.0;
 /// Watches until it is interrupted; on a terminal as a table, elsewhere line by line.
 pub(crate) fn run(args: WatchArgs) -> Result<(), Failure> {
     let on_screen = !args.plain && !args.json && io::stdout().is_terminal();
-    let board = Board::new(&args.url, &args.symbols);
-    let mut prices = Prices::of(&args.url).symbols(args.symbols);
+    let asked = Asked::new(&args.url, &args.symbols);
+    let board = Board::new(args.url.as_str().trim_end_matches('/'), &args.symbols);
+    let mut prices = Prices::of(args.url.as_str()).symbols(args.symbols);
     if let Some(rate) = args.rate.or(on_screen.then_some(RATE)) {
         prices = prices.rate(rate);
     }
-    let prices = prices.open().map_err(|error| Failure::Usage(format!("--url {:?}: {error}", args.url)))?;
+    let prices = prices.open().map_err(|error| Failure::Usage(format!("--url {}: {error}", args.url)))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
     if on_screen {
         Ok(runtime.block_on(on_terminal(prices, board))?)
     } else {
-        Ok(runtime.block_on(lines::write(prices, args.json))?)
+        Ok(runtime.block_on(lines::write(prices, asked, args.json))?)
     }
 }
 

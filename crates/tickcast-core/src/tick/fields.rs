@@ -60,7 +60,6 @@ pub enum TickError {
     /// A `time` that is none, lies outside its range, or looks like another unit.
     #[error(transparent)]
     Time(#[from] TimeTextError),
-    TimeNotWhole(String),
     /// A `time` further ahead than a clock may be wrong.
     #[error("time {time} lies more than {most:?} ahead of the server's clock")]
     Ahead {

@@ -1,26 +1,51 @@
 //! Files and pipes of ticks: NDJSON, a JSON array or CSV, plain, gzip or zstd.
 
-use std::cell::Cell;
+mod cells;
+mod layout;
+mod lines;
+mod table;
+#[cfg(test)]
+mod tests;
+mod unit;
+
+use std::fmt::Display;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use tickcast::{Item, Items};
+use tickcast::{Item, Items, TickError};
 
-/// How much is read at a time.
+pub(crate) use layout::{Columns, ColumnsError, Layout};
+use lines::Lines;
+use table::{Beginning, Table};
+
+/// How many bytes are read at a time, and within how many the first character has to appear.
 const CHUNK: usize = 64 << 10;
+
+/// How many bytes tell the type of a file.
+const HEAD: usize = 4;
+
+/// U+FEFF in UTF-8, which some editors and shells write at the start of a text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Ticks' texts, read from a file or a pipe one by one. Compression and format are told by the first bytes.
 pub(crate) struct Records {
     name: String,
     input: Box<dyn Read + Send>,
+    layout: Layout,
 }
 
-/// Who the texts are given to. Either may break the reading off.
+/// Receives the texts. It may stop the reading.
 pub(crate) trait Taker {
-    /// One text, as JSON, with the number of its line, from 1.
-    fn take(&mut self, line: u64, item: Item<'_>) -> ControlFlow<()>;
+    /// Takes one text, as JSON, with its line number, from 1.
+    fn take(&mut self, line: u64, text: &[u8]) -> ControlFlow<()>;
+
+    /// Takes note of a line that is not a tick, and why.
+    fn reject(&mut self, line: u64, why: &dyn Display) -> ControlFlow<()>;
+
+    /// Reports something about all the lines that follow.
+    fn say(&mut self, line: u64, what: &str);
 
     /// Nothing more is at hand: the next text may be long in coming.
     fn pause(&mut self) -> ControlFlow<()>;
@@ -28,261 +53,216 @@ pub(crate) trait Taker {
 
 /// Reading broke off. What came before stands.
 #[derive(Debug, thiserror::Error)]
-#[error("{name}: line {line}: {error}")]
+#[error("{name}: {}{error}", .line.map(|line| format!("line {line}: ")).unwrap_or_default())]
 pub(crate) struct RecordsError {
     name: String,
-    line: u64,
+    /// The line; `None` if the error concerns the whole file.
+    line: Option<u64>,
     error: io::Error,
 }
 
 impl Records {
-    pub(crate) fn open(path: &Path) -> Result<Self, RecordsError> {
+    pub(crate) fn open(path: &Path, layout: Layout) -> Result<Self, RecordsError> {
         // Without its folder: anyone may read how a source failed.
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         match File::open(path) {
-            Ok(file) => Ok(Self { name, input: Box::new(file) }),
-            Err(error) => Err(RecordsError { name, line: 1, error }),
+            Ok(file) => Ok(Self { name, input: Box::new(file), layout }),
+            Err(error) => Err(RecordsError { name, line: None, error }),
         }
     }
 
-    pub(crate) fn stdin() -> Self {
-        Self { name: "standard input".to_owned(), input: Box::new(io::stdin()) }
+    pub(crate) fn stdin(layout: Layout) -> Self {
+        Self { name: "standard input".to_owned(), input: Box::new(io::stdin()), layout }
     }
 
     /// Gives all texts to `taker`, and pauses at the end, also where that comes too early.
     pub(crate) fn read(self, taker: &mut impl Taker) -> Result<(), RecordsError> {
-        let mut line = 1;
-        let result = decompress(self.input).and_then(|mut input| match first_byte(&mut input)? {
+        let Self { name, input, layout } = self;
+        let mut line = None;
+        let result = open_text(input).and_then(|(first, input)| match first {
+            None => Ok(()),
+            Some(b'{' | b'[') if !layout.is_empty() => {
+                Err(invalid("columns and a symbol can be named for a CSV only, and this is JSON"))
+            }
             Some(b'{') => read_json(Items::lines(), input, &mut line, taker),
             Some(b'[') => read_json(Items::json(), input, &mut line, taker),
-            Some(_) => read_csv(input, &mut line, taker),
-            None => Ok(()),
+            Some(_) => read_csv(input, &layout, &mut line, taker),
         });
         let _ = taker.pause();
-        result.map_err(|error| RecordsError { name: self.name, line, error })
+        result.map_err(|error| RecordsError { name, line, error })
     }
 }
 
-/// Looks at the first bytes.
-fn decompress(input: Box<dyn Read + Send>) -> io::Result<Box<dyn BufRead + Send>> {
-    let mut file = BufReader::with_capacity(CHUNK, input);
-    const GZIP: &[u8] = &[0x1f, 0x8b];
-    const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
-    let start = file.fill_buf()?;
-    Ok(if start.starts_with(GZIP) {
-        Box::new(BufReader::new(flate2::bufread::MultiGzDecoder::new(file)))
-    } else if start.starts_with(ZSTD) {
-        Box::new(BufReader::new(zstd::Decoder::with_buffer(file)?))
-    } else {
-        Box::new(file)
-    })
+/// A source of bytes.
+type Input = Box<dyn BufRead + Send>;
+
+/// Decompresses the input if necessary, and refuses what is not text. Returns the first character that is not blank.
+fn open_text(input: Box<dyn Read + Send>) -> io::Result<(Option<u8>, Input)> {
+    let (head, input) = peek(Box::new(BufReader::with_capacity(CHUNK, input)))?;
+    let input: Input = match head.as_slice() {
+        [0x1f, 0x8b, ..] => Box::new(BufReader::new(flate2::bufread::MultiGzDecoder::new(input))),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Box::new(BufReader::new(zstd::Decoder::with_buffer(input)?)),
+        _ => input,
+    };
+    let (head, mut input) = peek(input)?;
+    match head.as_slice() {
+        [b'P', b'K', 3 | 5, 4 | 6, ..] => {
+            return Err(invalid("it is a ZIP archive; unpack it, or compress with gzip or zstd"));
+        }
+        // A byte order mark, or ASCII in UTF-16, which has a zero in each pair of bytes.
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, ..] | [_, 0, ..] => {
+            return Err(invalid("it is UTF-16; UTF-8 is expected"));
+        }
+        _ => {}
+    }
+    let text = head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&head);
+    input.consume(head.len() - text.len());
+    Ok((text.iter().copied().find(|byte| !byte.is_ascii_whitespace()), input))
 }
 
-/// The first byte that is no white space; it stays unread.
-fn first_byte(input: &mut impl BufRead) -> io::Result<Option<u8>> {
-    loop {
-        let bytes = input.fill_buf()?;
+/// Reads up to the first character that is not blank, and puts everything back.
+fn peek(mut input: Input) -> io::Result<(Vec<u8>, Input)> {
+    let mut head = Vec::new();
+    let told = |head: &[u8]| head.len() >= HEAD && !head.trim_ascii().is_empty();
+    while !told(&head) && head.len() < CHUNK {
+        let bytes = match input.fill_buf() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            bytes => bytes?,
+        };
         if bytes.is_empty() {
-            return Ok(None);
+            break;
         }
-        let blank = bytes.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-        let found = bytes.get(blank).copied();
-        if found.is_some() {
-            return Ok(found);
+        head.extend_from_slice(bytes);
+        let length = bytes.len();
+        input.consume(length);
+    }
+    let input = Cursor::new(head.clone()).chain(input);
+    Ok((head, Box::new(input)))
+}
+
+fn invalid(says: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, says)
+}
+
+/// Whether reading goes on; if not, its result.
+type Flow = ControlFlow<io::Result<()>>;
+
+/// The taker wants no more.
+const ENOUGH: Flow = ControlFlow::Break(Ok(()));
+
+/// Reads to the end, one piece at a time.
+fn read_pieces(
+    mut input: impl Read,
+    line: &mut Option<u64>,
+    mut each: impl FnMut(&[u8], &mut Option<u64>) -> Flow,
+) -> Flow {
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        match input.read(&mut chunk) {
+            Ok(0) => return ControlFlow::Continue(()),
+            Ok(length) => each(&chunk[..length], line)?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => {
+                *line = Some(line.unwrap_or_default() + 1);
+                return ControlFlow::Break(Err(error));
+            }
         }
-        input.consume(blank);
     }
 }
 
 fn read_json(
     mut items: Items,
-    mut input: impl Read,
-    line: &mut u64,
+    input: impl Read,
+    line: &mut Option<u64>,
     taker: &mut impl Taker,
 ) -> io::Result<()> {
-    let mut chunk = vec![0; CHUNK];
     let mut flow = ControlFlow::Continue(());
-    loop {
-        let length = match input.read(&mut chunk) {
-            Ok(0) => break,
-            Ok(length) => length,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => {
-                *line += 1;
-                return Err(error);
-            }
-        };
-        items.feed(&chunk[..length], |at, item| flow = give(flow, line, at, item, taker));
-        if flow.is_break() || taker.pause().is_break() {
-            return Ok(());
-        }
+    let read = read_pieces(input, line, |bytes, line| {
+        items.feed(bytes, |at, item| flow = give(flow, line, at + 1, item, taker));
+        if flow.is_break() || taker.pause().is_break() { ENOUGH } else { ControlFlow::Continue(()) }
+    });
+    if let ControlFlow::Break(result) = read {
+        return result;
     }
-    items.finish(|at, item| flow = give(flow, line, at, item, taker));
+    items.finish(|at, item| flow = give(flow, line, at + 1, item, taker));
     Ok(())
 }
 
 /// Gives one text, unless the taker has had enough.
 fn give(
     flow: ControlFlow<()>,
-    line: &mut u64,
-    at: u64,
+    line: &mut Option<u64>,
+    number: u64,
     item: Item<'_>,
     taker: &mut impl Taker,
 ) -> ControlFlow<()> {
     flow?;
-    *line = at + 1;
-    taker.take(*line, item)
-}
-
-/// Counts what is read.
-struct Metered<'c, R> {
-    input: R,
-    delivered: &'c Cell<u64>,
-}
-
-impl<R: Read> Read for Metered<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = self.input.read(buffer)?;
-        self.delivered.set(self.delivered.get() + length as u64);
-        Ok(length)
+    *line = Some(number);
+    match item {
+        Item::Text(text) => taker.take(number, text),
+        Item::TooLong => taker.reject(number, &TickError::TooLong),
     }
 }
 
-fn read_csv(input: impl Read, line: &mut u64, taker: &mut impl Taker) -> io::Result<()> {
-    let delivered = Cell::new(0);
-    let input = Metered { input, delivered: &delivered };
-    let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(input);
-    let headers = reader.headers()?.clone();
-    if !["symbol", "price"].iter().all(|wanted| headers.iter().any(|name| name == *wanted)) {
-        let found: String = headers.iter().collect::<Vec<_>>().join(",").chars().take(60).collect();
-        let says = format!("neither JSON nor a CSV header with symbol and price: {found:?}");
-        return Err(io::Error::new(io::ErrorKind::InvalidData, says));
-    }
-    let mut record = csv::StringRecord::new();
-    while reader.read_record(&mut record)? {
-        *line = record.position().map_or(*line, csv::Position::line);
-        let text = to_json(&headers, &record);
-        if taker.take(*line, Item::Text(text.as_bytes())).is_break() {
-            break;
-        }
-        // The next record has to be read for first: a line break's second half may be all that is left.
-        if reader.position().byte() + 1 >= delivered.get() && taker.pause().is_break() {
-            break;
-        }
-    }
-    Ok(())
-}
-
-/// A record as a JSON object. Empty cells are left out; what reads as a number or a flag is one, save the symbol.
-fn to_json(headers: &csv::StringRecord, record: &csv::StringRecord) -> String {
-    let cells = headers.iter().zip(record).filter(|(_, cell)| !cell.is_empty()).map(|(name, cell)| {
-        // An export keeps what has no column of its own as an object.
-        if let Some(members) =
-            cell.strip_prefix('{').and_then(|cell| cell.strip_suffix('}')).filter(|_| name == "extras")
-        {
-            return members.to_owned();
-        }
-        let bare = name != "symbol"
-            && serde_json::from_str::<serde_json::Value>(cell).is_ok_and(|v| v.is_number() || v.is_boolean());
-        let quote = |text: &str| serde_json::Value::from(text).to_string();
-        format!("{}:{}", quote(name), if bare { cell.to_owned() } else { quote(cell) })
+fn read_csv(
+    input: impl Read,
+    layout: &Layout,
+    line: &mut Option<u64>,
+    taker: &mut impl Taker,
+) -> io::Result<()> {
+    let (mut lines, mut rows) = (Lines::default(), Rows { layout, separator: None, table: None });
+    let read = read_pieces(input, line, |bytes, line| {
+        lines.feed(bytes, |number, item| rows.take(line, number, item, taker))?;
+        if taker.pause().is_break() { ENOUGH } else { ControlFlow::Continue(()) }
     });
-    format!("{{{}}}", cells.collect::<Vec<_>>().join(","))
+    match read {
+        ControlFlow::Break(result) => result,
+        ControlFlow::Continue(()) => {
+            let end = lines.finish(|number, item| rows.take(line, number, item, taker));
+            end.break_value().unwrap_or(Ok(()))
+        }
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::io::Write;
+/// The state of reading a CSV.
+struct Rows<'l> {
+    layout: &'l Layout,
+    separator: Option<char>,
+    table: Option<Table>,
+}
 
-    use super::*;
-
-    #[derive(Default)]
-    struct Found {
-        texts: Vec<(u64, String)>,
-        pauses: usize,
-    }
-
-    impl Taker for Found {
-        fn take(&mut self, line: u64, item: Item<'_>) -> ControlFlow<()> {
-            let Item::Text(text) = item else { panic!("nothing is too long here") };
-            self.texts.push((line, String::from_utf8(text.to_vec()).unwrap()));
-            ControlFlow::Continue(())
+impl Rows<'_> {
+    /// Takes a line: the header, or a row.
+    fn take(&mut self, line: &mut Option<u64>, number: u64, item: Item<'_>, taker: &mut impl Taker) -> Flow {
+        *line = Some(number);
+        let text = match item {
+            Item::Text(text) => text,
+            Item::TooLong => return taker.reject(number, &TickError::TooLong).map_break(Ok),
+        };
+        if self.table.is_none() {
+            match Table::begin(text, self.separator, self.layout) {
+                Err(error) => return ControlFlow::Break(Err(invalid(error))),
+                Ok(Beginning::Separator(separator)) => self.separator = Some(separator),
+                Ok(Beginning::Header(table, passed)) => {
+                    if !passed.is_empty() {
+                        taker.say(number, &format!("ignored columns: {}", passed.join(", ")));
+                    }
+                    self.table = Some(table);
+                }
+                Ok(Beginning::Row(table)) => return self.table.insert(table).give(number, text, taker),
+            }
+            return ControlFlow::Continue(());
         }
-
-        fn pause(&mut self) -> ControlFlow<()> {
-            self.pauses += 1;
-            ControlFlow::Continue(())
-        }
+        self.table.as_ref().map_or(ControlFlow::Continue(()), |table| table.give(number, text, taker))
     }
+}
 
-    fn read(bytes: &[u8]) -> (Vec<(u64, String)>, Option<String>) {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        file.write_all(bytes).unwrap();
-        let mut found = Found::default();
-        let result = Records::open(file.path()).and_then(|records| records.read(&mut found));
-        assert!(found.pauses <= 2 + bytes.len() / 1000, "{} pauses", found.pauses);
-        (
-            found.texts,
-            result.err().map(|error| {
-                error.to_string().replace(&*file.path().file_name().unwrap().to_string_lossy(), "FILE")
-            }),
-        )
-    }
-
-    fn gzip(text: &str) -> Vec<u8> {
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-        encoder.write_all(text.as_bytes()).unwrap();
-        encoder.finish().unwrap()
-    }
-
-    #[test]
-    fn every_format_and_compression() {
-        let lines = "\n{\"a\":1}\n\n{\"b\":2}";
-        let expected = vec![(2, "{\"a\":1}".to_owned()), (4, "{\"b\":2}".to_owned())];
-        for bytes in [lines.into(), gzip(lines), zstd::encode_all(lines.as_bytes(), 1).unwrap()] {
-            assert_eq!(read(&bytes), (expected.clone(), None));
-        }
-        assert_eq!(read(b"[{\"a\":1},{\"b\":2}]").0.len(), 2);
-        assert_eq!(read(b"").0.len(), 0);
-    }
-
-    #[test]
-    fn csv_cells_become_members() {
-        let (found, error) = read(b"symbol,price,size,side,halted\n1,0.10,,buy,true\n\"A\",x,1e3,\"\",\n");
-        assert_eq!(error, None);
-        let expected = [
-            (2, r#"{"symbol":"1","price":0.10,"side":"buy","halted":true}"#.to_owned()),
-            (3, r#"{"symbol":"A","price":"x","size":1e3}"#.to_owned()),
-        ];
-        assert_eq!(found, expected);
-    }
-
-    #[test]
-    fn csv_is_handed_over_by_what_is_at_hand() {
-        let lines: String = (0..20_000).map(|n| format!("A,{n}\r\n")).collect();
-        let (found, error) = read(format!("symbol,price\r\n{lines}").as_bytes());
-        assert_eq!((found.len(), error), (20_000, None));
-    }
-
-    #[test]
-    fn a_cut_file_gives_what_it_has_and_says_where_it_ends() {
-        let lines: String = (0..20_000).map(|n| format!("{{\"n\":{}}}\n", n * 7919 % 10_007)).collect();
-        let mut bytes = gzip(&lines);
-        bytes.truncate(bytes.len() / 2);
-        let (found, error) = read(&bytes);
-        assert!(found.len() > 1000, "{}", found.len());
-        let line = found.last().unwrap().0 + 1;
-        let error = error.unwrap();
-        assert!(error.starts_with(&format!("FILE: line {line}: ")), "{error}");
-    }
-
-    #[test]
-    fn what_is_no_tick_file_is_refused() {
-        let (found, error) = read(b"hello\nworld\n");
-        assert!(found.is_empty());
-        assert_eq!(
-            error.unwrap(),
-            "FILE: line 1: neither JSON nor a CSV header with symbol and price: \"hello\""
-        );
+impl Table {
+    fn give(&self, number: u64, line: &[u8], taker: &mut impl Taker) -> Flow {
+        let flow = match self.row(line) {
+            Ok(json) => taker.take(number, json.as_bytes()),
+            Err(error) => taker.reject(number, &error),
+        };
+        flow.map_break(Ok)
     }
 }

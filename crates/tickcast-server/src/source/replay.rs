@@ -1,14 +1,15 @@
 //! Ticks from a file or from standard input.
 
+use std::fmt::Display;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use tickcast::{Item, Outcome, Publisher, Rejected, Tick, Time};
+use tickcast::{Outcome, Publisher, Tick, Time};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use super::records::{Records, RecordsError, Taker};
+use super::records::{Layout, Records, RecordsError, Taker};
 use super::rename::Rename;
 
 /// Most ticks handed over together, and how many such batches may wait: reading stays a little ahead, not a file ahead.
@@ -40,19 +41,25 @@ enum Read {
 /// Replays a file, for ever where `repeat` is set. Returns why it ended.
 pub(super) async fn file(
     path: &Path,
+    layout: &Layout,
     pacing: Pacing,
     repeat: bool,
     rename: &Rename,
     publisher: &Publisher,
 ) -> Result<String, RecordsError> {
-    let (path, shown) = (path.to_path_buf(), path.display().to_string());
-    let open = move || Records::open(&path);
+    let (path, layout, shown) = (path.to_path_buf(), layout.clone(), path.display().to_string());
+    let open = move || Records::open(&path, layout.clone());
     replay(open, shown, pacing, repeat, rename, publisher).await
 }
 
 /// Publishes what comes in on standard input, as it comes.
-pub(super) async fn stdin(rename: &Rename, publisher: &Publisher) -> Result<String, RecordsError> {
-    let open = || Ok(Records::stdin());
+pub(super) async fn stdin(
+    layout: &Layout,
+    rename: &Rename,
+    publisher: &Publisher,
+) -> Result<String, RecordsError> {
+    let layout = layout.clone();
+    let open = move || Ok(Records::stdin(layout.clone()));
     replay(open, "standard input".to_owned(), Pacing::Max, false, rename, publisher).await
 }
 
@@ -73,6 +80,7 @@ async fn replay(
         batch: Vec::new(),
         any: false,
         bad: 0,
+        passes: 0,
     };
     // A thread of its own, not the runtime's: nothing wakes a read from a pipe, so it must not hold up the program's end.
     std::thread::spawn(move || reading.run(open, repeat));
@@ -98,12 +106,15 @@ struct Reading {
     batch: Vec<Tick>,
     any: bool,
     bad: u64,
+    /// How often the file was read to its end.
+    passes: u64,
 }
 
 impl Reading {
     fn run(mut self, open: impl Fn() -> Result<Records, RecordsError>, repeat: bool) {
         loop {
             let result = open().and_then(|records| records.read(&mut self));
+            self.passes += 1;
             let next = match result {
                 Ok(()) => Read::Pass,
                 Err(error) => Read::Failed(error),
@@ -115,29 +126,37 @@ impl Reading {
             }
         }
     }
-
-    fn reject(&mut self, line: u64, rejected: &Rejected) {
-        self.publisher.reject();
-        self.bad += 1;
-        if self.bad <= NAMED {
-            tracing::warn!("{}: line {line}: {rejected}", self.name);
-        }
-        if self.bad == NAMED {
-            tracing::warn!("{}: further bad lines are counted, not named", self.name);
-        }
-    }
 }
 
 impl Taker for Reading {
-    fn take(&mut self, line: u64, item: Item<'_>) -> ControlFlow<()> {
-        match item.recorded_tick().and_then(|tick| self.rename.tick(tick)) {
+    fn take(&mut self, line: u64, text: &[u8]) -> ControlFlow<()> {
+        match Tick::from_recorded_json(text).and_then(|tick| self.rename.tick(tick)) {
             Ok(tick) => {
                 self.any = true;
                 self.batch.push(tick);
             }
-            Err(rejected) => self.reject(line, &rejected),
+            Err(rejected) => self.reject(line, &rejected)?,
         }
         if self.batch.len() < BATCH { ControlFlow::Continue(()) } else { self.pause() }
+    }
+
+    fn reject(&mut self, line: u64, why: &dyn Display) -> ControlFlow<()> {
+        self.publisher.reject();
+        self.bad += 1;
+        if self.bad <= NAMED {
+            tracing::warn!("{}: line {line}: {why}", self.name);
+        }
+        if self.bad == NAMED {
+            tracing::warn!("{}: further bad lines are counted, not named", self.name);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn say(&mut self, line: u64, what: &str) {
+        // A loop would say it for ever.
+        if self.passes == 0 {
+            tracing::warn!("{}: line {line}: {what}", self.name);
+        }
     }
 
     /// Hands over what has come.

@@ -209,12 +209,14 @@ async fn run(spec: &SourceSpec, publisher: &Publisher, network: &Network) {
     tracing::info!(source = name, "source started");
     let ended = match &spec.kind {
         Kind::Sim { seed, rate } => match sim::run(*seed, *rate, &spec.rename, publisher).await {},
-        Kind::Replay { path, pacing, repeat } => {
-            replay::file(path, *pacing, *repeat, &spec.rename, publisher)
+        Kind::Replay { path, layout, pacing, repeat } => {
+            replay::file(path, layout, *pacing, *repeat, &spec.rename, publisher)
                 .await
                 .map_err(|error| error.to_string())
         }
-        Kind::Stdin => replay::stdin(&spec.rename, publisher).await.map_err(|error| error.to_string()),
+        Kind::Stdin(layout) => {
+            replay::stdin(layout, &spec.rename, publisher).await.map_err(|error| error.to_string())
+        }
         Kind::Udp(address) => match udp::run(*address, &spec.rename, publisher).await {},
         Kind::Exchange(exchange) => match exchange.feed(&spec.rename, publisher.clone()) {
             Ok(feed) => match feed.run(network).await {},

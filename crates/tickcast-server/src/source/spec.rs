@@ -8,9 +8,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::Deserialize;
-use tickcast::{Rules, Symbol};
+use tickcast::{Rules, Symbol, SymbolError};
 use tickcast_feeds::NamesError;
 
+use super::records::{ColumnsError, Layout};
 use super::rename::Rename;
 use super::replay::Pacing;
 use crate::settings::Span;
@@ -42,9 +43,9 @@ pub(crate) enum Kind {
     /// A made-up market.
     Sim { seed: u64, rate: f64 },
     /// Ticks from a file.
-    Replay { path: PathBuf, pacing: Pacing, repeat: bool },
+    Replay { path: PathBuf, layout: Layout, pacing: Pacing, repeat: bool },
     /// Ticks from standard input.
-    Stdin,
+    Stdin(Layout),
     /// Ticks from datagrams.
     Udp(SocketAddr),
     /// An exchange's prices.
@@ -58,7 +59,7 @@ impl Kind {
             Self::Exchange(exchange) => {
                 map.into_iter().map(|(theirs, ours)| (exchange.venue.spelled(&theirs), ours)).collect()
             }
-            Self::Sim { .. } | Self::Replay { .. } | Self::Stdin | Self::Udp(_) => map,
+            Self::Sim { .. } | Self::Replay { .. } | Self::Stdin(_) | Self::Udp(_) => map,
         }
     }
 
@@ -67,7 +68,7 @@ impl Kind {
             Self::Replay { path, .. } => {
                 format!("replay:{}", path.file_name().unwrap_or_default().to_string_lossy())
             }
-            Self::Sim { .. } | Self::Stdin | Self::Udp(_) => written.to_owned(),
+            Self::Sim { .. } | Self::Stdin(_) | Self::Udp(_) => written.to_owned(),
             // Its symbols may be hundreds.
             Self::Exchange(exchange) => exchange.venue.name().to_owned(),
         }
@@ -138,6 +139,10 @@ pub(crate) enum SpecError {
     NoFile(String),
     #[error("source {source:?}: {file}: {error}", source = .0, file = .1, error = .2)]
     File(String, String, String),
+    #[error("source {0:?}: columns: {1}")]
+    Columns(String, ColumnsError),
+    #[error("source {0:?}: {1}")]
+    Symbol(String, SymbolError),
     #[error("source {0:?}: option {1:?} is unknown; known are {2}")]
     Option(String, String, &'static str),
     #[error("source {0:?}: {1} cannot be {2:?}; {3} is expected")]
@@ -163,7 +168,7 @@ impl SourceSpec {
                 seed: seed.map_or(Ok(SEED), str::parse).map_err(|_| SpecError::Seed(text.to_owned()))?,
                 rate: options.sim_rate()?,
             },
-            ("stdin", None) => Kind::Stdin,
+            ("stdin", None) => Kind::Stdin(options.layout()?),
             ("udp", address) => Kind::Udp(
                 address
                     .and_then(|text| text.parse().ok())
@@ -178,7 +183,8 @@ impl SourceSpec {
                     Ok(_) => {}
                     Err(error) => return Err(options.file(&path, &error.to_string())),
                 }
-                Kind::Replay { path, pacing: options.pacing()?, repeat: options.flag("loop")? }
+                let (layout, pacing) = (options.layout()?, options.pacing()?);
+                Kind::Replay { path, layout, pacing, repeat: options.flag("loop")? }
             }
             (other, symbols) => match Venue::named(other) {
                 Some(venue) => {
@@ -210,7 +216,7 @@ impl SourceSpec {
             Kind::Exchange(exchange) => {
                 exchange.names(&self.rename).map(|names| names.ours().collect()).unwrap_or_default()
             }
-            Kind::Sim { .. } | Kind::Replay { .. } | Kind::Stdin | Kind::Udp(_) => Vec::new(),
+            Kind::Sim { .. } | Kind::Replay { .. } | Kind::Stdin(_) | Kind::Udp(_) => Vec::new(),
         }
     }
 
@@ -320,7 +326,13 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let path = file.path().to_path_buf();
         let replay = parse(&format!("replay:{}?speed=max&loop", path.display()));
-        assert_eq!(replay.kind, Kind::Replay { path, pacing: Pacing::Max, repeat: true });
+        let layout = Layout::default();
+        assert_eq!(replay.kind, Kind::Replay { path, layout, pacing: Pacing::Max, repeat: true });
+        let layout = Layout {
+            columns: Some("time,price".parse().unwrap()),
+            symbol: Some(Symbol::new("XBT/USD").unwrap()),
+        };
+        assert_eq!(parse("stdin?columns=time,price&symbol=XBT/USD").kind, Kind::Stdin(layout));
     }
 
     #[test]
@@ -336,8 +348,13 @@ mod tests {
         );
         assert_eq!(
             says("stdin?x=1"),
-            "source \"stdin?x=1\": option \"x\" is unknown; known are prefix, allow_late, repeat, stale_after, max_ahead and name"
+            "source \"stdin?x=1\": option \"x\" is unknown; known are columns, symbol, prefix, allow_late, repeat, stale_after, max_ahead and name"
         );
+        assert_eq!(
+            says("stdin?columns=time,price"),
+            "source \"stdin?columns=time,price\": columns: there is no column symbol"
+        );
+        assert!(says("stdin?symbol=a%20b").contains("symbol holds '%'"));
         assert_eq!(says("replay:"), "source \"replay:\": a file is missing, as in replay:ticks.ndjson.gz");
         assert_eq!(
             says("stdin?stale_after=soon"),

@@ -4,11 +4,13 @@ use std::io::{self, BufWriter, Write};
 
 use tickcast_client::{Event, Prices, Tick};
 
+use crate::asked::Asked;
+
 /// Said where a stream is about no symbol: a name may be wrong, or new.
 pub(super) const NOTHING: &str = "no price yet of what is asked for; waiting";
 
 /// Writes a line a tick until it is interrupted, or nobody reads it any more.
-pub(super) async fn write(mut prices: Prices, json: bool) -> anyhow::Result<()> {
+pub(super) async fn write(mut prices: Prices, mut asked: Asked, json: bool) -> anyhow::Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
     let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
     let mut unread = std::pin::pin!(unread());
@@ -18,6 +20,7 @@ pub(super) async fn write(mut prices: Prices, json: bool) -> anyhow::Result<()> 
             _ = &mut interrupted => return Ok(()),
             () = &mut unread => return Ok(()),
         };
+        asked.hear(&event);
         let written = match &event {
             Event::Tick(tick) if json => writeln!(out, "{}", tick.json),
             Event::Tick(tick) => writeln!(out, "{}", line(tick)),
@@ -88,7 +91,7 @@ pub(crate) fn tell(event: &Event) {
 /// What is to be said of an event besides prices.
 fn aside(event: &Event) -> Option<String> {
     Some(match event {
-        Event::Lost(why) => format!("the connection was lost ({why}); it is tried again"),
+        Event::Lost(why) => format!("{why}; it is tried again"),
         Event::Bye(reason) => format!("the server ended the stream ({reason})"),
         Event::Reset { reason, .. } => format!("begun anew ({reason})"),
         Event::Status(status) => format!("source {} is {}", status.source, status.state),

@@ -39,7 +39,7 @@ fn header(board: &Board, width: usize) -> Line<'static> {
         Span::styled("○ connecting", WARNING)
     } else {
         Span::styled(
-            shortened(&format!("○ lost: {}; trying again", board.lost), width.saturating_sub(1)),
+            shortened(&format!("○ not connected: {}; trying again", board.lost), width.saturating_sub(1)),
             DOWN,
         )
     };

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use tickcast::Symbol;
+
 use super::{Kind, SpecError};
 use crate::settings::Span;
+use crate::source::records::Layout;
 use crate::source::replay::Pacing;
 
 /// Ticks a second of the simulated market, unless asked otherwise, and what may be asked for.
@@ -94,6 +97,19 @@ impl<'a> Options<'a> {
         rate.ok_or_else(|| self.value("rate", &text, "1 to 100000 ticks a second"))
     }
 
+    /// How a CSV is to be read.
+    pub(super) fn layout(&mut self) -> Result<Layout, SpecError> {
+        let (columns, symbol) = (self.take("columns"), self.take("symbol"));
+        let source = || self.source.to_owned();
+        let columns = columns.map(|text| text.parse()).transpose();
+        let columns = columns.map_err(|error| SpecError::Columns(source(), error))?;
+        let symbol = symbol.map(|text| Symbol::new(&text)).transpose();
+        let symbol = symbol.map_err(|error| SpecError::Symbol(source(), error))?;
+        let layout = Layout { columns, symbol };
+        layout.check().map_err(|error| SpecError::Columns(source(), error))?;
+        Ok(layout)
+    }
+
     pub(super) fn pacing(&mut self) -> Result<Pacing, SpecError> {
         let number = |text: &str| text.parse().ok().filter(|number| REPLAY_RATES.contains(number));
         if let Some(text) = self.take("rate") {
@@ -116,9 +132,10 @@ impl<'a> Options<'a> {
         let known = match kind {
             Kind::Sim { .. } => "rate, prefix, allow_late, repeat, stale_after, max_ahead and name",
             Kind::Replay { .. } => {
-                "speed, rate, loop, prefix, allow_late, repeat, stale_after, max_ahead and name"
+                "speed, rate, loop, columns, symbol, prefix, allow_late, repeat, stale_after, max_ahead and name"
             }
-            Kind::Stdin | Kind::Udp(_) => "prefix, allow_late, repeat, stale_after, max_ahead and name",
+            Kind::Stdin(_) => "columns, symbol, prefix, allow_late, repeat, stale_after, max_ahead and name",
+            Kind::Udp(_) => "prefix, allow_late, repeat, stale_after, max_ahead and name",
             Kind::Exchange(exchange) => exchange.venue.options(),
         };
         match self.pairs.into_iter().next() {

@@ -1,0 +1,53 @@
+//! Hints for symbols that were asked for and are not on the market.
+
+use std::time::Duration;
+
+use reqwest::{StatusCode, Url};
+use tickcast_client::Event;
+
+/// At most so many names are looked up: each costs a request, and more hints help nobody.
+const MOST: usize = 16;
+
+/// How long an answer may take. It is only a hint.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The symbols that were asked for and have no price yet.
+pub(crate) struct Asked {
+    server: Url,
+    names: Vec<String>,
+}
+
+impl Asked {
+    /// Takes the names among `symbols`, not the patterns: these may match symbols that come later.
+    pub(crate) fn new(server: &Url, symbols: &[String]) -> Self {
+        let names = symbols.iter().filter(|name| !name.contains('*')).take(MOST).cloned().collect();
+        Self { server: server.clone(), names }
+    }
+
+    /// Follows the stream. After the snapshot it looks up the names without a price, beside the stream.
+    pub(crate) fn hear(&mut self, event: &Event) {
+        match event {
+            Event::Tick(tick) => self.names.retain(|name| name != tick.symbol.as_str()),
+            Event::Ready(_) if !self.names.is_empty() => {
+                tokio::spawn(tell(self.server.clone(), std::mem::take(&mut self.names)));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Prints the server's answer for each name that is not on the market; it names a symbol that differs only in case.
+async fn tell(server: Url, names: Vec<String>) {
+    let Ok(http) = reqwest::Client::builder().timeout(PATIENCE).build() else { return };
+    for name in names {
+        let Ok(mut url) = server.join("v1/prices") else { return };
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.push(&name);
+        }
+        let Ok(answer) = http.get(url).send().await else { return };
+        if answer.status() == StatusCode::NOT_FOUND {
+            let problem: serde_json::Value = answer.json().await.unwrap_or_default();
+            problem["detail"].as_str().into_iter().for_each(|detail| eprintln!("{detail}"));
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The columns of a CSV: from its header, or named by the user if it has none.
+
+use std::str::FromStr;
+
+use tickcast::{Extras, RESERVED, Symbol, Value};
+
+use super::unit::Unit;
+
+/// Members of a tick that are not extras.
+const OWN: [&str; 5] = ["symbol", "price", "change", "prev_close", "time"];
+
+/// The column in which an export of this server keeps extras, as a JSON object.
+pub(super) const EXTRAS: &str = "extras";
+
+/// What the user says about a CSV that it does not say itself.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Layout {
+    /// The columns, if there is no header.
+    pub(crate) columns: Option<Columns>,
+    /// The symbol of all rows, if there is no such column.
+    pub(crate) symbol: Option<Symbol>,
+}
+
+/// The columns of a CSV, as members of a tick; `None` is a column that is ignored.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Columns {
+    names: Vec<Option<String>>,
+    /// The unit of `time`.
+    unit: Unit,
+}
+
+/// Why no ticks can be made of these columns.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ColumnsError {
+    #[error("there is no column {0}")]
+    Missing(&'static str),
+    #[error("there are two columns {0}")]
+    Twice(String),
+    #[error("{0}; `-` stands for a column to ignore")]
+    Name(String),
+    #[error("there is a column symbol, and a symbol for all rows was given as well")]
+    TwoSymbols,
+}
+
+impl Layout {
+    /// Returns whether the user said nothing.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.columns.is_none() && self.symbol.is_none()
+    }
+
+    /// Checks that ticks can be made of the rows.
+    pub(crate) fn check(&self) -> Result<(), ColumnsError> {
+        self.columns.as_ref().map_or(Ok(()), |columns| columns.check(self.symbol))
+    }
+}
+
+impl Columns {
+    /// Reads a header; folds names to lower case and blanks to `_`. Returns the columns, and the names that are ignored because no
+    /// member of a tick can have them.
+    pub(super) fn of_header(cells: &[impl AsRef<str>]) -> Result<(Self, Vec<String>), ColumnsError> {
+        let names: Vec<_> = cells.iter().map(|cell| fold(cell.as_ref())).collect();
+        // An export has what its server added, such as `n`: the taker removes it. Elsewhere these names mean something else.
+        let recorded = names.iter().any(|name| name == "n");
+        let (mut extras, mut passed) = (Extras::new(), Vec::new());
+        let mut columns = Vec::<Option<String>>::new();
+        for (cell, name) in cells.iter().zip(names) {
+            let own = OWN.contains(&name.as_str()) || name == EXTRAS;
+            if own && columns.iter().flatten().any(|before| *before == name) {
+                return Err(ColumnsError::Twice(name));
+            }
+            let kept = own
+                || recorded && RESERVED.contains(&name.as_str())
+                || extras.push(&name, Value::Null).is_ok();
+            if !kept && !name.is_empty() {
+                passed.push(cell.as_ref().to_owned());
+            }
+            columns.push(Some(name).filter(|_| kept));
+        }
+        Ok((Self { names: columns, unit: Unit::default() }, passed))
+    }
+
+    /// Checks that ticks can be made of the rows.
+    pub(super) fn check(&self, symbol: Option<Symbol>) -> Result<(), ColumnsError> {
+        match (self.at("symbol"), symbol) {
+            _ if self.at("price").is_none() => Err(ColumnsError::Missing("price")),
+            (None, None) => Err(ColumnsError::Missing("symbol")),
+            (Some(_), Some(_)) => Err(ColumnsError::TwoSymbols),
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns the least number of cells of a row. If the end of a row is missing, its price may lack digits; and a tick without
+    /// its time would count as a new one.
+    pub(super) fn required(&self) -> usize {
+        ["symbol", "price", "time"].iter().filter_map(|name| self.at(name)).max().map_or(0, |at| at + 1)
+    }
+
+    pub(super) fn names(&self) -> &[Option<String>] {
+        &self.names
+    }
+
+    pub(super) const fn unit(&self) -> Unit {
+        self.unit
+    }
+
+    fn at(&self, name: &str) -> Option<usize> {
+        self.names.iter().position(|column| column.as_deref() == Some(name))
+    }
+}
+
+/// Reads `time,price,-,size`; `time_s`, `time_us` and `time_ns` are times in other units.
+impl FromStr for Columns {
+    type Err = ColumnsError;
+
+    fn from_str(text: &str) -> Result<Self, ColumnsError> {
+        let (mut extras, mut columns) = (Extras::new(), Vec::<Option<String>>::new());
+        let mut unit = Unit::default();
+        for name in text.split(',').map(str::trim) {
+            let time = Unit::of_column(name);
+            unit = time.unwrap_or(unit);
+            let name = time.map_or(name, |_| "time");
+            if matches!(name, "" | "-") {
+                columns.push(None);
+                continue;
+            }
+            let own = OWN.contains(&name);
+            if own && columns.iter().flatten().any(|before| before == name) {
+                return Err(ColumnsError::Twice(name.to_owned()));
+            }
+            if !own {
+                extras.push(name, Value::Null).map_err(|error| ColumnsError::Name(error.to_string()))?;
+            }
+            columns.push(Some(name.to_owned()));
+        }
+        Ok(Self { names: columns, unit })
+    }
+}
+
+fn fold(name: &str) -> String {
+    name.trim().chars().map(|c| if c.is_whitespace() { '_' } else { c.to_ascii_lowercase() }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(text: &str) -> (String, Vec<String>) {
+        let cells: Vec<_> = text.split(',').collect();
+        let (columns, passed) = Columns::of_header(&cells).unwrap();
+        let names: Vec<_> = columns.names.iter().map(|name| name.as_deref().unwrap_or("-")).collect();
+        (names.join(","), passed)
+    }
+
+    #[test]
+    fn headers_in_any_case_with_columns_that_nobody_asked_for() {
+        assert_eq!(header("Symbol,LAST,Price, Adj Close,"), ("symbol,last,price,adj_close,-".into(), vec![]));
+        let (names, passed) = header("symbol,price,Größe,seq,%,Bid,bid");
+        assert_eq!(names, "symbol,price,-,-,-,bid,-");
+        assert_eq!(passed, ["Größe", "seq", "%", "bid"]);
+        let exported = "symbol,price,change,change_pct,time,n,extras";
+        assert_eq!(header(exported), (exported.into(), vec![]));
+        let many: String = (0..20).map(|i| format!(",x{i}")).collect();
+        assert_eq!(header(&format!("symbol,price{many}")).1, ["x16", "x17", "x18", "x19"]);
+        assert_eq!(Columns::of_header(&["price", "Price"]), Err(ColumnsError::Twice("price".to_owned())));
+    }
+
+    #[test]
+    fn columns_by_name() {
+        let parse = |text: &str, symbol: Option<&str>| {
+            let symbol = symbol.map(|symbol| Symbol::new(symbol).unwrap());
+            Layout { columns: Some(text.parse()?), symbol }.check()
+        };
+        assert_eq!(parse("time,price,-,bidSize,", Some("A")), Ok(()));
+        assert_eq!("time,price,-".parse::<Columns>().unwrap().required(), 2);
+        assert_eq!("price,time_us".parse::<Columns>().unwrap().unit(), Unit::Microseconds);
+        let says = |text, symbol| parse(text, symbol).unwrap_err().to_string();
+        assert_eq!(says("time,price", None), "there is no column symbol");
+        assert_eq!(says("time,close", Some("A")), "there is no column price");
+        assert_eq!(says("symbol,price", Some("A")), ColumnsError::TwoSymbols.to_string());
+        assert_eq!(says("price,price", Some("A")), "there are two columns price");
+        assert_eq!(says("price,time,time_s", Some("A")), "there are two columns time");
+        assert_eq!(
+            says("price,Adj Close", Some("A")),
+            "`Adj Close` is not a name for an extra: [A-Za-z][A-Za-z0-9_]{0,31} is expected; \
+             `-` stands for a column to ignore"
+        );
+    }
+}
