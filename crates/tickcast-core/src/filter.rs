@@ -3,10 +3,12 @@
 mod glob;
 mod selection;
 
+use std::sync::Arc;
+
 pub use selection::Selection;
 
 use crate::{FilterMark, MAX_SYMBOL_LEN, Symbol, SymbolError};
-use glob::Glob;
+use glob::{Glob, Matcher};
 
 /// Most names and patterns of one filter.
 pub const MAX_FILTER_ENTRIES: usize = 1000;
@@ -25,12 +27,13 @@ pub const MAX_FILTER_PATTERNS: usize = 100;
 /// assert!(filter.matches(&Symbol::new("BTC-USD").unwrap()));
 /// assert_eq!(filter, Filter::parse(["BTC*", "BTC-EUR", "AAPL", "AAPL"]).unwrap());
 /// ```
+/// Cheap to clone: clones share their lists.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Filter {
     /// Sorted, each once, none of them matched by a pattern.
-    names: Vec<Symbol>,
+    names: Arc<[Symbol]>,
     /// Sorted, each once. `*` alone, where it is there.
-    globs: Vec<Glob>,
+    globs: Arc<[Glob]>,
 }
 
 /// Why a list is not a [`Filter`].
@@ -67,13 +70,19 @@ impl Filter {
     /// Every symbol there is and will be.
     #[must_use]
     pub fn all() -> Self {
-        Self { names: Vec::new(), globs: vec![Glob::everything()] }
+        Self { names: Arc::default(), globs: [Glob::everything()].into() }
     }
 
     /// No symbol at all.
     #[must_use]
-    pub const fn none() -> Self {
-        Self { names: Vec::new(), globs: Vec::new() }
+    pub fn none() -> Self {
+        Self { names: Arc::default(), globs: Arc::default() }
+    }
+
+    /// How many patterns it has.
+    #[must_use]
+    pub fn patterns(&self) -> usize {
+        self.globs.len()
     }
 
     /// What either of the two wants.
@@ -81,8 +90,8 @@ impl Filter {
     /// # Errors
     /// Where that has too many entries.
     pub fn with(&self, other: &Self) -> Result<Self, FilterError> {
-        let names = [self.names.as_slice(), &other.names].concat();
-        let globs = [self.globs.as_slice(), &other.globs].concat();
+        let names = [&*self.names, &other.names].concat();
+        let globs = [&*self.globs, &other.globs].concat();
         let both = Self::canonical(names, globs);
         match both.names.len() + both.globs.len() {
             count if count > MAX_FILTER_ENTRIES => Err(FilterError::TooMany(count)),
@@ -99,13 +108,13 @@ impl Filter {
     /// Where a pattern that stays asks for a name that is to go.
     pub fn without(&self, other: &Self) -> Result<Self, FilterError> {
         let globs: Vec<_> = self.globs.iter().filter(|glob| !other.globs.contains(glob)).cloned().collect();
-        for symbol in &other.names {
+        for symbol in other.names.iter() {
             if let Some(glob) = globs.iter().find(|glob| glob.matches(symbol.as_bytes())) {
                 return Err(FilterError::Covered { symbol: *symbol, pattern: glob.as_str().to_owned() });
             }
         }
         let stays = |name: &&Symbol| other.names.binary_search(name).is_err();
-        Ok(Self { names: self.names.iter().filter(stays).copied().collect(), globs })
+        Ok(Self { names: self.names.iter().filter(stays).copied().collect(), globs: globs.into() })
     }
 
     /// Its entries as they were written: patterns, then names.
@@ -182,10 +191,12 @@ impl Filter {
         }
         globs.sort();
         globs.dedup();
-        names.retain(|name| !globs.iter().any(|glob| glob.matches(name.as_bytes())));
         names.sort();
         names.dedup();
-        Self { names, globs }
+        let patterns = Self { names: Arc::default(), globs: globs.into() };
+        let matcher = Matcher::new(&patterns);
+        names.retain(|name| !matcher.matches(name));
+        Self { names: names.into(), globs: Arc::clone(&patterns.globs) }
     }
 }
 

@@ -15,6 +15,16 @@ impl SymbolId {
     pub const fn index(self) -> usize {
         self.0 as usize
     }
+
+    /// That of the symbol at a position in such a list.
+    pub(crate) const fn at(index: usize) -> Self {
+        Self(index as u32)
+    }
+
+    /// The numbers of the first symbols of a market.
+    pub(crate) fn all(symbols: &[Symbol]) -> impl Iterator<Item = (Self, &Symbol)> {
+        (0..).map(Self).zip(symbols)
+    }
 }
 
 /// The latest of one symbol.

@@ -146,13 +146,17 @@ fn moved(
 ) -> Rendered<Seq> {
     let (start, mut ticks) = (out.len(), 0);
     let as_of = tape.position(until.min(market.head()));
-    let mut moved: Vec<_> = selection
-        .ids()
-        .iter()
-        .map(|id| (market.moved(*id), *id))
-        .filter(|(m, _)| *m > from && *m <= until)
-        .collect();
+    let mut moved: Vec<_> =
+        selection.ids().map(|id| (market.moved(id), id)).filter(|(m, _)| *m > from && *m <= until).collect();
+    // No more of them are put in order than can be told this time.
+    let told = most / LEAST_EVENT + 1;
+    let whole = moved.len() <= told;
+    if !whole {
+        moved.select_nth_unstable(told);
+        moved.truncate(told);
+    }
     moved.sort_unstable();
+    let last = moved.last().map(|(seq, _)| *seq).filter(|_| !whole);
     for (seq, id) in moved {
         let frame = market.newest(id);
         if frame.is_none() && !gone_too {
@@ -164,8 +168,11 @@ fn moved(
             return Rendered { ticks, reached: seq };
         }
     }
-    Rendered { ticks, reached: until.min(market.head()).max(from) }
+    Rendered { ticks, reached: last.unwrap_or(until.min(market.head()).max(from)) }
 }
+
+/// Fewer bytes than any tick takes.
+const LEAST_EVENT: usize = 64;
 
 /// The newest tick of each wanted symbol, in order of their names, beginning after `after`. Symbols that moved after `at`,
 /// the place where the snapshot began, are left to what follows it. Reaches the last name written, `None` at the end.

@@ -34,6 +34,9 @@ impl Collector for Snapshot {
         gauge(&mut encoder, "symbols", "Symbols ever seen", stats.symbols as u64)?;
         gauge(&mut encoder, "candles", "Closed candles kept", stats.candles as u64)?;
         gauge(&mut encoder, "can_publish", "1: what is published can be kept", u64::from(stats.can_publish))?;
+        gauge(&mut encoder, "filter_patterns", "Patterns of all filters in use", stats.filters.patterns)?;
+        gauge(&mut encoder, "filter_bytes", "Bytes that all filters in use may take", stats.filters.bytes)?;
+        counter(&mut encoder, "filters_refused", "Filters refused for want of room", stats.filters.refused)?;
         counter(&mut encoder, "clock_jumps", "Jumps of the wall clock", stats.clock_jumps)?;
         gauge(&mut encoder, "head_seq", "Sequence number of the newest tick", stats.cursor.seq().get())?;
         gauge(&mut encoder, "tape_ticks", "Ticks on the tape in memory", stats.tape_ticks as u64)?;

@@ -1,6 +1,7 @@
 //! The market, and everyone who reads it.
 
 mod builder;
+mod filters;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -12,10 +13,12 @@ use tickcast_core::{
 use tickcast_tape::{AppendError, Opened};
 
 pub use builder::HubBuilder;
+use filters::Filters;
+pub(crate) use filters::{FilterRefusal, Prepared};
 
 use crate::clock::{Clock, WallWatch};
 use crate::events::{Events, Slot};
-use crate::lane::{Arrival, Change, Command, Inbox, Lane, Librarian, Newcomer, Post, Task};
+use crate::lane::{Arrival, Change, Command, Inbox, Lane, Librarian, NewTerms, Newcomer, Post, Task};
 use crate::log::{Log, keep};
 use crate::publisher::Publisher;
 use crate::reader::Reader;
@@ -50,6 +53,7 @@ pub(crate) struct Inner {
     sources: Arc<Sources>,
     clock: Clock,
     wall: WallWatch,
+    filters: Filters,
     epoch: Epoch,
     settings: HubBuilder,
     /// Streams end once they have caught up, those of lanes not started yet too.
@@ -90,6 +94,7 @@ impl Hub {
             lanes: OnceLock::new(),
             sources: Arc::default(),
             wall: WallWatch::new(clock.now()),
+            filters: Filters::default(),
             clock,
             epoch,
             settings,
@@ -170,6 +175,7 @@ impl Hub {
             cursor,
             symbols,
             candles,
+            filters: self.0.filters.stats(),
             can_publish: self.can_publish().is_ok(),
             clock_jumps: self.0.wall.jumps(),
             tape_ticks,
@@ -189,12 +195,36 @@ impl Hub {
         self.0.sources.stats()
     }
 
-    /// Changes what an open resumable stream is subscribed to; `None`: there is no such stream.
+    /// Changes what an open resumable stream is subscribed to; `None`: there is no such stream. What follows from the change is
+    /// worked out here, not in the lane.
     pub(crate) async fn change(&self, id: StreamId, edit: Edit) -> Option<Result<Effective, EditError>> {
+        loop {
+            let current = self.ask(id, None).await?;
+            let (from, effective) = match current.and_then(|current| {
+                let effective = edit.clone().apply(current.clone())?;
+                Ok((current, effective))
+            }) {
+                Ok(both) => both,
+                Err(error) => return Some(Err(error)),
+            };
+            let prepared = match self.0.prepare(effective.filter.clone()).await {
+                Ok(prepared) => prepared,
+                Err(refusal) => return Some(Err(EditError::Refused(refusal))),
+            };
+            match self.ask(id, Some((from, effective, Some(prepared)))).await? {
+                // Somebody else was quicker.
+                Err(EditError::Outdated) => {}
+                answer => return Some(answer),
+            }
+        }
+    }
+
+    /// Asks the lanes what a stream is subscribed to, or has them change it.
+    async fn ask(&self, id: StreamId, change: Option<NewTerms>) -> Option<Result<Effective, EditError>> {
         let (answer, mut answers) = tokio::sync::mpsc::channel(1);
         for lane in self.lanes() {
-            let (edit, answer) = (edit.clone(), answer.clone());
-            lane.inbox.send(Command::Change(Box::new(Change { id, edit, answer })));
+            let (change, answer) = (change.clone(), answer.clone());
+            lane.inbox.send(Command::Change(Box::new(Change { id, change, answer })));
         }
         drop(answer);
         // It is one lane's; the others drop the question.

@@ -40,12 +40,12 @@ use crate::stats::LaneStats;
 use crate::subscription::{Start, Subscription};
 use groups::{GroupId, Groups};
 pub(crate) use history::{Found, Librarian, Wanted};
-pub(crate) use inbox::{Change, Command, Inbox, Newcomer};
+pub(crate) use inbox::{Change, Command, Inbox, NewTerms, Newcomer};
 pub use outlet::Io;
 pub(crate) use outlet::Post;
 pub(crate) use piece::Piece;
 use round::Round;
-pub(crate) use session::RETRY_MS;
+pub(crate) use session::{CHANGES_PER_SECOND, RETRY_MS};
 use session::{Names, Session, Statuses};
 pub(crate) use sink::{Carrier, Offered, OneByOne, Sink, Written};
 pub(crate) use socket::{Arrival, DIRECT};
@@ -158,7 +158,7 @@ impl<S: Sink> Lane<S> {
         subscription: Subscription,
         now: Duration,
     ) -> Result<Key, E> {
-        let Subscription { filter, pace, start, dialect, terms, .. } = self.judge(subscription);
+        let Subscription { filter, prepared, pace, start, dialect, terms, .. } = self.judge(subscription);
         let pending = matches!(dialect, Dialect::Resumable(_, Some(FilterMark::PENDING)));
         let place = match (start, &terms) {
             (Start::Snapshot, None) => Place::Snapshot { at: self.head(), after: None },
@@ -175,7 +175,7 @@ impl<S: Sink> Lane<S> {
         let (groups, market) = (&mut self.groups, self.replica.market());
         let key = self.streams.try_insert_with_key(|key| {
             let sink = sink(key)?;
-            let seat = groups.join(key, filter, dialect, pace.is_some(), market);
+            let seat = groups.join(key, (filter, prepared), dialect, pace.is_some(), market);
             Ok(Stream { sink, seat, place, pace, session, blocked: false, ending: false, last_write: now })
         })?;
         if pending {

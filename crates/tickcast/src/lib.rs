@@ -35,7 +35,9 @@ pub use reader::{Reader, Update};
 pub use routes::{PriceTick, routes};
 pub use serve::{Server, serve};
 pub use sources::SourceState;
-pub use stats::{DELAY_BUCKETS, Delays, DiskStats, FeedCount, FeedStats, HubStats, SourceStats, SymbolStats};
+pub use stats::{
+    DELAY_BUCKETS, Delays, DiskStats, FeedCount, FeedStats, FilterStats, HubStats, SourceStats, SymbolStats,
+};
 pub use subscription::{Pace, PaceError, Subscription};
 pub use tickcast_core::{
     ChangeBasis, Cursor, Epoch, Extras, Filter, FilterError, Item, Items, Limits, MAX_ITEM_BYTES, Outcome,

@@ -37,6 +37,8 @@ pub struct HubStats {
     pub symbols: usize,
     /// Closed candles kept of all symbols.
     pub candles: usize,
+    /// The filters of all streams.
+    pub filters: FilterStats,
     /// Whether what is published can be kept: not while the disk is full, or once its tape is gone.
     pub can_publish: bool,
     /// How often the wall clock jumped by more than [`Limits::max_skew`](crate::Limits::max_skew).
@@ -51,6 +53,17 @@ pub struct HubStats {
     pub delays: Delays,
     /// Each source, in order of registration.
     pub sources: Vec<SourceStats>,
+}
+
+/// How the filters of all streams stand.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct FilterStats {
+    /// Patterns in use.
+    pub patterns: u64,
+    /// What they take, in bytes, at most.
+    pub bytes: u64,
+    /// Streams and changes that were refused for want of room.
+    pub refused: u64,
 }
 
 /// How a tape on disk stands.

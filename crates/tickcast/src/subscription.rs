@@ -3,11 +3,13 @@
 mod edit;
 mod stream_id;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tickcast_core::render::Dialect;
 use tickcast_core::{Break, Epoch, Filter, Mode, Position, Resume, Seq, resume};
 
+use crate::hub::Prepared;
 pub(crate) use edit::{Edit, EditError, Effective, PACED_ALL};
 pub(crate) use stream_id::StreamId;
 
@@ -60,6 +62,8 @@ impl Pace {
 #[derive(Debug, Clone)]
 pub struct Subscription {
     pub(crate) filter: Filter,
+    /// The filter made ready for the lanes; without it, each lane does that by itself.
+    pub(crate) prepared: Option<Arc<Prepared>>,
     pub(crate) pace: Option<Pace>,
     pub(crate) start: Start,
     /// Where the log stood when this was asked for: a lane has to have got there before it takes the reader in.
@@ -106,6 +110,7 @@ impl Subscription {
     pub const fn to(filter: Filter) -> Self {
         Self {
             filter,
+            prepared: None,
             pace: None,
             start: Start::Snapshot,
             asked_at: Seq::ZERO,

@@ -1,39 +1,98 @@
 //! A filter applied to a market.
 
+use crate::filter::glob::Matcher;
 use crate::{Filter, Market, Symbol, SymbolId};
+
+/// More symbols than this are a bitmap: 12.5 KB for a market of 100,000, however many of them are wanted.
+const LISTED: usize = 1024;
 
 /// A filter, and the symbols of one market that it wants so far.
 #[derive(Debug, Clone)]
 pub struct Selection {
     filter: Filter,
-    /// Ascending.
-    ids: Vec<SymbolId>,
+    wanted: Wanted,
     /// How many symbols of the market have been looked at.
     seen: usize,
+}
+
+/// The symbols that are wanted.
+#[derive(Debug, Clone)]
+enum Wanted {
+    /// All there are and will be.
+    All,
+    /// Few, ascending.
+    Few(Vec<SymbolId>),
+    /// Many, as a bit each, and how many there are.
+    Many(Vec<u64>, usize),
 }
 
 impl Selection {
     /// The symbols of `market` that `filter` wants.
     #[must_use]
     pub fn new(filter: Filter, market: &Market) -> Self {
-        let mut selection = Self { ids: Vec::new(), seen: 0, filter };
+        let mut selection = Self::of(filter);
         if selection.filter.has_patterns() {
-            selection.extend(market);
+            selection.extend(market, |_| {});
         } else {
-            selection.ids = selection.filter.names().iter().filter_map(|name| market.id(name)).collect();
-            selection.ids.sort_unstable();
-            selection.seen = market.len();
+            let mut ids: Vec<_> =
+                selection.filter.names().iter().filter_map(|name| market.id(name)).collect();
+            ids.sort_unstable();
+            (selection.wanted, selection.seen) = (Wanted::Few(ids), market.len());
         }
         selection
     }
 
-    /// Looks at the symbols that came to `market` since; returns those that are wanted.
-    pub fn extend(&mut self, market: &Market) -> &[SymbolId] {
-        let before = self.ids.len();
-        let fresh = market.ids_from(self.seen).filter(|id| self.filter.matches(&market.symbol(*id)));
-        self.ids.extend(fresh);
+    /// Of a filter with patterns, and the first symbols of a market, in order of first appearance. The same as
+    /// [`new`](Self::new) for someone who has no market at hand.
+    #[must_use]
+    pub fn of_first(filter: Filter, symbols: &[Symbol]) -> Self {
+        let mut selection = Self::of(filter);
+        let filter = selection.filter.clone();
+        let matcher = Matcher::new(&filter);
+        for (id, _) in SymbolId::all(symbols).filter(|(_, symbol)| matcher.matches(symbol)) {
+            selection.want(id);
+        }
+        selection.seen = symbols.len();
+        selection
+    }
+
+    fn of(filter: Filter) -> Self {
+        let wanted = if filter.is_all() { Wanted::All } else { Wanted::Few(Vec::new()) };
+        Self { filter, wanted, seen: 0 }
+    }
+
+    /// Looks at the symbols that came to `market` since, and shows `each` of them that is wanted.
+    pub fn extend(&mut self, market: &Market, mut each: impl FnMut(SymbolId)) {
+        let fresh = market.ids_from(self.seen);
+        for id in fresh {
+            if self.filter.is_all() || self.filter.matches(&market.symbol(id)) {
+                self.want(id);
+                each(id);
+            }
+        }
         self.seen = market.len();
-        &self.ids[before..]
+    }
+
+    /// A symbol that the filter names has come to the market, after all that are known.
+    pub fn add(&mut self, id: SymbolId) {
+        self.want(id);
+    }
+
+    fn want(&mut self, id: SymbolId) {
+        match &mut self.wanted {
+            Wanted::All => {}
+            Wanted::Few(ids) if ids.len() < LISTED => ids.push(id),
+            Wanted::Few(ids) => {
+                let (mut bits, count) = (Vec::new(), ids.len());
+                ids.iter().for_each(|id| set(&mut bits, *id));
+                set(&mut bits, id);
+                self.wanted = Wanted::Many(bits, count + 1);
+            }
+            Wanted::Many(bits, count) => {
+                set(bits, id);
+                *count += 1;
+            }
+        }
     }
 
     /// The filter.
@@ -42,10 +101,50 @@ impl Selection {
         &self.filter
     }
 
-    /// The wanted symbols, in order of first appearance.
+    /// How many symbols of the market have been looked at.
     #[must_use]
-    pub fn ids(&self) -> &[SymbolId] {
-        &self.ids
+    pub const fn seen(&self) -> usize {
+        self.seen
+    }
+
+    /// Whether so many are wanted that they are not listed: who asks whether one is, asks for each.
+    #[must_use]
+    pub const fn is_wide(&self) -> bool {
+        !matches!(self.wanted, Wanted::Few(_))
+    }
+
+    /// How many symbols are wanted.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match &self.wanted {
+            Wanted::All => self.seen,
+            Wanted::Few(ids) => ids.len(),
+            Wanted::Many(_, count) => *count,
+        }
+    }
+
+    /// Whether none is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The wanted symbols, in order of first appearance.
+    pub fn ids(&self) -> impl Iterator<Item = SymbolId> + '_ {
+        let (all, few, many) = match &self.wanted {
+            Wanted::All => (self.seen, &[][..], &[][..]),
+            Wanted::Few(ids) => (0, ids.as_slice(), &[][..]),
+            Wanted::Many(bits, _) => (0, &[][..], bits.as_slice()),
+        };
+        let ones = many.iter().enumerate().flat_map(|(word, bits)| {
+            let mut left = *bits;
+            std::iter::from_fn(move || {
+                let bit = left.trailing_zeros();
+                left &= left.wrapping_sub(1);
+                (bit < 64).then(|| SymbolId::at(word * 64 + bit as usize))
+            })
+        });
+        (0..all).map(SymbolId::at).chain(few.iter().copied()).chain(ones)
     }
 
     /// The wanted symbols in order of their names, beginning after `after`.
@@ -67,6 +166,58 @@ impl Selection {
     /// Whether the symbol is wanted.
     #[must_use]
     pub fn contains(&self, id: SymbolId) -> bool {
-        self.filter.is_all() || self.ids.binary_search(&id).is_ok()
+        match &self.wanted {
+            Wanted::All => true,
+            Wanted::Few(ids) => ids.binary_search(&id).is_ok(),
+            Wanted::Many(bits, _) => {
+                bits.get(id.index() / 64).is_some_and(|word| word >> (id.index() % 64) & 1 == 1)
+            }
+        }
+    }
+}
+
+fn set(bits: &mut Vec<u64>, id: SymbolId) {
+    let word = id.index() / 64;
+    if word >= bits.len() {
+        bits.resize(word + 1, 0);
+    }
+    bits[word] |= 1 << (id.index() % 64);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_and_many_say_the_same() {
+        let mut market = Market::default();
+        let names: Vec<_> = (0..5000)
+            .map(|i| Symbol::new(&format!("{}{i}", if i % 3 == 0 { "S" } else { "T" })).unwrap())
+            .collect();
+        let filter = Filter::parse(["S*", "T1*"]).unwrap();
+        let mut growing = Selection::new(filter.clone(), &market);
+        for (i, name) in names.iter().enumerate() {
+            let id = market.admit(*name);
+            let mut shown = Vec::new();
+            growing.extend(&market, |id| shown.push(id));
+            assert_eq!(shown, if filter.matches(name) { vec![id] } else { vec![] });
+            assert_eq!(growing.contains(id), filter.matches(name));
+            if i % 997 == 0 {
+                assert_eq!(growing.ids().count(), growing.len());
+            }
+        }
+        let prepared = Selection::of_first(filter.clone(), &names);
+        let at_once = Selection::new(filter.clone(), &market);
+        let wanted: Vec<_> =
+            names.iter().zip(market.ids_from(0)).filter(|(name, _)| filter.matches(name)).collect();
+        for selection in [&growing, &prepared, &at_once] {
+            assert!(selection.is_wide() && selection.seen() == 5000);
+            assert_eq!(
+                selection.ids().collect::<Vec<_>>(),
+                wanted.iter().map(|(_, id)| *id).collect::<Vec<_>>()
+            );
+        }
+        let few = Selection::of_first(Filter::parse(["S1*"]).unwrap(), &names[..1000]);
+        assert!(!few.is_wide() && few.len() < LISTED && few.len() == few.ids().count());
     }
 }

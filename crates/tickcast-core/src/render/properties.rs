@@ -125,7 +125,7 @@ proptest! {
         let mut selection = selection(&log, filter);
         let (at, mut after, mut out, mut during) = (log.cursor().seq(), None, Vec::new(), during.into_iter());
         loop {
-            selection.extend(log.market());
+            selection.extend(log.market(), |_| {});
             after = snapshot(log.market(), &selection, at, after, Dialect::Simple, most, &mut out).reached;
             if after.is_none() { break }
             if let Some(step) = during.next() { take(&mut log, step) }
@@ -140,8 +140,8 @@ proptest! {
         prop_assert_eq!(distinct.len(), all.len(), "no tick twice");
         let seen = last(all);
         for id in selection.ids() {
-            let symbol = log.market().symbol(*id).to_string();
-            if let Some(frame) = log.market().newest(*id) {
+            let symbol = log.market().symbol(id).to_string();
+            if let Some(frame) = log.market().newest(id) {
                 let newest = last(read(frame.event().to_vec()));
                 prop_assert_eq!(seen.get(&symbol), newest.get(&symbol));
             }

@@ -54,6 +54,9 @@ pub(super) async fn change(
     }
 }
 
+/// When to try again, in seconds.
+const RETRY_AFTER: u32 = 1;
+
 fn no_stream() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "there is no such stream, or it has ended")
 }
@@ -108,6 +111,12 @@ impl From<EditError> for Problem {
             EditError::Add(error) => Self::parameter("add", error),
             EditError::Remove(error) => Self::parameter("remove", error),
             EditError::Rate => Self::parameter("rate", crate::subscription::PACED_ALL),
+            EditError::Refused(refusal) => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, refusal.to_string()).retry_after(RETRY_AFTER)
+            }
+            error @ (EditError::TooOften | EditError::Outdated) => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, error.to_string()).retry_after(RETRY_AFTER)
+            }
         }
     }
 }

@@ -25,6 +25,10 @@ pub struct Problem {
     #[serde(flatten)]
     #[schema(ignore)]
     more: Map<String, Value>,
+    /// When to try again, in seconds.
+    #[serde(skip)]
+    #[schema(ignore)]
+    retry_after: Option<u32>,
 }
 
 impl Problem {
@@ -40,6 +44,7 @@ impl Problem {
             detail: detail.into(),
             parameter: None,
             more: Map::new(),
+            retry_after: None,
         }
     }
 
@@ -53,6 +58,13 @@ impl Problem {
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.more.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// The same, and when to try again, in seconds.
+    #[must_use]
+    pub const fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after = Some(seconds);
         self
     }
 
@@ -113,6 +125,12 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = self.to_json();
-        (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
+        let retry = self.retry_after.map(|seconds| [(header::RETRY_AFTER, seconds.to_string())]);
+        let mut response =
+            (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
+        response.headers_mut().extend(
+            retry.into_iter().flatten().filter_map(|(name, value)| Some((name, value.parse().ok()?))),
+        );
+        response
     }
 }

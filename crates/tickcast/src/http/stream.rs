@@ -7,7 +7,8 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use tickcast_core::{EventId, Mode};
+use tickcast_core::render::Dialect;
+use tickcast_core::{EventId, Farewell, Mode, Notice};
 
 use super::query::Query;
 use super::{Problem, openapi};
@@ -20,6 +21,14 @@ use crate::subscription::{PACED_ALL, StreamId, Subscription, Terms};
 /// proxy waits.
 const HEARTBEATS: std::ops::RangeInclusive<u64> = 3..=60;
 const HEARTBEAT: u64 = 10;
+
+/// The headers of a stream.
+const HEADERS: [(header::HeaderName, HeaderValue); 3] = [
+    (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform")),
+    // Tells nginx and its kin not to collect the stream before they pass it on.
+    (header::HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
+];
 
 /// The parameters of both streams.
 const SUBSCRIBED: [&str; 3] = ["symbols", "rate", "snapshot"];
@@ -52,7 +61,7 @@ pub(super) async fn prices_stream(
     let [symbols, rate, snapshot] = SUBSCRIBED;
     let query = Query::parse(query.as_deref(), &[symbols, rate, snapshot, LAST_ID])?;
     let subscription = query.subscription()?;
-    Ok(response(events(&hub, subscription)))
+    Ok(subscribed(&hub, subscription).await)
 }
 
 /// Prices as they move: the resumable stream
@@ -111,7 +120,7 @@ pub(super) async fn stream(
     let terms =
         Terms { id, mode, heartbeat: Duration::from_secs(heartbeat), last, broken: None, unverified: None };
     let subscription = subscription.resumable(terms, hub.head());
-    Ok(response(events(&hub, subscription)))
+    Ok(subscribed(&hub, subscription).await)
 }
 
 /// The cursor that a reader says it came to: the header's, which moves on while a browser's URL stays as it was, else the
@@ -123,6 +132,32 @@ fn last_seen(headers: &HeaderMap, query: &Query<'_>) -> Option<Box<str>> {
     Some(last.chars().take(SHOWN).collect::<String>().into())
 }
 
+/// The stream of a subscription. Its filter is made ready here, not in a lane. Where the server has no room for that, its reader is
+/// told to come back, with a status that does not keep a browser from doing so.
+async fn subscribed(hub: &Hub, mut subscription: Subscription) -> Response {
+    match hub.inner().prepare(subscription.filter.clone()).await {
+        Ok(prepared) => {
+            subscription.prepared = Some(prepared);
+            response(events(hub, subscription))
+        }
+        Err(refusal) => {
+            tracing::debug!(%refusal, "a stream is told to come back");
+            let body = busy(subscription.dialect, fastrand::u32(RETRY_MS));
+            (HEADERS, body).into_response()
+        }
+    }
+}
+
+/// What a stream says that has no place. The simple one has no event for it.
+pub(crate) fn busy(dialect: Dialect, retry: u32) -> Vec<u8> {
+    let mut out = Vec::new();
+    match dialect {
+        Dialect::Simple => out.extend_from_slice(format!("retry: {retry}\n: busy\n").as_bytes()),
+        Dialect::Resumable(..) => Notice::Bye { reason: Farewell::Busy, retry }.write(None, &mut out),
+    }
+    out
+}
+
 /// The events of a subscription, with the lines that open a stream: no blank line after them, so that they belong to the
 /// first event's block and everyone sees bytes at once.
 pub(crate) fn events(hub: &Hub, subscription: Subscription) -> Events {
@@ -132,14 +167,8 @@ pub(crate) fn events(hub: &Hub, subscription: Subscription) -> Events {
 
 /// A response that streams events. A `HEAD` request gets its head and never subscribes: its body is not read.
 pub(crate) fn response(events: Events) -> Response {
-    let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform")),
-        // Tells nginx and its kin not to collect the stream before they pass it on.
-        (header::HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
-    ];
     let handoff = events.handoff();
-    let mut response = (headers, Body::new(events)).into_response();
+    let mut response = (HEADERS, Body::new(events)).into_response();
     if let Some(handoff) = handoff {
         response.extensions_mut().insert(handoff);
     }

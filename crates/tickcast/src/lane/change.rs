@@ -1,13 +1,15 @@
 //! Changes to a stream while it is open.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tickcast_core::render::Dialect;
 use tickcast_core::{Filter, FilterMark, SymbolId};
 
 use super::stream::{Pace, Place};
-use super::{Key, Lane, Sink};
-use crate::subscription::{Edit, EditError, Effective, StreamId};
+use super::{Key, Lane, NewTerms, Sink};
+use crate::hub::Prepared;
+use crate::subscription::{EditError, Effective, StreamId};
 
 impl<S: Sink> Lane<S> {
     /// Changes what the stream of this name is subscribed to: it is sent the newest ticks of what was added, and that it is
@@ -15,26 +17,29 @@ impl<S: Sink> Lane<S> {
     pub(crate) fn change(
         &mut self,
         id: StreamId,
-        edit: Edit,
+        change: Option<NewTerms>,
         now: Duration,
     ) -> Option<Result<Effective, EditError>> {
         let key = self.names.get(&id).copied().filter(|key| !self.streams[*key].ending)?;
-        let stream = &self.streams[key];
-        let session = stream.session.as_ref()?;
+        let stream = &mut self.streams[key];
+        let session = stream.session.as_mut()?;
         let filter = self.groups.filter(stream.seat.group).clone();
-        let now_is = Effective { filter, mode: session.mode, pace: session.pace };
-        let effective = match edit.apply(now_is) {
-            Ok(effective) => effective,
-            Err(error) => return Some(Err(error)),
+        let current = Effective { filter, mode: session.mode, pace: session.pace };
+        let Some((from, effective, prepared)) = change else {
+            return Some(if session.may_change(now) { Ok(current) } else { Err(EditError::TooOften) });
         };
-        self.reseat(key, &effective, now);
+        if from != current {
+            return Some(Err(EditError::Outdated));
+        }
+        session.changes += 1;
+        self.reseat(key, &effective, prepared, now);
         self.visit(key, now);
         self.bury();
         Some(Ok(effective))
     }
 
     /// Gives a stream another filter and pace. It stays at its place on the tape.
-    fn reseat(&mut self, key: Key, effective: &Effective, now: Duration) {
+    fn reseat(&mut self, key: Key, effective: &Effective, prepared: Option<Arc<Prepared>>, now: Duration) {
         let head = self.head();
         let Effective { filter, pace, .. } = effective;
         let before = self.streams[key].seat.group;
@@ -45,7 +50,7 @@ impl<S: Sink> Lane<S> {
             }
             dialect => dialect,
         };
-        let added = self.move_to(key, filter.clone(), dialect, pace.is_some());
+        let added = self.move_to(key, (filter.clone(), prepared), dialect, pace.is_some());
         let stream = &mut self.streams[key];
         if stream.place == Place::Head {
             stream.place = Place::Behind(head);
@@ -66,7 +71,7 @@ impl<S: Sink> Lane<S> {
     pub(super) fn move_to(
         &mut self,
         key: Key,
-        filter: Filter,
+        filter: (Filter, Option<Arc<Prepared>>),
         dialect: Dialect,
         paced: bool,
     ) -> Vec<SymbolId> {

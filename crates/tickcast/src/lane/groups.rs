@@ -1,6 +1,7 @@
 //! Readers with the same filter, who share one rendering; and who is due when a symbol moves.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
 
 use slotmap::SlotMap;
 use tickcast_core::render::{self, Dialect};
@@ -10,9 +11,13 @@ use super::Key;
 use super::piece::{Draft, Piece};
 use super::session::Said;
 use super::stream::Place;
+use crate::hub::Prepared;
 
 /// Most bytes of one piece of catching up: what a reader that stops in the middle of one can pin.
 pub(super) const LONGEST: usize = 64 << 10;
+
+/// So many entries of groups that are no more are not worth looking for.
+const FEW_STALE: usize = 4096;
 
 /// How many rendered pieces are remembered.
 const MEMOS: usize = 8;
@@ -51,6 +56,10 @@ pub(super) struct Step {
 /// Readers with the same filter.
 struct Group {
     selection: Selection,
+    /// What its filter is charged for, as long as it is here.
+    prepared: Option<Arc<Prepared>>,
+    /// Where it stands in the list of wide groups, if it is one.
+    wide_at: Option<usize>,
     dialect: Dialect,
     members: Vec<Key>,
     /// How many of them have a pace, and no use for a batch.
@@ -67,12 +76,17 @@ struct Group {
 pub(super) struct Groups {
     groups: SlotMap<GroupId, Group>,
     by_filter: HashMap<(Filter, Dialect), GroupId>,
-    /// By [`SymbolId`].
+    /// Groups that want few symbols, by [`SymbolId`].
     by_symbol: Vec<Vec<GroupId>>,
+    /// Groups that want many: each is asked for each tick.
+    wide: Vec<GroupId>,
     /// Groups that name a symbol nobody has seen yet.
     awaiting: HashMap<Symbol, Vec<GroupId>>,
     /// Groups that a new symbol may match.
-    with_patterns: Vec<GroupId>,
+    with_patterns: HashSet<GroupId>,
+    /// How many entries the two indexes have, and how many of them at most are of groups that are no more.
+    entries: usize,
+    stale: usize,
     /// The last pieces rendered, newest last: many readers reconnect together.
     memos: VecDeque<(Request, Step)>,
 }
@@ -92,7 +106,7 @@ impl Groups {
     pub(super) fn join(
         &mut self,
         key: Key,
-        filter: Filter,
+        (filter, prepared): (Filter, Option<Arc<Prepared>>),
         dialect: Dialect,
         paced: bool,
         market: &Market,
@@ -100,7 +114,7 @@ impl Groups {
         self.meet_new_symbols(market);
         let group = match self.by_filter.get(&(filter.clone(), dialect)) {
             Some(id) => *id,
-            None => self.found(filter, dialect, market),
+            None => self.found(filter, prepared, dialect, market),
         };
         let Group { members, paced: count, .. } = &mut self.groups[group];
         members.push(key);
@@ -135,19 +149,25 @@ impl Groups {
         self.groups[id].selection.filter()
     }
 
+    /// The same with what it was prepared as.
+    pub(super) fn prepared(&self, id: GroupId) -> (Filter, Option<Arc<Prepared>>) {
+        let group = &self.groups[id];
+        (group.selection.filter().clone(), group.prepared.clone())
+    }
+
     /// Whether a group wants a symbol.
     pub(super) fn wants(&self, id: GroupId, symbol: SymbolId) -> bool {
         self.groups[id].selection.contains(symbol)
     }
 
-    /// The symbols a group wants so far.
-    pub(super) fn symbols(&self, id: GroupId) -> &[SymbolId] {
-        self.groups[id].selection.ids()
+    /// The symbols a group wants so far, and how many they are.
+    pub(super) fn selection(&self, id: GroupId) -> &Selection {
+        &self.groups[id].selection
     }
 
     /// How many symbols that are on the market a group wants.
     pub(super) fn listed(&self, id: GroupId, market: &Market) -> usize {
-        self.groups[id].selection.ids().iter().filter(|symbol| market.newest(**symbol).is_some()).count()
+        self.groups[id].selection.ids().filter(|symbol| market.newest(*symbol).is_some()).count()
     }
 
     /// The symbols one group wants and another does not, the first of their names last.
@@ -159,7 +179,7 @@ impl Groups {
 
     /// The symbols that a group wants, the first of their names last.
     pub(super) fn by_name(&self, id: GroupId, market: &Market) -> Vec<SymbolId> {
-        let mut wanted = self.groups[id].selection.ids().to_vec();
+        let mut wanted: Vec<_> = self.groups[id].selection.ids().collect();
         wanted.sort_unstable_by_key(|symbol| std::cmp::Reverse(market.symbol(*symbol)));
         wanted
     }
@@ -172,22 +192,27 @@ impl Groups {
         frame: Option<&Frame>,
         touched: &mut Vec<GroupId>,
     ) -> bool {
-        let concerned = &self.by_symbol[id.index()];
-        for id in concerned {
-            let group = &mut self.groups[*id];
-            // To a simple stream a symbol that is taken off is just silent.
-            if frame.is_none() && group.dialect == Dialect::Simple {
-                continue;
+        let (mut concerns, mut stale) = (false, false);
+        for number in &self.by_symbol[id.index()] {
+            match self.groups.get_mut(*number) {
+                Some(group) => {
+                    group.add(*number, (at, symbol), frame, touched);
+                    concerns = true;
+                }
+                None => stale = true,
             }
-            if group.ticks == 0 {
-                touched.push(*id);
-            }
-            if group.paced < group.members.len() {
-                group.dialect.entry(Some(at), symbol, frame, group.batch.bytes_of(group.usual));
-            }
-            group.ticks += 1;
         }
-        !concerned.is_empty()
+        for number in &self.wide {
+            let group = &mut self.groups[*number];
+            if group.selection.contains(id) {
+                group.add(*number, (at, symbol), frame, touched);
+                concerns = true;
+            }
+        }
+        if stale {
+            self.by_symbol[id.index()].retain(|group| self.groups.contains_key(*group));
+        }
+        concerns
     }
 
     /// A group's batch and how many ticks it holds.
@@ -223,69 +248,152 @@ impl Groups {
 
     /// Enters the symbols that came to `market` since into the index.
     pub(super) fn meet_new_symbols(&mut self, market: &Market) {
-        if self.by_symbol.len() == market.len() {
+        let known = self.by_symbol.len();
+        if known == market.len() {
             return;
         }
-        let mut concerned = self.with_patterns.clone();
-        for id in market.ids_from(self.by_symbol.len()) {
-            self.by_symbol.push(Vec::new());
-            concerned.extend(self.awaiting.remove(&market.symbol(id)).unwrap_or_default());
-        }
-        for group in concerned {
-            // A second look at the same group finds nothing new.
-            for id in self.groups[group].selection.extend(market) {
-                self.by_symbol[id.index()].push(group);
-            }
-        }
-    }
-
-    fn found(&mut self, filter: Filter, dialect: Dialect, market: &Market) -> GroupId {
-        let selection = Selection::new(filter.clone(), market);
-        let id = self.groups.insert_with_key(|id| {
-            for symbol in selection.ids() {
-                self.by_symbol[symbol.index()].push(id);
-            }
-            Group {
-                selection,
-                dialect,
-                members: Vec::new(),
-                paced: 0,
-                batch: Draft::new(),
-                ticks: 0,
-                usual: 0,
-            }
-        });
-        if filter.has_patterns() {
-            self.with_patterns.push(id);
-        } else {
-            for name in filter.names().iter().filter(|name| market.id(name).is_none()) {
-                self.awaiting.entry(*name).or_default().push(id);
-            }
-        }
-        self.by_filter.insert((filter, dialect), id);
-        id
-    }
-
-    fn dissolve(&mut self, id: GroupId) {
-        let Some(group) = self.groups.remove(id) else { return };
-        let filter = group.selection.filter().clone();
-        for symbol in group.selection.ids() {
-            self.by_symbol[symbol.index()].retain(|other| *other != id);
-        }
-        for name in filter.names() {
-            if let Some(waiting) = self.awaiting.get_mut(name) {
-                waiting.retain(|other| *other != id);
-                if waiting.is_empty() {
-                    self.awaiting.remove(name);
+        self.by_symbol.resize(market.len(), Vec::new());
+        for id in market.ids_from(known) {
+            let named = self.awaiting.remove(&market.symbol(id)).unwrap_or_default();
+            for number in named {
+                if let Some(group) = self.groups.get_mut(number) {
+                    group.selection.add(id);
+                    self.by_symbol[id.index()].push(number);
                 }
             }
         }
-        self.with_patterns.retain(|other| *other != id);
+        for number in self.with_patterns.iter().copied().collect::<Vec<_>>() {
+            self.extend(number, market);
+        }
+    }
+
+    /// Enters the symbols that came to `market` since a group with patterns last looked.
+    fn extend(&mut self, number: GroupId, market: &Market) {
+        let group = &mut self.groups[number];
+        let listed = group.wide_at.is_none();
+        group.selection.extend(market, |id| {
+            if listed {
+                self.by_symbol[id.index()].push(number);
+                self.entries += 1;
+            }
+        });
+        if listed && group.selection.is_wide() {
+            // It has become so many: from now on it is asked.
+            group.wide_at = Some(self.wide.len());
+            self.wide.push(number);
+            for id in group.selection.ids() {
+                self.by_symbol[id.index()].retain(|other| *other != number);
+            }
+        }
+    }
+
+    fn found(
+        &mut self,
+        filter: Filter,
+        prepared: Option<Arc<Prepared>>,
+        dialect: Dialect,
+        market: &Market,
+    ) -> GroupId {
+        let selection = prepared.as_ref().and_then(|prepared| prepared.selection.clone());
+        let selection = selection.unwrap_or_else(|| Selection::new(filter.clone(), market));
+        let wide_at = selection.is_wide().then_some(self.wide.len());
+        let number = self.groups.insert(Group {
+            selection,
+            prepared,
+            wide_at,
+            dialect,
+            members: Vec::new(),
+            paced: 0,
+            batch: Draft::new(),
+            ticks: 0,
+            usual: 0,
+        });
+        if wide_at.is_some() {
+            self.wide.push(number);
+        } else {
+            for id in self.groups[number].selection.ids() {
+                self.by_symbol[id.index()].push(number);
+                self.entries += 1;
+            }
+        }
+        if filter.has_patterns() {
+            self.with_patterns.insert(number);
+            // What it was prepared from may be older than the market here.
+            self.extend(number, market);
+        } else {
+            for name in filter.names().iter().filter(|name| market.id(name).is_none()) {
+                self.awaiting.entry(*name).or_default().push(number);
+                self.entries += 1;
+            }
+        }
+        self.by_filter.insert((filter, dialect), number);
+        number
+    }
+
+    /// Forgets a group. What the indexes have of it is left there, and goes once there is much of that: who leaves pays for
+    /// itself alone.
+    fn dissolve(&mut self, number: GroupId) {
+        let Some(group) = self.groups.remove(number) else { return };
+        let filter = group.selection.filter().clone();
+        match group.wide_at {
+            Some(at) => {
+                self.wide.swap_remove(at);
+                if let Some(moved) = self.wide.get(at) {
+                    self.groups[*moved].wide_at = Some(at);
+                }
+            }
+            None => self.stale += group.selection.len(),
+        }
+        self.stale += if filter.has_patterns() { 0 } else { filter.names().len() };
+        self.with_patterns.remove(&number);
         self.by_filter.remove(&(filter, group.dialect));
+        if self.stale > FEW_STALE + self.entries / 2 {
+            self.sweep();
+        }
+    }
+
+    /// How many entries the indexes have.
+    #[cfg(test)]
+    pub(super) fn entries(&self) -> usize {
+        self.by_symbol.iter().chain(self.awaiting.values()).map(Vec::len).sum()
+    }
+
+    /// Drops the entries of groups that are no more.
+    fn sweep(&mut self) {
+        let is_there = |number: &GroupId| self.groups.contains_key(*number);
+        self.by_symbol.iter_mut().for_each(|groups| groups.retain(is_there));
+        self.awaiting.retain(|_, groups| {
+            groups.retain(is_there);
+            !groups.is_empty()
+        });
+        let listed = self.by_symbol.iter().map(Vec::len).sum::<usize>();
+        self.entries = listed + self.awaiting.values().map(Vec::len).sum::<usize>();
+        self.stale = 0;
     }
 }
 
 impl Group {
+    /// Puts what happened to a symbol that it wants into its batch; one that had none yet is added to `touched`.
+    fn add(
+        &mut self,
+        number: GroupId,
+        (at, symbol): (Position, Symbol),
+        frame: Option<&Frame>,
+        touched: &mut Vec<GroupId>,
+    ) {
+        // To a simple stream a symbol that is taken off is just silent.
+        if frame.is_none() && self.dialect == Dialect::Simple {
+            return;
+        }
+        if self.ticks == 0 {
+            touched.push(number);
+        }
+        if self.paced < self.members.len() {
+            self.dialect.entry(Some(at), symbol, frame, self.batch.bytes_of(self.usual));
+        }
+        self.ticks += 1;
+    }
+
     fn step(&self, request: Request, replica: &Replica) -> Step {
         let Request { place, until, every, .. } = request;
         let (market, selection, dialect) = (replica.market(), &self.selection, self.dialect);

@@ -1,6 +1,7 @@
 //! Readers of every tick who stand further back than memory goes: their next piece comes from the tape on disk.
 
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -11,7 +12,7 @@ use tickcast_tape::{DiskTape, ReadError};
 
 use super::groups::{LONGEST, Step};
 use super::piece::Draft;
-use super::stream::Place;
+use super::stream::{Place, Stream};
 use super::{Command, Inbox, Key, Lane, Sink};
 
 /// A piece that a stream is waiting for.
@@ -30,7 +31,7 @@ pub(crate) struct Wanted {
 /// What came of it.
 pub(crate) struct Found {
     wanted: Wanted,
-    result: Result<Step, NotFound>,
+    result: Result<(Step, Option<Position>), NotFound>,
 }
 
 /// Why a piece cannot be had.
@@ -44,15 +45,25 @@ enum NotFound {
 /// Whoever reads the disk, so that no lane ever waits for it. There is one: the requests of many are answered in turn, a piece each,
 /// and none of them holds more than that.
 #[derive(Clone)]
-pub(crate) struct Librarian(Sender<(Wanted, Arc<Inbox>)>);
+pub(crate) struct Librarian {
+    requests: Sender<(Wanted, Arc<Inbox>)>,
+    /// How many wait for a piece.
+    waiting: Arc<AtomicUsize>,
+}
+
+/// Most streams that wait for a piece at a time. Each is given one in turn: so many do not keep anyone waiting for longer than a
+/// second or so, and more are told to come back.
+const MAX_WAITING: usize = 256;
 
 impl Librarian {
     /// Starts one. It ends with the last lane.
     pub(crate) fn start(tape: DiskTape) -> Option<Self> {
         let (requests, desk) = channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let served = Arc::clone(&waiting);
         let librarian = std::thread::Builder::new().name("librarian".to_owned());
-        match librarian.spawn(move || serve(&tape, &desk)) {
-            Ok(_) => Some(Self(requests)),
+        match librarian.spawn(move || serve(&tape, &desk, &served)) {
+            Ok(_) => Some(Self { requests, waiting }),
             Err(error) => {
                 tracing::error!(%error, "nobody reads the tape on disk: only what is in memory can be resumed");
                 None
@@ -60,20 +71,30 @@ impl Librarian {
         }
     }
 
-    pub(crate) fn ask(&self, wanted: Wanted, answer: Arc<Inbox>) {
-        let _ = self.0.send((wanted, answer));
+    /// Asks for a piece. Where too many are asked for, gives the request back.
+    pub(crate) fn ask(&self, wanted: Wanted, answer: Arc<Inbox>) -> Option<Wanted> {
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= MAX_WAITING {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            return Some(wanted);
+        }
+        let _ = self.requests.send((wanted, answer));
+        None
     }
 }
 
-fn serve(tape: &DiskTape, desk: &Receiver<(Wanted, Arc<Inbox>)>) {
-    for (wanted, answer) in desk.iter().filter(|(wanted, _)| wanted.waits.strong_count() > 0) {
+fn serve(tape: &DiskTape, desk: &Receiver<(Wanted, Arc<Inbox>)>, waiting: &AtomicUsize) {
+    for (wanted, answer) in desk {
+        waiting.fetch_sub(1, Ordering::Relaxed);
+        if wanted.waits.strong_count() == 0 {
+            continue;
+        }
         let result = wanted.find(tape);
         answer.send(Command::Found(Box::new(Found { wanted, result })));
     }
 }
 
 impl Wanted {
-    fn find(&self, tape: &DiskTape) -> Result<Step, NotFound> {
+    fn find(&self, tape: &DiskTape) -> Result<(Step, Option<Position>), NotFound> {
         let (from, until) = self.between;
         if let Some(position) = self.verify
             && tape.check_at(position.as_of)? != position.check
@@ -83,9 +104,10 @@ impl Wanted {
         let (mut draft, mut ticks) = (Draft::new(), 0);
         let out = draft.bytes();
         let start = out.len();
-        let mut end = false;
+        let (mut end, mut last) = (false, None);
         let reached = tape.read(from, |at, recorded| {
             end = at.seq >= until;
+            last = Some(at);
             if self.filter.is_all() || self.filter.matches(&recorded.symbol) {
                 let frame = recorded.json.map(|json| Frame::restored(recorded.symbol, json));
                 ticks += usize::from(self.dialect.entry(Some(at), recorded.symbol, frame.as_ref(), out));
@@ -96,7 +118,11 @@ impl Wanted {
                 ControlFlow::Continue(())
             }
         })?;
-        Ok(Step { piece: draft.seal(), ticks, place: Place::Behind(reached), said: None })
+        if reached == from && from < until {
+            // What was written last did not reach the disk: nothing more ever will.
+            return Err(ReadError::Expired.into());
+        }
+        Ok((Step { piece: draft.seal(), ticks, place: Place::Behind(reached), said: None }, last))
     }
 }
 
@@ -133,6 +159,14 @@ impl<S: Sink> Lane<S> {
         self.wanted.push(Wanted { key, filter, dialect, between, verify, waits });
     }
 
+    /// Too many wait already: a stream is told to come back.
+    pub(crate) fn give_up(&mut self, wanted: &Wanted) {
+        if self.streams.get(wanted.key).is_some_and(Stream::waiting) {
+            self.dismiss(wanted.key, Farewell::Busy);
+            self.bury();
+        }
+    }
+
     /// The pieces that are to be sent for.
     pub(crate) fn wanted(&mut self) -> Vec<Wanted> {
         std::mem::take(&mut self.wanted)
@@ -162,8 +196,10 @@ impl<S: Sink> Lane<S> {
                 stream.session.as_mut().into_iter().for_each(|session| session.begin_anew(head));
                 self.visit(key, now);
             }
-            Ok(step) if asked => {
-                stream.session.as_mut().into_iter().for_each(|session| session.unverified = None);
+            Ok((step, reached)) if asked => {
+                if let Some(session) = &mut stream.session {
+                    (session.unverified, session.reached) = (None, reached);
+                }
                 if self.send(key, &step, now) {
                     self.visit(key, now);
                 }

@@ -7,7 +7,8 @@ use tokio::sync::Notify;
 
 use super::{Found, Key};
 use crate::events::Slot;
-use crate::subscription::{Edit, EditError, Effective, StreamId, Subscription};
+use crate::hub::Prepared;
+use crate::subscription::{EditError, Effective, StreamId, Subscription};
 
 /// One thing to do.
 pub(crate) enum Command {
@@ -29,10 +30,13 @@ pub(crate) enum Command {
     Quit,
 }
 
-/// A change that is asked for.
+/// What a stream is to be subscribed to instead of something else, made ready.
+pub(crate) type NewTerms = (Effective, Effective, Option<Arc<Prepared>>);
+
+/// A change that is asked for; without one, what the stream is subscribed to.
 pub(crate) struct Change {
     pub(crate) id: StreamId,
-    pub(crate) edit: Edit,
+    pub(crate) change: Option<NewTerms>,
     /// Where the answer goes. Whose stream it is not drops it.
     pub(crate) answer: tokio::sync::mpsc::Sender<Result<Effective, EditError>>,
 }

@@ -26,7 +26,8 @@ impl<S: Sink> Lane<S> {
         let quiet = stream.session.as_ref().map_or(keep_alive, |session| session.heartbeat);
         self.idle(key);
         let stream = &self.streams[key];
-        if !stream.blocked && stream.last_write + quiet <= now.uptime {
+        // One that waits for the disk is told so: its reader would take it for dead.
+        if (!stream.blocked || stream.waiting()) && stream.last_write + quiet <= now.uptime {
             let sign = self.heartbeat(key, now).unwrap_or_else(|| self.keep_alive.clone());
             let head = self.head();
             let stream = &mut self.streams[key];
@@ -45,8 +46,7 @@ impl<S: Sink> Lane<S> {
             stream.sink.cut();
             return self.lose(key);
         }
-        let patience = if stream.blocked { stall } else { quiet };
-        let since = if stream.waiting() { now.uptime } else { stream.last_write };
-        self.timers.set(since + patience, key, Alarm::Look);
+        let patience = if stream.blocked && !stream.waiting() { stall } else { quiet };
+        self.timers.set(stream.last_write + patience, key, Alarm::Look);
     }
 }

@@ -56,7 +56,7 @@ impl<S: Sink> Lane<S> {
         let seat = self.streams[key].seat;
         let settled = settled(self.groups.dialect(seat.group), self.groups.filter(seat.group).mark());
         if settled != self.groups.dialect(seat.group) {
-            let filter = self.groups.filter(seat.group).clone();
+            let filter = self.groups.prepared(seat.group);
             let paced = self.streams[key].pace.is_some();
             self.move_to(key, filter, settled, paced);
         }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tickcast_core::{
-    Break, EventId, Farewell, Instant, MAX_FILTER_ENTRIES, Mode, Notice, Origin, Position, Seq, SourceStatus,
-    State, Symbol, SymbolId,
+    Break, EventId, Farewell, Instant, MAX_FILTER_ENTRIES, Mode, Notice, Origin, Position, Selection, Seq,
+    SourceStatus, State, Symbol, SymbolId,
 };
 
 use super::groups::{GroupId, LONGEST, Step};
@@ -21,6 +21,9 @@ const SERVER: &str = concat!("tickcast/", env!("CARGO_PKG_VERSION"));
 
 /// When readers whose stream was ended come back, in milliseconds: each draws its own time.
 pub(crate) const RETRY_MS: std::ops::RangeInclusive<u32> = 2000..=5000;
+
+/// How often a stream may be changed within a second: more than anyone can click.
+pub(crate) const CHANGES_PER_SECOND: u32 = 10;
 
 /// Readers of more symbols than a list can name are told of sources only: an event for each would be a flood.
 const SYMBOLS_TOLD: usize = MAX_FILTER_ENTRIES;
@@ -43,10 +46,15 @@ pub(super) struct Session {
     added: Vec<SymbolId>,
     /// Where it is to hear that it has caught up.
     pub(super) ready: Option<Seq>,
+    /// How far it was read to from the tape on disk, where memory does not reach.
+    pub(super) reached: Option<Position>,
     /// As long as this is held, a piece of the tape on disk is waited for.
     pub(super) waits: Option<Arc<()>>,
     /// Why it ends, and has yet to be told.
     farewell: Option<Farewell>,
+    /// The second it was last changed in, and how often in it.
+    changed_in: u64,
+    pub(super) changes: u32,
 }
 
 /// What a step said beyond ticks.
@@ -91,9 +99,20 @@ impl Session {
             told: None,
             added: Vec::new(),
             ready: Some(head),
+            reached: None,
             waits: None,
             farewell: None,
+            changed_in: 0,
+            changes: 0,
         }
+    }
+
+    /// Whether it may be changed by now, or has been too often within this second.
+    pub(super) fn may_change(&mut self, now: Duration) -> bool {
+        if self.changed_in != now.as_secs() {
+            (self.changed_in, self.changes) = (now.as_secs(), 0);
+        }
+        self.changes < CHANGES_PER_SECOND
     }
 
     /// It is to be given the newest ticks of these, too; the next one last.
@@ -245,8 +264,8 @@ impl<S: Sink> Lane<S> {
     /// The symbols of a source that a group wants, where those that it wants are not too many to be told of one by one.
     fn symbols_of(&self, origin: Origin, group: GroupId) -> impl Iterator<Item = Symbol> {
         let market = self.replica.market();
-        let wanted = Some(self.groups.symbols(group)).filter(|wanted| wanted.len() <= SYMBOLS_TOLD);
-        let wanted = wanted.into_iter().flatten().copied();
+        let wanted = Some(self.groups.selection(group)).filter(|wanted| wanted.len() <= SYMBOLS_TOLD);
+        let wanted = wanted.into_iter().flat_map(Selection::ids);
         wanted
             .filter(move |id| market.origin(*id) == origin && market.newest(*id).is_some())
             .map(|id| market.symbol(id))
@@ -291,7 +310,10 @@ impl<S: Sink> Lane<S> {
     pub(super) fn heartbeat(&self, key: Key, now: Instant) -> Option<Piece> {
         let stream = &self.streams[key];
         stream.session.as_ref()?;
-        let id = self.id(stream.seat.group, stream.place.seq(self.head()));
+        let seq = stream.place.seq(self.head());
+        let on_disk = stream.session.as_ref().and_then(|session| session.reached).filter(|at| at.seq == seq);
+        let on_disk = self.groups.dialect(stream.seat.group).id(on_disk);
+        let id = self.id(stream.seat.group, seq).or(on_disk);
         let mut draft = Draft::new();
         Notice::Heartbeat { time: now.wall, sources: &self.statuses.sources }.write(id, draft.bytes());
         Some(draft.seal())

@@ -10,7 +10,7 @@ use tickcast_core::{
     Time,
 };
 
-use super::tests::{MANNERS, Reader as Connection};
+use super::tests::{MANNERS, Reader as Connection, change};
 use super::*;
 use crate::subscription::{Edit, StreamId, Terms};
 
@@ -260,10 +260,11 @@ impl World {
         }
         let edit = Edit { set: Some(filter_of(to)), ..Edit::default() };
         // It may have ended, or be about to: then the change comes too late, and is not made.
-        let changed = self.nodes[*node].change(StreamId::of(*stream), edit, self.now);
-        self.faults.insert(Fault::Changed);
-        if changed.is_none() {
-            self.lose(client);
+        let changed = change(&mut self.nodes[*node], StreamId::of(*stream), edit, self.now);
+        match changed {
+            Some(Ok(_)) => _ = self.faults.insert(Fault::Changed),
+            // Or it was changed too often.
+            Some(Err(_)) | None => self.lose(client),
         }
     }
 

@@ -77,8 +77,10 @@ impl Task {
             let stale_at = self.look_at_sources();
             for wanted in self.lane.wanted() {
                 // Nothing is wanted where there is no tape on disk.
-                if let Some(librarian) = &self.librarian {
-                    librarian.ask(wanted, Arc::clone(&self.inbox));
+                if let Some(librarian) = &self.librarian
+                    && let Some(refused) = librarian.ask(wanted, Arc::clone(&self.inbox))
+                {
+                    self.lane.give_up(&refused);
                 }
             }
 
@@ -140,8 +142,8 @@ impl Task {
             Command::Close(key) => self.lane.close(key),
             Command::Found(found) => self.lane.found(*found, now),
             Command::Change(change) => {
-                let Change { id, edit, answer } = *change;
-                if let Some(effective) = self.lane.change(id, edit, now) {
+                let Change { id, change, answer } = *change;
+                if let Some(effective) = self.lane.change(id, change, now) {
                     let _ = answer.try_send(effective);
                 }
             }

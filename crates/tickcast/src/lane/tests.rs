@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use tickcast_core::{Epoch, Filter, Instant, Limits, Mode, Origin, Price, Rules, Sequencer, Symbol, Tick};
 
 use super::*;
-use crate::subscription::{Edit, Pace, StreamId, Terms};
+use crate::subscription::{Edit, EditError, Effective, Pace, StreamId, Terms};
 
 pub(super) const MANNERS: Manners = Manners {
     patience: Duration::from_secs(1),
@@ -140,6 +140,23 @@ impl Stage {
             .open(|_| Ok::<_, std::convert::Infallible>(reader.clone()), subscription, self.now)
             .unwrap();
         (key, reader)
+    }
+}
+
+/// Changes a stream, as the hub does it.
+pub(super) fn change(
+    lane: &mut Lane<Reader>,
+    id: StreamId,
+    edit: Edit,
+    now: Duration,
+) -> Option<Result<Effective, EditError>> {
+    let current = match lane.change(id, None, now)? {
+        Ok(current) => current,
+        Err(error) => return Some(Err(error)),
+    };
+    match edit.apply(current.clone()) {
+        Ok(effective) => lane.change(id, Some((current, effective, None)), now),
+        Err(error) => Some(Err(error)),
     }
 }
 
@@ -512,9 +529,58 @@ fn another_pace_does_not_wait_for_the_alarm_of_the_last_one() {
     stage.tick("A", 2);
     stage.flush();
     let fast = Edit { rate: Some(Pace::per_second(100.0).ok()), ..Edit::default() };
-    assert!(stage.lane.change(StreamId::of(7), fast, stage.now).is_some());
+    assert!(change(&mut stage.lane, StreamId::of(7), fast, stage.now).is_some());
     stage.tick("A", 3);
     stage.flush();
     stage.pass(20);
     assert!(reader.0.borrow().received.contains("\"price\":3,"), "not after ten seconds");
+}
+
+#[test]
+fn who_wants_many_symbols_is_sent_the_same_as_who_wants_few() {
+    let mut stage = Stage::new(Limits::default());
+    let name = |i: i64| format!("S{i:04}");
+    (0..1500).for_each(|i| stage.tick(&name(i), i));
+    stage.flush();
+    // As many as are a bitmap, and those that become so many while they are read.
+    let (_, many) = stage.open(to("S*"));
+    let (_, growing) = stage.open(to("S00*,T*"));
+    assert_eq!((many.take().len(), growing.take().len()), (1500, 100));
+    (0..1200).for_each(|i| stage.tick(&format!("T{i:04}"), i));
+    stage.flush();
+    assert_eq!((many.take().len(), growing.take().len()), (0, 1200));
+    for (symbol, wanted) in
+        [("S0001", [1, 1]), ("S1499", [1, 0]), ("T0000", [0, 1]), ("T1199", [0, 1]), ("X", [0, 0])]
+    {
+        stage.tick(symbol, 7);
+        stage.flush();
+        assert_eq!([many.take().len(), growing.take().len()], wanted, "{symbol}");
+    }
+}
+
+#[test]
+fn who_leaves_pays_for_itself_alone() {
+    let mut stage = Stage::new(Limits::default());
+    (0..3000).for_each(|i| stage.tick(&format!("S{i:04}"), i));
+    stage.flush();
+    let quiet = |symbols: &str| to(symbols).without_snapshot();
+    let filters = (0..300).map(|i| match i % 3 {
+        0 => format!("S*,Z{i}"),
+        1 => format!("S00*,S01*,Z{i}"),
+        _ => format!("S0001,S0002,NOBODY,Z{i}"),
+    });
+    let keys: Vec<_> = filters.map(|filter| stage.open(quiet(&filter)).0).collect();
+    let (_, stays) = stage.open(quiet("S0001,NOBODY"));
+    let entries = stage.lane.groups.entries();
+    // 100 bitmaps, 100 lists of 200, 100 of two symbols known and two not.
+    assert!((20_000..=21_000).contains(&entries), "{entries}");
+    for key in keys {
+        stage.lane.close(key);
+    }
+    assert!(stage.lane.groups.entries() <= 4096 + 4096 / 2 + 4, "{}", stage.lane.groups.entries());
+    for symbol in ["S0001", "NOBODY", "S0002"] {
+        stage.tick(symbol, 1);
+    }
+    stage.flush();
+    assert_eq!(stays.take(), ["S0001 2=1", "NOBODY 1=1"]);
 }

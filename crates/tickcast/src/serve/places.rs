@@ -6,11 +6,11 @@ use std::time::Instant;
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, header};
-use tickcast_core::render::Dialect;
-use tickcast_core::{Farewell, Notice};
+
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::events::Handoff;
+use crate::http::stream::busy;
 
 /// Descriptors left to everything else that a program has open.
 const KEPT_BACK: u64 = 256;
@@ -75,16 +75,6 @@ impl Places {
         *response.body_mut() = busy(handoff.subscription.dialect, fastrand::u32(RETRY_MS)).into();
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-}
-
-/// What a stream says that has no place. The simple one has no event for it.
-fn busy(dialect: Dialect, retry: u32) -> Vec<u8> {
-    let mut out = Vec::new();
-    match dialect {
-        Dialect::Simple => out.extend_from_slice(format!("retry: {retry}\n: busy\n").as_bytes()),
-        Dialect::Resumable(..) => Notice::Bye { reason: Farewell::Busy, retry }.write(None, &mut out),
-    }
-    out
 }
 
 /// Something that is not worth saying more than once a second.

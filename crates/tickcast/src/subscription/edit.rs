@@ -3,6 +3,8 @@
 use tickcast_core::{Filter, FilterError, Mode};
 
 use super::Pace;
+use crate::hub::FilterRefusal;
+use crate::lane::CHANGES_PER_SECOND;
 
 /// What is to be changed of a stream. What is not mentioned stays.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +31,15 @@ pub(crate) enum EditError {
     /// A pace, and every tick.
     #[error("{PACED_ALL}")]
     Rate,
+    /// The server has no room for what follows.
+    #[error("{0}")]
+    Refused(FilterRefusal),
+    /// Too many changes of one stream.
+    #[error("a stream may be changed {CHANGES_PER_SECOND} times a second")]
+    TooOften,
+    /// It is not what it was when this was worked out.
+    #[error("it was changed meanwhile")]
+    Outdated,
 }
 
 /// Why `mode=all` has no pace.
