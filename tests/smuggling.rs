@@ -79,3 +79,27 @@ async fn the_refusal_says_why() {
     assert!(answer.contains("content-type: application/problem+json\r\n"), "{answer}");
     assert!(answer.contains("content-length and transfer-encoding do not go together"), "{answer}");
 }
+
+/// On both paths, and on a connection that has had a request before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_names_its_host_and_expects_only_to_go_on() {
+    let server = TestServer::start();
+    let before = "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
+    for target in ["GET /prices/stream", "GET /v1/status", "POST /v1/prices"] {
+        for earlier in ["", before] {
+            let hostless = ask(&server, &format!("{earlier}{target} HTTP/1.1\r\n\r\n"));
+            let expecting =
+                ask(&server, &format!("{earlier}{target} HTTP/1.1\r\nhost: x\r\nexpect: 200-ok\r\n\r\n"));
+            for (answer, expected) in [(hostless, "400 Bad Request"), (expecting, "417 Expectation Failed")] {
+                let last = &answer[answer.rfind("HTTP/1.1 ").unwrap()..];
+                assert!(last.starts_with(&format!("HTTP/1.1 {expected}\r\n")), "{target}: {answer:?}");
+                assert!(last.contains("connection: close\r\n"), "nothing behind it is answered: {answer:?}");
+            }
+        }
+    }
+    let ancient = ask(&server, "GET /healthz HTTP/1.0\r\n\r\n");
+    assert!(
+        ancient.starts_with("HTTP/1.0 200 OK\r\n") || ancient.starts_with("HTTP/1.1 200 OK\r\n"),
+        "{ancient}"
+    );
+}

@@ -6,6 +6,7 @@ mod head;
 mod patient;
 mod places;
 mod refusal;
+mod requirements;
 mod rewound;
 
 use std::convert::Infallible;
@@ -204,6 +205,7 @@ async fn converse(
     let first = Mutex::new(first);
     let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
         let answered = first.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let answered = answered.or_else(|| requirements::refusal(&request));
         let (app, places) = (app.clone(), Arc::clone(&places));
         async move {
             if let Some(response) = answered {

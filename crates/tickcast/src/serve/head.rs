@@ -112,14 +112,16 @@ fn request(parsed: &httparse::Request<'_, '_>) -> Option<Request<Body>> {
     Some(request)
 }
 
-/// Asks for events, has no body, and wants nothing of the connection but this.
+/// Asks for events, has no body, names its host where it must, and wants nothing of the connection but this.
 fn wants_stream(request: &Request<Body>) -> bool {
     let headers = request.headers();
     let plain = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::UPGRADE, header::EXPECT];
     let accepts =
         |accept: &HeaderValue| accept.as_bytes().windows(17).any(|part| part == b"text/event-stream");
     let origin_form = request.uri().path_and_query().is_some() && request.uri().authority().is_none();
+    let hosted = request.version() == Version::HTTP_10 || headers.contains_key(header::HOST);
     origin_form
+        && hosted
         && !plain.iter().any(|name| headers.contains_key(name))
         && (request.uri().path().ends_with("/stream") || headers.get(header::ACCEPT).is_some_and(accepts))
 }
@@ -150,30 +152,31 @@ mod tests {
             ("GET /prices/stream HTTP/1.1\r\n", "unclear"),
             ("GET /prices/stream?symbols=A HTTP/1.1\r\nhost: x\r\n\r\n", "stream"),
             ("GET /mine/prices/stream HTTP/1.0\r\n\r\n", "stream"),
-            ("GET /other HTTP/1.1\r\nAccept: text/html, text/event-stream\r\n\r\n", "stream"),
+            ("GET /prices/stream?symbols=A HTTP/1.1\r\n\r\n", "other"),
+            ("GET /other HTTP/1.1\r\nhost: x\r\nAccept: text/html, text/event-stream\r\n\r\n", "stream"),
             ("GET /other HTTP/1.1\r\nhost: x\r\n\r\n", "other"),
             ("HEAD /prices/stream HTTP/1.1\r\n\r\n", "other"),
             ("POST /prices/stream HTTP/1.1\r\n\r\n", "other"),
             ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "other"),
-            ("GET /prices/stream HTTP/1.1\r\ncontent-length: 0\r\n\r\n", "other"),
-            ("GET /prices/stream HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n", "other"),
-            ("GET /prices/stream HTTP/1.1\r\nupgrade: h2c\r\n\r\n", "other"),
-            ("GET /prices/stream HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n", "ambiguous"),
+            ("GET /prices/stream HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n", "other"),
+            ("GET /prices/stream HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n", "other"),
+            ("GET /prices/stream HTTP/1.1\r\nhost: x\r\nupgrade: h2c\r\n\r\n", "other"),
+            ("GET /prices/stream HTTP/1.1\r\nhost: x\r\n\r\nGET / HTTP/1.1\r\n\r\n", "ambiguous"),
             ("POST / HTTP/1.1\r\nhost: x\r\n", "unclear"),
             ("POST / HTTP/1.1\r\ncontent-length: 5\r\n\r\nhe", "other"),
             ("POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n", "ambiguous"),
             ("POST / HTTP/1.1\r\nContent-Length: 5\r\ncontent-length: 5\r\n\r\n", "ambiguous"),
             ("GET /prices/stream HTTP/1.1\r\ncontent-length: +0\r\n\r\n", "ambiguous"),
             ("GET /prices/stream HTTP/1.1\r\nhost: x\r\nhost: y\r\n\r\n", "ambiguous"),
-            ("GET http://x/prices/stream HTTP/1.1\r\n\r\n", "other"),
-            ("GET /prices/stream HTTP/1.1\r\nx : y\r\n\r\n", "other"),
-            ("GET /prices/stream HTTP/1.1\r\nx: a\r\n b\r\n\r\n", "other"),
-            ("GET /prices/stream HTTP/1.1\r\nx: a\rb\r\n\r\n", "other"),
+            ("GET http://x/prices/stream HTTP/1.1\r\nhost: x\r\n\r\n", "other"),
+            ("GET /prices/stream HTTP/1.1\r\nhost: x\r\nx : y\r\n\r\n", "other"),
+            ("GET /prices/stream HTTP/1.1\r\nhost: x\r\nx: a\r\n b\r\n\r\n", "other"),
+            ("GET /prices/stream HTTP/1.1\r\nhost: x\r\nx: a\rb\r\n\r\n", "other"),
         ] {
             assert_eq!(verdict(text), expected, "{text:?}");
         }
         let many = (0..65).map(|i| format!("x{i}: y\r\n")).collect::<String>();
-        assert_eq!(verdict(&format!("GET /prices/stream HTTP/1.1\r\n{many}\r\n")), "other");
+        assert_eq!(verdict(&format!("GET /prices/stream HTTP/1.1\r\nhost: x\r\n{many}\r\n")), "other");
     }
 
     proptest! {
