@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tower::ServiceExt;
 
 use crate::client::Reader;
 use crate::server::TestServer;
@@ -89,6 +91,8 @@ async fn bad_parameters_are_named() {
         ("/prices/stream?symbols=", "symbols", "no symbol is named; leave the list out for all of them"),
         ("/prices/stream?rate=0", "rate", "rate: 0 updates a second is outside 0.1 ..= 100"),
         ("/prices/stream?rate=fast", "rate", "\"fast\" is not a number"),
+        ("/prices/stream?heartbeat=2", "heartbeat", "3 to 60 seconds are expected"),
+        ("/prices/stream?heartbeat=316", "heartbeat", "3 to 60 seconds are expected"),
         ("/prices/stream?snapshot=maybe", "snapshot", "true or false is expected"),
         ("/v1/symbols?limit=0", "limit", "1 to 1000 is expected"),
         ("/prices/stream?symbol=A", "symbol", "the nearest known one is \"symbols\""),
@@ -96,6 +100,22 @@ async fn bad_parameters_are_named() {
         let (status, problem) = server.get(path).await;
         assert_eq!((status, problem["parameter"].as_str()), (400, Some(parameter)), "{problem}");
         assert!(problem["detail"].as_str().unwrap().contains(detail), "{problem}");
+    }
+}
+
+/// For clients that give up after five seconds without a byte.
+#[tokio::test(start_paused = true)]
+async fn a_reader_says_how_long_it_stands_silence() {
+    let hub = tickcast::Hub::builder().build();
+    let start = tokio::time::Instant::now();
+    for (query, seconds) in [("?heartbeat=3", 3), ("", 18)] {
+        let request = axum::http::Request::get(format!("/prices/stream{query}"));
+        let request = request.body(axum::body::Body::empty()).unwrap();
+        let mut body = hub.router().oneshot(request).await.unwrap().into_body();
+        let mut next = async || body.frame().await.unwrap().unwrap().into_data().unwrap();
+        assert!(next().await.starts_with(b"retry: "));
+        assert_eq!(&next().await[..], b": keep-alive\n");
+        assert_eq!(start.elapsed().as_secs(), seconds, "{query}");
     }
 }
 

@@ -158,7 +158,8 @@ impl<S: Sink> Lane<S> {
         subscription: Subscription,
         now: Duration,
     ) -> Result<Key, E> {
-        let Subscription { filter, prepared, pace, start, dialect, terms, .. } = self.judge(subscription);
+        let Subscription { filter, prepared, pace, start, dialect, heartbeat, terms, .. } =
+            self.judge(subscription);
         let pending = matches!(dialect, Dialect::Resumable(_, Some(FilterMark::PENDING)));
         let place = match (start, &terms) {
             (Start::Snapshot, None) => Place::Snapshot { at: self.head(), after: None },
@@ -169,14 +170,23 @@ impl<S: Sink> Lane<S> {
             (Start::Oldest, _) => Place::Behind(self.floor()),
         };
         let session = terms.map(|terms| Box::new(Session::new(*terms, pace, self.replica.head())));
-        let quiet = session.as_ref().map_or(self.manners.keep_alive, |session| session.heartbeat);
         let name = session.as_ref().map(|session| session.id);
         let pace = pace.map(|pace| Box::new(Pace::new(pace.interval(), now)));
         let (groups, market) = (&mut self.groups, self.replica.market());
         let key = self.streams.try_insert_with_key(|key| {
             let sink = sink(key)?;
             let seat = groups.join(key, (filter, prepared), dialect, pace.is_some(), market);
-            Ok(Stream { sink, seat, place, pace, session, blocked: false, ending: false, last_write: now })
+            Ok(Stream {
+                sink,
+                seat,
+                place,
+                pace,
+                session,
+                blocked: false,
+                ending: false,
+                heartbeat,
+                last_write: now,
+            })
         })?;
         if pending {
             let wanted = self.groups.by_name(self.streams[key].seat.group, self.replica.market());
@@ -184,6 +194,7 @@ impl<S: Sink> Lane<S> {
                 session.add(wanted);
             }
         }
+        let quiet = self.streams[key].may_be_quiet(self.manners.keep_alive);
         self.names.extend(name.map(|name| (name, key)));
         self.stats.opened();
         self.timers.set(now + quiet, key, Alarm::Look);

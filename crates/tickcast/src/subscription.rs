@@ -3,6 +3,7 @@
 mod edit;
 mod stream_id;
 
+use std::num::NonZeroU8;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,6 +52,26 @@ impl Pace {
     }
 }
 
+/// Seconds of quiet after which a stream is sent a sign that it is open: at least, and at most.
+pub(crate) const HEARTBEATS: std::ops::RangeInclusive<u8> = 3..=60;
+
+/// How long a stream may be quiet before it is sent a sign that it is open. A byte: each stream may have its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Heartbeat(NonZeroU8);
+
+impl Heartbeat {
+    /// Every `seconds`, where that is within [`HEARTBEATS`].
+    pub(crate) fn seconds(seconds: u64) -> Option<Self> {
+        let seconds = u8::try_from(seconds).ok().filter(|seconds| HEARTBEATS.contains(seconds))?;
+        NonZeroU8::new(seconds).map(Self)
+    }
+
+    /// The same as a time.
+    pub(crate) fn interval(self) -> Duration {
+        Duration::from_secs(self.0.get().into())
+    }
+}
+
 /// What a reader asks for: which symbols, how often, from where.
 ///
 /// ```
@@ -69,6 +90,8 @@ pub struct Subscription {
     /// Where the log stood when this was asked for: a lane has to have got there before it takes the reader in.
     pub(crate) asked_at: Seq,
     pub(crate) dialect: Dialect,
+    /// A simple stream's own; `None`: that of its lane.
+    pub(crate) heartbeat: Option<Heartbeat>,
     pub(crate) terms: Option<Box<Terms>>,
 }
 
@@ -115,6 +138,7 @@ impl Subscription {
             start: Start::Snapshot,
             asked_at: Seq::ZERO,
             dialect: Dialect::Simple,
+            heartbeat: None,
             terms: None,
         }
     }
@@ -130,6 +154,12 @@ impl Subscription {
     #[must_use]
     pub const fn without_snapshot(mut self) -> Self {
         self.start = FROM_NOW_ON;
+        self
+    }
+
+    /// With a comment after so long without an event.
+    pub(crate) const fn heartbeat(mut self, heartbeat: Option<Heartbeat>) -> Self {
+        self.heartbeat = heartbeat;
         self
     }
 

@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 use tickcast_core::{Filter, Mode, Time, TimeTextError};
 
 use super::Problem;
-use crate::subscription::{Pace, Subscription};
+use crate::subscription::{HEARTBEATS, Heartbeat, Pace, Subscription};
 
 /// The one parameter that may occur more than once: its lists add up.
 const SYMBOLS: &str = "symbols";
@@ -91,6 +91,13 @@ impl<'a> Query<'a> {
             Some("all") => Ok(Mode::All),
             Some(_) => Err(Problem::parameter("mode", "latest or all is expected")),
         }
+    }
+
+    /// How long a stream may be quiet, where that is said.
+    pub(super) fn heartbeat(&self) -> Result<Option<Heartbeat>, Problem> {
+        let Some(seconds) = self.number("heartbeat")? else { return Ok(None) };
+        let expected = || format!("{} to {} seconds are expected", HEARTBEATS.start(), HEARTBEATS.end());
+        Heartbeat::seconds(seconds).map(Some).ok_or_else(|| Problem::parameter("heartbeat", expected()))
     }
 
     /// What `symbols`, `rate` and `snapshot` ask for.

@@ -15,12 +15,10 @@ use super::{Problem, openapi};
 use crate::events::Events;
 use crate::hub::Hub;
 use crate::lane::RETRY_MS;
-use crate::subscription::{PACED_ALL, StreamId, Subscription, Terms};
+use crate::subscription::{Heartbeat, PACED_ALL, StreamId, Subscription, Terms};
 
-/// Seconds between the heartbeats of a quiet stream: at least, at most, and unless asked otherwise. Ten are fewer than any
-/// proxy waits.
-const HEARTBEATS: std::ops::RangeInclusive<u64> = 3..=60;
-const HEARTBEAT: u64 = 10;
+/// The heartbeat of a resumable stream, unless asked otherwise: ten seconds are fewer than any proxy waits.
+const HEARTBEAT: Duration = Duration::from_secs(10);
 
 /// The headers of a stream.
 const HEADERS: [(header::HeaderName, HeaderValue); 3] = [
@@ -47,7 +45,11 @@ const SHOWN: usize = 64;
     get,
     path = "/prices/stream",
     tag = "streams",
-    params(openapi::Subscribed),
+    params(
+        openapi::Subscribed,
+        ("heartbeat" = Option<u64>, Query, minimum = 3, maximum = 60,
+            description = "Seconds of quiet after which a comment is sent. Default: 15."),
+    ),
     responses(
         (status = 200, description = "Server-Sent Events that end when either side wants",
             body = openapi::Events, content_type = "text/event-stream"),
@@ -59,8 +61,8 @@ pub(super) async fn prices_stream(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let [symbols, rate, snapshot] = SUBSCRIBED;
-    let query = Query::parse(query.as_deref(), &[symbols, rate, snapshot, LAST_ID])?;
-    let subscription = query.subscription()?;
+    let query = Query::parse(query.as_deref(), &[symbols, rate, snapshot, "heartbeat", LAST_ID])?;
+    let subscription = query.subscription()?.heartbeat(query.heartbeat()?);
     Ok(subscribed(&hub, subscription).await)
 }
 
@@ -109,16 +111,11 @@ pub(super) async fn stream(
             last = Some(since.into());
         }
     }
-    let heartbeat = query.number("heartbeat")?.unwrap_or(HEARTBEAT);
-    if !HEARTBEATS.contains(&heartbeat) {
-        let (least, most) = (HEARTBEATS.start(), HEARTBEATS.end());
-        return Err(Problem::parameter("heartbeat", format!("{least} to {most} seconds are expected")));
-    }
+    let heartbeat = query.heartbeat()?.map_or(HEARTBEAT, Heartbeat::interval);
     let id = StreamId::random().ok_or_else(|| {
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the system has no randomness to give")
     })?;
-    let terms =
-        Terms { id, mode, heartbeat: Duration::from_secs(heartbeat), last, broken: None, unverified: None };
+    let terms = Terms { id, mode, heartbeat, last, broken: None, unverified: None };
     let subscription = subscription.resumable(terms, hub.head());
     Ok(subscribed(&hub, subscription).await)
 }

@@ -23,7 +23,7 @@ impl<S: Sink> Lane<S> {
     pub(super) fn look(&mut self, key: Key, now: Instant) {
         let Some(stream) = self.streams.get(key) else { return };
         let Manners { keep_alive, stall, .. } = self.manners;
-        let quiet = stream.session.as_ref().map_or(keep_alive, |session| session.heartbeat);
+        let quiet = stream.may_be_quiet(keep_alive);
         self.idle(key);
         let stream = &self.streams[key];
         // One that waits for the disk is told so: its reader would take it for dead.

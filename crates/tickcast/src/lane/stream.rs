@@ -6,6 +6,7 @@ use tickcast_core::{Mode, Seq, Symbol, Tape};
 
 use super::groups::{Seat, Step};
 use super::session::Session;
+use crate::subscription::Heartbeat;
 
 /// Where a reader stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +57,8 @@ pub(super) struct Stream<S> {
     pub(super) blocked: bool,
     /// It is to end as soon as its sink is ready.
     pub(super) ending: bool,
+    /// One of its own, where it is a simple one that asked for it.
+    pub(super) heartbeat: Option<Heartbeat>,
     pub(super) last_write: Duration,
 }
 
@@ -66,6 +69,14 @@ impl Pace {
 }
 
 impl<S> Stream<S> {
+    /// How long it may be quiet before it is sent a sign that it is open; `standard`, where it did not say.
+    pub(super) fn may_be_quiet(&self, standard: Duration) -> Duration {
+        match &self.session {
+            Some(session) => session.heartbeat,
+            None => self.heartbeat.map_or(standard, Heartbeat::interval),
+        }
+    }
+
     /// The sink would not take what came after `from`, had it been at the head.
     pub(super) fn refused(&mut self, from: Seq) {
         if self.place == Place::Head {

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use tickcast_core::{Epoch, Filter, Instant, Limits, Mode, Origin, Price, Rules, Sequencer, Symbol, Tick};
 
 use super::*;
-use crate::subscription::{Edit, EditError, Effective, Pace, StreamId, Terms};
+use crate::subscription::{Edit, EditError, Effective, Heartbeat, Pace, StreamId, Terms};
 
 pub(super) const MANNERS: Manners = Manners {
     patience: Duration::from_secs(1),
@@ -255,6 +255,18 @@ fn a_pace_merges_and_the_last_value_arrives() {
     assert!(reader.take().is_empty());
     stage.pass(1);
     assert_eq!(reader.take(), ["A 5=5"]);
+}
+
+#[test]
+fn a_quiet_stream_may_have_a_heartbeat_of_its_own() {
+    let mut stage = Stage::new(Limits::default());
+    let (_, reader) = stage.open(to("*").heartbeat(Heartbeat::seconds(3)));
+    for _ in 0..2 {
+        stage.pass(2_999);
+        assert!(reader.take().is_empty());
+        stage.pass(1);
+        assert_eq!(reader.take(), [": keep-alive"]);
+    }
 }
 
 #[test]
