@@ -69,7 +69,7 @@ fn script(program: &str, name: &str) -> Command {
 }
 
 /// Scripts find their packages beside them: they are run from a copy where those are.
-fn node(packages: &str, name: &str) -> Command {
+pub(crate) fn node(packages: &str, name: &str) -> Command {
     let copy = std::path::Path::new(packages).join(name);
     let original = format!("{}/../../tests/clients/{name}", env!("CARGO_MANIFEST_DIR"));
     std::fs::copy(original, &copy).unwrap();

@@ -8,6 +8,7 @@ mod changing;
 mod client;
 mod clients;
 mod contract;
+mod cross_origin;
 mod disk;
 mod faults;
 mod feeds;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
@@ -66,7 +66,17 @@ pub(crate) fn router(reload: &Arc<Reload>) -> Router {
     Router::new().route("/reload", post(respond)).with_state(Arc::clone(reload))
 }
 
-async fn respond(State(reload): State<Arc<Reload>>) -> Response {
+/// Whether a page sends it: browsers say so in headers that no script can leave out. Forms and scripts may reach an operator's
+/// own machine from anywhere, without reading the answer.
+fn comes_from_a_page(headers: &HeaderMap) -> bool {
+    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+    headers.contains_key(header::ORIGIN) || !matches!(site, None | Some(b"none" | b"same-origin"))
+}
+
+async fn respond(State(reload): State<Arc<Reload>>, headers: HeaderMap) -> Response {
+    if comes_from_a_page(&headers) {
+        return Problem::new(StatusCode::FORBIDDEN, "pages cannot ask for a reload").into_response();
+    }
     // Whoever asked may hang up; what was begun has to be ended all the same.
     let done = tokio::spawn(async move { reload.run().await }).await;
     match done {

@@ -99,12 +99,14 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Any page may read, and change a stream whose name it knows: nothing here goes by cookies. None may publish.
+/// Any page may read, come back, and change a stream whose name it knows: nothing here goes by cookies. None may publish:
+/// `POST` needs no permission, so `Authorization` must never be among the headers.
 fn cors() -> CorsLayer {
     CorsLayer::new()
         .allow_origin(tower_http::cors::Any)
+    let last_event_id = header::HeaderName::from_static("last-event-id");
         .allow_methods([Method::GET, Method::PATCH])
-        .allow_headers([header::CONTENT_TYPE])
+        .allow_headers([header::ACCEPT, header::CACHE_CONTROL, header::CONTENT_TYPE, last_event_id])
         .expose_headers([header::ETAG])
         .max_age(Duration::from_secs(86_400))
 }

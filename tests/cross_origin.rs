@@ -1,0 +1,96 @@
+//! Pages of other origins: what they may ask for, and what not.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::Stdio;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::clients::{browser, node};
+use crate::server::TestServer;
+
+/// The headers that a browser is told a page of another origin may send to `path`.
+async fn allowed(server: &TestServer, path: &str, method: &str, headers: &str) -> Vec<String> {
+    let asked = server
+        .http
+        .request(Method::OPTIONS, format!("{}{path}", server.public))
+        .header("origin", "https://shop.example")
+        .header("access-control-request-method", method)
+        .header("access-control-request-headers", headers);
+    let answer = asked.send().await.unwrap();
+    assert_eq!(answer.headers()["access-control-allow-origin"], "*");
+    let allowed = answer.headers()["access-control-allow-headers"].to_str().unwrap();
+    allowed.split(',').map(|name| name.trim().to_ascii_lowercase()).collect()
+}
+
+#[tokio::test]
+async fn a_fetch_client_may_say_where_it_stopped() {
+    let server = TestServer::start();
+    for path in ["/v1/stream?symbols=A", "/prices/stream"] {
+        let allowed = allowed(&server, path, "GET", "last-event-id").await;
+        for header in ["last-event-id", "cache-control", "accept", "content-type"] {
+            assert!(allowed.iter().any(|name| name == header), "{path}: {header} is not in {allowed:?}");
+        }
+    }
+}
+
+/// `POST` needs no permission of its own: without the header that carries the token it is the token that is missing.
+#[tokio::test]
+async fn no_page_elsewhere_may_send_a_token() {
+    let server = TestServer::start();
+    for (path, method) in [("/v1/prices", "POST"), ("/v1/prices/A", "DELETE"), ("/v1/stream", "GET")] {
+        let allowed = allowed(&server, path, method, "authorization,content-type").await;
+        assert!(!allowed.iter().any(|name| name == "authorization" || name == "*"), "{path}: {allowed:?}");
+    }
+}
+
+/// Pages can send a `POST` to an operator's own machine, though they cannot read the answer.
+#[tokio::test]
+async fn no_page_may_ask_for_a_reload() {
+    let server = TestServer::start();
+    let ask = async |name: &'static str, value: &'static str| {
+        let reload = server.http.post(format!("{}/reload", server.admin)).header(name, value);
+        reload.send().await.unwrap().status().as_u16()
+    };
+    for (name, value) in [
+        ("origin", "https://evil.example"),
+        ("origin", "null"),
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-site", "same-site"),
+    ] {
+        assert_eq!(ask(name, value).await, 403, "{name}: {value}");
+    }
+    assert!(!server.log().contains("reloaded"));
+    assert_eq!(ask("user-agent", "curl").await, 200);
+}
+
+/// A reader made of `fetch`, on a page of another origin, over a restart.
+#[tokio::test(flavor = "multi_thread")]
+async fn chromium_fetches_across_origins_over_a_restart() {
+    let test = "cross_origin::chromium_fetches_across_origins_over_a_restart";
+    let Some((packages, chromium)) = browser(test) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    // Another port is another origin.
+    let elsewhere = TestServer::start();
+    let server = TestServer::on_disk(folder.path(), &[]);
+    let url = server.public.clone();
+    server.publish(&[("A", "1")]).await;
+    let mut command = node(&packages, "fetch.mjs");
+    command.args([&elsewhere.public, &url, &chromium]);
+    let mut page = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut asks = page.stdin.take().unwrap();
+    let mut says = BufReader::new(page.stdout.take().unwrap()).lines();
+    let mut see = |prices: Value| {
+        writeln!(asks, "{}", prices.as_array().unwrap().len()).unwrap();
+        let saw: Value = serde_json::from_str(&says.next().unwrap().unwrap()).unwrap();
+        assert_eq!(saw["prices"], prices, "{saw}");
+        saw["resumed"].clone()
+    };
+    assert_eq!(see(json!([1])), json!([false]));
+    server.kill();
+    let server = TestServer::again(folder.path(), &url);
+    server.publish(&[("A", "2")]).await;
+    assert_eq!(see(json!([1, 2])), json!([false, true]));
+    drop(asks);
+    assert!(page.wait().unwrap().success());
+}
