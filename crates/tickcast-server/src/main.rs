@@ -15,6 +15,7 @@ mod record;
 mod reload;
 mod serve;
 mod settings;
+mod slashes;
 mod source;
 mod status;
 mod tape;

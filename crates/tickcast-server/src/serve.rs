@@ -18,7 +18,7 @@ use crate::reload::Reload;
 use crate::settings::{Settings, SettingsError};
 use crate::source::Running;
 use crate::status::Health;
-use crate::{admin, api, auth, logging, page, status};
+use crate::{admin, api, auth, logging, page, slashes, status};
 
 /// How much of the drain each stream is given: a thousand readers come back within a second, not all at once.
 const DRAIN_PER_STREAM: Duration = Duration::from_millis(1);
@@ -68,7 +68,7 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
         .merge(page::router())
         .merge(api::router());
     let app = app
-        .fallback(|| async { Problem::no_route() })
+        .fallback(slashes::fallback)
         .method_not_allowed_fallback(|| async { Problem::no_method() })
         .layer(cors());
 

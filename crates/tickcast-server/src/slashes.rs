@@ -1,0 +1,48 @@
+//! Paths that nothing is at, but for slashes too many: what comes of joining addresses by hand.
+
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use tickcast::Problem;
+
+/// Answers a request that no route takes: with the way to the path without the slashes that are too many, or with 404.
+pub(crate) async fn fallback(method: Method, uri: Uri) -> Response {
+    let plain = without_slashes(&uri).and_then(|place| HeaderValue::try_from(place).ok());
+    match plain.filter(|_| method == Method::GET || method == Method::HEAD) {
+        Some(place) => (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, place)]).into_response(),
+        None => Problem::no_route().into_response(),
+    }
+}
+
+/// Where the same path would be without doubled and trailing slashes. Relative, so that it holds below a proxy's prefix, and leads
+/// to no other host.
+fn without_slashes(uri: &Uri) -> Option<String> {
+    let path = uri.path();
+    let parts: Vec<_> = path.split('/').filter(|part| !part.is_empty()).collect();
+    let plain = parts.join("/");
+    if path.len() == plain.len() + 1 {
+        return None;
+    }
+    let up = "../".repeat(path.matches('/').count() - 1);
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    Some(format!("{up}{plain}{query}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_slashes_are_taken_out() {
+        for (path, expected) in [
+            ("/docs/", Some("../docs")),
+            ("//v1/prices?symbols=A", Some("../../v1/prices?symbols=A")),
+            ("/v1//stream//", Some("../../../../v1/stream")),
+            ("//", Some("../")),
+            ("//evil.example/", Some("../../evil.example")),
+            ("/docs", None),
+            ("/v1/prices/A%2FB", None),
+        ] {
+            assert_eq!(without_slashes(&path.parse().unwrap()).as_deref(), expected, "{path}");
+        }
+    }
+}
