@@ -167,7 +167,15 @@ async fn without_arguments_there_is_a_market_a_page_and_a_token() {
     command.env("TICKCAST_LOG_FORMAT", "json").stdout(Stdio::null());
     let server = TestServer::launch(command);
     server.wait_for_log("the market is simulated");
-    assert!(server.wait_for_log("publish token").len() > 60);
+    let said: serde_json::Value = serde_json::from_str(&server.wait_for_log("publish token")).unwrap();
+    let token = said["publish_token"].as_str().unwrap();
+    let posted = server.http.post(format!("{}/v1/prices", server.public)).bearer_auth(token);
+    let posted = posted.header("content-type", "application/json").body(r#"{"symbol":"ACME","price":1}"#);
+    assert_eq!(posted.send().await.unwrap().status(), 200);
+    let log = server.log();
+    for line in log.lines() {
+        assert!(serde_json::from_str::<serde_json::Value>(line).is_ok(), "{line}");
+    }
     assert_eq!(server.log().matches("publish token").count(), 1);
     let mut reader = Reader::open(&server, "?symbols=AAPL,BTC*").await;
     assert_eq!(
@@ -181,6 +189,29 @@ async fn without_arguments_there_is_a_market_a_page_and_a_token() {
     let page = server.http.get(&server.public).send().await.unwrap();
     assert!(page.headers()["content-security-policy"].to_str().unwrap().starts_with("default-src 'none'"));
     assert!(page.text().await.unwrap().contains("<title>"));
+}
+
+/// As come of joining addresses by hand.
+#[tokio::test]
+async fn slashes_too_many_lead_to_the_same_place() {
+    let server = TestServer::start();
+    server.publish(&[("A", "1")]).await;
+    for (path, end) in
+        [("/docs/", "/docs"), ("//docs", "/docs"), ("//v1//prices/?symbols=A", "/v1/prices?symbols=A")]
+    {
+        let answer = server.http.get(format!("{}{path}", server.public)).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{path}");
+        assert_eq!(answer.url().as_str(), format!("{}{end}", server.public));
+    }
+    let direct = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let place = direct.get(format!("{}//evil.example/", server.public)).send().await.unwrap();
+    assert_eq!(
+        (place.status().as_u16(), &place.headers()["location"]),
+        (308, &"../../evil.example".parse().unwrap())
+    );
+    let post = direct.post(format!("{}/v1/prices/", server.public)).send().await.unwrap();
+    assert_eq!(post.status(), 404, "ticks are sent once, to where they are taken");
+    assert_eq!(server.get("/no/such").await.0, 404);
 }
 
 #[tokio::test]

@@ -72,6 +72,60 @@ fn mistakes_are_one_line_and_exit_code_two() {
 }
 
 #[test]
+fn a_source_is_shown_with_all_it_says() {
+    let file = config(
+        "[[source]]\nfrom = \"coinbase?channel=matches\"\nsymbols = [\"BTC-USD\", \"ETH-USD\"]\nname = \"cb\"\nmap = { BTC-USD = \"BTC/USD\" }\npaused = true\n[[source]]\nfrom = \"stdin\"\n",
+    );
+    let (_, shown, _) = run(&["config", "show", "--config", file.path().to_str().unwrap()], &[]);
+    let sources: Vec<_> =
+        shown.lines().filter_map(|line| line.strip_prefix("source ")).map(str::trim).collect();
+    assert_eq!(sources.len(), 2, "{shown}");
+    let whole = "coinbase:BTC-USD,ETH-USD?channel=matches&name=cb&paused=true&map.BTC-USD=BTC/USD";
+    assert!(sources[0].starts_with(whole) && sources[0].ends_with("# file"), "{shown}");
+    assert!(sources[1].starts_with("stdin "), "{shown}");
+    let (_, shown, _) = run(&["config", "show", "--source", "kraken:BTC/USD,ETH/USD?channel=trade"], &[]);
+    assert!(shown.contains("kraken:BTC/USD,ETH/USD?channel=trade # flag"), "{shown}");
+}
+
+#[test]
+fn a_publish_token_can_be_kept_in_a_file() {
+    let token = config("s3cret\n");
+    let path = token.path().to_str().unwrap();
+    let (code, shown, says) = run(&["config", "show", "--publish-token-file", path], &[]);
+    assert_eq!((code, says.as_str()), (Some(0), ""));
+    let line = |key: &str| shown.lines().find(|line| line.starts_with(key)).unwrap().to_owned();
+    assert!(
+        line("publish_token ").contains("(hidden)") && line("publish_token_file ").contains(path),
+        "{shown}"
+    );
+    assert!(!shown.contains("s3cret"));
+    let (spaced, empty) = (config("two words\n"), config("\n"));
+    for (arguments, expected) in [
+        (["--publish-token-file", "/no/such", "--drain", "1s"], "publish_token_file: /no/such: No such file"),
+        (
+            ["--publish-token-file", path, "--publish-token", "x"],
+            "publish_token and publish_token_file cannot both",
+        ),
+        (
+            ["--publish-token-file", spaced.path().to_str().unwrap(), "--drain", "1s"],
+            "printable ASCII without spaces",
+        ),
+        (["--publish-token-file", empty.path().to_str().unwrap(), "--drain", "1s"], "and not empty"),
+    ] {
+        let (code, _, says) = run(&[&["config", "check"], &arguments[..]].concat(), &[]);
+        assert!(code == Some(2) && says.contains(expected) && says.lines().count() == 1, "{says}");
+    }
+}
+
+/// Docker sends `SIGKILL` ten seconds after `SIGTERM`.
+#[test]
+fn a_stop_takes_less_time_than_containers_are_given() {
+    let (_, shown, _) = run(&["config", "show"], &[]);
+    let drain = shown.lines().find(|line| line.starts_with("drain ")).unwrap();
+    assert_eq!(drain.split_whitespace().collect::<Vec<_>>(), ["drain", "8s", "#", "default"]);
+}
+
+#[test]
 fn good_settings_pass_in_silence() {
     assert_eq!(run(&["config", "check"], &[]), (Some(0), String::new(), String::new()));
     let (code, script, _) = run(&["completions", "bash"], &[]);

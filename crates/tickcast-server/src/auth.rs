@@ -8,8 +8,11 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use serde_json::json;
 use subtle::ConstantTimeEq;
 use tickcast::Problem;
+
+use crate::cli::LogFormat;
 
 /// Most bytes of a refused request that are read all the same.
 const READ_OFF: usize = 1 << 20;
@@ -26,12 +29,16 @@ impl PublishToken {
         Self(token)
     }
 
-    /// A new one, shown once on the terminal.
-    pub(crate) fn generate() -> anyhow::Result<Self> {
+    /// A new one, shown once on standard error, the way the log is.
+    pub(crate) fn generate(format: LogFormat) -> anyhow::Result<Self> {
         let mut bytes = [0; TOKEN_BYTES];
         getrandom::fill(&mut bytes).context("no random numbers for a publish token")?;
         let token: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        eprintln!("publish token (made for this run; set one with --publish-token): {token}");
+        let message = "publish token (made for this run; set one with --publish-token)";
+        match format {
+            LogFormat::Human => eprintln!("{message}: {token}"),
+            LogFormat::Json => eprintln!("{}", json!({"message": message, "publish_token": token})),
+        }
         Ok(Self(token))
     }
 

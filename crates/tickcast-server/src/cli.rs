@@ -100,7 +100,11 @@ pub(crate) struct Layer {
     #[arg(long, env = "TICKCAST_PUBLISH_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     pub(crate) publish_token: Option<String>,
 
-    /// How streams are spread when the server stops: at most this long, 1 ms a stream [default: 10s]
+    /// A file that holds the publish token, and nothing else but a line's end
+    #[arg(long, env = "TICKCAST_PUBLISH_TOKEN_FILE", value_name = "FILE")]
+    pub(crate) publish_token_file: Option<PathBuf>,
+
+    /// How streams are spread when the server stops: at most this long, 1 ms a stream [default: 8s]
     #[arg(long, env = "TICKCAST_DRAIN", value_name = "TIME")]
     pub(crate) drain: Option<Span>,
 

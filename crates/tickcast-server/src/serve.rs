@@ -52,8 +52,10 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
     let mut signals = Signals::new().context("no signal handlers")?;
 
     let hub = open_hub(&settings)?;
-    let token =
-        settings.publish_token.map_or_else(PublishToken::generate, |token| Ok(PublishToken::given(token)))?;
+    let token = match settings.publish_token {
+        Some(token) => PublishToken::given(token),
+        None => PublishToken::generate(settings.log_format)?,
+    };
     let posted = hub.source("http", settings.posted).stale_after(settings.stale_after.0);
     let publishers = auth::require(token, posted.router());
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
@@ -102,9 +104,9 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
 /// Any page may read, come back, and change a stream whose name it knows: nothing here goes by cookies. None may publish:
 /// `POST` needs no permission, so `Authorization` must never be among the headers.
 fn cors() -> CorsLayer {
+    let last_event_id = header::HeaderName::from_static("last-event-id");
     CorsLayer::new()
         .allow_origin(tower_http::cors::Any)
-    let last_event_id = header::HeaderName::from_static("last-event-id");
         .allow_methods([Method::GET, Method::PATCH])
         .allow_headers([header::ACCEPT, header::CACHE_CONTROL, header::CONTENT_TYPE, last_event_id])
         .expose_headers([header::ETAG])

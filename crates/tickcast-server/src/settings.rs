@@ -3,9 +3,9 @@
 mod file;
 mod listen;
 mod span;
+mod token;
 
 use std::fmt::Display;
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -15,7 +15,7 @@ use tickcast::{Limits, Rules, TapeOptions, TapeSync};
 
 use crate::cli::{Io, Layer, LogFormat, Sync};
 use crate::exit::Failure;
-use crate::source::{STALE_AFTER, SourceSpec, distinguish};
+use crate::source::{STALE_AFTER, SourceSpec, SourceTable, distinguish};
 use file::File;
 pub(crate) use listen::Listen;
 pub(crate) use span::{Age, Span};
@@ -94,8 +94,9 @@ impl Settings {
         let listen = layers.pick("listen", flags.listen, file.listen, Listen::local(8080)).0;
         let admin = layers.pick("admin", flags.admin, file.admin, Listen::local(9180)).0;
         let data = layers.pick_data(&flags, &file)?;
-        let publish_token = layers.pick_secret("publish_token", flags.publish_token, file.publish_token)?;
-        let drain = layers.pick("drain", flags.drain, file.drain, Span::from_secs(10));
+        let publish_token = layers.pick_token(&flags, &file)?;
+        // Container runtimes kill after ten seconds.
+        let drain = layers.pick("drain", flags.drain, file.drain, Span::from_secs(8));
         let flush = layers.pick("flush", flags.flush, file.flush, Span::from_millis(5));
         let patience = layers.pick("patience", flags.patience, file.patience, Span::from_secs(1));
         let io = layers.pick_word("io", flags.io, file.io, Io::Auto);
@@ -175,7 +176,7 @@ pub(crate) fn show(flags: Layer, matches: &ArgMatches) -> Result<(), Failure> {
             Origin::File => "file",
             Origin::Default => "default",
         };
-        println!("{key:<16} {value:<32} # {origin}");
+        println!("{key:<18} {value:<32} # {origin}");
     }
     Ok(())
 }
@@ -263,26 +264,6 @@ impl Layers<'_> {
         Ok(folder.map(|(folder, _)| (folder, options)))
     }
 
-    fn pick_secret(
-        &mut self,
-        key: &'static str,
-        flag: Option<String>,
-        file: Option<String>,
-    ) -> Result<Option<String>, SettingsError> {
-        let Some((value, origin)) = self.choose(key, flag, file) else {
-            self.show(key, "(made at start-up)".to_owned(), Origin::Default);
-            return Ok(None);
-        };
-        if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(SettingsError(format!(
-                "{key} must be printable ASCII without spaces, and not empty"
-            )));
-        }
-        let print = BuildHasherDefault::<DefaultHasher>::default().hash_one(&value);
-        self.shown.push(Shown { key, value: "(hidden)".to_owned(), print, origin });
-        Ok(Some(value))
-    }
-
     fn pick_word<T: std::fmt::Debug>(
         &mut self,
         key: &'static str,
@@ -298,26 +279,26 @@ impl Layers<'_> {
     fn pick_sources(
         &mut self,
         flags: Vec<String>,
-        tables: Vec<crate::source::SourceTable>,
+        tables: Vec<SourceTable>,
     ) -> Result<Vec<SourceSpec>, SettingsError> {
         let refuse = |error: crate::source::SpecError| SettingsError(error.to_string());
         let flags = (!flags.is_empty()).then_some(flags);
-        let (specs, origin) = match (flags, tables) {
-            (Some(flags), _) => {
-                let specs = flags.iter().map(|text| SourceSpec::parse(text)).collect::<Result<Vec<_>, _>>();
-                (specs.map_err(refuse)?, self.said_by("source"))
-            }
+        let (written, specs, origin): (Vec<_>, Result<Vec<_>, _>, _) = match (flags, tables) {
             (None, tables) if !tables.is_empty() => {
-                let specs = tables.into_iter().map(SourceSpec::from_table).collect::<Result<Vec<_>, _>>();
-                (specs.map_err(refuse)?, Origin::File)
+                let written = tables.iter().map(SourceTable::written).collect();
+                (written, tables.into_iter().map(SourceSpec::from_table).collect(), Origin::File)
             }
-            (None, _) => (vec![SourceSpec::parse("sim").map_err(refuse)?], Origin::Default),
+            (flags, _) => {
+                let origin = flags.as_ref().map_or(Origin::Default, |_| self.said_by("source"));
+                let written = flags.unwrap_or_else(|| vec!["sim".to_owned()]);
+                let specs = written.iter().map(|text| SourceSpec::parse(text)).collect();
+                (written, specs, origin)
+            }
         };
+        let specs = specs.map_err(refuse)?;
         let mut specs: Vec<_> = specs.into_iter().flatten().collect();
         distinguish(&mut specs);
-        let names: Vec<_> = specs.iter().map(|spec| spec.name.as_str()).collect();
-        let names = if names.is_empty() { "none".to_owned() } else { names.join(" ") };
-        self.show("source", names, origin);
+        written.into_iter().for_each(|written| self.show("source", written, origin));
         Ok(specs)
     }
 
@@ -338,23 +319,5 @@ impl Layers<'_> {
             Some(ValueSource::EnvVariable) => Origin::Environment,
             _ => Origin::Flag,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::CommandFactory;
-
-    #[test]
-    fn another_secret_is_seen_though_neither_is_shown() {
-        let matches = crate::cli::Cli::command().get_matches_from(["tickcast"]);
-        let shown = |secret: &str| {
-            let mut layers = Layers { matches: &matches, shown: Vec::new() };
-            layers.pick_secret("publish_token", None, Some(secret.to_owned())).unwrap();
-            layers.shown.remove(0)
-        };
-        assert_eq!(shown("a").value, "(hidden)");
-        assert!(shown("a").differs(&shown("b")) && !shown("a").differs(&shown("a")));
     }
 }

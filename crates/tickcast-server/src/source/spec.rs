@@ -264,6 +264,27 @@ impl SourceSpec {
 }
 
 impl SourceTable {
+    /// All that it says, in the form of a flag, for people to read.
+    pub(crate) fn written(&self) -> String {
+        let whole = self.whole();
+        let (head, options) = whole.split_once('?').unwrap_or((&whole, ""));
+        let mut said: Vec<_> =
+            options.split('&').filter(|option| !option.is_empty()).map(str::to_owned).collect();
+        let keys = [
+            ("name", self.name.clone()),
+            ("prefix", self.prefix.clone()),
+            ("url", self.url.clone()),
+            ("repeat", self.repeat.clone()),
+            ("allow_late", self.allow_late.map(|allow| allow.to_string())),
+            ("stale_after", self.stale_after.map(|span| span.to_string())),
+            ("paused", self.paused.then(|| "true".to_owned())),
+        ];
+        said.extend(keys.into_iter().filter_map(|(key, value)| Some(format!("{key}={}", value?))));
+        let map = std::collections::BTreeMap::from_iter(&self.map);
+        said.extend(map.into_iter().map(|(theirs, ours)| format!("map.{theirs}={ours}")));
+        if said.is_empty() { head.to_owned() } else { format!("{head}?{}", said.join("&")) }
+    }
+
     /// With its list of symbols, if it has one of its own, as if they stood in `from`.
     fn whole(&self) -> String {
         if self.symbols.is_empty() {

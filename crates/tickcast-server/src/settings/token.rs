@@ -1,0 +1,77 @@
+//! The publish token: itself, or in a file that only the server can read.
+
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+
+use super::{Layers, Origin, SettingsError, Shown};
+use crate::cli::Layer;
+
+impl Layers<'_> {
+    /// What publishers must present: the token itself, or what is in its file.
+    pub(super) fn pick_token(
+        &mut self,
+        flags: &Layer,
+        file: &Layer,
+    ) -> Result<Option<String>, SettingsError> {
+        let token = self.choose("publish_token", flags.publish_token.clone(), file.publish_token.clone());
+        let kept = self.choose(
+            "publish_token_file",
+            flags.publish_token_file.clone(),
+            file.publish_token_file.clone(),
+        );
+        let shown = kept.as_ref().map(|(path, origin)| (path.display().to_string(), *origin));
+        let (token, key) = match (token, kept) {
+            (Some(_), Some(_)) => {
+                let both = "publish_token and publish_token_file cannot both be set";
+                return Err(SettingsError(both.to_owned()));
+            }
+            (token, None) => (token, "publish_token".to_owned()),
+            (None, Some((path, origin))) => {
+                let key = format!("publish_token_file: {}", path.display());
+                let text = std::fs::read_to_string(&path)
+                    .map_err(|error| SettingsError(format!("{key}: {error}")))?;
+                (Some((text.trim_end_matches(['\r', '\n']).to_owned(), origin)), key)
+            }
+        };
+        self.show_token(token.as_ref(), &key)?;
+        let (path, origin) = shown.unwrap_or_else(|| ("(none)".to_owned(), Origin::Default));
+        self.show("publish_token_file", path, origin);
+        Ok(token.map(|(token, _)| token))
+    }
+
+    /// Says where the token comes from, not what it is. `key` is what it was read from.
+    fn show_token(&mut self, token: Option<&(String, Origin)>, key: &str) -> Result<(), SettingsError> {
+        let Some((token, origin)) = token else {
+            self.show("publish_token", "(made at start-up)", Origin::Default);
+            return Ok(());
+        };
+        if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(SettingsError(format!(
+                "{key} must be printable ASCII without spaces, and not empty"
+            )));
+        }
+        let print = BuildHasherDefault::<DefaultHasher>::default().hash_one(token);
+        let value = "(hidden)".to_owned();
+        self.shown.push(Shown { key: "publish_token", value, print, origin: *origin });
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn another_secret_is_seen_though_neither_is_shown() {
+        let matches = crate::cli::Cli::command().get_matches_from(["tickcast"]);
+        let shown = |secret: &str| {
+            let mut layers = Layers { matches: &matches, shown: Vec::new() };
+            let file = Layer { publish_token: Some(secret.to_owned()), ..Layer::default() };
+            layers.pick_token(&Layer::default(), &file).unwrap();
+            layers.shown.remove(0)
+        };
+        assert_eq!(shown("a").value, "(hidden)");
+        assert!(shown("a").differs(&shown("b")) && !shown("a").differs(&shown("a")));
+    }
+}
