@@ -14,7 +14,10 @@ use crate::server::{TOKEN, TestServer, eventually, tickcast};
 fn trades(test: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/xrpeth-trades.ndjson.gz");
     if !path.exists() {
-        crate::clients::skipped(test, "needs recorded market data, which is not here");
+        crate::clients::skipped(
+            test,
+            "xrpeth-trades.ndjson.gz, of freqtrade's test data, is not in ../shared/data beside the checkout",
+        );
         return None;
     }
     Some(path)

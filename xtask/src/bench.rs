@@ -39,9 +39,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     if !build.status().context("cannot build")?.success() {
         bail!("what is to be measured does not build");
     }
-    let place = root.join("target/bench");
+    let place = crate::target()?.join("bench");
     std::fs::create_dir_all(&place)?;
-    let release = root.join("target/release");
+    let release = crate::target()?.join("release");
     if only_instructions {
         println!("{}", instructions::table(&release)?.unwrap_or_default());
         return Ok(());

@@ -48,8 +48,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
 }
 
 fn start(plan: &Plan, seed: u64) -> Result<Child> {
-    let mut run = Command::new("target/release/ledger");
-    run.args(["run", "--program", "target/release/tickcast", "--seed", &seed.to_string()]);
+    let release = crate::target()?.join("release");
+    let mut run = Command::new(release.join("ledger"));
+    run.arg("run").arg("--program").arg(release.join("tickcast")).args(["--seed", &seed.to_string()]);
     run.args(["--seconds", &plan.seconds.to_string(), "--readers", &plan.readers.to_string()]);
     run.stdin(Stdio::null()).spawn().context("cannot run the ledger")
 }

@@ -39,6 +39,11 @@ fn root() -> anyhow::Result<PathBuf> {
     Ok(here.parent().context("xtask lies within the workspace")?.to_path_buf())
 }
 
+/// Where Cargo builds, and where we put what we make or install.
+fn target() -> anyhow::Result<PathBuf> {
+    Ok(root()?.join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into())))
+}
+
 fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments);

@@ -1,6 +1,7 @@
 //! `cargo xtask test`: format, lints, documentation, dependencies, and every test with real clients.
 
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -8,13 +9,13 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 use crate::tools::Tools;
-use crate::{cargo, root};
+use crate::{cargo, root, target};
 
 /// Runs everything; stops at the first check that fails.
 pub(crate) fn run() -> Result<()> {
     let root = root()?;
     std::env::set_current_dir(&root)?;
-    let skipped = root.join("target/skipped-tests");
+    let skipped = target()?.join("skipped-tests");
     let _ = std::fs::remove_file(&skipped);
 
     step("format", cargo(&["fmt", "--all", "--check"]))?;
@@ -23,7 +24,7 @@ pub(crate) fn run() -> Result<()> {
     docs.env("RUSTDOCFLAGS", "-D warnings");
     step("documentation", docs)?;
 
-    let tools = Tools::install(&root.join("target/tools"));
+    let tools = Tools::install(&target()?.join("tools"));
     match tools.npm() {
         true => pages(&root)?,
         false => println!("not checked: whether web/dist is built from web/src, without npm"),
@@ -34,15 +35,16 @@ pub(crate) fn run() -> Result<()> {
     }
     let mut tests = cargo(&["test", "--workspace"]);
     tests.envs(tools.environment()).env("XTASK_SKIPPED", &skipped);
-    step("tests", tests)?;
+    let passed = count(tests)?;
 
     for line in tools.missing() {
         println!("not installed: {line}");
     }
-    match std::fs::read_to_string(&skipped) {
-        Ok(list) => println!("skipped tests:\n{list}"),
-        Err(_) => println!("no test was skipped"),
-    }
+    let list = std::fs::read_to_string(&skipped).unwrap_or_default();
+    list.lines().for_each(|line| println!("skipped: {line}"));
+    // A test that is skipped ends well.
+    let skips = list.lines().count();
+    println!("{} tests passed, {skips} skipped", passed.saturating_sub(skips));
     Ok(())
 }
 
@@ -95,6 +97,31 @@ fn files(folder: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
     Ok(found)
 }
 
+/// Runs tests, shows what they say, and returns how many passed.
+fn count(mut tests: Command) -> Result<usize> {
+    println!("\n== tests");
+    let start = Instant::now();
+    let mut running = tests.stdout(Stdio::piped()).spawn().context("tests: cannot start")?;
+    let mut passed = 0;
+    for line in BufReader::new(running.stdout.take().context("tests: no output")?).lines() {
+        let line = line?;
+        println!("{line}");
+        passed += passes(&line);
+    }
+    if !running.wait()?.success() {
+        bail!("tests failed");
+    }
+    println!("== tests: {:.0} s", start.elapsed().as_secs_f64());
+    Ok(passed)
+}
+
+/// How many tests passed, where a line is the result of a test program.
+fn passes(line: &str) -> usize {
+    let result = line.strip_prefix("test result: ").and_then(|result| result.split_once(". "));
+    let count = result.and_then(|(_, counts)| counts.split_once(" passed;"));
+    count.and_then(|(count, _)| count.parse().ok()).unwrap_or(0)
+}
+
 fn step(name: &str, mut command: Command) -> Result<()> {
     println!("\n== {name}");
     let start = Instant::now();
@@ -104,4 +131,18 @@ fn step(name: &str, mut command: Command) -> Result<()> {
     }
     println!("== {name}: {:.0} s", start.elapsed().as_secs_f64());
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_are_counted() {
+        let line =
+            "test result: ok. 31 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.55s";
+        assert_eq!(passes(line), 31);
+        assert_eq!(passes(&line.replace("ok", "FAILED")), 31);
+        assert_eq!(passes("test it ... ok"), 0);
+    }
 }

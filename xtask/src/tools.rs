@@ -24,6 +24,8 @@ pub(crate) struct Tools {
     node: Option<PathBuf>,
     chromium: Option<PathBuf>,
     tmux: Option<PathBuf>,
+    nginx: Option<PathBuf>,
+    haproxy: Option<PathBuf>,
     deny: Option<PathBuf>,
     missing: Vec<String>,
 }
@@ -32,7 +34,7 @@ impl Tools {
     /// Installs what is not there, below `place`, except for what the system's package manager brings.
     pub(crate) fn install(place: &Path) -> Self {
         println!(
-            "\n== tools: Python and npm SSE clients, schemathesis, Chromium, tmux as a terminal, and cargo-deny"
+            "\n== tools: Python and npm SSE clients, schemathesis, Chromium, tmux as a terminal, nginx, HAProxy, and cargo-deny"
         );
         let mut tools = Self::default();
         let results = [
@@ -41,6 +43,8 @@ impl Tools {
             program("Chromium", &["chromium", "chromium-browser", "google-chrome"])
                 .map(|path| tools.chromium = Some(path)),
             program("tmux", &["tmux"]).map(|path| tools.tmux = Some(path)),
+            program("nginx", &["nginx"]).map(|path| tools.nginx = Some(path)),
+            program("HAProxy", &["haproxy"]).map(|path| tools.haproxy = Some(path)),
             deny(place).map(|path| tools.deny = Some(path)),
         ];
         tools.missing = results.into_iter().filter_map(Result::err).collect();
@@ -54,6 +58,8 @@ impl Tools {
             ("XTASK_NODE", &self.node),
             ("XTASK_CHROMIUM", &self.chromium),
             ("XTASK_TMUX", &self.tmux),
+            ("XTASK_NGINX", &self.nginx),
+            ("XTASK_HAPROXY", &self.haproxy),
         ];
         all.into_iter().filter_map(|(name, path)| Some((name, path.as_deref()?)))
     }
@@ -122,8 +128,9 @@ fn deny(place: &Path) -> Result<PathBuf, String> {
 fn program(what: &str, names: &[&str]) -> Result<PathBuf, String> {
     let find = || {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let mut places =
-            std::env::split_paths(&path).flat_map(|dir| names.iter().map(move |name| dir.join(name)));
+        // Servers are where only root looks.
+        let folders = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
+        let mut places = folders.flat_map(|dir| names.iter().map(move |name| dir.join(name)));
         places.find(|path| path.is_file())
     };
     if let Some(path) = find() {

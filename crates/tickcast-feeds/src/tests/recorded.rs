@@ -22,7 +22,9 @@ fn frames(name: &str) -> Option<Vec<String>> {
 
 /// Says that a test is skipped, to whoever listens and to the list at the end of all tests.
 fn skipped(recording: &str) {
-    let says = format!("recorded session {recording}: it is not here");
+    let says = format!(
+        "recorded session {recording}, of cryptofeed's sample data: not in ../shared/data beside the checkout"
+    );
     println!("SKIPPED {says}");
     if let Some(list) = std::env::var_os("XTASK_SKIPPED") {
         let mut list = std::fs::OpenOptions::new().append(true).create(true).open(list).unwrap();
