@@ -2,7 +2,36 @@
 
 use std::process::Command;
 
-use crate::server::{TOKEN, TestServer};
+use crate::server::{TOKEN, TestServer, tickcast};
+
+/// The first block of a guide that is written in `language`.
+pub(crate) fn block(guide: &str, language: &str) -> String {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(guide);
+    let text = std::fs::read_to_string(path).unwrap();
+    let (_, rest) = text.split_once(&format!("```{language}\n")).unwrap();
+    rest.split_once("```").unwrap().0.to_owned()
+}
+
+/// The file and the unit that the guide shows are sound.
+#[test]
+fn a_service_is_set_up_as_the_guide_has_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, token) = (folder.path().join("tickcast.toml"), folder.path().join("publish-token"));
+    std::fs::write(&file, block("running.md", "toml")).unwrap();
+    std::fs::write(&token, "secret\n").unwrap();
+    let unit = block("running.md", "ini");
+    let values = |key: &str| unit.lines().filter_map(|line| line.strip_prefix(key)).collect::<Vec<_>>();
+    let (name, value) = values("Environment=")[0].split_once('=').unwrap();
+    let value = value.replace("%d", folder.path().to_str().unwrap());
+    let [program] = values("ExecStart=")[..] else { panic!("{unit}") };
+    let arguments = program.split_once(' ').unwrap().1.replace("/etc/tickcast.toml", file.to_str().unwrap());
+    let mut command = tickcast(&["config", "show"]);
+    let output = command.args(arguments.split(' ')).env(name, value).output().unwrap();
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && shown.contains("(hidden)"), "{shown}");
+    let sections: Vec<_> = unit.lines().filter(|line| line.starts_with('[')).collect();
+    assert_eq!(sections, ["[Unit]", "[Service]", "[Install]"]);
+}
 
 /// Every `curl` in the README and in the guides, in order, against this server.
 fn commands() -> Vec<(String, String)> {

@@ -21,6 +21,7 @@ mod market;
 mod pages;
 mod paths;
 mod program;
+mod proxies;
 mod publishing;
 mod recording;
 mod replay;

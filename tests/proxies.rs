@@ -1,0 +1,257 @@
+//! nginx and HAProxy as the guide sets them up, and a page that meets one that was set up otherwise.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
+use tokio::net::{TcpListener, UnixStream};
+
+use crate::client::Reader;
+use crate::clients::{browser, node, tool};
+use crate::guides::block;
+use crate::server::{TOKEN, TestServer, eventually};
+
+/// A proxy in front of a server, ended with the test.
+struct Proxy {
+    child: Child,
+    url: String,
+    folder: TempDir,
+}
+
+/// Where the guide's server is.
+const UPSTREAM: &str = "127.0.0.1:8080";
+
+impl Proxy {
+    /// nginx with what the guide puts into its `server`.
+    async fn nginx(program: &str, server: &TestServer) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().display();
+        let recipe = block("running.md", "nginx").replace(UPSTREAM, address(server));
+        let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .map(|what| format!("{what}_temp_path {place}/{what};\n"))
+            .concat();
+        // Its workers are of the same user, so that they can reach the folder.
+        let user = if rustix::process::getuid().is_root() { "user root;" } else { "" };
+        let settings = format!(
+            "daemon off; {user} pid {place}/pid;\nevents {{}}\nhttp {{ access_log {place}/access;\n{temporary}\
+             server {{ listen unix:{place}/socket;\n{recipe}}} }}"
+        );
+        std::fs::write(folder.path().join("settings"), settings).unwrap();
+        let mut command = Command::new(program);
+        command.arg("-e").arg(folder.path().join("errors")).arg("-c").arg(folder.path().join("settings"));
+        Self::start(command, folder).await
+    }
+
+    /// HAProxy with all that the guide says.
+    async fn haproxy(program: &str, server: &TestServer) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().display();
+        let recipe = block("running.md", "haproxy")
+            .replace(UPSTREAM, address(server))
+            .replace("bind :80", &format!("bind unix@{place}/socket"))
+            .replace("/etc/haproxy", &place.to_string());
+        std::fs::write(folder.path().join("settings"), recipe).unwrap();
+        std::fs::write(folder.path().join("away.http"), block("running.md", "http")).unwrap();
+        let mut command = Command::new(program);
+        command.args(["-db", "-f"]).arg(folder.path().join("settings"));
+        Self::start(command, folder).await
+    }
+
+    /// Starts it, and lends it a port: neither of them can say which one the system chose.
+    async fn start(mut command: Command, folder: TempDir) -> Self {
+        let child = command.stdout(Stdio::null()).spawn().unwrap();
+        let socket = folder.path().join("socket");
+        eventually(async || UnixStream::connect(&socket).await.is_ok()).await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let socket = socket.clone();
+                tokio::spawn(async move {
+                    let mut proxy = UnixStream::connect(socket).await?;
+                    copy_bidirectional(&mut client, &mut proxy).await
+                });
+            }
+        });
+        Self { child, url, folder }
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        // A master that is told to end ends its workers, too.
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let _ = self.child.wait();
+    }
+}
+
+fn address(server: &TestServer) -> &str {
+    server.public.trim_start_matches("http://")
+}
+
+/// Everything that the guide promises of a proxy: streams pass as they come, bodies of any length are taken, and while the
+/// server is away streams are answered as browsers need it.
+async fn keeps_its_promises(proxy: &Proxy, folder: &Path, server: TestServer) {
+    let http = server.http.clone();
+    let stream = format!("{}/v1/stream?symbols=A&mode=all", proxy.url);
+    server.publish(&[("A", "1")]).await;
+    let mut reader = Reader::get(&http, &stream).await;
+    assert_eq!(reader.until(|event| event.event == "tick").await.event, "tick");
+    let last = reader.until(|event| event.event == "ready").await.id;
+
+    let pad = "x".repeat(900);
+    let lines: String =
+        (0..3_000).map(|n| format!("{{\"symbol\":\"B\",\"price\":{n},\"pad\":\"{pad}\"}}\n")).collect();
+    assert!(lines.len() > 2 << 20);
+    let publish = http.post(format!("{}/v1/prices", proxy.url)).bearer_auth(TOKEN);
+    let answer = publish.header("content-type", "application/x-ndjson").body(lines).send().await.unwrap();
+    let answer: serde_json::Value = answer.json().await.unwrap();
+    assert_eq!(answer["accepted"], 3_000, "{answer}");
+
+    let url = server.public.clone();
+    server.kill();
+    for path in ["/v1/stream?symbols=A", "/prices/stream"] {
+        let away = http.get(format!("{}{path}", proxy.url)).header("origin", "https://shop.example");
+        let away = away.send().await.unwrap();
+        assert_eq!(away.status(), 200, "{path}");
+        assert_eq!(away.headers()["content-type"], "text/event-stream");
+        assert_eq!(away.headers()["access-control-allow-origin"], "*");
+        assert_eq!(away.text().await.unwrap().trim_end(), "retry: 3000\n: away");
+    }
+    let other = http.get(format!("{}/v1/prices", proxy.url)).send().await.unwrap();
+    assert!(other.status().is_server_error(), "{}", other.status());
+
+    let server = TestServer::again(folder, &url);
+    server.publish(&[("A", "2")]).await;
+    let mut reader = Reader::send(http.get(&stream).header("last-event-id", last)).await;
+    let tick = reader.until(|event| event.event == "tick").await;
+    assert_eq!(crate::client::member(&tick.data, "price"), "2");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nginx_as_the_guide_has_it() {
+    let Some(program) = tool("XTASK_NGINX", "proxies::nginx_as_the_guide_has_it") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let server = TestServer::on_disk(folder.path(), &[]);
+    let proxy = Proxy::nginx(&program, &server).await;
+    keeps_its_promises(&proxy, folder.path(), server).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn haproxy_as_the_guide_has_it() {
+    let Some(program) = tool("XTASK_HAPROXY", "proxies::haproxy_as_the_guide_has_it") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let server = TestServer::on_disk(folder.path(), &[]);
+    let proxy = Proxy::haproxy(&program, &server).await;
+    keeps_its_promises(&proxy, folder.path(), server).await;
+}
+
+/// The guide's page in Chromium.
+struct Page {
+    child: Child,
+    says: std::io::Lines<BufReader<std::process::ChildStdout>>,
+}
+
+impl Page {
+    fn open((packages, chromium): &(String, String), url: &str) -> Self {
+        let page = block("pages.md", "html").replace("http://localhost:8080", url);
+        let mut command = node(packages, "guide.mjs");
+        command.args([&page, chromium]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let says = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { child, says }
+    }
+
+    /// Waits until it shows a price; returns how many times it has made an `EventSource`.
+    fn see(&mut self, price: &str) -> usize {
+        writeln!(self.child.stdin.as_mut().unwrap(), "{price}").unwrap();
+        self.says.next().unwrap().unwrap().parse().unwrap()
+    }
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
+}
+
+/// The browser comes back by itself, with the one `EventSource` it was given.
+#[tokio::test(flavor = "multi_thread")]
+async fn chromium_comes_back_through_nginx() {
+    let test = "proxies::chromium_comes_back_through_nginx";
+    let Some((program, tools)) = tool("XTASK_NGINX", test).zip(browser(test)) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let server = TestServer::on_disk(folder.path(), &[]);
+    let proxy = Proxy::nginx(&program, &server).await;
+    server.publish(&[("AAPL", "189.50")]).await;
+    let mut page = Page::open(&tools, &proxy.url);
+    assert_eq!(page.see("189.50"), 1);
+    let url = server.public.clone();
+    server.kill();
+    // Its stream is over, and it has come back and was answered in the server's place.
+    let log = proxy.folder.path().join("access");
+    let answered = || std::fs::read_to_string(&log).unwrap().matches("GET /v1/stream").count();
+    eventually(async || answered() > 1).await;
+    let server = TestServer::again(folder.path(), &url);
+    server.publish(&[("AAPL", "190.10")]).await;
+    assert_eq!(page.see("190.10"), 1);
+}
+
+/// Where a proxy answers 502 itself the page makes another `EventSource`.
+#[tokio::test(flavor = "multi_thread")]
+async fn chromium_comes_back_after_a_502() {
+    let Some(tools) = browser("proxies::chromium_comes_back_after_a_502") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let server = TestServer::on_disk(folder.path(), &[]);
+    let url = server.public.clone();
+    server.publish(&[("AAPL", "189.50")]).await;
+    let mut page = Page::open(&tools, &url);
+    assert_eq!(page.see("189.50"), 1);
+    server.kill();
+    let absence = Absence::of(&url).await;
+    absence.noticed().await;
+    drop(absence);
+    let server = TestServer::again(folder.path(), &url);
+    server.publish(&[("AAPL", "190.10")]).await;
+    assert!(page.see("190.10") > 1);
+}
+
+/// Answers 502 where a server was, until it is dropped.
+struct Absence {
+    asked: Arc<AtomicUsize>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Absence {
+    async fn of(url: &str) -> Self {
+        let listener = TcpListener::bind(url.trim_start_matches("http://")).await.unwrap();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        let task = tokio::spawn(async move {
+            let answer = b"HTTP/1.1 502 Bad Gateway\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+            while let Ok((mut client, _)) = listener.accept().await {
+                if client.read(&mut [0; 4096]).await.is_ok_and(|length| length > 0) {
+                    let _ = client.write_all(answer).await;
+                    count.fetch_add(1, Ordering::SeqCst);
+                }
+            }
+        });
+        Self { asked, task }
+    }
+
+    /// Waits until somebody was answered so.
+    async fn noticed(&self) {
+        eventually(async || self.asked.load(Ordering::SeqCst) > 0).await;
+    }
+}
+
+impl Drop for Absence {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
