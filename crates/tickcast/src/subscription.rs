@@ -52,7 +52,8 @@ impl Pace {
     }
 }
 
-/// Seconds of quiet after which a stream is sent a sign that it is open: at least, and at most.
+/// Seconds of quiet after which a stream is sent a sign that it is open: at least, since clients that are in more of a hurry have
+/// a fault, and at most, since proxies give up what is silent for longer.
 pub(crate) const HEARTBEATS: std::ops::RangeInclusive<u8> = 3..=60;
 
 /// How long a stream may be quiet before it is sent a sign that it is open. A byte: each stream may have its own.
