@@ -46,3 +46,25 @@ async fn posted_prices_are_stale_when_their_owner_says_so() {
     eventually(async || state(&brief).await == "stale").await;
     assert_eq!(state(&patient).await, "live");
 }
+
+#[tokio::test]
+async fn a_publisher_with_a_name_falls_silent_by_itself() {
+    let server = TestServer::with(&["--source", "none", "--stale-after", "300ms"]);
+    let post = async |symbol: &str, source: &str| {
+        let url = format!("{}/v1/prices?source={source}", server.public);
+        let tick = format!("{{\"symbol\":\"{symbol}\",\"price\":1}}");
+        let request = server.http.post(url).bearer_auth(crate::server::TOKEN).body(tick);
+        request.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(post("A", "one").await, 200);
+    // The other goes on all the while.
+    eventually(async || {
+        assert_eq!(post("B", "two").await, 200);
+        let (_, symbols) = server.get("/v1/symbols").await;
+        let told =
+            |at: usize| (symbols["symbols"][at]["source"].clone(), symbols["symbols"][at]["state"].clone());
+        told(0) == ("http:one".into(), "stale".into()) && told(1) == ("http:two".into(), "live".into())
+    })
+    .await;
+    assert_eq!((post("A", "a%20b").await, post("A", "").await), (400, 400));
+}

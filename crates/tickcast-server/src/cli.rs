@@ -147,11 +147,12 @@ pub(crate) struct Layer {
     #[arg(long, env = "TICKCAST_KEEP", value_name = "AGE")]
     pub(crate) keep: Option<Age>,
 
-    /// Most symbols on the market [default: 100000]
+    /// Most symbols on the market [default: 100000, fewer with less than 4 GiB of memory]
     #[arg(long, env = "TICKCAST_MAX_SYMBOLS", value_name = "N")]
     pub(crate) max_symbols: Option<usize>,
 
-    /// Most closed candles of all symbols together, 80 bytes each [default: 1000000]
+    /// Most closed candles of all symbols together, 88 bytes each [default: 1000000, fewer
+    /// with less than 4 GiB of memory]
     #[arg(long, env = "TICKCAST_MAX_CANDLES", value_name = "N")]
     pub(crate) max_candles: Option<usize>,
 
@@ -167,11 +168,11 @@ pub(crate) struct Layer {
     #[arg(long, env = "TICKCAST_STALE_AFTER", value_name = "TIME")]
     pub(crate) stale_after: Option<Span>,
 
-    /// Most ticks kept on the tape in memory [default: 262144]
+    /// Most ticks kept on the tape in memory [default: 262144, fewer with less than 1 GiB of memory]
     #[arg(long, env = "TICKCAST_TAPE_TICKS", value_name = "N")]
     pub(crate) tape_ticks: Option<usize>,
 
-    /// Most bytes of ticks kept on the tape in memory [default: 67108864]
+    /// Most bytes of ticks kept on the tape in memory [default: 67108864, fewer with less than 1 GiB of memory]
     #[arg(long, env = "TICKCAST_TAPE_BYTES", value_name = "N")]
     pub(crate) tape_bytes: Option<usize>,
 
@@ -237,6 +238,10 @@ pub(crate) struct PublishArgs {
     /// What the server was given, or has printed, as its publish token
     #[arg(long, env = "TICKCAST_PUBLISH_TOKEN", hide_env_values = true)]
     pub(crate) token: Option<String>,
+
+    /// The name of this publisher: its prices are stale once it falls silent, whatever others publish
+    #[arg(long, value_name = "NAME")]
+    pub(crate) source: Option<String>,
 
     /// The columns of a CSV without a header, such as time,price,size; `-` stands for one to ignore, and time_s, time_us and
     /// time_ns for times in other units than milliseconds

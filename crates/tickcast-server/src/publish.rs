@@ -38,6 +38,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) fn run(args: PublishArgs) -> Result<(), Failure> {
     let url = args.url.join("v1/prices");
     let url = url.map_err(|error| Failure::Usage(format!("--url {}: {error}", args.url)))?;
+    let mut url = url;
+    if let Some(source) = &args.source {
+        url.query_pairs_mut().append_pair("source", source);
+    }
     let layout = Layout { columns: args.columns, symbol: args.symbol };
     layout.check().map_err(|error| Failure::Usage(format!("--columns: {error}")))?;
     let token = args.token.filter(|token| !token.is_empty());

@@ -2,6 +2,7 @@
 
 mod file;
 mod listen;
+mod memory;
 mod span;
 mod token;
 
@@ -33,6 +34,8 @@ pub(crate) struct Settings {
     /// `None`: as many as the system allows.
     pub(crate) max_connections: Option<usize>,
     pub(crate) limits: Limits,
+    /// How many bytes all filters in use may take.
+    pub(crate) filter_bytes: usize,
     /// The rules for what is posted, and how long nothing may be before it is stale.
     pub(crate) posted: Rules,
     pub(crate) stale_after: Span,
@@ -102,7 +105,8 @@ impl Settings {
         let io = layers.pick_word("io", flags.io, file.io, Io::Auto);
         let max_connections =
             layers.pick_most("max_connections", flags.max_connections, file.max_connections)?;
-        let standard = Limits::default();
+        let available = memory::available();
+        let standard = memory::fitting(available);
         let limits = Limits {
             symbols: layers.pick_positive(
                 "max_symbols",
@@ -151,6 +155,7 @@ impl Settings {
             io,
             max_connections,
             limits,
+            filter_bytes: memory::filter_bytes(available),
             posted,
             stale_after,
             data,

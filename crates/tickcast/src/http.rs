@@ -22,7 +22,7 @@ use tickcast_core::Symbol;
 
 use crate::hub::Hub;
 use crate::publisher::Publisher;
-use publish::{Desk, IdempotencyKeys};
+use publish::Desk;
 
 /// A symbol in a path, as it came.
 type SymbolPath = Result<Path<String>, PathRejection>;
@@ -62,6 +62,6 @@ impl Publisher {
         Router::new()
             .route("/v1/prices", post(publish::publish))
             .route("/v1/prices/{symbol}", delete(publish::take_off))
-            .with_state(std::sync::Arc::new(Desk { publisher: self, keys: IdempotencyKeys::default() }))
+            .with_state(std::sync::Arc::new(Desk::new(self)))
     }
 }

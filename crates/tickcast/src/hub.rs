@@ -345,7 +345,7 @@ impl Inner {
 
     /// Starts the lanes: on threads of their own, or on the runtime of whoever reads first.
     fn start_lanes(&self) -> Vec<LaneHandle> {
-        let HubBuilder { limits, manners, flush, lanes, threads, io } = self.settings;
+        let HubBuilder { limits, manners, flush, lanes, threads, io, .. } = self.settings;
         let librarian = self.log.tape().cloned().and_then(Librarian::start);
         let handles: Vec<_> = (0..lanes)
             .map(|number| {

@@ -116,6 +116,12 @@ impl Publisher {
         self
     }
 
+    /// A publisher under the same rules with a name of its own behind this one's: it falls silent by itself.
+    pub(crate) fn beside(&self, name: &str) -> Self {
+        let name = format!("{}:{name}", self.name());
+        self.hub.source(&name, self.rules).stale_after(self.source.stale_after())
+    }
+
     /// The hub it publishes to.
     #[must_use]
     pub const fn hub(&self) -> &Hub {

@@ -139,6 +139,10 @@ impl Source {
         self.stale_after.store(u64::try_from(after.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
+    pub(crate) fn stale_after(&self) -> Duration {
+        Duration::from_millis(self.stale_after.load(Ordering::Relaxed))
+    }
+
     fn turned(&self) -> Turned {
         let standing = self.standing();
         let told = |turn: &Turn| (turn.state.told(), turn.since, turn.state.reason().map(str::to_owned));

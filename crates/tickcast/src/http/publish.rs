@@ -1,6 +1,7 @@
 //! `POST /v1/prices` and `DELETE /v1/prices/{symbol}`.
 
 mod coding;
+mod desk;
 mod idempotency;
 mod report;
 
@@ -8,7 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use http_body::Body as _;
@@ -18,29 +19,26 @@ use super::query::NoParameters;
 use super::{Problem, SymbolPath, market, named, openapi};
 use crate::publisher::Publisher;
 use coding::Coding;
-pub(super) use idempotency::IdempotencyKeys;
+pub(super) use desk::Desk;
+use idempotency::IdempotencyKeys;
 use idempotency::{Claim, Claimed};
 use report::Report;
 
 /// Most ticks that enter the market in one go: the market is locked that long.
 const BATCH: usize = 512;
 
-/// Where ticks are handed in.
-pub(super) struct Desk {
-    pub(super) publisher: Publisher,
-    pub(super) keys: IdempotencyKeys,
-}
-
 /// Publishes ticks
 ///
 /// One, an array, or one a line. What is no tick is listed, and costs the others nothing. A request that is made again with the
-/// same `Idempotency-Key` is answered again, not done again. The body may be compressed: `Content-Encoding: gzip` or `zstd`.
+/// same `Idempotency-Key` is answered again, not done again. The body may be compressed: `Content-Encoding: gzip` or `zstd`. A
+/// publisher that says its name as `source` is a source of its own, `http:NAME`: its prices are stale once it falls silent, whatever
+/// others publish.
 #[utoipa::path(
     post,
     path = "/v1/prices",
     tag = "publishing",
     security(("publish_token" = [])),
-    params(("Idempotency-Key" = Option<String>, Header, pattern = "^[!-~]{1,255}$", description = "Any text of 1 to 255 printable characters.")),
+    params(("source" = Option<String>, Query, pattern = "^[A-Za-z0-9._-]{1,32}$", description = "The publisher's name.", example = "desk"), ("Idempotency-Key" = Option<String>, Header, pattern = "^[!-~]{1,255}$", description = "Any text of 1 to 255 printable characters.")),
     request_body(content(
         (openapi::NewTicks = "application/json"),
         (openapi::NewTick = "application/x-ndjson"),
@@ -61,10 +59,11 @@ pub(super) struct Desk {
 )]
 pub(super) async fn publish(
     State(desk): State<Arc<Desk>>,
-    _: NoParameters,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
+    let publisher = desk.publisher(query.as_deref())?;
     let Some(coding) = Coding::of(&headers) else {
         read_off(body).await;
         return Ok(Coding::refusal());
@@ -83,7 +82,7 @@ pub(super) async fn publish(
         }
     };
     let resume_at = claim.report().borrow().next;
-    let intake = Intake { publisher: &desk.publisher, claim, resume_at, batch: Vec::new() };
+    let intake = Intake { publisher: &publisher, claim, resume_at, batch: Vec::new() };
     Ok(intake.run(items, coding, body).await?.into_response())
 }
 

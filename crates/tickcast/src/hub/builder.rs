@@ -9,11 +9,15 @@ use tickcast_tape::{OpenError, Options};
 use super::Hub;
 use crate::lane::{Io, Manners};
 
+/// What the filters of all readers may take together, in bytes.
+const FILTER_BYTES: usize = 256 << 20;
+
 /// A hub's settings. Each has a default that suits one machine; times are kept between a millisecond and a day.
 #[derive(Debug, Clone, Copy)]
 pub struct HubBuilder {
     pub(super) limits: Limits,
     pub(super) manners: Manners,
+    pub(super) filter_bytes: usize,
     pub(super) flush: Duration,
     pub(super) lanes: usize,
     pub(super) threads: bool,
@@ -29,6 +33,7 @@ impl Default for HubBuilder {
                 keep_alive: Duration::from_secs(15),
                 stall: Duration::from_secs(30),
             },
+            filter_bytes: FILTER_BYTES,
             flush: Duration::from_millis(5),
             lanes: std::thread::available_parallelism().map_or(1, usize::from),
             threads: false,
@@ -42,6 +47,13 @@ impl HubBuilder {
     #[must_use]
     pub const fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// How many bytes the filters of all readers may take together. Default 256 MiB; beyond, a reader is told to come back.
+    #[must_use]
+    pub const fn filter_bytes(mut self, bytes: usize) -> Self {
+        self.filter_bytes = bytes;
         self
     }
 

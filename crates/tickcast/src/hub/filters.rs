@@ -16,9 +16,6 @@ use crate::stats::FilterStats;
 /// Most patterns of all filters that are in use: each is held against every new symbol, in every lane.
 pub(crate) const MAX_PATTERNS: usize = 10_000;
 
-/// Most bytes of all filters that are in use, names and what is selected by them, in every lane.
-pub(crate) const MAX_FILTER_BYTES: usize = 256 << 20;
-
 /// Most filters that wait to be selected.
 const MAX_WAITING: usize = 256;
 
@@ -43,10 +40,8 @@ pub(crate) enum FilterRefusal {
     )]
     Patterns,
     /// The budget for filters is used up.
-    #[error(
-        "the filters of others take {MAX_FILTER_BYTES} bytes, the limit; come back later, or ask for fewer symbols"
-    )]
-    Bytes,
+    #[error("the filters of others take {0} bytes, the limit; come back later, or ask for fewer symbols")]
+    Bytes(usize),
     /// Too many filters wait to be selected.
     #[error("{MAX_WAITING} filters wait to be selected, the limit; come back later")]
     Waiting,
@@ -94,7 +89,7 @@ impl Budget {
         self: &Arc<Self>,
         filter: &Filter,
         symbols: usize,
-        lanes: usize,
+        (lanes, most): (usize, usize),
     ) -> Result<Charge, FilterRefusal> {
         let patterns = filter.patterns();
         // Patterns may come to want every symbol there is, a bit each.
@@ -105,7 +100,7 @@ impl Budget {
         let bytes_before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
         match () {
             () if patterns > 0 && before + patterns > MAX_PATTERNS => Err(FilterRefusal::Patterns),
-            () if bytes_before + bytes > MAX_FILTER_BYTES => Err(FilterRefusal::Bytes),
+            () if bytes_before + bytes > most => Err(FilterRefusal::Bytes(most)),
             () => Ok(charge),
         }
     }
@@ -162,7 +157,11 @@ impl Inner {
         if let Some(known) = self.filters.find(&filter, symbols) {
             return Ok(known);
         }
-        let charge = self.filters.budget.charge(&filter, symbols, self.settings.lanes)?;
+        let charge = self.filters.budget.charge(
+            &filter,
+            symbols,
+            (self.settings.lanes, self.settings.filter_bytes),
+        )?;
         let selection = if filter.has_patterns() && !filter.is_all() {
             Some(self.select(filter.clone(), symbols).await?)
         } else {

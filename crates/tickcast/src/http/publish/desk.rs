@@ -1,0 +1,53 @@
+//! Where ticks are handed in: for all publishers, or for each that says its name.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use super::IdempotencyKeys;
+use crate::http::Problem;
+use crate::http::query::Query;
+use crate::publisher::Publisher;
+
+/// Most publishers that are told apart by name: each is a source, in metrics and in what readers are told.
+const MAX_NAMED: usize = 64;
+
+/// Longest name of a publisher, in bytes.
+const MAX_NAME_LEN: usize = 32;
+
+/// The parameter that names a publisher.
+const SOURCE: &str = "source";
+
+/// Where ticks are handed in.
+pub(in crate::http) struct Desk {
+    pub(super) publisher: Publisher,
+    pub(super) keys: IdempotencyKeys,
+    named: Mutex<BTreeMap<String, Publisher>>,
+}
+
+impl Desk {
+    pub(in crate::http) fn new(publisher: Publisher) -> Self {
+        Self { publisher, keys: IdempotencyKeys::default(), named: Mutex::default() }
+    }
+
+    /// Who publishes, by the query: a name of its own makes it a source of its own, which falls silent by itself.
+    pub(super) fn publisher(&self, query: Option<&str>) -> Result<Publisher, Problem> {
+        let query = Query::parse(query, &[SOURCE])?;
+        let Some(name) = query.get(SOURCE) else { return Ok(self.publisher.clone()) };
+        let sound = (1..=MAX_NAME_LEN).contains(&name.len())
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+        if !sound {
+            let rule = format!("1 to {MAX_NAME_LEN} of A-Z a-z 0-9 . _ - are expected");
+            return Err(Problem::parameter(SOURCE, rule));
+        }
+        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(publisher) = named.get(name) {
+            return Ok(publisher.clone());
+        }
+        if named.len() == MAX_NAMED {
+            return Err(Problem::parameter(SOURCE, format!("{MAX_NAMED} names are in use, the limit")));
+        }
+        let publisher = self.publisher.beside(name);
+        named.insert(name.to_owned(), publisher.clone());
+        Ok(publisher)
+    }
+}
