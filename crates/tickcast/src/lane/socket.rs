@@ -21,6 +21,9 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::{Key, Offered, OneByOne, Piece, Sink, Written};
 pub(crate) use ring::{Outgoing, Ring};
 
+/// What a reader has yet to take keeps at most so many times as much in memory.
+const PINNED_TIMES: usize = 4;
+
 /// Whether there is a direct path on this system.
 pub(crate) const DIRECT: bool = true;
 
@@ -193,6 +196,11 @@ impl From<io::Result<usize>> for Offered {
     }
 }
 
+/// What is left of a piece. A short part of a long one is copied: shared, it would keep all of it.
+fn rest(piece: &Piece, left: &[u8]) -> Bytes {
+    if left.len() * PINNED_TIMES < piece.len() { Bytes::copy_from_slice(left) } else { piece.share(left) }
+}
+
 /// The result of a system call.
 impl From<i32> for Offered {
     fn from(result: i32) -> Self {
@@ -217,7 +225,7 @@ impl Sink for Socket {
                 Written::Taken
             }
             Offered::Sent(sent) => {
-                self.rest = piece.share(&bytes[sent..]);
+                self.rest = rest(piece, &bytes[sent..]);
                 self.wait_for_room(true);
                 Written::Taken
             }

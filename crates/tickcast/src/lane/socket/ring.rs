@@ -88,7 +88,9 @@ fn send_part(ring: &mut IoUring, sends: &[Outgoing<'_>], results: &mut [i32]) {
     while left > 0 {
         if let Err(error) = ring.submit_and_wait(left) {
             match Errno::from_io_error(&error) {
-                Some(Errno::INTR | Errno::AGAIN | Errno::BUSY | Errno::NOMEM) => {}
+                Some(Errno::INTR) => {}
+                // The kernel is short of something: it will not be quicker for being asked at once.
+                Some(Errno::AGAIN | Errno::BUSY | Errno::NOMEM) => std::thread::sleep(SHORT_OF_SOMETHING),
                 _ => return tracing::error!(%error, "io_uring is broken: what it still reads cannot be told"),
             }
         }
@@ -101,6 +103,9 @@ fn send_part(ring: &mut IoUring, sends: &[Outgoing<'_>], results: &mut [i32]) {
     }
     std::mem::forget(unfinished);
 }
+
+/// How long the kernel is given to find what it is short of.
+const SHORT_OF_SOMETHING: std::time::Duration = std::time::Duration::from_micros(100);
 
 /// Sends of which it is not known that they are complete: to go on without them would not be sound.
 struct Unfinished;
