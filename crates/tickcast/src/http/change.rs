@@ -31,6 +31,10 @@ pub(super) const LONGEST: usize = 256 << 10;
         (status = 404, description = "There is no such stream, or it has ended", body = Problem,
             content_type = "application/problem+json"),
         (status = 413, description = "More than 256 KiB", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Changed more than 10 times within this second", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 503, description = "No room for these symbols beside those of others", body = Problem,
+            content_type = "application/problem+json"),
     ),
 )]
 pub(super) async fn change(
