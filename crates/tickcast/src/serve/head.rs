@@ -41,13 +41,17 @@ pub(super) enum First {
 
 /// Reads until it is clear what the client wants.
 pub(super) async fn read(socket: &mut TcpStream) -> First {
-    let mut bytes = BytesMut::new();
+    let (mut bytes, mut looks) = (BytesMut::new(), Looks::default());
     let reading = async {
         loop {
             bytes.reserve(CHUNK);
+            let before = bytes.len();
             match socket.read_buf(&mut bytes).await {
                 Ok(0) | Err(_) => return First::Nothing,
                 Ok(_) => {}
+            }
+            if !looks.are_due(&bytes, before) && bytes.len() < LONGEST {
+                continue;
             }
             match judge(&bytes) {
                 Verdict::Unclear if bytes.len() < LONGEST => {}
@@ -58,6 +62,27 @@ pub(super) async fn read(socket: &mut TcpStream) -> First {
         }
     };
     timeout(DEADLINE, reading).await.unwrap_or(First::Nothing)
+}
+
+/// When what was read is worth a look: a head that comes by the byte is not parsed anew for each.
+#[derive(Default)]
+struct Looks {
+    /// So many bytes are, whatever they are: what is no head at all is found out soon.
+    next: usize,
+}
+
+impl Looks {
+    /// Whether these are, of which so many were there `before`: they end a block of lines, or are twice as many as last time.
+    fn are_due(&mut self, bytes: &[u8], before: usize) -> bool {
+        let fresh = &bytes[before.saturating_sub(3)..];
+        let blank =
+            fresh.windows(2).any(|end| end == b"\n\n") || fresh.windows(3).any(|end| end == b"\n\r\n");
+        let due = blank || bytes.len() >= self.next;
+        if due {
+            self.next = bytes.len() * 2;
+        }
+        due
+    }
 }
 
 enum Verdict {
@@ -179,6 +204,18 @@ mod tests {
         assert_eq!(verdict(&format!("GET /prices/stream HTTP/1.1\r\nhost: x\r\n{many}\r\n")), "other");
     }
 
+    #[test]
+    fn a_head_that_comes_by_the_byte_is_not_parsed_for_each() {
+        for (line, most) in [("x: y\r\n", 20), ("x: y\n", 20)] {
+            let head = format!("GET / HTTP/1.1\r\n{}\n", line.repeat(5000));
+            let mut looks = Looks::default();
+            let due = (1..=head.len()).filter(|end| looks.are_due(&head.as_bytes()[..*end], end - 1));
+            let due: Vec<_> = due.collect();
+            assert!(due.len() <= most, "{}", due.len());
+            assert_eq!(due.last(), Some(&head.len()), "its end is seen at once");
+        }
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_survived(bytes: Vec<u8>, rest in "GET /[ -~\r\n]{0,60}") {
@@ -190,6 +227,9 @@ mod tests {
         fn pieces_come_to_the_same_verdict(cut in 0usize..60) {
             let text = "GET /prices/stream?symbols=AAPL HTTP/1.1\r\nhost: localhost\r\n\r\n";
             prop_assert_eq!(verdict(&text[..cut]), "unclear");
+            let mut looks = Looks::default();
+            looks.are_due(&text.as_bytes()[..cut], 0);
+            prop_assert!(looks.are_due(text.as_bytes(), cut), "the end of a head is looked at, however it comes");
         }
     }
 }
