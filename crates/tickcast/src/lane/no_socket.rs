@@ -23,6 +23,7 @@ pub(crate) struct Socket(Infallible);
 /// What becomes of sockets that cannot be.
 pub(crate) enum News {
     Ready(Key),
+    Ended(Key),
     Over(Key),
 }
 

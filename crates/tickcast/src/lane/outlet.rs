@@ -49,6 +49,10 @@ impl Sink for Outlet {
         each!(self, sink => sink.end())
     }
 
+    fn hear_no_more(&mut self) {
+        each!(self, sink => sink.hear_no_more());
+    }
+
     fn cut(&mut self) {
         each!(self, sink => sink.cut());
     }

@@ -1,5 +1,7 @@
 //! What is done about streams that have been quiet, or stuck, for long.
 
+use std::time::Duration;
+
 use tickcast_core::Instant;
 
 use super::stream::{Place, Stream};
@@ -17,6 +19,26 @@ impl<S: Sink> Lane<S> {
             *seq = head;
             pace.until = head;
         }
+    }
+
+    /// A reader has ended its half of the connection. Whether it still reads, only a write can tell: to one that has left it is
+    /// answered with a reset. Where something is on its way already, that will do.
+    pub(super) fn half_close(&mut self, key: Key, now: Duration) {
+        let head = self.head();
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        stream.sink.hear_no_more();
+        if stream.blocked {
+            return;
+        }
+        match stream.sink.write(&self.keep_alive) {
+            Written::Taken => {
+                stream.last_write = now;
+                self.stats.sent(0, self.keep_alive.len());
+            }
+            Written::Refused => stream.refused(head),
+            Written::Gone => self.lose(key),
+        }
+        self.bury();
     }
 
     /// Looks after a stream that may have been quiet, or stuck, for long.

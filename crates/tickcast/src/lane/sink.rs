@@ -32,6 +32,9 @@ pub(crate) trait Sink: Sized {
     /// Nothing more will come: what was taken is to be the last. Asked again, once it is ready, where it refuses.
     fn end(&mut self) -> Written;
 
+    /// The reader says no more, not even that it leaves: that is for the next write to find out.
+    fn hear_no_more(&mut self) {}
+
     /// The reader is stuck: what it was still to get is not worth waiting for.
     fn cut(&mut self);
 }

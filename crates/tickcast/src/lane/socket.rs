@@ -43,6 +43,8 @@ pub(crate) struct Sockets {
 pub(crate) enum News {
     /// It can take bytes again.
     Ready(Key),
+    /// Its reader says no more: it has left, or only ended its own half of the connection.
+    Ended(Key),
     /// Its reader has left, or has said more than a reader has to say.
     Over(Key),
 }
@@ -59,6 +61,8 @@ pub(crate) struct Socket {
     chunked: bool,
     /// Whether it wants to hear of room. Only while it has none: each drained buffer would wake the lane otherwise.
     waiting: bool,
+    /// Whether its reader may still say something: that it has left, at best.
+    listening: bool,
     ended: bool,
     _feed: Option<Arc<dyn Send + Sync>>,
     _place: Option<OwnedSemaphorePermit>,
@@ -91,7 +95,7 @@ impl Sockets {
     /// Takes in a socket under its stream's number.
     pub(crate) fn admit(&self, arrival: Arrival, key: Key) -> io::Result<Socket> {
         let Arrival { stream, head, chunked, feed, place } = arrival;
-        epoll::add(self.epoll.get_ref(), &stream, data(key), interest(false))?;
+        epoll::add(self.epoll.get_ref(), &stream, data(key), interest(true, false))?;
         let epoll = Arc::clone(&self.epoll);
         Ok(Socket {
             stream,
@@ -100,6 +104,7 @@ impl Sockets {
             rest: head,
             chunked,
             waiting: false,
+            listening: true,
             ended: false,
             _feed: feed,
             _place: place,
@@ -120,19 +125,26 @@ impl Sockets {
         let news = events.iter().map(|event| {
             let key = Key::from(KeyData::from_ffi(event.data.u64()));
             let flags = event.flags;
-            if flags.intersects(OVER) { News::Over(key) } else { News::Ready(key) }
+            if flags.intersects(GONE) {
+                News::Over(key)
+            } else if flags.contains(EventFlags::RDHUP) {
+                News::Ended(key)
+            } else if flags.contains(EventFlags::IN) {
+                News::Over(key)
+            } else {
+                News::Ready(key)
+            }
         });
         news.collect()
     }
 }
 
-/// What says that a reader has left, or speaks when it has nothing to say.
-const OVER: EventFlags =
-    EventFlags::IN.union(EventFlags::RDHUP).union(EventFlags::HUP).union(EventFlags::ERR);
+/// What says that a reader has left for good.
+const GONE: EventFlags = EventFlags::HUP.union(EventFlags::ERR);
 
-fn interest(room: bool) -> EventFlags {
-    let always = EventFlags::IN | EventFlags::RDHUP;
-    if room { always | EventFlags::OUT } else { always }
+fn interest(listening: bool, room: bool) -> EventFlags {
+    let listen = if listening { EventFlags::IN | EventFlags::RDHUP } else { EventFlags::empty() };
+    if room { listen | EventFlags::OUT } else { listen }
 }
 
 fn data(key: Key) -> EventData {
@@ -181,8 +193,13 @@ impl Socket {
     fn wait_for_room(&mut self, waiting: bool) {
         if self.waiting != waiting {
             self.waiting = waiting;
-            let _ = epoll::modify(self.epoll.get_ref(), &self.stream, data(self.key), interest(waiting));
+            self.watch();
         }
+    }
+
+    fn watch(&self) {
+        let interest = interest(self.listening, self.waiting);
+        let _ = epoll::modify(self.epoll.get_ref(), &self.stream, data(self.key), interest);
     }
 }
 
@@ -252,6 +269,11 @@ impl Sink for Socket {
         self.rest = Bytes::new();
         self.wait_for_room(false);
         Written::Taken
+    }
+
+    fn hear_no_more(&mut self) {
+        self.listening = false;
+        self.watch();
     }
 
     fn cut(&mut self) {

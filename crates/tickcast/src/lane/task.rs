@@ -193,6 +193,7 @@ impl Task {
         for news in news {
             match news {
                 News::Ready(key) => self.lane.ready(key, now),
+                News::Ended(key) => self.lane.half_close(key, now),
                 News::Over(key) => self.lane.close(key),
             }
         }
