@@ -13,7 +13,7 @@ use crate::server::{TestServer, eventually, tickcast};
 /// How long the server gives a client for its request's head.
 const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 
-fn address(server: &TestServer) -> &str {
+pub(crate) fn address(server: &TestServer) -> &str {
     server.public.strip_prefix("http://").unwrap()
 }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "here a failed unwrap is a failed test")]
 
 mod bench;
+mod bodies;
 mod candles;
 mod changing;
 mod client;
@@ -14,7 +15,9 @@ mod faults;
 mod feeds;
 mod filters;
 mod guides;
+mod half_closed;
 mod half_open;
+mod http2;
 mod io;
 mod limits;
 mod market;

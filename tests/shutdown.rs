@@ -1,9 +1,18 @@
 //! The end, in order.
 
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
 use futures_util::future::join_all;
+use socket2::{Domain, Socket, Type};
 
 use crate::client::Reader;
-use crate::server::{TestServer, tickcast};
+use crate::faults::{address, connect, rest};
+use crate::server::{TestServer, eventually, tickcast};
+
+/// A publish that goes on.
+const PUBLISH: &str = "POST /v1/prices HTTP/1.1\r\nhost: x\r\nauthorization: Bearer test-token\r\n\
+    content-type: application/x-ndjson\r\ntransfer-encoding: chunked\r\n\r\n";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_streams_end_cleanly() {
@@ -18,19 +27,61 @@ async fn a_thousand_streams_end_cleanly() {
     server.wait_for_log("\"stopped\"");
 }
 
+/// A client who asks for more than the network holds, and reads none of it.
+async fn stuck(server: &TestServer) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    socket.connect(&address(server).parse::<SocketAddr>().unwrap().into()).unwrap();
+    let mut socket = TcpStream::from(socket);
+    socket.write_all(&b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n".repeat(1000)).unwrap();
+    // It has answered as much as there is room for once no more comes.
+    let (mut bytes, mut before) = (vec![0; 1 << 20], 0);
+    eventually(async || {
+        let unread = socket.peek(&mut bytes).unwrap();
+        unread > 0 && unread == std::mem::replace(&mut before, unread)
+    })
+    .await;
+    socket
+}
+
+/// Whatever a client has begun and not gone through with is over when the server stops.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_that_was_only_begun_holds_the_end_up() {
+    let mut server = TestServer::with(&["--source", "none", "--drain", "1h"]);
+    let begun = [
+        "",
+        "GET /prices/stream HTTP/1.1\r\nho",
+        "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n",
+        "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\nGET /he",
+        PUBLISH,
+    ];
+    let mut sockets = begun.map(|begun| {
+        let mut socket = connect(&server);
+        socket.write_all(begun.as_bytes()).unwrap();
+        socket
+    });
+    sockets[4].write_all(b"19\r\n{\"symbol\":\"A\",\"price\":1}\n\r\n").unwrap();
+    eventually(async || server.get("/v1/status").await.1["symbols"] == 1).await;
+    for socket in &mut sockets[2..4] {
+        socket.read_exact(&mut [0; 15]).unwrap();
+    }
+    server.signal("-TERM");
+    assert_eq!(server.wait().code(), Some(0));
+    server.wait_for_log("\"stopped\"");
+    let answer = rest(&sockets[4]);
+    let told = answer.contains("HTTP/1.1 503 ") && answer.contains("the server is stopping");
+    assert!(told && answer.contains("\"accepted\":1"), "{answer:?}");
+}
+
 #[tokio::test]
 async fn readiness_goes_first_and_a_second_signal_does_not_wait() {
     let mut server = TestServer::with(&["--source", "none", "--drain", "1h"]);
     // A reader who takes nothing holds the end up.
-    let mut stuck = std::net::TcpStream::connect(server.public.strip_prefix("http://").unwrap()).unwrap();
-    std::io::Write::write_all(&mut stuck, b"POST /v1/prices HTTP/1.1\r\nhost: x\r\nauthorization: Bearer test-token\r\ncontent-type: application/x-ndjson\r\ntransfer-encoding: chunked\r\nexpect: 100-continue\r\n\r\n").unwrap();
-    let mut line = [0; 12];
-    std::io::Read::read_exact(&mut stuck, &mut line).unwrap();
-    assert_eq!(&line, b"HTTP/1.1 100");
+    let _stuck = stuck(&server).await;
     server.signal("-INT");
     server.wait_for_log("stopping: ");
     let mut refused = 0;
-    while std::net::TcpStream::connect(server.public.strip_prefix("http://").unwrap()).is_ok() {
+    while TcpStream::connect(address(&server)).is_ok() {
         refused += 1;
         assert!(refused < 10_000, "it still accepts");
     }

@@ -71,6 +71,23 @@ async fn nothing_is_smuggled_in_behind_an_earlier_request() {
     }
 }
 
+/// A coding that there is not is refused before anyone asks who sends it, on a connection that has had a request before, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_body_has_another_coding() {
+    let server = TestServer::start();
+    let before = "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
+    for coding in ["gzip, chunked", "gzip", "identity, chunked", "chunked\r\ntransfer-encoding: chunked"] {
+        for earlier in ["", before] {
+            let request =
+                format!("POST /v1/prices HTTP/1.1\r\nhost: x\r\ntransfer-encoding: {coding}\r\n\r\n");
+            let answer = ask(&server, &format!("{earlier}{request}0\r\n\r\n"));
+            let last = &answer[answer.rfind("HTTP/1.1 ").unwrap()..];
+            assert!(last.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{coding}: {answer:?}");
+            assert!(last.contains("connection: close\r\n"), "{coding}: {answer:?}");
+        }
+    }
+}
+
 /// What is said better in words than by hanging up.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_refusal_says_why() {

@@ -1,5 +1,6 @@
 //! The routes for readers and publishers, to be merged into any Axum application.
 
+mod body;
 mod candles;
 mod change;
 mod market;
@@ -11,8 +12,8 @@ pub(crate) mod stream;
 mod ticks;
 
 use axum::Router;
+use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{DefaultBodyLimit, Path};
 use axum::routing::{delete, get, patch, post};
 
 pub use openapi::openapi;
@@ -42,10 +43,7 @@ impl Hub {
         Router::new()
             .route("/prices/stream", get(stream::prices_stream))
             .route("/v1/stream", get(stream::stream))
-            .route(
-                "/v1/streams/{stream}",
-                patch(change::change).layer(DefaultBodyLimit::max(change::LONGEST)),
-            )
+            .route("/v1/streams/{stream}", patch(change::change))
             .route("/v1/prices", get(market::prices))
             .route("/v1/prices/{symbol}", get(market::price))
             .route("/v1/symbols", get(market::symbols))

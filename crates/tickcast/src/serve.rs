@@ -1,35 +1,34 @@
 //! The accept loop: from listening sockets to the application.
 
+mod arriving;
+mod conversation;
 mod direct;
 mod framing;
 mod head;
+mod linger;
+mod multiplexed;
 mod patient;
 mod places;
 mod refusal;
 mod requirements;
 mod rewound;
 
-use std::convert::Infallible;
 use std::io;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
-use axum::response::Response;
-use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use patient::Patient;
+pub(crate) use arriving::Unread;
+use conversation::converse;
 use places::{Places, Seldom};
-use rewound::Rewound;
 
 /// How long the loop rests when accepting fails for want of resources: the sockets it lacks are freed by others.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
@@ -70,7 +69,7 @@ impl Server {
     /// How long connections may take to finish after the shutdown, unless [said otherwise](Self::grace): 5 s.
     pub const GRACE: Duration = Duration::from_secs(5);
 
-    /// How long a peer may take nothing, unless [said otherwise](Self::stall): 30 s.
+    /// How long a peer may take, or send, nothing, unless [said otherwise](Self::stall): 30 s.
     pub const STALL: Duration = Duration::from_secs(30);
 
     /// The listener is bound already, so whoever calls knows its port.
@@ -80,7 +79,8 @@ impl Server {
     }
 
     /// How long a peer may take nothing of an answer that is not a direct stream (a [hub](crate::HubBuilder::stall) sees to
-    /// those). Then its connection is reset. Default [`STALL`](Self::STALL).
+    /// those). Then its connection is reset; over HTTP/2 that one request. And how long it may send nothing of a request's body,
+    /// before that breaks off. Default [`STALL`](Self::STALL).
     #[must_use]
     pub const fn stall(mut self, stall: Duration) -> Self {
         self.stall = stall;
@@ -112,12 +112,13 @@ impl Server {
         self.listener.local_addr()
     }
 
-    /// Serves until `shutdown` is done: from then on no connection is accepted, and those there are may finish. Streams do
-    /// so when their hub ends them, with [`Hub::drain`](crate::Hub::drain).
+    /// Serves until `shutdown` is done: from then on no connection is accepted, those without a whole request are closed, and
+    /// what was asked is still answered; a request's body is read no further. Streams end when their hub ends them, with
+    /// [`Hub::drain`](crate::Hub::drain).
     ///
     /// Whatever a single connection does, accepting goes on.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let graceful = GracefulShutdown::new();
+        let (graceful, stop) = (GracefulShutdown::new(), CancellationToken::new());
         let places = Arc::new(Places::new(self.connections));
         let failing = Seldom::default();
         let mut shutdown = pin!(shutdown);
@@ -132,8 +133,8 @@ impl Server {
             };
             match accepted {
                 Ok((socket, _)) => {
-                    let door = Door { place, places: Arc::clone(&places), stall: self.stall };
-                    tokio::spawn(attend(socket, door, self.app.clone(), graceful.watcher()));
+                    let door = Door { places: Arc::clone(&places), stall: self.stall, stop: stop.clone() };
+                    tokio::spawn(attend(socket, place, door, self.app.clone(), graceful.watcher()));
                 }
                 Err(error) if concerns_one_connection(&error) => {}
                 Err(error) => {
@@ -144,6 +145,7 @@ impl Server {
                 }
             }
         }
+        stop.cancel();
         drop(self.listener);
         if tokio::time::timeout(self.grace, graceful.shutdown()).await.is_err() {
             tracing::warn!("some connections would not end: they are cut with the runtime");
@@ -153,31 +155,41 @@ impl Server {
 
 /// What a connection has of its server.
 struct Door {
-    /// Its place, given back when it is over.
-    place: Option<OwnedSemaphorePermit>,
     places: Arc<Places>,
     stall: Duration,
+    /// Done when the server stops.
+    stop: CancellationToken,
 }
 
-/// Serves a connection: a plain request for a stream leaves for a lane, everything else is hyper's.
-async fn attend(mut socket: TcpStream, door: Door, app: Router, watcher: Watcher) {
+/// Serves a connection: a plain request for a stream leaves for a lane, everything else is hyper's. Its place is given back
+/// when it is over.
+async fn attend(
+    mut socket: TcpStream,
+    place: Option<OwnedSemaphorePermit>,
+    door: Door,
+    app: Router,
+    watcher: Watcher,
+) {
     tune(&socket);
-    let Door { place, places, stall } = door;
-    let (read, first) = match head::read(&mut socket).await {
+    let first = tokio::select! {
+        first = head::read(&mut socket) => first,
+        () = door.stop.cancelled() => return,
+    };
+    let (read, first) = match first {
         head::First::Stream(request, read) => {
             let version = request.version();
             let Ok(mut response) = app.clone().oneshot(*request).await;
-            places.turn_away(&mut response);
+            door.places.turn_away(&mut response);
             if let Some(handoff) = direct::handoff(&mut response) {
                 return direct::hand_over(socket, version, &response, handoff, place);
             }
             (read, Some(response))
         }
         head::First::Other(read) => (read, None),
-        head::First::Ambiguous(why) => return refusal::bad_request(socket, why).await,
+        head::First::Ambiguous(why) => return refusal::bad_request(socket, why, &door).await,
         head::First::Nothing => return,
     };
-    converse(Rewound::new(read, Patient::new(socket, stall)), first, (app, places), watcher).await;
+    converse(socket, (read, first), door, app, watcher).await;
     drop(place);
 }
 
@@ -195,43 +207,57 @@ fn tune(socket: &TcpStream) {
     let _ = socket.set_tcp_user_timeout(Some(USER_TIMEOUT));
 }
 
-/// Leaves a connection to hyper. Where its first request was answered already, that is the answer to it.
-async fn converse(
-    socket: Rewound<Patient>,
-    first: Option<Response>,
-    (app, places): (Router, Arc<Places>),
-    watcher: Watcher,
-) {
-    let first = Mutex::new(first);
-    let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
-        let answered = first.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let answered = answered.or_else(|| requirements::refusal(&request));
-        let (app, places) = (app.clone(), Arc::clone(&places));
-        async move {
-            if let Some(response) = answered {
-                return Ok::<_, Infallible>(response);
-            }
-            let Ok(mut response) = app.oneshot(request.map(Body::new)).await;
-            places.turn_away(&mut response);
-            Ok(response)
+/// Whether an accept error is over with the connection it came from: `accept(2)` names these.
+fn concerns_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable, NetworkDown,
+        NetworkUnreachable, PermissionDenied, TimedOut,
+    };
+    #[cfg(unix)]
+    if let Some(error) = rustix::io::Errno::from_io_error(error) {
+        use rustix::io::Errno;
+        if [Errno::PROTO, Errno::NOPROTOOPT, Errno::HOSTDOWN, Errno::OPNOTSUPP].contains(&error) {
+            return true;
         }
-    });
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(head::DEADLINE)
-        .max_buf_size(head::LONGEST)
-        .max_headers(head::HEADERS);
-    builder.http2().timer(TokioTimer::new()).keep_alive_interval(Some(head::DEADLINE));
-    let connection = watcher.watch(builder.serve_connection(TokioIo::new(socket), service).into_owned());
-    if let Err(error) = connection.await {
-        tracing::debug!(error, "a connection broke off");
     }
+    matches!(
+        error.kind(),
+        ConnectionAborted
+            | ConnectionRefused
+            | ConnectionReset
+            | HostUnreachable
+            | NetworkDown
+            | NetworkUnreachable
+            | PermissionDenied
+            | TimedOut
+    )
 }
 
-/// Whether an accept error is over with the connection it came from.
-fn concerns_one_connection(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use rustix::io::Errno;
+
+    use super::*;
+
+    #[test]
+    fn an_error_of_one_connection_does_not_rest_the_loop() {
+        let one = [
+            Errno::CONNABORTED,
+            Errno::PROTO,
+            Errno::NETDOWN,
+            Errno::NOPROTOOPT,
+            Errno::HOSTDOWN,
+            Errno::HOSTUNREACH,
+            Errno::OPNOTSUPP,
+            Errno::NETUNREACH,
+            Errno::PERM,
+        ];
+        for (errors, expected) in
+            [(&one[..], true), (&[Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM], false)]
+        {
+            for error in errors {
+                assert_eq!(concerns_one_connection(&(*error).into()), expected, "{error:?}");
+            }
+        }
+    }
 }

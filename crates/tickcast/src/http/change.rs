@@ -1,20 +1,20 @@
 //! `PATCH /v1/streams/{stream}`: other symbols, or another rate, without a new connection.
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, PathRejection};
+use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
 use tickcast_core::{Filter, FilterError};
 
 use super::query::NoParameters;
-use super::{Problem, openapi};
+use super::{Problem, body, openapi};
 use crate::hub::Hub;
 use crate::subscription::{Edit, EditError, Effective, Pace, StreamId};
 
 /// Most bytes of a change: three lists of the longest names, and then some, so that a list that is too long is told so.
-pub(super) const LONGEST: usize = 256 << 10;
+const LONGEST: usize = 256 << 10;
 
 /// Changes a stream that is open
 ///
@@ -30,10 +30,11 @@ pub(super) const LONGEST: usize = 256 << 10;
         (status = 400, response = openapi::Refused),
         (status = 404, description = "There is no such stream, or it has ended", body = Problem,
             content_type = "application/problem+json"),
+        (status = 408, response = openapi::TooSlow),
         (status = 413, description = "More than 256 KiB", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "Changed more than 10 times within this second", body = Problem,
             content_type = "application/problem+json"),
-        (status = 503, description = "No room for these symbols beside those of others", body = Problem,
+        (status = 503, description = "No room for these symbols beside those of others, or the server stops", body = Problem,
             content_type = "application/problem+json"),
     ),
 )]
@@ -41,11 +42,10 @@ pub(super) async fn change(
     State(hub): State<Hub>,
     _: NoParameters,
     path: Result<Path<String>, PathRejection>,
-    body: Result<Bytes, BytesRejection>,
+    body: Body,
 ) -> Result<Json<Value>, Problem> {
-    let body = body.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
-    let edit = edit(&body)?;
     let id = path.ok().and_then(|Path(id)| id.parse::<StreamId>().ok()).ok_or_else(no_stream)?;
+    let edit = edit(&body::whole(body, LONGEST).await?)?;
     match hub.change(id, edit).await {
         None => Err(no_stream()),
         Some(Err(error)) => Err(error.into()),

@@ -35,7 +35,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         publish::publish,
         publish::take_off,
     ),
-    components(responses(Refused, NoSymbol, NoToken, DiskFull), schemas(PriceTick)),
+    components(responses(Refused, NoSymbol, NoToken, TooSlow, Stopping, DiskFull), schemas(PriceTick)),
     tags(
         (name = "streams", description = "Prices as they move, as Server-Sent Events"),
         (name = "market", description = "Prices as they stand"),
@@ -71,6 +71,16 @@ pub(super) struct NoSymbol(#[to_schema] Problem);
 #[derive(ToResponse)]
 #[response(content_type = "application/problem+json")]
 pub(super) struct NoToken(#[to_schema] Problem);
+
+/// The body did not come in time. `accepted` says how many of its ticks were, where it had some.
+#[derive(ToResponse)]
+#[response(content_type = "application/problem+json")]
+pub(super) struct TooSlow(#[to_schema] Problem);
+
+/// The server stops, and reads no further. `accepted` says how many ticks were, where there were some.
+#[derive(ToResponse)]
+#[response(content_type = "application/problem+json")]
+pub(super) struct Stopping(#[to_schema] Problem);
 
 /// It cannot be kept: the disk is full. `accepted` were.
 #[derive(ToResponse)]

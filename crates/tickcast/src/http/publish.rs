@@ -5,18 +5,16 @@ mod desk;
 mod idempotency;
 mod report;
 
-use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use http_body::Body as _;
 use tickcast_core::{Item, Items, Tick};
 
 use super::query::NoParameters;
-use super::{Problem, SymbolPath, market, named, openapi};
+use super::{Problem, SymbolPath, body, market, named, openapi};
 use crate::publisher::Publisher;
 use coding::Coding;
 pub(super) use desk::Desk;
@@ -48,12 +46,14 @@ const BATCH: usize = 512;
         (status = 400, description = "Nothing could be read, or the key is none", body = Problem,
             content_type = "application/problem+json"),
         (status = 401, response = openapi::NoToken),
+        (status = 408, response = openapi::TooSlow),
         (status = 409, description = "A request with this key is under way", body = Problem,
             content_type = "application/problem+json"),
         (status = 415, description = "Neither JSON nor NDJSON, or compressed in another way", body = Problem,
             content_type = "application/problem+json"),
         (status = 422, description = "None of them was taken, and some were rejected: the members of 200, too", body = Problem,
             content_type = "application/problem+json"),
+        (status = 503, response = openapi::Stopping),
         (status = 507, response = openapi::DiskFull),
     ),
 )]
@@ -61,7 +61,7 @@ pub(super) async fn publish(
     State(desk): State<Arc<Desk>>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
-    body: Body,
+    mut body: Body,
 ) -> Result<Response, Problem> {
     let publisher = desk.publisher(query.as_deref())?;
     let Some(coding) = Coding::of(&headers) else {
@@ -73,11 +73,12 @@ pub(super) async fn publish(
     let (items, claim) = match ready {
         Ok((items, Claimed::Open(claim))) => (items, claim),
         Ok((_, Claimed::Done(report))) => {
-            read_off(body).await;
+            // It is no shorter than the first time, and the answer no worse.
+            while let Some(Ok(_)) = body::next(&mut body).await {}
             return Ok(report.into_response());
         }
         Err(problem) => {
-            read_off(body).await;
+            body::read_off(body).await;
             return Err(problem);
         }
     };
@@ -119,12 +120,6 @@ pub(super) async fn take_off(
     }
 }
 
-/// Reads a body that nobody wants, up to a megabyte: a client that is still sending may never see an answer otherwise.
-async fn read_off(body: Body) {
-    const MOST: usize = 1 << 20;
-    let _ = axum::body::to_bytes(body, MOST).await;
-}
-
 /// How the body is to be cut. What `curl -d` calls itself is taken for JSON.
 fn items(headers: &HeaderMap) -> Result<Items, Problem> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
@@ -151,9 +146,11 @@ struct Intake<'d> {
 impl Intake<'_> {
     async fn run(mut self, mut items: Items, coding: Coding, body: Body) -> Result<Report, Problem> {
         let mut body = coding.decode(body);
-        while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
-            let frame = frame.map_err(|error| coding.broken(&error))?;
-            let Ok(bytes) = frame.into_data() else { continue };
+        while let Some(bytes) = body::try_next(&mut body).await {
+            let bytes = bytes.map_err(|error| {
+                let problem = body::known(&error).unwrap_or_else(|| coding.broken(&error));
+                self.claim.report().borrow().broken_off(problem)
+            })?;
             items.feed(&bytes, |at, item| self.take(at, item));
             self.publish();
             self.kept()?;

@@ -2,6 +2,9 @@
 
 use httparse::Header;
 
+/// Said of every other transfer coding.
+pub(super) const CHUNKED_ONLY: &str = "transfer-encoding can only be chunked, once";
+
 /// Why the request is refused, if it is: its length is said twice or not clearly, or it names two hosts. What is no HTTP at
 /// all (white space before a colon, folded lines, bare carriage returns) does not get here.
 pub(super) fn ambiguity(headers: &[Header<'_>]) -> Option<&'static str> {
@@ -19,7 +22,7 @@ pub(super) fn ambiguity(headers: &[Header<'_>]) -> Option<&'static str> {
         return Some("content-length is not a number");
     }
     if all("transfer-encoding").any(|given| !given.value.eq_ignore_ascii_case(b"chunked")) {
-        return Some("transfer-encoding can only be chunked");
+        return Some(CHUNKED_ONLY);
     }
     (all("host").count() > 1).then_some("more than one host is named")
 }

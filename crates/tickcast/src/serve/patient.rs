@@ -2,6 +2,8 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -9,6 +11,18 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
+
+use super::linger::Linger;
+use super::places::Places;
+
+/// What is known of an HTTP/1 connection's last answer, and decides how the socket is treated.
+#[derive(Default)]
+pub(super) struct Course {
+    /// The answer is a stream: it goes on until its reader leaves.
+    pub(super) endless: AtomicBool,
+    /// It was given before the request was read to its end.
+    pub(super) unread: AtomicBool,
+}
 
 /// Fails, and resets the connection, once its peer has taken nothing of what there is to write for so long.
 ///
@@ -19,11 +33,26 @@ pub(super) struct Patient {
     stall: Duration,
     /// Set while the socket is full.
     stuck: Option<Pin<Box<Sleep>>>,
+    course: Arc<Course>,
+    places: Arc<Places>,
+    /// Set once everything is written.
+    lingering: Option<Linger>,
 }
 
 impl Patient {
-    pub(super) const fn new(socket: TcpStream, stall: Duration) -> Self {
-        Self { socket, stall, stuck: None }
+    pub(super) const fn new(
+        socket: TcpStream,
+        stall: Duration,
+        course: Arc<Course>,
+        places: Arc<Places>,
+    ) -> Self {
+        Self { socket, stall, stuck: None, course, places, lingering: None }
+    }
+
+    /// How many bytes could be read at once: none where the peer has ended.
+    fn peek(&self, cx: &mut Context<'_>) -> Poll<usize> {
+        let mut byte = [0];
+        self.socket.poll_peek(cx, &mut ReadBuf::new(&mut byte)).map(Result::unwrap_or_default)
     }
 
     /// What `poll` of a write came to, unless the peer has been stuck for too long.
@@ -58,11 +87,27 @@ impl AsyncWrite for Patient {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Whoever answers reads nothing meanwhile. That a stream's reader has left is seen here.
+        if self.course.endless.load(Ordering::Relaxed) && self.peek(cx) == Poll::Ready(0) {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
         Pin::new(&mut self.socket).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
+        let this = &mut *self;
+        if this.lingering.is_none() {
+            ready!(Pin::new(&mut this.socket).poll_shutdown(cx))?;
+            let talking = match this.peek(cx) {
+                Poll::Ready(bytes) => bytes > 0,
+                Poll::Pending => this.course.unread.load(Ordering::Relaxed),
+            };
+            this.lingering = this.places.linger().filter(|_| talking).map(Linger::new);
+        }
+        match &mut this.lingering {
+            Some(lingering) => lingering.poll(&mut this.socket, cx),
+            None => Poll::Ready(Ok(())),
+        }
     }
 
     fn poll_write_vectored(

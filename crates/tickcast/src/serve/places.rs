@@ -5,8 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use axum::body::Body;
-use axum::http::{HeaderValue, Response, header};
-
+use axum::http::{HeaderValue, Response, Version, header};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::events::Handoff;
@@ -19,6 +18,9 @@ const KEPT_BACK: u64 = 256;
 /// come back later.
 const SPARE: usize = 64;
 
+/// Most connections that are listened to after their last answer: half of the places that streams never take.
+const LINGERING: usize = 32;
+
 /// Where the system does not say how many descriptors there may be.
 const UNKNOWN: usize = 1_000_000;
 
@@ -28,6 +30,7 @@ const RETRY_MS: std::ops::RangeInclusive<u32> = 5000..=15_000;
 /// Places for connections.
 pub(super) struct Places {
     free: Arc<Semaphore>,
+    lingering: Arc<Semaphore>,
     streams: usize,
     spare: usize,
     crowding: Seldom,
@@ -46,7 +49,8 @@ impl Places {
         };
         // One more is always held for whoever comes next.
         let free = Arc::new(Semaphore::new(streams + spare + 1));
-        Self { free, streams, spare, crowding: Seldom::default() }
+        let lingering = Arc::new(Semaphore::new(LINGERING));
+        Self { free, lingering, streams, spare, crowding: Seldom::default() }
     }
 
     /// Waits for a free one.
@@ -62,18 +66,39 @@ impl Places {
         self.free.available_permits() < self.spare
     }
 
+    /// Leave to listen to a peer after the last answer, if there is any left to give.
+    pub(super) fn linger(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.lingering).try_acquire_owned().ok()
+    }
+
     /// Makes a response that carries a subscription tell its reader to come back later, if there is no place for it. The
     /// status stays 200: with any other a browser's `EventSource` never would.
     pub(super) fn turn_away(&self, response: &mut Response<Body>) {
-        if !self.crowded() {
-            return;
+        if self.crowded() {
+            self.refuse(response, Version::HTTP_11);
         }
+    }
+
+    /// Finds a place for the stream that a response carries, beside its connection's: over HTTP/2 a connection has many. Where
+    /// there is none, its reader is told to come back.
+    pub(super) fn seat(&self, response: &mut Response<Body>) -> Option<OwnedSemaphorePermit> {
+        response.extensions().get::<Handoff>()?;
+        let place = Arc::clone(&self.free).try_acquire_owned().ok().filter(|_| !self.crowded());
+        if place.is_none() {
+            self.refuse(response, Version::HTTP_2);
+        }
+        place
+    }
+
+    fn refuse(&self, response: &mut Response<Body>, version: Version) {
         let Some(handoff) = response.extensions_mut().remove::<Handoff>() else { return };
         if self.crowding.is_due() {
             tracing::warn!(limit = self.streams, "no place for another stream: it is told to come back");
         }
         *response.body_mut() = busy(handoff.subscription.dialect, fastrand::u32(RETRY_MS)).into();
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        if version < Version::HTTP_2 {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
     }
 }
 

@@ -113,6 +113,11 @@ impl Report {
             _ => Some((StatusCode::UNPROCESSABLE_ENTITY, "no tick was taken")),
         }
     }
+
+    /// The answer where the rest did not come. What was accepted before stands.
+    pub(super) fn broken_off(&self, problem: Problem) -> Problem {
+        problem.with("accepted", self.accepted)
+    }
 }
 
 impl IntoResponse for Report {

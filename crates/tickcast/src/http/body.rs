@@ -1,0 +1,98 @@
+//! Bodies of requests, read by the piece.
+
+use std::error::Error;
+use std::pin::Pin;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::StatusCode;
+use bytes::Bytes;
+use http_body::Body as _;
+use tokio::time::timeout;
+
+use super::Problem;
+use crate::serve::Unread;
+
+/// How long a body may take that is of no use before it is whole, however it spreads the bytes.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long a body is read that nobody wants, and how much of it.
+const READ_OFF: (Duration, usize) = (Duration::from_secs(5), 1 << 20);
+
+/// The next bytes; `None` at its end.
+pub(super) async fn next(body: &mut Body) -> Option<Result<Bytes, Problem>> {
+    let next = try_next(body).await?;
+    Some(next.map_err(|error| {
+        let broke_off = || Problem::new(StatusCode::BAD_REQUEST, "the body broke off");
+        known(&error).unwrap_or_else(broke_off)
+    }))
+}
+
+/// The same, or why there are none.
+pub(super) async fn try_next(body: &mut Body) -> Option<Result<Bytes, axum::Error>> {
+    loop {
+        let frame = std::future::poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await?;
+        match frame.map(http_body::Frame::into_data) {
+            Ok(Ok(bytes)) => return Some(Ok(bytes)),
+            // Trailers say nothing to us.
+            Ok(Err(_)) => {}
+            Err(error) => return Some(Err(error)),
+        }
+    }
+}
+
+/// A whole body of at most so many bytes.
+pub(super) async fn whole(mut body: Body, most: usize) -> Result<Vec<u8>, Problem> {
+    let too_long = || {
+        let detail = format!("the body has more than {} KiB", most >> 10);
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
+    };
+    if body.size_hint().lower() > most as u64 {
+        return Err(too_long());
+    }
+    let reading = async {
+        let mut all = Vec::new();
+        while let Some(bytes) = next(&mut body).await {
+            let bytes = bytes?;
+            if all.len() + bytes.len() > most {
+                return Err(too_long());
+            }
+            all.extend_from_slice(&bytes);
+        }
+        Ok(all)
+    };
+    let late =
+        || Problem::new(StatusCode::REQUEST_TIMEOUT, format!("the body took longer than {DEADLINE:?}"));
+    timeout(DEADLINE, reading).await.unwrap_or_else(|_| Err(late()))
+}
+
+/// Reads a body that nobody wants, up to a bound, and drops it: a client that is still sending may never see an answer otherwise.
+pub(super) async fn read_off(mut body: Body) {
+    let (longest, mut left) = READ_OFF;
+    let reading = async {
+        while let Some(Ok(bytes)) = next(&mut body).await {
+            left = left.saturating_sub(bytes.len());
+            if left == 0 {
+                break;
+            }
+        }
+    };
+    let _ = timeout(longest, reading).await;
+}
+
+/// Why a body ended before its end, where it was us who read it no further.
+pub(super) fn known(error: &axum::Error) -> Option<Problem> {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        match error.downcast_ref() {
+            Some(Unread::Stalled(_)) => {
+                return Some(Problem::new(StatusCode::REQUEST_TIMEOUT, error.to_string()));
+            }
+            Some(Unread::Stopping) => {
+                return Some(Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()));
+            }
+            None => cause = error.source(),
+        }
+    }
+    None
+}

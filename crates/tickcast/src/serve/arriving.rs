@@ -1,0 +1,117 @@
+//! Bodies of requests: each piece is waited for so long and no longer.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::Request;
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use tokio_util::sync::CancellationToken;
+
+/// Why a body is read no further.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unread {
+    #[error("nothing came of the body for {0:?}")]
+    Stalled(Duration),
+    #[error("the server is stopping")]
+    Stopping,
+}
+
+/// Whether a body has been read to its end.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Whole(Arc<AtomicBool>);
+
+impl Whole {
+    pub(super) fn is(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn note(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The request with its body watched, and what will say whether that was read to its end.
+pub(super) fn watch<B>(
+    request: Request<B>,
+    stall: Duration,
+    stop: CancellationToken,
+) -> (Request<Body>, Whole)
+where
+    B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<axum::BoxError>,
+{
+    let whole = Whole::default();
+    if request.body().is_end_stream() {
+        whole.note();
+        return (request.map(|_| Body::empty()), whole);
+    }
+    let watched = whole.clone();
+    let watch = |body| Body::new(Arriving { body, stall, stop, waiting: None, over: None, whole: watched });
+    (request.map(watch), whole)
+}
+
+/// A body on its way in.
+struct Arriving<B> {
+    body: B,
+    stall: Duration,
+    stop: CancellationToken,
+    /// Set while nothing comes: done when that has lasted too long.
+    waiting: Option<Pin<Box<dyn Future<Output = Unread> + Send>>>,
+    over: Option<Unread>,
+    whole: Whole,
+}
+
+/// Waits for what ends the waiting for a body.
+async fn impatience(stop: CancellationToken, stall: Duration) -> Unread {
+    match tokio::time::timeout(stall, stop.cancelled()).await {
+        Ok(()) => Unread::Stopping,
+        Err(_) => Unread::Stalled(stall),
+    }
+}
+
+impl<B> http_body::Body for Arriving<B>
+where
+    B: http_body::Body<Data = Bytes> + Unpin,
+    B::Error: Into<axum::BoxError>,
+{
+    type Data = Bytes;
+    type Error = axum::BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
+        let this = &mut *self;
+        if this.stop.is_cancelled() {
+            this.over.get_or_insert(Unread::Stopping);
+        }
+        if let Some(why) = this.over {
+            return Poll::Ready(Some(Err(why.into())));
+        }
+        if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) {
+            this.waiting = None;
+            if frame.is_none() || this.body.is_end_stream() {
+                this.whole.note();
+            }
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        }
+        let (stop, stall) = (&this.stop, this.stall);
+        let waiting = this.waiting.get_or_insert_with(|| Box::pin(impatience(stop.clone(), stall)));
+        let why = ready!(waiting.as_mut().poll(cx));
+        (this.waiting, this.over) = (None, Some(why));
+        Poll::Ready(Some(Err(why.into())))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

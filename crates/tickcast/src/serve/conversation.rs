@@ -1,0 +1,99 @@
+//! Connections that hyper serves.
+
+use std::convert::Infallible;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderValue, Request, Version, header};
+use axum::response::Response;
+use bytes::BytesMut;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::Watcher;
+use tokio::net::TcpStream;
+use tower::ServiceExt;
+
+use super::arriving::{self, Whole};
+use super::multiplexed::{self, Sliced, Watching, ours};
+use super::patient::{Course, Patient};
+use super::rewound::Rewound;
+use super::{Door, head, requirements};
+use crate::events::Handoff;
+
+/// Leaves a connection to hyper, with what was `read` of it already. Where its `first` request was answered already, that is the
+/// answer to it.
+pub(super) async fn converse(
+    socket: TcpStream,
+    (read, first): (BytesMut, Option<Response>),
+    door: Door,
+    app: Router,
+    watcher: Watcher,
+) {
+    let (course, stall) = (Arc::new(Course::default()), door.stall);
+    let socket = Patient::new(socket, stall, Arc::clone(&course), Arc::clone(&door.places));
+    let desk = Arc::new(Desk { app, door, course });
+    let first = Mutex::new(first);
+    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+        let answered = first.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let desk = Arc::clone(&desk);
+        async move { Ok::<_, Infallible>(desk.answer(request, answered).await) }
+    });
+    let mut builder = auto::Builder::new(Watching(stall));
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .half_close(true)
+        .header_read_timeout(head::DEADLINE)
+        .max_buf_size(head::LONGEST)
+        .max_headers(head::HEADERS);
+    builder.http2().timer(TokioTimer::new());
+    multiplexed::bound(builder.http2());
+    let socket = TokioIo::new(Rewound::new(read, socket));
+    let connection = watcher.watch(builder.serve_connection(socket, service).into_owned());
+    if let Err(error) = connection.await {
+        tracing::debug!(error, "a connection broke off");
+    }
+}
+
+/// Where a connection's requests are answered.
+struct Desk {
+    app: Router,
+    door: Door,
+    course: Arc<Course>,
+}
+
+impl Desk {
+    /// The application's answer, unless there is one already.
+    async fn answer(&self, request: Request<Incoming>, answered: Option<Response>) -> Response {
+        let version = request.version();
+        let answered = answered.or_else(|| requirements::refusal(&request));
+        let (request, whole) = arriving::watch(request, self.door.stall, self.door.stop.clone());
+        let mut response = match answered {
+            Some(response) => response,
+            None => {
+                let Ok(response) = ours(self.app.clone().oneshot(request)).await;
+                response
+            }
+        };
+        if version == Version::HTTP_2 {
+            let place = self.door.places.seat(&mut response);
+            return response.map(|body| Body::new(Sliced::new(body, place)));
+        }
+        self.door.places.turn_away(&mut response);
+        self.note(&mut response, &whole);
+        response
+    }
+
+    /// Notes how the connection goes on. An answer that did not wait for the end of its request is the last.
+    fn note(&self, response: &mut Response, whole: &Whole) {
+        let endless = response.extensions().get::<Handoff>().is_some();
+        self.course.endless.store(endless, Ordering::Relaxed);
+        self.course.unread.store(!whole.is(), Ordering::Relaxed);
+        if !whole.is() {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Bodies of requests that do not come, or that nobody wants.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use tickcast::{Hub, Rules, Server};
+
+use crate::faults::{connect, rest};
+use crate::server::{SOON, TestServer, eventually};
+
+/// Long enough for whoever sends something, short enough to be waited for.
+const STALL: Duration = Duration::from_secs(1);
+
+/// A publish that says it is a megabyte.
+const POST: &str = "POST /v1/prices HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n";
+
+/// Says `text` and reads until the server ends the connection.
+fn ask(mut socket: TcpStream, text: &str) -> String {
+    socket.set_read_timeout(Some(SOON)).unwrap();
+    socket.write_all(text.as_bytes()).unwrap();
+    rest(&socket)
+}
+
+/// A server whose publishers need no token, and the market behind it.
+pub(crate) async fn impatient() -> (SocketAddr, Hub) {
+    let hub = Hub::builder().build();
+    let app = hub.router().merge(hub.source("http", Rules::default()).router());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(Server::new(listener, app).stall(STALL).run(std::future::pending()));
+    (address, hub)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_publish_without_the_token_is_refused_before_its_body_comes() {
+    let server = TestServer::start();
+    for more in ["", "authorization: Bearer wrong\r\n", "expect: 100-continue\r\n"] {
+        let answer = ask(connect(&server), &format!("{POST}{more}\r\n["));
+        assert!(answer.starts_with("HTTP/1.1 401 Unauthorized\r\n"), "{more}: {answer:?}");
+        assert!(answer.contains("connection: close\r\n"), "{more}: {answer:?}");
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{more}: {answer:?}");
+    }
+    // Whoever first says all of it is still told.
+    let answer = ask(connect(&server), &format!("{POST}\r\n{}", "[".repeat(1_000_000)));
+    assert!(answer.starts_with("HTTP/1.1 401 Unauthorized\r\n"), "{answer:?}");
+}
+
+/// More bodies that never come than there are places: nobody else is kept out, and everyone is answered or sent away.
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_that_never_come_take_no_places() {
+    let server = TestServer::with(&["--source", "none", "--max-connections", "200"]);
+    let silent: Vec<_> = (0..270)
+        .map(|_| {
+            let mut socket = connect(&server);
+            socket.write_all(format!("{POST}\r\n[").as_bytes()).unwrap();
+            socket
+        })
+        .collect();
+    assert_eq!(server.get("/healthz").await.0, 200);
+    let answers: Vec<_> = silent.into_iter().map(|socket| ask(socket, "")).collect();
+    let told = answers.iter().filter(|answer| answer.starts_with("HTTP/1.1 401 ")).count();
+    assert!(told > 0 && answers.iter().all(|answer| answer.is_empty() || answer.contains(" 401 ")));
+    assert!(!server.log().contains("no place for another connection"), "{}", server.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_stops_coming_is_not_waited_for() {
+    let (address, hub) = impatient().await;
+    let lines = "{\"symbol\":\"A\",\"price\":1}\n{\"symbol\":\"A\",\"price\":2}\n{\"sym";
+    let publish = format!("{POST}content-type: application/x-ndjson\r\n\r\n{lines}");
+    let stream = "0".repeat(32);
+    let change = format!("PATCH /v1/streams/{stream} HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n{{");
+    for (request, expected) in [(publish, "\"accepted\":2"), (change, "nothing came of the body for 1s")] {
+        let socket = TcpStream::connect(address).unwrap();
+        let answer = tokio::task::spawn_blocking(move || ask(socket, &request)).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 408 Request Timeout\r\n"), "{answer:?}");
+        assert!(answer.contains("connection: close\r\n") && answer.contains(expected), "{answer:?}");
+    }
+    assert_eq!(hub.stats().tape_ticks, 2, "what came before stands");
+}
+
+/// However long it takes in all: as long as something comes, it is read.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_keeps_coming_is_read_to_its_end() {
+    let (address, hub) = impatient().await;
+    let mut socket = TcpStream::connect(address).unwrap();
+    let head =
+        "POST /v1/prices HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-ndjson\r\nconnection: close\r\n";
+    write!(socket, "{head}transfer-encoding: chunked\r\n\r\n").unwrap();
+    let begin = std::time::Instant::now();
+    let mut sent = 0;
+    while begin.elapsed() < 2 * STALL {
+        let line = format!("{{\"symbol\":\"A\",\"price\":{sent}}}\n");
+        write!(socket, "{:x}\r\n{line}\r\n", line.len()).unwrap();
+        sent += 1;
+        // Each is waited for: it is on the market before the next one is sent.
+        eventually(async || hub.stats().tape_ticks == sent).await;
+    }
+    socket.write_all(b"0\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains(&format!("\"accepted\":{sent},")), "{answer:?}");
+}
