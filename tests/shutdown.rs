@@ -73,6 +73,21 @@ async fn nothing_that_was_only_begun_holds_the_end_up() {
     assert!(told && answer.contains("\"accepted\":1"), "{answer:?}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_comes_within_the_drain_whatever_is_open() {
+    let mut server = TestServer::with(&["--source", "none", "--drain", "2s"]);
+    let _stuck = stuck(&server).await;
+    server.signal("-TERM");
+    server.wait_for_log("stopping: ");
+    // Operators are answered meanwhile.
+    for (path, expected) in [("/readyz", 503), ("/healthz", 200)] {
+        let answer = server.http.get(format!("{}{path}", server.admin)).send().await.unwrap();
+        assert_eq!(answer.status(), expected, "{path}");
+    }
+    assert_eq!(server.wait().code(), Some(0));
+    server.wait_for_log("something would not end within 2s");
+}
+
 #[tokio::test]
 async fn readiness_goes_first_and_a_second_signal_does_not_wait() {
     let mut server = TestServer::with(&["--source", "none", "--drain", "1h"]);

@@ -104,7 +104,7 @@ pub(crate) struct Layer {
     #[arg(long, env = "TICKCAST_PUBLISH_TOKEN_FILE", value_name = "FILE")]
     pub(crate) publish_token_file: Option<PathBuf>,
 
-    /// How streams are spread when the server stops: at most this long, 1 ms a stream [default: 8s]
+    /// How long a stop may take; streams are spread over 1 ms each, three quarters of this at most [default: 8s]
     #[arg(long, env = "TICKCAST_DRAIN", value_name = "TIME")]
     pub(crate) drain: Option<Span>,
 

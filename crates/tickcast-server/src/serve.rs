@@ -20,7 +20,8 @@ use crate::source::Running;
 use crate::status::Health;
 use crate::{admin, api, auth, logging, page, slashes, status};
 
-/// How much of the drain each stream is given: a thousand readers come back within a second, not all at once.
+/// How much of the drain each stream is given: a thousand readers come back within a second, not all at once. All together are
+/// given three quarters of it; the rest is for what they are in the middle of.
 const DRAIN_PER_STREAM: Duration = Duration::from_millis(1);
 
 /// Most connections of operators: they are few, and must not take descriptors from readers.
@@ -74,13 +75,17 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
         .method_not_allowed_fallback(|| async { Problem::no_method() })
         .layer(cors());
 
-    let grace = settings.drain.0 + Server::GRACE;
-    let mut public = Server::new(public, app).grace(grace);
+    let drain = settings.drain.0;
+    // What bounds the drain bounds this, too.
+    let mut public = Server::new(public, app).grace(Duration::MAX);
     if let Some(most) = settings.max_connections {
         public = public.connections(most);
     }
-    let private = Server::new(private, admin::router(&health, &reload)).grace(grace).connections(OPERATORS);
-    let addresses = [start(public, &stop, &tasks), start(private, &stop, &tasks)];
+    let private = Server::new(private, admin::router(&health, &reload)).connections(OPERATORS);
+    let addresses = [public.local_addr().ok(), private.local_addr().ok()];
+    tasks.spawn(public.run(stop.clone().cancelled_owned()));
+    // Operators are answered to the very end.
+    tokio::spawn(private.run(std::future::pending()));
     announce(addresses, simulated);
 
     while signals.next().await == Signal::Reload {
@@ -89,13 +94,15 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
     }
     tokio::spawn(signals.exit_at_next());
     let streams = hub.stats().streams;
-    let window = settings.drain.0.min(DRAIN_PER_STREAM * u32::try_from(streams).unwrap_or(u32::MAX));
-    tracing::info!(streams, "stopping: streams end within {window:?}");
+    let window = (drain / 4 * 3).min(DRAIN_PER_STREAM * u32::try_from(streams).unwrap_or(u32::MAX));
+    tracing::info!(streams, "stopping: streams end within {window:?}, everything within {drain:?}");
     health.drain();
     stop.cancel();
-    hub.drain(window).await;
     tasks.close();
-    tasks.wait().await;
+    let ending = async { tokio::join!(hub.drain(window), tasks.wait()) };
+    if tokio::time::timeout(drain, ending).await.is_err() {
+        tracing::warn!("something would not end within {drain:?}: it is cut");
+    }
     hub.close();
     tracing::info!("stopped");
     Ok(())
@@ -137,13 +144,6 @@ fn open_hub(settings: &Settings) -> anyhow::Result<Hub> {
 
 async fn bind(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address} ({setting})"))
-}
-
-/// Serves until the whole server stops; returns the address, which the system may have chosen.
-fn start(server: Server, stop: &CancellationToken, tasks: &TaskTracker) -> Option<SocketAddr> {
-    let address = server.local_addr().ok();
-    tasks.spawn(server.run(stop.clone().cancelled_owned()));
-    address
 }
 
 fn announce(addresses: [Option<SocketAddr>; 2], simulated: bool) {
