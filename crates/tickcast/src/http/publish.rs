@@ -65,7 +65,7 @@ pub(super) async fn publish(
 ) -> Result<Response, Problem> {
     let publisher = desk.publisher(query.as_deref())?;
     let Some(coding) = Coding::of(&headers) else {
-        read_off(body).await;
+        body::read_off(body).await;
         return Ok(Coding::refusal());
     };
     let hub = desk.publisher.hub();
