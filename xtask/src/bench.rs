@@ -34,11 +34,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let (rounds, wanted) = if only_instructions { (0, Vec::new()) } else { parse(arguments)? };
     let root = crate::root()?;
     std::env::set_current_dir(&root)?;
-    let mut build =
-        crate::cargo(&["build", "--release", "--package", "tickcast-server", "--package", "peers"]);
-    if !build.status().context("cannot build")?.success() {
-        bail!("what is to be measured does not build");
-    }
+    crate::build_release(&["tickcast-server", "peers"])?;
     let place = crate::target()?.join("bench");
     std::fs::create_dir_all(&place)?;
     let release = crate::target()?.join("release");

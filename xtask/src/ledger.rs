@@ -16,13 +16,8 @@ struct Plan {
 /// Runs. Arguments: `--runs N` (10), `--seconds N` (60), `--readers N` (200), `--together N` (4), `--seed N` of the first (1).
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let plan = parse(arguments)?;
-    let root = crate::root()?;
-    std::env::set_current_dir(&root)?;
-    let mut build =
-        crate::cargo(&["build", "--release", "--package", "tickcast-server", "--package", "ledger"]);
-    if !build.status().context("cannot build")?.success() {
-        bail!("what is to be checked does not build");
-    }
+    std::env::set_current_dir(crate::root()?)?;
+    crate::build_release(&["tickcast-server", "ledger"])?;
     let mut seeds = plan.seed..plan.seed + plan.runs;
     let mut under_way: Vec<(u64, Child)> = Vec::new();
     let mut failed = Vec::new();

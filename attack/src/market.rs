@@ -1,0 +1,81 @@
+//! What is on the market before an attack begins.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::http::exchange;
+
+/// Ticks of one request.
+const BATCH: usize = 10_000;
+
+/// How long the server may take for one request.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Symbols, and ticks of them.
+#[derive(Debug, Clone, Copy)]
+pub struct Market {
+    /// How many symbols there are.
+    pub symbols: usize,
+    /// How many ticks are published of all of them in turn: at least one of each.
+    pub ticks: usize,
+    /// Bytes of extras that each tick has.
+    pub extras: usize,
+    /// What the symbols' names begin with; a number follows.
+    pub prefix: &'static str,
+}
+
+impl Market {
+    /// The same with so many symbols, each with as many ticks as before.
+    #[must_use]
+    pub const fn with_symbols(self, symbols: usize) -> Self {
+        match self.symbols {
+            0 => self,
+            before => Self { symbols, ticks: self.ticks / before * symbols, ..self },
+        }
+    }
+
+    /// The name of the symbol with this number.
+    #[must_use]
+    pub fn name(&self, number: usize) -> String {
+        format!("{}{number:05}", self.prefix)
+    }
+
+    /// Publishes all of it.
+    ///
+    /// # Errors
+    ///
+    /// If the server does not take every tick.
+    pub fn publish(&self, address: SocketAddr, token: &str) -> Result<()> {
+        let extras = "x".repeat(self.extras);
+        let numbers: Vec<usize> = (0..self.ticks).collect();
+        for batch in numbers.chunks(BATCH) {
+            let mut lines = String::new();
+            for number in batch {
+                let (name, price) = (self.name(number % self.symbols), number + 1);
+                writeln!(lines, r#"{{"symbol":"{name}","price":{price},"x":"{extras}"}}"#)?;
+            }
+            let accepted = publish(address, token, &lines, PATIENCE)?;
+            ensure!(accepted == batch.len() as u64, "{accepted} of {} ticks were taken", batch.len());
+        }
+        Ok(())
+    }
+}
+
+/// Publishes NDJSON; returns how many ticks were taken.
+fn publish(address: SocketAddr, token: &str, lines: &str, patience: Duration) -> Result<u64> {
+    let head = format!(
+        "POST /v1/prices HTTP/1.0\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\
+         Content-Type: application/x-ndjson\r\nContent-Length: {}\r\n\r\n",
+        lines.len()
+    );
+    let (status, answer) =
+        exchange(address, [head.as_bytes(), lines.as_bytes()].concat().as_slice(), patience)
+            .context("nothing can be published")?;
+    let text = String::from_utf8_lossy(&answer);
+    ensure!(status == 200, "publishing is answered {status}: {text}");
+    let answer: serde_json::Value = serde_json::from_slice(&answer)?;
+    answer["accepted"].as_u64().with_context(|| format!("publishing is answered {text}"))
+}

@@ -1,0 +1,201 @@
+//! Readers who do nothing wrong, a publisher, and how long ticks take from one to the other.
+//!
+//! The ticks have numbers, and each is due at a time that follows from its number. Every reader asks for every tick, so that
+//! nothing is merged: a reader that is held up sees each tick late, and one that never sees a tick has waited for it until now.
+
+use std::fmt::Write as _;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use hdrhistogram::Histogram;
+use memchr::memmem::Finder;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::server::TOKEN;
+
+/// How many readers there are.
+pub(crate) const READERS: usize = 100;
+
+/// Symbols they read.
+pub(crate) const SYMBOLS: u64 = 20;
+
+/// Ticks that are due together, and how often some are: 500 a second.
+const BATCH: u64 = 5;
+const INTERVAL: Duration = Duration::from_millis(10);
+
+/// Most ticks of one request, where the publisher itself was held up.
+const MOST: u64 = 5_000;
+
+/// How long a request of the publisher's may take, and how long it takes until every reader reads.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The longest delay that is told apart from longer ones.
+const LONGEST: Duration = Duration::from_secs(600);
+
+/// What comes before the number of a tick.
+const NUMBER: &[u8] = b"\"k\":";
+
+/// How others fared in some time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Delays {
+    /// The 99th percentile of publish to receive.
+    pub(crate) p99: Duration,
+    /// Readers that lost their connection since they began.
+    pub(crate) lost: usize,
+}
+
+/// They publish and read until the last clone of this is gone.
+#[derive(Clone)]
+pub(crate) struct Others(Arc<Mutex<Window>>);
+
+/// What counts at the moment.
+struct Window {
+    /// When tick 0 was due.
+    start: Instant,
+    /// The first tick that counts.
+    from: u64,
+    /// In microseconds.
+    delays: Histogram<u64>,
+    /// The tick that each reader is to see next.
+    next: Vec<u64>,
+    lost: usize,
+}
+
+impl Others {
+    /// Starts them, on a thread of their own, and waits until every reader has seen a tick.
+    pub(crate) fn start(address: SocketAddr) -> Result<Self> {
+        let delays = Histogram::new_with_max(LONGEST.as_micros() as u64, 3)?;
+        let window = Window { start: Instant::now(), from: 0, delays, next: vec![0; READERS], lost: 0 };
+        let others = Self(Arc::new(Mutex::new(window)));
+        let weak = Arc::downgrade(&others.0);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        std::thread::spawn(move || runtime.block_on(run(address, &weak)));
+        let begin = Instant::now();
+        while others.with(|window| window.next.contains(&0)) {
+            ensure!(begin.elapsed() < PATIENCE, "not every reader sees ticks");
+            std::thread::sleep(INTERVAL);
+        }
+        Ok(others)
+    }
+
+    /// Only ticks that are due from now on count.
+    pub(crate) fn begin(&self) {
+        self.with(|window| {
+            window.from = window.due_until(Instant::now());
+            window.delays.reset();
+        });
+    }
+
+    /// How they have fared since [`Self::begin`]; who waits for a tick has waited for it until now.
+    pub(crate) fn delays(&self) -> Delays {
+        self.with(|window| {
+            let (now, mut delays) = (Instant::now(), window.delays.clone());
+            for next in &window.next {
+                for number in window.from.max(*next)..window.due_until(now) {
+                    delays.saturating_record(window.delay(number, now));
+                }
+            }
+            Delays { p99: Duration::from_micros(delays.value_at_quantile(0.99)), lost: window.lost }
+        })
+    }
+
+    fn with<T>(&self, of: impl FnOnce(&mut Window) -> T) -> T {
+        of(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Window {
+    /// The first tick that is not due at `time`.
+    fn due_until(&self, time: Instant) -> u64 {
+        (time.duration_since(self.start).as_micros() / INTERVAL.as_micros()) as u64 * BATCH
+    }
+
+    fn delay(&self, number: u64, now: Instant) -> u64 {
+        let due = self.start + INTERVAL * (number / BATCH) as u32;
+        now.saturating_duration_since(due).as_micros() as u64
+    }
+
+    fn seen(&mut self, reader: usize, number: u64) {
+        // What is published again, because nobody knew whether it was taken, has been seen.
+        if number >= self.next[reader] {
+            self.next[reader] = number + 1;
+            if number >= self.from {
+                let delay = self.delay(number, Instant::now());
+                self.delays.saturating_record(delay);
+            }
+        }
+    }
+}
+
+/// Reads and publishes until nobody asks any more.
+async fn run(address: SocketAddr, window: &Weak<Mutex<Window>>) -> Result<()> {
+    for reader in 0..READERS {
+        let window = window.clone();
+        tokio::spawn(async move {
+            // However it ends, the connection is lost.
+            let _ = read(address, &window, reader).await;
+            if let Some(window) = window.upgrade() {
+                Others(window).with(|window| window.lost += 1);
+            }
+        });
+    }
+    let http = reqwest::Client::builder().timeout(PATIENCE).build()?;
+    let mut next = 0;
+    while let Some(window) = window.upgrade() {
+        let due = Others(window).with(|window| window.due_until(Instant::now())).min(next + MOST);
+        // What could not be published is published with what is due then.
+        if next < due && publish(&http, address, next..due).await.is_ok() {
+            next = due;
+        }
+        tokio::time::sleep(INTERVAL / 5).await;
+    }
+    Ok(())
+}
+
+async fn publish(http: &reqwest::Client, address: SocketAddr, ticks: std::ops::Range<u64>) -> Result<()> {
+    let mut lines = String::new();
+    for number in ticks {
+        let symbol = number % SYMBOLS;
+        writeln!(lines, r#"{{"symbol":"OTHERS{symbol}","price":{},"k":{number}}}"#, number + 1)?;
+    }
+    let request = http.post(format!("http://{address}/v1/prices")).bearer_auth(TOKEN);
+    let request = request.header("content-type", "application/x-ndjson").body(lines);
+    request.send().await?.error_for_status()?.bytes().await?;
+    Ok(())
+}
+
+/// Reads one stream until its end.
+async fn read(address: SocketAddr, window: &Weak<Mutex<Window>>, reader: usize) -> Result<()> {
+    let symbols: Vec<_> = (0..SYMBOLS).map(|symbol| format!("OTHERS{symbol}")).collect();
+    let request =
+        format!("GET /v1/stream?mode=all&symbols={} HTTP/1.0\r\nHost: x\r\n\r\n", symbols.join(","));
+    let mut socket = TcpStream::connect(address).await?;
+    socket.write_all(request.as_bytes()).await?;
+    let finder = Finder::new(NUMBER);
+    let (mut text, mut piece) = (Vec::new(), vec![0; 64 << 10]);
+    loop {
+        let length = socket.read(&mut piece).await?;
+        if length == 0 {
+            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+        }
+        text.extend_from_slice(&piece[..length]);
+        let whole = memchr::memrchr(b'\n', &text).map_or(0, |end| end + 1);
+        let others = Others(window.upgrade().context("over")?);
+        others.with(|window| {
+            for at in finder.find_iter(&text[..whole]) {
+                window.seen(reader, number(&text[at + NUMBER.len()..whole]));
+            }
+        });
+        text.drain(..whole);
+    }
+}
+
+/// The number that `digits` begin with.
+fn number(digits: &[u8]) -> u64 {
+    let digits = digits.iter().take_while(|digit| digit.is_ascii_digit());
+    digits.fold(0, |number, digit| number * 10 + u64::from(digit - b'0'))
+}
