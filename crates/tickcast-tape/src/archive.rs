@@ -6,17 +6,20 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tickcast_core::{Check, Position, Recorded, Seq};
+use tickcast_core::{Check, Facts, Position, Recorded, Seq, Time};
 
 use crate::Sync;
 use crate::block::{Block, NoBlock};
 use crate::error::AppendError;
-use crate::segment::Segment;
+use crate::segment::{Part, Segment};
 use crate::shelf::Shelf;
 
 /// How much is read at a time, more than a block of the usual length, and how often in one go.
 const CHUNK: usize = 256 << 10;
 const CHUNKS: usize = 4;
+
+/// How many strides, some 64 KiB each, are looked through in one go for the times of their ticks: about as much as is read.
+const LOOKS: usize = 16;
 
 /// The tape on disk, to read from. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -41,6 +44,15 @@ pub enum ReadError {
     /// The system would not.
     #[error("the tape cannot be read: {0}")]
     Io(#[from] io::Error),
+}
+
+/// How far [`DiskTape::skip`] has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Skipped {
+    /// The entries after this place are to be read: there is a tick of the range among them, or the tape ends here.
+    To(Seq),
+    /// It has looked at enough for one go: it is to be asked again from here.
+    SoFar(Seq),
 }
 
 impl DiskTape {
@@ -160,6 +172,57 @@ impl DiskTape {
         }
         Ok(reached)
     }
+
+    /// Passes over what comes after `from` and holds no tick whose time is within `range`, both ends included. The times of a
+    /// stride's ticks, which are in no order, are found out when they are first asked for, and remembered: what was passed over
+    /// once is not read again.
+    ///
+    /// # Errors
+    /// Where the entries are no longer there, or cannot be read.
+    pub fn skip(&self, from: Seq, (least, most): (Time, Time)) -> Result<Skipped, ReadError> {
+        let (mut at, mut looks) = (from, 0);
+        while let Some(segment) = self.0.holding(at.next()).filter(|segment| at < segment.last()) {
+            if segment.first > at.next() {
+                return Err(ReadError::Expired);
+            }
+            let part = segment.part(at.next());
+            let times = match part.times {
+                Some(times) => times,
+                None if looks == LOOKS => return Ok(Skipped::SoFar(at)),
+                None => {
+                    looks += 1;
+                    let times = times(&segment, &part)?;
+                    segment.note(&part, times);
+                    times
+                }
+            };
+            if times.is_some_and(|(first, last)| first <= most && last >= least) {
+                break;
+            }
+            at = part.last;
+        }
+        Ok(Skipped::To(at))
+    }
+}
+
+/// The earliest and the latest time of a stride's ticks, if it holds any.
+fn times(segment: &Segment, part: &Part) -> Result<Option<(Time, Time)>, ReadError> {
+    let mut bytes = vec![0; usize::try_from(part.end - part.offset).unwrap_or_default()];
+    segment.file.read_exact_at(&mut bytes, part.offset)?;
+    let (mut rest, mut times) = (bytes.as_slice(), None);
+    while !rest.is_empty() {
+        let (block, length) = Block::read(rest).map_err(|error| {
+            let why = if let NoBlock::Damaged(why) = error { why } else { "a block is missing" };
+            damaged(segment, part.end - rest.len() as u64, why)
+        })?;
+        let ticks = block.records().filter_map(|(_, recorded)| Facts::read(recorded.json?));
+        times = ticks.fold(times, |times, Facts { time, .. }| {
+            let (first, last) = times.unwrap_or((time, time));
+            Some((first.min(time), last.max(time)))
+        });
+        rest = &rest[length..];
+    }
+    Ok(times)
 }
 
 /// Shows `each` the blocks of a segment from byte `at` on, as many as a chunk holds and one at least; says how many bytes they

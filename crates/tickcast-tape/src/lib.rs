@@ -21,7 +21,7 @@ mod writer;
 
 use std::time::Duration;
 
-pub use archive::{DiskTape, ReadError};
+pub use archive::{DiskTape, ReadError, Skipped};
 pub use error::{AppendError, OpenError};
 pub use recovery::{Opened, open};
 pub use repair::{Findings, check, repair};

@@ -5,10 +5,10 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use tickcast_core::{Digest, Seq};
+use tickcast_core::{Digest, Seq, Time};
 
 use crate::bytes::{u32_at, u64_at};
 
@@ -49,6 +49,26 @@ pub(crate) struct Stride {
     pub(crate) offset: u64,
     /// What the tape looks like before it.
     pub(crate) before: Digest,
+    /// The times of its ticks, once someone has asked.
+    span: Option<Span>,
+}
+
+/// The times of a stride's ticks, up to some byte of the file.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    end: u64,
+    times: Option<(Time, Time)>,
+}
+
+/// A stride up to where it ends by now.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Part {
+    pub(crate) offset: u64,
+    pub(crate) end: u64,
+    /// The place of its last entry.
+    pub(crate) last: Seq,
+    /// The earliest and the latest time of its ticks, none where it holds none; `None` where that is not known.
+    pub(crate) times: Option<Option<(Time, Time)>>,
 }
 
 impl Segment {
@@ -110,9 +130,9 @@ impl Segment {
     /// A block of so many bytes, from `first` to `last`, stands at the end of a tape that looked like `before`.
     pub(crate) fn grow(&self, (first, last): (Seq, Seq), length: u64, before: Digest) {
         let offset = self.written();
-        let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut index = self.index();
         if index.last().is_none_or(|known| offset - known.offset >= STRIDE) {
-            index.push(Stride { first, offset, before });
+            index.push(Stride { first, offset, before, span: None });
         }
         drop(index);
         self.written.store(offset + length, Ordering::Release);
@@ -121,14 +141,39 @@ impl Segment {
 
     /// Where to begin to read for the entry `seq`.
     pub(crate) fn find(&self, seq: Seq) -> Stride {
-        let index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = self.index();
         let behind = index.partition_point(|known| known.first <= seq);
         behind.checked_sub(1).map_or(self.start(), |at| index[at])
     }
 
     /// Where its first block begins.
     pub(crate) const fn start(&self) -> Stride {
-        Stride { first: self.first, offset: HEAD as u64, before: self.before }
+        Stride { first: self.first, offset: HEAD as u64, before: self.before, span: None }
+    }
+
+    /// The stride that holds the entry `seq`.
+    pub(crate) fn part(&self, seq: Seq) -> Part {
+        // In this order: what is counted as there has been written.
+        let (last, written) = (self.last(), self.written());
+        let index = self.index();
+        let behind = index.partition_point(|known| known.first <= seq);
+        let stride = behind.checked_sub(1).map_or(self.start(), |at| index[at]);
+        let (last, end) =
+            index.get(behind).map_or((last, written), |next| (Seq::new(next.first.get() - 1), next.offset));
+        let times = stride.span.filter(|span| span.end == end).map(|span| span.times);
+        Part { offset: stride.offset, end, last, times }
+    }
+
+    /// Remembers the times of a stride's ticks.
+    pub(crate) fn note(&self, part: &Part, times: Option<(Time, Time)>) {
+        let mut index = self.index();
+        if let Ok(at) = index.binary_search_by_key(&part.offset, |known| known.offset) {
+            index[at].span = Some(Span { end: part.end, times });
+        }
+    }
+
+    fn index(&self) -> MutexGuard<'_, Vec<Stride>> {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 use tickcast_core::{
-    Cursor, Frame, Instant, Limits, Origin, Outcome, Price, Recorded, Reference, Rules, Seq, Sequencer,
-    Symbol, Tick, Time,
+    Cursor, Facts, Frame, Instant, Limits, Origin, Outcome, Price, Recorded, Reference, Rules, Seq,
+    Sequencer, Symbol, Tick, Time,
 };
 
 use super::*;
+
+mod skipping;
 
 /// What publishes, as the shell does it.
 struct Log {

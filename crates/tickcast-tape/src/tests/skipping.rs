@@ -1,0 +1,70 @@
+//! Reading only the parts of a tape in which the times lie that are asked for.
+
+use super::*;
+use crate::Skipped;
+
+const BEGIN: i64 = 1_782_907_200_000;
+
+/// The places of the ticks within a range of times, and how many entries were read for it.
+fn within(tape: &DiskTape, from: i64, to: i64) -> Result<(Vec<u64>, usize), ReadError> {
+    let range = (Time::from_millis(from).unwrap(), Time::from_millis(to).unwrap());
+    let (mut at, mut found, mut read) = (tape.floor(), Vec::new(), 0);
+    while at < tape.head() {
+        match tape.skip(at, range)? {
+            Skipped::SoFar(place) => at = place,
+            Skipped::To(place) if place >= tape.head() => break,
+            Skipped::To(place) => {
+                at = tape.read(place, |place, recorded| {
+                    read += 1;
+                    let facts = recorded.json.and_then(Facts::read);
+                    if facts.is_some_and(|facts| (range.0..=range.1).contains(&facts.time)) {
+                        found.push(place.seq.get());
+                    }
+                    ControlFlow::Continue(())
+                })?;
+            }
+        }
+    }
+    Ok((found, read))
+}
+
+#[test]
+fn a_range_is_found_whole_and_the_rest_is_not_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = filled(folder.path());
+    let end = BEGIN + 60_000;
+    // One late tick at the very end: times are in no order.
+    log.publish("LATE", 1, BEGIN + 30_000);
+    log.publish("A", 1, end);
+    for _ in 0..2 {
+        let (found, read) = within(&log.tape, end - 99, end).unwrap();
+        assert_eq!(found, (59_902..=60_000).chain([60_002]).collect::<Vec<_>>());
+        assert!(read < 10_000, "{read} entries were read for the last hundred");
+        let (found, _) = within(&log.tape, BEGIN + 30_000, BEGIN + 30_001).unwrap();
+        assert_eq!(found, [30_001, 30_002, 60_001]);
+        log = {
+            kill(log);
+            Log::open(folder.path())
+        };
+    }
+    assert_eq!(within(&log.tape, 0, BEGIN - 1).unwrap(), (vec![], 0));
+    assert_eq!(within(&log.tape, 0, i64::from(u32::MAX) * 1000).unwrap().0.len(), 60_002);
+    // What was passed over, and nothing else, can be damaged by now without anyone seeing it.
+    let files = segments(folder.path());
+    change(&files[0], |bytes| bytes[20_000] ^= 1);
+    assert_eq!(within(&log.tape, end - 99, end).unwrap().0.len(), 100);
+    assert!(matches!(within(&log.tape, BEGIN, BEGIN + 10), Err(ReadError::Damaged { .. })));
+}
+
+#[test]
+fn what_has_come_since_is_looked_at_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = Log::open(folder.path());
+    for i in 0..10 {
+        log.publish("A", i, BEGIN + i);
+        assert_eq!(within(&log.tape, BEGIN + i, BEGIN + i).unwrap().0, [i as u64 + 1]);
+        assert_eq!(within(&log.tape, BEGIN + i + 1, BEGIN + 99).unwrap(), (vec![], 0));
+    }
+    log.remove("A");
+    assert_eq!(within(&log.tape, BEGIN, BEGIN + 99).unwrap().0.len(), 10);
+}
