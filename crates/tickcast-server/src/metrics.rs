@@ -45,6 +45,9 @@ impl Collector for Snapshot {
             gauge(&mut encoder, "disk_ticks", "Ticks on the tape on disk", disk.ticks)?;
             gauge(&mut encoder, "disk_bytes", "Bytes of ticks on disk", disk.bytes)?;
         }
+        gauge(&mut encoder, "exports", "Exports under way", stats.answers.exports)?;
+        gauge(&mut encoder, "wide_answers", "Large answers under way", stats.answers.wide)?;
+        counter(&mut encoder, "answers_refused", "Requests told to come again later", stats.answers.refused)?;
         counter(&mut encoder, "events_out", "Ticks written, counted once a stream", stats.events_out)?;
         counter(
             &mut encoder,

@@ -3,8 +3,10 @@
 mod body;
 mod candles;
 mod change;
+mod export;
 mod market;
 mod openapi;
+mod prices;
 mod problem;
 mod publish;
 mod query;
@@ -44,7 +46,7 @@ impl Hub {
             .route("/prices/stream", get(stream::prices_stream))
             .route("/v1/stream", get(stream::stream))
             .route("/v1/streams/{stream}", patch(change::change))
-            .route("/v1/prices", get(market::prices))
+            .route("/v1/prices", get(prices::prices))
             .route("/v1/prices/{symbol}", get(market::price))
             .route("/v1/symbols", get(market::symbols))
             .route("/v1/candles/{symbol}", get(candles::candles))

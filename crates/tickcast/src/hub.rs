@@ -16,6 +16,7 @@ pub use builder::HubBuilder;
 use filters::Filters;
 pub(crate) use filters::{FilterRefusal, Prepared};
 
+use crate::answers::Answers;
 use crate::clock::{Clock, WallWatch};
 use crate::events::{Events, Slot};
 use crate::lane::{Arrival, Change, Command, Inbox, Lane, Librarian, NewTerms, Newcomer, Post, Task};
@@ -55,6 +56,7 @@ pub(crate) struct Inner {
     wall: WallWatch,
     filters: Filters,
     epoch: Epoch,
+    answers: Answers,
     settings: HubBuilder,
     /// Streams end once they have caught up, those of lanes not started yet too.
     finished: AtomicBool,
@@ -97,6 +99,7 @@ impl Hub {
             filters: Filters::default(),
             clock,
             epoch,
+            answers: Answers::default(),
             settings,
             finished: AtomicBool::new(false),
         }))
@@ -181,6 +184,7 @@ impl Hub {
             tape_ticks,
             tape_bytes,
             disk,
+            answers: self.answers().stats(),
             delays,
             sources,
         };
@@ -281,6 +285,10 @@ impl Hub {
 
     pub(crate) fn log(&self) -> &Log {
         &self.0.log
+    }
+
+    pub(crate) fn answers(&self) -> &Answers {
+        &self.0.answers
     }
 
     pub(crate) fn source_list(&self) -> &Sources {

@@ -12,6 +12,7 @@
 #[doc = include_str!("../../../docs/embedding.md")]
 struct Embedding;
 
+mod answers;
 mod clock;
 mod events;
 mod http;
@@ -26,6 +27,7 @@ mod sources;
 mod stats;
 mod subscription;
 
+pub use answers::AnswerStats;
 pub use events::Events;
 pub use http::{NoParameters, Problem, openapi};
 pub use hub::{Hub, HubBuilder};

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tickcast_core::{Cursor, Outcome, Symbol, TickError, Time};
 
+use crate::answers::AnswerStats;
 use crate::sources::SourceState;
 
 /// The upper bounds of the buckets that [`Delays`] counts in. One more counts what is above the last.
@@ -49,6 +50,8 @@ pub struct HubStats {
     pub tape_bytes: usize,
     /// The tape on disk, where there is one.
     pub disk: Option<DiskStats>,
+    /// Answers under way that are not streams.
+    pub answers: AnswerStats,
     /// How long ticks took from their arrival until a lane had handed them on.
     pub delays: Delays,
     /// Each source, in order of registration.

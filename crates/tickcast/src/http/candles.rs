@@ -2,11 +2,13 @@
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
+use bytes::Bytes;
 use tickcast_core::{Candle, Interval, IntervalError, Time};
 
 use super::market::{json, no_symbol};
 use super::query::Query;
 use super::{Problem, SymbolPath, named, openapi};
+use crate::answers::{self, Cut, PIECE, Pull};
 use crate::hub::Hub;
 
 /// How many candles are told, unless asked otherwise, and at most.
@@ -30,6 +32,7 @@ const MOST: usize = 5000;
         (status = 200, description = "The candles", body = openapi::Candles),
         (status = 400, response = openapi::Refused),
         (status = 404, response = openapi::NoSymbol),
+        (status = 503, response = openapi::Busy),
     ),
 )]
 pub(super) async fn candles(
@@ -54,7 +57,7 @@ pub(super) async fn candles(
         let quote = log.quote(log.market().id(&symbol)?)?;
         Some(quote.candles.within(interval, range, limit))
     });
-    let candles = candles.ok_or_else(|| no_symbol(&hub, symbol))?;
+    let Some(candles) = candles else { return Err(no_symbol(&hub, symbol).await) };
     let mut body = format!("{{\"symbol\":\"{symbol}\",\"interval\":\"{}\",\"candles\":[", interval.as_str())
         .into_bytes();
     let now = hub.now().wall;
@@ -65,7 +68,22 @@ pub(super) async fn candles(
         write(candle, interval, now, &mut body);
     }
     body.extend_from_slice(b"]}");
-    Ok(json(body))
+    if body.len() <= PIECE {
+        return Ok(json(body));
+    }
+    // 5,000 of them are some 600 KB: few enough to be written at once, and too many to be held by just anyone.
+    let place = hub.answers().wide()?;
+    Ok(json(answers::body(None, Written(body.into()), place)))
+}
+
+/// What is written already, and given out piece by piece.
+struct Written(Bytes);
+
+impl Pull for Written {
+    async fn pull(mut self) -> Result<(Bytes, Option<Self>), Cut> {
+        let piece = self.0.split_to(PIECE.min(self.0.len()));
+        Ok((piece, Some(self).filter(|rest| !rest.0.is_empty())))
+    }
 }
 
 /// Prices digit for digit, as everywhere.

@@ -1,12 +1,13 @@
-//! The market as it stands: prices and symbols.
+//! The market as it stands: a price, and the symbols there are.
 
 use axum::Json;
+use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tickcast_core::{Frame, Sequencer, Symbol, SymbolId};
+use tickcast_core::{Sequencer, Symbol, SymbolId};
 use utoipa::ToSchema;
 
 use super::query::{NoParameters, Query};
@@ -18,41 +19,8 @@ use crate::stats::SourceStats;
 const PAGE: usize = 100;
 const LARGEST_PAGE: usize = 1000;
 
-/// The newest tick of each symbol
-///
-/// In order of names, and the place they are as of: a stream `since` that cursor goes on without a gap.
-#[utoipa::path(
-    get,
-    path = "/v1/prices",
-    tag = "market",
-    params(("symbols" = Option<String>, Query, pattern = "^[A-Za-z0-9._/:^=&*-]{1,32}(,[A-Za-z0-9._/:^=&*-]{1,32}){0,255}$", description = "Names and patterns, as in `AAPL,BTC*`. Default: all.", example = "AAPL,BTC*")),
-    responses(
-        (status = 200, description = "The ticks", body = openapi::Prices),
-        (status = 400, response = openapi::Refused),
-    ),
-)]
-pub(super) async fn prices(State(hub): State<Hub>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
-    let filter = Query::parse(query.as_deref(), &["symbols"])?.filter()?;
-    let Wanted { mut names, seen } = select(&hub, |symbol| filter.matches(symbol));
-    let (cursor, mut frames) = hub.log().with(|log| {
-        let market = log.market();
-        // A symbol that has come since the names were copied belongs to the market as of the cursor, too.
-        let fresh = market.ids_from(seen).map(|id| (market.symbol(id), id));
-        names.extend(fresh.filter(|(name, _)| filter.matches(name)));
-        let frame = |(name, id): &(Symbol, SymbolId)| Some((*name, market.newest(*id)?.clone()));
-        (log.cursor(), names.iter().filter_map(frame).collect::<Vec<(Symbol, Frame)>>())
-    });
-    frames.sort_unstable_by_key(|(name, _)| *name);
-    let mut body = format!("{{\"cursor\":\"{cursor}\",\"prices\":[").into_bytes();
-    for (i, (_, frame)) in frames.iter().enumerate() {
-        if i > 0 {
-            body.push(b',');
-        }
-        body.extend_from_slice(frame.json());
-    }
-    body.extend_from_slice(b"]}");
-    Ok(json(body))
-}
+/// Most names that are copied in one go: the market is locked that long.
+const NAMES_PER_LOCK: usize = 1024;
 
 /// A symbol's newest tick
 #[utoipa::path(
@@ -73,35 +41,49 @@ pub(super) async fn price(
 ) -> Result<Response, Problem> {
     let symbol = named(&path)?;
     let frame = hub.log().with(|log| log.market().newest(log.market().id(&symbol)?).cloned());
-    Ok(json(frame.ok_or_else(|| no_symbol(&hub, symbol))?.json().to_vec()))
+    match frame {
+        Some(frame) => Ok(json(frame.json().to_vec())),
+        None => Err(no_symbol(&hub, symbol).await),
+    }
 }
 
 /// Returns 404 for a symbol that is not on the market. It names a symbol that differs only in case, if there is one.
-pub(super) fn no_symbol(hub: &Hub, symbol: Symbol) -> Problem {
-    let Wanted { names, .. } = select(hub, |name| name.as_str().eq_ignore_ascii_case(symbol.as_str()));
-    let there = |(_, id): &&(Symbol, SymbolId)| hub.log().with(|log| log.market().newest(*id).is_some());
-    Problem::no_symbol(symbol, names.iter().find(there).map(|(name, _)| *name))
+pub(super) async fn no_symbol(hub: &Hub, symbol: Symbol) -> Problem {
+    let (mut names, mut meant) = (Names::after(None), None);
+    while meant.is_none()
+        && let Some(chunk) = names.next(hub).await
+    {
+        let alike = chunk.into_iter().find(|(name, _)| name.as_str().eq_ignore_ascii_case(symbol.as_str()));
+        meant = alike.filter(|(_, id)| hub.log().with(|log| log.market().newest(*id).is_some()));
+    }
+    Problem::no_symbol(symbol, meant.map(|(name, _)| name))
 }
 
-/// The symbols that are wanted, of the first `seen` of the market.
-struct Wanted {
-    names: Vec<(Symbol, SymbolId)>,
-    seen: usize,
+/// A walk over the names of the market, in order: a chunk is copied under the lock, and judged after.
+struct Names {
+    /// Up to where it has come; `None` once that was all.
+    after: Option<Option<Symbol>>,
 }
 
-/// Under the lock names are only copied: judging them takes its time.
-fn select(hub: &Hub, wanted: impl Fn(&Symbol) -> bool) -> Wanted {
-    let copy =
-        |log: &mut Sequencer| log.market().ids_from(0).map(|id| (log.market().symbol(id), id)).collect();
-    let mut names: Vec<_> = hub.log().with(copy);
-    let seen = names.len();
-    names.retain(|(name, _)| wanted(name));
-    Wanted { names, seen }
+impl Names {
+    const fn after(after: Option<Symbol>) -> Self {
+        Self { after: Some(after) }
+    }
+
+    /// The next ones. Everybody else has a turn in between.
+    async fn next(&mut self, hub: &Hub) -> Option<Vec<(Symbol, SymbolId)>> {
+        let after = self.after?;
+        tokio::task::yield_now().await;
+        let chunk: Vec<_> =
+            hub.log().with(|log| log.market().names_after(after).take(NAMES_PER_LOCK).collect());
+        self.after = chunk.last().map(|(name, _)| Some(*name));
+        Some(chunk).filter(|chunk| !chunk.is_empty())
+    }
 }
 
-pub(super) fn json(body: Vec<u8>) -> Response {
+pub(super) fn json(body: impl Into<Body>) -> Response {
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
-    (headers, body).into_response()
+    (headers, body.into()).into_response()
 }
 
 /// One page of symbols.
@@ -160,14 +142,23 @@ pub(super) async fn symbols(
     let wanted = query.get("q").unwrap_or_default().to_ascii_lowercase();
     let after = query.get("after").unwrap_or_default();
     let sources = hub.sources();
-    let Wanted { mut names, .. } = select(&hub, |name| {
-        name.as_str() > after && (wanted.is_empty() || name.as_str().to_ascii_lowercase().contains(&wanted))
-    });
-    names.sort_unstable();
-    // One more than asked for says whether there is a next page.
-    let mut page: Vec<_> = hub.log().with(|log| {
-        names.into_iter().filter_map(|(name, id)| standing(log, &sources, name, id)).take(limit + 1).collect()
-    });
+    // One that is no name may be asked for all the same: names have an order among all texts.
+    let mut names = Names::after(Symbol::new(after).ok());
+    let mut page = Vec::new();
+    while page.len() <= limit
+        && let Some(mut chunk) = names.next(&hub).await
+    {
+        chunk.retain(|(name, _)| {
+            let name = name.as_str();
+            name > after && (wanted.is_empty() || name.to_ascii_lowercase().contains(&wanted))
+        });
+        // One more than asked for says whether there is a next page.
+        let rest = limit + 1 - page.len();
+        hub.log().with(|log| {
+            let standings = chunk.into_iter().filter_map(|(name, id)| standing(log, &sources, name, id));
+            page.extend(standings.take(rest));
+        });
+    }
     let more = page.len() > limit;
     page.truncate(limit);
     let next = page.last().filter(|_| more).map(|last| last.symbol.clone());

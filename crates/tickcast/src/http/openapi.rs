@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{IntoParams, Modify, OpenApi, ToResponse, ToSchema};
 
-use super::{Problem, candles, change, market, publish, stream, ticks};
+use super::{Problem, candles, change, market, prices, publish, stream, ticks};
 
 /// The routes of [`Hub::router`](crate::Hub::router) and [`Publisher::router`](crate::Publisher::router) as an OpenAPI document,
 /// to be merged with one's own.
@@ -27,7 +27,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         stream::prices_stream,
         stream::stream,
         change::change,
-        market::prices,
+        prices::prices,
         market::price,
         market::symbols,
         candles::candles,
@@ -81,6 +81,11 @@ pub(super) struct TooSlow(#[to_schema] Problem);
 #[derive(ToResponse)]
 #[response(content_type = "application/problem+json")]
 pub(super) struct Stopping(#[to_schema] Problem);
+
+/// There are too many of the kind under way: `Retry-After` says when to come again.
+#[derive(ToResponse)]
+#[response(content_type = "application/problem+json", headers(("Retry-After" = u32, description = "In seconds.")))]
+pub(super) struct Busy(#[to_schema] Problem);
 
 /// It cannot be kept: the disk is full. `accepted` were.
 #[derive(ToResponse)]

@@ -10,6 +10,7 @@ use tickcast_core::{FilterError, Symbol, SymbolError};
 use tickcast_tape::AppendError;
 use utoipa::ToSchema;
 
+use crate::answers::{Busy, Cut, NoSnapshot, RETRY_AFTER};
 use crate::subscription::PaceError;
 
 /// What went wrong with a request.
@@ -22,13 +23,12 @@ pub struct Problem {
     detail: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     parameter: Option<&'static str>,
+    /// In how many seconds it may be tried again.
+    #[serde(skip)]
+    retry_after: Option<u32>,
     #[serde(flatten)]
     #[schema(ignore)]
     more: Map<String, Value>,
-    /// When to try again, in seconds.
-    #[serde(skip)]
-    #[schema(ignore)]
-    retry_after: Option<u32>,
 }
 
 impl Problem {
@@ -43,8 +43,8 @@ impl Problem {
             status: status.as_u16(),
             detail: detail.into(),
             parameter: None,
-            more: Map::new(),
             retry_after: None,
+            more: Map::new(),
         }
     }
 
@@ -115,6 +115,28 @@ impl From<SymbolError> for Problem {
     }
 }
 
+impl From<Busy> for Problem {
+    fn from(error: Busy) -> Self {
+        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string());
+        Self { retry_after: Some(RETRY_AFTER), ..problem }
+    }
+}
+
+impl From<Cut> for Problem {
+    fn from(error: Cut) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+    }
+}
+
+impl From<NoSnapshot> for Problem {
+    fn from(error: NoSnapshot) -> Self {
+        match error {
+            NoSnapshot::Busy(error) => error.into(),
+            NoSnapshot::Cut(error) => error.into(),
+        }
+    }
+}
+
 impl From<AppendError> for Problem {
     fn from(error: AppendError) -> Self {
         Self::new(StatusCode::INSUFFICIENT_STORAGE, error.to_string())
@@ -125,12 +147,11 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = self.to_json();
-        let retry = self.retry_after.map(|seconds| [(header::RETRY_AFTER, seconds.to_string())]);
-        let mut response =
-            (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
-        response.headers_mut().extend(
-            retry.into_iter().flatten().filter_map(|(name, value)| Some((name, value.parse().ok()?))),
-        );
-        response
+        let retry_after = self.retry_after.map(|seconds| [(header::RETRY_AFTER, seconds.to_string())]);
+        let kind = [(header::CONTENT_TYPE, "application/problem+json")];
+        match retry_after {
+            Some(retry_after) => (status, kind, retry_after, body).into_response(),
+            None => (status, kind, body).into_response(),
+        }
     }
 }

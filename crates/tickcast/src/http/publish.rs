@@ -115,7 +115,7 @@ pub(super) async fn take_off(
             desk.publisher.hub().kept().await?;
             Ok(StatusCode::NO_CONTENT)
         }
-        Ok(false) => Err(market::no_symbol(desk.publisher.hub(), symbol)),
+        Ok(false) => Err(market::no_symbol(desk.publisher.hub(), symbol).await),
         Err(error) => Err(Problem::new(StatusCode::INSUFFICIENT_STORAGE, error.to_string())),
     }
 }

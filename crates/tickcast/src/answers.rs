@@ -1,0 +1,154 @@
+//! What answers that are not streams may hold and do, all of them together.
+
+mod pieces;
+mod snapshot;
+mod workers;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use tickcast_tape::ReadError;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+pub(crate) use pieces::{Pull, body};
+use snapshot::Newest;
+pub(crate) use snapshot::{NoSnapshot, Snapshot};
+use workers::Workers;
+
+/// About how long a piece of an answer is: whoever takes nothing holds one of them, in whatever writes to the socket.
+pub(crate) const PIECE: usize = 64 << 10;
+
+/// Most exports at a time. Each holds a place on the tape and a piece.
+const EXPORTS: usize = 64;
+
+/// Most wide answers at a time: those of more than a piece, and those for which much has to be compared.
+const WIDE: usize = 64;
+
+/// How much of the market, as it stood, wide answers may hold between them, in KiB: what all share counts once. One that alone is
+/// more may be held alone.
+const HELD_KIB: usize = 256 << 10;
+
+/// After how many seconds whoever is turned away may try again: by then the answers to others are mostly done.
+pub(crate) const RETRY_AFTER: u32 = 5;
+
+/// Bounds what answers hold and do.
+pub(crate) struct Answers {
+    exports: Arc<Semaphore>,
+    wide: Arc<Semaphore>,
+    held: Arc<Semaphore>,
+    workers: Workers,
+    newest: tokio::sync::Mutex<Newest>,
+    refused: AtomicU64,
+}
+
+/// A place among the answers of its kind, free again when it is dropped.
+pub(crate) type Place = OwnedSemaphorePermit;
+
+/// There is no place for another answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("too many {0} are under way; try again in {RETRY_AFTER} seconds")]
+pub(crate) struct Busy(&'static str);
+
+/// Why an answer ends early.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Cut {
+    /// What it is about cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] ReadError),
+    /// The tape on disk is broken, and ends before the log does.
+    #[error("the tape on disk ends before the newest tick")]
+    Missing,
+    /// Whoever asked has taken nothing for too long.
+    #[error("a piece of the answer was not taken in time")]
+    Slow,
+    /// There was nobody to do the work for it.
+    #[error("the work for it could not be done")]
+    Undone,
+}
+
+/// How many answers are under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AnswerStats {
+    /// Exports: `GET /v1/ticks/{symbol}`.
+    pub exports: u64,
+    /// Other answers of more than 64 KiB, or for which many names have to be compared.
+    pub wide: u64,
+    /// Requests that were turned away, since there were too many of either.
+    pub refused: u64,
+}
+
+impl Default for Answers {
+    fn default() -> Self {
+        let places = |count| Arc::new(Semaphore::new(count));
+        Self {
+            exports: places(EXPORTS),
+            wide: places(WIDE),
+            held: places(HELD_KIB),
+            workers: Workers::default(),
+            newest: tokio::sync::Mutex::default(),
+            refused: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Answers {
+    /// A place for an export.
+    pub(crate) fn export(&self) -> Result<Place, Busy> {
+        self.place(&self.exports, 1, "exports")
+    }
+
+    /// A place for a wide answer.
+    pub(crate) fn wide(&self) -> Result<Place, Busy> {
+        self.place(&self.wide, 1, "large answers")
+    }
+
+    /// Room for so many bytes of the market.
+    fn hold(&self, bytes: usize) -> Result<Place, Busy> {
+        let kib = bytes.div_ceil(1024).min(HELD_KIB);
+        self.place(&self.held, u32::try_from(kib).unwrap_or(u32::MAX), "large answers")
+    }
+
+    fn place(&self, places: &Arc<Semaphore>, count: u32, what: &'static str) -> Result<Place, Busy> {
+        Arc::clone(places).try_acquire_many_owned(count).map_err(|_| {
+            self.refused.fetch_add(1, Relaxed);
+            Busy(what)
+        })
+    }
+
+    /// Does what takes its time on a thread that may, a few at a time and each in its turn.
+    pub(crate) async fn work<T: Send + 'static>(
+        &self,
+        act: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Cut> {
+        self.workers.run(act).await
+    }
+
+    pub(crate) fn stats(&self) -> AnswerStats {
+        let taken = |places: &Semaphore, all: usize| (all - places.available_permits()) as u64;
+        AnswerStats {
+            exports: taken(&self.exports, EXPORTS),
+            wide: taken(&self.wide, WIDE),
+            refused: self.refused.load(Relaxed),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_market_as_it_stood_is_held_so_often_and_no_more() {
+        let answers = Answers::default();
+        let first = answers.hold(HELD_KIB * 1024 - 4096).unwrap();
+        let second = answers.hold(3000).unwrap();
+        assert_eq!(answers.hold(2000).err(), Some(Busy("large answers")));
+        drop((first, second));
+        // One that alone is more may be held, but alone.
+        let all = answers.hold(usize::MAX).unwrap();
+        assert!(answers.hold(1).is_err());
+        drop(all);
+        assert!(answers.hold(1).is_ok());
+        assert_eq!(answers.stats().refused, 2);
+    }
+}

@@ -1,0 +1,108 @@
+//! Bodies that are made piece by piece, each when it is asked for.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+
+use super::{Cut, Place};
+
+/// How long a piece may take to be taken, as long as a socket that takes nothing is waited for. It is looked at as often, so one that
+/// is not taken is given up after twice as long at most.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The rest of an answer.
+pub(crate) trait Pull: Send + Sized + 'static {
+    /// Returns the next piece, and what comes behind it, if anything does.
+    fn pull(self) -> impl Future<Output = Result<(Bytes, Option<Self>), Cut>> + Send;
+}
+
+/// What a body holds that was begun, and how many pieces of it were taken.
+struct Held<P> {
+    rest: Option<(P, Place)>,
+    taken: u64,
+}
+
+/// Returns a body: what is `ready`, then what `rest` has to give. Its place, and all else that it holds, is given up when it ends, when
+/// it is dropped, and when nobody takes its pieces: whoever writes a body does not ask for more as long as the socket is full, so
+/// nobody else would see to that.
+pub(crate) fn body<P: Pull>(ready: Option<Bytes>, rest: P, place: Place) -> Body {
+    let held = Arc::new(Mutex::new(Held { rest: Some((rest, place)), taken: 0 }));
+    tokio::spawn(watch(Arc::downgrade(&held)));
+    let rest = stream::try_unfold(Some(held), async |held| {
+        let Some(held) = held else { return Ok(None) };
+        let (rest, place) = lock(&held).rest.take().ok_or(Cut::Slow)?;
+        let (piece, rest) = rest.pull().await?;
+        let rest = rest.map(|rest| {
+            let mut put = lock(&held);
+            (put.rest, put.taken) = (Some((rest, place)), put.taken + 1);
+            drop(put);
+            held
+        });
+        Ok(Some((piece, rest)))
+    });
+    Body::from_stream(stream::iter(ready).map(Ok::<_, Cut>).chain(rest))
+}
+
+/// Takes what a body holds away from it once nothing of it was taken for too long.
+async fn watch<P>(held: Weak<Mutex<Held<P>>>) {
+    let mut seen = 0;
+    loop {
+        tokio::time::sleep(PATIENCE).await;
+        let Some(held) = held.upgrade() else { return };
+        let mut held = lock(&held);
+        // While a piece is being made there is nothing to take away.
+        if held.taken == std::mem::replace(&mut seen, held.taken) && held.rest.take().is_some() {
+            return;
+        }
+    }
+}
+
+fn lock<P>(held: &Mutex<Held<P>>) -> std::sync::MutexGuard<'_, Held<P>> {
+    held.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    /// Counts down.
+    struct Count(u8);
+
+    impl Pull for Count {
+        async fn pull(self) -> Result<(Bytes, Option<Self>), Cut> {
+            Ok((vec![self.0].into(), self.0.checked_sub(1).map(Self)))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_nothing_loses_its_place_and_the_rest() {
+        let places = Arc::new(Semaphore::new(1));
+        let place = || Arc::clone(&places).try_acquire_owned();
+        let all = body(Some(vec![9].into()), Count(2), place().unwrap()).collect().await.unwrap();
+        assert_eq!(*all.to_bytes(), [9, 2, 1, 0]);
+        let mut slow = body(None, Count(200), place().unwrap());
+        for n in (190..=200).rev() {
+            assert_eq!(*slow.frame().await.unwrap().unwrap().into_data().unwrap(), [n]);
+            tokio::time::sleep(PATIENCE - Duration::from_secs(1)).await;
+            assert!(place().is_err(), "it goes on, if slowly");
+        }
+        tokio::time::sleep(2 * PATIENCE).await;
+        assert!(place().is_ok());
+        assert!(slow.frame().await.unwrap().is_err(), "it does not look whole");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_leaves_gives_its_place_back() {
+        let places = Arc::new(Semaphore::new(1));
+        let mut left = body(None, Count(9), Arc::clone(&places).try_acquire_owned().unwrap());
+        left.frame().await.unwrap().unwrap();
+        drop(left);
+        assert_eq!(places.available_permits(), 1);
+    }
+}

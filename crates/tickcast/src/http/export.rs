@@ -1,0 +1,196 @@
+//! An export on its way: a place on the tape, from which it is read on whenever the next piece is asked for.
+
+use std::ops::ControlFlow;
+
+use bytes::Bytes;
+use tickcast_core::{Frame, Seq, Symbol, SymbolId, Time};
+use tickcast_tape::{DiskTape, ReadError, Skipped};
+
+use super::ticks::Format;
+use crate::answers::{Cut, PIECE, Pull};
+use crate::hub::Hub;
+
+/// Most entries of the tape in memory that are looked at while the log is locked.
+const ENTRIES_PER_LOCK: usize = 1024;
+
+/// Every time that there is.
+fn is_everything((from, to): (Time, Time)) -> bool {
+    from == Time::default() && to == Time::default().saturating_add(std::time::Duration::MAX)
+}
+
+/// An export on its way.
+pub(super) struct Export {
+    hub: Hub,
+    symbol: (Symbol, SymbolId),
+    range: (Time, Time),
+    format: Format,
+    /// It goes to where the log stood when it was asked for: one that never ends would be a stream.
+    until: Seq,
+    /// How far it has come; `None` while it has read nothing, and begins where the tape does.
+    at: Option<Seq>,
+    out: Vec<u8>,
+}
+
+impl Export {
+    pub(super) fn new(hub: Hub, symbol: (Symbol, SymbolId), range: (Time, Time), format: Format) -> Self {
+        let until = hub.head().1;
+        Self { hub, symbol, range, format, until, at: None, out: Vec::new() }
+    }
+
+    /// Reads on, no further than a good part of a megabyte or a piece's worth.
+    fn read_disk(&mut self, tape: &DiskTape) -> Result<(), Cut> {
+        let begin = self.at;
+        let at = begin.unwrap_or_else(|| tape.floor());
+        match self.read_disk_from(tape, at) {
+            // Its beginning was dropped before anything was read of it.
+            Err(Cut::Unreadable(ReadError::Expired)) if begin.is_none() && tape.floor() > at => Ok(()),
+            Err(error) => Err(error),
+            Ok(reached) => {
+                self.at = Some(reached);
+                Ok(())
+            }
+        }
+    }
+
+    fn read_disk_from(&mut self, tape: &DiskTape, at: Seq) -> Result<Seq, Cut> {
+        let at = match is_everything(self.range) {
+            true => at,
+            false => match tape.skip(at, self.range)? {
+                Skipped::SoFar(reached) => return Ok(reached),
+                Skipped::To(reached) if reached >= self.until => return Ok(reached),
+                Skipped::To(reached) => reached,
+            },
+        };
+        let Self { symbol: (symbol, _), range, format, until, out, .. } = self;
+        let reached = tape.read(at, |place, recorded| {
+            if recorded.symbol == *symbol
+                && place.seq <= *until
+                && let Some(json) = recorded.json
+            {
+                format.write(json, *range, out);
+            }
+            if out.len() < PIECE && place.seq < *until {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        })?;
+        // What was to be written there was not.
+        if reached == at && at < self.until { Err(Cut::Missing) } else { Ok(reached) }
+    }
+
+    /// Reads on. Under the lock references are copied; they are written after.
+    fn read_memory(&mut self) -> Result<(), Cut> {
+        let (frames, reached) = self.hub.log().with(|log| {
+            let tape = log.tape();
+            let at = self.at.unwrap_or_else(|| tape.floor());
+            if !tape.reaches_back_to(at) {
+                return Err(Cut::Unreadable(ReadError::Expired));
+            }
+            let (mut frames, mut bytes, mut reached) = (Vec::<Frame>::new(), 0, at);
+            for (seq, entry) in
+                tape.after(at).take(ENTRIES_PER_LOCK).take_while(|(seq, _)| *seq <= self.until)
+            {
+                reached = seq;
+                let frame = entry.frame.as_ref().filter(|_| entry.symbol == self.symbol.1);
+                bytes += frame.map_or(0, |frame| frame.json().len());
+                frames.extend(frame.cloned());
+                if bytes >= PIECE {
+                    break;
+                }
+            }
+            Ok((frames, reached))
+        })?;
+        self.at = Some(reached);
+        for frame in &frames {
+            self.format.write(frame.json(), self.range, &mut self.out);
+        }
+        Ok(())
+    }
+
+    async fn read_on(mut self) -> Result<Self, Cut> {
+        let hub = self.hub.clone();
+        let Some(tape) = hub.log().tape().cloned() else {
+            // Everybody else has a turn in between.
+            tokio::task::yield_now().await;
+            return self.read_memory().map(|()| self);
+        };
+        hub.answers().work(move || self.read_disk(&tape).map(|()| self)).await?
+    }
+}
+
+impl Pull for Export {
+    async fn pull(mut self) -> Result<(Bytes, Option<Self>), Cut> {
+        let symbol = self.symbol.0;
+        self.out = Vec::with_capacity(PIECE + PIECE / 8);
+        loop {
+            self = self.read_on().await.inspect_err(|error| {
+                // A body that breaks off cannot be taken for a whole one.
+                tracing::error!(%error, %symbol, "an export broke off");
+            })?;
+            let piece = |export: &mut Self| Bytes::from(std::mem::take(&mut export.out));
+            if self.at >= Some(self.until) {
+                return Ok((piece(&mut self), None));
+            }
+            if self.out.len() >= PIECE {
+                return Ok((piece(&mut self), Some(self)));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http_body_util::BodyExt;
+    use tickcast_core::{Facts, Limits, Price, Tick};
+    use tickcast_tape::Options;
+
+    use super::*;
+    use crate::answers;
+
+    fn publish(hub: &Hub, count: i64) {
+        for n in 0..count {
+            let symbol = Symbol::new(["A", "B"][n as usize % 2]).unwrap();
+            hub.publish(&Tick::new(symbol, Price::from_units(n, 0).unwrap())).unwrap();
+        }
+    }
+
+    fn export(hub: &Hub) -> Export {
+        let symbol = Symbol::new("A").unwrap();
+        let id = hub.log().with(|log| log.market().id(&symbol)).unwrap();
+        let all = (Time::default(), Time::default().saturating_add(Duration::MAX));
+        Export::new(hub.clone(), (symbol, id), all, Format::Ndjson)
+    }
+
+    /// A full tape moves on with every tick: an export begins where the tape does when its first piece is read, and whatever it
+    /// has not reached when that is dropped is missing, and said to be.
+    #[tokio::test]
+    async fn in_memory_only_what_was_dropped_before_it_began_is_missing() {
+        let limits = Limits { tape_ticks: 4000, ..Limits::default() };
+        let hub = Hub::builder().limits(limits).build();
+        publish(&hub, 4000);
+        let begun = export(&hub);
+        publish(&hub, 1000);
+        let (piece, rest) = begun.pull().await.unwrap();
+        let first = Facts::read(piece.split(|b| *b == b'\n').next().unwrap()).unwrap().n;
+        assert_eq!(first, 501, "the first thousand were dropped");
+        let rest = rest.unwrap();
+        publish(&hub, 4000);
+        assert!(matches!(rest.pull().await, Err(Cut::Unreadable(ReadError::Expired))));
+    }
+
+    #[tokio::test]
+    async fn a_tape_that_ends_too_early_ends_an_export_with_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let hub = Hub::builder().open(folder.path(), Options::default()).unwrap();
+        publish(&hub, 10);
+        // As where the batch that brought the head there could not be written.
+        let broken = Export { until: hub.head().1.next(), ..export(&hub) };
+        assert!(matches!(broken.pull().await, Err(Cut::Missing)));
+        let place = hub.answers().export().unwrap();
+        let whole = answers::body(None, export(&hub), place).collect().await.unwrap().to_bytes();
+        assert_eq!(whole.iter().filter(|byte| **byte == b'\n').count(), 5);
+    }
+}

@@ -1,0 +1,117 @@
+//! `GET /v1/prices`: the newest tick of each symbol, in pieces.
+
+use std::sync::Arc;
+
+use axum::extract::{RawQuery, State};
+use axum::response::Response;
+use bytes::Bytes;
+use tickcast_core::Filter;
+
+use super::market::json;
+use super::query::Query;
+use super::{Problem, openapi};
+use crate::answers::{self, Cut, PIECE, Pull, Snapshot};
+use crate::hub::Hub;
+
+/// Most names that are held against a pattern, all patterns together, on a thread that serves others as well: a millisecond, where
+/// they are chosen to take long.
+const COMPARISONS: usize = 2_000;
+
+/// Most of them in one go on a thread that may take its time, before it is somebody else's turn.
+const COMPARISONS_PER_TURN: usize = 20_000;
+
+/// The newest tick of each symbol
+///
+/// In order of names, and the place they are as of: a stream `since` that cursor goes on without a gap.
+#[utoipa::path(
+    get,
+    path = "/v1/prices",
+    tag = "market",
+    params(("symbols" = Option<String>, Query, pattern = "^[A-Za-z0-9._/:^=&*-]{1,32}(,[A-Za-z0-9._/:^=&*-]{1,32}){0,255}$", description = "Names and patterns, as in `AAPL,BTC*`. Default: all.", example = "AAPL,BTC*")),
+    responses(
+        (status = 200, description = "The ticks", body = openapi::Prices),
+        (status = 400, response = openapi::Refused),
+        (status = 503, response = openapi::Busy),
+    ),
+)]
+pub(super) async fn prices(State(hub): State<Hub>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+    let filter = Query::parse(query.as_deref(), &["symbols"])?.filter()?;
+    let answers = hub.answers();
+    let (snapshot, filter) = if filter.has_patterns() {
+        (answers.snapshot(&hub).await?, filter)
+    } else {
+        (Arc::new(hub.log().with(|log| Snapshot::of(filter.names(), log))), Filter::all())
+    };
+    let prices = Prices::new(&hub, snapshot, filter);
+    let place = if prices.takes_long() { Some(answers.wide()?) } else { None };
+    let (piece, rest) = prices.pull().await?;
+    let Some(rest) = rest else { return Ok(json(piece)) };
+    let place = place.map_or_else(|| answers.wide(), Ok)?;
+    Ok(json(answers::body(Some(piece), rest, place)))
+}
+
+/// What is wanted of a snapshot, up to some place written already.
+struct Prices {
+    hub: Hub,
+    snapshot: Arc<Snapshot>,
+    filter: Filter,
+    /// How many patterns each name is held against.
+    patterns: usize,
+    /// How many symbols were looked at.
+    at: usize,
+    /// What separates the next tick from what comes before it.
+    separator: &'static [u8],
+    out: Vec<u8>,
+}
+
+impl Prices {
+    fn new(hub: &Hub, snapshot: Arc<Snapshot>, filter: Filter) -> Self {
+        let out = format!("{{\"cursor\":\"{}\",\"prices\":[", snapshot.cursor).into_bytes();
+        let patterns = if filter.is_all() { 0 } else { filter.entries().count() - filter.names().len() };
+        Self { hub: hub.clone(), snapshot, filter, patterns, at: 0, separator: b"", out }
+    }
+
+    /// Whether too much is left to compare for a thread that serves others as well.
+    fn takes_long(&self) -> bool {
+        (self.snapshot.ticks.len() - self.at) * self.patterns > COMPARISONS
+    }
+
+    /// Writes on, until a piece is full, all is written, or that was enough for one turn.
+    fn write(&mut self) {
+        let turn = COMPARISONS_PER_TURN.checked_div(self.patterns).unwrap_or(usize::MAX);
+        for (name, frame) in self.snapshot.ticks[self.at..].iter().take(turn) {
+            if self.out.len() >= PIECE {
+                return;
+            }
+            self.at += 1;
+            if self.filter.matches(name) {
+                self.out.extend_from_slice(self.separator);
+                self.out.extend_from_slice(frame.json());
+                self.separator = b",";
+            }
+        }
+    }
+}
+
+impl Pull for Prices {
+    async fn pull(mut self) -> Result<(Bytes, Option<Self>), Cut> {
+        while self.out.len() < PIECE && self.at < self.snapshot.ticks.len() {
+            if self.takes_long() {
+                let hub = self.hub.clone();
+                let act = move || {
+                    self.write();
+                    self
+                };
+                self = hub.answers().work(act).await?;
+            } else {
+                self.write();
+            }
+        }
+        let whole = self.at == self.snapshot.ticks.len();
+        if whole {
+            self.out.extend_from_slice(b"]}");
+        }
+        let piece = Bytes::from(std::mem::take(&mut self.out));
+        Ok((piece, Some(self).filter(|_| !whole)))
+    }
+}

@@ -1,0 +1,209 @@
+//! Answers that are not streams: made in pieces, so many at a time, and nobody's to hold the others up with.
+
+use std::io::{Read, Write};
+
+use serde_json::Value;
+use socket2::{Domain, Socket, Type};
+
+use crate::server::{TestServer, eventually};
+
+/// Asks for something and takes no more than the beginning of the answer; returns its status, too.
+fn stalled(server: &TestServer, path: &str) -> (Socket, u16) {
+    let mut socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let to: std::net::SocketAddr = server.public.strip_prefix("http://").unwrap().parse().unwrap();
+    socket.connect(&to.into()).unwrap();
+    write!(socket, "GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    let mut line = [0; 12];
+    socket.read_exact(&mut line).unwrap();
+    let status = String::from_utf8_lossy(&line).rsplit(' ').next().unwrap().parse().unwrap();
+    (socket, status)
+}
+
+/// Takes what a stalled one has not taken yet.
+fn rest(mut socket: Socket) -> String {
+    let mut answer = Vec::new();
+    let mut piece = [0; 65_536];
+    while !answer.ends_with(b"\r\n0\r\n\r\n") {
+        let length = socket.read(&mut piece).unwrap();
+        assert!(length > 0, "it breaks off");
+        answer.extend_from_slice(&piece[..length]);
+    }
+    String::from_utf8(answer).unwrap()
+}
+
+/// Asks for something; the answer's status, when to come back, and the answer.
+async fn ask(server: &TestServer, path: &str) -> (u16, Option<String>, String) {
+    let answer = server.http.get(format!("{}{path}", server.public)).send().await.unwrap();
+    let retry = answer.headers().get("retry-after").map(|value| value.to_str().unwrap().to_owned());
+    (answer.status().as_u16(), retry, answer.text().await.unwrap())
+}
+
+fn threads(server: &TestServer) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
+    status.lines().find_map(|line| line.strip_prefix("Threads:")).unwrap().trim().parse().unwrap()
+}
+
+/// Publishes a tick of some 950 bytes for each of these names.
+async fn publish(server: &TestServer, names: impl Iterator<Item = String>, price: usize) {
+    let pad = "x".repeat(420);
+    let lines: String = names
+        .map(|name| format!("{{\"symbol\":\"{name}\",\"price\":{price},\"a\":\"{pad}\",\"b\":\"{pad}\"}}\n"))
+        .collect();
+    let count = lines.lines().count() as u64;
+    let (status, answer) = server.post_as("application/x-ndjson", lines).await;
+    assert_eq!((status, answer["accepted"].as_u64()), (200, Some(count)), "{answer}");
+}
+
+/// Of a hundred readers who take nothing, as many as there is room for hold a piece each, and no thread.
+async fn stalled_exports(server: &TestServer) {
+    publish(server, (0..4000).map(|_| "LONG".to_owned()), 1).await;
+    server.publish(&[("SHORT", "1")]).await;
+    assert_eq!(ask(server, "/v1/ticks/SHORT").await.2.lines().count(), 1);
+    let (before, resident) = (threads(server), server.resident());
+    let mut stalled: Vec<_> = (0..100).map(|_| stalled(server, "/v1/ticks/LONG")).collect();
+    let served = stalled.iter().filter(|(_, status)| *status == 200).count();
+    assert_eq!((served, stalled.iter().filter(|(_, status)| *status == 503).count()), (64, 36));
+    let (status, retry, problem) = ask(server, "/v1/ticks/SHORT").await;
+    assert_eq!((status, retry.as_deref()), (503, Some("5")), "{problem}");
+    assert!(problem.contains("too many exports are under way"), "{problem}");
+    assert!(threads(server) <= before + 2, "{} threads, {before} before", threads(server));
+    let grown = server.resident().saturating_sub(resident);
+    assert!(grown < 32 << 20, "{grown} bytes");
+    let metrics = server.http.get(format!("{}/metrics", server.admin)).send().await.unwrap();
+    let metrics = metrics.text().await.unwrap();
+    assert!(metrics.contains("tickcast_exports 64\n"), "{metrics}");
+    assert!(metrics.contains("tickcast_answers_refused_total 37\n"), "{metrics}");
+    // One that goes on after all is given all of it; those who leave make room.
+    let whole = rest(stalled.swap_remove(0).0);
+    assert_eq!(whole.matches("\"n\":4000,").count(), 1);
+    assert_eq!(whole.matches("\"symbol\":\"LONG\"").count(), 4000);
+    drop(stalled);
+    eventually(async || ask(server, "/v1/ticks/SHORT").await.0 == 200).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stalled_exports_hold_a_piece_and_no_thread_in_memory() {
+    stalled_exports(&TestServer::start()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stalled_exports_hold_a_piece_and_no_thread_on_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    stalled_exports(&TestServer::on_disk(folder.path(), &["--tape-ticks", "100"])).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stalled_readers_of_all_prices_share_what_they_hold() {
+    let server = TestServer::with(&["--source", "none", "--tape-ticks", "100"]);
+    publish(&server, (0..5000).map(|n| format!("S{n:04}")), 1).await;
+    assert_eq!(ask(&server, "/v1/prices").await.0, 200);
+    let resident = server.resident();
+    let mut stalled: Vec<_> = (0..100).map(|_| stalled(&server, "/v1/prices")).collect();
+    let grown = server.resident().saturating_sub(resident);
+    // Built whole for each they are 320 MB.
+    assert!(grown < 32 << 20, "{grown} bytes");
+    let served = stalled.iter().filter(|(_, status)| *status == 200).count();
+    assert_eq!((served, stalled.iter().filter(|(_, status)| *status == 503).count()), (64, 36));
+    let (status, retry, problem) = ask(&server, "/v1/prices").await;
+    assert_eq!((status, retry.as_deref()), (503, Some("5")), "{problem}");
+    assert!(problem.contains("too many large answers are under way"), "{problem}");
+    for small in ["/v1/prices?symbols=S0001,S4999", "/v1/prices/S0001", "/v1/symbols"] {
+        assert_eq!(ask(&server, small).await.0, 200, "{small}");
+    }
+    // What moves meanwhile is not for those who have asked before.
+    publish(&server, (0..5000).map(|n| format!("S{n:04}")), 2).await;
+    let whole = rest(stalled.swap_remove(0).0);
+    assert_eq!(whole.matches("\"price\":1,").count() + whole.matches("\"price\":2,").count(), 5000);
+    assert_eq!(whole.matches("\"price\":2,").count(), 0);
+    drop(stalled);
+    eventually(async || ask(&server, "/v1/prices").await.0 == 200).await;
+}
+
+/// Whatever is published meanwhile: each price is the one as of the cursor.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_prices_are_as_of_the_cursor() {
+    const SYMBOLS: usize = 2000;
+    let server = std::sync::Arc::new(TestServer::start());
+    let name = |n: usize| format!("S{n:04}");
+    publish(&server, (0..SYMBOLS).map(name), 1).await;
+    let publisher = std::sync::Arc::clone(&server);
+    let publishing = tokio::spawn(async move {
+        for round in 2.. {
+            publish(&publisher, (0..SYMBOLS).map(name), round).await;
+        }
+    });
+    for query in ["", "?symbols=S*", "?symbols=S0*,*9", "?symbols=S0000,S0001,S1999"] {
+        for _ in 0..3 {
+            let (_, answer) = server.get(&format!("/v1/prices{query}")).await;
+            let cursor = answer["cursor"].as_str().unwrap();
+            let place = cursor.split(['-', '.']).nth(1).unwrap().parse::<usize>().unwrap();
+            let prices = answer["prices"].as_array().unwrap();
+            let wanted = |n: &usize| match query {
+                "?symbols=S0*,*9" => *n < 1000 || n % 10 == 9,
+                "?symbols=S0000,S0001,S1999" => [0, 1, 1999].contains(n),
+                _ => true,
+            };
+            let told: Vec<_> =
+                prices.iter().map(|tick| (tick["symbol"].clone(), tick["n"].clone())).collect();
+            let as_of = |n: usize| (Value::from(name(n)), Value::from((place - 1 - n) / SYMBOLS + 1));
+            assert_eq!(told, (0..SYMBOLS).filter(wanted).map(as_of).collect::<Vec<_>>(), "{query}");
+        }
+    }
+    publishing.abort();
+}
+
+/// The widest requests that a URL has room for, more of them than there are threads: everybody else is served before them.
+#[tokio::test(flavor = "multi_thread")]
+async fn patterns_that_take_long_hold_nobody_up() {
+    let server = TestServer::start();
+    let names = (0..20_000).map(|n| format!("{{\"symbol\":\"{}{n:06}\",\"price\":1}}\n", "a".repeat(26)));
+    server.post_as("application/x-ndjson", names.collect::<String>()).await;
+    let patterns: Vec<_> = (0..100).map(|n| format!("*aaaaaaaaaaaaab{n:02}")).collect();
+    let path = format!("/v1/prices?symbols={}", patterns.join(","));
+    let wide = futures_util::future::select_all((0..6).map(|_| Box::pin(ask(&server, &path))));
+    let others = async {
+        // By then they have arrived.
+        let metrics = || server.http.get(format!("{}/metrics", server.admin)).send();
+        eventually(async || {
+            metrics().await.unwrap().text().await.unwrap().contains("tickcast_wide_answers 6\n")
+        })
+        .await;
+        for path in ["/healthz", "/v1/prices/aaaaaaaaaaaaaaaaaaaaaaaaaa000001", "/v1/symbols?limit=3"] {
+            assert_eq!(ask(&server, path).await.0, 200);
+        }
+    };
+    tokio::select! {
+        biased;
+        ((status, ..), _, rest) = wide => {
+            panic!("one has been answered ({status}), {} not, before anybody else", rest.len())
+        }
+        () = others => {}
+    }
+}
+
+#[tokio::test]
+async fn symbols_are_found_however_many_there_are() {
+    let server = TestServer::start();
+    let names = (0..3000).map(|n| format!("{{\"symbol\":\"N{n:04}\",\"price\":1}}\n"));
+    server.post_as("application/x-ndjson", names.collect::<String>()).await;
+    let (mut after, mut found) = (String::new(), Vec::new());
+    loop {
+        let (_, page) = server.get(&format!("/v1/symbols?q=n&limit=700&after={after}")).await;
+        let names = page["symbols"].as_array().unwrap().iter();
+        found.extend(names.map(|symbol| symbol["symbol"].as_str().unwrap().to_owned()));
+        let Some(next) = page["next"].as_str() else { break };
+        next.clone_into(&mut after);
+    }
+    assert_eq!(found, (0..3000).map(|n| format!("N{n:04}")).collect::<Vec<_>>());
+    let (_, page) = server.get("/v1/symbols?q=999").await;
+    assert_eq!(page["symbols"].as_array().unwrap().len(), 3);
+    // What comes after may be any text.
+    let (_, page) = server.get("/v1/symbols?after=N2998%20%7E").await;
+    assert_eq!(page["symbols"].as_array().unwrap().len(), 1);
+    let (status, problem) = server.get("/v1/prices/n2999").await;
+    assert_eq!(
+        (status, &problem["detail"]),
+        (404, &"n2999 is not on the market; did you mean N2999?".into())
+    );
+}
