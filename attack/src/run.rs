@@ -23,9 +23,8 @@ const LOOK: Duration = Duration::from_millis(100);
 /// How long the longest answer of `/healthz` may take.
 const HEALTHY: Duration = Duration::from_millis(100);
 
-/// By how much the p99 of others may grow; and the longest rest of a lane, within which delays are not told apart.
+/// By how much the p99 of others may grow.
 const SLOWER: u32 = 2;
-const LANE_REST: Duration = Duration::from_millis(15);
 
 /// How soon all must be back at rest.
 const REST: Duration = Duration::from_secs(30);
@@ -98,7 +97,7 @@ pub(crate) fn run(plan: &Plan<'_>) -> Result<Outcome> {
 impl Outcome {
     /// What did not hold.
     pub(crate) fn faults(&self) -> Vec<String> {
-        let most = (self.before.p99 * SLOWER).max(LANE_REST);
+        let most = self.before.p99 * SLOWER;
         let lost = self.during.lost;
         let faults = [
             (self.healthz > HEALTHY, format!("/healthz over {HEALTHY:?}")),

@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: tickcast against the floor, the textbook and nchan, under the loads of the specification.
 
+mod against;
 mod cases;
 mod instructions;
 mod servers;
@@ -28,27 +29,30 @@ type Reports = BTreeMap<(&'static str, Who), Vec<Value>>;
 /// The one thing that is not a case: counted, not measured.
 const INSTRUCTIONS: &str = "instructions";
 
-/// Measures. Arguments: names of cases, all if there are none; `--rounds N`. Or `instructions`.
+/// Two builds are compared.
+const AGAINST: &str = "against";
+
+/// Measures. Arguments: names of cases, all if there are none; `--rounds N`. Or `instructions`; or `against`, a commit, and cases.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
+    if let Some((_, rest)) = arguments.split_first().filter(|(first, _)| *first == AGAINST) {
+        return against::run(rest);
+    }
     let only_instructions = arguments == [INSTRUCTIONS];
-    let (rounds, wanted) = if only_instructions { (0, Vec::new()) } else { parse(arguments)? };
-    let root = crate::root()?;
-    std::env::set_current_dir(&root)?;
-    crate::build_release(&["tickcast-server", "peers"])?;
-    let place = crate::target()?.join("bench");
-    std::fs::create_dir_all(&place)?;
-    let release = crate::target()?.join("release");
+    let (rounds, wanted) =
+        if only_instructions { (0, Vec::new()) } else { parse(arguments, "--rounds", ROUNDS)? };
+    let mut runner = Runner::build()?;
     if only_instructions {
-        println!("{}", instructions::table(&release)?.unwrap_or_default());
+        println!("{}", instructions::table(&runner.release)?.unwrap_or_default());
         return Ok(());
     }
-    let runner = Runner { release, place, nchan: servers::have_nchan() };
+    runner.nchan = servers::have_nchan();
 
     let mut reports = Reports::new();
     for round in 1..=rounds {
         for case in CASES.iter().filter(|case| wanted.is_empty() || wanted.contains(&case.name)) {
             for who in runner.present(case) {
-                let report = runner.measure(case, who).with_context(|| format!("{}, {who:?}", case.name))?;
+                let measured = runner.measure(case, who, &runner.release);
+                let report = measured.with_context(|| format!("{}, {who:?}", case.name))?;
                 println!(
                     "round {round}  {:4} {:9} {}",
                     case.name,
@@ -62,6 +66,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let table = Table::new(&reports, rounds);
     println!("\n{}", table.verdicts());
     if wanted.is_empty() {
+        let root = crate::root()?;
         let file = root.join("bench/results").join(format!("{}.md", table::today()?));
         std::fs::create_dir_all(root.join("bench/results"))?;
         let instructions = instructions::table(&runner.release)?;
@@ -71,13 +76,14 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     table.outcome()
 }
 
-fn parse(arguments: &[String]) -> Result<(usize, Vec<&'static str>)> {
-    let (mut rounds, mut wanted) = (ROUNDS, Vec::new());
+/// How often everything is measured, as `option` says or `rounds`, and which cases.
+fn parse(arguments: &[String], option: &str, mut rounds: usize) -> Result<(usize, Vec<&'static str>)> {
+    let mut wanted = Vec::new();
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
-        if argument == "--rounds" {
+        if argument == option {
             let number = arguments.next().and_then(|number| number.parse().ok());
-            rounds = number.filter(|n| *n > 0).context("--rounds takes a number")?;
+            rounds = number.filter(|n| *n > 0).with_context(|| format!("{option} takes a number"))?;
         } else {
             let case = CASES.iter().find(|case| case.name.eq_ignore_ascii_case(argument));
             let names = CASES.map(|case| case.name).join(", ");
@@ -99,14 +105,24 @@ struct Runner {
 }
 
 impl Runner {
+    /// Builds what is measured.
+    fn build() -> Result<Self> {
+        let root = crate::root()?;
+        std::env::set_current_dir(&root)?;
+        crate::build_release(&["tickcast-server", "peers"])?;
+        let place = root.join("target/bench");
+        std::fs::create_dir_all(&place)?;
+        Ok(Self { release: root.join("target/release"), place, nchan: false })
+    }
+
     fn present(&self, case: &Case) -> impl Iterator<Item = Who> {
         let nchan = self.nchan;
         case.who.iter().copied().filter(move |who| nchan || *who != Who::Nchan)
     }
 
-    /// Starts the server on one core and the load on the other; returns what the load has to say.
-    fn measure(&self, case: &Case, who: Who) -> Result<Value> {
-        let server = Server::start(who, case.server, &self.release, &self.place)?;
+    /// Starts the server, whose program is in `programs`, on one core and the load on the other; returns what the load has to say.
+    fn measure(&self, case: &Case, who: Who, programs: &Path) -> Result<Value> {
+        let server = Server::start(who, case.server, programs, &self.place)?;
         let mut load = self.load(&server);
         let output = load.args(case.load.split(' ')).output()?;
         if !output.status.success() {

@@ -14,7 +14,7 @@ use anyhow::Context;
 
 const USAGE: &str = "\
 usage: cargo xtask test
-       cargo xtask bench [CASE…] [--rounds N] | bench instructions
+       cargo xtask bench [CASE…] [--rounds N] | bench instructions | bench against REV [CASE…] [--pairs N]
        cargo xtask ledger [--runs N] [--seconds N]
        cargo xtask attack [NAME…] [--size N] [--symbols N] [--on-disk]";
 

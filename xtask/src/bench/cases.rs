@@ -180,6 +180,19 @@ impl Bound {
 }
 
 impl Figure {
+    /// What it is called, in this case.
+    pub(super) fn name(self, case: &str) -> &'static str {
+        match self {
+            PerCpuSecond => "deliveries per server core second",
+            PerSecond if case == "P8" => "ticks a second",
+            PerSecond => "streams a second",
+            P99 => "p99, ms",
+            KibPerStream => "KiB a stream",
+            Missing => "ticks missing",
+            Growth => "growth of memory, %",
+        }
+    }
+
     /// As a report of `tickcast bench --json` has it.
     pub(super) fn of(self, report: &serde_json::Value) -> Option<f64> {
         match self {

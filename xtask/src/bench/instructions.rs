@@ -8,21 +8,38 @@ use anyhow::{Context, Result, bail};
 /// How often an operation is run; what comes before it is taken out by running it twice as often.
 const TIMES: u64 = 200;
 
+/// Something small whose instructions are counted.
+pub(super) struct Operation {
+    pub(super) name: String,
+    pub(super) what: String,
+}
+
 /// A table of all operations; `None` where valgrind cannot be had.
 pub(super) fn table(release: &Path) -> Result<Option<String>> {
+    let Some(counts) = counts(release)? else { return Ok(None) };
+    let mut text = String::from("| operation | | instructions |\n|---|---|---|\n");
+    for (operation, count) in counts {
+        let count = super::table::short(count as f64);
+        text.push_str(&format!("| {} | {} | {count} |\n", operation.name, operation.what));
+    }
+    Ok(Some(text))
+}
+
+/// How many instructions each operation takes; `None` where valgrind cannot be had.
+pub(super) fn counts(release: &Path) -> Result<Option<Vec<(Operation, u64)>>> {
     if !have_valgrind() {
         return Ok(None);
     }
     let program = release.join("instructions");
     let list = Command::new(&program).output().context("cannot list the operations")?;
-    let mut text = String::from("| operation | | instructions |\n|---|---|---|\n");
+    let mut counts = Vec::new();
     for line in String::from_utf8_lossy(&list.stdout).lines() {
         let (name, what) = line.split_once('\t').context("an operation without a description")?;
         let count =
             counted(&program, name, 2 * TIMES)?.saturating_sub(counted(&program, name, TIMES)?) / TIMES;
-        text.push_str(&format!("| {name} | {what} | {} |\n", super::table::short(count as f64)));
+        counts.push((Operation { name: name.to_owned(), what: what.to_owned() }, count));
     }
-    Ok(Some(text))
+    Ok(Some(counts))
 }
 
 /// All instructions of a run.

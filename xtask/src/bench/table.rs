@@ -142,12 +142,15 @@ fn dig(report: &Value, path: &[&str]) -> Option<f64> {
     path.iter().fold(report, |value, key| &value[*key]).as_f64()
 }
 
-fn median(mut values: Vec<f64>) -> Option<f64> {
+pub(super) fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied()
+    let middle = values.len() / 2;
+    let above = *values.get(middle)?;
+    // Of an even number, the middle lies between two.
+    Some(if values.len().is_multiple_of(2) { f64::midpoint(values[middle - 1], above) } else { above })
 }
 
-fn bound(bound: Bound) -> String {
+pub(super) fn bound(bound: Bound) -> String {
     match bound {
         Bound::AtLeast(bound) => format!("≥ {}", short(bound)),
         Bound::AtMost(bound) => format!("≤ {}", short(bound)),
@@ -155,15 +158,7 @@ fn bound(bound: Bound) -> String {
 }
 
 fn named(demand: &Demand) -> String {
-    let figure = match demand.figure {
-        Figure::PerCpuSecond => "deliveries per server core second",
-        Figure::PerSecond if demand.case == "P8" => "ticks a second",
-        Figure::PerSecond => "streams a second",
-        Figure::P99 => "p99, ms",
-        Figure::KibPerStream => "KiB a stream",
-        Figure::Missing => "ticks missing",
-        Figure::Growth => "growth of memory, %",
-    };
+    let figure = demand.figure.name(demand.case);
     match demand.of {
         Of::Itself => figure.to_owned(),
         Of::Times(who) => format!("{figure}, ÷ {}", format!("{who:?}").to_lowercase()),

@@ -1,0 +1,169 @@
+//! `cargo xtask bench against REV`: an earlier commit and this tree in turn under the same load, and whether anything got worse.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+
+use super::cases::Figure::{self, KibPerStream, P99, PerCpuSecond, PerSecond};
+use super::cases::{Bound, CASES, Who};
+use super::table::{median, short};
+use super::{Runner, instructions, table};
+
+/// How often both are measured unless said: fewer pairs do not tell three percent from chance.
+const PAIRS: usize = 10;
+
+/// What may not get worse, and in which case.
+const COMPARED: [(&str, Figure); 11] = [
+    ("P1", PerCpuSecond),
+    ("P1", P99),
+    ("P2", PerCpuSecond),
+    ("P3", PerCpuSecond),
+    ("P4", PerCpuSecond),
+    ("P4", P99),
+    ("P5", KibPerStream),
+    ("P7a", P99),
+    ("P7b", P99),
+    ("P8", PerSecond),
+    ("P9", PerSecond),
+];
+
+/// How much more there may be of instructions for each operation.
+const INSTRUCTIONS: Bound = Bound::AtMost(1.03);
+
+/// The programs that are built of a commit.
+const PROGRAMS: [&str; 2] = ["tickcast", "instructions"];
+
+/// The reports of one build, by case, a pair after the other.
+type Reports = BTreeMap<&'static str, Vec<Value>>;
+
+/// Measures. Arguments: the commit, and as for `bench`, with `--pairs N` for its rounds.
+pub(super) fn run(arguments: &[String]) -> Result<()> {
+    let (revision, rest) = arguments.split_first().context("against takes a commit")?;
+    let (pairs, wanted) = super::parse(rest, "--pairs", PAIRS)?;
+    let runner = Runner::build()?;
+    let earlier = earlier(revision)?;
+    let sides = [earlier.as_path(), runner.release.as_path()];
+    let mut reports = [Reports::new(), Reports::new()];
+    for pair in 1..=pairs {
+        for case in CASES.iter().filter(|case| wanted.is_empty() || wanted.contains(&case.name)) {
+            // Each build comes first in every other pair: what the first one leaves behind is no one's advantage.
+            let order = if pair % 2 == 0 { [1, 0] } else { [0, 1] };
+            for side in order {
+                let report = runner.measure(case, Who::Tickcast, sides[side]).context(case.name)?;
+                let name = [revision.as_str(), "this"][side];
+                println!("pair {pair}  {:4} {name:9} {}", case.name, table::summary(&report));
+                reports[side].entry(case.name).or_default().push(report);
+            }
+        }
+    }
+    let mut faults = Vec::new();
+    println!("\n{}", ratios(&reports, &mut faults));
+    if wanted.is_empty() {
+        println!("{}", counts(&sides, &mut faults)?);
+    }
+    if !faults.is_empty() {
+        bail!("worse than {revision}: {}", faults.join("; "));
+    }
+    Ok(())
+}
+
+/// A line for each figure: its ratio, this tree's to the earlier commit's, in the pairs.
+fn ratios(reports: &[Reports; 2], faults: &mut Vec<String>) -> String {
+    let mut text =
+        String::from("| | figure | median ratio | min..max | must | |\n|---|---|---|---|---|---|\n");
+    for (case, figure) in COMPARED {
+        let [Some(before), Some(now)] = reports.each_ref().map(|reports| reports.get(case)) else { continue };
+        let pairs = now.iter().zip(before);
+        let ratios: Vec<f64> =
+            pairs.filter_map(|(now, before)| Some(figure.of(now)? / figure.of(before)?)).collect();
+        let least = ratios.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = ratios.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let Some(ratio) = median(ratios) else { continue };
+        let spread = format!("{least:.3}..{most:.3}");
+        text.push_str(&line(case, figure.name(case), ratio, &spread, no_worse(figure), faults));
+    }
+    text
+}
+
+/// What the ratio of a figure has to be, so that it is no worse.
+const fn no_worse(figure: Figure) -> Bound {
+    match figure {
+        P99 => Bound::AtMost(1.15),
+        PerCpuSecond | PerSecond => Bound::AtLeast(0.97),
+        KibPerStream | Figure::Missing | Figure::Growth => Bound::AtMost(1.0 / 0.97),
+    }
+}
+
+/// A line for each operation: how many instructions it takes, of how many before.
+fn counts(sides: &[&Path; 2], faults: &mut Vec<String>) -> Result<String> {
+    let [Some(before), Some(now)] = [instructions::counts(sides[0])?, instructions::counts(sides[1])?] else {
+        return Ok("instructions are not counted, without valgrind".to_owned());
+    };
+    let mut text =
+        String::from("| operation | | ratio | instructions | must | |\n|---|---|---|---|---|---|\n");
+    for (operation, count) in &now {
+        let Some((_, earlier)) = before.iter().find(|(before, _)| before.name == operation.name) else {
+            continue;
+        };
+        let (ratio, numbers) = (
+            *count as f64 / *earlier as f64,
+            format!("{} of {}", short(*count as f64), short(*earlier as f64)),
+        );
+        text.push_str(&line(&operation.name, &operation.what, ratio, &numbers, INSTRUCTIONS, faults));
+    }
+    Ok(text)
+}
+
+fn line(name: &str, what: &str, ratio: f64, numbers: &str, must: Bound, faults: &mut Vec<String>) -> String {
+    let verdict = if must.holds(ratio) {
+        "met"
+    } else {
+        faults.push(format!("{name}: {what}, {ratio:.3} ×"));
+        "**missed**"
+    };
+    format!("| {name} | {what} | {ratio:.3} | {numbers} | {} | {verdict} |\n", table::bound(must))
+}
+
+/// Builds an earlier commit, unless it was built before; returns where its programs are. It has a worktree and a target folder of
+/// its own, which stay: the next commit differs by little.
+fn earlier(revision: &str) -> Result<PathBuf> {
+    let commit =
+        git(&["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{revision}^{{commit}}")])
+            .with_context(|| format!("there is no commit {revision:?}"))?;
+    let place = crate::target()?.join("against");
+    let (tree, build, programs) = (place.join("tree"), place.join("build"), place.join(&commit));
+    if programs.exists() {
+        return Ok(programs);
+    }
+    std::fs::create_dir_all(&place)?;
+    let path = tree.to_str().context("a path that is not UTF-8")?;
+    if tree.join("Cargo.toml").exists() {
+        git(&["-C", path, "checkout", "--quiet", "--force", "--detach", &commit])?;
+    } else {
+        git(&["worktree", "prune"])?;
+        git(&["worktree", "add", "--quiet", "--force", "--detach", path, &commit])?;
+    }
+    let mut cargo =
+        crate::cargo(&["build", "--release", "--package", "tickcast-server", "--package", "peers"]);
+    let built = cargo.current_dir(&tree).env("CARGO_TARGET_DIR", &build).status().context("cannot build")?;
+    ensure!(built.success(), "{revision} does not build");
+    // All at once: what is there was built and copied to its end.
+    let unfinished = place.join("unfinished");
+    std::fs::create_dir_all(&unfinished)?;
+    for program in PROGRAMS {
+        std::fs::copy(build.join("release").join(program), unfinished.join(program))?;
+    }
+    std::fs::rename(unfinished, &programs)?;
+    Ok(programs)
+}
+
+/// What git answers.
+fn git(arguments: &[&str]) -> Result<String> {
+    let output = Command::new("git").args(arguments).output().context("cannot run git")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "git {}: {}", arguments[0], said.trim());
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
