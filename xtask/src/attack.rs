@@ -8,8 +8,9 @@ use anyhow::{Context, Result, bail};
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     std::env::set_current_dir(crate::root()?)?;
     crate::build_release(&["tickcast-server", "attack"])?;
-    let mut attack = Command::new("target/release/attack");
-    attack.args(["--program", "target/release/tickcast"]).args(arguments);
+    let release = crate::target()?.join("release");
+    let mut attack = Command::new(release.join("attack"));
+    attack.arg("--program").arg(release.join("tickcast")).args(arguments);
     if !attack.status().context("cannot attack")?.success() {
         bail!("not every attack was held");
     }

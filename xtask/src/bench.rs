@@ -110,9 +110,9 @@ impl Runner {
         let root = crate::root()?;
         std::env::set_current_dir(&root)?;
         crate::build_release(&["tickcast-server", "peers"])?;
-        let place = root.join("target/bench");
+        let place = crate::target()?.join("bench");
         std::fs::create_dir_all(&place)?;
-        Ok(Self { release: root.join("target/release"), place, nchan: false })
+        Ok(Self { release: crate::target()?.join("release"), place, nchan: false })
     }
 
     fn present(&self, case: &Case) -> impl Iterator<Item = Who> {
