@@ -57,10 +57,12 @@ async fn a_restart_goes_on_where_it_ended() {
             (&json!(0.08), &json!(1))
         );
         let mut reader = back(&server, "?mode=all", &cursor).await;
-        assert_eq!(up_to(&mut reader, "ready").await, ["ready @3"]);
+        let stale = ["symbol A stale @3", "symbol B stale @3", "symbol C stale @3"];
+        let seen = up_to(&mut reader, "ready").await;
+        assert_eq!((&seen[..3], &seen[3..]), (&stale.map(str::to_owned)[..], &["ready @3".to_owned()][..]));
         let mut reader = open(&server, "?mode=all&since=start").await;
         let all = up_to(&mut reader, "ready").await;
-        assert_eq!(all, ["tick A 1=1 @1", "tick B 1=2.50 @2", "tick C 1=0.10 @3", "ready @3"]);
+        assert_eq!(all[3..], ["tick A 1=1 @1", "tick B 1=2.50 @2", "tick C 1=0.10 @3", "ready @3"]);
         if round % 2 == 0 {
             server.kill();
         } else {
@@ -88,7 +90,12 @@ async fn readers_go_on_through_a_restart_far_beyond_memory() {
     let other = format!("{}-5000.{}", crate::resumable::epoch(&server).await, "____");
     for query in ["?mode=all&symbols=A", "?mode=all"] {
         let mut reader = back(&server, query, &other).await;
-        let reset = reader.event().await.unwrap();
+        let reset = loop {
+            let event = reader.event().await.unwrap();
+            if event.event != "status" {
+                break event;
+            }
+        };
         assert_eq!(short(&reset), "reset epoch @0", "the disk remembers what it looked like");
         assert_eq!(data(&reset)["last"], other.as_str());
     }
@@ -106,11 +113,11 @@ async fn readers_go_on_through_a_restart_far_beyond_memory() {
     }
     let last = crate::resumable::cursor_at(&server, 40_009).await;
     let mut reader = back(&server, "?mode=all", &last).await;
-    assert_eq!(up_to(&mut reader, "ready").await.len(), 2);
+    assert_eq!(up_to(&mut reader, "ready").await.len(), 3, "B is stale, a tick, and ready");
     server.publish(&[("C", "1")]).await;
     assert_eq!(short(&reader.event().await.unwrap()), "tick C 1=1 @40011", "and then it is live");
     let mut reader = open(&server, "?mode=all&since=start&symbols=B").await;
-    assert_eq!(up_to(&mut reader, "ready").await.len(), 11);
+    assert_eq!(up_to(&mut reader, "ready").await.len(), 12);
 }
 
 #[tokio::test]
@@ -405,4 +412,27 @@ async fn who_publishes_into_a_folder_that_is_gone_is_told_so_and_readiness_says_
     let metrics = server.http.get(format!("{}/metrics", server.admin)).send().await.unwrap();
     assert!(metrics.text().await.unwrap().contains("tickcast_can_publish 0\n"));
     assert_eq!(server.get("/v1/prices/A").await.1["n"], 1, "readers go on");
+}
+
+#[tokio::test]
+async fn prices_from_before_a_restart_are_stale_until_they_tick_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = TestServer::on_disk(folder.path(), &[]);
+    server.publish(&[("A", "1"), ("B", "2")]).await;
+    server.kill();
+    let server = TestServer::on_disk(folder.path(), &[]);
+    let stale = ["symbol A stale @-", "symbol B stale @-"];
+    let mut reader = open(&server, "").await;
+    assert_eq!(
+        up_to(&mut reader, "ready").await,
+        [stale[0], stale[1], "tick A 1=1 @1", "tick B 1=2 @2", "ready @2"]
+    );
+    server.publish(&[("A", "3")]).await;
+    let told = [reader.event().await.unwrap(), reader.event().await.unwrap()].map(|event| short(&event));
+    assert_eq!(told, ["tick A 2=3 @3", "symbol A live @3"]);
+    // Who comes now hears of what is left.
+    let mut late = open(&server, "?symbols=A,B").await;
+    assert_eq!(up_to(&mut late, "tick").await, ["symbol B stale @-", "tick B 1=2 @2"]);
+    let mut other = open(&server, "?symbols=A").await;
+    assert_eq!(up_to(&mut other, "ready").await, ["tick A 2=3 @3", "ready @3"]);
 }

@@ -10,6 +10,7 @@ mod groups;
 mod history;
 mod inbox;
 mod outlet;
+mod owners;
 mod piece;
 mod quiet;
 mod resume;
@@ -43,6 +44,7 @@ pub(crate) use history::{Found, Librarian, Wanted};
 pub(crate) use inbox::{Change, Command, Inbox, NewTerms, Newcomer};
 pub use outlet::Io;
 pub(crate) use outlet::Post;
+use owners::Owners;
 pub(crate) use piece::Piece;
 use round::Round;
 pub(crate) use session::{CHANGES_PER_SECOND, RETRY_MS};
@@ -84,6 +86,7 @@ pub(crate) struct Lane<S: Sink> {
     /// The resumable ones by their names.
     names: Names,
     statuses: Statuses,
+    owners: Owners,
     timers: Timers,
     manners: Manners,
     stats: Arc<LaneStats>,
@@ -116,6 +119,7 @@ impl<S: Sink> Lane<S> {
             streams: SlotMap::with_key(),
             names: Names::default(),
             statuses: Statuses::default(),
+            owners: Owners::default(),
             timers: Timers::default(),
             manners,
             stats,
@@ -249,10 +253,12 @@ impl<S: Sink> Lane<S> {
             return 0;
         }
         self.groups.meet_new_symbols(self.replica.market());
+        let revived = self.owners.revived();
         if ticks <= BATCH_TICKS && self.replica.tape().reaches_back_to(from) {
             for (seq, entry) in self.replica.tape().after(from) {
                 let symbol = self.replica.market().symbol(entry.symbol);
                 let frame = entry.frame.as_ref();
+                self.owners.note(entry.symbol, entry.origin);
                 let at = Position::new(seq, entry.digest.check());
                 if self.groups.add((at, entry.symbol, symbol), frame, &mut self.touched) {
                     self.arrivals.push(entry.arrived());
@@ -260,7 +266,11 @@ impl<S: Sink> Lane<S> {
             }
             self.deliver_batches(from, now);
         } else {
+            self.owners.look_at(self.replica.market());
             self.leave_behind(from, now);
+        }
+        if self.owners.revived() > revived {
+            self.visits.extend(self.names.values());
         }
         for key in std::mem::take(&mut self.visits) {
             self.visit(key, now);

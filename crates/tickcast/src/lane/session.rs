@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tickcast_core::{
-    Break, EventId, Farewell, Instant, MAX_FILTER_ENTRIES, Mode, Notice, Origin, Position, Selection, Seq,
-    SourceStatus, State, Symbol, SymbolId,
+    Break, EventId, Facts, Farewell, Instant, MAX_FILTER_ENTRIES, Mode, Notice, Origin, Position, Selection,
+    Seq, SourceStatus, State, Symbol, SymbolId, Time,
 };
 
 use super::groups::{GroupId, LONGEST, Step};
@@ -21,6 +21,9 @@ const SERVER: &str = concat!("tickcast/", env!("CARGO_PKG_VERSION"));
 
 /// When readers whose stream was ended come back, in milliseconds: each draws its own time.
 pub(crate) const RETRY_MS: std::ops::RangeInclusive<u32> = 2000..=5000;
+
+/// Why a price from before a restart is stale.
+const RESTARTED: &str = "from before a restart";
 
 /// How often a stream may be changed within a second: more than anyone can click.
 pub(crate) const CHANGES_PER_SECOND: u32 = 10;
@@ -42,6 +45,8 @@ pub(super) struct Session {
     resumed: bool,
     /// The sources' turns up to this one were told; `None`: it has not been told of any.
     told: Option<u64>,
+    /// How many of the symbols that ticked for the first time since a restart it was told of, or came too late for.
+    revived: usize,
     /// Symbols that it is to be given the newest ticks of, since they were added; the next one last.
     added: Vec<SymbolId>,
     /// Where it is to hear that it has caught up.
@@ -61,8 +66,10 @@ pub(super) struct Session {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Said {
     Reset,
-    /// The sources' turns up to this one.
-    Turns(u64),
+    /// The sources' turns up to this one, to someone who came after so many symbols had ticked again.
+    Turns(u64, usize),
+    /// So many symbols that ticked again.
+    Revived(usize),
     /// So many added symbols are left.
     Added(usize),
     Ready,
@@ -97,6 +104,7 @@ impl Session {
             unverified,
             resumed,
             told: None,
+            revived: 0,
             added: Vec::new(),
             ready: Some(head),
             reached: None,
@@ -133,7 +141,12 @@ impl Session {
     pub(super) fn note(&mut self, said: Said) {
         match said {
             Said::Reset => self.broken = None,
-            Said::Turns(turn) => self.told = Some(turn),
+            Said::Turns(turn, revived) => {
+                if self.told.replace(turn).is_none() {
+                    self.revived = revived;
+                }
+            }
+            Said::Revived(revived) => self.revived = revived,
             Said::Added(left) => self.added.truncate(left),
             Said::Ready => self.ready = None,
         }
@@ -236,7 +249,28 @@ impl<S: Sink> Lane<S> {
             for (origin, own) in apart.take(SYMBOLS_TOLD) {
                 write(self.statuses.symbol_status(origin, own));
             }
-            (Said::Turns(self.statuses.turn), 0)
+            if session.told.is_none() {
+                for symbol in self.symbols_of(Origin::UNKNOWN, group) {
+                    let since = self.ticked_at(symbol);
+                    write(Notice::SymbolStatus {
+                        symbol,
+                        state: State::Stale,
+                        since,
+                        reason: Some(RESTARTED),
+                    });
+                }
+            }
+            (Said::Turns(self.statuses.turn, self.owners.revived()), 0)
+        } else if session.revived < self.owners.revived() {
+            let wanted = self.groups.selection(group);
+            let told = self.owners.revived_after(session.revived).iter();
+            let few = wanted.len() <= SYMBOLS_TOLD;
+            for id in told.copied().filter(|id| few && wanted.contains(*id)) {
+                let symbol = self.replica.market().symbol(id);
+                let since = self.ticked_at(symbol);
+                write(Notice::SymbolStatus { symbol, state: State::Live, since, reason: None });
+            }
+            (Said::Revived(self.owners.revived()), 0)
         } else if !session.added.is_empty() {
             let (left, ticks) = self.render_added(group, &session.added, seq, draft.bytes());
             (Said::Added(left), ticks)
@@ -270,6 +304,13 @@ impl<S: Sink> Lane<S> {
             .filter(move |id| market.origin(*id) == origin && market.newest(*id).is_some())
             .map(|id| market.symbol(id))
             .filter(move |symbol| !self.statuses.is_apart(origin, symbol))
+    }
+
+    /// When a symbol's newest tick happened.
+    fn ticked_at(&self, symbol: Symbol) -> Time {
+        let market = self.replica.market();
+        let newest = market.id(&symbol).and_then(|id| market.newest(id));
+        newest.and_then(|frame| Some(Facts::read(frame.json())?.time)).unwrap_or_default()
     }
 
     /// Whether what a source says of a symbol matters: its newest tick is not another one's.

@@ -441,7 +441,8 @@ fn entry(event: &str) -> Entry {
             Seen::Tick { symbol: text("symbol"), n: facts.n, price: facts.price.to_owned() }
         }
         "ready" => Seen::Ready { resumed: data["resumed"] == true },
-        "heartbeat" => Seen::Heartbeat,
+        // Of prices from before a restart. What is said of them takes nobody further.
+        "heartbeat" | "status" => Seen::Heartbeat,
         "reset" => Seen::Reset { reason: text("reason") },
         "bye" => Seen::Bye { reason: text("reason") },
         other => unreachable!("{other}"),
