@@ -33,7 +33,7 @@ async fn survives(name: &str, size: usize, symbols: usize) {
     })
     .await;
     let connections = (size + READERS) as u64;
-    let load = Load { symbols: market.symbols as u64, extras: market.extras as u64, connections };
+    let load = Load { symbols: market.symbols as u64, connections };
     let (peak, bound) = (process.peak().unwrap(), memory_bound(load));
     assert!(peak <= bound, "{peak} bytes, of {bound}");
     server.publish(&[("OTHER", "1")]).await;
@@ -75,4 +75,14 @@ async fn bodies_that_never_come() {
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_that_nobody_takes() {
     survives("answers", 20, 5_000).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn exports_that_nobody_takes() {
+    survives("exports", 100, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_without_a_window() {
+    survives("windows", 5, 5_000).await;
 }

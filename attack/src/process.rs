@@ -14,6 +14,10 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// By how much resident memory may have grown where all is at rest: a tenth, and what an allocator keeps.
 const MORE_MEMORY: (u64, u64) = (10, 20 << 20);
 
+/// How many more threads there may be: those that are started when there is first something for them to do, two for answers, one for
+/// filters and one for history.
+const MORE_THREADS: u64 = 4;
+
 /// How many more descriptors there may be: those of whoever is asking.
 const MORE_DESCRIPTORS: u64 = 2;
 
@@ -114,7 +118,7 @@ impl Standing {
         let memory = before.resident + before.resident / MORE_MEMORY.0 + MORE_MEMORY.1;
         let all = [
             ("streams", self.streams, before.streams),
-            ("threads", self.threads, before.threads),
+            ("threads", self.threads, before.threads + MORE_THREADS),
             ("descriptors", self.descriptors, before.descriptors + MORE_DESCRIPTORS),
             ("bytes", self.resident, memory),
         ];

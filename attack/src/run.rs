@@ -84,11 +84,8 @@ pub(crate) fn run(plan: &Plan<'_>) -> Result<Outcome> {
         std::thread::sleep(LOOK);
     }
     anyhow::ensure!(server.runs(), "the server has ended");
-    let load = Load {
-        symbols: plan.market.symbols as u64 + SYMBOLS,
-        extras: plan.market.extras as u64,
-        connections: (plan.size + READERS) as u64,
-    };
+    let load =
+        Load { symbols: plan.market.symbols as u64 + SYMBOLS, connections: (plan.size + READERS) as u64 };
     let memory = [standing.resident, process.peak()?, process.resident()?];
     let bound = memory_bound(load);
     Ok(Outcome { healthz: health.worst(), before, during, memory, bound, rest, answers })

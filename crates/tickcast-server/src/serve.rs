@@ -125,6 +125,7 @@ fn open_hub(settings: &Settings) -> anyhow::Result<Hub> {
     let builder = Hub::builder()
         .limits(settings.limits)
         .filter_bytes(settings.filter_bytes)
+        .answer_bytes(settings.answer_bytes)
         .flush(settings.flush.0)
         .patience(settings.patience.0)
         .io(settings.io.into());

@@ -36,6 +36,8 @@ pub(crate) struct Settings {
     pub(crate) limits: Limits,
     /// How many bytes all filters in use may take.
     pub(crate) filter_bytes: usize,
+    /// How many bytes of the market answers under way may hold.
+    pub(crate) answer_bytes: usize,
     /// The rules for what is posted, and how long nothing may be before it is stale.
     pub(crate) posted: Rules,
     pub(crate) stale_after: Span,
@@ -155,7 +157,8 @@ impl Settings {
             io,
             max_connections,
             limits,
-            filter_bytes: memory::filter_bytes(available),
+            filter_bytes: memory::shared_bytes(available),
+            answer_bytes: memory::shared_bytes(available),
             posted,
             stale_after,
             data,

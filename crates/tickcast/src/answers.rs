@@ -24,10 +24,6 @@ const EXPORTS: usize = 64;
 /// Most wide answers at a time: those of more than a piece, and those for which much has to be compared.
 const WIDE: usize = 64;
 
-/// How much of the market, as it stood, wide answers may hold between them, in KiB: what all share counts once. One that alone is
-/// more may be held alone.
-const HELD_KIB: usize = 256 << 10;
-
 /// After how many seconds whoever is turned away may try again: by then the answers to others are mostly done.
 pub(crate) const RETRY_AFTER: u32 = 5;
 
@@ -35,7 +31,9 @@ pub(crate) const RETRY_AFTER: u32 = 5;
 pub(crate) struct Answers {
     exports: Arc<Semaphore>,
     wide: Arc<Semaphore>,
+    /// Room for the market as it stood, in KiB.
     held: Arc<Semaphore>,
+    held_kib: usize,
     workers: Workers,
     newest: tokio::sync::Mutex<Newest>,
     refused: AtomicU64,
@@ -77,21 +75,22 @@ pub struct AnswerStats {
     pub refused: u64,
 }
 
-impl Default for Answers {
-    fn default() -> Self {
+impl Answers {
+    /// Lets wide answers hold so many bytes of the market, as it stood, between them.
+    pub(crate) fn new(held: usize) -> Self {
         let places = |count| Arc::new(Semaphore::new(count));
+        let held_kib = (held >> 10).clamp(1, Semaphore::MAX_PERMITS);
         Self {
             exports: places(EXPORTS),
             wide: places(WIDE),
-            held: places(HELD_KIB),
+            held: places(held_kib),
+            held_kib,
             workers: Workers::default(),
             newest: tokio::sync::Mutex::default(),
             refused: AtomicU64::new(0),
         }
     }
-}
 
-impl Answers {
     /// A place for an export.
     pub(crate) fn export(&self) -> Result<Place, Busy> {
         self.place(&self.exports, 1, "exports")
@@ -102,9 +101,9 @@ impl Answers {
         self.place(&self.wide, 1, "large answers")
     }
 
-    /// Room for so many bytes of the market.
+    /// Room for so many bytes of the market. One that alone is more than there is may be held alone.
     fn hold(&self, bytes: usize) -> Result<Place, Busy> {
-        let kib = bytes.div_ceil(1024).min(HELD_KIB);
+        let kib = bytes.div_ceil(1024).min(self.held_kib);
         self.place(&self.held, u32::try_from(kib).unwrap_or(u32::MAX), "large answers")
     }
 
@@ -139,8 +138,8 @@ mod tests {
 
     #[test]
     fn the_market_as_it_stood_is_held_so_often_and_no_more() {
-        let answers = Answers::default();
-        let first = answers.hold(HELD_KIB * 1024 - 4096).unwrap();
+        let answers = Answers::new(1 << 20);
+        let first = answers.hold((1 << 20) - 4096).unwrap();
         let second = answers.hold(3000).unwrap();
         assert_eq!(answers.hold(2000).err(), Some(Busy("large answers")));
         drop((first, second));

@@ -99,7 +99,7 @@ impl Hub {
             filters: Filters::default(),
             clock,
             epoch,
-            answers: Answers::default(),
+            answers: Answers::new(settings.answer_bytes),
             settings,
             finished: AtomicBool::new(false),
         }))

@@ -65,8 +65,8 @@ pub(crate) fn fitting(available: u64) -> Limits {
     }
 }
 
-/// How many bytes all filters in use may take.
-pub(crate) fn filter_bytes(available: u64) -> usize {
+/// How many bytes all filters in use may take, and how many all answers under way may hold.
+pub(crate) fn shared_bytes(available: u64) -> usize {
     usize::try_from(available / 16).unwrap_or(usize::MAX).min(256 << 20)
 }
 
@@ -83,7 +83,7 @@ mod tests {
                 + limits.tape_ticks as u64 * ENTRY_BYTES
                 + limits.candles as u64 * CANDLE_BYTES;
             assert!(kept <= available / 2, "{available}: {kept}");
-            assert!(filter_bytes(available) as u64 <= available / 16);
+            assert!(shared_bytes(available) as u64 <= available / 16);
         }
         let usual = fitting(AMPLE);
         assert_eq!((usual.symbols, usual.candles), (100_000, 1_000_000));

@@ -35,7 +35,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         publish::publish,
         publish::take_off,
     ),
-    components(responses(Refused, NoSymbol, NoToken, TooSlow, Stopping, DiskFull), schemas(PriceTick)),
+    components(responses(Refused, NoSymbol, NoToken, TooSlow, Stopping, DiskFull, Busy), schemas(PriceTick)),
     tags(
         (name = "streams", description = "Prices as they move, as Server-Sent Events"),
         (name = "market", description = "Prices as they stand"),
@@ -297,4 +297,33 @@ pub(super) struct NewTick {
 pub(super) enum NewTicks {
     One(NewTick),
     Several(Vec<NewTick>),
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    /// All values of `$ref` anywhere within.
+    fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+        match value {
+            Value::Object(members) => {
+                found.extend(members.get("$ref").and_then(Value::as_str));
+                members.values().for_each(|member| references(member, found));
+            }
+            Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn whatever_is_referred_to_is_there() {
+        let document = serde_json::to_value(super::openapi()).unwrap();
+        let mut found = Vec::new();
+        references(&document, &mut found);
+        assert!(found.len() > 10);
+        for reference in found {
+            let pointer = reference.strip_prefix('#').unwrap();
+            assert!(document.pointer(pointer).is_some(), "{reference}");
+        }
+    }
 }

@@ -12,12 +12,16 @@ use crate::lane::{Io, Manners};
 /// What the filters of all readers may take together, in bytes.
 const FILTER_BYTES: usize = 256 << 20;
 
+/// What wide answers hold of the market, as it stood, between them, in bytes.
+const ANSWER_BYTES: usize = 256 << 20;
+
 /// A hub's settings. Each has a default that suits one machine; times are kept between a millisecond and a day.
 #[derive(Debug, Clone, Copy)]
 pub struct HubBuilder {
     pub(super) limits: Limits,
     pub(super) manners: Manners,
     pub(super) filter_bytes: usize,
+    pub(super) answer_bytes: usize,
     pub(super) flush: Duration,
     pub(super) lanes: usize,
     pub(super) threads: bool,
@@ -34,6 +38,7 @@ impl Default for HubBuilder {
                 stall: Duration::from_secs(30),
             },
             filter_bytes: FILTER_BYTES,
+            answer_bytes: ANSWER_BYTES,
             flush: Duration::from_millis(5),
             lanes: std::thread::available_parallelism().map_or(1, usize::from),
             threads: false,
@@ -54,6 +59,14 @@ impl HubBuilder {
     #[must_use]
     pub const fn filter_bytes(mut self, bytes: usize) -> Self {
         self.filter_bytes = bytes;
+        self
+    }
+
+    /// How many bytes of the market, as it stood when they were asked for, all answers that are under way may hold together; what
+    /// they share counts once, and one that alone is more may be held alone. Default 256 MiB; beyond, an answer is 503.
+    #[must_use]
+    pub const fn answer_bytes(mut self, bytes: usize) -> Self {
+        self.answer_bytes = bytes;
         self
     }
 
