@@ -32,6 +32,8 @@ impl Server {
         let mut command = Command::new(program);
         command.args(["serve", "--source", "none", "--publish-token", TOKEN, "--log-format", "json"]);
         command.args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]).args(arguments);
+        // The largest market is the most that is taken by default; others have symbols beside it.
+        command.args(["--max-symbols", "110000"]);
         if let Some(data) = &data {
             command.arg("--data").arg(data.path());
         }

@@ -33,7 +33,8 @@ pub(super) fn exports(attacker: &Attacker<'_>, market: &Market, size: usize) -> 
     let path = format!("/v1/ticks/{}", market.name(0));
     let sockets = attacker.stalled(size, &format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"));
     let answers = attacker.answers(&sockets, OPENING);
-    let another = match get(attacker.address, &format!("{path}?from=1&to=2"), OPENING) {
+    let narrow = format!("{path}?from=1700000000000&to=1700000000001");
+    let another = match get(attacker.address, &narrow, OPENING) {
         Ok((status, _)) => status.to_string(),
         Err(error) => error.to_string(),
     };

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use axum::http::{Method, header};
 use tickcast::{Hub, Problem, Server};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_http::cors::CorsLayer;
@@ -48,8 +48,8 @@ pub(crate) fn run(loader: Loader) -> Result<(), Failure> {
 }
 
 async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
-    let public = bind("listen", settings.listen).await?;
-    let private = bind("admin", settings.admin).await?;
+    let public = bind("listen", settings.listen)?;
+    let private = bind("admin", settings.admin)?;
     let mut signals = Signals::new().context("no signal handlers")?;
 
     let hub = open_hub(&settings)?;
@@ -143,8 +143,18 @@ fn open_hub(settings: &Settings) -> anyhow::Result<Hub> {
     Ok(hub)
 }
 
-async fn bind(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address} ({setting})"))
+/// How many connections may wait to be accepted: beyond, whoever comes waits a second before it tries again. The system may allow fewer.
+const BACKLOG: u32 = 4096;
+
+fn bind(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let listen = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // A restart does not wait for the connections of the run before.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    listen().with_context(|| format!("cannot listen on {address} ({setting})"))
 }
 
 fn announce(addresses: [Option<SocketAddr>; 2], simulated: bool) {
