@@ -93,10 +93,11 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
         let _ = reload.run().await;
     }
     tokio::spawn(signals.exit_at_next());
+    // Before anything is said of it: whoever reads the log may ask at once.
+    health.drain();
     let streams = hub.stats().streams;
     let window = (drain / 4 * 3).min(DRAIN_PER_STREAM * u32::try_from(streams).unwrap_or(u32::MAX));
     tracing::info!(streams, "stopping: streams end within {window:?}, everything within {drain:?}");
-    health.drain();
     stop.cancel();
     tasks.close();
     let ending = async { tokio::join!(hub.drain(window), tasks.wait()) };
