@@ -60,6 +60,10 @@ slotmap::new_key_type! {
     pub(crate) struct Key;
 }
 
+/// Streams that a lane has room for from the start. The system gives memory only for those there are; without this, each
+/// doubling of the room would leave the smaller one behind, touched and of no use.
+const RESERVED: usize = 16_384;
+
 /// What keeps a quiet connection open: one comment line, and no blank line after it, which some clients would take for an
 /// empty event.
 const KEEP_ALIVE: &[u8] = b": keep-alive\n";
@@ -116,11 +120,11 @@ impl<S: Sink> Lane<S> {
         Self {
             replica,
             groups: Groups::default(),
-            streams: SlotMap::with_key(),
+            streams: SlotMap::with_capacity_and_key(RESERVED),
             names: Names::default(),
             statuses: Statuses::default(),
             owners: Owners::default(),
-            timers: Timers::default(),
+            timers: Timers::with_capacity(RESERVED),
             manners,
             stats,
             keep_alive: Piece::of(KEEP_ALIVE),

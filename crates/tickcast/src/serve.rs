@@ -189,7 +189,8 @@ async fn attend(
         head::First::Ambiguous(why) => return refusal::bad_request(socket, why, &door).await,
         head::First::Nothing => return,
     };
-    converse(socket, (read, first), door, app, watcher).await;
+    // In a box: a stream's connection, of which there are the most, need not have room for it.
+    Box::pin(converse(socket, (read, first), door, app, watcher)).await;
     drop(place);
 }
 

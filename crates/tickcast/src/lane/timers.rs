@@ -31,6 +31,11 @@ pub(super) struct Timers {
 }
 
 impl Timers {
+    /// Room for so many alarms before more is made.
+    pub(super) fn with_capacity(alarms: usize) -> Self {
+        Self { heap: BinaryHeap::with_capacity(alarms), next_round: Duration::ZERO }
+    }
+
     /// Sets an alarm. Whatever time is asked for, it is never part of the round of alarms that is under way.
     pub(super) fn set(&mut self, at: Duration, key: Key, alarm: Alarm) {
         self.heap.push(Reverse((at.max(self.next_round), key, alarm)));

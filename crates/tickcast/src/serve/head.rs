@@ -1,11 +1,11 @@
 //! A connection's first request, read before anyone is chosen to serve it.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, Method, Request, Uri, Version, header};
 use bytes::BytesMut;
-use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -44,9 +44,14 @@ pub(super) async fn read(socket: &mut TcpStream) -> First {
     let (mut bytes, mut looks) = (BytesMut::new(), Looks::default());
     let reading = async {
         loop {
+            // Room is made once there is something to read: a connection that says nothing holds none.
+            if socket.readable().await.is_err() {
+                return First::Nothing;
+            }
             bytes.reserve(CHUNK);
             let before = bytes.len();
-            match socket.read_buf(&mut bytes).await {
+            match socket.try_read_buf(&mut bytes) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
                 Ok(0) | Err(_) => return First::Nothing,
                 Ok(_) => {}
             }
