@@ -229,8 +229,8 @@ async fn run(spec: &SourceSpec, publisher: &Publisher, network: &Network) {
             tracing::info!(source = name, "source ended: {why}");
         }
         Err(error) => {
+            publisher.set_state(&SourceState::Down(error.clone()));
             tracing::error!(source = name, "source failed: {error}");
-            publisher.set_state(&SourceState::Down(error));
         }
     }
 }
