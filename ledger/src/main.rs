@@ -1,8 +1,10 @@
 //! `ledger run`: a server that is killed, readers who are cut off, and the ledger of it checked. `ledger check`: an earlier one.
 
+mod clock;
 mod files;
 mod publisher;
 mod reader;
+mod resetter;
 mod run;
 mod server;
 
@@ -40,6 +42,8 @@ fn main_of(arguments: &[String]) -> Result<()> {
                     "--program" => plan.program = PathBuf::from(value),
                     "--seconds" => plan.seconds = value.parse()?,
                     "--readers" => plan.readers = value.parse()?,
+                    "--resetters" => plan.resetters = value.parse()?,
+                    "--faketime" => plan.faketime = Some(PathBuf::from(value)),
                     "--seed" => plan.seed = value.parse()?,
                     "--keep" => keep = Some(PathBuf::from(value)),
                     _ => bail!("{name} is unknown"),
@@ -47,14 +51,21 @@ fn main_of(arguments: &[String]) -> Result<()> {
             }
             let seed = plan.seed;
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-            let (book, readers) = runtime.block_on(run::run(plan)).with_context(|| format!("seed {seed}"))?;
+            let (book, readers, done) =
+                runtime.block_on(run::run(plan)).with_context(|| format!("seed {seed}"))?;
             if let Some(folder) = &keep {
                 files::write(folder, &book, &readers)?;
             }
-            report(&book, &readers, Some(seed))
+            report(&book, &readers, Some(seed))?;
+            println!(
+                "seed {seed}: {} connections reset, {} jumps of the clock noticed",
+                done.resets, done.clock_jumps
+            );
+            Ok(())
         }
         _ => bail!(
-            "usage: ledger run [--program FILE] [--seconds N] [--readers N] [--seed N] [--keep DIR] | ledger check DIR"
+            "usage: ledger run [--program FILE] [--seconds N] [--readers N] [--resetters N] [--faketime LIBRARY] [--seed N] \
+             [--keep DIR] | ledger check DIR"
         ),
     }
 }

@@ -1,4 +1,4 @@
-//! One run: publishers, readers, and someone who kills the server.
+//! One run: publishers, readers, readers that reset, and someone who kills the server and moves its clock.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,9 +12,10 @@ use ledger::{Book, Reader};
 use serde_json::Value;
 use tokio::time::sleep;
 
+use crate::clock::MovedClock;
 use crate::reader::End;
 use crate::server::Server;
-use crate::{publisher, reader};
+use crate::{publisher, reader, resetter};
 
 /// What is published.
 const SYMBOLS: usize = 20;
@@ -25,21 +26,42 @@ pub(crate) struct Plan {
     pub(crate) program: PathBuf,
     pub(crate) seconds: u64,
     pub(crate) readers: usize,
+    /// Readers that reset their connections; nothing is noted of them, they are only to do no harm.
+    pub(crate) resetters: usize,
+    /// `libfaketime`, where the server's clock is to be moved.
+    pub(crate) faketime: Option<PathBuf>,
     pub(crate) seed: u64,
 }
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { program: "target/release/tickcast".into(), seconds: 60, readers: 200, seed: fastrand::u64(..) }
+        Self {
+            program: "target/release/tickcast".into(),
+            seconds: 60,
+            readers: 200,
+            resetters: 20,
+            faketime: None,
+            seed: fastrand::u64(..),
+        }
     }
 }
 
-/// Runs it; returns the ledger.
-pub(crate) async fn run(plan: Plan) -> Result<(Book, Vec<Reader>)> {
+/// What was done to the server beside killing it.
+#[derive(Debug, Default)]
+pub(crate) struct Done {
+    /// Connections that were reset.
+    pub(crate) resets: usize,
+    /// How often it noticed that its clock was moved.
+    pub(crate) clock_jumps: usize,
+}
+
+/// Runs it; returns the ledger, and what was done.
+pub(crate) async fn run(plan: Plan) -> Result<(Book, Vec<Reader>, Done)> {
     rlimit::increase_nofile_limit(u64::MAX).context("few open files are allowed")?;
     let mut rng = Rng::with_seed(plan.seed);
     let folder = tempfile::tempdir()?;
-    let server = Server::start(&plan.program, folder.path(), "127.0.0.1:0")?;
+    let clock = plan.faketime.clone().map(MovedClock::new).transpose()?;
+    let server = Server::start(&plan.program, folder.path(), "127.0.0.1:0", clock.as_ref())?;
     let url = server.url.clone();
     let symbols: Vec<String> = (0..SYMBOLS).map(|i| format!("S{i:02}")).collect();
 
@@ -56,8 +78,23 @@ pub(crate) async fn run(plan: Plan) -> Result<(Book, Vec<Reader>)> {
         })
         .collect();
 
-    let server = torment(server, &plan, folder.path(), &mut rng).await?;
+    let resetters: Vec<_> = (0..plan.resetters)
+        .map(|_| tokio::spawn(resetter::reset(url.clone(), Arc::clone(&stop), rng.fork())))
+        .collect();
+
+    let torment = Torment { plan: &plan, folder: folder.path(), clock };
+    let server = torment.run(server, &mut rng).await?;
     stop.store(true, Ordering::SeqCst);
+    let mut done = Done::default();
+    for resetter in resetters {
+        let resets = resetter.await?;
+        anyhow::ensure!(resets > 0, "a reader that was to reset never got to it");
+        done.resets += resets;
+    }
+    if let Some(clock) = &torment.clock {
+        done.clock_jumps = clock.noticed().load(Ordering::SeqCst);
+        anyhow::ensure!(done.clock_jumps > 0, "no server has noticed that its clock was moved");
+    }
     let mut acknowledged = BTreeMap::new();
     for publisher in publishers {
         acknowledged.extend(publisher.await??);
@@ -75,33 +112,53 @@ pub(crate) async fn run(plan: Plan) -> Result<(Book, Vec<Reader>)> {
         book.prices.insert(symbol.clone(), export(&url, symbol).await?);
     }
     server.end("-TERM")?;
-    Ok((book, seen))
+    Ok((book, seen, done))
 }
 
-/// Does to the server what can be done, again and again.
-async fn torment(mut server: Server, plan: &Plan, folder: &Path, rng: &mut Rng) -> Result<Server> {
-    let end = Instant::now() + Duration::from_secs(plan.seconds);
-    let address = server.url.trim_start_matches("http://").to_owned();
-    while Instant::now() < end {
-        sleep(Duration::from_millis(rng.u64(1500..6000))).await;
-        match rng.u8(..10) {
-            0..5 => {
-                server.end("-KILL")?;
-                sleep(Duration::from_millis(rng.u64(0..1500))).await;
-                server = Server::start(&plan.program, folder, &address)?;
+/// Whoever does to the server what can be done.
+struct Torment<'a> {
+    plan: &'a Plan,
+    folder: &'a Path,
+    clock: Option<MovedClock>,
+}
+
+impl Torment<'_> {
+    /// Does so again and again.
+    async fn run(&self, mut server: Server, rng: &mut Rng) -> Result<Server> {
+        let end = Instant::now() + Duration::from_secs(self.plan.seconds);
+        let address = server.url.trim_start_matches("http://").to_owned();
+        while Instant::now() < end {
+            sleep(Duration::from_millis(rng.u64(1500..6000))).await;
+            if let Some(clock) = self.clock.as_ref().filter(|_| rng.bool()) {
+                clock.move_it(rng)?;
+                // Half of the time the server has to live with it; otherwise it is killed in the same moment.
+                if rng.bool() {
+                    continue;
+                }
             }
-            5..8 => {
-                server.end("-TERM")?;
-                server = Server::start(&plan.program, folder, &address)?;
-            }
-            _ => {
-                server.signal("-STOP")?;
-                sleep(Duration::from_millis(rng.u64(100..3000))).await;
-                server.signal("-CONT")?;
+            match rng.u8(..10) {
+                0..5 => {
+                    server.end("-KILL")?;
+                    sleep(Duration::from_millis(rng.u64(0..1500))).await;
+                    server = self.start(&address)?;
+                }
+                5..8 => {
+                    server.end("-TERM")?;
+                    server = self.start(&address)?;
+                }
+                _ => {
+                    server.signal("-STOP")?;
+                    sleep(Duration::from_millis(rng.u64(100..3000))).await;
+                    server.signal("-CONT")?;
+                }
             }
         }
+        Ok(server)
     }
-    Ok(server)
+
+    fn start(&self, address: &str) -> Result<Server> {
+        Server::start(&self.plan.program, self.folder, address, self.clock.as_ref())
+    }
 }
 
 /// What is on the tape of a symbol, from its first tick on.

@@ -3,14 +3,20 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 
+use crate::clock::MovedClock;
+
 /// What publishers present.
 pub(crate) const TOKEN: &str = "ledger";
+
+/// How a server says that its wall clock was moved.
+const JUMPED: &str = "the wall clock jumped";
 
 /// How long a start may take.
 const SOON: Duration = Duration::from_secs(60);
@@ -21,9 +27,15 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts one whose tape is in `folder`, at `address`.
-    pub(crate) fn start(program: &Path, folder: &Path, address: &str) -> Result<Self> {
+    /// Starts one whose tape is in `folder`, at `address`, by the `clock` if there is one.
+    pub(crate) fn start(
+        program: &Path,
+        folder: &Path,
+        address: &str,
+        clock: Option<&MovedClock>,
+    ) -> Result<Self> {
         let mut command = Command::new(program);
+        command.envs(clock.into_iter().flat_map(MovedClock::environment));
         command.args(["serve", "--source", "none", "--publish-token", TOKEN, "--log-format", "json"]);
         command.args([
             "--drain",
@@ -45,11 +57,14 @@ impl Server {
             .with_context(|| format!("cannot start {}", program.display()))?;
         let stderr = child.stderr.take().context("no log")?;
         let (told, listening) = channel();
+        let jumps = clock.map(MovedClock::noticed).unwrap_or_default();
         std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 let line: Value = serde_json::from_str(&line).unwrap_or_default();
                 if let Some(address) = line["fields"]["public"].as_str() {
                     let _ = told.send(format!("http://{address}"));
+                } else if line["fields"]["message"].as_str().is_some_and(|text| text.starts_with(JUMPED)) {
+                    jumps.fetch_add(1, Ordering::SeqCst);
                 } else if line["level"] == "ERROR" {
                     eprintln!("server: {line}");
                 }

@@ -1,8 +1,12 @@
 //! `cargo xtask ledger`: the promise that nothing is lost, held against a server that is killed again and again.
 
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+
+use crate::tools;
 
 /// How many runs there are, how long each is, how many readers it has, and how many run at the same time.
 struct Plan {
@@ -11,11 +15,23 @@ struct Plan {
     readers: u64,
     together: usize,
     seed: u64,
+    /// What moves the server's clock, where it is to be moved and can be.
+    faketime: Option<PathBuf>,
 }
 
+/// Where packages put what moves a program's wall clock.
+const FAKETIME: [&str; 4] = [
+    "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
+    "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1",
+    "/usr/lib64/faketime/libfaketime.so.1",
+    "/usr/lib/faketime/libfaketime.so.1",
+];
+
 /// Runs. Arguments: `--runs N` (10), `--seconds N` (60), `--readers N` (200), `--together N` (4), `--seed N` of the first (1).
+/// The server's clock is moved, too, where `libfaketime` can be had.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
-    let plan = parse(arguments)?;
+    let mut plan = parse(arguments)?;
+    plan.faketime = faketime();
     std::env::set_current_dir(crate::root()?)?;
     crate::build_release(&["tickcast-server", "ledger"])?;
     let mut seeds = plan.seed..plan.seed + plan.runs;
@@ -47,11 +63,19 @@ fn start(plan: &Plan, seed: u64) -> Result<Child> {
     let mut run = Command::new(release.join("ledger"));
     run.arg("run").arg("--program").arg(release.join("tickcast")).args(["--seed", &seed.to_string()]);
     run.args(["--seconds", &plan.seconds.to_string(), "--readers", &plan.readers.to_string()]);
+    run.args(plan.faketime.iter().flat_map(|library| [OsStr::new("--faketime"), library.as_os_str()]));
     run.stdin(Stdio::null()).spawn().context("cannot run the ledger")
 }
 
+/// The library that moves a program's wall clock, installed if it is not there.
+fn faketime() -> Option<PathBuf> {
+    let find = || FAKETIME.iter().map(Path::new).find(|path| path.is_file());
+    tools::have(|| find().is_some(), &["libfaketime"], "which moves the server's clock");
+    find().map(Path::to_owned)
+}
+
 fn parse(arguments: &[String]) -> Result<Plan> {
-    let mut plan = Plan { runs: 10, seconds: 60, readers: 200, together: 4, seed: 1 };
+    let mut plan = Plan { runs: 10, seconds: 60, readers: 200, together: 4, seed: 1, faketime: None };
     for pair in arguments.chunks(2) {
         let [name, value] = pair else { bail!("{} takes a number", pair[0]) };
         let number: u64 = value.parse().with_context(|| format!("{name} takes a number"))?;
