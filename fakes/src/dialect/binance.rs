@@ -197,31 +197,28 @@ impl Binance {
     }
 
     fn aggregate(&self, tick: &Tick, time: Option<i64>) -> String {
-        let (instrument, id) = (&*tick.instrument, tick.id);
-        let data = format!(
-            r#"{{"e":"aggTrade",{}"s":"{}","a":{id},"p":"{}","q":"{}","f":{id},"l":{id},{}"m":{},"M":true}}"#,
-            self.time("E", time),
-            instrument.name,
-            instrument.price(tick.price),
-            quantity(tick.quantity),
-            self.time("T", time),
-            !tick.bought,
-        );
-        self.wrapped(&format!("{}@aggTrade", instrument.lower), data)
+        let id = tick.id;
+        self.sale("aggTrade", ("a", &format!(r#""f":{id},"l":{id},"#)), tick, time)
     }
 
     fn single(&self, tick: &Tick, time: Option<i64>) -> String {
-        let (instrument, id) = (&*tick.instrument, tick.id);
+        self.sale("trade", ("t", ""), tick, time)
+    }
+
+    /// What both streams of trades say: they differ in what their number is called, and in what is `beside` it.
+    fn sale(&self, stream: &str, (number, beside): (&str, &str), tick: &Tick, time: Option<i64>) -> String {
+        let instrument = &*tick.instrument;
         let data = format!(
-            r#"{{"e":"trade",{}"s":"{}","t":{id},"p":"{}","q":"{}",{}"m":{},"M":true}}"#,
+            r#"{{"e":"{stream}",{}"s":"{}","{number}":{},"p":"{}","q":"{}",{beside}{}"m":{},"M":true}}"#,
             self.time("E", time),
             instrument.name,
+            tick.id,
             instrument.price(tick.price),
             quantity(tick.quantity),
             self.time("T", time),
             !tick.bought,
         );
-        self.wrapped(&format!("{}@trade", instrument.lower), data)
+        self.wrapped(&format!("{}@{stream}", instrument.lower), data)
     }
 }
 
