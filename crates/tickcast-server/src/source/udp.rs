@@ -24,8 +24,8 @@ pub(super) async fn run(address: SocketAddr, rename: &Rename, publisher: &Publis
     loop {
         let Err(error) = listen(address, rename, publisher).await;
         let why = format!("{address}: {error}");
+        publisher.set_state(&SourceState::Down(why.clone()));
         tracing::warn!(source = publisher.name(), "down: {why}");
-        publisher.set_state(&SourceState::Down(why));
         tokio::time::sleep(AGAIN).await;
     }
 }
