@@ -1,7 +1,7 @@
 //! Real clients: what people's programs make of our bytes. `cargo xtask test` installs them and says where they are.
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Command, Stdio};
+use std::io::{BufRead, BufReader, Lines, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -88,6 +88,39 @@ pub(crate) fn page(packages: &str, name: &str) -> Command {
     let mut command = Command::new("node");
     command.arg(format!("{}/../../web/test/{name}", env!("CARGO_MANIFEST_DIR"))).current_dir(packages);
     command
+}
+
+/// A script of `web/test` that is told, line by line, what to wait for on a page.
+pub(crate) struct Looker {
+    script: Child,
+    asks: ChildStdin,
+    says: Lines<BufReader<ChildStdout>>,
+}
+
+impl Looker {
+    pub(crate) fn start(mut command: Command) -> Self {
+        let mut script = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let asks = script.stdin.take().unwrap();
+        let says = BufReader::new(script.stdout.take().unwrap()).lines();
+        Self { script, asks, says }
+    }
+
+    /// Waits until the page shows this.
+    pub(crate) fn see(&mut self, what: &str) {
+        assert_eq!(self.ask(what), "ok");
+    }
+
+    /// Ends it; returns all that it saw.
+    pub(crate) fn end(mut self) -> Value {
+        let saw = serde_json::from_str(&self.ask("end")).unwrap();
+        assert!(self.script.wait().unwrap().success());
+        saw
+    }
+
+    fn ask(&mut self, what: &str) -> String {
+        writeln!(self.asks, "{what}").unwrap();
+        self.says.next().unwrap().unwrap()
+    }
 }
 
 /// What a program says that ends well.
@@ -193,15 +226,8 @@ async fn chromium_shows_bad_times_and_a_widget_elsewhere() {
 
     let mut command = page(&packages, "bad-times.mjs");
     command.args([&url, &chromium]);
-    let mut browser = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut asks = browser.stdin.take().unwrap();
-    let mut says = BufReader::new(browser.stdout.take().unwrap()).lines();
-    let mut see = |what: &str| {
-        writeln!(asks, "{what}").unwrap();
-        let said = says.next().unwrap().unwrap();
-        assert!(said == "ok" || what == "end", "{said}");
-        said
-    };
+    let mut looker = Looker::start(command);
+    let mut see = |what: &str| looker.see(what);
     see("price A 0.10");
     see("state A stale");
     see("panel 0.10 stale");
@@ -219,8 +245,7 @@ async fn chromium_shows_bad_times_and_a_widget_elsewhere() {
     see("price A 0.30");
     see("state A live");
     see("price B 5");
-    let saw: Value = serde_json::from_str(&see("end")).unwrap();
-    assert!(browser.wait().unwrap().success());
+    let saw = looker.end();
     // What is there as the page opens is not a change; all else was.
     let shown: Vec<_> = saw["shown"].as_array().unwrap().iter().filter(|text| **text != "—").collect();
     assert_eq!((&saw["rows"], &saw["complaints"]), (&json!(["A", "B"]), &json!([])), "{saw}");

@@ -1,11 +1,8 @@
 //! The pages in a real browser: what is shown of prices, wherever and however wide the pages are.
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::Stdio;
+use serde_json::json;
 
-use serde_json::{Value, json};
-
-use crate::clients::{browser, page, succeed};
+use crate::clients::{Looker, browser, page, succeed};
 use crate::server::{TestServer, eventually};
 
 /// Sends datagrams to the server's source until these symbols have prices.
@@ -80,15 +77,8 @@ async fn chromium_forgets_the_prices_of_another_life() {
     server.publish(&[("A", "0.10"), ("B", "5")]).await;
     let mut command = page(&packages, "bad-times.mjs");
     command.args([&url, &chromium]);
-    let mut browser = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut asks = browser.stdin.take().unwrap();
-    let mut says = BufReader::new(browser.stdout.take().unwrap()).lines();
-    let mut see = |what: &str| {
-        writeln!(asks, "{what}").unwrap();
-        let said = says.next().unwrap().unwrap();
-        assert!(said == "ok" || what == "end", "{said}");
-        said
-    };
+    let mut looker = Looker::start(command);
+    let mut see = |what: &str| looker.see(what);
     see("price A 0.10");
     server.kill();
     see("connection lost");
@@ -99,7 +89,6 @@ async fn chromium_forgets_the_prices_of_another_life() {
     server.publish(&[("A", "0.30")]).await;
     see("price A 0.30");
     see("panel 0.30 live");
-    let saw: Value = serde_json::from_str(&see("end")).unwrap();
-    assert!(browser.wait().unwrap().success());
+    let saw = looker.end();
     assert_eq!((&saw["rows"], &saw["complaints"]), (&json!(["A", "B"]), &json!([])), "{saw}");
 }
