@@ -42,7 +42,9 @@ impl Candles {
     /// dropped. At most `most` closed candles are kept; says how many more there are than before.
     pub(crate) fn add(&mut self, time: Time, price: Price, horizon: Time, most: usize) -> isize {
         let before = self.len();
-        if self.open[0].as_ref().is_some_and(|bar| bar.time > horizon.as_millis()) {
+        // Where a clock went back twice, a closed one may be later than the open one.
+        let mut latest = self.open[0].iter().chain(self.closed[0].back());
+        if latest.any(|bar| bar.time > horizon.as_millis()) {
             self.drop_after(horizon.as_millis());
         }
         let (amount, second) = (Amount::from(price), begin(time.as_millis(), 0));
