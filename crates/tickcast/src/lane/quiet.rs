@@ -9,12 +9,14 @@ use super::timers::Alarm;
 use super::{Key, Lane, Manners, Sink, Written};
 
 impl<S: Sink> Lane<S> {
-    /// A paced stream that nothing has moved for is at the head: there is nothing that concerns it in between.
+    /// A paced stream that nothing has moved for is at the head: there is nothing that concerns it in between. One whose visit
+    /// goes on is not.
     fn idle(&mut self, key: Key) {
         let head = self.head();
         let Stream { place, pace, blocked, .. } = &mut self.streams[key];
         if let (Place::Behind(seq), Some(pace), false) = (place, pace, *blocked)
             && pace.armed.is_none()
+            && *seq >= pace.until
         {
             *seq = head;
             pace.until = head;
