@@ -125,3 +125,44 @@ async fn coming_back_after_a_change_is_no_gap() {
         assert_eq!(up_to(&mut other, "ready").await.len(), 3);
     }
 }
+
+/// A change may name a symbol that is newer than the last batch of the stream's lane.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_to_a_name_that_has_just_come_harms_nobody() {
+    let server = TestServer::start();
+    let mut readers = Vec::new();
+    for _ in 0..20 {
+        let mut reader = open(&server, "?symbols=NONE").await;
+        let stream = data(&reader.event().await.unwrap())["stream"].as_str().unwrap().to_owned();
+        readers.push((reader, stream));
+    }
+    for round in 0..5 {
+        for (number, (_, stream)) in readers.iter().enumerate() {
+            let name = format!("N{round}-{number:02}");
+            // Twice, so that the lane rests after the first batch when the second comes.
+            server.publish(&[("A", "1")]).await;
+            server.publish(&[(name.as_str(), "1")]).await;
+            let (status, effective) =
+                patch(&server, stream, &json!({"set": [format!("{name}*")]}).to_string()).await;
+            assert_eq!(status, 200, "{effective}");
+        }
+        for (number, (reader, _)) in readers.iter_mut().enumerate() {
+            let told = up_to(reader, "ready").await;
+            assert!(told[0].starts_with(&format!("tick N{round}-{number:02} 1=1 @")), "{told:?}");
+        }
+    }
+}
+
+/// What a change costs before it is refused counts, too.
+#[tokio::test]
+async fn a_stream_may_be_changed_so_often_also_where_nothing_comes_of_it() {
+    let server = TestServer::start();
+    let mut reader = open(&server, "?symbols=A*").await;
+    let stream = data(&reader.event().await.unwrap())["stream"].as_str().unwrap().to_owned();
+    // It cannot be done: the pattern still wants it.
+    let body = r#"{"remove":["AB"]}"#;
+    let answers = futures_util::future::join_all((0..40).map(|_| patch(&server, &stream, body))).await;
+    let of = |status: u16| answers.iter().filter(|answer| answer.0 == status).count();
+    assert_eq!(of(400) + of(429), 40, "{answers:?}");
+    assert!(of(429) >= 10, "{answers:?}");
+}

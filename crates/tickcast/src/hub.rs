@@ -226,9 +226,10 @@ impl Hub {
     /// Asks the lanes what a stream is subscribed to, or has them change it.
     async fn ask(&self, id: StreamId, change: Option<NewTerms>) -> Option<Result<Effective, EditError>> {
         let (answer, mut answers) = tokio::sync::mpsc::channel(1);
+        let asked_at = self.0.log.head();
         for lane in self.lanes() {
             let (change, answer) = (change.clone(), answer.clone());
-            lane.inbox.send(Command::Change(Box::new(Change { id, change, answer })));
+            lane.inbox.send(Command::Change(Box::new(Change { id, change, asked_at, answer })));
         }
         drop(answer);
         // It is one lane's; the others drop the question.

@@ -32,7 +32,7 @@ const LONGEST: usize = 256 << 10;
             content_type = "application/problem+json"),
         (status = 408, response = openapi::TooSlow),
         (status = 413, description = "More than 256 KiB", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "Changed more than 10 times within this second", body = Problem,
+        (status = 429, description = "Changed, or tried to be, more than 10 times within this second", body = Problem,
             content_type = "application/problem+json"),
         (status = 503, description = "No room for these symbols beside those of others, or the server stops", body = Problem,
             content_type = "application/problem+json"),

@@ -26,12 +26,11 @@ impl<S: Sink> Lane<S> {
         let filter = self.groups.filter(stream.seat.group).clone();
         let current = Effective { filter, mode: session.mode, pace: session.pace };
         let Some((from, effective, prepared)) = change else {
-            return Some(if session.may_change(now) { Ok(current) } else { Err(EditError::TooOften) });
+            return Some(if session.try_change(now) { Ok(current) } else { Err(EditError::TooOften) });
         };
         if from != current {
             return Some(Err(EditError::Outdated));
         }
-        session.changes += 1;
         self.reseat(key, &effective, prepared, now);
         self.visit(key, now);
         self.bury();

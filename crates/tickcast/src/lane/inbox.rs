@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tickcast_core::Seq;
 use tokio::sync::Notify;
 
 use super::{Found, Key};
@@ -37,6 +38,8 @@ pub(crate) type NewTerms = (Effective, Effective, Option<Arc<Prepared>>);
 pub(crate) struct Change {
     pub(crate) id: StreamId,
     pub(crate) change: Option<NewTerms>,
+    /// Where the log stood once it was worked out: it names symbols up to there.
+    pub(crate) asked_at: Seq,
     /// Where the answer goes. Whose stream it is not drops it.
     pub(crate) answer: tokio::sync::mpsc::Sender<Result<Effective, EditError>>,
 }

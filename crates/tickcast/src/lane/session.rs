@@ -57,9 +57,9 @@ pub(super) struct Session {
     pub(super) waits: Option<Arc<()>>,
     /// Why it ends, and has yet to be told.
     farewell: Option<Farewell>,
-    /// The second it was last changed in, and how often in it.
+    /// The second it was last to be changed in, and how often in it.
     changed_in: u64,
-    pub(super) changes: u32,
+    changes: u32,
 }
 
 /// What a step said beyond ticks.
@@ -115,12 +115,14 @@ impl Session {
         }
     }
 
-    /// Whether it may be changed by now, or has been too often within this second.
-    pub(super) fn may_change(&mut self, now: Duration) -> bool {
+    /// Whether it may be changed by now. The attempt counts, whatever comes of it: working a change out costs more than making it.
+    pub(super) fn try_change(&mut self, now: Duration) -> bool {
         if self.changed_in != now.as_secs() {
             (self.changed_in, self.changes) = (now.as_secs(), 0);
         }
-        self.changes < CHANGES_PER_SECOND
+        let may = self.changes < CHANGES_PER_SECOND;
+        self.changes += u32::from(may);
+        may
     }
 
     /// It is to be given the newest ticks of these, too; the next one last.

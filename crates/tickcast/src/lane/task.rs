@@ -142,7 +142,11 @@ impl Task {
             Command::Close(key) => self.lane.close(key),
             Command::Found(found) => self.lane.found(*found, now),
             Command::Change(change) => {
-                let Change { id, change, answer } = *change;
+                let Change { id, change, asked_at, answer } = *change;
+                // A lane that lags behind the log does not know all the symbols that a change names.
+                if change.is_some() && self.lane.head() < asked_at {
+                    self.turn();
+                }
                 if let Some(effective) = self.lane.change(id, change, now) {
                     let _ = answer.try_send(effective);
                 }
