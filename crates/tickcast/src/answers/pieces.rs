@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{Cut, Place};
 
@@ -23,14 +24,16 @@ pub(crate) trait Pull: Send + Sized + 'static {
 struct Held<P> {
     rest: Option<(P, Place)>,
     taken: u64,
+    /// Whoever watches it, and ends with it.
+    watching: Option<AbortOnDropHandle<()>>,
 }
 
 /// Returns a body: what is `ready`, then what `rest` has to give. Its place, and all else that it holds, is given up when it ends, when
 /// it is dropped, and when nobody takes its pieces: whoever writes a body does not ask for more as long as the socket is full, so
 /// nobody else would see to that.
 pub(crate) fn body<P: Pull>(ready: Option<Bytes>, rest: P, place: Place) -> Body {
-    let held = Arc::new(Mutex::new(Held { rest: Some((rest, place)), taken: 0 }));
-    tokio::spawn(watch(Arc::downgrade(&held)));
+    let held = Arc::new(Mutex::new(Held { rest: Some((rest, place)), taken: 0, watching: None }));
+    lock(&held).watching = Some(AbortOnDropHandle::new(tokio::spawn(watch(Arc::downgrade(&held)))));
     let rest = stream::try_unfold(Some(held), async |held| {
         let Some(held) = held else { return Ok(None) };
         let (rest, place) = lock(&held).rest.take().ok_or(Cut::Slow)?;
@@ -104,5 +107,8 @@ mod tests {
         left.frame().await.unwrap().unwrap();
         drop(left);
         assert_eq!(places.available_permits(), 1);
+        tokio::task::yield_now().await;
+        let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+        assert_eq!(tasks, 0, "nobody watches what is no more");
     }
 }
