@@ -108,13 +108,16 @@ impl Filter {
     /// Where a pattern that stays asks for a name that is to go.
     pub fn without(&self, other: &Self) -> Result<Self, FilterError> {
         let globs: Vec<_> = self.globs.iter().filter(|glob| !other.globs.contains(glob)).cloned().collect();
+        let patterns = Self { names: Arc::default(), globs: globs.into() };
+        let matcher = Matcher::new(&patterns);
         for symbol in other.names.iter() {
-            if let Some(glob) = globs.iter().find(|glob| glob.matches(symbol.as_bytes())) {
+            if let Some(glob) = matcher.pattern_of(symbol) {
                 return Err(FilterError::Covered { symbol: *symbol, pattern: glob.as_str().to_owned() });
             }
         }
         let stays = |name: &&Symbol| other.names.binary_search(name).is_err();
-        Ok(Self { names: self.names.iter().filter(stays).copied().collect(), globs: globs.into() })
+        let names = self.names.iter().filter(stays).copied().collect();
+        Ok(Self { names, globs: Arc::clone(&patterns.globs) })
     }
 
     /// Its entries as they were written: patterns, then names.

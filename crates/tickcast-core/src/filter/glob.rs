@@ -84,8 +84,13 @@ impl<'f> Matcher<'f> {
     }
 
     pub(super) fn matches(&self, symbol: &Symbol) -> bool {
-        self.filter.names().binary_search(symbol).is_ok()
-            || self.globs.iter().any(|glob| glob.matches(symbol.as_bytes()))
+        self.filter.names().binary_search(symbol).is_ok() || self.pattern_of(symbol).is_some()
+    }
+
+    /// The first pattern that asks for a symbol.
+    pub(super) fn pattern_of(&self, symbol: &Symbol) -> Option<&'f Glob> {
+        let at = self.globs.iter().position(|glob| glob.matches(symbol.as_bytes()))?;
+        self.filter.globs.get(at)
     }
 }
 

@@ -172,15 +172,32 @@ impl Groups {
 
     /// The symbols one group wants and another does not, the first of their names last.
     pub(super) fn gained(&self, id: GroupId, other: GroupId, market: &Market) -> Vec<SymbolId> {
-        let mut gained = self.by_name(id, market);
-        gained.retain(|symbol| !self.wants(other, *symbol));
-        gained
+        self.wanted_by_name(id, market, |symbol| !self.wants(other, symbol))
     }
 
     /// The symbols that a group wants, the first of their names last.
     pub(super) fn by_name(&self, id: GroupId, market: &Market) -> Vec<SymbolId> {
-        let mut wanted: Vec<_> = self.groups[id].selection.ids().collect();
-        wanted.sort_unstable_by_key(|symbol| std::cmp::Reverse(market.symbol(*symbol)));
+        self.wanted_by_name(id, market, |_| true)
+    }
+
+    /// Few are put in order; many are looked up in the market's own order, which takes less than sorting them.
+    fn wanted_by_name(&self, id: GroupId, market: &Market, also: impl Fn(SymbolId) -> bool) -> Vec<SymbolId> {
+        let selection = &self.groups[id].selection;
+        let few = selection.len() < market.len() / 16;
+        let mut wanted: Vec<_> = if few {
+            selection.ids().filter(|symbol| also(*symbol)).collect()
+        } else {
+            selection
+                .in_order(market, None)
+                .map(|(_, symbol)| symbol)
+                .filter(|symbol| also(*symbol))
+                .collect()
+        };
+        if few {
+            wanted.sort_unstable_by_key(|symbol| std::cmp::Reverse(market.symbol(*symbol)));
+        } else {
+            wanted.reverse();
+        }
         wanted
     }
 

@@ -81,7 +81,7 @@ pub(super) struct Statuses {
     sources: Vec<SourceStatus>,
     /// The last turn of each.
     turns: Vec<u64>,
-    /// Symbols of each that have turned by themselves.
+    /// Symbols of each that have turned by themselves, in order of their names.
     symbols: Vec<Vec<SymbolTurned>>,
     pub(super) turn: u64,
 }
@@ -195,8 +195,9 @@ impl Statuses {
 
     /// Whether a symbol is not as its source is.
     fn is_apart(&self, origin: Origin, symbol: &Symbol) -> bool {
-        let own = self.symbols.get(usize::from(origin.0)).into_iter().flatten();
-        own.into_iter().any(|own| own.symbol == *symbol && own.state != State::Live)
+        let Some(own) = self.symbols.get(usize::from(origin.0)) else { return false };
+        let at = own.binary_search_by(|own| own.symbol.cmp(symbol));
+        at.is_ok_and(|at| own[at].state != State::Live)
     }
 
     /// What someone has yet to hear who was told up to turn `told`; a newcomer hears of what is not as it should be.
