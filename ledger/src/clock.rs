@@ -1,6 +1,6 @@
 //! A server's wall clock, moved while it runs, by `libfaketime`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
@@ -59,6 +59,6 @@ impl MovedClock {
     }
 
     fn file(&self) -> PathBuf {
-        Path::new(self.folder.path()).join("clock")
+        self.folder.path().join("clock")
     }
 }

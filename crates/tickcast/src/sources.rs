@@ -106,7 +106,6 @@ pub(crate) struct Turned {
     pub(crate) status: SourceStatus,
     pub(crate) turn: u64,
     /// Its symbols that have turned by themselves, in order of names.
-    /// In order of their names.
     pub(crate) symbols: Vec<SymbolTurned>,
 }
 

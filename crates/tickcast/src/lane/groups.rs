@@ -183,22 +183,16 @@ impl Groups {
     /// Few are put in order; many are looked up in the market's own order, which takes less than sorting them.
     fn wanted_by_name(&self, id: GroupId, market: &Market, also: impl Fn(SymbolId) -> bool) -> Vec<SymbolId> {
         let selection = &self.groups[id].selection;
-        let few = selection.len() < market.len() / 16;
-        let mut wanted: Vec<_> = if few {
-            selection.ids().filter(|symbol| also(*symbol)).collect()
-        } else {
-            selection
-                .in_order(market, None)
-                .map(|(_, symbol)| symbol)
-                .filter(|symbol| also(*symbol))
-                .collect()
-        };
-        if few {
+        if selection.len() < market.len() / 16 {
+            let mut wanted: Vec<_> = selection.ids().filter(|symbol| also(*symbol)).collect();
             wanted.sort_unstable_by_key(|symbol| std::cmp::Reverse(market.symbol(*symbol)));
+            wanted
         } else {
+            let in_order = selection.in_order(market, None).map(|(_, symbol)| symbol);
+            let mut wanted: Vec<_> = in_order.filter(|symbol| also(*symbol)).collect();
             wanted.reverse();
+            wanted
         }
-        wanted
     }
 
     /// Puts what happened to a symbol into the batch of every group it concerns; groups that had none yet are added to
