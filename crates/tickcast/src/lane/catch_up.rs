@@ -106,11 +106,22 @@ impl<S: Sink> Lane<S> {
         {
             return Next::Step(step);
         }
+        let stream = &self.streams[key];
+        if let Place::Opening { at, .. } = stream.place
+            && stream.wants_all()
+            && !self.reaches_back_to(at)
+        {
+            // Every tick behind this is gone, so nobody could go on from there.
+            return Next::Lost;
+        }
         let stream = &mut self.streams[key];
         if stream.arrived(head) {
             return Next::Arrived;
         }
         let tape = self.replica.tape();
+        if stream.session.is_some() && !stream.wants_all() && tape.position(stream.goal(head)).is_none() {
+            stream.move_goal(head);
+        }
         let every = match stream.place {
             Place::Behind(from) if stream.wants_all() => {
                 if !tape.reaches_back_to(from) {

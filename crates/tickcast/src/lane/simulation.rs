@@ -106,6 +106,8 @@ struct World {
     /// Connections that their readers have reset, and of which no lane has heard yet.
     reset: Vec<(usize, Key, Connection)>,
     faults: BTreeSet<Fault>,
+    /// Nothing breaks any more.
+    healed: bool,
 }
 
 fn filter_of(number: usize) -> Filter {
@@ -139,8 +141,21 @@ impl World {
         let nodes = (0..NODES).map(|_| node()).collect();
         let (book, now, wall) =
             (Book::default(), Duration::ZERO, Time::from_millis(1_782_907_200_000).unwrap());
-        let (tape, reset, faults) = (Vec::new(), Vec::new(), BTreeSet::new());
-        Self { rng, log, nodes, clients, book, tape, epoch, now, wall, streams: 0, reset, faults }
+        Self {
+            rng,
+            log,
+            nodes,
+            clients,
+            book,
+            tape: Vec::new(),
+            epoch,
+            now,
+            wall,
+            streams: 0,
+            reset: Vec::new(),
+            faults: BTreeSet::new(),
+            healed: false,
+        }
     }
 
     fn step(&mut self) {
@@ -199,7 +214,7 @@ impl World {
         let node = self.rng.usize(..NODES);
         // No lane takes anyone in before it has got to where the log stood when they asked.
         self.flush(node);
-        let nonsense = self.rng.u8(..40) == 0;
+        let nonsense = !self.healed && self.rng.u8(..40) == 0;
         self.faults.extend(nonsense.then_some(Fault::Nonsense));
         let head = (self.epoch, self.log.head());
         let Client { ledger, url, filter, cursor, stream, asked, mark, at } = &mut self.clients[client];
@@ -231,11 +246,11 @@ impl World {
         let wanted = filter_of(*url);
         let subscription = Subscription::to(wanted).resumable(terms, head).at(head.1);
         let connection = Connection::default();
-        if self.rng.u8(..3) == 0 {
+        if !self.healed && self.rng.u8(..3) == 0 {
             connection.0.borrow_mut().room = Some(self.rng.usize(..6));
         }
         // It may be gone again before it is let in.
-        let gone = self.rng.u8(..10) == 0;
+        let gone = !self.healed && self.rng.u8(..10) == 0;
         connection.0.borrow_mut().left = gone;
         ledger.entries.push(Entry { id: String::new(), seen: Seen::Connect(last) });
         let sink = |_| Ok::<_, std::convert::Infallible>(connection.clone());
@@ -406,6 +421,7 @@ impl World {
 
     /// Nothing breaks any more: everyone comes back and gets to the end.
     fn heal(&mut self) {
+        self.healed = true;
         self.hear_of_resets();
         // What is missing may be hidden by what comes after it.
         if self.rng.bool() {

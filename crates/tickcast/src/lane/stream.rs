@@ -109,6 +109,27 @@ impl<S> Stream<S> {
         ready.filter(|ready| self.place.seq(head) < *ready).map_or(until, |ready| until.min(ready))
     }
 
+    /// The place as of which it is told newest values.
+    pub(super) fn goal(&self, head: Seq) -> Seq {
+        match self.place {
+            Place::Opening { at, .. } => at,
+            _ => self.until(head),
+        }
+    }
+
+    /// The tape has forgotten the goal, so nobody could come back to it. From where it stands it is brought to the head instead.
+    pub(super) fn move_goal(&mut self, head: Seq) {
+        if let Place::Opening { at, .. } = &mut self.place {
+            *at = head;
+        }
+        if let Some(pace) = &mut self.pace {
+            pace.until = head;
+        }
+        if let Some(ready) = self.session.as_mut().and_then(|session| session.ready.as_mut()) {
+            *ready = head;
+        }
+    }
+
     /// Whether not the sink is waited for, but a piece of the tape on disk.
     pub(super) fn waiting(&self) -> bool {
         self.session.as_ref().is_some_and(|session| session.waits.is_some())

@@ -1,5 +1,7 @@
 //! A lane by itself: time is a number, sinks are lists.
 
+mod forgotten;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;

@@ -1,0 +1,52 @@
+//! Readers that stop while they are brought up to date, for so long that the tape forgets what they were brought up to.
+
+use super::*;
+
+/// A reader that stops at once, and goes on when the tape has moved on. Returns the kinds and the ids of what it was sent.
+fn stopped_at_once(mode: Mode, pace: Option<Pace>) -> Vec<(String, bool)> {
+    let mut stage = Stage::new(Limits { tape_ticks: 4, ..Limits::default() });
+    ["A", "B"].iter().for_each(|symbol| stage.tick(symbol, 1));
+    stage.flush();
+    let terms = Terms {
+        id: StreamId::of(7),
+        mode,
+        heartbeat: Duration::from_secs(60),
+        last: None,
+        broken: None,
+        unverified: None,
+    };
+    let subscription = pace.map_or_else(|| to("*"), |pace| to("*").paced(pace));
+    let subscription = subscription.resumable(terms, (Epoch::new(1), stage.log.head()));
+    let reader = Reader::default();
+    reader.stop(true);
+    let sink = |_| Ok::<_, std::convert::Infallible>(reader.clone());
+    let Ok(key) = stage.lane.open(sink, subscription, stage.now);
+    for price in 2..9 {
+        stage.tick("A", price);
+        stage.flush();
+    }
+    reader.stop(false);
+    stage.lane.ready(key, stage.now);
+    let received = std::mem::take(&mut reader.0.borrow_mut().received);
+    let events = received.split_terminator("\n\n").map(|event| {
+        let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name));
+        (field("event: ").unwrap().to_owned(), field("id: ").is_some_and(|id| id.contains('-')))
+    });
+    events.collect()
+}
+
+#[test]
+fn newest_values_are_as_of_a_place_that_a_reader_can_come_back_to() {
+    for pace in [None, Pace::per_second(10.0).ok()] {
+        let events = stopped_at_once(Mode::Latest, pace);
+        let kinds: Vec<_> = events.iter().map(|(kind, _)| kind.as_str()).collect();
+        assert_eq!(kinds, ["tick", "tick", "ready"]);
+        assert!(events.iter().all(|(_, id)| *id), "{events:?}");
+    }
+}
+
+#[test]
+fn who_wants_every_tick_and_cannot_have_it_is_told_before_anything_else() {
+    let events = stopped_at_once(Mode::All, None);
+    assert_eq!(events.iter().map(|(kind, _)| kind.as_str()).collect::<Vec<_>>(), ["bye"]);
+}
