@@ -238,7 +238,6 @@ impl<'a> Walk<'a> {
                     self.lenient = resumes.is_none();
                     if self.lenient {
                         (self.place, self.tapes) = (None, (0..=self.book.lost.len()).collect());
-                        self.forget_other_tapes();
                     }
                     if cursor.is_none() || resumes == Some(false) {
                         // Whoever comes without a cursor, or is sent the newest of everything, begins anew.
@@ -252,6 +251,9 @@ impl<'a> Walk<'a> {
                         let tapes = self.tapes.clone();
                         self.forget();
                         self.tapes = tapes;
+                    }
+                    if self.lenient {
+                        self.forget_other_tapes();
                     }
                     self.changed = false;
                     self.connected = true;

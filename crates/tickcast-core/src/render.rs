@@ -12,7 +12,8 @@
 mod properties;
 
 use crate::{
-    Cursor, Entry, Epoch, EventId, FilterMark, Frame, Market, Notice, Position, Selection, Seq, Symbol, Tape,
+    Cursor, Entry, Epoch, EventId, FilterMark, Frame, Market, Notice, Position, Selection, Seq, Symbol,
+    SymbolId, Tape,
 };
 
 /// How events are marked.
@@ -175,24 +176,24 @@ fn moved(
 const LEAST_EVENT: usize = 64;
 
 /// The newest tick of each wanted symbol, in order of their names, beginning after `after`. Symbols that moved after `at`,
-/// the place where the snapshot began, are left to what follows it. Reaches the last name written, `None` at the end.
+/// the place where the snapshot began, are left to what follows it. Reaches the last symbol written, `None` at the end.
 pub fn snapshot(
     market: &Market,
     selection: &Selection,
     at: Seq,
-    after: Option<Symbol>,
+    after: Option<SymbolId>,
     dialect: Dialect,
     most: usize,
     out: &mut Vec<u8>,
-) -> Rendered<Option<Symbol>> {
+) -> Rendered<Option<SymbolId>> {
     let (start, mut ticks) = (out.len(), 0);
-    for (symbol, id) in selection.in_order(market, after) {
+    for (_, id) in selection.in_order(market, after.map(|id| market.symbol(id))) {
         let moved = market.moved_at(id);
         let Some(frame) = market.newest(id).filter(|_| moved.seq <= at) else { continue };
         dialect.tick(Some(moved), frame, out);
         ticks += 1;
         if out.len() - start >= most {
-            return Rendered { ticks, reached: Some(symbol) };
+            return Rendered { ticks, reached: Some(id) };
         }
     }
     Rendered { ticks, reached: None }

@@ -31,7 +31,8 @@ slotmap::new_key_type! {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Seat {
     pub(super) group: GroupId,
-    index: usize,
+    /// No `usize`: there is one for each stream.
+    index: u32,
     paced: bool,
 }
 
@@ -119,15 +120,15 @@ impl Groups {
         let Group { members, paced: count, .. } = &mut self.groups[group];
         members.push(key);
         *count += usize::from(paced);
-        Seat { group, index: members.len() - 1, paced }
+        Seat { group, index: (members.len() - 1) as u32, paced }
     }
 
     /// Gives a seat up. Returns the stream that now has it, if another was moved there.
     pub(super) fn leave(&mut self, seat: Seat) -> Option<Key> {
         let Group { members, paced, .. } = &mut self.groups[seat.group];
         *paced -= usize::from(seat.paced);
-        members.swap_remove(seat.index);
-        let moved = members.get(seat.index).copied();
+        members.swap_remove(seat.index as usize);
+        let moved = members.get(seat.index as usize).copied();
         if members.is_empty() {
             self.dissolve(seat.group);
         }

@@ -70,8 +70,8 @@ pub(super) enum Said {
     Turns(u64, usize),
     /// So many symbols that ticked again.
     Revived(usize),
-    /// So many added symbols are left.
-    Added(usize),
+    /// So many added symbols are left. Those that had moved since come by themselves, as of this place.
+    Added(usize, Seq),
     Ready,
 }
 
@@ -149,7 +149,11 @@ impl Session {
                 }
             }
             Said::Revived(revived) => self.revived = revived,
-            Said::Added(left) => self.added.truncate(left),
+            Said::Added(left, as_of) => {
+                self.added.truncate(left);
+                // Before that it has not been sent all that was added: on a tape that was put back, others may be the newest.
+                self.ready = self.ready.max(Some(as_of));
+            }
             Said::Ready => self.ready = None,
         }
     }
@@ -276,7 +280,7 @@ impl<S: Sink> Lane<S> {
             (Said::Revived(self.owners.revived()), 0)
         } else if !session.added.is_empty() {
             let (left, ticks) = self.render_added(group, &session.added, seq, draft.bytes());
-            (Said::Added(left), ticks)
+            (Said::Added(left, self.head()), ticks)
         // Where the tape has moved on beyond that place, it is ready at the head.
         } else if let Some(at) = self.position(seq).filter(|_| session.ready.is_some_and(|at| seq >= at)) {
             let filter = self.groups.filter(group).mark();

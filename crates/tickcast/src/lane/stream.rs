@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tickcast_core::{Mode, Seq, Symbol, Tape};
+use tickcast_core::{Mode, Seq, SymbolId, Tape};
 
 use super::groups::{Seat, Step};
 use super::session::Session;
@@ -15,8 +15,8 @@ pub(super) enum Place {
     Head,
     /// Everything up to here was sent.
     Behind(Seq),
-    /// In a snapshot that began at `at`, past the name `after`.
-    Snapshot { at: Seq, after: Option<Symbol> },
+    /// In a snapshot that began at `at`, past the name of `after`.
+    Snapshot { at: Seq, after: Option<SymbolId> },
     /// In a snapshot that began at `at`, past the symbols that last moved at `reached` or before.
     Opening { at: Seq, reached: Seq },
 }
