@@ -5,9 +5,10 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use tickcast::{Hub, Rules, Server};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::faults::{connect, rest};
-use crate::server::{SOON, TestServer, eventually};
+use crate::server::{SOON, TOKEN, TestServer, eventually};
 
 /// Long enough for whoever sends something, short enough to be waited for.
 const STALL: Duration = Duration::from_secs(1);
@@ -101,4 +102,48 @@ async fn a_body_that_keeps_coming_is_read_to_its_end() {
     let mut answer = String::new();
     socket.read_to_string(&mut answer).unwrap();
     assert!(answer.contains(&format!("\"accepted\":{sent},")), "{answer:?}");
+}
+
+/// Sends the beginning of a request, and waits for its answer.
+async fn begin(address: String, text: String) -> String {
+    let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();
+    socket.write_all(text.as_bytes()).await.unwrap();
+    let mut answer = vec![0; 4096];
+    let length = socket.read(&mut answer).await.unwrap();
+    String::from_utf8_lossy(&answer[..length]).into_owned()
+}
+
+/// What one reader sends and does not end is kept, so only so many may: the next is told, and once the others have left, taken.
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_that_take_memory_are_so_many_and_no_more() {
+    let server = TestServer::start();
+    let address = server.public.strip_prefix("http://").unwrap().to_owned();
+    let change = format!(
+        "PATCH /v1/streams/{} HTTP/1.1\r\nhost: x\r\ncontent-length: 10000\r\n\r\n{}",
+        "0".repeat(32),
+        " ".repeat(5000)
+    );
+    let publish = format!("{POST}authorization: Bearer {TOKEN}\r\ncontent-encoding: zstd\r\n\r\n");
+    for (request, limit, end, expected) in [
+        (&change, 64, format!("{}{{}}", " ".repeat(4998)), "HTTP/1.1 404 "),
+        (&publish, 16, String::new(), ""),
+    ] {
+        let all = (0..=limit).map(|_| Box::pin(begin(address.clone(), request.clone())));
+        let first = tokio::time::timeout(SOON, futures_util::future::select_all(all));
+        let (refused, _, others) = first.await.expect("all are kept");
+        assert!(refused.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{refused}");
+        assert!(refused.contains("retry-after: 5\r\n") && refused.contains("too many "), "{refused}");
+        drop(others);
+        if !expected.is_empty() {
+            let whole = format!("{request}{end}");
+            eventually(async || begin(address.clone(), whole.clone()).await.starts_with(expected)).await;
+        }
+    }
+    let ticks = zstd::encode_all(&br#"{"symbol":"A","price":1}"#[..], 1).unwrap();
+    eventually(async || {
+        let publish = reqwest::Client::new().post(format!("{}/v1/prices", server.public));
+        let publish = publish.bearer_auth(TOKEN).header("content-encoding", "zstd").body(ticks.clone());
+        publish.send().await.unwrap().status() == 200
+    })
+    .await;
 }

@@ -63,10 +63,11 @@ async fn a_stream_whose_window_stays_closed_is_reset() {
     let mut open = connect(address, 1 << 20).await;
     let mut quiet = get(&mut open, "/prices/stream?symbols=QUIET").await;
     assert!(next(&mut quiet).await.unwrap().starts_with(b"retry: "));
-    // Not even a part of the answer; or a part, and then no more.
-    for window in [0, 1, 20_000] {
+    // Not even a part of the answer; or a part, and then no more. One that fits into a window is not held open.
+    let (long, short) = (["/v1/prices", "/prices/stream", "/v1/stream"], ["/v1/symbols", "/v1/prices/S1"]);
+    for (window, paths) in [(0, &long[..]), (0, &short), (1, &long), (1, &short), (20_000, &long)] {
         let mut closed = connect(address, window).await;
-        for path in ["/v1/prices", "/prices/stream", "/v1/stream"] {
+        for path in paths {
             let mut body = get(&mut closed, path).await;
             let reason = loop {
                 match next(&mut body).await {

@@ -121,8 +121,8 @@ pub(crate) struct Layer {
     #[arg(long, env = "TICKCAST_IO", value_name = "IO")]
     pub(crate) io: Option<Io>,
 
-    /// Most connections: more streams are told to come back later [default: as many as open files are allowed,
-    /// less some 300]
+    /// Most connections: more streams are told to come back later [default: what an eighth of the memory is enough
+    /// for, at 16 KiB each, and at most as many as open files are allowed, less some 300]
     #[arg(long, env = "TICKCAST_MAX_CONNECTIONS", value_name = "N")]
     pub(crate) max_connections: Option<usize>,
 

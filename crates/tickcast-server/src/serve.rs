@@ -77,10 +77,7 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
 
     let drain = settings.drain.0;
     // What bounds the drain bounds this, too.
-    let mut public = Server::new(public, app).grace(Duration::MAX);
-    if let Some(most) = settings.max_connections {
-        public = public.connections(most);
-    }
+    let public = Server::new(public, app).grace(Duration::MAX).connections(settings.max_connections);
     let private = Server::new(private, admin::router(&health, &reload)).connections(OPERATORS);
     let addresses = [public.local_addr().ok(), private.local_addr().ok()];
     tasks.spawn(public.run(stop.clone().cancelled_owned()));

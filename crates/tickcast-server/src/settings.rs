@@ -32,7 +32,7 @@ pub(crate) struct Settings {
     pub(crate) patience: Span,
     pub(crate) io: Io,
     /// `None`: as many as the system allows.
-    pub(crate) max_connections: Option<usize>,
+    pub(crate) max_connections: usize,
     pub(crate) limits: Limits,
     /// How many bytes all filters in use may take.
     pub(crate) filter_bytes: usize,
@@ -105,9 +105,12 @@ impl Settings {
         let flush = layers.pick("flush", flags.flush, file.flush, Span::from_millis(5));
         let patience = layers.pick("patience", flags.patience, file.patience, Span::from_secs(1));
         let io = layers.pick_word("io", flags.io, file.io, Io::Auto);
-        let max_connections =
-            layers.pick_most("max_connections", flags.max_connections, file.max_connections)?;
         let available = memory::available();
+        let max_connections = layers.pick_connections(
+            flags.max_connections,
+            file.max_connections,
+            memory::connections(available),
+        )?;
         let standard = memory::fitting(available);
         let limits = Limits {
             symbols: layers.pick_positive(
@@ -215,18 +218,20 @@ impl Layers<'_> {
         }
     }
 
-    /// A number that is the system's own unless it is said.
-    fn pick_most(
+    /// How many connections there may be: as many as fit into memory, unless it is said. The server serves no more than the system
+    /// allows either way.
+    fn pick_connections(
         &mut self,
-        key: &'static str,
         flag: Option<usize>,
         file: Option<usize>,
-    ) -> Result<Option<usize>, SettingsError> {
+        fitting: usize,
+    ) -> Result<usize, SettingsError> {
+        let key = "max_connections";
         if self.choose(key, flag, file).is_none() {
-            self.show(key, "(what the system allows)".to_owned(), Origin::Default);
-            return Ok(None);
+            self.show(key, format!("(what the system allows, at most {fitting})"), Origin::Default);
+            return Ok(fitting);
         }
-        self.pick_positive(key, flag, file, 0).map(Some)
+        self.pick_positive(key, flag, file, 0)
     }
 
     /// Where the tape is kept, and how.

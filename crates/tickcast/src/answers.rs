@@ -1,4 +1,4 @@
-//! What answers that are not streams may hold and do, all of them together.
+//! What requests for something else than a stream may hold and do, all of them together.
 
 mod pieces;
 mod snapshot;
@@ -7,6 +7,8 @@ mod workers;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use axum::body::Body;
+use bytes::Bytes;
 use tickcast_tape::ReadError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -24,6 +26,16 @@ const EXPORTS: usize = 64;
 /// Most wide answers at a time: those of more than a piece, and those for which much has to be compared.
 const WIDE: usize = 64;
 
+/// A body that is no longer than this counts as a part of its connection.
+pub(crate) const SHORT: usize = 4 << 10;
+
+/// Most longer bodies at a time that are of use only whole.
+const LONG_BODIES: usize = 64;
+
+/// Most bodies compressed by zstd at a time, and the window that each may need.
+const WINDOWS: usize = 16;
+const WINDOW: usize = 8 << 20;
+
 /// After how many seconds whoever is turned away may try again: by then the answers to others are mostly done.
 pub(crate) const RETRY_AFTER: u32 = 5;
 
@@ -31,7 +43,9 @@ pub(crate) const RETRY_AFTER: u32 = 5;
 pub(crate) struct Answers {
     exports: Arc<Semaphore>,
     wide: Arc<Semaphore>,
-    /// Room for the market as it stood, in KiB.
+    long_bodies: Arc<Semaphore>,
+    windows: Arc<Semaphore>,
+    /// Room for what answers hold of the market, in KiB.
     held: Arc<Semaphore>,
     held_kib: usize,
     workers: Workers,
@@ -41,6 +55,15 @@ pub(crate) struct Answers {
 
 /// A place among the answers of its kind, free again when it is dropped.
 pub(crate) type Place = OwnedSemaphorePermit;
+
+/// What is written already, and given out piece by piece.
+struct Written(Bytes);
+
+/// A text that gives its room back with its last byte.
+struct Kept {
+    text: Vec<u8>,
+    _room: Place,
+}
 
 /// There is no place for another answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -76,13 +99,16 @@ pub struct AnswerStats {
 }
 
 impl Answers {
-    /// Lets wide answers hold so many bytes of the market, as it stood, between them.
+    /// Lets answers hold so many bytes between them, of the market as it stood and of what is written already, and the windows of
+    /// compressed bodies as many.
     pub(crate) fn new(held: usize) -> Self {
         let places = |count| Arc::new(Semaphore::new(count));
         let held_kib = (held >> 10).clamp(1, Semaphore::MAX_PERMITS);
         Self {
             exports: places(EXPORTS),
             wide: places(WIDE),
+            long_bodies: places(LONG_BODIES),
+            windows: places((held / WINDOW).clamp(1, WINDOWS)),
             held: places(held_kib),
             held_kib,
             workers: Workers::default(),
@@ -101,7 +127,33 @@ impl Answers {
         self.place(&self.wide, 1, "large answers")
     }
 
-    /// Room for so many bytes of the market. One that alone is more than there is may be held alone.
+    /// A place for a body that is kept until it is whole.
+    pub(crate) fn long_body(&self) -> Result<Place, Busy> {
+        self.place(&self.long_bodies, 1, "long bodies")
+    }
+
+    /// Room for the window of a body that was compressed by zstd.
+    pub(crate) fn window(&self) -> Result<Place, Busy> {
+        self.place(&self.windows, 1, "bodies compressed by zstd")
+    }
+
+    /// Returns a body that is written already, and ready to be sent. A long one is sent in pieces and takes a place; one that is not
+    /// short holds room until it is sent.
+    ///
+    /// # Errors
+    /// There is no place, or no room.
+    pub(crate) fn written(&self, text: Vec<u8>) -> Result<Body, Busy> {
+        if text.len() <= SHORT {
+            return Ok(text.into());
+        }
+        let room = self.hold(text.len())?;
+        if text.len() <= PIECE {
+            return Ok(Bytes::from_owner(Kept { text, _room: room }).into());
+        }
+        Ok(body(None, Written(Bytes::from_owner(Kept { text, _room: room })), self.wide()?))
+    }
+
+    /// Room for so many bytes. One that alone is more than there is may be held alone.
     fn hold(&self, bytes: usize) -> Result<Place, Busy> {
         let kib = bytes.div_ceil(1024).min(self.held_kib);
         self.place(&self.held, u32::try_from(kib).unwrap_or(u32::MAX), "large answers")
@@ -132,9 +184,39 @@ impl Answers {
     }
 }
 
+impl Pull for Written {
+    async fn pull(mut self) -> Result<(Bytes, Option<Self>), Cut> {
+        let piece = self.0.split_to(PIECE.min(self.0.len()));
+        Ok((piece, Some(self).filter(|rest| !rest.0.is_empty())))
+    }
+}
+
+impl AsRef<[u8]> for Kept {
+    fn as_ref(&self) -> &[u8] {
+        &self.text
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn what_is_written_holds_room_until_it_is_sent() {
+        let answers = Answers::new(200 << 10);
+        let whole = |body: Body| axum::body::to_bytes(body, usize::MAX);
+        let (short, one, many) = (vec![1; SHORT], vec![2; PIECE], vec![3; 2 * PIECE + 1]);
+        let held = [answers.written(one.clone()).unwrap(), answers.written(many.clone()).unwrap()];
+        assert!(answers.written(one.clone()).is_err());
+        assert_eq!(whole(answers.written(short.clone()).unwrap()).await.unwrap(), short);
+        let [first, second] = held;
+        let (first, second) = (whole(first).await.unwrap(), whole(second).await.unwrap());
+        assert_eq!((&first, &second), (&one.into(), &many.into()));
+        assert!(answers.hold(200 << 10).is_err(), "whoever sends the first has it still");
+        drop(first);
+        assert!(answers.hold(200 << 10).is_ok());
+        assert_eq!(answers.stats().wide, 0);
+    }
 
     #[test]
     fn the_market_as_it_stood_is_held_so_often_and_no_more() {

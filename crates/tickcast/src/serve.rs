@@ -88,8 +88,8 @@ impl Server {
     }
 
     /// How many connections there may be. Beyond, streams are answered with a time to come back at; 64 places more are for
-    /// requests that are soon over, and when those are taken, new connections wait to be accepted. Default: as many in all as
-    /// the process may have descriptors when it begins to serve, less 256 for everything else it has open.
+    /// requests that are soon over, and when those are taken, new connections wait to be accepted. Default, and most: as many in
+    /// all as the process may have descriptors when it begins to serve, less 256 for everything else it has open.
     #[must_use]
     pub const fn connections(mut self, connections: usize) -> Self {
         self.connections = Some(connections);
@@ -179,7 +179,7 @@ async fn attend(
         head::First::Stream(request, read) => {
             let version = request.version();
             let Ok(mut response) = app.clone().oneshot(*request).await;
-            door.places.turn_away(&mut response);
+            door.places.turn_away(&mut response, version);
             if let Some(handoff) = direct::handoff(&mut response) {
                 return direct::hand_over(socket, version, &response, handoff, place);
             }

@@ -15,6 +15,9 @@ pub(crate) const ENTRY_BYTES: u64 = 3 * 56;
 /// What a closed candle takes.
 pub(crate) const CANDLE_BYTES: u64 = 88;
 
+/// What a connection is reckoned to take: what it has always, and as much again of what its reader has yet to take.
+const CONNECTION_BYTES: u64 = 16 << 10;
+
 /// The memory that this process may use: that of the machine, or less where a control group says so.
 pub(crate) fn available() -> u64 {
     let machine = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| total(&text));
@@ -65,6 +68,11 @@ pub(crate) fn fitting(available: u64) -> Limits {
     }
 }
 
+/// How many connections an eighth of so much memory is enough for.
+pub(crate) fn connections(available: u64) -> usize {
+    usize::try_from(available / 8 / CONNECTION_BYTES).unwrap_or(usize::MAX).max(1)
+}
+
 /// How many bytes all filters in use may take, and how many all answers under way may hold.
 pub(crate) fn shared_bytes(available: u64) -> usize {
     usize::try_from(available / 16).unwrap_or(usize::MAX).min(256 << 20)
@@ -87,7 +95,7 @@ mod tests {
         }
         let usual = fitting(AMPLE);
         assert_eq!((usual.symbols, usual.candles), (100_000, 1_000_000));
-        assert_eq!(fitting(200 << 20).symbols, 12_800);
+        assert_eq!((fitting(200 << 20).symbols, connections(200 << 20)), (12_800, 1600));
     }
 
     #[test]

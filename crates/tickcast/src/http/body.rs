@@ -11,6 +11,7 @@ use http_body::Body as _;
 use tokio::time::timeout;
 
 use super::Problem;
+use crate::answers::{Answers, SHORT};
 use crate::serve::Unread;
 
 /// How long a body may take that is of no use before it is whole, however it spreads the bytes.
@@ -41,8 +42,8 @@ pub(super) async fn try_next(body: &mut Body) -> Option<Result<Bytes, axum::Erro
     }
 }
 
-/// A whole body of at most so many bytes.
-pub(super) async fn whole(mut body: Body, most: usize) -> Result<Vec<u8>, Problem> {
+/// A whole body of at most so many bytes. A long one takes a place.
+pub(super) async fn whole(mut body: Body, most: usize, answers: &Answers) -> Result<Vec<u8>, Problem> {
     let too_long = || {
         let detail = format!("the body has more than {} KiB", most >> 10);
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
@@ -51,11 +52,14 @@ pub(super) async fn whole(mut body: Body, most: usize) -> Result<Vec<u8>, Proble
         return Err(too_long());
     }
     let reading = async {
-        let mut all = Vec::new();
+        let (mut all, mut place) = (Vec::new(), None);
         while let Some(bytes) = next(&mut body).await {
             let bytes = bytes?;
             if all.len() + bytes.len() > most {
                 return Err(too_long());
+            }
+            if all.len() + bytes.len() > SHORT && place.is_none() {
+                place = Some(answers.long_body()?);
             }
             all.extend_from_slice(&bytes);
         }

@@ -2,13 +2,11 @@
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use bytes::Bytes;
 use tickcast_core::{Candle, Interval, IntervalError, Time};
 
 use super::market::{json, no_symbol};
 use super::query::Query;
 use super::{Problem, SymbolPath, named, openapi};
-use crate::answers::{self, Cut, PIECE, Pull};
 use crate::hub::Hub;
 
 /// How many candles are told, unless asked otherwise, and at most.
@@ -68,22 +66,8 @@ pub(super) async fn candles(
         write(candle, interval, now, &mut body);
     }
     body.extend_from_slice(b"]}");
-    if body.len() <= PIECE {
-        return Ok(json(body));
-    }
-    // 5,000 of them are some 600 KB: few enough to be written at once, and too many to be held by just anyone.
-    let place = hub.answers().wide()?;
-    Ok(json(answers::body(None, Written(body.into()), place)))
-}
-
-/// What is written already, and given out piece by piece.
-struct Written(Bytes);
-
-impl Pull for Written {
-    async fn pull(mut self) -> Result<(Bytes, Option<Self>), Cut> {
-        let piece = self.0.split_to(PIECE.min(self.0.len()));
-        Ok((piece, Some(self).filter(|rest| !rest.0.is_empty())))
-    }
+    // 5,000 of them are some 600 KB: few enough to be written at once.
+    Ok(json(hub.answers().written(body)?))
 }
 
 /// Prices digit for digit, as everywhere.

@@ -45,7 +45,7 @@ pub(super) async fn change(
     body: Body,
 ) -> Result<Json<Value>, Problem> {
     let id = path.ok().and_then(|Path(id)| id.parse::<StreamId>().ok()).ok_or_else(no_stream)?;
-    let edit = edit(&body::whole(body, LONGEST).await?)?;
+    let edit = edit(&body::whole(body, LONGEST, hub.answers()).await?)?;
     match hub.change(id, edit).await {
         None => Err(no_stream()),
         Some(Err(error)) => Err(error.into()),

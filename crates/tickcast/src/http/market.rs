@@ -1,6 +1,5 @@
 //! The market as it stands: a price, and the symbols there are.
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::header;
@@ -128,12 +127,10 @@ struct SymbolStanding {
     responses(
         (status = 200, description = "A page of them", body = SymbolsPage),
         (status = 400, response = openapi::Refused),
+        (status = 503, response = openapi::Busy),
     ),
 )]
-pub(super) async fn symbols(
-    State(hub): State<Hub>,
-    RawQuery(query): RawQuery,
-) -> Result<Json<SymbolsPage>, Problem> {
+pub(super) async fn symbols(State(hub): State<Hub>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
     let query = Query::parse(query.as_deref(), &["q", "limit", "after"])?;
     let limit = query.number("limit")?.unwrap_or(PAGE);
     if !(1..=LARGEST_PAGE).contains(&limit) {
@@ -162,7 +159,9 @@ pub(super) async fn symbols(
     let more = page.len() > limit;
     page.truncate(limit);
     let next = page.last().filter(|_| more).map(|last| last.symbol.clone());
-    Ok(Json(SymbolsPage { symbols: page, next }))
+    // Nothing in it could be refused: all keys are text.
+    let page = serde_json::to_vec(&SymbolsPage { symbols: page, next }).unwrap_or_default();
+    Ok(json(hub.answers().written(page)?))
 }
 
 fn standing(

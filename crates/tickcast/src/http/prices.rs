@@ -45,7 +45,7 @@ pub(super) async fn prices(State(hub): State<Hub>, RawQuery(query): RawQuery) ->
     let prices = Prices::new(&hub, snapshot, filter);
     let place = if prices.takes_long() { Some(answers.wide()?) } else { None };
     let (piece, rest) = prices.pull().await?;
-    let Some(rest) = rest else { return Ok(json(piece)) };
+    let Some(rest) = rest else { return Ok(json(answers.written(piece.into())?)) };
     let place = place.map_or_else(|| answers.wide(), Ok)?;
     Ok(json(answers::body(Some(piece), rest, place)))
 }

@@ -69,10 +69,11 @@ pub(super) async fn publish(
         return Ok(Coding::refusal());
     };
     let hub = desk.publisher.hub();
-    let ready = items(&headers).and_then(|items| Ok((items, desk.keys.claim(&headers, hub)?)));
-    let (items, claim) = match ready {
-        Ok((items, Claimed::Open(claim))) => (items, claim),
-        Ok((_, Claimed::Done(report))) => {
+    let room = coding.room(hub.answers());
+    let ready = items(&headers).and_then(|items| Ok((items, room?, desk.keys.claim(&headers, hub)?)));
+    let (items, room, claim) = match ready {
+        Ok((items, room, Claimed::Open(claim))) => (items, room, claim),
+        Ok((.., Claimed::Done(report))) => {
             // It is no shorter than the first time, and the answer no worse.
             while let Some(Ok(_)) = body::next(&mut body).await {}
             return Ok(report.into_response());
@@ -84,6 +85,7 @@ pub(super) async fn publish(
     };
     let resume_at = claim.report().borrow().next;
     let intake = Intake { publisher: &publisher, claim, resume_at, batch: Vec::new() };
+    let body = coding.decode(body, room);
     Ok(intake.run(items, coding, body).await?.into_response())
 }
 
@@ -144,8 +146,7 @@ struct Intake<'d> {
 }
 
 impl Intake<'_> {
-    async fn run(mut self, mut items: Items, coding: Coding, body: Body) -> Result<Report, Problem> {
-        let mut body = coding.decode(body);
+    async fn run(mut self, mut items: Items, coding: Coding, mut body: Body) -> Result<Report, Problem> {
         while let Some(bytes) = body::try_next(&mut body).await {
             let bytes = bytes.map_err(|error| {
                 let problem = body::known(&error).unwrap_or_else(|| coding.broken(&error));

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderValue, Request, Version, header};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use bytes::BytesMut;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -68,23 +68,36 @@ struct Desk {
 impl Desk {
     /// The application's answer, unless there is one already.
     async fn answer(&self, request: Request<Incoming>, answered: Option<Response>) -> Response {
-        let version = request.version();
         let answered = answered.or_else(|| requirements::refusal(&request));
+        if request.version() == Version::HTTP_2 {
+            return self.answer_beside_others(request, answered).await;
+        }
         let (request, whole) = arriving::watch(request, self.door.stall, self.door.stop.clone());
-        let mut response = match answered {
+        let mut response = self.response(request, answered).await;
+        self.door.places.turn_away(&mut response, Version::HTTP_11);
+        self.note(&mut response, &whole);
+        response
+    }
+
+    /// The answer to a request over HTTP/2: a connection has many at a time, so each takes a place as a connection does.
+    async fn answer_beside_others(&self, request: Request<Incoming>, answered: Option<Response>) -> Response {
+        let places = &self.door.places;
+        let Some(place) = places.for_request() else { return places.no_place().into_response() };
+        let (request, _) = arriving::watch(request, self.door.stall, self.door.stop.clone());
+        let mut response = self.response(request, answered).await;
+        places.turn_away(&mut response, Version::HTTP_2);
+        let endless = response.extensions().get::<Handoff>().is_some();
+        response.map(|body| Body::new(Sliced::new(body, endless, place)))
+    }
+
+    async fn response(&self, request: Request<Body>, answered: Option<Response>) -> Response {
+        match answered {
             Some(response) => response,
             None => {
                 let Ok(response) = ours(self.app.clone().oneshot(request)).await;
                 response
             }
-        };
-        if version == Version::HTTP_2 {
-            let place = self.door.places.seat(&mut response);
-            return response.map(|body| Body::new(Sliced::new(body, place)));
         }
-        self.door.places.turn_away(&mut response);
-        self.note(&mut response, &whole);
-        response
     }
 
     /// Notes how the connection goes on. An answer that did not wait for the end of its request is the last.

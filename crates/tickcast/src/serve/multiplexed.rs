@@ -115,28 +115,33 @@ impl<F: Future<Output = ()>> Future for Watched<F> {
     }
 }
 
-/// An answer in pieces that a peer can take within the deadline, and the place of the stream that it is.
+/// An answer in pieces that a peer can take within the deadline, and its place among the requests.
+///
+/// Of an answer that ends, the last byte is kept back until its peer has taken all before: once hyper has the end it is not told any
+/// more what is taken, and nobody would watch what is left.
 pub(super) struct Sliced {
     body: Body,
     rest: Bytes,
-    /// Whether the rest is a part of something larger.
-    part: bool,
-    _place: Option<OwnedSemaphorePermit>,
+    /// Whether it goes on until its reader leaves: then nothing is kept back.
+    endless: bool,
+    _place: OwnedSemaphorePermit,
 }
 
 impl Sliced {
-    pub(super) const fn new(body: Body, place: Option<OwnedSemaphorePermit>) -> Self {
-        Self { body, rest: Bytes::new(), part: false, _place: place }
+    pub(super) const fn new(body: Body, endless: bool, place: OwnedSemaphorePermit) -> Self {
+        Self { body, rest: Bytes::new(), endless, _place: place }
     }
 
-    fn next(&mut self) -> Bytes {
-        if self.rest.len() > PIECE {
-            self.part = true;
-            return self.rest.split_to(PIECE);
+    /// The next of what is here, as far as it can be given out by now.
+    fn next(&mut self) -> Option<Bytes> {
+        let kept = usize::from(!self.endless);
+        let length = self.rest.len().checked_sub(kept).filter(|length| *length > 0)?;
+        let piece = self.rest.split_to(length.min(PIECE));
+        if self.rest.len() == kept {
+            // A byte must not hold on to all that came before it.
+            self.rest = Bytes::copy_from_slice(&self.rest);
         }
-        let last = std::mem::take(&mut self.rest);
-        // Nobody watches the very last piece any more: it must not hold on to all that came before.
-        if std::mem::take(&mut self.part) { Bytes::copy_from_slice(&last) } else { last }
+        Some(piece)
     }
 }
 
@@ -148,17 +153,22 @@ impl http_body::Body for Sliced {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        if self.rest.is_empty() {
-            match ready!(noted(Pin::new(&mut self.body).poll_frame(cx))).transpose()? {
-                None => return Poll::Ready(None),
-                Some(frame) => match frame.into_data() {
-                    Ok(data) => self.rest = data,
-                    Err(other) => return Poll::Ready(Some(Ok(other))),
-                },
+        loop {
+            if let Some(piece) = self.next() {
+                return noted(Poll::Ready(Some(Ok(Frame::data(piece)))));
+            }
+            let frame = ready!(noted(Pin::new(&mut self.body).poll_frame(cx))).transpose()?;
+            let kept = std::mem::take(&mut self.rest);
+            match frame.map(Frame::into_data) {
+                Some(Ok(data)) => self.rest = data,
+                Some(Err(other)) => return Poll::Ready(Some(Ok(other))),
+                None if kept.is_empty() => return Poll::Ready(None),
+                None => {}
+            }
+            if !kept.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(kept))));
             }
         }
-        let piece = self.next();
-        noted(Poll::Ready(Some(Ok(Frame::data(piece)))))
     }
 
     fn is_end_stream(&self) -> bool {

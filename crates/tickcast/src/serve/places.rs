@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use axum::body::Body;
-use axum::http::{HeaderValue, Response, Version, header};
+use axum::http::{HeaderValue, Response, StatusCode, Version, header};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::answers::RETRY_AFTER;
 use crate::events::Handoff;
+use crate::http::Problem;
 use crate::http::stream::busy;
 
 /// Descriptors left to everything else that a program has open.
@@ -37,16 +39,11 @@ pub(super) struct Places {
 }
 
 impl Places {
-    /// So many for streams and a few more, by default as many in all as there are descriptors for.
+    /// So many for streams and a few more, but no more in all than there are descriptors for.
     pub(super) fn new(streams: Option<usize>) -> Self {
-        let (streams, spare) = match streams {
-            Some(streams) => (streams.min(Semaphore::MAX_PERMITS / 2), SPARE),
-            None => {
-                let all = descriptors();
-                let spare = SPARE.min(all / 4);
-                (all - spare - 1, spare)
-            }
-        };
+        let all = descriptors();
+        let spare = SPARE.min(all / 4);
+        let streams = streams.unwrap_or(UNKNOWN).min(all - spare - 1);
         // One more is always held for whoever comes next.
         let free = Arc::new(Semaphore::new(streams + spare + 1));
         let lingering = Arc::new(Semaphore::new(LINGERING));
@@ -61,6 +58,23 @@ impl Places {
         Arc::clone(&self.free).acquire_owned().await.ok()
     }
 
+    /// A place for a request beside its connection's, if there is one.
+    pub(super) fn for_request(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.free).try_acquire_owned().ok()
+    }
+
+    /// 503 for a request that finds none.
+    pub(super) fn no_place(&self) -> Problem {
+        if self.crowding.is_due() {
+            tracing::warn!(limit = self.streams, "no place for another request: it is refused");
+        }
+        let detail = format!(
+            "no place for another request: {} connections and requests are open, the limit",
+            self.streams + self.spare
+        );
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(RETRY_AFTER)
+    }
+
     /// Whether those for streams are taken.
     fn crowded(&self) -> bool {
         self.free.available_permits() < self.spare
@@ -73,24 +87,10 @@ impl Places {
 
     /// Makes a response that carries a subscription tell its reader to come back later, if there is no place for it. The
     /// status stays 200: with any other a browser's `EventSource` never would.
-    pub(super) fn turn_away(&self, response: &mut Response<Body>) {
-        if self.crowded() {
-            self.refuse(response, Version::HTTP_11);
+    pub(super) fn turn_away(&self, response: &mut Response<Body>, version: Version) {
+        if !self.crowded() {
+            return;
         }
-    }
-
-    /// Finds a place for the stream that a response carries, beside its connection's: over HTTP/2 a connection has many. Where
-    /// there is none, its reader is told to come back.
-    pub(super) fn seat(&self, response: &mut Response<Body>) -> Option<OwnedSemaphorePermit> {
-        response.extensions().get::<Handoff>()?;
-        let place = Arc::clone(&self.free).try_acquire_owned().ok().filter(|_| !self.crowded());
-        if place.is_none() {
-            self.refuse(response, Version::HTTP_2);
-        }
-        place
-    }
-
-    fn refuse(&self, response: &mut Response<Body>, version: Version) {
         let Some(handoff) = response.extensions_mut().remove::<Handoff>() else { return };
         if self.crowding.is_due() {
             tracing::warn!(limit = self.streams, "no place for another stream: it is told to come back");

@@ -9,6 +9,7 @@ use futures_util::TryStreamExt;
 use tokio::io::AsyncRead;
 use tokio_util::io::{ReaderStream, StreamReader};
 
+use crate::answers::{Answers, Busy, Place};
 use crate::http::Problem;
 
 /// The accepted codings, as `Accept-Encoding` lists them.
@@ -17,7 +18,8 @@ const TAKEN: &str = "gzip, zstd";
 /// At most so many decoded bytes are in memory at a time, however much a body expands to.
 const PIECE: usize = 64 << 10;
 
-/// The binary logarithm of the largest zstd window, the memory that decoding takes: 8 MiB, the limit of RFC 9659.
+/// The binary logarithm of the largest zstd window, the memory that decoding takes: 8 MiB, the limit of RFC 9659. So many bodies may
+/// be decoded at a time as there is room for.
 const ZSTD_WINDOW: u32 = 23;
 
 /// The `Content-Encoding` of a body.
@@ -50,8 +52,16 @@ impl Coding {
         ([(header::ACCEPT_ENCODING, TAKEN)], problem).into_response()
     }
 
-    /// Decodes a body as it arrives.
-    pub(super) fn decode(self, body: Body) -> Body {
+    /// Room for the window that decoding takes, where it takes one.
+    ///
+    /// # Errors
+    /// There is no room for another.
+    pub(super) fn room(self, answers: &Answers) -> Result<Option<Place>, Busy> {
+        if self == Self::Zstd { answers.window().map(Some) } else { Ok(None) }
+    }
+
+    /// Decodes a body as it arrives. It has `room` as long as it is read.
+    pub(super) fn decode(self, body: Body, room: Option<Place>) -> Body {
         if self == Self::Identity {
             return body;
         }
@@ -61,12 +71,12 @@ impl Coding {
             Self::Gzip => {
                 let mut decoder = GzipDecoder::new(bytes);
                 decoder.multiple_members(true);
-                pieces(decoder)
+                pieces(decoder, room)
             }
             Self::Identity | Self::Zstd => {
                 let mut decoder = ZstdDecoder::with_params(bytes, &[DParameter::window_log_max(ZSTD_WINDOW)]);
                 decoder.multiple_members(true);
-                pieces(decoder)
+                pieces(decoder, room)
             }
         }
     }
@@ -82,6 +92,7 @@ impl Coding {
     }
 }
 
-fn pieces(decoder: impl AsyncRead + Send + 'static) -> Body {
-    Body::from_stream(ReaderStream::with_capacity(decoder, PIECE))
+fn pieces(decoder: impl AsyncRead + Send + 'static, room: Option<Place>) -> Body {
+    let pieces = ReaderStream::with_capacity(decoder, PIECE);
+    Body::from_stream(pieces.inspect_ok(move |_| _ = &room))
 }
