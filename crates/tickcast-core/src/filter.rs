@@ -8,7 +8,8 @@ use std::sync::Arc;
 pub use selection::Selection;
 
 use crate::{FilterMark, MAX_SYMBOL_LEN, Symbol, SymbolError};
-use glob::{Glob, Matcher};
+use glob::Glob;
+pub use glob::Matcher;
 
 /// Most names and patterns of one filter.
 pub const MAX_FILTER_ENTRIES: usize = 1000;
@@ -109,7 +110,7 @@ impl Filter {
     pub fn without(&self, other: &Self) -> Result<Self, FilterError> {
         let globs: Vec<_> = self.globs.iter().filter(|glob| !other.globs.contains(glob)).cloned().collect();
         let patterns = Self { names: Arc::default(), globs: globs.into() };
-        let matcher = Matcher::new(&patterns);
+        let matcher = patterns.matcher();
         for symbol in other.names.iter() {
             if let Some(glob) = matcher.pattern_of(symbol) {
                 return Err(FilterError::Covered { symbol: *symbol, pattern: glob.as_str().to_owned() });
@@ -161,6 +162,12 @@ impl Filter {
             || self.globs.iter().any(|glob| glob.matches(symbol.as_bytes()))
     }
 
+    /// The same for many symbols: quicker for each, once it is made.
+    #[must_use]
+    pub fn matcher(&self) -> Matcher<'_> {
+        Matcher::new(self)
+    }
+
     /// What the ids of a changed stream say of it.
     #[must_use]
     pub fn mark(&self) -> FilterMark {
@@ -197,7 +204,7 @@ impl Filter {
         names.sort();
         names.dedup();
         let patterns = Self { names: Arc::default(), globs: globs.into() };
-        let matcher = Matcher::new(&patterns);
+        let matcher = patterns.matcher();
         names.retain(|name| !matcher.matches(name));
         Self { names: names.into(), globs: Arc::clone(&patterns.globs) }
     }

@@ -71,6 +71,9 @@ const KEEP_ALIVE: &[u8] = b": keep-alive\n";
 /// Most ticks of one batch: a lane that was kept from running does not copy a whole tape for each of its groups.
 const BATCH_TICKS: u64 = 4096;
 
+/// How long others have the lane to themselves between two looks at new symbols.
+const LOOK_ON: Duration = Duration::from_millis(5);
+
 /// How a lane treats its streams.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Manners {
@@ -105,6 +108,8 @@ pub(crate) struct Lane<S: Sink> {
     due: Vec<(Key, Alarm)>,
     gone: Vec<Key>,
     touched: Vec<GroupId>,
+    /// When groups that are behind look at more of the symbols that are new.
+    look_on_at: Duration,
     round: Round<S>,
     /// When the ticks of this flush arrived, as far as anyone wants them.
     arrivals: Vec<Duration>,
@@ -119,7 +124,7 @@ impl<S: Sink> Lane<S> {
     ) -> Self {
         Self {
             replica,
-            groups: Groups::default(),
+            groups: Groups::new(),
             streams: SlotMap::with_capacity_and_key(RESERVED),
             names: Names::default(),
             statuses: Statuses::default(),
@@ -135,6 +140,7 @@ impl<S: Sink> Lane<S> {
             due: Vec::new(),
             gone: Vec::new(),
             touched: Vec::new(),
+            look_on_at: Duration::ZERO,
             round: Round::new(carrier),
             arrivals: Vec::new(),
         }
@@ -183,7 +189,7 @@ impl<S: Sink> Lane<S> {
         let (groups, market) = (&mut self.groups, self.replica.market());
         let key = self.streams.try_insert_with_key(|key| {
             let sink = sink(key)?;
-            let seat = groups.join(key, (filter, prepared), dialect, pace.is_some(), market);
+            let seat = groups.join(key, (filter, prepared), dialect, (pace.is_some(), None), market);
             Ok(Stream {
                 sink,
                 seat,
@@ -197,6 +203,7 @@ impl<S: Sink> Lane<S> {
             })
         })?;
         if pending {
+            self.groups.complete(self.streams[key].seat.group, self.replica.market());
             let wanted = self.groups.by_name(self.streams[key].seat.group, self.replica.market());
             if let Some(session) = &mut self.streams[key].session {
                 session.add(wanted);
@@ -216,6 +223,12 @@ impl<S: Sink> Lane<S> {
         }
         self.bury();
         Ok(key)
+    }
+
+    /// Whether a newcomer has to wait: until new symbols have been held against patterns, nobody can say what those want.
+    pub(crate) fn holds_back(&self, subscription: &Subscription) -> bool {
+        let filter = &subscription.filter;
+        self.groups.are_behind() && filter.has_patterns() && !filter.is_all()
     }
 
     /// A stream that was counted on its way here could not be taken in.
@@ -257,6 +270,8 @@ impl<S: Sink> Lane<S> {
             return 0;
         }
         self.groups.meet_new_symbols(self.replica.market());
+        let caught_up = self.groups.look_on(self.replica.market());
+        self.hold_back(from);
         let revived = self.owners.revived();
         if ticks <= BATCH_TICKS && self.replica.tape().reaches_back_to(from) {
             for (seq, entry) in self.replica.tape().after(from) {
@@ -276,6 +291,11 @@ impl<S: Sink> Lane<S> {
         if self.owners.revived() > revived {
             self.visits.extend(self.names.values());
         }
+        for group in caught_up {
+            let waited =
+                self.groups.members(group).iter().filter(|key| self.streams[**key].place != Place::Head);
+            self.visits.extend(waited);
+        }
         for key in std::mem::take(&mut self.visits) {
             self.visit(key, now);
         }
@@ -292,11 +312,36 @@ impl<S: Sink> Lane<S> {
 
     /// When something is due without a tick.
     pub(crate) fn next_alarm(&self) -> Option<Duration> {
-        self.timers.next()
+        let looking = Some(self.look_on_at).filter(|_| self.groups.are_behind());
+        looking.into_iter().chain(self.timers.next()).min()
+    }
+
+    /// Groups that have yet to look at new symbols are sent nothing meanwhile: what they want may be among those.
+    fn hold_back(&mut self, from: Seq) {
+        for key in self.groups.held_back() {
+            let stream = &mut self.streams[key];
+            if stream.place == Place::Head {
+                stream.place = Place::Behind(from);
+            }
+        }
+    }
+
+    /// Goes on holding new symbols against patterns, and brings those to the head who have waited for that.
+    fn look_on(&mut self, now: Duration) {
+        if !self.groups.are_behind() || now < self.look_on_at {
+            return;
+        }
+        self.look_on_at = now + LOOK_ON;
+        for group in self.groups.look_on(self.replica.market()) {
+            for key in self.groups.members(group).to_vec() {
+                self.visit(key, now);
+            }
+        }
     }
 
     /// Does what is due by now: visits of paced streams, comments and heartbeats for quiet ones.
     pub(crate) fn ring(&mut self, now: Instant) {
+        self.look_on(now.uptime);
         let mut due = std::mem::take(&mut self.due);
         self.timers.take_due(now.uptime, &mut due);
         for (key, alarm) in due.drain(..) {
@@ -320,6 +365,9 @@ impl<S: Sink> Lane<S> {
         let mut touched = std::mem::take(&mut self.touched);
         for id in touched.drain(..) {
             let (batch, ticks) = self.groups.take_batch(id);
+            if self.groups.is_behind(id) {
+                continue;
+            }
             for key in self.groups.members(id) {
                 let stream = &self.streams[*key];
                 if stream.pace.is_some() {

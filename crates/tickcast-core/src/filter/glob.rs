@@ -64,12 +64,14 @@ impl Glob {
 
 /// A filter, ready to be held against many symbols: what each pattern begins and ends with is looked at first, and the rest is
 /// searched for, so that one comparison costs no more than the symbol is long.
-pub(super) struct Matcher<'f> {
+#[derive(Debug)]
+pub struct Matcher<'f> {
     filter: &'f Filter,
     globs: Vec<Parts<'f>>,
 }
 
 /// A pattern between its stars.
+#[derive(Debug)]
 struct Parts<'f> {
     prefix: &'f [u8],
     middle: Vec<Finder<'f>>,
@@ -83,7 +85,9 @@ impl<'f> Matcher<'f> {
         Self { filter, globs: filter.globs.iter().map(Parts::of).collect() }
     }
 
-    pub(super) fn matches(&self, symbol: &Symbol) -> bool {
+    /// Whether the filter wants a symbol.
+    #[must_use]
+    pub fn matches(&self, symbol: &Symbol) -> bool {
         self.filter.names().binary_search(symbol).is_ok() || self.pattern_of(symbol).is_some()
     }
 

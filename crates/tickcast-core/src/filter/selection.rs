@@ -1,6 +1,5 @@
 //! A filter applied to a market.
 
-use crate::filter::glob::Matcher;
 use crate::{Filter, Market, Symbol, SymbolId};
 
 /// More symbols than this are a bitmap: 12.5 KB for a market of 100,000, however many of them are wanted.
@@ -32,7 +31,7 @@ impl Selection {
     pub fn new(filter: Filter, market: &Market) -> Self {
         let mut selection = Self::of(filter);
         if selection.filter.has_patterns() {
-            selection.extend(market, |_| {});
+            selection.extend(market, usize::MAX, |_| {});
         } else {
             let mut ids: Vec<_> =
                 selection.filter.names().iter().filter_map(|name| market.id(name)).collect();
@@ -48,7 +47,7 @@ impl Selection {
     pub fn of_first(filter: Filter, symbols: &[Symbol]) -> Self {
         let mut selection = Self::of(filter);
         let filter = selection.filter.clone();
-        let matcher = Matcher::new(&filter);
+        let matcher = filter.matcher();
         for (id, _) in SymbolId::all(symbols).filter(|(_, symbol)| matcher.matches(symbol)) {
             selection.want(id);
         }
@@ -61,16 +60,20 @@ impl Selection {
         Self { filter, wanted, seen: 0 }
     }
 
-    /// Looks at the symbols that came to `market` since, and shows `each` of them that is wanted.
-    pub fn extend(&mut self, market: &Market, mut each: impl FnMut(SymbolId)) {
-        let fresh = market.ids_from(self.seen);
-        for id in fresh {
-            if self.filter.is_all() || self.filter.matches(&market.symbol(id)) {
+    /// Looks at the symbols that came to `market` since, at so many at the most, and shows `each` of them that is wanted. Returns how
+    /// many it has looked at.
+    pub fn extend(&mut self, market: &Market, most: usize, mut each: impl FnMut(SymbolId)) -> usize {
+        let filter = self.filter.clone();
+        let (all, matcher) = (filter.is_all(), filter.matcher());
+        let before = self.seen;
+        for id in market.ids_from(before).take(most) {
+            if all || matcher.matches(&market.symbol(id)) {
                 self.want(id);
                 each(id);
             }
+            self.seen += 1;
         }
-        self.seen = market.len();
+        self.seen - before
     }
 
     /// A symbol that the filter names has come to the market, after all that are known.
@@ -199,7 +202,7 @@ mod tests {
         for (i, name) in names.iter().enumerate() {
             let id = market.admit(*name);
             let mut shown = Vec::new();
-            growing.extend(&market, |id| shown.push(id));
+            growing.extend(&market, 1 + i % 2, |id| shown.push(id));
             assert_eq!(shown, if filter.matches(name) { vec![id] } else { vec![] });
             assert_eq!(growing.contains(id), filter.matches(name));
             if i % 997 == 0 {

@@ -125,7 +125,7 @@ proptest! {
         let mut selection = selection(&log, filter);
         let (at, mut after, mut out, mut during) = (log.cursor().seq(), None, Vec::new(), during.into_iter());
         loop {
-            selection.extend(log.market(), |_| {});
+            selection.extend(log.market(), usize::MAX, |_| {});
             after = snapshot(log.market(), &selection, at, after, Dialect::Simple, most, &mut out).reached;
             if after.is_none() { break }
             if let Some(step) = during.next() { take(&mut log, step) }

@@ -19,6 +19,8 @@ enum Next {
     Step(Step),
     /// Its sink has to become ready first.
     Blocked,
+    /// Its group has to look at new symbols first.
+    Later,
     /// It has been sent all there is.
     Arrived,
     /// It is to get every tick, and those after this place are no longer in memory.
@@ -66,7 +68,7 @@ impl<S: Sink> Lane<S> {
                         return;
                     }
                 }
-                Next::Blocked => return,
+                Next::Blocked | Next::Later => return,
                 Next::Arrived if self.finishing => return self.dismiss(key, Farewell::Draining),
                 Next::Arrived => return,
                 Next::OnDisk(from) => return self.send_for(key, from),
@@ -101,6 +103,9 @@ impl<S: Sink> Lane<S> {
         let Some(stream) = self.streams.get_mut(key).filter(|stream| !stream.blocked) else {
             return Next::Blocked;
         };
+        if self.groups.is_behind(stream.seat.group) {
+            return Next::Later;
+        }
         if stream.session.is_some()
             && let Some(step) = self.say(key)
         {

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tickcast_core::render::Dialect;
-use tickcast_core::{Filter, FilterMark, SymbolId};
+use tickcast_core::{Filter, FilterMark};
 
+use super::groups::Seat;
 use super::stream::{Pace, Place};
 use super::{Key, Lane, NewTerms, Sink};
 use crate::hub::Prepared;
@@ -28,7 +29,9 @@ impl<S: Sink> Lane<S> {
         let Some((from, effective, prepared)) = change else {
             return Some(if session.try_change(now) { Ok(current) } else { Err(EditError::TooOften) });
         };
-        if from != current {
+        // Of patterns that have yet to be held against new symbols nobody can say what they add.
+        let patterns = from.filter.has_patterns() || effective.filter.has_patterns();
+        if from != current || (patterns && self.groups.are_behind()) {
             return Some(Err(EditError::Outdated));
         }
         self.reseat(key, &effective, prepared, now);
@@ -49,7 +52,11 @@ impl<S: Sink> Lane<S> {
             }
             dialect => dialect,
         };
-        let added = self.move_to(key, (filter.clone(), prepared), dialect, pace.is_some());
+        // The new seat first, and then out of the old one: so that the two can be compared.
+        let seat = self.join(key, (filter.clone(), prepared), dialect, pace.is_some());
+        self.groups.complete(seat.group, self.replica.market());
+        let added = self.groups.gained(seat.group, before, self.replica.market());
+        self.move_to(key, seat);
         let stream = &mut self.streams[key];
         if stream.place == Place::Head {
             stream.place = Place::Behind(head);
@@ -66,18 +73,21 @@ impl<S: Sink> Lane<S> {
         }
     }
 
-    /// Seats a stream in another group; returns the symbols that this one wants and the last one did not.
-    pub(super) fn move_to(
+    /// A seat for a stream beside the one it has: where only the pace changes the group is the same, and must not end in between.
+    pub(super) fn join(
         &mut self,
         key: Key,
         filter: (Filter, Option<Arc<Prepared>>),
         dialect: Dialect,
         paced: bool,
-    ) -> Vec<SymbolId> {
-        let (before, market) = (self.streams[key].seat, self.replica.market());
-        // The new seat first: where only the pace changes the group is the same, and must not end in between.
-        let mut seat = self.groups.join(key, filter, dialect, paced, market);
-        let gained = self.groups.gained(seat.group, before.group, market);
+    ) -> Seat {
+        let before = Some(self.streams[key].seat.group);
+        self.groups.join(key, filter, dialect, (paced, before), self.replica.market())
+    }
+
+    /// Moves a stream to its new seat.
+    pub(super) fn move_to(&mut self, key: Key, mut seat: Seat) {
+        let before = self.streams[key].seat;
         match self.groups.leave(before) {
             // Of its two seats in the same group the new one has taken the place of the old one.
             Some(moved) if moved == key => seat.take_place_of(before),
@@ -85,6 +95,5 @@ impl<S: Sink> Lane<S> {
             None => {}
         }
         self.streams[key].seat = seat;
-        gained
     }
 }

@@ -1,5 +1,7 @@
 //! Readers with the same filter, who share one rendering; and who is due when a symbol moves.
 
+mod newcomers;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
@@ -12,6 +14,7 @@ use super::piece::{Draft, Piece};
 use super::session::Said;
 use super::stream::Place;
 use crate::hub::Prepared;
+use newcomers::COMPARISONS;
 
 /// Most bytes of one piece of catching up: what a reader that stops in the middle of one can pin.
 pub(super) const LONGEST: usize = 64 << 10;
@@ -73,7 +76,6 @@ struct Group {
 }
 
 /// All groups of a lane, and which of them each symbol concerns.
-#[derive(Default)]
 pub(super) struct Groups {
     groups: SlotMap<GroupId, Group>,
     by_filter: HashMap<(Filter, Dialect), GroupId>,
@@ -85,6 +87,10 @@ pub(super) struct Groups {
     awaiting: HashMap<Symbol, Vec<GroupId>>,
     /// Groups that a new symbol may match.
     with_patterns: HashSet<GroupId>,
+    /// Those of them that have yet to look at some, the next one last: until then nothing can be said of what they want.
+    behind: Vec<GroupId>,
+    /// How many comparisons are made in one go.
+    comparisons: usize,
     /// How many entries the two indexes have, and how many of them at most are of groups that are no more.
     entries: usize,
     stale: usize,
@@ -103,19 +109,46 @@ struct Request {
 }
 
 impl Groups {
-    /// Seats a stream with those who have the same filter.
+    pub(super) fn new() -> Self {
+        Self::comparing(COMPARISONS)
+    }
+
+    /// Some that make so many comparisons in one go.
+    pub(super) fn comparing(comparisons: usize) -> Self {
+        Self {
+            groups: SlotMap::default(),
+            by_filter: HashMap::new(),
+            by_symbol: Vec::new(),
+            wide: Vec::new(),
+            awaiting: HashMap::new(),
+            with_patterns: HashSet::new(),
+            behind: Vec::new(),
+            comparisons,
+            entries: 0,
+            stale: 0,
+            memos: VecDeque::new(),
+        }
+    }
+
+    /// Seats a stream with those who have the same filter. One that leaves a group of that filter brings along what it selects.
     pub(super) fn join(
         &mut self,
         key: Key,
         (filter, prepared): (Filter, Option<Arc<Prepared>>),
         dialect: Dialect,
-        paced: bool,
+        (paced, before): (bool, Option<GroupId>),
         market: &Market,
     ) -> Seat {
         self.meet_new_symbols(market);
         let group = match self.by_filter.get(&(filter.clone(), dialect)) {
             Some(id) => *id,
-            None => self.found(filter, prepared, dialect, market),
+            None => {
+                let before = before.and_then(|id| self.groups.get(id)).map(|group| &group.selection);
+                let same = before.filter(|selection| *selection.filter() == filter).cloned();
+                let selection = same.or_else(|| prepared.as_ref()?.selection.clone());
+                let selection = selection.unwrap_or_else(|| Selection::new(filter, market));
+                self.found(selection, prepared, dialect, market)
+            }
         };
         let Group { members, paced: count, .. } = &mut self.groups[group];
         members.push(key);
@@ -258,56 +291,14 @@ impl Groups {
         step
     }
 
-    /// Enters the symbols that came to `market` since into the index.
-    pub(super) fn meet_new_symbols(&mut self, market: &Market) {
-        let known = self.by_symbol.len();
-        if known == market.len() {
-            return;
-        }
-        self.by_symbol.resize(market.len(), Vec::new());
-        for id in market.ids_from(known) {
-            let named = self.awaiting.remove(&market.symbol(id)).unwrap_or_default();
-            for number in named {
-                if let Some(group) = self.groups.get_mut(number) {
-                    group.selection.add(id);
-                    self.by_symbol[id.index()].push(number);
-                }
-            }
-        }
-        for number in self.with_patterns.iter().copied().collect::<Vec<_>>() {
-            self.extend(number, market);
-        }
-    }
-
-    /// Enters the symbols that came to `market` since a group with patterns last looked.
-    fn extend(&mut self, number: GroupId, market: &Market) {
-        let group = &mut self.groups[number];
-        let listed = group.wide_at.is_none();
-        group.selection.extend(market, |id| {
-            if listed {
-                self.by_symbol[id.index()].push(number);
-                self.entries += 1;
-            }
-        });
-        if listed && group.selection.is_wide() {
-            // It has become so many: from now on it is asked.
-            group.wide_at = Some(self.wide.len());
-            self.wide.push(number);
-            for id in group.selection.ids() {
-                self.by_symbol[id.index()].retain(|other| *other != number);
-            }
-        }
-    }
-
     fn found(
         &mut self,
-        filter: Filter,
+        selection: Selection,
         prepared: Option<Arc<Prepared>>,
         dialect: Dialect,
         market: &Market,
     ) -> GroupId {
-        let selection = prepared.as_ref().and_then(|prepared| prepared.selection.clone());
-        let selection = selection.unwrap_or_else(|| Selection::new(filter.clone(), market));
+        let filter = selection.filter().clone();
         let wide_at = selection.is_wide().then_some(self.wide.len());
         let number = self.groups.insert(Group {
             selection,
@@ -331,7 +322,9 @@ impl Groups {
         if filter.has_patterns() {
             self.with_patterns.insert(number);
             // What it was prepared from may be older than the market here.
-            self.extend(number, market);
+            if self.is_behind(number) {
+                self.behind.push(number);
+            }
         } else {
             for name in filter.names().iter().filter(|name| market.id(name).is_none()) {
                 self.awaiting.entry(*name).or_default().push(number);

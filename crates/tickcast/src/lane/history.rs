@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tickcast_core::render::Dialect;
 use tickcast_core::{Farewell, Filter, Frame, Position, Seq};
@@ -55,6 +55,10 @@ pub(crate) struct Librarian {
 /// second or so, and more are told to come back.
 const MAX_WAITING: usize = 256;
 
+/// How long the disk is read for one of them before it is somebody else's turn, and after how many ticks that is looked at.
+const TURN: Duration = Duration::from_millis(10);
+const RECORDS_PER_LOOK: usize = 64;
+
 impl Librarian {
     /// Starts one. It ends with the last lane.
     pub(crate) fn start(tape: DiskTape) -> Option<Self> {
@@ -104,15 +108,18 @@ impl Wanted {
         let (mut draft, mut ticks) = (Draft::new(), 0);
         let out = draft.bytes();
         let start = out.len();
-        let (mut end, mut last) = (false, None);
+        let (mut end, mut last, mut read) = (false, None, 0_usize);
+        let (all, matcher, begun) = (self.filter.is_all(), self.filter.matcher(), Instant::now());
         let reached = tape.read(from, |at, recorded| {
             end = at.seq >= until;
             last = Some(at);
-            if self.filter.is_all() || self.filter.matches(&recorded.symbol) {
+            if all || matcher.matches(&recorded.symbol) {
                 let frame = recorded.json.map(|json| Frame::restored(recorded.symbol, json));
                 ticks += usize::from(self.dialect.entry(Some(at), recorded.symbol, frame.as_ref(), out));
             }
-            if end || out.len() - start >= LONGEST {
+            read += 1;
+            let long = read % RECORDS_PER_LOOK == 0 && begun.elapsed() >= TURN;
+            if end || long || out.len() - start >= LONGEST {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())

@@ -58,7 +58,8 @@ impl<S: Sink> Lane<S> {
         if settled != self.groups.dialect(seat.group) {
             let filter = self.groups.prepared(seat.group);
             let paced = self.streams[key].pace.is_some();
-            self.move_to(key, filter, settled, paced);
+            let seat = self.join(key, filter, settled, paced);
+            self.move_to(key, seat);
         }
     }
 }

@@ -63,6 +63,8 @@ enum Fault {
     Copied,
     Changed,
     ClockJumped,
+    /// Some patterns had yet to be held against new symbols.
+    Behind,
 }
 
 /// A part of a stream.
@@ -75,7 +77,7 @@ enum Part {
     Bye,
 }
 
-const FAULTS: [Fault; 13] = [
+const FAULTS: [Fault; 14] = [
     Fault::GoneAt(Part::Tick),
     Fault::GoneAt(Part::Heartbeat),
     Fault::GoneAt(Part::Ready),
@@ -89,6 +91,7 @@ const FAULTS: [Fault; 13] = [
     Fault::Copied,
     Fault::Changed,
     Fault::ClockJumped,
+    Fault::Behind,
 ];
 
 struct World {
@@ -121,8 +124,10 @@ fn wanted_by(filter: usize) -> BTreeSet<String> {
     symbols.map(|name| (*name).to_owned()).collect()
 }
 
+/// One that holds patterns against one new symbol at a time.
 fn node() -> Lane<Connection> {
-    Lane::new(Replica::new(LIMITS), MANNERS, Arc::default(), OneByOne)
+    let lane = Lane::new(Replica::new(LIMITS), MANNERS, Arc::default(), OneByOne);
+    Lane { groups: Groups::comparing(1), ..lane }
 }
 
 impl World {
@@ -204,6 +209,7 @@ impl World {
 
     fn flush(&mut self, node: usize) {
         self.nodes[node].flush(&self.log, self.now);
+        self.faults.extend(self.nodes[node].groups.are_behind().then_some(Fault::Behind));
     }
 
     /// A client comes, or comes back, to any node: with what it has, or with nonsense.
@@ -214,6 +220,11 @@ impl World {
         let node = self.rng.usize(..NODES);
         // No lane takes anyone in before it has got to where the log stood when they asked.
         self.flush(node);
+        // Nor as long as patterns have yet to be held against new symbols.
+        let Client { url, .. } = &self.clients[client];
+        if self.nodes[node].holds_back(&Subscription::to(filter_of(*url))) {
+            return;
+        }
         let nonsense = !self.healed && self.rng.u8(..40) == 0;
         self.faults.extend(nonsense.then_some(Fault::Nonsense));
         let head = (self.epoch, self.log.head());
@@ -428,6 +439,9 @@ impl World {
             (0..SYMBOLS.len()).for_each(|symbol| self.tick(symbol));
         }
         for _ in 0..6 {
+            while self.nodes.iter().any(|node| node.groups.are_behind()) {
+                self.pass();
+            }
             for client in 0..CLIENTS {
                 self.read(client, usize::MAX);
                 if let Some((node, key, connection)) = &self.clients[client].at {

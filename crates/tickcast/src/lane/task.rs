@@ -168,7 +168,7 @@ impl Task {
         subscription: Subscription,
         sockets: &Sockets,
     ) -> Option<(Newcomer, Subscription)> {
-        if subscription.asked_at > self.lane.head() {
+        if subscription.asked_at > self.lane.head() || self.lane.holds_back(&subscription) {
             return Some((newcomer, subscription));
         }
         let now = self.clock.uptime();

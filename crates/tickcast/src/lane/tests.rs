@@ -1,6 +1,7 @@
 //! A lane by itself: time is a number, sinks are lists.
 
 mod forgotten;
+mod newcomers;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

@@ -1,0 +1,54 @@
+//! Many symbols that are new at once, and many patterns.
+
+use super::*;
+
+/// A lane that makes so many comparisons at a time, and readers of `filters`.
+fn readers(comparisons: usize, filters: &[String]) -> (Stage, Vec<(Key, Reader)>) {
+    let mut stage = Stage::new(Limits::default());
+    stage.lane.groups = Groups::comparing(comparisons);
+    let readers = filters.iter().map(|filter| stage.open(to(filter))).collect();
+    (stage, readers)
+}
+
+#[test]
+fn nobody_waits_while_patterns_are_held_against_new_symbols() {
+    let patterns = |n: usize| (0..20).map(|i| format!("*{n}*{i}")).collect::<Vec<_>>().join(",");
+    let mut filters: Vec<_> = (0..5).map(patterns).collect();
+    filters.extend(["*".to_owned(), "S7".to_owned(), "S1*".to_owned()]);
+    // A tenth of what is to be compared.
+    let (mut stage, readers) = readers(5 * 20 * 200 / 10, &filters);
+    let symbols: Vec<_> = (0..200).map(|i| format!("S{i}")).collect();
+    symbols.iter().for_each(|symbol| stage.tick(symbol, 1));
+    stage.flush();
+    let wanted = |filter: &str| {
+        let filter = Filter::parse(filter.split(',')).unwrap();
+        let names = symbols.iter().filter(|name| filter.matches(&Symbol::new(name).unwrap()));
+        names.map(|name| format!("{name} 1=1")).collect::<Vec<_>>()
+    };
+    let mut received: Vec<_> = readers.iter().map(|(_, reader)| reader.take()).collect();
+    let complete = |received: &[Vec<String>]| {
+        let all = received.iter().zip(&filters).map(|(got, filter)| *got == wanted(filter));
+        all.collect::<Vec<_>>()
+    };
+    let at_once = complete(&received);
+    assert_eq!(at_once[5..], [true; 3], "all, a name, and one pattern do not wait");
+    assert!(at_once[..5].iter().filter(|whole| **whole).count() < 2, "{at_once:?}");
+    // What ticks meanwhile is not lost on those who wait, and a newcomer waits as well.
+    assert!(stage.lane.holds_back(&to("S*")) && !stage.lane.holds_back(&to("S7")));
+    let mut rounds = 0;
+    while let Some(at) = stage.lane.next_alarm().filter(|at| *at < Duration::from_secs(1)) {
+        stage.now = stage.now.max(at);
+        stage.pass(0);
+        rounds += 1;
+    }
+    assert!((5..50).contains(&rounds), "{rounds}");
+    for (received, (_, reader)) in received.iter_mut().zip(&readers) {
+        received.extend(reader.take());
+    }
+    assert_eq!(complete(&received), [true; 8], "{received:?}");
+    stage.tick("S1", 2);
+    stage.flush();
+    assert!(readers.iter().zip(&filters).all(|((_, reader), filter)| {
+        reader.take().len() == wanted(filter).iter().filter(|line| line.starts_with("S1 ")).count()
+    }));
+}
