@@ -2,6 +2,7 @@
 
 mod glob;
 mod selection;
+mod symbols;
 
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ pub use selection::Selection;
 use crate::{FilterMark, MAX_SYMBOL_LEN, Symbol, SymbolError};
 use glob::Glob;
 pub use glob::Matcher;
+pub use symbols::SymbolSet;
 
 /// Most names and patterns of one filter.
 pub const MAX_FILTER_ENTRIES: usize = 1000;

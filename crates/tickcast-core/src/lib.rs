@@ -43,7 +43,9 @@ mod tick;
 
 pub use candle::{Candle, Candles, Interval, IntervalError};
 pub use cursor::{Check, Cursor, CursorError, Digest, Epoch, EventId, FilterMark, Position, Seq};
-pub use filter::{Filter, FilterError, MAX_FILTER_ENTRIES, MAX_FILTER_PATTERNS, Matcher, Selection};
+pub use filter::{
+    Filter, FilterError, MAX_FILTER_ENTRIES, MAX_FILTER_PATTERNS, Matcher, Selection, SymbolSet,
+};
 pub use frame::{Facts, Frame};
 pub use instant::{Instant, Time, TimeError, TimeTextError};
 pub use keys::{KEY_RETENTION, KeyNote, KeyState, Keys, MAX_KEY_BYTES, MAX_KEYS};

@@ -203,8 +203,9 @@ impl<S: Sink> Lane<S> {
             })
         })?;
         if pending {
-            self.groups.complete(self.streams[key].seat.group, self.replica.market());
-            let wanted = self.groups.by_name(self.streams[key].seat.group, self.replica.market());
+            let group = self.streams[key].seat.group;
+            self.groups.complete(group, self.replica.market());
+            let wanted = self.groups.selection(group).ids().collect();
             if let Some(session) = &mut self.streams[key].session {
                 session.add(wanted);
             }

@@ -1,9 +1,7 @@
 //! A filter applied to a market.
 
+use super::SymbolSet;
 use crate::{Filter, Market, Symbol, SymbolId};
-
-/// More symbols than this are a bitmap: 12.5 KB for a market of 100,000, however many of them are wanted.
-const LISTED: usize = 1024;
 
 /// A filter, and the symbols of one market that it wants so far.
 #[derive(Debug, Clone)]
@@ -19,10 +17,7 @@ pub struct Selection {
 enum Wanted {
     /// All there are and will be.
     All,
-    /// Few, ascending.
-    Few(Vec<SymbolId>),
-    /// Many, as a bit each, and how many there are.
-    Many(Vec<u64>, usize),
+    These(SymbolSet),
 }
 
 impl Selection {
@@ -33,10 +28,8 @@ impl Selection {
         if selection.filter.has_patterns() {
             selection.extend(market, usize::MAX, |_| {});
         } else {
-            let mut ids: Vec<_> =
-                selection.filter.names().iter().filter_map(|name| market.id(name)).collect();
-            ids.sort_unstable();
-            (selection.wanted, selection.seen) = (Wanted::Few(ids), market.len());
+            let ids = selection.filter.names().iter().filter_map(|name| market.id(name));
+            (selection.wanted, selection.seen) = (Wanted::These(ids.collect()), market.len());
         }
         selection
     }
@@ -56,7 +49,7 @@ impl Selection {
     }
 
     fn of(filter: Filter) -> Self {
-        let wanted = if filter.is_all() { Wanted::All } else { Wanted::Few(Vec::new()) };
+        let wanted = if filter.is_all() { Wanted::All } else { Wanted::These(SymbolSet::new()) };
         Self { filter, wanted, seen: 0 }
     }
 
@@ -84,17 +77,7 @@ impl Selection {
     fn want(&mut self, id: SymbolId) {
         match &mut self.wanted {
             Wanted::All => {}
-            Wanted::Few(ids) if ids.len() < LISTED => ids.push(id),
-            Wanted::Few(ids) => {
-                let (mut bits, count) = (Vec::new(), ids.len());
-                ids.iter().for_each(|id| set(&mut bits, *id));
-                set(&mut bits, id);
-                self.wanted = Wanted::Many(bits, count + 1);
-            }
-            Wanted::Many(bits, count) => {
-                set(bits, id);
-                *count += 1;
-            }
+            Wanted::These(ids) => _ = ids.insert(id),
         }
     }
 
@@ -113,41 +96,34 @@ impl Selection {
     /// Whether so many are wanted that they are not listed: who asks whether one is, asks for each.
     #[must_use]
     pub const fn is_wide(&self) -> bool {
-        !matches!(self.wanted, Wanted::Few(_))
+        match &self.wanted {
+            Wanted::All => true,
+            Wanted::These(ids) => ids.is_wide(),
+        }
     }
 
     /// How many symbols are wanted.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub const fn len(&self) -> usize {
         match &self.wanted {
             Wanted::All => self.seen,
-            Wanted::Few(ids) => ids.len(),
-            Wanted::Many(_, count) => *count,
+            Wanted::These(ids) => ids.len(),
         }
     }
 
     /// Whether none is.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub const fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// The wanted symbols, in order of first appearance.
     pub fn ids(&self) -> impl Iterator<Item = SymbolId> + '_ {
-        let (all, few, many) = match &self.wanted {
-            Wanted::All => (self.seen, &[][..], &[][..]),
-            Wanted::Few(ids) => (0, ids.as_slice(), &[][..]),
-            Wanted::Many(bits, _) => (0, &[][..], bits.as_slice()),
+        let (all, these) = match &self.wanted {
+            Wanted::All => (self.seen, None),
+            Wanted::These(ids) => (0, Some(ids)),
         };
-        let ones = many.iter().enumerate().flat_map(|(word, bits)| {
-            let mut left = *bits;
-            std::iter::from_fn(move || {
-                let bit = left.trailing_zeros();
-                left &= left.wrapping_sub(1);
-                (bit < 64).then(|| SymbolId::at(word * 64 + bit as usize))
-            })
-        });
-        (0..all).map(SymbolId::at).chain(few.iter().copied()).chain(ones)
+        (0..all).map(SymbolId::at).chain(these.into_iter().flat_map(SymbolSet::ids))
     }
 
     /// The wanted symbols in order of their names, beginning after `after`.
@@ -171,25 +147,15 @@ impl Selection {
     pub fn contains(&self, id: SymbolId) -> bool {
         match &self.wanted {
             Wanted::All => true,
-            Wanted::Few(ids) => ids.binary_search(&id).is_ok(),
-            Wanted::Many(bits, _) => {
-                bits.get(id.index() / 64).is_some_and(|word| word >> (id.index() % 64) & 1 == 1)
-            }
+            Wanted::These(ids) => ids.contains(id),
         }
     }
-}
-
-fn set(bits: &mut Vec<u64>, id: SymbolId) {
-    let word = id.index() / 64;
-    if word >= bits.len() {
-        bits.resize(word + 1, 0);
-    }
-    bits[word] |= 1 << (id.index() % 64);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::filter::symbols::LISTED;
 
     #[test]
     fn few_and_many_say_the_same() {

@@ -55,7 +55,7 @@ impl<S: Sink> Lane<S> {
         // The new seat first, and then out of the old one: so that the two can be compared.
         let seat = self.join(key, (filter.clone(), prepared), dialect, pace.is_some());
         self.groups.complete(seat.group, self.replica.market());
-        let added = self.groups.gained(seat.group, before, self.replica.market());
+        let added = self.groups.gained(seat.group, before);
         self.move_to(key, seat);
         let stream = &mut self.streams[key];
         if stream.place == Place::Head {

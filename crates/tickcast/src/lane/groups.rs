@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use slotmap::SlotMap;
 use tickcast_core::render::{self, Dialect};
-use tickcast_core::{Filter, Frame, Market, Position, Replica, Selection, Seq, Symbol, SymbolId};
+use tickcast_core::{Filter, Frame, Market, Position, Replica, Selection, Seq, Symbol, SymbolId, SymbolSet};
 
 use super::Key;
 use super::piece::{Draft, Piece};
@@ -204,29 +204,9 @@ impl Groups {
         self.groups[id].selection.ids().filter(|symbol| market.newest(*symbol).is_some()).count()
     }
 
-    /// The symbols one group wants and another does not, the first of their names last.
-    pub(super) fn gained(&self, id: GroupId, other: GroupId, market: &Market) -> Vec<SymbolId> {
-        self.wanted_by_name(id, market, |symbol| !self.wants(other, symbol))
-    }
-
-    /// The symbols that a group wants, the first of their names last.
-    pub(super) fn by_name(&self, id: GroupId, market: &Market) -> Vec<SymbolId> {
-        self.wanted_by_name(id, market, |_| true)
-    }
-
-    /// Few are put in order; many are looked up in the market's own order, which takes less than sorting them.
-    fn wanted_by_name(&self, id: GroupId, market: &Market, also: impl Fn(SymbolId) -> bool) -> Vec<SymbolId> {
-        let selection = &self.groups[id].selection;
-        if selection.len() < market.len() / 16 {
-            let mut wanted: Vec<_> = selection.ids().filter(|symbol| also(*symbol)).collect();
-            wanted.sort_unstable_by_key(|symbol| std::cmp::Reverse(market.symbol(*symbol)));
-            wanted
-        } else {
-            let in_order = selection.in_order(market, None).map(|(_, symbol)| symbol);
-            let mut wanted: Vec<_> = in_order.filter(|symbol| also(*symbol)).collect();
-            wanted.reverse();
-            wanted
-        }
+    /// The symbols one group wants and another does not.
+    pub(super) fn gained(&self, id: GroupId, other: GroupId) -> SymbolSet {
+        self.selection(id).ids().filter(|symbol| !self.wants(other, *symbol)).collect()
     }
 
     /// Puts what happened to a symbol into the batch of every group it concerns; groups that had none yet are added to

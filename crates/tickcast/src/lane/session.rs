@@ -1,12 +1,12 @@
 //! What a resumable stream is told besides ticks, and when.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tickcast_core::{
     Break, EventId, Facts, Farewell, Instant, MAX_FILTER_ENTRIES, Mode, Notice, Origin, Position, Selection,
-    Seq, SourceStatus, State, Symbol, SymbolId, Time,
+    Seq, SourceStatus, State, Symbol, SymbolId, SymbolSet, Time,
 };
 
 use super::groups::{GroupId, LONGEST, Step};
@@ -47,8 +47,9 @@ pub(super) struct Session {
     told: Option<u64>,
     /// How many of the symbols that ticked for the first time since a restart it was told of, or came too late for.
     revived: usize,
-    /// Symbols that it is to be given the newest ticks of, since they were added; the next one last.
-    added: Vec<SymbolId>,
+    /// Symbols that were added, and that it is to be given the newest ticks of, from the so-manieth symbol of the market on.
+    added: SymbolSet,
+    added_from: usize,
     /// Where it is to hear that it has caught up.
     pub(super) ready: Option<Seq>,
     /// How far it was read to from the tape on disk, where memory does not reach.
@@ -70,7 +71,8 @@ pub(super) enum Said {
     Turns(u64, usize),
     /// So many symbols that ticked again.
     Revived(usize),
-    /// So many added symbols are left. Those that had moved since come by themselves, as of this place.
+    /// The newest ticks of added symbols, before the so-manieth of the market. Those that had moved since come by themselves, as of this
+    /// place.
     Added(usize, Seq),
     Ready,
 }
@@ -105,7 +107,8 @@ impl Session {
             resumed,
             told: None,
             revived: 0,
-            added: Vec::new(),
+            added: SymbolSet::new(),
+            added_from: 0,
             ready: Some(head),
             reached: None,
             waits: None,
@@ -125,11 +128,10 @@ impl Session {
         may
     }
 
-    /// It is to be given the newest ticks of these, too; the next one last.
-    pub(super) fn add(&mut self, mut symbols: Vec<SymbolId>) {
-        let known: HashSet<_> = self.added.iter().copied().collect();
-        symbols.retain(|id| !known.contains(id));
-        self.added.splice(0..0, symbols);
+    /// It is to be given the newest ticks of these, too.
+    pub(super) fn add(&mut self, mut symbols: SymbolSet) {
+        symbols.extend(self.added.ids_from(self.added_from));
+        (self.added, self.added_from) = (symbols, 0);
     }
 
     /// What it came with was not of this tape: it begins anew where the log stands at `head`.
@@ -149,8 +151,11 @@ impl Session {
                 }
             }
             Said::Revived(revived) => self.revived = revived,
-            Said::Added(left, as_of) => {
-                self.added.truncate(left);
+            Said::Added(from, as_of) => {
+                self.added_from = from;
+                if self.added.ids_from(from).next().is_none() {
+                    (self.added, self.added_from) = (SymbolSet::new(), 0);
+                }
                 // Before that it has not been sent all that was added: on a tape that was put back, others may be the newest.
                 self.ready = self.ready.max(Some(as_of));
             }
@@ -279,8 +284,9 @@ impl<S: Sink> Lane<S> {
             }
             (Said::Revived(self.owners.revived()), 0)
         } else if !session.added.is_empty() {
-            let (left, ticks) = self.render_added(group, &session.added, seq, draft.bytes());
-            (Said::Added(left, self.head()), ticks)
+            let added = session.added.ids_from(session.added_from);
+            let (from, ticks) = self.render_added(group, added, seq, draft.bytes());
+            (Said::Added(from, self.head()), ticks)
         // Where the tape has moved on beyond that place, it is ready at the head.
         } else if let Some(at) = self.position(seq).filter(|_| session.ready.is_some_and(|at| seq >= at)) {
             let filter = self.groups.filter(group).mark();
@@ -328,30 +334,29 @@ impl<S: Sink> Lane<S> {
     }
 
     /// Appends the newest ticks of symbols that were added to a stream that stands at `place`; those that moved later come by
-    /// themselves. Says how many symbols are left.
+    /// themselves. Says from which symbol on they are left.
     fn render_added(
         &self,
         group: GroupId,
-        added: &[SymbolId],
+        added: impl Iterator<Item = SymbolId>,
         place: Seq,
         out: &mut Vec<u8>,
     ) -> (usize, usize) {
         let (market, dialect) = (self.replica.market(), self.groups.dialect(group));
         // A place that the tape has forgotten is as good as any before it.
         let at = Some(self.position(place).unwrap_or_default());
-        let (mut left, mut ticks) = (added.len(), 0);
-        for id in added.iter().rev() {
-            left -= 1;
-            let wanted = self.groups.wants(group, *id) && market.moved(*id) <= place;
-            if let Some(frame) = market.newest(*id).filter(|_| wanted) {
+        let mut ticks = 0;
+        for id in added {
+            let wanted = self.groups.wants(group, id) && market.moved(id) <= place;
+            if let Some(frame) = market.newest(id).filter(|_| wanted) {
                 dialect.tick(at, frame, out);
                 ticks += 1;
             }
             if out.len() >= LONGEST {
-                break;
+                return (id.index() + 1, ticks);
             }
         }
-        (left, ticks)
+        (usize::MAX, ticks)
     }
 
     /// A heartbeat for a stream, where it is one that has them.
