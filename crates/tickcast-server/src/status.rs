@@ -40,7 +40,10 @@ impl Health {
     fn reasons_not_ready(&self) -> Vec<String> {
         let draining = self.draining.load(Ordering::SeqCst).then(|| "draining".to_owned());
         let publishing = self.hub.can_publish().err().map(|error| format!("publishing fails: {error}"));
-        draining.into_iter().chain(publishing).collect()
+        let (lost, lanes) = self.hub.lost_lanes();
+        let lost =
+            (lost > 0).then(|| format!("{lost} of {lanes} lanes have ended by a defect; restart the server"));
+        draining.into_iter().chain(publishing).chain(lost).collect()
     }
 }
 

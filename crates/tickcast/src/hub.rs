@@ -2,6 +2,8 @@
 
 mod builder;
 mod filters;
+#[cfg(test)]
+mod tests;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -157,6 +159,13 @@ impl Hub {
     /// Where that is so.
     pub fn can_publish(&self) -> Result<(), TickError> {
         self.0.log.can_publish()
+    }
+
+    /// How many lanes, of how many, have ended by a defect. Their readers come back to those that are left.
+    #[must_use]
+    pub fn lost_lanes(&self) -> (usize, usize) {
+        let lanes = self.lanes();
+        (lanes.iter().filter(|lane| lane.inbox.is_closed()).count(), lanes.len())
     }
 
     /// How everything stands.
@@ -339,7 +348,7 @@ impl Inner {
     /// The lane with the fewest streams, which is to get one more.
     fn next_lane(&self) -> Arc<Inbox> {
         let lanes = self.lanes.get_or_init(|| self.start_lanes());
-        match lanes.iter().min_by_key(|lane| lane.stats.assigned()) {
+        match lanes.iter().min_by_key(|lane| (lane.inbox.is_closed(), lane.stats.assigned())) {
             Some(lane) => {
                 lane.stats.assign();
                 // Lanes that were being started when the hub finished have not heard of it.
@@ -360,13 +369,14 @@ impl Inner {
             .map(|number| {
                 let handle = LaneHandle { inbox: Arc::default(), stats: Arc::default() };
                 let stats = Arc::clone(&handle.stats);
+                let counted = Arc::clone(&stats);
                 let archive = self.log.tape().cloned().filter(|_| librarian.is_some());
                 let lane =
                     Lane::new(Replica::new(limits), manners, stats, Post::new(io)).with_archive(archive);
                 let (log, inbox) = (Arc::clone(&self.log), Arc::clone(&handle.inbox));
                 let sources = Arc::clone(&self.sources);
                 let (librarian, clock) = (librarian.clone(), self.clock);
-                let task = Task { lane, log, inbox, sources, librarian, clock, flush };
+                let task = Task { lane, log, inbox, stats: counted, sources, librarian, clock, flush };
                 if threads {
                     start_thread(number, task);
                 } else {

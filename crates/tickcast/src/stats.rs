@@ -224,6 +224,12 @@ impl LaneStats {
         self.assigned.load(Relaxed)
     }
 
+    /// The lane is no more, and its streams with it.
+    pub(crate) fn forget(&self) {
+        self.assigned.store(0, Relaxed);
+        self.streams.store(0, Relaxed);
+    }
+
     pub(crate) fn opened(&self) {
         self.streams.fetch_add(1, Relaxed);
     }

@@ -72,8 +72,13 @@ impl Inbox {
     }
 
     /// The lane is no more.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         self.lock().take().into_iter().flatten().for_each(Command::refuse);
+    }
+
+    /// Whether the lane is no more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().is_none()
     }
 
     /// There is something to look at.

@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::events::BodySink;
 use crate::log::Log;
 use crate::sources::Sources;
+use crate::stats::LaneStats;
 use crate::subscription::Subscription;
 
 /// How many times `flush` a lane rests at most: 15 ms as it is delivered, a frame of a screen.
@@ -23,6 +24,7 @@ pub(crate) struct Task {
     pub(crate) lane: Lane<Outlet>,
     pub(crate) log: Arc<Log>,
     pub(crate) inbox: Arc<Inbox>,
+    pub(crate) stats: Arc<LaneStats>,
     pub(crate) sources: Arc<Sources>,
     pub(crate) librarian: Option<Librarian>,
     pub(crate) clock: Clock,
@@ -31,11 +33,15 @@ pub(crate) struct Task {
 }
 
 /// Closes the inbox of a lane that is no more, however it came to its end.
-struct Closing(Arc<Inbox>);
+struct Closing(Arc<Inbox>, Arc<LaneStats>);
 
 impl Drop for Closing {
     fn drop(&mut self) {
         self.0.close();
+        self.1.forget();
+        if std::thread::panicking() {
+            tracing::error!("a lane has ended by a defect: its readers come back to the others");
+        }
     }
 }
 
@@ -43,7 +49,7 @@ impl Task {
     /// Runs the lane until its hub is gone. The first tick after quiet is sent at once; while more arrive, at most one flush
     /// begins every `flush`, and under load each takes along what came while the last one ran and rested.
     pub(crate) async fn run(mut self) {
-        let _closing = Closing(Arc::clone(&self.inbox));
+        let _closing = Closing(Arc::clone(&self.inbox), Arc::clone(&self.stats));
         let sockets = match Sockets::new() {
             Ok(sockets) => sockets,
             Err(error) => return tracing::error!(%error, "a lane cannot watch sockets"),
