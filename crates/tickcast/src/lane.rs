@@ -365,16 +365,24 @@ impl<S: Sink> Lane<S> {
     fn deliver_batches(&mut self, from: Seq, now: Duration) {
         let mut touched = std::mem::take(&mut self.touched);
         for id in touched.drain(..) {
-            let (batch, ticks) = self.groups.take_batch(id);
+            let batch = self.groups.take_batch(id);
             if self.groups.is_behind(id) {
                 continue;
             }
             for key in self.groups.members(id) {
-                let stream = &self.streams[*key];
-                if stream.pace.is_some() {
-                    self.visits.push(*key);
-                } else if stream.place == Place::Head && self.round.add(*key, &batch, ticks) {
-                    self.round.send(&mut self.streams, (from, now), &self.stats, &mut self.gone);
+                let stream = &mut self.streams[*key];
+                match &batch {
+                    _ if stream.pace.is_some() => self.visits.push(*key),
+                    Some((batch, ticks)) if stream.place == Place::Head => {
+                        if self.round.add(*key, batch, *ticks) {
+                            self.round.send(&mut self.streams, (from, now), &self.stats, &mut self.gone);
+                        }
+                    }
+                    None if stream.place == Place::Head => {
+                        stream.place = Place::Behind(from);
+                        self.visits.push(*key);
+                    }
+                    _ => {}
                 }
             }
         }

@@ -22,6 +22,11 @@ pub(super) const LONGEST: usize = 64 << 10;
 /// So many entries of groups that are no more are not worth looking for.
 const FEW_STALE: usize = 4096;
 
+/// Most bytes of one group's batch, and of the batches of all groups that are made at a time. Who is due more is brought to the head
+/// piece by piece.
+const LONGEST_BATCH: usize = 1 << 20;
+const MOST_BATCHED: usize = 32 << 20;
+
 /// How many rendered pieces are remembered.
 const MEMOS: usize = 8;
 
@@ -71,6 +76,8 @@ struct Group {
     /// What has come for them in this flush, and how many ticks that is.
     batch: Draft,
     ticks: usize,
+    /// It came to more than a batch may have.
+    overflowed: bool,
     /// How long the last batch was: the next will be much the same.
     usual: usize,
 }
@@ -89,6 +96,8 @@ pub(super) struct Groups {
     with_patterns: HashSet<GroupId>,
     /// Those of them that have yet to look at some, the next one last: until then nothing can be said of what they want.
     behind: Vec<GroupId>,
+    /// How long all batches are that have been made in this flush.
+    batched: usize,
     /// How many comparisons are made in one go.
     comparisons: usize,
     /// How many entries the two indexes have, and how many of them at most are of groups that are no more.
@@ -123,6 +132,7 @@ impl Groups {
             awaiting: HashMap::new(),
             with_patterns: HashSet::new(),
             behind: Vec::new(),
+            batched: 0,
             comparisons,
             entries: 0,
             stale: 0,
@@ -221,7 +231,7 @@ impl Groups {
         for number in &self.by_symbol[id.index()] {
             match self.groups.get_mut(*number) {
                 Some(group) => {
-                    group.add(*number, (at, symbol), frame, touched);
+                    group.add(*number, (at, symbol), frame, touched, &mut self.batched);
                     concerns = true;
                 }
                 None => stale = true,
@@ -230,7 +240,7 @@ impl Groups {
         for number in &self.wide {
             let group = &mut self.groups[*number];
             if group.selection.contains(id) {
-                group.add(*number, (at, symbol), frame, touched);
+                group.add(*number, (at, symbol), frame, touched, &mut self.batched);
                 concerns = true;
             }
         }
@@ -240,13 +250,18 @@ impl Groups {
         concerns
     }
 
-    /// A group's batch and how many ticks it holds.
-    pub(super) fn take_batch(&mut self, id: GroupId) -> (Piece, usize) {
+    /// A group's batch and how many ticks it holds; `None`: that is more than a batch may have.
+    pub(super) fn take_batch(&mut self, id: GroupId) -> Option<(Piece, usize)> {
         let group = &mut self.groups[id];
         let batch = std::mem::replace(&mut group.batch, Draft::new());
+        let ticks = std::mem::take(&mut group.ticks);
+        if std::mem::take(&mut group.overflowed) {
+            return None;
+        }
         let piece = batch.seal();
+        self.batched = self.batched.saturating_sub(piece.len());
         group.usual = piece.len();
-        (piece, std::mem::take(&mut group.ticks))
+        Some((piece, ticks))
     }
 
     /// Renders the next piece for a reader who stands at `place` and is to be brought to `until`: every tick up to the head,
@@ -289,6 +304,7 @@ impl Groups {
             paced: 0,
             batch: Draft::new(),
             ticks: 0,
+            overflowed: false,
             usual: 0,
         });
         if wide_at.is_some() {
@@ -365,6 +381,7 @@ impl Group {
         (at, symbol): (Position, Symbol),
         frame: Option<&Frame>,
         touched: &mut Vec<GroupId>,
+        batched: &mut usize,
     ) {
         // To a simple stream a symbol that is taken off is just silent.
         if frame.is_none() && self.dialect == Dialect::Simple {
@@ -373,10 +390,17 @@ impl Group {
         if self.ticks == 0 {
             touched.push(number);
         }
-        if self.paced < self.members.len() {
-            self.dialect.entry(Some(at), symbol, frame, self.batch.bytes_of(self.usual));
-        }
         self.ticks += 1;
+        if self.paced == self.members.len() || self.overflowed {
+            return;
+        }
+        let before = self.batch.len();
+        self.dialect.entry(Some(at), symbol, frame, self.batch.bytes_of(self.usual));
+        *batched += self.batch.len() - before;
+        if self.batch.len() > LONGEST_BATCH || *batched > MOST_BATCHED {
+            *batched -= self.batch.len();
+            (self.overflowed, self.batch) = (true, Draft::new());
+        }
     }
 
     fn step(&self, request: Request, replica: &Replica) -> Step {

@@ -27,6 +27,11 @@ impl Draft {
         Self(Vec::new())
     }
 
+    /// How many bytes of events it has.
+    pub(crate) const fn len(&self) -> usize {
+        self.0.len().saturating_sub(ROOM)
+    }
+
     /// Where to append.
     pub(crate) fn bytes(&mut self) -> &mut Vec<u8> {
         self.bytes_of(0)
@@ -43,7 +48,7 @@ impl Draft {
 
     /// Closes it.
     pub(crate) fn seal(mut self) -> Piece {
-        let length = self.0.len().saturating_sub(ROOM);
+        let length = self.len();
         if length == 0 {
             return Piece::default();
         }

@@ -1,5 +1,6 @@
 //! A lane by itself: time is a number, sinks are lists.
 
+mod batches;
 mod forgotten;
 mod newcomers;
 
@@ -35,6 +36,8 @@ pub(super) struct Connection {
     pub(super) gone_at: Option<String>,
     /// How many pieces it was offered since this was last set to zero.
     pub(super) offers: usize,
+    /// The longest piece that it was offered.
+    pub(super) most: usize,
     pub(super) ended: bool,
     pub(super) cut: bool,
 }
@@ -46,6 +49,7 @@ impl Sink for Reader {
         let mut connection = self.0.borrow_mut();
         assert!(!connection.ended, "nothing is written after the end");
         connection.offers += 1;
+        connection.most = connection.most.max(piece.len());
         assert_eq!(connection.gone_at, None, "a sink that is gone is not tried again");
         if connection.left {
             connection.gone_at = Some(std::str::from_utf8(piece.events()).unwrap().to_owned());
