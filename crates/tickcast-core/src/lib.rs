@@ -15,7 +15,7 @@
 //!
 //! let everything = Selection::new(Filter::all(), log.market());
 //! let mut out = Vec::new();
-//! render::newest((log.market(), log.tape()), &everything, (Seq::ZERO, log.cursor().seq()), render::Dialect::Simple, usize::MAX, &mut out);
+//! render::newest((log.market(), log.tape(), None), &everything, (Seq::ZERO, log.cursor().seq()), render::Dialect::Simple, usize::MAX, &mut out);
 //! assert_eq!(
 //!     String::from_utf8(out).unwrap(),
 //!     "event: tick\ndata: {\"symbol\":\"AAPL\",\"price\":189.50,\"change\":0.25,\"change_pct\":0.1321,\

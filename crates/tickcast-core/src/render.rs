@@ -8,6 +8,7 @@
 //! - [`opening`]: the same for one who has seen nothing yet, and so need not hear what is gone;
 //! - [`snapshot`]: of each symbol, its newest tick, in order of their names.
 
+mod moves;
 #[cfg(test)]
 mod properties;
 
@@ -15,6 +16,12 @@ use crate::{
     Cursor, Entry, Epoch, EventId, FilterMark, Frame, Market, Notice, Position, Selection, Seq, Symbol,
     SymbolId, Tape,
 };
+
+pub use moves::Moves;
+
+/// A market, its tape and, where that is known, the order in which its symbols moved: without it each symbol that is wanted is looked
+/// at for each piece.
+pub type Log<'a> = (&'a Market, &'a Tape, Option<&'a Moves>);
 
 /// How events are marked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -112,7 +119,7 @@ pub fn every(
 /// The newest tick of each wanted symbol that moved after `from` and not after `until`, in the order in which they moved, and
 /// those that were taken off. Needs no history.
 pub fn newest(
-    log: (&Market, &Tape),
+    log: Log<'_>,
     selection: &Selection,
     places: (Seq, Seq),
     dialect: Dialect,
@@ -125,7 +132,7 @@ pub fn newest(
 /// The newest tick of each wanted symbol that moved not after `until`, in the order in which they moved, beginning after
 /// `from`. Symbols that moved later are left to what follows it.
 pub fn opening(
-    log: (&Market, &Tape),
+    log: Log<'_>,
     selection: &Selection,
     places: (Seq, Seq),
     dialect: Dialect,
@@ -138,7 +145,7 @@ pub fn opening(
 /// Of what moved between two places. Each event says as of which place it is the newest: a tape that was put back to before that
 /// has others, and a reader who stopped on the way could not know.
 fn moved(
-    (market, tape): (&Market, &Tape),
+    (market, tape, moves): Log<'_>,
     selection: &Selection,
     (from, until): (Seq, Seq),
     (dialect, gone_too): (Dialect, bool),
@@ -147,18 +154,15 @@ fn moved(
 ) -> Rendered<Seq> {
     let (start, mut ticks) = (out.len(), 0);
     let as_of = tape.position(until.min(market.head()));
-    let mut moved: Vec<_> =
-        selection.ids().map(|id| (market.moved(id), id)).filter(|(m, _)| *m > from && *m <= until).collect();
-    // No more of them are put in order than can be told this time.
-    let told = most / LEAST_EVENT + 1;
-    let whole = moved.len() <= told;
-    if !whole {
-        moved.select_nth_unstable(told);
-        moved.truncate(told);
-    }
-    moved.sort_unstable();
-    let last = moved.last().map(|(seq, _)| *seq).filter(|_| !whole);
-    for (seq, id) in moved {
+    let (in_order, few, last) = match moves.filter(|_| selection.is_wide()) {
+        Some(moves) => (Some(moves.between(market, (from, until))), Vec::new(), None),
+        None => {
+            let (few, last) = first_moved(market, selection, (from, until), most / LEAST_EVENT + 1);
+            (None, few, last)
+        }
+    };
+    let wanted = in_order.into_iter().flatten().filter(|(_, id)| selection.contains(*id));
+    for (seq, id) in wanted.chain(few) {
         let frame = market.newest(id);
         if frame.is_none() && !gone_too {
             continue;
@@ -170,6 +174,26 @@ fn moved(
         }
     }
     Rendered { ticks, reached: last.unwrap_or(until.min(market.head()).max(from)) }
+}
+
+/// The first so many symbols that last moved after `from` and not after `until`, in that order; and the last one's place, if there are
+/// more.
+fn first_moved(
+    market: &Market,
+    selection: &Selection,
+    (from, until): (Seq, Seq),
+    count: usize,
+) -> (Vec<(Seq, SymbolId)>, Option<Seq>) {
+    let moved = selection.ids().map(|id| (market.moved(id), id));
+    let mut moved: Vec<_> = moved.filter(|(seq, _)| *seq > from && *seq <= until).collect();
+    let whole = moved.len() <= count;
+    if !whole {
+        moved.select_nth_unstable(count);
+        moved.truncate(count);
+    }
+    moved.sort_unstable();
+    let last = moved.last().map(|(seq, _)| *seq).filter(|_| !whole);
+    (moved, last)
 }
 
 /// Fewer bytes than any tick takes.

@@ -87,6 +87,39 @@ fn last(ticks: Vec<(String, String, u64)>) -> BTreeMap<String, String> {
 
 proptest! {
     #[test]
+    fn who_knows_the_order_of_moves_says_the_same(
+        steps in steps(), looks in prop::collection::vec(0usize..60, 0..4),
+        cut in 0usize..60, until in 0usize..70, most in 1usize..2000, tape_ticks in 1usize..80,
+    ) {
+        let mut log = Sequencer::new(Epoch::new(1), Limits { tape_ticks, ..Limits::default() });
+        let mut moves = Moves::default();
+        for (number, step) in steps.iter().enumerate() {
+            if looks.contains(&number) {
+                moves.follow(log.market(), log.tape());
+            }
+            take(&mut log, *step);
+        }
+        moves.follow(log.market(), log.tape());
+        let everything = Selection::new(Filter::all(), log.market());
+        let (cut, until) = (Seq::new(cut as u64), Seq::new(until as u64));
+        for catch_up in [newest, opening] {
+            let told = |moves| {
+                let (mut out, mut from) = (Vec::new(), cut);
+                loop {
+                    let places = (from, until);
+                    let view = (log.market(), log.tape(), moves);
+                    let reached = catch_up(view, &everything, places, Dialect::Simple, most, &mut out).reached;
+                    if reached == from {
+                        return (out, reached);
+                    }
+                    from = reached;
+                }
+            };
+            prop_assert_eq!(told(Some(&moves)), told(None));
+        }
+    }
+
+    #[test]
     fn any_split_of_the_tape_reads_as_the_whole(steps in steps(), filter in 0..FILTERS.len(), most in 1usize..2000) {
         let log = log(&steps);
         let selection = selection(&log, filter);
@@ -104,7 +137,7 @@ proptest! {
         let every = last(read(walk(&log, &selection, from, usize::MAX)));
         let (mut merged, mut at) = (Vec::new(), from);
         while at < log.cursor().seq() {
-            at = newest((log.market(), log.tape()), &selection, (at, END), Dialect::Simple, most, &mut merged).reached;
+            at = newest((log.market(), log.tape(), None), &selection, (at, END), Dialect::Simple, most, &mut merged).reached;
         }
         let merged = read(merged);
         prop_assert!(merged.len() == last(merged.clone()).len(), "each symbol at most once");
@@ -134,7 +167,7 @@ proptest! {
         prop_assert!(pieces.is_sorted_by(|a, b| a.0 < b.0), "in order of names");
         during.for_each(|step| take(&mut log, step));
         selection = Selection::new(selection.filter().clone(), log.market());
-        newest((log.market(), log.tape()), &selection, (at, END), Dialect::Simple, usize::MAX, &mut out);
+        newest((log.market(), log.tape(), None), &selection, (at, END), Dialect::Simple, usize::MAX, &mut out);
         let all = read(out);
         let distinct: std::collections::BTreeSet<_> = all.iter().map(|(symbol, _, n)| (symbol, n)).collect();
         prop_assert_eq!(distinct.len(), all.len(), "no tick twice");

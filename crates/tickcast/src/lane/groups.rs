@@ -1,34 +1,25 @@
 //! Readers with the same filter, who share one rendering; and who is due when a symbol moves.
 
+mod batch;
 mod newcomers;
+mod render;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use slotmap::SlotMap;
-use tickcast_core::render::{self, Dialect};
-use tickcast_core::{Filter, Frame, Market, Position, Replica, Selection, Seq, Symbol, SymbolId, SymbolSet};
+use tickcast_core::render::{Dialect, Moves};
+use tickcast_core::{Filter, Market, Selection, Symbol, SymbolId, SymbolSet};
 
 use super::Key;
 use super::piece::{Draft, Piece};
-use super::session::Said;
-use super::stream::Place;
 use crate::hub::Prepared;
 use newcomers::COMPARISONS;
-
-/// Most bytes of one piece of catching up: what a reader that stops in the middle of one can pin.
-pub(super) const LONGEST: usize = 64 << 10;
+use render::Request;
+pub(super) use render::{LONGEST, Step};
 
 /// So many entries of groups that are no more are not worth looking for.
 const FEW_STALE: usize = 4096;
-
-/// Most bytes of one group's batch, and of the batches of all groups that are made at a time. Who is due more is brought to the head
-/// piece by piece.
-const LONGEST_BATCH: usize = 1 << 20;
-const MOST_BATCHED: usize = 32 << 20;
-
-/// How many rendered pieces are remembered.
-const MEMOS: usize = 8;
 
 slotmap::new_key_type! {
     /// A group's number.
@@ -49,17 +40,6 @@ impl Seat {
     pub(super) const fn take_place_of(&mut self, left: Self) {
         self.index = left.index;
     }
-}
-
-/// A piece of catching up.
-#[derive(Debug, Clone)]
-pub(super) struct Step {
-    pub(super) piece: Piece,
-    pub(super) ticks: usize,
-    /// Where it leads.
-    pub(super) place: Place,
-    /// What it says beyond ticks, to those it is said to.
-    pub(super) said: Option<Said>,
 }
 
 /// Readers with the same filter.
@@ -105,16 +85,8 @@ pub(super) struct Groups {
     stale: usize,
     /// The last pieces rendered, newest last: many readers reconnect together.
     memos: VecDeque<(Request, Step)>,
-}
-
-/// What a piece is rendered from: equal requests have equal answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Request {
-    group: GroupId,
-    place: Place,
-    until: Seq,
-    every: bool,
-    head: Seq,
+    /// The order in which symbols moved, for groups that want many.
+    moves: Moves,
 }
 
 impl Groups {
@@ -137,6 +109,7 @@ impl Groups {
             entries: 0,
             stale: 0,
             memos: VecDeque::new(),
+            moves: Moves::default(),
         }
     }
 
@@ -217,73 +190,6 @@ impl Groups {
     /// The symbols one group wants and another does not.
     pub(super) fn gained(&self, id: GroupId, other: GroupId) -> SymbolSet {
         self.selection(id).ids().filter(|symbol| !self.wants(other, *symbol)).collect()
-    }
-
-    /// Puts what happened to a symbol into the batch of every group it concerns; groups that had none yet are added to
-    /// `touched`. Says whether it concerns any.
-    pub(super) fn add(
-        &mut self,
-        (at, id, symbol): (Position, SymbolId, Symbol),
-        frame: Option<&Frame>,
-        touched: &mut Vec<GroupId>,
-    ) -> bool {
-        let (mut concerns, mut stale) = (false, false);
-        for number in &self.by_symbol[id.index()] {
-            match self.groups.get_mut(*number) {
-                Some(group) => {
-                    group.add(*number, (at, symbol), frame, touched, &mut self.batched);
-                    concerns = true;
-                }
-                None => stale = true,
-            }
-        }
-        for number in &self.wide {
-            let group = &mut self.groups[*number];
-            if group.selection.contains(id) {
-                group.add(*number, (at, symbol), frame, touched, &mut self.batched);
-                concerns = true;
-            }
-        }
-        if stale {
-            self.by_symbol[id.index()].retain(|group| self.groups.contains_key(*group));
-        }
-        concerns
-    }
-
-    /// A group's batch and how many ticks it holds; `None`: that is more than a batch may have.
-    pub(super) fn take_batch(&mut self, id: GroupId) -> Option<(Piece, usize)> {
-        let group = &mut self.groups[id];
-        let batch = std::mem::replace(&mut group.batch, Draft::new());
-        let ticks = std::mem::take(&mut group.ticks);
-        if std::mem::take(&mut group.overflowed) {
-            return None;
-        }
-        let piece = batch.seal();
-        self.batched = self.batched.saturating_sub(piece.len());
-        group.usual = piece.len();
-        Some((piece, ticks))
-    }
-
-    /// Renders the next piece for a reader who stands at `place` and is to be brought to `until`: every tick up to the head,
-    /// or newest values only.
-    pub(super) fn render(
-        &mut self,
-        group: GroupId,
-        place: Place,
-        until: Seq,
-        every: bool,
-        replica: &Replica,
-    ) -> Step {
-        let request = Request { group, place, until, every, head: replica.head() };
-        if let Some((_, step)) = self.memos.iter().rev().find(|(asked, _)| *asked == request) {
-            return step.clone();
-        }
-        let step = self.groups[group].step(request, replica);
-        if self.memos.len() == MEMOS {
-            self.memos.pop_front();
-        }
-        self.memos.push_back((request, step.clone()));
-        step
     }
 
     fn found(
@@ -370,78 +276,5 @@ impl Groups {
         let listed = self.by_symbol.iter().map(Vec::len).sum::<usize>();
         self.entries = listed + self.awaiting.values().map(Vec::len).sum::<usize>();
         self.stale = 0;
-    }
-}
-
-impl Group {
-    /// Puts what happened to a symbol that it wants into its batch; one that had none yet is added to `touched`.
-    fn add(
-        &mut self,
-        number: GroupId,
-        (at, symbol): (Position, Symbol),
-        frame: Option<&Frame>,
-        touched: &mut Vec<GroupId>,
-        batched: &mut usize,
-    ) {
-        // To a simple stream a symbol that is taken off is just silent.
-        if frame.is_none() && self.dialect == Dialect::Simple {
-            return;
-        }
-        if self.ticks == 0 {
-            touched.push(number);
-        }
-        self.ticks += 1;
-        if self.paced == self.members.len() || self.overflowed {
-            return;
-        }
-        let before = self.batch.len();
-        self.dialect.entry(Some(at), symbol, frame, self.batch.bytes_of(self.usual));
-        *batched += self.batch.len() - before;
-        if self.batch.len() > LONGEST_BATCH || *batched > MOST_BATCHED {
-            *batched -= self.batch.len();
-            (self.overflowed, self.batch) = (true, Draft::new());
-        }
-    }
-
-    fn step(&self, request: Request, replica: &Replica) -> Step {
-        let Request { place, until, every, .. } = request;
-        let (market, selection, dialect) = (replica.market(), &self.selection, self.dialect);
-        let mut draft = Draft::new();
-        let out = draft.bytes();
-        let (ticks, place) = match place {
-            Place::Head => (0, Place::Head),
-            Place::Behind(from) => {
-                let rendered = if every {
-                    let log = (market, replica.tape());
-                    render::every(log, selection, (from, until), dialect, LONGEST, out)
-                } else {
-                    render::newest((market, replica.tape()), selection, (from, until), dialect, LONGEST, out)
-                };
-                (rendered.ticks, Place::Behind(rendered.reached))
-            }
-            Place::Opening { at, reached } => {
-                let rendered = render::opening(
-                    (market, replica.tape()),
-                    selection,
-                    (reached, at),
-                    dialect,
-                    LONGEST,
-                    out,
-                );
-                let reached = rendered.reached;
-                let place =
-                    if reached < at { Place::Opening { at, reached } } else { Place::Behind(reached) };
-                (rendered.ticks, place)
-            }
-            Place::Snapshot { at, after } => {
-                let rendered = render::snapshot(market, selection, at, after, dialect, LONGEST, out);
-                let place = match rendered.reached {
-                    None => Place::Behind(at),
-                    after => Place::Snapshot { at, after },
-                };
-                (rendered.ticks, place)
-            }
-        };
-        Step { piece: draft.seal(), ticks, place, said: None }
     }
 }

@@ -1,0 +1,46 @@
+//! The order in which symbols moved.
+
+use crate::{Market, Seq, SymbolId, Tape};
+
+/// So many places that are out of date are not worth looking for.
+const FEW: usize = 1024;
+
+/// The order in which the symbols of a market last moved. Whoever wants many of them, a piece at a time, need not look at all of them
+/// for each piece.
+#[derive(Debug, Default)]
+pub struct Moves {
+    /// Each symbol where it last moved, and places where some moved before that.
+    entries: Vec<(Seq, SymbolId)>,
+    as_of: Seq,
+}
+
+impl Moves {
+    /// Comes to where a market and its tape stand.
+    pub fn follow(&mut self, market: &Market, tape: &Tape) {
+        if self.as_of == market.head() {
+            return;
+        }
+        if tape.reaches_back_to(self.as_of) {
+            self.entries.extend(tape.after(self.as_of).map(|(seq, entry)| (seq, entry.symbol)));
+            if self.entries.len() > 2 * market.len() + FEW {
+                self.entries.retain(|(seq, id)| market.moved(*id) == *seq);
+            }
+        } else {
+            self.entries.clear();
+            self.entries.extend(market.ids_from(0).map(|id| (market.moved(id), id)));
+            self.entries.sort_unstable();
+        }
+        self.as_of = market.head();
+    }
+
+    /// The symbols that last moved after `from` and not after `until`, in that order.
+    pub(super) fn between<'a>(
+        &'a self,
+        market: &'a Market,
+        (from, until): (Seq, Seq),
+    ) -> impl Iterator<Item = (Seq, SymbolId)> + 'a {
+        let start = self.entries.partition_point(|(seq, _)| *seq <= from);
+        let entries = self.entries[start..].iter().copied().take_while(move |(seq, _)| *seq <= until);
+        entries.filter(|(seq, id)| market.moved(*id) == *seq)
+    }
+}
