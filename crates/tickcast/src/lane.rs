@@ -6,6 +6,7 @@
 mod catch_up;
 mod change;
 mod ending;
+mod flush;
 mod groups;
 mod history;
 mod inbox;
@@ -33,10 +34,9 @@ use std::time::Duration;
 
 use slotmap::SlotMap;
 use tickcast_core::render::Dialect;
-use tickcast_core::{FilterMark, Instant, Position, Replica, Seq};
+use tickcast_core::{FilterMark, Instant, Replica, Seq};
 use tickcast_tape::DiskTape;
 
-use crate::log::Log;
 use crate::stats::LaneStats;
 use crate::subscription::{Start, Subscription};
 use groups::{GroupId, Groups};
@@ -67,12 +67,6 @@ const RESERVED: usize = 16_384;
 /// What keeps a quiet connection open: one comment line, and no blank line after it, which some clients would take for an
 /// empty event.
 const KEEP_ALIVE: &[u8] = b": keep-alive\n";
-
-/// Most ticks of one batch: a lane that was kept from running does not copy a whole tape for each of its groups.
-const BATCH_TICKS: u64 = 4096;
-
-/// How long others have the lane to themselves between two looks at new symbols.
-const LOOK_ON: Duration = Duration::from_millis(5);
 
 /// How a lane treats its streams.
 #[derive(Debug, Clone, Copy)]
@@ -262,82 +256,10 @@ impl<S: Sink> Lane<S> {
         self.bury();
     }
 
-    /// Follows the log to its head and sends what that brought; says how many ticks there were.
-    pub(crate) fn flush(&mut self, log: &Log, now: Duration) -> u64 {
-        let from = self.head();
-        log.advance(&mut self.replica);
-        let ticks = self.head().get() - from.get();
-        if ticks == 0 {
-            return 0;
-        }
-        self.groups.meet_new_symbols(self.replica.market());
-        let caught_up = self.groups.look_on(self.replica.market());
-        self.hold_back(from);
-        let revived = self.owners.revived();
-        if ticks <= BATCH_TICKS && self.replica.tape().reaches_back_to(from) {
-            for (seq, entry) in self.replica.tape().after(from) {
-                let symbol = self.replica.market().symbol(entry.symbol);
-                let frame = entry.frame.as_ref();
-                self.owners.note(entry.symbol, entry.origin);
-                let at = Position::new(seq, entry.digest.check());
-                if self.groups.add((at, entry.symbol, symbol), frame, &mut self.touched) {
-                    self.arrivals.push(entry.arrived());
-                }
-            }
-            self.deliver_batches(from, now);
-        } else {
-            self.owners.look_at(self.replica.market());
-            self.leave_behind(from, now);
-        }
-        if self.owners.revived() > revived {
-            self.visits.extend(self.names.values());
-        }
-        for group in caught_up {
-            let waited =
-                self.groups.members(group).iter().filter(|key| self.streams[**key].place != Place::Head);
-            self.visits.extend(waited);
-        }
-        for key in std::mem::take(&mut self.visits) {
-            self.visit(key, now);
-        }
-        self.bury();
-        ticks
-    }
-
-    /// Notes how long each tick of the last flush took to get here, now that it has been handed on.
-    pub(crate) fn note_delays(&mut self, now: Duration) {
-        for arrived in self.arrivals.drain(..) {
-            self.stats.delayed(now.saturating_sub(arrived));
-        }
-    }
-
     /// When something is due without a tick.
     pub(crate) fn next_alarm(&self) -> Option<Duration> {
         let looking = Some(self.look_on_at).filter(|_| self.groups.are_behind());
         looking.into_iter().chain(self.timers.next()).min()
-    }
-
-    /// Groups that have yet to look at new symbols are sent nothing meanwhile: what they want may be among those.
-    fn hold_back(&mut self, from: Seq) {
-        for key in self.groups.held_back() {
-            let stream = &mut self.streams[key];
-            if stream.place == Place::Head {
-                stream.place = Place::Behind(from);
-            }
-        }
-    }
-
-    /// Goes on holding new symbols against patterns, and brings those to the head who have waited for that.
-    fn look_on(&mut self, now: Duration) {
-        if !self.groups.are_behind() || now < self.look_on_at {
-            return;
-        }
-        self.look_on_at = now + LOOK_ON;
-        for group in self.groups.look_on(self.replica.market()) {
-            for key in self.groups.members(group).to_vec() {
-                self.visit(key, now);
-            }
-        }
     }
 
     /// Does what is due by now: visits of paced streams, comments and heartbeats for quiet ones.
@@ -359,47 +281,6 @@ impl<S: Sink> Lane<S> {
         }
         self.due = due;
         self.bury();
-    }
-
-    /// Sends each touched group its batch: the same bytes to everyone who stood at `from`.
-    fn deliver_batches(&mut self, from: Seq, now: Duration) {
-        let mut touched = std::mem::take(&mut self.touched);
-        for id in touched.drain(..) {
-            let batch = self.groups.take_batch(id);
-            if self.groups.is_behind(id) {
-                continue;
-            }
-            for key in self.groups.members(id) {
-                let stream = &mut self.streams[*key];
-                match &batch {
-                    _ if stream.pace.is_some() => self.visits.push(*key),
-                    Some((batch, ticks)) if stream.place == Place::Head => {
-                        if self.round.add(*key, batch, *ticks) {
-                            self.round.send(&mut self.streams, (from, now), &self.stats, &mut self.gone);
-                        }
-                    }
-                    None if stream.place == Place::Head => {
-                        stream.place = Place::Behind(from);
-                        self.visits.push(*key);
-                    }
-                    _ => {}
-                }
-            }
-        }
-        self.round.send(&mut self.streams, (from, now), &self.stats, &mut self.gone);
-        self.touched = touched;
-    }
-
-    /// There is too much for a batch, or the tape has moved on without the lane: everyone who stood at `from` is brought to
-    /// the head from there, piece by piece.
-    fn leave_behind(&mut self, from: Seq, now: Duration) {
-        for key in self.streams.keys().collect::<Vec<_>>() {
-            let stream = &mut self.streams[key];
-            if stream.place == Place::Head {
-                stream.place = Place::Behind(from);
-            }
-            self.visit(key, now);
-        }
     }
 
     /// A stream has no reader any more: nothing is tried with it until it is removed.

@@ -12,6 +12,7 @@ use tickcast_core::{
 
 use super::tests::{MANNERS, Reader as Connection, change};
 use super::*;
+use crate::log::Log;
 use crate::subscription::{Edit, StreamId, Terms};
 
 const SYMBOLS: [&str; 5] = ["A", "B", "BTC-EUR", "BTC-USD", "Z"];

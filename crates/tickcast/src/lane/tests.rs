@@ -12,6 +12,7 @@ use proptest::prelude::*;
 use tickcast_core::{Epoch, Filter, Instant, Limits, Mode, Origin, Price, Rules, Sequencer, Symbol, Tick};
 
 use super::*;
+use crate::log::Log;
 use crate::subscription::{Edit, EditError, Effective, Heartbeat, Pace, StreamId, Terms};
 
 pub(super) const MANNERS: Manners = Manners {
@@ -441,9 +442,9 @@ fn a_reader_that_takes_nothing_is_cut_and_one_that_takes_little_is_not() {
 fn a_lane_that_was_kept_from_running_does_not_batch_a_whole_tape() {
     let mut stage = Stage::new(Limits::default());
     let (_, reader) = stage.open(to("*"));
-    (0..3 * BATCH_TICKS as i64).for_each(|i| stage.tick("A", i));
+    (0..3 * flush::BATCH_TICKS as i64).for_each(|i| stage.tick("A", i));
     stage.flush();
-    assert_eq!(reader.take().len(), 3 * BATCH_TICKS as usize, "and yet nothing is missing");
+    assert_eq!(reader.take().len(), 3 * flush::BATCH_TICKS as usize, "and yet nothing is missing");
 }
 
 #[test]

@@ -1,0 +1,132 @@
+//! What the log has brought, and who is sent it at once.
+
+use std::time::Duration;
+
+use tickcast_core::{Position, Seq};
+
+use super::stream::Place;
+use super::{Lane, Sink};
+use crate::log::Log;
+
+/// Most ticks of one batch: a lane that was kept from running does not copy a whole tape for each of its groups.
+pub(super) const BATCH_TICKS: u64 = 4096;
+
+/// How long others have the lane to themselves between two looks at new symbols.
+const LOOK_ON: Duration = Duration::from_millis(5);
+
+impl<S: Sink> Lane<S> {
+    /// Follows the log to its head and sends what that brought; says how many ticks there were.
+    pub(crate) fn flush(&mut self, log: &Log, now: Duration) -> u64 {
+        let from = self.head();
+        log.advance(&mut self.replica);
+        let ticks = self.head().get() - from.get();
+        if ticks == 0 {
+            return 0;
+        }
+        self.groups.meet_new_symbols(self.replica.market());
+        let caught_up = self.groups.look_on(self.replica.market());
+        self.hold_back(from);
+        let revived = self.owners.revived();
+        if ticks <= BATCH_TICKS && self.replica.tape().reaches_back_to(from) {
+            for (seq, entry) in self.replica.tape().after(from) {
+                let symbol = self.replica.market().symbol(entry.symbol);
+                let frame = entry.frame.as_ref();
+                self.owners.note(entry.symbol, entry.origin);
+                let at = Position::new(seq, entry.digest.check());
+                if self.groups.add((at, entry.symbol, symbol), frame, &mut self.touched) {
+                    self.arrivals.push(entry.arrived());
+                }
+            }
+            self.deliver_batches(from, now);
+        } else {
+            self.owners.look_at(self.replica.market());
+            self.leave_behind(from, now);
+        }
+        if self.owners.revived() > revived {
+            self.visits.extend(self.names.values());
+        }
+        for group in caught_up {
+            let waited =
+                self.groups.members(group).iter().filter(|key| self.streams[**key].place != Place::Head);
+            self.visits.extend(waited);
+        }
+        for key in std::mem::take(&mut self.visits) {
+            self.visit(key, now);
+        }
+        self.bury();
+        ticks
+    }
+
+    /// Notes how long each tick of the last flush took to get here, now that it has been handed on.
+    pub(crate) fn note_delays(&mut self, now: Duration) {
+        for arrived in self.arrivals.drain(..) {
+            self.stats.delayed(now.saturating_sub(arrived));
+        }
+    }
+
+    /// Groups that have yet to look at new symbols are sent nothing meanwhile: what they want may be among those.
+    fn hold_back(&mut self, from: Seq) {
+        for key in self.groups.held_back() {
+            let stream = &mut self.streams[key];
+            if stream.place == Place::Head {
+                stream.place = Place::Behind(from);
+            }
+        }
+    }
+
+    /// Goes on holding new symbols against patterns, and brings those to the head who have waited for that.
+    pub(super) fn look_on(&mut self, now: Duration) {
+        if !self.groups.are_behind() || now < self.look_on_at {
+            return;
+        }
+        self.look_on_at = now + LOOK_ON;
+        for group in self.groups.look_on(self.replica.market()) {
+            for key in self.groups.members(group).to_vec() {
+                self.visit(key, now);
+            }
+        }
+    }
+
+    /// Sends each touched group its batch: the same bytes to everyone who stood at `from`.
+    fn deliver_batches(&mut self, from: Seq, now: Duration) {
+        let mut touched = std::mem::take(&mut self.touched);
+        for id in touched.drain(..) {
+            let batch = self.groups.take_batch(id);
+            if self.groups.is_behind(id) {
+                continue;
+            }
+            for key in self.groups.members(id) {
+                let stream = &mut self.streams[*key];
+                if stream.pace.is_some() {
+                    self.visits.push(*key);
+                    continue;
+                }
+                if stream.place != Place::Head {
+                    continue;
+                }
+                let Some((batch, ticks)) = &batch else {
+                    stream.place = Place::Behind(from);
+                    self.visits.push(*key);
+                    continue;
+                };
+                if self.round.add(*key, batch, *ticks) {
+                    self.round.send(&mut self.streams, (from, now), &self.stats, &mut self.gone);
+                }
+            }
+        }
+        self.round.send(&mut self.streams, (from, now), &self.stats, &mut self.gone);
+        self.touched = touched;
+    }
+
+    /// There is too much for a batch, or the tape has moved on without the lane: everyone who stood at `from` is brought to
+    /// the head from there, piece by piece.
+    fn leave_behind(&mut self, from: Seq, now: Duration) {
+        for key in self.streams.keys().collect::<Vec<_>>() {
+            let stream = &mut self.streams[key];
+            if stream.place == Place::Head {
+                stream.place = Place::Behind(from);
+            }
+            self.visit(key, now);
+        }
+    }
+}
