@@ -15,6 +15,9 @@ use super::*;
 use crate::log::Log;
 use crate::subscription::{Edit, EditError, Effective, Heartbeat, Pace, StreamId, Terms};
 
+mod quiet;
+mod visits;
+
 pub(super) const MANNERS: Manners = Manners {
     patience: Duration::from_secs(1),
     keep_alive: Duration::from_secs(15),
@@ -243,93 +246,6 @@ fn falling_off_the_tape_is_falling_behind() {
 }
 
 #[test]
-fn a_pace_merges_and_the_last_value_arrives() {
-    let mut stage = Stage::new(Limits::default());
-    stage.tick("A", 1);
-    stage.flush();
-    let (_, reader) = stage.open(to("*").paced(Pace::per_second(2.0).unwrap()));
-    assert_eq!(reader.take(), ["A 1=1"]);
-    stage.pass(600);
-    stage.tick("A", 2);
-    stage.flush();
-    assert_eq!(reader.take(), ["A 2=2"], "after quiet at once");
-    for price in 3..=5 {
-        stage.pass(10);
-        stage.tick("A", price);
-        stage.flush();
-    }
-    assert!(reader.take().is_empty());
-    stage.pass(469);
-    assert!(reader.take().is_empty());
-    stage.pass(1);
-    assert_eq!(reader.take(), ["A 5=5"]);
-}
-
-#[test]
-fn a_quiet_stream_may_have_a_heartbeat_of_its_own() {
-    let mut stage = Stage::new(Limits::default());
-    let (_, reader) = stage.open(to("*").heartbeat(Heartbeat::seconds(3)));
-    for _ in 0..2 {
-        stage.pass(2_999);
-        assert!(reader.take().is_empty());
-        stage.pass(1);
-        assert_eq!(reader.take(), [": keep-alive"]);
-    }
-}
-
-#[test]
-fn quiet_streams_are_kept_alive() {
-    let mut stage = Stage::new(Limits::default());
-    let (_, reader) = stage.open(to("*"));
-    stage.pass(10_000);
-    stage.tick("A", 1);
-    stage.flush();
-    stage.pass(14_999);
-    assert_eq!(reader.take(), ["A 1=1"]);
-    stage.pass(1);
-    assert_eq!(reader.take(), [": keep-alive"]);
-    stage.pass(15_000);
-    assert_eq!(reader.take(), [": keep-alive"]);
-}
-
-#[test]
-fn a_connection_that_was_reset_is_removed_at_its_heartbeat() {
-    let mut stage = Stage::new(Limits::default());
-    let (_, reader) = stage.open(to("*"));
-    let (_, other) = stage.open(to("*"));
-    reader.0.borrow_mut().left = true;
-    // The lane has not heard of it, and did not run for a long time.
-    stage.pass(60_000);
-    assert_eq!(stage.lane.stats.streams(), 1);
-    assert_eq!(other.take(), [": keep-alive"]);
-}
-
-#[test]
-fn a_reader_that_takes_everything_at_once_is_sent_so_much_a_round() {
-    let mut stage = Stage::new(Limits::default());
-    let extra = "x".repeat(900);
-    for number in 0..20_000 {
-        let json = format!(r#"{{"symbol":"S{number}","price":1,"note":"{extra}"}}"#);
-        let tick = Tick::from_json(json.as_bytes()).unwrap();
-        stage
-            .log
-            .with(|log| log.accept(&tick, Origin::default(), Rules::default(), Instant::default()))
-            .unwrap();
-    }
-    stage.flush();
-    let (_, reader) = stage.open(to("*"));
-    let mut rounds = 0;
-    let mut ticks = reader.take().len();
-    while ticks < 20_000 {
-        assert!(reader.0.borrow().received.len() <= 8 << 20);
-        stage.pass(1);
-        ticks += reader.take().len();
-        rounds += 1;
-    }
-    assert!((2..10).contains(&rounds), "{rounds} rounds");
-}
-
-#[test]
 fn readers_who_leave_are_forgotten_and_leave_nothing() {
     let mut stage = Stage::new(Limits::default());
     let readers: Vec<_> = ["A", "A", "B", "*", "A"].map(|filter| stage.open(to(filter))).into();
@@ -382,79 +298,12 @@ fn nothing_comes_behind_an_end_that_has_to_wait() {
 }
 
 #[test]
-fn a_visit_of_many_pieces_goes_on_as_fast_as_its_reader_takes_them() {
-    let mut stage = Stage::new(Limits::default());
-    let name = |i: i64| format!("S{i:04}");
-    (0..2000).for_each(|i| stage.tick(&name(i), i));
-    stage.flush();
-    let (key, reader) = stage.open(to("*").paced(Pace::per_second(0.1).unwrap()));
-    assert_eq!(reader.take().len(), 2000);
-    stage.pass(10_000);
-    reader.0.borrow_mut().room = Some(1);
-    (0..2000).for_each(|i| stage.tick(&name(i), 7));
-    stage.flush();
-    let mut seen = reader.take();
-    assert!((1..2000).contains(&seen.len()), "one piece of several");
-    while seen.len() < 2000 {
-        // What moves meanwhile is for the next visit.
-        stage.tick(&name(1999), 8);
-        stage.flush();
-        reader.0.borrow_mut().room = Some(1);
-        stage.lane.ready(key, stage.now);
-        let more = reader.take();
-        if more.is_empty() {
-            break;
-        }
-        seen.extend(more);
-    }
-    assert_eq!(seen.len(), 1999, "each once, save the one that moved on");
-    assert!(seen.iter().all(|tick| tick.ends_with(" 2=7")));
-    reader.0.borrow_mut().room = None;
-    stage.lane.ready(key, stage.now);
-    assert!(reader.take().is_empty(), "its time has not come");
-    stage.pass(10_000);
-    let last = reader.take();
-    assert!(last.len() == 1 && last[0].starts_with("S1999 ") && last[0].ends_with("=8"), "{last:?}");
-}
-
-#[test]
-fn a_reader_that_takes_nothing_is_cut_and_one_that_takes_little_is_not() {
-    let mut stage = Stage::new(Limits::default());
-    let (_, dead) = stage.open(to("*"));
-    let (slow_key, slow) = stage.open(to("*"));
-    dead.stop(true);
-    slow.0.borrow_mut().room = Some(0);
-    for second in 0..50 {
-        stage.tick("A", second);
-        stage.flush();
-        stage.pass(1000);
-        if second % 20 == 19 {
-            slow.0.borrow_mut().room = Some(1);
-            stage.lane.ready(slow_key, stage.now);
-        }
-    }
-    assert!(dead.0.borrow().cut && !slow.0.borrow().cut);
-    assert_eq!(stage.lane.stats.streams(), 1);
-    assert_eq!(slow.take().len(), 2, "the newest, each time");
-}
-
-#[test]
 fn a_lane_that_was_kept_from_running_does_not_batch_a_whole_tape() {
     let mut stage = Stage::new(Limits::default());
     let (_, reader) = stage.open(to("*"));
     (0..3 * flush::BATCH_TICKS as i64).for_each(|i| stage.tick("A", i));
     stage.flush();
     assert_eq!(reader.take().len(), 3 * flush::BATCH_TICKS as usize, "and yet nothing is missing");
-}
-
-#[test]
-fn a_market_of_many_pieces_arrives_whole() {
-    let mut stage = Stage::new(Limits::default());
-    (0..2000).for_each(|i| stage.tick(&format!("S{i:04}"), i));
-    stage.flush();
-    let (_, reader) = stage.open(to("*"));
-    let names: Vec<_> = (0..2000).map(|i| format!("S{i:04} 1={i}")).collect();
-    assert_eq!(reader.take(), names);
 }
 
 proptest! {
@@ -526,34 +375,6 @@ proptest! {
             prop_assert_eq!(seen, wanted);
         }
     }
-}
-
-#[test]
-fn another_pace_does_not_wait_for_the_alarm_of_the_last_one() {
-    let mut stage = Stage::new(Limits::default());
-    let terms = Terms {
-        id: StreamId::of(7),
-        mode: Mode::Latest,
-        heartbeat: Duration::from_secs(60),
-        last: None,
-        broken: None,
-        unverified: None,
-    };
-    let head = (Epoch::new(1), stage.log.head());
-    let slow = Subscription::default().paced(Pace::per_second(0.1).unwrap()).resumable(terms, head);
-    let reader = Reader::default();
-    let sink = |_| Ok::<_, std::convert::Infallible>(reader.clone());
-    let Ok(_) = stage.lane.open(sink, slow, stage.now);
-    stage.tick("A", 1);
-    stage.flush();
-    stage.tick("A", 2);
-    stage.flush();
-    let fast = Edit { rate: Some(Pace::per_second(100.0).ok()), ..Edit::default() };
-    assert!(change(&mut stage.lane, StreamId::of(7), fast, stage.now).is_some());
-    stage.tick("A", 3);
-    stage.flush();
-    stage.pass(20);
-    assert!(reader.0.borrow().received.contains("\"price\":3,"), "not after ten seconds");
 }
 
 #[test]

@@ -1,0 +1,125 @@
+//! Visits: what a stream is sent at a time, and how often.
+
+use super::*;
+
+#[test]
+fn a_pace_merges_and_the_last_value_arrives() {
+    let mut stage = Stage::new(Limits::default());
+    stage.tick("A", 1);
+    stage.flush();
+    let (_, reader) = stage.open(to("*").paced(Pace::per_second(2.0).unwrap()));
+    assert_eq!(reader.take(), ["A 1=1"]);
+    stage.pass(600);
+    stage.tick("A", 2);
+    stage.flush();
+    assert_eq!(reader.take(), ["A 2=2"], "after quiet at once");
+    for price in 3..=5 {
+        stage.pass(10);
+        stage.tick("A", price);
+        stage.flush();
+    }
+    assert!(reader.take().is_empty());
+    stage.pass(469);
+    assert!(reader.take().is_empty());
+    stage.pass(1);
+    assert_eq!(reader.take(), ["A 5=5"]);
+}
+
+#[test]
+fn a_visit_of_many_pieces_goes_on_as_fast_as_its_reader_takes_them() {
+    let mut stage = Stage::new(Limits::default());
+    let name = |i: i64| format!("S{i:04}");
+    (0..2000).for_each(|i| stage.tick(&name(i), i));
+    stage.flush();
+    let (key, reader) = stage.open(to("*").paced(Pace::per_second(0.1).unwrap()));
+    assert_eq!(reader.take().len(), 2000);
+    stage.pass(10_000);
+    reader.0.borrow_mut().room = Some(1);
+    (0..2000).for_each(|i| stage.tick(&name(i), 7));
+    stage.flush();
+    let mut seen = reader.take();
+    assert!((1..2000).contains(&seen.len()), "one piece of several");
+    while seen.len() < 2000 {
+        // What moves meanwhile is for the next visit.
+        stage.tick(&name(1999), 8);
+        stage.flush();
+        reader.0.borrow_mut().room = Some(1);
+        stage.lane.ready(key, stage.now);
+        let more = reader.take();
+        if more.is_empty() {
+            break;
+        }
+        seen.extend(more);
+    }
+    assert_eq!(seen.len(), 1999, "each once, save the one that moved on");
+    assert!(seen.iter().all(|tick| tick.ends_with(" 2=7")));
+    reader.0.borrow_mut().room = None;
+    stage.lane.ready(key, stage.now);
+    assert!(reader.take().is_empty(), "its time has not come");
+    stage.pass(10_000);
+    let last = reader.take();
+    assert!(last.len() == 1 && last[0].starts_with("S1999 ") && last[0].ends_with("=8"), "{last:?}");
+}
+
+#[test]
+fn a_reader_that_takes_everything_at_once_is_sent_so_much_a_round() {
+    let mut stage = Stage::new(Limits::default());
+    let extra = "x".repeat(900);
+    for number in 0..20_000 {
+        let json = format!(r#"{{"symbol":"S{number}","price":1,"note":"{extra}"}}"#);
+        let tick = Tick::from_json(json.as_bytes()).unwrap();
+        stage
+            .log
+            .with(|log| log.accept(&tick, Origin::default(), Rules::default(), Instant::default()))
+            .unwrap();
+    }
+    stage.flush();
+    let (_, reader) = stage.open(to("*"));
+    let mut rounds = 0;
+    let mut ticks = reader.take().len();
+    while ticks < 20_000 {
+        assert!(reader.0.borrow().received.len() <= 8 << 20);
+        stage.pass(1);
+        ticks += reader.take().len();
+        rounds += 1;
+    }
+    assert!((2..10).contains(&rounds), "{rounds} rounds");
+}
+
+#[test]
+fn a_market_of_many_pieces_arrives_whole() {
+    let mut stage = Stage::new(Limits::default());
+    (0..2000).for_each(|i| stage.tick(&format!("S{i:04}"), i));
+    stage.flush();
+    let (_, reader) = stage.open(to("*"));
+    let names: Vec<_> = (0..2000).map(|i| format!("S{i:04} 1={i}")).collect();
+    assert_eq!(reader.take(), names);
+}
+
+#[test]
+fn another_pace_does_not_wait_for_the_alarm_of_the_last_one() {
+    let mut stage = Stage::new(Limits::default());
+    let terms = Terms {
+        id: StreamId::of(7),
+        mode: Mode::Latest,
+        heartbeat: Duration::from_secs(60),
+        last: None,
+        broken: None,
+        unverified: None,
+    };
+    let head = (Epoch::new(1), stage.log.head());
+    let slow = Subscription::default().paced(Pace::per_second(0.1).unwrap()).resumable(terms, head);
+    let reader = Reader::default();
+    let sink = |_| Ok::<_, std::convert::Infallible>(reader.clone());
+    let Ok(_) = stage.lane.open(sink, slow, stage.now);
+    stage.tick("A", 1);
+    stage.flush();
+    stage.tick("A", 2);
+    stage.flush();
+    let fast = Edit { rate: Some(Pace::per_second(100.0).ok()), ..Edit::default() };
+    assert!(change(&mut stage.lane, StreamId::of(7), fast, stage.now).is_some());
+    stage.tick("A", 3);
+    stage.flush();
+    stage.pass(20);
+    assert!(reader.0.borrow().received.contains("\"price\":3,"), "not after ten seconds");
+}
