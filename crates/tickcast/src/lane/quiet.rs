@@ -71,6 +71,9 @@ impl<S: Sink> Lane<S> {
             return self.lose(key);
         }
         let patience = if stream.blocked && !stream.waiting() { stall } else { quiet };
-        self.timers.set(stream.last_write + patience, key, Alarm::Look);
+        let due = stream.last_write + patience;
+        // One that waits for the disk with a full sink is tried again when its next sign would be due, not all the time.
+        let due = if due > now.uptime { due } else { now.uptime + quiet };
+        self.timers.set(due, key, Alarm::Look);
     }
 }

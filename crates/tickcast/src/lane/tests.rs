@@ -9,12 +9,15 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use proptest::prelude::*;
-use tickcast_core::{Epoch, Filter, Instant, Limits, Mode, Origin, Price, Rules, Sequencer, Symbol, Tick};
+use tickcast_core::{
+    Epoch, Filter, Instant, Limits, Mode, Origin, Outcome, Price, Rules, Sequencer, Symbol, Tick, TickError,
+};
 
 use super::*;
 use crate::log::Log;
 use crate::subscription::{Edit, EditError, Effective, Heartbeat, Pace, StreamId, Terms};
 
+mod history;
 mod quiet;
 mod visits;
 
@@ -119,18 +122,29 @@ struct Stage {
 
 impl Stage {
     fn new(limits: Limits) -> Self {
-        let log = Log::new(Sequencer::new(Epoch::new(1), limits));
-        Self {
-            log,
-            lane: Lane::new(Replica::new(limits), MANNERS, Arc::default(), OneByOne),
-            now: Duration::ZERO,
-        }
+        Self::of(Log::new(Sequencer::new(Epoch::new(1), limits)), limits)
+    }
+
+    fn of(log: Log, limits: Limits) -> Self {
+        let lane = Lane::new(Replica::new(limits), MANNERS, Arc::default(), OneByOne);
+        Self { lane: lane.with_archive(log.tape().cloned()), log, now: Duration::ZERO }
     }
 
     fn tick(&self, symbol: &str, price: i64) {
-        let tick = Tick::new(Symbol::new(symbol).unwrap(), Price::from_units(price, 0).unwrap());
+        self.publish(&Tick::new(Symbol::new(symbol).unwrap(), Price::from_units(price, 0).unwrap()));
+    }
+
+    /// A tick of about a kilobyte.
+    fn wide_tick(&self, symbol: &str, price: usize) {
+        let extra = "x".repeat(900);
+        let json = format!(r#"{{"symbol":"{symbol}","price":{price},"note":"{extra}"}}"#);
+        self.publish(&Tick::from_json(json.as_bytes()).unwrap());
+    }
+
+    fn publish(&self, tick: &Tick) {
         let now = Instant { uptime: self.now, ..Instant::default() };
-        self.log.with(|log| log.accept(&tick, Origin::default(), Rules::default(), now)).unwrap();
+        let taken = |_, outcome: Result<Outcome, TickError>| _ = outcome.unwrap();
+        self.log.publish([tick], (Origin::default(), Rules::default(), now), taken, || None);
     }
 
     fn flush(&mut self) {
@@ -169,6 +183,11 @@ pub(super) fn change(
         Ok(effective) => lane.change(id, Some((current, effective, None)), now),
         Err(error) => Some(Err(error)),
     }
+}
+
+/// What a resumable stream with this name asks for.
+fn terms(name: u128, mode: Mode, heartbeat: Duration) -> Terms {
+    Terms { id: StreamId::of(name), mode, heartbeat, last: None, broken: None, unverified: None }
 }
 
 fn to(symbols: &str) -> Subscription {

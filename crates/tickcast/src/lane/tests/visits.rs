@@ -64,15 +64,7 @@ fn a_visit_of_many_pieces_goes_on_as_fast_as_its_reader_takes_them() {
 #[test]
 fn a_reader_that_takes_everything_at_once_is_sent_so_much_a_round() {
     let mut stage = Stage::new(Limits::default());
-    let extra = "x".repeat(900);
-    for number in 0..20_000 {
-        let json = format!(r#"{{"symbol":"S{number}","price":1,"note":"{extra}"}}"#);
-        let tick = Tick::from_json(json.as_bytes()).unwrap();
-        stage
-            .log
-            .with(|log| log.accept(&tick, Origin::default(), Rules::default(), Instant::default()))
-            .unwrap();
-    }
+    (0..20_000).for_each(|number| stage.wide_tick(&format!("S{number}"), 1));
     stage.flush();
     let (_, reader) = stage.open(to("*"));
     let mut rounds = 0;
@@ -99,14 +91,7 @@ fn a_market_of_many_pieces_arrives_whole() {
 #[test]
 fn another_pace_does_not_wait_for_the_alarm_of_the_last_one() {
     let mut stage = Stage::new(Limits::default());
-    let terms = Terms {
-        id: StreamId::of(7),
-        mode: Mode::Latest,
-        heartbeat: Duration::from_secs(60),
-        last: None,
-        broken: None,
-        unverified: None,
-    };
+    let terms = terms(7, Mode::Latest, Duration::from_secs(60));
     let head = (Epoch::new(1), stage.log.head());
     let slow = Subscription::default().paced(Pace::per_second(0.1).unwrap()).resumable(terms, head);
     let reader = Reader::default();

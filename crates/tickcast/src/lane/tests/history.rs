@@ -1,0 +1,99 @@
+//! Readers of every tick who wait for the disk.
+
+use std::path::Path;
+
+use tickcast_tape::{Options, Sync};
+
+use super::*;
+
+/// The shortest heartbeat there is.
+const HEARTBEAT: Duration = Duration::from_secs(3);
+
+/// A log of nine ticks on disk, of which three are in memory, and a reader who wants all of them and has been sent none.
+fn waiting(folder: &Path) -> (Stage, Key, Reader) {
+    let limits = Limits { tape_ticks: 3, ..Limits::default() };
+    let options = Options { sync: Sync::Never, keep_bytes: 4 << 20, ..Options::default() };
+    let mut stage = Stage::of(Log::on_disk(tickcast_tape::open(folder, options, limits).unwrap()), limits);
+    (1..=9).for_each(|price| stage.tick("A", price));
+    stage.flush();
+    let head = (stage.log.with(|log| log.cursor().epoch), stage.log.head());
+    let every = to("A").oldest_first().resumable(terms(1, Mode::All, HEARTBEAT), head);
+    let (key, reader) = stage.open(every);
+    assert!(stage.lane.streams[key].waiting(), "it waits");
+    assert_eq!(events(&reader), [""; 0]);
+    (stage, key, reader)
+}
+
+/// The events that have come since the last call: `tick 1`, `heartbeat`, `ready`.
+fn events(reader: &Reader) -> Vec<String> {
+    let received = std::mem::take(&mut reader.0.borrow_mut().received);
+    let events = received.split_terminator("\n\n").map(|event| {
+        let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        let data: serde_json::Value = serde_json::from_str(field("data: ")).unwrap();
+        match field("event: ") {
+            "tick" => format!("tick {}", data["n"]),
+            other => other.to_owned(),
+        }
+    });
+    events.collect()
+}
+
+/// What the librarian has for the one piece that is waited for.
+async fn read(stage: &mut Stage) -> Box<Found> {
+    let wanted = stage.lane.wanted().pop().unwrap();
+    let librarian = Librarian::start(stage.log.tape().unwrap().clone()).unwrap();
+    let inbox: Arc<Inbox> = Arc::default();
+    assert!(librarian.ask(wanted, Arc::clone(&inbox)).is_none());
+    inbox.rung().await;
+    match inbox.take().pop() {
+        Some(Command::Found(found)) => found,
+        _ => panic!("a piece is told of, and nothing else"),
+    }
+}
+
+/// However long the disk takes: longer than a reader may be stuck, too.
+#[tokio::test]
+async fn who_waits_for_the_disk_is_sent_heartbeats_and_then_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut stage, _, reader) = waiting(folder.path());
+    while stage.now < MANNERS.stall * 2 {
+        stage.pass(2_999);
+        assert_eq!(events(&reader), [""; 0], "at {:?}", stage.now);
+        stage.pass(1);
+        assert_eq!(events(&reader), ["heartbeat"], "at {:?}", stage.now);
+    }
+    assert!(!reader.0.borrow().cut);
+    let found = read(&mut stage).await;
+    stage.lane.found(*found, stage.now);
+    let all = (1..=9).map(|n| format!("tick {n}")).chain(["ready".to_owned()]);
+    assert_eq!(events(&reader), all.collect::<Vec<_>>());
+    stage.tick("A", 10);
+    stage.flush();
+    assert_eq!(events(&reader), ["tick 10"]);
+    stage.pass(3_000);
+    assert_eq!(events(&reader), ["heartbeat"]);
+}
+
+/// Its sink is in the middle of something still: it is tried at each heartbeat, not all the time, and it is not cut, for it is the
+/// disk that is waited for.
+#[tokio::test]
+async fn who_waits_for_the_disk_with_a_full_sink_is_tried_now_and_then() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut stage, key, reader) = waiting(folder.path());
+    reader.stop(true);
+    reader.0.borrow_mut().offers = 0;
+    while stage.now < Duration::from_secs(60) {
+        stage.pass(1);
+    }
+    let offers = reader.0.borrow().offers;
+    assert!((1..=20).contains(&offers), "{offers} heartbeats were tried in a minute");
+    assert!(!reader.0.borrow().cut);
+    reader.stop(false);
+    stage.lane.ready(key, stage.now);
+    assert_eq!(events(&reader), [""; 0], "it still waits");
+    stage.pass(3_000);
+    assert_eq!(events(&reader), ["heartbeat"]);
+    let found = read(&mut stage).await;
+    stage.lane.found(*found, stage.now);
+    assert_eq!(events(&reader).len(), 10, "nine ticks and ready");
+}
