@@ -191,6 +191,7 @@ impl<S: Sink> Lane<S> {
                 pace,
                 session,
                 blocked: false,
+                goes_on: false,
                 ending: false,
                 heartbeat,
                 last_write: now,
@@ -273,6 +274,12 @@ impl<S: Sink> Lane<S> {
                     if let Some(pace) = self.streams.get_mut(key).and_then(|stream| stream.pace.as_mut()) {
                         // One that was set for an earlier pace leaves the other as it is.
                         pace.armed = pace.armed.filter(|armed| *armed > now.uptime);
+                    }
+                    self.visit(key, now.uptime);
+                }
+                Alarm::GoOn => {
+                    if let Some(stream) = self.streams.get_mut(key) {
+                        stream.goes_on = false;
                     }
                     self.visit(key, now.uptime);
                 }

@@ -6,7 +6,7 @@ use tickcast_core::{Farewell, Seq};
 
 use super::groups::Step;
 use super::session::Said;
-use super::stream::Place;
+use super::stream::{Place, Stream};
 use super::timers::Alarm;
 use super::{Key, Lane, Sink, Written};
 
@@ -33,7 +33,8 @@ impl<S: Sink> Lane<S> {
     /// Brings a stream to the head, or notes when it may be.
     pub(super) fn visit(&mut self, key: Key, now: Duration) {
         let head = self.head();
-        let Some(stream) = self.streams.get_mut(key).filter(|stream| !stream.blocked) else { return };
+        let able = |stream: &&mut Stream<S>| !stream.blocked && !stream.goes_on;
+        let Some(stream) = self.streams.get_mut(key).filter(able) else { return };
         // A visit that was held up goes on; only a new one has to wait for its time.
         let due = stream.pace.as_ref().is_none_or(|pace| now >= pace.next);
         if due
@@ -75,7 +76,12 @@ impl<S: Sink> Lane<S> {
                 Next::Lost => return self.dismiss(key, Farewell::Lagging),
             }
         }
-        self.timers.set(now, key, Alarm::Visit);
+        // However often it is visited meanwhile, it goes on once a round.
+        if let Some(stream) = self.streams.get_mut(key)
+            && !std::mem::replace(&mut stream.goes_on, true)
+        {
+            self.timers.set(now, key, Alarm::GoOn);
+        }
     }
 
     /// Sends a stream one piece; says whether it can take more.

@@ -55,6 +55,8 @@ pub(super) struct Stream<S> {
     pub(super) session: Option<Box<Session>>,
     /// The sink refused a piece and has not become ready yet.
     pub(super) blocked: bool,
+    /// It was sent as much as one visit may send it, and goes on in the next round.
+    pub(super) goes_on: bool,
     /// It is to end as soon as its sink is ready.
     pub(super) ending: bool,
     /// One of its own, where it is a simple one that asked for it.

@@ -11,6 +11,8 @@ use super::Key;
 pub(super) enum Alarm {
     /// A paced stream may be sent what has moved.
     Visit,
+    /// A visit goes on that had to stop so that others have their turn.
+    GoOn,
     /// A stream may have been quiet, or stuck, for long.
     Look,
 }
@@ -45,8 +47,8 @@ impl Timers {
         self.heap.peek().map(|Reverse((at, ..))| *at)
     }
 
-    /// Forgets the alarms of streams that are no more, where there must be many of them: each of `streams` has two at most, one
-    /// of each kind.
+    /// Forgets the alarms of streams that are no more, where there must be many of them: each of `streams` has three at most,
+    /// one of each kind.
     pub(super) fn tidy(&mut self, streams: usize, is_there: impl Fn(Key) -> bool) {
         if self.heap.len() > FEW + 4 * streams {
             self.heap.retain(|Reverse((_, key, _))| is_there(*key));

@@ -108,3 +108,90 @@ fn another_pace_does_not_wait_for_the_alarm_of_the_last_one() {
     stage.pass(20);
     assert!(reader.0.borrow().received.contains("\"price\":3,"), "not after ten seconds");
 }
+
+/// The most that a stream is offered in a turn of its lane: what one visit may send it, and a heartbeat.
+const MOST_OFFERS: usize = 65;
+
+/// As many symbols as a visit takes five rounds for.
+const MANY: usize = 20_000;
+
+/// Every one of them ticks.
+fn all_move(stage: &Stage, price: usize) {
+    (0..MANY).for_each(|number| stage.wide_tick(&format!("S{number:05}"), price));
+}
+
+/// A market of that many, and a paced reader who has been sent all of it.
+fn paced(updates: f64) -> (Stage, Reader) {
+    let mut stage = Stage::new(Limits::default());
+    all_move(&stage, 1);
+    stage.flush();
+    let (_, reader) = stage.open(to("*").paced(Pace::per_second(updates).unwrap()));
+    let mut seen = reader.take().len();
+    while seen < MANY {
+        stage.pass(1);
+        let more = reader.take().len();
+        assert!(more > 0, "the snapshot goes on by itself");
+        seen += more;
+    }
+    (stage, reader)
+}
+
+/// A visit that takes many rounds is under way when the stream is looked at.
+#[test]
+fn a_visit_of_many_rounds_is_not_taken_for_idle() {
+    let (mut stage, reader) = paced(0.1);
+    let look = MANNERS.keep_alive;
+    stage.pass((look - stage.now).as_millis() as u64 - 1);
+    all_move(&stage, 2);
+    stage.flush();
+    let mut seen = reader.take();
+    assert!((1..MANY).contains(&seen.len()), "{} in the first round", seen.len());
+    stage.pass(1);
+    assert_eq!(stage.now, look);
+    seen.extend(reader.take());
+    assert!(seen.len() < MANY, "it was not over when the stream was looked at");
+    loop {
+        stage.pass(1);
+        let more = reader.take();
+        if more.is_empty() {
+            break;
+        }
+        seen.extend(more);
+    }
+    let all: Vec<_> = (0..MANY).map(|number| format!("S{number:05} 2=2")).collect();
+    assert!(seen == all, "{} of {MANY}", seen.len());
+}
+
+/// A visit goes as far as it went when it began, also where it takes longer than the reader's pace asks for: what moves meanwhile
+/// is for the next one.
+#[test]
+fn a_visit_that_takes_longer_than_its_pace_does_not_begin_anew() {
+    for updates in [0.1, 100.0] {
+        let (mut stage, reader) = paced(updates);
+        let interval = Pace::per_second(updates).unwrap().interval().as_millis() as u64;
+        stage.pass(interval);
+        all_move(&stage, 2);
+        stage.flush();
+        let mut seen = reader.take();
+        let (mut rounds, mut moved) = (0, 2);
+        while seen.len() < MANY {
+            moved += 1;
+            reader.0.borrow_mut().offers = 0;
+            stage.tick("S00000", moved);
+            stage.flush();
+            // Where its pace is quick its time has come again by now.
+            stage.pass(20);
+            let offers = reader.0.borrow().offers;
+            assert!(offers <= MOST_OFFERS, "{offers} pieces in a turn");
+            let more = reader.take();
+            assert!(!more.is_empty(), "{} of {MANY}", seen.len());
+            seen.extend(more);
+            rounds += 1;
+        }
+        let all: Vec<_> = (0..MANY).map(|number| format!("S{number:05} 2=2")).collect();
+        assert!(seen == all, "{updates} a second, {rounds} rounds: {:?}", seen.last());
+        assert!(rounds >= 2, "{rounds} rounds");
+        stage.pass(interval);
+        assert_eq!(reader.take(), [format!("S00000 {moved}={moved}")]);
+    }
+}
