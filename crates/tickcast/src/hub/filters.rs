@@ -213,3 +213,6 @@ fn select_all(log: &Log, desk: &Receiver<Request>) {
         let _ = answer.send(Selection::of_first(filter, &names));
     }
 }
+
+#[cfg(test)]
+mod tests;

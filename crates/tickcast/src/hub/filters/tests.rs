@@ -1,0 +1,176 @@
+//! What is refused, in which words, and taken again once there is room.
+
+use axum::body::Body;
+use axum::http::{Request as HttpRequest, Response, StatusCode, header};
+use futures_util::FutureExt;
+use http_body_util::BodyExt;
+use serde_json::Value;
+use tickcast_core::Tick;
+use tower::ServiceExt;
+
+use super::*;
+use crate::hub::Hub;
+
+/// Names or patterns that begin with `prefix`, each of them once.
+fn filter(prefix: &str, count: usize, end: &str) -> Filter {
+    let entries: Vec<_> = (0..count).map(|i| format!("{prefix}-{i}{end}")).collect();
+    Filter::parse(entries.iter().map(String::as_str)).unwrap()
+}
+
+async fn answer(hub: &Hub, method: &str, path: &str, body: String) -> Response<Body> {
+    let request = HttpRequest::builder().method(method).uri(path).body(Body::from(body)).unwrap();
+    hub.router().oneshot(request).await.unwrap()
+}
+
+/// Opens a stream; returns it and what it says up to the first of `words`.
+async fn begin(hub: &Hub, path: &str, words: &[&str]) -> (Body, String) {
+    let response = answer(hub, "GET", path, String::new()).await;
+    assert_eq!(response.status(), StatusCode::OK, "browsers give up on any other");
+    let (mut body, mut said) = (response.into_body(), String::new());
+    while !words.iter().any(|word| said.contains(word)) {
+        let frame = body.frame().await.expect("it ends").unwrap();
+        said.push_str(std::str::from_utf8(frame.data_ref().unwrap()).unwrap());
+    }
+    (body, said)
+}
+
+/// A stream that is open, and its name.
+async fn stream(hub: &Hub, path: &str) -> (Body, String) {
+    let (body, said) = begin(hub, path, &["event: ready", "event: bye"]).await;
+    let name = said.split_once(r#""stream":""#).and_then(|(_, rest)| rest.split_once('"'));
+    let name = name.unwrap_or_else(|| panic!("not ready: {said}")).0.to_owned();
+    (body, name)
+}
+
+/// A change of the stream `name` to these symbols: status, `Retry-After`, and what is said.
+async fn patch(hub: &Hub, name: &str, symbols: &str) -> (StatusCode, Option<String>, Value) {
+    let path = format!("/v1/streams/{name}");
+    let response = answer(hub, "PATCH", &path, format!(r#"{{"set":["{symbols}"]}}"#)).await;
+    let retry_after = response.headers().get(header::RETRY_AFTER);
+    let retry_after = retry_after.map(|seconds| seconds.to_str().unwrap().to_owned());
+    let status = response.status();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    (status, retry_after, serde_json::from_slice(&body).unwrap())
+}
+
+/// Nobody gets these symbols now: a stream is told to come back, a change is 503 and names the limit. Nothing is charged for them.
+async fn refused(hub: &Hub, name: &str, symbols: &str, limit: &str) {
+    let before = hub.stats().filters;
+    for (path, words) in
+        [("/v1/stream", ["event: bye", "event: ready"]), ("/prices/stream", [": busy", ": tickcast"])]
+    {
+        let (body, said) = begin(hub, &format!("{path}?symbols={symbols}"), &words).await;
+        assert!(said.contains(words[0]), "{path}: {said}");
+        let retry = said.lines().find_map(|line| line.strip_prefix("retry: ")).unwrap();
+        assert!((2000..=15_000).contains(&retry.parse::<u32>().unwrap()), "{path}: {said}");
+        if path == "/v1/stream" {
+            assert!(said.contains(r#""reason":"busy""#), "{said}");
+        }
+        assert!(body.collect().await.unwrap().to_bytes().is_empty(), "{path} ends");
+    }
+    let (status, retry_after, problem) = patch(hub, name, symbols).await;
+    assert_eq!((status, retry_after.as_deref()), (StatusCode::SERVICE_UNAVAILABLE, Some("1")), "{problem}");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains(limit) && detail.contains("the limit; come back later"), "{detail}");
+    let after = hub.stats().filters;
+    assert_eq!(after.refused, before.refused + 3);
+    assert_eq!((after.patterns, after.bytes), (before.patterns, before.bytes));
+}
+
+/// Everyone gets them.
+async fn taken(hub: &Hub, name: &str, symbols: &str) {
+    let before = hub.stats().filters.refused;
+    let (_, retry_after, effective) = patch(hub, name, symbols).await;
+    assert_eq!((retry_after, &effective["symbols"][0]), (None, &Value::from(symbols)), "{effective}");
+    drop(stream(hub, &format!("/v1/stream?symbols={symbols}")).await);
+    let simple = format!("/prices/stream?symbols={symbols}");
+    let (_, said) = begin(hub, &simple, &[": busy", ": tickcast"]).await;
+    assert!(said.contains(": tickcast"), "{said}");
+    assert_eq!(hub.stats().filters.refused, before);
+}
+
+#[tokio::test]
+async fn beyond_the_patterns_of_all_readers_come_back_later() {
+    let hub = Hub::builder().lanes(1).build();
+    let (_open, name) = stream(&hub, "/v1/stream?symbols=A").await;
+    let mut held = Vec::new();
+    for number in 0..100 {
+        held.push(hub.inner().prepare(filter(&format!("P{number}"), 100, "*")).await.unwrap());
+    }
+    assert_eq!(hub.stats().filters.patterns, MAX_PATTERNS as u64);
+    refused(&hub, &name, "X*", "10000 patterns").await;
+    // Names are no patterns, and what others ask for costs nothing more.
+    taken(&hub, &name, "X").await;
+    hub.inner().prepare(filter("P7", 100, "*")).await.unwrap();
+    held.pop();
+    taken(&hub, &name, "X*").await;
+}
+
+#[tokio::test]
+async fn beyond_the_bytes_of_all_filters_readers_come_back_later() {
+    const BYTES: usize = 8192;
+    let hub = Hub::builder().lanes(1).filter_bytes(BYTES).build();
+    let (_open, name) = stream(&hub, "/v1/stream?symbols=A").await;
+    let left = BYTES - hub.stats().filters.bytes as usize - FILTER_BYTES;
+    // So many that a filter of one name finds no room beside them.
+    let held = hub.inner().prepare(filter("N", left / NAME_BYTES, "")).await.unwrap();
+    refused(&hub, &name, "X", "8192 bytes").await;
+    // A pattern is no name, but something, too.
+    refused(&hub, &name, "X*", "8192 bytes").await;
+    drop(held);
+    taken(&hub, &name, "X").await;
+}
+
+/// A market on which a pattern is long at every symbol: too many to be selected at once.
+fn wide_market() -> Hub {
+    let hub = Hub::builder().lanes(1).build();
+    for number in 0..=FEW_COMPARISONS {
+        let tick = format!(r#"{{"symbol":"S{number:05}","price":1}}"#);
+        hub.publish(&Tick::from_json(tick.as_bytes()).unwrap()).unwrap();
+    }
+    hub
+}
+
+#[tokio::test]
+async fn where_many_filters_wait_readers_come_back_later() {
+    let hub = wide_market();
+    let (_open, name) = stream(&hub, "/v1/stream?symbols=A").await;
+    // Nobody selects yet, and those who wait have left meanwhile.
+    let (requests, desk) = sync_channel(MAX_WAITING);
+    for _ in 0..MAX_WAITING {
+        requests.try_send(Request { filter: Filter::all(), answer: oneshot::channel().0 }).unwrap();
+    }
+    hub.inner().filters.selector.set(Some(requests)).unwrap();
+    refused(&hub, &name, "S0000*", "256 filters wait").await;
+    let log = Arc::clone(&hub.inner().log);
+    std::thread::spawn(move || select_all(&log, &desk));
+    // It has got to the end of them once it has taken in another.
+    while hub.inner().prepare(filter("W", 1, "*")).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    taken(&hub, &name, "S0000*").await;
+}
+
+/// As many wait as there may, and not one more, while the log is held; all of them are answered after that.
+#[tokio::test]
+async fn so_many_filters_wait_and_no_more() {
+    let hub = wide_market();
+    let symbols = hub.stats().symbols;
+    let select = |number: usize| Box::pin(hub.inner().select(filter(&format!("W{number}"), 1, "*"), symbols));
+    let mut waiting = Vec::new();
+    let refusal = hub.inner().log.with(|_| {
+        loop {
+            let mut selected = select(waiting.len());
+            match selected.as_mut().now_or_never() {
+                None => waiting.push(selected),
+                Some(outcome) => break outcome.unwrap_err(),
+            }
+        }
+    });
+    assert_eq!(refusal, FilterRefusal::Waiting);
+    // The one that is being selected may have left the queue.
+    assert!((MAX_WAITING..=MAX_WAITING + 1).contains(&waiting.len()), "{}", waiting.len());
+    for selected in waiting {
+        assert_eq!(selected.await.unwrap().seen(), symbols);
+    }
+}
