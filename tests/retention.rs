@@ -1,0 +1,101 @@
+//! What is too much or too old goes from the tape on disk, and whoever comes back for it is told.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use crate::disk::{files, fill};
+use crate::resumable::{back, cursor_at, data, open, short, up_to};
+use crate::server::{TestServer, eventually};
+
+/// Ticks that fill more than three parts of the smallest tape.
+const TICKS: u64 = 60_000;
+
+/// The place before the oldest tick that is on disk.
+async fn floor(server: &TestServer) -> u64 {
+    let (_, status) = server.get("/v1/status").await;
+    let head = status["cursor"].as_str().unwrap().split(['-', '.']).nth(1).unwrap().parse::<u64>().unwrap();
+    head - status["disk"]["ticks"].as_u64().unwrap()
+}
+
+/// Someone comes back with a cursor from before all there is: to every tick, and to newest values.
+async fn told(server: &TestServer, early: &str, newest: &str) {
+    let mut reader = back(server, "?mode=all", early).await;
+    let reset = reader.event().await.unwrap();
+    assert_eq!((short(&reset).as_str(), data(&reset)["last"].as_str()), ("reset expired @0", Some(early)));
+    let tick = reader.until(|event| event.event == "tick").await;
+    assert_eq!(short(&tick), newest);
+    let ready = reader.event().await.unwrap();
+    assert_eq!((ready.event.as_str(), data(&ready)["resumed"].as_bool()), ("ready", Some(false)));
+    let mut again = back(server, "?mode=all", &ready.id).await;
+    let ready = again.until(|event| event.event == "ready").await;
+    assert_eq!(data(&ready)["resumed"], true, "what it is given then is good");
+    let mut reader = back(server, "", early).await;
+    let seen = up_to(&mut reader, "ready").await;
+    let seen: Vec<_> = seen.iter().filter(|event| !event.starts_with("symbol ")).collect();
+    assert_eq!((seen.len(), seen[0].as_str()), (2, newest), "{seen:?}");
+}
+
+/// What is left is there from its first tick on, in a stream and in an export.
+async fn left(server: &TestServer, floor: u64) {
+    let mut reader = open(server, "?mode=all&since=start").await;
+    let first = reader.until(|event| event.event == "tick").await;
+    assert_eq!(data(&first)["n"], floor + 1);
+    let export = server.http.get(format!("{}/v1/ticks/A", server.public)).send().await.unwrap();
+    let export = export.text().await.unwrap();
+    let first: serde_json::Value = serde_json::from_str(export.lines().next().unwrap()).unwrap();
+    assert_eq!((first["n"].as_u64(), export.lines().count() as u64), (Some(floor + 1), TICKS - floor));
+}
+
+#[tokio::test]
+async fn what_is_too_much_goes_and_who_comes_back_for_it_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let small = ["--tape-ticks", "100", "--keep-bytes", "4194304"];
+    let server = TestServer::on_disk(folder.path(), &small);
+    fill(&server, "A", 1..=100).await;
+    let early = cursor_at(&server, 50).await;
+    fill(&server, "A", 101..=TICKS).await;
+    eventually(async || floor(&server).await > 50).await;
+    let newest = format!("tick A {TICKS}={TICKS}.50 @{TICKS}");
+    told(&server, &early, &newest).await;
+    server.end();
+    // As much as is kept, and the room of the part that is being written.
+    let bytes: u64 = files(folder.path()).iter().map(|path| path.metadata().unwrap().len()).sum();
+    assert!(bytes <= (4 << 20) + (2 << 20), "{bytes} bytes");
+    let server = TestServer::on_disk(folder.path(), &small);
+    told(&server, &early, &newest).await;
+    let floor = floor(&server).await;
+    assert!((51..TICKS).contains(&floor), "{floor}");
+    left(&server, floor).await;
+}
+
+#[tokio::test]
+async fn what_is_too_old_goes_though_there_is_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let hour = ["--tape-ticks", "100", "--keep-bytes", "33554432", "--keep", "1h"];
+    let server = TestServer::on_disk(folder.path(), &hour);
+    fill(&server, "A", 1..=100).await;
+    let early = cursor_at(&server, 50).await;
+    fill(&server, "A", 101..=TICKS / 2).await;
+    server.end();
+    let old = files(folder.path());
+    assert!(old.len() > 1, "{old:?}");
+    let server = TestServer::on_disk(folder.path(), &hour);
+    let mut reader = back(&server, "?mode=all", &early).await;
+    let next = reader.until(|event| event.event == "tick").await;
+    assert_eq!(data(&next)["n"], 51, "so far all of it is there");
+    // All but the last were written to two hours ago.
+    let (last, old) = old.split_last().unwrap();
+    let before = SystemTime::now() - Duration::from_secs(7200);
+    for path in old {
+        File::options().write(true).open(path).unwrap().set_modified(before).unwrap();
+    }
+    // A part comes to its end: then those that are too old are looked for.
+    fill(&server, "A", TICKS / 2 + 1..=TICKS).await;
+    let gone = |paths: &[PathBuf]| paths.iter().all(|path| !path.exists());
+    eventually(async || gone(old)).await;
+    assert_eq!(&files(folder.path())[0], last, "nothing else goes");
+    told(&server, &early, &format!("tick A {TICKS}={TICKS}.50 @{TICKS}")).await;
+    let first: u64 = last.file_stem().unwrap().to_str().unwrap().parse().unwrap();
+    left(&server, first - 1).await;
+}
