@@ -41,6 +41,17 @@ impl<'a> Attacker<'a> {
         Self { address, process, end: Instant::now() + LONGEST, anew }
     }
 
+    /// The same, with so much time from now on: what stays to hold something then leaves.
+    #[must_use]
+    pub fn within(self, time: Duration) -> Self {
+        Self { end: Instant::now() + time, ..self }
+    }
+
+    /// When so much time, or its own, will be over.
+    pub(crate) fn end_of(&self, time: Duration) -> Instant {
+        self.end.min(Instant::now() + time)
+    }
+
     /// What the server did until now does not count.
     pub(crate) fn begin_anew(&self) {
         (self.anew)();
@@ -86,7 +97,7 @@ impl<'a> Attacker<'a> {
 
     /// How these were answered within `patience`, without taking anything of the answers: such as `690 × 200, 10 × 503`.
     pub(crate) fn answers(&self, sockets: &[TcpStream], patience: Duration) -> String {
-        let end = self.end.min(Instant::now() + patience);
+        let end = self.end_of(patience);
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         for socket in sockets {
             let status = answer(socket, end).map_or_else(|| "no answer".to_owned(), |code| code.to_string());

@@ -43,7 +43,7 @@ struct Seen {
 
 /// Asks for the whole market on each stream, and answers what keeps a connection alive.
 pub(super) fn windows(attacker: &Attacker<'_>, _: &Market, size: usize) -> Result<String> {
-    let end = Instant::now() + STAY;
+    let end = attacker.end_of(STAY);
     let sockets = attacker.crowd(size, |_| PREFACE.to_owned());
     let seen: Vec<Seen> = std::thread::scope(|scope| {
         let hold = |socket| scope.spawn(move || hold(socket, end));
