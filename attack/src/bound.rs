@@ -7,8 +7,8 @@ const BASE: u64 = 40 << 20;
 /// A symbol: its newest tick with all extras, and its name in the log and in two lanes.
 const PER_SYMBOL: u64 = 4 << 10;
 
-/// What the tape in memory holds at most: `--tape-bytes`, and `--tape-ticks` of 168 bytes each.
-const TAPE: u64 = (64 << 20) + 262_144 * 168;
+/// What the tape in memory holds at most: `--tape-bytes` and half of that for batches, and `--tape-ticks` of 168 bytes each.
+const TAPE: u64 = (96 << 20) + 262_144 * 168;
 
 /// A connection, and what it keeps: a piece of an answer, or the rest of a batch that it is in the middle of.
 const PER_CONNECTION: u64 = (8 << 10) + (64 << 10);

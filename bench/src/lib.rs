@@ -148,10 +148,11 @@ fn newest() -> Box<dyn FnMut()> {
     let (_, replica) = market();
     let selection = Selection::new(Filter::all(), replica.market());
     let places = (Seq::new(replica.head().get() - BATCH), replica.head());
-    let mut out = Vec::new();
+    let (mut out, mut moves) = (Vec::new(), render::Moves::default());
     Box::new(move || {
         out.clear();
-        let log = (replica.market(), replica.tape());
+        moves.follow(replica.market(), replica.tape());
+        let log = (replica.market(), replica.tape(), Some(&moves));
         black_box(render::newest(log, &selection, places, Dialect::Simple, usize::MAX, &mut out));
     })
 }

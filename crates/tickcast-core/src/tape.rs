@@ -65,6 +65,12 @@ impl Tape {
         Self { entries, head, before: digest, digest, bytes: 0, max_entries, max_bytes }
     }
 
+    /// How many bytes it keeps at most, roughly.
+    #[must_use]
+    pub const fn max_bytes(&self) -> usize {
+        self.max_bytes
+    }
+
     /// What it looks like with its newest entry.
     #[must_use]
     pub const fn digest(&self) -> Digest {

@@ -29,8 +29,8 @@ const WIDE: usize = 64;
 /// A body that is no longer than this counts as a part of its connection.
 pub(crate) const SHORT: usize = 4 << 10;
 
-/// Most longer bodies at a time that are of use only whole.
-const LONG_BODIES: usize = 64;
+/// Most longer bodies at a time that are of use only whole; fewer, but not fewer than the first number, where answers may hold little.
+const LONG_BODIES: (usize, usize) = (8, 64);
 
 /// Most bodies compressed by zstd at a time, and the window that each may need.
 const WINDOWS: usize = 16;
@@ -107,7 +107,7 @@ impl Answers {
         Self {
             exports: places(EXPORTS),
             wide: places(WIDE),
-            long_bodies: places(LONG_BODIES),
+            long_bodies: places((held >> 22).clamp(LONG_BODIES.0, LONG_BODIES.1)),
             windows: places((held / WINDOW).clamp(1, WINDOWS)),
             held: places(held_kib),
             held_kib,

@@ -39,7 +39,7 @@ use tickcast_tape::DiskTape;
 
 use crate::stats::LaneStats;
 use crate::subscription::{Start, Subscription};
-use groups::{GroupId, Groups};
+use groups::{GroupId, Groups, TAPE_PER_BATCHES};
 pub(crate) use history::{Found, Librarian, Wanted};
 pub(crate) use inbox::{Change, Command, Inbox, NewTerms, Newcomer};
 pub use outlet::Io;
@@ -117,8 +117,8 @@ impl<S: Sink> Lane<S> {
         carrier: S::Carrier,
     ) -> Self {
         Self {
+            groups: Groups::new(replica.tape().max_bytes() / TAPE_PER_BATCHES),
             replica,
-            groups: Groups::new(),
             streams: SlotMap::with_capacity_and_key(RESERVED),
             names: Names::default(),
             statuses: Statuses::default(),

@@ -17,12 +17,14 @@ pub struct Moves {
 impl Moves {
     /// Comes to where a market and its tape stand.
     pub fn follow(&mut self, market: &Market, tape: &Tape) {
-        if self.as_of == market.head() {
+        let came = market.head().get() - self.as_of.get();
+        let most = 2 * market.len() + FEW;
+        if came == 0 {
             return;
         }
-        if tape.reaches_back_to(self.as_of) {
+        if tape.reaches_back_to(self.as_of) && came <= most as u64 {
             self.entries.extend(tape.after(self.as_of).map(|(seq, entry)| (seq, entry.symbol)));
-            if self.entries.len() > 2 * market.len() + FEW {
+            if self.entries.len() > most {
                 self.entries.retain(|(seq, id)| market.moved(*id) == *seq);
             }
         } else {

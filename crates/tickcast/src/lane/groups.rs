@@ -14,6 +14,7 @@ use tickcast_core::{Filter, Market, Selection, Symbol, SymbolId, SymbolSet};
 use super::Key;
 use super::piece::{Draft, Piece};
 use crate::hub::Prepared;
+pub(super) use batch::TAPE_PER_BATCHES;
 use newcomers::COMPARISONS;
 use render::Request;
 pub(super) use render::{LONGEST, Step};
@@ -76,8 +77,8 @@ pub(super) struct Groups {
     with_patterns: HashSet<GroupId>,
     /// Those of them that have yet to look at some, the next one last: until then nothing can be said of what they want.
     behind: Vec<GroupId>,
-    /// How long all batches are that have been made in this flush.
-    batched: usize,
+    /// How many bytes all batches may still have.
+    room: usize,
     /// How many comparisons are made in one go.
     comparisons: usize,
     /// How many entries the two indexes have, and how many of them at most are of groups that are no more.
@@ -90,12 +91,13 @@ pub(super) struct Groups {
 }
 
 impl Groups {
-    pub(super) fn new() -> Self {
-        Self::comparing(COMPARISONS)
+    /// Some whose batches have so many bytes at a time.
+    pub(super) fn new(room: usize) -> Self {
+        Self::comparing(COMPARISONS, room)
     }
 
-    /// Some that make so many comparisons in one go.
-    pub(super) fn comparing(comparisons: usize) -> Self {
+    /// The same, with so many comparisons in one go.
+    pub(super) fn comparing(comparisons: usize, room: usize) -> Self {
         Self {
             groups: SlotMap::default(),
             by_filter: HashMap::new(),
@@ -104,7 +106,7 @@ impl Groups {
             awaiting: HashMap::new(),
             with_patterns: HashSet::new(),
             behind: Vec::new(),
-            batched: 0,
+            room,
             comparisons,
             entries: 0,
             stale: 0,

@@ -128,7 +128,7 @@ fn wanted_by(filter: usize) -> BTreeSet<String> {
 /// One that holds patterns against one new symbol at a time.
 fn node() -> Lane<Connection> {
     let lane = Lane::new(Replica::new(LIMITS), MANNERS, Arc::default(), OneByOne);
-    Lane { groups: Groups::comparing(1), ..lane }
+    Lane { groups: Groups::comparing(1, 1 << 20), ..lane }
 }
 
 impl World {

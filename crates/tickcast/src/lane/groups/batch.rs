@@ -5,10 +5,11 @@ use tickcast_core::{Frame, Position, Symbol, SymbolId};
 
 use super::{Draft, Group, GroupId, Groups, Piece};
 
-/// Most bytes of one group's batch, and of the batches of all groups that are made at a time. Who is due more is brought to the head
-/// piece by piece.
+/// Most bytes of one group's batch. Who is due more is brought to the head piece by piece.
 const LONGEST_BATCH: usize = 1 << 20;
-const MOST_BATCHED: usize = 32 << 20;
+
+/// All batches that are made at a time have at most this part of the bytes that the tape may keep.
+pub(in crate::lane) const TAPE_PER_BATCHES: usize = 4;
 
 impl Groups {
     /// Puts what happened to a symbol into the batch of every group it concerns; groups that had none yet are added to
@@ -23,7 +24,7 @@ impl Groups {
         for number in &self.by_symbol[id.index()] {
             match self.groups.get_mut(*number) {
                 Some(group) => {
-                    group.add(*number, (at, symbol), frame, touched, &mut self.batched);
+                    group.add(*number, (at, symbol), frame, touched, &mut self.room);
                     concerns = true;
                 }
                 None => stale = true,
@@ -32,7 +33,7 @@ impl Groups {
         for number in &self.wide {
             let group = &mut self.groups[*number];
             if group.selection.contains(id) {
-                group.add(*number, (at, symbol), frame, touched, &mut self.batched);
+                group.add(*number, (at, symbol), frame, touched, &mut self.room);
                 concerns = true;
             }
         }
@@ -51,7 +52,7 @@ impl Groups {
             return None;
         }
         let piece = batch.seal();
-        self.batched = self.batched.saturating_sub(piece.len());
+        self.room += piece.len();
         group.usual = piece.len();
         Some((piece, ticks))
     }
@@ -65,7 +66,7 @@ impl Group {
         (at, symbol): (Position, Symbol),
         frame: Option<&Frame>,
         touched: &mut Vec<GroupId>,
-        batched: &mut usize,
+        room: &mut usize,
     ) {
         // To a simple stream a symbol that is taken off is just silent.
         if frame.is_none() && self.dialect == Dialect::Simple {
@@ -80,10 +81,12 @@ impl Group {
         }
         let before = self.batch.len();
         self.dialect.entry(Some(at), symbol, frame, self.batch.bytes_of(self.usual));
-        *batched += self.batch.len() - before;
-        if self.batch.len() > LONGEST_BATCH || *batched > MOST_BATCHED {
-            *batched -= self.batch.len();
+        let more = self.batch.len() - before;
+        if self.batch.len() > LONGEST_BATCH || more > *room {
+            *room += before;
             (self.overflowed, self.batch) = (true, Draft::new());
+        } else {
+            *room -= more;
         }
     }
 }

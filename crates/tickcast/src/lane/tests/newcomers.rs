@@ -5,7 +5,7 @@ use super::*;
 /// A lane that makes so many comparisons at a time, and readers of `filters`.
 fn readers(comparisons: usize, filters: &[String]) -> (Stage, Vec<(Key, Reader)>) {
     let mut stage = Stage::new(Limits::default());
-    stage.lane.groups = Groups::comparing(comparisons);
+    stage.lane.groups = Groups::comparing(comparisons, 1 << 20);
     let readers = filters.iter().map(|filter| stage.open(to(filter))).collect();
     (stage, readers)
 }
