@@ -31,6 +31,12 @@ impl Collector for Snapshot {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let stats = &self.0;
         gauge(&mut encoder, "streams", "Open streams", stats.streams)?;
+        gauge(
+            &mut encoder,
+            "kept_bytes",
+            "Bytes kept for readers that have yet to take them",
+            stats.kept_bytes,
+        )?;
         gauge(&mut encoder, "symbols", "Symbols ever seen", stats.symbols as u64)?;
         gauge(&mut encoder, "candles", "Closed candles kept", stats.candles as u64)?;
         gauge(&mut encoder, "can_publish", "1: what is published can be kept", u64::from(stats.can_publish))?;

@@ -124,6 +124,7 @@ fn open_hub(settings: &Settings) -> anyhow::Result<Hub> {
         .limits(settings.limits)
         .filter_bytes(settings.filter_bytes)
         .answer_bytes(settings.answer_bytes)
+        .kept_bytes(settings.kept_bytes)
         .flush(settings.flush.0)
         .patience(settings.patience.0)
         .io(settings.io.into());

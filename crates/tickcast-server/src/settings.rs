@@ -38,6 +38,7 @@ pub(crate) struct Settings {
     pub(crate) filter_bytes: usize,
     /// How many bytes of the market answers under way may hold.
     pub(crate) answer_bytes: usize,
+    pub(crate) kept_bytes: usize,
     /// The rules for what is posted, and how long nothing may be before it is stale.
     pub(crate) posted: Rules,
     pub(crate) stale_after: Span,
@@ -162,6 +163,7 @@ impl Settings {
             limits,
             filter_bytes: memory::shared_bytes(available),
             answer_bytes: memory::shared_bytes(available),
+            kept_bytes: memory::shared_bytes(available),
             posted,
             stale_after,
             data,

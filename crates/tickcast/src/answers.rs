@@ -45,8 +45,9 @@ pub(crate) struct Answers {
     wide: Arc<Semaphore>,
     long_bodies: Arc<Semaphore>,
     windows: Arc<Semaphore>,
-    /// Room for what answers hold of the market, in KiB.
+    /// Room for the market as it stood, in KiB, and for what is written already.
     held: Arc<Semaphore>,
+    written: Arc<Semaphore>,
     held_kib: usize,
     workers: Workers,
     newest: tokio::sync::Mutex<Newest>,
@@ -103,13 +104,16 @@ impl Answers {
     /// compressed bodies as many.
     pub(crate) fn new(held: usize) -> Self {
         let places = |count| Arc::new(Semaphore::new(count));
-        let held_kib = (held >> 10).clamp(1, Semaphore::MAX_PERMITS);
+        // One quarter for what is written: whoever does not take it keeps nobody from the market.
+        let written_kib = (held >> 12).clamp(PIECE >> 10, Semaphore::MAX_PERMITS);
+        let held_kib = ((held / 4 * 3) >> 10).clamp(1, Semaphore::MAX_PERMITS);
         Self {
             exports: places(EXPORTS),
             wide: places(WIDE),
             long_bodies: places((held >> 22).clamp(LONG_BODIES.0, LONG_BODIES.1)),
             windows: places((held / WINDOW).clamp(1, WINDOWS)),
             held: places(held_kib),
+            written: places(written_kib),
             held_kib,
             workers: Workers::default(),
             newest: tokio::sync::Mutex::default(),
@@ -142,11 +146,13 @@ impl Answers {
     ///
     /// # Errors
     /// There is no place, or no room.
-    pub(crate) fn written(&self, text: Vec<u8>) -> Result<Body, Busy> {
+    pub(crate) fn written(&self, mut text: Vec<u8>) -> Result<Body, Busy> {
         if text.len() <= SHORT {
             return Ok(text.into());
         }
-        let room = self.hold(text.len())?;
+        text.shrink_to_fit();
+        let kib = u32::try_from(text.len().div_ceil(1024)).unwrap_or(u32::MAX);
+        let room = self.place(&self.written, kib, "large answers")?;
         if text.len() <= PIECE {
             return Ok(Bytes::from_owner(Kept { text, _room: room }).into());
         }
@@ -203,7 +209,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_written_holds_room_until_it_is_sent() {
-        let answers = Answers::new(200 << 10);
+        let answers = Answers::new(800 << 10);
         let whole = |body: Body| axum::body::to_bytes(body, usize::MAX);
         let (short, one, many) = (vec![1; SHORT], vec![2; PIECE], vec![3; 2 * PIECE + 1]);
         let held = [answers.written(one.clone()).unwrap(), answers.written(many.clone()).unwrap()];
@@ -212,16 +218,17 @@ mod tests {
         let [first, second] = held;
         let (first, second) = (whole(first).await.unwrap(), whole(second).await.unwrap());
         assert_eq!((&first, &second), (&one.into(), &many.into()));
-        assert!(answers.hold(200 << 10).is_err(), "whoever sends the first has it still");
+        let all = vec![4; 196 << 10];
+        assert!(answers.written(all.clone()).is_err(), "whoever sends the first has it still");
         drop(first);
-        assert!(answers.hold(200 << 10).is_ok());
+        assert!(answers.written(all).is_ok());
         assert_eq!(answers.stats().wide, 0);
     }
 
     #[test]
     fn the_market_as_it_stood_is_held_so_often_and_no_more() {
-        let answers = Answers::new(1 << 20);
-        let first = answers.hold((1 << 20) - 4096).unwrap();
+        let answers = Answers::new(4 << 20);
+        let first = answers.hold((3 << 20) - 4096).unwrap();
         let second = answers.hold(3000).unwrap();
         assert_eq!(answers.hold(2000).err(), Some(Busy("large answers")));
         drop((first, second));

@@ -10,7 +10,7 @@ use futures_core::Stream;
 use http_body::{Body, Frame};
 
 use crate::hub::Inner;
-use crate::lane::{Command, Inbox, Key, Offered, OneByOne, Piece, Sink, Written};
+use crate::lane::{Command, Held, Inbox, Key, Offered, OneByOne, Piece, Sink, Written};
 use crate::subscription::Subscription;
 
 /// Where a lane leaves bytes for one reader: room for one piece, which is shared with everyone who is sent the same.
@@ -136,6 +136,13 @@ impl Sink for BodySink {
     fn end(&mut self) -> Written {
         self.0.end();
         Written::Taken
+    }
+
+    fn held(&self) -> Option<Held> {
+        let state = self.0.lock();
+        // Whoever writes the body holds about as much as waits here.
+        let held = Held::of(state.bytes.as_ref().filter(|_| state.refused)?)?;
+        Some(Held { bytes: 2 * held.bytes, ..held })
     }
 
     fn cut(&mut self) {

@@ -21,7 +21,9 @@ pub(crate) use filters::{FilterRefusal, Prepared};
 use crate::answers::Answers;
 use crate::clock::{Clock, WallWatch};
 use crate::events::{Events, Slot};
-use crate::lane::{Arrival, Change, Command, Inbox, Lane, Librarian, NewTerms, Newcomer, Post, Task};
+use crate::lane::{
+    Arrival, Change, Command, Inbox, Lane, Librarian, Manners, NewTerms, Newcomer, Post, Task,
+};
 use crate::log::{Log, keep};
 use crate::publisher::Publisher;
 use crate::reader::Reader;
@@ -182,6 +184,7 @@ impl Hub {
         });
         let mut stats = HubStats {
             streams: 0,
+            kept_bytes: 0,
             events_out: 0,
             bytes_out: 0,
             cursor,
@@ -220,7 +223,7 @@ impl Hub {
                 Ok(both) => both,
                 Err(error) => return Some(Err(error)),
             };
-            let prepared = match self.0.prepare(effective.filter.clone()).await {
+            let prepared = match self.0.prepare_wholly(effective.filter.clone()).await {
                 Ok(prepared) => prepared,
                 Err(refusal) => return Some(Err(EditError::Refused(refusal))),
             };
@@ -363,7 +366,8 @@ impl Inner {
 
     /// Starts the lanes: on threads of their own, or on the runtime of whoever reads first.
     fn start_lanes(&self) -> Vec<LaneHandle> {
-        let HubBuilder { limits, manners, flush, lanes, threads, io, .. } = self.settings;
+        let HubBuilder { limits, manners, kept_bytes, flush, lanes, threads, io, .. } = self.settings;
+        let manners = Manners { kept_bytes: kept_bytes / lanes, ..manners };
         let librarian = self.log.tape().cloned().and_then(Librarian::start);
         let handles: Vec<_> = (0..lanes)
             .map(|number| {
@@ -394,12 +398,17 @@ impl Inner {
 
 /// Runs a lane on a thread of its own, where its long flushes hold up nobody else.
 fn start_thread(number: usize, task: Task) {
+    let inbox = Arc::clone(&task.inbox);
     let run = move || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(task.run()),
-        Err(error) => tracing::error!(%error, "a lane has no runtime"),
+        Err(error) => {
+            tracing::error!(%error, "a lane has no runtime");
+            task.inbox.close();
+        }
     };
     if let Err(error) = std::thread::Builder::new().name(format!("lane-{number}")).spawn(run) {
         tracing::error!(%error, "a lane has no thread");
+        inbox.close();
     }
 }
 

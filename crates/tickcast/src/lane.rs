@@ -10,6 +10,7 @@ mod flush;
 mod groups;
 mod history;
 mod inbox;
+mod kept;
 mod outlet;
 mod owners;
 mod piece;
@@ -38,10 +39,11 @@ use tickcast_core::{FilterMark, Instant, Replica, Seq};
 use tickcast_tape::DiskTape;
 
 use crate::stats::LaneStats;
-use crate::subscription::{Start, Subscription};
+use crate::subscription::{Effective, Start, Subscription};
 use groups::{GroupId, Groups, TAPE_PER_BATCHES};
 pub(crate) use history::{Found, Librarian, Wanted};
 pub(crate) use inbox::{Change, Command, Inbox, NewTerms, Newcomer};
+pub(crate) use kept::Held;
 pub use outlet::Io;
 pub(crate) use outlet::Post;
 use owners::Owners;
@@ -77,6 +79,8 @@ pub(crate) struct Manners {
     pub(crate) keep_alive: Duration,
     /// A stream that takes nothing for this long is cut.
     pub(crate) stall: Duration,
+    /// What all streams may keep that their readers have yet to take, in bytes.
+    pub(crate) kept_bytes: usize,
 }
 
 /// Some of the connections.
@@ -104,6 +108,8 @@ pub(crate) struct Lane<S: Sink> {
     touched: Vec<GroupId>,
     /// When groups that are behind look at more of the symbols that are new.
     look_on_at: Duration,
+    /// When it is counted again what readers keep.
+    count_at: Duration,
     round: Round<S>,
     /// When the ticks of this flush arrived, as far as anyone wants them.
     arrivals: Vec<Duration>,
@@ -135,6 +141,7 @@ impl<S: Sink> Lane<S> {
             gone: Vec::new(),
             touched: Vec::new(),
             look_on_at: Duration::ZERO,
+            count_at: Duration::ZERO,
             round: Round::new(carrier),
             arrivals: Vec::new(),
         }
@@ -197,13 +204,8 @@ impl<S: Sink> Lane<S> {
                 last_write: now,
             })
         })?;
-        if pending {
-            let group = self.streams[key].seat.group;
-            self.groups.complete(group, self.replica.market());
-            let wanted = self.groups.selection(group).ids().collect();
-            if let Some(session) = &mut self.streams[key].session {
-                session.add(wanted);
-            }
+        if let Some(session) = self.streams[key].session.as_mut().filter(|_| pending) {
+            session.add_all();
         }
         let quiet = self.streams[key].may_be_quiet(self.manners.keep_alive);
         self.names.extend(name.map(|name| (name, key)));
@@ -221,10 +223,11 @@ impl<S: Sink> Lane<S> {
         Ok(key)
     }
 
-    /// Whether a newcomer has to wait: until new symbols have been held against patterns, nobody can say what those want.
-    pub(crate) fn holds_back(&self, subscription: &Subscription) -> bool {
-        let filter = &subscription.filter;
-        self.groups.are_behind() && filter.has_patterns() && !filter.is_all()
+    /// Whether a change has to wait: until new symbols have been held against patterns, nobody can say what those add.
+    pub(crate) fn holds_back(&self, change: &Change) -> bool {
+        let patterns = |terms: &Effective| terms.filter.has_patterns() && !terms.filter.is_all();
+        let terms = change.change.as_ref().filter(|_| self.groups.are_behind());
+        terms.is_some_and(|(from, to, _)| patterns(from) || patterns(to))
     }
 
     /// A stream that was counted on its way here could not be taken in.
@@ -266,6 +269,7 @@ impl<S: Sink> Lane<S> {
     /// Does what is due by now: visits of paced streams, comments and heartbeats for quiet ones.
     pub(crate) fn ring(&mut self, now: Instant) {
         self.look_on(now.uptime);
+        self.bound_kept(now.uptime);
         let mut due = std::mem::take(&mut self.due);
         self.timers.take_due(now.uptime, &mut due);
         for (key, alarm) in due.drain(..) {

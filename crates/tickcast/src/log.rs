@@ -125,7 +125,7 @@ impl Log {
     pub(crate) fn remove(&self, symbol: &Symbol, now: Instant) -> Result<bool, TickError> {
         let mut book = self.lock();
         let Book { sequencer, journal } = &mut *book;
-        journal.make_room(1)?;
+        journal.make_room(ENTRIES_PER_WRITE)?;
         let removed = sequencer.remove(symbol, now).is_some();
         if removed {
             journal.note(sequencer);

@@ -12,6 +12,7 @@ mod places;
 mod refusal;
 mod requirements;
 mod rewound;
+mod sliced;
 
 use std::io;
 use std::pin::pin;

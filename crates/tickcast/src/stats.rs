@@ -28,6 +28,8 @@ pub const DELAY_BUCKETS: [Duration; 15] = {
 pub struct HubStats {
     /// Open streams.
     pub streams: u64,
+    /// What they keep that their readers have yet to take, in bytes.
+    pub kept_bytes: u64,
     /// Ticks written to streams, each counted once a stream.
     pub events_out: u64,
     /// Bytes of events and comments handed to streams.
@@ -204,6 +206,8 @@ pub(crate) struct LaneStats {
     assigned: AtomicU64,
     /// Streams that are there.
     streams: AtomicU64,
+    /// What they keep that their readers have yet to take, in bytes, when it was last counted.
+    kept: AtomicU64,
     events: AtomicU64,
     bytes: AtomicU64,
     delays: [AtomicU64; DELAY_BUCKETS.len() + 1],
@@ -227,7 +231,12 @@ impl LaneStats {
     /// The lane is no more, and its streams with it.
     pub(crate) fn forget(&self) {
         self.assigned.store(0, Relaxed);
+        self.kept.store(0, Relaxed);
         self.streams.store(0, Relaxed);
+    }
+
+    pub(crate) fn keeps(&self, bytes: usize) {
+        self.kept.store(bytes as u64, Relaxed);
     }
 
     pub(crate) fn opened(&self) {
@@ -256,6 +265,7 @@ impl LaneStats {
     /// Adds them all up.
     pub(crate) fn add_to(&self, total: &mut HubStats) {
         total.streams += self.streams();
+        total.kept_bytes += self.kept.load(Relaxed);
         total.events_out += self.events.load(Relaxed);
         total.bytes_out += self.bytes.load(Relaxed);
         total.delays.sum += Duration::from_micros(self.delay_us.load(Relaxed));

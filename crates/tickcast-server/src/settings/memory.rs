@@ -73,7 +73,8 @@ pub(crate) fn connections(available: u64) -> usize {
     usize::try_from(available / 8 / CONNECTION_BYTES).unwrap_or(usize::MAX).max(1)
 }
 
-/// How many bytes all filters in use may take, and how many all answers under way may hold.
+/// How many bytes all filters in use may take, how many all answers under way may hold, and how many all streams keep that their
+/// readers have yet to take.
 pub(crate) fn shared_bytes(available: u64) -> usize {
     usize::try_from(available / 16).unwrap_or(usize::MAX).min(256 << 20)
 }

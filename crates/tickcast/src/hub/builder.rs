@@ -15,6 +15,9 @@ const FILTER_BYTES: usize = 256 << 20;
 /// What wide answers hold of the market, as it stood, between them, in bytes.
 const ANSWER_BYTES: usize = 256 << 20;
 
+/// What streams keep between them that their readers have yet to take, in bytes.
+const KEPT_BYTES: usize = 256 << 20;
+
 /// A hub's settings. Each has a default that suits one machine; times are kept between a millisecond and a day.
 #[derive(Debug, Clone, Copy)]
 pub struct HubBuilder {
@@ -22,6 +25,7 @@ pub struct HubBuilder {
     pub(super) manners: Manners,
     pub(super) filter_bytes: usize,
     pub(super) answer_bytes: usize,
+    pub(super) kept_bytes: usize,
     pub(super) flush: Duration,
     pub(super) lanes: usize,
     pub(super) threads: bool,
@@ -36,9 +40,12 @@ impl Default for HubBuilder {
                 patience: Duration::from_secs(1),
                 keep_alive: Duration::from_secs(15),
                 stall: Duration::from_secs(30),
+                // Each lane's share is known once there are lanes.
+                kept_bytes: usize::MAX,
             },
             filter_bytes: FILTER_BYTES,
             answer_bytes: ANSWER_BYTES,
+            kept_bytes: KEPT_BYTES,
             flush: Duration::from_millis(5),
             lanes: std::thread::available_parallelism().map_or(1, usize::from),
             threads: false,
@@ -67,6 +74,14 @@ impl HubBuilder {
     #[must_use]
     pub const fn answer_bytes(mut self, bytes: usize) -> Self {
         self.answer_bytes = bytes;
+        self
+    }
+
+    /// How many bytes all streams may keep that their readers have yet to take; what they share counts once. Default 256 MiB; beyond,
+    /// those are cut that have taken nothing for the longest.
+    #[must_use]
+    pub const fn kept_bytes(mut self, bytes: usize) -> Self {
+        self.kept_bytes = bytes;
         self
     }
 

@@ -19,7 +19,7 @@ pub(crate) const MAX_PATTERNS: usize = 10_000;
 /// Most filters that wait to be selected.
 const MAX_WAITING: usize = 256;
 
-/// A selection is used again while the market has no more symbols that it has not seen.
+/// A selection is used again for a newcomer while the market has no more symbols that it has not seen.
 const FRESH: usize = 1000;
 
 /// What a name costs: in the filter, and in a lane's indexes.
@@ -125,10 +125,10 @@ impl Filters {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The same filter, if someone uses it and it has seen nearly all of a market of so many symbols.
-    fn find(&self, filter: &Filter, symbols: usize) -> Option<Arc<Prepared>> {
+    /// The same filter, if someone uses it and it has seen all but so many of a market's symbols.
+    fn find(&self, filter: &Filter, symbols: usize, fresh: usize) -> Option<Arc<Prepared>> {
         let known = self.known().get(filter).and_then(Weak::upgrade)?;
-        let fresh = known.selection.as_ref().is_none_or(|selection| selection.seen() + FRESH >= symbols);
+        let fresh = known.selection.as_ref().is_none_or(|selection| selection.seen() + fresh >= symbols);
         fresh.then_some(known)
     }
 
@@ -143,18 +143,27 @@ impl Filters {
 }
 
 impl Inner {
-    /// Makes a filter ready for the lanes.
+    /// Makes a filter ready for the lanes: for a newcomer, who is given the rest by the lane in its turn.
     pub(crate) async fn prepare(&self, filter: Filter) -> Result<Arc<Prepared>, FilterRefusal> {
-        let prepared = self.try_prepare(filter).await;
+        self.prepare_up_to(filter, FRESH).await
+    }
+
+    /// The same for a change, which a lane makes at once.
+    pub(crate) async fn prepare_wholly(&self, filter: Filter) -> Result<Arc<Prepared>, FilterRefusal> {
+        self.prepare_up_to(filter, 0).await
+    }
+
+    async fn prepare_up_to(&self, filter: Filter, fresh: usize) -> Result<Arc<Prepared>, FilterRefusal> {
+        let prepared = self.try_prepare(filter, fresh).await;
         if prepared.is_err() {
             self.filters.refused.fetch_add(1, Ordering::Relaxed);
         }
         prepared
     }
 
-    async fn try_prepare(&self, filter: Filter) -> Result<Arc<Prepared>, FilterRefusal> {
+    async fn try_prepare(&self, filter: Filter, fresh: usize) -> Result<Arc<Prepared>, FilterRefusal> {
         let symbols = self.log.with(|log| log.market().len());
-        if let Some(known) = self.filters.find(&filter, symbols) {
+        if let Some(known) = self.filters.find(&filter, symbols, fresh) {
             return Ok(known);
         }
         let charge = self.filters.budget.charge(

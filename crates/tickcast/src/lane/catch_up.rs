@@ -112,6 +112,11 @@ impl<S: Sink> Lane<S> {
         if self.groups.is_behind(stream.seat.group) {
             return Next::Later;
         }
+        if let Some(session) = &mut stream.session
+            && session.take_adds_all()
+        {
+            session.add(self.groups.selection(stream.seat.group).ids().collect());
+        }
         if stream.session.is_some()
             && let Some(step) = self.say(key)
         {

@@ -29,9 +29,7 @@ impl<S: Sink> Lane<S> {
         let Some((from, effective, prepared)) = change else {
             return Some(if session.try_change(now) { Ok(current) } else { Err(EditError::TooOften) });
         };
-        // Of patterns that have yet to be held against new symbols nobody can say what they add.
-        let patterns = from.filter.has_patterns() || effective.filter.has_patterns();
-        if from != current || (patterns && self.groups.are_behind()) {
+        if from != current {
             return Some(Err(EditError::Outdated));
         }
         self.reseat(key, &effective, prepared, now);

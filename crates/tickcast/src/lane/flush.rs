@@ -25,6 +25,7 @@ impl<S: Sink> Lane<S> {
         }
         self.groups.meet_new_symbols(self.replica.market());
         let caught_up = self.groups.look_on(self.replica.market());
+        self.visits.extend(caught_up.iter().flat_map(|group| self.groups.members(*group)));
         self.hold_back(from);
         let revived = self.owners.revived();
         if ticks <= BATCH_TICKS && self.replica.tape().reaches_back_to(from) {
@@ -44,11 +45,6 @@ impl<S: Sink> Lane<S> {
         }
         if self.owners.revived() > revived {
             self.visits.extend(self.names.values());
-        }
-        for group in caught_up {
-            let waited =
-                self.groups.members(group).iter().filter(|key| self.streams[**key].place != Place::Head);
-            self.visits.extend(waited);
         }
         for key in std::mem::take(&mut self.visits) {
             self.visit(key, now);

@@ -153,9 +153,9 @@ impl Groups {
         moved
     }
 
-    /// Everyone in a group.
+    /// Everyone in a group; nobody, where it is no more.
     pub(super) fn members(&self, id: GroupId) -> &[Key] {
-        &self.groups[id].members
+        self.groups.get(id).map_or(&[], |group| &group.members)
     }
 
     /// How events are marked for a group.
@@ -227,7 +227,7 @@ impl Groups {
             self.with_patterns.insert(number);
             // What it was prepared from may be older than the market here.
             if self.is_behind(number) {
-                self.behind.push(number);
+                self.look_later(number);
             }
         } else {
             for name in filter.names().iter().filter(|name| market.id(name).is_none()) {

@@ -3,7 +3,7 @@
 use std::sync::Once;
 
 use super::socket::{Outgoing, Ring, Socket};
-use super::{Carrier, Offered, OneByOne, Piece, Sink, Written};
+use super::{Carrier, Held, Offered, OneByOne, Piece, Sink, Written};
 use crate::events::BodySink;
 
 /// Where a stream's bytes go: into an HTTP body that a runtime reads, or straight into a socket.
@@ -51,6 +51,10 @@ impl Sink for Outlet {
 
     fn hear_no_more(&mut self) {
         each!(self, sink => sink.hear_no_more());
+    }
+
+    fn held(&self) -> Option<Held> {
+        each!(self, sink => sink.held())
     }
 
     fn cut(&mut self) {

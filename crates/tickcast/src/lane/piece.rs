@@ -5,6 +5,9 @@ use bytes::Bytes;
 /// Room for the longest chunk head: eight hex digits and a line break.
 const ROOM: usize = 10;
 
+/// Unused room that is not worth a copy.
+const SLACK: usize = 4096;
+
 /// The line break that ends a chunk.
 const END: &[u8] = b"\r\n";
 
@@ -51,6 +54,10 @@ impl Draft {
         let length = self.len();
         if length == 0 {
             return Piece::default();
+        }
+        // Kept by a reader that is slow, it is to take no more than it is long.
+        if self.0.capacity() > length + length / 4 + SLACK {
+            self.0.shrink_to(length + ROOM + END.len());
         }
         let head = format!("{length:x}\r\n");
         let start = ROOM - head.len();

@@ -13,7 +13,11 @@ impl<S: Sink> Lane<S> {
     /// goes on is not.
     fn idle(&mut self, key: Key) {
         let head = self.head();
-        let Stream { place, pace, blocked, .. } = &mut self.streams[key];
+        let Stream { place, pace, blocked, goes_on, seat, .. } = &mut self.streams[key];
+        // Nobody knows what it has been sent while its group has yet to look at new symbols.
+        if *goes_on || self.groups.is_behind(seat.group) {
+            return;
+        }
         if let (Place::Behind(seq), Some(pace), false) = (place, pace, *blocked)
             && pace.armed.is_none()
             && *seq >= pace.until

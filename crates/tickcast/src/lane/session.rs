@@ -50,6 +50,8 @@ pub(super) struct Session {
     /// Symbols that were added, and that it is to be given the newest ticks of, from the so-manieth symbol of the market on.
     added: SymbolSet,
     added_from: usize,
+    /// All that its group wants has been added: which symbols those are is known once the group has looked at all there are.
+    adds_all: bool,
     /// Where it is to hear that it has caught up.
     pub(super) ready: Option<Seq>,
     /// How far it was read to from the tape on disk, where memory does not reach.
@@ -109,6 +111,7 @@ impl Session {
             revived: 0,
             added: SymbolSet::new(),
             added_from: 0,
+            adds_all: false,
             ready: Some(head),
             reached: None,
             waits: None,
@@ -139,6 +142,16 @@ impl Session {
         self.broken = self.unverified.take().map(|(_, last)| (Break::Epoch, last));
         self.resumed = false;
         self.ready = Some(head);
+    }
+
+    /// It is to be given the newest ticks of all that its group wants.
+    pub(super) const fn add_all(&mut self) {
+        self.adds_all = true;
+    }
+
+    /// Whether all that its group wants is to be added now.
+    pub(super) const fn take_adds_all(&mut self) -> bool {
+        std::mem::replace(&mut self.adds_all, false)
     }
 
     /// It was told this.

@@ -221,11 +221,6 @@ impl World {
         let node = self.rng.usize(..NODES);
         // No lane takes anyone in before it has got to where the log stood when they asked.
         self.flush(node);
-        // Nor as long as patterns have yet to be held against new symbols.
-        let Client { url, .. } = &self.clients[client];
-        if self.nodes[node].holds_back(&Subscription::to(filter_of(*url))) {
-            return;
-        }
         let nonsense = !self.healed && self.rng.u8(..40) == 0;
         self.faults.extend(nonsense.then_some(Fault::Nonsense));
         let head = (self.epoch, self.log.head());
@@ -277,6 +272,10 @@ impl World {
     fn change(&mut self, client: usize) {
         self.read(client, usize::MAX);
         let (to, rewrites) = (self.rng.usize(..FILTERS.len()), self.rng.bool());
+        // A lane's task keeps changes until new symbols have been held against patterns.
+        if self.clients[client].at.as_ref().is_some_and(|(node, ..)| self.nodes[*node].groups.are_behind()) {
+            return;
+        }
         let Client { ledger, url, filter, stream, at, .. } = &mut self.clients[client];
         let Some((node, ..)) = at else { return };
         let seen = Seen::Changed { symbols: wanted_by(to), away: false };

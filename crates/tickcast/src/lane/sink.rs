@@ -1,6 +1,6 @@
 //! Where a lane's bytes go, as the lane sees it.
 
-use super::Piece;
+use super::{Held, Piece};
 
 /// Where a stream's bytes go.
 pub(crate) trait Sink: Sized {
@@ -34,6 +34,9 @@ pub(crate) trait Sink: Sized {
 
     /// The reader says no more, not even that it leaves: that is for the next write to find out.
     fn hear_no_more(&mut self) {}
+
+    /// What it keeps in memory that its reader has yet to take.
+    fn held(&self) -> Option<Held>;
 
     /// The reader is stuck: what it was still to get is not worth waiting for.
     fn cut(&mut self);

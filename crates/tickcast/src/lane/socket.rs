@@ -18,7 +18,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Key, Offered, OneByOne, Piece, Sink, Written};
+use super::{Held, Key, Offered, OneByOne, Piece, Sink, Written};
 pub(crate) use ring::{Outgoing, Ring};
 
 /// What a reader has yet to take keeps at most so many times as much in memory.
@@ -274,6 +274,10 @@ impl Sink for Socket {
     fn hear_no_more(&mut self) {
         self.listening = false;
         self.watch();
+    }
+
+    fn held(&self) -> Option<Held> {
+        Held::of(&self.rest)
     }
 
     fn cut(&mut self) {

@@ -121,8 +121,9 @@ impl<S> Stream<S> {
 
     /// The tape has forgotten the goal, so nobody could come back to it. From where it stands it is brought to the head instead.
     pub(super) fn move_goal(&mut self, head: Seq) {
-        if let Place::Opening { at, .. } = &mut self.place {
-            *at = head;
+        if let Place::Opening { reached, .. } = self.place {
+            // What is taken off meanwhile it may have seen: it is told, as one that fell behind.
+            self.place = Place::Behind(reached);
         }
         if let Some(pace) = &mut self.pace {
             pace.until = head;

@@ -56,6 +56,7 @@ impl Task {
         };
         let mut next_flush = Duration::ZERO;
         let mut early = Vec::new();
+        let mut later: Vec<Box<Change>> = Vec::new();
         loop {
             let begun = self.clock.uptime();
             if begun >= next_flush {
@@ -76,10 +77,15 @@ impl Task {
                         early.into_iter().for_each(|(who, what)| Command::Open(who, what).refuse());
                         return self.lane.end(usize::MAX);
                     }
+                    Command::Change(change) if self.lane.holds_back(&change) => later.push(change),
                     command => self.obey(command),
                 }
             }
             self.lane.ring(self.clock.now());
+            let (still, due): (Vec<_>, Vec<_>) =
+                std::mem::take(&mut later).into_iter().partition(|change| self.lane.holds_back(change));
+            later = still;
+            due.into_iter().for_each(|change| self.obey(Command::Change(change)));
             let stale_at = self.look_at_sources();
             for wanted in self.lane.wanted() {
                 // Nothing is wanted where there is no tape on disk.
@@ -174,7 +180,7 @@ impl Task {
         subscription: Subscription,
         sockets: &Sockets,
     ) -> Option<(Newcomer, Subscription)> {
-        if subscription.asked_at > self.lane.head() || self.lane.holds_back(&subscription) {
+        if subscription.asked_at > self.lane.head() {
             return Some((newcomer, subscription));
         }
         let now = self.clock.uptime();

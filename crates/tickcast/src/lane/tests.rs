@@ -2,6 +2,7 @@
 
 mod batches;
 mod forgotten;
+mod kept;
 mod newcomers;
 
 use std::cell::RefCell;
@@ -25,6 +26,7 @@ pub(super) const MANNERS: Manners = Manners {
     patience: Duration::from_secs(1),
     keep_alive: Duration::from_secs(15),
     stall: Duration::from_secs(30),
+    kept_bytes: 1 << 20,
 };
 
 /// A reader whose connection a test can stop and start.
@@ -47,6 +49,8 @@ pub(super) struct Connection {
     pub(super) most: usize,
     pub(super) ended: bool,
     pub(super) cut: bool,
+    /// What it says that it keeps.
+    pub(super) held: Option<Held>,
 }
 
 impl Sink for Reader {
@@ -85,6 +89,10 @@ impl Sink for Reader {
     fn end(&mut self) -> Written {
         self.0.borrow_mut().ended = true;
         self.resume()
+    }
+
+    fn held(&self) -> Option<Held> {
+        self.0.borrow().held
     }
 
     fn cut(&mut self) {

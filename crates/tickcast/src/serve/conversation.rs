@@ -17,9 +17,10 @@ use tokio::net::TcpStream;
 use tower::ServiceExt;
 
 use super::arriving::{self, Whole};
-use super::multiplexed::{self, Sliced, Watching, ours};
+use super::multiplexed::{self, Watching, ours};
 use super::patient::{Course, Patient};
 use super::rewound::Rewound;
+use super::sliced::{Endings, Sliced};
 use super::{Door, head, requirements};
 use crate::events::Handoff;
 
@@ -34,7 +35,8 @@ pub(super) async fn converse(
 ) {
     let (course, stall) = (Arc::new(Course::default()), door.stall);
     let socket = Patient::new(socket, stall, Arc::clone(&course), Arc::clone(&door.places));
-    let desk = Arc::new(Desk { app, door, course });
+    let endings = Arc::new(Endings::default());
+    let desk = Arc::new(Desk { app, door, course, endings: Arc::clone(&endings) });
     let first = Mutex::new(first);
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let answered = first.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -53,8 +55,11 @@ pub(super) async fn converse(
     multiplexed::bound(builder.http2());
     let socket = TokioIo::new(Rewound::new(read, socket));
     let connection = watcher.watch(builder.serve_connection(socket, service).into_owned());
-    if let Err(error) = connection.await {
-        tracing::debug!(error, "a connection broke off");
+    tokio::select! {
+        ended = connection => if let Err(error) = ended {
+            tracing::debug!(error, "a connection broke off");
+        },
+        () = endings.stuck(stall) => tracing::debug!("a peer takes nothing of the ends of its answers"),
     }
 }
 
@@ -63,6 +68,8 @@ struct Desk {
     app: Router,
     door: Door,
     course: Arc<Course>,
+    /// Of its answers over HTTP/2.
+    endings: Arc<Endings>,
 }
 
 impl Desk {
@@ -87,7 +94,8 @@ impl Desk {
         let mut response = self.response(request, answered).await;
         places.turn_away(&mut response, Version::HTTP_2);
         let endless = response.extensions().get::<Handoff>().is_some();
-        response.map(|body| Body::new(Sliced::new(body, endless, place)))
+        let ends = (!endless).then(|| Arc::clone(&self.endings));
+        response.map(|body| Body::new(Sliced::new(body, ends, place)))
     }
 
     async fn response(&self, request: Request<Body>, answered: Option<Response>) -> Response {

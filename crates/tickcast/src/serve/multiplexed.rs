@@ -6,14 +6,11 @@
 
 use std::cell::Cell;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
-use http_body::{Frame, SizeHint};
 use hyper::rt::Executor;
 use hyper_util::server::conn::auto::Http2Builder;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Sleep, sleep};
 
 use super::head;
@@ -32,9 +29,6 @@ const TAKEN_BACK: usize = 20;
 
 /// Most requests of a connection that may have to be reset for what is wrong with them.
 const WRONG: usize = 64;
-
-/// How much of an answer is given out at a time. A peer takes that much within the deadline, or is cut.
-const PIECE: usize = 16 << 10;
 
 /// Sets the bounds of a connection.
 pub(super) fn bound<E>(mut http2: Http2Builder<'_, E>) {
@@ -64,7 +58,7 @@ thread_local! {
 }
 
 /// Polls what is ours, and leaves a sign.
-fn noted<T>(poll: Poll<T>) -> Poll<T> {
+pub(super) fn noted<T>(poll: Poll<T>) -> Poll<T> {
     SIGN.set(Some(if poll.is_ready() { Sign::Gave } else { Sign::Waits }));
     poll
 }
@@ -112,71 +106,5 @@ impl<F: Future<Output = ()>> Future for Watched<F> {
         let stuck = self.stuck.get_or_insert_with(|| Box::pin(sleep(stall)));
         // Dropped, it is reset, and what there was of its answer is freed.
         stuck.as_mut().poll(cx)
-    }
-}
-
-/// An answer in pieces that a peer can take within the deadline, and its place among the requests.
-///
-/// Of an answer that ends, the last byte is kept back until its peer has taken all before: once hyper has the end it is not told any
-/// more what is taken, and nobody would watch what is left.
-pub(super) struct Sliced {
-    body: Body,
-    rest: Bytes,
-    /// Whether it goes on until its reader leaves: then nothing is kept back.
-    endless: bool,
-    _place: OwnedSemaphorePermit,
-}
-
-impl Sliced {
-    pub(super) const fn new(body: Body, endless: bool, place: OwnedSemaphorePermit) -> Self {
-        Self { body, rest: Bytes::new(), endless, _place: place }
-    }
-
-    /// The next of what is here, as far as it can be given out by now.
-    fn next(&mut self) -> Option<Bytes> {
-        let kept = usize::from(!self.endless);
-        let length = self.rest.len().checked_sub(kept).filter(|length| *length > 0)?;
-        let piece = self.rest.split_to(length.min(PIECE));
-        if self.rest.len() == kept {
-            // A byte must not hold on to all that came before it.
-            self.rest = Bytes::copy_from_slice(&self.rest);
-        }
-        Some(piece)
-    }
-}
-
-impl http_body::Body for Sliced {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        loop {
-            if let Some(piece) = self.next() {
-                return noted(Poll::Ready(Some(Ok(Frame::data(piece)))));
-            }
-            let frame = ready!(noted(Pin::new(&mut self.body).poll_frame(cx))).transpose()?;
-            let kept = std::mem::take(&mut self.rest);
-            match frame.map(Frame::into_data) {
-                Some(Ok(data)) => self.rest = data,
-                Some(Err(other)) => return Poll::Ready(Some(Ok(other))),
-                None if kept.is_empty() => return Poll::Ready(None),
-                None => {}
-            }
-            if !kept.is_empty() {
-                return Poll::Ready(Some(Ok(Frame::data(kept))));
-            }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.rest.is_empty() && self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        // It is asked before anything is read.
-        if self.rest.is_empty() { self.body.size_hint() } else { SizeHint::default() }
     }
 }

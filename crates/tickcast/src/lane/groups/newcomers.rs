@@ -43,6 +43,14 @@ impl Groups {
         self.behind = behind;
     }
 
+    /// A group has yet to look at some symbols: those with few patterns do not wait for it.
+    pub(super) fn look_later(&mut self, number: GroupId) {
+        let patterns =
+            |number: GroupId| self.groups.get(number).map_or(0, |group| group.selection.filter().patterns());
+        let at = self.behind.partition_point(|other| patterns(*other) >= patterns(number));
+        self.behind.insert(at, number);
+    }
+
     /// Whether some groups have yet to look at symbols that are new.
     pub(in crate::lane) const fn are_behind(&self) -> bool {
         !self.behind.is_empty()
@@ -104,6 +112,7 @@ impl Groups {
             self.wide.push(number);
             for id in group.selection.ids() {
                 self.by_symbol[id.index()].retain(|other| *other != number);
+                self.entries = self.entries.saturating_sub(1);
             }
         }
         looked

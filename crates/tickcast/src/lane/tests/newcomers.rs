@@ -33,8 +33,6 @@ fn nobody_waits_while_patterns_are_held_against_new_symbols() {
     let at_once = complete(&received);
     assert_eq!(at_once[5..], [true; 3], "all, a name, and one pattern do not wait");
     assert!(at_once[..5].iter().filter(|whole| **whole).count() < 2, "{at_once:?}");
-    // What ticks meanwhile is not lost on those who wait, and a newcomer waits as well.
-    assert!(stage.lane.holds_back(&to("S*")) && !stage.lane.holds_back(&to("S7")));
     let mut rounds = 0;
     while let Some(at) = stage.lane.next_alarm().filter(|at| *at < Duration::from_secs(1)) {
         stage.now = stage.now.max(at);
@@ -51,4 +49,20 @@ fn nobody_waits_while_patterns_are_held_against_new_symbols() {
     assert!(readers.iter().zip(&filters).all(|((_, reader), filter)| {
         reader.take().len() == wanted(filter).iter().filter(|line| line.starts_with("S1 ")).count()
     }));
+}
+
+/// A paced reader is looked after while its group has yet to look at new symbols: that nothing has moved for it nobody can say.
+#[test]
+fn who_waits_for_that_is_not_taken_for_idle() {
+    let (mut stage, _) = readers(1, &[]);
+    let (_, reader) = stage.open(to("S*,T*").paced(Pace::per_second(10.0).unwrap()));
+    stage.now = MANNERS.keep_alive - Duration::from_millis(1);
+    (0..20).for_each(|i| stage.tick(&format!("S{i}"), 1));
+    stage.flush();
+    let mut received = Vec::new();
+    for _ in 0..100 {
+        stage.pass(10);
+        received.extend(reader.take().into_iter().filter(|line| line.starts_with('S')));
+    }
+    assert_eq!(received.len(), 20, "{received:?}");
 }

@@ -1,0 +1,68 @@
+//! What readers that take nothing keep in memory, all of a lane together.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::{Key, Lane, Sink};
+
+/// How often that is counted.
+const COUNTED_EVERY: Duration = Duration::from_millis(250);
+
+/// The part of a buffer that a sink has yet to write. It ends where the buffer does, so who shares the buffer has the same end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) end: usize,
+    pub(crate) bytes: usize,
+}
+
+impl Held {
+    pub(crate) fn of(rest: &[u8]) -> Option<Self> {
+        let end = rest.as_ptr_range().end.addr();
+        (!rest.is_empty()).then_some(Self { end, bytes: rest.len() })
+    }
+}
+
+impl<S: Sink> Lane<S> {
+    /// Cuts the streams that have taken nothing for the longest, where all together keep more than they may.
+    pub(super) fn bound_kept(&mut self, now: Duration) {
+        if now < self.count_at {
+            return;
+        }
+        self.count_at = now + COUNTED_EVERY;
+        let mut shared: HashMap<usize, usize> = HashMap::new();
+        let mut holders: Vec<(Duration, Key, usize)> = Vec::new();
+        for (key, stream) in &self.streams {
+            if let Some(Held { end, bytes }) = stream.sink.held() {
+                let longest = shared.entry(end).or_default();
+                *longest = bytes.max(*longest);
+                holders.push((stream.last_write, key, bytes));
+            }
+        }
+        let kept: usize = shared.values().sum();
+        let most = self.manners.kept_bytes;
+        self.stats.keeps(kept);
+        if kept <= most {
+            return;
+        }
+        // Somewhat less than there may be, so that it is not the next one's turn at once.
+        let mut excess = kept - most / 4 * 3;
+        holders.sort_unstable();
+        let mut cut = 0;
+        for (_, key, bytes) in holders {
+            if excess == 0 {
+                break;
+            }
+            excess = excess.saturating_sub(bytes);
+            self.streams[key].sink.cut();
+            self.lose(key);
+            cut += 1;
+        }
+        tracing::warn!(
+            kept,
+            most,
+            cut,
+            "readers that take nothing keep too much: those that are stuck the longest are cut"
+        );
+        self.bury();
+    }
+}

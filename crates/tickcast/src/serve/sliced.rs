@@ -1,0 +1,227 @@
+//! Answers over HTTP/2, in pieces that a peer can take within the deadline.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use http_body::{Frame, SizeHint};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::multiplexed::noted;
+
+/// How much of an answer is given out at a time. A peer takes that much within the deadline, or is cut.
+const PIECE: usize = 16 << 10;
+
+/// An answer in pieces that a peer can take within the deadline, and its place among the requests.
+///
+/// Of an answer that ends, the last byte is kept back until its peer has room for all before: once hyper has the end it is not told any
+/// more what is taken. The place goes with that byte, so it is free when that has been sent.
+pub(super) struct Sliced {
+    body: Body,
+    rest: Bytes,
+    trailers: Option<Frame<Bytes>>,
+    /// `None`: it goes on until its reader leaves, and nothing is kept back.
+    ends: Option<Arc<Endings>>,
+    place: Option<OwnedSemaphorePermit>,
+}
+
+impl Sliced {
+    pub(super) const fn new(body: Body, ends: Option<Arc<Endings>>, place: OwnedSemaphorePermit) -> Self {
+        Self { body, rest: Bytes::new(), trailers: None, ends, place: Some(place) }
+    }
+
+    /// The next of what is here, as far as it can be given out by now.
+    fn next(&mut self) -> Option<Bytes> {
+        let kept = usize::from(self.ends.is_some());
+        let length = self.rest.len().checked_sub(kept).filter(|length| *length > 0)?;
+        let piece = self.rest.split_to(length.min(PIECE));
+        if self.rest.len() == kept {
+            // A byte must not hold on to all that came before it.
+            self.rest = Bytes::copy_from_slice(&self.rest);
+        }
+        Some(piece)
+    }
+
+    /// The last of it.
+    fn last(&mut self, bytes: Bytes) -> Bytes {
+        match (&self.ends, self.place.take()) {
+            (Some(ends), Some(place)) if !bytes.is_empty() => Bytes::from_owner(ends.begin(bytes, place)),
+            (_, place) => {
+                self.place = place;
+                bytes
+            }
+        }
+    }
+}
+
+impl http_body::Body for Sliced {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        loop {
+            if let Some(piece) = self.next() {
+                return noted(Poll::Ready(Some(Ok(Frame::data(piece)))));
+            }
+            if let Some(trailers) = self.trailers.take() {
+                return Poll::Ready(Some(Ok(trailers)));
+            }
+            let kept = std::mem::take(&mut self.rest);
+            let frame = match noted(Pin::new(&mut self.body).poll_frame(cx)) {
+                Poll::Ready(frame) => frame.transpose()?,
+                // What comes next may be long in coming: somebody else's events must not wait for it.
+                Poll::Pending if kept.is_empty() => return Poll::Pending,
+                Poll::Pending => return Poll::Ready(Some(Ok(Frame::data(kept)))),
+            };
+            let kept = match frame.map(Frame::into_data) {
+                Some(Ok(data)) => {
+                    self.rest = data;
+                    kept
+                }
+                Some(Err(other)) => {
+                    self.trailers = Some(other);
+                    kept
+                }
+                None if kept.is_empty() => return Poll::Ready(None),
+                None => self.last(kept),
+            };
+            if !kept.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(kept))));
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty() && self.trailers.is_none() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        // It is asked before anything is read.
+        if self.rest.is_empty() { self.body.size_hint() } else { SizeHint::default() }
+    }
+}
+
+/// The ends of a connection's answers that hyper has, and that have yet to be sent: nothing says of them what is taken.
+#[derive(Default)]
+pub(super) struct Endings(Mutex<BTreeMap<Instant, usize>>);
+
+/// The end of an answer, and its place.
+struct Ending {
+    bytes: Bytes,
+    since: Instant,
+    of: Arc<Endings>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Endings {
+    fn begin(self: &Arc<Self>, bytes: Bytes, place: OwnedSemaphorePermit) -> Ending {
+        let since = Instant::now();
+        *self.lock().entry(since).or_default() += 1;
+        Ending { bytes, since, of: Arc::clone(self), _place: place }
+    }
+
+    /// Waits until one has not been sent for so long: a peer that has taken its window back, say.
+    pub(super) async fn stuck(&self, stall: Duration) {
+        loop {
+            let oldest = self.lock().keys().next().copied();
+            match oldest {
+                Some(since) if since.elapsed() >= stall => return,
+                Some(since) => sleep_until(since + stall).await,
+                None => sleep(stall).await,
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Instant, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let mut open = self.of.lock();
+        if let Some(count) = open.get_mut(&self.since) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.since);
+            }
+        }
+    }
+}
+
+impl AsRef<[u8]> for Ending {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use futures_util::{FutureExt, StreamExt, stream};
+    use http_body_util::{BodyExt, StreamBody};
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    const STALL: Duration = Duration::from_secs(30);
+
+    fn place() -> (Arc<Semaphore>, OwnedSemaphorePermit) {
+        let places = Arc::new(Semaphore::new(1));
+        let place = Arc::clone(&places).try_acquire_owned().unwrap();
+        (places, place)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_place_and_a_deadline_go_with_the_last_byte() {
+        let (endings, (places, place)) = (Arc::new(Endings::default()), place());
+        let mut sliced = Sliced::new(vec![7; PIECE + 5].into(), Some(Arc::clone(&endings)), place);
+        let mut lengths = Vec::new();
+        let mut last = Bytes::new();
+        while !http_body::Body::is_end_stream(&sliced) {
+            last = sliced.frame().await.unwrap().unwrap().into_data().unwrap();
+            lengths.push(last.len());
+            assert!(endings.stuck(STALL).now_or_never().is_none());
+        }
+        assert_eq!(lengths, [PIECE, 4, 1]);
+        drop(sliced);
+        assert_eq!(places.available_permits(), 0, "it has yet to be sent");
+        let begun = Instant::now();
+        endings.stuck(STALL).await;
+        assert!(begun.elapsed() >= STALL);
+        drop(last);
+        assert_eq!(places.available_permits(), 1);
+        tokio::time::timeout(3 * STALL, endings.stuck(STALL)).await.unwrap_err();
+    }
+
+    #[tokio::test]
+    async fn what_comes_next_is_not_waited_for_and_trailers_come_last() {
+        let trailers = Frame::trailers([("x".parse().unwrap(), "y".parse().unwrap())].into_iter().collect());
+        let frames = [Frame::data(Bytes::from("event\n\n")), Frame::data(Bytes::from("event\n\n"))];
+        let frames = frames.into_iter().chain([trailers]).map(Ok::<_, Infallible>);
+        // Each is waited for.
+        let slow = stream::iter(frames).then(async |frame| {
+            tokio::task::yield_now().await;
+            frame
+        });
+        let (endings, (_, place)) = (Arc::default(), place());
+        let body = Body::new(StreamBody::new(Box::pin(slow)));
+        let mut sliced = Sliced::new(body, Some(endings), place);
+        let mut text = Vec::new();
+        while let Some(frame) = sliced.frame().await {
+            match frame.unwrap().into_data() {
+                Ok(data) => text.extend_from_slice(&data),
+                Err(frame) => assert!(frame.is_trailers() && text.len() == 14),
+            }
+        }
+        assert_eq!(text, b"event\n\nevent\n\n");
+    }
+}
