@@ -41,6 +41,11 @@ pub(crate) fn run(loader: Loader) -> Result<(), Failure> {
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         tracing::warn!(%error, "the limit of open files stays as it is");
     }
+    #[cfg(target_os = "linux")]
+    if settings.scarce {
+        // The allocator gives nothing back of a huge page that is still used in part; where memory is ample they are quicker.
+        let _ = rustix::thread::disable_transparent_huge_pages(true);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
     let result = runtime.block_on(serve(settings, loader));
     runtime.shutdown_timeout(WIND_UP);

@@ -53,7 +53,7 @@ fn group_limit(cgroup: &str) -> Option<u64> {
 /// twentieth for the tape's entries. The rest is for connections, filters and the program itself.
 pub(crate) fn fitting(available: u64) -> Limits {
     let standard = Limits::default();
-    if available >= AMPLE {
+    if !is_scarce(available) {
         return standard;
     }
     let at_most = |usual: usize, bytes: u64, each: u64| {
@@ -66,6 +66,11 @@ pub(crate) fn fitting(available: u64) -> Limits {
         candles: at_most(standard.candles, available / 10, CANDLE_BYTES),
         ..standard
     }
+}
+
+/// Whether limits that are not set are smaller than their usual defaults.
+pub(crate) const fn is_scarce(available: u64) -> bool {
+    available < AMPLE
 }
 
 /// How many connections an eighth of so much memory is enough for.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tickcast_core::{Position, Seq};
 
+use super::groups::Batch;
 use super::stream::Place;
 use super::{Lane, Sink};
 use crate::log::Log;
@@ -87,10 +88,11 @@ impl<S: Sink> Lane<S> {
     fn deliver_batches(&mut self, from: Seq, now: Duration) {
         let mut touched = std::mem::take(&mut self.touched);
         for id in touched.drain(..) {
-            let batch = self.groups.take_batch(id);
+            let mut batch = self.groups.take_batch(id);
             if self.groups.is_behind(id) {
                 continue;
             }
+            let mut taken = false;
             for key in self.groups.members(id) {
                 let stream = &mut self.streams[*key];
                 if stream.pace.is_some() {
@@ -100,15 +102,20 @@ impl<S: Sink> Lane<S> {
                 if stream.place != Place::Head {
                     continue;
                 }
-                let Some((batch, ticks)) = &batch else {
+                taken = true;
+                if matches!(batch, Batch::NotMade) {
+                    batch = self.groups.make_batch(id, from, &self.replica);
+                }
+                let Batch::Made(piece, ticks) = &batch else {
                     stream.place = Place::Behind(from);
                     self.visits.push(*key);
                     continue;
                 };
-                if self.round.add(*key, batch, *ticks) {
+                if self.round.add(*key, piece, *ticks) {
                     self.round.send(&mut self.streams, (from, now), &self.stats, &mut self.gone);
                 }
             }
+            self.groups.note_taken(id, taken);
         }
         self.round.send(&mut self.streams, (from, now), &self.stats, &mut self.gone);
         self.touched = touched;

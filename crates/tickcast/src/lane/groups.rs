@@ -14,7 +14,7 @@ use tickcast_core::{Filter, Market, Selection, Symbol, SymbolId, SymbolSet};
 use super::Key;
 use super::piece::{Draft, Piece};
 use crate::hub::Prepared;
-pub(super) use batch::TAPE_PER_BATCHES;
+pub(super) use batch::{Batch, TAPE_PER_BATCHES};
 use newcomers::COMPARISONS;
 use render::Request;
 pub(super) use render::{LONGEST, Step};
@@ -59,6 +59,8 @@ struct Group {
     ticks: usize,
     /// It came to more than a batch may have.
     overflowed: bool,
+    /// Nobody was there to take the last batch: the next is made once somebody is.
+    deserted: bool,
     /// How long the last batch was: the next will be much the same.
     usual: usize,
 }
@@ -213,6 +215,7 @@ impl Groups {
             batch: Draft::new(),
             ticks: 0,
             overflowed: false,
+            deserted: false,
             usual: 0,
         });
         if wide_at.is_some() {

@@ -1,7 +1,7 @@
 //! What comes at once for everyone with the same filter.
 
-use tickcast_core::render::Dialect;
-use tickcast_core::{Frame, Position, Symbol, SymbolId};
+use tickcast_core::render::{Dialect, every};
+use tickcast_core::{Frame, Position, Replica, Seq, Symbol, SymbolId};
 
 use super::{Draft, Group, GroupId, Groups, Piece};
 
@@ -10,6 +10,16 @@ const LONGEST_BATCH: usize = 1 << 20;
 
 /// All batches that are made at a time have at most this part of the bytes that the tape may keep.
 pub(in crate::lane) const TAPE_PER_BATCHES: usize = 4;
+
+/// What has come for everyone with the same filter.
+pub(in crate::lane) enum Batch {
+    /// It, and how many ticks it holds.
+    Made(Piece, usize),
+    /// It is more than a batch may have.
+    TooLong,
+    /// Nobody was there to take the last one.
+    NotMade,
+}
 
 impl Groups {
     /// Puts what happened to a symbol into the batch of every group it concerns; groups that had none yet are added to
@@ -43,18 +53,35 @@ impl Groups {
         concerns
     }
 
-    /// A group's batch and how many ticks it holds; `None`: that is more than a batch may have.
-    pub(in crate::lane) fn take_batch(&mut self, id: GroupId) -> Option<(Piece, usize)> {
+    /// Notes whether anyone was there to take a group's batch.
+    pub(in crate::lane) fn note_taken(&mut self, id: GroupId, taken: bool) {
+        self.groups[id].deserted = !taken;
+    }
+
+    /// A group's batch.
+    pub(in crate::lane) fn take_batch(&mut self, id: GroupId) -> Batch {
         let group = &mut self.groups[id];
         let batch = std::mem::replace(&mut group.batch, Draft::new());
         let ticks = std::mem::take(&mut group.ticks);
         if std::mem::take(&mut group.overflowed) {
-            return None;
+            return Batch::TooLong;
+        }
+        if group.deserted {
+            return Batch::NotMade;
         }
         let piece = batch.seal();
         self.room += piece.len();
         group.usual = piece.len();
-        Some((piece, ticks))
+        Batch::Made(piece, ticks)
+    }
+
+    /// A group's batch of what came after `from`, for someone who turned out to be there.
+    pub(in crate::lane) fn make_batch(&self, id: GroupId, from: Seq, replica: &Replica) -> Batch {
+        let Group { selection, dialect, .. } = &self.groups[id];
+        let (log, head) = ((replica.market(), replica.tape()), replica.head());
+        let mut draft = Draft::new();
+        let rendered = every(log, selection, (from, head), *dialect, LONGEST_BATCH, draft.bytes());
+        if rendered.reached < head { Batch::TooLong } else { Batch::Made(draft.seal(), rendered.ticks) }
     }
 }
 
@@ -76,7 +103,7 @@ impl Group {
             touched.push(number);
         }
         self.ticks += 1;
-        if self.paced == self.members.len() || self.overflowed {
+        if self.paced == self.members.len() || self.overflowed || self.deserted {
             return;
         }
         let before = self.batch.len();
