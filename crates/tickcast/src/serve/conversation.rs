@@ -59,7 +59,8 @@ pub(super) async fn converse(
         ended = connection => if let Err(error) = ended {
             tracing::debug!(error, "a connection broke off");
         },
-        () = endings.stuck(stall) => tracing::debug!("a peer takes nothing of the ends of its answers"),
+        // As long as a request runs, it is that one's deadline that counts.
+        () = endings.stuck(2 * stall) => tracing::debug!("a peer takes nothing of the ends of its answers"),
     }
 }
 
