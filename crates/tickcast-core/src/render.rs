@@ -154,7 +154,7 @@ fn moved(
 ) -> Rendered<Seq> {
     let (start, mut ticks) = (out.len(), 0);
     let as_of = tape.position(until.min(market.head()));
-    let (in_order, few, last) = match moves.filter(|_| selection.is_wide()) {
+    let (in_order, few, last) = match moves.filter(|_| Moves::suit(selection, market)) {
         Some(moves) => (Some(moves.between(market, (from, until))), Vec::new(), None),
         None => {
             let (few, last) = first_moved(market, selection, (from, until), most / LEAST_EVENT + 1);

@@ -1,6 +1,6 @@
 //! The order in which symbols moved.
 
-use crate::{Market, Seq, SymbolId, Tape};
+use crate::{Market, Selection, Seq, SymbolId, Tape};
 
 /// So many places that are out of date are not worth looking for.
 const FEW: usize = 1024;
@@ -15,6 +15,12 @@ pub struct Moves {
 }
 
 impl Moves {
+    /// Whether a selection is so much of a market that it is quicker to go through all that moved than through what is selected.
+    #[must_use]
+    pub fn suit(selection: &Selection, market: &Market) -> bool {
+        selection.is_wide() && selection.len() >= market.len() / 4
+    }
+
     /// Comes to where a market and its tape stand.
     pub fn follow(&mut self, market: &Market, tape: &Tape) {
         let came = market.head().get() - self.as_of.get();

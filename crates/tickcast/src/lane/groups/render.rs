@@ -1,6 +1,6 @@
 //! What readers with the same filter are brought to the head with, piece by piece.
 
-use tickcast_core::render::{self, Log};
+use tickcast_core::render::{self, Log, Moves};
 use tickcast_core::{Replica, Seq};
 
 use super::{Draft, Group, GroupId, Groups, Piece};
@@ -50,7 +50,7 @@ impl Groups {
             return step.clone();
         }
         let group = &self.groups[group];
-        if group.selection.is_wide() && place != Place::Head {
+        if Moves::suit(&group.selection, replica.market()) && place != Place::Head {
             self.moves.follow(replica.market(), replica.tape());
         }
         let step = group.step(request, (replica.market(), replica.tape(), Some(&self.moves)));
