@@ -110,6 +110,8 @@ pub(crate) struct Lane<S: Sink> {
     look_on_at: Duration,
     /// When it is counted again what readers keep.
     count_at: Duration,
+    /// How many refusals there had been by then.
+    refusals: u64,
     round: Round<S>,
     /// When the ticks of this flush arrived, as far as anyone wants them.
     arrivals: Vec<Duration>,
@@ -142,6 +144,7 @@ impl<S: Sink> Lane<S> {
             touched: Vec::new(),
             look_on_at: Duration::ZERO,
             count_at: Duration::ZERO,
+            refusals: 0,
             round: Round::new(carrier),
             arrivals: Vec::new(),
         }

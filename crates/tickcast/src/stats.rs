@@ -208,6 +208,8 @@ pub(crate) struct LaneStats {
     streams: AtomicU64,
     /// What they keep that their readers have yet to take, in bytes, when it was last counted.
     kept: AtomicU64,
+    /// How often a sink would not take what it was offered.
+    refusals: AtomicU64,
     events: AtomicU64,
     bytes: AtomicU64,
     delays: [AtomicU64; DELAY_BUCKETS.len() + 1],
@@ -233,6 +235,18 @@ impl LaneStats {
         self.assigned.store(0, Relaxed);
         self.kept.store(0, Relaxed);
         self.streams.store(0, Relaxed);
+    }
+
+    pub(crate) fn refused(&self) {
+        self.refusals.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn refusals(&self) -> u64 {
+        self.refusals.load(Relaxed)
+    }
+
+    pub(crate) fn kept(&self) -> u64 {
+        self.kept.load(Relaxed)
     }
 
     pub(crate) fn keeps(&self, bytes: usize) {

@@ -97,7 +97,10 @@ impl<S: Sink> Lane<S> {
                     self.settle_ids(key);
                 }
             }
-            Written::Refused => stream.refused(head),
+            Written::Refused => {
+                stream.refused(head);
+                self.stats.refused();
+            }
             Written::Gone => self.lose(key),
         }
         written == Written::Taken

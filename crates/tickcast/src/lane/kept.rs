@@ -29,6 +29,11 @@ impl<S: Sink> Lane<S> {
             return;
         }
         self.count_at = now + COUNTED_EVERY;
+        // Where all was taken since, nobody keeps anything to speak of.
+        let refusals = self.stats.refusals();
+        if std::mem::replace(&mut self.refusals, refusals) == refusals && self.stats.kept() == 0 {
+            return;
+        }
         let mut shared: HashMap<usize, usize> = HashMap::new();
         let mut holders: Vec<(Duration, Key, usize)> = Vec::new();
         for (key, stream) in &self.streams {

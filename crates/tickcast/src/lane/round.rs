@@ -61,7 +61,10 @@ impl<S: Sink> Round<S> {
                     ticks += due.ticks;
                     bytes += due.batch.len();
                 }
-                Written::Refused => stream.refused(from),
+                Written::Refused => {
+                    stream.refused(from);
+                    stats.refused();
+                }
                 Written::Gone => {
                     stream.blocked = true;
                     gone.push(due.key);
