@@ -7,7 +7,7 @@ use tickcast_core::render::Dialect;
 use tickcast_core::{Filter, FilterMark};
 
 use super::groups::Seat;
-use super::stream::{Pace, Place};
+use super::stream::Pace;
 use super::{Key, Lane, NewTerms, Sink};
 use crate::hub::Prepared;
 use crate::subscription::{EditError, Effective, StreamId};
@@ -56,9 +56,7 @@ impl<S: Sink> Lane<S> {
         let added = self.groups.gained(seat.group, before);
         self.move_to(key, seat);
         let stream = &mut self.streams[key];
-        if stream.place == Place::Head {
-            stream.place = Place::Behind(head);
-        }
+        stream.stay_at(head);
         let place = stream.place.seq(head);
         stream.pace = pace.map(|pace| {
             let armed = stream.pace.as_ref().and_then(|pace| pace.armed);

@@ -64,10 +64,7 @@ impl<S: Sink> Lane<S> {
     /// Groups that have yet to look at new symbols are sent nothing meanwhile: what they want may be among those.
     fn hold_back(&mut self, from: Seq) {
         for key in self.groups.held_back() {
-            let stream = &mut self.streams[key];
-            if stream.place == Place::Head {
-                stream.place = Place::Behind(from);
-            }
+            self.streams[key].stay_at(from);
         }
     }
 
@@ -107,7 +104,7 @@ impl<S: Sink> Lane<S> {
                     batch = self.groups.make_batch(id, from, &self.replica);
                 }
                 let Batch::Made(piece, ticks) = &batch else {
-                    stream.place = Place::Behind(from);
+                    stream.stay_at(from);
                     self.visits.push(*key);
                     continue;
                 };
@@ -125,10 +122,7 @@ impl<S: Sink> Lane<S> {
     /// the head from there, piece by piece.
     fn leave_behind(&mut self, from: Seq, now: Duration) {
         for key in self.streams.keys().collect::<Vec<_>>() {
-            let stream = &mut self.streams[key];
-            if stream.place == Place::Head {
-                stream.place = Place::Behind(from);
-            }
+            self.streams[key].stay_at(from);
             self.visit(key, now);
         }
     }

@@ -79,11 +79,16 @@ impl<S> Stream<S> {
         }
     }
 
-    /// The sink would not take what came after `from`, had it been at the head.
-    pub(super) fn refused(&mut self, from: Seq) {
+    /// It no longer follows the head: where it did, it stays at `from`.
+    pub(super) fn stay_at(&mut self, from: Seq) {
         if self.place == Place::Head {
             self.place = Place::Behind(from);
         }
+    }
+
+    /// The sink would not take what came after `from`, had it been at the head.
+    pub(super) fn refused(&mut self, from: Seq) {
+        self.stay_at(from);
         self.blocked = true;
     }
 
