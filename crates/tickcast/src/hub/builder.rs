@@ -12,7 +12,7 @@ use crate::lane::{Io, Manners};
 /// What the filters of all readers may take together, in bytes.
 const FILTER_BYTES: usize = 256 << 20;
 
-/// What wide answers hold of the market, as it stood, between them, in bytes.
+/// What answers hold between them, in bytes.
 const ANSWER_BYTES: usize = 256 << 20;
 
 /// What streams keep between them that their readers have yet to take, in bytes.
@@ -69,8 +69,10 @@ impl HubBuilder {
         self
     }
 
-    /// How many bytes of the market, as it stood when they were asked for, all answers that are under way may hold together; what
-    /// they share counts once, and one that alone is more may be held alone. Default 256 MiB; beyond, an answer is 503.
+    /// How many bytes all answers that are under way may hold together: three quarters for the market as it stood when they were asked
+    /// for, where what they share counts once and a market that alone is more may be held alone, and one quarter for what is written
+    /// of them already. Default 256 MiB; beyond, an answer is 503. Fewer bytes also mean fewer long bodies, and fewer bodies by
+    /// zstd, at a time.
     #[must_use]
     pub const fn answer_bytes(mut self, bytes: usize) -> Self {
         self.answer_bytes = bytes;
