@@ -19,6 +19,7 @@ mod http;
 mod hub;
 mod lane;
 mod log;
+mod priority;
 mod publisher;
 mod reader;
 mod routes;

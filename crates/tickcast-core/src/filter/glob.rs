@@ -88,7 +88,7 @@ impl<'f> Matcher<'f> {
     /// Whether the filter wants a symbol.
     #[must_use]
     pub fn matches(&self, symbol: &Symbol) -> bool {
-        self.filter.names().binary_search(symbol).is_ok() || self.pattern_of(symbol).is_some()
+        self.pattern_of(symbol).is_some() || self.filter.names().binary_search(symbol).is_ok()
     }
 
     /// The first pattern that asks for a symbol.

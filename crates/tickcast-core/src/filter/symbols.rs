@@ -26,21 +26,27 @@ impl SymbolSet {
 
     /// Adds a symbol; returns whether it was not there. Those that come in order cost nothing to speak of.
     pub fn insert(&mut self, id: SymbolId) -> bool {
-        let fresh = !self.contains(id);
         match &mut self.0 {
-            _ if !fresh => {}
-            Form::Few(ids) if ids.len() < LISTED => ids.insert(ids.partition_point(|other| *other < id), id),
             Form::Few(ids) => {
-                let (mut bits, count) = (Vec::new(), ids.len());
-                ids.iter().chain([&id]).for_each(|id| set(&mut bits, *id));
-                self.0 = Form::Many(bits, count + 1);
+                let at = match ids.last() {
+                    Some(last) if *last >= id => ids.binary_search(&id),
+                    _ => Err(ids.len()),
+                };
+                let Err(at) = at else { return false };
+                ids.insert(at, id);
+                if ids.len() > LISTED {
+                    let (mut bits, count) = (Vec::new(), ids.len());
+                    ids.iter().for_each(|id| _ = set(&mut bits, *id));
+                    self.0 = Form::Many(bits, count);
+                }
+                true
             }
             Form::Many(bits, count) => {
-                set(bits, id);
-                *count += 1;
+                let fresh = set(bits, id);
+                *count += usize::from(fresh);
+                fresh
             }
         }
-        fresh
     }
 
     /// Whether a symbol is among them.
@@ -118,12 +124,15 @@ impl FromIterator<SymbolId> for SymbolSet {
     }
 }
 
-fn set(bits: &mut Vec<u64>, id: SymbolId) {
-    let word = id.index() / 64;
+/// Sets a bit; returns whether it was not set.
+fn set(bits: &mut Vec<u64>, id: SymbolId) -> bool {
+    let (word, bit) = (id.index() / 64, 1 << (id.index() % 64));
     if word >= bits.len() {
         bits.resize(word + 1, 0);
     }
-    bits[word] |= 1 << (id.index() % 64);
+    let fresh = bits[word] & bit == 0;
+    bits[word] |= bit;
+    fresh
 }
 
 #[cfg(test)]

@@ -1,23 +1,21 @@
 //! What readers ask for, made ready for the lanes: selected once for all who ask for the same, on a thread that serves nobody
 //! else, and charged to a budget.
 
+mod selector;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use tickcast_core::{Filter, Selection, Symbol};
-use tokio::sync::oneshot;
+use tickcast_core::{Filter, Selection};
+use tokio::sync::OnceCell;
 
 use super::Inner;
-use crate::log::Log;
 use crate::stats::FilterStats;
+use selector::{MAX_COMPARISONS, MAX_WAITING, Selector};
 
 /// Most patterns of all filters that are in use: each is held against every new symbol, in every lane.
 pub(crate) const MAX_PATTERNS: usize = 10_000;
-
-/// Most filters that wait to be selected.
-const MAX_WAITING: usize = 256;
 
 /// A selection is used again for a newcomer while the market has no more symbols that it has not seen.
 const FRESH: usize = 1000;
@@ -30,6 +28,9 @@ const FILTER_BYTES: usize = 512;
 
 /// So many comparisons of patterns with symbols are made at once, by whoever asks: less than a millisecond.
 const FEW_COMPARISONS: usize = 4096;
+
+/// Filters that nobody uses any more are looked for now and then, whenever so many more are known.
+const NOW_AND_THEN: usize = 256;
 
 /// Why a filter is not taken now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -45,14 +46,32 @@ pub(crate) enum FilterRefusal {
     /// Too many filters wait to be selected.
     #[error("{MAX_WAITING} filters wait to be selected, the limit; come back later")]
     Waiting,
+    /// Those that wait are too long at it.
+    #[error(
+        "the filters that wait to be selected take {MAX_COMPARISONS} comparisons of a pattern with a symbol, the limit; \
+         come back later, or name the symbols"
+    )]
+    Comparisons,
 }
 
 /// A filter that lanes can take as it is.
 #[derive(Debug)]
 pub(crate) struct Prepared {
-    /// What it selects; `None`: names only, which every lane looks up by itself.
-    pub(crate) selection: Option<Selection>,
+    /// What it selects, once it has been selected. Everyone who asks for the same meanwhile waits for that.
+    selection: OnceCell<Selection>,
     _charge: Charge,
+}
+
+impl Prepared {
+    /// What the filter selects; `None`: names only, or all, which every lane looks up by itself.
+    pub(crate) fn selection(&self) -> Option<&Selection> {
+        self.selection.get()
+    }
+
+    /// Whether it has seen, or is about to see, all but so many of a market's symbols.
+    fn is_fresh(&self, symbols: usize, fresh: usize) -> bool {
+        self.selection().is_none_or(|selection| selection.seen() + fresh >= symbols)
+    }
 }
 
 /// What is charged for a filter, as long as anyone uses it.
@@ -75,13 +94,7 @@ pub(crate) struct Filters {
     budget: Arc<Budget>,
     refused: AtomicU64,
     known: Mutex<HashMap<Filter, Weak<Prepared>>>,
-    selector: OnceLock<Option<SyncSender<Request>>>,
-}
-
-/// A filter that is to be selected.
-struct Request {
-    filter: Filter,
-    answer: oneshot::Sender<Selection>,
+    selector: Selector,
 }
 
 impl Budget {
@@ -125,20 +138,25 @@ impl Filters {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The same filter, if someone uses it and it has seen all but so many of a market's symbols.
-    fn find(&self, filter: &Filter, symbols: usize, fresh: usize) -> Option<Arc<Prepared>> {
-        let known = self.known().get(filter).and_then(Weak::upgrade)?;
-        let fresh = known.selection.as_ref().is_none_or(|selection| selection.seen() + fresh >= symbols);
-        fresh.then_some(known)
-    }
-
-    fn remember(&self, filter: Filter, prepared: &Arc<Prepared>) {
+    /// The same filter, if someone uses it and it is fresh enough; else a new one, whose symbols have yet to be selected.
+    fn share(
+        &self,
+        filter: &Filter,
+        (symbols, fresh): (usize, usize),
+        limits: (usize, usize),
+    ) -> Result<Arc<Prepared>, FilterRefusal> {
         let mut known = self.known();
-        known.insert(filter, Arc::downgrade(prepared));
-        // Now and then, those that nobody uses any more go.
-        if known.len().is_power_of_two() || known.len().is_multiple_of(MAX_WAITING) {
+        let same = known.get(filter).and_then(Weak::upgrade);
+        if let Some(same) = same.filter(|same| same.is_fresh(symbols, fresh)) {
+            return Ok(same);
+        }
+        let charge = self.budget.charge(filter, symbols, limits)?;
+        let prepared = Arc::new(Prepared { selection: OnceCell::new(), _charge: charge });
+        known.insert(filter.clone(), Arc::downgrade(&prepared));
+        if known.len().is_power_of_two() || known.len().is_multiple_of(NOW_AND_THEN) {
             known.retain(|_, prepared| prepared.strong_count() > 0);
         }
+        Ok(prepared)
     }
 }
 
@@ -163,63 +181,26 @@ impl Inner {
 
     async fn try_prepare(&self, filter: Filter, fresh: usize) -> Result<Arc<Prepared>, FilterRefusal> {
         let symbols = self.log.with(|log| log.market().len());
-        if let Some(known) = self.filters.find(&filter, symbols, fresh) {
-            return Ok(known);
-        }
-        let charge = self.filters.budget.charge(
-            &filter,
-            symbols,
-            (self.settings.lanes, self.settings.filter_bytes),
-        )?;
-        let selection = if filter.has_patterns() && !filter.is_all() {
-            Some(self.select(filter.clone(), symbols).await?)
-        } else {
-            None
-        };
-        let prepared = Arc::new(Prepared { selection, _charge: charge });
-        self.filters.remember(filter, &prepared);
-        Ok(prepared)
-    }
-
-    async fn select(&self, filter: Filter, symbols: usize) -> Result<Selection, FilterRefusal> {
-        if filter.patterns() * symbols <= FEW_COMPARISONS {
-            return Ok(self.log.with(|log| Selection::new(filter, log.market())));
-        }
-        let selector = self.filters.selector.get_or_init(|| start(Arc::clone(&self.log)));
-        let (answer, selected) = oneshot::channel();
-        let sent = selector.as_ref().map(|selector| selector.try_send(Request { filter, answer }));
-        match sent {
-            Some(Ok(())) => selected.await.map_err(|_| FilterRefusal::Waiting),
-            Some(Err(TrySendError::Full(_) | TrySendError::Disconnected(_))) | None => {
-                Err(FilterRefusal::Waiting)
+        let limits = (self.settings.lanes, self.settings.filter_bytes);
+        loop {
+            let prepared = self.filters.share(&filter, (symbols, fresh), limits)?;
+            if filter.has_patterns() && !filter.is_all() {
+                let select = || self.select(filter.clone(), symbols);
+                prepared.selection.get_or_try_init(select).await?;
+            }
+            // What others had begun to select before may have missed the newest symbols.
+            if prepared.is_fresh(symbols, fresh) {
+                return Ok(prepared);
             }
         }
     }
-}
 
-/// Starts the thread that selects. It ends with the hub.
-fn start(log: Arc<Log>) -> Option<SyncSender<Request>> {
-    let (requests, desk) = sync_channel(MAX_WAITING);
-    let selector = std::thread::Builder::new().name("selector".to_owned());
-    match selector.spawn(move || select_all(&log, &desk)) {
-        Ok(_) => Some(requests),
-        Err(error) => {
-            tracing::error!(%error, "cannot start the thread that selects symbols: patterns are refused");
-            None
+    async fn select(&self, filter: Filter, symbols: usize) -> Result<Selection, FilterRefusal> {
+        let comparisons = filter.patterns() * symbols;
+        if comparisons <= FEW_COMPARISONS {
+            return Ok(self.log.with(|log| Selection::new(filter, log.market())));
         }
-    }
-}
-
-fn select_all(log: &Log, desk: &Receiver<Request>) {
-    let mut names: Vec<Symbol> = Vec::new();
-    for Request { filter, answer } in desk {
-        // Whoever has left need not be answered.
-        if answer.is_closed() {
-            continue;
-        }
-        // Under the lock names are only copied, and only those that are new.
-        log.with(|log| names.extend(log.market().ids_from(names.len()).map(|id| log.market().symbol(id))));
-        let _ = answer.send(Selection::of_first(filter, &names));
+        self.filters.selector.select(filter, comparisons, &self.log).await
     }
 }
 

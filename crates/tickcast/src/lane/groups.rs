@@ -132,7 +132,7 @@ impl Groups {
             None => {
                 let before = before.and_then(|id| self.groups.get(id)).map(|group| &group.selection);
                 let same = before.filter(|selection| *selection.filter() == filter).cloned();
-                let selection = same.or_else(|| prepared.as_ref()?.selection.clone());
+                let selection = same.or_else(|| prepared.as_ref()?.selection().cloned());
                 let selection = selection.unwrap_or_else(|| Selection::new(filter, market));
                 self.found(selection, prepared, dialect, market)
             }

@@ -5,9 +5,10 @@ use axum::http::{Request as HttpRequest, Response, StatusCode, header};
 use futures_util::FutureExt;
 use http_body_util::BodyExt;
 use serde_json::Value;
-use tickcast_core::Tick;
+use tickcast_core::{Symbol, Tick};
 use tower::ServiceExt;
 
+use super::selector::select_all;
 use super::*;
 use crate::hub::Hub;
 
@@ -131,17 +132,21 @@ fn wide_market() -> Hub {
     hub
 }
 
+fn names(hub: &Hub) -> Vec<Symbol> {
+    hub.inner().log.with(|log| log.market().ids_from(0).map(|id| log.market().symbol(id)).collect())
+}
+
 #[tokio::test]
 async fn where_many_filters_wait_readers_come_back_later() {
     let hub = wide_market();
     let (_open, name) = stream(&hub, "/v1/stream?symbols=A").await;
     // Nobody selects yet, and those who wait have left meanwhile.
-    let (requests, desk) = sync_channel(MAX_WAITING);
-    for _ in 0..MAX_WAITING {
-        requests.try_send(Request { filter: Filter::all(), answer: oneshot::channel().0 }).unwrap();
+    let desk = hub.inner().filters.selector.hold();
+    for number in 0..MAX_WAITING {
+        let selected = hub.inner().select(filter(&format!("L{number}"), 1, "*"), FEW_COMPARISONS + 1);
+        assert!(selected.now_or_never().is_none());
     }
-    hub.inner().filters.selector.set(Some(requests)).unwrap();
-    refused(&hub, &name, "S0000*", "256 filters wait").await;
+    refused(&hub, &name, "S0000*", "4096 filters wait").await;
     let log = Arc::clone(&hub.inner().log);
     std::thread::spawn(move || select_all(&log, &desk));
     // It has got to the end of them once it has taken in another.
@@ -149,6 +154,72 @@ async fn where_many_filters_wait_readers_come_back_later() {
         tokio::task::yield_now().await;
     }
     taken(&hub, &name, "S0000*").await;
+}
+
+#[tokio::test]
+async fn where_much_waits_to_be_compared_readers_come_back_later() {
+    let hub = wide_market();
+    let (_open, name) = stream(&hub, "/v1/stream?symbols=A").await;
+    let desk = hub.inner().filters.selector.hold();
+    // However long a filter takes, it is taken where little waits before it.
+    let mut long = Box::pin(hub.inner().select(filter("L", 1, "*"), MAX_COMPARISONS + 1));
+    assert!(long.as_mut().now_or_never().is_none());
+    refused(&hub, &name, "S0000*", "67108864 comparisons").await;
+    let log = Arc::clone(&hub.inner().log);
+    std::thread::spawn(move || select_all(&log, &desk));
+    long.await.unwrap();
+    while hub.inner().prepare(filter("W", 1, "*")).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    taken(&hub, &name, "S0000*").await;
+}
+
+/// Readers who all ask for the same at once are one to the thread that selects, and one of them who leaves takes nothing from
+/// the others.
+#[tokio::test]
+async fn the_same_filter_is_selected_once_for_all_who_wait_for_it() {
+    let hub = wide_market();
+    let desk = hub.inner().filters.selector.hold();
+    let prepare = || Box::pin(tokio::task::unconstrained(hub.inner().prepare(filter("S0", 1, "*"))));
+    let mut waiting: Vec<_> = (0..2 * MAX_WAITING).map(|_| prepare()).collect();
+    for prepared in &mut waiting {
+        assert!(prepared.as_mut().now_or_never().is_none());
+    }
+    // The first has asked for all of them.
+    drop(waiting.remove(0));
+    for prepared in &mut waiting {
+        assert!(prepared.as_mut().now_or_never().is_none());
+    }
+    assert_eq!(hub.stats().filters.patterns, 1);
+    let mut asked: Vec<_> = desk.try_iter().filter(|request| !request.answer.is_closed()).collect();
+    assert_eq!(asked.len(), 1);
+    let request = asked.remove(0);
+    request.answer.send(Selection::of_first(request.filter, &names(&hub))).unwrap();
+    let first = waiting.remove(0).await.unwrap();
+    for prepared in waiting {
+        assert!(Arc::ptr_eq(&first, &prepared.await.unwrap()));
+    }
+}
+
+/// What is being selected for others may have missed the newest symbols: a change waits for one that has them.
+#[tokio::test]
+async fn a_change_has_every_symbol_though_others_asked_before() {
+    let hub = wide_market();
+    let desk = hub.inner().filters.selector.hold();
+    let wanted = filter("S", 1, "*");
+    let mut before = Box::pin(hub.inner().prepare(wanted.clone()));
+    assert!(before.as_mut().now_or_never().is_none());
+    let request = desk.try_recv().unwrap();
+    let known = hub.stats().symbols;
+    let names = names(&hub);
+    hub.publish(&Tick::from_json(br#"{"symbol":"S-0-NEW","price":1}"#).unwrap()).unwrap();
+    let mut change = Box::pin(hub.inner().prepare_wholly(wanted));
+    assert!(change.as_mut().now_or_never().is_none(), "it waits for the one that is under way");
+    request.answer.send(Selection::of_first(request.filter, &names)).unwrap();
+    let log = Arc::clone(&hub.inner().log);
+    std::thread::spawn(move || select_all(&log, &desk));
+    assert_eq!(before.await.unwrap().selection().unwrap().seen(), known);
+    assert_eq!(change.await.unwrap().selection().unwrap().seen(), known + 1);
 }
 
 /// As many wait as there may, and not one more, while the log is held; all of them are answered after that.

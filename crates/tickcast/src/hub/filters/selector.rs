@@ -1,0 +1,117 @@
+//! The thread that holds patterns against all symbols: one for all, since nobody has to wait for it but those who ask.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, OnceLock};
+
+use tickcast_core::{Filter, Selection, Symbol};
+use tokio::sync::oneshot;
+
+use super::FilterRefusal;
+use crate::log::Log;
+use crate::priority;
+
+/// Most filters that wait to be selected.
+pub(super) const MAX_WAITING: usize = 4096;
+
+/// A filter may wait as long as those before it take no more comparisons than this, a pattern with a symbol each: a second or
+/// two, unless they are chosen to take long.
+pub(super) const MAX_COMPARISONS: usize = 64 << 20;
+
+/// A filter that is to be selected.
+pub(super) struct Request {
+    pub(super) filter: Filter,
+    pub(super) answer: oneshot::Sender<Selection>,
+    /// Given back when it is done with, however that comes.
+    pub(super) _work: Work,
+}
+
+/// What has yet to be compared, and one filter's part of it.
+pub(super) struct Work {
+    all: Arc<AtomicUsize>,
+    part: usize,
+}
+
+/// Selects, on a thread that is started for the first who asks, and ends with the hub.
+#[derive(Default)]
+pub(super) struct Selector {
+    requests: OnceLock<Option<SyncSender<Request>>>,
+    work: Arc<AtomicUsize>,
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.part, Ordering::Relaxed);
+    }
+}
+
+impl Selector {
+    /// The symbols that `filter` wants, of all there are when it is its turn. That takes so many comparisons.
+    pub(super) async fn select(
+        &self,
+        filter: Filter,
+        comparisons: usize,
+        log: &Arc<Log>,
+    ) -> Result<Selection, FilterRefusal> {
+        let before = self.work.fetch_add(comparisons, Ordering::Relaxed);
+        let work = Work { all: Arc::clone(&self.work), part: comparisons };
+        if before > MAX_COMPARISONS {
+            return Err(FilterRefusal::Comparisons);
+        }
+        let requests = self.requests.get_or_init(|| start(Arc::clone(log)));
+        let (answer, selected) = oneshot::channel();
+        let request = Request { filter, answer, _work: work };
+        match requests.as_ref().map(|requests| requests.try_send(request)) {
+            Some(Ok(())) => selected.await.map_err(|_| FilterRefusal::Waiting),
+            Some(Err(TrySendError::Full(_) | TrySendError::Disconnected(_))) | None => {
+                Err(FilterRefusal::Waiting)
+            }
+        }
+    }
+
+    /// One whose requests nobody answers yet.
+    #[cfg(test)]
+    pub(super) fn hold(&self) -> Receiver<Request> {
+        let (requests, desk) = sync_channel(MAX_WAITING);
+        assert!(self.requests.set(Some(requests)).is_ok(), "it has been started");
+        desk
+    }
+}
+
+fn start(log: Arc<Log>) -> Option<SyncSender<Request>> {
+    let (requests, desk) = sync_channel(MAX_WAITING);
+    let selector = std::thread::Builder::new().name("selector".to_owned());
+    match selector.spawn(move || select_all(&log, &desk)) {
+        Ok(_) => Some(requests),
+        Err(error) => {
+            tracing::error!(%error, "cannot start the thread that selects symbols: patterns are refused");
+            None
+        }
+    }
+}
+
+pub(super) fn select_all(log: &Log, desk: &Receiver<Request>) {
+    priority::lower();
+    let mut names: Vec<Symbol> = Vec::new();
+    for request in desk {
+        // Whoever has left need not be answered.
+        if request.answer.is_closed() {
+            continue;
+        }
+        while learn(&mut names, log) {}
+        let _ = request.answer.send(Selection::of_first(request.filter, &names));
+    }
+}
+
+/// Names that are copied under the lock at a time: others run before this thread, and may wait for the lock meanwhile.
+const NAMES: usize = 1024;
+
+/// Copies names that are new, so many at the most; returns whether there are more.
+fn learn(names: &mut Vec<Symbol>, log: &Log) -> bool {
+    names.reserve(NAMES);
+    log.with(|log| {
+        let market = log.market();
+        names.extend(market.ids_from(names.len()).take(NAMES).map(|id| market.symbol(id)));
+        names.len() < market.len()
+    })
+}
