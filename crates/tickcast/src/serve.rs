@@ -184,6 +184,9 @@ async fn attend(
             if let Some(handoff) = direct::handoff(&mut response) {
                 return direct::hand_over(socket, version, &response, handoff, place);
             }
+            if let Some(answer) = refusal::few_events(&mut response).await {
+                return Box::pin(refusal::say(socket, &answer, false, &door)).await;
+            }
             (read, Some(response))
         }
         head::First::Other(read) => (read, None),

@@ -38,7 +38,7 @@ pub(super) fn hand_over(
 ) {
     let Handoff { hub, subscription, preamble, feed } = handoff;
     let chunked = version == Version::HTTP_11;
-    let mut bytes = head(response, chunked);
+    let mut bytes = head(response, if chunked { "transfer-encoding: chunked\r\n" } else { "" });
     if chunked {
         let _ = write!(bytes, "{:x}\r\n", preamble.len());
     }
@@ -59,17 +59,17 @@ fn tune(stream: &std::net::TcpStream) {
     let _ = socket.set_send_buffer_size(SEND_BUFFER);
 }
 
-/// The status line and the headers. The connection ends with the response.
-fn head(response: &Response<Body>, chunked: bool) -> BytesMut {
+/// The status line and the headers; `framing` says how long the body is. The connection ends with the response.
+pub(super) fn head(response: &Response<Body>, framing: &str) -> BytesMut {
     let mut bytes = BytesMut::with_capacity(512);
     bytes.put(&b"HTTP/1.1 200 OK\r\n"[..]);
-    for (name, value) in response.headers().iter().filter(|(name, _)| **name != header::CONTENT_LENGTH) {
+    let ours = [header::CONTENT_LENGTH, header::CONNECTION];
+    for (name, value) in response.headers().iter().filter(|(name, _)| !ours.contains(name)) {
         bytes.put(name.as_str().as_bytes());
         bytes.put(&b": "[..]);
         bytes.put(value.as_bytes());
         bytes.put(&b"\r\n"[..]);
     }
-    let framing = if chunked { "transfer-encoding: chunked\r\n" } else { "" };
     let date = httpdate::fmt_http_date(SystemTime::now());
     let _ = write!(bytes, "date: {date}\r\n{framing}connection: close\r\n\r\n");
     bytes

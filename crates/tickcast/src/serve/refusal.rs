@@ -1,14 +1,19 @@
-//! The one answer that the accept loop gives itself, and the last on its connection.
+//! The answers that the accept loop gives itself, each the last on its connection.
 
 use std::sync::Arc;
 
-use axum::http::StatusCode;
+use axum::body::{Body, HttpBody, to_bytes};
+use axum::http::{HeaderValue, Response, StatusCode, header};
+use bytes::BytesMut;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use super::Door;
 use super::patient::{Course, Patient};
+use super::{Door, direct};
 use crate::http::Problem;
+
+/// Most bytes of a stream that is told when to come back.
+const SHORT: u64 = 1024;
 
 /// Refuses a request that no two servers might understand alike.
 pub(super) async fn bad_request(socket: TcpStream, why: &str, door: &Door) {
@@ -17,12 +22,31 @@ pub(super) async fn bad_request(socket: TcpStream, why: &str, door: &Door) {
     let answer = format!(
         "HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{problem}"
     );
-    let course = Arc::new(Course { unread: true.into(), ..Course::default() });
+    say(socket, answer.as_bytes(), true, door).await;
+}
+
+/// The whole answer to a request for a stream where it is so few events that they are here already: the reader is told when to come
+/// back. Thousands may be at a time, so that nothing else is made for them.
+pub(super) async fn few_events(response: &mut Response<Body>) -> Option<BytesMut> {
+    let events = HeaderValue::from_static("text/event-stream");
+    let length = response.body().size_hint().exact().filter(|bytes| *bytes <= SHORT)?;
+    if response.status() != StatusCode::OK || response.headers().get(header::CONTENT_TYPE) != Some(&events) {
+        return None;
+    }
+    let mut answer = direct::head(response, &format!("content-length: {length}\r\n"));
+    let body = std::mem::take(response.body_mut());
+    answer.extend_from_slice(&to_bytes(body, SHORT as usize).await.ok()?);
+    Some(answer)
+}
+
+/// Writes an answer and ends the connection. A peer of whose request something is unread is listened to meanwhile.
+pub(super) async fn say(socket: TcpStream, answer: &[u8], unread: bool, door: &Door) {
+    let course = Arc::new(Course { unread: unread.into(), ..Course::default() });
     let mut socket = Patient::new(socket, door.stall, course, Arc::clone(&door.places));
     let saying = async {
-        socket.write_all(answer.as_bytes()).await?;
+        socket.write_all(answer).await?;
         socket.shutdown().await
     };
-    // One who does not want to hear it need not.
+    // Whoever does not want to hear it need not.
     let _ = saying.await;
 }
