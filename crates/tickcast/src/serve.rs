@@ -34,6 +34,10 @@ use places::{Places, Seldom};
 /// How long the loop rests when accepting fails for want of resources: the sockets it lacks are freed by others.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
 
+/// So many connections are accepted before everyone else has a turn: where thousands come at once, what is served already does not
+/// wait behind hundreds of them.
+const AT_ONCE: usize = 16;
+
 /// How long a peer may leave data unacknowledged, or a closed window closed, before the system gives it up.
 /// Together with the comment that a quiet stream is sent after 15 s: a reader who has vanished is noticed within 45 s.
 const USER_TIMEOUT: Duration = Duration::from_secs(28);
@@ -123,6 +127,7 @@ impl Server {
         let places = Arc::new(Places::new(self.connections));
         let failing = Seldom::default();
         let mut shutdown = pin!(shutdown);
+        let mut count: usize = 0;
         loop {
             let accepting = async {
                 let place = places.next().await;
@@ -136,6 +141,10 @@ impl Server {
                 Ok((socket, _)) => {
                     let door = Door { places: Arc::clone(&places), stall: self.stall, stop: stop.clone() };
                     tokio::spawn(attend(socket, place, door, self.app.clone(), graceful.watcher()));
+                    count += 1;
+                    if count.is_multiple_of(AT_ONCE) {
+                        tokio::task::yield_now().await;
+                    }
                 }
                 Err(error) if concerns_one_connection(&error) => {}
                 Err(error) => {

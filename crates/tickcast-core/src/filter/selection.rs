@@ -57,10 +57,10 @@ impl Selection {
     /// many it has looked at.
     pub fn extend(&mut self, market: &Market, most: usize, mut each: impl FnMut(SymbolId)) -> usize {
         let filter = self.filter.clone();
-        let (all, matcher) = (filter.is_all(), filter.matcher());
+        let matcher = filter.matcher();
         let before = self.seen;
         for id in market.ids_from(before).take(most) {
-            if all || matcher.matches(&market.symbol(id)) {
+            if matcher.matches(&market.symbol(id)) {
                 self.want(id);
                 each(id);
             }

@@ -196,11 +196,10 @@ impl Inner {
     }
 
     async fn select(&self, filter: Filter, symbols: usize) -> Result<Selection, FilterRefusal> {
-        let comparisons = filter.patterns() * symbols;
-        if comparisons <= FEW_COMPARISONS {
+        if filter.patterns() * symbols <= FEW_COMPARISONS {
             return Ok(self.log.with(|log| Selection::new(filter, log.market())));
         }
-        self.filters.selector.select(filter, comparisons, &self.log).await
+        self.filters.selector.select(filter, symbols, &self.log).await
     }
 }
 

@@ -109,11 +109,11 @@ impl Wanted {
         let out = draft.bytes();
         let start = out.len();
         let (mut end, mut last, mut read) = (false, None, 0_usize);
-        let (all, matcher, begun) = (self.filter.is_all(), self.filter.matcher(), Instant::now());
+        let (matcher, begun) = (self.filter.matcher(), Instant::now());
         let reached = tape.read(from, |at, recorded| {
             end = at.seq >= until;
             last = Some(at);
-            if all || matcher.matches(&recorded.symbol) {
+            if matcher.matches(&recorded.symbol) {
                 let frame = recorded.json.map(|json| Frame::restored(recorded.symbol, json));
                 ticks += usize::from(self.dialect.entry(Some(at), recorded.symbol, frame.as_ref(), out));
             }

@@ -21,6 +21,8 @@ pub(super) const MAX_COMPARISONS: usize = 64 << 20;
 /// A filter that is to be selected.
 pub(super) struct Request {
     pub(super) filter: Filter,
+    /// So many symbols were on the market when it was asked for: all of them are to be looked at.
+    pub(super) symbols: usize,
     pub(super) answer: oneshot::Sender<Selection>,
     /// Given back when it is done with, however that comes.
     pub(super) _work: Work,
@@ -46,13 +48,14 @@ impl Drop for Work {
 }
 
 impl Selector {
-    /// The symbols that `filter` wants, of all there are when it is its turn. That takes so many comparisons.
+    /// The symbols that `filter` wants, of so many at least: that many there are on the market.
     pub(super) async fn select(
         &self,
         filter: Filter,
-        comparisons: usize,
+        symbols: usize,
         log: &Arc<Log>,
     ) -> Result<Selection, FilterRefusal> {
+        let comparisons = filter.patterns() * symbols;
         let before = self.work.fetch_add(comparisons, Ordering::Relaxed);
         let work = Work { all: Arc::clone(&self.work), part: comparisons };
         if before > MAX_COMPARISONS {
@@ -60,7 +63,7 @@ impl Selector {
         }
         let requests = self.requests.get_or_init(|| start(Arc::clone(log)));
         let (answer, selected) = oneshot::channel();
-        let request = Request { filter, answer, _work: work };
+        let request = Request { filter, symbols, answer, _work: work };
         match requests.as_ref().map(|requests| requests.try_send(request)) {
             Some(Ok(())) => selected.await.map_err(|_| FilterRefusal::Waiting),
             Some(Err(TrySendError::Full(_) | TrySendError::Disconnected(_))) | None => {
@@ -98,7 +101,7 @@ pub(super) fn select_all(log: &Log, desk: &Receiver<Request>) {
         if request.answer.is_closed() {
             continue;
         }
-        while learn(&mut names, log) {}
+        while names.len() < request.symbols && learn(&mut names, log) {}
         let _ = request.answer.send(Selection::of_first(request.filter, &names));
     }
 }

@@ -161,13 +161,21 @@ async fn where_much_waits_to_be_compared_readers_come_back_later() {
     let hub = wide_market();
     let (_open, name) = stream(&hub, "/v1/stream?symbols=A").await;
     let desk = hub.inner().filters.selector.hold();
-    // However long a filter takes, it is taken where little waits before it.
-    let mut long = Box::pin(hub.inner().select(filter("L", 1, "*"), MAX_COMPARISONS + 1));
-    assert!(long.as_mut().now_or_never().is_none());
+    // As long as less waits before it, a filter is taken, however long it takes.
+    let symbols = hub.stats().symbols;
+    let most = MAX_COMPARISONS / (100 * symbols) + 1;
+    let mut waiting = Vec::new();
+    for number in 0..most {
+        let mut long = Box::pin(hub.inner().select(filter(&format!("L{number}"), 100, "*"), symbols));
+        assert!(long.as_mut().now_or_never().is_none());
+        waiting.push(long);
+    }
     refused(&hub, &name, "S0000*", "67108864 comparisons").await;
     let log = Arc::clone(&hub.inner().log);
     std::thread::spawn(move || select_all(&log, &desk));
-    long.await.unwrap();
+    for long in waiting {
+        long.await.unwrap();
+    }
     while hub.inner().prepare(filter("W", 1, "*")).await.is_err() {
         tokio::task::yield_now().await;
     }
