@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use socket2::{Domain, Socket, Type};
 
 use crate::client::Reader;
-use crate::server::{TestServer, eventually, tickcast};
+use crate::server::{SOON, TestServer, eventually, tickcast};
 
 /// How long the server gives a client for its request's head.
 const HEAD_DEADLINE: Duration = Duration::from_secs(10);
@@ -18,7 +18,10 @@ pub(crate) fn address(server: &TestServer) -> &str {
 }
 
 pub(crate) fn connect(server: &TestServer) -> TcpStream {
-    TcpStream::connect(address(server)).unwrap()
+    let socket = TcpStream::connect(address(server)).unwrap();
+    // A server that never answers fails a test; it does not stop it.
+    socket.set_read_timeout(Some(SOON)).unwrap();
+    socket
 }
 
 /// Reads until the server ends the connection; what it said, and whether it was a clean end.

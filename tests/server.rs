@@ -116,7 +116,7 @@ impl TestServer {
         let address = |name: &str| format!("http://{}", listening["fields"][name].as_str().unwrap());
         let (public, admin) = (address("public"), address("admin"));
         // Connections are not pooled: each reader is one of its own anyway.
-        let http = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
+        let http = reqwest::Client::builder().pool_max_idle_per_host(0).read_timeout(SOON).build().unwrap();
         Self { child, log, public, admin, http }
     }
 

@@ -266,7 +266,8 @@ impl Hub {
         }
         self.finish();
         // What they were in the middle of is still written, as long as someone reads it.
-        let open = || self.lanes().iter().any(|lane| lane.stats.assigned() > 0);
+        // A lane that is no more may have been given a stream as it ended.
+        let open = || self.lanes().iter().any(|lane| !lane.inbox.is_closed() && lane.stats.assigned() > 0);
         for _ in 0..(LAST_WORDS.as_millis() / DRAIN_STEP.as_millis()) {
             if !open() {
                 break;

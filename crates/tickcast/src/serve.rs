@@ -127,10 +127,13 @@ impl Server {
         let places = Arc::new(Places::new(self.connections));
         let failing = Seldom::default();
         let mut shutdown = pin!(shutdown);
-        let mut count: usize = 0;
+        let (mut next, mut count) = (None, 0_usize);
         loop {
             let accepting = async {
-                let place = places.next().await;
+                let place = match next.take() {
+                    Some(place) => Some(place),
+                    None => places.next().await,
+                };
                 (place, self.listener.accept().await)
             };
             let (place, accepted) = tokio::select! {
@@ -139,6 +142,8 @@ impl Server {
             };
             match accepted {
                 Ok((socket, _)) => {
+                    // Before anyone counts the places that are left: the next one is taken already, wherever there is one.
+                    next = places.try_next();
                     let door = Door { places: Arc::clone(&places), stall: self.stall, stop: stop.clone() };
                     tokio::spawn(attend(socket, place, door, self.app.clone(), graceful.watcher()));
                     count += 1;
@@ -146,8 +151,9 @@ impl Server {
                         tokio::task::yield_now().await;
                     }
                 }
-                Err(error) if concerns_one_connection(&error) => {}
+                Err(error) if concerns_one_connection(&error) => next = place,
                 Err(error) => {
+                    next = place;
                     if failing.is_due() {
                         tracing::error!(%error, "cannot accept connections");
                     }

@@ -14,3 +14,17 @@ async fn a_lane_that_has_ended_is_given_no_more_readers() {
         assert!(Arc::ptr_eq(&hub.inner().next_lane(), &second.inbox));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_does_not_wait_for_a_lane_that_has_ended() {
+    let hub = Hub::builder().lanes(1).build();
+    drop(hub.inner().open_body(Subscription::default().at(hub.head().1)));
+    let [lane] = hub.lanes() else { panic!("one lane") };
+    lane.inbox.close();
+    lane.stats.forget();
+    // A stream that was given to it between its end and its last figures.
+    lane.stats.assign();
+    let begin = tokio::time::Instant::now();
+    hub.drain(Duration::ZERO).await;
+    assert!(begin.elapsed() < DRAIN_STEP, "{:?}", begin.elapsed());
+}

@@ -90,7 +90,7 @@ impl Desk {
     /// The answer to a request over HTTP/2: a connection has many at a time, so each takes a place as a connection does.
     async fn answer_beside_others(&self, request: Request<Incoming>, answered: Option<Response>) -> Response {
         let places = &self.door.places;
-        let Some(place) = places.for_request() else { return places.no_place().into_response() };
+        let Some(place) = places.try_next() else { return places.no_place().into_response() };
         let (request, _) = arriving::watch(request, self.door.stall, self.door.stop.clone());
         let mut response = self.response(request, answered).await;
         places.turn_away(&mut response, Version::HTTP_2);

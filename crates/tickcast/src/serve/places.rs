@@ -58,8 +58,8 @@ impl Places {
         Arc::clone(&self.free).acquire_owned().await.ok()
     }
 
-    /// A place for a request beside its connection's, if there is one.
-    pub(super) fn for_request(&self) -> Option<OwnedSemaphorePermit> {
+    /// A free one, if there is one now: for the next connection, or for a request beside its connection's.
+    pub(super) fn try_next(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.free).try_acquire_owned().ok()
     }
 
