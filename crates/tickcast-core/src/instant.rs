@@ -40,6 +40,13 @@ impl Time {
         Self(self.0.saturating_add(ms).min(MAX_MS))
     }
 
+    /// `earlier` before this one, at least 1970.
+    #[must_use]
+    pub fn saturating_sub(self, earlier: Duration) -> Self {
+        let ms = i64::try_from(earlier.as_millis()).unwrap_or(MAX_MS);
+        Self(self.0.saturating_sub(ms).max(0))
+    }
+
     /// Whether it lies more than `most` after `now`.
     #[must_use]
     pub fn is_ahead_of(self, now: Self, most: Duration) -> bool {

@@ -59,12 +59,17 @@ pub(crate) struct When {
     pub(crate) horizon: Time,
     /// What it counts as for reference and candles: its time, or now where that lies beyond the horizon.
     pub(crate) effective: Time,
+    /// What it counts as for those that come after it: its time; where that lies beyond the horizon, as long before now as clocks may
+    /// differ, so that the next one of an honest clock is not late for it.
+    pub(crate) order: Time,
 }
 
 impl When {
     pub(crate) fn new(time: Time, moment: Moment) -> Self {
         let Moment { now, horizon } = moment;
-        Self { time, horizon, effective: if time > horizon { now } else { time } }
+        let (effective, order) =
+            if time > horizon { (now, now.saturating_sub(horizon.since(now))) } else { (time, time) };
+        Self { time, horizon, effective, order }
     }
 }
 
@@ -96,6 +101,8 @@ pub struct Quote {
     pub reference: Reference,
     /// Who sent the newest tick.
     pub origin: Origin,
+    /// The time that later ticks are held against: an older one is late.
+    order: Time,
     /// What its prices did.
     pub candles: Candles,
     /// The newest tick's change, as readers were told, and the same in percent.
@@ -124,8 +131,18 @@ impl Quote {
         let (price, time) = (tick.price, when.time);
         let reference = Reference::FirstOfDay { price, day: when.effective.utc_day() };
         let (extras, candles, change) = (tick.extras.clone(), Candles::new(), (price, None));
-        let mut quote =
-            Self { n: 0, price, time, first_time: time, reference, origin, candles, change, extras };
+        let mut quote = Self {
+            n: 0,
+            price,
+            time,
+            first_time: time,
+            reference,
+            origin,
+            order: when.order,
+            candles,
+            change,
+            extras,
+        };
         let told = quote.advance(tick, origin, when);
         (quote, told)
     }
@@ -133,7 +150,7 @@ impl Quote {
     /// Begins anew after the symbol was taken off: only its number goes on.
     pub(crate) fn reopen(&mut self, tick: &Tick, when: When) {
         self.reference = Reference::FirstOfDay { price: tick.price, day: when.effective.utc_day() };
-        self.first_time = when.time;
+        (self.first_time, self.order) = (when.time, when.order);
     }
 
     /// A standing as it was before, in an earlier run perhaps; `extras` as they stood in the newest tick's JSON.
@@ -148,7 +165,7 @@ impl Quote {
         let (candles, extras, origin) = (Candles::new(), Extras::read_back(extras), Origin::UNKNOWN);
         let facts = newest.and_then(|frame| Facts::read(frame.json())?.amounts());
         let change = facts.map_or((price, None), |(_, change, percent)| (change, percent));
-        Self { n, price, time, first_time, reference, origin, candles, change, extras }
+        Self { n, price, time, first_time, reference, origin, order: time, candles, change, extras }
     }
 
     /// The newest tick's extras, as the tail of a JSON object.
@@ -172,7 +189,8 @@ impl Quote {
         if !listed {
             (quote.reference, quote.first_time) = (first, facts.time);
         }
-        (quote.n, quote.price, quote.time) = (facts.n, price, facts.time);
+        (quote.n, quote.price) = (facts.n, price);
+        quote.pass(when);
         quote.change = (change, percent);
         quote.extras = Extras::read_back(facts.extras);
         quote.reference = quote.reference.after(price, prev_close, when);
@@ -183,13 +201,32 @@ impl Quote {
     pub(crate) fn advance(&mut self, tick: &Tick, origin: Origin, when: When) -> Told {
         self.n += 1;
         self.price = tick.price;
-        self.time = when.time;
+        self.pass(when);
         self.origin = origin;
         self.extras.clone_from(&tick.extras);
         self.reference = self.reference.after(tick.price, tick.prev_close, when);
         self.change = change(tick, self.reference);
         let (change, change_pct) = self.change;
         Told { change, change_pct, time: when.time, n: self.n }
+    }
+
+    /// The newest tick's time is this.
+    fn pass(&mut self, when: When) {
+        let known = self.newest(when.horizon).filter(|_| when.time > when.horizon);
+        self.time = when.time;
+        self.order = known.map_or(when.order, |known| known.max(when.order));
+    }
+
+    /// The time that ticks are held against by now: a time beyond the horizon, since the clock was put back, says nothing.
+    pub(crate) fn newest(&self, horizon: Time) -> Option<Time> {
+        Some(self.order).filter(|newest| *newest <= horizon)
+    }
+
+    /// A tick that repeats the newest came.
+    pub(crate) fn repeat(&mut self, when: When) {
+        let known = self.newest(when.horizon);
+        self.time = known.map_or(when.time, |_| self.time.max(when.time));
+        self.order = known.map_or(when.order, |known| known.max(when.order));
     }
 
     /// Whether readers would be told nothing new by `tick` but its time. The first of a day is news: it is the reference.

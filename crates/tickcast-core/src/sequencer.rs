@@ -135,7 +135,7 @@ impl Sequencer {
                 // A symbol that was taken off has no newest tick to be late for, or to repeat, and a newest time that cannot
                 // be is no reason to drop what can.
                 let listed = self.market.newest(id).is_some();
-                let newest = Some(quote.time).filter(|newest| listed && *newest <= moment.horizon);
+                let newest = quote.newest(moment.horizon).filter(|_| listed);
                 let time =
                     tick.time.unwrap_or_else(|| newest.map_or(now.wall, |newest| newest.max(now.wall)));
                 let when = When::new(time, moment);
@@ -143,7 +143,7 @@ impl Sequencer {
                     return Ok(Outcome::Late);
                 }
                 if listed && rules.drop_repeats && quote.repeats(tick, when) {
-                    quote.time = newest.map_or(time, |newest| newest.max(time));
+                    quote.repeat(when);
                     return Ok(Outcome::Repeat);
                 }
                 if !listed {

@@ -190,6 +190,32 @@ fn many_symbols_share_the_room_for_candles() {
     assert!(newest.candles.within(Interval::Minute, all, usize::MAX).len() >= 5, "a late one has its share");
 }
 
+/// A time further ahead than clocks may differ is no reason to take what is older than an honest one, nor to drop an honest one.
+#[test]
+fn a_time_ahead_lets_nothing_old_in_and_keeps_nothing_honest_out() {
+    for before in [true, false] {
+        let mut log = log();
+        let mut give = |wall: i64, time: i64, price: i64| {
+            let now = Instant { wall: Time::from_millis(wall).unwrap(), uptime: Duration::ZERO };
+            let json = format!(r#"{{"symbol":"A","price":{price},"time":{time}}}"#);
+            let tick = Tick::from_json(json.as_bytes()).unwrap();
+            log.accept(&tick, Origin::default(), Rules::default(), now).unwrap()
+        };
+        if before {
+            assert!(matches!(give(NOON, NOON, 100), Outcome::Taken(_)));
+        }
+        assert!(matches!(give(NOON + 10, NOON + 30_000, 101), Outcome::Taken(_)));
+        assert_eq!(give(NOON + 20, NOON - 90 * DAY, 5), Outcome::Late);
+        assert_eq!(give(NOON + 20, NOON - 59_000, 5), Outcome::Late);
+        // As long as it takes to get here.
+        assert!(matches!(give(NOON + 30, NOON + 5, 102), Outcome::Taken(_)));
+        assert!(matches!(give(NOON + 40, NOON + 30_000, 103), Outcome::Taken(_)));
+        // The clock comes to what was ahead: that is no newest time now either.
+        assert!(matches!(give(NOON + 26_000, NOON + 25_800, 104), Outcome::Taken(_)));
+        assert_eq!(give(NOON + 26_000, NOON + 25_700, 5), Outcome::Late);
+    }
+}
+
 mod clocks {
     use proptest::prelude::*;
 
