@@ -11,6 +11,24 @@ async fn patch(server: &TestServer, stream: &str, body: &str) -> (u16, Value) {
     (answer.status().as_u16(), answer.json().await.unwrap())
 }
 
+/// Whoever adds a symbol whose price is old is told so before its price.
+#[tokio::test]
+async fn what_is_added_and_not_live_says_so_first() {
+    let server = TestServer::with(&["--source", "none", "--stale-after", "1s"]);
+    server.publish(&[("A", "1"), ("B", "2")]).await;
+    eventually(async || server.get("/v1/symbols").await.1["symbols"][0]["state"] == "stale").await;
+    let mut reader = open(&server, "?symbols=B").await;
+    let told = ["status http stale @-", "symbol B stale @-", "tick B 1=2 @2"];
+    assert_eq!(up_to(&mut reader, "tick").await, told);
+    let stream = data(&reader.event().await.unwrap())["stream"].as_str().unwrap().to_owned();
+    assert_eq!(patch(&server, &stream, r#"{"set":["A"]}"#).await.0, 200);
+    let told = up_to(&mut reader, "ready").await;
+    assert_eq!(told, ["symbol A stale @2", "tick A 1=1 @2", "ready @2"]);
+    // One that only changes its rate has nothing to be told.
+    assert_eq!(patch(&server, &stream, r#"{"rate":2}"#).await.0, 200);
+    assert_eq!(up_to(&mut reader, "ready").await, ["ready @2"]);
+}
+
 #[tokio::test]
 async fn a_stream_changes_without_a_new_connection() {
     let server = TestServer::start();

@@ -1,6 +1,6 @@
 //! What is on the screen: rows, how they are sorted, which of them are wanted. No clock and no terminal in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
 use tickcast::{Symbol, Time};
@@ -48,6 +48,8 @@ pub(super) struct Board {
     rows: BTreeMap<Symbol, Row>,
     /// States of symbols that are not live, as they are told; also of those that have no price yet.
     states: BTreeMap<Symbol, String>,
+    /// Those that were named and taken off, until they have a price again.
+    off: BTreeSet<Symbol>,
     pub(super) sort: Sort,
     pub(super) reversed: bool,
     pub(super) filter: String,
@@ -75,6 +77,7 @@ impl Board {
             named: asked.iter().filter_map(|name| Symbol::new(name).ok()).collect(),
             rows: BTreeMap::new(),
             states: BTreeMap::new(),
+            off: BTreeSet::new(),
             sort: Sort::Name,
             reversed: false,
             filter: String::new(),
@@ -93,6 +96,7 @@ impl Board {
 
     /// Forgets every price.
     fn forget(&mut self) {
+        self.off.clear();
         self.rows = self.named.iter().map(|symbol| (*symbol, Row::new(*symbol))).collect();
     }
 
@@ -147,10 +151,8 @@ impl Board {
     fn tick(&mut self, tick: &Tick, now: Duration) {
         let wall = Time::from(SystemTime::now());
         self.lag = Some(wall.as_millis() - tick.time.as_millis());
-        // Who was taken off and has a price again is back.
-        if self.state(&tick.symbol) == GONE {
-            self.states.remove(&tick.symbol);
-        }
+        // One that was taken off and has a price again is back. A price says nothing of a state that was told.
+        self.off.remove(&tick.symbol);
         self.rows.entry(tick.symbol).or_insert_with(|| Row::new(tick.symbol)).take(tick, now);
     }
 
@@ -160,13 +162,14 @@ impl Board {
         self.states.remove(&symbol);
         if self.named.contains(&symbol) {
             self.rows.insert(symbol, Row::new(symbol));
-            self.states.insert(symbol, GONE.to_owned());
+            self.off.insert(symbol);
         }
     }
 
     /// `stale`, `down`, `gone`; empty where all is well.
     pub(super) fn state(&self, symbol: &Symbol) -> &str {
-        self.states.get(symbol).map_or("", String::as_str)
+        let taken_off = if self.off.contains(symbol) { GONE } else { "" };
+        self.states.get(symbol).map_or(taken_off, String::as_str)
     }
 
     /// Time goes by: counts what there was in it.
@@ -294,6 +297,12 @@ mod tests {
         assert_eq!(board.state(&board.shown()[0].symbol), "stale");
         board.take(&Event::Lost("reset".to_owned()), Duration::ZERO);
         board.take(&tick("A", "1", "0"), Duration::ZERO);
+        assert_eq!(board.state(&board.shown()[0].symbol), "");
+        // Its source has ended: that is not the same as being taken off.
+        board.take(&symbol_status("A", "gone"), Duration::ZERO);
+        board.take(&tick("A", "1", "0"), Duration::ZERO);
+        assert_eq!(board.state(&board.shown()[0].symbol), "gone");
+        board.take(&symbol_status("A", "live"), Duration::ZERO);
         assert_eq!(board.state(&board.shown()[0].symbol), "");
     }
 

@@ -43,11 +43,10 @@ impl<S: Sink> Lane<S> {
         let head = self.head();
         let Effective { filter, pace, .. } = effective;
         let before = self.streams[key].seat.group;
+        let others = self.groups.filter(before) != filter;
         let dialect = match self.groups.dialect(before) {
             // Until it has been sent what is new to it, no id may be taken for one of the new filter, nor of the old one.
-            Dialect::Resumable(epoch, _) if self.groups.filter(before) != filter => {
-                Dialect::Resumable(epoch, Some(FilterMark::PENDING))
-            }
+            Dialect::Resumable(epoch, _) if others => Dialect::Resumable(epoch, Some(FilterMark::PENDING)),
             dialect => dialect,
         };
         // The new seat first, and then out of the old one: so that the two can be compared.
@@ -66,6 +65,9 @@ impl<S: Sink> Lane<S> {
             session.pace = *pace;
             session.add(added);
             session.ready = session.ready.max(Some(place));
+            if others {
+                session.ask_for_others();
+            }
         }
     }
 

@@ -45,6 +45,8 @@ pub(super) struct Session {
     resumed: bool,
     /// The sources' turns up to this one were told; `None`: it has not been told of any.
     told: Option<u64>,
+    /// It asks for other symbols since: what is not live of them comes before their ticks.
+    asks_for_others: bool,
     /// How many of the symbols that ticked for the first time since a restart it was told of, or came too late for.
     revived: usize,
     /// Symbols that were added, and that it is to be given the newest ticks of, from the so-manieth symbol of the market on.
@@ -71,6 +73,8 @@ pub(super) enum Said {
     Reset,
     /// The sources' turns up to this one, to someone who came after so many symbols had ticked again.
     Turns(u64, usize),
+    /// What is not live of the symbols that it asks for by now.
+    Others,
     /// So many symbols that ticked again.
     Revived(usize),
     /// The newest ticks of added symbols, before the so-manieth of the market. Those that had moved since come by themselves, as of this
@@ -108,6 +112,7 @@ impl Session {
             unverified,
             resumed,
             told: None,
+            asks_for_others: false,
             revived: 0,
             added: SymbolSet::new(),
             added_from: 0,
@@ -129,6 +134,11 @@ impl Session {
         let may = self.changes < CHANGES_PER_SECOND;
         self.changes += u32::from(may);
         may
+    }
+
+    /// It asks for other symbols from now on.
+    pub(super) const fn ask_for_others(&mut self) {
+        self.asks_for_others = true;
     }
 
     /// It is to be given the newest ticks of these, too.
@@ -160,9 +170,10 @@ impl Session {
             Said::Reset => self.broken = None,
             Said::Turns(turn, revived) => {
                 if self.told.replace(turn).is_none() {
-                    self.revived = revived;
+                    (self.revived, self.asks_for_others) = (revived, false);
                 }
             }
+            Said::Others => self.asks_for_others = false,
             Said::Revived(revived) => self.revived = revived,
             Said::Added(from, as_of) => {
                 self.added_from = from;
@@ -262,30 +273,17 @@ impl<S: Sink> Lane<S> {
             Notice::Reset { reason: *reason, last }.write(id, draft.bytes());
             (Said::Reset, 0)
         } else if session.told != Some(self.statuses.turn) {
-            for (origin, status) in self.statuses.news(session.told) {
-                write(Notice::Status(status));
-                let SourceStatus { state, since, .. } = *status;
-                self.symbols_of(origin, group)
-                    .for_each(|symbol| write(Notice::SymbolStatus { symbol, state, since, reason: None }));
-            }
-            let filter = self.groups.filter(group);
-            let apart = self.statuses.symbol_news(session.told);
-            let apart = apart.filter(|(origin, own)| filter.matches(&own.symbol) && self.is_of(*origin, own));
-            for (origin, own) in apart.take(SYMBOLS_TOLD) {
-                write(self.statuses.symbol_status(origin, own));
-            }
-            if session.told.is_none() {
-                for symbol in self.symbols_of(Origin::UNKNOWN, group) {
-                    let since = self.ticked_at(symbol);
-                    write(Notice::SymbolStatus {
-                        symbol,
-                        state: State::Stale,
-                        since,
-                        reason: Some(RESTARTED),
-                    });
-                }
-            }
+            self.write_turns(session.told, group, &mut write);
             (Said::Turns(self.statuses.turn, self.owners.revived()), 0)
+        } else if session.asks_for_others {
+            // It knows how the sources are.
+            let of_symbols = |notice: &Notice<'_>| !matches!(notice, Notice::Status(_));
+            self.write_turns(None, group, &mut |notice| {
+                if of_symbols(&notice) {
+                    write(notice);
+                }
+            });
+            (Said::Others, 0)
         } else if session.revived < self.owners.revived() {
             let wanted = self.groups.selection(group);
             let told = self.owners.revived_after(session.revived).iter();
@@ -319,6 +317,29 @@ impl<S: Sink> Lane<S> {
             return None;
         };
         Some(Step { piece: draft.seal(), ticks, place: stream.place, said: Some(said) })
+    }
+
+    /// What a stream has yet to hear that was told up to turn `told`: sources that have turned and their symbols, and symbols that
+    /// have by themselves. To a newcomer, what is not live.
+    fn write_turns(&self, told: Option<u64>, group: GroupId, write: &mut impl FnMut(Notice<'_>)) {
+        for (origin, status) in self.statuses.news(told) {
+            write(Notice::Status(status));
+            let SourceStatus { state, since, .. } = *status;
+            self.symbols_of(origin, group)
+                .for_each(|symbol| write(Notice::SymbolStatus { symbol, state, since, reason: None }));
+        }
+        let filter = self.groups.filter(group);
+        let apart = self.statuses.symbol_news(told);
+        let apart = apart.filter(|(origin, own)| filter.matches(&own.symbol) && self.is_of(*origin, own));
+        for (origin, own) in apart.take(SYMBOLS_TOLD) {
+            write(self.statuses.symbol_status(origin, own));
+        }
+        if told.is_none() {
+            for symbol in self.symbols_of(Origin::UNKNOWN, group) {
+                let (state, since) = (State::Stale, self.ticked_at(symbol));
+                write(Notice::SymbolStatus { symbol, state, since, reason: Some(RESTARTED) });
+            }
+        }
     }
 
     /// The symbols of a source that a group wants, where those that it wants are not too many to be told of one by one.

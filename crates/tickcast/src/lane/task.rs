@@ -65,6 +65,8 @@ impl Task {
                     ticks => self.next_flush(ticks, begun, self.clock.uptime()),
                 };
             }
+            // Before anyone is taken in: whoever comes is told first what is not live.
+            let stale_at = self.look_at_sources();
             for (newcomer, subscription) in std::mem::take(&mut early) {
                 early.extend(self.open(newcomer, subscription, &sockets));
             }
@@ -86,7 +88,6 @@ impl Task {
                 std::mem::take(&mut later).into_iter().partition(|change| self.lane.holds_back(change));
             later = still;
             due.into_iter().for_each(|change| self.obey(Command::Change(change)));
-            let stale_at = self.look_at_sources();
             for wanted in self.lane.wanted() {
                 // Nothing is wanted where there is no tape on disk.
                 if let Some(librarian) = &self.librarian
@@ -142,6 +143,8 @@ impl Task {
         let stale_at = self.sources.look(self.clock.now());
         let turns = self.sources.turns();
         if turns != self.lane.turn() {
+            // With what they had sent until then: it is theirs that is not live.
+            self.turn();
             self.lane.tell(self.sources.statuses(), turns, self.clock.uptime());
         }
         stale_at
