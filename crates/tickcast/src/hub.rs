@@ -37,6 +37,9 @@ const DRAIN_STEP: Duration = Duration::from_millis(10);
 /// How long streams that were ended may take to write what they are in the middle of.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
+/// How often a change is worked out anew where it was outdated when it came to its lane.
+const ATTEMPTS: usize = 8;
+
 /// The market, and everyone who reads it. Cheap to clone; all clones are the same hub.
 ///
 /// ```
@@ -214,7 +217,9 @@ impl Hub {
     /// Changes what an open resumable stream is subscribed to; `None`: there is no such stream. What follows from the change is
     /// worked out here, not in the lane.
     pub(crate) async fn change(&self, id: StreamId, edit: Edit) -> Option<Result<Effective, EditError>> {
-        loop {
+        // Held so that selecting goes on from there.
+        let mut before = None;
+        for _ in 0..ATTEMPTS {
             let current = self.ask(id, None).await?;
             let (from, effective) = match current.and_then(|current| {
                 let effective = edit.clone().apply(current.clone())?;
@@ -227,12 +232,14 @@ impl Hub {
                 Ok(prepared) => prepared,
                 Err(refusal) => return Some(Err(EditError::Refused(refusal))),
             };
+            drop(before.replace(Arc::clone(&prepared)));
             match self.ask(id, Some((from, effective, Some(prepared)))).await? {
-                // Somebody else was quicker.
+                // Somebody else was quicker, or the market has grown by too much since.
                 Err(EditError::Outdated) => {}
                 answer => return Some(answer),
             }
         }
+        Some(Err(EditError::Outdated))
     }
 
     /// Asks the lanes what a stream is subscribed to, or has them change it.

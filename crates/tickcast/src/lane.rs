@@ -40,6 +40,7 @@ use tickcast_tape::DiskTape;
 
 use crate::stats::LaneStats;
 use crate::subscription::{Effective, Start, Subscription};
+pub(crate) use groups::COMPARISONS;
 use groups::{GroupId, Groups, TAPE_PER_BATCHES};
 pub(crate) use history::{Found, Librarian, Wanted};
 pub(crate) use inbox::{Change, Command, Inbox, NewTerms, Newcomer};
@@ -108,6 +109,8 @@ pub(crate) struct Lane<S: Sink> {
     touched: Vec<GroupId>,
     /// When groups that are behind look at more of the symbols that are new.
     look_on_at: Duration,
+    /// How many comparisons changes have made in this round.
+    compared: usize,
     /// When it is counted again what readers keep.
     count_at: Duration,
     /// How many refusals there had been by then.
@@ -143,6 +146,7 @@ impl<S: Sink> Lane<S> {
             gone: Vec::new(),
             touched: Vec::new(),
             look_on_at: Duration::ZERO,
+            compared: 0,
             count_at: Duration::ZERO,
             refusals: 0,
             round: Round::new(carrier),
@@ -226,11 +230,18 @@ impl<S: Sink> Lane<S> {
         Ok(key)
     }
 
-    /// Whether a change has to wait: until new symbols have been held against patterns, nobody can say what those add.
+    /// Whether a change has to wait: until new symbols have been held against patterns, nobody can say what those add; and the changes
+    /// of one round compare no more than others can wait for.
     pub(crate) fn holds_back(&self, change: &Change) -> bool {
         let patterns = |terms: &Effective| terms.filter.has_patterns() && !terms.filter.is_all();
-        let terms = change.change.as_ref().filter(|_| self.groups.are_behind());
+        let busy = self.groups.are_behind() || self.compared > COMPARISONS;
+        let terms = change.change.as_ref().filter(|_| busy);
         terms.is_some_and(|(from, to, _)| patterns(from) || patterns(to))
+    }
+
+    /// Another round begins.
+    pub(crate) const fn begin_round(&mut self) {
+        self.compared = 0;
     }
 
     /// A stream that was counted on its way here could not be taken in.

@@ -38,14 +38,20 @@ impl Selection {
     /// [`new`](Self::new) for someone who has no market at hand.
     #[must_use]
     pub fn of_first(filter: Filter, symbols: &[Symbol]) -> Self {
-        let mut selection = Self::of(filter);
-        let filter = selection.filter.clone();
+        Self::of(filter).extended(symbols)
+    }
+
+    /// The same once it has looked at those of the first symbols of its market that it has not.
+    #[must_use]
+    pub fn extended(mut self, symbols: &[Symbol]) -> Self {
+        let filter = self.filter.clone();
         let matcher = filter.matcher();
-        for (id, _) in SymbolId::all(symbols).filter(|(_, symbol)| matcher.matches(symbol)) {
-            selection.want(id);
+        let new = SymbolId::all(symbols).skip(self.seen);
+        for (id, _) in new.filter(|(_, symbol)| matcher.matches(symbol)) {
+            self.want(id);
         }
-        selection.seen = symbols.len();
-        selection
+        self.seen = self.seen.max(symbols.len());
+        self
     }
 
     fn of(filter: Filter) -> Self {
@@ -176,10 +182,12 @@ mod tests {
             }
         }
         let prepared = Selection::of_first(filter.clone(), &names);
+        let in_steps =
+            Selection::of_first(filter.clone(), &names[..1234]).extended(&names).extended(&names[..9]);
         let at_once = Selection::new(filter.clone(), &market);
         let wanted: Vec<_> =
             names.iter().zip(market.ids_from(0)).filter(|(name, _)| filter.matches(name)).collect();
-        for selection in [&growing, &prepared, &at_once] {
+        for selection in [&growing, &prepared, &in_steps, &at_once] {
             assert!(selection.is_wide() && selection.seen() == 5000);
             assert_eq!(
                 selection.ids().collect::<Vec<_>>(),

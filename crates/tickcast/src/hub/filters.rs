@@ -68,6 +68,13 @@ impl Prepared {
         self.selection.get()
     }
 
+    /// How many comparisons it takes until it has been held against so many symbols.
+    pub(crate) fn lacking(&self, symbols: usize) -> usize {
+        let lacking =
+            |selection: &Selection| symbols.saturating_sub(selection.seen()) * selection.filter().patterns();
+        self.selection().map_or(0, lacking)
+    }
+
     /// Whether it has seen, or is about to see, all but so many of a market's symbols.
     fn is_fresh(&self, symbols: usize, fresh: usize) -> bool {
         self.selection().is_none_or(|selection| selection.seen() + fresh >= symbols)
@@ -138,6 +145,11 @@ impl Filters {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The same filter, if someone uses it and it has been selected, however long ago.
+    fn selected(&self, filter: &Filter) -> Option<Arc<Prepared>> {
+        self.known().get(filter).and_then(Weak::upgrade).filter(|known| known.selection().is_some())
+    }
+
     /// The same filter, if someone uses it and it is fresh enough; else a new one, whose symbols have yet to be selected.
     fn share(
         &self,
@@ -183,9 +195,10 @@ impl Inner {
         let symbols = self.log.with(|log| log.market().len());
         let limits = (self.settings.lanes, self.settings.filter_bytes);
         loop {
+            let before = self.filters.selected(&filter);
             let prepared = self.filters.share(&filter, (symbols, fresh), limits)?;
             if filter.has_patterns() && !filter.is_all() {
-                let select = || self.select(filter.clone(), symbols);
+                let select = || self.select(&filter, before, symbols);
                 prepared.selection.get_or_try_init(select).await?;
             }
             // What others had begun to select before may have missed the newest symbols.
@@ -195,11 +208,23 @@ impl Inner {
         }
     }
 
-    async fn select(&self, filter: Filter, symbols: usize) -> Result<Selection, FilterRefusal> {
-        if filter.patterns() * symbols <= FEW_COMPARISONS {
-            return Ok(self.log.with(|log| Selection::new(filter, log.market())));
+    /// What a filter selects of so many symbols at least; most of it, where it is known, was selected `before`.
+    async fn select(
+        &self,
+        filter: &Filter,
+        before: Option<Arc<Prepared>>,
+        symbols: usize,
+    ) -> Result<Selection, FilterRefusal> {
+        let before = before.as_ref().and_then(|before| before.selection());
+        let begun = before.cloned().unwrap_or_else(|| Selection::of_first(filter.clone(), &[]));
+        let lacking = symbols.saturating_sub(begun.seen());
+        if filter.patterns() * lacking <= FEW_COMPARISONS {
+            let mut selection = begun;
+            // No more than that, however many have come meanwhile: others wait for the log.
+            self.log.with(|log| selection.extend(log.market(), lacking, |_| {}));
+            return Ok(selection);
         }
-        self.filters.selector.select(filter, symbols, &self.log).await
+        self.filters.selector.select(begun, symbols, &self.log).await
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tickcast_core::render::Dialect;
 use tickcast_core::{Filter, FilterMark};
 
+use super::groups::COMPARISONS;
 use super::groups::Seat;
 use super::stream::Pace;
 use super::{Key, Lane, NewTerms, Sink};
@@ -29,9 +30,13 @@ impl<S: Sink> Lane<S> {
         let Some((from, effective, prepared)) = change else {
             return Some(if session.try_change(now) { Ok(current) } else { Err(EditError::TooOften) });
         };
-        if from != current {
+        let symbols = self.replica.market().len();
+        let lacking = prepared.as_ref().map_or(0, |prepared| prepared.lacking(symbols));
+        if from != current || lacking > COMPARISONS {
             return Some(Err(EditError::Outdated));
         }
+        // What has come since it was selected is looked at by the lane, where that is little.
+        self.compared += lacking;
         self.reseat(key, &effective, prepared, now);
         self.visit(key, now);
         self.bury();

@@ -15,7 +15,7 @@ use super::Key;
 use super::piece::{Draft, Piece};
 use crate::hub::Prepared;
 pub(super) use batch::{Batch, TAPE_PER_BATCHES};
-use newcomers::COMPARISONS;
+pub(crate) use newcomers::COMPARISONS;
 use render::Request;
 pub(super) use render::{LONGEST, Step};
 

@@ -59,6 +59,7 @@ impl Task {
         let mut later: Vec<Box<Change>> = Vec::new();
         loop {
             let begun = self.clock.uptime();
+            self.lane.begin_round();
             if begun >= next_flush {
                 next_flush = match self.turn() {
                     0 => next_flush,
@@ -104,7 +105,8 @@ impl Task {
                 self.inbox.listen(false);
             }
             let flush_at = (pending || !early.is_empty()).then_some(next_flush);
-            let wake = [flush_at, stale_at, self.lane.next_alarm()].into_iter().flatten().min();
+            let later_at = (!later.is_empty()).then_some(begun + self.flush);
+            let wake = [flush_at, later_at, stale_at, self.lane.next_alarm()].into_iter().flatten().min();
             let alarm = async {
                 match wake {
                     Some(at) => sleep_until(self.clock.at(at)).await,

@@ -38,7 +38,7 @@ pub(crate) enum EditError {
     #[error("a stream may be changed {CHANGES_PER_SECOND} times a second")]
     TooOften,
     /// It is not what it was when this was worked out.
-    #[error("it was changed meanwhile")]
+    #[error("it was changed meanwhile, or the market grew too fast")]
     Outdated,
 }
 

@@ -3,8 +3,9 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
-use tickcast_core::{Filter, Selection, Symbol};
+use tickcast_core::{Selection, Symbol};
 use tokio::sync::oneshot;
 
 use super::FilterRefusal;
@@ -20,7 +21,8 @@ pub(super) const MAX_COMPARISONS: usize = 64 << 20;
 
 /// A filter that is to be selected.
 pub(super) struct Request {
-    pub(super) filter: Filter,
+    /// What has been selected so far; of a filter that is new, nothing.
+    pub(super) begun: Selection,
     /// So many symbols were on the market when it was asked for: all of them are to be looked at.
     pub(super) symbols: usize,
     pub(super) answer: oneshot::Sender<Selection>,
@@ -48,14 +50,14 @@ impl Drop for Work {
 }
 
 impl Selector {
-    /// The symbols that `filter` wants, of so many at least: that many there are on the market.
+    /// A selection that has looked at so many symbols at least: that many there are on the market.
     pub(super) async fn select(
         &self,
-        filter: Filter,
+        begun: Selection,
         symbols: usize,
         log: &Arc<Log>,
     ) -> Result<Selection, FilterRefusal> {
-        let comparisons = filter.patterns() * symbols;
+        let comparisons = begun.filter().patterns() * symbols.saturating_sub(begun.seen());
         let before = self.work.fetch_add(comparisons, Ordering::Relaxed);
         let work = Work { all: Arc::clone(&self.work), part: comparisons };
         if before > MAX_COMPARISONS {
@@ -63,7 +65,7 @@ impl Selector {
         }
         let requests = self.requests.get_or_init(|| start(Arc::clone(log)));
         let (answer, selected) = oneshot::channel();
-        let request = Request { filter, symbols, answer, _work: work };
+        let request = Request { begun, symbols, answer, _work: work };
         match requests.as_ref().map(|requests| requests.try_send(request)) {
             Some(Ok(())) => selected.await.map_err(|_| FilterRefusal::Waiting),
             Some(Err(TrySendError::Full(_) | TrySendError::Disconnected(_))) | None => {
@@ -95,16 +97,25 @@ fn start(log: Arc<Log>) -> Option<SyncSender<Request>> {
 
 pub(super) fn select_all(log: &Log, desk: &Receiver<Request>) {
     priority::lower();
-    let mut names: Vec<Symbol> = Vec::new();
+    let (mut names, mut learned): (Vec<Symbol>, _) = (Vec::new(), None);
     for request in desk {
         // Whoever has left need not be answered.
         if request.answer.is_closed() {
             continue;
         }
-        while names.len() < request.symbols && learn(&mut names, log) {}
-        let _ = request.answer.send(Selection::of_first(request.filter, &names));
+        // What came while it waited is looked at here, and not by a lane.
+        let old = learned.is_none_or(|learned: Instant| learned.elapsed() >= AGE);
+        if old || names.len() < request.symbols {
+            while learn(&mut names, log) {}
+            learned = Some(Instant::now());
+        }
+        let _ = request.answer.send(request.begun.extended(&names));
     }
 }
+
+/// How old the names are at most that a filter is held against. They are not looked for each time: whoever has the log's lock and a
+/// low priority keeps others waiting.
+const AGE: Duration = Duration::from_millis(5);
 
 /// Names that are copied under the lock at a time: others run before this thread, and may wait for the lock meanwhile.
 const NAMES: usize = 1024;

@@ -11,6 +11,7 @@ use tower::ServiceExt;
 use super::selector::select_all;
 use super::*;
 use crate::hub::Hub;
+use crate::lane::COMPARISONS;
 
 /// Names or patterns that begin with `prefix`, each of them once.
 fn filter(prefix: &str, count: usize, end: &str) -> Filter {
@@ -143,7 +144,8 @@ async fn where_many_filters_wait_readers_come_back_later() {
     // Nobody selects yet, and those who wait have left meanwhile.
     let desk = hub.inner().filters.selector.hold();
     for number in 0..MAX_WAITING {
-        let selected = hub.inner().select(filter(&format!("L{number}"), 1, "*"), FEW_COMPARISONS + 1);
+        let wanted = filter(&format!("L{number}"), 1, "*");
+        let selected = hub.inner().select(&wanted, None, FEW_COMPARISONS + 1);
         assert!(selected.now_or_never().is_none());
     }
     refused(&hub, &name, "S0000*", "4096 filters wait").await;
@@ -166,7 +168,9 @@ async fn where_much_waits_to_be_compared_readers_come_back_later() {
     let most = MAX_COMPARISONS / (100 * symbols) + 1;
     let mut waiting = Vec::new();
     for number in 0..most {
-        let mut long = Box::pin(hub.inner().select(filter(&format!("L{number}"), 100, "*"), symbols));
+        let begun = Selection::of_first(filter(&format!("L{number}"), 100, "*"), &[]);
+        let log = &hub.inner().log;
+        let mut long = Box::pin(hub.inner().filters.selector.select(begun, symbols, log));
         assert!(long.as_mut().now_or_never().is_none());
         waiting.push(long);
     }
@@ -202,7 +206,7 @@ async fn the_same_filter_is_selected_once_for_all_who_wait_for_it() {
     let mut asked: Vec<_> = desk.try_iter().filter(|request| !request.answer.is_closed()).collect();
     assert_eq!(asked.len(), 1);
     let request = asked.remove(0);
-    request.answer.send(Selection::of_first(request.filter, &names(&hub))).unwrap();
+    request.answer.send(request.begun.extended(&names(&hub))).unwrap();
     let first = waiting.remove(0).await.unwrap();
     for prepared in waiting {
         assert!(Arc::ptr_eq(&first, &prepared.await.unwrap()));
@@ -223,11 +227,42 @@ async fn a_change_has_every_symbol_though_others_asked_before() {
     hub.publish(&Tick::from_json(br#"{"symbol":"S-0-NEW","price":1}"#).unwrap()).unwrap();
     let mut change = Box::pin(hub.inner().prepare_wholly(wanted));
     assert!(change.as_mut().now_or_never().is_none(), "it waits for the one that is under way");
-    request.answer.send(Selection::of_first(request.filter, &names)).unwrap();
+    request.answer.send(request.begun.extended(&names)).unwrap();
     let log = Arc::clone(&hub.inner().log);
     std::thread::spawn(move || select_all(&log, &desk));
     assert_eq!(before.await.unwrap().selection().unwrap().seen(), known);
     assert_eq!(change.await.unwrap().selection().unwrap().seen(), known + 1);
+}
+
+/// What comes to the market while a change waits is looked at by whoever selects, and not by a lane that others wait for.
+#[tokio::test]
+async fn a_change_is_selected_on_where_the_market_has_grown_by_much() {
+    let hub = wide_market();
+    let (_open, name) = stream(&hub, "/v1/stream?symbols=A").await;
+    let desk = hub.inner().filters.selector.hold();
+    let (known, before) = (hub.stats().symbols, names(&hub));
+    let wanted: Vec<_> = (0..100).map(|i| format!("*{i:02}-N*")).collect();
+    let change = tokio::spawn({
+        let (hub, name, wanted) = (hub.clone(), name.clone(), wanted.join("\",\""));
+        async move { patch(&hub, &name, &wanted).await }
+    });
+    let next = async || loop {
+        match desk.try_recv() {
+            Ok(request) => break request,
+            Err(_) => tokio::task::yield_now().await,
+        }
+    };
+    let request = next().await;
+    for number in 0..COMPARISONS / 100 + 1 {
+        let tick = format!(r#"{{"symbol":"X{number:05}-NEW","price":1}}"#);
+        hub.publish(&Tick::from_json(tick.as_bytes()).unwrap()).unwrap();
+    }
+    request.answer.send(request.begun.extended(&before)).unwrap();
+    let request = next().await;
+    assert_eq!(request.begun.seen(), known, "it goes on where it was");
+    request.answer.send(request.begun.extended(&names(&hub))).unwrap();
+    let (status, _, effective) = change.await.unwrap();
+    assert_eq!(status, StatusCode::OK, "{effective}");
 }
 
 /// As many wait as there may, and not one more, while the log is held; all of them are answered after that.
@@ -235,7 +270,10 @@ async fn a_change_has_every_symbol_though_others_asked_before() {
 async fn so_many_filters_wait_and_no_more() {
     let hub = wide_market();
     let symbols = hub.stats().symbols;
-    let select = |number: usize| Box::pin(hub.inner().select(filter(&format!("W{number}"), 1, "*"), symbols));
+    let select = |number: usize| {
+        let begun = Selection::of_first(filter(&format!("W{number}"), 1, "*"), &[]);
+        Box::pin(hub.inner().filters.selector.select(begun, symbols, &hub.inner().log))
+    };
     let mut waiting = Vec::new();
     let refusal = hub.inner().log.with(|_| {
         loop {

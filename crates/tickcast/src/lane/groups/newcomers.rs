@@ -7,7 +7,7 @@ use tickcast_core::Market;
 use super::{GroupId, Groups, Key};
 
 /// So many comparisons of patterns with new symbols are made in one go: some milliseconds, where they are chosen to take long.
-pub(super) const COMPARISONS: usize = 20_000;
+pub(crate) const COMPARISONS: usize = 20_000;
 
 /// What it costs to make a filter's patterns ready for that, in symbols that each is held against.
 const MAKING_READY: usize = 4;
