@@ -186,6 +186,37 @@ async fn where_much_waits_to_be_compared_readers_come_back_later() {
     taken(&hub, &name, "S0000*").await;
 }
 
+/// Whoever asks for what takes longest keeps out others who do, and nobody else.
+#[tokio::test]
+async fn filters_that_take_long_leave_room_for_others() {
+    let hub = wide_market();
+    let selector = &hub.inner().filters.selector;
+    let desk = selector.hold();
+    let mut waiting = Vec::new();
+    let refusal = loop {
+        let begun = Selection::of_first(filter(&format!("L{}", waiting.len()), 100, "*"), &[]);
+        let mut large = Box::pin(selector.select(begun, 100_000, &hub.inner().log));
+        match large.as_mut().now_or_never() {
+            None => waiting.push(large),
+            Some(outcome) => break outcome.unwrap_err(),
+        }
+    };
+    assert_eq!((refusal, waiting.len()), (FilterRefusal::Comparisons, 4));
+    let others: Vec<_> = (0..100)
+        .map(|number| {
+            let begun = Selection::of_first(filter(&format!("S{number}"), 1, "*"), &[]);
+            let mut small = Box::pin(selector.select(begun, 100_000, &hub.inner().log));
+            assert!(small.as_mut().now_or_never().is_none());
+            small
+        })
+        .collect();
+    // Whoever leaves takes nothing with them.
+    drop((waiting, others, desk));
+    let begun = Selection::of_first(filter("L", 100, "*"), &[]);
+    let gone = selector.select(begun, 100_000, &hub.inner().log).await;
+    assert_eq!(gone.unwrap_err(), FilterRefusal::Waiting, "there is room, and nobody to answer");
+}
+
 /// Readers who all ask for the same at once are one to the thread that selects, and one of them who leaves takes nothing from
 /// the others.
 #[tokio::test]
