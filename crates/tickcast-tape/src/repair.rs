@@ -62,6 +62,9 @@ pub fn repair(path: &Path) -> Result<(Findings, Vec<PathBuf>), OpenError> {
                 let cut_off = matches!(ending, Ending::Closed(seq) if seq != findings.head);
                 if cut_off || !aside.is_empty() {
                     folder.give_up(epoch.unwrap_or(Epoch::new(0))).map_err(OpenError::io(path))?;
+                // What would be the trace of a crash behind the end is damage where the tape was closed, and nothing of it is lost.
+                } else if let Err(OpenError::Damaged { file, offset, .. }) = look(&folder, ending) {
+                    set_aside(&folder, &file, offset, &mut aside)?;
                 }
                 return Ok((findings, aside));
             }

@@ -329,6 +329,29 @@ fn a_tape_that_was_closed_has_to_end_where_it_was() {
     assert_eq!(Log::open(folder.path()).sequencer.cursor().seq().get(), 9);
 }
 
+/// After a crash it would be what the crash has cut off; after an orderly end it is damage, and what is repaired starts.
+#[test]
+fn what_lies_behind_the_end_of_a_closed_tape_is_set_aside() {
+    for distance in [0, 8, 60_000] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = Log::open(folder.path());
+        (0..10).for_each(|i| log.publish("A", i, i));
+        let (before, cursor) = (log.everything(), log.sequencer.cursor());
+        let end = log.tape.0.segments()[0].written() as usize + distance;
+        drop(log);
+        change(&segments(folder.path())[0], |bytes| {
+            bytes.resize(bytes.len().max(end + 7), 0);
+            bytes[end..end + 7].copy_from_slice(b"garbage");
+        });
+        assert!(matches!(check(folder.path()), Err(OpenError::Damaged { .. })));
+        let (findings, aside) = repair(folder.path()).unwrap();
+        assert_eq!((findings.head, aside.len()), (cursor.seq(), 1));
+        check(folder.path()).unwrap();
+        let log = Log::open(folder.path());
+        assert_eq!((log.everything(), log.sequencer.cursor()), (before, cursor), "nothing of it was lost");
+    }
+}
+
 #[test]
 fn a_damaged_state_is_set_aside_and_begins_an_epoch() {
     let folder = tempfile::tempdir().unwrap();
