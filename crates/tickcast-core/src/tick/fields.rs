@@ -27,6 +27,9 @@ pub enum TickError {
     /// Longer than any tick.
     #[error("a tick of more than {MAX_ITEM_BYTES} bytes")]
     TooLong,
+    /// The array that ticks come in does not end: there may have been more.
+    #[error("the array does not end: there may have been more ticks")]
+    Unfinished,
     /// Not a JSON object: what the reader found, and where.
     #[error("not JSON: {0}")]
     NotJson(String),

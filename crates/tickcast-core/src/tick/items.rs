@@ -15,6 +15,8 @@ pub enum Item<'a> {
     Text(&'a [u8]),
     /// More than [`MAX_ITEM_BYTES`] of it.
     TooLong,
+    /// No item, but the end of the text within an array: there may have been more.
+    Unfinished,
 }
 
 impl Item<'_> {
@@ -26,6 +28,7 @@ impl Item<'_> {
         match self {
             Self::Text(text) => Tick::from_json(text),
             Self::TooLong => Err(Rejected { symbol: None, error: TickError::TooLong }),
+            Self::Unfinished => Err(Rejected { symbol: None, error: TickError::Unfinished }),
         }
     }
 
@@ -36,7 +39,7 @@ impl Item<'_> {
     pub fn recorded_tick(self) -> Result<Tick, Rejected> {
         match self {
             Self::Text(text) => Tick::from_recorded_json(text),
-            Self::TooLong => self.tick(),
+            Self::TooLong | Self::Unfinished => self.tick(),
         }
     }
 }
@@ -123,10 +126,18 @@ impl Items {
         }
     }
 
-    /// There are no more bytes: what was begun is given to `each` as it is.
-    pub fn finish(mut self, each: impl FnMut(u64, Item<'_>)) {
+    /// There are no more bytes: what was begun is given to `each` as it is, and that an array has not ended.
+    pub fn finish(mut self, mut each: impl FnMut(u64, Item<'_>)) {
         self.keep_mark();
-        self.emit(b"", each);
+        self.emit(b"", &mut each);
+        // An element that is cut off says so itself.
+        if let Syntax::Json(json) = self.syntax
+            && json.array
+            && json.depth == 0
+            && !json.string
+        {
+            each(self.at + u64::from(json.begun), Item::Unfinished);
+        }
     }
 
     /// Returns the bytes without a byte order mark, which may arrive in pieces.
@@ -272,6 +283,7 @@ mod tests {
             let text = match item {
                 Item::Text(text) => Some(String::from_utf8_lossy(text).into_owned()),
                 Item::TooLong => None,
+                Item::Unfinished => Some("unfinished".into()),
             };
             found.push((at, text));
         };
@@ -316,9 +328,32 @@ mod tests {
     }
 
     #[test]
+    fn an_array_that_does_not_end_says_so() {
+        for (text, found) in [
+            ("[", &[(0, "unfinished")][..]),
+            ("[1,2", &[(0, "1"), (1, "2"), (2, "unfinished")]),
+            ("[1,2, ", &[(0, "1"), (1, "2"), (2, "unfinished")]),
+            ("[1,{\"a\":2", &[(0, "1"), (1, "{\"a\":2")]),
+            ("[1,\"a", &[(0, "1"), (1, "\"a")]),
+            ("[1]", &[(0, "1")]),
+            ("[]", &[]),
+            ("1", &[(0, "1")]),
+        ] {
+            for size in [1, usize::MAX] {
+                let cut = cut(Items::json(), text.as_bytes(), size);
+                let cut: Vec<_> = cut.iter().map(|(at, text)| (*at, text.as_deref().unwrap())).collect();
+                assert_eq!(cut, found, "{text}");
+            }
+        }
+    }
+
+    #[test]
     fn a_broken_element_leaves_those_beside_it() {
         let found = texts(Items::json(), r#"[{"a":NaN}, {"b":[1,{"c":"\",]"}]} ,, 7 , {"d":1} {"e"]"#);
-        assert_eq!(found, [r#"{"a":NaN}"#, r#"{"b":[1,{"c":"\",]"}]}"#, "7", r#"{"d":1} {"e"]"#]);
+        assert_eq!(
+            found,
+            [r#"{"a":NaN}"#, r#"{"b":[1,{"c":"\",]"}]}"#, "7", r#"{"d":1} {"e"]"#, "unfinished"]
+        );
     }
 
     #[test]

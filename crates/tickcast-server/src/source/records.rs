@@ -201,6 +201,7 @@ fn give(
     match item {
         Item::Text(text) => taker.take(number, text),
         Item::TooLong => taker.reject(number, &TickError::TooLong),
+        Item::Unfinished => taker.reject(number, &TickError::Unfinished),
     }
 }
 
@@ -237,7 +238,9 @@ impl Rows<'_> {
         *line = Some(number);
         let text = match item {
             Item::Text(text) => text,
-            Item::TooLong => return taker.reject(number, &TickError::TooLong).map_break(Ok),
+            Item::TooLong | Item::Unfinished => {
+                return taker.reject(number, &TickError::TooLong).map_break(Ok);
+            }
         };
         if self.table.is_none() {
             match Table::begin(text, self.separator, self.layout) {

@@ -83,7 +83,7 @@ mod tests {
         let mut note = |number, item: Item<'_>| {
             let text = match item {
                 Item::Text(text) => Some(String::from_utf8_lossy(text).into_owned()),
-                Item::TooLong => None,
+                Item::TooLong | Item::Unfinished => None,
             };
             found.push((number, text));
             ControlFlow::<()>::Continue(())
