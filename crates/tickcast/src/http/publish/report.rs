@@ -69,7 +69,7 @@ impl Report {
         })
     }
     pub(super) fn reject(&mut self, index: u64, rejected: &Rejected) {
-        self.unreadable += u64::from(matches!(rejected.error, TickError::NotJson(_)));
+        self.unreadable += u64::from(matches!(rejected.error, TickError::NotJson(_) | TickError::Unfinished));
         self.rejected_count += 1;
         self.next = self.next.max(index + 1);
         if self.rejected.len() < LISTED {
