@@ -214,7 +214,7 @@ impl Quote {
     fn pass(&mut self, when: When) {
         let known = self.newest(when.horizon).filter(|_| when.time > when.horizon);
         self.time = when.time;
-        self.order = known.map_or(when.order, |known| known.max(when.order));
+        self.order = when.order.max(known.unwrap_or_default());
     }
 
     /// The time that ticks are held against by now: a time beyond the horizon, since the clock was put back, says nothing.
@@ -226,7 +226,7 @@ impl Quote {
     pub(crate) fn repeat(&mut self, when: When) {
         let known = self.newest(when.horizon);
         self.time = known.map_or(when.time, |_| self.time.max(when.time));
-        self.order = known.map_or(when.order, |known| known.max(when.order));
+        self.order = when.order.max(known.unwrap_or_default());
     }
 
     /// Whether readers would be told nothing new by `tick` but its time. The first of a day is news: it is the reference.

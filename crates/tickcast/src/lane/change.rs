@@ -6,8 +6,7 @@ use std::time::Duration;
 use tickcast_core::render::Dialect;
 use tickcast_core::{Filter, FilterMark};
 
-use super::groups::COMPARISONS;
-use super::groups::Seat;
+use super::groups::{COMPARISONS, Seat};
 use super::stream::Pace;
 use super::{Key, Lane, NewTerms, Sink};
 use crate::hub::Prepared;

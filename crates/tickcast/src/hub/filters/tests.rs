@@ -19,6 +19,11 @@ fn filter(prefix: &str, count: usize, end: &str) -> Filter {
     Filter::parse(entries.iter().map(String::as_str)).unwrap()
 }
 
+/// A filter of so many patterns that has been held against nothing.
+fn unselected(prefix: &str, count: usize) -> Selection {
+    Selection::of_first(filter(prefix, count, "*"), &[])
+}
+
 async fn answer(hub: &Hub, method: &str, path: &str, body: String) -> Response<Body> {
     let request = HttpRequest::builder().method(method).uri(path).body(Body::from(body)).unwrap();
     hub.router().oneshot(request).await.unwrap()
@@ -168,7 +173,7 @@ async fn where_much_waits_to_be_compared_readers_come_back_later() {
     let most = MAX_COMPARISONS / (100 * symbols) + 1;
     let mut waiting = Vec::new();
     for number in 0..most {
-        let begun = Selection::of_first(filter(&format!("L{number}"), 100, "*"), &[]);
+        let begun = unselected(&format!("L{number}"), 100);
         let log = &hub.inner().log;
         let mut long = Box::pin(hub.inner().filters.selector.select(begun, symbols, log));
         assert!(long.as_mut().now_or_never().is_none());
@@ -194,7 +199,7 @@ async fn filters_that_take_long_leave_room_for_others() {
     let desk = selector.hold();
     let mut waiting = Vec::new();
     let refusal = loop {
-        let begun = Selection::of_first(filter(&format!("L{}", waiting.len()), 100, "*"), &[]);
+        let begun = unselected(&format!("L{}", waiting.len()), 100);
         let mut large = Box::pin(selector.select(begun, 100_000, &hub.inner().log));
         match large.as_mut().now_or_never() {
             None => waiting.push(large),
@@ -204,7 +209,7 @@ async fn filters_that_take_long_leave_room_for_others() {
     assert_eq!((refusal, waiting.len()), (FilterRefusal::Comparisons, 4));
     let others: Vec<_> = (0..100)
         .map(|number| {
-            let begun = Selection::of_first(filter(&format!("S{number}"), 1, "*"), &[]);
+            let begun = unselected(&format!("S{number}"), 1);
             let mut small = Box::pin(selector.select(begun, 100_000, &hub.inner().log));
             assert!(small.as_mut().now_or_never().is_none());
             small
@@ -212,7 +217,7 @@ async fn filters_that_take_long_leave_room_for_others() {
         .collect();
     // Whoever leaves takes nothing with them.
     drop((waiting, others, desk));
-    let begun = Selection::of_first(filter("L", 100, "*"), &[]);
+    let begun = unselected("L", 100);
     let gone = selector.select(begun, 100_000, &hub.inner().log).await;
     assert_eq!(gone.unwrap_err(), FilterRefusal::Waiting, "there is room, and nobody to answer");
 }
@@ -302,7 +307,7 @@ async fn so_many_filters_wait_and_no_more() {
     let hub = wide_market();
     let symbols = hub.stats().symbols;
     let select = |number: usize| {
-        let begun = Selection::of_first(filter(&format!("W{number}"), 1, "*"), &[]);
+        let begun = unselected(&format!("W{number}"), 1);
         Box::pin(hub.inner().filters.selector.select(begun, symbols, &hub.inner().log))
     };
     let mut waiting = Vec::new();
