@@ -327,6 +327,9 @@ async fn a_batch_that_is_sent_twice_is_published_once() {
     let batch = r#"[{"symbol":"A","price":1},{"symbol":"A","price":"x"}]"#;
     let first = post("k1", batch).await;
     assert_eq!(post("k1", batch).await, first);
+    // Another batch is not the same, and nobody is told that it was taken.
+    let (status, problem) = post("k1", r#"[{"symbol":"A","price":5}]"#).await;
+    assert!(status == 422 && problem.contains("with another body"), "{status} {problem}");
     assert_eq!(server.get("/v1/prices/A").await.1["n"], 1);
     post("k2", batch).await;
     assert_eq!(server.get("/v1/prices/A").await.1["n"], 2);

@@ -52,6 +52,22 @@ async fn a_refusal_is_final_and_says_why() {
     assert!(Prices::of("no url").open().is_err());
 }
 
+/// The same command with the mistake put right finds no file in its way.
+#[tokio::test]
+async fn a_recording_that_never_began_leaves_no_file() {
+    let server = TestServer::start();
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["a.ndjson", "a.ndjson.zst"] {
+        let file = folder.path().join(name);
+        let arguments = ["record", file.to_str().unwrap(), "--url", &server.public, "--since", "yesterday"];
+        let child = tickcast(&arguments).stdin(Stdio::null()).spawn().unwrap();
+        let output = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap();
+        let says = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && says.contains("since"), "{says}");
+        assert!(!file.exists(), "{name}");
+    }
+}
+
 #[tokio::test]
 async fn a_recording_can_be_replayed() {
     let server = TestServer::with(&["--source", "sim:3?rate=5000"]);
@@ -69,7 +85,7 @@ async fn a_recording_can_be_replayed() {
         .await
         .unwrap();
         let says = String::from_utf8(output.stderr).unwrap();
-        assert!(output.status.success() && says.starts_with("3000 ticks recorded, up to "), "{says}");
+        assert!(output.status.success() && says.contains("3000 ticks recorded, up to "), "{says}");
         let replayed = TestServer::with(&["--source", &format!("replay:{path}?speed=max")]);
         replayed.wait_for_log("source ended");
         let (_, status) = replayed.get("/v1/status").await;

@@ -197,7 +197,7 @@ async fn bad_parameters_are_named() {
         ("?mode=all&rate=1", "rate", "mode=all is every tick; a rate needs mode=latest"),
         ("?heartbeat=0", "heartbeat", "3 to 60 seconds are expected"),
         ("?heartbeat=61", "heartbeat", "3 to 60 seconds are expected"),
-        ("?heartbeat=often", "heartbeat", "is not a number"),
+        ("?heartbeat=often", "heartbeat", "3 to 60 seconds are expected"),
         ("?since=yesterday", "since", "or start"),
         ("?symbols=A%20B", "symbols", "holds ' '"),
     ] {

@@ -23,9 +23,13 @@ export interface Quote {
   readonly size: string;
 }
 
+const NUMBER = /^-?\d+(\.\d+)?(e[+-]?\d+)?$/i;
+
 export function quote(json: string): Quote {
   const all = members(json);
   const of = (name: string): string => all.get(name) ?? "";
+  // Extras are whatever their publisher says they are.
+  const number = (name: string): string => (NUMBER.test(of(name)) ? of(name) : "");
   const price = of("price");
   return {
     symbol: of("symbol"),
@@ -36,10 +40,10 @@ export function quote(json: string): Quote {
     basis: of("change_basis"),
     time: Number(of("time")),
     n: Number(of("n")),
-    bid: of("bid"),
-    ask: of("ask"),
-    volume: of("volume"),
-    size: of("size"),
+    bid: number("bid"),
+    ask: number("ask"),
+    volume: number("volume"),
+    size: number("size"),
   };
 }
 

@@ -10,6 +10,8 @@ export interface Reader {
   gone(symbol: string): void;
   reset(): void;
   connection(state: "connecting" | "live" | "lost"): void;
+  /** Whether the server makes its prices up. */
+  simulated(simulated: boolean): void;
   /** What follows says first which states are not as they should be; all others are well. */
   opened(): void;
 }
@@ -45,6 +47,8 @@ class TickerStream {
   private readonly watching = setInterval(() => this.watch(), 2_000);
   private heard = 0;
   private failures = 0;
+  /** Whether the server makes its prices up, once it has been asked. */
+  private simulated: Promise<boolean> | null = null;
   /** Opened again without a cursor: what is shown is to be forgotten as the first event comes. */
   private anew = false;
 
@@ -115,6 +119,8 @@ class TickerStream {
     on("ready", () => {
       this.failures = 0;
       this.tell((reader) => reader.connection("live"));
+      this.simulated ??= simulated(this.server);
+      void this.simulated.then((simulated) => this.tell((reader) => reader.simulated(simulated)));
     });
     on("heartbeat", () => undefined);
     on("reset", () => this.tell((reader) => reader.reset()));
@@ -158,6 +164,11 @@ class TickerStream {
     this.source?.close();
     this.source = null;
   }
+}
+
+async function simulated(server: string): Promise<boolean> {
+  const answer = await fetch(`${server}/v1/status`).then((answer) => answer.json()).catch(() => ({}));
+  return (answer as { simulated?: boolean }).simulated === true;
 }
 
 function matcher(symbols: readonly string[]): (symbol: string) => boolean {

@@ -9,6 +9,8 @@ import { type Reader, read } from "./ticker-stream.ts";
 /** Where this script came from, which is a tickcast server unless told otherwise. Known only while it runs. */
 const SERVER = folder();
 const FLASH_MS = 320;
+/** Digits of a number that is given a line of its own: it is shown in one piece where there is room for it at all. */
+const LONG = 16;
 
 const sheet = new CSSStyleSheet();
 sheet.replaceSync(STYLE);
@@ -19,6 +21,8 @@ class Ticker extends HTMLElement implements Reader {
   symbols: readonly string[] = [];
   /** What is wrong with the attributes; shown as long as they stay. */
   private faults = "";
+  private standing = "";
+  private origin = "";
   private readonly items = new Map<string, Item>();
   private readonly list = document.createElement("ul");
   private readonly note = document.createElement("p");
@@ -59,6 +63,7 @@ class Ticker extends HTMLElement implements Reader {
     const { symbols, rate, faults } = request(this.getAttribute("symbols"), this.getAttribute("rate"));
     this.symbols = symbols;
     this.faults = faults;
+    this.origin = "";
     this.reset();
     this.say("");
     if (symbols.length === 0) return;
@@ -67,8 +72,14 @@ class Ticker extends HTMLElement implements Reader {
   }
 
   private say(text: string): void {
-    this.note.textContent = [text, this.faults].filter(Boolean).join(" · ");
-    this.note.className = text.startsWith("Reconnecting") || this.faults ? "lost" : "";
+    this.standing = text;
+    this.note.textContent = [text, this.origin, this.faults].filter(Boolean).join(" · ");
+    this.note.className = text.startsWith("Reconnecting") || this.origin || this.faults ? "lost" : "";
+  }
+
+  simulated(simulated: boolean): void {
+    this.origin = simulated ? "Simulated prices" : "";
+    this.say(this.standing);
   }
 
   tick(tick: Quote): void {
@@ -133,6 +144,7 @@ class Item {
     this.change.textContent = `${signed(tick.change)} ${percentage(tick.percent)}`;
     const way = direction(tick.change);
     this.element.dataset["way"] = way > 0 ? "up" : way < 0 ? "down" : "";
+    if (Math.max(tick.price.length, tick.change.length) > LONG) this.element.className = "long";
     if (this.off) this.state("live", "");
     this.off = false;
     if (tick.value !== this.value && !Number.isNaN(this.value)) this.flash(tick.value > this.value ? "up" : "down");

@@ -174,6 +174,9 @@ try {
   const items = await until("the embedded ticker has prices", 5_000, () =>
     frame.evaluate(() => [...document.querySelector("tickcast-ticker").shadowRoot.querySelectorAll("li .price")].filter((each) => each.textContent !== "—").length === 4));
   check("the embedded ticker has prices", Boolean(items));
+  const told = await until("the embedded ticker says that they are simulated", 5_000, () =>
+    frame.evaluate(() => document.querySelector("tickcast-ticker").shadowRoot.querySelector("p").textContent === "Simulated prices"));
+  check("the embedded ticker says that they are simulated", told === true);
 
   // The page in the guide for pages, word for word, on a page of another origin.
   const guide = readFileSync(new URL("../../docs/pages.md", import.meta.url), "utf8");

@@ -96,6 +96,12 @@ try {
     const items = await embedded.evaluate(look, ["li span:is(.price, .change)", true]);
     const whole = symbols.every((symbol) => items.texts[`${symbol} price`] === exact(symbol, "price"));
     check(`the widget shows them whole at ${at}`, whole && items.cut.length === 0, items.cut.slice(0, 3).join("; "));
+    const broken = await embedded.$$eval("tickcast-ticker", ([ticker]) => [...ticker.shadowRoot.querySelectorAll(".price")].filter((price) => {
+      const range = document.createRange();
+      range.selectNodeContents(price);
+      return range.getClientRects().length > 1;
+    }).map((price) => price.textContent));
+    if (width >= 390) check(`the widget shows each in one line at ${at}`, broken.length === 0, broken.join(" "));
     await embedded.close();
   }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::get;
+use tickcast::Problem;
 
 use crate::metrics;
 use crate::reload::{self, Reload};
@@ -16,4 +17,6 @@ pub(crate) fn router(health: &Arc<Health>, reload: &Arc<Reload>) -> Router {
         .route("/metrics", get(move || async move { metrics::response(&hub) }))
         .merge(status::health_router(health))
         .merge(reload::router(reload))
+        .fallback(async || Problem::no_route())
+        .method_not_allowed_fallback(async || Problem::no_method())
 }

@@ -1,9 +1,11 @@
-//! Hints for symbols that were asked for and are not on the market.
+//! What is said beside a stream: which symbols that were asked for are not on the market, and whether prices are made up.
 
 use std::time::Duration;
 
 use reqwest::{StatusCode, Url};
 use tickcast_client::Event;
+
+use crate::origin;
 
 /// At most so many names are looked up: each costs a request, and more hints help nobody.
 const MOST: usize = 16;
@@ -15,20 +17,23 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) struct Asked {
     server: Url,
     names: Vec<String>,
+    begun: bool,
 }
 
 impl Asked {
     /// Takes the names among `symbols`, not the patterns: these may match symbols that come later.
     pub(crate) fn new(server: &Url, symbols: &[String]) -> Self {
         let names = symbols.iter().filter(|name| !name.contains('*')).take(MOST).cloned().collect();
-        Self { server: server.clone(), names }
+        Self { server: server.clone(), names, begun: false }
     }
 
-    /// Follows the stream. After the snapshot it looks up the names without a price, beside the stream.
+    /// Follows the stream. After the first snapshot it asks whether prices are made up, and looks up the names without a price, beside
+    /// the stream.
     pub(crate) fn hear(&mut self, event: &Event) {
         match event {
             Event::Tick(tick) => self.names.retain(|name| name != tick.symbol.as_str()),
-            Event::Ready(_) if !self.names.is_empty() => {
+            Event::Ready(_) if !self.begun => {
+                self.begun = true;
                 tokio::spawn(tell(self.server.clone(), std::mem::take(&mut self.names)));
             }
             _ => {}
@@ -36,8 +41,12 @@ impl Asked {
     }
 }
 
-/// Prints the server's answer for each name that is not on the market; it names a symbol that differs only in case.
+/// Prints whether prices are made up, and the server's answer for each name that is not on the market; it names a symbol that differs
+/// only in case.
 async fn tell(server: Url, names: Vec<String>) {
+    if origin::is_simulated(server.clone()).await {
+        eprintln!("{}", origin::SIMULATED);
+    }
     let Ok(http) = reqwest::Client::builder().timeout(PATIENCE).build() else { return };
     for name in names {
         let Ok(mut url) = server.join("v1/prices") else { return };

@@ -9,6 +9,7 @@ mod cli;
 mod exit;
 mod logging;
 mod metrics;
+mod origin;
 mod page;
 mod publish;
 mod record;

@@ -39,9 +39,16 @@ pub(crate) fn run(args: RecordArgs) -> Result<(), Failure> {
         prices = prices.since(since);
     }
     let prices = prices.open().map_err(|error| Failure::Usage(format!("--url {}: {error}", args.url)))?;
-    let recording = Recording { tape: BufWriter::new(tape), last: HashMap::new(), ticks: 0, holes: 0 };
+    let mut recording = Recording { tape: BufWriter::new(tape), last: HashMap::new(), ticks: 0, holes: 0 };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
-    Ok(runtime.block_on(record(recording, prices, asked, args.ticks.unwrap_or(u64::MAX)))?)
+    let most = args.ticks.unwrap_or(u64::MAX);
+    let recorded = runtime.block_on(record(&mut recording, prices, asked, most));
+    if recorded.is_err() && recording.ticks == 0 {
+        // The same command with what was wrong put right finds no file in its way.
+        drop(recording);
+        let _ = std::fs::remove_file(&args.file);
+    }
+    Ok(recorded?)
 }
 
 /// A recording under way.
@@ -54,7 +61,7 @@ struct Recording {
 }
 
 async fn record(
-    mut recording: Recording,
+    recording: &mut Recording,
     mut prices: Prices,
     mut asked: Asked,
     most: u64,
@@ -77,7 +84,7 @@ async fn record(
         }
     }
     recording.tape.flush().context("the recording cannot be finished")?;
-    let Recording { ticks, holes, .. } = recording;
+    let Recording { ticks, holes, .. } = *recording;
     eprintln!("{} recorded, up to {}", count(ticks, "tick"), prices.cursor().unwrap_or("the very beginning"));
     if holes > 0 {
         bail!("there may be holes in {}", count(holes, "place"));

@@ -41,10 +41,10 @@ pub(crate) fn run(loader: Loader) -> Result<(), Failure> {
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         tracing::warn!(%error, "the limit of open files stays as it is");
     }
+    // The system clears a huge page while a lane waits for it, and the allocator gives nothing back of one that is used in part.
     #[cfg(target_os = "linux")]
-    if settings.scarce {
-        // The allocator gives nothing back of a huge page that is still used in part; where memory is ample they are quicker.
-        let _ = rustix::thread::disable_transparent_huge_pages(true);
+    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
+        tracing::debug!(%error, "huge pages stay allowed");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
     let result = runtime.block_on(serve(settings, loader));

@@ -39,8 +39,6 @@ pub(crate) struct Settings {
     /// How many bytes of the market answers under way may hold.
     pub(crate) answer_bytes: usize,
     pub(crate) kept_bytes: usize,
-    /// There is so little memory that it matters how it is kept.
-    pub(crate) scarce: bool,
     /// The rules for what is posted, and how long nothing may be before it is stale.
     pub(crate) posted: Rules,
     pub(crate) stale_after: Span,
@@ -166,7 +164,6 @@ impl Settings {
             filter_bytes: memory::shared_bytes(available),
             answer_bytes: memory::shared_bytes(available),
             kept_bytes: memory::shared_bytes(available),
-            scarce: memory::is_scarce(available),
             posted,
             stale_after,
             data,

@@ -15,13 +15,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use ratatui::crossterm::event::Event as Input;
+use reqwest::Url;
 use tickcast_client::{Error, Event, Prices};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
 use crate::asked::Asked;
 use crate::cli::WatchArgs;
 use crate::exit::Failure;
+use crate::origin;
 use board::Board;
 pub(crate) use lines::tell;
 
@@ -46,27 +49,34 @@ pub(crate) fn run(args: WatchArgs) -> Result<(), Failure> {
     let prices = prices.open().map_err(|error| Failure::Usage(format!("--url {}: {error}", args.url)))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
     if on_screen {
-        Ok(runtime.block_on(on_terminal(prices, board))?)
+        Ok(runtime.block_on(on_terminal(prices, board, &args.url))?)
     } else {
         Ok(runtime.block_on(lines::write(prices, asked, args.json))?)
     }
 }
 
-async fn on_terminal(prices: Prices, mut board: Board) -> anyhow::Result<()> {
+async fn on_terminal(prices: Prices, mut board: Board, server: &Url) -> anyhow::Result<()> {
     // It also puts the terminal back should the program panic.
     let mut terminal = ratatui::try_init().context("the terminal cannot be drawn on")?;
     let mut inputs = keys();
     let mut events = said(prices);
+    let mut origins = JoinSet::new();
     let start = Instant::now();
     let mut frames = tokio::time::interval(FRAME);
     frames.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let result = loop {
         tokio::select! {
             event = events.recv() => match event {
-                Some(Ok(event)) => board.take(&event, start.elapsed()),
+                Some(Ok(event)) => {
+                    if matches!(event, Event::Ready(_)) {
+                        origins.spawn(origin::is_simulated(server.clone()));
+                    }
+                    board.take(&event, start.elapsed());
+                }
                 Some(Err(error)) => break Err(anyhow::Error::new(error)),
                 None => break Ok(()),
             },
+            Some(Ok(simulated)) = origins.join_next() => board.simulated = simulated,
             Some(input) = inputs.recv() => {
                 if keys::obey(&mut board, &input).is_break() {
                     break Ok(());

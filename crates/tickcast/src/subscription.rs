@@ -15,7 +15,7 @@ pub(crate) use edit::{Edit, EditError, Effective, PACED_ALL};
 pub(crate) use stream_id::StreamId;
 
 /// The slowest and the fastest pace, in updates a second of each symbol.
-const PACES: std::ops::RangeInclusive<f64> = 0.1..=100.0;
+pub(crate) const PACES: std::ops::RangeInclusive<f64> = 0.1..=100.0;
 
 /// At most so many updates a second of each symbol; the newest value wins, and the last one always arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,9 +62,8 @@ pub(crate) struct Heartbeat(NonZeroU8);
 
 impl Heartbeat {
     /// Every `seconds`, where that is within [`HEARTBEATS`].
-    pub(crate) fn seconds(seconds: u64) -> Option<Self> {
-        let seconds = u8::try_from(seconds).ok().filter(|seconds| HEARTBEATS.contains(seconds))?;
-        NonZeroU8::new(seconds).map(Self)
+    pub(crate) fn seconds(seconds: u8) -> Option<Self> {
+        NonZeroU8::new(seconds).filter(|seconds| HEARTBEATS.contains(&seconds.get())).map(Self)
     }
 
     /// The same as a time.

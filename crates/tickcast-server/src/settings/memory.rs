@@ -69,7 +69,7 @@ pub(crate) fn fitting(available: u64) -> Limits {
 }
 
 /// Whether limits that are not set are smaller than their usual defaults.
-pub(crate) const fn is_scarce(available: u64) -> bool {
+const fn is_scarce(available: u64) -> bool {
     available < AMPLE
 }
 

@@ -60,6 +60,8 @@ pub(super) struct Board {
     /// Why there is no connection; empty while there is one.
     pub(super) lost: String,
     pub(super) connected: bool,
+    /// The server makes its prices up.
+    pub(super) simulated: bool,
     /// Sources that are not live, as they are told.
     pub(super) troubles: BTreeMap<String, String>,
     /// Updates of a second.
@@ -85,6 +87,7 @@ impl Board {
             top: 0,
             lost: String::new(),
             connected: false,
+            simulated: false,
             troubles: BTreeMap::new(),
             rate: 0.0,
             lag: None,

@@ -11,6 +11,7 @@ use ratatui::widgets::Paragraph;
 use super::board::Board;
 use super::columns::shortened;
 use super::{keys, lines, table};
+use crate::origin;
 
 pub(super) const UP: Color = Color::Green;
 pub(super) const DOWN: Color = Color::Red;
@@ -30,8 +31,8 @@ pub(super) fn draw(board: &Board, now: Duration, frame: &mut Frame<'_>) {
     frame.render_widget(Paragraph::new(footer(board)), foot);
 }
 
-/// What matters most stays as it gets narrow: the connection, then sources that are not live. The rest is there whole
-/// or not at all.
+/// What matters most stays as it gets narrow: the connection, then that prices are made up, then sources that are not live. The rest
+/// is there whole or not at all.
 fn header(board: &Board, width: usize) -> Line<'static> {
     let connection = if board.connected {
         Span::styled("● live", UP)
@@ -45,9 +46,12 @@ fn header(board: &Board, width: usize) -> Line<'static> {
     };
     let mut left = width.saturating_sub(1 + connection.width());
     let mut parts = vec![Span::from(" "), connection];
-    let troubles = troubles(board, left.saturating_sub(2));
+    let simulated = board.simulated.then(|| Span::styled(origin::SIMULATED, WARNING));
+    let before = simulated.as_ref().map_or(0, |simulated| simulated.width() + 2);
+    let troubles = troubles(board, left.saturating_sub(before + 2));
     let lag = board.lag.filter(|_| board.connected).map(|lag| format!("lag {lag} ms"));
     let rest = [
+        simulated,
         troubles,
         Some(Span::from(format!("{} symbols", board.count()))),
         Some(Span::from(format!("{:.0}/s", board.rate))),

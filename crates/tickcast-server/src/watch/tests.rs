@@ -138,6 +138,12 @@ fn the_header_keeps_what_is_wrong() {
         let header = lines(&drawn(&board, width)).swap_remove(0);
         assert!(header.contains("● live") && header.contains("http stale"), "{width}: {header:?}");
     }
+    board.simulated = true;
+    for width in 36..=200 {
+        let header = lines(&drawn(&board, width)).swap_remove(0);
+        assert!(header.contains("● live") && header.contains("simulated prices"), "{width}: {header:?}");
+    }
+    board.simulated = false;
     for source in ["binance", "coinbase", "kraken"] {
         board.take(&status(source, "down"), Duration::ZERO);
     }

@@ -44,10 +44,7 @@ pub(super) async fn candles(
         .get("interval")
         .map_or(Ok(Interval::Minute), str::parse)
         .map_err(|error: IntervalError| Problem::parameter("interval", error))?;
-    let limit = query.number("limit")?.unwrap_or(CANDLES);
-    if !(1..=MOST).contains(&limit) {
-        return Err(Problem::parameter("limit", format!("1 to {MOST} is expected")));
-    }
+    let limit = query.number("limit", &(1..=MOST), "candles")?.unwrap_or(CANDLES);
     let (from, to) = query.range()?;
     // What a clock that was ahead has left behind is not shown.
     let range = (from, to.min(hub.horizon()));

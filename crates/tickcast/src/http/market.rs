@@ -132,10 +132,7 @@ struct SymbolStanding {
 )]
 pub(super) async fn symbols(State(hub): State<Hub>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
     let query = Query::parse(query.as_deref(), &["q", "limit", "after"])?;
-    let limit = query.number("limit")?.unwrap_or(PAGE);
-    if !(1..=LARGEST_PAGE).contains(&limit) {
-        return Err(Problem::parameter("limit", format!("1 to {LARGEST_PAGE} is expected")));
-    }
+    let limit = query.number("limit", &(1..=LARGEST_PAGE), "symbols")?.unwrap_or(PAGE);
     let wanted = query.get("q").unwrap_or_default().to_ascii_lowercase();
     let after = query.get("after").unwrap_or_default();
     let sources = hub.sources();

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{IntoParams, Modify, OpenApi, ToResponse, ToSchema};
 
@@ -95,10 +96,10 @@ pub(super) struct DiskFull(#[to_schema] Problem);
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Subscribed {
-    /// Names and patterns, as in `AAPL,BTC*`. Default: all.
+    /// Names and patterns, as in `AAPL,BTC*`: 1,000 at most. Default: all.
     #[param(
         example = "AAPL,BTC*",
-        pattern = "^[A-Za-z0-9._/:^=&*-]{1,32}(,[A-Za-z0-9._/:^=&*-]{1,32}){0,255}$"
+        pattern = "^[A-Za-z0-9._/:^=&*-]{1,32}(,[A-Za-z0-9._/:^=&*-]{1,32}){0,999}$"
     )]
     symbols: Option<String>,
     /// Most updates a second of each symbol, 0.1 to 100. Default: as they come.
@@ -137,12 +138,12 @@ pub(super) struct OfSymbol {
 pub(super) struct Range {
     /// From when on, in ms since 1970 or as in `2026-07-01T12:00:00Z`. Default: from the beginning.
     #[param(
-        pattern = "^(0|[1-9][0-9]{11,13}|20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](Z|[+-](0[0-9]|1[0-2]):[0-5][0-9]))$"
+        pattern = "^(0|[1-9][0-9]{11,13}|20[0-9]{2}-((0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])|(0[13-9]|1[0-2])-(29|30)|(0[13578]|1[02])-31)T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,9})?(Z|[+-](0[0-9]|1[0-2]):[0-5][0-9]))$"
     )]
     from: Option<String>,
     /// Up to when, this ms included. Default: up to now.
     #[param(
-        pattern = "^(0|[1-9][0-9]{11,13}|20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](Z|[+-](0[0-9]|1[0-2]):[0-5][0-9]))$"
+        pattern = "^(0|[1-9][0-9]{11,13}|20[0-9]{2}-((0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])|(0[13-9]|1[0-2])-(29|30)|(0[13578]|1[02])-31)T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,9})?(Z|[+-](0[0-9]|1[0-2]):[0-5][0-9]))$"
     )]
     to: Option<String>,
 }
@@ -179,7 +180,7 @@ pub(super) enum IntervalName {
 #[derive(ToSchema)]
 #[schema(
     title = "Server-Sent Events",
-    example = "event: tick\ndata: {\"symbol\":\"AAPL\",\"price\":189.50,\"change\":0.25,\"time\":1782907200123,\"n\":1042}\nid: AAPL\n\n"
+    example = "event: tick\ndata: {\"symbol\":\"AAPL\",\"price\":189.50,\"change\":0.25,\"change_pct\":0.1321,\"time\":1782907200123,\"n\":1042}\nid: AAPL\n\n"
 )]
 pub(super) struct Events(String);
 
@@ -278,17 +279,47 @@ pub(super) struct Changed {
 pub(super) struct NewTick {
     #[schema(pattern = "^[A-Za-z0-9._/:^=&-]{1,32}$")]
     symbol: String,
-    /// A number, or one as a text.
-    #[schema(value_type = f64)]
+    #[schema(schema_with = price)]
     price: f64,
-    /// From a reference of your own.
-    #[schema(nullable = false)]
+    #[schema(schema_with = change, required = false)]
     change: Option<f64>,
-    /// When it happened: ms since 1970, or RFC 3339 as a text. Default: when it comes.
-    #[schema(nullable = false, minimum = 100_000_000_000_i64, maximum = 99_999_999_999_999_i64)]
+    #[schema(schema_with = prev_close, required = false)]
+    prev_close: Option<f64>,
+    #[schema(schema_with = time, required = false)]
     time: Option<i64>,
     #[serde(flatten)]
     extras: BTreeMap<String, serde_json::Value>,
+}
+
+fn price() -> Schema {
+    number("A number, or one as a text.")
+}
+
+fn change() -> Schema {
+    number("From a reference of your own. A number, or one as a text.")
+}
+
+fn prev_close() -> Schema {
+    number("The previous close: the reference from now on. A number, or one as a text.")
+}
+
+fn number(description: &str) -> Schema {
+    let number = ObjectBuilder::new().schema_type(Type::Number);
+    let text =
+        ObjectBuilder::new().schema_type(Type::String).pattern(Some("^-?[0-9]{1,15}([.][0-9]{1,9})?$"));
+    OneOfBuilder::new().item(number).item(text).description(Some(description)).into()
+}
+
+fn time() -> Schema {
+    let description = "When it happened: ms since 1970, or RFC 3339 as a text. Default: when it comes. One that is too far ahead of the \
+                       server's clock is refused.";
+    let number = ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(100_000_000_000_i64))
+        .maximum(Some(99_999_999_999_999_i64));
+    let format = SchemaFormat::KnownFormat(KnownFormat::DateTime);
+    let text = ObjectBuilder::new().schema_type(Type::String).format(Some(format));
+    OneOfBuilder::new().item(number).item(text).description(Some(description)).into()
 }
 
 /// One tick, or several.

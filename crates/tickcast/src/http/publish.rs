@@ -28,7 +28,7 @@ const BATCH: usize = 512;
 /// Publishes ticks
 ///
 /// One, an array, or one a line. What is no tick is listed, and costs the others nothing. A request that is made again with the
-/// same `Idempotency-Key` is answered again, not done again. The body may be compressed: `Content-Encoding: gzip` or `zstd`. A
+/// same `Idempotency-Key` and body is answered again, not done again. The body may be compressed: `Content-Encoding: gzip` or `zstd`. A
 /// publisher that says its name as `source` is a source of its own, `http:NAME`: its prices are stale once it falls silent, whatever
 /// others publish.
 #[utoipa::path(
@@ -36,7 +36,7 @@ const BATCH: usize = 512;
     path = "/v1/prices",
     tag = "publishing",
     security(("publish_token" = [])),
-    params(("source" = Option<String>, Query, pattern = "^[A-Za-z0-9._-]{1,32}$", description = "The publisher's name.", example = "desk"), ("Idempotency-Key" = Option<String>, Header, pattern = "^[!-~]{1,255}$", description = "Any text of 1 to 255 printable characters.")),
+    params(("source" = Option<String>, Query, pattern = "^[A-Za-z0-9._-]{1,32}$", description = "The publisher's name.", example = "desk"), ("Idempotency-Key" = Option<String>, Header, pattern = "^[ -~]{1,255}$", description = "Any text of 1 to 255 printable characters.")),
     request_body(content(
         (openapi::NewTicks = "application/json"),
         (openapi::NewTick = "application/x-ndjson"),
@@ -51,7 +51,7 @@ const BATCH: usize = 512;
             content_type = "application/problem+json"),
         (status = 415, description = "Neither JSON nor NDJSON, or compressed in another way", body = Problem,
             content_type = "application/problem+json"),
-        (status = 422, description = "None of them was taken, and some were rejected: the members of 200, too", body = Problem,
+        (status = 422, description = "None of them was taken, and some were rejected: the members of 200, too. Or the key was sent with another body before", body = Problem,
             content_type = "application/problem+json"),
         (status = 503, response = openapi::Stopping),
         (status = 507, response = openapi::DiskFull),
@@ -61,7 +61,7 @@ pub(super) async fn publish(
     State(desk): State<Arc<Desk>>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
-    mut body: Body,
+    body: Body,
 ) -> Result<Response, Problem> {
     let publisher = desk.publisher(query.as_deref())?;
     let Some(coding) = Coding::of(&headers) else {
@@ -73,10 +73,11 @@ pub(super) async fn publish(
     let ready = items(&headers).and_then(|items| Ok((items, room?, desk.keys.claim(&headers, hub)?)));
     let (items, room, claim) = match ready {
         Ok((items, room, Claimed::Open(claim))) => (items, room, claim),
-        Ok((.., Claimed::Done(report))) => {
-            // It is no shorter than the first time, and the answer no worse.
-            while let Some(Ok(_)) = body::next(&mut body).await {}
-            return Ok(report.into_response());
+        Ok((_, room, Claimed::Done(report))) => {
+            return match again(coding.decode(body, room)).await {
+                Some(checksum) if !report.is_of(checksum) => Err(idempotency::other_body()),
+                _ => Ok(report.into_response()),
+            };
         }
         Err(problem) => {
             body::read_off(body).await;
@@ -136,6 +137,16 @@ fn items(headers: &HeaderMap) -> Result<Items, Problem> {
     }
 }
 
+/// Reads a body that was dealt with before, as long as it is; returns its checksum, if it can be read.
+async fn again(mut body: Body) -> Option<u32> {
+    let mut checksum = 0;
+    while let Some(bytes) = body::next(&mut body).await {
+        checksum = crc32c::crc32c_append(checksum, &bytes.ok()?);
+        tokio::task::consume_budget().await;
+    }
+    Some(checksum)
+}
+
 /// One request's ticks on their way in.
 struct Intake<'d> {
     publisher: &'d Publisher,
@@ -147,11 +158,13 @@ struct Intake<'d> {
 
 impl Intake<'_> {
     async fn run(mut self, mut items: Items, coding: Coding, mut body: Body) -> Result<Report, Problem> {
+        let mut checksum = 0;
         while let Some(bytes) = body::try_next(&mut body).await {
             let bytes = bytes.map_err(|error| {
                 let problem = body::known(&error).unwrap_or_else(|| coding.broken(&error));
                 self.claim.report().borrow().broken_off(problem)
             })?;
+            checksum = crc32c::crc32c_append(checksum, &bytes);
             items.feed(&bytes, |at, item| self.take(at, item));
             self.publish();
             self.kept()?;
@@ -163,7 +176,7 @@ impl Intake<'_> {
         self.kept()?;
         let hub = self.publisher.hub();
         hub.kept().await?;
-        Ok(self.claim.done(self.publisher, hub.cursor()))
+        Ok(self.claim.done(self.publisher, hub.cursor(), checksum))
     }
 
     /// Whether all so far could be kept.

@@ -1,6 +1,9 @@
 //! What is asked for in a URL.
 
 use std::borrow::Cow;
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
 use std::time::Duration;
 
 use axum::extract::FromRequestParts;
@@ -8,7 +11,7 @@ use axum::http::request::Parts;
 use tickcast_core::{Filter, Mode, Time, TimeTextError};
 
 use super::Problem;
-use crate::subscription::{HEARTBEATS, Heartbeat, Pace, Subscription};
+use crate::subscription::{HEARTBEATS, Heartbeat, PACES, Pace, Subscription};
 
 /// The one parameter that may occur more than once: its lists add up.
 const SYMBOLS: &str = "symbols";
@@ -48,13 +51,24 @@ impl<'a> Query<'a> {
         }
     }
 
-    /// A number, where one is given.
-    pub(super) fn number<N: std::str::FromStr>(&self, name: &'static str) -> Result<Option<N>, Problem> {
+    /// A number of `what` within `range`, where one is given.
+    pub(super) fn number<N>(
+        &self,
+        name: &'static str,
+        range: &RangeInclusive<N>,
+        what: &str,
+    ) -> Result<Option<N>, Problem>
+    where
+        N: FromStr + PartialOrd + Display,
+    {
         let Some(text) = self.get(name) else { return Ok(None) };
-        text.parse().map(Some).map_err(|_| {
-            let shown: String = text.chars().take(SHOWN).collect();
-            Problem::parameter(name, format!("{shown:?} is not a number it can be"))
-        })
+        match text.parse() {
+            Ok(number) if range.contains(&number) => Ok(Some(number)),
+            _ => {
+                let detail = format!("{} to {} {what} are expected", range.start(), range.end());
+                Err(Problem::parameter(name, detail))
+            }
+        }
     }
 
     /// `true` or `false`, where one is given.
@@ -95,15 +109,14 @@ impl<'a> Query<'a> {
 
     /// How long a stream may be quiet, where that is said.
     pub(super) fn heartbeat(&self) -> Result<Option<Heartbeat>, Problem> {
-        let Some(seconds) = self.number("heartbeat")? else { return Ok(None) };
-        let expected = || format!("{} to {} seconds are expected", HEARTBEATS.start(), HEARTBEATS.end());
-        Heartbeat::seconds(seconds).map(Some).ok_or_else(|| Problem::parameter("heartbeat", expected()))
+        let seconds = self.number("heartbeat", &HEARTBEATS, "seconds")?;
+        Ok(seconds.and_then(Heartbeat::seconds))
     }
 
     /// What `symbols`, `rate` and `snapshot` ask for.
     pub(super) fn subscription(&self) -> Result<Subscription, Problem> {
         let mut subscription = Subscription::to(self.filter()?);
-        if let Some(rate) = self.number("rate")? {
+        if let Some(rate) = self.number("rate", &PACES, "updates a second")? {
             subscription = subscription.paced(Pace::per_second(rate)?);
         }
         if self.flag("snapshot")? == Some(false) {

@@ -67,6 +67,14 @@ impl IdempotencyKeys {
     }
 }
 
+/// 422: what this body holds is not published, and whoever sent it has to know.
+pub(super) fn other_body() -> Problem {
+    let detail =
+        "Idempotency-Key: it was sent with another body before; send each batch with a key of its own";
+    let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
+    problem.with("parameter", "Idempotency-Key")
+}
+
 impl Claim<'_> {
     /// What became of the batch so far.
     pub(super) const fn report(&self) -> &RefCell<Report> {
@@ -83,9 +91,9 @@ impl Claim<'_> {
         publisher.publish_noted(batch.iter().map(|(_, tick)| tick), each, || self.note(false, &mut written));
     }
 
-    /// All of it was dealt with.
-    pub(super) fn done(self, publisher: &Publisher, cursor: Cursor) -> Report {
-        self.report.borrow_mut().close(cursor);
+    /// All of it was dealt with: a body with this checksum.
+    pub(super) fn done(self, publisher: &Publisher, cursor: Cursor, checksum: u32) -> Report {
+        self.report.borrow_mut().close(cursor, checksum);
         if self.key.is_some() {
             let mut written = Vec::new();
             publisher.publish_noted([], |_, _| {}, || self.note(true, &mut written));

@@ -34,6 +34,9 @@ pub(crate) struct Report {
     /// The position of the first item that has not been dealt with.
     #[serde(skip)]
     pub(super) next: u64,
+    /// The checksum of the whole body, once all of it has been dealt with.
+    #[serde(skip)]
+    checksum: Option<u32>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -50,24 +53,34 @@ struct Rejection {
 struct Remembered<R> {
     report: R,
     unreadable: u64,
+    #[serde(default)]
+    checksum: Option<u32>,
 }
 
 impl Report {
     /// As the log remembers it.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         // Nothing in it could be refused: all keys are text.
-        serde_json::to_vec(&Remembered { report: self, unreadable: self.unreadable }).unwrap_or_default()
+        let Self { unreadable, checksum, .. } = *self;
+        serde_json::to_vec(&Remembered { report: self, unreadable, checksum }).unwrap_or_default()
     }
 
     /// What [`to_bytes`](Self::to_bytes) gave, of a request of which items before `next` were dealt with.
     pub(super) fn restored(bytes: &[u8], next: u64) -> Self {
         let remembered: Option<Remembered<Self>> = serde_json::from_slice(bytes).ok();
-        remembered.map_or_else(Self::default, |Remembered { report, unreadable }| Self {
+        remembered.map_or_else(Self::default, |Remembered { report, unreadable, checksum }| Self {
             unreadable,
             next,
+            checksum,
             ..report
         })
     }
+
+    /// Whether it may be the report of a body with this checksum.
+    pub(super) fn is_of(&self, checksum: u32) -> bool {
+        self.checksum.is_none_or(|own| own == checksum)
+    }
+
     pub(super) fn reject(&mut self, index: u64, rejected: &Rejected) {
         self.unreadable += u64::from(matches!(rejected.error, TickError::NotJson(_) | TickError::Unfinished));
         self.rejected_count += 1;
@@ -93,8 +106,10 @@ impl Report {
         self.next = self.next.max(index + 1);
     }
 
-    pub(super) fn close(&mut self, cursor: Cursor) {
+    /// All of it was dealt with: a body with this checksum.
+    pub(super) fn close(&mut self, cursor: Cursor, checksum: u32) {
         self.rejected.sort_by_key(|rejection| rejection.index);
+        self.checksum = Some(checksum);
         self.cursor = Some(cursor.to_string());
     }
 
