@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::json;
+use tokio::io::AsyncWriteExt;
 
 use crate::client::{Reader, member};
 use crate::server::{TOKEN, TestServer};
@@ -348,8 +349,22 @@ async fn a_batch_that_broke_off_is_completed_not_repeated() {
         request.header("content-type", NDJSON).header("idempotency-key", "k").body(body).send()
     };
     let (begun, first_half) = (lines(0..500), lines(0..1000));
-    let body = futures_util::stream::iter([Ok(begun), Err(std::io::Error::other("the line went dead"))]);
-    assert!(post(reqwest::Body::wrap_stream(body)).await.is_err());
+    let address = server.public.trim_start_matches("http://");
+    let mut line = tokio::net::TcpStream::connect(address).await.unwrap();
+    let head = format!(
+        "POST /v1/prices HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {TOKEN}\r\ncontent-type: {NDJSON}\r\n\
+         idempotency-key: k\r\ncontent-length: {}\r\n\r\n",
+        first_half.len()
+    );
+    line.write_all(format!("{head}{begun}").as_bytes()).await.unwrap();
+    crate::server::eventually(async || server.get("/v1/prices/A").await.1["n"] == 500).await;
+    // The line goes dead.
+    drop(line);
+    // Another body is not taken for the rest of this one, whether it is longer or shorter.
+    for other in [lines(5000..5600), lines(7..10), "{\"symbol\":\"A\",\"price\":7}\n".repeat(2000)] {
+        crate::server::eventually(async || post(other.clone().into()).await.unwrap().status() == 422).await;
+    }
+    assert_eq!(server.get("/v1/prices/A").await.1["n"], 500);
     crate::server::eventually(async || post(first_half.clone().into()).await.unwrap().status() == 200).await;
     assert_eq!(server.get("/v1/prices/A").await.1["n"], 1000);
 }

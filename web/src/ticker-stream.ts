@@ -48,7 +48,7 @@ class TickerStream {
   private heard = 0;
   private failures = 0;
   /** Whether the server makes its prices up, once it has been asked. */
-  private simulated: Promise<boolean> | null = null;
+  private simulated: Promise<boolean | undefined> | null = null;
   /** Opened again without a cursor: what is shown is to be forgotten as the first event comes. */
   private anew = false;
 
@@ -119,23 +119,36 @@ class TickerStream {
     on("ready", () => {
       this.failures = 0;
       this.tell((reader) => reader.connection("live"));
-      this.simulated ??= simulated(this.server);
-      void this.simulated.then((simulated) => this.tell((reader) => reader.simulated(simulated)));
+      void this.ask();
     });
     on("heartbeat", () => undefined);
-    on("reset", () => this.tell((reader) => reader.reset()));
+    on("reset", () => {
+      this.simulated = null;
+      this.tell((reader) => reader.reset());
+    });
     on("gone", (data) => {
       const { symbol } = JSON.parse(data) as { symbol: string };
       this.tellOf(symbol, (reader) => reader.gone(symbol));
     });
     on("status", (data) => {
       const { symbol, state, reason = "" } = JSON.parse(data) as { symbol?: string; state: string; reason?: string };
-      if (symbol !== undefined) this.tellOf(symbol, (reader) => reader.state(symbol, state, reason));
+      if (symbol !== undefined) return this.tellOf(symbol, (reader) => reader.state(symbol, state, reason));
+      // A source has come, gone or turned: what is simulated may be another matter.
+      this.simulated = null;
+      void this.ask();
     });
     source.addEventListener("error", () => {
       this.tell((reader) => reader.connection("lost"));
       if (source.readyState === EventSource.CLOSED && source === this.source) this.again();
     });
+  }
+
+  /** Asks, once for all readers, whether prices are made up. What is not known is asked again. */
+  private async ask(): Promise<void> {
+    this.simulated ??= simulated(this.server);
+    const said = await this.simulated;
+    if (said === undefined) this.simulated = null;
+    else this.tell((reader) => reader.simulated(said));
   }
 
   private again(): void {
@@ -166,9 +179,14 @@ class TickerStream {
   }
 }
 
-async function simulated(server: string): Promise<boolean> {
-  const answer = await fetch(`${server}/v1/status`).then((answer) => answer.json()).catch(() => ({}));
-  return (answer as { simulated?: boolean }).simulated === true;
+async function simulated(server: string): Promise<boolean | undefined> {
+  try {
+    const answer = await fetch(`${server}/v1/status`, { signal: AbortSignal.timeout(5_000) });
+    const { simulated } = (await answer.json()) as { simulated?: boolean };
+    return answer.ok ? simulated === true : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function matcher(symbols: readonly string[]): (symbol: string) => boolean {

@@ -9,7 +9,7 @@ import { type Reader, read } from "./ticker-stream.ts";
 /** Where this script came from, which is a tickcast server unless told otherwise. Known only while it runs. */
 const SERVER = folder();
 const FLASH_MS = 320;
-/** Digits of a number that is given a line of its own: it is shown in one piece where there is room for it at all. */
+/** Digits of a number that makes all cells wider: it is shown in one piece where there is room for it at all. */
 const LONG = 16;
 
 const sheet = new CSSStyleSheet();
@@ -144,7 +144,7 @@ class Item {
     this.change.textContent = `${signed(tick.change)} ${percentage(tick.percent)}`;
     const way = direction(tick.change);
     this.element.dataset["way"] = way > 0 ? "up" : way < 0 ? "down" : "";
-    if (Math.max(tick.price.length, tick.change.length) > LONG) this.element.className = "long";
+    this.element.classList.toggle("long", Math.max(tick.price.length, tick.change.length) > LONG);
     if (this.off) this.state("live", "");
     this.off = false;
     if (tick.value !== this.value && !Number.isNaN(this.value)) this.flash(tick.value > this.value ? "up" : "down");

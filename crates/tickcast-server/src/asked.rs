@@ -1,4 +1,4 @@
-//! What is said beside a stream: which symbols that were asked for are not on the market, and whether prices are made up.
+//! What is said beside a stream: which symbols that were asked for are not on the market, and whether prices are simulated.
 
 use std::time::Duration;
 
@@ -27,26 +27,32 @@ impl Asked {
         Self { server: server.clone(), names, begun: false }
     }
 
-    /// Follows the stream. After the first snapshot it asks whether prices are made up, and looks up the names without a price, beside
+    /// Follows the stream. After the first snapshot it asks whether prices are simulated, and looks up the names without a price, beside
     /// the stream.
     pub(crate) fn hear(&mut self, event: &Event) {
         match event {
             Event::Tick(tick) => self.names.retain(|name| name != tick.symbol.as_str()),
             Event::Ready(_) if !self.begun => {
                 self.begun = true;
-                tokio::spawn(tell(self.server.clone(), std::mem::take(&mut self.names)));
+                tokio::spawn(tell_origin(self.server.clone()));
+                if !self.names.is_empty() {
+                    tokio::spawn(tell(self.server.clone(), std::mem::take(&mut self.names)));
+                }
             }
             _ => {}
         }
     }
 }
 
-/// Prints whether prices are made up, and the server's answer for each name that is not on the market; it names a symbol that differs
-/// only in case.
-async fn tell(server: Url, names: Vec<String>) {
-    if origin::is_simulated(server.clone()).await {
+/// Says so where prices are simulated.
+async fn tell_origin(server: Url) {
+    if origin::is_simulated(server).await == Some(true) {
         eprintln!("{}", origin::SIMULATED);
     }
+}
+
+/// Prints the server's answer for each name that is not on the market; it names a symbol that differs only in case.
+async fn tell(server: Url, names: Vec<String>) {
     let Ok(http) = reqwest::Client::builder().timeout(PATIENCE).build() else { return };
     for name in names {
         let Ok(mut url) = server.join("v1/prices") else { return };

@@ -1,4 +1,4 @@
-//! Whether a server makes its prices up.
+//! Whether a server simulates prices.
 
 use std::time::Duration;
 
@@ -7,15 +7,12 @@ use reqwest::Url;
 /// How long the answer may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What is said of prices that are made up.
+/// What is said of a server that simulates some.
 pub(crate) const SIMULATED: &str = "simulated prices";
 
-/// Asks a server whether it simulates its market. One that does not say so has real prices.
-pub(crate) async fn is_simulated(server: Url) -> bool {
-    let status = async {
-        let http = reqwest::Client::builder().timeout(PATIENCE).build().ok()?;
-        let answer = http.get(server.join("v1/status").ok()?).send().await.ok()?;
-        answer.json::<serde_json::Value>().await.ok()
-    };
-    status.await.is_some_and(|status| status["simulated"] == true)
+/// Asks a server whether it simulates prices; `None` where it does not say.
+pub(crate) async fn is_simulated(server: Url) -> Option<bool> {
+    let http = reqwest::Client::builder().timeout(PATIENCE).build().ok()?;
+    let answer = http.get(server.join("v1/status").ok()?).send().await.ok()?;
+    answer.json::<serde_json::Value>().await.ok()?["simulated"].as_bool()
 }

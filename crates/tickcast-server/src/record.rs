@@ -43,7 +43,7 @@ pub(crate) fn run(args: RecordArgs) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
     let most = args.ticks.unwrap_or(u64::MAX);
     let recorded = runtime.block_on(record(&mut recording, prices, asked, most));
-    if recorded.is_err() && recording.ticks == 0 {
+    if recording.ticks == 0 && most > 0 {
         // The same command with what was wrong put right finds no file in its way.
         drop(recording);
         let _ = std::fs::remove_file(&args.file);

@@ -68,7 +68,9 @@ async fn on_terminal(prices: Prices, mut board: Board, server: &Url) -> anyhow::
         tokio::select! {
             event = events.recv() => match event {
                 Some(Ok(event)) => {
-                    if matches!(event, Event::Ready(_)) {
+                    if matches!(event, Event::Ready(_) | Event::Status(_)) {
+                        // The last answer counts.
+                        origins.abort_all();
                         origins.spawn(origin::is_simulated(server.clone()));
                     }
                     board.take(&event, start.elapsed());
@@ -76,7 +78,7 @@ async fn on_terminal(prices: Prices, mut board: Board, server: &Url) -> anyhow::
                 Some(Err(error)) => break Err(anyhow::Error::new(error)),
                 None => break Ok(()),
             },
-            Some(Ok(simulated)) = origins.join_next() => board.simulated = simulated,
+            Some(Ok(Some(simulated))) = origins.join_next() => board.simulated = simulated,
             Some(input) = inputs.recv() => {
                 if keys::obey(&mut board, &input).is_break() {
                     break Ok(());

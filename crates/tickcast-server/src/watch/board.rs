@@ -60,7 +60,7 @@ pub(super) struct Board {
     /// Why there is no connection; empty while there is one.
     pub(super) lost: String,
     pub(super) connected: bool,
-    /// The server makes its prices up.
+    /// The server simulates prices.
     pub(super) simulated: bool,
     /// Sources that are not live, as they are told.
     pub(super) troubles: BTreeMap<String, String>,

@@ -31,7 +31,7 @@ pub(super) fn draw(board: &Board, now: Duration, frame: &mut Frame<'_>) {
     frame.render_widget(Paragraph::new(footer(board)), foot);
 }
 
-/// What matters most stays as it gets narrow: the connection, then that prices are made up, then sources that are not live. The rest
+/// What matters most stays as it gets narrow: the connection, then that prices are simulated, then sources that are not live. The rest
 /// is there whole or not at all.
 fn header(board: &Board, width: usize) -> Line<'static> {
     let connection = if board.connected {
@@ -46,7 +46,8 @@ fn header(board: &Board, width: usize) -> Line<'static> {
     };
     let mut left = width.saturating_sub(1 + connection.width());
     let mut parts = vec![Span::from(" "), connection];
-    let simulated = board.simulated.then(|| Span::styled(origin::SIMULATED, WARNING));
+    let simulated = Span::styled(origin::SIMULATED, WARNING);
+    let simulated = Some(simulated).filter(|simulated| board.simulated && simulated.width() + 2 <= left);
     let before = simulated.as_ref().map_or(0, |simulated| simulated.width() + 2);
     let troubles = troubles(board, left.saturating_sub(before + 2));
     let lag = board.lag.filter(|_| board.connected).map(|lag| format!("lag {lag} ms"));

@@ -305,8 +305,9 @@ fn prev_close() -> Schema {
 
 fn number(description: &str) -> Schema {
     let number = ObjectBuilder::new().schema_type(Type::Number);
-    let text =
-        ObjectBuilder::new().schema_type(Type::String).pattern(Some("^-?[0-9]{1,15}([.][0-9]{1,9})?$"));
+    let text = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(Some("^-?(0|[1-9][0-9]{0,13})([.][0-9]{1,14})?$"));
     OneOfBuilder::new().item(number).item(text).description(Some(description)).into()
 }
 

@@ -3,6 +3,7 @@
 mod coding;
 mod desk;
 mod idempotency;
+mod read;
 mod report;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use coding::Coding;
 pub(super) use desk::Desk;
 use idempotency::IdempotencyKeys;
 use idempotency::{Claim, Claimed};
+use read::Read;
 use report::Report;
 
 /// Most ticks that enter the market in one go: the market is locked that long.
@@ -36,7 +38,7 @@ const BATCH: usize = 512;
     path = "/v1/prices",
     tag = "publishing",
     security(("publish_token" = [])),
-    params(("source" = Option<String>, Query, pattern = "^[A-Za-z0-9._-]{1,32}$", description = "The publisher's name.", example = "desk"), ("Idempotency-Key" = Option<String>, Header, pattern = "^[ -~]{1,255}$", description = "Any text of 1 to 255 printable characters.")),
+    params(("source" = Option<String>, Query, pattern = "^[A-Za-z0-9._-]{1,32}$", description = "The publisher's name.", example = "desk"), ("Idempotency-Key" = Option<String>, Header, pattern = "^[!-~]([ -~]{0,253}[!-~])?$", description = "Any text of 1 to 255 printable characters.")),
     request_body(content(
         (openapi::NewTicks = "application/json"),
         (openapi::NewTick = "application/x-ndjson"),
@@ -74,18 +76,18 @@ pub(super) async fn publish(
     let (items, room, claim) = match ready {
         Ok((items, room, Claimed::Open(claim))) => (items, room, claim),
         Ok((_, room, Claimed::Done(report))) => {
-            return match again(coding.decode(body, room)).await {
-                Some(checksum) if !report.is_of(checksum) => Err(idempotency::other_body()),
-                _ => Ok(report.into_response()),
-            };
+            let read = again(coding, coding.decode(body, room)).await?;
+            return report.is_of(read).then(|| report.into_response()).ok_or_else(idempotency::other_body);
         }
         Err(problem) => {
             body::read_off(body).await;
             return Err(problem);
         }
     };
-    let resume_at = claim.report().borrow().next;
-    let intake = Intake { publisher: &publisher, claim, resume_at, batch: Vec::new() };
+    let (resume_at, before) = (claim.report().borrow().next, claim.report().borrow().read);
+    let read = Read::default();
+    let intake =
+        Intake { publisher: &publisher, claim, resume_at, before, read, other: false, batch: Vec::new() };
     let body = coding.decode(body, room);
     Ok(intake.run(items, coding, body).await?.into_response())
 }
@@ -137,14 +139,15 @@ fn items(headers: &HeaderMap) -> Result<Items, Problem> {
     }
 }
 
-/// Reads a body that was dealt with before, as long as it is; returns its checksum, if it can be read.
-async fn again(mut body: Body) -> Option<u32> {
-    let mut checksum = 0;
-    while let Some(bytes) = body::next(&mut body).await {
-        checksum = crc32c::crc32c_append(checksum, &bytes.ok()?);
+/// Reads a body that was dealt with before, as long as it is.
+async fn again(coding: Coding, mut body: Body) -> Result<Read, Problem> {
+    let mut read = Read::default();
+    while let Some(bytes) = body::try_next(&mut body).await {
+        let bytes = bytes.map_err(|error| body::known(&error).unwrap_or_else(|| coding.broken(&error)))?;
+        read.add(&bytes, None);
         tokio::task::consume_budget().await;
     }
-    Some(checksum)
+    Ok(read)
 }
 
 /// One request's ticks on their way in.
@@ -153,30 +156,44 @@ struct Intake<'d> {
     claim: Claim<'d>,
     /// Items before this one were taken when the same request was made before and broke off.
     resume_at: u64,
+    /// What of its body was dealt with then.
+    before: Option<Read>,
+    /// What of this one has been dealt with.
+    read: Read,
+    /// This body is another one.
+    other: bool,
     batch: Vec<(u64, Tick)>,
 }
 
 impl Intake<'_> {
     async fn run(mut self, mut items: Items, coding: Coding, mut body: Body) -> Result<Report, Problem> {
-        let mut checksum = 0;
+        let mut read = self.read;
         while let Some(bytes) = body::try_next(&mut body).await {
             let bytes = bytes.map_err(|error| {
                 let problem = body::known(&error).unwrap_or_else(|| coding.broken(&error));
                 self.claim.report().borrow().broken_off(problem)
             })?;
-            checksum = crc32c::crc32c_append(checksum, &bytes);
-            items.feed(&bytes, |at, item| self.take(at, item));
+            self.other |= !read.add(&bytes, self.before);
+            let within = self.is_within(read);
+            items.feed(&bytes, |at, item| self.take(at, item, within));
+            if self.other {
+                return Err(idempotency::other_body());
+            }
+            self.read = read;
             self.publish();
             self.kept()?;
             // A compressed body may expand to very much without ever waiting for the network.
             tokio::task::consume_budget().await;
         }
-        items.finish(|at, item| self.take(at, item));
+        if self.is_within(read) {
+            return Err(idempotency::other_body());
+        }
+        items.finish(|at, item| self.take(at, item, false));
         self.publish();
         self.kept()?;
         let hub = self.publisher.hub();
         hub.kept().await?;
-        Ok(self.claim.done(self.publisher, hub.cursor(), checksum))
+        Ok(self.claim.done(self.publisher, hub.cursor(), read))
     }
 
     /// Whether all so far could be kept.
@@ -188,7 +205,16 @@ impl Intake<'_> {
         self.claim.report().borrow().unkept.is_none()
     }
 
-    fn take(&mut self, at: u64, item: Item<'_>) {
+    /// Whether more than this was dealt with when the same request was made before.
+    fn is_within(&self, read: Read) -> bool {
+        self.before.is_some_and(|before| read.length < before.length)
+    }
+
+    fn take(&mut self, at: u64, item: Item<'_>, within: bool) {
+        self.other |= within && at >= self.resume_at;
+        if self.other {
+            return;
+        }
         // Behind one that could not be kept nothing is dealt with: it all may come again.
         if at < self.resume_at || !self.is_kept() {
             return;
@@ -210,7 +236,7 @@ impl Intake<'_> {
 
     fn publish(&mut self) {
         if !self.batch.is_empty() {
-            self.claim.publish(self.publisher, &self.batch);
+            self.claim.publish(self.publisher, &self.batch, self.read);
             self.batch.clear();
         }
     }

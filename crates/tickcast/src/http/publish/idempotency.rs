@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use axum::http::{HeaderMap, StatusCode};
 use tickcast_core::{Cursor, KeyNote};
 
+use super::read::Read;
 use super::report::Report;
 use crate::http::Problem;
 use crate::hub::Hub;
@@ -81,19 +82,27 @@ impl Claim<'_> {
         &self.report
     }
 
-    /// Publishes a part of the batch; how far it has come is noted along with it, or not at all.
-    pub(super) fn publish(&self, publisher: &Publisher, batch: &[(u64, tickcast_core::Tick)]) {
+    /// Publishes a part of the batch; how far it has come is noted along with it, or not at all. With it all of what was `read` is
+    /// dealt with.
+    pub(super) fn publish(&self, publisher: &Publisher, batch: &[(u64, tickcast_core::Tick)], read: Read) {
         let mut written = Vec::new();
         let each = |i: usize, outcome| {
             let (at, tick): &(u64, tickcast_core::Tick) = &batch[i];
             self.report.borrow_mut().count(*at, tick.symbol, outcome);
         };
-        publisher.publish_noted(batch.iter().map(|(_, tick)| tick), each, || self.note(false, &mut written));
+        publisher.publish_noted(batch.iter().map(|(_, tick)| tick), each, || {
+            let mut report = self.report.borrow_mut();
+            if report.unkept.is_none() {
+                report.read = Some(read);
+            }
+            drop(report);
+            self.note(false, &mut written)
+        });
     }
 
-    /// All of it was dealt with: a body with this checksum.
-    pub(super) fn done(self, publisher: &Publisher, cursor: Cursor, checksum: u32) -> Report {
-        self.report.borrow_mut().close(cursor, checksum);
+    /// All of it was dealt with.
+    pub(super) fn done(self, publisher: &Publisher, cursor: Cursor, read: Read) -> Report {
+        self.report.borrow_mut().close(cursor, read);
         if self.key.is_some() {
             let mut written = Vec::new();
             publisher.publish_noted([], |_, _| {}, || self.note(true, &mut written));

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use tickcast_core::{Cursor, Outcome, Rejected, Symbol, TickError};
 use utoipa::ToSchema;
 
+use super::read::Read;
 use crate::http::Problem;
 
 /// Most rejections that are listed; all are counted.
@@ -34,9 +35,9 @@ pub(crate) struct Report {
     /// The position of the first item that has not been dealt with.
     #[serde(skip)]
     pub(super) next: u64,
-    /// The checksum of the whole body, once all of it has been dealt with.
+    /// What of the body had been dealt with as this was remembered.
     #[serde(skip)]
-    checksum: Option<u32>,
+    pub(super) read: Option<Read>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -54,31 +55,31 @@ struct Remembered<R> {
     report: R,
     unreadable: u64,
     #[serde(default)]
-    checksum: Option<u32>,
+    read: Option<Read>,
 }
 
 impl Report {
     /// As the log remembers it.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         // Nothing in it could be refused: all keys are text.
-        let Self { unreadable, checksum, .. } = *self;
-        serde_json::to_vec(&Remembered { report: self, unreadable, checksum }).unwrap_or_default()
+        let Self { unreadable, read, .. } = *self;
+        serde_json::to_vec(&Remembered { report: self, unreadable, read }).unwrap_or_default()
     }
 
     /// What [`to_bytes`](Self::to_bytes) gave, of a request of which items before `next` were dealt with.
     pub(super) fn restored(bytes: &[u8], next: u64) -> Self {
         let remembered: Option<Remembered<Self>> = serde_json::from_slice(bytes).ok();
-        remembered.map_or_else(Self::default, |Remembered { report, unreadable, checksum }| Self {
+        remembered.map_or_else(Self::default, |Remembered { report, unreadable, read }| Self {
             unreadable,
             next,
-            checksum,
+            read,
             ..report
         })
     }
 
-    /// Whether it may be the report of a body with this checksum.
-    pub(super) fn is_of(&self, checksum: u32) -> bool {
-        self.checksum.is_none_or(|own| own == checksum)
+    /// Whether it may be the report of a body that was read so.
+    pub(super) fn is_of(&self, read: Read) -> bool {
+        self.read.is_none_or(|own| own == read)
     }
 
     pub(super) fn reject(&mut self, index: u64, rejected: &Rejected) {
@@ -106,10 +107,10 @@ impl Report {
         self.next = self.next.max(index + 1);
     }
 
-    /// All of it was dealt with: a body with this checksum.
-    pub(super) fn close(&mut self, cursor: Cursor, checksum: u32) {
+    /// All of it was dealt with.
+    pub(super) fn close(&mut self, cursor: Cursor, read: Read) {
         self.rejected.sort_by_key(|rejection| rejection.index);
-        self.checksum = Some(checksum);
+        self.read = Some(read);
         self.cursor = Some(cursor.to_string());
     }
 
