@@ -8,7 +8,7 @@ ul[hidden] { display: none !important; }
 :host([theme="dark"]) { color-scheme: dark; }
 ul { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 164px), 1fr)); margin: 0; padding: 0; list-style: none; border: 1px solid var(--tickcast-line, light-dark(#dfe4ea, #232b36)); border-radius: 5px; background: var(--tickcast-panel, light-dark(#ffffff, #10141a)); overflow: hidden; }
 li { padding: 7px 12px; margin: 0 -1px -1px 0; border: solid var(--tickcast-line, light-dark(#dfe4ea, #232b36)); border-width: 0 1px 1px 0; min-width: 0; }
-ul:has(.long) { grid-template-columns: repeat(auto-fit, minmax(min(100%, 268px), 1fr)); }
+ul:has(.long) { grid-template-columns: repeat(auto-fit, minmax(min(100%, 34ch + 26px), 1fr)); }
 div { display: flex; flex-wrap: wrap; justify-content: space-between; gap: 0 10px; }
 .symbol { max-width: 100%; font-weight: 600; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .price { text-align: right; font-weight: 600; }
