@@ -32,7 +32,7 @@ const INSTRUCTIONS: &str = "instructions";
 /// Two builds are compared.
 const AGAINST: &str = "against";
 
-/// Measures. Arguments: names of cases, all if there are none; `--rounds N`. Or `instructions`; or `against`, a commit, and cases.
+/// Measures. Arguments: names of cases, all if there are none; `--rounds N`. Or `instructions`; or `against`, a commit, and either.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     if let Some((_, rest)) = arguments.split_first().filter(|(first, _)| *first == AGAINST) {
         return against::run(rest);

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::cases::Figure::{self, KibPerStream, P99, PerCpuSecond, PerSecond};
 use super::cases::{Bound, CASES, Who};
 use super::table::{median, short};
-use super::{Runner, instructions, table};
+use super::{INSTRUCTIONS, Runner, instructions, table};
 
 /// How often both are measured unless said: fewer pairs do not tell three percent from chance.
 const PAIRS: usize = 10;
@@ -31,7 +31,7 @@ const COMPARED: [(&str, Figure); 11] = [
 ];
 
 /// How much more there may be of instructions for each operation.
-const INSTRUCTIONS: Bound = Bound::AtMost(1.03);
+const NO_MORE: Bound = Bound::AtMost(1.03);
 
 /// The programs that are built of a commit.
 const PROGRAMS: [&str; 2] = ["tickcast", "instructions"];
@@ -39,10 +39,12 @@ const PROGRAMS: [&str; 2] = ["tickcast", "instructions"];
 /// The reports of one build, by case, a pair after the other.
 type Reports = BTreeMap<&'static str, Vec<Value>>;
 
-/// Measures. Arguments: the commit, and as for `bench`, with `--pairs N` for its rounds.
+/// Measures. Arguments: the commit, and as for `bench`, with `--pairs N` for its rounds; or the commit and `instructions`.
 pub(super) fn run(arguments: &[String]) -> Result<()> {
     let (revision, rest) = arguments.split_first().context("against takes a commit")?;
-    let (pairs, wanted) = super::parse(rest, "--pairs", PAIRS)?;
+    let only_instructions = rest == [INSTRUCTIONS];
+    let (pairs, wanted) =
+        if only_instructions { (0, Vec::new()) } else { super::parse(rest, "--pairs", PAIRS)? };
     let runner = Runner::build()?;
     let earlier = earlier(revision)?;
     let sides = [earlier.as_path(), runner.release.as_path()];
@@ -60,7 +62,9 @@ pub(super) fn run(arguments: &[String]) -> Result<()> {
         }
     }
     let mut faults = Vec::new();
-    println!("\n{}", ratios(&reports, &mut faults));
+    if !only_instructions {
+        println!("\n{}", ratios(&reports, &mut faults));
+    }
     if wanted.is_empty() {
         println!("{}", counts(&sides, &mut faults)?);
     }
@@ -112,7 +116,7 @@ fn counts(sides: &[&Path; 2], faults: &mut Vec<String>) -> Result<String> {
             *count as f64 / *earlier as f64,
             format!("{} of {}", short(*count as f64), short(*earlier as f64)),
         );
-        text.push_str(&line(&operation.name, &operation.what, ratio, &numbers, INSTRUCTIONS, faults));
+        text.push_str(&line(&operation.name, &operation.what, ratio, &numbers, NO_MORE, faults));
     }
     Ok(text)
 }
