@@ -37,11 +37,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     if let Some((_, rest)) = arguments.split_first().filter(|(first, _)| *first == AGAINST) {
         return against::run(rest);
     }
-    let only_instructions = arguments == [INSTRUCTIONS];
-    let (rounds, wanted) =
-        if only_instructions { (0, Vec::new()) } else { parse(arguments, "--rounds", ROUNDS)? };
+    let (rounds, wanted) = parse(arguments, "--rounds", ROUNDS)?;
     let mut runner = Runner::build()?;
-    if only_instructions {
+    if rounds == 0 {
         println!("{}", instructions::table(&runner.release)?.unwrap_or_default());
         return Ok(());
     }
@@ -76,8 +74,11 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     table.outcome()
 }
 
-/// How often everything is measured, as `option` says or `rounds`, and which cases.
+/// How often everything is measured, as `option` says or `rounds`, and which cases; never where instructions alone are counted.
 fn parse(arguments: &[String], option: &str, mut rounds: usize) -> Result<(usize, Vec<&'static str>)> {
+    if arguments == [INSTRUCTIONS] {
+        return Ok((0, Vec::new()));
+    }
     let mut wanted = Vec::new();
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {

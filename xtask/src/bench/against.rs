@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::cases::Figure::{self, KibPerStream, P99, PerCpuSecond, PerSecond};
 use super::cases::{Bound, CASES, Who};
 use super::table::{median, short};
-use super::{INSTRUCTIONS, Runner, instructions, table};
+use super::{Runner, instructions, table};
 
 /// How often both are measured unless said: fewer pairs do not tell three percent from chance.
 const PAIRS: usize = 10;
@@ -42,9 +42,7 @@ type Reports = BTreeMap<&'static str, Vec<Value>>;
 /// Measures. Arguments: the commit, and as for `bench`, with `--pairs N` for its rounds; or the commit and `instructions`.
 pub(super) fn run(arguments: &[String]) -> Result<()> {
     let (revision, rest) = arguments.split_first().context("against takes a commit")?;
-    let only_instructions = rest == [INSTRUCTIONS];
-    let (pairs, wanted) =
-        if only_instructions { (0, Vec::new()) } else { super::parse(rest, "--pairs", PAIRS)? };
+    let (pairs, wanted) = super::parse(rest, "--pairs", PAIRS)?;
     let runner = Runner::build()?;
     let earlier = earlier(revision)?;
     let sides = [earlier.as_path(), runner.release.as_path()];
@@ -62,7 +60,7 @@ pub(super) fn run(arguments: &[String]) -> Result<()> {
         }
     }
     let mut faults = Vec::new();
-    if !only_instructions {
+    if pairs > 0 {
         println!("\n{}", ratios(&reports, &mut faults));
     }
     if wanted.is_empty() {

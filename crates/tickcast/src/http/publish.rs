@@ -143,7 +143,7 @@ fn items(headers: &HeaderMap) -> Result<Items, Problem> {
 async fn again(coding: Coding, mut body: Body) -> Result<Read, Problem> {
     let mut read = Read::default();
     while let Some(bytes) = body::try_next(&mut body).await {
-        let bytes = bytes.map_err(|error| body::known(&error).unwrap_or_else(|| coding.broken(&error)))?;
+        let bytes = bytes.map_err(|error| coding.problem(&error))?;
         read.add(&bytes, None);
         tokio::task::consume_budget().await;
     }
@@ -169,10 +169,8 @@ impl Intake<'_> {
     async fn run(mut self, mut items: Items, coding: Coding, mut body: Body) -> Result<Report, Problem> {
         let mut read = self.read;
         while let Some(bytes) = body::try_next(&mut body).await {
-            let bytes = bytes.map_err(|error| {
-                let problem = body::known(&error).unwrap_or_else(|| coding.broken(&error));
-                self.claim.report().borrow().broken_off(problem)
-            })?;
+            let bytes =
+                bytes.map_err(|error| self.claim.report().borrow().broken_off(coding.problem(&error)))?;
             self.other |= !read.add(&bytes, self.before);
             let within = self.is_within(read);
             items.feed(&bytes, |at, item| self.take(at, item, within));

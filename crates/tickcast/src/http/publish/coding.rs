@@ -10,7 +10,7 @@ use tokio::io::AsyncRead;
 use tokio_util::io::{ReaderStream, StreamReader};
 
 use crate::answers::{Answers, Busy, Place};
-use crate::http::Problem;
+use crate::http::{Problem, body};
 
 /// The accepted codings, as `Accept-Encoding` lists them.
 const TAKEN: &str = "gzip, zstd";
@@ -81,8 +81,12 @@ impl Coding {
         }
     }
 
-    /// Returns 400 for a body that ended with an error.
-    pub(super) fn broken(self, error: &axum::Error) -> Problem {
+    /// Returns why a body ended with an error: 400, unless it was us who read it no further.
+    pub(super) fn problem(self, error: &axum::Error) -> Problem {
+        body::known(error).unwrap_or_else(|| self.broken(error))
+    }
+
+    fn broken(self, error: &axum::Error) -> Problem {
         let detail = match self {
             Self::Identity => "the body broke off".to_owned(),
             Self::Gzip => format!("the body broke off, or is no gzip: {error}"),
