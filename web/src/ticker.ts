@@ -21,7 +21,7 @@ class Ticker extends HTMLElement implements Reader {
   symbols: readonly string[] = [];
   /** What is wrong with the attributes; shown as long as they stay. */
   private faults = "";
-  private standing = "";
+  /** Says so where the server simulates prices. */
   private origin = "";
   private readonly items = new Map<string, Item>();
   private readonly list = document.createElement("ul");
@@ -64,22 +64,24 @@ class Ticker extends HTMLElement implements Reader {
     this.symbols = symbols;
     this.faults = faults;
     this.origin = "";
+    delete this.dataset["connection"];
     this.reset();
-    this.say("");
+    this.say();
     if (symbols.length === 0) return;
     const server = (this.getAttribute("server") ?? SERVER).replace(/\/+$/, "");
     this.leave = read(server, rate, this);
   }
 
-  private say(text: string): void {
-    this.standing = text;
+  private say(): void {
+    const state = this.dataset["connection"];
+    const text = state === "lost" ? "Reconnecting…" : state === "connecting" ? "Connecting…" : "";
     this.note.textContent = [text, this.origin, this.faults].filter(Boolean).join(" · ");
-    this.note.className = text.startsWith("Reconnecting") || this.origin || this.faults ? "lost" : "";
+    this.note.className = state === "lost" || this.origin || this.faults ? "lost" : "";
   }
 
   simulated(simulated: boolean): void {
     this.origin = simulated ? "Simulated prices" : "";
-    this.say(this.standing);
+    this.say();
   }
 
   tick(tick: Quote): void {
@@ -103,7 +105,7 @@ class Ticker extends HTMLElement implements Reader {
 
   connection(state: "connecting" | "live" | "lost"): void {
     this.dataset["connection"] = state;
-    this.say(state === "lost" ? "Reconnecting…" : state === "connecting" ? "Connecting…" : "");
+    this.say();
   }
 
   opened(): void {
