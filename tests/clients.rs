@@ -221,8 +221,8 @@ async fn chromium_shows_bad_times_and_a_widget_elsewhere() {
     let url = server.public.clone();
     let address = server.datagrams();
     let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    let send = async |text: &str| socket.send_to(text.as_bytes(), &address).await.unwrap();
-    send("{\"symbol\":\"A\",\"price\":0.10}\n{\"symbol\":\"B\",\"price\":5}\n").await;
+    let first = b"{\"symbol\":\"A\",\"price\":0.10}\n{\"symbol\":\"B\",\"price\":5}\n";
+    socket.send_to(first, &address).await.unwrap();
 
     let mut command = page(&packages, "bad-times.mjs");
     command.args([&url, &chromium]);
@@ -232,10 +232,17 @@ async fn chromium_shows_bad_times_and_a_widget_elsewhere() {
     see("state A stale");
     see("panel 0.10 stale");
     see("fresh A stale");
-    send("{\"symbol\":\"A\",\"price\":0.20}\n").await;
+    // Again and again: a page that takes its time to look would find it stale once more.
+    let ticking = tokio::spawn(async move {
+        loop {
+            socket.send_to(b"{\"symbol\":\"A\",\"price\":0.20}\n", &address).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    });
     see("price A 0.20");
     see("state A live");
     see("panel 0.20 live");
+    ticking.abort();
     server.kill();
     see("connection lost");
     see("price A 0.20");

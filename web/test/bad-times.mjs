@@ -94,6 +94,14 @@ const waits = {
   },
 };
 
+/** What both show, for whoever looks for why a wait was in vain. */
+async function shownNow() {
+  const rows = await dashboard.$$eval("tr[data-symbol], #connection", (rows) => rows.map((row) => `${row.textContent.trim()} ${JSON.stringify(row.dataset)}`));
+  const items = await widget.evaluate(`${items}.map((item) => item.textContent + " " + JSON.stringify(item.dataset))`);
+  const sources = await dashboard.evaluate(async () => JSON.stringify((await (await fetch("/v1/status")).json()).sources));
+  return JSON.stringify({ rows, items, sources, at: Date.now() });
+}
+
 for await (const line of createInterface({ input: process.stdin })) {
   const [what, ...values] = line.split(" ");
   if (what === "end") break;
@@ -101,7 +109,7 @@ for await (const line of createInterface({ input: process.stdin })) {
     await waits[what](...values);
     console.log("ok");
   } catch (error) {
-    console.log(`${line}: ${String(error).split("\n")[0]}`);
+    console.log(`${line}: ${String(error).split("\n")[0]}; ${await shownNow()}`);
     break;
   }
 }
