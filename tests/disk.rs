@@ -86,7 +86,8 @@ async fn readers_go_on_through_a_restart_far_beyond_memory() {
     fill(&server, "A", 20_001..=40_000).await;
     let last = crate::resumable::cursor_at(&server, 5000).await;
     let other = format!("{}-5000.{}", crate::resumable::epoch(&server).await, "____");
-    for query in ["?mode=all&symbols=A", "?mode=all"] {
+    // What was said before it no longer holds, what is not live among it: that is said again.
+    for (query, stale) in [("?mode=all&symbols=A", 0), ("?mode=all", 1)] {
         let mut reader = back(&server, query, &other).await;
         let reset = loop {
             let event = reader.event().await.unwrap();
@@ -96,6 +97,9 @@ async fn readers_go_on_through_a_restart_far_beyond_memory() {
         };
         assert_eq!(short(&reset), "reset epoch @0", "the disk remembers what it looked like");
         assert_eq!(data(&reset)["last"], other.as_str());
+        let told = up_to(&mut reader, "ready").await;
+        let told = told.iter().filter(|event| event.starts_with("symbol B stale"));
+        assert_eq!(told.count(), stale, "{query}");
     }
     for (query, first) in [("?mode=all&symbols=A", 5001), ("?mode=all", 5001)] {
         let mut reader = back(&server, query, &last).await;

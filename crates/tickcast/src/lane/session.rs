@@ -150,6 +150,8 @@ impl Session {
     /// What it came with was not of this tape: it begins anew where the log stands at `head`.
     pub(super) fn begin_anew(&mut self, head: Seq) {
         self.broken = self.unverified.take().map(|(_, last)| (Break::Epoch, last));
+        // A reset takes back what was said before: what is not live is told again.
+        self.told = None;
         self.resumed = false;
         self.ready = Some(head);
     }
