@@ -90,7 +90,8 @@ pub(crate) struct Layer {
 
     /// Where ticks come from besides POST /v1/prices; repeatable: sim[:SEED][?rate=N],
     /// replay:FILE[?speed=N|max][&rate=N][&loop], stdin (both with [?columns=NAMES][&symbol=SYMBOL]), udp:IP:PORT, binance:btcusdt,..., coinbase:BTC-USD,...,
-    /// coinbase-advanced:BTC-USD,..., kraken:BTC/USD,... (all with [?channel=NAME][&url=URL][&silence=TIME]), none
+    /// coinbase-advanced:BTC-USD,..., kraken:BTC/USD,... (all with [?channel=NAME][&url=URL][&silence=TIME]), none;
+    /// each may also say [&name=NAME][&prefix=TEXT][&allow_late][&repeat=drop][&max_ahead=TIME][&stale_after=TIME]
     /// [default: sim]
     #[arg(long = "source", id = "source", env = "TICKCAST_SOURCE", value_name = "SOURCE")]
     #[serde(skip)]
