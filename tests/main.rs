@@ -38,6 +38,7 @@ mod shutdown;
 mod sleeper;
 mod smuggling;
 mod stream;
+mod surface;
 mod time;
 mod unwritable;
 mod watch;

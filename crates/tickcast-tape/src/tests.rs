@@ -12,6 +12,7 @@ use tickcast_core::{
 
 use super::*;
 
+mod format;
 mod skipping;
 
 /// What publishes, as the shell does it.

@@ -21,6 +21,7 @@ use crate::subscription::{Edit, EditError, Effective, Heartbeat, Pace, StreamId,
 mod history;
 mod quiet;
 mod visits;
+mod wire;
 
 pub(super) const MANNERS: Manners = Manners {
     patience: Duration::from_secs(1),

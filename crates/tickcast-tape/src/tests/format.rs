@@ -1,0 +1,47 @@
+//! The bytes on disk. They are a promise: whatever is changed inside, these stay, or the version changes with them.
+
+use std::fmt::Write as _;
+
+use super::*;
+
+/// The files of a folder but for its state, each as lines of 32 bytes, without the room that is reserved behind what was written.
+fn dump(folder: &Path) -> String {
+    let mut out = String::new();
+    for path in files(folder) {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if !name.ends_with(".ticks") && !name.ends_with(".market") {
+            continue;
+        }
+        let bytes = fs::read(&path).unwrap();
+        let written = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        writeln!(out, "==== {name}").unwrap();
+        for line in bytes[..written].chunks(32) {
+            let hex: String = line.iter().map(|byte| format!("{byte:02x}")).collect();
+            let text = line.iter().map(|byte| if (32..127).contains(byte) { char::from(*byte) } else { '.' });
+            writeln!(out, "{hex:<64} {}", text.collect::<String>()).unwrap();
+        }
+    }
+    out
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut paths: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths
+}
+
+#[test]
+fn a_tape_has_the_bytes_that_later_versions_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = Log::open(folder.path());
+    for (symbol, units, ms) in
+        [("A", 150, 1), ("B", -70, 2), ("C=F", 7, 1_764_205_320_000), ("A", 151, 86_400_000)]
+    {
+        log.publish(symbol, units, ms);
+    }
+    log.remove("B");
+    log.checkpoint();
+    log.publish("A", 152, 86_400_001);
+    kill(log);
+    insta::assert_snapshot!(dump(folder.path()));
+}

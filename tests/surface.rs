@@ -1,0 +1,87 @@
+//! What people and programs meet first: commands, settings, routes, answers and metrics, as a whole and to be read at a glance.
+//! A change of one of them is seen in review; `INSTA_UPDATE=always` writes it down.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use crate::server::{TestServer, tickcast};
+
+/// What a command prints on standard output.
+fn prints(arguments: &[&str]) -> String {
+    let output = tickcast(arguments).output().unwrap();
+    assert!(output.status.success(), "{arguments:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn commands() {
+    let mut help = prints(&["--help"]);
+    for command in
+        ["publish", "watch", "record", "bench", "tape", "tape check", "tape repair", "config", "completions"]
+    {
+        let arguments: Vec<_> = command.split(' ').chain(["--help"]).collect();
+        write!(help, "\n==== {command}\n{}", prints(&arguments)).unwrap();
+    }
+    insta::assert_snapshot!(help);
+}
+
+#[tokio::test]
+async fn metrics() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = TestServer::on_disk(folder.path(), &[]);
+    server.publish(&[("A", "1")]).await;
+    let text =
+        server.http.get(format!("{}/metrics", server.admin)).send().await.unwrap().text().await.unwrap();
+    let mut lines = BTreeSet::new();
+    let mut described = String::new();
+    for line in text.lines() {
+        if line.starts_with('#') {
+            writeln!(described, "{line}").unwrap();
+        } else if let Some((series, _)) = line.rsplit_once(' ') {
+            lines.insert(series.split("le=").next().unwrap().to_owned());
+        }
+    }
+    let series: Vec<_> = lines.into_iter().collect();
+    insta::assert_snapshot!(format!("{described}\n{}\n", series.join("\n")));
+}
+
+#[tokio::test]
+async fn routes() {
+    let server = TestServer::start();
+    let (_, mut description) = server.get("/openapi.json").await;
+    description["info"]["version"] = "VERSION".into();
+    insta::assert_snapshot!(serde_json::to_string_pretty(&description).unwrap());
+}
+
+/// Keys, and what kind of value each has.
+fn shape(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => fields.iter().map(|(key, value)| (key.clone(), shape(value))).collect(),
+        Value::Array(items) => items.iter().take(1).map(shape).collect(),
+        Value::Null => "null".into(),
+        Value::Bool(_) => "bool".into(),
+        Value::Number(_) => "number".into(),
+        Value::String(_) => "text".into(),
+    }
+}
+
+#[tokio::test]
+async fn answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = TestServer::on_disk(folder.path(), &[]);
+    server.publish(&[("A", "1")]).await;
+    let mut shapes = String::new();
+    for path in ["/v1/status", "/v1/symbols", "/v1/prices", "/v1/prices/A", "/v1/candles/A?interval=1m"] {
+        let (_, answer) = server.get(path).await;
+        writeln!(shapes, "==== GET {path}\n{}", serde_json::to_string_pretty(&shape(&answer)).unwrap())
+            .unwrap();
+    }
+    let (_, answer) = server
+        .post_as("application/json", "[{\"symbol\":\"A\"},{\"symbol\":\"A\",\"price\":1}]".to_owned())
+        .await;
+    writeln!(shapes, "==== POST /v1/prices\n{}", serde_json::to_string_pretty(&shape(&answer)).unwrap())
+        .unwrap();
+    insta::assert_snapshot!(shapes);
+}
