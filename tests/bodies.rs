@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use tickcast::{Hub, Rules, Server};
+use tickcast::{Hub, Server, SourceOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::faults::{connect, rest};
@@ -26,7 +26,7 @@ fn ask(mut socket: TcpStream, text: &str) -> String {
 /// A server whose publishers need no token, and the market behind it.
 pub(crate) async fn impatient() -> (SocketAddr, Hub) {
     let hub = Hub::builder().build();
-    let app = hub.router().merge(hub.source("http", Rules::default()).router());
+    let app = hub.router().merge(hub.source("http", SourceOptions::default()).router());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(Server::new(listener, app).stall(STALL).run(std::future::pending()));

@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tickcast_core::{Epoch, Instant, Limits, Origin, Rules, Sequencer, Tick, Time};
+use tickcast_core::{Epoch, Limits, Now, Sequencer, SourceId, SourceOptions, Tick, Time};
 
 const HEAD: &[u8] =
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n12\r\nretry: 3000\n: ok\n\r\n";
@@ -51,8 +51,8 @@ fn publish(socket: &TcpStream, sockets: &Sockets) -> anyhow::Result<()> {
         let Ok(tick) = Tick::from_json(line.as_bytes()) else { continue };
         number += 1;
         let time = Time::from_millis(std::time::UNIX_EPOCH.elapsed()?.as_millis() as i64)?;
-        let now = Instant { wall: time, uptime: Duration::from_millis(number) };
-        sequencer.accept(&tick, Origin(0), Rules::default(), now)?;
+        let now = Now { wall: time, uptime: Duration::from_millis(number) };
+        sequencer.accept(&tick, SourceId(0), SourceOptions::default(), now)?;
         let Some((_, entry)) = sequencer.tape().after(tickcast_core::Seq::new(number - 1)).next() else {
             continue;
         };

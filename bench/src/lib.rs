@@ -4,9 +4,10 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use tickcast_core::render::{self, Dialect};
+use tickcast_core::render::{self, EventFormat};
 use tickcast_core::{
-    Epoch, Filter, Instant, Items, Limits, Origin, Replica, Rules, Selection, Seq, Sequencer, Symbol, Tick,
+    Epoch, Filter, Limits, Now, Replica, Selection, Seq, Sequencer, SourceId, SourceOptions, Symbol, Tick,
+    TickSplitter,
 };
 
 /// Something small that is done often.
@@ -57,8 +58,8 @@ fn market() -> (Sequencer, Replica) {
 }
 
 fn accept(sequencer: &mut Sequencer, tick: &Tick) {
-    let now = Instant { uptime: Duration::from_secs(1), ..Instant::default() };
-    let accepted = sequencer.accept(tick, Origin(0), Rules::default(), now);
+    let now = Now { uptime: Duration::from_secs(1), ..Now::default() };
+    let accepted = sequencer.accept(tick, SourceId(0), SourceOptions::default(), now);
     black_box(accepted).unwrap_or_else(|error| panic!("{error}"));
 }
 
@@ -97,8 +98,8 @@ fn parse() -> Box<dyn FnMut()> {
 fn cut() -> Box<dyn FnMut()> {
     let lines: String = (0..100).map(line).collect();
     Box::new(move || {
-        let mut items = Items::lines();
-        items.feed(black_box(lines.as_bytes()), |_, item| {
+        let mut items = TickSplitter::lines();
+        items.push_bytes(black_box(lines.as_bytes()), |_, item| {
             black_box(item.tick()).unwrap_or_else(|rejected| panic!("{rejected:?}"));
         });
     })
@@ -133,11 +134,11 @@ fn batch() -> Box<dyn FnMut()> {
     let mut out = Vec::new();
     Box::new(move || {
         out.clear();
-        black_box(render::every(
+        black_box(render::all_ticks(
             (replica.market(), replica.tape()),
             &selection,
             (from, Seq::new(u64::MAX)),
-            Dialect::Simple,
+            EventFormat::Simple,
             usize::MAX,
             &mut out,
         ));
@@ -148,12 +149,12 @@ fn newest() -> Box<dyn FnMut()> {
     let (_, replica) = market();
     let selection = Selection::new(Filter::all(), replica.market());
     let places = (Seq::new(replica.head().get() - BATCH), replica.head());
-    let (mut out, mut moves) = (Vec::new(), render::Moves::default());
+    let (mut out, mut moves) = (Vec::new(), render::UpdateOrder::default());
     Box::new(move || {
         out.clear();
-        moves.follow(replica.market(), replica.tape());
+        moves.catch_up(replica.market(), replica.tape());
         let log = (replica.market(), replica.tape(), Some(&moves));
-        black_box(render::newest(log, &selection, places, Dialect::Simple, usize::MAX, &mut out));
+        black_box(render::conflated(log, &selection, places, EventFormat::Simple, usize::MAX, &mut out));
     })
 }
 
@@ -165,6 +166,14 @@ fn snapshot() -> Box<dyn FnMut()> {
     Box::new(move || {
         out.clear();
         let (market, head) = (replica.market(), replica.head());
-        black_box(render::snapshot(market, &selection, head, None, Dialect::Simple, usize::MAX, &mut out));
+        black_box(render::snapshot_by_name(
+            market,
+            &selection,
+            head,
+            None,
+            EventFormat::Simple,
+            usize::MAX,
+            &mut out,
+        ));
     })
 }

@@ -1,7 +1,7 @@
 //! What a stream says, typed.
 
 use serde::Deserialize;
-use tickcast_core::{Facts, Price, Symbol, Time};
+use tickcast_core::{Price, Symbol, TickView, Time};
 
 /// What has happened.
 #[derive(Debug, Clone)]
@@ -145,7 +145,7 @@ impl Event {
 
 impl Tick {
     fn read(data: &str) -> Option<Self> {
-        let facts = Facts::read(data.as_bytes())?;
+        let facts = TickView::read(data.as_bytes())?;
         let (price, change, change_pct) = facts.amounts()?;
         Some(Self {
             symbol: facts.symbol,

@@ -114,9 +114,9 @@ impl Check {
 /// What an id holds of the filter of a stream that was changed, so that its reader can be told apart from one that asks for the
 /// filter that it began with: 24 bits, written like a [`Check`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct FilterMark(u32);
+pub struct FilterHash(u32);
 
-impl FilterMark {
+impl FilterHash {
     /// That of no filter: the newest ticks of what was added are on their way, and have not all been sent.
     pub const PENDING: Self = Self(Check::MASK);
 
@@ -126,7 +126,7 @@ impl FilterMark {
     }
 }
 
-impl fmt::Display for FilterMark {
+impl fmt::Display for FilterHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(std::str::from_utf8(&base64(self.0)).unwrap_or_default())
     }
@@ -270,7 +270,7 @@ pub struct EventId {
     /// Where the stream stands.
     pub cursor: Cursor,
     /// What it was changed to.
-    pub filter: Option<FilterMark>,
+    pub filter: Option<FilterHash>,
 }
 
 impl EventId {
@@ -298,7 +298,7 @@ impl FromStr for EventId {
         match text.match_indices('.').nth(1) {
             None => Ok(Self { cursor: text.parse()?, filter: None }),
             Some((at, _)) => {
-                let filter = Some(FilterMark(from_base64(&text[at + 1..])?));
+                let filter = Some(FilterHash(from_base64(&text[at + 1..])?));
                 Ok(Self { cursor: text[..at].parse()?, filter })
             }
         }
@@ -317,13 +317,13 @@ mod tests {
             let position = Position { seq: Seq::new(seq), as_of, check: Digest(digest).check() };
             let cursor = Cursor { epoch: Epoch::new(epoch), position };
             prop_assert_eq!(cursor.to_string().parse(), Ok(cursor));
-            let id = EventId { cursor, filter: filter.map(FilterMark::new) };
+            let id = EventId { cursor, filter: filter.map(FilterHash::new) };
             prop_assert_eq!(id.to_string().parse(), Ok(id));
             let mut written = Vec::new();
             id.write(&mut written);
             prop_assert_eq!(&written, &id.to_string().into_bytes());
             prop_assert!(written.iter().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(b)));
-            prop_assert_ne!(id.filter, Some(FilterMark::PENDING));
+            prop_assert_ne!(id.filter, Some(FilterHash::PENDING));
         }
 
         #[test]

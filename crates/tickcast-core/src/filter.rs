@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 pub use selection::Selection;
 
-use crate::{FilterMark, MAX_SYMBOL_LEN, Symbol, SymbolError};
+use crate::{FilterHash, MAX_SYMBOL_LEN, Symbol, SymbolError};
 use glob::Glob;
 pub use glob::Matcher;
 pub use symbols::SymbolSet;
@@ -172,11 +172,11 @@ impl Filter {
 
     /// What the ids of a changed stream say of it.
     #[must_use]
-    pub fn mark(&self) -> FilterMark {
+    pub fn filter_hash(&self) -> FilterHash {
         let hash = self.entries().fold(0, |hash, entry| {
             crc32c::crc32c_append(crc32c::crc32c_append(hash, entry.as_bytes()), b",")
         });
-        FilterMark::new(hash)
+        FilterHash::new(hash)
     }
 
     /// Whether it wants every symbol.

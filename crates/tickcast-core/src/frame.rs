@@ -4,7 +4,7 @@ mod facts;
 
 use std::sync::Arc;
 
-pub use facts::Facts;
+pub use facts::TickView;
 
 use crate::{Price, Symbol, Tick, Time};
 
@@ -30,7 +30,7 @@ pub struct Frame {
 
 /// What a tick's JSON says beyond the tick itself.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Told {
+pub(crate) struct Derived {
     pub(crate) change: Price,
     pub(crate) change_pct: Option<Price>,
     pub(crate) time: Time,
@@ -57,7 +57,7 @@ impl Frame {
     }
 
     /// Encodes a tick. `scratch` is working space, so that nothing but the frame itself is allocated.
-    pub(crate) fn encode(tick: &Tick, told: &Told, scratch: &mut Vec<u8>) -> Self {
+    pub(crate) fn encode(tick: &Tick, told: &Derived, scratch: &mut Vec<u8>) -> Self {
         scratch.clear();
         write_json(tick, told, scratch);
         Self::assemble(scratch, tick.symbol.as_bytes())
@@ -98,7 +98,7 @@ impl Frame {
 }
 
 /// `symbol`, `price`, `change` first and in this order, then what else is known, extras last.
-fn write_json(tick: &Tick, told: &Told, out: &mut Vec<u8>) {
+fn write_json(tick: &Tick, told: &Derived, out: &mut Vec<u8>) {
     let mut number = itoa::Buffer::new();
     // A symbol's characters need no escape in JSON.
     out.extend_from_slice(b"{\"symbol\":\"");
@@ -126,7 +126,8 @@ mod tests {
     #[test]
     fn three_views_of_one_buffer() {
         let tick = Tick::from_json(br#"{"symbol":"A","price":0.10,"bid":0.09}"#).unwrap();
-        let told = Told { change: tick.price, change_pct: None, time: Time::from_millis(5).unwrap(), n: 7 };
+        let told =
+            Derived { change: tick.price, change_pct: None, time: Time::from_millis(5).unwrap(), n: 7 };
         let frame = Frame::encode(&tick, &told, &mut Vec::new());
         let json = r#"{"symbol":"A","price":0.10,"change":0.10,"time":5,"n":7,"bid":0.09}"#;
         assert_eq!(frame.json(), json.as_bytes());

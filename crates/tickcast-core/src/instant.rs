@@ -81,7 +81,7 @@ impl From<SystemTime> for Time {
 
 /// One moment on the two clocks that matter: the calendar's, and one that only ever goes forward.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Instant {
+pub struct Now {
     /// The calendar: what a tick without a `time` is stamped with. It may jump.
     pub wall: Time,
     /// Since the program started: what ages and delays are measured with.

@@ -16,7 +16,7 @@ pub const MAX_KEY_BYTES: usize = 16 << 20;
 
 /// How far a request has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct KeyNote<'a> {
+pub struct KeyProgress<'a> {
     /// The request's key.
     pub key: &'a str,
     /// Items before this one were dealt with.
@@ -56,9 +56,9 @@ impl Keys {
     }
 
     /// All that are remembered, and when each last made progress.
-    pub fn iter(&self) -> impl Iterator<Item = (KeyNote<'_>, Time)> {
+    pub fn iter(&self) -> impl Iterator<Item = (KeyProgress<'_>, Time)> {
         self.states.iter().map(|(key, KeyState { next, done, report, at })| {
-            (KeyNote { key, next: *next, done: *done, report }, *at)
+            (KeyProgress { key, next: *next, done: *done, report }, *at)
         })
     }
 
@@ -75,8 +75,8 @@ impl Keys {
     }
 
     /// Notes that a request has made progress.
-    pub(crate) fn note(&mut self, note: KeyNote<'_>, now: Time) {
-        let KeyNote { key, next, done, report } = note;
+    pub(crate) fn note(&mut self, note: KeyProgress<'_>, now: Time) {
+        let KeyProgress { key, next, done, report } = note;
         let state = KeyState { next, done, report: report.into(), at: now };
         self.bytes += key.len() + report.len();
         match self.states.insert(key.into(), state) {
@@ -119,8 +119,8 @@ mod tests {
         Time::from_millis(secs * 1000).unwrap()
     }
 
-    fn note(key: &str, next: u64) -> KeyNote<'_> {
-        KeyNote { key, next, done: false, report: b"{}" }
+    fn note(key: &str, next: u64) -> KeyProgress<'_> {
+        KeyProgress { key, next, done: false, report: b"{}" }
     }
 
     #[test]
@@ -150,7 +150,7 @@ mod tests {
         let report = vec![b'x'; 1 << 20];
         for number in 0..100 {
             keys.note(
-                KeyNote { key: &format!("large {number}"), next: 1, done: true, report: &report },
+                KeyProgress { key: &format!("large {number}"), next: 1, done: true, report: &report },
                 at(2),
             );
             assert!(keys.bytes <= MAX_KEY_BYTES);

@@ -15,7 +15,7 @@
 //!
 //! let everything = Selection::new(Filter::all(), log.market());
 //! let mut out = Vec::new();
-//! render::newest((log.market(), log.tape(), None), &everything, (Seq::ZERO, log.cursor().seq()), render::Dialect::Simple, usize::MAX, &mut out);
+//! render::newest((log.market(), log.tape(), None), &everything, (Seq::ZERO, log.cursor().seq()), render::EventFormat::Simple, usize::MAX, &mut out);
 //! assert_eq!(
 //!     String::from_utf8(out).unwrap(),
 //!     "event: tick\ndata: {\"symbol\":\"AAPL\",\"price\":189.50,\"change\":0.25,\"change_pct\":0.1321,\
@@ -42,23 +42,23 @@ mod tape;
 mod tick;
 
 pub use candle::{Candle, Candles, Interval, IntervalError};
-pub use cursor::{Check, Cursor, CursorError, Digest, Epoch, EventId, FilterMark, Position, Seq};
+pub use cursor::{Check, Cursor, CursorError, Digest, Epoch, EventId, FilterHash, Position, Seq};
 pub use filter::{
     Filter, FilterError, MAX_FILTER_ENTRIES, MAX_FILTER_PATTERNS, Matcher, Selection, SymbolSet,
 };
-pub use frame::{Facts, Frame};
-pub use instant::{Instant, Time, TimeError, TimeTextError};
-pub use keys::{KEY_RETENTION, KeyNote, KeyState, Keys, MAX_KEY_BYTES, MAX_KEYS};
+pub use frame::{Frame, TickView};
+pub use instant::{Now, Time, TimeError, TimeTextError};
+pub use keys::{KEY_RETENTION, KeyProgress, KeyState, Keys, MAX_KEY_BYTES, MAX_KEYS};
 pub use market::{Market, SymbolId};
-pub use notice::{Farewell, Notice, SourceStatus, State};
+pub use notice::{CloseReason, Notice, SourceStatus, State};
 pub use price::{MAX_DIGITS, Price, PriceError};
-pub use quote::{Origin, Quote, Reference, Standing};
+pub use quote::{Quote, Reference, SourceId, SymbolSnapshot};
 pub use replica::Replica;
-pub use resume::{Break, Mode, Resume, resume};
-pub use sequencer::{Limits, Outcome, Recorded, Restoring, Rules, Sequencer};
+pub use resume::{Mode, Resume, ResumeError, resume};
+pub use sequencer::{Limits, Outcome, Recorded, Restore, Sequencer, SourceOptions};
 pub use symbol::{MAX_SYMBOL_LEN, Symbol, SymbolError};
 pub use tape::{Entry, Tape};
 pub use tick::{
-    ChangeBasis, Extras, Item, Items, MAX_EXTRAS, MAX_EXTRAS_BYTES, MAX_ITEM_BYTES, RESERVED, Rejected, Tick,
-    TickError, TickFields, Value,
+    ChangeBasis, Extras, MAX_EXTRAS, MAX_EXTRAS_BYTES, MAX_ITEM_BYTES, RESERVED, RawTick, Rejected, Tick,
+    TickError, TickFields, TickSplitter, Value,
 };

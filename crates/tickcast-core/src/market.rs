@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 
-use crate::{Entry, Frame, Origin, Position, Seq, Symbol};
+use crate::{Entry, Frame, Position, Seq, SourceId, Symbol};
 
 /// A symbol's number within a market: given out in order of first appearance, never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,7 +32,7 @@ impl SymbolId {
 struct Latest {
     symbol: Symbol,
     moved: Position,
-    origin: Origin,
+    origin: SourceId,
     /// `None`: taken off, or not ticked yet.
     frame: Option<Frame>,
 }
@@ -79,19 +79,19 @@ impl Market {
 
     /// Where the symbol last moved.
     #[must_use]
-    pub fn moved(&self, id: SymbolId) -> Seq {
+    pub fn last_seq(&self, id: SymbolId) -> Seq {
         self.latest[id.index()].moved.seq
     }
 
     /// The same with what the tape looked like there.
     #[must_use]
-    pub fn moved_at(&self, id: SymbolId) -> Position {
+    pub fn last_position(&self, id: SymbolId) -> Position {
         self.latest[id.index()].moved
     }
 
     /// Who sent the symbol's newest tick.
     #[must_use]
-    pub fn origin(&self, id: SymbolId) -> Origin {
+    pub fn source(&self, id: SymbolId) -> SourceId {
         self.latest[id.index()].origin
     }
 
@@ -113,13 +113,13 @@ impl Market {
     }
 
     /// The symbol's number, given out now if it is new.
-    pub(crate) fn admit(&mut self, symbol: Symbol) -> SymbolId {
+    pub(crate) fn add_symbol(&mut self, symbol: Symbol) -> SymbolId {
         *self.ids.entry(symbol).or_insert_with(|| {
             let id = SymbolId(self.latest.len() as u32);
             self.latest.push(Latest {
                 symbol,
                 moved: Position::default(),
-                origin: Origin::UNKNOWN,
+                origin: SourceId::UNKNOWN,
                 frame: None,
             });
             self.by_name.insert(symbol, id);
@@ -128,7 +128,7 @@ impl Market {
     }
 
     /// The tape's entry `seq` changes nothing here.
-    pub(crate) const fn pass(&mut self, seq: Seq) {
+    pub(crate) const fn advance_to(&mut self, seq: Seq) {
         self.head = seq;
     }
 
@@ -143,7 +143,7 @@ impl Market {
         self.head = seq;
         let latest = &mut self.latest[entry.symbol.index()];
         latest.moved = Position::new(seq, entry.digest.check());
-        latest.origin = entry.origin;
+        latest.origin = entry.source;
         latest.frame.clone_from(&entry.frame);
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{Break, EventId, FilterMark, Mode, Symbol, Time};
+use crate::{EventId, FilterHash, Mode, ResumeError, Symbol, Time};
 
 /// How a source's, or a symbol's, prices are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -33,7 +33,7 @@ impl State {
 
 /// Why a stream ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Farewell {
+pub enum CloseReason {
     /// The server stops.
     Draining,
     /// The reader has fallen off the tape's end.
@@ -42,7 +42,7 @@ pub enum Farewell {
     Busy,
 }
 
-impl Farewell {
+impl CloseReason {
     /// As readers are told.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -77,7 +77,7 @@ pub enum Notice<'a> {
         /// How many symbols of the market it is about.
         symbols: usize,
         /// The mark of its filter: who comes back with other symbols says it behind the cursor.
-        filter: FilterMark,
+        filter: FilterHash,
         /// How it is brought forward.
         mode: Mode,
         /// At most so many updates a second of each symbol.
@@ -99,7 +99,7 @@ pub enum Notice<'a> {
     /// What the reader holds may have a hole: it begins anew. Its place is the one before the first tick.
     Reset {
         /// Why.
-        reason: Break,
+        reason: ResumeError,
         /// What it came with.
         last: &'a str,
     },
@@ -121,7 +121,7 @@ pub enum Notice<'a> {
     /// The stream ends.
     Bye {
         /// Why.
-        reason: Farewell,
+        reason: CloseReason,
         /// When to come back, in milliseconds.
         retry: u32,
     },
@@ -157,7 +157,7 @@ struct Source<'a> {
 }
 
 #[derive(Serialize)]
-struct SourceTurned<'a> {
+struct SourceChange<'a> {
     #[serde(flatten)]
     source: Source<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -165,7 +165,7 @@ struct SourceTurned<'a> {
 }
 
 #[derive(Serialize)]
-struct SymbolTurned<'a> {
+struct SymbolChange<'a> {
     symbol: &'a str,
     state: &'a str,
     since: i64,
@@ -216,11 +216,11 @@ impl Notice<'_> {
             Self::Reset { reason, last } => event("reset", &Reset { reason: reason.as_str(), last }, out),
             Self::Status(status) => {
                 let (source, reason) = (Source::from(status), status.reason.as_deref());
-                event("status", &SourceTurned { source, reason }, out);
+                event("status", &SourceChange { source, reason }, out);
             }
             Self::SymbolStatus { symbol, state, since, reason } => {
                 let (symbol, state, since) = (symbol.as_str(), state.as_str(), since.as_millis());
-                event("status", &SymbolTurned { symbol, state, since, reason }, out);
+                event("status", &SymbolChange { symbol, state, since, reason }, out);
             }
             Self::Gone(symbol) => event("gone", &Gone { symbol: symbol.as_str() }, out),
             Self::Bye { reason, retry } => {
@@ -270,7 +270,7 @@ mod tests {
         let ready = Notice::Ready {
             stream: "5f",
             symbols: 3,
-            filter: FilterMark::new(0),
+            filter: FilterHash::new(0),
             mode: Mode::All,
             rate: None,
             heartbeat: 10,
@@ -293,7 +293,7 @@ mod tests {
              \"state\":\"stale\",\"since\":7}]}\nid: 000000000abc-1.x7Q_\n\n"
         );
         assert_eq!(
-            written(Notice::Bye { reason: Farewell::Busy, retry: 5000 }, ""),
+            written(Notice::Bye { reason: CloseReason::Busy, retry: 5000 }, ""),
             "event: bye\ndata: {\"reason\":\"busy\",\"retry\":5000}\nretry: 5000\n\n"
         );
     }
@@ -301,7 +301,7 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_a_reader_brings_can_forge_an_event(last: String) {
-            let text = written(Notice::Reset { reason: Break::Invalid, last: &last }, "000000000abc-0.AAAA");
+            let text = written(Notice::Reset { reason: ResumeError::Invalid, last: &last }, "000000000abc-0.AAAA");
             prop_assert!(text.is_ascii());
             let lines: Vec<_> = text.lines().collect();
             prop_assert_eq!((lines.len(), lines[0], lines[2]), (4, "event: reset", "id: 000000000abc-0.AAAA"));

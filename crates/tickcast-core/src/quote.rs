@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use crate::frame::Told;
-use crate::{Candles, Extras, Facts, Frame, Position, Price, Seq, Symbol, Tick, Time};
+use crate::frame::Derived;
+use crate::{Candles, Extras, Frame, Position, Price, Seq, Symbol, Tick, TickView, Time};
 
 /// Who published a tick: a number that the shell gives its sources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct Origin(pub u16);
+pub struct SourceId(pub u16);
 
-impl Origin {
+impl SourceId {
     /// Nobody who is known in this run: a tick from before a restart, say, when sources may have been others.
     pub const UNKNOWN: Self = Self(u16::MAX);
 }
@@ -38,7 +38,7 @@ impl Reference {
     }
 
     /// What it is after a tick of this price. A day that has not begun by now is one of a clock that was wrong.
-    fn after(self, price: Price, prev_close: Option<Price>, when: When) -> Self {
+    fn after(self, price: Price, prev_close: Option<Price>, when: TickTime) -> Self {
         let today = when.effective.utc_day();
         match (prev_close, self) {
             (Some(close), _) => Self::PrevClose(close),
@@ -52,7 +52,7 @@ impl Reference {
 
 /// When a tick happened, as far as that can be believed.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct When {
+pub(crate) struct TickTime {
     /// What its publisher said, or when it arrived: readers are told so.
     pub(crate) time: Time,
     /// The latest time that can be: as far ahead of now as clocks may differ.
@@ -64,9 +64,9 @@ pub(crate) struct When {
     pub(crate) order: Time,
 }
 
-impl When {
-    pub(crate) fn new(time: Time, moment: Moment) -> Self {
-        let Moment { now, horizon } = moment;
+impl TickTime {
+    pub(crate) fn new(time: Time, moment: ClockBounds) -> Self {
+        let ClockBounds { now, horizon } = moment;
         let (effective, order) =
             if time > horizon { (now, now.saturating_sub(horizon.since(now))) } else { (time, time) };
         Self { time, horizon, effective, order }
@@ -75,12 +75,12 @@ impl When {
 
 /// Now, by the wall clock, and the latest time that can be by then.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Moment {
+pub(crate) struct ClockBounds {
     pub(crate) now: Time,
     pub(crate) horizon: Time,
 }
 
-impl Moment {
+impl ClockBounds {
     pub(crate) fn new(now: Time, max_skew: Duration) -> Self {
         Self { now, horizon: now.saturating_add(max_skew) }
     }
@@ -100,7 +100,7 @@ pub struct Quote {
     /// What changes are measured from.
     pub reference: Reference,
     /// Who sent the newest tick.
-    pub origin: Origin,
+    pub source: SourceId,
     /// The time that later ticks are held against: an older one is late.
     order: Time,
     /// What its prices did.
@@ -112,13 +112,13 @@ pub struct Quote {
 
 /// A symbol with all there is to know of it, as of one place on the tape.
 #[derive(Debug, Clone)]
-pub struct Standing {
+pub struct SymbolSnapshot {
     /// Which.
     pub symbol: Symbol,
     /// Everything up to here is in it.
     pub as_of: Seq,
     /// Where it last moved.
-    pub moved: Position,
+    pub updated_at: Position,
     /// Its newest tick; `None`: it was taken off.
     pub frame: Option<Frame>,
     /// The rest.
@@ -127,7 +127,7 @@ pub struct Standing {
 
 impl Quote {
     /// The standing after a symbol's first tick.
-    pub(crate) fn open(tick: &Tick, origin: Origin, when: When) -> (Self, Told) {
+    pub(crate) fn open(tick: &Tick, origin: SourceId, when: TickTime) -> (Self, Derived) {
         let (price, time) = (tick.price, when.time);
         let reference = Reference::FirstOfDay { price, day: when.effective.utc_day() };
         let (extras, candles, change) = (tick.extras.clone(), Candles::new(), (price, None));
@@ -137,7 +137,7 @@ impl Quote {
             time,
             first_time: time,
             reference,
-            origin,
+            source: origin,
             order: when.order,
             candles,
             change,
@@ -148,7 +148,7 @@ impl Quote {
     }
 
     /// Begins anew after the symbol was taken off: only its number goes on.
-    pub(crate) fn reopen(&mut self, tick: &Tick, when: When) {
+    pub(crate) fn reopen(&mut self, tick: &Tick, when: TickTime) {
         self.reference = Reference::FirstOfDay { price: tick.price, day: when.effective.utc_day() };
         (self.first_time, self.order) = (when.time, when.order);
     }
@@ -162,10 +162,10 @@ impl Quote {
         extras: &[u8],
         newest: Option<&Frame>,
     ) -> Self {
-        let (candles, extras, origin) = (Candles::new(), Extras::read_back(extras), Origin::UNKNOWN);
-        let facts = newest.and_then(|frame| Facts::read(frame.json())?.amounts());
+        let (candles, extras, origin) = (Candles::new(), Extras::read_back(extras), SourceId::UNKNOWN);
+        let facts = newest.and_then(|frame| TickView::read(frame.json())?.amounts());
         let change = facts.map_or((price, None), |(_, change, percent)| (change, percent));
-        Self { n, price, time, first_time, reference, origin, order: time, candles, change, extras }
+        Self { n, price, time, first_time, reference, source: origin, order: time, candles, change, extras }
     }
 
     /// The newest tick's extras, as the tail of a JSON object.
@@ -175,14 +175,14 @@ impl Quote {
     }
 
     /// Takes one more tick that was taken before, from what readers were told. `None`: it says no price.
-    pub(crate) fn advance_again(
+    pub(crate) fn reapply(
         standing: Option<Self>,
-        facts: &Facts<'_>,
+        facts: &TickView<'_>,
         prev_close: Option<Price>,
-        (moment, listed): (Moment, bool),
+        (moment, listed): (ClockBounds, bool),
     ) -> Option<Self> {
         let (price, change, percent) = facts.amounts()?;
-        let when = When::new(facts.time, moment);
+        let when = TickTime::new(facts.time, moment);
         let first = Reference::FirstOfDay { price, day: when.effective.utc_day() };
         let mut quote = standing
             .unwrap_or_else(|| Self::restored((0, price), (facts.time, facts.time), first, &[], None));
@@ -190,7 +190,7 @@ impl Quote {
             (quote.reference, quote.first_time) = (first, facts.time);
         }
         (quote.n, quote.price) = (facts.n, price);
-        quote.pass(when);
+        quote.advance_order(when);
         quote.change = (change, percent);
         quote.extras = Extras::read_back(facts.extras);
         quote.reference = quote.reference.after(price, prev_close, when);
@@ -198,20 +198,20 @@ impl Quote {
     }
 
     /// Takes one more tick and says what its readers are told.
-    pub(crate) fn advance(&mut self, tick: &Tick, origin: Origin, when: When) -> Told {
+    pub(crate) fn advance(&mut self, tick: &Tick, origin: SourceId, when: TickTime) -> Derived {
         self.n += 1;
         self.price = tick.price;
-        self.pass(when);
-        self.origin = origin;
+        self.advance_order(when);
+        self.source = origin;
         self.extras.clone_from(&tick.extras);
         self.reference = self.reference.after(tick.price, tick.prev_close, when);
         self.change = change(tick, self.reference);
         let (change, change_pct) = self.change;
-        Told { change, change_pct, time: when.time, n: self.n }
+        Derived { change, change_pct, time: when.time, n: self.n }
     }
 
     /// The newest tick's time is this.
-    fn pass(&mut self, when: When) {
+    fn advance_order(&mut self, when: TickTime) {
         let known = self.newest(when.horizon).filter(|_| when.time > when.horizon);
         self.time = when.time;
         self.order = when.order.max(known.unwrap_or_default());
@@ -223,14 +223,14 @@ impl Quote {
     }
 
     /// A tick that repeats the newest came.
-    pub(crate) fn repeat(&mut self, when: When) {
+    pub(crate) fn keep_time(&mut self, when: TickTime) {
         let known = self.newest(when.horizon);
         self.time = known.map_or(when.time, |_| self.time.max(when.time));
         self.order = when.order.max(known.unwrap_or_default());
     }
 
     /// Whether readers would be told nothing new by `tick` but its time. The first of a day is news: it is the reference.
-    pub(crate) fn repeats(&self, tick: &Tick, when: When) -> bool {
+    pub(crate) fn is_unchanged(&self, tick: &Tick, when: TickTime) -> bool {
         let reference = self.reference.after(tick.price, tick.prev_close, when);
         let same_day = match (reference, self.reference) {
             (Reference::FirstOfDay { day, .. }, Reference::FirstOfDay { day: known, .. }) => day == known,

@@ -3,36 +3,36 @@
 //! Four ways to catch up, each appending finished frames to a buffer and stopping, at a place it returns, once that holds
 //! more than asked for:
 //!
-//! - [`every`]: each tick, in order;
-//! - [`newest`]: of each symbol that moved, its newest tick only;
-//! - [`opening`]: the same for one who has seen nothing yet, and so need not hear what is gone;
-//! - [`snapshot`]: of each symbol, its newest tick, in order of their names.
+//! - [`all_ticks`]: each tick, in order;
+//! - [`conflated`]: of each symbol that moved, its newest tick only;
+//! - [`initial_by_seq`]: the same for one who has seen nothing yet, and so need not hear what is gone;
+//! - [`snapshot_by_name`]: of each symbol, its newest tick, in order of their names.
 
 mod moves;
 #[cfg(test)]
 mod properties;
 
 use crate::{
-    Cursor, Entry, Epoch, EventId, FilterMark, Frame, Market, Notice, Position, Selection, Seq, Symbol,
+    Cursor, Entry, Epoch, EventId, FilterHash, Frame, Market, Notice, Position, Selection, Seq, Symbol,
     SymbolId, Tape,
 };
 
-pub use moves::Moves;
+pub use moves::UpdateOrder;
 
 /// A market, its tape and, where that is known, the order in which its symbols moved: without it each symbol that is wanted is looked
 /// at for each piece.
-pub type Log<'a> = (&'a Market, &'a Tape, Option<&'a Moves>);
+pub type LogView<'a> = (&'a Market, &'a Tape, Option<&'a UpdateOrder>);
 
 /// How events are marked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Dialect {
+pub enum EventFormat {
     /// The simple stream: the id is the symbol.
     Simple,
     /// The resumable stream: the id is the cursor, and the mark of the filter where the stream was changed.
-    Resumable(Epoch, Option<FilterMark>),
+    Resumable(Epoch, Option<FilterHash>),
 }
 
-impl Dialect {
+impl EventFormat {
     /// What events that end at a place are marked with, where that is a cursor.
     #[must_use]
     pub fn id(self, at: Option<Position>) -> Option<EventId> {
@@ -88,17 +88,17 @@ impl Dialect {
 pub struct Rendered<P> {
     /// How many ticks.
     pub ticks: usize,
-    /// Where the reader stands now; a [`snapshot`] that is complete has no place left.
+    /// Where the reader stands now; a [`snapshot_by_name`] that is complete has no place left.
     pub reached: P,
 }
 
 /// Each wanted tick after `from` and not after `until`, in order. The tape has to [reach back](Tape::reaches_back_to) to
 /// `from`.
-pub fn every(
+pub fn all_ticks(
     (market, tape): (&Market, &Tape),
     selection: &Selection,
     (from, until): (Seq, Seq),
-    dialect: Dialect,
+    dialect: EventFormat,
     most: usize,
     out: &mut Vec<u8>,
 ) -> Rendered<Seq> {
@@ -118,46 +118,46 @@ pub fn every(
 
 /// The newest tick of each wanted symbol that moved after `from` and not after `until`, in the order in which they moved, and
 /// those that were taken off. Needs no history.
-pub fn newest(
-    log: Log<'_>,
+pub fn conflated(
+    log: LogView<'_>,
     selection: &Selection,
     places: (Seq, Seq),
-    dialect: Dialect,
+    dialect: EventFormat,
     most: usize,
     out: &mut Vec<u8>,
 ) -> Rendered<Seq> {
-    moved(log, selection, places, (dialect, true), most, out)
+    updated(log, selection, places, (dialect, true), most, out)
 }
 
 /// The newest tick of each wanted symbol that moved not after `until`, in the order in which they moved, beginning after
 /// `from`. Symbols that moved later are left to what follows it.
-pub fn opening(
-    log: Log<'_>,
+pub fn initial_by_seq(
+    log: LogView<'_>,
     selection: &Selection,
     places: (Seq, Seq),
-    dialect: Dialect,
+    dialect: EventFormat,
     most: usize,
     out: &mut Vec<u8>,
 ) -> Rendered<Seq> {
-    moved(log, selection, places, (dialect, false), most, out)
+    updated(log, selection, places, (dialect, false), most, out)
 }
 
 /// Of what moved between two places. Each event says as of which place it is the newest: a tape that was put back to before that
 /// has others, and a reader who stopped on the way could not know.
-fn moved(
-    (market, tape, moves): Log<'_>,
+fn updated(
+    (market, tape, moves): LogView<'_>,
     selection: &Selection,
     (from, until): (Seq, Seq),
-    (dialect, gone_too): (Dialect, bool),
+    (dialect, gone_too): (EventFormat, bool),
     most: usize,
     out: &mut Vec<u8>,
 ) -> Rendered<Seq> {
     let (start, mut ticks) = (out.len(), 0);
     let as_of = tape.position(until.min(market.head()));
-    let (in_order, few, last) = match moves.filter(|_| Moves::suit(selection, market)) {
+    let (in_order, few, last) = match moves.filter(|_| UpdateOrder::suits(selection, market)) {
         Some(moves) => (Some(moves.between(market, (from, until))), Vec::new(), None),
         None => {
-            let (few, last) = first_moved(market, selection, (from, until), most / LEAST_EVENT + 1);
+            let (few, last) = first_updated(market, selection, (from, until), most / MIN_EVENT_BYTES + 1);
             (None, few, last)
         }
     };
@@ -178,13 +178,13 @@ fn moved(
 
 /// The first so many symbols that last moved after `from` and not after `until`, in that order; and the last one's place, if there are
 /// more.
-fn first_moved(
+fn first_updated(
     market: &Market,
     selection: &Selection,
     (from, until): (Seq, Seq),
     count: usize,
 ) -> (Vec<(Seq, SymbolId)>, Option<Seq>) {
-    let moved = selection.ids().map(|id| (market.moved(id), id));
+    let moved = selection.ids().map(|id| (market.last_seq(id), id));
     let mut moved: Vec<_> = moved.filter(|(seq, _)| *seq > from && *seq <= until).collect();
     let whole = moved.len() <= count;
     if !whole {
@@ -197,22 +197,22 @@ fn first_moved(
 }
 
 /// Fewer bytes than any tick takes.
-const LEAST_EVENT: usize = 64;
+const MIN_EVENT_BYTES: usize = 64;
 
 /// The newest tick of each wanted symbol, in order of their names, beginning after `after`. Symbols that moved after `at`,
 /// the place where the snapshot began, are left to what follows it. Reaches the last symbol written, `None` at the end.
-pub fn snapshot(
+pub fn snapshot_by_name(
     market: &Market,
     selection: &Selection,
     at: Seq,
     after: Option<SymbolId>,
-    dialect: Dialect,
+    dialect: EventFormat,
     most: usize,
     out: &mut Vec<u8>,
 ) -> Rendered<Option<SymbolId>> {
     let (start, mut ticks) = (out.len(), 0);
     for (_, id) in selection.in_order(market, after.map(|id| market.symbol(id))) {
-        let moved = market.moved_at(id);
+        let moved = market.last_position(id);
         let Some(frame) = market.newest(id).filter(|_| moved.seq <= at) else { continue };
         dialect.tick(Some(moved), frame, out);
         ticks += 1;

@@ -39,14 +39,14 @@ impl Replica {
 
     /// Comes at most `most` entries closer; says whether it has arrived. Where the tape has moved on without it, it takes
     /// everything as it stands: a reader may want what came before.
-    pub(crate) fn follow(&mut self, market: &Market, tape: &Tape, most: usize) -> bool {
+    pub(crate) fn catch_up(&mut self, market: &Market, tape: &Tape, most: usize) -> bool {
         if !tape.reaches_back_to(self.head()) {
             self.market.clone_from(market);
             self.tape.clone_from(tape);
             return true;
         }
         for id in market.ids_from(self.market.len()) {
-            self.market.admit(market.symbol(id));
+            self.market.add_symbol(market.symbol(id));
         }
         for (seq, entry) in tape.after(self.head()).take(most) {
             self.market.apply(seq, entry);

@@ -1,6 +1,6 @@
 //! How a reader wants to be brought forward, and where one who comes back goes on.
 
-use crate::{Epoch, EventId, FilterMark, Position, Seq};
+use crate::{Epoch, EventId, FilterHash, Position, Seq};
 
 /// What becomes of ticks that a reader has no time for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -25,7 +25,7 @@ impl Mode {
 
 /// Why a reader cannot go on where it left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Break {
+pub enum ResumeError {
     /// The tape no longer holds what came after its cursor.
     Expired,
     /// Its cursor is of another life of the tape, or of a copy of it that went on otherwise.
@@ -34,7 +34,7 @@ pub enum Break {
     Invalid,
 }
 
-impl Break {
+impl ResumeError {
     /// As readers are told.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -52,7 +52,7 @@ pub struct Resume {
     /// The place. Whether it is one of this tape its check says.
     pub position: Position,
     /// What the stream was changed to, if it was.
-    pub filter: Option<FilterMark>,
+    pub filter: Option<FilterHash>,
 }
 
 /// Where someone goes on who says that everything up to `last` was seen, while the log of `epoch` stands at `head`.
@@ -68,11 +68,11 @@ pub struct Resume {
 /// assert_eq!(resume("000000000def-40.x7Q_", epoch, head), Err(Break::Epoch));
 /// assert_eq!(resume("AAPL", epoch, head), Err(Break::Invalid));
 /// ```
-pub fn resume(last: &str, epoch: Epoch, head: Seq) -> Result<Resume, Break> {
+pub fn resume(last: &str, epoch: Epoch, head: Seq) -> Result<Resume, ResumeError> {
     match last.parse::<EventId>() {
-        Err(_) => Err(Break::Invalid),
-        Ok(id) if id.cursor.epoch != epoch => Err(Break::Epoch),
-        Ok(id) if id.cursor.position.as_of > head => Err(Break::Invalid),
+        Err(_) => Err(ResumeError::Invalid),
+        Ok(id) if id.cursor.epoch != epoch => Err(ResumeError::Epoch),
+        Ok(id) if id.cursor.position.as_of > head => Err(ResumeError::Invalid),
         Ok(EventId { cursor, filter }) => Ok(Resume { position: cursor.position, filter }),
     }
 }

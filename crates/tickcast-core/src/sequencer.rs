@@ -4,10 +4,10 @@ mod restore;
 
 use std::time::Duration;
 
-use crate::quote::{Moment, When};
+use crate::quote::{ClockBounds, TickTime};
 use crate::{
-    Candles, Cursor, Digest, Entry, Epoch, Frame, Instant, KeyNote, Keys, Market, Origin, Position, Quote,
-    Replica, Seq, Symbol, SymbolId, Tape, Tick, TickError, Time,
+    Candles, Cursor, Digest, Entry, Epoch, Frame, KeyProgress, Keys, Market, Now, Position, Quote, Replica,
+    Seq, SourceId, Symbol, SymbolId, Tape, Tick, TickError, Time,
 };
 
 /// How many symbols are asked to give up candles for each candle that is one too many: enough to get back below the limit.
@@ -15,7 +15,7 @@ const GIVE_WAY_STEPS: usize = 4;
 
 /// How many closed candles each of so many symbols may have.
 fn budget(candles: usize, symbols: usize) -> usize {
-    candles.checked_div(symbols).unwrap_or(candles).max(Candles::LEAST)
+    candles.checked_div(symbols).unwrap_or(candles).max(Candles::MIN_BARS)
 }
 
 /// How much a sequencer keeps.
@@ -44,19 +44,19 @@ impl Default for Limits {
 
 /// What a source's ticks are allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rules {
+pub struct SourceOptions {
     /// Take ticks older than their symbol's newest, too. Default: they are dropped as late.
     pub allow_late: bool,
     /// Drop ticks that repeat their symbol's price and extras; only their newer time is kept. Default: they count.
-    pub drop_repeats: bool,
+    pub drop_unchanged: bool,
     /// How far ahead of now a tick's time may be; beyond, it is refused. Default: one minute, since clocks and time zones go wrong,
     /// units more so.
     pub max_ahead: Duration,
 }
 
-impl Default for Rules {
+impl Default for SourceOptions {
     fn default() -> Self {
-        Self { allow_late: false, drop_repeats: false, max_ahead: Duration::from_secs(60) }
+        Self { allow_late: false, drop_unchanged: false, max_ahead: Duration::from_secs(60) }
     }
 }
 
@@ -64,11 +64,11 @@ impl Default for Rules {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// It is on the tape, at this place.
-    Taken(Seq),
+    Accepted(Seq),
     /// It was older than its symbol's newest and was dropped.
     Late,
     /// It repeated its symbol's newest and was dropped.
-    Repeat,
+    Unchanged,
 }
 
 /// Gives every tick its place, and keeps the market and the tape that follow from them.
@@ -87,7 +87,7 @@ pub struct Sequencer {
     /// What happened last, happened to this one.
     touched: Option<SymbolId>,
     /// Whose that one was before, where it was another source's.
-    taken_from: Option<Origin>,
+    taken_from: Option<SourceId>,
     /// The requests that were published lately.
     keys: Keys,
     scratch: Vec<u8>,
@@ -121,15 +121,15 @@ impl Sequencer {
     pub fn accept(
         &mut self,
         tick: &Tick,
-        origin: Origin,
-        rules: Rules,
-        now: Instant,
+        origin: SourceId,
+        rules: SourceOptions,
+        now: Now,
     ) -> Result<Outcome, TickError> {
         if let Some(time) = tick.time.filter(|time| time.is_ahead_of(now.wall, rules.max_ahead)) {
-            return Err(TickError::Ahead { time: time.as_millis(), most: rules.max_ahead });
+            return Err(TickError::TimeInFuture { time: time.as_millis(), max_ahead: rules.max_ahead });
         }
-        let moment = Moment::new(now.wall, self.limits.max_skew);
-        let id = self.admit(tick.symbol)?;
+        let moment = ClockBounds::new(now.wall, self.limits.max_skew);
+        let id = self.add_symbol(tick.symbol)?;
         let (quote, told, when) = match &mut self.quotes[id.index()] {
             Some(quote) => {
                 // A symbol that was taken off has no newest tick to be late for, or to repeat, and a newest time that cannot
@@ -138,13 +138,13 @@ impl Sequencer {
                 let newest = quote.newest(moment.horizon).filter(|_| listed);
                 let time =
                     tick.time.unwrap_or_else(|| newest.map_or(now.wall, |newest| newest.max(now.wall)));
-                let when = When::new(time, moment);
+                let when = TickTime::new(time, moment);
                 if !rules.allow_late && newest.is_some_and(|newest| time < newest) {
                     return Ok(Outcome::Late);
                 }
-                if listed && rules.drop_repeats && quote.repeats(tick, when) {
-                    quote.repeat(when);
-                    return Ok(Outcome::Repeat);
+                if listed && rules.drop_unchanged && quote.is_unchanged(tick, when) {
+                    quote.keep_time(when);
+                    return Ok(Outcome::Unchanged);
                 }
                 if !listed {
                     quote.reopen(tick, when);
@@ -153,7 +153,7 @@ impl Sequencer {
                 (quote, told, when)
             }
             empty => {
-                let when = When::new(tick.time.unwrap_or(now.wall), moment);
+                let when = TickTime::new(tick.time.unwrap_or(now.wall), moment);
                 let (quote, told) = Quote::open(tick, origin, when);
                 (empty.insert(quote), told, when)
             }
@@ -162,23 +162,23 @@ impl Sequencer {
         let grown = quote.candles.add(when.effective, tick.price, moment.horizon, most);
         let frame = Frame::encode(tick, &told, &mut self.scratch);
         self.count_candles(grown, most);
-        Ok(Outcome::Taken(self.append((id, origin), Some(frame), now)))
+        Ok(Outcome::Accepted(self.append((id, origin), Some(frame), now)))
     }
 
     /// Takes a frame made elsewhere as the newest of `symbol`.
     ///
     /// # Errors
     /// Where it brings one symbol too many.
-    pub fn accept_frame(&mut self, symbol: Symbol, frame: Frame, now: Instant) -> Result<Seq, TickError> {
-        let id = self.admit(symbol)?;
-        Ok(self.append((id, Origin::UNKNOWN), Some(frame), now))
+    pub fn accept_frame(&mut self, symbol: Symbol, frame: Frame, now: Now) -> Result<Seq, TickError> {
+        let id = self.add_symbol(symbol)?;
+        Ok(self.append((id, SourceId::UNKNOWN), Some(frame), now))
     }
 
     /// Takes a symbol off the market. Its ticks stay counted, should it come back. `None`: it was not on it.
-    pub fn remove(&mut self, symbol: &Symbol, now: Instant) -> Option<Seq> {
+    pub fn remove(&mut self, symbol: &Symbol, now: Now) -> Option<Seq> {
         let id = self.market.id(symbol).filter(|id| self.market.newest(*id).is_some())?;
         self.forget_candles(id);
-        Some(self.append((id, self.market.origin(id)), None, now))
+        Some(self.append((id, self.market.source(id)), None, now))
     }
 
     /// The requests that were published lately, by their keys.
@@ -188,7 +188,7 @@ impl Sequencer {
     }
 
     /// Notes how far a request has come.
-    pub fn note_key(&mut self, note: KeyNote<'_>, now: Time) {
+    pub fn record_key(&mut self, note: KeyProgress<'_>, now: Time) {
         self.keys.note(note, now);
     }
 
@@ -231,13 +231,13 @@ impl Sequencer {
 
     /// Whose symbol the newest entry is about, where it was another source's before.
     #[must_use]
-    pub const fn taken_from(&self) -> Option<Origin> {
+    pub const fn previous_source(&self) -> Option<SourceId> {
         self.taken_from
     }
 
     /// Brings `replica` at most `most` entries closer to here; says whether it has arrived.
     pub fn advance(&self, replica: &mut Replica, most: usize) -> bool {
-        replica.follow(&self.market, &self.tape, most)
+        replica.catch_up(&self.market, &self.tape, most)
     }
 
     /// There are so many candles more. Where there are too many, symbols that have more than their share give some up, so many
@@ -254,7 +254,7 @@ impl Sequencer {
             self.next_to_give_way = (self.next_to_give_way + 1) % self.quotes.len();
             if let Some(quote) = &mut self.quotes[self.next_to_give_way] {
                 let before = quote.candles.len();
-                quote.candles.give_way(most);
+                quote.candles.shrink(most);
                 self.candles -= before - quote.candles.len();
             }
         }
@@ -267,21 +267,21 @@ impl Sequencer {
         }
     }
 
-    fn admit(&mut self, symbol: Symbol) -> Result<SymbolId, TickError> {
+    fn add_symbol(&mut self, symbol: Symbol) -> Result<SymbolId, TickError> {
         if self.market.len() >= self.limits.symbols && self.market.id(&symbol).is_none() {
             return Err(TickError::TooManySymbols(self.limits.symbols));
         }
-        let id = self.market.admit(symbol);
+        let id = self.market.add_symbol(symbol);
         if id.index() == self.quotes.len() {
             self.quotes.push(None);
         }
         Ok(id)
     }
 
-    fn append(&mut self, (symbol, origin): (SymbolId, Origin), frame: Option<Frame>, now: Instant) -> Seq {
+    fn append(&mut self, (symbol, origin): (SymbolId, SourceId), frame: Option<Frame>, now: Now) -> Seq {
         self.touched = Some(symbol);
-        let before = self.market.origin(symbol);
-        self.taken_from = (before != origin && before != Origin::UNKNOWN).then_some(before);
+        let before = self.market.source(symbol);
+        self.taken_from = (before != origin && before != SourceId::UNKNOWN).then_some(before);
         let of = (symbol, self.market.symbol(symbol), origin);
         let entry = Entry::after(self.tape.digest(), of, frame, now.uptime);
         self.market.apply(self.tape.head().next(), &entry);
@@ -289,7 +289,7 @@ impl Sequencer {
     }
 }
 
-pub use restore::{Recorded, Restoring};
+pub use restore::{Recorded, Restore};
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::{Digest, Frame, Origin, Position, Seq, Symbol, SymbolId};
+use crate::{Digest, Frame, Position, Seq, SourceId, Symbol, SymbolId};
 
 /// What one entry costs beyond its frame's bytes: the entry itself and the frame's reference counts.
 const ENTRY_OVERHEAD: usize = size_of::<Entry>() + 16;
@@ -14,7 +14,7 @@ pub struct Entry {
     /// To which.
     pub symbol: SymbolId,
     /// Whose it is.
-    pub origin: Origin,
+    pub source: SourceId,
     /// What the tape looks like with it.
     pub digest: Digest,
     /// When it arrived, by the uptime clock, in microseconds.
@@ -27,13 +27,13 @@ impl Entry {
     /// The entry that follows a tape of `digest`.
     pub(crate) fn after(
         digest: Digest,
-        (id, symbol, origin): (SymbolId, Symbol, Origin),
+        (id, symbol, origin): (SymbolId, Symbol, SourceId),
         frame: Option<Frame>,
         arrived: Duration,
     ) -> Self {
         let digest = digest.with(&symbol, frame.as_ref().map(Frame::json));
         let arrived_us = u64::try_from(arrived.as_micros()).unwrap_or(u64::MAX);
-        Self { symbol: id, origin, digest, arrived_us, frame }
+        Self { symbol: id, source: origin, digest, arrived_us, frame }
     }
 
     /// When it arrived, by the uptime clock.
@@ -84,7 +84,7 @@ impl Tape {
         if seq == Seq::ZERO {
             return Some(Digest::START);
         }
-        match seq.get().checked_sub(self.floor().get())? {
+        match seq.get().checked_sub(self.start().get())? {
             0 => Some(self.before),
             nth => Some(self.entries.get(usize::try_from(nth).ok()? - 1)?.digest),
         }
@@ -122,14 +122,14 @@ impl Tape {
 
     /// The place before its oldest entry: everything after it is still here.
     #[must_use]
-    pub fn floor(&self) -> Seq {
+    pub fn start(&self) -> Seq {
         Seq::new(self.head.get() - self.entries.len() as u64)
     }
 
     /// Whether everything after `from` is still here.
     #[must_use]
     pub fn reaches_back_to(&self, from: Seq) -> bool {
-        from >= self.floor()
+        from >= self.start()
     }
 
     /// The entries after `from`, oldest first, with their numbers. Where the tape starts later, from its start.
@@ -167,11 +167,11 @@ mod tests {
 
     fn tape(max_entries: usize, max_bytes: usize, pushes: u64) -> Tape {
         let name = Symbol::new("A").unwrap();
-        let symbol = Market::default().admit(name);
+        let symbol = Market::default().add_symbol(name);
         let mut tape = Tape::new((Seq::ZERO, Digest::START), max_entries, max_bytes);
         for n in 0..pushes {
             let frame = Some(Frame::verbatim("A", &n.to_string()));
-            tape.push(Entry::after(tape.digest(), (symbol, name, Origin(0)), frame, Duration::ZERO));
+            tape.push(Entry::after(tape.digest(), (symbol, name, SourceId(0)), frame, Duration::ZERO));
         }
         tape
     }

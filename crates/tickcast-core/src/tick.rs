@@ -7,7 +7,7 @@ mod json;
 
 pub use extras::{ChangeBasis, Extras, MAX_EXTRAS, MAX_EXTRAS_BYTES, RESERVED};
 pub use fields::{Rejected, TickError, TickFields, Value};
-pub use items::{Item, Items, MAX_ITEM_BYTES};
+pub use items::{MAX_ITEM_BYTES, RawTick, TickSplitter};
 
 use crate::{Price, Symbol, Time};
 
@@ -54,9 +54,9 @@ impl Tick {
 
 /// The start of `text`, safe to show in an error: printable ASCII, at most 24 characters.
 pub(crate) fn excerpt(text: &str) -> String {
-    const SHOWN: usize = 24;
-    let mut shown: String = text.chars().take(SHOWN).flat_map(char::escape_default).collect();
-    if text.chars().nth(SHOWN).is_some() {
+    const EXCERPT_CHARS: usize = 24;
+    let mut shown: String = text.chars().take(EXCERPT_CHARS).flat_map(char::escape_default).collect();
+    if text.chars().nth(EXCERPT_CHARS).is_some() {
         shown.push_str("...");
     }
     shown

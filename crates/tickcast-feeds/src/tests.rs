@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use fakes::{Exchange as Venue, Fake, Fault, Options};
-use tickcast::{FeedCount, Hub, Rules, SourceState, SourceStats, Subscription, Update};
+use tickcast::{FeedCount, Hub, SourceOptions, SourceState, SourceStats, Subscription, Update};
 use tokio::time::{Instant, sleep};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -220,7 +220,7 @@ impl Scene {
 /// Runs a feed of an exchange.
 fn feed(case: Case, symbols: &[&str], fake: &Fake, hub: &Hub) -> AbortOnDropHandle<()> {
     let names = Names::new(symbols.iter().map(|name| ((*name).to_owned(), None))).unwrap();
-    let publisher = hub.source("feed", Rules::default());
+    let publisher = hub.source("feed", SourceOptions::default());
     let feed = Feed::new(case.exchange(names.clone()), "ws://fake".parse().unwrap(), names, publisher);
     let network = Network::by(Memory(fake.clone()));
     AbortOnDropHandle::new(tokio::spawn(async move {

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
-use tickcast::{Limits, Rules, TapeOptions, TapeSync};
+use tickcast::{Limits, SourceOptions, TapeOptions, TapeSync};
 
 use crate::cli::{Io, Layer, LogFormat, Sync};
 use crate::exit::Failure;
@@ -40,7 +40,7 @@ pub(crate) struct Settings {
     pub(crate) answer_bytes: usize,
     pub(crate) kept_bytes: usize,
     /// The rules for what is posted, and how long nothing may be before it is stale.
-    pub(crate) posted: Rules,
+    pub(crate) posted: SourceOptions,
     pub(crate) stale_after: Span,
     /// Where the tape is kept, and how; `None`: in memory.
     pub(crate) data: Option<(PathBuf, TapeOptions)>,
@@ -140,9 +140,9 @@ impl Settings {
             )?,
             max_skew: layers.pick("max_skew", flags.max_skew, file.max_skew, Span(standard.max_skew)).0,
         };
-        let posted = Rules::default();
+        let posted = SourceOptions::default();
         let max_ahead = layers.pick("max_ahead", flags.max_ahead, file.max_ahead, Span(posted.max_ahead)).0;
-        let posted = Rules { max_ahead, ..posted };
+        let posted = SourceOptions { max_ahead, ..posted };
         let stale_after = layers.pick("stale_after", flags.stale_after, file.stale_after, Span(STALE_AFTER));
         let log_format = layers.pick_word("log_format", flags.log_format, file.log_format, LogFormat::Human);
         let sources = layers.pick_sources(flags.sources, tables)?;

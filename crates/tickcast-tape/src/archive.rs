@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tickcast_core::{Check, Facts, Position, Recorded, Seq, Time};
+use tickcast_core::{Check, Position, Recorded, Seq, TickView, Time};
 
 use crate::Sync;
 use crate::block::{Block, NoBlock};
@@ -215,8 +215,8 @@ fn times(segment: &Segment, part: &Part) -> Result<Option<(Time, Time)>, ReadErr
             let why = if let NoBlock::Damaged(why) = error { why } else { "a block is missing" };
             damaged(segment, part.end - rest.len() as u64, why)
         })?;
-        let ticks = block.records().filter_map(|(_, recorded)| Facts::read(recorded.json?));
-        times = ticks.fold(times, |times, Facts { time, .. }| {
+        let ticks = block.records().filter_map(|(_, recorded)| TickView::read(recorded.json?));
+        times = ticks.fold(times, |times, TickView { time, .. }| {
             let (first, last) = times.unwrap_or((time, time));
             Some((first.min(time), last.max(time)))
         });

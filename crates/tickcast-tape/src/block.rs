@@ -13,7 +13,7 @@
 //! place up to which the disk had confirmed everything when the block was written: where a later block knows that a damaged
 //! one had been safe, it was not just the tail of a crash.
 
-use tickcast_core::{Digest, KeyNote, MAX_SYMBOL_LEN, Recorded, Seq, Symbol, Time};
+use tickcast_core::{Digest, KeyProgress, MAX_SYMBOL_LEN, Recorded, Seq, Symbol, Time};
 
 use crate::bytes::{self, read_short, take, u32_at, u64_at};
 
@@ -89,8 +89,8 @@ impl Draft {
     }
 
     /// Adds how far a request has come, unless that is too long to say.
-    pub(crate) fn push_note(&mut self, note: &KeyNote<'_>) {
-        let KeyNote { key, next, done, report } = note;
+    pub(crate) fn push_note(&mut self, note: &KeyProgress<'_>) {
+        let KeyProgress { key, next, done, report } = note;
         let length = 1 + key.len() + 9 + report.len();
         if key.len() > usize::from(u8::MAX) || length > LONGEST_NOTE {
             return;
@@ -193,7 +193,7 @@ impl<'a> Block<'a> {
     }
 
     /// How far requests had come.
-    pub(crate) fn notes(&self) -> impl Iterator<Item = KeyNote<'a>> + use<'a> {
+    pub(crate) fn notes(&self) -> impl Iterator<Item = KeyProgress<'a>> + use<'a> {
         all(self.records, self.count + self.notes).filter_map(|record| match record {
             Record::Note(note) => Some(note),
             Record::Entry(_) => None,
@@ -213,7 +213,7 @@ impl<'a> Block<'a> {
 /// A part of a block.
 enum Record<'a> {
     Entry(Recorded<'a>),
-    Note(KeyNote<'a>),
+    Note(KeyProgress<'a>),
 }
 
 fn all(mut rest: &[u8], count: u32) -> impl Iterator<Item = Record<'_>> {
@@ -228,7 +228,7 @@ fn record<'a>(rest: &mut &'a [u8]) -> Option<Record<'a>> {
         let key = std::str::from_utf8(read_short(&mut what)?).ok()?;
         let next = u64_at(take(&mut what, 8)?, 0);
         let done = take(&mut what, 1)?[0] != 0;
-        return Some(Record::Note(KeyNote { key, next, done, report: what }));
+        return Some(Record::Note(KeyProgress { key, next, done, report: what }));
     }
     let (symbol, json) = if flags & GONE == 0 {
         let name = what.strip_prefix(b"{\"symbol\":\"")?;
@@ -250,7 +250,7 @@ mod tests {
 
     const JSON: &[u8] = br#"{"symbol":"BTC/USD","price":1}"#;
 
-    const NOTE: KeyNote<'_> = KeyNote { key: "k-1", next: 12, done: true, report: b"{}" };
+    const NOTE: KeyProgress<'_> = KeyProgress { key: "k-1", next: 12, done: true, report: b"{}" };
 
     fn recorded(json: Option<&[u8]>) -> Recorded<'_> {
         let symbol = Symbol::new("BTC/USD").unwrap();

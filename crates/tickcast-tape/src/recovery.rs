@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 
-use tickcast_core::{Digest, Epoch, Limits, Restoring, Seq, Sequencer};
+use tickcast_core::{Digest, Epoch, Limits, Restore, Seq, Sequencer};
 
 use crate::archive::DiskTape;
 use crate::block::{Block, NoBlock};
@@ -95,7 +95,7 @@ pub fn open(folder: &Path, options: Options, limits: Limits) -> Result<Opened, O
 fn begin_segment(
     folder: &Folder,
     segments: &mut VecDeque<Arc<Segment>>,
-    restoring: &Restoring,
+    restoring: &Restore,
     options: Options,
 ) -> io::Result<Arc<Segment>> {
     let start = (restoring.head().next(), restoring.digest());
@@ -112,7 +112,7 @@ fn fresh_epoch() -> Epoch {
 /// What was found.
 pub(crate) struct Scan {
     pub(crate) segments: VecDeque<Arc<Segment>>,
-    pub(crate) restoring: Restoring,
+    pub(crate) restoring: Restore,
     /// The place of the snapshot it was begun with.
     pub(crate) base: Seq,
     /// Whether the newest segment is of an older version.
@@ -217,17 +217,17 @@ fn begin(
     epoch: Epoch,
     limits: Limits,
     oldest: Seq,
-) -> Result<(Restoring, Option<Digest>), OpenError> {
+) -> Result<(Restore, Option<Digest>), OpenError> {
     let mut worst: Option<(PathBuf, &'static str)> = None;
     for (base, path) in folder.numbered("market")?.into_iter().rev().filter(|(base, _)| *base >= oldest) {
-        let mut restoring = Restoring::new(epoch, limits, (base, Digest::START));
+        let mut restoring = Restore::new(epoch, limits, (base, Digest::START));
         let put_back = |kept: Kept<'_>| match kept {
-            Kept::Symbol(standing) => restoring.stand(*standing),
-            Kept::Key(note, at) => restoring.note_key(note, at),
+            Kept::Symbol(standing) => restoring.symbol(*standing),
+            Kept::Key(note, at) => restoring.record_key(note, at),
         };
         match snapshot::read(&path, base, put_back) {
             Ok(digest) => {
-                restoring.begin_with(digest.unwrap_or_default());
+                restoring.set_digest(digest.unwrap_or_default());
                 return Ok((restoring, digest));
             }
             Err(why) => {
@@ -238,7 +238,7 @@ fn begin(
     }
     // From the first tick on none is needed.
     if oldest == Seq::ZERO {
-        return Ok((Restoring::new(epoch, limits, (Seq::ZERO, Digest::START)), Some(Digest::START)));
+        return Ok((Restore::new(epoch, limits, (Seq::ZERO, Digest::START)), Some(Digest::START)));
     }
     let (file, why) =
         worst.unwrap_or_else(|| (folder.path.join("*.market"), "the snapshot of the market is missing"));
@@ -247,7 +247,7 @@ fn begin(
 
 /// Going through a tape, block by block.
 struct Walk<'r> {
-    restoring: &'r mut Restoring,
+    restoring: &'r mut Restore,
     /// The place of the snapshot, and what the tape looked like there where the snapshot says so.
     base: Seq,
     known: Option<Digest>,
@@ -302,7 +302,7 @@ impl Walk<'_> {
             }
         }
         for note in block.notes().filter(|_| block.first > self.base) {
-            self.restoring.note_key(note, now.unwrap_or_default());
+            self.restoring.record_key(note, now.unwrap_or_default());
         }
         None
     }
@@ -317,7 +317,7 @@ impl Walk<'_> {
                 Some("it is not the tape that the snapshot of the market was made of")
             }
             (None, Some(digest)) => {
-                self.restoring.begin_with(digest);
+                self.restoring.set_digest(digest);
                 None
             }
             _ => None,

@@ -14,7 +14,7 @@ use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::Path;
 
 use tickcast_core::{
-    Candle, Check, Digest, Frame, KeyNote, Position, Quote, Reference, Seq, Standing, Symbol, Time,
+    Candle, Check, Digest, Frame, KeyProgress, Position, Quote, Reference, Seq, Symbol, SymbolSnapshot, Time,
 };
 
 use crate::archive::DiskTape;
@@ -37,7 +37,7 @@ const LONGEST: usize = 8 << 20;
 pub fn write(
     tape: &DiskTape,
     base: (Seq, Digest),
-    standings: impl Iterator<Item = Standing>,
+    standings: impl Iterator<Item = SymbolSnapshot>,
     keys: &[Box<[u8]>],
 ) -> io::Result<()> {
     if tape.shelf().is_broken() {
@@ -59,7 +59,7 @@ pub fn write(
 pub(crate) fn write_to(
     folder: &Folder,
     (base, digest): (Seq, Digest),
-    standings: impl Iterator<Item = Standing>,
+    standings: impl Iterator<Item = SymbolSnapshot>,
     keys: &[Box<[u8]>],
     confirm: impl FnOnce() -> io::Result<()>,
 ) -> io::Result<()> {
@@ -150,15 +150,15 @@ pub(crate) fn read(
 
 /// What a snapshot holds.
 pub(crate) enum Kept<'a> {
-    Symbol(Box<Standing>),
+    Symbol(Box<SymbolSnapshot>),
     /// How far a request had come, and when.
-    Key(KeyNote<'a>, Time),
+    Key(KeyProgress<'a>, Time),
 }
 
 /// A request that was published lately, as it is written.
 #[must_use]
-pub fn encode_key((note, at): (KeyNote<'_>, Time)) -> Box<[u8]> {
-    let KeyNote { key, next, done, report } = note;
+pub fn encode_key((note, at): (KeyProgress<'_>, Time)) -> Box<[u8]> {
+    let KeyProgress { key, next, done, report } = note;
     let mut out = vec![0, u8::from(done)];
     out.extend_from_slice(&at.as_millis().to_le_bytes());
     out.extend_from_slice(&next.to_le_bytes());
@@ -172,11 +172,11 @@ fn decode_key(mut bytes: &[u8]) -> Option<Kept<'_>> {
     let done = take(rest, 2)?[1] != 0;
     let (at, next) = (instant(word(rest)?)?, word(rest)?);
     let key = std::str::from_utf8(read_long(rest)?).ok()?;
-    Some(Kept::Key(KeyNote { key, next, done, report: bytes }, at))
+    Some(Kept::Key(KeyProgress { key, next, done, report: bytes }, at))
 }
 
-fn encode(standing: &Standing, out: &mut Vec<u8>) {
-    let Standing { symbol, as_of, moved, frame, quote } = standing;
+fn encode(standing: &SymbolSnapshot, out: &mut Vec<u8>) {
+    let SymbolSnapshot { symbol, as_of, updated_at: moved, frame, quote } = standing;
     text(symbol.as_bytes(), out);
     let (kind, day) = match quote.reference {
         Reference::PrevClose(_) => (0, 0),
@@ -203,7 +203,7 @@ fn encode(standing: &Standing, out: &mut Vec<u8>) {
     }
 }
 
-fn decode(mut bytes: &[u8], version: u32) -> Option<Standing> {
+fn decode(mut bytes: &[u8], version: u32) -> Option<SymbolSnapshot> {
     let rest = &mut bytes;
     let symbol = Symbol::new(std::str::from_utf8(read_short(rest)?).ok()?).ok()?;
     let [as_of, moved, n, time, first_time, kind, day] = std::array::from_fn(|_| word(rest));
@@ -224,7 +224,7 @@ fn decode(mut bytes: &[u8], version: u32) -> Option<Standing> {
         let (level, open, candle) = read_candle(rest)?;
         quote.candles.restore(level, open, &candle);
     }
-    Some(Standing { symbol, as_of, moved, frame, quote })
+    Some(SymbolSnapshot { symbol, as_of, updated_at: moved, frame, quote })
 }
 
 fn read_candle(rest: &mut &[u8]) -> Option<(usize, bool, Candle)> {

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 use tickcast_core::{
-    Cursor, Facts, Frame, Instant, Limits, Origin, Outcome, Price, Recorded, Reference, Rules, Seq,
-    Sequencer, Symbol, Tick, Time,
+    Cursor, Frame, Limits, Now, Outcome, Price, Recorded, Reference, Seq, Sequencer, SourceId, SourceOptions,
+    Symbol, Tick, TickView, Time,
 };
 
 use super::*;
@@ -39,16 +39,16 @@ impl Log {
         if units % 7 == 0 {
             tick.prev_close = Some(Price::from_units(units / 2 + 1, 1).unwrap());
         }
-        let now = Instant { wall: tick.time.unwrap(), ..Instant::default() };
+        let now = Now { wall: tick.time.unwrap(), ..Now::default() };
         self.writer.make_room(1).unwrap();
-        let outcome = self.sequencer.accept(&tick, Origin(3), Rules::default(), now).unwrap();
-        if let Outcome::Taken(seq) = outcome {
+        let outcome = self.sequencer.accept(&tick, SourceId(3), SourceOptions::default(), now).unwrap();
+        if let Outcome::Accepted(seq) = outcome {
             self.note(seq, now.wall);
         }
     }
 
     fn remove(&mut self, symbol: &str) {
-        if let Some(seq) = self.sequencer.remove(&Symbol::new(symbol).unwrap(), Instant::default()) {
+        if let Some(seq) = self.sequencer.remove(&Symbol::new(symbol).unwrap(), Now::default()) {
             self.note(seq, Time::default());
         }
     }
@@ -70,7 +70,7 @@ impl Log {
     fn checkpoint(&self) {
         let ids = self.sequencer.market().ids_from(0);
         let base = (self.sequencer.cursor().seq(), self.sequencer.tape().digest());
-        let standings = ids.filter_map(|id| self.sequencer.standing(id));
+        let standings = ids.filter_map(|id| self.sequencer.symbol_snapshot(id));
         let keys: Vec<_> = self.sequencer.keys().iter().map(encode_key).collect();
         write_snapshot(&self.tape, base, standings, &keys).unwrap();
         self.tape.trim();
@@ -85,7 +85,7 @@ impl Log {
             let frame = market.newest(id).map(|frame| String::from_utf8(frame.event().to_vec()).unwrap());
             format!(
                 "{name} {:?} {frame:?} {} {} {:?} {:?} {:?} {bars:?}\n",
-                market.moved(id),
+                market.last_seq(id),
                 quote.n,
                 quote.price,
                 quote.time,
@@ -613,7 +613,8 @@ fn a_request_that_was_published_is_remembered_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let mut log = Log::open(folder.path());
     let now = Time::from_millis(1_782_907_200_000).unwrap();
-    let note = tickcast_core::KeyNote { key: "batch-1", next: 3, done: true, report: b"{\"accepted\":3}" };
+    let note =
+        tickcast_core::KeyProgress { key: "batch-1", next: 3, done: true, report: b"{\"accepted\":3}" };
     log.publish("A", 1, 1_782_907_200_000);
     log.writer.push_note(&note);
     let place = (log.sequencer.cursor().seq(), log.sequencer.tape().digest());

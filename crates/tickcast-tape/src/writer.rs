@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 
-use tickcast_core::{Digest, KeyNote, Recorded, Seq, Time};
+use tickcast_core::{Digest, KeyProgress, Recorded, Seq, Time};
 
 use crate::block::{Draft, HEAD, LONGEST_NOTE, LONGEST_RECORD, Stamp};
 use crate::error::AppendError;
@@ -92,7 +92,7 @@ impl Writer {
     }
 
     /// Adds how far a request has come.
-    pub fn push_note(&mut self, note: &KeyNote<'_>) {
+    pub fn push_note(&mut self, note: &KeyProgress<'_>) {
         self.draft.push_note(note);
     }
 

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
 
-use tickcast_core::Instant;
+use tickcast_core::Now;
 
 /// The program's two clocks: the calendar's, and one that only goes forward. Where a test has paused the runtime's clock,
 /// the second stands still with it.
@@ -17,8 +17,8 @@ impl Clock {
         Self { start: tokio::time::Instant::now() }
     }
 
-    pub(crate) fn now(self) -> Instant {
-        Instant { wall: SystemTime::now().into(), uptime: self.uptime() }
+    pub(crate) fn now(self) -> Now {
+        Now { wall: SystemTime::now().into(), uptime: self.uptime() }
     }
 
     pub(crate) fn uptime(self) -> Duration {
@@ -43,12 +43,12 @@ pub(crate) struct WallWatch {
 }
 
 impl WallWatch {
-    pub(crate) fn new(now: Instant) -> Self {
+    pub(crate) fn new(now: Now) -> Self {
         Self { offset_ms: AtomicI64::new(offset_ms(now)), jumps: AtomicU64::new(0) }
     }
 
     /// Notes, and logs, a jump of more than `most` since the last look.
-    pub(crate) fn look(&self, now: Instant, most: Duration) {
+    pub(crate) fn look(&self, now: Now, most: Duration) {
         let offset = offset_ms(now);
         let known = self.offset_ms.load(Relaxed);
         let moved = offset.abs_diff(known);
@@ -69,7 +69,7 @@ impl WallWatch {
     }
 }
 
-fn offset_ms(now: Instant) -> i64 {
+fn offset_ms(now: Now) -> i64 {
     now.wall.as_millis().saturating_sub(i64::try_from(now.uptime.as_millis()).unwrap_or(i64::MAX))
 }
 
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn a_jump_either_way_is_counted_once_and_a_drift_is_none() {
-        let at = |wall, uptime| Instant {
+        let at = |wall, uptime| Now {
             wall: Time::from_millis(wall).unwrap(),
             uptime: Duration::from_millis(uptime),
         };

@@ -10,7 +10,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tickcast_core::{
-    Cursor, Epoch, Filter, Instant, Origin, Outcome, Replica, Rules, Seq, Sequencer, Tick, TickError, Time,
+    Cursor, Epoch, Filter, Now, Outcome, Replica, Seq, Sequencer, SourceId, SourceOptions, Tick, TickError,
+    Time,
 };
 use tickcast_tape::{AppendError, Opened};
 
@@ -117,15 +118,15 @@ impl Hub {
     /// # Errors
     /// Where its time lies more than a minute ahead, or the market is full.
     pub fn publish(&self, tick: &Tick) -> Result<Outcome, TickError> {
-        self.source("local", Rules::default()).publish(tick)
+        self.source("local", SourceOptions::default()).publish(tick)
     }
 
     /// A way in for ticks of the source `name`, which counts and judges them apart from others'.
     #[must_use]
-    pub fn source(&self, name: &str, rules: Rules) -> Publisher {
+    pub fn source(&self, name: &str, rules: SourceOptions) -> Publisher {
         let (index, source) = self.0.sources.register(name, self.now().wall);
         // Sources come from a configuration; 65,536 of them do not.
-        let origin = Origin(u16::try_from(index).unwrap_or(u16::MAX));
+        let origin = SourceId(u16::try_from(index).unwrap_or(u16::MAX));
         Publisher::new(self.clone(), source, origin, rules)
     }
 
@@ -316,7 +317,7 @@ impl Hub {
         &self.0.sources
     }
 
-    pub(crate) fn now(&self) -> Instant {
+    pub(crate) fn now(&self) -> Now {
         let now = self.0.clock.now();
         self.0.wall.look(now, self.0.settings.limits.max_skew);
         now

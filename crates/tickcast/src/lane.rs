@@ -34,8 +34,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use slotmap::SlotMap;
-use tickcast_core::render::Dialect;
-use tickcast_core::{FilterMark, Instant, Replica, Seq};
+use tickcast_core::render::EventFormat;
+use tickcast_core::{FilterHash, Now, Replica, Seq};
 use tickcast_tape::DiskTape;
 
 use crate::stats::LaneStats;
@@ -182,7 +182,7 @@ impl<S: Sink> Lane<S> {
     ) -> Result<Key, E> {
         let Subscription { filter, prepared, pace, start, dialect, heartbeat, terms, .. } =
             self.judge(subscription);
-        let pending = matches!(dialect, Dialect::Resumable(_, Some(FilterMark::PENDING)));
+        let pending = matches!(dialect, EventFormat::Resumable(_, Some(FilterHash::PENDING)));
         let place = match (start, &terms) {
             (Start::Snapshot, None) => Place::Snapshot { at: self.head(), after: None },
             (Start::Snapshot, Some(_)) => Place::Opening { at: self.head(), reached: Seq::ZERO },
@@ -281,7 +281,7 @@ impl<S: Sink> Lane<S> {
     }
 
     /// Does what is due by now: visits of paced streams, comments and heartbeats for quiet ones.
-    pub(crate) fn ring(&mut self, now: Instant) {
+    pub(crate) fn ring(&mut self, now: Now) {
         self.look_on(now.uptime);
         self.bound_kept(now.uptime);
         let mut due = std::mem::take(&mut self.due);

@@ -43,8 +43,8 @@ pub use stats::{
 };
 pub use subscription::{Pace, PaceError, Subscription};
 pub use tickcast_core::{
-    ChangeBasis, Cursor, Epoch, Extras, Filter, FilterError, Item, Items, Limits, MAX_ITEM_BYTES, Outcome,
-    Price, PriceError, RESERVED, Rejected, Rules, Seq, Symbol, SymbolError, Tick, TickError, TickFields,
-    Time, TimeError, TimeTextError, Value,
+    ChangeBasis, Cursor, Epoch, Extras, Filter, FilterError, Limits, MAX_ITEM_BYTES, Outcome, Price,
+    PriceError, RESERVED, RawTick, Rejected, Seq, SourceOptions, Symbol, SymbolError, Tick, TickError,
+    TickFields, TickSplitter, Time, TimeError, TimeTextError, Value,
 };
 pub use tickcast_tape::{AppendError, OpenError, Options as TapeOptions, Sync as TapeSync};

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tickcast_core::{
-    Instant, KeyNote, Origin, Outcome, Replica, Rules, Seq, Sequencer, Symbol, Tick, TickError,
+    KeyProgress, Now, Outcome, Replica, Seq, Sequencer, SourceId, SourceOptions, Symbol, Tick, TickError,
 };
 use tickcast_tape::{DiskTape, Opened};
 
@@ -84,10 +84,10 @@ impl Log {
     pub(crate) fn publish<'t, 'n>(
         &self,
         ticks: impl IntoIterator<Item = &'t Tick>,
-        (origin, rules, now): (Origin, Rules, Instant),
+        (origin, rules, now): (SourceId, SourceOptions, Now),
         mut each: impl FnMut(usize, Result<Outcome, TickError>),
-        note: impl FnOnce() -> Option<KeyNote<'n>>,
-    ) -> Vec<(Symbol, Origin)> {
+        note: impl FnOnce() -> Option<KeyProgress<'n>>,
+    ) -> Vec<(Symbol, SourceId)> {
         let mut taken_over = Vec::new();
         let mut book = self.lock();
         let Book { sequencer, journal } = &mut *book;
@@ -98,15 +98,15 @@ impl Log {
             room = room.and_then(|()| journal.make_room(ENTRIES_PER_WRITE));
             for (i, tick) in ticks.by_ref().take(ENTRIES_PER_WRITE) {
                 let outcome = room.clone().and_then(|()| sequencer.accept(tick, origin, rules, now));
-                if let Ok(Outcome::Taken(_)) = outcome {
+                if let Ok(Outcome::Accepted(_)) = outcome {
                     journal.note(sequencer);
-                    taken_over.extend(sequencer.taken_from().map(|before| (tick.symbol, before)));
+                    taken_over.extend(sequencer.previous_source().map(|before| (tick.symbol, before)));
                 }
                 each(i, outcome);
             }
             let last = ticks.peek().is_none();
             if last && let Some(note) = note.take().and_then(|note| note()) {
-                sequencer.note_key(note, now.wall);
+                sequencer.record_key(note, now.wall);
                 journal.note_key(&note);
             }
             journal.write(sequencer.tape(), now.wall);
@@ -122,7 +122,7 @@ impl Log {
     ///
     /// # Errors
     /// Where the disk has no room to note that.
-    pub(crate) fn remove(&self, symbol: &Symbol, now: Instant) -> Result<bool, TickError> {
+    pub(crate) fn remove(&self, symbol: &Symbol, now: Now) -> Result<bool, TickError> {
         let mut book = self.lock();
         let Book { sequencer, journal } = &mut *book;
         journal.make_room(ENTRIES_PER_WRITE)?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tickcast_core::{KeyNote, Origin, Outcome, Rules, Symbol, Tick, TickError};
+use tickcast_core::{KeyProgress, Outcome, SourceId, SourceOptions, Symbol, Tick, TickError};
 
 use crate::hub::Hub;
 use crate::reader::Update;
@@ -16,12 +16,12 @@ use crate::stats::FeedCount;
 pub struct Publisher {
     hub: Hub,
     source: Arc<Source>,
-    origin: Origin,
-    rules: Rules,
+    origin: SourceId,
+    rules: SourceOptions,
 }
 
 impl Publisher {
-    pub(crate) const fn new(hub: Hub, source: Arc<Source>, origin: Origin, rules: Rules) -> Self {
+    pub(crate) const fn new(hub: Hub, source: Arc<Source>, origin: SourceId, rules: SourceOptions) -> Self {
         Self { hub, source, origin, rules }
     }
 
@@ -51,7 +51,7 @@ impl Publisher {
         &self,
         ticks: impl IntoIterator<Item = &'t Tick>,
         mut each: impl FnMut(usize, Result<Outcome, TickError>),
-        note: impl FnOnce() -> Option<KeyNote<'n>>,
+        note: impl FnOnce() -> Option<KeyProgress<'n>>,
     ) {
         let now = self.hub.now();
         let mut heard = false;
@@ -74,7 +74,7 @@ impl Publisher {
         let frame = self.hub.log().with(|sequencer| {
             let market = sequencer.market();
             let id = market.id(symbol)?;
-            let ours = [self.origin, Origin::UNKNOWN].contains(&market.origin(id));
+            let ours = [self.origin, SourceId::UNKNOWN].contains(&market.source(id));
             market.newest(id).filter(|_| ours).cloned()
         })?;
         Update::read(&Bytes::copy_from_slice(frame.json()))

@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use bytes::{Buf, Bytes};
 use futures_core::Stream;
-use tickcast_core::{Facts, Price, Symbol, Time};
+use tickcast_core::{Price, Symbol, TickView, Time};
 
 use crate::events::Events;
 
@@ -31,7 +31,7 @@ pub struct Update {
 impl Update {
     /// From the JSON that readers are sent.
     pub(crate) fn read(json: &Bytes) -> Option<Self> {
-        let facts = Facts::read(json)?;
+        let facts = TickView::read(json)?;
         let (price, change, change_pct) = facts.amounts()?;
         Some(Self {
             symbol: facts.symbol,

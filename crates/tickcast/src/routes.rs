@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
 use serde::{Deserialize, Serialize};
-use tickcast_core::{Frame, Instant, Limits, Price, PriceError, Sequencer, Symbol, Tick, TickError};
+use tickcast_core::{Frame, Limits, Now, Price, PriceError, Sequencer, Symbol, Tick, TickError};
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::broadcast::{Receiver, Sender};
 use tokio::task::AbortHandle;
@@ -141,7 +141,7 @@ impl Inlet {
     }
 }
 
-fn deliver(log: &mut Sequencer, tick: &PriceTick, now: Instant) {
+fn deliver(log: &mut Sequencer, tick: &PriceTick, now: Now) {
     // The only thing that serde_json could refuse is a map with keys that are no text.
     let Ok(json) = serde_json::to_string(tick) else { return };
     if log.accept_frame(key(&tick.symbol), Frame::verbatim(&tick.symbol, &json), now).is_err() {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use tickcast_core::{Instant, Origin, SourceStatus, State, Symbol, Time};
+use tickcast_core::{Now, SourceId, SourceStatus, State, Symbol, Time};
 
 use crate::lane::Inbox;
 use crate::stats::{SourceCounters, SourceStats, SymbolStats};
@@ -215,7 +215,7 @@ impl Sources {
     }
 
     /// A source has ticked.
-    pub(crate) fn hear(&self, source: &Source, now: Instant) {
+    pub(crate) fn hear(&self, source: &Source, now: Now) {
         source.heard.store(now.uptime.as_millis() as u64 + 1, Ordering::SeqCst);
         if source.stale.load(Ordering::SeqCst) {
             self.turn(source, now.wall, |state| {
@@ -225,7 +225,7 @@ impl Sources {
     }
 
     /// A source says how it is doing.
-    pub(crate) fn set(&self, source: &Source, state: &SourceState, now: Instant) {
+    pub(crate) fn set(&self, source: &Source, state: &SourceState, now: Now) {
         match state {
             // Who may be silent for ever is not stale.
             SourceState::Stale if source.stale_after.load(Ordering::Relaxed) == 0 => return,
@@ -252,7 +252,7 @@ impl Sources {
     }
 
     /// A source has ticked symbols that were others' before. Where those were doing otherwise, readers are told how they do now.
-    pub(crate) fn take_over(&self, symbols: &[(Symbol, Origin)], source: &Source, now: Time) {
+    pub(crate) fn take_over(&self, symbols: &[(Symbol, SourceId)], source: &Source, now: Time) {
         for (symbol, before) in symbols {
             let before = self.list().get(usize::from(before.0)).cloned();
             if before.is_none_or(|before| before.told_of(symbol) == source.told_of(symbol)) {
@@ -268,11 +268,11 @@ impl Sources {
     }
 
     /// Turns sources stale that have been silent too long; says when to look again.
-    pub(crate) fn look(&self, now: Instant) -> Option<Duration> {
+    pub(crate) fn look(&self, now: Now) -> Option<Duration> {
         self.list().iter().filter_map(|source| self.look_at(source, now)).min()
     }
 
-    fn look_at(&self, source: &Source, now: Instant) -> Option<Duration> {
+    fn look_at(&self, source: &Source, now: Now) -> Option<Duration> {
         let heard = source.heard.load(Ordering::SeqCst);
         let patience = Duration::from_millis(source.stale_after.load(Ordering::Relaxed));
         if heard == 0 || patience.is_zero() || source.stale.load(Ordering::SeqCst) {
@@ -316,8 +316,8 @@ impl Sources {
 mod tests {
     use super::*;
 
-    fn at(seconds: u64) -> Instant {
-        Instant { uptime: Duration::from_secs(seconds), ..Instant::default() }
+    fn at(seconds: u64) -> Now {
+        Now { uptime: Duration::from_secs(seconds), ..Now::default() }
     }
 
     #[test]
@@ -374,7 +374,7 @@ mod tests {
         let sources = Sources::default();
         let [(_, old), (_, new)] = ["old", "new"].map(|name| sources.register(name, Time::default()));
         let symbol = Symbol::new("A").unwrap();
-        let taken = [(symbol, Origin(0))];
+        let taken = [(symbol, SourceId(0))];
         sources.take_over(&taken, &new, Time::default());
         assert_eq!(sources.turns(), 2, "nothing is said where both are well");
         sources.set(&old, &SourceState::Down("cut".to_owned()), at(1));

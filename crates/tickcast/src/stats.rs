@@ -302,9 +302,9 @@ pub(crate) struct SourceCounters {
 impl SourceCounters {
     pub(crate) fn count(&self, outcome: &Result<Outcome, TickError>) {
         let counter = match outcome {
-            Ok(Outcome::Taken(_)) => &self.taken,
+            Ok(Outcome::Accepted(_)) => &self.taken,
             Ok(Outcome::Late) => &self.late,
-            Ok(Outcome::Repeat) => &self.repeats,
+            Ok(Outcome::Unchanged) => &self.repeats,
             Err(_) => &self.rejected,
         };
         counter.fetch_add(1, Relaxed);

@@ -7,8 +7,8 @@ use std::num::NonZeroU8;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tickcast_core::render::Dialect;
-use tickcast_core::{Break, Epoch, Filter, Mode, Position, Resume, Seq, resume};
+use tickcast_core::render::EventFormat;
+use tickcast_core::{Epoch, Filter, Mode, Position, Resume, ResumeError, Seq, resume};
 
 use crate::hub::Prepared;
 pub(crate) use edit::{Edit, EditError, Effective, PACED_ALL};
@@ -89,7 +89,7 @@ pub struct Subscription {
     pub(crate) start: Start,
     /// Where the log stood when this was asked for: a lane has to have got there before it takes the reader in.
     pub(crate) asked_at: Seq,
-    pub(crate) dialect: Dialect,
+    pub(crate) dialect: EventFormat,
     /// A simple stream's own; `None`: that of its lane.
     pub(crate) heartbeat: Option<Heartbeat>,
     pub(crate) terms: Option<Box<Terms>>,
@@ -105,7 +105,7 @@ pub(crate) struct Terms {
     /// The cursor that its reader came with.
     pub(crate) last: Option<Box<str>>,
     /// Why it cannot go on there.
-    pub(crate) broken: Option<Break>,
+    pub(crate) broken: Option<ResumeError>,
     /// Its cursor, where only the disk can say whether it is of this tape.
     pub(crate) unverified: Option<Position>,
 }
@@ -137,7 +137,7 @@ impl Subscription {
             pace: None,
             start: Start::Snapshot,
             asked_at: Seq::ZERO,
-            dialect: Dialect::Simple,
+            dialect: EventFormat::Simple,
             heartbeat: None,
             terms: None,
         }
@@ -166,7 +166,7 @@ impl Subscription {
     /// As a resumable stream of the log that stands at `head`: its reader goes on from the cursor it came with, if it has one
     /// that is good here.
     pub(crate) fn resumable(mut self, mut terms: Terms, (epoch, head): (Epoch, Seq)) -> Self {
-        self.dialect = Dialect::Resumable(epoch, None);
+        self.dialect = EventFormat::Resumable(epoch, None);
         match terms.last.as_deref().map(|last| resume(last, epoch, head)) {
             None => {}
             Some(Ok(from)) => self.start = Start::Resume(from),

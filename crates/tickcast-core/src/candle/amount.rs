@@ -6,12 +6,12 @@ use crate::Price;
 
 /// A price in sixteen bytes, as nearly all are: a symbol has thousands of candles.
 #[derive(Debug, Clone)]
-pub(super) enum Amount {
+pub(super) enum CompactPrice {
     Short { units: i64, scale: u8 },
     Long(Box<Price>),
 }
 
-impl Amount {
+impl CompactPrice {
     pub(super) fn price(&self) -> Price {
         match self {
             Self::Short { units, scale } => {
@@ -22,7 +22,7 @@ impl Amount {
     }
 }
 
-impl From<Price> for Amount {
+impl From<Price> for CompactPrice {
     fn from(price: Price) -> Self {
         match price.to_units() {
             Some((units, scale)) => Self::Short { units, scale },
@@ -31,13 +31,13 @@ impl From<Price> for Amount {
     }
 }
 
-impl PartialEq for Amount {
+impl PartialEq for CompactPrice {
     fn eq(&self, other: &Self) -> bool {
         self.partial_cmp(other) == Some(Ordering::Equal)
     }
 }
 
-impl PartialOrd for Amount {
+impl PartialOrd for CompactPrice {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         match (self, other) {
             (Self::Short { units, scale }, Self::Short { units: others, scale: other }) if scale == other => {

@@ -1,6 +1,6 @@
 //! A candle in little room, while its interval lasts and after.
 
-use super::amount::Amount;
+use super::amount::CompactPrice;
 use super::{Candle, begin};
 use crate::{Price, Time};
 
@@ -8,41 +8,41 @@ use crate::{Price, Time};
 #[derive(Debug, Clone)]
 pub(super) struct Bar {
     pub(super) time: i64,
-    open: Amount,
-    high: Amount,
-    low: Amount,
-    pub(super) close: Amount,
+    open: CompactPrice,
+    high: CompactPrice,
+    low: CompactPrice,
+    pub(super) close: CompactPrice,
     count: u64,
 }
 
 impl Bar {
     /// The bar of a single tick.
-    pub(super) fn of(time: i64, amount: Amount) -> Self {
+    pub(super) fn new(time: i64, amount: CompactPrice) -> Self {
         let [open, high, low] = [(); 3].map(|()| amount.clone());
         Self { time, open, high, low, close: amount, count: 1 }
     }
 
     /// The same as a part of the longer bar of `level`.
-    pub(super) fn of_level(&self, level: usize) -> Self {
+    pub(super) fn at_level(&self, level: usize) -> Self {
         Self { time: begin(self.time, level), ..self.clone() }
     }
 
     /// Takes in one more tick.
-    pub(super) fn take(&mut self, amount: Amount) {
+    pub(super) fn add_price(&mut self, amount: CompactPrice) {
         self.widen(&amount);
         self.close = amount;
         self.count += 1;
     }
 
     /// Takes in a bar of ticks that were taken after its own.
-    pub(super) fn follow(&mut self, next: &Self) {
+    pub(super) fn merge(&mut self, next: &Self) {
         self.widen(&next.high);
         self.widen(&next.low);
         self.close = next.close.clone();
         self.count += next.count;
     }
 
-    fn widen(&mut self, amount: &Amount) {
+    fn widen(&mut self, amount: &CompactPrice) {
         if *amount > self.high {
             self.high = amount.clone();
         }
@@ -66,7 +66,7 @@ impl Bar {
 impl From<&Candle> for Bar {
     fn from(candle: &Candle) -> Self {
         let Candle { time, open, high, low, close, count } = candle;
-        let amount = |price: &Price| Amount::from(*price);
+        let amount = |price: &Price| CompactPrice::from(*price);
         Self {
             time: time.as_millis(),
             open: amount(open),

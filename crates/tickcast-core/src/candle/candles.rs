@@ -2,17 +2,17 @@
 
 use std::collections::VecDeque;
 
-use super::amount::Amount;
+use super::amount::CompactPrice;
 use super::bar::Bar;
 use super::{Candle, Interval, LEVELS, begin};
 use crate::{Price, Time};
 
 /// How many closed candles of each interval are kept of a symbol: a quarter of an hour of seconds, a day of minutes, a week of
 /// five minutes, ninety days of hours, ten years of days.
-const KEPT: [usize; LEVELS] = [900, 1440, 2016, 2160, 3650];
+const MAX_BARS: [usize; LEVELS] = [900, 1440, 2016, 2160, 3650];
 
 /// The part of a symbol's budget, in percent, that an interval keeps whatever the shorter ones need.
-const SHARE: [usize; LEVELS] = [30, 25, 20, 15, 10];
+const BUDGET_PERCENT: [usize; LEVELS] = [30, 25, 20, 15, 10];
 
 /// A symbol's candles of every interval, brought up to date tick by tick. A tick touches the second it is in; what is longer
 /// takes in each second once that is over.
@@ -25,12 +25,12 @@ pub struct Candles {
     open: [Option<Bar>; LEVELS],
     closed: [VecDeque<Bar>; LEVELS],
     /// The newest tick taken, if it happened before the second that is open.
-    late: Option<(i64, Amount)>,
+    late: Option<(i64, CompactPrice)>,
 }
 
 impl Candles {
     /// The least budget of a symbol: one closed candle of each interval.
-    pub(crate) const LEAST: usize = LEVELS;
+    pub(crate) const MIN_BARS: usize = LEVELS;
 
     /// None yet.
     #[must_use]
@@ -45,23 +45,23 @@ impl Candles {
         // Where a clock went back twice, a closed one may be later than the open one.
         let mut latest = self.open[0].iter().chain(self.closed[0].back());
         if latest.any(|bar| bar.time > horizon.as_millis()) {
-            self.drop_after(horizon.as_millis());
+            self.discard_after(horizon.as_millis());
         }
-        let (amount, second) = (Amount::from(price), begin(time.as_millis(), 0));
+        let (amount, second) = (CompactPrice::from(price), begin(time.as_millis(), 0));
         self.late = None;
         match &mut self.open[0] {
-            Some(bar) if bar.time == second => bar.take(amount),
+            Some(bar) if bar.time == second => bar.add_price(amount),
             Some(bar) if bar.time > second => {
                 self.late = Some((time.as_millis(), amount.clone()));
-                self.close(0, Bar::of(second, amount));
+                self.close(0, Bar::new(second, amount));
             }
             open => {
-                if let Some(over) = open.replace(Bar::of(second, amount)) {
+                if let Some(over) = open.replace(Bar::new(second, amount)) {
                     self.close(0, over);
                 }
             }
         }
-        self.give_way(most);
+        self.shrink(most);
         self.len() as isize - before as isize
     }
 
@@ -89,8 +89,8 @@ impl Candles {
         for bar in self.closed[level].range(from..).chain(open) {
             let time = begin(bar.time, level);
             match newest.binary_search_by_key(&time, |known| known.time) {
-                Ok(at) => newest[at].follow(bar),
-                Err(at) => newest.insert(at, bar.of_level(level)),
+                Ok(at) => newest[at].merge(bar),
+                Err(at) => newest.insert(at, bar.at_level(level)),
             }
         }
         if let Some((time, close)) = &self.late
@@ -140,17 +140,17 @@ impl Candles {
     pub(crate) fn restore_newest(&mut self, time: Time, price: Price) {
         let second = begin(time.as_millis(), 0);
         let late = self.open[0].as_ref().is_some_and(|bar| bar.time > second);
-        self.late = late.then(|| (time.as_millis(), Amount::from(price)));
+        self.late = late.then(|| (time.as_millis(), CompactPrice::from(price)));
     }
 
     /// Drops the oldest candles where there are more than `most`: of the shortest interval that has more than its share.
-    pub(crate) fn give_way(&mut self, most: usize) {
+    pub(crate) fn shrink(&mut self, most: usize) {
         let mut surplus = self.len().saturating_sub(most);
         if surplus == 0 {
             return;
         }
         for (level, bars) in self.closed.iter_mut().enumerate() {
-            let share = (most * SHARE[level] / 100).max(1);
+            let share = (most * BUDGET_PERCENT[level] / 100).max(1);
             let dropped = surplus.min(bars.len().saturating_sub(share));
             bars.drain(..dropped);
             surplus -= dropped;
@@ -160,9 +160,9 @@ impl Candles {
     /// A bar is over: it is kept, and becomes a part of the next longer one. A late tick is a bar that was over long ago.
     fn close(&mut self, level: usize, over: Bar) {
         if level + 1 < LEVELS {
-            let longer = over.of_level(level + 1);
+            let longer = over.at_level(level + 1);
             match &mut self.open[level + 1] {
-                Some(bar) if bar.time == longer.time => bar.follow(&over),
+                Some(bar) if bar.time == longer.time => bar.merge(&over),
                 Some(bar) if bar.time > longer.time => self.close(level + 1, longer),
                 open => {
                     if let Some(over) = open.replace(longer) {
@@ -173,16 +173,16 @@ impl Candles {
         }
         let bars = &mut self.closed[level];
         match bars.binary_search_by_key(&over.time, |bar| bar.time) {
-            Ok(at) => bars[at].follow(&over),
+            Ok(at) => bars[at].merge(&over),
             Err(at) => bars.insert(at, over),
         }
-        if bars.len() > KEPT[level] {
+        if bars.len() > MAX_BARS[level] {
             bars.pop_front();
         }
     }
 
     /// Drops what began after `horizon`.
-    fn drop_after(&mut self, horizon: i64) {
+    fn discard_after(&mut self, horizon: i64) {
         for (open, closed) in self.open.iter_mut().zip(&mut self.closed) {
             open.take_if(|bar| bar.time > horizon);
             while closed.back().is_some_and(|bar| bar.time > horizon) {

@@ -161,7 +161,7 @@ impl Selection {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::filter::symbols::LISTED;
+    use crate::filter::symbols::MAX_LISTED;
 
     #[test]
     fn few_and_many_say_the_same() {
@@ -172,7 +172,7 @@ mod tests {
         let filter = Filter::parse(["S*", "T1*"]).unwrap();
         let mut growing = Selection::new(filter.clone(), &market);
         for (i, name) in names.iter().enumerate() {
-            let id = market.admit(*name);
+            let id = market.add_symbol(*name);
             let mut shown = Vec::new();
             growing.extend(&market, 1 + i % 2, |id| shown.push(id));
             assert_eq!(shown, if filter.matches(name) { vec![id] } else { vec![] });
@@ -195,6 +195,6 @@ mod tests {
             );
         }
         let few = Selection::of_first(Filter::parse(["S1*"]).unwrap(), &names[..1000]);
-        assert!(!few.is_wide() && few.len() < LISTED && few.len() == few.ids().count());
+        assert!(!few.is_wide() && few.len() < MAX_LISTED && few.len() == few.ids().count());
     }
 }

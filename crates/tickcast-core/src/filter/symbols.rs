@@ -3,14 +3,14 @@
 use crate::SymbolId;
 
 /// More symbols than this are a bitmap: 12.5 KB for a market of 100,000, however many of them there are.
-pub(super) const LISTED: usize = 1024;
+pub(super) const MAX_LISTED: usize = 1024;
 
 /// Some symbols of a market, in order of first appearance.
 #[derive(Debug, Clone)]
-pub struct SymbolSet(Form);
+pub struct SymbolSet(Representation);
 
 #[derive(Debug, Clone)]
-enum Form {
+enum Representation {
     /// Few, ascending.
     Few(Vec<SymbolId>),
     /// Many, as a bit each, and how many there are.
@@ -21,27 +21,27 @@ impl SymbolSet {
     /// None. It takes no memory.
     #[must_use]
     pub const fn new() -> Self {
-        Self(Form::Few(Vec::new()))
+        Self(Representation::Few(Vec::new()))
     }
 
     /// Adds a symbol; returns whether it was not there. Those that come in order cost nothing to speak of.
     pub fn insert(&mut self, id: SymbolId) -> bool {
         match &mut self.0 {
-            Form::Few(ids) => {
+            Representation::Few(ids) => {
                 let at = match ids.last() {
                     Some(last) if *last >= id => ids.binary_search(&id),
                     _ => Err(ids.len()),
                 };
                 let Err(at) = at else { return false };
                 ids.insert(at, id);
-                if ids.len() > LISTED {
+                if ids.len() > MAX_LISTED {
                     let (mut bits, count) = (Vec::new(), ids.len());
                     ids.iter().for_each(|id| _ = set(&mut bits, *id));
-                    self.0 = Form::Many(bits, count);
+                    self.0 = Representation::Many(bits, count);
                 }
                 true
             }
-            Form::Many(bits, count) => {
+            Representation::Many(bits, count) => {
                 let fresh = set(bits, id);
                 *count += usize::from(fresh);
                 fresh
@@ -53,8 +53,8 @@ impl SymbolSet {
     #[must_use]
     pub fn contains(&self, id: SymbolId) -> bool {
         match &self.0 {
-            Form::Few(ids) => ids.binary_search(&id).is_ok(),
-            Form::Many(bits, _) => {
+            Representation::Few(ids) => ids.binary_search(&id).is_ok(),
+            Representation::Many(bits, _) => {
                 bits.get(id.index() / 64).is_some_and(|word| word >> (id.index() % 64) & 1 == 1)
             }
         }
@@ -64,8 +64,8 @@ impl SymbolSet {
     #[must_use]
     pub const fn len(&self) -> usize {
         match &self.0 {
-            Form::Few(ids) => ids.len(),
-            Form::Many(_, count) => *count,
+            Representation::Few(ids) => ids.len(),
+            Representation::Many(_, count) => *count,
         }
     }
 
@@ -78,7 +78,7 @@ impl SymbolSet {
     /// Whether they are so many that they are not listed.
     #[must_use]
     pub const fn is_wide(&self) -> bool {
-        matches!(self.0, Form::Many(..))
+        matches!(self.0, Representation::Many(..))
     }
 
     /// They all, in order of first appearance.
@@ -89,8 +89,8 @@ impl SymbolSet {
     /// Those from the `from`-th symbol of the market on.
     pub fn ids_from(&self, from: usize) -> impl Iterator<Item = SymbolId> + '_ {
         let (few, many) = match &self.0 {
-            Form::Few(ids) => (&ids[ids.partition_point(|id| id.index() < from)..], &[][..]),
-            Form::Many(bits, _) => (&[][..], bits.as_slice()),
+            Representation::Few(ids) => (&ids[ids.partition_point(|id| id.index() < from)..], &[][..]),
+            Representation::Many(bits, _) => (&[][..], bits.as_slice()),
         };
         let words = many.iter().enumerate().skip(from / 64).flat_map(move |(word, bits)| {
             let mut left = if word == from / 64 { bits & (u64::MAX << (from % 64)) } else { *bits };
@@ -153,7 +153,7 @@ mod tests {
                 prop_assert_eq!(set.insert(SymbolId::at(*index)), model.insert(*index));
             }
             prop_assert_eq!((set.len(), set.is_empty()), (model.len(), model.is_empty()));
-            prop_assert_eq!(set.is_wide(), model.len() > LISTED);
+            prop_assert_eq!(set.is_wide(), model.len() > MAX_LISTED);
             let ids: Vec<_> = set.ids_from(from).map(SymbolId::index).collect();
             prop_assert_eq!(ids, model.range(from..).copied().collect::<Vec<_>>());
             prop_assert!((0..5000).all(|index| set.contains(SymbolId::at(index)) == model.contains(&index)));

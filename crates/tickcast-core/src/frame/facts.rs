@@ -4,7 +4,7 @@ use crate::{Price, Symbol, Time};
 
 /// What a tick's JSON says, as it was written. Only what [`Frame`](crate::Frame)s hold that were encoded here is understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Facts<'a> {
+pub struct TickView<'a> {
     /// What has the price.
     pub symbol: Symbol,
     /// A decimal.
@@ -21,7 +21,7 @@ pub struct Facts<'a> {
     pub extras: &'a [u8],
 }
 
-impl<'a> Facts<'a> {
+impl<'a> TickView<'a> {
     /// Reads a tick's JSON; `None` for any other.
     #[must_use]
     pub fn read(json: &'a [u8]) -> Option<Self> {
@@ -86,20 +86,20 @@ mod tests {
     #[test]
     fn each_member_as_written() {
         let json = br#"{"symbol":"A","price":0.10,"change":-1,"change_pct":2.5,"time":7,"n":3,"note":"a,}","bid":1}"#;
-        let facts = Facts::read(json).unwrap();
+        let facts = TickView::read(json).unwrap();
         assert_eq!((facts.symbol.as_str(), facts.price, facts.change), ("A", "0.10", "-1"));
         assert_eq!((facts.change_pct, facts.time.as_millis(), facts.n), (Some("2.5"), 7, 3));
         assert_eq!(facts.extras, br#","note":"a,}","bid":1"#);
-        let short = Facts::read(br#"{"symbol":"A","price":0.10,"change":-1,"time":7,"n":3}"#).unwrap();
+        let short = TickView::read(br#"{"symbol":"A","price":0.10,"change":-1,"time":7,"n":3}"#).unwrap();
         assert_eq!((short.change_pct, short.extras), (None, &b""[..]));
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_survived(bytes: Vec<u8>, cut in 0usize..80) {
-            let _ = Facts::read(&bytes);
+            let _ = TickView::read(&bytes);
             let json = br#"{"symbol":"A","price":0.10,"change":-1,"change_pct":2.5,"time":7,"n":3,"bid":1}"#;
-            prop_assert_eq!(Facts::read(&json[..json.len().min(cut)]).is_some(), cut >= json.len());
+            prop_assert_eq!(TickView::read(&json[..json.len().min(cut)]).is_some(), cut >= json.len());
         }
     }
 }

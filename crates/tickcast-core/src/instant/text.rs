@@ -6,10 +6,10 @@ use super::{Time, TimeError};
 use crate::tick::excerpt;
 
 /// The least number of milliseconds, March 1973. Smaller numbers are nearly always seconds, which reach the year 5138 there.
-const LEAST_MS: i64 = 100_000_000_000;
+const MIN_TIME_MS: i64 = 100_000_000_000;
 
 /// The first number, the year 5138 in milliseconds, that is nearly always micro- or nanoseconds: in microseconds it is March 1973.
-const BEYOND_MS: i64 = 100_000_000_000_000;
+const FIRST_MS_OUT_OF_RANGE: i64 = 100_000_000_000_000;
 
 /// Why a text is no [`Time`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,8 +38,8 @@ impl FromStr for Time {
 
     fn from_str(text: &str) -> Result<Self, TimeTextError> {
         match text.parse() {
-            Ok(ms @ 1..LEAST_MS) => Err(TimeTextError::Seconds(ms)),
-            Ok(ms @ BEYOND_MS..) => Err(TimeTextError::Finer(ms)),
+            Ok(ms @ 1..MIN_TIME_MS) => Err(TimeTextError::Seconds(ms)),
+            Ok(ms @ FIRST_MS_OUT_OF_RANGE..) => Err(TimeTextError::Finer(ms)),
             Ok(ms) => Ok(Self::from_millis(ms)?),
             Err(_) => {
                 let time: jiff::Timestamp =

@@ -3,39 +3,39 @@
 use crate::{Market, Selection, Seq, SymbolId, Tape};
 
 /// So many places that are out of date are not worth looking for.
-const FEW: usize = 1024;
+const MAX_OUTDATED: usize = 1024;
 
 /// The order in which the symbols of a market last moved. Whoever wants many of them, a piece at a time, need not look at all of them
 /// for each piece.
 #[derive(Debug, Default)]
-pub struct Moves {
+pub struct UpdateOrder {
     /// Each symbol where it last moved, and places where some moved before that.
     entries: Vec<(Seq, SymbolId)>,
     as_of: Seq,
 }
 
-impl Moves {
+impl UpdateOrder {
     /// Whether a selection is so much of a market that it is quicker to go through all that moved than through what is selected.
     #[must_use]
-    pub fn suit(selection: &Selection, market: &Market) -> bool {
+    pub fn suits(selection: &Selection, market: &Market) -> bool {
         selection.is_wide() && selection.len() >= market.len() / 4
     }
 
     /// Comes to where a market and its tape stand.
-    pub fn follow(&mut self, market: &Market, tape: &Tape) {
+    pub fn catch_up(&mut self, market: &Market, tape: &Tape) {
         let came = market.head().get() - self.as_of.get();
-        let most = 2 * market.len() + FEW;
+        let most = 2 * market.len() + MAX_OUTDATED;
         if came == 0 {
             return;
         }
         if tape.reaches_back_to(self.as_of) && came <= most as u64 {
             self.entries.extend(tape.after(self.as_of).map(|(seq, entry)| (seq, entry.symbol)));
             if self.entries.len() > most {
-                self.entries.retain(|(seq, id)| market.moved(*id) == *seq);
+                self.entries.retain(|(seq, id)| market.last_seq(*id) == *seq);
             }
         } else {
             self.entries.clear();
-            self.entries.extend(market.ids_from(0).map(|id| (market.moved(id), id)));
+            self.entries.extend(market.ids_from(0).map(|id| (market.last_seq(id), id)));
             self.entries.sort_unstable();
         }
         self.as_of = market.head();
@@ -49,6 +49,6 @@ impl Moves {
     ) -> impl Iterator<Item = (Seq, SymbolId)> + 'a {
         let start = self.entries.partition_point(|(seq, _)| *seq <= from);
         let entries = self.entries[start..].iter().copied().take_while(move |(seq, _)| *seq <= until);
-        entries.filter(|(seq, id)| market.moved(*id) == *seq)
+        entries.filter(|(seq, id)| market.last_seq(*id) == *seq)
     }
 }

@@ -8,7 +8,7 @@ use futures_util::{FutureExt, StreamExt};
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Filter, Instant, Limits, Origin, Price, Replica, Rules, Sequencer, Tick, Time, Value};
+use crate::{Filter, Limits, Now, Price, Replica, Sequencer, SourceId, SourceOptions, Tick, Time, Value};
 
 const NAMES: [&str; 6] = ["AAPL", "BTC-USD", "BTC-EUR", "EUR/USD", "^SPX", "Z"];
 /// No bound.
@@ -52,10 +52,10 @@ fn take(log: &mut Sequencer, step: Step) {
     match step {
         Step::Tick(i, units) => {
             let tick = Tick::new(symbol(i), Price::from_units(units, 2).unwrap());
-            log.accept(&tick, Origin::default(), Rules::default(), Instant::default()).unwrap();
+            log.accept(&tick, SourceId::default(), SourceOptions::default(), Now::default()).unwrap();
         }
         Step::Remove(i) => {
-            log.remove(&symbol(i), Instant::default());
+            log.remove(&symbol(i), Now::default());
         }
     }
 }
@@ -74,8 +74,15 @@ fn selection(log: &Sequencer, filter: usize) -> Selection {
 fn walk(log: &Sequencer, selection: &Selection, mut from: Seq, most: usize) -> Vec<u8> {
     let mut out = Vec::new();
     while from < log.cursor().seq() {
-        from = every((log.market(), log.tape()), selection, (from, END), Dialect::Simple, most, &mut out)
-            .reached;
+        from = all_ticks(
+            (log.market(), log.tape()),
+            selection,
+            (from, END),
+            EventFormat::Simple,
+            most,
+            &mut out,
+        )
+        .reached;
     }
     out
 }
@@ -92,23 +99,23 @@ proptest! {
         cut in 0usize..60, until in 0usize..70, most in 1usize..2000, tape_ticks in 1usize..80,
     ) {
         let mut log = Sequencer::new(Epoch::new(1), Limits { tape_ticks, ..Limits::default() });
-        let mut moves = Moves::default();
+        let mut moves = UpdateOrder::default();
         for (number, step) in steps.iter().enumerate() {
             if looks.contains(&number) {
-                moves.follow(log.market(), log.tape());
+                moves.catch_up(log.market(), log.tape());
             }
             take(&mut log, *step);
         }
-        moves.follow(log.market(), log.tape());
+        moves.catch_up(log.market(), log.tape());
         let everything = Selection::new(Filter::all(), log.market());
         let (cut, until) = (Seq::new(cut as u64), Seq::new(until as u64));
-        for catch_up in [newest, opening] {
+        for catch_up in [conflated, initial_by_seq] {
             let told = |moves| {
                 let (mut out, mut from) = (Vec::new(), cut);
                 loop {
                     let places = (from, until);
                     let view = (log.market(), log.tape(), moves);
-                    let reached = catch_up(view, &everything, places, Dialect::Simple, most, &mut out).reached;
+                    let reached = catch_up(view, &everything, places, EventFormat::Simple, most, &mut out).reached;
                     if reached == from {
                         return (out, reached);
                     }
@@ -137,7 +144,7 @@ proptest! {
         let every = last(read(walk(&log, &selection, from, usize::MAX)));
         let (mut merged, mut at) = (Vec::new(), from);
         while at < log.cursor().seq() {
-            at = newest((log.market(), log.tape(), None), &selection, (at, END), Dialect::Simple, most, &mut merged).reached;
+            at = conflated((log.market(), log.tape(), None), &selection, (at, END), EventFormat::Simple, most, &mut merged).reached;
         }
         let merged = read(merged);
         prop_assert!(merged.len() == last(merged.clone()).len(), "each symbol at most once");
@@ -159,7 +166,7 @@ proptest! {
         let (at, mut after, mut out, mut during) = (log.cursor().seq(), None, Vec::new(), during.into_iter());
         loop {
             selection.extend(log.market(), usize::MAX, |_| {});
-            after = snapshot(log.market(), &selection, at, after, Dialect::Simple, most, &mut out).reached;
+            after = snapshot_by_name(log.market(), &selection, at, after, EventFormat::Simple, most, &mut out).reached;
             if after.is_none() { break }
             if let Some(step) = during.next() { take(&mut log, step) }
         }
@@ -167,7 +174,7 @@ proptest! {
         prop_assert!(pieces.is_sorted_by(|a, b| a.0 < b.0), "in order of names");
         during.for_each(|step| take(&mut log, step));
         selection = Selection::new(selection.filter().clone(), log.market());
-        newest((log.market(), log.tape(), None), &selection, (at, END), Dialect::Simple, usize::MAX, &mut out);
+        conflated((log.market(), log.tape(), None), &selection, (at, END), EventFormat::Simple, usize::MAX, &mut out);
         let all = read(out);
         let distinct: std::collections::BTreeSet<_> = all.iter().map(|(symbol, _, n)| (symbol, n)).collect();
         prop_assert_eq!(distinct.len(), all.len(), "no tick twice");
@@ -195,7 +202,7 @@ proptest! {
         prop_assert_eq!(replica.market().len(), log.market().len());
         for id in log.market().ids_from(0) {
             let bytes = |market: &Market| market.newest(id).map(|frame| frame.event().to_vec());
-            prop_assert_eq!(replica.market().moved(id), log.market().moved(id));
+            prop_assert_eq!(replica.market().last_seq(id), log.market().last_seq(id));
             prop_assert_eq!(bytes(replica.market()), bytes(log.market()));
         }
     }
@@ -209,8 +216,8 @@ proptest! {
         let _ = tick.extras.push("note", Value::Text(&text));
         tick.extras.push("size", Value::Number(&number)).unwrap();
         let mut log = Sequencer::new(Epoch::new(1), Limits::default());
-        let now = Instant { wall: tick.time.unwrap(), uptime: Duration::ZERO };
-        log.accept(&tick, Origin::default(), Rules::default(), now).unwrap();
+        let now = Now { wall: tick.time.unwrap(), uptime: Duration::ZERO };
+        log.accept(&tick, SourceId::default(), SourceOptions::default(), now).unwrap();
         let out = walk(&log, &Selection::new(Filter::all(), log.market()), Seq::ZERO, usize::MAX);
         prop_assert!(out.is_ascii());
         let size = format!("\"size\":{number}");
@@ -224,8 +231,8 @@ fn resumable_events_carry_the_cursor_last() {
     let log = log(&[Step::Tick(0, 100), Step::Tick(1, 250)]);
     let everything = Selection::new(Filter::all(), log.market());
     let mut out = Vec::new();
-    let (places, dialect) = ((Seq::new(1), END), Dialect::Resumable(Epoch::new(1), None));
-    every((log.market(), log.tape()), &everything, places, dialect, usize::MAX, &mut out);
+    let (places, dialect) = ((Seq::new(1), END), EventFormat::Resumable(Epoch::new(1), None));
+    all_ticks((log.market(), log.tape()), &everything, places, dialect, usize::MAX, &mut out);
     let id = log.cursor();
     assert!(id.to_string().starts_with("000000000001-2."), "{id}");
     let json = r#"{"symbol":"BTC-USD","price":2.50,"change":0.00,"change_pct":0,"time":0,"n":1}"#;

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::{Limits, Sequencer, budget};
-use crate::quote::{Moment, When};
+use crate::quote::{ClockBounds, TickTime};
 use crate::{
-    Digest, Entry, Epoch, Facts, Frame, KeyNote, Origin, Price, Quote, Seq, Standing, Symbol, SymbolId, Tape,
-    Time,
+    Digest, Entry, Epoch, Frame, KeyProgress, Price, Quote, Seq, SourceId, Symbol, SymbolId, SymbolSnapshot,
+    Tape, TickView, Time,
 };
 
 /// One entry of a tape, as it was recorded.
@@ -22,26 +22,26 @@ pub struct Recorded<'a> {
 
 /// A sequencer that is being put back: first symbols as they stood, each as of a place of its own, then what was recorded since.
 #[derive(Debug)]
-pub struct Restoring {
+pub struct Restore {
     sequencer: Sequencer,
     /// Up to where each symbol needs nothing.
     as_of: Vec<Seq>,
 }
 
-impl Restoring {
+impl Restore {
     /// Nothing yet; the first entry that will be replayed is the one after `head`, where the tape looks like `digest`.
     #[must_use]
     pub fn new(epoch: Epoch, limits: Limits, (head, digest): (Seq, Digest)) -> Self {
         let mut sequencer = Sequencer::new(epoch, limits);
         sequencer.tape = Tape::new((head, digest), limits.tape_ticks, limits.tape_bytes);
-        sequencer.market.pass(head);
+        sequencer.market.advance_to(head);
         Self { sequencer, as_of: Vec::new() }
     }
 
     /// Puts a symbol back.
-    pub fn stand(&mut self, standing: Standing) {
-        let Standing { symbol, as_of, moved, frame, quote } = standing;
-        let id = self.admit(symbol);
+    pub fn symbol(&mut self, standing: SymbolSnapshot) {
+        let SymbolSnapshot { symbol, as_of, updated_at: moved, frame, quote } = standing;
+        let id = self.add_symbol(symbol);
         self.as_of[id.index()] = as_of;
         let mut quote = quote;
         quote.candles.restore_newest(quote.time, quote.price);
@@ -63,7 +63,7 @@ impl Restoring {
     }
 
     /// Notes what the tape looks like where it begins, where that was not known before.
-    pub fn begin_with(&mut self, digest: Digest) {
+    pub fn set_digest(&mut self, digest: Digest) {
         let (head, limits) = (self.head(), self.sequencer.limits);
         self.sequencer.tape = Tape::new((head, digest), limits.tape_ticks, limits.tape_bytes);
     }
@@ -72,27 +72,27 @@ impl Restoring {
     pub fn replay(&mut self, recorded: Recorded<'_>, now: Option<Time>) {
         let Recorded { symbol, prev_close, json } = recorded;
         let moment = match now {
-            Some(now) => Moment::new(now, self.sequencer.limits.max_skew),
-            None => Moment { now: Time::MAX, horizon: Time::MAX },
+            Some(now) => ClockBounds::new(now, self.sequencer.limits.max_skew),
+            None => ClockBounds { now: Time::MAX, horizon: Time::MAX },
         };
-        let (id, seq) = (self.admit(symbol), self.head().next());
+        let (id, seq) = (self.add_symbol(symbol), self.head().next());
         let frame = json.map(|json| Frame::restored(symbol, json));
-        let entry = Entry::after(self.digest(), (id, symbol, Origin::UNKNOWN), frame, Duration::ZERO);
+        let entry = Entry::after(self.digest(), (id, symbol, SourceId::UNKNOWN), frame, Duration::ZERO);
         if seq > self.as_of[id.index()] {
             let listed = self.sequencer.market.newest(id).is_some();
             self.sequencer.market.apply(seq, &entry);
             match json {
-                Some(json) => self.sequencer.advance_again(id, json, prev_close, (moment, listed)),
+                Some(json) => self.sequencer.reapply(id, json, prev_close, (moment, listed)),
                 None => self.sequencer.forget_candles(id),
             }
         } else {
-            self.sequencer.market.pass(seq);
+            self.sequencer.market.advance_to(seq);
         }
         self.sequencer.tape.push(entry);
     }
 
     /// A request had come so far.
-    pub fn note_key(&mut self, note: KeyNote<'_>, now: Time) {
+    pub fn record_key(&mut self, note: KeyProgress<'_>, now: Time) {
         self.sequencer.keys.note(note, now);
     }
 
@@ -102,8 +102,8 @@ impl Restoring {
         self.sequencer
     }
 
-    fn admit(&mut self, symbol: Symbol) -> SymbolId {
-        let id = self.sequencer.market.admit(symbol);
+    fn add_symbol(&mut self, symbol: Symbol) -> SymbolId {
+        let id = self.sequencer.market.add_symbol(symbol);
         if id.index() == self.as_of.len() {
             self.as_of.push(Seq::ZERO);
             self.sequencer.quotes.push(None);
@@ -114,30 +114,30 @@ impl Restoring {
 
 impl Sequencer {
     /// Brings a symbol forward by a tick that was taken before.
-    fn advance_again(
+    fn reapply(
         &mut self,
         id: SymbolId,
         json: &[u8],
         prev_close: Option<Price>,
-        (moment, listed): (Moment, bool),
+        (moment, listed): (ClockBounds, bool),
     ) {
-        let Some(facts) = Facts::read(json) else { return };
+        let Some(facts) = TickView::read(json) else { return };
         let most = budget(self.limits.candles, self.market.len());
         let quote = &mut self.quotes[id.index()];
-        *quote = Quote::advance_again(quote.take(), &facts, prev_close, (moment, listed));
+        *quote = Quote::reapply(quote.take(), &facts, prev_close, (moment, listed));
         let Some(quote) = quote else { return };
         let grown =
-            quote.candles.add(When::new(facts.time, moment).effective, quote.price, moment.horizon, most);
+            quote.candles.add(TickTime::new(facts.time, moment).effective, quote.price, moment.horizon, most);
         self.count_candles(grown, most);
     }
 
     /// A symbol with all there is to know of it; `None` where its frames were made elsewhere.
     #[must_use]
-    pub fn standing(&self, id: SymbolId) -> Option<Standing> {
-        Some(Standing {
+    pub fn symbol_snapshot(&self, id: SymbolId) -> Option<SymbolSnapshot> {
+        Some(SymbolSnapshot {
             symbol: self.market.symbol(id),
             as_of: self.tape.head(),
-            moved: self.market.moved_at(id),
+            updated_at: self.market.last_position(id),
             frame: self.market.newest(id).cloned(),
             quote: self.quotes[id.index()].clone()?,
         })

@@ -6,16 +6,16 @@ use crate::{Interval, Price, Reference};
 const DAY: i64 = 86_400_000;
 const NOON: i64 = 20_000 * DAY + DAY / 2;
 
-fn now() -> Instant {
-    Instant { wall: Time::from_millis(NOON).unwrap(), uptime: Duration::from_secs(1) }
+fn now() -> Now {
+    Now { wall: Time::from_millis(NOON).unwrap(), uptime: Duration::from_secs(1) }
 }
 
 fn log() -> Sequencer {
     Sequencer::new(Epoch::new(1), Limits::default())
 }
 
-fn give(log: &mut Sequencer, json: &str, rules: Rules) -> Result<Outcome, TickError> {
-    log.accept(&Tick::from_json(json.as_bytes()).unwrap(), Origin::default(), rules, now())
+fn give(log: &mut Sequencer, json: &str, rules: SourceOptions) -> Result<Outcome, TickError> {
+    log.accept(&Tick::from_json(json.as_bytes()).unwrap(), SourceId::default(), rules, now())
 }
 
 /// The newest tick of `A`, as readers are sent it.
@@ -26,12 +26,12 @@ fn newest(log: &Sequencer) -> String {
 
 #[test]
 fn late_ticks_are_dropped_unless_allowed() {
-    let (mut log, keep) = (log(), Rules { allow_late: true, ..Rules::default() });
-    give(&mut log, r#"{"symbol":"A","price":1,"time":1700000002000}"#, Rules::default()).unwrap();
+    let (mut log, keep) = (log(), SourceOptions { allow_late: true, ..SourceOptions::default() });
+    give(&mut log, r#"{"symbol":"A","price":1,"time":1700000002000}"#, SourceOptions::default()).unwrap();
     let late = r#"{"symbol":"A","price":2,"time":1700000001999}"#;
-    assert_eq!(give(&mut log, late, Rules::default()), Ok(Outcome::Late));
+    assert_eq!(give(&mut log, late, SourceOptions::default()), Ok(Outcome::Late));
     assert!(newest(&log).contains("\"price\":1,"));
-    assert_eq!(give(&mut log, late, keep), Ok(Outcome::Taken(Seq::new(2))));
+    assert_eq!(give(&mut log, late, keep), Ok(Outcome::Accepted(Seq::new(2))));
     assert!(newest(&log).contains("\"price\":2,") && newest(&log).contains("\"time\":1700000001999,\"n\":2"));
 }
 
@@ -39,33 +39,34 @@ fn late_ticks_are_dropped_unless_allowed() {
 fn a_tick_without_a_time_is_never_late() {
     let mut log = log();
     let ahead = NOON + 50_000;
-    give(&mut log, &format!(r#"{{"symbol":"A","price":1,"time":{ahead}}}"#), Rules::default()).unwrap();
+    give(&mut log, &format!(r#"{{"symbol":"A","price":1,"time":{ahead}}}"#), SourceOptions::default())
+        .unwrap();
     assert_eq!(
-        give(&mut log, r#"{"symbol":"A","price":2}"#, Rules::default()),
-        Ok(Outcome::Taken(Seq::new(2)))
+        give(&mut log, r#"{"symbol":"A","price":2}"#, SourceOptions::default()),
+        Ok(Outcome::Accepted(Seq::new(2)))
     );
 }
 
 #[test]
 fn repeats_are_dropped_where_asked_and_their_time_is_kept() {
-    let (mut log, drop) = (log(), Rules { drop_repeats: true, ..Rules::default() });
+    let (mut log, drop) = (log(), SourceOptions { drop_unchanged: true, ..SourceOptions::default() });
     give(&mut log, r#"{"symbol":"A","price":1.0,"bid":1,"time":1700000001000}"#, drop).unwrap();
     for (json, outcome) in [
-        (r#"{"symbol":"A","price":1.0,"bid":1,"time":1700000002000}"#, Outcome::Repeat),
+        (r#"{"symbol":"A","price":1.0,"bid":1,"time":1700000002000}"#, Outcome::Unchanged),
         (r#"{"symbol":"A","price":2.0,"bid":1,"time":1700000001500}"#, Outcome::Late),
-        (r#"{"symbol":"A","price":1.0,"bid":2,"time":1700000002000}"#, Outcome::Taken(Seq::new(2))),
-        (r#"{"symbol":"A","price":1.00,"bid":2,"time":1700000002000}"#, Outcome::Taken(Seq::new(3))),
+        (r#"{"symbol":"A","price":1.0,"bid":2,"time":1700000002000}"#, Outcome::Accepted(Seq::new(2))),
+        (r#"{"symbol":"A","price":1.00,"bid":2,"time":1700000002000}"#, Outcome::Accepted(Seq::new(3))),
         (
             r#"{"symbol":"A","price":1.00,"bid":2,"prev_close":7,"time":1700000002000}"#,
-            Outcome::Taken(Seq::new(4)),
+            Outcome::Accepted(Seq::new(4)),
         ),
-        (r#"{"symbol":"A","price":1.00,"bid":2,"prev_close":7,"time":1700000002000}"#, Outcome::Repeat),
+        (r#"{"symbol":"A","price":1.00,"bid":2,"prev_close":7,"time":1700000002000}"#, Outcome::Unchanged),
     ] {
         assert_eq!(give(&mut log, json, drop), Ok(outcome), "{json}");
     }
     assert!(matches!(
-        give(&mut log, r#"{"symbol":"A","price":1.00,"bid":2}"#, Rules::default()),
-        Ok(Outcome::Taken(_))
+        give(&mut log, r#"{"symbol":"A","price":1.00,"bid":2}"#, SourceOptions::default()),
+        Ok(Outcome::Accepted(_))
     ));
 }
 
@@ -73,7 +74,7 @@ fn repeats_are_dropped_where_asked_and_their_time_is_kept() {
 fn the_reference_is_the_close_else_the_first_price_of_the_day() {
     let mut log = log();
     let mut change = |json: String| {
-        give(&mut log, &json, Rules::default()).unwrap();
+        give(&mut log, &json, SourceOptions::default()).unwrap();
         let json: serde_json::Value = serde_json::from_str(&newest(&log)).unwrap();
         json["change"].as_f64().unwrap()
     };
@@ -93,11 +94,11 @@ fn a_time_far_ahead_and_a_symbol_too_many_are_refused() {
     let mut log = Sequencer::new(Epoch::new(1), Limits { symbols: 1, ..Limits::default() });
     let ahead = NOON + 60_001;
     let json = format!(r#"{{"symbol":"A","price":1,"time":{ahead}}}"#);
-    let refused = give(&mut log, &json, Rules::default()).unwrap_err();
+    let refused = give(&mut log, &json, SourceOptions::default()).unwrap_err();
     assert_eq!(refused.to_string(), format!("time {ahead} lies more than 60s ahead of the server's clock"));
-    give(&mut log, r#"{"symbol":"A","price":1}"#, Rules::default()).unwrap();
+    give(&mut log, r#"{"symbol":"A","price":1}"#, SourceOptions::default()).unwrap();
     assert_eq!(
-        give(&mut log, r#"{"symbol":"B","price":1}"#, Rules::default()),
+        give(&mut log, r#"{"symbol":"B","price":1}"#, SourceOptions::default()),
         Err(TickError::TooManySymbols(1))
     );
     assert_eq!(log.cursor().seq(), Seq::new(1), "what is refused leaves no trace");
@@ -108,22 +109,27 @@ fn a_symbol_taken_off_comes_back_counting_on() {
     let mut log = log();
     let symbol = Symbol::new("A").unwrap();
     assert_eq!(log.remove(&symbol, now()), None);
-    give(&mut log, r#"{"symbol":"A","price":1}"#, Rules::default()).unwrap();
+    give(&mut log, r#"{"symbol":"A","price":1}"#, SourceOptions::default()).unwrap();
     assert_eq!(log.remove(&symbol, now()), Some(Seq::new(2)));
     assert_eq!(log.remove(&symbol, now()), None);
-    give(&mut log, r#"{"symbol":"A","price":1}"#, Rules { drop_repeats: true, ..Rules::default() }).unwrap();
+    give(
+        &mut log,
+        r#"{"symbol":"A","price":1}"#,
+        SourceOptions { drop_unchanged: true, ..SourceOptions::default() },
+    )
+    .unwrap();
     assert!(newest(&log).contains("\"n\":2"), "and its first tick then is no repeat");
     log.remove(&symbol, now());
-    let early = give(&mut log, r#"{"symbol":"A","price":1,"time":1700000000005}"#, Rules::default());
+    let early = give(&mut log, r#"{"symbol":"A","price":1,"time":1700000000005}"#, SourceOptions::default());
     assert!(
-        matches!(early, Ok(Outcome::Taken(_))),
+        matches!(early, Ok(Outcome::Accepted(_))),
         "nor is it late: a time that was wrong is forgotten with it"
     );
 }
 
 #[test]
 fn the_first_tick_of_a_day_is_no_repeat() {
-    let (mut log, drop) = (log(), Rules { drop_repeats: true, ..Rules::default() });
+    let (mut log, drop) = (log(), SourceOptions { drop_unchanged: true, ..SourceOptions::default() });
     let yesterday = NOON - DAY;
     give(&mut log, &format!(r#"{{"symbol":"A","price":10,"time":{yesterday}}}"#), drop).unwrap();
     give(&mut log, &format!(r#"{{"symbol":"A","price":10,"time":{NOON}}}"#), drop).unwrap();
@@ -133,14 +139,14 @@ fn the_first_tick_of_a_day_is_no_repeat() {
 
 #[test]
 fn a_repeat_with_another_change_is_none() {
-    let (mut log, drop) = (log(), Rules { drop_repeats: true, ..Rules::default() });
+    let (mut log, drop) = (log(), SourceOptions { drop_unchanged: true, ..SourceOptions::default() });
     for (json, outcome) in [
-        (r#"{"symbol":"A","price":10,"change":1}"#, Outcome::Taken(Seq::new(1))),
-        (r#"{"symbol":"A","price":10,"change":2}"#, Outcome::Taken(Seq::new(2))),
-        (r#"{"symbol":"A","price":10,"change":2}"#, Outcome::Repeat),
-        (r#"{"symbol":"A","price":10,"change":2.0}"#, Outcome::Taken(Seq::new(3))),
-        (r#"{"symbol":"A","price":10}"#, Outcome::Taken(Seq::new(4))),
-        (r#"{"symbol":"A","price":10}"#, Outcome::Repeat),
+        (r#"{"symbol":"A","price":10,"change":1}"#, Outcome::Accepted(Seq::new(1))),
+        (r#"{"symbol":"A","price":10,"change":2}"#, Outcome::Accepted(Seq::new(2))),
+        (r#"{"symbol":"A","price":10,"change":2}"#, Outcome::Unchanged),
+        (r#"{"symbol":"A","price":10,"change":2.0}"#, Outcome::Accepted(Seq::new(3))),
+        (r#"{"symbol":"A","price":10}"#, Outcome::Accepted(Seq::new(4))),
+        (r#"{"symbol":"A","price":10}"#, Outcome::Unchanged),
     ] {
         assert_eq!(give(&mut log, json, drop), Ok(outcome), "{json}");
     }
@@ -153,12 +159,12 @@ fn a_symbol_taken_off_leaves_its_reference_and_candles() {
     give(
         &mut log,
         &format!(r#"{{"symbol":"A","price":999,"prev_close":500,"time":{yesterday}}}"#),
-        Rules::default(),
+        SourceOptions::default(),
     )
     .unwrap();
     log.remove(&Symbol::new("A").unwrap(), now());
-    give(&mut log, r#"{"symbol":"A","price":100}"#, Rules::default()).unwrap();
-    give(&mut log, r#"{"symbol":"A","price":101}"#, Rules::default()).unwrap();
+    give(&mut log, r#"{"symbol":"A","price":100}"#, SourceOptions::default()).unwrap();
+    give(&mut log, r#"{"symbol":"A","price":101}"#, SourceOptions::default()).unwrap();
     assert!(newest(&log).contains("\"change\":1,"), "{}", newest(&log));
     assert_eq!(closes(&log, Interval::Day), ["101"]);
 }
@@ -175,13 +181,13 @@ fn many_symbols_share_the_room_for_candles() {
     let mut log = Sequencer::new(Epoch::new(1), Limits { candles: 1000, ..Limits::default() });
     for second in 0..3000 {
         let wall = Time::from_millis(NOON + second * 1000).unwrap();
-        let now = Instant { wall, uptime: Duration::ZERO };
+        let now = Now { wall, uptime: Duration::ZERO };
         // The first ones fall silent, later ones come.
         for symbol in second / 300..second / 300 + 20 {
             let tick = Tick::from_json(format!(r#"{{"symbol":"S{symbol}","price":1}}"#).as_bytes()).unwrap();
-            log.accept(&tick, Origin::default(), Rules::default(), now).unwrap();
+            log.accept(&tick, SourceId::default(), SourceOptions::default(), now).unwrap();
         }
-        assert!(log.candles <= 1000 + Candles::LEAST, "{} at {second}", log.candles);
+        assert!(log.candles <= 1000 + Candles::MIN_BARS, "{} at {second}", log.candles);
     }
     let held: usize = log.quotes.iter().flatten().map(|quote| quote.candles.len()).sum();
     assert_eq!(held, log.candles);
@@ -196,22 +202,22 @@ fn a_time_ahead_lets_nothing_old_in_and_keeps_nothing_honest_out() {
     for before in [true, false] {
         let mut log = log();
         let mut give = |wall: i64, time: i64, price: i64| {
-            let now = Instant { wall: Time::from_millis(wall).unwrap(), uptime: Duration::ZERO };
+            let now = Now { wall: Time::from_millis(wall).unwrap(), uptime: Duration::ZERO };
             let json = format!(r#"{{"symbol":"A","price":{price},"time":{time}}}"#);
             let tick = Tick::from_json(json.as_bytes()).unwrap();
-            log.accept(&tick, Origin::default(), Rules::default(), now).unwrap()
+            log.accept(&tick, SourceId::default(), SourceOptions::default(), now).unwrap()
         };
         if before {
-            assert!(matches!(give(NOON, NOON, 100), Outcome::Taken(_)));
+            assert!(matches!(give(NOON, NOON, 100), Outcome::Accepted(_)));
         }
-        assert!(matches!(give(NOON + 10, NOON + 30_000, 101), Outcome::Taken(_)));
+        assert!(matches!(give(NOON + 10, NOON + 30_000, 101), Outcome::Accepted(_)));
         assert_eq!(give(NOON + 20, NOON - 90 * DAY, 5), Outcome::Late);
         assert_eq!(give(NOON + 20, NOON - 59_000, 5), Outcome::Late);
         // As long as it takes to get here.
-        assert!(matches!(give(NOON + 30, NOON + 5, 102), Outcome::Taken(_)));
-        assert!(matches!(give(NOON + 40, NOON + 30_000, 103), Outcome::Taken(_)));
+        assert!(matches!(give(NOON + 30, NOON + 5, 102), Outcome::Accepted(_)));
+        assert!(matches!(give(NOON + 40, NOON + 30_000, 103), Outcome::Accepted(_)));
         // The clock comes to what was ahead: that is no newest time now either.
-        assert!(matches!(give(NOON + 26_000, NOON + 25_800, 104), Outcome::Taken(_)));
+        assert!(matches!(give(NOON + 26_000, NOON + 25_800, 104), Outcome::Accepted(_)));
         assert_eq!(give(NOON + 26_000, NOON + 25_700, 5), Outcome::Late);
     }
 }
@@ -247,12 +253,12 @@ mod clocks {
         log: Sequencer,
         wall: i64,
         price: i64,
-        rules: Rules,
+        rules: SourceOptions,
     }
 
     impl Shop {
-        fn now(&self) -> Instant {
-            Instant { wall: Time::from_millis(self.wall).unwrap(), uptime: Duration::ZERO }
+        fn now(&self) -> Now {
+            Now { wall: Time::from_millis(self.wall).unwrap(), uptime: Duration::ZERO }
         }
 
         fn tick(&mut self, time: Option<i64>) -> Result<Outcome, TickError> {
@@ -260,8 +266,8 @@ mod clocks {
             let mut tick = Tick::new(Symbol::new("A").unwrap(), Price::from_units(self.price, 0).unwrap());
             tick.time = time.map(|time| Time::from_millis(time.max(0)).unwrap());
             let now = self.now();
-            let outcome = self.log.accept(&tick, Origin::default(), self.rules, now);
-            if matches!(outcome, Ok(Outcome::Taken(_))) {
+            let outcome = self.log.accept(&tick, SourceId::default(), self.rules, now);
+            if matches!(outcome, Ok(Outcome::Accepted(_))) {
                 self.agrees();
             }
             outcome
@@ -292,18 +298,18 @@ mod clocks {
     proptest! {
         #[test]
         fn the_next_honest_tick_is_taken_whatever_the_clocks_did(steps in steps(), allow_late: bool) {
-            let rules = Rules { allow_late, ..Rules::default() };
+            let rules = SourceOptions { allow_late, ..SourceOptions::default() };
             let mut shop = Shop { log: log(), wall: NOON, price: 0, rules };
             for step in steps {
                 match step {
                     Step::Clock(jump) => shop.wall = (shop.wall + jump).max(NOON / 2),
                     Step::Timed(off) => {
                         let outcome = shop.tick(Some(shop.wall + off));
-                        let ahead = matches!(outcome, Err(TickError::Ahead { .. }));
+                        let ahead = matches!(outcome, Err(TickError::TimeInFuture { .. }));
                         prop_assert_eq!(ahead, off > 60_000);
                     }
                     Step::Untimed => {
-                        let taken = matches!(shop.tick(None), Ok(Outcome::Taken(_)));
+                        let taken = matches!(shop.tick(None), Ok(Outcome::Accepted(_)));
                         prop_assert!(taken);
                     }
                     Step::Removed => {
@@ -311,11 +317,11 @@ mod clocks {
                     }
                 }
             }
-            let taken = matches!(shop.tick(None), Ok(Outcome::Taken(_)));
+            let taken = matches!(shop.tick(None), Ok(Outcome::Accepted(_)));
             prop_assert!(taken, "one without a time, at once");
             // Once clocks that differ by no more than they may cannot matter any more, one with its true time, too.
             shop.wall += 5_001;
-            let taken = matches!(shop.tick(Some(shop.wall)), Ok(Outcome::Taken(_)));
+            let taken = matches!(shop.tick(Some(shop.wall)), Ok(Outcome::Accepted(_)));
             prop_assert!(taken);
         }
     }

@@ -70,7 +70,7 @@ impl Extras {
     }
 
     fn add(&mut self, name: &str, value: Value<'_>) -> Result<(), TickError> {
-        self.admit(name)?;
+        self.check(name)?;
         let start = self.json.len();
         self.json.extend_from_slice(b",\"");
         self.json.extend_from_slice(name.as_bytes());
@@ -119,21 +119,21 @@ impl Extras {
         &self.json
     }
 
-    fn admit(&self, name: &str) -> Result<(), TickError> {
+    fn check(&self, name: &str) -> Result<(), TickError> {
         if !is_name(name) {
             return Err(TickError::ExtraName(super::excerpt(name)));
         }
         if self.count == MAX_EXTRAS {
             return Err(TickError::TooManyExtras);
         }
-        if self.holds(name) {
-            return Err(TickError::Twice(name.to_owned()));
+        if self.contains(name) {
+            return Err(TickError::DuplicateField(name.to_owned()));
         }
         Ok(())
     }
 
     /// Whether there is one of this name. Inside a text a quote is always escaped, so `,"name":` stands for itself alone.
-    fn holds(&self, name: &str) -> bool {
+    fn contains(&self, name: &str) -> bool {
         let mut key = Vec::with_capacity(name.len() + 4);
         key.extend_from_slice(b",\"");
         key.extend_from_slice(name.as_bytes());
@@ -207,7 +207,7 @@ mod tests {
         for name in RESERVED.into_iter().chain(["symbol", "price", "time"]) {
             assert_eq!(extras.push(name, Value::Null), Err(TickError::Reserved(name.to_owned())));
         }
-        assert_eq!(extras.push("bid", Value::Null), Err(TickError::Twice("bid".to_owned())));
+        assert_eq!(extras.push("bid", Value::Null), Err(TickError::DuplicateField("bid".to_owned())));
         assert_eq!(extras.push("x", Value::Number("1 ")), Err(TickError::ExtraNumber("x".to_owned())));
         assert_eq!(extras.push("x", Value::Text(&"y".repeat(1100))), Err(TickError::ExtrasTooLong));
         for i in 1..MAX_EXTRAS {

@@ -35,13 +35,13 @@ pub enum TickError {
     NotJson(String),
     /// No `symbol`.
     #[error("symbol is missing")]
-    NoSymbol,
+    MissingSymbol,
     /// A `symbol` that breaks its rule.
     #[error(transparent)]
     Symbol(#[from] SymbolError),
     /// No `price`.
     #[error("price is missing")]
-    NoPrice,
+    MissingPrice,
     /// A `price`, `change` or `prev_close` that is no amount.
     #[error("{field} {error}")]
     Price {
@@ -51,29 +51,29 @@ pub enum TickError {
         error: PriceError,
     },
     /// A member of another type than its rule says.
-    #[error("{field} is {found}, {wanted} is expected")]
+    #[error("{field} is {found}, {expected} is expected")]
     Type {
         /// The member.
         field: String,
         /// What it is.
         found: &'static str,
         /// What it should be.
-        wanted: &'static str,
+        expected: &'static str,
     },
     /// A `time` that is none, lies outside its range, or looks like another unit.
     #[error(transparent)]
     Time(#[from] TimeTextError),
     /// A `time` further ahead than a clock may be wrong.
-    #[error("time {time} lies more than {most:?} ahead of the server's clock")]
-    Ahead {
+    #[error("time {time} lies more than {max_ahead:?} ahead of the server's clock")]
+    TimeInFuture {
         /// In ms since 1970.
         time: i64,
         /// How far ahead the source's ticks may be.
-        most: Duration,
+        max_ahead: Duration,
     },
     /// The same member twice.
     #[error("`{0}` is there twice")]
-    Twice(String),
+    DuplicateField(String),
     /// A name that tickcast gives out itself.
     #[error("`{0}` is reserved")]
     Reserved(String),
@@ -94,7 +94,7 @@ pub enum TickError {
     TooManySymbols(usize),
     /// The tick is sound, but cannot be kept: why. It may be sent again later.
     #[error("not taken: {0}")]
-    NotKept(String),
+    Storage(String),
 }
 
 impl TickError {
@@ -169,8 +169,8 @@ impl TickFields {
     pub fn finish(self) -> Result<Tick, Rejected> {
         let reject = |error| Rejected { symbol: self.symbol, error };
         Ok(Tick {
-            symbol: self.symbol.ok_or_else(|| reject(TickError::NoSymbol))?,
-            price: self.price.ok_or_else(|| reject(TickError::NoPrice))?,
+            symbol: self.symbol.ok_or_else(|| reject(TickError::MissingSymbol))?,
+            price: self.price.ok_or_else(|| reject(TickError::MissingPrice))?,
             change: self.change,
             prev_close: self.prev_close,
             time: self.time,
@@ -182,7 +182,7 @@ impl TickFields {
 fn once<T>(slot: &mut Option<T>, value: T, name: &str) -> Result<(), TickError> {
     match slot.replace(value) {
         None => Ok(()),
-        Some(_) => Err(TickError::Twice(name.to_owned())),
+        Some(_) => Err(TickError::DuplicateField(name.to_owned())),
     }
 }
 
@@ -212,5 +212,5 @@ fn wrong_type(field: &str, value: Value<'_>, wanted: &'static str) -> TickError 
         Value::Null => "null",
         Value::Nested => "an object or an array",
     };
-    TickError::Type { field: field.to_owned(), found, wanted }
+    TickError::Type { field: field.to_owned(), found, expected: wanted }
 }

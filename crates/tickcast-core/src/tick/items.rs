@@ -10,7 +10,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// What was cut out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Item<'a> {
+pub enum RawTick<'a> {
     /// The text of one tick, white space around it taken off.
     Text(&'a [u8]),
     /// More than [`MAX_ITEM_BYTES`] of it.
@@ -19,7 +19,7 @@ pub enum Item<'a> {
     Unfinished,
 }
 
-impl Item<'_> {
+impl RawTick<'_> {
     /// Reads it as a tick.
     ///
     /// # Errors
@@ -56,7 +56,7 @@ impl Item<'_> {
 /// assert_eq!(seen, [(0, false), (2, false)]);
 /// ```
 #[derive(Debug)]
-pub struct Items {
+pub struct TickSplitter {
     syntax: Syntax,
     /// The beginning of an item whose end has not come yet.
     kept: Vec<u8>,
@@ -93,7 +93,7 @@ struct Json {
 }
 
 /// What a byte means for the cutting.
-enum Cut {
+enum Boundary {
     /// It belongs to the item.
     Inside,
     /// It lies between items.
@@ -104,7 +104,7 @@ enum Cut {
     After,
 }
 
-impl Items {
+impl TickSplitter {
     /// One item a line.
     #[must_use]
     pub const fn lines() -> Self {
@@ -118,16 +118,16 @@ impl Items {
     }
 
     /// Takes the next bytes. `each` is given the items that end in them, with their positions from 0.
-    pub fn feed(&mut self, bytes: &[u8], each: impl FnMut(u64, Item<'_>)) {
+    pub fn push_bytes(&mut self, bytes: &[u8], each: impl FnMut(u64, RawTick<'_>)) {
         let bytes = self.skip_mark(bytes);
         match self.syntax {
-            Syntax::Lines => self.feed_lines(bytes, each),
-            Syntax::Json(json) => self.feed_json(json, bytes, each),
+            Syntax::Lines => self.push_lines(bytes, each),
+            Syntax::Json(json) => self.push_json(json, bytes, each),
         }
     }
 
     /// There are no more bytes: what was begun is given to `each` as it is, and that an array has not ended.
-    pub fn finish(mut self, mut each: impl FnMut(u64, Item<'_>)) {
+    pub fn finish(mut self, mut each: impl FnMut(u64, RawTick<'_>)) {
         self.keep_mark();
         self.emit(b"", &mut each);
         // An element that is cut off says so itself.
@@ -136,7 +136,7 @@ impl Items {
             && json.depth == 0
             && !json.string
         {
-            each(self.at + u64::from(json.begun), Item::Unfinished);
+            each(self.at + u64::from(json.begun), RawTick::Unfinished);
         }
     }
 
@@ -166,7 +166,7 @@ impl Items {
         self.mark = BYTE_ORDER_MARK.len();
     }
 
-    fn feed_lines(&mut self, bytes: &[u8], mut each: impl FnMut(u64, Item<'_>)) {
+    fn push_lines(&mut self, bytes: &[u8], mut each: impl FnMut(u64, RawTick<'_>)) {
         let mut start = 0;
         for end in memchr::memchr_iter(b'\n', bytes) {
             self.emit(&bytes[start..end], &mut each);
@@ -176,17 +176,17 @@ impl Items {
         self.keep(&bytes[start..]);
     }
 
-    fn feed_json(&mut self, mut json: Json, bytes: &[u8], mut each: impl FnMut(u64, Item<'_>)) {
+    fn push_json(&mut self, mut json: Json, bytes: &[u8], mut each: impl FnMut(u64, RawTick<'_>)) {
         let mut start = 0;
         for (i, byte) in bytes.iter().enumerate() {
             match json.step(*byte) {
-                Cut::Inside => continue,
-                Cut::Outside => {}
-                Cut::Before => {
+                Boundary::Inside => continue,
+                Boundary::Outside => {}
+                Boundary::Before => {
                     self.emit(&bytes[start..i], &mut each);
                     self.at += 1;
                 }
-                Cut::After => {
+                Boundary::After => {
                     self.emit(&bytes[start..=i], &mut each);
                     self.at += 1;
                 }
@@ -198,7 +198,7 @@ impl Items {
     }
 
     /// Gives out the item that ends with `tail`; from within `tail` where all of it lies there.
-    fn emit(&mut self, tail: &[u8], mut each: impl FnMut(u64, Item<'_>)) {
+    fn emit(&mut self, tail: &[u8], mut each: impl FnMut(u64, RawTick<'_>)) {
         let whole = if self.kept.is_empty() && !self.too_long && tail.len() <= MAX_ITEM_BYTES {
             tail
         } else {
@@ -207,9 +207,9 @@ impl Items {
         };
         let text = whole.trim_ascii();
         if self.too_long {
-            each(self.at, Item::TooLong);
+            each(self.at, RawTick::TooLong);
         } else if !text.is_empty() {
-            each(self.at, Item::Text(text));
+            each(self.at, RawTick::Text(text));
         }
         self.kept.clear();
         self.too_long = false;
@@ -226,7 +226,7 @@ impl Items {
 }
 
 impl Json {
-    fn step(&mut self, byte: u8) -> Cut {
+    fn step(&mut self, byte: u8) -> Boundary {
         if self.string {
             match byte {
                 _ if self.escape => self.escape = false,
@@ -234,25 +234,25 @@ impl Json {
                 b'"' => self.string = false,
                 _ => {}
             }
-            return Cut::Inside;
+            return Boundary::Inside;
         }
         match byte {
-            b' ' | b'\t' | b'\r' | b'\n' if !self.begun => Cut::Outside,
+            b' ' | b'\t' | b'\r' | b'\n' if !self.begun => Boundary::Outside,
             b'[' if !self.begun && !self.array && !self.over => {
                 self.array = true;
-                Cut::Outside
+                Boundary::Outside
             }
             b',' | b']' if self.array && self.depth == 0 => {
                 self.array = byte == b',';
                 self.over = byte == b']';
                 self.begun = false;
-                Cut::Before
+                Boundary::Before
             }
             _ => self.inside(byte),
         }
     }
 
-    fn inside(&mut self, byte: u8) -> Cut {
+    fn inside(&mut self, byte: u8) -> Boundary {
         self.begun = true;
         match byte {
             b'"' => self.string = true,
@@ -262,12 +262,12 @@ impl Json {
                 if self.depth == 0 && !self.array {
                     self.begun = false;
                     self.over = true;
-                    return Cut::After;
+                    return Boundary::After;
                 }
             }
             _ => {}
         }
-        Cut::Inside
+        Boundary::Inside
     }
 }
 
@@ -277,37 +277,37 @@ mod tests {
     use proptest::prelude::*;
 
     /// The items of a text that arrives in pieces of `size` bytes.
-    fn cut(mut items: Items, text: &[u8], size: usize) -> Vec<(u64, Option<String>)> {
+    fn cut(mut items: TickSplitter, text: &[u8], size: usize) -> Vec<(u64, Option<String>)> {
         let mut found = Vec::new();
-        let mut note = |at, item: Item<'_>| {
+        let mut note = |at, item: RawTick<'_>| {
             let text = match item {
-                Item::Text(text) => Some(String::from_utf8_lossy(text).into_owned()),
-                Item::TooLong => None,
-                Item::Unfinished => Some("unfinished".into()),
+                RawTick::Text(text) => Some(String::from_utf8_lossy(text).into_owned()),
+                RawTick::TooLong => None,
+                RawTick::Unfinished => Some("unfinished".into()),
             };
             found.push((at, text));
         };
         for piece in text.chunks(size) {
-            items.feed(piece, &mut note);
+            items.push_bytes(piece, &mut note);
         }
         items.finish(note);
         found
     }
 
-    fn texts(items: Items, text: &str) -> Vec<String> {
+    fn texts(items: TickSplitter, text: &str) -> Vec<String> {
         cut(items, text.as_bytes(), usize::MAX).into_iter().map(|(_, text)| text.unwrap()).collect()
     }
 
     #[test]
     fn lines() {
-        let found = cut(Items::lines(), b"a\r\n\n  \nb \n c", 3);
+        let found = cut(TickSplitter::lines(), b"a\r\n\n  \nb \n c", 3);
         assert_eq!(found, [(0, Some("a".into())), (3, Some("b".into())), (4, Some("c".into()))]);
     }
 
     #[test]
     fn a_byte_order_mark_is_passed_over() {
         for size in [1, 2, usize::MAX] {
-            for items in [Items::lines, Items::json] {
+            for items in [TickSplitter::lines, TickSplitter::json] {
                 let found = cut(items(), b"\xef\xbb\xbf {\"a\":1}", size);
                 assert_eq!(found, [(0, Some("{\"a\":1}".into()))]);
                 // Half of one, or one further on, is no mark.
@@ -315,16 +315,16 @@ mod tests {
                 assert_eq!(found, [(0, Some("\u{fffd}[1]".into()))]);
                 assert_eq!(cut(items(), b"\xef\xbb", size), [(0, Some("\u{fffd}".into()))]);
             }
-            let found = cut(Items::lines(), b"a\n\xef\xbb\xbfb", size);
+            let found = cut(TickSplitter::lines(), b"a\n\xef\xbb\xbfb", size);
             assert_eq!(found[1], (1, Some("\u{feff}b".into())));
         }
     }
 
     #[test]
     fn a_single_object_and_what_should_not_follow_it() {
-        assert_eq!(texts(Items::json(), r#" {"a":"}]"} "#), [r#"{"a":"}]"}"#]);
-        assert_eq!(texts(Items::json(), r#"{"a":{}}{"b":1}"#), [r#"{"a":{}}"#, r#"{"b":1}"#]);
-        assert_eq!(texts(Items::json(), "hello"), ["hello"]);
+        assert_eq!(texts(TickSplitter::json(), r#" {"a":"}]"} "#), [r#"{"a":"}]"}"#]);
+        assert_eq!(texts(TickSplitter::json(), r#"{"a":{}}{"b":1}"#), [r#"{"a":{}}"#, r#"{"b":1}"#]);
+        assert_eq!(texts(TickSplitter::json(), "hello"), ["hello"]);
     }
 
     #[test]
@@ -340,7 +340,7 @@ mod tests {
             ("1", &[(0, "1")]),
         ] {
             for size in [1, usize::MAX] {
-                let cut = cut(Items::json(), text.as_bytes(), size);
+                let cut = cut(TickSplitter::json(), text.as_bytes(), size);
                 let cut: Vec<_> = cut.iter().map(|(at, text)| (*at, text.as_deref().unwrap())).collect();
                 assert_eq!(cut, found, "{text}");
             }
@@ -349,7 +349,7 @@ mod tests {
 
     #[test]
     fn a_broken_element_leaves_those_beside_it() {
-        let found = texts(Items::json(), r#"[{"a":NaN}, {"b":[1,{"c":"\",]"}]} ,, 7 , {"d":1} {"e"]"#);
+        let found = texts(TickSplitter::json(), r#"[{"a":NaN}, {"b":[1,{"c":"\",]"}]} ,, 7 , {"d":1} {"e"]"#);
         assert_eq!(
             found,
             [r#"{"a":NaN}"#, r#"{"b":[1,{"c":"\",]"}]}"#, "7", r#"{"d":1} {"e"]"#, "unfinished"]
@@ -360,14 +360,14 @@ mod tests {
     fn too_long_is_told_once_and_not_kept() {
         let long = "x".repeat(MAX_ITEM_BYTES + 1);
         for size in [1000, usize::MAX] {
-            let found = cut(Items::lines(), format!("a\n{long}\nb\n").as_bytes(), size);
+            let found = cut(TickSplitter::lines(), format!("a\n{long}\nb\n").as_bytes(), size);
             assert_eq!(found, [(0, Some("a".into())), (1, None), (2, Some("b".into()))]);
-            let found = cut(Items::json(), format!("[1,\"{long}\",2]").as_bytes(), size);
+            let found = cut(TickSplitter::json(), format!("[1,\"{long}\",2]").as_bytes(), size);
             assert_eq!(found, [(0, Some("1".into())), (1, None), (2, Some("2".into()))]);
         }
-        let mut items = Items::lines();
+        let mut items = TickSplitter::lines();
         for _ in 0..1000 {
-            items.feed(long.as_bytes(), |_, _| panic!("no line has ended"));
+            items.push_bytes(long.as_bytes(), |_, _| panic!("no line has ended"));
         }
         assert!(items.kept.capacity() <= 2 * MAX_ITEM_BYTES);
     }
@@ -375,7 +375,7 @@ mod tests {
     proptest! {
         #[test]
         fn pieces_make_no_difference(text in r#"[\[\]{}",: \n\\a]{0,60}"#, size in 1usize..10) {
-            for items in [Items::lines, Items::json] {
+            for items in [TickSplitter::lines, TickSplitter::json] {
                 prop_assert_eq!(cut(items(), text.as_bytes(), size), cut(items(), text.as_bytes(), usize::MAX));
             }
         }
@@ -385,7 +385,7 @@ mod tests {
             let elements: Vec<serde_json::Value> =
                 numbers.into_iter().map(Into::into).chain(texts.into_iter().map(Into::into)).collect();
             let text = serde_json::to_string_pretty(&elements).unwrap();
-            let found: Vec<serde_json::Value> = cut(Items::json(), text.as_bytes(), 7)
+            let found: Vec<serde_json::Value> = cut(TickSplitter::json(), text.as_bytes(), 7)
                 .into_iter()
                 .map(|(_, text)| serde_json::from_str(&text.unwrap()).unwrap())
                 .collect();

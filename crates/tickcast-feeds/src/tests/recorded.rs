@@ -145,7 +145,7 @@ async fn through_a_feed_each_becomes_exactly_one_tick() {
             exchange,
             "ws://recorded".parse().unwrap(),
             names,
-            hub.source("feed", Rules::default()),
+            hub.source("feed", SourceOptions::default()),
         );
         let network = Network::by(Recording(Arc::new(frames.clone())));
         let _feeding = AbortOnDropHandle::new(tokio::spawn(async move {

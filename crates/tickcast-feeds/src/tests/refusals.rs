@@ -144,8 +144,12 @@ async fn after_an_hour(dial: impl Dial) -> SourceStats {
     let hub = Hub::builder().lanes(1).build();
     let names = Names::new([("BTCUSDT".to_owned(), None)]).unwrap();
     let exchange = Binance::new(names.clone(), BinanceStream::Ticker);
-    let feed =
-        Feed::new(exchange, "ws://nowhere".parse().unwrap(), names, hub.source("feed", Rules::default()));
+    let feed = Feed::new(
+        exchange,
+        "ws://nowhere".parse().unwrap(),
+        names,
+        hub.source("feed", SourceOptions::default()),
+    );
     let network = Network::by(dial);
     let _feeding = AbortOnDropHandle::new(tokio::spawn(async move {
         feed.run(&network).await;

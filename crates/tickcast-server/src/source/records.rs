@@ -14,7 +14,7 @@ use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use tickcast::{Item, Items, TickError};
+use tickcast::{RawTick, TickError, TickSplitter};
 
 pub(crate) use layout::{Columns, ColumnsError, Layout};
 use lines::Lines;
@@ -84,8 +84,8 @@ impl Records {
             Some(b'{' | b'[') if !layout.is_empty() => {
                 Err(invalid("columns and a symbol can be named for a CSV only, and this is JSON"))
             }
-            Some(b'{') => read_json(Items::lines(), input, &mut line, taker),
-            Some(b'[') => read_json(Items::json(), input, &mut line, taker),
+            Some(b'{') => read_json(TickSplitter::lines(), input, &mut line, taker),
+            Some(b'[') => read_json(TickSplitter::json(), input, &mut line, taker),
             Some(_) => read_csv(input, &layout, &mut line, taker),
         });
         let _ = taker.pause();
@@ -171,14 +171,14 @@ fn read_pieces(
 }
 
 fn read_json(
-    mut items: Items,
+    mut items: TickSplitter,
     input: impl Read,
     line: &mut Option<u64>,
     taker: &mut impl Taker,
 ) -> io::Result<()> {
     let mut flow = ControlFlow::Continue(());
     let read = read_pieces(input, line, |bytes, line| {
-        items.feed(bytes, |at, item| flow = give(flow, line, at + 1, item, taker));
+        items.push_bytes(bytes, |at, item| flow = give(flow, line, at + 1, item, taker));
         if flow.is_break() || taker.pause().is_break() { ENOUGH } else { ControlFlow::Continue(()) }
     });
     if let ControlFlow::Break(result) = read {
@@ -193,15 +193,15 @@ fn give(
     flow: ControlFlow<()>,
     line: &mut Option<u64>,
     number: u64,
-    item: Item<'_>,
+    item: RawTick<'_>,
     taker: &mut impl Taker,
 ) -> ControlFlow<()> {
     flow?;
     *line = Some(number);
     match item {
-        Item::Text(text) => taker.take(number, text),
-        Item::TooLong => taker.reject(number, &TickError::TooLong),
-        Item::Unfinished => taker.reject(number, &TickError::Unfinished),
+        RawTick::Text(text) => taker.take(number, text),
+        RawTick::TooLong => taker.reject(number, &TickError::TooLong),
+        RawTick::Unfinished => taker.reject(number, &TickError::Unfinished),
     }
 }
 
@@ -234,11 +234,17 @@ struct Rows<'l> {
 
 impl Rows<'_> {
     /// Takes a line: the header, or a row.
-    fn take(&mut self, line: &mut Option<u64>, number: u64, item: Item<'_>, taker: &mut impl Taker) -> Flow {
+    fn take(
+        &mut self,
+        line: &mut Option<u64>,
+        number: u64,
+        item: RawTick<'_>,
+        taker: &mut impl Taker,
+    ) -> Flow {
         *line = Some(number);
         let text = match item {
-            Item::Text(text) => text,
-            Item::TooLong | Item::Unfinished => {
+            RawTick::Text(text) => text,
+            RawTick::TooLong | RawTick::Unfinished => {
                 return taker.reject(number, &TickError::TooLong).map_break(Ok);
             }
         };

@@ -207,7 +207,7 @@ impl Player {
 
     fn publish(&mut self, ticks: &[Tick], publisher: &Publisher) {
         publisher.publish_all(ticks, |_, outcome| {
-            self.taken += u64::from(matches!(outcome, Ok(Outcome::Taken(_))));
+            self.taken += u64::from(matches!(outcome, Ok(Outcome::Accepted(_))));
         });
     }
 

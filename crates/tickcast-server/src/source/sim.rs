@@ -58,5 +58,5 @@ fn tick(trade: &SimTick, rename: &Rename) -> Result<Tick, TickError> {
 }
 
 fn price(amount: Decimal10) -> Result<Price, TickError> {
-    Price::from_units(amount.units, amount.decimals).ok_or(TickError::NoPrice)
+    Price::from_units(amount.units, amount.decimals).ok_or(TickError::MissingPrice)
 }

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::Deserialize;
-use tickcast::{Rules, Symbol, SymbolError};
+use tickcast::{SourceOptions, Symbol, SymbolError};
 use tickcast_feeds::NamesError;
 
 use super::records::{ColumnsError, Layout};
@@ -29,7 +29,7 @@ pub(crate) struct SourceSpec {
     /// The name it was given, or else: as it was written, less its options and, since anyone may read it, a file's folder.
     pub(crate) label: String,
     pub(crate) kind: Kind,
-    pub(crate) rules: Rules,
+    pub(crate) rules: SourceOptions,
     pub(crate) rename: Rename,
     /// How long it may be silent before its prices are stale; zero: for ever. `None`: as long as any source.
     pub(crate) stale_after: Option<Span>,
@@ -193,10 +193,10 @@ impl SourceSpec {
                 None => return Err(SpecError::Unknown(text.to_owned())),
             },
         };
-        let rules = Rules {
+        let rules = SourceOptions {
             allow_late: options.flag("allow_late")?,
-            drop_repeats: options.drop_repeats()?,
-            max_ahead: options.max_ahead()?.map_or(Rules::default().max_ahead, |ahead| ahead.0),
+            drop_unchanged: options.drop_repeats()?,
+            max_ahead: options.max_ahead()?.map_or(SourceOptions::default().max_ahead, |ahead| ahead.0),
         };
         let rename = Rename { prefix: options.take("prefix").unwrap_or_default(), map: HashMap::new() };
         let stale_after = options.stale_after()?;
@@ -245,7 +245,7 @@ impl SourceSpec {
         if let Some(repeat) = table.repeat {
             let mut options = Options::parse(&table.from, "");
             options.pairs.push(("repeat".to_owned(), Some(repeat)));
-            spec.rules.drop_repeats = options.drop_repeats()?;
+            spec.rules.drop_unchanged = options.drop_repeats()?;
         }
         if let Some(name) = table.name {
             spec.label = options::name(&table.from, name)?;
@@ -331,7 +331,7 @@ mod tests {
         assert_eq!(parse("sim:7?rate=5000").kind, Kind::Sim { seed: 7, rate: 5000.0 });
         assert_eq!(
             parse("stdin?prefix=X:&repeat=drop&allow_late").rules,
-            Rules { allow_late: true, drop_repeats: true, ..Rules::default() }
+            SourceOptions { allow_late: true, drop_unchanged: true, ..SourceOptions::default() }
         );
         assert_eq!(SourceSpec::parse("none"), Ok(None));
         let binance =

@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tickcast::{FeedCount, Item, Items, Publisher, Rejected, SourceState, Tick};
+use tickcast::{FeedCount, Publisher, RawTick, Rejected, SourceState, Tick, TickSplitter};
 use tokio::net::UdpSocket;
 
 use super::rename::Rename;
@@ -55,12 +55,12 @@ async fn listen(address: SocketAddr, rename: &Rename, publisher: &Publisher) -> 
 /// The ticks of a datagram, by the names they have here; and what was meant to be one.
 fn read(datagram: &[u8], rename: &Rename) -> (Vec<Tick>, Vec<Rejected>) {
     let (mut ticks, mut rejected) = (Vec::new(), Vec::new());
-    let mut take = |item: Item<'_>| match item.tick().and_then(|tick| rename.tick(tick)) {
+    let mut take = |item: RawTick<'_>| match item.tick().and_then(|tick| rename.tick(tick)) {
         Ok(tick) => ticks.push(tick),
         Err(error) => rejected.push(error),
     };
-    let mut lines = Items::lines();
-    lines.feed(datagram, |_, item| take(item));
+    let mut lines = TickSplitter::lines();
+    lines.push_bytes(datagram, |_, item| take(item));
     lines.finish(|_, item| take(item));
     (ticks, rejected)
 }

@@ -16,7 +16,7 @@ fn within(tape: &DiskTape, from: i64, to: i64) -> Result<(Vec<u64>, usize), Read
             Skipped::To(place) => {
                 at = tape.read(place, |place, recorded| {
                     read += 1;
-                    let facts = recorded.json.and_then(Facts::read);
+                    let facts = recorded.json.and_then(TickView::read);
                     if facts.is_some_and(|facts| (range.0..=range.1).contains(&facts.time)) {
                         found.push(place.seq.get());
                     }

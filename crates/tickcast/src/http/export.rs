@@ -83,7 +83,7 @@ impl Export {
     fn read_memory(&mut self) -> Result<(), Cut> {
         let (frames, reached) = self.hub.log().with(|log| {
             let tape = log.tape();
-            let at = self.at.unwrap_or_else(|| tape.floor());
+            let at = self.at.unwrap_or_else(|| tape.start());
             if !tape.reaches_back_to(at) {
                 return Err(Cut::Unreadable(ReadError::Expired));
             }
@@ -144,7 +144,7 @@ mod tests {
     use std::time::Duration;
 
     use http_body_util::BodyExt;
-    use tickcast_core::{Facts, Limits, Price, Tick};
+    use tickcast_core::{Limits, Price, Tick, TickView};
     use tickcast_tape::Options;
 
     use super::*;
@@ -174,7 +174,7 @@ mod tests {
         let begun = export(&hub);
         publish(&hub, 1000);
         let (piece, rest) = begun.pull().await.unwrap();
-        let first = Facts::read(piece.split(|b| *b == b'\n').next().unwrap()).unwrap().n;
+        let first = TickView::read(piece.split(|b| *b == b'\n').next().unwrap()).unwrap().n;
         assert_eq!(first, 501, "the first thousand were dropped");
         let rest = rest.unwrap();
         publish(&hub, 4000);

@@ -168,7 +168,7 @@ fn standing(
     id: SymbolId,
 ) -> Option<SymbolStanding> {
     let quote = log.quote(id)?;
-    let source = sources.get(usize::from(quote.origin.0));
+    let source = sources.get(usize::from(quote.source.0));
     let own = source.and_then(|source| source.symbols.iter().find(|own| own.symbol == symbol));
     let state = match own.map(|own| &own.state).or(source.map(|source| &source.state)) {
         _ if log.market().newest(id).is_none() => "gone",

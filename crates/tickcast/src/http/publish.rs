@@ -12,7 +12,7 @@ use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use tickcast_core::{Item, Items, Tick};
+use tickcast_core::{RawTick, Tick, TickSplitter};
 
 use super::query::NoParameters;
 use super::{Problem, SymbolPath, body, market, named, openapi};
@@ -126,12 +126,12 @@ pub(super) async fn take_off(
 }
 
 /// How the body is to be cut. What `curl -d` calls itself is taken for JSON.
-fn items(headers: &HeaderMap) -> Result<Items, Problem> {
+fn items(headers: &HeaderMap) -> Result<TickSplitter, Problem> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match essence.as_str() {
-        "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Ok(Items::lines()),
-        "" | "application/json" | "application/x-www-form-urlencoded" => Ok(Items::json()),
+        "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Ok(TickSplitter::lines()),
+        "" | "application/json" | "application/x-www-form-urlencoded" => Ok(TickSplitter::json()),
         _ => Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "ticks come as application/json (one object or an array) or application/x-ndjson (one object a line)",
@@ -166,14 +166,19 @@ struct Intake<'d> {
 }
 
 impl Intake<'_> {
-    async fn run(mut self, mut items: Items, coding: Coding, mut body: Body) -> Result<Report, Problem> {
+    async fn run(
+        mut self,
+        mut items: TickSplitter,
+        coding: Coding,
+        mut body: Body,
+    ) -> Result<Report, Problem> {
         let mut read = self.read;
         while let Some(bytes) = body::try_next(&mut body).await {
             let bytes =
                 bytes.map_err(|error| self.claim.report().borrow().broken_off(coding.problem(&error)))?;
             self.other |= !read.add(&bytes, self.before);
             let within = self.is_within(read);
-            items.feed(&bytes, |at, item| self.take(at, item, within));
+            items.push_bytes(&bytes, |at, item| self.take(at, item, within));
             if self.other {
                 return Err(idempotency::other_body());
             }
@@ -208,7 +213,7 @@ impl Intake<'_> {
         self.before.is_some_and(|before| read.length < before.length)
     }
 
-    fn take(&mut self, at: u64, item: Item<'_>, within: bool) {
+    fn take(&mut self, at: u64, item: RawTick<'_>, within: bool) {
         self.other |= within && at >= self.resume_at;
         if self.other {
             return;

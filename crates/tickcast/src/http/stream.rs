@@ -7,8 +7,8 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use tickcast_core::render::Dialect;
-use tickcast_core::{EventId, Farewell, Mode, Notice};
+use tickcast_core::render::EventFormat;
+use tickcast_core::{CloseReason, EventId, Mode, Notice};
 
 use super::query::Query;
 use super::{Problem, openapi};
@@ -146,11 +146,11 @@ async fn subscribed(hub: &Hub, mut subscription: Subscription) -> Response {
 }
 
 /// What a stream says that has no place. The simple one has no event for it.
-pub(crate) fn busy(dialect: Dialect, retry: u32) -> Vec<u8> {
+pub(crate) fn busy(dialect: EventFormat, retry: u32) -> Vec<u8> {
     let mut out = Vec::new();
     match dialect {
-        Dialect::Simple => out.extend_from_slice(format!("retry: {retry}\n: busy\n").as_bytes()),
-        Dialect::Resumable(..) => Notice::Bye { reason: Farewell::Busy, retry }.write(None, &mut out),
+        EventFormat::Simple => out.extend_from_slice(format!("retry: {retry}\n: busy\n").as_bytes()),
+        EventFormat::Resumable(..) => Notice::Bye { reason: CloseReason::Busy, retry }.write(None, &mut out),
     }
     out
 }

@@ -4,7 +4,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use tickcast_core::{Facts, Time};
+use tickcast_core::{TickView, Time};
 
 use super::export::Export;
 use super::market::no_symbol;
@@ -77,7 +77,9 @@ pub(super) async fn ticks(
 impl Format {
     /// Appends a tick, where its time is within the range.
     pub(super) fn write(self, json: &[u8], (from, to): (Time, Time), out: &mut Vec<u8>) {
-        let Some(facts) = Facts::read(json).filter(|facts| (from..=to).contains(&facts.time)) else { return };
+        let Some(facts) = TickView::read(json).filter(|facts| (from..=to).contains(&facts.time)) else {
+            return;
+        };
         match self {
             Self::Ndjson => {
                 out.extend_from_slice(json);
@@ -88,8 +90,8 @@ impl Format {
     }
 }
 
-fn write_row(facts: &Facts<'_>, out: &mut Vec<u8>) {
-    let Facts { symbol, price, change, change_pct, time, n, extras } = facts;
+fn write_row(facts: &TickView<'_>, out: &mut Vec<u8>) {
+    let TickView { symbol, price, change, change_pct, time, n, extras } = facts;
     let percent = change_pct.unwrap_or_default();
     out.extend_from_slice(
         format!("{symbol},{price},{change},{percent},{},{n},", time.as_millis()).as_bytes(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tickcast_core::{Farewell, Seq};
+use tickcast_core::{CloseReason, Seq};
 
 use super::groups::Step;
 use super::session::Said;
@@ -70,10 +70,10 @@ impl<S: Sink> Lane<S> {
                     }
                 }
                 Next::Blocked | Next::Later => return,
-                Next::Arrived if self.finishing => return self.dismiss(key, Farewell::Draining),
+                Next::Arrived if self.finishing => return self.dismiss(key, CloseReason::Draining),
                 Next::Arrived => return,
                 Next::OnDisk(from) => return self.send_for(key, from),
-                Next::Lost => return self.dismiss(key, Farewell::Lagging),
+                Next::Lost => return self.dismiss(key, CloseReason::Lagging),
             }
         }
         // However often it is visited meanwhile, it goes on once a round.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tickcast_core::render::Dialect;
-use tickcast_core::{Filter, FilterMark};
+use tickcast_core::render::EventFormat;
+use tickcast_core::{Filter, FilterHash};
 
 use super::groups::{COMPARISONS, Seat};
 use super::stream::Pace;
@@ -50,7 +50,9 @@ impl<S: Sink> Lane<S> {
         let others = self.groups.filter(before) != filter;
         let dialect = match self.groups.dialect(before) {
             // Until it has been sent what is new to it, no id may be taken for one of the new filter, nor of the old one.
-            Dialect::Resumable(epoch, _) if others => Dialect::Resumable(epoch, Some(FilterMark::PENDING)),
+            EventFormat::Resumable(epoch, _) if others => {
+                EventFormat::Resumable(epoch, Some(FilterHash::PENDING))
+            }
             dialect => dialect,
         };
         // The new seat first, and then out of the old one: so that the two can be compared.
@@ -80,7 +82,7 @@ impl<S: Sink> Lane<S> {
         &mut self,
         key: Key,
         filter: (Filter, Option<Arc<Prepared>>),
-        dialect: Dialect,
+        dialect: EventFormat,
         paced: bool,
     ) -> Seat {
         let before = Some(self.streams[key].seat.group);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tickcast_core::Farewell;
+use tickcast_core::CloseReason;
 
 use super::{Key, Lane, Sink, Written};
 
@@ -24,7 +24,7 @@ impl<S: Sink> Lane<S> {
     pub(crate) fn end(&mut self, most: usize) {
         let open = self.streams.iter().filter(|(_, stream)| !stream.ending).map(|(key, _)| key);
         for key in open.take(most).collect::<Vec<_>>() {
-            self.dismiss(key, Farewell::Draining);
+            self.dismiss(key, CloseReason::Draining);
         }
         self.bury();
     }

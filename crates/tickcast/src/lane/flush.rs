@@ -33,7 +33,7 @@ impl<S: Sink> Lane<S> {
             for (seq, entry) in self.replica.tape().after(from) {
                 let symbol = self.replica.market().symbol(entry.symbol);
                 let frame = entry.frame.as_ref();
-                self.owners.note(entry.symbol, entry.origin);
+                self.owners.note(entry.symbol, entry.source);
                 let at = Position::new(seq, entry.digest.check());
                 if self.groups.add((at, entry.symbol, symbol), frame, &mut self.touched) {
                     self.arrivals.push(entry.arrived());

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use slotmap::SlotMap;
-use tickcast_core::render::{Dialect, Moves};
+use tickcast_core::render::{EventFormat, UpdateOrder};
 use tickcast_core::{Filter, Market, Selection, Symbol, SymbolId, SymbolSet};
 
 use super::Key;
@@ -50,7 +50,7 @@ struct Group {
     prepared: Option<Arc<Prepared>>,
     /// Where it stands in the list of wide groups, if it is one.
     wide_at: Option<usize>,
-    dialect: Dialect,
+    dialect: EventFormat,
     members: Vec<Key>,
     /// How many of them have a pace, and no use for a batch.
     paced: usize,
@@ -68,7 +68,7 @@ struct Group {
 /// All groups of a lane, and which of them each symbol concerns.
 pub(super) struct Groups {
     groups: SlotMap<GroupId, Group>,
-    by_filter: HashMap<(Filter, Dialect), GroupId>,
+    by_filter: HashMap<(Filter, EventFormat), GroupId>,
     /// Groups that want few symbols, by [`SymbolId`].
     by_symbol: Vec<Vec<GroupId>>,
     /// Groups that want many: each is asked for each tick.
@@ -89,7 +89,7 @@ pub(super) struct Groups {
     /// The last pieces rendered, newest last: many readers reconnect together.
     memos: VecDeque<(Request, Step)>,
     /// The order in which symbols moved, for groups that want many.
-    moves: Moves,
+    moves: UpdateOrder,
 }
 
 impl Groups {
@@ -113,7 +113,7 @@ impl Groups {
             entries: 0,
             stale: 0,
             memos: VecDeque::new(),
-            moves: Moves::default(),
+            moves: UpdateOrder::default(),
         }
     }
 
@@ -122,7 +122,7 @@ impl Groups {
         &mut self,
         key: Key,
         (filter, prepared): (Filter, Option<Arc<Prepared>>),
-        dialect: Dialect,
+        dialect: EventFormat,
         (paced, before): (bool, Option<GroupId>),
         market: &Market,
     ) -> Seat {
@@ -161,7 +161,7 @@ impl Groups {
     }
 
     /// How events are marked for a group.
-    pub(super) fn dialect(&self, id: GroupId) -> Dialect {
+    pub(super) fn dialect(&self, id: GroupId) -> EventFormat {
         self.groups[id].dialect
     }
 
@@ -200,7 +200,7 @@ impl Groups {
         &mut self,
         selection: Selection,
         prepared: Option<Arc<Prepared>>,
-        dialect: Dialect,
+        dialect: EventFormat,
         market: &Market,
     ) -> GroupId {
         let filter = selection.filter().clone();

@@ -6,8 +6,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use tickcast_core::render::Dialect;
-use tickcast_core::{Farewell, Filter, Frame, Position, Seq};
+use tickcast_core::render::EventFormat;
+use tickcast_core::{CloseReason, Filter, Frame, Position, Seq};
 use tickcast_tape::{DiskTape, ReadError};
 
 use super::groups::{LONGEST, Step};
@@ -19,7 +19,7 @@ use super::{Command, Inbox, Key, Lane, Sink};
 pub(crate) struct Wanted {
     key: Key,
     filter: Filter,
-    dialect: Dialect,
+    dialect: EventFormat,
     /// After this place, and not after that.
     between: (Seq, Seq),
     /// What the tape has to look like there.
@@ -148,7 +148,7 @@ impl<S: Sink> Lane<S> {
 
     /// The place before the oldest tick that can be had.
     pub(super) fn floor(&self) -> Seq {
-        let in_memory = self.replica.tape().floor();
+        let in_memory = self.replica.tape().start();
         self.archive.as_ref().map_or(in_memory, |tape| in_memory.min(tape.floor()))
     }
 
@@ -169,7 +169,7 @@ impl<S: Sink> Lane<S> {
     /// Too many wait already: a stream is told to come back.
     pub(crate) fn give_up(&mut self, wanted: &Wanted) {
         if self.streams.get(wanted.key).is_some_and(Stream::waiting) {
-            self.dismiss(wanted.key, Farewell::Busy);
+            self.dismiss(wanted.key, CloseReason::Busy);
             self.bury();
         }
     }
@@ -215,7 +215,7 @@ impl<S: Sink> Lane<S> {
                 if !matches!(error, ReadError::Expired) {
                     tracing::error!(%error, "a reader cannot be given what it missed");
                 }
-                self.dismiss(key, Farewell::Lagging);
+                self.dismiss(key, CloseReason::Lagging);
             }
             _ => self.visit(key, now),
         }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use tickcast_core::{Market, Origin, SymbolId};
+use tickcast_core::{Market, SourceId, SymbolId};
 
 /// The symbols whose newest tick is from before a restart, and those that have ticked since.
 #[derive(Debug, Default)]
@@ -14,8 +14,8 @@ pub(super) struct Owners {
 
 impl Owners {
     /// A symbol has ticked, or what it stood at was restored.
-    pub(super) fn note(&mut self, id: SymbolId, origin: Origin) {
-        if origin == Origin::UNKNOWN {
+    pub(super) fn note(&mut self, id: SymbolId, origin: SourceId) {
+        if origin == SourceId::UNKNOWN {
             self.unowned.insert(id);
         } else if self.unowned.remove(&id) {
             self.revived.push(id);
@@ -25,7 +25,7 @@ impl Owners {
     /// The market is another one than at the last look.
     pub(super) fn look_at(&mut self, market: &Market) {
         for id in market.ids_from(0).filter(|id| market.newest(*id).is_some()) {
-            self.note(id, market.origin(id));
+            self.note(id, market.source(id));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tickcast_core::Instant;
+use tickcast_core::Now;
 
 use super::stream::{Place, Stream};
 use super::timers::Alarm;
@@ -48,7 +48,7 @@ impl<S: Sink> Lane<S> {
     }
 
     /// Looks after a stream that may have been quiet, or stuck, for long.
-    pub(super) fn look(&mut self, key: Key, now: Instant) {
+    pub(super) fn look(&mut self, key: Key, now: Now) {
         let Some(stream) = self.streams.get(key) else { return };
         let Manners { keep_alive, stall, .. } = self.manners;
         let quiet = stream.may_be_quiet(keep_alive);

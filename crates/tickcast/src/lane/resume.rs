@@ -1,7 +1,7 @@
 //! Where a reader who comes back goes on.
 
-use tickcast_core::render::Dialect;
-use tickcast_core::{Break, FilterMark, Mode, Resume};
+use tickcast_core::render::EventFormat;
+use tickcast_core::{FilterHash, Mode, Resume, ResumeError};
 
 use super::{Key, Lane, Sink};
 use crate::subscription::{Start, Subscription};
@@ -19,11 +19,11 @@ impl<S: Sink> Lane<S> {
         let known = known.map(|digest| digest.check() == position.check);
         subscription.start = match known {
             Some(false) => {
-                terms.broken = Some(Break::Epoch);
+                terms.broken = Some(ResumeError::Epoch);
                 Start::Snapshot
             }
             _ if all && !self.reaches_back_to(seq) => {
-                terms.broken = Some(Break::Expired);
+                terms.broken = Some(ResumeError::Expired);
                 Start::Snapshot
             }
             None if !all => {
@@ -36,10 +36,10 @@ impl<S: Sink> Lane<S> {
             }
         };
         // It had been changed to something else than what it is asked for now.
-        if filter.is_some_and(|mark| mark != subscription.filter.mark()) {
+        if filter.is_some_and(|mark| mark != subscription.filter.filter_hash()) {
             match (subscription.start, subscription.dialect) {
-                (Start::After(_), Dialect::Resumable(epoch, _)) if all => {
-                    subscription.dialect = Dialect::Resumable(epoch, Some(FilterMark::PENDING));
+                (Start::After(_), EventFormat::Resumable(epoch, _)) if all => {
+                    subscription.dialect = EventFormat::Resumable(epoch, Some(FilterHash::PENDING));
                 }
                 (Start::After(_), _) => {
                     terms.last = None;
@@ -54,7 +54,7 @@ impl<S: Sink> Lane<S> {
     /// A stream has been sent the newest ticks of all that was added to it: from now on its ids say what it was changed to.
     pub(super) fn settle_ids(&mut self, key: Key) {
         let seat = self.streams[key].seat;
-        let settled = settled(self.groups.dialect(seat.group), self.groups.filter(seat.group).mark());
+        let settled = settled(self.groups.dialect(seat.group), self.groups.filter(seat.group).filter_hash());
         if settled != self.groups.dialect(seat.group) {
             let filter = self.groups.prepared(seat.group);
             let paced = self.streams[key].pace.is_some();
@@ -65,9 +65,9 @@ impl<S: Sink> Lane<S> {
 }
 
 /// What follows once all that was added has been sent.
-pub(super) fn settled(dialect: Dialect, mark: FilterMark) -> Dialect {
+pub(super) fn settled(dialect: EventFormat, mark: FilterHash) -> EventFormat {
     match dialect {
-        Dialect::Resumable(epoch, Some(FilterMark::PENDING)) => Dialect::Resumable(epoch, Some(mark)),
+        EventFormat::Resumable(epoch, Some(FilterHash::PENDING)) => EventFormat::Resumable(epoch, Some(mark)),
         other => other,
     }
 }

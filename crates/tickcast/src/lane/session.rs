@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tickcast_core::{
-    Break, EventId, Facts, Farewell, Instant, MAX_FILTER_ENTRIES, Mode, Notice, Origin, Position, Selection,
-    Seq, SourceStatus, State, Symbol, SymbolId, SymbolSet, Time,
+    CloseReason, EventId, MAX_FILTER_ENTRIES, Mode, Notice, Now, Position, ResumeError, Selection, Seq,
+    SourceId, SourceStatus, State, Symbol, SymbolId, SymbolSet, TickView, Time,
 };
 
 use super::groups::{GroupId, LONGEST, Step};
@@ -39,7 +39,7 @@ pub(super) struct Session {
     pub(super) pace: Option<Pace>,
     pub(super) heartbeat: Duration,
     /// Its reader cannot go on with what it came with, and has yet to be told.
-    broken: Option<(Break, Box<str>)>,
+    broken: Option<(ResumeError, Box<str>)>,
     /// What it came with, where only the disk can say whether that is of this tape.
     pub(super) unverified: Option<(Position, Box<str>)>,
     resumed: bool,
@@ -61,7 +61,7 @@ pub(super) struct Session {
     /// As long as this is held, a piece of the tape on disk is waited for.
     pub(super) waits: Option<Arc<()>>,
     /// Why it ends, and has yet to be told.
-    farewell: Option<Farewell>,
+    farewell: Option<CloseReason>,
     /// The second it was last to be changed in, and how often in it.
     changed_in: u64,
     changes: u32,
@@ -149,7 +149,7 @@ impl Session {
 
     /// What it came with was not of this tape: it begins anew where the log stands at `head`.
     pub(super) fn begin_anew(&mut self, head: Seq) {
-        self.broken = self.unverified.take().map(|(_, last)| (Break::Epoch, last));
+        self.broken = self.unverified.take().map(|(_, last)| (ResumeError::Epoch, last));
         // A reset takes back what was said before: what is not live is told again.
         self.told = None;
         self.resumed = false;
@@ -202,8 +202,8 @@ impl Statuses {
     }
 
     /// The symbols that have turned by themselves, and of which someone has yet to hear who was told up to turn `told`.
-    fn symbol_news(&self, told: Option<u64>) -> impl Iterator<Item = (Origin, &SymbolTurned)> {
-        let symbols = (0..).map(Origin).zip(&self.symbols);
+    fn symbol_news(&self, told: Option<u64>) -> impl Iterator<Item = (SourceId, &SymbolTurned)> {
+        let symbols = (0..).map(SourceId).zip(&self.symbols);
         let symbols = symbols.flat_map(|(origin, own)| own.iter().map(move |symbol| (origin, symbol)));
         symbols.filter(move |(_, symbol)| match told {
             Some(told) => symbol.turn > told,
@@ -212,7 +212,7 @@ impl Statuses {
     }
 
     /// What is told of a symbol that has turned: one that is live by itself is as its source is.
-    fn symbol_status<'a>(&'a self, origin: Origin, own: &'a SymbolTurned) -> Notice<'a> {
+    fn symbol_status<'a>(&'a self, origin: SourceId, own: &'a SymbolTurned) -> Notice<'a> {
         let source = self.sources.get(usize::from(origin.0));
         let source = source.filter(|source| own.state == State::Live && source.state != State::Live);
         match source {
@@ -229,15 +229,15 @@ impl Statuses {
     }
 
     /// Whether a symbol is not as its source is.
-    fn is_apart(&self, origin: Origin, symbol: &Symbol) -> bool {
+    fn is_apart(&self, origin: SourceId, symbol: &Symbol) -> bool {
         let Some(own) = self.symbols.get(usize::from(origin.0)) else { return false };
         let at = own.binary_search_by(|own| own.symbol.cmp(symbol));
         at.is_ok_and(|at| own[at].state != State::Live)
     }
 
     /// What someone has yet to hear who was told up to turn `told`; a newcomer hears of what is not as it should be.
-    fn news(&self, told: Option<u64>) -> impl Iterator<Item = (Origin, &SourceStatus)> {
-        let sources = (0..).map(Origin).zip(self.sources.iter().zip(&self.turns));
+    fn news(&self, told: Option<u64>) -> impl Iterator<Item = (SourceId, &SourceStatus)> {
+        let sources = (0..).map(SourceId).zip(self.sources.iter().zip(&self.turns));
         sources.filter_map(move |(origin, (source, turn))| match told {
             Some(told) => (*turn > told).then_some((origin, source)),
             None => (source.state != State::Live).then_some((origin, source)),
@@ -302,7 +302,7 @@ impl<S: Sink> Lane<S> {
             (Said::Added(from, self.head()), ticks)
         // Where the tape has moved on beyond that place, it is ready at the head.
         } else if let Some(at) = self.position(seq).filter(|_| session.ready.is_some_and(|at| seq >= at)) {
-            let filter = self.groups.filter(group).mark();
+            let filter = self.groups.filter(group).filter_hash();
             let ready = Notice::Ready {
                 stream: &session.id.to_string(),
                 symbols: self.groups.listed(group, self.replica.market()),
@@ -337,7 +337,7 @@ impl<S: Sink> Lane<S> {
             write(self.statuses.symbol_status(origin, own));
         }
         if told.is_none() {
-            for symbol in self.symbols_of(Origin::UNKNOWN, group) {
+            for symbol in self.symbols_of(SourceId::UNKNOWN, group) {
                 let (state, since) = (State::Stale, self.ticked_at(symbol));
                 write(Notice::SymbolStatus { symbol, state, since, reason: Some(RESTARTED) });
             }
@@ -345,12 +345,12 @@ impl<S: Sink> Lane<S> {
     }
 
     /// The symbols of a source that a group wants, where those that it wants are not too many to be told of one by one.
-    fn symbols_of(&self, origin: Origin, group: GroupId) -> impl Iterator<Item = Symbol> {
+    fn symbols_of(&self, origin: SourceId, group: GroupId) -> impl Iterator<Item = Symbol> {
         let market = self.replica.market();
         let wanted = Some(self.groups.selection(group)).filter(|wanted| wanted.len() <= SYMBOLS_TOLD);
         let wanted = wanted.into_iter().flat_map(Selection::ids);
         wanted
-            .filter(move |id| market.origin(*id) == origin && market.newest(*id).is_some())
+            .filter(move |id| market.source(*id) == origin && market.newest(*id).is_some())
             .map(|id| market.symbol(id))
             .filter(move |symbol| !self.statuses.is_apart(origin, symbol))
     }
@@ -359,14 +359,14 @@ impl<S: Sink> Lane<S> {
     fn ticked_at(&self, symbol: Symbol) -> Time {
         let market = self.replica.market();
         let newest = market.id(&symbol).and_then(|id| market.newest(id));
-        newest.and_then(|frame| Some(Facts::read(frame.json())?.time)).unwrap_or_default()
+        newest.and_then(|frame| Some(TickView::read(frame.json())?.time)).unwrap_or_default()
     }
 
     /// Whether what a source says of a symbol matters: its newest tick is not another one's.
-    fn is_of(&self, origin: Origin, own: &SymbolTurned) -> bool {
+    fn is_of(&self, origin: SourceId, own: &SymbolTurned) -> bool {
         let market = self.replica.market();
         let ticked = market.id(&own.symbol).filter(|id| market.newest(*id).is_some());
-        ticked.is_none_or(|id| [origin, Origin::UNKNOWN].contains(&market.origin(id)))
+        ticked.is_none_or(|id| [origin, SourceId::UNKNOWN].contains(&market.source(id)))
     }
 
     /// Appends the newest ticks of symbols that were added to a stream that stands at `place`; those that moved later come by
@@ -383,7 +383,7 @@ impl<S: Sink> Lane<S> {
         let at = Some(self.position(place).unwrap_or_default());
         let mut ticks = 0;
         for id in added {
-            let wanted = self.groups.wants(group, id) && market.moved(id) <= place;
+            let wanted = self.groups.wants(group, id) && market.last_seq(id) <= place;
             if let Some(frame) = market.newest(id).filter(|_| wanted) {
                 dialect.tick(at, frame, out);
                 ticks += 1;
@@ -396,7 +396,7 @@ impl<S: Sink> Lane<S> {
     }
 
     /// A heartbeat for a stream, where it is one that has them.
-    pub(super) fn heartbeat(&self, key: Key, now: Instant) -> Option<Piece> {
+    pub(super) fn heartbeat(&self, key: Key, now: Now) -> Option<Piece> {
         let stream = &self.streams[key];
         stream.session.as_ref()?;
         let seq = stream.place.seq(self.head());
@@ -409,7 +409,7 @@ impl<S: Sink> Lane<S> {
     }
 
     /// Ends a stream, and says why where it is one that can be told.
-    pub(super) fn dismiss(&mut self, key: Key, why: Farewell) {
+    pub(super) fn dismiss(&mut self, key: Key, why: CloseReason) {
         if let Some(session) = &mut self.streams[key].session {
             session.farewell = Some(why);
         }

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use fastrand::Rng;
 use ledger::{Book, Entry, Seen};
 use tickcast_core::{
-    Digest, Epoch, Filter, Limits, Mode, Origin, Price, Recorded, Restoring, Rules, Sequencer, Symbol, Tick,
-    Time,
+    Digest, Epoch, Filter, Limits, Mode, Price, Recorded, Restore, Sequencer, SourceId, SourceOptions,
+    Symbol, Tick, Time,
 };
 
 use super::tests::{MANNERS, Reader as Connection, change};
@@ -200,8 +200,8 @@ impl World {
         let price = Price::from_units(prices.len() as i64 * 100 + self.rng.i64(0..100), 2).unwrap();
         prices.push(price.to_string());
         let tick = Tick::new(Symbol::new(name).unwrap(), price);
-        let now = Instant { uptime: self.now, wall: self.wall };
-        self.log.with(|log| log.accept(&tick, Origin::default(), Rules::default(), now)).unwrap();
+        let now = Now { uptime: self.now, wall: self.wall };
+        self.log.with(|log| log.accept(&tick, SourceId::default(), SourceOptions::default(), now)).unwrap();
         let json = self
             .log
             .with(|log| log.market().newest(log.touched().unwrap()).map(|frame| frame.json().to_vec()));
@@ -228,10 +228,10 @@ impl World {
         // Who asks for something else than before says what the cursor is of.
         let unmarked = cursor.as_ref().is_some_and(|cursor| cursor.matches('.').count() == 1);
         if let (true, Some(cursor), Some(about)) = (unmarked, cursor.as_mut(), *mark) {
-            *cursor = format!("{cursor}.{}", filter_of(about).mark());
+            *cursor = format!("{cursor}.{}", filter_of(about).filter_hash());
         }
         *asked = Some(*url);
-        let now = filter_of(*url).mark().to_string();
+        let now = filter_of(*url).filter_hash().to_string();
         let other =
             cursor.as_ref().is_some_and(|cursor| cursor.matches('.').count() == 2 && !cursor.ends_with(&now));
         if *url != std::mem::replace(filter, *url) || other {
@@ -360,7 +360,7 @@ impl World {
         self.now += passed;
         self.wall = self.wall.saturating_add(passed);
         for node in &mut self.nodes {
-            node.ring(Instant { uptime: self.now, wall: self.wall });
+            node.ring(Now { uptime: self.now, wall: self.wall });
         }
     }
 
@@ -383,7 +383,7 @@ impl World {
             _ => {}
         }
         // A snapshot of half of it, say, and the rest replayed: with one as of the beginning that is all of it.
-        let mut restoring = Restoring::new(self.epoch, LIMITS, (Seq::ZERO, Digest::START));
+        let mut restoring = Restore::new(self.epoch, LIMITS, (Seq::ZERO, Digest::START));
         for (symbol, json, wall) in &self.tape {
             let (symbol, json) = (*symbol, Some(json.as_slice()));
             restoring.replay(Recorded { symbol, prev_close: None, json }, Some(*wall));
@@ -467,7 +467,7 @@ fn entry(event: &str) -> Entry {
     let text = |name: &str| data[name].as_str().unwrap().to_owned();
     let seen = match field("event: ") {
         "tick" => {
-            let facts = tickcast_core::Facts::read(field("data: ").as_bytes()).unwrap();
+            let facts = tickcast_core::TickView::read(field("data: ").as_bytes()).unwrap();
             Seen::Tick { symbol: text("symbol"), n: facts.n, price: facts.price.to_owned() }
         }
         "ready" => Seen::Ready { resumed: data["resumed"] == true },

@@ -11,7 +11,8 @@ use std::rc::Rc;
 
 use proptest::prelude::*;
 use tickcast_core::{
-    Epoch, Filter, Instant, Limits, Mode, Origin, Outcome, Price, Rules, Sequencer, Symbol, Tick, TickError,
+    Epoch, Filter, Limits, Mode, Now, Outcome, Price, Sequencer, SourceId, SourceOptions, Symbol, Tick,
+    TickError,
 };
 
 use super::*;
@@ -151,9 +152,9 @@ impl Stage {
     }
 
     fn publish(&self, tick: &Tick) {
-        let now = Instant { uptime: self.now, ..Instant::default() };
+        let now = Now { uptime: self.now, ..Now::default() };
         let taken = |_, outcome: Result<Outcome, TickError>| _ = outcome.unwrap();
-        self.log.publish([tick], (Origin::default(), Rules::default(), now), taken, || None);
+        self.log.publish([tick], (SourceId::default(), SourceOptions::default(), now), taken, || None);
     }
 
     fn flush(&mut self) {
@@ -162,7 +163,7 @@ impl Stage {
 
     fn pass(&mut self, ms: u64) {
         self.now += Duration::from_millis(ms);
-        self.lane.ring(Instant { uptime: self.now, ..Instant::default() });
+        self.lane.ring(Now { uptime: self.now, ..Now::default() });
     }
 
     fn open(&mut self, subscription: Subscription) -> (Key, Reader) {

@@ -1,6 +1,8 @@
 //! What is written down of the log as it grows.
 
-use tickcast_core::{Frame, KeyNote, Price, Recorded, Reference, Sequencer, SymbolId, Tape, TickError, Time};
+use tickcast_core::{
+    Frame, KeyProgress, Price, Recorded, Reference, Sequencer, SymbolId, Tape, TickError, Time,
+};
 use tickcast_tape::{AppendError, Writer};
 
 /// Where entries are written down.
@@ -58,9 +60,9 @@ impl Journal {
                         tracing::info!("there is room on the disk again");
                     }
                 }
-                room.map_err(|error| TickError::NotKept(error.to_string()))
+                room.map_err(|error| TickError::Storage(error.to_string()))
             }
-            Self::Closed => Err(TickError::NotKept("the tape is closed".to_owned())),
+            Self::Closed => Err(TickError::Storage("the tape is closed".to_owned())),
         }
     }
 
@@ -82,7 +84,7 @@ impl Journal {
     }
 
     /// Notes how far a request has come.
-    pub(super) fn note_key(&mut self, note: &KeyNote<'_>) {
+    pub(super) fn note_key(&mut self, note: &KeyProgress<'_>) {
         if let Self::Disk(disk) = self {
             disk.writer.push_note(note);
         }

@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
-use tickcast_core::Standing;
+use tickcast_core::SymbolSnapshot;
 use tickcast_tape::{DiskTape, encode_key, write_snapshot};
 
 use super::Log;
@@ -57,7 +57,7 @@ impl Log {
         let standings = chunks.flat_map(|from| {
             self.with(|log| {
                 let ids = log.market().ids_from(from).take(SYMBOLS_PER_LOCK);
-                ids.filter_map(|id| log.standing(id)).collect::<Vec<Standing>>()
+                ids.filter_map(|id| log.symbol_snapshot(id)).collect::<Vec<SymbolSnapshot>>()
             })
         });
         let written = write_snapshot(tape, base, standings, &keys);

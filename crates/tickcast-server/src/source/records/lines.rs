@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use tickcast::{Item, MAX_ITEM_BYTES};
+use tickcast::{MAX_ITEM_BYTES, RawTick};
 
 /// A splitter for lines that end in `\n`, `\r\n` or `\r`. It keeps blanks at the ends of a line: a leading tab is an empty cell.
 #[derive(Default)]
@@ -21,7 +21,7 @@ impl Lines {
     pub(super) fn feed<B>(
         &mut self,
         bytes: &[u8],
-        mut each: impl FnMut(u64, Item<'_>) -> ControlFlow<B>,
+        mut each: impl FnMut(u64, RawTick<'_>) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
         let mut start = 0;
         for end in memchr::memchr2_iter(b'\n', b'\r', bytes) {
@@ -39,25 +39,28 @@ impl Lines {
     }
 
     /// Ends the text: passes an unfinished last line to `each`.
-    pub(super) fn finish<B>(mut self, each: impl FnMut(u64, Item<'_>) -> ControlFlow<B>) -> ControlFlow<B> {
+    pub(super) fn finish<B>(
+        mut self,
+        each: impl FnMut(u64, RawTick<'_>) -> ControlFlow<B>,
+    ) -> ControlFlow<B> {
         self.end(b"", each)
     }
 
     fn end<B>(
         &mut self,
         tail: &[u8],
-        mut each: impl FnMut(u64, Item<'_>) -> ControlFlow<B>,
+        mut each: impl FnMut(u64, RawTick<'_>) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
         self.keep(tail);
         self.ended += 1;
         let line = std::mem::take(&mut self.kept);
         if std::mem::take(&mut self.too_long) {
-            return each(self.ended, Item::TooLong);
+            return each(self.ended, RawTick::TooLong);
         }
         let flow = if line.trim_ascii().is_empty() {
             ControlFlow::Continue(())
         } else {
-            each(self.ended, Item::Text(&line))
+            each(self.ended, RawTick::Text(&line))
         };
         self.kept = line;
         self.kept.clear();
@@ -80,10 +83,10 @@ mod tests {
 
     fn cut(text: &[u8], size: usize) -> Vec<(u64, Option<String>)> {
         let mut found = Vec::new();
-        let mut note = |number, item: Item<'_>| {
+        let mut note = |number, item: RawTick<'_>| {
             let text = match item {
-                Item::Text(text) => Some(String::from_utf8_lossy(text).into_owned()),
-                Item::TooLong | Item::Unfinished => None,
+                RawTick::Text(text) => Some(String::from_utf8_lossy(text).into_owned()),
+                RawTick::TooLong | RawTick::Unfinished => None,
             };
             found.push((number, text));
             ControlFlow::<()>::Continue(())

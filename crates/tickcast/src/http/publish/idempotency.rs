@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use axum::http::{HeaderMap, StatusCode};
-use tickcast_core::{Cursor, KeyNote};
+use tickcast_core::{Cursor, KeyProgress};
 
 use super::read::Read;
 use super::report::Report;
@@ -111,11 +111,11 @@ impl Claim<'_> {
     }
 
     /// How far it has come, where anybody may ask.
-    fn note<'n>(&'n self, done: bool, written: &'n mut Vec<u8>) -> Option<KeyNote<'n>> {
+    fn note<'n>(&'n self, done: bool, written: &'n mut Vec<u8>) -> Option<KeyProgress<'n>> {
         let (_, key) = self.key.as_ref()?;
         let report = self.report.borrow();
         *written = report.to_bytes();
-        Some(KeyNote { key, next: report.next, done, report: written })
+        Some(KeyProgress { key, next: report.next, done, report: written })
     }
 }
 

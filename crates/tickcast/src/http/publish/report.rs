@@ -94,11 +94,11 @@ impl Report {
 
     pub(super) fn count(&mut self, index: u64, symbol: Symbol, outcome: Result<Outcome, TickError>) {
         match outcome {
-            Ok(Outcome::Taken(_)) => self.accepted += 1,
+            Ok(Outcome::Accepted(_)) => self.accepted += 1,
             Ok(Outcome::Late) => self.late += 1,
-            Ok(Outcome::Repeat) => self.repeats += 1,
+            Ok(Outcome::Unchanged) => self.repeats += 1,
             // It may come again: it has not been dealt with.
-            Err(error @ TickError::NotKept(_)) => {
+            Err(error @ TickError::Storage(_)) => {
                 self.unkept.get_or_insert_with(|| error.to_string());
                 return;
             }

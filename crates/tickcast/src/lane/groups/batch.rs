@@ -1,6 +1,6 @@
 //! What comes at once for everyone with the same filter.
 
-use tickcast_core::render::{Dialect, every};
+use tickcast_core::render::{EventFormat, all_ticks};
 use tickcast_core::{Frame, Position, Replica, Seq, Symbol, SymbolId};
 
 use super::{Draft, Group, GroupId, Groups, Piece};
@@ -80,7 +80,7 @@ impl Groups {
         let Group { selection, dialect, .. } = &self.groups[id];
         let (log, head) = ((replica.market(), replica.tape()), replica.head());
         let mut draft = Draft::new();
-        let rendered = every(log, selection, (from, head), *dialect, LONGEST_BATCH, draft.bytes());
+        let rendered = all_ticks(log, selection, (from, head), *dialect, LONGEST_BATCH, draft.bytes());
         if rendered.reached < head { Batch::TooLong } else { Batch::Made(draft.seal(), rendered.ticks) }
     }
 }
@@ -96,7 +96,7 @@ impl Group {
         room: &mut usize,
     ) {
         // To a simple stream a symbol that is taken off is just silent.
-        if frame.is_none() && self.dialect == Dialect::Simple {
+        if frame.is_none() && self.dialect == EventFormat::Simple {
             return;
         }
         if self.ticks == 0 {

@@ -1,6 +1,6 @@
 //! What readers with the same filter are brought to the head with, piece by piece.
 
-use tickcast_core::render::{self, Log, Moves};
+use tickcast_core::render::{self, LogView, UpdateOrder};
 use tickcast_core::{Replica, Seq};
 
 use super::{Draft, Group, GroupId, Groups, Piece};
@@ -50,8 +50,8 @@ impl Groups {
             return step.clone();
         }
         let group = &self.groups[group];
-        if Moves::suit(&group.selection, replica.market()) && place != Place::Head {
-            self.moves.follow(replica.market(), replica.tape());
+        if UpdateOrder::suits(&group.selection, replica.market()) && place != Place::Head {
+            self.moves.catch_up(replica.market(), replica.tape());
         }
         let step = group.step(request, (replica.market(), replica.tape(), Some(&self.moves)));
         if self.memos.len() == MEMOS {
@@ -63,7 +63,7 @@ impl Groups {
 }
 
 impl Group {
-    fn step(&self, request: Request, log: Log<'_>) -> Step {
+    fn step(&self, request: Request, log: LogView<'_>) -> Step {
         let Request { place, until, every, .. } = request;
         let ((market, tape, _), selection, dialect) = (log, &self.selection, self.dialect);
         let mut draft = Draft::new();
@@ -72,21 +72,21 @@ impl Group {
             Place::Head => (0, Place::Head),
             Place::Behind(from) => {
                 let rendered = if every {
-                    render::every((market, tape), selection, (from, until), dialect, LONGEST, out)
+                    render::all_ticks((market, tape), selection, (from, until), dialect, LONGEST, out)
                 } else {
-                    render::newest(log, selection, (from, until), dialect, LONGEST, out)
+                    render::conflated(log, selection, (from, until), dialect, LONGEST, out)
                 };
                 (rendered.ticks, Place::Behind(rendered.reached))
             }
             Place::Opening { at, reached } => {
-                let rendered = render::opening(log, selection, (reached, at), dialect, LONGEST, out);
+                let rendered = render::initial_by_seq(log, selection, (reached, at), dialect, LONGEST, out);
                 let reached = rendered.reached;
                 let place =
                     if reached < at { Place::Opening { at, reached } } else { Place::Behind(reached) };
                 (rendered.ticks, place)
             }
             Place::Snapshot { at, after } => {
-                let rendered = render::snapshot(market, selection, at, after, dialect, LONGEST, out);
+                let rendered = render::snapshot_by_name(market, selection, at, after, dialect, LONGEST, out);
                 let place = match rendered.reached {
                     None => Place::Behind(at),
                     after => Place::Snapshot { at, after },

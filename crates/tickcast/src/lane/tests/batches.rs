@@ -14,7 +14,7 @@ fn what_is_too_much_for_a_batch_comes_piece_by_piece() {
         let tick = Tick::from_json(tick.as_bytes()).unwrap();
         stage
             .log
-            .with(|log| log.accept(&tick, Origin::default(), Rules::default(), Instant::default()))
+            .with(|log| log.accept(&tick, SourceId::default(), SourceOptions::default(), Now::default()))
             .unwrap();
     }
     stage.flush();

@@ -13,7 +13,7 @@ impl Stage {
     fn json(&self, json: &str) {
         let wall = Time::from_millis(1_764_205_400_000).unwrap();
         let taken = |_, outcome: Result<Outcome, TickError>| _ = outcome.unwrap();
-        let how = (Origin::default(), Rules::default(), Instant { wall, uptime: self.now });
+        let how = (SourceId::default(), SourceOptions::default(), Now { wall, uptime: self.now });
         self.log.publish([&Tick::from_json(json.as_bytes()).unwrap()], how, taken, || None);
     }
 
@@ -72,7 +72,7 @@ fn readers_are_sent_the_bytes_that_were_promised() {
         turn: 3,
     };
     stage.lane.tell(turned(State::Live, 2, vec![own]), 3, stage.now);
-    stage.log.remove(&symbol, Instant::default()).unwrap();
+    stage.log.remove(&symbol, Now::default()).unwrap();
     stage.flush();
     let edit = Edit { add: Some(Filter::parse(["B*", "C=F"]).unwrap()), ..Edit::default() };
     change(&mut stage.lane, StreamId::of(3), edit, stage.now).unwrap().unwrap();
