@@ -29,7 +29,7 @@ pub(crate) async fn impatient() -> (SocketAddr, Hub) {
     let app = hub.router().merge(hub.source("http", SourceOptions::default()).router());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(Server::new(listener, app).stall(STALL).run(std::future::pending()));
+    tokio::spawn(Server::new(listener, app).write_timeout(STALL).run(std::future::pending()));
     (address, hub)
 }
 

@@ -41,8 +41,8 @@ async fn read_with(mut command: Command) {
     let reading = tokio::task::spawn_blocking(move || command.output().unwrap());
     crate::server::eventually(async || hub.stats().streams == 1).await;
     for n in 2..=10 {
-        let quiet = hub.stats().bytes_out;
-        crate::server::eventually(async || hub.stats().bytes_out > quiet + 24).await;
+        let quiet = hub.stats().bytes_sent;
+        crate::server::eventually(async || hub.stats().bytes_sent > quiet + 24).await;
         publish(&hub, n);
     }
     let output = reading.await.unwrap();

@@ -400,7 +400,7 @@ async fn every_way_of_asking_gets_the_same_events() {
 
 #[tokio::test]
 async fn readers_in_the_same_program_are_as_before() {
-    let hub = Hub::builder().stall(Duration::from_secs(1)).build();
+    let hub = Hub::builder().write_timeout(Duration::from_secs(1)).build();
     let mut reader = hub.subscribe(Subscription::default());
     hub.publish(&tickcast::Tick::from_json(br#"{"symbol":"A","price":1}"#).unwrap()).unwrap();
     assert_eq!(reader.next().await.unwrap().n, 1);

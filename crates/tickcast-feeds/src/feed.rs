@@ -7,7 +7,7 @@ mod standing;
 use std::convert::Infallible;
 use std::time::Duration;
 
-use tickcast::{FeedCount, Publisher, SourceState};
+use tickcast::{FeedEventKind, Publisher, SourceState};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tokio_tungstenite::tungstenite::http::Uri;
@@ -244,7 +244,7 @@ impl Run {
         if call.is_steady() {
             self.is_well();
         }
-        self.feed.publisher.count(FeedCount::Errors, u64::from(end.garbled));
+        self.feed.publisher.count(FeedEventKind::Errors, u64::from(end.garbled));
         // With nobody left to wait for, the one that is to take over does.
         let waiting = self.calls.iter().position(|call| !call.held.is_empty());
         if let Some(i) = waiting.filter(|i| !self.has_to_wait(*i)) {
@@ -280,7 +280,7 @@ impl Run {
     }
 
     fn opened(&mut self, i: usize, now: Instant) {
-        self.feed.publisher.count(FeedCount::Connects, 1);
+        self.feed.publisher.count(FeedEventKind::Connects, 1);
         self.standing.connected();
         let life = self.feed.exchange.limits().life;
         let call = &mut self.calls[i];

@@ -41,6 +41,6 @@ pub use exchange::{Conversation, Exchange, Garbled, Heard, Kind, Limits, Place, 
 pub use feed::{Feed, SILENCE};
 pub use kraken::{Kraken, KrakenChannel};
 pub use names::{Names, NamesError};
-pub use network::{Dial, DialError, Dialling, Io, Network};
+pub use network::{Dial, DialError, Dialling, IoBackend, Network};
 /// An exchange's address.
 pub use tokio_tungstenite::tungstenite::http::Uri;

@@ -11,7 +11,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
-use crate::network::{Io, Network};
+use crate::network::{IoBackend, Network};
 
 /// How long a connection may take to stand.
 pub(crate) const DIAL: Duration = Duration::from_secs(10);
@@ -81,7 +81,7 @@ pub(crate) struct Line {
     pub(crate) events: mpsc::Sender<(LineId, Event)>,
 }
 
-type Socket = WebSocketStream<Box<dyn Io>>;
+type Socket = WebSocketStream<Box<dyn IoBackend>>;
 
 impl Line {
     pub(crate) async fn run(mut self) {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use serde::Deserialize;
-use tickcast::{Extras, Price, Symbol, Time, Update};
+use tickcast::{Extras, Price, PublishedTick, Symbol, Time};
 
 use crate::{Kind, Place, Print, When};
 
@@ -59,7 +59,7 @@ pub(crate) enum Verdict {
 
 impl Marks {
     /// Goes on where an earlier run ended, by each symbol's newest tick.
-    pub(crate) fn after(newest: impl IntoIterator<Item = Update>) -> Self {
+    pub(crate) fn after(newest: impl IntoIterator<Item = PublishedTick>) -> Self {
         let mut marks = Self::default();
         for update in newest {
             marks.times.insert(update.symbol, (update.time, update.time));
@@ -215,7 +215,7 @@ mod tests {
         assert_eq!([at(0), at(30_000), at(1), at(0)], [new, new, new, Verdict::Straggler]);
     }
 
-    fn newest(trade_id: u64) -> Update {
+    fn newest(trade_id: u64) -> PublishedTick {
         let hub = tickcast::Hub::builder().lanes(1).build();
         let feed = hub.source("feed", tickcast::SourceOptions::default());
         let json = format!(r#"{{"symbol":"A","price":1,"time":{NOW},"trade_id":{trade_id}}}"#);

@@ -18,12 +18,12 @@ use tokio_tungstenite::tungstenite::http::Uri;
 const ANSWER: Duration = Duration::from_secs(3);
 
 /// Bytes to and from an exchange.
-pub trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
+pub trait IoBackend: AsyncRead + AsyncWrite + Unpin + Send {}
 
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> IoBackend for T {}
 
 /// A connection on its way.
-pub type Dialling<'a> = Pin<Box<dyn Future<Output = Result<Box<dyn Io>, DialError>> + Send + 'a>>;
+pub type Dialling<'a> = Pin<Box<dyn Future<Output = Result<Box<dyn IoBackend>, DialError>> + Send + 'a>>;
 
 /// Whatever opens a stream of bytes to a URL: the network, or a test's own.
 pub trait Dial: Send + Sync + 'static {
@@ -72,7 +72,7 @@ impl Network {
         Self { dial: Arc::new(dial), next: Arc::default() }
     }
 
-    pub(crate) async fn dial(&self, url: &Uri) -> Result<Box<dyn Io>, DialError> {
+    pub(crate) async fn dial(&self, url: &Uri) -> Result<Box<dyn IoBackend>, DialError> {
         self.dial.dial(url).await
     }
 
@@ -103,12 +103,12 @@ impl Dial for Internet {
             // Subscriptions are small, and prices wait for them.
             tcp.set_nodelay(true)?;
             if !secure {
-                return Ok(Box::new(tcp) as Box<dyn Io>);
+                return Ok(Box::new(tcp) as Box<dyn IoBackend>);
             }
             let name =
                 ServerName::try_from(host.to_owned()).map_err(|error| DialError::Tls(error.to_string()))?;
             let tls = TlsConnector::from(self.tls()?).connect(name, tcp).await;
-            Ok(Box::new(tls.map_err(|error| DialError::Tls(error.to_string()))?) as Box<dyn Io>)
+            Ok(Box::new(tls.map_err(|error| DialError::Tls(error.to_string()))?) as Box<dyn IoBackend>)
         })
     }
 }

@@ -13,11 +13,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use fakes::{Exchange as Venue, Fake, Fault, Options};
-use tickcast::{FeedCount, Hub, SourceOptions, SourceState, SourceStats, Subscription, Update};
+use tickcast::{FeedEventKind, Hub, PublishedTick, SourceOptions, SourceState, SourceStats, Subscription};
 use tokio::time::{Instant, sleep};
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::network::{Dialling, Io};
+use crate::network::{Dialling, IoBackend};
 use crate::{
     Advanced, Binance, BinanceStream, Coinbase, CoinbaseChannel, Dial, Exchange, Feed, Kraken, Names,
     Network, Uri,
@@ -96,7 +96,7 @@ impl Dial for Memory {
         let (ours, theirs) = tokio::io::duplex(64 << 10);
         let fake = self.0.clone();
         tokio::spawn(async move { fake.serve(theirs).await });
-        Box::pin(async { Ok(Box::new(ours) as Box<dyn Io>) })
+        Box::pin(async { Ok(Box::new(ours) as Box<dyn IoBackend>) })
     }
 }
 
@@ -105,7 +105,7 @@ struct Scene {
     case: Case,
     fake: Fake,
     hub: Hub,
-    read: Arc<Mutex<Vec<Update>>>,
+    read: Arc<Mutex<Vec<PublishedTick>>>,
     feeding: AbortOnDropHandle<()>,
     _reading: AbortOnDropHandle<()>,
 }
@@ -139,7 +139,7 @@ impl Scene {
     /// One whose prices have come for a while.
     async fn live(case: Case) -> Self {
         let scene = Self::new(case);
-        scene.until(SOON, |stats| stats.state == SourceState::Live && stats.taken > 10).await;
+        scene.until(SOON, |stats| stats.state == SourceState::Live && stats.accepted > 10).await;
         scene
     }
 
@@ -147,7 +147,7 @@ impl Scene {
         self.hub.sources().into_iter().next().unwrap()
     }
 
-    fn count(&self, count: FeedCount) -> u64 {
+    fn count(&self, count: FeedEventKind) -> u64 {
         self.stats().feed.get(count)
     }
 
@@ -164,12 +164,12 @@ impl Scene {
 
     /// Waits until ticks come, again.
     async fn until_live(&self, limit: Duration) -> Duration {
-        let taken = self.stats().taken;
-        self.until(limit, |stats| stats.state == SourceState::Live && stats.taken >= taken + 4).await
+        let taken = self.stats().accepted;
+        self.until(limit, |stats| stats.state == SourceState::Live && stats.accepted >= taken + 4).await
     }
 
     /// Ticks so far, by symbol.
-    fn read(&self) -> HashMap<String, Vec<Update>> {
+    fn read(&self) -> HashMap<String, Vec<PublishedTick>> {
         let mut by_symbol: HashMap<_, Vec<_>> = HashMap::new();
         for update in self.read.lock().unwrap().iter() {
             by_symbol.entry(update.symbol.to_string()).or_default().push(update.clone());
@@ -241,7 +241,7 @@ fn middle(bid: &str, ask: &str) -> String {
     bid.middle(ask).unwrap().to_string()
 }
 
-fn trade_id(update: &Update) -> Option<u64> {
+fn trade_id(update: &PublishedTick) -> Option<u64> {
     serde_json::from_slice::<serde_json::Value>(&update.json).unwrap()["trade_id"].as_u64()
 }
 
@@ -260,6 +260,6 @@ async fn every_trade_becomes_a_tick() {
             "{case:?}"
         );
         assert!((60..=90).contains(&ticks.len()), "{case:?}: {}", ticks.len());
-        assert_eq!(scene.count(FeedCount::Connects), 1);
+        assert_eq!(scene.count(FeedEventKind::Connects), 1);
     }
 }

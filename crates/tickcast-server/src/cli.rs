@@ -120,7 +120,7 @@ pub(crate) struct Layer {
     /// How sockets are written: uring (one system call for hundreds), epoll (one for each), or auto: uring where the
     /// kernel has and allows it [default: auto]
     #[arg(long, env = "TICKCAST_IO", value_name = "IO")]
-    pub(crate) io: Option<Io>,
+    pub(crate) io: Option<IoBackend>,
 
     /// Most connections: more streams are told to come back later [default: what an eighth of the memory is enough
     /// for, at 16 KiB each, and at most as many as open files are allowed, less some 300]
@@ -207,7 +207,7 @@ pub(crate) enum Sync {
 /// How sockets are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Io {
+pub(crate) enum IoBackend {
     /// By io_uring where the kernel has and allows it
     Auto,
     /// By io_uring: one system call for hundreds of sockets
@@ -216,12 +216,12 @@ pub(crate) enum Io {
     Epoll,
 }
 
-impl From<Io> for tickcast::Io {
-    fn from(io: Io) -> Self {
+impl From<IoBackend> for tickcast::IoBackend {
+    fn from(io: IoBackend) -> Self {
         match io {
-            Io::Auto => Self::Auto,
-            Io::Uring => Self::Uring,
-            Io::Epoll => Self::Epoll,
+            IoBackend::Auto => Self::Auto,
+            IoBackend::Uring => Self::Uring,
+            IoBackend::Epoll => Self::Epoll,
         }
     }
 }

@@ -8,7 +8,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
-use tickcast::{DELAY_BUCKETS, Delays, FeedCount, Hub, HubStats};
+use tickcast::{DELAY_BUCKETS, Delays, FeedEventKind, Hub, HubStats};
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -35,7 +35,7 @@ impl Collector for Snapshot {
             &mut encoder,
             "kept_bytes",
             "Bytes kept for readers that have yet to take them",
-            stats.kept_bytes,
+            stats.buffered_bytes,
         )?;
         gauge(&mut encoder, "symbols", "Symbols ever seen", stats.symbols as u64)?;
         gauge(&mut encoder, "candles", "Closed candles kept", stats.candles as u64)?;
@@ -54,12 +54,12 @@ impl Collector for Snapshot {
         gauge(&mut encoder, "exports", "Exports under way", stats.answers.exports)?;
         gauge(&mut encoder, "wide_answers", "Large answers under way", stats.answers.wide)?;
         counter(&mut encoder, "answers_refused", "Requests told to come again later", stats.answers.refused)?;
-        counter(&mut encoder, "events_out", "Ticks written, counted once a stream", stats.events_out)?;
+        counter(&mut encoder, "events_out", "Ticks written, counted once a stream", stats.ticks_delivered)?;
         counter(
             &mut encoder,
             "bytes_out",
             "Bytes of events and comments handed to streams",
-            stats.bytes_out,
+            stats.bytes_sent,
         )?;
         ticks_in(&mut encoder, stats)?;
         feeds(&mut encoder, stats)?;
@@ -93,9 +93,9 @@ fn ticks_in(encoder: &mut DescriptorEncoder<'_>, stats: &HubStats) -> Result<(),
         encoder.encode_descriptor("ticks_in", "Ticks that came in", None, MetricType::Counter)?;
     for source in &stats.sources {
         let outcomes = [
-            ("taken", source.taken),
+            ("taken", source.accepted),
             ("late", source.late),
-            ("repeat", source.repeats),
+            ("repeat", source.unchanged),
             ("rejected", source.rejected),
         ];
         for (outcome, count) in outcomes {
@@ -115,7 +115,7 @@ fn feeds(encoder: &mut DescriptorEncoder<'_>, stats: &HubStats) -> Result<(), st
         MetricType::Counter,
     )?;
     for source in stats.sources.iter().filter(|source| source.feed.any()) {
-        for count in FeedCount::ALL {
+        for count in FeedEventKind::ALL {
             let labels = [("source", source.name.as_str()), ("count", count.name())];
             ConstCounter::new(source.feed.get(count)).encode(family.encode_family(&labels)?)?;
         }

@@ -82,8 +82,8 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
 
     let drain = settings.drain.0;
     // What bounds the drain bounds this, too.
-    let public = Server::new(public, app).grace(Duration::MAX).connections(settings.max_connections);
-    let private = Server::new(private, admin::router(&health, &reload)).connections(OPERATORS);
+    let public = Server::new(public, app).grace(Duration::MAX).max_connections(settings.max_connections);
+    let private = Server::new(private, admin::router(&health, &reload)).max_connections(OPERATORS);
     let addresses = [public.local_addr().ok(), private.local_addr().ok()];
     tasks.spawn(public.run(stop.clone().cancelled_owned()));
     // Operators are answered to the very end.
@@ -127,12 +127,12 @@ fn cors() -> CorsLayer {
 fn open_hub(settings: &Settings) -> anyhow::Result<Hub> {
     let builder = Hub::builder()
         .limits(settings.limits)
-        .filter_bytes(settings.filter_bytes)
-        .answer_bytes(settings.answer_bytes)
-        .kept_bytes(settings.kept_bytes)
-        .flush(settings.flush.0)
-        .patience(settings.patience.0)
-        .io(settings.io.into());
+        .max_filter_bytes(settings.filter_bytes)
+        .max_answer_bytes(settings.answer_bytes)
+        .max_buffered_bytes(settings.kept_bytes)
+        .flush_interval(settings.flush.0)
+        .max_lag(settings.patience.0)
+        .io_backend(settings.io.into());
     let Some((folder, options)) = &settings.data else { return Ok(builder.build()) };
     let begin = Instant::now();
     let hub = builder.open(folder, *options)?;

@@ -14,7 +14,7 @@ use clap::ArgMatches;
 use clap::parser::ValueSource;
 use tickcast::{Limits, SourceOptions, TapeOptions, TapeSync};
 
-use crate::cli::{Io, Layer, LogFormat, Sync};
+use crate::cli::{IoBackend, Layer, LogFormat, Sync};
 use crate::exit::Failure;
 use crate::source::{STALE_AFTER, SourceSpec, SourceTable, distinguish};
 use file::File;
@@ -30,7 +30,7 @@ pub(crate) struct Settings {
     pub(crate) drain: Span,
     pub(crate) flush: Span,
     pub(crate) patience: Span,
-    pub(crate) io: Io,
+    pub(crate) io: IoBackend,
     /// `None`: as many as the system allows.
     pub(crate) max_connections: usize,
     pub(crate) limits: Limits,
@@ -105,7 +105,7 @@ impl Settings {
         let drain = layers.pick("drain", flags.drain, file.drain, Span::from_secs(8));
         let flush = layers.pick("flush", flags.flush, file.flush, Span::from_millis(5));
         let patience = layers.pick("patience", flags.patience, file.patience, Span::from_secs(1));
-        let io = layers.pick_word("io", flags.io, file.io, Io::Auto);
+        let io = layers.pick_word("io", flags.io, file.io, IoBackend::Auto);
         let available = memory::available();
         let max_connections = layers.pick_connections(
             flags.max_connections,

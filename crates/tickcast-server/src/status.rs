@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
-use tickcast::{FeedCount, Hub, NoParameters, Problem, SourceStats, SymbolStats};
+use tickcast::{FeedEventKind, Hub, NoParameters, Problem, SourceStats, SymbolStats};
 use utoipa::{OpenApi, ToSchema};
 
 use crate::source::Running;
@@ -40,7 +40,7 @@ impl Health {
     fn reasons_not_ready(&self) -> Vec<String> {
         let draining = self.draining.load(Ordering::SeqCst).then(|| "draining".to_owned());
         let publishing = self.hub.can_publish().err().map(|error| format!("publishing fails: {error}"));
-        let (lost, lanes) = self.hub.lost_lanes();
+        let (lost, lanes) = self.hub.failed_lanes();
         let lost =
             (lost > 0).then(|| format!("{lost} of {lanes} lanes have ended by a defect; restart the server"));
         draining.into_iter().chain(publishing).chain(lost).collect()
@@ -187,8 +187,8 @@ struct TroubledSymbol {
 
 impl Source {
     fn of(source: &SourceStats) -> Self {
-        let SourceStats { name, taken, late, repeats, rejected, .. } = source;
-        let counts = FeedCount::ALL.iter().map(|count| (count.name(), source.feed.get(*count)));
+        let SourceStats { name, accepted: taken, late, unchanged: repeats, rejected, .. } = source;
+        let counts = FeedEventKind::ALL.iter().map(|count| (count.name(), source.feed.get(*count)));
         Self {
             name: name.clone(),
             state: source.state.name(),

@@ -13,28 +13,28 @@ use tickcast_tape::ReadError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub(crate) use pieces::{Pull, body};
-use snapshot::Newest;
+use snapshot::SnapshotCache;
 pub(crate) use snapshot::{NoSnapshot, Snapshot};
 use workers::Workers;
 
 /// About how long a piece of an answer is: whoever takes nothing holds one of them, in whatever writes to the socket.
-pub(crate) const PIECE: usize = 64 << 10;
+pub(crate) const PIECE_BYTES: usize = 64 << 10;
 
 /// Most exports at a time. Each holds a place on the tape and a piece.
-const EXPORTS: usize = 64;
+const MAX_EXPORTS: usize = 64;
 
 /// Most wide answers at a time: those of more than a piece, and those for which much has to be compared.
-const WIDE: usize = 64;
+const MAX_WIDE_ANSWERS: usize = 64;
 
 /// A body that is no longer than this counts as a part of its connection.
 pub(crate) const SHORT: usize = 4 << 10;
 
 /// Most longer bodies at a time that are of use only whole; fewer, but not fewer than the first number, where answers may hold little.
-const LONG_BODIES: (usize, usize) = (8, 64);
+const MAX_LONG_BODIES: (usize, usize) = (8, 64);
 
 /// Most bodies compressed by zstd at a time, and the window that each may need.
-const WINDOWS: usize = 16;
-const WINDOW: usize = 8 << 20;
+const MAX_ZSTD_WINDOWS: usize = 16;
+const ZSTD_WINDOW_BYTES: usize = 8 << 20;
 
 /// After how many seconds whoever is turned away may try again: by then the answers to others are mostly done.
 pub(crate) const RETRY_AFTER: u32 = 5;
@@ -50,20 +50,20 @@ pub(crate) struct Answers {
     written: Arc<Semaphore>,
     held_kib: usize,
     workers: Workers,
-    newest: tokio::sync::Mutex<Newest>,
+    snapshot_cache: tokio::sync::Mutex<SnapshotCache>,
     refused: AtomicU64,
 }
 
 /// A place among the answers of its kind, free again when it is dropped.
-pub(crate) type Place = OwnedSemaphorePermit;
+pub(crate) type AnswerPermit = OwnedSemaphorePermit;
 
 /// What is written already, and given out piece by piece.
-struct Written(Bytes);
+struct WriteOutcome(Bytes);
 
 /// A text that gives its room back with its last byte.
 struct Kept {
     text: Vec<u8>,
-    _room: Place,
+    _room: AnswerPermit,
 }
 
 /// There is no place for another answer.
@@ -105,40 +105,40 @@ impl Answers {
     pub(crate) fn new(held: usize) -> Self {
         let places = |count| Arc::new(Semaphore::new(count));
         // One quarter for what is written: whoever does not take it keeps nobody from the market.
-        let written_kib = (held >> 12).clamp(PIECE >> 10, Semaphore::MAX_PERMITS);
+        let written_kib = (held >> 12).clamp(PIECE_BYTES >> 10, Semaphore::MAX_PERMITS);
         let held_kib = ((held / 4 * 3) >> 10).clamp(1, Semaphore::MAX_PERMITS);
         Self {
-            exports: places(EXPORTS),
-            wide: places(WIDE),
-            long_bodies: places((held >> 22).clamp(LONG_BODIES.0, LONG_BODIES.1)),
-            windows: places((held / WINDOW).clamp(1, WINDOWS)),
+            exports: places(MAX_EXPORTS),
+            wide: places(MAX_WIDE_ANSWERS),
+            long_bodies: places((held >> 22).clamp(MAX_LONG_BODIES.0, MAX_LONG_BODIES.1)),
+            windows: places((held / ZSTD_WINDOW_BYTES).clamp(1, MAX_ZSTD_WINDOWS)),
             held: places(held_kib),
             written: places(written_kib),
             held_kib,
             workers: Workers::default(),
-            newest: tokio::sync::Mutex::default(),
+            snapshot_cache: tokio::sync::Mutex::default(),
             refused: AtomicU64::new(0),
         }
     }
 
     /// A place for an export.
-    pub(crate) fn export(&self) -> Result<Place, Busy> {
-        self.place(&self.exports, 1, "exports")
+    pub(crate) fn export(&self) -> Result<AnswerPermit, Busy> {
+        self.permit(&self.exports, 1, "exports")
     }
 
     /// A place for a wide answer.
-    pub(crate) fn wide(&self) -> Result<Place, Busy> {
-        self.place(&self.wide, 1, "large answers")
+    pub(crate) fn wide(&self) -> Result<AnswerPermit, Busy> {
+        self.permit(&self.wide, 1, "large answers")
     }
 
     /// A place for a body that is kept until it is whole.
-    pub(crate) fn long_body(&self) -> Result<Place, Busy> {
-        self.place(&self.long_bodies, 1, "long bodies")
+    pub(crate) fn long_body(&self) -> Result<AnswerPermit, Busy> {
+        self.permit(&self.long_bodies, 1, "long bodies")
     }
 
     /// Room for the window of a body that was compressed by zstd.
-    pub(crate) fn window(&self) -> Result<Place, Busy> {
-        self.place(&self.windows, 1, "bodies compressed by zstd")
+    pub(crate) fn window(&self) -> Result<AnswerPermit, Busy> {
+        self.permit(&self.windows, 1, "bodies compressed by zstd")
     }
 
     /// Returns a body that is written already, and ready to be sent. A long one is sent in pieces and takes a place; one that is not
@@ -152,20 +152,20 @@ impl Answers {
         }
         text.shrink_to_fit();
         let kib = u32::try_from(text.len().div_ceil(1024)).unwrap_or(u32::MAX);
-        let room = self.place(&self.written, kib, "large answers")?;
-        if text.len() <= PIECE {
+        let room = self.permit(&self.written, kib, "large answers")?;
+        if text.len() <= PIECE_BYTES {
             return Ok(Bytes::from_owner(Kept { text, _room: room }).into());
         }
-        Ok(body(None, Written(Bytes::from_owner(Kept { text, _room: room })), self.wide()?))
+        Ok(body(None, WriteOutcome(Bytes::from_owner(Kept { text, _room: room })), self.wide()?))
     }
 
     /// Room for so many bytes. One that alone is more than there is may be held alone.
-    fn hold(&self, bytes: usize) -> Result<Place, Busy> {
+    fn hold(&self, bytes: usize) -> Result<AnswerPermit, Busy> {
         let kib = bytes.div_ceil(1024).min(self.held_kib);
-        self.place(&self.held, u32::try_from(kib).unwrap_or(u32::MAX), "large answers")
+        self.permit(&self.held, u32::try_from(kib).unwrap_or(u32::MAX), "large answers")
     }
 
-    fn place(&self, places: &Arc<Semaphore>, count: u32, what: &'static str) -> Result<Place, Busy> {
+    fn permit(&self, places: &Arc<Semaphore>, count: u32, what: &'static str) -> Result<AnswerPermit, Busy> {
         Arc::clone(places).try_acquire_many_owned(count).map_err(|_| {
             self.refused.fetch_add(1, Relaxed);
             Busy(what)
@@ -183,16 +183,16 @@ impl Answers {
     pub(crate) fn stats(&self) -> AnswerStats {
         let taken = |places: &Semaphore, all: usize| (all - places.available_permits()) as u64;
         AnswerStats {
-            exports: taken(&self.exports, EXPORTS),
-            wide: taken(&self.wide, WIDE),
+            exports: taken(&self.exports, MAX_EXPORTS),
+            wide: taken(&self.wide, MAX_WIDE_ANSWERS),
             refused: self.refused.load(Relaxed),
         }
     }
 }
 
-impl Pull for Written {
+impl Pull for WriteOutcome {
     async fn pull(mut self) -> Result<(Bytes, Option<Self>), Cut> {
-        let piece = self.0.split_to(PIECE.min(self.0.len()));
+        let piece = self.0.split_to(PIECE_BYTES.min(self.0.len()));
         Ok((piece, Some(self).filter(|rest| !rest.0.is_empty())))
     }
 }
@@ -211,7 +211,7 @@ mod tests {
     async fn what_is_written_holds_room_until_it_is_sent() {
         let answers = Answers::new(800 << 10);
         let whole = |body: Body| axum::body::to_bytes(body, usize::MAX);
-        let (short, one, many) = (vec![1; SHORT], vec![2; PIECE], vec![3; 2 * PIECE + 1]);
+        let (short, one, many) = (vec![1; SHORT], vec![2; PIECE_BYTES], vec![3; 2 * PIECE_BYTES + 1]);
         let held = [answers.written(one.clone()).unwrap(), answers.written(many.clone()).unwrap()];
         assert!(answers.written(one.clone()).is_err());
         assert_eq!(whole(answers.written(short.clone()).unwrap()).await.unwrap(), short);

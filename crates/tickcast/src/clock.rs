@@ -36,19 +36,19 @@ const JITTER_MS: u64 = 100;
 
 /// Notices a wall clock that jumps, by the clock that only goes forward.
 #[derive(Debug)]
-pub(crate) struct WallWatch {
+pub(crate) struct WallClockMonitor {
     /// The wall clock less the uptime, in milliseconds.
     offset_ms: AtomicI64,
     jumps: AtomicU64,
 }
 
-impl WallWatch {
+impl WallClockMonitor {
     pub(crate) fn new(now: Now) -> Self {
         Self { offset_ms: AtomicI64::new(offset_ms(now)), jumps: AtomicU64::new(0) }
     }
 
     /// Notes, and logs, a jump of more than `most` since the last look.
-    pub(crate) fn look(&self, now: Now, most: Duration) {
+    pub(crate) fn check(&self, now: Now, most: Duration) {
         let offset = offset_ms(now);
         let known = self.offset_ms.load(Relaxed);
         let moved = offset.abs_diff(known);
@@ -85,7 +85,7 @@ mod tests {
             wall: Time::from_millis(wall).unwrap(),
             uptime: Duration::from_millis(uptime),
         };
-        let (watch, most) = (WallWatch::new(at(1_000_000, 0)), Duration::from_secs(5));
+        let (watch, most) = (WallClockMonitor::new(at(1_000_000, 0)), Duration::from_secs(5));
         let steps = [
             (1_001_000, 1_000),
             (1_006_000, 2_000),
@@ -94,11 +94,11 @@ mod tests {
             (5_001_000, 5_000),
         ];
         let jumps = steps.map(|(wall, uptime)| {
-            watch.look(at(wall, uptime), most);
+            watch.check(at(wall, uptime), most);
             watch.jumps()
         });
         assert_eq!(jumps, [0, 0, 0, 1, 1]);
-        watch.look(at(900_000, 6_000), most);
+        watch.check(at(900_000, 6_000), most);
         assert_eq!(watch.jumps(), 2);
     }
 }

@@ -10,11 +10,11 @@ use futures_core::Stream;
 use http_body::{Body, Frame};
 
 use crate::hub::Inner;
-use crate::lane::{Command, Held, Inbox, Key, Offered, OneByOne, Piece, Sink, Written};
+use crate::lane::{Buffered, Command, Inbox, Key, OneAtATime, Payload, Sink, WriteAttempt, WriteOutcome};
 use crate::subscription::Subscription;
 
 /// Where a lane leaves bytes for one reader: room for one piece, which is shared with everyone who is sent the same.
-pub(crate) struct Slot {
+pub(crate) struct BodySlot {
     state: Mutex<State>,
     inbox: Arc<Inbox>,
 }
@@ -32,13 +32,13 @@ struct State {
     waker: Option<Waker>,
 }
 
-impl Slot {
+impl BodySlot {
     pub(crate) fn new(inbox: Arc<Inbox>) -> Arc<Self> {
         Arc::new(Self { state: Mutex::default(), inbox })
     }
 
     /// Tells the slot its stream's number. Returns what its reader would have said, had it known it.
-    pub(crate) fn seat(&self, key: Key) -> Option<Command> {
+    pub(crate) fn attach(&self, key: Key) -> Option<Command> {
         let mut state = self.lock();
         state.key = Some(key);
         if state.abandoned {
@@ -94,11 +94,11 @@ impl Slot {
     }
 }
 
-/// The lane's end of a [`Slot`].
-pub(crate) struct BodySink(Arc<Slot>);
+/// The lane's end of a [`BodySlot`].
+pub(crate) struct BodySink(Arc<BodySlot>);
 
 impl BodySink {
-    pub(crate) const fn new(slot: Arc<Slot>) -> Self {
+    pub(crate) const fn new(slot: Arc<BodySlot>) -> Self {
         Self(slot)
     }
 }
@@ -111,38 +111,38 @@ impl Drop for BodySink {
 }
 
 impl Sink for BodySink {
-    type Carrier = OneByOne;
+    type BatchWriter = OneAtATime;
 
-    fn offer(&self, piece: &Piece) -> Offered {
+    fn try_write(&self, payload: &Payload) -> WriteAttempt {
         let mut state = self.0.lock();
         if state.abandoned {
-            return Offered::Gone;
+            return WriteAttempt::Gone;
         }
         if state.bytes.is_some() {
             state.refused = true;
-            return Offered::Refused;
+            return WriteAttempt::Refused;
         }
-        state.bytes = Some(piece.share(piece.events()));
+        state.bytes = Some(payload.share(payload.events()));
         let waker = state.waker.take();
         drop(state);
         waker.into_iter().for_each(Waker::wake);
-        Offered::Sent(piece.len())
+        WriteAttempt::Sent(payload.len())
     }
 
-    fn resume(&mut self) -> Written {
-        Written::Taken
+    fn resume(&mut self) -> WriteOutcome {
+        WriteOutcome::Taken
     }
 
-    fn end(&mut self) -> Written {
+    fn end(&mut self) -> WriteOutcome {
         self.0.end();
-        Written::Taken
+        WriteOutcome::Taken
     }
 
-    fn held(&self) -> Option<Held> {
+    fn buffered(&self) -> Option<Buffered> {
         let state = self.0.lock();
         // Whoever writes the body holds about as much as waits here.
-        let held = Held::of(state.bytes.as_ref().filter(|_| state.refused)?)?;
-        Some(Held { bytes: 2 * held.bytes, ..held })
+        let held = Buffered::of(state.bytes.as_ref().filter(|_| state.refused)?)?;
+        Some(Buffered { bytes: 2 * held.bytes, ..held })
     }
 
     fn cut(&mut self) {
@@ -156,7 +156,7 @@ impl Sink for BodySink {
 /// It subscribes when it is first polled; what was published since it was made is then sent as to any reader who fell
 /// behind. Dropping it unsubscribes.
 pub struct Events {
-    at: At,
+    at: BodyState,
     /// Sent before anything else.
     preamble: Option<Bytes>,
     /// Kept alive as long as someone reads.
@@ -173,17 +173,17 @@ pub(crate) struct Handoff {
     pub(crate) feed: Option<Arc<dyn Send + Sync>>,
 }
 
-enum At {
+enum BodyState {
     /// Not subscribed yet.
-    Door(Arc<Inner>, Subscription),
+    NotStarted(Arc<Inner>, Subscription),
     /// Reading.
-    Inside(Arc<Slot>),
+    Streaming(Arc<BodySlot>),
     End,
 }
 
 impl Events {
     pub(crate) fn new(hub: Arc<Inner>, subscription: Subscription, preamble: Option<Bytes>) -> Self {
-        Self { at: At::Door(hub, subscription), preamble, feed: None }
+        Self { at: BodyState::NotStarted(hub, subscription), preamble, feed: None }
     }
 
     pub(crate) fn keeping(mut self, feed: Arc<dyn Send + Sync>) -> Self {
@@ -193,7 +193,7 @@ impl Events {
 
     /// The same subscription for another writer; `None` once this one has begun.
     pub(crate) fn handoff(&self) -> Option<Handoff> {
-        let At::Door(hub, subscription) = &self.at else { return None };
+        let BodyState::NotStarted(hub, subscription) = &self.at else { return None };
         Some(Handoff {
             hub: Arc::clone(hub),
             subscription: subscription.clone(),
@@ -207,16 +207,18 @@ impl Events {
             return Poll::Ready(Some(preamble));
         }
         loop {
-            match std::mem::replace(&mut self.at, At::End) {
-                At::Door(hub, subscription) => self.at = At::Inside(hub.open_body(subscription)),
-                At::Inside(slot) => {
+            match std::mem::replace(&mut self.at, BodyState::End) {
+                BodyState::NotStarted(hub, subscription) => {
+                    self.at = BodyState::Streaming(hub.open_body(subscription));
+                }
+                BodyState::Streaming(slot) => {
                     let polled = slot.poll(cx);
                     if !matches!(polled, Poll::Ready(None)) {
-                        self.at = At::Inside(slot);
+                        self.at = BodyState::Streaming(slot);
                     }
                     return polled;
                 }
-                At::End => return Poll::Ready(None),
+                BodyState::End => return Poll::Ready(None),
             }
         }
     }
@@ -224,7 +226,7 @@ impl Events {
 
 impl Drop for Events {
     fn drop(&mut self) {
-        if let At::Inside(slot) = &self.at {
+        if let BodyState::Streaming(slot) = &self.at {
             slot.abandon();
         }
     }

@@ -25,13 +25,13 @@ use tickcast_core::Symbol;
 
 use crate::hub::Hub;
 use crate::publisher::Publisher;
-use publish::Desk;
+use publish::PublishState;
 
 /// A symbol in a path, as it came.
 type SymbolPath = Result<Path<String>, PathRejection>;
 
 /// The symbol that a path names.
-fn named(path: &SymbolPath) -> Result<Symbol, Problem> {
+fn parse_symbol(path: &SymbolPath) -> Result<Symbol, Problem> {
     match path {
         Ok(Path(name)) => Ok(Symbol::new(name)?),
         Err(rejection) => Err(Problem::new(rejection.status(), rejection.body_text())),
@@ -61,7 +61,7 @@ impl Publisher {
     pub fn router(self) -> Router {
         Router::new()
             .route("/v1/prices", post(publish::publish))
-            .route("/v1/prices/{symbol}", delete(publish::take_off))
-            .with_state(std::sync::Arc::new(Desk::new(self)))
+            .route("/v1/prices/{symbol}", delete(publish::delete_price))
+            .with_state(std::sync::Arc::new(PublishState::new(self)))
     }
 }

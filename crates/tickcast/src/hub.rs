@@ -20,12 +20,13 @@ use filters::Filters;
 pub(crate) use filters::{FilterRefusal, Prepared};
 
 use crate::answers::Answers;
-use crate::clock::{Clock, WallWatch};
-use crate::events::{Events, Slot};
+use crate::clock::{Clock, WallClockMonitor};
+use crate::events::{BodySlot, Events};
 use crate::lane::{
-    Arrival, Change, Command, Inbox, Lane, Librarian, Manners, NewTerms, Newcomer, Post, Task,
+    Change, Command, HandedOffSocket, HistoryReader, Inbox, Lane, NewStream, ProposedChange, SocketWriter,
+    StreamLimits, Task,
 };
-use crate::log::{Log, keep};
+use crate::log::{Log, run_checkpointer};
 use crate::publisher::Publisher;
 use crate::reader::Reader;
 use crate::sources::Sources;
@@ -61,7 +62,7 @@ pub(crate) struct Inner {
     lanes: OnceLock<Vec<LaneHandle>>,
     sources: Arc<Sources>,
     clock: Clock,
-    wall: WallWatch,
+    wall: WallClockMonitor,
     filters: Filters,
     epoch: Epoch,
     answers: Answers,
@@ -93,7 +94,7 @@ impl Hub {
         let epoch = opened.sequencer.cursor().epoch;
         let rolls = std::mem::replace(&mut opened.rolls, std::sync::mpsc::channel().1);
         let log = Arc::new(Log::on_disk(opened));
-        keep(&log, rolls);
+        run_checkpointer(&log, rolls);
         Self::of(log, epoch, settings)
     }
 
@@ -103,11 +104,11 @@ impl Hub {
             log,
             lanes: OnceLock::new(),
             sources: Arc::default(),
-            wall: WallWatch::new(clock.now()),
+            wall: WallClockMonitor::new(clock.now()),
             filters: Filters::default(),
             clock,
             epoch,
-            answers: Answers::new(settings.answer_bytes),
+            answers: Answers::new(settings.max_answer_bytes),
             settings,
             finished: AtomicBool::new(false),
         }))
@@ -169,7 +170,7 @@ impl Hub {
 
     /// How many lanes, of how many, have ended by a defect. Their readers come back to those that are left.
     #[must_use]
-    pub fn lost_lanes(&self) -> (usize, usize) {
+    pub fn failed_lanes(&self) -> (usize, usize) {
         let lanes = self.lanes();
         (lanes.iter().filter(|lane| lane.inbox.is_closed()).count(), lanes.len())
     }
@@ -188,9 +189,9 @@ impl Hub {
         });
         let mut stats = HubStats {
             streams: 0,
-            kept_bytes: 0,
-            events_out: 0,
-            bytes_out: 0,
+            buffered_bytes: 0,
+            ticks_delivered: 0,
+            bytes_sent: 0,
             cursor,
             symbols,
             candles,
@@ -211,7 +212,7 @@ impl Hub {
     /// How each source stands, in order of registration.
     #[must_use]
     pub fn sources(&self) -> Vec<SourceStats> {
-        self.0.sources.look(self.now());
+        self.0.sources.check_staleness(self.now());
         self.0.sources.stats()
     }
 
@@ -244,7 +245,11 @@ impl Hub {
     }
 
     /// Asks the lanes what a stream is subscribed to, or has them change it.
-    async fn ask(&self, id: StreamId, change: Option<NewTerms>) -> Option<Result<Effective, EditError>> {
+    async fn ask(
+        &self,
+        id: StreamId,
+        change: Option<ProposedChange>,
+    ) -> Option<Result<Effective, EditError>> {
         let (answer, mut answers) = tokio::sync::mpsc::channel(1);
         let asked_at = self.0.log.head();
         for lane in self.lanes() {
@@ -257,7 +262,7 @@ impl Hub {
     }
 
     /// Ends every stream once it has been sent all there is. New ones end after their snapshot.
-    pub fn finish(&self) {
+    pub fn end_when_caught_up(&self) {
         self.0.finished.store(true, Ordering::SeqCst);
         self.lanes().iter().for_each(|lane| lane.inbox.send(Command::Finish));
     }
@@ -272,7 +277,7 @@ impl Hub {
             }
             tokio::time::sleep(if left > 1 { DRAIN_STEP } else { Duration::ZERO }).await;
         }
-        self.finish();
+        self.end_when_caught_up();
         // What they were in the middle of is still written, as long as someone reads it.
         // A lane that is no more may have been given a stream as it ended.
         let open = || self.lanes().iter().any(|lane| !lane.inbox.is_closed() && lane.stats.assigned() > 0);
@@ -289,7 +294,7 @@ impl Hub {
     ///
     /// # Errors
     /// Where writing has failed.
-    pub async fn kept(&self) -> Result<(), AppendError> {
+    pub async fn wait_durable(&self) -> Result<(), AppendError> {
         match self.0.log.tape() {
             Some(tape) => tape.kept(self.0.log.head()).await,
             None => Ok(()),
@@ -319,7 +324,7 @@ impl Hub {
 
     pub(crate) fn now(&self) -> Now {
         let now = self.0.clock.now();
-        self.0.wall.look(now, self.0.settings.limits.max_skew);
+        self.0.wall.check(now, self.0.settings.limits.max_skew);
         now
     }
 
@@ -345,16 +350,16 @@ impl std::fmt::Debug for Hub {
 
 impl Inner {
     /// Subscribes an HTTP body.
-    pub(crate) fn open_body(&self, subscription: Subscription) -> Arc<Slot> {
+    pub(crate) fn open_body(&self, subscription: Subscription) -> Arc<BodySlot> {
         let inbox = self.next_lane();
-        let slot = Slot::new(Arc::clone(&inbox));
-        inbox.send(Command::Open(Newcomer::Body(Arc::clone(&slot)), subscription));
+        let slot = BodySlot::new(Arc::clone(&inbox));
+        inbox.send(Command::Open(NewStream::Body(Arc::clone(&slot)), subscription));
         slot
     }
 
     /// Subscribes a socket.
-    pub(crate) fn open_socket(&self, arrival: Arrival, subscription: Subscription) {
-        self.next_lane().send(Command::Open(Newcomer::Socket(arrival), subscription));
+    pub(crate) fn open_socket(&self, arrival: HandedOffSocket, subscription: Subscription) {
+        self.next_lane().send(Command::Open(NewStream::Socket(arrival), subscription));
     }
 
     /// The lane with the fewest streams, which is to get one more.
@@ -375,21 +380,39 @@ impl Inner {
 
     /// Starts the lanes: on threads of their own, or on the runtime of whoever reads first.
     fn start_lanes(&self) -> Vec<LaneHandle> {
-        let HubBuilder { limits, manners, kept_bytes, flush, lanes, threads, io, .. } = self.settings;
-        let manners = Manners { kept_bytes: kept_bytes / lanes, ..manners };
-        let librarian = self.log.tape().cloned().and_then(Librarian::start);
+        let HubBuilder {
+            limits,
+            stream_limits: manners,
+            max_buffered_bytes: kept_bytes,
+            flush_interval: flush,
+            lanes,
+            dedicated_threads: threads,
+            io_backend: io,
+            ..
+        } = self.settings;
+        let manners = StreamLimits { buffered_bytes: kept_bytes / lanes, ..manners };
+        let librarian = self.log.tape().cloned().and_then(HistoryReader::start);
         let handles: Vec<_> = (0..lanes)
             .map(|number| {
                 let handle = LaneHandle { inbox: Arc::default(), stats: Arc::default() };
                 let stats = Arc::clone(&handle.stats);
                 let counted = Arc::clone(&stats);
                 let archive = self.log.tape().cloned().filter(|_| librarian.is_some());
-                let lane =
-                    Lane::new(Replica::new(limits), manners, stats, Post::new(io)).with_archive(archive);
+                let lane = Lane::new(Replica::new(limits), manners, stats, SocketWriter::new(io))
+                    .with_archive(archive);
                 let (log, inbox) = (Arc::clone(&self.log), Arc::clone(&handle.inbox));
                 let sources = Arc::clone(&self.sources);
                 let (librarian, clock) = (librarian.clone(), self.clock);
-                let task = Task { lane, log, inbox, stats: counted, sources, librarian, clock, flush };
+                let task = Task {
+                    lane,
+                    log,
+                    inbox,
+                    stats: counted,
+                    sources,
+                    history_reader: librarian,
+                    clock,
+                    flush,
+                };
                 if threads {
                     start_thread(number, task);
                 } else {
@@ -399,8 +422,8 @@ impl Inner {
             })
             .collect();
         let doorbells: Vec<_> = handles.iter().map(|lane| Arc::clone(&lane.inbox)).collect();
-        self.log.ring_at(doorbells.clone());
-        self.sources.ring_at(doorbells);
+        self.log.set_wakers(doorbells.clone());
+        self.sources.set_wakers(doorbells);
         handles
     }
 }

@@ -3,27 +3,27 @@
 //! It follows the log with a replica of its own, so that it renders without a lock, and brings each of its streams from the
 //! place where it stands to the head. It does no IO and reads no clock: bytes go into a [`Sink`], time is an argument.
 
+mod buffered;
 mod catch_up;
 mod change;
 mod ending;
 mod flush;
 mod groups;
 mod history;
+mod idle;
 mod inbox;
-mod kept;
-mod outlet;
-mod owners;
-mod piece;
-mod quiet;
+mod payload;
+mod restored;
 mod resume;
-mod round;
 mod session;
 mod sink;
 #[cfg_attr(not(target_os = "linux"), path = "lane/no_socket.rs")]
 mod socket;
 mod stream;
+mod stream_sink;
 mod task;
 mod timers;
+mod write_batch;
 
 #[cfg(test)]
 mod simulation;
@@ -40,23 +40,23 @@ use tickcast_tape::DiskTape;
 
 use crate::stats::LaneStats;
 use crate::subscription::{Effective, Start, Subscription};
+pub(crate) use buffered::Buffered;
 pub(crate) use groups::COMPARISONS;
 use groups::{GroupId, Groups, TAPE_PER_BATCHES};
-pub(crate) use history::{Found, Librarian, Wanted};
-pub(crate) use inbox::{Change, Command, Inbox, NewTerms, Newcomer};
-pub(crate) use kept::Held;
-pub use outlet::Io;
-pub(crate) use outlet::Post;
-use owners::Owners;
-pub(crate) use piece::Piece;
-use round::Round;
+pub(crate) use history::{HistoryReader, HistoryRequest, HistoryResponse};
+pub(crate) use inbox::{Change, Command, Inbox, NewStream, ProposedChange};
+pub(crate) use payload::Payload;
+use restored::RestoredSymbols;
 pub(crate) use session::{CHANGES_PER_SECOND, RETRY_MS};
-use session::{Names, Session, Statuses};
-pub(crate) use sink::{Carrier, Offered, OneByOne, Sink, Written};
-pub(crate) use socket::{Arrival, DIRECT};
-use stream::{Pace, Place, Stream};
+use session::{Session, Statuses, StreamNames};
+pub(crate) use sink::{BatchWriter, OneAtATime, Sink, WriteAttempt, WriteOutcome};
+pub(crate) use socket::{DIRECT, HandedOffSocket};
+use stream::{RateState, Stream, StreamPosition};
+pub use stream_sink::IoBackend;
+pub(crate) use stream_sink::SocketWriter;
 pub(crate) use task::Task;
-use timers::{Alarm, Timers};
+use timers::{Timer, Timers};
+use write_batch::WriteBatch;
 
 slotmap::new_key_type! {
     /// A stream's number within its lane, never mistaken for an earlier one's.
@@ -73,15 +73,15 @@ const KEEP_ALIVE: &[u8] = b": keep-alive\n";
 
 /// How a lane treats its streams.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Manners {
+pub(crate) struct StreamLimits {
     /// A reader whose next tick is older than this has fallen behind and is given newest values only.
-    pub(crate) patience: Duration,
+    pub(crate) max_lag: Duration,
     /// A stream that was sent nothing for this long is sent a comment.
     pub(crate) keep_alive: Duration,
     /// A stream that takes nothing for this long is cut.
-    pub(crate) stall: Duration,
+    pub(crate) write_timeout: Duration,
     /// What all streams may keep that their readers have yet to take, in bytes.
-    pub(crate) kept_bytes: usize,
+    pub(crate) buffered_bytes: usize,
 }
 
 /// Some of the connections.
@@ -90,32 +90,32 @@ pub(crate) struct Lane<S: Sink> {
     groups: Groups,
     streams: SlotMap<Key, Stream<S>>,
     /// The resumable ones by their names.
-    names: Names,
+    names: StreamNames,
     statuses: Statuses,
-    owners: Owners,
+    restored: RestoredSymbols,
     timers: Timers,
-    manners: Manners,
+    limits: StreamLimits,
     stats: Arc<LaneStats>,
-    keep_alive: Piece,
+    keep_alive: Payload,
     /// Streams end as soon as they have caught up.
     finishing: bool,
     /// The tape on disk, and the pieces of it that are to be sent for.
     archive: Option<DiskTape>,
-    wanted: Vec<Wanted>,
+    history_requests: Vec<HistoryRequest>,
     /// Working lists: paced streams to visit, streams without a reader, groups with something new.
     visits: Vec<Key>,
-    due: Vec<(Key, Alarm)>,
-    gone: Vec<Key>,
+    due: Vec<(Key, Timer)>,
+    closed: Vec<Key>,
     touched: Vec<GroupId>,
     /// When groups that are behind look at more of the symbols that are new.
-    look_on_at: Duration,
+    match_deferred_at: Duration,
     /// How many comparisons changes have made in this round.
     compared: usize,
     /// When it is counted again what readers keep.
     count_at: Duration,
     /// How many refusals there had been by then.
     refusals: u64,
-    round: Round<S>,
+    write_batch: WriteBatch<S>,
     /// When the ticks of this flush arrived, as far as anyone wants them.
     arrivals: Vec<Duration>,
 }
@@ -123,33 +123,33 @@ pub(crate) struct Lane<S: Sink> {
 impl<S: Sink> Lane<S> {
     pub(crate) fn new(
         replica: Replica,
-        manners: Manners,
+        manners: StreamLimits,
         stats: Arc<LaneStats>,
-        carrier: S::Carrier,
+        batch_writer: S::BatchWriter,
     ) -> Self {
         Self {
             groups: Groups::new(replica.tape().max_bytes() / TAPE_PER_BATCHES),
             replica,
             streams: SlotMap::with_capacity_and_key(RESERVED),
-            names: Names::default(),
+            names: StreamNames::default(),
             statuses: Statuses::default(),
-            owners: Owners::default(),
+            restored: RestoredSymbols::default(),
             timers: Timers::with_capacity(RESERVED),
-            manners,
+            limits: manners,
             stats,
-            keep_alive: Piece::of(KEEP_ALIVE),
+            keep_alive: Payload::of(KEEP_ALIVE),
             finishing: false,
             archive: None,
-            wanted: Vec::new(),
+            history_requests: Vec::new(),
             visits: Vec::new(),
             due: Vec::new(),
-            gone: Vec::new(),
+            closed: Vec::new(),
             touched: Vec::new(),
-            look_on_at: Duration::ZERO,
+            match_deferred_at: Duration::ZERO,
             compared: 0,
             count_at: Duration::ZERO,
             refusals: 0,
-            round: Round::new(carrier),
+            write_batch: WriteBatch::new(batch_writer),
             arrivals: Vec::new(),
         }
     }
@@ -161,8 +161,8 @@ impl<S: Sink> Lane<S> {
     }
 
     /// What carries the batches.
-    pub(crate) const fn carrier(&mut self) -> &mut S::Carrier {
-        self.round.carrier()
+    pub(crate) const fn batch_writer(&mut self) -> &mut S::BatchWriter {
+        self.write_batch.batch_writer()
     }
 
     /// How far the lane has followed the log.
@@ -180,32 +180,32 @@ impl<S: Sink> Lane<S> {
         subscription: Subscription,
         now: Duration,
     ) -> Result<Key, E> {
-        let Subscription { filter, prepared, pace, start, dialect, heartbeat, terms, .. } =
-            self.judge(subscription);
-        let pending = matches!(dialect, EventFormat::Resumable(_, Some(FilterHash::PENDING)));
+        let Subscription { filter, prepared, rate, start, format, heartbeat, session: terms, .. } =
+            self.resolve_start(subscription);
+        let pending = matches!(format, EventFormat::Resumable(_, Some(FilterHash::PENDING)));
         let place = match (start, &terms) {
-            (Start::Snapshot, None) => Place::Snapshot { at: self.head(), after: None },
-            (Start::Snapshot, Some(_)) => Place::Opening { at: self.head(), reached: Seq::ZERO },
-            (Start::After(seq), _) => Place::Behind(seq),
+            (Start::Snapshot, None) => StreamPosition::Snapshot { at: self.head(), after: None },
+            (Start::Snapshot, Some(_)) => StreamPosition::Opening { at: self.head(), reached: Seq::ZERO },
+            (Start::After(seq), _) => StreamPosition::Behind(seq),
             // Only a resumable one has such a start, and that was judged.
-            (Start::Resume(from), _) => Place::Behind(from.position.seq),
-            (Start::Oldest, _) => Place::Behind(self.floor()),
+            (Start::Resume(from), _) => StreamPosition::Behind(from.position.seq),
+            (Start::Oldest, _) => StreamPosition::Behind(self.floor()),
         };
-        let session = terms.map(|terms| Box::new(Session::new(*terms, pace, self.replica.head())));
+        let session = terms.map(|terms| Box::new(Session::new(*terms, rate, self.replica.head())));
         let name = session.as_ref().map(|session| session.id);
-        let pace = pace.map(|pace| Box::new(Pace::new(pace.interval(), now)));
+        let rate = rate.map(|rate| Box::new(RateState::new(rate.interval(), now)));
         let (groups, market) = (&mut self.groups, self.replica.market());
         let key = self.streams.try_insert_with_key(|key| {
             let sink = sink(key)?;
-            let seat = groups.join(key, (filter, prepared), dialect, (pace.is_some(), None), market);
+            let slot = groups.join_group(key, (filter, prepared), format, (rate.is_some(), None), market);
             Ok(Stream {
                 sink,
-                seat,
-                place,
-                pace,
+                slot,
+                position: place,
+                rate,
                 session,
                 blocked: false,
-                goes_on: false,
+                continues: false,
                 ending: false,
                 heartbeat,
                 last_write: now,
@@ -214,19 +214,19 @@ impl<S: Sink> Lane<S> {
         if let Some(session) = self.streams[key].session.as_mut().filter(|_| pending) {
             session.add_all();
         }
-        let quiet = self.streams[key].may_be_quiet(self.manners.keep_alive);
+        let quiet = self.streams[key].idle_timeout(self.limits.keep_alive);
         self.names.extend(name.map(|name| (name, key)));
         self.stats.opened();
-        self.timers.set(now + quiet, key, Alarm::Look);
+        self.timers.set(now + quiet, key, Timer::IdleCheck);
         self.visit(key, now);
         // What a sink brought along is sent also where there is nothing else yet.
         if let Some(stream) = self.streams.get_mut(key)
             && !stream.blocked
-            && stream.sink.resume() == Written::Gone
+            && stream.sink.resume() == WriteOutcome::Gone
         {
-            self.lose(key);
+            self.mark_closed(key);
         }
-        self.bury();
+        self.remove_closed();
         Ok(key)
     }
 
@@ -240,7 +240,7 @@ impl<S: Sink> Lane<S> {
     }
 
     /// Another round begins.
-    pub(crate) const fn begin_round(&mut self) {
+    pub(crate) const fn begin_turn(&mut self) {
         self.compared = 0;
     }
 
@@ -251,8 +251,8 @@ impl<S: Sink> Lane<S> {
 
     /// A stream's reader has left.
     pub(crate) fn close(&mut self, key: Key) {
-        self.gone.push(key);
-        self.bury();
+        self.closed.push(key);
+        self.remove_closed();
     }
 
     /// A sink that refused bytes can take some again.
@@ -261,78 +261,78 @@ impl<S: Sink> Lane<S> {
         // It would not be ready, had its reader taken nothing.
         stream.last_write = now;
         match stream.sink.resume() {
-            Written::Taken if stream.ending => self.end_stream(key),
+            WriteOutcome::Taken if stream.ending => self.end_stream(key),
             // It is something else that it waits for.
-            Written::Taken if stream.waiting() => {}
-            Written::Taken => {
+            WriteOutcome::Taken if stream.waiting() => {}
+            WriteOutcome::Taken => {
                 stream.blocked = false;
                 self.visit(key, now);
             }
-            Written::Refused => {}
-            Written::Gone => self.lose(key),
+            WriteOutcome::Refused => {}
+            WriteOutcome::Gone => self.mark_closed(key),
         }
-        self.bury();
+        self.remove_closed();
     }
 
     /// When something is due without a tick.
-    pub(crate) fn next_alarm(&self) -> Option<Duration> {
-        let looking = Some(self.look_on_at).filter(|_| self.groups.are_behind());
+    pub(crate) fn next_timer(&self) -> Option<Duration> {
+        let looking = Some(self.match_deferred_at).filter(|_| self.groups.are_behind());
         looking.into_iter().chain(self.timers.next()).min()
     }
 
     /// Does what is due by now: visits of paced streams, comments and heartbeats for quiet ones.
     pub(crate) fn ring(&mut self, now: Now) {
-        self.look_on(now.uptime);
-        self.bound_kept(now.uptime);
+        self.match_deferred_symbols(now.uptime);
+        self.enforce_buffer_limit(now.uptime);
         let mut due = std::mem::take(&mut self.due);
         self.timers.take_due(now.uptime, &mut due);
         for (key, alarm) in due.drain(..) {
             match alarm {
-                Alarm::Visit => {
-                    if let Some(pace) = self.streams.get_mut(key).and_then(|stream| stream.pace.as_mut()) {
+                Timer::Visit => {
+                    if let Some(rate) = self.streams.get_mut(key).and_then(|stream| stream.rate.as_mut()) {
                         // One that was set for an earlier pace leaves the other as it is.
-                        pace.armed = pace.armed.filter(|armed| *armed > now.uptime);
+                        rate.armed = rate.armed.filter(|armed| *armed > now.uptime);
                     }
                     self.visit(key, now.uptime);
                 }
-                Alarm::GoOn => {
+                Timer::Continue => {
                     if let Some(stream) = self.streams.get_mut(key) {
-                        stream.goes_on = false;
+                        stream.continues = false;
                     }
                     self.visit(key, now.uptime);
                 }
-                Alarm::Look => self.look(key, now),
+                Timer::IdleCheck => self.check_idle(key, now),
             }
         }
         self.due = due;
-        self.bury();
+        self.remove_closed();
     }
 
     /// A stream has no reader any more: nothing is tried with it until it is removed.
-    fn lose(&mut self, key: Key) {
+    fn mark_closed(&mut self, key: Key) {
         if let Some(stream) = self.streams.get_mut(key) {
             stream.blocked = true;
-            self.gone.push(key);
+            self.closed.push(key);
         }
     }
 
     /// Forgets the streams that have no reader.
-    fn bury(&mut self) {
-        if self.gone.is_empty() {
+    fn remove_closed(&mut self) {
+        if self.closed.is_empty() {
             return;
         }
-        for key in self.gone.drain(..) {
+        for key in self.closed.drain(..) {
             if let Some(stream) = self.streams.remove(key) {
                 if let Some(session) = &stream.session {
                     self.names.remove(&session.id);
                 }
-                if let Some(moved) = self.groups.leave(stream.seat) {
-                    self.streams[moved].seat.take_place_of(stream.seat);
+                if let Some(moved) = self.groups.leave(stream.slot) {
+                    self.streams[moved].slot.replace(stream.slot);
                 }
                 self.stats.closed();
                 self.stats.release();
             }
         }
-        self.timers.tidy(self.streams.len(), |key| self.streams.contains_key(key));
+        self.timers.compact(self.streams.len(), |key| self.streams.contains_key(key));
     }
 }

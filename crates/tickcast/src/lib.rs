@@ -3,7 +3,7 @@
 //! Everything is a cursor: a reader costs a place on the tape and nothing else. One that keeps up is sent every tick; one
 //! that falls behind is sent, once it can take bytes again, the newest tick of each symbol that moved meanwhile.
 //!
-//! - [`routes`] turns a broadcast channel of [`PriceTick`]s into `GET /prices/stream`, in one line.
+//! - [`routes`] turns a broadcast channel of [`PublishedTick`]s into `GET /prices/stream`, in one line.
 //! - [`Hub`] adds a market with snapshots, filters, paces and exact decimals, for an Axum application of one's own.
 //! - [`serve`] runs such an application.
 
@@ -32,16 +32,17 @@ pub use answers::AnswerStats;
 pub use events::Events;
 pub use http::{NoParameters, Problem, openapi};
 pub use hub::{Hub, HubBuilder};
-pub use lane::Io;
+pub use lane::IoBackend;
 pub use publisher::Publisher;
-pub use reader::{Reader, Update};
+pub use reader::{PublishedTick, Reader};
 pub use routes::{PriceTick, routes};
 pub use serve::{Server, serve};
 pub use sources::SourceState;
 pub use stats::{
-    DELAY_BUCKETS, Delays, DiskStats, FeedCount, FeedStats, FilterStats, HubStats, SourceStats, SymbolStats,
+    DELAY_BUCKETS, Delays, DiskStats, FeedEventKind, FeedStats, FilterStats, HubStats, SourceStats,
+    SymbolStats,
 };
-pub use subscription::{Pace, PaceError, Subscription};
+pub use subscription::{Rate, RateError, Subscription};
 pub use tickcast_core::{
     ChangeBasis, Cursor, Epoch, Extras, Filter, FilterError, Limits, MAX_ITEM_BYTES, Outcome, Price,
     PriceError, RESERVED, RawTick, Rejected, Seq, SourceOptions, Symbol, SymbolError, Tick, TickError,

@@ -1,7 +1,7 @@
 //! The one order of all ticks, shared by publishers and lanes.
 
+mod checkpointer;
 mod journal;
-mod keeper;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -12,8 +12,8 @@ use tickcast_core::{
 use tickcast_tape::{DiskTape, Opened};
 
 use crate::lane::Inbox;
+pub(crate) use checkpointer::run_checkpointer;
 use journal::Journal;
-pub(crate) use keeper::keep;
 
 /// Most entries a lane takes in while it holds the lock: publishers wait no longer than copying so many references takes.
 const ENTRIES_PER_LOCK: usize = 1024;
@@ -23,16 +23,16 @@ const ENTRIES_PER_WRITE: usize = 512;
 
 /// The sequencer, its tape on disk if there is one, and the doorbells to ring when it has moved.
 pub(crate) struct Log {
-    book: Mutex<Book>,
+    state: Mutex<LogState>,
     head: AtomicU64,
-    doorbells: OnceLock<Vec<Arc<Inbox>>>,
+    wakers: OnceLock<Vec<Arc<Inbox>>>,
     tape: Option<DiskTape>,
     /// Held while a snapshot of the market is written.
     checkpoints: Mutex<()>,
 }
 
 /// What one holds who gives out places.
-struct Book {
+struct LogState {
     sequencer: Sequencer,
     journal: Journal,
 }
@@ -40,23 +40,23 @@ struct Book {
 impl Log {
     /// One in memory.
     pub(crate) fn new(sequencer: Sequencer) -> Self {
-        Self::of(Book { sequencer, journal: Journal::Memory }, None)
+        Self::of(LogState { sequencer, journal: Journal::Memory }, None)
     }
 
     /// One that goes on where its tape on disk ends.
     pub(crate) fn on_disk(opened: Opened) -> Self {
         let Opened { sequencer, writer, tape, .. } = opened;
-        Self::of(Book { sequencer, journal: Journal::on_disk(writer) }, Some(tape))
+        Self::of(LogState { sequencer, journal: Journal::on_disk(writer) }, Some(tape))
     }
 
-    fn of(book: Book, tape: Option<DiskTape>) -> Self {
+    fn of(book: LogState, tape: Option<DiskTape>) -> Self {
         let head = AtomicU64::new(book.sequencer.cursor().seq().get());
-        Self { book: Mutex::new(book), head, doorbells: OnceLock::new(), tape, checkpoints: Mutex::new(()) }
+        Self { state: Mutex::new(book), head, wakers: OnceLock::new(), tape, checkpoints: Mutex::new(()) }
     }
 
     /// Who to ring from now on. Only the first call counts.
-    pub(crate) fn ring_at(&self, doorbells: Vec<Arc<Inbox>>) {
-        let _ = self.doorbells.set(doorbells);
+    pub(crate) fn set_wakers(&self, doorbells: Vec<Arc<Inbox>>) {
+        let _ = self.wakers.set(doorbells);
     }
 
     /// The newest place, without a lock.
@@ -73,7 +73,7 @@ impl Log {
     pub(crate) fn with<T>(&self, act: impl FnOnce(&mut Sequencer) -> T) -> T {
         let mut book = self.lock();
         let result = act(&mut book.sequencer);
-        self.moved(book);
+        self.notify(book);
         result
     }
 
@@ -90,7 +90,7 @@ impl Log {
     ) -> Vec<(Symbol, SourceId)> {
         let mut taken_over = Vec::new();
         let mut book = self.lock();
-        let Book { sequencer, journal } = &mut *book;
+        let LogState { sequencer, journal } = &mut *book;
         let mut ticks = ticks.into_iter().enumerate().peekable();
         let mut room = Ok(());
         let mut note = Some(note);
@@ -99,7 +99,7 @@ impl Log {
             for (i, tick) in ticks.by_ref().take(ENTRIES_PER_WRITE) {
                 let outcome = room.clone().and_then(|()| sequencer.accept(tick, origin, rules, now));
                 if let Ok(Outcome::Accepted(_)) = outcome {
-                    journal.note(sequencer);
+                    journal.stage(sequencer);
                     taken_over.extend(sequencer.previous_source().map(|before| (tick.symbol, before)));
                 }
                 each(i, outcome);
@@ -107,14 +107,14 @@ impl Log {
             let last = ticks.peek().is_none();
             if last && let Some(note) = note.take().and_then(|note| note()) {
                 sequencer.record_key(note, now.wall);
-                journal.note_key(&note);
+                journal.stage_key(&note);
             }
             journal.write(sequencer.tape(), now.wall);
             if last {
                 break;
             }
         }
-        self.moved(book);
+        self.notify(book);
         taken_over
     }
 
@@ -124,14 +124,14 @@ impl Log {
     /// Where the disk has no room to note that.
     pub(crate) fn remove(&self, symbol: &Symbol, now: Now) -> Result<bool, TickError> {
         let mut book = self.lock();
-        let Book { sequencer, journal } = &mut *book;
+        let LogState { sequencer, journal } = &mut *book;
         journal.make_room(ENTRIES_PER_WRITE)?;
         let removed = sequencer.remove(symbol, now).is_some();
         if removed {
-            journal.note(sequencer);
+            journal.stage(sequencer);
             journal.write(sequencer.tape(), now.wall);
         }
-        self.moved(book);
+        self.notify(book);
         Ok(removed)
     }
 
@@ -161,17 +161,17 @@ impl Log {
     }
 
     /// Lets everyone know who wants to. What was added is on its way to the disk by now.
-    fn moved(&self, book: MutexGuard<'_, Book>) {
+    fn notify(&self, book: MutexGuard<'_, LogState>) {
         let head = book.sequencer.cursor().seq().get();
         let moved = self.head.swap(head, Ordering::SeqCst) != head;
         drop(book);
         if moved {
-            self.doorbells.get().into_iter().flatten().for_each(|inbox| inbox.moved());
+            self.wakers.get().into_iter().flatten().for_each(|inbox| inbox.log_advanced());
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Book> {
+    fn lock(&self) -> MutexGuard<'_, LogState> {
         // A panic in a holder leaves a sequencer that is still in order: every step of it is complete or not begun.
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

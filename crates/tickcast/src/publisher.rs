@@ -7,22 +7,22 @@ use bytes::Bytes;
 use tickcast_core::{KeyProgress, Outcome, SourceId, SourceOptions, Symbol, Tick, TickError};
 
 use crate::hub::Hub;
-use crate::reader::Update;
+use crate::reader::PublishedTick;
 use crate::sources::{Source, SourceState};
-use crate::stats::FeedCount;
+use crate::stats::FeedEventKind;
 
 /// A way into the market for one source: its ticks are counted under its name and judged by its rules.
 #[derive(Debug, Clone)]
 pub struct Publisher {
     hub: Hub,
     source: Arc<Source>,
-    origin: SourceId,
-    rules: SourceOptions,
+    source_id: SourceId,
+    options: SourceOptions,
 }
 
 impl Publisher {
     pub(crate) const fn new(hub: Hub, source: Arc<Source>, origin: SourceId, rules: SourceOptions) -> Self {
-        Self { hub, source, origin, rules }
+        Self { hub, source, source_id: origin, options: rules }
     }
 
     /// Publishes one tick.
@@ -43,11 +43,11 @@ impl Publisher {
         ticks: impl IntoIterator<Item = &'t Tick>,
         each: impl FnMut(usize, Result<Outcome, TickError>),
     ) {
-        self.publish_noted(ticks, each, || None);
+        self.publish_with_progress(ticks, each, || None);
     }
 
     /// The same for a part of a request; `note` says, once all of them were dealt with, how far that has come.
-    pub(crate) fn publish_noted<'t, 'n>(
+    pub(crate) fn publish_with_progress<'t, 'n>(
         &self,
         ticks: impl IntoIterator<Item = &'t Tick>,
         mut each: impl FnMut(usize, Result<Outcome, TickError>),
@@ -60,9 +60,9 @@ impl Publisher {
             heard |= outcome.is_ok();
             each(i, outcome);
         };
-        let taken_over = self.hub.log().publish(ticks, (self.origin, self.rules, now), each, note);
+        let taken_over = self.hub.log().publish(ticks, (self.source_id, self.options, now), each, note);
         if heard {
-            self.hub.source_list().hear(&self.source, now);
+            self.hub.source_list().note_activity(&self.source, now);
         }
         self.hub.source_list().take_over(&taken_over, &self.source, now.wall);
     }
@@ -70,14 +70,14 @@ impl Publisher {
     /// A symbol's newest tick, where it is one of this source's own, or was on the disk when the hub began: nobody knows any more
     /// whose it was then. A source that numbers its ticks goes on from there.
     #[must_use]
-    pub fn newest(&self, symbol: &Symbol) -> Option<Update> {
+    pub fn newest(&self, symbol: &Symbol) -> Option<PublishedTick> {
         let frame = self.hub.log().with(|sequencer| {
             let market = sequencer.market();
             let id = market.id(symbol)?;
-            let ours = [self.origin, SourceId::UNKNOWN].contains(&market.source(id));
+            let ours = [self.source_id, SourceId::UNKNOWN].contains(&market.source(id));
             market.newest(id).filter(|_| ours).cloned()
         })?;
-        Update::read(&Bytes::copy_from_slice(frame.json()))
+        PublishedTick::read(&Bytes::copy_from_slice(frame.json()))
     }
 
     /// Counts something that was meant to be a tick and was none.
@@ -86,7 +86,7 @@ impl Publisher {
     }
 
     /// Counts what happened on the way from a feed.
-    pub fn count(&self, count: FeedCount, times: u64) {
+    pub fn count(&self, count: FeedEventKind, times: u64) {
         self.source.counters.feed(count, times);
     }
 
@@ -117,9 +117,9 @@ impl Publisher {
     }
 
     /// A publisher under the same rules with a name of its own behind this one's: it falls silent by itself.
-    pub(crate) fn beside(&self, name: &str) -> Self {
+    pub(crate) fn named(&self, name: &str) -> Self {
         let name = format!("{}:{name}", self.name());
-        self.hub.source(&name, self.rules).stale_after(self.source.stale_after())
+        self.hub.source(&name, self.options).stale_after(self.source.stale_after())
     }
 
     /// The hub it publishes to.

@@ -11,7 +11,7 @@ use crate::events::Events;
 
 /// One tick as readers are sent it.
 #[derive(Debug, Clone)]
-pub struct Update {
+pub struct PublishedTick {
     /// What moved.
     pub symbol: Symbol,
     /// Its price.
@@ -28,7 +28,7 @@ pub struct Update {
     pub json: Bytes,
 }
 
-impl Update {
+impl PublishedTick {
     /// From the JSON that readers are sent.
     pub(crate) fn read(json: &Bytes) -> Option<Self> {
         let facts = TickView::read(json)?;
@@ -70,10 +70,10 @@ impl Reader {
     }
 
     /// The next tick; `None` once the hub has ended the stream.
-    pub async fn next(&mut self) -> Option<Update> {
+    pub async fn next(&mut self) -> Option<PublishedTick> {
         loop {
             while let Some(event) = self.next_event() {
-                if let Some(update) = json_of(&event).as_ref().and_then(Update::read) {
+                if let Some(update) = json_of(&event).as_ref().and_then(PublishedTick::read) {
                     return Some(update);
                 }
             }

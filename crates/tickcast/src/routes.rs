@@ -114,7 +114,7 @@ async fn pump(mut bell: Receiver<PriceTick>, inlet: Arc<Inlet>, hub: Hub) {
         tokio::task::yield_now().await;
     }
     inlet.empty_into(&hub);
-    hub.finish();
+    hub.end_when_caught_up();
 }
 
 impl Inlet {

@@ -1,18 +1,18 @@
 //! The accept loop: from listening sockets to the application.
 
-mod arriving;
+mod connection_limit;
 mod conversation;
 mod direct;
 mod framing;
 mod head;
 mod linger;
 mod multiplexed;
-mod patient;
-mod places;
+mod prefixed_io;
 mod refusal;
+mod request_body;
 mod requirements;
-mod rewound;
 mod sliced;
+mod write_timeout_io;
 
 use std::io;
 use std::pin::pin;
@@ -27,12 +27,12 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-pub(crate) use arriving::Unread;
-use conversation::converse;
-use places::{Places, Seldom};
+use connection_limit::{ConnectionLimit, LogThrottle};
+use conversation::serve_http;
+pub(crate) use request_body::Unread;
 
 /// How long the loop rests when accepting fails for want of resources: the sockets it lacks are freed by others.
-const ACCEPT_REST: Duration = Duration::from_millis(100);
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
 /// So many connections are accepted before everyone else has a turn: where thousands come at once, what is served already does not
 /// wait behind hundreds of them.
@@ -66,29 +66,35 @@ pub struct Server {
     listener: TcpListener,
     app: Router,
     grace: Duration,
-    stall: Duration,
-    connections: Option<usize>,
+    write_timeout: Duration,
+    max_connections: Option<usize>,
 }
 
 impl Server {
     /// How long connections may take to finish after the shutdown, unless [said otherwise](Self::grace): 5 s.
-    pub const GRACE: Duration = Duration::from_secs(5);
+    pub const DEFAULT_GRACE: Duration = Duration::from_secs(5);
 
-    /// How long a peer may take, or send, nothing, unless [said otherwise](Self::stall): 30 s.
-    pub const STALL: Duration = Duration::from_secs(30);
+    /// How long a peer may take, or send, nothing, unless [said otherwise](Self::write_timeout): 30 s.
+    pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
     /// The listener is bound already, so whoever calls knows its port.
     #[must_use]
     pub const fn new(listener: TcpListener, app: Router) -> Self {
-        Self { listener, app, grace: Self::GRACE, stall: Self::STALL, connections: None }
+        Self {
+            listener,
+            app,
+            grace: Self::DEFAULT_GRACE,
+            write_timeout: Self::WRITE_TIMEOUT,
+            max_connections: None,
+        }
     }
 
-    /// How long a peer may take nothing of an answer that is not a direct stream (a [hub](crate::HubBuilder::stall) sees to
+    /// How long a peer may take nothing of an answer that is not a direct stream (a [hub](crate::HubBuilder::write_timeout) sees to
     /// those). Then its connection is reset; over HTTP/2 that one request. And how long it may send nothing of a request's body,
-    /// before that breaks off. Default [`STALL`](Self::STALL).
+    /// before that breaks off. Default [`STALL`](Self::WRITE_TIMEOUT).
     #[must_use]
-    pub const fn stall(mut self, stall: Duration) -> Self {
-        self.stall = stall;
+    pub const fn write_timeout(mut self, stall: Duration) -> Self {
+        self.write_timeout = stall;
         self
     }
 
@@ -96,8 +102,8 @@ impl Server {
     /// requests that are soon over, and when those are taken, new connections wait to be accepted. Default, and most: as many in
     /// all as the process may have descriptors when it begins to serve, less 256 for everything else it has open.
     #[must_use]
-    pub const fn connections(mut self, connections: usize) -> Self {
-        self.connections = Some(connections);
+    pub const fn max_connections(mut self, connections: usize) -> Self {
+        self.max_connections = Some(connections);
         self
     }
 
@@ -124,19 +130,19 @@ impl Server {
     /// Whatever a single connection does, accepting goes on.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let (graceful, stop) = (GracefulShutdown::new(), CancellationToken::new());
-        let places = Arc::new(Places::new(self.connections));
-        let failing = Seldom::default();
+        let places = Arc::new(ConnectionLimit::new(self.max_connections));
+        let failing = LogThrottle::default();
         let mut shutdown = pin!(shutdown);
         let (mut next, mut count) = (None, 0_usize);
         loop {
             let accepting = async {
-                let place = match next.take() {
-                    Some(place) => Some(place),
+                let permit = match next.take() {
+                    Some(permit) => Some(permit),
                     None => places.next().await,
                 };
-                (place, self.listener.accept().await)
+                (permit, self.listener.accept().await)
             };
-            let (place, accepted) = tokio::select! {
+            let (permit, accepted) = tokio::select! {
                 accepted = accepting => accepted,
                 () = &mut shutdown => break,
             };
@@ -144,20 +150,30 @@ impl Server {
                 Ok((socket, _)) => {
                     // Before anyone counts the places that are left: the next one is taken already, wherever there is one.
                     next = places.try_next();
-                    let door = Door { places: Arc::clone(&places), stall: self.stall, stop: stop.clone() };
-                    tokio::spawn(attend(socket, place, door, self.app.clone(), graceful.watcher()));
+                    let door = ConnectionContext {
+                        connections: Arc::clone(&places),
+                        stall: self.write_timeout,
+                        stop: stop.clone(),
+                    };
+                    tokio::spawn(handle_connection(
+                        socket,
+                        permit,
+                        door,
+                        self.app.clone(),
+                        graceful.watcher(),
+                    ));
                     count += 1;
                     if count.is_multiple_of(AT_ONCE) {
                         tokio::task::yield_now().await;
                     }
                 }
-                Err(error) if concerns_one_connection(&error) => next = place,
+                Err(error) if concerns_one_connection(&error) => next = permit,
                 Err(error) => {
-                    next = place;
+                    next = permit;
                     if failing.is_due() {
                         tracing::error!(%error, "cannot accept connections");
                     }
-                    tokio::time::sleep(ACCEPT_REST).await;
+                    tokio::time::sleep(ACCEPT_RETRY_DELAY).await;
                 }
             }
         }
@@ -170,8 +186,8 @@ impl Server {
 }
 
 /// What a connection has of its server.
-struct Door {
-    places: Arc<Places>,
+struct ConnectionContext {
+    connections: Arc<ConnectionLimit>,
     stall: Duration,
     /// Done when the server stops.
     stop: CancellationToken,
@@ -179,10 +195,10 @@ struct Door {
 
 /// Serves a connection: a plain request for a stream leaves for a lane, everything else is hyper's. Its place is given back
 /// when it is over.
-async fn attend(
+async fn handle_connection(
     mut socket: TcpStream,
-    place: Option<OwnedSemaphorePermit>,
-    door: Door,
+    permit: Option<OwnedSemaphorePermit>,
+    door: ConnectionContext,
     app: Router,
     watcher: Watcher,
 ) {
@@ -192,25 +208,25 @@ async fn attend(
         () = door.stop.cancelled() => return,
     };
     let (read, first) = match first {
-        head::First::Stream(request, read) => {
+        head::FirstRequest::Stream(request, read) => {
             let version = request.version();
             let Ok(mut response) = app.clone().oneshot(*request).await;
-            door.places.turn_away(&mut response, version);
+            door.connections.turn_away(&mut response, version);
             if let Some(handoff) = direct::handoff(&mut response) {
-                return direct::hand_over(socket, version, &response, handoff, place);
+                return direct::hand_over(socket, version, &response, handoff, permit);
             }
             if let Some(answer) = refusal::few_events(&mut response).await {
-                return Box::pin(refusal::say(socket, &answer, false, &door)).await;
+                return Box::pin(refusal::respond(socket, &answer, false, &door)).await;
             }
             (read, Some(response))
         }
-        head::First::Other(read) => (read, None),
-        head::First::Ambiguous(why) => return refusal::bad_request(socket, why, &door).await,
-        head::First::Nothing => return,
+        head::FirstRequest::Other(read) => (read, None),
+        head::FirstRequest::Ambiguous(why) => return refusal::bad_request(socket, why, &door).await,
+        head::FirstRequest::Nothing => return,
     };
     // In a box: a stream's connection, of which there are the most, need not have room for it.
-    Box::pin(converse(socket, (read, first), door, app, watcher)).await;
-    drop(place);
+    Box::pin(serve_http(socket, (read, first), door, app, watcher)).await;
+    drop(permit);
 }
 
 /// What every connection needs: no waiting for more to come, since a batch is written whole; and an end to peers who are

@@ -30,7 +30,7 @@ pub enum SourceState {
 
 impl SourceState {
     /// As readers of streams are told.
-    const fn told(&self) -> State {
+    const fn as_state(&self) -> State {
         match self {
             Self::Live => State::Live,
             Self::Stale | Self::Paused => State::Stale,
@@ -67,9 +67,9 @@ impl SourceState {
 pub(crate) struct Source {
     pub(crate) name: String,
     pub(crate) counters: SourceCounters,
-    standing: Mutex<Standing>,
+    standing: Mutex<SourceStanding>,
     /// When it last ticked, in ms of uptime, and one more; 0: it has not.
-    heard: AtomicU64,
+    last_activity: AtomicU64,
     /// Whether it stands as stale, so that a tick need not look.
     stale: AtomicBool,
     /// In ms; 0: it may be silent for ever.
@@ -77,18 +77,18 @@ pub(crate) struct Source {
 }
 
 #[derive(Debug)]
-struct Standing {
-    own: Turn,
+struct SourceStanding {
+    own: StateChange,
     /// Symbols that have turned by themselves.
-    symbols: BTreeMap<Symbol, Turn>,
+    symbols: BTreeMap<Symbol, StateChange>,
 }
 
 #[derive(Debug, Clone)]
-struct Turn {
+struct StateChange {
     state: SourceState,
     since: Time,
     /// Its number among all sources' turns; 0: it never turned.
-    number: u64,
+    version: u64,
 }
 
 /// All sources of a hub.
@@ -96,27 +96,27 @@ struct Turn {
 pub(crate) struct Sources {
     list: Mutex<Vec<Arc<Source>>>,
     /// How many turns there have been, a source's first appearance among them.
-    turns: AtomicU64,
-    doorbells: OnceLock<Vec<Arc<Inbox>>>,
+    version: AtomicU64,
+    wakers: OnceLock<Vec<Arc<Inbox>>>,
 }
 
 /// A source's status, and the number of its last turn.
 #[derive(Debug, Clone)]
-pub(crate) struct Turned {
+pub(crate) struct VersionedStatus {
     pub(crate) status: SourceStatus,
-    pub(crate) turn: u64,
+    pub(crate) version: u64,
     /// Its symbols that have turned by themselves, in order of names.
-    pub(crate) symbols: Vec<SymbolTurned>,
+    pub(crate) symbols: Vec<VersionedSymbolStatus>,
 }
 
 /// A symbol that has turned by itself.
 #[derive(Debug, Clone)]
-pub(crate) struct SymbolTurned {
+pub(crate) struct VersionedSymbolStatus {
     pub(crate) symbol: Symbol,
     pub(crate) state: State,
     pub(crate) since: Time,
     pub(crate) reason: Option<String>,
-    pub(crate) turn: u64,
+    pub(crate) version: u64,
 }
 
 impl Source {
@@ -130,7 +130,7 @@ impl Source {
             since: turn.since,
         });
         let symbols = symbols.collect();
-        let Turn { state, since, .. } = standing.own.clone();
+        let StateChange { state, since, .. } = standing.own.clone();
         drop(standing);
         self.counters.stats(&self.name, state, since, symbols)
     }
@@ -143,34 +143,35 @@ impl Source {
         Duration::from_millis(self.stale_after.load(Ordering::Relaxed))
     }
 
-    fn turned(&self) -> Turned {
+    fn status(&self) -> VersionedStatus {
         let standing = self.standing();
-        let told = |turn: &Turn| (turn.state.told(), turn.since, turn.state.reason().map(str::to_owned));
+        let told =
+            |turn: &StateChange| (turn.state.as_state(), turn.since, turn.state.reason().map(str::to_owned));
         let symbols = standing.symbols.iter().map(|(symbol, turn)| {
             let (state, since, reason) = told(turn);
-            SymbolTurned { symbol: *symbol, state, since, reason, turn: turn.number }
+            VersionedSymbolStatus { symbol: *symbol, state, since, reason, version: turn.version }
         });
         let (state, since, reason) = told(&standing.own);
         let status = SourceStatus { source: self.name.clone(), state, since, reason };
-        Turned { status, turn: standing.own.number, symbols: symbols.collect() }
+        VersionedStatus { status, version: standing.own.version, symbols: symbols.collect() }
     }
 
     /// How readers take one of its symbols to be doing.
-    fn told_of(&self, symbol: &Symbol) -> State {
+    fn state_of(&self, symbol: &Symbol) -> State {
         let standing = self.standing();
         let own = standing.symbols.get(symbol).map(|turn| &turn.state);
-        own.filter(|state| **state != SourceState::Live).unwrap_or(&standing.own.state).told()
+        own.filter(|state| **state != SourceState::Live).unwrap_or(&standing.own.state).as_state()
     }
 
-    fn standing(&self) -> MutexGuard<'_, Standing> {
+    fn standing(&self) -> MutexGuard<'_, SourceStanding> {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Sources {
     /// Who to ring when a source has turned. Only the first call counts.
-    pub(crate) fn ring_at(&self, doorbells: Vec<Arc<Inbox>>) {
-        let _ = self.doorbells.set(doorbells);
+    pub(crate) fn set_wakers(&self, doorbells: Vec<Arc<Inbox>>) {
+        let _ = self.wakers.set(doorbells);
     }
 
     /// The source of this name and its number, registered now if it is new.
@@ -181,21 +182,21 @@ impl Sources {
             list.push(Arc::new(Source {
                 name: name.to_owned(),
                 counters: SourceCounters::default(),
-                standing: Mutex::new(Standing {
-                    own: Turn { state: SourceState::Live, since: now, number: 0 },
+                standing: Mutex::new(SourceStanding {
+                    own: StateChange { state: SourceState::Live, since: now, version: 0 },
                     symbols: BTreeMap::new(),
                 }),
-                heard: AtomicU64::new(0),
+                last_activity: AtomicU64::new(0),
                 stale: AtomicBool::new(false),
                 stale_after: AtomicU64::new(STALE_AFTER.as_millis() as u64),
             }));
-            self.turns.fetch_add(1, Ordering::SeqCst);
+            self.version.fetch_add(1, Ordering::SeqCst);
             list.len() - 1
         });
         let source = Arc::clone(&list[index]);
         drop(list);
         if known.is_none() {
-            self.ring();
+            self.wake_lanes();
         }
         (index, source)
     }
@@ -205,20 +206,20 @@ impl Sources {
     }
 
     /// How many turns there have been.
-    pub(crate) fn turns(&self) -> u64 {
-        self.turns.load(Ordering::SeqCst)
+    pub(crate) fn version(&self) -> u64 {
+        self.version.load(Ordering::SeqCst)
     }
 
     /// Every source's status.
-    pub(crate) fn statuses(&self) -> Vec<Turned> {
-        self.list().iter().map(|source| source.turned()).collect()
+    pub(crate) fn statuses(&self) -> Vec<VersionedStatus> {
+        self.list().iter().map(|source| source.status()).collect()
     }
 
     /// A source has ticked.
-    pub(crate) fn hear(&self, source: &Source, now: Now) {
-        source.heard.store(now.uptime.as_millis() as u64 + 1, Ordering::SeqCst);
+    pub(crate) fn note_activity(&self, source: &Source, now: Now) {
+        source.last_activity.store(now.uptime.as_millis() as u64 + 1, Ordering::SeqCst);
         if source.stale.load(Ordering::SeqCst) {
-            self.turn(source, now.wall, |state| {
+            self.change_state(source, now.wall, |state| {
                 matches!(state, SourceState::Stale).then_some(SourceState::Live)
             });
         }
@@ -230,12 +231,12 @@ impl Sources {
             // Who may be silent for ever is not stale.
             SourceState::Stale if source.stale_after.load(Ordering::Relaxed) == 0 => return,
             // Its next tick is on its way: its silence ends here.
-            SourceState::Live if source.heard.load(Ordering::SeqCst) != 0 => {
-                source.heard.store(now.uptime.as_millis() as u64 + 1, Ordering::SeqCst);
+            SourceState::Live if source.last_activity.load(Ordering::SeqCst) != 0 => {
+                source.last_activity.store(now.uptime.as_millis() as u64 + 1, Ordering::SeqCst);
             }
             _ => {}
         }
-        self.turn(source, now.wall, |_| Some(state.clone()));
+        self.change_state(source, now.wall, |_| Some(state.clone()));
     }
 
     /// A source says how one of its symbols is doing, apart from itself.
@@ -245,35 +246,35 @@ impl Sources {
         if known == state {
             return;
         }
-        let number = self.turns.fetch_add(1, Ordering::SeqCst) + 1;
-        standing.symbols.insert(symbol, Turn { state: state.clone(), since: now, number });
+        let number = self.version.fetch_add(1, Ordering::SeqCst) + 1;
+        standing.symbols.insert(symbol, StateChange { state: state.clone(), since: now, version: number });
         drop(standing);
-        self.ring();
+        self.wake_lanes();
     }
 
     /// A source has ticked symbols that were others' before. Where those were doing otherwise, readers are told how they do now.
     pub(crate) fn take_over(&self, symbols: &[(Symbol, SourceId)], source: &Source, now: Time) {
         for (symbol, before) in symbols {
             let before = self.list().get(usize::from(before.0)).cloned();
-            if before.is_none_or(|before| before.told_of(symbol) == source.told_of(symbol)) {
+            if before.is_none_or(|before| before.state_of(symbol) == source.state_of(symbol)) {
                 continue;
             }
             let mut standing = source.standing();
             let state = standing.symbols.get(symbol).map_or(SourceState::Live, |turn| turn.state.clone());
-            let number = self.turns.fetch_add(1, Ordering::SeqCst) + 1;
-            standing.symbols.insert(*symbol, Turn { state, since: now, number });
+            let number = self.version.fetch_add(1, Ordering::SeqCst) + 1;
+            standing.symbols.insert(*symbol, StateChange { state, since: now, version: number });
             drop(standing);
-            self.ring();
+            self.wake_lanes();
         }
     }
 
     /// Turns sources stale that have been silent too long; says when to look again.
-    pub(crate) fn look(&self, now: Now) -> Option<Duration> {
-        self.list().iter().filter_map(|source| self.look_at(source, now)).min()
+    pub(crate) fn check_staleness(&self, now: Now) -> Option<Duration> {
+        self.list().iter().filter_map(|source| self.check_source(source, now)).min()
     }
 
-    fn look_at(&self, source: &Source, now: Now) -> Option<Duration> {
-        let heard = source.heard.load(Ordering::SeqCst);
+    fn check_source(&self, source: &Source, now: Now) -> Option<Duration> {
+        let heard = source.last_activity.load(Ordering::SeqCst);
         let patience = Duration::from_millis(source.stale_after.load(Ordering::Relaxed));
         if heard == 0 || patience.is_zero() || source.stale.load(Ordering::SeqCst) {
             return None;
@@ -282,29 +283,31 @@ impl Sources {
         if now.uptime < due {
             return Some(due);
         }
-        self.turn(source, now.wall, |state| matches!(state, SourceState::Live).then_some(SourceState::Stale));
+        self.change_state(source, now.wall, |state| {
+            matches!(state, SourceState::Live).then_some(SourceState::Stale)
+        });
         // A tick that came meanwhile has not seen it stale.
-        if source.heard.load(Ordering::SeqCst) != heard {
-            self.hear(source, now);
+        if source.last_activity.load(Ordering::SeqCst) != heard {
+            self.note_activity(source, now);
         }
         None
     }
 
     /// Changes a source's state to what `to` makes of it, if anything, and tells the lanes.
-    fn turn(&self, source: &Source, now: Time, to: impl FnOnce(&SourceState) -> Option<SourceState>) {
+    fn change_state(&self, source: &Source, now: Time, to: impl FnOnce(&SourceState) -> Option<SourceState>) {
         let mut standing = source.standing();
         let Some(state) = to(&standing.own.state).filter(|state| *state != standing.own.state) else {
             return;
         };
         source.stale.store(state == SourceState::Stale, Ordering::SeqCst);
-        let number = self.turns.fetch_add(1, Ordering::SeqCst) + 1;
-        standing.own = Turn { state, since: now, number };
+        let number = self.version.fetch_add(1, Ordering::SeqCst) + 1;
+        standing.own = StateChange { state, since: now, version: number };
         drop(standing);
-        self.ring();
+        self.wake_lanes();
     }
 
-    fn ring(&self) {
-        self.doorbells.get().into_iter().flatten().for_each(|inbox| inbox.ring());
+    fn wake_lanes(&self) {
+        self.wakers.get().into_iter().flatten().for_each(|inbox| inbox.wake());
     }
 
     fn list(&self) -> MutexGuard<'_, Vec<Arc<Source>>> {
@@ -324,15 +327,15 @@ mod tests {
     fn silence_is_stale_and_a_tick_ends_it() {
         let sources = Sources::default();
         let (_, source) = sources.register("feed", Time::default());
-        assert_eq!(sources.look(at(100)), None, "what has not spoken yet is not silent");
-        sources.hear(&source, at(100));
-        assert_eq!(sources.look(at(101)), Some(Duration::from_secs(115)));
-        assert_eq!((sources.look(at(115)), source.stats().state), (None, SourceState::Stale));
-        assert_eq!(sources.statuses()[0].turn, 2);
-        sources.hear(&source, at(120));
-        assert_eq!((sources.turns(), source.stats().state), (3, SourceState::Live));
+        assert_eq!(sources.check_staleness(at(100)), None, "what has not spoken yet is not silent");
+        sources.note_activity(&source, at(100));
+        assert_eq!(sources.check_staleness(at(101)), Some(Duration::from_secs(115)));
+        assert_eq!((sources.check_staleness(at(115)), source.stats().state), (None, SourceState::Stale));
+        assert_eq!(sources.statuses()[0].version, 2);
+        sources.note_activity(&source, at(120));
+        assert_eq!((sources.version(), source.stats().state), (3, SourceState::Live));
         source.set_stale_after(Duration::ZERO);
-        assert_eq!((sources.look(at(999)), source.stats().state), (None, SourceState::Live));
+        assert_eq!((sources.check_staleness(at(999)), source.stats().state), (None, SourceState::Live));
         sources.set(&source, &SourceState::Stale, at(999));
         assert_eq!(source.stats().state, SourceState::Live, "it may be silent for ever");
     }
@@ -341,11 +344,11 @@ mod tests {
     fn who_has_just_come_back_is_not_silent() {
         let sources = Sources::default();
         let (_, source) = sources.register("feed", Time::default());
-        sources.hear(&source, at(0));
+        sources.note_activity(&source, at(0));
         sources.set(&source, &SourceState::Down("cut".to_owned()), at(1));
         sources.set(&source, &SourceState::Live, at(100));
         assert_eq!(
-            (sources.look(at(101)), source.stats().state),
+            (sources.check_staleness(at(101)), source.stats().state),
             (Some(Duration::from_secs(115)), SourceState::Live)
         );
     }
@@ -356,7 +359,7 @@ mod tests {
         let (_, source) = sources.register("feed", Time::default());
         let symbol = Symbol::new("FOO-BAR").unwrap();
         sources.set_symbol(&source, symbol, &SourceState::Live, Time::default());
-        assert_eq!(sources.turns(), 1, "it is live until something else is said");
+        assert_eq!(sources.version(), 1, "it is live until something else is said");
         let down = SourceState::Down("not a product".to_owned());
         sources.set_symbol(&source, symbol, &down, Time::default());
         assert_eq!(
@@ -366,7 +369,7 @@ mod tests {
         sources.set_symbol(&source, symbol, &SourceState::Live, Time::default());
         assert_eq!(source.stats().symbols.len(), 0);
         let told = &sources.statuses()[0].symbols[0];
-        assert_eq!((told.state, told.turn), (State::Live, 3), "readers have yet to hear of it");
+        assert_eq!((told.state, told.version), (State::Live, 3), "readers have yet to hear of it");
     }
 
     #[test]
@@ -376,15 +379,15 @@ mod tests {
         let symbol = Symbol::new("A").unwrap();
         let taken = [(symbol, SourceId(0))];
         sources.take_over(&taken, &new, Time::default());
-        assert_eq!(sources.turns(), 2, "nothing is said where both are well");
+        assert_eq!(sources.version(), 2, "nothing is said where both are well");
         sources.set(&old, &SourceState::Down("cut".to_owned()), at(1));
         sources.take_over(&taken, &new, Time::default());
         let told = &sources.statuses()[1].symbols[0];
-        assert_eq!((told.symbol, told.state, told.turn), (symbol, State::Live, 4));
+        assert_eq!((told.symbol, told.state, told.version), (symbol, State::Live, 4));
         sources.set(&old, &SourceState::Live, at(2));
         sources.set_symbol(&old, symbol, &SourceState::Ended("removed".to_owned()), Time::default());
         sources.take_over(&taken, &new, Time::default());
-        assert_eq!(sources.statuses()[1].symbols[0].turn, 7);
+        assert_eq!(sources.statuses()[1].symbols[0].version, 7);
         assert_eq!(old.stats().symbols.len(), 0, "what has ended is no trouble");
     }
 
@@ -392,11 +395,11 @@ mod tests {
     fn a_source_that_failed_is_not_stale_but_down() {
         let sources = Sources::default();
         let (_, source) = sources.register("feed", Time::default());
-        sources.hear(&source, at(0));
+        sources.note_activity(&source, at(0));
         sources.set(&source, &SourceState::Down("gone".to_owned()), at(1));
-        assert_eq!(sources.look(at(60)), None);
+        assert_eq!(sources.check_staleness(at(60)), None);
         assert_eq!(sources.statuses()[0].status.state, State::Down);
         sources.set(&source, &SourceState::Down("gone".to_owned()), at(61));
-        assert_eq!(sources.turns(), 2, "the same again is no turn");
+        assert_eq!(sources.version(), 2, "the same again is no turn");
     }
 }

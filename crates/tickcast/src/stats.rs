@@ -29,11 +29,11 @@ pub struct HubStats {
     /// Open streams.
     pub streams: u64,
     /// What they keep that their readers have yet to take, in bytes.
-    pub kept_bytes: u64,
+    pub buffered_bytes: u64,
     /// Ticks written to streams, each counted once a stream.
-    pub events_out: u64,
+    pub ticks_delivered: u64,
     /// Bytes of events and comments handed to streams.
-    pub bytes_out: u64,
+    pub bytes_sent: u64,
     /// The newest place on the tape.
     pub cursor: Cursor,
     /// Symbols ever seen.
@@ -97,11 +97,11 @@ pub struct SourceStats {
     /// Its state.
     pub state: SourceState,
     /// Ticks that were taken.
-    pub taken: u64,
+    pub accepted: u64,
     /// Ticks that were older than their symbol's newest.
     pub late: u64,
     /// Ticks that repeated their symbol's newest.
-    pub repeats: u64,
+    pub unchanged: u64,
     /// Ticks that broke a rule.
     pub rejected: u64,
     /// Since when it is in that state.
@@ -125,7 +125,7 @@ pub struct SymbolStats {
 
 /// What can happen on the way from a feed, and is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FeedCount {
+pub enum FeedEventKind {
     /// A connection stood. All but the first were reconnections.
     Connects,
     /// A frame came, of whatever kind.
@@ -148,7 +148,7 @@ pub enum FeedCount {
     Unquoted,
 }
 
-impl FeedCount {
+impl FeedEventKind {
     /// All there are.
     pub const ALL: [Self; 10] = [
         Self::Connects,
@@ -183,12 +183,12 @@ impl FeedCount {
 
 /// What happened on the way from a feed. All zero for a source that is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct FeedStats([u64; FeedCount::ALL.len()]);
+pub struct FeedStats([u64; FeedEventKind::ALL.len()]);
 
 impl FeedStats {
     /// How often this happened.
     #[must_use]
-    pub const fn get(&self, count: FeedCount) -> u64 {
+    pub const fn get(&self, count: FeedEventKind) -> u64 {
         self.0[count as usize]
     }
 
@@ -279,9 +279,9 @@ impl LaneStats {
     /// Adds them all up.
     pub(crate) fn add_to(&self, total: &mut HubStats) {
         total.streams += self.streams();
-        total.kept_bytes += self.kept.load(Relaxed);
-        total.events_out += self.events.load(Relaxed);
-        total.bytes_out += self.bytes.load(Relaxed);
+        total.buffered_bytes += self.kept.load(Relaxed);
+        total.ticks_delivered += self.events.load(Relaxed);
+        total.bytes_sent += self.bytes.load(Relaxed);
         total.delays.sum += Duration::from_micros(self.delay_us.load(Relaxed));
         for (total, count) in total.delays.counts.iter_mut().zip(&self.delays) {
             *total += count.load(Relaxed);
@@ -292,19 +292,19 @@ impl LaneStats {
 /// A source's counters.
 #[derive(Debug, Default)]
 pub(crate) struct SourceCounters {
-    taken: AtomicU64,
+    accepted: AtomicU64,
     late: AtomicU64,
-    repeats: AtomicU64,
+    unchanged: AtomicU64,
     rejected: AtomicU64,
-    feed: [AtomicU64; FeedCount::ALL.len()],
+    feed: [AtomicU64; FeedEventKind::ALL.len()],
 }
 
 impl SourceCounters {
     pub(crate) fn count(&self, outcome: &Result<Outcome, TickError>) {
         let counter = match outcome {
-            Ok(Outcome::Accepted(_)) => &self.taken,
+            Ok(Outcome::Accepted(_)) => &self.accepted,
             Ok(Outcome::Late) => &self.late,
-            Ok(Outcome::Unchanged) => &self.repeats,
+            Ok(Outcome::Unchanged) => &self.unchanged,
             Err(_) => &self.rejected,
         };
         counter.fetch_add(1, Relaxed);
@@ -314,7 +314,7 @@ impl SourceCounters {
         self.rejected.fetch_add(1, Relaxed);
     }
 
-    pub(crate) fn feed(&self, count: FeedCount, times: u64) {
+    pub(crate) fn feed(&self, count: FeedEventKind, times: u64) {
         self.feed[count as usize].fetch_add(times, Relaxed);
     }
 
@@ -331,9 +331,9 @@ impl SourceCounters {
             since,
             symbols,
             feed: FeedStats(std::array::from_fn(|i| self.feed[i].load(Relaxed))),
-            taken: self.taken.load(Relaxed),
+            accepted: self.accepted.load(Relaxed),
             late: self.late.load(Relaxed),
-            repeats: self.repeats.load(Relaxed),
+            unchanged: self.unchanged.load(Relaxed),
             rejected: self.rejected.load(Relaxed),
         }
     }

@@ -11,31 +11,31 @@ use tickcast_core::render::EventFormat;
 use tickcast_core::{Epoch, Filter, Mode, Position, Resume, ResumeError, Seq, resume};
 
 use crate::hub::Prepared;
-pub(crate) use edit::{Edit, EditError, Effective, PACED_ALL};
+pub(crate) use edit::{Edit, EditError, Effective, RATE_NEEDS_LATEST};
 pub(crate) use stream_id::StreamId;
 
 /// The slowest and the fastest pace, in updates a second of each symbol.
-pub(crate) const PACES: std::ops::RangeInclusive<f64> = 0.1..=100.0;
+pub(crate) const RATES: std::ops::RangeInclusive<f64> = 0.1..=100.0;
 
 /// At most so many updates a second of each symbol; the newest value wins, and the last one always arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pace(Duration);
+pub struct Rate(Duration);
 
-/// A number that is no [`Pace`].
+/// A number that is no [`Rate`].
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
-#[error("{0} updates a second is outside {min} ..= {max}", min = PACES.start(), max = PACES.end())]
-pub struct PaceError(pub f64);
+#[error("{0} updates a second is outside {min} ..= {max}", min = RATES.start(), max = RATES.end())]
+pub struct RateError(pub f64);
 
-impl Pace {
+impl Rate {
     /// `updates` a second, 0.1 to 100.
     ///
     /// # Errors
     /// Where it is outside that range, or no number.
-    pub fn per_second(updates: f64) -> Result<Self, PaceError> {
-        if PACES.contains(&updates) {
+    pub fn per_second(updates: f64) -> Result<Self, RateError> {
+        if RATES.contains(&updates) {
             Ok(Self(Duration::from_secs_f64(1.0 / updates)))
         } else {
-            Err(PaceError(updates))
+            Err(RateError(updates))
         }
     }
 
@@ -85,19 +85,19 @@ pub struct Subscription {
     pub(crate) filter: Filter,
     /// The filter made ready for the lanes; without it, each lane does that by itself.
     pub(crate) prepared: Option<Arc<Prepared>>,
-    pub(crate) pace: Option<Pace>,
+    pub(crate) rate: Option<Rate>,
     pub(crate) start: Start,
     /// Where the log stood when this was asked for: a lane has to have got there before it takes the reader in.
     pub(crate) asked_at: Seq,
-    pub(crate) dialect: EventFormat,
+    pub(crate) format: EventFormat,
     /// A simple stream's own; `None`: that of its lane.
     pub(crate) heartbeat: Option<Heartbeat>,
-    pub(crate) terms: Option<Box<Terms>>,
+    pub(crate) session: Option<Box<SessionOptions>>,
 }
 
 /// What a resumable stream is asked for beyond a simple one.
 #[derive(Debug, Clone)]
-pub(crate) struct Terms {
+pub(crate) struct SessionOptions {
     pub(crate) id: StreamId,
     pub(crate) mode: Mode,
     /// After how long without an event it is sent a heartbeat.
@@ -134,19 +134,19 @@ impl Subscription {
         Self {
             filter,
             prepared: None,
-            pace: None,
+            rate: None,
             start: Start::Snapshot,
             asked_at: Seq::ZERO,
-            dialect: EventFormat::Simple,
+            format: EventFormat::Simple,
             heartbeat: None,
-            terms: None,
+            session: None,
         }
     }
 
     /// At most so often.
     #[must_use]
-    pub const fn paced(mut self, pace: Pace) -> Self {
-        self.pace = Some(pace);
+    pub const fn max_rate(mut self, rate: Rate) -> Self {
+        self.rate = Some(rate);
         self
     }
 
@@ -165,17 +165,17 @@ impl Subscription {
 
     /// As a resumable stream of the log that stands at `head`: its reader goes on from the cursor it came with, if it has one
     /// that is good here.
-    pub(crate) fn resumable(mut self, mut terms: Terms, (epoch, head): (Epoch, Seq)) -> Self {
-        self.dialect = EventFormat::Resumable(epoch, None);
-        match terms.last.as_deref().map(|last| resume(last, epoch, head)) {
+    pub(crate) fn resumable(mut self, mut session: SessionOptions, (epoch, head): (Epoch, Seq)) -> Self {
+        self.format = EventFormat::Resumable(epoch, None);
+        match session.last.as_deref().map(|last| resume(last, epoch, head)) {
             None => {}
             Some(Ok(from)) => self.start = Start::Resume(from),
             Some(Err(broken)) => {
-                terms.broken = Some(broken);
+                session.broken = Some(broken);
                 self.start = Start::Snapshot;
             }
         }
-        self.terms = Some(Box::new(terms));
+        self.session = Some(Box::new(session));
         self
     }
 
@@ -201,11 +201,11 @@ mod tests {
 
     #[test]
     fn paces() {
-        assert_eq!(Pace::per_second(2.0).unwrap().interval(), Duration::from_millis(500));
-        assert!(Pace::per_second(0.1).is_ok() && Pace::per_second(100.0).is_ok());
+        assert_eq!(Rate::per_second(2.0).unwrap().interval(), Duration::from_millis(500));
+        assert!(Rate::per_second(0.1).is_ok() && Rate::per_second(100.0).is_ok());
         for bad in [0.0, 0.09, 100.1, -1.0, f64::NAN, f64::INFINITY] {
-            assert!(Pace::per_second(bad).is_err(), "{bad}");
+            assert!(Rate::per_second(bad).is_err(), "{bad}");
         }
-        assert_eq!(PaceError(0.0).to_string(), "0 updates a second is outside 0.1 ..= 100");
+        assert_eq!(RateError(0.0).to_string(), "0 updates a second is outside 0.1 ..= 100");
     }
 }

@@ -7,14 +7,14 @@ use crate::{Filter, Market, Symbol, SymbolId};
 #[derive(Debug, Clone)]
 pub struct Selection {
     filter: Filter,
-    wanted: Wanted,
+    wanted: HistoryRequest,
     /// How many symbols of the market have been looked at.
     seen: usize,
 }
 
 /// The symbols that are wanted.
 #[derive(Debug, Clone)]
-enum Wanted {
+enum HistoryRequest {
     /// All there are and will be.
     All,
     These(SymbolSet),
@@ -29,7 +29,7 @@ impl Selection {
             selection.extend(market, usize::MAX, |_| {});
         } else {
             let ids = selection.filter.names().iter().filter_map(|name| market.id(name));
-            (selection.wanted, selection.seen) = (Wanted::These(ids.collect()), market.len());
+            (selection.wanted, selection.seen) = (HistoryRequest::These(ids.collect()), market.len());
         }
         selection
     }
@@ -55,7 +55,8 @@ impl Selection {
     }
 
     fn of(filter: Filter) -> Self {
-        let wanted = if filter.is_all() { Wanted::All } else { Wanted::These(SymbolSet::new()) };
+        let wanted =
+            if filter.is_all() { HistoryRequest::All } else { HistoryRequest::These(SymbolSet::new()) };
         Self { filter, wanted, seen: 0 }
     }
 
@@ -82,8 +83,8 @@ impl Selection {
 
     fn want(&mut self, id: SymbolId) {
         match &mut self.wanted {
-            Wanted::All => {}
-            Wanted::These(ids) => _ = ids.insert(id),
+            HistoryRequest::All => {}
+            HistoryRequest::These(ids) => _ = ids.insert(id),
         }
     }
 
@@ -103,8 +104,8 @@ impl Selection {
     #[must_use]
     pub const fn is_wide(&self) -> bool {
         match &self.wanted {
-            Wanted::All => true,
-            Wanted::These(ids) => ids.is_wide(),
+            HistoryRequest::All => true,
+            HistoryRequest::These(ids) => ids.is_wide(),
         }
     }
 
@@ -112,8 +113,8 @@ impl Selection {
     #[must_use]
     pub const fn len(&self) -> usize {
         match &self.wanted {
-            Wanted::All => self.seen,
-            Wanted::These(ids) => ids.len(),
+            HistoryRequest::All => self.seen,
+            HistoryRequest::These(ids) => ids.len(),
         }
     }
 
@@ -126,8 +127,8 @@ impl Selection {
     /// The wanted symbols, in order of first appearance.
     pub fn ids(&self) -> impl Iterator<Item = SymbolId> + '_ {
         let (all, these) = match &self.wanted {
-            Wanted::All => (self.seen, None),
-            Wanted::These(ids) => (0, Some(ids)),
+            HistoryRequest::All => (self.seen, None),
+            HistoryRequest::These(ids) => (0, Some(ids)),
         };
         (0..all).map(SymbolId::at).chain(these.into_iter().flat_map(SymbolSet::ids))
     }
@@ -152,8 +153,8 @@ impl Selection {
     #[must_use]
     pub fn contains(&self, id: SymbolId) -> bool {
         match &self.wanted {
-            Wanted::All => true,
-            Wanted::These(ids) => ids.contains(id),
+            HistoryRequest::All => true,
+            HistoryRequest::These(ids) => ids.contains(id),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What comes over a feed's connections: judged, and published.
 
-use tickcast::{FeedCount, SourceState, Tick, Time};
+use tickcast::{FeedEventKind, SourceState, Tick, Time};
 use tokio::time::Instant;
 
 use super::Run;
@@ -14,7 +14,7 @@ const HELD: usize = 1 << 16;
 impl Run {
     /// Takes in frames.
     pub(super) fn hear(&mut self, i: usize, frames: Vec<Frame>, now: Instant) {
-        self.feed.publisher.count(FeedCount::Frames, frames.len() as u64);
+        self.feed.publisher.count(FeedEventKind::Frames, frames.len() as u64);
         let (id, waits) = (self.calls[i].id, self.has_to_wait(i));
         let mut heard = Vec::new();
         for frame in frames {
@@ -41,7 +41,7 @@ impl Run {
                         ticks.extend(self.judge(*print, false));
                     }
                 }
-                Heard::Unquoted => self.feed.publisher.count(FeedCount::Unquoted, 1),
+                Heard::Unquoted => self.feed.publisher.count(FeedEventKind::Unquoted, 1),
                 Heard::Garbled(garbled) => self.standing.garbled(&garbled),
                 Heard::Lost(missing) => self.lost(missing),
                 Heard::Refused { symbol, why } => self.standing.refused(symbol, why),
@@ -110,7 +110,7 @@ impl Run {
         let time = match print.when {
             When::At(ms) if wire::is_sound(ms, wall.as_millis()) => Time::from_millis(ms).ok(),
             When::At(_) | When::Unreadable => {
-                publisher.count(FeedCount::BadTimes, 1);
+                publisher.count(FeedEventKind::BadTimes, 1);
                 None
             }
             When::Unsaid => None,
@@ -122,15 +122,15 @@ impl Run {
                 }
                 return Some(print.tick);
             }
-            Verdict::Straggler if !held => publisher.count(FeedCount::Stragglers, 1),
-            Verdict::Straggler | Verdict::Duplicate => publisher.count(FeedCount::Duplicates, 1),
+            Verdict::Straggler if !held => publisher.count(FeedEventKind::Stragglers, 1),
+            Verdict::Straggler | Verdict::Duplicate => publisher.count(FeedEventKind::Duplicates, 1),
         }
         None
     }
 
     fn lost(&self, missing: u64) {
-        self.feed.publisher.count(FeedCount::Gaps, 1);
-        self.feed.publisher.count(FeedCount::Missing, missing);
+        self.feed.publisher.count(FeedEventKind::Gaps, 1);
+        self.feed.publisher.count(FeedEventKind::Missing, missing);
     }
 
     /// Prices came over a connection: it is the one that counts from now on.

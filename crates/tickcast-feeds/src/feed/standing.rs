@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use tickcast::{FeedCount, Publisher, SourceState, Symbol, Tick};
+use tickcast::{FeedEventKind, Publisher, SourceState, Symbol, Tick};
 use tokio::time::Instant;
 
 use crate::{Garbled, Names};
@@ -149,7 +149,7 @@ impl Standing {
 
     /// Something made no sense.
     pub(super) fn garbled(&self, garbled: &Garbled) {
-        self.publisher.count(FeedCount::Errors, 1);
+        self.publisher.count(FeedEventKind::Errors, 1);
         let shown = self.garbled.get() + 1;
         self.garbled.set(shown);
         let source = self.publisher.name();
@@ -163,7 +163,7 @@ impl Standing {
 
     /// Something of an unknown kind came.
     pub(super) fn unknown(&mut self, kind: String) {
-        self.publisher.count(FeedCount::Unknown, 1);
+        self.publisher.count(FeedEventKind::Unknown, 1);
         if self.unknown.len() < SHOWN as usize && !self.unknown.contains(&kind) {
             tracing::warn!(source = self.publisher.name(), "unknown, and passed over: {kind}");
             self.unknown.insert(kind);

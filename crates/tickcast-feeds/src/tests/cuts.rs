@@ -27,8 +27,8 @@ async fn what_a_cut_cost_is_counted() {
         }
         scene.check();
         let missing: usize = case.symbols().iter().map(|symbol| scene.missing(symbol).len()).sum();
-        assert_eq!(scene.count(FeedCount::Missing), missing as u64, "{case:?}");
-        assert_eq!(scene.count(FeedCount::Connects), 11);
+        assert_eq!(scene.count(FeedEventKind::Missing), missing as u64, "{case:?}");
+        assert_eq!(scene.count(FeedEventKind::Connects), 11);
     }
 }
 
@@ -44,7 +44,7 @@ async fn a_feed_that_begins_anew_goes_on_from_its_last_trade() {
         }
         scene.check();
         let missing: usize = case.symbols().iter().map(|symbol| scene.missing(symbol).len()).sum();
-        assert_eq!(scene.count(FeedCount::Missing), missing as u64, "{case:?}");
+        assert_eq!(scene.count(FeedEventKind::Missing), missing as u64, "{case:?}");
     }
 }
 
@@ -53,12 +53,12 @@ async fn a_cut_that_was_announced_costs_nothing() {
     let scene = Scene::live(Case::BinanceTrades).await;
     for connects in 2..6 {
         scene.fake.misbehave(Fault::Shutdown);
-        scene.until(SOON, |stats| stats.feed.get(FeedCount::Connects) == connects).await;
+        scene.until(SOON, |stats| stats.feed.get(FeedEventKind::Connects) == connects).await;
         sleep(Duration::from_secs(40)).await;
         assert_eq!(scene.stats().state, SourceState::Live);
     }
     scene.check();
-    assert_eq!(scene.count(FeedCount::Missing), 0);
+    assert_eq!(scene.count(FeedEventKind::Missing), 0);
     assert!(scene.missing("BTCUSDT").is_empty());
 }
 
@@ -74,7 +74,7 @@ async fn whoever_takes_over_is_given_time_to_subscribe() {
     scene.fake.misbehave(Fault::Shutdown);
     sleep(Duration::from_secs(20)).await;
     scene.check();
-    assert_eq!((scene.count(FeedCount::Connects), scene.count(FeedCount::Missing)), (2, 0));
+    assert_eq!((scene.count(FeedEventKind::Connects), scene.count(FeedEventKind::Missing)), (2, 0));
 }
 
 #[tokio::test(start_paused = true)]

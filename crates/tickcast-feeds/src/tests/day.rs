@@ -23,9 +23,9 @@ async fn planned_ends_cost_nothing() {
         .find(|why| why.starts_with("cut"));
     assert_eq!(cut, None, "it was always we who left");
     assert!((3..=4).contains(&record.connects.len()), "{:?}", record.connects.len());
-    assert_eq!(scene.count(FeedCount::Missing), 0);
+    assert_eq!(scene.count(FeedEventKind::Missing), 0);
     let offered = record.sent.len() as u64 - before_the_first(&scene, &record);
-    assert_eq!(scene.stats().taken, offered, "one tick a trade");
+    assert_eq!(scene.stats().accepted, offered, "one tick a trade");
 }
 
 /// Trades before the feed was there.
@@ -56,11 +56,11 @@ async fn forced_ends_cost_what_was_withheld_and_no_more() {
         sleep(Duration::from_secs(120)).await;
         scene.check();
         let missing: usize = case.symbols().iter().map(|symbol| scene.missing(symbol).len()).sum();
-        assert_eq!(scene.count(FeedCount::Missing), missing as u64, "{case:?}: every loss is counted");
+        assert_eq!(scene.count(FeedEventKind::Missing), missing as u64, "{case:?}: every loss is counted");
         let record = scene.fake.record();
         // Whatever happened while a connection of ours brought prices is there.
         assert!(missing < record.sent.len() / 50, "{case:?}: {missing} of {}", record.sent.len());
-        assert!(scene.count(FeedCount::Connects) > 5);
+        assert!(scene.count(FeedEventKind::Connects) > 5);
         assert_eq!(scene.stats().state, SourceState::Live);
     }
 }

@@ -13,17 +13,17 @@ async fn it_is_counted_and_the_prices_go_on() {
             scene.fake.misbehave(Fault::Raw(garbage.to_owned()));
             scene
                 .until(SOON, |stats| {
-                    stats.feed.get(FeedCount::Errors) + stats.feed.get(FeedCount::Unknown) == said
+                    stats.feed.get(FeedEventKind::Errors) + stats.feed.get(FeedEventKind::Unknown) == said
                 })
                 .await;
         }
-        let unknown = scene.count(FeedCount::Unknown);
+        let unknown = scene.count(FeedEventKind::Unknown);
         scene.fake.misbehave(Fault::Raw(r#"{"e":"news","type":"news","channel":"news"}"#.to_owned()));
         scene.fake.misbehave(Fault::Big(1 << 20));
         scene.fake.misbehave(Fault::Binary);
-        scene.until(SOON, |stats| stats.feed.get(FeedCount::Unknown) == unknown + 3).await;
+        scene.until(SOON, |stats| stats.feed.get(FeedEventKind::Unknown) == unknown + 3).await;
         scene.until_live(SOON).await;
-        assert_eq!(scene.count(FeedCount::Connects), 1, "{case:?}: it is no reason to hang up");
+        assert_eq!(scene.count(FeedEventKind::Connects), 1, "{case:?}: it is no reason to hang up");
         scene.check();
     }
 }
@@ -39,7 +39,7 @@ async fn what_cannot_be_read_at_all_costs_the_connection() {
             scene.fake.misbehave(fault);
             scene.until(SOON, |stats| stats.state.reason() == Some(says)).await;
             scene.until_live(SOON).await;
-            assert_eq!(scene.count(FeedCount::Errors), 1, "{case:?}");
+            assert_eq!(scene.count(FeedEventKind::Errors), 1, "{case:?}");
             scene.check();
         }
     }

@@ -15,7 +15,7 @@ async fn a_gap_is_counted() {
         assert_eq!(withheld.len(), 3, "{case:?}");
         // Tickers have no numbers of their own without holes; the next one says all there is to know.
         let seen = Case::NUMBERED.contains(&case) || case == Case::Advanced;
-        assert_eq!(scene.count(FeedCount::Missing), if seen { 3 } else { 0 }, "{case:?}");
+        assert_eq!(scene.count(FeedEventKind::Missing), if seen { 3 } else { 0 }, "{case:?}");
         if Case::NUMBERED.contains(&case) {
             let missing = case.symbols().map(|symbol| scene.missing(symbol)).concat();
             let mut withheld: Vec<_> = withheld.into_iter().map(|trade| trade.id).collect();
@@ -32,7 +32,7 @@ async fn what_comes_twice_is_taken_once() {
     for case in Case::ALL {
         let scene = Scene::live(case).await;
         scene.fake.misbehave(Fault::Duplicate);
-        scene.until(SOON, |stats| stats.feed.get(FeedCount::Duplicates) >= 1).await;
+        scene.until(SOON, |stats| stats.feed.get(FeedEventKind::Duplicates) >= 1).await;
         scene.until_live(SOON).await;
         scene.check();
     }
@@ -43,7 +43,7 @@ async fn what_comes_late_does_not_overwrite_what_is_newer() {
     for case in Case::ALL {
         let scene = Scene::live(case).await;
         scene.fake.misbehave(Fault::Swap);
-        scene.until(SOON, |stats| stats.feed.get(FeedCount::Stragglers) == 1).await;
+        scene.until(SOON, |stats| stats.feed.get(FeedEventKind::Stragglers) == 1).await;
         scene.until_live(SOON).await;
         scene.check();
     }
@@ -59,7 +59,7 @@ async fn a_time_that_cannot_be_costs_no_price() {
             scene.check();
             // A bookTicker has no time.
             let counted = case != Case::BinanceBook && time != BadTime::Missing;
-            let bad = scene.count(FeedCount::BadTimes);
+            let bad = scene.count(FeedEventKind::BadTimes);
             assert!(if counted { bad >= 1 } else { bad == 0 }, "{case:?} {time:?}: {bad}");
             for (symbol, ticks) in scene.read() {
                 let ahead = ticks.iter().find(|tick| tick.time.as_millis() > now_ms() + 1000);
@@ -81,7 +81,7 @@ async fn nobody_quotes_is_no_price_of_zero() {
     {
         let scene = Scene::live(case).await;
         scene.fake.misbehave(Fault::ZeroQuote);
-        scene.until(SOON, |stats| stats.feed.get(FeedCount::Unquoted) == 1).await;
+        scene.until(SOON, |stats| stats.feed.get(FeedEventKind::Unquoted) == 1).await;
         scene.until_live(SOON).await;
         scene.check();
         let zero = scene.read.lock().unwrap().iter().find(|tick| tick.price.to_f64() == 0.0).cloned();

@@ -119,7 +119,7 @@ impl Dial for Recording {
             }
             std::future::pending::<()>().await;
         });
-        Box::pin(async { Ok(Box::new(ours) as Box<dyn Io>) })
+        Box::pin(async { Ok(Box::new(ours) as Box<dyn IoBackend>) })
     }
 }
 
@@ -152,14 +152,14 @@ async fn through_a_feed_each_becomes_exactly_one_tick() {
             feed.run(&network).await;
         }));
         let start = Instant::now();
-        while hub.sources()[0].feed.get(FeedCount::Frames) < frames.len() as u64 {
+        while hub.sources()[0].feed.get(FeedEventKind::Frames) < frames.len() as u64 {
             assert!(start.elapsed() < SOON);
             sleep(Duration::from_millis(10)).await;
         }
         let stats = hub.sources().remove(0);
         println!("{name}: {prices} prices, {stats:?}");
         let count = |count| stats.feed.get(count);
-        assert_eq!((stats.taken, stats.late), (prices as u64, 0), "{name}: {stats:?}");
-        assert_eq!((count(FeedCount::Errors), count(FeedCount::Unknown)), (0, 0), "{name}");
+        assert_eq!((stats.accepted, stats.late), (prices as u64, 0), "{name}: {stats:?}");
+        assert_eq!((count(FeedEventKind::Errors), count(FeedEventKind::Unknown)), (0, 0), "{name}");
     }
 }

@@ -61,7 +61,7 @@ async fn a_symbol_that_is_none_costs_the_others_nothing() {
         assert_eq!(stats.symbols[0].symbol.as_str(), unknown);
         assert!(stats.symbols[0].state.reason().unwrap().starts_with(says), "{:?}", stats.symbols);
         assert_eq!(scene.read().len(), 2, "{case:?}");
-        assert_eq!(scene.count(FeedCount::Connects), 1, "{case:?}");
+        assert_eq!(scene.count(FeedEventKind::Connects), 1, "{case:?}");
         scene.check();
     }
 }
@@ -72,7 +72,7 @@ async fn a_symbol_that_is_none_is_found_out_over_short_connections_as_well() {
         options.life = Duration::from_secs(10);
     });
     let took = scene.until(Duration::from_secs(600), |stats| stats.symbols.len() == 1).await;
-    assert!(took >= Duration::from_secs(60) && scene.count(FeedCount::Connects) > 5, "{took:?}");
+    assert!(took >= Duration::from_secs(60) && scene.count(FeedEventKind::Connects) > 5, "{took:?}");
     assert_eq!(scene.stats().symbols[0].symbol.as_str(), "FOOUSDT");
 }
 
@@ -162,7 +162,7 @@ async fn after_an_hour(dial: impl Dial) -> SourceStats {
 async fn nobody_there_is_no_reason_for_a_hot_loop() {
     let stats = after_an_hour(Nowhere).await;
     assert_eq!(stats.state, SourceState::Down("connection refused".to_owned()));
-    assert_eq!(stats.feed.get(FeedCount::Connects), 0);
+    assert_eq!(stats.feed.get(FeedEventKind::Connects), 0);
 }
 
 #[tokio::test(start_paused = true)]

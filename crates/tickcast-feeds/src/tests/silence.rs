@@ -15,7 +15,7 @@ async fn no_prices_though_pings_and_heartbeats_go_on() {
             stale <= Duration::from_secs(17) && stale + back <= SILENCE + Duration::from_secs(8),
             "{case:?}: {stale:?} {back:?}"
         );
-        assert_eq!(scene.count(FeedCount::Connects), 2, "{case:?}");
+        assert_eq!(scene.count(FeedEventKind::Connects), 2, "{case:?}");
         scene.check();
     }
 }
@@ -45,12 +45,12 @@ async fn a_market_that_is_closed_is_asked_ever_less_often() {
             sleep(Duration::from_secs(10)).await;
             assert_eq!(scene.stats().state, SourceState::Stale, "{case:?}: a snapshot is no news");
         }
-        let connects = scene.count(FeedCount::Connects);
+        let connects = scene.count(FeedEventKind::Connects);
         assert!((5..=40).contains(&connects), "{case:?}: {connects}");
         scene.fake.misbehave(Fault::Halt(false));
         // A connection is there for when it opens.
         scene.until_live(Duration::from_secs(5)).await;
-        let unseen = scene.count(FeedCount::Missing);
+        let unseen = scene.count(FeedEventKind::Missing);
         assert_eq!(unseen, 0, "{case:?}");
         sleep(SOON).await;
         scene.check();
@@ -68,7 +68,7 @@ async fn who_says_that_it_is_closed_is_not_merely_silent() {
     // Until another connection says how things stand.
     scene
         .until(SILENCE + SOON, |stats| {
-            let again = stats.feed.get(FeedCount::Connects) == 2;
+            let again = stats.feed.get(FeedEventKind::Connects) == 2;
             assert!(again || stats.state.reason() == Some("it says: maintenance"), "{stats:?}");
             again
         })
@@ -132,10 +132,10 @@ async fn where_nothing_is_matched_that_is_why_no_trades_come() {
 async fn connected_is_not_connecting() {
     let case = Case::BinanceTrades;
     let scene = Scene::with(case, &case.symbols(), |options| options.interval = Duration::from_secs(50));
-    scene.until(SOON, |stats| stats.feed.get(FeedCount::Connects) == 1).await;
+    scene.until(SOON, |stats| stats.feed.get(FeedEventKind::Connects) == 1).await;
     assert_eq!(scene.stats().state.reason(), Some("connected, no price yet"));
     scene.until(Duration::from_secs(51), |stats| stats.state == SourceState::Live).await;
     scene.fake.misbehave(Fault::Abrupt);
-    scene.until(SOON, |stats| stats.feed.get(FeedCount::Connects) == 2).await;
+    scene.until(SOON, |stats| stats.feed.get(FeedEventKind::Connects) == 2).await;
     assert_eq!(scene.stats().state.reason(), Some("connected, no price yet"));
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tickcast::{FeedCount, Publisher, RawTick, Rejected, SourceState, Tick, TickSplitter};
+use tickcast::{FeedEventKind, Publisher, RawTick, Rejected, SourceState, Tick, TickSplitter};
 use tokio::net::UdpSocket;
 
 use super::rename::Rename;
@@ -38,10 +38,10 @@ async fn listen(address: SocketAddr, rename: &Rename, publisher: &Publisher) -> 
     let mut shown = 0;
     loop {
         let (length, _) = socket.recv_from(&mut datagram).await?;
-        publisher.count(FeedCount::Frames, 1);
+        publisher.count(FeedEventKind::Frames, 1);
         let (ticks, rejected) = read(&datagram[..length], rename);
         for error in rejected {
-            publisher.count(FeedCount::Errors, 1);
+            publisher.count(FeedEventKind::Errors, 1);
             publisher.reject();
             shown += 1;
             if shown <= SHOWN {

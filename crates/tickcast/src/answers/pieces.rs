@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Cut, Place};
+use super::{AnswerPermit, Cut};
 
 /// How long a piece may take to be taken, as long as a socket that takes nothing is waited for. It is looked at as often, so one that
 /// is not taken is given up after twice as long at most.
@@ -21,8 +21,8 @@ pub(crate) trait Pull: Send + Sized + 'static {
 }
 
 /// What a body holds that was begun, and how many pieces of it were taken.
-struct Held<P> {
-    rest: Option<(P, Place)>,
+struct PieceQueue<P> {
+    rest: Option<(P, AnswerPermit)>,
     taken: u64,
     /// Whoever watches it, and ends with it.
     watching: Option<AbortOnDropHandle<()>>,
@@ -31,8 +31,8 @@ struct Held<P> {
 /// Returns a body: what is `ready`, then what `rest` has to give. Its place, and all else that it holds, is given up when it ends, when
 /// it is dropped, and when nobody takes its pieces: whoever writes a body does not ask for more as long as the socket is full, so
 /// nobody else would see to that.
-pub(crate) fn body<P: Pull>(ready: Option<Bytes>, rest: P, place: Place) -> Body {
-    let held = Arc::new(Mutex::new(Held { rest: Some((rest, place)), taken: 0, watching: None }));
+pub(crate) fn body<P: Pull>(ready: Option<Bytes>, rest: P, place: AnswerPermit) -> Body {
+    let held = Arc::new(Mutex::new(PieceQueue { rest: Some((rest, place)), taken: 0, watching: None }));
     lock(&held).watching = Some(AbortOnDropHandle::new(tokio::spawn(watch(Arc::downgrade(&held)))));
     let rest = stream::try_unfold(Some(held), async |held| {
         let Some(held) = held else { return Ok(None) };
@@ -50,7 +50,7 @@ pub(crate) fn body<P: Pull>(ready: Option<Bytes>, rest: P, place: Place) -> Body
 }
 
 /// Takes what a body holds away from it once nothing of it was taken for too long.
-async fn watch<P>(held: Weak<Mutex<Held<P>>>) {
+async fn watch<P>(held: Weak<Mutex<PieceQueue<P>>>) {
     let mut seen = 0;
     loop {
         tokio::time::sleep(PATIENCE).await;
@@ -63,7 +63,7 @@ async fn watch<P>(held: Weak<Mutex<Held<P>>>) {
     }
 }
 
-fn lock<P>(held: &Mutex<Held<P>>) -> std::sync::MutexGuard<'_, Held<P>> {
+fn lock<P>(held: &Mutex<PieceQueue<P>>) -> std::sync::MutexGuard<'_, PieceQueue<P>> {
     held.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

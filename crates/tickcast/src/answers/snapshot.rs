@@ -6,7 +6,7 @@ use std::time::Duration;
 use tickcast_core::{Cursor, Frame, Sequencer, Symbol, SymbolId};
 use tokio::time::Instant;
 
-use super::{Answers, Busy, Cut, Place};
+use super::{AnswerPermit, Answers, Busy, Cut};
 use crate::hub::Hub;
 
 /// The least time between two snapshots of a large market: each takes some milliseconds, of publishers too.
@@ -21,12 +21,12 @@ pub(crate) struct Snapshot {
     /// In order of names.
     pub(crate) ticks: Vec<(Symbol, Frame)>,
     /// Room for it among what answers may hold. Without one it is small.
-    _room: Option<Place>,
+    _room: Option<AnswerPermit>,
 }
 
 /// The newest snapshot, as long as some answer holds it, and when it was made.
 #[derive(Default)]
-pub(super) struct Newest {
+pub(super) struct SnapshotCache {
     snapshot: Weak<Snapshot>,
     made: Option<Instant>,
 }
@@ -42,14 +42,14 @@ pub(crate) enum NoSnapshot {
 
 impl Snapshot {
     /// The newest ticks of symbols that are named, at most as many as a filter names.
-    pub(crate) fn of(names: &[Symbol], log: &Sequencer) -> Self {
+    pub(crate) fn get(names: &[Symbol], log: &Sequencer) -> Self {
         let market = log.market();
         let newest = |name: &Symbol| Some((*name, market.newest(market.id(name)?)?.clone()));
         Self { cursor: log.cursor(), ticks: names.iter().filter_map(newest).collect(), _room: None }
     }
 
     /// The newest ticks of all symbols.
-    fn of_all(hub: &Hub) -> Result<Self, Busy> {
+    fn get_all(hub: &Hub) -> Result<Self, Busy> {
         // Under the lock references are copied, in one go; what takes its time comes after.
         let (cursor, mut ticks) = hub.log().with(|log| {
             let market = log.market();
@@ -69,20 +69,20 @@ impl Answers {
     /// Returns the whole market as it stands, or as it stood at some moment since this was called.
     pub(crate) async fn snapshot(&self, hub: &Hub) -> Result<Arc<Snapshot>, NoSnapshot> {
         let asked = hub.head().1;
-        let mut newest = self.newest.lock().await;
+        let mut newest = self.snapshot_cache.lock().await;
         // Whoever had to wait may find that one was made meanwhile.
         if let Some(snapshot) = newest.snapshot.upgrade().filter(|there| there.cursor.seq() >= asked) {
             return Ok(snapshot);
         }
         let small = hub.log().with(|log| log.market().len()) <= SMALL;
         let snapshot = if small {
-            Snapshot::of_all(hub)?
+            Snapshot::get_all(hub)?
         } else {
             if let Some(made) = newest.made {
                 tokio::time::sleep_until(made + INTERVAL).await;
             }
             let of = hub.clone();
-            self.work(move || Snapshot::of_all(&of)).await??
+            self.work(move || Snapshot::get_all(&of)).await??
         };
         newest.made = Some(Instant::now());
         let snapshot = Arc::new(snapshot);

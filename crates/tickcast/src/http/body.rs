@@ -43,7 +43,7 @@ pub(super) async fn try_next(body: &mut Body) -> Option<Result<Bytes, axum::Erro
 }
 
 /// A whole body of at most so many bytes. A long one takes a place.
-pub(super) async fn whole(mut body: Body, most: usize, answers: &Answers) -> Result<Vec<u8>, Problem> {
+pub(super) async fn read_all(mut body: Body, most: usize, answers: &Answers) -> Result<Vec<u8>, Problem> {
     let too_long = || {
         let detail = format!("the body has more than {} KiB", most >> 10);
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
@@ -71,7 +71,7 @@ pub(super) async fn whole(mut body: Body, most: usize, answers: &Answers) -> Res
 }
 
 /// Reads a body that nobody wants, up to a bound, and drops it: a client that is still sending may never see an answer otherwise.
-pub(super) async fn read_off(mut body: Body) {
+pub(super) async fn discard_body(mut body: Body) {
     let (longest, mut left) = READ_OFF;
     let reading = async {
         while let Some(Ok(bytes)) = next(&mut body).await {

@@ -6,7 +6,7 @@ use tickcast_core::{Candle, Interval, IntervalError, Time};
 
 use super::market::{json, no_symbol};
 use super::query::Query;
-use super::{Problem, SymbolPath, named, openapi};
+use super::{Problem, SymbolPath, openapi, parse_symbol};
 use crate::hub::Hub;
 
 /// How many candles are told, unless asked otherwise, and at most.
@@ -21,16 +21,16 @@ const MOST: usize = 5000;
     path = "/v1/candles/{symbol}",
     tag = "history",
     params(
-        openapi::OfSymbol,
+        openapi::SymbolParameter,
         ("interval" = inline(Option<openapi::IntervalName>), Query, description = "How long each is. Default: `1m`."),
         openapi::Range,
         ("limit" = Option<u64>, Query, minimum = 1, maximum = 5000, description = "How many at most. Default: 500."),
     ),
     responses(
         (status = 200, description = "The candles", body = openapi::Candles),
-        (status = 400, response = openapi::Refused),
-        (status = 404, response = openapi::NoSymbol),
-        (status = 503, response = openapi::Busy),
+        (status = 400, response = openapi::BadRequest),
+        (status = 404, response = openapi::SymbolNotFound),
+        (status = 503, response = openapi::ServerBusy),
     ),
 )]
 pub(super) async fn candles(
@@ -38,7 +38,7 @@ pub(super) async fn candles(
     path: SymbolPath,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let symbol = named(&path)?;
+    let symbol = parse_symbol(&path)?;
     let query = Query::parse(query.as_deref(), &["interval", "from", "to", "limit"])?;
     let interval: Interval = query
         .get("interval")

@@ -11,7 +11,7 @@ use tickcast_core::{Filter, FilterError};
 use super::query::NoParameters;
 use super::{Problem, body, openapi};
 use crate::hub::Hub;
-use crate::subscription::{Edit, EditError, Effective, Pace, StreamId};
+use crate::subscription::{Edit, EditError, Effective, Rate, StreamId};
 
 /// Most bytes of a change: three lists of the longest names, and then some, so that a list that is too long is told so.
 const LONGEST: usize = 256 << 10;
@@ -27,10 +27,10 @@ const LONGEST: usize = 256 << 10;
     request_body = openapi::Change,
     responses(
         (status = 200, description = "What it is subscribed to from now on", body = openapi::Changed),
-        (status = 400, response = openapi::Refused),
+        (status = 400, response = openapi::BadRequest),
         (status = 404, description = "There is no such stream, or it has ended", body = Problem,
             content_type = "application/problem+json"),
-        (status = 408, response = openapi::TooSlow),
+        (status = 408, response = openapi::RequestTimeout),
         (status = 413, description = "More than 256 KiB", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "Changed, or tried to be, more than 10 times within this second", body = Problem,
             content_type = "application/problem+json"),
@@ -45,15 +45,15 @@ pub(super) async fn change(
     body: Body,
 ) -> Result<Json<Value>, Problem> {
     let id = path.ok().and_then(|Path(id)| id.parse::<StreamId>().ok()).ok_or_else(no_stream)?;
-    let edit = edit(&body::whole(body, LONGEST, hub.answers()).await?)?;
+    let edit = edit(&body::read_all(body, LONGEST, hub.answers()).await?)?;
     match hub.change(id, edit).await {
         None => Err(no_stream()),
         Some(Err(error)) => Err(error.into()),
-        Some(Ok(Effective { filter, mode, pace })) => Ok(Json(json!({
+        Some(Ok(Effective { filter, mode, rate })) => Ok(Json(json!({
             "stream": id.to_string(),
             "symbols": filter.entries().collect::<Vec<_>>(),
             "mode": mode.as_str(),
-            "rate": pace.map(Pace::rate),
+            "rate": rate.map(Rate::rate),
         }))),
     }
 }
@@ -79,7 +79,7 @@ fn edit(body: &[u8]) -> Result<Edit, Problem> {
             "add" => edit.add = Some(filter("add", value)?),
             "remove" => edit.remove = Some(filter("remove", value)?),
             "set" => edit.set = Some(filter("set", value)?),
-            "rate" => edit.rate = Some(pace(value)?),
+            "rate" => edit.rate = Some(rate(value)?),
             _ => {
                 let shown: String = name.chars().take(24).collect();
                 let detail = format!("{shown:?} is none of add, remove, set, rate");
@@ -101,12 +101,12 @@ fn filter(member: &'static str, value: &Value) -> Result<Filter, Problem> {
     }
 }
 
-fn pace(value: &Value) -> Result<Option<Pace>, Problem> {
+fn rate(value: &Value) -> Result<Option<Rate>, Problem> {
     if value.is_null() {
         return Ok(None);
     }
     let rate = value.as_f64().ok_or_else(|| Problem::parameter("rate", "a number or null is expected"))?;
-    Ok(Some(Pace::per_second(rate)?))
+    Ok(Some(Rate::per_second(rate)?))
 }
 
 impl From<EditError> for Problem {
@@ -114,7 +114,7 @@ impl From<EditError> for Problem {
         match error {
             EditError::Add(error) => Self::parameter("add", error),
             EditError::Remove(error) => Self::parameter("remove", error),
-            EditError::Rate => Self::parameter("rate", crate::subscription::PACED_ALL),
+            EditError::Rate => Self::parameter("rate", crate::subscription::RATE_NEEDS_LATEST),
             EditError::Refused(refusal) => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, refusal.to_string()).retry_after(RETRY_AFTER)
             }

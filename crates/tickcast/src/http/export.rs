@@ -7,7 +7,7 @@ use tickcast_core::{Frame, Seq, Symbol, SymbolId, Time};
 use tickcast_tape::{DiskTape, ReadError, Skipped};
 
 use super::ticks::Format;
-use crate::answers::{Cut, PIECE, Pull};
+use crate::answers::{Cut, PIECE_BYTES, Pull};
 use crate::hub::Hub;
 
 /// Most entries of the tape in memory that are looked at while the log is locked.
@@ -69,7 +69,7 @@ impl Export {
             {
                 format.write(json, *range, out);
             }
-            if out.len() < PIECE && place.seq < *until {
+            if out.len() < PIECE_BYTES && place.seq < *until {
                 ControlFlow::Continue(())
             } else {
                 ControlFlow::Break(())
@@ -95,7 +95,7 @@ impl Export {
                 let frame = entry.frame.as_ref().filter(|_| entry.symbol == self.symbol.1);
                 bytes += frame.map_or(0, |frame| frame.json().len());
                 frames.extend(frame.cloned());
-                if bytes >= PIECE {
+                if bytes >= PIECE_BYTES {
                     break;
                 }
             }
@@ -122,7 +122,7 @@ impl Export {
 impl Pull for Export {
     async fn pull(mut self) -> Result<(Bytes, Option<Self>), Cut> {
         let symbol = self.symbol.0;
-        self.out = Vec::with_capacity(PIECE + PIECE / 8);
+        self.out = Vec::with_capacity(PIECE_BYTES + PIECE_BYTES / 8);
         loop {
             self = self.read_on().await.inspect_err(|error| {
                 // A body that breaks off cannot be taken for a whole one.
@@ -132,7 +132,7 @@ impl Pull for Export {
             if self.at >= Some(self.until) {
                 return Ok((piece(&mut self), None));
             }
-            if self.out.len() >= PIECE {
+            if self.out.len() >= PIECE_BYTES {
                 return Ok((piece(&mut self), Some(self)));
             }
         }

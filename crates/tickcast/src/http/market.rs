@@ -10,7 +10,7 @@ use tickcast_core::{Sequencer, Symbol, SymbolId};
 use utoipa::ToSchema;
 
 use super::query::{NoParameters, Query};
-use super::{Problem, SymbolPath, named, openapi};
+use super::{Problem, SymbolPath, openapi, parse_symbol};
 use crate::hub::Hub;
 use crate::stats::SourceStats;
 
@@ -26,11 +26,11 @@ const NAMES_PER_LOCK: usize = 1024;
     get,
     path = "/v1/prices/{symbol}",
     tag = "market",
-    params(openapi::OfSymbol),
+    params(openapi::SymbolParameter),
     responses(
-        (status = 200, description = "The tick", body = openapi::PriceTick),
-        (status = 400, response = openapi::Refused),
-        (status = 404, response = openapi::NoSymbol),
+        (status = 200, description = "The tick", body = openapi::PublishedTick),
+        (status = 400, response = openapi::BadRequest),
+        (status = 404, response = openapi::SymbolNotFound),
     ),
 )]
 pub(super) async fn price(
@@ -38,7 +38,7 @@ pub(super) async fn price(
     _: NoParameters,
     path: SymbolPath,
 ) -> Result<Response, Problem> {
-    let symbol = named(&path)?;
+    let symbol = parse_symbol(&path)?;
     let frame = hub.log().with(|log| log.market().newest(log.market().id(&symbol)?).cloned());
     match frame {
         Some(frame) => Ok(json(frame.json().to_vec())),
@@ -126,8 +126,8 @@ struct SymbolStanding {
     ),
     responses(
         (status = 200, description = "A page of them", body = SymbolsPage),
-        (status = 400, response = openapi::Refused),
-        (status = 503, response = openapi::Busy),
+        (status = 400, response = openapi::BadRequest),
+        (status = 503, response = openapi::ServerBusy),
     ),
 )]
 pub(super) async fn symbols(State(hub): State<Hub>, RawQuery(query): RawQuery) -> Result<Response, Problem> {

@@ -34,9 +34,9 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         candles::candles,
         ticks::ticks,
         publish::publish,
-        publish::take_off,
+        publish::delete_price,
     ),
-    components(responses(Refused, NoSymbol, NoToken, TooSlow, Stopping, DiskFull, Busy), schemas(PriceTick)),
+    components(responses(BadRequest, SymbolNotFound, Unauthorized, RequestTimeout, ShuttingDown, StorageFull, ServerBusy), schemas(PublishedTick)),
     tags(
         (name = "streams", description = "Prices as they move, as Server-Sent Events"),
         (name = "market", description = "Prices as they stand"),
@@ -61,37 +61,37 @@ impl Modify for Token {
 /// A parameter or body breaks a rule; `detail` says which.
 #[derive(ToResponse)]
 #[response(content_type = "application/problem+json")]
-pub(super) struct Refused(#[to_schema] Problem);
+pub(super) struct BadRequest(#[to_schema] Problem);
 
 /// The symbol is not on the market.
 #[derive(ToResponse)]
 #[response(content_type = "application/problem+json")]
-pub(super) struct NoSymbol(#[to_schema] Problem);
+pub(super) struct SymbolNotFound(#[to_schema] Problem);
 
 /// The publish token is missing, or another.
 #[derive(ToResponse)]
 #[response(content_type = "application/problem+json")]
-pub(super) struct NoToken(#[to_schema] Problem);
+pub(super) struct Unauthorized(#[to_schema] Problem);
 
 /// The body did not come in time. `accepted` says how many of its ticks were, where it had some.
 #[derive(ToResponse)]
 #[response(content_type = "application/problem+json")]
-pub(super) struct TooSlow(#[to_schema] Problem);
+pub(super) struct RequestTimeout(#[to_schema] Problem);
 
 /// The server stops, and reads no further. `accepted` says how many ticks were, where there were some.
 #[derive(ToResponse)]
 #[response(content_type = "application/problem+json")]
-pub(super) struct Stopping(#[to_schema] Problem);
+pub(super) struct ShuttingDown(#[to_schema] Problem);
 
 /// There are too many of the kind under way: `Retry-After` says when to come again.
 #[derive(ToResponse)]
 #[response(content_type = "application/problem+json", headers(("Retry-After" = u32, description = "In seconds.")))]
-pub(super) struct Busy(#[to_schema] Problem);
+pub(super) struct ServerBusy(#[to_schema] Problem);
 
 /// It cannot be kept: the disk is full. `accepted` were.
 #[derive(ToResponse)]
 #[response(content_type = "application/problem+json")]
-pub(super) struct DiskFull(#[to_schema] Problem);
+pub(super) struct StorageFull(#[to_schema] Problem);
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -127,7 +127,7 @@ pub(super) struct Resumed {
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
-pub(super) struct OfSymbol {
+pub(super) struct SymbolParameter {
     /// As in `AAPL` or `BTC%2FUSD`.
     #[param(example = "AAPL", pattern = "^[A-Za-z0-9._/:^=&-]{1,32}$")]
     symbol: String,
@@ -186,7 +186,7 @@ pub(super) struct Events(String);
 
 /// A price, as every reader is sent it. What its publisher said beyond that, `bid`, `ask` or `volume` for example, follows.
 #[derive(Serialize, Deserialize, ToSchema)]
-pub(super) struct PriceTick {
+pub(super) struct PublishedTick {
     #[schema(example = "AAPL")]
     symbol: String,
     /// Digit for digit as it was published.
@@ -212,7 +212,7 @@ pub(super) struct PriceTick {
 pub(super) struct Prices {
     /// The place on the tape they are as of.
     cursor: String,
-    prices: Vec<PriceTick>,
+    prices: Vec<PublishedTick>,
 }
 
 #[derive(ToSchema)]

@@ -10,7 +10,7 @@ use tickcast_core::Filter;
 use super::market::json;
 use super::query::Query;
 use super::{Problem, openapi};
-use crate::answers::{self, Cut, PIECE, Pull, Snapshot};
+use crate::answers::{self, Cut, PIECE_BYTES, Pull, Snapshot};
 use crate::hub::Hub;
 
 /// Most names that are held against a pattern, all patterns together, on a thread that serves others as well: a millisecond, where
@@ -30,8 +30,8 @@ const COMPARISONS_PER_TURN: usize = 20_000;
     params(("symbols" = Option<String>, Query, pattern = "^[A-Za-z0-9._/:^=&*-]{1,32}(,[A-Za-z0-9._/:^=&*-]{1,32}){0,255}$", description = "Names and patterns, as in `AAPL,BTC*`. Default: all.", example = "AAPL,BTC*")),
     responses(
         (status = 200, description = "The ticks", body = openapi::Prices),
-        (status = 400, response = openapi::Refused),
-        (status = 503, response = openapi::Busy),
+        (status = 400, response = openapi::BadRequest),
+        (status = 503, response = openapi::ServerBusy),
     ),
 )]
 pub(super) async fn prices(State(hub): State<Hub>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
@@ -40,7 +40,7 @@ pub(super) async fn prices(State(hub): State<Hub>, RawQuery(query): RawQuery) ->
     let (snapshot, filter) = if filter.has_patterns() {
         (answers.snapshot(&hub).await?, filter)
     } else {
-        (Arc::new(hub.log().with(|log| Snapshot::of(filter.names(), log))), Filter::all())
+        (Arc::new(hub.log().with(|log| Snapshot::get(filter.names(), log))), Filter::all())
     };
     let prices = Prices::new(&hub, snapshot, filter);
     let place = if prices.takes_long() { Some(answers.wide()?) } else { None };
@@ -80,7 +80,7 @@ impl Prices {
     fn write(&mut self) {
         let turn = COMPARISONS_PER_TURN.checked_div(self.patterns).unwrap_or(usize::MAX);
         for (name, frame) in self.snapshot.ticks[self.at..].iter().take(turn) {
-            if self.out.len() >= PIECE {
+            if self.out.len() >= PIECE_BYTES {
                 return;
             }
             self.at += 1;
@@ -95,7 +95,7 @@ impl Prices {
 
 impl Pull for Prices {
     async fn pull(mut self) -> Result<(Bytes, Option<Self>), Cut> {
-        while self.out.len() < PIECE && self.at < self.snapshot.ticks.len() {
+        while self.out.len() < PIECE_BYTES && self.at < self.snapshot.ticks.len() {
             if self.takes_long() {
                 let hub = self.hub.clone();
                 let act = move || {

@@ -11,7 +11,7 @@ use tickcast_tape::AppendError;
 use utoipa::ToSchema;
 
 use crate::answers::{Busy, Cut, NoSnapshot, RETRY_AFTER};
-use crate::subscription::PaceError;
+use crate::subscription::RateError;
 
 /// What went wrong with a request.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -103,8 +103,8 @@ impl From<FilterError> for Problem {
     }
 }
 
-impl From<PaceError> for Problem {
-    fn from(error: PaceError) -> Self {
+impl From<RateError> for Problem {
+    fn from(error: RateError) -> Self {
         Self::parameter("rate", error)
     }
 }

@@ -15,10 +15,10 @@ use axum::response::{IntoResponse, Response};
 use tickcast_core::{RawTick, Tick, TickSplitter};
 
 use super::query::NoParameters;
-use super::{Problem, SymbolPath, body, market, named, openapi};
+use super::{Problem, SymbolPath, body, market, openapi, parse_symbol};
 use crate::publisher::Publisher;
 use coding::Coding;
-pub(super) use desk::Desk;
+pub(super) use desk::PublishState;
 use idempotency::IdempotencyKeys;
 use idempotency::{Claim, Claimed};
 use read::Read;
@@ -47,27 +47,27 @@ const BATCH: usize = 512;
         (status = 200, description = "What became of them", body = Report),
         (status = 400, description = "Nothing could be read, or the key is none", body = Problem,
             content_type = "application/problem+json"),
-        (status = 401, response = openapi::NoToken),
-        (status = 408, response = openapi::TooSlow),
+        (status = 401, response = openapi::Unauthorized),
+        (status = 408, response = openapi::RequestTimeout),
         (status = 409, description = "A request with this key is under way", body = Problem,
             content_type = "application/problem+json"),
         (status = 415, description = "Neither JSON nor NDJSON, or compressed in another way", body = Problem,
             content_type = "application/problem+json"),
         (status = 422, description = "None of them was taken, and some were rejected: the members of 200, too. Or the key was sent with another body before", body = Problem,
             content_type = "application/problem+json"),
-        (status = 503, response = openapi::Stopping),
-        (status = 507, response = openapi::DiskFull),
+        (status = 503, response = openapi::ShuttingDown),
+        (status = 507, response = openapi::StorageFull),
     ),
 )]
 pub(super) async fn publish(
-    State(desk): State<Arc<Desk>>,
+    State(desk): State<Arc<PublishState>>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     let publisher = desk.publisher(query.as_deref())?;
     let Some(coding) = Coding::of(&headers) else {
-        body::read_off(body).await;
+        body::discard_body(body).await;
         return Ok(Coding::refusal());
     };
     let hub = desk.publisher.hub();
@@ -76,18 +76,25 @@ pub(super) async fn publish(
     let (items, room, claim) = match ready {
         Ok((items, room, Claimed::Open(claim))) => (items, room, claim),
         Ok((_, room, Claimed::Done(report))) => {
-            let read = again(coding, coding.decode(body, room)).await?;
-            return report.is_of(read).then(|| report.into_response()).ok_or_else(idempotency::other_body);
+            let read = check_repeated_body(coding, coding.decode(body, room)).await?;
+            return report.is_of(read).then(|| report.into_response()).ok_or_else(idempotency::key_reused);
         }
         Err(problem) => {
-            body::read_off(body).await;
+            body::discard_body(body).await;
             return Err(problem);
         }
     };
     let (resume_at, before) = (claim.report().borrow().next, claim.report().borrow().read);
     let read = Read::default();
-    let intake =
-        Intake { publisher: &publisher, claim, resume_at, before, read, other: false, batch: Vec::new() };
+    let intake = PublishRequest {
+        publisher: &publisher,
+        claim,
+        resume_at,
+        before,
+        read,
+        other: false,
+        batch: Vec::new(),
+    };
     let body = coding.decode(body, room);
     Ok(intake.run(items, coding, body).await?.into_response())
 }
@@ -100,24 +107,24 @@ pub(super) async fn publish(
     path = "/v1/prices/{symbol}",
     tag = "publishing",
     security(("publish_token" = [])),
-    params(openapi::OfSymbol),
+    params(openapi::SymbolParameter),
     responses(
         (status = 204, description = "It is off"),
-        (status = 400, response = openapi::Refused),
-        (status = 401, response = openapi::NoToken),
-        (status = 404, response = openapi::NoSymbol),
-        (status = 507, response = openapi::DiskFull),
+        (status = 400, response = openapi::BadRequest),
+        (status = 401, response = openapi::Unauthorized),
+        (status = 404, response = openapi::SymbolNotFound),
+        (status = 507, response = openapi::StorageFull),
     ),
 )]
-pub(super) async fn take_off(
-    State(desk): State<Arc<Desk>>,
+pub(super) async fn delete_price(
+    State(desk): State<Arc<PublishState>>,
     _: NoParameters,
     path: SymbolPath,
 ) -> Result<StatusCode, Problem> {
-    let symbol = named(&path)?;
+    let symbol = parse_symbol(&path)?;
     match desk.publisher.remove(&symbol) {
         Ok(true) => {
-            desk.publisher.hub().kept().await?;
+            desk.publisher.hub().wait_durable().await?;
             Ok(StatusCode::NO_CONTENT)
         }
         Ok(false) => Err(market::no_symbol(desk.publisher.hub(), symbol).await),
@@ -140,7 +147,7 @@ fn items(headers: &HeaderMap) -> Result<TickSplitter, Problem> {
 }
 
 /// Reads a body that was dealt with before, as long as it is.
-async fn again(coding: Coding, mut body: Body) -> Result<Read, Problem> {
+async fn check_repeated_body(coding: Coding, mut body: Body) -> Result<Read, Problem> {
     let mut read = Read::default();
     while let Some(bytes) = body::try_next(&mut body).await {
         let bytes = bytes.map_err(|error| coding.problem(&error))?;
@@ -151,7 +158,7 @@ async fn again(coding: Coding, mut body: Body) -> Result<Read, Problem> {
 }
 
 /// One request's ticks on their way in.
-struct Intake<'d> {
+struct PublishRequest<'d> {
     publisher: &'d Publisher,
     claim: Claim<'d>,
     /// Items before this one were taken when the same request was made before and broke off.
@@ -165,7 +172,7 @@ struct Intake<'d> {
     batch: Vec<(u64, Tick)>,
 }
 
-impl Intake<'_> {
+impl PublishRequest<'_> {
     async fn run(
         mut self,
         mut items: TickSplitter,
@@ -180,7 +187,7 @@ impl Intake<'_> {
             let within = self.is_within(read);
             items.push_bytes(&bytes, |at, item| self.take(at, item, within));
             if self.other {
-                return Err(idempotency::other_body());
+                return Err(idempotency::key_reused());
             }
             self.read = read;
             self.publish();
@@ -189,13 +196,13 @@ impl Intake<'_> {
             tokio::task::consume_budget().await;
         }
         if self.is_within(read) {
-            return Err(idempotency::other_body());
+            return Err(idempotency::key_reused());
         }
         items.finish(|at, item| self.take(at, item, false));
         self.publish();
         self.kept()?;
         let hub = self.publisher.hub();
-        hub.kept().await?;
+        hub.wait_durable().await?;
         Ok(self.claim.done(self.publisher, hub.cursor(), read))
     }
 
@@ -205,7 +212,7 @@ impl Intake<'_> {
     }
 
     fn is_kept(&self) -> bool {
-        self.claim.report().borrow().unkept.is_none()
+        self.claim.report().borrow().storage_errors.is_none()
     }
 
     /// Whether more than this was dealt with when the same request was made before.

@@ -11,7 +11,7 @@ use axum::http::request::Parts;
 use tickcast_core::{Filter, Mode, Time, TimeTextError};
 
 use super::Problem;
-use crate::subscription::{HEARTBEATS, Heartbeat, PACES, Pace, Subscription};
+use crate::subscription::{HEARTBEATS, Heartbeat, RATES, Rate, Subscription};
 
 /// The one parameter that may occur more than once: its lists add up.
 const SYMBOLS: &str = "symbols";
@@ -116,8 +116,8 @@ impl<'a> Query<'a> {
     /// What `symbols`, `rate` and `snapshot` ask for.
     pub(super) fn subscription(&self) -> Result<Subscription, Problem> {
         let mut subscription = Subscription::to(self.filter()?);
-        if let Some(rate) = self.number("rate", &PACES, "updates a second")? {
-            subscription = subscription.paced(Pace::per_second(rate)?);
+        if let Some(rate) = self.number("rate", &RATES, "updates a second")? {
+            subscription = subscription.max_rate(Rate::per_second(rate)?);
         }
         if self.flag("snapshot")? == Some(false) {
             subscription = subscription.without_snapshot();

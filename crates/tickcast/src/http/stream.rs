@@ -15,7 +15,7 @@ use super::{Problem, openapi};
 use crate::events::Events;
 use crate::hub::Hub;
 use crate::lane::RETRY_MS;
-use crate::subscription::{Heartbeat, PACED_ALL, StreamId, Subscription, Terms};
+use crate::subscription::{Heartbeat, RATE_NEEDS_LATEST, SessionOptions, StreamId, Subscription};
 
 /// The heartbeat of a resumable stream, unless asked otherwise: ten seconds are fewer than any proxy waits.
 const HEARTBEAT: Duration = Duration::from_secs(10);
@@ -53,7 +53,7 @@ const SHOWN: usize = 64;
     responses(
         (status = 200, description = "Server-Sent Events that end when either side wants",
             body = openapi::Events, content_type = "text/event-stream"),
-        (status = 400, response = openapi::Refused),
+        (status = 400, response = openapi::BadRequest),
     ),
 )]
 pub(super) async fn prices_stream(
@@ -84,7 +84,7 @@ pub(super) async fn prices_stream(
     responses(
         (status = 200, description = "Server-Sent Events that end with `bye`",
             body = openapi::Events, content_type = "text/event-stream"),
-        (status = 400, response = openapi::Refused),
+        (status = 400, response = openapi::BadRequest),
     ),
 )]
 pub(super) async fn stream(
@@ -97,10 +97,10 @@ pub(super) async fn stream(
     let query = Query::parse(query.as_deref(), &known)?;
     let mut subscription = query.subscription()?;
     let mode = query.mode()?;
-    if mode == Mode::All && subscription.pace.is_some() {
-        return Err(Problem::parameter("rate", PACED_ALL));
+    if mode == Mode::All && subscription.rate.is_some() {
+        return Err(Problem::parameter("rate", RATE_NEEDS_LATEST));
     }
-    let mut last = last_seen(&headers, &query);
+    let mut last = last_event_id(&headers, &query);
     match query.get("since").filter(|_| last.is_none()) {
         None => {}
         Some("start") => subscription = subscription.oldest_first(),
@@ -115,14 +115,14 @@ pub(super) async fn stream(
     let id = StreamId::random().ok_or_else(|| {
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the system has no randomness to give")
     })?;
-    let terms = Terms { id, mode, heartbeat, last, broken: None, unverified: None };
+    let terms = SessionOptions { id, mode, heartbeat, last, broken: None, unverified: None };
     let subscription = subscription.resumable(terms, hub.head());
     Ok(subscribed(&hub, subscription).await)
 }
 
 /// The cursor that a reader says it came to: the header's, which moves on while a browser's URL stays as it was, else the
 /// query's. An empty one is none. Whatever else it may be, it is no reason to refuse a stream.
-fn last_seen(headers: &HeaderMap, query: &Query<'_>) -> Option<Box<str>> {
+fn last_event_id(headers: &HeaderMap, query: &Query<'_>) -> Option<Box<str>> {
     let header = headers.get("last-event-id").map(|value| String::from_utf8_lossy(value.as_bytes()));
     let last = header.as_deref().filter(|last| !last.is_empty());
     let last = last.or_else(|| query.get(LAST_ID).filter(|last| !last.is_empty()))?;
@@ -139,7 +139,7 @@ async fn subscribed(hub: &Hub, mut subscription: Subscription) -> Response {
         }
         Err(refusal) => {
             tracing::debug!(%refusal, "a stream is told to come back");
-            let body = busy(subscription.dialect, fastrand::u32(RETRY_MS));
+            let body = busy(subscription.format, fastrand::u32(RETRY_MS));
             (HEADERS, body).into_response()
         }
     }

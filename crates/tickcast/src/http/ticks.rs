@@ -9,7 +9,7 @@ use tickcast_core::{TickView, Time};
 use super::export::Export;
 use super::market::no_symbol;
 use super::query::Query;
-use super::{Problem, SymbolPath, named, openapi};
+use super::{Problem, SymbolPath, openapi, parse_symbol};
 use crate::answers;
 use crate::hub::Hub;
 
@@ -33,18 +33,18 @@ const COLUMNS: &[u8] = b"symbol,price,change,change_pct,time,n,extras\n";
     path = "/v1/ticks/{symbol}",
     tag = "history",
     params(
-        openapi::OfSymbol,
+        openapi::SymbolParameter,
         openapi::Range,
         ("format" = inline(Option<openapi::ExportFormat>), Query, description = "Default: `ndjson`, a tick a line."),
     ),
     responses(
         (status = 200, description = "The ticks; the body breaks off where they cannot be read", content(
-            (openapi::PriceTick = "application/x-ndjson"),
+            (openapi::PublishedTick = "application/x-ndjson"),
             (String = "text/csv"),
         )),
-        (status = 400, response = openapi::Refused),
-        (status = 404, response = openapi::NoSymbol),
-        (status = 503, response = openapi::Busy),
+        (status = 400, response = openapi::BadRequest),
+        (status = 404, response = openapi::SymbolNotFound),
+        (status = 503, response = openapi::ServerBusy),
     ),
 )]
 pub(super) async fn ticks(
@@ -52,7 +52,7 @@ pub(super) async fn ticks(
     path: SymbolPath,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let symbol = named(&path)?;
+    let symbol = parse_symbol(&path)?;
     let query = Query::parse(query.as_deref(), &["from", "to", "format"])?;
     let format = match query.get("format") {
         None | Some("ndjson") => Format::Ndjson,

@@ -193,7 +193,7 @@ impl Inner {
 
     async fn try_prepare(&self, filter: Filter, fresh: usize) -> Result<Arc<Prepared>, FilterRefusal> {
         let symbols = self.log.with(|log| log.market().len());
-        let limits = (self.settings.lanes, self.settings.filter_bytes);
+        let limits = (self.settings.lanes, self.settings.max_filter_bytes);
         loop {
             let before = self.filters.selected(&filter);
             let prepared = self.filters.share(&filter, (symbols, fresh), limits)?;

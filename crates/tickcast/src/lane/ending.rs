@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tickcast_core::CloseReason;
 
-use super::{Key, Lane, Sink, Written};
+use super::{Key, Lane, Sink, WriteOutcome};
 
 impl<S: Sink> Lane<S> {
     /// Ends every stream as soon as it has been sent all there is.
@@ -12,35 +12,35 @@ impl<S: Sink> Lane<S> {
         self.finishing = true;
         let head = self.head();
         for key in self.streams.keys().collect::<Vec<_>>() {
-            if let Some(pace) = &mut self.streams[key].pace {
-                pace.until = head;
+            if let Some(rate) = &mut self.streams[key].rate {
+                rate.until = head;
             }
             self.catch_up(key, now);
         }
-        self.bury();
+        self.remove_closed();
     }
 
     /// Ends up to `most` streams where they stand.
     pub(crate) fn end(&mut self, most: usize) {
         let open = self.streams.iter().filter(|(_, stream)| !stream.ending).map(|(key, _)| key);
         for key in open.take(most).collect::<Vec<_>>() {
-            self.dismiss(key, CloseReason::Draining);
+            self.close_stream(key, CloseReason::Draining);
         }
-        self.bury();
+        self.remove_closed();
     }
 
     /// Nothing more comes for this one.
     pub(super) fn end_stream(&mut self, key: Key) {
         let head = self.head();
-        let said = self.say_farewell(key);
+        let progress = self.write_bye(key);
         let stream = &mut self.streams[key];
-        let ended = if said == Written::Taken { stream.sink.end() } else { said };
+        let ended = if progress == WriteOutcome::Taken { stream.sink.end() } else { progress };
         match ended {
-            Written::Taken | Written::Gone => self.lose(key),
-            Written::Refused => {
+            WriteOutcome::Taken | WriteOutcome::Gone => self.mark_closed(key),
+            WriteOutcome::Refused => {
                 stream.ending = true;
                 // It no longer follows: nothing comes behind an end.
-                stream.refused(head);
+                stream.write_refused(head);
             }
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tickcast_core::{Position, Seq};
 
 use super::groups::Batch;
-use super::stream::Place;
+use super::stream::StreamPosition;
 use super::{Lane, Sink};
 use crate::log::Log;
 
@@ -13,7 +13,7 @@ use crate::log::Log;
 pub(super) const BATCH_TICKS: u64 = 4096;
 
 /// How long others have the lane to themselves between two looks at new symbols.
-const LOOK_ON: Duration = Duration::from_millis(5);
+const DEFERRED_MATCH_INTERVAL: Duration = Duration::from_millis(5);
 
 impl<S: Sink> Lane<S> {
     /// Follows the log to its head and sends what that brought; says how many ticks there were.
@@ -24,16 +24,16 @@ impl<S: Sink> Lane<S> {
         if ticks == 0 {
             return 0;
         }
-        self.groups.meet_new_symbols(self.replica.market());
-        let caught_up = self.groups.look_on(self.replica.market());
+        self.groups.match_new_symbols(self.replica.market());
+        let caught_up = self.groups.match_deferred(self.replica.market());
         self.visits.extend(caught_up.iter().flat_map(|group| self.groups.members(*group)));
         self.hold_back(from);
-        let revived = self.owners.revived();
+        let revived = self.restored.revived();
         if ticks <= BATCH_TICKS && self.replica.tape().reaches_back_to(from) {
             for (seq, entry) in self.replica.tape().after(from) {
                 let symbol = self.replica.market().symbol(entry.symbol);
                 let frame = entry.frame.as_ref();
-                self.owners.note(entry.symbol, entry.source);
+                self.restored.observe(entry.symbol, entry.source);
                 let at = Position::new(seq, entry.digest.check());
                 if self.groups.add((at, entry.symbol, symbol), frame, &mut self.touched) {
                     self.arrivals.push(entry.arrived());
@@ -41,16 +41,16 @@ impl<S: Sink> Lane<S> {
             }
             self.deliver_batches(from, now);
         } else {
-            self.owners.look_at(self.replica.market());
+            self.restored.rescan(self.replica.market());
             self.leave_behind(from, now);
         }
-        if self.owners.revived() > revived {
+        if self.restored.revived() > revived {
             self.visits.extend(self.names.values());
         }
         for key in std::mem::take(&mut self.visits) {
             self.visit(key, now);
         }
-        self.bury();
+        self.remove_closed();
         ticks
     }
 
@@ -64,17 +64,17 @@ impl<S: Sink> Lane<S> {
     /// Groups that have yet to look at new symbols are sent nothing meanwhile: what they want may be among those.
     fn hold_back(&mut self, from: Seq) {
         for key in self.groups.held_back() {
-            self.streams[key].stay_at(from);
+            self.streams[key].leave_head(from);
         }
     }
 
     /// Goes on holding new symbols against patterns, and brings those to the head who have waited for that.
-    pub(super) fn look_on(&mut self, now: Duration) {
-        if !self.groups.are_behind() || now < self.look_on_at {
+    pub(super) fn match_deferred_symbols(&mut self, now: Duration) {
+        if !self.groups.are_behind() || now < self.match_deferred_at {
             return;
         }
-        self.look_on_at = now + LOOK_ON;
-        for group in self.groups.look_on(self.replica.market()) {
+        self.match_deferred_at = now + DEFERRED_MATCH_INTERVAL;
+        for group in self.groups.match_deferred(self.replica.market()) {
             for key in self.groups.members(group).to_vec() {
                 self.visit(key, now);
             }
@@ -92,29 +92,29 @@ impl<S: Sink> Lane<S> {
             let mut taken = false;
             for key in self.groups.members(id) {
                 let stream = &mut self.streams[*key];
-                if stream.pace.is_some() {
+                if stream.rate.is_some() {
                     self.visits.push(*key);
                     continue;
                 }
-                if stream.place != Place::Head {
+                if stream.position != StreamPosition::Head {
                     continue;
                 }
                 taken = true;
                 if matches!(batch, Batch::NotMade) {
                     batch = self.groups.make_batch(id, from, &self.replica);
                 }
-                let Batch::Made(piece, ticks) = &batch else {
-                    stream.stay_at(from);
+                let Batch::Made(payload, ticks) = &batch else {
+                    stream.leave_head(from);
                     self.visits.push(*key);
                     continue;
                 };
-                if self.round.add(*key, piece, *ticks) {
-                    self.round.send(&mut self.streams, (from, now), &self.stats, &mut self.gone);
+                if self.write_batch.add(*key, payload, *ticks) {
+                    self.write_batch.send(&mut self.streams, (from, now), &self.stats, &mut self.closed);
                 }
             }
             self.groups.note_taken(id, taken);
         }
-        self.round.send(&mut self.streams, (from, now), &self.stats, &mut self.gone);
+        self.write_batch.send(&mut self.streams, (from, now), &self.stats, &mut self.closed);
         self.touched = touched;
     }
 
@@ -122,7 +122,7 @@ impl<S: Sink> Lane<S> {
     /// the head from there, piece by piece.
     fn leave_behind(&mut self, from: Seq, now: Duration) {
         for key in self.streams.keys().collect::<Vec<_>>() {
-            self.streams[key].stay_at(from);
+            self.streams[key].leave_head(from);
             self.visit(key, now);
         }
     }

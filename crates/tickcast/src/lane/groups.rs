@@ -1,7 +1,7 @@
 //! Readers with the same filter, who share one rendering; and who is due when a symbol moves.
 
 mod batch;
-mod newcomers;
+mod new_symbols;
 mod render;
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -12,12 +12,12 @@ use tickcast_core::render::{EventFormat, UpdateOrder};
 use tickcast_core::{Filter, Market, Selection, Symbol, SymbolId, SymbolSet};
 
 use super::Key;
-use super::piece::{Draft, Piece};
+use super::payload::{Payload, PayloadBuilder};
 use crate::hub::Prepared;
 pub(super) use batch::{Batch, TAPE_PER_BATCHES};
-pub(crate) use newcomers::COMPARISONS;
+pub(crate) use new_symbols::COMPARISONS;
 use render::Request;
-pub(super) use render::{LONGEST, Step};
+pub(super) use render::{LONGEST, Rendered};
 
 /// So many entries of groups that are no more are not worth looking for.
 const FEW_STALE: usize = 4096;
@@ -29,16 +29,16 @@ slotmap::new_key_type! {
 
 /// A stream's place in its group.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Seat {
+pub(super) struct GroupSlot {
     pub(super) group: GroupId,
     /// No `usize`: there is one for each stream.
     index: u32,
-    paced: bool,
+    rated: bool,
 }
 
-impl Seat {
+impl GroupSlot {
     /// Moves to where another has left.
-    pub(super) const fn take_place_of(&mut self, left: Self) {
+    pub(super) const fn replace(&mut self, left: Self) {
         self.index = left.index;
     }
 }
@@ -50,19 +50,19 @@ struct Group {
     prepared: Option<Arc<Prepared>>,
     /// Where it stands in the list of wide groups, if it is one.
     wide_at: Option<usize>,
-    dialect: EventFormat,
+    format: EventFormat,
     members: Vec<Key>,
     /// How many of them have a pace, and no use for a batch.
-    paced: usize,
+    rated: usize,
     /// What has come for them in this flush, and how many ticks that is.
-    batch: Draft,
+    batch: PayloadBuilder,
     ticks: usize,
     /// It came to more than a batch may have.
     overflowed: bool,
     /// Nobody was there to take the last batch: the next is made once somebody is.
-    deserted: bool,
+    unused_batches: bool,
     /// How long the last batch was: the next will be much the same.
-    usual: usize,
+    typical_bytes: usize,
 }
 
 /// All groups of a lane, and which of them each symbol concerns.
@@ -87,7 +87,7 @@ pub(super) struct Groups {
     entries: usize,
     stale: usize,
     /// The last pieces rendered, newest last: many readers reconnect together.
-    memos: VecDeque<(Request, Step)>,
+    memos: VecDeque<(Request, Rendered)>,
     /// The order in which symbols moved, for groups that want many.
     moves: UpdateOrder,
 }
@@ -118,39 +118,39 @@ impl Groups {
     }
 
     /// Seats a stream with those who have the same filter. One that leaves a group of that filter brings along what it selects.
-    pub(super) fn join(
+    pub(super) fn join_group(
         &mut self,
         key: Key,
         (filter, prepared): (Filter, Option<Arc<Prepared>>),
-        dialect: EventFormat,
-        (paced, before): (bool, Option<GroupId>),
+        format: EventFormat,
+        (rated, before): (bool, Option<GroupId>),
         market: &Market,
-    ) -> Seat {
-        self.meet_new_symbols(market);
-        let group = match self.by_filter.get(&(filter.clone(), dialect)) {
+    ) -> GroupSlot {
+        self.match_new_symbols(market);
+        let group = match self.by_filter.get(&(filter.clone(), format)) {
             Some(id) => *id,
             None => {
                 let before = before.and_then(|id| self.groups.get(id)).map(|group| &group.selection);
                 let same = before.filter(|selection| *selection.filter() == filter).cloned();
                 let selection = same.or_else(|| prepared.as_ref()?.selection().cloned());
                 let selection = selection.unwrap_or_else(|| Selection::new(filter, market));
-                self.found(selection, prepared, dialect, market)
+                self.create_group(selection, prepared, format, market)
             }
         };
-        let Group { members, paced: count, .. } = &mut self.groups[group];
+        let Group { members, rated: count, .. } = &mut self.groups[group];
         members.push(key);
-        *count += usize::from(paced);
-        Seat { group, index: (members.len() - 1) as u32, paced }
+        *count += usize::from(rated);
+        GroupSlot { group, index: (members.len() - 1) as u32, rated }
     }
 
     /// Gives a seat up. Returns the stream that now has it, if another was moved there.
-    pub(super) fn leave(&mut self, seat: Seat) -> Option<Key> {
-        let Group { members, paced, .. } = &mut self.groups[seat.group];
-        *paced -= usize::from(seat.paced);
-        members.swap_remove(seat.index as usize);
-        let moved = members.get(seat.index as usize).copied();
+    pub(super) fn leave(&mut self, slot: GroupSlot) -> Option<Key> {
+        let Group { members, rated, .. } = &mut self.groups[slot.group];
+        *rated -= usize::from(slot.rated);
+        members.swap_remove(slot.index as usize);
+        let moved = members.get(slot.index as usize).copied();
         if members.is_empty() {
-            self.dissolve(seat.group);
+            self.remove_group(slot.group);
         }
         moved
     }
@@ -161,8 +161,8 @@ impl Groups {
     }
 
     /// How events are marked for a group.
-    pub(super) fn dialect(&self, id: GroupId) -> EventFormat {
-        self.groups[id].dialect
+    pub(super) fn format(&self, id: GroupId) -> EventFormat {
+        self.groups[id].format
     }
 
     /// What a group wants.
@@ -192,15 +192,15 @@ impl Groups {
     }
 
     /// The symbols one group wants and another does not.
-    pub(super) fn gained(&self, id: GroupId, other: GroupId) -> SymbolSet {
+    pub(super) fn newly_selected(&self, id: GroupId, other: GroupId) -> SymbolSet {
         self.selection(id).ids().filter(|symbol| !self.wants(other, *symbol)).collect()
     }
 
-    fn found(
+    fn create_group(
         &mut self,
         selection: Selection,
         prepared: Option<Arc<Prepared>>,
-        dialect: EventFormat,
+        format: EventFormat,
         market: &Market,
     ) -> GroupId {
         let filter = selection.filter().clone();
@@ -209,14 +209,14 @@ impl Groups {
             selection,
             prepared,
             wide_at,
-            dialect,
+            format,
             members: Vec::new(),
-            paced: 0,
-            batch: Draft::new(),
+            rated: 0,
+            batch: PayloadBuilder::new(),
             ticks: 0,
             overflowed: false,
-            deserted: false,
-            usual: 0,
+            unused_batches: false,
+            typical_bytes: 0,
         });
         if wide_at.is_some() {
             self.wide.push(number);
@@ -230,7 +230,7 @@ impl Groups {
             self.with_patterns.insert(number);
             // What it was prepared from may be older than the market here.
             if self.is_behind(number) {
-                self.look_later(number);
+                self.defer_matching(number);
             }
         } else {
             for name in filter.names().iter().filter(|name| market.id(name).is_none()) {
@@ -238,13 +238,13 @@ impl Groups {
                 self.entries += 1;
             }
         }
-        self.by_filter.insert((filter, dialect), number);
+        self.by_filter.insert((filter, format), number);
         number
     }
 
     /// Forgets a group. What the indexes have of it is left there, and goes once there is much of that: who leaves pays for
     /// itself alone.
-    fn dissolve(&mut self, number: GroupId) {
+    fn remove_group(&mut self, number: GroupId) {
         let Some(group) = self.groups.remove(number) else { return };
         let filter = group.selection.filter().clone();
         match group.wide_at {
@@ -258,7 +258,7 @@ impl Groups {
         }
         self.stale += if filter.has_patterns() { 0 } else { filter.names().len() };
         self.with_patterns.remove(&number);
-        self.by_filter.remove(&(filter, group.dialect));
+        self.by_filter.remove(&(filter, group.format));
         if self.stale > FEW_STALE + self.entries / 2 {
             self.sweep();
         }

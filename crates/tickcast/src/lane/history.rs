@@ -10,28 +10,28 @@ use tickcast_core::render::EventFormat;
 use tickcast_core::{CloseReason, Filter, Frame, Position, Seq};
 use tickcast_tape::{DiskTape, ReadError};
 
-use super::groups::{LONGEST, Step};
-use super::piece::Draft;
-use super::stream::{Place, Stream};
+use super::groups::{LONGEST, Rendered};
+use super::payload::PayloadBuilder;
+use super::stream::{Stream, StreamPosition};
 use super::{Command, Inbox, Key, Lane, Sink};
 
 /// A piece that a stream is waiting for.
-pub(crate) struct Wanted {
+pub(crate) struct HistoryRequest {
     key: Key,
     filter: Filter,
-    dialect: EventFormat,
+    format: EventFormat,
     /// After this place, and not after that.
     between: (Seq, Seq),
     /// What the tape has to look like there.
     verify: Option<Position>,
     /// Gone with the stream: nobody reads the disk for someone who has left.
-    waits: Weak<()>,
+    alive: Weak<()>,
 }
 
 /// What came of it.
-pub(crate) struct Found {
-    wanted: Wanted,
-    result: Result<(Step, Option<Position>), NotFound>,
+pub(crate) struct HistoryResponse {
+    wanted: HistoryRequest,
+    result: Result<(Rendered, Option<Position>), NotFound>,
 }
 
 /// Why a piece cannot be had.
@@ -45,8 +45,8 @@ enum NotFound {
 /// Whoever reads the disk, so that no lane ever waits for it. There is one: the requests of many are answered in turn, a piece each,
 /// and none of them holds more than that.
 #[derive(Clone)]
-pub(crate) struct Librarian {
-    requests: Sender<(Wanted, Arc<Inbox>)>,
+pub(crate) struct HistoryReader {
+    requests: Sender<(HistoryRequest, Arc<Inbox>)>,
     /// How many wait for a piece.
     waiting: Arc<AtomicUsize>,
 }
@@ -59,14 +59,14 @@ const MAX_WAITING: usize = 256;
 const TURN: Duration = Duration::from_millis(10);
 const RECORDS_PER_LOOK: usize = 64;
 
-impl Librarian {
+impl HistoryReader {
     /// Starts one. It ends with the last lane.
     pub(crate) fn start(tape: DiskTape) -> Option<Self> {
         let (requests, desk) = channel();
         let waiting = Arc::new(AtomicUsize::new(0));
         let served = Arc::clone(&waiting);
         let librarian = std::thread::Builder::new().name("librarian".to_owned());
-        match librarian.spawn(move || serve(&tape, &desk, &served)) {
+        match librarian.spawn(move || run(&tape, &desk, &served)) {
             Ok(_) => Some(Self { requests, waiting }),
             Err(error) => {
                 tracing::error!(%error, "nobody reads the tape on disk: only what is in memory can be resumed");
@@ -76,7 +76,7 @@ impl Librarian {
     }
 
     /// Asks for a piece. Where too many are asked for, gives the request back.
-    pub(crate) fn ask(&self, wanted: Wanted, answer: Arc<Inbox>) -> Option<Wanted> {
+    pub(crate) fn request(&self, wanted: HistoryRequest, answer: Arc<Inbox>) -> Option<HistoryRequest> {
         if self.waiting.fetch_add(1, Ordering::Relaxed) >= MAX_WAITING {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
             return Some(wanted);
@@ -86,26 +86,26 @@ impl Librarian {
     }
 }
 
-fn serve(tape: &DiskTape, desk: &Receiver<(Wanted, Arc<Inbox>)>, waiting: &AtomicUsize) {
+fn run(tape: &DiskTape, desk: &Receiver<(HistoryRequest, Arc<Inbox>)>, waiting: &AtomicUsize) {
     for (wanted, answer) in desk {
         waiting.fetch_sub(1, Ordering::Relaxed);
-        if wanted.waits.strong_count() == 0 {
+        if wanted.alive.strong_count() == 0 {
             continue;
         }
         let result = wanted.find(tape);
-        answer.send(Command::Found(Box::new(Found { wanted, result })));
+        answer.send(Command::History(Box::new(HistoryResponse { wanted, result })));
     }
 }
 
-impl Wanted {
-    fn find(&self, tape: &DiskTape) -> Result<(Step, Option<Position>), NotFound> {
+impl HistoryRequest {
+    fn find(&self, tape: &DiskTape) -> Result<(Rendered, Option<Position>), NotFound> {
         let (from, until) = self.between;
         if let Some(position) = self.verify
             && tape.check_at(position.as_of)? != position.check
         {
             return Err(NotFound::OtherTape);
         }
-        let (mut draft, mut ticks) = (Draft::new(), 0);
+        let (mut draft, mut ticks) = (PayloadBuilder::new(), 0);
         let out = draft.bytes();
         let start = out.len();
         let (mut end, mut last, mut read) = (false, None, 0_usize);
@@ -115,7 +115,7 @@ impl Wanted {
             last = Some(at);
             if matcher.matches(&recorded.symbol) {
                 let frame = recorded.json.map(|json| Frame::restored(recorded.symbol, json));
-                ticks += usize::from(self.dialect.entry(Some(at), recorded.symbol, frame.as_ref(), out));
+                ticks += usize::from(self.format.entry(Some(at), recorded.symbol, frame.as_ref(), out));
             }
             read += 1;
             let long = read % RECORDS_PER_LOOK == 0 && begun.elapsed() >= TURN;
@@ -129,7 +129,15 @@ impl Wanted {
             // What was written last did not reach the disk: nothing more ever will.
             return Err(ReadError::Expired.into());
         }
-        Ok((Step { piece: draft.seal(), ticks, place: Place::Behind(reached), said: None }, last))
+        Ok((
+            Rendered {
+                payload: draft.finish(),
+                ticks,
+                position: StreamPosition::Behind(reached),
+                progress: None,
+            },
+            last,
+        ))
     }
 }
 
@@ -153,39 +161,42 @@ impl<S: Sink> Lane<S> {
     }
 
     /// A stream waits for its next piece.
-    pub(super) fn send_for(&mut self, key: Key, from: Seq) {
+    pub(super) fn request_history(&mut self, key: Key, from: Seq) {
         let head = self.head();
         let stream = &mut self.streams[key];
         let Some(session) = &mut stream.session else { return };
         let verify = session.unverified.as_ref().map(|(position, _)| *position);
-        let waits = Arc::downgrade(session.waits.insert(Arc::default()));
+        let waits = Arc::downgrade(session.awaits_history.insert(Arc::default()));
         stream.blocked = true;
         let between = (from, stream.until(head));
-        let group = stream.seat.group;
-        let (filter, dialect) = (self.groups.filter(group).clone(), self.groups.dialect(group));
-        self.wanted.push(Wanted { key, filter, dialect, between, verify, waits });
+        let group = stream.slot.group;
+        let (filter, format) = (self.groups.filter(group).clone(), self.groups.format(group));
+        self.history_requests.push(HistoryRequest { key, filter, format, between, verify, alive: waits });
     }
 
     /// Too many wait already: a stream is told to come back.
-    pub(crate) fn give_up(&mut self, wanted: &Wanted) {
+    pub(crate) fn reject_history(&mut self, wanted: &HistoryRequest) {
         if self.streams.get(wanted.key).is_some_and(Stream::waiting) {
-            self.dismiss(wanted.key, CloseReason::Busy);
-            self.bury();
+            self.close_stream(wanted.key, CloseReason::Busy);
+            self.remove_closed();
         }
     }
 
     /// The pieces that are to be sent for.
-    pub(crate) fn wanted(&mut self) -> Vec<Wanted> {
-        std::mem::take(&mut self.wanted)
+    pub(crate) fn take_history_requests(&mut self) -> Vec<HistoryRequest> {
+        std::mem::take(&mut self.history_requests)
     }
 
     /// A piece has come.
-    pub(crate) fn found(&mut self, found: Found, now: Duration) {
-        let Found { wanted: Wanted { key, filter, dialect, between: (from, _), .. }, result } = found;
+    pub(crate) fn handle_history(&mut self, found: HistoryResponse, now: Duration) {
+        let HistoryResponse {
+            wanted: HistoryRequest { key, filter, format, between: (from, _), .. },
+            result,
+        } = found;
         let head = self.head();
         let Some(stream) = self.streams.get_mut(key).filter(|stream| stream.waiting()) else { return };
         if let Some(session) = &mut stream.session {
-            session.waits = None;
+            session.awaits_history = None;
         }
         if stream.ending {
             return;
@@ -194,13 +205,13 @@ impl<S: Sink> Lane<S> {
         // Only a reader who takes nothing is stuck, not one who was kept waiting.
         stream.last_write = now;
         // One that was changed meanwhile is to get something else.
-        let group = stream.seat.group;
-        let same = *self.groups.filter(group) == filter && self.groups.dialect(group) == dialect;
-        let asked = stream.place == Place::Behind(from) && same;
+        let group = stream.slot.group;
+        let same = *self.groups.filter(group) == filter && self.groups.format(group) == format;
+        let asked = stream.position == StreamPosition::Behind(from) && same;
         match result {
             Err(NotFound::OtherTape) => {
-                stream.place = Place::Opening { at: head, reached: Seq::ZERO };
-                stream.session.as_mut().into_iter().for_each(|session| session.begin_anew(head));
+                stream.position = StreamPosition::Opening { at: head, reached: Seq::ZERO };
+                stream.session.as_mut().into_iter().for_each(|session| session.restart_with_reset(head));
                 self.visit(key, now);
             }
             Ok((step, reached)) if asked => {
@@ -215,10 +226,10 @@ impl<S: Sink> Lane<S> {
                 if !matches!(error, ReadError::Expired) {
                     tracing::error!(%error, "a reader cannot be given what it missed");
                 }
-                self.dismiss(key, CloseReason::Lagging);
+                self.close_stream(key, CloseReason::Lagging);
             }
             _ => self.visit(key, now),
         }
-        self.bury();
+        self.remove_closed();
     }
 }

@@ -6,15 +6,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tickcast_core::Seq;
 use tokio::sync::Notify;
 
-use super::{Found, Key};
-use crate::events::Slot;
+use super::{HistoryResponse, Key};
+use crate::events::BodySlot;
 use crate::hub::Prepared;
 use crate::subscription::{EditError, Effective, StreamId, Subscription};
 
 /// One thing to do.
 pub(crate) enum Command {
     /// Take in a stream.
-    Open(Newcomer, Subscription),
+    Open(NewStream, Subscription),
     /// A reader can take bytes again.
     Ready(Key),
     /// A reader has left.
@@ -22,7 +22,7 @@ pub(crate) enum Command {
     /// Change a stream, if it is here.
     Change(Box<Change>),
     /// A piece of the tape that was sent for.
-    Found(Box<Found>),
+    History(Box<HistoryResponse>),
     /// End so many streams where they stand.
     End(usize),
     /// End every stream once it has been sent all there is, new ones too.
@@ -32,12 +32,12 @@ pub(crate) enum Command {
 }
 
 /// What a stream is to be subscribed to instead of something else, made ready.
-pub(crate) type NewTerms = (Effective, Effective, Option<Arc<Prepared>>);
+pub(crate) type ProposedChange = (Effective, Effective, Option<Arc<Prepared>>);
 
 /// A change that is asked for; without one, what the stream is subscribed to.
 pub(crate) struct Change {
     pub(crate) id: StreamId,
-    pub(crate) change: Option<NewTerms>,
+    pub(crate) change: Option<ProposedChange>,
     /// Where the log stood once it was worked out: it names symbols up to there.
     pub(crate) asked_at: Seq,
     /// Where the answer goes. Whose stream it is not drops it.
@@ -45,11 +45,11 @@ pub(crate) struct Change {
 }
 
 /// A reader who is about to be taken in.
-pub(crate) enum Newcomer {
+pub(crate) enum NewStream {
     /// One that reads an HTTP body.
-    Body(Arc<Slot>),
+    Body(Arc<BodySlot>),
     /// One whose socket is written directly.
-    Socket(super::socket::Arrival),
+    Socket(super::socket::HandedOffSocket),
 }
 
 /// A lane's letter box and its doorbell.
@@ -66,14 +66,14 @@ impl Inbox {
     pub(crate) fn send(&self, command: Command) {
         match &mut *self.lock() {
             Some(commands) => commands.push(command),
-            None => command.refuse(),
+            None => command.reject(),
         }
         self.bell.notify_one();
     }
 
     /// The lane is no more.
     pub(crate) fn close(&self) {
-        self.lock().take().into_iter().flatten().for_each(Command::refuse);
+        self.lock().take().into_iter().flatten().for_each(Command::reject);
     }
 
     /// Whether the lane is no more.
@@ -82,12 +82,12 @@ impl Inbox {
     }
 
     /// There is something to look at.
-    pub(crate) fn ring(&self) {
+    pub(crate) fn wake(&self) {
         self.bell.notify_one();
     }
 
     /// The log has moved.
-    pub(crate) fn moved(&self) {
+    pub(crate) fn log_advanced(&self) {
         if self.listening.load(Ordering::SeqCst) && self.listening.swap(false, Ordering::SeqCst) {
             self.bell.notify_one();
         }
@@ -104,7 +104,7 @@ impl Inbox {
     }
 
     /// Waits for a ring.
-    pub(super) async fn rung(&self) {
+    pub(super) async fn notified(&self) {
         self.bell.notified().await;
     }
 
@@ -125,8 +125,8 @@ impl Default for Inbox {
 
 impl Command {
     /// It comes too late.
-    pub(super) fn refuse(self) {
-        if let Self::Open(Newcomer::Body(slot), _) = self {
+    pub(super) fn reject(self) {
+        if let Self::Open(NewStream::Body(slot), _) = self {
             slot.end();
         }
     }

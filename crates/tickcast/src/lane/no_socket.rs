@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Key, Offered, OneByOne, Piece, Sink, Written};
+use super::{Key, OneAtATime, Payload, Sink, WriteAttempt, WriteOutcome};
 
 /// Whether there is a direct path on this system.
 pub(crate) const DIRECT: bool = false;
@@ -21,19 +21,19 @@ pub(crate) struct Sockets;
 pub(crate) struct Socket(Infallible);
 
 /// What becomes of sockets that cannot be.
-pub(crate) enum News {
+pub(crate) enum SocketEvent {
     Ready(Key),
     Ended(Key),
-    Over(Key),
+    Closed(Key),
 }
 
 /// A socket that leaves the HTTP server for a lane.
-pub(crate) struct Arrival {
+pub(crate) struct HandedOffSocket {
     pub(crate) stream: TcpStream,
     pub(crate) head: Bytes,
     pub(crate) chunked: bool,
     pub(crate) feed: Option<Arc<dyn Send + Sync>>,
-    pub(crate) place: Option<OwnedSemaphorePermit>,
+    pub(crate) permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Sockets {
@@ -41,12 +41,12 @@ impl Sockets {
         Ok(Self)
     }
 
-    pub(crate) fn admit(&self, arrival: Arrival, _: Key) -> io::Result<Socket> {
-        drop((arrival.stream, arrival.head, arrival.chunked, arrival.feed, arrival.place));
+    pub(crate) fn admit(&self, socket: HandedOffSocket, _: Key) -> io::Result<Socket> {
+        drop((socket.stream, socket.head, socket.chunked, socket.feed, socket.permit));
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    pub(crate) async fn news(&self) -> Vec<News> {
+    pub(crate) async fn poll_events(&self) -> Vec<SocketEvent> {
         std::future::pending().await
     }
 }
@@ -55,7 +55,7 @@ impl Sockets {
 pub(crate) struct Outgoing<'s>(Infallible, PhantomData<&'s ()>);
 
 impl Socket {
-    pub(crate) fn sendable<'s>(&'s self, _: &'s Piece) -> Option<Outgoing<'s>> {
+    pub(crate) fn sendable<'s>(&'s self, _: &'s Payload) -> Option<Outgoing<'s>> {
         match self.0 {}
     }
 }
@@ -68,27 +68,27 @@ impl Ring {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    pub(crate) fn send(&mut self, _: &[Outgoing<'_>]) -> &[Offered] {
+    pub(crate) fn send(&mut self, _: &[Outgoing<'_>]) -> &[WriteAttempt] {
         match self.0 {}
     }
 }
 
 impl Sink for Socket {
-    type Carrier = OneByOne;
+    type BatchWriter = OneAtATime;
 
-    fn offer(&self, _: &Piece) -> Offered {
+    fn try_write(&self, _: &Payload) -> WriteAttempt {
         match self.0 {}
     }
 
-    fn settle(&mut self, _: &Piece, _: Offered) -> Written {
+    fn complete_write(&mut self, _: &Payload, _: WriteAttempt) -> WriteOutcome {
         match self.0 {}
     }
 
-    fn resume(&mut self) -> Written {
+    fn resume(&mut self) -> WriteOutcome {
         match self.0 {}
     }
 
-    fn end(&mut self) -> Written {
+    fn end(&mut self) -> WriteOutcome {
         match self.0 {}
     }
 

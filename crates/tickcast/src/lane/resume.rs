@@ -9,8 +9,8 @@ use crate::subscription::{Start, Subscription};
 impl<S: Sink> Lane<S> {
     /// Holds the cursor that a reader came with against the tape. Where that says something else the reader begins anew, and is
     /// told so; where it does not reach back so far, it is sent the newest of everything, unless the disk remembers.
-    pub(super) fn judge(&self, mut subscription: Subscription) -> Subscription {
-        let (Start::Resume(from), Some(terms)) = (subscription.start, &mut subscription.terms) else {
+    pub(super) fn resolve_start(&self, mut subscription: Subscription) -> Subscription {
+        let (Start::Resume(from), Some(terms)) = (subscription.start, &mut subscription.session) else {
             return subscription;
         };
         let Resume { position, filter } = from;
@@ -37,9 +37,9 @@ impl<S: Sink> Lane<S> {
         };
         // It had been changed to something else than what it is asked for now.
         if filter.is_some_and(|mark| mark != subscription.filter.filter_hash()) {
-            match (subscription.start, subscription.dialect) {
+            match (subscription.start, subscription.format) {
                 (Start::After(_), EventFormat::Resumable(epoch, _)) if all => {
-                    subscription.dialect = EventFormat::Resumable(epoch, Some(FilterHash::PENDING));
+                    subscription.format = EventFormat::Resumable(epoch, Some(FilterHash::PENDING));
                 }
                 (Start::After(_), _) => {
                     terms.last = None;
@@ -52,21 +52,22 @@ impl<S: Sink> Lane<S> {
     }
 
     /// A stream has been sent the newest ticks of all that was added to it: from now on its ids say what it was changed to.
-    pub(super) fn settle_ids(&mut self, key: Key) {
-        let seat = self.streams[key].seat;
-        let settled = settled(self.groups.dialect(seat.group), self.groups.filter(seat.group).filter_hash());
-        if settled != self.groups.dialect(seat.group) {
-            let filter = self.groups.prepared(seat.group);
-            let paced = self.streams[key].pace.is_some();
-            let seat = self.join(key, filter, settled, paced);
-            self.move_to(key, seat);
+    pub(super) fn use_settled_format(&mut self, key: Key) {
+        let slot = self.streams[key].slot;
+        let settled =
+            settled_format(self.groups.format(slot.group), self.groups.filter(slot.group).filter_hash());
+        if settled != self.groups.format(slot.group) {
+            let filter = self.groups.prepared(slot.group);
+            let rated = self.streams[key].rate.is_some();
+            let slot = self.join_group(key, filter, settled, rated);
+            self.move_to_slot(key, slot);
         }
     }
 }
 
 /// What follows once all that was added has been sent.
-pub(super) fn settled(dialect: EventFormat, mark: FilterHash) -> EventFormat {
-    match dialect {
+pub(super) fn settled_format(format: EventFormat, mark: FilterHash) -> EventFormat {
+    match format {
         EventFormat::Resumable(epoch, Some(FilterHash::PENDING)) => EventFormat::Resumable(epoch, Some(mark)),
         other => other,
     }

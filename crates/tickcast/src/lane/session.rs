@@ -9,12 +9,12 @@ use tickcast_core::{
     SourceId, SourceStatus, State, Symbol, SymbolId, SymbolSet, TickView, Time,
 };
 
-use super::groups::{GroupId, LONGEST, Step};
-use super::piece::{Draft, Piece};
-use super::resume::settled;
-use super::{Key, Lane, Sink, Written};
-use crate::sources::{SymbolTurned, Turned};
-use crate::subscription::{Pace, StreamId, Terms};
+use super::groups::{GroupId, LONGEST, Rendered};
+use super::payload::{Payload, PayloadBuilder};
+use super::resume::settled_format;
+use super::{Key, Lane, Sink, WriteOutcome};
+use crate::sources::{VersionedStatus, VersionedSymbolStatus};
+use crate::subscription::{Rate, SessionOptions, StreamId};
 
 /// Who says so.
 const SERVER: &str = concat!("tickcast/", env!("CARGO_PKG_VERSION"));
@@ -36,7 +36,7 @@ const SYMBOLS_TOLD: usize = MAX_FILTER_ENTRIES;
 pub(super) struct Session {
     pub(super) id: StreamId,
     pub(super) mode: Mode,
-    pub(super) pace: Option<Pace>,
+    pub(super) rate: Option<Rate>,
     pub(super) heartbeat: Duration,
     /// Its reader cannot go on with what it came with, and has yet to be told.
     broken: Option<(ResumeError, Box<str>)>,
@@ -44,9 +44,9 @@ pub(super) struct Session {
     pub(super) unverified: Option<(Position, Box<str>)>,
     resumed: bool,
     /// The sources' turns up to this one were told; `None`: it has not been told of any.
-    told: Option<u64>,
+    told_version: Option<u64>,
     /// It asks for other symbols since: what is not live of them comes before their ticks.
-    asks_for_others: bool,
+    filter_changed: bool,
     /// How many of the symbols that ticked for the first time since a restart it was told of, or came too late for.
     revived: usize,
     /// Symbols that were added, and that it is to be given the newest ticks of, from the so-manieth symbol of the market on.
@@ -59,9 +59,9 @@ pub(super) struct Session {
     /// How far it was read to from the tape on disk, where memory does not reach.
     pub(super) reached: Option<Position>,
     /// As long as this is held, a piece of the tape on disk is waited for.
-    pub(super) waits: Option<Arc<()>>,
+    pub(super) awaits_history: Option<Arc<()>>,
     /// Why it ends, and has yet to be told.
-    farewell: Option<CloseReason>,
+    close_reason: Option<CloseReason>,
     /// The second it was last to be changed in, and how often in it.
     changed_in: u64,
     changes: u32,
@@ -69,12 +69,12 @@ pub(super) struct Session {
 
 /// What a step said beyond ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Said {
+pub(super) enum Progress {
     Reset,
     /// The sources' turns up to this one, to someone who came after so many symbols had ticked again.
-    Turns(u64, usize),
+    Statuses(u64, usize),
     /// What is not live of the symbols that it asks for by now.
-    Others,
+    FilterStatuses,
     /// So many symbols that ticked again.
     Revived(usize),
     /// The newest ticks of added symbols, before the so-manieth of the market. Those that had moved since come by themselves, as of this
@@ -88,39 +88,39 @@ pub(super) enum Said {
 pub(super) struct Statuses {
     sources: Vec<SourceStatus>,
     /// The last turn of each.
-    turns: Vec<u64>,
+    versions: Vec<u64>,
     /// Symbols of each that have turned by themselves, in order of their names.
-    symbols: Vec<Vec<SymbolTurned>>,
-    pub(super) turn: u64,
+    symbols: Vec<Vec<VersionedSymbolStatus>>,
+    pub(super) version: u64,
 }
 
 /// The resumable streams of a lane by their names.
-pub(super) type Names = HashMap<StreamId, Key>;
+pub(super) type StreamNames = HashMap<StreamId, Key>;
 
 impl Session {
-    pub(super) fn new(terms: Terms, pace: Option<Pace>, head: Seq) -> Self {
-        let Terms { id, mode, heartbeat, last, broken, unverified } = terms;
+    pub(super) fn new(terms: SessionOptions, rate: Option<Rate>, head: Seq) -> Self {
+        let SessionOptions { id, mode, heartbeat, last, broken, unverified } = terms;
         let resumed = last.is_some() && broken.is_none();
         let unverified = unverified.zip(last.clone());
         let broken = broken.zip(last);
         Self {
             id,
             mode,
-            pace,
+            rate,
             heartbeat,
             broken,
             unverified,
             resumed,
-            told: None,
-            asks_for_others: false,
+            told_version: None,
+            filter_changed: false,
             revived: 0,
             added: SymbolSet::new(),
             added_from: 0,
             adds_all: false,
             ready: Some(head),
             reached: None,
-            waits: None,
-            farewell: None,
+            awaits_history: None,
+            close_reason: None,
             changed_in: 0,
             changes: 0,
         }
@@ -137,8 +137,8 @@ impl Session {
     }
 
     /// It asks for other symbols from now on.
-    pub(super) const fn ask_for_others(&mut self) {
-        self.asks_for_others = true;
+    pub(super) const fn note_filter_change(&mut self) {
+        self.filter_changed = true;
     }
 
     /// It is to be given the newest ticks of these, too.
@@ -148,10 +148,10 @@ impl Session {
     }
 
     /// What it came with was not of this tape: it begins anew where the log stands at `head`.
-    pub(super) fn begin_anew(&mut self, head: Seq) {
+    pub(super) fn restart_with_reset(&mut self, head: Seq) {
         self.broken = self.unverified.take().map(|(_, last)| (ResumeError::Epoch, last));
         // A reset takes back what was said before: what is not live is told again.
-        self.told = None;
+        self.told_version = None;
         self.resumed = false;
         self.ready = Some(head);
     }
@@ -167,17 +167,17 @@ impl Session {
     }
 
     /// It was told this.
-    pub(super) fn note(&mut self, said: Said) {
-        match said {
-            Said::Reset => self.broken = None,
-            Said::Turns(turn, revived) => {
-                if self.told.replace(turn).is_none() {
-                    (self.revived, self.asks_for_others) = (revived, false);
+    pub(super) fn record(&mut self, progress: Progress) {
+        match progress {
+            Progress::Reset => self.broken = None,
+            Progress::Statuses(turn, revived) => {
+                if self.told_version.replace(turn).is_none() {
+                    (self.revived, self.filter_changed) = (revived, false);
                 }
             }
-            Said::Others => self.asks_for_others = false,
-            Said::Revived(revived) => self.revived = revived,
-            Said::Added(from, as_of) => {
+            Progress::FilterStatuses => self.filter_changed = false,
+            Progress::Revived(revived) => self.revived = revived,
+            Progress::Added(from, as_of) => {
                 self.added_from = from;
                 if self.added.ids_from(from).next().is_none() {
                     (self.added, self.added_from) = (SymbolSet::new(), 0);
@@ -185,34 +185,34 @@ impl Session {
                 // Before that it has not been sent all that was added: on a tape that was put back, others may be the newest.
                 self.ready = self.ready.max(Some(as_of));
             }
-            Said::Ready => self.ready = None,
+            Progress::Ready => self.ready = None,
         }
     }
 }
 
 impl Statuses {
-    pub(super) fn new(turned: Vec<Turned>, turn: u64) -> Self {
+    pub(super) fn new(turned: Vec<VersionedStatus>, turn: u64) -> Self {
         let (mut sources, mut turns, mut symbols) = (Vec::new(), Vec::new(), Vec::new());
-        for Turned { status, turn, symbols: own } in turned {
+        for VersionedStatus { status, version: turn, symbols: own } in turned {
             sources.push(status);
             turns.push(turn);
             symbols.push(own);
         }
-        Self { sources, turns, symbols, turn }
+        Self { sources, versions: turns, symbols, version: turn }
     }
 
     /// The symbols that have turned by themselves, and of which someone has yet to hear who was told up to turn `told`.
-    fn symbol_news(&self, told: Option<u64>) -> impl Iterator<Item = (SourceId, &SymbolTurned)> {
+    fn symbol_news(&self, told: Option<u64>) -> impl Iterator<Item = (SourceId, &VersionedSymbolStatus)> {
         let symbols = (0..).map(SourceId).zip(&self.symbols);
         let symbols = symbols.flat_map(|(origin, own)| own.iter().map(move |symbol| (origin, symbol)));
         symbols.filter(move |(_, symbol)| match told {
-            Some(told) => symbol.turn > told,
+            Some(told) => symbol.version > told,
             None => symbol.state != State::Live,
         })
     }
 
     /// What is told of a symbol that has turned: one that is live by itself is as its source is.
-    fn symbol_status<'a>(&'a self, origin: SourceId, own: &'a SymbolTurned) -> Notice<'a> {
+    fn symbol_status<'a>(&'a self, origin: SourceId, own: &'a VersionedSymbolStatus) -> Notice<'a> {
         let source = self.sources.get(usize::from(origin.0));
         let source = source.filter(|source| own.state == State::Live && source.state != State::Live);
         match source {
@@ -237,7 +237,7 @@ impl Statuses {
 
     /// What someone has yet to hear who was told up to turn `told`; a newcomer hears of what is not as it should be.
     fn news(&self, told: Option<u64>) -> impl Iterator<Item = (SourceId, &SourceStatus)> {
-        let sources = (0..).map(SourceId).zip(self.sources.iter().zip(&self.turns));
+        let sources = (0..).map(SourceId).zip(self.sources.iter().zip(&self.versions));
         sources.filter_map(move |(origin, (source, turn))| match told {
             Some(told) => (*turn > told).then_some((origin, source)),
             None => (source.state != State::Live).then_some((origin, source)),
@@ -247,59 +247,59 @@ impl Statuses {
 
 impl<S: Sink> Lane<S> {
     /// Whether the sources have turned since the lane was last told.
-    pub(crate) const fn turn(&self) -> u64 {
-        self.statuses.turn
+    pub(crate) const fn status_version(&self) -> u64 {
+        self.statuses.version
     }
 
     /// The sources have turned: tells everyone who wants to know.
-    pub(crate) fn tell(&mut self, turned: Vec<Turned>, turn: u64, now: Duration) {
+    pub(crate) fn update_statuses(&mut self, turned: Vec<VersionedStatus>, turn: u64, now: Duration) {
         self.statuses = Statuses::new(turned, turn);
         for key in self.names.values().copied().collect::<Vec<_>>() {
             self.visit(key, now);
         }
-        self.bury();
+        self.remove_closed();
     }
 
     /// The next thing a resumable stream is to be told before it is sent more ticks.
-    pub(super) fn say(&self, key: Key) -> Option<Step> {
+    pub(super) fn next_notice(&self, key: Key) -> Option<Rendered> {
         let stream = &self.streams[key];
         let session = stream.session.as_ref()?;
-        let seq = stream.place.seq(self.head());
-        let group = stream.seat.group;
-        let mut draft = Draft::new();
+        let seq = stream.position.seq(self.head());
+        let group = stream.slot.group;
+        let mut draft = PayloadBuilder::new();
         let id = self.id(group, seq);
         let mut write = |notice: Notice<'_>| notice.write(id, draft.bytes());
-        let (said, ticks) = if let Some((reason, last)) = &session.broken {
+        let (progress, ticks) = if let Some((reason, last)) = &session.broken {
             // From here on its reader has seen nothing.
-            let id = self.groups.dialect(group).id(self.position(Seq::ZERO));
+            let id = self.groups.format(group).id(self.position(Seq::ZERO));
             Notice::Reset { reason: *reason, last }.write(id, draft.bytes());
-            (Said::Reset, 0)
-        } else if session.told != Some(self.statuses.turn) {
-            self.write_turns(session.told, group, &mut write);
-            (Said::Turns(self.statuses.turn, self.owners.revived()), 0)
-        } else if session.asks_for_others {
+            (Progress::Reset, 0)
+        } else if session.told_version != Some(self.statuses.version) {
+            self.write_status_changes(session.told_version, group, &mut write);
+            (Progress::Statuses(self.statuses.version, self.restored.revived()), 0)
+        } else if session.filter_changed {
             // It knows how the sources are.
             let of_symbols = |notice: &Notice<'_>| !matches!(notice, Notice::Status(_));
-            self.write_turns(None, group, &mut |notice| {
+            self.write_status_changes(None, group, &mut |notice| {
                 if of_symbols(&notice) {
                     write(notice);
                 }
             });
-            (Said::Others, 0)
-        } else if session.revived < self.owners.revived() {
+            (Progress::FilterStatuses, 0)
+        } else if session.revived < self.restored.revived() {
             let wanted = self.groups.selection(group);
-            let told = self.owners.revived_after(session.revived).iter();
+            let told = self.restored.revived_after(session.revived).iter();
             let few = wanted.len() <= SYMBOLS_TOLD;
             for id in told.copied().filter(|id| few && wanted.contains(*id)) {
                 let symbol = self.replica.market().symbol(id);
                 let since = self.ticked_at(symbol);
                 write(Notice::SymbolStatus { symbol, state: State::Live, since, reason: None });
             }
-            (Said::Revived(self.owners.revived()), 0)
+            (Progress::Revived(self.restored.revived()), 0)
         } else if !session.added.is_empty() {
             let added = session.added.ids_from(session.added_from);
             let (from, ticks) = self.render_added(group, added, seq, draft.bytes());
-            (Said::Added(from, self.head()), ticks)
+            (Progress::Added(from, self.head()), ticks)
         // Where the tape has moved on beyond that place, it is ready at the head.
         } else if let Some(at) = self.position(seq).filter(|_| session.ready.is_some_and(|at| seq >= at)) {
             let filter = self.groups.filter(group).filter_hash();
@@ -308,22 +308,22 @@ impl<S: Sink> Lane<S> {
                 symbols: self.groups.listed(group, self.replica.market()),
                 filter,
                 mode: session.mode,
-                rate: session.pace.map(Pace::rate),
+                rate: session.rate.map(Rate::rate),
                 heartbeat: session.heartbeat.as_secs(),
                 resumed: session.resumed,
                 server: SERVER,
             };
-            ready.write(settled(self.groups.dialect(group), filter).id(Some(at)), draft.bytes());
-            (Said::Ready, 0)
+            ready.write(settled_format(self.groups.format(group), filter).id(Some(at)), draft.bytes());
+            (Progress::Ready, 0)
         } else {
             return None;
         };
-        Some(Step { piece: draft.seal(), ticks, place: stream.place, said: Some(said) })
+        Some(Rendered { payload: draft.finish(), ticks, position: stream.position, progress: Some(progress) })
     }
 
     /// What a stream has yet to hear that was told up to turn `told`: sources that have turned and their symbols, and symbols that
     /// have by themselves. To a newcomer, what is not live.
-    fn write_turns(&self, told: Option<u64>, group: GroupId, write: &mut impl FnMut(Notice<'_>)) {
+    fn write_status_changes(&self, told: Option<u64>, group: GroupId, write: &mut impl FnMut(Notice<'_>)) {
         for (origin, status) in self.statuses.news(told) {
             write(Notice::Status(status));
             let SourceStatus { state, since, .. } = *status;
@@ -363,7 +363,7 @@ impl<S: Sink> Lane<S> {
     }
 
     /// Whether what a source says of a symbol matters: its newest tick is not another one's.
-    fn is_of(&self, origin: SourceId, own: &SymbolTurned) -> bool {
+    fn is_of(&self, origin: SourceId, own: &VersionedSymbolStatus) -> bool {
         let market = self.replica.market();
         let ticked = market.id(&own.symbol).filter(|id| market.newest(*id).is_some());
         ticked.is_none_or(|id| [origin, SourceId::UNKNOWN].contains(&market.source(id)))
@@ -375,17 +375,17 @@ impl<S: Sink> Lane<S> {
         &self,
         group: GroupId,
         added: impl Iterator<Item = SymbolId>,
-        place: Seq,
+        position: Seq,
         out: &mut Vec<u8>,
     ) -> (usize, usize) {
-        let (market, dialect) = (self.replica.market(), self.groups.dialect(group));
+        let (market, format) = (self.replica.market(), self.groups.format(group));
         // A place that the tape has forgotten is as good as any before it.
-        let at = Some(self.position(place).unwrap_or_default());
+        let at = Some(self.position(position).unwrap_or_default());
         let mut ticks = 0;
         for id in added {
-            let wanted = self.groups.wants(group, id) && market.last_seq(id) <= place;
+            let wanted = self.groups.wants(group, id) && market.last_seq(id) <= position;
             if let Some(frame) = market.newest(id).filter(|_| wanted) {
-                dialect.tick(at, frame, out);
+                format.tick(at, frame, out);
                 ticks += 1;
             }
             if out.len() >= LONGEST {
@@ -396,41 +396,41 @@ impl<S: Sink> Lane<S> {
     }
 
     /// A heartbeat for a stream, where it is one that has them.
-    pub(super) fn heartbeat(&self, key: Key, now: Now) -> Option<Piece> {
+    pub(super) fn heartbeat(&self, key: Key, now: Now) -> Option<Payload> {
         let stream = &self.streams[key];
         stream.session.as_ref()?;
-        let seq = stream.place.seq(self.head());
+        let seq = stream.position.seq(self.head());
         let on_disk = stream.session.as_ref().and_then(|session| session.reached).filter(|at| at.seq == seq);
-        let on_disk = self.groups.dialect(stream.seat.group).id(on_disk);
-        let id = self.id(stream.seat.group, seq).or(on_disk);
-        let mut draft = Draft::new();
+        let on_disk = self.groups.format(stream.slot.group).id(on_disk);
+        let id = self.id(stream.slot.group, seq).or(on_disk);
+        let mut draft = PayloadBuilder::new();
         Notice::Heartbeat { time: now.wall, sources: &self.statuses.sources }.write(id, draft.bytes());
-        Some(draft.seal())
+        Some(draft.finish())
     }
 
     /// Ends a stream, and says why where it is one that can be told.
-    pub(super) fn dismiss(&mut self, key: Key, why: CloseReason) {
+    pub(super) fn close_stream(&mut self, key: Key, why: CloseReason) {
         if let Some(session) = &mut self.streams[key].session {
-            session.farewell = Some(why);
+            session.close_reason = Some(why);
         }
         self.end_stream(key);
     }
 
     /// Says why a stream ends, where that has yet to be said; says whether that is done with.
-    pub(super) fn say_farewell(&mut self, key: Key) -> Written {
+    pub(super) fn write_bye(&mut self, key: Key) -> WriteOutcome {
         let stream = &self.streams[key];
-        let Some(reason) = stream.session.as_ref().and_then(|session| session.farewell) else {
-            return Written::Taken;
+        let Some(reason) = stream.session.as_ref().and_then(|session| session.close_reason) else {
+            return WriteOutcome::Taken;
         };
         // Whoever has yet to hear that its cursor is no good keeps it, and hears so when it comes back.
         let reset = stream.session.as_ref().is_some_and(|session| session.broken.is_some());
-        let id = self.id(stream.seat.group, stream.place.seq(self.head())).filter(|_| !reset);
-        let mut draft = Draft::new();
+        let id = self.id(stream.slot.group, stream.position.seq(self.head())).filter(|_| !reset);
+        let mut draft = PayloadBuilder::new();
         Notice::Bye { reason, retry: fastrand::u32(RETRY_MS) }.write(id, draft.bytes());
         let stream = &mut self.streams[key];
-        let written = stream.sink.write(&draft.seal());
-        if let Some(session) = stream.session.as_mut().filter(|_| written == Written::Taken) {
-            session.farewell = None;
+        let written = stream.sink.write(&draft.finish());
+        if let Some(session) = stream.session.as_mut().filter(|_| written == WriteOutcome::Taken) {
+            session.close_reason = None;
         }
         written
     }
@@ -439,7 +439,7 @@ impl<S: Sink> Lane<S> {
     /// has forgotten a place nobody could go on from there, and one that has been sent nothing yet has the place it came with.
     fn id(&self, group: GroupId, seq: Seq) -> Option<EventId> {
         self.groups
-            .dialect(group)
+            .format(group)
             .id(self.position(seq).filter(|_| seq > Seq::ZERO || self.head() == Seq::ZERO))
     }
 

@@ -13,7 +13,7 @@ use tickcast_core::{
 use super::tests::{MANNERS, Reader as Connection, change};
 use super::*;
 use crate::log::Log;
-use crate::subscription::{Edit, StreamId, Terms};
+use crate::subscription::{Edit, SessionOptions, StreamId};
 
 const SYMBOLS: [&str; 5] = ["A", "B", "BTC-EUR", "BTC-USD", "Z"];
 const FILTERS: [&[&str]; 4] = [&["*"], &["A"], &["BTC*"], &["A", "Z", "B"]];
@@ -127,7 +127,7 @@ fn wanted_by(filter: usize) -> BTreeSet<String> {
 
 /// One that holds patterns against one new symbol at a time.
 fn node() -> Lane<Connection> {
-    let lane = Lane::new(Replica::new(LIMITS), MANNERS, Arc::default(), OneByOne);
+    let lane = Lane::new(Replica::new(LIMITS), MANNERS, Arc::default(), OneAtATime);
     Lane { groups: Groups::comparing(1, 1 << 20), ..lane }
 }
 
@@ -172,7 +172,7 @@ impl World {
             62..73 => self.connect(client),
             73..78 => self.stop_or_go(client),
             78..82 => self.change(client),
-            82..85 => self.lose(client),
+            82..85 => self.mark_closed(client),
             85..88 => self.reset(client),
             88..90 => self.hear_of_resets(),
             90..97 => self.pass(),
@@ -242,7 +242,7 @@ impl World {
         self.streams += 1;
         *stream = self.streams;
         let mode = if ledger.all { Mode::All } else { Mode::Latest };
-        let terms = Terms {
+        let terms = SessionOptions {
             id: StreamId::of(self.streams),
             mode,
             heartbeat: Duration::from_secs(3),
@@ -290,7 +290,7 @@ impl World {
         match changed {
             Some(Ok(_)) => _ = self.faults.insert(Fault::Changed),
             // Or it was changed too often.
-            Some(Err(_)) | None => self.lose(client),
+            Some(Err(_)) | None => self.mark_closed(client),
         }
     }
 
@@ -318,7 +318,7 @@ impl World {
     }
 
     /// A connection breaks, in the middle of whatever was on its way.
-    fn lose(&mut self, client: usize) {
+    fn mark_closed(&mut self, client: usize) {
         let Some((node, key, connection)) = &self.clients[client].at else { return };
         let (node, key, length) = (*node, *key, connection.0.borrow().received.len());
         let seen = self.rng.usize(..=length);

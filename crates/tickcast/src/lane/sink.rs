@@ -1,42 +1,42 @@
 //! Where a lane's bytes go, as the lane sees it.
 
-use super::{Held, Piece};
+use super::{Buffered, Payload};
 
 /// Where a stream's bytes go.
 pub(crate) trait Sink: Sized {
     /// What makes offers to many of them at once.
-    type Carrier: Carrier<Self>;
+    type BatchWriter: BatchWriter<Self>;
 
     /// Offers a piece, to be taken whole or not at all. What came of it has to be [settled](Self::settle).
-    fn offer(&self, piece: &Piece) -> Offered;
+    fn try_write(&self, payload: &Payload) -> WriteAttempt;
 
     /// Draws the consequences of an offer of this piece. There are none beyond the answer where a piece goes out whole.
-    fn settle(&mut self, piece: &Piece, offered: Offered) -> Written {
-        let _ = piece;
+    fn complete_write(&mut self, payload: &Payload, offered: WriteAttempt) -> WriteOutcome {
+        let _ = payload;
         match offered {
-            Offered::Sent(_) => Written::Taken,
-            Offered::Held | Offered::Refused => Written::Refused,
-            Offered::Gone => Written::Gone,
+            WriteAttempt::Sent(_) => WriteOutcome::Taken,
+            WriteAttempt::Held | WriteAttempt::Refused => WriteOutcome::Refused,
+            WriteAttempt::Gone => WriteOutcome::Gone,
         }
     }
 
     /// Offers a piece, and that is settled.
-    fn write(&mut self, piece: &Piece) -> Written {
-        let offered = self.offer(piece);
-        self.settle(piece, offered)
+    fn write(&mut self, payload: &Payload) -> WriteOutcome {
+        let offered = self.try_write(payload);
+        self.complete_write(payload, offered)
     }
 
     /// Goes on with what it has taken, as far as it can.
-    fn resume(&mut self) -> Written;
+    fn resume(&mut self) -> WriteOutcome;
 
     /// Nothing more will come: what was taken is to be the last. Asked again, once it is ready, where it refuses.
-    fn end(&mut self) -> Written;
+    fn end(&mut self) -> WriteOutcome;
 
     /// The reader says no more, not even that it leaves: that is for the next write to find out.
-    fn hear_no_more(&mut self) {}
+    fn stop_listening(&mut self) {}
 
     /// What it keeps in memory that its reader has yet to take.
-    fn held(&self) -> Option<Held>;
+    fn buffered(&self) -> Option<Buffered>;
 
     /// The reader is stuck: what it was still to get is not worth waiting for.
     fn cut(&mut self);
@@ -44,7 +44,7 @@ pub(crate) trait Sink: Sized {
 
 /// What came of an offer, before anything follows from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Offered {
+pub(crate) enum WriteAttempt {
     /// So many bytes of it went out.
     Sent(usize),
     /// Not tried: something that was taken earlier comes first.
@@ -57,7 +57,7 @@ pub(crate) enum Offered {
 
 /// A sink's answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Written {
+pub(crate) enum WriteOutcome {
     /// They are on their way.
     Taken,
     /// Not now. The lane is told once the sink can take bytes again.
@@ -67,17 +67,17 @@ pub(crate) enum Written {
 }
 
 /// Makes offers to many sinks at once.
-pub(crate) trait Carrier<S> {
+pub(crate) trait BatchWriter<S> {
     /// Offers each piece to its sink; says what came of each, in the same order.
-    fn carry(&mut self, offers: &[(&S, &Piece)], outcomes: &mut Vec<Offered>);
+    fn write_batch(&mut self, offers: &[(&S, &Payload)], outcomes: &mut Vec<WriteAttempt>);
 }
 
 /// Makes one offer after the other.
 #[derive(Debug, Default)]
-pub(crate) struct OneByOne;
+pub(crate) struct OneAtATime;
 
-impl<S: Sink> Carrier<S> for OneByOne {
-    fn carry(&mut self, offers: &[(&S, &Piece)], outcomes: &mut Vec<Offered>) {
-        outcomes.extend(offers.iter().map(|(sink, piece)| sink.offer(piece)));
+impl<S: Sink> BatchWriter<S> for OneAtATime {
+    fn write_batch(&mut self, offers: &[(&S, &Payload)], outcomes: &mut Vec<WriteAttempt>) {
+        outcomes.extend(offers.iter().map(|(sink, payload)| sink.try_write(payload)));
     }
 }

@@ -18,7 +18,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Held, Key, Offered, OneByOne, Piece, Sink, Written};
+use super::{Buffered, Key, OneAtATime, Payload, Sink, WriteAttempt, WriteOutcome};
 pub(crate) use ring::{Outgoing, Ring};
 
 /// What a reader has yet to take keeps at most so many times as much in memory.
@@ -40,13 +40,13 @@ pub(crate) struct Sockets {
 
 /// What has become of a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum News {
+pub(crate) enum SocketEvent {
     /// It can take bytes again.
     Ready(Key),
     /// Its reader says no more: it has left, or only ended its own half of the connection.
     Ended(Key),
     /// Its reader has left, or has said more than a reader has to say.
-    Over(Key),
+    Closed(Key),
 }
 
 /// A reader's socket.
@@ -56,7 +56,7 @@ pub(crate) struct Socket {
     epoll: Arc<AsyncFd<OwnedFd>>,
     key: Key,
     /// What is left of the piece it is in the middle of: nothing else is kept for it.
-    rest: Bytes,
+    unsent: Bytes,
     /// Whether the body is sent in chunks; a reader of HTTP/1.0 is sent it bare, up to the end of the connection.
     chunked: bool,
     /// Whether it wants to hear of room. Only while it has none: each drained buffer would wake the lane otherwise.
@@ -65,11 +65,11 @@ pub(crate) struct Socket {
     listening: bool,
     ended: bool,
     _feed: Option<Arc<dyn Send + Sync>>,
-    _place: Option<OwnedSemaphorePermit>,
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 /// A socket that leaves the HTTP server for a lane.
-pub(crate) struct Arrival {
+pub(crate) struct HandedOffSocket {
     /// It must not block.
     pub(crate) stream: TcpStream,
     /// What is sent before anything else: the response's head, and the lines that open the stream.
@@ -78,7 +78,7 @@ pub(crate) struct Arrival {
     /// Kept alive as long as the reader is there.
     pub(crate) feed: Option<Arc<dyn Send + Sync>>,
     /// Its place among the connections, given back with it.
-    pub(crate) place: Option<OwnedSemaphorePermit>,
+    pub(crate) permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Sockets {
@@ -93,27 +93,27 @@ impl Sockets {
     }
 
     /// Takes in a socket under its stream's number.
-    pub(crate) fn admit(&self, arrival: Arrival, key: Key) -> io::Result<Socket> {
-        let Arrival { stream, head, chunked, feed, place } = arrival;
+    pub(crate) fn admit(&self, handed_off: HandedOffSocket, key: Key) -> io::Result<Socket> {
+        let HandedOffSocket { stream, head, chunked, feed, permit } = handed_off;
         epoll::add(self.epoll.get_ref(), &stream, data(key), interest(true, false))?;
         let epoll = Arc::clone(&self.epoll);
         Ok(Socket {
             stream,
             epoll,
             key,
-            rest: head,
+            unsent: head,
             chunked,
             waiting: false,
             listening: true,
             ended: false,
             _feed: feed,
-            _place: place,
+            _permit: permit,
         })
     }
 
     /// Waits until there is news of some sockets. What is not heard of this time is heard of the next: the sockets have to be
     /// dealt with in between, or they would be told of again.
-    pub(crate) async fn news(&self) -> Vec<News> {
+    pub(crate) async fn poll_events(&self) -> Vec<SocketEvent> {
         // An error would mean that the runtime is going down, and the lane with it.
         let Ok(mut guard) = self.epoll.readable().await else { return Vec::new() };
         let mut events = Vec::with_capacity(EVENTS);
@@ -122,20 +122,20 @@ impl Sockets {
         if !matches!(polled, Ok(EVENTS)) {
             guard.clear_ready();
         }
-        let news = events.iter().map(|event| {
+        let events = events.iter().map(|event| {
             let key = Key::from(KeyData::from_ffi(event.data.u64()));
             let flags = event.flags;
             if flags.intersects(GONE) {
-                News::Over(key)
+                SocketEvent::Closed(key)
             } else if flags.contains(EventFlags::RDHUP) {
-                News::Ended(key)
+                SocketEvent::Ended(key)
             } else if flags.contains(EventFlags::IN) {
-                News::Over(key)
+                SocketEvent::Closed(key)
             } else {
-                News::Ready(key)
+                SocketEvent::Ready(key)
             }
         });
-        news.collect()
+        events.collect()
     }
 }
 
@@ -153,7 +153,7 @@ fn data(key: Key) -> EventData {
 
 impl Socket {
     /// Sends what it can of these, one behind the other; says how much that was.
-    fn send(&self, parts: &[IoSlice<'_>]) -> Offered {
+    fn send(&self, parts: &[IoSlice<'_>]) -> WriteAttempt {
         loop {
             let sent = (&self.stream).write_vectored(parts);
             if !matches!(&sent, Err(error) if error.kind() == ErrorKind::Interrupted) {
@@ -163,27 +163,27 @@ impl Socket {
     }
 
     /// A piece as this reader is sent it.
-    fn framed<'p>(&self, piece: &'p Piece) -> &'p [u8] {
-        if self.chunked { piece.chunk() } else { piece.events() }
+    fn framed<'p>(&self, payload: &'p Payload) -> &'p [u8] {
+        if self.chunked { payload.chunk() } else { payload.events() }
     }
 
     /// What an offer of this piece would send where, for someone who sends it to many; `None`: it is not as simple.
-    pub(crate) fn sendable<'s>(&'s self, piece: &'s Piece) -> Option<Outgoing<'s>> {
-        self.rest.is_empty().then(|| Outgoing { socket: self.stream.as_fd(), bytes: self.framed(piece) })
+    pub(crate) fn sendable<'s>(&'s self, payload: &'s Payload) -> Option<Outgoing<'s>> {
+        self.unsent.is_empty().then(|| Outgoing { socket: self.stream.as_fd(), bytes: self.framed(payload) })
     }
 
     /// Goes on with the rest, a piece right behind it; says what came of the piece.
-    fn send_behind_rest(&mut self, piece: &Piece) -> Offered {
-        let bytes = self.framed(piece);
-        match self.send(&[IoSlice::new(&self.rest), IoSlice::new(bytes)]) {
-            Offered::Sent(sent) if sent > self.rest.len() => {
-                let sent = sent - self.rest.len();
-                self.rest = Bytes::new();
-                Offered::Sent(sent)
+    fn send_after_unsent(&mut self, payload: &Payload) -> WriteAttempt {
+        let bytes = self.framed(payload);
+        match self.send(&[IoSlice::new(&self.unsent), IoSlice::new(bytes)]) {
+            WriteAttempt::Sent(sent) if sent > self.unsent.len() => {
+                let sent = sent - self.unsent.len();
+                self.unsent = Bytes::new();
+                WriteAttempt::Sent(sent)
             }
-            Offered::Sent(sent) => {
-                self.rest.advance(sent);
-                Offered::Refused
+            WriteAttempt::Sent(sent) => {
+                self.unsent.advance(sent);
+                WriteAttempt::Refused
             }
             other => other,
         }
@@ -203,7 +203,7 @@ impl Socket {
     }
 }
 
-impl From<io::Result<usize>> for Offered {
+impl From<io::Result<usize>> for WriteAttempt {
     fn from(sent: io::Result<usize>) -> Self {
         match sent {
             Ok(sent) => Self::Sent(sent),
@@ -214,12 +214,12 @@ impl From<io::Result<usize>> for Offered {
 }
 
 /// What is left of a piece. A short part of a long one is copied: shared, it would keep all of it.
-fn rest(piece: &Piece, left: &[u8]) -> Bytes {
-    if left.len() * PINNED_TIMES < piece.len() { Bytes::copy_from_slice(left) } else { piece.share(left) }
+fn rest(payload: &Payload, left: &[u8]) -> Bytes {
+    if left.len() * PINNED_TIMES < payload.len() { Bytes::copy_from_slice(left) } else { payload.share(left) }
 }
 
 /// The result of a system call.
-impl From<i32> for Offered {
+impl From<i32> for WriteAttempt {
     fn from(result: i32) -> Self {
         let failed = |_| io::Error::from_raw_os_error(result.saturating_neg());
         usize::try_from(result).map_err(failed).into()
@@ -227,69 +227,73 @@ impl From<i32> for Offered {
 }
 
 impl Sink for Socket {
-    type Carrier = OneByOne;
+    type BatchWriter = OneAtATime;
 
-    fn offer(&self, piece: &Piece) -> Offered {
-        if self.rest.is_empty() { self.send(&[IoSlice::new(self.framed(piece))]) } else { Offered::Held }
-    }
-
-    fn settle(&mut self, piece: &Piece, offered: Offered) -> Written {
-        let offered = if offered == Offered::Held { self.send_behind_rest(piece) } else { offered };
-        let bytes = self.framed(piece);
-        match offered {
-            Offered::Sent(sent) if sent == bytes.len() => {
-                self.wait_for_room(false);
-                Written::Taken
-            }
-            Offered::Sent(sent) => {
-                self.rest = rest(piece, &bytes[sent..]);
-                self.wait_for_room(true);
-                Written::Taken
-            }
-            Offered::Held | Offered::Refused => {
-                self.wait_for_room(true);
-                Written::Refused
-            }
-            Offered::Gone => Written::Gone,
+    fn try_write(&self, payload: &Payload) -> WriteAttempt {
+        if self.unsent.is_empty() {
+            self.send(&[IoSlice::new(self.framed(payload))])
+        } else {
+            WriteAttempt::Held
         }
     }
 
-    fn resume(&mut self) -> Written {
-        while !self.rest.is_empty() {
-            match self.send(&[IoSlice::new(&self.rest)]) {
-                Offered::Sent(sent) => self.rest.advance(sent),
-                Offered::Held | Offered::Refused => {
+    fn complete_write(&mut self, payload: &Payload, offered: WriteAttempt) -> WriteOutcome {
+        let offered = if offered == WriteAttempt::Held { self.send_after_unsent(payload) } else { offered };
+        let bytes = self.framed(payload);
+        match offered {
+            WriteAttempt::Sent(sent) if sent == bytes.len() => {
+                self.wait_for_room(false);
+                WriteOutcome::Taken
+            }
+            WriteAttempt::Sent(sent) => {
+                self.unsent = rest(payload, &bytes[sent..]);
+                self.wait_for_room(true);
+                WriteOutcome::Taken
+            }
+            WriteAttempt::Held | WriteAttempt::Refused => {
+                self.wait_for_room(true);
+                WriteOutcome::Refused
+            }
+            WriteAttempt::Gone => WriteOutcome::Gone,
+        }
+    }
+
+    fn resume(&mut self) -> WriteOutcome {
+        while !self.unsent.is_empty() {
+            match self.send(&[IoSlice::new(&self.unsent)]) {
+                WriteAttempt::Sent(sent) => self.unsent.advance(sent),
+                WriteAttempt::Held | WriteAttempt::Refused => {
                     self.wait_for_room(true);
-                    return Written::Refused;
+                    return WriteOutcome::Refused;
                 }
-                Offered::Gone => return Written::Gone,
+                WriteAttempt::Gone => return WriteOutcome::Gone,
             }
         }
         // Emptied, it would still hold on to what it was a part of.
-        self.rest = Bytes::new();
+        self.unsent = Bytes::new();
         self.wait_for_room(false);
-        Written::Taken
+        WriteOutcome::Taken
     }
 
-    fn hear_no_more(&mut self) {
+    fn stop_listening(&mut self) {
         self.listening = false;
         self.watch();
     }
 
-    fn held(&self) -> Option<Held> {
-        Held::of(&self.rest)
+    fn buffered(&self) -> Option<Buffered> {
+        Buffered::of(&self.unsent)
     }
 
     fn cut(&mut self) {
         let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
     }
 
-    fn end(&mut self) -> Written {
+    fn end(&mut self) -> WriteOutcome {
         if !std::mem::replace(&mut self.ended, true) && self.chunked {
-            self.rest = [&self.rest, LAST_CHUNK].concat().into();
+            self.unsent = [&self.unsent, LAST_CHUNK].concat().into();
         }
         let written = self.resume();
-        if written == Written::Taken {
+        if written == WriteOutcome::Taken {
             let _ = self.stream.shutdown(Shutdown::Write);
         }
         written

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use tickcast_core::{Mode, Seq, SymbolId, Tape};
 
-use super::groups::{Seat, Step};
+use super::groups::{GroupSlot, Rendered};
 use super::session::Session;
 use crate::subscription::Heartbeat;
 
 /// Where a reader stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum StreamPosition {
     /// At the head, wherever that is: it is sent each batch as it comes.
     Head,
     /// Everything up to here was sent.
@@ -21,7 +21,7 @@ pub(super) enum Place {
     Opening { at: Seq, reached: Seq },
 }
 
-impl Place {
+impl StreamPosition {
     /// As a cursor, where the head is at `head`.
     pub(super) const fn seq(self, head: Seq) -> Seq {
         match self {
@@ -33,7 +33,7 @@ impl Place {
 
 /// How often a reader wants to hear.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct RateState {
     /// At least this long between two visits.
     pub(super) interval: Duration,
     /// The earliest next visit.
@@ -47,16 +47,16 @@ pub(super) struct Pace {
 /// One reader.
 pub(super) struct Stream<S> {
     pub(super) sink: S,
-    pub(super) seat: Seat,
-    pub(super) place: Place,
+    pub(super) slot: GroupSlot,
+    pub(super) position: StreamPosition,
     /// In a box: few have one.
-    pub(super) pace: Option<Box<Pace>>,
+    pub(super) rate: Option<Box<RateState>>,
     /// What a resumable one has beyond that.
     pub(super) session: Option<Box<Session>>,
     /// The sink refused a piece and has not become ready yet.
     pub(super) blocked: bool,
     /// It was sent as much as one visit may send it, and goes on in the next round.
-    pub(super) goes_on: bool,
+    pub(super) continues: bool,
     /// It is to end as soon as its sink is ready.
     pub(super) ending: bool,
     /// One of its own, where it is a simple one that asked for it.
@@ -64,7 +64,7 @@ pub(super) struct Stream<S> {
     pub(super) last_write: Duration,
 }
 
-impl Pace {
+impl RateState {
     pub(super) const fn new(interval: Duration, now: Duration) -> Self {
         Self { interval, next: now, until: Seq::ZERO, armed: None }
     }
@@ -72,7 +72,7 @@ impl Pace {
 
 impl<S> Stream<S> {
     /// How long it may be quiet before it is sent a sign that it is open; `standard`, where it did not say.
-    pub(super) fn may_be_quiet(&self, standard: Duration) -> Duration {
+    pub(super) fn idle_timeout(&self, standard: Duration) -> Duration {
         match &self.session {
             Some(session) => session.heartbeat,
             None => self.heartbeat.map_or(standard, Heartbeat::interval),
@@ -80,58 +80,58 @@ impl<S> Stream<S> {
     }
 
     /// It no longer follows the head: where it did, it stays at `from`.
-    pub(super) fn stay_at(&mut self, from: Seq) {
-        if self.place == Place::Head {
-            self.place = Place::Behind(from);
+    pub(super) fn leave_head(&mut self, from: Seq) {
+        if self.position == StreamPosition::Head {
+            self.position = StreamPosition::Behind(from);
         }
     }
 
     /// The sink would not take what came after `from`, had it been at the head.
-    pub(super) fn refused(&mut self, from: Seq) {
-        self.stay_at(from);
+    pub(super) fn write_refused(&mut self, from: Seq) {
+        self.leave_head(from);
         self.blocked = true;
     }
 
     /// The sink took a step.
-    pub(super) fn take(&mut self, step: &Step, now: Duration) {
-        self.place = step.place;
-        if let (Some(session), Some(said)) = (&mut self.session, step.said) {
-            session.note(said);
+    pub(super) fn take(&mut self, step: &Rendered, now: Duration) {
+        self.position = step.position;
+        if let (Some(session), Some(progress)) = (&mut self.session, step.progress) {
+            session.record(progress);
         }
-        if !step.piece.is_empty() {
+        if !step.payload.is_empty() {
             self.last_write = now;
         }
         if step.ticks > 0
-            && let Some(pace) = &mut self.pace
+            && let Some(rate) = &mut self.rate
         {
-            pace.next = now + pace.interval;
+            rate.next = now + rate.interval;
         }
     }
 
     /// How far the reader is to be brought: to the head, or as far as its visit goes. It stops where it is to hear that it is
     /// ready.
     pub(super) fn until(&self, head: Seq) -> Seq {
-        let until = self.pace.as_ref().map_or(head, |pace| pace.until);
+        let until = self.rate.as_ref().map_or(head, |rate| rate.until);
         let ready = self.session.as_ref().and_then(|session| session.ready);
-        ready.filter(|ready| self.place.seq(head) < *ready).map_or(until, |ready| until.min(ready))
+        ready.filter(|ready| self.position.seq(head) < *ready).map_or(until, |ready| until.min(ready))
     }
 
     /// The place as of which it is told newest values.
-    pub(super) fn goal(&self, head: Seq) -> Seq {
-        match self.place {
-            Place::Opening { at, .. } => at,
+    pub(super) fn target(&self, head: Seq) -> Seq {
+        match self.position {
+            StreamPosition::Opening { at, .. } => at,
             _ => self.until(head),
         }
     }
 
     /// The tape has forgotten the goal, so nobody could come back to it. From where it stands it is brought to the head instead.
-    pub(super) fn move_goal(&mut self, head: Seq) {
-        if let Place::Opening { reached, .. } = self.place {
+    pub(super) fn move_target(&mut self, head: Seq) {
+        if let StreamPosition::Opening { reached, .. } = self.position {
             // What is taken off meanwhile it may have seen: it is told, as one that fell behind.
-            self.place = Place::Behind(reached);
+            self.position = StreamPosition::Behind(reached);
         }
-        if let Some(pace) = &mut self.pace {
-            pace.until = head;
+        if let Some(rate) = &mut self.rate {
+            rate.until = head;
         }
         if let Some(ready) = self.session.as_mut().and_then(|session| session.ready.as_mut()) {
             *ready = head;
@@ -140,34 +140,34 @@ impl<S> Stream<S> {
 
     /// Whether not the sink is waited for, but a piece of the tape on disk.
     pub(super) fn waiting(&self) -> bool {
-        self.session.as_ref().is_some_and(|session| session.waits.is_some())
+        self.session.as_ref().is_some_and(|session| session.awaits_history.is_some())
     }
 
     /// Whether the reader is to get every tick, whatever that takes.
-    pub(super) fn wants_all(&self) -> bool {
+    pub(super) fn wants_every_tick(&self) -> bool {
         self.session.as_ref().is_some_and(|session| session.mode == Mode::All)
     }
 
     /// Whether there is nothing left to send. A paced reader never follows the head by itself: its place is always said.
-    pub(super) fn arrived(&mut self, head: Seq) -> bool {
+    pub(super) fn is_caught_up(&mut self, head: Seq) -> bool {
         let until = self.until(head);
-        if let (Place::Behind(seq), None) = (self.place, &self.pace)
+        if let (StreamPosition::Behind(seq), None) = (self.position, &self.rate)
             && seq >= head
         {
-            self.place = Place::Head;
+            self.position = StreamPosition::Head;
         }
-        match self.place {
-            Place::Head => true,
-            Place::Behind(seq) => seq >= until,
-            Place::Snapshot { .. } | Place::Opening { .. } => false,
+        match self.position {
+            StreamPosition::Head => true,
+            StreamPosition::Behind(seq) => seq >= until,
+            StreamPosition::Snapshot { .. } | StreamPosition::Opening { .. } => false,
         }
     }
 
     /// Whether the reader gets every tick from where it stands: the tape still has them, and the next is no older than
     /// `patience`.
     pub(super) fn keeps_up(&self, tape: &Tape, now: Duration, patience: Duration) -> bool {
-        match self.place {
-            Place::Behind(from) if tape.reaches_back_to(from) => {
+        match self.position {
+            StreamPosition::Behind(from) if tape.reaches_back_to(from) => {
                 tape.after(from).next().is_none_or(|(_, entry)| entry.arrived() + patience >= now)
             }
             _ => false,

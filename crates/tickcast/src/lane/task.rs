@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio::time::sleep_until;
 
-use super::outlet::Outlet;
-use super::socket::{News, Sockets};
-use super::{Change, Command, Inbox, Lane, Librarian, Newcomer};
+use super::socket::{SocketEvent, Sockets};
+use super::stream_sink::StreamSink;
+use super::{Change, Command, HistoryReader, Inbox, Lane, NewStream};
 use crate::clock::Clock;
 use crate::events::BodySink;
 use crate::log::Log;
@@ -17,16 +17,16 @@ use crate::stats::LaneStats;
 use crate::subscription::Subscription;
 
 /// How many times `flush` a lane rests at most: 15 ms as it is delivered, a frame of a screen.
-const LONGEST_REST: u32 = 3;
+const MAX_REST_FACTOR: u32 = 3;
 
 /// A lane and everything it has to do with.
 pub(crate) struct Task {
-    pub(crate) lane: Lane<Outlet>,
+    pub(crate) lane: Lane<StreamSink>,
     pub(crate) log: Arc<Log>,
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) stats: Arc<LaneStats>,
     pub(crate) sources: Arc<Sources>,
-    pub(crate) librarian: Option<Librarian>,
+    pub(crate) history_reader: Option<HistoryReader>,
     pub(crate) clock: Clock,
     /// The least time between two flushes.
     pub(crate) flush: Duration,
@@ -59,42 +59,42 @@ impl Task {
         let mut later: Vec<Box<Change>> = Vec::new();
         loop {
             let begun = self.clock.uptime();
-            self.lane.begin_round();
+            self.lane.begin_turn();
             if begun >= next_flush {
-                next_flush = match self.turn() {
+                next_flush = match self.flush() {
                     0 => next_flush,
                     ticks => self.next_flush(ticks, begun, self.clock.uptime()),
                 };
             }
             // Before anyone is taken in: whoever comes is told first what is not live.
-            let stale_at = self.look_at_sources();
-            for (newcomer, subscription) in std::mem::take(&mut early) {
-                early.extend(self.open(newcomer, subscription, &sockets));
+            let stale_at = self.check_sources();
+            for (new_stream, subscription) in std::mem::take(&mut early) {
+                early.extend(self.open(new_stream, subscription, &sockets));
             }
             for command in self.inbox.take() {
                 match command {
-                    Command::Open(newcomer, subscription) => {
-                        early.extend(self.open(newcomer, subscription, &sockets));
+                    Command::Open(new_stream, subscription) => {
+                        early.extend(self.open(new_stream, subscription, &sockets));
                     }
                     Command::Quit => {
-                        early.into_iter().for_each(|(who, what)| Command::Open(who, what).refuse());
+                        early.into_iter().for_each(|(who, what)| Command::Open(who, what).reject());
                         return self.lane.end(usize::MAX);
                     }
                     Command::Change(change) if self.lane.holds_back(&change) => later.push(change),
-                    command => self.obey(command),
+                    command => self.handle_command(command),
                 }
             }
             self.lane.ring(self.clock.now());
             let (still, due): (Vec<_>, Vec<_>) =
                 std::mem::take(&mut later).into_iter().partition(|change| self.lane.holds_back(change));
             later = still;
-            due.into_iter().for_each(|change| self.obey(Command::Change(change)));
-            for wanted in self.lane.wanted() {
+            due.into_iter().for_each(|change| self.handle_command(Command::Change(change)));
+            for wanted in self.lane.take_history_requests() {
                 // Nothing is wanted where there is no tape on disk.
-                if let Some(librarian) = &self.librarian
-                    && let Some(refused) = librarian.ask(wanted, Arc::clone(&self.inbox))
+                if let Some(librarian) = &self.history_reader
+                    && let Some(refused) = librarian.request(wanted, Arc::clone(&self.inbox))
                 {
-                    self.lane.give_up(&refused);
+                    self.lane.reject_history(&refused);
                 }
             }
 
@@ -106,7 +106,7 @@ impl Task {
             }
             let flush_at = (pending || !early.is_empty()).then_some(next_flush);
             let later_at = (!later.is_empty()).then_some(begun + self.flush);
-            let wake = [flush_at, later_at, stale_at, self.lane.next_alarm()].into_iter().flatten().min();
+            let wake = [flush_at, later_at, stale_at, self.lane.next_timer()].into_iter().flatten().min();
             let alarm = async {
                 match wake {
                     Some(at) => sleep_until(self.clock.at(at)).await,
@@ -114,9 +114,9 @@ impl Task {
                 }
             };
             tokio::select! {
-                () = self.inbox.rung() => {}
+                () = self.inbox.notified() => {}
                 () = alarm => {}
-                news = sockets.news() => self.hear(news),
+                news = sockets.poll_events() => self.handle_socket_event(news),
             }
         }
     }
@@ -127,42 +127,42 @@ impl Task {
     fn next_flush(&self, ticks: u64, begun: Duration, ended: Duration) -> Duration {
         let took = ended.saturating_sub(begun);
         if ticks > 1 {
-            ended + (took * 2).clamp(self.flush, self.flush * LONGEST_REST)
+            ended + (took * 2).clamp(self.flush, self.flush * MAX_REST_FACTOR)
         } else {
             begun + self.flush
         }
     }
 
     /// Flushes; says how many ticks there were.
-    fn turn(&mut self) -> u64 {
+    fn flush(&mut self) -> u64 {
         let ticks = self.lane.flush(&self.log, self.clock.uptime());
         self.lane.note_delays(self.clock.uptime());
         ticks
     }
 
     /// Tells readers which sources have turned; says when one may turn by its silence.
-    fn look_at_sources(&mut self) -> Option<Duration> {
-        let stale_at = self.sources.look(self.clock.now());
-        let turns = self.sources.turns();
-        if turns != self.lane.turn() {
+    fn check_sources(&mut self) -> Option<Duration> {
+        let stale_at = self.sources.check_staleness(self.clock.now());
+        let turns = self.sources.version();
+        if turns != self.lane.status_version() {
             // With what they had sent until then: it is theirs that is not live.
-            self.turn();
-            self.lane.tell(self.sources.statuses(), turns, self.clock.uptime());
+            self.flush();
+            self.lane.update_statuses(self.sources.statuses(), turns, self.clock.uptime());
         }
         stale_at
     }
 
-    fn obey(&mut self, command: Command) {
+    fn handle_command(&mut self, command: Command) {
         let now = self.clock.uptime();
         match command {
             Command::Ready(key) => self.lane.ready(key, now),
             Command::Close(key) => self.lane.close(key),
-            Command::Found(found) => self.lane.found(*found, now),
+            Command::History(found) => self.lane.handle_history(*found, now),
             Command::Change(change) => {
                 let Change { id, change, asked_at, answer } = *change;
                 // A lane that lags behind the log does not know all the symbols that a change names.
                 if change.is_some() && self.lane.head() < asked_at {
-                    self.turn();
+                    self.flush();
                 }
                 if let Some(effective) = self.lane.change(id, change, now) {
                     let _ = answer.try_send(effective);
@@ -170,7 +170,7 @@ impl Task {
             }
             Command::End(most) => self.lane.end(most),
             Command::Finish => {
-                self.turn();
+                self.flush();
                 self.lane.finish(now);
             }
             Command::Open(..) | Command::Quit => {}
@@ -181,25 +181,25 @@ impl Task {
     /// published a tick sees it in the streams opened after.
     fn open(
         &mut self,
-        newcomer: Newcomer,
+        new_stream: NewStream,
         subscription: Subscription,
         sockets: &Sockets,
-    ) -> Option<(Newcomer, Subscription)> {
+    ) -> Option<(NewStream, Subscription)> {
         if subscription.asked_at > self.lane.head() {
-            return Some((newcomer, subscription));
+            return Some((new_stream, subscription));
         }
         let now = self.clock.uptime();
-        match newcomer {
-            Newcomer::Body(slot) => {
-                let sink = |_| Ok::<_, Infallible>(Outlet::Body(BodySink::new(Arc::clone(&slot))));
+        match new_stream {
+            NewStream::Body(slot) => {
+                let sink = |_| Ok::<_, Infallible>(StreamSink::Body(BodySink::new(Arc::clone(&slot))));
                 let Ok(key) = self.lane.open(sink, subscription, now);
-                if let Some(missed) = slot.seat(key) {
-                    self.obey(missed);
+                if let Some(missed) = slot.attach(key) {
+                    self.handle_command(missed);
                 }
             }
-            Newcomer::Socket(arrival) => {
-                self.lane.carrier().equip();
-                let sink = |key| sockets.admit(arrival, key).map(Outlet::Socket);
+            NewStream::Socket(arrival) => {
+                self.lane.batch_writer().init_uring();
+                let sink = |key| sockets.admit(arrival, key).map(StreamSink::Socket);
                 if let Err(error) = self.lane.open(sink, subscription, now) {
                     tracing::warn!(%error, "a stream could not be taken in");
                     self.lane.turned_away();
@@ -209,13 +209,13 @@ impl Task {
         None
     }
 
-    fn hear(&mut self, news: Vec<News>) {
+    fn handle_socket_event(&mut self, news: Vec<SocketEvent>) {
         let now = self.clock.uptime();
         for news in news {
             match news {
-                News::Ready(key) => self.lane.ready(key, now),
-                News::Ended(key) => self.lane.half_close(key, now),
-                News::Over(key) => self.lane.close(key),
+                SocketEvent::Ready(key) => self.lane.ready(key, now),
+                SocketEvent::Ended(key) => self.lane.half_close(key, now),
+                SocketEvent::Closed(key) => self.lane.close(key),
             }
         }
     }

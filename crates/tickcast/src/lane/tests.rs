@@ -3,7 +3,7 @@
 mod batches;
 mod forgotten;
 mod kept;
-mod newcomers;
+mod new_symbols;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -17,18 +17,18 @@ use tickcast_core::{
 
 use super::*;
 use crate::log::Log;
-use crate::subscription::{Edit, EditError, Effective, Heartbeat, Pace, StreamId, Terms};
+use crate::subscription::{Edit, EditError, Effective, Heartbeat, Rate, SessionOptions, StreamId};
 
 mod history;
 mod quiet;
 mod visits;
 mod wire;
 
-pub(super) const MANNERS: Manners = Manners {
-    patience: Duration::from_secs(1),
+pub(super) const MANNERS: StreamLimits = StreamLimits {
+    max_lag: Duration::from_secs(1),
     keep_alive: Duration::from_secs(15),
-    stall: Duration::from_secs(30),
-    kept_bytes: 1 << 20,
+    write_timeout: Duration::from_secs(30),
+    buffered_bytes: 1 << 20,
 };
 
 /// A reader whose connection a test can stop and start.
@@ -52,48 +52,48 @@ pub(super) struct Connection {
     pub(super) ended: bool,
     pub(super) cut: bool,
     /// What it says that it keeps.
-    pub(super) held: Option<Held>,
+    pub(super) held: Option<Buffered>,
 }
 
 impl Sink for Reader {
-    type Carrier = OneByOne;
+    type BatchWriter = OneAtATime;
 
-    fn offer(&self, piece: &Piece) -> Offered {
+    fn try_write(&self, payload: &Payload) -> WriteAttempt {
         let mut connection = self.0.borrow_mut();
         assert!(!connection.ended, "nothing is written after the end");
         connection.offers += 1;
-        connection.most = connection.most.max(piece.len());
+        connection.most = connection.most.max(payload.len());
         assert_eq!(connection.gone_at, None, "a sink that is gone is not tried again");
         if connection.left {
-            connection.gone_at = Some(std::str::from_utf8(piece.events()).unwrap().to_owned());
-            return Offered::Gone;
+            connection.gone_at = Some(std::str::from_utf8(payload.events()).unwrap().to_owned());
+            return WriteAttempt::Gone;
         }
         if connection.stopped {
-            return Offered::Refused;
+            return WriteAttempt::Refused;
         }
         if let Some(room) = &mut connection.room {
-            let Some(left) = room.checked_sub(1) else { return Offered::Refused };
+            let Some(left) = room.checked_sub(1) else { return WriteAttempt::Refused };
             *room = left;
         }
-        connection.received.push_str(std::str::from_utf8(piece.events()).unwrap());
-        Offered::Sent(piece.len())
+        connection.received.push_str(std::str::from_utf8(payload.events()).unwrap());
+        WriteAttempt::Sent(payload.len())
     }
 
-    fn resume(&mut self) -> Written {
+    fn resume(&mut self) -> WriteOutcome {
         let connection = self.0.borrow();
         match connection.stopped {
-            _ if connection.left => Written::Gone,
-            true => Written::Refused,
-            false => Written::Taken,
+            _ if connection.left => WriteOutcome::Gone,
+            true => WriteOutcome::Refused,
+            false => WriteOutcome::Taken,
         }
     }
 
-    fn end(&mut self) -> Written {
+    fn end(&mut self) -> WriteOutcome {
         self.0.borrow_mut().ended = true;
         self.resume()
     }
 
-    fn held(&self) -> Option<Held> {
+    fn buffered(&self) -> Option<Buffered> {
         self.0.borrow().held
     }
 
@@ -136,7 +136,7 @@ impl Stage {
     }
 
     fn of(log: Log, limits: Limits) -> Self {
-        let lane = Lane::new(Replica::new(limits), MANNERS, Arc::default(), OneByOne);
+        let lane = Lane::new(Replica::new(limits), MANNERS, Arc::default(), OneAtATime);
         Self { lane: lane.with_archive(log.tape().cloned()), log, now: Duration::ZERO }
     }
 
@@ -196,8 +196,8 @@ pub(super) fn change(
 }
 
 /// What a resumable stream with this name asks for.
-fn terms(name: u128, mode: Mode, heartbeat: Duration) -> Terms {
-    Terms { id: StreamId::of(name), mode, heartbeat, last: None, broken: None, unverified: None }
+fn terms(name: u128, mode: Mode, heartbeat: Duration) -> SessionOptions {
+    SessionOptions { id: StreamId::of(name), mode, heartbeat, last: None, broken: None, unverified: None }
 }
 
 fn to(symbols: &str) -> Subscription {
@@ -351,9 +351,9 @@ proptest! {
         for (action, which, ms) in steps {
             match action {
                 0 => {
-                    let pace = Pace::per_second(5.0).unwrap();
+                    let rate = Rate::per_second(5.0).unwrap();
                     let wanted = to(FILTERS[which]);
-                    let wanted = if ms % 3 == 0 { wanted.paced(pace) } else { wanted };
+                    let wanted = if ms % 3 == 0 { wanted.max_rate(rate) } else { wanted };
                     let (key, reader) = stage.open(wanted);
                     readers.push((key, reader, which, ms % 3 == 0));
                 }

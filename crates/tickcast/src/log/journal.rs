@@ -67,7 +67,7 @@ impl Journal {
     }
 
     /// Notes the newest entry.
-    pub(super) fn note(&mut self, sequencer: &Sequencer) {
+    pub(super) fn stage(&mut self, sequencer: &Sequencer) {
         let Self::Disk(disk) = self else { return };
         let Some(id) = sequencer.touched() else { return };
         let json = sequencer.market().newest(id).map(Frame::json);
@@ -84,7 +84,7 @@ impl Journal {
     }
 
     /// Notes how far a request has come.
-    pub(super) fn note_key(&mut self, note: &KeyProgress<'_>) {
+    pub(super) fn stage_key(&mut self, note: &KeyProgress<'_>) {
         if let Self::Disk(disk) = self {
             disk.writer.push_note(note);
         }

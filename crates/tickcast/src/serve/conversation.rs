@@ -16,27 +16,27 @@ use hyper_util::server::graceful::Watcher;
 use tokio::net::TcpStream;
 use tower::ServiceExt;
 
-use super::arriving::{self, Whole};
 use super::multiplexed::{self, Watching, ours};
-use super::patient::{Course, Patient};
-use super::rewound::Rewound;
+use super::prefixed_io::PrefixedIo;
+use super::request_body::{self, BodyRead};
 use super::sliced::{Endings, Sliced};
-use super::{Door, head, requirements};
+use super::write_timeout_io::{ConnectionState, WriteTimeoutIo};
+use super::{ConnectionContext, head, requirements};
 use crate::events::Handoff;
 
 /// Leaves a connection to hyper, with what was `read` of it already. Where its `first` request was answered already, that is the
 /// answer to it.
-pub(super) async fn converse(
+pub(super) async fn serve_http(
     socket: TcpStream,
     (read, first): (BytesMut, Option<Response>),
-    door: Door,
+    door: ConnectionContext,
     app: Router,
     watcher: Watcher,
 ) {
-    let (course, stall) = (Arc::new(Course::default()), door.stall);
-    let socket = Patient::new(socket, stall, Arc::clone(&course), Arc::clone(&door.places));
+    let (course, stall) = (Arc::new(ConnectionState::default()), door.stall);
+    let socket = WriteTimeoutIo::new(socket, stall, Arc::clone(&course), Arc::clone(&door.connections));
     let endings = Arc::new(Endings::default());
-    let desk = Arc::new(Desk { app, door, course, endings: Arc::clone(&endings) });
+    let desk = Arc::new(HttpService { app, door, course, endings: Arc::clone(&endings) });
     let first = Mutex::new(first);
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let answered = first.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -53,7 +53,7 @@ pub(super) async fn converse(
         .max_headers(head::HEADERS);
     builder.http2().timer(TokioTimer::new());
     multiplexed::bound(builder.http2());
-    let socket = TokioIo::new(Rewound::new(read, socket));
+    let socket = TokioIo::new(PrefixedIo::new(read, socket));
     let connection = watcher.watch(builder.serve_connection(socket, service).into_owned());
     tokio::select! {
         ended = connection => if let Err(error) = ended {
@@ -65,38 +65,38 @@ pub(super) async fn converse(
 }
 
 /// Where a connection's requests are answered.
-struct Desk {
+struct HttpService {
     app: Router,
-    door: Door,
-    course: Arc<Course>,
+    door: ConnectionContext,
+    course: Arc<ConnectionState>,
     /// Of its answers over HTTP/2.
     endings: Arc<Endings>,
 }
 
-impl Desk {
+impl HttpService {
     /// The application's answer, unless there is one already.
     async fn answer(&self, request: Request<Incoming>, answered: Option<Response>) -> Response {
         let answered = answered.or_else(|| requirements::refusal(&request));
         if request.version() == Version::HTTP_2 {
             return self.answer_beside_others(request, answered).await;
         }
-        let (request, whole) = arriving::watch(request, self.door.stall, self.door.stop.clone());
+        let (request, whole) = request_body::watch(request, self.door.stall, self.door.stop.clone());
         let mut response = self.response(request, answered).await;
-        self.door.places.turn_away(&mut response, Version::HTTP_11);
+        self.door.connections.turn_away(&mut response, Version::HTTP_11);
         self.note(&mut response, &whole);
         response
     }
 
     /// The answer to a request over HTTP/2: a connection has many at a time, so each takes a place as a connection does.
     async fn answer_beside_others(&self, request: Request<Incoming>, answered: Option<Response>) -> Response {
-        let places = &self.door.places;
-        let Some(place) = places.try_next() else { return places.no_place().into_response() };
-        let (request, _) = arriving::watch(request, self.door.stall, self.door.stop.clone());
+        let places = &self.door.connections;
+        let Some(permit) = places.try_next() else { return places.is_full().into_response() };
+        let (request, _) = request_body::watch(request, self.door.stall, self.door.stop.clone());
         let mut response = self.response(request, answered).await;
         places.turn_away(&mut response, Version::HTTP_2);
         let endless = response.extensions().get::<Handoff>().is_some();
         let ends = (!endless).then(|| Arc::clone(&self.endings));
-        response.map(|body| Body::new(Sliced::new(body, ends, place)))
+        response.map(|body| Body::new(Sliced::new(body, ends, permit)))
     }
 
     async fn response(&self, request: Request<Body>, answered: Option<Response>) -> Response {
@@ -110,7 +110,7 @@ impl Desk {
     }
 
     /// Notes how the connection goes on. An answer that did not wait for the end of its request is the last.
-    fn note(&self, response: &mut Response, whole: &Whole) {
+    fn note(&self, response: &mut Response, whole: &BodyRead) {
         let endless = response.extensions().get::<Handoff>().is_some();
         self.course.endless.store(endless, Ordering::Relaxed);
         self.course.unread.store(!whole.is(), Ordering::Relaxed);

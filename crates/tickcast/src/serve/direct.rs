@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::events::Handoff;
-use crate::lane::Arrival;
+use crate::lane::HandedOffSocket;
 
 /// The kernel's buffer for a stream: as much as a fast reader far away has under way. The system doubles it for its own
 /// book-keeping.
@@ -34,7 +34,7 @@ pub(super) fn hand_over(
     version: Version,
     response: &Response<Body>,
     handoff: Handoff,
-    place: Option<OwnedSemaphorePermit>,
+    permit: Option<OwnedSemaphorePermit>,
 ) {
     let Handoff { hub, subscription, preamble, feed } = handoff;
     let chunked = version == Version::HTTP_11;
@@ -48,7 +48,7 @@ pub(super) fn hand_over(
     }
     let Ok(stream) = socket.into_std() else { return };
     tune(&stream);
-    hub.open_socket(Arrival { stream, head: bytes.freeze(), chunked, feed, place }, subscription);
+    hub.open_socket(HandedOffSocket { stream, head: bytes.freeze(), chunked, feed, permit }, subscription);
 }
 
 /// Small buffers, so that staleness sits in the cursor and not in the kernel.

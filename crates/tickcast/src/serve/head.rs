@@ -28,7 +28,7 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const CHUNK: usize = 2 << 10;
 
 /// What the first bytes of a connection are.
-pub(super) enum First {
+pub(super) enum FirstRequest {
     /// A request for a stream, as plain as can be, and the bytes it was read from: it may be served directly.
     Stream(Box<Request<Body>>, BytesMut),
     /// Anything else, and what was read of it.
@@ -40,43 +40,47 @@ pub(super) enum First {
 }
 
 /// Reads until it is clear what the client wants.
-pub(super) async fn read(socket: &mut TcpStream) -> First {
-    let (mut bytes, mut looks) = (BytesMut::new(), Looks::default());
+pub(super) async fn read(socket: &mut TcpStream) -> FirstRequest {
+    let (mut bytes, mut looks) = (BytesMut::new(), RetrySchedule::default());
     let reading = async {
         loop {
             // Room is made once there is something to read: a connection that says nothing holds none.
             if socket.readable().await.is_err() {
-                return First::Nothing;
+                return FirstRequest::Nothing;
             }
             bytes.reserve(CHUNK);
             let before = bytes.len();
             match socket.try_read_buf(&mut bytes) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
-                Ok(0) | Err(_) => return First::Nothing,
+                Ok(0) | Err(_) => return FirstRequest::Nothing,
                 Ok(_) => {}
             }
             if !looks.are_due(&bytes, before) && bytes.len() < LONGEST {
                 continue;
             }
-            match judge(&bytes) {
-                Verdict::Unclear if bytes.len() < LONGEST => {}
-                Verdict::Ambiguous(why) => return First::Ambiguous(why),
-                Verdict::Stream(request) => return First::Stream(request, std::mem::take(&mut bytes)),
-                Verdict::Unclear | Verdict::Other => return First::Other(std::mem::take(&mut bytes)),
+            match classify(&bytes) {
+                HeadKind::Unclear if bytes.len() < LONGEST => {}
+                HeadKind::Ambiguous(why) => return FirstRequest::Ambiguous(why),
+                HeadKind::Stream(request) => {
+                    return FirstRequest::Stream(request, std::mem::take(&mut bytes));
+                }
+                HeadKind::Unclear | HeadKind::Other => {
+                    return FirstRequest::Other(std::mem::take(&mut bytes));
+                }
             }
         }
     };
-    timeout(DEADLINE, reading).await.unwrap_or(First::Nothing)
+    timeout(DEADLINE, reading).await.unwrap_or(FirstRequest::Nothing)
 }
 
 /// When what was read is worth a look: a head that comes by the byte is not parsed anew for each.
 #[derive(Default)]
-struct Looks {
+struct RetrySchedule {
     /// So many bytes are, whatever they are: what is no head at all is found out soon.
     next: usize,
 }
 
-impl Looks {
+impl RetrySchedule {
     /// Whether these are, of which so many were there `before`: they end a block of lines, or are twice as many as last time.
     fn are_due(&mut self, bytes: &[u8], before: usize) -> bool {
         let fresh = &bytes[before.saturating_sub(3)..];
@@ -90,7 +94,7 @@ impl Looks {
     }
 }
 
-enum Verdict {
+enum HeadKind {
     Stream(Box<Request<Body>>),
     Other,
     Ambiguous(&'static str),
@@ -98,30 +102,30 @@ enum Verdict {
 }
 
 /// Whether these bytes are a whole HTTP/1 head, and then whether it is refused, or a `GET` for a stream without a body.
-fn judge(bytes: &[u8]) -> Verdict {
+fn classify(bytes: &[u8]) -> HeadKind {
     // Whoever serves HTTP/2 does not bound the time its preface takes.
     if bytes.len() < PREFACE.len() && PREFACE.starts_with(bytes) {
-        return Verdict::Unclear;
+        return HeadKind::Unclear;
     }
     if bytes.starts_with(PREFACE) {
-        return Verdict::Other;
+        return HeadKind::Other;
     }
     let mut headers = [httparse::EMPTY_HEADER; HEADERS];
     let mut parsed = httparse::Request::new(&mut headers);
     match parsed.parse(bytes) {
-        Ok(httparse::Status::Partial) => Verdict::Unclear,
+        Ok(httparse::Status::Partial) => HeadKind::Unclear,
         Ok(httparse::Status::Complete(length)) => match framing::ambiguity(parsed.headers) {
-            Some(why) => Verdict::Ambiguous(why),
+            Some(why) => HeadKind::Ambiguous(why),
             None => match request(&parsed).filter(wants_stream) {
                 Some(_) if length < bytes.len() => {
-                    Verdict::Ambiguous("a request for a stream is the last on its connection")
+                    HeadKind::Ambiguous("a request for a stream is the last on its connection")
                 }
-                Some(request) if DIRECT => Verdict::Stream(Box::new(request)),
-                _ => Verdict::Other,
+                Some(request) if DIRECT => HeadKind::Stream(Box::new(request)),
+                _ => HeadKind::Other,
             },
         },
         // What cannot be parsed is refused by whoever serves the rest.
-        Err(_) => Verdict::Other,
+        Err(_) => HeadKind::Other,
     }
 }
 
@@ -163,11 +167,11 @@ mod tests {
     use super::*;
 
     fn verdict(text: &str) -> &'static str {
-        match judge(text.as_bytes()) {
-            Verdict::Stream(_) => "stream",
-            Verdict::Other => "other",
-            Verdict::Ambiguous(_) => "ambiguous",
-            Verdict::Unclear => "unclear",
+        match classify(text.as_bytes()) {
+            HeadKind::Stream(_) => "stream",
+            HeadKind::Other => "other",
+            HeadKind::Ambiguous(_) => "ambiguous",
+            HeadKind::Unclear => "unclear",
         }
     }
 
@@ -213,7 +217,7 @@ mod tests {
     fn a_head_that_comes_by_the_byte_is_not_parsed_for_each() {
         for (line, most) in [("x: y\r\n", 20), ("x: y\n", 20)] {
             let head = format!("GET / HTTP/1.1\r\n{}\n", line.repeat(5000));
-            let mut looks = Looks::default();
+            let mut looks = RetrySchedule::default();
             let due = (1..=head.len()).filter(|end| looks.are_due(&head.as_bytes()[..*end], end - 1));
             let due: Vec<_> = due.collect();
             assert!(due.len() <= most, "{}", due.len());
@@ -224,15 +228,15 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_survived(bytes: Vec<u8>, rest in "GET /[ -~\r\n]{0,60}") {
-            judge(&bytes);
-            judge(rest.as_bytes());
+            classify(&bytes);
+            classify(rest.as_bytes());
         }
 
         #[test]
         fn pieces_come_to_the_same_verdict(cut in 0usize..60) {
             let text = "GET /prices/stream?symbols=AAPL HTTP/1.1\r\nhost: localhost\r\n\r\n";
             prop_assert_eq!(verdict(&text[..cut]), "unclear");
-            let mut looks = Looks::default();
+            let mut looks = RetrySchedule::default();
             looks.are_due(&text.as_bytes()[..cut], 0);
             prop_assert!(looks.are_due(text.as_bytes(), cut), "the end of a head is looked at, however it comes");
         }

@@ -1,6 +1,6 @@
 //! HTTP/2: many answers on one connection, each with a deadline of its own.
 //!
-//! [`Patient`](super::patient::Patient) sees the connection, and that moves as long as one answer does, or a ping. Whoever writes
+//! [`WriteTimeoutIo`](super::patient::Patient) sees the connection, and that moves as long as one answer does, or a ping. Whoever writes
 //! an answer whose window is closed asks its body for nothing. So it is looked from outside what each is waiting for: if it is
 //! not for us, it is for its peer.
 
@@ -45,7 +45,7 @@ pub(super) fn bound<E>(mut http2: Http2Builder<'_, E>) {
 
 /// What one of our own was last seen to do.
 #[derive(Clone, Copy)]
-enum Sign {
+enum Activity {
     /// It had something to give, so what came before was taken.
     Gave,
     /// It has nothing to give yet.
@@ -54,12 +54,12 @@ enum Sign {
 
 thread_local! {
     /// The last sign of the request that is being polled on this thread.
-    static SIGN: Cell<Option<Sign>> = const { Cell::new(None) };
+    static SIGN: Cell<Option<Activity>> = const { Cell::new(None) };
 }
 
 /// Polls what is ours, and leaves a sign.
 pub(super) fn noted<T>(poll: Poll<T>) -> Poll<T> {
-    SIGN.set(Some(if poll.is_ready() { Sign::Gave } else { Sign::Waits }));
+    SIGN.set(Some(if poll.is_ready() { Activity::Gave } else { Activity::Waits }));
     poll
 }
 
@@ -95,11 +95,11 @@ impl<F: Future<Output = ()>> Future for Watched<F> {
             return Poll::Ready(());
         }
         match SIGN.take() {
-            Some(Sign::Waits) => {
+            Some(Activity::Waits) => {
                 self.stuck = None;
                 return Poll::Pending;
             }
-            Some(Sign::Gave) => self.stuck = None,
+            Some(Activity::Gave) => self.stuck = None,
             None => {}
         }
         let stall = self.stall;

@@ -8,21 +8,21 @@ use bytes::BytesMut;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use super::patient::{Course, Patient};
-use super::{Door, direct};
+use super::write_timeout_io::{ConnectionState, WriteTimeoutIo};
+use super::{ConnectionContext, direct};
 use crate::http::Problem;
 
 /// Most bytes of a stream that is told when to come back.
 const SHORT: u64 = 1024;
 
 /// Refuses a request that no two servers might understand alike.
-pub(super) async fn bad_request(socket: TcpStream, why: &str, door: &Door) {
+pub(super) async fn bad_request(socket: TcpStream, why: &str, door: &ConnectionContext) {
     let problem = Problem::new(StatusCode::BAD_REQUEST, why).to_json();
     let length = problem.len();
     let answer = format!(
         "HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{problem}"
     );
-    say(socket, answer.as_bytes(), true, door).await;
+    respond(socket, answer.as_bytes(), true, door).await;
 }
 
 /// The whole answer to a request for a stream where it is so few events that they are here already: the reader is told when to come
@@ -40,9 +40,9 @@ pub(super) async fn few_events(response: &mut Response<Body>) -> Option<BytesMut
 }
 
 /// Writes an answer and ends the connection. A peer of whose request something is unread is listened to meanwhile.
-pub(super) async fn say(socket: TcpStream, answer: &[u8], unread: bool, door: &Door) {
-    let course = Arc::new(Course { unread: unread.into(), ..Course::default() });
-    let mut socket = Patient::new(socket, door.stall, course, Arc::clone(&door.places));
+pub(super) async fn respond(socket: TcpStream, answer: &[u8], unread: bool, door: &ConnectionContext) {
+    let course = Arc::new(ConnectionState { unread: unread.into(), ..ConnectionState::default() });
+    let mut socket = WriteTimeoutIo::new(socket, door.stall, course, Arc::clone(&door.connections));
     let saying = async {
         socket.write_all(answer).await?;
         socket.shutdown().await

@@ -26,12 +26,12 @@ pub(super) struct Sliced {
     trailers: Option<Frame<Bytes>>,
     /// `None`: it goes on until its reader leaves, and nothing is kept back.
     ends: Option<Arc<Endings>>,
-    place: Option<OwnedSemaphorePermit>,
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Sliced {
-    pub(super) const fn new(body: Body, ends: Option<Arc<Endings>>, place: OwnedSemaphorePermit) -> Self {
-        Self { body, rest: Bytes::new(), trailers: None, ends, place: Some(place) }
+    pub(super) const fn new(body: Body, ends: Option<Arc<Endings>>, permit: OwnedSemaphorePermit) -> Self {
+        Self { body, rest: Bytes::new(), trailers: None, ends, permit: Some(permit) }
     }
 
     /// The next of what is here, as far as it can be given out by now.
@@ -48,10 +48,10 @@ impl Sliced {
 
     /// The last of it.
     fn last(&mut self, bytes: Bytes) -> Bytes {
-        match (&self.ends, self.place.take()) {
-            (Some(ends), Some(place)) if !bytes.is_empty() => Bytes::from_owner(ends.begin(bytes, place)),
-            (_, place) => {
-                self.place = place;
+        match (&self.ends, self.permit.take()) {
+            (Some(ends), Some(permit)) if !bytes.is_empty() => Bytes::from_owner(ends.begin(bytes, permit)),
+            (_, permit) => {
+                self.permit = permit;
                 bytes
             }
         }
@@ -121,10 +121,10 @@ struct Ending {
 }
 
 impl Endings {
-    fn begin(self: &Arc<Self>, bytes: Bytes, place: OwnedSemaphorePermit) -> Ending {
+    fn begin(self: &Arc<Self>, bytes: Bytes, permit: OwnedSemaphorePermit) -> Ending {
         let since = Instant::now();
         *self.lock().entry(since).or_default() += 1;
-        Ending { bytes, since, of: Arc::clone(self), _place: place }
+        Ending { bytes, since, of: Arc::clone(self), _place: permit }
     }
 
     /// Waits until one has not been sent for so long: a peer that has taken its window back, say.
@@ -174,16 +174,16 @@ mod tests {
 
     const STALL: Duration = Duration::from_secs(30);
 
-    fn place() -> (Arc<Semaphore>, OwnedSemaphorePermit) {
+    fn permit() -> (Arc<Semaphore>, OwnedSemaphorePermit) {
         let places = Arc::new(Semaphore::new(1));
-        let place = Arc::clone(&places).try_acquire_owned().unwrap();
-        (places, place)
+        let permit = Arc::clone(&places).try_acquire_owned().unwrap();
+        (places, permit)
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_place_and_a_deadline_go_with_the_last_byte() {
-        let (endings, (places, place)) = (Arc::new(Endings::default()), place());
-        let mut sliced = Sliced::new(vec![7; PIECE + 5].into(), Some(Arc::clone(&endings)), place);
+        let (endings, (places, permit)) = (Arc::new(Endings::default()), permit());
+        let mut sliced = Sliced::new(vec![7; PIECE + 5].into(), Some(Arc::clone(&endings)), permit);
         let mut lengths = Vec::new();
         let mut last = Bytes::new();
         while !http_body::Body::is_end_stream(&sliced) {
@@ -212,9 +212,9 @@ mod tests {
             tokio::task::yield_now().await;
             frame
         });
-        let (endings, (_, place)) = (Arc::default(), place());
+        let (endings, (_, permit)) = (Arc::default(), permit());
         let body = Body::new(StreamBody::new(Box::pin(slow)));
-        let mut sliced = Sliced::new(body, Some(endings), place);
+        let mut sliced = Sliced::new(body, Some(endings), permit);
         let mut text = Vec::new();
         while let Some(frame) = sliced.frame().await {
             match frame.unwrap().into_data() {

@@ -2,7 +2,7 @@
 
 use tickcast_core::{Filter, FilterError, Mode};
 
-use super::Pace;
+use super::Rate;
 use crate::hub::FilterRefusal;
 use crate::lane::CHANGES_PER_SECOND;
 
@@ -16,7 +16,7 @@ pub(crate) struct Edit {
     /// Symbols no longer wanted.
     pub(crate) remove: Option<Filter>,
     /// The pace from now on; `Some(None)`: none.
-    pub(crate) rate: Option<Option<Pace>>,
+    pub(crate) rate: Option<Option<Rate>>,
 }
 
 /// What is wrong with a change.
@@ -29,7 +29,7 @@ pub(crate) enum EditError {
     #[error("{0}")]
     Remove(FilterError),
     /// A pace, and every tick.
-    #[error("{PACED_ALL}")]
+    #[error("{RATE_NEEDS_LATEST}")]
     Rate,
     /// The server has no room for what follows.
     #[error("{0}")]
@@ -43,14 +43,14 @@ pub(crate) enum EditError {
 }
 
 /// Why `mode=all` has no pace.
-pub(crate) const PACED_ALL: &str = "mode=all is every tick; a rate needs mode=latest";
+pub(crate) const RATE_NEEDS_LATEST: &str = "mode=all is every tick; a rate needs mode=latest";
 
 /// What a stream is subscribed to after a change.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Effective {
     pub(crate) filter: Filter,
     pub(crate) mode: Mode,
-    pub(crate) pace: Option<Pace>,
+    pub(crate) rate: Option<Rate>,
 }
 
 impl Edit {
@@ -63,10 +63,10 @@ impl Edit {
         if let Some(add) = self.add {
             filter = filter.with(&add).map_err(EditError::Add)?;
         }
-        let pace = self.rate.unwrap_or(to.pace);
-        if pace.is_some() && to.mode == Mode::All {
+        let rate = self.rate.unwrap_or(to.rate);
+        if rate.is_some() && to.mode == Mode::All {
             return Err(EditError::Rate);
         }
-        Ok(Effective { filter, mode: to.mode, pace })
+        Ok(Effective { filter, mode: to.mode, rate })
     }
 }

@@ -56,7 +56,7 @@ pub(crate) struct SimTick {
 
 /// One instrument in motion. Prices are in ticks.
 #[derive(Debug, Clone)]
-struct Book {
+struct LogState {
     listing: &'static Listing,
     level: f64,
     /// Weights of the three walks in the log price: market, group, own.
@@ -73,7 +73,7 @@ struct Book {
     day: Option<u64>,
 }
 
-impl Book {
+impl LogState {
     fn new(listing: &'static Listing, noise: &mut Noise) -> Self {
         let [market, group] = listing.correlation;
         let own = (1.0 - market * market - group * group).max(0.0).sqrt();
@@ -147,7 +147,7 @@ impl Book {
 pub(crate) struct SimMarket {
     noise: Noise,
     factors: [Walk; Factor::COUNT],
-    books: Vec<Book>,
+    books: Vec<LogState>,
     /// Running sums of the symbols' intensities, to pick the next symbol by.
     sums: Vec<f64>,
     pace: Pace,
@@ -176,7 +176,8 @@ impl SimMarket {
         // Redrawing volatilities costs as much as a dozen ticks, so slow markets do it less often.
         let slice = (0.25_f64).max(32.0 / rate);
         let factors = std::array::from_fn(|_| Walk::new(OVERNIGHT, &mut noise));
-        let books: Vec<Book> = LISTINGS.iter().map(|listing| Book::new(listing, &mut noise)).collect();
+        let books: Vec<LogState> =
+            LISTINGS.iter().map(|listing| LogState::new(listing, &mut noise)).collect();
         let mut market = Self {
             factors,
             sums: vec![0.0; books.len()],
@@ -217,7 +218,7 @@ impl SimMarket {
         let prev_close = (book.day != day).then(|| price(book.last));
         book.day = day;
         book.trade(moved, follows_up, &mut self.noise);
-        let Book { listing, last, bid, spread, .. } = *book;
+        let LogState { listing, last, bid, spread, .. } = *book;
         SimTick {
             at,
             symbol: listing.symbol,

@@ -9,7 +9,7 @@ use futures_util::TryStreamExt;
 use tokio::io::AsyncRead;
 use tokio_util::io::{ReaderStream, StreamReader};
 
-use crate::answers::{Answers, Busy, Place};
+use crate::answers::{AnswerPermit, Answers, Busy};
 use crate::http::{Problem, body};
 
 /// The accepted codings, as `Accept-Encoding` lists them.
@@ -56,12 +56,12 @@ impl Coding {
     ///
     /// # Errors
     /// There is no room for another.
-    pub(super) fn room(self, answers: &Answers) -> Result<Option<Place>, Busy> {
+    pub(super) fn room(self, answers: &Answers) -> Result<Option<AnswerPermit>, Busy> {
         if self == Self::Zstd { answers.window().map(Some) } else { Ok(None) }
     }
 
     /// Decodes a body as it arrives. It has `room` as long as it is read.
-    pub(super) fn decode(self, body: Body, room: Option<Place>) -> Body {
+    pub(super) fn decode(self, body: Body, room: Option<AnswerPermit>) -> Body {
         if self == Self::Identity {
             return body;
         }
@@ -96,7 +96,7 @@ impl Coding {
     }
 }
 
-fn pieces(decoder: impl AsyncRead + Send + 'static, room: Option<Place>) -> Body {
+fn pieces(decoder: impl AsyncRead + Send + 'static, room: Option<AnswerPermit>) -> Body {
     let pieces = ReaderStream::with_capacity(decoder, PIECE);
     Body::from_stream(pieces.inspect_ok(move |_| _ = &room))
 }

@@ -18,15 +18,15 @@ const MAX_NAME_LEN: usize = 32;
 const SOURCE: &str = "source";
 
 /// Where ticks are handed in.
-pub(in crate::http) struct Desk {
+pub(in crate::http) struct PublishState {
     pub(super) publisher: Publisher,
     pub(super) keys: IdempotencyKeys,
-    named: Mutex<BTreeMap<String, Publisher>>,
+    named_sources: Mutex<BTreeMap<String, Publisher>>,
 }
 
-impl Desk {
+impl PublishState {
     pub(in crate::http) fn new(publisher: Publisher) -> Self {
-        Self { publisher, keys: IdempotencyKeys::default(), named: Mutex::default() }
+        Self { publisher, keys: IdempotencyKeys::default(), named_sources: Mutex::default() }
     }
 
     /// Who publishes, by the query: a name of its own makes it a source of its own, which falls silent by itself.
@@ -39,14 +39,14 @@ impl Desk {
             let rule = format!("1 to {MAX_NAME_LEN} of A-Z a-z 0-9 . _ - are expected");
             return Err(Problem::parameter(SOURCE, rule));
         }
-        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut named = self.named_sources.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(publisher) = named.get(name) {
             return Ok(publisher.clone());
         }
         if named.len() == MAX_NAMED {
             return Err(Problem::parameter(SOURCE, format!("{MAX_NAMED} names are in use, the limit")));
         }
-        let publisher = self.publisher.beside(name);
+        let publisher = self.publisher.named(name);
         named.insert(name.to_owned(), publisher.clone());
         Ok(publisher)
     }

@@ -69,7 +69,7 @@ impl IdempotencyKeys {
 }
 
 /// 422: what this body holds is not published, and whoever sent it has to know.
-pub(super) fn other_body() -> Problem {
+pub(super) fn key_reused() -> Problem {
     let detail =
         "Idempotency-Key: it was sent with another body before; send each batch with a key of its own";
     let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
@@ -90,9 +90,9 @@ impl Claim<'_> {
             let (at, tick): &(u64, tickcast_core::Tick) = &batch[i];
             self.report.borrow_mut().count(*at, tick.symbol, outcome);
         };
-        publisher.publish_noted(batch.iter().map(|(_, tick)| tick), each, || {
+        publisher.publish_with_progress(batch.iter().map(|(_, tick)| tick), each, || {
             let mut report = self.report.borrow_mut();
-            if report.unkept.is_none() {
+            if report.storage_errors.is_none() {
                 report.read = Some(read);
             }
             drop(report);
@@ -105,7 +105,7 @@ impl Claim<'_> {
         self.report.borrow_mut().close(cursor, read);
         if self.key.is_some() {
             let mut written = Vec::new();
-            publisher.publish_noted([], |_, _| {}, || self.note(true, &mut written));
+            publisher.publish_with_progress([], |_, _| {}, || self.note(true, &mut written));
         }
         self.report.take()
     }

@@ -19,7 +19,7 @@ pub(crate) struct Report {
     /// Older than their symbol's newest, and dropped.
     late: u64,
     /// The same as their symbol's newest, and dropped.
-    repeats: u64,
+    unchanged: u64,
     rejected_count: u64,
     /// The first hundred of them.
     rejected: Vec<Rejection>,
@@ -31,7 +31,7 @@ pub(crate) struct Report {
     unreadable: u64,
     /// Why the rest could not be kept.
     #[serde(skip)]
-    pub(super) unkept: Option<String>,
+    pub(super) storage_errors: Option<String>,
     /// The position of the first item that has not been dealt with.
     #[serde(skip)]
     pub(super) next: u64,
@@ -96,10 +96,10 @@ impl Report {
         match outcome {
             Ok(Outcome::Accepted(_)) => self.accepted += 1,
             Ok(Outcome::Late) => self.late += 1,
-            Ok(Outcome::Unchanged) => self.repeats += 1,
+            Ok(Outcome::Unchanged) => self.unchanged += 1,
             // It may come again: it has not been dealt with.
             Err(error @ TickError::Storage(_)) => {
-                self.unkept.get_or_insert_with(|| error.to_string());
+                self.storage_errors.get_or_insert_with(|| error.to_string());
                 return;
             }
             Err(error) => return self.reject(index, &Rejected { symbol: Some(symbol), error }),
@@ -116,7 +116,7 @@ impl Report {
 
     /// The answer where the rest could not be kept. What was accepted before stands.
     pub(super) fn storage_problem(&mut self) -> Option<Problem> {
-        let why = self.unkept.take()?;
+        let why = self.storage_errors.take()?;
         Some(Problem::new(StatusCode::INSUFFICIENT_STORAGE, why).with("accepted", self.accepted))
     }
 
@@ -124,7 +124,7 @@ impl Report {
     const fn failure(&self) -> Option<(StatusCode, &'static str)> {
         match self.rejected_count {
             0 => None,
-            _ if self.accepted + self.late + self.repeats > 0 => None,
+            _ if self.accepted + self.late + self.unchanged > 0 => None,
             all if all == self.unreadable => Some((StatusCode::BAD_REQUEST, "nothing could be read")),
             _ => Some((StatusCode::UNPROCESSABLE_ENTITY, "no tick was taken")),
         }

@@ -116,7 +116,7 @@ async fn beyond_the_patterns_of_all_readers_come_back_later() {
 #[tokio::test]
 async fn beyond_the_bytes_of_all_filters_readers_come_back_later() {
     const BYTES: usize = 8192;
-    let hub = Hub::builder().lanes(1).filter_bytes(BYTES).build();
+    let hub = Hub::builder().lanes(1).max_filter_bytes(BYTES).build();
     let (_open, name) = stream(&hub, "/v1/stream?symbols=A").await;
     let left = BYTES - hub.stats().filters.bytes as usize - FILTER_BYTES;
     // So many that a filter of one name finds no room beside them.

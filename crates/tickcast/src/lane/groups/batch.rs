@@ -3,7 +3,7 @@
 use tickcast_core::render::{EventFormat, all_ticks};
 use tickcast_core::{Frame, Position, Replica, Seq, Symbol, SymbolId};
 
-use super::{Draft, Group, GroupId, Groups, Piece};
+use super::{Group, GroupId, Groups, Payload, PayloadBuilder};
 
 /// Most bytes of one group's batch. Who is due more is brought to the head piece by piece.
 const LONGEST_BATCH: usize = 1 << 20;
@@ -14,7 +14,7 @@ pub(in crate::lane) const TAPE_PER_BATCHES: usize = 4;
 /// What has come for everyone with the same filter.
 pub(in crate::lane) enum Batch {
     /// It, and how many ticks it holds.
-    Made(Piece, usize),
+    Made(Payload, usize),
     /// It is more than a batch may have.
     TooLong,
     /// Nobody was there to take the last one.
@@ -55,33 +55,33 @@ impl Groups {
 
     /// Notes whether anyone was there to take a group's batch.
     pub(in crate::lane) fn note_taken(&mut self, id: GroupId, taken: bool) {
-        self.groups[id].deserted = !taken;
+        self.groups[id].unused_batches = !taken;
     }
 
     /// A group's batch.
     pub(in crate::lane) fn take_batch(&mut self, id: GroupId) -> Batch {
         let group = &mut self.groups[id];
-        let batch = std::mem::replace(&mut group.batch, Draft::new());
+        let batch = std::mem::replace(&mut group.batch, PayloadBuilder::new());
         let ticks = std::mem::take(&mut group.ticks);
         if std::mem::take(&mut group.overflowed) {
             return Batch::TooLong;
         }
-        if group.deserted {
+        if group.unused_batches {
             return Batch::NotMade;
         }
-        let piece = batch.seal();
-        self.room += piece.len();
-        group.usual = piece.len();
-        Batch::Made(piece, ticks)
+        let payload = batch.finish();
+        self.room += payload.len();
+        group.typical_bytes = payload.len();
+        Batch::Made(payload, ticks)
     }
 
     /// A group's batch of what came after `from`, for someone who turned out to be there.
     pub(in crate::lane) fn make_batch(&self, id: GroupId, from: Seq, replica: &Replica) -> Batch {
-        let Group { selection, dialect, .. } = &self.groups[id];
+        let Group { selection, format, .. } = &self.groups[id];
         let (log, head) = ((replica.market(), replica.tape()), replica.head());
-        let mut draft = Draft::new();
-        let rendered = all_ticks(log, selection, (from, head), *dialect, LONGEST_BATCH, draft.bytes());
-        if rendered.reached < head { Batch::TooLong } else { Batch::Made(draft.seal(), rendered.ticks) }
+        let mut draft = PayloadBuilder::new();
+        let rendered = all_ticks(log, selection, (from, head), *format, LONGEST_BATCH, draft.bytes());
+        if rendered.reached < head { Batch::TooLong } else { Batch::Made(draft.finish(), rendered.ticks) }
     }
 }
 
@@ -96,22 +96,22 @@ impl Group {
         room: &mut usize,
     ) {
         // To a simple stream a symbol that is taken off is just silent.
-        if frame.is_none() && self.dialect == EventFormat::Simple {
+        if frame.is_none() && self.format == EventFormat::Simple {
             return;
         }
         if self.ticks == 0 {
             touched.push(number);
         }
         self.ticks += 1;
-        if self.paced == self.members.len() || self.overflowed || self.deserted {
+        if self.rated == self.members.len() || self.overflowed || self.unused_batches {
             return;
         }
         let before = self.batch.len();
-        self.dialect.entry(Some(at), symbol, frame, self.batch.bytes_of(self.usual));
+        self.format.entry(Some(at), symbol, frame, self.batch.bytes_of(self.typical_bytes));
         let more = self.batch.len() - before;
         if self.batch.len() > LONGEST_BATCH || more > *room {
             *room += before;
-            (self.overflowed, self.batch) = (true, Draft::new());
+            (self.overflowed, self.batch) = (true, PayloadBuilder::new());
         } else {
             *room -= more;
         }

@@ -3,9 +3,9 @@
 use tickcast_core::render::{self, LogView, UpdateOrder};
 use tickcast_core::{Replica, Seq};
 
-use super::{Draft, Group, GroupId, Groups, Piece};
-use crate::lane::session::Said;
-use crate::lane::stream::Place;
+use super::{Group, GroupId, Groups, Payload, PayloadBuilder};
+use crate::lane::session::Progress;
+use crate::lane::stream::StreamPosition;
 
 /// Most bytes of one piece of catching up: what a reader that stops in the middle of one can pin.
 pub(in crate::lane) const LONGEST: usize = 64 << 10;
@@ -15,20 +15,20 @@ pub(super) const MEMOS: usize = 8;
 
 /// A piece of catching up.
 #[derive(Debug, Clone)]
-pub(in crate::lane) struct Step {
-    pub(in crate::lane) piece: Piece,
+pub(in crate::lane) struct Rendered {
+    pub(in crate::lane) payload: Payload,
     pub(in crate::lane) ticks: usize,
     /// Where it leads.
-    pub(in crate::lane) place: Place,
+    pub(in crate::lane) position: StreamPosition,
     /// What it says beyond ticks, to those it is said to.
-    pub(in crate::lane) said: Option<Said>,
+    pub(in crate::lane) progress: Option<Progress>,
 }
 
 /// What a piece is rendered from: equal requests have equal answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Request {
     group: GroupId,
-    place: Place,
+    position: StreamPosition,
     until: Seq,
     every: bool,
     head: Seq,
@@ -40,17 +40,17 @@ impl Groups {
     pub(in crate::lane) fn render(
         &mut self,
         group: GroupId,
-        place: Place,
+        position: StreamPosition,
         until: Seq,
         every: bool,
         replica: &Replica,
-    ) -> Step {
-        let request = Request { group, place, until, every, head: replica.head() };
+    ) -> Rendered {
+        let request = Request { group, position, until, every, head: replica.head() };
         if let Some((_, step)) = self.memos.iter().rev().find(|(asked, _)| *asked == request) {
             return step.clone();
         }
         let group = &self.groups[group];
-        if UpdateOrder::suits(&group.selection, replica.market()) && place != Place::Head {
+        if UpdateOrder::suits(&group.selection, replica.market()) && position != StreamPosition::Head {
             self.moves.catch_up(replica.market(), replica.tape());
         }
         let step = group.step(request, (replica.market(), replica.tape(), Some(&self.moves)));
@@ -63,37 +63,40 @@ impl Groups {
 }
 
 impl Group {
-    fn step(&self, request: Request, log: LogView<'_>) -> Step {
-        let Request { place, until, every, .. } = request;
-        let ((market, tape, _), selection, dialect) = (log, &self.selection, self.dialect);
-        let mut draft = Draft::new();
+    fn step(&self, request: Request, log: LogView<'_>) -> Rendered {
+        let Request { position, until, every, .. } = request;
+        let ((market, tape, _), selection, format) = (log, &self.selection, self.format);
+        let mut draft = PayloadBuilder::new();
         let out = draft.bytes();
-        let (ticks, place) = match place {
-            Place::Head => (0, Place::Head),
-            Place::Behind(from) => {
+        let (ticks, position) = match position {
+            StreamPosition::Head => (0, StreamPosition::Head),
+            StreamPosition::Behind(from) => {
                 let rendered = if every {
-                    render::all_ticks((market, tape), selection, (from, until), dialect, LONGEST, out)
+                    render::all_ticks((market, tape), selection, (from, until), format, LONGEST, out)
                 } else {
-                    render::conflated(log, selection, (from, until), dialect, LONGEST, out)
+                    render::conflated(log, selection, (from, until), format, LONGEST, out)
                 };
-                (rendered.ticks, Place::Behind(rendered.reached))
+                (rendered.ticks, StreamPosition::Behind(rendered.reached))
             }
-            Place::Opening { at, reached } => {
-                let rendered = render::initial_by_seq(log, selection, (reached, at), dialect, LONGEST, out);
+            StreamPosition::Opening { at, reached } => {
+                let rendered = render::initial_by_seq(log, selection, (reached, at), format, LONGEST, out);
                 let reached = rendered.reached;
-                let place =
-                    if reached < at { Place::Opening { at, reached } } else { Place::Behind(reached) };
-                (rendered.ticks, place)
-            }
-            Place::Snapshot { at, after } => {
-                let rendered = render::snapshot_by_name(market, selection, at, after, dialect, LONGEST, out);
-                let place = match rendered.reached {
-                    None => Place::Behind(at),
-                    after => Place::Snapshot { at, after },
+                let position = if reached < at {
+                    StreamPosition::Opening { at, reached }
+                } else {
+                    StreamPosition::Behind(reached)
                 };
-                (rendered.ticks, place)
+                (rendered.ticks, position)
+            }
+            StreamPosition::Snapshot { at, after } => {
+                let rendered = render::snapshot_by_name(market, selection, at, after, format, LONGEST, out);
+                let position = match rendered.reached {
+                    None => StreamPosition::Behind(at),
+                    after => StreamPosition::Snapshot { at, after },
+                };
+                (rendered.ticks, position)
             }
         };
-        Step { piece: draft.seal(), ticks, place, said: None }
+        Rendered { payload: draft.finish(), ticks, position, progress: None }
     }
 }

@@ -17,7 +17,7 @@ use io_uring::{IoUring, Probe, opcode};
 use rustix::io::Errno;
 use rustix::net::SendFlags;
 
-use crate::lane::round::ROUND;
+use crate::lane::write_batch::MAX_BATCH_WRITES;
 
 /// What a completion holds before it has come: no send ends with it.
 const PENDING: i32 = i32::MIN;
@@ -38,7 +38,7 @@ impl Ring {
     /// # Errors
     /// Where the kernel has no io_uring, forbids it, or cannot send by it.
     pub(crate) fn new() -> io::Result<Self> {
-        let ring = IoUring::new(ROUND as u32)?;
+        let ring = IoUring::new(MAX_BATCH_WRITES as u32)?;
         let mut probe = Probe::new();
         ring.submitter().register_probe(&mut probe)?;
         if !probe.is_supported(opcode::Send::CODE) {
@@ -63,7 +63,7 @@ impl Ring {
     pub(crate) fn send(&mut self, sends: &[Outgoing<'_>]) -> &[i32] {
         self.results.clear();
         self.results.resize(sends.len(), PENDING);
-        let parts = sends.chunks(ROUND).zip(self.results.chunks_mut(ROUND));
+        let parts = sends.chunks(MAX_BATCH_WRITES).zip(self.results.chunks_mut(MAX_BATCH_WRITES));
         for (sends, results) in parts {
             send_part(&mut self.ring, sends, results);
         }
@@ -148,7 +148,7 @@ mod tests {
             .enumerate()
             .map(|(i, text)| Outgoing { socket: pairs[i % 50].0.as_fd(), bytes: text.as_bytes() })
             .collect();
-        assert!(sends.len() > 3 * ROUND);
+        assert!(sends.len() > 3 * MAX_BATCH_WRITES);
         assert_eq!(ring.send(&sends), vec![8; sends.len()]);
         for (number, (_, far)) in pairs.iter().enumerate() {
             let mut bytes = [0; 8 * EACH];

@@ -3,11 +3,11 @@
 use super::*;
 
 /// A reader that stops at once, and goes on when the tape has moved on. Returns the kinds and the ids of what it was sent.
-fn stopped_at_once(mode: Mode, pace: Option<Pace>) -> Vec<(String, bool)> {
+fn stopped_at_once(mode: Mode, rate: Option<Rate>) -> Vec<(String, bool)> {
     let mut stage = Stage::new(Limits { tape_ticks: 4, ..Limits::default() });
     ["A", "B"].iter().for_each(|symbol| stage.tick(symbol, 1));
     stage.flush();
-    let terms = Terms {
+    let terms = SessionOptions {
         id: StreamId::of(7),
         mode,
         heartbeat: Duration::from_secs(60),
@@ -15,7 +15,7 @@ fn stopped_at_once(mode: Mode, pace: Option<Pace>) -> Vec<(String, bool)> {
         broken: None,
         unverified: None,
     };
-    let subscription = pace.map_or_else(|| to("*"), |pace| to("*").paced(pace));
+    let subscription = rate.map_or_else(|| to("*"), |rate| to("*").max_rate(rate));
     let subscription = subscription.resumable(terms, (Epoch::new(1), stage.log.head()));
     let reader = Reader::default();
     reader.stop(true);
@@ -37,8 +37,8 @@ fn stopped_at_once(mode: Mode, pace: Option<Pace>) -> Vec<(String, bool)> {
 
 #[test]
 fn newest_values_are_as_of_a_place_that_a_reader_can_come_back_to() {
-    for pace in [None, Pace::per_second(10.0).ok()] {
-        let events = stopped_at_once(Mode::Latest, pace);
+    for rate in [None, Rate::per_second(10.0).ok()] {
+        let events = stopped_at_once(Mode::Latest, rate);
         let kinds: Vec<_> = events.iter().map(|(kind, _)| kind.as_str()).collect();
         assert_eq!(kinds, ["tick", "tick", "ready"]);
         assert!(events.iter().all(|(_, id)| *id), "{events:?}");

@@ -39,14 +39,14 @@ fn events(reader: &Reader) -> Vec<String> {
 }
 
 /// What the librarian has for the one piece that is waited for.
-async fn read(stage: &mut Stage) -> Box<Found> {
-    let wanted = stage.lane.wanted().pop().unwrap();
-    let librarian = Librarian::start(stage.log.tape().unwrap().clone()).unwrap();
+async fn read(stage: &mut Stage) -> Box<HistoryResponse> {
+    let wanted = stage.lane.take_history_requests().pop().unwrap();
+    let librarian = HistoryReader::start(stage.log.tape().unwrap().clone()).unwrap();
     let inbox: Arc<Inbox> = Arc::default();
-    assert!(librarian.ask(wanted, Arc::clone(&inbox)).is_none());
-    inbox.rung().await;
+    assert!(librarian.request(wanted, Arc::clone(&inbox)).is_none());
+    inbox.notified().await;
     match inbox.take().pop() {
-        Some(Command::Found(found)) => found,
+        Some(Command::History(found)) => found,
         _ => panic!("a piece is told of, and nothing else"),
     }
 }
@@ -56,7 +56,7 @@ async fn read(stage: &mut Stage) -> Box<Found> {
 async fn who_waits_for_the_disk_is_sent_heartbeats_and_then_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let (mut stage, _, reader) = waiting(folder.path());
-    while stage.now < MANNERS.stall * 2 {
+    while stage.now < MANNERS.write_timeout * 2 {
         stage.pass(2_999);
         assert_eq!(events(&reader), [""; 0], "at {:?}", stage.now);
         stage.pass(1);
@@ -64,7 +64,7 @@ async fn who_waits_for_the_disk_is_sent_heartbeats_and_then_goes_on() {
     }
     assert!(!reader.0.borrow().cut);
     let found = read(&mut stage).await;
-    stage.lane.found(*found, stage.now);
+    stage.lane.handle_history(*found, stage.now);
     let all = (1..=9).map(|n| format!("tick {n}")).chain(["ready".to_owned()]);
     assert_eq!(events(&reader), all.collect::<Vec<_>>());
     stage.tick("A", 10);
@@ -94,6 +94,6 @@ async fn who_waits_for_the_disk_with_a_full_sink_is_tried_now_and_then() {
     stage.pass(3_000);
     assert_eq!(events(&reader), ["heartbeat"]);
     let found = read(&mut stage).await;
-    stage.lane.found(*found, stage.now);
+    stage.lane.handle_history(*found, stage.now);
     assert_eq!(events(&reader).len(), 10, "nine ticks and ready");
 }

@@ -1,11 +1,11 @@
 //! What readers keep that take nothing.
 
 use super::*;
-use crate::lane::kept::Held;
+use crate::lane::buffered::Buffered;
 
 #[test]
 fn those_that_are_stuck_the_longest_are_cut_where_all_keep_too_much() {
-    let most = MANNERS.kept_bytes;
+    let most = MANNERS.buffered_bytes;
     let mut stage = Stage::new(Limits::default());
     let readers: Vec<_> = (0..8)
         .map(|number| {
@@ -16,7 +16,7 @@ fn those_that_are_stuck_the_longest_are_cut_where_all_keep_too_much() {
         })
         .collect();
     let keep = |number: usize, end: usize, bytes: usize| {
-        readers[number].1.0.borrow_mut().held = Some(Held { end, bytes });
+        readers[number].1.0.borrow_mut().held = Some(Buffered { end, bytes });
     };
     let cut = || {
         readers

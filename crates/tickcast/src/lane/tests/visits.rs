@@ -7,7 +7,7 @@ fn a_pace_merges_and_the_last_value_arrives() {
     let mut stage = Stage::new(Limits::default());
     stage.tick("A", 1);
     stage.flush();
-    let (_, reader) = stage.open(to("*").paced(Pace::per_second(2.0).unwrap()));
+    let (_, reader) = stage.open(to("*").max_rate(Rate::per_second(2.0).unwrap()));
     assert_eq!(reader.take(), ["A 1=1"]);
     stage.pass(600);
     stage.tick("A", 2);
@@ -31,7 +31,7 @@ fn a_visit_of_many_pieces_goes_on_as_fast_as_its_reader_takes_them() {
     let name = |i: i64| format!("S{i:04}");
     (0..2000).for_each(|i| stage.tick(&name(i), i));
     stage.flush();
-    let (key, reader) = stage.open(to("*").paced(Pace::per_second(0.1).unwrap()));
+    let (key, reader) = stage.open(to("*").max_rate(Rate::per_second(0.1).unwrap()));
     assert_eq!(reader.take().len(), 2000);
     stage.pass(10_000);
     reader.0.borrow_mut().room = Some(1);
@@ -93,7 +93,7 @@ fn another_pace_does_not_wait_for_the_alarm_of_the_last_one() {
     let mut stage = Stage::new(Limits::default());
     let terms = terms(7, Mode::Latest, Duration::from_secs(60));
     let head = (Epoch::new(1), stage.log.head());
-    let slow = Subscription::default().paced(Pace::per_second(0.1).unwrap()).resumable(terms, head);
+    let slow = Subscription::default().max_rate(Rate::per_second(0.1).unwrap()).resumable(terms, head);
     let reader = Reader::default();
     let sink = |_| Ok::<_, std::convert::Infallible>(reader.clone());
     let Ok(_) = stage.lane.open(sink, slow, stage.now);
@@ -101,7 +101,7 @@ fn another_pace_does_not_wait_for_the_alarm_of_the_last_one() {
     stage.flush();
     stage.tick("A", 2);
     stage.flush();
-    let fast = Edit { rate: Some(Pace::per_second(100.0).ok()), ..Edit::default() };
+    let fast = Edit { rate: Some(Rate::per_second(100.0).ok()), ..Edit::default() };
     assert!(change(&mut stage.lane, StreamId::of(7), fast, stage.now).is_some());
     stage.tick("A", 3);
     stage.flush();
@@ -121,11 +121,11 @@ fn all_move(stage: &Stage, price: usize) {
 }
 
 /// A market of that many, and a paced reader who has been sent all of it.
-fn paced(updates: f64) -> (Stage, Reader) {
+fn rated(updates: f64) -> (Stage, Reader) {
     let mut stage = Stage::new(Limits::default());
     all_move(&stage, 1);
     stage.flush();
-    let (_, reader) = stage.open(to("*").paced(Pace::per_second(updates).unwrap()));
+    let (_, reader) = stage.open(to("*").max_rate(Rate::per_second(updates).unwrap()));
     let mut seen = reader.take().len();
     while seen < MANY {
         stage.pass(1);
@@ -139,7 +139,7 @@ fn paced(updates: f64) -> (Stage, Reader) {
 /// A visit that takes many rounds is under way when the stream is looked at.
 #[test]
 fn a_visit_of_many_rounds_is_not_taken_for_idle() {
-    let (mut stage, reader) = paced(0.1);
+    let (mut stage, reader) = rated(0.1);
     let look = MANNERS.keep_alive;
     stage.pass((look - stage.now).as_millis() as u64 - 1);
     all_move(&stage, 2);
@@ -167,8 +167,8 @@ fn a_visit_of_many_rounds_is_not_taken_for_idle() {
 #[test]
 fn a_visit_that_takes_longer_than_its_pace_does_not_begin_anew() {
     for updates in [0.1, 100.0] {
-        let (mut stage, reader) = paced(updates);
-        let interval = Pace::per_second(updates).unwrap().interval().as_millis() as u64;
+        let (mut stage, reader) = rated(updates);
+        let interval = Rate::per_second(updates).unwrap().interval().as_millis() as u64;
         stage.pass(interval);
         all_move(&stage, 2);
         stage.flush();

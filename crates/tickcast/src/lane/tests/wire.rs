@@ -3,7 +3,7 @@
 use tickcast_core::{SourceStatus, State, Time};
 
 use super::*;
-use crate::sources::{SymbolTurned, Turned};
+use crate::sources::{VersionedStatus, VersionedSymbolStatus};
 
 /// The shortest heartbeat there is.
 const HEARTBEAT: Duration = Duration::from_secs(3);
@@ -21,10 +21,10 @@ impl Stage {
     fn readers(&mut self) -> Vec<(&'static str, Reader)> {
         let head = (self.log.with(|log| log.cursor().epoch), self.log.head());
         let named = |number, mode| terms(number, mode, HEARTBEAT);
-        let last = |text: &str| Terms { last: Some(text.into()), ..named(5, Mode::All) };
+        let last = |text: &str| SessionOptions { last: Some(text.into()), ..named(5, Mode::All) };
         let kinds = [
             ("simple, all", to("*")),
-            ("simple, some, paced", to("A,C*").paced(Pace::per_second(2.0).unwrap())),
+            ("simple, some, paced", to("A,C*").max_rate(Rate::per_second(2.0).unwrap())),
             ("resumable, newest values", to("*").resumable(named(1, Mode::Latest), head)),
             (
                 "resumable, every tick from the oldest",
@@ -32,7 +32,7 @@ impl Stage {
             ),
             (
                 "resumable, paced",
-                to("A").paced(Pace::per_second(1.0).unwrap()).resumable(named(3, Mode::Latest), head),
+                to("A").max_rate(Rate::per_second(1.0).unwrap()).resumable(named(3, Mode::Latest), head),
             ),
             ("resumable, from a cursor that is no good", to("B").resumable(last("not-a-cursor"), head)),
         ];
@@ -40,11 +40,11 @@ impl Stage {
     }
 }
 
-fn turned(state: State, turn: u64, symbols: Vec<SymbolTurned>) -> Vec<Turned> {
+fn turned(state: State, turn: u64, symbols: Vec<VersionedSymbolStatus>) -> Vec<VersionedStatus> {
     let since = Time::from_millis(1_764_205_000_000).unwrap();
     let reason = (state == State::Down).then(|| "connection refused".to_owned());
     let status = SourceStatus { source: "feed".to_owned(), state, since, reason };
-    vec![Turned { status, turn, symbols }]
+    vec![VersionedStatus { status, version: turn, symbols }]
 }
 
 #[test]
@@ -58,20 +58,20 @@ fn readers_are_sent_the_bytes_that_were_promised() {
     stage.json(r#"{"symbol":"B","price":"-0.000001","prev_close":2,"time":1764205320001,"halted":true}"#);
     stage.json(r#"{"symbol":"C=F","price":1e3,"change":-12.5,"time":"2025-11-27T01:02:03.004Z"}"#);
     stage.flush();
-    stage.lane.tell(turned(State::Down, 1, Vec::new()), 1, stage.now);
+    stage.lane.update_statuses(turned(State::Down, 1, Vec::new()), 1, stage.now);
     let readers = stage.readers();
     stage.json(r#"{"symbol":"A","price":1.75,"time":1764205330000,"size":0.001,"id":null}"#);
     stage.json(r#"{"symbol":"B","price":12345678901234567890.12345678,"time":1764205330001}"#);
     stage.flush();
     let symbol = Symbol::new("B").unwrap();
-    let own = SymbolTurned {
+    let own = VersionedSymbolStatus {
         symbol,
         state: State::Stale,
         since: Time::from_millis(1_764_205_000_001).unwrap(),
         reason: Some("halted".to_owned()),
-        turn: 3,
+        version: 3,
     };
-    stage.lane.tell(turned(State::Live, 2, vec![own]), 3, stage.now);
+    stage.lane.update_statuses(turned(State::Live, 2, vec![own]), 3, stage.now);
     stage.log.remove(&symbol, Now::default()).unwrap();
     stage.flush();
     let edit = Edit { add: Some(Filter::parse(["B*", "C=F"]).unwrap()), ..Edit::default() };

@@ -3,19 +3,19 @@
 use std::sync::Once;
 
 use super::socket::{Outgoing, Ring, Socket};
-use super::{Carrier, Held, Offered, OneByOne, Piece, Sink, Written};
+use super::{BatchWriter, Buffered, OneAtATime, Payload, Sink, WriteAttempt, WriteOutcome};
 use crate::events::BodySink;
 
 /// Where a stream's bytes go: into an HTTP body that a runtime reads, or straight into a socket.
-pub(crate) enum Outlet {
+pub(crate) enum StreamSink {
     Body(BodySink),
     Socket(Socket),
 }
 
-impl Outlet {
-    fn sendable<'s>(&'s self, piece: &'s Piece) -> Option<Outgoing<'s>> {
+impl StreamSink {
+    fn sendable<'s>(&'s self, payload: &'s Payload) -> Option<Outgoing<'s>> {
         match self {
-            Self::Socket(socket) => socket.sendable(piece),
+            Self::Socket(socket) => socket.sendable(payload),
             Self::Body(_) => None,
         }
     }
@@ -30,31 +30,31 @@ macro_rules! each {
     };
 }
 
-impl Sink for Outlet {
-    type Carrier = Post;
+impl Sink for StreamSink {
+    type BatchWriter = SocketWriter;
 
-    fn offer(&self, piece: &Piece) -> Offered {
-        each!(self, sink => sink.offer(piece))
+    fn try_write(&self, payload: &Payload) -> WriteAttempt {
+        each!(self, sink => sink.try_write(payload))
     }
 
-    fn settle(&mut self, piece: &Piece, offered: Offered) -> Written {
-        each!(self, sink => sink.settle(piece, offered))
+    fn complete_write(&mut self, payload: &Payload, offered: WriteAttempt) -> WriteOutcome {
+        each!(self, sink => sink.complete_write(payload, offered))
     }
 
-    fn resume(&mut self) -> Written {
+    fn resume(&mut self) -> WriteOutcome {
         each!(self, sink => sink.resume())
     }
 
-    fn end(&mut self) -> Written {
+    fn end(&mut self) -> WriteOutcome {
         each!(self, sink => sink.end())
     }
 
-    fn hear_no_more(&mut self) {
-        each!(self, sink => sink.hear_no_more());
+    fn stop_listening(&mut self) {
+        each!(self, sink => sink.stop_listening());
     }
 
-    fn held(&self) -> Option<Held> {
-        each!(self, sink => sink.held())
+    fn buffered(&self) -> Option<Buffered> {
+        each!(self, sink => sink.buffered())
     }
 
     fn cut(&mut self) {
@@ -64,7 +64,7 @@ impl Sink for Outlet {
 
 /// How a lane writes to its sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Io {
+pub enum IoBackend {
     /// By io_uring where the kernel has and allows it, else one call a socket.
     #[default]
     Auto,
@@ -79,26 +79,26 @@ pub enum Io {
 const FEW: usize = 4;
 
 /// Carries a lane's pieces: to sockets many at a time where there is a ring, else one by one.
-pub(crate) struct Post {
+pub(crate) struct SocketWriter {
     /// What is to be tried for a ring, before there are sockets.
-    wanted: Option<Io>,
+    wanted: Option<IoBackend>,
     ring: Option<Ring>,
 }
 
-impl Post {
-    pub(crate) fn new(io: Io) -> Self {
-        Self { wanted: Some(io).filter(|io| *io != Io::Epoll), ring: None }
+impl SocketWriter {
+    pub(crate) fn new(io: IoBackend) -> Self {
+        Self { wanted: Some(io).filter(|io| *io != IoBackend::Epoll), ring: None }
     }
 
     /// There is a socket to write to, for the first time perhaps.
-    pub(crate) fn equip(&mut self) {
+    pub(crate) fn init_uring(&mut self) {
         static SAID: Once = Once::new();
         let Some(wanted) = self.wanted.take() else { return };
         match Ring::new() {
             Ok(ring) => self.ring = Some(ring),
             Err(error) => SAID.call_once(|| {
                 let text = "no io_uring here: each socket is written by a call of its own";
-                if wanted == Io::Uring {
+                if wanted == IoBackend::Uring {
                     tracing::warn!(%error, "{text}");
                 } else {
                     tracing::info!(%error, "{text}");
@@ -108,16 +108,16 @@ impl Post {
     }
 }
 
-impl Carrier<Outlet> for Post {
-    fn carry(&mut self, offers: &[(&Outlet, &Piece)], outcomes: &mut Vec<Offered>) {
+impl BatchWriter<StreamSink> for SocketWriter {
+    fn write_batch(&mut self, offers: &[(&StreamSink, &Payload)], outcomes: &mut Vec<WriteAttempt>) {
         let Some(ring) = self.ring.as_mut().filter(|_| offers.len() >= FEW) else {
-            return OneByOne.carry(offers, outcomes);
+            return OneAtATime.write_batch(offers, outcomes);
         };
-        let sends: Vec<_> = offers.iter().filter_map(|(outlet, piece)| outlet.sendable(piece)).collect();
+        let sends: Vec<_> = offers.iter().filter_map(|(outlet, payload)| outlet.sendable(payload)).collect();
         let mut sent = ring.send(&sends).iter();
-        outcomes.extend(offers.iter().map(|(outlet, piece)| match outlet.sendable(piece) {
-            Some(_) => sent.next().map_or(Offered::Refused, |result| Offered::from(*result)),
-            None => outlet.offer(piece),
+        outcomes.extend(offers.iter().map(|(outlet, payload)| match outlet.sendable(payload) {
+            Some(_) => sent.next().map_or(WriteAttempt::Refused, |result| WriteAttempt::from(*result)),
+            None => outlet.try_write(payload),
         }));
     }
 }

@@ -34,7 +34,7 @@ fn nobody_waits_while_patterns_are_held_against_new_symbols() {
     assert_eq!(at_once[5..], [true; 3], "all, a name, and one pattern do not wait");
     assert!(at_once[..5].iter().filter(|whole| **whole).count() < 2, "{at_once:?}");
     let mut rounds = 0;
-    while let Some(at) = stage.lane.next_alarm().filter(|at| *at < Duration::from_secs(1)) {
+    while let Some(at) = stage.lane.next_timer().filter(|at| *at < Duration::from_secs(1)) {
         stage.now = stage.now.max(at);
         stage.pass(0);
         rounds += 1;
@@ -55,7 +55,7 @@ fn nobody_waits_while_patterns_are_held_against_new_symbols() {
 #[test]
 fn who_waits_for_that_is_not_taken_for_idle() {
     let (mut stage, _) = readers(1, &[]);
-    let (_, reader) = stage.open(to("S*,T*").paced(Pace::per_second(10.0).unwrap()));
+    let (_, reader) = stage.open(to("S*,T*").max_rate(Rate::per_second(10.0).unwrap()));
     stage.now = MANNERS.keep_alive - Duration::from_millis(1);
     (0..20).for_each(|i| stage.tick(&format!("S{i}"), 1));
     stage.flush();

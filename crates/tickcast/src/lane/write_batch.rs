@@ -5,39 +5,39 @@ use std::time::Duration;
 use slotmap::SlotMap;
 use tickcast_core::Seq;
 
-use super::{Carrier as _, Key, Offered, Piece, Sink, Stream, Written};
+use super::{BatchWriter as _, Key, Payload, Sink, Stream, WriteAttempt, WriteOutcome};
 use crate::stats::LaneStats;
 
 /// How many streams a round takes, and a carrier sends to with one system call: what a call costs is nothing by then.
-pub(super) const ROUND: usize = 512;
+pub(super) const MAX_BATCH_WRITES: usize = 512;
 
 /// What a stream is to be sent.
-struct Due {
+struct PendingWrite {
     key: Key,
-    batch: Piece,
+    batch: Payload,
     ticks: usize,
 }
 
 /// Streams that stand at the same place and are due a batch each.
-pub(super) struct Round<S: Sink> {
-    due: Vec<Due>,
-    outcomes: Vec<Offered>,
-    carrier: S::Carrier,
+pub(super) struct WriteBatch<S: Sink> {
+    due: Vec<PendingWrite>,
+    outcomes: Vec<WriteAttempt>,
+    batch_writer: S::BatchWriter,
 }
 
-impl<S: Sink> Round<S> {
-    pub(super) const fn new(carrier: S::Carrier) -> Self {
-        Self { due: Vec::new(), outcomes: Vec::new(), carrier }
+impl<S: Sink> WriteBatch<S> {
+    pub(super) const fn new(batch_writer: S::BatchWriter) -> Self {
+        Self { due: Vec::new(), outcomes: Vec::new(), batch_writer }
     }
 
-    pub(super) const fn carrier(&mut self) -> &mut S::Carrier {
-        &mut self.carrier
+    pub(super) const fn batch_writer(&mut self) -> &mut S::BatchWriter {
+        &mut self.batch_writer
     }
 
     /// Puts a stream on the list; says whether that was the last one it holds.
-    pub(super) fn add(&mut self, key: Key, batch: &Piece, ticks: usize) -> bool {
-        self.due.push(Due { key, batch: batch.clone(), ticks });
-        self.due.len() == ROUND
+    pub(super) fn add(&mut self, key: Key, batch: &Payload, ticks: usize) -> bool {
+        self.due.push(PendingWrite { key, batch: batch.clone(), ticks });
+        self.due.len() == MAX_BATCH_WRITES
     }
 
     /// Sends everyone on the list what they are due; those who will not take it stay at `from`. Adds those who have left to
@@ -51,21 +51,21 @@ impl<S: Sink> Round<S> {
     ) {
         let offers: Vec<_> = self.due.iter().map(|due| (&streams[due.key].sink, &due.batch)).collect();
         self.outcomes.clear();
-        self.carrier.carry(&offers, &mut self.outcomes);
+        self.batch_writer.write_batch(&offers, &mut self.outcomes);
         let (mut ticks, mut bytes) = (0, 0);
         for (due, outcome) in self.due.drain(..).zip(&self.outcomes) {
             let stream = &mut streams[due.key];
-            match stream.sink.settle(&due.batch, *outcome) {
-                Written::Taken => {
+            match stream.sink.complete_write(&due.batch, *outcome) {
+                WriteOutcome::Taken => {
                     stream.last_write = now;
                     ticks += due.ticks;
                     bytes += due.batch.len();
                 }
-                Written::Refused => {
-                    stream.refused(from);
+                WriteOutcome::Refused => {
+                    stream.write_refused(from);
                     stats.refused();
                 }
-                Written::Gone => {
+                WriteOutcome::Gone => {
                     stream.blocked = true;
                     gone.push(due.key);
                 }

@@ -6,15 +6,15 @@ use tickcast_core::{Market, SourceId, SymbolId};
 
 /// The symbols whose newest tick is from before a restart, and those that have ticked since.
 #[derive(Debug, Default)]
-pub(super) struct Owners {
+pub(super) struct RestoredSymbols {
     unowned: HashSet<SymbolId>,
     /// In the order in which they ticked. A reader has a place in it: what comes after, it has yet to be told.
     revived: Vec<SymbolId>,
 }
 
-impl Owners {
+impl RestoredSymbols {
     /// A symbol has ticked, or what it stood at was restored.
-    pub(super) fn note(&mut self, id: SymbolId, origin: SourceId) {
+    pub(super) fn observe(&mut self, id: SymbolId, origin: SourceId) {
         if origin == SourceId::UNKNOWN {
             self.unowned.insert(id);
         } else if self.unowned.remove(&id) {
@@ -23,9 +23,9 @@ impl Owners {
     }
 
     /// The market is another one than at the last look.
-    pub(super) fn look_at(&mut self, market: &Market) {
+    pub(super) fn rescan(&mut self, market: &Market) {
         for id in market.ids_from(0).filter(|id| market.newest(*id).is_some()) {
-            self.note(id, market.source(id));
+            self.observe(id, market.source(id));
         }
     }
 

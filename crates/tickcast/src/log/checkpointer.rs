@@ -18,7 +18,7 @@ const TRIM_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Whenever a part of the tape is complete, writes a snapshot of the market and drops what is too much. Runs until the tape is
 /// closed.
-pub(crate) fn keep(log: &Arc<Log>, rolls: Receiver<()>) {
+pub(crate) fn run_checkpointer(log: &Arc<Log>, rolls: Receiver<()>) {
     let log = Arc::downgrade(log);
     let keeper = std::thread::Builder::new().name("keeper".to_owned());
     if let Err(error) = keeper.spawn(move || run(&log, &rolls)) {

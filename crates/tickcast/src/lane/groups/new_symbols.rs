@@ -15,7 +15,7 @@ const MAKING_READY: usize = 4;
 impl Groups {
     /// Enters the symbols that came to `market` since into the index, for those who named them or want all. Groups with patterns are
     /// behind from now on.
-    pub(in crate::lane) fn meet_new_symbols(&mut self, market: &Market) {
+    pub(in crate::lane) fn match_new_symbols(&mut self, market: &Market) {
         let known = self.by_symbol.len();
         if known == market.len() {
             return;
@@ -44,7 +44,7 @@ impl Groups {
     }
 
     /// A group has yet to look at some symbols: those with few patterns do not wait for it.
-    pub(super) fn look_later(&mut self, number: GroupId) {
+    pub(super) fn defer_matching(&mut self, number: GroupId) {
         let patterns =
             |number: GroupId| self.groups.get(number).map_or(0, |group| group.selection.filter().patterns());
         let at = self.behind.partition_point(|other| patterns(*other) >= patterns(number));
@@ -69,7 +69,7 @@ impl Groups {
     }
 
     /// Holds new symbols against patterns, as many as nobody has to wait for. Returns the groups that have looked at all of them.
-    pub(in crate::lane) fn look_on(&mut self, market: &Market) -> Vec<GroupId> {
+    pub(in crate::lane) fn match_deferred(&mut self, market: &Market) -> Vec<GroupId> {
         let (mut left, mut done) = (self.comparisons, Vec::new());
         while left > 0
             && let Some(number) = self.behind.last().copied()

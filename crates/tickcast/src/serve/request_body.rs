@@ -23,9 +23,9 @@ pub(crate) enum Unread {
 
 /// Whether a body has been read to its end.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Whole(Arc<AtomicBool>);
+pub(super) struct BodyRead(Arc<AtomicBool>);
 
-impl Whole {
+impl BodyRead {
     pub(super) fn is(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
@@ -40,41 +40,42 @@ pub(super) fn watch<B>(
     request: Request<B>,
     stall: Duration,
     stop: CancellationToken,
-) -> (Request<Body>, Whole)
+) -> (Request<Body>, BodyRead)
 where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<axum::BoxError>,
 {
-    let whole = Whole::default();
+    let whole = BodyRead::default();
     if request.body().is_end_stream() {
         whole.note();
         return (request.map(|_| Body::empty()), whole);
     }
     let watched = whole.clone();
-    let watch = |body| Body::new(Arriving { body, stall, stop, waiting: None, over: None, whole: watched });
+    let watch =
+        |body| Body::new(RequestBody { body, stall, stop, waiting: None, over: None, whole: watched });
     (request.map(watch), whole)
 }
 
 /// A body on its way in.
-struct Arriving<B> {
+struct RequestBody<B> {
     body: B,
     stall: Duration,
     stop: CancellationToken,
     /// Set while nothing comes: done when that has lasted too long.
     waiting: Option<Pin<Box<dyn Future<Output = Unread> + Send>>>,
     over: Option<Unread>,
-    whole: Whole,
+    whole: BodyRead,
 }
 
 /// Waits for what ends the waiting for a body.
-async fn impatience(stop: CancellationToken, stall: Duration) -> Unread {
+async fn stalled(stop: CancellationToken, stall: Duration) -> Unread {
     match tokio::time::timeout(stall, stop.cancelled()).await {
         Ok(()) => Unread::Stopping,
         Err(_) => Unread::Stalled(stall),
     }
 }
 
-impl<B> http_body::Body for Arriving<B>
+impl<B> http_body::Body for RequestBody<B>
 where
     B: http_body::Body<Data = Bytes> + Unpin,
     B::Error: Into<axum::BoxError>,
@@ -101,7 +102,7 @@ where
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
         let (stop, stall) = (&this.stop, this.stall);
-        let waiting = this.waiting.get_or_insert_with(|| Box::pin(impatience(stop.clone(), stall)));
+        let waiting = this.waiting.get_or_insert_with(|| Box::pin(stalled(stop.clone(), stall)));
         let why = ready!(waiting.as_mut().poll(cx));
         (this.waiting, this.over) = (None, Some(why));
         Poll::Ready(Some(Err(why.into())))

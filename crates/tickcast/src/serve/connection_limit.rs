@@ -30,15 +30,15 @@ const UNKNOWN: usize = 1_000_000;
 const RETRY_MS: std::ops::RangeInclusive<u32> = 5000..=15_000;
 
 /// Places for connections.
-pub(super) struct Places {
+pub(super) struct ConnectionLimit {
     free: Arc<Semaphore>,
     lingering: Arc<Semaphore>,
     streams: usize,
     spare: usize,
-    crowding: Seldom,
+    crowding: LogThrottle,
 }
 
-impl Places {
+impl ConnectionLimit {
     /// So many for streams and a few more, but no more in all than there are descriptors for.
     pub(super) fn new(streams: Option<usize>) -> Self {
         let all = descriptors();
@@ -47,7 +47,7 @@ impl Places {
         // One more is always held for whoever comes next.
         let free = Arc::new(Semaphore::new(streams + spare + 1));
         let lingering = Arc::new(Semaphore::new(LINGERING));
-        Self { free, lingering, streams, spare, crowding: Seldom::default() }
+        Self { free, lingering, streams, spare, crowding: LogThrottle::default() }
     }
 
     /// Waits for a free one.
@@ -64,7 +64,7 @@ impl Places {
     }
 
     /// 503 for a request that finds none.
-    pub(super) fn no_place(&self) -> Problem {
+    pub(super) fn is_full(&self) -> Problem {
         if self.crowding.is_due() {
             tracing::warn!(limit = self.streams, "no place for another request: it is refused");
         }
@@ -76,7 +76,7 @@ impl Places {
     }
 
     /// Whether those for streams are taken.
-    fn crowded(&self) -> bool {
+    fn is_crowded(&self) -> bool {
         self.free.available_permits() < self.spare
     }
 
@@ -88,14 +88,14 @@ impl Places {
     /// Makes a response that carries a subscription tell its reader to come back later, if there is no place for it. The
     /// status stays 200: with any other a browser's `EventSource` never would.
     pub(super) fn turn_away(&self, response: &mut Response<Body>, version: Version) {
-        if !self.crowded() {
+        if !self.is_crowded() {
             return;
         }
         let Some(handoff) = response.extensions_mut().remove::<Handoff>() else { return };
         if self.crowding.is_due() {
             tracing::warn!(limit = self.streams, "no place for another stream: it is told to come back");
         }
-        *response.body_mut() = busy(handoff.subscription.dialect, fastrand::u32(RETRY_MS)).into();
+        *response.body_mut() = busy(handoff.subscription.format, fastrand::u32(RETRY_MS)).into();
         if version < Version::HTTP_2 {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
@@ -103,19 +103,19 @@ impl Places {
 }
 
 /// Something that is not worth saying more than once a second.
-pub(super) struct Seldom {
+pub(super) struct LogThrottle {
     start: Instant,
     /// The second in which it was last said, counted from one.
     said: AtomicU64,
 }
 
-impl Default for Seldom {
+impl Default for LogThrottle {
     fn default() -> Self {
         Self { start: Instant::now(), said: AtomicU64::new(0) }
     }
 }
 
-impl Seldom {
+impl LogThrottle {
     /// Whether it may be said now; then it counts as said.
     pub(super) fn is_due(&self) -> bool {
         let second = self.start.elapsed().as_secs() + 1;

@@ -4,26 +4,26 @@ use std::time::Duration;
 
 use tickcast_core::Now;
 
-use super::stream::{Place, Stream};
-use super::timers::Alarm;
-use super::{Key, Lane, Manners, Sink, Written};
+use super::stream::{Stream, StreamPosition};
+use super::timers::Timer;
+use super::{Key, Lane, Sink, StreamLimits, WriteOutcome};
 
 impl<S: Sink> Lane<S> {
     /// A paced stream that nothing has moved for is at the head: there is nothing that concerns it in between. One whose visit
     /// goes on is not.
-    fn idle(&mut self, key: Key) {
+    fn advance_idle(&mut self, key: Key) {
         let head = self.head();
-        let Stream { place, pace, blocked, goes_on, seat, .. } = &mut self.streams[key];
+        let Stream { position, rate, blocked, continues, slot, .. } = &mut self.streams[key];
         // Nobody knows what it has been sent while its group has yet to look at new symbols.
-        if *goes_on || self.groups.is_behind(seat.group) {
+        if *continues || self.groups.is_behind(slot.group) {
             return;
         }
-        if let (Place::Behind(seq), Some(pace), false) = (place, pace, *blocked)
-            && pace.armed.is_none()
-            && *seq >= pace.until
+        if let (StreamPosition::Behind(seq), Some(rate), false) = (position, rate, *blocked)
+            && rate.armed.is_none()
+            && *seq >= rate.until
         {
             *seq = head;
-            pace.until = head;
+            rate.until = head;
         }
     }
 
@@ -32,27 +32,27 @@ impl<S: Sink> Lane<S> {
     pub(super) fn half_close(&mut self, key: Key, now: Duration) {
         let head = self.head();
         let Some(stream) = self.streams.get_mut(key) else { return };
-        stream.sink.hear_no_more();
+        stream.sink.stop_listening();
         if stream.blocked {
             return;
         }
         match stream.sink.write(&self.keep_alive) {
-            Written::Taken => {
+            WriteOutcome::Taken => {
                 stream.last_write = now;
                 self.stats.sent(0, self.keep_alive.len());
             }
-            Written::Refused => stream.refused(head),
-            Written::Gone => self.lose(key),
+            WriteOutcome::Refused => stream.write_refused(head),
+            WriteOutcome::Gone => self.mark_closed(key),
         }
-        self.bury();
+        self.remove_closed();
     }
 
     /// Looks after a stream that may have been quiet, or stuck, for long.
-    pub(super) fn look(&mut self, key: Key, now: Now) {
+    pub(super) fn check_idle(&mut self, key: Key, now: Now) {
         let Some(stream) = self.streams.get(key) else { return };
-        let Manners { keep_alive, stall, .. } = self.manners;
-        let quiet = stream.may_be_quiet(keep_alive);
-        self.idle(key);
+        let StreamLimits { keep_alive, write_timeout: stall, .. } = self.limits;
+        let quiet = stream.idle_timeout(keep_alive);
+        self.advance_idle(key);
         let stream = &self.streams[key];
         // One that waits for the disk is told so: its reader would take it for dead.
         if (!stream.blocked || stream.waiting()) && stream.last_write + quiet <= now.uptime {
@@ -60,24 +60,24 @@ impl<S: Sink> Lane<S> {
             let head = self.head();
             let stream = &mut self.streams[key];
             match stream.sink.write(&sign) {
-                Written::Taken => {
+                WriteOutcome::Taken => {
                     stream.last_write = now.uptime;
                     self.stats.sent(0, sign.len());
                 }
                 // It has yet to write what it was given: it needs no comment.
-                Written::Refused => stream.refused(head),
-                Written::Gone => return self.lose(key),
+                WriteOutcome::Refused => stream.write_refused(head),
+                WriteOutcome::Gone => return self.mark_closed(key),
             }
         }
         let stream = &mut self.streams[key];
         if stream.blocked && !stream.waiting() && stream.last_write + stall <= now.uptime {
             stream.sink.cut();
-            return self.lose(key);
+            return self.mark_closed(key);
         }
         let patience = if stream.blocked && !stream.waiting() { stall } else { quiet };
         let due = stream.last_write + patience;
         // One that waits for the disk with a full sink is tried again when its next sign would be due, not all the time.
         let due = if due > now.uptime { due } else { now.uptime + quiet };
-        self.timers.set(due, key, Alarm::Look);
+        self.timers.set(due, key, Timer::IdleCheck);
     }
 }

@@ -6,16 +6,16 @@ use std::time::Duration;
 use super::{Key, Lane, Sink};
 
 /// How often that is counted.
-const COUNTED_EVERY: Duration = Duration::from_millis(250);
+const RECOUNT_INTERVAL: Duration = Duration::from_millis(250);
 
 /// The part of a buffer that a sink has yet to write. It ends where the buffer does, so who shares the buffer has the same end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Held {
+pub(crate) struct Buffered {
     pub(crate) end: usize,
     pub(crate) bytes: usize,
 }
 
-impl Held {
+impl Buffered {
     pub(crate) fn of(rest: &[u8]) -> Option<Self> {
         let end = rest.as_ptr_range().end.addr();
         (!rest.is_empty()).then_some(Self { end, bytes: rest.len() })
@@ -24,11 +24,11 @@ impl Held {
 
 impl<S: Sink> Lane<S> {
     /// Cuts the streams that have taken nothing for the longest, where all together keep more than they may.
-    pub(super) fn bound_kept(&mut self, now: Duration) {
+    pub(super) fn enforce_buffer_limit(&mut self, now: Duration) {
         if now < self.count_at {
             return;
         }
-        self.count_at = now + COUNTED_EVERY;
+        self.count_at = now + RECOUNT_INTERVAL;
         // Where all was taken since, nobody keeps anything to speak of.
         let refusals = self.stats.refusals();
         if std::mem::replace(&mut self.refusals, refusals) == refusals && self.stats.kept() == 0 {
@@ -37,14 +37,14 @@ impl<S: Sink> Lane<S> {
         let mut shared: HashMap<usize, usize> = HashMap::new();
         let mut holders: Vec<(Duration, Key, usize)> = Vec::new();
         for (key, stream) in &self.streams {
-            if let Some(Held { end, bytes }) = stream.sink.held() {
+            if let Some(Buffered { end, bytes }) = stream.sink.buffered() {
                 let longest = shared.entry(end).or_default();
                 *longest = bytes.max(*longest);
                 holders.push((stream.last_write, key, bytes));
             }
         }
         let kept: usize = shared.values().sum();
-        let most = self.manners.kept_bytes;
+        let most = self.limits.buffered_bytes;
         self.stats.keeps(kept);
         if kept <= most {
             return;
@@ -59,7 +59,7 @@ impl<S: Sink> Lane<S> {
             }
             excess = excess.saturating_sub(bytes);
             self.streams[key].sink.cut();
-            self.lose(key);
+            self.mark_closed(key);
             cut += 1;
         }
         tracing::warn!(
@@ -68,6 +68,6 @@ impl<S: Sink> Lane<S> {
             cut,
             "readers that take nothing keep too much: those that are stuck the longest are cut"
         );
-        self.bury();
+        self.remove_closed();
     }
 }

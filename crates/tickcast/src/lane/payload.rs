@@ -14,7 +14,7 @@ const END: &[u8] = b"\r\n";
 /// Whole events, shared by everyone who is sent the same, and already framed as an HTTP/1.1 chunk for those whose socket
 /// is written directly.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Piece {
+pub(crate) struct Payload {
     chunk: Bytes,
     /// How long the chunk's head is.
     head: usize,
@@ -22,9 +22,9 @@ pub(crate) struct Piece {
 
 /// A piece being written, with room in front for the chunk's head.
 #[derive(Debug)]
-pub(crate) struct Draft(Vec<u8>);
+pub(crate) struct PayloadBuilder(Vec<u8>);
 
-impl Draft {
+impl PayloadBuilder {
     /// An empty one. It takes no memory until something is appended.
     pub(crate) const fn new() -> Self {
         Self(Vec::new())
@@ -50,10 +50,10 @@ impl Draft {
     }
 
     /// Closes it.
-    pub(crate) fn seal(mut self) -> Piece {
+    pub(crate) fn finish(mut self) -> Payload {
         let length = self.len();
         if length == 0 {
-            return Piece::default();
+            return Payload::default();
         }
         // Kept by a reader that is slow, it is to take no more than it is long.
         if self.0.capacity() > length + length / 4 + SLACK {
@@ -63,16 +63,16 @@ impl Draft {
         let start = ROOM - head.len();
         self.0[start..ROOM].copy_from_slice(head.as_bytes());
         self.0.extend_from_slice(END);
-        Piece { chunk: Bytes::from(self.0).slice(start..), head: head.len() }
+        Payload { chunk: Bytes::from(self.0).slice(start..), head: head.len() }
     }
 }
 
-impl Piece {
+impl Payload {
     /// A copy of `events`.
     pub(crate) fn of(events: &[u8]) -> Self {
-        let mut draft = Draft::new();
+        let mut draft = PayloadBuilder::new();
         draft.bytes().extend_from_slice(events);
-        draft.seal()
+        draft.finish()
     }
 
     pub(crate) const fn is_empty(&self) -> bool {
@@ -107,12 +107,12 @@ mod tests {
     #[test]
     fn one_buffer_two_views() {
         for length in [1, 15, 16, 300, 70_000] {
-            let piece = Piece::of(&vec![b'x'; length]);
-            assert_eq!(piece.len(), length);
-            assert_eq!(piece.events(), vec![b'x'; length]);
+            let payload = Payload::of(&vec![b'x'; length]);
+            assert_eq!(payload.len(), length);
+            assert_eq!(payload.events(), vec![b'x'; length]);
             let chunk = [format!("{length:x}\r\n").as_bytes(), &vec![b'x'; length], b"\r\n"].concat();
-            assert_eq!(piece.chunk(), &chunk);
+            assert_eq!(payload.chunk(), &chunk);
         }
-        assert!(Piece::of(b"").is_empty() && Piece::default().events().is_empty());
+        assert!(Payload::of(b"").is_empty() && Payload::default().events().is_empty());
     }
 }

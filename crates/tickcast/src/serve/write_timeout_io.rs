@@ -12,12 +12,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::connection_limit::ConnectionLimit;
 use super::linger::Linger;
-use super::places::Places;
 
 /// What is known of an HTTP/1 connection's last answer, and decides how the socket is treated.
 #[derive(Default)]
-pub(super) struct Course {
+pub(super) struct ConnectionState {
     /// The answer is a stream: it goes on until its reader leaves.
     pub(super) endless: AtomicBool,
     /// It was given before the request was read to its end.
@@ -28,23 +28,23 @@ pub(super) struct Course {
 ///
 /// The deadline is kept here and not in the body that is being written: whoever writes it stops asking for more as long as
 /// the socket is full, so a body would never hear of its own deadline.
-pub(super) struct Patient {
+pub(super) struct WriteTimeoutIo {
     socket: TcpStream,
     stall: Duration,
     /// Set while the socket is full.
     stuck: Option<Pin<Box<Sleep>>>,
-    course: Arc<Course>,
-    places: Arc<Places>,
+    course: Arc<ConnectionState>,
+    places: Arc<ConnectionLimit>,
     /// Set once everything is written.
     lingering: Option<Linger>,
 }
 
-impl Patient {
+impl WriteTimeoutIo {
     pub(super) const fn new(
         socket: TcpStream,
         stall: Duration,
-        course: Arc<Course>,
-        places: Arc<Places>,
+        course: Arc<ConnectionState>,
+        places: Arc<ConnectionLimit>,
     ) -> Self {
         Self { socket, stall, stuck: None, course, places, lingering: None }
     }
@@ -70,7 +70,7 @@ impl Patient {
     }
 }
 
-impl AsyncRead for Patient {
+impl AsyncRead for WriteTimeoutIo {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -80,7 +80,7 @@ impl AsyncRead for Patient {
     }
 }
 
-impl AsyncWrite for Patient {
+impl AsyncWrite for WriteTimeoutIo {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let poll = Pin::new(&mut self.socket).poll_write(cx, bytes);
         self.watch(cx, poll)
