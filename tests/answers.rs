@@ -166,7 +166,7 @@ async fn patterns_that_take_long_hold_nobody_up() {
         // By then they have arrived.
         let metrics = || server.http.get(format!("{}/metrics", server.admin)).send();
         eventually(async || {
-            metrics().await.unwrap().text().await.unwrap().contains("tickcast_wide_answers 6\n")
+            metrics().await.unwrap().text().await.unwrap().contains("tickcast_large_answers 6\n")
         })
         .await;
         for path in ["/healthz", "/v1/prices/aaaaaaaaaaaaaaaaaaaaaaaaaa000001", "/v1/symbols?limit=3"] {

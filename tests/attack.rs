@@ -60,7 +60,7 @@ async fn survives(name: &str, size: usize, symbols: usize) {
 /// What is held for readers and for those who ask, as the server's metrics say.
 async fn held(server: &TestServer) -> Vec<String> {
     let metrics = server.http.get(format!("{}/metrics", server.admin)).send().await.unwrap();
-    let names = ["streams", "filter_patterns", "filter_bytes", "exports", "wide_answers"];
+    let names = ["streams", "filter_patterns", "filter_bytes", "exports", "large_answers"];
     let names = names.map(|name| format!("tickcast_{name} "));
     let text = metrics.text().await.unwrap();
     let held = text.lines().filter(|line| names.iter().any(|name| line.starts_with(name)));

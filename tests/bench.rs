@@ -17,7 +17,7 @@ async fn bench(server: &TestServer, arguments: &[&str]) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_tick_is_accounted_for() {
     let server = TestServer::start();
-    let load = ["--streams", "20", "--symbols", "10", "--each", "3", "--rate", "1000"];
+    let load = ["--streams", "20", "--symbols", "10", "--symbols-per-stream", "3", "--rate", "1000"];
     let report = bench(&server, &load).await;
     // 500 ticks, 50 of each symbol, for 20 streams of 3 symbols.
     assert_eq!(report["expected"], 3000, "{report}");
@@ -46,7 +46,7 @@ async fn floods_and_openings_are_counted() {
     let taken = taken.split('.').next().unwrap();
     let taken: u64 = taken.parse().unwrap();
     assert!(taken > accepted, "what was taken in the warm-up counts for the server alone: {status}");
-    let report = bench(&server, &["--churn", "--each", "5"]).await;
+    let report = bench(&server, &["--churn", "--symbols-per-stream", "5"]).await;
     assert!(report["opened"].as_u64().unwrap() > 0, "{report}");
     server.wait_for_streams(0).await;
 }
@@ -55,10 +55,10 @@ async fn floods_and_openings_are_counted() {
 fn what_cannot_be_measured_is_named() {
     for (arguments, says) in [
         (["--url", "https://localhost:1"], "--url https://localhost:1: a plain http:// address is expected"),
-        (["--each", "101"], "--each is more than the 100 symbols there are"),
+        (["--symbols-per-stream", "101"], "--symbols-per-stream is more than the 100 symbols there are"),
         (["--stalled", "1001"], "--stalled is more than the 1000 streams there are"),
         (["--rate", "1e9"], "0 to 10000000 ticks a second are expected"),
-        (["--look-at-one-in", "0"], "a number from 1 on is expected"),
+        (["--sample-every", "0"], "a number from 1 on is expected"),
     ] {
         let output = tickcast(&["bench"]).args(arguments).output().unwrap();
         assert_eq!(output.status.code(), Some(2));

@@ -77,7 +77,7 @@ async fn a_restart_goes_on_where_it_ended() {
 #[tokio::test]
 async fn readers_go_on_through_a_restart_far_beyond_memory() {
     let folder = tempfile::tempdir().unwrap();
-    let small = ["--tape-ticks", "100", "--keep-bytes", "16777216"];
+    let small = ["--tape-ticks", "100", "--retention-bytes", "16777216"];
     let server = TestServer::on_disk(folder.path(), &small);
     fill(&server, "A", 1..=20_000).await;
     fill(&server, "B", 1..=10).await;

@@ -61,7 +61,7 @@ async fn every_exchange_by_its_own_names_and_ours() {
         &format!("kraken:BTC/USD?url=ws://{at_kraken}"),
     ]);
     for name in ["binance", "coinbase", "advanced", "kraken"] {
-        wait_for(&server, name, |source| source["state"] == "live" && source["taken"].as_u64() > Some(20))
+        wait_for(&server, name, |source| source["state"] == "live" && source["accepted"].as_u64() > Some(20))
             .await;
     }
     let (_, prices) = server.get("/v1/prices").await;
@@ -84,7 +84,8 @@ async fn an_outage_is_told_and_others_are_none_the_wiser() {
         "--source",
         &format!("kraken:BTC/USD?url=ws://{at_kraken}"),
     ]);
-    wait_for(&server, "coinbase", |source| source["troubled"] == 1 && source["state"] == "live").await;
+    wait_for(&server, "coinbase", |source| source["unhealthy_symbols"] == 1 && source["state"] == "live")
+        .await;
     wait_for(&server, "kraken", |source| source["state"] == "live").await;
     let mut reader =
         Reader::get(&server.http, &format!("{}/v1/stream?symbols=BTC-USD,FOO-BAR", server.public)).await;
@@ -109,8 +110,8 @@ async fn an_outage_is_told_and_others_are_none_the_wiser() {
         wait_for(&server, "coinbase", |source| source["reason"] == "it answers 503 Service Unavailable")
             .await;
     assert_eq!(down["state"], "down");
-    let more = before["taken"].as_u64().unwrap() + 100;
-    let after = wait_for(&server, "kraken", |source| source["taken"].as_u64() > Some(more)).await;
+    let more = before["accepted"].as_u64().unwrap() + 100;
+    let after = wait_for(&server, "kraken", |source| source["accepted"].as_u64() > Some(more)).await;
     assert_eq!((&after["feed"]["connects"], &after["since"]), (&json!(1), &before["since"]));
     let (_, symbols) = server.get("/v1/symbols").await;
     assert_eq!(
@@ -138,7 +139,7 @@ async fn where_nobody_is_that_is_what_is_said() {
         source["reason"].as_str().is_some_and(|why| why != "connecting") && source["state"] == "down"
     })
     .await;
-    wait_for(&server, "sim", |source| source["taken"].as_u64() > Some(10)).await;
+    wait_for(&server, "sim", |source| source["accepted"].as_u64() > Some(10)).await;
 }
 
 /// A fake behind TLS, and its certificate.
@@ -188,7 +189,7 @@ async fn tls_is_for_who_is_trusted() {
         &["--source", &source],
         &[("SSL_CERT_FILE", certificate.path().to_str().unwrap())],
     );
-    wait_for(&server, "kraken", |source| source["state"] == "live" && source["taken"].as_u64() > Some(0))
+    wait_for(&server, "kraken", |source| source["state"] == "live" && source["accepted"].as_u64() > Some(0))
         .await;
 }
 
@@ -202,7 +203,7 @@ async fn sources_come_go_and_rest_while_it_runs() {
     let sim = "[[source]]\nfrom = \"sim:7\"\n";
     write(&table("\"BTC/USD\", \"XBT/USD\"", sim));
     let server = TestServer::with(&["--config", file.path().to_str().unwrap()]);
-    wait_for(&server, "kraken", |source| source["state"] == "live" && source["troubled"] == 1).await;
+    wait_for(&server, "kraken", |source| source["state"] == "live" && source["unhealthy_symbols"] == 1).await;
     assert_eq!(server.get("/v1/status").await.1["simulated"], true);
 
     // The same file changes nothing.
@@ -224,7 +225,11 @@ async fn sources_come_go_and_rest_while_it_runs() {
     let (_, answer) = reload(&server).await;
     let sources = &answer["sources"];
     assert_eq!((&sources["removed"], &sources["paused"]), (&json!(["sim:7"]), &json!(["kraken"])));
-    assert_eq!(source(&server, "kraken").await["troubled"], Value::Null, "nobody asks for that one any more");
+    assert_eq!(
+        source(&server, "kraken").await["unhealthy_symbols"],
+        Value::Null,
+        "nobody asks for that one any more"
+    );
     let (resting, gone) = (source(&server, "kraken").await, source(&server, "sim:7").await);
     assert_eq!(
         (&resting["state"], &gone["state"], &gone["reason"]),
@@ -237,9 +242,11 @@ async fn sources_come_go_and_rest_while_it_runs() {
     write(&table("\"BTC/USD\", \"ETH/USD\"", ""));
     server.signal("-HUP");
     server.wait_for_log("reloaded");
-    let more = resting["taken"].as_u64().unwrap() + 10;
-    wait_for(&server, "kraken", |source| source["state"] == "live" && source["taken"].as_u64() > Some(more))
-        .await;
+    let more = resting["accepted"].as_u64().unwrap() + 10;
+    wait_for(&server, "kraken", |source| {
+        source["state"] == "live" && source["accepted"].as_u64() > Some(more)
+    })
+    .await;
     eventually(async || server.get("/v1/prices/ETH%2FUSD").await.0 == 200).await;
     assert!(kraken.record().violations.is_empty());
 
@@ -309,7 +316,7 @@ async fn datagrams() {
     let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let lines = "{\"symbol\":\"A\",\"price\":0.10}\n{\"symbol\":\"A\",\"price\":\"x\"}\nnonsense\n{\"symbol\":\"B\",\"price\":2}";
     socket.send_to(lines.as_bytes(), &address).await.unwrap();
-    let udp = wait_for(&server, "udp:127.0.0.1:0", |source| source["taken"] == 2).await;
+    let udp = wait_for(&server, "udp:127.0.0.1:0", |source| source["accepted"] == 2).await;
     assert_eq!((&udp["rejected"], &udp["feed"]["frames"]), (&json!(2), &json!(1)), "{udp}");
     assert_eq!(server.get("/v1/prices/U:A").await.1["price"].to_string(), "0.1");
 }

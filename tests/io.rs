@@ -26,7 +26,7 @@ async fn serves_many(server: &TestServer) {
 #[tokio::test(flavor = "multi_thread")]
 async fn either_way_serves_the_same() {
     for io in ["epoll", "uring", "auto"] {
-        serves_many(&TestServer::with(&["--source", "none", "--io", io])).await;
+        serves_many(&TestServer::with(&["--source", "none", "--io-backend", io])).await;
     }
 }
 
@@ -48,8 +48,9 @@ os.execv(sys.argv[1], sys.argv[1:])
 async fn a_kernel_that_forbids_io_uring_is_done_without() {
     let Some(python) = tool("XTASK_PYTHON", "a_kernel_that_forbids_io_uring_is_done_without") else { return };
     let serve = ["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log-format", "json"];
-    let plain =
-        tickcast(&[&serve[..], &["--source", "none", "--publish-token", TOKEN, "--io", "uring"]].concat());
+    let plain = tickcast(
+        &[&serve[..], &["--source", "none", "--publish-token", TOKEN, "--io-backend", "uring"]].concat(),
+    );
     let mut command = Command::new(python);
     command.args(["-c", FORBID]).arg(plain.get_program()).args(plain.get_args());
     command.stderr(std::process::Stdio::piped());

@@ -91,15 +91,15 @@ async fn health_status_and_metrics() {
     let since = status["sources"][0].as_object_mut().unwrap().remove("since").unwrap();
     assert!(since.as_i64() > Some(1_700_000_000_000), "{since}");
     assert_eq!((&status["simulated"], &status["symbols"]), (&json!(false), &json!(1)));
-    let http = json!({"name":"http","state":"live","taken":1,"late":1,"repeats":0,"rejected":1});
+    let http = json!({"name":"http","state":"live","accepted":1,"late":1,"unchanged":0,"rejected":1});
     assert_eq!(status["sources"], json!([http]));
     let metrics =
         server.http.get(format!("{}/metrics", server.admin)).send().await.unwrap().text().await.unwrap();
     for line in [
         "tickcast_streams 0",
-        "tickcast_head_seq 1",
-        "tickcast_ticks_in_total{source=\"http\",outcome=\"taken\"} 1",
-        "tickcast_ticks_in_total{source=\"http\",outcome=\"late\"} 1",
+        "tickcast_log_head 1",
+        "tickcast_ticks_ingested_total{source=\"http\",outcome=\"accepted\"} 1",
+        "tickcast_ticks_ingested_total{source=\"http\",outcome=\"late\"} 1",
         "tickcast_ingest_to_write_seconds_bucket{le=\"+Inf\"} 0",
         "# EOF",
     ] {

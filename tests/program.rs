@@ -37,7 +37,7 @@ async fn a_file_goes_up_batch_by_batch() {
     let server = TestServer::start();
     let lines: String = (1..=2500).map(|n| format!("{{\"symbol\":\"A\",\"price\":{n}}}\n")).collect();
     let (code, says, _) = publish(&server, &lines, TOKEN).await;
-    assert_eq!((code, says.as_str()), (Some(0), "2500 accepted, 0 late, 0 repeated, 0 rejected\n"));
+    assert_eq!((code, says.as_str()), (Some(0), "2500 accepted, 0 late, 0 unchanged, 0 rejected\n"));
     assert_eq!(server.get("/v1/prices/A").await.1["n"], 2500);
 }
 
@@ -46,7 +46,7 @@ async fn rejected_lines_are_listed_by_their_lines() {
     let server = TestServer::start();
     let csv = "symbol,price,venue\nA,1.10,X\nB,abc,X\nA B,1,X\nC,2,\n";
     let (code, says, complains) = publish(&server, csv, TOKEN).await;
-    assert_eq!((code, says.as_str()), (Some(1), "2 accepted, 0 late, 0 repeated, 2 rejected\n"));
+    assert_eq!((code, says.as_str()), (Some(1), "2 accepted, 0 late, 0 unchanged, 2 rejected\n"));
     assert!(complains.contains("line 3: B: price `abc` is not a decimal number\n"), "{complains}");
     assert!(complains.contains("line 4: symbol holds ' '"), "{complains}");
     assert_eq!(server.get("/v1/prices/A").await.1["venue"], "X");
@@ -58,7 +58,7 @@ async fn a_row_with_a_cell_too_many_is_rejected_by_its_line() {
     let server = TestServer::start();
     let csv = "symbol,price,size\nBRK.A,612,345.00,3\nAAPL,189.50,100\nMSFT,410.10,,\n";
     let (code, says, complains) = publish(&server, csv, TOKEN).await;
-    assert_eq!((code, says.as_str()), (Some(1), "2 accepted, 0 late, 0 repeated, 1 rejected\n"));
+    assert_eq!((code, says.as_str()), (Some(1), "2 accepted, 0 late, 0 unchanged, 1 rejected\n"));
     assert_eq!(
         complains.lines().collect::<Vec<_>>(),
         ["line 2: 4 cells, the header has 3", "tickcast: 1 tick was rejected"]
@@ -72,7 +72,7 @@ async fn an_archive_is_published_by_its_columns_and_its_symbol() {
     let archive = ["--columns", "time_s,price,size,-", "--symbol", "XBTUSD"];
     let rows = "1704067200,42101.5,0.1,x\n2024-01-01T00:01:00Z,42103.0,0.2,y\n";
     let (code, says, _) = publish_as(&archive, &server, rows, TOKEN).await;
-    assert_eq!((code, says.as_str()), (Some(0), "2 accepted, 0 late, 0 repeated, 0 rejected\n"));
+    assert_eq!((code, says.as_str()), (Some(0), "2 accepted, 0 late, 0 unchanged, 0 rejected\n"));
     let (_, tick) = server.get("/v1/prices/XBTUSD").await;
     assert_eq!((&tick["time"], &tick["size"]), (&1_704_067_260_000_i64.into(), &0.2.into()));
     for (arguments, says) in [

@@ -135,7 +135,7 @@ async fn where_nothing_is_taken_the_request_fails() {
     let (status, problem) = server.post(r#"{"symbol":"A"}"#).await;
     assert_eq!((status, &problem["status"]), (422, &json!(422)), "{problem}");
     assert_eq!(problem["detail"], "no tick was taken: price is missing");
-    let counts = ["accepted", "late", "repeats", "rejected_count"].map(|name| problem[name].as_u64());
+    let counts = ["accepted", "late", "unchanged", "rejected_count"].map(|name| problem[name].as_u64());
     assert_eq!(counts, [Some(0), Some(0), Some(0), Some(1)], "{problem}");
     assert_eq!(problem["rejected"], json!([{"index":0,"symbol":"A","error":"price is missing"}]));
     assert!(problem["cursor"].is_string(), "{problem}");

@@ -2,12 +2,12 @@
 
 use std::process::Stdio;
 
-use tickcast_client::{Event, Mode, Prices};
+use tickcast_client::{Event, Mode, PriceStream};
 
 use crate::server::{SOON, TestServer, tickcast};
 
 /// The next events of a client, up to one that is wanted.
-async fn until(prices: &mut Prices, wanted: impl Fn(&Event) -> bool) -> Vec<Event> {
+async fn until(prices: &mut PriceStream, wanted: impl Fn(&Event) -> bool) -> Vec<Event> {
     let mut seen = Vec::new();
     while seen.last().is_none_or(|event| !wanted(event)) {
         seen.push(tokio::time::timeout(SOON, prices.next()).await.expect("nothing came").unwrap());
@@ -26,7 +26,8 @@ async fn a_client_goes_on_through_restarts_without_a_hole() {
     let mut server = TestServer::on_disk(folder.path(), &[]);
     let address = server.public.clone();
     server.publish(&[("A", "1"), ("A", "2")]).await;
-    let mut prices = Prices::of(&address).symbols(["A"]).mode(Mode::All).since("start").open().unwrap();
+    let mut prices =
+        PriceStream::builder(&address).symbols(["A"]).mode(Mode::All).since("start").open().unwrap();
     let mut seen = until(&mut prices, |event| matches!(event, Event::Ready(_))).await;
     for round in 0..3 {
         server.publish(&[("A", "3"), ("A", "4")]).await;
@@ -35,7 +36,7 @@ async fn a_client_goes_on_through_restarts_without_a_hole() {
         } else {
             server.kill();
         }
-        seen.extend(until(&mut prices, |event| matches!(event, Event::Lost(_))).await);
+        seen.extend(until(&mut prices, |event| matches!(event, Event::Disconnected(_))).await);
         server = TestServer::again(folder.path(), &address);
         seen.extend(until(&mut prices, |event| matches!(event, Event::Ready(ready) if ready.resumed)).await);
     }
@@ -46,10 +47,10 @@ async fn a_client_goes_on_through_restarts_without_a_hole() {
 #[tokio::test]
 async fn a_refusal_is_final_and_says_why() {
     let server = TestServer::start();
-    let mut prices = Prices::of(&server.public).symbols(["A B"]).open().unwrap();
+    let mut prices = PriceStream::builder(&server.public).symbols(["A B"]).open().unwrap();
     let error = prices.next().await.unwrap_err().to_string();
     assert_eq!(error, "400: symbols: entry 1: symbol holds ' '; allowed are A-Z a-z 0-9 . _ - / : ^ = &");
-    assert!(Prices::of("no url").open().is_err());
+    assert!(PriceStream::builder("no url").open().is_err());
 }
 
 /// The same command with the mistake put right finds no file in its way.
@@ -91,13 +92,13 @@ async fn a_recording_can_be_replayed() {
         let (_, status) = replayed.get("/v1/status").await;
         let source =
             status["sources"].as_array().unwrap().iter().find(|source| source["name"] != "http").unwrap();
-        assert_eq!((&source["taken"], &source["rejected"]), (&3000.into(), &0.into()), "{status}");
+        assert_eq!((&source["accepted"], &source["rejected"]), (&3000.into(), &0.into()), "{status}");
         let published = TestServer::start();
         let mut command =
             tickcast(&["publish", &path, "--url", &published.public, "--token", crate::server::TOKEN]);
         let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
         let says = String::from_utf8(output.stdout).unwrap();
-        assert_eq!(says, "3000 accepted, 0 late, 0 repeated, 0 rejected\n");
+        assert_eq!(says, "3000 accepted, 0 late, 0 unchanged, 0 rejected\n");
         let again = tickcast(&["record", &path, "--url", &server.public]).output().unwrap();
         let says = String::from_utf8(again.stderr).unwrap();
         assert_eq!(again.status.code(), Some(2), "a recording is not written over");

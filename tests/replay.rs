@@ -38,7 +38,7 @@ async fn real_trades_are_all_in() {
     let (_, status) = server.get("/v1/status").await;
     let replay = &status["sources"][1];
     assert_eq!(
-        (&replay["taken"], &replay["late"], &replay["rejected"]),
+        (&replay["accepted"], &replay["late"], &replay["rejected"]),
         (&json!(12_477), &json!(0), &json!(0))
     );
     assert_eq!(
@@ -53,7 +53,7 @@ async fn real_trades_are_all_in() {
 async fn a_hundred_readers_each_get_every_real_trade() {
     let Some(path) = trades("replay::a_hundred_readers_each_get_every_real_trade") else { return };
     let source = format!("replay:{}?rate=2000", path.display());
-    let server = TestServer::with(&["--source", &source, "--patience", "60s"]);
+    let server = TestServer::with(&["--source", &source, "--max-lag", "60s"]);
     join_all((0..100).map(async |_| {
         let mut reader = Reader::open(&server, "").await;
         let mut n = reader.tick().await.n;

@@ -50,7 +50,7 @@ async fn left(server: &TestServer, floor: u64) {
 #[tokio::test]
 async fn what_is_too_much_goes_and_who_comes_back_for_it_is_told() {
     let folder = tempfile::tempdir().unwrap();
-    let small = ["--tape-ticks", "100", "--keep-bytes", "4194304"];
+    let small = ["--tape-ticks", "100", "--retention-bytes", "4194304"];
     let server = TestServer::on_disk(folder.path(), &small);
     fill(&server, "A", 1..=100).await;
     let early = cursor_at(&server, 50).await;
@@ -72,7 +72,7 @@ async fn what_is_too_much_goes_and_who_comes_back_for_it_is_told() {
 #[tokio::test]
 async fn what_is_too_old_goes_though_there_is_room() {
     let folder = tempfile::tempdir().unwrap();
-    let hour = ["--tape-ticks", "100", "--keep-bytes", "33554432", "--keep", "1h"];
+    let hour = ["--tape-ticks", "100", "--retention-bytes", "33554432", "--retention-time", "1h"];
     let server = TestServer::on_disk(folder.path(), &hour);
     fill(&server, "A", 1..=100).await;
     let early = cursor_at(&server, 50).await;

@@ -19,7 +19,7 @@ fn config(text: &str) -> tempfile::NamedTempFile {
 #[test]
 fn each_value_says_where_it_comes_from() {
     let file = config(
-        "listen = \"127.0.0.1:1\"\ndrain = \"3s\"\nflush = \"7ms\"\npublish_token = \"secret\"\n[[source]]\nfrom = \"sim:7\"\n",
+        "listen = \"127.0.0.1:1\"\ndrain = \"3s\"\nflush_interval = \"7ms\"\npublish_token = \"secret\"\n[[source]]\nfrom = \"sim:7\"\n",
     );
     let path = file.path().to_str().unwrap();
     let environment =
@@ -32,9 +32,9 @@ fn each_value_says_where_it_comes_from() {
     };
     assert_eq!(line("listen"), "127.0.0.1:3 # flag");
     assert_eq!(line("drain"), "4s # environment");
-    assert_eq!(line("flush"), "7ms # file");
+    assert_eq!(line("flush_interval"), "7ms # file");
     assert_eq!(line("source"), "sim:7 # file");
-    assert_eq!(line("patience"), "1s # default");
+    assert_eq!(line("max_lag"), "1s # default");
     assert_eq!(line("publish_token"), "(hidden) # file");
 }
 

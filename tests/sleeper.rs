@@ -30,7 +30,7 @@ async fn counts(server: &TestServer) -> HashMap<String, u64> {
 }
 
 async fn sleep_and_wake(io: &str) {
-    let server = TestServer::with(&["--source", "sim:7?rate=10000", "--io", io]);
+    let server = TestServer::with(&["--source", "sim:7?rate=10000", "--io-backend", io]);
     let mut socket = TcpStream::connect(server.public.strip_prefix("http://").unwrap()).await.unwrap();
     SockRef::from(&socket).set_recv_buffer_size(64 << 10).unwrap();
     let receiving = SockRef::from(&socket).recv_buffer_size().unwrap();

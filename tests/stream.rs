@@ -145,7 +145,7 @@ async fn readers_who_leave_are_forgotten() {
 /// A reader that takes nothing for a while gets, in the end, newest values, and others never notice.
 #[tokio::test]
 async fn a_reader_who_falls_behind_gets_newest_values() {
-    let server = TestServer::with(&["--source", "none", "--patience", "50ms"]);
+    let server = TestServer::with(&["--source", "none", "--max-lag", "50ms"]);
     let mut slow =
         tokio::net::TcpStream::connect(server.public.strip_prefix("http://").unwrap()).await.unwrap();
     slow.write_all(b"GET /prices/stream HTTP/1.0\r\n\r\n").await.unwrap();

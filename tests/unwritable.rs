@@ -27,7 +27,7 @@ fn on_small_disk(folder: &Path) -> Option<TestServer> {
     tried.is_ok_and(|status| status.success()).then_some(())?;
     let program = tickcast(&[]);
     let serve = format!(
-        "{mount} && exec {} serve --source none --publish-token {TOKEN} --data {dir} --keep-bytes 33554432 \
+        "{mount} && exec {} serve --source none --publish-token {TOKEN} --data {dir} --retention-bytes 33554432 \
          --listen 127.0.0.1:0 --admin 127.0.0.1:0 --log-format json",
         program.get_program().to_str().unwrap()
     );

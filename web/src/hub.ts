@@ -60,7 +60,7 @@ export class Hub implements Listener {
         tab.trail = [];
         tab.post({ kind: "focused", symbol: message.symbol });
         break;
-      case "taken":
+      case "ack":
         tab.busy = false;
         break;
       case "ping":

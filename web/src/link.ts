@@ -86,7 +86,7 @@ export class Link {
       if (this.greeted) this.hear({ kind: "reset" });
       this.greeted = true;
     }
-    if (message.kind === "batch") this.send({ kind: "taken" });
+    if (message.kind === "batch") this.send({ kind: "ack" });
     this.hear(message);
   }
 

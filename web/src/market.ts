@@ -24,7 +24,7 @@ export interface ServerStatus {
   readonly simulated: boolean;
   readonly streams: number;
   readonly symbols: number;
-  readonly sources: readonly { name: string; state: string; reason?: string; since: number; taken: number }[];
+  readonly sources: readonly { name: string; state: string; reason?: string; since: number; accepted: number }[];
 }
 
 export class Refused extends Error {

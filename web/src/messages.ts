@@ -27,7 +27,7 @@ export type ToHub =
   | { readonly kind: "want"; readonly symbols: readonly string[] }
   | { readonly kind: "focus"; readonly symbol: string }
   /** A batch was taken: the next may come. */
-  | { readonly kind: "taken" }
+  | { readonly kind: "ack" }
   | { readonly kind: "ping" }
   | { readonly kind: "leave" };
 

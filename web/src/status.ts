@@ -74,7 +74,7 @@ export class StatusBar {
   }
 
   private take(answer: ServerStatus): void {
-    const shown = answer.sources.filter(({ name, state, taken }) => name !== "http" || taken > 0 || state !== "live");
+    const shown = answer.sources.filter(({ name, state, accepted }) => name !== "http" || accepted > 0 || state !== "live");
     this.sources = new Map(
       shown.map(({ name, state, reason }) => [name, { state, reason: reason ?? this.sources.get(name)?.reason ?? "" }]),
     );

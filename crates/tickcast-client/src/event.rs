@@ -33,7 +33,7 @@ pub enum Event {
     /// The server ended the stream: `draining`, `lagging`, `busy`. It is come back to.
     Bye(String),
     /// The connection was lost, or could not be made: a sentence that says which, and why. It is tried again.
-    Lost(String),
+    Disconnected(String),
 }
 
 /// A price.

@@ -3,14 +3,14 @@
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), tickcast_client::Error> {
-//! use tickcast_client::{Event, Mode, Prices};
+//! use tickcast_client::{Event, Mode, PriceStream};
 //!
-//! let mut prices = Prices::of("http://127.0.0.1:8080").symbols(["AAPL", "BTC*"]).mode(Mode::All).open()?;
+//! let mut prices = PriceStream::builder("http://127.0.0.1:8080").symbols(["AAPL", "BTC*"]).mode(Mode::All).open()?;
 //! loop {
 //!     match prices.next().await? {
 //!         Event::Tick(tick) => println!("{} {}", tick.symbol, tick.price),
 //!         Event::Reset { reason, .. } => println!("there may be a hole: {reason}"),
-//!         Event::Lost(why) => println!("{why}; it is tried again"),
+//!         Event::Disconnected(why) => println!("{why}; it is tried again"),
 //!         _ => {}
 //!     }
 //! }
@@ -22,5 +22,5 @@ mod event;
 mod prices;
 
 pub use event::{Event, Ready, SourceStatus, SymbolStatus, Tick};
-pub use prices::{Builder, Error, Prices};
+pub use prices::{Builder, Error, PriceStream};
 pub use tickcast_core::{Cursor, Mode, Price, Symbol, Time};

@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const MISSING: u64 = 2;
 
 /// A stream that comes back by itself.
-pub struct Prices {
+pub struct PriceStream {
     request: Builder,
     /// Where it has got to.
     cursor: Option<String>,
@@ -57,10 +57,10 @@ pub enum Error {
     Request(reqwest::Error),
 }
 
-impl Prices {
+impl PriceStream {
     /// Of the server at `url`, such as `http://127.0.0.1:8080`. Everything, newest values, unless more is said.
     #[must_use]
-    pub fn of(url: &str) -> Builder {
+    pub fn builder(url: &str) -> Builder {
         Builder {
             url: url.trim_end_matches('/').to_owned(),
             http: reqwest::Client::new(),
@@ -126,7 +126,7 @@ impl Prices {
     fn lost(&mut self, why: String) -> Event {
         self.events = None;
         self.backoff.fail(fastrand::f64());
-        Event::Lost(why)
+        Event::Disconnected(why)
     }
 }
 
@@ -178,9 +178,9 @@ impl Builder {
     ///
     /// # Errors
     /// Where the URL is none.
-    pub fn open(self) -> Result<Prices, Error> {
+    pub fn open(self) -> Result<PriceStream, Error> {
         self.request(None).build().map_err(Error::Request)?;
-        Ok(Prices { request: self, cursor: None, backoff: Backoff::default(), events: None })
+        Ok(PriceStream { request: self, cursor: None, backoff: Backoff::default(), events: None })
     }
 
     fn request(&self, cursor: Option<&str>) -> reqwest::RequestBuilder {

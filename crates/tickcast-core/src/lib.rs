@@ -5,17 +5,17 @@
 //! what a reader standing at a [`Cursor`] has yet to be sent:
 //!
 //! ```
-//! use tickcast_core::{Filter, Instant, Limits, Epoch, Origin, Rules, Selection, Seq, Sequencer, Tick, Time, render};
+//! use tickcast_core::{Filter, Now, Limits, Epoch, SourceId, SourceOptions, Selection, Seq, Sequencer, Tick, Time, render};
 //!
 //! let mut log = Sequencer::new(Epoch::new(7), Limits::default());
-//! let now = Instant { wall: Time::from_millis(1_782_907_200_000).unwrap(), uptime: std::time::Duration::ZERO };
+//! let now = Now { wall: Time::from_millis(1_782_907_200_000).unwrap(), uptime: std::time::Duration::ZERO };
 //! for line in [r#"{"symbol":"AAPL","price":189.25}"#, r#"{"symbol":"AAPL","price":189.50}"#] {
-//!     log.accept(&Tick::from_json(line.as_bytes()).unwrap(), Origin::default(), Rules::default(), now).unwrap();
+//!     log.accept(&Tick::from_json(line.as_bytes()).unwrap(), SourceId::default(), SourceOptions::default(), now).unwrap();
 //! }
 //!
 //! let everything = Selection::new(Filter::all(), log.market());
 //! let mut out = Vec::new();
-//! render::newest((log.market(), log.tape(), None), &everything, (Seq::ZERO, log.cursor().seq()), render::EventFormat::Simple, usize::MAX, &mut out);
+//! render::conflated((log.market(), log.tape(), None), &everything, (Seq::ZERO, log.cursor().seq()), render::EventFormat::Simple, usize::MAX, &mut out);
 //! assert_eq!(
 //!     String::from_utf8(out).unwrap(),
 //!     "event: tick\ndata: {\"symbol\":\"AAPL\",\"price\":189.50,\"change\":0.25,\"change_pct\":0.1321,\

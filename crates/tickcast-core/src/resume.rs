@@ -61,12 +61,12 @@ pub struct Resume {
 /// Where `last` is no cursor, or not one of this epoch. Anyone may send anything.
 ///
 /// ```
-/// use tickcast_core::{Break, Epoch, Seq, resume};
+/// use tickcast_core::{ResumeError, Epoch, Seq, resume};
 /// let (epoch, head) = (Epoch::new(0xabc), Seq::new(42));
 /// assert_eq!(resume("000000000abc-40.x7Q_", epoch, head).unwrap().position.seq, Seq::new(40));
-/// assert_eq!(resume("000000000abc-43.x7Q_", epoch, head), Err(Break::Invalid));
-/// assert_eq!(resume("000000000def-40.x7Q_", epoch, head), Err(Break::Epoch));
-/// assert_eq!(resume("AAPL", epoch, head), Err(Break::Invalid));
+/// assert_eq!(resume("000000000abc-43.x7Q_", epoch, head), Err(ResumeError::Invalid));
+/// assert_eq!(resume("000000000def-40.x7Q_", epoch, head), Err(ResumeError::Epoch));
+/// assert_eq!(resume("AAPL", epoch, head), Err(ResumeError::Invalid));
 /// ```
 pub fn resume(last: &str, epoch: Epoch, head: Seq) -> Result<Resume, ResumeError> {
     match last.parse::<EventId>() {

@@ -8,10 +8,12 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tickcast::{Symbol, Tick};
 
-use crate::asking::{Asking, Lists};
-use crate::exchange::{Conversation, Exchange, Garbled, Heard, Kind, Limits, Place, Print, When};
-use crate::names::Names;
-use crate::wire::{Beside, Field, each, excerpt, when_written};
+use crate::exchange::{
+    DecodeError, EventTime, Exchange, ExchangeLimits, ExchangeProtocol, FeedEvent, FeedPrice, Kind, Sequence,
+};
+use crate::names::SymbolMap;
+use crate::subscription_probe::{Lists, SubscriptionProbe};
+use crate::wire::{Extras, Field, each, excerpt, when_written};
 
 /// Coinbase Advanced Trade: last price, best bid and ask, the 24 h range, with each match.
 ///
@@ -19,7 +21,7 @@ use crate::wire::{Beside, Field, each, excerpt, when_written};
 /// measured as usual here.
 #[derive(Debug, Clone)]
 pub struct Advanced {
-    names: Names,
+    names: SymbolMap,
     lists: Lists,
 }
 
@@ -29,21 +31,21 @@ impl Advanced {
 
     /// These products, such as `BTC-USD`.
     #[must_use]
-    pub fn new(names: Names) -> Self {
-        let lists = Lists::new(names.theirs());
+    pub fn new(names: SymbolMap) -> Self {
+        let lists = Lists::new(names.venue_names());
         Self { names, lists }
     }
 }
 
 impl Exchange for Advanced {
-    fn limits(&self) -> Limits {
-        Limits {
+    fn limits(&self) -> ExchangeLimits {
+        ExchangeLimits {
             // It allows eight a second, of connections and of messages.
-            connect_every: Duration::from_millis(200),
-            say_every: Duration::from_millis(170),
+            connect_interval: Duration::from_millis(200),
+            send_interval: Duration::from_millis(170),
             // It is asked for a heartbeat a second.
-            pulse: Duration::from_secs(10),
-            life: None,
+            heartbeat_timeout: Duration::from_secs(10),
+            max_connection_age: None,
             symbols: 1000,
         }
     }
@@ -52,7 +54,7 @@ impl Exchange for Advanced {
         "/"
     }
 
-    fn converse(&self) -> Box<dyn Conversation> {
+    fn new_connection(&self) -> Box<dyn ExchangeProtocol> {
         Box::new(Talk {
             names: self.names.clone(),
             asking: self.lists.ask(),
@@ -64,8 +66,8 @@ impl Exchange for Advanced {
 }
 
 struct Talk {
-    names: Names,
-    asking: Asking,
+    names: SymbolMap,
+    asking: SubscriptionProbe,
     /// The number of the next message.
     next: u64,
     said_heartbeats: bool,
@@ -127,13 +129,13 @@ struct Ticker<'a> {
     price_percent_chg_24_h: Option<Field<'a>>,
 }
 
-impl Conversation for Talk {
+impl ExchangeProtocol for Talk {
     fn open(&mut self) -> Vec<String> {
         // Each channel takes a message of its own; the prices' has to be there within 5 s.
         self.ask().into_iter().collect()
     }
 
-    fn hear(&mut self, frame: &str, heard: &mut Vec<Heard>) -> Result<(), Garbled> {
+    fn on_text(&mut self, frame: &str, heard: &mut Vec<FeedEvent>) -> Result<(), DecodeError> {
         let envelope: Envelope<'_> = serde_json::from_str(frame)?;
         if envelope.kind.as_deref() == Some("error") {
             self.refused(envelope.message.as_deref().unwrap_or("no reason given"), heard);
@@ -142,7 +144,7 @@ impl Conversation for Talk {
         if let Some(number) = envelope.sequence_num {
             match number.number("sequence_num") {
                 Ok(number) => self.count(number, heard),
-                Err(garbled) => heard.push(Heard::Garbled(garbled)),
+                Err(garbled) => heard.push(FeedEvent::Undecodable(garbled)),
             }
         }
         match envelope.channel.as_deref() {
@@ -151,12 +153,12 @@ impl Conversation for Talk {
                 if let Some(asked) = self.asking.given() {
                     self.compare(&asked, envelope.events, heard);
                 }
-                heard.push(self.ask().map_or(Heard::Nothing, Heard::Say));
+                heard.push(self.ask().map_or(FeedEvent::Nothing, FeedEvent::Send));
             }
             Some("heartbeats" | "status" | "candles" | "market_trades" | "l2_data") => {
-                heard.push(Heard::Nothing);
+                heard.push(FeedEvent::Nothing);
             }
-            other => heard.push(Heard::Unknown(excerpt(other.unwrap_or("a frame without a channel")))),
+            other => heard.push(FeedEvent::Unknown(excerpt(other.unwrap_or("a frame without a channel")))),
         }
         Ok(())
     }
@@ -174,22 +176,22 @@ impl Talk {
         first.then(|| serde_json::json!({ "type": "subscribe", "channel": "heartbeats" }).to_string())
     }
 
-    fn refused(&mut self, says: &str, heard: &mut Vec<Heard>) {
-        if self.asking.hear_refusal(says, &self.names, heard) {
-            heard.push(self.ask().map_or(Heard::Nothing, Heard::Say));
+    fn refused(&mut self, says: &str, heard: &mut Vec<FeedEvent>) {
+        if self.asking.on_refusal(says, &self.names, heard) {
+            heard.push(self.ask().map_or(FeedEvent::Nothing, FeedEvent::Send));
         }
     }
 
     /// Every message has a number, whatever channel it is of.
-    fn count(&mut self, number: u64, heard: &mut Vec<Heard>) {
+    fn count(&mut self, number: u64, heard: &mut Vec<FeedEvent>) {
         if number > self.next {
-            heard.push(Heard::Lost(number - self.next));
+            heard.push(FeedEvent::Lost(number - self.next));
         }
         self.next = self.next.max(number.saturating_add(1));
     }
 
     /// Finds what was asked for and is not subscribed to: the exchange leaves out what it does not know, without a word.
-    fn compare(&self, asked: &[String], events: Option<&RawValue>, heard: &mut Vec<Heard>) {
+    fn compare(&self, asked: &[String], events: Option<&RawValue>, heard: &mut Vec<FeedEvent>) {
         let events: Vec<Event<'_>> = each(events, heard);
         let Some(given) = events.into_iter().find_map(|event| event.subscriptions) else { return };
         let names = given.ticker.iter().flat_map(|name| [Some(name.to_string()), twin(name)]);
@@ -197,11 +199,11 @@ impl Talk {
         for symbol in
             asked.iter().filter(|name| !given.contains(*name)).filter_map(|name| self.names.symbol(name))
         {
-            heard.push(Heard::Refused { symbol, why: LEFT_OUT.to_owned() });
+            heard.push(FeedEvent::Refused { symbol, why: LEFT_OUT.to_owned() });
         }
     }
 
-    fn tickers(&mut self, envelope: &Envelope<'_>, heard: &mut Vec<Heard>) {
+    fn tickers(&mut self, envelope: &Envelope<'_>, heard: &mut Vec<FeedEvent>) {
         let (when, ns) = when_written(envelope.timestamp);
         let events: Vec<Event<'_>> = each(envelope.events, heard);
         let before = heard.len();
@@ -210,23 +212,23 @@ impl Talk {
             let tickers: Vec<Ticker<'_>> = each(event.tickers, heard);
             for ticker in &tickers {
                 match self.symbols(&ticker.product_id) {
-                    Err(garbled) => heard.push(Heard::Garbled(garbled)),
+                    Err(garbled) => heard.push(FeedEvent::Undecodable(garbled)),
                     Ok(symbols) => {
                         for symbol in symbols.into_iter().flatten() {
                             let print = print(ticker, symbol, (when, ns), snapshot, heard);
-                            heard.push(Heard::from_print(print));
+                            heard.push(FeedEvent::from_print(print));
                         }
                     }
                 }
             }
         }
         if heard.len() == before {
-            heard.push(Heard::Nothing);
+            heard.push(FeedEvent::Nothing);
         }
     }
 
     /// The symbols whose price comes under this name: the product's own, and its twin's unless that comes by itself.
-    fn symbols(&mut self, name: &str) -> Result<[Option<Symbol>; 2], Garbled> {
+    fn symbols(&mut self, name: &str) -> Result<[Option<Symbol>; 2], DecodeError> {
         let own = self.names.symbol(name);
         if name.ends_with("-USDC") {
             self.apart.extend(own);
@@ -243,13 +245,13 @@ impl Talk {
 fn print(
     ticker: &Ticker<'_>,
     symbol: Symbol,
-    (when, ns): (When, u64),
+    (when, ns): (EventTime, u64),
     snapshot: bool,
-    heard: &mut Vec<Heard>,
-) -> Result<Option<Print>, Garbled> {
+    heard: &mut Vec<FeedEvent>,
+) -> Result<Option<FeedPrice>, DecodeError> {
     let Some(price) = ticker.price.quoted("price")? else { return Ok(None) };
     let mut tick = Tick::new(symbol, price);
-    Beside::new(&mut tick, heard).decimals(&[
+    Extras::new(&mut tick, heard).decimals(&[
         ("bid", ticker.best_bid),
         ("bid_size", ticker.best_bid_quantity),
         ("ask", ticker.best_ask),
@@ -259,21 +261,21 @@ fn print(
         ("volume", ticker.volume_24_h),
         ("change_pct_24h", ticker.price_percent_chg_24_h),
     ]);
-    Ok(Some(Print { tick, when, kind: Kind::Ticker, place: Place::Time(ns), snapshot }))
+    Ok(Some(FeedPrice { tick, when, kind: Kind::Ticker, place: Sequence::Time(ns), snapshot }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn talk() -> Box<dyn Conversation> {
-        Advanced::new(Names::new(["BTC-USDC", "ETH-USD"].map(|name| (name.to_owned(), None))).unwrap())
-            .converse()
+    fn talk() -> Box<dyn ExchangeProtocol> {
+        Advanced::new(SymbolMap::new(["BTC-USDC", "ETH-USD"].map(|name| (name.to_owned(), None))).unwrap())
+            .new_connection()
     }
 
-    fn hear(talk: &mut dyn Conversation, frame: &str) -> Vec<Heard> {
+    fn hear(talk: &mut dyn ExchangeProtocol, frame: &str) -> Vec<FeedEvent> {
         let mut heard = Vec::new();
-        talk.hear(frame, &mut heard).unwrap();
+        talk.on_text(frame, &mut heard).unwrap();
         heard
     }
 
@@ -288,14 +290,14 @@ mod tests {
             )
         };
         let heard = hear(&mut *talk, &frame(0));
-        let [Heard::Price(btc), Heard::Price(eth)] = &heard[..] else { panic!("{heard:?}") };
+        let [FeedEvent::Price(btc), FeedEvent::Price(eth)] = &heard[..] else { panic!("{heard:?}") };
         assert_eq!((btc.tick.symbol.as_str(), eth.tick.symbol.as_str()), ("BTC-USDC", "ETH-USD"));
         assert_eq!(btc.tick.price.to_string(), "64250.10");
-        assert_eq!(btc.place, Place::Time(1_782_907_200_223_456_789));
+        assert_eq!(btc.place, Sequence::Time(1_782_907_200_223_456_789));
         assert!(btc.tick.extras.as_json().ends_with(br#","change_pct_24h":-0.39085937500000"#));
-        let lost = |heard: Vec<Heard>| {
+        let lost = |heard: Vec<FeedEvent>| {
             heard.iter().find_map(|heard| match heard {
-                Heard::Lost(n) => Some(*n),
+                FeedEvent::Lost(n) => Some(*n),
                 _ => None,
             })
         };
@@ -314,13 +316,13 @@ mod tests {
     #[test]
     fn what_comes_under_the_name_of_its_twin_is_both() {
         let names = ["BTC-USD", "BTC-USDC", "ETH-USDC", "USDT-USDC"];
-        let mut talk =
-            Advanced::new(Names::new(names.map(|name| (name.to_owned(), None))).unwrap()).converse();
+        let mut talk = Advanced::new(SymbolMap::new(names.map(|name| (name.to_owned(), None))).unwrap())
+            .new_connection();
         let mut symbols = |name: &str| -> Vec<String> {
             let heard = hear(&mut *talk, &ticker(name));
-            let symbol = |heard: &Heard| match heard {
-                Heard::Price(print) => print.tick.symbol.to_string(),
-                Heard::Garbled(garbled) => garbled.to_string(),
+            let symbol = |heard: &FeedEvent| match heard {
+                FeedEvent::Price(print) => print.tick.symbol.to_string(),
+                FeedEvent::Undecodable(garbled) => garbled.to_string(),
                 other => panic!("{other:?}"),
             };
             heard.iter().map(symbol).collect()
@@ -335,8 +337,8 @@ mod tests {
     #[test]
     fn what_it_leaves_out_is_refused() {
         let names = ["BTC-USD", "FOO-BAR", "ETH-USDC", "FOO-USDC"];
-        let mut talk =
-            Advanced::new(Names::new(names.map(|name| (name.to_owned(), None))).unwrap()).converse();
+        let mut talk = Advanced::new(SymbolMap::new(names.map(|name| (name.to_owned(), None))).unwrap())
+            .new_connection();
         talk.open();
         let ack =
             r#"{"channel":"subscriptions","events":[{"subscriptions":{"ticker":["BTC-USD","ETH-USD"]}}]}"#;
@@ -344,7 +346,7 @@ mod tests {
         let refused: Vec<_> = heard
             .iter()
             .filter_map(|heard| match heard {
-                Heard::Refused { symbol, why } => Some((symbol.as_str(), why.as_str())),
+                FeedEvent::Refused { symbol, why } => Some((symbol.as_str(), why.as_str())),
                 _ => None,
             })
             .collect();
@@ -353,7 +355,7 @@ mod tests {
             &mut *talk,
             r#"{"channel":"subscriptions","events":[{"subscriptions":{"heartbeats":["heartbeats"]}}]}"#,
         );
-        assert!(matches!(&later[..], [Heard::Nothing]), "nothing was asked for: {later:?}");
+        assert!(matches!(&later[..], [FeedEvent::Nothing]), "nothing was asked for: {later:?}");
     }
 
     #[test]
@@ -368,11 +370,11 @@ mod tests {
         let prices: Vec<_> = heard
             .iter()
             .filter_map(|heard| match heard {
-                Heard::Price(print) => Some(print.tick.price.to_string()),
+                FeedEvent::Price(print) => Some(print.tick.price.to_string()),
                 _ => None,
             })
             .collect();
-        let noted = heard.iter().filter(|heard| matches!(heard, Heard::Garbled(_))).count();
+        let noted = heard.iter().filter(|heard| matches!(heard, FeedEvent::Undecodable(_))).count();
         assert_eq!((prices, noted), (vec!["1".to_owned(), "2".to_owned()], 6), "{heard:?}");
     }
 
@@ -381,10 +383,10 @@ mod tests {
         let mut talk = talk();
         assert!(talk.open()[0].contains("ticker"));
         let heard = hear(&mut *talk, r#"{"channel":"subscriptions","sequence_num":0,"events":[]}"#);
-        assert!(matches!(&heard[..], [Heard::Say(text)] if text.contains("heartbeats")));
+        assert!(matches!(&heard[..], [FeedEvent::Send(text)] if text.contains("heartbeats")));
         let heard = hear(&mut *talk, r#"{"channel":"subscriptions","sequence_num":1,"events":[]}"#);
-        assert!(matches!(&heard[..], [Heard::Nothing]));
+        assert!(matches!(&heard[..], [FeedEvent::Nothing]));
         let heard = hear(&mut *talk, r#"{"type":"error","message":"rate"}"#);
-        assert!(matches!(&heard[..], [Heard::Failed(_)]));
+        assert!(matches!(&heard[..], [FeedEvent::Failed(_)]));
     }
 }

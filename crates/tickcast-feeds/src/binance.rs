@@ -7,9 +7,11 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tickcast::Tick;
 
-use crate::exchange::{Conversation, Exchange, Garbled, Heard, Kind, Limits, Place, Print};
-use crate::names::Names;
-use crate::wire::{Beside, Field, excerpt, trade_number, when_counted};
+use crate::exchange::{
+    DecodeError, Exchange, ExchangeLimits, ExchangeProtocol, FeedEvent, FeedPrice, Kind, Sequence,
+};
+use crate::names::SymbolMap;
+use crate::wire::{Extras, Field, excerpt, trade_number, when_counted};
 
 /// Streams named in one message: far below any limit on its length.
 const TOGETHER: usize = 200;
@@ -46,7 +48,7 @@ impl BinanceStream {
 /// Binance Spot.
 #[derive(Debug, Clone)]
 pub struct Binance {
-    names: Names,
+    names: SymbolMap,
     stream: BinanceStream,
 }
 
@@ -56,22 +58,22 @@ impl Binance {
 
     /// This stream of these symbols: upper case, such as `BTCUSDT`.
     #[must_use]
-    pub const fn new(names: Names, stream: BinanceStream) -> Self {
+    pub const fn new(names: SymbolMap, stream: BinanceStream) -> Self {
         Self { names, stream }
     }
 }
 
 impl Exchange for Binance {
-    fn limits(&self) -> Limits {
-        Limits {
+    fn limits(&self) -> ExchangeLimits {
+        ExchangeLimits {
             // It allows 300 in five minutes.
-            connect_every: Duration::from_millis(1_200),
+            connect_interval: Duration::from_millis(1_200),
             // It allows five a second, pongs among them.
-            say_every: Duration::from_millis(300),
+            send_interval: Duration::from_millis(300),
             // It pings every 20 s.
-            pulse: Duration::from_secs(60),
+            heartbeat_timeout: Duration::from_secs(60),
             // It cuts after 24 h.
-            life: Some(Duration::from_secs(23 * 3600 + 1800)),
+            max_connection_age: Some(Duration::from_secs(23 * 3600 + 1800)),
             symbols: 1024,
         }
     }
@@ -84,7 +86,7 @@ impl Exchange for Binance {
         Some("wss://data-stream.binance.vision")
     }
 
-    fn converse(&self) -> Box<dyn Conversation> {
+    fn new_connection(&self) -> Box<dyn ExchangeProtocol> {
         Box::new(self.clone())
     }
 }
@@ -167,11 +169,11 @@ struct Trade<'a> {
     m: Option<Field<'a>>,
 }
 
-impl Conversation for Binance {
+impl ExchangeProtocol for Binance {
     fn open(&mut self) -> Vec<String> {
         let streams: Vec<_> = self
             .names
-            .theirs()
+            .venue_names()
             .map(|name| format!("{}@{}", name.to_lowercase(), self.stream.name()))
             .collect();
         let messages = streams.chunks(TOGETHER).zip(1..);
@@ -182,36 +184,40 @@ impl Conversation for Binance {
             .collect()
     }
 
-    fn hear(&mut self, frame: &str, heard: &mut Vec<Heard>) -> Result<(), Garbled> {
+    fn on_text(&mut self, frame: &str, heard: &mut Vec<FeedEvent>) -> Result<(), DecodeError> {
         let envelope: Envelope<'_> = serde_json::from_str(frame)?;
         if let Some(says) = envelope.error.map(|error| error.msg).or(envelope.msg) {
-            heard.push(Heard::Failed(format!("it refuses: {}", excerpt(&says))));
+            heard.push(FeedEvent::Failed(format!("it refuses: {}", excerpt(&says))));
             return Ok(());
         }
         if envelope.id.is_some() && envelope.data.is_none() {
-            heard.push(Heard::Nothing);
+            heard.push(FeedEvent::Nothing);
             return Ok(());
         }
         let data = envelope.data.map_or(frame, RawValue::get);
         let head: Head<'_> = serde_json::from_str(data)?;
         let said = match (head.e.as_deref(), head.u) {
-            (Some("24hrTicker"), _) => Heard::from_print(self.ticker(&serde_json::from_str(data)?, heard)),
+            (Some("24hrTicker"), _) => {
+                FeedEvent::from_print(self.ticker(&serde_json::from_str(data)?, heard))
+            }
             (Some("aggTrade"), _) => {
                 let trade: Trade<'_> = serde_json::from_str(data)?;
-                Heard::from_print(self.trade(&trade, trade.a, heard))
+                FeedEvent::from_print(self.trade(&trade, trade.a, heard))
             }
             (Some("trade"), _) if self.stream == BinanceStream::Trade => {
                 let trade: Trade<'_> = serde_json::from_str(data)?;
-                Heard::from_print(self.trade(&trade, trade.t, heard))
+                FeedEvent::from_print(self.trade(&trade, trade.t, heard))
             }
             (None | Some("bookTicker"), Some(_)) => {
-                Heard::from_print(self.quote(&serde_json::from_str(data)?, heard))
+                FeedEvent::from_print(self.quote(&serde_json::from_str(data)?, heard))
             }
-            (Some("serverShutdown"), _) => Heard::Leaving,
-            (Some("depthUpdate" | "kline" | "24hrMiniTicker" | "trade" | "avgPrice"), _) => Heard::Nothing,
-            (Some(other), _) => Heard::Unknown(excerpt(other)),
+            (Some("serverShutdown"), _) => FeedEvent::GoingAway,
+            (Some("depthUpdate" | "kline" | "24hrMiniTicker" | "trade" | "avgPrice"), _) => {
+                FeedEvent::Nothing
+            }
+            (Some(other), _) => FeedEvent::Unknown(excerpt(other)),
             (None, None) => {
-                Heard::Unknown(excerpt(envelope.stream.as_deref().unwrap_or("a frame without a name")))
+                FeedEvent::Unknown(excerpt(envelope.stream.as_deref().unwrap_or("a frame without a name")))
             }
         };
         heard.push(said);
@@ -220,10 +226,14 @@ impl Conversation for Binance {
 }
 
 impl Binance {
-    fn ticker(&self, ticker: &Ticker<'_>, heard: &mut Vec<Heard>) -> Result<Option<Print>, Garbled> {
+    fn ticker(
+        &self,
+        ticker: &Ticker<'_>,
+        heard: &mut Vec<FeedEvent>,
+    ) -> Result<Option<FeedPrice>, DecodeError> {
         let Some(price) = ticker.c.quoted("c")? else { return Ok(None) };
         let mut tick = Tick::new(self.names.asked_for(&ticker.s)?, price);
-        let mut beside = Beside::new(&mut tick, heard);
+        let mut beside = Extras::new(&mut tick, heard);
         beside.change(ticker.p.map(|change| change.value("p")).transpose());
         beside.decimals(&[
             ("bid", ticker.b),
@@ -236,59 +246,69 @@ impl Binance {
             ("volume", ticker.v),
         ]);
         let (when, place) = when_counted(ticker.time);
-        Ok(Some(Print { tick, when, kind: Kind::Ticker, place: Place::Time(place), snapshot: false }))
+        Ok(Some(FeedPrice { tick, when, kind: Kind::Ticker, place: Sequence::Time(place), snapshot: false }))
     }
 
-    fn quote(&self, quote: &BookTicker<'_>, heard: &mut Vec<Heard>) -> Result<Option<Print>, Garbled> {
+    fn quote(
+        &self,
+        quote: &BookTicker<'_>,
+        heard: &mut Vec<FeedEvent>,
+    ) -> Result<Option<FeedPrice>, DecodeError> {
         let (Some(bid), Some(ask)) = (quote.b.quoted("b")?, quote.a.quoted("a")?) else {
             return Ok(None);
         };
-        let middle = bid.middle(ask).ok_or_else(|| Garbled("b and a have too many digits".to_owned()))?;
+        let middle = bid.middle(ask).ok_or_else(|| DecodeError("b and a have too many digits".to_owned()))?;
         let mut tick = Tick::new(self.names.asked_for(&quote.s)?, middle);
-        Beside::new(&mut tick, heard).decimals(&[
+        Extras::new(&mut tick, heard).decimals(&[
             ("bid", Some(quote.b)),
             ("bid_size", quote.bid_size),
             ("ask", Some(quote.a)),
             ("ask_size", quote.ask_size),
         ]);
         let (when, _) = when_counted(quote.time);
-        Ok(Some(Print { tick, when, kind: Kind::Quote, place: Place::Rising(quote.u), snapshot: false }))
+        Ok(Some(FeedPrice {
+            tick,
+            when,
+            kind: Kind::Quote,
+            place: Sequence::Rising(quote.u),
+            snapshot: false,
+        }))
     }
 
     fn trade(
         &self,
         trade: &Trade<'_>,
         number: Option<Field<'_>>,
-        heard: &mut Vec<Heard>,
-    ) -> Result<Option<Print>, Garbled> {
+        heard: &mut Vec<FeedEvent>,
+    ) -> Result<Option<FeedPrice>, DecodeError> {
         let Some(price) = trade.p.quoted("p")? else { return Ok(None) };
         let number = trade_number(number, "its number")?;
         let mut tick = Tick::new(self.names.asked_for(&trade.s)?, price);
-        let mut beside = Beside::new(&mut tick, heard);
+        let mut beside = Extras::new(&mut tick, heard);
         beside.decimals(&[("size", trade.q)]);
         // Where the buyer waited, the seller came.
         beside.side(trade.m.map(|buyer_made| buyer_made.flag("m").map(|made| !made)).transpose());
         beside.trade_id(number);
         let (when, _) = when_counted(trade.time);
-        Ok(Some(Print { tick, when, kind: Kind::Trade, place: Place::Each(number), snapshot: false }))
+        Ok(Some(FeedPrice { tick, when, kind: Kind::Trade, place: Sequence::Each(number), snapshot: false }))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::When;
+    use crate::EventTime;
 
-    fn hear(frame: &str) -> Result<Heard, Garbled> {
-        let names = Names::new([("BTCUSDT".to_owned(), Some("BTC/USD".to_owned()))]).unwrap();
+    fn hear(frame: &str) -> Result<FeedEvent, DecodeError> {
+        let names = SymbolMap::new([("BTCUSDT".to_owned(), Some("BTC/USD".to_owned()))]).unwrap();
         let mut heard = Vec::new();
-        Binance::new(names, BinanceStream::Trade).hear(frame, &mut heard)?;
+        Binance::new(names, BinanceStream::Trade).on_text(frame, &mut heard)?;
         Ok(heard.pop().unwrap())
     }
 
-    fn print(frame: &str) -> Print {
+    fn print(frame: &str) -> FeedPrice {
         match hear(frame) {
-            Ok(Heard::Price(print)) => *print,
+            Ok(FeedEvent::Price(print)) => *print,
             other => panic!("{other:?}"),
         }
     }
@@ -305,7 +325,7 @@ mod tests {
             ("BTC/USD", "64640.00000000")
         );
         assert_eq!(ticker.tick.change.unwrap().to_string(), "-640.00000000");
-        assert_eq!(ticker.when, When::At(1_782_907_200_123));
+        assert_eq!(ticker.when, EventTime::At(1_782_907_200_123));
         assert_eq!(
             std::str::from_utf8(ticker.tick.extras.as_json()).unwrap(),
             r#","change_basis":"24h","bid":64639.99000000,"bid_size":1.5,"size":0.01,"high":64900.0,"low":63550.0,"volume":18250.123"#
@@ -313,16 +333,16 @@ mod tests {
         let quote = print(
             r#"{"stream":"btcusdt@bookTicker","data":{"u":7,"s":"BTCUSDT","b":"1.00","B":"2","a":"1.01","A":"3"}}"#,
         );
-        assert_eq!((quote.tick.price.to_string().as_str(), quote.place), ("1.005", Place::Rising(7)));
+        assert_eq!((quote.tick.price.to_string().as_str(), quote.place), ("1.005", Sequence::Rising(7)));
         let trade = print(
             r#"{"e":"aggTrade","E":1,"s":"BTCUSDT","a":9,"p":"1e-7","q":"4","f":1,"l":2,"T":5,"m":true,"M":true}"#,
         );
-        assert_eq!((trade.tick.price.to_string().as_str(), trade.place), ("0.0000001", Place::Each(9)));
+        assert_eq!((trade.tick.price.to_string().as_str(), trade.place), ("0.0000001", Sequence::Each(9)));
         assert_eq!(trade.tick.extras.as_json(), br#","size":4,"side":"sell","trade_id":9"#);
         let trade = print(
             r#"{"e":"trade","E":1782907200124,"s":"BTCUSDT","t":12,"a":7,"b":8,"p":"2","q":"4","T":1782907200123,"m":false}"#,
         );
-        assert_eq!((trade.when, trade.place), (When::At(1_782_907_200_123), Place::Each(12)));
+        assert_eq!((trade.when, trade.place), (EventTime::At(1_782_907_200_123), Sequence::Each(12)));
     }
 
     #[test]
@@ -331,18 +351,18 @@ mod tests {
             r#"{"stream":"btcusdt@bookTicker","data":{"e":"bookTicker","u":4,"s":"BTCUSDT","b":"0.50","B":"5","a":"0.51","A":"7",
             "T":1782907200123,"E":1782907200124}}"#,
         );
-        assert_eq!((quote.tick.price.to_string().as_str(), quote.place), ("0.505", Place::Rising(4)));
-        assert_eq!(quote.when, When::At(1_782_907_200_123));
+        assert_eq!((quote.tick.price.to_string().as_str(), quote.place), ("0.505", Sequence::Rising(4)));
+        assert_eq!(quote.when, EventTime::At(1_782_907_200_123));
     }
 
     #[test]
     fn times_may_be_in_microseconds() {
         let trade = print(r#"{"e":"aggTrade","s":"BTCUSDT","a":9,"p":"1","T":1782907200123456}"#);
-        assert_eq!(trade.when, When::At(1_782_907_200_123));
+        assert_eq!(trade.when, EventTime::At(1_782_907_200_123));
         let ticker = print(r#"{"e":"24hrTicker","E":1782907200123456,"s":"BTCUSDT","c":"1"}"#);
         assert_eq!(
             (ticker.when, ticker.place),
-            (When::At(1_782_907_200_123), Place::Time(1_782_907_200_123_456))
+            (EventTime::At(1_782_907_200_123), Sequence::Time(1_782_907_200_123_456))
         );
     }
 
@@ -352,7 +372,10 @@ mod tests {
             r#"{"e":"24hrTicker","E":"soon","s":"BTCUSDT","p":"","c":"1.50","b":"-1","a":"1.6","A":"","h":"NaN","l":{},"v":null}"#,
         );
         assert_eq!((ticker.tick.price.to_string().as_str(), ticker.tick.change), ("1.50", None));
-        assert_eq!((ticker.tick.extras.as_json(), ticker.when), (&br#","ask":1.6"#[..], When::Unreadable));
+        assert_eq!(
+            (ticker.tick.extras.as_json(), ticker.when),
+            (&br#","ask":1.6"#[..], EventTime::Unreadable)
+        );
         let trade = print(r#"{"e":"aggTrade","s":"BTCUSDT","a":9,"p":"1","q":[],"m":"perhaps","T":1}"#);
         assert_eq!(trade.tick.extras.as_json(), br#","trade_id":9"#);
     }
@@ -363,10 +386,10 @@ mod tests {
         assert_eq!(heard(r#"{"result":null,"id":1}"#), "Ok(Nothing)");
         assert_eq!(
             heard(r#"{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1}}"#),
-            "Ok(Leaving)"
+            "Ok(GoingAway)"
         );
         assert_eq!(heard(r#"{"e":"news"}"#), "Ok(Unknown(\"news\"))");
-        assert_eq!(heard(r#"{"u":7,"s":"BTCUSDT","b":"0.0","a":"1"}"#), "Ok(Unquoted)");
+        assert_eq!(heard(r#"{"u":7,"s":"BTCUSDT","b":"0.0","a":"1"}"#), "Ok(NoQuote)");
         for refusal in
             [r#"{"code":3,"msg":"Invalid JSON"}"#, r#"{"error":{"code":4,"msg":"Invalid JSON"},"id":1}"#]
         {
@@ -375,7 +398,7 @@ mod tests {
         for garbled in
             [r#"{"u":7,"s":"BTCUSDT","b":"-1","a":"1"}"#, r#"{"u":7,"s":"ETHUSDT","b":"1","a":"1"}"#]
         {
-            assert!(heard(garbled).starts_with("Ok(Garbled("), "{}", heard(garbled));
+            assert!(heard(garbled).starts_with("Ok(Undecodable("), "{}", heard(garbled));
         }
         assert!(hear("{").is_err() && hear(r#"{"e":"aggTrade"}"#).is_err());
     }

@@ -6,10 +6,12 @@ use std::time::Duration;
 use serde::Deserialize;
 use tickcast::Tick;
 
-use crate::asking::{Asking, Lists};
-use crate::exchange::{Conversation, Exchange, Garbled, Heard, Kind, Limits, Place, Print};
-use crate::names::Names;
-use crate::wire::{Beside, Field, excerpt, place_number, trade_number, when_written};
+use crate::exchange::{
+    DecodeError, Exchange, ExchangeLimits, ExchangeProtocol, FeedEvent, FeedPrice, Kind, Sequence,
+};
+use crate::names::SymbolMap;
+use crate::subscription_probe::{Lists, SubscriptionProbe};
+use crate::wire::{Extras, Field, excerpt, place_number, trade_number, when_written};
 
 /// What is sent of each product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +42,7 @@ impl CoinbaseChannel {
 /// Coinbase Exchange.
 #[derive(Debug, Clone)]
 pub struct Coinbase {
-    names: Names,
+    names: SymbolMap,
     channel: CoinbaseChannel,
     lists: Lists,
 }
@@ -51,22 +53,22 @@ impl Coinbase {
 
     /// This channel of these products, such as `BTC-USD`.
     #[must_use]
-    pub fn new(names: Names, channel: CoinbaseChannel) -> Self {
-        let lists = Lists::new(names.theirs());
+    pub fn new(names: SymbolMap, channel: CoinbaseChannel) -> Self {
+        let lists = Lists::new(names.venue_names());
         Self { names, channel, lists }
     }
 }
 
 impl Exchange for Coinbase {
-    fn limits(&self) -> Limits {
-        Limits {
+    fn limits(&self) -> ExchangeLimits {
+        ExchangeLimits {
             // It allows eight a second.
-            connect_every: Duration::from_millis(200),
+            connect_interval: Duration::from_millis(200),
             // It allows a hundred.
-            say_every: Duration::from_millis(20),
+            send_interval: Duration::from_millis(20),
             // It is asked for a heartbeat a second.
-            pulse: Duration::from_secs(10),
-            life: None,
+            heartbeat_timeout: Duration::from_secs(10),
+            max_connection_age: None,
             symbols: 1000,
         }
     }
@@ -75,16 +77,16 @@ impl Exchange for Coinbase {
         "/"
     }
 
-    fn converse(&self) -> Box<dyn Conversation> {
+    fn new_connection(&self) -> Box<dyn ExchangeProtocol> {
         let Self { names, channel, lists } = self.clone();
         Box::new(Talk { names, channel, asking: lists.ask() })
     }
 }
 
 struct Talk {
-    names: Names,
+    names: SymbolMap,
     channel: CoinbaseChannel,
-    asking: Asking,
+    asking: SubscriptionProbe,
 }
 
 #[derive(Deserialize)]
@@ -118,26 +120,26 @@ struct Type<'a> {
     kind: Cow<'a, str>,
 }
 
-impl Conversation for Talk {
+impl ExchangeProtocol for Talk {
     fn open(&mut self) -> Vec<String> {
         self.ask().into_iter().collect()
     }
 
-    fn hear(&mut self, frame: &str, heard: &mut Vec<Heard>) -> Result<(), Garbled> {
+    fn on_text(&mut self, frame: &str, heard: &mut Vec<FeedEvent>) -> Result<(), DecodeError> {
         let Type { kind } = serde_json::from_str(frame)?;
         match &*kind {
             "ticker" | "match" | "last_match" | "error" => {}
             "subscriptions" => {
                 self.asking.given();
-                heard.push(self.ask().map_or(Heard::Nothing, Heard::Say));
+                heard.push(self.ask().map_or(FeedEvent::Nothing, FeedEvent::Send));
                 return Ok(());
             }
             "heartbeat" | "snapshot" | "l2update" | "status" => {
-                heard.push(Heard::Nothing);
+                heard.push(FeedEvent::Nothing);
                 return Ok(());
             }
             other => {
-                heard.push(Heard::Unknown(excerpt(other)));
+                heard.push(FeedEvent::Unknown(excerpt(other)));
                 return Ok(());
             }
         }
@@ -146,11 +148,11 @@ impl Conversation for Talk {
             "error" => self.refused(&frame, heard),
             "ticker" => {
                 let print = self.ticker(&frame, heard);
-                heard.push(Heard::from_print(print));
+                heard.push(FeedEvent::from_print(print));
             }
             _ => {
                 let print = self.trade(&frame, heard);
-                heard.push(Heard::from_print(print));
+                heard.push(FeedEvent::from_print(print));
             }
         }
         Ok(())
@@ -168,25 +170,30 @@ impl Talk {
     }
 
     /// It refuses a whole list for one product that it does not have.
-    fn refused(&mut self, frame: &Frame<'_>, heard: &mut Vec<Heard>) {
+    fn refused(&mut self, frame: &Frame<'_>, heard: &mut Vec<FeedEvent>) {
         let says = frame.reason.as_deref().or(frame.message.as_deref()).unwrap_or("no reason given");
-        if self.asking.hear_refusal(says, &self.names, heard) {
-            heard.push(self.ask().map_or(Heard::Nothing, Heard::Say));
+        if self.asking.on_refusal(says, &self.names, heard) {
+            heard.push(self.ask().map_or(FeedEvent::Nothing, FeedEvent::Send));
         }
     }
 
-    fn tick(&self, frame: &Frame<'_>) -> Result<Option<Tick>, Garbled> {
-        let name = frame.product_id.as_deref().ok_or_else(|| Garbled("product_id is missing".to_owned()))?;
+    fn tick(&self, frame: &Frame<'_>) -> Result<Option<Tick>, DecodeError> {
+        let name =
+            frame.product_id.as_deref().ok_or_else(|| DecodeError("product_id is missing".to_owned()))?;
         let symbol = self.names.asked_for(name)?;
-        let price = frame.price.ok_or_else(|| Garbled("price is missing".to_owned()))?.quoted("price")?;
+        let price = frame.price.ok_or_else(|| DecodeError("price is missing".to_owned()))?.quoted("price")?;
         Ok(price.map(|price| Tick::new(symbol, price)))
     }
 
-    fn ticker(&self, frame: &Frame<'_>, heard: &mut Vec<Heard>) -> Result<Option<Print>, Garbled> {
+    fn ticker(
+        &self,
+        frame: &Frame<'_>,
+        heard: &mut Vec<FeedEvent>,
+    ) -> Result<Option<FeedPrice>, DecodeError> {
         let Some(mut tick) = self.tick(frame)? else { return Ok(None) };
         let number = place_number(frame.sequence, "sequence")?;
         let price = tick.price;
-        let mut beside = Beside::new(&mut tick, heard);
+        let mut beside = Extras::new(&mut tick, heard);
         let open = frame.open_24h.map_or(Ok(None), |open| open.quoted("open_24h"));
         beside.change(open.map(|open| open.map(|open| price.minus(open))));
         beside.decimals(&[
@@ -206,36 +213,42 @@ impl Talk {
             beside.trade_id(id);
         }
         let (when, _) = when_written(frame.time);
-        Ok(Some(Print { tick, when, kind: Kind::Ticker, place: Place::Rising(number), snapshot: false }))
+        Ok(Some(FeedPrice {
+            tick,
+            when,
+            kind: Kind::Ticker,
+            place: Sequence::Rising(number),
+            snapshot: false,
+        }))
     }
 
-    fn trade(&self, frame: &Frame<'_>, heard: &mut Vec<Heard>) -> Result<Option<Print>, Garbled> {
+    fn trade(&self, frame: &Frame<'_>, heard: &mut Vec<FeedEvent>) -> Result<Option<FeedPrice>, DecodeError> {
         let Some(mut tick) = self.tick(frame)? else { return Ok(None) };
         let number = trade_number(frame.trade_id, "trade_id")?;
-        let mut beside = Beside::new(&mut tick, heard);
+        let mut beside = Extras::new(&mut tick, heard);
         beside.decimals(&[("size", frame.size)]);
         // On this channel it is who waited.
         beside.side(frame.side.map(|side| side.bought("side").map(|bought| !bought)).transpose());
         beside.trade_id(number);
         let (when, _) = when_written(frame.time);
         let snapshot = frame.kind == "last_match";
-        Ok(Some(Print { tick, when, kind: Kind::Trade, place: Place::Each(number), snapshot }))
+        Ok(Some(FeedPrice { tick, when, kind: Kind::Trade, place: Sequence::Each(number), snapshot }))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::When;
+    use crate::EventTime;
 
-    fn talk(names: &[&str]) -> Box<dyn Conversation> {
-        let names = Names::new(names.iter().map(|name| ((*name).to_owned(), None))).unwrap();
-        Coinbase::new(names, CoinbaseChannel::Ticker).converse()
+    fn talk(names: &[&str]) -> Box<dyn ExchangeProtocol> {
+        let names = SymbolMap::new(names.iter().map(|name| ((*name).to_owned(), None))).unwrap();
+        Coinbase::new(names, CoinbaseChannel::Ticker).new_connection()
     }
 
-    fn hear(talk: &mut dyn Conversation, frame: &str) -> Vec<Heard> {
+    fn hear(talk: &mut dyn ExchangeProtocol, frame: &str) -> Vec<FeedEvent> {
         let mut heard = Vec::new();
-        talk.hear(frame, &mut heard).unwrap();
+        talk.on_text(frame, &mut heard).unwrap();
         heard
     }
 
@@ -245,10 +258,13 @@ mod tests {
             "volume_24h":"9876.5","low_24h":"63500.01","high_24h":"64990","best_bid":"64250.14","best_ask":"64250.15",
             "side":"buy","time":"2026-07-01T12:00:00.223456Z","trade_id":900000001,"last_size":"0.0153"}"#;
         let heard = hear(&mut *talk(&["BTC-USD"]), frame);
-        let [Heard::Price(print)] = &heard[..] else { panic!("{heard:?}") };
+        let [FeedEvent::Price(print)] = &heard[..] else { panic!("{heard:?}") };
         assert_eq!(print.tick.price.to_string(), "64250.10");
         assert_eq!(print.tick.change.unwrap().to_string(), "250.10");
-        assert_eq!((print.when, print.place), (When::At(1_782_907_200_223), Place::Rising(99_000_000_123)));
+        assert_eq!(
+            (print.when, print.place),
+            (EventTime::At(1_782_907_200_223), Sequence::Rising(99_000_000_123))
+        );
         assert_eq!(
             std::str::from_utf8(print.tick.extras.as_json()).unwrap(),
             ",\"change_basis\":\"24h\",\"bid\":64250.14,\"ask\":64250.15,\"size\":0.0153,\"high\":64990,\"low\":63500.01,\
@@ -262,8 +278,8 @@ mod tests {
         assert!(talk.open()[0].contains(r#""product_ids":["BTC-USD","FOO-BAR"]"#));
         let error =
             r#"{"type":"error","message":"Failed to subscribe","reason":"FOO-BAR is not a valid product"}"#;
-        let says = |heard: Vec<Heard>| match heard.into_iter().next_back() {
-            Some(Heard::Say(text)) => text,
+        let says = |heard: Vec<FeedEvent>| match heard.into_iter().next_back() {
+            Some(FeedEvent::Send(text)) => text,
             other => panic!("{other:?}"),
         };
         assert!(says(hear(&mut *talk, error)).contains(r#"["BTC-USD"]"#));
@@ -271,12 +287,14 @@ mod tests {
             says(hear(&mut *talk, r#"{"type":"subscriptions","channels":[]}"#)).contains(r#"["FOO-BAR"]"#)
         );
         let heard = hear(&mut *talk, error);
-        let [Heard::Refused { symbol, why }, Heard::Nothing] = &heard[..] else { panic!("{heard:?}") };
+        let [FeedEvent::Refused { symbol, why }, FeedEvent::Nothing] = &heard[..] else {
+            panic!("{heard:?}")
+        };
         assert_eq!(
             (symbol.as_str(), why.as_str()),
             ("FOO-BAR", "it refuses: FOO-BAR is not a valid product")
         );
-        assert!(matches!(&hear(&mut *talk, error)[..], [Heard::Failed(_)]), "nothing had been asked for");
+        assert!(matches!(&hear(&mut *talk, error)[..], [FeedEvent::Failed(_)]), "nothing had been asked for");
     }
 
     #[test]
@@ -284,8 +302,8 @@ mod tests {
         let frame = r#"{"type":"ticker","sequence":9,"product_id":"BTC-USD","price":"1.50","open_24h":"NaN","best_bid":"1.4",
             "best_bid_size":"","side":5,"time":17,"trade_id":"x"}"#;
         let heard = hear(&mut *talk(&["BTC-USD"]), frame);
-        let Some(Heard::Price(print)) = heard.last() else { panic!("{heard:?}") };
-        assert_eq!((print.tick.extras.as_json(), print.when), (&br#","bid":1.4"#[..], When::Unreadable));
+        let Some(FeedEvent::Price(print)) = heard.last() else { panic!("{heard:?}") };
+        assert_eq!((print.tick.extras.as_json(), print.when), (&br#","bid":1.4"#[..], EventTime::Unreadable));
         assert_eq!(
             (heard.len(), print.tick.change),
             (5, None),
@@ -298,8 +316,8 @@ mod tests {
         let frame = r#"{"type":"match","trade_id":5,"sequence":9,"product_id":"BTC-USD","price":"1.50","size":"2","side":"sell",
             "time":"2026-07-01T12:00:00Z","maker_order_id":"a","taker_order_id":"b"}"#;
         let heard = hear(&mut *talk(&["BTC-USD"]), frame);
-        let [Heard::Price(print)] = &heard[..] else { panic!("{heard:?}") };
+        let [FeedEvent::Price(print)] = &heard[..] else { panic!("{heard:?}") };
         assert_eq!(print.tick.extras.as_json(), br#","size":2,"side":"buy","trade_id":5"#);
-        assert_eq!(print.place, Place::Each(5));
+        assert_eq!(print.place, Sequence::Each(5));
     }
 }

@@ -7,7 +7,7 @@ use tickcast::{Symbol, Tick};
 /// An exchange, as far as its messages go.
 pub trait Exchange: Send + Sync + 'static {
     /// What it allows, and what may be expected of it.
-    fn limits(&self) -> Limits;
+    fn limits(&self) -> ExchangeLimits;
 
     /// Where its stream lies on a server that is given without a path.
     fn path(&self) -> &'static str;
@@ -18,11 +18,11 @@ pub trait Exchange: Send + Sync + 'static {
     }
 
     /// What is said and understood over one new connection.
-    fn converse(&self) -> Box<dyn Conversation>;
+    fn new_connection(&self) -> Box<dyn ExchangeProtocol>;
 }
 
 impl Exchange for Box<dyn Exchange> {
-    fn limits(&self) -> Limits {
+    fn limits(&self) -> ExchangeLimits {
         (**self).limits()
     }
 
@@ -34,13 +34,13 @@ impl Exchange for Box<dyn Exchange> {
         (**self).elsewhere()
     }
 
-    fn converse(&self) -> Box<dyn Conversation> {
-        (**self).converse()
+    fn new_connection(&self) -> Box<dyn ExchangeProtocol> {
+        (**self).new_connection()
     }
 }
 
 /// What is said and understood over one connection.
-pub trait Conversation: Send {
+pub trait ExchangeProtocol: Send {
     /// What is said first: the subscriptions.
     fn open(&mut self) -> Vec<String>;
 
@@ -48,33 +48,33 @@ pub trait Conversation: Send {
     ///
     /// # Errors
     /// Where it makes no sense.
-    fn hear(&mut self, frame: &str, heard: &mut Vec<Heard>) -> Result<(), Garbled>;
+    fn on_text(&mut self, frame: &str, heard: &mut Vec<FeedEvent>) -> Result<(), DecodeError>;
 }
 
 /// What an exchange allows, and what may be expected of it.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct ExchangeLimits {
     /// Least time between two connections from here.
-    pub connect_every: Duration,
+    pub connect_interval: Duration,
     /// Least time between two messages of ours over one connection. Pongs come on top.
-    pub say_every: Duration,
+    pub send_interval: Duration,
     /// A healthy connection is never quieter than this: its heartbeats or pings are part of the protocol.
-    pub pulse: Duration,
+    pub heartbeat_timeout: Duration,
     /// A connection is replaced when it is this old, before the exchange cuts it.
-    pub life: Option<Duration>,
+    pub max_connection_age: Option<Duration>,
     /// Most symbols of one connection.
     pub symbols: usize,
 }
 
 /// One thing that a frame says.
 #[derive(Debug)]
-pub enum Heard {
+pub enum FeedEvent {
     /// A price.
-    Price(Box<Print>),
+    Price(Box<FeedPrice>),
     /// A price is said to be none: nobody quotes it.
-    Unquoted,
+    NoQuote,
     /// A part of the frame made no sense. The others may.
-    Garbled(Garbled),
+    Undecodable(DecodeError),
     /// So many messages were lost on this connection.
     Lost(u64),
     /// The exchange does not give this symbol, in its own words.
@@ -91,9 +91,9 @@ pub enum Heard {
     /// It is open.
     Open,
     /// The connection will soon be cut: another one has to be ready.
-    Leaving,
+    GoingAway,
     /// This has to be said next.
-    Say(String),
+    Send(String),
     /// Something that is known, and no price: a heartbeat, an acknowledgement.
     Nothing,
     /// Something that is not known: its kind.
@@ -102,22 +102,22 @@ pub enum Heard {
 
 /// A price as an exchange gave it.
 #[derive(Debug)]
-pub struct Print {
+pub struct FeedPrice {
     /// The tick, but for its time.
     pub tick: Tick,
     /// When it happened.
-    pub when: When,
+    pub when: EventTime,
     /// What sort it is of: places are compared within a sort.
     pub kind: Kind,
     /// Where it stands among others of its symbol and sort.
-    pub place: Place,
+    pub place: Sequence,
     /// It is not new: it says where things stand.
     pub snapshot: bool,
 }
 
 /// When a price happened, in ms since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum When {
+pub enum EventTime {
     /// As the exchange says.
     At(i64),
     /// The exchange does not say.
@@ -139,7 +139,7 @@ pub enum Kind {
 
 /// Where a price stands among others of its symbol and sort.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum Sequence {
     /// Numbered: one more each time, so that a hole is a loss.
     Each(u64),
     /// Numbered: each time more than before.
@@ -151,21 +151,21 @@ pub enum Place {
 /// What made no sense, and how.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Garbled(pub String);
+pub struct DecodeError(pub String);
 
-impl From<serde_json::Error> for Garbled {
+impl From<serde_json::Error> for DecodeError {
     fn from(error: serde_json::Error) -> Self {
         Self(format!("not the JSON that was expected: {error}"))
     }
 }
 
-impl Heard {
+impl FeedEvent {
     /// A price, or what became of it.
-    pub(crate) fn from_print(print: Result<Option<Print>, Garbled>) -> Self {
+    pub(crate) fn from_print(print: Result<Option<FeedPrice>, DecodeError>) -> Self {
         match print {
             Ok(Some(print)) => Self::Price(Box::new(print)),
-            Ok(None) => Self::Unquoted,
-            Err(garbled) => Self::Garbled(garbled),
+            Ok(None) => Self::NoQuote,
+            Err(garbled) => Self::Undecodable(garbled),
         }
     }
 }

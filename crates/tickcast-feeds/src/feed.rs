@@ -1,8 +1,8 @@
 //! Keeps an exchange's prices coming: connects, watches, and connects again.
 
-mod call;
+mod connection_state;
+mod feed_status;
 mod prices;
-mod standing;
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -14,18 +14,18 @@ use tokio_tungstenite::tungstenite::http::Uri;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::backoff::Backoff;
-use crate::line::{End, Event, Line, LineId};
-use crate::marks::Marks;
+use crate::connection::{Connection, End, Event, LineId};
 use crate::network::Network;
-use crate::{Exchange, Names};
-use call::{Call, Due, Patience};
-use standing::Standing;
+use crate::sequence_tracker::SequenceTracker;
+use crate::{Exchange, SymbolMap};
+use connection_state::{ConnectionState, Deadline, Timeouts};
+use feed_status::FeedStatus;
 
 /// How long no price may come over a connection, whatever else does, before another is tried. Unless a feed is told otherwise.
-pub const SILENCE: Duration = Duration::from_secs(60);
+pub const DEFAULT_PRICE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A connection that brought hardly a price is given longer each time, up to so many times as long: perhaps there is none.
-const MOST_PATIENT: u32 = 16;
+const MAX_TIMEOUT_FACTOR: u32 = 16;
 
 /// A connection's planned end is brought forward by up to this part of its life: those begun together do not end together.
 const LIFE_JITTER: f64 = 0.1;
@@ -37,31 +37,32 @@ const WAITING: usize = 4;
 pub struct Feed {
     exchange: Box<dyn Exchange>,
     url: Uri,
-    names: Names,
+    names: SymbolMap,
     publisher: Publisher,
-    silence: Duration,
+    price_timeout: Duration,
 }
 
 impl Feed {
     /// A feed of `exchange` at `url`, for these symbols. Where the URL has no path, it is given the exchange's own.
-    pub fn new(exchange: impl Exchange, url: Uri, names: Names, publisher: Publisher) -> Self {
+    pub fn new(exchange: impl Exchange, url: Uri, names: SymbolMap, publisher: Publisher) -> Self {
         let url = with_path(url, exchange.path());
-        Self { exchange: Box::new(exchange), url, names, publisher, silence: SILENCE }
+        Self { exchange: Box::new(exchange), url, names, publisher, price_timeout: DEFAULT_PRICE_TIMEOUT }
     }
 
-    /// How long no price may come before another connection is tried. Default: [`SILENCE`].
+    /// How long no price may come before another connection is tried. Default: [`DEFAULT_PRICE_TIMEOUT`].
     #[must_use]
-    pub const fn silence(mut self, silence: Duration) -> Self {
-        self.silence = silence;
+    pub const fn price_timeout(mut self, silence: Duration) -> Self {
+        self.price_timeout = silence;
         self
     }
 
     /// Keeps the prices coming until it is dropped.
     pub async fn run(self, network: &Network) -> Infallible {
         let (sender, mut events) = mpsc::channel(WAITING);
-        let standing = Standing::new(&self.names, self.publisher.clone());
+        let standing = FeedStatus::new(&self.names, self.publisher.clone());
         // An earlier run's last tick is not taken twice, and what was missed since is counted.
-        let marks = Marks::after(self.names.ours().filter_map(|symbol| self.publisher.newest(&symbol)));
+        let marks =
+            SequenceTracker::after(self.names.local().filter_map(|symbol| self.publisher.newest(&symbol)));
         let mut run = Run {
             feed: self,
             network: network.clone(),
@@ -70,11 +71,11 @@ impl Feed {
             next_id: 0,
             dial_at: Some(Instant::now()),
             backoff: Backoff::default(),
-            patience: 1,
+            timeout_factor: 1,
             marks,
             standing,
         };
-        run.standing.turn(SourceState::Down("connecting".to_owned()));
+        run.standing.set_state(SourceState::Down("connecting".to_owned()));
         loop {
             let due = run.due();
             tokio::select! {
@@ -104,25 +105,28 @@ struct Run {
     network: Network,
     sender: mpsc::Sender<(LineId, Event)>,
     /// One; two while one takes over from the other; none while waiting to dial.
-    calls: Vec<Call>,
+    calls: Vec<ConnectionState>,
     next_id: LineId,
     dial_at: Option<Instant>,
     backoff: Backoff,
     /// How many times as long as usual a connection may bring no price.
-    patience: u32,
-    marks: Marks,
-    standing: Standing,
+    timeout_factor: u32,
+    marks: SequenceTracker,
+    standing: FeedStatus,
 }
 
 impl Run {
-    fn patience(&self) -> Patience {
-        Patience { pulse: self.feed.exchange.limits().pulse, price: self.feed.silence * self.patience }
+    fn timeouts(&self) -> Timeouts {
+        Timeouts {
+            heartbeat: self.feed.exchange.limits().heartbeat_timeout,
+            price: self.feed.price_timeout * self.timeout_factor,
+        }
     }
 
     /// When there is something to look at.
     fn due(&self) -> Instant {
         let far = Instant::now() + Duration::from_secs(3600);
-        let patience = self.patience();
+        let patience = self.timeouts();
         let calls = self.calls.iter().filter_map(|call| call.due(patience)).map(|(at, _)| at);
         let unheard = self.calls.iter().filter_map(|call| self.standing.deadline(call.opened?));
         calls.chain(unheard).chain(self.dial_at).min().unwrap_or(far)
@@ -134,7 +138,7 @@ impl Run {
             self.dial_at = None;
             self.dial(now);
         }
-        let patience = self.patience();
+        let patience = self.timeouts();
         for i in (0..self.calls.len()).rev() {
             let call = &self.calls[i];
             if let Some((_, due)) = call.due(patience).filter(|(at, _)| *at <= now) {
@@ -147,16 +151,16 @@ impl Run {
         }
     }
 
-    fn act(&mut self, i: usize, due: Due, now: Instant) {
+    fn act(&mut self, i: usize, due: Deadline, now: Instant) {
         match due {
-            Due::Unsaid => self.lose(i, End::plain("the connection broke off".to_owned()), now),
-            Due::Quiet => {
-                let quiet = self.feed.exchange.limits().pulse;
+            Deadline::Unsaid => self.lose(i, End::plain("the connection broke off".to_owned()), now),
+            Deadline::Quiet => {
+                let quiet = self.feed.exchange.limits().heartbeat_timeout;
                 self.lose(i, End::plain(format!("nothing at all was heard for {quiet:?}")), now);
             }
-            Due::TakeOver => self.take_over(i),
-            Due::Silent => self.fell_silent(i, now),
-            Due::Relieve => self.relieve(i, now),
+            Deadline::TakeOver => self.take_over(i),
+            Deadline::Silent => self.fell_silent(i, now),
+            Deadline::Relieve => self.replace(i, now),
         }
     }
 
@@ -166,21 +170,21 @@ impl Run {
         let (outbox, receiver) = mpsc::unbounded_channel();
         let id = self.next_id;
         self.next_id += 1;
-        let turn = self.network.turn(&self.feed.url, limits.connect_every);
-        let line = Line {
+        let turn = self.network.next_slot(&self.feed.url, limits.connect_interval);
+        let line = Connection {
             id,
             url: self.feed.url.clone(),
             network: self.network.clone(),
             turn,
-            say_every: limits.say_every,
+            say_every: limits.send_interval,
             elsewhere: self.feed.exchange.elsewhere(),
             outbox: receiver,
             events: self.sender.clone(),
         };
         let task = AbortOnDropHandle::new(tokio::spawn(line.run()));
-        self.calls.push(Call {
+        self.calls.push(ConnectionState {
             id,
-            conversation: self.feed.exchange.converse(),
+            conversation: self.feed.exchange.new_connection(),
             outbox,
             turn,
             opened: None,
@@ -205,7 +209,7 @@ impl Run {
     }
 
     /// Has another connection take over from this one.
-    fn relieve(&mut self, i: usize, now: Instant) {
+    fn replace(&mut self, i: usize, now: Instant) {
         self.calls[i].leaving = true;
         if self.calls.iter().all(|call| call.leaving) && self.dial_at.is_none() {
             // One that leaves before it brought anything is no better than one that fell.
@@ -221,7 +225,7 @@ impl Run {
         if self.calls[i].is_steady() {
             self.is_well();
         } else {
-            self.patience = (self.patience * 2).min(MOST_PATIENT);
+            self.timeout_factor = (self.timeout_factor * 2).min(MAX_TIMEOUT_FACTOR);
         }
         let id = self.calls[i].id;
         if self.calls.iter().any(|call| call.id != id && call.brings()) {
@@ -231,7 +235,7 @@ impl Run {
         (call.first_price, call.leaving) = (None, true);
         // One such is enough.
         self.calls.retain(|call| call.id == id || !call.leaving);
-        self.standing.turn(SourceState::Stale);
+        self.standing.set_state(SourceState::Stale);
         self.dial_again(Duration::ZERO, now);
     }
 
@@ -254,7 +258,7 @@ impl Run {
         let missed =
             !self.calls.iter().any(|other| other.brings() || (call.leaving && other.opened.is_some()));
         if missed {
-            self.standing.turn(SourceState::Down(end.why));
+            self.standing.set_state(SourceState::Down(end.why));
         } else {
             tracing::info!(source = self.feed.publisher.name(), "a connection is gone: {}", end.why);
         }
@@ -264,7 +268,7 @@ impl Run {
     /// Prices have come for long enough: earlier trouble is forgotten.
     fn is_well(&mut self) {
         self.backoff.reset();
-        self.patience = 1;
+        self.timeout_factor = 1;
     }
 
     /// Takes in what happened on a connection.
@@ -273,7 +277,7 @@ impl Run {
         self.calls[i].pulse = now;
         match event {
             Event::Opened => self.opened(i, now),
-            Event::Frames(frames) => self.hear(i, frames, now),
+            Event::Frames(frames) => self.handle_frame(i, frames, now),
             Event::Pulse => {}
             Event::Ended(end) => self.lose(i, end, now),
         }
@@ -282,7 +286,7 @@ impl Run {
     fn opened(&mut self, i: usize, now: Instant) {
         self.feed.publisher.count(FeedEventKind::Connects, 1);
         self.standing.connected();
-        let life = self.feed.exchange.limits().life;
+        let life = self.feed.exchange.limits().max_connection_age;
         let call = &mut self.calls[i];
         (call.opened, call.last_price) = (Some(now), now);
         call.relieve_at = life.map(|life| now + life.mul_f64(1.0 - LIFE_JITTER * fastrand::f64()));

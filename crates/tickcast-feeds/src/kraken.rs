@@ -7,9 +7,11 @@ use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 use tickcast::Tick;
 
-use crate::exchange::{Conversation, Exchange, Garbled, Heard, Kind, Limits, Place, Print};
-use crate::names::Names;
-use crate::wire::{Beside, Field, each, excerpt, trade_number, when_written};
+use crate::exchange::{
+    DecodeError, Exchange, ExchangeLimits, ExchangeProtocol, FeedEvent, FeedPrice, Kind, Sequence,
+};
+use crate::names::SymbolMap;
+use crate::wire::{Extras, Field, each, excerpt, trade_number, when_written};
 
 /// What is sent of each symbol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +25,7 @@ pub enum KrakenChannel {
 /// Kraken.
 #[derive(Debug, Clone)]
 pub struct Kraken {
-    names: Names,
+    names: SymbolMap,
     channel: KrakenChannel,
 }
 
@@ -33,26 +35,26 @@ impl Kraken {
 
     /// Tickers of these symbols, such as `BTC/USD`.
     #[must_use]
-    pub const fn ticker(names: Names) -> Self {
+    pub const fn ticker(names: SymbolMap) -> Self {
         Self { names, channel: KrakenChannel::Ticker }
     }
 
     /// Trades of these symbols.
     #[must_use]
-    pub const fn trade(names: Names) -> Self {
+    pub const fn trade(names: SymbolMap) -> Self {
         Self { names, channel: KrakenChannel::Trade }
     }
 }
 
 impl Exchange for Kraken {
-    fn limits(&self) -> Limits {
-        Limits {
+    fn limits(&self) -> ExchangeLimits {
+        ExchangeLimits {
             // It allows about 150 in ten minutes.
-            connect_every: Duration::from_secs(5),
-            say_every: Duration::from_millis(250),
+            connect_interval: Duration::from_secs(5),
+            send_interval: Duration::from_millis(250),
             // It sends a heartbeat a second when nothing else flows.
-            pulse: Duration::from_secs(10),
-            life: None,
+            heartbeat_timeout: Duration::from_secs(10),
+            max_connection_age: None,
             symbols: 1000,
         }
     }
@@ -61,7 +63,7 @@ impl Exchange for Kraken {
         "/v2"
     }
 
-    fn converse(&self) -> Box<dyn Conversation> {
+    fn new_connection(&self) -> Box<dyn ExchangeProtocol> {
         Box::new(self.clone())
     }
 }
@@ -112,9 +114,9 @@ struct Trade<'a> {
     timestamp: Option<Field<'a>>,
 }
 
-impl Conversation for Kraken {
+impl ExchangeProtocol for Kraken {
     fn open(&mut self) -> Vec<String> {
-        let names: Vec<_> = self.names.theirs().collect();
+        let names: Vec<_> = self.names.venue_names().collect();
         let lists = names.chunks(100).map(|symbols| match self.channel {
             KrakenChannel::Ticker => {
                 json!({ "channel": "ticker", "symbol": symbols, "event_trigger": "bbo" })
@@ -124,14 +126,14 @@ impl Conversation for Kraken {
         lists.map(|params| json!({ "method": "subscribe", "params": params }).to_string()).collect()
     }
 
-    fn hear(&mut self, frame: &str, heard: &mut Vec<Heard>) -> Result<(), Garbled> {
+    fn on_text(&mut self, frame: &str, heard: &mut Vec<FeedEvent>) -> Result<(), DecodeError> {
         let frame: Frame<'_> = serde_json::from_str(frame)?;
         let snapshot = frame.kind.as_deref() == Some("snapshot");
         match (frame.channel.as_deref(), frame.method.as_deref()) {
             (Some("ticker"), _) => {
                 for ticker in &each::<Ticker<'_>>(frame.data, heard) {
                     let print = self.ticker_print(ticker, snapshot, heard);
-                    heard.push(Heard::from_print(print));
+                    heard.push(FeedEvent::from_print(print));
                 }
             }
             (Some("trade"), _) => {
@@ -140,18 +142,20 @@ impl Conversation for Kraken {
                 trades.sort_by_key(|trade| trade.trade_id.number("trade_id").unwrap_or(0));
                 for trade in &trades {
                     let print = self.trade_print(trade, snapshot, heard);
-                    heard.push(Heard::from_print(print));
+                    heard.push(FeedEvent::from_print(print));
                 }
             }
             (Some("status"), _) => {
                 let systems: Vec<Status<'_>> = each(frame.data, heard);
-                heard.push(systems.last().map_or(Heard::Nothing, |status| self.standing(&status.system)));
+                heard.push(systems.last().map_or(FeedEvent::Nothing, |status| self.standing(&status.system)));
             }
             (Some("heartbeat" | "instrument" | "book" | "ohlc"), _) | (None, Some("pong")) => {
-                heard.push(Heard::Nothing);
+                heard.push(FeedEvent::Nothing);
             }
             (None, Some("subscribe")) => heard.push(self.answer(&frame)),
-            (other, _) => heard.push(Heard::Unknown(excerpt(other.unwrap_or("a frame without a channel")))),
+            (other, _) => {
+                heard.push(FeedEvent::Unknown(excerpt(other.unwrap_or("a frame without a channel"))));
+            }
         }
         Ok(())
     }
@@ -159,24 +163,24 @@ impl Conversation for Kraken {
 
 impl Kraken {
     /// What its state means for these prices. Orders may still move bid and ask while none is matched.
-    fn standing(&self, system: &str) -> Heard {
+    fn standing(&self, system: &str) -> FeedEvent {
         let trades = self.channel == KrakenChannel::Trade;
         match system {
-            "maintenance" => Heard::Halted("it says: maintenance".to_owned()),
-            "cancel_only" | "post_only" if trades => Heard::Halted(format!("it says: {system}")),
-            _ => Heard::Open,
+            "maintenance" => FeedEvent::Halted("it says: maintenance".to_owned()),
+            "cancel_only" | "post_only" if trades => FeedEvent::Halted(format!("it says: {system}")),
+            _ => FeedEvent::Open,
         }
     }
 
     /// Each symbol is answered by itself.
-    fn answer(&self, frame: &Frame<'_>) -> Heard {
+    fn answer(&self, frame: &Frame<'_>) -> FeedEvent {
         if frame.success != Some(false) {
-            return Heard::Nothing;
+            return FeedEvent::Nothing;
         }
         let why = format!("it refuses: {}", excerpt(frame.error.as_deref().unwrap_or("no reason given")));
         match frame.symbol.as_deref().and_then(|name| self.names.symbol(name)) {
-            Some(symbol) => Heard::Refused { symbol, why },
-            None => Heard::Failed(why),
+            Some(symbol) => FeedEvent::Refused { symbol, why },
+            None => FeedEvent::Failed(why),
         }
     }
 
@@ -184,11 +188,11 @@ impl Kraken {
         &self,
         ticker: &Ticker<'_>,
         snapshot: bool,
-        heard: &mut Vec<Heard>,
-    ) -> Result<Option<Print>, Garbled> {
+        heard: &mut Vec<FeedEvent>,
+    ) -> Result<Option<FeedPrice>, DecodeError> {
         let Some(price) = ticker.last.quoted("last")? else { return Ok(None) };
         let mut tick = Tick::new(self.names.asked_for(&ticker.symbol)?, price);
-        let mut beside = Beside::new(&mut tick, heard);
+        let mut beside = Extras::new(&mut tick, heard);
         beside.change(ticker.change.map(|change| change.value("change")).transpose());
         beside.decimals(&[
             ("bid", ticker.bid),
@@ -200,24 +204,24 @@ impl Kraken {
             ("volume", ticker.volume),
         ]);
         let (when, ns) = when_written(ticker.timestamp);
-        Ok(Some(Print { tick, when, kind: Kind::Ticker, place: Place::Time(ns), snapshot }))
+        Ok(Some(FeedPrice { tick, when, kind: Kind::Ticker, place: Sequence::Time(ns), snapshot }))
     }
 
     fn trade_print(
         &self,
         trade: &Trade<'_>,
         snapshot: bool,
-        heard: &mut Vec<Heard>,
-    ) -> Result<Option<Print>, Garbled> {
+        heard: &mut Vec<FeedEvent>,
+    ) -> Result<Option<FeedPrice>, DecodeError> {
         let Some(price) = trade.price.quoted("price")? else { return Ok(None) };
         let number = trade_number(Some(trade.trade_id), "trade_id")?;
         let mut tick = Tick::new(self.names.asked_for(&trade.symbol)?, price);
-        let mut beside = Beside::new(&mut tick, heard);
+        let mut beside = Extras::new(&mut tick, heard);
         beside.decimals(&[("size", trade.qty)]);
         beside.side(trade.side.map(|side| side.bought("side")).transpose());
         beside.trade_id(number);
         let (when, _) = when_written(trade.timestamp);
-        Ok(Some(Print { tick, when, kind: Kind::Trade, place: Place::Each(number), snapshot }))
+        Ok(Some(FeedPrice { tick, when, kind: Kind::Trade, place: Sequence::Each(number), snapshot }))
     }
 }
 
@@ -225,9 +229,11 @@ impl Kraken {
 mod tests {
     use super::*;
 
-    fn hear(frame: &str) -> Vec<Heard> {
+    fn hear(frame: &str) -> Vec<FeedEvent> {
         let mut heard = Vec::new();
-        Kraken::ticker(Names::new([("BTC/USD".to_owned(), None)]).unwrap()).hear(frame, &mut heard).unwrap();
+        Kraken::ticker(SymbolMap::new([("BTC/USD".to_owned(), None)]).unwrap())
+            .on_text(frame, &mut heard)
+            .unwrap();
         heard
     }
 
@@ -238,10 +244,10 @@ mod tests {
             "ask_qty":1.20000000,"last":6.4250E4,"volume":2310.55510000,"change":-250.10,"change_pct":0.39,
             "timestamp":"2026-07-01T12:00:00.223456Z"}]}"#,
         );
-        let [Heard::Price(print)] = &heard[..] else { panic!("{heard:?}") };
+        let [FeedEvent::Price(print)] = &heard[..] else { panic!("{heard:?}") };
         assert_eq!(print.tick.price.to_string(), "64250");
         assert_eq!(print.tick.change.unwrap().to_string(), "-250.10");
-        assert_eq!(print.place, Place::Time(1_782_907_200_223_456_000));
+        assert_eq!(print.place, Sequence::Time(1_782_907_200_223_456_000));
         assert_eq!(
             print.tick.extras.as_json(),
             br#","change_basis":"24h","ask":64250.10,"ask_size":1.20000000,"volume":2310.55510000"#
@@ -263,29 +269,29 @@ mod tests {
         );
         let places: Vec<_> = hear(&frame)
             .into_iter()
-            .map(|heard| if let Heard::Price(print) = heard { print.place } else { panic!("{heard:?}") })
+            .map(|heard| if let FeedEvent::Price(print) = heard { print.place } else { panic!("{heard:?}") })
             .collect();
-        assert_eq!(places, [Place::Each(1), Place::Each(2), Place::Each(3)]);
+        assert_eq!(places, [Sequence::Each(1), Sequence::Each(2), Sequence::Each(3)]);
     }
 
     #[test]
     fn what_is_no_price() {
         let zero = r#"{"channel":"ticker","type":"snapshot","data":[{"symbol":"BTC/USD","bid":0,"ask":0,"last":0.0,"timestamp":"1970-01-01T00:00:00.000000Z"}]}"#;
-        assert!(matches!(&hear(zero)[..], [Heard::Unquoted]));
+        assert!(matches!(&hear(zero)[..], [FeedEvent::NoQuote]));
         let nack = r#"{"error":"Currency pair not supported BTC/USD","method":"subscribe","req_id":7,"success":false,"symbol":"BTC/USD"}"#;
-        assert!(matches!(&hear(nack)[..], [Heard::Refused { why, .. }] if why.contains("not supported")));
+        assert!(matches!(&hear(nack)[..], [FeedEvent::Refused { why, .. }] if why.contains("not supported")));
         let status = |system: &str| {
             format!(
                 r#"{{"channel":"status","type":"update","data":[{{"system":"{system}","connection_id":12393906104898154338}}]}}"#
             )
         };
-        let heard = |channel: fn(Names) -> Kraken, system| {
-            let names = Names::new([("BTC/USD".to_owned(), None)]).unwrap();
+        let heard = |channel: fn(SymbolMap) -> Kraken, system| {
+            let names = SymbolMap::new([("BTC/USD".to_owned(), None)]).unwrap();
             let mut heard = Vec::new();
-            channel(names).hear(&status(system), &mut heard).unwrap();
+            channel(names).on_text(&status(system), &mut heard).unwrap();
             match &heard[..] {
-                [Heard::Halted(why)] => why.clone(),
-                [Heard::Open] => "open".to_owned(),
+                [FeedEvent::Halted(why)] => why.clone(),
+                [FeedEvent::Open] => "open".to_owned(),
                 other => panic!("{other:?}"),
             }
         };
@@ -310,8 +316,8 @@ mod tests {
         let prices: Vec<_> = heard
             .iter()
             .filter_map(|heard| match heard {
-                Heard::Price(print) => Some(print.tick.price.to_string()),
-                Heard::Garbled(_) => None,
+                FeedEvent::Price(print) => Some(print.tick.price.to_string()),
+                FeedEvent::Undecodable(_) => None,
                 other => panic!("{other:?}"),
             })
             .collect();

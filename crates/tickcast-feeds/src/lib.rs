@@ -2,7 +2,7 @@
 //!
 //! A [`Feed`] keeps one exchange's prices coming: it connects, subscribes, watches, and connects again. What an exchange's
 //! messages look like is all that an [`Exchange`] knows; there is no IO in it. To add one, implement [`Exchange`] and
-//! [`Conversation`]: `kraken.rs` is the example that `docs/sources.md` goes through.
+//! [`ExchangeProtocol`]: `kraken.rs` is the example that `docs/sources.md` goes through.
 //!
 //! ```no_run
 //! use tickcast::{Hub, Rules};
@@ -19,17 +19,17 @@
 //! ```
 
 mod advanced;
-mod asking;
 mod backoff;
 mod binance;
 mod coinbase;
+mod connection;
 mod exchange;
 mod feed;
 mod kraken;
-mod line;
-mod marks;
 mod names;
 mod network;
+mod sequence_tracker;
+mod subscription_probe;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -37,10 +37,12 @@ mod wire;
 pub use advanced::Advanced;
 pub use binance::{Binance, BinanceStream};
 pub use coinbase::{Coinbase, CoinbaseChannel};
-pub use exchange::{Conversation, Exchange, Garbled, Heard, Kind, Limits, Place, Print, When};
-pub use feed::{Feed, SILENCE};
+pub use exchange::{
+    DecodeError, EventTime, Exchange, ExchangeLimits, ExchangeProtocol, FeedEvent, FeedPrice, Kind, Sequence,
+};
+pub use feed::{DEFAULT_PRICE_TIMEOUT, Feed};
 pub use kraken::{Kraken, KrakenChannel};
-pub use names::{Names, NamesError};
-pub use network::{Dial, DialError, Dialling, IoBackend, Network};
+pub use names::{SymbolMap, SymbolMapError};
+pub use network::{Dial, DialError, DialFuture, IoBackend, Network};
 /// An exchange's address.
 pub use tokio_tungstenite::tungstenite::http::Uri;

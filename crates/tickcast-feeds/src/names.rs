@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use tickcast::{Symbol, SymbolError};
 
-use crate::exchange::Garbled;
+use crate::exchange::DecodeError;
 use crate::wire::excerpt;
 
 /// The symbols of a feed: what the exchange calls them, and what they are called here. Cheap to clone.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Names(Arc<Inner>);
+pub struct SymbolMap(Arc<Inner>);
 
 #[derive(Debug, PartialEq)]
 struct Inner {
@@ -20,7 +20,7 @@ struct Inner {
 
 /// Why names cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NamesError {
+pub enum SymbolMapError {
     /// There are none, or one is empty.
     #[error("a symbol is missing")]
     None,
@@ -32,36 +32,36 @@ pub enum NamesError {
     Same(String, String),
     /// It cannot be called here what it is called there.
     #[error("symbol {0:?} has to be called something else here, as in {0}=NAME, or by a map: {1}")]
-    Theirs(String, SymbolError),
+    VenueName(String, SymbolError),
     /// It cannot be called here what it is to be called.
     #[error("symbol {0:?} cannot be called {1:?} here: {2}")]
-    Ours(String, String, SymbolError),
+    LocalName(String, String, SymbolError),
 }
 
-impl Names {
+impl SymbolMap {
     /// From the exchange's name and ours; without ours it is the same. The exchange's may be any text.
     ///
     /// # Errors
     /// Where there are none, one is empty or there twice, two have the same name here, or one cannot be a [`Symbol`].
-    pub fn new(names: impl IntoIterator<Item = (String, Option<String>)>) -> Result<Self, NamesError> {
+    pub fn new(names: impl IntoIterator<Item = (String, Option<String>)>) -> Result<Self, SymbolMapError> {
         let (mut list, mut by_name, mut taken) = (Vec::new(), HashMap::new(), HashSet::new());
         for (theirs, ours) in names {
             if theirs.is_empty() {
-                return Err(NamesError::None);
+                return Err(SymbolMapError::None);
             }
             let symbol = Symbol::new(ours.as_deref().unwrap_or(&theirs)).map_err(|error| match ours {
-                Some(ours) => NamesError::Ours(theirs.clone(), ours, error),
-                None => NamesError::Theirs(theirs.clone(), error),
+                Some(ours) => SymbolMapError::LocalName(theirs.clone(), ours, error),
+                None => SymbolMapError::VenueName(theirs.clone(), error),
             })?;
             if by_name.insert(theirs.clone(), symbol).is_some() {
-                return Err(NamesError::Twice(theirs));
+                return Err(SymbolMapError::Twice(theirs));
             }
             if !taken.insert(symbol) {
-                return Err(NamesError::Same(theirs, symbol.to_string()));
+                return Err(SymbolMapError::Same(theirs, symbol.to_string()));
             }
             list.push((theirs, symbol));
         }
-        if list.is_empty() { Err(NamesError::None) } else { Ok(Self(Arc::new(Inner { list, by_name }))) }
+        if list.is_empty() { Err(SymbolMapError::None) } else { Ok(Self(Arc::new(Inner { list, by_name }))) }
     }
 
     /// What is called `name` there.
@@ -71,17 +71,17 @@ impl Names {
     }
 
     /// What is called `name` there, where it was asked for.
-    pub(crate) fn asked_for(&self, name: &str) -> Result<Symbol, Garbled> {
-        self.symbol(name).ok_or_else(|| Garbled(format!("nobody asked for {}", excerpt(name))))
+    pub(crate) fn asked_for(&self, name: &str) -> Result<Symbol, DecodeError> {
+        self.symbol(name).ok_or_else(|| DecodeError(format!("nobody asked for {}", excerpt(name))))
     }
 
     /// What they are called there, in order.
-    pub fn theirs(&self) -> impl Iterator<Item = &str> {
+    pub fn venue_names(&self) -> impl Iterator<Item = &str> {
         self.0.list.iter().map(|(name, _)| name.as_str())
     }
 
     /// What they are called here, in order.
-    pub fn ours(&self) -> impl Iterator<Item = Symbol> {
+    pub fn local(&self) -> impl Iterator<Item = Symbol> {
         self.0.list.iter().map(|(_, symbol)| *symbol)
     }
 
@@ -96,18 +96,18 @@ impl Names {
 mod tests {
     use super::*;
 
-    fn names(pairs: &[(&str, Option<&str>)]) -> Result<Names, NamesError> {
-        Names::new(pairs.iter().map(|(theirs, ours)| ((*theirs).to_owned(), ours.map(str::to_owned))))
+    fn names(pairs: &[(&str, Option<&str>)]) -> Result<SymbolMap, SymbolMapError> {
+        SymbolMap::new(pairs.iter().map(|(theirs, ours)| ((*theirs).to_owned(), ours.map(str::to_owned))))
     }
 
     #[test]
     fn both_ways() {
         let names = names(&[("BTCUSDT", Some("BTC/USD")), ("ETHUSDT", None)]).unwrap();
         assert_eq!(names.symbol("BTCUSDT").unwrap().as_str(), "BTC/USD");
-        assert_eq!(names.ours().last().unwrap().as_str(), "ETHUSDT");
+        assert_eq!(names.local().last().unwrap().as_str(), "ETHUSDT");
         assert_eq!(names.symbol("BTC/USD"), None);
         let any = [("币安人生USDT", Some("BNB/USD")), ("WFC+", Some("WFC.P"))];
-        let names = Names::new(any.map(|(theirs, ours)| (theirs.to_owned(), ours.map(str::to_owned))));
+        let names = SymbolMap::new(any.map(|(theirs, ours)| (theirs.to_owned(), ours.map(str::to_owned))));
         assert_eq!(
             names.unwrap().symbol("币安人生USDT").unwrap().as_str(),
             "BNB/USD",

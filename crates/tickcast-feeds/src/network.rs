@@ -23,12 +23,12 @@ pub trait IoBackend: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> IoBackend for T {}
 
 /// A connection on its way.
-pub type Dialling<'a> = Pin<Box<dyn Future<Output = Result<Box<dyn IoBackend>, DialError>> + Send + 'a>>;
+pub type DialFuture<'a> = Pin<Box<dyn Future<Output = Result<Box<dyn IoBackend>, DialError>> + Send + 'a>>;
 
 /// Whatever opens a stream of bytes to a URL: the network, or a test's own.
 pub trait Dial: Send + Sync + 'static {
     /// Opens one.
-    fn dial<'a>(&'a self, url: &'a Uri) -> Dialling<'a>;
+    fn dial<'a>(&'a self, url: &'a Uri) -> DialFuture<'a>;
 }
 
 /// Why an exchange could not be reached.
@@ -77,7 +77,7 @@ impl Network {
     }
 
     /// When the host of `url` may be dialled, once more, at least `every` after the time before.
-    pub(crate) fn turn(&self, url: &Uri, every: Duration) -> Instant {
+    pub(crate) fn next_slot(&self, url: &Uri, every: Duration) -> Instant {
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         let host = url.authority().map(ToString::to_string).unwrap_or_default();
         let turn = next.entry(host).or_insert_with(Instant::now);
@@ -94,7 +94,7 @@ struct Internet {
 }
 
 impl Dial for Internet {
-    fn dial<'a>(&'a self, url: &'a Uri) -> Dialling<'a> {
+    fn dial<'a>(&'a self, url: &'a Uri) -> DialFuture<'a> {
         Box::pin(async move {
             let host = url.host().ok_or(DialError::NoHost)?.trim_matches(['[', ']']);
             let secure = url.scheme_str() == Some("wss");
@@ -153,9 +153,9 @@ mod tests {
         let (here, there): (Uri, Uri) = ("ws://a:1/x".parse().unwrap(), "ws://b:1/x".parse().unwrap());
         let every = Duration::from_secs(4);
         let start = Instant::now();
-        let turns = [&here, &here, &there, &here].map(|url| network.turn(url, every) - start);
+        let turns = [&here, &here, &there, &here].map(|url| network.next_slot(url, every) - start);
         assert_eq!(turns, [0, 4, 0, 8].map(Duration::from_secs));
         tokio::time::advance(Duration::from_secs(100)).await;
-        assert_eq!(network.turn(&here, every), Instant::now(), "nobody saves up turns");
+        assert_eq!(network.next_slot(&here, every), Instant::now(), "nobody saves up turns");
     }
 }

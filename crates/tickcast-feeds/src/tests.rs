@@ -17,10 +17,10 @@ use tickcast::{FeedEventKind, Hub, PublishedTick, SourceOptions, SourceState, So
 use tokio::time::{Instant, sleep};
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::network::{Dialling, IoBackend};
+use crate::network::{DialFuture, IoBackend};
 use crate::{
-    Advanced, Binance, BinanceStream, Coinbase, CoinbaseChannel, Dial, Exchange, Feed, Kraken, Names,
-    Network, Uri,
+    Advanced, Binance, BinanceStream, Coinbase, CoinbaseChannel, Dial, Exchange, Feed, Kraken, Network,
+    SymbolMap, Uri,
 };
 
 /// What a feed can be subscribed to.
@@ -73,7 +73,7 @@ impl Case {
         }
     }
 
-    fn exchange(self, names: Names) -> Box<dyn Exchange> {
+    fn exchange(self, names: SymbolMap) -> Box<dyn Exchange> {
         match self {
             Self::BinanceTicker => Box::new(Binance::new(names, BinanceStream::Ticker)),
             Self::BinanceBook => Box::new(Binance::new(names, BinanceStream::BookTicker)),
@@ -92,7 +92,7 @@ impl Case {
 struct Memory(Fake);
 
 impl Dial for Memory {
-    fn dial<'a>(&'a self, _: &'a Uri) -> Dialling<'a> {
+    fn dial<'a>(&'a self, _: &'a Uri) -> DialFuture<'a> {
         let (ours, theirs) = tokio::io::duplex(64 << 10);
         let fake = self.0.clone();
         tokio::spawn(async move { fake.serve(theirs).await });
@@ -219,7 +219,7 @@ impl Scene {
 
 /// Runs a feed of an exchange.
 fn feed(case: Case, symbols: &[&str], fake: &Fake, hub: &Hub) -> AbortOnDropHandle<()> {
-    let names = Names::new(symbols.iter().map(|name| ((*name).to_owned(), None))).unwrap();
+    let names = SymbolMap::new(symbols.iter().map(|name| ((*name).to_owned(), None))).unwrap();
     let publisher = hub.source("feed", SourceOptions::default());
     let feed = Feed::new(case.exchange(names.clone()), "ws://fake".parse().unwrap(), names, publisher);
     let network = Network::by(Memory(fake.clone()));

@@ -6,7 +6,7 @@ use serde::de::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use tickcast::{ChangeBasis, Price, Tick, Value};
 
-use crate::{Garbled, Heard, When};
+use crate::{DecodeError, EventTime, FeedEvent};
 
 /// Before 2010 there were no such exchanges.
 const EARLIEST_MS: i64 = 1_262_304_000_000;
@@ -38,42 +38,46 @@ impl<'a> Field<'a> {
     }
 
     /// A decimal by its text.
-    pub(crate) fn value(self, field: &str) -> Result<Price, Garbled> {
+    pub(crate) fn value(self, field: &str) -> Result<Price, DecodeError> {
         let text = self.bare();
         let plain = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
         if !plain {
-            return Err(Garbled(format!("{field}: {} is no decimal", excerpt(self.0))));
+            return Err(DecodeError(format!("{field}: {} is no decimal", excerpt(self.0))));
         }
-        text.parse().map_err(|error| Garbled(format!("{field} {error}")))
+        text.parse().map_err(|error| DecodeError(format!("{field} {error}")))
     }
 
     /// A decimal that is a price; a zero is none, since exchanges write one where nobody quotes.
-    pub(crate) fn quoted(self, field: &str) -> Result<Option<Price>, Garbled> {
+    pub(crate) fn quoted(self, field: &str) -> Result<Option<Price>, DecodeError> {
         let price = self.value(field)?;
         match price.cmp(&zero()) {
-            std::cmp::Ordering::Less => Err(Garbled(format!("{field} {price} is below zero"))),
+            std::cmp::Ordering::Less => Err(DecodeError(format!("{field} {price} is below zero"))),
             std::cmp::Ordering::Equal => Ok(None),
             std::cmp::Ordering::Greater => Ok(Some(price)),
         }
     }
 
     /// A number that counts something.
-    pub(crate) fn number(self, field: &str) -> Result<u64, Garbled> {
-        self.0.parse().map_err(|_| Garbled(format!("{field}: {} is no number of anything", excerpt(self.0))))
+    pub(crate) fn number(self, field: &str) -> Result<u64, DecodeError> {
+        self.0
+            .parse()
+            .map_err(|_| DecodeError(format!("{field}: {} is no number of anything", excerpt(self.0))))
     }
 
     /// Whether something is so.
-    pub(crate) fn flag(self, field: &str) -> Result<bool, Garbled> {
-        self.0.parse().map_err(|_| Garbled(format!("{field}: {} is neither true nor false", excerpt(self.0))))
+    pub(crate) fn flag(self, field: &str) -> Result<bool, DecodeError> {
+        self.0
+            .parse()
+            .map_err(|_| DecodeError(format!("{field}: {} is neither true nor false", excerpt(self.0))))
     }
 
     /// Whether it says `buy` and not `sell`, in whatever case.
-    pub(crate) fn bought(self, field: &str) -> Result<bool, Garbled> {
+    pub(crate) fn bought(self, field: &str) -> Result<bool, DecodeError> {
         let says = |side| self.bare().eq_ignore_ascii_case(side);
         if says("buy") || says("sell") {
             return Ok(says("buy"));
         }
-        Err(Garbled(format!("{field}: {} is neither buy nor sell", excerpt(self.0))))
+        Err(DecodeError(format!("{field}: {} is neither buy nor sell", excerpt(self.0))))
     }
 }
 
@@ -82,14 +86,14 @@ fn zero() -> Price {
 }
 
 /// The entries of a list, each read by itself: one that makes no sense is noted, and costs the others nothing.
-pub(crate) fn each<'a, T: Deserialize<'a>>(list: Option<&'a RawValue>, heard: &mut Vec<Heard>) -> Vec<T> {
+pub(crate) fn each<'a, T: Deserialize<'a>>(list: Option<&'a RawValue>, heard: &mut Vec<FeedEvent>) -> Vec<T> {
     let Some(list) = list.map(RawValue::get) else { return Vec::new() };
     let mut left = NOTED;
     let mut note = |error: serde_json::Error, text: &str| {
         if left > 0 {
             left -= 1;
-            let Garbled(why) = error.into();
-            heard.push(Heard::Garbled(Garbled(format!("{why}: {}", excerpt(text)))));
+            let DecodeError(why) = error.into();
+            heard.push(FeedEvent::Undecodable(DecodeError(format!("{why}: {}", excerpt(text)))));
         }
     };
     let entries: Result<Vec<&RawValue>, _> = serde_json::from_str(list);
@@ -103,13 +107,13 @@ pub(crate) fn each<'a, T: Deserialize<'a>>(list: Option<&'a RawValue>, heard: &m
 
 /// What stands beside the price of a tick, one after the other. What makes no sense is left out and noted: the price stands
 /// without it.
-pub(crate) struct Beside<'t, 'h> {
+pub(crate) struct Extras<'t, 'h> {
     tick: &'t mut Tick,
-    heard: &'h mut Vec<Heard>,
+    heard: &'h mut Vec<FeedEvent>,
 }
 
-impl<'t, 'h> Beside<'t, 'h> {
-    pub(crate) const fn new(tick: &'t mut Tick, heard: &'h mut Vec<Heard>) -> Self {
+impl<'t, 'h> Extras<'t, 'h> {
+    pub(crate) const fn new(tick: &'t mut Tick, heard: &'h mut Vec<FeedEvent>) -> Self {
         Self { tick, heard }
     }
 
@@ -117,13 +121,13 @@ impl<'t, 'h> Beside<'t, 'h> {
     pub(crate) fn kept<T, E: Display>(&mut self, read: Result<Option<T>, E>) -> Option<T> {
         read.unwrap_or_else(|error| {
             let why = format!("{}: left out: {error}", self.tick.symbol);
-            self.heard.push(Heard::Garbled(Garbled(why)));
+            self.heard.push(FeedEvent::Undecodable(DecodeError(why)));
             None
         })
     }
 
     /// The change over 24 hours, where there is one.
-    pub(crate) fn change(&mut self, change: Result<Option<Price>, Garbled>) {
+    pub(crate) fn change(&mut self, change: Result<Option<Price>, DecodeError>) {
         self.tick.change = self.kept(change);
         if self.tick.change.is_some() {
             let pushed = self.tick.extras.push_basis(ChangeBasis::Rolling24h);
@@ -144,7 +148,7 @@ impl<'t, 'h> Beside<'t, 'h> {
     }
 
     /// Who took.
-    pub(crate) fn side(&mut self, bought: Result<Option<bool>, Garbled>) {
+    pub(crate) fn side(&mut self, bought: Result<Option<bool>, DecodeError>) {
         if let Some(bought) = self.kept(bought) {
             self.push("side", Value::Text(if bought { "buy" } else { "sell" }));
         }
@@ -162,33 +166,33 @@ impl<'t, 'h> Beside<'t, 'h> {
 }
 
 /// The number by which a message has its place: it has to be there.
-pub(crate) fn place_number(field: Option<Field<'_>>, name: &str) -> Result<u64, Garbled> {
-    field.ok_or_else(|| Garbled(format!("{name} is missing")))?.number(name)
+pub(crate) fn place_number(field: Option<Field<'_>>, name: &str) -> Result<u64, DecodeError> {
+    field.ok_or_else(|| DecodeError(format!("{name} is missing")))?.number(name)
 }
 
 /// The number of a trade: a place, and exact for every reader.
-pub(crate) fn trade_number(field: Option<Field<'_>>, name: &str) -> Result<u64, Garbled> {
+pub(crate) fn trade_number(field: Option<Field<'_>>, name: &str) -> Result<u64, DecodeError> {
     let id = place_number(field, name)?;
     if id > LARGEST_EXACT {
-        return Err(Garbled(format!("trade {id}: no trade has such a number")));
+        return Err(DecodeError(format!("trade {id}: no trade has such a number")));
     }
     Ok(id)
 }
 
 /// A time in ms or microseconds, and its number, of whichever unit.
-pub(crate) fn when_counted(field: Option<Field<'_>>) -> (When, u64) {
-    let Some(field) = field else { return (When::Unsaid, 0) };
-    let Ok(count) = field.bare().parse::<i64>() else { return (When::Unreadable, 0) };
+pub(crate) fn when_counted(field: Option<Field<'_>>) -> (EventTime, u64) {
+    let Some(field) = field else { return (EventTime::Unsaid, 0) };
+    let Ok(count) = field.bare().parse::<i64>() else { return (EventTime::Unreadable, 0) };
     let ms = if count >= MICROSECONDS { count / 1000 } else { count };
-    (When::At(ms), u64::try_from(count).unwrap_or(0))
+    (EventTime::At(ms), u64::try_from(count).unwrap_or(0))
 }
 
 /// A time by RFC 3339, and the same in ns as far as it can be told.
-pub(crate) fn when_written(field: Option<Field<'_>>) -> (When, u64) {
-    let Some(field) = field else { return (When::Unsaid, 0) };
+pub(crate) fn when_written(field: Option<Field<'_>>) -> (EventTime, u64) {
+    let Some(field) = field else { return (EventTime::Unsaid, 0) };
     match field.bare().parse::<jiff::Timestamp>() {
-        Ok(time) => (When::At(time.as_millisecond()), u64::try_from(time.as_nanosecond()).unwrap_or(0)),
-        Err(_) => (When::Unreadable, 0),
+        Ok(time) => (EventTime::At(time.as_millisecond()), u64::try_from(time.as_nanosecond()).unwrap_or(0)),
+        Err(_) => (EventTime::Unreadable, 0),
     }
 }
 
@@ -233,10 +237,11 @@ mod tests {
     fn times() {
         assert_eq!(
             when_written(Some(Field("\"2026-07-01T12:00:00.223456Z\""))),
-            (When::At(1_782_907_200_223), 1_782_907_200_223_456_000)
+            (EventTime::At(1_782_907_200_223), 1_782_907_200_223_456_000)
         );
-        assert_eq!(when_written(Some(Field("\"yesterday\""))).0, When::Unreadable);
-        let (When::At(year_one), _) = when_written(Some(Field("\"0001-01-01T00:00:00.000000Z\""))) else {
+        assert_eq!(when_written(Some(Field("\"yesterday\""))).0, EventTime::Unreadable);
+        let (EventTime::At(year_one), _) = when_written(Some(Field("\"0001-01-01T00:00:00.000000Z\"")))
+        else {
             panic!()
         };
         assert!(!is_sound(year_one, 1_782_907_200_000) && !is_sound(0, 1_782_907_200_000));
@@ -246,21 +251,21 @@ mod tests {
         assert_eq!(
             ["1782907200223", "1782907200223456", "-5", "{}", "1.5"].map(counted),
             [
-                When::At(1_782_907_200_223),
-                When::At(1_782_907_200_223),
-                When::At(-5),
-                When::Unreadable,
-                When::Unreadable
+                EventTime::At(1_782_907_200_223),
+                EventTime::At(1_782_907_200_223),
+                EventTime::At(-5),
+                EventTime::Unreadable,
+                EventTime::Unreadable
             ]
         );
-        assert_eq!(when_counted(None).0, When::Unsaid);
+        assert_eq!(when_counted(None).0, EventTime::Unsaid);
     }
 
     #[test]
     fn what_makes_no_sense_beside_a_price_is_left_out_and_noted() {
         let mut tick = Tick::new(tickcast::Symbol::new("A").unwrap(), "1".parse().unwrap());
         let mut heard = Vec::new();
-        let mut beside = Beside::new(&mut tick, &mut heard);
+        let mut beside = Extras::new(&mut tick, &mut heard);
         beside.change(field("\"NaN\"").value("p").map(Some));
         beside.decimals(&[
             ("bid", Some(field("0.0"))),

@@ -12,7 +12,7 @@ use crate::status;
 /// Made when first asked for: a start should take no time.
 static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
     let mut all = tickcast::openapi();
-    all.merge(status::Described::openapi());
+    all.merge(status::ApiDoc::openapi());
     all.info.version = env!("CARGO_PKG_VERSION").to_owned();
     // It holds nothing that could not be written.
     all.to_pretty_json().unwrap_or_default()

@@ -16,9 +16,9 @@ use anyhow::{Context, bail};
 use hdrhistogram::Histogram;
 
 use crate::cli::BenchArgs;
-use crate::exit::Failure;
+use crate::exit::CliError;
 use load::Load;
-use publisher::Desk;
+use publisher::BenchPublisher;
 use readers::Readers;
 use report::{Churn, Flood, Quantiles, Report, ServerUse, Streams};
 use usage::Usage;
@@ -36,7 +36,7 @@ const HEAD_START: Duration = Duration::from_millis(50);
 const REQUESTS: usize = 1000;
 
 /// Runs one benchmark and prints what it found.
-pub(crate) fn run(args: &BenchArgs) -> Result<(), Failure> {
+pub(crate) fn run(args: &BenchArgs) -> Result<(), CliError> {
     let bench = Bench::new(args)?;
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     let report = if args.flood {
@@ -59,12 +59,12 @@ struct Bench<'a> {
     load: Load,
     server: SocketAddr,
     host: String,
-    desk: Desk,
+    desk: BenchPublisher,
 }
 
 impl<'a> Bench<'a> {
-    fn new(args: &'a BenchArgs) -> Result<Self, Failure> {
-        let usage = |message: String| Failure::Usage(message);
+    fn new(args: &'a BenchArgs) -> Result<Self, CliError> {
+        let usage = |message: String| CliError::Usage(message);
         let url = &args.url;
         let shown = url.as_str().trim_end_matches('/');
         let host = url.host_str().filter(|_| url.scheme() == "http");
@@ -76,8 +76,11 @@ impl<'a> Bench<'a> {
             .ok()
             .and_then(|mut addresses| addresses.next())
             .ok_or_else(|| usage(format!("--url {shown}: no such host")))?;
-        if args.each.is_some_and(|each| each as u64 > args.symbols) {
-            return Err(usage(format!("--each is more than the {} symbols there are", args.symbols)));
+        if args.symbols_per_stream.is_some_and(|each| each as u64 > args.symbols) {
+            return Err(usage(format!(
+                "--symbols-per-stream is more than the {} symbols there are",
+                args.symbols
+            )));
         }
         if args.stalled > args.streams {
             return Err(usage(format!("--stalled is more than the {} streams there are", args.streams)));
@@ -85,7 +88,7 @@ impl<'a> Bench<'a> {
         let load =
             Load { symbols: args.symbols, rate: args.rate, warm_up: args.warm_up.0, window: args.seconds.0 };
         let path = below(url, &args.publish_path);
-        let desk = Desk { server, path, token: args.token.clone(), singly: args.singly };
+        let desk = BenchPublisher { server, path, token: args.token.clone(), no_batch: args.no_batch };
         Ok(Self { args, load, server, host: format!("{host}:{port}"), desk })
     }
 
@@ -98,13 +101,13 @@ impl<'a> Bench<'a> {
         let mut readers = Readers::new(self.server, *load)?;
         let mut expected = 0;
         for number in 0..args.streams {
-            let selection = args.each.map(|each| load.selection(number, each));
+            let selection = args.symbols_per_stream.map(|each| load.selection(number, each));
             let request = self.request(selection.as_deref());
             if number >= live {
                 readers.open_stalled(request)?;
                 continue;
             }
-            let looked_at = number % args.look_at_one_in == 0;
+            let looked_at = number % args.sample_every == 0;
             readers.open(&request, looked_at)?;
             if !looked_at {
                 continue;
@@ -174,10 +177,12 @@ impl<'a> Bench<'a> {
     /// Opens streams as fast as the server takes them.
     fn churn(&self) -> anyhow::Result<Report> {
         let (load, args) = (&self.load, self.args);
-        let snapshot = args.each.unwrap_or(load.symbols as usize);
+        let snapshot = args.symbols_per_stream.unwrap_or(load.symbols as usize);
         self.desk.first_round(load)?;
         let requests: Vec<_> = (0..REQUESTS)
-            .map(|number| self.request(args.each.map(|each| load.selection(number, each)).as_deref()))
+            .map(|number| {
+                self.request(args.symbols_per_stream.map(|each| load.selection(number, each)).as_deref())
+            })
             .collect();
         let begin = Instant::now();
         let (mut from, mut failed) = (None, None);
@@ -218,9 +223,9 @@ impl<'a> Bench<'a> {
             .into_bytes()
     }
 
-    fn now(&self) -> anyhow::Result<Moment> {
+    fn now(&self) -> anyhow::Result<UsageSample> {
         let own = usage::of(std::process::id());
-        Ok(Moment { at: Instant::now(), server: self.server_usage()?, own: own.unwrap_or_default() })
+        Ok(UsageSample { at: Instant::now(), server: self.server_usage()?, own: own.unwrap_or_default() })
     }
 
     fn server_usage(&self) -> anyhow::Result<Usage> {
@@ -233,8 +238,8 @@ impl<'a> Bench<'a> {
     fn server_use(
         &self,
         before: Usage,
-        from: &Moment,
-        to: &Moment,
+        from: &UsageSample,
+        to: &UsageSample,
         work: u64,
         streams: usize,
     ) -> Option<ServerUse> {
@@ -250,13 +255,13 @@ fn below(url: &reqwest::Url, path: &str) -> String {
 }
 
 /// What everyone had used by then.
-struct Moment {
+struct UsageSample {
     at: Instant,
     server: Usage,
     own: Usage,
 }
 
-impl Moment {
+impl UsageSample {
     /// How much of a processor this process took between two moments.
     fn load_until(&self, to: &Self) -> f64 {
         to.own.cpu.saturating_sub(self.own.cpu).as_secs_f64() / (to.at - self.at).as_secs_f64()

@@ -91,7 +91,7 @@ pub(crate) struct Layer {
     /// Where ticks come from besides POST /v1/prices; repeatable: sim[:SEED][?rate=N],
     /// replay:FILE[?speed=N|max][&rate=N][&loop], stdin (both with [?columns=NAMES][&symbol=SYMBOL]), udp:IP:PORT, binance:btcusdt,..., coinbase:BTC-USD,...,
     /// coinbase-advanced:BTC-USD,..., kraken:BTC/USD,... (all with [?channel=NAME][&url=URL][&silence=TIME]), none;
-    /// each may also say [&name=NAME][&prefix=TEXT][&allow_late][&repeat=drop][&max_ahead=TIME][&stale_after=TIME]
+    /// each may also say [&name=NAME][&prefix=TEXT][&allow_late][&unchanged=drop][&max_ahead=TIME][&stale_after=TIME]
     /// [default: sim]
     #[arg(long = "source", id = "source", env = "TICKCAST_SOURCE", value_name = "SOURCE")]
     #[serde(skip)]
@@ -110,17 +110,17 @@ pub(crate) struct Layer {
     pub(crate) drain: Option<Span>,
 
     /// Least time between two writes to a stream while ticks keep coming [default: 5ms]
-    #[arg(long, env = "TICKCAST_FLUSH", value_name = "TIME")]
-    pub(crate) flush: Option<Span>,
+    #[arg(long, env = "TICKCAST_FLUSH_INTERVAL", value_name = "TIME")]
+    pub(crate) flush_interval: Option<Span>,
 
     /// How far a reader may fall behind before its ticks are merged [default: 1s]
-    #[arg(long, env = "TICKCAST_PATIENCE", value_name = "TIME")]
-    pub(crate) patience: Option<Span>,
+    #[arg(long, env = "TICKCAST_MAX_LAG", value_name = "TIME")]
+    pub(crate) max_lag: Option<Span>,
 
     /// How sockets are written: uring (one system call for hundreds), epoll (one for each), or auto: uring where the
     /// kernel has and allows it [default: auto]
-    #[arg(long, env = "TICKCAST_IO", value_name = "IO")]
-    pub(crate) io: Option<IoBackend>,
+    #[arg(long, env = "TICKCAST_IO_BACKEND", value_name = "BACKEND")]
+    pub(crate) io_backend: Option<IoBackend>,
 
     /// Most connections: more streams are told to come back later [default: what an eighth of the memory is enough
     /// for, at 16 KiB each, and at most as many as open files are allowed, less some 300]
@@ -141,12 +141,12 @@ pub(crate) struct Layer {
     pub(crate) sync_interval: Option<Span>,
 
     /// About how many bytes of ticks are kept on disk [default: 1073741824]
-    #[arg(long, env = "TICKCAST_KEEP_BYTES", value_name = "N")]
-    pub(crate) keep_bytes: Option<u64>,
+    #[arg(long, env = "TICKCAST_RETENTION_BYTES", value_name = "N")]
+    pub(crate) retention_bytes: Option<u64>,
 
-    /// How long ticks are kept on disk, such as 30days [default: for ever, within --keep-bytes]
-    #[arg(long, env = "TICKCAST_KEEP", value_name = "AGE")]
-    pub(crate) keep: Option<Age>,
+    /// How long ticks are kept on disk, such as 30days [default: for ever, within --retention-bytes]
+    #[arg(long, env = "TICKCAST_RETENTION_TIME", value_name = "AGE")]
+    pub(crate) retention_time: Option<Age>,
 
     /// Most symbols on the market [default: 100000, fewer with less than 4 GiB of memory]
     #[arg(long, env = "TICKCAST_MAX_SYMBOLS", value_name = "N")]
@@ -327,11 +327,11 @@ pub(crate) struct BenchArgs {
 
     /// How many of the symbols each stream asks for, a choice of its own [default: all]
     #[arg(long, value_name = "N")]
-    pub(crate) each: Option<usize>,
+    pub(crate) symbols_per_stream: Option<usize>,
 
     /// Look into every Nth stream only and count the bytes of the others, where reading all would be too much for one core
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive)]
-    pub(crate) look_at_one_in: usize,
+    pub(crate) sample_every: usize,
 
     /// How long to measure
     #[arg(long, value_name = "TIME", default_value = "10s")]
@@ -372,7 +372,7 @@ pub(crate) struct BenchArgs {
 
     /// Publish one finished tick a request instead of NDJSON
     #[arg(long, help_heading = "Other servers")]
-    pub(crate) singly: bool,
+    pub(crate) no_batch: bool,
 }
 
 /// Reads the address of a server, which may have a path.

@@ -6,7 +6,7 @@ use crate::settings::SettingsError;
 
 /// Why the program ends early.
 #[derive(Debug)]
-pub(crate) enum Failure {
+pub(crate) enum CliError {
     /// It was called or configured wrongly: exit code 2.
     Usage(String),
     /// What clap has to say, in its own layout.
@@ -15,7 +15,7 @@ pub(crate) enum Failure {
     Work(anyhow::Error),
 }
 
-impl Failure {
+impl CliError {
     /// Says so on standard error, in one line.
     pub(crate) fn report(self) -> ExitCode {
         match self {
@@ -32,19 +32,19 @@ impl Failure {
     }
 }
 
-impl From<clap::Error> for Failure {
+impl From<clap::Error> for CliError {
     fn from(error: clap::Error) -> Self {
         Self::Clap(error)
     }
 }
 
-impl From<SettingsError> for Failure {
+impl From<SettingsError> for CliError {
     fn from(error: SettingsError) -> Self {
         Self::Usage(error.to_string())
     }
 }
 
-impl From<anyhow::Error> for Failure {
+impl From<anyhow::Error> for CliError {
     fn from(error: anyhow::Error) -> Self {
         Self::Work(error)
     }

@@ -2,7 +2,6 @@
 
 mod admin;
 mod api;
-mod asked;
 mod auth;
 mod bench;
 mod cli;
@@ -14,6 +13,7 @@ mod page;
 mod publish;
 mod record;
 mod reload;
+mod requested_names;
 mod serve;
 mod settings;
 mod slashes;
@@ -28,7 +28,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches};
 
 use cli::{Cli, Command, ConfigCommand};
-use exit::Failure;
+use exit::CliError;
 use settings::Settings;
 
 /// A lane makes and drops thousands of small buffers of many sizes in every flush.
@@ -37,13 +37,13 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let matches = Cli::command().get_matches();
-    match Cli::from_arg_matches(&matches).map_err(Failure::from).and_then(|cli| run(cli, &matches)) {
+    match Cli::from_arg_matches(&matches).map_err(CliError::from).and_then(|cli| run(cli, &matches)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }
 }
 
-fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<(), Failure> {
+fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<(), CliError> {
     match cli.command {
         None => serve::run(loader(cli.serve, matches)),
         Some(Command::Serve(args)) => {

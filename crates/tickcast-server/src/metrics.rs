@@ -33,7 +33,7 @@ impl Collector for Snapshot {
         gauge(&mut encoder, "streams", "Open streams", stats.streams)?;
         gauge(
             &mut encoder,
-            "kept_bytes",
+            "buffered_bytes",
             "Bytes kept for readers that have yet to take them",
             stats.buffered_bytes,
         )?;
@@ -44,7 +44,7 @@ impl Collector for Snapshot {
         gauge(&mut encoder, "filter_bytes", "Bytes that all filters in use may take", stats.filters.bytes)?;
         counter(&mut encoder, "filters_refused", "Filters refused for want of room", stats.filters.refused)?;
         counter(&mut encoder, "clock_jumps", "Jumps of the wall clock", stats.clock_jumps)?;
-        gauge(&mut encoder, "head_seq", "Sequence number of the newest tick", stats.cursor.seq().get())?;
+        gauge(&mut encoder, "log_head", "Sequence number of the newest tick", stats.cursor.seq().get())?;
         gauge(&mut encoder, "tape_ticks", "Ticks on the tape in memory", stats.tape_ticks as u64)?;
         gauge(&mut encoder, "tape_bytes", "Bytes of ticks in memory", stats.tape_bytes as u64)?;
         if let Some(disk) = stats.disk {
@@ -52,16 +52,21 @@ impl Collector for Snapshot {
             gauge(&mut encoder, "disk_bytes", "Bytes of ticks on disk", disk.bytes)?;
         }
         gauge(&mut encoder, "exports", "Exports under way", stats.answers.exports)?;
-        gauge(&mut encoder, "wide_answers", "Large answers under way", stats.answers.wide)?;
+        gauge(&mut encoder, "large_answers", "Large answers under way", stats.answers.wide)?;
         counter(&mut encoder, "answers_refused", "Requests told to come again later", stats.answers.refused)?;
-        counter(&mut encoder, "events_out", "Ticks written, counted once a stream", stats.ticks_delivered)?;
         counter(
             &mut encoder,
-            "bytes_out",
+            "ticks_delivered",
+            "Ticks written, counted once a stream",
+            stats.ticks_delivered,
+        )?;
+        counter(
+            &mut encoder,
+            "sent_bytes",
             "Bytes of events and comments handed to streams",
             stats.bytes_sent,
         )?;
-        ticks_in(&mut encoder, stats)?;
+        ticks_ingested(&mut encoder, stats)?;
         feeds(&mut encoder, stats)?;
         delays(&mut encoder, &stats.delays)
     }
@@ -88,14 +93,14 @@ fn counter(
 }
 
 /// By source, of which there are as many as were configured, and by outcome.
-fn ticks_in(encoder: &mut DescriptorEncoder<'_>, stats: &HubStats) -> Result<(), std::fmt::Error> {
+fn ticks_ingested(encoder: &mut DescriptorEncoder<'_>, stats: &HubStats) -> Result<(), std::fmt::Error> {
     let mut family =
-        encoder.encode_descriptor("ticks_in", "Ticks that came in", None, MetricType::Counter)?;
+        encoder.encode_descriptor("ticks_ingested", "Ticks that came in", None, MetricType::Counter)?;
     for source in &stats.sources {
         let outcomes = [
-            ("taken", source.accepted),
+            ("accepted", source.accepted),
             ("late", source.late),
-            ("repeat", source.unchanged),
+            ("unchanged", source.unchanged),
             ("rejected", source.rejected),
         ];
         for (outcome, count) in outcomes {
@@ -109,14 +114,14 @@ fn ticks_in(encoder: &mut DescriptorEncoder<'_>, stats: &HubStats) -> Result<(),
 /// What happened on the way from each source that is a feed.
 fn feeds(encoder: &mut DescriptorEncoder<'_>, stats: &HubStats) -> Result<(), std::fmt::Error> {
     let mut family = encoder.encode_descriptor(
-        "feed",
+        "feed_events",
         "What happened on the way from a feed",
         None,
         MetricType::Counter,
     )?;
     for source in stats.sources.iter().filter(|source| source.feed.any()) {
         for count in FeedEventKind::ALL {
-            let labels = [("source", source.name.as_str()), ("count", count.name())];
+            let labels = [("source", source.name.as_str()), ("kind", count.name())];
             ConstCounter::new(source.feed.get(count)).encode(family.encode_family(&labels)?)?;
         }
     }

@@ -16,7 +16,7 @@ use tickcast::{RESERVED, Tick};
 use tokio::sync::mpsc;
 
 use crate::cli::PublishArgs;
-use crate::exit::Failure;
+use crate::exit::CliError;
 use crate::source::{Layout, Records, RecordsError, Taker};
 use crate::words::count;
 
@@ -35,21 +35,21 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Sends all ticks. Fails where any was rejected.
-pub(crate) fn run(args: PublishArgs) -> Result<(), Failure> {
+pub(crate) fn run(args: PublishArgs) -> Result<(), CliError> {
     let url = args.url.join("v1/prices");
-    let url = url.map_err(|error| Failure::Usage(format!("--url {}: {error}", args.url)))?;
+    let url = url.map_err(|error| CliError::Usage(format!("--url {}: {error}", args.url)))?;
     let mut url = url;
     if let Some(source) = &args.source {
         url.query_pairs_mut().append_pair("source", source);
     }
     let layout = Layout { columns: args.columns, symbol: args.symbol };
-    layout.check().map_err(|error| Failure::Usage(format!("--columns: {error}")))?;
+    layout.check().map_err(|error| CliError::Usage(format!("--columns: {error}")))?;
     let token = args.token.filter(|token| !token.is_empty());
     let token = token
-        .ok_or_else(|| Failure::Usage("--token is missing; the server prints it as it starts".to_owned()))?;
+        .ok_or_else(|| CliError::Usage("--token is missing; the server prints it as it starts".to_owned()))?;
     let records = match args.file.as_str() {
         "-" => Records::stdin(layout),
-        path => Records::open(Path::new(path), layout).map_err(|error| Failure::Usage(error.to_string()))?,
+        path => Records::open(Path::new(path), layout).map_err(|error| CliError::Usage(error.to_string()))?,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
     Ok(runtime.block_on(publish(records, url, token))?)
@@ -62,8 +62,15 @@ async fn publish(records: Records, url: reqwest::Url, token: String) -> anyhow::
         records.read(&mut batcher)
     });
     let client = reqwest::Client::builder().timeout(PATIENCE).build().context("no HTTP client")?;
-    let mut desk =
-        Desk { client, url, token, run: fastrand::u64(..), sent: 0, bar: bar(), total: Answer::default() };
+    let mut desk = Uploader {
+        client,
+        url,
+        token,
+        run: fastrand::u64(..),
+        sent: 0,
+        bar: bar(),
+        total: Answer::default(),
+    };
     while let Some(batch) = batches.recv().await {
         desk.send(&batch).await?;
     }
@@ -152,7 +159,7 @@ struct Answer {
     #[serde(default)]
     late: u64,
     #[serde(default)]
-    repeats: u64,
+    unchanged: u64,
     #[serde(default)]
     rejected_count: u64,
     #[serde(default)]
@@ -168,7 +175,7 @@ struct Rejection {
 }
 
 /// The sending side.
-struct Desk {
+struct Uploader {
     client: reqwest::Client,
     url: reqwest::Url,
     token: String,
@@ -179,7 +186,7 @@ struct Desk {
     total: Answer,
 }
 
-impl Desk {
+impl Uploader {
     async fn send(&mut self, batch: &Batch) -> anyhow::Result<()> {
         self.total.rejected_count += batch.unread;
         for (line, why) in &batch.named {
@@ -241,7 +248,7 @@ impl Desk {
     fn add(&mut self, batch: &Batch, answer: Answer) {
         self.total.accepted += answer.accepted;
         self.total.late += answer.late;
-        self.total.repeats += answer.repeats;
+        self.total.unchanged += answer.unchanged;
         self.total.rejected_count += answer.rejected_count;
         for Rejection { index, symbol, error } in answer.rejected {
             let line = batch.lines.get(index).copied().unwrap_or_default();
@@ -252,8 +259,8 @@ impl Desk {
     }
 
     fn report(&self) -> anyhow::Result<()> {
-        let Answer { accepted, late, repeats, rejected_count, .. } = self.total;
-        println!("{accepted} accepted, {late} late, {repeats} repeated, {rejected_count} rejected");
+        let Answer { accepted, late, unchanged, rejected_count, .. } = self.total;
+        println!("{accepted} accepted, {late} late, {unchanged} unchanged, {rejected_count} rejected");
         if rejected_count > 0 {
             let were = if rejected_count == 1 { "was" } else { "were" };
             bail!("{} {were} rejected", count(rejected_count, "tick"));

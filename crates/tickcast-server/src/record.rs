@@ -6,11 +6,11 @@ use std::io::{self, BufWriter, Write};
 
 use anyhow::{Context, bail};
 use tickcast::Symbol;
-use tickcast_client::{Event, Mode, Prices, Tick};
+use tickcast_client::{Event, Mode, PriceStream, Tick};
 
-use crate::asked::Asked;
 use crate::cli::RecordArgs;
-use crate::exit::Failure;
+use crate::exit::CliError;
+use crate::requested_names::RequestedNames;
 use crate::watch::tell;
 use crate::words::count;
 
@@ -18,14 +18,14 @@ use crate::words::count;
 const LEVEL: i32 = 3;
 
 /// Records until it is interrupted, has enough, or cannot go on. Fails where the recording may have a hole.
-pub(crate) fn run(args: RecordArgs) -> Result<(), Failure> {
+pub(crate) fn run(args: RecordArgs) -> Result<(), CliError> {
     let file = File::options().write(true).create_new(true).open(&args.file);
     let file = file.map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => Failure::Usage(format!(
+        io::ErrorKind::AlreadyExists => CliError::Usage(format!(
             "{} exists, and a recording never overwrites a file: name another one, or move it away",
             args.file.display()
         )),
-        _ => Failure::Usage(format!("{}: {error}", args.file.display())),
+        _ => CliError::Usage(format!("{}: {error}", args.file.display())),
     })?;
     let tape: Box<dyn Write> = if args.file.extension().is_some_and(|extension| extension == "zst") {
         let encoder = zstd::Encoder::new(file, LEVEL).context("no zstd")?;
@@ -33,12 +33,12 @@ pub(crate) fn run(args: RecordArgs) -> Result<(), Failure> {
     } else {
         Box::new(file)
     };
-    let asked = Asked::new(&args.url, &args.symbols);
-    let mut prices = Prices::of(args.url.as_str()).symbols(args.symbols).mode(Mode::All);
+    let asked = RequestedNames::new(&args.url, &args.symbols);
+    let mut prices = PriceStream::builder(args.url.as_str()).symbols(args.symbols).mode(Mode::All);
     if let Some(since) = args.since {
         prices = prices.since(since);
     }
-    let prices = prices.open().map_err(|error| Failure::Usage(format!("--url {}: {error}", args.url)))?;
+    let prices = prices.open().map_err(|error| CliError::Usage(format!("--url {}: {error}", args.url)))?;
     let mut recording = Recording { tape: BufWriter::new(tape), last: HashMap::new(), ticks: 0, holes: 0 };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
     let most = args.ticks.unwrap_or(u64::MAX);
@@ -62,8 +62,8 @@ struct Recording {
 
 async fn record(
     recording: &mut Recording,
-    mut prices: Prices,
-    mut asked: Asked,
+    mut prices: PriceStream,
+    mut asked: RequestedNames,
     most: u64,
 ) -> anyhow::Result<()> {
     let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
@@ -103,7 +103,7 @@ impl Recording {
                     self.last.clear();
                 }
             }
-            Event::Lost(_) => {
+            Event::Disconnected(_) => {
                 // What there is is there, whatever comes.
                 self.tape.flush()?;
                 tell(event);

@@ -11,17 +11,17 @@ use serde::Serialize;
 use tickcast::Problem;
 
 use crate::serve::Loader;
-use crate::settings::{Settings, SettingsError, Shown};
-use crate::source::{Change, Running};
+use crate::settings::{SettingRow, Settings, SettingsError};
+use crate::source::{Change, SourceManager};
 
 /// Reads the settings again, and does what they say by now.
 pub(crate) struct Reload {
     loader: Loader,
-    running: Arc<Running>,
+    running: Arc<SourceManager>,
     /// What the server runs with, as far as only a restart changes it.
-    standing: Vec<Shown>,
+    current: Vec<SettingRow>,
     /// One at a time.
-    turn: tokio::sync::Mutex<()>,
+    lock: tokio::sync::Mutex<()>,
 }
 
 /// What a reload has done.
@@ -33,22 +33,23 @@ pub(crate) struct Reloaded {
 }
 
 impl Reload {
-    pub(crate) fn new(loader: Loader, running: Arc<Running>, standing: Vec<Shown>) -> Self {
-        Self { loader, running, standing, turn: tokio::sync::Mutex::default() }
+    pub(crate) fn new(loader: Loader, running: Arc<SourceManager>, standing: Vec<SettingRow>) -> Self {
+        Self { loader, running, current: standing, lock: tokio::sync::Mutex::default() }
     }
 
     /// Reads the settings again. Where they are not sound nothing changes.
     pub(crate) async fn run(&self) -> Result<Reloaded, SettingsError> {
-        let _turn = self.turn.lock().await;
+        let _turn = self.lock.lock().await;
         let Settings { mut sources, shown, .. } = (self.loader)().inspect_err(|error| {
             tracing::error!("nothing was reloaded: {error}");
         })?;
-        let by_default = |shown: &[Shown]| shown.iter().any(|one| one.key == "source" && one.is_default());
-        if by_default(&shown) && !by_default(&self.standing) {
+        let by_default =
+            |shown: &[SettingRow]| shown.iter().any(|one| one.key == "source" && one.is_default());
+        if by_default(&shown) && !by_default(&self.current) {
             // Whoever takes the last source out of the file does not ask for made-up prices.
             sources.clear();
         }
-        let is_other = |now: &&Shown| self.standing.iter().any(|before| before.differs(now));
+        let is_other = |now: &&SettingRow| self.current.iter().any(|before| before.differs(now));
         let others = shown.iter().filter(is_other).map(|shown| shown.key);
         let restart: Vec<_> = others.filter(|key| *key != "source").collect();
         let reloaded = Reloaded { sources: self.running.change(sources).await, restart };

@@ -13,10 +13,10 @@ use tokio_util::task::TaskTracker;
 use tower_http::cors::CorsLayer;
 
 use crate::auth::PublishToken;
-use crate::exit::Failure;
+use crate::exit::CliError;
 use crate::reload::Reload;
 use crate::settings::{Settings, SettingsError};
-use crate::source::Running;
+use crate::source::SourceManager;
 use crate::status::Health;
 use crate::{admin, api, auth, logging, page, slashes, status};
 
@@ -34,7 +34,7 @@ const WIND_UP: Duration = Duration::from_millis(100);
 pub(crate) type Loader = Box<dyn Fn() -> Result<Settings, SettingsError> + Send + Sync>;
 
 /// Serves until a signal ends it.
-pub(crate) fn run(loader: Loader) -> Result<(), Failure> {
+pub(crate) fn run(loader: Loader) -> Result<(), CliError> {
     let settings = loader()?;
     logging::start(settings.log_format);
     // Every stream is a descriptor; what the system allows at most is what we want.
@@ -62,10 +62,10 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
         Some(token) => PublishToken::given(token),
         None => PublishToken::generate(settings.log_format)?,
     };
-    let posted = hub.source("http", settings.posted).stale_after(settings.stale_after.0);
+    let posted = hub.source("http", settings.post_options).stale_after(settings.stale_after.0);
     let publishers = auth::require(token, posted.router());
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-    let running = Arc::new(Running::start(settings.sources, &hub, &stop, &tasks));
+    let running = Arc::new(SourceManager::start(settings.sources, &hub, &stop, &tasks));
     let simulated = running.simulated();
     let health = Arc::new(Health::new(hub.clone(), Arc::clone(&running)));
     let reload = Arc::new(Reload::new(loader, running, settings.shown));
@@ -127,12 +127,12 @@ fn cors() -> CorsLayer {
 fn open_hub(settings: &Settings) -> anyhow::Result<Hub> {
     let builder = Hub::builder()
         .limits(settings.limits)
-        .max_filter_bytes(settings.filter_bytes)
-        .max_answer_bytes(settings.answer_bytes)
-        .max_buffered_bytes(settings.kept_bytes)
-        .flush_interval(settings.flush.0)
-        .max_lag(settings.patience.0)
-        .io_backend(settings.io.into());
+        .max_filter_bytes(settings.max_filter_bytes)
+        .max_answer_bytes(settings.max_answer_bytes)
+        .max_buffered_bytes(settings.max_buffered_bytes)
+        .flush_interval(settings.flush_interval.0)
+        .max_lag(settings.max_lag.0)
+        .io_backend(settings.io_backend.into());
     let Some((folder, options)) = &settings.data else { return Ok(builder.build()) };
     let begin = Instant::now();
     let hub = builder.open(folder, *options)?;

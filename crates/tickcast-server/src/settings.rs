@@ -15,7 +15,7 @@ use clap::parser::ValueSource;
 use tickcast::{Limits, SourceOptions, TapeOptions, TapeSync};
 
 use crate::cli::{IoBackend, Layer, LogFormat, Sync};
-use crate::exit::Failure;
+use crate::exit::CliError;
 use crate::source::{STALE_AFTER, SourceSpec, SourceTable, distinguish};
 use file::File;
 pub(crate) use listen::Listen;
@@ -28,38 +28,38 @@ pub(crate) struct Settings {
     pub(crate) sources: Vec<SourceSpec>,
     pub(crate) publish_token: Option<String>,
     pub(crate) drain: Span,
-    pub(crate) flush: Span,
-    pub(crate) patience: Span,
-    pub(crate) io: IoBackend,
+    pub(crate) flush_interval: Span,
+    pub(crate) max_lag: Span,
+    pub(crate) io_backend: IoBackend,
     /// `None`: as many as the system allows.
     pub(crate) max_connections: usize,
     pub(crate) limits: Limits,
     /// How many bytes all filters in use may take.
-    pub(crate) filter_bytes: usize,
+    pub(crate) max_filter_bytes: usize,
     /// How many bytes of the market answers under way may hold.
-    pub(crate) answer_bytes: usize,
-    pub(crate) kept_bytes: usize,
+    pub(crate) max_answer_bytes: usize,
+    pub(crate) max_buffered_bytes: usize,
     /// The rules for what is posted, and how long nothing may be before it is stale.
-    pub(crate) posted: SourceOptions,
+    pub(crate) post_options: SourceOptions,
     pub(crate) stale_after: Span,
     /// Where the tape is kept, and how; `None`: in memory.
     pub(crate) data: Option<(PathBuf, TapeOptions)>,
     pub(crate) log_format: LogFormat,
     /// Each setting, its value and where it came from.
-    pub(crate) shown: Vec<Shown>,
+    pub(crate) shown: Vec<SettingRow>,
 }
 
 /// A setting as it is shown.
 #[derive(Debug)]
-pub(crate) struct Shown {
+pub(crate) struct SettingRow {
     pub(crate) key: &'static str,
     pub(crate) value: String,
     /// Tells apart what is not to be shown.
     print: u64,
-    origin: Origin,
+    origin: SettingOrigin,
 }
 
-impl Shown {
+impl SettingRow {
     /// Whether another one is the same setting, set to something else.
     pub(crate) fn differs(&self, other: &Self) -> bool {
         self.key == other.key && (&self.value, self.print) != (&other.value, other.print)
@@ -67,16 +67,16 @@ impl Shown {
 
     /// Whether nobody set it.
     pub(crate) const fn is_default(&self) -> bool {
-        matches!(self.origin, Origin::Default)
+        matches!(self.origin, SettingOrigin::Default)
     }
 }
 
 /// Fewer bytes of a tape are not worth keeping.
-const LEAST_KEPT: u64 = 4 << 20;
+const MIN_RETENTION_BYTES: u64 = 4 << 20;
 
 /// Where a value came from.
 #[derive(Debug, Clone, Copy)]
-enum Origin {
+enum SettingOrigin {
     Flag,
     Environment,
     File,
@@ -103,9 +103,10 @@ impl Settings {
         let publish_token = layers.pick_token(&flags, &file)?;
         // Container runtimes kill after ten seconds.
         let drain = layers.pick("drain", flags.drain, file.drain, Span::from_secs(8));
-        let flush = layers.pick("flush", flags.flush, file.flush, Span::from_millis(5));
-        let patience = layers.pick("patience", flags.patience, file.patience, Span::from_secs(1));
-        let io = layers.pick_word("io", flags.io, file.io, IoBackend::Auto);
+        let flush_interval =
+            layers.pick("flush_interval", flags.flush_interval, file.flush_interval, Span::from_millis(5));
+        let max_lag = layers.pick("max_lag", flags.max_lag, file.max_lag, Span::from_secs(1));
+        let io_backend = layers.pick_word("io_backend", flags.io_backend, file.io_backend, IoBackend::Auto);
         let available = memory::available();
         let max_connections = layers.pick_connections(
             flags.max_connections,
@@ -140,9 +141,10 @@ impl Settings {
             )?,
             max_skew: layers.pick("max_skew", flags.max_skew, file.max_skew, Span(standard.max_skew)).0,
         };
-        let posted = SourceOptions::default();
-        let max_ahead = layers.pick("max_ahead", flags.max_ahead, file.max_ahead, Span(posted.max_ahead)).0;
-        let posted = SourceOptions { max_ahead, ..posted };
+        let post_options = SourceOptions::default();
+        let max_ahead =
+            layers.pick("max_ahead", flags.max_ahead, file.max_ahead, Span(post_options.max_ahead)).0;
+        let post_options = SourceOptions { max_ahead, ..post_options };
         let stale_after = layers.pick("stale_after", flags.stale_after, file.stale_after, Span(STALE_AFTER));
         let log_format = layers.pick_word("log_format", flags.log_format, file.log_format, LogFormat::Human);
         let sources = layers.pick_sources(flags.sources, tables)?;
@@ -156,15 +158,15 @@ impl Settings {
             sources,
             publish_token,
             drain,
-            flush,
-            patience,
-            io,
+            flush_interval,
+            max_lag,
+            io_backend,
             max_connections,
             limits,
-            filter_bytes: memory::shared_bytes(available),
-            answer_bytes: memory::shared_bytes(available),
-            kept_bytes: memory::shared_bytes(available),
-            posted,
+            max_filter_bytes: memory::shared_bytes(available),
+            max_answer_bytes: memory::shared_bytes(available),
+            max_buffered_bytes: memory::shared_bytes(available),
+            post_options,
             stale_after,
             data,
             log_format,
@@ -174,20 +176,20 @@ impl Settings {
 }
 
 /// `tickcast config check`.
-pub(crate) fn check(flags: Layer, matches: &ArgMatches) -> Result<(), Failure> {
+pub(crate) fn check(flags: Layer, matches: &ArgMatches) -> Result<(), CliError> {
     Settings::load(flags, matches)?;
     Ok(())
 }
 
 /// `tickcast config show`.
-pub(crate) fn show(flags: Layer, matches: &ArgMatches) -> Result<(), Failure> {
+pub(crate) fn show(flags: Layer, matches: &ArgMatches) -> Result<(), CliError> {
     let settings = Settings::load(flags, matches)?;
-    for Shown { key, value, origin, .. } in settings.shown {
+    for SettingRow { key, value, origin, .. } in settings.shown {
         let origin = match origin {
-            Origin::Flag => "flag",
-            Origin::Environment => "environment",
-            Origin::File => "file",
-            Origin::Default => "default",
+            SettingOrigin::Flag => "flag",
+            SettingOrigin::Environment => "environment",
+            SettingOrigin::File => "file",
+            SettingOrigin::Default => "default",
         };
         println!("{key:<18} {value:<32} # {origin}");
     }
@@ -197,12 +199,12 @@ pub(crate) fn show(flags: Layer, matches: &ArgMatches) -> Result<(), Failure> {
 /// The layers, being put on top of each other.
 struct Layers<'m> {
     matches: &'m ArgMatches,
-    shown: Vec<Shown>,
+    shown: Vec<SettingRow>,
 }
 
 impl Layers<'_> {
     fn pick<T: Display>(&mut self, key: &'static str, flag: Option<T>, file: Option<T>, default: T) -> T {
-        let (value, origin) = self.choose(key, flag, file).unwrap_or((default, Origin::Default));
+        let (value, origin) = self.choose(key, flag, file).unwrap_or((default, SettingOrigin::Default));
         self.show(key, value.to_string(), origin);
         value
     }
@@ -230,7 +232,7 @@ impl Layers<'_> {
     ) -> Result<usize, SettingsError> {
         let key = "max_connections";
         if self.choose(key, flag, file).is_none() {
-            self.show(key, format!("(what the system allows, at most {fitting})"), Origin::Default);
+            self.show(key, format!("(what the system allows, at most {fitting})"), SettingOrigin::Default);
             return Ok(fitting);
         }
         self.pick_positive(key, flag, file, 0)
@@ -245,29 +247,34 @@ impl Layers<'_> {
         let folder = self.choose("data", flags.data.clone(), file.data.clone());
         let (shown, origin) = match &folder {
             Some((folder, origin)) => (folder.display().to_string(), *origin),
-            None => ("(in memory)".to_owned(), Origin::Default),
+            None => ("(in memory)".to_owned(), SettingOrigin::Default),
         };
         self.show("data", shown, origin);
         let standard = TapeOptions::default();
         let sync = self.pick_word("sync", flags.sync, file.sync, Sync::Interval);
         let interval =
             self.pick("sync_interval", flags.sync_interval, file.sync_interval, Span::from_millis(100));
-        let keep_bytes = self.pick("keep_bytes", flags.keep_bytes, file.keep_bytes, standard.keep_bytes);
-        let keep = self.choose("keep", flags.keep, file.keep);
-        let (shown, origin) = match &keep {
+        let retention_bytes = self.pick(
+            "retention_bytes",
+            flags.retention_bytes,
+            file.retention_bytes,
+            standard.retention_bytes,
+        );
+        let retention_time = self.choose("retention_time", flags.retention_time, file.retention_time);
+        let (shown, origin) = match &retention_time {
             Some((age, origin)) => (age.to_string(), *origin),
-            None => ("(for ever, within keep_bytes)".to_owned(), Origin::Default),
+            None => ("(for ever, within retention_bytes)".to_owned(), SettingOrigin::Default),
         };
-        self.show("keep", shown, origin);
-        let keep = keep.map_or(Age(standard.keep), |(age, _)| age);
+        self.show("retention_time", shown, origin);
+        let retention_time = retention_time.map_or(Age(standard.retention_time), |(age, _)| age);
         if interval.0.is_zero() {
             return Err(SettingsError(
                 "sync_interval cannot be 0; sync = always is as often as can be".to_owned(),
             ));
         }
-        if keep_bytes < LEAST_KEPT {
+        if retention_bytes < MIN_RETENTION_BYTES {
             return Err(SettingsError(format!(
-                "keep_bytes cannot be less than {LEAST_KEPT}, two parts of the tape"
+                "retention_bytes cannot be less than {MIN_RETENTION_BYTES}, two parts of the tape"
             )));
         }
         let sync = match sync {
@@ -275,7 +282,7 @@ impl Layers<'_> {
             Sync::Interval => TapeSync::Interval(interval.0),
             Sync::None => TapeSync::Never,
         };
-        let options = TapeOptions { sync, keep_bytes, keep: keep.0 };
+        let options = TapeOptions { sync, retention_bytes, retention_time: retention_time.0 };
         Ok(folder.map(|(folder, _)| (folder, options)))
     }
 
@@ -286,7 +293,7 @@ impl Layers<'_> {
         file: Option<T>,
         default: T,
     ) -> T {
-        let (value, origin) = self.choose(key, flag, file).unwrap_or((default, Origin::Default));
+        let (value, origin) = self.choose(key, flag, file).unwrap_or((default, SettingOrigin::Default));
         self.show(key, format!("{value:?}").to_lowercase(), origin);
         value
     }
@@ -296,15 +303,15 @@ impl Layers<'_> {
         flags: Vec<String>,
         tables: Vec<SourceTable>,
     ) -> Result<Vec<SourceSpec>, SettingsError> {
-        let refuse = |error: crate::source::SpecError| SettingsError(error.to_string());
+        let refuse = |error: crate::source::SourceSpecError| SettingsError(error.to_string());
         let flags = (!flags.is_empty()).then_some(flags);
         let (written, specs, origin): (Vec<_>, Result<Vec<_>, _>, _) = match (flags, tables) {
             (None, tables) if !tables.is_empty() => {
                 let written = tables.iter().map(SourceTable::written).collect();
-                (written, tables.into_iter().map(SourceSpec::from_table).collect(), Origin::File)
+                (written, tables.into_iter().map(SourceSpec::from_table).collect(), SettingOrigin::File)
             }
             (flags, _) => {
-                let origin = flags.as_ref().map_or(Origin::Default, |_| self.said_by("source"));
+                let origin = flags.as_ref().map_or(SettingOrigin::Default, |_| self.given_by("source"));
                 let written = flags.unwrap_or_else(|| vec!["sim".to_owned()]);
                 let specs = written.iter().map(|text| SourceSpec::parse(text)).collect();
                 (written, specs, origin)
@@ -317,22 +324,22 @@ impl Layers<'_> {
         Ok(specs)
     }
 
-    fn show(&mut self, key: &'static str, value: impl Into<String>, origin: Origin) {
-        self.shown.push(Shown { key, value: value.into(), print: 0, origin });
+    fn show(&mut self, key: &'static str, value: impl Into<String>, origin: SettingOrigin) {
+        self.shown.push(SettingRow { key, value: value.into(), print: 0, origin });
     }
 
-    fn choose<T>(&self, key: &'static str, flag: Option<T>, file: Option<T>) -> Option<(T, Origin)> {
+    fn choose<T>(&self, key: &'static str, flag: Option<T>, file: Option<T>) -> Option<(T, SettingOrigin)> {
         match (flag, file) {
-            (Some(value), _) => Some((value, self.said_by(key))),
-            (None, Some(value)) => Some((value, Origin::File)),
+            (Some(value), _) => Some((value, self.given_by(key))),
+            (None, Some(value)) => Some((value, SettingOrigin::File)),
             (None, None) => None,
         }
     }
 
-    fn said_by(&self, key: &str) -> Origin {
+    fn given_by(&self, key: &str) -> SettingOrigin {
         match self.matches.try_contains_id(key).ok().and_then(|_| self.matches.value_source(key)) {
-            Some(ValueSource::EnvVariable) => Origin::Environment,
-            _ => Origin::Flag,
+            Some(ValueSource::EnvVariable) => SettingOrigin::Environment,
+            _ => SettingOrigin::Flag,
         }
     }
 }

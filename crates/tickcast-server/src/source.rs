@@ -9,8 +9,8 @@ mod spec;
 mod udp;
 
 pub(crate) use records::{Columns, Layout, Records, RecordsError, Taker};
-pub(crate) use running::{Change, Running, STALE_AFTER};
-pub(crate) use spec::{SOURCE_KEYS, SourceSpec, SourceTable, SpecError, distinguish};
+pub(crate) use running::{Change, STALE_AFTER, SourceManager};
+pub(crate) use spec::{SOURCE_KEYS, SourceSpec, SourceSpecError, SourceTable, distinguish};
 
 /// What the page about sources shows is what is there.
 #[cfg(test)]

@@ -14,7 +14,7 @@ use serde::Serialize;
 use tickcast::{FeedEventKind, Hub, NoParameters, Problem, SourceStats, SymbolStats};
 use utoipa::{OpenApi, ToSchema};
 
-use crate::source::Running;
+use crate::source::SourceManager;
 
 /// Most symbols listed of a source that are not as it is.
 const SYMBOLS_LISTED: usize = 100;
@@ -22,13 +22,13 @@ const SYMBOLS_LISTED: usize = 100;
 /// What can be asked about a running server.
 pub(crate) struct Health {
     pub(crate) hub: Hub,
-    sources: Arc<Running>,
+    sources: Arc<SourceManager>,
     draining: AtomicBool,
     started: Instant,
 }
 
 impl Health {
-    pub(crate) fn new(hub: Hub, sources: Arc<Running>) -> Self {
+    pub(crate) fn new(hub: Hub, sources: Arc<SourceManager>) -> Self {
         Self { hub, sources, draining: AtomicBool::new(false), started: Instant::now() }
     }
 
@@ -157,9 +157,9 @@ struct Source {
     #[schema(nullable = false)]
     reason: Option<String>,
     /// Ticks that are on the tape.
-    taken: u64,
+    accepted: u64,
     late: u64,
-    repeats: u64,
+    unchanged: u64,
     rejected: u64,
     /// What happened on the way from a feed, by kinds; where there is one.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -168,16 +168,16 @@ struct Source {
     /// How many of its symbols are not as it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    troubled: Option<usize>,
+    unhealthy_symbols: Option<usize>,
     /// The first hundred of those.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
-    symbols: Vec<TroubledSymbol>,
+    symbols: Vec<UnhealthySymbol>,
 }
 
 /// How one of a source's symbols is doing.
 #[derive(Serialize, ToSchema)]
-struct TroubledSymbol {
+struct UnhealthySymbol {
     symbol: String,
     state: &'static str,
     since: i64,
@@ -187,26 +187,26 @@ struct TroubledSymbol {
 
 impl Source {
     fn of(source: &SourceStats) -> Self {
-        let SourceStats { name, accepted: taken, late, unchanged: repeats, rejected, .. } = source;
+        let SourceStats { name, accepted, late, unchanged, rejected, .. } = source;
         let counts = FeedEventKind::ALL.iter().map(|count| (count.name(), source.feed.get(*count)));
         Self {
             name: name.clone(),
             state: source.state.name(),
             since: source.since.as_millis(),
             reason: source.state.reason().map(str::to_owned),
-            taken: *taken,
+            accepted: *accepted,
             late: *late,
-            repeats: *repeats,
+            unchanged: *unchanged,
             rejected: *rejected,
             feed: counts.filter(|_| source.feed.any()).collect(),
-            troubled: Some(source.symbols.len()).filter(|count| *count > 0),
+            unhealthy_symbols: Some(source.symbols.len()).filter(|count| *count > 0),
             // A list of them all could be as long as the market.
-            symbols: source.symbols.iter().take(SYMBOLS_LISTED).map(TroubledSymbol::of).collect(),
+            symbols: source.symbols.iter().take(SYMBOLS_LISTED).map(UnhealthySymbol::of).collect(),
         }
     }
 }
 
-impl TroubledSymbol {
+impl UnhealthySymbol {
     fn of(stats: &SymbolStats) -> Self {
         Self {
             symbol: stats.symbol.to_string(),
@@ -223,4 +223,4 @@ impl TroubledSymbol {
     paths(alive, ready, status),
     tags((name = "server", description = "How the server is doing")),
 )]
-pub(crate) struct Described;
+pub(crate) struct ApiDoc;

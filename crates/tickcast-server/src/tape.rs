@@ -1,15 +1,15 @@
 //! `tickcast tape`: looks at a tape on disk, or mends it.
 
 use anyhow::Error;
-use tickcast_tape::{Findings, OpenError};
+use tickcast_tape::{CheckReport, OpenError};
 
 use crate::cli::TapeCommand;
-use crate::exit::Failure;
+use crate::exit::CliError;
 
-pub(crate) fn run(command: &TapeCommand) -> Result<(), Failure> {
+pub(crate) fn run(command: &TapeCommand) -> Result<(), CliError> {
     let failed = |error| match error {
-        OpenError::NoTape(_) => Failure::Usage(error.to_string()),
-        error => Failure::Work(Error::new(error)),
+        OpenError::NoTape(_) => CliError::Usage(error.to_string()),
+        error => CliError::Work(Error::new(error)),
     };
     match command {
         TapeCommand::Check { dir } => say(tickcast_tape::check(dir).map_err(failed)?),
@@ -22,7 +22,7 @@ pub(crate) fn run(command: &TapeCommand) -> Result<(), Failure> {
     Ok(())
 }
 
-fn say(findings: Findings) {
-    let Findings { files, floor, head } = findings;
+fn say(findings: CheckReport) {
+    let CheckReport { files, start: floor, head } = findings;
     println!("{} ticks in {files} files, {} to {}", head.get() - floor.get(), floor.next().get(), head.get());
 }

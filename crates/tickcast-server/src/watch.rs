@@ -16,15 +16,15 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use ratatui::crossterm::event::Event as Input;
 use reqwest::Url;
-use tickcast_client::{Error, Event, Prices};
+use tickcast_client::{Error, Event, PriceStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
-use crate::asked::Asked;
 use crate::cli::WatchArgs;
-use crate::exit::Failure;
+use crate::exit::CliError;
 use crate::origin;
+use crate::requested_names::RequestedNames;
 use board::Board;
 pub(crate) use lines::tell;
 
@@ -38,15 +38,15 @@ const WAITING: usize = 1024;
 const RATE: f64 = 10.0;
 
 /// Watches until it is interrupted; on a terminal as a table, elsewhere line by line.
-pub(crate) fn run(args: WatchArgs) -> Result<(), Failure> {
+pub(crate) fn run(args: WatchArgs) -> Result<(), CliError> {
     let on_screen = !args.plain && !args.json && io::stdout().is_terminal();
-    let asked = Asked::new(&args.url, &args.symbols);
+    let asked = RequestedNames::new(&args.url, &args.symbols);
     let board = Board::new(args.url.as_str().trim_end_matches('/'), &args.symbols);
-    let mut prices = Prices::of(args.url.as_str()).symbols(args.symbols);
+    let mut prices = PriceStream::builder(args.url.as_str()).symbols(args.symbols);
     if let Some(rate) = args.rate.or(on_screen.then_some(RATE)) {
         prices = prices.rate(rate);
     }
-    let prices = prices.open().map_err(|error| Failure::Usage(format!("--url {}: {error}", args.url)))?;
+    let prices = prices.open().map_err(|error| CliError::Usage(format!("--url {}: {error}", args.url)))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
     if on_screen {
         Ok(runtime.block_on(on_terminal(prices, board, &args.url))?)
@@ -55,7 +55,7 @@ pub(crate) fn run(args: WatchArgs) -> Result<(), Failure> {
     }
 }
 
-async fn on_terminal(prices: Prices, mut board: Board, server: &Url) -> anyhow::Result<()> {
+async fn on_terminal(prices: PriceStream, mut board: Board, server: &Url) -> anyhow::Result<()> {
     // It also puts the terminal back should the program panic.
     let mut terminal = ratatui::try_init().context("the terminal cannot be drawn on")?;
     let mut inputs = keys();
@@ -80,7 +80,7 @@ async fn on_terminal(prices: Prices, mut board: Board, server: &Url) -> anyhow::
             },
             Some(Ok(Some(simulated))) = origins.join_next() => board.simulated = simulated,
             Some(input) = inputs.recv() => {
-                if keys::obey(&mut board, &input).is_break() {
+                if keys::handle_key(&mut board, &input).is_break() {
                     break Ok(());
                 }
                 if let Err(error) = terminal.draw(|frame| screen::draw(&board, start.elapsed(), frame)) {
@@ -100,7 +100,7 @@ async fn on_terminal(prices: Prices, mut board: Board, server: &Url) -> anyhow::
 }
 
 /// What the server says, from a task of its own: whoever is on the way back to a server is not to be interrupted by every frame.
-fn said(mut prices: Prices) -> mpsc::Receiver<Result<Event, Error>> {
+fn said(mut prices: PriceStream) -> mpsc::Receiver<Result<Event, Error>> {
     let (sender, receiver) = mpsc::channel(WAITING);
     tokio::spawn(async move {
         loop {

@@ -12,7 +12,7 @@ use crate::Sync;
 use crate::block::{Block, NoBlock};
 use crate::error::AppendError;
 use crate::segment::{Part, Segment};
-use crate::shelf::Shelf;
+use crate::segment_set::SegmentSet;
 
 /// How much is read at a time, more than a block of the usual length, and how often in one go.
 const CHUNK: usize = 256 << 10;
@@ -23,7 +23,7 @@ const LOOKS: usize = 16;
 
 /// The tape on disk, to read from. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct DiskTape(pub(crate) Arc<Shelf>);
+pub struct DiskTape(pub(crate) Arc<SegmentSet>);
 
 /// Why the tape cannot be read from some place on.
 #[derive(Debug, thiserror::Error)]
@@ -58,7 +58,7 @@ pub enum Skipped {
 impl DiskTape {
     /// The place before its oldest entry.
     #[must_use]
-    pub fn floor(&self) -> Seq {
+    pub fn start(&self) -> Seq {
         let oldest = self.0.segments().front().map_or(0, |segment| segment.first.get() - 1);
         Seq::new(oldest)
     }
@@ -79,7 +79,7 @@ impl DiskTape {
             // The other end lives as long as this one.
             let _ = self.0.durable().wait_for(|durable| *durable >= seq || self.0.is_broken()).await;
         }
-        self.0.sound()
+        self.0.ensure_writable()
     }
 
     /// How many bytes there are.
@@ -93,7 +93,7 @@ impl DiskTape {
         self.0.trim();
     }
 
-    pub(crate) const fn shelf(&self) -> &Arc<Shelf> {
+    pub(crate) const fn shelf(&self) -> &Arc<SegmentSet> {
         &self.0
     }
 

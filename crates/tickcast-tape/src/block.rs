@@ -52,13 +52,13 @@ pub(crate) struct Stamp {
 
 /// A block that is being written.
 #[derive(Debug, Default)]
-pub(crate) struct Draft {
+pub(crate) struct BlockBuilder {
     bytes: Vec<u8>,
     count: u32,
     notes: u32,
 }
 
-impl Draft {
+impl BlockBuilder {
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
         self.bytes.resize(HEAD, 0);
@@ -89,7 +89,7 @@ impl Draft {
     }
 
     /// Adds how far a request has come, unless that is too long to say.
-    pub(crate) fn push_note(&mut self, note: &KeyProgress<'_>) {
+    pub(crate) fn push_key(&mut self, note: &KeyProgress<'_>) {
         let KeyProgress { key, next, done, report } = note;
         let length = 1 + key.len() + 9 + report.len();
         if key.len() > usize::from(u8::MAX) || length > LONGEST_NOTE {
@@ -106,7 +106,7 @@ impl Draft {
     }
 
     /// The finished block, whose first entry is `first`.
-    pub(crate) fn seal(&mut self, first: Seq, durable: Seq, stamp: Stamp) -> &[u8] {
+    pub(crate) fn finish(&mut self, first: Seq, durable: Seq, stamp: Stamp) -> &[u8] {
         let length = (self.bytes.len() - HEAD) as u32;
         self.bytes[..4].copy_from_slice(&MAGIC);
         self.bytes[4..8].copy_from_slice(&length.to_le_bytes());
@@ -258,13 +258,13 @@ mod tests {
     }
 
     fn block() -> Vec<u8> {
-        let mut draft = Draft::default();
+        let mut draft = BlockBuilder::default();
         draft.clear();
         draft.push(&recorded(Some(JSON)));
-        draft.push_note(&NOTE);
+        draft.push_key(&NOTE);
         draft.push(&recorded(None));
         let stamp = Stamp { now: Time::from_millis(7).unwrap(), before: Digest::from_bits(9) };
-        draft.seal(Seq::new(41), Seq::new(5), stamp).to_vec()
+        draft.finish(Seq::new(41), Seq::new(5), stamp).to_vec()
     }
 
     #[test]

@@ -10,12 +10,12 @@
 mod archive;
 mod block;
 mod bytes;
+mod data_dir;
 mod error;
-mod folder;
 mod recovery;
 mod repair;
 mod segment;
-mod shelf;
+mod segment_set;
 mod snapshot;
 mod writer;
 
@@ -24,7 +24,7 @@ use std::time::Duration;
 pub use archive::{DiskTape, ReadError, Skipped};
 pub use error::{AppendError, OpenError};
 pub use recovery::{Opened, open};
-pub use repair::{Findings, check, repair};
+pub use repair::{CheckReport, check, repair};
 pub use snapshot::{encode_key, write as write_snapshot};
 pub use writer::Writer;
 
@@ -46,23 +46,27 @@ pub struct Options {
     /// When the disk is made to confirm.
     pub sync: Sync,
     /// About how many bytes of ticks are kept; at least two segments.
-    pub keep_bytes: u64,
+    pub retention_bytes: u64,
     /// How long ticks are kept.
-    pub keep: Duration,
+    pub retention_time: Duration,
 }
 
 impl Default for Options {
     /// Confirmed every 100 ms; 1 GiB, some eight million ticks; ten years.
     fn default() -> Self {
         let keep = Duration::from_secs(3650 * 86_400);
-        Self { sync: Sync::Interval(Duration::from_millis(100)), keep_bytes: 1 << 30, keep }
+        Self {
+            sync: Sync::Interval(Duration::from_millis(100)),
+            retention_bytes: 1 << 30,
+            retention_time: keep,
+        }
     }
 }
 
 impl Options {
     /// How long a segment is: a sixteenth of everything, from 2 to 64 MiB.
     const fn segment_bytes(&self) -> u64 {
-        let part = self.keep_bytes / 16;
+        let part = self.retention_bytes / 16;
         let (least, most) = (2 << 20, 64 << 20);
         if part < least {
             least

@@ -11,10 +11,10 @@ use tickcast_core::{Digest, Epoch, Limits, Restore, Seq, Sequencer};
 
 use crate::archive::DiskTape;
 use crate::block::{Block, NoBlock};
+use crate::data_dir::{DataDir, LastRun};
 use crate::error::OpenError;
-use crate::folder::{Ending, Folder};
-use crate::segment::{HEAD, Segment, judge_head};
-use crate::shelf::Shelf;
+use crate::segment::{HEAD, Segment, check_head};
+use crate::segment_set::SegmentSet;
 use crate::snapshot::Kept;
 use crate::writer::Writer;
 use crate::{Options, Sync, snapshot};
@@ -29,7 +29,7 @@ pub struct Opened {
     /// The same, to read from.
     pub tape: DiskTape,
     /// Tells when a segment is complete: time for a snapshot, and to drop what is too much. Ends with the writer.
-    pub rolls: Receiver<()>,
+    pub segment_sealed: Receiver<()>,
 }
 
 /// Opens the tape in `folder`, or begins one there. `limits` are those of the log it is put back into.
@@ -38,11 +38,11 @@ pub struct Opened {
 /// Where another process has it, the system will not, or it is damaged anywhere but at its very end: what a crash cut off there is
 /// dropped, and logged.
 pub fn open(folder: &Path, options: Options, limits: Limits) -> Result<Opened, OpenError> {
-    let folder = Folder::take(folder)?;
+    let folder = DataDir::take(folder)?;
     let (last, ending) = folder.last_run()?;
     // A system that crashed may have taken ticks with it that readers have seen: their numbers will be given out again.
     let epoch = match (last, ending) {
-        (Some(epoch), Ending::Closed(_) | Ending::Killed) => epoch,
+        (Some(epoch), LastRun::Closed(_) | LastRun::Killed) => epoch,
         (Some(_), _) => {
             tracing::warn!("the system ended before the tape was closed: a new epoch begins");
             fresh_epoch()
@@ -83,17 +83,17 @@ pub fn open(folder: &Path, options: Options, limits: Limits) -> Result<Opened, O
         }
     }
     let durable = if options.sync == Sync::Never { scan.base } else { head };
-    let shelf = Arc::new(Shelf::new((folder, scan.base), epoch, options, (segments, durable)));
+    let shelf = Arc::new(SegmentSet::new((folder, scan.base), epoch, options, (segments, durable)));
     let (told, rolls) = channel();
     let path = shelf.folder.path.clone();
     let digest = restoring.digest();
     let writer = Writer::new(Arc::clone(&shelf), segment, digest, told).map_err(OpenError::io(&path))?;
-    Ok(Opened { sequencer: restoring.done(), writer, tape: DiskTape(shelf), rolls })
+    Ok(Opened { sequencer: restoring.done(), writer, tape: DiskTape(shelf), segment_sealed: rolls })
 }
 
 /// Begins another segment where the tape ends.
 fn begin_segment(
-    folder: &Folder,
+    folder: &DataDir,
     segments: &mut VecDeque<Arc<Segment>>,
     restoring: &Restore,
     options: Options,
@@ -121,9 +121,9 @@ pub(crate) struct Scan {
 
 /// Looks at everything and puts the log back; what a crash has cut off is dropped where `change` says so.
 pub(crate) fn scan(
-    folder: &Folder,
+    folder: &DataDir,
     (epoch, limits): (Epoch, Limits),
-    ending: Ending,
+    ending: LastRun,
     change: bool,
 ) -> Result<Scan, OpenError> {
     let files = folder.numbered("ticks")?;
@@ -139,7 +139,7 @@ pub(crate) fn scan(
         let damaged = |offset, why| OpenError::Damaged { file: path.clone(), offset, why };
         if first != head.next() {
             // What came before was not on the disk yet when the system crashed.
-            if ending == Ending::Crashed && lost_with(&files[at..], head)? {
+            if ending == LastRun::Crashed && lost_with(&files[at..], head)? {
                 drop_later(&files[at..], change)?;
                 break;
             }
@@ -157,11 +157,11 @@ pub(crate) fn scan(
             }
             continue;
         }
-        match judge_head(&bytes, first) {
+        match check_head(&bytes, first) {
             Ok(std::cmp::Ordering::Greater) => return Err(OpenError::Newer(path)),
             Ok(version) => older = version.is_lt(),
             // Its first page was not on the disk yet when the system crashed.
-            Err(_) if ending == Ending::Crashed && lost_with(&files[at..], head)? => {
+            Err(_) if ending == LastRun::Crashed && lost_with(&files[at..], head)? => {
                 drop_later(&files[at..], change)?;
                 break;
             }
@@ -174,7 +174,7 @@ pub(crate) fn scan(
         let written = segment.written();
         if let Some(why) = fault {
             let later = &files[at + 1..];
-            let alone = later.is_empty() || (ending == Ending::Crashed && lost_with(later, head)?);
+            let alone = later.is_empty() || (ending == LastRun::Crashed && lost_with(later, head)?);
             if !alone || !is_torn(&bytes[written as usize..], head, ending) {
                 return Err(damaged(written, why));
             }
@@ -187,7 +187,7 @@ pub(crate) fn scan(
         }
         segments.push_back(Arc::new(segment));
     }
-    if let Ending::Closed(seq) = ending
+    if let LastRun::Closed(seq) = ending
         && seq != head
         && let Some(last) = segments.back()
     {
@@ -213,7 +213,7 @@ pub(crate) fn first_stamp(bytes: &[u8]) -> Option<Digest> {
 
 /// The newest snapshot that can be gone on from.
 fn begin(
-    folder: &Folder,
+    folder: &DataDir,
     epoch: Epoch,
     limits: Limits,
     oldest: Seq,
@@ -327,7 +327,7 @@ impl Walk<'_> {
 
 /// Whether what begins here is what a crash has cut off, and no damage to what was safe: nothing whole comes behind it, or,
 /// where the system itself crashed, nothing that knows it had been confirmed.
-fn is_torn(rest: &[u8], head: Seq, ending: Ending) -> bool {
+fn is_torn(rest: &[u8], head: Seq, ending: LastRun) -> bool {
     let lost = head.next();
     let behind = (1..rest.len()).filter_map(|at| {
         let possible =
@@ -336,9 +336,9 @@ fn is_torn(rest: &[u8], head: Seq, ending: Ending) -> bool {
     });
     let mut behind = behind.filter(|(block, _)| block.first > lost);
     match ending {
-        Ending::Closed(_) => false,
-        Ending::Crashed => !behind.any(|(block, _)| block.durable >= lost),
-        Ending::Fresh | Ending::Killed => behind.next().is_none(),
+        LastRun::Closed(_) => false,
+        LastRun::Crashed => !behind.any(|(block, _)| block.durable >= lost),
+        LastRun::Fresh | LastRun::Killed => behind.next().is_none(),
     }
 }
 

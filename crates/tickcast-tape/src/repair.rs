@@ -7,18 +7,18 @@ use std::path::{Path, PathBuf};
 
 use tickcast_core::{Digest, Epoch, Limits, Seq};
 
+use crate::data_dir::{DataDir, LastRun};
 use crate::error::OpenError;
-use crate::folder::{Ending, Folder};
 use crate::recovery::{first_stamp, scan};
 use crate::snapshot;
 
 /// What is in a folder.
 #[derive(Debug, Clone, Copy)]
-pub struct Findings {
+pub struct CheckReport {
     /// How many files the tape has.
     pub files: usize,
     /// The place before its oldest entry.
-    pub floor: Seq,
+    pub start: Seq,
     /// The place of its newest.
     pub head: Seq,
 }
@@ -27,16 +27,16 @@ pub struct Findings {
 ///
 /// # Errors
 /// Where there is none; otherwise as [`open`](crate::open): the first thing that is wrong.
-pub fn check(folder: &Path) -> Result<Findings, OpenError> {
-    let folder = Folder::look_at(folder)?;
+pub fn check(folder: &Path) -> Result<CheckReport, OpenError> {
+    let folder = DataDir::look_at(folder)?;
     let (_, ending) = folder.last_run()?;
     look(&folder, ending)
 }
 
-fn look(folder: &Folder, ending: Ending) -> Result<Findings, OpenError> {
+fn look(folder: &DataDir, ending: LastRun) -> Result<CheckReport, OpenError> {
     let scan = scan(folder, (Epoch::new(0), Limits::default()), ending, false)?;
     let floor = scan.segments.front().map_or(Seq::ZERO, |segment| Seq::new(segment.first.get() - 1));
-    Ok(Findings { files: scan.segments.len(), floor, head: scan.restoring.head() })
+    Ok(CheckReport { files: scan.segments.len(), start: floor, head: scan.restoring.head() })
 }
 
 /// Sets aside what is damaged, in files that end in `.damaged`, and everything behind it, until the tape can be opened. Its next
@@ -44,24 +44,24 @@ fn look(folder: &Folder, ending: Ending) -> Result<Findings, OpenError> {
 ///
 /// # Errors
 /// Where there is none, another process has it, or the system will not.
-pub fn repair(path: &Path) -> Result<(Findings, Vec<PathBuf>), OpenError> {
-    let folder = Folder::take_tape(path)?;
+pub fn repair(path: &Path) -> Result<(CheckReport, Vec<PathBuf>), OpenError> {
+    let folder = DataDir::take_tape(path)?;
     let mut aside = Vec::new();
     let (epoch, ending) = match folder.last_run() {
         Err(OpenError::Damaged { file, .. }) => {
             fs::rename(&file, away(&file)).map_err(OpenError::io(&file))?;
             aside.push(away(&file));
-            (None, Ending::Fresh)
+            (None, LastRun::Fresh)
         }
         known => known?,
     };
     loop {
         // Whatever it was, it is not as it was closed.
-        match look(&folder, Ending::Killed) {
+        match look(&folder, LastRun::Killed) {
             Ok(findings) => {
-                let cut_off = matches!(ending, Ending::Closed(seq) if seq != findings.head);
+                let cut_off = matches!(ending, LastRun::Closed(seq) if seq != findings.head);
                 if cut_off || !aside.is_empty() {
-                    folder.give_up(epoch.unwrap_or(Epoch::new(0))).map_err(OpenError::io(path))?;
+                    folder.invalidate_epoch(epoch.unwrap_or(Epoch::new(0))).map_err(OpenError::io(path))?;
                 // What would be the trace of a crash behind the end is damage where the tape was closed, and nothing of it is lost.
                 } else if let Err(OpenError::Damaged { file, offset, .. }) = look(&folder, ending) {
                     set_aside(&folder, &file, offset, &mut aside)?;
@@ -78,7 +78,7 @@ pub fn repair(path: &Path) -> Result<(Findings, Vec<PathBuf>), OpenError> {
 }
 
 /// Begins with an empty market: what is kept of the tape fills it again, as far as that goes.
-fn forget_market(folder: &Folder, file: &Path, aside: &mut Vec<PathBuf>) -> Result<(), OpenError> {
+fn forget_market(folder: &DataDir, file: &Path, aside: &mut Vec<PathBuf>) -> Result<(), OpenError> {
     if file.exists() {
         fs::rename(file, away(file)).map_err(OpenError::io(file))?;
         aside.push(away(file));
@@ -90,7 +90,7 @@ fn forget_market(folder: &Folder, file: &Path, aside: &mut Vec<PathBuf>) -> Resu
 }
 
 /// What the tape looks like before its oldest entry.
-fn scan_start(folder: &Folder) -> Result<Digest, OpenError> {
+fn scan_start(folder: &DataDir) -> Result<Digest, OpenError> {
     let Some((_, path)) = folder.numbered("ticks")?.into_iter().next() else { return Ok(Digest::START) };
     let bytes = fs::read(&path).map_err(OpenError::io(&path))?;
     Ok(first_stamp(&bytes).unwrap_or_default())
@@ -104,7 +104,7 @@ fn away(path: &Path) -> PathBuf {
 }
 
 /// Moves a file's bytes from `offset` on away, and every later file.
-fn set_aside(folder: &Folder, file: &Path, offset: u64, aside: &mut Vec<PathBuf>) -> Result<(), OpenError> {
+fn set_aside(folder: &DataDir, file: &Path, offset: u64, aside: &mut Vec<PathBuf>) -> Result<(), OpenError> {
     let io = || OpenError::io(file);
     for (_, later) in folder.numbered("ticks")?.iter().filter(|(_, path)| path.as_path() > file) {
         fs::rename(later, away(later)).map_err(OpenError::io(later))?;

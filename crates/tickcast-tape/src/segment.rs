@@ -193,7 +193,7 @@ fn head(first: Seq) -> [u8; HEAD] {
 }
 
 /// What is wrong with the head of a file that should begin with `first`, else whether its version is this one.
-pub(crate) fn judge_head(bytes: &[u8], first: Seq) -> Result<std::cmp::Ordering, &'static str> {
+pub(crate) fn check_head(bytes: &[u8], first: Seq) -> Result<std::cmp::Ordering, &'static str> {
     let Some(head) = bytes.get(..HEAD) else { return Err("it has no head") };
     if head[..8] != *MARK || u32_at(head, 20) != crc32c::crc32c(&head[..20]) {
         return Err("its head is not that of a tape");

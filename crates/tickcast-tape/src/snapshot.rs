@@ -19,7 +19,7 @@ use tickcast_core::{
 
 use crate::archive::DiskTape;
 use crate::bytes::{read_price, read_short, take, u32_at, u64_at, write_price};
-use crate::folder::Folder;
+use crate::data_dir::DataDir;
 
 const MARK: &[u8; 8] = b"TICKMARK";
 /// What it is, and what it was while nothing said what the tape looked like.
@@ -57,7 +57,7 @@ pub fn write(
 }
 
 pub(crate) fn write_to(
-    folder: &Folder,
+    folder: &DataDir,
     (base, digest): (Seq, Digest),
     standings: impl Iterator<Item = SymbolSnapshot>,
     keys: &[Box<[u8]>],

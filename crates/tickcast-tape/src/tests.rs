@@ -28,7 +28,7 @@ impl Log {
     }
 
     fn try_open(folder: &Path) -> Result<Self, OpenError> {
-        let options = Options { sync: Sync::Never, keep_bytes: 4 << 20, ..Options::default() };
+        let options = Options { sync: Sync::Never, retention_bytes: 4 << 20, ..Options::default() };
         let Opened { sequencer, writer, tape, .. } = open(folder, options, limits())?;
         Ok(Self { sequencer, writer, tape })
     }
@@ -226,10 +226,10 @@ fn what_is_too_much_is_dropped_once_a_restart_does_not_need_it() {
     let mut log = filled(folder.path());
     assert!(segments(folder.path()).len() > 2, "{:?}", segments(folder.path()));
     log.tape.trim();
-    assert_eq!(log.tape.floor(), Seq::ZERO, "without a snapshot all is needed");
+    assert_eq!(log.tape.start(), Seq::ZERO, "without a snapshot all is needed");
     log.checkpoint();
     assert!(log.tape.bytes() <= 4 << 20);
-    let floor = log.tape.floor();
+    let floor = log.tape.start();
     assert!(floor > Seq::ZERO);
     assert!(matches!(log.tape.read(Seq::ZERO, |_, _| ControlFlow::Continue(())), Err(ReadError::Expired)));
     assert_eq!(log.on_disk(floor).len() as u64, 60_000 - floor.get());
@@ -237,7 +237,7 @@ fn what_is_too_much_is_dropped_once_a_restart_does_not_need_it() {
     let before = log.everything();
     kill(log);
     let log = Log::open(folder.path());
-    assert_eq!((log.everything(), log.tape.floor()), (before, floor));
+    assert_eq!((log.everything(), log.tape.start()), (before, floor));
 }
 
 #[test]
@@ -616,7 +616,7 @@ fn a_request_that_was_published_is_remembered_after_a_restart() {
     let note =
         tickcast_core::KeyProgress { key: "batch-1", next: 3, done: true, report: b"{\"accepted\":3}" };
     log.publish("A", 1, 1_782_907_200_000);
-    log.writer.push_note(&note);
+    log.writer.push_key(&note);
     let place = (log.sequencer.cursor().seq(), log.sequencer.tape().digest());
     log.writer.commit(place, now).unwrap();
     log.publish("A", 2, 1_782_907_200_000);

@@ -8,10 +8,10 @@ use std::thread::JoinHandle;
 
 use tickcast_core::{Digest, KeyProgress, Recorded, Seq, Time};
 
-use crate::block::{Draft, HEAD, LONGEST_NOTE, LONGEST_RECORD, Stamp};
+use crate::block::{BlockBuilder, HEAD, LONGEST_NOTE, LONGEST_RECORD, Stamp};
 use crate::error::AppendError;
 use crate::segment::Segment;
-use crate::shelf::Shelf;
+use crate::segment_set::SegmentSet;
 
 /// A segment takes entries for no more than this part of the time for which ticks are kept.
 const SEGMENTS_PER_KEEP: u32 = 16;
@@ -19,21 +19,21 @@ const SEGMENTS_PER_KEEP: u32 = 16;
 /// Writes the tape, entry after entry: there is one, and whoever has it gives out the places. Dropping it closes the tape.
 #[derive(Debug)]
 pub struct Writer {
-    shelf: Arc<Shelf>,
+    segments: Arc<SegmentSet>,
     segment: Arc<Segment>,
     next: Seq,
     /// What the tape looks like before that.
     digest: Digest,
-    draft: Draft,
+    draft: BlockBuilder,
     /// Told when a segment is complete.
-    rolls: Sender<()>,
+    segment_sealed: Sender<()>,
     /// One that syncs, and one that sees to it that the folder is still there.
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Writer {
     pub(crate) fn new(
-        shelf: Arc<Shelf>,
+        shelf: Arc<SegmentSet>,
         segment: Arc<Segment>,
         digest: Digest,
         rolls: Sender<()>,
@@ -46,9 +46,17 @@ impl Writer {
             .name("tape-watch".to_owned())
             .spawn(move || watcher.watch_until_closed())?;
         let next = segment.last().next();
-        let mut draft = Draft::default();
+        let mut draft = BlockBuilder::default();
         draft.clear();
-        Ok(Self { shelf, segment, next, digest, draft, rolls, threads: vec![syncing, watching] })
+        Ok(Self {
+            segments: shelf,
+            segment,
+            next,
+            digest,
+            draft,
+            segment_sealed: rolls,
+            threads: vec![syncing, watching],
+        })
     }
 
     /// Sees to it that so many entries can be written, whatever happens to the disk.
@@ -56,9 +64,9 @@ impl Writer {
     /// # Errors
     /// Where there is no room for them, or writing has failed before.
     pub fn make_room(&mut self, entries: usize) -> Result<(), AppendError> {
-        self.shelf.sound()?;
+        self.segments.ensure_writable()?;
         let needed = (HEAD + entries * LONGEST_RECORD + LONGEST_NOTE) as u64;
-        let size = self.shelf.options.segment_bytes();
+        let size = self.segments.options.segment_bytes();
         if self.segment.written() + needed <= self.segment.room() && !self.is_old() {
             return Ok(());
         }
@@ -67,22 +75,22 @@ impl Writer {
             return self.segment.reserve(size).map_err(AppendError::Full);
         }
         let start = (self.next, self.digest);
-        let fresh = Segment::create(&self.shelf.folder.path, start, size).map_err(AppendError::Full)?;
+        let fresh = Segment::create(&self.segments.folder.path, start, size).map_err(AppendError::Full)?;
         if let Err(error) = self.segment.file.set_len(self.segment.written()) {
             tracing::warn!(%error, "a part of the tape keeps the room it does not need");
         }
         self.segment = Arc::new(fresh);
-        self.shelf.push(Arc::clone(&self.segment));
-        if let Err(error) = self.shelf.folder.confirm() {
-            self.shelf.break_down(&error);
+        self.segments.push(Arc::clone(&self.segment));
+        if let Err(error) = self.segments.folder.confirm() {
+            self.segments.poison(&error);
         }
-        let _ = self.rolls.send(());
-        self.shelf.sound()
+        let _ = self.segment_sealed.send(());
+        self.segments.ensure_writable()
     }
 
     /// Whether the segment is to end, though there is room, since only whole ones can be dropped when they are old.
     fn is_old(&self) -> bool {
-        let keep = self.shelf.options.keep;
+        let keep = self.segments.options.retention_time;
         self.segment.last() >= self.segment.first && self.segment.since.elapsed() > keep / SEGMENTS_PER_KEEP
     }
 
@@ -92,8 +100,8 @@ impl Writer {
     }
 
     /// Adds how far a request has come.
-    pub fn push_note(&mut self, note: &KeyProgress<'_>) {
-        self.draft.push_note(note);
+    pub fn push_key(&mut self, note: &KeyProgress<'_>) {
+        self.draft.push_key(note);
     }
 
     /// Writes what was added since the last time, taken at `now` by the wall clock; `head` is the place of its last entry, and
@@ -107,32 +115,32 @@ impl Writer {
         }
         let (first, before) = (self.next, std::mem::replace(&mut self.digest, digest));
         let length = self.draft.len() as u64;
-        let block = self.draft.seal(first, self.shelf.durable_now(), Stamp { now, before });
+        let block = self.draft.finish(first, self.segments.durable_now(), Stamp { now, before });
         let written = self.segment.file.write_all_at(block, self.segment.written());
         self.draft.clear();
         if let Err(error) = written {
-            self.shelf.break_down(&error);
-            return self.shelf.sound();
+            self.segments.poison(&error);
+            return self.segments.ensure_writable();
         }
         self.segment.grow((first, head), length, before);
         self.next = head.next();
-        self.shelf.wrote();
+        self.segments.wrote();
         Ok(())
     }
 
     /// Makes the disk confirm everything, and notes that the tape was closed in order.
     fn close(&mut self) {
-        self.shelf.close();
+        self.segments.close();
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
                 tracing::error!("a thread of the tape has panicked");
             }
         }
-        self.shelf.sync();
-        if self.shelf.is_broken() {
+        self.segments.sync();
+        if self.segments.is_broken() {
             return;
         }
-        if let Err(error) = self.shelf.folder.end_run(self.shelf.epoch, self.segment.last()) {
+        if let Err(error) = self.segments.folder.end_run(self.segments.epoch, self.segment.last()) {
             tracing::warn!(%error, "that the tape was closed in order cannot be noted");
         }
     }

@@ -92,7 +92,7 @@ impl Hub {
     /// A hub that goes on where its tape on disk ends.
     fn on_disk(mut opened: Opened, settings: HubBuilder) -> Self {
         let epoch = opened.sequencer.cursor().epoch;
-        let rolls = std::mem::replace(&mut opened.rolls, std::sync::mpsc::channel().1);
+        let rolls = std::mem::replace(&mut opened.segment_sealed, std::sync::mpsc::channel().1);
         let log = Arc::new(Log::on_disk(opened));
         run_checkpointer(&log, rolls);
         Self::of(log, epoch, settings)
@@ -184,7 +184,7 @@ impl Hub {
         let sources = self.sources();
         let delays = Delays::default();
         let disk = self.log().tape().map(|tape| DiskStats {
-            ticks: tape.head().get().saturating_sub(tape.floor().get()),
+            ticks: tape.head().get().saturating_sub(tape.start().get()),
             bytes: tape.bytes(),
         });
         let mut stats = HubStats {

@@ -275,11 +275,11 @@ impl Sources {
 
     fn check_source(&self, source: &Source, now: Now) -> Option<Duration> {
         let heard = source.last_activity.load(Ordering::SeqCst);
-        let patience = Duration::from_millis(source.stale_after.load(Ordering::Relaxed));
-        if heard == 0 || patience.is_zero() || source.stale.load(Ordering::SeqCst) {
+        let stale_after = Duration::from_millis(source.stale_after.load(Ordering::Relaxed));
+        if heard == 0 || stale_after.is_zero() || source.stale.load(Ordering::SeqCst) {
             return None;
         }
-        let due = Duration::from_millis(heard - 1).saturating_add(patience);
+        let due = Duration::from_millis(heard - 1).saturating_add(stale_after);
         if now.uptime < due {
             return Some(due);
         }

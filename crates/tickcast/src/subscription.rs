@@ -75,9 +75,9 @@ impl Heartbeat {
 /// What a reader asks for: which symbols, how often, from where.
 ///
 /// ```
-/// use tickcast::{Filter, Pace, Subscription};
+/// use tickcast::{Filter, Rate, Subscription};
 /// let wanted = Subscription::to(Filter::parse(["AAPL", "BTC*"]).unwrap())
-///     .paced(Pace::per_second(2.0).unwrap())
+///     .max_rate(Rate::per_second(2.0).unwrap())
 ///     .without_snapshot();
 /// ```
 #[derive(Debug, Clone)]

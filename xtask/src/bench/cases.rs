@@ -90,14 +90,14 @@ pub(super) const CASES: [Case; 9] = [
     Case {
         name: "P3",
         what: "1,000 streams, 10,000 ticks a second of 100 symbols to each",
-        load: "--streams 1000 --symbols 100 --rate 10000 --look-at-one-in 10 --warm-up 1s --seconds 5s",
+        load: "--streams 1000 --symbols 100 --rate 10000 --sample-every 10 --warm-up 1s --seconds 5s",
         server: "",
         who: &[Textbook, Nchan, Tickcast],
     },
     Case {
         name: "P4",
         what: "10,000 streams, each its own 10 of 1,000 symbols, 5,000 ticks a second in all",
-        load: "--streams 10000 --symbols 1000 --each 10 --rate 5000 --warm-up 2s --seconds 5s",
+        load: "--streams 10000 --symbols 1000 --symbols-per-stream 10 --rate 5000 --warm-up 2s --seconds 5s",
         server: "",
         who: &[Tickcast],
     },
@@ -132,7 +132,7 @@ pub(super) const CASES: [Case; 9] = [
     Case {
         name: "P9",
         what: "streams opened as fast as they are answered, each its own 10 of 1,000 symbols, closed once the snapshot is there",
-        load: "--churn --symbols 1000 --each 10 --warm-up 1s --seconds 5s",
+        load: "--churn --symbols 1000 --symbols-per-stream 10 --warm-up 1s --seconds 5s",
         server: "",
         who: &[Tickcast],
     },

@@ -129,7 +129,7 @@ http {{
     let file = place.join("nginx.conf");
     std::fs::write(&file, configuration)?;
     let child = pinned(0, &nginx()).arg("-c").arg(&file).stderr(Stdio::null()).spawn()?;
-    Server::running(child, &address, &["--stream-path", "/sub", "--publish-path", "/pub", "--singly"])
+    Server::running(child, &address, &["--stream-path", "/sub", "--publish-path", "/pub", "--no-batch"])
 }
 
 fn nginx() -> PathBuf {

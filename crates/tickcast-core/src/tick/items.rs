@@ -47,12 +47,12 @@ impl RawTick<'_> {
 /// Cuts a stream of bytes into ticks' texts. It skips a byte order mark at the start.
 ///
 /// ```
-/// use tickcast_core::{Item, Items};
+/// use tickcast_core::{RawTick, TickSplitter};
 /// let mut seen = Vec::new();
-/// let mut items = Items::lines();
-/// items.feed(b"{\"a\":1}\n\n{\"b\"", |at, item| seen.push((at, item == Item::TooLong)));
-/// items.feed(b":2}", |at, item| seen.push((at, item == Item::TooLong)));
-/// items.finish(|at, item| seen.push((at, item == Item::TooLong)));
+/// let mut items = TickSplitter::lines();
+/// items.push_bytes(b"{\"a\":1}\n\n{\"b\"", |at, item| seen.push((at, item == RawTick::TooLong)));
+/// items.push_bytes(b":2}", |at, item| seen.push((at, item == RawTick::TooLong)));
+/// items.finish(|at, item| seen.push((at, item == RawTick::TooLong)));
 /// assert_eq!(seen, [(0, false), (2, false)]);
 /// ```
 #[derive(Debug)]

@@ -4,62 +4,62 @@ use tickcast::{FeedEventKind, SourceState, Tick, Time};
 use tokio::time::Instant;
 
 use super::Run;
-use crate::line::{End, Frame};
-use crate::marks::Verdict;
-use crate::{Garbled, Heard, Print, When, wire};
+use crate::connection::{End, Frame};
+use crate::sequence_tracker::Freshness;
+use crate::{DecodeError, EventTime, FeedEvent, FeedPrice, wire};
 
 /// Most prices of a connection that is to take over that wait for that.
 const HELD: usize = 1 << 16;
 
 impl Run {
     /// Takes in frames.
-    pub(super) fn hear(&mut self, i: usize, frames: Vec<Frame>, now: Instant) {
+    pub(super) fn handle_frame(&mut self, i: usize, frames: Vec<Frame>, now: Instant) {
         self.feed.publisher.count(FeedEventKind::Frames, frames.len() as u64);
         let (id, waits) = (self.calls[i].id, self.has_to_wait(i));
         let mut heard = Vec::new();
         for frame in frames {
             match frame {
                 Frame::Text(text) => {
-                    let result = self.calls[i].conversation.hear(&text, &mut heard);
+                    let result = self.calls[i].conversation.on_text(&text, &mut heard);
                     if let Err(garbled) = result {
                         let shown = wire::excerpt(&text);
-                        heard.push(Heard::Garbled(Garbled(format!("{garbled}: {shown}"))));
+                        heard.push(FeedEvent::Undecodable(DecodeError(format!("{garbled}: {shown}"))));
                     }
                 }
-                Frame::Binary => heard.push(Heard::Unknown("a binary frame".to_owned())),
+                Frame::Binary => heard.push(FeedEvent::Unknown("a binary frame".to_owned())),
             }
         }
         let (mut ticks, mut prices, mut failed) = (Vec::new(), false, None);
         for heard in heard {
             match heard {
-                Heard::Price(print) => {
+                FeedEvent::Price(print) => {
                     prices = true;
                     self.calls[i].halted &= print.snapshot;
                     if waits {
                         self.calls[i].held.push(*print);
                     } else {
-                        ticks.extend(self.judge(*print, false));
+                        ticks.extend(self.accept_price(*print, false));
                     }
                 }
-                Heard::Unquoted => self.feed.publisher.count(FeedEventKind::Unquoted, 1),
-                Heard::Garbled(garbled) => self.standing.garbled(&garbled),
-                Heard::Lost(missing) => self.lost(missing),
-                Heard::Refused { symbol, why } => self.standing.refused(symbol, why),
-                Heard::Failed(why) => failed = Some(why),
-                Heard::Halted(why) => {
+                FeedEvent::NoQuote => self.feed.publisher.count(FeedEventKind::Unquoted, 1),
+                FeedEvent::Undecodable(garbled) => self.standing.garbled(&garbled),
+                FeedEvent::Lost(missing) => self.lost(missing),
+                FeedEvent::Refused { symbol, why } => self.standing.refused(symbol, why),
+                FeedEvent::Failed(why) => failed = Some(why),
+                FeedEvent::Halted(why) => {
                     self.calls[i].halted = true;
                     self.standing.halt(why);
                 }
-                Heard::Open => {
+                FeedEvent::Open => {
                     self.calls[i].halted = false;
                     self.standing.open();
                 }
-                Heard::Leaving => self.relieve(i, now),
-                Heard::Say(text) => {
+                FeedEvent::GoingAway => self.replace(i, now),
+                FeedEvent::Send(text) => {
                     let _ = self.calls[i].outbox.send(text);
                 }
-                Heard::Nothing => {}
-                Heard::Unknown(kind) => self.standing.unknown(kind),
+                FeedEvent::Nothing => {}
+                FeedEvent::Unknown(kind) => self.standing.unknown(kind),
             }
         }
         if prices && waits {
@@ -95,35 +95,35 @@ impl Run {
         let call = &mut self.calls[i];
         let (id, halted, held) = (call.id, call.halted, std::mem::take(&mut call.held));
         self.calls.retain(|call| call.id == id || !call.leaving);
-        let ticks: Vec<_> = held.into_iter().filter_map(|print| self.judge(print, true)).collect();
+        let ticks: Vec<_> = held.into_iter().filter_map(|print| self.accept_price(print, true)).collect();
         if !halted {
-            self.standing.turn(SourceState::Live);
+            self.standing.set_state(SourceState::Live);
         }
         self.standing.priced(&ticks);
         self.publish(&ticks);
     }
 
     /// Says whether a price is to be published, and makes its time sound. One that was `held` is no straggler, but was given before.
-    fn judge(&mut self, mut print: Print, held: bool) -> Option<Tick> {
+    fn accept_price(&mut self, mut print: FeedPrice, held: bool) -> Option<Tick> {
         let wall = Time::from(std::time::SystemTime::now());
         let publisher = &self.feed.publisher;
         let time = match print.when {
-            When::At(ms) if wire::is_sound(ms, wall.as_millis()) => Time::from_millis(ms).ok(),
-            When::At(_) | When::Unreadable => {
+            EventTime::At(ms) if wire::is_sound(ms, wall.as_millis()) => Time::from_millis(ms).ok(),
+            EventTime::At(_) | EventTime::Unreadable => {
                 publisher.count(FeedEventKind::BadTimes, 1);
                 None
             }
-            When::Unsaid => None,
+            EventTime::Unsaid => None,
         };
-        match self.marks.judge(&mut print, time, wall) {
-            Verdict::New { missing } => {
+        match self.marks.check(&mut print, time, wall) {
+            Freshness::New { missing } => {
                 if missing > 0 {
                     self.lost(missing);
                 }
                 return Some(print.tick);
             }
-            Verdict::Straggler if !held => publisher.count(FeedEventKind::Stragglers, 1),
-            Verdict::Straggler | Verdict::Duplicate => publisher.count(FeedEventKind::Duplicates, 1),
+            Freshness::Straggler if !held => publisher.count(FeedEventKind::Stragglers, 1),
+            Freshness::Straggler | Freshness::Duplicate => publisher.count(FeedEventKind::Duplicates, 1),
         }
         None
     }
@@ -149,7 +149,7 @@ impl Run {
         // the exchange said that it is closed.
         let old = ticks.is_empty() && self.standing.is_stale();
         if !halted && !old {
-            self.standing.turn(SourceState::Live);
+            self.standing.set_state(SourceState::Live);
         }
         self.standing.priced(ticks);
     }
@@ -162,7 +162,7 @@ impl Run {
             }
         });
         if let Some((i, error)) = refused {
-            self.standing.garbled(&Garbled(format!("{}: {error}", ticks[i].symbol)));
+            self.standing.garbled(&DecodeError(format!("{}: {error}", ticks[i].symbol)));
         }
     }
 }

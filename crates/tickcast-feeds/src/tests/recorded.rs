@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::path::Path;
 
 use super::*;
-use crate::{Conversation, Heard};
+use crate::{ExchangeProtocol, FeedEvent};
 
 /// What an exchange sent, frame by frame; `None`: the recording is not here.
 fn frames(name: &str) -> Option<Vec<String>> {
@@ -33,35 +33,35 @@ fn skipped(recording: &str) {
 }
 
 /// What became of each frame; every one has to be something.
-fn hear(talk: &mut dyn Conversation, frames: &[String]) -> Vec<(serde_json::Value, Vec<Heard>)> {
+fn hear(talk: &mut dyn ExchangeProtocol, frames: &[String]) -> Vec<(serde_json::Value, Vec<FeedEvent>)> {
     let heard = frames.iter().map(|frame| {
         let mut heard = Vec::new();
-        talk.hear(frame, &mut heard).unwrap();
+        talk.on_text(frame, &mut heard).unwrap();
         assert!(!heard.is_empty(), "passed over: {frame}");
         (serde_json::from_str(frame).unwrap(), heard)
     });
     heard.collect()
 }
 
-fn price(heard: &[Heard]) -> Option<String> {
+fn price(heard: &[FeedEvent]) -> Option<String> {
     match heard {
-        [Heard::Price(print)] => Some(print.tick.price.to_string()),
-        [Heard::Nothing | Heard::Say(_)] => None,
+        [FeedEvent::Price(print)] => Some(print.tick.price.to_string()),
+        [FeedEvent::Nothing | FeedEvent::Send(_)] => None,
         other => panic!("{other:?}"),
     }
 }
 
-fn names(frames: &[String], key: impl Fn(&serde_json::Value) -> Option<String>) -> Names {
+fn names(frames: &[String], key: impl Fn(&serde_json::Value) -> Option<String>) -> SymbolMap {
     let names: std::collections::BTreeSet<_> =
         frames.iter().filter_map(|frame| key(&serde_json::from_str(frame).unwrap())).collect();
-    Names::new(names.into_iter().map(|name| (name, None))).unwrap()
+    SymbolMap::new(names.into_iter().map(|name| (name, None))).unwrap()
 }
 
 #[test]
 fn coinbase() {
     let Some(frames) = frames("coinbase-exchange-2021-04-17.ws.gz") else { return };
     let names = names(&frames, |frame| Some(frame["product_id"].as_str()?.to_owned()));
-    let mut talk = Coinbase::new(names, CoinbaseChannel::Ticker).converse();
+    let mut talk = Coinbase::new(names, CoinbaseChannel::Ticker).new_connection();
     let (mut tickers, mut matches) = (0, 0);
     for (frame, heard) in hear(&mut *talk, &frames) {
         let kind = frame["type"].as_str().unwrap();
@@ -78,7 +78,7 @@ fn coinbase() {
 fn binance() {
     let Some(frames) = frames("binance-2021-10-12.ws.gz") else { return };
     let names = names(&frames, |frame| Some(frame["data"]["s"].as_str()?.to_owned()));
-    let mut talk = Binance::new(names, BinanceStream::BookTicker).converse();
+    let mut talk = Binance::new(names, BinanceStream::BookTicker).new_connection();
     let (mut quotes, mut trades) = (0, 0);
     for (frame, heard) in hear(&mut *talk, &frames) {
         let stream = frame["stream"].as_str().unwrap();
@@ -105,7 +105,7 @@ fn binance() {
 struct Recording(Arc<Vec<String>>);
 
 impl Dial for Recording {
-    fn dial<'a>(&'a self, _: &'a Uri) -> Dialling<'a> {
+    fn dial<'a>(&'a self, _: &'a Uri) -> DialFuture<'a> {
         use futures_util::{SinkExt, StreamExt};
         use tokio_tungstenite::tungstenite::Message;
         let (ours, theirs) = tokio::io::duplex(64 << 10);
@@ -137,7 +137,7 @@ async fn through_a_feed_each_becomes_exactly_one_tick() {
         } else {
             Box::new(Coinbase::new(names.clone(), CoinbaseChannel::Ticker))
         };
-        let mut talk = exchange.converse();
+        let mut talk = exchange.new_connection();
         let prices: usize =
             hear(&mut *talk, &frames).iter().filter(|(_, heard)| price(heard).is_some()).count();
         let hub = Hub::builder().lanes(1).build();

@@ -125,7 +125,7 @@ async fn prices_before_the_answer_are_prices() {
 struct Nowhere;
 
 impl Dial for Nowhere {
-    fn dial<'a>(&'a self, _: &'a Uri) -> Dialling<'a> {
+    fn dial<'a>(&'a self, _: &'a Uri) -> DialFuture<'a> {
         Box::pin(async { Err(crate::DialError::Io(std::io::ErrorKind::ConnectionRefused.into())) })
     }
 }
@@ -134,7 +134,7 @@ impl Dial for Nowhere {
 struct Broken;
 
 impl Dial for Broken {
-    fn dial<'a>(&'a self, _: &'a Uri) -> Dialling<'a> {
+    fn dial<'a>(&'a self, _: &'a Uri) -> DialFuture<'a> {
         Box::pin(async { panic!("falls over, as the test has it") })
     }
 }
@@ -142,7 +142,7 @@ impl Dial for Broken {
 /// How a feed is doing after an hour of trying.
 async fn after_an_hour(dial: impl Dial) -> SourceStats {
     let hub = Hub::builder().lanes(1).build();
-    let names = Names::new([("BTCUSDT".to_owned(), None)]).unwrap();
+    let names = SymbolMap::new([("BTCUSDT".to_owned(), None)]).unwrap();
     let exchange = Binance::new(names.clone(), BinanceStream::Ticker);
     let feed = Feed::new(
         exchange,

@@ -1,7 +1,7 @@
 //! Connected, and no prices.
 
 use super::*;
-use crate::SILENCE;
+use crate::DEFAULT_PRICE_TIMEOUT;
 
 #[tokio::test(start_paused = true)]
 async fn no_prices_though_pings_and_heartbeats_go_on() {
@@ -10,9 +10,10 @@ async fn no_prices_though_pings_and_heartbeats_go_on() {
         scene.fake.misbehave(Fault::Silence);
         // The hub says so first, the feed then tries another connection.
         let stale = scene.until(SOON, |stats| stats.state == SourceState::Stale).await;
-        let back = scene.until(SILENCE + SOON, |stats| stats.state == SourceState::Live).await;
+        let back = scene.until(DEFAULT_PRICE_TIMEOUT + SOON, |stats| stats.state == SourceState::Live).await;
         assert!(
-            stale <= Duration::from_secs(17) && stale + back <= SILENCE + Duration::from_secs(8),
+            stale <= Duration::from_secs(17)
+                && stale + back <= DEFAULT_PRICE_TIMEOUT + Duration::from_secs(8),
             "{case:?}: {stale:?} {back:?}"
         );
         assert_eq!(scene.count(FeedEventKind::Connects), 2, "{case:?}");
@@ -67,7 +68,7 @@ async fn who_says_that_it_is_closed_is_not_merely_silent() {
     scene.until(SOON, |stats| stats.state.reason() == Some("it says: maintenance")).await;
     // Until another connection says how things stand.
     scene
-        .until(SILENCE + SOON, |stats| {
+        .until(DEFAULT_PRICE_TIMEOUT + SOON, |stats| {
             let again = stats.feed.get(FeedEventKind::Connects) == 2;
             assert!(again || stats.state.reason() == Some("it says: maintenance"), "{stats:?}");
             again
@@ -92,7 +93,7 @@ async fn a_price_that_comes_with_the_news_that_it_closes_does_not_open_it() {
     scene.fake.misbehave(Fault::System("maintenance".to_owned()));
     scene.until(SOON, |stats| stats.state.reason() == Some("it says: maintenance")).await;
     let start = Instant::now();
-    while start.elapsed() < SILENCE - Duration::from_secs(5) {
+    while start.elapsed() < DEFAULT_PRICE_TIMEOUT - Duration::from_secs(5) {
         sleep(Duration::from_millis(100)).await;
         assert_eq!(scene.stats().state.reason(), Some("it says: maintenance"));
     }

@@ -16,15 +16,15 @@ const ANSWERS: Duration = Duration::from_secs(10);
 
 /// Where and how ticks are handed in.
 #[derive(Debug, Clone)]
-pub(super) struct Desk {
+pub(super) struct BenchPublisher {
     pub(super) server: SocketAddr,
     pub(super) path: String,
     pub(super) token: Option<String>,
     /// One request a tick, for servers that know no other way.
-    pub(super) singly: bool,
+    pub(super) no_batch: bool,
 }
 
-impl Desk {
+impl BenchPublisher {
     /// Sends the first round: a tick of every symbol. Tells early what is wrong with the address or the token.
     pub(super) fn first_round(&self, load: &Load) -> anyhow::Result<()> {
         let mut publishing = self.begin(*load)?;
@@ -78,7 +78,7 @@ impl Desk {
         let mut socket = TcpStream::connect(self.server).context("the publisher cannot connect")?;
         socket.set_nodelay(true)?;
         let all = Arc::new(OnceLock::new());
-        let answers = if self.singly {
+        let answers = if self.no_batch {
             let (socket, all) = (socket.try_clone()?, Arc::clone(&all));
             Some(std::thread::spawn(move || count_answers(socket, &all)))
         } else {

@@ -111,7 +111,7 @@ mod tests {
             from = "sim:7"
             prefix = "DEMO:"
             allow_late = true
-            repeat = "drop"
+            unchanged = "drop"
             map = { AAPL = "Apple" }
             "#,
         )

@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
-use super::{Layers, Origin, SettingsError, Shown};
+use super::{Layers, SettingOrigin, SettingRow, SettingsError};
 use crate::cli::Layer;
 
 impl Layers<'_> {
@@ -33,15 +33,19 @@ impl Layers<'_> {
             }
         };
         self.show_token(token.as_ref(), &key)?;
-        let (path, origin) = shown.unwrap_or_else(|| ("(none)".to_owned(), Origin::Default));
+        let (path, origin) = shown.unwrap_or_else(|| ("(none)".to_owned(), SettingOrigin::Default));
         self.show("publish_token_file", path, origin);
         Ok(token.map(|(token, _)| token))
     }
 
     /// Says where the token comes from, not what it is. `key` is what it was read from.
-    fn show_token(&mut self, token: Option<&(String, Origin)>, key: &str) -> Result<(), SettingsError> {
+    fn show_token(
+        &mut self,
+        token: Option<&(String, SettingOrigin)>,
+        key: &str,
+    ) -> Result<(), SettingsError> {
         let Some((token, origin)) = token else {
-            self.show("publish_token", "(made at start-up)", Origin::Default);
+            self.show("publish_token", "(made at start-up)", SettingOrigin::Default);
             return Ok(());
         };
         if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -51,7 +55,7 @@ impl Layers<'_> {
         }
         let print = BuildHasherDefault::<DefaultHasher>::default().hash_one(token);
         let value = "(hidden)".to_owned();
-        self.shown.push(Shown { key: "publish_token", value, print, origin: *origin });
+        self.shown.push(SettingRow { key: "publish_token", value, print, origin: *origin });
         Ok(())
     }
 }

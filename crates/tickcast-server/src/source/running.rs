@@ -20,19 +20,19 @@ use super::{SourceSpec, replay, sim, udp};
 pub(crate) const STALE_AFTER: Duration = Duration::from_secs(15);
 
 /// The sources that run.
-pub(crate) struct Running {
+pub(crate) struct SourceManager {
     hub: Hub,
     /// One for all: the exchanges' limits are for all that comes from here.
     network: Network,
     stop: CancellationToken,
     tasks: TaskTracker,
-    list: Mutex<Vec<Run>>,
+    list: Mutex<Vec<RunningSource>>,
     /// Some prices are made up; it stands while the list changes.
     simulated: AtomicBool,
 }
 
 /// One source; `None`: it is paused.
-struct Run {
+struct RunningSource {
     spec: SourceSpec,
     task: Option<(CancellationToken, tokio::task::JoinHandle<()>)>,
 }
@@ -49,7 +49,7 @@ pub(crate) struct Change {
     pub(crate) paused: Vec<String>,
 }
 
-impl Running {
+impl SourceManager {
     /// Starts every source. Each runs until it ends by itself or `stop` is cancelled.
     pub(crate) fn start(
         specs: Vec<SourceSpec>,
@@ -109,9 +109,9 @@ impl Running {
                 *run = Some(self.run_after(spec, old));
             }
         }
-        for SourceSpec { name, rules, .. } in ended {
+        for SourceSpec { name, options: rules, .. } in ended {
             let publisher = self.hub.source(&name, rules);
-            self.forget_troubles(&publisher);
+            self.clear_symbol_states(&publisher);
             publisher.set_state(&SourceState::Ended("removed".to_owned()));
             tracing::info!(source = name, "source removed");
             change.removed.push(name);
@@ -122,11 +122,11 @@ impl Running {
     }
 
     /// Runs a source where another one ran under its name. The symbols that only that one had have ended.
-    fn run_after(&self, spec: SourceSpec, old: Option<SourceSpec>) -> Run {
+    fn run_after(&self, spec: SourceSpec, old: Option<SourceSpec>) -> RunningSource {
         let mut gone = old.map(|old| old.listed()).unwrap_or_default();
         let listed: HashSet<_> = spec.listed().into_iter().collect();
         gone.retain(|symbol| !listed.contains(symbol));
-        let publisher = self.hub.source(&spec.name, spec.rules);
+        let publisher = self.hub.source(&spec.name, spec.options);
         let run = self.run(spec);
         for symbol in gone {
             publisher.set_symbol_state(symbol, &SourceState::Ended("removed".to_owned()));
@@ -134,13 +134,13 @@ impl Running {
         run
     }
 
-    fn run(&self, spec: SourceSpec) -> Run {
-        let publisher = self.hub.source(&spec.name, spec.rules);
+    fn run(&self, spec: SourceSpec) -> RunningSource {
+        let publisher = self.hub.source(&spec.name, spec.options);
         let publisher = publisher.stale_after(spec.stale_after.map_or(STALE_AFTER, |silence| silence.0));
-        self.forget_troubles(&publisher);
+        self.clear_symbol_states(&publisher);
         if spec.paused {
             publisher.set_state(&SourceState::Paused);
-            return Run { spec, task: None };
+            return RunningSource { spec, task: None };
         }
         // An earlier run may have ended otherwise.
         publisher.set_state(&SourceState::Live);
@@ -156,23 +156,23 @@ impl Running {
                 () = stopped.cancelled() => {}
             }
         });
-        Run { spec, task: Some((stop, task)) }
+        RunningSource { spec, task: Some((stop, task)) }
     }
 
     /// What an earlier run said of single symbols is over with it.
-    fn forget_troubles(&self, publisher: &Publisher) {
+    fn clear_symbol_states(&self, publisher: &Publisher) {
         let own = self.hub.sources().into_iter().find(|source| source.name == publisher.name());
         for symbol in own.into_iter().flat_map(|source| source.symbols) {
             publisher.set_symbol_state(symbol.symbol, &SourceState::Live);
         }
     }
 
-    fn list(&self) -> std::sync::MutexGuard<'_, Vec<Run>> {
+    fn list(&self) -> std::sync::MutexGuard<'_, Vec<RunningSource>> {
         self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Run {
+impl RunningSource {
     /// Ends it, and waits until it has said its last.
     async fn end(self) {
         if let Some((stop, task)) = self.task {
@@ -184,7 +184,7 @@ impl Run {
 }
 
 /// The run that goes on for `spec`, if there is one: the same as before, whatever number it had.
-fn keep(spec: &mut SourceSpec, before: &mut Vec<Run>) -> Option<Run> {
+fn keep(spec: &mut SourceSpec, before: &mut Vec<RunningSource>) -> Option<RunningSource> {
     let same = before.iter().position(|run| run.spec == *spec);
     let at = same.or_else(|| before.iter().position(|run| run.spec.is_like(spec)))?;
     let run = before.remove(at);
@@ -193,7 +193,7 @@ fn keep(spec: &mut SourceSpec, before: &mut Vec<Run>) -> Option<Run> {
 }
 
 /// Gives other names to those whose names stay with sources that go on.
-fn rename(specs: &mut [SourceSpec], kept: &[Option<Run>]) {
+fn rename(specs: &mut [SourceSpec], kept: &[Option<RunningSource>]) {
     let mut taken: HashSet<_> = kept.iter().flatten().map(|run| run.spec.name.clone()).collect();
     let new = specs.iter_mut().zip(kept).filter(|(_, kept)| kept.is_none()).map(|(spec, _)| spec);
     let (collide, free): (Vec<_>, Vec<_>) = new.partition(|spec| taken.contains(&spec.name));

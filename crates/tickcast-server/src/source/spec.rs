@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 use tickcast::{SourceOptions, Symbol, SymbolError};
-use tickcast_feeds::NamesError;
+use tickcast_feeds::SymbolMapError;
 
 use super::records::{ColumnsError, Layout};
 use super::rename::Rename;
@@ -29,7 +29,7 @@ pub(crate) struct SourceSpec {
     /// The name it was given, or else: as it was written, less its options and, since anyone may read it, a file's folder.
     pub(crate) label: String,
     pub(crate) kind: Kind,
-    pub(crate) rules: SourceOptions,
+    pub(crate) options: SourceOptions,
     pub(crate) rename: Rename,
     /// How long it may be silent before its prices are stale; zero: for ever. `None`: as long as any source.
     pub(crate) stale_after: Option<Span>,
@@ -83,7 +83,7 @@ pub(crate) struct SourceTable {
     pub(crate) map: HashMap<String, String>,
     pub(crate) prefix: Option<String>,
     pub(crate) allow_late: Option<bool>,
-    pub(crate) repeat: Option<String>,
+    pub(crate) unchanged: Option<String>,
     pub(crate) stale_after: Option<Span>,
     pub(crate) max_ahead: Option<Span>,
     pub(crate) name: Option<String>,
@@ -100,7 +100,7 @@ pub(crate) const SOURCE_KEYS: [&str; 11] = [
     "map",
     "prefix",
     "allow_late",
-    "repeat",
+    "unchanged",
     "stale_after",
     "max_ahead",
     "name",
@@ -111,7 +111,7 @@ pub(crate) const SOURCE_KEYS: [&str; 11] = [
 
 /// Why a text does not name a source.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum SpecError {
+pub(crate) enum SourceSpecError {
     #[error(
         "source {0:?}: known are sim[:SEED], replay:FILE, stdin, udp:IP:PORT, binance:SYMBOLS, coinbase:PRODUCTS, \
          coinbase-advanced:PRODUCTS, kraken:SYMBOLS and none"
@@ -120,7 +120,7 @@ pub(crate) enum SpecError {
     #[error("source {0:?}: symbols are missing, as in {1}")]
     NoSymbols(String, &'static str),
     #[error("source {0:?}: {1}")]
-    Names(String, NamesError),
+    Names(String, SymbolMapError),
     #[error(
         "source {0:?}: {1} symbols, of which one connection to {2} takes {3}; name another source for the others"
     )]
@@ -151,13 +151,13 @@ pub(crate) enum SpecError {
 
 impl SourceSpec {
     /// Reads `KIND[:ARGUMENT][?OPTION=VALUE&…]`. `None` for `none`.
-    pub(crate) fn parse(text: &str) -> Result<Option<Self>, SpecError> {
+    pub(crate) fn parse(text: &str) -> Result<Option<Self>, SourceSpecError> {
         let spec = Self::read(text)?;
         spec.as_ref().map_or(Ok(()), |spec| spec.check(text))?;
         Ok(spec)
     }
 
-    fn read(text: &str) -> Result<Option<Self>, SpecError> {
+    fn read(text: &str) -> Result<Option<Self>, SourceSpecError> {
         let (head, options) = text.split_once('?').unwrap_or((text, ""));
         let (kind, argument) =
             head.split_once(':').map_or((head, None), |(kind, argument)| (kind, Some(argument)));
@@ -165,16 +165,18 @@ impl SourceSpec {
         let kind = match (kind, argument) {
             ("none", None) => return Ok(None),
             ("sim", seed) => Kind::Sim {
-                seed: seed.map_or(Ok(SEED), str::parse).map_err(|_| SpecError::Seed(text.to_owned()))?,
+                seed: seed
+                    .map_or(Ok(SEED), str::parse)
+                    .map_err(|_| SourceSpecError::Seed(text.to_owned()))?,
                 rate: options.sim_rate()?,
             },
             ("stdin", None) => Kind::Stdin(options.layout()?),
             ("udp", address) => Kind::Udp(
                 address
                     .and_then(|text| text.parse().ok())
-                    .ok_or_else(|| SpecError::Address(text.to_owned()))?,
+                    .ok_or_else(|| SourceSpecError::Address(text.to_owned()))?,
             ),
-            ("replay", None | Some("")) => return Err(SpecError::NoFile(text.to_owned())),
+            ("replay", None | Some("")) => return Err(SourceSpecError::NoFile(text.to_owned())),
             ("replay", Some(path)) => {
                 let path = PathBuf::from(path);
                 let readable = std::fs::File::open(&path).and_then(|file| file.metadata());
@@ -190,19 +192,27 @@ impl SourceSpec {
                 Some(venue) => {
                     Kind::Exchange(ExchangeSpec::parse(venue, symbols.unwrap_or_default(), &mut options)?)
                 }
-                None => return Err(SpecError::Unknown(text.to_owned())),
+                None => return Err(SourceSpecError::Unknown(text.to_owned())),
             },
         };
         let rules = SourceOptions {
             allow_late: options.flag("allow_late")?,
-            drop_unchanged: options.drop_repeats()?,
+            drop_unchanged: options.drop_unchanged()?,
             max_ahead: options.max_ahead()?.map_or(SourceOptions::default().max_ahead, |ahead| ahead.0),
         };
         let rename = Rename { prefix: options.take("prefix").unwrap_or_default(), map: HashMap::new() };
         let stale_after = options.stale_after()?;
         let label = options.name()?.unwrap_or_else(|| kind.name(head));
         options.end(&kind)?;
-        Ok(Some(Self { name: label.clone(), label, kind, rules, rename, stale_after, paused: false }))
+        Ok(Some(Self {
+            name: label.clone(),
+            label,
+            kind,
+            options: rules,
+            rename,
+            stale_after,
+            paused: false,
+        }))
     }
 
     /// Whether it is the same but for its number.
@@ -214,14 +224,14 @@ impl SourceSpec {
     pub(crate) fn listed(&self) -> Vec<Symbol> {
         match &self.kind {
             Kind::Exchange(exchange) => {
-                exchange.names(&self.rename).map(|names| names.ours().collect()).unwrap_or_default()
+                exchange.names(&self.rename).map(|names| names.local().collect()).unwrap_or_default()
             }
             Kind::Sim { .. } | Kind::Replay { .. } | Kind::Stdin(_) | Kind::Udp(_) => Vec::new(),
         }
     }
 
     /// What can only be judged once all of it is known.
-    fn check(&self, text: &str) -> Result<(), SpecError> {
+    fn check(&self, text: &str) -> Result<(), SourceSpecError> {
         if let Kind::Exchange(exchange) = &self.kind {
             exchange.check(&self.rename, text)?;
         }
@@ -234,18 +244,18 @@ impl SourceSpec {
     }
 
     /// Reads a `[[source]]`. What it says outweighs options in its `from`.
-    pub(crate) fn from_table(table: SourceTable) -> Result<Option<Self>, SpecError> {
+    pub(crate) fn from_table(table: SourceTable) -> Result<Option<Self>, SourceSpecError> {
         let from = table.whole();
         let Some(mut spec) = Self::read(&from)? else { return Ok(None) };
         spec.rename.map = spec.kind.keys(table.map);
         spec.rename.prefix = table.prefix.unwrap_or(spec.rename.prefix);
         spec.stale_after = table.stale_after.or(spec.stale_after);
-        spec.rules.max_ahead = table.max_ahead.map_or(spec.rules.max_ahead, |ahead| ahead.0);
-        spec.rules.allow_late = table.allow_late.unwrap_or(spec.rules.allow_late);
-        if let Some(repeat) = table.repeat {
+        spec.options.max_ahead = table.max_ahead.map_or(spec.options.max_ahead, |ahead| ahead.0);
+        spec.options.allow_late = table.allow_late.unwrap_or(spec.options.allow_late);
+        if let Some(repeat) = table.unchanged {
             let mut options = Options::parse(&table.from, "");
-            options.pairs.push(("repeat".to_owned(), Some(repeat)));
-            spec.rules.drop_unchanged = options.drop_repeats()?;
+            options.pairs.push(("unchanged".to_owned(), Some(repeat)));
+            spec.options.drop_unchanged = options.drop_unchanged()?;
         }
         if let Some(name) = table.name {
             spec.label = options::name(&table.from, name)?;
@@ -253,7 +263,7 @@ impl SourceSpec {
         }
         if let Some(url) = table.url {
             let Kind::Exchange(exchange) = &mut spec.kind else {
-                return Err(SpecError::NotExchange(table.from, "url"));
+                return Err(SourceSpecError::NotExchange(table.from, "url"));
             };
             exchange.url = exchange::url(&Options::parse(&table.from, ""), &url)?;
         }
@@ -274,7 +284,7 @@ impl SourceTable {
             ("name", self.name.clone()),
             ("prefix", self.prefix.clone()),
             ("url", self.url.clone()),
-            ("repeat", self.repeat.clone()),
+            ("unchanged", self.unchanged.clone()),
             ("allow_late", self.allow_late.map(|allow| allow.to_string())),
             ("stale_after", self.stale_after.map(|span| span.to_string())),
             ("paused", self.paused.then(|| "true".to_owned())),
@@ -330,7 +340,7 @@ mod tests {
         assert_eq!(parse("sim").kind, Kind::Sim { seed: SEED, rate: SIM_RATE });
         assert_eq!(parse("sim:7?rate=5000").kind, Kind::Sim { seed: 7, rate: 5000.0 });
         assert_eq!(
-            parse("stdin?prefix=X:&repeat=drop&allow_late").rules,
+            parse("stdin?prefix=X:&unchanged=drop&allow_late").options,
             SourceOptions { allow_late: true, drop_unchanged: true, ..SourceOptions::default() }
         );
         assert_eq!(SourceSpec::parse("none"), Ok(None));

@@ -118,7 +118,7 @@ impl Board {
                 self.connected = true;
                 self.lost.clear();
             }
-            Event::Lost(why) => {
+            Event::Disconnected(why) => {
                 // What the server gave as its reason says more than that the connection ended.
                 if self.connected || self.lost.is_empty() {
                     self.lost.clone_from(why);
@@ -298,7 +298,7 @@ mod tests {
         board.take(&symbol_status("A", "stale"), Duration::ZERO);
         board.take(&tick("A", "1", "0"), Duration::ZERO);
         assert_eq!(board.state(&board.shown()[0].symbol), "stale");
-        board.take(&Event::Lost("reset".to_owned()), Duration::ZERO);
+        board.take(&Event::Disconnected("reset".to_owned()), Duration::ZERO);
         board.take(&tick("A", "1", "0"), Duration::ZERO);
         assert_eq!(board.state(&board.shown()[0].symbol), "");
         // Its source has ended: that is not the same as being taken off.

@@ -13,7 +13,7 @@ const PAGE: isize = 20;
 pub(super) const HELP: &str = "q quit  s sort  r reverse  / filter  ↑↓ scroll";
 
 /// Does what is typed; a break ends the program.
-pub(super) fn obey(board: &mut Board, input: &Event) -> ControlFlow<()> {
+pub(super) fn handle_key(board: &mut Board, input: &Event) -> ControlFlow<()> {
     let Event::Key(KeyEvent { code, modifiers, kind, .. }) = *input else { return ControlFlow::Continue(()) };
     if kind == KeyEventKind::Release {
         return ControlFlow::Continue(());

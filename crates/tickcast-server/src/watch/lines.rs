@@ -2,15 +2,19 @@
 
 use std::io::{self, BufWriter, Write};
 
-use tickcast_client::{Event, Prices, Tick};
+use tickcast_client::{Event, PriceStream, Tick};
 
-use crate::asked::Asked;
+use crate::requested_names::RequestedNames;
 
 /// Said where a stream is about no symbol: a name may be wrong, or new.
 pub(super) const NOTHING: &str = "no price yet of what is asked for; waiting";
 
 /// Writes a line a tick until it is interrupted, or nobody reads it any more.
-pub(super) async fn write(mut prices: Prices, mut asked: Asked, json: bool) -> anyhow::Result<()> {
+pub(super) async fn write(
+    mut prices: PriceStream,
+    mut asked: RequestedNames,
+    json: bool,
+) -> anyhow::Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
     let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
     let mut unread = std::pin::pin!(unread());
@@ -91,7 +95,7 @@ pub(crate) fn tell(event: &Event) {
 /// What is to be said of an event besides prices.
 fn aside(event: &Event) -> Option<String> {
     Some(match event {
-        Event::Lost(why) => format!("{why}; it is tried again"),
+        Event::Disconnected(why) => format!("{why}; it is tried again"),
         Event::Bye(reason) => format!("the server ended the stream ({reason})"),
         Event::Reset { reason, .. } => format!("begun anew ({reason})"),
         Event::Status(status) => format!("source {} is {}", status.source, status.state),

@@ -149,7 +149,10 @@ fn the_header_keeps_what_is_wrong() {
     }
     assert!(lines(&drawn(&board, 36))[0].contains("binance down  +3"));
     assert!(lines(&drawn(&board, 200))[0].contains("coinbase down  http stale  kraken down"));
-    board.take(&Event::Lost("Connection refused, and many words beside that".to_owned()), Duration::ZERO);
+    board.take(
+        &Event::Disconnected("Connection refused, and many words beside that".to_owned()),
+        Duration::ZERO,
+    );
     let header = lines(&drawn(&board, 36)).swap_remove(0);
     assert!(header.trim_end().ends_with('…'), "{header:?}");
 }

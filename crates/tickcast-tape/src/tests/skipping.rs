@@ -8,7 +8,7 @@ const BEGIN: i64 = 1_782_907_200_000;
 /// The places of the ticks within a range of times, and how many entries were read for it.
 fn within(tape: &DiskTape, from: i64, to: i64) -> Result<(Vec<u64>, usize), ReadError> {
     let range = (Time::from_millis(from).unwrap(), Time::from_millis(to).unwrap());
-    let (mut at, mut found, mut read) = (tape.floor(), Vec::new(), 0);
+    let (mut at, mut found, mut read) = (tape.start(), Vec::new(), 0);
     while at < tape.head() {
         match tape.skip(at, range)? {
             Skipped::SoFar(place) => at = place,

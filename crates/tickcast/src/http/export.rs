@@ -40,10 +40,10 @@ impl Export {
     /// Reads on, no further than a good part of a megabyte or a piece's worth.
     fn read_disk(&mut self, tape: &DiskTape) -> Result<(), Cut> {
         let begin = self.at;
-        let at = begin.unwrap_or_else(|| tape.floor());
+        let at = begin.unwrap_or_else(|| tape.start());
         match self.read_disk_from(tape, at) {
             // Its beginning was dropped before anything was read of it.
-            Err(Cut::Unreadable(ReadError::Expired)) if begin.is_none() && tape.floor() > at => Ok(()),
+            Err(Cut::Unreadable(ReadError::Expired)) if begin.is_none() && tape.start() > at => Ok(()),
             Err(error) => Err(error),
             Ok(reached) => {
                 self.at = Some(reached);

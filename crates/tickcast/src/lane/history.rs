@@ -151,13 +151,13 @@ impl<S: Sink> Lane<S> {
     /// Whether what comes after `from` can be had somewhere.
     pub(super) fn reaches_back_to(&self, from: Seq) -> bool {
         self.replica.tape().reaches_back_to(from)
-            || self.archive.as_ref().is_some_and(|tape| tape.floor() <= from)
+            || self.archive.as_ref().is_some_and(|tape| tape.start() <= from)
     }
 
     /// The place before the oldest tick that can be had.
     pub(super) fn floor(&self) -> Seq {
         let in_memory = self.replica.tape().start();
-        self.archive.as_ref().map_or(in_memory, |tape| in_memory.min(tape.floor()))
+        self.archive.as_ref().map_or(in_memory, |tape| in_memory.min(tape.start()))
     }
 
     /// A stream waits for its next piece.

@@ -74,8 +74,8 @@ impl<S: Sink> Lane<S> {
             stream.sink.cut();
             return self.mark_closed(key);
         }
-        let patience = if stream.blocked && !stream.waiting() { stall } else { quiet };
-        let due = stream.last_write + patience;
+        let limit = if stream.blocked && !stream.waiting() { stall } else { quiet };
+        let due = stream.last_write + limit;
         // One that waits for the disk with a full sink is tried again when its next sign would be due, not all the time.
         let due = if due > now.uptime { due } else { now.uptime + quiet };
         self.timers.set(due, key, Timer::IdleCheck);

@@ -86,7 +86,7 @@ impl Journal {
     /// Notes how far a request has come.
     pub(super) fn stage_key(&mut self, note: &KeyProgress<'_>) {
         if let Self::Disk(disk) = self {
-            disk.writer.push_note(note);
+            disk.writer.push_key(note);
         }
     }
 

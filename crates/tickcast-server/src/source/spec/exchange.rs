@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use tickcast::Publisher;
 use tickcast_feeds::{
-    Advanced, Binance, BinanceStream, Coinbase, CoinbaseChannel, Exchange, Feed, Kraken, KrakenChannel,
-    Names, SILENCE, Uri,
+    Advanced, Binance, BinanceStream, Coinbase, CoinbaseChannel, DEFAULT_PRICE_TIMEOUT, Exchange, Feed,
+    Kraken, KrakenChannel, SymbolMap, Uri,
 };
 
-use super::SpecError;
+use super::SourceSpecError;
 use super::options::Options;
 use crate::source::rename::Rename;
 
@@ -111,7 +111,11 @@ impl Venue {
 
 impl ExchangeSpec {
     /// Reads `SYMBOL[=NAME],…` and the options that only exchanges have.
-    pub(super) fn parse(venue: Venue, symbols: &str, options: &mut Options<'_>) -> Result<Self, SpecError> {
+    pub(super) fn parse(
+        venue: Venue,
+        symbols: &str,
+        options: &mut Options<'_>,
+    ) -> Result<Self, SourceSpecError> {
         let listed = symbols.split(',').map(str::trim).filter(|symbol| !symbol.is_empty());
         let symbols: Vec<_> = listed
             .map(|symbol| {
@@ -122,7 +126,7 @@ impl ExchangeSpec {
             })
             .collect();
         if symbols.is_empty() {
-            return Err(SpecError::NoSymbols(options.source.to_owned(), venue.example()));
+            return Err(SourceSpecError::NoSymbols(options.source.to_owned(), venue.example()));
         }
         let channel = if venue == Venue::Advanced { None } else { options.take("channel") };
         let venue = match channel {
@@ -131,23 +135,28 @@ impl ExchangeSpec {
         };
         let address = options.take("url");
         let url = url(options, address.as_deref().unwrap_or(venue.url()))?;
-        let silence = options.silence()?.unwrap_or(SILENCE);
+        let silence = options.silence()?.unwrap_or(DEFAULT_PRICE_TIMEOUT);
         Ok(Self { venue, url, silence, symbols })
     }
 
     /// What its symbols are called there and here.
-    pub(crate) fn names(&self, rename: &Rename) -> Result<Names, tickcast_feeds::NamesError> {
-        Names::new(self.symbols.iter().map(|(theirs, ours)| {
+    pub(crate) fn names(&self, rename: &Rename) -> Result<SymbolMap, tickcast_feeds::SymbolMapError> {
+        SymbolMap::new(self.symbols.iter().map(|(theirs, ours)| {
             let ours = ours.clone().or_else(|| rename.name(theirs));
             (theirs.clone(), ours)
         }))
     }
 
-    pub(super) fn check(&self, rename: &Rename, text: &str) -> Result<(), SpecError> {
-        let names = self.names(rename).map_err(|error| SpecError::Names(text.to_owned(), error))?;
+    pub(super) fn check(&self, rename: &Rename, text: &str) -> Result<(), SourceSpecError> {
+        let names = self.names(rename).map_err(|error| SourceSpecError::Names(text.to_owned(), error))?;
         let most = self.exchange(names).limits().symbols;
         if self.symbols.len() > most {
-            return Err(SpecError::TooMany(text.to_owned(), self.symbols.len(), self.venue.name(), most));
+            return Err(SourceSpecError::TooMany(
+                text.to_owned(),
+                self.symbols.len(),
+                self.venue.name(),
+                most,
+            ));
         }
         Ok(())
     }
@@ -157,13 +166,13 @@ impl ExchangeSpec {
         &self,
         rename: &Rename,
         publisher: Publisher,
-    ) -> Result<Feed, tickcast_feeds::NamesError> {
+    ) -> Result<Feed, tickcast_feeds::SymbolMapError> {
         let names = self.names(rename)?;
         let exchange = self.exchange(names.clone());
-        Ok(Feed::new(exchange, self.url.clone(), names, publisher).silence(self.silence))
+        Ok(Feed::new(exchange, self.url.clone(), names, publisher).price_timeout(self.silence))
     }
 
-    fn exchange(&self, names: Names) -> Box<dyn Exchange> {
+    fn exchange(&self, names: SymbolMap) -> Box<dyn Exchange> {
         match self.venue {
             Venue::Binance(stream) => Box::new(Binance::new(names, stream)),
             Venue::Coinbase(channel) => Box::new(Coinbase::new(names, channel)),
@@ -175,7 +184,7 @@ impl ExchangeSpec {
 }
 
 /// Where an exchange, or a gateway to one, or something like one, is.
-pub(super) fn url(options: &Options<'_>, text: &str) -> Result<Uri, SpecError> {
+pub(super) fn url(options: &Options<'_>, text: &str) -> Result<Uri, SourceSpecError> {
     let url = text.parse::<Uri>().ok();
     let url = url.filter(|url| {
         matches!(url.scheme_str(), Some("ws" | "wss")) && url.host().is_some_and(|host| !host.is_empty())

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tickcast::Symbol;
 
-use super::{Kind, SpecError};
+use super::{Kind, SourceSpecError};
 use crate::settings::Span;
 use crate::source::records::Layout;
 use crate::source::replay::Pacing;
@@ -20,12 +20,12 @@ const REPLAY_RATES: std::ops::RangeInclusive<f64> = 0.001..=10_000_000.0;
 const LEAST_SILENCE: Duration = Duration::from_secs(1);
 
 /// A name that someone gives a source: it is a label of metrics, and shown to everyone.
-pub(super) fn name(source: &str, text: String) -> Result<String, SpecError> {
+pub(super) fn name(source: &str, text: String) -> Result<String, SourceSpecError> {
     let sound =
         (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
     // Those are what is posted, and what a program publishes by itself.
     let sound = sound && !["http", "local"].contains(&text.as_str());
-    if sound { Ok(text) } else { Err(SpecError::Name(source.to_owned())) }
+    if sound { Ok(text) } else { Err(SourceSpecError::Name(source.to_owned())) }
 }
 
 /// The options behind the `?`, to be taken one by one.
@@ -49,7 +49,7 @@ impl<'a> Options<'a> {
         Some(self.pairs.remove(at).1.unwrap_or_default())
     }
 
-    pub(super) fn flag(&mut self, key: &'static str) -> Result<bool, SpecError> {
+    pub(super) fn flag(&mut self, key: &'static str) -> Result<bool, SourceSpecError> {
         match self.take(key).as_deref() {
             None | Some("false") => Ok(false),
             Some("" | "true") => Ok(true),
@@ -57,15 +57,15 @@ impl<'a> Options<'a> {
         }
     }
 
-    pub(super) fn drop_repeats(&mut self) -> Result<bool, SpecError> {
-        match self.take("repeat").as_deref() {
+    pub(super) fn drop_unchanged(&mut self) -> Result<bool, SourceSpecError> {
+        match self.take("unchanged").as_deref() {
             None | Some("keep") => Ok(false),
             Some("drop") => Ok(true),
-            Some(other) => Err(self.value("repeat", other, "keep or drop")),
+            Some(other) => Err(self.value("unchanged", other, "keep or drop")),
         }
     }
 
-    pub(super) fn stale_after(&mut self) -> Result<Option<Span>, SpecError> {
+    pub(super) fn stale_after(&mut self) -> Result<Option<Span>, SourceSpecError> {
         let Some(text) = self.take("stale_after") else { return Ok(None) };
         let span = text
             .parse()
@@ -74,43 +74,43 @@ impl<'a> Options<'a> {
     }
 
     /// How far ahead of the clock a tick's time may be.
-    pub(super) fn max_ahead(&mut self) -> Result<Option<Span>, SpecError> {
+    pub(super) fn max_ahead(&mut self) -> Result<Option<Span>, SourceSpecError> {
         let Some(text) = self.take("max_ahead") else { return Ok(None) };
         let span = text.parse().map_err(|_| self.value("max_ahead", &text, "a time, such as 1m or 2h,"))?;
         Ok(Some(span))
     }
 
     /// How long no price may come before another connection is tried.
-    pub(super) fn silence(&mut self) -> Result<Option<Duration>, SpecError> {
+    pub(super) fn silence(&mut self) -> Result<Option<Duration>, SourceSpecError> {
         let Some(text) = self.take("silence") else { return Ok(None) };
         let span = text.parse::<Span>().ok().filter(|span| span.0 >= LEAST_SILENCE);
         span.map(|span| Some(span.0)).ok_or_else(|| self.value("silence", &text, "a time of at least 1s"))
     }
 
-    pub(super) fn name(&mut self) -> Result<Option<String>, SpecError> {
+    pub(super) fn name(&mut self) -> Result<Option<String>, SourceSpecError> {
         self.take("name").map(|text| name(self.source, text)).transpose()
     }
 
-    pub(super) fn sim_rate(&mut self) -> Result<f64, SpecError> {
+    pub(super) fn sim_rate(&mut self) -> Result<f64, SourceSpecError> {
         let Some(text) = self.take("rate") else { return Ok(SIM_RATE) };
         let rate = text.parse().ok().filter(|rate| SIM_RATES.contains(rate));
         rate.ok_or_else(|| self.value("rate", &text, "1 to 100000 ticks a second"))
     }
 
     /// How a CSV is to be read.
-    pub(super) fn layout(&mut self) -> Result<Layout, SpecError> {
+    pub(super) fn layout(&mut self) -> Result<Layout, SourceSpecError> {
         let (columns, symbol) = (self.take("columns"), self.take("symbol"));
         let source = || self.source.to_owned();
         let columns = columns.map(|text| text.parse()).transpose();
-        let columns = columns.map_err(|error| SpecError::Columns(source(), error))?;
+        let columns = columns.map_err(|error| SourceSpecError::Columns(source(), error))?;
         let symbol = symbol.map(|text| Symbol::new(&text)).transpose();
-        let symbol = symbol.map_err(|error| SpecError::Symbol(source(), error))?;
+        let symbol = symbol.map_err(|error| SourceSpecError::Symbol(source(), error))?;
         let layout = Layout { columns, symbol };
-        layout.check().map_err(|error| SpecError::Columns(source(), error))?;
+        layout.check().map_err(|error| SourceSpecError::Columns(source(), error))?;
         Ok(layout)
     }
 
-    pub(super) fn pacing(&mut self) -> Result<Pacing, SpecError> {
+    pub(super) fn pacing(&mut self) -> Result<Pacing, SourceSpecError> {
         let number = |text: &str| text.parse().ok().filter(|number| REPLAY_RATES.contains(number));
         if let Some(text) = self.take("rate") {
             let rate =
@@ -128,7 +128,7 @@ impl<'a> Options<'a> {
         }
     }
 
-    pub(super) fn end(self, kind: &Kind) -> Result<(), SpecError> {
+    pub(super) fn end(self, kind: &Kind) -> Result<(), SourceSpecError> {
         let known = match kind {
             Kind::Sim { .. } => "rate, prefix, allow_late, repeat, stale_after, max_ahead and name",
             Kind::Replay { .. } => {
@@ -140,15 +140,15 @@ impl<'a> Options<'a> {
         };
         match self.pairs.into_iter().next() {
             None => Ok(()),
-            Some((key, _)) => Err(SpecError::Option(self.source.to_owned(), key, known)),
+            Some((key, _)) => Err(SourceSpecError::Option(self.source.to_owned(), key, known)),
         }
     }
 
-    pub(super) fn value(&self, key: &str, value: &str, expected: &'static str) -> SpecError {
-        SpecError::Value(self.source.to_owned(), key.to_owned(), value.to_owned(), expected)
+    pub(super) fn value(&self, key: &str, value: &str, expected: &'static str) -> SourceSpecError {
+        SourceSpecError::Value(self.source.to_owned(), key.to_owned(), value.to_owned(), expected)
     }
 
-    pub(super) fn file(&self, path: &std::path::Path, error: &str) -> SpecError {
-        SpecError::File(self.source.to_owned(), path.display().to_string(), error.to_owned())
+    pub(super) fn file(&self, path: &std::path::Path, error: &str) -> SourceSpecError {
+        SourceSpecError::File(self.source.to_owned(), path.display().to_string(), error.to_owned())
     }
 }

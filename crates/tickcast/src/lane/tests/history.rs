@@ -12,7 +12,7 @@ const HEARTBEAT: Duration = Duration::from_secs(3);
 /// A log of nine ticks on disk, of which three are in memory, and a reader who wants all of them and has been sent none.
 fn waiting(folder: &Path) -> (Stage, Key, Reader) {
     let limits = Limits { tape_ticks: 3, ..Limits::default() };
-    let options = Options { sync: Sync::Never, keep_bytes: 4 << 20, ..Options::default() };
+    let options = Options { sync: Sync::Never, retention_bytes: 4 << 20, ..Options::default() };
     let mut stage = Stage::of(Log::on_disk(tickcast_tape::open(folder, options, limits).unwrap()), limits);
     (1..=9).for_each(|price| stage.tick("A", price));
     stage.flush();

@@ -14,13 +14,13 @@ const MOST: usize = 16;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The symbols that were asked for and have no price yet.
-pub(crate) struct Asked {
+pub(crate) struct RequestedNames {
     server: Url,
     names: Vec<String>,
     begun: bool,
 }
 
-impl Asked {
+impl RequestedNames {
     /// Takes the names among `symbols`, not the patterns: these may match symbols that come later.
     pub(crate) fn new(server: &Url, symbols: &[String]) -> Self {
         let names = symbols.iter().filter(|name| !name.contains('*')).take(MOST).cloned().collect();

@@ -66,7 +66,7 @@ pub(crate) struct End {
 }
 
 /// One connection's task.
-pub(crate) struct Line {
+pub(crate) struct Connection {
     pub(crate) id: LineId,
     pub(crate) url: Uri,
     pub(crate) network: Network,
@@ -83,7 +83,7 @@ pub(crate) struct Line {
 
 type Socket = WebSocketStream<Box<dyn IoBackend>>;
 
-impl Line {
+impl Connection {
     pub(crate) async fn run(mut self) {
         sleep_until(self.turn).await;
         let end = match timeout(DIAL, self.open()).await {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tickcast::{FeedEventKind, Publisher, SourceState, Symbol, Tick};
 use tokio::time::Instant;
 
-use crate::{Garbled, Names};
+use crate::{DecodeError, SymbolMap};
 
 /// A symbol of which no price has come while it was subscribed to for so long is quiet, or perhaps none: some exchanges say
 /// nothing.
@@ -20,7 +20,7 @@ const CONNECTED: &str = "connected, no price yet";
 const SHOWN: u32 = 10;
 
 /// How a feed and each of its symbols are doing.
-pub(super) struct Standing {
+pub(super) struct FeedStatus {
     publisher: Publisher,
     state: SourceState,
     /// The exchange said that it is closed, and no price has come since.
@@ -36,15 +36,15 @@ pub(super) struct Standing {
     unknown: HashSet<String>,
 }
 
-impl Standing {
-    pub(super) fn new(names: &Names, publisher: Publisher) -> Self {
+impl FeedStatus {
+    pub(super) fn new(names: &SymbolMap, publisher: Publisher) -> Self {
         // Those that an earlier run refused may be given now.
-        names.ours().for_each(|symbol| publisher.set_symbol_state(symbol, &SourceState::Live));
+        names.local().for_each(|symbol| publisher.set_symbol_state(symbol, &SourceState::Live));
         Self {
             publisher,
             state: SourceState::Live,
             halted: false,
-            unheard: names.ours().collect(),
+            unheard: names.local().collect(),
             given_up: false,
             listened: Duration::ZERO,
             down: HashMap::new(),
@@ -56,7 +56,7 @@ impl Standing {
     /// The exchange is closed for a while, in its own words. That no prices come is no news then.
     pub(super) fn halt(&mut self, why: String) {
         self.halted = true;
-        self.turn(SourceState::Down(why));
+        self.set_state(SourceState::Down(why));
     }
 
     /// The exchange is open, as far as it says: prices may come.
@@ -80,7 +80,7 @@ impl Standing {
     }
 
     /// The feed turns, if that is something new.
-    pub(super) fn turn(&mut self, state: SourceState) {
+    pub(super) fn set_state(&mut self, state: SourceState) {
         self.halted &= state != SourceState::Live;
         if self.state == state || (self.halted && state == SourceState::Stale) {
             return;
@@ -148,7 +148,7 @@ impl Standing {
     }
 
     /// Something made no sense.
-    pub(super) fn garbled(&self, garbled: &Garbled) {
+    pub(super) fn garbled(&self, garbled: &DecodeError) {
         self.publisher.count(FeedEventKind::Errors, 1);
         let shown = self.garbled.get() + 1;
         self.garbled.set(shown);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use tickcast::{Extras, Price, PublishedTick, Symbol, Time};
 
-use crate::{Kind, Place, Print, When};
+use crate::{EventTime, FeedPrice, Kind, Sequence};
 
 /// So many in a row that are behind, but happened so much later than what they are behind of, are no stragglers: the exchange
 /// has begun to count anew.
@@ -21,7 +21,7 @@ const MISSED: u64 = 1_000_000;
 
 /// How far each symbol has come, over all connections.
 #[derive(Debug, Default)]
-pub(crate) struct Marks {
+pub(crate) struct SequenceTracker {
     marks: HashMap<(Symbol, Kind), Mark>,
     /// The time of each symbol's last tick, of whatever sort, and when that came.
     times: HashMap<Symbol, (Time, Time)>,
@@ -45,7 +45,7 @@ struct Published {
 
 /// What a price is, after those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum Freshness {
     /// New, after so many that are missing.
     New {
         /// Ticks that were not seen.
@@ -57,7 +57,7 @@ pub(crate) enum Verdict {
     Duplicate,
 }
 
-impl Marks {
+impl SequenceTracker {
     /// Goes on where an earlier run ended, by each symbol's newest tick.
     pub(crate) fn after(newest: impl IntoIterator<Item = PublishedTick>) -> Self {
         let mut marks = Self::default();
@@ -77,16 +77,16 @@ impl Marks {
     /// Judges a price, and sets its tick's time where it is new: the one it happened at, `time`, but never before that of the one
     /// before it. Where it is not known when it happened, it did so much later than the one before it as it came later; or else
     /// `now`.
-    pub(crate) fn judge(&mut self, print: &mut Print, time: Option<Time>, now: Time) -> Verdict {
+    pub(crate) fn check(&mut self, print: &mut FeedPrice, time: Option<Time>, now: Time) -> Freshness {
         let verdict = self.place(print, time, now);
-        if matches!(verdict, Verdict::New { .. }) {
+        if matches!(verdict, Freshness::New { .. }) {
             let symbol = print.tick.symbol;
             let before = self.times.get(&symbol).copied();
             let about = before.map_or(now, |(time, came)| time.saturating_add(now.since(came)));
             // What has no time of its own by rule happened when it came.
             let time = match print.when {
-                When::Unsaid => now,
-                When::At(_) | When::Unreadable => time.unwrap_or(about),
+                EventTime::Unsaid => now,
+                EventTime::At(_) | EventTime::Unreadable => time.unwrap_or(about),
             };
             let time = before.map_or(time, |(before, _)| time.max(before));
             self.times.insert(symbol, (time, now));
@@ -95,10 +95,10 @@ impl Marks {
         verdict
     }
 
-    fn place(&mut self, print: &Print, time: Option<Time>, now: Time) -> Verdict {
+    fn place(&mut self, print: &FeedPrice, time: Option<Time>, now: Time) -> Freshness {
         let readable = time.is_some_and(|time| time <= now.saturating_add(AHEAD));
-        let timeless = matches!(print.place, Place::Time(_)) && !readable;
-        let (Place::Each(place) | Place::Rising(place) | Place::Time(place)) = print.place;
+        let timeless = matches!(print.place, Sequence::Time(_)) && !readable;
+        let (Sequence::Each(place) | Sequence::Rising(place) | Sequence::Time(place)) = print.place;
         let tick = &print.tick;
         let last_time = self.times.get(&tick.symbol).map(|(time, _)| *time).unwrap_or_default();
         let Some(mark) = self.marks.get_mut(&(tick.symbol, print.kind)) else {
@@ -106,36 +106,36 @@ impl Marks {
             let place = if timeless { 0 } else { place };
             let mark = Mark { place, price, extras, behind: 0, inherited: false };
             self.marks.insert((tick.symbol, print.kind), mark);
-            return Verdict::New { missing: 0 };
+            return Freshness::New { missing: 0 };
         };
         let same = mark.price.is_written_like(tick.price) && mark.extras == tick.extras;
         if !timeless && place <= mark.place {
             let again = match print.place {
-                Place::Each(_) | Place::Rising(_) => place == mark.place,
+                Sequence::Each(_) | Sequence::Rising(_) => place == mark.place,
                 // Much can happen at one time.
-                Place::Time(_) => place == mark.place && same,
+                Sequence::Time(_) => place == mark.place && same,
             };
             if again {
-                return Verdict::Duplicate;
+                return Freshness::Duplicate;
             }
-            let tied = matches!(print.place, Place::Time(_)) && place == mark.place;
+            let tied = matches!(print.place, Sequence::Time(_)) && place == mark.place;
             mark.behind = mark.behind.saturating_add(u32::from(!tied));
             let anew = mark.behind >= BEGUN_ANEW && time.unwrap_or(now) >= last_time.saturating_add(LATER);
             if !tied && !anew {
-                return Verdict::Straggler;
+                return Freshness::Straggler;
             }
         }
         if print.snapshot && same {
-            return Verdict::Duplicate;
+            return Freshness::Duplicate;
         }
         let missing = match print.place {
-            Place::Each(_) => place.saturating_sub(mark.place.saturating_add(1)),
-            Place::Rising(_) | Place::Time(_) => 0,
+            Sequence::Each(_) => place.saturating_sub(mark.place.saturating_add(1)),
+            Sequence::Rising(_) | Sequence::Time(_) => 0,
         };
         let missing = if mark.inherited && missing > MISSED { 0 } else { missing };
         let place = if timeless { mark.place } else { place };
         *mark = Mark { place, price: tick.price, extras: tick.extras.clone(), behind: 0, inherited: false };
-        Verdict::New { missing }
+        Freshness::New { missing }
     }
 }
 
@@ -150,51 +150,53 @@ mod tests {
         Time::from_millis(ms).unwrap()
     }
 
-    fn print(place: Place, price: &str) -> Print {
+    fn print(place: Sequence, price: &str) -> FeedPrice {
         let tick = Tick::new(Symbol::new("A").unwrap(), price.parse().unwrap());
-        Print { tick, when: When::Unreadable, kind: Kind::Trade, place, snapshot: false }
+        FeedPrice { tick, when: EventTime::Unreadable, kind: Kind::Trade, place, snapshot: false }
     }
 
-    fn judge(marks: &mut Marks, place: Place, price: &str) -> Verdict {
-        marks.judge(&mut print(place, price), Some(ms(NOW)), ms(NOW))
+    fn check(marks: &mut SequenceTracker, place: Sequence, price: &str) -> Freshness {
+        marks.check(&mut print(place, price), Some(ms(NOW)), ms(NOW))
     }
 
     #[test]
     fn holes_are_counted_and_nothing_is_taken_twice() {
-        let mut marks = Marks::default();
-        let verdicts = [5, 5, 6, 9, 7, 10].map(|id| judge(&mut marks, Place::Each(id), "1"));
-        let new = |missing| Verdict::New { missing };
-        assert_eq!(verdicts, [new(0), Verdict::Duplicate, new(0), new(2), Verdict::Straggler, new(0)]);
-        let verdicts = [5, 9, 9, 7].map(|id| judge(&mut Marks::default(), Place::Rising(id), "1"));
+        let mut marks = SequenceTracker::default();
+        let verdicts = [5, 5, 6, 9, 7, 10].map(|id| check(&mut marks, Sequence::Each(id), "1"));
+        let new = |missing| Freshness::New { missing };
+        assert_eq!(verdicts, [new(0), Freshness::Duplicate, new(0), new(2), Freshness::Straggler, new(0)]);
+        let verdicts =
+            [5, 9, 9, 7].map(|id| check(&mut SequenceTracker::default(), Sequence::Rising(id), "1"));
         assert_eq!(verdicts, [new(0); 4], "each is the first of its own");
     }
 
     #[test]
     fn much_can_happen_at_one_time() {
-        let mut marks = Marks::default();
-        let mut at = |time, price| judge(&mut marks, Place::Time(time), price);
-        let new = Verdict::New { missing: 0 };
+        let mut marks = SequenceTracker::default();
+        let mut at = |time, price| check(&mut marks, Sequence::Time(time), price);
+        let new = Freshness::New { missing: 0 };
         assert_eq!(
             [at(1, "1"), at(1, "2"), at(1, "2"), at(0, "3"), at(2, "2")],
-            [new, new, Verdict::Duplicate, Verdict::Straggler, new]
+            [new, new, Freshness::Duplicate, Freshness::Straggler, new]
         );
     }
 
     #[test]
     fn who_counts_anew_is_heard_in_the_end() {
-        let mut marks = Marks::default();
-        judge(&mut marks, Place::Each(1_000_000), "1");
-        let mut at = |id: u64, time| marks.judge(&mut print(Place::Each(id), "1"), Some(ms(time)), ms(NOW));
-        assert!((1..200).all(|id| at(id, NOW) == Verdict::Straggler), "they happened no later");
-        assert_ne!(at(200, NOW + 10_000), Verdict::Straggler);
+        let mut marks = SequenceTracker::default();
+        check(&mut marks, Sequence::Each(1_000_000), "1");
+        let mut at =
+            |id: u64, time| marks.check(&mut print(Sequence::Each(id), "1"), Some(ms(time)), ms(NOW));
+        assert!((1..200).all(|id| at(id, NOW) == Freshness::Straggler), "they happened no later");
+        assert_ne!(at(200, NOW + 10_000), Freshness::Straggler);
     }
 
     #[test]
     fn a_time_that_cannot_be_follows_the_one_before() {
-        let mut marks = Marks::default();
+        let mut marks = SequenceTracker::default();
         let mut time = |place, came: i64, time: Option<i64>| {
-            let mut print = print(Place::Each(place), "1");
-            marks.judge(&mut print, time.map(|time| ms(NOW + time)), ms(NOW + came));
+            let mut print = print(Sequence::Each(place), "1");
+            marks.check(&mut print, time.map(|time| ms(NOW + time)), ms(NOW + came));
             print.tick.time.unwrap().as_millis() - NOW
         };
         assert_eq!(
@@ -206,13 +208,13 @@ mod tests {
 
     #[test]
     fn a_time_ahead_keeps_nobody_back() {
-        let mut marks = Marks::default();
+        let mut marks = SequenceTracker::default();
         let mut at = |time: i64| {
-            let place = Place::Time((NOW + time) as u64);
-            marks.judge(&mut print(place, "1"), Some(ms(NOW + time)), ms(NOW))
+            let place = Sequence::Time((NOW + time) as u64);
+            marks.check(&mut print(place, "1"), Some(ms(NOW + time)), ms(NOW))
         };
-        let new = Verdict::New { missing: 0 };
-        assert_eq!([at(0), at(30_000), at(1), at(0)], [new, new, new, Verdict::Straggler]);
+        let new = Freshness::New { missing: 0 };
+        assert_eq!([at(0), at(30_000), at(1), at(0)], [new, new, new, Freshness::Straggler]);
     }
 
     fn newest(trade_id: u64) -> PublishedTick {
@@ -225,17 +227,17 @@ mod tests {
 
     #[tokio::test]
     async fn an_earlier_run_is_gone_on_from() {
-        let new = |missing| Verdict::New { missing };
-        let mut marks = Marks::after([newest(7)]);
-        let verdicts = [7, 6, 10].map(|id| judge(&mut marks, Place::Each(id), "1"));
-        assert_eq!(verdicts, [Verdict::Duplicate, Verdict::Straggler, new(2)]);
-        let far = judge(&mut Marks::after([newest(7)]), Place::Each(9_000_000), "1");
+        let new = |missing| Freshness::New { missing };
+        let mut marks = SequenceTracker::after([newest(7)]);
+        let verdicts = [7, 6, 10].map(|id| check(&mut marks, Sequence::Each(id), "1"));
+        assert_eq!(verdicts, [Freshness::Duplicate, Freshness::Straggler, new(2)]);
+        let far = check(&mut SequenceTracker::after([newest(7)]), Sequence::Each(9_000_000), "1");
         assert_eq!(far, new(0), "they are other numbers");
-        let mut marks = Marks::after([newest(7000)]);
-        let mut at = |id, time| marks.judge(&mut print(Place::Each(id), "1"), Some(ms(time)), ms(NOW));
+        let mut marks = SequenceTracker::after([newest(7000)]);
+        let mut at = |id, time| marks.check(&mut print(Sequence::Each(id), "1"), Some(ms(time)), ms(NOW));
         assert_eq!(
             [at(5, NOW), at(5, NOW + 10_000), at(6, NOW + 10_000)],
-            [Verdict::Straggler, new(0), new(0)]
+            [Freshness::Straggler, new(0), new(0)]
         );
     }
 }

@@ -6,8 +6,8 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::line::{DIAL, LineId};
-use crate::{Conversation, Print};
+use crate::connection::{DIAL, LineId};
+use crate::{ExchangeProtocol, FeedPrice};
 
 /// So long prices have to flow before all is well again. A connection that stands is no sign of health.
 const STEADY: Duration = Duration::from_secs(30);
@@ -17,12 +17,12 @@ const STEADY: Duration = Duration::from_secs(30);
 const OVERLAP: Duration = Duration::from_secs(5);
 
 /// A connection says itself how its dialling ended; one that says nothing has fallen over, and is given up so much later.
-const UNSAID: Duration = Duration::from_secs(10);
+const FIRST_MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A connection, from here.
-pub(super) struct Call {
+pub(super) struct ConnectionState {
     pub(super) id: LineId,
-    pub(super) conversation: Box<dyn Conversation>,
+    pub(super) conversation: Box<dyn ExchangeProtocol>,
     pub(super) outbox: mpsc::UnboundedSender<String>,
     /// When it may be dialled.
     pub(super) turn: Instant,
@@ -39,22 +39,22 @@ pub(super) struct Call {
     /// Another is to take over, as soon as it can; until then it is kept for its prices.
     pub(super) leaving: bool,
     /// It is to take over: its prices wait until the other one has given all of its own.
-    pub(super) held: Vec<Print>,
+    pub(super) held: Vec<FeedPrice>,
     pub(super) _task: AbortOnDropHandle<()>,
 }
 
 /// What a connection is allowed.
 #[derive(Clone, Copy)]
-pub(super) struct Patience {
+pub(super) struct Timeouts {
     /// How long nothing at all may come.
-    pub(super) pulse: Duration,
+    pub(super) heartbeat: Duration,
     /// How long no price may come.
     pub(super) price: Duration,
 }
 
 /// What is to be done about a connection, and when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Due {
+pub(super) enum Deadline {
     /// It never said how its dialling ended.
     Unsaid,
     /// Nothing at all has come.
@@ -67,7 +67,7 @@ pub(super) enum Due {
     Relieve,
 }
 
-impl Call {
+impl ConnectionState {
     /// Whether it brings prices.
     pub(super) const fn brings(&self) -> bool {
         self.first_price.is_some()
@@ -79,9 +79,9 @@ impl Call {
     }
 
     /// What is due next, and when.
-    pub(super) fn due(&self, patience: Patience) -> Option<(Instant, Due)> {
+    pub(super) fn due(&self, patience: Timeouts) -> Option<(Instant, Deadline)> {
         if self.opened.is_none() {
-            return Some((self.turn + DIAL + UNSAID, Due::Unsaid));
+            return Some((self.turn + DIAL + FIRST_MESSAGE_TIMEOUT, Deadline::Unsaid));
         }
         // Whoever is only kept until another has come is not expected to bring any.
         let silent = (self.brings() || !self.leaving).then(|| self.last_price + patience.price);
@@ -89,10 +89,10 @@ impl Call {
         let silent = silent.filter(|_| take_over.is_none());
         let relieve = self.relieve_at.filter(|_| !self.leaving);
         let dues = [
-            (Some(self.pulse + patience.pulse), Due::Quiet),
-            (take_over, Due::TakeOver),
-            (silent, Due::Silent),
-            (relieve, Due::Relieve),
+            (Some(self.pulse + patience.heartbeat), Deadline::Quiet),
+            (take_over, Deadline::TakeOver),
+            (silent, Deadline::Silent),
+            (relieve, Deadline::Relieve),
         ];
         dues.into_iter().filter_map(|(at, due)| Some((at?, due))).min()
     }

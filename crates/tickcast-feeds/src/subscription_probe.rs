@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::exchange::Heard;
-use crate::names::Names;
+use crate::exchange::FeedEvent;
+use crate::names::SymbolMap;
 use crate::wire::excerpt;
 
 /// Most names asked for at once.
@@ -17,7 +17,7 @@ pub(crate) struct Lists(Arc<Mutex<Vec<Vec<String>>>>);
 
 /// The lists of one connection, being asked for one after the other.
 #[derive(Debug)]
-pub(crate) struct Asking {
+pub(crate) struct SubscriptionProbe {
     lists: Lists,
     waiting: VecDeque<Vec<String>>,
     asked: Option<Vec<String>>,
@@ -32,8 +32,8 @@ impl Lists {
     }
 
     /// Begins to ask, over a new connection.
-    pub(crate) fn ask(&self) -> Asking {
-        Asking {
+    pub(crate) fn ask(&self) -> SubscriptionProbe {
+        SubscriptionProbe {
             lists: self.clone(),
             waiting: self.with(|lists| lists.clone()).into(),
             asked: None,
@@ -55,7 +55,7 @@ impl Lists {
     }
 }
 
-impl Asking {
+impl SubscriptionProbe {
     /// What to ask for next, where nothing is being asked for.
     pub(crate) fn next(&mut self) -> Option<&[String]> {
         if self.asked.is_some() {
@@ -73,16 +73,16 @@ impl Asking {
     }
 
     /// Takes a refusal in the exchange's words, and appends what it comes to; says whether there may be more to ask for.
-    pub(crate) fn hear_refusal(&mut self, says: &str, names: &Names, heard: &mut Vec<Heard>) -> bool {
+    pub(crate) fn on_refusal(&mut self, says: &str, names: &SymbolMap, heard: &mut Vec<FeedEvent>) -> bool {
         let why = format!("it refuses: {}", excerpt(says));
         match self.refused(says) {
             Err(()) => {
-                heard.push(Heard::Failed(why));
+                heard.push(FeedEvent::Failed(why));
                 false
             }
             Ok(name) => {
                 let symbol = name.and_then(|name| names.symbol(&name));
-                heard.extend(symbol.map(|symbol| Heard::Refused { symbol, why }));
+                heard.extend(symbol.map(|symbol| FeedEvent::Refused { symbol, why }));
                 true
             }
         }

@@ -9,8 +9,8 @@ use std::time::{Duration, SystemTime};
 use tickcast_core::{Epoch, Seq};
 use tokio::sync::watch;
 
+use crate::data_dir::{DataDir, same_file};
 use crate::error::AppendError;
-use crate::folder::{Folder, same_file};
 use crate::segment::Segment;
 use crate::{Options, Sync};
 
@@ -19,8 +19,8 @@ const WATCH_INTERVAL: Duration = Duration::from_millis(500);
 
 /// All files of a tape.
 #[derive(Debug)]
-pub(crate) struct Shelf {
-    pub(crate) folder: Folder,
+pub(crate) struct SegmentSet {
+    pub(crate) folder: DataDir,
     pub(crate) epoch: Epoch,
     pub(crate) options: Options,
     /// Oldest first; the last one is being written.
@@ -42,9 +42,9 @@ struct Work {
     closing: bool,
 }
 
-impl Shelf {
+impl SegmentSet {
     pub(crate) fn new(
-        (folder, base): (Folder, Seq),
+        (folder, base): (DataDir, Seq),
         epoch: Epoch,
         options: Options,
         (segments, durable): (VecDeque<Arc<Segment>>, Seq),
@@ -76,15 +76,15 @@ impl Shelf {
     }
 
     /// Whether more can be written.
-    pub(crate) fn sound(&self) -> Result<(), AppendError> {
+    pub(crate) fn ensure_writable(&self) -> Result<(), AppendError> {
         self.broken.get().map_or(Ok(()), |why| Err(AppendError::Broken(Arc::clone(why))))
     }
 
     /// Nothing more will be written, and the next run has an epoch of its own.
-    pub(crate) fn break_down(&self, error: &io::Error) {
+    pub(crate) fn poison(&self, error: &io::Error) {
         if self.broken.set(error.to_string().into()).is_ok() {
             tracing::error!(%error, "the tape on disk cannot be written any more: nothing is published until a restart");
-            if let Err(error) = self.folder.give_up(self.epoch) {
+            if let Err(error) = self.folder.invalidate_epoch(self.epoch) {
                 tracing::error!(%error, "cannot mark the tape as damaged");
             }
             // Whoever waits is to look again.
@@ -98,7 +98,7 @@ impl Shelf {
         while !work.closing {
             drop(work);
             if let Some(why) = self.lost() {
-                return self.break_down(&io::Error::other(why));
+                return self.poison(&io::Error::other(why));
             }
             let (waited, _) = self
                 .wake
@@ -181,7 +181,7 @@ impl Shelf {
             let written = segment.written();
             if segment.durable.load(Ordering::Relaxed) < written {
                 if let Err(error) = segment.file.sync_data() {
-                    return self.break_down(&error);
+                    return self.poison(&error);
                 }
                 segment.durable.store(written, Ordering::Relaxed);
             }
@@ -207,7 +207,7 @@ impl Shelf {
             else {
                 return;
             };
-            if bytes <= self.options.keep_bytes && age(oldest) <= self.options.keep {
+            if bytes <= self.options.retention_bytes && age(oldest) <= self.options.retention_time {
                 return;
             }
             if self.is_broken() || self.folder.lost().is_some() {

@@ -28,7 +28,7 @@ struct State {
 
 /// A folder that nobody else has.
 #[derive(Debug)]
-pub(crate) struct Folder {
+pub(crate) struct DataDir {
     pub(crate) path: PathBuf,
     /// The folder itself, locked: a file in it could be removed, and another one be locked in its place.
     folder: File,
@@ -38,7 +38,7 @@ pub(crate) struct Folder {
 
 /// How the last run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ending {
+pub(crate) enum LastRun {
     /// There was none.
     Fresh,
     /// In order, at this place.
@@ -77,7 +77,7 @@ fn hold(lock: &File, folder: &Path) -> Result<(), OpenError> {
     }
 }
 
-impl Folder {
+impl DataDir {
     /// Takes the folder, making it where there is none.
     pub(crate) fn take(path: &Path) -> Result<Self, OpenError> {
         make(path).map_err(OpenError::io(path))?;
@@ -159,11 +159,11 @@ impl Folder {
     }
 
     /// The epoch of the last run, and how that ended.
-    pub(crate) fn last_run(&self) -> Result<(Option<Epoch>, Ending), OpenError> {
+    pub(crate) fn last_run(&self) -> Result<(Option<Epoch>, LastRun), OpenError> {
         let path = self.path.join("state.json");
         let text = match fs::read(&path) {
             Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((None, Ending::Fresh)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((None, LastRun::Fresh)),
             Err(error) => return Err(OpenError::Io { path, error }),
         };
         let damaged = |why| OpenError::Damaged { file: path.clone(), offset: 0, why };
@@ -174,9 +174,9 @@ impl Folder {
         let epoch =
             u64::from_str_radix(&state.epoch, 16).map_err(|_| damaged("its epoch is no hex number"))?;
         let ending = match state.closed_at {
-            Some(seq) => Ending::Closed(Seq::new(seq)),
-            None if !state.boot.is_empty() && state.boot == boot() => Ending::Killed,
-            None => Ending::Crashed,
+            Some(seq) => LastRun::Closed(Seq::new(seq)),
+            None if !state.boot.is_empty() && state.boot == boot() => LastRun::Killed,
+            None => LastRun::Crashed,
         };
         Ok((Some(Epoch::new(epoch)), ending))
     }
@@ -192,7 +192,7 @@ impl Folder {
     }
 
     /// What was written cannot be relied on: the next run will have an epoch of its own.
-    pub(crate) fn give_up(&self, epoch: Epoch) -> io::Result<()> {
+    pub(crate) fn invalidate_epoch(&self, epoch: Epoch) -> io::Result<()> {
         self.write_state(epoch, String::new(), None).or_else(|_| self.forget())
     }
 
