@@ -45,7 +45,7 @@ fn main_of(arguments: &[String]) -> Result<()> {
                     "--resetters" => plan.resetters = value.parse()?,
                     "--faketime" => plan.faketime = Some(PathBuf::from(value)),
                     "--seed" => plan.seed = value.parse()?,
-                    "--retention-time" => keep = Some(PathBuf::from(value)),
+                    "--keep" => keep = Some(PathBuf::from(value)),
                     _ => bail!("{name} is unknown"),
                 }
             }
@@ -65,7 +65,7 @@ fn main_of(arguments: &[String]) -> Result<()> {
         }
         _ => bail!(
             "usage: ledger run [--program FILE] [--seconds N] [--readers N] [--resetters N] [--faketime LIBRARY] [--seed N] \
-             [--retention-time DIR] | ledger check DIR"
+             [--keep DIR] | ledger check DIR"
         ),
     }
 }

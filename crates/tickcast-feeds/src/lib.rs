@@ -5,14 +5,14 @@
 //! [`ExchangeProtocol`]: `kraken.rs` is the example that `docs/sources.md` goes through.
 //!
 //! ```no_run
-//! use tickcast::{Hub, Rules};
-//! use tickcast_feeds::{Feed, Kraken, Names, Network};
+//! use tickcast::{Hub, SourceOptions};
+//! use tickcast_feeds::{Feed, Kraken, SymbolMap, Network};
 //!
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 //! let hub = Hub::builder().build();
-//! let names = Names::new(["BTC/USD", "ETH/USD"].map(|name| (name.to_owned(), None)))?;
+//! let names = SymbolMap::new(["BTC/USD", "ETH/USD"].map(|name| (name.to_owned(), None)))?;
 //! let url = "wss://ws.kraken.com/v2".parse()?;
-//! let feed = Feed::new(Kraken::ticker(names.clone()), url, names, hub.source("kraken", Rules::default()));
+//! let feed = Feed::new(Kraken::ticker(names.clone()), url, names, hub.source("kraken", SourceOptions::default()));
 //! feed.run(&Network::new()).await;
 //! # Ok(())
 //! # }
