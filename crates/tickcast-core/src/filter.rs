@@ -1,6 +1,7 @@
 //! Which symbols a reader wants.
 
 mod glob;
+mod matcher;
 mod selection;
 mod symbols;
 
@@ -8,9 +9,9 @@ use std::sync::Arc;
 
 pub use selection::Selection;
 
-use crate::{FilterHash, MAX_SYMBOL_LEN, Symbol, SymbolError};
+use crate::{FilterHash, Symbol, SymbolError};
 use glob::Glob;
-pub use glob::Matcher;
+pub use matcher::Matcher;
 pub use symbols::SymbolSet;
 
 /// Most names and patterns of one filter.
@@ -164,12 +165,6 @@ impl Filter {
             || self.globs.iter().any(|glob| glob.matches(symbol.as_bytes()))
     }
 
-    /// The same for many symbols: quicker for each, once it is made.
-    #[must_use]
-    pub fn matcher(&self) -> Matcher<'_> {
-        Matcher::new(self)
-    }
-
     /// What the ids of a changed stream say of it.
     #[must_use]
     pub fn filter_hash(&self) -> FilterHash {
@@ -221,9 +216,6 @@ impl std::fmt::Display for Filter {
         Ok(())
     }
 }
-
-/// Most bytes of a pattern: a longest symbol with a star around each character.
-const MAX_GLOB_LEN: usize = 2 * MAX_SYMBOL_LEN + 1;
 
 #[cfg(test)]
 mod tests {

@@ -25,10 +25,12 @@
 
 mod candle;
 mod cursor;
+mod excerpt;
 mod filter;
 mod frame;
 mod instant;
 mod keys;
+mod limits;
 mod market;
 mod notice;
 mod price;
@@ -38,6 +40,7 @@ mod replica;
 mod resume;
 mod sequencer;
 mod symbol;
+mod symbol_id;
 mod tape;
 mod tick;
 
@@ -49,14 +52,16 @@ pub use filter::{
 pub use frame::{Frame, TickView};
 pub use instant::{Now, Time, TimeError, TimeTextError};
 pub use keys::{KEY_RETENTION, KeyProgress, KeyState, Keys, MAX_KEY_BYTES, MAX_KEYS};
-pub use market::{Market, SymbolId};
+pub use limits::{Limits, SourceOptions};
+pub use market::Market;
 pub use notice::{CloseReason, Notice, SourceStatus, State};
 pub use price::{MAX_DIGITS, Price, PriceError};
 pub use quote::{Quote, Reference, SourceId, SymbolSnapshot};
 pub use replica::Replica;
 pub use resume::{Mode, Resume, ResumeError, resume};
-pub use sequencer::{Limits, Outcome, Recorded, Restore, Sequencer, SourceOptions};
+pub use sequencer::{Outcome, Recorded, Restore, Sequencer};
 pub use symbol::{MAX_SYMBOL_LEN, Symbol, SymbolError};
+pub use symbol_id::SymbolId;
 pub use tape::{Entry, Tape};
 pub use tick::{
     ChangeBasis, Extras, MAX_EXTRAS, MAX_EXTRAS_BYTES, MAX_ITEM_BYTES, RESERVED, RawTick, Rejected, Tick,

@@ -3,29 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 
-use crate::{Entry, Frame, Position, Seq, SourceId, Symbol};
-
-/// A symbol's number within a market: given out in order of first appearance, never reused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SymbolId(u32);
-
-impl SymbolId {
-    /// As a position in a list with one place a symbol.
-    #[must_use]
-    pub const fn index(self) -> usize {
-        self.0 as usize
-    }
-
-    /// That of the symbol at a position in such a list.
-    pub(crate) const fn at(index: usize) -> Self {
-        Self(index as u32)
-    }
-
-    /// The numbers of the first symbols of a market.
-    pub(crate) fn all(symbols: &[Symbol]) -> impl Iterator<Item = (Self, &Symbol)> {
-        (0..).map(Self).zip(symbols)
-    }
-}
+use crate::{Entry, Frame, Position, Seq, SourceId, Symbol, SymbolId};
 
 /// The latest of one symbol.
 #[derive(Debug, Clone)]
@@ -109,13 +87,13 @@ impl Market {
 
     /// All numbers from the `from`-th symbol on, in order of first appearance.
     pub fn ids_from(&self, from: usize) -> impl Iterator<Item = SymbolId> + use<> {
-        (from..self.len()).map(|i| SymbolId(i as u32))
+        (from..self.len()).map(SymbolId::at)
     }
 
     /// The symbol's number, given out now if it is new.
     pub(crate) fn add_symbol(&mut self, symbol: Symbol) -> SymbolId {
         *self.ids.entry(symbol).or_insert_with(|| {
-            let id = SymbolId(self.latest.len() as u32);
+            let id = SymbolId::at(self.latest.len());
             self.latest.push(Latest {
                 symbol,
                 moved: Position::default(),

@@ -4,7 +4,6 @@ mod parse;
 
 use std::cmp::Ordering;
 use std::fmt;
-use std::str::FromStr;
 
 use ethnum::{I256, U256};
 
@@ -71,14 +70,6 @@ impl Price {
         let units = i64::try_from(u128::try_from(self.digits).ok()?).ok()?;
         let fits = usize::from(self.scale) <= MAX_DIGITS && !(self.negative && units == 0);
         fits.then_some((if self.negative { -units } else { units }, self.scale))
-    }
-
-    /// Reads what [`write`](Self::write) has written: a difference may have twice the digits of what may come in.
-    ///
-    /// # Errors
-    /// Where it is no decimal number, or longer than any difference.
-    pub fn read_back(text: &str) -> Result<Self, PriceError> {
-        parse::decimal(text, 2 * MAX_DIGITS + 1)
     }
 
     /// The exact difference, with as many decimals as the finer of the two.
@@ -179,14 +170,6 @@ fn power(exponent: u8) -> U256 {
     match 10u64.checked_pow(u32::from(exponent)) {
         Some(small) => small.into(),
         None => U256::new(10).pow(u32::from(exponent)),
-    }
-}
-
-impl FromStr for Price {
-    type Err = PriceError;
-
-    fn from_str(text: &str) -> Result<Self, PriceError> {
-        parse::decimal(text, MAX_DIGITS)
     }
 }
 

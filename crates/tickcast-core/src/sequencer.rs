@@ -2,12 +2,10 @@
 
 mod restore;
 
-use std::time::Duration;
-
 use crate::quote::{ClockBounds, TickTime};
 use crate::{
-    Candles, Cursor, Digest, Entry, Epoch, Frame, KeyProgress, Keys, Market, Now, Position, Quote, Replica,
-    Seq, SourceId, Symbol, SymbolId, Tape, Tick, TickError, Time,
+    Candles, Cursor, Digest, Entry, Epoch, Frame, KeyProgress, Keys, Limits, Market, Now, Position, Quote,
+    Replica, Seq, SourceId, SourceOptions, Symbol, SymbolId, Tape, Tick, TickError, Time,
 };
 
 /// How many symbols are asked to give up candles for each candle that is one too many: enough to get back below the limit.
@@ -16,48 +14,6 @@ const GIVE_WAY_STEPS: usize = 4;
 /// How many closed candles each of so many symbols may have.
 fn budget(candles: usize, symbols: usize) -> usize {
     candles.checked_div(symbols).unwrap_or(candles).max(Candles::MIN_BARS)
-}
-
-/// How much a sequencer keeps.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Most symbols. Default 100,000: a flood of made-up names ends here.
-    pub symbols: usize,
-    /// Most ticks on the tape. Default 262,144: some 20 minutes at 200 ticks/s, 2.6 s at 100,000.
-    pub tape_ticks: usize,
-    /// Most bytes of ticks on the tape. Default 64 MiB.
-    pub tape_bytes: usize,
-    /// Most closed candles of all symbols together, the same number for each symbol. Default 1,000,000, some 80 MB. Where that is
-    /// not enough the shortest interval gives way first; one of each interval is always kept.
-    pub candles: usize,
-    /// How far ahead of now a tick's time counts at most, for lateness, reference and candles. Default 5 s: clocks that are
-    /// kept in order differ by less.
-    pub max_skew: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        let max_skew = Duration::from_secs(5);
-        Self { symbols: 100_000, tape_ticks: 262_144, tape_bytes: 64 << 20, candles: 1_000_000, max_skew }
-    }
-}
-
-/// What a source's ticks are allowed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SourceOptions {
-    /// Take ticks older than their symbol's newest, too. Default: they are dropped as late.
-    pub allow_late: bool,
-    /// Drop ticks that repeat their symbol's price and extras; only their newer time is kept. Default: they count.
-    pub drop_unchanged: bool,
-    /// How far ahead of now a tick's time may be; beyond, it is refused. Default: one minute, since clocks and time zones go wrong,
-    /// units more so.
-    pub max_ahead: Duration,
-}
-
-impl Default for SourceOptions {
-    fn default() -> Self {
-        Self { allow_late: false, drop_unchanged: false, max_ahead: Duration::from_secs(60) }
-    }
 }
 
 /// What became of a tick that was sound.

@@ -5,6 +5,7 @@ mod api;
 mod auth;
 mod bench;
 mod cli;
+mod config;
 mod exit;
 mod logging;
 mod metrics;
@@ -55,8 +56,8 @@ fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<(), CliError> {
         Some(Command::Watch(args)) => watch::run(args),
         Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::Tape(command)) => tape::run(&command),
-        Some(Command::Config(ConfigCommand::Check(args))) => settings::check(args, nested(matches, "check")),
-        Some(Command::Config(ConfigCommand::Show(args))) => settings::show(args, nested(matches, "show")),
+        Some(Command::Config(ConfigCommand::Check(args))) => config::check(args, nested(matches, "check")),
+        Some(Command::Config(ConfigCommand::Show(args))) => config::show(args, nested(matches, "show")),
         Some(Command::Completions { shell }) => {
             clap_complete::generate(shell, &mut Cli::command(), "tickcast", &mut std::io::stdout());
             Ok(())
@@ -65,7 +66,7 @@ fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<(), CliError> {
 }
 
 /// What reads the settings, now and again.
-fn loader(flags: cli::Layer, matches: &clap::ArgMatches) -> serve::Loader {
+fn loader(flags: cli::Layer, matches: &clap::ArgMatches) -> settings::Loader {
     let matches = matches.clone();
     Box::new(move || Settings::load(flags.clone(), &matches))
 }

@@ -10,8 +10,7 @@ use axum::{Json, Router};
 use serde::Serialize;
 use tickcast::Problem;
 
-use crate::serve::Loader;
-use crate::settings::{SettingRow, Settings, SettingsError};
+use crate::settings::{Loader, SettingRow, Settings, SettingsError};
 use crate::source::{Change, SourceManager};
 
 /// Reads the settings again, and does what they say by now.

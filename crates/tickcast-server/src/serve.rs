@@ -15,7 +15,7 @@ use tower_http::cors::CorsLayer;
 use crate::auth::PublishToken;
 use crate::exit::CliError;
 use crate::reload::Reload;
-use crate::settings::{Settings, SettingsError};
+use crate::settings::{Loader, Settings};
 use crate::source::SourceManager;
 use crate::status::Health;
 use crate::{admin, api, auth, logging, page, slashes, status};
@@ -29,9 +29,6 @@ const OPERATORS: usize = 64;
 
 /// How long a runtime may take to wind up once everything has ended.
 const WIND_UP: Duration = Duration::from_millis(100);
-
-/// Reads the settings, as often as it is asked to.
-pub(crate) type Loader = Box<dyn Fn() -> Result<Settings, SettingsError> + Send + Sync>;
 
 /// Serves until a signal ends it.
 pub(crate) fn run(loader: Loader) -> Result<(), CliError> {

@@ -1,7 +1,9 @@
 //! Settings: flag before environment before file before default, all of them valid before a port is bound.
 
+mod error;
 mod file;
 mod listen;
+mod loader;
 mod memory;
 mod span;
 mod token;
@@ -15,10 +17,11 @@ use clap::parser::ValueSource;
 use tickcast::{Limits, SourceOptions, TapeOptions, TapeSync};
 
 use crate::cli::{IoBackend, Layer, LogFormat, Sync};
-use crate::exit::CliError;
 use crate::source::{STALE_AFTER, SourceSpec, SourceTable, distinguish};
+pub(crate) use error::SettingsError;
 use file::File;
 pub(crate) use listen::Listen;
+pub(crate) use loader::Loader;
 pub(crate) use span::{Age, Span};
 
 /// What the server runs with.
@@ -56,7 +59,7 @@ pub(crate) struct SettingRow {
     pub(crate) value: String,
     /// Tells apart what is not to be shown.
     print: u64,
-    origin: SettingOrigin,
+    pub(crate) origin: SettingOrigin,
 }
 
 impl SettingRow {
@@ -76,17 +79,12 @@ const MIN_RETENTION_BYTES: u64 = 4 << 20;
 
 /// Where a value came from.
 #[derive(Debug, Clone, Copy)]
-enum SettingOrigin {
+pub(crate) enum SettingOrigin {
     Flag,
     Environment,
     File,
     Default,
 }
-
-/// What is wrong with the settings, in one line that names the key.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct SettingsError(pub(crate) String);
 
 impl Settings {
     /// Puts the layers on top of each other and validates the result.
@@ -173,27 +171,6 @@ impl Settings {
             shown,
         })
     }
-}
-
-/// `tickcast config check`.
-pub(crate) fn check(flags: Layer, matches: &ArgMatches) -> Result<(), CliError> {
-    Settings::load(flags, matches)?;
-    Ok(())
-}
-
-/// `tickcast config show`.
-pub(crate) fn show(flags: Layer, matches: &ArgMatches) -> Result<(), CliError> {
-    let settings = Settings::load(flags, matches)?;
-    for SettingRow { key, value, origin, .. } in settings.shown {
-        let origin = match origin {
-            SettingOrigin::Flag => "flag",
-            SettingOrigin::Environment => "environment",
-            SettingOrigin::File => "file",
-            SettingOrigin::Default => "default",
-        };
-        println!("{key:<18} {value:<32} # {origin}");
-    }
-    Ok(())
 }
 
 /// The layers, being put on top of each other.

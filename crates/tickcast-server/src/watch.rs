@@ -1,6 +1,7 @@
 //! `tickcast watch`: a server's prices in the terminal.
 
 mod board;
+mod colours;
 mod columns;
 mod keys;
 mod lines;

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use super::{Time, TimeError};
-use crate::tick::excerpt;
+use crate::excerpt::excerpt;
 
 /// The least number of milliseconds, March 1973. Smaller numbers are nearly always seconds, which reach the year 5138 there.
 const MIN_TIME_MS: i64 = 100_000_000_000;

@@ -1,12 +1,32 @@
 //! From text to [`Price`]: JSON's number grammar, nothing more.
 
+use std::str::FromStr;
+
 use ethnum::U256;
 
 use super::{MAX_DIGITS, Price, PriceError};
-use crate::tick::excerpt;
+use crate::excerpt::excerpt;
+
+impl Price {
+    /// Reads what [`write`](Self::write) has written: a difference may have twice the digits of what may come in.
+    ///
+    /// # Errors
+    /// Where it is no decimal number, or longer than any difference.
+    pub fn read_back(text: &str) -> Result<Self, PriceError> {
+        decimal(text, 2 * MAX_DIGITS + 1)
+    }
+}
+
+impl FromStr for Price {
+    type Err = PriceError;
+
+    fn from_str(text: &str) -> Result<Self, PriceError> {
+        decimal(text, MAX_DIGITS)
+    }
+}
 
 /// Reads `-`, digits, point, digits, exponent, exactly as JSON writes numbers; at most `most` significant digits.
-pub(super) fn decimal(text: &str, most: usize) -> Result<Price, PriceError> {
+fn decimal(text: &str, most: usize) -> Result<Price, PriceError> {
     if text.is_empty() {
         return Err(PriceError::Empty);
     }

@@ -1,5 +1,7 @@
 //! What becomes of ticks.
 
+use std::time::Duration;
+
 use super::*;
 use crate::{Interval, Price, Reference};
 

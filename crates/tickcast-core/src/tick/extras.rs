@@ -1,12 +1,7 @@
 //! Members of a tick beyond the ones tickcast knows: carried to readers as they were written.
 
-use super::fields::{TickError, Value};
-
-/// Most extras of one tick.
-pub const MAX_EXTRAS: usize = 16;
-
-/// Most bytes that the extras of one tick take together as they are sent: every reader pays for them.
-pub const MAX_EXTRAS_BYTES: usize = 1024;
+use super::{MAX_EXTRAS, MAX_EXTRAS_BYTES, TickError, Value};
+use crate::excerpt::excerpt;
 
 /// Names that are given out by tickcast itself.
 pub const RESERVED: [&str; 4] = ["n", "seq", "change_pct", "change_basis"];
@@ -121,7 +116,7 @@ impl Extras {
 
     fn check(&self, name: &str) -> Result<(), TickError> {
         if !is_name(name) {
-            return Err(TickError::ExtraName(super::excerpt(name)));
+            return Err(TickError::ExtraName(excerpt(name)));
         }
         if self.count == MAX_EXTRAS {
             return Err(TickError::TooManyExtras);

@@ -1,9 +1,6 @@
 //! Cuts what a publisher sends into the texts of single ticks, whatever pieces it arrives in, in bounded memory.
 
-use super::{Rejected, Tick, TickError};
-
-/// Most bytes of one tick's text. A longer one is passed over without being kept.
-pub const MAX_ITEM_BYTES: usize = 16 << 10;
+use super::{MAX_ITEM_BYTES, Rejected, Tick, TickError};
 
 /// U+FEFF in UTF-8, which some editors and shells write at the start of a text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";

@@ -7,11 +7,29 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::fields::{Rejected, TickError, TickFields, Value};
-use super::{Tick, excerpt};
+use super::{Rejected, Tick, TickError, TickFields, Value};
+use crate::excerpt::excerpt;
+
+impl Tick {
+    /// Reads one JSON object, such as `{"symbol":"AAPL","price":189.50}`.
+    ///
+    /// # Errors
+    /// Where it is no JSON object or a member breaks its rule; the error names the member and the limit.
+    pub fn from_json(text: &[u8]) -> Result<Self, Rejected> {
+        tick(text, TickFields::default())
+    }
+
+    /// The same from an object as readers are sent it, say from a recording: `n`, `change_pct` and the like are passed over.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn from_recorded_json(text: &[u8]) -> Result<Self, Rejected> {
+        tick(text, TickFields::recorded())
+    }
+}
 
 /// Reads one JSON object.
-pub(super) fn tick(text: &[u8], fields: TickFields) -> Result<Tick, Rejected> {
+fn tick(text: &[u8], fields: TickFields) -> Result<Tick, Rejected> {
     let mut fault = None;
     let mut reader = serde_json::Deserializer::from_slice(text);
     let fields = Members { fault: &mut fault, fields }

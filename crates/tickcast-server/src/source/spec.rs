@@ -1,5 +1,6 @@
 //! What a source is called on the command line and in the configuration.
 
+mod error;
 mod exchange;
 mod options;
 
@@ -8,13 +9,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::Deserialize;
-use tickcast::{SourceOptions, Symbol, SymbolError};
-use tickcast_feeds::SymbolMapError;
+use tickcast::{SourceOptions, Symbol};
 
-use super::records::{ColumnsError, Layout};
+use super::records::Layout;
 use super::rename::Rename;
 use super::replay::Pacing;
 use crate::settings::Span;
+pub(crate) use error::SourceSpecError;
 pub(crate) use exchange::{ExchangeSpec, Venue};
 use options::Options;
 
@@ -53,6 +54,21 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// The options that it has, for an error about one that it does not have.
+    fn option_names(&self) -> &'static str {
+        match self {
+            Self::Sim { .. } => "rate, prefix, allow_late, unchanged, stale_after, max_ahead and name",
+            Self::Replay { .. } => {
+                "speed, rate, loop, columns, symbol, prefix, allow_late, unchanged, stale_after, max_ahead and name"
+            }
+            Self::Stdin(_) => {
+                "columns, symbol, prefix, allow_late, unchanged, stale_after, max_ahead and name"
+            }
+            Self::Udp(_) => "prefix, allow_late, unchanged, stale_after, max_ahead and name",
+            Self::Exchange(exchange) => exchange.venue.options(),
+        }
+    }
+
     /// A map by the names that the source itself uses.
     fn keys(&self, map: HashMap<String, String>) -> HashMap<String, String> {
         match self {
@@ -109,46 +125,6 @@ pub(crate) const SOURCE_KEYS: [&str; 11] = [
     "paused",
 ];
 
-/// Why a text does not name a source.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum SourceSpecError {
-    #[error(
-        "source {0:?}: known are sim[:SEED], replay:FILE, stdin, udp:IP:PORT, binance:SYMBOLS, coinbase:PRODUCTS, \
-         coinbase-advanced:PRODUCTS, kraken:SYMBOLS and none"
-    )]
-    Unknown(String),
-    #[error("source {0:?}: symbols are missing, as in {1}")]
-    NoSymbols(String, &'static str),
-    #[error("source {0:?}: {1}")]
-    Names(String, SymbolMapError),
-    #[error(
-        "source {0:?}: {1} symbols, of which one connection to {2} takes {3}; name another source for the others"
-    )]
-    TooMany(String, usize, &'static str, usize),
-    #[error(
-        "source {0:?}: a name for a source is 1 to 64 printable ASCII characters, and neither http nor local"
-    )]
-    Name(String),
-    #[error("source {0:?}: {1} is only for exchanges")]
-    NotExchange(String, &'static str),
-    #[error("source {0:?}: a seed is a whole number, such as sim:42")]
-    Seed(String),
-    #[error("source {0:?}: an address is expected, as in udp:127.0.0.1:9300")]
-    Address(String),
-    #[error("source {0:?}: a file is missing, as in replay:ticks.ndjson.gz")]
-    NoFile(String),
-    #[error("source {source:?}: {file}: {error}", source = .0, file = .1, error = .2)]
-    File(String, String, String),
-    #[error("source {0:?}: columns: {1}")]
-    Columns(String, ColumnsError),
-    #[error("source {0:?}: {1}")]
-    Symbol(String, SymbolError),
-    #[error("source {0:?}: option {1:?} is unknown; known are {2}")]
-    Option(String, String, &'static str),
-    #[error("source {0:?}: {1} cannot be {2:?}; {3} is expected")]
-    Value(String, String, String, &'static str),
-}
-
 impl SourceSpec {
     /// Reads `KIND[:ARGUMENT][?OPTION=VALUE&…]`. `None` for `none`.
     pub(crate) fn parse(text: &str) -> Result<Option<Self>, SourceSpecError> {
@@ -203,7 +179,7 @@ impl SourceSpec {
         let rename = Rename { prefix: options.take("prefix").unwrap_or_default(), map: HashMap::new() };
         let stale_after = options.stale_after()?;
         let label = options.name()?.unwrap_or_else(|| kind.name(head));
-        options.end(&kind)?;
+        options.end(kind.option_names())?;
         Ok(Some(Self {
             name: label.clone(),
             label,
@@ -252,9 +228,9 @@ impl SourceSpec {
         spec.stale_after = table.stale_after.or(spec.stale_after);
         spec.options.max_ahead = table.max_ahead.map_or(spec.options.max_ahead, |ahead| ahead.0);
         spec.options.allow_late = table.allow_late.unwrap_or(spec.options.allow_late);
-        if let Some(repeat) = table.unchanged {
+        if let Some(unchanged) = table.unchanged {
             let mut options = Options::parse(&table.from, "");
-            options.pairs.push(("unchanged".to_owned(), Some(repeat)));
+            options.pairs.push(("unchanged".to_owned(), Some(unchanged)));
             spec.options.drop_unchanged = options.drop_unchanged()?;
         }
         if let Some(name) = table.name {
@@ -379,7 +355,7 @@ mod tests {
         );
         assert_eq!(
             says("stdin?x=1"),
-            "source \"stdin?x=1\": option \"x\" is unknown; known are columns, symbol, prefix, allow_late, repeat, stale_after, max_ahead and name"
+            "source \"stdin?x=1\": option \"x\" is unknown; known are columns, symbol, prefix, allow_late, unchanged, stale_after, max_ahead and name"
         );
         assert_eq!(
             says("stdin?columns=time,price"),

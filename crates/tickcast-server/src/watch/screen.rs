@@ -4,19 +4,15 @@ use std::time::Duration;
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout};
-use ratatui::style::{Color, Style, Stylize};
+use ratatui::style::{Style, Stylize};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
 use super::board::Board;
+use super::colours::{DOWN, MUTED, UP, WARNING};
 use super::columns::shortened;
 use super::{keys, lines, table};
 use crate::origin;
-
-pub(super) const UP: Color = Color::Green;
-pub(super) const DOWN: Color = Color::Red;
-pub(super) const WARNING: Color = Color::Yellow;
-pub(super) const MUTED: Color = Color::DarkGray;
 
 pub(super) fn draw(board: &Board, now: Duration, frame: &mut Frame<'_>) {
     let [head, body, foot] =

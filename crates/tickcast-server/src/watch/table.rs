@@ -8,10 +8,10 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Row as TableRow, Table};
 
 use super::board::Board;
+use super::colours::{DOWN, MUTED, UP, WARNING};
 use super::columns::{Column, fit, shortened, whole};
 use super::lines;
 use super::row::Row;
-use super::screen::{DOWN, MUTED, UP, WARNING};
 
 /// Levels of a sparkline, and how many prices it shows.
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];

@@ -80,9 +80,9 @@ impl Venue {
 
     pub(super) const fn options(self) -> &'static str {
         match self {
-            Self::Advanced => "url, silence, prefix, allow_late, repeat, stale_after, max_ahead and name",
+            Self::Advanced => "url, silence, prefix, allow_late, unchanged, stale_after, max_ahead and name",
             Self::Binance(_) | Self::Coinbase(_) | Self::Kraken(_) => {
-                "channel, url, silence, prefix, allow_late, repeat, stale_after, max_ahead and name"
+                "channel, url, silence, prefix, allow_late, unchanged, stale_after, max_ahead and name"
             }
         }
     }

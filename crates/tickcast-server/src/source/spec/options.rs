@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tickcast::Symbol;
 
-use super::{Kind, SourceSpecError};
+use super::SourceSpecError;
 use crate::settings::Span;
 use crate::source::records::Layout;
 use crate::source::replay::Pacing;
@@ -128,16 +128,8 @@ impl<'a> Options<'a> {
         }
     }
 
-    pub(super) fn end(self, kind: &Kind) -> Result<(), SourceSpecError> {
-        let known = match kind {
-            Kind::Sim { .. } => "rate, prefix, allow_late, repeat, stale_after, max_ahead and name",
-            Kind::Replay { .. } => {
-                "speed, rate, loop, columns, symbol, prefix, allow_late, repeat, stale_after, max_ahead and name"
-            }
-            Kind::Stdin(_) => "columns, symbol, prefix, allow_late, repeat, stale_after, max_ahead and name",
-            Kind::Udp(_) => "prefix, allow_late, repeat, stale_after, max_ahead and name",
-            Kind::Exchange(exchange) => exchange.venue.options(),
-        };
+    /// Ends reading: whatever was not taken is not known.
+    pub(super) fn end(self, known: &'static str) -> Result<(), SourceSpecError> {
         match self.pairs.into_iter().next() {
             None => Ok(()),
             Some((key, _)) => Err(SourceSpecError::Option(self.source.to_owned(), key, known)),

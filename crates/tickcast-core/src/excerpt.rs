@@ -1,0 +1,11 @@
+//! Texts from outside, as they may be shown in an error.
+
+/// The start of `text`, safe to show in an error: printable ASCII, at most 24 characters.
+pub(crate) fn excerpt(text: &str) -> String {
+    const EXCERPT_CHARS: usize = 24;
+    let mut shown: String = text.chars().take(EXCERPT_CHARS).flat_map(char::escape_default).collect();
+    if text.chars().nth(EXCERPT_CHARS).is_some() {
+        shown.push_str("...");
+    }
+    shown
+}
