@@ -207,6 +207,9 @@ impl Names {
 }
 
 impl<'ast> Visit<'ast> for Names {
+    // `pub(in path)` names a module and uses nothing of it.
+    fn visit_visibility(&mut self, _: &'ast Visibility) {}
+
     fn visit_path(&mut self, path: &'ast syn::Path) {
         if path.leading_colon.is_none() && path.segments.len() > 1 {
             self.uses.push(path.segments.iter().map(|segment| segment.ident.to_string()).collect());

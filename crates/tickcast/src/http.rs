@@ -4,39 +4,30 @@ mod body;
 mod candles;
 mod change;
 mod export;
+mod json;
 mod market;
+mod names;
 mod openapi;
 mod prices;
 mod problem;
 mod publish;
 mod query;
+mod schema;
 pub(crate) mod stream;
+mod symbol_path;
+mod tick_format;
 mod ticks;
 
 use axum::Router;
-use axum::extract::Path;
-use axum::extract::rejection::PathRejection;
 use axum::routing::{delete, get, patch, post};
 
 pub use openapi::openapi;
 pub use problem::Problem;
 pub use query::NoParameters;
-use tickcast_core::Symbol;
 
 use crate::hub::Hub;
 use crate::publisher::Publisher;
 use publish::PublishState;
-
-/// A symbol in a path, as it came.
-type SymbolPath = Result<Path<String>, PathRejection>;
-
-/// The symbol that a path names.
-fn parse_symbol(path: &SymbolPath) -> Result<Symbol, Problem> {
-    match path {
-        Ok(Path(name)) => Ok(Symbol::new(name)?),
-        Err(rejection) => Err(Problem::new(rejection.status(), rejection.body_text())),
-    }
-}
 
 impl Hub {
     /// The routes for readers: `GET /prices/stream`, `/v1/stream`, `/v1/prices`, `/v1/prices/{symbol}`, `/v1/symbols`,

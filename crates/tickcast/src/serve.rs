@@ -1,6 +1,7 @@
 //! The accept loop: from listening sockets to the application.
 
 mod connection_limit;
+mod context;
 mod conversation;
 mod direct;
 mod framing;
@@ -28,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use connection_limit::{ConnectionLimit, LogThrottle};
+use context::ConnectionContext;
 use conversation::serve_http;
 pub(crate) use request_body::Unread;
 
@@ -183,14 +185,6 @@ impl Server {
             tracing::warn!("some connections would not end: they are cut with the runtime");
         }
     }
-}
-
-/// What a connection has of its server.
-struct ConnectionContext {
-    connections: Arc<ConnectionLimit>,
-    stall: Duration,
-    /// Done when the server stops.
-    stop: CancellationToken,
 }
 
 /// Serves a connection: a plain request for a stream leaves for a lane, everything else is hyper's. Its place is given back

@@ -4,9 +4,11 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use tickcast_core::{Candle, Interval, IntervalError, Time};
 
-use super::market::{json, no_symbol};
+use super::json::json;
+use super::names::no_symbol;
 use super::query::Query;
-use super::{Problem, SymbolPath, openapi, parse_symbol};
+use super::symbol_path::{SymbolPath, parse_symbol};
+use super::{Problem, schema};
 use crate::hub::Hub;
 
 /// How many candles are told, unless asked otherwise, and at most.
@@ -21,16 +23,16 @@ const MOST: usize = 5000;
     path = "/v1/candles/{symbol}",
     tag = "history",
     params(
-        openapi::SymbolParameter,
-        ("interval" = inline(Option<openapi::IntervalName>), Query, description = "How long each is. Default: `1m`."),
-        openapi::Range,
+        schema::SymbolParameter,
+        ("interval" = inline(Option<schema::IntervalName>), Query, description = "How long each is. Default: `1m`."),
+        schema::Range,
         ("limit" = Option<u64>, Query, minimum = 1, maximum = 5000, description = "How many at most. Default: 500."),
     ),
     responses(
-        (status = 200, description = "The candles", body = openapi::Candles),
-        (status = 400, response = openapi::BadRequest),
-        (status = 404, response = openapi::SymbolNotFound),
-        (status = 503, response = openapi::ServerBusy),
+        (status = 200, description = "The candles", body = schema::Candles),
+        (status = 400, response = schema::BadRequest),
+        (status = 404, response = schema::SymbolNotFound),
+        (status = 503, response = schema::ServerBusy),
     ),
 )]
 pub(super) async fn candles(

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use tickcast_core::{Filter, FilterError};
 
 use super::query::NoParameters;
-use super::{Problem, body, openapi};
+use super::{Problem, body, schema};
 use crate::hub::Hub;
 use crate::subscription::{Edit, EditError, Effective, Rate, StreamId};
 
@@ -24,13 +24,13 @@ const LONGEST: usize = 256 << 10;
     path = "/v1/streams/{stream}",
     tag = "streams",
     params(("stream" = String, Path, description = "As its `ready` says.")),
-    request_body = openapi::Change,
+    request_body = schema::Change,
     responses(
-        (status = 200, description = "What it is subscribed to from now on", body = openapi::Changed),
-        (status = 400, response = openapi::BadRequest),
+        (status = 200, description = "What it is subscribed to from now on", body = schema::Changed),
+        (status = 400, response = schema::BadRequest),
         (status = 404, description = "There is no such stream, or it has ended", body = Problem,
             content_type = "application/problem+json"),
-        (status = 408, response = openapi::RequestTimeout),
+        (status = 408, response = schema::RequestTimeout),
         (status = 413, description = "More than 256 KiB", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "Changed, or tried to be, more than 10 times within this second", body = Problem,
             content_type = "application/problem+json"),

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tickcast_core::{Frame, Seq, Symbol, SymbolId, Time};
 use tickcast_tape::{DiskTape, ReadError, Skipped};
 
-use super::ticks::Format;
+use super::tick_format::TickFormat;
 use crate::answers::{Cut, PIECE_BYTES, Pull};
 use crate::hub::Hub;
 
@@ -23,7 +23,7 @@ pub(super) struct Export {
     hub: Hub,
     symbol: (Symbol, SymbolId),
     range: (Time, Time),
-    format: Format,
+    format: TickFormat,
     /// It goes to where the log stood when it was asked for: one that never ends would be a stream.
     until: Seq,
     /// How far it has come; `None` while it has read nothing, and begins where the tape does.
@@ -32,7 +32,7 @@ pub(super) struct Export {
 }
 
 impl Export {
-    pub(super) fn new(hub: Hub, symbol: (Symbol, SymbolId), range: (Time, Time), format: Format) -> Self {
+    pub(super) fn new(hub: Hub, symbol: (Symbol, SymbolId), range: (Time, Time), format: TickFormat) -> Self {
         let until = hub.head().1;
         Self { hub, symbol, range, format, until, at: None, out: Vec::new() }
     }
@@ -161,7 +161,7 @@ mod tests {
         let symbol = Symbol::new("A").unwrap();
         let id = hub.log().with(|log| log.market().id(&symbol)).unwrap();
         let all = (Time::default(), Time::default().saturating_add(Duration::MAX));
-        Export::new(hub.clone(), (symbol, id), all, Format::Ndjson)
+        Export::new(hub.clone(), (symbol, id), all, TickFormat::Ndjson)
     }
 
     /// A full tape moves on with every tick: an export begins where the tape does when its first piece is read, and whatever it

@@ -1,16 +1,17 @@
 //! The market as it stands: a price, and the symbols there are.
 
-use axum::body::Body;
 use axum::extract::{RawQuery, State};
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tickcast_core::{Sequencer, Symbol, SymbolId};
 use utoipa::ToSchema;
 
+use super::json::json;
+use super::names::{Names, no_symbol};
 use super::query::{NoParameters, Query};
-use super::{Problem, SymbolPath, openapi, parse_symbol};
+use super::symbol_path::{SymbolPath, parse_symbol};
+use super::{Problem, schema};
 use crate::hub::Hub;
 use crate::stats::SourceStats;
 
@@ -18,19 +19,16 @@ use crate::stats::SourceStats;
 const PAGE: usize = 100;
 const LARGEST_PAGE: usize = 1000;
 
-/// Most names that are copied in one go: the market is locked that long.
-const NAMES_PER_LOCK: usize = 1024;
-
 /// A symbol's newest tick
 #[utoipa::path(
     get,
     path = "/v1/prices/{symbol}",
     tag = "market",
-    params(openapi::SymbolParameter),
+    params(schema::SymbolParameter),
     responses(
-        (status = 200, description = "The tick", body = openapi::PublishedTick),
-        (status = 400, response = openapi::BadRequest),
-        (status = 404, response = openapi::SymbolNotFound),
+        (status = 200, description = "The tick", body = schema::PublishedTick),
+        (status = 400, response = schema::BadRequest),
+        (status = 404, response = schema::SymbolNotFound),
     ),
 )]
 pub(super) async fn price(
@@ -44,45 +42,6 @@ pub(super) async fn price(
         Some(frame) => Ok(json(frame.json().to_vec())),
         None => Err(no_symbol(&hub, symbol).await),
     }
-}
-
-/// Returns 404 for a symbol that is not on the market. It names a symbol that differs only in case, if there is one.
-pub(super) async fn no_symbol(hub: &Hub, symbol: Symbol) -> Problem {
-    let (mut names, mut meant) = (Names::after(None), None);
-    while meant.is_none()
-        && let Some(chunk) = names.next(hub).await
-    {
-        let alike = chunk.into_iter().find(|(name, _)| name.as_str().eq_ignore_ascii_case(symbol.as_str()));
-        meant = alike.filter(|(_, id)| hub.log().with(|log| log.market().newest(*id).is_some()));
-    }
-    Problem::no_symbol(symbol, meant.map(|(name, _)| name))
-}
-
-/// A walk over the names of the market, in order: a chunk is copied under the lock, and judged after.
-struct Names {
-    /// Up to where it has come; `None` once that was all.
-    after: Option<Option<Symbol>>,
-}
-
-impl Names {
-    const fn after(after: Option<Symbol>) -> Self {
-        Self { after: Some(after) }
-    }
-
-    /// The next ones. Everybody else has a turn in between.
-    async fn next(&mut self, hub: &Hub) -> Option<Vec<(Symbol, SymbolId)>> {
-        let after = self.after?;
-        tokio::task::yield_now().await;
-        let chunk: Vec<_> =
-            hub.log().with(|log| log.market().names_after(after).take(NAMES_PER_LOCK).collect());
-        self.after = chunk.last().map(|(name, _)| Some(*name));
-        Some(chunk).filter(|chunk| !chunk.is_empty())
-    }
-}
-
-pub(super) fn json(body: impl Into<Body>) -> Response {
-    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
-    (headers, body.into()).into_response()
 }
 
 /// One page of symbols.
@@ -126,8 +85,8 @@ struct SymbolStanding {
     ),
     responses(
         (status = 200, description = "A page of them", body = SymbolsPage),
-        (status = 400, response = openapi::BadRequest),
-        (status = 503, response = openapi::ServerBusy),
+        (status = 400, response = schema::BadRequest),
+        (status = 503, response = schema::ServerBusy),
     ),
 )]
 pub(super) async fn symbols(State(hub): State<Hub>, RawQuery(query): RawQuery) -> Result<Response, Problem> {

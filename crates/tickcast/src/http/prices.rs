@@ -7,9 +7,9 @@ use axum::response::Response;
 use bytes::Bytes;
 use tickcast_core::Filter;
 
-use super::market::json;
+use super::json::json;
 use super::query::Query;
-use super::{Problem, openapi};
+use super::{Problem, schema};
 use crate::answers::{self, Cut, PIECE_BYTES, Pull, Snapshot};
 use crate::hub::Hub;
 
@@ -29,9 +29,9 @@ const COMPARISONS_PER_TURN: usize = 20_000;
     tag = "market",
     params(("symbols" = Option<String>, Query, pattern = "^[A-Za-z0-9._/:^=&*-]{1,32}(,[A-Za-z0-9._/:^=&*-]{1,32}){0,255}$", description = "Names and patterns, as in `AAPL,BTC*`. Default: all.", example = "AAPL,BTC*")),
     responses(
-        (status = 200, description = "The ticks", body = openapi::Prices),
-        (status = 400, response = openapi::BadRequest),
-        (status = 503, response = openapi::ServerBusy),
+        (status = 200, description = "The ticks", body = schema::Prices),
+        (status = 400, response = schema::BadRequest),
+        (status = 503, response = schema::ServerBusy),
     ),
 )]
 pub(super) async fn prices(State(hub): State<Hub>, RawQuery(query): RawQuery) -> Result<Response, Problem> {

@@ -14,8 +14,10 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tickcast_core::{RawTick, Tick, TickSplitter};
 
+use super::names::no_symbol;
 use super::query::NoParameters;
-use super::{Problem, SymbolPath, body, market, openapi, parse_symbol};
+use super::symbol_path::{SymbolPath, parse_symbol};
+use super::{Problem, body, schema};
 use crate::publisher::Publisher;
 use coding::Coding;
 pub(super) use desk::PublishState;
@@ -40,23 +42,23 @@ const BATCH: usize = 512;
     security(("publish_token" = [])),
     params(("source" = Option<String>, Query, pattern = "^[A-Za-z0-9._-]{1,32}$", description = "The publisher's name.", example = "desk"), ("Idempotency-Key" = Option<String>, Header, pattern = "^[!-~]([ -~]{0,253}[!-~])?$", description = "Any text of 1 to 255 printable characters.")),
     request_body(content(
-        (openapi::NewTicks = "application/json"),
-        (openapi::NewTick = "application/x-ndjson"),
+        (schema::NewTicks = "application/json"),
+        (schema::NewTick = "application/x-ndjson"),
     )),
     responses(
         (status = 200, description = "What became of them", body = Report),
         (status = 400, description = "Nothing could be read, or the key is none", body = Problem,
             content_type = "application/problem+json"),
-        (status = 401, response = openapi::Unauthorized),
-        (status = 408, response = openapi::RequestTimeout),
+        (status = 401, response = schema::Unauthorized),
+        (status = 408, response = schema::RequestTimeout),
         (status = 409, description = "A request with this key is under way", body = Problem,
             content_type = "application/problem+json"),
         (status = 415, description = "Neither JSON nor NDJSON, or compressed in another way", body = Problem,
             content_type = "application/problem+json"),
         (status = 422, description = "None of them was taken, and some were rejected: the members of 200, too. Or the key was sent with another body before", body = Problem,
             content_type = "application/problem+json"),
-        (status = 503, response = openapi::ShuttingDown),
-        (status = 507, response = openapi::StorageFull),
+        (status = 503, response = schema::ShuttingDown),
+        (status = 507, response = schema::StorageFull),
     ),
 )]
 pub(super) async fn publish(
@@ -107,13 +109,13 @@ pub(super) async fn publish(
     path = "/v1/prices/{symbol}",
     tag = "publishing",
     security(("publish_token" = [])),
-    params(openapi::SymbolParameter),
+    params(schema::SymbolParameter),
     responses(
         (status = 204, description = "It is off"),
-        (status = 400, response = openapi::BadRequest),
-        (status = 401, response = openapi::Unauthorized),
-        (status = 404, response = openapi::SymbolNotFound),
-        (status = 507, response = openapi::StorageFull),
+        (status = 400, response = schema::BadRequest),
+        (status = 401, response = schema::Unauthorized),
+        (status = 404, response = schema::SymbolNotFound),
+        (status = 507, response = schema::StorageFull),
     ),
 )]
 pub(super) async fn delete_price(
@@ -127,7 +129,7 @@ pub(super) async fn delete_price(
             desk.publisher.hub().wait_durable().await?;
             Ok(StatusCode::NO_CONTENT)
         }
-        Ok(false) => Err(market::no_symbol(desk.publisher.hub(), symbol).await),
+        Ok(false) => Err(no_symbol(desk.publisher.hub(), symbol).await),
         Err(error) => Err(Problem::new(StatusCode::INSUFFICIENT_STORAGE, error.to_string())),
     }
 }

@@ -11,7 +11,7 @@ use tickcast_core::render::EventFormat;
 use tickcast_core::{CloseReason, EventId, Mode, Notice};
 
 use super::query::Query;
-use super::{Problem, openapi};
+use super::{Problem, schema};
 use crate::events::Events;
 use crate::hub::Hub;
 use crate::lane::RETRY_MS;
@@ -46,14 +46,14 @@ const SHOWN: usize = 64;
     path = "/prices/stream",
     tag = "streams",
     params(
-        openapi::Subscribed,
+        schema::Subscribed,
         ("heartbeat" = Option<u64>, Query, minimum = 3, maximum = 60,
             description = "Seconds of quiet after which a comment is sent. Default: 15."),
     ),
     responses(
         (status = 200, description = "Server-Sent Events that end when either side wants",
-            body = openapi::Events, content_type = "text/event-stream"),
-        (status = 400, response = openapi::BadRequest),
+            body = schema::Events, content_type = "text/event-stream"),
+        (status = 400, response = schema::BadRequest),
     ),
 )]
 pub(super) async fn prices_stream(
@@ -77,14 +77,14 @@ pub(super) async fn prices_stream(
     path = "/v1/stream",
     tag = "streams",
     params(
-        openapi::Subscribed,
-        openapi::Resumed,
+        schema::Subscribed,
+        schema::Resumed,
         ("Last-Event-ID" = Option<String>, Header, description = "The cursor to go on from; outweighs the query's."),
     ),
     responses(
         (status = 200, description = "Server-Sent Events that end with `bye`",
-            body = openapi::Events, content_type = "text/event-stream"),
-        (status = 400, response = openapi::BadRequest),
+            body = schema::Events, content_type = "text/event-stream"),
+        (status = 400, response = schema::BadRequest),
     ),
 )]
 pub(super) async fn stream(

@@ -16,12 +16,13 @@ use hyper_util::server::graceful::Watcher;
 use tokio::net::TcpStream;
 use tower::ServiceExt;
 
+use super::context::ConnectionContext;
 use super::multiplexed::{self, Watching, ours};
 use super::prefixed_io::PrefixedIo;
 use super::request_body::{self, BodyRead};
 use super::sliced::{Endings, Sliced};
 use super::write_timeout_io::{ConnectionState, WriteTimeoutIo};
-use super::{ConnectionContext, head, requirements};
+use super::{head, requirements};
 use crate::events::Handoff;
 
 /// Leaves a connection to hyper, with what was `read` of it already. Where its `first` request was answered already, that is the

@@ -8,8 +8,9 @@ use bytes::BytesMut;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
+use super::context::ConnectionContext;
+use super::direct;
 use super::write_timeout_io::{ConnectionState, WriteTimeoutIo};
-use super::{ConnectionContext, direct};
 use crate::http::Problem;
 
 /// Most bytes of a stream that is told when to come back.

@@ -1,0 +1,285 @@
+//! What the routes take and give, as a machine reads it: what they have in common, and bodies that are written by hand for speed.
+//! These types are described and never made.
+
+#![allow(dead_code, reason = "described, never made")]
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, Type};
+use utoipa::{IntoParams, ToResponse, ToSchema};
+
+use super::Problem;
+
+/// A parameter or body breaks a rule; `detail` says which.
+#[derive(ToResponse)]
+#[response(content_type = "application/problem+json")]
+pub(super) struct BadRequest(#[to_schema] Problem);
+
+/// The symbol is not on the market.
+#[derive(ToResponse)]
+#[response(content_type = "application/problem+json")]
+pub(super) struct SymbolNotFound(#[to_schema] Problem);
+
+/// The publish token is missing, or another.
+#[derive(ToResponse)]
+#[response(content_type = "application/problem+json")]
+pub(super) struct Unauthorized(#[to_schema] Problem);
+
+/// The body did not come in time. `accepted` says how many of its ticks were, where it had some.
+#[derive(ToResponse)]
+#[response(content_type = "application/problem+json")]
+pub(super) struct RequestTimeout(#[to_schema] Problem);
+
+/// The server stops, and reads no further. `accepted` says how many ticks were, where there were some.
+#[derive(ToResponse)]
+#[response(content_type = "application/problem+json")]
+pub(super) struct ShuttingDown(#[to_schema] Problem);
+
+/// There are too many of the kind under way: `Retry-After` says when to come again.
+#[derive(ToResponse)]
+#[response(content_type = "application/problem+json", headers(("Retry-After" = u32, description = "In seconds.")))]
+pub(super) struct ServerBusy(#[to_schema] Problem);
+
+/// It cannot be kept: the disk is full. `accepted` were.
+#[derive(ToResponse)]
+#[response(content_type = "application/problem+json")]
+pub(super) struct StorageFull(#[to_schema] Problem);
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Subscribed {
+    /// Names and patterns, as in `AAPL,BTC*`: 1,000 at most. Default: all.
+    #[param(
+        example = "AAPL,BTC*",
+        pattern = "^[A-Za-z0-9._/:^=&*-]{1,32}(,[A-Za-z0-9._/:^=&*-]{1,32}){0,999}$"
+    )]
+    symbols: Option<String>,
+    /// Most updates a second of each symbol, 0.1 to 100. Default: as they come.
+    #[param(minimum = 0.1, maximum = 100)]
+    rate: Option<f64>,
+    /// Whether the newest tick of each symbol comes first. Default: `true`.
+    snapshot: Option<bool>,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Resumed {
+    /// `latest`: a reader that falls behind is given the newest of each symbol; `all`: every tick, or `bye`. Default: `latest`.
+    #[param(inline)]
+    mode: Option<ModeName>,
+    /// A cursor to go on from, or `start`: the oldest tick that is still there.
+    since: Option<String>,
+    /// The same as the header `Last-Event-ID`, for those that cannot send one.
+    #[param(rename = "lastEventId")]
+    last_event_id: Option<String>,
+    /// Seconds between heartbeats while nothing else is sent. Default: 10.
+    #[param(minimum = 3, maximum = 60)]
+    heartbeat: Option<u64>,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct SymbolParameter {
+    /// As in `AAPL` or `BTC%2FUSD`.
+    #[param(example = "AAPL", pattern = "^[A-Za-z0-9._/:^=&-]{1,32}$")]
+    symbol: String,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Range {
+    /// From when on, in ms since 1970 or as in `2026-07-01T12:00:00Z`. Default: from the beginning.
+    #[param(
+        pattern = "^(0|[1-9][0-9]{11,13}|20[0-9]{2}-((0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])|(0[13-9]|1[0-2])-(29|30)|(0[13578]|1[02])-31)T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,9})?(Z|[+-](0[0-9]|1[0-2]):[0-5][0-9]))$"
+    )]
+    from: Option<String>,
+    /// Up to when, this ms included. Default: up to now.
+    #[param(
+        pattern = "^(0|[1-9][0-9]{11,13}|20[0-9]{2}-((0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])|(0[13-9]|1[0-2])-(29|30)|(0[13578]|1[02])-31)T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,9})?(Z|[+-](0[0-9]|1[0-2]):[0-5][0-9]))$"
+    )]
+    to: Option<String>,
+}
+
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum ModeName {
+    Latest,
+    All,
+}
+
+#[derive(Serialize, Deserialize, ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub(super) enum ExportFormat {
+    Ndjson,
+    Csv,
+}
+
+#[derive(ToSchema)]
+pub(super) enum IntervalName {
+    #[schema(rename = "1s")]
+    Second,
+    #[schema(rename = "1m")]
+    Minute,
+    #[schema(rename = "5m")]
+    FiveMinutes,
+    #[schema(rename = "1h")]
+    Hour,
+    #[schema(rename = "1d")]
+    Day,
+}
+
+/// What a stream sends: blocks of lines, an empty line after each.
+#[derive(ToSchema)]
+#[schema(
+    title = "Server-Sent Events",
+    example = "event: tick\ndata: {\"symbol\":\"AAPL\",\"price\":189.50,\"change\":0.25,\"change_pct\":0.1321,\"time\":1782907200123,\"n\":1042}\nid: AAPL\n\n"
+)]
+pub(super) struct Events(String);
+
+/// A price, as every reader is sent it. What its publisher said beyond that, `bid`, `ask` or `volume` for example, follows.
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(super) struct PublishedTick {
+    #[schema(example = "AAPL")]
+    symbol: String,
+    /// Digit for digit as it was published.
+    #[schema(example = 189.5)]
+    price: f64,
+    /// From the reference: the day's first price, unless the publisher or `change_basis` says otherwise.
+    #[schema(example = 0.25)]
+    change: f64,
+    /// The same in percent of the reference, where there is one other than zero.
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    change_pct: Option<f64>,
+    /// When it happened, in ms since 1970.
+    time: i64,
+    /// Its number among its symbol's ticks: a hole says that ticks were merged.
+    n: u64,
+    #[serde(flatten)]
+    extras: BTreeMap<String, serde_json::Value>,
+}
+
+/// The newest of each symbol.
+#[derive(ToSchema)]
+pub(super) struct Prices {
+    /// The place on the tape they are as of.
+    cursor: String,
+    prices: Vec<PublishedTick>,
+}
+
+#[derive(ToSchema)]
+pub(super) struct Candles {
+    symbol: String,
+    #[schema(inline)]
+    interval: IntervalName,
+    candles: Vec<CandleBody>,
+}
+
+/// One candle.
+#[derive(ToSchema)]
+#[schema(as = Candle)]
+pub(super) struct CandleBody {
+    /// When it begins, in ms since 1970.
+    time: i64,
+    open: f64,
+    high: f64,
+    low: f64,
+    close: f64,
+    /// How many ticks it holds.
+    count: u64,
+    /// `false` on one that goes on; on others it is absent.
+    #[schema(required = false, nullable = false)]
+    closed: bool,
+}
+
+/// What is to be different; what is not there stays as it is.
+#[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"add": ["BTC*"], "remove": ["AAPL"]}))]
+#[serde(deny_unknown_fields)]
+pub(super) struct Change {
+    #[schema(nullable = false)]
+    add: Option<Vec<SymbolName>>,
+    #[schema(nullable = false)]
+    remove: Option<Vec<SymbolName>>,
+    /// Instead of all there was.
+    #[schema(nullable = false)]
+    set: Option<Vec<SymbolName>>,
+    /// `null`: as they come.
+    #[schema(minimum = 0.1, maximum = 100)]
+    rate: Option<f64>,
+}
+
+/// A name, or a pattern with `*` in it.
+#[derive(Deserialize, ToSchema)]
+#[schema(pattern = "^[A-Za-z0-9._/:^=&*-]{1,32}$", example = "BTC*")]
+pub(super) struct SymbolName(String);
+
+/// What a stream is subscribed to.
+#[derive(ToSchema)]
+pub(super) struct Changed {
+    stream: String,
+    symbols: Vec<String>,
+    #[schema(inline)]
+    mode: ModeName,
+    #[schema(required = true)]
+    rate: Option<f64>,
+}
+
+/// A tick to be published. Other members, numbers or short texts, are passed on.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({"symbol": "AAPL", "price": 189.5, "bid": 189.49}))]
+pub(super) struct NewTick {
+    #[schema(pattern = "^[A-Za-z0-9._/:^=&-]{1,32}$")]
+    symbol: String,
+    #[schema(schema_with = price)]
+    price: f64,
+    #[schema(schema_with = change, required = false)]
+    change: Option<f64>,
+    #[schema(schema_with = prev_close, required = false)]
+    prev_close: Option<f64>,
+    #[schema(schema_with = time, required = false)]
+    time: Option<i64>,
+    #[serde(flatten)]
+    extras: BTreeMap<String, serde_json::Value>,
+}
+
+fn price() -> Schema {
+    number("A number, or one as a text.")
+}
+
+fn change() -> Schema {
+    number("From a reference of your own. A number, or one as a text.")
+}
+
+fn prev_close() -> Schema {
+    number("The previous close: the reference from now on. A number, or one as a text.")
+}
+
+fn number(description: &str) -> Schema {
+    let number = ObjectBuilder::new().schema_type(Type::Number);
+    let text = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(Some("^-?(0|[1-9][0-9]{0,13})([.][0-9]{1,14})?$"));
+    OneOfBuilder::new().item(number).item(text).description(Some(description)).into()
+}
+
+fn time() -> Schema {
+    let description = "When it happened: ms since 1970, or RFC 3339 as a text. Default: when it comes. One that is too far ahead of the \
+                       server's clock is refused.";
+    let number = ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(100_000_000_000_i64))
+        .maximum(Some(99_999_999_999_999_i64));
+    let format = SchemaFormat::KnownFormat(KnownFormat::DateTime);
+    let text = ObjectBuilder::new().schema_type(Type::String).format(Some(format));
+    OneOfBuilder::new().item(number).item(text).description(Some(description)).into()
+}
+
+/// One tick, or several.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum NewTicks {
+    One(NewTick),
+    Several(Vec<NewTick>),
+}
