@@ -5,7 +5,8 @@ use tokio_tungstenite::tungstenite::handshake::server::{Callback, ErrorResponse,
 use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode, header};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
 
-use crate::{Exchange, dialect};
+use crate::dialect;
+use crate::options::Exchange;
 
 /// What is to become of an attempt to connect.
 #[derive(Debug, Clone, Copy)]

@@ -1,7 +1,7 @@
 //! What is traded.
 
-use crate::Exchange;
 use crate::decimal::{Fixed, fixed};
+use crate::options::Exchange;
 
 /// What is traded, and with which precision.
 #[derive(Debug)]

@@ -15,6 +15,7 @@ mod fault;
 mod instrument;
 mod limits;
 mod market;
+mod options;
 mod record;
 mod script;
 mod shared;
@@ -24,63 +25,15 @@ mod tests;
 mod timers;
 
 use std::sync::{Arc, Weak};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 
 pub use crate::fault::{BadTime, Fault};
+pub use crate::options::{Exchange, Options};
 pub use crate::record::{Connect, Record, Trade};
 use crate::shared::Shared;
-
-/// Which exchange a fake stands in for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, clap::ValueEnum)]
-pub enum Exchange {
-    /// Binance Spot: `@ticker`, `@bookTicker`, `@aggTrade` and `@trade` streams.
-    Binance,
-    /// Coinbase Exchange: the channels `ticker`, `matches` and `heartbeat`.
-    Coinbase,
-    /// Coinbase Advanced Trade: the channels `ticker` and `heartbeats`.
-    Advanced,
-    /// Kraken Spot, WebSocket v2: the channels `ticker` and `trade`.
-    Kraken,
-}
-
-/// How a fake is to be.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// The exchange it stands in for.
-    pub exchange: Exchange,
-    /// What is traded, as the exchange writes it: `BTCUSDT`, `BTC-USD`, `BTC/USD`.
-    pub symbols: Vec<String>,
-    /// Each symbol is traded once every so often.
-    pub interval: Duration,
-    /// Of the random walks.
-    pub seed: u64,
-    /// A connection is cut after so long.
-    pub life: Duration,
-    /// Milliseconds since 1970 at which its clock starts; it advances by tokio's.
-    pub start: i64,
-}
-
-impl Options {
-    /// A trade a second, starting now, and the exchange's own limit on the life of a connection.
-    #[must_use]
-    pub fn new(exchange: Exchange, symbols: &[&str]) -> Self {
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Self {
-            exchange,
-            symbols: symbols.iter().map(|&symbol| symbol.to_owned()).collect(),
-            interval: Duration::from_secs(1),
-            seed: 1,
-            life: match exchange {
-                Exchange::Binance => Duration::from_secs(24 * 60 * 60),
-                Exchange::Coinbase | Exchange::Advanced | Exchange::Kraken => Duration::MAX,
-            },
-            start: i64::try_from(since.as_millis()).unwrap_or(0),
-        }
-    }
-}
 
 /// An exchange that is not real. Its clones are the same one.
 #[derive(Clone)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::Exchange;
+use crate::options::Exchange;
 
 const SECOND: Duration = Duration::from_secs(1);
 

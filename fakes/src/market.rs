@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use fastrand::Rng;
 
-use crate::Exchange;
 use crate::instrument::{Instrument, hash};
+use crate::options::Exchange;
 
 const MINUTE: i64 = 60_000;
 const DAY: i64 = 24 * 60;

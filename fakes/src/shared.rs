@@ -14,9 +14,9 @@ use crate::door::Verdict;
 use crate::fault::Fault;
 use crate::limits::{Gate, Meter};
 use crate::market::{Market, Tick};
+use crate::options::{Exchange, Options};
 use crate::record::{Connect, Ledger, Record};
 use crate::script::{Order, Pulse, Script};
-use crate::{Exchange, Options};
 
 /// How many events a connection may be behind. Far more than a client that reads at all ever is.
 const BACKLOG: usize = 1 << 16;

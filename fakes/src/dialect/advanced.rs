@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Dialect, Reply, find, list, quoted};
+use super::interface::{Dialect, Reply, find, list, quoted};
 use crate::decimal::{quantity, ratio};
 use crate::market::Tick;
 use crate::script::Marked;

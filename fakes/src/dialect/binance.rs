@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Dialect, Reply, list};
+use super::interface::{Dialect, Reply, list, quoted};
 use crate::decimal::{fixed, quantity, ratio};
 use crate::market::Tick;
 use crate::script::Marked;
@@ -263,7 +263,7 @@ impl Dialect for Binance {
 }
 
 fn error(code: u8, message: &str) -> String {
-    format!(r#"{{"code":{code},"msg":{}}}"#, super::quoted(message))
+    format!(r#"{{"code":{code},"msg":{}}}"#, quoted(message))
 }
 
 fn names(params: &[Value]) -> Vec<&str> {

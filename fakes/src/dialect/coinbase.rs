@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Dialect, Reply, find, list, quoted};
+use super::interface::{Dialect, Reply, find, list, quoted};
 use crate::decimal::{fixed, quantity};
 use crate::market::Tick;
 use crate::script::Marked;

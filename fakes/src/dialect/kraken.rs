@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Dialect, Reply, find, quoted};
+use super::interface::{Dialect, Reply, find, quoted};
 use crate::decimal::{fixed, quantity, ratio};
 use crate::market::Tick;
 use crate::script::Marked;

@@ -1,0 +1,72 @@
+//! The trait that each dialect implements, the reply that it gives, and the helpers that the dialects share.
+
+use std::sync::Arc;
+
+use crate::market::Tick;
+use crate::script::Marked;
+
+/// The answer to a control message.
+#[derive(Debug, Default)]
+pub(crate) struct Reply {
+    /// Acknowledgements and errors.
+    pub(crate) acks: Vec<String>,
+    /// Snapshots.
+    pub(crate) data: Vec<String>,
+    /// Whether it was a request to subscribe, even a failed one.
+    pub(crate) subscribes: bool,
+}
+
+impl Reply {
+    /// Returns a reply that is this one text.
+    pub(super) fn of(text: String) -> Self {
+        Self { acks: vec![text], ..Self::default() }
+    }
+}
+
+/// One connection, as one exchange speaks on it.
+pub(crate) trait Dialect: Send {
+    /// Returns what the server says first, and again when the state of its trading engine changes.
+    fn system(&mut self, _system: &str) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Answers a message of the client.
+    fn control(&mut self, text: &str, latest: &[Arc<Tick>], now: i64) -> Reply;
+
+    /// Returns the messages about a trade to which the client is subscribed.
+    fn trade(&mut self, marked: &Marked) -> Vec<String>;
+
+    /// Returns a ticker of a symbol that nobody quotes, if there is a subscription to it.
+    fn unquoted(&mut self, tick: &Tick, now: i64) -> Vec<String>;
+
+    /// Returns the heartbeats that are due once a second.
+    fn heartbeat(&mut self, _latest: &[Arc<Tick>], _now: i64) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Returns the announcement of a planned restart.
+    fn farewell(&mut self, _now: i64) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Gives a message its number on this connection, where messages have one. A second call changes nothing.
+    fn seal(&mut self, text: String) -> String {
+        text
+    }
+}
+
+/// Returns the index of the symbol with this name.
+pub(super) fn find(latest: &[Arc<Tick>], name: &str) -> Option<usize> {
+    latest.iter().position(|tick| tick.instrument.name == name)
+}
+
+/// Returns a text as JSON.
+pub(super) fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// Returns a list of names as JSON.
+pub(super) fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<String> = names.map(quoted).collect();
+    format!("[{}]", names.join(","))
+}
