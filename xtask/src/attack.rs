@@ -4,11 +4,13 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use crate::workspace::{build_release, root, target};
+
 /// Builds and attacks. The arguments are those of `attack/`: names of attacks (all), `--size N`, `--symbols N`, `--on-disk`.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
-    std::env::set_current_dir(crate::root()?)?;
-    crate::build_release(&["tickcast-server", "attack"])?;
-    let release = crate::target()?.join("release");
+    std::env::set_current_dir(root()?)?;
+    build_release(&["tickcast-server", "attack"])?;
+    let release = target()?.join("release");
     let mut attack = Command::new(release.join("attack"));
     attack.arg("--program").arg(release.join("tickcast")).args(arguments);
     if !attack.status().context("cannot attack")?.success() {

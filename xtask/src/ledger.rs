@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 use crate::tools;
+use crate::workspace::{build_release, root, target};
 
 /// How many runs there are, how long each is, how many readers it has, and how many run at the same time.
 struct Plan {
@@ -32,8 +33,8 @@ const FAKETIME: [&str; 4] = [
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let mut plan = parse(arguments)?;
     plan.faketime = faketime();
-    std::env::set_current_dir(crate::root()?)?;
-    crate::build_release(&["tickcast-server", "ledger"])?;
+    std::env::set_current_dir(root()?)?;
+    build_release(&["tickcast-server", "ledger"])?;
     let mut seeds = plan.seed..plan.seed + plan.runs;
     let mut under_way: Vec<(u64, Child)> = Vec::new();
     let mut failed = Vec::new();
@@ -59,7 +60,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
 }
 
 fn start(plan: &Plan, seed: u64) -> Result<Child> {
-    let release = crate::target()?.join("release");
+    let release = target()?.join("release");
     let mut run = Command::new(release.join("ledger"));
     run.arg("run").arg("--program").arg(release.join("tickcast")).args(["--seed", &seed.to_string()]);
     run.args(["--seconds", &plan.seconds.to_string(), "--readers", &plan.readers.to_string()]);

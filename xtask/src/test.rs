@@ -9,7 +9,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 use crate::tools::Tools;
-use crate::{cargo, root, target};
+use crate::workspace::{cargo, root, target};
 
 /// Runs everything; stops at the first check that fails.
 pub(crate) fn run() -> Result<()> {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::cargo;
+use crate::workspace::cargo;
 
 /// The Python clients, for what they make of our bytes, and what tries our routes against their description.
 const PYTHON: [&str; 5] =

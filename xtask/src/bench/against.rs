@@ -9,8 +9,10 @@ use serde_json::Value;
 
 use super::cases::Figure::{self, KibPerStream, P99, PerCpuSecond, PerSecond};
 use super::cases::{Bound, CASES, Who};
+use super::runner::Runner;
 use super::table::{median, short};
-use super::{Runner, instructions, table};
+use super::{arguments, instructions, table};
+use crate::workspace::{cargo, target};
 
 /// How often both are measured unless said: fewer pairs do not tell three percent from chance.
 const PAIRS: usize = 10;
@@ -42,7 +44,7 @@ type Reports = BTreeMap<&'static str, Vec<Value>>;
 /// Measures. Arguments: the commit, and as for `bench`, with `--pairs N` for its rounds; or the commit and `instructions`.
 pub(super) fn run(arguments: &[String]) -> Result<()> {
     let (revision, rest) = arguments.split_first().context("against takes a commit")?;
-    let (pairs, wanted) = super::parse(rest, "--pairs", PAIRS)?;
+    let (pairs, wanted) = arguments::parse(rest, "--pairs", PAIRS)?;
     let runner = Runner::build()?;
     let earlier = earlier(revision)?;
     let sides = [earlier.as_path(), runner.release.as_path()];
@@ -135,7 +137,7 @@ fn earlier(revision: &str) -> Result<PathBuf> {
     let commit =
         git(&["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{revision}^{{commit}}")])
             .with_context(|| format!("there is no commit {revision:?}"))?;
-    let place = crate::target()?.join("against");
+    let place = target()?.join("against");
     let (tree, build, programs) = (place.join("tree"), place.join("build"), place.join(&commit));
     if programs.exists() {
         return Ok(programs);
@@ -148,8 +150,7 @@ fn earlier(revision: &str) -> Result<PathBuf> {
         git(&["worktree", "prune"])?;
         git(&["worktree", "add", "--quiet", "--force", "--detach", path, &commit])?;
     }
-    let mut cargo =
-        crate::cargo(&["build", "--release", "--package", "tickcast-server", "--package", "peers"]);
+    let mut cargo = cargo(&["build", "--release", "--package", "tickcast-server", "--package", "peers"]);
     let built = cargo.current_dir(&tree).env("CARGO_TARGET_DIR", &build).status().context("cannot build")?;
     ensure!(built.success(), "{revision} does not build");
     // All at once: what is there was built and copied to its end.

@@ -1,5 +1,6 @@
 //! What came out: medians, ratios, verdicts.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::process::Command;
 
@@ -7,7 +8,12 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use super::cases::{Bound, CASES, DEMANDS, Demand, Figure, Of, Who};
-use super::{BUSY, Reports};
+
+/// A load that is this busy, with a server that is not, was what was measured.
+const BUSY: f64 = 0.9;
+
+/// Every report, by case and by who was measured.
+pub(super) type Reports = BTreeMap<(&'static str, Who), Vec<Value>>;
 
 /// Everything that was measured.
 pub(super) struct Table<'r> {

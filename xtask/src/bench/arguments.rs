@@ -1,0 +1,38 @@
+//! The arguments of `cargo xtask bench`.
+
+use anyhow::{Context, Result};
+
+use super::cases::CASES;
+
+/// The one thing that is not a case: counted, not measured.
+const INSTRUCTIONS: &str = "instructions";
+
+/// Returns how often everything is measured, and which cases. `option` names the argument with the number, and `rounds` is the
+/// number without that argument. Where instructions alone are counted, the number is zero.
+pub(super) fn parse(
+    arguments: &[String],
+    option: &str,
+    mut rounds: usize,
+) -> Result<(usize, Vec<&'static str>)> {
+    if arguments == [INSTRUCTIONS] {
+        return Ok((0, Vec::new()));
+    }
+    let mut wanted = Vec::new();
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        if argument == option {
+            let number = arguments.next().and_then(|number| number.parse().ok());
+            rounds = number.filter(|n| *n > 0).with_context(|| format!("{option} takes a number"))?;
+        } else {
+            let case = CASES.iter().find(|case| case.name.eq_ignore_ascii_case(argument));
+            let names = CASES.map(|case| case.name).join(", ");
+            wanted.push(
+                case.with_context(|| {
+                    format!("no case {argument:?}; there are {names}, or {INSTRUCTIONS} alone")
+                })?
+                .name,
+            );
+        }
+    }
+    Ok((rounds, wanted))
+}

@@ -1,0 +1,56 @@
+//! The programs that are measured, and a measurement of one server under one load.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Result, bail};
+use serde_json::Value;
+
+use super::cases::{Case, Who};
+use super::servers::{Server, pinned};
+use crate::workspace::{build_release, root, target};
+
+/// The programs that are measured, and the folder in which their servers may write.
+pub(super) struct Runner {
+    /// The folder of this tree's programs.
+    pub(super) release: PathBuf,
+    place: PathBuf,
+    /// Whether nchan is there to be measured.
+    pub(super) nchan: bool,
+}
+
+impl Runner {
+    /// Builds what is measured.
+    pub(super) fn build() -> Result<Self> {
+        let root = root()?;
+        std::env::set_current_dir(&root)?;
+        build_release(&["tickcast-server", "peers"])?;
+        let place = target()?.join("bench");
+        std::fs::create_dir_all(&place)?;
+        Ok(Self { release: target()?.join("release"), place, nchan: false })
+    }
+
+    /// Returns those who are under this load and can be measured.
+    pub(super) fn present(&self, case: &Case) -> impl Iterator<Item = Who> {
+        let nchan = self.nchan;
+        case.who.iter().copied().filter(move |who| nchan || *who != Who::Nchan)
+    }
+
+    /// Starts the server, whose program is in `programs`, on one core and the load on the other; returns what the load has to say.
+    pub(super) fn measure(&self, case: &Case, who: Who, programs: &Path) -> Result<Value> {
+        let server = Server::start(who, case.server, programs, &self.place)?;
+        let mut load = self.load(&server);
+        let output = load.args(case.load.split(' ')).output()?;
+        if !output.status.success() {
+            bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
+        }
+        Ok(serde_json::from_slice(&output.stdout)?)
+    }
+
+    /// Returns the command that puts a server under load, from the second core.
+    fn load(&self, server: &Server) -> Command {
+        let mut command = pinned(1, Path::new(&self.release).join("tickcast").as_path());
+        command.args(["bench", "--json", "--pid", &server.pid().to_string()]).args(&server.arguments);
+        command
+    }
+}

@@ -1,0 +1,34 @@
+//! The folders of the workspace, and Cargo within it.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+/// Returns the folder of the workspace.
+pub(crate) fn root() -> Result<PathBuf> {
+    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    Ok(here.parent().context("xtask lies within the workspace")?.to_path_buf())
+}
+
+/// Returns the folder in which Cargo builds, and in which the tasks put what they make or install.
+pub(crate) fn target() -> Result<PathBuf> {
+    Ok(root()?.join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into())))
+}
+
+/// Builds these packages as they are measured.
+pub(crate) fn build_release(packages: &[&str]) -> Result<()> {
+    let mut build = cargo(&["build", "--release"]);
+    for package in packages {
+        build.args(["--package", package]);
+    }
+    ensure!(build.status().context("cannot build")?.success(), "{} do not build", packages.join(" and "));
+    Ok(())
+}
+
+/// Returns the command that runs the same Cargo as the one that runs the task, with these arguments.
+pub(crate) fn cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments);
+    command
+}
