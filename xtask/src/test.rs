@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
+use crate::circles;
 use crate::tools::Tools;
 use crate::workspace::{cargo, root, target};
 
@@ -23,6 +24,7 @@ pub(crate) fn run() -> Result<()> {
     let mut docs = cargo(&["doc", "--workspace", "--no-deps"]);
     docs.env("RUSTDOCFLAGS", "-D warnings");
     step("documentation", docs)?;
+    circles::check(&root)?;
 
     let tools = Tools::install(&target()?.join("tools"));
     match tools.npm() {

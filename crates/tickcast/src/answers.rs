@@ -1,7 +1,9 @@
 //! What requests for something else than a stream may hold and do, all of them together.
 
+mod error;
 mod pieces;
 mod snapshot;
+mod snapshots;
 mod workers;
 
 use std::sync::Arc;
@@ -9,9 +11,10 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use axum::body::Body;
 use bytes::Bytes;
-use tickcast_tape::ReadError;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
+use crate::stats::AnswerStats;
+pub(crate) use error::{AnswerPermit, Busy, Cut, RETRY_AFTER};
 pub(crate) use pieces::{Pull, body};
 use snapshot::SnapshotCache;
 pub(crate) use snapshot::{NoSnapshot, Snapshot};
@@ -36,9 +39,6 @@ const MAX_LONG_BODIES: (usize, usize) = (8, 64);
 const MAX_ZSTD_WINDOWS: usize = 16;
 const ZSTD_WINDOW_BYTES: usize = 8 << 20;
 
-/// After how many seconds whoever is turned away may try again: by then the answers to others are mostly done.
-pub(crate) const RETRY_AFTER: u32 = 5;
-
 /// Bounds what answers hold and do.
 pub(crate) struct Answers {
     exports: Arc<Semaphore>,
@@ -54,49 +54,13 @@ pub(crate) struct Answers {
     refused: AtomicU64,
 }
 
-/// A place among the answers of its kind, free again when it is dropped.
-pub(crate) type AnswerPermit = OwnedSemaphorePermit;
-
 /// What is written already, and given out piece by piece.
-struct WriteOutcome(Bytes);
+struct FinishedText(Bytes);
 
 /// A text that gives its room back with its last byte.
 struct Kept {
     text: Vec<u8>,
     _room: AnswerPermit,
-}
-
-/// There is no place for another answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("too many {0} are under way; try again in {RETRY_AFTER} seconds")]
-pub(crate) struct Busy(&'static str);
-
-/// Why an answer ends early.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Cut {
-    /// What it is about cannot be read.
-    #[error(transparent)]
-    Unreadable(#[from] ReadError),
-    /// The tape on disk is broken, and ends before the log does.
-    #[error("the tape on disk ends before the newest tick")]
-    Missing,
-    /// Whoever asked has taken nothing for too long.
-    #[error("a piece of the answer was not taken in time")]
-    Slow,
-    /// There was nobody to do the work for it.
-    #[error("the work for it could not be done")]
-    Undone,
-}
-
-/// How many answers are under way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct AnswerStats {
-    /// Exports: `GET /v1/ticks/{symbol}`.
-    pub exports: u64,
-    /// Other answers of more than 64 KiB, or for which many names have to be compared.
-    pub wide: u64,
-    /// Requests that were turned away, since there were too many of either.
-    pub refused: u64,
 }
 
 impl Answers {
@@ -156,11 +120,11 @@ impl Answers {
         if text.len() <= PIECE_BYTES {
             return Ok(Bytes::from_owner(Kept { text, _room: room }).into());
         }
-        Ok(body(None, WriteOutcome(Bytes::from_owner(Kept { text, _room: room })), self.wide()?))
+        Ok(body(None, FinishedText(Bytes::from_owner(Kept { text, _room: room })), self.wide()?))
     }
 
     /// Room for so many bytes. One that alone is more than there is may be held alone.
-    fn hold(&self, bytes: usize) -> Result<AnswerPermit, Busy> {
+    pub(super) fn hold(&self, bytes: usize) -> Result<AnswerPermit, Busy> {
         let kib = bytes.div_ceil(1024).min(self.held_kib);
         self.permit(&self.held, u32::try_from(kib).unwrap_or(u32::MAX), "large answers")
     }
@@ -190,7 +154,7 @@ impl Answers {
     }
 }
 
-impl Pull for WriteOutcome {
+impl Pull for FinishedText {
     async fn pull(mut self) -> Result<(Bytes, Option<Self>), Cut> {
         let piece = self.0.split_to(PIECE_BYTES.min(self.0.len()));
         Ok((piece, Some(self).filter(|rest| !rest.0.is_empty())))

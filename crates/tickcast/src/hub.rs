@@ -1,19 +1,19 @@
 //! The market, and everyone who reads it.
 
 mod builder;
+mod change;
+mod ending;
 mod filters;
+mod lanes;
 #[cfg(test)]
 mod tests;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
-use tickcast_core::{
-    Cursor, Epoch, Filter, Now, Outcome, Replica, Seq, Sequencer, SourceId, SourceOptions, Tick, TickError,
-    Time,
-};
-use tickcast_tape::{AppendError, Opened};
+use tickcast_core::{Cursor, Epoch, Now, Seq, Sequencer, TickError, Time};
+use tickcast_tape::{AppendError, OpenError, Opened, Options};
 
 pub use builder::HubBuilder;
 use filters::Filters;
@@ -21,26 +21,10 @@ pub(crate) use filters::{FilterRefusal, Prepared};
 
 use crate::answers::Answers;
 use crate::clock::{Clock, WallClockMonitor};
-use crate::events::{BodySlot, Events};
-use crate::lane::{
-    Change, Command, HandedOffSocket, HistoryReader, Inbox, Lane, NewStream, ProposedChange, SocketWriter,
-    StreamLimits, Task,
-};
+use crate::lane::LaneHandle;
 use crate::log::{Log, run_checkpointer};
-use crate::publisher::Publisher;
-use crate::reader::Reader;
 use crate::sources::Sources;
-use crate::stats::{Delays, DiskStats, HubStats, LaneStats, SourceStats};
-use crate::subscription::{Edit, EditError, Effective, StreamId, Subscription};
-
-/// How often a drain ends its next streams.
-const DRAIN_STEP: Duration = Duration::from_millis(10);
-
-/// How long streams that were ended may take to write what they are in the middle of.
-const LAST_WORDS: Duration = Duration::from_secs(2);
-
-/// How often a change is worked out anew where it was outdated when it came to its lane.
-const ATTEMPTS: usize = 8;
+use crate::stats::{Delays, DiskStats, HubStats, SourceStats};
 
 /// The market, and everyone who reads it. Cheap to clone; all clones are the same hub.
 ///
@@ -69,11 +53,6 @@ pub(crate) struct Inner {
     settings: HubBuilder,
     /// Streams end once they have caught up, those of lanes not started yet too.
     finished: AtomicBool,
-}
-
-struct LaneHandle {
-    inbox: Arc<Inbox>,
-    stats: Arc<LaneStats>,
 }
 
 impl Hub {
@@ -112,41 +91,6 @@ impl Hub {
             settings,
             finished: AtomicBool::new(false),
         }))
-    }
-
-    /// Publishes one tick, as the source `local`.
-    ///
-    /// # Errors
-    /// Where its time lies more than a minute ahead, or the market is full.
-    pub fn publish(&self, tick: &Tick) -> Result<Outcome, TickError> {
-        self.source("local", SourceOptions::default()).publish(tick)
-    }
-
-    /// A way in for ticks of the source `name`, which counts and judges them apart from others'.
-    #[must_use]
-    pub fn source(&self, name: &str, rules: SourceOptions) -> Publisher {
-        let (index, source) = self.0.sources.register(name, self.now().wall);
-        // Sources come from a configuration; 65,536 of them do not.
-        let origin = SourceId(u16::try_from(index).unwrap_or(u16::MAX));
-        Publisher::new(self.clone(), source, origin, rules)
-    }
-
-    /// Reads ticks within the same program, on the terms of any other reader: one that falls behind gets newest values.
-    ///
-    /// # Panics
-    /// When first polled outside a tokio runtime.
-    #[must_use]
-    pub fn subscribe(&self, subscription: Subscription) -> Reader {
-        Reader::new(self.events(subscription))
-    }
-
-    /// The events of a subscription as they go over the wire.
-    ///
-    /// # Panics
-    /// When first polled outside a tokio runtime.
-    #[must_use]
-    pub fn events(&self, subscription: Subscription) -> Events {
-        Events::new(Arc::clone(&self.0), subscription.at(self.0.log.head()), None)
     }
 
     /// The newest place on the tape.
@@ -216,79 +160,6 @@ impl Hub {
         self.0.sources.stats()
     }
 
-    /// Changes what an open resumable stream is subscribed to; `None`: there is no such stream. What follows from the change is
-    /// worked out here, not in the lane.
-    pub(crate) async fn change(&self, id: StreamId, edit: Edit) -> Option<Result<Effective, EditError>> {
-        // Held so that selecting goes on from there.
-        let mut before = None;
-        for _ in 0..ATTEMPTS {
-            let current = self.ask(id, None).await?;
-            let (from, effective) = match current.and_then(|current| {
-                let effective = edit.clone().apply(current.clone())?;
-                Ok((current, effective))
-            }) {
-                Ok(both) => both,
-                Err(error) => return Some(Err(error)),
-            };
-            let prepared = match self.0.prepare_wholly(effective.filter.clone()).await {
-                Ok(prepared) => prepared,
-                Err(refusal) => return Some(Err(EditError::Refused(refusal))),
-            };
-            drop(before.replace(Arc::clone(&prepared)));
-            match self.ask(id, Some((from, effective, Some(prepared)))).await? {
-                // Somebody else was quicker, or the market has grown by too much since.
-                Err(EditError::Outdated) => {}
-                answer => return Some(answer),
-            }
-        }
-        Some(Err(EditError::Outdated))
-    }
-
-    /// Asks the lanes what a stream is subscribed to, or has them change it.
-    async fn ask(
-        &self,
-        id: StreamId,
-        change: Option<ProposedChange>,
-    ) -> Option<Result<Effective, EditError>> {
-        let (answer, mut answers) = tokio::sync::mpsc::channel(1);
-        let asked_at = self.0.log.head();
-        for lane in self.lanes() {
-            let (change, answer) = (change.clone(), answer.clone());
-            lane.inbox.send(Command::Change(Box::new(Change { id, change, asked_at, answer })));
-        }
-        drop(answer);
-        // It is one lane's; the others drop the question.
-        answers.recv().await
-    }
-
-    /// Ends every stream once it has been sent all there is. New ones end after their snapshot.
-    pub fn end_when_caught_up(&self) {
-        self.0.finished.store(true, Ordering::SeqCst);
-        self.lanes().iter().for_each(|lane| lane.inbox.send(Command::Finish));
-    }
-
-    /// Ends every stream where it stands, spread evenly over `window`, so that the readers do not all come back at once.
-    pub async fn drain(&self, window: Duration) {
-        let steps = (window.as_millis() / DRAIN_STEP.as_millis()).max(1) as u64;
-        for left in (1..=steps).rev() {
-            for lane in self.lanes() {
-                let share = lane.stats.assigned().div_ceil(left);
-                lane.inbox.send(Command::End(share as usize));
-            }
-            tokio::time::sleep(if left > 1 { DRAIN_STEP } else { Duration::ZERO }).await;
-        }
-        self.end_when_caught_up();
-        // What they were in the middle of is still written, as long as someone reads it.
-        // A lane that is no more may have been given a stream as it ended.
-        let open = || self.lanes().iter().any(|lane| !lane.inbox.is_closed() && lane.stats.assigned() > 0);
-        for _ in 0..(LAST_WORDS.as_millis() / DRAIN_STEP.as_millis()) {
-            if !open() {
-                break;
-            }
-            tokio::time::sleep(DRAIN_STEP).await;
-        }
-    }
-
     /// Waits until everything that is published by now is as safe as the hub's tape was asked to make it: see
     /// [`Sync`](tickcast_tape::Sync). Without a tape on disk that is at once.
     ///
@@ -342,119 +213,24 @@ impl Hub {
     }
 }
 
+impl HubBuilder {
+    /// The hub, with its tape in a folder on disk: it goes on where it ended, prices, counts and cursors included.
+    ///
+    /// # Errors
+    /// Where the folder is in use, damaged, or the system will not.
+    pub fn open(self, folder: &Path, options: Options) -> Result<Hub, OpenError> {
+        Ok(Hub::on_disk(tickcast_tape::open(folder, options, self.limits)?, self))
+    }
+
+    /// The hub, empty and in an epoch of its own.
+    #[must_use]
+    pub fn build(self) -> Hub {
+        Hub::new(self)
+    }
+}
+
 impl std::fmt::Debug for Hub {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Hub").field(&self.cursor()).finish()
-    }
-}
-
-impl Inner {
-    /// Subscribes an HTTP body.
-    pub(crate) fn open_body(&self, subscription: Subscription) -> Arc<BodySlot> {
-        let inbox = self.next_lane();
-        let slot = BodySlot::new(Arc::clone(&inbox));
-        inbox.send(Command::Open(NewStream::Body(Arc::clone(&slot)), subscription));
-        slot
-    }
-
-    /// Subscribes a socket.
-    pub(crate) fn open_socket(&self, arrival: HandedOffSocket, subscription: Subscription) {
-        self.next_lane().send(Command::Open(NewStream::Socket(arrival), subscription));
-    }
-
-    /// The lane with the fewest streams, which is to get one more.
-    fn next_lane(&self) -> Arc<Inbox> {
-        let lanes = self.lanes.get_or_init(|| self.start_lanes());
-        match lanes.iter().min_by_key(|lane| (lane.inbox.is_closed(), lane.stats.assigned())) {
-            Some(lane) => {
-                lane.stats.assign();
-                // Lanes that were being started when the hub finished have not heard of it.
-                if self.finished.load(Ordering::SeqCst) {
-                    lane.inbox.send(Command::Finish);
-                }
-                Arc::clone(&lane.inbox)
-            }
-            None => unreachable!("there is at least one lane"),
-        }
-    }
-
-    /// Starts the lanes: on threads of their own, or on the runtime of whoever reads first.
-    fn start_lanes(&self) -> Vec<LaneHandle> {
-        let HubBuilder {
-            limits,
-            stream_limits: manners,
-            max_buffered_bytes: kept_bytes,
-            flush_interval: flush,
-            lanes,
-            dedicated_threads: threads,
-            io_backend: io,
-            ..
-        } = self.settings;
-        let manners = StreamLimits { buffered_bytes: kept_bytes / lanes, ..manners };
-        let librarian = self.log.tape().cloned().and_then(HistoryReader::start);
-        let handles: Vec<_> = (0..lanes)
-            .map(|number| {
-                let handle = LaneHandle { inbox: Arc::default(), stats: Arc::default() };
-                let stats = Arc::clone(&handle.stats);
-                let counted = Arc::clone(&stats);
-                let archive = self.log.tape().cloned().filter(|_| librarian.is_some());
-                let lane = Lane::new(Replica::new(limits), manners, stats, SocketWriter::new(io))
-                    .with_archive(archive);
-                let (log, inbox) = (Arc::clone(&self.log), Arc::clone(&handle.inbox));
-                let sources = Arc::clone(&self.sources);
-                let (librarian, clock) = (librarian.clone(), self.clock);
-                let task = Task {
-                    lane,
-                    log,
-                    inbox,
-                    stats: counted,
-                    sources,
-                    history_reader: librarian,
-                    clock,
-                    flush,
-                };
-                if threads {
-                    start_thread(number, task);
-                } else {
-                    tokio::spawn(task.run());
-                }
-                handle
-            })
-            .collect();
-        let doorbells: Vec<_> = handles.iter().map(|lane| Arc::clone(&lane.inbox)).collect();
-        self.log.set_wakers(doorbells.clone());
-        self.sources.set_wakers(doorbells);
-        handles
-    }
-}
-
-/// Runs a lane on a thread of its own, where its long flushes hold up nobody else.
-fn start_thread(number: usize, task: Task) {
-    let inbox = Arc::clone(&task.inbox);
-    let run = move || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(task.run()),
-        Err(error) => {
-            tracing::error!(%error, "a lane has no runtime");
-            task.inbox.close();
-        }
-    };
-    if let Err(error) = std::thread::Builder::new().name(format!("lane-{number}")).spawn(run) {
-        tracing::error!(%error, "a lane has no thread");
-        inbox.close();
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        for lane in self.lanes.get().into_iter().flatten() {
-            lane.inbox.send(Command::Quit);
-        }
-    }
-}
-
-/// Everything, newest ticks first: the subscription of someone who names no symbols.
-impl Default for Subscription {
-    fn default() -> Self {
-        Self::to(Filter::all())
     }
 }

@@ -3,22 +3,26 @@
 //! It follows the log with a replica of its own, so that it renders without a lock, and brings each of its streams from the
 //! place where it stands to the head. It does no IO and reads no clock: bytes go into a [`Sink`], time is an argument.
 
+mod body;
 mod buffered;
 mod catch_up;
 mod change;
 mod ending;
 mod flush;
 mod groups;
+mod handle;
 mod history;
 mod idle;
 mod inbox;
 mod payload;
+mod rendered;
 mod restored;
 mod resume;
 mod session;
 mod sink;
 #[cfg_attr(not(target_os = "linux"), path = "lane/no_socket.rs")]
 mod socket;
+mod statuses;
 mod stream;
 mod stream_sink;
 mod task;
@@ -40,18 +44,21 @@ use tickcast_tape::DiskTape;
 
 use crate::stats::LaneStats;
 use crate::subscription::{Effective, Start, Subscription};
-pub(crate) use buffered::Buffered;
+pub(crate) use body::BodySlot;
 pub(crate) use groups::COMPARISONS;
 use groups::{GroupId, Groups, TAPE_PER_BATCHES};
+pub(crate) use handle::LaneHandle;
 pub(crate) use history::{HistoryReader, HistoryRequest, HistoryResponse};
 pub(crate) use inbox::{Change, Command, Inbox, NewStream, ProposedChange};
 pub(crate) use payload::Payload;
+use rendered::StreamPosition;
 use restored::RestoredSymbols;
-pub(crate) use session::{CHANGES_PER_SECOND, RETRY_MS};
-use session::{Session, Statuses, StreamNames};
-pub(crate) use sink::{BatchWriter, OneAtATime, Sink, WriteAttempt, WriteOutcome};
+pub(crate) use session::RETRY_MS;
+use session::{Session, StreamNames};
+pub(crate) use sink::{BatchWriter, Buffered, OneAtATime, Sink, WriteAttempt, WriteOutcome};
 pub(crate) use socket::{DIRECT, HandedOffSocket};
-use stream::{RateState, Stream, StreamPosition};
+use statuses::Statuses;
+use stream::{RateState, Stream};
 pub use stream_sink::IoBackend;
 pub(crate) use stream_sink::SocketWriter;
 pub(crate) use task::Task;

@@ -14,6 +14,7 @@ struct Embedding;
 
 mod answers;
 mod clock;
+mod doorbell;
 mod events;
 mod http;
 mod hub;
@@ -24,11 +25,11 @@ mod publisher;
 mod reader;
 mod routes;
 mod serve;
+mod source_state;
 mod sources;
 mod stats;
 mod subscription;
 
-pub use answers::AnswerStats;
 pub use events::Events;
 pub use http::{NoParameters, Problem, openapi};
 pub use hub::{Hub, HubBuilder};
@@ -37,10 +38,10 @@ pub use publisher::Publisher;
 pub use reader::{PublishedTick, Reader};
 pub use routes::{PriceTick, routes};
 pub use serve::{Server, serve};
-pub use sources::SourceState;
+pub use source_state::SourceState;
 pub use stats::{
-    DELAY_BUCKETS, Delays, DiskStats, FeedEventKind, FeedStats, FilterStats, HubStats, SourceStats,
-    SymbolStats,
+    AnswerStats, DELAY_BUCKETS, Delays, DiskStats, FeedEventKind, FeedStats, FilterStats, HubStats,
+    SourceStats, SymbolStats,
 };
 pub use subscription::{Rate, RateError, Subscription};
 pub use tickcast_core::{

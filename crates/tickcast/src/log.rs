@@ -11,7 +11,7 @@ use tickcast_core::{
 };
 use tickcast_tape::{DiskTape, Opened};
 
-use crate::lane::Inbox;
+use crate::doorbell::Doorbell;
 pub(crate) use checkpointer::run_checkpointer;
 use journal::Journal;
 
@@ -25,7 +25,7 @@ const ENTRIES_PER_WRITE: usize = 512;
 pub(crate) struct Log {
     state: Mutex<LogState>,
     head: AtomicU64,
-    wakers: OnceLock<Vec<Arc<Inbox>>>,
+    wakers: OnceLock<Vec<Arc<Doorbell>>>,
     tape: Option<DiskTape>,
     /// Held while a snapshot of the market is written.
     checkpoints: Mutex<()>,
@@ -55,7 +55,7 @@ impl Log {
     }
 
     /// Who to ring from now on. Only the first call counts.
-    pub(crate) fn set_wakers(&self, doorbells: Vec<Arc<Inbox>>) {
+    pub(crate) fn set_wakers(&self, doorbells: Vec<Arc<Doorbell>>) {
         let _ = self.wakers.set(doorbells);
     }
 
@@ -166,7 +166,7 @@ impl Log {
         let moved = self.head.swap(head, Ordering::SeqCst) != head;
         drop(book);
         if moved {
-            self.wakers.get().into_iter().flatten().for_each(|inbox| inbox.log_advanced());
+            self.wakers.get().into_iter().flatten().for_each(|doorbell| doorbell.log_advanced());
         }
     }
 

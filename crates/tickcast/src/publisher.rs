@@ -8,7 +8,8 @@ use tickcast_core::{KeyProgress, Outcome, SourceId, SourceOptions, Symbol, Tick,
 
 use crate::hub::Hub;
 use crate::reader::PublishedTick;
-use crate::sources::{Source, SourceState};
+use crate::source_state::SourceState;
+use crate::sources::Source;
 use crate::stats::FeedEventKind;
 
 /// A way into the market for one source: its ticks are counted under its name and judged by its rules.
@@ -18,6 +19,25 @@ pub struct Publisher {
     source: Arc<Source>,
     source_id: SourceId,
     options: SourceOptions,
+}
+
+impl Hub {
+    /// Publishes one tick, as the source `local`.
+    ///
+    /// # Errors
+    /// Where its time lies more than a minute ahead, or the market is full.
+    pub fn publish(&self, tick: &Tick) -> Result<Outcome, TickError> {
+        self.source("local", SourceOptions::default()).publish(tick)
+    }
+
+    /// A way in for ticks of the source `name`, which counts and judges them apart from others'.
+    #[must_use]
+    pub fn source(&self, name: &str, rules: SourceOptions) -> Publisher {
+        let (index, source) = self.source_list().register(name, self.now().wall);
+        // Sources come from a configuration; 65,536 of them do not.
+        let origin = SourceId(u16::try_from(index).unwrap_or(u16::MAX));
+        Publisher::new(self.clone(), source, origin, rules)
+    }
 }
 
 impl Publisher {

@@ -8,6 +8,8 @@ use futures_core::Stream;
 use tickcast_core::{Price, Symbol, TickView, Time};
 
 use crate::events::Events;
+use crate::hub::Hub;
+use crate::subscription::Subscription;
 
 /// One tick as readers are sent it.
 #[derive(Debug, Clone)]
@@ -62,6 +64,17 @@ pub struct Reader {
     events: Events,
     /// Events that have come and were not returned yet.
     rest: Bytes,
+}
+
+impl Hub {
+    /// Reads ticks within the same program, on the terms of any other reader: one that falls behind gets newest values.
+    ///
+    /// # Panics
+    /// When first polled outside a tokio runtime.
+    #[must_use]
+    pub fn subscribe(&self, subscription: Subscription) -> Reader {
+        Reader::new(self.events(subscription))
+    }
 }
 
 impl Reader {

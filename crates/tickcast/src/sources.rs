@@ -7,60 +7,12 @@ use std::time::Duration;
 
 use tickcast_core::{Now, SourceId, SourceStatus, State, Symbol, Time};
 
-use crate::lane::Inbox;
+use crate::doorbell::Doorbell;
+use crate::source_state::SourceState;
 use crate::stats::{SourceCounters, SourceStats, SymbolStats};
 
 /// How long a source may be silent before its prices count as stale, unless it is told otherwise.
 const STALE_AFTER: Duration = Duration::from_secs(15);
-
-/// How a source is doing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SourceState {
-    /// Ticks may come at any time.
-    Live,
-    /// None has come for longer than it may be silent. The next one makes it live again.
-    Stale,
-    /// It was told to rest. It may go on later.
-    Paused,
-    /// It has delivered all it had; what that was.
-    Ended(String),
-    /// It failed; why. No ticks come.
-    Down(String),
-}
-
-impl SourceState {
-    /// As readers of streams are told.
-    const fn as_state(&self) -> State {
-        match self {
-            Self::Live => State::Live,
-            Self::Stale | Self::Paused => State::Stale,
-            Self::Ended(_) => State::Gone,
-            Self::Down(_) => State::Down,
-        }
-    }
-
-    /// Its name, as in `/v1/status`.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Live => "live",
-            Self::Stale => "stale",
-            Self::Paused => "paused",
-            Self::Ended(_) => "ended",
-            Self::Down(_) => "down",
-        }
-    }
-
-    /// Why, where there is more to say.
-    #[must_use]
-    pub fn reason(&self) -> Option<&str> {
-        match self {
-            Self::Ended(reason) | Self::Down(reason) => Some(reason),
-            Self::Paused => Some("paused"),
-            Self::Live | Self::Stale => None,
-        }
-    }
-}
 
 /// A source as the hub knows it.
 #[derive(Debug)]
@@ -97,7 +49,7 @@ pub(crate) struct Sources {
     list: Mutex<Vec<Arc<Source>>>,
     /// How many turns there have been, a source's first appearance among them.
     version: AtomicU64,
-    wakers: OnceLock<Vec<Arc<Inbox>>>,
+    wakers: OnceLock<Vec<Arc<Doorbell>>>,
 }
 
 /// A source's status, and the number of its last turn.
@@ -170,7 +122,7 @@ impl Source {
 
 impl Sources {
     /// Who to ring when a source has turned. Only the first call counts.
-    pub(crate) fn set_wakers(&self, doorbells: Vec<Arc<Inbox>>) {
+    pub(crate) fn set_wakers(&self, doorbells: Vec<Arc<Doorbell>>) {
         let _ = self.wakers.set(doorbells);
     }
 
@@ -307,7 +259,7 @@ impl Sources {
     }
 
     fn wake_lanes(&self) {
-        self.wakers.get().into_iter().flatten().for_each(|inbox| inbox.wake());
+        self.wakers.get().into_iter().flatten().for_each(|doorbell| doorbell.wake());
     }
 
     fn list(&self) -> MutexGuard<'_, Vec<Arc<Source>>> {

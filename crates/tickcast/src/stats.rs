@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use tickcast_core::{Cursor, Outcome, Symbol, TickError, Time};
 
-use crate::answers::AnswerStats;
-use crate::sources::SourceState;
+use crate::source_state::SourceState;
 
 /// The upper bounds of the buckets that [`Delays`] counts in. One more counts what is above the last.
 pub const DELAY_BUCKETS: [Duration; 15] = {
@@ -78,6 +77,17 @@ pub struct DiskStats {
     pub ticks: u64,
     /// Bytes of it.
     pub bytes: u64,
+}
+
+/// How many answers are under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AnswerStats {
+    /// Exports: `GET /v1/ticks/{symbol}`.
+    pub exports: u64,
+    /// Other answers of more than 64 KiB, or for which many names have to be compared.
+    pub wide: u64,
+    /// Requests that were turned away, since there were too many of either.
+    pub refused: u64,
 }
 
 /// A histogram of delays.

@@ -11,7 +11,7 @@ use tickcast_core::render::EventFormat;
 use tickcast_core::{Epoch, Filter, Mode, Position, Resume, ResumeError, Seq, resume};
 
 use crate::hub::Prepared;
-pub(crate) use edit::{Edit, EditError, Effective, RATE_NEEDS_LATEST};
+pub(crate) use edit::{CHANGES_PER_SECOND, Edit, EditError, Effective, RATE_NEEDS_LATEST};
 pub(crate) use stream_id::StreamId;
 
 /// The slowest and the fastest pace, in updates a second of each symbol.
@@ -126,6 +126,13 @@ pub(crate) enum Start {
 
 /// The place of someone who wants what comes from now on; [`Subscription::at`] turns it into a real one.
 const FROM_NOW_ON: Start = Start::After(Seq::new(u64::MAX));
+
+/// Everything, newest ticks first: the subscription of someone who names no symbols.
+impl Default for Subscription {
+    fn default() -> Self {
+        Self::to(Filter::all())
+    }
+}
 
 impl Subscription {
     /// To the symbols `filter` wants: their newest ticks first, then every tick.

@@ -1,12 +1,9 @@
 //! A hub's settings.
 
-use std::path::Path;
 use std::time::Duration;
 
 use tickcast_core::Limits;
-use tickcast_tape::{OpenError, Options};
 
-use super::Hub;
 use crate::lane::{IoBackend, StreamLimits};
 
 /// What the filters of all readers may take together, in bytes.
@@ -137,20 +134,6 @@ impl HubBuilder {
     pub const fn io_backend(mut self, io: IoBackend) -> Self {
         self.io_backend = io;
         self
-    }
-
-    /// The hub, with its tape in a folder on disk: it goes on where it ended, prices, counts and cursors included.
-    ///
-    /// # Errors
-    /// Where the folder is in use, damaged, or the system will not.
-    pub fn open(self, folder: &Path, options: Options) -> Result<Hub, OpenError> {
-        Ok(Hub::on_disk(tickcast_tape::open(folder, options, self.limits)?, self))
-    }
-
-    /// The hub, empty and in an epoch of its own.
-    #[must_use]
-    pub fn build(self) -> Hub {
-        Hub::new(self)
     }
 }
 

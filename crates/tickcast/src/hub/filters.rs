@@ -1,6 +1,8 @@
 //! What readers ask for, made ready for the lanes: selected once for all who ask for the same, on a thread that serves nobody
 //! else, and charged to a budget.
 
+mod prepare;
+mod refusal;
 mod selector;
 
 use std::collections::HashMap;
@@ -10,15 +12,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tickcast_core::{Filter, Selection};
 use tokio::sync::OnceCell;
 
-use super::Inner;
 use crate::stats::FilterStats;
-use selector::{MAX_COMPARISONS, MAX_WAITING, Selector};
-
-/// Most patterns of all filters that are in use: each is held against every new symbol, in every lane.
-pub(crate) const MAX_PATTERNS: usize = 10_000;
-
-/// A selection is used again for a newcomer while the market has no more symbols that it has not seen.
-const FRESH: usize = 1000;
+pub(crate) use refusal::{FilterRefusal, MAX_PATTERNS};
+use selector::Selector;
 
 /// What a name costs: in the filter, and in a lane's indexes.
 const NAME_BYTES: usize = 160;
@@ -26,33 +22,8 @@ const NAME_BYTES: usize = 160;
 /// What any filter costs.
 const FILTER_BYTES: usize = 512;
 
-/// So many comparisons of patterns with symbols are made at once, by whoever asks: less than a millisecond.
-const FEW_COMPARISONS: usize = 4096;
-
 /// Filters that nobody uses any more are looked for now and then, whenever so many more are known.
 const NOW_AND_THEN: usize = 256;
-
-/// Why a filter is not taken now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum FilterRefusal {
-    /// The budget for patterns is used up.
-    #[error(
-        "the server is asked for {MAX_PATTERNS} patterns by others, the limit; come back later, or name the symbols"
-    )]
-    Patterns,
-    /// The budget for filters is used up.
-    #[error("the filters of others take {0} bytes, the limit; come back later, or ask for fewer symbols")]
-    Bytes(usize),
-    /// Too many filters wait to be selected.
-    #[error("{MAX_WAITING} filters wait to be selected, the limit; come back later")]
-    Waiting,
-    /// Those that wait are too long at it.
-    #[error(
-        "the filters that wait to be selected take {MAX_COMPARISONS} comparisons of a pattern with a symbol, the limit; \
-         come back later, or name the symbols"
-    )]
-    Comparisons,
-}
 
 /// A filter that lanes can take as it is.
 #[derive(Debug)]
@@ -169,62 +140,6 @@ impl Filters {
             known.retain(|_, prepared| prepared.strong_count() > 0);
         }
         Ok(prepared)
-    }
-}
-
-impl Inner {
-    /// Makes a filter ready for the lanes: for a newcomer, who is given the rest by the lane in its turn.
-    pub(crate) async fn prepare(&self, filter: Filter) -> Result<Arc<Prepared>, FilterRefusal> {
-        self.prepare_up_to(filter, FRESH).await
-    }
-
-    /// The same for a change, which a lane makes at once.
-    pub(crate) async fn prepare_wholly(&self, filter: Filter) -> Result<Arc<Prepared>, FilterRefusal> {
-        self.prepare_up_to(filter, 0).await
-    }
-
-    async fn prepare_up_to(&self, filter: Filter, fresh: usize) -> Result<Arc<Prepared>, FilterRefusal> {
-        let prepared = self.try_prepare(filter, fresh).await;
-        if prepared.is_err() {
-            self.filters.refused.fetch_add(1, Ordering::Relaxed);
-        }
-        prepared
-    }
-
-    async fn try_prepare(&self, filter: Filter, fresh: usize) -> Result<Arc<Prepared>, FilterRefusal> {
-        let symbols = self.log.with(|log| log.market().len());
-        let limits = (self.settings.lanes, self.settings.max_filter_bytes);
-        loop {
-            let before = self.filters.selected(&filter);
-            let prepared = self.filters.share(&filter, (symbols, fresh), limits)?;
-            if filter.has_patterns() && !filter.is_all() {
-                let select = || self.select(&filter, before, symbols);
-                prepared.selection.get_or_try_init(select).await?;
-            }
-            // What others had begun to select before may have missed the newest symbols.
-            if prepared.is_fresh(symbols, fresh) {
-                return Ok(prepared);
-            }
-        }
-    }
-
-    /// What a filter selects of so many symbols at least; most of it, where it is known, was selected `before`.
-    async fn select(
-        &self,
-        filter: &Filter,
-        before: Option<Arc<Prepared>>,
-        symbols: usize,
-    ) -> Result<Selection, FilterRefusal> {
-        let before = before.as_ref().and_then(|before| before.selection());
-        let begun = before.cloned().unwrap_or_else(|| Selection::of_first(filter.clone(), &[]));
-        let lacking = symbols.saturating_sub(begun.seen());
-        if filter.patterns() * lacking <= FEW_COMPARISONS {
-            let mut selection = begun;
-            // No more than that, however many have come meanwhile: others wait for the log.
-            self.log.with(|log| selection.extend(log.market(), lacking, |_| {}));
-            return Ok(selection);
-        }
-        self.filters.selector.select(begun, symbols, &self.log).await
     }
 }
 

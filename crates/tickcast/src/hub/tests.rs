@@ -1,4 +1,8 @@
+use std::time::Duration;
+
+use super::ending::DRAIN_STEP;
 use super::*;
+use crate::subscription::Subscription;
 
 #[tokio::test]
 async fn a_lane_that_has_ended_is_given_no_more_readers() {

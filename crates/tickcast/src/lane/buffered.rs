@@ -3,24 +3,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::{Key, Lane, Sink};
+use super::{Buffered, Key, Lane, Sink};
 
 /// How often that is counted.
 const RECOUNT_INTERVAL: Duration = Duration::from_millis(250);
-
-/// The part of a buffer that a sink has yet to write. It ends where the buffer does, so who shares the buffer has the same end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Buffered {
-    pub(crate) end: usize,
-    pub(crate) bytes: usize,
-}
-
-impl Buffered {
-    pub(crate) fn of(rest: &[u8]) -> Option<Self> {
-        let end = rest.as_ptr_range().end.addr();
-        (!rest.is_empty()).then_some(Self { end, bytes: rest.len() })
-    }
-}
 
 impl<S: Sink> Lane<S> {
     /// Cuts the streams that have taken nothing for the longest, where all together keep more than they may.

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use tickcast_core::{CloseReason, Seq};
 
-use super::groups::Rendered;
-use super::session::Progress;
-use super::stream::{Stream, StreamPosition};
+use super::rendered::{Progress, Rendered, StreamPosition};
+use super::stream::Stream;
 use super::timers::Timer;
 use super::{Key, Lane, Sink, WriteOutcome};
 

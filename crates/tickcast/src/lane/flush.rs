@@ -5,7 +5,7 @@ use std::time::Duration;
 use tickcast_core::{Position, Seq};
 
 use super::groups::Batch;
-use super::stream::StreamPosition;
+use super::rendered::StreamPosition;
 use super::{Lane, Sink};
 use crate::log::Log;
 

@@ -3,6 +3,8 @@
 mod batch;
 mod new_symbols;
 mod render;
+mod request;
+mod slot;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -16,32 +18,16 @@ use super::payload::{Payload, PayloadBuilder};
 use crate::hub::Prepared;
 pub(super) use batch::{Batch, TAPE_PER_BATCHES};
 pub(crate) use new_symbols::COMPARISONS;
-use render::Request;
-pub(super) use render::{LONGEST, Rendered};
+use request::Request;
+pub(super) use slot::{GroupId, GroupSlot};
+
+use super::rendered::Rendered;
+
+/// How many rendered pieces are remembered.
+const MEMOS: usize = 8;
 
 /// So many entries of groups that are no more are not worth looking for.
 const FEW_STALE: usize = 4096;
-
-slotmap::new_key_type! {
-    /// A group's number.
-    pub(super) struct GroupId;
-}
-
-/// A stream's place in its group.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct GroupSlot {
-    pub(super) group: GroupId,
-    /// No `usize`: there is one for each stream.
-    index: u32,
-    rated: bool,
-}
-
-impl GroupSlot {
-    /// Moves to where another has left.
-    pub(super) const fn replace(&mut self, left: Self) {
-        self.index = left.index;
-    }
-}
 
 /// Readers with the same filter.
 struct Group {

@@ -1,5 +1,7 @@
 //! Readers of every tick who stand further back than memory goes: their next piece comes from the tape on disk.
 
+mod requests;
+
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -7,13 +9,12 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use tickcast_core::render::EventFormat;
-use tickcast_core::{CloseReason, Filter, Frame, Position, Seq};
+use tickcast_core::{Filter, Frame, Position, Seq};
 use tickcast_tape::{DiskTape, ReadError};
 
-use super::groups::{LONGEST, Rendered};
+use super::Key;
 use super::payload::PayloadBuilder;
-use super::stream::{Stream, StreamPosition};
-use super::{Command, Inbox, Key, Lane, Sink};
+use super::rendered::{LONGEST, Rendered, StreamPosition};
 
 /// A piece that a stream is waiting for.
 pub(crate) struct HistoryRequest {
@@ -34,6 +35,9 @@ pub(crate) struct HistoryResponse {
     result: Result<(Rendered, Option<Position>), NotFound>,
 }
 
+/// Where a piece goes.
+type Answer = Box<dyn FnOnce(HistoryResponse) + Send>;
+
 /// Why a piece cannot be had.
 enum NotFound {
     /// The tape does not say so, or cannot.
@@ -46,7 +50,7 @@ enum NotFound {
 /// and none of them holds more than that.
 #[derive(Clone)]
 pub(crate) struct HistoryReader {
-    requests: Sender<(HistoryRequest, Arc<Inbox>)>,
+    requests: Sender<(HistoryRequest, Answer)>,
     /// How many wait for a piece.
     waiting: Arc<AtomicUsize>,
 }
@@ -76,24 +80,28 @@ impl HistoryReader {
     }
 
     /// Asks for a piece. Where too many are asked for, gives the request back.
-    pub(crate) fn request(&self, wanted: HistoryRequest, answer: Arc<Inbox>) -> Option<HistoryRequest> {
+    pub(crate) fn request(
+        &self,
+        wanted: HistoryRequest,
+        answer: impl FnOnce(HistoryResponse) + Send + 'static,
+    ) -> Option<HistoryRequest> {
         if self.waiting.fetch_add(1, Ordering::Relaxed) >= MAX_WAITING {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
             return Some(wanted);
         }
-        let _ = self.requests.send((wanted, answer));
+        let _ = self.requests.send((wanted, Box::new(answer)));
         None
     }
 }
 
-fn run(tape: &DiskTape, desk: &Receiver<(HistoryRequest, Arc<Inbox>)>, waiting: &AtomicUsize) {
+fn run(tape: &DiskTape, desk: &Receiver<(HistoryRequest, Answer)>, waiting: &AtomicUsize) {
     for (wanted, answer) in desk {
         waiting.fetch_sub(1, Ordering::Relaxed);
         if wanted.alive.strong_count() == 0 {
             continue;
         }
         let result = wanted.find(tape);
-        answer.send(Command::History(Box::new(HistoryResponse { wanted, result })));
+        answer(HistoryResponse { wanted, result });
     }
 }
 
@@ -144,92 +152,5 @@ impl HistoryRequest {
 impl From<ReadError> for NotFound {
     fn from(error: ReadError) -> Self {
         Self::Unreadable(error)
-    }
-}
-
-impl<S: Sink> Lane<S> {
-    /// Whether what comes after `from` can be had somewhere.
-    pub(super) fn reaches_back_to(&self, from: Seq) -> bool {
-        self.replica.tape().reaches_back_to(from)
-            || self.archive.as_ref().is_some_and(|tape| tape.start() <= from)
-    }
-
-    /// The place before the oldest tick that can be had.
-    pub(super) fn floor(&self) -> Seq {
-        let in_memory = self.replica.tape().start();
-        self.archive.as_ref().map_or(in_memory, |tape| in_memory.min(tape.start()))
-    }
-
-    /// A stream waits for its next piece.
-    pub(super) fn request_history(&mut self, key: Key, from: Seq) {
-        let head = self.head();
-        let stream = &mut self.streams[key];
-        let Some(session) = &mut stream.session else { return };
-        let verify = session.unverified.as_ref().map(|(position, _)| *position);
-        let waits = Arc::downgrade(session.awaits_history.insert(Arc::default()));
-        stream.blocked = true;
-        let between = (from, stream.until(head));
-        let group = stream.slot.group;
-        let (filter, format) = (self.groups.filter(group).clone(), self.groups.format(group));
-        self.history_requests.push(HistoryRequest { key, filter, format, between, verify, alive: waits });
-    }
-
-    /// Too many wait already: a stream is told to come back.
-    pub(crate) fn reject_history(&mut self, wanted: &HistoryRequest) {
-        if self.streams.get(wanted.key).is_some_and(Stream::waiting) {
-            self.close_stream(wanted.key, CloseReason::Busy);
-            self.remove_closed();
-        }
-    }
-
-    /// The pieces that are to be sent for.
-    pub(crate) fn take_history_requests(&mut self) -> Vec<HistoryRequest> {
-        std::mem::take(&mut self.history_requests)
-    }
-
-    /// A piece has come.
-    pub(crate) fn handle_history(&mut self, found: HistoryResponse, now: Duration) {
-        let HistoryResponse {
-            wanted: HistoryRequest { key, filter, format, between: (from, _), .. },
-            result,
-        } = found;
-        let head = self.head();
-        let Some(stream) = self.streams.get_mut(key).filter(|stream| stream.waiting()) else { return };
-        if let Some(session) = &mut stream.session {
-            session.awaits_history = None;
-        }
-        if stream.ending {
-            return;
-        }
-        stream.blocked = false;
-        // Only a reader who takes nothing is stuck, not one who was kept waiting.
-        stream.last_write = now;
-        // One that was changed meanwhile is to get something else.
-        let group = stream.slot.group;
-        let same = *self.groups.filter(group) == filter && self.groups.format(group) == format;
-        let asked = stream.position == StreamPosition::Behind(from) && same;
-        match result {
-            Err(NotFound::OtherTape) => {
-                stream.position = StreamPosition::Opening { at: head, reached: Seq::ZERO };
-                stream.session.as_mut().into_iter().for_each(|session| session.restart_with_reset(head));
-                self.visit(key, now);
-            }
-            Ok((step, reached)) if asked => {
-                if let Some(session) = &mut stream.session {
-                    (session.unverified, session.reached) = (None, reached);
-                }
-                if self.send(key, &step, now) {
-                    self.visit(key, now);
-                }
-            }
-            Err(NotFound::Unreadable(error)) if asked => {
-                if !matches!(error, ReadError::Expired) {
-                    tracing::error!(%error, "a reader cannot be given what it missed");
-                }
-                self.close_stream(key, CloseReason::Lagging);
-            }
-            _ => self.visit(key, now),
-        }
-        self.remove_closed();
     }
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tickcast_core::Now;
 
-use super::stream::{Stream, StreamPosition};
+use super::rendered::StreamPosition;
+use super::stream::Stream;
 use super::timers::Timer;
 use super::{Key, Lane, Sink, StreamLimits, WriteOutcome};
 

@@ -1,13 +1,12 @@
 //! What lanes are told from outside.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tickcast_core::Seq;
-use tokio::sync::Notify;
 
+use super::body::{BodyEvent, BodyListener, BodySlot};
 use super::{HistoryResponse, Key};
-use crate::events::BodySlot;
+use crate::doorbell::Doorbell;
 use crate::hub::Prepared;
 use crate::subscription::{EditError, Effective, StreamId, Subscription};
 
@@ -56,9 +55,7 @@ pub(crate) enum NewStream {
 pub(crate) struct Inbox {
     /// `None`: the lane is no more.
     commands: Mutex<Option<Vec<Command>>>,
-    bell: Notify,
-    /// The lane has nothing to do until something moves. Only then is it worth a ring.
-    listening: AtomicBool,
+    doorbell: Arc<Doorbell>,
 }
 
 impl Inbox {
@@ -68,7 +65,7 @@ impl Inbox {
             Some(commands) => commands.push(command),
             None => command.reject(),
         }
-        self.bell.notify_one();
+        self.doorbell.wake();
     }
 
     /// The lane is no more.
@@ -81,31 +78,14 @@ impl Inbox {
         self.lock().is_none()
     }
 
-    /// There is something to look at.
-    pub(crate) fn wake(&self) {
-        self.bell.notify_one();
-    }
-
-    /// The log has moved.
-    pub(crate) fn log_advanced(&self) {
-        if self.listening.load(Ordering::SeqCst) && self.listening.swap(false, Ordering::SeqCst) {
-            self.bell.notify_one();
-        }
+    /// What wakes the lane.
+    pub(crate) const fn doorbell(&self) -> &Arc<Doorbell> {
+        &self.doorbell
     }
 
     /// Takes what was left.
     pub(super) fn take(&self) -> Vec<Command> {
         self.lock().as_mut().map(std::mem::take).unwrap_or_default()
-    }
-
-    /// Whether a move of the log should ring from now on.
-    pub(super) fn listen(&self, listening: bool) {
-        self.listening.store(listening, Ordering::SeqCst);
-    }
-
-    /// Waits for a ring.
-    pub(super) async fn notified(&self) {
-        self.bell.notified().await;
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Vec<Command>>> {
@@ -115,11 +95,7 @@ impl Inbox {
 
 impl Default for Inbox {
     fn default() -> Self {
-        Self {
-            commands: Mutex::new(Some(Vec::new())),
-            bell: Notify::new(),
-            listening: AtomicBool::new(false),
-        }
+        Self { commands: Mutex::new(Some(Vec::new())), doorbell: Arc::default() }
     }
 }
 
@@ -129,5 +105,14 @@ impl Command {
         if let Self::Open(NewStream::Body(slot), _) = self {
             slot.end();
         }
+    }
+}
+
+impl BodyListener for Inbox {
+    fn notify(&self, key: Key, event: BodyEvent) {
+        self.send(match event {
+            BodyEvent::Ready => Command::Ready(key),
+            BodyEvent::Closed => Command::Close(key),
+        });
     }
 }

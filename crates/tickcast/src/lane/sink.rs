@@ -1,6 +1,23 @@
 //! Where a lane's bytes go, as the lane sees it.
 
-use super::{Buffered, Payload};
+use super::Payload;
+
+/// How many streams a round takes, and a carrier sends to with one system call: what a call costs is nothing by then.
+pub(super) const MAX_BATCH_WRITES: usize = 512;
+
+/// The part of a buffer that a sink has yet to write. It ends where the buffer does, so who shares the buffer has the same end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Buffered {
+    pub(crate) end: usize,
+    pub(crate) bytes: usize,
+}
+
+impl Buffered {
+    pub(crate) fn of(rest: &[u8]) -> Option<Self> {
+        let end = rest.as_ptr_range().end.addr();
+        (!rest.is_empty()).then_some(Self { end, bytes: rest.len() })
+    }
+}
 
 /// Where a stream's bytes go.
 pub(crate) trait Sink: Sized {

@@ -2,34 +2,12 @@
 
 use std::time::Duration;
 
-use tickcast_core::{Mode, Seq, SymbolId, Tape};
+use tickcast_core::{Mode, Seq, Tape};
 
-use super::groups::{GroupSlot, Rendered};
+use super::groups::GroupSlot;
+use super::rendered::{Rendered, StreamPosition};
 use super::session::Session;
 use crate::subscription::Heartbeat;
-
-/// Where a reader stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum StreamPosition {
-    /// At the head, wherever that is: it is sent each batch as it comes.
-    Head,
-    /// Everything up to here was sent.
-    Behind(Seq),
-    /// In a snapshot that began at `at`, past the name of `after`.
-    Snapshot { at: Seq, after: Option<SymbolId> },
-    /// In a snapshot that began at `at`, past the symbols that last moved at `reached` or before.
-    Opening { at: Seq, reached: Seq },
-}
-
-impl StreamPosition {
-    /// As a cursor, where the head is at `head`.
-    pub(super) const fn seq(self, head: Seq) -> Seq {
-        match self {
-            Self::Head => head,
-            Self::Behind(seq) | Self::Snapshot { at: seq, .. } | Self::Opening { reached: seq, .. } => seq,
-        }
-    }
-}
 
 /// How often a reader wants to hear.
 #[derive(Debug)]

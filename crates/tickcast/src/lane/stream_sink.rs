@@ -2,9 +2,9 @@
 
 use std::sync::Once;
 
+use super::body::BodySink;
 use super::socket::{Outgoing, Ring, Socket};
 use super::{BatchWriter, Buffered, OneAtATime, Payload, Sink, WriteAttempt, WriteOutcome};
-use crate::events::BodySink;
 
 /// Where a stream's bytes go: into an HTTP body that a runtime reads, or straight into a socket.
 pub(crate) enum StreamSink {

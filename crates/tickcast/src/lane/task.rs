@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use tokio::time::sleep_until;
 
+use super::body::{BodyEvent, BodySink};
 use super::socket::{SocketEvent, Sockets};
 use super::stream_sink::StreamSink;
 use super::{Change, Command, HistoryReader, Inbox, Lane, NewStream};
 use crate::clock::Clock;
-use crate::events::BodySink;
 use crate::log::Log;
 use crate::sources::Sources;
 use crate::stats::LaneStats;
@@ -89,20 +89,22 @@ impl Task {
                 std::mem::take(&mut later).into_iter().partition(|change| self.lane.holds_back(change));
             later = still;
             due.into_iter().for_each(|change| self.handle_command(Command::Change(change)));
-            for wanted in self.lane.take_history_requests() {
-                // Nothing is wanted where there is no tape on disk.
-                if let Some(librarian) = &self.history_reader
-                    && let Some(refused) = librarian.request(wanted, Arc::clone(&self.inbox))
+            for request in self.lane.take_history_requests() {
+                let inbox = Arc::clone(&self.inbox);
+                let answer = move |found| inbox.send(Command::History(Box::new(found)));
+                // There are no requests without a tape on disk.
+                if let Some(reader) = &self.history_reader
+                    && let Some(refused) = reader.request(request, answer)
                 {
                     self.lane.reject_history(&refused);
                 }
             }
 
             // Listens first and looks then, so that nothing moves unnoticed in between.
-            self.inbox.listen(true);
+            self.inbox.doorbell().listen(true);
             let pending = self.log.head() > self.lane.head();
             if pending {
-                self.inbox.listen(false);
+                self.inbox.doorbell().listen(false);
             }
             let flush_at = (pending || !early.is_empty()).then_some(next_flush);
             let later_at = (!later.is_empty()).then_some(begun + self.flush);
@@ -114,7 +116,7 @@ impl Task {
                 }
             };
             tokio::select! {
-                () = self.inbox.notified() => {}
+                () = self.inbox.doorbell().notified() => {}
                 () = alarm => {}
                 news = sockets.poll_events() => self.handle_socket_event(news),
             }
@@ -193,8 +195,10 @@ impl Task {
             NewStream::Body(slot) => {
                 let sink = |_| Ok::<_, Infallible>(StreamSink::Body(BodySink::new(Arc::clone(&slot))));
                 let Ok(key) = self.lane.open(sink, subscription, now);
-                if let Some(missed) = slot.attach(key) {
-                    self.handle_command(missed);
+                match slot.attach(key) {
+                    Some(BodyEvent::Ready) => self.lane.ready(key, now),
+                    Some(BodyEvent::Closed) => self.lane.close(key),
+                    None => {}
                 }
             }
             NewStream::Socket(arrival) => {

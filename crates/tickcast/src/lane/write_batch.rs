@@ -5,11 +5,9 @@ use std::time::Duration;
 use slotmap::SlotMap;
 use tickcast_core::Seq;
 
+use super::sink::MAX_BATCH_WRITES;
 use super::{BatchWriter as _, Key, Payload, Sink, Stream, WriteAttempt, WriteOutcome};
 use crate::stats::LaneStats;
-
-/// How many streams a round takes, and a carrier sends to with one system call: what a call costs is nothing by then.
-pub(super) const MAX_BATCH_WRITES: usize = 512;
 
 /// What a stream is to be sent.
 struct PendingWrite {

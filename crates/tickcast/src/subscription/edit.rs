@@ -4,7 +4,9 @@ use tickcast_core::{Filter, FilterError, Mode};
 
 use super::Rate;
 use crate::hub::FilterRefusal;
-use crate::lane::CHANGES_PER_SECOND;
+
+/// How often a stream may be changed within a second: more than anyone can click.
+pub(crate) const CHANGES_PER_SECOND: u32 = 10;
 
 /// What is to be changed of a stream. What is not mentioned stays.
 #[derive(Debug, Clone, Default)]

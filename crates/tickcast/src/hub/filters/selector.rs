@@ -9,16 +9,9 @@ use std::time::{Duration, Instant};
 use tickcast_core::{Selection, Symbol};
 use tokio::sync::oneshot;
 
-use super::FilterRefusal;
+use super::refusal::{FilterRefusal, MAX_COMPARISONS, MAX_WAITING};
 use crate::log::Log;
 use crate::priority;
-
-/// Most filters that wait to be selected.
-pub(super) const MAX_WAITING: usize = 4096;
-
-/// A filter may wait as long as all that wait take no more comparisons than this, a pattern with a symbol each: a second or two, unless
-/// they are chosen to take long.
-pub(super) const MAX_COMPARISONS: usize = 64 << 20;
 
 /// A filter that takes more than this is large. As long as others wait that take half of what may, it is not taken, so that large ones
 /// leave room for others.

@@ -8,6 +8,8 @@ use serde_json::Value;
 use tickcast_core::{Symbol, Tick};
 use tower::ServiceExt;
 
+use super::prepare::FEW_COMPARISONS;
+use super::refusal::{MAX_COMPARISONS, MAX_WAITING};
 use super::selector::select_all;
 use super::*;
 use crate::hub::Hub;

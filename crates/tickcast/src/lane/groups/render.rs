@@ -3,36 +3,9 @@
 use tickcast_core::render::{self, LogView, UpdateOrder};
 use tickcast_core::{Replica, Seq};
 
-use super::{Group, GroupId, Groups, Payload, PayloadBuilder};
-use crate::lane::session::Progress;
-use crate::lane::stream::StreamPosition;
-
-/// Most bytes of one piece of catching up: what a reader that stops in the middle of one can pin.
-pub(in crate::lane) const LONGEST: usize = 64 << 10;
-
-/// How many rendered pieces are remembered.
-pub(super) const MEMOS: usize = 8;
-
-/// A piece of catching up.
-#[derive(Debug, Clone)]
-pub(in crate::lane) struct Rendered {
-    pub(in crate::lane) payload: Payload,
-    pub(in crate::lane) ticks: usize,
-    /// Where it leads.
-    pub(in crate::lane) position: StreamPosition,
-    /// What it says beyond ticks, to those it is said to.
-    pub(in crate::lane) progress: Option<Progress>,
-}
-
-/// What a piece is rendered from: equal requests have equal answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Request {
-    group: GroupId,
-    position: StreamPosition,
-    until: Seq,
-    every: bool,
-    head: Seq,
-}
+use super::request::Request;
+use super::{Group, GroupId, Groups, MEMOS, PayloadBuilder};
+use crate::lane::rendered::{LONGEST, Rendered, StreamPosition};
 
 impl Groups {
     /// Renders the next piece for a reader who stands at `place` and is to be brought to `until`: every tick up to the head,

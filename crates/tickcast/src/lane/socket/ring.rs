@@ -17,7 +17,7 @@ use io_uring::{IoUring, Probe, opcode};
 use rustix::io::Errno;
 use rustix::net::SendFlags;
 
-use crate::lane::write_batch::MAX_BATCH_WRITES;
+use crate::lane::sink::MAX_BATCH_WRITES;
 
 /// What a completion holds before it has come: no send ends with it.
 const PENDING: i32 = i32::MIN;

@@ -42,13 +42,9 @@ fn events(reader: &Reader) -> Vec<String> {
 async fn read(stage: &mut Stage) -> Box<HistoryResponse> {
     let wanted = stage.lane.take_history_requests().pop().unwrap();
     let librarian = HistoryReader::start(stage.log.tape().unwrap().clone()).unwrap();
-    let inbox: Arc<Inbox> = Arc::default();
-    assert!(librarian.request(wanted, Arc::clone(&inbox)).is_none());
-    inbox.notified().await;
-    match inbox.take().pop() {
-        Some(Command::History(found)) => found,
-        _ => panic!("a piece is told of, and nothing else"),
-    }
+    let (answer, found) = tokio::sync::oneshot::channel();
+    assert!(librarian.request(wanted, move |found| _ = answer.send(found)).is_none());
+    Box::new(found.await.unwrap())
 }
 
 /// However long the disk takes: longer than a reader may be stuck, too.

@@ -1,7 +1,7 @@
 //! What readers keep that take nothing.
 
 use super::*;
-use crate::lane::buffered::Buffered;
+use crate::lane::Buffered;
 
 #[test]
 fn those_that_are_stuck_the_longest_are_cut_where_all_keep_too_much() {

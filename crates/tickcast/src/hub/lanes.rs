@@ -1,0 +1,117 @@
+//! A hub's lanes: started for the first reader, and each given the next stream in turn.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tickcast_core::Replica;
+
+use super::{HubBuilder, Inner};
+use crate::lane::{
+    BodySlot, Command, HandedOffSocket, HistoryReader, Inbox, Lane, LaneHandle, NewStream, SocketWriter,
+    StreamLimits, Task,
+};
+use crate::subscription::Subscription;
+
+impl Inner {
+    /// Subscribes an HTTP body.
+    pub(crate) fn open_body(&self, subscription: Subscription) -> Arc<BodySlot> {
+        let inbox = self.next_lane();
+        let slot = BodySlot::new(Arc::clone(&inbox) as Arc<_>);
+        inbox.send(Command::Open(NewStream::Body(Arc::clone(&slot)), subscription));
+        slot
+    }
+
+    /// Subscribes a socket.
+    pub(crate) fn open_socket(&self, arrival: HandedOffSocket, subscription: Subscription) {
+        self.next_lane().send(Command::Open(NewStream::Socket(arrival), subscription));
+    }
+
+    /// The lane with the fewest streams, which is to get one more.
+    pub(super) fn next_lane(&self) -> Arc<Inbox> {
+        let lanes = self.lanes.get_or_init(|| self.start_lanes());
+        match lanes.iter().min_by_key(|lane| (lane.inbox.is_closed(), lane.stats.assigned())) {
+            Some(lane) => {
+                lane.stats.assign();
+                // Lanes that were being started when the hub finished have not heard of it.
+                if self.finished.load(Ordering::SeqCst) {
+                    lane.inbox.send(Command::Finish);
+                }
+                Arc::clone(&lane.inbox)
+            }
+            None => unreachable!("there is at least one lane"),
+        }
+    }
+
+    /// Starts the lanes: on threads of their own, or on the runtime of whoever reads first.
+    fn start_lanes(&self) -> Vec<LaneHandle> {
+        let HubBuilder {
+            limits,
+            stream_limits: manners,
+            max_buffered_bytes: kept_bytes,
+            flush_interval: flush,
+            lanes,
+            dedicated_threads: threads,
+            io_backend: io,
+            ..
+        } = self.settings;
+        let manners = StreamLimits { buffered_bytes: kept_bytes / lanes, ..manners };
+        let librarian = self.log.tape().cloned().and_then(HistoryReader::start);
+        let handles: Vec<_> = (0..lanes)
+            .map(|number| {
+                let handle = LaneHandle::default();
+                let stats = Arc::clone(&handle.stats);
+                let counted = Arc::clone(&stats);
+                let archive = self.log.tape().cloned().filter(|_| librarian.is_some());
+                let lane = Lane::new(Replica::new(limits), manners, stats, SocketWriter::new(io))
+                    .with_archive(archive);
+                let (log, inbox) = (Arc::clone(&self.log), Arc::clone(&handle.inbox));
+                let sources = Arc::clone(&self.sources);
+                let (librarian, clock) = (librarian.clone(), self.clock);
+                let task = Task {
+                    lane,
+                    log,
+                    inbox,
+                    stats: counted,
+                    sources,
+                    history_reader: librarian,
+                    clock,
+                    flush,
+                };
+                if threads {
+                    start_thread(number, task);
+                } else {
+                    tokio::spawn(task.run());
+                }
+                handle
+            })
+            .collect();
+        let doorbells: Vec<_> = handles.iter().map(|lane| Arc::clone(lane.inbox.doorbell())).collect();
+        self.log.set_wakers(doorbells.clone());
+        self.sources.set_wakers(doorbells);
+        handles
+    }
+}
+
+/// Runs a lane on a thread of its own, where its long flushes hold up nobody else.
+fn start_thread(number: usize, task: Task) {
+    let inbox = Arc::clone(&task.inbox);
+    let run = move || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(task.run()),
+        Err(error) => {
+            tracing::error!(%error, "a lane has no runtime");
+            task.inbox.close();
+        }
+    };
+    if let Err(error) = std::thread::Builder::new().name(format!("lane-{number}")).spawn(run) {
+        tracing::error!(%error, "a lane has no thread");
+        inbox.close();
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        for lane in self.lanes.get().into_iter().flatten() {
+            lane.inbox.send(Command::Quit);
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! What a lane asks the tape on disk for, and what it does with the answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tickcast_core::{CloseReason, Seq};
+use tickcast_tape::ReadError;
+
+use super::{HistoryRequest, HistoryResponse, NotFound};
+use crate::lane::rendered::StreamPosition;
+use crate::lane::stream::Stream;
+use crate::lane::{Key, Lane, Sink};
+
+impl<S: Sink> Lane<S> {
+    /// Whether what comes after `from` can be had somewhere.
+    pub(in crate::lane) fn reaches_back_to(&self, from: Seq) -> bool {
+        self.replica.tape().reaches_back_to(from)
+            || self.archive.as_ref().is_some_and(|tape| tape.start() <= from)
+    }
+
+    /// The place before the oldest tick that can be had.
+    pub(in crate::lane) fn floor(&self) -> Seq {
+        let in_memory = self.replica.tape().start();
+        self.archive.as_ref().map_or(in_memory, |tape| in_memory.min(tape.start()))
+    }
+
+    /// A stream waits for its next piece.
+    pub(in crate::lane) fn request_history(&mut self, key: Key, from: Seq) {
+        let head = self.head();
+        let stream = &mut self.streams[key];
+        let Some(session) = &mut stream.session else { return };
+        let verify = session.unverified.as_ref().map(|(position, _)| *position);
+        let waits = Arc::downgrade(session.awaits_history.insert(Arc::default()));
+        stream.blocked = true;
+        let between = (from, stream.until(head));
+        let group = stream.slot.group;
+        let (filter, format) = (self.groups.filter(group).clone(), self.groups.format(group));
+        self.history_requests.push(HistoryRequest { key, filter, format, between, verify, alive: waits });
+    }
+
+    /// Too many wait already: a stream is told to come back.
+    pub(crate) fn reject_history(&mut self, wanted: &HistoryRequest) {
+        if self.streams.get(wanted.key).is_some_and(Stream::waiting) {
+            self.close_stream(wanted.key, CloseReason::Busy);
+            self.remove_closed();
+        }
+    }
+
+    /// The pieces that are to be sent for.
+    pub(crate) fn take_history_requests(&mut self) -> Vec<HistoryRequest> {
+        std::mem::take(&mut self.history_requests)
+    }
+
+    /// A piece has come.
+    pub(crate) fn handle_history(&mut self, found: HistoryResponse, now: Duration) {
+        let HistoryResponse {
+            wanted: HistoryRequest { key, filter, format, between: (from, _), .. },
+            result,
+        } = found;
+        let head = self.head();
+        let Some(stream) = self.streams.get_mut(key).filter(|stream| stream.waiting()) else { return };
+        if let Some(session) = &mut stream.session {
+            session.awaits_history = None;
+        }
+        if stream.ending {
+            return;
+        }
+        stream.blocked = false;
+        // Only a reader who takes nothing is stuck, not one who was kept waiting.
+        stream.last_write = now;
+        // One that was changed meanwhile is to get something else.
+        let group = stream.slot.group;
+        let same = *self.groups.filter(group) == filter && self.groups.format(group) == format;
+        let asked = stream.position == StreamPosition::Behind(from) && same;
+        match result {
+            Err(NotFound::OtherTape) => {
+                stream.position = StreamPosition::Opening { at: head, reached: Seq::ZERO };
+                stream.session.as_mut().into_iter().for_each(|session| session.restart_with_reset(head));
+                self.visit(key, now);
+            }
+            Ok((step, reached)) if asked => {
+                if let Some(session) = &mut stream.session {
+                    (session.unverified, session.reached) = (None, reached);
+                }
+                if self.send(key, &step, now) {
+                    self.visit(key, now);
+                }
+            }
+            Err(NotFound::Unreadable(error)) if asked => {
+                if !matches!(error, ReadError::Expired) {
+                    tracing::error!(%error, "a reader cannot be given what it missed");
+                }
+                self.close_stream(key, CloseReason::Lagging);
+            }
+            _ => self.visit(key, now),
+        }
+        self.remove_closed();
+    }
+}
