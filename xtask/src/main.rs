@@ -5,6 +5,7 @@ mod attack;
 mod bench;
 mod circles;
 mod ledger;
+mod names;
 mod sources;
 mod test;
 mod tools;
@@ -14,7 +15,7 @@ use std::process::ExitCode;
 
 const USAGE: &str = "\
 usage: cargo xtask test
-       cargo xtask circles
+       cargo xtask names | circles
        cargo xtask bench [CASE…] [--rounds N] | bench instructions | bench against REV [CASE…] [--pairs N]
        cargo xtask ledger [--runs N] [--seconds N]
        cargo xtask attack [NAME…] [--size N] [--symbols N] [--on-disk]";
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let result = match arguments.split_first() {
         Some((task, [])) if task == "test" => test::run(),
+        Some((task, [])) if task == "names" => workspace::root().and_then(|root| names::check(&root)),
         Some((task, [])) if task == "circles" => workspace::root().and_then(|root| circles::check(&root)),
         Some((task, cases)) if task == "bench" => bench::run(cases),
         Some((task, arguments)) if task == "ledger" => ledger::run(arguments),

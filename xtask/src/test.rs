@@ -8,9 +8,9 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use crate::circles;
 use crate::tools::Tools;
 use crate::workspace::{cargo, root, target};
+use crate::{circles, names};
 
 /// Runs everything; stops at the first check that fails.
 pub(crate) fn run() -> Result<()> {
@@ -24,6 +24,7 @@ pub(crate) fn run() -> Result<()> {
     let mut docs = cargo(&["doc", "--workspace", "--no-deps"]);
     docs.env("RUSTDOCFLAGS", "-D warnings");
     step("documentation", docs)?;
+    names::check(&root)?;
     circles::check(&root)?;
 
     let tools = Tools::install(&target()?.join("tools"));
