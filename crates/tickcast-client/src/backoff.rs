@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 /// The first wait, where the server has not said one.
-const FIRST: Duration = Duration::from_millis(500);
+const FIRST_DELAY: Duration = Duration::from_millis(500);
 
 /// The longest: a server that is back after an hour is found within half a minute.
-const LONGEST: Duration = Duration::from_secs(30);
+const MAX_DELAY: Duration = Duration::from_secs(30);
 
 /// How long to wait before the next try. Longer with every failure, and never the same for all: a server that comes back does
 /// not meet all its readers at once.
@@ -21,7 +21,7 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     /// The server says when to come back.
-    pub(crate) const fn say(&mut self, retry: Duration) {
+    pub(crate) const fn set_retry(&mut self, retry: Duration) {
         self.said = Some(retry);
     }
 
@@ -33,8 +33,8 @@ impl Backoff {
     /// It did not; `chance` is between 0 and 1. What the server has said is drawn by chance already, and is only varied where
     /// it does not help.
     pub(crate) fn fail(&mut self, chance: f64) {
-        let base = self.said.unwrap_or(FIRST);
-        let wait = base.saturating_mul(1 << self.failures.min(10)).min(LONGEST.max(base));
+        let base = self.said.unwrap_or(FIRST_DELAY);
+        let wait = base.saturating_mul(1 << self.failures.min(10)).min(MAX_DELAY.max(base));
         let as_said = self.failures == 0 && self.said.is_some();
         self.due = Some(if as_said { wait } else { wait.mul_f64(0.5 + chance / 2.0) });
         self.failures += 1;
@@ -67,7 +67,7 @@ mod tests {
         assert_eq!(waits[..4], [500, 1000, 2000, 4000]);
         assert_eq!(waits[9], 30_000);
         backoff.reset();
-        backoff.say(Duration::from_millis(2345));
+        backoff.set_retry(Duration::from_millis(2345));
         assert_eq!(next(&mut backoff, 0.0), 2345, "as the server has said");
         assert_eq!(next(&mut backoff, 0.0), 2345, "half of twice that");
     }

@@ -13,10 +13,10 @@ use crate::backoff::Backoff;
 use crate::event::Event;
 
 /// How long a connection, and then the first bytes, may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How many heartbeats may be missing before the connection counts as dead.
-const MISSING: u64 = 2;
+const MISSED_HEARTBEATS: u64 = 2;
 
 /// A stream that comes back by itself.
 pub struct PriceStream {
@@ -92,11 +92,11 @@ impl PriceStream {
                 }
                 match self.request.connect(self.cursor.as_deref()).await? {
                     Ok(events) => self.events = Some(events),
-                    Err(why) => return Ok(self.lost(why)),
+                    Err(why) => return Ok(self.disconnected(why)),
                 }
                 continue;
             };
-            let silence = Duration::from_secs(self.request.heartbeat * MISSING + 5);
+            let silence = Duration::from_secs(self.request.heartbeat * MISSED_HEARTBEATS + 5);
             let event = match timeout(silence, events.next()).await {
                 Ok(Some(Ok(event))) => event,
                 Ok(Some(Err(why))) => return Ok(self.broken(&why)),
@@ -104,7 +104,7 @@ impl PriceStream {
                 Err(_) => return Ok(self.broken(&format!("nothing came for {} s", silence.as_secs()))),
             };
             if let Some(retry) = event.retry {
-                self.backoff.say(retry);
+                self.backoff.set_retry(retry);
             }
             if !event.id.is_empty() && self.cursor.as_deref() != Some(&event.id) {
                 self.cursor = Some(event.id.clone());
@@ -120,10 +120,10 @@ impl PriceStream {
 
     /// There was a connection, and it is no more.
     fn broken(&mut self, why: &str) -> Event {
-        self.lost(format!("the connection to {} was lost: {why}", self.request.url))
+        self.disconnected(format!("the connection to {} was lost: {why}", self.request.url))
     }
 
-    fn lost(&mut self, why: String) -> Event {
+    fn disconnected(&mut self, why: String) -> Event {
         self.events = None;
         self.backoff.fail(fastrand::f64());
         Event::Disconnected(why)
@@ -204,11 +204,11 @@ impl Builder {
     /// Connects; the inner error is one that may pass.
     async fn connect(&self, cursor: Option<&str>) -> Result<Result<Events, String>, Error> {
         let url = &self.url;
-        let response = match timeout(PATIENCE, self.request(cursor).send()).await {
+        let response = match timeout(CONNECT_TIMEOUT, self.request(cursor).send()).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) if error.is_builder() => return Err(Error::Request(error)),
             Ok(Err(error)) => return Ok(Err(format!("cannot connect to {url}: {}", root(&error)))),
-            Err(_) => return Ok(Err(format!("no answer from {url} within {} s", PATIENCE.as_secs()))),
+            Err(_) => return Ok(Err(format!("no answer from {url} within {} s", CONNECT_TIMEOUT.as_secs()))),
         };
         let status = response.status();
         let kind = response.headers().get("content-type").and_then(|kind| kind.to_str().ok());

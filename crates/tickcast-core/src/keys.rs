@@ -75,7 +75,7 @@ impl Keys {
     }
 
     /// Notes that a request has made progress.
-    pub(crate) fn note(&mut self, note: KeyProgress<'_>, now: Time) {
+    pub(crate) fn record(&mut self, note: KeyProgress<'_>, now: Time) {
         let KeyProgress { key, next, done, report } = note;
         let state = KeyState { next, done, report: report.into(), at: now };
         self.bytes += key.len() + report.len();
@@ -83,11 +83,11 @@ impl Keys {
             Some(before) => self.bytes -= key.len() + before.report.len(),
             None => self.order.push_back((now, key.into())),
         }
-        self.forget(now);
+        self.remove_expired(now);
     }
 
     /// Forgets what is old, and the oldest of too many.
-    fn forget(&mut self, now: Time) {
+    fn remove_expired(&mut self, now: Time) {
         // Each is looked at no more than once.
         for _ in 0..self.order.len() {
             let too_many = self.states.len() > MAX_KEYS || self.bytes > MAX_KEY_BYTES;
@@ -119,21 +119,21 @@ mod tests {
         Time::from_millis(secs * 1000).unwrap()
     }
 
-    fn note(key: &str, next: u64) -> KeyProgress<'_> {
+    fn record(key: &str, next: u64) -> KeyProgress<'_> {
         KeyProgress { key, next, done: false, report: b"{}" }
     }
 
     #[test]
     fn remembered_for_two_minutes_after_the_last_progress() {
         let mut keys = Keys::default();
-        keys.note(note("a", 1), at(0));
-        keys.note(note("b", 1), at(0));
-        keys.note(note("a", 2), at(100));
+        keys.record(record("a", 1), at(0));
+        keys.record(record("b", 1), at(0));
+        keys.record(record("a", 2), at(100));
         assert_eq!(keys.get("a", at(219)).map(|state| state.next), Some(2));
         assert_eq!(keys.get("b", at(120)), None);
-        keys.note(note("c", 1), at(130));
+        keys.record(record("c", 1), at(130));
         assert_eq!(keys.len(), 2, "b is gone");
-        keys.note(note("c", 2), at(250));
+        keys.record(record("c", 2), at(250));
         assert_eq!((keys.len(), keys.bytes), (1, 3));
         // A clock that went back forgets nothing early.
         assert!(keys.get("c", at(0)).is_some());
@@ -143,13 +143,13 @@ mod tests {
     fn bounded_in_number_and_in_bytes() {
         let mut keys = Keys::default();
         for number in 0..MAX_KEYS as u64 + 10 {
-            keys.note(note(&number.to_string(), number), at(1));
+            keys.record(record(&number.to_string(), number), at(1));
         }
         assert_eq!((keys.len(), keys.order.len()), (MAX_KEYS, MAX_KEYS));
         assert!(keys.get("9", at(1)).is_none() && keys.get("10", at(1)).is_some());
         let report = vec![b'x'; 1 << 20];
         for number in 0..100 {
-            keys.note(
+            keys.record(
                 KeyProgress { key: &format!("large {number}"), next: 1, done: true, report: &report },
                 at(2),
             );

@@ -145,7 +145,7 @@ impl Sequencer {
 
     /// Notes how far a request has come.
     pub fn record_key(&mut self, note: KeyProgress<'_>, now: Time) {
-        self.keys.note(note, now);
+        self.keys.record(note, now);
     }
 
     /// The place of the newest entry.

@@ -150,7 +150,7 @@ impl ExchangeProtocol for Talk {
         match envelope.channel.as_deref() {
             Some("ticker" | "ticker_batch") => self.tickers(&envelope, heard),
             Some("subscriptions") => {
-                if let Some(asked) = self.asking.given() {
+                if let Some(asked) = self.asking.next_confirmed() {
                     self.compare(&asked, envelope.events, heard);
                 }
                 heard.push(self.ask().map_or(FeedEvent::Nothing, FeedEvent::Send));

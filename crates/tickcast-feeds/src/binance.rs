@@ -14,7 +14,7 @@ use crate::names::SymbolMap;
 use crate::wire::{Extras, Field, excerpt, trade_number, when_counted};
 
 /// Streams named in one message: far below any limit on its length.
-const TOGETHER: usize = 200;
+const MAX_SYMBOLS_PER_REQUEST: usize = 200;
 
 /// What is sent of each symbol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,7 +176,7 @@ impl ExchangeProtocol for Binance {
             .venue_names()
             .map(|name| format!("{}@{}", name.to_lowercase(), self.stream.name()))
             .collect();
-        let messages = streams.chunks(TOGETHER).zip(1..);
+        let messages = streams.chunks(MAX_SYMBOLS_PER_REQUEST).zip(1..);
         messages
             .map(|(params, id)| {
                 serde_json::json!({ "method": "SUBSCRIBE", "params": params, "id": id }).to_string()

@@ -130,7 +130,7 @@ impl ExchangeProtocol for Talk {
         match &*kind {
             "ticker" | "match" | "last_match" | "error" => {}
             "subscriptions" => {
-                self.asking.given();
+                self.asking.next_confirmed();
                 heard.push(self.ask().map_or(FeedEvent::Nothing, FeedEvent::Send));
                 return Ok(());
             }
@@ -209,7 +209,7 @@ impl Talk {
         // On this channel it is who took.
         beside.side(frame.side.map(|side| side.bought("side")).transpose());
         let id = frame.trade_id.map(|id| trade_number(Some(id), "trade_id")).transpose();
-        if let Some(id) = beside.kept(id) {
+        if let Some(id) = beside.keep_or_note(id) {
             beside.trade_id(id);
         }
         let (when, _) = when_written(frame.time);

@@ -14,23 +14,23 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use crate::network::{IoBackend, Network};
 
 /// How long a connection may take to stand.
-pub(crate) const DIAL: Duration = Duration::from_secs(10);
+pub(crate) const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Largest frame: exchanges' own largest, a whole book, is about 1 MiB.
-const LARGEST: usize = 4 << 20;
+const MAX_FRAME_BYTES: usize = 4 << 20;
 
 /// Most bytes of ours that wait: who pings without end and reads nothing is given up.
-const UNSENT: usize = 512 << 10;
+const MAX_UNSENT_BYTES: usize = 512 << 10;
 
 /// Most frames, and about as many bytes, handed over at once.
-const TOGETHER: usize = 256;
-const BYTES_TOGETHER: usize = 256 << 10;
+const MAX_FRAMES_PER_BATCH: usize = 256;
+const MAX_BATCH_BYTES: usize = 256 << 10;
 
 /// How long to stay away from who says that we come too often, unless it says how long.
-const TOO_OFTEN: Duration = Duration::from_secs(60);
+const MIN_TOO_MANY_REQUESTS_DELAY: Duration = Duration::from_secs(60);
 
 /// Nobody is told to stay away longer than this: a ban of days has to be looked into.
-const LONGEST_AWAY: Duration = Duration::from_secs(3600);
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
 /// Which of a feed's connections.
 pub(crate) type LineId = u64;
@@ -86,15 +86,15 @@ type Socket = WebSocketStream<Box<dyn IoBackend>>;
 impl Connection {
     pub(crate) async fn run(mut self) {
         sleep_until(self.turn).await;
-        let end = match timeout(DIAL, self.open()).await {
+        let end = match timeout(DIAL_TIMEOUT, self.open()).await {
             Ok(Ok(socket)) => {
-                self.tell(Event::Opened).await;
+                self.send_event(Event::Opened).await;
                 self.converse(socket).await
             }
             Ok(Err(end)) => end,
-            Err(_) => End::plain(format!("no answer within {DIAL:?}")),
+            Err(_) => End::plain(format!("no answer within {DIAL_TIMEOUT:?}")),
         };
-        self.tell(Event::Ended(end)).await;
+        self.send_event(Event::Ended(end)).await;
     }
 
     async fn open(&self) -> Result<Socket, End> {
@@ -102,9 +102,9 @@ impl Connection {
         let request = ClientRequestBuilder::new(self.url.clone())
             .with_header("User-Agent", concat!("tickcast/", env!("CARGO_PKG_VERSION")));
         let config = WebSocketConfig::default()
-            .max_message_size(Some(LARGEST))
-            .max_frame_size(Some(LARGEST))
-            .max_write_buffer_size(UNSENT);
+            .max_message_size(Some(MAX_FRAME_BYTES))
+            .max_frame_size(Some(MAX_FRAME_BYTES))
+            .max_write_buffer_size(MAX_UNSENT_BYTES);
         match client_async_with_config(request, io, Some(config)).await {
             Ok((socket, _)) => Ok(socket),
             Err(error) => Err(self.refused(error)),
@@ -133,7 +133,7 @@ impl Connection {
             };
             tokio::select! {
                 message = socket.next() => {
-                    let end = self.hear(message, &mut socket).await;
+                    let end = self.handle_message(message, &mut socket).await;
                     if let Some(end) = end {
                         return end;
                     }
@@ -152,7 +152,7 @@ impl Connection {
     }
 
     /// Hands on a message and those that are there already behind it.
-    async fn hear(
+    async fn handle_message(
         &self,
         first: Option<Result<Message, tungstenite::Error>>,
         socket: &mut Socket,
@@ -171,12 +171,12 @@ impl Connection {
                 Some(Err(error)) => end = Some(End::of(error)),
                 None => end = Some(End::plain("it hung up".to_owned())),
             }
-            if end.is_some() || frames.len() >= TOGETHER || bytes >= BYTES_TOGETHER {
+            if end.is_some() || frames.len() >= MAX_FRAMES_PER_BATCH || bytes >= MAX_BATCH_BYTES {
                 break;
             }
             next = socket.next().now_or_never();
         }
-        self.tell(if frames.is_empty() { Event::Pulse } else { Event::Frames(frames) }).await;
+        self.send_event(if frames.is_empty() { Event::Pulse } else { Event::Frames(frames) }).await;
         if end.is_some() {
             // A close is answered; whether that arrives is no longer our concern.
             let _ = timeout(Duration::from_secs(1), socket.close(None)).await;
@@ -184,7 +184,7 @@ impl Connection {
         end
     }
 
-    async fn tell(&self, event: Event) {
+    async fn send_event(&self, event: Event) {
         // A feed that is gone aborts this task.
         let _ = self.events.send((self.id, event)).await;
     }
@@ -199,7 +199,7 @@ impl End {
     fn closed(frame: Option<tungstenite::protocol::CloseFrame>) -> Self {
         let Some(frame) = frame else { return Self::plain("it closed the connection".to_owned()) };
         let code = u16::from(frame.code);
-        let away = if code == 1008 { TOO_OFTEN } else { Duration::ZERO };
+        let away = if code == 1008 { MIN_TOO_MANY_REQUESTS_DELAY } else { Duration::ZERO };
         let says = crate::wire::excerpt(&frame.reason);
         Self { away, ..Self::plain(format!("it closed the connection: {code} {says}")) }
     }
@@ -211,12 +211,16 @@ impl End {
                 let status = response.status();
                 let asked = response.headers().get(header::RETRY_AFTER);
                 let asked = asked.and_then(|value| value.to_str().ok()?.trim().parse().ok());
-                let usual = if [429, 418].contains(&status.as_u16()) { TOO_OFTEN } else { Duration::ZERO };
-                let away = asked.map_or(usual, Duration::from_secs).min(LONGEST_AWAY);
+                let usual = if [429, 418].contains(&status.as_u16()) {
+                    MIN_TOO_MANY_REQUESTS_DELAY
+                } else {
+                    Duration::ZERO
+                };
+                let away = asked.map_or(usual, Duration::from_secs).min(MAX_RETRY_AFTER);
                 Self { away, ..Self::plain(format!("it answers {status}")) }
             }
             Error::Capacity(_) => {
-                Self { garbled: true, ..Self::plain(format!("a frame of more than {LARGEST} bytes")) }
+                Self { garbled: true, ..Self::plain(format!("a frame of more than {MAX_FRAME_BYTES} bytes")) }
             }
             Error::Utf8(_) => Self { garbled: true, ..Self::plain("a frame that is not UTF-8".to_owned()) },
             other => Self::plain(other.to_string()),

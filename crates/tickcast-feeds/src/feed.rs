@@ -31,7 +31,7 @@ const MAX_TIMEOUT_FACTOR: u32 = 16;
 const LIFE_JITTER: f64 = 0.1;
 
 /// How many batches of frames may wait.
-const WAITING: usize = 4;
+const MAX_QUEUED_EVENTS: usize = 4;
 
 /// An exchange's prices, kept coming.
 pub struct Feed {
@@ -58,7 +58,7 @@ impl Feed {
 
     /// Keeps the prices coming until it is dropped.
     pub async fn run(self, network: &Network) -> Infallible {
-        let (sender, mut events) = mpsc::channel(WAITING);
+        let (sender, mut events) = mpsc::channel(MAX_QUEUED_EVENTS);
         let standing = FeedStatus::new(&self.names, self.publisher.clone());
         // An earlier run's last tick is not taken twice, and what was missed since is counted.
         let marks =
@@ -77,13 +77,13 @@ impl Feed {
         };
         run.standing.set_state(SourceState::Down("connecting".to_owned()));
         loop {
-            let due = run.due();
+            let due = run.next_deadline();
             tokio::select! {
                 biased;
-                () = sleep_until(due) => run.look(Instant::now()),
+                () = sleep_until(due) => run.check_deadlines(Instant::now()),
                 // The sender is here, too: there is always one.
                 event = events.recv() => if let Some((id, event)) = event {
-                    run.take(id, event, Instant::now());
+                    run.handle_event(id, event, Instant::now());
                 },
             }
         }
@@ -124,7 +124,7 @@ impl Run {
     }
 
     /// When there is something to look at.
-    fn due(&self) -> Instant {
+    fn next_deadline(&self) -> Instant {
         let far = Instant::now() + Duration::from_secs(3600);
         let patience = self.timeouts();
         let calls = self.calls.iter().filter_map(|call| call.due(patience)).map(|(at, _)| at);
@@ -133,7 +133,7 @@ impl Run {
     }
 
     /// Looks at what is due. Where that changes what there is, it is looked at again at once.
-    fn look(&mut self, now: Instant) {
+    fn check_deadlines(&mut self, now: Instant) {
         if self.dial_at.is_some_and(|at| at <= now) {
             self.dial_at = None;
             self.dial(now);
@@ -142,24 +142,26 @@ impl Run {
         for i in (0..self.calls.len()).rev() {
             let call = &self.calls[i];
             if let Some((_, due)) = call.due(patience).filter(|(at, _)| *at <= now) {
-                return self.act(i, due, now);
+                return self.meet_deadline(i, due, now);
             }
             let deadline = call.opened.and_then(|opened| self.standing.deadline(opened));
             if deadline.is_some_and(|at| at <= now) {
-                self.standing.give_up_on_unheard();
+                self.standing.mark_unheard_down();
             }
         }
     }
 
-    fn act(&mut self, i: usize, due: Deadline, now: Instant) {
+    fn meet_deadline(&mut self, i: usize, due: Deadline, now: Instant) {
         match due {
-            Deadline::Unsaid => self.lose(i, End::plain("the connection broke off".to_owned()), now),
+            Deadline::Unsaid => {
+                self.drop_connection(i, End::plain("the connection broke off".to_owned()), now);
+            }
             Deadline::Quiet => {
                 let quiet = self.feed.exchange.limits().heartbeat_timeout;
-                self.lose(i, End::plain(format!("nothing at all was heard for {quiet:?}")), now);
+                self.drop_connection(i, End::plain(format!("nothing at all was heard for {quiet:?}")), now);
             }
             Deadline::TakeOver => self.take_over(i),
-            Deadline::Silent => self.fell_silent(i, now),
+            Deadline::Silent => self.handle_silence(i, now),
             Deadline::Relieve => self.replace(i, now),
         }
     }
@@ -200,7 +202,7 @@ impl Run {
     }
 
     /// Dials again where no connection is to stay.
-    fn dial_again(&mut self, away: Duration, now: Instant) {
+    fn schedule_dial(&mut self, away: Duration, now: Instant) {
         if self.calls.iter().all(|call| call.leaving) {
             // An exchange that has asked us to stay away has not taken that back.
             let at = now + self.backoff.next(away);
@@ -214,33 +216,33 @@ impl Run {
         if self.calls.iter().all(|call| call.leaving) && self.dial_at.is_none() {
             // One that leaves before it brought anything is no better than one that fell.
             let pause =
-                if self.calls[i].brings() { Duration::ZERO } else { self.backoff.next(Duration::ZERO) };
+                if self.calls[i].has_prices() { Duration::ZERO } else { self.backoff.next(Duration::ZERO) };
             self.dial_at = Some(now + pause);
         }
     }
 
     /// No price has come over a connection for too long, whatever else has. It is kept until another brings some: perhaps there
     /// are none to be had.
-    fn fell_silent(&mut self, i: usize, now: Instant) {
+    fn handle_silence(&mut self, i: usize, now: Instant) {
         if self.calls[i].is_steady() {
             self.is_well();
         } else {
             self.timeout_factor = (self.timeout_factor * 2).min(MAX_TIMEOUT_FACTOR);
         }
         let id = self.calls[i].id;
-        if self.calls.iter().any(|call| call.id != id && call.brings()) {
-            return self.lose(i, End::plain("no price came".to_owned()), now);
+        if self.calls.iter().any(|call| call.id != id && call.has_prices()) {
+            return self.drop_connection(i, End::plain("no price came".to_owned()), now);
         }
         let call = &mut self.calls[i];
         (call.first_price, call.leaving) = (None, true);
         // One such is enough.
         self.calls.retain(|call| call.id == id || !call.leaving);
         self.standing.set_state(SourceState::Stale);
-        self.dial_again(Duration::ZERO, now);
+        self.schedule_dial(Duration::ZERO, now);
     }
 
     /// Gives a connection up.
-    fn lose(&mut self, i: usize, end: End, now: Instant) {
+    fn drop_connection(&mut self, i: usize, end: End, now: Instant) {
         let call = self.calls.remove(i);
         if let Some(opened) = call.opened {
             self.standing.disconnected(now - opened);
@@ -251,18 +253,18 @@ impl Run {
         self.feed.publisher.count(FeedEventKind::Errors, u64::from(end.garbled));
         // With nobody left to wait for, the one that is to take over does.
         let waiting = self.calls.iter().position(|call| !call.held.is_empty());
-        if let Some(i) = waiting.filter(|i| !self.has_to_wait(*i)) {
+        if let Some(i) = waiting.filter(|i| !self.must_wait(*i)) {
             self.take_over(i);
         }
         // As long as another one brings prices, or is there to bring the next, nobody misses this one.
         let missed =
-            !self.calls.iter().any(|other| other.brings() || (call.leaving && other.opened.is_some()));
+            !self.calls.iter().any(|other| other.has_prices() || (call.leaving && other.opened.is_some()));
         if missed {
             self.standing.set_state(SourceState::Down(end.why));
         } else {
             tracing::info!(source = self.feed.publisher.name(), "a connection is gone: {}", end.why);
         }
-        self.dial_again(end.away, now);
+        self.schedule_dial(end.away, now);
     }
 
     /// Prices have come for long enough: earlier trouble is forgotten.
@@ -272,14 +274,14 @@ impl Run {
     }
 
     /// Takes in what happened on a connection.
-    fn take(&mut self, id: LineId, event: Event, now: Instant) {
+    fn handle_event(&mut self, id: LineId, event: Event, now: Instant) {
         let Some(i) = self.calls.iter().position(|call| call.id == id) else { return };
         self.calls[i].pulse = now;
         match event {
             Event::Opened => self.opened(i, now),
             Event::Frames(frames) => self.handle_frame(i, frames, now),
             Event::Pulse => {}
-            Event::Ended(end) => self.lose(i, end, now),
+            Event::Ended(end) => self.drop_connection(i, end, now),
         }
     }
 

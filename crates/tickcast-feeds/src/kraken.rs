@@ -147,7 +147,9 @@ impl ExchangeProtocol for Kraken {
             }
             (Some("status"), _) => {
                 let systems: Vec<Status<'_>> = each(frame.data, heard);
-                heard.push(systems.last().map_or(FeedEvent::Nothing, |status| self.standing(&status.system)));
+                heard.push(
+                    systems.last().map_or(FeedEvent::Nothing, |status| self.system_status(&status.system)),
+                );
             }
             (Some("heartbeat" | "instrument" | "book" | "ohlc"), _) | (None, Some("pong")) => {
                 heard.push(FeedEvent::Nothing);
@@ -163,7 +165,7 @@ impl ExchangeProtocol for Kraken {
 
 impl Kraken {
     /// What its state means for these prices. Orders may still move bid and ask while none is matched.
-    fn standing(&self, system: &str) -> FeedEvent {
+    fn system_status(&self, system: &str) -> FeedEvent {
         let trades = self.channel == KrakenChannel::Trade;
         match system {
             "maintenance" => FeedEvent::Halted("it says: maintenance".to_owned()),

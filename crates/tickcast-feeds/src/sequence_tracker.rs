@@ -10,14 +10,14 @@ use crate::{EventTime, FeedPrice, Kind, Sequence};
 
 /// So many in a row that are behind, but happened so much later than what they are behind of, are no stragglers: the exchange
 /// has begun to count anew.
-const BEGUN_ANEW: u32 = 64;
-const LATER: Duration = Duration::from_secs(10);
+const RESTART_AFTER_STRAGGLERS: u32 = 64;
+const RESTART_TIME_GAP: Duration = Duration::from_secs(10);
 
 /// A time further ahead of the clock here says nothing of what came before what.
-const AHEAD: Duration = Duration::from_secs(5);
+const MAX_TIME_AHEAD: Duration = Duration::from_secs(5);
 
 /// Where so many seem to be missing since an earlier run, it is the numbers that are others.
-const MISSED: u64 = 1_000_000;
+const MAX_GAP_AFTER_RESTART: u64 = 1_000_000;
 
 /// How far each symbol has come, over all connections.
 #[derive(Debug, Default)]
@@ -67,7 +67,7 @@ impl SequenceTracker {
                 serde_json::from_slice(&update.json).ok().and_then(|read: Published| read.trade_id);
             if let Some(place) = trade_id {
                 let (price, extras) = (update.price, Extras::new());
-                let mark = Mark { place, price, extras, behind: BEGUN_ANEW, inherited: true };
+                let mark = Mark { place, price, extras, behind: RESTART_AFTER_STRAGGLERS, inherited: true };
                 marks.marks.insert((update.symbol, Kind::Trade), mark);
             }
         }
@@ -96,7 +96,7 @@ impl SequenceTracker {
     }
 
     fn place(&mut self, print: &FeedPrice, time: Option<Time>, now: Time) -> Freshness {
-        let readable = time.is_some_and(|time| time <= now.saturating_add(AHEAD));
+        let readable = time.is_some_and(|time| time <= now.saturating_add(MAX_TIME_AHEAD));
         let timeless = matches!(print.place, Sequence::Time(_)) && !readable;
         let (Sequence::Each(place) | Sequence::Rising(place) | Sequence::Time(place)) = print.place;
         let tick = &print.tick;
@@ -120,7 +120,8 @@ impl SequenceTracker {
             }
             let tied = matches!(print.place, Sequence::Time(_)) && place == mark.place;
             mark.behind = mark.behind.saturating_add(u32::from(!tied));
-            let anew = mark.behind >= BEGUN_ANEW && time.unwrap_or(now) >= last_time.saturating_add(LATER);
+            let anew = mark.behind >= RESTART_AFTER_STRAGGLERS
+                && time.unwrap_or(now) >= last_time.saturating_add(RESTART_TIME_GAP);
             if !tied && !anew {
                 return Freshness::Straggler;
             }
@@ -132,7 +133,7 @@ impl SequenceTracker {
             Sequence::Each(_) => place.saturating_sub(mark.place.saturating_add(1)),
             Sequence::Rising(_) | Sequence::Time(_) => 0,
         };
-        let missing = if mark.inherited && missing > MISSED { 0 } else { missing };
+        let missing = if mark.inherited && missing > MAX_GAP_AFTER_RESTART { 0 } else { missing };
         let place = if timeless { mark.place } else { place };
         *mark = Mark { place, price: tick.price, extras: tick.extras.clone(), behind: 0, inherited: false };
         Freshness::New { missing }

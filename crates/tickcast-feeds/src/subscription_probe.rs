@@ -8,7 +8,7 @@ use crate::names::SymbolMap;
 use crate::wire::excerpt;
 
 /// Most names asked for at once.
-const TOGETHER: usize = 100;
+const MAX_SYMBOLS_PER_REQUEST: usize = 100;
 
 /// Names that are asked for a list at a time. A list that is refused is halved, until the bad ones stand alone. What was found
 /// out outlives the connection: an exchange may hang up on whoever asks for something bad.
@@ -28,7 +28,7 @@ pub(crate) struct SubscriptionProbe {
 impl Lists {
     pub(crate) fn new<'a>(names: impl Iterator<Item = &'a str>) -> Self {
         let names: Vec<_> = names.map(str::to_owned).collect();
-        Self(Arc::new(Mutex::new(names.chunks(TOGETHER).map(<[String]>::to_vec).collect())))
+        Self(Arc::new(Mutex::new(names.chunks(MAX_SYMBOLS_PER_REQUEST).map(<[String]>::to_vec).collect())))
     }
 
     /// Begins to ask, over a new connection.
@@ -66,7 +66,7 @@ impl SubscriptionProbe {
     }
 
     /// What was asked for is given; says what that was.
-    pub(crate) fn given(&mut self) -> Option<Vec<String>> {
+    pub(crate) fn next_confirmed(&mut self) -> Option<Vec<String>> {
         let asked = self.asked.take();
         self.given |= asked.is_some();
         asked
@@ -127,7 +127,7 @@ mod tests {
                 }
             } else {
                 given.extend(list);
-                asking.given();
+                asking.next_confirmed();
             }
         }
         (given, refused, messages)
@@ -158,7 +158,7 @@ mod tests {
         assert_eq!(asking.refused("try again later"), Err(()));
         let mut asking = lists.ask();
         asking.next();
-        asking.given();
+        asking.next_confirmed();
         assert_eq!(asking.next().unwrap(), ["B"], "both are asked for again");
         assert_eq!(asking.refused("no"), Ok(Some("B".to_owned())), "others are given");
     }

@@ -19,7 +19,7 @@ const MICROSECONDS: i64 = 100_000_000_000_000;
 
 /// Most entries of one list that are noted as making no sense. Where there are more it is one and the same trouble, and a
 /// frame has room for millions.
-const NOTED: usize = 100;
+const MAX_NOTED_ENTRIES: usize = 100;
 
 /// A member of a message by its JSON text, read where it is used: one that makes no sense costs nothing else.
 #[derive(Debug, Clone, Copy)]
@@ -88,7 +88,7 @@ fn zero() -> Price {
 /// The entries of a list, each read by itself: one that makes no sense is noted, and costs the others nothing.
 pub(crate) fn each<'a, T: Deserialize<'a>>(list: Option<&'a RawValue>, heard: &mut Vec<FeedEvent>) -> Vec<T> {
     let Some(list) = list.map(RawValue::get) else { return Vec::new() };
-    let mut left = NOTED;
+    let mut left = MAX_NOTED_ENTRIES;
     let mut note = |error: serde_json::Error, text: &str| {
         if left > 0 {
             left -= 1;
@@ -118,7 +118,7 @@ impl<'t, 'h> Extras<'t, 'h> {
     }
 
     /// What was read, unless it makes no sense.
-    pub(crate) fn kept<T, E: Display>(&mut self, read: Result<Option<T>, E>) -> Option<T> {
+    pub(crate) fn keep_or_note<T, E: Display>(&mut self, read: Result<Option<T>, E>) -> Option<T> {
         read.unwrap_or_else(|error| {
             let why = format!("{}: left out: {error}", self.tick.symbol);
             self.heard.push(FeedEvent::Undecodable(DecodeError(why)));
@@ -128,10 +128,10 @@ impl<'t, 'h> Extras<'t, 'h> {
 
     /// The change over 24 hours, where there is one.
     pub(crate) fn change(&mut self, change: Result<Option<Price>, DecodeError>) {
-        self.tick.change = self.kept(change);
+        self.tick.change = self.keep_or_note(change);
         if self.tick.change.is_some() {
             let pushed = self.tick.extras.push_basis(ChangeBasis::Rolling24h);
-            self.kept(pushed.map(Some));
+            self.keep_or_note(pushed.map(Some));
         }
     }
 
@@ -141,7 +141,7 @@ impl<'t, 'h> Extras<'t, 'h> {
             let Some(field) = field else { continue };
             let quote = name.starts_with("bid") || name.starts_with("ask");
             let value = if quote { field.quoted(name) } else { field.value(name).map(Some) };
-            if let Some(value) = self.kept(value) {
+            if let Some(value) = self.keep_or_note(value) {
                 self.push(name, Value::Number(&value.to_string()));
             }
         }
@@ -149,7 +149,7 @@ impl<'t, 'h> Extras<'t, 'h> {
 
     /// Who took.
     pub(crate) fn side(&mut self, bought: Result<Option<bool>, DecodeError>) {
-        if let Some(bought) = self.kept(bought) {
+        if let Some(bought) = self.keep_or_note(bought) {
             self.push("side", Value::Text(if bought { "buy" } else { "sell" }));
         }
     }
@@ -161,7 +161,7 @@ impl<'t, 'h> Extras<'t, 'h> {
 
     fn push(&mut self, name: &str, value: Value<'_>) {
         let pushed = self.tick.extras.push(name, value);
-        self.kept(pushed.map(Some));
+        self.keep_or_note(pushed.map(Some));
     }
 }
 
@@ -205,9 +205,9 @@ pub(crate) const fn is_sound(ms: i64, now: i64) -> bool {
 
 /// The start of a text, safe to show.
 pub(crate) fn excerpt(text: &str) -> String {
-    const SHOWN: usize = 80;
-    let mut shown: String = text.chars().take(SHOWN).flat_map(char::escape_default).collect();
-    if text.chars().nth(SHOWN).is_some() {
+    const EXCERPT_CHARS: usize = 80;
+    let mut shown: String = text.chars().take(EXCERPT_CHARS).flat_map(char::escape_default).collect();
+    if text.chars().nth(EXCERPT_CHARS).is_some() {
         shown.push_str("...");
     }
     shown
@@ -290,7 +290,7 @@ mod tests {
             (entries, heard.len())
         };
         assert_eq!(read("[1,null,{},3]"), (vec![1, 3], 2));
-        assert_eq!(read(&format!("[{}7]", "-1,".repeat(100_000))), (vec![7], NOTED));
+        assert_eq!(read(&format!("[{}7]", "-1,".repeat(100_000))), (vec![7], MAX_NOTED_ENTRIES));
         assert_eq!(read("{}"), (Vec::new(), 1));
         assert_eq!(each::<u8>(None, &mut Vec::new()), Vec::<u8>::new());
     }

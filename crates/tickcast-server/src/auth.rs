@@ -22,7 +22,7 @@ pub(crate) struct PublishToken(String);
 
 impl PublishToken {
     /// One that was configured.
-    pub(crate) const fn given(token: String) -> Self {
+    pub(crate) const fn from_setting(token: String) -> Self {
         Self(token)
     }
 

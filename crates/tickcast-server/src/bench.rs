@@ -24,16 +24,16 @@ use report::{Churn, Flood, Quantiles, Report, ServerUse, Streams};
 use usage::Usage;
 
 /// How long a server may take to answer all streams.
-const OPENING: Duration = Duration::from_secs(60);
+const OPEN_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long ticks that were published in time may still be under way.
-const LATE: Duration = Duration::from_secs(3);
+const LATE_TICKS_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Between the order to publish and the first tick that is due.
 const HEAD_START: Duration = Duration::from_millis(50);
 
 /// How many different streams are opened in turn when opening is what is measured.
-const REQUESTS: usize = 1000;
+const CHURN_REQUESTS: usize = 1000;
 
 /// Runs one benchmark and prints what it found.
 pub(crate) fn run(args: &BenchArgs) -> Result<(), CliError> {
@@ -117,9 +117,9 @@ impl<'a> Bench<'a> {
                 None => load.measured().end - load.measured().start,
             };
         }
-        readers.read(None, Instant::now() + OPENING, Readers::all_open)?;
+        readers.read(None, Instant::now() + OPEN_TIMEOUT, Readers::all_open)?;
         if !readers.all_open() {
-            bail!("the server did not answer all {live} streams within {OPENING:?}");
+            bail!("the server did not answer all {live} streams within {OPEN_TIMEOUT:?}");
         }
 
         let start = Instant::now() + HEAD_START;
@@ -131,7 +131,7 @@ impl<'a> Bench<'a> {
         let all_done = |readers: &Readers| {
             readers.tally.measured >= expected && publisher.as_ref().is_none_or(JoinHandle::is_finished)
         };
-        readers.read(Some(start), to.at + LATE, all_done)?;
+        readers.read(Some(start), to.at + LATE_TICKS_TIMEOUT, all_done)?;
         // A server that takes ticks more slowly than they are due keeps the publisher longer than anyone else.
         let overrun = publisher.as_ref().is_some_and(|publisher| !publisher.is_finished());
         if let Some(publisher) = publisher.filter(|_| !overrun) {
@@ -179,7 +179,7 @@ impl<'a> Bench<'a> {
         let (load, args) = (&self.load, self.args);
         let snapshot = args.symbols_per_stream.unwrap_or(load.symbols as usize);
         self.desk.first_round(load)?;
-        let requests: Vec<_> = (0..REQUESTS)
+        let requests: Vec<_> = (0..CHURN_REQUESTS)
             .map(|number| {
                 self.request(args.symbols_per_stream.map(|each| load.selection(number, each)).as_deref())
             })

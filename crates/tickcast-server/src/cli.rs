@@ -9,7 +9,7 @@ use serde::Deserialize;
 use reqwest::Url;
 use tickcast::Symbol;
 
-use crate::settings::{Age, Listen, Span};
+use crate::settings::{Age, HumanDuration, Listen};
 use crate::source::Columns;
 
 /// Streams live prices to browsers, terminals and programs as plain Server-Sent Events.
@@ -107,15 +107,15 @@ pub(crate) struct Layer {
 
     /// How long a stop may take; streams are spread over 1 ms each, three quarters of this at most [default: 8s]
     #[arg(long, env = "TICKCAST_DRAIN", value_name = "TIME")]
-    pub(crate) drain: Option<Span>,
+    pub(crate) drain: Option<HumanDuration>,
 
     /// Least time between two writes to a stream while ticks keep coming [default: 5ms]
     #[arg(long, env = "TICKCAST_FLUSH_INTERVAL", value_name = "TIME")]
-    pub(crate) flush_interval: Option<Span>,
+    pub(crate) flush_interval: Option<HumanDuration>,
 
     /// How far a reader may fall behind before its ticks are merged [default: 1s]
     #[arg(long, env = "TICKCAST_MAX_LAG", value_name = "TIME")]
-    pub(crate) max_lag: Option<Span>,
+    pub(crate) max_lag: Option<HumanDuration>,
 
     /// How sockets are written: uring (one system call for hundreds), epoll (one for each), or auto: uring where the
     /// kernel has and allows it [default: auto]
@@ -138,7 +138,7 @@ pub(crate) struct Layer {
 
     /// How often, with sync = interval [default: 100ms]
     #[arg(long, env = "TICKCAST_SYNC_INTERVAL", value_name = "TIME")]
-    pub(crate) sync_interval: Option<Span>,
+    pub(crate) sync_interval: Option<HumanDuration>,
 
     /// About how many bytes of ticks are kept on disk [default: 1073741824]
     #[arg(long, env = "TICKCAST_RETENTION_BYTES", value_name = "N")]
@@ -159,15 +159,15 @@ pub(crate) struct Layer {
 
     /// How far ahead of the server's clock a posted tick's time may be; beyond, it is refused [default: 1m]
     #[arg(long, env = "TICKCAST_MAX_AHEAD", value_name = "TIME")]
-    pub(crate) max_ahead: Option<Span>,
+    pub(crate) max_ahead: Option<HumanDuration>,
 
     /// How far ahead of the server's clock a time counts at most, for lateness, reference and candles [default: 5s]
     #[arg(long, env = "TICKCAST_MAX_SKEW", value_name = "TIME")]
-    pub(crate) max_skew: Option<Span>,
+    pub(crate) max_skew: Option<HumanDuration>,
 
     /// How long no price may be posted before those that were are stale; 0s: for ever [default: 15s]
     #[arg(long, env = "TICKCAST_STALE_AFTER", value_name = "TIME")]
-    pub(crate) stale_after: Option<Span>,
+    pub(crate) stale_after: Option<HumanDuration>,
 
     /// Most ticks kept on the tape in memory [default: 262144, fewer with less than 1 GiB of memory]
     #[arg(long, env = "TICKCAST_TAPE_TICKS", value_name = "N")]
@@ -257,7 +257,7 @@ pub(crate) struct PublishArgs {
 #[derive(Debug, Args)]
 pub(crate) struct WatchArgs {
     /// Names, and patterns such as BTC* [default: all]
-    #[arg(value_parser = wanted)]
+    #[arg(value_parser = name_or_pattern)]
     pub(crate) symbols: Vec<String>,
 
     /// The server
@@ -283,7 +283,7 @@ pub(crate) struct RecordArgs {
     pub(crate) file: PathBuf,
 
     /// Names, and patterns such as BTC* [default: all]
-    #[arg(value_parser = wanted)]
+    #[arg(value_parser = name_or_pattern)]
     pub(crate) symbols: Vec<String>,
 
     /// The server
@@ -335,11 +335,11 @@ pub(crate) struct BenchArgs {
 
     /// How long to measure
     #[arg(long, value_name = "TIME", default_value = "10s")]
-    pub(crate) seconds: Span,
+    pub(crate) seconds: HumanDuration,
 
     /// How long to run before measuring
     #[arg(long, value_name = "TIME", default_value = "2s")]
-    pub(crate) warm_up: Span,
+    pub(crate) warm_up: HumanDuration,
 
     /// Publish as fast as the server takes it, and open no streams
     #[arg(long, conflicts_with = "churn")]
@@ -406,7 +406,7 @@ fn updates(text: &str) -> Result<f64, String> {
 }
 
 /// A name or a pattern. An address would do for a name, and nothing would ever come of it.
-fn wanted(text: &str) -> Result<String, String> {
+fn name_or_pattern(text: &str) -> Result<String, String> {
     if text.contains("://") {
         Err("a server's address goes with --url".to_owned())
     } else {

@@ -22,17 +22,17 @@ use crate::words::count;
 
 /// Most ticks of one request, and how many such batches may wait to be sent.
 const BATCH: usize = 1000;
-const WAITING: usize = 4;
+const MAX_QUEUED_BATCHES: usize = 4;
 
 /// At most so many unreadable lines of a batch are listed, as many as the server lists of rejected ticks; all are counted.
-const NAMED: usize = 100;
+const MAX_PRINTED_REJECTIONS: usize = 100;
 
 /// How often a request is made before it is given up, and the longest pause before the next.
-const TRIES: u32 = 6;
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const MAX_ATTEMPTS: u32 = 6;
+const MAX_PAUSE: Duration = Duration::from_secs(5);
 
 /// How long a server may take over one batch.
-const PATIENCE: Duration = Duration::from_secs(30);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Sends all ticks. Fails where any was rejected.
 pub(crate) fn run(args: PublishArgs) -> Result<(), CliError> {
@@ -56,12 +56,12 @@ pub(crate) fn run(args: PublishArgs) -> Result<(), CliError> {
 }
 
 async fn publish(records: Records, url: reqwest::Url, token: String) -> anyhow::Result<()> {
-    let (sender, mut batches) = mpsc::channel(WAITING);
+    let (sender, mut batches) = mpsc::channel(MAX_QUEUED_BATCHES);
     let reading = std::thread::spawn(move || {
         let mut batcher = Batcher { sender, batch: Batch::default() };
         records.read(&mut batcher)
     });
-    let client = reqwest::Client::builder().timeout(PATIENCE).build().context("no HTTP client")?;
+    let client = reqwest::Client::builder().timeout(REQUEST_TIMEOUT).build().context("no HTTP client")?;
     let mut desk = Uploader {
         client,
         url,
@@ -111,13 +111,13 @@ impl Taker for Batcher {
 
     fn reject(&mut self, line: u64, why: &dyn Display) -> ControlFlow<()> {
         self.batch.unread += 1;
-        if self.batch.named.len() < NAMED {
+        if self.batch.named.len() < MAX_PRINTED_REJECTIONS {
             self.batch.named.push((line, why.to_string()));
         }
         if self.batch.size() < BATCH { ControlFlow::Continue(()) } else { self.pause() }
     }
 
-    fn say(&mut self, line: u64, what: &str) {
+    fn warn(&mut self, line: u64, what: &str) {
         eprintln!("line {line}: {what}");
     }
 
@@ -202,10 +202,10 @@ impl Uploader {
                     self.add(batch, answer);
                     break;
                 }
-                Err(Refusal::Passing(error)) if attempt < TRIES => {
+                Err(Refusal::Passing(error)) if attempt < MAX_ATTEMPTS => {
                     self.bar.suspend(|| eprintln!("tickcast: {error:#}; trying again"));
                     tokio::time::sleep(pause.mul_f64(fastrand::f64() + 0.5)).await;
-                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    pause = (pause * 2).min(MAX_PAUSE);
                 }
                 Err(Refusal::Passing(error) | Refusal::Final(error)) => {
                     let line = batch.lines.first().copied().unwrap_or_default();

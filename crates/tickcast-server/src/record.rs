@@ -11,7 +11,7 @@ use tickcast_client::{Event, Mode, PriceStream, Tick};
 use crate::cli::RecordArgs;
 use crate::exit::CliError;
 use crate::requested_names::RequestedNames;
-use crate::watch::tell;
+use crate::watch::print_notice;
 use crate::words::count;
 
 /// How hard .zst files are compressed: zstd's own choice.
@@ -74,7 +74,7 @@ async fn record(
         };
         match event {
             Ok(event) => {
-                asked.hear(&event);
+                asked.observe(&event);
                 recording.take(&event)?;
             }
             Err(error) => {
@@ -97,7 +97,7 @@ impl Recording {
         match event {
             Event::Tick(tick) => return self.write(tick),
             Event::Reset { reason, .. } => {
-                self.hole(&format!("after tick {} of the recording ({reason})", self.ticks));
+                self.note_gap(&format!("after tick {} of the recording ({reason})", self.ticks));
                 // Numbers may begin anew.
                 if reason == "epoch" {
                     self.last.clear();
@@ -106,9 +106,9 @@ impl Recording {
             Event::Disconnected(_) => {
                 // What there is is there, whatever comes.
                 self.tape.flush()?;
-                tell(event);
+                print_notice(event);
             }
-            Event::Ready(_) | Event::Bye(_) => tell(event),
+            Event::Ready(_) | Event::Bye(_) => print_notice(event),
             _ => {}
         }
         Ok(())
@@ -122,7 +122,7 @@ impl Recording {
                 return Ok(());
             }
             Some(last) if tick.n > last + 1 => {
-                self.hole(&format!("in {}, between its ticks {last} and {}", tick.symbol, tick.n));
+                self.note_gap(&format!("in {}, between its ticks {last} and {}", tick.symbol, tick.n));
             }
             _ => {}
         }
@@ -131,7 +131,7 @@ impl Recording {
         self.tape.write_all(b"\n")
     }
 
-    fn hole(&mut self, place: &str) {
+    fn note_gap(&mut self, place: &str) {
         self.holes += 1;
         eprintln!("there may be a hole {place}");
     }

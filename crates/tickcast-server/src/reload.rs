@@ -68,13 +68,13 @@ pub(crate) fn router(reload: &Arc<Reload>) -> Router {
 
 /// Whether a page sends it: browsers say so in headers that no script can leave out. Forms and scripts may reach an operator's
 /// own machine from anywhere, without reading the answer.
-fn comes_from_a_page(headers: &HeaderMap) -> bool {
+fn is_from_browser(headers: &HeaderMap) -> bool {
     let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
     headers.contains_key(header::ORIGIN) || !matches!(site, None | Some(b"none" | b"same-origin"))
 }
 
 async fn respond(State(reload): State<Arc<Reload>>, headers: HeaderMap) -> Response {
-    if comes_from_a_page(&headers) {
+    if is_from_browser(&headers) {
         return Problem::new(StatusCode::FORBIDDEN, "pages cannot ask for a reload").into_response();
     }
     // Whoever asked may hang up; what was begun has to be ended all the same.

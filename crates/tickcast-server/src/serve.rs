@@ -56,7 +56,7 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
 
     let hub = open_hub(&settings)?;
     let token = match settings.publish_token {
-        Some(token) => PublishToken::given(token),
+        Some(token) => PublishToken::from_setting(token),
         None => PublishToken::generate(settings.log_format)?,
     };
     let posted = hub.source("http", settings.post_options).stale_after(settings.stale_after.0);

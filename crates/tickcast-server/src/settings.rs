@@ -17,12 +17,12 @@ use clap::parser::ValueSource;
 use tickcast::{Limits, SourceOptions, TapeOptions, TapeSync};
 
 use crate::cli::{IoBackend, Layer, LogFormat, Sync};
-use crate::source::{STALE_AFTER, SourceSpec, SourceTable, distinguish};
+use crate::source::{STALE_AFTER, SourceSpec, SourceTable, make_names_unique};
 pub(crate) use error::SettingsError;
 use file::File;
 pub(crate) use listen::Listen;
 pub(crate) use loader::Loader;
-pub(crate) use span::{Age, Span};
+pub(crate) use span::{Age, HumanDuration};
 
 /// What the server runs with.
 pub(crate) struct Settings {
@@ -30,9 +30,9 @@ pub(crate) struct Settings {
     pub(crate) admin: SocketAddr,
     pub(crate) sources: Vec<SourceSpec>,
     pub(crate) publish_token: Option<String>,
-    pub(crate) drain: Span,
-    pub(crate) flush_interval: Span,
-    pub(crate) max_lag: Span,
+    pub(crate) drain: HumanDuration,
+    pub(crate) flush_interval: HumanDuration,
+    pub(crate) max_lag: HumanDuration,
     pub(crate) io_backend: IoBackend,
     /// `None`: as many as the system allows.
     pub(crate) max_connections: usize,
@@ -44,7 +44,7 @@ pub(crate) struct Settings {
     pub(crate) max_buffered_bytes: usize,
     /// The rules for what is posted, and how long nothing may be before it is stale.
     pub(crate) post_options: SourceOptions,
-    pub(crate) stale_after: Span,
+    pub(crate) stale_after: HumanDuration,
     /// Where the tape is kept, and how; `None`: in memory.
     pub(crate) data: Option<(PathBuf, TapeOptions)>,
     pub(crate) log_format: LogFormat,
@@ -100,10 +100,14 @@ impl Settings {
         let data = layers.pick_data(&flags, &file)?;
         let publish_token = layers.pick_token(&flags, &file)?;
         // Container runtimes kill after ten seconds.
-        let drain = layers.pick("drain", flags.drain, file.drain, Span::from_secs(8));
-        let flush_interval =
-            layers.pick("flush_interval", flags.flush_interval, file.flush_interval, Span::from_millis(5));
-        let max_lag = layers.pick("max_lag", flags.max_lag, file.max_lag, Span::from_secs(1));
+        let drain = layers.pick("drain", flags.drain, file.drain, HumanDuration::from_secs(8));
+        let flush_interval = layers.pick(
+            "flush_interval",
+            flags.flush_interval,
+            file.flush_interval,
+            HumanDuration::from_millis(5),
+        );
+        let max_lag = layers.pick("max_lag", flags.max_lag, file.max_lag, HumanDuration::from_secs(1));
         let io_backend = layers.pick_word("io_backend", flags.io_backend, file.io_backend, IoBackend::Auto);
         let available = memory::available();
         let max_connections = layers.pick_connections(
@@ -137,13 +141,17 @@ impl Settings {
                 file.max_candles,
                 standard.candles,
             )?,
-            max_skew: layers.pick("max_skew", flags.max_skew, file.max_skew, Span(standard.max_skew)).0,
+            max_skew: layers
+                .pick("max_skew", flags.max_skew, file.max_skew, HumanDuration(standard.max_skew))
+                .0,
         };
         let post_options = SourceOptions::default();
-        let max_ahead =
-            layers.pick("max_ahead", flags.max_ahead, file.max_ahead, Span(post_options.max_ahead)).0;
+        let max_ahead = layers
+            .pick("max_ahead", flags.max_ahead, file.max_ahead, HumanDuration(post_options.max_ahead))
+            .0;
         let post_options = SourceOptions { max_ahead, ..post_options };
-        let stale_after = layers.pick("stale_after", flags.stale_after, file.stale_after, Span(STALE_AFTER));
+        let stale_after =
+            layers.pick("stale_after", flags.stale_after, file.stale_after, HumanDuration(STALE_AFTER));
         let log_format = layers.pick_word("log_format", flags.log_format, file.log_format, LogFormat::Human);
         let sources = layers.pick_sources(flags.sources, tables)?;
         if listen == admin && listen.port() != 0 {
@@ -229,8 +237,12 @@ impl Layers<'_> {
         self.show("data", shown, origin);
         let standard = TapeOptions::default();
         let sync = self.pick_word("sync", flags.sync, file.sync, Sync::Interval);
-        let interval =
-            self.pick("sync_interval", flags.sync_interval, file.sync_interval, Span::from_millis(100));
+        let interval = self.pick(
+            "sync_interval",
+            flags.sync_interval,
+            file.sync_interval,
+            HumanDuration::from_millis(100),
+        );
         let retention_bytes = self.pick(
             "retention_bytes",
             flags.retention_bytes,
@@ -296,7 +308,7 @@ impl Layers<'_> {
         };
         let specs = specs.map_err(refuse)?;
         let mut specs: Vec<_> = specs.into_iter().flatten().collect();
-        distinguish(&mut specs);
+        make_names_unique(&mut specs);
         written.into_iter().for_each(|written| self.show("source", written, origin));
         Ok(specs)
     }

@@ -10,7 +10,7 @@ mod udp;
 
 pub(crate) use records::{Columns, Layout, Records, RecordsError, Taker};
 pub(crate) use running::{Change, STALE_AFTER, SourceManager};
-pub(crate) use spec::{SOURCE_KEYS, SourceSpec, SourceSpecError, SourceTable, distinguish};
+pub(crate) use spec::{SOURCE_KEYS, SourceSpec, SourceSpecError, SourceTable, make_names_unique};
 
 /// What the page about sources shows is what is there.
 #[cfg(test)]

@@ -12,17 +12,17 @@ pub(crate) fn run(command: &TapeCommand) -> Result<(), CliError> {
         error => CliError::Work(Error::new(error)),
     };
     match command {
-        TapeCommand::Check { dir } => say(tickcast_tape::check(dir).map_err(failed)?),
+        TapeCommand::Check { dir } => print_report(tickcast_tape::check(dir).map_err(failed)?),
         TapeCommand::Repair { dir } => {
             let (findings, aside) = tickcast_tape::repair(dir).map_err(failed)?;
             aside.iter().for_each(|file| println!("set aside: {}", file.display()));
-            say(findings);
+            print_report(findings);
         }
     }
     Ok(())
 }
 
-fn say(findings: CheckReport) {
+fn print_report(findings: CheckReport) {
     let CheckReport { files, start: floor, head } = findings;
     println!("{} ticks in {files} files, {} to {}", head.get() - floor.get(), floor.next().get(), head.get());
 }

@@ -27,13 +27,13 @@ use crate::exit::CliError;
 use crate::origin;
 use crate::requested_names::RequestedNames;
 use board::Board;
-pub(crate) use lines::tell;
+pub(crate) use lines::print_notice;
 
 /// How often the screen is drawn while something moves: as fast as anyone reads.
 const FRAME: Duration = Duration::from_millis(100);
 
 /// How many events may wait for the screen.
-const WAITING: usize = 1024;
+const MAX_QUEUED_EVENTS: usize = 1024;
 
 /// Updates a second of each symbol that a screen asks for, unless told otherwise: more cannot be read.
 const RATE: f64 = 10.0;
@@ -102,7 +102,7 @@ async fn on_terminal(prices: PriceStream, mut board: Board, server: &Url) -> any
 
 /// What the server says, from a task of its own: whoever is on the way back to a server is not to be interrupted by every frame.
 fn said(mut prices: PriceStream) -> mpsc::Receiver<Result<Event, Error>> {
-    let (sender, receiver) = mpsc::channel(WAITING);
+    let (sender, receiver) = mpsc::channel(MAX_QUEUED_EVENTS);
     tokio::spawn(async move {
         loop {
             let event = prices.next().await;

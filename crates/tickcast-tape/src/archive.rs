@@ -15,7 +15,7 @@ use crate::segment::{Part, Segment};
 use crate::segment_set::SegmentSet;
 
 /// How much is read at a time, more than a block of the usual length, and how often in one go.
-const CHUNK: usize = 256 << 10;
+const READ_CHUNK_BYTES: usize = 256 << 10;
 const CHUNKS: usize = 4;
 
 /// How many strides, some 64 KiB each, are looked through in one go for the times of their ticks: about as much as is read.
@@ -74,7 +74,7 @@ impl DiskTape {
     ///
     /// # Errors
     /// Where writing has failed.
-    pub async fn kept(&self, seq: Seq) -> Result<(), AppendError> {
+    pub async fn wait_durable(&self, seq: Seq) -> Result<(), AppendError> {
         if self.0.options.sync == Sync::Always {
             // The other end lives as long as this one.
             let _ = self.0.durable().wait_for(|durable| *durable >= seq || self.0.is_broken()).await;
@@ -102,7 +102,7 @@ impl DiskTape {
     /// # Errors
     /// Where that is not so, or it cannot be read.
     pub fn check_at(&self, place: Seq) -> Result<Check, ReadError> {
-        let Some(segment) = self.0.holding(place.next()).filter(|segment| segment.first <= place.next())
+        let Some(segment) = self.0.containing(place.next()).filter(|segment| segment.first <= place.next())
         else {
             return Err(ReadError::Expired);
         };
@@ -136,7 +136,7 @@ impl DiskTape {
         mut each: impl FnMut(Position, Recorded<'_>) -> ControlFlow<()>,
     ) -> Result<Seq, ReadError> {
         let (mut reached, mut buffer) = (from, Vec::new());
-        let Some(mut segment) = self.0.holding(from.next()) else { return Ok(from) };
+        let Some(mut segment) = self.0.containing(from.next()) else { return Ok(from) };
         if segment.first > from.next() {
             return Err(ReadError::Expired);
         }
@@ -161,7 +161,7 @@ impl DiskTape {
                 Ok(ControlFlow::Continue(0)) => {
                     let next = self
                         .0
-                        .holding(reached.next())
+                        .containing(reached.next())
                         .filter(|next| next.first > segment.first && next.first == reached.next());
                     let Some(next) = next else { break };
                     (at, digest) = (next.start().offset, next.start().before);
@@ -181,7 +181,7 @@ impl DiskTape {
     /// Where the entries are no longer there, or cannot be read.
     pub fn skip(&self, from: Seq, (least, most): (Time, Time)) -> Result<Skipped, ReadError> {
         let (mut at, mut looks) = (from, 0);
-        while let Some(segment) = self.0.holding(at.next()).filter(|segment| at < segment.last()) {
+        while let Some(segment) = self.0.containing(at.next()).filter(|segment| at < segment.last()) {
             if segment.first > at.next() {
                 return Err(ReadError::Expired);
             }
@@ -192,7 +192,7 @@ impl DiskTape {
                 None => {
                     looks += 1;
                     let times = times(&segment, &part)?;
-                    segment.note(&part, times);
+                    segment.note_times(&part, times);
                     times
                 }
             };
@@ -234,7 +234,7 @@ fn blocks(
     mut each: impl FnMut(Block<'_>) -> ControlFlow<()>,
 ) -> Result<ControlFlow<(), u64>, ReadError> {
     let left = usize::try_from(segment.written().saturating_sub(at)).unwrap_or(usize::MAX);
-    let (mut wanted, mut offset) = (CHUNK.min(left), 0);
+    let (mut wanted, mut offset) = (READ_CHUNK_BYTES.min(left), 0);
     loop {
         buffer.resize(wanted, 0);
         segment.file.read_exact_at(buffer, at)?;

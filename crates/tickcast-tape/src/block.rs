@@ -33,13 +33,13 @@ const CLOSE: u8 = 2;
 const NOTE: u8 = 4;
 
 /// Most bytes of a block's records. Longer ones are not written, so nothing longer is believed.
-pub(crate) const LONGEST: usize = 4 << 20;
+pub(crate) const MAX_BLOCK_BYTES: usize = 4 << 20;
 
 /// Most bytes that one entry can take: a tick's JSON with all its extras, its symbol, a close.
-pub(crate) const LONGEST_RECORD: usize = 2048;
+pub(crate) const MAX_RECORD_BYTES: usize = 2048;
 
 /// Most bytes that a note can take; a longer report is not written down.
-pub(crate) const LONGEST_NOTE: usize = 60_000;
+pub(crate) const MAX_KEY_RECORD_BYTES: usize = 60_000;
 
 /// What is known of a block's entries together.
 #[derive(Debug, Clone, Copy)]
@@ -92,7 +92,7 @@ impl BlockBuilder {
     pub(crate) fn push_key(&mut self, note: &KeyProgress<'_>) {
         let KeyProgress { key, next, done, report } = note;
         let length = 1 + key.len() + 9 + report.len();
-        if key.len() > usize::from(u8::MAX) || length > LONGEST_NOTE {
+        if key.len() > usize::from(u8::MAX) || length > MAX_KEY_RECORD_BYTES {
             return;
         }
         let [l0, l1] = (length as u16).to_le_bytes();
@@ -164,7 +164,7 @@ impl<'a> Block<'a> {
             return Err(NoBlock::Damaged("no block begins here"));
         }
         let length = u32_at(head, 4) as usize;
-        if length > LONGEST {
+        if length > MAX_BLOCK_BYTES {
             return Err(NoBlock::Damaged("its length cannot be"));
         }
         let whole = head_length + length;

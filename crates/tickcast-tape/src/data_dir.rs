@@ -69,7 +69,7 @@ pub(crate) fn same_file(one: &fs::Metadata, other: &fs::Metadata) -> bool {
 }
 
 /// Keeps the folder from everyone else, as long as `lock` is open.
-fn hold(lock: &File, folder: &Path) -> Result<(), OpenError> {
+fn lock_exclusively(lock: &File, folder: &Path) -> Result<(), OpenError> {
     match lock.try_lock() {
         Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => Err(OpenError::Locked(folder.to_owned())),
@@ -82,7 +82,7 @@ impl DataDir {
     pub(crate) fn take(path: &Path) -> Result<Self, OpenError> {
         make(path).map_err(OpenError::io(path))?;
         let folder = File::open(path).map_err(OpenError::io(path))?;
-        hold(&folder, path)?;
+        lock_exclusively(&folder, path)?;
         let file = path.join("lock");
         let lock = File::options()
             .create(true)
@@ -90,7 +90,7 @@ impl DataDir {
             .write(true)
             .open(&file)
             .map_err(OpenError::io(&file))?;
-        hold(&lock, path)?;
+        lock_exclusively(&lock, path)?;
         let folder = Self { path: path.to_owned(), folder, _lock: Some(lock) };
         folder.sweep()?;
         Ok(folder)
@@ -98,19 +98,19 @@ impl DataDir {
 
     /// Takes a folder that holds a tape.
     pub(crate) fn take_tape(path: &Path) -> Result<Self, OpenError> {
-        Self::look_at(path)?;
+        Self::open_read_only(path)?;
         Self::take(path)
     }
 
     /// A folder that holds a tape and that nobody is using, to be read: nothing in it is changed, and none is made.
-    pub(crate) fn look_at(path: &Path) -> Result<Self, OpenError> {
+    pub(crate) fn open_read_only(path: &Path) -> Result<Self, OpenError> {
         let folder = match File::open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(OpenError::NoTape(path.to_owned()));
             }
             opened => opened.map_err(OpenError::io(path))?,
         };
-        hold(&folder, path)?;
+        lock_exclusively(&folder, path)?;
         let file = path.join("lock");
         let lock = match File::open(&file) {
             Ok(lock) => Some(lock),
@@ -118,7 +118,7 @@ impl DataDir {
             Err(error) => return Err(OpenError::Io { path: file, error }),
         };
         if let Some(lock) = &lock {
-            hold(lock, path)?;
+            lock_exclusively(lock, path)?;
         }
         let folder = Self { path: path.to_owned(), folder, _lock: lock };
         if folder.has_tape()? { Ok(folder) } else { Err(OpenError::NoTape(path.to_owned())) }
@@ -131,7 +131,7 @@ impl DataDir {
     }
 
     /// Why the folder is not where it was any more. What is there now, if anything, is somebody else's.
-    pub(crate) fn lost(&self) -> Option<&'static str> {
+    pub(crate) fn why_lost(&self) -> Option<&'static str> {
         let same = fs::metadata(&self.path).and_then(|there| Ok(same_file(&there, &self.folder.metadata()?)));
         match same {
             Ok(true) => None,
@@ -143,7 +143,7 @@ impl DataDir {
 
     /// Refuses to write into a folder that is not this one any more.
     fn is_ours(&self) -> io::Result<()> {
-        self.lost().map_or(Ok(()), |why| Err(io::Error::other(why)))
+        self.why_lost().map_or(Ok(()), |why| Err(io::Error::other(why)))
     }
 
     /// Drops what was being written when a run was cut off.
@@ -193,11 +193,11 @@ impl DataDir {
 
     /// What was written cannot be relied on: the next run will have an epoch of its own.
     pub(crate) fn invalidate_epoch(&self, epoch: Epoch) -> io::Result<()> {
-        self.write_state(epoch, String::new(), None).or_else(|_| self.forget())
+        self.write_state(epoch, String::new(), None).or_else(|_| self.remove_state())
     }
 
     /// Without a state the next run begins an epoch, too; and there need be no room to remove it.
-    pub(crate) fn forget(&self) -> io::Result<()> {
+    pub(crate) fn remove_state(&self) -> io::Result<()> {
         self.is_ours()?;
         match fs::remove_file(self.path.join("state.json")) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),

@@ -31,7 +31,7 @@ pub use writer::Writer;
 /// When the disk is made to confirm what was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sync {
-    /// As soon as it can, and whoever publishes may [wait](DiskTape::kept) for it: a crash of the system loses nothing that
+    /// As soon as it can, and whoever publishes may [wait](DiskTape::wait_durable) for it: a crash of the system loses nothing that
     /// was waited for.
     Always,
     /// This often: a crash of the system loses at most so much.

@@ -15,7 +15,7 @@ use crate::data_dir::{DataDir, LastRun};
 use crate::error::OpenError;
 use crate::segment::{HEAD, Segment, check_head};
 use crate::segment_set::SegmentSet;
-use crate::snapshot::Kept;
+use crate::snapshot::SnapshotRecord;
 use crate::writer::Writer;
 use crate::{Options, Sync, snapshot};
 
@@ -74,7 +74,7 @@ pub fn open(folder: &Path, options: Options, limits: Limits) -> Result<Opened, O
     if let Err(error) = folder.begin_run(epoch) {
         // Then the next run must not take this one for one that was closed, or only killed.
         tracing::warn!(%error, "the beginning of this run cannot be noted: the next one begins an epoch");
-        folder.forget().map_err(OpenError::io(&folder.path))?;
+        folder.remove_state().map_err(OpenError::io(&folder.path))?;
     }
     // What a run that was killed has left may not have been confirmed: from now on it is.
     if options.sync != Sync::Never {
@@ -221,9 +221,9 @@ fn begin(
     let mut worst: Option<(PathBuf, &'static str)> = None;
     for (base, path) in folder.numbered("market")?.into_iter().rev().filter(|(base, _)| *base >= oldest) {
         let mut restoring = Restore::new(epoch, limits, (base, Digest::START));
-        let put_back = |kept: Kept<'_>| match kept {
-            Kept::Symbol(standing) => restoring.symbol(*standing),
-            Kept::Key(note, at) => restoring.record_key(note, at),
+        let put_back = |kept: SnapshotRecord<'_>| match kept {
+            SnapshotRecord::Symbol(standing) => restoring.symbol(*standing),
+            SnapshotRecord::Key(note, at) => restoring.record_key(note, at),
         };
         match snapshot::read(&path, base, put_back) {
             Ok(digest) => {

@@ -28,12 +28,12 @@ pub struct CheckReport {
 /// # Errors
 /// Where there is none; otherwise as [`open`](crate::open): the first thing that is wrong.
 pub fn check(folder: &Path) -> Result<CheckReport, OpenError> {
-    let folder = DataDir::look_at(folder)?;
+    let folder = DataDir::open_read_only(folder)?;
     let (_, ending) = folder.last_run()?;
-    look(&folder, ending)
+    inspect(&folder, ending)
 }
 
-fn look(folder: &DataDir, ending: LastRun) -> Result<CheckReport, OpenError> {
+fn inspect(folder: &DataDir, ending: LastRun) -> Result<CheckReport, OpenError> {
     let scan = scan(folder, (Epoch::new(0), Limits::default()), ending, false)?;
     let floor = scan.segments.front().map_or(Seq::ZERO, |segment| Seq::new(segment.first.get() - 1));
     Ok(CheckReport { files: scan.segments.len(), start: floor, head: scan.restoring.head() })
@@ -57,13 +57,13 @@ pub fn repair(path: &Path) -> Result<(CheckReport, Vec<PathBuf>), OpenError> {
     };
     loop {
         // Whatever it was, it is not as it was closed.
-        match look(&folder, LastRun::Killed) {
+        match inspect(&folder, LastRun::Killed) {
             Ok(findings) => {
                 let cut_off = matches!(ending, LastRun::Closed(seq) if seq != findings.head);
                 if cut_off || !aside.is_empty() {
                     folder.invalidate_epoch(epoch.unwrap_or(Epoch::new(0))).map_err(OpenError::io(path))?;
                 // What would be the trace of a crash behind the end is damage where the tape was closed, and nothing of it is lost.
-                } else if let Err(OpenError::Damaged { file, offset, .. }) = look(&folder, ending) {
+                } else if let Err(OpenError::Damaged { file, offset, .. }) = inspect(&folder, ending) {
                     set_aside(&folder, &file, offset, &mut aside)?;
                 }
                 return Ok((findings, aside));

@@ -50,12 +50,12 @@ pub(crate) struct Stride {
     /// What the tape looks like before it.
     pub(crate) before: Digest,
     /// The times of its ticks, once someone has asked.
-    span: Option<Span>,
+    span: Option<TimeRange>,
 }
 
 /// The times of a stride's ticks, up to some byte of the file.
 #[derive(Debug, Clone, Copy)]
-struct Span {
+struct TimeRange {
     end: u64,
     times: Option<(Time, Time)>,
 }
@@ -165,10 +165,10 @@ impl Segment {
     }
 
     /// Remembers the times of a stride's ticks.
-    pub(crate) fn note(&self, part: &Part, times: Option<(Time, Time)>) {
+    pub(crate) fn note_times(&self, part: &Part, times: Option<(Time, Time)>) {
         let mut index = self.index();
         if let Ok(at) = index.binary_search_by_key(&part.offset, |known| known.offset) {
-            index[at].span = Some(Span { end: part.end, times });
+            index[at].span = Some(TimeRange { end: part.end, times });
         }
     }
 

@@ -61,7 +61,7 @@ impl SegmentSet {
     }
 
     /// The segment that holds the entry `seq`, or the first one after it.
-    pub(crate) fn holding(&self, seq: Seq) -> Option<Arc<Segment>> {
+    pub(crate) fn containing(&self, seq: Seq) -> Option<Arc<Segment>> {
         let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
         let behind = segments.partition_point(|segment| segment.first <= seq);
         segments.get(behind.saturating_sub(1)).cloned()
@@ -97,7 +97,7 @@ impl SegmentSet {
         let mut work = self.work();
         while !work.closing {
             drop(work);
-            if let Some(why) = self.lost() {
+            if let Some(why) = self.why_lost() {
                 return self.poison(&io::Error::other(why));
             }
             let (waited, _) = self
@@ -109,13 +109,13 @@ impl SegmentSet {
     }
 
     /// Why what is written would be lost.
-    fn lost(&self) -> Option<&'static str> {
+    fn why_lost(&self) -> Option<&'static str> {
         let newest = self.segments().back().cloned()?;
         let in_place = std::fs::metadata(&newest.path)
             .and_then(|there| Ok(same_file(&there, &newest.file.metadata()?)))
             .unwrap_or(false);
         // A new segment may have come meanwhile, but an old one is not renamed.
-        self.folder.lost().or_else(|| (!in_place).then_some("its newest file was deleted or replaced"))
+        self.folder.why_lost().or_else(|| (!in_place).then_some("its newest file was deleted or replaced"))
     }
 
     /// Up to where the disk has confirmed everything.
@@ -128,7 +128,7 @@ impl SegmentSet {
     }
 
     /// There is something to confirm.
-    pub(crate) fn wrote(&self) {
+    pub(crate) fn note_write(&self) {
         if self.options.sync == Sync::Never {
             return;
         }
@@ -210,7 +210,7 @@ impl SegmentSet {
             if bytes <= self.options.retention_bytes && age(oldest) <= self.options.retention_time {
                 return;
             }
-            if self.is_broken() || self.folder.lost().is_some() {
+            if self.is_broken() || self.folder.why_lost().is_some() {
                 return;
             }
             let path = oldest.path.clone();

@@ -27,7 +27,7 @@ const VERSION: u32 = 2;
 const VERSION_1: u32 = 1;
 
 /// Most bytes of one symbol: ten thousand candles, and then some.
-const LONGEST: usize = 8 << 20;
+const MAX_RECORD_BYTES: usize = 8 << 20;
 
 /// Writes a snapshot of symbols of which each holds at least everything up to `base`, and drops older ones. A restart needs
 /// nothing from before `base` then. It counts only once the disk has confirmed all of the tape that it knows of.
@@ -100,7 +100,7 @@ pub(crate) fn write_to(
 pub(crate) fn read(
     path: &Path,
     base: Seq,
-    mut each: impl FnMut(Kept<'_>),
+    mut each: impl FnMut(SnapshotRecord<'_>),
 ) -> Result<Option<Digest>, &'static str> {
     let unreadable = |_| "it cannot be read to its end";
     let mut file = BufReader::new(File::open(path).map_err(|_| "it cannot be opened")?);
@@ -128,7 +128,7 @@ pub(crate) fn read(
             let whole = crc32c::crc32c(&end) == checksum && u32::from_le_bytes(end) == count;
             return if whole { Ok(digest) } else { Err("symbols are missing") };
         }
-        if length > LONGEST {
+        if length > MAX_RECORD_BYTES {
             return Err("a symbol's length cannot be");
         }
         bytes.resize(length, 0);
@@ -140,7 +140,7 @@ pub(crate) fn read(
             if bytes[0] == 0 {
                 decode_key(&bytes)
             } else {
-                decode(&bytes, version).map(|standing| Kept::Symbol(Box::new(standing)))
+                decode(&bytes, version).map(|standing| SnapshotRecord::Symbol(Box::new(standing)))
             }
             .ok_or("a symbol makes no sense")?,
         );
@@ -149,7 +149,7 @@ pub(crate) fn read(
 }
 
 /// What a snapshot holds.
-pub(crate) enum Kept<'a> {
+pub(crate) enum SnapshotRecord<'a> {
     Symbol(Box<SymbolSnapshot>),
     /// How far a request had come, and when.
     Key(KeyProgress<'a>, Time),
@@ -167,12 +167,12 @@ pub fn encode_key((note, at): (KeyProgress<'_>, Time)) -> Box<[u8]> {
     out.into()
 }
 
-fn decode_key(mut bytes: &[u8]) -> Option<Kept<'_>> {
+fn decode_key(mut bytes: &[u8]) -> Option<SnapshotRecord<'_>> {
     let rest = &mut bytes;
     let done = take(rest, 2)?[1] != 0;
     let (at, next) = (instant(word(rest)?)?, word(rest)?);
     let key = std::str::from_utf8(read_long(rest)?).ok()?;
-    Some(Kept::Key(KeyProgress { key, next, done, report: bytes }, at))
+    Some(SnapshotRecord::Key(KeyProgress { key, next, done, report: bytes }, at))
 }
 
 fn encode(standing: &SymbolSnapshot, out: &mut Vec<u8>) {

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 
 use tickcast_core::{Digest, KeyProgress, Recorded, Seq, Time};
 
-use crate::block::{BlockBuilder, HEAD, LONGEST_NOTE, LONGEST_RECORD, Stamp};
+use crate::block::{BlockBuilder, HEAD, MAX_KEY_RECORD_BYTES, MAX_RECORD_BYTES, Stamp};
 use crate::error::AppendError;
 use crate::segment::Segment;
 use crate::segment_set::SegmentSet;
@@ -65,7 +65,7 @@ impl Writer {
     /// Where there is no room for them, or writing has failed before.
     pub fn make_room(&mut self, entries: usize) -> Result<(), AppendError> {
         self.segments.ensure_writable()?;
-        let needed = (HEAD + entries * LONGEST_RECORD + LONGEST_NOTE) as u64;
+        let needed = (HEAD + entries * MAX_RECORD_BYTES + MAX_KEY_RECORD_BYTES) as u64;
         let size = self.segments.options.segment_bytes();
         if self.segment.written() + needed <= self.segment.room() && !self.is_old() {
             return Ok(());
@@ -124,7 +124,7 @@ impl Writer {
         }
         self.segment.grow((first, head), length, before);
         self.next = head.next();
-        self.segments.wrote();
+        self.segments.note_write();
         Ok(())
     }
 

@@ -30,7 +30,7 @@ const MAX_EXPORTS: usize = 64;
 const MAX_WIDE_ANSWERS: usize = 64;
 
 /// A body that is no longer than this counts as a part of its connection.
-pub(crate) const SHORT: usize = 4 << 10;
+pub(crate) const MAX_SHORT_BODY_BYTES: usize = 4 << 10;
 
 /// Most longer bodies at a time that are of use only whole; fewer, but not fewer than the first number, where answers may hold little.
 const MAX_LONG_BODIES: (usize, usize) = (8, 64);
@@ -58,7 +58,7 @@ pub(crate) struct Answers {
 struct FinishedText(Bytes);
 
 /// A text that gives its room back with its last byte.
-struct Kept {
+struct HeldText {
     text: Vec<u8>,
     _room: AnswerPermit,
 }
@@ -111,20 +111,20 @@ impl Answers {
     /// # Errors
     /// There is no place, or no room.
     pub(crate) fn written(&self, mut text: Vec<u8>) -> Result<Body, Busy> {
-        if text.len() <= SHORT {
+        if text.len() <= MAX_SHORT_BODY_BYTES {
             return Ok(text.into());
         }
         text.shrink_to_fit();
         let kib = u32::try_from(text.len().div_ceil(1024)).unwrap_or(u32::MAX);
         let room = self.permit(&self.written, kib, "large answers")?;
         if text.len() <= PIECE_BYTES {
-            return Ok(Bytes::from_owner(Kept { text, _room: room }).into());
+            return Ok(Bytes::from_owner(HeldText { text, _room: room }).into());
         }
-        Ok(body(None, FinishedText(Bytes::from_owner(Kept { text, _room: room })), self.wide()?))
+        Ok(body(None, FinishedText(Bytes::from_owner(HeldText { text, _room: room })), self.wide()?))
     }
 
     /// Room for so many bytes. One that alone is more than there is may be held alone.
-    pub(super) fn hold(&self, bytes: usize) -> Result<AnswerPermit, Busy> {
+    pub(super) fn reserve(&self, bytes: usize) -> Result<AnswerPermit, Busy> {
         let kib = bytes.div_ceil(1024).min(self.held_kib);
         self.permit(&self.held, u32::try_from(kib).unwrap_or(u32::MAX), "large answers")
     }
@@ -161,7 +161,7 @@ impl Pull for FinishedText {
     }
 }
 
-impl AsRef<[u8]> for Kept {
+impl AsRef<[u8]> for HeldText {
     fn as_ref(&self) -> &[u8] {
         &self.text
     }
@@ -175,7 +175,8 @@ mod tests {
     async fn what_is_written_holds_room_until_it_is_sent() {
         let answers = Answers::new(800 << 10);
         let whole = |body: Body| axum::body::to_bytes(body, usize::MAX);
-        let (short, one, many) = (vec![1; SHORT], vec![2; PIECE_BYTES], vec![3; 2 * PIECE_BYTES + 1]);
+        let (short, one, many) =
+            (vec![1; MAX_SHORT_BODY_BYTES], vec![2; PIECE_BYTES], vec![3; 2 * PIECE_BYTES + 1]);
         let held = [answers.written(one.clone()).unwrap(), answers.written(many.clone()).unwrap()];
         assert!(answers.written(one.clone()).is_err());
         assert_eq!(whole(answers.written(short.clone()).unwrap()).await.unwrap(), short);
@@ -192,15 +193,15 @@ mod tests {
     #[test]
     fn the_market_as_it_stood_is_held_so_often_and_no_more() {
         let answers = Answers::new(4 << 20);
-        let first = answers.hold((3 << 20) - 4096).unwrap();
-        let second = answers.hold(3000).unwrap();
-        assert_eq!(answers.hold(2000).err(), Some(Busy("large answers")));
+        let first = answers.reserve((3 << 20) - 4096).unwrap();
+        let second = answers.reserve(3000).unwrap();
+        assert_eq!(answers.reserve(2000).err(), Some(Busy("large answers")));
         drop((first, second));
         // One that alone is more may be held, but alone.
-        let all = answers.hold(usize::MAX).unwrap();
-        assert!(answers.hold(1).is_err());
+        let all = answers.reserve(usize::MAX).unwrap();
+        assert!(answers.reserve(1).is_err());
         drop(all);
-        assert!(answers.hold(1).is_ok());
+        assert!(answers.reserve(1).is_ok());
         assert_eq!(answers.stats().refused, 2);
     }
 }

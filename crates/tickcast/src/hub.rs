@@ -167,7 +167,7 @@ impl Hub {
     /// Where writing has failed.
     pub async fn wait_durable(&self) -> Result<(), AppendError> {
         match self.0.log.tape() {
-            Some(tape) => tape.kept(self.0.log.head()).await,
+            Some(tape) => tape.wait_durable(self.0.log.head()).await,
             None => Ok(()),
         }
     }

@@ -72,7 +72,7 @@ slotmap::new_key_type! {
 
 /// Streams that a lane has room for from the start. The system gives memory only for those there are; without this, each
 /// doubling of the room would leave the smaller one behind, touched and of no use.
-const RESERVED: usize = 16_384;
+const RESERVED_STREAMS: usize = 16_384;
 
 /// What keeps a quiet connection open: one comment line, and no blank line after it, which some clients would take for an
 /// empty event.
@@ -137,11 +137,11 @@ impl<S: Sink> Lane<S> {
         Self {
             groups: Groups::new(replica.tape().max_bytes() / TAPE_PER_BATCHES),
             replica,
-            streams: SlotMap::with_capacity_and_key(RESERVED),
+            streams: SlotMap::with_capacity_and_key(RESERVED_STREAMS),
             names: StreamNames::default(),
             statuses: Statuses::default(),
             restored: RestoredSymbols::default(),
-            timers: Timers::with_capacity(RESERVED),
+            timers: Timers::with_capacity(RESERVED_STREAMS),
             limits: manners,
             stats,
             keep_alive: Payload::of(KEEP_ALIVE),
@@ -288,7 +288,7 @@ impl<S: Sink> Lane<S> {
     }
 
     /// Does what is due by now: visits of paced streams, comments and heartbeats for quiet ones.
-    pub(crate) fn ring(&mut self, now: Now) {
+    pub(crate) fn fire_timers(&mut self, now: Now) {
         self.match_deferred_symbols(now.uptime);
         self.enforce_buffer_limit(now.uptime);
         let mut due = std::mem::take(&mut self.due);

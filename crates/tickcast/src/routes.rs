@@ -20,7 +20,7 @@ use crate::subscription::Subscription;
 const BATCH: usize = 512;
 
 /// Most names of one channel: an application's own names, so the limit is only there to have one.
-const NAMES: usize = 10_000_000;
+const MAX_NAMES: usize = 10_000_000;
 
 /// One new price of one symbol.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -64,12 +64,12 @@ struct Channel {
 /// Moves ticks from a channel into a hub. Each reader holds it; the last one to leave stops it.
 struct Feed {
     hub: Hub,
-    inlet: Arc<Inlet>,
+    inlet: Arc<ChannelReader>,
     pump: AbortHandle,
 }
 
 /// The receiving end of a channel. Whoever is about to read empties it first, so as not to see what came before.
-struct Inlet(Mutex<Receiver<PriceTick>>);
+struct ChannelReader(Mutex<Receiver<PriceTick>>);
 
 async fn prices_stream(State(channel): State<Arc<Channel>>) -> Response {
     let feed = channel.feed();
@@ -85,10 +85,10 @@ impl Channel {
             feed.inlet.empty_into(&feed.hub);
             return feed;
         }
-        let hub = Hub::builder().limits(Limits { symbols: NAMES, ..Limits::default() }).build();
+        let hub = Hub::builder().limits(Limits { symbols: MAX_NAMES, ..Limits::default() }).build();
         // The bell first: a tick that comes between the two has rung.
         let bell = self.ticks.subscribe();
-        let inlet = Arc::new(Inlet(Mutex::new(self.ticks.subscribe())));
+        let inlet = Arc::new(ChannelReader(Mutex::new(self.ticks.subscribe())));
         let pump = tokio::spawn(pump(bell, Arc::clone(&inlet), hub.clone())).abort_handle();
         let feed = Arc::new(Feed { hub, inlet, pump });
         *current = Arc::downgrade(&feed);
@@ -103,7 +103,7 @@ impl Drop for Feed {
 }
 
 /// Empties the inlet whenever its bell, a receiver of the same channel, rings. Ends the streams when all senders are gone.
-async fn pump(mut bell: Receiver<PriceTick>, inlet: Arc<Inlet>, hub: Hub) {
+async fn pump(mut bell: Receiver<PriceTick>, inlet: Arc<ChannelReader>, hub: Hub) {
     while !matches!(bell.recv().await, Err(RecvError::Closed)) {
         inlet.empty_into(&hub);
         // What was just moved has rung, too.
@@ -117,7 +117,7 @@ async fn pump(mut bell: Receiver<PriceTick>, inlet: Arc<Inlet>, hub: Hub) {
     hub.end_when_caught_up();
 }
 
-impl Inlet {
+impl ChannelReader {
     /// Moves what is there now: a sender that never stops does not keep it here.
     fn empty_into(&self, hub: &Hub) {
         let mut inlet = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -145,7 +145,7 @@ fn deliver(log: &mut Sequencer, tick: &PriceTick, now: Now) {
     // The only thing that serde_json could refuse is a map with keys that are no text.
     let Ok(json) = serde_json::to_string(tick) else { return };
     if log.accept_frame(key(&tick.symbol), Frame::verbatim(&tick.symbol, &json), now).is_err() {
-        tracing::debug!(limit = NAMES, "a tick is not delivered: too many names");
+        tracing::debug!(limit = MAX_NAMES, "a tick is not delivered: too many names");
     }
 }
 

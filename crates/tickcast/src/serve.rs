@@ -38,7 +38,7 @@ const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
 /// So many connections are accepted before everyone else has a turn: where thousands come at once, what is served already does not
 /// wait behind hundreds of them.
-const AT_ONCE: usize = 16;
+const ACCEPTS_PER_TURN: usize = 16;
 
 /// How long a peer may leave data unacknowledged, or a closed window closed, before the system gives it up.
 /// Together with the comment that a quiet stream is sent after 15 s: a reader who has vanished is noticed within 45 s.
@@ -165,7 +165,7 @@ impl Server {
                         graceful.watcher(),
                     ));
                     count += 1;
-                    if count.is_multiple_of(AT_ONCE) {
+                    if count.is_multiple_of(ACCEPTS_PER_TURN) {
                         tokio::task::yield_now().await;
                     }
                 }

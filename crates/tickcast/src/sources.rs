@@ -73,7 +73,7 @@ pub(crate) struct VersionedSymbolStatus {
 
 impl Source {
     pub(crate) fn stats(&self) -> SourceStats {
-        let standing = self.standing();
+        let standing = self.lock();
         let is_trouble = |state: &SourceState| !matches!(state, SourceState::Live | SourceState::Ended(_));
         let troubled = standing.symbols.iter().filter(|(_, turn)| is_trouble(&turn.state));
         let symbols = troubled.map(|(symbol, turn)| SymbolStats {
@@ -96,7 +96,7 @@ impl Source {
     }
 
     fn status(&self) -> VersionedStatus {
-        let standing = self.standing();
+        let standing = self.lock();
         let told =
             |turn: &StateChange| (turn.state.as_state(), turn.since, turn.state.reason().map(str::to_owned));
         let symbols = standing.symbols.iter().map(|(symbol, turn)| {
@@ -110,12 +110,12 @@ impl Source {
 
     /// How readers take one of its symbols to be doing.
     fn state_of(&self, symbol: &Symbol) -> State {
-        let standing = self.standing();
+        let standing = self.lock();
         let own = standing.symbols.get(symbol).map(|turn| &turn.state);
         own.filter(|state| **state != SourceState::Live).unwrap_or(&standing.own.state).as_state()
     }
 
-    fn standing(&self) -> MutexGuard<'_, SourceStanding> {
+    fn lock(&self) -> MutexGuard<'_, SourceStanding> {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -193,7 +193,7 @@ impl Sources {
 
     /// A source says how one of its symbols is doing, apart from itself.
     pub(crate) fn set_symbol(&self, source: &Source, symbol: Symbol, state: &SourceState, now: Time) {
-        let mut standing = source.standing();
+        let mut standing = source.lock();
         let known = standing.symbols.get(&symbol).map_or(&SourceState::Live, |turn| &turn.state);
         if known == state {
             return;
@@ -211,7 +211,7 @@ impl Sources {
             if before.is_none_or(|before| before.state_of(symbol) == source.state_of(symbol)) {
                 continue;
             }
-            let mut standing = source.standing();
+            let mut standing = source.lock();
             let state = standing.symbols.get(symbol).map_or(SourceState::Live, |turn| turn.state.clone());
             let number = self.version.fetch_add(1, Ordering::SeqCst) + 1;
             standing.symbols.insert(*symbol, StateChange { state, since: now, version: number });
@@ -247,7 +247,7 @@ impl Sources {
 
     /// Changes a source's state to what `to` makes of it, if anything, and tells the lanes.
     fn change_state(&self, source: &Source, now: Time, to: impl FnOnce(&SourceState) -> Option<SourceState>) {
-        let mut standing = source.standing();
+        let mut standing = source.lock();
         let Some(state) = to(&standing.own.state).filter(|state| *state != standing.own.state) else {
             return;
         };

@@ -217,7 +217,7 @@ pub(crate) struct LaneStats {
     /// Streams that are there.
     streams: AtomicU64,
     /// What they keep that their readers have yet to take, in bytes, when it was last counted.
-    kept: AtomicU64,
+    buffered_bytes: AtomicU64,
     /// How often a sink would not take what it was offered.
     refusals: AtomicU64,
     events: AtomicU64,
@@ -241,9 +241,9 @@ impl LaneStats {
     }
 
     /// The lane is no more, and its streams with it.
-    pub(crate) fn forget(&self) {
+    pub(crate) fn subtract_stream(&self) {
         self.assigned.store(0, Relaxed);
-        self.kept.store(0, Relaxed);
+        self.buffered_bytes.store(0, Relaxed);
         self.streams.store(0, Relaxed);
     }
 
@@ -255,12 +255,12 @@ impl LaneStats {
         self.refusals.load(Relaxed)
     }
 
-    pub(crate) fn kept(&self) -> u64 {
-        self.kept.load(Relaxed)
+    pub(crate) fn buffered_bytes(&self) -> u64 {
+        self.buffered_bytes.load(Relaxed)
     }
 
-    pub(crate) fn keeps(&self, bytes: usize) {
-        self.kept.store(bytes as u64, Relaxed);
+    pub(crate) fn set_buffered_bytes(&self, bytes: usize) {
+        self.buffered_bytes.store(bytes as u64, Relaxed);
     }
 
     pub(crate) fn opened(&self) {
@@ -289,7 +289,7 @@ impl LaneStats {
     /// Adds them all up.
     pub(crate) fn add_to(&self, total: &mut HubStats) {
         total.streams += self.streams();
-        total.buffered_bytes += self.kept.load(Relaxed);
+        total.buffered_bytes += self.buffered_bytes.load(Relaxed);
         total.ticks_delivered += self.events.load(Relaxed);
         total.bytes_sent += self.bytes.load(Relaxed);
         total.delays.sum += Duration::from_micros(self.delay_us.load(Relaxed));

@@ -93,7 +93,7 @@ impl Restore {
 
     /// A request had come so far.
     pub fn record_key(&mut self, note: KeyProgress<'_>, now: Time) {
-        self.sequencer.keys.note(note, now);
+        self.sequencer.keys.record(note, now);
     }
 
     /// The sequencer, to go on with.

@@ -6,15 +6,15 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::connection::{DIAL, LineId};
+use crate::connection::{DIAL_TIMEOUT, LineId};
 use crate::{ExchangeProtocol, FeedPrice};
 
 /// So long prices have to flow before all is well again. A connection that stands is no sign of health.
-const STEADY: Duration = Duration::from_secs(30);
+const STEADY_AFTER: Duration = Duration::from_secs(30);
 
 /// How long two connections overlap when one takes over, from the first price of the new one on: its last subscription has to be
 /// served, and what the old one has still on the way has to arrive.
-const OVERLAP: Duration = Duration::from_secs(5);
+const TAKEOVER_OVERLAP: Duration = Duration::from_secs(5);
 
 /// A connection says itself how its dialling ended; one that says nothing has fallen over, and is given up so much later.
 const FIRST_MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -69,23 +69,24 @@ pub(super) enum Deadline {
 
 impl ConnectionState {
     /// Whether it brings prices.
-    pub(super) const fn brings(&self) -> bool {
+    pub(super) const fn has_prices(&self) -> bool {
         self.first_price.is_some()
     }
 
     /// Whether prices have come over it for long enough.
     pub(super) fn is_steady(&self) -> bool {
-        self.first_price.is_some_and(|first| self.last_price - first >= STEADY)
+        self.first_price.is_some_and(|first| self.last_price - first >= STEADY_AFTER)
     }
 
     /// What is due next, and when.
     pub(super) fn due(&self, patience: Timeouts) -> Option<(Instant, Deadline)> {
         if self.opened.is_none() {
-            return Some((self.turn + DIAL + FIRST_MESSAGE_TIMEOUT, Deadline::Unsaid));
+            return Some((self.turn + DIAL_TIMEOUT + FIRST_MESSAGE_TIMEOUT, Deadline::Unsaid));
         }
         // Whoever is only kept until another has come is not expected to bring any.
-        let silent = (self.brings() || !self.leaving).then(|| self.last_price + patience.price);
-        let take_over = self.first_price.filter(|_| !self.held.is_empty()).map(|first| first + OVERLAP);
+        let silent = (self.has_prices() || !self.leaving).then(|| self.last_price + patience.price);
+        let take_over =
+            self.first_price.filter(|_| !self.held.is_empty()).map(|first| first + TAKEOVER_OVERLAP);
         let silent = silent.filter(|_| take_over.is_none());
         let relieve = self.relieve_at.filter(|_| !self.leaving);
         let dues = [

@@ -17,7 +17,7 @@ const UNHEARD: Duration = Duration::from_secs(60);
 const CONNECTED: &str = "connected, no price yet";
 
 /// So many frames that made no sense are shown in the log, and so many unknown kinds; all are counted.
-const SHOWN: u32 = 10;
+const MAX_LOGGED_ERRORS: u32 = 10;
 
 /// How a feed and each of its symbols are doing.
 pub(super) struct FeedStatus {
@@ -54,7 +54,7 @@ impl FeedStatus {
     }
 
     /// The exchange is closed for a while, in its own words. That no prices come is no news then.
-    pub(super) fn halt(&mut self, why: String) {
+    pub(super) fn set_halted(&mut self, why: String) {
         self.halted = true;
         self.set_state(SourceState::Down(why));
     }
@@ -113,7 +113,7 @@ impl FeedStatus {
     }
 
     /// Says that those are down of which nothing was heard.
-    pub(super) fn give_up_on_unheard(&mut self) {
+    pub(super) fn mark_unheard_down(&mut self) {
         self.given_up = true;
         let why = format!("subscribed to, and no price came within {UNHEARD:?}: it is quiet, or not listed");
         for symbol in self.unheard.clone() {
@@ -135,7 +135,7 @@ impl FeedStatus {
     }
 
     /// Prices came.
-    pub(super) fn priced(&mut self, ticks: &[Tick]) {
+    pub(super) fn set_priced(&mut self, ticks: &[Tick]) {
         if self.unheard.is_empty() && self.down.is_empty() {
             return;
         }
@@ -148,23 +148,23 @@ impl FeedStatus {
     }
 
     /// Something made no sense.
-    pub(super) fn garbled(&self, garbled: &DecodeError) {
+    pub(super) fn log_decode_error(&self, garbled: &DecodeError) {
         self.publisher.count(FeedEventKind::Errors, 1);
         let shown = self.garbled.get() + 1;
         self.garbled.set(shown);
         let source = self.publisher.name();
-        if shown <= SHOWN {
+        if shown <= MAX_LOGGED_ERRORS {
             tracing::warn!(source, "{garbled}");
         }
-        if shown == SHOWN {
+        if shown == MAX_LOGGED_ERRORS {
             tracing::warn!(source, "what else makes no sense is counted, not shown");
         }
     }
 
     /// Something of an unknown kind came.
-    pub(super) fn unknown(&mut self, kind: String) {
+    pub(super) fn log_unknown_frame(&mut self, kind: String) {
         self.publisher.count(FeedEventKind::Unknown, 1);
-        if self.unknown.len() < SHOWN as usize && !self.unknown.contains(&kind) {
+        if self.unknown.len() < MAX_LOGGED_ERRORS as usize && !self.unknown.contains(&kind) {
             tracing::warn!(source = self.publisher.name(), "unknown, and passed over: {kind}");
             self.unknown.insert(kind);
         }

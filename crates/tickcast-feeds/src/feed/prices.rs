@@ -9,13 +9,13 @@ use crate::sequence_tracker::Freshness;
 use crate::{DecodeError, EventTime, FeedEvent, FeedPrice, wire};
 
 /// Most prices of a connection that is to take over that wait for that.
-const HELD: usize = 1 << 16;
+const MAX_HELD_PRICES: usize = 1 << 16;
 
 impl Run {
     /// Takes in frames.
     pub(super) fn handle_frame(&mut self, i: usize, frames: Vec<Frame>, now: Instant) {
         self.feed.publisher.count(FeedEventKind::Frames, frames.len() as u64);
-        let (id, waits) = (self.calls[i].id, self.has_to_wait(i));
+        let (id, waits) = (self.calls[i].id, self.must_wait(i));
         let mut heard = Vec::new();
         for frame in frames {
             match frame {
@@ -42,13 +42,13 @@ impl Run {
                     }
                 }
                 FeedEvent::NoQuote => self.feed.publisher.count(FeedEventKind::Unquoted, 1),
-                FeedEvent::Undecodable(garbled) => self.standing.garbled(&garbled),
-                FeedEvent::Lost(missing) => self.lost(missing),
+                FeedEvent::Undecodable(garbled) => self.standing.log_decode_error(&garbled),
+                FeedEvent::Lost(missing) => self.count_missing(missing),
                 FeedEvent::Refused { symbol, why } => self.standing.refused(symbol, why),
                 FeedEvent::Failed(why) => failed = Some(why),
                 FeedEvent::Halted(why) => {
                     self.calls[i].halted = true;
-                    self.standing.halt(why);
+                    self.standing.set_halted(why);
                 }
                 FeedEvent::Open => {
                     self.calls[i].halted = false;
@@ -59,11 +59,11 @@ impl Run {
                     let _ = self.calls[i].outbox.send(text);
                 }
                 FeedEvent::Nothing => {}
-                FeedEvent::Unknown(kind) => self.standing.unknown(kind),
+                FeedEvent::Unknown(kind) => self.standing.log_unknown_frame(kind),
             }
         }
         if prices && waits {
-            self.hold(i, now);
+            self.hold_prices(i, now);
         } else if prices {
             self.priced(i, now, &ticks);
         }
@@ -71,21 +71,21 @@ impl Run {
         // Others may have been given up for it, so that it stands elsewhere.
         let i = self.calls.iter().position(|call| call.id == id);
         if let (Some(why), Some(i)) = (failed, i) {
-            self.lose(i, End::plain(why), now);
+            self.drop_connection(i, End::plain(why), now);
         }
     }
 
     /// Whether another connection's prices come first, and it is there to take over from that.
-    pub(super) fn has_to_wait(&self, i: usize) -> bool {
-        !self.calls[i].leaving && self.calls.iter().any(|call| call.leaving && call.brings())
+    pub(super) fn must_wait(&self, i: usize) -> bool {
+        !self.calls[i].leaving && self.calls.iter().any(|call| call.leaving && call.has_prices())
     }
 
     /// Prices came over a connection that is to take over.
-    fn hold(&mut self, i: usize, now: Instant) {
+    fn hold_prices(&mut self, i: usize, now: Instant) {
         let call = &mut self.calls[i];
         call.last_price = now;
         call.first_price.get_or_insert(now);
-        if call.held.len() >= HELD {
+        if call.held.len() >= MAX_HELD_PRICES {
             self.take_over(i);
         }
     }
@@ -99,7 +99,7 @@ impl Run {
         if !halted {
             self.standing.set_state(SourceState::Live);
         }
-        self.standing.priced(&ticks);
+        self.standing.set_priced(&ticks);
         self.publish(&ticks);
     }
 
@@ -118,7 +118,7 @@ impl Run {
         match self.marks.check(&mut print, time, wall) {
             Freshness::New { missing } => {
                 if missing > 0 {
-                    self.lost(missing);
+                    self.count_missing(missing);
                 }
                 return Some(print.tick);
             }
@@ -128,7 +128,7 @@ impl Run {
         None
     }
 
-    fn lost(&self, missing: u64) {
+    fn count_missing(&self, missing: u64) {
         self.feed.publisher.count(FeedEventKind::Gaps, 1);
         self.feed.publisher.count(FeedEventKind::Missing, missing);
     }
@@ -137,7 +137,7 @@ impl Run {
     fn priced(&mut self, i: usize, now: Instant, ticks: &[Tick]) {
         let call = &mut self.calls[i];
         call.last_price = now;
-        let (id, first, steady, halted) = (call.id, !call.brings(), call.is_steady(), call.halted);
+        let (id, first, steady, halted) = (call.id, !call.has_prices(), call.is_steady(), call.halted);
         call.first_price.get_or_insert(now);
         if first && !call.leaving {
             self.calls.retain(|call| call.id == id || !call.leaving);
@@ -151,7 +151,7 @@ impl Run {
         if !halted && !old {
             self.standing.set_state(SourceState::Live);
         }
-        self.standing.priced(ticks);
+        self.standing.set_priced(ticks);
     }
 
     fn publish(&self, ticks: &[Tick]) {
@@ -162,7 +162,7 @@ impl Run {
             }
         });
         if let Some((i, error)) = refused {
-            self.standing.garbled(&DecodeError(format!("{}: {error}", ticks[i].symbol)));
+            self.standing.log_decode_error(&DecodeError(format!("{}: {error}", ticks[i].symbol)));
         }
     }
 }

@@ -12,10 +12,10 @@ use socket2::SockRef;
 use super::wire::Wire;
 
 /// How many streams are being opened at any time.
-const AT_A_TIME: usize = 64;
+const CONCURRENT_STREAMS: usize = 64;
 
 /// How much is read at a time: more than a snapshot.
-const CHUNK: usize = 64 << 10;
+const READ_CHUNK_BYTES: usize = 64 << 10;
 
 /// One that is being opened.
 struct Opening<'r> {
@@ -36,12 +36,12 @@ pub(super) fn run(
     mut window: impl FnMut() -> Option<bool>,
 ) -> anyhow::Result<Vec<Duration>> {
     let mut poll = Poll::new()?;
-    let mut events = Events::with_capacity(AT_A_TIME);
+    let mut events = Events::with_capacity(CONCURRENT_STREAMS);
     let mut openings = Vec::new();
-    for number in 0..AT_A_TIME {
+    for number in 0..CONCURRENT_STREAMS {
         openings.push(open(server, &poll, number, &requests[number % requests.len()])?);
     }
-    let (mut took, mut buffer) = (Vec::new(), vec![0; CHUNK]);
+    let (mut took, mut buffer) = (Vec::new(), vec![0; READ_CHUNK_BYTES]);
     let mut next = requests.iter().cycle();
     while let Some(counting) = window() {
         match poll.poll(&mut events, Some(Duration::from_millis(100))) {
@@ -50,7 +50,7 @@ pub(super) fn run(
         }
         for event in &events {
             let number = event.token().0;
-            if openings[number].hear(&mut buffer)? >= snapshot {
+            if openings[number].receive(&mut buffer)? >= snapshot {
                 if counting {
                     took.push(openings[number].since.elapsed());
                 }
@@ -79,7 +79,7 @@ fn open<'r>(
 
 impl Opening<'_> {
     /// Does what can be done now; says how many ticks have come so far.
-    fn hear(&mut self, buffer: &mut [u8]) -> anyhow::Result<usize> {
+    fn receive(&mut self, buffer: &mut [u8]) -> anyhow::Result<usize> {
         if !self.asked {
             if let Some(error) = self.socket.take_error()? {
                 return Err(error).context("a stream of the benchmark cannot connect");

@@ -14,16 +14,16 @@ use super::load::Load;
 use super::wire::Wire;
 
 /// How much is read at a time.
-const CHUNK: usize = 256 << 10;
+const READ_CHUNK_BYTES: usize = 256 << 10;
 
 /// The receive buffer of a stream that is never read: it is full at once.
-const TINY: usize = 4 << 10;
+const STALLED_BUFFER_BYTES: usize = 4 << 10;
 
 /// How many sockets are heard of at a time.
-const EVENTS: usize = 1024;
+const EVENTS_PER_POLL: usize = 1024;
 
 /// The longest delay that is told from longer ones, in microseconds.
-const LONGEST: u64 = 600_000_000;
+const MAX_LATENCY_US: u64 = 600_000_000;
 
 /// How often stalled streams are looked after.
 const STALLED_LOOK: Duration = Duration::from_secs(1);
@@ -77,7 +77,7 @@ impl Tally {
     }
 
     fn new() -> anyhow::Result<Self> {
-        let latency = Histogram::new_with_max(LONGEST, 3)?;
+        let latency = Histogram::new_with_max(MAX_LATENCY_US, 3)?;
         Ok(Self { seen: 0, bytes_seen: 0, bytes: 0, measured: 0, disordered: 0, lost: 0, latency })
     }
 }
@@ -93,7 +93,7 @@ impl Readers {
             next_look: Instant::now(),
             load,
             tally: Tally::new()?,
-            buffer: vec![0; CHUNK],
+            buffer: vec![0; READ_CHUNK_BYTES],
         })
     }
 
@@ -128,7 +128,7 @@ impl Readers {
         deadline: Instant,
         enough: impl Fn(&Self) -> bool,
     ) -> anyhow::Result<()> {
-        let mut events = Events::with_capacity(EVENTS);
+        let mut events = Events::with_capacity(EVENTS_PER_POLL);
         while !enough(self) {
             let now = Instant::now();
             if now >= deadline {
@@ -222,7 +222,7 @@ fn receive(socket: &mut TcpStream, buffer: &mut [u8], skim: bool) -> std::io::Re
 
 fn stall(server: SocketAddr, request: &[u8]) -> anyhow::Result<Socket> {
     let mut socket = Socket::new(Domain::for_address(server), Type::STREAM, None)?;
-    socket.set_recv_buffer_size(TINY)?;
+    socket.set_recv_buffer_size(STALLED_BUFFER_BYTES)?;
     socket.connect(&server.into()).context("a stalled stream of the benchmark cannot connect")?;
     socket.write_all(request)?;
     Ok(socket)

@@ -6,7 +6,7 @@ use std::time::Duration;
 const TICKS_PER_SECOND: u64 = 100;
 
 /// A page of memory as `statm` counts them, on the machines this is run on.
-const PAGE: u64 = 4096;
+const PAGE_BYTES: u64 = 4096;
 
 /// What was used.
 #[derive(Debug, Clone, Copy, Default)]
@@ -43,7 +43,7 @@ fn one(pid: u32) -> Option<(u32, Usage)> {
     let statm = std::fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
     let pages: u64 = statm.split(' ').nth(1)?.parse().ok()?;
     let cpu = Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND);
-    Some((u32::try_from(number(1)?).ok()?, Usage { cpu, resident: pages * PAGE }))
+    Some((u32::try_from(number(1)?).ok()?, Usage { cpu, resident: pages * PAGE_BYTES }))
 }
 
 #[cfg(all(test, target_os = "linux"))]

@@ -21,7 +21,7 @@ use lines::Lines;
 use table::{Beginning, Table};
 
 /// How many bytes are read at a time, and within how many the first character has to appear.
-const CHUNK: usize = 64 << 10;
+const READ_CHUNK_BYTES: usize = 64 << 10;
 
 /// How many bytes tell the type of a file.
 const HEAD: usize = 4;
@@ -45,7 +45,7 @@ pub(crate) trait Taker {
     fn reject(&mut self, line: u64, why: &dyn Display) -> ControlFlow<()>;
 
     /// Reports something about all the lines that follow.
-    fn say(&mut self, line: u64, what: &str);
+    fn warn(&mut self, line: u64, what: &str);
 
     /// Nothing more is at hand: the next text may be long in coming.
     fn pause(&mut self) -> ControlFlow<()>;
@@ -98,7 +98,7 @@ type Input = Box<dyn BufRead + Send>;
 
 /// Decompresses the input if necessary, and refuses what is not text. Returns the first character that is not blank.
 fn open_text(input: Box<dyn Read + Send>) -> io::Result<(Option<u8>, Input)> {
-    let (head, input) = peek(Box::new(BufReader::with_capacity(CHUNK, input)))?;
+    let (head, input) = peek(Box::new(BufReader::with_capacity(READ_CHUNK_BYTES, input)))?;
     let input: Input = match head.as_slice() {
         [0x1f, 0x8b, ..] => Box::new(BufReader::new(flate2::bufread::MultiGzDecoder::new(input))),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => Box::new(BufReader::new(zstd::Decoder::with_buffer(input)?)),
@@ -124,7 +124,7 @@ fn open_text(input: Box<dyn Read + Send>) -> io::Result<(Option<u8>, Input)> {
 fn peek(mut input: Input) -> io::Result<(Vec<u8>, Input)> {
     let mut head = Vec::new();
     let told = |head: &[u8]| head.len() >= HEAD && !head.trim_ascii().is_empty();
-    while !told(&head) && head.len() < CHUNK {
+    while !told(&head) && head.len() < READ_CHUNK_BYTES {
         let bytes = match input.fill_buf() {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             bytes => bytes?,
@@ -156,7 +156,7 @@ fn read_pieces(
     line: &mut Option<u64>,
     mut each: impl FnMut(&[u8], &mut Option<u64>) -> Flow,
 ) -> Flow {
-    let mut chunk = vec![0; CHUNK];
+    let mut chunk = vec![0; READ_CHUNK_BYTES];
     loop {
         match input.read(&mut chunk) {
             Ok(0) => return ControlFlow::Continue(()),
@@ -254,7 +254,7 @@ impl Rows<'_> {
                 Ok(Beginning::Separator(separator)) => self.separator = Some(separator),
                 Ok(Beginning::Header(table, passed)) => {
                     if !passed.is_empty() {
-                        taker.say(number, &format!("ignored columns: {}", passed.join(", ")));
+                        taker.warn(number, &format!("ignored columns: {}", passed.join(", ")));
                     }
                     self.table = Some(table);
                 }

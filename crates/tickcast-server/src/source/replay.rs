@@ -13,11 +13,11 @@ use super::records::{Layout, Records, RecordsError, Taker};
 use super::rename::Rename;
 
 /// Most ticks handed over together, and how many such batches may wait: reading stays a little ahead, not a file ahead.
-const BATCH: usize = 256;
-const WAITING: usize = 16;
+const MAX_BATCH_TICKS: usize = 256;
+const MAX_QUEUED_BATCHES: usize = 16;
 
 /// How many bad lines are named in the log; all are counted.
-const NAMED: u64 = 10;
+const MAX_LOGGED_ERRORS: u64 = 10;
 
 /// How fast a file is replayed.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -71,7 +71,7 @@ async fn replay(
     rename: &Rename,
     publisher: &Publisher,
 ) -> Result<String, RecordsError> {
-    let (sender, mut receiver) = mpsc::channel(WAITING);
+    let (sender, mut receiver) = mpsc::channel(MAX_QUEUED_BATCHES);
     let reading = Reading {
         name,
         rename: rename.clone(),
@@ -137,22 +137,22 @@ impl Taker for Reading {
             }
             Err(rejected) => self.reject(line, &rejected)?,
         }
-        if self.batch.len() < BATCH { ControlFlow::Continue(()) } else { self.pause() }
+        if self.batch.len() < MAX_BATCH_TICKS { ControlFlow::Continue(()) } else { self.pause() }
     }
 
     fn reject(&mut self, line: u64, why: &dyn Display) -> ControlFlow<()> {
         self.publisher.reject();
         self.bad += 1;
-        if self.bad <= NAMED {
+        if self.bad <= MAX_LOGGED_ERRORS {
             tracing::warn!("{}: line {line}: {why}", self.name);
         }
-        if self.bad == NAMED {
+        if self.bad == MAX_LOGGED_ERRORS {
             tracing::warn!("{}: further bad lines are counted, not named", self.name);
         }
         ControlFlow::Continue(())
     }
 
-    fn say(&mut self, line: u64, what: &str) {
+    fn warn(&mut self, line: u64, what: &str) {
         // A loop would say it for ever.
         if self.passes == 0 {
             tracing::warn!("{}: line {line}: {what}", self.name);

@@ -14,7 +14,7 @@ use tickcast::{SourceOptions, Symbol};
 use super::records::Layout;
 use super::rename::Rename;
 use super::replay::Pacing;
-use crate::settings::Span;
+use crate::settings::HumanDuration;
 pub(crate) use error::SourceSpecError;
 pub(crate) use exchange::{ExchangeSpec, Venue};
 use options::Options;
@@ -33,7 +33,7 @@ pub(crate) struct SourceSpec {
     pub(crate) options: SourceOptions,
     pub(crate) rename: Rename,
     /// How long it may be silent before its prices are stale; zero: for ever. `None`: as long as any source.
-    pub(crate) stale_after: Option<Span>,
+    pub(crate) stale_after: Option<HumanDuration>,
     /// It is known, and does not run.
     pub(crate) paused: bool,
 }
@@ -72,9 +72,10 @@ impl Kind {
     /// A map by the names that the source itself uses.
     fn keys(&self, map: HashMap<String, String>) -> HashMap<String, String> {
         match self {
-            Self::Exchange(exchange) => {
-                map.into_iter().map(|(theirs, ours)| (exchange.venue.spelled(&theirs), ours)).collect()
-            }
+            Self::Exchange(exchange) => map
+                .into_iter()
+                .map(|(theirs, ours)| (exchange.venue.canonical_symbol(&theirs), ours))
+                .collect(),
             Self::Sim { .. } | Self::Replay { .. } | Self::Stdin(_) | Self::Udp(_) => map,
         }
     }
@@ -100,8 +101,8 @@ pub(crate) struct SourceTable {
     pub(crate) prefix: Option<String>,
     pub(crate) allow_late: Option<bool>,
     pub(crate) unchanged: Option<String>,
-    pub(crate) stale_after: Option<Span>,
-    pub(crate) max_ahead: Option<Span>,
+    pub(crate) stale_after: Option<HumanDuration>,
+    pub(crate) max_ahead: Option<HumanDuration>,
     pub(crate) name: Option<String>,
     pub(crate) url: Option<String>,
     #[serde(default)]
@@ -283,7 +284,7 @@ impl SourceTable {
 }
 
 /// Gives sources of the same label numbers.
-pub(crate) fn distinguish(specs: &mut [SourceSpec]) {
+pub(crate) fn make_names_unique(specs: &mut [SourceSpec]) {
     let mut taken = HashSet::new();
     for spec in specs {
         spec.name = free_name(&spec.label, &taken);

@@ -11,13 +11,13 @@ use tokio::net::UdpSocket;
 use super::rename::Rename;
 
 /// No datagram is larger.
-const LARGEST: usize = 65_535;
+const MAX_DATAGRAM_BYTES: usize = 65_535;
 
 /// How long until an address that could not be had is tried again.
-const AGAIN: Duration = Duration::from_secs(5);
+const RETRY_DELAY: Duration = Duration::from_secs(5);
 
 /// How many bad lines are shown in the log; all are counted.
-const SHOWN: u32 = 10;
+const MAX_LOGGED_ERRORS: u32 = 10;
 
 /// Listens for ever. What cannot be had yet is tried again; nobody else waits for it.
 pub(super) async fn run(address: SocketAddr, rename: &Rename, publisher: &Publisher) -> Infallible {
@@ -26,7 +26,7 @@ pub(super) async fn run(address: SocketAddr, rename: &Rename, publisher: &Publis
         let why = format!("{address}: {error}");
         publisher.set_state(&SourceState::Down(why.clone()));
         tracing::warn!(source = publisher.name(), "down: {why}");
-        tokio::time::sleep(AGAIN).await;
+        tokio::time::sleep(RETRY_DELAY).await;
     }
 }
 
@@ -34,7 +34,7 @@ async fn listen(address: SocketAddr, rename: &Rename, publisher: &Publisher) -> 
     let socket = UdpSocket::bind(address).await?;
     publisher.set_state(&SourceState::Live);
     tracing::info!(source = publisher.name(), "listening for datagrams on {}", socket.local_addr()?);
-    let mut datagram = vec![0; LARGEST];
+    let mut datagram = vec![0; MAX_DATAGRAM_BYTES];
     let mut shown = 0;
     loop {
         let (length, _) = socket.recv_from(&mut datagram).await?;
@@ -44,7 +44,7 @@ async fn listen(address: SocketAddr, rename: &Rename, publisher: &Publisher) -> 
             publisher.count(FeedEventKind::Errors, 1);
             publisher.reject();
             shown += 1;
-            if shown <= SHOWN {
+            if shown <= MAX_LOGGED_ERRORS {
                 tracing::warn!(source = publisher.name(), "{error}");
             }
         }

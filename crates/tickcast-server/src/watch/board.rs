@@ -9,7 +9,7 @@ use tickcast_client::{Event, Tick};
 use super::row::Row;
 
 /// What updates a second are averaged over.
-const WINDOW: Duration = Duration::from_secs(1);
+const RATE_WINDOW: Duration = Duration::from_secs(1);
 
 /// The state of a symbol that was taken off.
 const GONE: &str = "gone";
@@ -93,12 +93,12 @@ impl Board {
             lag: None,
             aged: Duration::ZERO,
         };
-        board.forget();
+        board.clear();
         board
     }
 
     /// Forgets every price.
-    fn forget(&mut self) {
+    fn clear(&mut self) {
         self.off.clear();
         self.rows = self.named.iter().map(|symbol| (*symbol, Row::new(*symbol))).collect();
     }
@@ -130,7 +130,7 @@ impl Board {
                 self.lost = format!("the server ended the stream: {reason}");
             }
             // Another life of the server: what is shown may be gone.
-            Event::Reset { .. } => self.forget(),
+            Event::Reset { .. } => self.clear(),
             Event::Gone(symbol) => self.gone(symbol),
             Event::Status(status) => {
                 if status.state == "live" {
@@ -178,7 +178,7 @@ impl Board {
     /// Time goes by: counts what there was in it.
     pub(super) fn age(&mut self, now: Duration) {
         let span = now.saturating_sub(self.aged);
-        if span < WINDOW {
+        if span < RATE_WINDOW {
             return;
         }
         self.aged = now;

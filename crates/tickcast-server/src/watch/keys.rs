@@ -7,7 +7,7 @@ use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModif
 use super::board::Board;
 
 /// How many rows a page is.
-const PAGE: isize = 20;
+const ROWS_PER_PAGE: isize = 20;
 
 /// What the screen says of them.
 pub(super) const HELP: &str = "q quit  s sort  r reverse  / filter  ↑↓ scroll";
@@ -33,8 +33,8 @@ pub(super) fn handle_key(board: &mut Board, input: &Event) -> ControlFlow<()> {
         KeyCode::Esc => board.filter.clear(),
         KeyCode::Down | KeyCode::Char('j') => board.scroll(1),
         KeyCode::Up | KeyCode::Char('k') => board.scroll(-1),
-        KeyCode::PageDown => board.scroll(PAGE),
-        KeyCode::PageUp => board.scroll(-PAGE),
+        KeyCode::PageDown => board.scroll(ROWS_PER_PAGE),
+        KeyCode::PageUp => board.scroll(-ROWS_PER_PAGE),
         KeyCode::Home => board.top = 0,
         KeyCode::End => board.scroll(isize::MAX),
         _ => {}

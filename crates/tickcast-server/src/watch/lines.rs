@@ -17,19 +17,19 @@ pub(super) async fn write(
 ) -> anyhow::Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
     let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
-    let mut unread = std::pin::pin!(unread());
+    let mut closed = std::pin::pin!(output_closed());
     loop {
         let event = tokio::select! {
             event = prices.next() => event?,
             _ = &mut interrupted => return Ok(()),
-            () = &mut unread => return Ok(()),
+            () = &mut closed => return Ok(()),
         };
-        asked.hear(&event);
+        asked.observe(&event);
         let written = match &event {
             Event::Tick(tick) if json => writeln!(out, "{}", tick.json),
             Event::Tick(tick) => writeln!(out, "{}", line(tick)),
             other => {
-                tell(other);
+                print_notice(other);
                 Ok(())
             }
         };
@@ -44,7 +44,7 @@ pub(super) async fn write(
 
 /// Over when nobody reads what is written any more. The next line would say so too, and may be hours away.
 #[cfg(target_os = "linux")]
-async fn unread() {
+async fn output_closed() {
     use rustix::event::{PollFd, PollFlags, poll};
 
     let (sender, receiver) = tokio::sync::oneshot::channel();
@@ -68,7 +68,7 @@ async fn unread() {
 }
 
 #[cfg(not(target_os = "linux"))]
-async fn unread() {
+async fn output_closed() {
     std::future::pending().await
 }
 
@@ -86,14 +86,14 @@ pub(super) fn signed(change: &tickcast::Price) -> String {
 }
 
 /// Says beside the prices what is to be said of an event, if anything.
-pub(crate) fn tell(event: &Event) {
-    if let Some(says) = aside(event) {
+pub(crate) fn print_notice(event: &Event) {
+    if let Some(says) = notice_text(event) {
         eprintln!("{says}");
     }
 }
 
 /// What is to be said of an event besides prices.
-fn aside(event: &Event) -> Option<String> {
+fn notice_text(event: &Event) -> Option<String> {
     Some(match event {
         Event::Disconnected(why) => format!("{why}; it is tried again"),
         Event::Bye(reason) => format!("the server ended the stream ({reason})"),

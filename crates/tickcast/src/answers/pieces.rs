@@ -12,7 +12,7 @@ use super::{AnswerPermit, Cut};
 
 /// How long a piece may take to be taken, as long as a socket that takes nothing is waited for. It is looked at as often, so one that
 /// is not taken is given up after twice as long at most.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PIECE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The rest of an answer.
 pub(crate) trait Pull: Send + Sized + 'static {
@@ -53,7 +53,7 @@ pub(crate) fn body<P: Pull>(ready: Option<Bytes>, rest: P, place: AnswerPermit) 
 async fn watch<P>(held: Weak<Mutex<PieceQueue<P>>>) {
     let mut seen = 0;
     loop {
-        tokio::time::sleep(PATIENCE).await;
+        tokio::time::sleep(PIECE_TIMEOUT).await;
         let Some(held) = held.upgrade() else { return };
         let mut held = lock(&held);
         // While a piece is being made there is nothing to take away.
@@ -92,10 +92,10 @@ mod tests {
         let mut slow = body(None, Count(200), place().unwrap());
         for n in (190..=200).rev() {
             assert_eq!(*slow.frame().await.unwrap().unwrap().into_data().unwrap(), [n]);
-            tokio::time::sleep(PATIENCE - Duration::from_secs(1)).await;
+            tokio::time::sleep(PIECE_TIMEOUT - Duration::from_secs(1)).await;
             assert!(place().is_err(), "it goes on, if slowly");
         }
-        tokio::time::sleep(2 * PATIENCE).await;
+        tokio::time::sleep(2 * PIECE_TIMEOUT).await;
         assert!(place().is_ok());
         assert!(slow.frame().await.unwrap().is_err(), "it does not look whole");
     }

@@ -10,10 +10,10 @@ use super::{Answers, Busy, NoSnapshot, Snapshot};
 use crate::hub::Hub;
 
 /// The least time between two snapshots of a large market: each takes some milliseconds, of publishers too.
-const INTERVAL: Duration = Duration::from_millis(250);
+const MIN_SNAPSHOT_INTERVAL: Duration = Duration::from_millis(250);
 
 /// A market of no more symbols than this is copied whenever it is asked for.
-const SMALL: usize = 1024;
+const MAX_SMALL_MARKET: usize = 1024;
 
 impl Snapshot {
     /// The newest ticks of all symbols.
@@ -27,7 +27,7 @@ impl Snapshot {
             (log.cursor(), ticks)
         });
         let bytes = ticks.iter().map(|(_, frame)| frame.event().len() + size_of::<(Symbol, Frame)>()).sum();
-        let room = Some(hub.answers().hold(bytes)?);
+        let room = Some(hub.answers().reserve(bytes)?);
         ticks.sort_unstable_by_key(|(name, _)| *name);
         Ok(Self { cursor, ticks, _room: room })
     }
@@ -42,12 +42,12 @@ impl Answers {
         if let Some(snapshot) = newest.snapshot.upgrade().filter(|there| there.cursor.seq() >= asked) {
             return Ok(snapshot);
         }
-        let small = hub.log().with(|log| log.market().len()) <= SMALL;
+        let small = hub.log().with(|log| log.market().len()) <= MAX_SMALL_MARKET;
         let snapshot = if small {
             Snapshot::get_all(hub)?
         } else {
             if let Some(made) = newest.made {
-                tokio::time::sleep_until(made + INTERVAL).await;
+                tokio::time::sleep_until(made + MIN_SNAPSHOT_INTERVAL).await;
             }
             let of = hub.clone();
             self.work(move || Snapshot::get_all(&of)).await??

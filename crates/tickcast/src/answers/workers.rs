@@ -10,7 +10,7 @@ use super::Cut;
 
 /// How many threads work for answers, reading the disk or comparing names. Those of the runtime are everybody's, and its pool is for
 /// looking names up: neither is to wait for what somebody asks for.
-const WORKERS: usize = 2;
+const WORKER_THREADS: usize = 2;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -39,7 +39,7 @@ impl Workers {
 fn start() -> Sender<Job> {
     let (jobs, desk) = channel();
     let desk = Arc::new(Mutex::new(desk));
-    for number in 0..WORKERS {
+    for number in 0..WORKER_THREADS {
         let desk = Arc::clone(&desk);
         let worker = std::thread::Builder::new().name(format!("answers-{number}"));
         if let Err(error) = worker.spawn(move || work(&desk)) {

@@ -11,14 +11,14 @@ use http_body::Body as _;
 use tokio::time::timeout;
 
 use super::Problem;
-use crate::answers::{Answers, SHORT};
+use crate::answers::{Answers, MAX_SHORT_BODY_BYTES};
 use crate::serve::Unread;
 
 /// How long a body may take that is of no use before it is whole, however it spreads the bytes.
-const DEADLINE: Duration = Duration::from_secs(10);
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a body is read that nobody wants, and how much of it.
-const READ_OFF: (Duration, usize) = (Duration::from_secs(5), 1 << 20);
+const MAX_DISCARDED: (Duration, usize) = (Duration::from_secs(5), 1 << 20);
 
 /// The next bytes; `None` at its end.
 pub(super) async fn next(body: &mut Body) -> Option<Result<Bytes, Problem>> {
@@ -58,7 +58,7 @@ pub(super) async fn read_all(mut body: Body, most: usize, answers: &Answers) -> 
             if all.len() + bytes.len() > most {
                 return Err(too_long());
             }
-            if all.len() + bytes.len() > SHORT && place.is_none() {
+            if all.len() + bytes.len() > MAX_SHORT_BODY_BYTES && place.is_none() {
                 place = Some(answers.long_body()?);
             }
             all.extend_from_slice(&bytes);
@@ -66,13 +66,13 @@ pub(super) async fn read_all(mut body: Body, most: usize, answers: &Answers) -> 
         Ok(all)
     };
     let late =
-        || Problem::new(StatusCode::REQUEST_TIMEOUT, format!("the body took longer than {DEADLINE:?}"));
-    timeout(DEADLINE, reading).await.unwrap_or_else(|_| Err(late()))
+        || Problem::new(StatusCode::REQUEST_TIMEOUT, format!("the body took longer than {BODY_TIMEOUT:?}"));
+    timeout(BODY_TIMEOUT, reading).await.unwrap_or_else(|_| Err(late()))
 }
 
 /// Reads a body that nobody wants, up to a bound, and drops it: a client that is still sending may never see an answer otherwise.
 pub(super) async fn discard_body(mut body: Body) {
-    let (longest, mut left) = READ_OFF;
+    let (longest, mut left) = MAX_DISCARDED;
     let reading = async {
         while let Some(Ok(bytes)) = next(&mut body).await {
             left = left.saturating_sub(bytes.len());

@@ -12,8 +12,8 @@ use super::{Problem, schema};
 use crate::hub::Hub;
 
 /// How many candles are told, unless asked otherwise, and at most.
-const CANDLES: usize = 500;
-const MOST: usize = 5000;
+const DEFAULT_CANDLES: usize = 500;
+const MAX_CANDLES: usize = 5000;
 
 /// What a price did, second by second or day by day
 ///
@@ -46,7 +46,7 @@ pub(super) async fn candles(
         .get("interval")
         .map_or(Ok(Interval::Minute), str::parse)
         .map_err(|error: IntervalError| Problem::parameter("interval", error))?;
-    let limit = query.number("limit", &(1..=MOST), "candles")?.unwrap_or(CANDLES);
+    let limit = query.number("limit", &(1..=MAX_CANDLES), "candles")?.unwrap_or(DEFAULT_CANDLES);
     let (from, to) = query.range()?;
     // What a clock that was ahead has left behind is not shown.
     let range = (from, to.min(hub.horizon()));

@@ -14,7 +14,7 @@ use crate::hub::Hub;
 use crate::subscription::{Edit, EditError, Effective, Rate, StreamId};
 
 /// Most bytes of a change: three lists of the longest names, and then some, so that a list that is too long is told so.
-const LONGEST: usize = 256 << 10;
+const MAX_BODY_BYTES: usize = 256 << 10;
 
 /// Changes a stream that is open
 ///
@@ -45,7 +45,7 @@ pub(super) async fn change(
     body: Body,
 ) -> Result<Json<Value>, Problem> {
     let id = path.ok().and_then(|Path(id)| id.parse::<StreamId>().ok()).ok_or_else(no_stream)?;
-    let edit = edit(&body::read_all(body, LONGEST, hub.answers()).await?)?;
+    let edit = edit(&body::read_all(body, MAX_BODY_BYTES, hub.answers()).await?)?;
     match hub.change(id, edit).await {
         None => Err(no_stream()),
         Some(Err(error)) => Err(error.into()),

@@ -16,8 +16,8 @@ use crate::hub::Hub;
 use crate::stats::SourceStats;
 
 /// How many symbols one page lists, unless asked otherwise, and at most.
-const PAGE: usize = 100;
-const LARGEST_PAGE: usize = 1000;
+const DEFAULT_PAGE: usize = 100;
+const MAX_PAGE: usize = 1000;
 
 /// A symbol's newest tick
 #[utoipa::path(
@@ -47,7 +47,7 @@ pub(super) async fn price(
 /// One page of symbols.
 #[derive(Serialize, ToSchema)]
 pub(super) struct SymbolsPage {
-    symbols: Vec<SymbolStanding>,
+    symbols: Vec<SymbolSummary>,
     /// What to ask for as `after` to get the next page.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
@@ -55,7 +55,7 @@ pub(super) struct SymbolsPage {
 
 /// How a symbol stands.
 #[derive(Serialize, ToSchema)]
-struct SymbolStanding {
+struct SymbolSummary {
     symbol: String,
     /// Whose its newest tick is; empty where that is not known.
     source: String,
@@ -91,7 +91,7 @@ struct SymbolStanding {
 )]
 pub(super) async fn symbols(State(hub): State<Hub>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
     let query = Query::parse(query.as_deref(), &["q", "limit", "after"])?;
-    let limit = query.number("limit", &(1..=LARGEST_PAGE), "symbols")?.unwrap_or(PAGE);
+    let limit = query.number("limit", &(1..=MAX_PAGE), "symbols")?.unwrap_or(DEFAULT_PAGE);
     let wanted = query.get("q").unwrap_or_default().to_ascii_lowercase();
     let after = query.get("after").unwrap_or_default();
     let sources = hub.sources();
@@ -108,7 +108,8 @@ pub(super) async fn symbols(State(hub): State<Hub>, RawQuery(query): RawQuery) -
         // One more than asked for says whether there is a next page.
         let rest = limit + 1 - page.len();
         hub.log().with(|log| {
-            let standings = chunk.into_iter().filter_map(|(name, id)| standing(log, &sources, name, id));
+            let standings =
+                chunk.into_iter().filter_map(|(name, id)| symbol_summary(log, &sources, name, id));
             page.extend(standings.take(rest));
         });
     }
@@ -120,12 +121,12 @@ pub(super) async fn symbols(State(hub): State<Hub>, RawQuery(query): RawQuery) -
     Ok(json(hub.answers().written(page)?))
 }
 
-fn standing(
+fn symbol_summary(
     log: &Sequencer,
     sources: &[SourceStats],
     symbol: Symbol,
     id: SymbolId,
-) -> Option<SymbolStanding> {
+) -> Option<SymbolSummary> {
     let quote = log.quote(id)?;
     let source = sources.get(usize::from(quote.source.0));
     let own = source.and_then(|source| source.symbols.iter().find(|own| own.symbol == symbol));
@@ -135,7 +136,7 @@ fn standing(
         // From before a restart: nobody has said anything since.
         None => "stale",
     };
-    Some(SymbolStanding {
+    Some(SymbolSummary {
         symbol: symbol.to_string(),
         source: source.map(|source| source.name.clone()).unwrap_or_default(),
         state,

@@ -27,7 +27,7 @@ use read::Read;
 use report::Report;
 
 /// Most ticks that enter the market in one go: the market is locked that long.
-const BATCH: usize = 512;
+const MAX_BATCH_TICKS: usize = 512;
 
 /// Publishes ticks
 ///
@@ -193,7 +193,7 @@ impl PublishRequest<'_> {
             }
             self.read = read;
             self.publish();
-            self.kept()?;
+            self.check_stored()?;
             // A compressed body may expand to very much without ever waiting for the network.
             tokio::task::consume_budget().await;
         }
@@ -202,18 +202,18 @@ impl PublishRequest<'_> {
         }
         items.finish(|at, item| self.take(at, item, false));
         self.publish();
-        self.kept()?;
+        self.check_stored()?;
         let hub = self.publisher.hub();
         hub.wait_durable().await?;
         Ok(self.claim.done(self.publisher, hub.cursor(), read))
     }
 
     /// Whether all so far could be kept.
-    fn kept(&self) -> Result<(), Problem> {
+    fn check_stored(&self) -> Result<(), Problem> {
         self.claim.report().borrow_mut().storage_problem().map_or(Ok(()), Err)
     }
 
-    fn is_kept(&self) -> bool {
+    fn is_stored(&self) -> bool {
         self.claim.report().borrow().storage_errors.is_none()
     }
 
@@ -228,20 +228,20 @@ impl PublishRequest<'_> {
             return;
         }
         // Behind one that could not be kept nothing is dealt with: it all may come again.
-        if at < self.resume_at || !self.is_kept() {
+        if at < self.resume_at || !self.is_stored() {
             return;
         }
         match item.tick() {
             Ok(tick) => self.batch.push((at, tick)),
             Err(rejected) => {
                 self.publish();
-                if self.is_kept() {
+                if self.is_stored() {
                     self.publisher.reject();
                     self.claim.report().borrow_mut().reject(at, &rejected);
                 }
             }
         }
-        if self.batch.len() == BATCH {
+        if self.batch.len() == MAX_BATCH_TICKS {
             self.publish();
         }
     }

@@ -17,7 +17,7 @@ use crate::subscription::{HEARTBEATS, Heartbeat, RATES, Rate, Subscription};
 const SYMBOLS: &str = "symbols";
 
 /// At most so many characters of an unknown name are shown in the answer.
-const SHOWN: usize = 24;
+const EXCERPT_CHARS: usize = 24;
 
 /// The decoded parameters of a query string: only known ones, each at most once.
 pub(super) struct Query<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
@@ -132,7 +132,7 @@ impl<'a> Query<'a> {
 
 /// Returns 400 for an unknown name, with the nearest known one.
 fn unknown(name: &str, known: &[&'static str]) -> Problem {
-    let shown: String = name.chars().take(SHOWN).collect();
+    let shown: String = name.chars().take(EXCERPT_CHARS).collect();
     let likeness = |known: &str| strsim::jaro_winkler(known, &name.to_ascii_lowercase());
     let nearest = known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
     let detail = match nearest {

@@ -35,7 +35,7 @@ const SUBSCRIBED: [&str; 3] = ["symbols", "rate", "snapshot"];
 const LAST_ID: &str = "lastEventId";
 
 /// Most bytes of a reader's cursor that it is shown again.
-const SHOWN: usize = 64;
+const MAX_ECHOED_ID_BYTES: usize = 64;
 
 /// Prices as they move: the simple stream
 ///
@@ -126,7 +126,7 @@ fn last_event_id(headers: &HeaderMap, query: &Query<'_>) -> Option<Box<str>> {
     let header = headers.get("last-event-id").map(|value| String::from_utf8_lossy(value.as_bytes()));
     let last = header.as_deref().filter(|last| !last.is_empty());
     let last = last.or_else(|| query.get(LAST_ID).filter(|last| !last.is_empty()))?;
-    Some(last.chars().take(SHOWN).collect::<String>().into())
+    Some(last.chars().take(MAX_ECHOED_ID_BYTES).collect::<String>().into())
 }
 
 /// The stream of a subscription. Its filter is made ready here, not in a lane. Where the server has no room for that, its reader is

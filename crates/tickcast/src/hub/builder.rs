@@ -139,12 +139,12 @@ impl HubBuilder {
 
 /// At least a millisecond, at most a day: shorter would never rest, longer means never, and sums of times must not overflow.
 const fn clamped(time: Duration) -> Duration {
-    const LEAST: Duration = Duration::from_millis(1);
-    const MOST: Duration = Duration::from_secs(86_400);
-    if time.as_nanos() < LEAST.as_nanos() {
-        LEAST
-    } else if time.as_nanos() > MOST.as_nanos() {
-        MOST
+    const MIN_TIME: Duration = Duration::from_millis(1);
+    const MAX_TIME: Duration = Duration::from_secs(86_400);
+    if time.as_nanos() < MIN_TIME.as_nanos() {
+        MIN_TIME
+    } else if time.as_nanos() > MAX_TIME.as_nanos() {
+        MAX_TIME
     } else {
         time
     }

@@ -7,7 +7,7 @@ use crate::lane::{Change, Command, ProposedChange};
 use crate::subscription::{Edit, EditError, Effective, StreamId};
 
 /// How often a change is worked out anew where it was outdated when it came to its lane.
-const ATTEMPTS: usize = 8;
+const MAX_CHANGE_ATTEMPTS: usize = 8;
 
 impl Hub {
     /// Changes what an open resumable stream is subscribed to; `None`: there is no such stream. What follows from the change is
@@ -15,7 +15,7 @@ impl Hub {
     pub(crate) async fn change(&self, id: StreamId, edit: Edit) -> Option<Result<Effective, EditError>> {
         // Held so that selecting goes on from there.
         let mut before = None;
-        for _ in 0..ATTEMPTS {
+        for _ in 0..MAX_CHANGE_ATTEMPTS {
             let current = self.ask(id, None).await?;
             let (from, effective) = match current.and_then(|current| {
                 let effective = edit.clone().apply(current.clone())?;

@@ -10,7 +10,7 @@ use crate::lane::Command;
 pub(super) const DRAIN_STEP: Duration = Duration::from_millis(10);
 
 /// How long streams that were ended may take to write what they are in the middle of.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+const FINAL_WRITE_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Hub {
     /// Ends every stream once it has been sent all there is. New ones end after their snapshot.
@@ -33,7 +33,7 @@ impl Hub {
         // What they were in the middle of is still written, as long as someone reads it.
         // A lane that is no more may have been given a stream as it ended.
         let open = || self.lanes().iter().any(|lane| !lane.inbox.is_closed() && lane.stats.assigned() > 0);
-        for _ in 0..(LAST_WORDS.as_millis() / DRAIN_STEP.as_millis()) {
+        for _ in 0..(FINAL_WRITE_TIMEOUT.as_millis() / DRAIN_STEP.as_millis()) {
             if !open() {
                 break;
             }

@@ -23,7 +23,7 @@ const NAME_BYTES: usize = 160;
 const FILTER_BYTES: usize = 512;
 
 /// Filters that nobody uses any more are looked for now and then, whenever so many more are known.
-const NOW_AND_THEN: usize = 256;
+const CLEANUP_INTERVAL: usize = 256;
 
 /// A filter that lanes can take as it is.
 #[derive(Debug)]
@@ -136,7 +136,7 @@ impl Filters {
         let charge = self.budget.charge(filter, symbols, limits)?;
         let prepared = Arc::new(Prepared { selection: OnceCell::new(), _charge: charge });
         known.insert(filter.clone(), Arc::downgrade(&prepared));
-        if known.len().is_power_of_two() || known.len().is_multiple_of(NOW_AND_THEN) {
+        if known.len().is_power_of_two() || known.len().is_multiple_of(CLEANUP_INTERVAL) {
             known.retain(|_, prepared| prepared.strong_count() > 0);
         }
         Ok(prepared)

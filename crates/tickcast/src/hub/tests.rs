@@ -12,7 +12,7 @@ async fn a_lane_that_has_ended_is_given_no_more_readers() {
     assert_eq!(hub.failed_lanes(), (0, 2));
     // As at the end of a task, however it comes.
     first.inbox.close();
-    first.stats.forget();
+    first.stats.subtract_stream();
     assert_eq!(hub.failed_lanes(), (1, 2));
     for _ in 0..3 {
         assert!(Arc::ptr_eq(&hub.inner().next_lane(), &second.inbox));
@@ -25,7 +25,7 @@ async fn a_drain_does_not_wait_for_a_lane_that_has_ended() {
     drop(hub.inner().open_body(Subscription::default().at(hub.head().1)));
     let [lane] = hub.lanes() else { panic!("one lane") };
     lane.inbox.close();
-    lane.stats.forget();
+    lane.stats.subtract_stream();
     // A stream that was given to it between its end and its last figures.
     lane.stats.assign();
     let begin = tokio::time::Instant::now();

@@ -17,7 +17,7 @@ impl<S: Sink> Lane<S> {
         self.count_at = now + RECOUNT_INTERVAL;
         // Where all was taken since, nobody keeps anything to speak of.
         let refusals = self.stats.refusals();
-        if std::mem::replace(&mut self.refusals, refusals) == refusals && self.stats.kept() == 0 {
+        if std::mem::replace(&mut self.refusals, refusals) == refusals && self.stats.buffered_bytes() == 0 {
             return;
         }
         let mut shared: HashMap<usize, usize> = HashMap::new();
@@ -31,7 +31,7 @@ impl<S: Sink> Lane<S> {
         }
         let kept: usize = shared.values().sum();
         let most = self.limits.buffered_bytes;
-        self.stats.keeps(kept);
+        self.stats.set_buffered_bytes(kept);
         if kept <= most {
             return;
         }

@@ -28,7 +28,7 @@ impl<S: Sink> Lane<S> {
         let caught_up = self.groups.match_deferred(self.replica.market());
         self.visits.extend(caught_up.iter().flat_map(|group| self.groups.members(*group)));
         self.hold_back(from);
-        let revived = self.restored.revived();
+        let revived = self.restored.revived_count();
         if ticks <= BATCH_TICKS && self.replica.tape().reaches_back_to(from) {
             for (seq, entry) in self.replica.tape().after(from) {
                 let symbol = self.replica.market().symbol(entry.symbol);
@@ -44,7 +44,7 @@ impl<S: Sink> Lane<S> {
             self.restored.rescan(self.replica.market());
             self.leave_behind(from, now);
         }
-        if self.restored.revived() > revived {
+        if self.restored.revived_count() > revived {
             self.visits.extend(self.names.values());
         }
         for key in std::mem::take(&mut self.visits) {

@@ -24,10 +24,10 @@ pub(super) use slot::{GroupId, GroupSlot};
 use super::rendered::Rendered;
 
 /// How many rendered pieces are remembered.
-const MEMOS: usize = 8;
+const MAX_REMEMBERED: usize = 8;
 
 /// So many entries of groups that are no more are not worth looking for.
-const FEW_STALE: usize = 4096;
+const MAX_STALE_ENTRIES: usize = 4096;
 
 /// Readers with the same filter.
 struct Group {
@@ -245,7 +245,7 @@ impl Groups {
         self.stale += if filter.has_patterns() { 0 } else { filter.names().len() };
         self.with_patterns.remove(&number);
         self.by_filter.remove(&(filter, group.format));
-        if self.stale > FEW_STALE + self.entries / 2 {
+        if self.stale > MAX_STALE_ENTRIES + self.entries / 2 {
             self.sweep();
         }
     }

@@ -14,7 +14,7 @@ use tickcast_tape::{DiskTape, ReadError};
 
 use super::Key;
 use super::payload::PayloadBuilder;
-use super::rendered::{LONGEST, Rendered, StreamPosition};
+use super::rendered::{MAX_PAYLOAD_BYTES, Rendered, StreamPosition};
 
 /// A piece that a stream is waiting for.
 pub(crate) struct HistoryRequest {
@@ -57,10 +57,10 @@ pub(crate) struct HistoryReader {
 
 /// Most streams that wait for a piece at a time. Each is given one in turn: so many do not keep anyone waiting for longer than a
 /// second or so, and more are told to come back.
-const MAX_WAITING: usize = 256;
+const MAX_HISTORY_REQUESTS: usize = 256;
 
 /// How long the disk is read for one of them before it is somebody else's turn, and after how many ticks that is looked at.
-const TURN: Duration = Duration::from_millis(10);
+const READ_TURN: Duration = Duration::from_millis(10);
 const RECORDS_PER_LOOK: usize = 64;
 
 impl HistoryReader {
@@ -85,7 +85,7 @@ impl HistoryReader {
         wanted: HistoryRequest,
         answer: impl FnOnce(HistoryResponse) + Send + 'static,
     ) -> Option<HistoryRequest> {
-        if self.waiting.fetch_add(1, Ordering::Relaxed) >= MAX_WAITING {
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= MAX_HISTORY_REQUESTS {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
             return Some(wanted);
         }
@@ -126,8 +126,8 @@ impl HistoryRequest {
                 ticks += usize::from(self.format.entry(Some(at), recorded.symbol, frame.as_ref(), out));
             }
             read += 1;
-            let long = read % RECORDS_PER_LOOK == 0 && begun.elapsed() >= TURN;
-            if end || long || out.len() - start >= LONGEST {
+            let long = read % RECORDS_PER_LOOK == 0 && begun.elapsed() >= READ_TURN;
+            if end || long || out.len() - start >= MAX_PAYLOAD_BYTES {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())

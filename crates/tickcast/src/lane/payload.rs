@@ -3,10 +3,10 @@
 use bytes::Bytes;
 
 /// Room for the longest chunk head: eight hex digits and a line break.
-const ROOM: usize = 10;
+const CHUNK_HEAD_BYTES: usize = 10;
 
 /// Unused room that is not worth a copy.
-const SLACK: usize = 4096;
+const MAX_SPARE_BYTES: usize = 4096;
 
 /// The line break that ends a chunk.
 const END: &[u8] = b"\r\n";
@@ -32,7 +32,7 @@ impl PayloadBuilder {
 
     /// How many bytes of events it has.
     pub(crate) const fn len(&self) -> usize {
-        self.0.len().saturating_sub(ROOM)
+        self.0.len().saturating_sub(CHUNK_HEAD_BYTES)
     }
 
     /// Where to append.
@@ -43,8 +43,8 @@ impl PayloadBuilder {
     /// Where to append what will probably be as long as `length`: it does not have to move while it grows.
     pub(crate) fn bytes_of(&mut self, length: usize) -> &mut Vec<u8> {
         if self.0.is_empty() {
-            self.0.reserve(ROOM + length + END.len());
-            self.0.resize(ROOM, 0);
+            self.0.reserve(CHUNK_HEAD_BYTES + length + END.len());
+            self.0.resize(CHUNK_HEAD_BYTES, 0);
         }
         &mut self.0
     }
@@ -56,12 +56,12 @@ impl PayloadBuilder {
             return Payload::default();
         }
         // Kept by a reader that is slow, it is to take no more than it is long.
-        if self.0.capacity() > length + length / 4 + SLACK {
-            self.0.shrink_to(length + ROOM + END.len());
+        if self.0.capacity() > length + length / 4 + MAX_SPARE_BYTES {
+            self.0.shrink_to(length + CHUNK_HEAD_BYTES + END.len());
         }
         let head = format!("{length:x}\r\n");
-        let start = ROOM - head.len();
-        self.0[start..ROOM].copy_from_slice(head.as_bytes());
+        let start = CHUNK_HEAD_BYTES - head.len();
+        self.0[start..CHUNK_HEAD_BYTES].copy_from_slice(head.as_bytes());
         self.0.extend_from_slice(END);
         Payload { chunk: Bytes::from(self.0).slice(start..), head: head.len() }
     }

@@ -5,7 +5,7 @@ use tickcast_core::{Seq, SymbolId};
 use super::payload::Payload;
 
 /// Most bytes of one piece of catching up: what a reader that stops in the middle of one can pin.
-pub(super) const LONGEST: usize = 64 << 10;
+pub(super) const MAX_PAYLOAD_BYTES: usize = 64 << 10;
 
 /// A piece of catching up.
 #[derive(Debug, Clone)]

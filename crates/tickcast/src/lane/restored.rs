@@ -30,7 +30,7 @@ impl RestoredSymbols {
     }
 
     /// How many have ticked since.
-    pub(super) fn revived(&self) -> usize {
+    pub(super) fn revived_count(&self) -> usize {
         self.revived.len()
     }
 

@@ -360,7 +360,7 @@ impl World {
         self.now += passed;
         self.wall = self.wall.saturating_add(passed);
         for node in &mut self.nodes {
-            node.ring(Now { uptime: self.now, wall: self.wall });
+            node.fire_timers(Now { uptime: self.now, wall: self.wall });
         }
     }
 

@@ -31,7 +31,7 @@ pub(crate) const DIRECT: bool = true;
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 /// Most events that one look at the sockets takes in.
-const EVENTS: usize = 256;
+const EVENTS_PER_POLL: usize = 256;
 
 /// The sockets of one lane: tells which of them can be written again, or have been left.
 pub(crate) struct Sockets {
@@ -116,10 +116,10 @@ impl Sockets {
     pub(crate) async fn poll_events(&self) -> Vec<SocketEvent> {
         // An error would mean that the runtime is going down, and the lane with it.
         let Ok(mut guard) = self.epoll.readable().await else { return Vec::new() };
-        let mut events = Vec::with_capacity(EVENTS);
+        let mut events = Vec::with_capacity(EVENTS_PER_POLL);
         let polled = epoll::wait(guard.get_inner(), spare_capacity(&mut events), Some(&Timespec::default()));
         // All was heard: the next event is worth a wake-up.
-        if !matches!(polled, Ok(EVENTS)) {
+        if !matches!(polled, Ok(EVENTS_PER_POLL)) {
             guard.clear_ready();
         }
         let events = events.iter().map(|event| {
@@ -214,7 +214,7 @@ impl From<io::Result<usize>> for WriteAttempt {
 }
 
 /// What is left of a piece. A short part of a long one is copied: shared, it would keep all of it.
-fn rest(payload: &Payload, left: &[u8]) -> Bytes {
+fn share_unsent(payload: &Payload, left: &[u8]) -> Bytes {
     if left.len() * PINNED_TIMES < payload.len() { Bytes::copy_from_slice(left) } else { payload.share(left) }
 }
 
@@ -246,7 +246,7 @@ impl Sink for Socket {
                 WriteOutcome::Taken
             }
             WriteAttempt::Sent(sent) => {
-                self.unsent = rest(payload, &bytes[sent..]);
+                self.unsent = share_unsent(payload, &bytes[sent..]);
                 self.wait_for_room(true);
                 WriteOutcome::Taken
             }

@@ -76,7 +76,7 @@ pub enum IoBackend {
 }
 
 /// Below so many sends a call for each is as good.
-const FEW: usize = 4;
+const MIN_RING_WRITES: usize = 4;
 
 /// Carries a lane's pieces: to sockets many at a time where there is a ring, else one by one.
 pub(crate) struct SocketWriter {
@@ -110,7 +110,7 @@ impl SocketWriter {
 
 impl BatchWriter<StreamSink> for SocketWriter {
     fn write_batch(&mut self, offers: &[(&StreamSink, &Payload)], outcomes: &mut Vec<WriteAttempt>) {
-        let Some(ring) = self.ring.as_mut().filter(|_| offers.len() >= FEW) else {
+        let Some(ring) = self.ring.as_mut().filter(|_| offers.len() >= MIN_RING_WRITES) else {
             return OneAtATime.write_batch(offers, outcomes);
         };
         let sends: Vec<_> = offers.iter().filter_map(|(outlet, payload)| outlet.sendable(payload)).collect();

@@ -33,12 +33,12 @@ pub(crate) struct Task {
 }
 
 /// Closes the inbox of a lane that is no more, however it came to its end.
-struct Closing(Arc<Inbox>, Arc<LaneStats>);
+struct CloseOnDrop(Arc<Inbox>, Arc<LaneStats>);
 
-impl Drop for Closing {
+impl Drop for CloseOnDrop {
     fn drop(&mut self) {
         self.0.close();
-        self.1.forget();
+        self.1.subtract_stream();
         if std::thread::panicking() {
             tracing::error!("a lane has ended by a defect: its readers come back to the others");
         }
@@ -49,7 +49,7 @@ impl Task {
     /// Runs the lane until its hub is gone. The first tick after quiet is sent at once; while more arrive, at most one flush
     /// begins every `flush`, and under load each takes along what came while the last one ran and rested.
     pub(crate) async fn run(mut self) {
-        let _closing = Closing(Arc::clone(&self.inbox), Arc::clone(&self.stats));
+        let _closing = CloseOnDrop(Arc::clone(&self.inbox), Arc::clone(&self.stats));
         let sockets = match Sockets::new() {
             Ok(sockets) => sockets,
             Err(error) => return tracing::error!(%error, "a lane cannot watch sockets"),
@@ -84,7 +84,7 @@ impl Task {
                     command => self.handle_command(command),
                 }
             }
-            self.lane.ring(self.clock.now());
+            self.lane.fire_timers(self.clock.now());
             let (still, due): (Vec<_>, Vec<_>) =
                 std::mem::take(&mut later).into_iter().partition(|change| self.lane.holds_back(change));
             later = still;

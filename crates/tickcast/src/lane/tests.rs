@@ -163,7 +163,7 @@ impl Stage {
 
     fn pass(&mut self, ms: u64) {
         self.now += Duration::from_millis(ms);
-        self.lane.ring(Now { uptime: self.now, ..Now::default() });
+        self.lane.fire_timers(Now { uptime: self.now, ..Now::default() });
     }
 
     fn open(&mut self, subscription: Subscription) -> (Key, Reader) {

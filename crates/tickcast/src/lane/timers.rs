@@ -18,7 +18,7 @@ pub(super) enum Timer {
 }
 
 /// How many alarms are not worth looking through.
-const FEW: usize = 1024;
+const MIN_COMPACTION: usize = 1024;
 
 /// The shortest time from one round of alarms to the next: an alarm that is set again at once cannot keep a lane busy.
 const RESOLUTION: Duration = Duration::from_millis(1);
@@ -50,7 +50,7 @@ impl Timers {
     /// Forgets the alarms of streams that are no more, where there must be many of them: each of `streams` has three at most,
     /// one of each kind.
     pub(super) fn compact(&mut self, streams: usize, is_there: impl Fn(Key) -> bool) {
-        if self.heap.len() > FEW + 4 * streams {
+        if self.heap.len() > MIN_COMPACTION + 4 * streams {
             self.heap.retain(|Reverse((_, key, _))| is_there(*key));
             self.heap.shrink_to(2 * self.heap.len());
         }
@@ -82,7 +82,7 @@ mod tests {
             timers.set(Duration::from_secs(second), key, Timer::IdleCheck);
             streams.remove(key);
             timers.compact(streams.len(), |key| streams.contains_key(key));
-            assert!(timers.heap.len() <= FEW + 4);
+            assert!(timers.heap.len() <= MIN_COMPACTION + 4);
         }
         let mut due = Vec::new();
         timers.take_due(Duration::from_secs(1 << 30), &mut due);

@@ -14,17 +14,17 @@ use crate::http::Problem;
 use crate::http::stream::busy;
 
 /// Descriptors left to everything else that a program has open.
-const KEPT_BACK: u64 = 256;
+const RESERVED_DESCRIPTORS: u64 = 256;
 
 /// Most places beyond those that streams get: requests that are soon over go on being answered, and streams can be told to
 /// come back later.
-const SPARE: usize = 64;
+const SHORT_CONNECTIONS: usize = 64;
 
 /// Most connections that are listened to after their last answer: half of the places that streams never take.
-const LINGERING: usize = 32;
+const MAX_LINGERING: usize = 32;
 
 /// Where the system does not say how many descriptors there may be.
-const UNKNOWN: usize = 1_000_000;
+const ASSUMED_DESCRIPTORS: usize = 1_000_000;
 
 /// When streams that found no place are to come back, in milliseconds: each at a time of its own, and not too soon.
 const RETRY_MS: std::ops::RangeInclusive<u32> = 5000..=15_000;
@@ -42,11 +42,11 @@ impl ConnectionLimit {
     /// So many for streams and a few more, but no more in all than there are descriptors for.
     pub(super) fn new(streams: Option<usize>) -> Self {
         let all = descriptors();
-        let spare = SPARE.min(all / 4);
-        let streams = streams.unwrap_or(UNKNOWN).min(all - spare - 1);
+        let spare = SHORT_CONNECTIONS.min(all / 4);
+        let streams = streams.unwrap_or(ASSUMED_DESCRIPTORS).min(all - spare - 1);
         // One more is always held for whoever comes next.
         let free = Arc::new(Semaphore::new(streams + spare + 1));
-        let lingering = Arc::new(Semaphore::new(LINGERING));
+        let lingering = Arc::new(Semaphore::new(MAX_LINGERING));
         Self { free, lingering, streams, spare, crowding: LogThrottle::default() }
     }
 
@@ -127,8 +127,8 @@ impl LogThrottle {
 fn descriptors() -> usize {
     #[cfg(unix)]
     if let Some(limit) = rustix::process::getrlimit(rustix::process::Resource::Nofile).current {
-        let places = limit.saturating_sub(KEPT_BACK).max(limit / 2).max(2);
-        return usize::try_from(places).map_or(UNKNOWN, |places| places.min(UNKNOWN));
+        let places = limit.saturating_sub(RESERVED_DESCRIPTORS).max(limit / 2).max(2);
+        return usize::try_from(places).map_or(ASSUMED_DESCRIPTORS, |places| places.min(ASSUMED_DESCRIPTORS));
     }
-    UNKNOWN
+    ASSUMED_DESCRIPTORS
 }

@@ -17,10 +17,10 @@ use tokio::net::TcpStream;
 use tower::ServiceExt;
 
 use super::context::ConnectionContext;
-use super::multiplexed::{self, Watching, ours};
+use super::multiplexed::{self, StallTimeoutExecutor, as_own_work};
 use super::prefixed_io::PrefixedIo;
 use super::request_body::{self, BodyRead};
-use super::sliced::{Endings, Sliced};
+use super::sliced::{PendingEnds, Sliced};
 use super::write_timeout_io::{ConnectionState, WriteTimeoutIo};
 use super::{head, requirements};
 use crate::events::Handoff;
@@ -36,7 +36,7 @@ pub(super) async fn serve_http(
 ) {
     let (course, stall) = (Arc::new(ConnectionState::default()), door.stall);
     let socket = WriteTimeoutIo::new(socket, stall, Arc::clone(&course), Arc::clone(&door.connections));
-    let endings = Arc::new(Endings::default());
+    let endings = Arc::new(PendingEnds::default());
     let desk = Arc::new(HttpService { app, door, course, endings: Arc::clone(&endings) });
     let first = Mutex::new(first);
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
@@ -44,14 +44,14 @@ pub(super) async fn serve_http(
         let desk = Arc::clone(&desk);
         async move { Ok::<_, Infallible>(desk.answer(request, answered).await) }
     });
-    let mut builder = auto::Builder::new(Watching(stall));
+    let mut builder = auto::Builder::new(StallTimeoutExecutor(stall));
     builder
         .http1()
         .timer(TokioTimer::new())
         .half_close(true)
-        .header_read_timeout(head::DEADLINE)
-        .max_buf_size(head::LONGEST)
-        .max_headers(head::HEADERS);
+        .header_read_timeout(head::HEAD_TIMEOUT)
+        .max_buf_size(head::MAX_HEAD_BYTES)
+        .max_headers(head::MAX_HEADERS);
     builder.http2().timer(TokioTimer::new());
     multiplexed::bound(builder.http2());
     let socket = TokioIo::new(PrefixedIo::new(read, socket));
@@ -71,7 +71,7 @@ struct HttpService {
     door: ConnectionContext,
     course: Arc<ConnectionState>,
     /// Of its answers over HTTP/2.
-    endings: Arc<Endings>,
+    endings: Arc<PendingEnds>,
 }
 
 impl HttpService {
@@ -84,7 +84,7 @@ impl HttpService {
         let (request, whole) = request_body::watch(request, self.door.stall, self.door.stop.clone());
         let mut response = self.response(request, answered).await;
         self.door.connections.turn_away(&mut response, Version::HTTP_11);
-        self.note(&mut response, &whole);
+        self.record_response(&mut response, &whole);
         response
     }
 
@@ -104,14 +104,14 @@ impl HttpService {
         match answered {
             Some(response) => response,
             None => {
-                let Ok(response) = ours(self.app.clone().oneshot(request)).await;
+                let Ok(response) = as_own_work(self.app.clone().oneshot(request)).await;
                 response
             }
         }
     }
 
     /// Notes how the connection goes on. An answer that did not wait for the end of its request is the last.
-    fn note(&self, response: &mut Response, whole: &BodyRead) {
+    fn record_response(&self, response: &mut Response, whole: &BodyRead) {
         let endless = response.extensions().get::<Handoff>().is_some();
         self.course.endless.store(endless, Ordering::Relaxed);
         self.course.unread.store(!whole.is(), Ordering::Relaxed);

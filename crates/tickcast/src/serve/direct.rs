@@ -15,10 +15,10 @@ use crate::lane::HandedOffSocket;
 
 /// The kernel's buffer for a stream: as much as a fast reader far away has under way. The system doubles it for its own
 /// book-keeping.
-const SEND_BUFFER: usize = 128 << 10;
+const SEND_BUFFER_BYTES: usize = 128 << 10;
 
 /// How much of that may wait unsent: beyond, a reader is behind, and what it gets next is newer for having waited.
-const UNSENT: u32 = 16 << 10;
+const MAX_UNSENT_BYTES: u32 = 16 << 10;
 
 /// The subscription that a response carries. Whoever has changed its status, or its body's coding, on its way out means
 /// the body.
@@ -55,8 +55,8 @@ pub(super) fn hand_over(
 fn tune(stream: &std::net::TcpStream) {
     let socket = SockRef::from(stream);
     #[cfg(target_os = "linux")]
-    let _ = socket.set_tcp_notsent_lowat(UNSENT);
-    let _ = socket.set_send_buffer_size(SEND_BUFFER);
+    let _ = socket.set_tcp_notsent_lowat(MAX_UNSENT_BYTES);
+    let _ = socket.set_send_buffer_size(SEND_BUFFER_BYTES);
 }
 
 /// The status line and the headers; `framing` says how long the body is. The connection ends with the response.

@@ -13,19 +13,19 @@ use super::framing;
 use crate::lane::DIRECT;
 
 /// How long a client may take over its first request's head, however it spreads the bytes.
-pub(super) const DEADLINE: Duration = Duration::from_secs(10);
+pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Most bytes of a head.
-pub(super) const LONGEST: usize = 32 << 10;
+pub(super) const MAX_HEAD_BYTES: usize = 32 << 10;
 
 /// Most headers.
-pub(super) const HEADERS: usize = 64;
+pub(super) const MAX_HEADERS: usize = 64;
 
 /// What HTTP/2 begins with.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// How much is read at a time: more than most heads have.
-const CHUNK: usize = 2 << 10;
+const READ_CHUNK_BYTES: usize = 2 << 10;
 
 /// What the first bytes of a connection are.
 pub(super) enum FirstRequest {
@@ -48,18 +48,18 @@ pub(super) async fn read(socket: &mut TcpStream) -> FirstRequest {
             if socket.readable().await.is_err() {
                 return FirstRequest::Nothing;
             }
-            bytes.reserve(CHUNK);
+            bytes.reserve(READ_CHUNK_BYTES);
             let before = bytes.len();
             match socket.try_read_buf(&mut bytes) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
                 Ok(0) | Err(_) => return FirstRequest::Nothing,
                 Ok(_) => {}
             }
-            if !looks.are_due(&bytes, before) && bytes.len() < LONGEST {
+            if !looks.are_due(&bytes, before) && bytes.len() < MAX_HEAD_BYTES {
                 continue;
             }
             match classify(&bytes) {
-                HeadKind::Unclear if bytes.len() < LONGEST => {}
+                HeadKind::Unclear if bytes.len() < MAX_HEAD_BYTES => {}
                 HeadKind::Ambiguous(why) => return FirstRequest::Ambiguous(why),
                 HeadKind::Stream(request) => {
                     return FirstRequest::Stream(request, std::mem::take(&mut bytes));
@@ -70,7 +70,7 @@ pub(super) async fn read(socket: &mut TcpStream) -> FirstRequest {
             }
         }
     };
-    timeout(DEADLINE, reading).await.unwrap_or(FirstRequest::Nothing)
+    timeout(HEAD_TIMEOUT, reading).await.unwrap_or(FirstRequest::Nothing)
 }
 
 /// When what was read is worth a look: a head that comes by the byte is not parsed anew for each.
@@ -110,7 +110,7 @@ fn classify(bytes: &[u8]) -> HeadKind {
     if bytes.starts_with(PREFACE) {
         return HeadKind::Other;
     }
-    let mut headers = [httparse::EMPTY_HEADER; HEADERS];
+    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut parsed = httparse::Request::new(&mut headers);
     match parsed.parse(bytes) {
         Ok(httparse::Status::Partial) => HeadKind::Unclear,

@@ -11,16 +11,16 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep};
 
 /// How long a peer is listened to after the last answer: a request of ordinary size gets here within that.
-const LONGEST: Duration = Duration::from_secs(5);
+const MAX_LINGER: Duration = Duration::from_secs(5);
 
 /// How long it may be silent meanwhile: longer than a packet is under way.
-const SILENCE: Duration = Duration::from_secs(1);
+const LINGER_IDLE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Most bytes that are read of it. Whoever sends more is told nothing by being listened to.
-const MOST: usize = 1 << 20;
+const MAX_LINGER_BYTES: usize = 1 << 20;
 
 /// How much is read at a time.
-const CHUNK: usize = 8 << 10;
+const READ_CHUNK_BYTES: usize = 8 << 10;
 
 /// Reads what a peer still says, and drops it. A socket that is closed with something unread resets the connection, and the
 /// last answer might be lost.
@@ -34,13 +34,13 @@ pub(super) struct Linger {
 impl Linger {
     /// With the leave to do so: those who linger are few, since each keeps its place.
     pub(super) fn new(leave: OwnedSemaphorePermit) -> Self {
-        let (longest, silence) = (Box::pin(sleep(LONGEST)), Box::pin(sleep(SILENCE)));
-        Self { left: MOST, longest, silence, _leave: leave }
+        let (longest, silence) = (Box::pin(sleep(MAX_LINGER)), Box::pin(sleep(LINGER_IDLE_TIMEOUT)));
+        Self { left: MAX_LINGER_BYTES, longest, silence, _leave: leave }
     }
 
     /// Done when the peer has ended, too, or it has been long enough.
     pub(super) fn poll(&mut self, socket: &mut TcpStream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut chunk = [0; CHUNK];
+        let mut chunk = [0; READ_CHUNK_BYTES];
         loop {
             if self.longest.as_mut().poll(cx).is_ready() || self.silence.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Ok(()));
@@ -52,7 +52,7 @@ impl Linger {
             if length == 0 || self.left == 0 {
                 return Poll::Ready(Ok(()));
             }
-            self.silence.as_mut().reset(Instant::now() + SILENCE);
+            self.silence.as_mut().reset(Instant::now() + LINGER_IDLE_TIMEOUT);
         }
     }
 }

@@ -16,31 +16,31 @@ use tokio::time::{Sleep, sleep};
 use super::head;
 
 /// Most requests of a connection at a time: as many as RFC 9113 (6.5.2) would have at least.
-const CONCURRENT: u32 = 100;
+const MAX_CONCURRENT_STREAMS: u32 = 100;
 
 /// Most bytes of an answer that wait for their window: a few pieces.
-const SEND_BUFFER: usize = 64 << 10;
+const SEND_BUFFER_BYTES: usize = 64 << 10;
 
 /// How many bytes of bodies, of one and of all on a connection, a peer may send before any are read.
-const WINDOW: u32 = 256 << 10;
+const WINDOW_BYTES: u32 = 256 << 10;
 
 /// Most requests that a peer may take back before they were looked at; one more ends the connection.
-const TAKEN_BACK: usize = 20;
+const MAX_PENDING_RESETS: usize = 20;
 
 /// Most requests of a connection that may have to be reset for what is wrong with them.
-const WRONG: usize = 64;
+const MAX_FAULTY_STREAMS: usize = 64;
 
 /// Sets the bounds of a connection.
 pub(super) fn bound<E>(mut http2: Http2Builder<'_, E>) {
     http2
-        .keep_alive_interval(Some(head::DEADLINE))
-        .max_concurrent_streams(CONCURRENT)
-        .max_header_list_size(head::LONGEST as u32)
-        .max_send_buf_size(SEND_BUFFER)
-        .initial_stream_window_size(WINDOW)
-        .initial_connection_window_size(WINDOW)
-        .max_pending_accept_reset_streams(TAKEN_BACK)
-        .max_local_error_reset_streams(WRONG);
+        .keep_alive_interval(Some(head::HEAD_TIMEOUT))
+        .max_concurrent_streams(MAX_CONCURRENT_STREAMS)
+        .max_header_list_size(head::MAX_HEAD_BYTES as u32)
+        .max_send_buf_size(SEND_BUFFER_BYTES)
+        .initial_stream_window_size(WINDOW_BYTES)
+        .initial_connection_window_size(WINDOW_BYTES)
+        .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
+        .max_local_error_reset_streams(MAX_FAULTY_STREAMS);
 }
 
 /// What one of our own was last seen to do.
@@ -58,35 +58,35 @@ thread_local! {
 }
 
 /// Polls what is ours, and leaves a sign.
-pub(super) fn noted<T>(poll: Poll<T>) -> Poll<T> {
+pub(super) fn note_activity<T>(poll: Poll<T>) -> Poll<T> {
     SIGN.set(Some(if poll.is_ready() { Activity::Gave } else { Activity::Waits }));
     poll
 }
 
 /// A future of ours that whoever watches the request knows of.
-pub(super) async fn ours<F: Future>(future: F) -> F::Output {
+pub(super) async fn as_own_work<F: Future>(future: F) -> F::Output {
     let mut future = std::pin::pin!(future);
-    std::future::poll_fn(|cx| noted(future.as_mut().poll(cx))).await
+    std::future::poll_fn(|cx| note_activity(future.as_mut().poll(cx))).await
 }
 
 /// Runs each request of a connection; one whose peer takes nothing of its answer for so long is reset.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Watching(pub(super) Duration);
+pub(super) struct StallTimeoutExecutor(pub(super) Duration);
 
-impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Watching {
+impl<F: Future<Output = ()> + Send + 'static> Executor<F> for StallTimeoutExecutor {
     fn execute(&self, request: F) {
-        tokio::spawn(Watched { request: Box::pin(request), stall: self.0, stuck: None });
+        tokio::spawn(WithStallTimeout { request: Box::pin(request), stall: self.0, stuck: None });
     }
 }
 
-struct Watched<F> {
+struct WithStallTimeout<F> {
     request: Pin<Box<F>>,
     stall: Duration,
     /// Set while its peer is waited for.
     stuck: Option<Pin<Box<Sleep>>>,
 }
 
-impl<F: Future<Output = ()>> Future for Watched<F> {
+impl<F: Future<Output = ()>> Future for WithStallTimeout<F> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {

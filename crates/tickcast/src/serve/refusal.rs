@@ -14,7 +14,7 @@ use super::write_timeout_io::{ConnectionState, WriteTimeoutIo};
 use crate::http::Problem;
 
 /// Most bytes of a stream that is told when to come back.
-const SHORT: u64 = 1024;
+const BUSY_STREAM_BYTES: u64 = 1024;
 
 /// Refuses a request that no two servers might understand alike.
 pub(super) async fn bad_request(socket: TcpStream, why: &str, door: &ConnectionContext) {
@@ -30,13 +30,13 @@ pub(super) async fn bad_request(socket: TcpStream, why: &str, door: &ConnectionC
 /// back. Thousands may be at a time, so that nothing else is made for them.
 pub(super) async fn few_events(response: &mut Response<Body>) -> Option<BytesMut> {
     let events = HeaderValue::from_static("text/event-stream");
-    let length = response.body().size_hint().exact().filter(|bytes| *bytes <= SHORT)?;
+    let length = response.body().size_hint().exact().filter(|bytes| *bytes <= BUSY_STREAM_BYTES)?;
     if response.status() != StatusCode::OK || response.headers().get(header::CONTENT_TYPE) != Some(&events) {
         return None;
     }
     let mut answer = direct::head(response, &format!("content-length: {length}\r\n"));
     let body = std::mem::take(response.body_mut());
-    answer.extend_from_slice(&to_bytes(body, SHORT as usize).await.ok()?);
+    answer.extend_from_slice(&to_bytes(body, BUSY_STREAM_BYTES as usize).await.ok()?);
     Some(answer)
 }
 

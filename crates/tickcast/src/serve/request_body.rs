@@ -30,7 +30,7 @@ impl BodyRead {
         self.0.load(Ordering::Relaxed)
     }
 
-    fn note(&self) {
+    fn set_complete(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 }
@@ -47,7 +47,7 @@ where
 {
     let whole = BodyRead::default();
     if request.body().is_end_stream() {
-        whole.note();
+        whole.set_complete();
         return (request.map(|_| Body::empty()), whole);
     }
     let watched = whole.clone();
@@ -97,7 +97,7 @@ where
         if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) {
             this.waiting = None;
             if frame.is_none() || this.body.is_end_stream() {
-                this.whole.note();
+                this.whole.set_complete();
             }
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }

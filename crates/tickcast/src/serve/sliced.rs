@@ -11,10 +11,10 @@ use http_body::{Frame, SizeHint};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::multiplexed::noted;
+use super::multiplexed::note_activity;
 
 /// How much of an answer is given out at a time. A peer takes that much within the deadline, or is cut.
-const PIECE: usize = 16 << 10;
+const PIECE_BYTES: usize = 16 << 10;
 
 /// An answer in pieces that a peer can take within the deadline, and its place among the requests.
 ///
@@ -25,12 +25,16 @@ pub(super) struct Sliced {
     rest: Bytes,
     trailers: Option<Frame<Bytes>>,
     /// `None`: it goes on until its reader leaves, and nothing is kept back.
-    ends: Option<Arc<Endings>>,
+    ends: Option<Arc<PendingEnds>>,
     permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Sliced {
-    pub(super) const fn new(body: Body, ends: Option<Arc<Endings>>, permit: OwnedSemaphorePermit) -> Self {
+    pub(super) const fn new(
+        body: Body,
+        ends: Option<Arc<PendingEnds>>,
+        permit: OwnedSemaphorePermit,
+    ) -> Self {
         Self { body, rest: Bytes::new(), trailers: None, ends, permit: Some(permit) }
     }
 
@@ -38,7 +42,7 @@ impl Sliced {
     fn next(&mut self) -> Option<Bytes> {
         let kept = usize::from(self.ends.is_some());
         let length = self.rest.len().checked_sub(kept).filter(|length| *length > 0)?;
-        let piece = self.rest.split_to(length.min(PIECE));
+        let piece = self.rest.split_to(length.min(PIECE_BYTES));
         if self.rest.len() == kept {
             // A byte must not hold on to all that came before it.
             self.rest = Bytes::copy_from_slice(&self.rest);
@@ -68,13 +72,13 @@ impl http_body::Body for Sliced {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         loop {
             if let Some(piece) = self.next() {
-                return noted(Poll::Ready(Some(Ok(Frame::data(piece)))));
+                return note_activity(Poll::Ready(Some(Ok(Frame::data(piece)))));
             }
             if let Some(trailers) = self.trailers.take() {
                 return Poll::Ready(Some(Ok(trailers)));
             }
             let kept = std::mem::take(&mut self.rest);
-            let frame = match noted(Pin::new(&mut self.body).poll_frame(cx)) {
+            let frame = match note_activity(Pin::new(&mut self.body).poll_frame(cx)) {
                 Poll::Ready(frame) => frame.transpose()?,
                 // What comes next may be long in coming: somebody else's events must not wait for it.
                 Poll::Pending if kept.is_empty() => return Poll::Pending,
@@ -110,21 +114,21 @@ impl http_body::Body for Sliced {
 
 /// The ends of a connection's answers that hyper has, and that have yet to be sent: nothing says of them what is taken.
 #[derive(Default)]
-pub(super) struct Endings(Mutex<BTreeMap<Instant, usize>>);
+pub(super) struct PendingEnds(Mutex<BTreeMap<Instant, usize>>);
 
 /// The end of an answer, and its place.
-struct Ending {
+struct LastByte {
     bytes: Bytes,
     since: Instant,
-    of: Arc<Endings>,
+    of: Arc<PendingEnds>,
     _place: OwnedSemaphorePermit,
 }
 
-impl Endings {
-    fn begin(self: &Arc<Self>, bytes: Bytes, permit: OwnedSemaphorePermit) -> Ending {
+impl PendingEnds {
+    fn begin(self: &Arc<Self>, bytes: Bytes, permit: OwnedSemaphorePermit) -> LastByte {
         let since = Instant::now();
         *self.lock().entry(since).or_default() += 1;
-        Ending { bytes, since, of: Arc::clone(self), _place: permit }
+        LastByte { bytes, since, of: Arc::clone(self), _place: permit }
     }
 
     /// Waits until one has not been sent for so long: a peer that has taken its window back, say.
@@ -144,7 +148,7 @@ impl Endings {
     }
 }
 
-impl Drop for Ending {
+impl Drop for LastByte {
     fn drop(&mut self) {
         let mut open = self.of.lock();
         if let Some(count) = open.get_mut(&self.since) {
@@ -156,7 +160,7 @@ impl Drop for Ending {
     }
 }
 
-impl AsRef<[u8]> for Ending {
+impl AsRef<[u8]> for LastByte {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
@@ -182,8 +186,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_place_and_a_deadline_go_with_the_last_byte() {
-        let (endings, (places, permit)) = (Arc::new(Endings::default()), permit());
-        let mut sliced = Sliced::new(vec![7; PIECE + 5].into(), Some(Arc::clone(&endings)), permit);
+        let (endings, (places, permit)) = (Arc::new(PendingEnds::default()), permit());
+        let mut sliced = Sliced::new(vec![7; PIECE_BYTES + 5].into(), Some(Arc::clone(&endings)), permit);
         let mut lengths = Vec::new();
         let mut last = Bytes::new();
         while !http_body::Body::is_end_stream(&sliced) {
@@ -191,7 +195,7 @@ mod tests {
             lengths.push(last.len());
             assert!(endings.stuck(STALL).now_or_never().is_none());
         }
-        assert_eq!(lengths, [PIECE, 4, 1]);
+        assert_eq!(lengths, [PIECE_BYTES, 4, 1]);
         drop(sliced);
         assert_eq!(places.available_permits(), 0, "it has yet to be sent");
         let begun = Instant::now();

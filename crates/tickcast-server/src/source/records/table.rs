@@ -13,7 +13,7 @@ use crate::words::count;
 const DELIMITERS: [char; 3] = ['\t', ';', ','];
 
 /// At most so many characters of a line that is not a header are shown in an error.
-const SHOWN: usize = 60;
+const EXCERPT_CHARS: usize = 60;
 
 /// A CSV whose columns are known.
 #[derive(Debug)]
@@ -80,7 +80,7 @@ impl Table {
             let delimiter = delimiters.into_iter().find(occurs).unwrap_or(',');
             return Ok(Beginning::Row(Self { delimiter, columns, symbol, header: false }));
         }
-        let no_header = || HeaderError::None(line.chars().take(SHOWN).collect());
+        let no_header = || HeaderError::None(line.chars().take(EXCERPT_CHARS).collect());
         let mut found = Err(no_header());
         for delimiter in delimiters {
             let Ok(cells) = split(line, delimiter) else { continue };

@@ -23,7 +23,7 @@ impl Taker for HistoryResponse {
         ControlFlow::Continue(())
     }
 
-    fn say(&mut self, line: u64, what: &str) {
+    fn warn(&mut self, line: u64, what: &str) {
         self.said.push(format!("line {line}: {what}"));
     }
 

@@ -71,7 +71,7 @@ impl Venue {
     }
 
     /// A symbol as it stands beside a price. Binance names streams in lower case, and prices in upper.
-    pub(super) fn spelled(self, symbol: &str) -> String {
+    pub(super) fn canonical_symbol(self, symbol: &str) -> String {
         match self {
             Self::Binance(_) => symbol.to_uppercase(),
             Self::Coinbase(_) | Self::Advanced | Self::Kraken(_) => symbol.to_owned(),
@@ -122,7 +122,7 @@ impl ExchangeSpec {
                 let (theirs, ours) = symbol
                     .split_once('=')
                     .map_or((symbol, None), |(theirs, ours)| (theirs, Some(ours.to_owned())));
-                (venue.spelled(theirs), ours)
+                (venue.canonical_symbol(theirs), ours)
             })
             .collect();
         if symbols.is_empty() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tickcast::Symbol;
 
 use super::SourceSpecError;
-use crate::settings::Span;
+use crate::settings::HumanDuration;
 use crate::source::records::Layout;
 use crate::source::replay::Pacing;
 
@@ -65,7 +65,7 @@ impl<'a> Options<'a> {
         }
     }
 
-    pub(super) fn stale_after(&mut self) -> Result<Option<Span>, SourceSpecError> {
+    pub(super) fn stale_after(&mut self) -> Result<Option<HumanDuration>, SourceSpecError> {
         let Some(text) = self.take("stale_after") else { return Ok(None) };
         let span = text
             .parse()
@@ -74,7 +74,7 @@ impl<'a> Options<'a> {
     }
 
     /// How far ahead of the clock a tick's time may be.
-    pub(super) fn max_ahead(&mut self) -> Result<Option<Span>, SourceSpecError> {
+    pub(super) fn max_ahead(&mut self) -> Result<Option<HumanDuration>, SourceSpecError> {
         let Some(text) = self.take("max_ahead") else { return Ok(None) };
         let span = text.parse().map_err(|_| self.value("max_ahead", &text, "a time, such as 1m or 2h,"))?;
         Ok(Some(span))
@@ -83,7 +83,7 @@ impl<'a> Options<'a> {
     /// How long no price may come before another connection is tried.
     pub(super) fn silence(&mut self) -> Result<Option<Duration>, SourceSpecError> {
         let Some(text) = self.take("silence") else { return Ok(None) };
-        let span = text.parse::<Span>().ok().filter(|span| span.0 >= LEAST_SILENCE);
+        let span = text.parse::<HumanDuration>().ok().filter(|span| span.0 >= LEAST_SILENCE);
         span.map(|span| Some(span.0)).ok_or_else(|| self.value("silence", &text, "a time of at least 1s"))
     }
 

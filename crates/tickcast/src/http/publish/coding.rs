@@ -13,10 +13,10 @@ use crate::answers::{AnswerPermit, Answers, Busy};
 use crate::http::{Problem, body};
 
 /// The accepted codings, as `Accept-Encoding` lists them.
-const TAKEN: &str = "gzip, zstd";
+const ACCEPTED_CODINGS: &str = "gzip, zstd";
 
 /// At most so many decoded bytes are in memory at a time, however much a body expands to.
-const PIECE: usize = 64 << 10;
+const PIECE_BYTES: usize = 64 << 10;
 
 /// The binary logarithm of the largest zstd window, the memory that decoding takes: 8 MiB, the limit of RFC 9659. So many bodies may
 /// be decoded at a time as there is room for.
@@ -46,10 +46,10 @@ impl Coding {
 
     /// Returns 415 for a coding that is not accepted.
     pub(super) fn refusal() -> Response {
-        let detail = format!("Content-Encoding: {TAKEN} or none is expected");
+        let detail = format!("Content-Encoding: {ACCEPTED_CODINGS} or none is expected");
         let problem =
             Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail).with("parameter", "Content-Encoding");
-        ([(header::ACCEPT_ENCODING, TAKEN)], problem).into_response()
+        ([(header::ACCEPT_ENCODING, ACCEPTED_CODINGS)], problem).into_response()
     }
 
     /// Room for the window that decoding takes, where it takes one.
@@ -97,6 +97,6 @@ impl Coding {
 }
 
 fn pieces(decoder: impl AsyncRead + Send + 'static, room: Option<AnswerPermit>) -> Body {
-    let pieces = ReaderStream::with_capacity(decoder, PIECE);
+    let pieces = ReaderStream::with_capacity(decoder, PIECE_BYTES);
     Body::from_stream(pieces.inspect_ok(move |_| _ = &room))
 }

@@ -9,7 +9,7 @@ use crate::http::query::Query;
 use crate::publisher::Publisher;
 
 /// Most publishers that are told apart by name: each is a source, in metrics and in what readers are told.
-const MAX_NAMED: usize = 64;
+const MAX_NAMED_SOURCES: usize = 64;
 
 /// Longest name of a publisher, in bytes.
 const MAX_NAME_LEN: usize = 32;
@@ -43,8 +43,11 @@ impl PublishState {
         if let Some(publisher) = named.get(name) {
             return Ok(publisher.clone());
         }
-        if named.len() == MAX_NAMED {
-            return Err(Problem::parameter(SOURCE, format!("{MAX_NAMED} names are in use, the limit")));
+        if named.len() == MAX_NAMED_SOURCES {
+            return Err(Problem::parameter(
+                SOURCE,
+                format!("{MAX_NAMED_SOURCES} names are in use, the limit"),
+            ));
         }
         let publisher = self.publisher.named(name);
         named.insert(name.to_owned(), publisher.clone());

@@ -14,7 +14,7 @@ use crate::hub::Hub;
 use crate::publisher::Publisher;
 
 /// Longest key, in bytes.
-const LONGEST: usize = 255;
+const MAX_KEY_LENGTH: usize = 255;
 
 /// The keys of requests that are under way. How far each has come, and what became of those that are done, the log knows: it
 /// remembers that over a restart as well.
@@ -41,9 +41,9 @@ impl IdempotencyKeys {
         let Some(key) = headers.get("idempotency-key") else {
             return Ok(Claimed::Open(Claim { key: None, report: RefCell::default() }));
         };
-        let key = key.to_str().ok().filter(|key| (1..=LONGEST).contains(&key.len()));
+        let key = key.to_str().ok().filter(|key| (1..=MAX_KEY_LENGTH).contains(&key.len()));
         let Some(key) = key else {
-            let rule = format!("1 to {LONGEST} printable ASCII characters are expected");
+            let rule = format!("1 to {MAX_KEY_LENGTH} printable ASCII characters are expected");
             return Err(Problem::parameter("Idempotency-Key", rule));
         };
         if !self.lock().insert(key.to_owned()) {
@@ -96,7 +96,7 @@ impl Claim<'_> {
                 report.read = Some(read);
             }
             drop(report);
-            self.note(false, &mut written)
+            self.progress(false, &mut written)
         });
     }
 
@@ -105,13 +105,13 @@ impl Claim<'_> {
         self.report.borrow_mut().close(cursor, read);
         if self.key.is_some() {
             let mut written = Vec::new();
-            publisher.publish_with_progress([], |_, _| {}, || self.note(true, &mut written));
+            publisher.publish_with_progress([], |_, _| {}, || self.progress(true, &mut written));
         }
         self.report.take()
     }
 
     /// How far it has come, where anybody may ask.
-    fn note<'n>(&'n self, done: bool, written: &'n mut Vec<u8>) -> Option<KeyProgress<'n>> {
+    fn progress<'n>(&'n self, done: bool, written: &'n mut Vec<u8>) -> Option<KeyProgress<'n>> {
         let (_, key) = self.key.as_ref()?;
         let report = self.report.borrow();
         *written = report.to_bytes();

@@ -10,7 +10,7 @@ use super::read::Read;
 use crate::http::Problem;
 
 /// Most rejections that are listed; all are counted.
-const LISTED: usize = 100;
+const MAX_LISTED_REJECTIONS: usize = 100;
 
 /// What became of a batch, so far or in the end.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
@@ -86,7 +86,7 @@ impl Report {
         self.unreadable += u64::from(matches!(rejected.error, TickError::NotJson(_) | TickError::Unfinished));
         self.rejected_count += 1;
         self.next = self.next.max(index + 1);
-        if self.rejected.len() < LISTED {
+        if self.rejected.len() < MAX_LISTED_REJECTIONS {
             let symbol = rejected.symbol.map(|symbol| symbol.to_string());
             self.rejected.push(Rejection { index, symbol, error: rejected.error.to_string() });
         }

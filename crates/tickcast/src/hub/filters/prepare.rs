@@ -9,15 +9,15 @@ use super::{FilterRefusal, Prepared};
 use crate::hub::Inner;
 
 /// A selection is used again for a newcomer while the market has no more symbols that it has not seen.
-const FRESH: usize = 1000;
+const MAX_UNSEEN_SYMBOLS: usize = 1000;
 
 /// So many comparisons of patterns with symbols are made at once, by whoever asks: less than a millisecond.
-pub(super) const FEW_COMPARISONS: usize = 4096;
+pub(super) const MAX_INLINE_COMPARISONS: usize = 4096;
 
 impl Inner {
     /// Makes a filter ready for the lanes: for a newcomer, who is given the rest by the lane in its turn.
     pub(crate) async fn prepare(&self, filter: Filter) -> Result<Arc<Prepared>, FilterRefusal> {
-        self.prepare_up_to(filter, FRESH).await
+        self.prepare_up_to(filter, MAX_UNSEEN_SYMBOLS).await
     }
 
     /// The same for a change, which a lane makes at once.
@@ -60,7 +60,7 @@ impl Inner {
         let before = before.as_ref().and_then(|before| before.selection());
         let begun = before.cloned().unwrap_or_else(|| Selection::of_first(filter.clone(), &[]));
         let lacking = symbols.saturating_sub(begun.seen());
-        if filter.patterns() * lacking <= FEW_COMPARISONS {
+        if filter.patterns() * lacking <= MAX_INLINE_COMPARISONS {
             let mut selection = begun;
             // No more than that, however many have come meanwhile: others wait for the log.
             self.log.with(|log| selection.extend(log.market(), lacking, |_| {}));

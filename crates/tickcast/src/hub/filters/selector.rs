@@ -15,17 +15,17 @@ use crate::priority;
 
 /// A filter that takes more than this is large. As long as others wait that take half of what may, it is not taken, so that large ones
 /// leave room for others.
-const LARGE: usize = 1 << 20;
+const LARGE_FILTER_COMPARISONS: usize = 1 << 20;
 
 /// So many comparisons are made for a filter before it is another's turn: some milliseconds, where they are chosen to take long.
-const TURN: usize = 1 << 16;
+const COMPARISONS_PER_TURN: usize = 1 << 16;
 
 /// How old the names are at most that a filter is held against. They are not looked for each time: whoever has the log's lock and a
 /// low priority keeps others waiting.
-const AGE: Duration = Duration::from_millis(5);
+const MAX_NAMES_AGE: Duration = Duration::from_millis(5);
 
 /// Names that are copied under the lock at a time: others run before this thread, and may wait for the lock meanwhile.
-const NAMES: usize = 1024;
+const NAMES_PER_LOCK: usize = 1024;
 
 /// A filter that is to be selected.
 pub(super) struct Request {
@@ -65,7 +65,7 @@ impl Work {
         let before = all.comparisons.fetch_add(comparisons, Ordering::Relaxed);
         // Dropped where it is refused.
         let work = Self { all: Arc::clone(all), comparisons };
-        let most = if comparisons > LARGE { MAX_COMPARISONS / 2 } else { MAX_COMPARISONS };
+        let most = if comparisons > LARGE_FILTER_COMPARISONS { MAX_COMPARISONS / 2 } else { MAX_COMPARISONS };
         match () {
             () if filters >= MAX_WAITING => Err(FilterRefusal::Waiting),
             () if before > most => Err(FilterRefusal::Comparisons),
@@ -138,12 +138,12 @@ pub(super) fn select_all(log: &Log, desk: &Receiver<Request>) {
             continue;
         };
         // What came while it waited is looked at here, and not by a lane.
-        let old = learned.is_none_or(|learned| learned.elapsed() >= AGE);
+        let old = learned.is_none_or(|learned| learned.elapsed() >= MAX_NAMES_AGE);
         if old || names.len() < request.symbols {
             while learn(&mut names, log) {}
             learned = Some(Instant::now());
         }
-        let turn = TURN / request.begun.filter().patterns().max(1);
+        let turn = COMPARISONS_PER_TURN / request.begun.filter().patterns().max(1);
         let until = names.len().min(request.begun.seen() + turn.max(1));
         request.begun = request.begun.extended(&names[..until]);
         if until < names.len() {
@@ -156,10 +156,10 @@ pub(super) fn select_all(log: &Log, desk: &Receiver<Request>) {
 
 /// Copies names that are new, so many at the most; returns whether there are more.
 fn learn(names: &mut Vec<Symbol>, log: &Log) -> bool {
-    names.reserve(NAMES);
+    names.reserve(NAMES_PER_LOCK);
     log.with(|log| {
         let market = log.market();
-        names.extend(market.ids_from(names.len()).take(NAMES).map(|id| market.symbol(id)));
+        names.extend(market.ids_from(names.len()).take(NAMES_PER_LOCK).map(|id| market.symbol(id)));
         names.len() < market.len()
     })
 }

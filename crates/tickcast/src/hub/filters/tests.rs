@@ -8,7 +8,7 @@ use serde_json::Value;
 use tickcast_core::{Symbol, Tick};
 use tower::ServiceExt;
 
-use super::prepare::FEW_COMPARISONS;
+use super::prepare::MAX_INLINE_COMPARISONS;
 use super::refusal::{MAX_COMPARISONS, MAX_WAITING};
 use super::selector::select_all;
 use super::*;
@@ -133,7 +133,7 @@ async fn beyond_the_bytes_of_all_filters_readers_come_back_later() {
 /// A market on which a pattern is long at every symbol: too many to be selected at once.
 fn wide_market() -> Hub {
     let hub = Hub::builder().lanes(1).build();
-    for number in 0..=FEW_COMPARISONS {
+    for number in 0..=MAX_INLINE_COMPARISONS {
         let tick = format!(r#"{{"symbol":"S{number:05}","price":1}}"#);
         hub.publish(&Tick::from_json(tick.as_bytes()).unwrap()).unwrap();
     }
@@ -152,7 +152,7 @@ async fn where_many_filters_wait_readers_come_back_later() {
     let desk = hub.inner().filters.selector.hold();
     for number in 0..MAX_WAITING {
         let wanted = filter(&format!("L{number}"), 1, "*");
-        let selected = hub.inner().select(&wanted, None, FEW_COMPARISONS + 1);
+        let selected = hub.inner().select(&wanted, None, MAX_INLINE_COMPARISONS + 1);
         assert!(selected.now_or_never().is_none());
     }
     refused(&hub, &name, "S0000*", "4096 filters wait").await;

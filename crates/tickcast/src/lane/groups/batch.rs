@@ -6,7 +6,7 @@ use tickcast_core::{Frame, Position, Replica, Seq, Symbol, SymbolId};
 use super::{Group, GroupId, Groups, Payload, PayloadBuilder};
 
 /// Most bytes of one group's batch. Who is due more is brought to the head piece by piece.
-const LONGEST_BATCH: usize = 1 << 20;
+const MAX_BATCH_BYTES: usize = 1 << 20;
 
 /// All batches that are made at a time have at most this part of the bytes that the tape may keep.
 pub(in crate::lane) const TAPE_PER_BATCHES: usize = 4;
@@ -80,7 +80,7 @@ impl Groups {
         let Group { selection, format, .. } = &self.groups[id];
         let (log, head) = ((replica.market(), replica.tape()), replica.head());
         let mut draft = PayloadBuilder::new();
-        let rendered = all_ticks(log, selection, (from, head), *format, LONGEST_BATCH, draft.bytes());
+        let rendered = all_ticks(log, selection, (from, head), *format, MAX_BATCH_BYTES, draft.bytes());
         if rendered.reached < head { Batch::TooLong } else { Batch::Made(draft.finish(), rendered.ticks) }
     }
 }
@@ -109,7 +109,7 @@ impl Group {
         let before = self.batch.len();
         self.format.entry(Some(at), symbol, frame, self.batch.bytes_of(self.typical_bytes));
         let more = self.batch.len() - before;
-        if self.batch.len() > LONGEST_BATCH || more > *room {
+        if self.batch.len() > MAX_BATCH_BYTES || more > *room {
             *room += before;
             (self.overflowed, self.batch) = (true, PayloadBuilder::new());
         } else {

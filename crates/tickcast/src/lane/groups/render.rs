@@ -4,8 +4,8 @@ use tickcast_core::render::{self, LogView, UpdateOrder};
 use tickcast_core::{Replica, Seq};
 
 use super::request::Request;
-use super::{Group, GroupId, Groups, MEMOS, PayloadBuilder};
-use crate::lane::rendered::{LONGEST, Rendered, StreamPosition};
+use super::{Group, GroupId, Groups, MAX_REMEMBERED, PayloadBuilder};
+use crate::lane::rendered::{MAX_PAYLOAD_BYTES, Rendered, StreamPosition};
 
 impl Groups {
     /// Renders the next piece for a reader who stands at `place` and is to be brought to `until`: every tick up to the head,
@@ -27,7 +27,7 @@ impl Groups {
             self.moves.catch_up(replica.market(), replica.tape());
         }
         let step = group.step(request, (replica.market(), replica.tape(), Some(&self.moves)));
-        if self.memos.len() == MEMOS {
+        if self.memos.len() == MAX_REMEMBERED {
             self.memos.pop_front();
         }
         self.memos.push_back((request, step.clone()));
@@ -45,14 +45,22 @@ impl Group {
             StreamPosition::Head => (0, StreamPosition::Head),
             StreamPosition::Behind(from) => {
                 let rendered = if every {
-                    render::all_ticks((market, tape), selection, (from, until), format, LONGEST, out)
+                    render::all_ticks(
+                        (market, tape),
+                        selection,
+                        (from, until),
+                        format,
+                        MAX_PAYLOAD_BYTES,
+                        out,
+                    )
                 } else {
-                    render::conflated(log, selection, (from, until), format, LONGEST, out)
+                    render::conflated(log, selection, (from, until), format, MAX_PAYLOAD_BYTES, out)
                 };
                 (rendered.ticks, StreamPosition::Behind(rendered.reached))
             }
             StreamPosition::Opening { at, reached } => {
-                let rendered = render::initial_by_seq(log, selection, (reached, at), format, LONGEST, out);
+                let rendered =
+                    render::initial_by_seq(log, selection, (reached, at), format, MAX_PAYLOAD_BYTES, out);
                 let reached = rendered.reached;
                 let position = if reached < at {
                     StreamPosition::Opening { at, reached }
@@ -62,7 +70,8 @@ impl Group {
                 (rendered.ticks, position)
             }
             StreamPosition::Snapshot { at, after } => {
-                let rendered = render::snapshot_by_name(market, selection, at, after, format, LONGEST, out);
+                let rendered =
+                    render::snapshot_by_name(market, selection, at, after, format, MAX_PAYLOAD_BYTES, out);
                 let position = match rendered.reached {
                     None => StreamPosition::Behind(at),
                     after => StreamPosition::Snapshot { at, after },

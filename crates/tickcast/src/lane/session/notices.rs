@@ -10,7 +10,7 @@ use tickcast_core::{
 use super::RETRY_MS;
 use crate::lane::groups::GroupId;
 use crate::lane::payload::{Payload, PayloadBuilder};
-use crate::lane::rendered::{LONGEST, Progress, Rendered};
+use crate::lane::rendered::{MAX_PAYLOAD_BYTES, Progress, Rendered};
 use crate::lane::resume::settled_format;
 use crate::lane::statuses::Statuses;
 use crate::lane::{Key, Lane, Sink, WriteOutcome};
@@ -57,7 +57,7 @@ impl<S: Sink> Lane<S> {
             (Progress::Reset, 0)
         } else if session.told_version != Some(self.statuses.version) {
             self.write_status_changes(session.told_version, group, &mut write);
-            (Progress::Statuses(self.statuses.version, self.restored.revived()), 0)
+            (Progress::Statuses(self.statuses.version, self.restored.revived_count()), 0)
         } else if session.filter_changed {
             // It knows how the sources are.
             let of_symbols = |notice: &Notice<'_>| !matches!(notice, Notice::Status(_));
@@ -67,16 +67,16 @@ impl<S: Sink> Lane<S> {
                 }
             });
             (Progress::FilterStatuses, 0)
-        } else if session.revived < self.restored.revived() {
+        } else if session.revived < self.restored.revived_count() {
             let wanted = self.groups.selection(group);
             let told = self.restored.revived_after(session.revived).iter();
             let few = wanted.len() <= SYMBOLS_TOLD;
             for id in told.copied().filter(|id| few && wanted.contains(*id)) {
                 let symbol = self.replica.market().symbol(id);
-                let since = self.ticked_at(symbol);
+                let since = self.last_tick_time(symbol);
                 write(Notice::SymbolStatus { symbol, state: State::Live, since, reason: None });
             }
-            (Progress::Revived(self.restored.revived()), 0)
+            (Progress::Revived(self.restored.revived_count()), 0)
         } else if !session.added.is_empty() {
             let added = session.added.ids_from(session.added_from);
             let (from, ticks) = self.render_added(group, added, seq, draft.bytes());
@@ -119,7 +119,7 @@ impl<S: Sink> Lane<S> {
         }
         if told.is_none() {
             for symbol in self.symbols_of(SourceId::UNKNOWN, group) {
-                let (state, since) = (State::Stale, self.ticked_at(symbol));
+                let (state, since) = (State::Stale, self.last_tick_time(symbol));
                 write(Notice::SymbolStatus { symbol, state, since, reason: Some(RESTARTED) });
             }
         }
@@ -137,7 +137,7 @@ impl<S: Sink> Lane<S> {
     }
 
     /// When a symbol's newest tick happened.
-    fn ticked_at(&self, symbol: Symbol) -> Time {
+    fn last_tick_time(&self, symbol: Symbol) -> Time {
         let market = self.replica.market();
         let newest = market.id(&symbol).and_then(|id| market.newest(id));
         newest.and_then(|frame| Some(TickView::read(frame.json())?.time)).unwrap_or_default()
@@ -169,7 +169,7 @@ impl<S: Sink> Lane<S> {
                 format.tick(at, frame, out);
                 ticks += 1;
             }
-            if out.len() >= LONGEST {
+            if out.len() >= MAX_PAYLOAD_BYTES {
                 return (id.index() + 1, ticks);
             }
         }
