@@ -1,4 +1,4 @@
-//! The operators' listener, never the public one.
+//! The HTTP listener for operators. It is separate from the public listener.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::metrics;
 use crate::reload::{self, Reload};
 use crate::status::{self, Health};
 
-/// `GET /metrics`, `/healthz`, `/readyz`, `POST /reload`.
+/// Returns the routes `GET /metrics`, `/healthz`, `/readyz` and `POST /reload`.
 pub(crate) fn router(health: &Arc<Health>, reload: &Arc<Reload>) -> Router {
     let hub = health.hub.clone();
     Router::new()

@@ -1,4 +1,4 @@
-//! What the public routes take and give, as a machine reads it: `/openapi.json`.
+//! The OpenAPI description of the public routes: `/openapi.json`.
 
 use std::sync::LazyLock;
 
@@ -9,16 +9,17 @@ use utoipa::OpenApi;
 
 use crate::status;
 
-/// Made when first asked for: a start should take no time.
+/// The OpenAPI document as JSON. The first request creates the document, so that the start of the server
+/// stays fast.
 static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
     let mut all = tickcast::openapi();
     all.merge(status::ApiDoc::openapi());
     all.info.version = env!("CARGO_PKG_VERSION").to_owned();
-    // It holds nothing that could not be written.
+    // The document holds only values that JSON can represent, so this cannot fail.
     all.to_pretty_json().unwrap_or_default()
 });
 
-/// `/openapi.json`.
+/// Returns the route `/openapi.json`.
 pub(crate) fn router() -> Router {
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-cache")];
     Router::new().route("/openapi.json", get(async move || (headers, DOCUMENT.as_str())))

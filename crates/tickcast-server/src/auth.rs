@@ -1,4 +1,4 @@
-//! Who may publish.
+//! Authentication of publishers.
 
 use std::sync::Arc;
 
@@ -14,19 +14,19 @@ use tickcast::Problem;
 
 use crate::cli::LogFormat;
 
-/// Bytes of chance in a token that is made here.
+/// Number of random bytes in a generated token.
 const TOKEN_BYTES: usize = 24;
 
-/// What publishers must present. Never logged.
+/// The token that publishers must present. The token is never logged.
 pub(crate) struct PublishToken(String);
 
 impl PublishToken {
-    /// One that was configured.
+    /// Creates a token from the settings.
     pub(crate) const fn from_setting(token: String) -> Self {
         Self(token)
     }
 
-    /// A new one, shown once on standard error, the way the log is.
+    /// Generates a new token and prints the token once on standard error, in the format of the log.
     pub(crate) fn generate(format: LogFormat) -> anyhow::Result<Self> {
         let mut bytes = [0; TOKEN_BYTES];
         getrandom::fill(&mut bytes).context("no random numbers for a publish token")?;
@@ -39,7 +39,8 @@ impl PublishToken {
         Ok(Self(token))
     }
 
-    /// Takes as long for a near miss as for a far one.
+    /// Checks whether the request presents the token. The comparison takes the same time for every wrong
+    /// token.
     fn admits(&self, headers: &HeaderMap) -> bool {
         let presented =
             headers.get(header::AUTHORIZATION).map(header::HeaderValue::as_bytes).unwrap_or_default();
@@ -50,7 +51,7 @@ impl PublishToken {
     }
 }
 
-/// Lets only those through to `router` who present the token.
+/// Adds a check to the routes of `router`: only requests with the token reach the routes.
 pub(crate) fn require(token: PublishToken, router: Router) -> Router {
     router.route_layer(middleware::from_fn_with_state(Arc::new(token), check))
 }
@@ -59,7 +60,8 @@ async fn check(State(token): State<Arc<PublishToken>>, request: Request, next: N
     if token.admits(request.headers()) {
         return next.run(request).await;
     }
-    // Nothing of the body is read: the answer goes out at once, and the server sees to it that it is heard.
+    // The request body is not read. The response is sent at once, and the server makes sure that the client
+    // receives the response.
     let problem =
         Problem::new(StatusCode::UNAUTHORIZED, "publishing needs `Authorization: Bearer <publish token>`");
     ([(header::WWW_AUTHENTICATE, "Bearer")], problem).into_response()

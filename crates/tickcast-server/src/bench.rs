@@ -1,4 +1,4 @@
-//! `tickcast bench`: how a server does under load, as its readers see it.
+//! `tickcast bench`: measures a server under load, as its clients see the server.
 
 mod churn;
 mod load;
@@ -23,19 +23,19 @@ use readers::Readers;
 use report::{Churn, Flood, Quantiles, Report, ServerUse, Streams};
 use usage::Usage;
 
-/// How long a server may take to answer all streams.
+/// Maximum time for the server to answer all streams.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long ticks that were published in time may still be under way.
+/// Maximum wait after the window for ticks that were published in time but have not arrived.
 const LATE_TICKS_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Between the order to publish and the first tick that is due.
+/// Time between the start of the publisher and the first tick that is due.
 const HEAD_START: Duration = Duration::from_millis(50);
 
-/// How many different streams are opened in turn when opening is what is measured.
+/// Number of different requests that are used in turn when the benchmark measures the opening of streams.
 const CHURN_REQUESTS: usize = 1000;
 
-/// Runs one benchmark and prints what it found.
+/// Runs one benchmark and prints the report.
 pub(crate) fn run(args: &BenchArgs) -> Result<(), CliError> {
     let bench = Bench::new(args)?;
     let _ = rlimit::increase_nofile_limit(u64::MAX);
@@ -92,7 +92,7 @@ impl<'a> Bench<'a> {
         Ok(Self { args, load, server, host: format!("{host}:{port}"), desk })
     }
 
-    /// Publishes at the rate asked for and reads all streams.
+    /// Publishes at the requested rate and reads all streams.
     fn streams(&self) -> anyhow::Result<Report> {
         let Self { args, load, .. } = self;
         let live = args.streams - args.stalled;
@@ -132,7 +132,8 @@ impl<'a> Bench<'a> {
             readers.tally.measured >= expected && publisher.as_ref().is_none_or(JoinHandle::is_finished)
         };
         readers.read(Some(start), to.at + LATE_TICKS_TIMEOUT, all_done)?;
-        // A server that takes ticks more slowly than they are due keeps the publisher longer than anyone else.
+        // A server that accepts ticks more slowly than they are due keeps the publisher busy after all
+        // readers are done.
         let overrun = publisher.as_ref().is_some_and(|publisher| !publisher.is_finished());
         if let Some(publisher) = publisher.filter(|_| !overrun) {
             publisher.join().map_err(|_| anyhow::anyhow!("the publisher broke off"))??;
@@ -160,7 +161,7 @@ impl<'a> Bench<'a> {
         }))
     }
 
-    /// Publishes as fast as the server takes it.
+    /// Publishes as fast as the server accepts ticks.
     fn flood(&self) -> anyhow::Result<Report> {
         let load = &self.load;
         self.desk.first_round(load)?;
@@ -174,7 +175,7 @@ impl<'a> Bench<'a> {
         Ok(Report::Flood(Flood { seconds, accepted, accepted_per_s, server, load_cpu: from.load_until(&to) }))
     }
 
-    /// Opens streams as fast as the server takes them.
+    /// Opens streams as fast as the server accepts them.
     fn churn(&self) -> anyhow::Result<Report> {
         let (load, args) = (&self.load, self.args);
         let snapshot = args.symbols_per_stream.unwrap_or(load.symbols as usize);
@@ -215,7 +216,8 @@ impl<'a> Bench<'a> {
         }))
     }
 
-    /// A request for a stream of these symbols, or of all that are published here.
+    /// Returns a request for a stream of the selected symbols, or of all symbols that the benchmark
+    /// publishes.
     fn request(&self, selection: Option<&[u64]>) -> Vec<u8> {
         let path = self.args.stream_path.replace("{symbols}", &load::list(selection));
         let path = below(&self.args.url, &path);
@@ -249,12 +251,12 @@ impl<'a> Bench<'a> {
     }
 }
 
-/// Returns a path of a server whose address may have a path itself.
+/// Returns a path on the server. The server's own address may also have a path.
 fn below(url: &reqwest::Url, path: &str) -> String {
     format!("{}{path}", url.path().trim_end_matches('/'))
 }
 
-/// What everyone had used by then.
+/// Resource usage of the server and of this process at one time.
 struct UsageSample {
     at: Instant,
     server: Usage,
@@ -262,7 +264,7 @@ struct UsageSample {
 }
 
 impl UsageSample {
-    /// How much of a processor this process took between two moments.
+    /// Returns the processor usage of this process between two samples, as a share of one processor.
     fn load_until(&self, to: &Self) -> f64 {
         to.own.cpu.saturating_sub(self.own.cpu).as_secs_f64() / (to.at - self.at).as_secs_f64()
     }

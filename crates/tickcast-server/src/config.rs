@@ -1,4 +1,4 @@
-//! `tickcast config`: looks at the settings without starting anything.
+//! `tickcast config`: shows or checks the settings without starting a server.
 
 use clap::ArgMatches;
 
@@ -6,13 +6,13 @@ use crate::cli::Layer;
 use crate::exit::CliError;
 use crate::settings::{SettingOrigin, SettingRow, Settings};
 
-/// `tickcast config check`.
+/// Runs `tickcast config check`.
 pub(crate) fn check(flags: Layer, matches: &ArgMatches) -> Result<(), CliError> {
     Settings::load(flags, matches)?;
     Ok(())
 }
 
-/// `tickcast config show`.
+/// Runs `tickcast config show`.
 pub(crate) fn show(flags: Layer, matches: &ArgMatches) -> Result<(), CliError> {
     let settings = Settings::load(flags, matches)?;
     for SettingRow { key, value, origin, .. } in settings.shown {

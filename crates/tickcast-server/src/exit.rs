@@ -1,22 +1,22 @@
-//! What the program ends with. The one place that maps errors to exit codes.
+//! The end of the program. This is the only module that maps errors to exit codes.
 
 use std::process::ExitCode;
 
 use crate::settings::SettingsError;
 
-/// Why the program ends early.
+/// Reason for an early end of the program.
 #[derive(Debug)]
 pub(crate) enum CliError {
-    /// It was called or configured wrongly: exit code 2.
+    /// Wrong arguments or wrong settings: exit code 2.
     Usage(String),
-    /// What clap has to say, in its own layout.
+    /// A message of clap, in clap's own layout.
     Clap(clap::Error),
-    /// It could not do its work: exit code 1.
+    /// Failed work: exit code 1.
     Work(anyhow::Error),
 }
 
 impl CliError {
-    /// Says so on standard error, in one line.
+    /// Prints the error on standard error, in one line.
     pub(crate) fn report(self) -> ExitCode {
         match self {
             Self::Usage(message) => {

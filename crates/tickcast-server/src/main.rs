@@ -1,4 +1,4 @@
-//! The program: maps arguments to what they ask for.
+//! The entry point of the program: runs the command that the arguments select.
 
 mod admin;
 mod api;
@@ -32,7 +32,7 @@ use cli::{Cli, Command, ConfigCommand};
 use exit::CliError;
 use settings::Settings;
 
-/// A lane makes and drops thousands of small buffers of many sizes in every flush.
+/// The memory allocator. A lane allocates and frees thousands of small buffers of many sizes in every flush.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -65,13 +65,13 @@ fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<(), CliError> {
     }
 }
 
-/// What reads the settings, now and again.
+/// Returns a function that loads the settings, at the start and at each reload.
 fn loader(flags: cli::Layer, matches: &clap::ArgMatches) -> settings::Loader {
     let matches = matches.clone();
     Box::new(move || Settings::load(flags.clone(), &matches))
 }
 
-/// The matches of `config NAME`.
+/// Returns the matches of `config NAME`.
 fn nested<'m>(matches: &'m clap::ArgMatches, name: &str) -> &'m clap::ArgMatches {
     matches.subcommand_matches("config").and_then(|config| config.subcommand_matches(name)).unwrap_or(matches)
 }

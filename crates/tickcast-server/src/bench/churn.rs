@@ -1,4 +1,5 @@
-//! How many streams a second a server can open: each is closed as soon as its snapshot is there.
+//! Measures how many streams per second a server can open. Each stream is closed as soon as its snapshot is
+//! complete.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
@@ -11,13 +12,13 @@ use socket2::SockRef;
 
 use super::wire::Wire;
 
-/// How many streams are being opened at any time.
+/// Number of streams that are being opened at the same time.
 const CONCURRENT_STREAMS: usize = 64;
 
-/// How much is read at a time: more than a snapshot.
+/// Maximum number of bytes per read: more than a snapshot.
 const READ_CHUNK_BYTES: usize = 64 << 10;
 
-/// One that is being opened.
+/// A stream that is being opened.
 struct Opening<'r> {
     socket: TcpStream,
     request: &'r [u8],
@@ -27,8 +28,8 @@ struct Opening<'r> {
     since: Instant,
 }
 
-/// Opens streams with these requests in turn, each until it has sent so many ticks, for as long as `window` says `Some`.
-/// Returns how long each of those took that ended while it said `true`.
+/// Opens streams with these requests in turn while `window` returns `Some`. Each stream ends after `snapshot`
+/// ticks. Returns the time of each stream that ended while `window` returned `Some(true)`.
 pub(super) fn run(
     server: SocketAddr,
     requests: &[Vec<u8>],
@@ -54,7 +55,7 @@ pub(super) fn run(
                 if counting {
                     took.push(openings[number].since.elapsed());
                 }
-                // Reset, not closed: a port is free again at once.
+                // A reset instead of a close: the port is free again at once.
                 SockRef::from(&openings[number].socket).set_linger(Some(Duration::ZERO))?;
                 poll.registry().deregister(&mut openings[number].socket)?;
                 openings[number] = open(server, &poll, number, next.next().map_or(&[], Vec::as_slice))?;
@@ -78,7 +79,7 @@ fn open<'r>(
 }
 
 impl Opening<'_> {
-    /// Does what can be done now; says how many ticks have come so far.
+    /// Sends the request and reads what is available now. Returns the number of ticks received so far.
     fn receive(&mut self, buffer: &mut [u8]) -> anyhow::Result<usize> {
         if !self.asked {
             if let Some(error) = self.socket.take_error()? {

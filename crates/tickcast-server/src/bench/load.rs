@@ -1,37 +1,40 @@
-//! What is published, and what each stream is to get of it.
+//! The ticks that the benchmark publishes, and the ticks that each stream must receive.
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-/// The ticks of a run. Tick number `k` has the price `k` and moves symbol `k % symbols`, so that whoever receives it knows
-/// when it was due. The first round, one tick a symbol, is sent before the first stream is opened.
+/// The ticks of a run. Tick number `k` has the price `k` and updates symbol `k % symbols`, so the receiver
+/// knows when the tick was due. The first round, one tick per symbol, is sent before the first stream is
+/// opened.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Load {
     pub(super) symbols: u64,
-    /// Ticks a second in all.
+    /// Ticks per second, for all symbols together.
     pub(super) rate: f64,
     pub(super) warm_up: Duration,
     pub(super) window: Duration,
 }
 
 impl Load {
-    /// The first tick of the schedule, after the first round.
+    /// Returns the number of the first tick of the schedule, after the first round.
     pub(super) const fn first(&self) -> u64 {
         self.symbols + 1
     }
 
-    /// The ticks that are due by `elapsed`, warm-up included, are those before this one.
+    /// Returns the first tick that is not yet due at `elapsed`. All earlier ticks are due. `elapsed` includes
+    /// the warm-up.
     pub(super) fn due(&self, elapsed: Duration) -> u64 {
         let most = (self.warm_up + self.window).as_secs_f64();
         self.first() + (elapsed.as_secs_f64().min(most) * self.rate).ceil() as u64
     }
 
-    /// The first tick that is measured, and the one after the last.
+    /// Returns the range of the measured ticks.
     pub(super) fn measured(&self) -> std::ops::Range<u64> {
         self.due(self.warm_up)..self.due(Duration::MAX)
     }
 
-    /// When a tick of the schedule is due: what happens to it is timed from then, even if it is sent later.
+    /// Returns the time when a tick of the schedule is due. Latency is measured from this time, even if the
+    /// tick is sent later.
     pub(super) fn due_at(&self, start: Instant, tick: u64) -> Instant {
         start
             + Duration::from_secs_f64(
@@ -39,18 +42,19 @@ impl Load {
             )
     }
 
-    /// The symbol that a tick moves.
+    /// Returns the symbol that a tick updates.
     pub(super) fn symbol(&self, tick: u64) -> String {
         name(tick % self.symbols)
     }
 
-    /// What stream `number` asks for, by position: `each` symbols of its own.
+    /// Returns the positions of the symbols that stream `number` requests: `each` symbols, a different choice
+    /// for each stream.
     pub(super) fn selection(&self, number: usize, each: usize) -> Vec<u64> {
         let mut rng = fastrand::Rng::with_seed(number as u64);
         rng.choose_multiple(0..self.symbols, each)
     }
 
-    /// How many measured ticks move the symbol at `position`.
+    /// Returns the number of measured ticks that update the symbol at `position`.
     pub(super) fn ticks_of(&self, position: u64) -> u64 {
         let upto = |tick: u64| (tick + self.symbols - 1 - position) / self.symbols;
         let measured = self.measured();
@@ -58,12 +62,12 @@ impl Load {
     }
 }
 
-/// A symbol of the benchmark's own.
+/// Returns the name of a symbol of the benchmark.
 fn name(position: u64) -> String {
     format!("BENCH{position:05}")
 }
 
-/// What a stream asks for, as it stands in a query.
+/// Returns the requested symbols as a query value.
 pub(super) fn list(selection: Option<&[u64]>) -> String {
     let Some(selection) = selection else { return "BENCH*".to_owned() };
     let mut list = String::with_capacity(selection.len() * 11);
@@ -78,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_measured_tick_is_somebodys() {
+    fn every_measured_tick_belongs_to_one_symbol() {
         let seconds = Duration::from_secs;
         let load = Load { symbols: 7, rate: 10.0, warm_up: seconds(1), window: seconds(3) };
         assert_eq!(load.measured(), 18..48);

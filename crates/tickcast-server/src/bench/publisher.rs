@@ -1,4 +1,5 @@
-//! The publishing side of a benchmark: an open loop, which sends each tick when it is due, whatever the server does.
+//! The publishing side of a benchmark. It is an open loop: each tick is sent when the tick is due, whatever
+//! the server does.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -11,28 +12,28 @@ use anyhow::{Context, anyhow, bail};
 
 use super::load::Load;
 
-/// How long a server may take over its answers.
+/// Maximum time for the server to send its answers.
 const ANSWERS: Duration = Duration::from_secs(10);
 
-/// Where and how ticks are handed in.
+/// The address of the server and the way to publish ticks.
 #[derive(Debug, Clone)]
 pub(super) struct BenchPublisher {
     pub(super) server: SocketAddr,
     pub(super) path: String,
     pub(super) token: Option<String>,
-    /// One request a tick, for servers that know no other way.
+    /// One request per tick, for servers without batches.
     pub(super) no_batch: bool,
 }
 
 impl BenchPublisher {
-    /// Sends the first round: a tick of every symbol. Tells early what is wrong with the address or the token.
+    /// Sends the first round: one tick per symbol. Fails early if the address or the token is wrong.
     pub(super) fn first_round(&self, load: &Load) -> anyhow::Result<()> {
         let mut publishing = self.begin(*load)?;
         publishing.send(1..load.first())?;
         publishing.finish()
     }
 
-    /// Sends the schedule, which begins at `start`, from a thread of its own.
+    /// Sends the schedule, which begins at `start`, from its own thread.
     pub(super) fn follow(&self, load: Load, start: Instant) -> JoinHandle<anyhow::Result<()>> {
         let desk = self.clone();
         std::thread::spawn(move || {
@@ -51,7 +52,7 @@ impl BenchPublisher {
         })
     }
 
-    /// Sends ticks as fast as they are taken, for so long; returns how many those were.
+    /// Sends ticks as fast as the server accepts them, for `time`. Returns the number of ticks.
     pub(super) fn flood(&self, load: &Load, time: Duration) -> anyhow::Result<u64> {
         const BLOCK: u64 = 10_000;
         let mut blocks: Vec<Vec<u8>> = Vec::new();
@@ -100,14 +101,14 @@ impl BenchPublisher {
     }
 }
 
-/// A connection on which ticks are handed in.
+/// A connection that publishes ticks.
 struct Publishing {
     head: String,
     socket: TcpStream,
     load: Load,
-    /// Counts the answers, where there is one for each tick.
+    /// The thread that counts the answers, if the server sends one answer per tick.
     answers: Option<JoinHandle<anyhow::Result<u64>>>,
-    /// How many that will be, once it is known.
+    /// The total number of answers, once this number is known.
     all: Arc<OnceLock<u64>>,
     sent: u64,
     bytes: Vec<u8>,
@@ -131,7 +132,7 @@ impl Publishing {
         .context("the server takes no more ticks")
     }
 
-    /// Waits until the server has taken everything.
+    /// Waits until the server has accepted everything.
     fn finish(mut self) -> anyhow::Result<()> {
         if let Some(answers) = self.answers {
             let _ = self.all.set(self.sent);
@@ -141,7 +142,7 @@ impl Publishing {
             }
             return Ok(());
         }
-        // An answer that came early, a refusal, is there even if this fails.
+        // If the server has already refused the request, its answer can be read even if this write fails.
         let _ = self.socket.write_all(b"0\r\n\r\n");
         let mut answer = String::new();
         self.socket.read_to_string(&mut answer).context("the publisher got no answer")?;
@@ -160,7 +161,7 @@ impl Publishing {
     }
 }
 
-/// Ticks as they are handed in.
+/// Appends ticks as NDJSON lines.
 fn lines(load: &Load, ticks: Range<u64>, out: &mut Vec<u8>) {
     for tick in ticks {
         let symbol = load.symbol(tick);
@@ -168,7 +169,7 @@ fn lines(load: &Load, ticks: Range<u64>, out: &mut Vec<u8>) {
     }
 }
 
-/// A tick as tickcast would send it on, for a server that passes on what it is given.
+/// Returns a tick as tickcast would send it, for a server that forwards its input unchanged.
 fn finished(load: &Load, tick: u64) -> String {
     let (symbol, n) = (load.symbol(tick), tick / load.symbols);
     let time = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_millis();
@@ -184,7 +185,7 @@ fn chunk(body: &[u8]) -> Vec<u8> {
     chunk
 }
 
-/// Reads answers up to the one after `until` said how many there are to be. One that does not say yes is an error.
+/// Counts the answers until the number in `until` is reached. An answer without a 2xx status is an error.
 fn count_answers(mut socket: TcpStream, until: &OnceLock<u64>) -> anyhow::Result<u64> {
     const STATUS: &[u8] = b"HTTP/1.1 ";
     let (mut taken, mut seen, mut bytes) = (0, Vec::new(), [0; 16 << 10]);
@@ -208,7 +209,7 @@ fn count_answers(mut socket: TcpStream, until: &OnceLock<u64>) -> anyhow::Result
             }
             done = at;
         }
-        // The next status line may have begun.
+        // The next status line may already have begun.
         seen.drain(..done.max(seen.len().saturating_sub(STATUS.len() + 3)));
     }
     Ok(taken)

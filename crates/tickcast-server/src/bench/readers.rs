@@ -1,4 +1,4 @@
-//! The streams of a benchmark, all read by one thread.
+//! The streams of a benchmark. One thread reads all of them.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
@@ -13,45 +13,45 @@ use socket2::{Domain, Socket, Type};
 use super::load::Load;
 use super::wire::Wire;
 
-/// How much is read at a time.
+/// Maximum number of bytes per read.
 const READ_CHUNK_BYTES: usize = 256 << 10;
 
-/// The receive buffer of a stream that is never read: it is full at once.
+/// Receive buffer of a stream that is never read. The small buffer is full at once.
 const STALLED_BUFFER_BYTES: usize = 4 << 10;
 
-/// How many sockets are heard of at a time.
+/// Maximum number of sockets per poll.
 const EVENTS_PER_POLL: usize = 1024;
 
-/// The longest delay that is told from longer ones, in microseconds.
+/// The largest latency that the histogram can distinguish, in microseconds.
 const MAX_LATENCY_US: u64 = 600_000_000;
 
-/// How often stalled streams are looked after.
+/// Time between two checks of the stalled streams.
 const STALLED_LOOK: Duration = Duration::from_secs(1);
 
 struct Stream {
     socket: TcpStream,
     wire: Wire,
-    /// The newest tick it was sent.
+    /// The newest tick that this stream received.
     last: u64,
     open: bool,
-    /// Its ticks are looked at; of others, once they are open, only the bytes are counted.
+    /// Whether the ticks of this stream are decoded. If not, only bytes are counted once the stream is open.
     looked_at: bool,
 }
 
-/// What was received.
+/// Counts of what the streams received.
 pub(super) struct Tally {
-    /// Ticks of any number, on the streams that are looked at.
+    /// All ticks on the decoded streams.
     pub(super) seen: u64,
-    /// Bytes on those, and on all.
+    /// Bytes on the decoded streams. The next field holds the bytes on all streams.
     pub(super) bytes_seen: u64,
     pub(super) bytes: u64,
-    /// Measured ticks, on the streams that are looked at, like all that follows.
+    /// Measured ticks on the decoded streams. All following fields also cover the decoded streams only.
     pub(super) measured: u64,
-    /// Ticks older than one that had come before on the same stream.
+    /// Ticks that are older than an earlier tick of the same stream.
     pub(super) disordered: u64,
     /// Streams that the server ended.
     pub(super) lost: u64,
-    /// From when a measured tick was due until it was there, in microseconds.
+    /// Time from when a measured tick was due until the tick was received, in microseconds.
     pub(super) latency: Histogram<u64>,
 }
 
@@ -60,9 +60,9 @@ pub(super) struct Readers {
     server: SocketAddr,
     poll: Poll,
     streams: Vec<Stream>,
-    /// Streams that are never read, and what they ask for.
+    /// Streams that are never read, and their requests.
     stalled: Vec<(Socket, Vec<u8>)>,
-    /// How often the server ended one of those, as it should.
+    /// Number of times the server closed a stalled stream, as it should.
     pub(super) cut: u64,
     next_look: Instant,
     load: Load,
@@ -71,7 +71,8 @@ pub(super) struct Readers {
 }
 
 impl Tally {
-    /// Ticks on all streams: where not all are looked at, the others' bytes are taken for as many ticks as theirs.
+    /// Returns the number of ticks on all streams. If only some streams are decoded, the number for the
+    /// others is estimated from their bytes.
     pub(super) fn delivered(&self) -> f64 {
         if self.bytes_seen == 0 { 0.0 } else { self.seen as f64 * self.bytes as f64 / self.bytes_seen as f64 }
     }
@@ -116,12 +117,13 @@ impl Readers {
         Ok(())
     }
 
-    /// Whether every stream has been answered.
+    /// Checks whether every stream has been answered.
     pub(super) fn all_open(&self) -> bool {
         self.streams.iter().all(|stream| stream.wire.open())
     }
 
-    /// Reads until `deadline`, or until enough has come. The ticks' schedule began at `start`, if it has begun.
+    /// Reads until `deadline`, or until `enough` returns true. `start` is the time when the schedule of the
+    /// ticks began, if it has begun.
     pub(super) fn read(
         &mut self,
         start: Option<Instant>,
@@ -188,7 +190,7 @@ impl Readers {
                 }
                 *last = tick.max(*last);
             })?;
-            // Less than there was room for: that was all.
+            // A read that does not fill the buffer has emptied the socket.
             if length < self.buffer.len() {
                 break;
             }
@@ -196,7 +198,8 @@ impl Readers {
         Ok(())
     }
 
-    /// A stream that the server has cut for taking nothing comes back, and takes nothing again.
+    /// Reopens each stalled stream that the server has closed after the write timeout. The new stream is
+    /// never read either.
     fn renew_stalled(&mut self) -> anyhow::Result<()> {
         for (socket, request) in &mut self.stalled {
             let ended = !matches!(socket.take_error(), Ok(None)) || socket.peer_addr().is_err();
@@ -209,7 +212,8 @@ impl Readers {
     }
 }
 
-/// Reads, or only learns how much there was to read: what is not copied costs next to nothing.
+/// Reads bytes. With `skim`, only the number of bytes is returned on Linux: bytes that are not copied cost
+/// almost nothing.
 fn receive(socket: &mut TcpStream, buffer: &mut [u8], skim: bool) -> std::io::Result<usize> {
     #[cfg(target_os = "linux")]
     if skim {

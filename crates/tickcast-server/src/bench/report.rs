@@ -1,4 +1,4 @@
-//! What a benchmark found, for people and for programs.
+//! The results of a benchmark, for people and for programs.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::usage::Usage;
 
-/// What a benchmark found. Times are in milliseconds unless they say otherwise, memory in bytes.
+/// The results of a benchmark. Times are in milliseconds unless the name says otherwise. Memory is in bytes.
 #[derive(Debug, Serialize)]
 #[serde(tag = "case", rename_all = "snake_case")]
 pub(super) enum Report {
@@ -17,34 +17,36 @@ pub(super) enum Report {
     Churn(Churn),
 }
 
-/// Ticks sent on to streams.
+/// Ticks that the server sent to streams.
 #[derive(Debug, Serialize)]
 pub(super) struct Streams {
     pub(super) streams: usize,
     pub(super) stalled: usize,
     pub(super) symbols: u64,
-    /// Ticks a second that were published.
+    /// Ticks published per second.
     pub(super) rate: f64,
     pub(super) seconds: f64,
-    /// Ticks received within the window, and a second.
+    /// Ticks received within the window. The next field is the same number per second.
     pub(super) delivered: u64,
     pub(super) delivered_per_s: f64,
-    /// Of the ticks published within the window: how many should have come, and did not.
+    /// Number of ticks published within the window that the streams should have received. The next field
+    /// counts the missing ones.
     pub(super) expected: u64,
     pub(super) missing: u64,
     pub(super) disordered: u64,
-    /// The server took ticks more slowly than they were due.
+    /// Whether the server accepted ticks more slowly than they were due.
     pub(super) overrun: bool,
-    /// Streams that ended, and stalled ones that were cut for it.
+    /// Streams that the server ended. The next field counts the stalled streams that the server closed for
+    /// not reading.
     pub(super) lost: u64,
     pub(super) cut: u64,
     pub(super) latency: Option<Quantiles>,
     pub(super) server: Option<ServerUse>,
-    /// How much of a processor the load took.
+    /// Processor usage of the benchmark itself, as a share of one processor.
     pub(super) load_cpu: f64,
 }
 
-/// Ticks handed in as fast as they were taken.
+/// Ticks published as fast as the server accepted them.
 #[derive(Debug, Serialize)]
 pub(super) struct Flood {
     pub(super) seconds: f64,
@@ -54,20 +56,20 @@ pub(super) struct Flood {
     pub(super) load_cpu: f64,
 }
 
-/// Streams opened, and closed once their snapshot was there.
+/// Streams that were opened, and closed once their snapshot was complete.
 #[derive(Debug, Serialize)]
 pub(super) struct Churn {
     pub(super) seconds: f64,
     pub(super) snapshot: usize,
     pub(super) opened: usize,
     pub(super) opened_per_s: f64,
-    /// From the connect to the last tick of the snapshot.
+    /// Time from the connect to the last tick of the snapshot.
     pub(super) latency: Option<Quantiles>,
     pub(super) server: Option<ServerUse>,
     pub(super) load_cpu: f64,
 }
 
-/// From when a tick was due until it was there.
+/// Time from when a tick was due until the tick was received.
 #[derive(Debug, Serialize)]
 pub(super) struct Quantiles {
     p50: f64,
@@ -77,19 +79,19 @@ pub(super) struct Quantiles {
     max: f64,
 }
 
-/// What the server's process and its children used.
+/// Resources that the process of the server and its children used.
 #[derive(Debug, Serialize)]
 pub(super) struct ServerUse {
-    /// How much of a processor, and what came out of each second of it.
+    /// Processor usage, as a share of one processor. The next field is the work done per processor second.
     pub(super) cpu: f64,
     pub(super) per_cpu_s: f64,
-    /// Resident memory before the first stream, with all open, and at the end.
+    /// Resident memory before the first stream, with all streams open, and at the end.
     pub(super) resident: [u64; 3],
     pub(super) bytes_per_stream: Option<f64>,
 }
 
 impl Quantiles {
-    /// Of microseconds.
+    /// Returns the quantiles of a histogram of microseconds.
     pub(super) fn of(histogram: &Histogram<u64>) -> Option<Self> {
         let at = |quantile| histogram.value_at_quantile(quantile) as f64 / 1000.0;
         let max = histogram.max() as f64 / 1000.0;
@@ -104,7 +106,8 @@ impl Quantiles {
 }
 
 impl ServerUse {
-    /// Between `from` and `to` it did `work`; `before` the first stream it used less memory.
+    /// Computes the usage from three samples: before the first stream, and at the begin and the end of the
+    /// window. Within the window of length `time` the server did `work`.
     pub(super) fn new(usages: [Usage; 3], time: Duration, work: u64, streams: usize) -> Self {
         let [before, from, to] = usages;
         let cpu = to.cpu.saturating_sub(from.cpu);

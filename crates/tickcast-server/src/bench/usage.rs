@@ -1,14 +1,14 @@
-//! What processes use: processor time and memory, as the system accounts for them.
+//! Resource usage of processes: processor time and memory, as the operating system counts them.
 
 use std::time::Duration;
 
-/// The system's own unit of processor time; Linux has shown 1/100 s to programs on every machine for decades.
+/// Unit of processor time in `/proc`. Linux has used 1/100 s for programs on every machine for decades.
 const TICKS_PER_SECOND: u64 = 100;
 
-/// A page of memory as `statm` counts them, on the machines this is run on.
+/// Size of a memory page in `statm`, on the machines where the benchmark runs.
 const PAGE_BYTES: u64 = 4096;
 
-/// What was used.
+/// Resources used by a process.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Usage {
     /// Processor time since the start, user and system.
@@ -17,7 +17,7 @@ pub(super) struct Usage {
     pub(super) resident: u64,
 }
 
-/// What process `pid` and its children use; `None` where the system does not say.
+/// Returns the usage of process `pid` and its children, or `None` if the system does not report the usage.
 pub(super) fn of(pid: u32) -> Option<Usage> {
     let mut usage = one(pid)?.1;
     for entry in std::fs::read_dir("/proc").ok()?.flatten() {
@@ -32,10 +32,10 @@ pub(super) fn of(pid: u32) -> Option<Usage> {
     Some(usage)
 }
 
-/// A process's parent, and what it uses.
+/// Returns the parent of a process and the usage of the process.
 fn one(pid: u32) -> Option<(u32, Usage)> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // Its name, in brackets, may hold anything.
+    // The name of the process, in brackets, may contain any character.
     let (_, fields) = stat.rsplit_once(") ")?;
     let fields: Vec<_> = fields.split(' ').collect();
     let number = |index: usize| fields.get(index).and_then(|field| field.parse::<u64>().ok());

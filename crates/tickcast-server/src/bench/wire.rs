@@ -1,35 +1,37 @@
-//! What comes over one stream, taken apart as cheaply as it can be: the load must not cost more than the server.
+//! A parser for the bytes of one stream. The parser is as cheap as possible, because the load must not cost
+//! more than the server.
 
 use std::sync::LazyLock;
 
 use memchr::memmem::{self, Finder};
 
-/// What ends an event, and what comes before a tick's price. To prepare the search each time would cost more than it does.
+/// Search for the end of an event. The next item searches for the price of a tick. Each search is prepared
+/// once, because preparing a search costs more than the search.
 static END: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\n\n"));
 static PRICE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"price\":"));
 
-/// Where in a response a stream is.
+/// Position of the parser in a response.
 #[derive(Debug)]
 enum At {
-    /// In the head; what came of it.
+    /// In the head, with the bytes of the head so far.
     Head(Vec<u8>),
-    /// Before a chunk's size, of which this much was read.
+    /// Before the size of a chunk, with the part of the size that was read.
     Size(usize),
-    /// Within a chunk that has so many bytes to come.
+    /// In a chunk, with the number of missing bytes.
     Data(usize),
     /// In a body without chunks.
     Bare,
 }
 
-/// Reads one response: its status, its chunks, the ticks in them.
+/// A parser for one response: its status, its chunks, and the ticks in the chunks.
 #[derive(Debug)]
 pub(super) struct Wire {
     at: At,
-    /// The beginning of an event whose end has not come yet.
+    /// The beginning of an event that is not complete yet.
     begun: Vec<u8>,
 }
 
-/// Something that is no stream.
+/// An answer that is not a stream.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WireError {
     #[error("the server answered {0:?} where a stream was expected")]
@@ -43,12 +45,12 @@ impl Wire {
         Self { at: At::Head(Vec::new()), begun: Vec::new() }
     }
 
-    /// Whether the head has come.
+    /// Checks whether the head is complete.
     pub(super) const fn open(&self) -> bool {
         !matches!(self.at, At::Head(_))
     }
 
-    /// Takes bytes as they come; `each` hears the price of each tick.
+    /// Parses the next bytes and calls `each` with the price of each tick.
     pub(super) fn feed(&mut self, mut bytes: &[u8], mut each: impl FnMut(u64)) -> Result<(), WireError> {
         while !bytes.is_empty() {
             bytes = match &mut self.at {
@@ -66,7 +68,7 @@ impl Wire {
                         let digit = (*digit as char).to_digit(16).ok_or(WireError::Garbled)?;
                         *size = (*size << 4) | digit as usize;
                     }
-                    // The line break that ends a chunk is passed over as an empty size.
+                    // The line break that ends a chunk is skipped as an empty size.
                     if end.is_some() && *size > 0 {
                         self.at = At::Data(*size);
                     }
@@ -91,7 +93,7 @@ impl Wire {
     }
 }
 
-/// What follows a response's head.
+/// Returns the position after the head of a response.
 fn body(head: &[u8]) -> Result<At, WireError> {
     let text = String::from_utf8_lossy(head).to_ascii_lowercase();
     let status = text.lines().next().unwrap_or_default();
@@ -101,11 +103,11 @@ fn body(head: &[u8]) -> Result<At, WireError> {
     Ok(if text.contains("transfer-encoding: chunked") { At::Size(0) } else { At::Bare })
 }
 
-/// Finds the events in `data`; `begun` is what an earlier part left behind.
+/// Finds the events in `data`. `begun` holds the incomplete event of an earlier part.
 fn events(begun: &mut Vec<u8>, data: &[u8], each: &mut impl FnMut(u64)) {
     let mut rest = data;
     if !begun.is_empty() {
-        // The blank line may itself have been cut in two.
+        // The blank line may also be split between two parts.
         let before = begun.len();
         begun.extend_from_slice(data);
         let Some(end) = END.find(&begun[before.saturating_sub(1)..]) else { return };
@@ -121,8 +123,8 @@ fn events(begun: &mut Vec<u8>, data: &[u8], each: &mut impl FnMut(u64)) {
     begun.extend_from_slice(rest);
 }
 
-/// The price of a tick. What the benchmark publishes has whole prices, which every server hands on as they are or with
-/// zeros behind them.
+/// Passes the price of a tick to `each`. The benchmark publishes whole prices. Every server forwards a whole
+/// price unchanged or with zeros behind it.
 fn event(event: &[u8], each: &mut impl FnMut(u64)) {
     let Some(at) = PRICE.find(event) else { return };
     let digits = event[at + PRICE.needle().len()..].iter().take_while(|b| b.is_ascii_digit());
@@ -143,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn every_tick_is_found_however_it_is_cut() {
+    fn every_tick_is_found_at_every_split() {
         let tick = |price: &str| {
             format!("event: tick\ndata: {{\"symbol\":\"A\",\"price\":{price},\"change\":3}}\nid: A\n\n")
         };
@@ -161,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_named() {
+    fn a_refusal_names_the_status() {
         let error = Wire::new().feed(b"HTTP/1.1 404 Not Found\r\n\r\n", |_| ()).unwrap_err();
         assert!(error.to_string().contains("404 not found"), "{error}");
     }
