@@ -12,7 +12,7 @@ use tickcast::{DELAY_BUCKETS, Delays, FeedEventKind, Hub, HubStats};
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// All metrics as they stand.
+/// Returns the current values of all metrics.
 pub(crate) fn response(hub: &Hub) -> Response {
     let mut registry = Registry::with_prefix("tickcast");
     registry.register_collector(Box::new(Snapshot(hub.stats())));
@@ -23,7 +23,7 @@ pub(crate) fn response(hub: &Hub) -> Response {
     }
 }
 
-/// The counters at one moment.
+/// The counters at one time.
 #[derive(Debug)]
 struct Snapshot(HubStats);
 
@@ -92,7 +92,8 @@ fn counter(
     metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
 }
 
-/// By source, of which there are as many as were configured, and by outcome.
+/// Encodes the ingested ticks, by source and by outcome. The number of sources is bounded by the
+/// configuration.
 fn ticks_ingested(encoder: &mut DescriptorEncoder<'_>, stats: &HubStats) -> Result<(), std::fmt::Error> {
     let mut family =
         encoder.encode_descriptor("ticks_ingested", "Ticks that came in", None, MetricType::Counter)?;
@@ -111,7 +112,7 @@ fn ticks_ingested(encoder: &mut DescriptorEncoder<'_>, stats: &HubStats) -> Resu
     Ok(())
 }
 
-/// What happened on the way from each source that is a feed.
+/// Encodes the events of each source that is a feed, and the state of all sources.
 fn feeds(encoder: &mut DescriptorEncoder<'_>, stats: &HubStats) -> Result<(), std::fmt::Error> {
     let mut family = encoder.encode_descriptor(
         "feed_events",

@@ -1,16 +1,17 @@
-//! Whether a server simulates prices.
+//! Detection of servers that simulate prices.
 
 use std::time::Duration;
 
 use reqwest::Url;
 
-/// How long the answer may take.
+/// Maximum time for the answer.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What is said of a server that simulates some.
+/// The message about a server that simulates prices.
 pub(crate) const SIMULATED: &str = "simulated prices";
 
-/// Asks a server whether it simulates prices; `None` where it does not say.
+/// Asks a server whether its prices are simulated. Returns `None` if the server does not answer this
+/// question.
 pub(crate) async fn is_simulated(server: Url) -> Option<bool> {
     let http = reqwest::Client::builder().timeout(REQUEST_TIMEOUT).build().ok()?;
     let answer = http.get(server.join("v1/status").ok()?).send().await.ok()?;

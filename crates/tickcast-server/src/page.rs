@@ -1,4 +1,4 @@
-//! The pages: the dashboard, the widget, and what they are made of. All of it is in the program.
+//! The pages: the dashboard, the widget, and their files. All files are embedded in the program.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -14,7 +14,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use tickcast::Problem;
 
-/// Nothing is loaded from elsewhere and nothing runs that is not served here.
+/// The content security policy: the pages load nothing from other servers, and run only scripts of this
+/// server.
 macro_rules! policy {
     ($ancestors:literal) => {
         concat!(
@@ -25,11 +26,13 @@ macro_rules! policy {
     };
 }
 
-/// The dashboard may not be framed elsewhere, where clicks could be stolen; the widget is made to be.
+/// Policy of the dashboard. Other sites may not frame the dashboard, because they could steal clicks. The
+/// next constant is for the widget, which is made for frames.
 const OWN_FRAMES: &str = policy!("'self'");
 const ANY_FRAME: &str = policy!("*");
 
-/// What has its content's hash in its name never changes; the rest is asked for again, and short.
+/// Cache policy of files whose name contains the hash of their content: they never change. The next constant
+/// is for all other files, which browsers must revalidate; these files are short.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 const ASK_AGAIN: &str = "no-cache";
 
@@ -38,21 +41,21 @@ const ASK_AGAIN: &str = "no-cache";
 #[folder = "../../web/dist"]
 struct Dist;
 
-/// One file, as it is sent.
+/// A file as it is sent.
 struct Asset {
     kind: &'static str,
     etag: HeaderValue,
     plain: Cow<'static, [u8]>,
-    /// Where that is smaller.
+    /// The compressed file, if it is smaller than the plain file.
     gzip: Option<Vec<u8>>,
 }
 
-/// All of them, by their paths. Compressed when first asked for: a start should take no time.
+/// All files by path. The first request compresses the files, so that the start of the server stays fast.
 static ASSETS: LazyLock<HashMap<String, Asset>> = LazyLock::new(|| {
     Dist::iter().filter_map(|path| Some((path.to_string(), Asset::new(&path, Dist::get(&path)?)))).collect()
 });
 
-/// The pages and what they are made of.
+/// Returns the routes of the pages and their files.
 pub(crate) fn router() -> Router {
     Router::new()
         .route("/", get(|headers| file(headers, "index.html", ASK_AGAIN, Some(OWN_FRAMES))))

@@ -1,4 +1,4 @@
-//! `tickcast publish`: ticks from a file to a server, batch by batch.
+//! `tickcast publish`: sends ticks from a file to a server in batches.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -20,21 +20,27 @@ use crate::exit::CliError;
 use crate::source::{Layout, Records, RecordsError, Taker};
 use crate::words::count;
 
-/// Most ticks of one request, and how many such batches may wait to be sent.
+/// Maximum number of ticks per request. The next constant is the maximum number of batches that wait to be
+/// sent.
 const BATCH: usize = 1000;
 const MAX_QUEUED_BATCHES: usize = 4;
 
-/// At most so many unreadable lines of a batch are listed, as many as the server lists of rejected ticks; all are counted.
+/// Maximum number of printed unreadable lines per batch, the same number as the server's list of rejected
+/// ticks. All unreadable lines are counted.
 const MAX_PRINTED_REJECTIONS: usize = 100;
 
-/// How often a request is made before it is given up, and the longest pause before the next.
+/// Maximum number of attempts per request. The next constant is the maximum pause before the next attempt.
 const MAX_ATTEMPTS: u32 = 6;
 const MAX_PAUSE: Duration = Duration::from_secs(5);
 
-/// How long a server may take over one batch.
+/// Maximum time for the server to answer one batch.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Sends all ticks. Fails where any was rejected.
+/// Sends all ticks.
+///
+/// # Errors
+///
+/// If any tick was rejected, or if the ticks cannot be read or sent.
 pub(crate) fn run(args: PublishArgs) -> Result<(), CliError> {
     let url = args.url.join("v1/prices");
     let url = url.map_err(|error| CliError::Usage(format!("--url {}: {error}", args.url)))?;
@@ -78,22 +84,23 @@ async fn publish(records: Records, url: reqwest::Url, token: String) -> anyhow::
     let rejections = desk.report();
     let read: Result<(), RecordsError> =
         reading.join().map_err(|_| anyhow!("the reading thread broke off"))?;
-    // A file that was cut outweighs lines that were bad: those have been listed.
+    // The error of an incomplete file comes before the error about bad lines. The bad lines are already
+    // printed.
     read?;
     rejections
 }
 
-/// Lines on their way to the server, and where each stood in the file.
+/// Lines on their way to the server, with the line number of each line in the file.
 #[derive(Default)]
 struct Batch {
     lines: Vec<u64>,
     body: Vec<u8>,
-    /// How many lines could not be read, and the first of them with the reasons.
+    /// Number of lines that could not be read. The next field lists the first such lines with the reasons.
     unread: u64,
     named: Vec<(u64, String)>,
 }
 
-/// The reading side.
+/// The thread that reads the file and collects batches.
 struct Batcher {
     sender: mpsc::Sender<Batch>,
     batch: Batch,
@@ -102,7 +109,8 @@ struct Batcher {
 impl Taker for Batcher {
     fn take(&mut self, line: u64, text: &[u8]) -> ControlFlow<()> {
         let text = unnumbered(text);
-        // A line break within a JSON array's element would tear it in two; in JSON it is white space.
+        // A line break within an element of a JSON array would split the element. Within JSON, a space has
+        // the same meaning.
         self.batch.body.extend(text.iter().map(|byte| if *byte == b'\n' { b' ' } else { *byte }));
         self.batch.body.push(b'\n');
         self.batch.lines.push(line);
@@ -138,8 +146,8 @@ impl Batch {
     }
 }
 
-/// A tick that was recorded from a stream without what its server gave it: another gives it its own. All else as it is, for the
-/// server to say what is wrong with it.
+/// Returns a recorded tick without the fields that its server added, because the next server adds its own.
+/// Any other text stays unchanged, so that the server can report its error.
 fn unnumbered(text: &[u8]) -> Cow<'_, [u8]> {
     let numbered = memchr::memmem::find(text, b"\"n\"").is_some();
     if !numbered || Tick::from_recorded_json(text).is_err() {
@@ -152,7 +160,7 @@ fn unnumbered(text: &[u8]) -> Cow<'_, [u8]> {
     serde_json::to_vec(&members).map_or(Cow::Borrowed(text), Cow::Owned)
 }
 
-/// What the server says became of a batch.
+/// The server's answer to a batch.
 #[derive(Default, Deserialize)]
 struct Answer {
     accepted: u64,
@@ -174,12 +182,13 @@ struct Rejection {
     error: String,
 }
 
-/// The sending side.
+/// The client that sends batches to the server.
 struct Uploader {
     client: reqwest::Client,
     url: reqwest::Url,
     token: String,
-    /// With `sent` the key by which the server knows a batch that it is sent again.
+    /// A random number for this run. With `sent` it forms the idempotency key: the server recognises a batch
+    /// that is sent again.
     run: u64,
     sent: u64,
     bar: ProgressBar,
@@ -236,7 +245,8 @@ impl Uploader {
             }
             Err(_) => Answer { detail: detail(&answer), ..Answer::default() },
         };
-        // A batch of which nothing could be read is refused as a whole, and its lines are listed all the same.
+        // If the server could read nothing of a batch, the server refuses the whole batch. The server still
+        // lists the lines.
         if status.is_success() || answer.rejected_count > 0 {
             return Ok(answer);
         }
@@ -269,11 +279,11 @@ impl Uploader {
     }
 }
 
-/// Why a batch was not taken.
+/// Reason why a batch was not accepted.
 enum Refusal {
-    /// It may be, later.
+    /// A temporary failure: a later attempt may succeed.
     Passing(anyhow::Error),
-    /// It will not be.
+    /// A permanent failure.
     Final(anyhow::Error),
 }
 
@@ -285,7 +295,7 @@ fn bar() -> ProgressBar {
     ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
 }
 
-/// What a problem says of itself.
+/// Returns the detail of a problem response.
 fn detail(answer: &[u8]) -> Option<String> {
     let problem: serde_json::Value = serde_json::from_slice(answer).ok()?;
     problem["detail"].as_str().map(str::to_owned)
@@ -296,7 +306,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_recorded_tick_is_as_it_was_published() {
+    fn a_recorded_tick_is_sent_as_it_was_published() {
         let published = |text: &str| String::from_utf8(unnumbered(text.as_bytes()).into_owned()).unwrap();
         let recorded = r#"{"symbol":"A","price":0.10,"change":-0.5,"change_pct":-83.3333,"time":1782907200007,"n":3,"bid":0.090}"#;
         assert_eq!(

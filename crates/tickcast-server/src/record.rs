@@ -1,4 +1,4 @@
-//! `tickcast record`: every tick of a server to a file.
+//! `tickcast record`: writes every tick of a server to a file.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -14,10 +14,15 @@ use crate::requested_names::RequestedNames;
 use crate::watch::print_notice;
 use crate::words::count;
 
-/// How hard .zst files are compressed: zstd's own choice.
+/// Compression level of .zst files: the default of zstd.
 const LEVEL: i32 = 3;
 
-/// Records until it is interrupted, has enough, or cannot go on. Fails where the recording may have a hole.
+/// Records until the user interrupts, until the requested number of ticks is reached, or until an error ends
+/// the stream.
+///
+/// # Errors
+///
+/// If the recording cannot be continued, or if the recording may have a gap.
 pub(crate) fn run(args: RecordArgs) -> Result<(), CliError> {
     let file = File::options().write(true).create_new(true).open(&args.file);
     let file = file.map_err(|error| match error.kind() {
@@ -44,17 +49,17 @@ pub(crate) fn run(args: RecordArgs) -> Result<(), CliError> {
     let most = args.ticks.unwrap_or(u64::MAX);
     let recorded = runtime.block_on(record(&mut recording, prices, asked, most));
     if recording.ticks == 0 && most > 0 {
-        // The same command with what was wrong put right finds no file in its way.
+        // An empty file is removed, so that the corrected command can create the file.
         drop(recording);
         let _ = std::fs::remove_file(&args.file);
     }
     Ok(recorded?)
 }
 
-/// A recording under way.
+/// A recording in progress.
 struct Recording {
     tape: BufWriter<Box<dyn Write>>,
-    /// The number of the last tick of each symbol.
+    /// The number `n` of the last tick of each symbol.
     last: HashMap<Symbol, u64>,
     ticks: u64,
     holes: u64,
@@ -98,13 +103,13 @@ impl Recording {
             Event::Tick(tick) => return self.write(tick),
             Event::Reset { reason, .. } => {
                 self.note_gap(&format!("after tick {} of the recording ({reason})", self.ticks));
-                // Numbers may begin anew.
+                // A new epoch may number the ticks from the beginning.
                 if reason == "epoch" {
                     self.last.clear();
                 }
             }
             Event::Disconnected(_) => {
-                // What there is is there, whatever comes.
+                // The ticks so far are written to the file at once, so that a later failure cannot lose them.
                 self.tape.flush()?;
                 print_notice(event);
             }
@@ -116,7 +121,7 @@ impl Recording {
 
     fn write(&mut self, tick: &Tick) -> io::Result<()> {
         match self.last.insert(tick.symbol, tick.n) {
-            // Behind a reset the newest tick may be one that is here.
+            // After a reset, the newest tick may already be in the recording.
             Some(last) if tick.n <= last => {
                 self.last.insert(tick.symbol, last);
                 return Ok(());

@@ -1,4 +1,4 @@
-//! What can be changed while the server runs: its sources, by its configuration file.
+//! Changes while the server runs: the configuration file can change the sources.
 
 use std::sync::Arc;
 
@@ -13,21 +13,21 @@ use tickcast::Problem;
 use crate::settings::{Loader, SettingRow, Settings, SettingsError};
 use crate::source::{Change, SourceManager};
 
-/// Reads the settings again, and does what they say by now.
+/// Reads the settings again and applies them.
 pub(crate) struct Reload {
     loader: Loader,
     running: Arc<SourceManager>,
-    /// What the server runs with, as far as only a restart changes it.
+    /// The settings of the running server. Only a restart changes these, except the sources.
     current: Vec<SettingRow>,
-    /// One at a time.
+    /// Allows one reload at a time.
     lock: tokio::sync::Mutex<()>,
 }
 
-/// What a reload has done.
+/// The result of a reload.
 #[derive(Debug, Serialize)]
 pub(crate) struct Reloaded {
     sources: Change,
-    /// Settings that are others by now, and wait for a restart.
+    /// Settings that have changed but need a restart.
     restart: Vec<&'static str>,
 }
 
@@ -36,7 +36,11 @@ impl Reload {
         Self { loader, running, current: standing, lock: tokio::sync::Mutex::default() }
     }
 
-    /// Reads the settings again. Where they are not sound nothing changes.
+    /// Reads the settings again and changes the sources.
+    ///
+    /// # Errors
+    ///
+    /// If the settings are not valid. Then nothing changes.
     pub(crate) async fn run(&self) -> Result<Reloaded, SettingsError> {
         let _turn = self.lock.lock().await;
         let Settings { mut sources, shown, .. } = (self.loader)().inspect_err(|error| {
@@ -45,7 +49,7 @@ impl Reload {
         let by_default =
             |shown: &[SettingRow]| shown.iter().any(|one| one.key == "source" && one.is_default());
         if by_default(&shown) && !by_default(&self.current) {
-            // Whoever takes the last source out of the file does not ask for made-up prices.
+            // A user who removes the last source from the file does not want simulated prices.
             sources.clear();
         }
         let is_other = |now: &&SettingRow| self.current.iter().any(|before| before.differs(now));
@@ -61,13 +65,13 @@ impl Reload {
     }
 }
 
-/// `POST /reload`.
+/// Returns the route `POST /reload`.
 pub(crate) fn router(reload: &Arc<Reload>) -> Router {
     Router::new().route("/reload", post(respond)).with_state(Arc::clone(reload))
 }
 
-/// Whether a page sends it: browsers say so in headers that no script can leave out. Forms and scripts may reach an operator's
-/// own machine from anywhere, without reading the answer.
+/// Checks whether a web page sent the request. Browsers say so in headers that no script can remove. Forms
+/// and scripts of any site can reach an operator's own machine, although they cannot read the answer.
 fn is_from_browser(headers: &HeaderMap) -> bool {
     let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
     headers.contains_key(header::ORIGIN) || !matches!(site, None | Some(b"none" | b"same-origin"))
@@ -77,7 +81,7 @@ async fn respond(State(reload): State<Arc<Reload>>, headers: HeaderMap) -> Respo
     if is_from_browser(&headers) {
         return Problem::new(StatusCode::FORBIDDEN, "pages cannot ask for a reload").into_response();
     }
-    // Whoever asked may hang up; what was begun has to be ended all the same.
+    // The client may disconnect, but a reload that has begun must finish.
     let done = tokio::spawn(async move { reload.run().await }).await;
     match done {
         Ok(Ok(reloaded)) => Json(reloaded).into_response(),

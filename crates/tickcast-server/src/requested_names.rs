@@ -1,4 +1,4 @@
-//! What is said beside a stream: which symbols that were asked for are not on the market, and whether prices are simulated.
+//! Hints beside a stream: requested symbols that are not on the market, and whether the prices are simulated.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use tickcast_client::Event;
 
 use crate::origin;
 
-/// At most so many names are looked up: each costs a request, and more hints help nobody.
+/// Maximum number of names to look up. Each name costs a request, and more hints do not help.
 const MAX_NAMES: usize = 16;
 
-/// How long an answer may take. It is only a hint.
+/// Maximum time for an answer. A missing answer does no harm, because the answer is only a hint.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The symbols that were asked for and have no price yet.
+/// The requested symbols without a price.
 pub(crate) struct RequestedNames {
     server: Url,
     names: Vec<String>,
@@ -21,14 +21,15 @@ pub(crate) struct RequestedNames {
 }
 
 impl RequestedNames {
-    /// Takes the names among `symbols`, not the patterns: these may match symbols that come later.
+    /// Keeps the names in `symbols`. Patterns are skipped, because a pattern may match symbols that are added
+    /// later.
     pub(crate) fn new(server: &Url, symbols: &[String]) -> Self {
         let names = symbols.iter().filter(|name| !name.contains('*')).take(MAX_NAMES).cloned().collect();
         Self { server: server.clone(), names, begun: false }
     }
 
-    /// Follows the stream. After the first snapshot it asks whether prices are simulated, and looks up the names without a price, beside
-    /// the stream.
+    /// Observes the events of the stream. After the first snapshot, two tasks run beside the stream. One asks
+    /// the server whether prices are simulated. The other looks up the names without a price.
     pub(crate) fn observe(&mut self, event: &Event) {
         match event {
             Event::Tick(tick) => self.names.retain(|name| name != tick.symbol.as_str()),
@@ -44,14 +45,15 @@ impl RequestedNames {
     }
 }
 
-/// Says so where prices are simulated.
+/// Prints a message if the server simulates prices.
 async fn tell_origin(server: Url) {
     if origin::is_simulated(server).await == Some(true) {
         eprintln!("{}", origin::SIMULATED);
     }
 }
 
-/// Prints the server's answer for each name that is not on the market; it names a symbol that differs only in case.
+/// Prints the server's answer for each name that is not on the market. The answer also names a symbol that
+/// differs only in case.
 async fn warn_about_missing(server: Url, names: Vec<String>) {
     let Ok(http) = reqwest::Client::builder().timeout(ANSWER_TIMEOUT).build() else { return };
     for name in names {

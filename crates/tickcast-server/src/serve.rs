@@ -1,4 +1,4 @@
-//! `tickcast serve`: from settings to a running server, and to its orderly end.
+//! `tickcast serve`: starts a server from the settings and shuts the server down in order.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,25 +20,27 @@ use crate::source::SourceManager;
 use crate::status::Health;
 use crate::{admin, api, auth, logging, page, slashes, status};
 
-/// How much of the drain each stream is given: a thousand readers come back within a second, not all at once. All together are
-/// given three quarters of it; the rest is for what they are in the middle of.
+/// Drain time per stream. With this time, 1000 clients reconnect within a second, not all at once. All
+/// streams together get at most three quarters of the drain time. The rest is for writes in progress.
 const DRAIN_PER_STREAM: Duration = Duration::from_millis(1);
 
-/// Most connections of operators: they are few, and must not take descriptors from readers.
+/// Maximum number of connections of operators. Operators are few, and they must not take file descriptors
+/// from clients.
 const OPERATORS: usize = 64;
 
-/// How long a runtime may take to wind up once everything has ended.
+/// Maximum time for the runtime to stop after everything has ended.
 const WIND_UP: Duration = Duration::from_millis(100);
 
-/// Serves until a signal ends it.
+/// Runs the server until a signal stops the server.
 pub(crate) fn run(loader: Loader) -> Result<(), CliError> {
     let settings = loader()?;
     logging::start(settings.log_format);
-    // Every stream is a descriptor; what the system allows at most is what we want.
+    // Every stream needs a file descriptor, so the limit is raised to the system's maximum.
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         tracing::warn!(%error, "the limit of open files stays as it is");
     }
-    // The system clears a huge page while a lane waits for it, and the allocator gives nothing back of one that is used in part.
+    // Huge pages are disabled for two reasons. The kernel clears a huge page while a lane waits. The
+    // allocator returns no memory of a huge page that is partly used.
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
         tracing::debug!(%error, "huge pages stay allowed");
@@ -78,21 +80,22 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
         .layer(cors());
 
     let drain = settings.drain.0;
-    // What bounds the drain bounds this, too.
+    // The grace time is not limited here, because the drain time also limits this server.
     let public = Server::new(public, app).grace(Duration::MAX).max_connections(settings.max_connections);
     let private = Server::new(private, admin::router(&health, &reload)).max_connections(OPERATORS);
     let addresses = [public.local_addr().ok(), private.local_addr().ok()];
     tasks.spawn(public.run(stop.clone().cancelled_owned()));
-    // Operators are answered to the very end.
+    // The operators' listener answers until the process ends.
     tokio::spawn(private.run(std::future::pending()));
     announce(addresses, simulated);
 
     while signals.next().await == Signal::Reload {
-        // What it has to say is in the log.
+        // The result is already in the log.
         let _ = reload.run().await;
     }
     tokio::spawn(signals.exit_at_next());
-    // Before anything is said of it: whoever reads the log may ask at once.
+    // The health state changes before the log message, because a reader of the log may check the health at
+    // once.
     health.drain();
     let streams = hub.stats().streams;
     let window = (drain / 4 * 3).min(DRAIN_PER_STREAM * u32::try_from(streams).unwrap_or(u32::MAX));
@@ -108,8 +111,9 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Any page may read, come back, and change a stream whose name it knows: nothing here goes by cookies. None may publish:
-/// `POST` needs no permission, so `Authorization` must never be among the headers.
+/// Returns the CORS rules. Any page may read a stream, resume a stream, and change a stream whose name the
+/// page knows, because the server uses no cookies. No page may publish. Browsers always allow `POST`, so
+/// `Authorization` must never be among the allowed headers.
 fn cors() -> CorsLayer {
     let last_event_id = header::HeaderName::from_static("last-event-id");
     CorsLayer::new()
@@ -120,7 +124,7 @@ fn cors() -> CorsLayer {
         .max_age(Duration::from_secs(86_400))
 }
 
-/// The hub, with its tape where the settings say.
+/// Opens the hub, with the tape in memory or on disk as the settings say.
 fn open_hub(settings: &Settings) -> anyhow::Result<Hub> {
     let builder = Hub::builder()
         .limits(settings.limits)
@@ -144,13 +148,14 @@ fn open_hub(settings: &Settings) -> anyhow::Result<Hub> {
     Ok(hub)
 }
 
-/// How many connections may wait to be accepted: beyond, whoever comes waits a second before it tries again. The system may allow fewer.
+/// Maximum number of connections that wait to be accepted. Any further client waits one second before its
+/// next attempt. The operating system may allow fewer.
 const BACKLOG: u32 = 4096;
 
 fn bind(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
     let listen = || {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        // A restart does not wait for the connections of the run before.
+        // A restart must not wait for old connections of the previous run.
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
         socket.listen(BACKLOG)
@@ -166,7 +171,7 @@ fn announce(addresses: [Option<SocketAddr>; 2], simulated: bool) {
     tracing::info!(%public, admin = %private, "listening on http://{public}");
 }
 
-/// The signals that a server obeys.
+/// The signals that the server handles.
 struct Signals {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,

@@ -1,4 +1,5 @@
-//! Settings: flag before environment before file before default, all of them valid before a port is bound.
+//! Settings. A flag overrides the environment, the environment overrides the file, and the file overrides the
+//! default. All settings are validated before a port is bound.
 
 mod error;
 mod file;
@@ -24,7 +25,7 @@ pub(crate) use listen::Listen;
 pub(crate) use loader::Loader;
 pub(crate) use span::{Age, HumanDuration};
 
-/// What the server runs with.
+/// The validated settings of the server.
 pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
     pub(crate) admin: SocketAddr,
@@ -34,50 +35,51 @@ pub(crate) struct Settings {
     pub(crate) flush_interval: HumanDuration,
     pub(crate) max_lag: HumanDuration,
     pub(crate) io_backend: IoBackend,
-    /// `None`: as many as the system allows.
+    /// Maximum number of connections. The server serves at most as many connections as the system allows.
     pub(crate) max_connections: usize,
     pub(crate) limits: Limits,
-    /// How many bytes all filters in use may take.
+    /// Maximum number of bytes of all filters in use.
     pub(crate) max_filter_bytes: usize,
-    /// How many bytes of the market answers under way may hold.
+    /// Maximum number of bytes of the market that all answers in progress may hold.
     pub(crate) max_answer_bytes: usize,
     pub(crate) max_buffered_bytes: usize,
-    /// The rules for what is posted, and how long nothing may be before it is stale.
+    /// The rules for posted ticks. The next field is the time without a posted tick after which posted prices
+    /// are stale.
     pub(crate) post_options: SourceOptions,
     pub(crate) stale_after: HumanDuration,
-    /// Where the tape is kept, and how; `None`: in memory.
+    /// The folder and the options of the tape on disk. `None` keeps the tape in memory.
     pub(crate) data: Option<(PathBuf, TapeOptions)>,
     pub(crate) log_format: LogFormat,
-    /// Each setting, its value and where it came from.
+    /// Each setting, with its value and its origin.
     pub(crate) shown: Vec<SettingRow>,
 }
 
-/// A setting as it is shown.
+/// A setting as it is displayed.
 #[derive(Debug)]
 pub(crate) struct SettingRow {
     pub(crate) key: &'static str,
     pub(crate) value: String,
-    /// Tells apart what is not to be shown.
+    /// Hash of a hidden value, to detect a change of the value.
     print: u64,
     pub(crate) origin: SettingOrigin,
 }
 
 impl SettingRow {
-    /// Whether another one is the same setting, set to something else.
+    /// Checks whether `other` is the same setting with a different value.
     pub(crate) fn differs(&self, other: &Self) -> bool {
         self.key == other.key && (&self.value, self.print) != (&other.value, other.print)
     }
 
-    /// Whether nobody set it.
+    /// Checks whether the value is the default.
     pub(crate) const fn is_default(&self) -> bool {
         matches!(self.origin, SettingOrigin::Default)
     }
 }
 
-/// Fewer bytes of a tape are not worth keeping.
+/// Minimum retention in bytes. A smaller tape is not worth keeping.
 const MIN_RETENTION_BYTES: u64 = 4 << 20;
 
-/// Where a value came from.
+/// Origin of a value.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum SettingOrigin {
     Flag,
@@ -87,7 +89,11 @@ pub(crate) enum SettingOrigin {
 }
 
 impl Settings {
-    /// Puts the layers on top of each other and validates the result.
+    /// Merges the layers and validates the result.
+    ///
+    /// # Errors
+    ///
+    /// If a setting is unknown, or if a value is not valid.
     pub(crate) fn load(flags: Layer, matches: &ArgMatches) -> Result<Self, SettingsError> {
         file::check_environment(std::env::vars_os())?;
         let File { layer: file, sources: tables } = match &flags.config {
@@ -99,7 +105,7 @@ impl Settings {
         let admin = layers.pick("admin", flags.admin, file.admin, Listen::local(9180)).0;
         let data = layers.pick_data(&flags, &file)?;
         let publish_token = layers.pick_token(&flags, &file)?;
-        // Container runtimes kill after ten seconds.
+        // Container runtimes kill a process after ten seconds.
         let drain = layers.pick("drain", flags.drain, file.drain, HumanDuration::from_secs(8));
         let flush_interval = layers.pick(
             "flush_interval",
@@ -181,7 +187,7 @@ impl Settings {
     }
 }
 
-/// The layers, being put on top of each other.
+/// The layers of the settings, while they are merged.
 struct Layers<'m> {
     matches: &'m ArgMatches,
     shown: Vec<SettingRow>,
@@ -207,8 +213,8 @@ impl Layers<'_> {
         }
     }
 
-    /// How many connections there may be: as many as fit into memory, unless it is said. The server serves no more than the system
-    /// allows either way.
+    /// Returns the maximum number of connections: the configured number, or the number that fits into memory.
+    /// In both cases the server serves at most as many connections as the system allows.
     fn pick_connections(
         &mut self,
         flag: Option<usize>,
@@ -223,7 +229,7 @@ impl Layers<'_> {
         self.pick_positive(key, flag, file, 0)
     }
 
-    /// Where the tape is kept, and how.
+    /// Returns the folder and the options of the tape on disk.
     fn pick_data(
         &mut self,
         flags: &Layer,

@@ -1,10 +1,11 @@
-//! Paths that nothing is at, but for slashes too many: what comes of joining addresses by hand.
+//! Redirects for paths with extra slashes, which result when people join addresses by hand.
 
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use tickcast::Problem;
 
-/// Answers a request that no route takes: with the way to the path without the slashes that are too many, or with 404.
+/// Answers a request that matches no route. If the path has extra slashes, the answer is a redirect to the
+/// path without them. Otherwise the answer is 404.
 pub(crate) async fn fallback(method: Method, uri: Uri) -> Response {
     let plain = without_slashes(&uri).and_then(|place| HeaderValue::try_from(place).ok());
     match plain.filter(|_| method == Method::GET || method == Method::HEAD) {
@@ -13,8 +14,8 @@ pub(crate) async fn fallback(method: Method, uri: Uri) -> Response {
     }
 }
 
-/// Where the same path would be without doubled and trailing slashes. Relative, so that it holds below a proxy's prefix, and leads
-/// to no other host.
+/// Returns the same path without doubled and trailing slashes, or `None` if there are no such slashes. The
+/// result is relative, so that a redirect also works below a proxy's prefix and never leads to another host.
 fn without_slashes(uri: &Uri) -> Option<String> {
     let path = uri.path();
     let parts: Vec<_> = path.split('/').filter(|part| !part.is_empty()).collect();
@@ -32,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_slashes_are_taken_out() {
+    fn only_extra_slashes_are_removed() {
         for (path, expected) in [
             ("/docs/", Some("../docs")),
             ("//v1/prices?symbols=A", Some("../../v1/prices?symbols=A")),

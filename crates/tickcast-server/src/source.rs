@@ -1,4 +1,4 @@
-//! Where ticks come from.
+//! Sources of ticks.
 
 mod records;
 mod rename;
@@ -12,7 +12,7 @@ pub(crate) use records::{Columns, Layout, Records, RecordsError, Taker};
 pub(crate) use running::{Change, STALE_AFTER, SourceManager};
 pub(crate) use spec::{SOURCE_KEYS, SourceSpec, SourceSpecError, SourceTable, make_names_unique};
 
-/// What the page about sources shows is what is there.
+/// The documentation page about sources must show the real code.
 #[cfg(test)]
 #[test]
 fn the_example_in_the_page_is_the_source() {

@@ -1,6 +1,6 @@
-//! What is wrong with the settings.
+//! The error type of the settings.
 
-/// What is wrong with the settings, in one line that names the key.
+/// An error in the settings, as one line that names the key.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct SettingsError(pub(crate) String);

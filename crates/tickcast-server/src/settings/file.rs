@@ -1,4 +1,4 @@
-//! The configuration file, and the names that settings have there and in the environment.
+//! The configuration file, and the names of settings in the file and in the environment.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -10,10 +10,10 @@ use super::SettingsError;
 use crate::cli::{Cli, Layer};
 use crate::source::{SOURCE_KEYS, SourceTable};
 
-/// What stands before a setting's name in the environment.
+/// Prefix of all settings in the environment.
 const PREFIX: &str = "TICKCAST_";
 
-/// What a configuration file says.
+/// The contents of a configuration file.
 #[derive(Default)]
 pub(super) struct File {
     pub(super) layer: Layer,
@@ -46,7 +46,7 @@ impl File {
     }
 }
 
-/// Refuses variables that look like settings and are none.
+/// Refuses environment variables that have the prefix but are not settings.
 pub(super) fn check_environment(
     variables: impl Iterator<Item = (OsString, OsString)>,
 ) -> Result<(), SettingsError> {
@@ -60,7 +60,7 @@ pub(super) fn check_environment(
     check_keys(ours, &known, "environment variable").map_err(SettingsError)
 }
 
-/// The settings' names: those of the flags.
+/// Returns the names of the settings: the names of the flags.
 fn setting_names() -> Vec<String> {
     let command = Cli::command();
     let serve = command.find_subcommand("serve").into_iter().flat_map(clap::Command::get_arguments);
@@ -86,7 +86,7 @@ fn check_keys<'k>(
     Ok(())
 }
 
-/// TOML's errors draw the place; here it has to fit in a line.
+/// Formats an error in one line. The TOML library's own message draws the position on several lines.
 fn one_line(error: &toml::de::Error) -> String {
     error.to_string().lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
 }
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_can_be_said() {
+    fn every_kind_of_setting_is_read() {
         let file = File::parse(
             r#"
             listen = "0.0.0.0:80"
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_named_in_one_line() {
+    fn errors_are_reported_in_one_line() {
         assert_eq!(says("lissten = 1"), r#"unknown key "lissten"; the nearest known one is "listen""#);
         assert_eq!(
             says("[[source]]\nform = \"sim\""),

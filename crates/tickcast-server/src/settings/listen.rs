@@ -1,4 +1,4 @@
-//! An address to listen on, as people write it.
+//! An address to listen on, in the form that people write.
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -6,8 +6,8 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
-/// An address to listen on: `127.0.0.1:8080`, `[::]:8080`. `localhost:8080`, `:8080` and `8080` mean the loopback
-/// interface: a short form must not open a port to the network.
+/// An address to listen on: `127.0.0.1:8080`, `[::]:8080`. The short forms `localhost:8080`, `:8080` and
+/// `8080` mean the loopback interface, because a short form must not open a port to the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) struct Listen(pub(crate) SocketAddr);

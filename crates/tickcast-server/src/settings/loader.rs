@@ -1,6 +1,6 @@
-//! Reading the settings again, while the server runs.
+//! The type of a function that loads the settings, for reloads while the server runs.
 
 use super::{Settings, SettingsError};
 
-/// Reads the settings, as often as it is asked to.
+/// A function that loads the settings. Each call reads them again.
 pub(crate) type Loader = Box<dyn Fn() -> Result<Settings, SettingsError> + Send + Sync>;

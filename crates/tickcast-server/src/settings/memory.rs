@@ -1,43 +1,46 @@
-//! How much memory there is, and what is kept where that is little: the limits that are not set are such that all of them together
-//! fit.
+//! The available memory, and limits for small memory. The default limits are chosen so that all of them
+//! together fit into memory.
 
 use tickcast::Limits;
 
-/// Below this, limits that are not set are smaller than their usual defaults.
+/// Memory size below which the default limits are reduced.
 const AMPLE: u64 = 4 << 30;
 
-/// What a symbol takes at most: its newest tick with all its extras, its name in the log and in two lanes.
+/// Maximum number of bytes per symbol: the newest tick with all extras, and the symbol's name in the log and
+/// in two lanes.
 pub(crate) const SYMBOL_BYTES: u64 = 4096;
 
-/// What an entry of the tape takes beside its tick, in the log and in two lanes.
+/// Number of bytes of a tape entry in addition to its tick, in the log and in two lanes.
 pub(crate) const ENTRY_BYTES: u64 = 3 * 56;
 
-/// What a closed candle takes.
+/// Number of bytes of a closed candle.
 pub(crate) const CANDLE_BYTES: u64 = 88;
 
-/// What a connection is reckoned to take: what it has always, and as much again of what its reader has yet to take.
+/// Estimated number of bytes per connection: the fixed memory, and the same amount again for bytes that the
+/// client has not read yet.
 const CONNECTION_BYTES: u64 = 16 << 10;
 
-/// The memory that this process may use: that of the machine, or less where a control group says so.
+/// Returns the memory that this process may use: the machine's memory, or less if a control group has a
+/// limit.
 pub(crate) fn available() -> u64 {
     let machine = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| total(&text));
     let group = std::fs::read_to_string("/proc/self/cgroup").ok().and_then(|text| group_limit(&text));
     [machine, group].into_iter().flatten().min().unwrap_or(AMPLE)
 }
 
-/// The machine's, from `/proc/meminfo`.
+/// Returns the memory of the machine, from `/proc/meminfo`.
 fn total(meminfo: &str) -> Option<u64> {
     let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
     Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
 }
 
-/// The least limit of the control groups that the process is in.
+/// Returns the lowest limit of the control groups of this process.
 fn group_limit(cgroup: &str) -> Option<u64> {
     let read = |path: String| std::fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
     let limits = cgroup.lines().filter_map(|line| {
         let mut parts = line.splitn(3, ':').skip(1);
         match (parts.next()?, parts.next()?) {
-            // The second version has one tree; each group above counts as well.
+            // Version 2 of control groups has one tree, and the limits of all parent groups apply as well.
             ("", path) => {
                 let levels = std::path::Path::new(path).ancestors();
                 levels.filter_map(|level| read(format!("/sys/fs/cgroup{}/memory.max", level.display()))).min()
@@ -49,8 +52,9 @@ fn group_limit(cgroup: &str) -> Option<u64> {
     limits.min()
 }
 
-/// The limits that fit into so much memory: a quarter for symbols, a tenth each for the ticks on the tape and for candles, a
-/// twentieth for the tape's entries. The rest is for connections, filters and the program itself.
+/// Returns the limits that fit into `available` bytes: a quarter for symbols, a tenth for the ticks on the
+/// tape, a tenth for candles, and a twentieth for the entries of the tape. The rest is for connections,
+/// filters and the program itself.
 pub(crate) fn fitting(available: u64) -> Limits {
     let standard = Limits::default();
     if !is_scarce(available) {
@@ -68,18 +72,19 @@ pub(crate) fn fitting(available: u64) -> Limits {
     }
 }
 
-/// Whether limits that are not set are smaller than their usual defaults.
+/// Checks whether the default limits must be reduced.
 const fn is_scarce(available: u64) -> bool {
     available < AMPLE
 }
 
-/// How many connections an eighth of so much memory is enough for.
+/// Returns the number of connections that fit into an eighth of the memory.
 pub(crate) fn connections(available: u64) -> usize {
     usize::try_from(available / 8 / CONNECTION_BYTES).unwrap_or(usize::MAX).max(1)
 }
 
-/// How many bytes all filters in use may take, how many all answers under way may hold, and how many all streams keep that their
-/// readers have yet to take.
+/// Returns the maximum number of bytes for each of three uses. All filters in use are the first use, and all
+/// answers in progress are the second. The third use is the bytes that all streams hold for clients that have
+/// not read them yet.
 pub(crate) fn shared_bytes(available: u64) -> usize {
     usize::try_from(available / 16).unwrap_or(usize::MAX).min(256 << 20)
 }
@@ -89,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_kept_fits_into_half_of_what_there_is() {
+    fn fixed_limits_fit_into_half_of_the_memory() {
         for available in [64 << 20, 200 << 20, 1 << 30, AMPLE, 64 << 30] {
             let limits = fitting(available);
             let kept = limits.symbols as u64 * SYMBOL_BYTES
@@ -105,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_system_says_of_it() {
+    fn the_memory_of_the_system_is_read() {
         assert_eq!(total("MemTotal:       24567890 kB\nMemFree: 1 kB\n"), Some(24_567_890 * 1024));
         assert_eq!(total("nothing"), None);
         assert_eq!(group_limit("0::/no/such/group\n"), None);

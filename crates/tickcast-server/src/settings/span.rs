@@ -1,4 +1,4 @@
-//! A length of time as people write it.
+//! A duration in the form that people write.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-/// A length of time: `5ms`, `1s 500ms`, `2min`.
+/// A duration: `5ms`, `1s 500ms`, `2min`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) struct HumanDuration(pub(crate) Duration);
@@ -27,7 +27,8 @@ impl FromStr for HumanDuration {
     fn from_str(text: &str) -> Result<Self, String> {
         let span = humantime::parse_duration(text)
             .map_err(|_| format!("{text:?} is not a time such as 5ms, 10s or 2min"))?;
-        // Longer is a slip of the pen, and sums of times are to stay far from their limits.
+        // A longer duration is probably a typing error. The limit also keeps sums of durations far from an
+        // overflow.
         if span > Duration::from_secs(86_400) {
             Err(format!("{text:?} is longer than a day"))
         } else {
@@ -50,7 +51,7 @@ impl fmt::Display for HumanDuration {
     }
 }
 
-/// How old something may get: `12h`, `30days`, `2years`.
+/// Maximum age of data: `12h`, `30days`, `2years`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) struct Age(pub(crate) Duration);

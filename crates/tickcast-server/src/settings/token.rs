@@ -1,4 +1,4 @@
-//! The publish token: itself, or in a file that only the server can read.
+//! The publish token, given directly or in a file that only the server can read.
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
@@ -6,7 +6,7 @@ use super::{Layers, SettingOrigin, SettingRow, SettingsError};
 use crate::cli::Layer;
 
 impl Layers<'_> {
-    /// What publishers must present: the token itself, or what is in its file.
+    /// Returns the token that publishers must present: the token itself, or the contents of its file.
     pub(super) fn pick_token(
         &mut self,
         flags: &Layer,
@@ -38,7 +38,8 @@ impl Layers<'_> {
         Ok(token.map(|(token, _)| token))
     }
 
-    /// Says where the token comes from, not what it is. `key` is what it was read from.
+    /// Adds a row with the origin of the token, but without the token. `key` names the setting that contained
+    /// the token.
     fn show_token(
         &mut self,
         token: Option<&(String, SettingOrigin)>,
@@ -67,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn another_secret_is_seen_though_neither_is_shown() {
+    fn a_changed_token_is_detected_but_not_shown() {
         let matches = crate::cli::Cli::command().get_matches_from(["tickcast"]);
         let shown = |secret: &str| {
             let mut layers = Layers { matches: &matches, shown: Vec::new() };

@@ -20,38 +20,39 @@ pub(crate) use layout::{Columns, ColumnsError, Layout};
 use lines::Lines;
 use table::{Beginning, Table};
 
-/// How many bytes are read at a time, and within how many the first character has to appear.
+/// Maximum number of bytes per read. The first non-blank character must also be within this number of bytes.
 const READ_CHUNK_BYTES: usize = 64 << 10;
 
-/// How many bytes tell the type of a file.
+/// Number of bytes that identify the type of a file.
 const HEAD: usize = 4;
 
 /// U+FEFF in UTF-8, which some editors and shells write at the start of a text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Ticks' texts, read from a file or a pipe one by one. Compression and format are told by the first bytes.
+/// A reader that yields the texts of ticks from a file or a pipe. The first bytes determine the compression
+/// and the format.
 pub(crate) struct Records {
     name: String,
     input: Box<dyn Read + Send>,
     layout: Layout,
 }
 
-/// Receives the texts. It may stop the reading.
+/// A receiver of texts. The receiver may stop the reading.
 pub(crate) trait Taker {
-    /// Takes one text, as JSON, with its line number, from 1.
+    /// Accepts one text, as JSON, with its line number, from 1.
     fn take(&mut self, line: u64, text: &[u8]) -> ControlFlow<()>;
 
-    /// Takes note of a line that is not a tick, and why.
+    /// Records a line that is not a tick, and the reason.
     fn reject(&mut self, line: u64, why: &dyn Display) -> ControlFlow<()>;
 
-    /// Reports something about all the lines that follow.
+    /// Reports a fact about all the lines that follow.
     fn warn(&mut self, line: u64, what: &str);
 
-    /// Nothing more is at hand: the next text may be long in coming.
+    /// Signals that no more text is available now: the next text may take a long time.
     fn pause(&mut self) -> ControlFlow<()>;
 }
 
-/// Reading broke off. What came before stands.
+/// An error that ended the reading. All earlier texts remain valid.
 #[derive(Debug, thiserror::Error)]
 #[error("{name}: {}{error}", .line.map(|line| format!("line {line}: ")).unwrap_or_default())]
 pub(crate) struct RecordsError {
@@ -63,7 +64,7 @@ pub(crate) struct RecordsError {
 
 impl Records {
     pub(crate) fn open(path: &Path, layout: Layout) -> Result<Self, RecordsError> {
-        // Without its folder: anyone may read how a source failed.
+        // The name has no folder, because anyone may read why a source failed.
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         match File::open(path) {
             Ok(file) => Ok(Self { name, input: Box::new(file), layout }),
@@ -75,7 +76,7 @@ impl Records {
         Self { name: "standard input".to_owned(), input: Box::new(io::stdin()), layout }
     }
 
-    /// Gives all texts to `taker`, and pauses at the end, also where that comes too early.
+    /// Passes all texts to `taker` and calls `pause` at the end, also if the file ends too early.
     pub(crate) fn read(self, taker: &mut impl Taker) -> Result<(), RecordsError> {
         let Self { name, input, layout } = self;
         let mut line = None;
@@ -96,7 +97,8 @@ impl Records {
 /// A source of bytes.
 type Input = Box<dyn BufRead + Send>;
 
-/// Decompresses the input if necessary, and refuses what is not text. Returns the first character that is not blank.
+/// Decompresses the input if necessary, and refuses input that is not text. Returns the first character that
+/// is not blank.
 fn open_text(input: Box<dyn Read + Send>) -> io::Result<(Option<u8>, Input)> {
     let (head, input) = peek(Box::new(BufReader::with_capacity(READ_CHUNK_BYTES, input)))?;
     let input: Input = match head.as_slice() {
@@ -120,7 +122,7 @@ fn open_text(input: Box<dyn Read + Send>) -> io::Result<(Option<u8>, Input)> {
     Ok((text.iter().copied().find(|byte| !byte.is_ascii_whitespace()), input))
 }
 
-/// Reads up to the first character that is not blank, and puts everything back.
+/// Reads up to the first character that is not blank, and returns an input that still yields these bytes.
 fn peek(mut input: Input) -> io::Result<(Vec<u8>, Input)> {
     let mut head = Vec::new();
     let told = |head: &[u8]| head.len() >= HEAD && !head.trim_ascii().is_empty();
@@ -144,13 +146,13 @@ fn invalid(says: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Err
     io::Error::new(io::ErrorKind::InvalidData, says)
 }
 
-/// Whether reading goes on; if not, its result.
+/// Whether the reading continues. If not, the value is the result of the reading.
 type Flow = ControlFlow<io::Result<()>>;
 
-/// The taker wants no more.
+/// The value for a taker that wants no more texts.
 const ENOUGH: Flow = ControlFlow::Break(Ok(()));
 
-/// Reads to the end, one piece at a time.
+/// Reads to the end, and passes each chunk of bytes to `each`.
 fn read_pieces(
     mut input: impl Read,
     line: &mut Option<u64>,
