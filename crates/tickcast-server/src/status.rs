@@ -1,4 +1,4 @@
-//! How the server is doing: `/v1/status`, `/healthz`, `/readyz`.
+//! Health and status of the server: `/v1/status`, `/healthz`, `/readyz`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use utoipa::{OpenApi, ToSchema};
 
 use crate::source::SourceManager;
 
-/// Most symbols listed of a source that are not as it is.
+/// Maximum number of listed symbols per source whose state differs from the state of the source.
 const SYMBOLS_LISTED: usize = 100;
 
-/// What can be asked about a running server.
+/// The state of a running server, for the status routes.
 pub(crate) struct Health {
     pub(crate) hub: Hub,
     sources: Arc<SourceManager>,
@@ -32,7 +32,7 @@ impl Health {
         Self { hub, sources, draining: AtomicBool::new(false), started: Instant::now() }
     }
 
-    /// From now on the server is not ready for streams.
+    /// Marks the server as not ready for streams.
     pub(crate) fn drain(&self) {
         self.draining.store(true, Ordering::SeqCst);
     }
@@ -47,17 +47,17 @@ impl Health {
     }
 }
 
-/// `/v1/status` and the health routes.
+/// Returns the routes `/v1/status`, `/healthz` and `/readyz`.
 pub(crate) fn router(health: &Arc<Health>) -> Router {
     Router::new().route("/v1/status", get(status)).with_state(Arc::clone(health)).merge(health_router(health))
 }
 
-/// The health routes alone.
+/// Returns the health routes only.
 pub(crate) fn health_router(health: &Arc<Health>) -> Router {
     Router::new().route("/healthz", get(alive)).route("/readyz", get(ready)).with_state(Arc::clone(health))
 }
 
-/// Whether it lives
+/// Liveness probe
 #[utoipa::path(get, path = "/healthz", tag = "server", responses(
     (status = 200, description = "It does", body = Alive),
     (status = 400, description = "There are parameters", body = Problem, content_type = "application/problem+json"),
@@ -66,7 +66,7 @@ async fn alive(_: NoParameters) -> Json<Alive> {
     Json(Alive { alive: true })
 }
 
-/// Whether it is ready for streams
+/// Readiness probe for streams
 #[utoipa::path(
     get,
     path = "/readyz",
@@ -83,7 +83,7 @@ async fn ready(State(health): State<Arc<Health>>, _: NoParameters) -> Response {
     (status, Json(Ready { ready: reasons.is_empty(), reasons })).into_response()
 }
 
-/// How the server is doing, and each of its sources
+/// Status of the server and of each source
 #[utoipa::path(get, path = "/v1/status", tag = "server", responses(
     (status = 200, description = "This is how", body = Status),
     (status = 400, description = "There are parameters", body = Problem, content_type = "application/problem+json"),
@@ -113,27 +113,27 @@ struct Alive {
 #[derive(Serialize, ToSchema)]
 struct Ready {
     ready: bool,
-    /// Why not.
+    /// Reasons why the server is not ready.
     reasons: Vec<String>,
 }
 
 #[derive(Serialize, ToSchema)]
 struct Status {
     version: &'static str,
-    /// Within an epoch cursors are comparable.
+    /// The current epoch. Cursors are comparable within an epoch.
     epoch: String,
-    /// The newest place on the tape.
+    /// The newest position on the tape.
     cursor: String,
     uptime_s: u64,
     ready: bool,
-    /// Some prices are made up.
+    /// Whether some prices are simulated.
     simulated: bool,
-    /// How many are open.
+    /// Number of open streams.
     streams: u64,
-    /// How many were ever seen.
+    /// Number of symbols ever seen.
     symbols: usize,
     tape: Size,
-    /// What of it is on the disk; `null`: it is in memory only.
+    /// Size of the tape on disk; `null`: the tape is in memory only.
     #[schema(required = true)]
     disk: Option<Size>,
     sources: Vec<Source>,
@@ -145,37 +145,37 @@ struct Size {
     bytes: u64,
 }
 
-/// How a source is doing.
+/// Status of a source.
 #[derive(Serialize, ToSchema)]
 struct Source {
     name: String,
     /// `live`, `stale`, `paused`, `ended` or `down`.
     state: &'static str,
-    /// Since when, in ms since 1970.
+    /// Start of the current state, in ms since 1970.
     since: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     reason: Option<String>,
-    /// Ticks that are on the tape.
+    /// Number of ticks on the tape.
     accepted: u64,
     late: u64,
     unchanged: u64,
     rejected: u64,
-    /// What happened on the way from a feed, by kinds; where there is one.
+    /// Number of events of the feed by kind, if the source is a feed.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(required = false)]
     feed: BTreeMap<&'static str, u64>,
-    /// How many of its symbols are not as it is.
+    /// Number of symbols whose state differs from the state of the source.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     unhealthy_symbols: Option<usize>,
-    /// The first hundred of those.
+    /// The first hundred of these symbols.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     symbols: Vec<UnhealthySymbol>,
 }
 
-/// How one of a source's symbols is doing.
+/// Status of a symbol whose state differs from the state of its source.
 #[derive(Serialize, ToSchema)]
 struct UnhealthySymbol {
     symbol: String,
@@ -200,7 +200,7 @@ impl Source {
             rejected: *rejected,
             feed: counts.filter(|_| source.feed.any()).collect(),
             unhealthy_symbols: Some(source.symbols.len()).filter(|count| *count > 0),
-            // A list of them all could be as long as the market.
+            // A complete list could be as long as the market.
             symbols: source.symbols.iter().take(SYMBOLS_LISTED).map(UnhealthySymbol::of).collect(),
         }
     }
@@ -217,7 +217,7 @@ impl UnhealthySymbol {
     }
 }
 
-/// These routes as an OpenAPI document.
+/// The OpenAPI description of these routes.
 #[derive(OpenApi)]
 #[openapi(
     paths(alive, ready, status),

@@ -1,4 +1,4 @@
-//! `tickcast tape`: looks at a tape on disk, or mends it.
+//! `tickcast tape`: checks or repairs a tape on disk.
 
 use anyhow::Error;
 use tickcast_tape::{CheckReport, OpenError};

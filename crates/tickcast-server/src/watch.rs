@@ -1,4 +1,4 @@
-//! `tickcast watch`: a server's prices in the terminal.
+//! `tickcast watch`: shows a server's prices in the terminal.
 
 mod board;
 mod colours;
@@ -29,16 +29,16 @@ use crate::requested_names::RequestedNames;
 use board::Board;
 pub(crate) use lines::print_notice;
 
-/// How often the screen is drawn while something moves: as fast as anyone reads.
+/// Time between two frames while prices change. A person cannot read faster.
 const FRAME: Duration = Duration::from_millis(100);
 
-/// How many events may wait for the screen.
+/// Maximum number of events that wait for the screen.
 const MAX_QUEUED_EVENTS: usize = 1024;
 
-/// Updates a second of each symbol that a screen asks for, unless told otherwise: more cannot be read.
+/// Default number of updates per second of each symbol on a screen. A person cannot read more.
 const RATE: f64 = 10.0;
 
-/// Watches until it is interrupted; on a terminal as a table, elsewhere line by line.
+/// Watches prices until the user interrupts. A terminal shows a table; any other output shows lines.
 pub(crate) fn run(args: WatchArgs) -> Result<(), CliError> {
     let on_screen = !args.plain && !args.json && io::stdout().is_terminal();
     let asked = RequestedNames::new(&args.url, &args.symbols);
@@ -57,7 +57,7 @@ pub(crate) fn run(args: WatchArgs) -> Result<(), CliError> {
 }
 
 async fn on_terminal(prices: PriceStream, mut board: Board, server: &Url) -> anyhow::Result<()> {
-    // It also puts the terminal back should the program panic.
+    // `try_init` also restores the terminal if the program panics.
     let mut terminal = ratatui::try_init().context("the terminal cannot be drawn on")?;
     let mut inputs = keys();
     let mut events = said(prices);
@@ -70,7 +70,7 @@ async fn on_terminal(prices: PriceStream, mut board: Board, server: &Url) -> any
             event = events.recv() => match event {
                 Some(Ok(event)) => {
                     if matches!(event, Event::Ready(_) | Event::Status(_)) {
-                        // The last answer counts.
+                        // Only the answer to the last request counts.
                         origins.abort_all();
                         origins.spawn(origin::is_simulated(server.clone()));
                     }
@@ -100,7 +100,8 @@ async fn on_terminal(prices: PriceStream, mut board: Board, server: &Url) -> any
     result
 }
 
-/// What the server says, from a task of its own: whoever is on the way back to a server is not to be interrupted by every frame.
+/// Returns the events of the stream. A separate task reads them, because a frame must not interrupt a
+/// reconnect.
 fn said(mut prices: PriceStream) -> mpsc::Receiver<Result<Event, Error>> {
     let (sender, receiver) = mpsc::channel(MAX_QUEUED_EVENTS);
     tokio::spawn(async move {
@@ -115,7 +116,7 @@ fn said(mut prices: PriceStream) -> mpsc::Receiver<Result<Event, Error>> {
     receiver
 }
 
-/// What is typed, from a thread that waits for it.
+/// Returns the input of the keyboard. A separate thread waits for the input.
 fn keys() -> mpsc::Receiver<Input> {
     let (sender, receiver) = mpsc::channel(16);
     std::thread::spawn(move || {

@@ -14,7 +14,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_is_not_many() {
+    fn one_is_singular() {
         assert_eq!([0, 1, 2].map(|n| count(n, "tick")), ["0 ticks", "1 tick", "2 ticks"]);
     }
 }

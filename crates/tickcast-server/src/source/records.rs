@@ -190,7 +190,7 @@ fn read_json(
     Ok(())
 }
 
-/// Gives one text, unless the taker has had enough.
+/// Passes one text to the taker, unless the taker has ended the reading.
 fn give(
     flow: ControlFlow<()>,
     line: &mut Option<u64>,
@@ -227,7 +227,7 @@ fn read_csv(
     }
 }
 
-/// The state of reading a CSV.
+/// The state of the CSV reader.
 struct Rows<'l> {
     layout: &'l Layout,
     separator: Option<char>,
@@ -235,7 +235,7 @@ struct Rows<'l> {
 }
 
 impl Rows<'_> {
-    /// Takes a line: the header, or a row.
+    /// Reads a line: the header, or a row.
     fn take(
         &mut self,
         line: &mut Option<u64>,

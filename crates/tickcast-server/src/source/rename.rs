@@ -1,20 +1,24 @@
-//! What a source's symbols are called here.
+//! Local names for the symbols of a source.
 
 use std::collections::HashMap;
 
 use tickcast::{Rejected, Symbol, SymbolError, Tick};
 
-/// What a source's symbols are called here.
+/// The mapping from the symbol names of a source to the local names.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Rename {
-    /// Put before every name that the map does not hold.
+    /// The prefix for every name that is not in the map.
     pub(crate) prefix: String,
-    /// From the source's name to ours.
+    /// The map from the source's name to the local name.
     pub(crate) map: HashMap<String, String>,
 }
 
 impl Rename {
-    /// The tick by the name its symbol has here; rejected where that is none.
+    /// Replaces the symbol of a tick by its local name.
+    ///
+    /// # Errors
+    ///
+    /// If the local name is not a valid symbol.
     pub(crate) fn tick(&self, mut tick: Tick) -> Result<Tick, Rejected> {
         let symbol = Some(tick.symbol);
         tick.symbol = self.symbol(tick.symbol).map_err(|error| Rejected { symbol, error: error.into() })?;
@@ -25,7 +29,7 @@ impl Rename {
         self.name(symbol.as_str()).map_or(Ok(symbol), |name| Symbol::new(&name))
     }
 
-    /// What `name` is called here, where that is something else.
+    /// Returns the local name of `name`, if the local name differs.
     pub(crate) fn name(&self, name: &str) -> Option<String> {
         let mapped = self.map.get(name).cloned();
         mapped.or_else(|| (!self.prefix.is_empty()).then(|| format!("{}{name}", self.prefix)))
@@ -37,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_ones_own() {
+    fn the_map_comes_before_the_prefix() {
         let map = HashMap::from([("BTCUSDT".to_owned(), "BTC/USD".to_owned())]);
         let rename = Rename { prefix: "B:".to_owned(), map };
         let called = |name| rename.symbol(Symbol::new(name).unwrap()).map(|symbol| symbol.to_string());

@@ -12,25 +12,26 @@ use tokio::time::{Instant, sleep_until};
 use super::records::{Layout, Records, RecordsError, Taker};
 use super::rename::Rename;
 
-/// Most ticks handed over together, and how many such batches may wait: reading stays a little ahead, not a file ahead.
+/// Maximum number of ticks per batch. The next constant is the maximum number of waiting batches: the reader
+/// stays a little ahead, but not a whole file ahead.
 const MAX_BATCH_TICKS: usize = 256;
 const MAX_QUEUED_BATCHES: usize = 16;
 
-/// How many bad lines are named in the log; all are counted.
+/// Maximum number of bad lines that are logged. All bad lines are counted.
 const MAX_LOGGED_ERRORS: u64 = 10;
 
-/// How fast a file is replayed.
+/// Speed of a replay.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Pacing {
-    /// As fast as it can be read.
+    /// As fast as the file can be read.
     Max,
-    /// So many ticks a second.
+    /// This number of ticks per second.
     Rate(f64),
-    /// By the ticks' own times, so many times as fast.
+    /// By the times of the ticks, multiplied by this speed factor.
     Times(f64),
 }
 
-/// What the reading thread hands over.
+/// A message from the thread that reads.
 enum Read {
     Ticks(Vec<Tick>),
     /// The end of one pass through the file.
@@ -38,7 +39,7 @@ enum Read {
     Failed(RecordsError),
 }
 
-/// Replays a file, for ever where `repeat` is set. Returns why it ended.
+/// Replays a file, without end if `repeat` is set. Returns the reason for the end.
 pub(super) async fn file(
     path: &Path,
     layout: &Layout,
@@ -52,7 +53,7 @@ pub(super) async fn file(
     replay(open, shown, pacing, repeat, rename, publisher).await
 }
 
-/// Publishes what comes in on standard input, as it comes.
+/// Publishes ticks from standard input as they arrive.
 pub(super) async fn stdin(
     layout: &Layout,
     rename: &Rename,
@@ -82,7 +83,8 @@ async fn replay(
         bad: 0,
         passes: 0,
     };
-    // A thread of its own, not the runtime's: nothing wakes a read from a pipe, so it must not hold up the program's end.
+    // A separate thread reads, not a thread of the runtime. Nothing interrupts a read from a pipe, so this
+    // thread must not delay the end of the program.
     std::thread::spawn(move || reading.run(open, repeat));
 
     let mut player = Player::new(pacing);
@@ -97,7 +99,7 @@ async fn replay(
     Ok(format!("{taken} of {played} ticks were taken"))
 }
 
-/// The reading thread.
+/// The state of the thread that reads.
 struct Reading {
     name: String,
     rename: Rename,
@@ -106,7 +108,7 @@ struct Reading {
     batch: Vec<Tick>,
     any: bool,
     bad: u64,
-    /// How often the file was read to its end.
+    /// Number of completed passes through the file.
     passes: u64,
 }
 
@@ -119,7 +121,7 @@ impl Reading {
                 Ok(()) => Read::Pass,
                 Err(error) => Read::Failed(error),
             };
-            // A file without a single good line would be read for ever.
+            // A file without any good line would be read again without end.
             let over = !repeat || matches!(next, Read::Failed(_)) || !self.any;
             if self.sender.blocking_send(next).is_err() || over {
                 return;
@@ -153,13 +155,13 @@ impl Taker for Reading {
     }
 
     fn warn(&mut self, line: u64, what: &str) {
-        // A loop would say it for ever.
+        // Only the first pass warns, because a loop would repeat the warning without end.
         if self.passes == 0 {
             tracing::warn!("{}: line {line}: {what}", self.name);
         }
     }
 
-    /// Hands over what has come.
+    /// Sends the collected ticks to the player.
     fn pause(&mut self) -> ControlFlow<()> {
         if self.batch.is_empty() {
             return ControlFlow::Continue(());
@@ -171,16 +173,16 @@ impl Taker for Reading {
     }
 }
 
-/// Publishes ticks when they are due.
+/// A player that publishes ticks when they are due.
 struct Player {
     pacing: Pacing,
     start: Instant,
     played: u64,
     taken: u64,
-    /// The time of the first tick: what due times are counted from.
+    /// The time of the first tick. Due times count from this time.
     first: Option<Time>,
     last: Time,
-    /// What is added to the ticks' times, so that a second pass follows the first.
+    /// The offset that is added to the times of the ticks, so that a second pass follows the first.
     shift: Duration,
     rewound: bool,
 }
@@ -211,12 +213,12 @@ impl Player {
         });
     }
 
-    /// The next pass begins a millisecond after the last one ended.
+    /// Starts the next pass one millisecond after the end of the last pass.
     fn rewind(&mut self) {
         self.rewound = true;
     }
 
-    /// When a tick is to be published; its time is moved into this pass.
+    /// Returns when a tick is due, and shifts the time of the tick into this pass.
     fn due(&mut self, tick: &mut Tick) -> Instant {
         let mut moved = None;
         if let Some(time) = tick.time {
@@ -227,7 +229,7 @@ impl Player {
             let time = time.saturating_add(self.shift);
             self.last = self.last.max(time);
             moved = Some(time);
-            // A loop that has come up with the present goes on in it.
+            // If a repeated pass is ahead of the clock, the tick has no own time and gets the current time.
             let first_pass = self.shift.is_zero();
             tick.time = moved.filter(|time| first_pass || *time <= SystemTime::now().into());
         }

@@ -1,4 +1,4 @@
-//! The sources that run, and how they are changed while they do.
+//! The running sources, and changes to the sources at run time.
 
 use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
@@ -16,41 +16,41 @@ use tokio_util::task::TaskTracker;
 use super::spec::{Kind, free_name};
 use super::{SourceSpec, replay, sim, udp};
 
-/// How long a source may be silent unless it says otherwise.
+/// Default time without a tick after which a source is stale.
 pub(crate) const STALE_AFTER: Duration = Duration::from_secs(15);
 
-/// The sources that run.
+/// The manager of the running sources.
 pub(crate) struct SourceManager {
     hub: Hub,
-    /// One for all: the exchanges' limits are for all that comes from here.
+    /// One network for all sources, because the exchanges' limits apply to all connections from this server.
     network: Network,
     stop: CancellationToken,
     tasks: TaskTracker,
     list: Mutex<Vec<RunningSource>>,
-    /// Some prices are made up; it stands while the list changes.
+    /// Whether some prices are simulated. The value stays valid while the list changes.
     simulated: AtomicBool,
 }
 
-/// One source; `None`: it is paused.
+/// A source. Without a task, the source is paused.
 struct RunningSource {
     spec: SourceSpec,
     task: Option<(CancellationToken, tokio::task::JoinHandle<()>)>,
 }
 
-/// What a reload has changed, by names.
+/// The names of the sources that a reload has changed.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Change {
     pub(crate) added: Vec<String>,
     pub(crate) removed: Vec<String>,
-    /// They began anew, with what is wanted of them now.
+    /// Sources that started again with their new settings.
     pub(crate) changed: Vec<String>,
     pub(crate) unchanged: Vec<String>,
-    /// Of all, those that do not run.
+    /// Sources that do not run, of all sources.
     pub(crate) paused: Vec<String>,
 }
 
 impl SourceManager {
-    /// Starts every source. Each runs until it ends by itself or `stop` is cancelled.
+    /// Starts every source. Each source runs until its own end, or until `stop` is cancelled.
     pub(crate) fn start(
         specs: Vec<SourceSpec>,
         hub: &Hub,
@@ -71,7 +71,7 @@ impl SourceManager {
         running
     }
 
-    /// Whether some prices are made up.
+    /// Checks whether some prices are simulated.
     pub(crate) fn simulated(&self) -> bool {
         self.simulated.load(Ordering::Relaxed)
     }
@@ -81,13 +81,14 @@ impl SourceManager {
         self.simulated.store(simulated, Ordering::Relaxed);
     }
 
-    /// Makes these the sources. Those that are the same as before go on undisturbed.
+    /// Replaces the sources by `specs`. Sources that are the same as before keep running.
     pub(crate) async fn change(&self, mut specs: Vec<SourceSpec>) -> Change {
         let mut before = std::mem::take(&mut *self.list());
         let mut after: Vec<_> = specs.iter_mut().map(|spec| keep(spec, &mut before)).collect();
         rename(&mut specs, &after);
         let mut change = Change::default();
-        // What one gives up, an address say, another may want.
+        // The old sources end first, because a new source may need a resource of an old source, for example
+        // an address.
         let mut ended = Vec::new();
         for run in before {
             let spec = run.spec.clone();
@@ -121,7 +122,8 @@ impl SourceManager {
         change
     }
 
-    /// Runs a source where another one ran under its name. The symbols that only that one had have ended.
+    /// Runs a source in place of an old source with the same name. Symbols that only the old source listed
+    /// get the state "ended".
     fn run_after(&self, spec: SourceSpec, old: Option<SourceSpec>) -> RunningSource {
         let mut gone = old.map(|old| old.listed()).unwrap_or_default();
         let listed: HashSet<_> = spec.listed().into_iter().collect();
@@ -142,7 +144,7 @@ impl SourceManager {
             publisher.set_state(&SourceState::Paused);
             return RunningSource { spec, task: None };
         }
-        // An earlier run may have ended otherwise.
+        // An earlier run may have left another state.
         publisher.set_state(&SourceState::Live);
         let stop = self.stop.child_token();
         let (stopped, network, own) = (stop.clone(), self.network.clone(), spec.clone());
@@ -159,7 +161,7 @@ impl SourceManager {
         RunningSource { spec, task: Some((stop, task)) }
     }
 
-    /// What an earlier run said of single symbols is over with it.
+    /// Clears the states of single symbols that an earlier run has set.
     fn clear_symbol_states(&self, publisher: &Publisher) {
         let own = self.hub.sources().into_iter().find(|source| source.name == publisher.name());
         for symbol in own.into_iter().flat_map(|source| source.symbols) {
@@ -173,7 +175,7 @@ impl SourceManager {
 }
 
 impl RunningSource {
-    /// Ends it, and waits until it has said its last.
+    /// Stops the source and waits until its task has ended.
     async fn end(self) {
         if let Some((stop, task)) = self.task {
             stop.cancel();
@@ -183,7 +185,8 @@ impl RunningSource {
     }
 }
 
-/// The run that goes on for `spec`, if there is one: the same as before, whatever number it had.
+/// Returns the running source that continues for `spec`, if there is such a source. The source must be the
+/// same as before, but the number in its name may differ.
 fn keep(spec: &mut SourceSpec, before: &mut Vec<RunningSource>) -> Option<RunningSource> {
     let same = before.iter().position(|run| run.spec == *spec);
     let at = same.or_else(|| before.iter().position(|run| run.spec.is_like(spec)))?;
@@ -192,7 +195,7 @@ fn keep(spec: &mut SourceSpec, before: &mut Vec<RunningSource>) -> Option<Runnin
     Some(run)
 }
 
-/// Gives other names to those whose names stay with sources that go on.
+/// Renames new sources whose names belong to sources that keep running.
 fn rename(specs: &mut [SourceSpec], kept: &[Option<RunningSource>]) {
     let mut taken: HashSet<_> = kept.iter().flatten().map(|run| run.spec.name.clone()).collect();
     let new = specs.iter_mut().zip(kept).filter(|(_, kept)| kept.is_none()).map(|(spec, _)| spec);

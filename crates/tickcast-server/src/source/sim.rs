@@ -13,14 +13,14 @@ use tokio::time::{Instant, sleep_until};
 use super::rename::Rename;
 use market::{Decimal10, SimMarket, SimTick};
 
-/// How far the market may lag behind the clock before it is set to the present: after a suspended laptop wakes up nobody
-/// wants an hour of trades at once.
+/// Maximum lag of the market behind the clock before the market jumps to the present. After a suspended
+/// laptop wakes up, an hour of trades at once would be of no use.
 const LAG: Duration = Duration::from_secs(1);
 
-/// Most ticks published in one go.
+/// Maximum number of ticks that are published together.
 const BATCH: usize = 512;
 
-/// Trades for ever.
+/// Trades without end.
 pub(super) async fn run(seed: u64, rate: f64, rename: &Rename, publisher: &Publisher) -> Infallible {
     let mut market = SimMarket::new(seed, rate);
     let mut start = Instant::now();

@@ -1,4 +1,4 @@
-//! What a source is called on the command line and in the configuration.
+//! The text form of sources on the command line and in the configuration.
 
 mod error;
 mod exchange;
@@ -19,29 +19,31 @@ pub(crate) use error::SourceSpecError;
 pub(crate) use exchange::{ExchangeSpec, Venue};
 use options::Options;
 
-/// The simulated market that is shown when nobody names a seed.
+/// Default seed of the simulated market.
 const SEED: u64 = 2;
 
-/// One source, ready to be started.
+/// A source, ready to be started.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct SourceSpec {
-    /// What it is called in the log, in metrics and in `/v1/status`: its label, and a number where others have the same.
+    /// The name in the log, in metrics and in `/v1/status`: the label, with a number if other sources have
+    /// the same label.
     pub(crate) name: String,
-    /// The name it was given, or else: as it was written, less its options and, since anyone may read it, a file's folder.
+    /// The configured name. The default is the source text without its options. A file's folder is also left
+    /// out, because anyone may read the label.
     pub(crate) label: String,
     pub(crate) kind: Kind,
     pub(crate) options: SourceOptions,
     pub(crate) rename: Rename,
-    /// How long it may be silent before its prices are stale; zero: for ever. `None`: as long as any source.
+    /// Time without a tick after which the prices are stale; zero: never. `None`: the default of all sources.
     pub(crate) stale_after: Option<HumanDuration>,
-    /// It is known, and does not run.
+    /// Whether the source is paused: the source is known, but does not run.
     pub(crate) paused: bool,
 }
 
-/// What kind of source it is.
+/// The kind of a source.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Kind {
-    /// A made-up market.
+    /// A simulated market.
     Sim { seed: u64, rate: f64 },
     /// Ticks from a file.
     Replay { path: PathBuf, layout: Layout, pacing: Pacing, repeat: bool },
@@ -49,12 +51,12 @@ pub(crate) enum Kind {
     Stdin(Layout),
     /// Ticks from datagrams.
     Udp(SocketAddr),
-    /// An exchange's prices.
+    /// Prices of an exchange.
     Exchange(ExchangeSpec),
 }
 
 impl Kind {
-    /// The options that it has, for an error about one that it does not have.
+    /// Returns the options of this kind, for an error about an unknown option.
     fn option_names(&self) -> &'static str {
         match self {
             Self::Sim { .. } => "rate, prefix, allow_late, unchanged, stale_after, max_ahead and name",
@@ -69,7 +71,7 @@ impl Kind {
         }
     }
 
-    /// A map by the names that the source itself uses.
+    /// Converts the keys of a map to the names that the source itself uses.
     fn keys(&self, map: HashMap<String, String>) -> HashMap<String, String> {
         match self {
             Self::Exchange(exchange) => map
@@ -86,13 +88,13 @@ impl Kind {
                 format!("replay:{}", path.file_name().unwrap_or_default().to_string_lossy())
             }
             Self::Sim { .. } | Self::Stdin(_) | Self::Udp(_) => written.to_owned(),
-            // Its symbols may be hundreds.
+            // The name has no symbols, because an exchange may have hundreds.
             Self::Exchange(exchange) => exchange.venue.name().to_owned(),
         }
     }
 }
 
-/// A `[[source]]` of the configuration file.
+/// A `[[source]]` table of the configuration file.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub(crate) struct SourceTable {
     pub(crate) from: String,
@@ -111,7 +113,7 @@ pub(crate) struct SourceTable {
     pub(crate) paused: bool,
 }
 
-/// Keys of a `[[source]]`.
+/// Keys of a `[[source]]` table.
 pub(crate) const SOURCE_KEYS: [&str; 11] = [
     "from",
     "map",
@@ -127,7 +129,7 @@ pub(crate) const SOURCE_KEYS: [&str; 11] = [
 ];
 
 impl SourceSpec {
-    /// Reads `KIND[:ARGUMENT][?OPTION=VALUE&…]`. `None` for `none`.
+    /// Parses `KIND[:ARGUMENT][?OPTION=VALUE&…]`. Returns `None` for `none`.
     pub(crate) fn parse(text: &str) -> Result<Option<Self>, SourceSpecError> {
         let spec = Self::read(text)?;
         spec.as_ref().map_or(Ok(()), |spec| spec.check(text))?;
@@ -192,12 +194,12 @@ impl SourceSpec {
         }))
     }
 
-    /// Whether it is the same but for its number.
+    /// Checks whether the two sources are equal, apart from the number in the name.
     pub(crate) fn is_like(&self, other: &Self) -> bool {
         Self { name: other.name.clone(), ..self.clone() } == *other
     }
 
-    /// What its symbols are called here, where it lists them.
+    /// Returns the local names of the symbols, if the source lists its symbols.
     pub(crate) fn listed(&self) -> Vec<Symbol> {
         match &self.kind {
             Kind::Exchange(exchange) => {
@@ -207,7 +209,7 @@ impl SourceSpec {
         }
     }
 
-    /// What can only be judged once all of it is known.
+    /// Checks the rules that need the complete source.
     fn check(&self, text: &str) -> Result<(), SourceSpecError> {
         if let Kind::Exchange(exchange) = &self.kind {
             exchange.check(&self.rename, text)?;
@@ -215,12 +217,12 @@ impl SourceSpec {
         Ok(())
     }
 
-    /// Whether its prices are made up.
+    /// Checks whether the prices are simulated.
     pub(crate) const fn is_simulated(&self) -> bool {
         matches!(self.kind, Kind::Sim { .. })
     }
 
-    /// Reads a `[[source]]`. What it says outweighs options in its `from`.
+    /// Reads a `[[source]]` table. The keys of the table override the options in its `from`.
     pub(crate) fn from_table(table: SourceTable) -> Result<Option<Self>, SourceSpecError> {
         let from = table.whole();
         let Some(mut spec) = Self::read(&from)? else { return Ok(None) };
@@ -251,7 +253,7 @@ impl SourceSpec {
 }
 
 impl SourceTable {
-    /// All that it says, in the form of a flag, for people to read.
+    /// Formats the whole table in the form of a flag, for people to read.
     pub(crate) fn written(&self) -> String {
         let whole = self.whole();
         let (head, options) = whole.split_once('?').unwrap_or((&whole, ""));
@@ -272,7 +274,7 @@ impl SourceTable {
         if said.is_empty() { head.to_owned() } else { format!("{head}?{}", said.join("&")) }
     }
 
-    /// With its list of symbols, if it has one of its own, as if they stood in `from`.
+    /// Returns `from`, with the table's own list of symbols, if any, as a part of `from`.
     fn whole(&self) -> String {
         if self.symbols.is_empty() {
             return self.from.clone();
@@ -283,7 +285,7 @@ impl SourceTable {
     }
 }
 
-/// Gives sources of the same label numbers.
+/// Adds numbers to the names of sources with the same label.
 pub(crate) fn make_names_unique(specs: &mut [SourceSpec]) {
     let mut taken = HashSet::new();
     for spec in specs {
@@ -292,7 +294,7 @@ pub(crate) fn make_names_unique(specs: &mut [SourceSpec]) {
     }
 }
 
-/// The label, or the first with a number behind it that nobody has.
+/// Returns the label, or the label with the first number that makes a free name.
 pub(super) fn free_name(label: &str, taken: &HashSet<String>) -> String {
     let numbered = (2..).map(|number| format!("{label}#{number}"));
     let mut names = std::iter::once(label.to_owned()).chain(numbered);
@@ -313,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form() {
+    fn every_form_is_parsed() {
         assert_eq!(parse("sim").kind, Kind::Sim { seed: SEED, rate: SIM_RATE });
         assert_eq!(parse("sim:7?rate=5000").kind, Kind::Sim { seed: 7, rate: 5000.0 });
         assert_eq!(
@@ -344,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn each_refusal_by_name() {
+    fn each_refusal_names_the_source_and_the_reason() {
         assert_eq!(
             says("bitmex:x"),
             "source \"bitmex:x\": known are sim[:SEED], replay:FILE, stdin, udp:IP:PORT, binance:SYMBOLS, coinbase:PRODUCTS, coinbase-advanced:PRODUCTS, kraken:SYMBOLS and none"
@@ -388,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn a_map_is_by_the_names_that_the_exchange_uses() {
+    fn a_map_uses_the_names_of_the_exchange() {
         let map = HashMap::from([
             ("btcusdt".to_owned(), "BTC/USD".to_owned()),
             ("币安USDT".to_owned(), "BNB".to_owned()),

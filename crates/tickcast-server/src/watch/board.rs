@@ -1,4 +1,4 @@
-//! What is on the screen: rows, how they are sorted, which of them are wanted. No clock and no terminal in it.
+//! The contents of the screen: rows, their order, and the filter. The board uses no clock and no terminal.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
@@ -8,13 +8,13 @@ use tickcast_client::{Event, Tick};
 
 use super::row::Row;
 
-/// What updates a second are averaged over.
+/// The time over which updates per second are averaged.
 const RATE_WINDOW: Duration = Duration::from_secs(1);
 
-/// The state of a symbol that was taken off.
+/// The state of a removed symbol.
 const GONE: &str = "gone";
 
-/// What rows are sorted by.
+/// The sort key of the rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sort {
     Name,
@@ -40,39 +40,40 @@ impl Sort {
     }
 }
 
-/// Everything on the screen.
+/// The complete contents of the screen.
 pub(super) struct Board {
     pub(super) url: String,
-    /// Symbols that were asked for by name: they have a row before they have a price.
+    /// Symbols that the user requested by name. These symbols have a row before they have a price.
     named: Vec<Symbol>,
     rows: BTreeMap<Symbol, Row>,
-    /// States of symbols that are not live, as they are told; also of those that have no price yet.
+    /// States of symbols that are not live, as the server reported them. Symbols without a price are
+    /// included.
     states: BTreeMap<Symbol, String>,
-    /// Those that were named and taken off, until they have a price again.
+    /// Requested symbols that were removed, until they have a price again.
     off: BTreeSet<Symbol>,
     pub(super) sort: Sort,
     pub(super) reversed: bool,
     pub(super) filter: String,
-    /// Keys go into the filter.
+    /// Whether keys go into the filter.
     pub(super) typing: bool,
-    /// Rows above the first that is shown.
+    /// Number of rows above the first visible row.
     pub(super) top: usize,
-    /// Why there is no connection; empty while there is one.
+    /// Reason of the lost connection; empty while there is a connection.
     pub(super) lost: String,
     pub(super) connected: bool,
-    /// The server simulates prices.
+    /// Whether the server simulates prices.
     pub(super) simulated: bool,
-    /// Sources that are not live, as they are told.
+    /// Sources that are not live, as the server reported them.
     pub(super) troubles: BTreeMap<String, String>,
-    /// Updates of a second.
+    /// Updates per second.
     pub(super) rate: f64,
-    /// How late the last tick was, in ms.
+    /// Delay of the last tick, in ms.
     pub(super) lag: Option<i64>,
     aged: Duration,
 }
 
 impl Board {
-    /// A board for what was asked for: names and patterns.
+    /// Creates a board for the requested names and patterns.
     pub(super) fn new(url: &str, asked: &[String]) -> Self {
         let mut board = Self {
             url: url.to_owned(),
@@ -97,20 +98,20 @@ impl Board {
         board
     }
 
-    /// Forgets every price.
+    /// Removes every price.
     fn clear(&mut self) {
         self.off.clear();
         self.rows = self.named.iter().map(|symbol| (*symbol, Row::new(*symbol))).collect();
     }
 
-    /// Forgets every state: a connection says first what is not live.
+    /// Removes every state, because a new connection first reports everything that is not live.
     fn disconnected(&mut self) {
         self.connected = false;
         self.states.clear();
         self.troubles.clear();
     }
 
-    /// Takes in what a stream says.
+    /// Applies an event of the stream.
     pub(super) fn take(&mut self, event: &Event, now: Duration) {
         match event {
             Event::Tick(tick) => self.tick(tick, now),
@@ -119,7 +120,7 @@ impl Board {
                 self.lost.clear();
             }
             Event::Disconnected(why) => {
-                // What the server gave as its reason says more than that the connection ended.
+                // The reason that the server gave says more than the end of the connection.
                 if self.connected || self.lost.is_empty() {
                     self.lost.clone_from(why);
                 }
@@ -129,7 +130,7 @@ impl Board {
                 self.disconnected();
                 self.lost = format!("the server ended the stream: {reason}");
             }
-            // Another life of the server: what is shown may be gone.
+            // After a reset the server may be a different run, in which the displayed symbols may not exist.
             Event::Reset { .. } => self.clear(),
             Event::Gone(symbol) => self.gone(symbol),
             Event::Status(status) => {
@@ -154,7 +155,8 @@ impl Board {
     fn tick(&mut self, tick: &Tick, now: Duration) {
         let wall = Time::from(SystemTime::now());
         self.lag = Some(wall.as_millis() - tick.time.as_millis());
-        // One that was taken off and has a price again is back. A price says nothing of a state that was told.
+        // A removed symbol that has a price again is no longer removed. A price does not change a reported
+        // state.
         self.off.remove(&tick.symbol);
         self.rows.entry(tick.symbol).or_insert_with(|| Row::new(tick.symbol)).take(tick, now);
     }
@@ -169,13 +171,14 @@ impl Board {
         }
     }
 
-    /// `stale`, `down`, `gone`; empty where all is well.
+    /// Returns `stale`, `down`, `gone` or another reported state. Returns an empty text if the symbol is
+    /// live.
     pub(super) fn state(&self, symbol: &Symbol) -> &str {
         let taken_off = if self.off.contains(symbol) { GONE } else { "" };
         self.states.get(symbol).map_or(taken_off, String::as_str)
     }
 
-    /// Time goes by: counts what there was in it.
+    /// Updates the rates if a rate window has passed.
     pub(super) fn age(&mut self, now: Duration) {
         let span = now.saturating_sub(self.aged);
         if span < RATE_WINDOW {
@@ -189,12 +192,12 @@ impl Board {
         }
     }
 
-    /// The rows that are wanted, in order.
+    /// Returns the rows that match the filter, in order.
     pub(super) fn shown(&self) -> Vec<&Row> {
         let wanted = self.filter.to_ascii_uppercase();
         let matches = |row: &&Row| row.symbol.as_str().to_ascii_uppercase().contains(&wanted);
         let mut rows: Vec<_> = self.rows.values().filter(matches).collect();
-        // What is sorted by more than its name begins with the most.
+        // Sorting by change or rate starts with the highest value.
         match self.sort {
             Sort::Name => {}
             Sort::Change => {
@@ -210,13 +213,13 @@ impl Board {
         rows
     }
 
-    /// Sorts by the next there is.
+    /// Selects the next sort key.
     pub(super) fn sort_next(&mut self) {
         self.sort = self.sort.next();
         self.top = 0;
     }
 
-    /// Moves by so many rows.
+    /// Scrolls by this number of rows.
     pub(super) fn scroll(&mut self, rows: isize) {
         let last = self.shown().len().saturating_sub(1);
         self.top = self.top.saturating_add_signed(rows).min(last);
@@ -264,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn rates_are_of_the_last_second() {
+    fn rates_cover_the_last_second() {
         let mut board = Board::new("http://x", &[]);
         (0..30).for_each(|n| board.take(&tick("A", "1", "0"), Duration::from_millis(n * 50)));
         board.age(Duration::from_millis(1500));
@@ -274,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn moves_and_histories() {
+    fn moves_and_histories_are_recorded() {
         let mut board = Board::new("http://x", &[]);
         for (n, price) in [1, 2, 2, 1].into_iter().enumerate() {
             board.take(&tick("A", &price.to_string(), "0"), Duration::from_millis(n as u64 * 300));
@@ -293,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_told_before_the_price_holds_until_the_connection_is_lost() {
+    fn a_reported_state_stays_until_the_connection_is_lost() {
         let mut board = Board::new("http://x", &[]);
         board.take(&symbol_status("A", "stale"), Duration::ZERO);
         board.take(&tick("A", "1", "0"), Duration::ZERO);
@@ -301,7 +304,7 @@ mod tests {
         board.take(&Event::Disconnected("reset".to_owned()), Duration::ZERO);
         board.take(&tick("A", "1", "0"), Duration::ZERO);
         assert_eq!(board.state(&board.shown()[0].symbol), "");
-        // Its source has ended: that is not the same as being taken off.
+        // The source has ended. An ended source does not mean that the symbol was removed.
         board.take(&symbol_status("A", "gone"), Duration::ZERO);
         board.take(&tick("A", "1", "0"), Duration::ZERO);
         assert_eq!(board.state(&board.shown()[0].symbol), "gone");
@@ -310,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn a_symbol_that_was_named_keeps_its_row() {
+    fn a_symbol_requested_by_name_keeps_its_row() {
         let mut board = Board::new("http://x", &["NOSUCH".to_owned(), "B*".to_owned()]);
         assert_eq!(names(&board), ["NOSUCH"]);
         board.take(&tick("NOSUCH", "1", "0"), Duration::ZERO);

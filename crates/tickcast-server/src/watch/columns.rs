@@ -1,21 +1,23 @@
-//! Which columns there is room for, and how wide they are. A number is shown whole or not at all.
+//! The columns that fit on the screen, and their widths. A number is shown completely or not at all.
 
-/// Shown instead of a number that does not fit its column.
+/// The mark for a number that does not fit into its column.
 pub(super) const TOO_WIDE: &str = "####";
 
-/// Columns of the screen between two columns of the table.
+/// Screen columns between two columns of the table.
 const GAP: u16 = 1;
 
-/// A name gives up so much of its end, and no more, before a column is left out or a price does not fit.
+/// Width to which long names are shortened before a column is left out, or before a price does not fit.
 const NAME_LEAST: u16 = 12;
 
-/// What is left over is first for so much of a name: most are whole then, with a state beside them.
+/// Width that names get first from the remaining space. At this width most names fit, with a state beside
+/// them.
 const NAME_USUAL: u16 = 16;
 
-/// A change that is longer does not push the column out for all other rows: it is the one that is not shown.
+/// Width to which the change column may shrink. A longer change is not shown, so that one long change does
+/// not remove the column from all rows.
 const CHANGE_LEAST: u16 = 12;
 
-/// A column of the table, in the order in which they stand.
+/// A column of the table, in the order on the screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Column {
     Symbol,
@@ -27,7 +29,7 @@ pub(super) enum Column {
 }
 
 impl Column {
-    /// What is kept beside symbol and price, the most important first.
+    /// Columns besides symbol and price, the most important first.
     const KEPT: [Self; 4] = [Self::Percent, Self::Change, Self::Rate, Self::Trend];
 
     pub(super) const fn title(self) -> &'static str {
@@ -46,7 +48,8 @@ impl Column {
     }
 }
 
-/// The columns that fit into `width`, in order, with their widths; `natural` is what a column's longest text needs.
+/// Returns the columns that fit into `width`, in order, with their widths. `natural` returns the width of a
+/// column's longest text.
 pub(super) fn fit(width: u16, natural: impl Fn(Column) -> u16) -> Vec<(Column, u16)> {
     let mut name = natural(Column::Symbol).min(NAME_LEAST).min(width);
     let price = natural(Column::Price).min(width.saturating_sub(name + GAP));
@@ -73,7 +76,7 @@ pub(super) fn fit(width: u16, natural: impl Fn(Column) -> u16) -> Vec<(Column, u
     fitting
 }
 
-/// The number, or a mark that there is one.
+/// Returns the number, or a mark if the number is too wide.
 pub(super) fn whole(number: String, width: u16) -> String {
     if number.len() <= usize::from(width) {
         number
@@ -82,7 +85,7 @@ pub(super) fn whole(number: String, width: u16) -> String {
     }
 }
 
-/// The name, or its beginning and an ellipsis.
+/// Returns the name, or its beginning with an ellipsis.
 pub(super) fn shortened(name: &str, width: usize) -> String {
     if name.chars().count() <= width {
         return name.to_owned();
@@ -95,7 +98,7 @@ pub(super) fn shortened(name: &str, width: usize) -> String {
 mod tests {
     use super::*;
 
-    /// Widths of columns in the order of [`Column`].
+    /// Returns the widths of the columns; `natural` is in the order of [`Column`].
     fn fitting(width: u16, natural: [u16; 6]) -> Vec<(Column, u16)> {
         fit(width, |column| natural[column as usize])
     }
@@ -113,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn names_give_way_before_prices_and_take_what_is_left() {
+    fn names_are_shortened_before_prices_and_get_the_remaining_space() {
         assert_eq!(fitting(46, [32, 33, 33, 8, 5, 24]), [(Column::Symbol, 12), (Column::Price, 33)]);
         assert_eq!(fitting(36, [32, 33, 33, 8, 5, 24]), [(Column::Symbol, 12), (Column::Price, 23)]);
         assert_eq!(fitting(60, [32, 10, 8, 60, 60, 60])[0], (Column::Symbol, 32));

@@ -1,4 +1,4 @@
-//! What is typed while watching.
+//! The keys of `tickcast watch`.
 
 use std::ops::ControlFlow;
 
@@ -6,13 +6,13 @@ use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModif
 
 use super::board::Board;
 
-/// How many rows a page is.
+/// Number of rows per page.
 const ROWS_PER_PAGE: isize = 20;
 
-/// What the screen says of them.
+/// The help text about the keys on the screen.
 pub(super) const HELP: &str = "q quit  s sort  r reverse  / filter  ↑↓ scroll";
 
-/// Does what is typed; a break ends the program.
+/// Handles an input. A break ends the program.
 pub(super) fn handle_key(board: &mut Board, input: &Event) -> ControlFlow<()> {
     let Event::Key(KeyEvent { code, modifiers, kind, .. }) = *input else { return ControlFlow::Continue(()) };
     if kind == KeyEventKind::Release {

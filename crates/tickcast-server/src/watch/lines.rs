@@ -6,10 +6,10 @@ use tickcast_client::{Event, PriceStream, Tick};
 
 use crate::requested_names::RequestedNames;
 
-/// Said where a stream is about no symbol: a name may be wrong, or new.
+/// The message for a stream without any symbol. A name may be wrong, or new.
 pub(super) const NOTHING: &str = "no price yet of what is asked for; waiting";
 
-/// Writes a line a tick until it is interrupted, or nobody reads it any more.
+/// Writes one line per tick until the user interrupts, or until the reader of the output closes the pipe.
 pub(super) async fn write(
     mut prices: PriceStream,
     mut asked: RequestedNames,
@@ -35,14 +35,15 @@ pub(super) async fn write(
         };
         match written.and_then(|()| out.flush()) {
             Ok(()) => {}
-            // Who has seen enough closes the pipe.
+            // A closed pipe is a normal end: the reader of the output needs no more lines.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
             Err(error) => return Err(error.into()),
         }
     }
 }
 
-/// Over when nobody reads what is written any more. The next line would say so too, and may be hours away.
+/// Waits until the reader of the output closes the pipe. The next write would also fail then, but the next
+/// line may be hours away.
 #[cfg(target_os = "linux")]
 async fn output_closed() {
     use rustix::event::{PollFd, PollFlags, poll};
@@ -50,7 +51,7 @@ async fn output_closed() {
     let (sender, receiver) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || {
         let out = io::stdout();
-        // Asked for nothing it tells of errors only.
+        // With no requested events, `poll` reports errors only.
         let mut watched = [PollFd::new(&out, PollFlags::empty())];
         let told = loop {
             match poll(&mut watched, None) {
@@ -78,21 +79,21 @@ fn line(tick: &Tick) -> String {
     format!("{time:.3} {:<14} {:>16} {:>12} {:>9}", tick.symbol, tick.price, signed(&tick.change), percent)
 }
 
-/// With its sign, whichever it is.
+/// Formats a change with its sign, `+` or `-`. Zero has no `+`.
 pub(super) fn signed(change: &tickcast::Price) -> String {
     let text = change.to_string();
     let zero = text.bytes().all(|byte| matches!(byte, b'0' | b'.' | b'-'));
     if zero || text.starts_with('-') { text } else { format!("+{text}") }
 }
 
-/// Says beside the prices what is to be said of an event, if anything.
+/// Prints the notice of an event, if any, on standard error.
 pub(crate) fn print_notice(event: &Event) {
     if let Some(says) = notice_text(event) {
         eprintln!("{says}");
     }
 }
 
-/// What is to be said of an event besides prices.
+/// Returns the notice of an event, or `None` for a tick and for other events without a notice.
 fn notice_text(event: &Event) -> Option<String> {
     Some(match event {
         Event::Disconnected(why) => format!("{why}; it is tried again"),

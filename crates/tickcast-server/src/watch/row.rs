@@ -1,4 +1,4 @@
-//! One symbol of the board.
+//! A row of the board: one symbol.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -6,28 +6,28 @@ use std::time::Duration;
 use tickcast::{Price, Symbol};
 use tickcast_client::Tick;
 
-/// How many prices a row remembers for its sparkline, and how far apart they are at least.
+/// Maximum number of prices in a row's sparkline. The next constant is the minimum time between these prices.
 const HISTORY: usize = 24;
 const HISTORY_EVERY: Duration = Duration::from_millis(500);
 
-/// How long a row that has moved is shown as such.
+/// Time for which a price move is marked.
 const FLASH: Duration = Duration::from_millis(600);
 
-/// One symbol: one that has a price, or one that was asked for by name and has none yet.
+/// A symbol with a price, or a symbol that was requested by name and has no price yet.
 pub(super) struct Row {
     pub(super) symbol: Symbol,
     pub(super) quote: Option<Quote>,
-    /// Prices at even distances, oldest first.
+    /// Prices at regular times, oldest first.
     pub(super) history: VecDeque<f64>,
     sampled: Duration,
-    /// When it moved last, and whether up.
+    /// Time of the last price move, and whether the price went up.
     moved: Option<(Duration, bool)>,
-    /// Of a second.
+    /// Updates per second.
     pub(super) rate: f64,
     updates: u32,
 }
 
-/// The newest of a symbol.
+/// The newest price of a symbol.
 pub(super) struct Quote {
     pub(super) price: Price,
     pub(super) change: Price,
@@ -62,12 +62,12 @@ impl Row {
         }
     }
 
-    /// Counts what there was within `span`.
+    /// Computes the updates per second within `span`.
     pub(super) fn age(&mut self, span: Duration) {
         self.rate = f64::from(std::mem::take(&mut self.updates)) / span.as_secs_f64();
     }
 
-    /// Whether it has just gone up (`true`) or down.
+    /// Checks whether the price has just gone up (`true`) or down (`false`).
     pub(super) fn moved(&self, now: Duration) -> Option<bool> {
         self.moved.filter(|(at, _)| now.saturating_sub(*at) < FLASH).map(|(_, up)| up)
     }

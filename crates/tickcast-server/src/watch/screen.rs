@@ -1,4 +1,4 @@
-//! How the board is drawn.
+//! The drawing of the board.
 
 use std::time::Duration;
 
@@ -27,8 +27,8 @@ pub(super) fn draw(board: &Board, now: Duration, frame: &mut Frame<'_>) {
     frame.render_widget(Paragraph::new(footer(board)), foot);
 }
 
-/// What matters most stays as it gets narrow: the connection, then that prices are simulated, then sources that are not live. The rest
-/// is there whole or not at all.
+/// Returns the header. On a narrow screen the most important parts stay: the connection, then the note about
+/// simulated prices, then the sources that are not live. All other parts are shown completely or not at all.
 fn header(board: &Board, width: usize) -> Line<'static> {
     let connection = if board.connected {
         Span::styled("● live", UP)
@@ -69,7 +69,8 @@ fn header(board: &Board, width: usize) -> Line<'static> {
     Line::from(parts)
 }
 
-/// Sources that are not live; where there is no room for all, how many more there are.
+/// Returns the sources that are not live. If they do not all fit, the text ends with the number of the
+/// others.
 fn troubles(board: &Board, width: usize) -> Option<Span<'static>> {
     let all: Vec<_> = board.troubles.iter().map(|(source, state)| format!("{source} {state}")).collect();
     let said = |shown: usize| match all.len() - shown {
@@ -87,7 +88,7 @@ fn footer(board: &Board) -> Line<'static> {
     if !board.typing && board.filter.is_empty() {
         return Line::from(help);
     }
-    // Whoever types is to see what.
+    // The user must see the filter while typing.
     let cursor = if board.typing { "▏" } else { "" };
     Line::from(vec![
         Span::styled(format!(" filter: {}{cursor} ", board.filter), Style::new().fg(WARNING)),

@@ -1,4 +1,4 @@
-//! The board's table.
+//! The table of the board.
 
 use std::time::Duration;
 
@@ -13,24 +13,24 @@ use super::columns::{Column, fit, shortened, whole};
 use super::lines;
 use super::row::Row;
 
-/// Levels of a sparkline, and how many prices it shows.
+/// Levels of a sparkline. The next constant is the number of prices in a sparkline.
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 const TREND: u16 = 24;
 
-/// Room for the sign of a move before a price.
+/// Width of the sign of a move before a price.
 const MARK: u16 = 2;
 
-/// Shown instead of the price of a symbol that has none; the second where the first does not fit.
+/// The text instead of a missing price. The next constant is used if this text does not fit.
 const UNPRICED: &str = "no price yet";
 const UNPRICED_SHORT: &str = "—";
 
-/// A symbol's state where its word does not fit beside the name.
+/// The sign of a state, if the word of the state does not fit beside the name.
 const STATE_SIGN: &str = "!";
 
-/// A state's word is shown beside so much of a name, or all of it.
+/// Minimum number of characters of a name beside the word of a state. A shorter name is complete.
 const NAME_BESIDE_STATE: usize = 8;
 
-/// What the row of one symbol says.
+/// The texts in the row of one symbol.
 struct Texts<'a> {
     row: &'a Row,
     state: &'a str,
@@ -53,7 +53,7 @@ impl<'a> Texts<'a> {
         }
     }
 
-    /// How wide a column must be to show it whole.
+    /// Returns the width that a column needs to show its text completely.
     fn needs(&self, column: Column) -> u16 {
         let length = match column {
             Column::Symbol => {
@@ -70,7 +70,7 @@ impl<'a> Texts<'a> {
     }
 }
 
-/// The rows in sight, in columns as wide as what is in them.
+/// Returns the visible rows. The columns are as wide as their texts.
 pub(super) fn table(board: &Board, now: Duration, area: Rect) -> Table<'static> {
     // One line is the heading.
     let height = usize::from(area.height.saturating_sub(1));
@@ -98,7 +98,7 @@ fn aligned(column: Column, line: Line<'static>) -> Line<'static> {
 }
 
 fn cell(texts: &Texts<'_>, column: Column, width: u16, now: Duration) -> Line<'static> {
-    // What is not live has no colour: it must not look like what is.
+    // A symbol that is not live has no colour, because such a symbol must not look live.
     let side = match texts.change.as_bytes().first() {
         Some(b'+') if texts.state.is_empty() => Style::new().fg(UP),
         Some(b'-') if texts.state.is_empty() => Style::new().fg(DOWN),
@@ -137,13 +137,14 @@ fn price(texts: &Texts<'_>, width: u16, now: Duration) -> Line<'static> {
     };
     let room = width.saturating_sub(MARK);
     if texts.price.len() > usize::from(room) {
-        // Where only the sign has no room, the number has.
+        // If only the sign does not fit, the number is shown without the sign.
         return Line::styled(whole(texts.price.clone(), width), style);
     }
     Line::styled(format!("{mark}{}", texts.price), style)
 }
 
-/// Two digits behind the point and a sign, as the dashboard shows it: percentages are told apart by eye.
+/// Formats a percentage with a sign and two digits after the decimal point, as the dashboard does. People
+/// compare percentages by eye.
 fn percentage(percent: tickcast::Price) -> String {
     let text = format!("{:+.2}", percent.to_f64());
     if text.trim_start_matches(['+', '-']) == "0.00" { "0.00".to_owned() } else { text }

@@ -1,4 +1,4 @@
-//! What the screen shows, at any width.
+//! Tests of the screen at any width.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tickcast_client::{Event, Ready, SourceStatus, SymbolStatus, Tick};
 use super::board::Board;
 use super::screen;
 
-/// Symbol, price, change and percent, and how the last is shown.
+/// Symbol, price, change and percent, and the displayed percent.
 const TICKS: [(&str, &str, &str, &str, &str); 6] = [
     ("BIG", "12345678901234567890.12345678", "-12345678901234567890.12345677", "-305.9661", "-305.97"),
     ("BTC-KRW", "143250000", "2250000", "1.5957", "+1.60"),
@@ -74,12 +74,12 @@ fn signed(change: &str) -> String {
     if change == "0" || change.starts_with('-') { change.to_owned() } else { format!("+{change}") }
 }
 
-/// The numbers of a row that may be shown, all of them whole.
+/// Returns the complete numbers that a row may show.
 fn numbers(row: &str) -> Vec<String> {
     let of = |(_, price, change, _, percent): (_, &str, &str, _, &str)| {
         [price.to_owned(), signed(change), percent.to_owned(), "1.0".to_owned(), "####".to_owned()]
     };
-    // A long name may be shown by its beginning.
+    // A long name may be shortened to its beginning.
     let known = TICKS.into_iter().find(|tick| row.starts_with(&tick.0[..3]));
     known.map(of).map(Vec::from).unwrap_or_default()
 }
@@ -104,7 +104,7 @@ fn no_width_shows_a_part_of_a_number() {
 }
 
 #[test]
-fn columns_come_as_there_is_room() {
+fn wider_screens_show_more_columns() {
     let board = board();
     let heading =
         |width| lines(&drawn(&board, width))[1].split_whitespace().map(str::to_owned).collect::<Vec<_>>();
@@ -115,7 +115,7 @@ fn columns_come_as_there_is_room() {
 }
 
 #[test]
-fn what_is_not_live_looks_so() {
+fn symbols_that_are_not_live_look_different() {
     let board = board();
     for width in [36, 80, 200] {
         let buffer = drawn(&board, width);
@@ -132,7 +132,7 @@ fn what_is_not_live_looks_so() {
 }
 
 #[test]
-fn the_header_keeps_what_is_wrong() {
+fn the_header_always_shows_problems() {
     let mut board = board();
     for width in 36..=200 {
         let header = lines(&drawn(&board, width)).swap_remove(0);

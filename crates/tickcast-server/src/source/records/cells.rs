@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-/// Why a row cannot be split.
+/// Reason why a row cannot be split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum QuotesError {
     #[error("a quote is opened and not closed on the line")]
@@ -11,8 +11,8 @@ pub(super) enum QuotesError {
     After,
 }
 
-/// Splits a row into cells as RFC 4180 describes, and trims each cell. A row is one line: an open quote is an error of that line,
-/// not the start of a cell that swallows the following lines.
+/// Splits a row into cells as RFC 4180 describes, and trims each cell. A row is always one line. An open
+/// quote is an error of its line, not the start of a cell that contains the following lines.
 pub(super) fn split(row: &str, delimiter: char) -> Result<Vec<Cow<'_, str>>, QuotesError> {
     let blank = |c: char| c.is_whitespace() && c != delimiter;
     let mut cells = Vec::new();
@@ -42,7 +42,7 @@ pub(super) fn split(row: &str, delimiter: char) -> Result<Vec<Cow<'_, str>>, Quo
     Ok(cells)
 }
 
-/// Returns the text up to the closing quote, and what follows it.
+/// Returns the text before the closing quote, and the rest after the quote.
 fn unquote(quoted: &str) -> Result<(Cow<'_, str>, &str), QuotesError> {
     let mut from = 0;
     loop {
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quotes_and_blanks() {
+    fn quotes_and_blanks_are_handled() {
         assert_eq!(split("A, \"1,5\" ,5\" x,,", ',').unwrap(), ["A", "1,5", "5\" x", "", ""]);
         assert_eq!(split("\t\"a \"\"b\"\"\"\t c ", '\t').unwrap(), ["", "a \"b\"", "c"]);
         assert_eq!(split("", ',').unwrap(), [""]);
@@ -75,7 +75,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn rows_are_split_as_they_were_written(cells in prop::collection::vec(r#"[a-z";,\t]{0,4}"#, 2..5)) {
+        fn written_rows_are_split_into_their_cells(cells in prop::collection::vec(r#"[a-z";,\t]{0,4}"#, 2..5)) {
             for delimiter in [b',', b';', b'\t'] {
                 let mut writer = csv::WriterBuilder::new().delimiter(delimiter).from_writer(Vec::new());
                 writer.write_record(&cells).unwrap();

@@ -1,4 +1,4 @@
-//! The columns of a CSV: from its header, or named by the user if it has none.
+//! The columns of a CSV: from its header, or named by the user if there is no header.
 
 use std::str::FromStr;
 
@@ -9,19 +9,19 @@ use super::unit::Unit;
 /// Members of a tick that are not extras.
 const OWN: [&str; 5] = ["symbol", "price", "change", "prev_close", "time"];
 
-/// The column in which an export of this server keeps extras, as a JSON object.
+/// The column in which an export of this server stores extras, as a JSON object.
 pub(super) const EXTRAS: &str = "extras";
 
-/// What the user says about a CSV that it does not say itself.
+/// Information from the user that the CSV itself does not contain.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Layout {
     /// The columns, if there is no header.
     pub(crate) columns: Option<Columns>,
-    /// The symbol of all rows, if there is no such column.
+    /// The symbol of all rows, if there is no symbol column.
     pub(crate) symbol: Option<Symbol>,
 }
 
-/// The columns of a CSV, as members of a tick; `None` is a column that is ignored.
+/// The columns of a CSV, as members of a tick. `None` is a column that is ignored.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Columns {
     names: Vec<Option<String>>,
@@ -29,7 +29,7 @@ pub(crate) struct Columns {
     unit: Unit,
 }
 
-/// Why no ticks can be made of these columns.
+/// Reason why these columns cannot form ticks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ColumnsError {
     #[error("there is no column {0}")]
@@ -43,23 +43,24 @@ pub(crate) enum ColumnsError {
 }
 
 impl Layout {
-    /// Returns whether the user said nothing.
+    /// Checks whether the user gave no information.
     pub(super) const fn is_empty(&self) -> bool {
         self.columns.is_none() && self.symbol.is_none()
     }
 
-    /// Checks that ticks can be made of the rows.
+    /// Checks whether the rows can form ticks.
     pub(crate) fn check(&self) -> Result<(), ColumnsError> {
         self.columns.as_ref().map_or(Ok(()), |columns| columns.check(self.symbol))
     }
 }
 
 impl Columns {
-    /// Reads a header; folds names to lower case and blanks to `_`. Returns the columns, and the names that are ignored because no
-    /// member of a tick can have them.
+    /// Reads a header; folds names to lower case and blanks to `_`. Returns the columns and the ignored
+    /// names. A name is ignored if no member of a tick can have the name.
     pub(super) fn of_header(cells: &[impl AsRef<str>]) -> Result<(Self, Vec<String>), ColumnsError> {
         let names: Vec<_> = cells.iter().map(|cell| fold(cell.as_ref())).collect();
-        // An export has what its server added, such as `n`: the taker removes it. Elsewhere these names mean something else.
+        // A column `n` marks an export, which also contains the other fields that the server added. The taker
+        // removes these fields. In other files, the reserved names have other meanings.
         let recorded = names.iter().any(|name| name == "n");
         let (mut extras, mut passed) = (Extras::new(), Vec::new());
         let mut columns = Vec::<Option<String>>::new();
@@ -79,7 +80,7 @@ impl Columns {
         Ok((Self { names: columns, unit: Unit::default() }, passed))
     }
 
-    /// Checks that ticks can be made of the rows.
+    /// Checks whether the rows can form ticks.
     pub(super) fn check(&self, symbol: Option<Symbol>) -> Result<(), ColumnsError> {
         match (self.at("symbol"), symbol) {
             _ if self.at("price").is_none() => Err(ColumnsError::Missing("price")),
@@ -89,8 +90,8 @@ impl Columns {
         }
     }
 
-    /// Returns the least number of cells of a row. If the end of a row is missing, its price may lack digits; and a tick without
-    /// its time would count as a new one.
+    /// Returns the minimum number of cells of a row. If the end of a row is missing, the price may lack
+    /// digits. Also, a tick without its time would count as a new tick.
     pub(super) fn required(&self) -> usize {
         ["symbol", "price", "time"].iter().filter_map(|name| self.at(name)).max().map_or(0, |at| at + 1)
     }
@@ -108,7 +109,8 @@ impl Columns {
     }
 }
 
-/// Reads `time,price,-,size`; `time_s`, `time_us` and `time_ns` are times in other units.
+/// Parses names such as `time,price,-,size`. The names `time_s`, `time_us` and `time_ns` are times in other
+/// units.
 impl FromStr for Columns {
     type Err = ColumnsError;
 
@@ -152,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_in_any_case_with_columns_that_nobody_asked_for() {
+    fn headers_are_read_in_any_case_with_unknown_columns() {
         assert_eq!(header("Symbol,LAST,Price, Adj Close,"), ("symbol,last,price,adj_close,-".into(), vec![]));
         let (names, passed) = header("symbol,price,Größe,seq,%,Bid,bid");
         assert_eq!(names, "symbol,price,-,-,-,bid,-");
@@ -165,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_by_name() {
+    fn named_columns_are_checked() {
         let parse = |text: &str, symbol: Option<&str>| {
             let symbol = symbol.map(|symbol| Symbol::new(symbol).unwrap());
             Layout { columns: Some(text.parse()?), symbol }.check()

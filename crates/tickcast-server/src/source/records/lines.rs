@@ -4,20 +4,22 @@ use std::ops::ControlFlow;
 
 use tickcast::{MAX_ITEM_BYTES, RawTick};
 
-/// A splitter for lines that end in `\n`, `\r\n` or `\r`. It keeps blanks at the ends of a line: a leading tab is an empty cell.
+/// A splitter for lines that end in `\n`, `\r\n` or `\r`. The splitter keeps blanks at both ends of a line,
+/// because a leading tab is an empty cell.
 #[derive(Default)]
 pub(super) struct Lines {
     /// The start of a line whose end has not arrived yet.
     kept: Vec<u8>,
     too_long: bool,
-    /// How many lines are complete.
+    /// Number of complete lines.
     ended: u64,
-    /// The last byte was `\r`: a `\n` that follows belongs to the same line end.
+    /// Whether the last byte was `\r`. A following `\n` belongs to the same line end.
     returned: bool,
 }
 
 impl Lines {
-    /// Takes the next bytes and passes each line that ends in them to `each`, with its number from 1. It skips blank lines.
+    /// Splits the next bytes and passes each complete line to `each`, with its number from 1. Blank lines are
+    /// skipped.
     pub(super) fn feed<B>(
         &mut self,
         bytes: &[u8],
@@ -38,7 +40,7 @@ impl Lines {
         ControlFlow::Continue(())
     }
 
-    /// Ends the text: passes an unfinished last line to `each`.
+    /// Ends the text and passes an unfinished last line to `each`.
     pub(super) fn finish<B>(
         mut self,
         each: impl FnMut(u64, RawTick<'_>) -> ControlFlow<B>,
@@ -100,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn every_line_end_in_pieces_of_any_size() {
+    fn every_line_end_is_found_in_parts_of_any_size() {
         let long = format!("b{}", "x".repeat(MAX_ITEM_BYTES));
         let text = format!("\ta\t\r\n\r\n{long}\rc\n\nd\r\r\ne");
         let expected = [(1, "\ta\t"), (3, ""), (4, "c"), (6, "d"), (8, "e")];

@@ -1,4 +1,4 @@
-//! Turns the rows of a CSV into JSON objects.
+//! Converts the rows of a CSV to JSON objects.
 
 use std::str::Utf8Error;
 
@@ -9,13 +9,14 @@ use super::cells::{QuotesError, split};
 use super::layout::{Columns, ColumnsError, EXTRAS, Layout};
 use crate::words::count;
 
-/// The delimiters, in the order in which they are tried. A comma also occurs within numbers and texts, so it comes last.
+/// The delimiters, in the order of the attempts. The comma is last, because numbers and texts also contain
+/// commas.
 const DELIMITERS: [char; 3] = ['\t', ';', ','];
 
-/// At most so many characters of a line that is not a header are shown in an error.
+/// Maximum number of characters in an error that quotes a line without a header.
 const EXCERPT_CHARS: usize = 60;
 
-/// A CSV whose columns are known.
+/// A CSV with known columns.
 #[derive(Debug)]
 pub(super) struct Table {
     delimiter: char,
@@ -25,7 +26,7 @@ pub(super) struct Table {
     header: bool,
 }
 
-/// Why the columns are not known.
+/// Reason why the columns are not known.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum HeaderError {
     #[error(
@@ -37,7 +38,7 @@ pub(super) enum HeaderError {
     Columns(#[from] ColumnsError),
 }
 
-/// Why a row is rejected.
+/// Reason why a row is rejected.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RowError {
     #[error("not UTF-8 from byte {} on", .0.valid_up_to() + 1)]
@@ -50,25 +51,25 @@ pub(super) enum RowError {
     Named { found: usize, expected: usize },
 }
 
-/// What the first line of a CSV is.
+/// The meaning of the first line of a CSV.
 #[derive(Debug)]
 pub(super) enum Beginning {
-    /// `sep=;`, as Excel writes it: it names the delimiter, and the header follows.
+    /// `sep=;`, as Excel writes this line. The line names the delimiter, and the header follows.
     Separator(char),
-    /// A header, and its columns that are ignored.
+    /// A header, with the names of its ignored columns.
     Header(Table, Vec<String>),
-    /// The first row: the user named the columns.
+    /// The first row, because the user named the columns.
     Row(Table),
 }
 
 impl Table {
-    /// Reads the first line, or the one after a separator line.
+    /// Reads the first line, or the line after a separator line.
     pub(super) fn begin(
         line: &[u8],
         separator: Option<char>,
         layout: &Layout,
     ) -> Result<Beginning, HeaderError> {
-        // A column whose name is not UTF-8 is ignored, so its name may be read with losses.
+        // A column whose name is not UTF-8 is ignored, so a lossy conversion of the name does no harm.
         let line = &*String::from_utf8_lossy(line);
         if let Some(separator) = declared(line).filter(|_| separator.is_none()) {
             return Ok(Beginning::Separator(separator));
@@ -97,7 +98,8 @@ impl Table {
         found
     }
 
-    /// Returns a row as a JSON object. Empty cells are left out; numbers, `true` and `false` are written bare, except the symbol.
+    /// Returns a row as a JSON object. Empty cells are left out. Numbers, `true` and `false` are written
+    /// without quotes, except in the symbol.
     pub(super) fn row(&self, line: &[u8]) -> Result<String, RowError> {
         let cells = split(std::str::from_utf8(line)?, self.delimiter)?;
         let columns = self.columns.names();
@@ -162,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_with_other_cells_than_the_header_is_no_tick() {
+    fn a_row_with_a_wrong_number_of_cells_is_rejected() {
         let table = table("symbol,price,size");
         assert_eq!(says(&table, b"BRK.A,612,345.00,3"), "4 cells, the header has 3");
         assert_eq!(says(&table, b"A"), "1 cell, the header has 3");
@@ -175,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn semicolons_and_tabs_by_the_header() {
+    fn the_header_determines_the_delimiter() {
         for (header, row) in [
             ("symbol;price", "SAP.DE;189,50"),
             ("Symbol\tPrice", "SAP.DE\t189,50"),
@@ -191,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn an_archive_without_a_header_or_a_symbol() {
+    fn an_archive_needs_no_header_and_no_symbol_column() {
         let layout = layout(Some("time,price,-,size"), Some("XBTUSD"));
         let begin = Table::begin(b"1704067200000;42101.5;x;0.1", None, &layout).unwrap();
         let Beginning::Row(table) = begin else { panic!("{begin:?}") };

@@ -1,4 +1,4 @@
-//! Files as people have them.
+//! Tests with files as users have them.
 
 use std::io::Write;
 
@@ -56,7 +56,7 @@ fn gzip(text: &str) -> Vec<u8> {
 }
 
 #[test]
-fn every_format_and_compression() {
+fn every_format_and_compression_is_read() {
     let lines = "\n{\"a\":1}\n\n{\"b\":2}";
     let expected = vec![(2, "{\"a\":1}".to_owned()), (4, "{\"b\":2}".to_owned())];
     for bytes in [lines.into(), gzip(lines), zstd::encode_all(lines.as_bytes(), 1).unwrap()] {
@@ -78,14 +78,14 @@ fn csv_cells_become_members() {
 }
 
 #[test]
-fn csv_is_handed_over_by_what_is_at_hand() {
+fn csv_rows_are_passed_on_in_batches() {
     let lines: String = (0..20_000).map(|n| format!("A,{n}\r\n")).collect();
     let (found, error) = read(format!("symbol,price\r\n{lines}").as_bytes());
     assert_eq!((found.len(), error), (20_000, None));
 }
 
 #[test]
-fn a_cut_file_gives_what_it_has_and_says_where_it_ends() {
+fn a_truncated_file_yields_its_ticks_and_the_line_of_its_end() {
     let lines: String = (0..20_000).map(|n| format!("{{\"n\":{}}}\n", n * 7919 % 10_007)).collect();
     let mut bytes = gzip(&lines);
     bytes.truncate(bytes.len() / 2);
@@ -97,7 +97,7 @@ fn a_cut_file_gives_what_it_has_and_says_where_it_ends() {
 }
 
 #[test]
-fn what_is_no_tick_file_is_refused() {
+fn a_file_without_ticks_is_refused() {
     let (found, error) = read(b"hello\nworld\n");
     assert!(found.is_empty());
     let error = error.unwrap();
@@ -106,7 +106,7 @@ fn what_is_no_tick_file_is_refused() {
 }
 
 #[test]
-fn a_byte_order_mark_is_passed_over_in_every_format() {
+fn a_byte_order_mark_is_skipped_in_every_format() {
     for text in ["{\"symbol\":\"A\",\"price\":1}", "[{\"symbol\":\"A\",\"price\":1}]", "symbol,price\nA,1\n"]
     {
         let (found, error) = read(format!("\u{feff}{text}").as_bytes());
@@ -116,7 +116,7 @@ fn a_byte_order_mark_is_passed_over_in_every_format() {
 }
 
 #[test]
-fn what_is_no_text_is_named_by_its_first_bytes() {
+fn other_file_types_are_recognised_by_their_first_bytes() {
     let utf16: Vec<u8> = "symbol,price\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
     let marked = [&[0xff, 0xfe][..], &utf16].concat();
     for bytes in [utf16, marked] {
@@ -129,7 +129,7 @@ fn what_is_no_text_is_named_by_its_first_bytes() {
 }
 
 #[test]
-fn a_bad_row_costs_itself_and_is_named_by_its_line() {
+fn a_bad_row_is_rejected_alone_with_its_line_number() {
     let text = b"sep=,\r\nSymbol,Price,Name,A/D\r\nGLE,23.41,Soci\xe9t\xe9,\r\n\r\nB,1,\"open,\r\nBRK.A,612,345.00,3,x\r\nC,2,z,\r\n";
     let (found, error) = read_as(Layout::default(), text);
     assert_eq!(error, None);
@@ -147,7 +147,7 @@ fn a_bad_row_costs_itself_and_is_named_by_its_line() {
 }
 
 #[test]
-fn what_is_said_of_a_csv_is_not_said_of_json() {
+fn csv_options_are_refused_for_json() {
     let layout = Layout {
         columns: Some("price,-".parse().unwrap()),
         symbol: Some(tickcast::Symbol::new("A").unwrap()),

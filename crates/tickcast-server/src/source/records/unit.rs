@@ -1,8 +1,8 @@
-//! The unit of the times in a file, if it is not milliseconds.
+//! The unit of the times in a file, if the unit is not milliseconds.
 
 use std::borrow::Cow;
 
-/// What the numbers of a column of times count, since 1970.
+/// The unit of the numbers in a time column, counted since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Unit {
     Seconds,
@@ -13,7 +13,7 @@ pub(super) enum Unit {
 }
 
 impl Unit {
-    /// Reads the name of a column: `time`, `time_s`, `time_us` or `time_ns`.
+    /// Parses the name of a column: `time`, `time_s`, `time_us` or `time_ns`.
     pub(super) fn of_column(name: &str) -> Option<Self> {
         Some(match name {
             "time" => Self::Milliseconds,
@@ -24,8 +24,8 @@ impl Unit {
         })
     }
 
-    /// Returns a time in milliseconds; cuts off finer fractions. A text that is not a number stays as it is, for whoever reads the
-    /// tick to say what is wrong with it.
+    /// Returns a time in milliseconds, without finer fractions. A text that is not a number stays unchanged,
+    /// so that the parser of the tick reports the error.
     pub(super) fn to_ms<'t>(self, text: &'t str) -> Cow<'t, str> {
         let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
         let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_unit_in_milliseconds() {
+    fn every_unit_is_converted_to_milliseconds() {
         let ms = |column: &str, text: &str| Unit::of_column(column).unwrap().to_ms(text).into_owned();
         for (column, text) in [
             ("time", "1704067200123"),

@@ -1,8 +1,8 @@
-//! What the simulated market trades: about forty instruments with believable levels, tick sizes,
-//! spreads, lots and habits.
+//! The instruments of the simulated market: about forty, with realistic levels, tick sizes, spreads, lots and
+//! trading patterns.
 //!
-//! The currency pairs are all against the dollar on purpose: a cross would have to agree with its two
-//! legs at every moment, and someone from a trading desk would look.
+//! All currency pairs contain the dollar on purpose. A pair without the dollar would have to agree with two
+//! dollar pairs at all times, and an expert would notice a difference.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use super::noise::Noise;
 pub(crate) struct Decimal10 {
     /// The digits, as a whole number.
     pub(crate) units: i64,
-    /// How many of the digits stand behind the point.
+    /// Number of digits after the decimal point.
     pub(crate) decimals: u8,
 }
 
@@ -28,16 +28,17 @@ impl fmt::Display for Decimal10 {
     }
 }
 
-/// What instruments move with: all of them with the market, each with one of the others.
+/// A factor of the price changes. All instruments follow the market, and each instrument also follows one
+/// other factor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Factor {
     /// Appetite for risk everywhere.
     Market,
-    /// Technology shares and the indices, which they lead.
+    /// Technology shares, and the indices that follow them.
     Tech,
     /// The other shares.
     Classic,
-    /// The dollar: up is a weak dollar.
+    /// The dollar: a rise means a weaker dollar.
     Dollar,
     /// Crypto currencies.
     Crypto,
@@ -46,7 +47,7 @@ pub(crate) enum Factor {
 }
 
 impl Factor {
-    /// How many there are.
+    /// Number of factors.
     pub(crate) const COUNT: usize = Self::Metal as usize + 1;
 }
 
@@ -55,51 +56,53 @@ impl Factor {
 pub(crate) struct Lots {
     /// The smallest size and the step between sizes.
     pub(crate) step: Decimal10,
-    /// The middle size, and the deviation of its logarithm, in steps.
+    /// The median size and the standard deviation of its logarithm, in steps.
     middle: (f64, f64),
-    /// Larger sizes are often multiples of this many steps (round lots); 1 for no such habit.
+    /// Number of steps in a round lot: larger sizes are often multiples of this number. 1 means no round
+    /// lots.
     round: i64,
 }
 
-/// One instrument. Lengths in price are in ticks of one unit of the last decimal.
+/// An instrument. Price differences are in ticks of one unit of the last decimal.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Listing {
-    /// Its name.
+    /// The name of the instrument.
     pub(crate) symbol: &'static str,
-    /// What it moves with besides the market.
+    /// The factor that the instrument follows besides the market.
     pub(crate) group: Factor,
-    /// Digits behind the point of its prices.
+    /// Number of digits after the decimal point in prices.
     decimals: u8,
-    /// The price that it stays around, and its first previous close.
+    /// The price around which the instrument stays, and its first previous close.
     level: f64,
     /// Usual distance from bid to ask, in ticks.
     spread: f64,
-    /// Volatility of a year, as in the real market.
+    /// Volatility per year, as in the real market.
     pub(crate) volatility: f64,
-    /// Correlation with the market and with its group; the squares add up to less than 1.
+    /// Correlation with the market and with the group. The sum of the squares is less than 1.
     pub(crate) correlation: [f64; 2],
-    /// How often it trades, relative to the others.
+    /// Frequency of trades, relative to the other instruments.
     pub(crate) weight: f64,
     lots: Lots,
 }
 
 impl Listing {
-    /// Its level in ticks.
+    /// Returns the level in ticks.
     pub(crate) fn level_ticks(&self) -> f64 {
         self.level * 10_f64.powi(i32::from(self.decimals))
     }
 
-    /// A number of ticks as a price.
+    /// Converts a number of ticks to a price.
     pub(crate) fn price(&self, ticks: i64) -> Decimal10 {
         Decimal10 { units: ticks, decimals: self.decimals }
     }
 
-    /// A new distance from bid to ask in ticks, at least 1; wider the hotter the trading (1 is usual).
+    /// Returns a new random distance from bid to ask in ticks, at least 1. A higher `heat` makes the spread
+    /// wider; 1 is usual.
     pub(crate) fn draw_spread(&self, heat: f64, noise: &mut Noise) -> i64 {
         whole((self.spread * heat.sqrt() * (0.35 * noise.normal()).exp()).round()).max(1)
     }
 
-    /// The size of one trade.
+    /// Returns a random size for one trade.
     pub(crate) fn draw_size(&self, noise: &mut Noise) -> Decimal10 {
         let Lots { step, middle: (middle, deviation), round } = self.lots;
         let mut steps = whole((middle * (deviation * noise.normal()).exp()).round()).max(1);
@@ -110,19 +113,19 @@ impl Listing {
     }
 }
 
-/// The whole part of a number that is known to be moderate.
+/// Returns the whole part of a number that is known to be moderate.
 pub(crate) fn whole(number: f64) -> i64 {
     number as i64
 }
 
 use Factor::{Classic, Crypto, Dollar, Metal, Tech};
 
-/// Correlations of an ordinary share of the two groups.
+/// Correlations of an ordinary technology share. The next constant is for the other shares.
 const T: [f64; 2] = [0.55, 0.45];
 const C: [f64; 2] = [0.50, 0.35];
 
-/// Every instrument, in the order in which the market opens. Columns: level, usual spread in ticks,
-/// volatility of a year, correlations with market and group, relative number of trades.
+/// All instruments, in the order in which the market opens. Columns: level, usual spread in ticks, volatility
+/// per year, correlations with market and group, relative number of trades.
 pub(crate) const LISTINGS: &[Listing] = &[
     stock("AAPL", Tech, 268.50, 1.2, 0.27, T, 9.0),
     stock("MSFT", Tech, 509.90, 3.0, 0.24, T, 6.0),
@@ -168,7 +171,7 @@ pub(crate) const LISTINGS: &[Listing] = &[
     metal("XAG/USD", (3, 50.640), 24.0, 0.32, [0.12, 0.86], 2.0, (0, 400.0)),
 ];
 
-/// A share: cents, traded by the piece, often by the hundred.
+/// Returns a share: priced in cents, traded in single shares, often in hundreds.
 const fn stock(
     symbol: &'static str,
     group: Factor,
@@ -182,13 +185,14 @@ const fn stock(
     Listing { symbol, group, decimals: 2, level, spread, volatility, correlation, weight, lots }
 }
 
-/// An index, quoted and traded as a contract on it; the shares' factors drive it and little else does.
+/// Returns an index, quoted and traded as a contract on the index. The factors of the shares drive almost all
+/// of its changes.
 const fn index(s: &'static str, level: f64, spread: f64, vol: f64, cor: [f64; 2], weight: f64) -> Listing {
     let lots = Lots { step: Decimal10 { units: 1, decimals: 0 }, middle: (3.0, 0.9), round: 1 };
     Listing { lots, ..stock(s, Tech, level, spread, vol, cor, weight) }
 }
 
-/// A currency pair: thousands of the first currency, often hundreds of thousands.
+/// Returns a currency pair, traded in thousands of the first currency, often in hundreds of thousands.
 const fn pair(
     symbol: &'static str,
     decimals: u8,
@@ -202,7 +206,8 @@ const fn pair(
     Listing { symbol, group: Dollar, decimals, level, spread, volatility, correlation, weight, lots }
 }
 
-/// A crypto currency: `price` and `lot` are decimals with level and with middle size in steps.
+/// Returns a crypto currency. `price` is the number of decimals and the level. `lot` is the number of
+/// decimals and the median size in steps.
 const fn coin(
     symbol: &'static str,
     price: (u8, f64),
@@ -217,7 +222,7 @@ const fn coin(
     Listing { symbol, group: Crypto, decimals, level, spread, volatility, correlation, weight, lots }
 }
 
-/// A precious metal, in ounces.
+/// Returns a precious metal, traded in ounces.
 const fn metal(
     symbol: &'static str,
     price: (u8, f64),
@@ -235,7 +240,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn decimals_are_written_exactly() {
+    fn decimals_are_formatted_exactly() {
         let text = |units, decimals| Decimal10 { units, decimals }.to_string();
         assert_eq!(text(18_950, 2), "189.50");
         assert_eq!(text(7, 5), "0.00007");
@@ -244,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_makes_sense() {
+    fn the_table_is_plausible() {
         for (place, listing) in LISTINGS.iter().enumerate() {
             let symbol = listing.symbol;
             let allowed = |c: char| c.is_ascii_alphanumeric() || "._-/:^=&".contains(c);
@@ -259,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_whole_lots() {
+    fn sizes_are_multiples_of_the_step() {
         let mut noise = Noise::new(5);
         for listing in LISTINGS {
             let step = listing.lots.step;

@@ -1,9 +1,9 @@
-//! The simulated market: forty-odd instruments that trade around the clock, for a page that has
-//! something to show before any real feed is connected.
+//! The simulated market: more than forty instruments that trade around the clock. With this market, a page
+//! can show prices before any real feed is connected.
 //!
-//! Every instrument's log price is a weighted sum of three random walks: the market's, its group's and
-//! its own. Walks are exact at any step, so the rate of ticks changes how finely the market is seen and
-//! not how wild it is. Time is cut into slices, within which volatilities and intensities are constant.
+//! Every instrument's log price is a weighted sum of three random walks: the market's walk, its group's walk
+//! and its own walk. Walks are exact at any step. So the tick rate changes only the resolution of the market,
+//! not its volatility. Time is divided into slices, within which volatilities and intensities are constant.
 
 use std::time::Duration;
 
@@ -11,36 +11,37 @@ pub(crate) use super::listing::Decimal10;
 use super::listing::{Factor, LISTINGS, Listing, whole};
 use super::noise::{Drift, Noise, Pace, Walk};
 
-/// How much livelier than the real market. At true volatility a share moves about a cent a second and
-/// EUR/USD a tenth of a pip: right, and dull on a dashboard that is looked at for a minute. At twice that
-/// most cells change visibly every second, and a day's change still passes for a day's change (about 3 %
-/// for a large share).
+/// Volatility relative to the real market. At real volatility a share moves about a cent per second, and
+/// EUR/USD a tenth of a pip. That is correct, but dull on a dashboard that people watch for a minute. At
+/// twice the real volatility, most cells change visibly every second. A day's change is still plausible
+/// (about 3 % for a large share).
 const LIVELINESS: f64 = 2.0;
-/// Seconds in the year that volatilities are quoted for: the simulated market never closes.
+/// Seconds in the year of the quoted volatilities: the simulated market never closes.
 const YEAR: f64 = 365.0 * DAY;
 const DAY: f64 = 86_400.0;
-/// The market opens as if this long after the previous close, so that changes are not all zero.
+/// Time in seconds since the previous close when the market opens, so that not all changes are zero.
 const OVERNIGHT: f64 = 0.2 * DAY;
-/// Log distance from its level that no price exceeds (a factor of 2.9). The walks' own pull keeps prices
-/// far inside; this turns "practically never" into never.
+/// Maximum log distance of a price from its level (a factor of 2.9). The walks' own pull keeps prices far
+/// within this limit. The limit turns "practically never" into "never".
 const LEASH: f64 = 1.05;
-/// Seconds between pieces of news, over everything; and the share of them that moves a whole group.
+/// Mean time between news events of the whole market, in seconds. The next constant is the share of events
+/// that move a whole group.
 const NEWS_GAP: f64 = 180.0;
 const NEWS_OF_GROUP: f64 = 0.1;
-/// News moves by as much as this many seconds of ordinary trading would.
+/// Size of a price move after news: the move of this many seconds of ordinary trading.
 const NEWS_SECONDS: f64 = 500.0;
-/// Share of trades that follow up the one before in the same symbol, as orders that take several prices
+/// Share of trades that follow the previous trade in the same symbol, as orders that trade at several prices
 /// do.
 const FOLLOW_UP: f64 = 0.3;
-/// Share of trades inside the spread, where there is room.
+/// Share of trades inside the spread, if the spread is wide enough.
 const INSIDE: f64 = 0.08;
 
-/// One simulated trade.
+/// A simulated trade.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SimTick {
     /// Simulated time since the market opened.
     pub(crate) at: Duration,
-    /// What was traded.
+    /// The traded symbol.
     pub(crate) symbol: &'static str,
     /// Price, always a multiple of the instrument's tick size.
     pub(crate) price: Decimal10,
@@ -50,11 +51,11 @@ pub(crate) struct SimTick {
     pub(crate) ask: Decimal10,
     /// Size of this trade, in the instrument's own lot step.
     pub(crate) size: Decimal10,
-    /// Only on a symbol's first tick and on its first of each simulated day: the previous close.
+    /// The previous close, only on a symbol's first tick and on its first tick of each simulated day.
     pub(crate) prev_close: Option<Decimal10>,
 }
 
-/// One instrument in motion. Prices are in ticks.
+/// The state of one instrument. Prices are in ticks.
 #[derive(Debug, Clone)]
 struct LogState {
     listing: &'static Listing,
@@ -62,11 +63,11 @@ struct LogState {
     /// Weights of the three walks in the log price: market, group, own.
     shares: [f64; 3],
     own: Walk,
-    /// Volatility at the moment, all walks together; 1 is usual.
+    /// Current volatility of all walks together; 1 is usual.
     heat: f64,
     bid: i64,
     spread: i64,
-    /// Whether the last trade was a buyer's.
+    /// Whether a buyer started the last trade.
     bought: bool,
     last: i64,
     /// The simulated day of the last tick.
@@ -93,7 +94,7 @@ impl LogState {
         }
     }
 
-    /// Takes up the volatilities of the moment and tells how often this now trades, relatively.
+    /// Updates the volatility and returns how often this instrument now trades, relative to the others.
     fn warm(&mut self, factors: &[Walk; Factor::COUNT]) -> f64 {
         let [market, group, own] = self.shares;
         let square = |share: f64, walk: &Walk| (share * walk.volatility()).powi(2);
@@ -105,7 +106,8 @@ impl LogState {
         self.listing.weight * self.heat
     }
 
-    /// Moves the quote to where the walks are at `at`; tells whether it went down (-1), stayed or went up.
+    /// Moves the quote to the value of the walks at time `at`. Returns whether the quote went down (-1),
+    /// stayed (0) or went up (1).
     fn quote(&mut self, at: f64, factors: &mut [Walk; Factor::COUNT], noise: &mut Noise) -> i8 {
         let [market, group, own] = self.shares;
         let log = market * factors[Factor::Market as usize].advance(at, noise)
@@ -113,7 +115,7 @@ impl LogState {
             + own * self.own.advance(at, noise);
         let middle = self.level * log.clamp(-LEASH, LEASH).exp();
         let (center, width) = (float(2 * self.bid + self.spread) / 2.0, float(self.spread));
-        // A quote holds until the value has clearly left it; otherwise it would flicker.
+        // A quote stays until the value has clearly left the quote. Otherwise the quote would flicker.
         if self.spread > 0 && (middle - center).abs() < 0.5 + width / 4.0 {
             return 0;
         }
@@ -127,7 +129,8 @@ impl LogState {
         }
     }
 
-    /// One trade at the quote. Buyers lift rising markets, and come in rows.
+    /// Trades once at the quote. Buyers are more frequent in rising markets. Trades of the same side often
+    /// follow each other.
     fn trade(&mut self, moved: i8, follows_up: bool, noise: &mut Noise) {
         let habit = if follows_up { 0.4 } else { 0.15 };
         let again = if self.bought { habit } else { -habit };
@@ -142,38 +145,38 @@ impl LogState {
     }
 }
 
-/// A market that never ends and is a function of its seed and rate alone.
+/// A market without an end, determined only by its seed and its rate.
 #[derive(Debug, Clone)]
 pub(crate) struct SimMarket {
     noise: Noise,
     factors: [Walk; Factor::COUNT],
     books: Vec<LogState>,
-    /// Running sums of the symbols' intensities, to pick the next symbol by.
+    /// Cumulative sums of the symbols' intensities, used to select the next symbol.
     sums: Vec<f64>,
     pace: Pace,
     drift: Drift,
-    /// Ticks a second in this slice.
+    /// Ticks per second in this slice.
     intensity: f64,
-    /// Seconds in a slice.
+    /// Length of a slice in seconds.
     slice: f64,
     /// Seconds since the market opened.
     now: f64,
     slice_end: f64,
-    /// Slices begun; a float because it is only ever multiplied with one.
+    /// Number of slices begun; a float, because the number is only ever multiplied with a float.
     slices: f64,
     next_news: f64,
-    /// Symbols that have had their opening tick.
+    /// Number of symbols that have had their opening tick.
     opened: usize,
     /// The symbol of the last tick.
     current: usize,
 }
 
 impl SimMarket {
-    /// Same seed and rate: same market, tick for tick. `rate` is ticks a second over all symbols,
-    /// 1.0 to 100 000.0, which the caller has checked.
+    /// Creates a market. The same seed and rate give the same market, tick for tick. `rate` is the number of
+    /// ticks per second over all symbols. The caller has checked that `rate` is within 1.0 to 100 000.0.
     pub(crate) fn new(seed: u64, rate: f64) -> Self {
         let mut noise = Noise::new(seed);
-        // Redrawing volatilities costs as much as a dozen ticks, so slow markets do it less often.
+        // New volatilities cost as much as a dozen ticks, so slow markets draw them less often.
         let slice = (0.25_f64).max(32.0 / rate);
         let factors = std::array::from_fn(|_| Walk::new(OVERNIGHT, &mut noise));
         let books: Vec<LogState> =
@@ -199,8 +202,8 @@ impl SimMarket {
         market
     }
 
-    /// The next trade. The first ones are the opening: every symbol once, at time 0, so that a page is
-    /// full at once. Never ends; `at` never decreases.
+    /// Returns the next trade. The first trades are the opening: every symbol once, at time 0, so that a page
+    /// is full at once. The trades never end, and `at` never decreases.
     pub(crate) fn next_tick(&mut self) -> SimTick {
         let follows_up = if self.opened < self.books.len() {
             self.current = self.opened;
@@ -230,8 +233,8 @@ impl SimMarket {
         }
     }
 
-    /// Lets time pass until the next trade anywhere. Waiting has no memory, so a wait that crosses into
-    /// the next slice is simply begun anew there.
+    /// Advances the time to the next trade of any symbol. Waiting times are memoryless. So a wait that
+    /// crosses into the next slice simply starts again in that slice.
     fn wait(&mut self) {
         loop {
             let next = self.now + self.noise.exponential() / self.intensity;
@@ -244,7 +247,8 @@ impl SimMarket {
         }
     }
 
-    /// Chooses which symbol trades; true if it is a follow-up in the same one.
+    /// Selects the symbol that trades. Returns true if the trade follows the previous trade in the same
+    /// symbol.
     fn pick(&mut self) -> bool {
         if self.noise.chance(FOLLOW_UP) {
             return true;
@@ -258,7 +262,7 @@ impl SimMarket {
     fn next_slice(&mut self) {
         self.slices += 1.0;
         self.slice_end = self.slices * self.slice;
-        // All walks come along, so that each moves at the volatility of the time that it walks through.
+        // All walks advance, so that each walk moves at the volatility of the slice that has ended.
         for walk in self.factors.iter_mut().chain(self.books.iter_mut().map(|book| &mut book.own)) {
             walk.advance(self.now, &mut self.noise);
             walk.drift(&self.drift, &mut self.noise);
@@ -271,7 +275,7 @@ impl SimMarket {
         self.intensity = self.pace.intensity(total, &mut self.noise);
     }
 
-    /// Redraws the symbols' intensities and tells their sum.
+    /// Updates the symbols' intensities and returns their sum.
     fn warm(&mut self) -> f64 {
         let mut total = 0.0;
         for (book, sum) in self.books.iter_mut().zip(&mut self.sums) {

@@ -1,11 +1,11 @@
-//! Why a text does not name a source.
+//! Errors in the text of a source.
 
 use tickcast::SymbolError;
 use tickcast_feeds::SymbolMapError;
 
 use crate::source::records::ColumnsError;
 
-/// Why a text does not name a source.
+/// Reason why a text does not describe a source.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum SourceSpecError {
     #[error(

@@ -1,4 +1,4 @@
-//! An exchange as a source, as it is written.
+//! The text form of an exchange as a source.
 
 use std::time::Duration;
 
@@ -12,17 +12,17 @@ use super::SourceSpecError;
 use super::options::Options;
 use crate::source::rename::Rename;
 
-/// An exchange, and what is wanted of it.
+/// An exchange, with its symbols and options.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ExchangeSpec {
     pub(crate) venue: Venue,
     pub(crate) url: Uri,
     silence: Duration,
-    /// What the exchange calls them, and what they were given as a name.
+    /// The exchange's name of each symbol, and the configured local name.
     symbols: Vec<(String, Option<String>)>,
 }
 
-/// An exchange, and which of its streams.
+/// An exchange and the selected channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Venue {
     Binance(BinanceStream),
@@ -32,7 +32,7 @@ pub(crate) enum Venue {
 }
 
 impl Venue {
-    /// The one of this name, with what is usually wanted of it.
+    /// Returns the exchange of this name, with its default channel.
     pub(super) fn named(name: &str) -> Option<Self> {
         Some(match name {
             "binance" => Self::Binance(BinanceStream::Ticker),
@@ -70,7 +70,8 @@ impl Venue {
         }
     }
 
-    /// A symbol as it stands beside a price. Binance names streams in lower case, and prices in upper.
+    /// Returns a symbol in the form that the exchange uses beside a price. Binance names streams in lower
+    /// case, and prices in upper case.
     pub(super) fn canonical_symbol(self, symbol: &str) -> String {
         match self {
             Self::Binance(_) => symbol.to_uppercase(),
@@ -87,7 +88,7 @@ impl Venue {
         }
     }
 
-    /// The same exchange's channel of this name.
+    /// Returns the same exchange with the channel of this name.
     fn channel(self, name: &str) -> Result<Self, &'static str> {
         match self {
             Self::Binance(_) => {
@@ -110,7 +111,7 @@ impl Venue {
 }
 
 impl ExchangeSpec {
-    /// Reads `SYMBOL[=NAME],…` and the options that only exchanges have.
+    /// Parses `SYMBOL[=NAME],…` and the options that only exchanges have.
     pub(super) fn parse(
         venue: Venue,
         symbols: &str,
@@ -139,7 +140,7 @@ impl ExchangeSpec {
         Ok(Self { venue, url, silence, symbols })
     }
 
-    /// What its symbols are called there and here.
+    /// Returns the exchange's names and the local names of the symbols.
     pub(crate) fn names(&self, rename: &Rename) -> Result<SymbolMap, tickcast_feeds::SymbolMapError> {
         SymbolMap::new(self.symbols.iter().map(|(theirs, ours)| {
             let ours = ours.clone().or_else(|| rename.name(theirs));
@@ -161,7 +162,7 @@ impl ExchangeSpec {
         Ok(())
     }
 
-    /// The feed that keeps its prices coming.
+    /// Creates the feed that receives the prices of the exchange.
     pub(crate) fn feed(
         &self,
         rename: &Rename,
@@ -183,7 +184,7 @@ impl ExchangeSpec {
     }
 }
 
-/// Where an exchange, or a gateway to one, or something like one, is.
+/// Parses the address of an exchange, of a gateway to an exchange, or of a compatible server.
 pub(super) fn url(options: &Options<'_>, text: &str) -> Result<Uri, SourceSpecError> {
     let url = text.parse::<Uri>().ok();
     let url = url.filter(|url| {

@@ -1,4 +1,4 @@
-//! The options behind a source's `?`.
+//! The options after the `?` of a source.
 
 use std::time::Duration;
 
@@ -9,26 +9,27 @@ use crate::settings::HumanDuration;
 use crate::source::records::Layout;
 use crate::source::replay::Pacing;
 
-/// Ticks a second of the simulated market, unless asked otherwise, and what may be asked for.
+/// Default rate of the simulated market, in ticks per second. The next constant is the allowed range.
 pub(super) const SIM_RATE: f64 = 200.0;
 pub(super) const SIM_RATES: std::ops::RangeInclusive<f64> = 1.0..=100_000.0;
 
-/// How fast a file may be replayed, in ticks a second or times its own speed.
+/// Allowed range of a replay's rate in ticks per second, and of its speed factor.
 const REPLAY_RATES: std::ops::RangeInclusive<f64> = 0.001..=10_000_000.0;
 
-/// Exchanges are not to be dialled more often than this for want of prices.
+/// Minimum price timeout. A shorter timeout would dial an exchange too often when prices are missing.
 const LEAST_SILENCE: Duration = Duration::from_secs(1);
 
-/// A name that someone gives a source: it is a label of metrics, and shown to everyone.
+/// Checks a configured name of a source. The name is a label of metrics, and everyone can see the name.
 pub(super) fn name(source: &str, text: String) -> Result<String, SourceSpecError> {
     let sound =
         (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
-    // Those are what is posted, and what a program publishes by itself.
+    // `http` is the source of posted ticks, and `local` is the source of ticks that a program publishes
+    // itself.
     let sound = sound && !["http", "local"].contains(&text.as_str());
     if sound { Ok(text) } else { Err(SourceSpecError::Name(source.to_owned())) }
 }
 
-/// The options behind the `?`, to be taken one by one.
+/// The options after the `?`, which are removed one by one.
 pub(super) struct Options<'a> {
     pub(super) source: &'a str,
     pub(super) pairs: Vec<(String, Option<String>)>,
@@ -43,7 +44,7 @@ impl<'a> Options<'a> {
         Self { source, pairs: pairs.collect() }
     }
 
-    /// The value of `key`; empty where it stands alone.
+    /// Removes the option `key` and returns its value, or an empty text if the option has no value.
     pub(super) fn take(&mut self, key: &str) -> Option<String> {
         let at = self.pairs.iter().position(|(name, _)| name == key)?;
         Some(self.pairs.remove(at).1.unwrap_or_default())
@@ -73,14 +74,14 @@ impl<'a> Options<'a> {
         Ok(Some(span))
     }
 
-    /// How far ahead of the clock a tick's time may be.
+    /// Returns the maximum time that a tick may be ahead of the clock.
     pub(super) fn max_ahead(&mut self) -> Result<Option<HumanDuration>, SourceSpecError> {
         let Some(text) = self.take("max_ahead") else { return Ok(None) };
         let span = text.parse().map_err(|_| self.value("max_ahead", &text, "a time, such as 1m or 2h,"))?;
         Ok(Some(span))
     }
 
-    /// How long no price may come before another connection is tried.
+    /// Returns the price timeout: the time without a price before another connection is tried.
     pub(super) fn silence(&mut self) -> Result<Option<Duration>, SourceSpecError> {
         let Some(text) = self.take("silence") else { return Ok(None) };
         let span = text.parse::<HumanDuration>().ok().filter(|span| span.0 >= LEAST_SILENCE);
@@ -97,7 +98,7 @@ impl<'a> Options<'a> {
         rate.ok_or_else(|| self.value("rate", &text, "1 to 100000 ticks a second"))
     }
 
-    /// How a CSV is to be read.
+    /// Returns the layout of a CSV.
     pub(super) fn layout(&mut self) -> Result<Layout, SourceSpecError> {
         let (columns, symbol) = (self.take("columns"), self.take("symbol"));
         let source = || self.source.to_owned();
@@ -128,7 +129,7 @@ impl<'a> Options<'a> {
         }
     }
 
-    /// Ends reading: whatever was not taken is not known.
+    /// Ends the parsing. Any remaining option is unknown.
     pub(super) fn end(self, known: &'static str) -> Result<(), SourceSpecError> {
         match self.pairs.into_iter().next() {
             None => Ok(()),

@@ -1,4 +1,4 @@
-//! What makes a made-up market believable, measured.
+//! Tests of the properties that make a simulated market realistic.
 
 use super::*;
 
@@ -6,7 +6,7 @@ fn place(symbol: &str) -> usize {
     LISTINGS.iter().position(|listing| listing.symbol == symbol).unwrap()
 }
 
-/// Log middle prices at each whole `step` of seconds, by symbol.
+/// Returns the log middle prices of each symbol, at multiples of `step` seconds.
 fn history(seed: u64, rate: f64, step: u64, steps: usize) -> Vec<Vec<f64>> {
     let mut market = SimMarket::new(seed, rate);
     let mut rows = vec![Vec::with_capacity(steps); LISTINGS.len()];
@@ -38,7 +38,7 @@ fn correlation(a: &[f64], b: &[f64]) -> f64 {
 }
 
 #[test]
-fn a_seed_is_a_market() {
+fn the_same_seed_gives_the_same_market() {
     let first = |seed| {
         let mut market = SimMarket::new(seed, 200.0);
         (0..10_000).map(|_| market.next_tick()).collect::<Vec<_>>()
@@ -65,7 +65,8 @@ fn a_million_quotes_are_sound() {
         let tick = market.next_tick();
         assert!(tick.at >= at);
         at = tick.at;
-        // Units are ticks, so multiples of the tick size by construction; decimals must agree.
+        // Units are ticks, so all prices are multiples of the tick size by construction. Only the decimals
+        // must agree.
         assert!(0 < tick.bid.units && tick.bid.units < tick.ask.units, "{tick:?}");
         assert!((tick.bid.units..=tick.ask.units).contains(&tick.price.units), "{tick:?}");
         assert!(tick.price.decimals == tick.bid.decimals && tick.price.decimals == tick.ask.decimals);
@@ -74,7 +75,7 @@ fn a_million_quotes_are_sound() {
 }
 
 #[test]
-fn the_rate_is_the_asked_one_and_bursts() {
+fn the_rate_is_the_requested_rate_with_bursts() {
     for (rate, minutes) in [(200.0, 30), (50_000.0, 1)] {
         for seed in 0..2 {
             let mut market = SimMarket::new(seed, rate);
@@ -95,7 +96,8 @@ fn the_rate_is_the_asked_one_and_bursts() {
 
 #[test]
 fn the_rate_does_not_change_the_volatility() {
-    // Mean size of returns, relative to the listings' volatility; squares would only count the news.
+    // Mean size of returns, relative to the listings' volatility. Squares of returns would measure only the
+    // news.
     let symbols = ["BTC-USD", "ETH-USD", "NVDA", "TSLA", "EUR/USD", "USD/JPY", "^SPX"].map(place);
     let wildness = |rate| {
         let mut sizes = Vec::new();
@@ -110,7 +112,7 @@ fn the_rate_does_not_change_the_volatility() {
     };
     let (coarse, fine) = (wildness(200.0), wildness(5_000.0));
     assert!((0.85..1.18).contains(&(coarse / fine)), "{coarse} {fine}");
-    // 0.8 for a normal distribution, and less with fat tails.
+    // The value is 0.8 for a normal distribution, and lower with fat tails.
     assert!((0.55..0.9).contains(&fine), "{fine}");
 }
 
