@@ -1,4 +1,4 @@
-//! The HTTP listener for operators. It is separate from the public listener.
+//! The HTTP listener for operators, separate from the public listener.
 
 use std::sync::Arc;
 

@@ -56,7 +56,7 @@ pub(crate) enum TapeCommand {
         /// The folder that --data names
         dir: PathBuf,
     },
-    /// Move the damaged part of the tape, and everything after this part, aside; clients will be told of a
+    /// Set aside the damaged part of the tape and everything after this part; clients will be told of a
     /// possible gap
     Repair {
         /// The folder that --data names
@@ -121,7 +121,7 @@ pub(crate) struct Layer {
     pub(crate) max_lag: Option<HumanDuration>,
 
     /// How sockets are written: uring (one system call for hundreds of sockets), epoll (one system call per
-    /// socket), or auto: uring if the kernel has and allows it [default: auto]
+    /// socket), or auto: uring if the kernel supports and allows io_uring [default: auto]
     #[arg(long, env = "TICKCAST_IO_BACKEND", value_name = "BACKEND")]
     pub(crate) io_backend: Option<IoBackend>,
 
@@ -215,7 +215,7 @@ pub(crate) enum Sync {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum IoBackend {
-    /// io_uring if the kernel has and allows it, otherwise epoll
+    /// io_uring if the kernel supports and allows io_uring, otherwise epoll
     Auto,
     /// io_uring: one system call for hundreds of sockets
     Uring,
@@ -417,7 +417,7 @@ fn updates(text: &str) -> Result<f64, String> {
     rate.ok_or_else(|| "0.1 to 100 updates a second are expected".to_owned())
 }
 
-/// Parses a name or a pattern. A URL is refused here: the URL would pass as a name, but no tick would ever
+/// Parses a name or a pattern. A URL is refused here: the URL would pass as a name, but no symbol would ever
 /// match.
 fn name_or_pattern(text: &str) -> Result<String, String> {
     if text.contains("://") {

@@ -187,8 +187,8 @@ struct Uploader {
     client: reqwest::Client,
     url: reqwest::Url,
     token: String,
-    /// A random number for this run. With `sent` it forms the idempotency key: the server recognises a batch
-    /// that is sent again.
+    /// A random number for this run. The number and `sent` form the idempotency key: the server recognises a
+    /// batch that is sent again.
     run: u64,
     sent: u64,
     bar: ProgressBar,

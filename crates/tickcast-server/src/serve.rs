@@ -112,7 +112,7 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
 }
 
 /// Returns the CORS rules. Any page may read a stream, resume a stream, and change a stream whose name the
-/// page knows, because the server uses no cookies. No page may publish. Browsers always allow `POST`, so
+/// page knows, because the server uses no cookies. No page may publish. CORS always allows `POST`, so
 /// `Authorization` must never be among the allowed headers.
 fn cors() -> CorsLayer {
     let last_event_id = header::HeaderName::from_static("last-event-id");

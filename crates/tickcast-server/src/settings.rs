@@ -93,7 +93,7 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// If a setting is unknown, or if a value is not valid.
+    /// If the file cannot be read, if a setting is unknown, or if a value is not valid.
     pub(crate) fn load(flags: Layer, matches: &ArgMatches) -> Result<Self, SettingsError> {
         file::check_environment(std::env::vars_os())?;
         let File { layer: file, sources: tables } = match &flags.config {

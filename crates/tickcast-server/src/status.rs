@@ -16,7 +16,8 @@ use utoipa::{OpenApi, ToSchema};
 
 use crate::source::SourceManager;
 
-/// Maximum number of listed symbols per source whose state differs from the state of the source.
+/// Maximum number of symbols listed per source. Only symbols with a different state than the source are
+/// listed.
 const SYMBOLS_LISTED: usize = 100;
 
 /// The state of a running server, for the status routes.

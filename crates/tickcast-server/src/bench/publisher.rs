@@ -1,5 +1,5 @@
-//! The publishing side of a benchmark. It is an open loop: each tick is sent when the tick is due, whatever
-//! the server does.
+//! The publishing side of a benchmark, as an open loop: each tick is sent when the tick is due, whatever the
+//! server does.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};

@@ -62,7 +62,7 @@ pub(super) struct Readers {
     streams: Vec<Stream>,
     /// Streams that are never read, and their requests.
     stalled: Vec<(Socket, Vec<u8>)>,
-    /// Number of times the server closed a stalled stream, as it should.
+    /// Number of times the server closed a stalled stream. A close is the expected behaviour.
     pub(super) cut: u64,
     next_look: Instant,
     load: Load,

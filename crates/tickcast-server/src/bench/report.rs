@@ -106,7 +106,7 @@ impl Quantiles {
 }
 
 impl ServerUse {
-    /// Computes the usage from three samples: before the first stream, and at the begin and the end of the
+    /// Computes the usage from three samples: before the first stream, and at the start and the end of the
     /// window. Within the window of length `time` the server did `work`.
     pub(super) fn new(usages: [Usage; 3], time: Duration, work: u64, streams: usize) -> Self {
         let [before, from, to] = usages;

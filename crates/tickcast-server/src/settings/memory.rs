@@ -52,9 +52,9 @@ fn group_limit(cgroup: &str) -> Option<u64> {
     limits.min()
 }
 
-/// Returns the limits that fit into `available` bytes: a quarter for symbols, a tenth for the ticks on the
-/// tape, a tenth for candles, and a twentieth for the entries of the tape. The rest is for connections,
-/// filters and the program itself.
+/// Returns the limits that fit into `available` bytes. Symbols get a quarter, and the entries of the tape get
+/// a twentieth. The ticks on the tape and the candles get a tenth each. The rest is for connections, filters
+/// and the program itself.
 pub(crate) fn fitting(available: u64) -> Limits {
     let standard = Limits::default();
     if !is_scarce(available) {

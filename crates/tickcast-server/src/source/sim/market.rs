@@ -19,7 +19,8 @@ const LIVELINESS: f64 = 2.0;
 /// Seconds in the year of the quoted volatilities: the simulated market never closes.
 const YEAR: f64 = 365.0 * DAY;
 const DAY: f64 = 86_400.0;
-/// Time in seconds since the previous close when the market opens, so that not all changes are zero.
+/// Assumed time in seconds between the previous close and the opening of the market, so that not all changes
+/// are zero.
 const OVERNIGHT: f64 = 0.2 * DAY;
 /// Maximum log distance of a price from its level (a factor of 2.9). The walks' own pull keeps prices far
 /// within this limit. The limit turns "practically never" into "never".
