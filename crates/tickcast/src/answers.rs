@@ -1,4 +1,4 @@
-//! What requests for something else than a stream may hold and do, all of them together.
+//! Shared limits on the memory and the work of requests that are not streams.
 
 mod error;
 mod pieces;
@@ -20,32 +20,36 @@ use snapshot::SnapshotCache;
 pub(crate) use snapshot::{NoSnapshot, Snapshot};
 use workers::Workers;
 
-/// About how long a piece of an answer is: whoever takes nothing holds one of them, in whatever writes to the socket.
+/// Approximate size of one piece of an answer, in bytes. A slow client holds one piece in the code that
+/// writes to the socket.
 pub(crate) const PIECE_BYTES: usize = 64 << 10;
 
-/// Most exports at a time. Each holds a place on the tape and a piece.
+/// Maximum number of exports at a time. Each export holds a tape position and one piece.
 const MAX_EXPORTS: usize = 64;
 
-/// Most wide answers at a time: those of more than a piece, and those for which much has to be compared.
+/// Maximum number of large answers at a time. An answer is large if it has more than one piece, or if it
+/// needs many pattern comparisons.
 const MAX_WIDE_ANSWERS: usize = 64;
 
-/// A body that is no longer than this counts as a part of its connection.
+/// Maximum size of a short body, in bytes. A short body counts as a part of its connection and needs no
+/// permit.
 pub(crate) const MAX_SHORT_BODY_BYTES: usize = 4 << 10;
 
-/// Most longer bodies at a time that are of use only whole; fewer, but not fewer than the first number, where answers may hold little.
+/// Minimum and maximum number of long bodies at a time that are usable only when complete. The number is
+/// lower when the memory limit for answers is small, but never below the minimum.
 const MAX_LONG_BODIES: (usize, usize) = (8, 64);
 
-/// Most bodies compressed by zstd at a time, and the window that each may need.
+/// Maximum number of bodies compressed with zstd at a time, and the decoding window of each body in bytes.
 const MAX_ZSTD_WINDOWS: usize = 16;
 const ZSTD_WINDOW_BYTES: usize = 8 << 20;
 
-/// Bounds what answers hold and do.
+/// The shared limits of answers, in memory and in work.
 pub(crate) struct Answers {
     exports: Arc<Semaphore>,
     wide: Arc<Semaphore>,
     long_bodies: Arc<Semaphore>,
     windows: Arc<Semaphore>,
-    /// Room for the market as it stood, in KiB, and for what is written already.
+    /// The memory limit for market snapshots and the one for finished text, both in KiB.
     held: Arc<Semaphore>,
     written: Arc<Semaphore>,
     held_kib: usize,
@@ -54,21 +58,22 @@ pub(crate) struct Answers {
     refused: AtomicU64,
 }
 
-/// What is written already, and given out piece by piece.
+/// A finished text that is sent piece by piece.
 struct FinishedText(Bytes);
 
-/// A text that gives its room back with its last byte.
+/// A text that releases its memory permit together with its last byte.
 struct HeldText {
     text: Vec<u8>,
     _room: AnswerPermit,
 }
 
 impl Answers {
-    /// Lets answers hold so many bytes between them, of the market as it stood and of what is written already, and the windows of
-    /// compressed bodies as many.
+    /// Limits the memory of all answers to `held` bytes: market snapshots and finished text together. The
+    /// windows of compressed bodies may use the same amount again.
     pub(crate) fn new(held: usize) -> Self {
         let places = |count| Arc::new(Semaphore::new(count));
-        // One quarter for what is written: whoever does not take it keeps nobody from the market.
+        // Finished text gets one quarter, so that slow clients of finished text do not block market
+        // snapshots.
         let written_kib = (held >> 12).clamp(PIECE_BYTES >> 10, Semaphore::MAX_PERMITS);
         let held_kib = ((held / 4 * 3) >> 10).clamp(1, Semaphore::MAX_PERMITS);
         Self {
@@ -85,31 +90,31 @@ impl Answers {
         }
     }
 
-    /// A place for an export.
+    /// Returns a permit for an export.
     pub(crate) fn export(&self) -> Result<AnswerPermit, Busy> {
         self.permit(&self.exports, 1, "exports")
     }
 
-    /// A place for a wide answer.
+    /// Returns a permit for a large answer.
     pub(crate) fn wide(&self) -> Result<AnswerPermit, Busy> {
         self.permit(&self.wide, 1, "large answers")
     }
 
-    /// A place for a body that is kept until it is whole.
+    /// Returns a permit for a body that is buffered until the body is complete.
     pub(crate) fn long_body(&self) -> Result<AnswerPermit, Busy> {
         self.permit(&self.long_bodies, 1, "long bodies")
     }
 
-    /// Room for the window of a body that was compressed by zstd.
+    /// Returns a permit for the window of a body that was compressed with zstd.
     pub(crate) fn window(&self) -> Result<AnswerPermit, Busy> {
         self.permit(&self.windows, 1, "bodies compressed by zstd")
     }
 
-    /// Returns a body that is written already, and ready to be sent. A long one is sent in pieces and takes a place; one that is not
-    /// short holds room until it is sent.
+    /// Returns a finished body, ready to be sent. A body longer than one piece is sent in pieces and needs a
+    /// permit for a large answer. A body that is not short holds a memory permit until the body is sent.
     ///
     /// # Errors
-    /// There is no place, or no room.
+    /// If no permit or no memory is free.
     pub(crate) fn written(&self, mut text: Vec<u8>) -> Result<Body, Busy> {
         if text.len() <= MAX_SHORT_BODY_BYTES {
             return Ok(text.into());
@@ -123,7 +128,8 @@ impl Answers {
         Ok(body(None, FinishedText(Bytes::from_owner(HeldText { text, _room: room })), self.wide()?))
     }
 
-    /// Room for so many bytes. One that alone is more than there is may be held alone.
+    /// Returns a permit for `bytes` bytes of memory. A larger amount than the total limit takes the whole
+    /// limit.
     pub(super) fn reserve(&self, bytes: usize) -> Result<AnswerPermit, Busy> {
         let kib = bytes.div_ceil(1024).min(self.held_kib);
         self.permit(&self.held, u32::try_from(kib).unwrap_or(u32::MAX), "large answers")
@@ -136,7 +142,7 @@ impl Answers {
         })
     }
 
-    /// Does what takes its time on a thread that may, a few at a time and each in its turn.
+    /// Runs a slow function on a worker thread, in order of arrival and a few at a time.
     pub(crate) async fn work<T: Send + 'static>(
         &self,
         act: impl FnOnce() -> T + Send + 'static,
@@ -172,7 +178,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_is_written_holds_room_until_it_is_sent() {
+    async fn finished_text_holds_its_memory_permit_until_it_is_sent() {
         let answers = Answers::new(800 << 10);
         let whole = |body: Body| axum::body::to_bytes(body, usize::MAX);
         let (short, one, many) =
@@ -191,13 +197,13 @@ mod tests {
     }
 
     #[test]
-    fn the_market_as_it_stood_is_held_so_often_and_no_more() {
+    fn market_snapshots_share_a_fixed_memory_limit() {
         let answers = Answers::new(4 << 20);
         let first = answers.reserve((3 << 20) - 4096).unwrap();
         let second = answers.reserve(3000).unwrap();
         assert_eq!(answers.reserve(2000).err(), Some(Busy("large answers")));
         drop((first, second));
-        // One that alone is more may be held, but alone.
+        // An amount above the limit is allowed, but only alone.
         let all = answers.reserve(usize::MAX).unwrap();
         assert!(answers.reserve(1).is_err());
         drop(all);

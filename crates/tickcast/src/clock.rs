@@ -1,12 +1,12 @@
-//! Where time comes from. Everything below the shell is handed it.
+//! The source of time. The outermost code reads the clock and passes the time to all other code.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
 
 use tickcast_core::Now;
 
-/// The program's two clocks: the calendar's, and one that only goes forward. Where a test has paused the runtime's clock,
-/// the second stands still with it.
+/// The program's two clocks: the wall clock and a monotonic clock. When a test pauses the runtime's clock,
+/// the monotonic clock pauses too.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
     start: tokio::time::Instant,
@@ -25,19 +25,20 @@ impl Clock {
         self.start.elapsed()
     }
 
-    /// When the uptime will be `uptime`.
+    /// Returns the moment at which the uptime reaches `uptime`.
     pub(crate) fn at(self, uptime: Duration) -> tokio::time::Instant {
         self.start + uptime
     }
 }
 
-/// A change of the wall clock that is too small to be noted, in milliseconds: the two clocks are never read at once.
+/// Minimum change of the wall clock that counts, in milliseconds. Smaller changes are ignored because the two
+/// clocks are never read at the same instant.
 const JITTER_MS: u64 = 100;
 
-/// Notices a wall clock that jumps, by the clock that only goes forward.
+/// A monitor that detects jumps of the wall clock with the help of the monotonic clock.
 #[derive(Debug)]
 pub(crate) struct WallClockMonitor {
-    /// The wall clock less the uptime, in milliseconds.
+    /// The wall clock minus the uptime, in milliseconds.
     offset_ms: AtomicI64,
     jumps: AtomicU64,
 }
@@ -47,12 +48,12 @@ impl WallClockMonitor {
         Self { offset_ms: AtomicI64::new(offset_ms(now)), jumps: AtomicU64::new(0) }
     }
 
-    /// Notes, and logs, a jump of more than `most` since the last look.
+    /// Counts and logs a jump of more than `most` since the last check.
     pub(crate) fn check(&self, now: Now, most: Duration) {
         let offset = offset_ms(now);
         let known = self.offset_ms.load(Relaxed);
         let moved = offset.abs_diff(known);
-        // Of several who see it at once, one tells.
+        // If several callers see the same jump, only one of them logs it.
         if moved < JITTER_MS || self.offset_ms.compare_exchange(known, offset, Relaxed, Relaxed).is_err() {
             return;
         }
@@ -63,7 +64,7 @@ impl WallClockMonitor {
         }
     }
 
-    /// How many jumps there were.
+    /// Returns the number of jumps so far.
     pub(crate) fn jumps(&self) -> u64 {
         self.jumps.load(Relaxed)
     }
@@ -80,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_jump_either_way_is_counted_once_and_a_drift_is_none() {
+    fn a_jump_in_either_direction_is_counted_once_and_drift_is_not() {
         let at = |wall, uptime| Now {
             wall: Time::from_millis(wall).unwrap(),
             uptime: Duration::from_millis(uptime),

@@ -1,4 +1,4 @@
-//! A stream's bytes on their way through an async runtime: what an HTTP body, or a task in the same program, reads.
+//! The bytes of a stream inside an async runtime, for an HTTP body or for a task in the same program.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -13,21 +13,21 @@ use crate::hub::{Hub, Inner};
 use crate::lane::BodySlot;
 use crate::subscription::Subscription;
 
-/// The bytes of one stream, piece by piece, each a whole number of events. An [`http_body::Body`], and a
-/// [`Stream`] of the same bytes.
+/// The bytes of one stream, payload by payload. Each payload is a whole number of events. The type implements
+/// [`http_body::Body`] and [`Stream`], with the same bytes.
 ///
-/// It subscribes when it is first polled; what was published since it was made is then sent as to any reader who fell
-/// behind. Dropping it unsubscribes.
+/// The first poll subscribes. If ticks were published between the creation and the first poll, the stream
+/// receives them like any reader that fell behind. Dropping the value unsubscribes.
 pub struct Events {
     at: BodyState,
-    /// Sent before anything else.
+    /// The bytes to send before all others.
     preamble: Option<Bytes>,
-    /// Kept alive as long as someone reads.
+    /// A value that must live as long as the stream has a reader.
     feed: Option<Arc<dyn Send + Sync>>,
 }
 
-/// A subscription that a response carries beside its body, for a server that writes sockets itself: it takes this and
-/// drops the body, so handlers and middleware know nothing of the two paths.
+/// A subscription that a response carries beside its body. A server that writes to sockets itself takes the
+/// subscription and drops the body. Handlers and middleware therefore need not know about the two paths.
 #[derive(Clone)]
 pub(crate) struct Handoff {
     pub(crate) hub: Arc<Inner>,
@@ -37,18 +37,18 @@ pub(crate) struct Handoff {
 }
 
 enum BodyState {
-    /// Not subscribed yet.
+    /// A stream that has not subscribed yet.
     NotStarted(Arc<Inner>, Subscription),
-    /// Reading.
+    /// A subscribed stream.
     Streaming(Arc<BodySlot>),
     End,
 }
 
 impl Hub {
-    /// The events of a subscription as they go over the wire.
+    /// Returns the events of a subscription in wire format.
     ///
     /// # Panics
-    /// When first polled outside a tokio runtime.
+    /// If the first poll happens outside a tokio runtime.
     #[must_use]
     pub fn events(&self, subscription: Subscription) -> Events {
         Events::new(Arc::clone(self.inner()), subscription.at(self.log().head()), None)
@@ -65,7 +65,7 @@ impl Events {
         self
     }
 
-    /// The same subscription for another writer; `None` once this one has begun.
+    /// Returns the same subscription for another writer, or `None` after the stream has subscribed.
     pub(crate) fn handoff(&self) -> Option<Handoff> {
         let BodyState::NotStarted(hub, subscription) = &self.at else { return None };
         Some(Handoff {

@@ -1,13 +1,14 @@
 //! Streams live prices to browsers, terminals and programs as plain Server-Sent Events.
 //!
-//! Everything is a cursor: a reader costs a place on the tape and nothing else. One that keeps up is sent every tick; one
-//! that falls behind is sent, once it can take bytes again, the newest tick of each symbol that moved meanwhile.
+//! Each reader is a cursor on the tape, the in-memory log of ticks. A reader has no queue of its own. A
+//! reader that keeps up receives every tick. A slow consumer receives, when it can accept bytes again, the
+//! newest tick of each symbol that changed in the meantime (conflation).
 //!
-//! - [`routes`] turns a broadcast channel of [`PublishedTick`]s into `GET /prices/stream`, in one line.
-//! - [`Hub`] adds a market with snapshots, filters, paces and exact decimals, for an Axum application of one's own.
+//! - [`routes`] turns a broadcast channel of [`PriceTick`]s into `GET /prices/stream`, in one line.
+//! - [`Hub`] adds a market with snapshots, filters, rates and exact decimals, for your own Axum application.
 //! - [`serve`] runs such an application.
 
-/// The guide's examples compile and run.
+/// Runs the examples of the guide as tests.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/embedding.md")]
 struct Embedding;

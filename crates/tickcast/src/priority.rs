@@ -1,13 +1,14 @@
-//! Which threads run first where there are fewer processors than there is to do.
+//! Thread priorities, for systems with more work than processors.
 
-/// By how much the priority of a thread is lowered: one of usual priority is given ten times as much.
+/// Amount by which the priority of a thread is lowered. A thread of normal priority then gets ten times as
+/// much processor time.
 #[cfg(target_os = "linux")]
 const LOWER: i32 = 10;
 
-/// Lets all other threads run before the calling one, where the system has priorities for threads: it does what somebody asks for,
-/// and has time.
+/// Lowers the priority of the calling thread, if the system has priorities for threads. All other threads
+/// then run first, because the work of this thread is requested by a client and is not urgent.
 pub(crate) fn lower() {
-    // Elsewhere it is the whole process that has a priority.
+    // On other systems, only the whole process has a priority.
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::nice(LOWER) {
         tracing::debug!(%error, "the priority of a thread cannot be lowered");

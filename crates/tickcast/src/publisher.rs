@@ -1,4 +1,4 @@
-//! A way into the market for one source of ticks.
+//! Publishing ticks into the market, for one source.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,8 @@ use crate::source_state::SourceState;
 use crate::sources::Source;
 use crate::stats::FeedEventKind;
 
-/// A way into the market for one source: its ticks are counted under its name and judged by its rules.
+/// The publisher of one source. Its ticks are counted under the source's name and checked by the source's
+/// options.
 #[derive(Debug, Clone)]
 pub struct Publisher {
     hub: Hub,
@@ -25,16 +26,16 @@ impl Hub {
     /// Publishes one tick, as the source `local`.
     ///
     /// # Errors
-    /// Where its time lies more than a minute ahead, or the market is full.
+    /// If the time of the tick is more than a minute in the future, or if the market is full.
     pub fn publish(&self, tick: &Tick) -> Result<Outcome, TickError> {
         self.source("local", SourceOptions::default()).publish(tick)
     }
 
-    /// A way in for ticks of the source `name`, which counts and judges them apart from others'.
+    /// Returns a publisher for the source `name`, with its own counters and options.
     #[must_use]
     pub fn source(&self, name: &str, rules: SourceOptions) -> Publisher {
         let (index, source) = self.source_list().register(name, self.now().wall);
-        // Sources come from a configuration; 65,536 of them do not.
+        // Sources come from a configuration, so there are never 65,536 of them.
         let origin = SourceId(u16::try_from(index).unwrap_or(u16::MAX));
         Publisher::new(self.clone(), source, origin, rules)
     }
@@ -48,16 +49,17 @@ impl Publisher {
     /// Publishes one tick.
     ///
     /// # Errors
-    /// Where it breaks a rule that can only be judged here: its time lies further ahead than its rules allow, or the market is full. And where
-    /// the disk is.
+    /// If the tick breaks a rule that only the hub can check: its time is further in the future than the
+    /// options allow, or the market is full. Also if the disk is full.
     pub fn publish(&self, tick: &Tick) -> Result<Outcome, TickError> {
         let mut result = Ok(Outcome::Late);
         self.publish_all([tick], |_, outcome| result = outcome);
         result
     }
 
-    /// Publishes ticks, in order and with nobody else's between them. `each` hears what became of each, by its position.
-    /// Both run while the market is locked: they must not take long, nor ask the hub anything.
+    /// Publishes ticks in order. No tick of another publisher comes between them. `each` receives the outcome
+    /// of every tick, with the tick's index. The iterator and `each` run while the market is locked: they
+    /// must be fast and must not call the hub.
     pub fn publish_all<'t>(
         &self,
         ticks: impl IntoIterator<Item = &'t Tick>,
@@ -66,7 +68,8 @@ impl Publisher {
         self.publish_with_progress(ticks, each, || None);
     }
 
-    /// The same for a part of a request; `note` says, once all of them were dealt with, how far that has come.
+    /// Publishes the ticks of one part of a request. After all ticks are handled, `note` returns the progress
+    /// of the request.
     pub(crate) fn publish_with_progress<'t, 'n>(
         &self,
         ticks: impl IntoIterator<Item = &'t Tick>,
@@ -87,8 +90,9 @@ impl Publisher {
         self.hub.source_list().take_over(&taken_over, &self.source, now.wall);
     }
 
-    /// A symbol's newest tick, where it is one of this source's own, or was on the disk when the hub began: nobody knows any more
-    /// whose it was then. A source that numbers its ticks goes on from there.
+    /// Returns the newest tick of a symbol if the tick is from this source, or if the tick was restored from
+    /// disk when the hub started. The source of a restored tick is not known. A source that numbers its ticks
+    /// continues from the returned tick.
     #[must_use]
     pub fn newest(&self, symbol: &Symbol) -> Option<PublishedTick> {
         let frame = self.hub.log().with(|sequencer| {
@@ -100,55 +104,59 @@ impl Publisher {
         PublishedTick::read(&Bytes::copy_from_slice(frame.json()))
     }
 
-    /// Counts something that was meant to be a tick and was none.
+    /// Counts an item that was sent as a tick but is not a valid tick.
     pub fn reject(&self) {
         self.source.counters.reject();
     }
 
-    /// Counts what happened on the way from a feed.
+    /// Counts events of a feed.
     pub fn count(&self, count: FeedEventKind, times: u64) {
         self.source.counters.feed(count, times);
     }
 
-    /// Takes a symbol off the market; says whether it was there. Its count goes on should it come back.
+    /// Removes a symbol from the market and returns whether the symbol was there. The count of its ticks
+    /// continues if the symbol comes back.
     ///
     /// # Errors
-    /// Where that cannot be kept.
+    /// If the removal cannot be stored.
     pub fn remove(&self, symbol: &Symbol) -> Result<bool, TickError> {
         self.hub.log().remove(symbol, self.hub.now())
     }
 
-    /// Says how the source is doing. Readers of resumable streams are told where that is something new.
+    /// Sets the state of the source. Readers of resumable streams receive the state if it is new.
     pub fn set_state(&self, state: &SourceState) {
         self.hub.source_list().set(&self.source, state, self.hub.now());
     }
 
-    /// Says how one of the source's symbols is doing where that is not how the source is: an exchange does not list it, say.
-    /// Readers of resumable streams are told. [`SourceState::Live`]: it is as its source again.
+    /// Sets the state of one symbol of the source, if it differs from the state of the source. An example is
+    /// a symbol that an exchange does not list. Readers of resumable streams receive the state.
+    /// [`SourceState::Live`] means that the symbol has the state of its source again.
     pub fn set_symbol_state(&self, symbol: Symbol, state: &SourceState) {
         self.hub.source_list().set_symbol(&self.source, symbol, state, self.hub.now().wall);
     }
 
-    /// How long the source may be silent, once it has ticked, before its prices count as stale. Default 15 s; zero: for ever.
+    /// Sets how long the source may send nothing after its first tick before its prices are stale. Default:
+    /// 15 s. Zero means never stale.
     #[must_use]
     pub fn stale_after(self, silence: Duration) -> Self {
         self.source.set_stale_after(silence);
         self
     }
 
-    /// A publisher under the same rules with a name of its own behind this one's: it falls silent by itself.
+    /// Returns a publisher with the same options and its own name after this publisher's name. The new source
+    /// becomes stale independently.
     pub(crate) fn named(&self, name: &str) -> Self {
         let name = format!("{}:{name}", self.name());
         self.hub.source(&name, self.options).stale_after(self.source.stale_after())
     }
 
-    /// The hub it publishes to.
+    /// Returns the hub of the publisher.
     #[must_use]
     pub const fn hub(&self) -> &Hub {
         &self.hub
     }
 
-    /// The source's name.
+    /// Returns the name of the source.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.source.name

@@ -11,27 +11,27 @@ use crate::events::Events;
 use crate::hub::Hub;
 use crate::subscription::Subscription;
 
-/// One tick as readers are sent it.
+/// One tick, as readers receive it.
 #[derive(Debug, Clone)]
 pub struct PublishedTick {
-    /// What moved.
+    /// The symbol of the tick.
     pub symbol: Symbol,
-    /// Its price.
+    /// The price of the symbol.
     pub price: Price,
-    /// The change from the reference.
+    /// The change from the reference price.
     pub change: Price,
-    /// The same in percent, where there is a reference other than zero.
+    /// The change in percent, if the reference price is not zero.
     pub change_pct: Option<Price>,
-    /// When it happened.
+    /// The time of the price.
     pub time: Time,
-    /// Its number among its symbol's ticks: a hole says that ticks were merged.
+    /// The number of the tick within its symbol. A gap in the numbers means that ticks were conflated.
     pub n: u64,
-    /// All of it, extras included, as the JSON object that every reader is sent.
+    /// The whole tick with its extras, as the JSON object that every reader receives.
     pub json: Bytes,
 }
 
 impl PublishedTick {
-    /// From the JSON that readers are sent.
+    /// Parses the JSON that readers receive.
     pub(crate) fn read(json: &Bytes) -> Option<Self> {
         let facts = TickView::read(json)?;
         let (price, change, change_pct) = facts.amounts()?;
@@ -47,7 +47,7 @@ impl PublishedTick {
     }
 }
 
-/// Reads ticks within the same program. Dropping it unsubscribes.
+/// A reader of ticks within the same program. Dropping the reader unsubscribes.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -62,15 +62,16 @@ impl PublishedTick {
 /// ```
 pub struct Reader {
     events: Events,
-    /// Events that have come and were not returned yet.
+    /// The received events that were not returned yet.
     rest: Bytes,
 }
 
 impl Hub {
-    /// Reads ticks within the same program, on the terms of any other reader: one that falls behind gets newest values.
+    /// Subscribes within the same program. The same rules apply as for any other reader: a reader that falls
+    /// behind receives the newest tick of each symbol (conflation).
     ///
     /// # Panics
-    /// When first polled outside a tokio runtime.
+    /// If the first poll happens outside a tokio runtime.
     #[must_use]
     pub fn subscribe(&self, subscription: Subscription) -> Reader {
         Reader::new(self.events(subscription))
@@ -82,7 +83,7 @@ impl Reader {
         Self { events, rest: Bytes::new() }
     }
 
-    /// The next tick; `None` once the hub has ended the stream.
+    /// Returns the next tick, or `None` after the hub has ended the stream.
     pub async fn next(&mut self) -> Option<PublishedTick> {
         loop {
             while let Some(event) = self.next_event() {
@@ -94,7 +95,7 @@ impl Reader {
         }
     }
 
-    /// Cuts the next event off what has come; pieces are always whole events.
+    /// Removes the next event from the received bytes. Every payload is a whole number of events.
     fn next_event(&mut self) -> Option<Bytes> {
         let end = self.rest.windows(2).position(|pair| pair == b"\n\n")?;
         let event = self.rest.split_to(end);

@@ -1,4 +1,4 @@
-//! Where it all began: one channel of price ticks, one route.
+//! Compatibility route for a `broadcast` channel of price ticks.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -16,31 +16,33 @@ use crate::http::stream;
 use crate::hub::Hub;
 use crate::subscription::Subscription;
 
-/// Most ticks moved in one go: the market is locked that long.
+/// Maximum number of ticks that are moved at once. The market is locked while they are moved.
 const BATCH: usize = 512;
 
-/// Most names of one channel: an application's own names, so the limit is only there to have one.
+/// Maximum number of names in one channel. The names come from the application itself, so the limit is only a
+/// safety bound.
 const MAX_NAMES: usize = 10_000_000;
 
 /// One new price of one symbol.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PriceTick {
-    /// What has the price.
+    /// The symbol that has the price.
     pub symbol: String,
     /// The price.
     pub price: f64,
-    /// Its change, absolute.
+    /// The absolute change of the price.
     pub change: f64,
 }
 
 /// Serves the ticks of a channel at `GET /prices/stream` as Server-Sent Events.
 ///
-/// Every tick sent into the channel reaches every connected client as one event: `event: tick`, `id: <symbol>`,
-/// `data: {"symbol":…,"price":…,"change":…}`. A client sees what is sent from the moment it subscribes; after 15 s without
-/// an event it is sent a comment. A client that cannot keep up is given the newest tick of each symbol that moved.
+/// Every tick sent into the channel reaches every connected client as one event: `event: tick`, `id:
+/// <symbol>`, `data: {"symbol":…,"price":…,"change":…}`. A client receives the ticks that are sent after it
+/// subscribed. After 15 s without an event, the client receives a comment as a keep-alive. A client that
+/// cannot keep up receives the newest tick of each symbol that changed (conflation).
 ///
-/// Merge it into any router. It needs no start-up call; dropping it, and the streams it serves, frees everything. A stream
-/// ends when every sender is gone; the router holds one itself.
+/// Merge the router into any other router. No start-up call is needed. Dropping the router and its streams
+/// frees everything. A stream ends when every sender is gone; the router itself holds one sender.
 ///
 /// ```
 /// use tickcast::{PriceTick, routes};
@@ -55,20 +57,22 @@ pub fn routes(ticks: Sender<PriceTick>) -> Router {
     Router::new().route("/prices/stream", get(prices_stream)).with_state(channel)
 }
 
-/// A channel, and what feeds its readers as long as there are any.
+/// A channel, and the feed that exists while the channel has readers.
 struct Channel {
     ticks: Sender<PriceTick>,
     feed: Mutex<Weak<Feed>>,
 }
 
-/// Moves ticks from a channel into a hub. Each reader holds it; the last one to leave stops it.
+/// A task that moves ticks from a channel into a hub. Each reader holds the feed, and the feed stops with its
+/// last reader.
 struct Feed {
     hub: Hub,
     inlet: Arc<ChannelReader>,
     pump: AbortHandle,
 }
 
-/// The receiving end of a channel. Whoever is about to read empties it first, so as not to see what came before.
+/// The receiving end of a channel. A new reader empties the channel first, so that the reader does not
+/// receive older ticks.
 struct ChannelReader(Mutex<Receiver<PriceTick>>);
 
 async fn prices_stream(State(channel): State<Arc<Channel>>) -> Response {
@@ -78,7 +82,7 @@ async fn prices_stream(State(channel): State<Arc<Channel>>) -> Response {
 }
 
 impl Channel {
-    /// The feed that runs, or a new one; it has moved all that was sent so far.
+    /// Returns the current feed, or a new feed. The feed has already moved all ticks that were sent so far.
     fn feed(&self) -> Arc<Feed> {
         let mut current = self.feed.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(feed) = current.upgrade() {
@@ -86,7 +90,8 @@ impl Channel {
             return feed;
         }
         let hub = Hub::builder().limits(Limits { symbols: MAX_NAMES, ..Limits::default() }).build();
-        // The bell first: a tick that comes between the two has rung.
+        // The wake-up receiver must subscribe first, so that a tick between the two calls still causes a
+        // wake-up.
         let bell = self.ticks.subscribe();
         let inlet = Arc::new(ChannelReader(Mutex::new(self.ticks.subscribe())));
         let pump = tokio::spawn(pump(bell, Arc::clone(&inlet), hub.clone())).abort_handle();
@@ -102,11 +107,12 @@ impl Drop for Feed {
     }
 }
 
-/// Empties the inlet whenever its bell, a receiver of the same channel, rings. Ends the streams when all senders are gone.
+/// Empties the channel whenever `bell`, a second receiver of the same channel, receives a tick. Ends the
+/// streams when all senders are gone.
 async fn pump(mut bell: Receiver<PriceTick>, inlet: Arc<ChannelReader>, hub: Hub) {
     while !matches!(bell.recv().await, Err(RecvError::Closed)) {
         inlet.empty_into(&hub);
-        // What was just moved has rung, too.
+        // The ticks that were just moved are also in `bell`.
         for _ in 0..bell.len() {
             let _ = bell.try_recv();
         }
@@ -118,7 +124,8 @@ async fn pump(mut bell: Receiver<PriceTick>, inlet: Arc<ChannelReader>, hub: Hub
 }
 
 impl ChannelReader {
-    /// Moves what is there now: a sender that never stops does not keep it here.
+    /// Moves the ticks that are in the channel now. The count is fixed first, so that a sender that never
+    /// stops cannot keep this function busy.
     fn empty_into(&self, hub: &Hub) {
         let mut inlet = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut left = inlet.len();
@@ -142,15 +149,15 @@ impl ChannelReader {
 }
 
 fn deliver(log: &mut Sequencer, tick: &PriceTick, now: Now) {
-    // The only thing that serde_json could refuse is a map with keys that are no text.
+    // `serde_json` could only reject a map with keys that are not text, and there is no such map here.
     let Ok(json) = serde_json::to_string(tick) else { return };
     if log.accept_frame(key(&tick.symbol), Frame::verbatim(&tick.symbol, &json), now).is_err() {
         tracing::debug!(limit = MAX_NAMES, "a tick is not delivered: too many names");
     }
 }
 
-/// What a symbol is kept under. The contract delivers any name; one that is no [`Symbol`] is kept under its hash, which
-/// serves to merge its ticks for those who fall behind.
+/// Returns the key of a symbol. The route accepts any name. A name that is not a valid [`Symbol`] is stored
+/// under its hash, which is enough to conflate its ticks.
 fn key(name: &str) -> Symbol {
     Symbol::new(name).unwrap_or_else(|_| {
         use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
@@ -163,7 +170,7 @@ fn key(name: &str) -> Symbol {
 impl TryFrom<&PriceTick> for Tick {
     type Error = TickError;
 
-    /// For a [`Hub`]: the symbol must be a [`Symbol`], the numbers finite.
+    /// Converts a tick for a [`Hub`]. The symbol must be a valid [`Symbol`], and the numbers must be finite.
     fn try_from(tick: &PriceTick) -> Result<Self, TickError> {
         let amount = |field, value: f64| {
             Price::try_from(value).map_err(|error: PriceError| TickError::Price { field, error })

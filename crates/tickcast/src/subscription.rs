@@ -1,4 +1,4 @@
-//! A filter, a pace and a place to start from.
+//! Subscriptions: a filter, a rate and a start position.
 
 mod edit;
 mod stream_id;
@@ -14,23 +14,24 @@ use crate::hub::Prepared;
 pub(crate) use edit::{CHANGES_PER_SECOND, Edit, EditError, Effective, RATE_NEEDS_LATEST};
 pub(crate) use stream_id::StreamId;
 
-/// The slowest and the fastest pace, in updates a second of each symbol.
+/// The minimum and maximum rate, in updates per second and symbol.
 pub(crate) const RATES: std::ops::RangeInclusive<f64> = 0.1..=100.0;
 
-/// At most so many updates a second of each symbol; the newest value wins, and the last one always arrives.
+/// A maximum number of updates per second for each symbol. The newest value replaces older ones (conflation),
+/// and the last value always arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate(Duration);
 
-/// A number that is no [`Rate`].
+/// The error for a number that is not a valid [`Rate`].
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[error("{0} updates a second is outside {min} ..= {max}", min = RATES.start(), max = RATES.end())]
 pub struct RateError(pub f64);
 
 impl Rate {
-    /// `updates` a second, 0.1 to 100.
+    /// Returns a rate of `updates` per second, 0.1 to 100.
     ///
     /// # Errors
-    /// Where it is outside that range, or no number.
+    /// If `updates` is outside that range or is not a number.
     pub fn per_second(updates: f64) -> Result<Self, RateError> {
         if RATES.contains(&updates) {
             Ok(Self(Duration::from_secs_f64(1.0 / updates)))
@@ -39,40 +40,42 @@ impl Rate {
         }
     }
 
-    /// The time between two updates.
+    /// Returns the time between two updates.
     #[must_use]
     pub const fn interval(self) -> Duration {
         self.0
     }
 
-    /// Updates a second.
+    /// Returns the number of updates per second.
     #[must_use]
     pub fn rate(self) -> f64 {
         1.0 / self.0.as_secs_f64()
     }
 }
 
-/// Seconds of quiet after which a stream is sent a sign that it is open: at least, since clients that are in more of a hurry have
-/// a fault, and at most, since proxies give up what is silent for longer.
+/// The valid heartbeat intervals in seconds: the idle time after which a stream receives a keep-alive. A client
+/// that asks for less than the minimum has a fault. Proxies close connections that are silent for longer than
+/// the maximum.
 pub(crate) const HEARTBEATS: std::ops::RangeInclusive<u8> = 3..=60;
 
-/// How long a stream may be quiet before it is sent a sign that it is open. A byte: each stream may have its own.
+/// The idle time after which a stream receives a keep-alive. The type is one byte, because each stream may
+/// have its own value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Heartbeat(NonZeroU8);
 
 impl Heartbeat {
-    /// Every `seconds`, where that is within [`HEARTBEATS`].
+    /// Returns a heartbeat every `seconds`, if `seconds` is within [`HEARTBEATS`].
     pub(crate) fn seconds(seconds: u8) -> Option<Self> {
         NonZeroU8::new(seconds).filter(|seconds| HEARTBEATS.contains(&seconds.get())).map(Self)
     }
 
-    /// The same as a time.
+    /// Returns the interval as a [`Duration`].
     pub(crate) fn interval(self) -> Duration {
         Duration::from_secs(self.0.get().into())
     }
 }
 
-/// What a reader asks for: which symbols, how often, from where.
+/// A reader's request: the symbols, the rate and the start position.
 ///
 /// ```
 /// use tickcast::{Filter, Rate, Subscription};
@@ -83,51 +86,53 @@ impl Heartbeat {
 #[derive(Debug, Clone)]
 pub struct Subscription {
     pub(crate) filter: Filter,
-    /// The filter made ready for the lanes; without it, each lane does that by itself.
+    /// The filter, prepared for the lanes. If it is `None`, each lane prepares the filter itself.
     pub(crate) prepared: Option<Arc<Prepared>>,
     pub(crate) rate: Option<Rate>,
     pub(crate) start: Start,
-    /// Where the log stood when this was asked for: a lane has to have got there before it takes the reader in.
+    /// The position of the log when the subscription was requested. A lane must reach this position before it
+    /// accepts the reader.
     pub(crate) asked_at: Seq,
     pub(crate) format: EventFormat,
-    /// A simple stream's own; `None`: that of its lane.
+    /// The heartbeat of a simple stream. `None` means the default of the lane.
     pub(crate) heartbeat: Option<Heartbeat>,
     pub(crate) session: Option<Box<SessionOptions>>,
 }
 
-/// What a resumable stream is asked for beyond a simple one.
+/// The options that a resumable stream has beyond a simple stream.
 #[derive(Debug, Clone)]
 pub(crate) struct SessionOptions {
     pub(crate) id: StreamId,
     pub(crate) mode: Mode,
-    /// After how long without an event it is sent a heartbeat.
+    /// The time without an event after which the stream receives a heartbeat.
     pub(crate) heartbeat: Duration,
-    /// The cursor that its reader came with.
+    /// The cursor that the reader sent.
     pub(crate) last: Option<Box<str>>,
-    /// Why it cannot go on there.
+    /// The reason why the stream cannot resume at that cursor.
     pub(crate) broken: Option<ResumeError>,
-    /// Its cursor, where only the disk can say whether it is of this tape.
+    /// The reader's cursor, if only the disk can confirm that the cursor belongs to this tape.
     pub(crate) unverified: Option<Position>,
 }
 
-/// Where a reader starts.
+/// The start position of a reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Start {
-    /// With the newest tick of every wanted symbol.
+    /// The newest tick of every wanted symbol first.
     Snapshot,
-    /// With what comes after this place.
+    /// The ticks after this position.
     After(Seq),
-    /// The same, where the cursor is one of this tape. A stream that was changed has to be of the same filter as the one that
-    /// this is asked for.
+    /// The ticks after this cursor, if the cursor belongs to this tape. If the stream was changed, its filter
+    /// must also equal the filter of this subscription.
     Resume(Resume),
-    /// With the oldest tick of the tape.
+    /// The oldest tick of the tape first.
     Oldest,
 }
 
-/// The place of someone who wants what comes from now on; [`Subscription::at`] turns it into a real one.
+/// The start of a reader that wants only future ticks. [`Subscription::at`] replaces it with a real position.
 const FROM_NOW_ON: Start = Start::After(Seq::new(u64::MAX));
 
-/// Everything, newest ticks first: the subscription of someone who names no symbols.
+/// A subscription to all symbols, newest ticks first. This is the subscription of a reader that names no
+/// symbols.
 impl Default for Subscription {
     fn default() -> Self {
         Self::to(Filter::all())
@@ -135,7 +140,7 @@ impl Default for Subscription {
 }
 
 impl Subscription {
-    /// To the symbols `filter` wants: their newest ticks first, then every tick.
+    /// Subscribes to the symbols of `filter`: first their newest ticks, then every tick.
     #[must_use]
     pub const fn to(filter: Filter) -> Self {
         Self {
@@ -150,28 +155,28 @@ impl Subscription {
         }
     }
 
-    /// At most so often.
+    /// Limits the updates of each symbol to `rate`.
     #[must_use]
     pub const fn max_rate(mut self, rate: Rate) -> Self {
         self.rate = Some(rate);
         self
     }
 
-    /// Only what is published from now on.
+    /// Sends only ticks that are published from now on.
     #[must_use]
     pub const fn without_snapshot(mut self) -> Self {
         self.start = FROM_NOW_ON;
         self
     }
 
-    /// With a comment after so long without an event.
+    /// Sets the idle time after which the stream receives a comment.
     pub(crate) const fn heartbeat(mut self, heartbeat: Option<Heartbeat>) -> Self {
         self.heartbeat = heartbeat;
         self
     }
 
-    /// As a resumable stream of the log that stands at `head`: its reader goes on from the cursor it came with, if it has one
-    /// that is good here.
+    /// Makes the stream resumable. The log has its head at `head`. The stream continues from the reader's
+    /// cursor, if there is a cursor and it is valid for this log.
     pub(crate) fn resumable(mut self, mut session: SessionOptions, (epoch, head): (Epoch, Seq)) -> Self {
         self.format = EventFormat::Resumable(epoch, None);
         match session.last.as_deref().map(|last| resume(last, epoch, head)) {
@@ -186,13 +191,13 @@ impl Subscription {
         self
     }
 
-    /// Only what the tape holds, from its oldest tick on.
+    /// Sends only what the tape holds, from its oldest tick on.
     pub(crate) const fn oldest_first(mut self) -> Self {
         self.start = Start::Oldest;
         self
     }
 
-    /// Made while the log stands at `head`.
+    /// Records that the log has its head at `head`.
     pub(crate) fn at(mut self, head: Seq) -> Self {
         self.asked_at = head;
         if self.start == FROM_NOW_ON {
@@ -207,7 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paces() {
+    fn a_rate_is_valid_from_0_1_to_100_updates_a_second() {
         assert_eq!(Rate::per_second(2.0).unwrap().interval(), Duration::from_millis(500));
         assert!(Rate::per_second(0.1).is_ok() && Rate::per_second(100.0).is_ok());
         for bad in [0.0, 0.09, 100.1, -1.0, f64::NAN, f64::INFINITY] {

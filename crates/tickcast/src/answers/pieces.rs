@@ -1,4 +1,4 @@
-//! Bodies that are made piece by piece, each when it is asked for.
+//! Bodies that are produced piece by piece, on demand.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -10,27 +10,27 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{AnswerPermit, Cut};
 
-/// How long a piece may take to be taken, as long as a socket that takes nothing is waited for. It is looked at as often, so one that
-/// is not taken is given up after twice as long at most.
+/// Maximum time until the client reads the next piece: the same as the write timeout of a socket. The check
+/// runs once per interval, so an unread piece is given up after at most twice this time.
 const PIECE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The rest of an answer.
+/// The remainder of an answer.
 pub(crate) trait Pull: Send + Sized + 'static {
-    /// Returns the next piece, and what comes behind it, if anything does.
+    /// Returns the next piece, and the remainder if there is one.
     fn pull(self) -> impl Future<Output = Result<(Bytes, Option<Self>), Cut>> + Send;
 }
 
-/// What a body holds that was begun, and how many pieces of it were taken.
+/// The state of a body that was started, and the number of pieces that were read.
 struct PieceQueue<P> {
     rest: Option<(P, AnswerPermit)>,
     taken: u64,
-    /// Whoever watches it, and ends with it.
+    /// The task that watches the body, and that ends with the body.
     watching: Option<AbortOnDropHandle<()>>,
 }
 
-/// Returns a body: what is `ready`, then what `rest` has to give. Its place, and all else that it holds, is given up when it ends, when
-/// it is dropped, and when nobody takes its pieces: whoever writes a body does not ask for more as long as the socket is full, so
-/// nobody else would see to that.
+/// Returns a body that sends `ready` first and then the pieces of `rest`. The permit and all other resources
+/// are released when the body ends, when the body is dropped, and when the client stops reading. Code that
+/// writes a body does not poll the body while the socket is full, so a separate task watches the time.
 pub(crate) fn body<P: Pull>(ready: Option<Bytes>, rest: P, place: AnswerPermit) -> Body {
     let held = Arc::new(Mutex::new(PieceQueue { rest: Some((rest, place)), taken: 0, watching: None }));
     lock(&held).watching = Some(AbortOnDropHandle::new(tokio::spawn(watch(Arc::downgrade(&held)))));
@@ -49,14 +49,14 @@ pub(crate) fn body<P: Pull>(ready: Option<Bytes>, rest: P, place: AnswerPermit) 
     Body::from_stream(stream::iter(ready).map(Ok::<_, Cut>).chain(rest))
 }
 
-/// Takes what a body holds away from it once nothing of it was taken for too long.
+/// Takes the resources of a body away when no piece was read for too long.
 async fn watch<P>(held: Weak<Mutex<PieceQueue<P>>>) {
     let mut seen = 0;
     loop {
         tokio::time::sleep(PIECE_TIMEOUT).await;
         let Some(held) = held.upgrade() else { return };
         let mut held = lock(&held);
-        // While a piece is being made there is nothing to take away.
+        // While a piece is being produced, `rest` is empty and there is nothing to take away.
         if held.taken == std::mem::replace(&mut seen, held.taken) && held.rest.take().is_some() {
             return;
         }
@@ -74,7 +74,7 @@ mod tests {
 
     use super::*;
 
-    /// Counts down.
+    /// An answer that counts down.
     struct Count(u8);
 
     impl Pull for Count {
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_takes_nothing_loses_its_place_and_the_rest() {
+    async fn a_client_that_stops_reading_loses_its_permit_and_the_rest() {
         let places = Arc::new(Semaphore::new(1));
         let place = || Arc::clone(&places).try_acquire_owned();
         let all = body(Some(vec![9].into()), Count(2), place().unwrap()).collect().await.unwrap();
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_leaves_gives_its_place_back() {
+    async fn a_client_that_disconnects_releases_its_permit() {
         let places = Arc::new(Semaphore::new(1));
         let mut left = body(None, Count(9), Arc::clone(&places).try_acquire_owned().unwrap());
         left.frame().await.unwrap().unwrap();

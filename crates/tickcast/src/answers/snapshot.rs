@@ -1,4 +1,4 @@
-//! The market as it stood at one place, shared by all answers about it.
+//! Snapshots of the market at one cursor, shared by all answers that need one.
 
 use std::sync::Weak;
 
@@ -7,23 +7,23 @@ use tokio::time::Instant;
 
 use super::{AnswerPermit, Busy, Cut};
 
-/// The newest tick of each symbol, as of one place.
+/// The newest tick of each symbol, as of one cursor.
 pub(crate) struct Snapshot {
     pub(crate) cursor: Cursor,
-    /// In order of names.
+    /// The ticks, in order of symbol names.
     pub(crate) ticks: Vec<(Symbol, Frame)>,
-    /// Room for it among what answers may hold. Without one it is small.
+    /// The memory permit of the snapshot. A snapshot without a permit is small.
     pub(super) _room: Option<AnswerPermit>,
 }
 
-/// The newest snapshot, as long as some answer holds it, and when it was made.
+/// The newest snapshot while at least one answer holds it, and the time when the snapshot was made.
 #[derive(Default)]
 pub(super) struct SnapshotCache {
     pub(super) snapshot: Weak<Snapshot>,
     pub(super) made: Option<Instant>,
 }
 
-/// Why there is no snapshot.
+/// The reason why there is no snapshot.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NoSnapshot {
     #[error(transparent)]
@@ -33,7 +33,7 @@ pub(crate) enum NoSnapshot {
 }
 
 impl Snapshot {
-    /// The newest ticks of symbols that are named, at most as many as a filter names.
+    /// Returns the newest ticks of the named symbols, at most as many as one filter can name.
     pub(crate) fn get(names: &[Symbol], log: &Sequencer) -> Self {
         let market = log.market();
         let newest = |name: &Symbol| Some((*name, market.newest(market.id(name)?)?.clone()));

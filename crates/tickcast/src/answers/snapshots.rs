@@ -1,4 +1,4 @@
-//! The market as it stands, for answers about all of it.
+//! Snapshots of the whole market.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,16 +9,17 @@ use tokio::time::Instant;
 use super::{Answers, Busy, NoSnapshot, Snapshot};
 use crate::hub::Hub;
 
-/// The least time between two snapshots of a large market: each takes some milliseconds, of publishers too.
+/// Minimum time between two snapshots of a large market. Each snapshot takes some milliseconds, and
+/// publishers wait during a part of that time.
 const MIN_SNAPSHOT_INTERVAL: Duration = Duration::from_millis(250);
 
-/// A market of no more symbols than this is copied whenever it is asked for.
+/// Maximum number of symbols in a small market. A small market is copied for every request.
 const MAX_SMALL_MARKET: usize = 1024;
 
 impl Snapshot {
-    /// The newest ticks of all symbols.
+    /// Returns the newest ticks of all symbols.
     fn get_all(hub: &Hub) -> Result<Self, Busy> {
-        // Under the lock references are copied, in one go; what takes its time comes after.
+        // The lock is held only to copy references, all at once. The slow work comes after the lock.
         let (cursor, mut ticks) = hub.log().with(|log| {
             let market = log.market();
             let mut ticks = Vec::with_capacity(market.len());
@@ -34,11 +35,11 @@ impl Snapshot {
 }
 
 impl Answers {
-    /// Returns the whole market as it stands, or as it stood at some moment since this was called.
+    /// Returns the whole market as of now, or as of some moment after this call.
     pub(crate) async fn snapshot(&self, hub: &Hub) -> Result<Arc<Snapshot>, NoSnapshot> {
         let asked = hub.head().1;
         let mut newest = self.snapshot_cache.lock().await;
-        // Whoever had to wait may find that one was made meanwhile.
+        // Another request may have made a snapshot while this request waited for the lock.
         if let Some(snapshot) = newest.snapshot.upgrade().filter(|there| there.cursor.seq() >= asked) {
             return Ok(snapshot);
         }

@@ -1,4 +1,4 @@
-//! Threads for what takes its time.
+//! Worker threads for slow jobs.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -8,18 +8,19 @@ use tokio::sync::oneshot;
 
 use super::Cut;
 
-/// How many threads work for answers, reading the disk or comparing names. Those of the runtime are everybody's, and its pool is for
-/// looking names up: neither is to wait for what somebody asks for.
+/// Number of worker threads for answers. The threads read the disk or compare names with patterns. The
+/// runtime's threads serve all tasks, and the runtime's blocking pool resolves host names, so neither may
+/// wait for a slow request.
 const WORKER_THREADS: usize = 2;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// The threads, started when there is something to do. They end with the hub.
+/// The worker threads, started with the first job. The threads end with the hub.
 #[derive(Default)]
 pub(super) struct Workers(OnceLock<Sender<Job>>);
 
 impl Workers {
-    /// Does something in its turn, unless whoever waits for it has left by then.
+    /// Runs a job in order of arrival, unless the caller has stopped waiting by then.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         act: impl FnOnce() -> T + Send + 'static,
@@ -30,7 +31,7 @@ impl Workers {
                 let _ = result.send(act());
             }
         };
-        // Where there is nobody to do it, the result does not come.
+        // If no worker thread runs, the result channel closes.
         let _ = self.0.get_or_init(start).send(Box::new(job));
         done.await.map_err(|_| Cut::Undone)
     }
@@ -52,7 +53,7 @@ fn start() -> Sender<Job> {
 fn work(desk: &Mutex<Receiver<Job>>) {
     let next = || desk.lock().unwrap_or_else(PoisonError::into_inner).recv();
     while let Ok(job) = next() {
-        // One that panics has been reported, and takes nothing with it.
+        // A panic was already reported, and it must not end the thread.
         let _ = catch_unwind(AssertUnwindSafe(job));
     }
 }
@@ -62,7 +63,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn one_that_panics_leaves_the_others_alone() {
+    async fn a_job_that_panics_does_not_affect_other_jobs() {
         let workers = Workers::default();
         for n in 0..4 {
             let broken = workers.run(|| std::panic::resume_unwind(Box::new(()))).await;

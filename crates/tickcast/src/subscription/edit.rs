@@ -1,53 +1,53 @@
-//! Changes to a subscription while its stream is open.
+//! Changes of a subscription while its stream is open.
 
 use tickcast_core::{Filter, FilterError, Mode};
 
 use super::Rate;
 use crate::hub::FilterRefusal;
 
-/// How often a stream may be changed within a second: more than anyone can click.
+/// Maximum number of changes of one stream per second. A person cannot click faster than that.
 pub(crate) const CHANGES_PER_SECOND: u32 = 10;
 
-/// What is to be changed of a stream. What is not mentioned stays.
+/// A change of a stream. A field that is `None` stays as it is.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Edit {
-    /// The symbols from now on.
+    /// The new filter, instead of the old one.
     pub(crate) set: Option<Filter>,
-    /// Symbols in addition to those.
+    /// The symbols to add.
     pub(crate) add: Option<Filter>,
-    /// Symbols no longer wanted.
+    /// The symbols to remove.
     pub(crate) remove: Option<Filter>,
-    /// The pace from now on; `Some(None)`: none.
+    /// The new rate. `Some(None)` means no rate limit.
     pub(crate) rate: Option<Option<Rate>>,
 }
 
-/// What is wrong with a change.
+/// The reason why a change is refused.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub(crate) enum EditError {
-    /// Too many symbols in the end.
+    /// Too many symbols in the resulting filter.
     #[error("{0}")]
     Add(FilterError),
-    /// A symbol that cannot be taken out.
+    /// A symbol that cannot be removed.
     #[error("{0}")]
     Remove(FilterError),
-    /// A pace, and every tick.
+    /// A rate together with `mode=all`.
     #[error("{RATE_NEEDS_LATEST}")]
     Rate,
-    /// The server has no room for what follows.
+    /// No capacity in the server for the resulting filter.
     #[error("{0}")]
     Refused(FilterRefusal),
     /// Too many changes of one stream.
     #[error("a stream may be changed {CHANGES_PER_SECOND} times a second")]
     TooOften,
-    /// It is not what it was when this was worked out.
+    /// A stream or a market that changed too much after the change was computed.
     #[error("it was changed meanwhile, or the market grew too fast")]
     Outdated,
 }
 
-/// Why `mode=all` has no pace.
+/// The error text for a rate with `mode=all`.
 pub(crate) const RATE_NEEDS_LATEST: &str = "mode=all is every tick; a rate needs mode=latest";
 
-/// What a stream is subscribed to after a change.
+/// The subscription of a stream after a change.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Effective {
     pub(crate) filter: Filter,
@@ -56,7 +56,7 @@ pub(crate) struct Effective {
 }
 
 impl Edit {
-    /// The subscription that follows from this one.
+    /// Returns the subscription that results when the change is applied to `to`.
     pub(crate) fn apply(self, to: Effective) -> Result<Effective, EditError> {
         let mut filter = self.set.unwrap_or(to.filter);
         if let Some(remove) = self.remove {

@@ -1,14 +1,15 @@
-//! The name of a stream, for whoever may change it.
+//! The identifier of a stream, required to change the stream.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// The name of a resumable stream: 128 random bits, so that only who was told can change it. Written as 32 hex digits.
+/// The identifier of a resumable stream: 128 random bits. Only a client that received the identifier can
+/// change the stream. The text form is 32 hex digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct StreamId(u128);
 
 impl StreamId {
-    /// One that nobody can guess; `None` where the system has no randomness to give.
+    /// Returns an identifier that cannot be guessed, or `None` if the system has no randomness.
     pub(crate) fn random() -> Option<Self> {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes).ok()?;
@@ -41,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_back_and_nothing_else_does() {
+    fn only_the_text_form_of_an_id_can_be_parsed() {
         let id = StreamId::random().unwrap();
         assert_eq!(id.to_string().parse(), Ok(id));
         for bad in
