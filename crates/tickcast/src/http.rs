@@ -30,8 +30,9 @@ use crate::publisher::Publisher;
 use publish::PublishState;
 
 impl Hub {
-    /// The routes for readers: `GET /prices/stream`, `/v1/stream`, `/v1/prices`, `/v1/prices/{symbol}`, `/v1/symbols`,
-    /// `/v1/candles/{symbol}`, `/v1/ticks/{symbol}`, and `PATCH /v1/streams/{stream}`.
+    /// Returns the routes for readers: `GET /prices/stream`, `/v1/stream`, `/v1/prices`,
+    /// `/v1/prices/{symbol}`, `/v1/symbols`, `/v1/candles/{symbol}`, `/v1/ticks/{symbol}`, and `PATCH
+    /// /v1/streams/{stream}`.
     pub fn router(&self) -> Router {
         Router::new()
             .route("/prices/stream", get(stream::prices_stream))
@@ -47,8 +48,8 @@ impl Hub {
 }
 
 impl Publisher {
-    /// The routes for publishers: `POST /v1/prices` and `DELETE /v1/prices/{symbol}`. They ask for no token: put a layer
-    /// around them that does.
+    /// Returns the routes for publishers: `POST /v1/prices` and `DELETE /v1/prices/{symbol}`. The routes do
+    /// not check a token. Wrap them in a layer that does.
     pub fn router(self) -> Router {
         Router::new()
             .route("/v1/prices", post(publish::publish))

@@ -1,4 +1,4 @@
-//! Bodies of requests, read by the piece.
+//! Request bodies, read piece by piece.
 
 use std::error::Error;
 use std::pin::Pin;
@@ -14,13 +14,13 @@ use super::Problem;
 use crate::answers::{Answers, MAX_SHORT_BODY_BYTES};
 use crate::serve::Unread;
 
-/// How long a body may take that is of no use before it is whole, however it spreads the bytes.
+/// Maximum time for a body that is usable only when complete, however slowly its bytes arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a body is read that nobody wants, and how much of it.
+/// Maximum time and maximum number of bytes for reading a body that is discarded.
 const MAX_DISCARDED: (Duration, usize) = (Duration::from_secs(5), 1 << 20);
 
-/// The next bytes; `None` at its end.
+/// Returns the next bytes, or `None` at the end of the body.
 pub(super) async fn next(body: &mut Body) -> Option<Result<Bytes, Problem>> {
     let next = try_next(body).await?;
     Some(next.map_err(|error| {
@@ -29,20 +29,20 @@ pub(super) async fn next(body: &mut Body) -> Option<Result<Bytes, Problem>> {
     }))
 }
 
-/// The same, or why there are none.
+/// Returns the next bytes, or the original error if the body failed.
 pub(super) async fn try_next(body: &mut Body) -> Option<Result<Bytes, axum::Error>> {
     loop {
         let frame = std::future::poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await?;
         match frame.map(http_body::Frame::into_data) {
             Ok(Ok(bytes)) => return Some(Ok(bytes)),
-            // Trailers say nothing to us.
+            // Trailers are ignored.
             Ok(Err(_)) => {}
             Err(error) => return Some(Err(error)),
         }
     }
 }
 
-/// A whole body of at most so many bytes. A long one takes a place.
+/// Reads a whole body of at most `most` bytes. A long body needs a permit.
 pub(super) async fn read_all(mut body: Body, most: usize, answers: &Answers) -> Result<Vec<u8>, Problem> {
     let too_long = || {
         let detail = format!("the body has more than {} KiB", most >> 10);
@@ -70,7 +70,8 @@ pub(super) async fn read_all(mut body: Body, most: usize, answers: &Answers) -> 
     timeout(BODY_TIMEOUT, reading).await.unwrap_or_else(|_| Err(late()))
 }
 
-/// Reads a body that nobody wants, up to a bound, and drops it: a client that is still sending may never see an answer otherwise.
+/// Reads and discards a body, up to a limit. Without this, a client that is still sending may never read the
+/// answer.
 pub(super) async fn discard_body(mut body: Body) {
     let (longest, mut left) = MAX_DISCARDED;
     let reading = async {
@@ -84,7 +85,7 @@ pub(super) async fn discard_body(mut body: Body) {
     let _ = timeout(longest, reading).await;
 }
 
-/// Why a body ended before its end, where it was us who read it no further.
+/// Returns the problem if the server itself stopped reading the body.
 pub(super) fn known(error: &axum::Error) -> Option<Problem> {
     let mut cause: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = cause {

@@ -1,4 +1,4 @@
-//! `GET /v1/candles/{symbol}`: what a price did, second by second or day by day.
+//! `GET /v1/candles/{symbol}`: the candles (open, high, low, close) of one symbol.
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
@@ -11,13 +11,13 @@ use super::symbol_path::{SymbolPath, parse_symbol};
 use super::{Problem, schema};
 use crate::hub::Hub;
 
-/// How many candles are told, unless asked otherwise, and at most.
+/// The default and the maximum number of candles in one answer.
 const DEFAULT_CANDLES: usize = 500;
 const MAX_CANDLES: usize = 5000;
 
-/// What a price did, second by second or day by day
+/// Candles of one symbol
 ///
-/// The newest candles within the range, oldest first. Seconds without a tick have none.
+/// Returns the newest candles within the range, oldest first. An interval without a tick has no candle.
 #[utoipa::path(
     get,
     path = "/v1/candles/{symbol}",
@@ -48,7 +48,7 @@ pub(super) async fn candles(
         .map_err(|error: IntervalError| Problem::parameter("interval", error))?;
     let limit = query.number("limit", &(1..=MAX_CANDLES), "candles")?.unwrap_or(DEFAULT_CANDLES);
     let (from, to) = query.range()?;
-    // What a clock that was ahead has left behind is not shown.
+    // Candles from a clock that was too far ahead are not shown.
     let range = (from, to.min(hub.horizon()));
     let candles = hub.log().with(|log| {
         let quote = log.quote(log.market().id(&symbol)?)?;
@@ -65,11 +65,11 @@ pub(super) async fn candles(
         write(candle, interval, now, &mut body);
     }
     body.extend_from_slice(b"]}");
-    // 5,000 of them are some 600 KB: few enough to be written at once.
+    // 5,000 candles are about 600 KB, small enough to be written at once.
     Ok(json(hub.answers().written(body)?))
 }
 
-/// Prices digit for digit, as everywhere.
+/// Writes one candle. Prices keep their exact digits.
 fn write(candle: &Candle, interval: Interval, now: Time, out: &mut Vec<u8>) {
     let time = candle.time.as_millis();
     out.extend_from_slice(format!("{{\"time\":{time}").as_bytes());

@@ -1,4 +1,4 @@
-//! `PATCH /v1/streams/{stream}`: other symbols, or another rate, without a new connection.
+//! `PATCH /v1/streams/{stream}`: changes the symbols or the rate of a stream without a new connection.
 
 use axum::Json;
 use axum::body::Body;
@@ -13,12 +13,13 @@ use super::{Problem, body, schema};
 use crate::hub::Hub;
 use crate::subscription::{Edit, EditError, Effective, Rate, StreamId};
 
-/// Most bytes of a change: three lists of the longest names, and then some, so that a list that is too long is told so.
+/// Maximum size of a change, in bytes. It is more than three full lists of the longest names, so that a list
+/// that is too long gets a precise error.
 const MAX_BODY_BYTES: usize = 256 << 10;
 
-/// Changes a stream that is open
+/// Change an open stream
 ///
-/// Its reader is sent the snapshot of what was added, then `ready`.
+/// The reader receives the snapshot of the added symbols, then `ready`.
 #[utoipa::path(
     patch,
     path = "/v1/streams/{stream}",
@@ -58,14 +59,14 @@ pub(super) async fn change(
     }
 }
 
-/// When to try again, in seconds.
+/// Delay before a retry, in seconds.
 const RETRY_AFTER: u32 = 1;
 
 fn no_stream() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "there is no such stream, or it has ended")
 }
 
-/// What is asked for.
+/// Parses the requested change.
 fn edit(body: &[u8]) -> Result<Edit, Problem> {
     let members: Map<String, Value> = serde_json::from_slice(body).map_err(|error| {
         Problem::new(
@@ -90,7 +91,7 @@ fn edit(body: &[u8]) -> Result<Edit, Problem> {
     Ok(edit)
 }
 
-/// A list of names and patterns; an empty one is none at all.
+/// Parses a list of names and patterns. An empty list matches no symbol.
 fn filter(member: &'static str, value: &Value) -> Result<Filter, Problem> {
     let refuse = |detail: &dyn std::fmt::Display| Problem::parameter(member, detail);
     let list = value.as_array().and_then(|list| list.iter().map(Value::as_str).collect::<Option<Vec<_>>>());

@@ -1,4 +1,4 @@
-//! An export on its way: a place on the tape, from which it is read on whenever the next piece is asked for.
+//! Exports of ticks. An export is a tape position, and each request for a piece continues reading from there.
 
 use std::ops::ControlFlow;
 
@@ -10,23 +10,25 @@ use super::tick_format::TickFormat;
 use crate::answers::{Cut, PIECE_BYTES, Pull};
 use crate::hub::Hub;
 
-/// Most entries of the tape in memory that are looked at while the log is locked.
+/// Maximum number of entries that are read from the in-memory tape while the log is locked.
 const ENTRIES_PER_LOCK: usize = 1024;
 
-/// Every time that there is.
+/// Checks whether the range includes all times.
 fn is_everything((from, to): (Time, Time)) -> bool {
     from == Time::default() && to == Time::default().saturating_add(std::time::Duration::MAX)
 }
 
-/// An export on its way.
+/// An export in progress.
 pub(super) struct Export {
     hub: Hub,
     symbol: (Symbol, SymbolId),
     range: (Time, Time),
     format: TickFormat,
-    /// It goes to where the log stood when it was asked for: one that never ends would be a stream.
+    /// The log head at the time of the request, and the end of the export. An export without an end would be
+    /// a stream.
     until: Seq,
-    /// How far it has come; `None` while it has read nothing, and begins where the tape does.
+    /// The current position. `None` means that nothing was read yet and that the export starts at the oldest
+    /// entry of the tape.
     at: Option<Seq>,
     out: Vec<u8>,
 }
@@ -37,12 +39,13 @@ impl Export {
         Self { hub, symbol, range, format, until, at: None, out: Vec::new() }
     }
 
-    /// Reads on, no further than a good part of a megabyte or a piece's worth.
+    /// Continues reading from disk, up to a large part of a megabyte or up to one piece of output.
     fn read_disk(&mut self, tape: &DiskTape) -> Result<(), Cut> {
         let begin = self.at;
         let at = begin.unwrap_or_else(|| tape.start());
         match self.read_disk_from(tape, at) {
-            // Its beginning was dropped before anything was read of it.
+            // The oldest entries were dropped before the export read anything. The next call starts at the
+            // new beginning.
             Err(Cut::Unreadable(ReadError::Expired)) if begin.is_none() && tape.start() > at => Ok(()),
             Err(error) => Err(error),
             Ok(reached) => {
@@ -75,11 +78,12 @@ impl Export {
                 ControlFlow::Break(())
             }
         })?;
-        // What was to be written there was not.
+        // The entries that should be at this position were never written.
         if reached == at && at < self.until { Err(Cut::Missing) } else { Ok(reached) }
     }
 
-    /// Reads on. Under the lock references are copied; they are written after.
+    /// Continues reading from memory. The lock is held only to copy references; the ticks are written after
+    /// the lock.
     fn read_memory(&mut self) -> Result<(), Cut> {
         let (frames, reached) = self.hub.log().with(|log| {
             let tape = log.tape();
@@ -111,7 +115,7 @@ impl Export {
     async fn read_on(mut self) -> Result<Self, Cut> {
         let hub = self.hub.clone();
         let Some(tape) = hub.log().tape().cloned() else {
-            // Everybody else has a turn in between.
+            // Other tasks run between two reads.
             tokio::task::yield_now().await;
             return self.read_memory().map(|()| self);
         };
@@ -125,7 +129,7 @@ impl Pull for Export {
         self.out = Vec::with_capacity(PIECE_BYTES + PIECE_BYTES / 8);
         loop {
             self = self.read_on().await.inspect_err(|error| {
-                // A body that breaks off cannot be taken for a whole one.
+                // A body that breaks off cannot be mistaken for a complete one.
                 tracing::error!(%error, %symbol, "an export broke off");
             })?;
             let piece = |export: &mut Self| Bytes::from(std::mem::take(&mut export.out));
@@ -164,10 +168,10 @@ mod tests {
         Export::new(hub.clone(), (symbol, id), all, TickFormat::Ndjson)
     }
 
-    /// A full tape moves on with every tick: an export begins where the tape does when its first piece is read, and whatever it
-    /// has not reached when that is dropped is missing, and said to be.
+    /// A full tape drops its oldest tick with every new tick. An export starts at the oldest tick of the tape
+    /// when its first piece is read. If ticks are dropped before the export reaches them, the export fails.
     #[tokio::test]
-    async fn in_memory_only_what_was_dropped_before_it_began_is_missing() {
+    async fn an_export_from_memory_fails_only_if_ticks_are_dropped_after_its_start() {
         let limits = Limits { tape_ticks: 4000, ..Limits::default() };
         let hub = Hub::builder().limits(limits).build();
         publish(&hub, 4000);
@@ -186,7 +190,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let hub = Hub::builder().open(folder.path(), Options::default()).unwrap();
         publish(&hub, 10);
-        // As where the batch that brought the head there could not be written.
+        // The tape looks like this if the last batch could not be written to disk.
         let broken = Export { until: hub.head().1.next(), ..export(&hub) };
         assert!(matches!(broken.pull().await, Err(Cut::Missing)));
         let place = hub.answers().export().unwrap();

@@ -1,4 +1,4 @@
-//! The market as it stands: a price, and the symbols there are.
+//! The current market: the price of one symbol, and the list of symbols.
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
@@ -15,11 +15,11 @@ use super::{Problem, schema};
 use crate::hub::Hub;
 use crate::stats::SourceStats;
 
-/// How many symbols one page lists, unless asked otherwise, and at most.
+/// The default and the maximum number of symbols on one page.
 const DEFAULT_PAGE: usize = 100;
 const MAX_PAGE: usize = 1000;
 
-/// A symbol's newest tick
+/// Latest price of one symbol
 #[utoipa::path(
     get,
     path = "/v1/prices/{symbol}",
@@ -48,32 +48,32 @@ pub(super) async fn price(
 #[derive(Serialize, ToSchema)]
 pub(super) struct SymbolsPage {
     symbols: Vec<SymbolSummary>,
-    /// What to ask for as `after` to get the next page.
+    /// The value of `after` that returns the next page.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
 }
 
-/// How a symbol stands.
+/// The current state of a symbol.
 #[derive(Serialize, ToSchema)]
 struct SymbolSummary {
     symbol: String,
-    /// Whose its newest tick is; empty where that is not known.
+    /// The source of the newest tick. Empty if the source is not known.
     source: String,
-    /// `live`, `stale`, `paused`, `ended`, `down` or `gone`.
+    /// One of `live`, `stale`, `paused`, `ended`, `down` and `gone`.
     state: &'static str,
-    /// How many there have been.
+    /// The number of ticks so far.
     ticks: u64,
-    /// In ms since 1970.
+    /// The time of the first tick, in ms since 1970.
     first_time: i64,
     last_time: i64,
-    /// What the change is measured from: a decimal, digit for digit.
+    /// The reference price of the change: a decimal with its exact digits.
     #[schema(value_type = f64)]
     reference: Box<RawValue>,
 }
 
-/// The symbols there are
+/// List of symbols
 ///
-/// In order of names, a page at a time.
+/// The list is in order of names and comes in pages.
 #[utoipa::path(
     get,
     path = "/v1/symbols",
@@ -95,7 +95,7 @@ pub(super) async fn symbols(State(hub): State<Hub>, RawQuery(query): RawQuery) -
     let wanted = query.get("q").unwrap_or_default().to_ascii_lowercase();
     let after = query.get("after").unwrap_or_default();
     let sources = hub.sources();
-    // One that is no name may be asked for all the same: names have an order among all texts.
+    // A value of `after` that is not a valid name is allowed, because names have an order among all texts.
     let mut names = Names::after(Symbol::new(after).ok());
     let mut page = Vec::new();
     while page.len() <= limit
@@ -105,7 +105,7 @@ pub(super) async fn symbols(State(hub): State<Hub>, RawQuery(query): RawQuery) -
             let name = name.as_str();
             name > after && (wanted.is_empty() || name.to_ascii_lowercase().contains(&wanted))
         });
-        // One more than asked for says whether there is a next page.
+        // One symbol more than requested shows whether there is a next page.
         let rest = limit + 1 - page.len();
         hub.log().with(|log| {
             let standings =
@@ -116,7 +116,7 @@ pub(super) async fn symbols(State(hub): State<Hub>, RawQuery(query): RawQuery) -
     let more = page.len() > limit;
     page.truncate(limit);
     let next = page.last().filter(|_| more).map(|last| last.symbol.clone());
-    // Nothing in it could be refused: all keys are text.
+    // Serialization cannot fail: all keys are text.
     let page = serde_json::to_vec(&SymbolsPage { symbols: page, next }).unwrap_or_default();
     Ok(json(hub.answers().written(page)?))
 }
@@ -133,7 +133,7 @@ fn symbol_summary(
     let state = match own.map(|own| &own.state).or(source.map(|source| &source.state)) {
         _ if log.market().newest(id).is_none() => "gone",
         Some(state) => state.name(),
-        // From before a restart: nobody has said anything since.
+        // After a restart, no source has sent a state for this symbol yet.
         None => "stale",
     };
     Some(SymbolSummary {

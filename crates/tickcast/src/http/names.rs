@@ -1,14 +1,15 @@
-//! Names of symbols, looked through without keeping anyone waiting.
+//! Iteration over symbol names without long locks.
 
 use tickcast_core::{Symbol, SymbolId};
 
 use super::Problem;
 use crate::hub::Hub;
 
-/// Most names that are copied in one go: the market is locked that long.
+/// Maximum number of names that are copied at once. The market is locked while they are copied.
 const NAMES_PER_LOCK: usize = 1024;
 
-/// Returns 404 for a symbol that is not on the market. It names a symbol that differs only in case, if there is one.
+/// Returns 404 for a symbol that is not on the market. The answer suggests a symbol that differs only in
+/// upper and lower case, if there is one.
 pub(super) async fn no_symbol(hub: &Hub, symbol: Symbol) -> Problem {
     let (mut names, mut meant) = (Names::after(None), None);
     while meant.is_none()
@@ -20,9 +21,10 @@ pub(super) async fn no_symbol(hub: &Hub, symbol: Symbol) -> Problem {
     Problem::no_symbol(symbol, meant.map(|(name, _)| name))
 }
 
-/// A walk over the names of the market, in order: a chunk is copied under the lock, and judged after.
+/// An iteration over the names of the market, in order. Each chunk is copied under the lock and examined
+/// after the lock.
 pub(super) struct Names {
-    /// Up to where it has come; `None` once that was all.
+    /// The name to continue after. `None` after the last chunk.
     after: Option<Option<Symbol>>,
 }
 
@@ -31,7 +33,7 @@ impl Names {
         Self { after: Some(after) }
     }
 
-    /// The next ones. Everybody else has a turn in between.
+    /// Returns the next chunk of names. Other tasks run between two chunks.
     pub(super) async fn next(&mut self, hub: &Hub) -> Option<Vec<(Symbol, SymbolId)>> {
         let after = self.after?;
         tokio::task::yield_now().await;

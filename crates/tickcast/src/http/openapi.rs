@@ -1,4 +1,4 @@
-//! The routes as one OpenAPI document. Each is described where it is.
+//! The routes as one OpenAPI document. Each route is documented at its function.
 
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
@@ -9,8 +9,8 @@ use super::schema::{
 };
 use super::{candles, change, market, prices, publish, stream, ticks};
 
-/// The routes of [`Hub::router`](crate::Hub::router) and [`Publisher::router`](crate::Publisher::router) as an OpenAPI document,
-/// to be merged with one's own.
+/// Returns the OpenAPI document of [`Hub::router`](crate::Hub::router) and
+/// [`Publisher::router`](crate::Publisher::router). Merge the document with your own.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
     Routes::openapi()
@@ -42,7 +42,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 )]
 struct Routes;
 
-/// How publishers prove that they are some.
+/// The bearer token that publishers send.
 struct Token;
 
 impl Modify for Token {
@@ -57,7 +57,7 @@ impl Modify for Token {
 mod tests {
     use serde_json::Value;
 
-    /// All values of `$ref` anywhere within.
+    /// Collects all values of `$ref` in the document.
     fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
         match value {
             Value::Object(members) => {
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_referred_to_is_there() {
+    fn every_reference_in_the_document_has_a_target() {
         let document = serde_json::to_value(super::openapi()).unwrap();
         let mut found = Vec::new();
         references(&document, &mut found);

@@ -1,4 +1,4 @@
-//! `GET /v1/prices`: the newest tick of each symbol, in pieces.
+//! `GET /v1/prices`: the newest tick of each symbol, sent in pieces.
 
 use std::sync::Arc;
 
@@ -13,16 +13,17 @@ use super::{Problem, schema};
 use crate::answers::{self, Cut, PIECE_BYTES, Pull, Snapshot};
 use crate::hub::Hub;
 
-/// Most names that are held against a pattern, all patterns together, on a thread that serves others as well: a millisecond, where
-/// they are chosen to take long.
+/// Maximum number of comparisons of names with patterns on a thread that also serves other tasks. The
+/// comparisons take a millisecond if names and patterns are chosen to be slow.
 const COMPARISONS: usize = 2_000;
 
-/// Most of them in one go on a thread that may take its time, before it is somebody else's turn.
+/// Maximum number of comparisons in one job of a worker thread. After that, another job may run.
 const COMPARISONS_PER_TURN: usize = 20_000;
 
-/// The newest tick of each symbol
+/// Latest price of each symbol
 ///
-/// In order of names, and the place they are as of: a stream `since` that cursor goes on without a gap.
+/// The ticks are in order of names. `cursor` is the tape position of the snapshot: a stream with `since` set
+/// to that cursor continues without a gap.
 #[utoipa::path(
     get,
     path = "/v1/prices",
@@ -50,16 +51,16 @@ pub(super) async fn prices(State(hub): State<Hub>, RawQuery(query): RawQuery) ->
     Ok(json(answers::body(Some(piece), rest, place)))
 }
 
-/// What is wanted of a snapshot, up to some place written already.
+/// An answer in progress: a snapshot, a filter, and the position that was reached.
 struct Prices {
     hub: Hub,
     snapshot: Arc<Snapshot>,
     filter: Filter,
-    /// How many patterns each name is held against.
+    /// The number of patterns that each name is compared with.
     patterns: usize,
-    /// How many symbols were looked at.
+    /// The number of symbols that were examined.
     at: usize,
-    /// What separates the next tick from what comes before it.
+    /// The text between the next tick and the text before it.
     separator: &'static [u8],
     out: Vec<u8>,
 }
@@ -71,12 +72,12 @@ impl Prices {
         Self { hub: hub.clone(), snapshot, filter, patterns, at: 0, separator: b"", out }
     }
 
-    /// Whether too much is left to compare for a thread that serves others as well.
+    /// Checks whether the remaining comparisons are too many for a thread that also serves other tasks.
     fn takes_long(&self) -> bool {
         (self.snapshot.ticks.len() - self.at) * self.patterns > COMPARISONS
     }
 
-    /// Writes on, until a piece is full, all is written, or that was enough for one turn.
+    /// Writes ticks until a piece is full, all ticks are written, or the limit of one job is reached.
     fn write(&mut self) {
         let turn = COMPARISONS_PER_TURN.checked_div(self.patterns).unwrap_or(usize::MAX);
         for (name, frame) in self.snapshot.ticks[self.at..].iter().take(turn) {

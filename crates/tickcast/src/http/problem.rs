@@ -1,4 +1,4 @@
-//! Errors as `application/problem+json` (RFC 9457). The one place that maps errors to HTTP.
+//! Errors as `application/problem+json` (RFC 9457). This is the only module that maps errors to HTTP.
 
 use std::fmt::Display;
 
@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use crate::answers::{Busy, Cut, NoSnapshot, RETRY_AFTER};
 use crate::subscription::RateError;
 
-/// What went wrong with a request.
+/// The description of a failed request.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Problem {
     #[serde(rename = "type")]
@@ -23,7 +23,7 @@ pub struct Problem {
     detail: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     parameter: Option<&'static str>,
-    /// In how many seconds it may be tried again.
+    /// Delay before a retry, in seconds.
     #[serde(skip)]
     retry_after: Option<u32>,
     #[serde(flatten)]
@@ -32,10 +32,10 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem of this status; `detail` says what happened in this very case.
+    /// Creates a problem with this status. `detail` describes the individual case.
     #[must_use]
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        // Without a page that explains more, RFC 9457 asks for this type and the status' own name.
+        // RFC 9457 requires this type and the standard title of the status if no page explains the problem.
         let title = status.canonical_reason().unwrap_or("Error");
         Self {
             kind: "about:blank",
@@ -48,45 +48,45 @@ impl Problem {
         }
     }
 
-    /// 400 for a parameter or header that breaks its rule.
+    /// Creates a 400 problem for a parameter or a header that breaks its rule.
     #[must_use]
     pub fn parameter(name: &'static str, detail: impl Display) -> Self {
         Self { parameter: Some(name), ..Self::new(StatusCode::BAD_REQUEST, format!("{name}: {detail}")) }
     }
 
-    /// The same, and one thing more that is known of the case.
+    /// Adds one more member to the problem.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.more.insert(name.to_owned(), value.into());
         self
     }
 
-    /// The same, and when to try again, in seconds.
+    /// Adds the delay before a retry, in seconds.
     #[must_use]
     pub const fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after = Some(seconds);
         self
     }
 
-    /// As it is sent.
+    /// Returns the problem as JSON text.
     pub(crate) fn to_json(&self) -> String {
-        // Nothing in it could be refused: all keys are text.
+        // Serialization cannot fail: all keys are text.
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// 404 for a route there is not.
+    /// Creates a 404 problem for a path without a route.
     #[must_use]
     pub fn no_route() -> Self {
         Self::new(StatusCode::NOT_FOUND, "there is nothing at this path")
     }
 
-    /// 405 for a route that does something else.
+    /// Creates a 405 problem for a path that does not support the method.
     #[must_use]
     pub fn no_method() -> Self {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "this path has no such method")
     }
 
-    /// 404 for a symbol that is not on the market; `meant` is the one that may have been meant.
+    /// Creates a 404 problem for a symbol that is not on the market. `meant` is a similar symbol to suggest.
     #[must_use]
     pub(super) fn no_symbol(symbol: Symbol, meant: Option<Symbol>) -> Self {
         let hint = meant.map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();

@@ -26,15 +26,19 @@ use idempotency::{Claim, Claimed};
 use read::Read;
 use report::Report;
 
-/// Most ticks that enter the market in one go: the market is locked that long.
+/// Maximum number of ticks that enter the market at once. The market is locked while they enter.
 const MAX_BATCH_TICKS: usize = 512;
 
-/// Publishes ticks
+/// Publish ticks
 ///
-/// One, an array, or one a line. What is no tick is listed, and costs the others nothing. A request that is made again with the
-/// same `Idempotency-Key` and body is answered again, not done again. The body may be compressed: `Content-Encoding: gzip` or `zstd`. A
-/// publisher that says its name as `source` is a source of its own, `http:NAME`: its prices are stale once it falls silent, whatever
-/// others publish.
+/// The body is one tick, an array of ticks, or one tick per line. Invalid items are listed in the answer;
+/// valid items in the same body are still published.
+///
+/// If a request is repeated with the same `Idempotency-Key` and the same body, the server returns the first
+/// answer and does not publish again. The body may be compressed: `Content-Encoding: gzip` or `zstd`.
+///
+/// A publisher that sends its name as `source` becomes a separate source, `http:NAME`. The prices of that
+/// source become stale when its publisher is silent, even if other publishers continue.
 #[utoipa::path(
     post,
     path = "/v1/prices",
@@ -101,9 +105,9 @@ pub(super) async fn publish(
     Ok(intake.run(items, coding, body).await?.into_response())
 }
 
-/// Takes a symbol off the market
+/// Remove a symbol from the market
 ///
-/// Its readers are told `gone`. It may come back.
+/// Readers of the symbol receive `gone`. The symbol may come back.
 #[utoipa::path(
     delete,
     path = "/v1/prices/{symbol}",
@@ -134,7 +138,8 @@ pub(super) async fn delete_price(
     }
 }
 
-/// How the body is to be cut. What `curl -d` calls itself is taken for JSON.
+/// Returns the splitter for the body's content type. The default content type of `curl -d` is treated as
+/// JSON.
 fn items(headers: &HeaderMap) -> Result<TickSplitter, Problem> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -148,7 +153,7 @@ fn items(headers: &HeaderMap) -> Result<TickSplitter, Problem> {
     }
 }
 
-/// Reads a body that was dealt with before, as long as it is.
+/// Reads the whole body of a repeated request, to compare it with the first body.
 async fn check_repeated_body(coding: Coding, mut body: Body) -> Result<Read, Problem> {
     let mut read = Read::default();
     while let Some(bytes) = body::try_next(&mut body).await {
@@ -159,17 +164,18 @@ async fn check_repeated_body(coding: Coding, mut body: Body) -> Result<Read, Pro
     Ok(read)
 }
 
-/// One request's ticks on their way in.
+/// The ticks of one request while they are published.
 struct PublishRequest<'d> {
     publisher: &'d Publisher,
     claim: Claim<'d>,
-    /// Items before this one were taken when the same request was made before and broke off.
+    /// The index of the first item that still has to be handled. An earlier attempt of the same request handled
+    /// the items before, and then broke off.
     resume_at: u64,
-    /// What of its body was dealt with then.
+    /// The part of the body that the earlier attempt handled.
     before: Option<Read>,
-    /// What of this one has been dealt with.
+    /// The part of the current body that was handled.
     read: Read,
-    /// This body is another one.
+    /// Whether the current body differs from the body of the earlier attempt.
     other: bool,
     batch: Vec<(u64, Tick)>,
 }
@@ -194,7 +200,7 @@ impl PublishRequest<'_> {
             self.read = read;
             self.publish();
             self.check_stored()?;
-            // A compressed body may expand to very much without ever waiting for the network.
+            // A compressed body may expand to a large size without ever waiting for the network.
             tokio::task::consume_budget().await;
         }
         if self.is_within(read) {
@@ -208,7 +214,7 @@ impl PublishRequest<'_> {
         Ok(self.claim.done(self.publisher, hub.cursor(), read))
     }
 
-    /// Whether all so far could be kept.
+    /// Checks that all ticks so far were stored.
     fn check_stored(&self) -> Result<(), Problem> {
         self.claim.report().borrow_mut().storage_problem().map_or(Ok(()), Err)
     }
@@ -217,7 +223,7 @@ impl PublishRequest<'_> {
         self.claim.report().borrow().storage_errors.is_none()
     }
 
-    /// Whether more than this was dealt with when the same request was made before.
+    /// Checks whether the earlier attempt handled more of the body than `read`.
     fn is_within(&self, read: Read) -> bool {
         self.before.is_some_and(|before| read.length < before.length)
     }
@@ -227,7 +233,7 @@ impl PublishRequest<'_> {
         if self.other {
             return;
         }
-        // Behind one that could not be kept nothing is dealt with: it all may come again.
+        // After an item that could not be stored, no item is handled: the client may send all of them again.
         if at < self.resume_at || !self.is_stored() {
             return;
         }

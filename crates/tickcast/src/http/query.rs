@@ -1,4 +1,4 @@
-//! What is asked for in a URL.
+//! Query parameters of requests.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -13,17 +13,18 @@ use tickcast_core::{Filter, Mode, Time, TimeTextError};
 use super::Problem;
 use crate::subscription::{HEARTBEATS, Heartbeat, RATES, Rate, Subscription};
 
-/// The one parameter that may occur more than once: its lists add up.
+/// The only parameter that may occur more than once. Its lists are combined.
 const SYMBOLS: &str = "symbols";
 
-/// At most so many characters of an unknown name are shown in the answer.
+/// Maximum number of characters of an unknown name in the error.
 const EXCERPT_CHARS: usize = 24;
 
-/// The decoded parameters of a query string: only known ones, each at most once.
+/// The decoded parameters of a query string: only known parameters, each at most once.
 pub(super) struct Query<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
 impl<'a> Query<'a> {
-    /// Reads a query string; refuses a name that is not in `known`, because ignoring it would answer another question.
+    /// Parses a query string. Rejects a name that is not in `known`, because to ignore a parameter would
+    /// answer a different question.
     pub(super) fn parse(query: Option<&'a str>, known: &[&'static str]) -> Result<Self, Problem> {
         let pairs: Vec<(Cow<'a, str>, Cow<'a, str>)> =
             form_urlencoded::parse(query.unwrap_or_default().as_bytes()).collect();
@@ -38,12 +39,12 @@ impl<'a> Query<'a> {
         Ok(Self(pairs))
     }
 
-    /// The value of `name`, where it is given.
+    /// Returns the value of `name`, if the query has one.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.all(name).next()
     }
 
-    /// The symbols that are named, in one list or several; everything where there is none.
+    /// Returns the filter of all `symbols` lists together, or a filter for all symbols if there is no list.
     pub(super) fn filter(&self) -> Result<Filter, Problem> {
         match self.get(SYMBOLS) {
             None => Ok(Filter::all()),
@@ -51,7 +52,7 @@ impl<'a> Query<'a> {
         }
     }
 
-    /// A number of `what` within `range`, where one is given.
+    /// Returns a number of `what` within `range`, if the query has one.
     pub(super) fn number<N>(
         &self,
         name: &'static str,
@@ -71,7 +72,7 @@ impl<'a> Query<'a> {
         }
     }
 
-    /// `true` or `false`, where one is given.
+    /// Returns `true` or `false`, if the query has the parameter.
     pub(super) fn flag(&self, name: &'static str) -> Result<Option<bool>, Problem> {
         match self.get(name) {
             None => Ok(None),
@@ -81,24 +82,24 @@ impl<'a> Query<'a> {
         }
     }
 
-    /// From when to when, both included; from the beginning, and to the end, unless it is said.
+    /// Returns the time range, both ends included. By default, the range has no lower and no upper limit.
     pub(super) fn range(&self) -> Result<(Time, Time), Problem> {
         let (from, to) = (self.time("from")?, self.time("to")?);
         Ok((from.unwrap_or_default(), to.unwrap_or(Time::default().saturating_add(Duration::MAX))))
     }
 
-    /// Returns a time, given in ms or as RFC 3339.
+    /// Returns a time, given in milliseconds or as RFC 3339 text.
     fn time(&self, name: &'static str) -> Result<Option<Time>, Problem> {
         let Some(text) = self.get(name) else { return Ok(None) };
         let time = text.parse().or_else(|error: TimeTextError| {
-            // A `+` that is not percent-encoded is decoded as a blank.
+            // A `+` that is not percent-encoded is decoded as a space.
             let (start, offset) = text.rsplit_once(' ').ok_or_else(|| error.clone())?;
             format!("{start}+{offset}").parse().map_err(|_| error)
         });
         time.map(Some).map_err(|error| Problem::parameter(name, error))
     }
 
-    /// `latest`, unless `all` is asked for.
+    /// Returns `latest`, unless the query asks for `all`.
     pub(super) fn mode(&self) -> Result<Mode, Problem> {
         match self.get("mode") {
             None | Some("latest") => Ok(Mode::Latest),
@@ -107,13 +108,13 @@ impl<'a> Query<'a> {
         }
     }
 
-    /// How long a stream may be quiet, where that is said.
+    /// Returns the heartbeat interval, if the query has one.
     pub(super) fn heartbeat(&self) -> Result<Option<Heartbeat>, Problem> {
         let seconds = self.number("heartbeat", &HEARTBEATS, "seconds")?;
         Ok(seconds.and_then(Heartbeat::seconds))
     }
 
-    /// What `symbols`, `rate` and `snapshot` ask for.
+    /// Returns the subscription of `symbols`, `rate` and `snapshot`.
     pub(super) fn subscription(&self) -> Result<Subscription, Problem> {
         let mut subscription = Subscription::to(self.filter()?);
         if let Some(rate) = self.number("rate", &RATES, "updates a second")? {
@@ -130,7 +131,7 @@ impl<'a> Query<'a> {
     }
 }
 
-/// Returns 400 for an unknown name, with the nearest known one.
+/// Returns 400 for an unknown name and suggests the most similar known name.
 fn unknown(name: &str, known: &[&'static str]) -> Problem {
     let shown: String = name.chars().take(EXCERPT_CHARS).collect();
     let likeness = |known: &str| strsim::jaro_winkler(known, &name.to_ascii_lowercase());
@@ -142,7 +143,7 @@ fn unknown(name: &str, known: &[&'static str]) -> Problem {
     Problem::new(axum::http::StatusCode::BAD_REQUEST, detail).with("parameter", shown)
 }
 
-/// Refuses requests with query parameters: an extractor for routes that take none.
+/// An extractor for routes without query parameters. It rejects requests that have some.
 #[derive(Debug, Clone, Copy)]
 pub struct NoParameters;
 
@@ -166,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_refused_with_the_nearest() {
+    fn an_unknown_parameter_is_rejected_with_the_most_similar_name() {
         for (query, nearest) in [("symbol=A", "symbols"), ("Symbols=A", "symbols"), ("form=0", "from")] {
             let name = query.split('=').next().unwrap();
             let detail =
@@ -179,14 +180,14 @@ mod tests {
     }
 
     #[test]
-    fn lists_add_up_and_nothing_else_is_there_twice() {
+    fn symbol_lists_are_combined_and_other_parameters_occur_once() {
         let query = Query::parse(Some("symbols=A&symbols=B,C"), &KNOWN).unwrap();
         assert_eq!(query.filter().unwrap().entries().collect::<Vec<_>>(), ["A", "B", "C"]);
         assert!(says("from=0&from=0").contains("from: it is given twice"));
     }
 
     #[test]
-    fn times_in_either_form() {
+    fn times_are_accepted_in_milliseconds_and_in_rfc_3339() {
         for from in [
             "1704205800000",
             "2024-01-02T14:30:00Z",

@@ -1,5 +1,5 @@
-//! What the routes take and give, as a machine reads it: what they have in common, and bodies that are written by hand for speed.
-//! These types are described and never made.
+//! Schema types for the OpenAPI document: shared parameters and responses, and bodies that are written by
+//! hand for speed. These types are only described, never created.
 
 #![allow(dead_code, reason = "described, never made")]
 
@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToResponse, ToSchema};
 
 use super::Problem;
 
-/// A parameter or body breaks a rule; `detail` says which.
+/// A parameter or the body breaks a rule; `detail` says which rule.
 #[derive(ToResponse)]
 #[response(content_type = "application/problem+json")]
 pub(super) struct BadRequest(#[to_schema] Problem);
@@ -21,27 +21,28 @@ pub(super) struct BadRequest(#[to_schema] Problem);
 #[response(content_type = "application/problem+json")]
 pub(super) struct SymbolNotFound(#[to_schema] Problem);
 
-/// The publish token is missing, or another.
+/// The publish token is missing or wrong.
 #[derive(ToResponse)]
 #[response(content_type = "application/problem+json")]
 pub(super) struct Unauthorized(#[to_schema] Problem);
 
-/// The body did not come in time. `accepted` says how many of its ticks were, where it had some.
+/// The body did not arrive in time. `accepted` is the number of published ticks, if the body had ticks.
 #[derive(ToResponse)]
 #[response(content_type = "application/problem+json")]
 pub(super) struct RequestTimeout(#[to_schema] Problem);
 
-/// The server stops, and reads no further. `accepted` says how many ticks were, where there were some.
+/// The server is stopping and does not read the rest of the body. `accepted` is the number of published
+/// ticks, if the body had ticks.
 #[derive(ToResponse)]
 #[response(content_type = "application/problem+json")]
 pub(super) struct ShuttingDown(#[to_schema] Problem);
 
-/// There are too many of the kind under way: `Retry-After` says when to come again.
+/// Too many requests of this kind are in progress. `Retry-After` gives the delay before a retry.
 #[derive(ToResponse)]
 #[response(content_type = "application/problem+json", headers(("Retry-After" = u32, description = "In seconds.")))]
 pub(super) struct ServerBusy(#[to_schema] Problem);
 
-/// It cannot be kept: the disk is full. `accepted` were.
+/// The data cannot be stored: the disk is full. `accepted` is the number of ticks that were published.
 #[derive(ToResponse)]
 #[response(content_type = "application/problem+json")]
 pub(super) struct StorageFull(#[to_schema] Problem);
@@ -49,28 +50,29 @@ pub(super) struct StorageFull(#[to_schema] Problem);
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Subscribed {
-    /// Names and patterns, as in `AAPL,BTC*`: 1,000 at most. Default: all.
+    /// Names and patterns, as in `AAPL,BTC*`; at most 1,000. Default: all symbols.
     #[param(
         example = "AAPL,BTC*",
         pattern = "^[A-Za-z0-9._/:^=&*-]{1,32}(,[A-Za-z0-9._/:^=&*-]{1,32}){0,999}$"
     )]
     symbols: Option<String>,
-    /// Most updates a second of each symbol, 0.1 to 100. Default: as they come.
+    /// Maximum number of updates per second for each symbol, 0.1 to 100. Default: no limit.
     #[param(minimum = 0.1, maximum = 100)]
     rate: Option<f64>,
-    /// Whether the newest tick of each symbol comes first. Default: `true`.
+    /// Whether the newest tick of each symbol is sent first. Default: `true`.
     snapshot: Option<bool>,
 }
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Resumed {
-    /// `latest`: a reader that falls behind is given the newest of each symbol; `all`: every tick, or `bye`. Default: `latest`.
+    /// `latest`: a reader that falls behind receives the newest tick of each symbol (conflation). `all`: the
+    /// reader receives every tick, or `bye`. Default: `latest`.
     #[param(inline)]
     mode: Option<ModeName>,
-    /// A cursor to go on from, or `start`: the oldest tick that is still there.
+    /// A cursor to resume from, or `start` for the oldest tick that is still available.
     since: Option<String>,
-    /// The same as the header `Last-Event-ID`, for those that cannot send one.
+    /// The same value as the header `Last-Event-ID`, for clients that cannot send the header.
     #[param(rename = "lastEventId")]
     last_event_id: Option<String>,
     /// Seconds between heartbeats while nothing else is sent. Default: 10.
@@ -81,7 +83,7 @@ pub(super) struct Resumed {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
 pub(super) struct SymbolParameter {
-    /// As in `AAPL` or `BTC%2FUSD`.
+    /// The symbol, as in `AAPL` or `BTC%2FUSD`.
     #[param(example = "AAPL", pattern = "^[A-Za-z0-9._/:^=&-]{1,32}$")]
     symbol: String,
 }
@@ -89,12 +91,12 @@ pub(super) struct SymbolParameter {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Range {
-    /// From when on, in ms since 1970 or as in `2026-07-01T12:00:00Z`. Default: from the beginning.
+    /// Start of the range, in ms since 1970 or as in `2026-07-01T12:00:00Z`. Default: the oldest data.
     #[param(
         pattern = "^(0|[1-9][0-9]{11,13}|20[0-9]{2}-((0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])|(0[13-9]|1[0-2])-(29|30)|(0[13578]|1[02])-31)T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,9})?(Z|[+-](0[0-9]|1[0-2]):[0-5][0-9]))$"
     )]
     from: Option<String>,
-    /// Up to when, this ms included. Default: up to now.
+    /// End of the range, this ms included. Default: now.
     #[param(
         pattern = "^(0|[1-9][0-9]{11,13}|20[0-9]{2}-((0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])|(0[13-9]|1[0-2])-(29|30)|(0[13578]|1[02])-31)T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,9})?(Z|[+-](0[0-9]|1[0-2]):[0-5][0-9]))$"
     )]
@@ -129,7 +131,7 @@ pub(super) enum IntervalName {
     Day,
 }
 
-/// What a stream sends: blocks of lines, an empty line after each.
+/// The events of a stream: blocks of lines, each followed by an empty line.
 #[derive(ToSchema)]
 #[schema(
     title = "Server-Sent Events",
@@ -137,33 +139,35 @@ pub(super) enum IntervalName {
 )]
 pub(super) struct Events(String);
 
-/// A price, as every reader is sent it. What its publisher said beyond that, `bid`, `ask` or `volume` for example, follows.
+/// A price, as every reader receives it. Other members from the publisher follow, for example `bid`, `ask` or
+/// `volume`.
 #[derive(Serialize, Deserialize, ToSchema)]
 pub(super) struct PublishedTick {
     #[schema(example = "AAPL")]
     symbol: String,
-    /// Digit for digit as it was published.
+    /// The price, with its exact digits as published.
     #[schema(example = 189.5)]
     price: f64,
-    /// From the reference: the day's first price, unless the publisher or `change_basis` says otherwise.
+    /// The change from the reference price. The reference is the first price of the day, unless the publisher
+    /// or `change_basis` sets another one.
     #[schema(example = 0.25)]
     change: f64,
-    /// The same in percent of the reference, where there is one other than zero.
+    /// The change in percent of the reference price, if the reference price is not zero.
     #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     change_pct: Option<f64>,
-    /// When it happened, in ms since 1970.
+    /// The time of the price, in ms since 1970.
     time: i64,
-    /// Its number among its symbol's ticks: a hole says that ticks were merged.
+    /// The number of the tick within its symbol. A gap in the numbers means that ticks were conflated.
     n: u64,
     #[serde(flatten)]
     extras: BTreeMap<String, serde_json::Value>,
 }
 
-/// The newest of each symbol.
+/// The newest tick of each symbol.
 #[derive(ToSchema)]
 pub(super) struct Prices {
-    /// The place on the tape they are as of.
+    /// The tape cursor of the snapshot.
     cursor: String,
     prices: Vec<PublishedTick>,
 }
@@ -180,20 +184,20 @@ pub(super) struct Candles {
 #[derive(ToSchema)]
 #[schema(as = Candle)]
 pub(super) struct CandleBody {
-    /// When it begins, in ms since 1970.
+    /// The start of the candle, in ms since 1970.
     time: i64,
     open: f64,
     high: f64,
     low: f64,
     close: f64,
-    /// How many ticks it holds.
+    /// The number of ticks in the candle.
     count: u64,
-    /// `false` on one that goes on; on others it is absent.
+    /// `false` if the candle is not complete yet; otherwise absent.
     #[schema(required = false, nullable = false)]
     closed: bool,
 }
 
-/// What is to be different; what is not there stays as it is.
+/// A change of a stream. A member that is absent stays as it is.
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({"add": ["BTC*"], "remove": ["AAPL"]}))]
 #[serde(deny_unknown_fields)]
@@ -202,20 +206,20 @@ pub(super) struct Change {
     add: Option<Vec<SymbolName>>,
     #[schema(nullable = false)]
     remove: Option<Vec<SymbolName>>,
-    /// Instead of all there was.
+    /// The new list, instead of all current symbols.
     #[schema(nullable = false)]
     set: Option<Vec<SymbolName>>,
-    /// `null`: as they come.
+    /// The new rate. `null` means no limit.
     #[schema(minimum = 0.1, maximum = 100)]
     rate: Option<f64>,
 }
 
-/// A name, or a pattern with `*` in it.
+/// A name, or a pattern with `*`.
 #[derive(Deserialize, ToSchema)]
 #[schema(pattern = "^[A-Za-z0-9._/:^=&*-]{1,32}$", example = "BTC*")]
 pub(super) struct SymbolName(String);
 
-/// What a stream is subscribed to.
+/// The subscription of a stream.
 #[derive(ToSchema)]
 pub(super) struct Changed {
     stream: String,
@@ -226,7 +230,7 @@ pub(super) struct Changed {
     rate: Option<f64>,
 }
 
-/// A tick to be published. Other members, numbers or short texts, are passed on.
+/// A tick to publish. Other members are passed on if they are numbers or short texts.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({"symbol": "AAPL", "price": 189.5, "bid": 189.49}))]
 pub(super) struct NewTick {
@@ -276,7 +280,7 @@ fn time() -> Schema {
     OneOfBuilder::new().item(number).item(text).description(Some(description)).into()
 }
 
-/// One tick, or several.
+/// One tick, or several ticks.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
 pub(super) enum NewTicks {

@@ -1,4 +1,4 @@
-//! The streams: `GET /prices/stream`, the simple one, and `GET /v1/stream`, the resumable one.
+//! The stream routes: `GET /prices/stream` (simple) and `GET /v1/stream` (resumable).
 
 use std::time::Duration;
 
@@ -17,30 +17,32 @@ use crate::hub::Hub;
 use crate::lane::RETRY_MS;
 use crate::subscription::{Heartbeat, RATE_NEEDS_LATEST, SessionOptions, StreamId, Subscription};
 
-/// The heartbeat of a resumable stream, unless asked otherwise: ten seconds are fewer than any proxy waits.
+/// The default heartbeat of a resumable stream: ten seconds, shorter than the idle timeout of any proxy.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
 /// The headers of a stream.
 const HEADERS: [(header::HeaderName, HeaderValue); 3] = [
     (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform")),
-    // Tells nginx and its kin not to collect the stream before they pass it on.
+    // This header tells nginx and similar proxies not to buffer the stream.
     (header::HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
 ];
 
 /// The parameters of both streams.
 const SUBSCRIBED: [&str; 3] = ["symbols", "rate", "snapshot"];
 
-/// The parameter in which polyfills of `EventSource` send the last id. The simple stream cannot resume, and ignores it.
+/// The parameter in which polyfills of `EventSource` send the last id. The simple stream cannot resume and
+/// ignores the parameter.
 const LAST_ID: &str = "lastEventId";
 
-/// Most bytes of a reader's cursor that it is shown again.
+/// Maximum number of bytes of a reader's cursor that are sent back to the reader.
 const MAX_ECHOED_ID_BYTES: usize = 64;
 
-/// Prices as they move: the simple stream
+/// Simple stream of live prices
 ///
-/// First the newest tick of every symbol that is wanted, then each move. A reader that falls behind is given the newest tick of
-/// each symbol that moved. Every event is a `tick`, its `id` is the symbol; comments keep the connection open.
+/// The stream first sends the newest tick of every requested symbol, then each new tick. A reader that falls
+/// behind receives the newest tick of each symbol that changed (conflation). Every event is a `tick`, and its
+/// `id` is the symbol. Comments serve as a keep-alive.
 #[utoipa::path(
     get,
     path = "/prices/stream",
@@ -66,12 +68,19 @@ pub(super) async fn prices_stream(
     Ok(subscribed(&hub, subscription).await)
 }
 
-/// Prices as they move: the resumable stream
+/// Resumable stream of live prices
 ///
-/// Every event's `id` is a cursor: whoever comes back with the last one, in the header `Last-Event-ID` as browsers do by
-/// themselves, goes on from there without a gap, or is told `reset`. Events: `status` (how a source or one of its symbols is
-/// doing), `tick`, `ready` (the snapshot is complete; names the stream for `PATCH`), `heartbeat`, `gone` (a symbol was taken off
-/// the market), `reset` (what was missed is not there any more: a new snapshot follows) and `bye` (why it ends).
+/// The `id` of every event is a cursor. A client that reconnects with the last cursor in the header
+/// `Last-Event-ID`, as browsers do automatically, continues without a gap or receives `reset`.
+///
+/// Events:
+/// - `status`: the health of a source or of one of its symbols.
+/// - `tick`: a new price.
+/// - `ready`: the snapshot is complete; the event has the stream's name for `PATCH`.
+/// - `heartbeat`: the keep-alive.
+/// - `gone`: a symbol was removed from the market.
+/// - `reset`: the missed ticks are no longer available, and a new snapshot follows.
+/// - `bye`: the reason why the stream ends.
 #[utoipa::path(
     get,
     path = "/v1/stream",
@@ -120,8 +129,9 @@ pub(super) async fn stream(
     Ok(subscribed(&hub, subscription).await)
 }
 
-/// The cursor that a reader says it came to: the header's, which moves on while a browser's URL stays as it was, else the
-/// query's. An empty one is none. Whatever else it may be, it is no reason to refuse a stream.
+/// Returns the cursor that the reader received last. The header has priority, because a browser updates the
+/// header but not the URL. Without a header, the query is used. An empty cursor counts as none. An invalid
+/// cursor is no reason to refuse the stream.
 fn last_event_id(headers: &HeaderMap, query: &Query<'_>) -> Option<Box<str>> {
     let header = headers.get("last-event-id").map(|value| String::from_utf8_lossy(value.as_bytes()));
     let last = header.as_deref().filter(|last| !last.is_empty());
@@ -129,8 +139,9 @@ fn last_event_id(headers: &HeaderMap, query: &Query<'_>) -> Option<Box<str>> {
     Some(last.chars().take(MAX_ECHOED_ID_BYTES).collect::<String>().into())
 }
 
-/// The stream of a subscription. Its filter is made ready here, not in a lane. Where the server has no room for that, its reader is
-/// told to come back, with a status that does not keep a browser from doing so.
+/// Returns the response for a subscription. The filter is prepared here, not in a lane. If the server has no
+/// capacity for the filter, the response tells the reader to come back later. The status is then still 200,
+/// because a browser would not reconnect after another status.
 async fn subscribed(hub: &Hub, mut subscription: Subscription) -> Response {
     match hub.inner().prepare(subscription.filter.clone()).await {
         Ok(prepared) => {
@@ -145,7 +156,8 @@ async fn subscribed(hub: &Hub, mut subscription: Subscription) -> Response {
     }
 }
 
-/// What a stream says that has no place. The simple one has no event for it.
+/// Returns the body for a stream that is refused because the server is busy. The simple stream has no event
+/// for that.
 pub(crate) fn busy(dialect: EventFormat, retry: u32) -> Vec<u8> {
     let mut out = Vec::new();
     match dialect {
@@ -155,14 +167,15 @@ pub(crate) fn busy(dialect: EventFormat, retry: u32) -> Vec<u8> {
     out
 }
 
-/// The events of a subscription, with the lines that open a stream: no blank line after them, so that they belong to the
-/// first event's block and everyone sees bytes at once.
+/// Returns the events of a subscription after the opening lines. No blank line follows the opening lines, so
+/// that they belong to the block of the first event. Every client thus receives bytes at once.
 pub(crate) fn events(hub: &Hub, subscription: Subscription) -> Events {
     let preamble = Bytes::from(format!("retry: {}\n: tickcast\n", fastrand::u32(RETRY_MS)));
     Events::new(hub.inner().clone(), subscription.at(hub.head().1), Some(preamble))
 }
 
-/// A response that streams events. A `HEAD` request gets its head and never subscribes: its body is not read.
+/// Returns a response that streams events. A `HEAD` request receives only the headers and never subscribes,
+/// because its body is not read.
 pub(crate) fn response(events: Events) -> Response {
     let handoff = events.handoff();
     let mut response = (HEADERS, Body::new(events)).into_response();

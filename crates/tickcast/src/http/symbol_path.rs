@@ -6,10 +6,10 @@ use tickcast_core::Symbol;
 
 use super::Problem;
 
-/// A symbol in a path, as it came.
+/// A symbol in a path, not yet validated.
 pub(super) type SymbolPath = Result<Path<String>, PathRejection>;
 
-/// The symbol that a path names.
+/// Returns the symbol of a path.
 pub(super) fn parse_symbol(path: &SymbolPath) -> Result<Symbol, Problem> {
     match path {
         Ok(Path(name)) => Ok(Symbol::new(name)?),

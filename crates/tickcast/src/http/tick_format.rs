@@ -2,20 +2,20 @@
 
 use tickcast_core::{TickView, Time};
 
-/// How an export is written.
+/// The format of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TickFormat {
-    /// Each tick as readers are sent it, one a line.
+    /// One tick per line, in the JSON that readers receive.
     Ndjson,
-    /// With a line of names.
+    /// CSV with a header line.
     Csv,
 }
 
-/// The columns of a CSV. What else a tick holds is in the last one, as JSON.
+/// The CSV header. The last column holds all other members of a tick, as JSON.
 pub(super) const COLUMNS: &[u8] = b"symbol,price,change,change_pct,time,n,extras\n";
 
 impl TickFormat {
-    /// Appends a tick, where its time is within the range.
+    /// Appends a tick if its time is within the range.
     pub(super) fn write(self, json: &[u8], (from, to): (Time, Time), out: &mut Vec<u8>) {
         let Some(facts) = TickView::read(json).filter(|facts| (from..=to).contains(&facts.time)) else {
             return;

@@ -1,4 +1,4 @@
-//! `GET /v1/ticks/{symbol}`: every tick of a symbol that the tape holds, that on disk included.
+//! `GET /v1/ticks/{symbol}`: every tick of one symbol that the tape holds, in memory and on disk.
 
 use axum::extract::{RawQuery, State};
 use axum::http::header;
@@ -14,9 +14,10 @@ use super::{Problem, schema};
 use crate::answers;
 use crate::hub::Hub;
 
-/// Every tick of a symbol that the tape holds
+/// Stored ticks of one symbol
 ///
-/// Oldest first, up to the newest as it was asked for; that on disk included.
+/// The ticks are ordered from the oldest to the newest at the time of the request. Ticks on disk are
+/// included.
 #[utoipa::path(
     get,
     path = "/v1/ticks/{symbol}",

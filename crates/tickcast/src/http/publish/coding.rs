@@ -1,4 +1,4 @@
-//! `Content-Encoding` of published bodies.
+//! The `Content-Encoding` of published bodies.
 
 use async_compression::tokio::bufread::{GzipDecoder, ZstdDecoder};
 use async_compression::zstd::DParameter;
@@ -12,14 +12,14 @@ use tokio_util::io::{ReaderStream, StreamReader};
 use crate::answers::{AnswerPermit, Answers, Busy};
 use crate::http::{Problem, body};
 
-/// The accepted codings, as `Accept-Encoding` lists them.
+/// The accepted codings, in the format of `Accept-Encoding`.
 const ACCEPTED_CODINGS: &str = "gzip, zstd";
 
-/// At most so many decoded bytes are in memory at a time, however much a body expands to.
+/// Maximum number of decoded bytes in memory at a time, however large the decoded body is.
 const PIECE_BYTES: usize = 64 << 10;
 
-/// The binary logarithm of the largest zstd window, the memory that decoding takes: 8 MiB, the limit of RFC 9659. So many bodies may
-/// be decoded at a time as there is room for.
+/// The binary logarithm of the largest zstd window: 8 MiB, the limit of RFC 9659. The window is the memory
+/// that decoding needs. A permit limits the number of bodies that are decoded at the same time.
 const ZSTD_WINDOW: u32 = 23;
 
 /// The `Content-Encoding` of a body.
@@ -31,7 +31,7 @@ pub(super) enum Coding {
 }
 
 impl Coding {
-    /// Reads the headers; `None` for a coding that is not accepted.
+    /// Reads the headers. Returns `None` for a coding that is not accepted.
     pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
         let mut codings = headers.get_all(header::CONTENT_ENCODING).into_iter();
         let coding = codings.next().map_or(Some(""), |coding| coding.to_str().ok())?;
@@ -52,15 +52,15 @@ impl Coding {
         ([(header::ACCEPT_ENCODING, ACCEPTED_CODINGS)], problem).into_response()
     }
 
-    /// Room for the window that decoding takes, where it takes one.
+    /// Returns a permit for the decoding window, if the coding needs one.
     ///
     /// # Errors
-    /// There is no room for another.
+    /// If no permit is free.
     pub(super) fn room(self, answers: &Answers) -> Result<Option<AnswerPermit>, Busy> {
         if self == Self::Zstd { answers.window().map(Some) } else { Ok(None) }
     }
 
-    /// Decodes a body as it arrives. It has `room` as long as it is read.
+    /// Decodes a body while the body arrives. The permit is held as long as the body is read.
     pub(super) fn decode(self, body: Body, room: Option<AnswerPermit>) -> Body {
         if self == Self::Identity {
             return body;
@@ -81,7 +81,8 @@ impl Coding {
         }
     }
 
-    /// Returns why a body ended with an error: 400, unless it was us who read it no further.
+    /// Returns the problem for a body that ended with an error: 400, unless the server itself stopped reading
+    /// the body.
     pub(super) fn problem(self, error: &axum::Error) -> Problem {
         body::known(error).unwrap_or_else(|| self.broken(error))
     }

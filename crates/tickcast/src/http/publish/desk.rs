@@ -1,4 +1,4 @@
-//! Where ticks are handed in: for all publishers, or for each that says its name.
+//! The state of the publish routes: the shared publisher and the named publishers.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -8,16 +8,17 @@ use crate::http::Problem;
 use crate::http::query::Query;
 use crate::publisher::Publisher;
 
-/// Most publishers that are told apart by name: each is a source, in metrics and in what readers are told.
+/// Maximum number of publishers with a name. Each of them is a source in the metrics and in the statuses that
+/// readers receive.
 const MAX_NAMED_SOURCES: usize = 64;
 
-/// Longest name of a publisher, in bytes.
+/// Maximum length of a publisher's name, in bytes.
 const MAX_NAME_LEN: usize = 32;
 
 /// The parameter that names a publisher.
 const SOURCE: &str = "source";
 
-/// Where ticks are handed in.
+/// The shared state of the publish routes.
 pub(in crate::http) struct PublishState {
     pub(super) publisher: Publisher,
     pub(super) keys: IdempotencyKeys,
@@ -29,7 +30,8 @@ impl PublishState {
         Self { publisher, keys: IdempotencyKeys::default(), named_sources: Mutex::default() }
     }
 
-    /// Who publishes, by the query: a name of its own makes it a source of its own, which falls silent by itself.
+    /// Returns the publisher that the query names. A named publisher is a separate source, which becomes
+    /// stale independently.
     pub(super) fn publisher(&self, query: Option<&str>) -> Result<Publisher, Problem> {
         let query = Query::parse(query, &[SOURCE])?;
         let Some(name) = query.get(SOURCE) else { return Ok(self.publisher.clone()) };

@@ -1,4 +1,4 @@
-//! A batch that is sent twice is published once.
+//! Idempotency keys: a batch that is sent twice is published once.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -13,30 +13,30 @@ use crate::http::Problem;
 use crate::hub::Hub;
 use crate::publisher::Publisher;
 
-/// Longest key, in bytes.
+/// Maximum length of a key, in bytes.
 const MAX_KEY_LENGTH: usize = 255;
 
-/// The keys of requests that are under way. How far each has come, and what became of those that are done, the log knows: it
-/// remembers that over a restart as well.
+/// The keys of requests in progress. The log stores the progress of each key and the report of each completed
+/// request, also across a restart.
 #[derive(Default)]
 pub(in crate::http) struct IdempotencyKeys(Mutex<HashSet<String>>);
 
-/// What a request finds.
+/// The result of a key lookup.
 pub(super) enum Claimed<'k> {
-    /// The batch was published before; this was the answer.
+    /// The report of a batch that was already published.
     Done(Report),
-    /// It is this request's to publish.
+    /// A claim to publish the batch.
     Open(Claim<'k>),
 }
 
-/// A request's hold on its key, if it has one.
+/// The exclusive claim of a request on its key, if the request has a key.
 pub(super) struct Claim<'k> {
     key: Option<(&'k IdempotencyKeys, String)>,
     report: RefCell<Report>,
 }
 
 impl IdempotencyKeys {
-    /// Looks up the request's key, if it has one.
+    /// Looks up and claims the key of the request, if the request has a key.
     pub(super) fn claim(&self, headers: &HeaderMap, hub: &Hub) -> Result<Claimed<'_>, Problem> {
         let Some(key) = headers.get("idempotency-key") else {
             return Ok(Claimed::Open(Claim { key: None, report: RefCell::default() }));
@@ -68,7 +68,7 @@ impl IdempotencyKeys {
     }
 }
 
-/// 422: what this body holds is not published, and whoever sent it has to know.
+/// Returns 422. The ticks of this body are not published, and the sender must know that.
 pub(super) fn key_reused() -> Problem {
     let detail =
         "Idempotency-Key: it was sent with another body before; send each batch with a key of its own";
@@ -77,13 +77,13 @@ pub(super) fn key_reused() -> Problem {
 }
 
 impl Claim<'_> {
-    /// What became of the batch so far.
+    /// Returns the report of the batch so far.
     pub(super) const fn report(&self) -> &RefCell<Report> {
         &self.report
     }
 
-    /// Publishes a part of the batch; how far it has come is noted along with it, or not at all. With it all of what was `read` is
-    /// dealt with.
+    /// Publishes one part of the batch and stores the progress in the same step. After that, the part of the
+    /// body in `read` is handled.
     pub(super) fn publish(&self, publisher: &Publisher, batch: &[(u64, tickcast_core::Tick)], read: Read) {
         let mut written = Vec::new();
         let each = |i: usize, outcome| {
@@ -100,7 +100,7 @@ impl Claim<'_> {
         });
     }
 
-    /// All of it was dealt with.
+    /// Completes the batch and returns its report.
     pub(super) fn done(self, publisher: &Publisher, cursor: Cursor, read: Read) -> Report {
         self.report.borrow_mut().close(cursor, read);
         if self.key.is_some() {
@@ -110,7 +110,7 @@ impl Claim<'_> {
         self.report.take()
     }
 
-    /// How far it has come, where anybody may ask.
+    /// Returns the progress of the request, if the request has a key.
     fn progress<'n>(&'n self, done: bool, written: &'n mut Vec<u8>) -> Option<KeyProgress<'n>> {
         let (_, key) = self.key.as_ref()?;
         let report = self.report.borrow();

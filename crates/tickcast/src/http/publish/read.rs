@@ -1,8 +1,8 @@
-//! How far a body was read, and whether another one begins alike.
+//! The length and checksum of the part of a body that was read, to compare two bodies.
 
 use serde::{Deserialize, Serialize};
 
-/// So many bytes of a body, decoded, and their checksum.
+/// The number of bytes of a decoded body, and their checksum.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Read {
     pub(super) length: u64,
@@ -10,7 +10,8 @@ pub(super) struct Read {
 }
 
 impl Read {
-    /// Adds the next bytes. Returns `false` where these show that the body does not begin with what was `before`.
+    /// Adds the next bytes. Returns `false` if these bytes show that the body does not begin with the body in
+    /// `before`.
     pub(super) fn add(&mut self, bytes: &[u8], before: Option<Self>) -> bool {
         let alike = before.is_none_or(|before| {
             let left = before.length.checked_sub(self.length).and_then(|left| usize::try_from(left).ok());
@@ -34,7 +35,7 @@ mod tests {
     }
 
     #[test]
-    fn bodies_that_begin_alike_in_pieces_of_any_size() {
+    fn bodies_with_the_same_beginning_match_in_pieces_of_any_size() {
         let (before, _) = read(&["abc", "de"], None);
         assert_eq!(before, read(&["", "a", "bcde"], None).0);
         for (pieces, alike) in [

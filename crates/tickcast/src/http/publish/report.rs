@@ -1,4 +1,4 @@
-//! What became of a batch.
+//! The report on a batch of published ticks.
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -9,47 +9,47 @@ use utoipa::ToSchema;
 use super::read::Read;
 use crate::http::Problem;
 
-/// Most rejections that are listed; all are counted.
+/// Maximum number of rejections in the list. All rejections are counted.
 const MAX_LISTED_REJECTIONS: usize = 100;
 
-/// What became of a batch, so far or in the end.
+/// The outcome of a batch, so far or at the end.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Report {
     accepted: u64,
-    /// Older than their symbol's newest, and dropped.
+    /// Ticks older than the newest tick of their symbol; they are dropped.
     late: u64,
-    /// The same as their symbol's newest, and dropped.
+    /// Ticks equal to the newest tick of their symbol; they are dropped.
     unchanged: u64,
     rejected_count: u64,
-    /// The first hundred of them.
+    /// The first hundred rejections.
     rejected: Vec<Rejection>,
-    /// The newest place on the tape once all of it was in.
+    /// The newest tape cursor after the whole batch was published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cursor: Option<String>,
-    /// How many of the rejected were no JSON at all.
+    /// The number of rejected items that are not JSON.
     #[serde(skip)]
     unreadable: u64,
-    /// Why the rest could not be kept.
+    /// The reason why the remaining ticks could not be stored.
     #[serde(skip)]
     pub(super) storage_errors: Option<String>,
-    /// The position of the first item that has not been dealt with.
+    /// The index of the first item that was not handled yet.
     #[serde(skip)]
     pub(super) next: u64,
-    /// What of the body had been dealt with as this was remembered.
+    /// The part of the body that was handled when this report was stored.
     #[serde(skip)]
     pub(super) read: Option<Read>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 struct Rejection {
-    /// Which: its place in the array, or its line, from 0.
+    /// The item's index in the array, or its line number, from 0.
     index: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     symbol: Option<String>,
     error: String,
 }
 
-/// A report as the log remembers it.
+/// A report in the format that the log stores.
 #[derive(Serialize, Deserialize)]
 struct Remembered<R> {
     report: R,
@@ -59,14 +59,14 @@ struct Remembered<R> {
 }
 
 impl Report {
-    /// As the log remembers it.
+    /// Returns the report in the format that the log stores.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
-        // Nothing in it could be refused: all keys are text.
+        // Serialization cannot fail: all keys are text.
         let Self { unreadable, read, .. } = *self;
         serde_json::to_vec(&Remembered { report: self, unreadable, read }).unwrap_or_default()
     }
 
-    /// What [`to_bytes`](Self::to_bytes) gave, of a request of which items before `next` were dealt with.
+    /// Restores a report from the bytes of [`to_bytes`](Self::to_bytes). Items before `next` were handled.
     pub(super) fn restored(bytes: &[u8], next: u64) -> Self {
         let remembered: Option<Remembered<Self>> = serde_json::from_slice(bytes).ok();
         remembered.map_or_else(Self::default, |Remembered { report, unreadable, read }| Self {
@@ -77,7 +77,7 @@ impl Report {
         })
     }
 
-    /// Whether it may be the report of a body that was read so.
+    /// Checks whether the report can belong to a body with this length and checksum.
     pub(super) fn is_of(&self, read: Read) -> bool {
         self.read.is_none_or(|own| own == read)
     }
@@ -97,7 +97,7 @@ impl Report {
             Ok(Outcome::Accepted(_)) => self.accepted += 1,
             Ok(Outcome::Late) => self.late += 1,
             Ok(Outcome::Unchanged) => self.unchanged += 1,
-            // It may come again: it has not been dealt with.
+            // A tick that could not be stored counts as not handled, so that the client may send it again.
             Err(error @ TickError::Storage(_)) => {
                 self.storage_errors.get_or_insert_with(|| error.to_string());
                 return;
@@ -107,20 +107,21 @@ impl Report {
         self.next = self.next.max(index + 1);
     }
 
-    /// All of it was dealt with.
+    /// Completes the report.
     pub(super) fn close(&mut self, cursor: Cursor, read: Read) {
         self.rejected.sort_by_key(|rejection| rejection.index);
         self.read = Some(read);
         self.cursor = Some(cursor.to_string());
     }
 
-    /// The answer where the rest could not be kept. What was accepted before stands.
+    /// Returns the answer if the remaining ticks could not be stored. The ticks that were accepted before
+    /// remain published.
     pub(super) fn storage_problem(&mut self) -> Option<Problem> {
         let why = self.storage_errors.take()?;
         Some(Problem::new(StatusCode::INSUFFICIENT_STORAGE, why).with("accepted", self.accepted))
     }
 
-    /// Returns the status and a summary for a batch of which nothing was taken, if anything was rejected.
+    /// Returns the status and a summary for a batch in which every item was rejected.
     const fn failure(&self) -> Option<(StatusCode, &'static str)> {
         match self.rejected_count {
             0 => None,
@@ -130,7 +131,8 @@ impl Report {
         }
     }
 
-    /// The answer where the rest did not come. What was accepted before stands.
+    /// Returns the answer if the rest of the body did not arrive. The ticks that were accepted before remain
+    /// published.
     pub(super) fn broken_off(&self, problem: Problem) -> Problem {
         problem.with("accepted", self.accepted)
     }
