@@ -27,7 +27,7 @@ pub(crate) const PIECE_BYTES: usize = 64 << 10;
 /// Maximum number of exports at a time. Each export holds a tape position and one piece.
 const MAX_EXPORTS: usize = 64;
 
-/// Maximum number of large answers at a time. An answer is large if it has more than one piece, or if it
+/// Maximum number of large answers at a time. An answer is large if the answer has more than one piece or
 /// needs many pattern comparisons.
 const MAX_WIDE_ANSWERS: usize = 64;
 

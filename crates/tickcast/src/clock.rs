@@ -53,7 +53,7 @@ impl WallClockMonitor {
         let offset = offset_ms(now);
         let known = self.offset_ms.load(Relaxed);
         let moved = offset.abs_diff(known);
-        // If several callers see the same jump, only one of them logs it.
+        // If several callers see the same jump, only one caller logs the jump.
         if moved < JITTER_MS || self.offset_ms.compare_exchange(known, offset, Relaxed, Relaxed).is_err() {
             return;
         }

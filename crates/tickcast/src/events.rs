@@ -16,8 +16,8 @@ use crate::subscription::Subscription;
 /// The bytes of one stream, payload by payload. Each payload is a whole number of events. The type implements
 /// [`http_body::Body`] and [`Stream`], with the same bytes.
 ///
-/// The first poll subscribes. If ticks were published between the creation and the first poll, the stream
-/// receives them like any reader that fell behind. Dropping the value unsubscribes.
+/// The first poll subscribes. Ticks that were published between the creation and the first poll arrive as for
+/// any reader that fell behind. Dropping the value unsubscribes.
 pub struct Events {
     at: BodyState,
     /// The bytes to send before all others.

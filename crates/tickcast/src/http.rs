@@ -49,7 +49,7 @@ impl Hub {
 
 impl Publisher {
     /// Returns the routes for publishers: `POST /v1/prices` and `DELETE /v1/prices/{symbol}`. The routes do
-    /// not check a token. Wrap them in a layer that does.
+    /// not check a token. Wrap the routes in a layer that checks one.
     pub fn router(self) -> Router {
         Router::new()
             .route("/v1/prices", post(publish::publish))

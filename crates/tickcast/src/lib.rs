@@ -1,8 +1,8 @@
 //! Streams live prices to browsers, terminals and programs as plain Server-Sent Events.
 //!
 //! Each reader is a cursor on the tape, the in-memory log of ticks. A reader has no queue of its own. A
-//! reader that keeps up receives every tick. A slow consumer receives, when it can accept bytes again, the
-//! newest tick of each symbol that changed in the meantime (conflation).
+//! reader that keeps up receives every tick. When a slow consumer can accept bytes again, the consumer
+//! receives the newest tick of each symbol that changed (conflation).
 //!
 //! - [`routes`] turns a broadcast channel of [`PriceTick`]s into `GET /prices/stream`, in one line.
 //! - [`Hub`] adds a market with snapshots, filters, rates and exact decimals, for your own Axum application.

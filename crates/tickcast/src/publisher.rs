@@ -35,7 +35,7 @@ impl Hub {
     #[must_use]
     pub fn source(&self, name: &str, rules: SourceOptions) -> Publisher {
         let (index, source) = self.source_list().register(name, self.now().wall);
-        // Sources come from a configuration, so there are never 65,536 of them.
+        // Sources come from a configuration, which never lists 65,536 sources.
         let origin = SourceId(u16::try_from(index).unwrap_or(u16::MAX));
         Publisher::new(self.clone(), source, origin, rules)
     }
@@ -49,16 +49,16 @@ impl Publisher {
     /// Publishes one tick.
     ///
     /// # Errors
-    /// If the tick breaks a rule that only the hub can check: its time is further in the future than the
-    /// options allow, or the market is full. Also if the disk is full.
+    /// If the time of the tick is further in the future than the options allow. If the market is full. If the
+    /// disk is full. Only the hub can check these rules.
     pub fn publish(&self, tick: &Tick) -> Result<Outcome, TickError> {
         let mut result = Ok(Outcome::Late);
         self.publish_all([tick], |_, outcome| result = outcome);
         result
     }
 
-    /// Publishes ticks in order. No tick of another publisher comes between them. `each` receives the outcome
-    /// of every tick, with the tick's index. The iterator and `each` run while the market is locked: they
+    /// Publishes ticks in order. No tick of another publisher comes in between. `each` receives the outcome
+    /// of every tick, with the tick's index. The iterator and `each` run while the market is locked. Both
     /// must be fast and must not call the hub.
     pub fn publish_all<'t>(
         &self,
@@ -90,9 +90,9 @@ impl Publisher {
         self.hub.source_list().take_over(&taken_over, &self.source, now.wall);
     }
 
-    /// Returns the newest tick of a symbol if the tick is from this source, or if the tick was restored from
-    /// disk when the hub started. The source of a restored tick is not known. A source that numbers its ticks
-    /// continues from the returned tick.
+    /// Returns the newest tick of a symbol if the tick is from this source. Also returns a tick that was
+    /// restored from disk when the hub started. The source of a restored tick is not known. A source that
+    /// numbers its ticks continues from the returned tick.
     #[must_use]
     pub fn newest(&self, symbol: &Symbol) -> Option<PublishedTick> {
         let frame = self.hub.log().with(|sequencer| {
@@ -123,13 +123,13 @@ impl Publisher {
         self.hub.log().remove(symbol, self.hub.now())
     }
 
-    /// Sets the state of the source. Readers of resumable streams receive the state if it is new.
+    /// Sets the state of the source. Readers of resumable streams receive each new state.
     pub fn set_state(&self, state: &SourceState) {
         self.hub.source_list().set(&self.source, state, self.hub.now());
     }
 
-    /// Sets the state of one symbol of the source, if it differs from the state of the source. An example is
-    /// a symbol that an exchange does not list. Readers of resumable streams receive the state.
+    /// Sets the state of one symbol, if that state differs from the state of the source. An example is a
+    /// symbol that an exchange does not list. Readers of resumable streams receive the state.
     /// [`SourceState::Live`] means that the symbol has the state of its source again.
     pub fn set_symbol_state(&self, symbol: Symbol, state: &SourceState) {
         self.hub.source_list().set_symbol(&self.source, symbol, state, self.hub.now().wall);

@@ -11,7 +11,7 @@ use crate::events::Events;
 use crate::hub::Hub;
 use crate::subscription::Subscription;
 
-/// One tick, as readers receive it.
+/// One tick, in the form that readers receive.
 #[derive(Debug, Clone)]
 pub struct PublishedTick {
     /// The symbol of the tick.

@@ -16,7 +16,7 @@ use crate::http::stream;
 use crate::hub::Hub;
 use crate::subscription::Subscription;
 
-/// Maximum number of ticks that are moved at once. The market is locked while they are moved.
+/// Maximum number of ticks that are moved under one lock of the market.
 const BATCH: usize = 512;
 
 /// Maximum number of names in one channel. The names come from the application itself, so the limit is only a
@@ -37,8 +37,8 @@ pub struct PriceTick {
 /// Serves the ticks of a channel at `GET /prices/stream` as Server-Sent Events.
 ///
 /// Every tick sent into the channel reaches every connected client as one event: `event: tick`, `id:
-/// <symbol>`, `data: {"symbol":…,"price":…,"change":…}`. A client receives the ticks that are sent after it
-/// subscribed. After 15 s without an event, the client receives a comment as a keep-alive. A client that
+/// <symbol>`, `data: {"symbol":…,"price":…,"change":…}`. A client receives the ticks that are sent after its
+/// subscription. After 15 s without an event, the client receives a comment as a keep-alive. A client that
 /// cannot keep up receives the newest tick of each symbol that changed (conflation).
 ///
 /// Merge the router into any other router. No start-up call is needed. Dropping the router and its streams

@@ -33,23 +33,25 @@ use context::ConnectionContext;
 use conversation::serve_http;
 pub(crate) use request_body::Unread;
 
-/// How long the loop rests when accepting fails for want of resources: the sockets it lacks are freed by others.
+/// Delay before the next accept after a lack of resources. Other connections free the missing sockets in the
+/// meantime.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
-/// So many connections are accepted before everyone else has a turn: where thousands come at once, what is served already does not
-/// wait behind hundreds of them.
+/// Number of connections that are accepted before other tasks run. If thousands of connections arrive at
+/// once, open connections do not wait behind hundreds of new ones.
 const ACCEPTS_PER_TURN: usize = 16;
 
-/// How long a peer may leave data unacknowledged, or a closed window closed, before the system gives it up.
-/// Together with the comment that a quiet stream is sent after 15 s: a reader who has vanished is noticed within 45 s.
+/// Maximum time that a peer may leave data unacknowledged, or keep its window closed, before the system ends
+/// the connection. A silent stream receives a comment after 15 s, so a reader that vanished is noticed within
+/// 45 s.
 const USER_TIMEOUT: Duration = Duration::from_secs(28);
 
-/// When the system begins to ask a silent peer whether it is there, and how often.
+/// Idle time before the first TCP keep-alive probe, the interval between probes, and the number of probes.
 const KEEPALIVE: Duration = Duration::from_secs(10);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const KEEPALIVE_PROBES: u32 = 3;
 
-/// Serves `app` on `listener` until `shutdown` is done; short for [`Server::run`].
+/// Serves `app` on `listener` until `shutdown` completes. This is a short form of [`Server::run`].
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> std::io::Result<()> {
@@ -62,7 +64,7 @@ pub async fn serve(listener: TcpListener, app: Router, shutdown: impl Future<Out
     Server::new(listener, app).run(shutdown).await;
 }
 
-/// An application and the listener it is served on.
+/// An application and the listener that serves the application.
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
@@ -73,13 +75,13 @@ pub struct Server {
 }
 
 impl Server {
-    /// How long connections may take to finish after the shutdown, unless [said otherwise](Self::grace): 5 s.
+    /// Default time for connections to finish after the shutdown: 5 s. See [`grace`](Self::grace).
     pub const DEFAULT_GRACE: Duration = Duration::from_secs(5);
 
-    /// How long a peer may take, or send, nothing, unless [said otherwise](Self::write_timeout): 30 s.
+    /// Default write timeout: 30 s. See [`write_timeout`](Self::write_timeout).
     pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
-    /// The listener is bound already, so whoever calls knows its port.
+    /// Creates a server on a listener that is already bound, so that the caller knows the port.
     #[must_use]
     pub const fn new(listener: TcpListener, app: Router) -> Self {
         Self {
@@ -91,45 +93,51 @@ impl Server {
         }
     }
 
-    /// How long a peer may take nothing of an answer that is not a direct stream (a [hub](crate::HubBuilder::write_timeout) sees to
-    /// those). Then its connection is reset; over HTTP/2 that one request. And how long it may send nothing of a request's body,
-    /// before that breaks off. Default [`STALL`](Self::WRITE_TIMEOUT).
+    /// Sets how long a peer may read nothing of an answer (write timeout). After that, the connection is
+    /// reset; over HTTP/2, only the one request is reset. A [hub](crate::HubBuilder::write_timeout) handles
+    /// the write timeout of direct streams itself.
+    ///
+    /// The same time limits how long a peer may send nothing of a request body before the body breaks off.
+    /// Default: [`WRITE_TIMEOUT`](Self::WRITE_TIMEOUT).
     #[must_use]
     pub const fn write_timeout(mut self, stall: Duration) -> Self {
         self.write_timeout = stall;
         self
     }
 
-    /// How many connections there may be. Beyond, streams are answered with a time to come back at; 64 places more are for
-    /// requests that are soon over, and when those are taken, new connections wait to be accepted. Default, and most: as many in
-    /// all as the process may have descriptors when it begins to serve, less 256 for everything else it has open.
+    /// Sets the maximum number of connections. Beyond that number, a stream is answered with a time to come
+    /// back. 64 more connections are reserved for short requests. When these are in use too, new connections
+    /// wait to be accepted.
+    ///
+    /// The default is also the upper limit. All connections together are then as many as the process may have
+    /// descriptors when serving starts, minus 256 for everything else that is open.
     #[must_use]
     pub const fn max_connections(mut self, connections: usize) -> Self {
         self.max_connections = Some(connections);
         self
     }
 
-    /// How long connections may take to finish after the shutdown. What has not finished then is not waited for, and is cut
-    /// when the runtime ends.
+    /// Sets how long connections may take to finish after the shutdown. The server does not wait longer. The
+    /// remaining connections are cut when the runtime ends.
     #[must_use]
     pub const fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self
     }
 
-    /// Where it listens: the system may have chosen the port.
+    /// Returns the address of the listener. The system may have chosen the port.
     ///
     /// # Errors
-    /// Where the system will not say.
+    /// If the system does not report the address.
     pub fn local_addr(&self) -> io::Result<std::net::SocketAddr> {
         self.listener.local_addr()
     }
 
-    /// Serves until `shutdown` is done: from then on no connection is accepted, those without a whole request are closed, and
-    /// what was asked is still answered; a request's body is read no further. Streams end when their hub ends them, with
-    /// [`Hub::drain`](crate::Hub::drain).
+    /// Serves until `shutdown` completes. After that, no connection is accepted, and connections without a
+    /// complete request are closed. Complete requests are still answered, but request bodies are not read any
+    /// further. Streams end when their hub ends them, with [`Hub::drain`](crate::Hub::drain).
     ///
-    /// Whatever a single connection does, accepting goes on.
+    /// No single connection can stop the accept loop.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let (graceful, stop) = (GracefulShutdown::new(), CancellationToken::new());
         let places = Arc::new(ConnectionLimit::new(self.max_connections));
@@ -150,7 +158,7 @@ impl Server {
             };
             match accepted {
                 Ok((socket, _)) => {
-                    // Before anyone counts the places that are left: the next one is taken already, wherever there is one.
+                    // The next permit is taken before any request counts the free permits.
                     next = places.try_next();
                     let door = ConnectionContext {
                         connections: Arc::clone(&places),
@@ -187,8 +195,8 @@ impl Server {
     }
 }
 
-/// Serves a connection: a plain request for a stream leaves for a lane, everything else is hyper's. Its place is given back
-/// when it is over.
+/// Handles one connection. A plain request for a stream moves to a lane; hyper serves everything else. The
+/// connection's permit is released at the end.
 async fn handle_connection(
     mut socket: TcpStream,
     permit: Option<OwnedSemaphorePermit>,
@@ -218,13 +226,15 @@ async fn handle_connection(
         head::FirstRequest::Ambiguous(why) => return refusal::bad_request(socket, why, &door).await,
         head::FirstRequest::Nothing => return,
     };
-    // In a box: a stream's connection, of which there are the most, need not have room for it.
+    // The future is boxed, so that the connections of streams, which are the most common, need no memory for
+    // the future.
     Box::pin(serve_http(socket, (read, first), door, app, watcher)).await;
     drop(permit);
 }
 
-/// What every connection needs: no waiting for more to come, since a batch is written whole; and an end to peers who are
-/// no more, or take nothing. An option that the system does not have is done without.
+/// Sets the socket options of every connection. Nagle's algorithm is off, because a batch is written as a
+/// whole. Keep-alive and user timeout end connections to peers that are gone or that read nothing. Options
+/// that the system does not support are skipped.
 fn tune(socket: &TcpStream) {
     let _ = socket.set_nodelay(true);
     let socket = SockRef::from(socket);
@@ -237,7 +247,8 @@ fn tune(socket: &TcpStream) {
     let _ = socket.set_tcp_user_timeout(Some(USER_TIMEOUT));
 }
 
-/// Whether an accept error is over with the connection it came from: `accept(2)` names these.
+/// Checks whether an accept error concerns only the one connection that caused the error. `accept(2)` lists
+/// these errors.
 fn concerns_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{
         ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable, NetworkDown,
@@ -270,7 +281,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_of_one_connection_does_not_rest_the_loop() {
+    fn an_error_of_one_connection_does_not_pause_the_accept_loop() {
         let one = [
             Errno::CONNABORTED,
             Errno::PROTO,

@@ -86,12 +86,12 @@ impl Heartbeat {
 #[derive(Debug, Clone)]
 pub struct Subscription {
     pub(crate) filter: Filter,
-    /// The filter, prepared for the lanes. If it is `None`, each lane prepares the filter itself.
+    /// The filter, prepared for the lanes. With `None`, each lane prepares the filter itself.
     pub(crate) prepared: Option<Arc<Prepared>>,
     pub(crate) rate: Option<Rate>,
     pub(crate) start: Start,
-    /// The position of the log when the subscription was requested. A lane must reach this position before it
-    /// accepts the reader.
+    /// The position of the log when the subscription was requested. A lane must reach this position before
+    /// the lane accepts the reader.
     pub(crate) asked_at: Seq,
     pub(crate) format: EventFormat,
     /// The heartbeat of a simple stream. `None` means the default of the lane.
@@ -128,7 +128,8 @@ pub(crate) enum Start {
     Oldest,
 }
 
-/// The start of a reader that wants only future ticks. [`Subscription::at`] replaces it with a real position.
+/// The start of a reader that wants only future ticks. [`Subscription::at`] replaces this start with a real
+/// position.
 const FROM_NOW_ON: Start = Start::After(Seq::new(u64::MAX));
 
 /// A subscription to all symbols, newest ticks first. This is the subscription of a reader that names no
@@ -176,7 +177,7 @@ impl Subscription {
     }
 
     /// Makes the stream resumable. The log has its head at `head`. The stream continues from the reader's
-    /// cursor, if there is a cursor and it is valid for this log.
+    /// cursor, if there is a cursor that is valid for this log.
     pub(crate) fn resumable(mut self, mut session: SessionOptions, (epoch, head): (Epoch, Seq)) -> Self {
         self.format = EventFormat::Resumable(epoch, None);
         match session.last.as_deref().map(|last| resume(last, epoch, head)) {
@@ -191,7 +192,7 @@ impl Subscription {
         self
     }
 
-    /// Sends only what the tape holds, from its oldest tick on.
+    /// Sends only the ticks of the tape, starting with the oldest.
     pub(crate) const fn oldest_first(mut self) -> Self {
         self.start = Start::Oldest;
         self

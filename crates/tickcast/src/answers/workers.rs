@@ -53,7 +53,7 @@ fn start() -> Sender<Job> {
 fn work(desk: &Mutex<Receiver<Job>>) {
     let next = || desk.lock().unwrap_or_else(PoisonError::into_inner).recv();
     while let Ok(job) = next() {
-        // A panic was already reported, and it must not end the thread.
+        // A panic was already reported. The panic must not end the thread.
         let _ = catch_unwind(AssertUnwindSafe(job));
     }
 }

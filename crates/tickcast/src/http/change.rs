@@ -13,8 +13,8 @@ use super::{Problem, body, schema};
 use crate::hub::Hub;
 use crate::subscription::{Edit, EditError, Effective, Rate, StreamId};
 
-/// Maximum size of a change, in bytes. It is more than three full lists of the longest names, so that a list
-/// that is too long gets a precise error.
+/// Maximum size of a change, in bytes. The limit is above three full lists of the longest names. A list that
+/// is too long thus gets a precise error.
 const MAX_BODY_BYTES: usize = 256 << 10;
 
 /// Change an open stream

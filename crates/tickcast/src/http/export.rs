@@ -169,7 +169,8 @@ mod tests {
     }
 
     /// A full tape drops its oldest tick with every new tick. An export starts at the oldest tick of the tape
-    /// when its first piece is read. If ticks are dropped before the export reaches them, the export fails.
+    /// when its first piece is read. If the tape drops ticks that the export has not reached yet, the export
+    /// fails.
     #[tokio::test]
     async fn an_export_from_memory_fails_only_if_ticks_are_dropped_after_its_start() {
         let limits = Limits { tape_ticks: 4000, ..Limits::default() };

@@ -5,7 +5,7 @@ use tickcast_core::{Symbol, SymbolId};
 use super::Problem;
 use crate::hub::Hub;
 
-/// Maximum number of names that are copied at once. The market is locked while they are copied.
+/// Maximum number of names that are copied at once. The market is locked during the copy.
 const NAMES_PER_LOCK: usize = 1024;
 
 /// Returns 404 for a symbol that is not on the market. The answer suggests a symbol that differs only in

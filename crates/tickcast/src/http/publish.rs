@@ -26,7 +26,7 @@ use idempotency::{Claim, Claimed};
 use read::Read;
 use report::Report;
 
-/// Maximum number of ticks that enter the market at once. The market is locked while they enter.
+/// Maximum number of ticks that are published under one lock of the market.
 const MAX_BATCH_TICKS: usize = 512;
 
 /// Publish ticks
@@ -164,7 +164,7 @@ async fn check_repeated_body(coding: Coding, mut body: Body) -> Result<Read, Pro
     Ok(read)
 }
 
-/// The ticks of one request while they are published.
+/// A publish request in progress.
 struct PublishRequest<'d> {
     publisher: &'d Publisher,
     claim: Claim<'d>,
@@ -233,7 +233,8 @@ impl PublishRequest<'_> {
         if self.other {
             return;
         }
-        // After an item that could not be stored, no item is handled: the client may send all of them again.
+        // After an item that could not be stored, no more items are handled. The client may send the items
+        // again.
         if at < self.resume_at || !self.is_stored() {
             return;
         }

@@ -143,7 +143,7 @@ fn unknown(name: &str, known: &[&'static str]) -> Problem {
     Problem::new(axum::http::StatusCode::BAD_REQUEST, detail).with("parameter", shown)
 }
 
-/// An extractor for routes without query parameters. It rejects requests that have some.
+/// An extractor for routes without query parameters. The extractor rejects a request with query parameters.
 #[derive(Debug, Clone, Copy)]
 pub struct NoParameters;
 

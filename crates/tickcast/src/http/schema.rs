@@ -139,8 +139,8 @@ pub(super) enum IntervalName {
 )]
 pub(super) struct Events(String);
 
-/// A price, as every reader receives it. Other members from the publisher follow, for example `bid`, `ask` or
-/// `volume`.
+/// A published price, in the form that every reader receives. Other members from the publisher follow, for
+/// example `bid`, `ask` or `volume`.
 #[derive(Serialize, Deserialize, ToSchema)]
 pub(super) struct PublishedTick {
     #[schema(example = "AAPL")]
@@ -197,7 +197,7 @@ pub(super) struct CandleBody {
     closed: bool,
 }
 
-/// A change of a stream. A member that is absent stays as it is.
+/// A change of a stream. An absent member changes nothing.
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({"add": ["BTC*"], "remove": ["AAPL"]}))]
 #[serde(deny_unknown_fields)]
@@ -230,7 +230,7 @@ pub(super) struct Changed {
     rate: Option<f64>,
 }
 
-/// A tick to publish. Other members are passed on if they are numbers or short texts.
+/// A tick to publish. Other members are passed on: numbers and short texts.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({"symbol": "AAPL", "price": 189.5, "bid": 189.49}))]
 pub(super) struct NewTick {

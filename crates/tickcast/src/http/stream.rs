@@ -168,7 +168,7 @@ pub(crate) fn busy(dialect: EventFormat, retry: u32) -> Vec<u8> {
 }
 
 /// Returns the events of a subscription after the opening lines. No blank line follows the opening lines, so
-/// that they belong to the block of the first event. Every client thus receives bytes at once.
+/// the lines belong to the block of the first event. Every client thus receives bytes at once.
 pub(crate) fn events(hub: &Hub, subscription: Subscription) -> Events {
     let preamble = Bytes::from(format!("retry: {}\n: tickcast\n", fastrand::u32(RETRY_MS)));
     Events::new(hub.inner().clone(), subscription.at(hub.head().1), Some(preamble))

@@ -1,4 +1,4 @@
-//! How many connections there may be: fewer than the system has descriptors for.
+//! The limit on connections, below the system's limit on descriptors.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,23 +13,25 @@ use crate::events::Handoff;
 use crate::http::Problem;
 use crate::http::stream::busy;
 
-/// Descriptors left to everything else that a program has open.
+/// Number of descriptors that are reserved for everything else that the program has open.
 const RESERVED_DESCRIPTORS: u64 = 256;
 
-/// Most places beyond those that streams get: requests that are soon over go on being answered, and streams can be told to
-/// come back later.
+/// Maximum number of permits beyond the permits for streams. With these permits, short requests are still
+/// answered, and streams can be told to come back later.
 const SHORT_CONNECTIONS: usize = 64;
 
-/// Most connections that are listened to after their last answer: half of the places that streams never take.
+/// Maximum number of connections that linger after their last answer: half of the permits that streams never
+/// use.
 const MAX_LINGERING: usize = 32;
 
-/// Where the system does not say how many descriptors there may be.
+/// Assumed number of descriptors if the system does not report a limit.
 const ASSUMED_DESCRIPTORS: usize = 1_000_000;
 
-/// When streams that found no place are to come back, in milliseconds: each at a time of its own, and not too soon.
+/// The delay before a refused stream comes back, in milliseconds. The delay is random, so that the streams do
+/// not all come back at once. The minimum keeps the delay from being too short.
 const RETRY_MS: std::ops::RangeInclusive<u32> = 5000..=15_000;
 
-/// Places for connections.
+/// The permits for connections.
 pub(super) struct ConnectionLimit {
     free: Arc<Semaphore>,
     lingering: Arc<Semaphore>,
@@ -39,18 +41,19 @@ pub(super) struct ConnectionLimit {
 }
 
 impl ConnectionLimit {
-    /// So many for streams and a few more, but no more in all than there are descriptors for.
+    /// Creates permits for `streams` streams and some short requests, at most as many as there are
+    /// descriptors.
     pub(super) fn new(streams: Option<usize>) -> Self {
         let all = descriptors();
         let spare = SHORT_CONNECTIONS.min(all / 4);
         let streams = streams.unwrap_or(ASSUMED_DESCRIPTORS).min(all - spare - 1);
-        // One more is always held for whoever comes next.
+        // One more permit is always held for the next connection.
         let free = Arc::new(Semaphore::new(streams + spare + 1));
         let lingering = Arc::new(Semaphore::new(MAX_LINGERING));
         Self { free, lingering, streams, spare, crowding: LogThrottle::default() }
     }
 
-    /// Waits for a free one.
+    /// Waits for a free permit.
     pub(super) async fn next(&self) -> Option<OwnedSemaphorePermit> {
         if self.free.available_permits() == 0 && self.crowding.is_due() {
             tracing::warn!(limit = self.streams, "no place for another connection: it has to wait");
@@ -58,12 +61,13 @@ impl ConnectionLimit {
         Arc::clone(&self.free).acquire_owned().await.ok()
     }
 
-    /// A free one, if there is one now: for the next connection, or for a request beside its connection's.
+    /// Returns a permit if one is free now: for the next connection, or for one of several requests on a
+    /// connection.
     pub(super) fn try_next(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.free).try_acquire_owned().ok()
     }
 
-    /// 503 for a request that finds none.
+    /// Returns 503 for a request that finds no free permit.
     pub(super) fn is_full(&self) -> Problem {
         if self.crowding.is_due() {
             tracing::warn!(limit = self.streams, "no place for another request: it is refused");
@@ -75,18 +79,19 @@ impl ConnectionLimit {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(RETRY_AFTER)
     }
 
-    /// Whether those for streams are taken.
+    /// Checks whether all permits for streams are in use.
     fn is_crowded(&self) -> bool {
         self.free.available_permits() < self.spare
     }
 
-    /// Leave to listen to a peer after the last answer, if there is any left to give.
+    /// Returns a permit to linger after the last answer, if one is free.
     pub(super) fn linger(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.lingering).try_acquire_owned().ok()
     }
 
-    /// Makes a response that carries a subscription tell its reader to come back later, if there is no place for it. The
-    /// status stays 200: with any other a browser's `EventSource` never would.
+    /// Replaces the body of a response with a subscription, if no permit is free for the stream. The new body
+    /// tells the reader to come back later. The status stays 200: after any other status, a browser's
+    /// `EventSource` never reconnects.
     pub(super) fn turn_away(&self, response: &mut Response<Body>, version: Version) {
         if !self.is_crowded() {
             return;
@@ -102,10 +107,10 @@ impl ConnectionLimit {
     }
 }
 
-/// Something that is not worth saying more than once a second.
+/// A throttle that allows a log line at most once per second.
 pub(super) struct LogThrottle {
     start: Instant,
-    /// The second in which it was last said, counted from one.
+    /// The second of the last log line, counted from one.
     said: AtomicU64,
 }
 
@@ -116,14 +121,14 @@ impl Default for LogThrottle {
 }
 
 impl LogThrottle {
-    /// Whether it may be said now; then it counts as said.
+    /// Checks whether a log line is allowed now, and records the line.
     pub(super) fn is_due(&self) -> bool {
         let second = self.start.elapsed().as_secs() + 1;
         self.said.swap(second, Ordering::Relaxed) != second
     }
 }
 
-/// How many of its descriptors a process can spare for connections; at least two.
+/// Returns the number of descriptors that the process can use for connections; at least two.
 fn descriptors() -> usize {
     #[cfg(unix)]
     if let Some(limit) = rustix::process::getrlimit(rustix::process::Resource::Nofile).current {

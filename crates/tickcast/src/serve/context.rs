@@ -1,4 +1,4 @@
-//! What a connection has of its server.
+//! The server's state that every connection needs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,10 +7,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::connection_limit::ConnectionLimit;
 
-/// What a connection has of its server.
+/// The server's state that every connection needs.
 pub(super) struct ConnectionContext {
     pub(super) connections: Arc<ConnectionLimit>,
     pub(super) stall: Duration,
-    /// Done when the server stops.
+    /// The token that is cancelled when the server stops.
     pub(super) stop: CancellationToken,
 }

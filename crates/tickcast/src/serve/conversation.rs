@@ -25,8 +25,8 @@ use super::write_timeout_io::{ConnectionState, WriteTimeoutIo};
 use super::{head, requirements};
 use crate::events::Handoff;
 
-/// Leaves a connection to hyper, with what was `read` of it already. Where its `first` request was answered already, that is the
-/// answer to it.
+/// Serves a connection with hyper. `read` holds the bytes that were already read. A `first` response answers
+/// the first request.
 pub(super) async fn serve_http(
     socket: TcpStream,
     (read, first): (BytesMut, Option<Response>),
@@ -60,22 +60,22 @@ pub(super) async fn serve_http(
         ended = connection => if let Err(error) = ended {
             tracing::debug!(error, "a connection broke off");
         },
-        // As long as a request runs, it is that one's deadline that counts.
+        // While a request runs, the deadline of that request applies instead.
         () = endings.stuck(2 * stall) => tracing::debug!("a peer takes nothing of the ends of its answers"),
     }
 }
 
-/// Where a connection's requests are answered.
+/// The service that answers the requests of one connection.
 struct HttpService {
     app: Router,
     door: ConnectionContext,
     course: Arc<ConnectionState>,
-    /// Of its answers over HTTP/2.
+    /// The unsent ends of the connection's answers over HTTP/2.
     endings: Arc<PendingEnds>,
 }
 
 impl HttpService {
-    /// The application's answer, unless there is one already.
+    /// Returns the application's answer, unless an answer already exists.
     async fn answer(&self, request: Request<Incoming>, answered: Option<Response>) -> Response {
         let answered = answered.or_else(|| requirements::refusal(&request));
         if request.version() == Version::HTTP_2 {
@@ -88,7 +88,8 @@ impl HttpService {
         response
     }
 
-    /// The answer to a request over HTTP/2: a connection has many at a time, so each takes a place as a connection does.
+    /// Returns the answer to a request over HTTP/2. A connection has many such requests at a time, so each
+    /// request takes a permit like a connection.
     async fn answer_beside_others(&self, request: Request<Incoming>, answered: Option<Response>) -> Response {
         let places = &self.door.connections;
         let Some(permit) = places.try_next() else { return places.is_full().into_response() };
@@ -110,7 +111,8 @@ impl HttpService {
         }
     }
 
-    /// Notes how the connection goes on. An answer that did not wait for the end of its request is the last.
+    /// Records how the connection continues. An answer that was given before the end of its request is the
+    /// last answer.
     fn record_response(&self, response: &mut Response, whole: &BodyRead) {
         let endless = response.extensions().get::<Handoff>().is_some();
         self.course.endless.store(endless, Ordering::Relaxed);

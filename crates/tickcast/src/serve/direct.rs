@@ -1,4 +1,4 @@
-//! A stream's socket on its way to a lane.
+//! The direct path: moves the socket of a stream to a lane.
 
 use std::fmt::Write as _;
 use std::time::SystemTime;
@@ -13,22 +13,23 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::events::Handoff;
 use crate::lane::HandedOffSocket;
 
-/// The kernel's buffer for a stream: as much as a fast reader far away has under way. The system doubles it for its own
-/// book-keeping.
+/// Size of the kernel's send buffer for a stream, in bytes: the amount in flight to a fast reader that is far
+/// away. The system doubles the size for its own bookkeeping.
 const SEND_BUFFER_BYTES: usize = 128 << 10;
 
-/// How much of that may wait unsent: beyond, a reader is behind, and what it gets next is newer for having waited.
+/// Maximum number of unsent bytes in that buffer. A reader with more unsent bytes is behind, and receives
+/// newer data if the data waits in the tape.
 const MAX_UNSENT_BYTES: u32 = 16 << 10;
 
-/// The subscription that a response carries. Whoever has changed its status, or its body's coding, on its way out means
-/// the body.
+/// Returns the subscription of a response. If middleware changed the status or the content encoding, the body
+/// must be used instead of the direct path.
 pub(super) fn handoff(response: &mut Response<Body>) -> Option<Handoff> {
     let untouched =
         response.status() == StatusCode::OK && !response.headers().contains_key(header::CONTENT_ENCODING);
     response.extensions_mut().remove::<Handoff>().filter(|_| untouched)
 }
 
-/// Hands the socket to a lane, which begins with the response's head.
+/// Hands the socket to a lane, which first sends the head of the response.
 pub(super) fn hand_over(
     socket: TcpStream,
     version: Version,
@@ -51,7 +52,7 @@ pub(super) fn hand_over(
     hub.open_socket(HandedOffSocket { stream, head: bytes.freeze(), chunked, feed, permit }, subscription);
 }
 
-/// Small buffers, so that staleness sits in the cursor and not in the kernel.
+/// Sets small buffers, so that waiting data stays behind the cursor and does not become stale in the kernel.
 fn tune(stream: &std::net::TcpStream) {
     let socket = SockRef::from(stream);
     #[cfg(target_os = "linux")]
@@ -59,7 +60,8 @@ fn tune(stream: &std::net::TcpStream) {
     let _ = socket.set_send_buffer_size(SEND_BUFFER_BYTES);
 }
 
-/// The status line and the headers; `framing` says how long the body is. The connection ends with the response.
+/// Writes the status line and the headers. `framing` gives the length of the body. The connection ends with
+/// the response.
 pub(super) fn head(response: &Response<Body>, framing: &str) -> BytesMut {
     let mut bytes = BytesMut::with_capacity(512);
     bytes.put(&b"HTTP/1.1 200 OK\r\n"[..]);

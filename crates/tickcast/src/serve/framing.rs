@@ -1,12 +1,14 @@
-//! Requests of which two servers might disagree where they end: what follows could be smuggled past one of them.
+//! Requests with an ambiguous end. Two servers might disagree on the end, so the following bytes could be
+//! smuggled past one of the servers (request smuggling).
 
 use httparse::Header;
 
-/// Said of every other transfer coding.
+/// The error text for all other transfer codings.
 pub(super) const CHUNKED_ONLY: &str = "transfer-encoding can only be chunked, once";
 
-/// Why the request is refused, if it is: its length is said twice or not clearly, or it names two hosts. What is no HTTP at
-/// all (white space before a colon, folded lines, bare carriage returns) does not get here.
+/// Returns the reason to refuse the request, if there is one. A request is refused if its length is given
+/// twice or unclearly, or if the request names two hosts. Invalid HTTP never reaches this function: white
+/// space before a colon, folded lines and bare carriage returns.
 pub(super) fn ambiguity(headers: &[Header<'_>]) -> Option<&'static str> {
     let all = |name: &'static str| headers.iter().filter(move |given| given.name.eq_ignore_ascii_case(name));
     let (lengths, codings) = (all("content-length").count(), all("transfer-encoding").count());

@@ -1,4 +1,4 @@
-//! A connection's first request, read before anyone is chosen to serve it.
+//! The first request of a connection, read before the server decides which code serves the connection.
 
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -12,39 +12,39 @@ use tokio::time::timeout;
 use super::framing;
 use crate::lane::DIRECT;
 
-/// How long a client may take over its first request's head, however it spreads the bytes.
+/// Maximum time for the head of the first request, however slowly its bytes arrive.
 pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Most bytes of a head.
+/// Maximum size of a head, in bytes.
 pub(super) const MAX_HEAD_BYTES: usize = 32 << 10;
 
-/// Most headers.
+/// Maximum number of headers.
 pub(super) const MAX_HEADERS: usize = 64;
 
-/// What HTTP/2 begins with.
+/// The first bytes of every HTTP/2 connection.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// How much is read at a time: more than most heads have.
+/// Number of bytes per read: more than most heads have.
 const READ_CHUNK_BYTES: usize = 2 << 10;
 
-/// What the first bytes of a connection are.
+/// The first request of a connection.
 pub(super) enum FirstRequest {
-    /// A request for a stream, as plain as can be, and the bytes it was read from: it may be served directly.
+    /// A plain request for a stream, and the bytes of the request. The request may use the direct path.
     Stream(Box<Request<Body>>, BytesMut),
-    /// Anything else, and what was read of it.
+    /// Any other request, and the bytes that were read.
     Other(BytesMut),
-    /// A request that has to be refused, and why.
+    /// A request that must be refused, and the reason.
     Ambiguous(&'static str),
-    /// Nothing that is worth an answer.
+    /// A connection that needs no answer.
     Nothing,
 }
 
-/// Reads until it is clear what the client wants.
+/// Reads until the kind of the request is clear.
 pub(super) async fn read(socket: &mut TcpStream) -> FirstRequest {
     let (mut bytes, mut looks) = (BytesMut::new(), RetrySchedule::default());
     let reading = async {
         loop {
-            // Room is made once there is something to read: a connection that says nothing holds none.
+            // Memory is allocated only when bytes arrive, so an idle connection holds none.
             if socket.readable().await.is_err() {
                 return FirstRequest::Nothing;
             }
@@ -73,15 +73,18 @@ pub(super) async fn read(socket: &mut TcpStream) -> FirstRequest {
     timeout(HEAD_TIMEOUT, reading).await.unwrap_or(FirstRequest::Nothing)
 }
 
-/// When what was read is worth a look: a head that comes by the byte is not parsed anew for each.
+/// A schedule for parsing a partial head, so that a head that arrives byte by byte is not parsed again after
+/// every byte.
 #[derive(Default)]
 struct RetrySchedule {
-    /// So many bytes are, whatever they are: what is no head at all is found out soon.
+    /// Number of bytes at which the next parse is due, whatever the bytes are. Bytes that are not a head are
+    /// thus detected early.
     next: usize,
 }
 
 impl RetrySchedule {
-    /// Whether these are, of which so many were there `before`: they end a block of lines, or are twice as many as last time.
+    /// Checks whether a parse is due. `before` is the number of bytes before the last read. A parse is due
+    /// after an empty line, and when the number of bytes has doubled since the last parse.
     fn are_due(&mut self, bytes: &[u8], before: usize) -> bool {
         let fresh = &bytes[before.saturating_sub(3)..];
         let blank =
@@ -101,9 +104,10 @@ enum HeadKind {
     Unclear,
 }
 
-/// Whether these bytes are a whole HTTP/1 head, and then whether it is refused, or a `GET` for a stream without a body.
+/// Checks whether the bytes are a whole HTTP/1 head. If so, checks whether the head is refused or is a `GET`
+/// for a stream without a body.
 fn classify(bytes: &[u8]) -> HeadKind {
-    // Whoever serves HTTP/2 does not bound the time its preface takes.
+    // The HTTP/2 server has no time limit for the preface, so the preface is read here.
     if bytes.len() < PREFACE.len() && PREFACE.starts_with(bytes) {
         return HeadKind::Unclear;
     }
@@ -124,7 +128,7 @@ fn classify(bytes: &[u8]) -> HeadKind {
                 _ => HeadKind::Other,
             },
         },
-        // What cannot be parsed is refused by whoever serves the rest.
+        // The HTTP server refuses a head that cannot be parsed.
         Err(_) => HeadKind::Other,
     }
 }
@@ -146,7 +150,8 @@ fn request(parsed: &httparse::Request<'_, '_>) -> Option<Request<Body>> {
     Some(request)
 }
 
-/// Asks for events, has no body, names its host where it must, and wants nothing of the connection but this.
+/// Checks whether the request asks for events, has no body, names its host if required, and needs no other
+/// feature of the connection.
 fn wants_stream(request: &Request<Body>) -> bool {
     let headers = request.headers();
     let plain = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::UPGRADE, header::EXPECT];
@@ -176,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn only_plain_requests_for_streams_are_taken() {
+    fn only_plain_requests_for_streams_use_the_direct_path() {
         for (text, expected) in [
             ("", "unclear"),
             ("GE", "unclear"),
@@ -214,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_that_comes_by_the_byte_is_not_parsed_for_each() {
+    fn a_head_that_arrives_byte_by_byte_is_not_parsed_after_every_byte() {
         for (line, most) in [("x: y\r\n", 20), ("x: y\n", 20)] {
             let head = format!("GET / HTTP/1.1\r\n{}\n", line.repeat(5000));
             let mut looks = RetrySchedule::default();
@@ -227,13 +232,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_survived(bytes: Vec<u8>, rest in "GET /[ -~\r\n]{0,60}") {
+        fn any_bytes_are_accepted_without_a_panic(bytes: Vec<u8>, rest in "GET /[ -~\r\n]{0,60}") {
             classify(&bytes);
             classify(rest.as_bytes());
         }
 
         #[test]
-        fn pieces_come_to_the_same_verdict(cut in 0usize..60) {
+        fn a_head_in_two_parts_is_classified_like_a_whole_head(cut in 0usize..60) {
             let text = "GET /prices/stream?symbols=AAPL HTTP/1.1\r\nhost: localhost\r\n\r\n";
             prop_assert_eq!(verdict(&text[..cut]), "unclear");
             let mut looks = RetrySchedule::default();

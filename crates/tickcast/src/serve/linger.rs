@@ -1,4 +1,4 @@
-//! The end of a connection whose peer may still be talking.
+//! Lingering close: the end of a connection whose peer may still be sending.
 
 use std::io;
 use std::pin::Pin;
@@ -10,20 +10,21 @@ use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep};
 
-/// How long a peer is listened to after the last answer: a request of ordinary size gets here within that.
+/// Maximum time to linger after the last answer. A request of normal size arrives within this time.
 const MAX_LINGER: Duration = Duration::from_secs(5);
 
-/// How long it may be silent meanwhile: longer than a packet is under way.
+/// Maximum silence of the peer in that time: longer than a packet is in transit.
 const LINGER_IDLE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Most bytes that are read of it. Whoever sends more is told nothing by being listened to.
+/// Maximum number of bytes that are read while lingering. If a peer sends more, further reading does not help
+/// the peer to receive the answer.
 const MAX_LINGER_BYTES: usize = 1 << 20;
 
-/// How much is read at a time.
+/// Number of bytes per read.
 const READ_CHUNK_BYTES: usize = 8 << 10;
 
-/// Reads what a peer still says, and drops it. A socket that is closed with something unread resets the connection, and the
-/// last answer might be lost.
+/// Reads and discards the bytes that a peer still sends. If a socket is closed with unread bytes, the
+/// connection is reset, and the last answer may be lost.
 pub(super) struct Linger {
     left: usize,
     longest: Pin<Box<Sleep>>,
@@ -32,13 +33,13 @@ pub(super) struct Linger {
 }
 
 impl Linger {
-    /// With the leave to do so: those who linger are few, since each keeps its place.
+    /// Starts to linger with a permit. Few connections may linger, because each keeps its connection permit.
     pub(super) fn new(leave: OwnedSemaphorePermit) -> Self {
         let (longest, silence) = (Box::pin(sleep(MAX_LINGER)), Box::pin(sleep(LINGER_IDLE_TIMEOUT)));
         Self { left: MAX_LINGER_BYTES, longest, silence, _leave: leave }
     }
 
-    /// Done when the peer has ended, too, or it has been long enough.
+    /// Reads until the peer has also ended the connection, or until a limit is reached.
     pub(super) fn poll(&mut self, socket: &mut TcpStream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut chunk = [0; READ_CHUNK_BYTES];
         loop {

@@ -1,8 +1,9 @@
-//! HTTP/2: many answers on one connection, each with a deadline of its own.
+//! HTTP/2: many answers on one connection, each with its own deadline.
 //!
-//! [`WriteTimeoutIo`](super::patient::Patient) sees the connection, and that moves as long as one answer does, or a ping. Whoever writes
-//! an answer whose window is closed asks its body for nothing. So it is looked from outside what each is waiting for: if it is
-//! not for us, it is for its peer.
+//! [`WriteTimeoutIo`](super::write_timeout_io::WriteTimeoutIo) sees only the connection, which makes progress
+//! as long as one answer or a ping does. Code that writes an answer with a closed window does not poll the
+//! body of the answer. So a wrapper checks from outside whether each request waits for this server. If not,
+//! the request waits for its peer.
 
 use std::cell::Cell;
 use std::pin::Pin;
@@ -15,22 +16,24 @@ use tokio::time::{Sleep, sleep};
 
 use super::head;
 
-/// Most requests of a connection at a time: as many as RFC 9113 (6.5.2) would have at least.
+/// Maximum number of concurrent requests on a connection. RFC 9113 (6.5.2) recommends at least this number.
 const MAX_CONCURRENT_STREAMS: u32 = 100;
 
-/// Most bytes of an answer that wait for their window: a few pieces.
+/// Maximum number of bytes of an answer that wait for the window: a few pieces.
 const SEND_BUFFER_BYTES: usize = 64 << 10;
 
-/// How many bytes of bodies, of one and of all on a connection, a peer may send before any are read.
+/// Number of body bytes that a peer may send before any are read, for each request and for the whole
+/// connection.
 const WINDOW_BYTES: u32 = 256 << 10;
 
-/// Most requests that a peer may take back before they were looked at; one more ends the connection.
+/// Maximum number of requests that a peer may cancel before the server processes any of the requests. One
+/// more ends the connection.
 const MAX_PENDING_RESETS: usize = 20;
 
-/// Most requests of a connection that may have to be reset for what is wrong with them.
+/// Maximum number of requests on a connection that are reset because of an error of the peer.
 const MAX_FAULTY_STREAMS: usize = 64;
 
-/// Sets the bounds of a connection.
+/// Sets the limits of a connection.
 pub(super) fn bound<E>(mut http2: Http2Builder<'_, E>) {
     http2
         .keep_alive_interval(Some(head::HEAD_TIMEOUT))
@@ -43,33 +46,34 @@ pub(super) fn bound<E>(mut http2: Http2Builder<'_, E>) {
         .max_local_error_reset_streams(MAX_FAULTY_STREAMS);
 }
 
-/// What one of our own was last seen to do.
+/// The last recorded activity of the server's own code in a request.
 #[derive(Clone, Copy)]
 enum Activity {
-    /// It had something to give, so what came before was taken.
+    /// The code had something to send, so the peer has accepted the bytes before.
     Gave,
-    /// It has nothing to give yet.
+    /// The code has nothing to send yet.
     Waits,
 }
 
 thread_local! {
-    /// The last sign of the request that is being polled on this thread.
+    /// The last activity of the request that is being polled on this thread.
     static SIGN: Cell<Option<Activity>> = const { Cell::new(None) };
 }
 
-/// Polls what is ours, and leaves a sign.
+/// Records the result of a poll of the server's own code.
 pub(super) fn note_activity<T>(poll: Poll<T>) -> Poll<T> {
     SIGN.set(Some(if poll.is_ready() { Activity::Gave } else { Activity::Waits }));
     poll
 }
 
-/// A future of ours that whoever watches the request knows of.
+/// Wraps a future of the server's own code, so that the stall timeout knows about its activity.
 pub(super) async fn as_own_work<F: Future>(future: F) -> F::Output {
     let mut future = std::pin::pin!(future);
     std::future::poll_fn(|cx| note_activity(future.as_mut().poll(cx))).await
 }
 
-/// Runs each request of a connection; one whose peer takes nothing of its answer for so long is reset.
+/// An executor that runs each request of a connection. A request is reset if its peer reads nothing of the
+/// answer for this time.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct StallTimeoutExecutor(pub(super) Duration);
 
@@ -82,7 +86,7 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for StallTimeoutExecut
 struct WithStallTimeout<F> {
     request: Pin<Box<F>>,
     stall: Duration,
-    /// Set while its peer is waited for.
+    /// A timer that is set while the request waits for its peer.
     stuck: Option<Pin<Box<Sleep>>>,
 }
 
@@ -104,7 +108,7 @@ impl<F: Future<Output = ()>> Future for WithStallTimeout<F> {
         }
         let stall = self.stall;
         let stuck = self.stuck.get_or_insert_with(|| Box::pin(sleep(stall)));
-        // Dropped, it is reset, and what there was of its answer is freed.
+        // If the request is dropped, the request is reset and the rest of its answer is freed.
         stuck.as_mut().poll(cx)
     }
 }

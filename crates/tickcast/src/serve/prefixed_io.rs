@@ -1,4 +1,4 @@
-//! A socket of which some bytes were read already.
+//! A socket with some bytes that were already read.
 
 use std::io;
 use std::pin::Pin;
@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Gives back what was read, then goes on reading.
+/// A socket that first returns the bytes that were already read, then continues to read.
 pub(super) struct PrefixedIo<S> {
     read: BytesMut,
     socket: S,
@@ -32,7 +32,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for PrefixedIo<S> {
         buffer.put_slice(&self.read[..length]);
         self.read.advance(length);
         if self.read.is_empty() {
-            // Its memory goes, too.
+            // This also frees the memory.
             self.read = BytesMut::new();
         }
         Poll::Ready(Ok(()))

@@ -1,4 +1,4 @@
-//! The answers that the accept loop gives itself, each the last on its connection.
+//! Answers that the accept loop sends itself. Each is the last answer on its connection.
 
 use std::sync::Arc;
 
@@ -13,10 +13,10 @@ use super::direct;
 use super::write_timeout_io::{ConnectionState, WriteTimeoutIo};
 use crate::http::Problem;
 
-/// Most bytes of a stream that is told when to come back.
+/// Maximum size of the answer to a stream that is told to come back, in bytes.
 const BUSY_STREAM_BYTES: u64 = 1024;
 
-/// Refuses a request that no two servers might understand alike.
+/// Refuses a request that two servers might interpret differently.
 pub(super) async fn bad_request(socket: TcpStream, why: &str, door: &ConnectionContext) {
     let problem = Problem::new(StatusCode::BAD_REQUEST, why).to_json();
     let length = problem.len();
@@ -26,8 +26,9 @@ pub(super) async fn bad_request(socket: TcpStream, why: &str, door: &ConnectionC
     respond(socket, answer.as_bytes(), true, door).await;
 }
 
-/// The whole answer to a request for a stream where it is so few events that they are here already: the reader is told when to come
-/// back. Thousands may be at a time, so that nothing else is made for them.
+/// Returns the whole answer to a request for a stream, if the answer is a few events that are already
+/// complete. Such an answer tells the reader to come back. Thousands of these answers may be needed at once,
+/// so nothing else is allocated for them.
 pub(super) async fn few_events(response: &mut Response<Body>) -> Option<BytesMut> {
     let events = HeaderValue::from_static("text/event-stream");
     let length = response.body().size_hint().exact().filter(|bytes| *bytes <= BUSY_STREAM_BYTES)?;
@@ -40,7 +41,8 @@ pub(super) async fn few_events(response: &mut Response<Body>) -> Option<BytesMut
     Some(answer)
 }
 
-/// Writes an answer and ends the connection. A peer of whose request something is unread is listened to meanwhile.
+/// Writes an answer and ends the connection. If a part of the peer's request is unread, the connection
+/// lingers.
 pub(super) async fn respond(socket: TcpStream, answer: &[u8], unread: bool, door: &ConnectionContext) {
     let course = Arc::new(ConnectionState { unread: unread.into(), ..ConnectionState::default() });
     let mut socket = WriteTimeoutIo::new(socket, door.stall, course, Arc::clone(&door.connections));
@@ -48,6 +50,6 @@ pub(super) async fn respond(socket: TcpStream, answer: &[u8], unread: bool, door
         socket.write_all(answer).await?;
         socket.shutdown().await
     };
-    // Whoever does not want to hear it need not.
+    // A failure is ignored: the peer need not read the answer.
     let _ = saying.await;
 }

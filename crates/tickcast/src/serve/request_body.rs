@@ -1,4 +1,4 @@
-//! Bodies of requests: each piece is waited for so long and no longer.
+//! Request bodies with a timeout for each piece.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio_util::sync::CancellationToken;
 
-/// Why a body is read no further.
+/// The reason why a body is not read any further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unread {
     #[error("nothing came of the body for {0:?}")]
@@ -21,7 +21,7 @@ pub(crate) enum Unread {
     Stopping,
 }
 
-/// Whether a body has been read to its end.
+/// A flag that tells whether a body was read to its end.
 #[derive(Debug, Clone, Default)]
 pub(super) struct BodyRead(Arc<AtomicBool>);
 
@@ -35,7 +35,7 @@ impl BodyRead {
     }
 }
 
-/// The request with its body watched, and what will say whether that was read to its end.
+/// Returns the request with a watched body, and a flag that tells whether the body was read to its end.
 pub(super) fn watch<B>(
     request: Request<B>,
     stall: Duration,
@@ -56,18 +56,18 @@ where
     (request.map(watch), whole)
 }
 
-/// A body on its way in.
+/// A request body with a timeout.
 struct RequestBody<B> {
     body: B,
     stall: Duration,
     stop: CancellationToken,
-    /// Set while nothing comes: done when that has lasted too long.
+    /// The timeout of the next piece. Set while no piece arrives.
     waiting: Option<Pin<Box<dyn Future<Output = Unread> + Send>>>,
     over: Option<Unread>,
     whole: BodyRead,
 }
 
-/// Waits for what ends the waiting for a body.
+/// Waits until the body must not be waited for any longer.
 async fn stalled(stop: CancellationToken, stall: Duration) -> Unread {
     match tokio::time::timeout(stall, stop.cancelled()).await {
         Ok(()) => Unread::Stopping,

@@ -1,4 +1,4 @@
-//! What HTTP asks of every request, and hyper leaves to others.
+//! Requirements of HTTP on every request that hyper does not check.
 
 use axum::http::{HeaderValue, Request, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response};
@@ -6,8 +6,9 @@ use axum::response::{IntoResponse, Response};
 use super::framing;
 use crate::http::Problem;
 
-/// The answer to a request that names no host, as HTTP/1.1 must (RFC 9112, 3.2), expects something that there is not
-/// (RFC 9110, 10.1.1), or has a body in a coding that there is not. It is the last on its connection.
+/// Returns the answer to a request that breaks a requirement. An HTTP/1.1 request must name a host (RFC 9112,
+/// 3.2). A request must not expect anything that is not supported (RFC 9110, 10.1.1). A body must not have an
+/// unknown transfer coding. The answer is the last on its connection.
 pub(super) fn refusal<B>(request: &Request<B>) -> Option<Response> {
     let headers = request.headers();
     let strange = |value: &HeaderValue| !value.as_bytes().eq_ignore_ascii_case(b"100-continue");

@@ -1,4 +1,4 @@
-//! Answers over HTTP/2, in pieces that a peer can take within the deadline.
+//! Answers over HTTP/2, in pieces that a peer can read before the deadline.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -13,18 +13,21 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::multiplexed::note_activity;
 
-/// How much of an answer is given out at a time. A peer takes that much within the deadline, or is cut.
+/// Maximum size of one piece, in bytes. A peer must read one piece before the deadline, or the request is
+/// reset.
 const PIECE_BYTES: usize = 16 << 10;
 
-/// An answer in pieces that a peer can take within the deadline, and its place among the requests.
+/// An answer in pieces that a peer can read before the deadline, and the permit of its request.
 ///
-/// Of an answer that ends, the last byte is kept back until its peer has room for all before: once hyper has the end it is not told any
-/// more what is taken. The place goes with that byte, so it is free when that has been sent.
+/// The last byte of an answer that ends is held back until its peer has room for all bytes before. After
+/// hyper has the end of the body, hyper no longer reports the bytes that the peer reads. The permit belongs
+/// to that last byte, so the permit is released when the byte was sent.
 pub(super) struct Sliced {
     body: Body,
     rest: Bytes,
     trailers: Option<Frame<Bytes>>,
-    /// `None`: it goes on until its reader leaves, and nothing is kept back.
+    /// The list for the last byte. `None` if the answer continues until its reader leaves; then no byte is
+    /// held back.
     ends: Option<Arc<PendingEnds>>,
     permit: Option<OwnedSemaphorePermit>,
 }
@@ -38,19 +41,19 @@ impl Sliced {
         Self { body, rest: Bytes::new(), trailers: None, ends, permit: Some(permit) }
     }
 
-    /// The next of what is here, as far as it can be given out by now.
+    /// Returns the next piece, if a piece can be sent now.
     fn next(&mut self) -> Option<Bytes> {
         let kept = usize::from(self.ends.is_some());
         let length = self.rest.len().checked_sub(kept).filter(|length| *length > 0)?;
         let piece = self.rest.split_to(length.min(PIECE_BYTES));
         if self.rest.len() == kept {
-            // A byte must not hold on to all that came before it.
+            // A copy, because one byte must not keep the memory of all bytes before it.
             self.rest = Bytes::copy_from_slice(&self.rest);
         }
         Some(piece)
     }
 
-    /// The last of it.
+    /// Returns the last byte, together with the permit.
     fn last(&mut self, bytes: Bytes) -> Bytes {
         match (&self.ends, self.permit.take()) {
             (Some(ends), Some(permit)) if !bytes.is_empty() => Bytes::from_owner(ends.begin(bytes, permit)),
@@ -80,7 +83,7 @@ impl http_body::Body for Sliced {
             let kept = std::mem::take(&mut self.rest);
             let frame = match note_activity(Pin::new(&mut self.body).poll_frame(cx)) {
                 Poll::Ready(frame) => frame.transpose()?,
-                // What comes next may be long in coming: somebody else's events must not wait for it.
+                // The next frame may take long. The byte in `kept` may complete an event, so the byte must not wait.
                 Poll::Pending if kept.is_empty() => return Poll::Pending,
                 Poll::Pending => return Poll::Ready(Some(Ok(Frame::data(kept)))),
             };
@@ -107,16 +110,17 @@ impl http_body::Body for Sliced {
     }
 
     fn size_hint(&self) -> SizeHint {
-        // It is asked before anything is read.
+        // hyper asks for the size before the first read.
         if self.rest.is_empty() { self.body.size_hint() } else { SizeHint::default() }
     }
 }
 
-/// The ends of a connection's answers that hyper has, and that have yet to be sent: nothing says of them what is taken.
+/// The ends of a connection's answers that hyper has and has not sent yet. Nothing reports whether the peer
+/// reads these ends.
 #[derive(Default)]
 pub(super) struct PendingEnds(Mutex<BTreeMap<Instant, usize>>);
 
-/// The end of an answer, and its place.
+/// The end of an answer, and its permit.
 struct LastByte {
     bytes: Bytes,
     since: Instant,
@@ -131,7 +135,8 @@ impl PendingEnds {
         LastByte { bytes, since, of: Arc::clone(self), _place: permit }
     }
 
-    /// Waits until one has not been sent for so long: a peer that has taken its window back, say.
+    /// Waits until one end has not been sent for `stall`, for example because the peer closed its window
+    /// again.
     pub(super) async fn stuck(&self, stall: Duration) {
         loop {
             let oldest = self.lock().keys().next().copied();
@@ -185,7 +190,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_place_and_a_deadline_go_with_the_last_byte() {
+    async fn the_permit_and_a_deadline_belong_to_the_last_byte() {
         let (endings, (places, permit)) = (Arc::new(PendingEnds::default()), permit());
         let mut sliced = Sliced::new(vec![7; PIECE_BYTES + 5].into(), Some(Arc::clone(&endings)), permit);
         let mut lengths = Vec::new();
@@ -207,11 +212,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_comes_next_is_not_waited_for_and_trailers_come_last() {
+    async fn a_frame_does_not_wait_for_the_next_one_and_trailers_come_last() {
         let trailers = Frame::trailers([("x".parse().unwrap(), "y".parse().unwrap())].into_iter().collect());
         let frames = [Frame::data(Bytes::from("event\n\n")), Frame::data(Bytes::from("event\n\n"))];
         let frames = frames.into_iter().chain([trailers]).map(Ok::<_, Infallible>);
-        // Each is waited for.
+        // Each frame needs a wait.
         let slow = stream::iter(frames).then(async |frame| {
             tokio::task::yield_now().await;
             frame

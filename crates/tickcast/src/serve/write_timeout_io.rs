@@ -1,4 +1,4 @@
-//! A socket that gives a stuck peer up, for connections that something else than a lane writes to.
+//! A socket with a write timeout, for connections that are not written by a lane.
 
 use std::io;
 use std::pin::Pin;
@@ -15,27 +15,28 @@ use tokio::time::{Instant, Sleep, sleep};
 use super::connection_limit::ConnectionLimit;
 use super::linger::Linger;
 
-/// What is known of an HTTP/1 connection's last answer, and decides how the socket is treated.
+/// The state of an HTTP/1 connection after its last answer, which decides how the socket is treated.
 #[derive(Default)]
 pub(super) struct ConnectionState {
-    /// The answer is a stream: it goes on until its reader leaves.
+    /// Whether the answer is a stream, which continues until its reader leaves.
     pub(super) endless: AtomicBool,
-    /// It was given before the request was read to its end.
+    /// Whether the answer was given before the request was read to its end.
     pub(super) unread: AtomicBool,
 }
 
-/// Fails, and resets the connection, once its peer has taken nothing of what there is to write for so long.
+/// A socket that fails and resets the connection if the peer reads nothing for the write timeout while there
+/// are bytes to write.
 ///
-/// The deadline is kept here and not in the body that is being written: whoever writes it stops asking for more as long as
-/// the socket is full, so a body would never hear of its own deadline.
+/// The deadline is here and not in the body. Code that writes a body stops polling the body while the socket
+/// is full, so a body would never notice its own deadline.
 pub(super) struct WriteTimeoutIo {
     socket: TcpStream,
     stall: Duration,
-    /// Set while the socket is full.
+    /// The timer of the write timeout. Set while the socket is full.
     stuck: Option<Pin<Box<Sleep>>>,
     course: Arc<ConnectionState>,
     places: Arc<ConnectionLimit>,
-    /// Set once everything is written.
+    /// The lingering state. Set after everything was written.
     lingering: Option<Linger>,
 }
 
@@ -49,13 +50,14 @@ impl WriteTimeoutIo {
         Self { socket, stall, stuck: None, course, places, lingering: None }
     }
 
-    /// How many bytes could be read at once: none where the peer has ended.
+    /// Returns the number of bytes that can be read now, at most one. The number is 0 if the peer has ended
+    /// the connection.
     fn peek(&self, cx: &mut Context<'_>) -> Poll<usize> {
         let mut byte = [0];
         self.socket.poll_peek(cx, &mut ReadBuf::new(&mut byte)).map(Result::unwrap_or_default)
     }
 
-    /// What `poll` of a write came to, unless the peer has been stuck for too long.
+    /// Returns the result of a write, or an error if the peer was stuck for too long.
     fn watch<T>(&mut self, cx: &mut Context<'_>, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if poll.is_ready() {
             self.stuck = None;
@@ -63,7 +65,7 @@ impl WriteTimeoutIo {
         }
         let stuck = self.stuck.get_or_insert_with(|| Box::pin(sleep(self.stall)));
         ready!(stuck.as_mut().poll(cx));
-        // Looked at once more, it fails again.
+        // Another poll fails again.
         stuck.as_mut().reset(Instant::now());
         let _ = SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
@@ -87,7 +89,7 @@ impl AsyncWrite for WriteTimeoutIo {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // Whoever answers reads nothing meanwhile. That a stream's reader has left is seen here.
+        // The HTTP server does not read during an answer, so a reader that has left is detected here.
         if self.course.endless.load(Ordering::Relaxed) && self.peek(cx) == Poll::Ready(0) {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }

@@ -8,7 +8,7 @@ use crate::hub::FilterRefusal;
 /// Maximum number of changes of one stream per second. A person cannot click faster than that.
 pub(crate) const CHANGES_PER_SECOND: u32 = 10;
 
-/// A change of a stream. A field that is `None` stays as it is.
+/// A change of a stream. A field that is `None` changes nothing.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Edit {
     /// The new filter, instead of the old one.

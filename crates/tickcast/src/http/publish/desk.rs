@@ -8,8 +8,8 @@ use crate::http::Problem;
 use crate::http::query::Query;
 use crate::publisher::Publisher;
 
-/// Maximum number of publishers with a name. Each of them is a source in the metrics and in the statuses that
-/// readers receive.
+/// Maximum number of publishers with a name. Each named publisher is a source in the metrics and in the
+/// statuses that readers receive.
 const MAX_NAMED_SOURCES: usize = 64;
 
 /// Maximum length of a publisher's name, in bytes.

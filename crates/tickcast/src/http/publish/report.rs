@@ -16,9 +16,9 @@ const MAX_LISTED_REJECTIONS: usize = 100;
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Report {
     accepted: u64,
-    /// Ticks older than the newest tick of their symbol; they are dropped.
+    /// Ticks that were dropped because they are older than the newest tick of their symbol.
     late: u64,
-    /// Ticks equal to the newest tick of their symbol; they are dropped.
+    /// Ticks that were dropped because they equal the newest tick of their symbol.
     unchanged: u64,
     rejected_count: u64,
     /// The first hundred rejections.
@@ -97,7 +97,7 @@ impl Report {
             Ok(Outcome::Accepted(_)) => self.accepted += 1,
             Ok(Outcome::Late) => self.late += 1,
             Ok(Outcome::Unchanged) => self.unchanged += 1,
-            // A tick that could not be stored counts as not handled, so that the client may send it again.
+            // A tick that could not be stored counts as not handled, so the client may send the tick again.
             Err(error @ TickError::Storage(_)) => {
                 self.storage_errors.get_or_insert_with(|| error.to_string());
                 return;
