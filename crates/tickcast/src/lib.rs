@@ -8,7 +8,7 @@
 //! - [`Hub`] adds a market with snapshots, filters, rates and exact decimals, for your own Axum application.
 //! - [`serve`] runs such an application.
 
-/// Runs the examples of the guide as tests.
+/// The examples of the guide, compiled and run as tests.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/embedding.md")]
 struct Embedding;

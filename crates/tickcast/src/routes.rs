@@ -16,7 +16,7 @@ use crate::http::stream;
 use crate::hub::Hub;
 use crate::subscription::Subscription;
 
-/// Maximum number of ticks that are moved under one lock of the market.
+/// Maximum number of ticks that are moved per lock of the market, which keeps the lock short.
 const BATCH: usize = 512;
 
 /// Maximum number of names in one channel. The names come from the application itself, so the limit is only a
@@ -36,10 +36,10 @@ pub struct PriceTick {
 
 /// Serves the ticks of a channel at `GET /prices/stream` as Server-Sent Events.
 ///
-/// Every tick sent into the channel reaches every connected client as one event: `event: tick`, `id:
-/// <symbol>`, `data: {"symbol":…,"price":…,"change":…}`. A client receives the ticks that are sent after its
-/// subscription. After 15 s without an event, the client receives a comment as a keep-alive. A client that
-/// cannot keep up receives the newest tick of each symbol that changed (conflation).
+/// Every tick sent into the channel reaches every connected client as one event: `event: tick`,
+/// `id: <symbol>`, `data: {"symbol":…,"price":…,"change":…}`. A client receives the ticks that are sent after
+/// its subscription. After 15 s without an event, the client receives a comment as a keep-alive. A client
+/// that cannot keep up receives the newest tick of each symbol that changed (conflation).
 ///
 /// Merge the router into any other router. No start-up call is needed. Dropping the router and its streams
 /// frees everything. A stream ends when every sender is gone; the router itself holds one sender.

@@ -53,9 +53,9 @@ impl Rate {
     }
 }
 
-/// The valid heartbeat intervals in seconds: the idle time after which a stream receives a keep-alive. A client
-/// that asks for less than the minimum has a fault. Proxies close connections that are silent for longer than
-/// the maximum.
+/// The valid heartbeat intervals in seconds: the idle time after which a stream receives a keep-alive. A
+/// client that asks for less than the minimum has a fault.  Proxies close connections that are silent for
+/// longer than the maximum.
 pub(crate) const HEARTBEATS: std::ops::RangeInclusive<u8> = 3..=60;
 
 /// The idle time after which a stream receives a keep-alive. The type is one byte, because each stream may

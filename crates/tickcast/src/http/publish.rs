@@ -26,7 +26,7 @@ use idempotency::{Claim, Claimed};
 use read::Read;
 use report::Report;
 
-/// Maximum number of ticks that are published under one lock of the market.
+/// Maximum number of ticks that are published per lock of the market, which keeps the lock short.
 const MAX_BATCH_TICKS: usize = 512;
 
 /// Publish ticks
@@ -168,8 +168,8 @@ async fn check_repeated_body(coding: Coding, mut body: Body) -> Result<Read, Pro
 struct PublishRequest<'d> {
     publisher: &'d Publisher,
     claim: Claim<'d>,
-    /// The index of the first item that still has to be handled. An earlier attempt of the same request handled
-    /// the items before, and then broke off.
+    /// The index of the first item that still has to be handled. An earlier attempt of the same request
+    /// handled the items before, and then broke off.
     resume_at: u64,
     /// The part of the body that the earlier attempt handled.
     before: Option<Read>,

@@ -83,7 +83,7 @@ impl http_body::Body for Sliced {
             let kept = std::mem::take(&mut self.rest);
             let frame = match note_activity(Pin::new(&mut self.body).poll_frame(cx)) {
                 Poll::Ready(frame) => frame.transpose()?,
-                // The next frame may take long. The byte in `kept` may complete an event, so the byte must not wait.
+                // The next frame may take long. The byte in `kept` may complete an event and must not wait.
                 Poll::Pending if kept.is_empty() => return Poll::Pending,
                 Poll::Pending => return Poll::Ready(Some(Ok(Frame::data(kept)))),
             };
@@ -216,7 +216,7 @@ mod tests {
         let trailers = Frame::trailers([("x".parse().unwrap(), "y".parse().unwrap())].into_iter().collect());
         let frames = [Frame::data(Bytes::from("event\n\n")), Frame::data(Bytes::from("event\n\n"))];
         let frames = frames.into_iter().chain([trailers]).map(Ok::<_, Infallible>);
-        // Each frame needs a wait.
+        // Every frame is pending once before the frame is ready.
         let slow = stream::iter(frames).then(async |frame| {
             tokio::task::yield_now().await;
             frame
