@@ -1,4 +1,5 @@
-//! Answers that are not streams: made in pieces, so many at a time, and nobody's to hold the others up with.
+//! Responses that are not streams. The server builds them in pieces and limits how many run at once. A slow
+//! client does not delay the others.
 
 use std::io::{Read, Write};
 
@@ -7,7 +8,7 @@ use socket2::{Domain, Socket, Type};
 
 use crate::server::{TestServer, eventually};
 
-/// Asks for something and takes no more than the beginning of the answer; returns its status, too.
+/// Sends a request and reads only the beginning of the response. Returns the socket and the status.
 fn stalled(server: &TestServer, path: &str) -> (Socket, u16) {
     let mut socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
@@ -20,19 +21,19 @@ fn stalled(server: &TestServer, path: &str) -> (Socket, u16) {
     (socket, status)
 }
 
-/// Takes what a stalled one has not taken yet.
+/// Reads the rest of the response of a stalled client.
 fn rest(mut socket: Socket) -> String {
     let mut answer = Vec::new();
     let mut piece = [0; 65_536];
     while !answer.ends_with(b"\r\n0\r\n\r\n") {
         let length = socket.read(&mut piece).unwrap();
-        assert!(length > 0, "it breaks off");
+        assert!(length > 0, "the response ends early");
         answer.extend_from_slice(&piece[..length]);
     }
     String::from_utf8(answer).unwrap()
 }
 
-/// Asks for something; the answer's status, when to come back, and the answer.
+/// Sends a request. Returns the status, the `retry-after` header and the body of the response.
 async fn ask(server: &TestServer, path: &str) -> (u16, Option<String>, String) {
     let answer = server.http.get(format!("{}{path}", server.public)).send().await.unwrap();
     let retry = answer.headers().get("retry-after").map(|value| value.to_str().unwrap().to_owned());
@@ -44,7 +45,7 @@ fn threads(server: &TestServer) -> u64 {
     status.lines().find_map(|line| line.strip_prefix("Threads:")).unwrap().trim().parse().unwrap()
 }
 
-/// Publishes a tick of some 950 bytes for each of these names.
+/// Publishes a tick of about 950 bytes for each name.
 async fn publish(server: &TestServer, names: impl Iterator<Item = String>, price: usize) {
     let pad = "x".repeat(420);
     let lines: String = names
@@ -55,7 +56,8 @@ async fn publish(server: &TestServer, names: impl Iterator<Item = String>, price
     assert_eq!((status, answer["accepted"].as_u64()), (200, Some(count)), "{answer}");
 }
 
-/// Of a hundred readers who take nothing, as many as there is room for hold a piece each, and no thread.
+/// Checks that 100 readers that read nothing get at most 64 exports. Each export holds one piece and no
+/// thread.
 async fn stalled_exports(server: &TestServer) {
     publish(server, (0..4000).map(|_| "LONG".to_owned()), 1).await;
     server.publish(&[("SHORT", "1")]).await;
@@ -74,7 +76,7 @@ async fn stalled_exports(server: &TestServer) {
     let metrics = metrics.text().await.unwrap();
     assert!(metrics.contains("tickcast_exports 64\n"), "{metrics}");
     assert!(metrics.contains("tickcast_answers_refused_total 37\n"), "{metrics}");
-    // One that goes on after all is given all of it; those who leave make room.
+    // A reader that continues receives the whole export. Readers that leave free their slots.
     let whole = rest(stalled.swap_remove(0).0);
     assert_eq!(whole.matches("\"n\":4000,").count(), 1);
     assert_eq!(whole.matches("\"symbol\":\"LONG\"").count(), 4000);
@@ -83,25 +85,25 @@ async fn stalled_exports(server: &TestServer) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn stalled_exports_hold_a_piece_and_no_thread_in_memory() {
+async fn stalled_exports_from_memory_hold_one_piece_and_no_thread() {
     stalled_exports(&TestServer::start()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn stalled_exports_hold_a_piece_and_no_thread_on_disk() {
+async fn stalled_exports_from_disk_hold_one_piece_and_no_thread() {
     let folder = tempfile::tempdir().unwrap();
     stalled_exports(&TestServer::on_disk(folder.path(), &["--tape-ticks", "100"])).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn stalled_readers_of_all_prices_share_what_they_hold() {
+async fn stalled_readers_of_all_prices_share_one_snapshot() {
     let server = TestServer::with(&["--source", "none", "--tape-ticks", "100"]);
     publish(&server, (0..5000).map(|n| format!("S{n:04}")), 1).await;
     assert_eq!(ask(&server, "/v1/prices").await.0, 200);
     let resident = server.resident();
     let mut stalled: Vec<_> = (0..100).map(|_| stalled(&server, "/v1/prices")).collect();
     let grown = server.resident().saturating_sub(resident);
-    // Built whole for each they are 320 MB.
+    // One complete response per reader would need 320 MB.
     assert!(grown < 32 << 20, "{grown} bytes");
     let served = stalled.iter().filter(|(_, status)| *status == 200).count();
     assert_eq!((served, stalled.iter().filter(|(_, status)| *status == 503).count()), (64, 36));
@@ -111,7 +113,7 @@ async fn stalled_readers_of_all_prices_share_what_they_hold() {
     for small in ["/v1/prices?symbols=S0001,S4999", "/v1/prices/S0001", "/v1/symbols"] {
         assert_eq!(ask(&server, small).await.0, 200, "{small}");
     }
-    // What moves meanwhile is not for those who have asked before.
+    // Earlier responses do not contain the ticks that are published after their requests.
     publish(&server, (0..5000).map(|n| format!("S{n:04}")), 2).await;
     let whole = rest(stalled.swap_remove(0).0);
     assert_eq!(whole.matches("\"price\":1,").count() + whole.matches("\"price\":2,").count(), 5000);
@@ -120,9 +122,9 @@ async fn stalled_readers_of_all_prices_share_what_they_hold() {
     eventually(async || ask(&server, "/v1/prices").await.0 == 200).await;
 }
 
-/// Whatever is published meanwhile: each price is the one as of the cursor.
+/// Checks that each price is the price as of the cursor, while a publisher continues to publish.
 #[tokio::test(flavor = "multi_thread")]
-async fn all_prices_are_as_of_the_cursor() {
+async fn all_prices_are_as_of_the_cursor_of_the_response() {
     const SYMBOLS: usize = 2000;
     let server = std::sync::Arc::new(TestServer::start());
     let name = |n: usize| format!("S{n:04}");
@@ -153,9 +155,10 @@ async fn all_prices_are_as_of_the_cursor() {
     publishing.abort();
 }
 
-/// The widest requests that a URL has room for, more of them than there are threads: everybody else is served before them.
+/// Sends more requests with the widest possible filters than there are worker threads. All other requests are
+/// answered first.
 #[tokio::test(flavor = "multi_thread")]
-async fn patterns_that_take_long_hold_nobody_up() {
+async fn slow_pattern_filters_do_not_delay_other_requests() {
     let server = TestServer::start();
     let names = (0..20_000).map(|n| format!("{{\"symbol\":\"{}{n:06}\",\"price\":1}}\n", "a".repeat(26)));
     server.post_as("application/x-ndjson", names.collect::<String>()).await;
@@ -163,7 +166,7 @@ async fn patterns_that_take_long_hold_nobody_up() {
     let path = format!("/v1/prices?symbols={}", patterns.join(","));
     let wide = futures_util::future::select_all((0..6).map(|_| Box::pin(ask(&server, &path))));
     let others = async {
-        // By then they have arrived.
+        // By then the wide requests have arrived.
         let metrics = || server.http.get(format!("{}/metrics", server.admin)).send();
         eventually(async || {
             metrics().await.unwrap().text().await.unwrap().contains("tickcast_large_answers 6\n")
@@ -176,14 +179,14 @@ async fn patterns_that_take_long_hold_nobody_up() {
     tokio::select! {
         biased;
         ((status, ..), _, rest) = wide => {
-            panic!("one has been answered ({status}), {} not, before anybody else", rest.len())
+            panic!("a wide request was answered ({status}) before others; {} were not", rest.len())
         }
         () = others => {}
     }
 }
 
 #[tokio::test]
-async fn symbols_are_found_however_many_there_are() {
+async fn symbol_pages_list_every_symbol_once() {
     let server = TestServer::start();
     let names = (0..3000).map(|n| format!("{{\"symbol\":\"N{n:04}\",\"price\":1}}\n"));
     server.post_as("application/x-ndjson", names.collect::<String>()).await;
@@ -198,7 +201,7 @@ async fn symbols_are_found_however_many_there_are() {
     assert_eq!(found, (0..3000).map(|n| format!("N{n:04}")).collect::<Vec<_>>());
     let (_, page) = server.get("/v1/symbols?q=999").await;
     assert_eq!(page["symbols"].as_array().unwrap().len(), 3);
-    // What comes after may be any text.
+    // `after` may be any text.
     let (_, page) = server.get("/v1/symbols?after=N2998%20%7E").await;
     assert_eq!(page["symbols"].as_array().unwrap().len(), 1);
     let (status, problem) = server.get("/v1/prices/n2999").await;

@@ -1,7 +1,8 @@
-//! Attacks at a small size: the server still answers, everyone else is sent every tick, no more memory is taken than the formula of
-//! SECURITY.md says, and nothing is left behind.
+//! Attacks at a small size. During each attack, the server still answers, and every other reader receives
+//! every tick. The server uses no more memory than the formula of SECURITY.md allows, and leaves nothing
+//! behind.
 //!
-//! How long others wait meanwhile needs a clock: `cargo xtask attack` measures it.
+//! How long the other readers wait needs a clock: `cargo xtask attack` measures this.
 
 use std::time::Duration;
 
@@ -12,16 +13,19 @@ use crate::client::Reader;
 use crate::resumable::{data, open};
 use crate::server::{SOON, TOKEN, TestServer, eventually};
 
-/// Readers beside an attack: enough that every lane has some. Half of them read every tick, half the simple stream.
+/// Number of readers beside an attack: enough for some on every lane. Half of them read every tick, the other
+/// half the simple stream.
 const READERS: usize = 16;
 
-/// Between two ticks for them. Nothing is waited for by it: without a pause they would be a load of their own.
+/// Pause between two ticks for the other readers. No check depends on this pause. Without the pause, the
+/// readers would be a load of their own.
 const PACE: Duration = Duration::from_millis(50);
 
-/// How long an attack takes at most: what stays to hold something need not stay for long.
+/// Maximum duration of an attack. An attack that only holds resources need not hold them for long.
 const LONGEST: Duration = Duration::from_secs(12);
 
-/// Carries out an attack of this size on a market of so many symbols. Meanwhile others are served as ever.
+/// Runs an attack of this size on a market with this number of symbols. Checks that the other readers are
+/// served as usual meanwhile.
 async fn survives(name: &str, size: usize, symbols: usize) {
     let attack = ATTACKS.iter().find(|attack| attack.name == name).unwrap();
     let market = attack.market.with_symbols(symbols);
@@ -54,10 +58,14 @@ async fn survives(name: &str, size: usize, symbols: usize) {
     others.are_served(&server).await;
     let load = Load { symbols: market.symbols as u64 + 1, connections: (size + READERS) as u64 };
     let (peak, bound) = (process.peak().unwrap(), memory_bound(load));
-    assert!(peak <= bound, "{peak} bytes, of {bound}; attackers were answered {answers}");
+    assert!(
+        peak <= bound,
+        "the peak was {peak} bytes, the bound is {bound}; the attackers received {answers}"
+    );
 }
 
-/// What is held for readers and for those who ask, as the server's metrics say.
+/// Returns the resources that the server holds for streams and requests, as the metrics of the server report
+/// them.
 async fn held(server: &TestServer) -> Vec<String> {
     let metrics = server.http.get(format!("{}/metrics", server.admin)).send().await.unwrap();
     let names = ["streams", "filter_patterns", "filter_bytes", "exports", "large_answers"];
@@ -69,7 +77,7 @@ async fn held(server: &TestServer) -> Vec<String> {
     held
 }
 
-/// Readers who do nothing wrong.
+/// Readers that behave correctly.
 struct Others {
     readers: Vec<Reader>,
     ticks: u64,
@@ -86,10 +94,11 @@ impl Others {
         Self { readers, ticks: 0 }
     }
 
-    /// They are sent the next tick, and nobody missed the one before; the server says that it lives and is ready.
+    /// Checks that every reader receives the next tick and missed none before. Checks that the server reports
+    /// that it is live and ready.
     async fn are_served(&mut self, server: &TestServer) {
-        // One that hangs answers nobody: that is a failed test, and no test that hangs.
-        tokio::time::timeout(SOON, self.next(server)).await.expect("the server serves nobody");
+        // A server that hangs answers no request. The timeout makes the test fail instead of hang.
+        tokio::time::timeout(SOON, self.next(server)).await.expect("the server serves no other reader");
     }
 
     async fn next(&mut self, server: &TestServer) {
@@ -106,46 +115,46 @@ impl Others {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn readers_that_reset_while_the_server_is_paused() {
+async fn the_server_survives_readers_that_reset_during_a_pause() {
     survives("pause", 16, 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn readers_that_reset_as_their_heartbeats_fall_due() {
+async fn the_server_survives_readers_that_reset_at_their_heartbeats() {
     survives("resets", 300, 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn widest_requests_at_once() {
+async fn the_server_survives_the_widest_requests_at_once() {
     survives("requests", 2, 5_000).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn changes_to_patterns_again_and_again() {
+async fn the_server_survives_repeated_pattern_changes() {
     survives("patches", 10, 2_000).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn streams_with_patterns_of_their_own_that_leave() {
+async fn the_server_survives_streams_with_unique_patterns_that_close() {
     survives("patterns", 300, 1_000).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bodies_that_never_come() {
+async fn the_server_survives_bodies_that_never_arrive() {
     survives("bodies", 270, 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn answers_that_nobody_takes() {
+async fn the_server_survives_responses_that_are_not_read() {
     survives("answers", 20, 5_000).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn exports_that_nobody_takes() {
+async fn the_server_survives_exports_that_are_not_read() {
     survives("exports", 100, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn connections_without_a_window() {
+async fn the_server_survives_connections_without_a_window() {
     survives("windows", 5, 5_000).await;
 }

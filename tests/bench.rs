@@ -1,10 +1,10 @@
-//! `tickcast bench` against the program it belongs to.
+//! `tickcast bench` against the server of the same program.
 
 use serde_json::Value;
 
 use crate::server::{TestServer, tickcast};
 
-/// Runs one; returns its report.
+/// Runs one benchmark and returns its report.
 async fn bench(server: &TestServer, arguments: &[&str]) -> Value {
     let pid = server.pid().to_string();
     let mut command = tickcast(&["bench", "--json", "--token", "test-token", "--warm-up", "200ms"]);
@@ -15,7 +15,7 @@ async fn bench(server: &TestServer, arguments: &[&str]) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_tick_is_accounted_for() {
+async fn bench_accounts_for_every_tick() {
     let server = TestServer::start();
     let load = ["--streams", "20", "--symbols", "10", "--symbols-per-stream", "3", "--rate", "1000"];
     let report = bench(&server, &load).await;
@@ -27,7 +27,7 @@ async fn every_tick_is_accounted_for() {
     );
     assert!(report["latency"]["p99"].as_f64().unwrap() > 0.0, "{report}");
     assert!(report["server"]["resident"][2].as_u64().unwrap() > 1 << 20, "{report}");
-    // The market is not empty any more, and some of its readers do not read.
+    // The market is no longer empty, and some of its readers do not read.
     let report = bench(&server, &["--streams", "20", "--stalled", "5", "--symbols", "10"]).await;
     assert_eq!(
         (&report["streams"], &report["stalled"], &report["missing"]),
@@ -36,7 +36,7 @@ async fn every_tick_is_accounted_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn floods_and_openings_are_counted() {
+async fn bench_counts_accepted_ticks_and_opened_streams() {
     let server = TestServer::start();
     let report = bench(&server, &["--flood"]).await;
     let accepted = report["accepted"].as_u64().unwrap();
@@ -45,14 +45,14 @@ async fn floods_and_openings_are_counted() {
     let taken = status["cursor"].as_str().and_then(|cursor| cursor.split_once('-')).unwrap().1;
     let taken = taken.split('.').next().unwrap();
     let taken: u64 = taken.parse().unwrap();
-    assert!(taken > accepted, "what was taken in the warm-up counts for the server alone: {status}");
+    assert!(taken > accepted, "only the server counts the ticks of the warm-up: {status}");
     let report = bench(&server, &["--churn", "--symbols-per-stream", "5"]).await;
     assert!(report["opened"].as_u64().unwrap() > 0, "{report}");
     server.wait_for_streams(0).await;
 }
 
 #[test]
-fn what_cannot_be_measured_is_named() {
+fn bench_rejects_impossible_settings_by_name() {
     for (arguments, says) in [
         (["--url", "https://localhost:1"], "--url https://localhost:1: a plain http:// address is expected"),
         (["--symbols-per-stream", "101"], "--symbols-per-stream is more than the 100 symbols there are"),
@@ -71,7 +71,7 @@ fn what_cannot_be_measured_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_missing_token_is_told_at_once() {
+async fn bench_reports_a_missing_token_immediately() {
     let server = TestServer::start();
     let mut command = tickcast(&["bench", "--url", &server.public]);
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();

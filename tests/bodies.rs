@@ -1,4 +1,4 @@
-//! Bodies of requests that do not come, or that nobody wants.
+//! Request bodies that do not arrive, or that the server does not want.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -10,20 +10,20 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::faults::{connect, rest};
 use crate::server::{SOON, TOKEN, TestServer, eventually};
 
-/// Long enough for whoever sends something, short enough to be waited for.
+/// Write timeout of the test server: long enough for a client that sends, short enough for a test to wait.
 const STALL: Duration = Duration::from_secs(1);
 
-/// A publish that says it is a megabyte.
+/// The head of a publish request that announces a body of 1 MB.
 const POST: &str = "POST /v1/prices HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n";
 
-/// Says `text` and reads until the server ends the connection.
+/// Sends `text` and reads until the server closes the connection.
 fn ask(mut socket: TcpStream, text: &str) -> String {
     socket.set_read_timeout(Some(SOON)).unwrap();
     socket.write_all(text.as_bytes()).unwrap();
     rest(&socket)
 }
 
-/// A server whose publishers need no token, and the market behind it.
+/// Starts a server with a short write timeout and no token for publishers. Returns its address and its hub.
 pub(crate) async fn impatient() -> (SocketAddr, Hub) {
     let hub = Hub::builder().build();
     let app = hub.router().merge(hub.source("http", SourceOptions::default()).router());
@@ -34,7 +34,7 @@ pub(crate) async fn impatient() -> (SocketAddr, Hub) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_publish_without_the_token_is_refused_before_its_body_comes() {
+async fn publishing_without_the_token_is_refused_before_the_body_arrives() {
     let server = TestServer::start();
     for more in ["", "authorization: Bearer wrong\r\n", "expect: 100-continue\r\n"] {
         let answer = ask(connect(&server), &format!("{POST}{more}\r\n["));
@@ -42,14 +42,15 @@ async fn a_publish_without_the_token_is_refused_before_its_body_comes() {
         assert!(answer.contains("connection: close\r\n"), "{more}: {answer:?}");
         assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{more}: {answer:?}");
     }
-    // Whoever first says all of it is still told.
+    // A client that sends its whole body first still receives the response.
     let answer = ask(connect(&server), &format!("{POST}\r\n{}", "[".repeat(1_000_000)));
     assert!(answer.starts_with("HTTP/1.1 401 Unauthorized\r\n"), "{answer:?}");
 }
 
-/// More bodies that never come than there are places: nobody else is kept out, and everyone is answered or sent away.
+/// Opens more connections with bodies that never arrive than there are connection slots. Checks that other
+/// clients still connect. Checks that every such connection is answered or closed.
 #[tokio::test(flavor = "multi_thread")]
-async fn bodies_that_never_come_take_no_places() {
+async fn bodies_that_never_arrive_hold_no_connection_slots() {
     let server = TestServer::with(&["--source", "none", "--max-connections", "200"]);
     let silent: Vec<_> = (0..270)
         .map(|_| {
@@ -66,7 +67,7 @@ async fn bodies_that_never_come_take_no_places() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_that_stops_coming_is_not_waited_for() {
+async fn a_body_that_stops_arriving_times_out() {
     let (address, hub) = impatient().await;
     let lines = "{\"symbol\":\"A\",\"price\":1}\n{\"symbol\":\"A\",\"price\":2}\n{\"sym";
     let publish = format!("{POST}content-type: application/x-ndjson\r\n\r\n{lines}");
@@ -78,12 +79,12 @@ async fn a_body_that_stops_coming_is_not_waited_for() {
         assert!(answer.starts_with("HTTP/1.1 408 Request Timeout\r\n"), "{answer:?}");
         assert!(answer.contains("connection: close\r\n") && answer.contains(expected), "{answer:?}");
     }
-    assert_eq!(hub.stats().tape_ticks, 2, "what came before stands");
+    assert_eq!(hub.stats().tape_ticks, 2, "ticks that arrived before the timeout stay published");
 }
 
-/// However long it takes in all: as long as something comes, it is read.
+/// Checks that the server reads a body as long as bytes arrive, however long the whole body takes.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_that_keeps_coming_is_read_to_its_end() {
+async fn a_body_that_keeps_arriving_is_read_to_its_end() {
     let (address, hub) = impatient().await;
     let mut socket = TcpStream::connect(address).unwrap();
     let head =
@@ -95,7 +96,7 @@ async fn a_body_that_keeps_coming_is_read_to_its_end() {
         let line = format!("{{\"symbol\":\"A\",\"price\":{sent}}}\n");
         write!(socket, "{:x}\r\n{line}\r\n", line.len()).unwrap();
         sent += 1;
-        // Each is waited for: it is on the market before the next one is sent.
+        // Wait for each tick: the tick is on the market before the next one is sent.
         eventually(async || hub.stats().tape_ticks == sent).await;
     }
     socket.write_all(b"0\r\n\r\n").unwrap();
@@ -104,7 +105,7 @@ async fn a_body_that_keeps_coming_is_read_to_its_end() {
     assert!(answer.contains(&format!("\"accepted\":{sent},")), "{answer:?}");
 }
 
-/// Sends the beginning of a request, and waits for its answer.
+/// Sends the beginning of a request and returns the first bytes of the response.
 async fn begin(address: String, text: String) -> String {
     let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();
     socket.write_all(text.as_bytes()).await.unwrap();
@@ -113,9 +114,10 @@ async fn begin(address: String, text: String) -> String {
     String::from_utf8_lossy(&answer[..length]).into_owned()
 }
 
-/// What one reader sends and does not end is kept, so only so many may: the next is told, and once the others have left, taken.
+/// Checks the limit on unfinished bodies, which the server buffers. Above the limit a request is refused with
+/// status 503. When the other clients leave, the next request is accepted.
 #[tokio::test(flavor = "multi_thread")]
-async fn bodies_that_take_memory_are_so_many_and_no_more() {
+async fn the_number_of_buffered_bodies_is_limited() {
     let server = TestServer::start();
     let address = server.public.strip_prefix("http://").unwrap().to_owned();
     let change = format!(
@@ -130,7 +132,7 @@ async fn bodies_that_take_memory_are_so_many_and_no_more() {
     ] {
         let all = (0..=limit).map(|_| Box::pin(begin(address.clone(), request.clone())));
         let first = tokio::time::timeout(SOON, futures_util::future::select_all(all));
-        let (refused, _, others) = first.await.expect("all are kept");
+        let (refused, _, others) = first.await.expect("no body was refused");
         assert!(refused.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{refused}");
         assert!(refused.contains("retry-after: 5\r\n") && refused.contains("too many "), "{refused}");
         drop(others);

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::server::TestServer;
 
-/// Noon of a day long past, so that every candle is closed.
+/// Noon of a day in the past, so that every candle is closed.
 const NOON: i64 = 1_782_907_200_000;
 
 async fn candles(server: &TestServer, query: &str) -> Vec<Value> {
@@ -21,7 +21,7 @@ async fn fill(server: &TestServer) {
 }
 
 #[tokio::test]
-async fn every_interval_from_the_same_ticks() {
+async fn all_intervals_are_built_from_the_same_ticks() {
     let folder = tempfile::tempdir().unwrap();
     for round in 0..3 {
         let server = TestServer::on_disk(folder.path(), &[]);
@@ -45,7 +45,8 @@ async fn every_interval_from_the_same_ticks() {
             part.iter().map(|candle| candle["time"].as_i64().unwrap() - NOON).collect::<Vec<_>>(),
             [8000, 9000]
         );
-        // Killed once, so that the next start has only the tape; and then ended in order, so that it has a snapshot.
+        // The first server is killed, so that the next start has only the tape. The second server stops in
+        // order, so that the last start has a snapshot.
         if round == 0 {
             server.kill();
         } else {
@@ -55,7 +56,7 @@ async fn every_interval_from_the_same_ticks() {
 }
 
 #[tokio::test]
-async fn the_one_that_is_open_says_so() {
+async fn an_open_candle_is_marked_as_not_closed() {
     let server = TestServer::start();
     server.publish(&[("A", "1.10")]).await;
     let day = &candles(&server, "interval=1d").await[0];

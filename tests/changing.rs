@@ -11,9 +11,9 @@ async fn patch(server: &TestServer, stream: &str, body: &str) -> (u16, Value) {
     (answer.status().as_u16(), answer.json().await.unwrap())
 }
 
-/// Whoever adds a symbol whose price is old is told so before its price.
+/// Checks that an added symbol with an old price sends its state before its price.
 #[tokio::test]
-async fn what_is_added_and_not_live_says_so_first() {
+async fn an_added_stale_symbol_sends_its_state_before_its_price() {
     let server = TestServer::with(&["--source", "none", "--stale-after", "1s"]);
     server.publish(&[("A", "1"), ("B", "2")]).await;
     eventually(async || server.get("/v1/symbols").await.1["symbols"][0]["state"] == "stale").await;
@@ -24,13 +24,13 @@ async fn what_is_added_and_not_live_says_so_first() {
     assert_eq!(patch(&server, &stream, r#"{"set":["A"]}"#).await.0, 200);
     let told = up_to(&mut reader, "ready").await;
     assert_eq!(told, ["symbol A stale @2", "tick A 1=1 @2", "ready @2"]);
-    // One that only changes its rate has nothing to be told.
+    // A change of only the rate sends no state.
     assert_eq!(patch(&server, &stream, r#"{"rate":2}"#).await.0, 200);
     assert_eq!(up_to(&mut reader, "ready").await, ["ready @2"]);
 }
 
 #[tokio::test]
-async fn a_stream_changes_without_a_new_connection() {
+async fn a_stream_changes_its_symbols_without_a_new_connection() {
     let server = TestServer::start();
     server.publish(&[("A", "1"), ("B", "2"), ("C", "3"), ("CC", "4")]).await;
     let mut reader = open(&server, "?mode=all&symbols=A").await;
@@ -40,7 +40,8 @@ async fn a_stream_changes_without_a_new_connection() {
     assert_eq!(status, 200, "{effective}");
     let expected = json!({"stream": stream, "symbols": ["C*", "A", "B"], "mode": "all", "rate": null});
     assert_eq!(effective, expected);
-    // What was added is marked with the stream's own place: its cursor never goes back.
+    // Ticks of an added symbol carry the position of the stream: the cursor of the stream never moves
+    // backwards.
     let added = ["tick B 1=2 @4", "tick C 1=3 @4", "tick CC 1=4 @4", "ready @4"];
     assert_eq!(up_to(&mut reader, "ready").await, added);
     assert_eq!(patch(&server, &stream, r#"{"remove":["A","NOT"]}"#).await.1["symbols"], json!(["C*", "B"]));
@@ -80,7 +81,7 @@ async fn a_stream_changes_without_a_new_connection() {
 }
 
 #[tokio::test]
-async fn a_stream_changes_its_rate() {
+async fn a_stream_changes_its_rate_without_a_new_connection() {
     let server = TestServer::start();
     let mut reader = open(&server, "?symbols=A").await;
     let stream = data(&reader.event().await.unwrap())["stream"].as_str().unwrap().to_owned();
@@ -90,7 +91,7 @@ async fn a_stream_changes_its_rate() {
     assert_eq!(short(&reader.event().await.unwrap()), "tick A 1=1 @1");
     server.publish(&[("A", "2"), ("A", "3")]).await;
     assert_eq!(patch(&server, &stream, r#"{"rate":null}"#).await.1["rate"], Value::Null);
-    // What was held back comes at once, before ten seconds are over, the newest value of it.
+    // The newest value of the held ticks arrives at once, not after ten seconds.
     let seen = up_to(&mut reader, "ready").await;
     server.publish(&[("A", "4")]).await;
     let seen: Vec<_> = seen.into_iter().chain(up_to(&mut reader, "tick").await).collect();
@@ -98,7 +99,7 @@ async fn a_stream_changes_its_rate() {
 }
 
 #[tokio::test]
-async fn coming_back_after_a_change_is_no_gap() {
+async fn resuming_after_a_change_leaves_no_gap() {
     let server = TestServer::start();
     server.publish(&[("A", "1"), ("B", "2"), ("C", "3")]).await;
     for mode in ["latest", "all"] {
@@ -118,35 +119,36 @@ async fn coming_back_after_a_change_is_no_gap() {
         assert_eq!(
             reader.event().await.unwrap().id.split('.').nth(2),
             Some("____"),
-            "not all of it has been sent"
+            "the snapshot is not complete yet"
         );
         let changed = reader.event().await.unwrap();
         assert_eq!((changed.event.as_str(), changed.id.matches('.').count()), ("ready", 2));
         assert_eq!(changed.id.rsplit('.').next(), data(&changed)["filter"].as_str());
-        // A browser comes back with the address that it began with.
+        // A browser reconnects with its original address.
         let mut browser = back(&server, &query, &changed.id).await;
         let seen = up_to(&mut browser, "ready").await;
         assert_eq!(
             seen,
             ["tick A 1=1 @1", "tick B 1=2 @2", "ready @3"].map(|event| match mode {
-                // Every tick follows from where it left: what comes before stands there.
+                // In mode `all` the ticks are replayed from the cursor, and earlier ticks carry the position
+                // of the cursor.
                 "all" => event.replace("@1", "@3").replace("@2", "@3"),
                 _ => event.to_owned(),
             })
         );
-        // Who asks for what it was changed to goes on.
+        // A client that requests the changed filter continues from its cursor.
         let mut rewritten = back(&server, &format!("?symbols=A,C&mode={mode}"), &changed.id).await;
         assert_eq!(up_to(&mut rewritten, "ready").await, ["ready @3"]);
-        // And who asks for something else of its own accord says what its cursor is about.
+        // A client that chooses another filter by itself says to which filter its cursor belongs.
         let about = format!("{}.{}", ready.id, data(&ready)["filter"].as_str().unwrap());
         let mut other = back(&server, &format!("?symbols=B,C&mode={mode}"), &about).await;
         assert_eq!(up_to(&mut other, "ready").await.len(), 3);
     }
 }
 
-/// A change may name a symbol that is newer than the last batch of the stream's lane.
+/// Checks changes that name a symbol that is newer than the last batch of the lane of the stream.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_to_a_name_that_has_just_come_harms_nobody() {
+async fn a_change_to_a_new_symbol_affects_no_other_stream() {
     let server = TestServer::start();
     let mut readers = Vec::new();
     for _ in 0..20 {
@@ -157,7 +159,7 @@ async fn a_change_to_a_name_that_has_just_come_harms_nobody() {
     for round in 0..5 {
         for (number, (_, stream)) in readers.iter().enumerate() {
             let name = format!("N{round}-{number:02}");
-            // Twice, so that the lane rests after the first batch when the second comes.
+            // Publish twice, so that the lane rests after the first batch when the second tick arrives.
             server.publish(&[("A", "1")]).await;
             server.publish(&[(name.as_str(), "1")]).await;
             let (status, effective) =
@@ -171,13 +173,13 @@ async fn a_change_to_a_name_that_has_just_come_harms_nobody() {
     }
 }
 
-/// What a change costs before it is refused counts, too.
+/// Checks that the rate limit counts refused changes too, because they also cost work.
 #[tokio::test]
-async fn a_stream_may_be_changed_so_often_also_where_nothing_comes_of_it() {
+async fn refused_changes_count_towards_the_rate_limit() {
     let server = TestServer::start();
     let mut reader = open(&server, "?symbols=A*").await;
     let stream = data(&reader.event().await.unwrap())["stream"].as_str().unwrap().to_owned();
-    // It cannot be done: the pattern still wants it.
+    // This change is refused: the pattern still selects the symbol.
     let body = r#"{"remove":["AB"]}"#;
     let answers = futures_util::future::join_all((0..40).map(|_| patch(&server, &stream, body))).await;
     let of = |status: u16| answers.iter().filter(|answer| answer.0 == status).count();

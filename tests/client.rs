@@ -1,4 +1,4 @@
-//! A reader of streams, with a parser that is not ours.
+//! A reader of streams. Its parser is not part of this project.
 
 use std::pin::Pin;
 
@@ -12,11 +12,11 @@ use crate::server::{SOON, TestServer};
 /// One stream of events.
 pub(crate) struct Reader(Pin<Box<dyn Stream<Item = Result<Event, String>> + Send>>);
 
-/// A tick as a reader sees it.
+/// A tick as a reader receives it.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Seen {
     pub(crate) symbol: String,
-    /// As written.
+    /// The price as it is written.
     pub(crate) price: String,
     pub(crate) n: u64,
     pub(crate) json: Value,
@@ -40,13 +40,13 @@ impl Reader {
         Self(Box::pin(events.map(|event| event.map_err(|error| error.to_string()))))
     }
 
-    /// The next event; `None` where the stream has ended cleanly.
+    /// Returns the next event, or `None` if the stream has ended cleanly.
     pub(crate) async fn event(&mut self) -> Option<Event> {
-        let event = tokio::time::timeout(SOON, self.0.next()).await.expect("no event came");
+        let event = tokio::time::timeout(SOON, self.0.next()).await.expect("no event arrived");
         event.map(|event| event.expect("the stream broke off"))
     }
 
-    /// The next event that is `wanted`; what comes before it is passed over.
+    /// Returns the next event for which `wanted` is true. Skips all events before.
     pub(crate) async fn until(&mut self, wanted: impl Fn(&Event) -> bool) -> Event {
         loop {
             let event = self.event().await.expect("the stream has ended");
@@ -56,13 +56,13 @@ impl Reader {
         }
     }
 
-    /// The name of the stream, as its next `ready` says.
+    /// Returns the name of the stream from its next `ready` event.
     pub(crate) async fn stream(&mut self) -> String {
         let ready = self.until(|event| event.event == "ready").await;
         serde_json::from_str::<Value>(&ready.data).unwrap()["stream"].as_str().unwrap().to_owned()
     }
 
-    /// The next tick.
+    /// Returns the next tick.
     pub(crate) async fn tick(&mut self) -> Seen {
         let event = self.event().await.expect("the stream has ended");
         assert_eq!(event.event, "tick");
@@ -72,7 +72,7 @@ impl Reader {
         Seen { symbol, price: member(&event.data, "price"), n: json["n"].as_u64().unwrap(), json }
     }
 
-    /// The next `count` ticks, as `SYMBOL n=price`.
+    /// Returns the next `count` ticks, each as `SYMBOL n=price`.
     pub(crate) async fn ticks(&mut self, count: usize) -> Vec<String> {
         let mut seen = Vec::new();
         while seen.len() < count {
@@ -83,7 +83,7 @@ impl Reader {
     }
 }
 
-/// A member of a JSON object as it is written.
+/// Returns a member of a JSON object as it is written.
 pub(crate) fn member(json: &str, name: &str) -> String {
     let members: std::collections::HashMap<String, &RawValue> = serde_json::from_str(json).unwrap();
     members[name].get().to_owned()

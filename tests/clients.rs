@@ -1,4 +1,5 @@
-//! Real clients: what people's programs make of our bytes. `cargo xtask test` installs them and says where they are.
+//! Real clients: how common SSE clients parse the bytes of the server. `cargo xtask test` installs the
+//! clients and passes their paths.
 
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -11,8 +12,8 @@ use tickcast::{Hub, Tick};
 
 use crate::server::TestServer;
 
-/// The value of a variable that `cargo xtask test` sets where it could install what a test needs. Where it could not, the
-/// test is skipped, and listed by name.
+/// Returns the value of a variable that `cargo xtask test` sets if it could install the tool for a test. If
+/// the variable is not set, the test is skipped and listed by name.
 pub(crate) fn tool(name: &str, test: &str) -> Option<String> {
     let found = std::env::var(name).ok().filter(|value| !value.is_empty());
     if found.is_none() {
@@ -21,7 +22,7 @@ pub(crate) fn tool(name: &str, test: &str) -> Option<String> {
     found
 }
 
-/// Notes that a test did not run, and why.
+/// Records that a test did not run, and why.
 pub(crate) fn skipped(test: &str, why: &str) {
     println!("SKIPPED {test}: {why}");
     if let Some(list) = std::env::var_os("XTASK_SKIPPED") {
@@ -30,7 +31,8 @@ pub(crate) fn skipped(test: &str, why: &str) {
     }
 }
 
-/// What a client made of ten ticks with quiet between them: comments, and nothing else, keep the stream open meanwhile.
+/// Checks the events that a client reads from ten ticks with quiet periods between them. Only comments keep
+/// the stream open meanwhile (keep-alive).
 async fn read_with(mut command: Command) {
     let hub = Hub::builder().keep_alive(Duration::from_millis(20)).build();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -68,7 +70,8 @@ fn script(program: &str, name: &str) -> Command {
     command
 }
 
-/// Scripts find their packages beside them: they are run from a copy where those are.
+/// Returns a command that runs a script with Node. Scripts look for their packages in their own directory, so
+/// this runs a copy beside the packages.
 pub(crate) fn node(packages: &str, name: &str) -> Command {
     let copy = std::path::Path::new(packages).join(name);
     let original = format!("{}/../../tests/clients/{name}", env!("CARGO_MANIFEST_DIR"));
@@ -78,19 +81,20 @@ pub(crate) fn node(packages: &str, name: &str) -> Command {
     command
 }
 
-/// Where the packages are that drive the browser, and the browser.
+/// Returns the directory of the packages that drive the browser, and the path of the browser.
 pub(crate) fn browser(test: &str) -> Option<(String, String)> {
     tool("XTASK_NODE", test).zip(tool("XTASK_CHROMIUM", test))
 }
 
-/// A script that drives the pages; these find their packages where they are run.
+/// Returns a command that runs a script for the pages. These scripts look for their packages in the current
+/// directory.
 pub(crate) fn page(packages: &str, name: &str) -> Command {
     let mut command = Command::new("node");
     command.arg(format!("{}/../../web/test/{name}", env!("CARGO_MANIFEST_DIR"))).current_dir(packages);
     command
 }
 
-/// A script of `web/test` that is told, line by line, what to wait for on a page.
+/// A script of `web/test` that reads, line by line, what the page must show.
 pub(crate) struct Looker {
     script: Child,
     asks: ChildStdin,
@@ -105,12 +109,12 @@ impl Looker {
         Self { script, asks, says }
     }
 
-    /// Waits until the page shows this.
+    /// Waits until the page shows `what`.
     pub(crate) fn see(&mut self, what: &str) {
         assert_eq!(self.ask(what), "ok");
     }
 
-    /// Ends it; returns all that it saw.
+    /// Stops the script and returns everything that the script saw.
     pub(crate) fn end(mut self) -> Value {
         let saw = serde_json::from_str(&self.ask("end")).unwrap();
         assert!(self.script.wait().unwrap().success());
@@ -123,7 +127,7 @@ impl Looker {
     }
 }
 
-/// What a program says that ends well.
+/// Runs a program that must succeed and returns its output.
 pub(crate) async fn succeed(mut command: Command) -> String {
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -132,27 +136,26 @@ pub(crate) async fn succeed(mut command: Command) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn python_httpx_sse() {
-    let Some(python) = tool("XTASK_PYTHON", "clients::python_httpx_sse") else { return };
+async fn python_httpx_sse_reads_every_tick() {
+    let Some(python) = tool("XTASK_PYTHON", "clients::python_httpx_sse_reads_every_tick") else { return };
     let mut command = script(&python, "read.py");
     command.arg("httpx-sse");
     read_with(command).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn python_sseclient_py() {
-    let Some(python) = tool("XTASK_PYTHON", "clients::python_sseclient_py") else { return };
+async fn python_sseclient_py_reads_every_tick() {
+    let Some(python) = tool("XTASK_PYTHON", "clients::python_sseclient_py_reads_every_tick") else { return };
     let mut command = script(&python, "read.py");
     command.arg("sseclient-py");
     read_with(command).await;
 }
 
-/// Every route as `/openapi.json` describes it: its examples, its edges, and at random; nothing that is not described is answered.
-/// Streams have no end, and are read elsewhere.
+/// Tests every route of `/openapi.json` with its examples, its edge cases and random requests. The server may
+/// give only described responses. Streams have no end, so other tests read them.
 #[tokio::test(flavor = "multi_thread")]
-async fn schemathesis_finds_nothing_that_is_not_described() {
-    let Some(python) = tool("XTASK_PYTHON", "clients::schemathesis_finds_nothing_that_is_not_described")
-    else {
+async fn schemathesis_finds_only_described_responses() {
+    let Some(python) = tool("XTASK_PYTHON", "clients::schemathesis_finds_only_described_responses") else {
         return;
     };
     let server = TestServer::with(&["--source", "sim"]);
@@ -169,7 +172,7 @@ async fn schemathesis_finds_nothing_that_is_not_described() {
     ]);
     command.args(["run", &format!("{}/openapi.json", server.public), "--header", &token, "--no-color"]);
     command.args(["--exclude-path-regex", "stream$", "--max-examples", "30", "--seed", "1"]);
-    // What is no tick is listed in the answer, not refused as a whole.
+    // An invalid tick is listed in the response; the request as a whole is not refused.
     command.args(["--exclude-checks", "negative_data_rejection"]);
     command
         .env("SCHEMATHESIS_HOOKS", concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/clients/described.py"));
@@ -180,15 +183,15 @@ async fn schemathesis_finds_nothing_that_is_not_described() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn npm_eventsource() {
-    let Some(packages) = tool("XTASK_NODE", "clients::npm_eventsource") else { return };
+async fn npm_eventsource_reads_every_tick() {
+    let Some(packages) = tool("XTASK_NODE", "clients::npm_eventsource_reads_every_tick") else { return };
     read_with(node(&packages, "read.mjs")).await;
 }
 
-/// The dashboard, its tabs and the widget: `web/test/dashboard.mjs` says what it checks, a line each.
+/// Tests the dashboard, its tabs and the widget. `web/test/dashboard.mjs` prints one line for each check.
 #[tokio::test(flavor = "multi_thread")]
-async fn chromium_shows_the_dashboard() {
-    let test = "clients::chromium_shows_the_dashboard";
+async fn chromium_dashboard_passes_its_checks() {
+    let test = "clients::chromium_dashboard_passes_its_checks";
     let Some((packages, chromium)) = browser(test) else { return };
     let server = TestServer::with(&["--source", "sim"]);
     let mut command = page(&packages, "dashboard.mjs");
@@ -200,10 +203,10 @@ async fn chromium_shows_the_dashboard() {
     );
 }
 
-/// A quarter of a million updates leave nothing behind: `web/test/endurance.mjs` runs for as long as it is told to.
+/// Checks that 250,000 updates leave no data behind. `web/test/endurance.mjs` runs for the given time.
 #[tokio::test(flavor = "multi_thread")]
-async fn chromium_keeps_nothing_of_the_past() {
-    let test = "clients::chromium_keeps_nothing_of_the_past";
+async fn chromium_memory_stays_bounded_over_many_updates() {
+    let test = "clients::chromium_memory_stays_bounded_over_many_updates";
     let Some((packages, chromium)) = browser(test) else { return };
     let server = TestServer::with(&["--source", "sim?rate=5000"]);
     let mut command = page(&packages, "endurance.mjs");
@@ -211,10 +214,11 @@ async fn chromium_keeps_nothing_of_the_past() {
     succeed(command).await;
 }
 
-/// What people see while a source falls silent and the server goes away: `web/test/bad-times.mjs` is told what to wait for.
+/// Tests what users see when a source becomes silent and the server stops. `web/test/bad-times.mjs` reads
+/// what it must wait for.
 #[tokio::test(flavor = "multi_thread")]
-async fn chromium_shows_bad_times_and_a_widget_elsewhere() {
-    let test = "clients::chromium_shows_bad_times_and_a_widget_elsewhere";
+async fn chromium_shows_stale_prices_and_lost_connections() {
+    let test = "clients::chromium_shows_stale_prices_and_lost_connections";
     let Some((packages, chromium)) = browser(test) else { return };
     let folder = tempfile::tempdir().unwrap();
     let server = TestServer::on_disk(folder.path(), &["--source", "udp:127.0.0.1:0?stale_after=2s"]);
@@ -232,7 +236,7 @@ async fn chromium_shows_bad_times_and_a_widget_elsewhere() {
     see("state A stale");
     see("panel 0.10 stale");
     see("fresh A stale");
-    // Again and again: a page that takes its time to look would find it stale once more.
+    // Send the tick repeatedly: otherwise a slow page would find the symbol stale again.
     let ticking = tokio::spawn(async move {
         loop {
             socket.send_to(b"{\"symbol\":\"A\",\"price\":0.20}\n", &address).await.unwrap();
@@ -253,15 +257,15 @@ async fn chromium_shows_bad_times_and_a_widget_elsewhere() {
     see("state A live");
     see("price B 5");
     let saw = looker.end();
-    // What is there as the page opens is not a change; all else was.
+    // The values that the page shows when it opens are not changes. All later values are changes.
     let shown: Vec<_> = saw["shown"].as_array().unwrap().iter().filter(|text| **text != "—").collect();
     assert_eq!((&saw["rows"], &saw["complaints"]), (&json!(["A", "B"]), &json!([])), "{saw}");
     assert_eq!(shown, ["0.10", "0.20", "0.30"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn chromium_reads_the_simple_stream() {
-    let test = "clients::chromium_reads_the_simple_stream";
+async fn chromium_reads_the_simple_stream_without_errors() {
+    let test = "clients::chromium_reads_the_simple_stream_without_errors";
     let Some((packages, chromium)) = browser(test) else { return };
     let server = TestServer::with(&["--source", "sim"]);
     let mut command = node(&packages, "page.mjs");
@@ -276,10 +280,10 @@ async fn chromium_reads_the_simple_stream() {
     assert_eq!(&saw["events"][0][2], "AAPL");
 }
 
-/// The browser's own client, while the server is killed and ended under load.
+/// Tests the EventSource of the browser while the server is killed and stopped under load.
 #[tokio::test(flavor = "multi_thread")]
-async fn chromium_misses_nothing_through_restarts() {
-    let test = "clients::chromium_misses_nothing_through_restarts";
+async fn chromium_receives_every_tick_across_restarts() {
+    let test = "clients::chromium_receives_every_tick_across_restarts";
     let Some((packages, chromium)) = browser(test) else { return };
     let folder = tempfile::tempdir().unwrap();
     let mut server = TestServer::on_disk(folder.path(), &[]);
@@ -313,7 +317,7 @@ async fn chromium_misses_nothing_through_restarts() {
     assert_eq!(saw, expected);
 }
 
-/// Publishes, whether there is a server or not.
+/// Publishes until `stop` is set, whether the server runs or not.
 async fn publish_until(url: String, stop: Arc<AtomicBool>) {
     let http = reqwest::Client::new();
     for n in 0u64.. {

@@ -1,4 +1,5 @@
-//! Where it all began, and what must hold for ever: `routes()` does what the textbook handler does.
+//! The compatibility route for a `broadcast` channel: `routes()` must always behave like the usual Axum
+//! handler.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use tower::ServiceExt;
 use crate::client::Reader;
 use crate::server::eventually;
 
-/// The textbook: one Axum handler, one channel.
+/// Returns the usual handler: one Axum handler and one channel.
 fn textbook(ticks: Sender<PriceTick>) -> Router {
     async fn prices_stream(
         State(ticks): State<Sender<PriceTick>>,
@@ -35,7 +36,7 @@ fn tick(symbol: impl Into<String>, price: f64) -> PriceTick {
     PriceTick { symbol: symbol.into(), price, change: price / 7.0 }
 }
 
-/// Ticks of all kinds, with names no rule of ours would let in and numbers that are none.
+/// Returns all kinds of ticks, with invalid symbol names and with prices that are not numbers.
 fn random_ticks(count: usize) -> Vec<PriceTick> {
     let mut random = fastrand::Rng::with_seed(1);
     let names = ["AAPL", "BTC-USD", "S&P 500", "日経225", "", "a,b*c", "\"quoted\\\"", &"long".repeat(50)];
@@ -53,7 +54,7 @@ fn random_ticks(count: usize) -> Vec<PriceTick> {
         .collect()
 }
 
-/// Serves an application; returns where its stream is.
+/// Serves an application and returns the URL of its stream.
 async fn serve(app: Router) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/prices/stream", listener.local_addr().unwrap());
@@ -62,13 +63,13 @@ async fn serve(app: Router) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_textbook_and_routes_say_the_same() {
+async fn routes_send_the_same_events_as_the_usual_handler() {
     const COUNT: usize = 10_000;
     let (ticks, _) = broadcast::channel(16_384);
     let (ours, theirs) = (serve(routes(ticks.clone())).await, serve(textbook(ticks.clone())).await);
     let http = reqwest::Client::new();
     let (mut ours, mut theirs) = (Reader::get(&http, &ours).await, Reader::get(&http, &theirs).await);
-    // A reader who has its head is subscribed.
+    // A reader that has received the response head is subscribed.
     for tick in random_ticks(COUNT) {
         ticks.send(tick).unwrap();
     }
@@ -79,7 +80,7 @@ async fn the_textbook_and_routes_say_the_same() {
 }
 
 #[tokio::test]
-async fn a_stream_is_what_was_promised_byte_for_byte() {
+async fn a_stream_has_exactly_the_promised_bytes() {
     let (ticks, _) = broadcast::channel(16);
     let response = routes(ticks.clone()).oneshot(request()).await.unwrap();
     assert_eq!(response.headers()["content-type"], "text/event-stream");
@@ -95,7 +96,7 @@ async fn a_stream_is_what_was_promised_byte_for_byte() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn quiet_is_broken_every_fifteen_seconds() {
+async fn a_quiet_stream_sends_a_keep_alive_every_15_seconds() {
     let (ticks, _) = broadcast::channel(16);
     let mut body = routes(ticks.clone()).oneshot(request()).await.unwrap().into_body();
     let start = tokio::time::Instant::now();
@@ -108,17 +109,17 @@ async fn quiet_is_broken_every_fifteen_seconds() {
     tokio::time::sleep(Duration::from_secs(10)).await;
     ticks.send(tick("A", 1.0)).unwrap();
     assert_eq!(next().await.1, 25);
-    assert_eq!(next().await, (": keep-alive\n".to_owned(), 40), "an event is as good as a comment");
+    assert_eq!(next().await, (": keep-alive\n".to_owned(), 40), "an event restarts the keep-alive interval");
     assert_eq!(next().await, (": keep-alive\n".to_owned(), 55));
 }
 
 #[tokio::test]
-async fn a_reader_sees_what_is_sent_from_then_on() {
+async fn a_reader_receives_only_ticks_sent_after_it_subscribed() {
     let (ticks, _) = broadcast::channel(1024);
     let app = routes(ticks.clone());
     let early = app.clone().oneshot(request()).await.unwrap();
     for price in 0..100 {
-        // Nothing of this has been moved yet when the second reader comes: the runtime has had no chance to.
+        // When the second reader joins, none of these ticks has been moved yet: the runtime has not run.
         ticks.send(tick("A", f64::from(price))).unwrap();
     }
     let late = app.oneshot(request()).await.unwrap();
@@ -132,12 +133,12 @@ async fn a_reader_sees_what_is_sent_from_then_on() {
 }
 
 #[tokio::test]
-async fn it_merges_and_dropping_it_frees_everything() {
+async fn routes_merge_into_a_router_and_free_everything_on_drop() {
     let (ticks, _) = broadcast::channel(16);
     let app = Router::new().route("/", get(|| async { "mine" })).merge(routes(ticks.clone()));
     let mine = app.clone().oneshot(axum::http::Request::new(axum::body::Body::empty())).await.unwrap();
     assert_eq!(mine.into_body().collect().await.unwrap().to_bytes(), "mine");
-    assert_eq!(ticks.receiver_count(), 0, "nobody reads, nothing is received");
+    assert_eq!(ticks.receiver_count(), 0, "without readers there is no receiver");
     let mut readers = Vec::new();
     for _ in 0..10 {
         readers.push(app.clone().oneshot(request()).await.unwrap().into_body());
@@ -151,11 +152,11 @@ async fn it_merges_and_dropping_it_frees_everything() {
     }
     drop(readers);
     eventually(async || ticks.receiver_count() == 0).await;
-    assert_eq!(ticks.strong_count(), 1, "no sender is left behind");
+    assert_eq!(ticks.strong_count(), 1, "no other sender is left");
 }
 
 #[tokio::test]
-async fn an_overflowing_channel_is_no_error_for_the_reader() {
+async fn an_overflowing_channel_is_no_error_for_a_reader() {
     let (ticks, _) = broadcast::channel(4);
     let response = routes(ticks.clone()).oneshot(request()).await.unwrap();
     for price in 0..100 {

@@ -1,4 +1,4 @@
-//! Pages of other origins: what they may ask for, and what not.
+//! Pages of other origins: what the server allows them to request, and what not.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use crate::clients::{browser, node};
 use crate::server::TestServer;
 
-/// The headers that a browser is told a page of another origin may send to `path`.
+/// Returns the headers that a page of another origin may send to `path`, as the preflight response lists
+/// them.
 async fn allowed(server: &TestServer, path: &str, method: &str, headers: &str) -> Vec<String> {
     let asked = server
         .http
@@ -24,7 +25,7 @@ async fn allowed(server: &TestServer, path: &str, method: &str, headers: &str) -
 }
 
 #[tokio::test]
-async fn a_fetch_client_may_say_where_it_stopped() {
+async fn a_fetch_client_may_send_its_last_event_id() {
     let server = TestServer::start();
     for path in ["/v1/stream?symbols=A", "/prices/stream"] {
         let allowed = allowed(&server, path, "GET", "last-event-id").await;
@@ -34,9 +35,10 @@ async fn a_fetch_client_may_say_where_it_stopped() {
     }
 }
 
-/// `POST` needs no permission of its own: without the header that carries the token it is the token that is missing.
+/// Checks that no preflight allows the `authorization` header. A `POST` needs no preflight permission, but
+/// without that header the token is missing.
 #[tokio::test]
-async fn no_page_elsewhere_may_send_a_token() {
+async fn cross_origin_pages_cannot_send_a_token() {
     let server = TestServer::start();
     for (path, method) in [("/v1/prices", "POST"), ("/v1/prices/A", "DELETE"), ("/v1/stream", "GET")] {
         let allowed = allowed(&server, path, method, "authorization,content-type").await;
@@ -44,9 +46,10 @@ async fn no_page_elsewhere_may_send_a_token() {
     }
 }
 
-/// Pages can send a `POST` to an operator's own machine, though they cannot read the answer.
+/// Checks that a page cannot request a reload. A page can send a `POST` to the machine of an operator,
+/// although the page cannot read the response.
 #[tokio::test]
-async fn no_page_may_ask_for_a_reload() {
+async fn cross_origin_pages_cannot_request_a_reload() {
     let server = TestServer::start();
     let ask = async |name: &'static str, value: &'static str| {
         let reload = server.http.post(format!("{}/reload", server.admin)).header(name, value);
@@ -64,10 +67,10 @@ async fn no_page_may_ask_for_a_reload() {
     assert_eq!(ask("user-agent", "curl").await, 200);
 }
 
-/// A reader made of `fetch`, on a page of another origin, over a restart.
+/// Tests a reader that uses `fetch` on a page of another origin, across a restart.
 #[tokio::test(flavor = "multi_thread")]
-async fn chromium_fetches_across_origins_over_a_restart() {
-    let test = "cross_origin::chromium_fetches_across_origins_over_a_restart";
+async fn chromium_fetch_client_resumes_across_origins_and_restarts() {
+    let test = "cross_origin::chromium_fetch_client_resumes_across_origins_and_restarts";
     let Some((packages, chromium)) = browser(test) else { return };
     let folder = tempfile::tempdir().unwrap();
     // Another port is another origin.

@@ -19,13 +19,13 @@ pub(crate) async fn fill(server: &TestServer, symbol: &str, prices: std::ops::Ra
     assert_eq!((status, answer["accepted"].as_u64()), (200, Some(count as u64)), "{answer}");
 }
 
-/// What the program says as it fails.
+/// Runs a command that must fail. Returns its exit code and its error output.
 fn fails(arguments: &[&str]) -> (Option<i32>, String) {
     let output = tickcast(arguments).output().unwrap();
     (output.status.code(), String::from_utf8(output.stderr).unwrap())
 }
 
-/// The tape's files, oldest first.
+/// Returns the files of the tape, oldest first.
 pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "ticks"));
@@ -34,7 +34,7 @@ pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[tokio::test]
-async fn a_restart_goes_on_where_it_ended() {
+async fn a_restart_continues_where_the_server_stopped() {
     let folder = tempfile::tempdir().unwrap();
     let mut server = TestServer::on_disk(folder.path(), &[]);
     server.publish(&[("A", "1"), ("B", "2.50")]).await;
@@ -49,7 +49,7 @@ async fn a_restart_goes_on_where_it_ended() {
         let mut server = TestServer::on_disk(folder.path(), &["--tape-ticks", "2"]);
         assert_eq!(server.get("/v1/prices").await.1, before, "round {round}");
         let (_, symbols) = server.get("/v1/symbols").await;
-        assert_eq!(symbols["symbols"][2]["state"], "stale", "nobody has said anything since");
+        assert_eq!(symbols["symbols"][2]["state"], "stale", "no source has sent a price since");
         assert_eq!(
             (&symbols["symbols"][2]["reference"], &symbols["symbols"][2]["ticks"]),
             (&json!(0.08), &json!(1))
@@ -71,11 +71,15 @@ async fn a_restart_goes_on_where_it_ended() {
     let server = TestServer::on_disk(folder.path(), &[]);
     server.publish(&[("A", "9")]).await;
     assert_eq!(server.get("/v1/prices/A").await.1["n"], 2);
-    assert_eq!(server.get("/v1/prices/A").await.1["change"], 8, "from the day's first price");
+    assert_eq!(
+        server.get("/v1/prices/A").await.1["change"],
+        8,
+        "the change counts from the first price of the day"
+    );
 }
 
 #[tokio::test]
-async fn readers_go_on_through_a_restart_far_beyond_memory() {
+async fn readers_resume_across_a_restart_beyond_the_tape_in_memory() {
     let folder = tempfile::tempdir().unwrap();
     let small = ["--tape-ticks", "100", "--retention-bytes", "16777216"];
     let server = TestServer::on_disk(folder.path(), &small);
@@ -86,7 +90,7 @@ async fn readers_go_on_through_a_restart_far_beyond_memory() {
     fill(&server, "A", 20_001..=40_000).await;
     let last = crate::resumable::cursor_at(&server, 5000).await;
     let other = format!("{}-5000.{}", crate::resumable::epoch(&server).await, "____");
-    // What was said before it no longer holds, what is not live among it: that is said again.
+    // After a `reset`, earlier statuses no longer hold. The server sends every state that is not live again.
     for (query, stale) in [("?mode=all&symbols=A", 0), ("?mode=all", 1)] {
         let mut reader = back(&server, query, &other).await;
         let reset = loop {
@@ -95,7 +99,11 @@ async fn readers_go_on_through_a_restart_far_beyond_memory() {
                 break event;
             }
         };
-        assert_eq!(short(&reset), "reset epoch @0", "the disk remembers what it looked like");
+        assert_eq!(
+            short(&reset),
+            "reset epoch @0",
+            "the check of the cursor does not match the tape on disk"
+        );
         assert_eq!(data(&reset)["last"], other.as_str());
         let told = up_to(&mut reader, "ready").await;
         let told = told.iter().filter(|event| event.starts_with("symbol B stale"));
@@ -115,15 +123,23 @@ async fn readers_go_on_through_a_restart_far_beyond_memory() {
     }
     let last = crate::resumable::cursor_at(&server, 40_009).await;
     let mut reader = back(&server, "?mode=all", &last).await;
-    assert_eq!(up_to(&mut reader, "ready").await.len(), 3, "B is stale, a tick, and ready");
+    assert_eq!(
+        up_to(&mut reader, "ready").await.len(),
+        3,
+        "expected the stale status of B, a tick and `ready`"
+    );
     server.publish(&[("C", "1")]).await;
-    assert_eq!(short(&reader.event().await.unwrap()), "tick C 1=1 @40011", "and then it is live");
+    assert_eq!(
+        short(&reader.event().await.unwrap()),
+        "tick C 1=1 @40011",
+        "after `ready` the stream is live"
+    );
     let mut reader = open(&server, "?mode=all&since=start&symbols=B").await;
     assert_eq!(up_to(&mut reader, "ready").await.len(), 12);
 }
 
 #[tokio::test]
-async fn what_was_answered_is_there_after_a_kill() {
+async fn acknowledged_ticks_survive_a_kill() {
     for round in 0..3 {
         let folder = tempfile::tempdir().unwrap();
         let server = Arc::new(TestServer::on_disk(folder.path(), &["--sync", "always"]));
@@ -156,7 +172,7 @@ async fn what_was_answered_is_there_after_a_kill() {
 }
 
 #[tokio::test]
-async fn damage_stops_the_start_and_says_what_mends_it() {
+async fn damage_stops_the_start_and_the_error_names_the_repair_command() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().to_str().unwrap();
     let server = TestServer::on_disk(folder.path(), &[]);
@@ -199,10 +215,10 @@ async fn damage_stops_the_start_and_says_what_mends_it() {
     let n = server.get("/v1/prices/A").await.1["n"].as_u64().unwrap();
     assert!((1..1000).contains(&n));
     let mut reader = back(&server, "?mode=all", &format!("{epoch}-1000.AAAA")).await;
-    assert_eq!(short(&reader.event().await.unwrap()), "reset epoch @0", "numbers will mean something else");
+    assert_eq!(short(&reader.event().await.unwrap()), "reset epoch @0", "a repair starts a new epoch");
 }
 
-/// All that is in a folder, and when it was last changed.
+/// Returns all files of a folder with their content and the time of their last change.
 fn contents(folder: &Path) -> Vec<(PathBuf, std::time::SystemTime, Vec<u8>)> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let mut all: Vec<_> = entries
@@ -215,7 +231,7 @@ fn contents(folder: &Path) -> Vec<(PathBuf, std::time::SystemTime, Vec<u8>)> {
 }
 
 #[test]
-fn a_folder_without_a_tape_is_left_alone() {
+fn tape_commands_leave_a_folder_without_a_tape_unchanged() {
     let parent = tempfile::tempdir().unwrap();
     let [missing, strange] = ["missing", "strange"].map(|name| parent.path().join(name));
     std::fs::create_dir(&strange).unwrap();
@@ -228,11 +244,15 @@ fn a_folder_without_a_tape_is_left_alone() {
         }
     }
     assert!(!missing.exists());
-    assert_eq!(std::fs::read_dir(&strange).unwrap().count(), 1, "no lock, and nothing of it is gone");
+    assert_eq!(
+        std::fs::read_dir(&strange).unwrap().count(),
+        1,
+        "the command adds no lock and removes no file"
+    );
 }
 
 #[tokio::test]
-async fn a_check_changes_nothing() {
+async fn tape_check_changes_no_file() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().to_str().unwrap();
     let server = TestServer::on_disk(folder.path(), &[]);
@@ -240,7 +260,7 @@ async fn a_check_changes_nothing() {
     let (code, says) = fails(&["tape", "check", dir]);
     assert!(code == Some(1) && says.contains("is in use by another process"), "{says}");
     server.kill();
-    // As a copy has none, and as a crash leaves one behind.
+    // A copy has no lock file. A crash leaves a `state.json.new` behind.
     std::fs::remove_file(folder.path().join("lock")).unwrap();
     std::fs::write(folder.path().join("state.json.new"), "{").unwrap();
     let before = contents(folder.path());
@@ -250,7 +270,7 @@ async fn a_check_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_torn_end_is_cut_back_with_a_line_in_the_log() {
+async fn an_incomplete_last_block_is_dropped_and_logged() {
     let folder = tempfile::tempdir().unwrap();
     let server = TestServer::on_disk(folder.path(), &[]);
     for n in 1..=10 {
@@ -266,13 +286,13 @@ async fn a_torn_end_is_cut_back_with_a_line_in_the_log() {
     let server = TestServer::on_disk(folder.path(), &[]);
     server.wait_for_log("the end of the tape was cut off by a crash at byte ");
     assert_eq!(server.get("/v1/prices/A").await.1["n"], 9);
-    // Someone has seen the tenth: it is told that it cannot go on, since it lies ahead of what there is.
+    // A reader has received the tenth tick. Its cursor is ahead of the tape, so the server sends a `reset`.
     let mut reader = back(&server, "?mode=all", &cursor).await;
     assert_eq!(short(&reader.event().await.unwrap()), "reset invalid @0");
 }
 
 #[tokio::test]
-async fn an_export_is_all_there_is() {
+async fn an_export_contains_every_tick() {
     let folder = tempfile::tempdir().unwrap();
     let server = TestServer::on_disk(folder.path(), &["--tape-ticks", "50"]);
     const BEGIN: usize = 1_700_000_001_000;
@@ -308,7 +328,7 @@ async fn an_export_is_all_there_is() {
     assert_eq!(rows.len(), 1 + 6 + 1);
     assert!(rows[7].ends_with(r#","{""note"":""x,\""y\""""}""#), "{}", rows[7]);
     assert_eq!(text("/v1/ticks/A?to=1700000001010").await.1.lines().count(), 5);
-    // What was exported can be replayed.
+    // An exported file can be replayed.
     for (name, body) in [("a.csv", text("/v1/ticks/A?format=csv").await.1), ("a.ndjson", ndjson)] {
         let file = folder.path().join(name);
         std::fs::write(&file, body).unwrap();
@@ -328,7 +348,7 @@ async fn an_export_is_all_there_is() {
 }
 
 #[tokio::test]
-async fn prices_from_before_a_restart_are_stale_until_they_tick_again() {
+async fn prices_from_before_a_restart_are_stale_until_the_next_tick() {
     let folder = tempfile::tempdir().unwrap();
     let server = TestServer::on_disk(folder.path(), &[]);
     server.publish(&[("A", "1"), ("B", "2")]).await;
@@ -343,7 +363,7 @@ async fn prices_from_before_a_restart_are_stale_until_they_tick_again() {
     server.publish(&[("A", "3")]).await;
     let told = [reader.event().await.unwrap(), reader.event().await.unwrap()].map(|event| short(&event));
     assert_eq!(told, ["tick A 2=3 @3", "symbol A live @3"]);
-    // Who comes now hears of what is left.
+    // A new reader receives only the statuses that are still not live.
     let mut late = open(&server, "?symbols=A,B").await;
     assert_eq!(up_to(&mut late, "tick").await, ["symbol B stale @-", "tick B 1=2 @2"]);
     let mut other = open(&server, "?symbols=A").await;

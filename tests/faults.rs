@@ -1,4 +1,4 @@
-//! What clients and networks do to a server, with real sockets.
+//! Faults of clients and networks, with real sockets.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -10,7 +10,7 @@ use socket2::{Domain, Socket, Type};
 use crate::client::Reader;
 use crate::server::{SOON, TestServer, eventually, tickcast};
 
-/// How long the server gives a client for its request's head.
+/// Time that the server gives a client to send the head of its request.
 const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 
 pub(crate) fn address(server: &TestServer) -> &str {
@@ -19,12 +19,13 @@ pub(crate) fn address(server: &TestServer) -> &str {
 
 pub(crate) fn connect(server: &TestServer) -> TcpStream {
     let socket = TcpStream::connect(address(server)).unwrap();
-    // A server that never answers fails a test; it does not stop it.
+    // If the server never answers, the test fails and does not hang.
     socket.set_read_timeout(Some(SOON)).unwrap();
     socket
 }
 
-/// Reads until the server ends the connection; what it said, and whether it was a clean end.
+/// Reads until the server closes the connection, cleanly or with a reset. Returns everything that the server
+/// sent.
 pub(crate) fn rest(mut socket: &TcpStream) -> String {
     let mut answer = Vec::new();
     match socket.read_to_end(&mut answer) {
@@ -34,9 +35,10 @@ pub(crate) fn rest(mut socket: &TcpStream) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// A thousand readers die with their process: every one is noticed, and nothing is left of them.
+/// Kills 1,000 readers with their process. Checks that the server notices every one, and that nothing of them
+/// is left.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_clients_killed_at_once() {
+async fn a_thousand_killed_clients_leave_nothing_behind() {
     let server = TestServer::start();
     let mut command = tickcast(&["bench", "--streams", "1000", "--rate", "0", "--seconds", "1h"]);
     let mut clients = command.args(["--url", &server.public, "--token", "test-token"]).spawn().unwrap();
@@ -44,15 +46,15 @@ async fn a_thousand_clients_killed_at_once() {
     clients.kill().unwrap();
     clients.wait().unwrap();
     server.wait_for_streams(0).await;
-    // It goes on as if nothing had happened.
+    // The server continues as before.
     let mut reader = Reader::open(&server, "?symbols=AAPL").await;
     server.publish(&[("AAPL", "1")]).await;
     assert_eq!(reader.tick().await.price, "1");
 }
 
-/// A hundred thousand streams, opened and closed: memory is what it was.
+/// Opens and closes 100,000 streams. Checks that the memory of the server is as before.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hundred_thousand_connects_leave_nothing() {
+async fn a_hundred_thousand_connections_leave_no_memory_behind() {
     let server = TestServer::start();
     let churn = async |seconds: &str| {
         let mut command = tickcast(&["bench", "--churn", "--json", "--symbols", "10", "--warm-up", "0s"]);
@@ -61,7 +63,7 @@ async fn a_hundred_thousand_connects_leave_nothing() {
         let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         report["opened"].as_u64().unwrap()
     };
-    // What a busy server has needed, its allocator may keep.
+    // The allocator may keep memory that a busy server has needed.
     let mut before = 0;
     for _ in 0..4 {
         churn("1s").await;
@@ -72,13 +74,13 @@ async fn a_hundred_thousand_connects_leave_nothing() {
         opened += churn("2s").await;
     }
     server.wait_for_streams(0).await;
-    // What was freed is given back a moment later.
+    // The allocator returns freed memory a moment later.
     eventually(async || server.resident() <= before + before / 10).await;
 }
 
-/// A thousand readers whose window is closed hold up nobody, and cost next to nothing.
+/// Checks that 1,000 readers with a closed receive window delay no other reader and use very little memory.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_readers_that_take_nothing() {
+async fn a_thousand_stalled_readers_do_not_delay_others() {
     const BATCHES: u64 = 100;
     let server = TestServer::start();
     let mut healthy = Reader::open(&server, "?symbols=A*").await;
@@ -109,16 +111,17 @@ async fn a_thousand_readers_that_take_nothing() {
         expected += 100;
     }
     assert_eq!(expected, 100 * BATCHES);
-    // Six megabytes for each of them went by: what grows is the tape, bounded by itself.
+    // Six megabytes for each reader were published. Only the tape grows, and the tape has its own limit.
     let grown = server.resident().saturating_sub(before);
     assert!(grown < 100 << 20, "{grown} bytes");
     drop(stuck);
     server.wait_for_streams(1).await;
 }
 
-/// A head that does not come, or comes by the byte, or is half an HTTP/2 preface, is waited for so long and no longer.
+/// Checks that the server closes the connection if a request head is late: no bytes, one byte at a time, or
+/// half an HTTP/2 preface.
 #[tokio::test(flavor = "multi_thread")]
-async fn slow_heads_are_not_waited_for() {
+async fn slow_request_heads_time_out() {
     let server = TestServer::start();
     let begin = Instant::now();
     let beginnings: [&[u8]; 4] = [
@@ -131,7 +134,7 @@ async fn slow_heads_are_not_waited_for() {
         let mut socket = connect(&server);
         tokio::task::spawn_blocking(move || {
             socket.write_all(beginning).unwrap();
-            // A byte a second is a client that is alive: it counts for nothing.
+            // A byte per second shows that the client is alive. The deadline of the head stays the same.
             socket.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
             loop {
                 match socket.read(&mut [0; 1024]) {
@@ -153,14 +156,15 @@ async fn slow_heads_are_not_waited_for() {
     assert_eq!(server.get("/healthz").await.0, 200);
 }
 
-/// A head of more than 32 KiB, or without an end, is refused, whether it asks for a stream or not.
+/// Checks that the server refuses a head that is longer than 32 KiB or that has no end, for streams and for
+/// other requests.
 #[tokio::test(flavor = "multi_thread")]
-async fn long_heads_are_refused() {
+async fn long_request_heads_are_refused() {
     let server = TestServer::start();
     for path in ["/prices/stream", "/v1/status"] {
         let mut socket = connect(&server);
         let head = format!("GET {path} HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n", "y".repeat(64 << 10));
-        // It may be sent away before it has said everything.
+        // The server may close the connection before the client has sent everything.
         let _ = socket.write_all(head.as_bytes());
         let answer = rest(&socket);
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431 "), "{path}: {answer}");
@@ -170,7 +174,7 @@ async fn long_heads_are_refused() {
         let mut sent = 0;
         while socket.write_all(b"x: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n").is_ok() {
             sent += 64;
-            assert!(sent < 64 << 20, "it listens for ever");
+            assert!(sent < 64 << 20, "the server reads a head without a limit");
         }
     }
     eventually(async || server.get("/healthz").await.0 == 200).await;

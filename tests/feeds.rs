@@ -1,4 +1,5 @@
-//! Live sources, through the real program: fake exchanges behind real sockets, TLS, and sources that change while it runs.
+//! Live sources in the real program: fake exchanges behind real sockets, TLS, and sources that change while
+//! the server runs.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -10,7 +11,7 @@ use tokio::net::TcpListener;
 use crate::client::Reader;
 use crate::server::{TestServer, eventually};
 
-/// A fake exchange, and where it is.
+/// Starts a fake exchange. Returns the fake and its address.
 async fn fake(exchange: Exchange, symbols: &[&str]) -> (Fake, SocketAddr) {
     let mut options = Options::new(exchange, symbols);
     options.interval = std::time::Duration::from_millis(20);
@@ -45,7 +46,7 @@ fn config() -> (tempfile::NamedTempFile, impl Fn(&str)) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_exchange_by_its_own_names_and_ours() {
+async fn every_exchange_works_with_venue_names_and_local_names() {
     let (binance, at_binance) = fake(Exchange::Binance, &["BTCUSDT", "币安人生USDT"]).await;
     let (coinbase, at_coinbase) = fake(Exchange::Coinbase, &["BTC-USD"]).await;
     let (advanced, at_advanced) = fake(Exchange::Advanced, &["BTC-USD"]).await;
@@ -75,7 +76,7 @@ async fn every_exchange_by_its_own_names_and_ours() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_outage_is_told_and_others_are_none_the_wiser() {
+async fn an_outage_is_reported_without_affecting_other_sources() {
     let (coinbase, at_coinbase) = fake(Exchange::Coinbase, &["BTC-USD"]).await;
     let (_kraken, at_kraken) = fake(Exchange::Kraken, &["BTC/USD"]).await;
     let server = TestServer::with(&[
@@ -121,7 +122,7 @@ async fn an_outage_is_told_and_others_are_none_the_wiser() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_nobody_is_that_is_what_is_said() {
+async fn an_unreachable_exchange_is_reported_with_a_reason() {
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let server = TestServer::with(&[
         "--source",
@@ -142,7 +143,7 @@ async fn where_nobody_is_that_is_what_is_said() {
     wait_for(&server, "sim", |source| source["accepted"].as_u64() > Some(10)).await;
 }
 
-/// A fake behind TLS, and its certificate.
+/// Starts a fake exchange behind TLS. Returns its address and its certificate.
 async fn secure_fake() -> (SocketAddr, tempfile::NamedTempFile) {
     let rcgen::CertifiedKey { cert, signing_key } =
         rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
@@ -163,7 +164,7 @@ async fn secure_fake() -> (SocketAddr, tempfile::NamedTempFile) {
             let (tcp, _) = listener.accept().await.unwrap();
             let (acceptor, fake) = (acceptor.clone(), fake.clone());
             tokio::spawn(async move {
-                // Who does not trust it hangs up.
+                // A client that does not trust the certificate closes the connection.
                 if let Ok(tls) = acceptor.accept(tcp).await {
                     fake.serve(tls).await;
                 }
@@ -176,7 +177,7 @@ async fn secure_fake() -> (SocketAddr, tempfile::NamedTempFile) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tls_is_for_who_is_trusted() {
+async fn tls_connects_only_with_a_trusted_certificate() {
     let (address, certificate) = secure_fake().await;
     let source = format!("kraken:BTC/USD?url=wss://localhost:{}", address.port());
     let server = TestServer::with(&["--source", &source]);
@@ -194,7 +195,7 @@ async fn tls_is_for_who_is_trusted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sources_come_go_and_rest_while_it_runs() {
+async fn sources_are_added_removed_and_paused_by_a_reload() {
     let (kraken, at_kraken) = fake(Exchange::Kraken, &["BTC/USD", "ETH/USD"]).await;
     let (file, write) = config();
     let table = |symbols: &str, more: &str| {
@@ -206,7 +207,7 @@ async fn sources_come_go_and_rest_while_it_runs() {
     wait_for(&server, "kraken", |source| source["state"] == "live" && source["unhealthy_symbols"] == 1).await;
     assert_eq!(server.get("/v1/status").await.1["simulated"], true);
 
-    // The same file changes nothing.
+    // A reload of the same file changes nothing.
     let (code, answer) = reload(&server).await;
     let sources = &answer["sources"];
     assert_eq!(
@@ -214,13 +215,13 @@ async fn sources_come_go_and_rest_while_it_runs() {
         (200, &json!(["kraken", "sim:7"]), &json!([]))
     );
 
-    // What is not sound changes nothing either, and says why.
+    // An invalid file changes nothing either. The response gives the reason.
     write(&table("\"BTC/USD\"", "[[source]]\nfrom = \"bitmex:x\"\n"));
     let (code, problem) = reload(&server).await;
     assert_eq!(code, 422);
     assert!(problem["detail"].as_str().unwrap().contains("known are sim"), "{problem}");
 
-    // One is gone, one rests.
+    // One source is removed and one is paused.
     write(&table("\"BTC/USD\"", "paused = true\n"));
     let (_, answer) = reload(&server).await;
     let sources = &answer["sources"];
@@ -228,7 +229,7 @@ async fn sources_come_go_and_rest_while_it_runs() {
     assert_eq!(
         source(&server, "kraken").await["unhealthy_symbols"],
         Value::Null,
-        "nobody asks for that one any more"
+        "the invalid symbol is no longer requested"
     );
     let (resting, gone) = (source(&server, "kraken").await, source(&server, "sim:7").await);
     assert_eq!(
@@ -238,7 +239,7 @@ async fn sources_come_go_and_rest_while_it_runs() {
     assert_eq!(server.get("/v1/status").await.1["simulated"], false);
     eventually(async || kraken.record().connects.iter().all(|connect| connect.ended.is_some())).await;
 
-    // It goes on, with one symbol more; a signal does, too.
+    // The source continues with one more symbol. The signal `SIGHUP` reloads too.
     write(&table("\"BTC/USD\", \"ETH/USD\"", ""));
     server.signal("-HUP");
     server.wait_for_log("reloaded");
@@ -250,16 +251,16 @@ async fn sources_come_go_and_rest_while_it_runs() {
     eventually(async || server.get("/v1/prices/ETH%2FUSD").await.0 == 200).await;
     assert!(kraken.record().violations.is_empty());
 
-    // Settings that take a restart are named.
+    // The response names the settings that need a restart.
     write(&format!("drain = \"3s\"\n{}", table("\"BTC/USD\", \"ETH/USD\"", "")));
     let (_, answer) = reload(&server).await;
     assert_eq!(answer["restart"], json!(["drain"]));
     let public = server.http.post(format!("{}/reload", server.public)).send().await.unwrap();
-    assert_eq!(public.status(), 404, "it is for operators");
+    assert_eq!(public.status(), 404, "only the admin address has `/reload`");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_stays_the_same_is_not_disturbed_by_what_goes() {
+async fn unchanged_sources_keep_their_connections_during_a_reload() {
     let (kraken, at_kraken) = fake(Exchange::Kraken, &["BTC/USD", "ETH/USD"]).await;
     let (file, write) = config();
     let table = |symbol: &str| {
@@ -273,7 +274,7 @@ async fn what_stays_the_same_is_not_disturbed_by_what_goes() {
     let mut reader = Reader::get(&server.http, &format!("{}/v1/stream", server.public)).await;
     reader.until(|event| event.event == "ready").await;
 
-    // The second keeps its number, and its connection.
+    // The second source keeps its number and its connection.
     write(&table("ETH/USD"));
     let (_, answer) = reload(&server).await;
     let sources = &answer["sources"];
@@ -286,7 +287,8 @@ async fn what_stays_the_same_is_not_disturbed_by_what_goes() {
     };
     reader.until(told("\"symbol\":\"BTC/USD\"", "\"gone\"")).await;
 
-    // A new one does not take its name; what it ticks is live again.
+    // A new source takes a free name, not the name of the second source. A symbol that ticks again is live
+    // again.
     write(&[table("ETH/USD"), table("BTC/USD")].concat());
     let (_, answer) = reload(&server).await;
     let sources = &answer["sources"];
@@ -294,7 +296,7 @@ async fn what_stays_the_same_is_not_disturbed_by_what_goes() {
     reader.until(told("\"symbol\":\"BTC/USD\"", "\"live\"")).await;
     wait_for(&server, "kraken", |source| source["state"] == "live" && source["feed"]["connects"] == 2).await;
 
-    // A symbol that is not asked for any more has ended; the rest of the source has not.
+    // A symbol that is no longer requested has ended. The other symbols of the source continue.
     write(&format!("{}\n", table("ETH/USD").replace("[\"ETH/USD\"]", "[\"ETH/USD\", \"BTC/USD\"]")));
     reload(&server).await;
     wait_for(&server, "kraken", |source| source["state"] == "live" && source["feed"]["connects"] == 3).await;
@@ -303,14 +305,14 @@ async fn what_stays_the_same_is_not_disturbed_by_what_goes() {
     reader.until(told("\"symbol\":\"BTC/USD\"", "\"gone\"")).await;
     assert!(kraken.record().violations.is_empty());
 
-    // Nobody asked for made-up prices.
+    // An empty configuration does not add the simulator, because no one asked for simulated prices.
     write("");
     let (_, answer) = reload(&server).await;
     assert_eq!((&answer["sources"]["added"], &answer["restart"]), (&json!([]), &json!([])));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn datagrams() {
+async fn udp_lines_are_published_and_invalid_lines_are_counted() {
     let server = TestServer::with(&["--source", "udp:127.0.0.1:0?prefix=U:"]);
     let address = server.datagrams();
     let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();

@@ -1,10 +1,10 @@
-//! What the guides tell people to type does what it says.
+//! The commands and files in the guides work as the guides say.
 
 use std::process::Command;
 
 use crate::server::{TOKEN, TestServer, tickcast};
 
-/// The first block of a guide that is written in `language`.
+/// Returns the first code block of a guide that is written in `language`.
 pub(crate) fn block(guide: &str, language: &str) -> String {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(guide);
     let text = std::fs::read_to_string(path).unwrap();
@@ -12,9 +12,9 @@ pub(crate) fn block(guide: &str, language: &str) -> String {
     rest.split_once("```").unwrap().0.to_owned()
 }
 
-/// The file and the unit that the guide shows are sound.
+/// Checks that the configuration file and the systemd unit of the guide are valid.
 #[test]
-fn a_service_is_set_up_as_the_guide_has_it() {
+fn the_service_files_in_the_guide_are_valid() {
     let folder = tempfile::tempdir().unwrap();
     let (file, token) = (folder.path().join("tickcast.toml"), folder.path().join("publish-token"));
     std::fs::write(&file, block("running.md", "toml")).unwrap();
@@ -33,7 +33,7 @@ fn a_service_is_set_up_as_the_guide_has_it() {
     assert_eq!(sections, ["[Unit]", "[Service]", "[Install]"]);
 }
 
-/// Every `curl` in the README and in the guides, in order, against this server.
+/// Returns every `curl` command of the README and the guides, in order, with the name of its file.
 fn commands() -> Vec<(String, String)> {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut files = vec![root.join("README.md")];
@@ -53,7 +53,7 @@ fn commands() -> Vec<(String, String)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_curl_of_theirs_is_answered() {
+async fn every_curl_command_in_the_guides_succeeds() {
     let server = TestServer::with(&["--source", "sim"]);
     server.publish(&[("AAPL", "189.50"), ("BTC-USD", "97000")]).await;
     let mut reader =
@@ -67,7 +67,7 @@ async fn every_curl_of_theirs_is_answered() {
             .replace("localhost:8080", server.public.trim_start_matches("http://"))
             .replace("localhost:9180", server.admin.trim_start_matches("http://"))
             .replacen("curl ", "curl --silent --show-error --fail-with-body --max-time 3 ", 1);
-        // Whoever reads a stream stops by himself.
+        // A person who reads a stream stops `curl` by hand; here `head` stops it.
         let streams = command.contains("curl -N");
         let here = if streams { format!("{here} | head -c 300") } else { here };
         let mut shell = Command::new("sh");

@@ -1,4 +1,4 @@
-//! Clients that end their half of the connection with their request: `printf … | nc -N`.
+//! Clients that close their sending side after the request: `printf … | nc -N`.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -13,20 +13,20 @@ fn ask(server: &TestServer, request: &str) -> TcpStream {
     socket
 }
 
-/// Reads until `text` has been said.
+/// Reads until `text` has arrived. Returns everything that was read.
 fn until(mut socket: &TcpStream, text: &str) -> String {
     let mut said = String::new();
     while !said.contains(text) {
         let mut bytes = [0; 4096];
         let length = socket.read(&mut bytes).unwrap();
-        assert!(length > 0, "it ended with {said:?}");
+        assert!(length > 0, "the connection ended after {said:?}");
         said += &String::from_utf8_lossy(&bytes[..length]);
     }
     said
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn their_requests_are_answered_whole() {
+async fn half_closed_clients_receive_whole_responses() {
     let server = TestServer::start();
     server.publish(&[("A", "1")]).await;
     for path in ["/", "/healthz", "/v1/candles/A?interval=1s", "/v1/prices", "/prices/stream?rate=x"] {
@@ -41,9 +41,9 @@ async fn their_requests_are_answered_whole() {
     }
 }
 
-/// The stream goes on, and its end is one.
+/// Checks that a stream continues after the half close, and that the stream ends with the last chunk.
 #[tokio::test(flavor = "multi_thread")]
-async fn their_streams_go_on() {
+async fn half_closed_clients_keep_their_streams() {
     let mut server = TestServer::start();
     server.publish(&[("A", "1")]).await;
     let streams = ["/prices/stream", "/v1/stream"].map(|path| {
@@ -66,9 +66,10 @@ async fn their_streams_go_on() {
     assert_eq!(server.wait().code(), Some(0));
 }
 
-/// One who has left looks the same at first. It is noticed without waiting for a price, or for the next sign of life.
+/// Checks that the server notices a closed connection without waiting for a price or a heartbeat. A closed
+/// connection looks like a half-closed one at first.
 #[tokio::test(flavor = "multi_thread")]
-async fn readers_who_leave_are_noticed_at_once() {
+async fn closed_readers_are_noticed_immediately() {
     let server = TestServer::start();
     let stream = "GET /prices/stream?symbols=A&heartbeat=60 HTTP/1.1\r\nhost: x\r\n\r\n";
     let direct = ask(&server, stream);

@@ -1,4 +1,5 @@
-//! Readers who vanish without a word: a cable is pulled between two hosts, each a network namespace of its own.
+//! Readers that vanish without closing the connection. The test cuts the link between two hosts. Each host is
+//! a network namespace of its own.
 
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -6,25 +7,25 @@ use std::time::{Duration, Instant};
 use crate::clients::skipped;
 use crate::server::{TOKEN, TestServer, eventually, tickcast};
 
-/// How long a reader who is no more may be taken for one who is.
+/// Maximum time until the server notices that a reader has vanished.
 const NOTICED: Duration = Duration::from_secs(45);
 
-/// A host on the other end of a cable; gone when dropped.
+/// A host on the other end of the link. Dropping the value removes the host.
 struct Host {
     name: String,
-    /// Our end of the cable.
+    /// Name of the interface on the near end of the link.
     near: String,
-    /// Its address.
+    /// IP address of the near end of the link.
     address: String,
     readers: Vec<Child>,
 }
 
 impl Host {
-    /// `None`: this machine, or this user, cannot make one.
+    /// Creates a host. Returns `None` if this machine, or this user, cannot create a network namespace.
     fn new() -> Option<Self> {
         let name = format!("tickcast-{}", std::process::id());
         let near = format!("tc{}", std::process::id());
-        // A net of four addresses that no other run has.
+        // A network of four addresses that no other run uses.
         let pid = std::process::id();
         let net = |last: u32| format!("10.203.{}.{}", pid % 256, pid / 256 % 64 * 4 + last);
         let (address, theirs) = (net(1), net(2));
@@ -59,7 +60,7 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
-        // As long as someone is in there, the namespace stays.
+        // The namespace stays as long as a process runs in it.
         for reader in &mut self.readers {
             let _ = reader.kill();
             let _ = reader.wait();
@@ -71,10 +72,10 @@ impl Drop for Host {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn readers_who_vanish_are_noticed() {
+async fn readers_that_vanish_are_noticed() {
     let Some(mut host) = Host::new() else {
         return skipped(
-            "readers_who_vanish_are_noticed",
+            "readers_that_vanish_are_noticed",
             "a network namespace is needed: root, and iproute2",
         );
     };
@@ -84,7 +85,8 @@ async fn readers_who_vanish_are_noticed() {
         .args(["--publish-token", TOKEN, "--listen", &format!("{}:0", host.address)])
         .stdout(Stdio::null());
     let server = TestServer::launch(command);
-    // One who is sent ticks, one who is sent nothing, one of each on the body path.
+    // On each path, one reader that receives ticks and one that receives none: two direct, two on the body
+    // path.
     for symbol in ["BUSY", "QUIET"] {
         let url = format!("{}/prices/stream?symbols={symbol}", server.public);
         for path in [&[][..], &["-H", "content-length: 0"]] {

@@ -1,4 +1,4 @@
-//! HTTP/2: streams that count, and streams whose window stays closed.
+//! HTTP/2: streams that count as connections, and streams with a closed flow-control window.
 
 use std::net::SocketAddr;
 
@@ -11,17 +11,17 @@ use crate::bodies::impatient;
 use crate::client::Reader;
 use crate::server::{SOON, TestServer, eventually};
 
-/// Connects with windows of so many bytes.
+/// Connects with a flow-control window of `window` bytes.
 async fn connect(address: SocketAddr, window: u32) -> SendRequest<Bytes> {
     let socket = tokio::net::TcpStream::connect(address).await.unwrap();
     let (client, connection) =
         h2::client::Builder::new().initial_window_size(window).handshake(socket).await.unwrap();
-    // It goes on answering pings.
+    // The connection continues to answer pings.
     tokio::spawn(connection);
     client
 }
 
-/// Begins a request whose body goes on if `more` is to come.
+/// Begins a request. If `more` is given, its bytes are sent and the body stays open.
 async fn begin(
     client: &mut SendRequest<Bytes>,
     method: &str,
@@ -33,7 +33,7 @@ async fn begin(
     let (answer, mut body) = client.send_request(request, more.is_none()).unwrap();
     if let Some(more) = more {
         body.send_data(Bytes::from_static(more.as_bytes()), false).unwrap();
-        // Dropped, it would be taken back.
+        // Dropping the body would cancel the request.
         tokio::spawn(async move { std::future::poll_fn(|cx| body.poll_reset(cx)).await });
     }
     answer
@@ -45,25 +45,26 @@ async fn get(client: &mut SendRequest<Bytes>, path: &str) -> RecvStream {
     answer.into_body()
 }
 
-/// The next bytes, or why there are none.
+/// Returns the next bytes, or the reason of the reset.
 async fn next(body: &mut RecvStream) -> Result<Bytes, Option<Reason>> {
-    let bytes = tokio::time::timeout(SOON, body.data()).await.expect("it is held open for ever");
-    bytes.expect("it has ended in order").map_err(|error| error.reason())
+    let bytes = tokio::time::timeout(SOON, body.data()).await.expect("the stream was not reset in time");
+    bytes.expect("the stream ended without a reset").map_err(|error| error.reason())
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_whose_window_stays_closed_is_reset() {
+async fn a_stream_with_a_closed_window_is_reset() {
     let (address, hub) = impatient().await;
     let pad = "x".repeat(900);
     for i in 0..200 {
         let tick = format!("{{\"symbol\":\"S{i}\",\"price\":1,\"pad\":\"{pad}\"}}");
         hub.publish(&tickcast::Tick::from_json(tick.as_bytes()).unwrap()).unwrap();
     }
-    // One that is only quiet, and one whose reader takes what it is sent.
+    // A quiet stream whose reader reads everything.
     let mut open = connect(address, 1 << 20).await;
     let mut quiet = get(&mut open, "/prices/stream?symbols=QUIET").await;
     assert!(next(&mut quiet).await.unwrap().starts_with(b"retry: "));
-    // Not even a part of the answer; or a part, and then no more. One that fits into a window is not held open.
+    // The window takes nothing of the response, or only a part. A response that fits into its window is not
+    // held open.
     let (long, short) = (["/v1/prices", "/prices/stream", "/v1/stream"], ["/v1/symbols", "/v1/prices/S1"]);
     for (window, paths) in [(0, &long[..]), (0, &short), (1, &long), (1, &short), (20_000, &long)] {
         let mut closed = connect(address, window).await;
@@ -71,7 +72,7 @@ async fn a_stream_whose_window_stays_closed_is_reset() {
             let mut body = get(&mut closed, path).await;
             let reason = loop {
                 match next(&mut body).await {
-                    // Nothing is said to be taken: the window stays as it is.
+                    // The client does not release capacity: the window stays as it is.
                     Ok(_) => {}
                     Err(reason) => break reason,
                 }
@@ -81,39 +82,40 @@ async fn a_stream_whose_window_stays_closed_is_reset() {
     }
     eventually(async || hub.stats().streams == 1).await;
     hub.publish(&tickcast::Tick::from_json(br#"{"symbol":"QUIET","price":7}"#).unwrap()).unwrap();
-    // It was sent nothing in all that time but signs of life.
+    // Until now the quiet stream received only keep-alive comments.
     while !String::from_utf8_lossy(&next(&mut quiet).await.unwrap()).contains("\"price\":7,") {}
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_that_stops_coming_is_not_waited_for() {
+async fn a_body_that_stops_arriving_times_out() {
     let (address, _hub) = impatient().await;
     let mut client = connect(address, 1 << 20).await;
     let stalled = begin(&mut client, "POST", "/v1/prices", Some("[")).await;
-    let answer = tokio::time::timeout(SOON, stalled).await.expect("no answer came").unwrap();
+    let answer = tokio::time::timeout(SOON, stalled).await.expect("no response arrived").unwrap();
     assert_eq!(answer.status(), 408);
-    // The others on the connection know nothing of it.
+    // The other requests of the connection are not affected.
     assert!(!next(&mut get(&mut client, "/v1/symbols").await).await.unwrap().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_publish_without_the_token_is_refused_before_its_body_comes() {
+async fn publishing_without_the_token_is_refused_before_the_body_arrives() {
     let server = TestServer::start();
     let address = server.public.strip_prefix("http://").unwrap().parse().unwrap();
     let mut client = connect(address, 1 << 20).await;
     let refused = begin(&mut client, "POST", "/v1/prices", Some("[")).await;
-    let answer = tokio::time::timeout(SOON, refused).await.expect("no answer came").unwrap();
+    let answer = tokio::time::timeout(SOON, refused).await.expect("no response arrived").unwrap();
     assert_eq!(answer.status(), 401);
 }
 
-/// Each takes a place, though they share a connection; and gives it back.
+/// Checks that each stream takes a connection slot, although the streams share one connection. Checks that
+/// the stream frees the slot at its end.
 #[tokio::test(flavor = "multi_thread")]
-async fn streams_of_one_connection_take_places() {
+async fn streams_of_one_connection_take_slots() {
     let server = TestServer::with(&["--source", "none", "--max-connections", "5"]);
     let http = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
     let url = format!("{}/prices/stream?symbols=A", server.public);
     let mut readers = Vec::new();
-    // One of the five is the connection's.
+    // The connection itself takes one of the five slots.
     for _ in 0..4 {
         readers.push(Reader::get(&http, &url).await);
     }
@@ -121,10 +123,11 @@ async fn streams_of_one_connection_take_places() {
     for url in [url.clone(), format!("{}/v1/stream", server.public)] {
         let answer = http.get(&url).send().await.unwrap();
         assert_eq!((answer.status().as_u16(), answer.version()), (200, reqwest::Version::HTTP_2));
-        let busy = tokio::time::timeout(SOON, answer.text()).await.expect("there was a place").unwrap();
+        let busy =
+            tokio::time::timeout(SOON, answer.text()).await.expect("the stream was not refused").unwrap();
         assert!(busy.contains("busy"), "{busy}");
     }
-    // Requests that are soon over go on, and so do the streams.
+    // Short requests and open streams continue.
     assert_eq!(http.get(format!("{}/healthz", server.public)).send().await.unwrap().status(), 200);
     server.publish(&[("A", "1")]).await;
     for reader in &mut readers {
@@ -142,9 +145,10 @@ async fn streams_of_one_connection_take_places() {
     .await;
 }
 
-/// More requests at once than a connection may have wait for those before them; the server says how many.
+/// Checks the maximum number of concurrent requests of a connection, which the server announces. Further
+/// requests wait until an earlier one ends.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_has_so_many_requests_at_a_time() {
+async fn concurrent_requests_per_connection_are_limited() {
     let (address, _hub) = impatient().await;
     let mut client = connect(address, 1 << 20).await;
     let mut streams = Vec::new();
@@ -154,6 +158,7 @@ async fn a_connection_has_so_many_requests_at_a_time() {
     assert_eq!(client.current_max_send_streams(), 100);
     let further = begin(&mut client, "GET", "/v1/symbols", None).await;
     drop(streams.pop());
-    let answer = tokio::time::timeout(SOON, further).await.expect("it never had its turn").unwrap();
+    let answer =
+        tokio::time::timeout(SOON, further).await.expect("the waiting request was never answered").unwrap();
     assert_eq!(answer.status(), 200);
 }

@@ -1,4 +1,4 @@
-//! The two ways of writing to sockets, and what happens where the kernel forbids one of them.
+//! The two ways of writing to sockets, and the fallback if the kernel forbids io_uring.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use crate::client::Reader;
 use crate::clients::tool;
 use crate::server::{TOKEN, TestServer, tickcast};
 
-/// Everyone gets every tick, in order.
+/// Checks that every reader receives every tick, in order.
 async fn serves_many(server: &TestServer) {
     let mut readers = Vec::new();
     for i in 0..40 {
@@ -24,13 +24,14 @@ async fn serves_many(server: &TestServer) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn either_way_serves_the_same() {
+async fn all_io_backends_serve_the_same_ticks() {
     for io in ["epoll", "uring", "auto"] {
         serves_many(&TestServer::with(&["--source", "none", "--io-backend", io])).await;
     }
 }
 
-/// A filter for system calls that answers `io_uring_setup` with "not permitted", as containers do, and then the program.
+/// A system call filter that makes `io_uring_setup` fail with "not permitted", as containers do. Then the
+/// script starts the program.
 const FORBID: &str = "
 import ctypes, os, struct, sys
 libc = ctypes.CDLL(None, use_errno=True)
@@ -45,8 +46,8 @@ os.execv(sys.argv[1], sys.argv[1:])
 ";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_kernel_that_forbids_io_uring_is_done_without() {
-    let Some(python) = tool("XTASK_PYTHON", "a_kernel_that_forbids_io_uring_is_done_without") else { return };
+async fn a_forbidden_io_uring_falls_back_to_epoll() {
+    let Some(python) = tool("XTASK_PYTHON", "a_forbidden_io_uring_falls_back_to_epoll") else { return };
     let serve = ["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log-format", "json"];
     let plain = tickcast(
         &[&serve[..], &["--source", "none", "--publish-token", TOKEN, "--io-backend", "uring"]].concat(),

@@ -1,4 +1,4 @@
-//! What happens where there is no place for another connection, or no descriptor for another socket.
+//! Behaviour without a free connection slot, and without a free file descriptor.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -13,27 +13,27 @@ const ASK: &[u8] = b"GET /prices/stream?symbols=A HTTP/1.1\r\nhost: x\r\n\r\n";
 
 const BAD: &[u8] = b"GET /prices/stream?rate=x HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
 
-/// Asks for a stream and waits for the beginning of the answer.
+/// Requests a stream and waits for the beginning of the response.
 fn open(server: &TestServer) -> TcpStream {
     let mut socket = ask(server);
     assert!(socket.read(&mut [0; 1024]).unwrap() > 0);
     socket
 }
 
-/// Asks for a stream.
+/// Requests a stream.
 fn ask(server: &TestServer) -> TcpStream {
     let mut socket = connect(server);
     socket.write_all(ASK).unwrap();
     socket
 }
 
-/// How often the log says `text`.
+/// Returns how many lines of the log contain `text`.
 fn said(server: &TestServer, text: &str) -> u64 {
     server.log().lines().filter(|line| line.contains(text)).count() as u64
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_all_places_are_taken_streams_are_told_to_come_back() {
+async fn streams_above_the_connection_limit_are_asked_to_retry() {
     let server = TestServer::with(&["--source", "none", "--max-connections", "20"]);
     let begin = Instant::now();
     let mut first = Reader::open(&server, "?symbols=A").await;
@@ -46,7 +46,7 @@ async fn where_all_places_are_taken_streams_are_told_to_come_back() {
         let retry = body.strip_prefix("retry: ").and_then(|rest| rest.strip_suffix("\n: busy\n"));
         assert!((5000..=15_000).contains(&retry.unwrap().parse::<u32>().unwrap()), "{body:?}");
     }
-    // The same for those whom hyper serves; what is wrong in itself is still said.
+    // The same holds for requests that hyper serves. An invalid request is still answered with its error.
     let by_hyper = b"GET /prices/stream HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n";
     for (request, expected) in [(&by_hyper[..], ": busy\n"), (BAD, "HTTP/1.1 400 ")] {
         let mut socket = connect(&server);
@@ -54,7 +54,7 @@ async fn where_all_places_are_taken_streams_are_told_to_come_back() {
         let answer = rest(&socket);
         assert!(answer.contains(expected), "{answer}");
     }
-    // Requests that are soon over are answered, and those who are in never notice.
+    // Short requests are answered, and open streams are not affected.
     server.publish(&[("A", "1")]).await;
     assert_eq!(first.tick().await.price, "1");
     let lines = said(&server, "no place for another stream");
@@ -73,9 +73,10 @@ async fn where_all_places_are_taken_streams_are_told_to_come_back() {
     .await;
 }
 
-/// The process is out of descriptors: streams go on, the log is not flooded, and accepting resumes by itself.
+/// Checks a process without free file descriptors. Open streams continue, the log is not flooded, and
+/// accepting resumes by itself.
 #[tokio::test(flavor = "multi_thread")]
-async fn out_of_descriptors() {
+async fn accepting_resumes_after_descriptors_run_out() {
     let server = TestServer::start();
     let mut first = Reader::open(&server, "?symbols=A").await;
     let mut others: Vec<_> = (0..60).map(|_| open(&server)).collect();
@@ -87,7 +88,7 @@ async fn out_of_descriptors() {
     };
     publish(1);
     assert_eq!(first.tick().await.price, "1");
-    // There are five numbers left for more of them, or fewer.
+    // At most five descriptor numbers below the limit are free.
     let numbers = std::fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap();
     let number =
         |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
@@ -105,7 +106,7 @@ async fn out_of_descriptors() {
     }
     let lines = said(&server, "cannot accept connections");
     assert!(lines <= begin.elapsed().as_secs() + 2, "{lines} lines");
-    // Those who leave make room: everyone who waited is let in.
+    // Closed connections free descriptors, and every waiting client is accepted.
     others.drain(..40);
     for mut socket in &waiting {
         socket.set_read_timeout(Some(SOON)).unwrap();

@@ -1,4 +1,4 @@
-//! Everything, from outside: real sockets, the real program, real clients.
+//! The integration tests: real sockets, the real program, real clients.
 
 #![expect(clippy::unwrap_used, reason = "here a failed unwrap is a failed test")]
 

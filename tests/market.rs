@@ -1,4 +1,4 @@
-//! The market as it stands: prices, symbols, status, metrics.
+//! The state of the market: prices, symbols, status, metrics.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use crate::client::member;
 use crate::server::{TOKEN, TestServer};
 
 #[tokio::test]
-async fn prices_of_all_some_and_one() {
+async fn prices_are_returned_for_all_some_or_one_symbol() {
     let server = TestServer::start();
     server.publish(&[("XRP/ETH", "0.00152787"), ("BTC-USD", "97430.40"), ("A", "1")]).await;
     let names = |answer: &serde_json::Value| -> Vec<String> {
@@ -30,7 +30,7 @@ async fn prices_of_all_some_and_one() {
 }
 
 #[tokio::test]
-async fn a_symbol_that_is_taken_off_is_gone_until_it_ticks_again() {
+async fn a_deleted_symbol_is_gone_until_its_next_tick() {
     let server = TestServer::start();
     server.publish(&[("A", "1"), ("A", "2")]).await;
     let delete = async |symbol: &str| {
@@ -42,11 +42,11 @@ async fn a_symbol_that_is_taken_off_is_gone_until_it_ticks_again() {
     assert_eq!(server.get("/v1/prices/A").await.0, 404);
     assert_eq!(server.get("/v1/symbols").await.1["symbols"][0]["state"], "gone");
     server.publish(&[("A", "3")]).await;
-    assert_eq!(server.get("/v1/prices/A").await.1["n"], 3, "it goes on counting");
+    assert_eq!(server.get("/v1/prices/A").await.1["n"], 3, "the tick number continues");
 }
 
 #[tokio::test]
-async fn what_there_is_not_is_a_problem_too() {
+async fn unknown_paths_return_problem_json() {
     let server = TestServer::start();
     for (method, path, status) in [
         ("GET", "/nothing", 404),
@@ -64,7 +64,7 @@ async fn what_there_is_not_is_a_problem_too() {
 }
 
 #[tokio::test]
-async fn symbols_page_by_page() {
+async fn symbols_are_listed_in_pages() {
     let server = TestServer::start();
     server.post(r#"[{"symbol":"B","price":2,"time":1700000001000},{"symbol":"a","price":1.50,"time":1700000002000},{"symbol":"AB","price":3,"time":1700000003000}]"#).await;
     server.post(r#"{"symbol":"B","price":5,"time":1700000004000,"prev_close":2.10}"#).await;
@@ -78,7 +78,7 @@ async fn symbols_page_by_page() {
 }
 
 #[tokio::test]
-async fn health_status_and_metrics() {
+async fn health_status_and_metrics_report_the_market() {
     let server = TestServer::start();
     server.publish(&[("A", "1")]).await;
     server.post(r#"[{"symbol":"A","price":"x"},{"symbol":"A","price":1,"time":1700000000005}]"#).await;
@@ -108,9 +108,9 @@ async fn health_status_and_metrics() {
     assert_eq!(server.http.get(format!("{}/metrics", server.public)).send().await.unwrap().status(), 404);
 }
 
-/// Every described route refuses unknown parameters, and knows those that are described.
+/// Checks that every described route refuses unknown parameters, and accepts the described ones.
 #[tokio::test]
-async fn parameters_that_nobody_knows_are_refused_on_every_route() {
+async fn unknown_parameters_are_refused_on_every_route() {
     let server = TestServer::start();
     server.publish(&[("A", "1")]).await;
     let (_, description) = server.get("/openapi.json").await;
@@ -142,7 +142,7 @@ async fn parameters_that_nobody_knows_are_refused_on_every_route() {
 }
 
 #[tokio::test]
-async fn lists_of_symbols_add_up_and_a_name_in_another_case_is_hinted_at() {
+async fn repeated_symbols_parameters_add_up_and_errors_suggest_the_right_case() {
     let server = TestServer::start();
     server.publish(&[("BRK.B", "1"), ("A", "1"), ("C", "1")]).await;
     let (_, prices) = server.get("/v1/prices?symbols=A&symbols=BRK.B").await;

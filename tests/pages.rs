@@ -1,11 +1,11 @@
-//! The pages in a real browser: what is shown of prices, wherever and however wide the pages are.
+//! The pages in a real browser: how they show prices, at any path and any width.
 
 use serde_json::json;
 
 use crate::clients::{Looker, browser, page, succeed};
 use crate::server::{TestServer, eventually};
 
-/// Sends datagrams to the server's source until these symbols have prices.
+/// Sends datagrams to the UDP source of the server until all `symbols` have prices.
 async fn priced(server: &TestServer, lines: &str, symbols: &[&str]) {
     let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let address = server.datagrams();
@@ -18,10 +18,10 @@ async fn priced(server: &TestServer, lines: &str, symbols: &[&str]) {
     .await;
 }
 
-/// The dashboard's checks once more, behind a proxy that serves it below a path and nothing beside that.
+/// Runs the checks of the dashboard behind a proxy that serves the dashboard only below a path.
 #[tokio::test(flavor = "multi_thread")]
-async fn chromium_shows_the_dashboard_below_a_path() {
-    let test = "pages::chromium_shows_the_dashboard_below_a_path";
+async fn chromium_dashboard_passes_its_checks_below_a_path() {
+    let test = "pages::chromium_dashboard_passes_its_checks_below_a_path";
     let Some((packages, chromium)) = browser(test) else { return };
     let server = TestServer::with(&["--source", "sim"]);
     let mut command = page(&packages, "dashboard.mjs");
@@ -30,10 +30,11 @@ async fn chromium_shows_the_dashboard_below_a_path() {
     assert!(said.contains("ok   nothing is asked for beside the path"), "{said}");
 }
 
-/// Prices of every length at widths from a phone's to a wall's: `web/test/numbers.mjs` reads them back as they are laid out.
+/// Tests prices of every length at widths from a phone to a wall display. `web/test/numbers.mjs` reads the
+/// prices from the page layout.
 #[tokio::test(flavor = "multi_thread")]
-async fn chromium_cuts_no_number_at_any_width() {
-    let test = "pages::chromium_cuts_no_number_at_any_width";
+async fn chromium_shows_whole_numbers_at_any_width() {
+    let test = "pages::chromium_shows_whole_numbers_at_any_width";
     let Some((packages, chromium)) = browser(test) else { return };
     let server = TestServer::with(&["--source", "udp:127.0.0.1:0?stale_after=0s"]);
     let lines = r#"{"symbol":"BIG","price":12345678901234567890.12345678,"prev_close":0.00000001,"bid":12345678901234567890.12345677,"ask":12345678901234567890.12345679}
@@ -53,10 +54,10 @@ async fn chromium_cuts_no_number_at_any_width() {
     assert!(said.lines().filter(|line| line.starts_with("ok ")).count() > 80, "{said}");
 }
 
-/// Tickers on one page, some of which ask for nonsense, at the root and below a path.
+/// Tests several tickers on one page, some with invalid attributes, at the root and below a path.
 #[tokio::test(flavor = "multi_thread")]
-async fn chromium_keeps_tickers_of_a_page_apart() {
-    let test = "pages::chromium_keeps_tickers_of_a_page_apart";
+async fn chromium_tickers_on_one_page_are_independent() {
+    let test = "pages::chromium_tickers_on_one_page_are_independent";
     let Some((packages, chromium)) = browser(test) else { return };
     let server = TestServer::with(&["--source", "udp:127.0.0.1:0?stale_after=1s"]);
     let lines: String =
@@ -67,10 +68,11 @@ async fn chromium_keeps_tickers_of_a_page_apart() {
     succeed(command).await;
 }
 
-/// A server that comes back without its tape knows of no price, and neither does a page that was open all along.
+/// Checks that an open page drops its prices when the server restarts without its tape, because that server
+/// has no prices.
 #[tokio::test(flavor = "multi_thread")]
-async fn chromium_forgets_the_prices_of_another_life() {
-    let test = "pages::chromium_forgets_the_prices_of_another_life";
+async fn chromium_drops_prices_of_an_earlier_epoch() {
+    let test = "pages::chromium_drops_prices_of_an_earlier_epoch";
     let Some((packages, chromium)) = browser(test) else { return };
     let server = TestServer::start();
     let url = server.public.clone();

@@ -1,4 +1,4 @@
-//! Two writers, the same bytes: straight into the socket, and through an HTTP body.
+//! Two ways to write a stream, with the same bytes: directly into the socket, and through an HTTP body.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 
 use crate::server::eventually;
 
-/// Serves `app`; returns its address.
+/// Serves `app` and returns its address.
 async fn serve(app: Router) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -18,7 +18,7 @@ async fn serve(app: Router) -> String {
     address
 }
 
-/// Sends `request` and reads until the server ends the connection.
+/// Sends `request` and reads until the server closes the connection.
 async fn converse(address: &str, request: &str) -> String {
     let mut socket = TcpStream::connect(address).await.unwrap();
     socket.write_all(request.as_bytes()).await.unwrap();
@@ -27,7 +27,7 @@ async fn converse(address: &str, request: &str) -> String {
     String::from_utf8(answer).unwrap()
 }
 
-/// The events of an answer, whatever frames it.
+/// Returns the event lines of a response, for any framing.
 fn events(answer: &str) -> Vec<&str> {
     answer
         .lines()
@@ -41,18 +41,18 @@ fn publish(hub: &Hub, n: u32) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_way_of_asking_gets_the_same_events() {
+async fn all_http_versions_and_both_paths_send_the_same_events() {
     let hub = Hub::builder().build();
     let address = serve(Router::new().nest("/mine", hub.router())).await;
     publish(&hub, 0);
     let path = "/mine/prices/stream?symbols=A";
     let direct = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
-    // What a plain GET for a stream does not have: hyper serves it.
+    // A plain GET for a stream has no `content-length`, so hyper serves this request.
     let through_hyper =
         format!("GET {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
     let ancient = format!("GET {path} HTTP/1.0\r\n\r\n");
     let requests = [direct, through_hyper, ancient];
-    // The same over HTTP/2, for those who know that it is spoken here.
+    // The same stream over HTTP/2 with prior knowledge.
     let http2 = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
     let modern = async {
         let response = http2.get(format!("http://{address}{path}")).send().await.unwrap();
@@ -78,11 +78,11 @@ async fn every_way_of_asking_gets_the_same_events() {
         );
     }
     assert!(answers[0].ends_with("\r\n0\r\n\r\n") && answers[1].ends_with("\r\n0\r\n\r\n"));
-    assert!(answers[2].ends_with("id: A\n\n"), "HTTP/1.0 knows no chunks");
+    assert!(answers[2].ends_with("id: A\n\n"), "HTTP/1.0 has no chunked encoding");
 }
 
 #[tokio::test]
-async fn an_answer_that_is_no_stream_of_ours_is_left_as_it_is() {
+async fn responses_that_are_not_hub_streams_are_unchanged() {
     let own = get(|| async { ([("content-type", "text/event-stream")], "data: mine\n\n") });
     let hub = Hub::builder().build();
     let address = serve(Router::new().route("/own/stream", own).merge(hub.router())).await;
@@ -100,7 +100,7 @@ async fn an_answer_that_is_no_stream_of_ours_is_left_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_reader_that_goes_on_talking_is_sent_away() {
+async fn a_reader_that_sends_a_second_request_is_disconnected() {
     let hub = Hub::builder().build();
     let address = serve(hub.router()).await;
     let mut socket = TcpStream::connect(&address).await.unwrap();
@@ -108,7 +108,7 @@ async fn a_reader_that_goes_on_talking_is_sent_away() {
     eventually(async || hub.stats().streams == 1).await;
     socket.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
     eventually(async || hub.stats().streams == 0).await;
-    // The same where it says all of it at once.
+    // The server also refuses both requests in one write.
     let two = "GET /prices/stream HTTP/1.1\r\nhost: x\r\n\r\nGET / HTTP/1.1\r\nhost: x\r\n\r\n";
     let answer = converse(&address, two).await;
     assert!(
@@ -117,9 +117,9 @@ async fn a_reader_that_goes_on_talking_is_sent_away() {
     );
 }
 
-/// A piece that does not fit into the socket is finished, byte for byte, before anything else is said.
+/// Checks that a payload that does not fit into the socket is completed, byte for byte, before the next one.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_begun_is_finished() {
+async fn a_partly_written_payload_is_completed_first() {
     let hub = Hub::builder().build();
     let address = serve(hub.router()).await;
     let pad = "x".repeat(900);
@@ -129,14 +129,14 @@ async fn what_is_begun_is_finished() {
     }
     let mut socket = TcpStream::connect(&address).await.unwrap();
     socket.write_all(b"GET /prices/stream HTTP/1.0\r\n\r\n").await.unwrap();
-    // The socket is full long before five megabytes are in it.
+    // The socket is full long before it holds five megabytes.
     let mut written = 0;
     eventually(async || {
         let before = std::mem::replace(&mut written, hub.stats().bytes_sent);
         written > 0 && before == written
     })
     .await;
-    assert!(written < 5_000_000, "{written} bytes were taken by a reader that reads nothing");
+    assert!(written < 5_000_000, "the server wrote {written} bytes to a reader that reads nothing");
     let mut text = String::new();
     let mut bytes = vec![0; 1 << 16];
     while text.matches("event: tick").count() < 5_000 || !text.ends_with("\n\n") {
@@ -148,9 +148,10 @@ async fn what_is_begun_is_finished() {
     assert_eq!(ids, (0..5_000).map(|n| format!("S{n:04}")).collect::<Vec<_>>());
 }
 
-/// A reader that takes nothing is given up on the body path, too: over HTTP/1, where hyper stops asking the body for more.
+/// Checks the write timeout on the body path: over HTTP/1, hyper stops polling the body once the socket is
+/// full.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stuck_reader_of_a_body_is_given_up() {
+async fn the_write_timeout_resets_a_stalled_reader_on_the_body_path() {
     let hub = Hub::builder().build();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -166,7 +167,7 @@ async fn a_stuck_reader_of_a_body_is_given_up() {
         while healthy.read(&mut bytes).await.unwrap() > 0 {}
     });
     eventually(async || hub.stats().streams == 2).await;
-    // More than all buffers between the two take.
+    // Publish more than all buffers between server and reader can hold.
     let pad = "x".repeat(900);
     let mut n = 0;
     eventually(async || {
@@ -178,7 +179,7 @@ async fn a_stuck_reader_of_a_body_is_given_up() {
         hub.stats().streams == 1
     })
     .await;
-    // What is there can still be read; then it says that it was cut, not that it was over.
+    // The reader can still read the buffered bytes. Then the reader gets a reset, not a clean end.
     let mut bytes = vec![0; 1 << 16];
     let end = loop {
         match stuck.read(&mut bytes).await {

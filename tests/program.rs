@@ -1,4 +1,4 @@
-//! `tickcast publish`, and the program as a new user meets it.
+//! `tickcast publish`, and the first steps of a new user.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
@@ -22,7 +22,7 @@ async fn publish_as(
     let output = tokio::task::spawn_blocking(move || {
         let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
         let mut pipe = child.stdin.take().unwrap();
-        // A program that refuses its arguments does not read.
+        // A program that refuses its arguments does not read its input.
         let _ = pipe.write_all(text.as_bytes());
         drop(pipe);
         child.wait_with_output().unwrap()
@@ -33,7 +33,7 @@ async fn publish_as(
 }
 
 #[tokio::test]
-async fn a_file_goes_up_batch_by_batch() {
+async fn publish_sends_a_file_in_batches() {
     let server = TestServer::start();
     let lines: String = (1..=2500).map(|n| format!("{{\"symbol\":\"A\",\"price\":{n}}}\n")).collect();
     let (code, says, _) = publish(&server, &lines, TOKEN).await;
@@ -42,7 +42,7 @@ async fn a_file_goes_up_batch_by_batch() {
 }
 
 #[tokio::test]
-async fn rejected_lines_are_listed_by_their_lines() {
+async fn publish_reports_rejected_ticks_by_line() {
     let server = TestServer::start();
     let csv = "symbol,price,venue\nA,1.10,X\nB,abc,X\nA B,1,X\nC,2,\n";
     let (code, says, complains) = publish(&server, csv, TOKEN).await;
@@ -52,9 +52,9 @@ async fn rejected_lines_are_listed_by_their_lines() {
     assert_eq!(server.get("/v1/prices/A").await.1["venue"], "X");
 }
 
-/// A thousands separator must not turn 612,345.00 into 612.
+/// Checks that a thousands separator does not turn 612,345.00 into 612.
 #[tokio::test]
-async fn a_row_with_a_cell_too_many_is_rejected_by_its_line() {
+async fn publish_rejects_a_row_with_too_many_cells() {
     let server = TestServer::start();
     let csv = "symbol,price,size\nBRK.A,612,345.00,3\nAAPL,189.50,100\nMSFT,410.10,,\n";
     let (code, says, complains) = publish(&server, csv, TOKEN).await;
@@ -67,7 +67,7 @@ async fn a_row_with_a_cell_too_many_is_rejected_by_its_line() {
 }
 
 #[tokio::test]
-async fn an_archive_is_published_by_its_columns_and_its_symbol() {
+async fn publish_reads_an_archive_with_given_columns_and_symbol() {
     let server = TestServer::start();
     let archive = ["--columns", "time_s,price,size,-", "--symbol", "XBTUSD"];
     let rows = "1704067200,42101.5,0.1,x\n2024-01-01T00:01:00Z,42103.0,0.2,y\n";
@@ -85,9 +85,9 @@ async fn an_archive_is_published_by_its_columns_and_its_symbol() {
     }
 }
 
-/// Every command keeps the path of `--url`, with or without a slash at its end.
+/// Checks that every command keeps the path of `--url`, with or without a slash at its end.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_below_a_path_is_published_to_there() {
+async fn commands_keep_the_path_of_the_url() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     let app = axum::Router::new()
@@ -103,7 +103,7 @@ async fn a_server_below_a_path_is_published_to_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_cannot_be_reached_is_named() {
+async fn unreachable_servers_and_bad_urls_are_named_in_errors() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let url = format!("http://{free}");
     let mut watch = tickcast(&["watch", "--plain", "--url", &url]).stderr(Stdio::piped()).spawn().unwrap();
@@ -121,13 +121,13 @@ async fn who_cannot_be_reached_is_named() {
     assert_eq!(says, "tickcast: such.csv: No such file or directory (os error 2)\n");
 }
 
-/// Runs the program with a tick on its standard input.
+/// Runs the program with one tick on its standard input.
 async fn run(arguments: &[&str]) -> std::process::Output {
     let mut command = tickcast(arguments);
     let running = tokio::task::spawn_blocking(move || {
         let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        // A program that refuses its arguments does not read.
+        // A program that refuses its arguments does not read its input.
         let _ = child.stdin.take().unwrap().write_all(b"{\"symbol\":\"A\",\"price\":1}\n");
         child.wait_with_output().unwrap()
     });
@@ -135,7 +135,7 @@ async fn run(arguments: &[&str]) -> std::process::Output {
 }
 
 #[tokio::test]
-async fn a_cut_file_is_told_of_also_where_lines_were_bad() {
+async fn a_truncated_file_is_reported_in_addition_to_bad_lines() {
     let server = TestServer::start();
     let lines: String =
         (0..20_000).map(|n| format!("{{\"symbol\":\"A\",\"price\":{}}}\n", n * 7919 % 10_007)).collect();
@@ -154,7 +154,7 @@ async fn a_cut_file_is_told_of_also_where_lines_were_bad() {
 }
 
 #[tokio::test]
-async fn a_wrong_token_is_final() {
+async fn publish_does_not_retry_a_wrong_token() {
     let server = TestServer::start();
     let (code, _, says) = publish(&server, "{\"symbol\":\"A\",\"price\":1}\n", "wrong").await;
     assert_eq!(code, Some(1));
@@ -162,7 +162,7 @@ async fn a_wrong_token_is_final() {
 }
 
 #[tokio::test]
-async fn without_arguments_there_is_a_market_a_page_and_a_token() {
+async fn the_defaults_give_a_simulated_market_a_page_and_a_token() {
     let mut command = tickcast(&["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
     command.env("TICKCAST_LOG_FORMAT", "json").stdout(Stdio::null());
     let server = TestServer::launch(command);
@@ -191,9 +191,9 @@ async fn without_arguments_there_is_a_market_a_page_and_a_token() {
     assert!(page.text().await.unwrap().contains("<title>"));
 }
 
-/// As come of joining addresses by hand.
+/// Checks paths with extra slashes, which come from addresses that are joined by hand.
 #[tokio::test]
-async fn slashes_too_many_lead_to_the_same_place() {
+async fn paths_with_extra_slashes_redirect_to_the_clean_path() {
     let server = TestServer::start();
     server.publish(&[("A", "1")]).await;
     for (path, end) in
@@ -210,12 +210,12 @@ async fn slashes_too_many_lead_to_the_same_place() {
         (308, &"../../evil.example".parse().unwrap())
     );
     let post = direct.post(format!("{}/v1/prices/", server.public)).send().await.unwrap();
-    assert_eq!(post.status(), 404, "ticks are sent once, to where they are taken");
+    assert_eq!(post.status(), 404, "a publish request is not redirected");
     assert_eq!(server.get("/no/such").await.0, 404);
 }
 
 #[tokio::test]
-async fn the_same_seed_is_the_same_market() {
+async fn the_same_seed_gives_the_same_prices() {
     let prices = async |seed: &str| {
         let server = TestServer::with(&["--source", &format!("sim:{seed}?rate=2000")]);
         let mut reader = Reader::open(&server, "?symbols=BTC-USD").await;
@@ -230,7 +230,7 @@ async fn the_same_seed_is_the_same_market() {
     let agreeing = |a: &std::collections::BTreeMap<u64, String>,
                     b: &std::collections::BTreeMap<u64, String>| {
         let both: Vec<_> = a.iter().filter_map(|(n, price)| Some((price, b.get(n)?))).collect();
-        assert!(both.len() > 50, "the two runs overlap");
+        assert!(both.len() > 50, "the two runs must overlap");
         both.iter().filter(|(a, b)| a == b).count() as f64 / both.len() as f64
     };
     assert_eq!(agreeing(&one, &same), 1.0);

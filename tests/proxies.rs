@@ -1,4 +1,5 @@
-//! nginx and HAProxy as the guide sets them up, and a page that meets one that was set up otherwise.
+//! nginx and HAProxy with the configuration of the guide, and a page behind a proxy with another
+//! configuration.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -15,18 +16,18 @@ use crate::clients::{browser, node, tool};
 use crate::guides::block;
 use crate::server::{TOKEN, TestServer, eventually};
 
-/// A proxy in front of a server, ended with the test.
+/// A proxy in front of a server. Dropping the value stops the proxy.
 struct Proxy {
     child: Child,
     url: String,
     folder: TempDir,
 }
 
-/// Where the guide's server is.
+/// Address of the server in the guide.
 const UPSTREAM: &str = "127.0.0.1:8080";
 
 impl Proxy {
-    /// nginx with what the guide puts into its `server`.
+    /// Starts nginx with the `server` block of the guide.
     async fn nginx(program: &str, server: &TestServer) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path().display();
@@ -34,7 +35,7 @@ impl Proxy {
         let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .map(|what| format!("{what}_temp_path {place}/{what};\n"))
             .concat();
-        // Its workers are of the same user, so that they can reach the folder.
+        // The workers run as the same user, so that they can reach the folder.
         let user = if rustix::process::getuid().is_root() { "user root;" } else { "" };
         let settings = format!(
             "daemon off; {user} pid {place}/pid;\nevents {{}}\nhttp {{ access_log {place}/access;\n{temporary}\
@@ -46,7 +47,7 @@ impl Proxy {
         Self::start(command, folder).await
     }
 
-    /// HAProxy with all that the guide says.
+    /// Starts HAProxy with the whole configuration of the guide.
     async fn haproxy(program: &str, server: &TestServer) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path().display();
@@ -61,7 +62,7 @@ impl Proxy {
         Self::start(command, folder).await
     }
 
-    /// Starts it, and lends it a port: neither of them can say which one the system chose.
+    /// Starts the proxy and forwards a TCP port to it. Neither proxy can report a port that the system chose.
     async fn start(mut command: Command, folder: TempDir) -> Self {
         let child = command.stdout(Stdio::null()).spawn().unwrap();
         let socket = folder.path().join("socket");
@@ -83,7 +84,7 @@ impl Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        // A master that is told to end ends its workers, too.
+        // A master process that receives a signal to stop also stops its workers.
         let _ = Command::new("kill").arg(self.child.id().to_string()).status();
         let _ = self.child.wait();
     }
@@ -93,8 +94,8 @@ fn address(server: &TestServer) -> &str {
     server.public.trim_start_matches("http://")
 }
 
-/// Everything that the guide promises of a proxy: streams pass as they come, bodies of any length are taken, and while the
-/// server is away streams are answered as browsers need it.
+/// Checks everything that the guide promises of a proxy. Streams pass without delay, and bodies of any length
+/// are accepted. While the server is down, streams receive the response that browsers need.
 async fn keeps_its_promises(proxy: &Proxy, folder: &Path, server: TestServer) {
     let http = server.http.clone();
     let stream = format!("{}/v1/stream?symbols=A&mode=all", proxy.url);
@@ -133,8 +134,8 @@ async fn keeps_its_promises(proxy: &Proxy, folder: &Path, server: TestServer) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nginx_as_the_guide_has_it() {
-    let Some(program) = tool("XTASK_NGINX", "proxies::nginx_as_the_guide_has_it") else { return };
+async fn nginx_works_as_documented() {
+    let Some(program) = tool("XTASK_NGINX", "proxies::nginx_works_as_documented") else { return };
     let folder = tempfile::tempdir().unwrap();
     let server = TestServer::on_disk(folder.path(), &[]);
     let proxy = Proxy::nginx(&program, &server).await;
@@ -142,15 +143,15 @@ async fn nginx_as_the_guide_has_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn haproxy_as_the_guide_has_it() {
-    let Some(program) = tool("XTASK_HAPROXY", "proxies::haproxy_as_the_guide_has_it") else { return };
+async fn haproxy_works_as_documented() {
+    let Some(program) = tool("XTASK_HAPROXY", "proxies::haproxy_works_as_documented") else { return };
     let folder = tempfile::tempdir().unwrap();
     let server = TestServer::on_disk(folder.path(), &[]);
     let proxy = Proxy::haproxy(&program, &server).await;
     keeps_its_promises(&proxy, folder.path(), server).await;
 }
 
-/// The guide's page in Chromium.
+/// The page of the guide in Chromium.
 struct Page {
     child: Child,
     says: std::io::Lines<BufReader<std::process::ChildStdout>>,
@@ -166,7 +167,7 @@ impl Page {
         Self { child, says }
     }
 
-    /// Waits until it shows a price; returns how many times it has made an `EventSource`.
+    /// Waits until the page shows `price`. Returns how many `EventSource` objects the page has created.
     fn see(&mut self, price: &str) -> usize {
         writeln!(self.child.stdin.as_mut().unwrap(), "{price}").unwrap();
         self.says.next().unwrap().unwrap().parse().unwrap()
@@ -180,10 +181,10 @@ impl Drop for Page {
     }
 }
 
-/// The browser comes back by itself, with the one `EventSource` it was given.
+/// Checks that the browser reconnects by itself with the same `EventSource`.
 #[tokio::test(flavor = "multi_thread")]
-async fn chromium_comes_back_through_nginx() {
-    let test = "proxies::chromium_comes_back_through_nginx";
+async fn chromium_reconnects_through_nginx() {
+    let test = "proxies::chromium_reconnects_through_nginx";
     let Some((program, tools)) = tool("XTASK_NGINX", test).zip(browser(test)) else { return };
     let folder = tempfile::tempdir().unwrap();
     let server = TestServer::on_disk(folder.path(), &[]);
@@ -193,7 +194,8 @@ async fn chromium_comes_back_through_nginx() {
     assert_eq!(page.see("189.50"), 1);
     let url = server.public.clone();
     server.kill();
-    // Its stream is over, and it has come back and was answered in the server's place.
+    // The stream of the page has ended, the browser has reconnected, and nginx has answered in place of the
+    // server.
     let log = proxy.folder.path().join("access");
     let answered = || std::fs::read_to_string(&log).unwrap().matches("GET /v1/stream").count();
     eventually(async || answered() > 1).await;
@@ -202,10 +204,10 @@ async fn chromium_comes_back_through_nginx() {
     assert_eq!(page.see("190.10"), 1);
 }
 
-/// Where a proxy answers 502 itself the page makes another `EventSource`.
+/// Checks that the page creates another `EventSource` if a proxy answers 502 itself.
 #[tokio::test(flavor = "multi_thread")]
-async fn chromium_comes_back_after_a_502() {
-    let Some(tools) = browser("proxies::chromium_comes_back_after_a_502") else { return };
+async fn chromium_reconnects_after_a_502() {
+    let Some(tools) = browser("proxies::chromium_reconnects_after_a_502") else { return };
     let folder = tempfile::tempdir().unwrap();
     let server = TestServer::on_disk(folder.path(), &[]);
     let url = server.public.clone();
@@ -221,7 +223,7 @@ async fn chromium_comes_back_after_a_502() {
     assert!(page.see("190.10") > 1);
 }
 
-/// Answers 502 where a server was, until it is dropped.
+/// A listener that answers 502 on the address of a stopped server, until the value is dropped.
 struct Absence {
     asked: Arc<AtomicUsize>,
     task: tokio::task::JoinHandle<()>,
@@ -244,7 +246,7 @@ impl Absence {
         Self { asked, task }
     }
 
-    /// Waits until somebody was answered so.
+    /// Waits until at least one client has received a 502.
     async fn noticed(&self) {
         eventually(async || self.asked.load(Ordering::SeqCst) > 0).await;
     }

@@ -1,4 +1,4 @@
-//! `POST /v1/prices`: everything that can come in.
+//! `POST /v1/prices`: every kind of input.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +12,7 @@ use crate::server::{TOKEN, TestServer};
 const NDJSON: &str = "application/x-ndjson";
 
 #[tokio::test]
-async fn prices_leave_as_they_came() {
+async fn prices_are_sent_as_they_were_published() {
     let server = TestServer::start();
     let mut reader = Reader::open(&server, "").await;
     for (written, sent) in [
@@ -31,7 +31,7 @@ async fn prices_leave_as_they_came() {
 }
 
 #[tokio::test]
-async fn what_is_no_price_is_refused_by_name_and_leaves_the_rest() {
+async fn invalid_prices_are_rejected_by_name_and_the_rest_is_accepted() {
     let server = TestServer::start();
     for (price, error) in [
         ("NaN", "not JSON: expected value at column 23, at `NaN`"),
@@ -64,7 +64,7 @@ async fn what_is_no_price_is_refused_by_name_and_leaves_the_rest() {
 }
 
 #[tokio::test]
-async fn every_rule_of_a_tick_has_its_message() {
+async fn every_tick_rule_has_its_own_error_message() {
     let server = TestServer::start();
     let extras: String = (0..17).map(|i| format!(",\"x{i}\":0")).collect();
     let tomorrow = 86_400_000 * 30_000_u64;
@@ -128,9 +128,9 @@ async fn every_rule_of_a_tick_has_its_message() {
     }
 }
 
-/// `curl -f` and `res.ok` see only the status.
+/// Checks the status of such requests, because `curl -f` and `res.ok` check only the status.
 #[tokio::test]
-async fn where_nothing_is_taken_the_request_fails() {
+async fn a_request_without_an_accepted_tick_fails() {
     let server = TestServer::start();
     let (status, problem) = server.post(r#"{"symbol":"A"}"#).await;
     assert_eq!((status, &problem["status"]), (422, &json!(422)), "{problem}");
@@ -141,13 +141,13 @@ async fn where_nothing_is_taken_the_request_fails() {
     assert!(problem["cursor"].is_string(), "{problem}");
     let some = r#"[{"symbol":"A","price":2,"time":1700000000002},{"symbol":"A"}]"#;
     assert_eq!(server.post(some).await.0, 200);
-    // What is late or known was dealt with.
+    // A request with a late or unchanged tick does not fail: the tick was processed.
     let late = r#"[{"symbol":"A","price":2,"time":1700000000001},{"symbol":"A"}]"#;
     assert_eq!((server.post(late).await.0, server.post("[]").await.0), (200, 200));
 }
 
 #[tokio::test]
-async fn extras_in_any_case_and_times_in_any_form() {
+async fn extras_keep_their_case_and_times_have_several_formats() {
     let server = TestServer::start();
     let mut reader = Reader::open(&server, "").await;
     for (time, sent) in [
@@ -164,7 +164,7 @@ async fn extras_in_any_case_and_times_in_any_form() {
 }
 
 #[tokio::test]
-async fn bodies_may_be_compressed_and_begin_with_a_byte_order_mark() {
+async fn bodies_may_be_compressed_and_start_with_a_byte_order_mark() {
     let server = TestServer::start();
     let post = async |coding: &str, body: Vec<u8>| {
         let request = server.http.post(format!("{}/v1/prices", server.public)).bearer_auth(TOKEN);
@@ -190,7 +190,7 @@ async fn bodies_may_be_compressed_and_begin_with_a_byte_order_mark() {
             "{report}"
         );
     }
-    // One that asks for 128 MiB to be decoded in, and one that was cut.
+    // The first body is truncated. The second one asks for a decoder window of 128 MiB.
     let mut wide = zstd::Encoder::new(Vec::new(), 1).unwrap();
     wide.window_log(27).unwrap();
     std::io::Write::write_all(&mut wide, lines.as_bytes()).unwrap();
@@ -210,9 +210,9 @@ async fn bodies_may_be_compressed_and_begin_with_a_byte_order_mark() {
     }
 }
 
-/// A small body that expands to 200 MiB takes no more memory than any other.
+/// Checks that a small body that expands to 200 MiB uses no more memory than any other body.
 #[tokio::test]
-async fn what_a_body_expands_to_costs_no_memory() {
+async fn a_compressed_body_expands_in_constant_memory() {
     const MIB: u64 = 1 << 20;
     let server = TestServer::start();
     server.publish(&[("A", "1")]).await;
@@ -244,7 +244,7 @@ fn gzip(text: &str) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn changes_are_exact() {
+async fn changes_are_exact_decimals() {
     let server = TestServer::start();
     let mut reader = Reader::open(&server, "").await;
     let day = 86_400_000 * 20_000_u64;
@@ -274,7 +274,7 @@ async fn changes_are_exact() {
 }
 
 #[tokio::test]
-async fn a_late_tick_never_overwrites_a_newer_price() {
+async fn a_late_tick_never_overwrites_a_newer_price_of_its_symbol() {
     let server = TestServer::start();
     let (_, answer) = server
         .post(r#"[{"symbol":"A","price":2,"time":1700000002000},{"symbol":"A","price":1,"time":1700000001999},{"symbol":"A","price":3,"time":1700000002000}]"#)
@@ -284,7 +284,7 @@ async fn a_late_tick_never_overwrites_a_newer_price() {
 }
 
 #[tokio::test]
-async fn only_who_has_the_token_publishes() {
+async fn publishing_requires_the_token() {
     let server = TestServer::start();
     let url = format!("{}/v1/prices", server.public);
     let post = async |authorization: Option<&str>| {
@@ -308,17 +308,17 @@ async fn only_who_has_the_token_publishes() {
         );
         assert_eq!(response.headers()["content-type"], "application/problem+json");
     }
-    // Also one that is still sending sees the answer.
+    // A client that is still sending also receives the response.
     let long = "x".repeat(900_000);
     let response = server.http.post(&url).bearer_auth("wrong").body(long).send().await.unwrap();
     assert_eq!(response.status(), 401);
     assert_eq!(post(Some("Bearer test-token")).await.status(), 200);
     assert_eq!(server.http.delete(format!("{url}/A")).send().await.unwrap().status(), 401);
-    assert!(!server.log().contains(TOKEN), "no token is ever logged");
+    assert!(!server.log().contains(TOKEN), "the log contains the token");
 }
 
 #[tokio::test]
-async fn a_batch_that_is_sent_twice_is_published_once() {
+async fn a_repeated_request_with_the_same_key_is_published_once() {
     let server = TestServer::start();
     let post = async |key: &str, body: &'static str| {
         let request = server.http.post(format!("{}/v1/prices", server.public)).bearer_auth(TOKEN);
@@ -328,7 +328,8 @@ async fn a_batch_that_is_sent_twice_is_published_once() {
     let batch = r#"[{"symbol":"A","price":1},{"symbol":"A","price":"x"}]"#;
     let first = post("k1", batch).await;
     assert_eq!(post("k1", batch).await, first);
-    // Another batch is not the same, and nobody is told that it was taken.
+    // Another body with the same key is refused. Otherwise its publisher would believe that the ticks were
+    // accepted.
     let (status, problem) = post("k1", r#"[{"symbol":"A","price":5}]"#).await;
     assert!(status == 422 && problem.contains("with another body"), "{status} {problem}");
     assert_eq!(server.get("/v1/prices/A").await.1["n"], 1);
@@ -337,9 +338,9 @@ async fn a_batch_that_is_sent_twice_is_published_once() {
     assert_eq!(post(&"k".repeat(256), batch).await.0, 400);
 }
 
-/// A request that broke off half way is taken up where it stopped.
+/// Checks that a retry of an interrupted request continues where the first request stopped.
 #[tokio::test]
-async fn a_batch_that_broke_off_is_completed_not_repeated() {
+async fn a_retry_completes_an_interrupted_request() {
     let server = TestServer::start();
     let lines = |range: std::ops::Range<u32>| -> String {
         range.map(|n| format!("{{\"symbol\":\"A\",\"price\":{n}}}\n")).collect()
@@ -358,9 +359,10 @@ async fn a_batch_that_broke_off_is_completed_not_repeated() {
     );
     line.write_all(format!("{head}{begun}").as_bytes()).await.unwrap();
     crate::server::eventually(async || server.get("/v1/prices/A").await.1["n"] == 500).await;
-    // The line goes dead.
+    // The connection breaks.
     drop(line);
-    // Another body is not taken for the rest of this one, whether it is longer or shorter.
+    // The server does not accept another body as the rest of this one, whether that body is longer or
+    // shorter.
     for other in [lines(5000..5600), lines(7..10), "{\"symbol\":\"A\",\"price\":7}\n".repeat(2000)] {
         crate::server::eventually(async || post(other.clone().into()).await.unwrap().status() == 422).await;
     }
@@ -370,7 +372,7 @@ async fn a_batch_that_broke_off_is_completed_not_repeated() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_at_all_is_a_bad_request() {
+async fn an_unreadable_body_is_a_bad_request() {
     let server = TestServer::start();
     for body in ["hello", "{\"symbol\":", "[{]"] {
         let (status, problem) = server.post(body).await;
@@ -384,9 +386,9 @@ async fn what_cannot_be_read_at_all_is_a_bad_request() {
     assert_eq!(server.post_as(NDJSON, "").await, (200, server.post("[]").await.1));
 }
 
-/// A body of any length streams through in constant memory, and a line of any length is passed over.
+/// Checks that a body of any length is read in constant memory, and that a line of any length is skipped.
 #[tokio::test]
-async fn a_long_body_costs_no_memory() {
+async fn a_long_body_is_read_in_constant_memory() {
     const MIB: u64 = 1 << 20;
     let server = TestServer::with(&["--source", "none", "--tape-ticks", "1000"]);
     server.publish(&[("A", "1")]).await;
@@ -399,7 +401,7 @@ async fn a_long_body_costs_no_memory() {
     let body = futures_util::stream::iter((0..2048).map(move |i| {
         let piece = if (512..1536).contains(&i) { &endless } else { &good };
         counter.fetch_add(piece.len() as u64, Ordering::Relaxed);
-        // One line of 64 MiB among the good ones.
+        // One line of 64 MiB among the valid ones.
         let end = if i == 1535 { "\n" } else { "" };
         Ok::<_, std::io::Error>([&piece[..], end.as_bytes()].concat())
     }));
@@ -412,7 +414,7 @@ async fn a_long_body_costs_no_memory() {
 }
 
 #[tokio::test]
-async fn a_flood_of_names_ends_at_the_limit() {
+async fn new_symbols_are_rejected_above_the_symbol_limit() {
     let server = TestServer::with(&["--source", "none", "--max-symbols", "2"]);
     let (_, answer) = server
         .post(r#"[{"symbol":"A","price":1},{"symbol":"B","price":1},{"symbol":"C","price":1},{"symbol":"A","price":2}]"#)
@@ -425,7 +427,7 @@ async fn a_flood_of_names_ends_at_the_limit() {
 }
 
 #[tokio::test]
-async fn a_key_is_remembered_over_a_restart() {
+async fn an_idempotency_key_survives_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let send = async |server: &TestServer| {
         let body = "[{\"symbol\":\"A\",\"price\":1},{\"symbol\":\"B B\",\"price\":2},{\"symbol\":\"A\",\"price\":3}]";
@@ -436,7 +438,7 @@ async fn a_key_is_remembered_over_a_restart() {
     let server = TestServer::on_disk(folder.path(), &[]);
     let first = send(&server).await;
     assert_eq!((&first["accepted"], &first["rejected_count"]), (&2.into(), &1.into()), "{first}");
-    // In order, and not.
+    // First an orderly stop, then a kill.
     server.end();
     let server = TestServer::on_disk(folder.path(), &[]);
     assert_eq!(send(&server).await, first);

@@ -1,4 +1,4 @@
-//! `tickcast record`, and the client library that it reads with.
+//! `tickcast record`, and the client library that `record` uses.
 
 use std::process::Stdio;
 
@@ -6,11 +6,11 @@ use tickcast_client::{Event, Mode, PriceStream};
 
 use crate::server::{SOON, TestServer, tickcast};
 
-/// The next events of a client, up to one that is wanted.
+/// Returns the next events of a client, up to the first event for which `wanted` is true.
 async fn until(prices: &mut PriceStream, wanted: impl Fn(&Event) -> bool) -> Vec<Event> {
     let mut seen = Vec::new();
     while seen.last().is_none_or(|event| !wanted(event)) {
-        seen.push(tokio::time::timeout(SOON, prices.next()).await.expect("nothing came").unwrap());
+        seen.push(tokio::time::timeout(SOON, prices.next()).await.expect("no event arrived").unwrap());
     }
     seen
 }
@@ -21,7 +21,7 @@ fn numbers(events: &[Event]) -> Vec<u64> {
 }
 
 #[tokio::test]
-async fn a_client_goes_on_through_restarts_without_a_hole() {
+async fn the_client_resumes_across_restarts_without_a_gap() {
     let folder = tempfile::tempdir().unwrap();
     let mut server = TestServer::on_disk(folder.path(), &[]);
     let address = server.public.clone();
@@ -45,7 +45,7 @@ async fn a_client_goes_on_through_restarts_without_a_hole() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_final_and_says_why() {
+async fn the_client_does_not_retry_a_refused_request() {
     let server = TestServer::start();
     let mut prices = PriceStream::builder(&server.public).symbols(["A B"]).open().unwrap();
     let error = prices.next().await.unwrap_err().to_string();
@@ -53,9 +53,9 @@ async fn a_refusal_is_final_and_says_why() {
     assert!(PriceStream::builder("no url").open().is_err());
 }
 
-/// The same command with the mistake put right finds no file in its way.
+/// Checks that no file is left, so that the user can correct the mistake and run the same command again.
 #[tokio::test]
-async fn a_recording_that_never_began_leaves_no_file() {
+async fn a_recording_that_never_starts_leaves_no_file() {
     let server = TestServer::start();
     let folder = tempfile::tempdir().unwrap();
     for name in ["a.ndjson", "a.ndjson.zst"] {
@@ -70,7 +70,7 @@ async fn a_recording_that_never_began_leaves_no_file() {
 }
 
 #[tokio::test]
-async fn a_recording_can_be_replayed() {
+async fn a_recording_can_be_replayed_and_published() {
     let server = TestServer::with(&["--source", "sim:3?rate=5000"]);
     let folder = tempfile::tempdir().unwrap();
     for name in ["day.ndjson", "day.ndjson.zst"] {
@@ -101,7 +101,7 @@ async fn a_recording_can_be_replayed() {
         assert_eq!(says, "3000 accepted, 0 late, 0 unchanged, 0 rejected\n");
         let again = tickcast(&["record", &path, "--url", &server.public]).output().unwrap();
         let says = String::from_utf8(again.stderr).unwrap();
-        assert_eq!(again.status.code(), Some(2), "a recording is not written over");
+        assert_eq!(again.status.code(), Some(2), "record must not overwrite a file");
         assert!(says.contains("exists, and a recording never overwrites a file: name another one"), "{says}");
     }
 }

@@ -1,4 +1,4 @@
-//! Ticks from files, among them twelve thousand real trades.
+//! Ticks from files, among them 12,477 real trades.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::client::{Reader, member};
 use crate::server::{TOKEN, TestServer, eventually, tickcast};
 
-/// The real trades, where they lie beside the project.
+/// Returns the path of the real trades if they lie beside the project.
 fn trades(test: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/xrpeth-trades.ndjson.gz");
     if !path.exists() {
@@ -30,8 +30,8 @@ fn file(text: &str) -> tempfile::NamedTempFile {
 }
 
 #[tokio::test]
-async fn real_trades_are_all_in() {
-    let Some(path) = trades("replay::real_trades_are_all_in") else { return };
+async fn replay_accepts_every_real_trade() {
+    let Some(path) = trades("replay::replay_accepts_every_real_trade") else { return };
     let source = format!("replay:{}?speed=max", path.display());
     let server = TestServer::with(&["--source", &source]);
     server.wait_for_log("source ended: 12477 of 12477 ticks were taken");
@@ -50,8 +50,8 @@ async fn real_trades_are_all_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hundred_readers_each_get_every_real_trade() {
-    let Some(path) = trades("replay::a_hundred_readers_each_get_every_real_trade") else { return };
+async fn a_hundred_readers_each_receive_every_real_trade() {
+    let Some(path) = trades("replay::a_hundred_readers_each_receive_every_real_trade") else { return };
     let source = format!("replay:{}?rate=2000", path.display());
     let server = TestServer::with(&["--source", &source, "--max-lag", "60s"]);
     join_all((0..100).map(async |_| {
@@ -59,7 +59,7 @@ async fn a_hundred_readers_each_get_every_real_trade() {
         let mut n = reader.tick().await.n;
         while n < 12_477 {
             let next = reader.tick().await.n;
-            assert_eq!(next, n + 1, "a hole");
+            assert_eq!(next, n + 1, "the reader missed a tick");
             n = next;
         }
     }))
@@ -67,7 +67,7 @@ async fn a_hundred_readers_each_get_every_real_trade() {
 }
 
 #[tokio::test]
-async fn a_missing_file_is_known_before_anything_starts() {
+async fn a_missing_replay_file_stops_the_start() {
     let output = tickcast(&["serve", "--source", "replay:/no/such/file"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     let says = String::from_utf8(output.stderr).unwrap();
@@ -78,7 +78,7 @@ async fn a_missing_file_is_known_before_anything_starts() {
 }
 
 #[tokio::test]
-async fn a_bad_line_is_named_and_a_cut_file_keeps_what_came_before() {
+async fn replay_names_bad_lines_and_keeps_ticks_before_a_truncation() {
     let lines = file("{\"symbol\":\"A\",\"price\":1}\nnonsense\n{\"symbol\":\"A\",\"price\":2}\n");
     let server = TestServer::with(&["--source", &format!("replay:{}?speed=max", lines.path().display())]);
     server.wait_for_log("line 2: not JSON");
@@ -102,7 +102,7 @@ async fn a_bad_line_is_named_and_a_cut_file_keeps_what_came_before() {
 }
 
 #[tokio::test]
-async fn a_loop_goes_on_in_time() {
+async fn a_looped_replay_continues_its_times() {
     let trades = file("symbol,price,time,size\nA,1.50,1700000001000,7\nA,2.50,1700000001500,8\n");
     let source = format!("replay:{}?speed=20&loop&prefix=X:", trades.path().display());
     let server = TestServer::with(&["--source", &source]);
@@ -122,7 +122,7 @@ async fn a_loop_goes_on_in_time() {
 }
 
 #[tokio::test]
-async fn a_pipe_is_read_as_it_comes() {
+async fn a_pipe_is_published_line_by_line() {
     let mut command =
         tickcast(&["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log-format", "json"]);
     command.args(["--publish-token", TOKEN, "--source", "stdin"]).stdin(Stdio::piped()).stdout(Stdio::null());
@@ -138,9 +138,10 @@ async fn a_pipe_is_read_as_it_comes() {
     eventually(async || server.get("/v1/status").await.1["sources"][1]["state"] == "ended").await;
 }
 
-/// A byte that is not UTF-8, an open quote and a surplus cell each reject their row, and the pipe goes on.
+/// Checks that a byte that is not UTF-8, an open quote and an extra cell each reject only their row. The pipe
+/// continues with the next row.
 #[tokio::test]
-async fn a_pipe_of_csv_goes_on_behind_rows_that_are_none() {
+async fn a_csv_pipe_continues_after_invalid_rows() {
     let mut command =
         tickcast(&["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log-format", "json"]);
     command.args(["--publish-token", TOKEN, "--source", "stdin?symbol=XBT/USD"]);

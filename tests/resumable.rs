@@ -1,4 +1,4 @@
-//! `GET /v1/stream`: cursors, resume, and what is said besides ticks.
+//! `GET /v1/stream`: cursors, resume, and the events that are not ticks.
 
 use std::time::Duration;
 
@@ -10,7 +10,8 @@ use crate::client::Reader;
 use crate::faults::{connect, rest};
 use crate::server::{TestServer, eventually};
 
-/// An event without what differs from run to run: `tick A 1=2.50 @3`, `ready @3`, `reset epoch @0`.
+/// Returns an event without the parts that differ between runs: `tick A 1=2.50 @3`, `ready @3`,
+/// `reset epoch @0`.
 pub(crate) fn short(event: &Event) -> String {
     let data = data(event);
     let place = event.id.split_once('-').map_or("-", |(_, seq)| seq.split(['.', '_']).next().unwrap());
@@ -36,7 +37,7 @@ pub(crate) fn data(event: &Event) -> Value {
     serde_json::from_str(&event.data).unwrap()
 }
 
-/// The next events up to the first `last`.
+/// Returns the next events up to the first event named `last`.
 pub(crate) async fn up_to(reader: &mut Reader, last: &str) -> Vec<String> {
     let mut seen = Vec::new();
     loop {
@@ -52,7 +53,7 @@ pub(crate) async fn open(server: &TestServer, query: &str) -> Reader {
     Reader::get(&server.http, &format!("{}/v1/stream{query}", server.public)).await
 }
 
-/// Comes back with a `Last-Event-ID`, and anything may be in it.
+/// Reconnects with `last` as its `Last-Event-ID`. The text may be anything.
 pub(crate) async fn back(server: &TestServer, query: &str, last: &str) -> Reader {
     let url = format!("{}/v1/stream{query}", server.public);
     Reader::send(server.http.get(url).header("last-event-id", last)).await
@@ -62,7 +63,7 @@ pub(crate) async fn epoch(server: &TestServer) -> String {
     server.get("/v1/status").await.1["epoch"].as_str().unwrap().to_owned()
 }
 
-/// The cursor of a place that the server still has.
+/// Returns the cursor of a sequence number that the server still has.
 pub(crate) async fn cursor_at(server: &TestServer, seq: u64) -> String {
     let mut reader = open(server, "?mode=all&since=start").await;
     loop {
@@ -74,11 +75,15 @@ pub(crate) async fn cursor_at(server: &TestServer, seq: u64) -> String {
 }
 
 #[tokio::test]
-async fn a_snapshot_ready_and_then_live() {
+async fn a_stream_sends_a_snapshot_then_ready_then_live_ticks() {
     let server = TestServer::start();
     server.publish(&[("B", "1"), ("A", "2.50"), ("B", "3")]).await;
     let mut all = open(&server, "?mode=all&symbols=*").await;
-    assert_eq!(up_to(&mut all, "tick").await, ["tick A 1=2.50 @2"], "in the order in which they moved");
+    assert_eq!(
+        up_to(&mut all, "tick").await,
+        ["tick A 1=2.50 @2"],
+        "the snapshot is in the order of the last ticks"
+    );
     assert_eq!(short(&all.event().await.unwrap()), "tick B 2=3 @3");
     let ready = all.event().await.unwrap();
     let said = data(&ready);
@@ -97,7 +102,7 @@ async fn a_snapshot_ready_and_then_live() {
 }
 
 #[tokio::test]
-async fn whoever_comes_back_goes_on_where_it_left() {
+async fn a_reader_resumes_from_its_cursor() {
     let server = TestServer::start();
     server.publish(&[("A", "1"), ("B", "2"), ("A", "3"), ("C", "4"), ("A", "5")]).await;
     let cursors = [cursor_at(&server, 1).await, cursor_at(&server, 2).await, cursor_at(&server, 5).await];
@@ -106,18 +111,18 @@ async fn whoever_comes_back_goes_on_where_it_left() {
     let latest = ["tick C 1=4 @4", "tick A 3=5 @5", "ready @5"];
     for (query, expected) in [("?mode=all", &all[..]), ("", &latest)] {
         let mut reader = back(&server, query, &at(2)).await;
-        assert_eq!(up_to(&mut reader, "ready").await, expected, "by the header");
+        assert_eq!(up_to(&mut reader, "ready").await, expected, "resumed by the header");
         let join = if query.is_empty() { '?' } else { '&' };
         for name in ["lastEventId", "since"] {
             let mut reader = open(&server, &format!("{query}{join}{name}={}", at(2))).await;
-            assert_eq!(up_to(&mut reader, "ready").await, expected, "by {name}");
+            assert_eq!(up_to(&mut reader, "ready").await, expected, "resumed by {name}");
         }
-        // A browser's header moves on while its URL stays as it was.
+        // A browser updates its `Last-Event-ID` header, while its URL stays the same.
         let mut reader =
             back(&server, &format!("{query}{join}lastEventId={}&since=nonsense", at(1)), &at(2)).await;
-        assert_eq!(up_to(&mut reader, "ready").await, expected, "the header wins");
+        assert_eq!(up_to(&mut reader, "ready").await, expected, "the header takes precedence");
         let mut reader = back(&server, &format!("{query}{join}lastEventId={}", at(2)), "").await;
-        assert_eq!(up_to(&mut reader, "ready").await, expected, "an empty header is none");
+        assert_eq!(up_to(&mut reader, "ready").await, expected, "an empty header is ignored");
     }
     let mut reader = back(&server, "?mode=all&symbols=B", &at(5)).await;
     let ready = reader.event().await.unwrap();
@@ -127,7 +132,7 @@ async fn whoever_comes_back_goes_on_where_it_left() {
 }
 
 #[tokio::test]
-async fn prices_and_the_stream_behind_them_have_no_seam() {
+async fn a_stream_continues_from_the_cursor_of_the_prices() {
     let server = TestServer::start();
     server.publish(&[("A", "1"), ("B", "2")]).await;
     let (_, prices) = server.get("/v1/prices").await;
@@ -138,7 +143,7 @@ async fn prices_and_the_stream_behind_them_have_no_seam() {
 }
 
 #[tokio::test]
-async fn whatever_a_reader_comes_with_the_stream_works() {
+async fn an_invalid_cursor_gets_a_reset_and_a_new_snapshot() {
     let server = TestServer::start();
     server.publish(&[("A", "1"), ("A", "2")]).await;
     let epoch = epoch(&server).await;
@@ -148,7 +153,7 @@ async fn whatever_a_reader_comes_with_the_stream_works() {
     let zeros = format!("{epoch}-01.AAAA");
     let bare = format!("{epoch}-");
     let unchecked = format!("{epoch}-1");
-    // Of a copy of this tape, say, that went on otherwise.
+    // A cursor with another check: for example from a copy of this tape that continued differently.
     let good = cursor_at(&server, 1).await;
     let other = format!("{epoch}-1.{}", if good.ends_with("AAAA") { "BBBB" } else { "AAAA" });
     let changed = format!("{other}.AAAA");
@@ -180,7 +185,7 @@ async fn whatever_a_reader_comes_with_the_stream_works() {
             assert_eq!(up_to(&mut reader, "ready").await, ["tick A 2=2 @2", "ready @2"], "{last:?}");
         }
     }
-    // A header may also hold what is no text at all.
+    // A header may also hold bytes that are not text.
     let mut socket = connect(&server);
     let request = b"GET /v1/stream HTTP/1.0\r\nhost: x\r\nlast-event-id: \xff\xfe\x80-1\r\n\r\n";
     std::io::Write::write_all(&mut socket, request).unwrap();
@@ -190,7 +195,7 @@ async fn whatever_a_reader_comes_with_the_stream_works() {
 }
 
 #[tokio::test]
-async fn bad_parameters_are_named() {
+async fn invalid_stream_parameters_are_named() {
     let server = TestServer::start();
     for (query, parameter, detail) in [
         ("?mode=lossless", "mode", "latest or all is expected"),
@@ -208,7 +213,7 @@ async fn bad_parameters_are_named() {
 }
 
 #[tokio::test]
-async fn what_the_tape_no_longer_holds_is_told() {
+async fn a_cursor_older_than_the_tape_gets_a_reset() {
     let server = TestServer::with(&["--source", "none", "--tape-ticks", "10"]);
     let mut cursors = vec![String::new()];
     for price in 1..=30 {
@@ -222,7 +227,8 @@ async fn what_the_tape_no_longer_holds_is_told() {
     assert_eq!(up_to(&mut reader, "ready").await, ["tick A 30=30 @30", "ready @30"]);
     let mut reader = back(&server, "?mode=all", &cursors[20]).await;
     assert_eq!(up_to(&mut reader, "ready").await.len(), 11);
-    // Newest values need no history; whether the cursor was of this tape nobody knows any more.
+    // A stream of newest values needs no history. The server can no longer check whether the cursor belongs
+    // to this tape.
     let mut reader = back(&server, "", &cursors[1]).await;
     assert_eq!(up_to(&mut reader, "tick").await, ["tick A 30=30 @30"]);
     let ready = reader.event().await.unwrap();
@@ -230,7 +236,7 @@ async fn what_the_tape_no_longer_holds_is_told() {
 }
 
 #[tokio::test]
-async fn symbols_that_are_taken_off_are_gone() {
+async fn deleted_symbols_send_a_gone_event() {
     let server = TestServer::start();
     server.publish(&[("A", "1"), ("B", "2")]).await;
     let mut reader = open(&server, "?symbols=A,B").await;
@@ -245,22 +251,26 @@ async fn symbols_that_are_taken_off_are_gone() {
         assert_eq!(
             up_to(&mut reader, "ready").await,
             ["gone A @3", "ready @3"],
-            "whoever missed it hears of it"
+            "a reader that missed the event receives the event now"
         );
         let mut reader = open(&server, &format!("?mode={mode}")).await;
-        assert_eq!(up_to(&mut reader, "ready").await, ["tick B 1=2 @2", "ready @3"], "a newcomer need not");
+        assert_eq!(
+            up_to(&mut reader, "ready").await,
+            ["tick B 1=2 @2", "ready @3"],
+            "a new stream does not receive the event"
+        );
     }
 }
 
 #[tokio::test]
-async fn quiet_streams_are_sent_heartbeats() {
+async fn quiet_streams_send_heartbeats() {
     let server = TestServer::start();
     server.publish(&[("A", "1"), ("B", "1")]).await;
     let mut quiet = open(&server, "?symbols=A&heartbeat=3").await;
     assert_eq!(up_to(&mut quiet, "ready").await, ["tick A 1=1 @1", "ready @2"]);
     server.publish(&[("B", "2"), ("B", "3")]).await;
     let heartbeat = quiet.event().await.unwrap();
-    assert_eq!(short(&heartbeat), "heartbeat @4", "its cursor does not age with its symbols");
+    assert_eq!(short(&heartbeat), "heartbeat @4", "the cursor of a quiet stream advances");
     let said = data(&heartbeat);
     assert_eq!(said["cursor"].as_str(), Some(heartbeat.id.as_str()));
     assert!(said["time"].as_i64().unwrap() > 1_700_000_000_000);
@@ -268,7 +278,7 @@ async fn quiet_streams_are_sent_heartbeats() {
         (&said["sources"][0]["source"], &said["sources"][0]["state"]),
         (&json!("http"), &json!("live"))
     );
-    // The same for one with a pace: its place moves on though nothing it wants did.
+    // The same holds for a stream with a rate: its position advances although none of its symbols ticked.
     let mut paced = open(&server, "?symbols=A&heartbeat=3&rate=1").await;
     assert_eq!(up_to(&mut paced, "ready").await.len(), 2);
     server.publish(&[("B", "4")]).await;
@@ -276,7 +286,7 @@ async fn quiet_streams_are_sent_heartbeats() {
 }
 
 #[tokio::test]
-async fn a_source_that_falls_silent_is_stale() {
+async fn a_silent_source_becomes_stale() {
     let mut command =
         crate::server::tickcast(&["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
     command
@@ -289,11 +299,15 @@ async fn a_source_that_falls_silent_is_stale() {
     let mut feed = |line: &str| std::io::Write::write_all(&mut pipe, line.as_bytes()).unwrap();
     feed("{\"symbol\":\"A\",\"price\":1}\n");
     assert_eq!(up_to(&mut reader, "status").await, ["tick A 1=1 @1", "status stdin stale @1"]);
-    assert_eq!(short(&reader.event().await.unwrap()), "symbol A stale @1", "and with it what it brought");
+    assert_eq!(
+        short(&reader.event().await.unwrap()),
+        "symbol A stale @1",
+        "the symbols of a stale source are stale too"
+    );
     assert_eq!(server.get("/v1/symbols").await.1["symbols"][0]["state"], "stale");
     let mut newcomer = open(&server, "").await;
     let told = ["status stdin stale @-", "symbol A stale @-", "tick A 1=1 @1", "ready @1"];
-    assert_eq!(up_to(&mut newcomer, "ready").await, told, "whoever comes now is told");
+    assert_eq!(up_to(&mut newcomer, "ready").await, told, "a new stream receives the stale states");
     feed("{\"symbol\":\"A\",\"price\":2}\n");
     let mut again = Vec::new();
     for _ in 0..3 {
@@ -310,7 +324,7 @@ async fn a_source_that_falls_silent_is_stale() {
 }
 
 #[tokio::test]
-async fn a_server_that_stops_says_so() {
+async fn a_stopping_server_sends_a_bye() {
     let mut server = TestServer::start();
     server.publish(&[("A", "1")]).await;
     let mut reader = open(&server, "").await;
@@ -320,12 +334,12 @@ async fn a_server_that_stops_says_so() {
     assert_eq!(short(&bye), "bye draining @1");
     assert_eq!(bye.retry.unwrap().as_millis() as u64, data(&bye)["retry"].as_u64().unwrap());
     assert!((2000..=5000).contains(&data(&bye)["retry"].as_u64().unwrap()));
-    assert!(reader.event().await.is_none(), "the body ends cleanly");
+    assert!(reader.event().await.is_none(), "the body must end cleanly");
     assert!(server.wait().success());
 }
 
 #[tokio::test]
-async fn a_reader_of_every_tick_who_falls_off_the_tape_is_told_and_can_come_back() {
+async fn a_slow_consumer_of_every_tick_gets_a_bye_and_can_reconnect() {
     let server = TestServer::with(&["--source", "none", "--tape-ticks", "1000"]);
     let mut slow = open(&server, "?mode=all").await;
     up_to(&mut slow, "ready").await;
@@ -333,11 +347,11 @@ async fn a_reader_of_every_tick_who_falls_off_the_tape_is_told_and_can_come_back
     assert_eq!(server.post_as("application/x-ndjson", lines).await.1["accepted"], 200_000);
     let (mut n, mut bye) = (0, None);
     while bye.is_none() {
-        let event = slow.event().await.expect("it ended without a word");
+        let event = slow.event().await.expect("the stream ended without a `bye`");
         match event.event.as_str() {
             "tick" => {
                 n += 1;
-                assert_eq!(data(&event)["n"], n, "nothing is left out before");
+                assert_eq!(data(&event)["n"], n, "the reader missed a tick before the `bye`");
             }
             _ => bye = Some(event),
         }
@@ -355,7 +369,7 @@ async fn a_reader_of_every_tick_who_falls_off_the_tape_is_told_and_can_come_back
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_all_places_are_taken_a_bye_says_so() {
+async fn a_stream_above_the_connection_limit_gets_a_bye() {
     let server = TestServer::with(&["--source", "none", "--max-connections", "1"]);
     let mut first = open(&server, "").await;
     up_to(&mut first, "ready").await;
@@ -370,9 +384,9 @@ async fn where_all_places_are_taken_a_bye_says_so() {
     .await;
 }
 
-/// The two writers, and HTTP/2, say the same.
+/// Checks that the direct path, the body path and HTTP/2 send the same events.
 #[tokio::test(flavor = "multi_thread")]
-async fn every_way_of_asking_gets_the_same_events() {
+async fn both_paths_and_http2_send_the_same_events() {
     let server = TestServer::start();
     server.publish(&[("A", "1"), ("B", "2"), ("A", "3")]).await;
     let last = cursor_at(&server, 1).await;
@@ -380,7 +394,7 @@ async fn every_way_of_asking_gets_the_same_events() {
     let url = format!("{}/v1/stream?mode=all", server.public);
     let mut readers = vec![
         Reader::send(server.http.get(&url).header("last-event-id", &last)).await,
-        // A request that is not as plain as can be is hyper's.
+        // This request has a `content-length` header, so hyper serves the stream.
         Reader::send(server.http.get(&url).header("last-event-id", &last).body("")).await,
         Reader::send(two.get(&url).header("last-event-id", &last)).await,
     ];
@@ -399,7 +413,7 @@ async fn every_way_of_asking_gets_the_same_events() {
 }
 
 #[tokio::test]
-async fn readers_in_the_same_program_are_as_before() {
+async fn readers_in_the_same_process_receive_ticks() {
     let hub = Hub::builder().write_timeout(Duration::from_secs(1)).build();
     let mut reader = hub.subscribe(Subscription::default());
     hub.publish(&tickcast::Tick::from_json(br#"{"symbol":"A","price":1}"#).unwrap()).unwrap();

@@ -1,4 +1,5 @@
-//! What is too much or too old goes from the tape on disk, and whoever comes back for it is told.
+//! Retention: the tape on disk drops ticks that are too many or too old. A reader with an older cursor
+//! receives a `reset`.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -8,17 +9,17 @@ use crate::disk::{files, fill};
 use crate::resumable::{back, cursor_at, data, open, short, up_to};
 use crate::server::{TestServer, eventually};
 
-/// Ticks that fill more than three parts of the smallest tape.
+/// Number of ticks that fill more than three segments of the smallest tape.
 const TICKS: u64 = 60_000;
 
-/// The place before the oldest tick that is on disk.
+/// Returns the sequence number before the oldest tick on disk.
 async fn floor(server: &TestServer) -> u64 {
     let (_, status) = server.get("/v1/status").await;
     let head = status["cursor"].as_str().unwrap().split(['-', '.']).nth(1).unwrap().parse::<u64>().unwrap();
     head - status["disk"]["ticks"].as_u64().unwrap()
 }
 
-/// Someone comes back with a cursor from before all there is: to every tick, and to newest values.
+/// Checks the responses to a cursor that is older than the tape: for every tick, and for newest values.
 async fn told(server: &TestServer, early: &str, newest: &str) {
     let mut reader = back(server, "?mode=all", early).await;
     let reset = reader.event().await.unwrap();
@@ -29,14 +30,14 @@ async fn told(server: &TestServer, early: &str, newest: &str) {
     assert_eq!((ready.event.as_str(), data(&ready)["resumed"].as_bool()), ("ready", Some(false)));
     let mut again = back(server, "?mode=all", &ready.id).await;
     let ready = again.until(|event| event.event == "ready").await;
-    assert_eq!(data(&ready)["resumed"], true, "what it is given then is good");
+    assert_eq!(data(&ready)["resumed"], true, "the cursor after a `reset` must be valid");
     let mut reader = back(server, "", early).await;
     let seen = up_to(&mut reader, "ready").await;
     let seen: Vec<_> = seen.iter().filter(|event| !event.starts_with("symbol ")).collect();
     assert_eq!((seen.len(), seen[0].as_str()), (2, newest), "{seen:?}");
 }
 
-/// What is left is there from its first tick on, in a stream and in an export.
+/// Checks that a stream and an export both start at the first tick that is left.
 async fn left(server: &TestServer, floor: u64) {
     let mut reader = open(server, "?mode=all&since=start").await;
     let first = reader.until(|event| event.event == "tick").await;
@@ -48,7 +49,7 @@ async fn left(server: &TestServer, floor: u64) {
 }
 
 #[tokio::test]
-async fn what_is_too_much_goes_and_who_comes_back_for_it_is_told() {
+async fn retention_bytes_drops_the_oldest_ticks() {
     let folder = tempfile::tempdir().unwrap();
     let small = ["--tape-ticks", "100", "--retention-bytes", "4194304"];
     let server = TestServer::on_disk(folder.path(), &small);
@@ -59,7 +60,7 @@ async fn what_is_too_much_goes_and_who_comes_back_for_it_is_told() {
     let newest = format!("tick A {TICKS}={TICKS}.50 @{TICKS}");
     told(&server, &early, &newest).await;
     server.end();
-    // As much as is kept, and the room of the part that is being written.
+    // The limit is `--retention-bytes` plus the reserved space of the segment that is being written.
     let bytes: u64 = files(folder.path()).iter().map(|path| path.metadata().unwrap().len()).sum();
     assert!(bytes <= (4 << 20) + (2 << 20), "{bytes} bytes");
     let server = TestServer::on_disk(folder.path(), &small);
@@ -70,7 +71,7 @@ async fn what_is_too_much_goes_and_who_comes_back_for_it_is_told() {
 }
 
 #[tokio::test]
-async fn what_is_too_old_goes_though_there_is_room() {
+async fn retention_time_drops_old_segments() {
     let folder = tempfile::tempdir().unwrap();
     let hour = ["--tape-ticks", "100", "--retention-bytes", "33554432", "--retention-time", "1h"];
     let server = TestServer::on_disk(folder.path(), &hour);
@@ -83,18 +84,18 @@ async fn what_is_too_old_goes_though_there_is_room() {
     let server = TestServer::on_disk(folder.path(), &hour);
     let mut reader = back(&server, "?mode=all", &early).await;
     let next = reader.until(|event| event.event == "tick").await;
-    assert_eq!(data(&next)["n"], 51, "so far all of it is there");
-    // All but the last were written to two hours ago.
+    assert_eq!(data(&next)["n"], 51, "no tick has been dropped yet");
+    // Set the modification time of all segments but the last to two hours ago.
     let (last, old) = old.split_last().unwrap();
     let before = SystemTime::now() - Duration::from_secs(7200);
     for path in old {
         File::options().write(true).open(path).unwrap().set_modified(before).unwrap();
     }
-    // A part comes to its end: then those that are too old are looked for.
+    // A segment becomes full. Then the server looks for segments that are too old.
     fill(&server, "A", TICKS / 2 + 1..=TICKS).await;
     let gone = |paths: &[PathBuf]| paths.iter().all(|path| !path.exists());
     eventually(async || gone(old)).await;
-    assert_eq!(&files(folder.path())[0], last, "nothing else goes");
+    assert_eq!(&files(folder.path())[0], last, "the server must drop no other segment");
     told(&server, &early, &format!("tick A {TICKS}={TICKS}.50 @{TICKS}")).await;
     let first: u64 = last.file_stem().unwrap().to_str().unwrap().parse().unwrap();
     left(&server, first - 1).await;

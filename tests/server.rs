@@ -1,4 +1,4 @@
-//! The program, started for a test on ports of its own and ended with it.
+//! The program, started for a test on its own ports and stopped with the test.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// How long a condition may take to come true: long enough for a busy machine, and nobody waits for it otherwise.
+/// Maximum time until a condition must hold. The value is long enough for a busy machine, and a passing test
+/// does not wait that long.
 pub(crate) const SOON: Duration = Duration::from_secs(60);
 
-/// What test servers are given as their publish token.
+/// Publish token of the test servers.
 pub(crate) const TOKEN: &str = "test-token";
 
 /// A running server.
@@ -23,14 +24,15 @@ pub(crate) struct TestServer {
     pub(crate) http: reqwest::Client,
 }
 
-/// What the program has written to standard error so far.
+/// The lines that the program has written to standard error.
 #[derive(Default)]
 struct Log {
     lines: Mutex<Vec<String>>,
     changed: Condvar,
 }
 
-/// The program with `arguments`, not started yet. Nothing of the test's own environment is a setting.
+/// Returns a command that runs the program with `arguments`. Settings from the environment of the test are
+/// removed.
 pub(crate) fn tickcast(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tickcast"));
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -42,17 +44,17 @@ pub(crate) fn tickcast(arguments: &[&str]) -> Command {
 }
 
 impl TestServer {
-    /// Starts one that has no source but HTTP.
+    /// Starts a server whose only source is HTTP.
     pub(crate) fn start() -> Self {
         Self::with(&["--source", "none"])
     }
 
-    /// Starts one with `arguments` besides ports, token and log format.
+    /// Starts a server with `arguments` in addition to ports, token and log format.
     pub(crate) fn with(arguments: &[&str]) -> Self {
         Self::with_environment(arguments, &[])
     }
 
-    /// The same with these variables set.
+    /// Starts a server with `arguments` and with these environment variables.
     pub(crate) fn with_environment(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut command =
             tickcast(&["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log-format", "json"]);
@@ -61,14 +63,14 @@ impl TestServer {
         Self::launch(command)
     }
 
-    /// Starts one with its tape in `folder`.
+    /// Starts a server with its tape in `folder`.
     pub(crate) fn on_disk(folder: &Path, arguments: &[&str]) -> Self {
         let mut all = vec!["--source", "none", "--data", folder.to_str().unwrap()];
         all.extend(arguments);
         Self::with(&all)
     }
 
-    /// Starts one again, with its tape in `folder`, where another has been.
+    /// Starts a server with its tape in `folder`, on the address of an earlier server.
     pub(crate) fn again(folder: &Path, url: &str) -> Self {
         let mut command =
             tickcast(&["serve", "--source", "none", "--admin", "127.0.0.1:0", "--log-format", "json"]);
@@ -77,7 +79,7 @@ impl TestServer {
         Self::launch(command)
     }
 
-    /// Starts one where another has been, without its tape: one that knows of nothing.
+    /// Starts a server without a tape on the address of an earlier server: the new server knows no prices.
     pub(crate) fn anew(url: &str) -> Self {
         let mut command =
             tickcast(&["serve", "--source", "none", "--admin", "127.0.0.1:0", "--log-format", "json"]);
@@ -86,21 +88,21 @@ impl TestServer {
         Self::launch(command)
     }
 
-    /// Kills it, as nobody can prepare for.
+    /// Kills the server without a warning (`SIGKILL`).
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// Ends it in order.
+    /// Stops the server in order (`SIGTERM`).
     pub(crate) fn end(mut self) {
         self.signal("-TERM");
         assert!(self.wait().success());
     }
 
-    /// Starts `command` and waits until it listens.
+    /// Starts `command` and waits until the server listens.
     pub(crate) fn launch(mut command: Command) -> Self {
-        // Readers are many, and the test holds the other end of each.
+        // The test opens many streams and holds the other end of each.
         rlimit::increase_nofile_limit(u64::MAX).unwrap();
         let mut child = command.spawn().unwrap();
         let log = Arc::new(Log::default());
@@ -115,17 +117,17 @@ impl TestServer {
         let listening: Value = serde_json::from_str(&listening).unwrap();
         let address = |name: &str| format!("http://{}", listening["fields"][name].as_str().unwrap());
         let (public, admin) = (address("public"), address("admin"));
-        // Connections are not pooled: each reader is one of its own anyway.
+        // The pool keeps no idle connections: each reader has its own connection anyway.
         let http = reqwest::Client::builder().pool_max_idle_per_host(0).read_timeout(SOON).build().unwrap();
         Self { child, log, public, admin, http }
     }
 
-    /// Waits for a line of the log that holds `text`.
+    /// Waits for a line of the log that contains `text`, and returns the line.
     pub(crate) fn wait_for_log(&self, text: &str) -> String {
         self.log.wait_for(text)
     }
 
-    /// Where its first source `udp` listens.
+    /// Returns the address on which the first source `udp` listens.
     pub(crate) fn datagrams(&self) -> String {
         let line = self.wait_for_log("listening for datagrams on ");
         line.split("datagrams on ").nth(1).unwrap().split('"').next().unwrap().to_owned()
@@ -139,7 +141,7 @@ impl TestServer {
         self.child.id()
     }
 
-    /// Its standard input, where it was given one.
+    /// Takes the standard input of the program, which must be a pipe.
     pub(crate) fn stdin(&mut self) -> ChildStdin {
         self.child.stdin.take().unwrap()
     }
@@ -149,12 +151,12 @@ impl TestServer {
         assert!(sent.success());
     }
 
-    /// Waits for the program to end.
+    /// Waits until the program ends.
     pub(crate) fn wait(&mut self) -> ExitStatus {
         self.child.wait().unwrap()
     }
 
-    /// Resident memory, in bytes.
+    /// Returns the resident memory in bytes.
     pub(crate) fn resident(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
@@ -181,7 +183,7 @@ impl TestServer {
         (response.status().as_u16(), response.json().await.unwrap())
     }
 
-    /// Publishes ticks of which every one must be taken.
+    /// Publishes ticks, all of which must be accepted.
     pub(crate) async fn publish(&self, ticks: &[(&str, &str)]) {
         let lines: String = ticks
             .iter()
@@ -218,12 +220,12 @@ impl Log {
     }
 }
 
-/// Asks again and again until `condition` holds.
+/// Checks `condition` repeatedly until `condition` holds.
 pub(crate) async fn eventually(mut condition: impl AsyncFnMut() -> bool) {
     let asking = async {
         while !condition().await {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(SOON, asking).await.expect("it never came true");
+    tokio::time::timeout(SOON, asking).await.expect("the condition did not hold in time");
 }

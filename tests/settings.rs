@@ -17,7 +17,7 @@ fn config(text: &str) -> tempfile::NamedTempFile {
 }
 
 #[test]
-fn each_value_says_where_it_comes_from() {
+fn config_show_names_the_origin_of_each_setting() {
     let file = config(
         "listen = \"127.0.0.1:1\"\ndrain = \"3s\"\nflush_interval = \"7ms\"\npublish_token = \"secret\"\n[[source]]\nfrom = \"sim:7\"\n",
     );
@@ -39,7 +39,7 @@ fn each_value_says_where_it_comes_from() {
 }
 
 #[test]
-fn mistakes_are_one_line_and_exit_code_two() {
+fn invalid_settings_give_one_line_and_exit_code_two() {
     let unknown = config("lissten = 1");
     let unknown = unknown.path().to_str().unwrap();
     let cases = [
@@ -72,7 +72,7 @@ fn mistakes_are_one_line_and_exit_code_two() {
 }
 
 #[test]
-fn a_source_is_shown_with_all_it_says() {
+fn config_show_prints_every_option_of_a_source() {
     let file = config(
         "[[source]]\nfrom = \"coinbase?channel=matches\"\nsymbols = [\"BTC-USD\", \"ETH-USD\"]\nname = \"cb\"\nmap = { BTC-USD = \"BTC/USD\" }\npaused = true\n[[source]]\nfrom = \"stdin\"\n",
     );
@@ -88,7 +88,7 @@ fn a_source_is_shown_with_all_it_says() {
 }
 
 #[test]
-fn a_publish_token_can_be_kept_in_a_file() {
+fn the_publish_token_can_be_read_from_a_file() {
     let token = config("s3cret\n");
     let path = token.path().to_str().unwrap();
     let (code, shown, says) = run(&["config", "show", "--publish-token-file", path], &[]);
@@ -117,16 +117,16 @@ fn a_publish_token_can_be_kept_in_a_file() {
     }
 }
 
-/// Docker sends `SIGKILL` ten seconds after `SIGTERM`.
+/// Checks the default of `drain`: Docker sends `SIGKILL` ten seconds after `SIGTERM`.
 #[test]
-fn a_stop_takes_less_time_than_containers_are_given() {
+fn the_default_drain_is_shorter_than_the_stop_timeout_of_docker() {
     let (_, shown, _) = run(&["config", "show"], &[]);
     let drain = shown.lines().find(|line| line.starts_with("drain ")).unwrap();
     assert_eq!(drain.split_whitespace().collect::<Vec<_>>(), ["drain", "8s", "#", "default"]);
 }
 
 #[test]
-fn good_settings_pass_in_silence() {
+fn valid_settings_print_nothing() {
     assert_eq!(run(&["config", "check"], &[]), (Some(0), String::new(), String::new()));
     let (code, script, _) = run(&["completions", "bash"], &[]);
     assert!(code == Some(0) && script.contains("tickcast"));

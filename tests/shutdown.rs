@@ -1,4 +1,4 @@
-//! The end, in order.
+//! Graceful shutdown.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -10,31 +10,31 @@ use crate::client::Reader;
 use crate::faults::{address, connect, rest};
 use crate::server::{TestServer, eventually, tickcast};
 
-/// A publish that goes on.
+/// The head of a publish request whose body is still arriving.
 const PUBLISH: &str = "POST /v1/prices HTTP/1.1\r\nhost: x\r\nauthorization: Bearer test-token\r\n\
     content-type: application/x-ndjson\r\ntransfer-encoding: chunked\r\n\r\n";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_streams_end_cleanly() {
+async fn a_thousand_streams_end_cleanly_at_shutdown() {
     let mut server = TestServer::with(&["--source", "sim"]);
     let readers = join_all((0..1000).map(async |_| Reader::open(&server, "?symbols=AAPL").await)).await;
     server.wait_for_streams(1000).await;
     server.signal("-TERM");
-    // A body that is cut, not ended, is an error in `event`.
+    // A body that is cut off gives an error in `event`.
     join_all(readers.into_iter().map(async |mut reader| while reader.event().await.is_some() {})).await;
     assert_eq!(server.wait().code(), Some(0));
     server.wait_for_log("streams end within 1s");
     server.wait_for_log("\"stopped\"");
 }
 
-/// A client who asks for more than the network holds, and reads none of it.
+/// Returns a client that requests more than the network buffers can hold, and reads nothing.
 async fn stuck(server: &TestServer) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
     socket.connect(&address(server).parse::<SocketAddr>().unwrap().into()).unwrap();
     let mut socket = TcpStream::from(socket);
     socket.write_all(&b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n".repeat(1000)).unwrap();
-    // It has answered as much as there is room for once no more comes.
+    // If no more bytes arrive, the server has sent as much as fits.
     let (mut bytes, mut before) = (vec![0; 1 << 20], 0);
     eventually(async || {
         let unread = socket.peek(&mut bytes).unwrap();
@@ -44,9 +44,9 @@ async fn stuck(server: &TestServer) -> TcpStream {
     socket
 }
 
-/// Whatever a client has begun and not gone through with is over when the server stops.
+/// Checks that unfinished requests end when the server stops.
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_that_was_only_begun_holds_the_end_up() {
+async fn unfinished_requests_do_not_delay_the_shutdown() {
     let mut server = TestServer::with(&["--source", "none", "--drain", "1h"]);
     let begun = [
         "",
@@ -74,12 +74,12 @@ async fn nothing_that_was_only_begun_holds_the_end_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_end_comes_within_the_drain_whatever_is_open() {
+async fn the_shutdown_ends_within_the_drain() {
     let mut server = TestServer::with(&["--source", "none", "--drain", "2s"]);
     let _stuck = stuck(&server).await;
     server.signal("-TERM");
     server.wait_for_log("stopping: ");
-    // Operators are answered meanwhile.
+    // The admin address still answers during the drain.
     for (path, expected) in [("/readyz", 503), ("/healthz", 200)] {
         let answer = server.http.get(format!("{}{path}", server.admin)).send().await.unwrap();
         assert_eq!(answer.status(), expected, "{path}");
@@ -89,23 +89,23 @@ async fn the_end_comes_within_the_drain_whatever_is_open() {
 }
 
 #[tokio::test]
-async fn readiness_goes_first_and_a_second_signal_does_not_wait() {
+async fn accepting_stops_first_and_a_second_signal_stops_immediately() {
     let mut server = TestServer::with(&["--source", "none", "--drain", "1h"]);
-    // A reader who takes nothing holds the end up.
+    // A client that reads nothing delays the end.
     let _stuck = stuck(&server).await;
     server.signal("-INT");
     server.wait_for_log("stopping: ");
     let mut refused = 0;
     while TcpStream::connect(address(&server)).is_ok() {
         refused += 1;
-        assert!(refused < 10_000, "it still accepts");
+        assert!(refused < 10_000, "the server still accepts connections");
     }
     server.signal("-INT");
     assert_eq!(server.wait().code(), Some(1));
 }
 
 #[test]
-fn an_address_in_use_is_named() {
+fn an_address_in_use_is_named_in_the_error() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let output = tickcast(&["serve", "--listen", &address, "--admin", "127.0.0.1:0"]).output().unwrap();

@@ -1,4 +1,4 @@
-//! A reader that sleeps while the market goes on, and wakes.
+//! A reader that stops reading while the market continues, and then reads again.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,19 +9,20 @@ use tokio::net::TcpStream;
 use crate::client::member;
 use crate::server::{TestServer, eventually};
 
-/// Five seconds at the market's rate.
+/// Number of ticks during the pause of the reader: five seconds at the rate of the market.
 const SLEEP: u64 = 50_000;
 
-/// The server's own buffer for a socket, as the system doubles it, and the longest piece that may be begun in it.
+/// The send buffer of the server for a socket, doubled by the system, plus the longest payload that may start
+/// in the buffer.
 const SENDING: usize = (256 << 10) + (64 << 10);
 
-/// The sequence number of the newest tick.
+/// Returns the sequence number of the newest tick.
 async fn head(server: &TestServer) -> u64 {
     let status = server.get("/v1/status").await.1;
     status["cursor"].as_str().unwrap().split(['-', '.']).nth(1).unwrap().parse().unwrap()
 }
 
-/// Each symbol's count in the market.
+/// Returns the tick number of each symbol.
 async fn counts(server: &TestServer) -> HashMap<String, u64> {
     let prices = server.get("/v1/prices").await.1;
     let count =
@@ -41,7 +42,8 @@ async fn sleep_and_wake(io: &str) {
     let at_waking = counts(&server).await;
     let moved = |symbol: &str| at_waking[symbol] > before[symbol];
 
-    // What it was sent before it woke, then each symbol once, then every tick.
+    // First the reader receives the bytes from before it reads again. Then it receives the newest tick of
+    // each symbol once, and then every tick.
     let (mut text, mut bytes, mut parsed) = (String::new(), vec![0; 1 << 16], 0);
     let mut seen: HashMap<String, u64> = HashMap::new();
     let mut awake: HashSet<String> = HashSet::new();
@@ -58,7 +60,7 @@ async fn sleep_and_wake(io: &str) {
             let last = seen.insert(symbol.clone(), n);
             assert!(last.is_none_or(|last| last < n), "{symbol} goes from {last:?} to {n}");
             if awake.contains(&symbol) {
-                assert_eq!(last, Some(n - 1), "{symbol} was brought up to date, and every tick follows");
+                assert_eq!(last, Some(n - 1), "after the newest tick of {symbol}, every tick follows");
                 live += 1;
             } else if moved(&symbol) && n >= at_waking[&symbol] {
                 awake.insert(symbol);
@@ -68,12 +70,19 @@ async fn sleep_and_wake(io: &str) {
             parsed += end + 2;
         }
     }
-    assert!(sent_asleep <= receiving + SENDING, "{sent_asleep} bytes were sent to a reader that slept");
+    assert!(
+        sent_asleep <= receiving + SENDING,
+        "the server sent {sent_asleep} bytes to a reader that did not read"
+    );
     let busy = at_waking.keys().filter(|symbol| moved(symbol)).count();
-    assert!(busy > 30 && awake.len() > 30, "{} of {busy} symbols that moved were seen to do so", awake.len());
+    assert!(
+        busy > 30 && awake.len() > 30,
+        "the reader received {} of {busy} symbols that ticked",
+        awake.len()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sleeper_wakes_to_the_newest_price_of_each_symbol() {
+async fn a_reader_that_pauses_receives_the_newest_tick_of_each_symbol() {
     tokio::join!(sleep_and_wake("epoll"), sleep_and_wake("auto"));
 }

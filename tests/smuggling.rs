@@ -1,14 +1,15 @@
-//! Requests of which two servers might disagree where they end: refused, and nothing behind them is ever answered.
+//! Request smuggling: two servers could disagree where such a request ends. The server refuses these requests
+//! and never answers a request behind them.
 
 use std::io::Write;
 
 use crate::faults::{connect, rest};
 use crate::server::TestServer;
 
-/// Sends `request` and what someone would smuggle in behind it; returns the answer.
+/// Sends `request` with another request behind it, and returns the response.
 fn ask(server: &TestServer, request: &str) -> String {
     let mut socket = connect(server);
-    // The server may have hung up before all of it was said.
+    // The server may close the connection before the client has sent everything.
     let _ = socket.write_all(format!("{request}GET /v1/status HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes());
     rest(&socket)
 }
@@ -33,7 +34,7 @@ const SHAPES: [(&str, &str); 16] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_could_be_read_two_ways_is_refused_on_both_paths() {
+async fn ambiguous_requests_are_refused_on_both_paths() {
     let server = TestServer::start();
     for target in ["GET /prices/stream", "GET /v1/status", "POST /v1/prices"] {
         for (what, headers) in SHAPES {
@@ -48,10 +49,11 @@ async fn what_could_be_read_two_ways_is_refused_on_both_paths() {
     assert_eq!(server.get("/v1/status").await.1["streams"], 0);
 }
 
-/// On a connection that has had a request before: refused, or, where it is only the length that is said twice, answered by
-/// the one rule there is for that, and then the connection is over.
+/// Checks ambiguous requests on a connection that has had a request before. The server refuses them. A
+/// repeated equal length is not ambiguous: the server accepts that length, answers, and then closes the
+/// connection.
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_smuggled_in_behind_an_earlier_request() {
+async fn no_request_is_smuggled_behind_an_earlier_request() {
     let server = TestServer::start();
     let before = "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
     for (what, headers) in SHAPES {
@@ -60,7 +62,7 @@ async fn nothing_is_smuggled_in_behind_an_earlier_request() {
         let mut socket = connect(&server);
         let _ = socket.write_all(request.as_bytes());
         if twice {
-            // Unambiguous after all: equal lengths are one length.
+            // Not ambiguous: equal lengths are one length.
             socket.shutdown(std::net::Shutdown::Write).unwrap();
         }
         let answer = rest(&socket);
@@ -71,9 +73,10 @@ async fn nothing_is_smuggled_in_behind_an_earlier_request() {
     }
 }
 
-/// A coding that there is not is refused before anyone asks who sends it, on a connection that has had a request before, too.
+/// Checks that an unknown transfer coding is refused before the token is checked, also on a connection that
+/// has had a request before.
 #[tokio::test(flavor = "multi_thread")]
-async fn no_body_has_another_coding() {
+async fn unknown_transfer_codings_are_refused() {
     let server = TestServer::start();
     let before = "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
     for coding in ["gzip, chunked", "gzip", "identity, chunked", "chunked\r\ntransfer-encoding: chunked"] {
@@ -88,18 +91,19 @@ async fn no_body_has_another_coding() {
     }
 }
 
-/// What is said better in words than by hanging up.
+/// Checks that a refused request gets a response with a reason, which is better than only a closed
+/// connection.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_refusal_says_why() {
+async fn a_refused_request_gets_a_reason() {
     let server = TestServer::start();
     let answer = ask(&server, &format!("GET /prices/stream HTTP/1.1\r\n{}\r\n", SHAPES[0].1));
     assert!(answer.contains("content-type: application/problem+json\r\n"), "{answer}");
     assert!(answer.contains("content-length and transfer-encoding do not go together"), "{answer}");
 }
 
-/// On both paths, and on a connection that has had a request before.
+/// Checks both paths, and a connection that has had a request before.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_names_its_host_and_expects_only_to_go_on() {
+async fn a_request_needs_a_host_and_no_unknown_expectation() {
     let server = TestServer::start();
     let before = "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
     for target in ["GET /prices/stream", "GET /v1/status", "POST /v1/prices"] {
@@ -110,7 +114,10 @@ async fn a_request_names_its_host_and_expects_only_to_go_on() {
             for (answer, expected) in [(hostless, "400 Bad Request"), (expecting, "417 Expectation Failed")] {
                 let last = &answer[answer.rfind("HTTP/1.1 ").unwrap()..];
                 assert!(last.starts_with(&format!("HTTP/1.1 {expected}\r\n")), "{target}: {answer:?}");
-                assert!(last.contains("connection: close\r\n"), "nothing behind it is answered: {answer:?}");
+                assert!(
+                    last.contains("connection: close\r\n"),
+                    "the connection must close after the refusal: {answer:?}"
+                );
             }
         }
     }

@@ -10,7 +10,7 @@ use crate::client::Reader;
 use crate::server::TestServer;
 
 #[tokio::test]
-async fn snapshot_in_order_of_names_then_live() {
+async fn a_snapshot_is_sent_by_name_before_live_ticks() {
     let server = TestServer::start();
     server.publish(&[("B", "1"), ("A", "2.50"), ("B", "3")]).await;
     let mut all = Reader::open(&server, "").await;
@@ -25,7 +25,7 @@ async fn snapshot_in_order_of_names_then_live() {
 }
 
 #[tokio::test]
-async fn what_goes_over_the_wire_byte_for_byte() {
+async fn a_tick_has_exactly_the_documented_bytes() {
     let server = TestServer::start();
     let tick = r#"{"symbol":"AAPL","price":189.50,"prev_close":189.25,"time":1782907200123,"bid":189.4900,"note":"é"}"#;
     server.post(tick).await;
@@ -48,7 +48,7 @@ async fn what_goes_over_the_wire_byte_for_byte() {
     ] {
         assert!(head.contains(header), "{head}");
     }
-    // Two chunks: the lines that open the stream come at once, whatever else there is to say.
+    // Two chunks: the lines that open the stream are sent immediately, before the snapshot.
     let lines: Vec<_> = body.lines().collect();
     assert!(lines[1].starts_with("retry: "), "{body}");
     assert_eq!(lines[2..4], [": tickcast", ""]);
@@ -63,7 +63,7 @@ async fn what_goes_over_the_wire_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn a_rate_merges_and_the_last_value_arrives() {
+async fn a_rate_conflates_ticks_and_sends_the_last_value() {
     let server = TestServer::start();
     let mut paced = Reader::open(&server, "?rate=5").await;
     let start = Instant::now();
@@ -75,12 +75,12 @@ async fn a_rate_merges_and_the_last_value_arrives() {
         seen.push(paced.tick().await);
     }
     let visits = start.elapsed().as_millis() as usize / 200 + 2;
-    assert!(seen.len() <= visits, "{} updates where {visits} were due", seen.len());
+    assert!(seen.len() <= visits, "{} updates, at most {visits} were expected", seen.len());
     assert!(seen.is_sorted_by_key(|tick| tick.n));
 }
 
 #[tokio::test]
-async fn bad_parameters_are_named() {
+async fn invalid_parameters_are_named() {
     let server = TestServer::start();
     let long = format!("/prices/stream?symbols={}", "x".repeat(5000));
     let many = format!("/prices/stream?symbols={}", (0..1001).map(|i| format!("S{i},")).collect::<String>());
@@ -103,9 +103,9 @@ async fn bad_parameters_are_named() {
     }
 }
 
-/// For clients that give up after five seconds without a byte.
+/// Checks the `heartbeat` parameter. Some clients disconnect after five seconds without a byte.
 #[tokio::test(start_paused = true)]
-async fn a_reader_says_how_long_it_stands_silence() {
+async fn the_heartbeat_parameter_sets_the_keep_alive_interval() {
     let hub = tickcast::Hub::builder().build();
     let start = tokio::time::Instant::now();
     for (query, seconds) in [("?heartbeat=3", 3), ("", 18)] {
@@ -120,7 +120,7 @@ async fn a_reader_says_how_long_it_stands_silence() {
 }
 
 #[tokio::test]
-async fn a_head_request_is_no_reader() {
+async fn a_head_request_opens_no_stream() {
     let server = TestServer::start();
     let head = server.http.head(format!("{}/prices/stream", server.public)).send().await.unwrap();
     assert_eq!(
@@ -131,7 +131,7 @@ async fn a_head_request_is_no_reader() {
 }
 
 #[tokio::test]
-async fn readers_who_leave_are_forgotten() {
+async fn closed_streams_are_removed() {
     let server = TestServer::start();
     let mut readers = Vec::new();
     for _ in 0..50 {
@@ -142,16 +142,17 @@ async fn readers_who_leave_are_forgotten() {
     server.wait_for_streams(7).await;
 }
 
-/// A reader that takes nothing for a while gets, in the end, newest values, and others never notice.
+/// Checks conflation for a slow consumer: a reader that pauses receives the newest values afterwards. Other
+/// readers are not affected.
 #[tokio::test]
-async fn a_reader_who_falls_behind_gets_newest_values() {
+async fn a_slow_consumer_receives_the_newest_values() {
     let server = TestServer::with(&["--source", "none", "--max-lag", "50ms"]);
     let mut slow =
         tokio::net::TcpStream::connect(server.public.strip_prefix("http://").unwrap()).await.unwrap();
     slow.write_all(b"GET /prices/stream HTTP/1.0\r\n\r\n").await.unwrap();
     let mut prompt = Reader::open(&server, "").await;
     server.wait_for_streams(2).await;
-    // Far more than sockets and buffers between the two hold.
+    // Publish far more than the sockets and buffers between server and reader can hold.
     const ROUNDS: u64 = 500;
     let round: String = (0..100)
         .map(|i| format!("{{\"symbol\":\"S{i}\",\"price\":1,\"pad\":\"{}\"}}\n", "x".repeat(300)))
@@ -160,7 +161,7 @@ async fn a_reader_who_falls_behind_gets_newest_values() {
         let (status, _) = server.post_as("application/x-ndjson", round.clone()).await;
         assert_eq!(status, 200);
         for _ in 0..100 {
-            assert_eq!(prompt.tick().await.n, n, "a reader that keeps up gets every tick");
+            assert_eq!(prompt.tick().await.n, n, "a reader that keeps up must receive every tick");
         }
     }
     let last = format!("\"n\":{ROUNDS},");
@@ -168,14 +169,18 @@ async fn a_reader_who_falls_behind_gets_newest_values() {
     while text.matches(&last).count() < 100 {
         let length =
             tokio::time::timeout(Duration::from_secs(60), slow.read(&mut bytes)).await.unwrap().unwrap();
-        assert_ne!(length, 0, "the stream goes on");
+        assert_ne!(length, 0, "the stream must continue");
         text.push_str(std::str::from_utf8(&bytes[..length]).unwrap());
     }
     let events = text.matches("event: tick").count() as u64;
     assert!(
         events < ROUNDS * 100 / 2,
-        "{events} of {} ticks were sent to a reader that took none",
+        "the server sent {events} of {} ticks to a reader that did not read",
         ROUNDS * 100
     );
-    assert_eq!(text.matches(&last).count(), 100, "and the newest of each symbol, once");
+    assert_eq!(
+        text.matches(&last).count(),
+        100,
+        "the reader must receive the newest tick of each symbol once"
+    );
 }

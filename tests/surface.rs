@@ -1,5 +1,5 @@
-//! What people and programs meet first: commands, settings, routes, answers and metrics, as a whole and to be read at a glance.
-//! A change of one of them is seen in review; `INSTA_UPDATE=always` writes it down.
+//! Snapshots of the public surface: commands, settings, routes, responses and metrics. Each snapshot is
+//! complete and easy to read. A review shows every change; `INSTA_UPDATE=always` writes the new snapshots.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::server::{TestServer, tickcast};
 
-/// What a command prints on standard output.
+/// Returns what a command prints on standard output.
 fn prints(arguments: &[&str]) -> String {
     let output = tickcast(arguments).output().unwrap();
     assert!(output.status.success(), "{arguments:?}");
@@ -55,7 +55,7 @@ async fn routes() {
     insta::assert_snapshot!(serde_json::to_string_pretty(&description).unwrap());
 }
 
-/// Keys, and what kind of value each has.
+/// Returns the keys of a JSON value, each with the type of its value.
 fn shape(value: &Value) -> Value {
     match value {
         Value::Object(fields) => fields.iter().map(|(key, value)| (key.clone(), shape(value))).collect(),

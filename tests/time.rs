@@ -1,4 +1,4 @@
-//! Times that cannot be, through the real program.
+//! Ticks with impossible times, through the real program.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -16,12 +16,12 @@ async fn post(server: &TestServer, price: &str, time: Option<u128>) -> Value {
 }
 
 #[tokio::test]
-async fn one_tick_from_a_clock_hours_ahead_spoils_nothing() {
+async fn a_tick_hours_ahead_of_the_clock_is_rejected_and_harmless() {
     let server = TestServer::start();
     post(&server, "10.0", Some(now_ms())).await;
     let refused = post(&server, "99", Some(now_ms() + 8 * 3_600_000)).await.to_string();
     assert!(refused.contains("lies more than 60s ahead of the server's clock"), "{refused}");
-    // Half a minute is taken, and keeps nobody back.
+    // A time 30 seconds ahead is accepted and makes no later tick late.
     post(&server, "10.1", Some(now_ms() + 30_000)).await;
     let honest = post(&server, "10.2", Some(now_ms())).await;
     assert_eq!((&honest["accepted"], &honest["late"]), (&1.into(), &0.into()), "{honest}");
@@ -37,7 +37,7 @@ async fn one_tick_from_a_clock_hours_ahead_spoils_nothing() {
 }
 
 #[tokio::test]
-async fn posted_prices_are_stale_when_their_owner_says_so() {
+async fn published_prices_become_stale_after_the_configured_time() {
     let state = async |server: &TestServer| server.get("/v1/symbols").await.1["symbols"][0]["state"].clone();
     let patient = TestServer::with(&["--source", "none", "--stale-after", "0s"]);
     let brief = TestServer::with(&["--source", "none", "--stale-after", "50ms"]);
@@ -48,7 +48,7 @@ async fn posted_prices_are_stale_when_their_owner_says_so() {
 }
 
 #[tokio::test]
-async fn a_publisher_with_a_name_falls_silent_by_itself() {
+async fn a_named_publisher_becomes_stale_independently() {
     let server = TestServer::with(&["--source", "none", "--stale-after", "300ms"]);
     let post = async |symbol: &str, source: &str| {
         let url = format!("{}/v1/prices?source={source}", server.public);
@@ -57,7 +57,7 @@ async fn a_publisher_with_a_name_falls_silent_by_itself() {
         request.send().await.unwrap().status().as_u16()
     };
     assert_eq!(post("A", "one").await, 200);
-    // The other goes on all the while.
+    // The other publisher continues meanwhile.
     eventually(async || {
         assert_eq!(post("B", "two").await, 200);
         let (_, symbols) = server.get("/v1/symbols").await;

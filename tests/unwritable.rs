@@ -1,4 +1,4 @@
-//! A tape that cannot be written: its disk is full, or its folder is gone.
+//! A tape that cannot be written: its disk is full, or its folder is missing.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -10,7 +10,7 @@ use crate::disk::lines;
 use crate::resumable::{open, short, up_to};
 use crate::server::{TOKEN, TestServer, eventually, tickcast};
 
-/// What its metrics say.
+/// Returns whether the metrics report that publishing works.
 async fn can_publish(server: &TestServer) -> bool {
     let metrics = server.http.get(format!("{}/metrics", server.admin)).send().await.unwrap();
     let text = metrics.text().await.unwrap();
@@ -18,7 +18,7 @@ async fn can_publish(server: &TestServer) -> bool {
     value == "1"
 }
 
-/// A server whose tape is on a disk of seven megabytes. `None`: this user cannot make one.
+/// Starts a server with its tape on a disk of 7 MB. Returns `None` if this user cannot create such a disk.
 fn on_small_disk(folder: &Path) -> Option<TestServer> {
     let dir = folder.to_str().unwrap();
     let possible = ["--user", "--map-root-user", "--mount", "sh", "-c"];
@@ -37,15 +37,15 @@ fn on_small_disk(folder: &Path) -> Option<TestServer> {
 }
 
 #[tokio::test]
-async fn a_full_disk_refuses_ticks_and_nothing_else() {
+async fn a_full_disk_rejects_ticks_but_serves_readers() {
     let folder = tempfile::tempdir().unwrap();
     let Some(server) = on_small_disk(folder.path()) else {
         return skipped(
-            "unwritable::a_full_disk_refuses_ticks_and_nothing_else",
+            "unwritable::a_full_disk_rejects_ticks_but_serves_readers",
             "no mount namespaces for this user",
         );
     };
-    // What is in the server's own view of the folder.
+    // The folder as the mount namespace of the server sees it.
     let inside = PathBuf::from(format!("/proc/{}/root{}", server.pid(), folder.path().display()));
     let ballast = inside.join("ballast");
     std::fs::write(&ballast, vec![1; 2 << 20]).unwrap();
@@ -68,9 +68,9 @@ async fn a_full_disk_refuses_ticks_and_nothing_else() {
     let why = ready["reasons"][0].as_str().unwrap();
     assert!(why.contains("publishing fails") && why.contains("the disk is full"), "{why}");
     assert!(!can_publish(&server).await);
-    assert_eq!(server.get("/v1/prices/A").await.1["n"].as_u64(), Some(taken), "readers go on");
+    assert_eq!(server.get("/v1/prices/A").await.1["n"].as_u64(), Some(taken), "readers must still be served");
     let mut again = open(&server, "?mode=all&since=start&symbols=A").await;
-    assert_eq!(up_to(&mut again, "ready").await.len() as u64, taken + 1, "history, too");
+    assert_eq!(up_to(&mut again, "ready").await.len() as u64, taken + 1, "the history must still be served");
 
     let keyed = async || {
         let request = server.http.post(format!("{}/v1/prices", server.public)).bearer_auth(TOKEN);
@@ -95,7 +95,7 @@ async fn a_full_disk_refuses_ticks_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn who_publishes_into_a_folder_that_is_gone_is_told_so_and_readiness_says_why() {
+async fn a_missing_tape_folder_rejects_ticks_and_fails_readiness() {
     let parent = tempfile::tempdir().unwrap();
     let folder = parent.path().join("tape");
     let server = TestServer::on_disk(&folder, &[]);
@@ -110,5 +110,5 @@ async fn who_publishes_into_a_folder_that_is_gone_is_told_so_and_readiness_says_
     assert_eq!(status, 507, "{problem}");
     assert!(problem["detail"].as_str().unwrap().contains("its folder was deleted or moved"), "{problem}");
     assert!(!can_publish(&server).await);
-    assert_eq!(server.get("/v1/prices/A").await.1["n"], 1, "readers go on");
+    assert_eq!(server.get("/v1/prices/A").await.1["n"], 1, "readers must still be served");
 }

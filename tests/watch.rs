@@ -6,14 +6,14 @@ use std::process::{Command, Stdio};
 use crate::clients::tool;
 use crate::server::{TestServer, eventually, tickcast};
 
-/// A terminal without a screen: a tmux server of its own.
+/// A terminal without a screen: its own tmux server.
 struct Terminal {
     tmux: String,
     folder: tempfile::TempDir,
 }
 
 impl Terminal {
-    /// Opens one, in which `watch` runs.
+    /// Opens a terminal that runs `watch`.
     fn watching(tmux: String, url: &str) -> Self {
         let terminal = Self { tmux, folder: tempfile::tempdir().unwrap() };
         let command =
@@ -33,7 +33,7 @@ impl Terminal {
         self.run(&[&["send-keys"], keys].concat());
     }
 
-    /// Waits until what it shows is so.
+    /// Waits until `shows` is true for the text of the terminal.
     async fn until(&self, shows: impl Fn(&str) -> bool) {
         eventually(async || shows(&self.run(&["capture-pane", "-p"]))).await;
     }
@@ -46,15 +46,15 @@ impl Drop for Terminal {
     }
 }
 
-/// The symbols from top to bottom.
+/// Returns the symbols from top to bottom.
 fn symbols(screen: &str) -> Vec<&str> {
     let first = screen.lines().filter_map(|line| line.split_whitespace().next());
     first.filter(|word| ["AAPL", "BTC", "KO"].contains(word)).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_terminal_shows_sorts_filters_and_comes_back() {
-    let Some(tmux) = tool("XTASK_TMUX", "watch::a_terminal_shows_sorts_filters_and_comes_back") else {
+async fn the_terminal_shows_sorts_filters_and_reconnects() {
+    let Some(tmux) = tool("XTASK_TMUX", "watch::the_terminal_shows_sorts_filters_and_reconnects") else {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
@@ -87,7 +87,7 @@ async fn a_terminal_shows_sorts_filters_and_comes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lines_go_on_after_a_restart_and_end_with_whoever_reads_them() {
+async fn json_lines_continue_after_a_restart_and_end_with_the_pipe() {
     let folder = tempfile::tempdir().unwrap();
     let server = TestServer::on_disk(folder.path(), &[]);
     let url = server.public.clone();
@@ -100,14 +100,15 @@ async fn lines_go_on_after_a_restart_and_end_with_whoever_reads_them() {
     server.publish(&[("A", "0.20")]).await;
     let next = tokio::task::spawn_blocking(move || (lines.next().unwrap().unwrap(), lines)).await.unwrap();
     assert!(next.0.starts_with(r#"{"symbol":"A","price":0.20,"#), "{}", next.0);
-    // Whoever has seen enough closes the pipe: that is noticed though no line is due, and is no failure.
+    // A reader closes the pipe when it has read enough. `watch` notices the close without a new line, and
+    // exits without an error.
     drop(next.1);
     let ended = tokio::task::spawn_blocking(move || watch.wait().unwrap());
     assert!(ended.await.unwrap().success());
 }
 
 #[tokio::test]
-async fn people_are_told_the_change_with_its_sign() {
+async fn plain_lines_show_the_change_with_its_sign() {
     let server = TestServer::start();
     server.publish(&[("A", "1.00"), ("A", "0.75")]).await;
     let mut watch =
@@ -120,7 +121,7 @@ async fn people_are_told_the_change_with_its_sign() {
 }
 
 #[tokio::test]
-async fn people_are_told_that_nothing_has_come() {
+async fn plain_output_explains_that_no_price_has_arrived() {
     let server = TestServer::start();
     server.publish(&[("BRK.B", "1.00")]).await;
     let mut watch = tickcast(&["watch", "--plain", "--url", &server.public, "brk.b"])
