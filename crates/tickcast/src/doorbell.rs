@@ -1,31 +1,32 @@
-//! Waking a lane.
+//! Wakes a lane.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Notify;
 
-/// Wakes a lane: when there is something to look at, and, while it listens, when the log has moved.
+/// The wake-up signal of a lane. It wakes the lane when there is work. While the lane listens, it also wakes
+/// the lane when the log has advanced.
 #[derive(Default)]
 pub(crate) struct Doorbell {
     bell: Notify,
-    /// The lane has nothing to do until something moves. Only then is it worth a wake-up.
+    /// Whether the lane has nothing to do until the log advances. Only then is a wake-up worth its cost.
     listening: AtomicBool,
 }
 
 impl Doorbell {
-    /// Wakes the lane: there is something to look at.
+    /// Wakes the lane, because there is work for the lane.
     pub(crate) fn wake(&self) {
         self.bell.notify_one();
     }
 
-    /// Wakes the lane if it listens: the log has moved.
+    /// Wakes the lane if the lane listens, because the log has advanced.
     pub(crate) fn log_advanced(&self) {
         if self.listening.load(Ordering::SeqCst) && self.listening.swap(false, Ordering::SeqCst) {
             self.bell.notify_one();
         }
     }
 
-    /// Sets whether a move of the log wakes the lane from now on.
+    /// Sets whether the log wakes the lane when the log advances.
     pub(crate) fn listen(&self, listening: bool) {
         self.listening.store(listening, Ordering::SeqCst);
     }

@@ -1,4 +1,4 @@
-//! The market, and everyone who reads it.
+//! The hub: the market and all its readers.
 
 mod builder;
 mod change;
@@ -26,7 +26,7 @@ use crate::log::{Log, run_checkpointer};
 use crate::sources::Sources;
 use crate::stats::{Delays, DiskStats, HubStats, SourceStats};
 
-/// The market, and everyone who reads it. Cheap to clone; all clones are the same hub.
+/// The market and all its readers. A hub is cheap to clone; all clones are the same hub.
 ///
 /// ```
 /// use tickcast::{Hub, Tick};
@@ -36,11 +36,11 @@ use crate::stats::{Delays, DiskStats, HubStats, SourceStats};
 /// let app: axum::Router = hub.router();
 /// ```
 ///
-/// Its streams end when the last clone is dropped.
+/// The streams of a hub end when the last clone is dropped.
 #[derive(Clone)]
 pub struct Hub(Arc<Inner>);
 
-/// What a hub consists of.
+/// The shared parts of a hub.
 pub(crate) struct Inner {
     log: Arc<Log>,
     lanes: OnceLock<Vec<LaneHandle>>,
@@ -51,24 +51,25 @@ pub(crate) struct Inner {
     epoch: Epoch,
     answers: Answers,
     settings: HubBuilder,
-    /// Streams end once they have caught up, those of lanes not started yet too.
+    /// Whether streams end once they have caught up. This includes streams of lanes that have not started
+    /// yet.
     finished: AtomicBool,
 }
 
 impl Hub {
-    /// A hub with settings of one's own.
+    /// Returns a builder for a hub with custom settings.
     #[must_use]
     pub fn builder() -> HubBuilder {
         HubBuilder::default()
     }
 
-    /// An empty hub in an epoch of its own.
+    /// Creates an empty hub in a new epoch.
     fn new(settings: HubBuilder) -> Self {
         let epoch = Epoch::new(getrandom::u64().unwrap_or_else(|_| fastrand::u64(..)));
         Self::of(Arc::new(Log::new(Sequencer::new(epoch, settings.limits))), epoch, settings)
     }
 
-    /// A hub that goes on where its tape on disk ends.
+    /// Creates a hub that continues from the end of its tape on disk.
     fn on_disk(mut opened: Opened, settings: HubBuilder) -> Self {
         let epoch = opened.sequencer.cursor().epoch;
         let rolls = std::mem::replace(&mut opened.segment_sealed, std::sync::mpsc::channel().1);
@@ -93,33 +94,35 @@ impl Hub {
         }))
     }
 
-    /// The newest place on the tape.
+    /// Returns the cursor of the newest entry on the tape.
     #[must_use]
     pub fn cursor(&self) -> Cursor {
         self.log().with(|log| log.cursor())
     }
 
-    /// Which life of the tape it is, and the newest place on it: what tells whether a cursor can be one of its own.
+    /// Returns the epoch and the newest sequence number. Together they tell whether a cursor can belong to
+    /// this hub.
     pub(crate) fn head(&self) -> (Epoch, Seq) {
         (self.0.epoch, self.0.log.head())
     }
 
-    /// Why nothing can be published, if that is so by now: the disk is full, or its tape is gone.
+    /// Checks whether ticks can be published now.
     ///
     /// # Errors
-    /// Where that is so.
+    /// If the disk is full, or if the tape on disk can no longer be written.
     pub fn can_publish(&self) -> Result<(), TickError> {
         self.0.log.can_publish()
     }
 
-    /// How many lanes, of how many, have ended by a defect. Their readers come back to those that are left.
+    /// Returns the number of lanes that have ended because of a defect, and the number of all lanes. The
+    /// readers of a failed lane reconnect to the other lanes.
     #[must_use]
     pub fn failed_lanes(&self) -> (usize, usize) {
         let lanes = self.lanes();
         (lanes.iter().filter(|lane| lane.inbox.is_closed()).count(), lanes.len())
     }
 
-    /// How everything stands.
+    /// Returns the statistics of the hub.
     #[must_use]
     pub fn stats(&self) -> HubStats {
         let (cursor, symbols, candles, tape_ticks, tape_bytes) = self.log().with(|log| {
@@ -153,18 +156,18 @@ impl Hub {
         stats
     }
 
-    /// How each source stands, in order of registration.
+    /// Returns the statistics of each source, in order of registration.
     #[must_use]
     pub fn sources(&self) -> Vec<SourceStats> {
         self.0.sources.check_staleness(self.now());
         self.0.sources.stats()
     }
 
-    /// Waits until everything that is published by now is as safe as the hub's tape was asked to make it: see
-    /// [`Sync`](tickcast_tape::Sync). Without a tape on disk that is at once.
+    /// Waits until everything published so far is as durable as the options of the tape require: see
+    /// [`Sync`](tickcast_tape::Sync). Without a tape on disk, the call returns at once.
     ///
     /// # Errors
-    /// Where writing has failed.
+    /// If a write to the disk has failed.
     pub async fn wait_durable(&self) -> Result<(), AppendError> {
         match self.0.log.tape() {
             Some(tape) => tape.wait_durable(self.0.log.head()).await,
@@ -172,8 +175,8 @@ impl Hub {
         }
     }
 
-    /// Closes the tape on disk, if there is one, after a snapshot that makes the next start quick. Nothing can be published
-    /// any more.
+    /// Closes the tape on disk, if there is one. Before that, the hub writes a snapshot, which makes the next
+    /// start fast. After that, nothing can be published.
     pub fn close(&self) {
         if let Err(error) = self.0.log.checkpoint() {
             tracing::warn!(%error, "no snapshot of the market could be written: the next start reads more of the tape");
@@ -199,7 +202,7 @@ impl Hub {
         now
     }
 
-    /// The latest time that a tick can count at by now.
+    /// Returns the latest time that an accepted tick can have now: the wall clock plus `max_skew`.
     pub(crate) fn horizon(&self) -> Time {
         self.now().wall.saturating_add(self.0.settings.limits.max_skew)
     }
@@ -214,15 +217,16 @@ impl Hub {
 }
 
 impl HubBuilder {
-    /// The hub, with its tape in a folder on disk: it goes on where it ended, prices, counts and cursors included.
+    /// Opens the hub with its tape in a folder on disk. The hub continues where the tape ended, including
+    /// prices, counts and cursors.
     ///
     /// # Errors
-    /// Where the folder is in use, damaged, or the system will not.
+    /// If the folder is in use or damaged, or if the operating system reports an error.
     pub fn open(self, folder: &Path, options: Options) -> Result<Hub, OpenError> {
         Ok(Hub::on_disk(tickcast_tape::open(folder, options, self.limits)?, self))
     }
 
-    /// The hub, empty and in an epoch of its own.
+    /// Creates an empty hub in a new epoch.
     #[must_use]
     pub fn build(self) -> Hub {
         Hub::new(self)

@@ -1,4 +1,4 @@
-//! The one order of all ticks, shared by publishers and lanes.
+//! The log: the single order of all ticks, shared by publishers and lanes.
 
 mod checkpointer;
 mod journal;
@@ -15,35 +15,37 @@ use crate::doorbell::Doorbell;
 pub(crate) use checkpointer::run_checkpointer;
 use journal::Journal;
 
-/// Most entries a lane takes in while it holds the lock: publishers wait no longer than copying so many references takes.
+/// Maximum number of entries that a lane copies under one lock. Publishers wait only as long as it takes to
+/// copy this many references.
 const ENTRIES_PER_LOCK: usize = 1024;
 
-/// Most ticks between two writes to the disk.
+/// Maximum number of ticks between two writes to the disk.
 const ENTRIES_PER_WRITE: usize = 512;
 
-/// The sequencer, its tape on disk if there is one, and the doorbells to ring when it has moved.
+/// The sequencer, the tape on disk if there is one, and the doorbells of the lanes to wake when the log
+/// advances.
 pub(crate) struct Log {
     state: Mutex<LogState>,
     head: AtomicU64,
     wakers: OnceLock<Vec<Arc<Doorbell>>>,
     tape: Option<DiskTape>,
-    /// Held while a snapshot of the market is written.
+    /// The lock that is held while a snapshot of the market is written.
     checkpoints: Mutex<()>,
 }
 
-/// What one holds who gives out places.
+/// The state that is locked while sequence numbers are assigned.
 struct LogState {
     sequencer: Sequencer,
     journal: Journal,
 }
 
 impl Log {
-    /// One in memory.
+    /// Creates a log in memory.
     pub(crate) fn new(sequencer: Sequencer) -> Self {
         Self::of(LogState { sequencer, journal: Journal::Memory }, None)
     }
 
-    /// One that goes on where its tape on disk ends.
+    /// Creates a log that continues from the end of its tape on disk.
     pub(crate) fn on_disk(opened: Opened) -> Self {
         let Opened { sequencer, writer, tape, .. } = opened;
         Self::of(LogState { sequencer, journal: Journal::on_disk(writer) }, Some(tape))
@@ -54,22 +56,22 @@ impl Log {
         Self { state: Mutex::new(book), head, wakers: OnceLock::new(), tape, checkpoints: Mutex::new(()) }
     }
 
-    /// Who to ring from now on. Only the first call counts.
+    /// Sets the doorbells of the lanes to wake. Only the first call has an effect.
     pub(crate) fn set_wakers(&self, doorbells: Vec<Arc<Doorbell>>) {
         let _ = self.wakers.set(doorbells);
     }
 
-    /// The newest place, without a lock.
+    /// Returns the newest sequence number without a lock.
     pub(crate) fn head(&self) -> Seq {
         Seq::new(self.head.load(Ordering::SeqCst))
     }
 
-    /// The tape on disk.
+    /// Returns the tape on disk.
     pub(crate) const fn tape(&self) -> Option<&DiskTape> {
         self.tape.as_ref()
     }
 
-    /// Reads what is there. What is added meanwhile would be in memory only.
+    /// Runs `act` on the sequencer, to read it. Entries that `act` adds are in memory only, not on disk.
     pub(crate) fn with<T>(&self, act: impl FnOnce(&mut Sequencer) -> T) -> T {
         let mut book = self.lock();
         let result = act(&mut book.sequencer);
@@ -77,10 +79,11 @@ impl Log {
         result
     }
 
-    /// Takes ticks, in order and with nobody else's between them; tells `each` what became of it. Those for which the disk has
-    /// no room are not taken, nor any after them. Says which symbols were other sources' before, and whose.
+    /// Publishes ticks in order, with no ticks of other publishers between them, and reports each outcome to
+    /// `each`. If the disk has no room for a tick, this tick and all later ticks are rejected. Returns the
+    /// symbols that belonged to other sources before, with those sources.
     ///
-    /// `note` says, once all of them were dealt with, how far the request has come that they are of.
+    /// After the last tick, `note` returns the progress of the request that the ticks belong to.
     pub(crate) fn publish<'t, 'n>(
         &self,
         ticks: impl IntoIterator<Item = &'t Tick>,
@@ -118,10 +121,10 @@ impl Log {
         taken_over
     }
 
-    /// Takes a symbol off; says whether it was there.
+    /// Removes a symbol. Returns whether the symbol existed.
     ///
     /// # Errors
-    /// Where the disk has no room to note that.
+    /// If the disk has no room to record the removal.
     pub(crate) fn remove(&self, symbol: &Symbol, now: Now) -> Result<bool, TickError> {
         let mut book = self.lock();
         let LogState { sequencer, journal } = &mut *book;
@@ -135,32 +138,33 @@ impl Log {
         Ok(removed)
     }
 
-    /// Why nothing can be published, if that is so by now.
+    /// Checks whether ticks can be published now.
     ///
     /// # Errors
-    /// Where the disk is full, or the tape cannot be written any more.
+    /// If the disk is full, or if the tape can no longer be written.
     pub(crate) fn can_publish(&self) -> Result<(), TickError> {
-        // For what a publisher needs: less may fit where nothing can be published any more.
+        // This checks room for a full write, as a publisher needs. Fewer entries may still fit when
+        // publishing is no longer possible.
         self.lock().journal.make_room(ENTRIES_PER_WRITE)
     }
 
-    /// Closes the tape on disk. Nothing is taken any more.
+    /// Closes the tape on disk. Nothing is accepted after that.
     pub(crate) fn close(&self) {
         let mut book = self.lock();
         if matches!(book.journal, Journal::Disk(_)) {
             let journal = std::mem::replace(&mut book.journal, Journal::Closed);
             drop(book);
-            // Waits for the disk.
+            // The drop waits for the disk.
             drop(journal);
         }
     }
 
-    /// Brings `replica` to the head as it was when the last lock was taken.
+    /// Brings `replica` to the head of the log at the time of the last lock.
     pub(crate) fn advance(&self, replica: &mut Replica) {
         while !self.lock().sequencer.advance(replica, ENTRIES_PER_LOCK) {}
     }
 
-    /// Lets everyone know who wants to. What was added is on its way to the disk by now.
+    /// Wakes the lanes that listen. New entries have already been passed to the disk at this point.
     fn notify(&self, book: MutexGuard<'_, LogState>) {
         let head = book.sequencer.cursor().seq().get();
         let moved = self.head.swap(head, Ordering::SeqCst) != head;
@@ -171,7 +175,8 @@ impl Log {
     }
 
     fn lock(&self) -> MutexGuard<'_, LogState> {
-        // A panic in a holder leaves a sequencer that is still in order: every step of it is complete or not begun.
+        // A panic of a lock holder leaves a valid sequencer: each of its steps is either complete or not
+        // started.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

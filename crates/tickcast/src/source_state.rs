@@ -1,24 +1,25 @@
-//! How a source is doing.
+//! The state of a source.
 
 use tickcast_core::State;
 
-/// How a source is doing.
+/// The state of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SourceState {
-    /// Ticks may come at any time.
+    /// A source that may send ticks at any time.
     Live,
-    /// None has come for longer than it may be silent. The next one makes it live again.
+    /// A source that has sent no tick for longer than its maximum silence. The next tick makes the source
+    /// live again.
     Stale,
-    /// It was told to rest. It may go on later.
+    /// A source that was paused. It may continue later.
     Paused,
-    /// It has delivered all it had; what that was.
+    /// A source that has delivered everything. The text says what was delivered.
     Ended(String),
-    /// It failed; why. No ticks come.
+    /// A source that failed, with the reason. The source sends no ticks.
     Down(String),
 }
 
 impl SourceState {
-    /// As readers of streams are told.
+    /// Returns the state that is sent to the readers of streams.
     pub(crate) const fn as_state(&self) -> State {
         match self {
             Self::Live => State::Live,
@@ -28,7 +29,7 @@ impl SourceState {
         }
     }
 
-    /// Its name, as in `/v1/status`.
+    /// Returns the name of the state, as in `/v1/status`.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
@@ -40,7 +41,7 @@ impl SourceState {
         }
     }
 
-    /// Why, where there is more to say.
+    /// Returns the reason for the state, if there is one.
     #[must_use]
     pub fn reason(&self) -> Option<&str> {
         match self {

@@ -1,4 +1,4 @@
-//! The sources of a hub, and which of them have turned.
+//! The sources of a hub and their state changes.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,27 +11,27 @@ use crate::doorbell::Doorbell;
 use crate::source_state::SourceState;
 use crate::stats::{SourceCounters, SourceStats, SymbolStats};
 
-/// How long a source may be silent before its prices count as stale, unless it is told otherwise.
+/// Default maximum silence of a source. After a longer silence its prices are stale.
 const STALE_AFTER: Duration = Duration::from_secs(15);
 
-/// A source as the hub knows it.
+/// A source that is registered with the hub.
 #[derive(Debug)]
 pub(crate) struct Source {
     pub(crate) name: String,
     pub(crate) counters: SourceCounters,
     standing: Mutex<SourceStanding>,
-    /// When it last ticked, in ms of uptime, and one more; 0: it has not.
+    /// Time of the source's last tick, in ms of uptime, plus 1. 0: no tick yet.
     last_activity: AtomicU64,
-    /// Whether it stands as stale, so that a tick need not look.
+    /// Whether the state is stale. A tick reads this flag without the lock.
     stale: AtomicBool,
-    /// In ms; 0: it may be silent for ever.
+    /// Maximum silence of the source, in ms. 0: no limit.
     stale_after: AtomicU64,
 }
 
 #[derive(Debug)]
 struct SourceStanding {
     own: StateChange,
-    /// Symbols that have turned by themselves.
+    /// Symbols that had a state change of their own.
     symbols: BTreeMap<Symbol, StateChange>,
 }
 
@@ -39,7 +39,7 @@ struct SourceStanding {
 struct StateChange {
     state: SourceState,
     since: Time,
-    /// Its number among all sources' turns; 0: it never turned.
+    /// The number of this change among the changes of all sources. 0: the state never changed.
     version: u64,
 }
 
@@ -47,21 +47,21 @@ struct StateChange {
 #[derive(Default)]
 pub(crate) struct Sources {
     list: Mutex<Vec<Arc<Source>>>,
-    /// How many turns there have been, a source's first appearance among them.
+    /// Number of state changes so far. The registration of a source counts as a change.
     version: AtomicU64,
     wakers: OnceLock<Vec<Arc<Doorbell>>>,
 }
 
-/// A source's status, and the number of its last turn.
+/// The status of a source, with the number of its last state change.
 #[derive(Debug, Clone)]
 pub(crate) struct VersionedStatus {
     pub(crate) status: SourceStatus,
     pub(crate) version: u64,
-    /// Its symbols that have turned by themselves, in order of names.
+    /// Symbols that had a state change of their own, in order of names.
     pub(crate) symbols: Vec<VersionedSymbolStatus>,
 }
 
-/// A symbol that has turned by itself.
+/// The status of a symbol that had a state change of its own.
 #[derive(Debug, Clone)]
 pub(crate) struct VersionedSymbolStatus {
     pub(crate) symbol: Symbol,
@@ -108,7 +108,7 @@ impl Source {
         VersionedStatus { status, version: standing.own.version, symbols: symbols.collect() }
     }
 
-    /// How readers take one of its symbols to be doing.
+    /// Returns the state of a symbol as readers see it.
     fn state_of(&self, symbol: &Symbol) -> State {
         let standing = self.lock();
         let own = standing.symbols.get(symbol).map(|turn| &turn.state);
@@ -121,12 +121,12 @@ impl Source {
 }
 
 impl Sources {
-    /// Who to ring when a source has turned. Only the first call counts.
+    /// Sets the doorbells of the lanes to wake when a state changes. Only the first call has an effect.
     pub(crate) fn set_wakers(&self, doorbells: Vec<Arc<Doorbell>>) {
         let _ = self.wakers.set(doorbells);
     }
 
-    /// The source of this name and its number, registered now if it is new.
+    /// Returns the source with this name and its index. A new source is registered now.
     pub(crate) fn register(&self, name: &str, now: Time) -> (usize, Arc<Source>) {
         let mut list = self.list();
         let known = list.iter().position(|source| source.name == name);
@@ -157,17 +157,17 @@ impl Sources {
         self.list().iter().map(|source| source.stats()).collect()
     }
 
-    /// How many turns there have been.
+    /// Returns the number of state changes so far.
     pub(crate) fn version(&self) -> u64 {
         self.version.load(Ordering::SeqCst)
     }
 
-    /// Every source's status.
+    /// Returns the status of every source.
     pub(crate) fn statuses(&self) -> Vec<VersionedStatus> {
         self.list().iter().map(|source| source.status()).collect()
     }
 
-    /// A source has ticked.
+    /// Records that a source has sent a tick.
     pub(crate) fn note_activity(&self, source: &Source, now: Now) {
         source.last_activity.store(now.uptime.as_millis() as u64 + 1, Ordering::SeqCst);
         if source.stale.load(Ordering::SeqCst) {
@@ -177,12 +177,12 @@ impl Sources {
         }
     }
 
-    /// A source says how it is doing.
+    /// Sets the state of a source, as the source reports it.
     pub(crate) fn set(&self, source: &Source, state: &SourceState, now: Now) {
         match state {
-            // Who may be silent for ever is not stale.
+            // A source without a maximum silence never becomes stale.
             SourceState::Stale if source.stale_after.load(Ordering::Relaxed) == 0 => return,
-            // Its next tick is on its way: its silence ends here.
+            // The next tick will follow soon, so the silence of the source ends here.
             SourceState::Live if source.last_activity.load(Ordering::SeqCst) != 0 => {
                 source.last_activity.store(now.uptime.as_millis() as u64 + 1, Ordering::SeqCst);
             }
@@ -191,7 +191,7 @@ impl Sources {
         self.change_state(source, now.wall, |_| Some(state.clone()));
     }
 
-    /// A source says how one of its symbols is doing, apart from itself.
+    /// Sets the state of one symbol of a source, apart from the state of the source.
     pub(crate) fn set_symbol(&self, source: &Source, symbol: Symbol, state: &SourceState, now: Time) {
         let mut standing = source.lock();
         let known = standing.symbols.get(&symbol).map_or(&SourceState::Live, |turn| &turn.state);
@@ -204,7 +204,8 @@ impl Sources {
         self.wake_lanes();
     }
 
-    /// A source has ticked symbols that were others' before. Where those were doing otherwise, readers are told how they do now.
+    /// Records that a source has sent ticks of symbols that belonged to other sources before. If their states
+    /// differed, the new state is sent to readers.
     pub(crate) fn take_over(&self, symbols: &[(Symbol, SourceId)], source: &Source, now: Time) {
         for (symbol, before) in symbols {
             let before = self.list().get(usize::from(before.0)).cloned();
@@ -220,7 +221,7 @@ impl Sources {
         }
     }
 
-    /// Turns sources stale that have been silent too long; says when to look again.
+    /// Marks sources as stale that were silent for too long. Returns the uptime of the next check.
     pub(crate) fn check_staleness(&self, now: Now) -> Option<Duration> {
         self.list().iter().filter_map(|source| self.check_source(source, now)).min()
     }
@@ -238,14 +239,14 @@ impl Sources {
         self.change_state(source, now.wall, |state| {
             matches!(state, SourceState::Live).then_some(SourceState::Stale)
         });
-        // A tick that came meanwhile has not seen it stale.
+        // A tick that arrived during this check did not see the stale flag, so the source becomes live here.
         if source.last_activity.load(Ordering::SeqCst) != heard {
             self.note_activity(source, now);
         }
         None
     }
 
-    /// Changes a source's state to what `to` makes of it, if anything, and tells the lanes.
+    /// Changes a source's state to the result of `to`, if there is one, and wakes the lanes.
     fn change_state(&self, source: &Source, now: Time, to: impl FnOnce(&SourceState) -> Option<SourceState>) {
         let mut standing = source.lock();
         let Some(state) = to(&standing.own.state).filter(|state| *state != standing.own.state) else {
@@ -276,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_stale_and_a_tick_ends_it() {
+    fn a_silent_source_becomes_stale_and_a_tick_makes_it_live() {
         let sources = Sources::default();
         let (_, source) = sources.register("feed", Time::default());
         assert_eq!(sources.check_staleness(at(100)), None, "what has not spoken yet is not silent");
@@ -293,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_just_come_back_is_not_silent() {
+    fn a_source_that_has_just_recovered_is_not_silent() {
         let sources = Sources::default();
         let (_, source) = sources.register("feed", Time::default());
         sources.note_activity(&source, at(0));
@@ -306,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn a_symbol_may_turn_by_itself() {
+    fn a_symbol_can_change_its_state_without_its_source() {
         let sources = Sources::default();
         let (_, source) = sources.register("feed", Time::default());
         let symbol = Symbol::new("FOO-BAR").unwrap();
@@ -325,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn who_takes_over_a_symbol_that_is_not_live_says_how_it_is_now() {
+    fn a_source_that_takes_over_an_unhealthy_symbol_reports_its_new_state() {
         let sources = Sources::default();
         let [(_, old), (_, new)] = ["old", "new"].map(|name| sources.register(name, Time::default()));
         let symbol = Symbol::new("A").unwrap();
@@ -344,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_that_failed_is_not_stale_but_down() {
+    fn a_source_that_failed_is_down_and_not_stale() {
         let sources = Sources::default();
         let (_, source) = sources.register("feed", Time::default());
         sources.note_activity(&source, at(0));

@@ -1,4 +1,4 @@
-//! What has happened so far, in plain counters.
+//! Statistics in plain counters.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use tickcast_core::{Cursor, Outcome, Symbol, TickError, Time};
 
 use crate::source_state::SourceState;
 
-/// The upper bounds of the buckets that [`Delays`] counts in. One more counts what is above the last.
+/// Upper bounds of the buckets of [`Delays`]. One more bucket counts delays above the last bound.
 pub const DELAY_BUCKETS: [Duration; 15] = {
     let micros = [
         100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
@@ -22,144 +22,145 @@ pub const DELAY_BUCKETS: [Duration; 15] = {
     bounds
 };
 
-/// How a hub stands.
+/// The statistics of a hub.
 #[derive(Debug, Clone)]
 pub struct HubStats {
-    /// Open streams.
+    /// Number of open streams.
     pub streams: u64,
-    /// What they keep that their readers have yet to take, in bytes.
+    /// Size of the data that streams buffer for their readers, in bytes.
     pub buffered_bytes: u64,
-    /// Ticks written to streams, each counted once a stream.
+    /// Number of ticks written to streams. A tick counts once for each stream.
     pub ticks_delivered: u64,
-    /// Bytes of events and comments handed to streams.
+    /// Number of bytes of events and comments that were passed to streams.
     pub bytes_sent: u64,
-    /// The newest place on the tape.
+    /// The cursor of the newest entry on the tape.
     pub cursor: Cursor,
-    /// Symbols ever seen.
+    /// Number of symbols ever seen.
     pub symbols: usize,
-    /// Closed candles kept of all symbols.
+    /// Number of closed candles in memory, of all symbols.
     pub candles: usize,
-    /// The filters of all streams.
+    /// The statistics of the filters of all streams.
     pub filters: FilterStats,
-    /// Whether what is published can be kept: not while the disk is full, or once its tape is gone.
+    /// Whether published ticks can be stored. They cannot while the disk is full, or after the tape has
+    /// failed.
     pub can_publish: bool,
-    /// How often the wall clock jumped by more than [`Limits::max_skew`](crate::Limits::max_skew).
+    /// Number of wall clock jumps of more than [`Limits::max_skew`](crate::Limits::max_skew).
     pub clock_jumps: u64,
-    /// Ticks on the tape.
+    /// Number of ticks on the tape.
     pub tape_ticks: usize,
-    /// Bytes on the tape.
+    /// Size of the tape, in bytes.
     pub tape_bytes: usize,
-    /// The tape on disk, where there is one.
+    /// The statistics of the tape on disk, if there is one.
     pub disk: Option<DiskStats>,
-    /// Answers under way that are not streams.
+    /// Number of answers in progress that are not streams.
     pub answers: AnswerStats,
-    /// How long ticks took from their arrival until a lane had handed them on.
+    /// Delays of ticks from their arrival until a lane had passed them on.
     pub delays: Delays,
-    /// Each source, in order of registration.
+    /// The statistics of each source, in order of registration.
     pub sources: Vec<SourceStats>,
 }
 
-/// How the filters of all streams stand.
+/// The statistics of the filters of all streams.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct FilterStats {
-    /// Patterns in use.
+    /// Number of patterns in use.
     pub patterns: u64,
-    /// What they take, in bytes, at most.
+    /// Maximum memory of the filters, in bytes.
     pub bytes: u64,
-    /// Streams and changes that were refused for want of room.
+    /// Number of streams and changes that were refused because there was no room.
     pub refused: u64,
 }
 
-/// How a tape on disk stands.
+/// The statistics of a tape on disk.
 #[derive(Debug, Clone, Copy)]
 pub struct DiskStats {
-    /// Ticks on it.
+    /// Number of ticks on the tape.
     pub ticks: u64,
-    /// Bytes of it.
+    /// Size of the tape, in bytes.
     pub bytes: u64,
 }
 
-/// How many answers are under way.
+/// The numbers of answers in progress and of refused requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct AnswerStats {
-    /// Exports: `GET /v1/ticks/{symbol}`.
+    /// Number of exports: `GET /v1/ticks/{symbol}`.
     pub exports: u64,
-    /// Other answers of more than 64 KiB, or for which many names have to be compared.
+    /// Number of other answers that are larger than 64 KiB, or for which many names have to be compared.
     pub wide: u64,
-    /// Requests that were turned away, since there were too many of either.
+    /// Number of requests that were refused because there were too many answers of either kind.
     pub refused: u64,
 }
 
 /// A histogram of delays.
 #[derive(Debug, Clone, Default)]
 pub struct Delays {
-    /// How many fell into each of [`DELAY_BUCKETS`], and above.
+    /// Number of delays in each of [`DELAY_BUCKETS`], and above the last one.
     pub counts: [u64; DELAY_BUCKETS.len() + 1],
-    /// All of them together.
+    /// Sum of all delays.
     pub sum: Duration,
 }
 
-/// How a source stands.
+/// The statistics of a source.
 #[derive(Debug, Clone)]
 pub struct SourceStats {
-    /// Its name.
+    /// The name of the source.
     pub name: String,
-    /// Its state.
+    /// The state of the source.
     pub state: SourceState,
-    /// Ticks that were taken.
+    /// Number of accepted ticks.
     pub accepted: u64,
-    /// Ticks that were older than their symbol's newest.
+    /// Number of ticks that were older than the newest tick of their symbol.
     pub late: u64,
-    /// Ticks that repeated their symbol's newest.
+    /// Number of unchanged ticks, which repeated the newest tick of their symbol.
     pub unchanged: u64,
-    /// Ticks that broke a rule.
+    /// Number of ticks that broke a rule.
     pub rejected: u64,
-    /// Since when it is in that state.
+    /// Start time of the current state.
     pub since: Time,
-    /// Its symbols that are not as it is.
+    /// Symbols of the source with an unhealthy state of their own.
     pub symbols: Vec<SymbolStats>,
-    /// What happened on the way to it.
+    /// The event counters of the feed.
     pub feed: FeedStats,
 }
 
-/// How a symbol stands that is not as its source is.
+/// The state of a symbol that differs from the state of its source.
 #[derive(Debug, Clone)]
 pub struct SymbolStats {
-    /// Which.
+    /// The symbol.
     pub symbol: Symbol,
-    /// Its state.
+    /// The state of the symbol.
     pub state: SourceState,
-    /// Since when.
+    /// Start time of the current state.
     pub since: Time,
 }
 
-/// What can happen on the way from a feed, and is counted.
+/// A kind of counted event between a feed and the hub.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FeedEventKind {
-    /// A connection stood. All but the first were reconnections.
+    /// A connection that was established. All but the first were reconnections.
     Connects,
-    /// A frame came, of whatever kind.
+    /// A received frame of any kind.
     Frames,
-    /// There was a hole in the feed's own numbers.
+    /// A gap in the feed's own sequence numbers.
     Gaps,
-    /// So many ticks were in such holes; or messages, where the feed numbers these.
+    /// A tick that is missing in such a gap; or a message, if the feed numbers messages.
     Missing,
-    /// A tick was older, by the feed's own numbers, than one taken before; it was dropped.
+    /// A dropped tick that was older, by the feed's own sequence numbers, than a tick accepted before.
     Stragglers,
-    /// A tick came again; it was dropped.
+    /// A dropped tick that arrived a second time.
     Duplicates,
-    /// A frame, or a part of it, made no sense.
+    /// A frame, or a part of a frame, that could not be decoded.
     Errors,
-    /// A frame of a kind that is not known.
+    /// A frame of an unknown kind.
     Unknown,
-    /// A tick's own time could not be: it was given another.
+    /// A tick with an impossible time. The tick was given another time.
     BadTimes,
-    /// A price was said to be none, as of something nobody quotes.
+    /// A price that the feed reported as missing, for example for a symbol without a quote.
     Unquoted,
 }
 
 impl FeedEventKind {
-    /// All there are.
+    /// All kinds.
     pub const ALL: [Self; 10] = [
         Self::Connects,
         Self::Frames,
@@ -173,7 +174,7 @@ impl FeedEventKind {
         Self::Unquoted,
     ];
 
-    /// Its name in `/v1/status` and in metrics.
+    /// Returns the name of the kind in `/v1/status` and in metrics.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -191,34 +192,34 @@ impl FeedEventKind {
     }
 }
 
-/// What happened on the way from a feed. All zero for a source that is none.
+/// The event counters of a feed. All are zero for a source that is not a feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FeedStats([u64; FeedEventKind::ALL.len()]);
 
 impl FeedStats {
-    /// How often this happened.
+    /// Returns the number of events of this kind.
     #[must_use]
     pub const fn get(&self, count: FeedEventKind) -> u64 {
         self.0[count as usize]
     }
 
-    /// Whether anything has happened.
+    /// Checks whether any event was counted.
     #[must_use]
     pub fn any(&self) -> bool {
         self.0.iter().any(|count| *count > 0)
     }
 }
 
-/// A lane's counters: one writer, any reader.
+/// The counters of a lane, with one writer and any number of readers.
 #[derive(Debug, Default)]
 pub(crate) struct LaneStats {
-    /// Streams that are on their way to the lane, or there.
+    /// Number of streams that are assigned to the lane, including those that have not reached it yet.
     assigned: AtomicU64,
-    /// Streams that are there.
+    /// Number of streams in the lane.
     streams: AtomicU64,
-    /// What they keep that their readers have yet to take, in bytes, when it was last counted.
+    /// Size of the data that the streams buffer for their readers, in bytes, at the last count.
     buffered_bytes: AtomicU64,
-    /// How often a sink would not take what it was offered.
+    /// Number of writes that sinks refused.
     refusals: AtomicU64,
     events: AtomicU64,
     bytes: AtomicU64,
@@ -231,7 +232,7 @@ impl LaneStats {
         self.assigned.fetch_add(1, Relaxed);
     }
 
-    /// A stream that was assigned is no more, or never came.
+    /// Counts down an assigned stream that has ended, or that never reached the lane.
     pub(crate) fn release(&self) {
         self.assigned.fetch_sub(1, Relaxed);
     }
@@ -240,7 +241,8 @@ impl LaneStats {
         self.assigned.load(Relaxed)
     }
 
-    /// The lane is no more, and its streams with it.
+    /// Resets the numbers of streams and buffered bytes to zero, because the lane and all its streams have
+    /// ended.
     pub(crate) fn subtract_stream(&self) {
         self.assigned.store(0, Relaxed);
         self.buffered_bytes.store(0, Relaxed);
@@ -286,7 +288,7 @@ impl LaneStats {
         self.streams.load(Relaxed)
     }
 
-    /// Adds them all up.
+    /// Adds the counters of the lane to `total`.
     pub(crate) fn add_to(&self, total: &mut HubStats) {
         total.streams += self.streams();
         total.buffered_bytes += self.buffered_bytes.load(Relaxed);
@@ -299,7 +301,7 @@ impl LaneStats {
     }
 }
 
-/// A source's counters.
+/// The counters of a source.
 #[derive(Debug, Default)]
 pub(crate) struct SourceCounters {
     accepted: AtomicU64,

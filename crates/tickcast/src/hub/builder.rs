@@ -1,4 +1,4 @@
-//! A hub's settings.
+//! The settings of a hub.
 
 use std::time::Duration;
 
@@ -6,16 +6,17 @@ use tickcast_core::Limits;
 
 use crate::lane::{IoBackend, StreamLimits};
 
-/// What the filters of all readers may take together, in bytes.
+/// Default maximum memory of the filters of all readers, in bytes.
 const FILTER_BYTES: usize = 256 << 20;
 
-/// What answers hold between them, in bytes.
+/// Default maximum memory of all answers together, in bytes.
 const ANSWER_BYTES: usize = 256 << 20;
 
-/// What streams keep between them that their readers have yet to take, in bytes.
+/// Default maximum size of the data that all streams buffer for their readers, in bytes.
 const KEPT_BYTES: usize = 256 << 20;
 
-/// A hub's settings. Each has a default that suits one machine; times are kept between a millisecond and a day.
+/// The settings of a hub. The defaults suit one machine. Durations are limited to the range from 1
+/// millisecond to 1 day.
 #[derive(Debug, Clone, Copy)]
 pub struct HubBuilder {
     pub(super) limits: Limits,
@@ -37,7 +38,7 @@ impl Default for HubBuilder {
                 max_lag: Duration::from_secs(1),
                 keep_alive: Duration::from_secs(15),
                 write_timeout: Duration::from_secs(30),
-                // Each lane's share is known once there are lanes.
+                // The share of each lane is known only when the lanes start.
                 buffered_bytes: usize::MAX,
             },
             max_filter_bytes: FILTER_BYTES,
@@ -52,84 +53,98 @@ impl Default for HubBuilder {
 }
 
 impl HubBuilder {
-    /// How much is kept. Default: [`Limits::default`].
+    /// Sets how much the hub keeps in memory (retention). Default: [`Limits::default`].
     #[must_use]
     pub const fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// How many bytes the filters of all readers may take together. Default 256 MiB; beyond, a reader is told to come back.
+    /// Sets the maximum memory of the filters of all readers, in bytes. Default: 256 MiB. Above the limit, a
+    /// new reader is told to come back later.
     #[must_use]
     pub const fn max_filter_bytes(mut self, bytes: usize) -> Self {
         self.max_filter_bytes = bytes;
         self
     }
 
-    /// How many bytes all answers that are under way may hold together: three quarters for the market as it stood when they were asked
-    /// for, where what they share counts once and a market that alone is more may be held alone, and one quarter for what is written
-    /// of them already. Default 256 MiB; beyond, an answer is 503. Fewer bytes also mean fewer long bodies, and fewer bodies by
-    /// zstd, at a time.
+    /// Sets the maximum memory of all answers in progress, in bytes. Default: 256 MiB. Above the limit, an
+    /// answer is 503.
+    ///
+    /// Three quarters are for snapshots of the market. Data that snapshots share counts once. A single market
+    /// larger than this share may be held alone. One quarter is for bytes of answers that are already
+    /// written.
+    ///
+    /// A lower limit also allows fewer long bodies and fewer zstd-compressed bodies at a time.
     #[must_use]
     pub const fn max_answer_bytes(mut self, bytes: usize) -> Self {
         self.max_answer_bytes = bytes;
         self
     }
 
-    /// How many bytes all streams may keep that their readers have yet to take; what they share counts once. Default 256 MiB; beyond,
-    /// those are cut that have taken nothing for the longest.
+    /// Sets the maximum size of the data that all streams buffer for their readers, in bytes. Data that
+    /// streams share counts once. Default: 256 MiB. Above the limit, the streams that have accepted nothing
+    /// for the longest time are cut (backpressure).
     #[must_use]
     pub const fn max_buffered_bytes(mut self, bytes: usize) -> Self {
         self.max_buffered_bytes = bytes;
         self
     }
 
-    /// How old the next tick of a reader may get before it counts as fallen behind and is given newest values only.
-    /// Default 1 s: longer than a healthy reader is ever kept from running, shorter than a price stays interesting.
+    /// Sets the maximum lag: the maximum age of the next tick of a reader. A reader above it is a slow
+    /// consumer and receives only the newest tick of each symbol (conflation). Default: 1 s. This is longer
+    /// than a healthy reader is ever kept from running, and shorter than a price stays interesting.
     #[must_use]
     pub const fn max_lag(mut self, patience: Duration) -> Self {
         self.stream_limits.max_lag = clamped(patience);
         self
     }
 
-    /// After how long without an event a stream is sent a comment. Default 15 s.
+    /// Sets the keep-alive interval: a stream without an event for this time is sent a comment. Default: 15
+    /// s.
     #[must_use]
     pub const fn keep_alive(mut self, keep_alive: Duration) -> Self {
         self.stream_limits.keep_alive = clamped(keep_alive);
         self
     }
 
-    /// After how long a stream whose reader takes nothing is cut. Default 30 s: longer than a phone is in a tunnel.
+    /// Sets the write timeout: a stream whose reader accepts nothing for this time is cut. Default: 30 s,
+    /// which is longer than a phone is in a tunnel.
     #[must_use]
     pub const fn write_timeout(mut self, stall: Duration) -> Self {
         self.stream_limits.write_timeout = clamped(stall);
         self
     }
 
-    /// Runs each lane on a thread of its own instead of as a task of the runtime that its first reader is on. For a program
-    /// with thousands of streams: a flush writes to all of them before anything else gets its turn.
+    /// Sets whether each lane runs on its own thread. Otherwise each lane is a task on the runtime of the
+    /// first reader.
+    ///
+    /// Use dedicated threads for a program with thousands of streams. A flush writes to all streams before
+    /// other tasks can run.
     #[must_use]
     pub const fn dedicated_threads(mut self, threads: bool) -> Self {
         self.dedicated_threads = threads;
         self
     }
 
-    /// The least time between two flushes of a lane while ticks keep coming. Default 5 ms: what is saved in writes grows
-    /// little beyond it, and nobody sees it. The first tick after quiet never waits.
+    /// Sets the minimum time between two flushes of a lane while ticks keep arriving. Default: 5 ms. A longer
+    /// interval saves few more writes, and users do not notice a delay of 5 ms. The first tick after a quiet
+    /// period never waits.
     #[must_use]
     pub const fn flush_interval(mut self, flush: Duration) -> Self {
         self.flush_interval = clamped(flush);
         self
     }
 
-    /// How many lanes serve the streams, at least one. Default: one a core.
+    /// Sets the number of lanes that serve the streams, at least one. Default: one lane per core.
     #[must_use]
     pub fn lanes(mut self, lanes: usize) -> Self {
         self.lanes = lanes.max(1);
         self
     }
 
-    /// How sockets are written where streams are [served](crate::Server) directly. Default [`IoBackend::Auto`].
+    /// Sets how sockets are written if streams are [served](crate::Server) directly. Default:
+    /// [`IoBackend::Auto`].
     #[must_use]
     pub const fn io_backend(mut self, io: IoBackend) -> Self {
         self.io_backend = io;
@@ -137,7 +152,8 @@ impl HubBuilder {
     }
 }
 
-/// At least a millisecond, at most a day: shorter would never rest, longer means never, and sums of times must not overflow.
+/// Limits a duration to the range from 1 millisecond to 1 day. With a shorter time, a lane would never rest.
+/// A longer time means never, and sums of times must not overflow.
 const fn clamped(time: Duration) -> Duration {
     const MIN_TIME: Duration = Duration::from_millis(1);
     const MAX_TIME: Duration = Duration::from_secs(86_400);

@@ -1,4 +1,4 @@
-//! Changes to streams that are open.
+//! Changes the subscriptions of open streams.
 
 use std::sync::Arc;
 
@@ -6,14 +6,14 @@ use super::Hub;
 use crate::lane::{Change, Command, ProposedChange};
 use crate::subscription::{Edit, EditError, Effective, StreamId};
 
-/// How often a change is worked out anew where it was outdated when it came to its lane.
+/// Maximum number of attempts for a change that is outdated when the change reaches its lane.
 const MAX_CHANGE_ATTEMPTS: usize = 8;
 
 impl Hub {
-    /// Changes what an open resumable stream is subscribed to; `None`: there is no such stream. What follows from the change is
-    /// worked out here, not in the lane.
+    /// Changes the subscription of an open resumable stream. Returns `None` if there is no such stream. The
+    /// result of the change is computed here, not in the lane.
     pub(crate) async fn change(&self, id: StreamId, edit: Edit) -> Option<Result<Effective, EditError>> {
-        // Held so that selecting goes on from there.
+        // This keeps the last selection alive, so that the next attempt continues from it.
         let mut before = None;
         for _ in 0..MAX_CHANGE_ATTEMPTS {
             let current = self.ask(id, None).await?;
@@ -30,7 +30,7 @@ impl Hub {
             };
             drop(before.replace(Arc::clone(&prepared)));
             match self.ask(id, Some((from, effective, Some(prepared)))).await? {
-                // Somebody else was quicker, or the market has grown by too much since.
+                // Another change was faster, or the market has grown too much since.
                 Err(EditError::Outdated) => {}
                 answer => return Some(answer),
             }
@@ -38,7 +38,7 @@ impl Hub {
         Some(Err(EditError::Outdated))
     }
 
-    /// Asks the lanes what a stream is subscribed to, or has them change it.
+    /// Asks the lanes for the subscription of a stream, or requests a change of the subscription.
     async fn ask(
         &self,
         id: StreamId,
@@ -51,7 +51,7 @@ impl Hub {
             lane.inbox.send(Command::Change(Box::new(Change { id, change, asked_at, answer })));
         }
         drop(answer);
-        // It is one lane's; the others drop the question.
+        // The stream belongs to one lane. The other lanes drop the request.
         answers.recv().await
     }
 }

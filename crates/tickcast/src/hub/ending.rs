@@ -1,4 +1,4 @@
-//! The end of a hub's streams.
+//! Ends the streams of a hub.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -6,20 +6,21 @@ use std::time::Duration;
 use super::Hub;
 use crate::lane::Command;
 
-/// How often a drain ends its next streams.
+/// Time between two steps of a drain. Each step ends a part of the streams.
 pub(super) const DRAIN_STEP: Duration = Duration::from_millis(10);
 
-/// How long streams that were ended may take to write what they are in the middle of.
+/// Maximum time for ended streams to write their unsent bytes.
 const FINAL_WRITE_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Hub {
-    /// Ends every stream once it has been sent all there is. New ones end after their snapshot.
+    /// Ends every stream once the stream has been sent everything. New streams end after their snapshot.
     pub fn end_when_caught_up(&self) {
         self.0.finished.store(true, Ordering::SeqCst);
         self.lanes().iter().for_each(|lane| lane.inbox.send(Command::Finish));
     }
 
-    /// Ends every stream where it stands, spread evenly over `window`, so that the readers do not all come back at once.
+    /// Ends every stream at its current position. The ends are spread evenly over `window`, so that the
+    /// readers do not all reconnect at once.
     pub async fn drain(&self, window: Duration) {
         let steps = (window.as_millis() / DRAIN_STEP.as_millis()).max(1) as u64;
         for left in (1..=steps).rev() {
@@ -30,8 +31,8 @@ impl Hub {
             tokio::time::sleep(if left > 1 { DRAIN_STEP } else { Duration::ZERO }).await;
         }
         self.end_when_caught_up();
-        // What they were in the middle of is still written, as long as someone reads it.
-        // A lane that is no more may have been given a stream as it ended.
+        // The unsent bytes of ended streams are still written, as long as their readers accept them. A lane
+        // that has ended may have been assigned a stream at its end, so closed lanes do not count.
         let open = || self.lanes().iter().any(|lane| !lane.inbox.is_closed() && lane.stats.assigned() > 0);
         for _ in 0..(FINAL_WRITE_TIMEOUT.as_millis() / DRAIN_STEP.as_millis()) {
             if !open() {

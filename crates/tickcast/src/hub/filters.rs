@@ -1,5 +1,5 @@
-//! What readers ask for, made ready for the lanes: selected once for all who ask for the same, on a thread that serves nobody
-//! else, and charged to a budget.
+//! Prepares the filters of readers for the lanes. Each filter is selected once for all readers with the same
+//! filter, on a separate thread, and charged to a budget.
 
 mod prepare;
 mod refusal;
@@ -16,43 +16,46 @@ use crate::stats::FilterStats;
 pub(crate) use refusal::{FilterRefusal, MAX_PATTERNS};
 use selector::Selector;
 
-/// What a name costs: in the filter, and in a lane's indexes.
+/// Cost of a symbol name in a filter and in the indexes of one lane, in bytes.
 const NAME_BYTES: usize = 160;
 
-/// What any filter costs.
+/// Base cost of any filter, in bytes.
 const FILTER_BYTES: usize = 512;
 
-/// Filters that nobody uses any more are looked for now and then, whenever so many more are known.
+/// Number of known filters between two removals of unused filters.
 const CLEANUP_INTERVAL: usize = 256;
 
-/// A filter that lanes can take as it is.
+/// A filter that lanes can use without further work.
 #[derive(Debug)]
 pub(crate) struct Prepared {
-    /// What it selects, once it has been selected. Everyone who asks for the same meanwhile waits for that.
+    /// The selection of the filter, once it is complete. Readers with the same filter wait for the same
+    /// selection.
     selection: OnceCell<Selection>,
     _charge: Charge,
 }
 
 impl Prepared {
-    /// What the filter selects; `None`: names only, or all, which every lane looks up by itself.
+    /// Returns the selection of the filter. `None`: the filter has only names, or selects all symbols, and
+    /// every lane does the lookup by itself.
     pub(crate) fn selection(&self) -> Option<&Selection> {
         self.selection.get()
     }
 
-    /// How many comparisons it takes until it has been held against so many symbols.
+    /// Returns the number of comparisons until the filter has been compared with `symbols` symbols.
     pub(crate) fn lacking(&self, symbols: usize) -> usize {
         let lacking =
             |selection: &Selection| symbols.saturating_sub(selection.seen()) * selection.filter().patterns();
         self.selection().map_or(0, lacking)
     }
 
-    /// Whether it has seen, or is about to see, all but so many of a market's symbols.
+    /// Checks whether the selection covers, or will soon cover, all but at most `fresh` of the market's
+    /// symbols.
     fn is_fresh(&self, symbols: usize, fresh: usize) -> bool {
         self.selection().is_none_or(|selection| selection.seen() + fresh >= symbols)
     }
 }
 
-/// What is charged for a filter, as long as anyone uses it.
+/// The charge of a filter to the budget, as long as the filter is in use.
 #[derive(Debug)]
 struct Charge {
     budget: Arc<Budget>,
@@ -83,7 +86,7 @@ impl Budget {
         (lanes, most): (usize, usize),
     ) -> Result<Charge, FilterRefusal> {
         let patterns = filter.patterns();
-        // Patterns may come to want every symbol there is, a bit each.
+        // Patterns may select every symbol, which takes one bit for each symbol.
         let selected = if patterns > 0 { symbols / 8 } else { 0 };
         let bytes = FILTER_BYTES + (filter.names().len() * NAME_BYTES + selected) * lanes;
         let charge = Charge { budget: Arc::clone(self), patterns, bytes };
@@ -105,7 +108,7 @@ impl Drop for Charge {
 }
 
 impl Filters {
-    /// How they stand.
+    /// Returns the statistics of all filters.
     pub(crate) fn stats(&self) -> FilterStats {
         let load = |number: &AtomicUsize| number.load(Ordering::Relaxed) as u64;
         let refused = self.refused.load(Ordering::Relaxed);
@@ -116,12 +119,13 @@ impl Filters {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The same filter, if someone uses it and it has been selected, however long ago.
+    /// Returns the same filter if it is in use and its selection is complete, however old the selection is.
     fn selected(&self, filter: &Filter) -> Option<Arc<Prepared>> {
         self.known().get(filter).and_then(Weak::upgrade).filter(|known| known.selection().is_some())
     }
 
-    /// The same filter, if someone uses it and it is fresh enough; else a new one, whose symbols have yet to be selected.
+    /// Returns the same filter if it is in use and fresh enough. Otherwise returns a new filter, whose
+    /// symbols are not selected yet.
     fn share(
         &self,
         filter: &Filter,

@@ -1,4 +1,4 @@
-//! A hub's lanes: started for the first reader, and each given the next stream in turn.
+//! Starts the lanes of a hub for the first reader, and assigns each new stream to a lane.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,7 +13,7 @@ use crate::lane::{
 use crate::subscription::Subscription;
 
 impl Inner {
-    /// Subscribes an HTTP body.
+    /// Opens a stream for an HTTP body.
     pub(crate) fn open_body(&self, subscription: Subscription) -> Arc<BodySlot> {
         let inbox = self.next_lane();
         let slot = BodySlot::new(Arc::clone(&inbox) as Arc<_>);
@@ -21,18 +21,18 @@ impl Inner {
         slot
     }
 
-    /// Subscribes a socket.
+    /// Opens a stream for a socket.
     pub(crate) fn open_socket(&self, arrival: HandedOffSocket, subscription: Subscription) {
         self.next_lane().send(Command::Open(NewStream::Socket(arrival), subscription));
     }
 
-    /// The lane with the fewest streams, which is to get one more.
+    /// Returns the lane with the fewest streams and assigns one more stream to it.
     pub(super) fn next_lane(&self) -> Arc<Inbox> {
         let lanes = self.lanes.get_or_init(|| self.start_lanes());
         match lanes.iter().min_by_key(|lane| (lane.inbox.is_closed(), lane.stats.assigned())) {
             Some(lane) => {
                 lane.stats.assign();
-                // Lanes that were being started when the hub finished have not heard of it.
+                // A lane that was starting when the hub finished did not receive that command.
                 if self.finished.load(Ordering::SeqCst) {
                     lane.inbox.send(Command::Finish);
                 }
@@ -42,7 +42,7 @@ impl Inner {
         }
     }
 
-    /// Starts the lanes: on threads of their own, or on the runtime of whoever reads first.
+    /// Starts the lanes: on dedicated threads, or on the runtime of the first reader.
     fn start_lanes(&self) -> Vec<LaneHandle> {
         let HubBuilder {
             limits,
@@ -92,7 +92,7 @@ impl Inner {
     }
 }
 
-/// Runs a lane on a thread of its own, where its long flushes hold up nobody else.
+/// Runs a lane on a dedicated thread, so that its long flushes do not delay other tasks.
 fn start_thread(number: usize, task: Task) {
     let inbox = Arc::clone(&task.inbox);
     let run = move || match tokio::runtime::Builder::new_current_thread().enable_all().build() {

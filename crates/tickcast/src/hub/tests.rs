@@ -5,12 +5,12 @@ use super::*;
 use crate::subscription::Subscription;
 
 #[tokio::test]
-async fn a_lane_that_has_ended_is_given_no_more_readers() {
+async fn a_lane_that_has_ended_receives_no_new_streams() {
     let hub = Hub::builder().lanes(2).build();
     drop(hub.inner().open_body(Subscription::default().at(hub.head().1)));
     let [first, second] = hub.lanes() else { panic!("two lanes") };
     assert_eq!(hub.failed_lanes(), (0, 2));
-    // As at the end of a task, however it comes.
+    // This is what happens at the end of a lane's task, whatever the reason.
     first.inbox.close();
     first.stats.subtract_stream();
     assert_eq!(hub.failed_lanes(), (1, 2));
@@ -26,7 +26,7 @@ async fn a_drain_does_not_wait_for_a_lane_that_has_ended() {
     let [lane] = hub.lanes() else { panic!("one lane") };
     lane.inbox.close();
     lane.stats.subtract_stream();
-    // A stream that was given to it between its end and its last figures.
+    // This stream was assigned after the lane ended and before its counters were reset.
     lane.stats.assign();
     let begin = tokio::time::Instant::now();
     hub.drain(Duration::ZERO).await;

@@ -1,4 +1,5 @@
-//! Sees to it that a restart is quick and the tape on disk does not grow for ever.
+//! Writes snapshots and deletes old segments, so that a restart is fast and the tape on disk does not grow
+//! forever.
 
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -10,14 +11,15 @@ use tickcast_tape::{DiskTape, encode_key, write_snapshot};
 
 use super::Log;
 
-/// How many symbols are copied while the log is locked: with all their candles that is a millisecond or two.
+/// Number of symbols copied under one lock of the log. With all their candles, the copy takes one or two
+/// milliseconds.
 const SYMBOLS_PER_LOCK: usize = 16;
 
-/// How often ticks that are too old are looked for, though no part of the tape has come to its end.
+/// Time between two checks for ticks beyond the retention time, even if no segment is complete.
 const TRIM_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Whenever a part of the tape is complete, writes a snapshot of the market and drops what is too much. Runs until the tape is
-/// closed.
+/// Starts a thread that writes a snapshot of the market each time a segment is complete, and deletes segments
+/// that are no longer needed. The thread runs until the tape is closed.
 pub(crate) fn run_checkpointer(log: &Arc<Log>, rolls: Receiver<()>) {
     let log = Arc::downgrade(log);
     let keeper = std::thread::Builder::new().name("keeper".to_owned());
@@ -33,7 +35,7 @@ fn run(log: &Weak<Log>, rolls: &Receiver<()>) {
             Err(RecvTimeoutError::Timeout) => false,
             Err(RecvTimeoutError::Disconnected) => return,
         };
-        // Several at once need one snapshot.
+        // Several complete segments need only one snapshot.
         while rolls.try_recv().is_ok() {}
         let Some(log) = log.upgrade() else { return };
         if !rolled {
@@ -45,10 +47,11 @@ fn run(log: &Weak<Log>, rolls: &Receiver<()>) {
 }
 
 impl Log {
-    /// Writes a snapshot of the market, from which a restart begins, and drops what is too much.
+    /// Writes a snapshot of the market, from which a restart begins, and deletes segments that are no longer
+    /// needed.
     pub(crate) fn checkpoint(&self) -> io::Result<()> {
         let Some(tape) = self.tape() else { return Ok(()) };
-        // Two at once would write one file.
+        // Two snapshots at once would write the same file.
         let _one = self.checkpoints.lock().unwrap_or_else(PoisonError::into_inner);
         let (base, symbols) =
             self.with(|log| ((log.cursor().seq(), log.tape().digest()), log.market().len()));
@@ -61,7 +64,7 @@ impl Log {
             })
         });
         let written = write_snapshot(tape, base, standings, &keys);
-        // Without a new one, what comes before the last one can go all the same.
+        // Even without a new snapshot, segments before the last snapshot can be deleted.
         tape.trim();
         written
     }

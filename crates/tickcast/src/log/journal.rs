@@ -1,30 +1,30 @@
-//! What is written down of the log as it grows.
+//! Writes the entries of the log to disk as the log grows.
 
 use tickcast_core::{
     Frame, KeyProgress, Price, Recorded, Reference, Sequencer, SymbolId, Tape, TickError, Time,
 };
 use tickcast_tape::{AppendError, Writer};
 
-/// Where entries are written down.
+/// The destination of new entries.
 pub(super) enum Journal {
-    /// Nowhere: the log is in memory.
+    /// No destination: the log is in memory.
     Memory,
-    /// On the disk.
+    /// The tape on disk.
     Disk(Box<Disk>),
-    /// Nowhere any more.
+    /// No destination any more: the tape is closed.
     Closed,
 }
 
 pub(super) struct Disk {
     writer: Writer,
-    /// The previous close that was last written down of each symbol.
+    /// The previous close of each symbol that was last written to disk.
     closes: Vec<Option<Price>>,
-    /// Whether it was full when it was last asked for room.
+    /// Whether the disk was full at the last request for room.
     full: bool,
 }
 
 impl Disk {
-    /// A symbol's previous close, where it is not the one that was last written down.
+    /// Returns a symbol's previous close if it differs from the one last written to disk.
     fn news_of(&mut self, id: SymbolId, close: Price) -> Option<Price> {
         if id.index() >= self.closes.len() {
             self.closes.resize(id.index() + 1, None);
@@ -33,7 +33,7 @@ impl Disk {
         known.is_none_or(|known| !known.is_written_like(close)).then_some(close)
     }
 
-    /// A symbol that was taken off has no close any more.
+    /// Removes the previous close of a symbol that was removed.
     fn forget_close(&mut self, id: SymbolId) {
         if let Some(close) = self.closes.get_mut(id.index()) {
             *close = None;
@@ -46,7 +46,7 @@ impl Journal {
         Self::Disk(Box::new(Disk { writer, closes: Vec::new(), full: false }))
     }
 
-    /// Sees to it that so many entries can be written down.
+    /// Reserves room for `entries` entries.
     pub(super) fn make_room(&mut self, entries: usize) -> Result<(), TickError> {
         match self {
             Self::Memory => Ok(()),
@@ -66,7 +66,7 @@ impl Journal {
         }
     }
 
-    /// Notes the newest entry.
+    /// Stages the newest entry for the next write.
     pub(super) fn stage(&mut self, sequencer: &Sequencer) {
         let Self::Disk(disk) = self else { return };
         let Some(id) = sequencer.touched() else { return };
@@ -83,15 +83,15 @@ impl Journal {
         disk.writer.push(&Recorded { symbol: sequencer.market().symbol(id), prev_close, json });
     }
 
-    /// Notes how far a request has come.
+    /// Stages the progress of a request for the next write.
     pub(super) fn stage_key(&mut self, note: &KeyProgress<'_>) {
         if let Self::Disk(disk) = self {
             disk.writer.push_key(note);
         }
     }
 
-    /// Writes down what was noted, up to the head of `tape`. Where that fails nobody is told here: there will be no room from
-    /// then on, and whoever waits for the disk hears of it.
+    /// Writes the staged entries to disk, up to the head of `tape`. A failure is not returned here. After a
+    /// failure there is no more room, and tasks that wait for the disk receive the error.
     pub(super) fn write(&mut self, tape: &Tape, now: Time) {
         if let Self::Disk(disk) = self {
             let _ = disk.writer.commit((tape.head(), tape.digest()), now);

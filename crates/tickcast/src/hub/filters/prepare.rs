@@ -1,4 +1,4 @@
-//! Filters made ready for the lanes.
+//! Prepares filters for the lanes.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -8,19 +8,21 @@ use tickcast_core::{Filter, Selection};
 use super::{FilterRefusal, Prepared};
 use crate::hub::Inner;
 
-/// A selection is used again for a newcomer while the market has no more symbols that it has not seen.
+/// Maximum number of symbols missing from a selection that is reused for a new stream.
 const MAX_UNSEEN_SYMBOLS: usize = 1000;
 
-/// So many comparisons of patterns with symbols are made at once, by whoever asks: less than a millisecond.
+/// Maximum number of comparisons of patterns with symbols that the caller's task makes inline. This takes
+/// less than a millisecond.
 pub(super) const MAX_INLINE_COMPARISONS: usize = 4096;
 
 impl Inner {
-    /// Makes a filter ready for the lanes: for a newcomer, who is given the rest by the lane in its turn.
+    /// Prepares a filter for a new stream. The lane later compares the filter with the symbols that are
+    /// missing.
     pub(crate) async fn prepare(&self, filter: Filter) -> Result<Arc<Prepared>, FilterRefusal> {
         self.prepare_up_to(filter, MAX_UNSEEN_SYMBOLS).await
     }
 
-    /// The same for a change, which a lane makes at once.
+    /// Prepares a filter for a change with no symbol missing, because a lane applies a change at once.
     pub(crate) async fn prepare_wholly(&self, filter: Filter) -> Result<Arc<Prepared>, FilterRefusal> {
         self.prepare_up_to(filter, 0).await
     }
@@ -43,14 +45,15 @@ impl Inner {
                 let select = || self.select(&filter, before, symbols);
                 prepared.selection.get_or_try_init(select).await?;
             }
-            // What others had begun to select before may have missed the newest symbols.
+            // A selection that others started earlier may have missed the newest symbols.
             if prepared.is_fresh(symbols, fresh) {
                 return Ok(prepared);
             }
         }
     }
 
-    /// What a filter selects of so many symbols at least; most of it, where it is known, was selected `before`.
+    /// Selects the symbols of a filter among at least the first `symbols` symbols. If a selection was made
+    /// `before`, the new selection continues from it.
     pub(super) async fn select(
         &self,
         filter: &Filter,
@@ -62,7 +65,8 @@ impl Inner {
         let lacking = symbols.saturating_sub(begun.seen());
         if filter.patterns() * lacking <= MAX_INLINE_COMPARISONS {
             let mut selection = begun;
-            // No more than that, however many have come meanwhile: others wait for the log.
+            // The number stays limited, even if more symbols have been added since: other threads wait for
+            // the log's lock.
             self.log.with(|log| selection.extend(log.market(), lacking, |_| {}));
             return Ok(selection);
         }

@@ -1,4 +1,5 @@
-//! The thread that holds patterns against all symbols: one for all, since nobody has to wait for it but those who ask.
+//! The thread that compares patterns with all symbols. There is one thread for all filters, because only the
+//! readers of those filters wait for it.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,45 +14,48 @@ use super::refusal::{FilterRefusal, MAX_COMPARISONS, MAX_WAITING};
 use crate::log::Log;
 use crate::priority;
 
-/// A filter that takes more than this is large. As long as others wait that take half of what may, it is not taken, so that large ones
-/// leave room for others.
+/// Number of comparisons above which a filter is large. A large filter is refused while the waiting filters
+/// need more than half of the maximum. This leaves room for other filters.
 const LARGE_FILTER_COMPARISONS: usize = 1 << 20;
 
-/// So many comparisons are made for a filter before it is another's turn: some milliseconds, where they are chosen to take long.
+/// Number of comparisons made for one filter before the next filter's turn. A turn takes some milliseconds if
+/// the patterns are chosen to be slow.
 const COMPARISONS_PER_TURN: usize = 1 << 16;
 
-/// How old the names are at most that a filter is held against. They are not looked for each time: whoever has the log's lock and a
-/// low priority keeps others waiting.
+/// Maximum age of the symbol names that a filter is compared with. The names are not copied each time,
+/// because a low-priority thread that holds the log's lock delays other threads.
 const MAX_NAMES_AGE: Duration = Duration::from_millis(5);
 
-/// Names that are copied under the lock at a time: others run before this thread, and may wait for the lock meanwhile.
+/// Number of names copied under one lock. Other threads run before this low-priority thread and may wait for
+/// the lock meanwhile.
 const NAMES_PER_LOCK: usize = 1024;
 
-/// A filter that is to be selected.
+/// A filter that waits to be selected.
 pub(super) struct Request {
-    /// What has been selected so far; of a filter that is new, nothing.
+    /// The selection so far. The selection of a new filter is empty.
     pub(super) begun: Selection,
-    /// So many symbols were on the market when it was asked for: all of them are to be looked at.
+    /// Number of symbols on the market at the time of the request. The filter has to be compared with all of
+    /// them.
     pub(super) symbols: usize,
     pub(super) answer: oneshot::Sender<Selection>,
-    /// Given back when it is done with, however that comes.
+    /// This filter's share of the waiting work. It is given back when the request is dropped, for any reason.
     pub(super) _work: Work,
 }
 
-/// What waits.
+/// The total of the waiting work.
 #[derive(Default)]
 struct Waiting {
     filters: AtomicUsize,
     comparisons: AtomicUsize,
 }
 
-/// One filter's part of what waits.
+/// One filter's share of the waiting work.
 pub(super) struct Work {
     all: Arc<Waiting>,
     comparisons: usize,
 }
 
-/// Selects, on a thread that is started for the first who asks, and ends with the hub.
+/// The handle of the selector thread. The thread starts with the first request and ends with the hub.
 #[derive(Default)]
 pub(super) struct Selector {
     requests: OnceLock<Option<Sender<Request>>>,
@@ -59,11 +63,11 @@ pub(super) struct Selector {
 }
 
 impl Work {
-    /// Adds so many comparisons to what waits, where that may be.
+    /// Adds `comparisons` to the waiting work, unless a limit is exceeded.
     fn add(all: &Arc<Waiting>, comparisons: usize) -> Result<Self, FilterRefusal> {
         let filters = all.filters.fetch_add(1, Ordering::Relaxed);
         let before = all.comparisons.fetch_add(comparisons, Ordering::Relaxed);
-        // Dropped where it is refused.
+        // If the work is refused, this value is dropped and gives its share back.
         let work = Self { all: Arc::clone(all), comparisons };
         let most = if comparisons > LARGE_FILTER_COMPARISONS { MAX_COMPARISONS / 2 } else { MAX_COMPARISONS };
         match () {
@@ -82,7 +86,8 @@ impl Drop for Work {
 }
 
 impl Selector {
-    /// A selection that has looked at so many symbols at least: that many there are on the market.
+    /// Returns a selection that has covered at least `symbols` symbols. The market must have that many
+    /// symbols.
     pub(super) async fn select(
         &self,
         begun: Selection,
@@ -94,13 +99,13 @@ impl Selector {
         let requests = self.requests.get_or_init(|| start(Arc::clone(log)));
         let (answer, selected) = oneshot::channel();
         if let Some(requests) = requests {
-            // Where nobody takes it, nobody answers.
+            // If the thread has ended, the request is dropped and the answer channel closes.
             let _ = requests.send(Request { begun, symbols, answer, _work: work });
         }
         selected.await.map_err(|_| FilterRefusal::Waiting)
     }
 
-    /// One whose requests nobody answers yet.
+    /// Replaces the thread with a receiver, so that no request is answered yet.
     #[cfg(test)]
     pub(super) fn hold(&self) -> Receiver<Request> {
         let (requests, desk) = channel();
@@ -121,7 +126,7 @@ fn start(log: Arc<Log>) -> Option<Sender<Request>> {
     }
 }
 
-/// Selects for all who wait, in turns: one that takes long does not keep the others waiting.
+/// Selects for all waiting requests in turns. A slow request does not delay the other requests.
 pub(super) fn select_all(log: &Log, desk: &Receiver<Request>) {
     priority::lower();
     let (mut names, mut learned): (Vec<Symbol>, Option<Instant>) = (Vec::new(), None);
@@ -132,12 +137,12 @@ pub(super) fn select_all(log: &Log, desk: &Receiver<Request>) {
             waiting.push_back(request);
         }
         waiting.extend(desk.try_iter());
-        // Whoever has left need not be answered.
+        // A reader that has left needs no answer.
         let Some(mut request) = waiting.pop_front().filter(|request: &Request| !request.answer.is_closed())
         else {
             continue;
         };
-        // What came while it waited is looked at here, and not by a lane.
+        // Symbols that were added during the wait are compared here, and not by a lane.
         let old = learned.is_none_or(|learned| learned.elapsed() >= MAX_NAMES_AGE);
         if old || names.len() < request.symbols {
             while learn(&mut names, log) {}
@@ -154,7 +159,7 @@ pub(super) fn select_all(log: &Log, desk: &Receiver<Request>) {
     }
 }
 
-/// Copies names that are new, so many at the most; returns whether there are more.
+/// Copies at most [`NAMES_PER_LOCK`] new names. Returns whether there are more.
 fn learn(names: &mut Vec<Symbol>, log: &Log) -> bool {
     names.reserve(NAMES_PER_LOCK);
     log.with(|log| {

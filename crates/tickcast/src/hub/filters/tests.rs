@@ -1,4 +1,4 @@
-//! What is refused, in which words, and taken again once there is room.
+//! Tests the refusals of filters, their messages, and acceptance once there is room again.
 
 use axum::body::Body;
 use axum::http::{Request as HttpRequest, Response, StatusCode, header};
@@ -15,13 +15,13 @@ use super::*;
 use crate::hub::Hub;
 use crate::lane::COMPARISONS;
 
-/// Names or patterns that begin with `prefix`, each of them once.
+/// Returns a filter of `count` different names or patterns that begin with `prefix`.
 fn filter(prefix: &str, count: usize, end: &str) -> Filter {
     let entries: Vec<_> = (0..count).map(|i| format!("{prefix}-{i}{end}")).collect();
     Filter::parse(entries.iter().map(String::as_str)).unwrap()
 }
 
-/// A filter of so many patterns that has been held against nothing.
+/// Returns an empty selection of `count` patterns, which have not been compared with any symbol.
 fn unselected(prefix: &str, count: usize) -> Selection {
     Selection::of_first(filter(prefix, count, "*"), &[])
 }
@@ -31,7 +31,7 @@ async fn answer(hub: &Hub, method: &str, path: &str, body: String) -> Response<B
     hub.router().oneshot(request).await.unwrap()
 }
 
-/// Opens a stream; returns it and what it says up to the first of `words`.
+/// Opens a stream. Returns the stream and the text that it sends, up to the first of `words`.
 async fn begin(hub: &Hub, path: &str, words: &[&str]) -> (Body, String) {
     let response = answer(hub, "GET", path, String::new()).await;
     assert_eq!(response.status(), StatusCode::OK, "browsers give up on any other");
@@ -43,7 +43,7 @@ async fn begin(hub: &Hub, path: &str, words: &[&str]) -> (Body, String) {
     (body, said)
 }
 
-/// A stream that is open, and its name.
+/// Opens a stream. Returns the stream and its name.
 async fn stream(hub: &Hub, path: &str) -> (Body, String) {
     let (body, said) = begin(hub, path, &["event: ready", "event: bye"]).await;
     let name = said.split_once(r#""stream":""#).and_then(|(_, rest)| rest.split_once('"'));
@@ -51,7 +51,7 @@ async fn stream(hub: &Hub, path: &str) -> (Body, String) {
     (body, name)
 }
 
-/// A change of the stream `name` to these symbols: status, `Retry-After`, and what is said.
+/// Changes the stream `name` to these symbols. Returns the status, `Retry-After` and the answer.
 async fn patch(hub: &Hub, name: &str, symbols: &str) -> (StatusCode, Option<String>, Value) {
     let path = format!("/v1/streams/{name}");
     let response = answer(hub, "PATCH", &path, format!(r#"{{"set":["{symbols}"]}}"#)).await;
@@ -62,7 +62,8 @@ async fn patch(hub: &Hub, name: &str, symbols: &str) -> (StatusCode, Option<Stri
     (status, retry_after, serde_json::from_slice(&body).unwrap())
 }
 
-/// Nobody gets these symbols now: a stream is told to come back, a change is 503 and names the limit. Nothing is charged for them.
+/// Checks that these symbols are refused: a stream is told to come back, and a change is 503 and names the
+/// limit. Nothing is charged for the symbols.
 async fn refused(hub: &Hub, name: &str, symbols: &str, limit: &str) {
     let before = hub.stats().filters;
     for (path, words) in
@@ -86,7 +87,7 @@ async fn refused(hub: &Hub, name: &str, symbols: &str, limit: &str) {
     assert_eq!((after.patterns, after.bytes), (before.patterns, before.bytes));
 }
 
-/// Everyone gets them.
+/// Checks that these symbols are accepted for changes and for new streams.
 async fn taken(hub: &Hub, name: &str, symbols: &str) {
     let before = hub.stats().filters.refused;
     let (_, retry_after, effective) = patch(hub, name, symbols).await;
@@ -99,7 +100,7 @@ async fn taken(hub: &Hub, name: &str, symbols: &str) {
 }
 
 #[tokio::test]
-async fn beyond_the_patterns_of_all_readers_come_back_later() {
+async fn above_the_pattern_limit_readers_are_told_to_come_back_later() {
     let hub = Hub::builder().lanes(1).build();
     let (_open, name) = stream(&hub, "/v1/stream?symbols=A").await;
     let mut held = Vec::new();
@@ -108,7 +109,7 @@ async fn beyond_the_patterns_of_all_readers_come_back_later() {
     }
     assert_eq!(hub.stats().filters.patterns, MAX_PATTERNS as u64);
     refused(&hub, &name, "X*", "10000 patterns").await;
-    // Names are no patterns, and what others ask for costs nothing more.
+    // Names are not patterns. A filter that others already use costs nothing more.
     taken(&hub, &name, "X").await;
     hub.inner().prepare(filter("P7", 100, "*")).await.unwrap();
     held.pop();
@@ -116,21 +117,21 @@ async fn beyond_the_patterns_of_all_readers_come_back_later() {
 }
 
 #[tokio::test]
-async fn beyond_the_bytes_of_all_filters_readers_come_back_later() {
+async fn above_the_filter_memory_limit_readers_are_told_to_come_back_later() {
     const BYTES: usize = 8192;
     let hub = Hub::builder().lanes(1).max_filter_bytes(BYTES).build();
     let (_open, name) = stream(&hub, "/v1/stream?symbols=A").await;
     let left = BYTES - hub.stats().filters.bytes as usize - FILTER_BYTES;
-    // So many that a filter of one name finds no room beside them.
+    // These names leave no room for a filter of one name.
     let held = hub.inner().prepare(filter("N", left / NAME_BYTES, "")).await.unwrap();
     refused(&hub, &name, "X", "8192 bytes").await;
-    // A pattern is no name, but something, too.
+    // A pattern costs less than a name, but it also has a cost.
     refused(&hub, &name, "X*", "8192 bytes").await;
     drop(held);
     taken(&hub, &name, "X").await;
 }
 
-/// A market on which a pattern is long at every symbol: too many to be selected at once.
+/// Returns a hub with too many symbols to compare a single pattern with all of them inline.
 fn wide_market() -> Hub {
     let hub = Hub::builder().lanes(1).build();
     for number in 0..=MAX_INLINE_COMPARISONS {
@@ -145,10 +146,10 @@ fn names(hub: &Hub) -> Vec<Symbol> {
 }
 
 #[tokio::test]
-async fn where_many_filters_wait_readers_come_back_later() {
+async fn if_too_many_filters_wait_readers_are_told_to_come_back_later() {
     let hub = wide_market();
     let (_open, name) = stream(&hub, "/v1/stream?symbols=A").await;
-    // Nobody selects yet, and those who wait have left meanwhile.
+    // No filter is selected yet, and the readers that wait have left meanwhile.
     let desk = hub.inner().filters.selector.hold();
     for number in 0..MAX_WAITING {
         let wanted = filter(&format!("L{number}"), 1, "*");
@@ -158,7 +159,7 @@ async fn where_many_filters_wait_readers_come_back_later() {
     refused(&hub, &name, "S0000*", "4096 filters wait").await;
     let log = Arc::clone(&hub.inner().log);
     std::thread::spawn(move || select_all(&log, &desk));
-    // It has got to the end of them once it has taken in another.
+    // Once the selector accepts another filter, it has processed the waiting ones.
     while hub.inner().prepare(filter("W", 1, "*")).await.is_err() {
         tokio::task::yield_now().await;
     }
@@ -166,11 +167,11 @@ async fn where_many_filters_wait_readers_come_back_later() {
 }
 
 #[tokio::test]
-async fn where_much_waits_to_be_compared_readers_come_back_later() {
+async fn if_too_many_comparisons_wait_readers_are_told_to_come_back_later() {
     let hub = wide_market();
     let (_open, name) = stream(&hub, "/v1/stream?symbols=A").await;
     let desk = hub.inner().filters.selector.hold();
-    // As long as less waits before it, a filter is taken, however long it takes.
+    // A filter is accepted, however slow, as long as the filters before it need less than the maximum.
     let symbols = hub.stats().symbols;
     let most = MAX_COMPARISONS / (100 * symbols) + 1;
     let mut waiting = Vec::new();
@@ -193,9 +194,9 @@ async fn where_much_waits_to_be_compared_readers_come_back_later() {
     taken(&hub, &name, "S0000*").await;
 }
 
-/// Whoever asks for what takes longest keeps out others who do, and nobody else.
+/// Large filters keep out other large filters, but not small filters.
 #[tokio::test]
-async fn filters_that_take_long_leave_room_for_others() {
+async fn large_filters_leave_room_for_small_filters() {
     let hub = wide_market();
     let selector = &hub.inner().filters.selector;
     let desk = selector.hold();
@@ -217,17 +218,17 @@ async fn filters_that_take_long_leave_room_for_others() {
             small
         })
         .collect();
-    // Whoever leaves takes nothing with them.
+    // Waiting work is given back when its readers leave.
     drop((waiting, others, desk));
     let begun = unselected("L", 100);
     let gone = selector.select(begun, 100_000, &hub.inner().log).await;
     assert_eq!(gone.unwrap_err(), FilterRefusal::Waiting, "there is room, and nobody to answer");
 }
 
-/// Readers who all ask for the same at once are one to the thread that selects, and one of them who leaves takes nothing from
-/// the others.
+/// The selector thread selects one filter for all readers that ask for the same filter at once. A reader that
+/// leaves takes nothing from the other readers.
 #[tokio::test]
-async fn the_same_filter_is_selected_once_for_all_who_wait_for_it() {
+async fn the_same_filter_is_selected_once_for_all_waiting_readers() {
     let hub = wide_market();
     let desk = hub.inner().filters.selector.hold();
     let prepare = || Box::pin(tokio::task::unconstrained(hub.inner().prepare(filter("S0", 1, "*"))));
@@ -235,7 +236,7 @@ async fn the_same_filter_is_selected_once_for_all_who_wait_for_it() {
     for prepared in &mut waiting {
         assert!(prepared.as_mut().now_or_never().is_none());
     }
-    // The first has asked for all of them.
+    // The first reader has sent the request for all of them.
     drop(waiting.remove(0));
     for prepared in &mut waiting {
         assert!(prepared.as_mut().now_or_never().is_none());
@@ -251,9 +252,10 @@ async fn the_same_filter_is_selected_once_for_all_who_wait_for_it() {
     }
 }
 
-/// What is being selected for others may have missed the newest symbols: a change waits for one that has them.
+/// A selection that is in progress for others may miss the newest symbols. A change waits for a selection
+/// that includes them.
 #[tokio::test]
-async fn a_change_has_every_symbol_though_others_asked_before() {
+async fn a_change_includes_every_symbol_even_if_a_selection_was_in_progress() {
     let hub = wide_market();
     let desk = hub.inner().filters.selector.hold();
     let wanted = filter("S", 1, "*");
@@ -272,9 +274,10 @@ async fn a_change_has_every_symbol_though_others_asked_before() {
     assert_eq!(change.await.unwrap().selection().unwrap().seen(), known + 1);
 }
 
-/// What comes to the market while a change waits is looked at by whoever selects, and not by a lane that others wait for.
+/// Symbols that are added while a change waits are compared by the selector, and not by a lane that other
+/// streams wait for.
 #[tokio::test]
-async fn a_change_is_selected_on_where_the_market_has_grown_by_much() {
+async fn a_selection_for_a_change_continues_if_the_market_grows_by_many_symbols() {
     let hub = wide_market();
     let (_open, name) = stream(&hub, "/v1/stream?symbols=A").await;
     let desk = hub.inner().filters.selector.hold();
@@ -303,9 +306,10 @@ async fn a_change_is_selected_on_where_the_market_has_grown_by_much() {
     assert_eq!(status, StatusCode::OK, "{effective}");
 }
 
-/// As many wait as there may, and not one more, while the log is held; all of them are answered after that.
+/// While the log is locked, exactly the maximum number of filters can wait. All of them are answered
+/// afterwards.
 #[tokio::test]
-async fn so_many_filters_wait_and_no_more() {
+async fn exactly_the_maximum_number_of_filters_can_wait() {
     let hub = wide_market();
     let symbols = hub.stats().symbols;
     let select = |number: usize| {
@@ -323,7 +327,7 @@ async fn so_many_filters_wait_and_no_more() {
         }
     });
     assert_eq!(refusal, FilterRefusal::Waiting);
-    // The one that is being selected may have left the queue.
+    // The filter that is being selected may have left the queue.
     assert!((MAX_WAITING..=MAX_WAITING + 1).contains(&waiting.len()), "{}", waiting.len());
     for selected in waiting {
         assert_eq!(selected.await.unwrap().seen(), symbols);
