@@ -1,7 +1,8 @@
-//! A lane: some of the connections, and all that it takes to keep them fed.
+//! A lane: a shard of the connections and the state of their streams.
 //!
-//! It follows the log with a replica of its own, so that it renders without a lock, and brings each of its streams from the
-//! place where it stands to the head. It does no IO and reads no clock: bytes go into a [`Sink`], time is an argument.
+//! A lane follows the log with its own replica, so it renders without a lock. It brings each stream from the
+//! stream's position to the head of the log. A lane does no IO and reads no clock: bytes go into a [`Sink`],
+//! and the time is an argument.
 
 mod body;
 mod buffered;
@@ -66,37 +67,39 @@ use timers::{Timer, Timers};
 use write_batch::WriteBatch;
 
 slotmap::new_key_type! {
-    /// A stream's number within its lane, never mistaken for an earlier one's.
+    /// The key of a stream within its lane. A key is never reused for a later stream.
     pub(crate) struct Key;
 }
 
-/// Streams that a lane has room for from the start. The system gives memory only for those there are; without this, each
-/// doubling of the room would leave the smaller one behind, touched and of no use.
+/// Number of streams for which a lane reserves room at the start. The operating system provides memory only
+/// for the streams in use. Without this reserve, each growth of the map would leave a smaller, already
+/// touched and useless block behind.
 const RESERVED_STREAMS: usize = 16_384;
 
-/// What keeps a quiet connection open: one comment line, and no blank line after it, which some clients would take for an
-/// empty event.
+/// The keep-alive of a quiet connection: one comment line. There is no blank line after the comment, because
+/// some clients would read an empty event.
 const KEEP_ALIVE: &[u8] = b": keep-alive\n";
 
-/// How a lane treats its streams.
+/// The limits that a lane applies to its streams.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StreamLimits {
-    /// A reader whose next tick is older than this has fallen behind and is given newest values only.
+    /// Maximum age of a reader's next tick. A reader above it is a slow consumer and receives only the newest
+    /// tick of each symbol (conflation).
     pub(crate) max_lag: Duration,
-    /// A stream that was sent nothing for this long is sent a comment.
+    /// Keep-alive interval: a stream that was sent nothing for this time is sent a comment.
     pub(crate) keep_alive: Duration,
-    /// A stream that takes nothing for this long is cut.
+    /// Write timeout: a stream whose reader accepts nothing for this time is cut.
     pub(crate) write_timeout: Duration,
-    /// What all streams may keep that their readers have yet to take, in bytes.
+    /// Maximum size of the data that all streams buffer for their readers, in bytes.
     pub(crate) buffered_bytes: usize,
 }
 
-/// Some of the connections.
+/// A shard of the connections.
 pub(crate) struct Lane<S: Sink> {
     replica: Replica,
     groups: Groups,
     streams: SlotMap<Key, Stream<S>>,
-    /// The resumable ones by their names.
+    /// The resumable streams by name.
     names: StreamNames,
     statuses: Statuses,
     restored: RestoredSymbols,
@@ -104,26 +107,26 @@ pub(crate) struct Lane<S: Sink> {
     limits: StreamLimits,
     stats: Arc<LaneStats>,
     keep_alive: Payload,
-    /// Streams end as soon as they have caught up.
+    /// Whether streams end as soon as they have caught up.
     finishing: bool,
-    /// The tape on disk, and the pieces of it that are to be sent for.
+    /// The tape on disk, and the requests for payloads from this tape.
     archive: Option<DiskTape>,
     history_requests: Vec<HistoryRequest>,
-    /// Working lists: paced streams to visit, streams without a reader, groups with something new.
+    /// Work lists: streams with a rate to visit, due timers, closed streams, and groups with new ticks.
     visits: Vec<Key>,
     due: Vec<(Key, Timer)>,
     closed: Vec<Key>,
     touched: Vec<GroupId>,
-    /// When groups that are behind look at more of the symbols that are new.
+    /// Time at which groups that are behind compare more new symbols.
     match_deferred_at: Duration,
-    /// How many comparisons changes have made in this round.
+    /// Number of comparisons that changes have made in this turn.
     compared: usize,
-    /// When it is counted again what readers keep.
+    /// Time of the next count of buffered bytes.
     count_at: Duration,
-    /// How many refusals there had been by then.
+    /// Number of refused writes at the last count.
     refusals: u64,
     write_batch: WriteBatch<S>,
-    /// When the ticks of this flush arrived, as far as anyone wants them.
+    /// Arrival times of the ticks of this flush that at least one group wants.
     arrivals: Vec<Duration>,
 }
 
@@ -161,26 +164,26 @@ impl<S: Sink> Lane<S> {
         }
     }
 
-    /// With a tape on disk behind that in memory.
+    /// Adds a tape on disk, for ticks that are no longer in memory.
     pub(crate) fn with_archive(mut self, archive: Option<DiskTape>) -> Self {
         self.archive = archive;
         self
     }
 
-    /// What carries the batches.
+    /// Returns the writer that sends the batches.
     pub(crate) const fn batch_writer(&mut self) -> &mut S::BatchWriter {
         self.write_batch.batch_writer()
     }
 
-    /// How far the lane has followed the log.
+    /// Returns the sequence number up to which the lane has followed the log.
     pub(crate) const fn head(&self) -> Seq {
         self.replica.head()
     }
 
-    /// Takes in a stream and brings it to the head. `sink` is made once its number is known.
+    /// Opens a stream and brings it to the head. `sink` creates the sink once the key of the stream is known.
     ///
     /// # Errors
-    /// Where `sink` has one.
+    /// If `sink` returns an error.
     pub(crate) fn open<E>(
         &mut self,
         sink: impl FnOnce(Key) -> Result<S, E>,
@@ -194,7 +197,7 @@ impl<S: Sink> Lane<S> {
             (Start::Snapshot, None) => StreamPosition::Snapshot { at: self.head(), after: None },
             (Start::Snapshot, Some(_)) => StreamPosition::Opening { at: self.head(), reached: Seq::ZERO },
             (Start::After(seq), _) => StreamPosition::Behind(seq),
-            // Only a resumable one has such a start, and that was judged.
+            // Only a resumable stream has such a start, and `resolve_start` has checked it.
             (Start::Resume(from), _) => StreamPosition::Behind(from.position.seq),
             (Start::Oldest, _) => StreamPosition::Behind(self.floor()),
         };
@@ -226,7 +229,7 @@ impl<S: Sink> Lane<S> {
         self.stats.opened();
         self.timers.set(now + quiet, key, Timer::IdleCheck);
         self.visit(key, now);
-        // What a sink brought along is sent also where there is nothing else yet.
+        // Bytes that a sink already holds are sent even if there is nothing else to send.
         if let Some(stream) = self.streams.get_mut(key)
             && !stream.blocked
             && stream.sink.resume() == WriteOutcome::Gone
@@ -237,8 +240,9 @@ impl<S: Sink> Lane<S> {
         Ok(key)
     }
 
-    /// Whether a change has to wait: until new symbols have been held against patterns, nobody can say what those add; and the changes
-    /// of one round compare no more than others can wait for.
+    /// Checks whether a change has to wait. Until new symbols have been compared with patterns, the symbols
+    /// that such a change adds are unknown. Also, the comparisons of changes in one turn are limited, so that
+    /// other streams do not wait too long.
     pub(crate) fn holds_back(&self, change: &Change) -> bool {
         let patterns = |terms: &Effective| terms.filter.has_patterns() && !terms.filter.is_all();
         let busy = self.groups.are_behind() || self.compared > COMPARISONS;
@@ -246,30 +250,30 @@ impl<S: Sink> Lane<S> {
         terms.is_some_and(|(from, to, _)| patterns(from) || patterns(to))
     }
 
-    /// Another round begins.
+    /// Starts a new turn.
     pub(crate) const fn begin_turn(&mut self) {
         self.compared = 0;
     }
 
-    /// A stream that was counted on its way here could not be taken in.
+    /// Releases a stream that was assigned to this lane but could not be opened.
     pub(crate) fn turned_away(&self) {
         self.stats.release();
     }
 
-    /// A stream's reader has left.
+    /// Closes a stream whose reader has left.
     pub(crate) fn close(&mut self, key: Key) {
         self.closed.push(key);
         self.remove_closed();
     }
 
-    /// A sink that refused bytes can take some again.
+    /// Handles a sink that refused bytes before and is writable again.
     pub(crate) fn ready(&mut self, key: Key, now: Duration) {
         let Some(stream) = self.streams.get_mut(key) else { return };
-        // It would not be ready, had its reader taken nothing.
+        // A writable sink means that the reader has accepted something.
         stream.last_write = now;
         match stream.sink.resume() {
             WriteOutcome::Taken if stream.ending => self.end_stream(key),
-            // It is something else that it waits for.
+            // The stream still waits for the disk.
             WriteOutcome::Taken if stream.waiting() => {}
             WriteOutcome::Taken => {
                 stream.blocked = false;
@@ -281,13 +285,14 @@ impl<S: Sink> Lane<S> {
         self.remove_closed();
     }
 
-    /// When something is due without a tick.
+    /// Returns the time of the next work that needs no tick.
     pub(crate) fn next_timer(&self) -> Option<Duration> {
         let looking = Some(self.match_deferred_at).filter(|_| self.groups.are_behind());
         looking.into_iter().chain(self.timers.next()).min()
     }
 
-    /// Does what is due by now: visits of paced streams, comments and heartbeats for quiet ones.
+    /// Does the work that is due: visits of streams with a rate, and comments and heartbeats for quiet
+    /// streams.
     pub(crate) fn fire_timers(&mut self, now: Now) {
         self.match_deferred_symbols(now.uptime);
         self.enforce_buffer_limit(now.uptime);
@@ -297,7 +302,7 @@ impl<S: Sink> Lane<S> {
             match alarm {
                 Timer::Visit => {
                     if let Some(rate) = self.streams.get_mut(key).and_then(|stream| stream.rate.as_mut()) {
-                        // One that was set for an earlier pace leaves the other as it is.
+                        // A timer that was set for an earlier rate leaves the newer timer as it is.
                         rate.armed = rate.armed.filter(|armed| *armed > now.uptime);
                     }
                     self.visit(key, now.uptime);
@@ -315,7 +320,7 @@ impl<S: Sink> Lane<S> {
         self.remove_closed();
     }
 
-    /// A stream has no reader any more: nothing is tried with it until it is removed.
+    /// Marks a stream as closed. Nothing is written to it before it is removed.
     fn mark_closed(&mut self, key: Key) {
         if let Some(stream) = self.streams.get_mut(key) {
             stream.blocked = true;
@@ -323,7 +328,7 @@ impl<S: Sink> Lane<S> {
         }
     }
 
-    /// Forgets the streams that have no reader.
+    /// Removes closed streams.
     fn remove_closed(&mut self) {
         if self.closed.is_empty() {
             return;

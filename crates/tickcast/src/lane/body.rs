@@ -7,22 +7,23 @@ use bytes::Bytes;
 
 use super::{Buffered, Key, OneAtATime, Payload, Sink, WriteAttempt, WriteOutcome};
 
-/// What the reader of a body does.
+/// An event of the reader of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BodyEvent {
-    /// It can take bytes again.
+    /// The slot has room for bytes again.
     Ready,
-    /// It has left.
+    /// The reader has left.
     Closed,
 }
 
-/// Who is told what the reader of a body does.
+/// The receiver of events of body readers.
 pub(crate) trait BodyListener: Send + Sync {
-    /// Notes what the reader of this stream does.
+    /// Records an event of the reader of this stream.
     fn notify(&self, key: Key, event: BodyEvent);
 }
 
-/// Where a lane leaves bytes for one reader: room for one piece, which is shared with everyone who is sent the same.
+/// The slot through which a lane passes bytes to one reader. It has room for one payload, whose buffer is
+/// shared with all readers that are sent the same payload.
 pub(crate) struct BodySlot {
     state: Mutex<State>,
     listener: Arc<dyn BodyListener>,
@@ -31,11 +32,11 @@ pub(crate) struct BodySlot {
 #[derive(Default)]
 struct State {
     bytes: Option<Bytes>,
-    /// The lane was turned away and wants to know when there is room.
+    /// Whether a write of the lane was refused. The lane waits to be notified of room.
     refused: bool,
-    /// The lane has nothing more.
+    /// Whether the lane has ended the stream.
     ended: bool,
-    /// The reader has left.
+    /// Whether the reader has left.
     abandoned: bool,
     key: Option<Key>,
     waker: Option<Waker>,
@@ -46,7 +47,8 @@ impl BodySlot {
         Arc::new(Self { state: Mutex::default(), listener })
     }
 
-    /// Tells the slot its stream's number. Returns what its reader would have said, had it known it.
+    /// Attaches the key of the stream to the slot. Returns the event that the reader could not report without
+    /// the key.
     pub(crate) fn attach(&self, key: Key) -> Option<BodyEvent> {
         let mut state = self.lock();
         state.key = Some(key);
@@ -78,7 +80,7 @@ impl BodySlot {
         Poll::Pending
     }
 
-    /// There will be nothing more.
+    /// Ends the stream: no more bytes follow.
     pub(crate) fn end(&self) {
         let mut state = self.lock();
         state.ended = true;
@@ -98,7 +100,7 @@ impl BodySlot {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing in here can panic between two changes that belong together.
+        // No code that holds the lock can panic between two changes that belong together.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -113,7 +115,7 @@ impl BodySink {
 }
 
 impl Drop for BodySink {
-    /// A reader whose lane is gone must not wait for it.
+    /// Ends the body, because a reader must not wait for a lane that has ended.
     fn drop(&mut self) {
         self.0.end();
     }
@@ -149,7 +151,7 @@ impl Sink for BodySink {
 
     fn buffered(&self) -> Option<Buffered> {
         let state = self.0.lock();
-        // Whoever writes the body holds about as much as waits here.
+        // The task that writes the body holds about as many bytes as the slot.
         let held = Buffered::of(state.bytes.as_ref().filter(|_| state.refused)?)?;
         Some(Buffered { bytes: 2 * held.bytes, ..held })
     }

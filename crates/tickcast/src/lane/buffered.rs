@@ -1,21 +1,22 @@
-//! What readers that take nothing keep in memory, all of a lane together.
+//! Limits the bytes that all streams of a lane buffer for slow consumers.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use super::{Buffered, Key, Lane, Sink};
 
-/// How often that is counted.
+/// Time between two counts of buffered bytes.
 const RECOUNT_INTERVAL: Duration = Duration::from_millis(250);
 
 impl<S: Sink> Lane<S> {
-    /// Cuts the streams that have taken nothing for the longest, where all together keep more than they may.
+    /// Cuts the streams that have accepted nothing for the longest time, if all streams together buffer too
+    /// much.
     pub(super) fn enforce_buffer_limit(&mut self, now: Duration) {
         if now < self.count_at {
             return;
         }
         self.count_at = now + RECOUNT_INTERVAL;
-        // Where all was taken since, nobody keeps anything to speak of.
+        // If no write was refused since the last count, readers buffer almost nothing.
         let refusals = self.stats.refusals();
         if std::mem::replace(&mut self.refusals, refusals) == refusals && self.stats.buffered_bytes() == 0 {
             return;
@@ -35,7 +36,7 @@ impl<S: Sink> Lane<S> {
         if kept <= most {
             return;
         }
-        // Somewhat less than there may be, so that it is not the next one's turn at once.
+        // The target is below the limit, so that the next cut does not follow at once.
         let mut excess = kept - most / 4 * 3;
         holders.sort_unstable();
         let mut cut = 0;

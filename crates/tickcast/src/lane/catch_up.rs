@@ -1,4 +1,4 @@
-//! How a reader is brought from its place to the head.
+//! Brings a stream from its position to the head.
 
 use std::time::Duration;
 
@@ -9,32 +9,32 @@ use super::stream::Stream;
 use super::timers::Timer;
 use super::{Key, Lane, Sink, WriteOutcome};
 
-/// How many pieces a stream is sent in one visit: 4 MiB. A reader that takes bytes as fast as they come lets the others have their
-/// turn, and goes on in the next round.
+/// Maximum number of payloads that a stream is sent in one visit: 4 MiB. A reader that accepts bytes as fast
+/// as they are sent lets other streams have their turn. The stream continues in the next turn.
 const VISIT_STEPS: usize = 64;
 
-/// What comes next for a stream.
+/// The next step for a stream.
 enum Next {
     Step(Rendered),
-    /// Its sink has to become ready first.
+    /// The sink has to become ready first.
     Blocked,
-    /// Its group has to look at new symbols first.
+    /// The group has to be compared with new symbols first.
     Later,
-    /// It has been sent all there is.
+    /// The stream has been sent everything.
     CaughtUp,
-    /// It is to get every tick, and those after this place are no longer in memory.
+    /// The stream gets every tick, and the ticks after this position are no longer in memory.
     OnDisk(Seq),
-    /// It was to get every tick, and the next is nowhere any more.
+    /// The stream gets every tick, but the next tick is no longer stored anywhere.
     Lost,
 }
 
 impl<S: Sink> Lane<S> {
-    /// Brings a stream to the head, or notes when it may be.
+    /// Brings a stream to the head, or arms a timer for the next visit.
     pub(super) fn visit(&mut self, key: Key, now: Duration) {
         let head = self.head();
         let able = |stream: &&mut Stream<S>| !stream.blocked && !stream.continues;
         let Some(stream) = self.streams.get_mut(key).filter(able) else { return };
-        // A visit that was held up goes on; only a new one has to wait for its time.
+        // An interrupted visit continues at once. Only a new visit has to wait for its time.
         let due = stream.rate.as_ref().is_none_or(|rate| now >= rate.next);
         if due
             && stream.is_caught_up(head)
@@ -46,7 +46,8 @@ impl<S: Sink> Lane<S> {
         self.arm_timer(key);
     }
 
-    /// Sees to it that a paced stream that is not at the head is visited when its pace allows.
+    /// Arms the timer of a stream with a rate that is not at the head. The timer fires when the rate allows
+    /// the next visit.
     fn arm_timer(&mut self, key: Key) {
         let head = self.head();
         let Some(stream) = self.streams.get_mut(key).filter(|stream| !stream.blocked) else { return };
@@ -59,7 +60,7 @@ impl<S: Sink> Lane<S> {
         }
     }
 
-    /// Sends a stream what lies between its place and the head, piece by piece, as long as its sink takes them.
+    /// Sends a stream the payloads between its position and the head, as long as its sink accepts them.
     pub(super) fn catch_up(&mut self, key: Key, now: Duration) {
         for _ in 0..VISIT_STEPS {
             match self.next_step(key, now) {
@@ -75,7 +76,7 @@ impl<S: Sink> Lane<S> {
                 Next::Lost => return self.close_stream(key, CloseReason::Lagging),
             }
         }
-        // However often it is visited meanwhile, it goes on once a round.
+        // The stream continues once per turn, no matter how often it is visited before that.
         if let Some(stream) = self.streams.get_mut(key)
             && !std::mem::replace(&mut stream.continues, true)
         {
@@ -83,7 +84,7 @@ impl<S: Sink> Lane<S> {
         }
     }
 
-    /// Sends a stream one piece; says whether it can take more.
+    /// Sends a stream one payload. Returns whether the stream can accept more.
     pub(super) fn send(&mut self, key: Key, step: &Rendered, now: Duration) -> bool {
         let head = self.head();
         let stream = &mut self.streams[key];
@@ -106,7 +107,7 @@ impl<S: Sink> Lane<S> {
         written == WriteOutcome::Taken
     }
 
-    /// What a stream is to be sent next.
+    /// Returns the next step for a stream.
     fn next_step(&mut self, key: Key, now: Duration) -> Next {
         let head = self.head();
         let Some(stream) = self.streams.get_mut(key).filter(|stream| !stream.blocked) else {
@@ -130,7 +131,7 @@ impl<S: Sink> Lane<S> {
             && stream.wants_every_tick()
             && !self.reaches_back_to(at)
         {
-            // Every tick behind this is gone, so nobody could go on from there.
+            // Ticks after this position are lost, so no reader could resume from it.
             return Next::Lost;
         }
         let stream = &mut self.streams[key];
@@ -152,7 +153,8 @@ impl<S: Sink> Lane<S> {
                 true
             }
             _ => {
-                // Whoever comes back to newest values is given those, however short it was away.
+                // A reader that resumes in a mode of newest ticks receives newest ticks, no matter how short
+                // the interruption was.
                 let coming = stream.session.as_ref().is_some_and(|session| session.ready.is_some());
                 !coming && stream.rate.is_none() && stream.keeps_up(tape, now, self.limits.max_lag)
             }

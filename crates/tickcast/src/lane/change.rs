@@ -1,4 +1,4 @@
-//! Changes to a stream while it is open.
+//! Changes the subscription of an open stream.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +13,8 @@ use crate::hub::Prepared;
 use crate::subscription::{EditError, Effective, StreamId};
 
 impl<S: Sink> Lane<S> {
-    /// Changes what the stream of this name is subscribed to: it is sent the newest ticks of what was added, and that it is
-    /// ready. `None`: it is not here, or no more.
+    /// Changes the subscription of the stream with this name. The stream is sent the newest ticks of added
+    /// symbols, and then `ready`. Returns `None` if the stream is not in this lane or has ended.
     pub(crate) fn change(
         &mut self,
         id: StreamId,
@@ -34,7 +34,7 @@ impl<S: Sink> Lane<S> {
         if from != current || lacking > COMPARISONS {
             return Some(Err(EditError::Outdated));
         }
-        // What has come since it was selected is looked at by the lane, where that is little.
+        // The lane compares the symbols that were added after the selection, if there are few of them.
         self.compared += lacking;
         self.resubscribe(key, &effective, prepared, now);
         self.visit(key, now);
@@ -42,7 +42,7 @@ impl<S: Sink> Lane<S> {
         Some(Ok(effective))
     }
 
-    /// Gives a stream another filter and pace. It stays at its place on the tape.
+    /// Gives a stream another filter and rate. The stream keeps its position on the tape.
     fn resubscribe(
         &mut self,
         key: Key,
@@ -55,13 +55,15 @@ impl<S: Sink> Lane<S> {
         let before = self.streams[key].slot.group;
         let others = self.groups.filter(before) != filter;
         let format = match self.groups.format(before) {
-            // Until it has been sent what is new to it, no id may be taken for one of the new filter, nor of the old one.
+            // Until the stream has been sent its new symbols, none of its event ids may be valid for the new
+            // filter or for the old filter.
             EventFormat::Resumable(epoch, _) if others => {
                 EventFormat::Resumable(epoch, Some(FilterHash::PENDING))
             }
             format => format,
         };
-        // The new seat first, and then out of the old one: so that the two can be compared.
+        // The stream joins the new group before it leaves the old group, so that the two groups can be
+        // compared.
         let slot = self.join_group(key, (filter.clone(), prepared), format, rate.is_some());
         self.groups.complete(slot.group, self.replica.market());
         let added = self.groups.newly_selected(slot.group, before);
@@ -83,7 +85,8 @@ impl<S: Sink> Lane<S> {
         }
     }
 
-    /// A seat for a stream beside the one it has: where only the pace changes the group is the same, and must not end in between.
+    /// Joins the group of a filter, in addition to the stream's current slot. If only the rate changes, the
+    /// group is the same, and it must not be removed in between.
     pub(super) fn join_group(
         &mut self,
         key: Key,
@@ -95,11 +98,11 @@ impl<S: Sink> Lane<S> {
         self.groups.join_group(key, filter, format, (rated, before), self.replica.market())
     }
 
-    /// Moves a stream to its new seat.
+    /// Moves a stream to its new slot.
     pub(super) fn move_to_slot(&mut self, key: Key, mut slot: GroupSlot) {
         let before = self.streams[key].slot;
         match self.groups.leave(before) {
-            // Of its two seats in the same group the new one has taken the place of the old one.
+            // Both slots were in the same group, and the new slot has moved to the place of the old slot.
             Some(moved) if moved == key => slot.replace(before),
             Some(moved) => self.streams[moved].slot.replace(before),
             None => {}

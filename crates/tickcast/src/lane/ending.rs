@@ -1,4 +1,4 @@
-//! How a lane's streams end: when all is said, or where they stand.
+//! Ends the streams of a lane: after they have caught up, or at their current position.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use tickcast_core::CloseReason;
 use super::{Key, Lane, Sink, WriteOutcome};
 
 impl<S: Sink> Lane<S> {
-    /// Ends every stream as soon as it has been sent all there is.
+    /// Ends every stream as soon as the stream has been sent everything.
     pub(crate) fn finish(&mut self, now: Duration) {
         self.finishing = true;
         let head = self.head();
@@ -20,7 +20,7 @@ impl<S: Sink> Lane<S> {
         self.remove_closed();
     }
 
-    /// Ends up to `most` streams where they stand.
+    /// Ends at most `most` streams at their current position.
     pub(crate) fn end(&mut self, most: usize) {
         let open = self.streams.iter().filter(|(_, stream)| !stream.ending).map(|(key, _)| key);
         for key in open.take(most).collect::<Vec<_>>() {
@@ -29,7 +29,7 @@ impl<S: Sink> Lane<S> {
         self.remove_closed();
     }
 
-    /// Nothing more comes for this one.
+    /// Ends a stream after it has been sent `bye`.
     pub(super) fn end_stream(&mut self, key: Key) {
         let head = self.head();
         let progress = self.write_bye(key);
@@ -39,7 +39,7 @@ impl<S: Sink> Lane<S> {
             WriteOutcome::Taken | WriteOutcome::Gone => self.mark_closed(key),
             WriteOutcome::Refused => {
                 stream.ending = true;
-                // It no longer follows: nothing comes behind an end.
+                // The stream leaves the head: nothing is sent after an end.
                 stream.write_refused(head);
             }
         }

@@ -1,4 +1,4 @@
-//! What the log has brought, and who is sent it at once.
+//! Fan-out of new ticks: follows the log and sends each batch to its group.
 
 use std::time::Duration;
 
@@ -9,14 +9,15 @@ use super::rendered::StreamPosition;
 use super::{Lane, Sink};
 use crate::log::Log;
 
-/// Most ticks of one batch: a lane that was kept from running does not copy a whole tape for each of its groups.
+/// Maximum number of ticks in one batch. A lane that could not run for some time does not copy a whole tape
+/// for each of its groups.
 pub(super) const BATCH_TICKS: u64 = 4096;
 
-/// How long others have the lane to themselves between two looks at new symbols.
+/// Time between two comparisons of deferred symbols. Meanwhile the lane does other work.
 const DEFERRED_MATCH_INTERVAL: Duration = Duration::from_millis(5);
 
 impl<S: Sink> Lane<S> {
-    /// Follows the log to its head and sends what that brought; says how many ticks there were.
+    /// Follows the log to its head and sends the new ticks. Returns the number of new ticks.
     pub(crate) fn flush(&mut self, log: &Log, now: Duration) -> u64 {
         let from = self.head();
         log.advance(&mut self.replica);
@@ -54,21 +55,22 @@ impl<S: Sink> Lane<S> {
         ticks
     }
 
-    /// Notes how long each tick of the last flush took to get here, now that it has been handed on.
+    /// Records the delay of each tick of the last flush, after the ticks have been passed on.
     pub(crate) fn note_delays(&mut self, now: Duration) {
         for arrived in self.arrivals.drain(..) {
             self.stats.delayed(now.saturating_sub(arrived));
         }
     }
 
-    /// Groups that have yet to look at new symbols are sent nothing meanwhile: what they want may be among those.
+    /// Stops streams at `from` if their group has not been compared with all new symbols yet. The group may
+    /// want some of those symbols.
     fn hold_back(&mut self, from: Seq) {
         for key in self.groups.held_back() {
             self.streams[key].leave_head(from);
         }
     }
 
-    /// Goes on holding new symbols against patterns, and brings those to the head who have waited for that.
+    /// Continues to compare new symbols with patterns, and visits the streams that waited for this.
     pub(super) fn match_deferred_symbols(&mut self, now: Duration) {
         if !self.groups.are_behind() || now < self.match_deferred_at {
             return;
@@ -81,7 +83,7 @@ impl<S: Sink> Lane<S> {
         }
     }
 
-    /// Sends each touched group its batch: the same bytes to everyone who stood at `from`.
+    /// Sends each touched group its batch: the same bytes for every stream that was at `from`.
     fn deliver_batches(&mut self, from: Seq, now: Duration) {
         let mut touched = std::mem::take(&mut self.touched);
         for id in touched.drain(..) {
@@ -118,8 +120,9 @@ impl<S: Sink> Lane<S> {
         self.touched = touched;
     }
 
-    /// There is too much for a batch, or the tape has moved on without the lane: everyone who stood at `from` is brought to
-    /// the head from there, piece by piece.
+    /// Visits all streams one by one, because there are too many ticks for a batch, or because the tape no
+    /// longer reaches back to `from`. Streams at the head start from `from` and are sent payload after
+    /// payload.
     fn leave_behind(&mut self, from: Seq, now: Duration) {
         for key in self.streams.keys().collect::<Vec<_>>() {
             self.streams[key].leave_head(from);

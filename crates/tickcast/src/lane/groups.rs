@@ -1,4 +1,4 @@
-//! Readers with the same filter, who share one rendering; and who is due when a symbol moves.
+//! Groups of streams with the same filter, which share one rendering, and the indexes from symbols to groups.
 
 mod batch;
 mod new_symbols;
@@ -23,68 +23,69 @@ pub(super) use slot::{GroupId, GroupSlot};
 
 use super::rendered::Rendered;
 
-/// How many rendered pieces are remembered.
+/// Maximum number of rendered payloads that are remembered.
 const MAX_REMEMBERED: usize = 8;
 
-/// So many entries of groups that are no more are not worth looking for.
+/// Minimum number of index entries of removed groups that makes a sweep worthwhile.
 const MAX_STALE_ENTRIES: usize = 4096;
 
-/// Readers with the same filter.
+/// The streams with the same filter.
 struct Group {
     selection: Selection,
-    /// What its filter is charged for, as long as it is here.
+    /// The charge of the filter, held as long as the group exists.
     prepared: Option<Arc<Prepared>>,
-    /// Where it stands in the list of wide groups, if it is one.
+    /// Index in the list of wide groups, if the group is wide.
     wide_at: Option<usize>,
     format: EventFormat,
     members: Vec<Key>,
-    /// How many of them have a pace, and no use for a batch.
+    /// Number of members with a rate. They do not use batches.
     rated: usize,
-    /// What has come for them in this flush, and how many ticks that is.
+    /// The batch of this flush, and the number of its ticks.
     batch: PayloadBuilder,
     ticks: usize,
-    /// It came to more than a batch may have.
+    /// Whether the batch exceeded its maximum size.
     overflowed: bool,
-    /// Nobody was there to take the last batch: the next is made once somebody is.
+    /// Whether no member used the last batch. If so, the next batch is made only if a member needs it.
     unused_batches: bool,
-    /// How long the last batch was: the next will be much the same.
+    /// Size of the last batch, in bytes. The next batch will have a similar size.
     typical_bytes: usize,
 }
 
-/// All groups of a lane, and which of them each symbol concerns.
+/// All groups of a lane, and the indexes from symbols to groups.
 pub(super) struct Groups {
     groups: SlotMap<GroupId, Group>,
     by_filter: HashMap<(Filter, EventFormat), GroupId>,
     /// Groups that want few symbols, by [`SymbolId`].
     by_symbol: Vec<Vec<GroupId>>,
-    /// Groups that want many: each is asked for each tick.
+    /// Groups that want many symbols. Each of them is checked for each tick.
     wide: Vec<GroupId>,
-    /// Groups that name a symbol nobody has seen yet.
+    /// Groups that name a symbol that is not on the market yet.
     awaiting: HashMap<Symbol, Vec<GroupId>>,
-    /// Groups that a new symbol may match.
+    /// Groups with patterns, which a new symbol may match.
     with_patterns: HashSet<GroupId>,
-    /// Those of them that have yet to look at some, the next one last: until then nothing can be said of what they want.
+    /// Groups that have not been compared with all new symbols; the next group is last. Until then, the set
+    /// of symbols that such a group wants is incomplete.
     behind: Vec<GroupId>,
-    /// How many bytes all batches may still have.
+    /// Number of bytes that all batches together may still add.
     room: usize,
-    /// How many comparisons are made in one go.
+    /// Maximum number of comparisons in one call.
     comparisons: usize,
-    /// How many entries the two indexes have, and how many of them at most are of groups that are no more.
+    /// Number of entries in the two indexes, and the maximum number of entries of removed groups among them.
     entries: usize,
     stale: usize,
-    /// The last pieces rendered, newest last: many readers reconnect together.
+    /// The last rendered payloads, newest last. They are shared when many readers reconnect at once.
     memos: VecDeque<(Request, Rendered)>,
-    /// The order in which symbols moved, for groups that want many.
+    /// The order in which symbols were updated, for groups that want many symbols.
     moves: UpdateOrder,
 }
 
 impl Groups {
-    /// Some whose batches have so many bytes at a time.
+    /// Creates an empty set of groups. All batches together have at most `room` bytes at a time.
     pub(super) fn new(room: usize) -> Self {
         Self::comparing(COMPARISONS, room)
     }
 
-    /// The same, with so many comparisons in one go.
+    /// Creates an empty set of groups with a maximum number of comparisons in one call.
     pub(super) fn comparing(comparisons: usize, room: usize) -> Self {
         Self {
             groups: SlotMap::default(),
@@ -103,7 +104,8 @@ impl Groups {
         }
     }
 
-    /// Seats a stream with those who have the same filter. One that leaves a group of that filter brings along what it selects.
+    /// Adds a stream to the group of its filter. If the stream leaves a group with the same filter
+    /// (`before`), the selection of that group is reused.
     pub(super) fn join_group(
         &mut self,
         key: Key,
@@ -129,7 +131,7 @@ impl Groups {
         GroupSlot { group, index: (members.len() - 1) as u32, rated }
     }
 
-    /// Gives a seat up. Returns the stream that now has it, if another was moved there.
+    /// Removes a stream from its slot. Returns the stream that was moved into this slot, if any.
     pub(super) fn leave(&mut self, slot: GroupSlot) -> Option<Key> {
         let Group { members, rated, .. } = &mut self.groups[slot.group];
         *rated -= usize::from(slot.rated);
@@ -141,43 +143,43 @@ impl Groups {
         moved
     }
 
-    /// Everyone in a group; nobody, where it is no more.
+    /// Returns the members of a group. The result is empty if the group no longer exists.
     pub(super) fn members(&self, id: GroupId) -> &[Key] {
         self.groups.get(id).map_or(&[], |group| &group.members)
     }
 
-    /// How events are marked for a group.
+    /// Returns the event format of a group.
     pub(super) fn format(&self, id: GroupId) -> EventFormat {
         self.groups[id].format
     }
 
-    /// What a group wants.
+    /// Returns the filter of a group.
     pub(super) fn filter(&self, id: GroupId) -> &Filter {
         self.groups[id].selection.filter()
     }
 
-    /// The same with what it was prepared as.
+    /// Returns the filter of a group, and its prepared filter.
     pub(super) fn prepared(&self, id: GroupId) -> (Filter, Option<Arc<Prepared>>) {
         let group = &self.groups[id];
         (group.selection.filter().clone(), group.prepared.clone())
     }
 
-    /// Whether a group wants a symbol.
+    /// Checks whether a group wants a symbol.
     pub(super) fn wants(&self, id: GroupId, symbol: SymbolId) -> bool {
         self.groups[id].selection.contains(symbol)
     }
 
-    /// The symbols a group wants so far, and how many they are.
+    /// Returns the symbols that a group selects so far.
     pub(super) fn selection(&self, id: GroupId) -> &Selection {
         &self.groups[id].selection
     }
 
-    /// How many symbols that are on the market a group wants.
+    /// Returns the number of symbols on the market that a group wants.
     pub(super) fn listed(&self, id: GroupId, market: &Market) -> usize {
         self.groups[id].selection.ids().filter(|symbol| market.newest(*symbol).is_some()).count()
     }
 
-    /// The symbols one group wants and another does not.
+    /// Returns the symbols that one group wants and the other group does not want.
     pub(super) fn newly_selected(&self, id: GroupId, other: GroupId) -> SymbolSet {
         self.selection(id).ids().filter(|symbol| !self.wants(other, *symbol)).collect()
     }
@@ -214,7 +216,7 @@ impl Groups {
         }
         if filter.has_patterns() {
             self.with_patterns.insert(number);
-            // What it was prepared from may be older than the market here.
+            // The prepared selection may be older than the market of this lane.
             if self.is_behind(number) {
                 self.defer_matching(number);
             }
@@ -228,8 +230,8 @@ impl Groups {
         number
     }
 
-    /// Forgets a group. What the indexes have of it is left there, and goes once there is much of that: who leaves pays for
-    /// itself alone.
+    /// Removes a group. Its index entries stay until there are many such entries, so that leaving a group is
+    /// cheap.
     fn remove_group(&mut self, number: GroupId) {
         let Some(group) = self.groups.remove(number) else { return };
         let filter = group.selection.filter().clone();
@@ -250,13 +252,13 @@ impl Groups {
         }
     }
 
-    /// How many entries the indexes have.
+    /// Returns the number of entries in the indexes.
     #[cfg(test)]
     pub(super) fn entries(&self) -> usize {
         self.by_symbol.iter().chain(self.awaiting.values()).map(Vec::len).sum()
     }
 
-    /// Drops the entries of groups that are no more.
+    /// Removes the index entries of removed groups.
     fn sweep(&mut self) {
         let is_there = |number: &GroupId| self.groups.contains_key(*number);
         self.by_symbol.iter_mut().for_each(|groups| groups.retain(is_there));

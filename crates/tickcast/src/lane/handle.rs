@@ -1,11 +1,11 @@
-//! What the hub has of a lane.
+//! The hub's handle of a lane.
 
 use std::sync::Arc;
 
 use super::Inbox;
 use crate::stats::LaneStats;
 
-/// A lane, as the hub has it.
+/// The hub's handle of a lane.
 #[derive(Default)]
 pub(crate) struct LaneHandle {
     pub(crate) inbox: Arc<Inbox>,

@@ -1,4 +1,4 @@
-//! Readers of every tick who stand further back than memory goes: their next piece comes from the tape on disk.
+//! Payloads from the tape on disk, for readers of every tick whose position is no longer in memory.
 
 mod requests;
 
@@ -16,55 +16,56 @@ use super::Key;
 use super::payload::PayloadBuilder;
 use super::rendered::{MAX_PAYLOAD_BYTES, Rendered, StreamPosition};
 
-/// A piece that a stream is waiting for.
+/// A request for the next payload of a stream.
 pub(crate) struct HistoryRequest {
     key: Key,
     filter: Filter,
     format: EventFormat,
-    /// After this place, and not after that.
+    /// The range of the payload: after the first sequence number, up to and including the second.
     between: (Seq, Seq),
-    /// What the tape has to look like there.
+    /// The position of the reader's cursor. The tape must have the same check there.
     verify: Option<Position>,
-    /// Gone with the stream: nobody reads the disk for someone who has left.
+    /// Dropped with the stream. The disk is not read for a stream that no longer exists.
     alive: Weak<()>,
 }
 
-/// What came of it.
+/// The result of a request.
 pub(crate) struct HistoryResponse {
     wanted: HistoryRequest,
     result: Result<(Rendered, Option<Position>), NotFound>,
 }
 
-/// Where a piece goes.
+/// The function that receives a result.
 type Answer = Box<dyn FnOnce(HistoryResponse) + Send>;
 
-/// Why a piece cannot be had.
+/// The reason why a payload is not available.
 enum NotFound {
-    /// The tape does not say so, or cannot.
+    /// A tape that no longer holds the ticks, or that cannot be read.
     Unreadable(ReadError),
-    /// It is not the tape that the reader saw.
+    /// A tape that differs from the tape that the reader saw.
     OtherTape,
 }
 
-/// Whoever reads the disk, so that no lane ever waits for it. There is one: the requests of many are answered in turn, a piece each,
-/// and none of them holds more than that.
+/// The handle of the thread that reads the disk, so that no lane waits for the disk. There is one thread. It
+/// answers the requests in turn, one payload each, and holds no more than one payload at a time.
 #[derive(Clone)]
 pub(crate) struct HistoryReader {
     requests: Sender<(HistoryRequest, Answer)>,
-    /// How many wait for a piece.
+    /// Number of requests that wait for an answer.
     waiting: Arc<AtomicUsize>,
 }
 
-/// Most streams that wait for a piece at a time. Each is given one in turn: so many do not keep anyone waiting for longer than a
-/// second or so, and more are told to come back.
+/// Maximum number of streams that wait for a payload at a time. With this maximum, a stream waits about one
+/// second at most. More streams are told to come back later.
 const MAX_HISTORY_REQUESTS: usize = 256;
 
-/// How long the disk is read for one of them before it is somebody else's turn, and after how many ticks that is looked at.
+/// Maximum time to read the disk for one request before the next request's turn, and the number of records
+/// between two checks of this time.
 const READ_TURN: Duration = Duration::from_millis(10);
 const RECORDS_PER_LOOK: usize = 64;
 
 impl HistoryReader {
-    /// Starts one. It ends with the last lane.
+    /// Starts a history reader. It ends with the last lane.
     pub(crate) fn start(tape: DiskTape) -> Option<Self> {
         let (requests, desk) = channel();
         let waiting = Arc::new(AtomicUsize::new(0));
@@ -79,7 +80,7 @@ impl HistoryReader {
         }
     }
 
-    /// Asks for a piece. Where too many are asked for, gives the request back.
+    /// Requests a payload. Returns the request if too many requests wait.
     pub(crate) fn request(
         &self,
         wanted: HistoryRequest,
@@ -134,7 +135,7 @@ impl HistoryRequest {
             }
         })?;
         if reached == from && from < until {
-            // What was written last did not reach the disk: nothing more ever will.
+            // The last entries did not reach the disk, and no entries will follow.
             return Err(ReadError::Expired.into());
         }
         Ok((

@@ -1,4 +1,4 @@
-//! What is done about streams that have been quiet, or stuck, for long.
+//! Handles streams that were quiet, or blocked, for a long time.
 
 use std::time::Duration;
 
@@ -10,12 +10,13 @@ use super::timers::Timer;
 use super::{Key, Lane, Sink, StreamLimits, WriteOutcome};
 
 impl<S: Sink> Lane<S> {
-    /// A paced stream that nothing has moved for is at the head: there is nothing that concerns it in between. One whose visit
-    /// goes on is not.
+    /// Moves an idle stream with a rate to the head, because there is nothing for the stream in between. A
+    /// stream with an unfinished visit does not move.
     fn advance_idle(&mut self, key: Key) {
         let head = self.head();
         let Stream { position, rate, blocked, continues, slot, .. } = &mut self.streams[key];
-        // Nobody knows what it has been sent while its group has yet to look at new symbols.
+        // While the group has not been compared with all new symbols, it is unknown whether the stream has
+        // been sent everything.
         if *continues || self.groups.is_behind(slot.group) {
             return;
         }
@@ -28,8 +29,9 @@ impl<S: Sink> Lane<S> {
         }
     }
 
-    /// A reader has ended its half of the connection. Whether it still reads, only a write can tell: to one that has left it is
-    /// answered with a reset. Where something is on its way already, that will do.
+    /// Handles a reader that has closed its half of the connection. Only a write can show whether the reader
+    /// still reads: if the reader has left, the peer answers with a reset. If a write is already in progress,
+    /// no extra write is needed.
     pub(super) fn half_close(&mut self, key: Key, now: Duration) {
         let head = self.head();
         let Some(stream) = self.streams.get_mut(key) else { return };
@@ -48,14 +50,15 @@ impl<S: Sink> Lane<S> {
         self.remove_closed();
     }
 
-    /// Looks after a stream that may have been quiet, or stuck, for long.
+    /// Checks a stream that may have been quiet, or blocked, for a long time.
     pub(super) fn check_idle(&mut self, key: Key, now: Now) {
         let Some(stream) = self.streams.get(key) else { return };
         let StreamLimits { keep_alive, write_timeout: stall, .. } = self.limits;
         let quiet = stream.idle_timeout(keep_alive);
         self.advance_idle(key);
         let stream = &self.streams[key];
-        // One that waits for the disk is told so: its reader would take it for dead.
+        // A stream that waits for the disk is also sent a keep-alive. Otherwise its reader would take the
+        // connection for dead.
         if (!stream.blocked || stream.waiting()) && stream.last_write + quiet <= now.uptime {
             let sign = self.heartbeat(key, now).unwrap_or_else(|| self.keep_alive.clone());
             let head = self.head();
@@ -65,7 +68,7 @@ impl<S: Sink> Lane<S> {
                     stream.last_write = now.uptime;
                     self.stats.sent(0, sign.len());
                 }
-                // It has yet to write what it was given: it needs no comment.
+                // The sink still has bytes to write, so the stream needs no keep-alive.
                 WriteOutcome::Refused => stream.write_refused(head),
                 WriteOutcome::Gone => return self.mark_closed(key),
             }
@@ -77,7 +80,8 @@ impl<S: Sink> Lane<S> {
         }
         let limit = if stream.blocked && !stream.waiting() { stall } else { quiet };
         let due = stream.last_write + limit;
-        // One that waits for the disk with a full sink is tried again when its next sign would be due, not all the time.
+        // A stream that waits for the disk with a full sink is tried again when its next keep-alive would be
+        // due, and not at once.
         let due = if due > now.uptime { due } else { now.uptime + quiet };
         self.timers.set(due, key, Timer::IdleCheck);
     }

@@ -1,29 +1,29 @@
-//! What comes at once for everyone with the same filter.
+//! Batches: the new ticks for all streams with the same filter.
 
 use tickcast_core::render::{EventFormat, all_ticks};
 use tickcast_core::{Frame, Position, Replica, Seq, Symbol, SymbolId};
 
 use super::{Group, GroupId, Groups, Payload, PayloadBuilder};
 
-/// Most bytes of one group's batch. Who is due more is brought to the head piece by piece.
+/// Maximum size of the batch of one group, in bytes. A stream that needs more is sent payload after payload.
 const MAX_BATCH_BYTES: usize = 1 << 20;
 
-/// All batches that are made at a time have at most this part of the bytes that the tape may keep.
+/// Divisor of the tape's maximum bytes. The result is the maximum size of all batches at a time.
 pub(in crate::lane) const TAPE_PER_BATCHES: usize = 4;
 
-/// What has come for everyone with the same filter.
+/// The new ticks for all streams with the same filter.
 pub(in crate::lane) enum Batch {
-    /// It, and how many ticks it holds.
+    /// The batch, and the number of its ticks.
     Made(Payload, usize),
-    /// It is more than a batch may have.
+    /// A batch above the maximum size.
     TooLong,
-    /// Nobody was there to take the last one.
+    /// No batch, because no member used the last batch.
     NotMade,
 }
 
 impl Groups {
-    /// Puts what happened to a symbol into the batch of every group it concerns; groups that had none yet are added to
-    /// `touched`. Says whether it concerns any.
+    /// Adds a change of a symbol to the batch of every group that wants the symbol. Adds the groups with a
+    /// first change to `touched`. Returns whether any group wants the symbol.
     pub(in crate::lane) fn add(
         &mut self,
         (at, id, symbol): (Position, SymbolId, Symbol),
@@ -53,12 +53,12 @@ impl Groups {
         concerns
     }
 
-    /// Notes whether anyone was there to take a group's batch.
+    /// Records whether any member used the batch of a group.
     pub(in crate::lane) fn note_taken(&mut self, id: GroupId, taken: bool) {
         self.groups[id].unused_batches = !taken;
     }
 
-    /// A group's batch.
+    /// Takes the batch of a group.
     pub(in crate::lane) fn take_batch(&mut self, id: GroupId) -> Batch {
         let group = &mut self.groups[id];
         let batch = std::mem::replace(&mut group.batch, PayloadBuilder::new());
@@ -75,7 +75,7 @@ impl Groups {
         Batch::Made(payload, ticks)
     }
 
-    /// A group's batch of what came after `from`, for someone who turned out to be there.
+    /// Makes the batch of a group with the ticks after `from`, for a member that needs the batch after all.
     pub(in crate::lane) fn make_batch(&self, id: GroupId, from: Seq, replica: &Replica) -> Batch {
         let Group { selection, format, .. } = &self.groups[id];
         let (log, head) = ((replica.market(), replica.tape()), replica.head());
@@ -86,7 +86,7 @@ impl Groups {
 }
 
 impl Group {
-    /// Puts what happened to a symbol that it wants into its batch; one that had none yet is added to `touched`.
+    /// Adds a change of a wanted symbol to the batch. Adds a group with a first change to `touched`.
     fn add(
         &mut self,
         number: GroupId,
@@ -95,7 +95,7 @@ impl Group {
         touched: &mut Vec<GroupId>,
         room: &mut usize,
     ) {
-        // To a simple stream a symbol that is taken off is just silent.
+        // A simple stream is not sent the removal of a symbol.
         if frame.is_none() && self.format == EventFormat::Simple {
             return;
         }

@@ -1,4 +1,4 @@
-//! Symbols that come to the market, and the groups that may want them.
+//! Compares new symbols with the filters of groups.
 
 use std::cmp::Reverse;
 
@@ -6,15 +6,17 @@ use tickcast_core::Market;
 
 use super::{GroupId, Groups, Key};
 
-/// So many comparisons of patterns with new symbols are made in one go: some milliseconds, where they are chosen to take long.
+/// Maximum number of comparisons of patterns with new symbols in one call. They take some milliseconds if the
+/// patterns are chosen to be slow.
 pub(crate) const COMPARISONS: usize = 20_000;
 
-/// What it costs to make a filter's patterns ready for that, in symbols that each is held against.
+/// Cost to prepare the patterns of a filter for comparisons. The unit is the cost of the comparison with one
+/// symbol.
 const MAKING_READY: usize = 4;
 
 impl Groups {
-    /// Enters the symbols that came to `market` since into the index, for those who named them or want all. Groups with patterns are
-    /// behind from now on.
+    /// Adds new symbols of `market` to the index, for groups that name them and for groups that want all
+    /// symbols. Groups with other patterns are behind from now on.
     pub(in crate::lane) fn match_new_symbols(&mut self, market: &Market) {
         let known = self.by_symbol.len();
         if known == market.len() {
@@ -38,12 +40,12 @@ impl Groups {
             }
             !all
         });
-        // Those with few patterns do not wait for those with many.
+        // Groups with few patterns do not wait for groups with many patterns.
         behind.sort_unstable_by_key(|number| Reverse(self.groups[*number].selection.filter().patterns()));
         self.behind = behind;
     }
 
-    /// A group has yet to look at some symbols: those with few patterns do not wait for it.
+    /// Adds a group to the groups that are behind. Groups with fewer patterns do not wait for this group.
     pub(super) fn defer_matching(&mut self, number: GroupId) {
         let patterns =
             |number: GroupId| self.groups.get(number).map_or(0, |group| group.selection.filter().patterns());
@@ -51,24 +53,25 @@ impl Groups {
         self.behind.insert(at, number);
     }
 
-    /// Whether some groups have yet to look at symbols that are new.
+    /// Checks whether any group has not been compared with all new symbols.
     pub(in crate::lane) const fn are_behind(&self) -> bool {
         !self.behind.is_empty()
     }
 
-    /// Whether a group has yet to do so.
+    /// Checks whether this group has not been compared with all new symbols.
     pub(in crate::lane) fn is_behind(&self, id: GroupId) -> bool {
         let selection = &self.groups[id].selection;
         selection.filter().has_patterns() && selection.seen() < self.by_symbol.len()
     }
 
-    /// The members of the groups that have yet to do so.
+    /// Returns the members of all groups that are behind.
     pub(in crate::lane) fn held_back(&self) -> impl Iterator<Item = Key> + '_ {
         let behind = self.behind.iter().filter_map(|number| self.groups.get(*number));
         behind.flat_map(|group| group.members.iter().copied())
     }
 
-    /// Holds new symbols against patterns, as many as nobody has to wait for. Returns the groups that have looked at all of them.
+    /// Compares new symbols with patterns, within the maximum number of comparisons. Returns the groups that
+    /// have been compared with all new symbols.
     pub(in crate::lane) fn match_deferred(&mut self, market: &Market) -> Vec<GroupId> {
         let (mut left, mut done) = (self.comparisons, Vec::new());
         while left > 0
@@ -88,7 +91,7 @@ impl Groups {
         done
     }
 
-    /// Has a group look at all symbols that are new to it, now.
+    /// Compares a group with all of its new symbols at once.
     pub(in crate::lane) fn complete(&mut self, number: GroupId, market: &Market) {
         if self.is_behind(number) {
             self.extend(number, market, usize::MAX);
@@ -96,7 +99,8 @@ impl Groups {
         }
     }
 
-    /// Enters symbols that came to `market` since a group with patterns last looked, so many at the most; says how many it looked at.
+    /// Compares a group with at most `most` new symbols and adds the matches to the index. Returns the number
+    /// of compared symbols.
     fn extend(&mut self, number: GroupId, market: &Market, most: usize) -> usize {
         let group = &mut self.groups[number];
         let listed = group.wide_at.is_none();
@@ -107,7 +111,7 @@ impl Groups {
             }
         });
         if listed && group.selection.is_wide() {
-            // It has become so many: from now on it is asked.
+            // The group now wants so many symbols that it moves to the list of wide groups.
             group.wide_at = Some(self.wide.len());
             self.wide.push(number);
             for id in group.selection.ids() {

@@ -1,4 +1,4 @@
-//! What readers with the same filter are brought to the head with, piece by piece.
+//! Renders the payloads that bring the streams of a group to the head.
 
 use tickcast_core::render::{self, LogView, UpdateOrder};
 use tickcast_core::{Replica, Seq};
@@ -8,8 +8,8 @@ use super::{Group, GroupId, Groups, MAX_REMEMBERED, PayloadBuilder};
 use crate::lane::rendered::{MAX_PAYLOAD_BYTES, Rendered, StreamPosition};
 
 impl Groups {
-    /// Renders the next piece for a reader who stands at `place` and is to be brought to `until`: every tick up to the head,
-    /// or newest values only.
+    /// Renders the next payload for a stream at `position` on its way to `until`. If `every` is set, the
+    /// payload holds every tick; otherwise only the newest tick of each symbol.
     pub(in crate::lane) fn render(
         &mut self,
         group: GroupId,

@@ -1,11 +1,11 @@
-//! What a piece is rendered from.
+//! The input from which a payload is rendered.
 
 use tickcast_core::Seq;
 
 use super::slot::GroupId;
 use crate::lane::rendered::StreamPosition;
 
-/// What a piece is rendered from: equal requests have equal answers.
+/// The input from which a payload is rendered. Equal requests give equal payloads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Request {
     pub(super) group: GroupId,

@@ -1,4 +1,4 @@
-//! What a lane asks the tape on disk for, and what it does with the answer.
+//! Requests of a lane to the tape on disk, and their results.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,19 +12,19 @@ use crate::lane::stream::Stream;
 use crate::lane::{Key, Lane, Sink};
 
 impl<S: Sink> Lane<S> {
-    /// Whether what comes after `from` can be had somewhere.
+    /// Checks whether the ticks after `from` are available in memory or on disk.
     pub(in crate::lane) fn reaches_back_to(&self, from: Seq) -> bool {
         self.replica.tape().reaches_back_to(from)
             || self.archive.as_ref().is_some_and(|tape| tape.start() <= from)
     }
 
-    /// The place before the oldest tick that can be had.
+    /// Returns the position before the oldest available tick.
     pub(in crate::lane) fn floor(&self) -> Seq {
         let in_memory = self.replica.tape().start();
         self.archive.as_ref().map_or(in_memory, |tape| in_memory.min(tape.start()))
     }
 
-    /// A stream waits for its next piece.
+    /// Requests the next payload of a stream from the disk. The stream waits for the result.
     pub(in crate::lane) fn request_history(&mut self, key: Key, from: Seq) {
         let head = self.head();
         let stream = &mut self.streams[key];
@@ -38,7 +38,7 @@ impl<S: Sink> Lane<S> {
         self.history_requests.push(HistoryRequest { key, filter, format, between, verify, alive: waits });
     }
 
-    /// Too many wait already: a stream is told to come back.
+    /// Closes a stream because too many requests wait. The stream is told to come back later.
     pub(crate) fn reject_history(&mut self, wanted: &HistoryRequest) {
         if self.streams.get(wanted.key).is_some_and(Stream::waiting) {
             self.close_stream(wanted.key, CloseReason::Busy);
@@ -46,12 +46,12 @@ impl<S: Sink> Lane<S> {
         }
     }
 
-    /// The pieces that are to be sent for.
+    /// Takes the requests that have to be sent to the history reader.
     pub(crate) fn take_history_requests(&mut self) -> Vec<HistoryRequest> {
         std::mem::take(&mut self.history_requests)
     }
 
-    /// A piece has come.
+    /// Handles the result of a request.
     pub(crate) fn handle_history(&mut self, found: HistoryResponse, now: Duration) {
         let HistoryResponse {
             wanted: HistoryRequest { key, filter, format, between: (from, _), .. },
@@ -66,9 +66,9 @@ impl<S: Sink> Lane<S> {
             return;
         }
         stream.blocked = false;
-        // Only a reader who takes nothing is stuck, not one who was kept waiting.
+        // The write timeout is for readers that accept nothing. This stream waited for the disk.
         stream.last_write = now;
-        // One that was changed meanwhile is to get something else.
+        // If the stream was changed meanwhile, the result is no longer what the stream needs.
         let group = stream.slot.group;
         let same = *self.groups.filter(group) == filter && self.groups.format(group) == format;
         let asked = stream.position == StreamPosition::Behind(from) && same;
