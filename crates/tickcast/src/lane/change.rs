@@ -55,7 +55,7 @@ impl<S: Sink> Lane<S> {
         let before = self.streams[key].slot.group;
         let others = self.groups.filter(before) != filter;
         let format = match self.groups.format(before) {
-            // Until the stream has been sent its new symbols, none of its event ids may be valid for the new
+            // Until the stream has been sent its new symbols, its event ids must not be valid for the new
             // filter or for the old filter.
             EventFormat::Resumable(epoch, _) if others => {
                 EventFormat::Resumable(epoch, Some(FilterHash::PENDING))

@@ -1,4 +1,4 @@
-//! What lanes are told from outside.
+//! The inbox of a lane: commands from other tasks.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,56 +10,56 @@ use crate::doorbell::Doorbell;
 use crate::hub::Prepared;
 use crate::subscription::{EditError, Effective, StreamId, Subscription};
 
-/// One thing to do.
+/// A command for a lane.
 pub(crate) enum Command {
-    /// Take in a stream.
+    /// Opens a stream.
     Open(NewStream, Subscription),
-    /// A reader can take bytes again.
+    /// Reports that a sink can accept bytes again.
     Ready(Key),
-    /// A reader has left.
+    /// Reports that a reader has left.
     Close(Key),
-    /// Change a stream, if it is here.
+    /// Changes a stream, if the stream is in this lane.
     Change(Box<Change>),
-    /// A piece of the tape that was sent for.
+    /// Delivers a payload from the tape on disk that the lane requested.
     History(Box<HistoryResponse>),
-    /// End so many streams where they stand.
+    /// Ends this number of streams at their current position.
     End(usize),
-    /// End every stream once it has been sent all there is, new ones too.
+    /// Ends every stream, including new streams, once the stream has been sent everything.
     Finish,
-    /// The hub is gone: end every stream, then the lane.
+    /// Ends every stream and then the lane, because the hub has been dropped.
     Quit,
 }
 
-/// What a stream is to be subscribed to instead of something else, made ready.
+/// The expected current subscription, the new subscription, and its prepared filter.
 pub(crate) type ProposedChange = (Effective, Effective, Option<Arc<Prepared>>);
 
-/// A change that is asked for; without one, what the stream is subscribed to.
+/// A requested change of a stream. Without a change, the request asks for the current subscription.
 pub(crate) struct Change {
     pub(crate) id: StreamId,
     pub(crate) change: Option<ProposedChange>,
-    /// Where the log stood once it was worked out: it names symbols up to there.
+    /// Head of the log when the change was computed. The change may name symbols up to this sequence number.
     pub(crate) asked_at: Seq,
-    /// Where the answer goes. Whose stream it is not drops it.
+    /// The channel for the answer. A lane without this stream drops the channel.
     pub(crate) answer: tokio::sync::mpsc::Sender<Result<Effective, EditError>>,
 }
 
-/// A reader who is about to be taken in.
+/// A stream that waits to be opened.
 pub(crate) enum NewStream {
-    /// One that reads an HTTP body.
+    /// A stream whose reader reads an HTTP body.
     Body(Arc<BodySlot>),
-    /// One whose socket is written directly.
+    /// A stream whose socket the lane writes directly.
     Socket(super::socket::HandedOffSocket),
 }
 
-/// A lane's letter box and its doorbell.
+/// The commands for a lane, and the doorbell of the lane.
 pub(crate) struct Inbox {
-    /// `None`: the lane is no more.
+    /// The waiting commands. `None`: the lane has ended.
     commands: Mutex<Option<Vec<Command>>>,
     doorbell: Arc<Doorbell>,
 }
 
 impl Inbox {
-    /// Leaves a command and rings. Where the lane is no more, a newcomer's stream ends at once.
+    /// Adds a command and wakes the lane. If the lane has ended, the body of a new stream ends at once.
     pub(crate) fn send(&self, command: Command) {
         match &mut *self.lock() {
             Some(commands) => commands.push(command),
@@ -68,22 +68,22 @@ impl Inbox {
         self.doorbell.wake();
     }
 
-    /// The lane is no more.
+    /// Closes the inbox, because the lane has ended.
     pub(crate) fn close(&self) {
         self.lock().take().into_iter().flatten().for_each(Command::reject);
     }
 
-    /// Whether the lane is no more.
+    /// Checks whether the lane has ended.
     pub(crate) fn is_closed(&self) -> bool {
         self.lock().is_none()
     }
 
-    /// What wakes the lane.
+    /// Returns the doorbell of the lane.
     pub(crate) const fn doorbell(&self) -> &Arc<Doorbell> {
         &self.doorbell
     }
 
-    /// Takes what was left.
+    /// Takes the waiting commands.
     pub(super) fn take(&self) -> Vec<Command> {
         self.lock().as_mut().map(std::mem::take).unwrap_or_default()
     }
@@ -100,7 +100,7 @@ impl Default for Inbox {
 }
 
 impl Command {
-    /// It comes too late.
+    /// Rejects a command that was sent after the lane has ended.
     pub(super) fn reject(self) {
         if let Self::Open(NewStream::Body(slot), _) = self {
             slot.end();

@@ -1,4 +1,4 @@
-//! Where there is no direct path: every stream takes the body path.
+//! Replaces `socket` on systems without the direct path. There, every stream uses the body path.
 
 use std::convert::Infallible;
 use std::io;
@@ -11,23 +11,23 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Key, OneAtATime, Payload, Sink, WriteAttempt, WriteOutcome};
 
-/// Whether there is a direct path on this system.
+/// Whether this system has the direct path.
 pub(crate) const DIRECT: bool = false;
 
-/// No sockets.
+/// An empty set of sockets.
 pub(crate) struct Sockets;
 
-/// A socket that cannot be.
+/// A socket type without values.
 pub(crate) struct Socket(Infallible);
 
-/// What becomes of sockets that cannot be.
+/// An event of a socket. It never happens on this system.
 pub(crate) enum SocketEvent {
     Ready(Key),
     Ended(Key),
     Closed(Key),
 }
 
-/// A socket that leaves the HTTP server for a lane.
+/// A socket that the HTTP server hands off to a lane.
 pub(crate) struct HandedOffSocket {
     pub(crate) stream: TcpStream,
     pub(crate) head: Bytes,
@@ -51,7 +51,7 @@ impl Sockets {
     }
 }
 
-/// Bytes for a socket that cannot be.
+/// Bytes for a socket; a type without values.
 pub(crate) struct Outgoing<'s>(Infallible, PhantomData<&'s ()>);
 
 impl Socket {
@@ -60,7 +60,7 @@ impl Socket {
     }
 }
 
-/// A ring that cannot be.
+/// A ring; a type without values.
 pub(crate) struct Ring(Infallible);
 
 impl Ring {

@@ -1,46 +1,47 @@
-//! Bytes on their way to many readers at once.
+//! Payloads: bytes that are shared by many streams.
 
 use bytes::Bytes;
 
-/// Room for the longest chunk head: eight hex digits and a line break.
+/// Maximum size of the head of a chunk: eight hex digits and a line break.
 const CHUNK_HEAD_BYTES: usize = 10;
 
-/// Unused room that is not worth a copy.
+/// Unused capacity, in bytes, that is too small to be worth a copy.
 const MAX_SPARE_BYTES: usize = 4096;
 
-/// The line break that ends a chunk.
+/// The line break at the end of a chunk.
 const END: &[u8] = b"\r\n";
 
-/// Whole events, shared by everyone who is sent the same, and already framed as an HTTP/1.1 chunk for those whose socket
-/// is written directly.
+/// Complete events in one buffer, shared by all streams that are sent the same events. The buffer is already
+/// framed as an HTTP/1.1 chunk, for sockets that a lane writes directly.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Payload {
     chunk: Bytes,
-    /// How long the chunk's head is.
+    /// Size of the head of the chunk, in bytes.
     head: usize,
 }
 
-/// A piece being written, with room in front for the chunk's head.
+/// A payload in progress, with room in front for the head of the chunk.
 #[derive(Debug)]
 pub(crate) struct PayloadBuilder(Vec<u8>);
 
 impl PayloadBuilder {
-    /// An empty one. It takes no memory until something is appended.
+    /// Creates an empty builder. It allocates no memory until bytes are appended.
     pub(crate) const fn new() -> Self {
         Self(Vec::new())
     }
 
-    /// How many bytes of events it has.
+    /// Returns the size of the events, in bytes.
     pub(crate) const fn len(&self) -> usize {
         self.0.len().saturating_sub(CHUNK_HEAD_BYTES)
     }
 
-    /// Where to append.
+    /// Returns the buffer to append events to.
     pub(crate) fn bytes(&mut self) -> &mut Vec<u8> {
         self.bytes_of(0)
     }
 
-    /// Where to append what will probably be as long as `length`: it does not have to move while it grows.
+    /// Returns the buffer to append about `length` bytes to. The buffer reserves this size, so that it is not
+    /// moved while it grows.
     pub(crate) fn bytes_of(&mut self, length: usize) -> &mut Vec<u8> {
         if self.0.is_empty() {
             self.0.reserve(CHUNK_HEAD_BYTES + length + END.len());
@@ -49,13 +50,13 @@ impl PayloadBuilder {
         &mut self.0
     }
 
-    /// Closes it.
+    /// Builds the payload.
     pub(crate) fn finish(mut self) -> Payload {
         let length = self.len();
         if length == 0 {
             return Payload::default();
         }
-        // Kept by a reader that is slow, it is to take no more than it is long.
+        // A slow consumer may hold the payload for a long time, so unused memory is freed.
         if self.0.capacity() > length + length / 4 + MAX_SPARE_BYTES {
             self.0.shrink_to(length + CHUNK_HEAD_BYTES + END.len());
         }
@@ -68,7 +69,7 @@ impl PayloadBuilder {
 }
 
 impl Payload {
-    /// A copy of `events`.
+    /// Creates a payload with a copy of `events`.
     pub(crate) fn of(events: &[u8]) -> Self {
         let mut draft = PayloadBuilder::new();
         draft.bytes().extend_from_slice(events);
@@ -79,22 +80,22 @@ impl Payload {
         self.chunk.is_empty()
     }
 
-    /// How many bytes of events it holds.
+    /// Returns the size of the events, in bytes.
     pub(crate) const fn len(&self) -> usize {
         if self.is_empty() { 0 } else { self.chunk.len() - self.head - END.len() }
     }
 
-    /// The events.
+    /// Returns the events.
     pub(crate) fn events(&self) -> &[u8] {
         &self.chunk[self.head..self.head + self.len()]
     }
 
-    /// The events as a chunk.
+    /// Returns the events, framed as a chunk.
     pub(crate) fn chunk(&self) -> &[u8] {
         &self.chunk
     }
 
-    /// A share in `part`, which lies within this piece.
+    /// Returns a shared reference to `part`, which must lie within this payload.
     pub(crate) fn share(&self, part: &[u8]) -> Bytes {
         self.chunk.slice_ref(part)
     }
@@ -105,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_buffer_two_views() {
+    fn a_payload_has_a_view_of_the_events_and_a_view_as_a_chunk() {
         for length in [1, 15, 16, 300, 70_000] {
             let payload = Payload::of(&vec![b'x'; length]);
             assert_eq!(payload.len(), length);

@@ -1,38 +1,40 @@
-//! A piece of what a reader has yet to be sent, and where it leads.
+//! Rendered payloads, and the positions of streams before and after them.
 
 use tickcast_core::{Seq, SymbolId};
 
 use super::payload::Payload;
 
-/// Most bytes of one piece of catching up: what a reader that stops in the middle of one can pin.
+/// Maximum size of one payload of a stream that catches up, in bytes. A reader that stops in the middle of a
+/// payload can keep at most this many bytes in memory.
 pub(super) const MAX_PAYLOAD_BYTES: usize = 64 << 10;
 
-/// A piece of catching up.
+/// A rendered payload for a stream that catches up.
 #[derive(Debug, Clone)]
 pub(super) struct Rendered {
     pub(super) payload: Payload,
     pub(super) ticks: usize,
-    /// Where it leads.
+    /// The position of the stream after the payload.
     pub(super) position: StreamPosition,
-    /// What it says beyond ticks, to those it is said to.
+    /// The progress of the session besides ticks, for streams that have a session.
     pub(super) progress: Option<Progress>,
 }
 
-/// Where a reader stands.
+/// The position of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StreamPosition {
-    /// At the head, wherever that is: it is sent each batch as it comes.
+    /// At the head of the log. The stream is sent each new batch.
     Head,
-    /// Everything up to here was sent.
+    /// Behind the head. Everything up to this sequence number was sent.
     Behind(Seq),
-    /// In a snapshot that began at `at`, past the name of `after`.
+    /// In a snapshot that began at `at` and is ordered by name. Symbols up to `after` were sent.
     Snapshot { at: Seq, after: Option<SymbolId> },
-    /// In a snapshot that began at `at`, past the symbols that last moved at `reached` or before.
+    /// In a snapshot that began at `at` and is ordered by update. Symbols that were last updated at or before
+    /// `reached` were sent.
     Opening { at: Seq, reached: Seq },
 }
 
 impl StreamPosition {
-    /// As a cursor, where the head is at `head`.
+    /// Returns the position as a sequence number, if the head is at `head`.
     pub(super) const fn seq(self, head: Seq) -> Seq {
         match self {
             Self::Head => head,
@@ -41,18 +43,19 @@ impl StreamPosition {
     }
 }
 
-/// What a step said beyond ticks.
+/// The progress of a session besides ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Progress {
     Reset,
-    /// The sources' turns up to this one, to someone who came after so many symbols had ticked again.
+    /// All status changes up to this version. The second number is the number of revived symbols at that
+    /// time, which counts for a new stream.
     Statuses(u64, usize),
-    /// What is not live of the symbols that it asks for by now.
+    /// The symbols of a changed filter that are not live.
     FilterStatuses,
-    /// So many symbols that ticked again.
+    /// The first symbols that ticked again after a restart, up to this number.
     Revived(usize),
-    /// The newest ticks of added symbols, before the so-manieth of the market. Those that had moved since come by themselves, as of this
-    /// place.
+    /// The newest ticks of added symbols whose index in the market is below the number. Symbols that were
+    /// updated later are sent as normal ticks, as of this sequence number.
     Added(usize, Seq),
     Ready,
 }

@@ -1,19 +1,20 @@
-//! Prices from before a restart: nobody says any more how they are, so they are stale until they tick again.
+//! Prices from before a restart. No source reports their state, so they are stale until they tick again.
 
 use std::collections::HashSet;
 
 use tickcast_core::{Market, SourceId, SymbolId};
 
-/// The symbols whose newest tick is from before a restart, and those that have ticked since.
+/// The symbols whose newest tick is from before a restart, and the symbols that have ticked since then.
 #[derive(Debug, Default)]
 pub(super) struct RestoredSymbols {
     unowned: HashSet<SymbolId>,
-    /// In the order in which they ticked. A reader has a place in it: what comes after, it has yet to be told.
+    /// The revived symbols, in the order of their first tick. A session remembers an index in this list:
+    /// later symbols have not been sent yet.
     revived: Vec<SymbolId>,
 }
 
 impl RestoredSymbols {
-    /// A symbol has ticked, or what it stood at was restored.
+    /// Records a tick of a symbol, or the restored state of a symbol.
     pub(super) fn observe(&mut self, id: SymbolId, origin: SourceId) {
         if origin == SourceId::UNKNOWN {
             self.unowned.insert(id);
@@ -22,19 +23,19 @@ impl RestoredSymbols {
         }
     }
 
-    /// The market is another one than at the last look.
+    /// Records all symbols again, because the market was replaced since the last scan.
     pub(super) fn rescan(&mut self, market: &Market) {
         for id in market.ids_from(0).filter(|id| market.newest(*id).is_some()) {
             self.observe(id, market.source(id));
         }
     }
 
-    /// How many have ticked since.
+    /// Returns the number of symbols that have ticked since the restart.
     pub(super) fn revived_count(&self) -> usize {
         self.revived.len()
     }
 
-    /// Those that did after so many others.
+    /// Returns the revived symbols after the first `told` ones.
     pub(super) fn revived_after(&self, told: usize) -> &[SymbolId] {
         self.revived.get(told..).unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! Where a reader who comes back goes on.
+//! Resume: finds the start position of a reader that reconnects.
 
 use tickcast_core::render::EventFormat;
 use tickcast_core::{FilterHash, Mode, Resume, ResumeError};
@@ -7,8 +7,10 @@ use super::{Key, Lane, Sink};
 use crate::subscription::{Start, Subscription};
 
 impl<S: Sink> Lane<S> {
-    /// Holds the cursor that a reader came with against the tape. Where that says something else the reader begins anew, and is
-    /// told so; where it does not reach back so far, it is sent the newest of everything, unless the disk remembers.
+    /// Compares the cursor of a reader with the tape. If they do not match, the reader is sent `reset` and
+    /// starts again with a snapshot. If the tape in memory does not reach back to the cursor, a stream of
+    /// newest ticks starts with a snapshot. A stream of every tick continues from disk if the disk still
+    /// holds the ticks; otherwise it gets a `reset` too.
     pub(super) fn resolve_start(&self, mut subscription: Subscription) -> Subscription {
         let (Start::Resume(from), Some(terms)) = (subscription.start, &mut subscription.session) else {
             return subscription;
@@ -35,7 +37,7 @@ impl<S: Sink> Lane<S> {
                 Start::After(seq)
             }
         };
-        // It had been changed to something else than what it is asked for now.
+        // The stream had been changed to another filter than the filter of this request.
         if filter.is_some_and(|mark| mark != subscription.filter.filter_hash()) {
             match (subscription.start, subscription.format) {
                 (Start::After(_), EventFormat::Resumable(epoch, _)) if all => {
@@ -51,7 +53,8 @@ impl<S: Sink> Lane<S> {
         subscription
     }
 
-    /// A stream has been sent the newest ticks of all that was added to it: from now on its ids say what it was changed to.
+    /// Changes the event format of a stream after the newest ticks of all added symbols were sent. From now
+    /// on, its event ids carry the hash of the new filter.
     pub(super) fn use_settled_format(&mut self, key: Key) {
         let slot = self.streams[key].slot;
         let settled =
@@ -65,7 +68,7 @@ impl<S: Sink> Lane<S> {
     }
 }
 
-/// What follows once all that was added has been sent.
+/// Returns the event format of a stream after all added symbols were sent.
 pub(super) fn settled_format(format: EventFormat, mark: FilterHash) -> EventFormat {
     match format {
         EventFormat::Resumable(epoch, Some(FilterHash::PENDING)) => EventFormat::Resumable(epoch, Some(mark)),

@@ -1,4 +1,4 @@
-//! What a resumable stream has beyond a simple one.
+//! The session of a resumable stream: the state that a simple stream does not have.
 
 mod notices;
 
@@ -12,46 +12,50 @@ use super::Key;
 use super::rendered::Progress;
 use crate::subscription::{CHANGES_PER_SECOND, Rate, SessionOptions, StreamId};
 
-/// When readers whose stream was ended come back, in milliseconds: each draws its own time.
+/// Reconnect delay after a stream was ended, in milliseconds. Each reader gets a random delay in this range.
 pub(crate) const RETRY_MS: std::ops::RangeInclusive<u32> = 2000..=5000;
 
-/// What a resumable stream has beyond a simple one. Whatever there is to say is derived when it can be said: nothing waits in
-/// a queue.
+/// The session of a resumable stream. Notices are not queued: when the sink is writable, the next notice is
+/// computed from the current state.
 pub(super) struct Session {
     pub(super) id: StreamId,
     pub(super) mode: Mode,
     pub(super) rate: Option<Rate>,
     pub(super) heartbeat: Duration,
-    /// Its reader cannot go on with what it came with, and has yet to be told.
+    /// The reason why the reader cannot resume, with its cursor. `reset` has not been sent yet.
     broken: Option<(ResumeError, Box<str>)>,
-    /// What it came with, where only the disk can say whether that is of this tape.
+    /// The cursor of the reader, if only the disk can tell whether the cursor belongs to this tape.
     pub(super) unverified: Option<(Position, Box<str>)>,
     resumed: bool,
-    /// The sources' turns up to this one were told; `None`: it has not been told of any.
+    /// The version up to which status changes were sent. `None`: no status has been sent yet.
     told_version: Option<u64>,
-    /// It asks for other symbols since: what is not live of them comes before their ticks.
+    /// Whether the filter changed. If so, the symbols that are not live are sent before their ticks.
     filter_changed: bool,
-    /// How many of the symbols that ticked for the first time since a restart it was told of, or came too late for.
+    /// Number of revived symbols (first tick since a restart) that were sent, or that were revived before the
+    /// stream opened.
     revived: usize,
-    /// Symbols that were added, and that it is to be given the newest ticks of, from the so-manieth symbol of the market on.
+    /// The added symbols whose newest ticks have to be sent, and the symbol index from which they are still
+    /// missing.
     added: SymbolSet,
     added_from: usize,
-    /// All that its group wants has been added: which symbols those are is known once the group has looked at all there are.
+    /// Whether all symbols of the group have to be added. They are known once the group has been compared
+    /// with all symbols.
     adds_all: bool,
-    /// Where it is to hear that it has caught up.
+    /// The sequence number at which `ready` has to be sent.
     pub(super) ready: Option<Seq>,
-    /// How far it was read to from the tape on disk, where memory does not reach.
+    /// The position up to which the stream was read from the tape on disk, if memory does not reach back to
+    /// it.
     pub(super) reached: Option<Position>,
-    /// As long as this is held, a piece of the tape on disk is waited for.
+    /// Held while the stream waits for a payload from the tape on disk.
     pub(super) awaits_history: Option<Arc<()>>,
-    /// Why it ends, and has yet to be told.
+    /// The reason why the stream ends. `bye` has not been sent yet.
     close_reason: Option<CloseReason>,
-    /// The second it was last to be changed in, and how often in it.
+    /// The second of the last attempts to change the stream, and their number.
     changed_in: u64,
     changes: u32,
 }
 
-/// The resumable streams of a lane by their names.
+/// The resumable streams of a lane by name.
 pub(super) type StreamNames = HashMap<StreamId, Key>;
 
 impl Session {
@@ -83,7 +87,8 @@ impl Session {
         }
     }
 
-    /// Whether it may be changed by now. The attempt counts, whatever comes of it: working a change out costs more than making it.
+    /// Checks whether the stream may be changed now. Each attempt counts, even without a result, because
+    /// computing a change costs more than applying it.
     pub(super) fn try_change(&mut self, now: Duration) -> bool {
         if self.changed_in != now.as_secs() {
             (self.changed_in, self.changes) = (now.as_secs(), 0);
@@ -93,37 +98,37 @@ impl Session {
         may
     }
 
-    /// It asks for other symbols from now on.
+    /// Records that the filter has changed.
     pub(super) const fn note_filter_change(&mut self) {
         self.filter_changed = true;
     }
 
-    /// It is to be given the newest ticks of these, too.
+    /// Adds symbols whose newest ticks have to be sent.
     pub(super) fn add(&mut self, mut symbols: SymbolSet) {
         symbols.extend(self.added.ids_from(self.added_from));
         (self.added, self.added_from) = (symbols, 0);
     }
 
-    /// What it came with was not of this tape: it begins anew where the log stands at `head`.
+    /// Restarts the stream with `reset` at `head`, because the reader's cursor does not belong to this tape.
     pub(super) fn restart_with_reset(&mut self, head: Seq) {
         self.broken = self.unverified.take().map(|(_, last)| (ResumeError::Epoch, last));
-        // A reset takes back what was said before: what is not live is told again.
+        // A reset cancels everything that was sent before, so the statuses are sent again.
         self.told_version = None;
         self.resumed = false;
         self.ready = Some(head);
     }
 
-    /// It is to be given the newest ticks of all that its group wants.
+    /// Marks all symbols of the group as added, so that their newest ticks are sent.
     pub(super) const fn add_all(&mut self) {
         self.adds_all = true;
     }
 
-    /// Whether all that its group wants is to be added now.
+    /// Takes the mark of [`add_all`](Self::add_all). Returns whether it was set.
     pub(super) const fn take_adds_all(&mut self) -> bool {
         std::mem::replace(&mut self.adds_all, false)
     }
 
-    /// It was told this.
+    /// Records the progress that was sent.
     pub(super) fn record(&mut self, progress: Progress) {
         match progress {
             Progress::Reset => self.broken = None,
@@ -139,7 +144,8 @@ impl Session {
                 if self.added.ids_from(from).next().is_none() {
                     (self.added, self.added_from) = (SymbolSet::new(), 0);
                 }
-                // Before that it has not been sent all that was added: on a tape that was put back, others may be the newest.
+                // Before this position, not all added symbols have been sent. On a restored tape, other ticks
+                // may be the newest.
                 self.ready = self.ready.max(Some(as_of));
             }
             Progress::Ready => self.ready = None,

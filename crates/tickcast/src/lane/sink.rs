@@ -1,11 +1,13 @@
-//! Where a lane's bytes go, as the lane sees it.
+//! The interface between a lane and the destination of its bytes.
 
 use super::Payload;
 
-/// How many streams a round takes, and a carrier sends to with one system call: what a call costs is nothing by then.
+/// Maximum number of streams in one write batch, which is sent with one system call. With this many streams,
+/// the cost of the call no longer matters.
 pub(super) const MAX_BATCH_WRITES: usize = 512;
 
-/// The part of a buffer that a sink has yet to write. It ends where the buffer does, so who shares the buffer has the same end.
+/// The part of a buffer that a sink has not written yet. It extends to the end of the buffer, so sinks that
+/// share a buffer have the same `end`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Buffered {
     pub(crate) end: usize,
@@ -19,15 +21,17 @@ impl Buffered {
     }
 }
 
-/// Where a stream's bytes go.
+/// The destination of a stream's bytes.
 pub(crate) trait Sink: Sized {
-    /// What makes offers to many of them at once.
+    /// The writer that tries to write to many sinks at once.
     type BatchWriter: BatchWriter<Self>;
 
-    /// Offers a piece, to be taken whole or not at all. What came of it has to be [settled](Self::settle).
+    /// Tries to write a payload. The sink accepts the whole payload or nothing. The result has to be
+    /// [completed](Self::complete_write).
     fn try_write(&self, payload: &Payload) -> WriteAttempt;
 
-    /// Draws the consequences of an offer of this piece. There are none beyond the answer where a piece goes out whole.
+    /// Completes the attempt to write this payload. If the whole payload was sent, there is nothing more to
+    /// do.
     fn complete_write(&mut self, payload: &Payload, offered: WriteAttempt) -> WriteOutcome {
         let _ = payload;
         match offered {
@@ -37,59 +41,61 @@ pub(crate) trait Sink: Sized {
         }
     }
 
-    /// Offers a piece, and that is settled.
+    /// Writes a payload: tries to write it and completes the attempt.
     fn write(&mut self, payload: &Payload) -> WriteOutcome {
         let offered = self.try_write(payload);
         self.complete_write(payload, offered)
     }
 
-    /// Goes on with what it has taken, as far as it can.
+    /// Writes accepted bytes that are still unsent, as far as possible.
     fn resume(&mut self) -> WriteOutcome;
 
-    /// Nothing more will come: what was taken is to be the last. Asked again, once it is ready, where it refuses.
+    /// Ends the stream after the accepted bytes. If the sink refuses, the lane calls this again once the sink
+    /// is ready.
     fn end(&mut self) -> WriteOutcome;
 
-    /// The reader says no more, not even that it leaves: that is for the next write to find out.
+    /// Stops listening to the reader, which sends nothing more. The next write shows whether the reader has
+    /// left.
     fn stop_listening(&mut self) {}
 
-    /// What it keeps in memory that its reader has yet to take.
+    /// Returns the part of the accepted data that is still in memory, because the reader has not accepted it.
     fn buffered(&self) -> Option<Buffered>;
 
-    /// The reader is stuck: what it was still to get is not worth waiting for.
+    /// Cuts a blocked stream without waiting for its unsent bytes.
     fn cut(&mut self);
 }
 
-/// What came of an offer, before anything follows from it.
+/// The result of an attempt to write, before it is completed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WriteAttempt {
-    /// So many bytes of it went out.
+    /// Number of bytes that were sent.
     Sent(usize),
-    /// Not tried: something that was taken earlier comes first.
+    /// No attempt, because earlier bytes have to be sent first.
     Held,
-    /// There is no room for any of it.
+    /// A refusal, because there is no room at all (backpressure).
     Refused,
-    /// There is no reader any more.
+    /// A sink without a reader.
     Gone,
 }
 
-/// A sink's answer.
+/// The answer of a sink to a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WriteOutcome {
-    /// They are on their way.
+    /// Acceptance: the sink sends the bytes.
     Taken,
-    /// Not now. The lane is told once the sink can take bytes again.
+    /// A refusal. The lane is notified when the sink can accept bytes again.
     Refused,
-    /// There is no reader any more.
+    /// A sink without a reader.
     Gone,
 }
 
-/// Makes offers to many sinks at once.
+/// A writer that tries to write to many sinks at once.
 pub(crate) trait BatchWriter<S> {
-    /// Offers each piece to its sink; says what came of each, in the same order.
+    /// Tries to write each payload to its sink. Appends the results in the same order.
     fn write_batch(&mut self, offers: &[(&S, &Payload)], outcomes: &mut Vec<WriteAttempt>);
 }
 
-/// Makes one offer after the other.
+/// A writer that tries one write after the other.
 #[derive(Debug, Default)]
 pub(crate) struct OneAtATime;
 

@@ -1,4 +1,4 @@
-//! The direct path: plain HTTP/1 sockets that a lane writes straight into.
+//! The direct path: plain HTTP/1 sockets that a lane writes directly.
 
 mod ring;
 
@@ -21,63 +21,65 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::{Buffered, Key, OneAtATime, Payload, Sink, WriteAttempt, WriteOutcome};
 pub(crate) use ring::{Outgoing, Ring};
 
-/// What a reader has yet to take keeps at most so many times as much in memory.
+/// Maximum ratio of the memory that unsent bytes keep to the unsent bytes.
 const PINNED_TIMES: usize = 4;
 
-/// Whether there is a direct path on this system.
+/// Whether this system has the direct path.
 pub(crate) const DIRECT: bool = true;
 
-/// How the end of a body is told to a reader of chunks.
+/// The last chunk, which ends a chunked body.
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
-/// Most events that one look at the sockets takes in.
+/// Maximum number of events of one poll.
 const EVENTS_PER_POLL: usize = 256;
 
-/// The sockets of one lane: tells which of them can be written again, or have been left.
+/// The sockets of one lane. They report which sockets are writable again, and which readers have left.
 pub(crate) struct Sockets {
     epoll: Arc<AsyncFd<OwnedFd>>,
 }
 
-/// What has become of a socket.
+/// An event of a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SocketEvent {
-    /// It can take bytes again.
+    /// A socket that can accept bytes again.
     Ready(Key),
-    /// Its reader says no more: it has left, or only ended its own half of the connection.
+    /// A reader that sends nothing more. It has left, or it has closed only its half of the connection.
     Ended(Key),
-    /// Its reader has left, or has said more than a reader has to say.
+    /// A reader that has left, or that has sent unexpected bytes.
     Closed(Key),
 }
 
-/// A reader's socket.
+/// The socket of a reader.
 pub(crate) struct Socket {
     stream: TcpStream,
-    /// Where it is registered, and under which number.
+    /// The epoll in which the socket is registered, and the key of its registration.
     epoll: Arc<AsyncFd<OwnedFd>>,
     key: Key,
-    /// What is left of the piece it is in the middle of: nothing else is kept for it.
+    /// The unsent rest of the current payload. Nothing else is kept for the socket.
     unsent: Bytes,
-    /// Whether the body is sent in chunks; a reader of HTTP/1.0 is sent it bare, up to the end of the connection.
+    /// Whether the body is sent in chunks. A reader of HTTP/1.0 is sent the bare body, up to the end of the
+    /// connection.
     chunked: bool,
-    /// Whether it wants to hear of room. Only while it has none: each drained buffer would wake the lane otherwise.
+    /// Whether the socket waits for room. It waits only while it has no room; otherwise each drained buffer
+    /// would wake the lane.
     waiting: bool,
-    /// Whether its reader may still say something: that it has left, at best.
+    /// Whether the reader may still send something, at best that it has left.
     listening: bool,
     ended: bool,
     _feed: Option<Arc<dyn Send + Sync>>,
     _permit: Option<OwnedSemaphorePermit>,
 }
 
-/// A socket that leaves the HTTP server for a lane.
+/// A socket that the HTTP server hands off to a lane.
 pub(crate) struct HandedOffSocket {
-    /// It must not block.
+    /// The connection, which must be non-blocking.
     pub(crate) stream: TcpStream,
-    /// What is sent before anything else: the response's head, and the lines that open the stream.
+    /// The first bytes to send: the head of the response, and the lines that open the stream.
     pub(crate) head: Bytes,
     pub(crate) chunked: bool,
-    /// Kept alive as long as the reader is there.
+    /// A value that is kept alive as long as the reader is connected.
     pub(crate) feed: Option<Arc<dyn Send + Sync>>,
-    /// Its place among the connections, given back with it.
+    /// The permit in the connection limit, which is released with the connection.
     pub(crate) permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -92,7 +94,7 @@ impl Sockets {
         Ok(Self { epoll })
     }
 
-    /// Takes in a socket under its stream's number.
+    /// Registers a socket under the key of its stream.
     pub(crate) fn admit(&self, handed_off: HandedOffSocket, key: Key) -> io::Result<Socket> {
         let HandedOffSocket { stream, head, chunked, feed, permit } = handed_off;
         epoll::add(self.epoll.get_ref(), &stream, data(key), interest(true, false))?;
@@ -111,14 +113,15 @@ impl Sockets {
         })
     }
 
-    /// Waits until there is news of some sockets. What is not heard of this time is heard of the next: the sockets have to be
-    /// dealt with in between, or they would be told of again.
+    /// Waits for events and returns at most [`EVENTS_PER_POLL`] events. Further events are returned by the
+    /// next call. The caller must handle the events before the next call, because epoll is level-triggered
+    /// and would report them again.
     pub(crate) async fn poll_events(&self) -> Vec<SocketEvent> {
-        // An error would mean that the runtime is going down, and the lane with it.
+        // An error would mean that the runtime shuts down, and the lane with it.
         let Ok(mut guard) = self.epoll.readable().await else { return Vec::new() };
         let mut events = Vec::with_capacity(EVENTS_PER_POLL);
         let polled = epoll::wait(guard.get_inner(), spare_capacity(&mut events), Some(&Timespec::default()));
-        // All was heard: the next event is worth a wake-up.
+        // All events were received, so the next event has to wake the task.
         if !matches!(polled, Ok(EVENTS_PER_POLL)) {
             guard.clear_ready();
         }
@@ -139,7 +142,7 @@ impl Sockets {
     }
 }
 
-/// What says that a reader has left for good.
+/// The flags of a connection whose reader has left for good.
 const GONE: EventFlags = EventFlags::HUP.union(EventFlags::ERR);
 
 fn interest(listening: bool, room: bool) -> EventFlags {
@@ -152,7 +155,7 @@ fn data(key: Key) -> EventData {
 }
 
 impl Socket {
-    /// Sends what it can of these, one behind the other; says how much that was.
+    /// Sends these parts one after the other, as far as there is room. Returns the number of sent bytes.
     fn send(&self, parts: &[IoSlice<'_>]) -> WriteAttempt {
         loop {
             let sent = (&self.stream).write_vectored(parts);
@@ -162,17 +165,18 @@ impl Socket {
         }
     }
 
-    /// A piece as this reader is sent it.
+    /// Returns the bytes of a payload in the framing of this reader.
     fn framed<'p>(&self, payload: &'p Payload) -> &'p [u8] {
         if self.chunked { payload.chunk() } else { payload.events() }
     }
 
-    /// What an offer of this piece would send where, for someone who sends it to many; `None`: it is not as simple.
+    /// Returns the socket and the bytes of a write, for a batch writer. Returns `None` if unsent bytes have
+    /// to be sent first.
     pub(crate) fn sendable<'s>(&'s self, payload: &'s Payload) -> Option<Outgoing<'s>> {
         self.unsent.is_empty().then(|| Outgoing { socket: self.stream.as_fd(), bytes: self.framed(payload) })
     }
 
-    /// Goes on with the rest, a piece right behind it; says what came of the piece.
+    /// Sends the unsent bytes and a payload behind them. Returns the result for the payload.
     fn send_after_unsent(&mut self, payload: &Payload) -> WriteAttempt {
         let bytes = self.framed(payload);
         match self.send(&[IoSlice::new(&self.unsent), IoSlice::new(bytes)]) {
@@ -189,7 +193,7 @@ impl Socket {
         }
     }
 
-    /// Asks to hear of room, or no longer.
+    /// Starts or stops waiting for room.
     fn wait_for_room(&mut self, waiting: bool) {
         if self.waiting != waiting {
             self.waiting = waiting;
@@ -213,12 +217,13 @@ impl From<io::Result<usize>> for WriteAttempt {
     }
 }
 
-/// What is left of a piece. A short part of a long one is copied: shared, it would keep all of it.
+/// Returns the unsent rest of a payload. A short rest of a long payload is copied, because a shared rest
+/// would keep the whole payload in memory.
 fn share_unsent(payload: &Payload, left: &[u8]) -> Bytes {
     if left.len() * PINNED_TIMES < payload.len() { Bytes::copy_from_slice(left) } else { payload.share(left) }
 }
 
-/// The result of a system call.
+/// Converts the result of a system call.
 impl From<i32> for WriteAttempt {
     fn from(result: i32) -> Self {
         let failed = |_| io::Error::from_raw_os_error(result.saturating_neg());
@@ -269,7 +274,7 @@ impl Sink for Socket {
                 WriteAttempt::Gone => return WriteOutcome::Gone,
             }
         }
-        // Emptied, it would still hold on to what it was a part of.
+        // An empty slice would still keep its buffer in memory.
         self.unsent = Bytes::new();
         self.wait_for_room(false);
         WriteOutcome::Taken

@@ -1,16 +1,16 @@
-//! How the sources of the market are doing, as a lane last saw them.
+//! The statuses of the sources, as a lane last read them.
 
 use tickcast_core::{Notice, SourceId, SourceStatus, State, Symbol};
 
 use crate::sources::{VersionedStatus, VersionedSymbolStatus};
 
-/// How the sources of the market are doing.
+/// The statuses of the sources.
 #[derive(Default)]
 pub(super) struct Statuses {
     pub(super) sources: Vec<SourceStatus>,
-    /// The last turn of each.
+    /// The version of the last status change of each source.
     versions: Vec<u64>,
-    /// Symbols of each that have turned by themselves, in order of their names.
+    /// Symbols of each source with state changes of their own, in order of names.
     symbols: Vec<Vec<VersionedSymbolStatus>>,
     pub(super) version: u64,
 }
@@ -26,7 +26,8 @@ impl Statuses {
         Self { sources, versions: turns, symbols, version: turn }
     }
 
-    /// The symbols that have turned by themselves, and of which someone has yet to hear who was told up to turn `told`.
+    /// Returns the statuses of symbols with state changes of their own after version `told`. For `None`,
+    /// returns those that are not live.
     pub(super) fn symbol_news(
         &self,
         told: Option<u64>,
@@ -39,7 +40,8 @@ impl Statuses {
         })
     }
 
-    /// What is told of a symbol that has turned: one that is live by itself is as its source is.
+    /// Returns the notice for the status of a symbol. A symbol that is live by itself has the status of its
+    /// source.
     pub(super) fn symbol_status<'a>(
         &'a self,
         origin: SourceId,
@@ -60,14 +62,15 @@ impl Statuses {
         }
     }
 
-    /// Whether a symbol is not as its source is.
+    /// Checks whether a symbol has a state of its own that is not live.
     pub(super) fn is_apart(&self, origin: SourceId, symbol: &Symbol) -> bool {
         let Some(own) = self.symbols.get(usize::from(origin.0)) else { return false };
         let at = own.binary_search_by(|own| own.symbol.cmp(symbol));
         at.is_ok_and(|at| own[at].state != State::Live)
     }
 
-    /// What someone has yet to hear who was told up to turn `told`; a newcomer hears of what is not as it should be.
+    /// Returns the statuses of sources that changed after version `told`. For `None` (a new stream), returns
+    /// those that are not live.
     pub(super) fn news(&self, told: Option<u64>) -> impl Iterator<Item = (SourceId, &SourceStatus)> {
         let sources = (0..).map(SourceId).zip(self.sources.iter().zip(&self.versions));
         sources.filter_map(move |(origin, (source, turn))| match told {

@@ -1,4 +1,4 @@
-//! One reader: a cursor, and next to nothing else.
+//! One stream: a cursor, and very little more.
 
 use std::time::Duration;
 
@@ -9,35 +9,36 @@ use super::rendered::{Rendered, StreamPosition};
 use super::session::Session;
 use crate::subscription::Heartbeat;
 
-/// How often a reader wants to hear.
+/// The rate of a stream.
 #[derive(Debug)]
 pub(super) struct RateState {
-    /// At least this long between two visits.
+    /// Minimum time between two visits.
     pub(super) interval: Duration,
-    /// The earliest next visit.
+    /// Earliest time of the next visit.
     pub(super) next: Duration,
-    /// How far this visit goes. One that takes several pieces does not begin anew with what moves meanwhile.
+    /// End of the current visit. A visit of several payloads does not start again for ticks that arrive
+    /// meanwhile.
     pub(super) until: Seq,
-    /// When a timer is set for it.
+    /// Time of the armed timer, if any.
     pub(super) armed: Option<Duration>,
 }
 
-/// One reader.
+/// One stream.
 pub(super) struct Stream<S> {
     pub(super) sink: S,
     pub(super) slot: GroupSlot,
     pub(super) position: StreamPosition,
-    /// In a box: few have one.
+    /// In a box to save memory, because few streams have a rate.
     pub(super) rate: Option<Box<RateState>>,
-    /// What a resumable one has beyond that.
+    /// The session of a resumable stream.
     pub(super) session: Option<Box<Session>>,
-    /// The sink refused a piece and has not become ready yet.
+    /// Whether the sink refused a payload and has not become ready since.
     pub(super) blocked: bool,
-    /// It was sent as much as one visit may send it, and goes on in the next round.
+    /// Whether the stream was sent the maximum of one visit and continues in the next turn.
     pub(super) continues: bool,
-    /// It is to end as soon as its sink is ready.
+    /// Whether the stream ends as soon as its sink is ready.
     pub(super) ending: bool,
-    /// One of its own, where it is a simple one that asked for it.
+    /// The keep-alive interval that a simple stream asked for.
     pub(super) heartbeat: Option<Heartbeat>,
     pub(super) last_write: Duration,
 }
@@ -49,7 +50,8 @@ impl RateState {
 }
 
 impl<S> Stream<S> {
-    /// How long it may be quiet before it is sent a sign that it is open; `standard`, where it did not say.
+    /// Returns the time without writes after which the stream is sent a keep-alive. `standard` is used if the
+    /// stream did not ask for another interval.
     pub(super) fn idle_timeout(&self, standard: Duration) -> Duration {
         match &self.session {
             Some(session) => session.heartbeat,
@@ -57,20 +59,20 @@ impl<S> Stream<S> {
         }
     }
 
-    /// It no longer follows the head: where it did, it stays at `from`.
+    /// Moves a stream at the head to the position `from`, so that it no longer follows the head.
     pub(super) fn leave_head(&mut self, from: Seq) {
         if self.position == StreamPosition::Head {
             self.position = StreamPosition::Behind(from);
         }
     }
 
-    /// The sink would not take what came after `from`, had it been at the head.
+    /// Records a refused write. A stream at the head stays at `from`.
     pub(super) fn write_refused(&mut self, from: Seq) {
         self.leave_head(from);
         self.blocked = true;
     }
 
-    /// The sink took a step.
+    /// Records a payload that the sink accepted.
     pub(super) fn take(&mut self, step: &Rendered, now: Duration) {
         self.position = step.position;
         if let (Some(session), Some(progress)) = (&mut self.session, step.progress) {
@@ -86,15 +88,15 @@ impl<S> Stream<S> {
         }
     }
 
-    /// How far the reader is to be brought: to the head, or as far as its visit goes. It stops where it is to hear that it is
-    /// ready.
+    /// Returns the end of the current catch-up: the head, or the end of the visit. If `ready` has to be sent
+    /// before that, the catch-up stops there.
     pub(super) fn until(&self, head: Seq) -> Seq {
         let until = self.rate.as_ref().map_or(head, |rate| rate.until);
         let ready = self.session.as_ref().and_then(|session| session.ready);
         ready.filter(|ready| self.position.seq(head) < *ready).map_or(until, |ready| until.min(ready))
     }
 
-    /// The place as of which it is told newest values.
+    /// Returns the position as of which the stream is sent newest ticks.
     pub(super) fn target(&self, head: Seq) -> Seq {
         match self.position {
             StreamPosition::Opening { at, .. } => at,
@@ -102,10 +104,12 @@ impl<S> Stream<S> {
         }
     }
 
-    /// The tape has forgotten the goal, so nobody could come back to it. From where it stands it is brought to the head instead.
+    /// Moves the target to the head. This happens if the tape no longer holds the target, because no reader
+    /// could resume from there. The stream continues from its current position.
     pub(super) fn move_target(&mut self, head: Seq) {
         if let StreamPosition::Opening { reached, .. } = self.position {
-            // What is taken off meanwhile it may have seen: it is told, as one that fell behind.
+            // The reader may have seen symbols that were removed meanwhile. It is sent the removals, like a
+            // reader that fell behind.
             self.position = StreamPosition::Behind(reached);
         }
         if let Some(rate) = &mut self.rate {
@@ -116,17 +120,18 @@ impl<S> Stream<S> {
         }
     }
 
-    /// Whether not the sink is waited for, but a piece of the tape on disk.
+    /// Checks whether the stream waits for a payload from the tape on disk, and not for the sink.
     pub(super) fn waiting(&self) -> bool {
         self.session.as_ref().is_some_and(|session| session.awaits_history.is_some())
     }
 
-    /// Whether the reader is to get every tick, whatever that takes.
+    /// Checks whether the stream must be sent every tick.
     pub(super) fn wants_every_tick(&self) -> bool {
         self.session.as_ref().is_some_and(|session| session.mode == Mode::All)
     }
 
-    /// Whether there is nothing left to send. A paced reader never follows the head by itself: its place is always said.
+    /// Checks whether there is nothing left to send. A stream with a rate never follows the head by itself:
+    /// it always has an explicit position.
     pub(super) fn is_caught_up(&mut self, head: Seq) -> bool {
         let until = self.until(head);
         if let (StreamPosition::Behind(seq), None) = (self.position, &self.rate)
@@ -141,8 +146,8 @@ impl<S> Stream<S> {
         }
     }
 
-    /// Whether the reader gets every tick from where it stands: the tape still has them, and the next is no older than
-    /// `patience`.
+    /// Checks whether the stream is sent every tick from its position. The tape must still hold the ticks,
+    /// and the next tick must not be older than `patience`.
     pub(super) fn keeps_up(&self, tape: &Tape, now: Duration, patience: Duration) -> bool {
         match self.position {
             StreamPosition::Behind(from) if tape.reaches_back_to(from) => {

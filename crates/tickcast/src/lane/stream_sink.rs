@@ -1,4 +1,4 @@
-//! The two ways out of a lane.
+//! The two kinds of sinks of a lane.
 
 use std::sync::Once;
 
@@ -6,7 +6,7 @@ use super::body::BodySink;
 use super::socket::{Outgoing, Ring, Socket};
 use super::{BatchWriter, Buffered, OneAtATime, Payload, Sink, WriteAttempt, WriteOutcome};
 
-/// Where a stream's bytes go: into an HTTP body that a runtime reads, or straight into a socket.
+/// The destination of a stream's bytes: an HTTP body that a runtime reads, or a socket.
 pub(crate) enum StreamSink {
     Body(BodySink),
     Socket(Socket),
@@ -62,25 +62,26 @@ impl Sink for StreamSink {
     }
 }
 
-/// How a lane writes to its sockets.
+/// The system interface that a lane uses to write to its sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum IoBackend {
-    /// By io_uring where the kernel has and allows it, else one call a socket.
+    /// io_uring if the kernel supports and allows it, otherwise one system call per socket.
     #[default]
     Auto,
-    /// By io_uring: one system call for hundreds of sockets. Where the kernel will not, that is logged once and it is one call
-    /// a socket.
+    /// io_uring: one system call for hundreds of sockets. If the kernel refuses, this is logged once, and the
+    /// lane makes one system call per socket.
     Uring,
-    /// One call a socket.
+    /// One system call per socket.
     Epoll,
 }
 
-/// Below so many sends a call for each is as good.
+/// Minimum number of sends for which io_uring is better than one system call per send.
 const MIN_RING_WRITES: usize = 4;
 
-/// Carries a lane's pieces: to sockets many at a time where there is a ring, else one by one.
+/// The writer of a lane. If there is a ring, it writes to many sockets with one system call; otherwise one by
+/// one.
 pub(crate) struct SocketWriter {
-    /// What is to be tried for a ring, before there are sockets.
+    /// The backend to try once there is a socket. `None` if there is nothing to try.
     wanted: Option<IoBackend>,
     ring: Option<Ring>,
 }
@@ -90,7 +91,7 @@ impl SocketWriter {
         Self { wanted: Some(io).filter(|io| *io != IoBackend::Epoll), ring: None }
     }
 
-    /// There is a socket to write to, for the first time perhaps.
+    /// Sets up io_uring before the first write to a socket. Later calls do nothing.
     pub(crate) fn init_uring(&mut self) {
         static SAID: Once = Once::new();
         let Some(wanted) = self.wanted.take() else { return };

@@ -1,4 +1,4 @@
-//! A lane at work: on the runtime of whoever reads first, or on a thread of its own.
+//! The task of a lane. It runs on the runtime of the first reader, or on a dedicated thread.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use crate::sources::Sources;
 use crate::stats::LaneStats;
 use crate::subscription::Subscription;
 
-/// How many times `flush` a lane rests at most: 15 ms as it is delivered, a frame of a screen.
+/// Maximum rest of a lane, in units of `flush`: 15 ms by default, about one frame of a screen.
 const MAX_REST_FACTOR: u32 = 3;
 
-/// A lane and everything it has to do with.
+/// A lane and everything that the lane works with.
 pub(crate) struct Task {
     pub(crate) lane: Lane<StreamSink>,
     pub(crate) log: Arc<Log>,
@@ -28,11 +28,11 @@ pub(crate) struct Task {
     pub(crate) sources: Arc<Sources>,
     pub(crate) history_reader: Option<HistoryReader>,
     pub(crate) clock: Clock,
-    /// The least time between two flushes.
+    /// Minimum time between two flushes.
     pub(crate) flush: Duration,
 }
 
-/// Closes the inbox of a lane that is no more, however it came to its end.
+/// A guard that closes the inbox when the lane ends, for any reason.
 struct CloseOnDrop(Arc<Inbox>, Arc<LaneStats>);
 
 impl Drop for CloseOnDrop {
@@ -46,8 +46,11 @@ impl Drop for CloseOnDrop {
 }
 
 impl Task {
-    /// Runs the lane until its hub is gone. The first tick after quiet is sent at once; while more arrive, at most one flush
-    /// begins every `flush`, and under load each takes along what came while the last one ran and rested.
+    /// Runs the lane until its hub is dropped.
+    ///
+    /// The first tick after a quiet period is sent at once. While more ticks arrive, at most one flush starts
+    /// in each `flush` interval. Under load, each flush also sends the ticks that arrived during the last
+    /// flush and rest.
     pub(crate) async fn run(mut self) {
         let _closing = CloseOnDrop(Arc::clone(&self.inbox), Arc::clone(&self.stats));
         let sockets = match Sockets::new() {
@@ -66,7 +69,7 @@ impl Task {
                     ticks => self.next_flush(ticks, begun, self.clock.uptime()),
                 };
             }
-            // Before anyone is taken in: whoever comes is told first what is not live.
+            // This comes before new streams are opened, because a new stream is first sent what is not live.
             let stale_at = self.check_sources();
             for (new_stream, subscription) in std::mem::take(&mut early) {
                 early.extend(self.open(new_stream, subscription, &sockets));
@@ -92,7 +95,7 @@ impl Task {
             for request in self.lane.take_history_requests() {
                 let inbox = Arc::clone(&self.inbox);
                 let answer = move |found| inbox.send(Command::History(Box::new(found)));
-                // There are no requests without a tape on disk.
+                // Without a tape on disk there are no requests.
                 if let Some(reader) = &self.history_reader
                     && let Some(refused) = reader.request(request, answer)
                 {
@@ -100,7 +103,7 @@ impl Task {
                 }
             }
 
-            // Listens first and looks then, so that nothing moves unnoticed in between.
+            // The lane first listens and then checks the head, so that no new tick is missed in between.
             self.inbox.doorbell().listen(true);
             let pending = self.log.head() > self.lane.head();
             if pending {
@@ -123,9 +126,10 @@ impl Task {
         }
     }
 
-    /// When the next flush may begin, after one of so many ticks. Where ticks come one at a time, nothing is gained by waiting
-    /// for the next: the rest is over while the flush still runs. Where they come in numbers, a lane rests longer than it
-    /// worked, so that each write carries more, but not so long that anyone sees it.
+    /// Returns the earliest start of the next flush, after a flush of `ticks` ticks. With one tick at a time,
+    /// waiting saves no writes: the interval counts from the start of the flush. With many ticks, the lane
+    /// rests longer than it worked, so that each write carries more ticks. The rest is too short for users to
+    /// notice.
     fn next_flush(&self, ticks: u64, begun: Duration, ended: Duration) -> Duration {
         let took = ended.saturating_sub(begun);
         if ticks > 1 {
@@ -135,19 +139,20 @@ impl Task {
         }
     }
 
-    /// Flushes; says how many ticks there were.
+    /// Flushes the lane. Returns the number of new ticks.
     fn flush(&mut self) -> u64 {
         let ticks = self.lane.flush(&self.log, self.clock.uptime());
         self.lane.note_delays(self.clock.uptime());
         ticks
     }
 
-    /// Tells readers which sources have turned; says when one may turn by its silence.
+    /// Sends status changes of sources to the readers. Returns when the next source may become stale.
     fn check_sources(&mut self) -> Option<Duration> {
         let stale_at = self.sources.check_staleness(self.clock.now());
         let turns = self.sources.version();
         if turns != self.lane.status_version() {
-            // With what they had sent until then: it is theirs that is not live.
+            // First, the ticks that the sources sent before their state changes are flushed: the new states
+            // apply to these ticks too.
             self.flush();
             self.lane.update_statuses(self.sources.statuses(), turns, self.clock.uptime());
         }
@@ -162,7 +167,7 @@ impl Task {
             Command::History(found) => self.lane.handle_history(*found, now),
             Command::Change(change) => {
                 let Change { id, change, asked_at, answer } = *change;
-                // A lane that lags behind the log does not know all the symbols that a change names.
+                // A lane behind the log does not know all symbols that a change may name.
                 if change.is_some() && self.lane.head() < asked_at {
                     self.flush();
                 }
@@ -179,8 +184,8 @@ impl Task {
         }
     }
 
-    /// Takes a newcomer in, or gives it back where the lane has yet to get to where the log stood when it asked: whoever has
-    /// published a tick sees it in the streams opened after.
+    /// Opens a new stream. Returns the stream if the lane has not reached the head of the log at the time of
+    /// the request. So a publisher sees its own tick in streams that are opened after the tick.
     fn open(
         &mut self,
         new_stream: NewStream,

@@ -1,4 +1,4 @@
-//! All of a lane's timers in one heap: a stream needs none of its own.
+//! All timers of a lane in one heap, so that no stream needs its own timer.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -6,39 +6,39 @@ use std::time::Duration;
 
 use super::Key;
 
-/// What is due.
+/// The kind of a timer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
-    /// A paced stream may be sent what has moved.
+    /// The next visit of a stream with a rate.
     Visit,
-    /// A visit goes on that had to stop so that others have their turn.
+    /// The rest of a visit that had to stop so that other streams have their turn.
     Continue,
-    /// A stream may have been quiet, or stuck, for long.
+    /// A check of a stream that may have been quiet, or blocked, for a long time.
     IdleCheck,
 }
 
-/// How many alarms are not worth looking through.
+/// Minimum number of timers for a compaction.
 const MIN_COMPACTION: usize = 1024;
 
-/// The shortest time from one round of alarms to the next: an alarm that is set again at once cannot keep a lane busy.
+/// Minimum time between two rounds of timers. A timer that is set again at once cannot keep a lane busy.
 const RESOLUTION: Duration = Duration::from_millis(1);
 
-/// What is due when. An alarm for a stream that has left finds nobody, and goes with the others of its kind once they are
-/// the most.
+/// The timers of a lane. A timer of a closed stream does nothing. Such timers are removed once they are the
+/// majority.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
     heap: BinaryHeap<Reverse<(Duration, Key, Timer)>>,
-    /// No alarm is due before this: the round of alarms before it is over, or under way.
+    /// Minimum time of new timers, because the round of timers before it is over or in progress.
     next_round: Duration,
 }
 
 impl Timers {
-    /// Room for so many alarms before more is made.
+    /// Creates a heap with room for this number of timers.
     pub(super) fn with_capacity(alarms: usize) -> Self {
         Self { heap: BinaryHeap::with_capacity(alarms), next_round: Duration::ZERO }
     }
 
-    /// Sets an alarm. Whatever time is asked for, it is never part of the round of alarms that is under way.
+    /// Sets a timer. A timer never belongs to the current round, even if its time is in the past.
     pub(super) fn set(&mut self, at: Duration, key: Key, alarm: Timer) {
         self.heap.push(Reverse((at.max(self.next_round), key, alarm)));
     }
@@ -47,8 +47,8 @@ impl Timers {
         self.heap.peek().map(|Reverse((at, ..))| *at)
     }
 
-    /// Forgets the alarms of streams that are no more, where there must be many of them: each of `streams` has three at most,
-    /// one of each kind.
+    /// Removes the timers of closed streams, if there must be many of them. Each of `streams` has at most
+    /// three timers, one of each kind.
     pub(super) fn compact(&mut self, streams: usize, is_there: impl Fn(Key) -> bool) {
         if self.heap.len() > MIN_COMPACTION + 4 * streams {
             self.heap.retain(|Reverse((_, key, _))| is_there(*key));
@@ -56,8 +56,8 @@ impl Timers {
         }
     }
 
-    /// Begins a round: moves every alarm that is due by `now` to `due`, the earliest first. What is set from now on belongs to a
-    /// later round.
+    /// Starts a round: moves every timer that is due by `now` to `due`, the earliest first. Timers that are
+    /// set later belong to a later round.
     pub(super) fn take_due(&mut self, now: Duration, due: &mut Vec<(Key, Timer)>) {
         while self.next().is_some_and(|at| at <= now) {
             due.extend(self.heap.pop().map(|Reverse((_, key, alarm))| (key, alarm)));
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn alarms_of_streams_that_left_do_not_pile_up() {
+    fn timers_of_closed_streams_do_not_accumulate() {
         let (mut streams, mut timers) = (SlotMap::<Key, ()>::with_key(), Timers::default());
         let stays = streams.insert(());
         timers.set(Duration::from_secs(20), stays, Timer::Visit);
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn an_alarm_set_for_the_past_belongs_to_a_later_round() {
+    fn a_timer_set_in_the_past_fires_in_a_later_round() {
         let mut streams = SlotMap::<Key, ()>::with_key();
         let (key, now) = (streams.insert(()), Duration::from_secs(9));
         let (mut timers, mut due) = (Timers::default(), Vec::new());

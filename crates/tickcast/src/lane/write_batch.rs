@@ -1,4 +1,4 @@
-//! The streams that are sent something in a flush, so many at a time.
+//! The pending writes of a flush, in batches of limited size.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use super::sink::MAX_BATCH_WRITES;
 use super::{BatchWriter as _, Key, Payload, Sink, Stream, WriteAttempt, WriteOutcome};
 use crate::stats::LaneStats;
 
-/// What a stream is to be sent.
+/// A pending write of a stream.
 struct PendingWrite {
     key: Key,
     batch: Payload,
     ticks: usize,
 }
 
-/// Streams that stand at the same place and are due a batch each.
+/// The pending writes of streams at the same position.
 pub(super) struct WriteBatch<S: Sink> {
     due: Vec<PendingWrite>,
     outcomes: Vec<WriteAttempt>,
@@ -32,14 +32,14 @@ impl<S: Sink> WriteBatch<S> {
         &mut self.batch_writer
     }
 
-    /// Puts a stream on the list; says whether that was the last one it holds.
+    /// Adds a pending write. Returns whether the batch is full.
     pub(super) fn add(&mut self, key: Key, batch: &Payload, ticks: usize) -> bool {
         self.due.push(PendingWrite { key, batch: batch.clone(), ticks });
         self.due.len() == MAX_BATCH_WRITES
     }
 
-    /// Sends everyone on the list what they are due; those who will not take it stay at `from`. Adds those who have left to
-    /// `gone`.
+    /// Sends all pending writes. Streams whose sinks refuse stay at `from`. Adds streams whose readers have
+    /// left to `gone`.
     pub(super) fn send(
         &mut self,
         streams: &mut SlotMap<Key, Stream<S>>,

@@ -1,4 +1,4 @@
-//! What a resumable stream is told besides ticks, and when.
+//! Computes the notices of a resumable stream, which are sent besides ticks.
 
 use std::time::Duration;
 
@@ -17,22 +17,24 @@ use crate::lane::{Key, Lane, Sink, WriteOutcome};
 use crate::sources::{VersionedStatus, VersionedSymbolStatus};
 use crate::subscription::Rate;
 
-/// Who says so.
+/// Name and version of the server, as sent in `ready`.
 const SERVER: &str = concat!("tickcast/", env!("CARGO_PKG_VERSION"));
 
-/// Why a price from before a restart is stale.
+/// The reason for the stale state of a price from before a restart.
 const RESTARTED: &str = "from before a restart";
 
-/// Readers of more symbols than a list can name are told of sources only: an event for each would be a flood.
+/// Maximum number of symbols for which single status events are sent. A stream with more symbols is sent the
+/// status of sources only, because one event per symbol would be a flood.
 const SYMBOLS_TOLD: usize = MAX_FILTER_ENTRIES;
 
 impl<S: Sink> Lane<S> {
-    /// Whether the sources have turned since the lane was last told.
+    /// Returns the version of the statuses that the lane has sent.
     pub(crate) const fn status_version(&self) -> u64 {
         self.statuses.version
     }
 
-    /// The sources have turned: tells everyone who wants to know.
+    /// Updates the statuses, because a source has changed its state, and sends the changes to all resumable
+    /// streams.
     pub(crate) fn update_statuses(&mut self, turned: Vec<VersionedStatus>, turn: u64, now: Duration) {
         self.statuses = Statuses::new(turned, turn);
         for key in self.names.values().copied().collect::<Vec<_>>() {
@@ -41,7 +43,7 @@ impl<S: Sink> Lane<S> {
         self.remove_closed();
     }
 
-    /// The next thing a resumable stream is to be told before it is sent more ticks.
+    /// Returns the next notice that a resumable stream must be sent before more ticks.
     pub(in crate::lane) fn next_notice(&self, key: Key) -> Option<Rendered> {
         let stream = &self.streams[key];
         let session = stream.session.as_ref()?;
@@ -51,7 +53,7 @@ impl<S: Sink> Lane<S> {
         let id = self.id(group, seq);
         let mut write = |notice: Notice<'_>| notice.write(id, draft.bytes());
         let (progress, ticks) = if let Some((reason, last)) = &session.broken {
-            // From here on its reader has seen nothing.
+            // After a reset, the reader has seen nothing.
             let id = self.groups.format(group).id(self.position(Seq::ZERO));
             Notice::Reset { reason: *reason, last }.write(id, draft.bytes());
             (Progress::Reset, 0)
@@ -59,7 +61,7 @@ impl<S: Sink> Lane<S> {
             self.write_status_changes(session.told_version, group, &mut write);
             (Progress::Statuses(self.statuses.version, self.restored.revived_count()), 0)
         } else if session.filter_changed {
-            // It knows how the sources are.
+            // The stream has already been sent the status of the sources.
             let of_symbols = |notice: &Notice<'_>| !matches!(notice, Notice::Status(_));
             self.write_status_changes(None, group, &mut |notice| {
                 if of_symbols(&notice) {
@@ -81,7 +83,7 @@ impl<S: Sink> Lane<S> {
             let added = session.added.ids_from(session.added_from);
             let (from, ticks) = self.render_added(group, added, seq, draft.bytes());
             (Progress::Added(from, self.head()), ticks)
-        // Where the tape has moved on beyond that place, it is ready at the head.
+        // If the tape no longer holds this position, `ready` is sent at the head.
         } else if let Some(at) = self.position(seq).filter(|_| session.ready.is_some_and(|at| seq >= at)) {
             let filter = self.groups.filter(group).filter_hash();
             let ready = Notice::Ready {
@@ -102,8 +104,8 @@ impl<S: Sink> Lane<S> {
         Some(Rendered { payload: draft.finish(), ticks, position: stream.position, progress: Some(progress) })
     }
 
-    /// What a stream has yet to hear that was told up to turn `told`: sources that have turned and their symbols, and symbols that
-    /// have by themselves. To a newcomer, what is not live.
+    /// Writes the status changes after version `told`: of sources and their symbols, and of symbols with a
+    /// state of their own. For a new stream (`None`), writes every status that is not live.
     fn write_status_changes(&self, told: Option<u64>, group: GroupId, write: &mut impl FnMut(Notice<'_>)) {
         for (origin, status) in self.statuses.news(told) {
             write(Notice::Status(status));
@@ -125,7 +127,8 @@ impl<S: Sink> Lane<S> {
         }
     }
 
-    /// The symbols of a source that a group wants, where those that it wants are not too many to be told of one by one.
+    /// Returns the symbols of a source that a group wants. If the group wants too many symbols for single
+    /// events, the result is empty.
     fn symbols_of(&self, origin: SourceId, group: GroupId) -> impl Iterator<Item = Symbol> {
         let market = self.replica.market();
         let wanted = Some(self.groups.selection(group)).filter(|wanted| wanted.len() <= SYMBOLS_TOLD);
@@ -136,22 +139,24 @@ impl<S: Sink> Lane<S> {
             .filter(move |symbol| !self.statuses.is_apart(origin, symbol))
     }
 
-    /// When a symbol's newest tick happened.
+    /// Returns the time of a symbol's newest tick.
     fn last_tick_time(&self, symbol: Symbol) -> Time {
         let market = self.replica.market();
         let newest = market.id(&symbol).and_then(|id| market.newest(id));
         newest.and_then(|frame| Some(TickView::read(frame.json())?.time)).unwrap_or_default()
     }
 
-    /// Whether what a source says of a symbol matters: its newest tick is not another one's.
+    /// Checks whether a source's status of a symbol matters: the symbol's newest tick must not be from
+    /// another source.
     fn is_of(&self, origin: SourceId, own: &VersionedSymbolStatus) -> bool {
         let market = self.replica.market();
         let ticked = market.id(&own.symbol).filter(|id| market.newest(*id).is_some());
         ticked.is_none_or(|id| [origin, SourceId::UNKNOWN].contains(&market.source(id)))
     }
 
-    /// Appends the newest ticks of symbols that were added to a stream that stands at `place`; those that moved later come by
-    /// themselves. Says from which symbol on they are left.
+    /// Appends the newest ticks of added symbols to a stream at `position`. Symbols that were updated later
+    /// are sent as normal ticks. Returns the symbol index from which ticks are still missing, and the number
+    /// of ticks.
     fn render_added(
         &self,
         group: GroupId,
@@ -160,7 +165,7 @@ impl<S: Sink> Lane<S> {
         out: &mut Vec<u8>,
     ) -> (usize, usize) {
         let (market, format) = (self.replica.market(), self.groups.format(group));
-        // A place that the tape has forgotten is as good as any before it.
+        // A position that the tape no longer holds is equivalent to any position before it.
         let at = Some(self.position(position).unwrap_or_default());
         let mut ticks = 0;
         for id in added {
@@ -176,7 +181,7 @@ impl<S: Sink> Lane<S> {
         (usize::MAX, ticks)
     }
 
-    /// A heartbeat for a stream, where it is one that has them.
+    /// Returns a heartbeat for a resumable stream; `None` for a simple stream.
     pub(in crate::lane) fn heartbeat(&self, key: Key, now: Now) -> Option<Payload> {
         let stream = &self.streams[key];
         stream.session.as_ref()?;
@@ -189,7 +194,7 @@ impl<S: Sink> Lane<S> {
         Some(draft.finish())
     }
 
-    /// Ends a stream, and says why where it is one that can be told.
+    /// Ends a stream. A resumable stream is sent the reason.
     pub(in crate::lane) fn close_stream(&mut self, key: Key, why: CloseReason) {
         if let Some(session) = &mut self.streams[key].session {
             session.close_reason = Some(why);
@@ -197,13 +202,15 @@ impl<S: Sink> Lane<S> {
         self.end_stream(key);
     }
 
-    /// Says why a stream ends, where that has yet to be said; says whether that is done with.
+    /// Writes `bye` with the reason for the end, if it was not written yet. Returns whether the sink accepted
+    /// it.
     pub(in crate::lane) fn write_bye(&mut self, key: Key) -> WriteOutcome {
         let stream = &self.streams[key];
         let Some(reason) = stream.session.as_ref().and_then(|session| session.close_reason) else {
             return WriteOutcome::Taken;
         };
-        // Whoever has yet to hear that its cursor is no good keeps it, and hears so when it comes back.
+        // If `reset` was not sent yet, `bye` carries no id. The client then sends its old cursor again and
+        // gets `reset`.
         let reset = stream.session.as_ref().is_some_and(|session| session.broken.is_some());
         let id = self.id(stream.slot.group, stream.position.seq(self.head())).filter(|_| !reset);
         let mut draft = PayloadBuilder::new();
@@ -216,8 +223,10 @@ impl<S: Sink> Lane<S> {
         written
     }
 
-    /// What an event that ends at a place is marked with. One that has no id leaves its reader's cursor as it is: where the tape
-    /// has forgotten a place nobody could go on from there, and one that has been sent nothing yet has the place it came with.
+    /// Returns the id of an event that ends at a sequence number. An event without an id does not change the
+    /// reader's cursor. There is no id if the tape no longer holds the position, because no reader could
+    /// resume from there. There is also no id if the stream has been sent nothing yet, so that the reader
+    /// keeps its first cursor.
     fn id(&self, group: GroupId, seq: Seq) -> Option<EventId> {
         self.groups
             .format(group)

@@ -1,11 +1,15 @@
-//! Many sends in one system call, by io_uring. The only unsafe code there is.
+//! Sends to many sockets with one system call, by io_uring. This is the only unsafe code of the project.
 //!
-//! Why it is sound. The kernel reads a buffer from when its send is handed over until its completion is there. [`Ring::send`]
-//! borrows the descriptors and buffers, hands the sends over, and does not return before it has seen a completion for each:
-//! by an error it goes on asking. Should the kernel refuse to be asked at all, which would take a broken ring, or should
-//! anything panic meanwhile, nobody could say what it still reads, and the program is ended ([`Unfinished`]). So no borrow
-//! outlives its call, and no entry is ever left in the queue for the next one. In practice each send is complete when it has
-//! been handed over, since none may wait for room.
+//! Why this code is sound: the kernel reads a buffer from the submission of its send until the completion of
+//! the send. [`Ring::send`] borrows the descriptors and buffers, submits the sends, and does not return
+//! before it has seen a completion for each send. After an error, it continues to wait.
+//!
+//! Two cases would make it unknown which buffers the kernel still reads. Either the kernel refuses every
+//! wait, which happens only with a broken ring, or the code panics while it waits. In both cases the program
+//! is aborted ([`Unfinished`]). So no borrow outlives its call, and no entry is left in the queue for the
+//! next call.
+//!
+//! In practice each send is complete when it has been submitted, because no send may wait for room.
 
 #![expect(unsafe_code, reason = "the kernel is given pointers; see above")]
 
@@ -19,7 +23,7 @@ use rustix::net::SendFlags;
 
 use crate::lane::sink::MAX_BATCH_WRITES;
 
-/// What a completion holds before it has come: no send ends with it.
+/// The result of a send without a completion. No send returns this value.
 const PENDING: i32 = i32::MIN;
 
 /// Bytes for a socket.
@@ -28,15 +32,17 @@ pub(crate) struct Outgoing<'s> {
     pub(super) bytes: &'s [u8],
 }
 
-/// A queue of sends, shared with the kernel.
+/// A queue of sends that is shared with the kernel.
 pub(crate) struct Ring {
     ring: IoUring,
     results: Vec<i32>,
 }
 
 impl Ring {
+    /// Creates a ring.
+    ///
     /// # Errors
-    /// Where the kernel has no io_uring, forbids it, or cannot send by it.
+    /// If the kernel has no io_uring, forbids io_uring, or cannot send with it.
     pub(crate) fn new() -> io::Result<Self> {
         let ring = IoUring::new(MAX_BATCH_WRITES as u32)?;
         let mut probe = Probe::new();
@@ -49,17 +55,17 @@ impl Ring {
         Ok(this)
     }
 
-    /// To set it up and to use it can be forbidden each by itself.
+    /// Submits an empty operation. The kernel can forbid the use of a ring even if it allows the setup.
     fn try_out(&mut self) -> io::Result<()> {
-        // SAFETY: it does nothing, and refers to nothing.
+        // SAFETY: the operation does nothing and refers to no memory.
         let pushed = unsafe { self.ring.submission().push(&opcode::Nop::new().build()) };
         pushed.map_err(|_| ErrorKind::OutOfMemory)?;
         self.ring.submit_and_wait(1)?;
         self.ring.completion().next().map(|_| ()).ok_or_else(|| ErrorKind::Unsupported.into())
     }
 
-    /// Sends each of these as far as there is room. Returns, in the same order, how many bytes went out, or an error's number
-    /// below zero.
+    /// Sends each of these as far as there is room. Returns the number of sent bytes of each send in the same
+    /// order, or a negative error number.
     pub(crate) fn send(&mut self, sends: &[Outgoing<'_>]) -> &[i32] {
         self.results.clear();
         self.results.resize(sends.len(), PENDING);
@@ -71,7 +77,7 @@ impl Ring {
     }
 }
 
-/// Sends as many as the queue has room for.
+/// Sends at most as many sends as the queue can hold.
 fn send_part(ring: &mut IoUring, sends: &[Outgoing<'_>], results: &mut [i32]) {
     let flags = (SendFlags::DONTWAIT | SendFlags::NOSIGNAL).bits().cast_signed();
     let mut queue = ring.submission();
@@ -79,8 +85,9 @@ fn send_part(ring: &mut IoUring, sends: &[Outgoing<'_>], results: &mut [i32]) {
     for (number, Outgoing { socket, bytes }) in sends.iter().enumerate() {
         let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         let send = opcode::Send::new(Fd(socket.as_raw_fd()), bytes.as_ptr(), length).flags(flags).build();
-        // SAFETY: `bytes` and `socket` are borrowed until this function returns, which is when all completions are there.
-        // A push fails only where the queue is full; it was empty, and is as long as `sends` at least.
+        // SAFETY: `bytes` and `socket` are borrowed until this function returns, and it returns only after
+        // all completions. A push fails only if the queue is full. The queue was empty and can hold at least
+        // `sends` entries.
         left += usize::from(unsafe { queue.push(&send.user_data(number as u64)) }.is_ok());
     }
     drop(queue);
@@ -89,7 +96,7 @@ fn send_part(ring: &mut IoUring, sends: &[Outgoing<'_>], results: &mut [i32]) {
         if let Err(error) = ring.submit_and_wait(left) {
             match Errno::from_io_error(&error) {
                 Some(Errno::INTR) => {}
-                // The kernel is short of something: it will not be quicker for being asked at once.
+                // The kernel lacks a resource. A retry at once would not help.
                 Some(Errno::AGAIN | Errno::BUSY | Errno::NOMEM) => std::thread::sleep(SHORT_OF_SOMETHING),
                 _ => return tracing::error!(%error, "io_uring is broken: what it still reads cannot be told"),
             }
@@ -104,10 +111,10 @@ fn send_part(ring: &mut IoUring, sends: &[Outgoing<'_>], results: &mut [i32]) {
     std::mem::forget(unfinished);
 }
 
-/// How long the kernel is given to find what it is short of.
+/// Pause before a retry while the kernel lacks a resource.
 const SHORT_OF_SOMETHING: std::time::Duration = std::time::Duration::from_micros(100);
 
-/// Sends of which it is not known that they are complete: to go on without them would not be sound.
+/// A guard for sends that may not be complete. To continue without their completions would not be sound.
 struct Unfinished;
 
 impl Drop for Unfinished {
@@ -132,13 +139,13 @@ mod tests {
         (near, far)
     }
 
-    /// `None`: this kernel has no io_uring, or forbids it.
+    /// Returns `None` if this kernel has no io_uring or forbids it.
     fn ring() -> Option<Ring> {
         Ring::new().inspect_err(|error| println!("SKIPPED: no io_uring here: {error}")).ok()
     }
 
     #[test]
-    fn more_sends_than_the_queue_holds_arrive_each_where_it_belongs() {
+    fn more_sends_than_the_queue_can_hold_reach_the_right_sockets() {
         let Some(mut ring) = ring() else { return };
         const EACH: usize = 40;
         let pairs: Vec<_> = (0..50).map(|_| pair()).collect();
@@ -159,15 +166,15 @@ mod tests {
     }
 
     #[test]
-    fn each_send_has_a_result_of_its_own() {
+    fn each_send_has_its_own_result() {
         let Some(mut ring) = ring() else { return };
         let (healthy, far) = pair();
         let (full, _kept) = pair();
-        // What it takes moves on to its peer and makes room, as long as there is any.
+        // Sent bytes move on to the peer and make room, as long as the peer has room.
         while ring.send(&[Outgoing { socket: full.as_fd(), bytes: &[0; 1 << 16] }])[0] > 0 {}
         let (left, gone) = pair();
         drop(gone);
-        // Its reset is there once a send has met it.
+        // The reset of the peer arrives only after a send has reached the peer.
         while (&left).write(b"x").is_ok() {
             std::thread::yield_now();
         }
