@@ -1,4 +1,4 @@
-//! A lane by itself: time is a number, sinks are lists.
+//! Tests of a lane without a task: time is a number, and sinks are lists.
 
 mod batches;
 mod forgotten;
@@ -39,19 +39,19 @@ pub(super) struct Reader(pub(super) Rc<RefCell<Connection>>);
 pub(super) struct Connection {
     pub(super) received: String,
     pub(super) stopped: bool,
-    /// How many pieces it takes before it stops by itself; without a number, any.
+    /// Number of payloads that it accepts before it stops by itself. `None`: no limit.
     pub(super) room: Option<usize>,
-    /// Its peer has reset it: whatever is tried next fails.
+    /// Whether the peer has reset the connection. If so, the next write fails.
     pub(super) left: bool,
-    /// What was tried when the sink said that it is gone, at most once.
+    /// The payload of the first write after the reader left. There must be at most one such write.
     pub(super) gone_at: Option<String>,
-    /// How many pieces it was offered since this was last set to zero.
+    /// Number of tried writes since this was last set to zero.
     pub(super) offers: usize,
-    /// The longest piece that it was offered.
+    /// Size of the longest payload of a tried write.
     pub(super) most: usize,
     pub(super) ended: bool,
     pub(super) cut: bool,
-    /// What it says that it keeps.
+    /// The buffered data that it reports.
     pub(super) held: Option<Buffered>,
 }
 
@@ -107,7 +107,8 @@ impl Reader {
         self.0.borrow_mut().stopped = stopped;
     }
 
-    /// What has come since the last call: `AAPL 1=10` for AAPL's first tick, at price 10, and comments.
+    /// Returns the ticks and comments since the last call. `AAPL 1=10` is the first tick of AAPL, at price
+    /// 10.
     fn take(&self) -> Vec<String> {
         let received = std::mem::take(&mut self.0.borrow_mut().received);
         received
@@ -144,7 +145,7 @@ impl Stage {
         self.publish(&Tick::new(Symbol::new(symbol).unwrap(), Price::from_units(price, 0).unwrap()));
     }
 
-    /// A tick of about a kilobyte.
+    /// Publishes a tick of about 1 kB.
     fn wide_tick(&self, symbol: &str, price: usize) {
         let extra = "x".repeat(900);
         let json = format!(r#"{{"symbol":"{symbol}","price":{price},"note":"{extra}"}}"#);
@@ -178,7 +179,7 @@ impl Stage {
     }
 }
 
-/// Changes a stream, as the hub does it.
+/// Changes a stream in the same way as the hub.
 pub(super) fn change(
     lane: &mut Lane<Reader>,
     id: StreamId,
@@ -195,7 +196,7 @@ pub(super) fn change(
     }
 }
 
-/// What a resumable stream with this name asks for.
+/// Returns the session options of a resumable stream with this name.
 fn terms(name: u128, mode: Mode, heartbeat: Duration) -> SessionOptions {
     SessionOptions { id: StreamId::of(name), mode, heartbeat, last: None, broken: None, unverified: None }
 }
@@ -205,7 +206,7 @@ fn to(symbols: &str) -> Subscription {
 }
 
 #[test]
-fn a_snapshot_in_order_of_names_then_every_tick() {
+fn a_simple_stream_is_sent_a_snapshot_in_order_of_names_and_then_every_tick() {
     let mut stage = Stage::new(Limits::default());
     stage.tick("B", 1);
     stage.tick("A", 2);
@@ -221,7 +222,7 @@ fn a_snapshot_in_order_of_names_then_every_tick() {
 }
 
 #[test]
-fn each_reader_gets_its_own_symbols_also_those_that_come_later() {
+fn each_reader_receives_its_own_symbols_including_new_symbols() {
     let mut stage = Stage::new(Limits::default());
     stage.tick("A", 1);
     stage.flush();
@@ -237,7 +238,7 @@ fn each_reader_gets_its_own_symbols_also_those_that_come_later() {
 }
 
 #[test]
-fn a_short_stop_costs_nothing_and_a_long_one_the_ticks_between() {
+fn a_short_stop_loses_no_ticks_and_a_long_stop_is_conflated() {
     let mut stage = Stage::new(Limits::default());
     let (key, reader) = stage.open(to("*"));
     for (pause, expected) in [(100, vec!["A 1=1", "B 1=2", "A 2=3"]), (1500, vec!["B 2=2", "A 4=3"])] {
@@ -257,7 +258,7 @@ fn a_short_stop_costs_nothing_and_a_long_one_the_ticks_between() {
 }
 
 #[test]
-fn falling_off_the_tape_is_falling_behind() {
+fn a_reader_behind_the_tape_is_conflated() {
     let mut stage = Stage::new(Limits { tape_ticks: 3, ..Limits::default() });
     let (key, reader) = stage.open(to("*"));
     reader.stop(true);
@@ -268,14 +269,14 @@ fn falling_off_the_tape_is_falling_behind() {
     reader.stop(false);
     stage.lane.ready(key, stage.now);
     assert_eq!(reader.take(), ["A 9=9"]);
-    // The lane itself may be the one that is late.
+    // The lane itself may also be late.
     (10..=19).for_each(|price| stage.tick("A", price));
     stage.flush();
     assert_eq!(reader.take(), ["A 19=19"]);
 }
 
 #[test]
-fn readers_who_leave_are_forgotten_and_leave_nothing() {
+fn streams_of_readers_that_leave_are_removed_completely() {
     let mut stage = Stage::new(Limits::default());
     let readers: Vec<_> = ["A", "A", "B", "*", "A"].map(|filter| stage.open(to(filter))).into();
     assert_eq!(stage.lane.stats.streams(), 5);
@@ -295,7 +296,7 @@ fn readers_who_leave_are_forgotten_and_leave_nothing() {
 }
 
 #[test]
-fn finishing_sends_what_there_is_ending_does_not_wait() {
+fn a_finish_ends_each_stream_only_after_it_has_caught_up() {
     let mut stage = Stage::new(Limits::default());
     let (_, prompt) = stage.open(to("*"));
     let (key, slow) = stage.open(to("*"));
@@ -312,12 +313,12 @@ fn finishing_sends_what_there_is_ending_does_not_wait() {
 }
 
 #[test]
-fn nothing_comes_behind_an_end_that_has_to_wait() {
+fn nothing_is_sent_after_an_end_that_has_to_wait() {
     let mut stage = Stage::new(Limits::default());
     let (key, reader) = stage.open(to("*"));
     reader.stop(true);
     stage.lane.end(1);
-    // It has room again, and the lane has not heard of it.
+    // The sink has room again, but the lane has not been notified.
     reader.stop(false);
     stage.tick("A", 1);
     stage.flush();
@@ -327,7 +328,7 @@ fn nothing_comes_behind_an_end_that_has_to_wait() {
 }
 
 #[test]
-fn a_lane_that_was_kept_from_running_does_not_batch_a_whole_tape() {
+fn a_lane_that_could_not_run_loses_no_ticks_without_a_batch_of_the_whole_tape() {
     let mut stage = Stage::new(Limits::default());
     let (_, reader) = stage.open(to("*"));
     (0..3 * flush::BATCH_TICKS as i64).for_each(|i| stage.tick("A", i));
@@ -336,10 +337,10 @@ fn a_lane_that_was_kept_from_running_does_not_batch_a_whole_tape() {
 }
 
 proptest! {
-    /// Whatever readers do, each ends up with the newest value of every symbol it wants, never sees one twice or going
-    /// back, and one that never stops sees every tick.
+    /// For any behaviour of readers: each reader ends with the newest tick of every symbol that it wants. No
+    /// tick arrives twice or after a newer one. A reader that never stops receives every tick.
     #[test]
-    fn readers_converge(
+    fn readers_end_with_the_newest_ticks_whatever_happens(
         steps in prop::collection::vec((0..8usize, 0..5usize, 0..700u64), 1..120),
         tape_ticks in 1usize..40,
     ) {
@@ -373,7 +374,7 @@ proptest! {
                     let n = ticks.entry(NAMES[which]).or_default();
                     *n += 1;
                     stage.tick(NAMES[which], *n);
-                    // A lane that is late itself merges for everyone.
+                    // A late lane conflates ticks for all of its readers.
                     if tape_ticks < 8 { stage.flush(); }
                 }
             }
@@ -407,12 +408,13 @@ proptest! {
 }
 
 #[test]
-fn who_wants_many_symbols_is_sent_the_same_as_who_wants_few() {
+fn filters_of_many_symbols_and_of_few_symbols_receive_the_same_ticks() {
     let mut stage = Stage::new(Limits::default());
     let name = |i: i64| format!("S{i:04}");
     (0..1500).for_each(|i| stage.tick(&name(i), i));
     stage.flush();
-    // As many as are a bitmap, and those that become so many while they are read.
+    // One filter selects enough symbols for a bitmap. The other filter grows to that number while the stream
+    // is open.
     let (_, many) = stage.open(to("S*"));
     let (_, growing) = stage.open(to("S00*,T*"));
     assert_eq!((many.take().len(), growing.take().len()), (1500, 100));
@@ -429,7 +431,7 @@ fn who_wants_many_symbols_is_sent_the_same_as_who_wants_few() {
 }
 
 #[test]
-fn who_leaves_pays_for_itself_alone() {
+fn the_index_entries_of_closed_streams_are_bounded() {
     let mut stage = Stage::new(Limits::default());
     (0..3000).for_each(|i| stage.tick(&format!("S{i:04}"), i));
     stage.flush();
@@ -442,7 +444,7 @@ fn who_leaves_pays_for_itself_alone() {
     let keys: Vec<_> = filters.map(|filter| stage.open(quiet(&filter)).0).collect();
     let (_, stays) = stage.open(quiet("S0001,NOBODY"));
     let entries = stage.lane.groups.entries();
-    // 100 bitmaps, 100 lists of 200, 100 of two symbols known and two not.
+    // 100 bitmaps, 100 lists of 200 symbols, and 100 lists of two known and two unknown symbols.
     assert!((20_000..=21_000).contains(&entries), "{entries}");
     for key in keys {
         stage.lane.close(key);

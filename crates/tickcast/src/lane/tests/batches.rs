@@ -1,9 +1,9 @@
-//! Batches that would be very long.
+//! Tests batches above the maximum size.
 
 use super::*;
 
 #[test]
-fn what_is_too_much_for_a_batch_comes_piece_by_piece() {
+fn ticks_above_the_maximum_batch_size_are_sent_in_several_payloads() {
     let mut stage = Stage::new(Limits::default());
     let (filters, ticks) = (["*", "A,B", "A*", "B"], 3000);
     let readers = filters.map(|filter| stage.open(to(filter)).1);

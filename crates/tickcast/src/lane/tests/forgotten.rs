@@ -1,8 +1,9 @@
-//! Readers that stop while they are brought up to date, for so long that the tape forgets what they were brought up to.
+//! Tests readers that stop during a catch-up for so long that the tape no longer holds the target.
 
 use super::*;
 
-/// A reader that stops at once, and goes on when the tape has moved on. Returns the kinds and the ids of what it was sent.
+/// Opens a stream whose reader stops at once and continues after the tape has moved on. Returns the kind of
+/// each event, and whether the event has an id.
 fn stopped_at_once(mode: Mode, rate: Option<Rate>) -> Vec<(String, bool)> {
     let mut stage = Stage::new(Limits { tape_ticks: 4, ..Limits::default() });
     ["A", "B"].iter().for_each(|symbol| stage.tick(symbol, 1));
@@ -36,7 +37,7 @@ fn stopped_at_once(mode: Mode, rate: Option<Rate>) -> Vec<(String, bool)> {
 }
 
 #[test]
-fn newest_values_are_as_of_a_place_that_a_reader_can_come_back_to() {
+fn newest_ticks_carry_a_cursor_that_a_reader_can_resume_from() {
     for rate in [None, Rate::per_second(10.0).ok()] {
         let events = stopped_at_once(Mode::Latest, rate);
         let kinds: Vec<_> = events.iter().map(|(kind, _)| kind.as_str()).collect();
@@ -46,7 +47,7 @@ fn newest_values_are_as_of_a_place_that_a_reader_can_come_back_to() {
 }
 
 #[test]
-fn who_wants_every_tick_and_cannot_have_it_is_told_before_anything_else() {
+fn a_reader_of_every_tick_is_sent_bye_first_if_ticks_are_lost() {
     let events = stopped_at_once(Mode::All, None);
     assert_eq!(events.iter().map(|(kind, _)| kind.as_str()).collect::<Vec<_>>(), ["bye"]);
 }

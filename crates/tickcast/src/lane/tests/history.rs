@@ -1,4 +1,4 @@
-//! Readers of every tick who wait for the disk.
+//! Tests readers of every tick that wait for the disk.
 
 use std::path::Path;
 
@@ -6,10 +6,11 @@ use tickcast_tape::{Options, Sync};
 
 use super::*;
 
-/// The shortest heartbeat there is.
+/// The shortest heartbeat.
 const HEARTBEAT: Duration = Duration::from_secs(3);
 
-/// A log of nine ticks on disk, of which three are in memory, and a reader who wants all of them and has been sent none.
+/// Returns a log of nine ticks on disk, three of them in memory, and a reader of all ticks that has been sent
+/// none.
 fn waiting(folder: &Path) -> (Stage, Key, Reader) {
     let limits = Limits { tape_ticks: 3, ..Limits::default() };
     let options = Options { sync: Sync::Never, retention_bytes: 4 << 20, ..Options::default() };
@@ -24,7 +25,7 @@ fn waiting(folder: &Path) -> (Stage, Key, Reader) {
     (stage, key, reader)
 }
 
-/// The events that have come since the last call: `tick 1`, `heartbeat`, `ready`.
+/// Returns the events since the last call, for example `tick 1`, `heartbeat`, `ready`.
 fn events(reader: &Reader) -> Vec<String> {
     let received = std::mem::take(&mut reader.0.borrow_mut().received);
     let events = received.split_terminator("\n\n").map(|event| {
@@ -38,7 +39,7 @@ fn events(reader: &Reader) -> Vec<String> {
     events.collect()
 }
 
-/// What the librarian has for the one piece that is waited for.
+/// Returns the result of the history reader for the single waiting request.
 async fn read(stage: &mut Stage) -> Box<HistoryResponse> {
     let wanted = stage.lane.take_history_requests().pop().unwrap();
     let librarian = HistoryReader::start(stage.log.tape().unwrap().clone()).unwrap();
@@ -47,9 +48,9 @@ async fn read(stage: &mut Stage) -> Box<HistoryResponse> {
     Box::new(found.await.unwrap())
 }
 
-/// However long the disk takes: longer than a reader may be stuck, too.
+/// This holds for any duration of the disk read, even above the write timeout.
 #[tokio::test]
-async fn who_waits_for_the_disk_is_sent_heartbeats_and_then_goes_on() {
+async fn a_stream_that_waits_for_the_disk_is_sent_heartbeats_and_then_continues() {
     let folder = tempfile::tempdir().unwrap();
     let (mut stage, _, reader) = waiting(folder.path());
     while stage.now < MANNERS.write_timeout * 2 {
@@ -70,10 +71,10 @@ async fn who_waits_for_the_disk_is_sent_heartbeats_and_then_goes_on() {
     assert_eq!(events(&reader), ["heartbeat"]);
 }
 
-/// Its sink is in the middle of something still: it is tried at each heartbeat, not all the time, and it is not cut, for it is the
-/// disk that is waited for.
+/// The sink still has unsent bytes. A write is tried at each heartbeat, and not all the time. The stream is
+/// not cut, because it waits for the disk.
 #[tokio::test]
-async fn who_waits_for_the_disk_with_a_full_sink_is_tried_now_and_then() {
+async fn a_stream_that_waits_for_the_disk_with_a_full_sink_is_tried_at_each_heartbeat() {
     let folder = tempfile::tempdir().unwrap();
     let (mut stage, key, reader) = waiting(folder.path());
     reader.stop(true);

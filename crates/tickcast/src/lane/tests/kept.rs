@@ -1,10 +1,10 @@
-//! What readers keep that take nothing.
+//! Tests the limit of buffered bytes.
 
 use super::*;
 use crate::lane::Buffered;
 
 #[test]
-fn those_that_are_stuck_the_longest_are_cut_where_all_keep_too_much() {
+fn if_streams_buffer_too_much_those_blocked_the_longest_are_cut() {
     let most = MANNERS.buffered_bytes;
     let mut stage = Stage::new(Limits::default());
     let readers: Vec<_> = (0..8)
@@ -25,16 +25,16 @@ fn those_that_are_stuck_the_longest_are_cut_where_all_keep_too_much() {
             .map(|(number, _)| *number)
             .collect::<Vec<_>>()
     };
-    // Somebody would not take something: otherwise nobody counts.
+    // Without a refused write, the lane does not count buffered bytes.
     readers[0].1.stop(true);
     stage.tick("A", 100);
     stage.flush();
-    // Most of them share what they keep, so it is just as much as there may be.
+    // Seven readers share a buffer, which counts once, so the sum is exactly the limit.
     (0..7).for_each(|number| keep(number, 1, most / 2));
     keep(7, 2, most / 2);
     stage.pass(1000);
     assert!(cut().is_empty());
-    // Each a buffer of its own, and the last has taken something since.
+    // Each reader now has its own buffer.
     (0..8).for_each(|number| keep(number, number, most / 7));
     stage.pass(200);
     assert!(cut().is_empty(), "it is counted four times a second");

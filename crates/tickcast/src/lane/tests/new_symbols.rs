@@ -1,8 +1,8 @@
-//! Many symbols that are new at once, and many patterns.
+//! Tests many new symbols at once together with many patterns.
 
 use super::*;
 
-/// A lane that makes so many comparisons at a time, and readers of `filters`.
+/// Returns a lane with this maximum number of comparisons in one call, and readers of `filters`.
 fn readers(comparisons: usize, filters: &[String]) -> (Stage, Vec<(Key, Reader)>) {
     let mut stage = Stage::new(Limits::default());
     stage.lane.groups = Groups::comparing(comparisons, 1 << 20);
@@ -11,11 +11,11 @@ fn readers(comparisons: usize, filters: &[String]) -> (Stage, Vec<(Key, Reader)>
 }
 
 #[test]
-fn nobody_waits_while_patterns_are_held_against_new_symbols() {
+fn groups_with_few_patterns_do_not_wait_for_groups_with_many_patterns() {
     let patterns = |n: usize| (0..20).map(|i| format!("*{n}*{i}")).collect::<Vec<_>>().join(",");
     let mut filters: Vec<_> = (0..5).map(patterns).collect();
     filters.extend(["*".to_owned(), "S7".to_owned(), "S1*".to_owned()]);
-    // A tenth of what is to be compared.
+    // This is a tenth of the necessary comparisons.
     let (mut stage, readers) = readers(5 * 20 * 200 / 10, &filters);
     let symbols: Vec<_> = (0..200).map(|i| format!("S{i}")).collect();
     symbols.iter().for_each(|symbol| stage.tick(symbol, 1));
@@ -51,9 +51,10 @@ fn nobody_waits_while_patterns_are_held_against_new_symbols() {
     }));
 }
 
-/// A paced reader is looked after while its group has yet to look at new symbols: that nothing has moved for it nobody can say.
+/// An idle check of a stream with a rate happens while its group is not yet compared with all new symbols. It
+/// is then unknown whether there is nothing to send.
 #[test]
-fn who_waits_for_that_is_not_taken_for_idle() {
+fn a_stream_whose_group_is_behind_does_not_count_as_idle() {
     let (mut stage, _) = readers(1, &[]);
     let (_, reader) = stage.open(to("S*,T*").max_rate(Rate::per_second(10.0).unwrap()));
     stage.now = MANNERS.keep_alive - Duration::from_millis(1);

@@ -1,9 +1,9 @@
-//! Streams that have been quiet, or stuck, for long.
+//! Tests streams that were quiet, or blocked, for a long time.
 
 use super::*;
 
 #[test]
-fn a_quiet_stream_may_have_a_heartbeat_of_its_own() {
+fn a_simple_stream_can_have_its_own_keep_alive_interval() {
     let mut stage = Stage::new(Limits::default());
     let (_, reader) = stage.open(to("*").heartbeat(Heartbeat::seconds(3)));
     for _ in 0..2 {
@@ -15,7 +15,7 @@ fn a_quiet_stream_may_have_a_heartbeat_of_its_own() {
 }
 
 #[test]
-fn quiet_streams_are_kept_alive() {
+fn quiet_streams_are_sent_keep_alive_comments() {
     let mut stage = Stage::new(Limits::default());
     let (_, reader) = stage.open(to("*"));
     stage.pass(10_000);
@@ -35,14 +35,14 @@ fn a_connection_that_was_reset_is_removed_at_its_heartbeat() {
     let (_, reader) = stage.open(to("*"));
     let (_, other) = stage.open(to("*"));
     reader.0.borrow_mut().left = true;
-    // The lane has not heard of it, and did not run for a long time.
+    // The lane was not notified of the reset, and did not run for a long time.
     stage.pass(60_000);
     assert_eq!(stage.lane.stats.streams(), 1);
     assert_eq!(other.take(), [": keep-alive"]);
 }
 
 #[test]
-fn a_reader_that_takes_nothing_is_cut_and_one_that_takes_little_is_not() {
+fn a_reader_that_accepts_nothing_is_cut_and_a_slow_reader_is_not() {
     let mut stage = Stage::new(Limits::default());
     let (_, dead) = stage.open(to("*"));
     let (slow_key, slow) = stage.open(to("*"));

@@ -1,9 +1,9 @@
-//! Visits: what a stream is sent at a time, and how often.
+//! Tests visits: how much a stream is sent at a time, and how often.
 
 use super::*;
 
 #[test]
-fn a_pace_merges_and_the_last_value_arrives() {
+fn a_rate_conflates_ticks_and_the_newest_tick_arrives() {
     let mut stage = Stage::new(Limits::default());
     stage.tick("A", 1);
     stage.flush();
@@ -26,7 +26,7 @@ fn a_pace_merges_and_the_last_value_arrives() {
 }
 
 #[test]
-fn a_visit_of_many_pieces_goes_on_as_fast_as_its_reader_takes_them() {
+fn a_visit_of_many_payloads_continues_as_fast_as_the_reader_accepts_them() {
     let mut stage = Stage::new(Limits::default());
     let name = |i: i64| format!("S{i:04}");
     (0..2000).for_each(|i| stage.tick(&name(i), i));
@@ -40,7 +40,7 @@ fn a_visit_of_many_pieces_goes_on_as_fast_as_its_reader_takes_them() {
     let mut seen = reader.take();
     assert!((1..2000).contains(&seen.len()), "one piece of several");
     while seen.len() < 2000 {
-        // What moves meanwhile is for the next visit.
+        // Ticks that arrive meanwhile belong to the next visit.
         stage.tick(&name(1999), 8);
         stage.flush();
         reader.0.borrow_mut().room = Some(1);
@@ -62,7 +62,7 @@ fn a_visit_of_many_pieces_goes_on_as_fast_as_its_reader_takes_them() {
 }
 
 #[test]
-fn a_reader_that_takes_everything_at_once_is_sent_so_much_a_round() {
+fn a_fast_reader_is_sent_a_limited_number_of_payloads_per_turn() {
     let mut stage = Stage::new(Limits::default());
     (0..20_000).for_each(|number| stage.wide_tick(&format!("S{number}"), 1));
     stage.flush();
@@ -79,7 +79,7 @@ fn a_reader_that_takes_everything_at_once_is_sent_so_much_a_round() {
 }
 
 #[test]
-fn a_market_of_many_pieces_arrives_whole() {
+fn a_snapshot_of_many_payloads_arrives_complete() {
     let mut stage = Stage::new(Limits::default());
     (0..2000).for_each(|i| stage.tick(&format!("S{i:04}"), i));
     stage.flush();
@@ -89,7 +89,7 @@ fn a_market_of_many_pieces_arrives_whole() {
 }
 
 #[test]
-fn another_pace_does_not_wait_for_the_alarm_of_the_last_one() {
+fn a_new_rate_does_not_wait_for_the_timer_of_the_old_rate() {
     let mut stage = Stage::new(Limits::default());
     let terms = terms(7, Mode::Latest, Duration::from_secs(60));
     let head = (Epoch::new(1), stage.log.head());
@@ -109,18 +109,19 @@ fn another_pace_does_not_wait_for_the_alarm_of_the_last_one() {
     assert!(reader.0.borrow().received.contains("\"price\":3,"), "not after ten seconds");
 }
 
-/// The most that a stream is offered in a turn of its lane: what one visit may send it, and a heartbeat.
+/// Maximum number of writes that one turn of the lane tries on a stream: the maximum of one visit, and a
+/// heartbeat.
 const MOST_OFFERS: usize = 65;
 
-/// As many symbols as a visit takes five rounds for.
+/// Number of symbols for which a visit takes five turns.
 const MANY: usize = 20_000;
 
-/// Every one of them ticks.
+/// Publishes a tick of each of the [`MANY`] symbols.
 fn all_move(stage: &Stage, price: usize) {
     (0..MANY).for_each(|number| stage.wide_tick(&format!("S{number:05}"), price));
 }
 
-/// A market of that many, and a paced reader who has been sent all of it.
+/// Returns a market of [`MANY`] symbols, and a reader with a rate that has been sent all of them.
 fn rated(updates: f64) -> (Stage, Reader) {
     let mut stage = Stage::new(Limits::default());
     all_move(&stage, 1);
@@ -136,9 +137,9 @@ fn rated(updates: f64) -> (Stage, Reader) {
     (stage, reader)
 }
 
-/// A visit that takes many rounds is under way when the stream is looked at.
+/// The idle check of the stream happens during a visit of many turns.
 #[test]
-fn a_visit_of_many_rounds_is_not_taken_for_idle() {
+fn a_stream_in_a_visit_of_many_turns_does_not_count_as_idle() {
     let (mut stage, reader) = rated(0.1);
     let look = MANNERS.keep_alive;
     stage.pass((look - stage.now).as_millis() as u64 - 1);
@@ -162,10 +163,10 @@ fn a_visit_of_many_rounds_is_not_taken_for_idle() {
     assert!(seen == all, "{} of {MANY}", seen.len());
 }
 
-/// A visit goes as far as it went when it began, also where it takes longer than the reader's pace asks for: what moves meanwhile
-/// is for the next one.
+/// The end of a visit is fixed when the visit starts, even if the visit takes longer than the interval of the
+/// rate. Ticks that arrive meanwhile belong to the next visit.
 #[test]
-fn a_visit_that_takes_longer_than_its_pace_does_not_begin_anew() {
+fn a_visit_that_takes_longer_than_its_interval_does_not_restart() {
     for updates in [0.1, 100.0] {
         let (mut stage, reader) = rated(updates);
         let interval = Rate::per_second(updates).unwrap().interval().as_millis() as u64;
@@ -179,7 +180,7 @@ fn a_visit_that_takes_longer_than_its_pace_does_not_begin_anew() {
             reader.0.borrow_mut().offers = 0;
             stage.tick("S00000", moved);
             stage.flush();
-            // Where its pace is quick its time has come again by now.
+            // With a high rate, the next visit is already due at this time.
             stage.pass(20);
             let offers = reader.0.borrow().offers;
             assert!(offers <= MOST_OFFERS, "{offers} pieces in a turn");

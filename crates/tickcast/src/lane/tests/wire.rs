@@ -1,15 +1,16 @@
-//! The bytes that readers are sent, event by event. They are a promise: whatever is changed inside, these stay.
+//! Tests the bytes that readers are sent, event by event. The bytes are a compatibility promise: internal
+//! changes must not change them.
 
 use tickcast_core::{SourceStatus, State, Time};
 
 use super::*;
 use crate::sources::{VersionedStatus, VersionedSymbolStatus};
 
-/// The shortest heartbeat there is.
+/// The shortest heartbeat.
 const HEARTBEAT: Duration = Duration::from_secs(3);
 
 impl Stage {
-    /// Publishes a tick at a time of its own.
+    /// Publishes a tick at a fixed wall clock time.
     fn json(&self, json: &str) {
         let wall = Time::from_millis(1_764_205_400_000).unwrap();
         let taken = |_, outcome: Result<Outcome, TickError>| _ = outcome.unwrap();
@@ -17,7 +18,7 @@ impl Stage {
         self.log.publish([&Tick::from_json(json.as_bytes()).unwrap()], how, taken, || None);
     }
 
-    /// Readers of every kind: a name for each, and where its bytes arrive.
+    /// Opens one stream of each kind. Returns the name and the reader of each stream.
     fn readers(&mut self) -> Vec<(&'static str, Reader)> {
         let head = (self.log.with(|log| log.cursor().epoch), self.log.head());
         let named = |number, mode| terms(number, mode, HEARTBEAT);
@@ -49,7 +50,7 @@ fn turned(state: State, turn: u64, symbols: Vec<VersionedSymbolStatus>) -> Vec<V
 
 #[test]
 fn readers_are_sent_the_bytes_that_were_promised() {
-    // What is drawn at random is drawn the same each time.
+    // Random values are the same in each run.
     fastrand::seed(1);
     let mut stage = Stage::new(Limits::default());
     stage.json(
