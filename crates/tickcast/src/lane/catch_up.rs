@@ -153,8 +153,8 @@ impl<S: Sink> Lane<S> {
                 true
             }
             _ => {
-                // A reader that resumes in a mode of newest ticks receives newest ticks, no matter how short
-                // the interruption was.
+                // A resumed stream in latest mode is sent only the newest ticks, no matter how short the
+                // interruption was.
                 let coming = stream.session.as_ref().is_some_and(|session| session.ready.is_some());
                 !coming && stream.rate.is_none() && stream.keeps_up(tape, now, self.limits.max_lag)
             }

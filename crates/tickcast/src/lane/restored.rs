@@ -23,7 +23,8 @@ impl RestoredSymbols {
         }
     }
 
-    /// Records all symbols again, because the market was replaced since the last scan.
+    /// Records all symbols of the market, because the ticks since the last flush were not recorded one by
+    /// one.
     pub(super) fn rescan(&mut self, market: &Market) {
         for id in market.ids_from(0).filter(|id| market.newest(*id).is_some()) {
             self.observe(id, market.source(id));

@@ -23,8 +23,8 @@ const MIN_COMPACTION: usize = 1024;
 /// Minimum time between two rounds of timers. A timer that is set again at once cannot keep a lane busy.
 const RESOLUTION: Duration = Duration::from_millis(1);
 
-/// The timers of a lane. A timer of a closed stream does nothing. Such timers are removed once they are the
-/// majority.
+/// The timers of a lane. A timer of a closed stream does nothing. Such timers are removed once there are many
+/// of them.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
     heap: BinaryHeap<Reverse<(Duration, Key, Timer)>>,
