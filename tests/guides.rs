@@ -82,3 +82,15 @@ async fn every_curl_command_in_the_guides_succeeds() {
         assert!(!streams || said.contains("event: "), "{guide}: {command}: {said}");
     }
 }
+
+/// The Rust lines of the README are lines of the example that it names, which is built with every test.
+#[test]
+fn the_readme_shows_the_example() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let (_, rest) = readme.split_once("```rust\n").unwrap();
+    let shown = rest.split_once("```").unwrap().0;
+    let example = std::fs::read_to_string(root.join("crates/tickcast/examples/embed.rs")).unwrap();
+    assert!(shown.lines().count() >= 2 && example.contains(shown), "{shown}");
+    assert!(readme.split_whitespace().count() <= 650, "the README is for the first five minutes");
+}
