@@ -1,4 +1,4 @@
-//! Open, high, low, close: a symbol's prices within seconds, minutes, hours and days.
+//! Candles (open, high, low, close): the prices of a symbol within each second, minute, hour and day.
 
 mod amount;
 mod bar;
@@ -9,7 +9,7 @@ use std::str::FromStr;
 use crate::{Price, Time};
 pub use candles::Candles;
 
-/// How long a candle is. All begin with a whole number of them since 1970, in UTC.
+/// Length of a candle. Every candle starts at a whole multiple of its length since 1970, in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Interval {
     /// `1s`
@@ -24,14 +24,14 @@ pub enum Interval {
     Day,
 }
 
-/// How many intervals there are.
+/// Number of intervals.
 const LEVELS: usize = Interval::ALL.len();
 
 impl Interval {
-    /// All of them, each a whole number of the one before.
+    /// All intervals, shortest first. Each interval is a whole multiple of the interval before it.
     pub const ALL: [Self; 5] = [Self::Second, Self::Minute, Self::FiveMinutes, Self::Hour, Self::Day];
 
-    /// In milliseconds.
+    /// Returns the length in milliseconds.
     #[must_use]
     pub const fn millis(self) -> i64 {
         match self {
@@ -43,7 +43,7 @@ impl Interval {
         }
     }
 
-    /// As it is written in a URL.
+    /// Returns the name of the interval as used in a URL.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -56,7 +56,7 @@ impl Interval {
     }
 }
 
-/// A text that is no [`Interval`].
+/// Error for a text that is not an [`Interval`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("1s, 1m, 5m, 1h or 1d is expected")]
 pub struct IntervalError;
@@ -69,24 +69,24 @@ impl FromStr for Interval {
     }
 }
 
-/// What a symbol's price did within one interval.
+/// The prices of a symbol within one interval.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Candle {
-    /// When the interval began.
+    /// Start of the interval.
     pub time: Time,
-    /// The first price.
+    /// First price.
     pub open: Price,
-    /// The highest.
+    /// Highest price.
     pub high: Price,
-    /// The lowest.
+    /// Lowest price.
     pub low: Price,
-    /// The last.
+    /// Last price.
     pub close: Price,
-    /// How many ticks there were.
+    /// Number of ticks.
     pub count: u64,
 }
 
-/// When the candle of a level began that `time` falls into.
+/// Returns the start of the candle that contains `time`, at the interval with index `level`.
 const fn begin(time: i64, level: usize) -> i64 {
     let length = Interval::ALL[level].millis();
     time - time.rem_euclid(length)

@@ -1,46 +1,48 @@
-//! A place on the tape.
+//! Positions on the tape, and cursors: positions as text that a reader sends back.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::Symbol;
 
-/// The longest text that can be a cursor: 12 hex digits, a dash, twice 20 decimal digits, a dot, 4 characters.
+/// Maximum length of a cursor: 12 hex digits, a dash, 20 decimal digits, `_`, 20 decimal digits, a dot, 4
+/// characters.
 const MAX_CURSOR_LEN: usize = 59;
 
-/// The number of a tick on the tape: 1 is the first, 0 stands before all of them.
+/// Sequence number of a tick on the tape. The first tick has 1; 0 is the position before all ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Seq(u64);
 
 impl Seq {
-    /// The place before the first tick.
+    /// The position before the first tick.
     pub const ZERO: Self = Self(0);
 
-    /// The tick with this number.
+    /// Makes a sequence number.
     #[must_use]
     pub const fn new(number: u64) -> Self {
         Self(number)
     }
 
-    /// Its number.
+    /// Returns the number.
     #[must_use]
     pub const fn get(self) -> u64 {
         self.0
     }
 
-    /// The one after it.
+    /// Returns the next sequence number.
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0 + 1)
     }
 }
 
-/// One unbroken life of a tape: sequence numbers mean something only within it. 48 bits, written as 12 hex digits.
+/// Identifier of one unbroken history of a tape. Sequence numbers are only comparable within one epoch. 48
+/// bits, written as 12 hex digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Epoch(u64);
 
 impl Epoch {
-    /// Keeps the lower 48 bits of `seed`.
+    /// Makes an epoch from the lower 48 bits of `seed`.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
         Self(seed & 0xffff_ffff_ffff)
@@ -53,71 +55,72 @@ impl fmt::Display for Epoch {
     }
 }
 
-/// The running digest of a tape up to one place: of every tick, in order, as readers are sent it.
+/// Running digest of a tape up to one position: of every tick, in order, as sent to readers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Digest(u32);
 
 impl Digest {
-    /// That of an empty tape.
+    /// The digest of an empty tape.
     pub const START: Self = Self(0);
 
-    /// What [`to_bits`](Self::to_bits) gave.
+    /// Makes a digest from the result of [`to_bits`](Self::to_bits).
     #[must_use]
     pub const fn from_bits(bits: u32) -> Self {
         Self(bits)
     }
 
-    /// As it is kept on disk.
+    /// Returns the bits that are stored on disk.
     #[must_use]
     pub const fn to_bits(self) -> u32 {
         self.0
     }
 
-    /// With one more entry: the JSON of a tick, or a symbol that was taken off.
+    /// Returns the digest with one more entry: the JSON of a tick, or (for `None`) the removal of a symbol.
     #[must_use]
     pub fn with(self, symbol: &Symbol, json: Option<&[u8]>) -> Self {
         match json {
             Some(json) => Self(crc32c::crc32c_append(self.0, json)),
-            // No tick's JSON begins like this.
+            // The JSON of a tick never begins with `-`.
             None => Self(crc32c::crc32c_append(crc32c::crc32c_append(self.0, b"-"), symbol.as_bytes())),
         }
     }
 
-    /// What a cursor holds of it.
+    /// Returns the part of the digest that a cursor contains.
     #[must_use]
     pub const fn check(self) -> Check {
         Check(self.0 & Check::MASK)
     }
 }
 
-/// What a cursor holds of the [`Digest`] at its place, so that a cursor of another tape, of a copy that went on otherwise, say, is
-/// told apart: 24 bits, written as four characters of base64url.
+/// The part of the [`Digest`] at its position that a cursor contains. The check detects a cursor of another
+/// tape, for example of a copy that continued differently. 24 bits, written as four characters of base64url.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Check(u32);
 
 impl Check {
     const MASK: u32 = 0xff_ffff;
 
-    /// What [`to_bits`](Self::to_bits) gave.
+    /// Makes a check from the result of [`to_bits`](Self::to_bits).
     #[must_use]
     pub const fn from_bits(bits: u32) -> Self {
         Self(bits & Self::MASK)
     }
 
-    /// As it is kept on disk.
+    /// Returns the bits that are stored on disk.
     #[must_use]
     pub const fn to_bits(self) -> u32 {
         self.0
     }
 }
 
-/// What an id holds of the filter of a stream that was changed, so that its reader can be told apart from one that asks for the
-/// filter that it began with: 24 bits, written like a [`Check`].
+/// Hash of the filter of a changed stream, contained in the ids of that stream. The hash shows whether a
+/// returning reader asks for the changed filter or for the first filter of the stream. 24 bits, written like
+/// a [`Check`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FilterHash(u32);
 
 impl FilterHash {
-    /// That of no filter: the newest ticks of what was added are on their way, and have not all been sent.
+    /// The hash of no filter. The newest ticks of the added symbols are not all sent yet.
     pub const PENDING: Self = Self(Check::MASK);
 
     pub(crate) const fn new(hash: u32) -> Self {
@@ -134,7 +137,7 @@ impl fmt::Display for FilterHash {
 
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/// 24 bits as four characters.
+/// Returns 24 bits as four characters.
 fn base64(bits: u32) -> [u8; 4] {
     [18, 12, 6, 0].map(|shift| BASE64[(bits >> shift) as usize & 63])
 }
@@ -145,33 +148,35 @@ fn from_base64(text: &str) -> Result<u32, CursorError> {
     bits.filter(|_| text.len() == 4).ok_or(CursorError)
 }
 
-/// A place on a tape, and what the tape looks like.
+/// A position on a tape, with a check of the tape's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Position {
-    /// Everything up to and including this tick is behind it.
+    /// Sequence number up to which everything was sent.
     pub seq: Seq,
-    /// As the tape stood here: whoever is given newest values has not seen those that were newer already. Mostly the same place.
+    /// Position as of which the sent ticks were the newest. A conflated reader has not received ticks that a
+    /// tick between `seq` and `as_of` had already replaced. Usually equal to `seq`.
     pub as_of: Seq,
-    /// What was on the tape up to there.
+    /// Check of the tape up to `as_of`.
     pub check: Check,
 }
 
 impl Position {
-    /// Of someone who has seen everything up to `seq`.
+    /// Returns the position of a reader that received everything up to `seq`.
     #[must_use]
     pub const fn new(seq: Seq, check: Check) -> Self {
         Self { seq, as_of: seq, check }
     }
 
-    /// Of someone who is being given newest values as of this place, and has those that moved up to `seq`.
+    /// Returns the position of a reader that receives the newest ticks as of this position. The reader has
+    /// received the symbols whose newest tick is at or before `seq`.
     #[must_use]
     pub const fn reached(self, seq: Seq) -> Self {
         Self { seq, ..self }
     }
 }
 
-/// A place on the tape that verifies itself: `<epoch>-<seq>.<check>`; on the way to a later place, `<epoch>-<seq>_<later>.<check>`.
-/// It parses or it does not exist.
+/// A position on the tape that can be verified: `<epoch>-<seq>.<check>`. On the way to a later position:
+/// `<epoch>-<seq>_<later>.<check>`. An invalid text never becomes a cursor.
 ///
 /// ```
 /// use tickcast_core::{Cursor, Epoch};
@@ -181,25 +186,26 @@ impl Position {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Cursor {
-    /// The life of the tape it belongs to.
+    /// Epoch of the tape.
     pub epoch: Epoch,
-    /// Where in it.
+    /// Position on that tape.
     pub position: Position,
 }
 
-/// A text that is no [`Cursor`]. What it held is not repeated: it may be anything.
+/// Error for a text that is not a [`Cursor`]. The error does not contain the text, because a client can send
+/// any text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a cursor: 12 hex digits, a dash, a sequence number, a dot and 4 characters are expected")]
 pub struct CursorError;
 
 impl Cursor {
-    /// The number of the last tick behind it.
+    /// Returns the sequence number of the last tick that the reader received.
     #[must_use]
     pub const fn seq(self) -> Seq {
         self.position.seq
     }
 
-    /// Appends it as it is written. Every event of a resumable stream ends in one.
+    /// Appends the text of the cursor. Every event of a resumable stream ends with a cursor.
     pub fn write(self, out: &mut Vec<u8>) {
         const HEX: &[u8; 16] = b"0123456789abcdef";
         let Position { seq, as_of, check } = self.position;
@@ -250,14 +256,15 @@ impl FromStr for Cursor {
     }
 }
 
-/// A sequence number as it is written: one spelling only, without a sign or a leading zero.
+/// Reads a sequence number. Only one spelling is accepted: no sign and no leading zero.
 fn number(text: &str) -> Result<Seq, CursorError> {
     let plain = text == "0" || (!text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit()));
     let number = text.parse().ok().filter(|_| plain);
     number.map(Seq::new).ok_or(CursorError)
 }
 
-/// What the events of a resumable stream end in: a [`Cursor`], and, where the stream was changed, `.` and the mark of its filter.
+/// Id of an event of a resumable stream: a [`Cursor`]. If the stream was changed, `.` and the hash of the
+/// stream's filter follow.
 ///
 /// ```
 /// use tickcast_core::EventId;
@@ -267,14 +274,14 @@ fn number(text: &str) -> Result<Seq, CursorError> {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct EventId {
-    /// Where the stream stands.
+    /// Position of the stream.
     pub cursor: Cursor,
-    /// What it was changed to.
+    /// Hash of the new filter, if the stream was changed.
     pub filter: Option<FilterHash>,
 }
 
 impl EventId {
-    /// Appends it as it is written.
+    /// Appends the text of the id.
     pub fn write(self, out: &mut Vec<u8>) {
         self.cursor.write(out);
         if let Some(mark) = self.filter {
@@ -327,20 +334,20 @@ mod tests {
         }
 
         #[test]
-        fn what_parses_is_spelled_that_way(text in "[0-9a-f]{12}-[0-9+]{1,4}(_[0-9]{1,4})?[.][0-9a-zA-Z_+-]{3,5}([.][0-9a-z]{4})?") {
+        fn a_parsed_id_is_written_the_same_way(text in "[0-9a-f]{12}-[0-9+]{1,4}(_[0-9]{1,4})?[.][0-9a-zA-Z_+-]{3,5}([.][0-9a-z]{4})?") {
             if let Ok(id) = text.parse::<EventId>() {
                 prop_assert_eq!(id.to_string(), text);
             }
         }
 
         #[test]
-        fn any_text_is_survived(text: String) {
+        fn any_text_is_handled_without_a_panic(text: String) {
             let _ = (text.parse::<Cursor>(), text.parse::<EventId>());
         }
     }
 
     #[test]
-    fn near_misses() {
+    fn texts_that_only_look_like_an_id_are_rejected() {
         for bad in [
             "",
             "-",

@@ -1,6 +1,6 @@
-//! Texts from outside, as they may be shown in an error.
+//! Short excerpts of external text, safe to show in an error.
 
-/// The start of `text`, safe to show in an error: printable ASCII, at most 24 characters.
+/// Returns the start of `text`, safe to show in an error: printable ASCII, at most 24 characters of `text`.
 pub(crate) fn excerpt(text: &str) -> String {
     const EXCERPT_CHARS: usize = 24;
     let mut shown: String = text.chars().take(EXCERPT_CHARS).flat_map(char::escape_default).collect();

@@ -1,4 +1,4 @@
-//! Which symbols a reader wants.
+//! Filters: the symbols that a reader wants.
 
 mod glob;
 mod matcher;
@@ -14,16 +14,16 @@ use glob::Glob;
 pub use matcher::Matcher;
 pub use symbols::SymbolSet;
 
-/// Most names and patterns of one filter.
+/// Maximum number of names and patterns in one filter.
 pub const MAX_FILTER_ENTRIES: usize = 1000;
 
-/// Most patterns among them: each has to be held against every symbol there is.
+/// Maximum number of patterns in one filter. Each pattern must be compared with every symbol of the market.
 pub const MAX_FILTER_PATTERNS: usize = 100;
 
-/// Which symbols a reader wants: names, and patterns in which `*` stands for any run of characters.
+/// Filter for symbols: names, and patterns in which `*` matches any run of characters, also an empty one.
 ///
-/// Canonical: two filters that were written differently but say the same names and patterns are equal, so that their
-/// readers share what is rendered for them.
+/// A filter is canonical. Two filters with the same names and patterns are equal, even if they were written
+/// differently. The readers of equal filters share the rendered bytes.
 ///
 /// ```
 /// use tickcast_core::{Filter, Symbol};
@@ -31,28 +31,28 @@ pub const MAX_FILTER_PATTERNS: usize = 100;
 /// assert!(filter.matches(&Symbol::new("BTC-USD").unwrap()));
 /// assert_eq!(filter, Filter::parse(["BTC*", "BTC-EUR", "AAPL", "AAPL"]).unwrap());
 /// ```
-/// Cheap to clone: clones share their lists.
+/// Filters are cheap to clone: clones share their lists.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Filter {
-    /// Sorted, each once, none of them matched by a pattern.
+    /// Names, sorted, without duplicates; no name is matched by a pattern.
     names: Arc<[Symbol]>,
-    /// Sorted, each once. `*` alone, where it is there.
+    /// Patterns, sorted, without duplicates. If `*` is present, `*` is the only pattern.
     globs: Arc<[Glob]>,
 }
 
-/// Why a list is not a [`Filter`].
+/// Reason why a list is not a [`Filter`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FilterError {
-    /// Nothing in it. Leaving the list out asks for everything.
+    /// The list is empty. To select every symbol, leave the list out.
     #[error("no symbol is named; leave the list out for all of them")]
     Empty,
-    /// More than [`MAX_FILTER_ENTRIES`] entries.
+    /// The list has more than [`MAX_FILTER_ENTRIES`] entries.
     #[error("{0} symbols are named, the limit is {MAX_FILTER_ENTRIES}")]
     TooMany(usize),
-    /// More than [`MAX_FILTER_PATTERNS`] of them are patterns.
+    /// The list has more than [`MAX_FILTER_PATTERNS`] patterns.
     #[error("{0} patterns are given, the limit is {MAX_FILTER_PATTERNS}")]
     TooManyPatterns(usize),
-    /// A symbol that is to be taken out and that a pattern still asks for.
+    /// A symbol cannot be removed because a remaining pattern matches it.
     #[error("{symbol} cannot be left out while {pattern} asks for it")]
     Covered {
         /// The symbol.
@@ -60,39 +60,39 @@ pub enum FilterError {
         /// The pattern.
         pattern: String,
     },
-    /// An entry that is neither a symbol nor a pattern.
+    /// An entry is neither a symbol nor a pattern.
     #[error("entry {position}: {error}")]
     Entry {
-        /// Which, counted from 1.
+        /// Position of the entry, counted from 1.
         position: usize,
-        /// What is wrong with it.
+        /// Reason why the entry is invalid.
         error: SymbolError,
     },
 }
 
 impl Filter {
-    /// Every symbol there is and will be.
+    /// Returns the filter that selects every symbol, now and later.
     #[must_use]
     pub fn all() -> Self {
         Self { names: Arc::default(), globs: [Glob::everything()].into() }
     }
 
-    /// No symbol at all.
+    /// Returns the filter that selects no symbol.
     #[must_use]
     pub fn none() -> Self {
         Self { names: Arc::default(), globs: Arc::default() }
     }
 
-    /// How many patterns it has.
+    /// Returns the number of patterns.
     #[must_use]
     pub fn patterns(&self) -> usize {
         self.globs.len()
     }
 
-    /// What either of the two wants.
+    /// Returns the filter that selects what this filter or `other` selects.
     ///
     /// # Errors
-    /// Where that has too many entries.
+    /// If the result has too many entries.
     pub fn with(&self, other: &Self) -> Result<Self, FilterError> {
         let names = [&*self.names, &other.names].concat();
         let globs = [&*self.globs, &other.globs].concat();
@@ -106,10 +106,11 @@ impl Filter {
         }
     }
 
-    /// This without the names and patterns of `other`. Those that are not there are passed over.
+    /// Returns this filter without the names and patterns of `other`. Entries of `other` that this filter
+    /// does not have are ignored.
     ///
     /// # Errors
-    /// Where a pattern that stays asks for a name that is to go.
+    /// If a remaining pattern matches a name that is removed.
     pub fn without(&self, other: &Self) -> Result<Self, FilterError> {
         let globs: Vec<_> = self.globs.iter().filter(|glob| !other.globs.contains(glob)).cloned().collect();
         let patterns = Self { names: Arc::default(), globs: globs.into() };
@@ -124,15 +125,16 @@ impl Filter {
         Ok(Self { names, globs: Arc::clone(&patterns.globs) })
     }
 
-    /// Its entries as they were written: patterns, then names.
+    /// Returns the text of all entries: first the patterns, then the names.
     pub fn entries(&self) -> impl Iterator<Item = &str> {
         self.globs.iter().map(Glob::as_str).chain(self.names.iter().map(Symbol::as_str))
     }
 
-    /// From names and patterns, in any order. Empty entries, such as a trailing comma leaves, are passed over.
+    /// Makes a filter from names and patterns, in any order. Empty entries are ignored, for example after a
+    /// trailing comma.
     ///
     /// # Errors
-    /// Where there is none, there are too many, or one is neither a symbol nor a pattern.
+    /// If there are no entries or too many entries, or if an entry is neither a symbol nor a pattern.
     pub fn parse<'a>(entries: impl IntoIterator<Item = &'a str>) -> Result<Self, FilterError> {
         let (mut names, mut globs) = (Vec::new(), Vec::new());
         let mut count = 0;
@@ -158,14 +160,14 @@ impl Filter {
         }
     }
 
-    /// Whether it wants `symbol`.
+    /// Checks whether the filter selects `symbol`.
     #[must_use]
     pub fn matches(&self, symbol: &Symbol) -> bool {
         self.names.binary_search(symbol).is_ok()
             || self.globs.iter().any(|glob| glob.matches(symbol.as_bytes()))
     }
 
-    /// What the ids of a changed stream say of it.
+    /// Returns the hash of the filter, for the ids of a changed stream.
     #[must_use]
     pub fn filter_hash(&self) -> FilterHash {
         let hash = self.entries().fold(0, |hash, entry| {
@@ -174,19 +176,19 @@ impl Filter {
         FilterHash::new(hash)
     }
 
-    /// Whether it wants every symbol.
+    /// Checks whether the filter selects every symbol.
     #[must_use]
     pub fn is_all(&self) -> bool {
         self.globs.first().is_some_and(Glob::is_everything)
     }
 
-    /// The names it spells out.
+    /// Returns the names in the filter, without the patterns.
     #[must_use]
     pub fn names(&self) -> &[Symbol] {
         &self.names
     }
 
-    /// Whether it has patterns, so that a symbol nobody has named may match.
+    /// Checks whether the filter has patterns, and so can match symbols that are not named in it.
     #[must_use]
     pub fn has_patterns(&self) -> bool {
         !self.globs.is_empty()
@@ -226,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_filters_are_equal() {
+    fn filters_with_the_same_meaning_are_equal() {
         assert_eq!(filter("A,B,A"), filter("B,A"));
         assert_eq!(filter("A*,AB,B"), filter("B,A*"));
         assert_eq!(filter("A**B"), filter("A*B"));
@@ -236,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn more_and_fewer() {
+    fn a_filter_can_be_extended_and_reduced() {
         assert_eq!(filter("A,B").with(&filter("B,C*")), Ok(filter("A,B,C*")));
         assert_eq!(filter("A").with(&Filter::all()), Ok(Filter::all()));
         assert_eq!(filter("A,B,C*").without(&filter("A,C*,NOT")), Ok(filter("B")));
@@ -255,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals() {
+    fn invalid_lists_are_rejected() {
         assert_eq!(Filter::parse([]), Err(FilterError::Empty));
         assert_eq!(Filter::parse(["", ""]), Err(FilterError::Empty));
         let names: Vec<String> = (0..1001).map(|i| format!("S{i}")).collect();

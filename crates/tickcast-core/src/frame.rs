@@ -1,4 +1,4 @@
-//! A tick's finished bytes, encoded once for everybody.
+//! The encoded bytes of a tick. A tick is encoded once for all readers.
 
 mod facts;
 
@@ -12,7 +12,7 @@ const EVENT: &[u8] = b"event: tick\ndata: ";
 const ID: &[u8] = b"\nid: ";
 const END: &[u8] = b"\n\n";
 
-/// A tick as it stands in a stream, shared by everyone who is sent it:
+/// A tick as an event of a stream, shared by all readers that receive the tick:
 ///
 /// ```text
 /// event: tick
@@ -20,15 +20,16 @@ const END: &[u8] = b"\n\n";
 /// id: AAPL
 /// ```
 ///
-/// `id` comes last, so that an event cut short carries no place its reader has not reached.
+/// `id` comes last. If an event is cut off, its reader gets no id of a position that the reader has not
+/// reached.
 #[derive(Debug, Clone)]
 pub struct Frame {
     bytes: Arc<[u8]>,
-    /// Where the JSON ends.
+    /// End of the JSON in `bytes`.
     json_end: u32,
 }
 
-/// What a tick's JSON says beyond the tick itself.
+/// The fields of a tick's JSON that the sequencer derives.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Derived {
     pub(crate) change: Price,
@@ -38,8 +39,9 @@ pub(crate) struct Derived {
 }
 
 impl Frame {
-    /// A frame around JSON and an id made elsewhere. Line breaks in either would forge events, so they are left out, and
-    /// an id that holds one, or a NUL, is left out altogether: readers would ignore or cut it.
+    /// Makes a frame from JSON and an id that come from outside. Line breaks are removed from the JSON,
+    /// because a line break would allow forged events. An id with a line break or a NUL is left out
+    /// completely, because readers would ignore or cut such an id.
     #[must_use]
     pub fn verbatim(id: &str, json: &str) -> Self {
         let json: Vec<u8> = json.bytes().filter(|b| !matches!(b, b'\r' | b'\n')).collect();
@@ -50,13 +52,13 @@ impl Frame {
         Self::assemble(&json, id.as_bytes())
     }
 
-    /// The frame whose [`json`](Self::json) this is, which was encoded here before.
+    /// Restores a frame from its [`json`](Self::json), which this module encoded before.
     #[must_use]
     pub fn restored(symbol: Symbol, json: &[u8]) -> Self {
         Self::assemble(json, symbol.as_bytes())
     }
 
-    /// Encodes a tick. `scratch` is working space, so that nothing but the frame itself is allocated.
+    /// Encodes a tick. `scratch` is reused memory, so that only the frame itself is allocated.
     pub(crate) fn encode(tick: &Tick, told: &Derived, scratch: &mut Vec<u8>) -> Self {
         scratch.clear();
         write_json(tick, told, scratch);
@@ -67,7 +69,7 @@ impl Frame {
         let json_end = EVENT.len() + json.len();
         let parts = [EVENT, json, ID, id, END];
         let mut bytes = Arc::from_iter(std::iter::repeat_n(0, json_end + ID.len() + id.len() + END.len()));
-        // Fresh from the line above, so there is no other owner.
+        // The buffer was created above, so that it has no other owner.
         if let Some(room) = Arc::<[u8]>::get_mut(&mut bytes) {
             let mut at = 0;
             for part in parts {
@@ -78,29 +80,30 @@ impl Frame {
         Self { bytes, json_end: json_end as u32 }
     }
 
-    /// The whole event with the symbol as its id, blank line included.
+    /// Returns the whole event with the symbol as its id, including the blank line.
     #[must_use]
     pub fn event(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// The event and data lines alone, up to the end of the JSON: an id of one's own can follow.
+    /// Returns the event line and the data line, up to the end of the JSON. The caller can append another id.
     #[must_use]
     pub fn without_id(&self) -> &[u8] {
         &self.bytes[..self.json_end as usize]
     }
 
-    /// The JSON object alone.
+    /// Returns the JSON object only.
     #[must_use]
     pub fn json(&self) -> &[u8] {
         &self.bytes[EVENT.len()..self.json_end as usize]
     }
 }
 
-/// `symbol`, `price`, `change` first and in this order, then what else is known, extras last.
+/// Writes the JSON: first `symbol`, `price` and `change` in this order, then the other derived fields, then
+/// the extras.
 fn write_json(tick: &Tick, told: &Derived, out: &mut Vec<u8>) {
     let mut number = itoa::Buffer::new();
-    // A symbol's characters need no escape in JSON.
+    // The characters of a symbol need no escape in JSON.
     out.extend_from_slice(b"{\"symbol\":\"");
     out.extend_from_slice(tick.symbol.as_bytes());
     out.extend_from_slice(b"\",\"price\":");
@@ -124,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn three_views_of_one_buffer() {
+    fn event_json_and_event_without_id_share_one_buffer() {
         let tick = Tick::from_json(br#"{"symbol":"A","price":0.10,"bid":0.09}"#).unwrap();
         let told =
             Derived { change: tick.price, change_pct: None, time: Time::from_millis(5).unwrap(), n: 7 };
@@ -136,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_can_forge_an_event() {
+    fn line_breaks_cannot_forge_an_event() {
         let frame = Frame::verbatim("A\nevent: gone", "{\"x\":\n1}");
         assert_eq!(frame.event(), b"event: tick\ndata: {\"x\":1}\n\n");
     }

@@ -1,80 +1,82 @@
-//! Requests that were published under a key, so that one that is sent again is not published again.
+//! Idempotency keys: if a client sends a request with a key again, the request is not published again.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use crate::Time;
 
-/// How long a key is remembered after its request last made progress: longer than any sensible client goes on retrying.
+/// Time for which a key is stored after the last progress of its request. Well-behaved clients retry for less
+/// time.
 pub const KEY_RETENTION: Duration = Duration::from_secs(120);
 
-/// Most keys remembered; beyond, the oldest are forgotten early.
+/// Maximum number of stored keys. Above this number, the oldest keys are removed early.
 pub const MAX_KEYS: usize = 10_000;
 
-/// Most bytes of keys and reports remembered: a report names up to a hundred rejected items.
+/// Maximum number of bytes of stored keys and reports. A report lists up to a hundred rejected items.
 pub const MAX_KEY_BYTES: usize = 16 << 20;
 
-/// How far a request has come.
+/// Progress of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyProgress<'a> {
-    /// The request's key.
+    /// Idempotency key of the request.
     pub key: &'a str,
-    /// Items before this one were dealt with.
+    /// Index of the next item; all items before this index were handled.
     pub next: u64,
-    /// All of them were.
+    /// Whether all items were handled.
     pub done: bool,
-    /// What became of them so far, as whoever takes requests writes it down.
+    /// Report of the results so far, encoded by the code that handles publish requests.
     pub report: &'a [u8],
 }
 
-/// What is remembered of a request.
+/// Stored state of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyState {
-    /// Items before this one were dealt with.
+    /// Index of the next item; all items before this index were handled.
     pub next: u64,
-    /// All of them were.
+    /// Whether all items were handled.
     pub done: bool,
-    /// What became of them so far.
+    /// Report of the results so far.
     pub report: Box<[u8]>,
     at: Time,
 }
 
-/// The requests of the last two minutes, by their keys.
+/// Requests of the last two minutes, by idempotency key.
 #[derive(Debug, Default)]
 pub struct Keys {
     states: HashMap<Box<str>, KeyState>,
-    /// Each key once, in the order in which they are looked at: none is forgotten before its time here.
+    /// Each key once, in the order in which keys are checked for expiry. No key is removed before its time,
+    /// unless a maximum is exceeded.
     order: VecDeque<(Time, Box<str>)>,
     bytes: usize,
 }
 
 impl Keys {
-    /// What is remembered of a request by now.
+    /// Returns the stored state of a request at the time `now`.
     #[must_use]
     pub fn get(&self, key: &str, now: Time) -> Option<&KeyState> {
         self.states.get(key).filter(|state| now.since(state.at) < KEY_RETENTION)
     }
 
-    /// All that are remembered, and when each last made progress.
+    /// Returns all stored requests, each with the time of its last progress.
     pub fn iter(&self) -> impl Iterator<Item = (KeyProgress<'_>, Time)> {
         self.states.iter().map(|(key, KeyState { next, done, report, at })| {
             (KeyProgress { key, next: *next, done: *done, report }, *at)
         })
     }
 
-    /// How many are remembered.
+    /// Returns the number of stored requests.
     #[must_use]
     pub fn len(&self) -> usize {
         self.states.len()
     }
 
-    /// Whether none is.
+    /// Checks whether no request is stored.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.states.is_empty()
     }
 
-    /// Notes that a request has made progress.
+    /// Records the progress of a request.
     pub(crate) fn record(&mut self, note: KeyProgress<'_>, now: Time) {
         let KeyProgress { key, next, done, report } = note;
         let state = KeyState { next, done, report: report.into(), at: now };
@@ -86,9 +88,9 @@ impl Keys {
         self.remove_expired(now);
     }
 
-    /// Forgets what is old, and the oldest of too many.
+    /// Removes expired keys, and the oldest keys if a maximum is exceeded.
     fn remove_expired(&mut self, now: Time) {
-        // Each is looked at no more than once.
+        // Each key is checked at most once.
         for _ in 0..self.order.len() {
             let too_many = self.states.len() > MAX_KEYS || self.bytes > MAX_KEY_BYTES;
             let Some((at, _)) =
@@ -99,7 +101,7 @@ impl Keys {
             let at = *at;
             let Some((_, key)) = self.order.pop_front() else { return };
             match self.states.get(&key) {
-                // It has made progress since.
+                // The request has made progress since then.
                 Some(state) if state.at > at => self.order.push_back((state.at, key)),
                 _ => {
                     if let Some(state) = self.states.remove(&key) {
@@ -124,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn remembered_for_two_minutes_after_the_last_progress() {
+    fn a_key_is_stored_for_two_minutes_after_its_last_progress() {
         let mut keys = Keys::default();
         keys.record(record("a", 1), at(0));
         keys.record(record("b", 1), at(0));
@@ -135,12 +137,12 @@ mod tests {
         assert_eq!(keys.len(), 2, "b is gone");
         keys.record(record("c", 2), at(250));
         assert_eq!((keys.len(), keys.bytes), (1, 3));
-        // A clock that went back forgets nothing early.
+        // A clock that goes back removes no key early.
         assert!(keys.get("c", at(0)).is_some());
     }
 
     #[test]
-    fn bounded_in_number_and_in_bytes() {
+    fn keys_are_bounded_in_number_and_in_bytes() {
         let mut keys = Keys::default();
         for number in 0..MAX_KEYS as u64 + 10 {
             keys.record(record(&number.to_string(), number), at(1));

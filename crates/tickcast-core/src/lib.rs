@@ -1,8 +1,9 @@
-//! The pure heart of tickcast: no IO, no clock, no runtime. Time comes in as an argument.
+//! The core of tickcast. The core does no IO, reads no clock and needs no async runtime: time is an argument.
 //!
-//! Everything is a cursor. The [`Sequencer`] gives every tick its place, the [`Market`] remembers the newest tick of every
-//! symbol and the place where it moved, the [`Tape`] remembers the last ticks in order. From these alone [`render`] says
-//! what a reader standing at a [`Cursor`] has yet to be sent:
+//! A reader is only a [`Cursor`]: a position in the order of all ticks.
+//! The [`Sequencer`] gives every tick its sequence number. The [`Market`] holds the newest tick of every
+//! symbol, and the sequence number of that tick. The [`Tape`] (the in-memory log) holds the last ticks in
+//! order. From these three, [`render`] computes what must still be sent to a reader at a [`Cursor`]:
 //!
 //! ```
 //! use tickcast_core::{Filter, Now, Limits, Epoch, SourceId, SourceOptions, Selection, Seq, Sequencer, Tick, Time, render};

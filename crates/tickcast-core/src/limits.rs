@@ -1,21 +1,23 @@
-//! How much a sequencer keeps, and what it allows.
+//! Limits of a sequencer, and options of a source.
 
 use std::time::Duration;
 
-/// How much a sequencer keeps.
+/// Limits of what a sequencer holds.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Most symbols. Default 100,000: a flood of made-up names ends here.
+    /// Maximum number of symbols. Default 100,000, so that a flood of invented names cannot fill the memory.
     pub symbols: usize,
-    /// Most ticks on the tape. Default 262,144: some 20 minutes at 200 ticks/s, 2.6 s at 100,000.
+    /// Maximum number of ticks on the tape. Default 262,144: about 20 minutes at 200 ticks/s, 2.6 s at
+    /// 100,000 ticks/s.
     pub tape_ticks: usize,
-    /// Most bytes of ticks on the tape. Default 64 MiB.
+    /// Maximum number of bytes of ticks on the tape. Default 64 MiB.
     pub tape_bytes: usize,
-    /// Most closed candles of all symbols together, the same number for each symbol. Default 1,000,000, some 80 MB. Where that is
-    /// not enough the shortest interval gives way first; one of each interval is always kept.
+    /// Maximum number of closed candles of all symbols together; each symbol gets the same number. Default
+    /// 1,000,000, about 80 MB. If the limit is too small, the shortest interval loses candles first. At least
+    /// one candle of each interval always stays.
     pub candles: usize,
-    /// How far ahead of now a tick's time counts at most, for lateness, reference and candles. Default 5 s: clocks that are
-    /// kept in order differ by less.
+    /// Maximum time by which a tick's time may be ahead of now and still count for lateness, reference and
+    /// candles. Default 5 s, because synchronized clocks differ by less.
     pub max_skew: Duration,
 }
 
@@ -26,15 +28,17 @@ impl Default for Limits {
     }
 }
 
-/// What a source's ticks are allowed.
+/// Options for the ticks of one source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SourceOptions {
-    /// Take ticks older than their symbol's newest, too. Default: they are dropped as late.
+    /// Whether to accept ticks that are older than the newest tick of their symbol. Default: late ticks are
+    /// dropped.
     pub allow_late: bool,
-    /// Drop ticks that repeat their symbol's price and extras; only their newer time is kept. Default: they count.
+    /// Whether to drop unchanged ticks: ticks with the same price and extras as the newest tick of their
+    /// symbol. Only the newer time of an unchanged tick is recorded. Default: unchanged ticks are accepted.
     pub drop_unchanged: bool,
-    /// How far ahead of now a tick's time may be; beyond, it is refused. Default: one minute, since clocks and time zones go wrong,
-    /// units more so.
+    /// Maximum time by which a tick's time may be ahead of now; a later tick is rejected. Default: one
+    /// minute, because clocks, time zones and above all units are often wrong.
     pub max_ahead: Duration,
 }
 

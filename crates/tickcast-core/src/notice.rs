@@ -1,25 +1,25 @@
-//! What a resumable stream says besides ticks, as finished events.
+//! Notices: the events of a resumable stream other than ticks.
 
 use serde::Serialize;
 
 use crate::{EventId, FilterHash, Mode, ResumeError, Symbol, Time};
 
-/// How a source's, or a symbol's, prices are.
+/// Health of a source or of a symbol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum State {
-    /// They come.
+    /// Prices are arriving.
     #[default]
     Live,
-    /// None has come for longer than its source may be silent.
+    /// No price has arrived for longer than the maximum silence of the source.
     Stale,
-    /// Its source has failed: none will come until it is back.
+    /// The source has failed; no prices arrive until the source is back.
     Down,
-    /// There will be no more.
+    /// No more prices will arrive.
     Gone,
 }
 
 impl State {
-    /// As readers are told.
+    /// Returns the name that readers receive.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -31,19 +31,19 @@ impl State {
     }
 }
 
-/// Why a stream ends.
+/// Reason why the server closes a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CloseReason {
-    /// The server stops.
+    /// The server is shutting down.
     Draining,
-    /// The reader has fallen off the tape's end.
+    /// The reader has fallen behind the start of the tape.
     Lagging,
-    /// There is no place for another stream.
+    /// The server cannot accept another stream.
     Busy,
 }
 
 impl CloseReason {
-    /// As readers are told.
+    /// Returns the name that readers receive.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -54,75 +54,78 @@ impl CloseReason {
     }
 }
 
-/// How a source is doing, as readers are told.
+/// Status of a source, as sent to readers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceStatus {
-    /// Its name.
+    /// Name of the source.
     pub source: String,
-    /// Its state.
+    /// State of the source.
     pub state: State,
-    /// Since when.
+    /// Start of this state.
     pub since: Time,
-    /// Why, where there is more to say.
+    /// Reason for this state, if there is more to say.
     pub reason: Option<String>,
 }
 
-/// What a stream says besides ticks.
+/// An event of a stream other than a tick.
 #[derive(Debug, Clone, Copy)]
 pub enum Notice<'a> {
-    /// What was there when the reader came, or came back, has been sent; from here on it is live.
+    /// Everything that existed when the reader connected or returned was sent. From now on, the stream is
+    /// live.
     Ready {
-        /// What the stream can be changed by.
+        /// Name of the stream, used to change the stream.
         stream: &'a str,
-        /// How many symbols of the market it is about.
+        /// Number of symbols of the market that the stream selects.
         symbols: usize,
-        /// The mark of its filter: who comes back with other symbols says it behind the cursor.
+        /// Hash of the stream's filter. A reader that returns with other symbols sends this hash after the
+        /// cursor.
         filter: FilterHash,
-        /// How it is brought forward.
+        /// Delivery mode of the stream.
         mode: Mode,
-        /// At most so many updates a second of each symbol.
+        /// Maximum number of updates per second and symbol.
         rate: Option<f64>,
-        /// Seconds of quiet after which it is sent a heartbeat.
+        /// Number of seconds without an event after which the server sends a heartbeat.
         heartbeat: u64,
-        /// Whether it goes on without a break from where the reader left.
+        /// Whether the stream continues from the reader's cursor without a gap.
         resumed: bool,
-        /// Who serves it.
+        /// Name of the server.
         server: &'a str,
     },
-    /// Nothing else was to be said.
+    /// Heartbeat (keep-alive): sent if there was no other event for a while.
     Heartbeat {
-        /// The server's clock.
+        /// Time of the server's clock.
         time: Time,
-        /// Every source.
+        /// Status of every source.
         sources: &'a [SourceStatus],
     },
-    /// What the reader holds may have a hole: it begins anew. Its place is the one before the first tick.
+    /// The data of the reader may have a gap, so the stream starts from the beginning. The event's position
+    /// is before the first tick.
     Reset {
-        /// Why.
+        /// Reason for the reset.
         reason: ResumeError,
-        /// What it came with.
+        /// The cursor that the reader sent.
         last: &'a str,
     },
-    /// A source has turned.
+    /// The state of a source has changed.
     Status(&'a SourceStatus),
-    /// A symbol has turned, with its source or by itself.
+    /// The state of a symbol has changed, alone or together with its source.
     SymbolStatus {
-        /// Which.
+        /// The symbol.
         symbol: Symbol,
-        /// How its price is.
+        /// State of the symbol.
         state: State,
-        /// Since when.
+        /// Start of this state.
         since: Time,
-        /// Why, where there is more to say: an exchange's own words, perhaps.
+        /// Reason for this state, if there is more to say: for example the message of an exchange.
         reason: Option<&'a str>,
     },
-    /// A symbol was taken off.
+    /// A symbol was removed.
     Gone(Symbol),
-    /// The stream ends.
+    /// The server closes the stream.
     Bye {
-        /// Why.
+        /// Reason for the end of the stream.
         reason: CloseReason,
-        /// When to come back, in milliseconds.
+        /// Time to wait before the next connection, in milliseconds.
         retry: u32,
     },
 }
@@ -197,7 +200,8 @@ impl<'a> From<&'a SourceStatus> for Source<'a> {
 }
 
 impl Notice<'_> {
-    /// Appends it as an event of a stream that stands at `cursor`; `None` for one that stands nowhere yet.
+    /// Appends the notice as an event. `id` is the position of the stream, or `None` if the stream has no
+    /// position yet.
     pub fn write(&self, id: Option<EventId>, out: &mut Vec<u8>) {
         let cursor = id.map(|id| id.cursor.to_string());
         match *self {
@@ -236,9 +240,10 @@ impl Notice<'_> {
     }
 }
 
-/// The lines of an event up to its data. Some readers end lines also at characters beyond ASCII, so there are none.
+/// Appends the lines of an event up to its data. The output is ASCII only, because some readers also end
+/// lines at other Unicode characters.
 fn event(name: &str, data: &impl Serialize, out: &mut Vec<u8>) {
-    // Nothing in it could be refused: all keys are text, all numbers finite.
+    // Serialization cannot fail: all keys are strings, and all numbers are finite.
     let json = serde_json::to_string(data).unwrap_or_default();
     out.extend_from_slice(b"event: ");
     out.extend_from_slice(name.as_bytes());
@@ -266,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn each_as_it_is_sent() {
+    fn each_notice_is_written_as_its_event() {
         let ready = Notice::Ready {
             stream: "5f",
             symbols: 3,
@@ -300,7 +305,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_a_reader_brings_can_forge_an_event(last: String) {
+        fn text_from_a_reader_cannot_forge_an_event(last: String) {
             let text = written(Notice::Reset { reason: ResumeError::Invalid, last: &last }, "000000000abc-0.AAAA");
             prop_assert!(text.is_ascii());
             let lines: Vec<_> = text.lines().collect();

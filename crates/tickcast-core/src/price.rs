@@ -1,4 +1,4 @@
-//! Exact decimal amounts: a price leaves as it came, digit for digit.
+//! Exact decimal amounts: a price is written exactly as it was read, digit for digit.
 
 mod parse;
 
@@ -7,18 +7,22 @@ use std::fmt;
 
 use ethnum::{I256, U256};
 
-/// Most significant digits of a price that comes in, and most digits after its point.
+/// Maximum number of significant digits of an incoming price, and maximum number of digits after its decimal
+/// point.
 ///
-/// 28 covers every venue seen (a token amount in wei has 27) and is what the usual 96-bit decimal types of readers hold.
+/// 28 is enough for every venue seen so far (a token amount in wei has 27 digits). The common 96-bit decimal
+/// types of readers also hold 28 digits.
 pub const MAX_DIGITS: usize = 28;
 
-/// Digits after the point of a percentage.
+/// Number of digits after the decimal point of a percentage.
 const PERCENT_SCALE: u8 = 4;
 
-/// An exact decimal amount: a price, a change, a previous close. Never NaN, never infinite, never rounded.
+/// An exact decimal amount: a price, a change, a previous close. An amount is never NaN, never infinite and
+/// never rounded.
 ///
-/// What comes in has at most [`MAX_DIGITS`] significant digits and is written out again as it came: `0.10` stays `0.10`,
-/// `-0` stays `-0`; only an exponent is spelled out. A [difference](Price::minus) of two such amounts may be longer.
+/// An incoming amount has at most [`MAX_DIGITS`] significant digits and is written exactly as it was read:
+/// `0.10` stays `0.10`, `-0` stays `-0`. Only an exponent is written out as digits. A
+/// [difference](Price::minus) of two amounts may be longer.
 ///
 /// ```
 /// use tickcast_core::Price;
@@ -29,20 +33,20 @@ const PERCENT_SCALE: u8 = 4;
 /// ```
 #[derive(Clone, Copy)]
 pub struct Price {
-    /// All digits as one number, the point left out. At most 57 digits, which 192 bits hold.
+    /// All digits as one number, without the decimal point. At most 57 digits, which fit in 192 bits.
     digits: U256,
-    /// How many of them stand behind the point.
+    /// Number of digits after the decimal point.
     scale: u8,
     negative: bool,
 }
 
-/// Why a text is not a [`Price`].
+/// Reason why a text is not a [`Price`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PriceError {
-    /// Nothing at all.
+    /// The text is empty.
     #[error("is empty")]
     Empty,
-    /// Not `-`, digits, point, digits, exponent.
+    /// The text does not have the form `-`, digits, decimal point, digits, exponent.
     #[error("`{0}` is not a decimal number")]
     NotDecimal(String),
     /// NaN or an infinity.
@@ -51,20 +55,21 @@ pub enum PriceError {
     /// More than [`MAX_DIGITS`] significant digits.
     #[error("has more than {MAX_DIGITS} digits once written out")]
     TooManyDigits,
-    /// More than [`MAX_DIGITS`] digits after the point.
+    /// More than [`MAX_DIGITS`] digits after the decimal point.
     #[error("has more than {MAX_DIGITS} digits after the point once written out")]
     TooFine,
 }
 
 impl Price {
-    /// `units` × 10^-`decimals`. `None` for more than [`MAX_DIGITS`] decimals.
+    /// Returns `units` × 10^-`decimals`, or `None` for more than [`MAX_DIGITS`] decimals.
     #[must_use]
     pub fn from_units(units: i64, decimals: u8) -> Option<Self> {
         let fits = usize::from(decimals) <= MAX_DIGITS;
         fits.then(|| Self { digits: units.unsigned_abs().into(), scale: decimals, negative: units < 0 })
     }
 
-    /// What [`from_units`](Self::from_units) makes it of, where that is possible: it is short, and not a negative zero.
+    /// Returns the arguments from which [`from_units`](Self::from_units) makes this price. Returns `None` if
+    /// no such arguments exist: the price is too long, or is a negative zero.
     #[must_use]
     pub fn to_units(self) -> Option<(i64, u8)> {
         let units = i64::try_from(u128::try_from(self.digits).ok()?).ok()?;
@@ -72,7 +77,7 @@ impl Price {
         fits.then_some((if self.negative { -units } else { units }, self.scale))
     }
 
-    /// The exact difference, with as many decimals as the finer of the two.
+    /// Returns the exact difference, with as many decimals as the amount that has more decimals.
     #[must_use]
     pub fn minus(self, other: Self) -> Self {
         let scale = self.scale.max(other.scale);
@@ -80,8 +85,8 @@ impl Price {
         Self { digits: difference.unsigned_abs(), scale, negative: difference.is_negative() }
     }
 
-    /// Exactly halfway between the two, with one decimal more than the finer of them where it takes one. `None` where that is
-    /// more than a price may have.
+    /// Returns the amount exactly halfway between the two. The result has at most one decimal more than the
+    /// amount with more decimals. Returns `None` if the result has more digits than a price may have.
     #[must_use]
     pub fn middle(self, other: Self) -> Option<Self> {
         let scale = self.scale.max(other.scale);
@@ -92,8 +97,9 @@ impl Price {
         fits.then_some(middle)
     }
 
-    /// This as a percentage of `base`'s size, rounded half away from zero to four decimals, trailing zeros left out.
-    /// It has the sign of `self`, so that a fall is a fall also below zero. `None` where `base` is zero.
+    /// Returns this amount as a percentage of the absolute value of `base`, or `None` if `base` is zero. The
+    /// result is rounded half away from zero to four decimals, without trailing zeros. The result has the
+    /// sign of `self`, so that a fall stays negative even if `base` is negative.
     #[must_use]
     pub fn percent_of(self, base: Self) -> Option<Self> {
         let scale = self.scale.max(base.scale);
@@ -101,7 +107,7 @@ impl Price {
         if base == 0 {
             return None;
         }
-        // 100 percent with four decimals: six places.
+        // 100 percent with four decimals: a factor of 10^6.
         let part = self.units_at(scale).unsigned_abs() * power(6);
         let (mut digits, rest) = (part / base, part % base);
         if rest >= base - rest {
@@ -115,19 +121,20 @@ impl Price {
         Some(Self { digits, scale, negative: self.negative && digits != 0 })
     }
 
-    /// Whether both are written the same, digit for digit. `0.1` equals `0.10` but is written otherwise.
+    /// Checks whether both amounts are written with the same digits. `0.1` equals `0.10` but is written
+    /// differently.
     #[must_use]
     pub fn is_written_like(self, other: Self) -> bool {
         (self.digits, self.scale, self.negative) == (other.digits, other.scale, other.negative)
     }
 
-    /// The nearest `f64`.
+    /// Returns the nearest `f64`.
     #[must_use]
     pub fn to_f64(self) -> f64 {
         self.to_string().parse().unwrap_or_default()
     }
 
-    /// Appends it as it is written, which is also a JSON number.
+    /// Appends the text of the price, which is also a JSON number.
     pub fn write(&self, out: &mut Vec<u8>) {
         if self.negative {
             out.push(b'-');
@@ -158,14 +165,14 @@ impl Price {
         out.extend_from_slice(&digits[whole..]);
     }
 
-    /// Its value in units of 10^-`scale`, where `scale` is not below its own.
+    /// Returns the value in units of 10^-`scale`. `scale` must not be smaller than the scale of the price.
     fn units_at(self, scale: u8) -> I256 {
         let units = self.digits * power(scale - self.scale);
         if self.negative { -units.as_i256() } else { units.as_i256() }
     }
 }
 
-/// Ten to the `exponent`.
+/// Returns ten to the power of `exponent`.
 fn power(exponent: u8) -> U256 {
     match 10u64.checked_pow(u32::from(exponent)) {
         Some(small) => small.into(),
@@ -176,13 +183,13 @@ fn power(exponent: u8) -> U256 {
 impl TryFrom<f64> for Price {
     type Error = PriceError;
 
-    /// The shortest decimal that reads back as the same `f64`.
+    /// Returns the shortest decimal that reads back as the same `f64`.
     fn try_from(value: f64) -> Result<Self, PriceError> {
         value.to_string().parse()
     }
 }
 
-/// Equal in value: `0.1` equals `0.10`.
+/// Prices are equal if their values are equal: `0.1` equals `0.10`.
 impl PartialEq for Price {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other) == Ordering::Equal
@@ -227,7 +234,7 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// Any amount that may come in, as text without an exponent.
+    /// Generates any valid incoming amount, as text without an exponent.
     fn written() -> impl Strategy<Value = String> {
         ("-?", "0|[1-9][0-9]{0,27}", 0..=28usize, "[0-9]{28}").prop_map(
             |(sign, whole, decimals, fraction)| {
@@ -241,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn the_middle_is_exact() {
+    fn the_middle_of_two_prices_is_exact() {
         let middle = |a: &str, b: &str| {
             let [a, b] = [a, b].map(|text| text.parse::<Price>().unwrap());
             a.middle(b).map(|price| price.to_string())
@@ -254,7 +261,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn leaves_as_it_came(text in written()) {
+        fn a_price_is_written_as_it_was_read(text in written()) {
             prop_assert_eq!(price(&text).to_string(), text);
         }
 
@@ -268,7 +275,7 @@ mod tests {
         }
 
         #[test]
-        fn small_sums_agree_with_integers(a in -1_000_000i64..1_000_000, b in -1_000_000i64..1_000_000, scale in 0..=6u8) {
+        fn small_differences_agree_with_integers(a in -1_000_000i64..1_000_000, b in -1_000_000i64..1_000_000, scale in 0..=6u8) {
             let amount = |units| Price::from_units(units, scale).unwrap();
             prop_assert_eq!(amount(a).minus(amount(b)).to_string(), amount(a - b).to_string());
         }
@@ -280,8 +287,8 @@ mod tests {
         }
 
         #[test]
-        fn floats_read_back_the_same(value in -1e12f64..1e12) {
-            // A float may need more digits than a price has room for; it is then refused, never rounded.
+        fn an_accepted_float_reads_back_the_same(value in -1e12f64..1e12) {
+            // A float may need more digits than a price can have. Such a float is rejected, never rounded.
             if let Ok(price) = Price::try_from(value) {
                 prop_assert_eq!(price.to_f64(), value);
             }
@@ -289,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn differences() {
+    fn differences_keep_the_larger_number_of_decimals() {
         assert_eq!(price("0.3").minus(price("0.1")).to_string(), "0.2");
         assert_eq!(price("189.50").minus(price("189.25")).to_string(), "0.25");
         assert_eq!(price("-37.63").minus(price("17.7")).to_string(), "-55.33");
@@ -299,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn percentages() {
+    fn percentages_are_rounded_and_trimmed() {
         let percent = |part: &str, base: &str| price(part).percent_of(price(base)).map(|p| p.to_string());
         assert_eq!(percent("0.25", "189.25").unwrap(), "0.1321");
         assert_eq!(percent("1", "8").unwrap(), "12.5");
@@ -311,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_in_value_whatever_the_spelling() {
+    fn prices_are_compared_by_value_not_by_text() {
         assert_eq!(price("0.1"), price("0.10"));
         assert_eq!(price("-0"), price("0.00"));
         assert!(price("-1") < price("-0.99"));

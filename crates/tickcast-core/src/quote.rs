@@ -1,25 +1,26 @@
-//! What the sequencer keeps of a symbol besides its newest tick.
+//! The data that the sequencer holds for each symbol in addition to the newest tick.
 
 use std::time::Duration;
 
 use crate::frame::Derived;
 use crate::{Candles, Extras, Frame, Position, Price, Seq, Symbol, Tick, TickView, Time};
 
-/// Who published a tick: a number that the shell gives its sources.
+/// Number of the source of a tick. The program around the core gives the numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct SourceId(pub u16);
 
 impl SourceId {
-    /// Nobody who is known in this run: a tick from before a restart, say, when sources may have been others.
+    /// A source that is not known in this run, for example of a tick from before a restart. The sources may
+    /// have been different then.
     pub const UNKNOWN: Self = Self(u16::MAX);
 }
 
-/// What a symbol's changes are measured from.
+/// The price that the changes of a symbol are measured from.
 #[derive(Debug, Clone, Copy)]
 pub enum Reference {
-    /// A previous close that a publisher gave; it holds until the next one.
+    /// A previous close from a publisher, valid until the next previous close.
     PrevClose(Price),
-    /// The symbol's first price of a UTC day.
+    /// The first price of the symbol on a UTC day.
     FirstOfDay {
         /// The price.
         price: Price,
@@ -29,7 +30,7 @@ pub enum Reference {
 }
 
 impl Reference {
-    /// The price that changes are measured from.
+    /// Returns the price that changes are measured from.
     #[must_use]
     pub const fn price(self) -> Price {
         match self {
@@ -37,7 +38,8 @@ impl Reference {
         }
     }
 
-    /// What it is after a tick of this price. A day that has not begun by now is one of a clock that was wrong.
+    /// Returns the reference after a tick with this price. A day after the horizon comes from a wrong clock
+    /// and is replaced.
     fn after(self, price: Price, prev_close: Option<Price>, when: TickTime) -> Self {
         let today = when.effective.utc_day();
         match (prev_close, self) {
@@ -50,17 +52,18 @@ impl Reference {
     }
 }
 
-/// When a tick happened, as far as that can be believed.
+/// Time of a tick, limited to what can be true.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TickTime {
-    /// What its publisher said, or when it arrived: readers are told so.
+    /// Time from the publisher, or the arrival time. Readers receive this time.
     pub(crate) time: Time,
-    /// The latest time that can be: as far ahead of now as clocks may differ.
+    /// Latest time that is believed: now plus the maximum difference of clocks.
     pub(crate) horizon: Time,
-    /// What it counts as for reference and candles: its time, or now where that lies beyond the horizon.
+    /// Time for reference and candles: `time`, or now if `time` is after the horizon.
     pub(crate) effective: Time,
-    /// What it counts as for those that come after it: its time; where that lies beyond the horizon, as long before now as clocks may
-    /// differ, so that the next one of an honest clock is not late for it.
+    /// Time for the lateness check of later ticks: `time`, or, if `time` is after the horizon, now minus the
+    /// maximum difference of clocks. So a tick with a wrong time does not make the next tick of a correct
+    /// clock late.
     pub(crate) order: Time,
 }
 
@@ -73,7 +76,7 @@ impl TickTime {
     }
 }
 
-/// Now, by the wall clock, and the latest time that can be by then.
+/// Now, by the wall clock, and the latest time that is believed at this moment.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ClockBounds {
     pub(crate) now: Time,
@@ -86,42 +89,42 @@ impl ClockBounds {
     }
 }
 
-/// A symbol's standing: how often it ticked, when, and from where its change is measured.
+/// State of a symbol: how many ticks were accepted, their times, and the reference of the change.
 #[derive(Debug, Clone)]
 pub struct Quote {
-    /// How many ticks were taken; the newest carries this number.
+    /// Number of accepted ticks; the newest tick has this number.
     pub n: u64,
-    /// The newest tick's price.
+    /// Price of the newest tick.
     pub price: Price,
-    /// The newest tick's time.
+    /// Time of the newest tick.
     pub time: Time,
-    /// The first tick's time.
+    /// Time of the first tick.
     pub first_time: Time,
-    /// What changes are measured from.
+    /// Reference of the changes.
     pub reference: Reference,
-    /// Who sent the newest tick.
+    /// Source of the newest tick.
     pub source: SourceId,
-    /// The time that later ticks are held against: an older one is late.
+    /// Time for the lateness check: a tick with an older time is late.
     order: Time,
-    /// What its prices did.
+    /// Candles of the symbol's prices.
     pub candles: Candles,
-    /// The newest tick's change, as readers were told, and the same in percent.
+    /// Change of the newest tick as sent to readers, and the same in percent.
     change: (Price, Option<Price>),
     extras: Extras,
 }
 
-/// A symbol with all there is to know of it, as of one place on the tape.
+/// The full state of a symbol as of one position on the tape.
 #[derive(Debug, Clone)]
 pub struct SymbolSnapshot {
-    /// Which.
+    /// Name of the symbol.
     pub symbol: Symbol,
-    /// Everything up to here is in it.
+    /// Sequence number of the last entry that the snapshot includes.
     pub as_of: Seq,
-    /// Where it last moved.
+    /// Position of the last change of the symbol.
     pub updated_at: Position,
-    /// Its newest tick; `None`: it was taken off.
+    /// Newest tick of the symbol. `None` if the symbol was removed.
     pub frame: Option<Frame>,
-    /// The rest.
+    /// Remaining state of the symbol.
     pub quote: Quote,
 }
 

@@ -1,8 +1,8 @@
-//! A market and a tape that follow the sequencer's: what each lane renders from, without a lock.
+//! Copy of the sequencer's market and tape. Each lane renders from its own copy, without a lock.
 
 use crate::{Digest, Limits, Market, Seq, Tape};
 
-/// A market and a tape that follow a [`Sequencer`](crate::Sequencer)'s in order.
+/// Copy of the market and the tape of a [`Sequencer`](crate::Sequencer), updated in order.
 #[derive(Debug)]
 pub struct Replica {
     market: Market,
@@ -10,7 +10,7 @@ pub struct Replica {
 }
 
 impl Replica {
-    /// One that has seen nothing yet. Its tape is bounded by `limits`, too.
+    /// Makes an empty replica. `limits` also bound its tape.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         Self {
@@ -19,26 +19,27 @@ impl Replica {
         }
     }
 
-    /// How far it has come.
+    /// Returns the sequence number up to which the replica is updated.
     #[must_use]
     pub const fn head(&self) -> Seq {
         self.tape.head()
     }
 
-    /// The newest tick of every symbol, as of [`head`](Self::head).
+    /// Returns the newest tick of every symbol, as of [`head`](Self::head).
     #[must_use]
     pub const fn market(&self) -> &Market {
         &self.market
     }
 
-    /// The last ticks in order, up to [`head`](Self::head).
+    /// Returns the last ticks in order, up to [`head`](Self::head).
     #[must_use]
     pub const fn tape(&self) -> &Tape {
         &self.tape
     }
 
-    /// Comes at most `most` entries closer; says whether it has arrived. Where the tape has moved on without it, it takes
-    /// everything as it stands: a reader may want what came before.
+    /// Applies at most `most` entries and returns whether the replica is up to date. If the tape no longer
+    /// holds the next entry, the replica copies the whole market and tape, because a reader may need older
+    /// entries.
     pub(crate) fn catch_up(&mut self, market: &Market, tape: &Tape, most: usize) -> bool {
         if !tape.reaches_back_to(self.head()) {
             self.market.clone_from(market);

@@ -1,19 +1,20 @@
-//! How a reader wants to be brought forward, and where one who comes back goes on.
+//! Delivery modes of a stream, and the position at which a returning reader continues.
 
 use crate::{Epoch, EventId, FilterHash, Position, Seq};
 
-/// What becomes of ticks that a reader has no time for.
+/// What a slow consumer receives when it falls behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Mode {
-    /// One who falls behind is given the newest tick of each symbol that moved meanwhile.
+    /// Conflation: a reader that falls behind receives the newest tick of each symbol that has changed.
     #[default]
     Latest,
-    /// Every tick, in order. One who falls off the tape's end is sent away.
+    /// Every tick, in order. If the tape no longer holds the next tick of a reader, the server closes the
+    /// stream.
     All,
 }
 
 impl Mode {
-    /// As it is written in a URL.
+    /// Returns the name of the mode as used in a URL.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -23,19 +24,19 @@ impl Mode {
     }
 }
 
-/// Why a reader cannot go on where it left.
+/// Reason why a reader cannot continue at its cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ResumeError {
-    /// The tape no longer holds what came after its cursor.
+    /// The tape no longer holds the ticks after the cursor.
     Expired,
-    /// Its cursor is of another life of the tape, or of a copy of it that went on otherwise.
+    /// The cursor is from another epoch, or from a copy of the tape that continued differently.
     Epoch,
-    /// Its cursor is none, or lies ahead of everything there is.
+    /// The text is not a cursor, or the cursor is ahead of the newest tick.
     Invalid,
 }
 
 impl ResumeError {
-    /// As readers are told.
+    /// Returns the name that readers receive.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -46,19 +47,20 @@ impl ResumeError {
     }
 }
 
-/// Where someone says to have come to, as far as that can be judged without the tape.
+/// The position that a returning reader claims to have reached, as far as it can be checked without the tape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Resume {
-    /// The place. Whether it is one of this tape its check says.
+    /// The claimed position. The check in the position shows whether the position belongs to this tape.
     pub position: Position,
-    /// What the stream was changed to, if it was.
+    /// Hash of the filter that the stream was changed to, if the stream was changed.
     pub filter: Option<FilterHash>,
 }
 
-/// Where someone goes on who says that everything up to `last` was seen, while the log of `epoch` stands at `head`.
+/// Returns the position at which a reader continues after it received everything up to `last`. `epoch` and
+/// `head` are the epoch and the head of the log.
 ///
 /// # Errors
-/// Where `last` is no cursor, or not one of this epoch. Anyone may send anything.
+/// If `last` is not a cursor, is from another epoch, or is ahead of `head`. A client can send any text.
 ///
 /// ```
 /// use tickcast_core::{ResumeError, Epoch, Seq, resume};

@@ -4,12 +4,13 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
-/// The longest symbol, in bytes.
+/// Maximum length of a symbol, in bytes.
 pub const MAX_SYMBOL_LEN: usize = 32;
 
 /// The name of something that has a price: 1–32 of `A-Z a-z 0-9 . _ - / : ^ = &`.
 ///
-/// Stored inline and `Copy`, so that a tick on its way in allocates nothing for it. Ordered as its bytes are.
+/// A symbol is stored inline and is `Copy`, so that an incoming tick needs no allocation for its symbol.
+/// Symbols are ordered by their bytes.
 ///
 /// ```
 /// use tickcast_core::Symbol;
@@ -22,16 +23,16 @@ pub struct Symbol {
     bytes: [u8; MAX_SYMBOL_LEN],
 }
 
-/// Why a text is not a [`Symbol`].
+/// Reason why a text is not a [`Symbol`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SymbolError {
-    /// Nothing at all.
+    /// The text is empty.
     #[error("symbol is empty")]
     Empty,
-    /// More than [`MAX_SYMBOL_LEN`] bytes.
+    /// The text has more than [`MAX_SYMBOL_LEN`] bytes.
     #[error("symbol has {0} bytes, the limit is {MAX_SYMBOL_LEN}")]
     TooLong(usize),
-    /// A character outside the set.
+    /// The text contains a character that is not allowed.
     #[error("symbol holds {0:?}; allowed are A-Z a-z 0-9 . _ - / : ^ = &")]
     Character(char),
 }
@@ -40,7 +41,7 @@ impl Symbol {
     /// Checks and copies `text`.
     ///
     /// # Errors
-    /// Where it is empty, longer than [`MAX_SYMBOL_LEN`] or holds a character outside the set.
+    /// If `text` is empty, is longer than [`MAX_SYMBOL_LEN`], or contains a character that is not allowed.
     pub fn new(text: &str) -> Result<Self, SymbolError> {
         if text.is_empty() {
             return Err(SymbolError::Empty);
@@ -56,20 +57,20 @@ impl Symbol {
         Ok(Self { len: text.len() as u8, bytes })
     }
 
-    /// Whether `c` may stand in a symbol.
+    /// Checks whether `c` is allowed in a symbol.
     #[must_use]
     pub const fn allows(c: char) -> bool {
         matches!(c, 'A'..='Z' | 'a'..='z' | '0'..='9' | '.' | '_' | '-' | '/' | ':' | '^' | '=' | '&')
     }
 
-    /// The name.
+    /// Returns the name.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        // Only `new` makes a symbol, and it lets nothing but ASCII in.
+        // `as_str` never fails: `new`, the only constructor, accepts only ASCII.
         std::str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 
-    /// The name's bytes, all ASCII.
+    /// Returns the bytes of the name, all ASCII.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..usize::from(self.len)]
@@ -127,14 +128,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_allowed_character_and_length() {
+    fn every_allowed_character_and_every_allowed_length_is_accepted() {
         for text in ["A", "BRK.B", "EUR/USD", "^SPX", "ES=F", "X:a_b-1", "AT&T", &"z".repeat(32)] {
             assert_eq!(Symbol::new(text).unwrap().as_str(), text);
         }
     }
 
     #[test]
-    fn each_refusal_names_what_is_wrong() {
+    fn each_error_names_what_is_wrong() {
         assert_eq!(Symbol::new(""), Err(SymbolError::Empty));
         assert_eq!(Symbol::new(&"z".repeat(33)), Err(SymbolError::TooLong(33)));
         for bad in [' ', ',', '*', '\n', '\r', '\0', '"', '\\', '>', 'é', '\u{2028}'] {
@@ -143,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn ordered_as_text() {
+    fn symbols_are_ordered_by_their_bytes() {
         let mut symbols = ["B", "AB", "A", "a", "A/B"].map(|s| Symbol::new(s).unwrap());
         symbols.sort();
         assert_eq!(symbols.map(|s| s.to_string()), ["A", "A/B", "AB", "B", "a"]);

@@ -1,24 +1,24 @@
-//! Numbers of symbols.
+//! Numbers that identify symbols.
 
 use crate::Symbol;
 
-/// A symbol's number within a market: given out in order of first appearance, never reused.
+/// Number of a symbol within a market. Numbers are given in order of first appearance and are never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SymbolId(u32);
 
 impl SymbolId {
-    /// As a position in a list with one place a symbol.
+    /// Returns the index of this symbol in a list with one entry per symbol.
     #[must_use]
     pub const fn index(self) -> usize {
         self.0 as usize
     }
 
-    /// That of the symbol at a position in such a list.
+    /// Returns the number of the symbol at an index in such a list.
     pub(crate) const fn at(index: usize) -> Self {
         Self(index as u32)
     }
 
-    /// The numbers of the first symbols of a market.
+    /// Returns the first symbols of a market with their numbers.
     pub(crate) fn all(symbols: &[Symbol]) -> impl Iterator<Item = (Self, &Symbol)> {
         (0..).map(Self).zip(symbols)
     }

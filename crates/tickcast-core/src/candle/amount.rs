@@ -1,10 +1,11 @@
-//! A price in little room.
+//! Prices in a compact form.
 
 use std::cmp::Ordering;
 
 use crate::Price;
 
-/// A price in sixteen bytes, as nearly all are: a symbol has thousands of candles.
+/// A price in 16 bytes for nearly all prices. The compact form matters because a symbol has thousands of
+/// candles.
 #[derive(Debug, Clone)]
 pub(super) enum CompactPrice {
     Short { units: i64, scale: u8 },

@@ -1,10 +1,10 @@
-//! A candle in little room, while its interval lasts and after.
+//! Candles in a compact form, open or closed.
 
 use super::amount::CompactPrice;
 use super::{Candle, begin};
 use crate::{Price, Time};
 
-/// A [`Candle`] in eighty bytes, as nearly all are.
+/// A [`Candle`] in about 80 bytes for nearly all candles.
 #[derive(Debug, Clone)]
 pub(super) struct Bar {
     pub(super) time: i64,
@@ -16,25 +16,25 @@ pub(super) struct Bar {
 }
 
 impl Bar {
-    /// The bar of a single tick.
+    /// Makes the bar of a single tick.
     pub(super) fn new(time: i64, amount: CompactPrice) -> Self {
         let [open, high, low] = [(); 3].map(|()| amount.clone());
         Self { time, open, high, low, close: amount, count: 1 }
     }
 
-    /// The same as a part of the longer bar of `level`.
+    /// Returns this bar as a part of the longer bar at `level`.
     pub(super) fn at_level(&self, level: usize) -> Self {
         Self { time: begin(self.time, level), ..self.clone() }
     }
 
-    /// Takes in one more tick.
+    /// Adds one tick.
     pub(super) fn add_price(&mut self, amount: CompactPrice) {
         self.widen(&amount);
         self.close = amount;
         self.count += 1;
     }
 
-    /// Takes in a bar of ticks that were taken after its own.
+    /// Adds a bar of ticks that were accepted after the ticks of this bar.
     pub(super) fn merge(&mut self, next: &Self) {
         self.widen(&next.high);
         self.widen(&next.low);

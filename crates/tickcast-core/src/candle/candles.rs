@@ -7,42 +7,45 @@ use super::bar::Bar;
 use super::{Candle, Interval, LEVELS, begin};
 use crate::{Price, Time};
 
-/// How many closed candles of each interval are kept of a symbol: a quarter of an hour of seconds, a day of minutes, a week of
-/// five minutes, ninety days of hours, ten years of days.
+/// Maximum number of closed candles per symbol and interval: 15 minutes of seconds, a day of minutes, a week
+/// of five minutes, ninety days of hours, ten years of days.
 const MAX_BARS: [usize; LEVELS] = [900, 1440, 2016, 2160, 3650];
 
-/// The part of a symbol's budget, in percent, that an interval keeps whatever the shorter ones need.
+/// Share of a symbol's candle budget, in percent, that each interval keeps even if shorter intervals need
+/// more room.
 const BUDGET_PERCENT: [usize; LEVELS] = [30, 25, 20, 15, 10];
 
-/// A symbol's candles of every interval, brought up to date tick by tick. A tick touches the second it is in; what is longer
-/// takes in each second once that is over.
+/// Candles of every interval of one symbol, updated with each tick. A tick only changes the open candle of
+/// its second. When that second is over, its candle is merged into the longer candles.
 ///
-/// Ticks count in the order in which they were taken: the newest one taken is the close of every candle it falls into, also when
-/// it happened before others.
+/// Ticks count in the order in which they were accepted. The last accepted tick is the close of every candle
+/// that contains the tick's time, even if other ticks happened later.
 #[derive(Debug, Clone, Default)]
 pub struct Candles {
-    /// The one of each interval that has not been closed. Of its last part, the shorter ones know.
+    /// The open candle of each interval. Its newest part is only in the open candles of the shorter
+    /// intervals.
     open: [Option<Bar>; LEVELS],
     closed: [VecDeque<Bar>; LEVELS],
-    /// The newest tick taken, if it happened before the second that is open.
+    /// Time and price of the last accepted tick, if the tick happened before the open second.
     late: Option<(i64, CompactPrice)>,
 }
 
 impl Candles {
-    /// The least budget of a symbol: one closed candle of each interval.
+    /// Minimum budget of a symbol: one closed candle of each interval.
     pub(crate) const MIN_BARS: usize = LEVELS;
 
-    /// None yet.
+    /// Makes an empty set of candles.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes in a tick that happened at `time`. Candles that begin after `horizon` are of a clock that was wrong: they are
-    /// dropped. At most `most` closed candles are kept; says how many more there are than before.
+    /// Adds a tick that happened at `time`. Candles that begin after `horizon` come from a wrong clock and
+    /// are dropped. At most `most` closed candles stay. Returns by how many the number of closed candles has
+    /// grown.
     pub(crate) fn add(&mut self, time: Time, price: Price, horizon: Time, most: usize) -> isize {
         let before = self.len();
-        // Where a clock went back twice, a closed one may be later than the open one.
+        // If a clock went back twice, a closed candle may be later than the open candle.
         let mut latest = self.open[0].iter().chain(self.closed[0].back());
         if latest.any(|bar| bar.time > horizon.as_millis()) {
             self.discard_after(horizon.as_millis());
@@ -65,7 +68,8 @@ impl Candles {
         self.len() as isize - before as isize
     }
 
-    /// The candles of `interval` that began from `from` to `to`, oldest first; the newest `most` of them.
+    /// Returns the candles of `interval` that began between `from` and `to`, oldest first: at most the newest
+    /// `most` candles.
     #[must_use]
     pub fn within(&self, interval: Interval, (from, to): (Time, Time), most: usize) -> Vec<Candle> {
         let level = interval as usize;
@@ -79,8 +83,9 @@ impl Candles {
         candles
     }
 
-    /// The candles of an interval that are still in parts: those open on shorter intervals belong to them, and, where a clock went
-    /// back, closed ones that begin no earlier.
+    /// Returns the candles of an interval that are not complete yet. The open candles of shorter intervals
+    /// are parts of them. If a clock went back, closed candles that begin at the same time or later are also
+    /// included.
     fn newest(&self, level: usize) -> Vec<Bar> {
         let mut newest: Vec<Bar> = Vec::new();
         let open = self.open[..=level].iter().rev().flatten();
@@ -101,20 +106,21 @@ impl Candles {
         newest
     }
 
-    /// How many candles are kept beyond those that are open.
+    /// Returns the number of closed candles.
     #[must_use]
     pub fn len(&self) -> usize {
         self.closed.iter().map(VecDeque::len).sum()
     }
 
-    /// Whether none is.
+    /// Checks whether there are no closed candles.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Every candle there is, with the number of its interval and whether it is open, in an order in which
-    /// [`restore`](Self::restore) takes them. Of an open one the last part stands in those of shorter intervals.
+    /// Returns every candle, with the number of its interval and whether the candle is open. The order is the
+    /// order that [`restore`](Self::restore) needs. The newest part of an open candle is only in the candles
+    /// of shorter intervals.
     pub fn bars(&self) -> impl Iterator<Item = (usize, bool, Candle)> {
         let closed = self.closed.iter().enumerate();
         let closed =
@@ -123,7 +129,8 @@ impl Candles {
         closed.chain(open.filter_map(|(level, bar)| Some((level, true, bar.as_ref()?.candle()))))
     }
 
-    /// Puts back what [`bars`](Self::bars) has told. What cannot have been told is passed over.
+    /// Restores one candle that [`bars`](Self::bars) has returned. Candles that cannot come from `bars` are
+    /// ignored.
     pub fn restore(&mut self, level: usize, open: bool, candle: &Candle) {
         let bar = Bar::from(candle);
         if level >= LEVELS {
@@ -136,14 +143,15 @@ impl Candles {
         }
     }
 
-    /// Puts back which tick was the newest one taken.
+    /// Restores which tick was accepted last.
     pub(crate) fn restore_newest(&mut self, time: Time, price: Price) {
         let second = begin(time.as_millis(), 0);
         let late = self.open[0].as_ref().is_some_and(|bar| bar.time > second);
         self.late = late.then(|| (time.as_millis(), CompactPrice::from(price)));
     }
 
-    /// Drops the oldest candles where there are more than `most`: of the shortest interval that has more than its share.
+    /// Drops the oldest candles if there are more than `most`. The shortest interval that has more than its
+    /// share loses candles first.
     pub(crate) fn shrink(&mut self, most: usize) {
         let mut surplus = self.len().saturating_sub(most);
         if surplus == 0 {
@@ -157,7 +165,8 @@ impl Candles {
         }
     }
 
-    /// A bar is over: it is kept, and becomes a part of the next longer one. A late tick is a bar that was over long ago.
+    /// Closes a bar: stores the bar and merges it into the next longer bar. A late tick is a bar whose
+    /// interval is already over.
     fn close(&mut self, level: usize, over: Bar) {
         if level + 1 < LEVELS {
             let longer = over.at_level(level + 1);
@@ -181,7 +190,7 @@ impl Candles {
         }
     }
 
-    /// Drops what began after `horizon`.
+    /// Drops the candles that began after `horizon`.
     fn discard_after(&mut self, horizon: i64) {
         for (open, closed) in self.open.iter_mut().zip(&mut self.closed) {
             open.take_if(|bar| bar.time > horizon);

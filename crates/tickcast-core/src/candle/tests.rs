@@ -16,7 +16,7 @@ fn all(candles: &Candles, interval: Interval) -> Vec<Candle> {
     candles.within(interval, (time(FOR_EVER.0), time(FOR_EVER.1)), usize::MAX)
 }
 
-/// The same from all ticks at once.
+/// Computes the expected candles from all ticks at once. The ticks must be in order of time.
 fn by_hand(ticks: &[(i64, i64)], interval: Interval) -> Vec<Candle> {
     let mut candles: Vec<Candle> = Vec::new();
     for (ms, units) in ticks {
@@ -67,7 +67,8 @@ proptest! {
     }
 }
 
-/// The same for ticks in any order: each counts in the interval that it falls into, as the newest one taken.
+/// Computes the expected candles of ticks in any order. Each tick counts in the interval that contains its
+/// time, in the order in which ticks were accepted.
 fn by_hand_in_any_order(ticks: &[(i64, i64)], interval: Interval) -> Vec<Candle> {
     let mut sorted = ticks.to_vec();
     sorted.sort_by_key(|(ms, _)| ms - ms.rem_euclid(interval.millis()));
@@ -94,7 +95,8 @@ fn a_late_tick_counts_once_in_each_interval_and_is_the_close_of_its_own() {
 }
 
 proptest! {
-    /// Whatever the order, every interval has every tick once, and the newest one taken is the close of its candle.
+    /// In any order of ticks, every interval counts every tick once, and the last accepted tick is the close
+    /// of its candle.
     #[test]
     fn ticks_in_any_order_count_once(
         ticks in prop::collection::vec((0i64..400_000, -5000i64..5000), 1..80),
@@ -127,7 +129,7 @@ proptest! {
 }
 
 #[test]
-fn candles_of_a_clock_that_was_ahead_are_dropped() {
+fn candles_from_a_clock_that_was_ahead_are_dropped() {
     let (day, start) = (86_400_000, 1_782_907_200_000);
     let mut candles = Candles::new();
     let price = |units| Price::from_units(units, 0).unwrap();
@@ -147,21 +149,21 @@ fn candles_of_a_clock_that_was_ahead_are_dropped() {
 }
 
 #[test]
-fn the_shortest_interval_gives_way_first() {
+fn the_shortest_interval_loses_candles_first() {
     let mut candles = Candles::new();
     for second in 0..200_000 {
         candles.add(time(second * 1000), Price::from_units(second, 0).unwrap(), Time::MAX, 100);
         assert!(candles.len() <= 100);
     }
     let kept = Interval::ALL.map(|interval| all(&candles, interval).len() - 1);
-    // 55 hours and two days need less than their share; what they leave goes to the longest that can use it.
+    // 55 hours and two days use less than their share. The longest interval that needs room gets the rest.
     assert_eq!(kept.iter().sum::<usize>(), 100);
     assert_eq!((kept[0], kept[4]), (30, 2), "{kept:?}");
     assert!(kept[1] >= 25 && kept[2] >= 20 && kept[3] >= 15, "{kept:?}");
 }
 
 #[test]
-fn a_range_and_a_limit() {
+fn candles_are_selected_by_range_and_limit() {
     let mut candles = Candles::new();
     for second in 0..100 {
         add(&mut candles, second * 1000, Price::from_units(1, 0).unwrap());

@@ -1,4 +1,4 @@
-//! Many symbols held against one filter.
+//! Fast matching of many symbols with one filter.
 
 use memchr::memmem::Finder;
 
@@ -7,39 +7,40 @@ use super::glob::Glob;
 use crate::Symbol;
 
 impl Filter {
-    /// Makes a matcher: quicker for each of many symbols, once it is made.
+    /// Returns a matcher, which is faster than [`matches`](Self::matches) for many symbols.
     #[must_use]
     pub fn matcher(&self) -> Matcher<'_> {
         Matcher { filter: self, globs: self.globs.iter().map(Parts::of).collect() }
     }
 }
 
-/// A filter, ready to be held against many symbols: what each pattern begins and ends with is looked at first, and the rest is
-/// searched for, so that one comparison costs no more than the symbol is long.
+/// A filter, prepared to be compared with many symbols. The start and the end of each pattern are compared
+/// first. The other parts are then searched for, so that one comparison takes time linear in the length of
+/// the symbol.
 #[derive(Debug)]
 pub struct Matcher<'f> {
     filter: &'f Filter,
     globs: Vec<Parts<'f>>,
 }
 
-/// A pattern between its stars.
+/// The parts of a pattern between its stars.
 #[derive(Debug)]
 struct Parts<'f> {
     prefix: &'f [u8],
     middle: Vec<Finder<'f>>,
     suffix: &'f [u8],
-    /// A shorter symbol cannot match.
+    /// Minimum length of a matching symbol.
     least: usize,
 }
 
 impl<'f> Matcher<'f> {
-    /// Whether the filter wants a symbol.
+    /// Checks whether the filter selects `symbol`.
     #[must_use]
     pub fn matches(&self, symbol: &Symbol) -> bool {
         self.pattern_of(symbol).is_some() || self.filter.names().binary_search(symbol).is_ok()
     }
 
-    /// The first pattern that asks for a symbol.
+    /// Returns the first pattern that matches `symbol`.
     pub(super) fn pattern_of(&self, symbol: &Symbol) -> Option<&'f Glob> {
         let at = self.globs.iter().position(|glob| glob.matches(symbol.as_bytes()))?;
         self.filter.globs.get(at)
@@ -60,9 +61,11 @@ impl<'f> Parts<'f> {
         }
     }
 
-    /// Each part as early as it can be: what follows it has the most room then.
+    /// Checks whether the parts match `name`. Each part is matched as early as possible, which leaves the
+    /// most room for the following parts.
     fn matches(&self, name: &[u8]) -> bool {
-        // By the byte: most symbols differ in the first or the last, which is quicker than a call to compare them all.
+        // Compares byte by byte. Most symbols differ in the first or the last byte, so this is faster than a
+        // call that compares all bytes.
         let begins = || self.prefix.iter().zip(name).all(|(wanted, byte)| wanted == byte);
         let ends = || self.suffix.iter().rev().zip(name.iter().rev()).all(|(wanted, byte)| wanted == byte);
         if name.len() < self.least || !begins() || !ends() {
@@ -82,7 +85,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// The definition, word for word.
+    /// The definition of matching, without optimizations.
     fn naive(pattern: &[u8], name: &[u8]) -> bool {
         match pattern {
             [] => name.is_empty(),
@@ -93,7 +96,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn agrees_with_the_definition(pattern in "[AB*]{0,6}[*][AB*]{0,6}", name in "[AB]{1,10}") {
+        fn matching_agrees_with_the_definition(pattern in "[AB*]{0,6}[*][AB*]{0,6}", name in "[AB]{1,10}") {
             let glob = Glob::new(&pattern).unwrap();
             let right = naive(pattern.as_bytes(), name.as_bytes());
             prop_assert_eq!(glob.matches(name.as_bytes()), right);

@@ -3,25 +3,25 @@
 use super::SymbolSet;
 use crate::{Filter, Market, Symbol, SymbolId};
 
-/// A filter, and the symbols of one market that it wants so far.
+/// A filter, and the symbols of one market that the filter selects so far.
 #[derive(Debug, Clone)]
 pub struct Selection {
     filter: Filter,
     wanted: HistoryRequest,
-    /// How many symbols of the market have been looked at.
+    /// Number of symbols of the market that were compared with the filter.
     seen: usize,
 }
 
-/// The symbols that are wanted.
+/// The selected symbols.
 #[derive(Debug, Clone)]
 enum HistoryRequest {
-    /// All there are and will be.
+    /// Every symbol, now and later.
     All,
     These(SymbolSet),
 }
 
 impl Selection {
-    /// The symbols of `market` that `filter` wants.
+    /// Makes the selection of the symbols of `market` that `filter` selects.
     #[must_use]
     pub fn new(filter: Filter, market: &Market) -> Self {
         let mut selection = Self::of(filter);
@@ -34,14 +34,15 @@ impl Selection {
         selection
     }
 
-    /// Of a filter with patterns, and the first symbols of a market, in order of first appearance. The same as
-    /// [`new`](Self::new) for someone who has no market at hand.
+    /// Makes a selection from a filter with patterns and the first symbols of a market, in order of first
+    /// appearance. The result is the same as that of [`new`](Self::new), but no market is needed.
     #[must_use]
     pub fn of_first(filter: Filter, symbols: &[Symbol]) -> Self {
         Self::of(filter).extended(symbols)
     }
 
-    /// The same once it has looked at those of the first symbols of its market that it has not.
+    /// Returns the selection after comparing those of the market's first symbols that were not compared
+    /// before.
     #[must_use]
     pub fn extended(mut self, symbols: &[Symbol]) -> Self {
         let filter = self.filter.clone();
@@ -60,8 +61,8 @@ impl Selection {
         Self { filter, wanted, seen: 0 }
     }
 
-    /// Looks at the symbols that came to `market` since, at so many at the most, and shows `each` of them that is wanted. Returns how
-    /// many it has looked at.
+    /// Compares new symbols of `market` with the filter, at most `most` of them, and calls `each` for each
+    /// selected symbol. Returns the number of compared symbols.
     pub fn extend(&mut self, market: &Market, most: usize, mut each: impl FnMut(SymbolId)) -> usize {
         let filter = self.filter.clone();
         let matcher = filter.matcher();
@@ -76,7 +77,8 @@ impl Selection {
         self.seen - before
     }
 
-    /// A symbol that the filter names has come to the market, after all that are known.
+    /// Adds a symbol that the filter names and that is new in the market. The symbol must come after all
+    /// known symbols.
     pub fn add(&mut self, id: SymbolId) {
         self.want(id);
     }
@@ -88,19 +90,20 @@ impl Selection {
         }
     }
 
-    /// The filter.
+    /// Returns the filter.
     #[must_use]
     pub const fn filter(&self) -> &Filter {
         &self.filter
     }
 
-    /// How many symbols of the market have been looked at.
+    /// Returns the number of symbols of the market that were compared with the filter.
     #[must_use]
     pub const fn seen(&self) -> usize {
         self.seen
     }
 
-    /// Whether so many are wanted that they are not listed: who asks whether one is, asks for each.
+    /// Checks whether so many symbols are selected that they are stored as a bitmap or as "all", not as a
+    /// list. Then a caller should test single symbols with [`contains`](Self::contains).
     #[must_use]
     pub const fn is_wide(&self) -> bool {
         match &self.wanted {
@@ -109,7 +112,7 @@ impl Selection {
         }
     }
 
-    /// How many symbols are wanted.
+    /// Returns the number of selected symbols.
     #[must_use]
     pub const fn len(&self) -> usize {
         match &self.wanted {
@@ -118,13 +121,13 @@ impl Selection {
         }
     }
 
-    /// Whether none is.
+    /// Checks whether no symbol is selected.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The wanted symbols, in order of first appearance.
+    /// Returns the selected symbols, in order of first appearance.
     pub fn ids(&self) -> impl Iterator<Item = SymbolId> + '_ {
         let (all, these) = match &self.wanted {
             HistoryRequest::All => (self.seen, None),
@@ -133,13 +136,13 @@ impl Selection {
         (0..all).map(SymbolId::at).chain(these.into_iter().flat_map(SymbolSet::ids))
     }
 
-    /// The wanted symbols in order of their names, beginning after `after`.
+    /// Returns the selected symbols in order of their names, starting after `after`.
     pub fn in_order<'m>(
         &'m self,
         market: &'m Market,
         after: Option<Symbol>,
     ) -> impl Iterator<Item = (Symbol, SymbolId)> + 'm {
-        // A filter of names alone is in order already, and short; patterns may want the whole market.
+        // A filter without patterns is already sorted, and short. Patterns may select the whole market.
         let names = self.filter.names();
         let start = after.map_or(0, |after| names.partition_point(|name| *name <= after));
         let (names, all) = match self.filter.has_patterns() {
@@ -149,7 +152,7 @@ impl Selection {
         names.into_iter().flatten().chain(all.into_iter().flatten())
     }
 
-    /// Whether the symbol is wanted.
+    /// Checks whether the symbol is selected.
     #[must_use]
     pub fn contains(&self, id: SymbolId) -> bool {
         match &self.wanted {
@@ -165,7 +168,7 @@ mod tests {
     use crate::filter::symbols::MAX_LISTED;
 
     #[test]
-    fn few_and_many_say_the_same() {
+    fn small_and_large_selections_agree() {
         let mut market = Market::default();
         let names: Vec<_> = (0..5000)
             .map(|i| Symbol::new(&format!("{}{i}", if i % 3 == 0 { "S" } else { "T" })).unwrap())

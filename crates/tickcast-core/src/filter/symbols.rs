@@ -1,30 +1,31 @@
-//! Some symbols of a market.
+//! Sets of symbols of a market.
 
 use crate::SymbolId;
 
-/// More symbols than this are a bitmap: 12.5 KB for a market of 100,000, however many of them there are.
+/// Maximum number of symbols that are stored as a list. Larger sets are a bitmap: 12.5 KB for a market of
+/// 100,000 symbols, whatever the size of the set.
 pub(super) const MAX_LISTED: usize = 1024;
 
-/// Some symbols of a market, in order of first appearance.
+/// A set of symbols of a market, in order of first appearance.
 #[derive(Debug, Clone)]
 pub struct SymbolSet(Representation);
 
 #[derive(Debug, Clone)]
 enum Representation {
-    /// Few, ascending.
+    /// A small set: a sorted list.
     Few(Vec<SymbolId>),
-    /// Many, as a bit each, and how many there are.
+    /// A large set: one bit per symbol, and the number of symbols in the set.
     Many(Vec<u64>, usize),
 }
 
 impl SymbolSet {
-    /// None. It takes no memory.
+    /// Makes an empty set. An empty set allocates no memory.
     #[must_use]
     pub const fn new() -> Self {
         Self(Representation::Few(Vec::new()))
     }
 
-    /// Adds a symbol; returns whether it was not there. Those that come in order cost nothing to speak of.
+    /// Adds a symbol and returns whether the symbol was new. Adding symbols in order is cheap.
     pub fn insert(&mut self, id: SymbolId) -> bool {
         match &mut self.0 {
             Representation::Few(ids) => {
@@ -49,7 +50,7 @@ impl SymbolSet {
         }
     }
 
-    /// Whether a symbol is among them.
+    /// Checks whether the set contains the symbol.
     #[must_use]
     pub fn contains(&self, id: SymbolId) -> bool {
         match &self.0 {
@@ -60,7 +61,7 @@ impl SymbolSet {
         }
     }
 
-    /// How many they are.
+    /// Returns the number of symbols in the set.
     #[must_use]
     pub const fn len(&self) -> usize {
         match &self.0 {
@@ -69,24 +70,24 @@ impl SymbolSet {
         }
     }
 
-    /// Whether there are none.
+    /// Checks whether the set is empty.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether they are so many that they are not listed.
+    /// Checks whether the set is stored as a bitmap and not as a list.
     #[must_use]
     pub const fn is_wide(&self) -> bool {
         matches!(self.0, Representation::Many(..))
     }
 
-    /// They all, in order of first appearance.
+    /// Returns all symbols of the set, in order of first appearance.
     pub fn ids(&self) -> impl Iterator<Item = SymbolId> + '_ {
         self.ids_from(0)
     }
 
-    /// Those from the `from`-th symbol of the market on.
+    /// Returns the symbols of the set whose index in the market is `from` or higher.
     pub fn ids_from(&self, from: usize) -> impl Iterator<Item = SymbolId> + '_ {
         let (few, many) = match &self.0 {
             Representation::Few(ids) => (&ids[ids.partition_point(|id| id.index() < from)..], &[][..]),
@@ -124,7 +125,7 @@ impl FromIterator<SymbolId> for SymbolSet {
     }
 }
 
-/// Sets a bit; returns whether it was not set.
+/// Sets a bit and returns whether the bit was not set before.
 fn set(bits: &mut Vec<u64>, id: SymbolId) -> bool {
     let (word, bit) = (id.index() / 64, 1 << (id.index() % 64));
     if word >= bits.len() {
@@ -145,7 +146,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn is_a_set_in_order(
+        fn a_symbol_set_is_a_sorted_set(
             indices in prop::collection::vec(0usize..5000, 0..3000), from in 0usize..5100,
         ) {
             let (mut set, mut model) = (SymbolSet::new(), BTreeSet::new());

@@ -1,28 +1,29 @@
-//! A tick's JSON, taken apart again.
+//! Parser for the JSON of an encoded tick.
 
 use crate::{Price, Symbol, Time};
 
-/// What a tick's JSON says, as it was written. Only what [`Frame`](crate::Frame)s hold that were encoded here is understood.
+/// The fields of a tick's JSON, as written. Only the JSON of a [`Frame`](crate::Frame) that this crate
+/// encoded can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TickView<'a> {
-    /// What has the price.
+    /// The symbol.
     pub symbol: Symbol,
-    /// A decimal.
+    /// The price, a decimal.
     pub price: &'a str,
-    /// A decimal.
+    /// The change, a decimal.
     pub change: &'a str,
-    /// A decimal, where there is a reference other than zero.
+    /// The change in percent, a decimal. `None` if there is no reference other than zero.
     pub change_pct: Option<&'a str>,
-    /// When it happened.
+    /// The time at which the tick happened.
     pub time: Time,
-    /// Its number among its symbol's ticks: it counts without a hole.
+    /// Number of the tick among the ticks of its symbol, counted without gaps.
     pub n: u64,
-    /// What else it holds, as the tail of a JSON object: `,"bid":1.5`.
+    /// The extras, as the tail of a JSON object: `,"bid":1.5`.
     pub extras: &'a [u8],
 }
 
 impl<'a> TickView<'a> {
-    /// Reads a tick's JSON; `None` for any other.
+    /// Reads the JSON of a tick, or returns `None` for any other JSON.
     #[must_use]
     pub fn read(json: &'a [u8]) -> Option<Self> {
         let mut rest = json.strip_prefix(b"{\"symbol\":\"")?;
@@ -54,7 +55,8 @@ impl<'a> TickView<'a> {
         })
     }
 
-    /// Its price, its change, and that in percent where there is a reference; `None` where one of the first two is no decimal.
+    /// Returns the price, the change, and the change in percent if there is a reference. Returns `None` if
+    /// the price or the change is not a decimal.
     #[must_use]
     pub fn amounts(&self) -> Option<(Price, Price, Option<Price>)> {
         let amount = |text: &str| Price::read_back(text).ok();
@@ -62,7 +64,7 @@ impl<'a> TickView<'a> {
     }
 }
 
-/// What stands before `end`, which is not taken.
+/// Returns the text before `end`. `end` itself stays in `rest`.
 fn take<'a>(rest: &mut &'a [u8], end: u8) -> Option<&'a str> {
     let at = memchr::memchr(end, rest)?;
     let (text, behind) = rest.split_at(at);
@@ -70,7 +72,7 @@ fn take<'a>(rest: &mut &'a [u8], end: u8) -> Option<&'a str> {
     std::str::from_utf8(text).ok()
 }
 
-/// What stands before the next comma or brace.
+/// Returns the text before the next comma or brace.
 fn number<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
     let at = memchr::memchr2(b',', b'}', rest)?;
     let (text, behind) = rest.split_at(at);
@@ -84,7 +86,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn each_member_as_written() {
+    fn each_field_is_read_as_written() {
         let json = br#"{"symbol":"A","price":0.10,"change":-1,"change_pct":2.5,"time":7,"n":3,"note":"a,}","bid":1}"#;
         let facts = TickView::read(json).unwrap();
         assert_eq!((facts.symbol.as_str(), facts.price, facts.change), ("A", "0.10", "-1"));
@@ -96,7 +98,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_survived(bytes: Vec<u8>, cut in 0usize..80) {
+        fn any_bytes_are_handled_without_a_panic(bytes: Vec<u8>, cut in 0usize..80) {
             let _ = TickView::read(&bytes);
             let json = br#"{"symbol":"A","price":0.10,"change":-1,"change_pct":2.5,"time":7,"n":3,"bid":1}"#;
             prop_assert_eq!(TickView::read(&json[..json.len().min(cut)]).is_some(), cut >= json.len());

@@ -5,25 +5,27 @@ use std::str::FromStr;
 use super::{Time, TimeError};
 use crate::excerpt::excerpt;
 
-/// The least number of milliseconds, March 1973. Smaller numbers are nearly always seconds, which reach the year 5138 there.
+/// Minimum number of milliseconds except 0: March 1973. Smaller numbers are almost always seconds; this
+/// number as seconds is in the year 5138.
 const MIN_TIME_MS: i64 = 100_000_000_000;
 
-/// The first number, the year 5138 in milliseconds, that is nearly always micro- or nanoseconds: in microseconds it is March 1973.
+/// First number that is out of range for milliseconds: the year 5138. Numbers from here on are almost always
+/// microseconds or nanoseconds; this number as microseconds is in March 1973.
 const FIRST_MS_OUT_OF_RANGE: i64 = 100_000_000_000_000;
 
-/// Why a text is no [`Time`].
+/// Reason why a text is not a [`Time`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TimeTextError {
-    /// A number of another unit: seconds.
+    /// The number looks like seconds.
     #[error("time {0} looks like seconds; milliseconds since 1970 are expected")]
     Seconds(i64),
-    /// A number of another unit: micro- or nanoseconds.
+    /// The number looks like microseconds or nanoseconds.
     #[error("time {0} looks like micro- or nanoseconds; milliseconds since 1970 are expected")]
     Finer(i64),
-    /// Before 1970, or after the year 9999.
+    /// The time is before 1970 or after the year 9999.
     #[error(transparent)]
     Outside(#[from] TimeError),
-    /// Neither a whole number nor RFC 3339 with an offset; the start of the text.
+    /// The text is neither a whole number nor RFC 3339 with an offset. Contains the start of the text.
     #[error(
         "time `{0}` is neither a whole number of milliseconds since 1970 nor RFC 3339 with an offset, \
          as in 2024-01-02T14:30:00Z"
@@ -31,8 +33,8 @@ pub enum TimeTextError {
     Unreadable(String),
 }
 
-/// Reads `1704205800000`, `2024-01-02T14:30:00Z` or `2024-01-02 09:30:00.123-05:00`; cuts off finer fractions. Refuses numbers that
-/// are nearly certainly in another unit.
+/// Reads `1704205800000`, `2024-01-02T14:30:00Z` or `2024-01-02 09:30:00.123-05:00`. Fractions of a
+/// millisecond are cut off. Numbers that are almost certainly in another unit are rejected.
 impl FromStr for Time {
     type Err = TimeTextError;
 
@@ -63,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn milliseconds_and_rfc_3339() {
+    fn milliseconds_and_rfc_3339_are_accepted() {
         assert_eq!(ms("1704205800000"), 1_704_205_800_000);
         assert_eq!(ms("0"), 0);
         for text in ["2024-01-02T14:30:00Z", "2024-01-02 09:30:00-05:00", "2024-01-02t15:30:00.000999+01:00"]
@@ -74,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn other_units_are_refused_by_name() {
+    fn numbers_in_other_units_are_rejected_by_name() {
         assert_eq!(
             says("1704067200"),
             "time 1704067200 looks like seconds; milliseconds since 1970 are expected"
@@ -88,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_leaves_the_moment_open_is_refused() {
+    fn a_text_without_an_exact_time_is_rejected() {
         for text in ["", "now", "2024-01-02", "2024-01-02T14:30:00", "1704067200.5", "1704067200000.0", "+"] {
             assert!(says(text).contains("nor RFC 3339 with an offset"), "{text}");
         }

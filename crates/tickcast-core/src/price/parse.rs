@@ -1,4 +1,4 @@
-//! From text to [`Price`]: JSON's number grammar, nothing more.
+//! Parser from text to [`Price`]. The grammar is exactly that of JSON numbers.
 
 use std::str::FromStr;
 
@@ -8,10 +8,11 @@ use super::{MAX_DIGITS, Price, PriceError};
 use crate::excerpt::excerpt;
 
 impl Price {
-    /// Reads what [`write`](Self::write) has written: a difference may have twice the digits of what may come in.
+    /// Reads text that [`write`](Self::write) has written. A difference may have twice as many digits as an
+    /// incoming price.
     ///
     /// # Errors
-    /// Where it is no decimal number, or longer than any difference.
+    /// If `text` is not a decimal number, or is longer than any difference can be.
     pub fn read_back(text: &str) -> Result<Self, PriceError> {
         decimal(text, 2 * MAX_DIGITS + 1)
     }
@@ -25,13 +26,14 @@ impl FromStr for Price {
     }
 }
 
-/// Reads `-`, digits, point, digits, exponent, exactly as JSON writes numbers; at most `most` significant digits.
+/// Reads `-`, digits, decimal point, digits, exponent, exactly as JSON writes numbers. Accepts at most `most`
+/// significant digits.
 fn decimal(text: &str, most: usize) -> Result<Price, PriceError> {
     if text.is_empty() {
         return Err(PriceError::Empty);
     }
     let parts = Parts::split(text.as_bytes()).ok_or_else(|| refusal(text))?;
-    // Nearly every price fits in the short form.
+    // Nearly all prices fit in the short form (128 bits).
     let (mut short, mut long) = (0u128, None);
     let mut significant = 0;
     for digit in parts.whole.iter().chain(parts.fraction) {
@@ -47,7 +49,7 @@ fn decimal(text: &str, most: usize) -> Result<Price, PriceError> {
         }
     }
     let digits = long.unwrap_or_else(|| U256::new(short));
-    // Where the exponent moves the point to; a text is shorter than an i64 is large.
+    // Final number of decimals, with the exponent applied. The length of a text always fits in an i64.
     let scale = parts.fraction.len() as i64 - parts.exponent;
     let spare = if digits == 0 { 0 } else { (-scale).max(0) };
     if significant as i64 + spare > most as i64 {
@@ -61,7 +63,7 @@ fn decimal(text: &str, most: usize) -> Result<Price, PriceError> {
     Ok(Price { digits, scale: scale as u8, negative: parts.negative })
 }
 
-/// A number's text, taken apart.
+/// Parts of the text of a number.
 struct Parts<'a> {
     negative: bool,
     whole: &'a [u8],
@@ -92,13 +94,14 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// One digit or more, and what follows them.
+/// Splits `text` into at least one leading digit and the remaining text.
 fn digits(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = text.iter().position(|b| !b.is_ascii_digit()).unwrap_or(text.len());
     (end > 0).then(|| text.split_at(end))
 }
 
-/// An exponent; one too large to count is as good as a million, which no price survives.
+/// Reads an exponent. A very large exponent is limited to one million, which is out of range for every price
+/// except zero.
 fn exponent(text: &[u8]) -> Option<i64> {
     let (sign, text) = match text {
         [b'-', rest @ ..] => (-1, rest),
@@ -109,7 +112,7 @@ fn exponent(text: &[u8]) -> Option<i64> {
     Some(sign * digits.iter().fold(0, |n: i64, digit| (n * 10 + i64::from(digit - b'0')).min(1_000_000)))
 }
 
-/// What is wrong with a text that is not a number.
+/// Returns the error for a text that is not a number.
 fn refusal(text: &str) -> PriceError {
     let bare = text.trim_start_matches(['+', '-']).to_ascii_lowercase();
     match bare.as_str() {
@@ -124,7 +127,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn written_out() {
+    fn accepted_numbers_are_written_out_in_full() {
         for (text, out) in [
             ("0.10", "0.10"),
             ("-37.63", "-37.63"),
@@ -144,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn refused_by_name() {
+    fn each_error_names_what_is_wrong() {
         let says = |text: &str| decimal(text, MAX_DIGITS).unwrap_err().to_string();
         assert_eq!(says(""), "is empty");
         assert_eq!(says("+1"), "`+1` is not a decimal number");
@@ -162,7 +165,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_survived_and_what_parses_is_a_json_number(text in "[-+0-9.eE]{0,40}|.*") {
+        fn any_text_is_handled_and_a_parsed_text_is_a_json_number(text in "[-+0-9.eE]{0,40}|.*") {
             let json = serde_json::from_str::<&serde_json::value::RawValue>(&text);
             match decimal(&text, MAX_DIGITS) {
                 Ok(price) => {
