@@ -129,7 +129,7 @@ pub struct SymbolSnapshot {
 }
 
 impl Quote {
-    /// The standing after a symbol's first tick.
+    /// Returns the state after the first tick of a symbol.
     pub(crate) fn open(tick: &Tick, origin: SourceId, when: TickTime) -> (Self, Derived) {
         let (price, time) = (tick.price, when.time);
         let reference = Reference::FirstOfDay { price, day: when.effective.utc_day() };
@@ -150,13 +150,14 @@ impl Quote {
         (quote, told)
     }
 
-    /// Begins anew after the symbol was taken off: only its number goes on.
+    /// Starts a new state after the symbol was removed. Only the number `n` continues.
     pub(crate) fn reopen(&mut self, tick: &Tick, when: TickTime) {
         self.reference = Reference::FirstOfDay { price: tick.price, day: when.effective.utc_day() };
         (self.first_time, self.order) = (when.time, when.order);
     }
 
-    /// A standing as it was before, in an earlier run perhaps; `extras` as they stood in the newest tick's JSON.
+    /// Restores a state, for example from an earlier run. `extras` is the text from the JSON of the newest
+    /// tick.
     #[must_use]
     pub fn restored(
         (n, price): (u64, Price),
@@ -171,13 +172,14 @@ impl Quote {
         Self { n, price, time, first_time, reference, source: origin, order: time, candles, change, extras }
     }
 
-    /// The newest tick's extras, as the tail of a JSON object.
+    /// Returns the extras of the newest tick, as the tail of a JSON object.
     #[must_use]
     pub fn extras(&self) -> &[u8] {
         self.extras.as_json()
     }
 
-    /// Takes one more tick that was taken before, from what readers were told. `None`: it says no price.
+    /// Returns the state after replaying a tick that was accepted before. `facts` is the tick as sent to
+    /// readers. Returns `None` if `facts` contains no valid price or change.
     pub(crate) fn reapply(
         standing: Option<Self>,
         facts: &TickView<'_>,
@@ -200,7 +202,7 @@ impl Quote {
         Some(quote)
     }
 
-    /// Takes one more tick and says what its readers are told.
+    /// Applies a tick and returns the derived fields that readers receive.
     pub(crate) fn advance(&mut self, tick: &Tick, origin: SourceId, when: TickTime) -> Derived {
         self.n += 1;
         self.price = tick.price;
@@ -213,26 +215,28 @@ impl Quote {
         Derived { change, change_pct, time: when.time, n: self.n }
     }
 
-    /// The newest tick's time is this.
+    /// Sets the time of the newest tick, and the time for the lateness check.
     fn advance_order(&mut self, when: TickTime) {
         let known = self.newest(when.horizon).filter(|_| when.time > when.horizon);
         self.time = when.time;
         self.order = when.order.max(known.unwrap_or_default());
     }
 
-    /// The time that ticks are held against by now: a time beyond the horizon, since the clock was put back, says nothing.
+    /// Returns the time for the lateness check. Returns `None` if this time is after the horizon: the clock
+    /// was set back, and the time means nothing.
     pub(crate) fn newest(&self, horizon: Time) -> Option<Time> {
         Some(self.order).filter(|newest| *newest <= horizon)
     }
 
-    /// A tick that repeats the newest came.
+    /// Records the time of an unchanged tick.
     pub(crate) fn keep_time(&mut self, when: TickTime) {
         let known = self.newest(when.horizon);
         self.time = known.map_or(when.time, |_| self.time.max(when.time));
         self.order = when.order.max(known.unwrap_or_default());
     }
 
-    /// Whether readers would be told nothing new by `tick` but its time. The first of a day is news: it is the reference.
+    /// Checks whether `tick` changes nothing except the time. The first tick of a day always counts as a
+    /// change, because it sets the reference.
     pub(crate) fn is_unchanged(&self, tick: &Tick, when: TickTime) -> bool {
         let reference = self.reference.after(tick.price, tick.prev_close, when);
         let same_day = match (reference, self.reference) {
@@ -250,8 +254,8 @@ impl Quote {
     }
 }
 
-/// The change, and the same in percent of the price it is measured from. A publisher's own change without a close implies its
-/// own base.
+/// Returns the change, and the change in percent of its reference price. If the publisher sends a change
+/// without a previous close, the reference price is price − change.
 fn change(tick: &Tick, reference: Reference) -> (Price, Option<Price>) {
     let (change, base) = match (tick.change, tick.prev_close) {
         (Some(change), Some(close)) => (change, close),

@@ -1,12 +1,13 @@
-//! What a reader standing at a cursor has yet to be sent. Pure: the same place and filter give the same bytes.
+//! Rendering: computes what must still be sent to a reader at a cursor. Rendering is pure: the same position
+//! and filter give the same bytes.
 //!
-//! Four ways to catch up, each appending finished frames to a buffer and stopping, at a place it returns, once that holds
-//! more than asked for:
+//! There are four functions. Each function appends encoded frames to a buffer, and stops when the appended
+//! bytes reach a limit. Each function returns the position where it stopped.
 //!
-//! - [`all_ticks`]: each tick, in order;
-//! - [`conflated`]: of each symbol that moved, its newest tick only;
-//! - [`initial_by_seq`]: the same for one who has seen nothing yet, and so need not hear what is gone;
-//! - [`snapshot_by_name`]: of each symbol, its newest tick, in order of their names.
+//! - [`all_ticks`]: every tick, in order;
+//! - [`conflated`]: conflation: only the newest tick of each symbol that has changed;
+//! - [`initial_by_seq`]: the same for a reader that has received nothing yet, and so needs no removals;
+//! - [`snapshot_by_name`]: the newest tick of each symbol, in order of the names.
 
 mod moves;
 #[cfg(test)]
@@ -19,21 +20,22 @@ use crate::{
 
 pub use moves::UpdateOrder;
 
-/// A market, its tape and, where that is known, the order in which its symbols moved: without it each symbol that is wanted is looked
-/// at for each piece.
+/// A market, its tape and, if known, the order in which the symbols last changed. Without this order, each
+/// call must look at every selected symbol.
 pub type LogView<'a> = (&'a Market, &'a Tape, Option<&'a UpdateOrder>);
 
-/// How events are marked.
+/// Format of the events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum EventFormat {
-    /// The simple stream: the id is the symbol.
+    /// The simple stream: the id of an event is the symbol.
     Simple,
-    /// The resumable stream: the id is the cursor, and the mark of the filter where the stream was changed.
+    /// The resumable stream: the id of an event is the cursor. If the stream was changed, the hash of its
+    /// filter follows.
     Resumable(Epoch, Option<FilterHash>),
 }
 
 impl EventFormat {
-    /// What events that end at a place are marked with, where that is a cursor.
+    /// Returns the id of events that end at a position, if the id is a cursor.
     #[must_use]
     pub fn id(self, at: Option<Position>) -> Option<EventId> {
         match self {
@@ -44,8 +46,8 @@ impl EventFormat {
         }
     }
 
-    /// Appends one tick. Where nobody knows any more what the tape looked like at its place it has no id: its reader's cursor stays
-    /// as it is.
+    /// Appends one tick. If the position is not known any more, the event has no id, and the reader keeps its
+    /// last cursor.
     pub fn tick(self, at: Option<Position>, frame: &Frame, out: &mut Vec<u8>) {
         if self == Self::Simple {
             return out.extend_from_slice(frame.event());
@@ -58,7 +60,7 @@ impl EventFormat {
         out.extend_from_slice(b"\n\n");
     }
 
-    /// Appends that `symbol` was taken off, where readers are told so; says whether they are.
+    /// Appends the removal of `symbol` if the format contains removals. Returns whether the format does.
     pub fn gone(self, at: Option<Position>, symbol: Symbol, out: &mut Vec<u8>) -> bool {
         let told = self != Self::Simple;
         if told {
@@ -67,7 +69,7 @@ impl EventFormat {
         told
     }
 
-    /// Appends what happened to `symbol`; says whether there is anything to be said.
+    /// Appends the newest tick or the removal of `symbol`. Returns whether anything was appended.
     pub fn entry(
         self,
         at: Option<Position>,
@@ -83,17 +85,17 @@ impl EventFormat {
     }
 }
 
-/// What a call has appended.
+/// Result of a render call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rendered<P> {
-    /// How many ticks.
+    /// Number of appended ticks.
     pub ticks: usize,
-    /// Where the reader stands now; a [`snapshot_by_name`] that is complete has no place left.
+    /// Position of the reader after the appended bytes. `None` if a [`snapshot_by_name`] is complete.
     pub reached: P,
 }
 
-/// Each wanted tick after `from` and not after `until`, in order. The tape has to [reach back](Tape::reaches_back_to) to
-/// `from`.
+/// Renders each selected tick after `from` and up to `until`, in order. The tape must [reach
+/// back](Tape::reaches_back_to) to `from`.
 pub fn all_ticks(
     (market, tape): (&Market, &Tape),
     selection: &Selection,
@@ -116,8 +118,8 @@ pub fn all_ticks(
     Rendered { ticks, reached: until.min(tape.head()).max(from) }
 }
 
-/// The newest tick of each wanted symbol that moved after `from` and not after `until`, in the order in which they moved, and
-/// those that were taken off. Needs no history.
+/// Renders the newest tick of each selected symbol that last changed after `from` and up to `until`, in the
+/// order of these changes. Removals are included. No history is needed.
 pub fn conflated(
     log: LogView<'_>,
     selection: &Selection,
@@ -129,8 +131,8 @@ pub fn conflated(
     updated(log, selection, places, (dialect, true), most, out)
 }
 
-/// The newest tick of each wanted symbol that moved not after `until`, in the order in which they moved, beginning after
-/// `from`. Symbols that moved later are left to what follows it.
+/// Renders the newest tick of each selected symbol that last changed after `from` and up to `until`, in the
+/// order of these changes. Symbols that changed after `until` must be rendered by a later call.
 pub fn initial_by_seq(
     log: LogView<'_>,
     selection: &Selection,
@@ -142,8 +144,9 @@ pub fn initial_by_seq(
     updated(log, selection, places, (dialect, false), most, out)
 }
 
-/// Of what moved between two places. Each event says as of which place it is the newest: a tape that was put back to before that
-/// has others, and a reader who stopped on the way could not know.
+/// Renders the symbols that last changed between two positions. Each id also contains the position as of
+/// which its tick is the newest. A tape that is restored to before that position may continue with other
+/// ticks. Without that position, a reader that stopped halfway could not detect this.
 fn updated(
     (market, tape, moves): LogView<'_>,
     selection: &Selection,
@@ -176,8 +179,8 @@ fn updated(
     Rendered { ticks, reached: last.unwrap_or(until.min(market.head()).max(from)) }
 }
 
-/// The first so many symbols that last moved after `from` and not after `until`, in that order; and the last one's place, if there are
-/// more.
+/// Returns the first `count` symbols that last changed after `from` and up to `until`, in the order of these
+/// changes. If there are more, also returns the sequence number of the last returned symbol.
 fn first_updated(
     market: &Market,
     selection: &Selection,
@@ -196,11 +199,12 @@ fn first_updated(
     (moved, last)
 }
 
-/// Fewer bytes than any tick takes.
+/// Lower bound of the size of a tick event, in bytes.
 const MIN_EVENT_BYTES: usize = 64;
 
-/// The newest tick of each wanted symbol, in order of their names, beginning after `after`. Symbols that moved after `at`,
-/// the place where the snapshot began, are left to what follows it. Reaches the last symbol written, `None` at the end.
+/// Renders the newest tick of each selected symbol, in order of the names, starting after `after`. Symbols
+/// that changed after `at`, the position where the snapshot began, must be rendered by a later call. Returns
+/// the last written symbol, or `None` at the end.
 pub fn snapshot_by_name(
     market: &Market,
     selection: &Selection,

@@ -1,4 +1,4 @@
-//! One order for all ticks: the only place that gives out sequence numbers.
+//! The sequencer puts all ticks in one order. No other code assigns sequence numbers.
 
 mod restore;
 
@@ -8,49 +8,50 @@ use crate::{
     Replica, Seq, SourceId, SourceOptions, Symbol, SymbolId, Tape, Tick, TickError, Time,
 };
 
-/// How many symbols are asked to give up candles for each candle that is one too many: enough to get back below the limit.
+/// Maximum number of symbols that drop candles each time the total has grown. Four symbols are enough to
+/// return below the limit.
 const GIVE_WAY_STEPS: usize = 4;
 
-/// How many closed candles each of so many symbols may have.
+/// Returns the maximum number of closed candles per symbol, if `symbols` symbols share `candles` candles.
 fn budget(candles: usize, symbols: usize) -> usize {
     candles.checked_div(symbols).unwrap_or(candles).max(Candles::MIN_BARS)
 }
 
-/// What became of a tick that was sound.
+/// Result for a valid tick.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is on the tape, at this place.
+    /// The tick is on the tape, with this sequence number.
     Accepted(Seq),
-    /// It was older than its symbol's newest and was dropped.
+    /// The tick was older than the newest tick of its symbol, and was dropped.
     Late,
-    /// It repeated its symbol's newest and was dropped.
+    /// The tick was equal to the newest tick of its symbol, and was dropped.
     Unchanged,
 }
 
-/// Gives every tick its place, and keeps the market and the tape that follow from them.
+/// The sequencer assigns each tick its sequence number, and updates the market and the tape.
 #[derive(Debug)]
 pub struct Sequencer {
     epoch: Epoch,
     limits: Limits,
     market: Market,
     tape: Tape,
-    /// One a symbol, by [`SymbolId`]; `None` for symbols whose frames were made elsewhere.
+    /// One entry per symbol, by [`SymbolId`]. `None` for symbols whose frames were encoded outside the core.
     quotes: Vec<Option<Quote>>,
-    /// How many closed candles they hold together.
+    /// Number of closed candles of all symbols together.
     candles: usize,
-    /// Which symbol is the next to give up candles where there are too many.
+    /// Last symbol that was asked to drop candles when there were too many.
     next_to_give_way: usize,
-    /// What happened last, happened to this one.
+    /// Symbol of the newest entry.
     touched: Option<SymbolId>,
-    /// Whose that one was before, where it was another source's.
+    /// Source of that symbol before the newest entry, if this was another source.
     taken_from: Option<SourceId>,
-    /// The requests that were published lately.
+    /// Requests that were published recently.
     keys: Keys,
     scratch: Vec<u8>,
 }
 
 impl Sequencer {
-    /// An empty market and tape.
+    /// Makes a sequencer with an empty market and an empty tape.
     #[must_use]
     pub fn new(epoch: Epoch, limits: Limits) -> Self {
         let tape = Tape::new((Seq::ZERO, Digest::START), limits.tape_ticks, limits.tape_bytes);
@@ -70,10 +71,10 @@ impl Sequencer {
         }
     }
 
-    /// Takes a tick, unless it is late or a repeat where `rules` say so.
+    /// Accepts a tick, unless `rules` say to drop it because it is late or unchanged.
     ///
     /// # Errors
-    /// Where it lies further ahead of `now` than `rules` say, or brings one symbol too many.
+    /// If the tick is further ahead of `now` than `rules` allow, or if its new symbol exceeds the maximum.
     pub fn accept(
         &mut self,
         tick: &Tick,
@@ -88,8 +89,8 @@ impl Sequencer {
         let id = self.add_symbol(tick.symbol)?;
         let (quote, told, when) = match &mut self.quotes[id.index()] {
             Some(quote) => {
-                // A symbol that was taken off has no newest tick to be late for, or to repeat, and a newest time that cannot
-                // be is no reason to drop what can.
+                // A removed symbol has no newest tick, so a tick for it is neither late nor unchanged. A
+                // newest time that cannot be true is no reason to drop a tick.
                 let listed = self.market.newest(id).is_some();
                 let newest = quote.newest(moment.horizon).filter(|_| listed);
                 let time =
@@ -121,83 +122,84 @@ impl Sequencer {
         Ok(Outcome::Accepted(self.append((id, origin), Some(frame), now)))
     }
 
-    /// Takes a frame made elsewhere as the newest of `symbol`.
+    /// Accepts a frame that was encoded outside the core as the newest tick of `symbol`.
     ///
     /// # Errors
-    /// Where it brings one symbol too many.
+    /// If the new symbol exceeds the maximum number of symbols.
     pub fn accept_frame(&mut self, symbol: Symbol, frame: Frame, now: Now) -> Result<Seq, TickError> {
         let id = self.add_symbol(symbol)?;
         Ok(self.append((id, SourceId::UNKNOWN), Some(frame), now))
     }
 
-    /// Takes a symbol off the market. Its ticks stay counted, should it come back. `None`: it was not on it.
+    /// Removes a symbol from the market. If the symbol returns, its number `n` continues. Returns `None` if
+    /// the symbol was not in the market.
     pub fn remove(&mut self, symbol: &Symbol, now: Now) -> Option<Seq> {
         let id = self.market.id(symbol).filter(|id| self.market.newest(*id).is_some())?;
         self.forget_candles(id);
         Some(self.append((id, self.market.source(id)), None, now))
     }
 
-    /// The requests that were published lately, by their keys.
+    /// Returns the requests that were published recently, by idempotency key.
     #[must_use]
     pub const fn keys(&self) -> &Keys {
         &self.keys
     }
 
-    /// Notes how far a request has come.
+    /// Records the progress of a request.
     pub fn record_key(&mut self, note: KeyProgress<'_>, now: Time) {
         self.keys.record(note, now);
     }
 
-    /// The place of the newest entry.
+    /// Returns the cursor of the newest entry.
     #[must_use]
     pub const fn cursor(&self) -> Cursor {
         let position = Position::new(self.tape.head(), self.tape.digest().check());
         Cursor { epoch: self.epoch, position }
     }
 
-    /// The newest tick of every symbol.
+    /// Returns the market: the newest tick of every symbol.
     #[must_use]
     pub const fn market(&self) -> &Market {
         &self.market
     }
 
-    /// The last ticks in order.
+    /// Returns the tape: the last ticks in order.
     #[must_use]
     pub const fn tape(&self) -> &Tape {
         &self.tape
     }
 
-    /// A symbol's standing.
+    /// Returns the state of a symbol.
     #[must_use]
     pub fn quote(&self, id: SymbolId) -> Option<&Quote> {
         self.quotes[id.index()].as_ref()
     }
 
-    /// How many closed candles all symbols have together.
+    /// Returns the number of closed candles of all symbols together.
     #[must_use]
     pub const fn candles(&self) -> usize {
         self.candles
     }
 
-    /// The symbol that the newest entry is about, if there has been one since this was made.
+    /// Returns the symbol of the newest entry, if this sequencer has appended an entry.
     #[must_use]
     pub const fn touched(&self) -> Option<SymbolId> {
         self.touched
     }
 
-    /// Whose symbol the newest entry is about, where it was another source's before.
+    /// Returns the previous source of the symbol of the newest entry, if this was another source.
     #[must_use]
     pub const fn previous_source(&self) -> Option<SourceId> {
         self.taken_from
     }
 
-    /// Brings `replica` at most `most` entries closer to here; says whether it has arrived.
+    /// Applies at most `most` new entries to `replica`. Returns whether the replica is up to date.
     pub fn advance(&self, replica: &mut Replica, most: usize) -> bool {
         replica.catch_up(&self.market, &self.tape, most)
     }
 
-    /// There are so many candles more. Where there are too many, symbols that have more than their share give some up, so many
-    /// symbols at a time.
+    /// Adds `grown` to the number of candles. If the total exceeds the limit, some symbols drop the candles
+    /// above their share. Each call asks at most [`GIVE_WAY_STEPS`] symbols.
     fn count_candles(&mut self, grown: isize, most: usize) {
         self.candles = self.candles.saturating_add_signed(grown);
         if grown <= 0 {
@@ -216,7 +218,7 @@ impl Sequencer {
         }
     }
 
-    /// A symbol that is taken off takes its candles along.
+    /// Drops the candles of a removed symbol.
     fn forget_candles(&mut self, id: SymbolId) {
         if let Some(quote) = &mut self.quotes[id.index()] {
             self.candles -= std::mem::take(&mut quote.candles).len();

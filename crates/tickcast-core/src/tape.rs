@@ -1,30 +1,31 @@
-//! The last ticks in order.
+//! The tape: the last ticks in order, in memory.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::{Digest, Frame, Position, Seq, SourceId, Symbol, SymbolId};
 
-/// What one entry costs beyond its frame's bytes: the entry itself and the frame's reference counts.
+/// Memory for one entry in addition to the bytes of its frame: the entry itself and the reference counts of
+/// the frame.
 const ENTRY_OVERHEAD: usize = size_of::<Entry>() + 16;
 
-/// One thing that happened to one symbol.
+/// One change of one symbol.
 #[derive(Debug, Clone)]
 pub struct Entry {
-    /// To which.
+    /// Number of the symbol.
     pub symbol: SymbolId,
-    /// Whose it is.
+    /// Source of the change.
     pub source: SourceId,
-    /// What the tape looks like with it.
+    /// Digest of the tape up to and including this entry.
     pub digest: Digest,
-    /// When it arrived, by the uptime clock, in microseconds.
+    /// Arrival time by the uptime clock, in microseconds.
     arrived_us: u64,
-    /// Its new tick; `None`: it was taken off.
+    /// New tick of the symbol. `None` if the symbol was removed.
     pub frame: Option<Frame>,
 }
 
 impl Entry {
-    /// The entry that follows a tape of `digest`.
+    /// Makes the entry that follows a tape with this digest.
     pub(crate) fn after(
         digest: Digest,
         (id, symbol, origin): (SymbolId, Symbol, SourceId),
@@ -36,20 +37,21 @@ impl Entry {
         Self { symbol: id, source: origin, digest, arrived_us, frame }
     }
 
-    /// When it arrived, by the uptime clock.
+    /// Returns the arrival time by the uptime clock.
     #[must_use]
     pub const fn arrived(&self) -> Duration {
         Duration::from_micros(self.arrived_us)
     }
 }
 
-/// The last ticks in order: a ring bounded in entries and in bytes. Numbers have no holes.
+/// The last ticks in order: a ring buffer with a maximum number of entries and of bytes. Sequence numbers
+/// have no gaps.
 #[derive(Debug, Clone)]
 pub struct Tape {
     entries: VecDeque<Entry>,
-    /// The number of the newest entry, or of the last one before the tape starts.
+    /// Sequence number of the newest entry. If the tape is empty, the sequence number before its first entry.
     head: Seq,
-    /// What the tape looked like before its oldest entry, and with its newest.
+    /// Digest before the oldest entry, and digest after the newest entry.
     before: Digest,
     digest: Digest,
     bytes: usize,
@@ -58,27 +60,27 @@ pub struct Tape {
 }
 
 impl Tape {
-    /// An empty tape whose first entry will be the one after `head`, where it looked like `digest`.
+    /// Makes an empty tape. The first entry follows `head`, and the digest at `head` is `digest`.
     #[must_use]
     pub const fn new((head, digest): (Seq, Digest), max_entries: usize, max_bytes: usize) -> Self {
         let entries = VecDeque::new();
         Self { entries, head, before: digest, digest, bytes: 0, max_entries, max_bytes }
     }
 
-    /// How many bytes it keeps at most, roughly.
+    /// Returns the maximum number of bytes, approximately.
     #[must_use]
     pub const fn max_bytes(&self) -> usize {
         self.max_bytes
     }
 
-    /// What it looks like with its newest entry.
+    /// Returns the digest after the newest entry.
     #[must_use]
     pub const fn digest(&self) -> Digest {
         self.digest
     }
 
-    /// What it looked like at a place; `None` where that is before its oldest entry. At the very beginning every tape looks
-    /// alike.
+    /// Returns the digest at a position, or `None` if the position is before the oldest entry. At position 0,
+    /// all tapes have the same digest.
     #[must_use]
     pub fn digest_at(&self, seq: Seq) -> Option<Digest> {
         if seq == Seq::ZERO {
@@ -90,49 +92,50 @@ impl Tape {
         }
     }
 
-    /// The newest entry's number.
+    /// Returns the sequence number of the newest entry.
     #[must_use]
     pub const fn head(&self) -> Seq {
         self.head
     }
 
-    /// A place on it as a position; `None` where that is before its oldest entry.
+    /// Returns the position at `seq`, with its check, or `None` if `seq` is before the oldest entry.
     #[must_use]
     pub fn position(&self, seq: Seq) -> Option<Position> {
         Some(Position::new(seq, self.digest_at(seq)?.check()))
     }
 
-    /// How many entries it holds.
+    /// Returns the number of entries.
     #[must_use]
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether it holds none.
+    /// Checks whether the tape is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Roughly what it occupies, in bytes.
+    /// Returns the approximate size in bytes.
     #[must_use]
     pub const fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// The place before its oldest entry: everything after it is still here.
+    /// Returns the sequence number before the oldest entry. The tape holds everything after this number.
     #[must_use]
     pub fn start(&self) -> Seq {
         Seq::new(self.head.get() - self.entries.len() as u64)
     }
 
-    /// Whether everything after `from` is still here.
+    /// Checks whether the tape holds everything after `from`.
     #[must_use]
     pub fn reaches_back_to(&self, from: Seq) -> bool {
         from >= self.start()
     }
 
-    /// The entries after `from`, oldest first, with their numbers. Where the tape starts later, from its start.
+    /// Returns the entries after `from`, oldest first, with their sequence numbers. If the tape starts later,
+    /// returns all entries.
     pub fn after(&self, from: Seq) -> impl Iterator<Item = (Seq, &Entry)> {
         let wanted = self.head.get().saturating_sub(from.get());
         let start = self.entries.len().saturating_sub(usize::try_from(wanted).unwrap_or(usize::MAX));
@@ -140,11 +143,12 @@ impl Tape {
         self.entries.range(start..).zip(first..).map(|(entry, seq)| (Seq::new(seq), entry))
     }
 
-    /// Adds one; the oldest ones leave where a bound is reached.
+    /// Adds an entry. Removes the oldest entries if a maximum is reached.
     pub(crate) fn push(&mut self, entry: Entry) -> Seq {
         self.bytes += weight(&entry);
         self.digest = entry.digest;
-        // First out, then in: the ring never holds more than it may, and so never grows beyond.
+        // Entries are removed before the new entry is added. So the ring buffer never exceeds its maximum and
+        // does not grow.
         while self.entries.len() >= self.max_entries || self.bytes > self.max_bytes {
             let Some(oldest) = self.entries.pop_front() else { break };
             self.bytes -= weight(&oldest);
@@ -181,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn bounded_in_entries() {
+    fn a_tape_is_bounded_in_entries() {
         let tape = tape(3, usize::MAX, 10);
         assert_eq!(numbers(&tape, 0), [8, 9, 10]);
         assert_eq!(numbers(&tape, 8), [9, 10]);
@@ -191,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_looked_like_anywhere() {
+    fn a_tape_knows_the_digest_at_every_position_it_holds() {
         let (whole, part) = (tape(9, usize::MAX, 9), tape(3, usize::MAX, 9));
         for place in 0..=9 {
             let (known, seen) = (whole.digest_at(Seq::new(place)), part.digest_at(Seq::new(place)));
@@ -203,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn bounded_in_bytes() {
+    fn a_tape_is_bounded_in_bytes() {
         let one = tape(9, usize::MAX, 1).bytes();
         let tape = tape(usize::MAX, 2 * one, 9);
         assert_eq!((tape.len(), tape.bytes()), (2, 2 * one));

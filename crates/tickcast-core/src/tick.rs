@@ -1,4 +1,4 @@
-//! One new price of one symbol, as it comes in.
+//! Ticks: new prices of symbols, as publishers send them.
 
 mod error;
 mod extras;
@@ -13,25 +13,25 @@ pub use items::{RawTick, TickSplitter};
 
 use crate::{Price, Symbol, Time};
 
-/// One new price of one symbol. Valid by construction, whatever it was read from.
+/// One new price of one symbol. A tick is always valid, whatever its source.
 #[derive(Debug, Clone)]
 pub struct Tick {
-    /// What has the price.
+    /// The symbol.
     pub symbol: Symbol,
     /// The price.
     pub price: Price,
-    /// The absolute change, where the publisher knows better than price − reference.
+    /// Absolute change, if the publisher sends its own change. Otherwise the change is price − reference.
     pub change: Option<Price>,
-    /// From now on the price that changes are measured from.
+    /// Previous close: the new reference of changes from this tick on.
     pub prev_close: Option<Price>,
-    /// When it happened; without it, when it arrived.
+    /// Time at which the tick happened. If `None`, the arrival time is used.
     pub time: Option<Time>,
-    /// Whatever else readers are to be given with it: bid, volume, a flag.
+    /// All other data that readers receive with the tick, for example bid, volume or a flag.
     pub extras: Extras,
 }
 
 impl Tick {
-    /// A tick of just a symbol and a price, happening when it arrives.
+    /// Makes a tick with only a symbol and a price. Its time is the arrival time.
     #[must_use]
     pub const fn new(symbol: Symbol, price: Price) -> Self {
         Self { symbol, price, change: None, prev_close: None, time: None, extras: Extras::new() }

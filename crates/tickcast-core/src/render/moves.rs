@@ -1,27 +1,29 @@
-//! The order in which symbols moved.
+//! The order in which symbols last changed.
 
 use crate::{Market, Selection, Seq, SymbolId, Tape};
 
-/// So many places that are out of date are not worth looking for.
+/// Minimum number of outdated entries before outdated entries are removed.
 const MAX_OUTDATED: usize = 1024;
 
-/// The order in which the symbols of a market last moved. Whoever wants many of them, a piece at a time, need not look at all of them
-/// for each piece.
+/// The order in which the symbols of a market last changed. With this order, rendering many symbols in
+/// several calls need not look at every symbol in each call.
 #[derive(Debug, Default)]
 pub struct UpdateOrder {
-    /// Each symbol where it last moved, and places where some moved before that.
+    /// Each symbol with the sequence number of its last change. Outdated entries of earlier changes may also
+    /// be present.
     entries: Vec<(Seq, SymbolId)>,
     as_of: Seq,
 }
 
 impl UpdateOrder {
-    /// Whether a selection is so much of a market that it is quicker to go through all that moved than through what is selected.
+    /// Checks whether a selection contains so much of a market that walking through all changes is faster
+    /// than walking through the selected symbols.
     #[must_use]
     pub fn suits(selection: &Selection, market: &Market) -> bool {
         selection.is_wide() && selection.len() >= market.len() / 4
     }
 
-    /// Comes to where a market and its tape stand.
+    /// Updates the order to the head of a market and its tape.
     pub fn catch_up(&mut self, market: &Market, tape: &Tape) {
         let came = market.head().get() - self.as_of.get();
         let most = 2 * market.len() + MAX_OUTDATED;
@@ -41,7 +43,7 @@ impl UpdateOrder {
         self.as_of = market.head();
     }
 
-    /// The symbols that last moved after `from` and not after `until`, in that order.
+    /// Returns the symbols that last changed after `from` and up to `until`, in the order of these changes.
     pub(super) fn between<'a>(
         &'a self,
         market: &'a Market,

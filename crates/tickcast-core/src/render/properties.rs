@@ -1,4 +1,4 @@
-//! What must hold for any market, filter and place.
+//! Properties that must hold for every market, filter and position.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,11 +11,11 @@ use super::*;
 use crate::{Filter, Limits, Now, Price, Replica, Sequencer, SourceId, SourceOptions, Tick, Time, Value};
 
 const NAMES: [&str; 6] = ["AAPL", "BTC-USD", "BTC-EUR", "EUR/USD", "^SPX", "Z"];
-/// No bound.
+/// An upper bound that is never reached.
 const END: Seq = Seq::new(u64::MAX);
 const FILTERS: [&[&str]; 5] = [&["*"], &["AAPL"], &["BTC*", "Z"], &["NOT-YET"], &["AAPL", "EUR/USD", "^SPX"]];
 
-/// What a reader's parser makes of a stream: (symbol, price, n) of each tick, by a parser that is not ours.
+/// Parses a stream with an independent parser. Returns (symbol, price, n) of each tick.
 fn read(bytes: Vec<u8>) -> Vec<(String, String, u64)> {
     let events = futures_util::stream::iter([Ok::<_, std::convert::Infallible>(bytes)]).eventsource();
     let events: Vec<_> = events.map(Result::unwrap).collect().now_or_never().unwrap();
@@ -32,7 +32,7 @@ fn read(bytes: Vec<u8>) -> Vec<(String, String, u64)> {
         .collect()
 }
 
-/// One thing that happens: a tick of one of [`NAMES`], or its removal.
+/// One step of a test: a tick of one of [`NAMES`], or its removal.
 #[derive(Debug, Clone, Copy)]
 enum Step {
     Tick(usize, i64),
@@ -70,7 +70,7 @@ fn selection(log: &Sequencer, filter: usize) -> Selection {
     Selection::new(Filter::parse(FILTERS[filter].iter().copied()).unwrap(), log.market())
 }
 
-/// Every wanted tick up to `to`, by walking the tape in pieces that stop after `most` bytes.
+/// Renders every selected tick after `from` from the tape, with calls that stop after `most` bytes.
 fn walk(log: &Sequencer, selection: &Selection, mut from: Seq, most: usize) -> Vec<u8> {
     let mut out = Vec::new();
     while from < log.cursor().seq() {
@@ -87,14 +87,14 @@ fn walk(log: &Sequencer, selection: &Selection, mut from: Seq, most: usize) -> V
     out
 }
 
-/// The last price a reader holds of each symbol.
+/// Returns the last price of each symbol that a reader has received.
 fn last(ticks: Vec<(String, String, u64)>) -> BTreeMap<String, String> {
     ticks.into_iter().map(|(symbol, price, _)| (symbol, price)).collect()
 }
 
 proptest! {
     #[test]
-    fn who_knows_the_order_of_moves_says_the_same(
+    fn rendering_with_the_update_order_gives_the_same_bytes(
         steps in steps(), looks in prop::collection::vec(0usize..60, 0..4),
         cut in 0usize..60, until in 0usize..70, most in 1usize..2000, tape_ticks in 1usize..80,
     ) {
@@ -127,7 +127,7 @@ proptest! {
     }
 
     #[test]
-    fn any_split_of_the_tape_reads_as_the_whole(steps in steps(), filter in 0..FILTERS.len(), most in 1usize..2000) {
+    fn rendering_the_tape_in_several_calls_gives_the_same_bytes(steps in steps(), filter in 0..FILTERS.len(), most in 1usize..2000) {
         let log = log(&steps);
         let selection = selection(&log, filter);
         let whole = walk(&log, &selection, Seq::ZERO, usize::MAX);
@@ -135,7 +135,7 @@ proptest! {
     }
 
     #[test]
-    fn merging_from_any_place_leaves_the_same_last_values(
+    fn conflation_from_any_position_gives_the_same_last_prices(
         steps in steps(), filter in 0..FILTERS.len(), cut in 0usize..60, most in 1usize..2000,
     ) {
         let log = log(&steps);
@@ -148,7 +148,8 @@ proptest! {
         }
         let merged = read(merged);
         prop_assert!(merged.len() == last(merged.clone()).len(), "each symbol at most once");
-        // A reader that was merged past a removal never saw the symbol's last price; the symbol is gone.
+        // Conflation can skip the last price before a removal. Such a reader never receives this price, and
+        // the symbol is removed.
         let on_market = |symbol: &String| {
             let id = log.market().id(&Symbol::new(symbol).unwrap()).unwrap();
             log.market().newest(id).is_some()
@@ -158,7 +159,7 @@ proptest! {
     }
 
     #[test]
-    fn a_snapshot_in_pieces_under_way_and_what_follows_miss_and_repeat_nothing(
+    fn a_snapshot_in_several_calls_and_the_following_ticks_miss_and_repeat_nothing(
         before in steps(), during in steps(), filter in 0..FILTERS.len(), most in 1usize..500,
     ) {
         let mut log = log(&before);
@@ -189,7 +190,7 @@ proptest! {
     }
 
     #[test]
-    fn a_replica_becomes_its_original(steps in steps(), most in 1usize..20, tape_ticks in 1usize..80) {
+    fn a_replica_becomes_equal_to_its_sequencer(steps in steps(), most in 1usize..20, tape_ticks in 1usize..80) {
         let limits = Limits { tape_ticks, ..Limits::default() };
         let mut log = Sequencer::new(Epoch::new(1), limits);
         let mut replica = Replica::new(limits);
@@ -208,7 +209,7 @@ proptest! {
     }
 
     #[test]
-    fn any_symbol_and_extra_reads_back(
+    fn any_symbol_and_any_extra_read_back(
         name in "[A-Za-z0-9._/:^=&-]{1,32}", units: i64, decimals in 0u8..=28, text: String, number in "-?[1-9][0-9]{0,40}",
     ) {
         let mut tick = Tick::new(Symbol::new(&name).unwrap(), Price::from_units(units, decimals).unwrap());

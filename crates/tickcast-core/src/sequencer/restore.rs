@@ -1,4 +1,4 @@
-//! A sequencer put back to where another one left off.
+//! Restores a sequencer to the state in which another sequencer stopped.
 
 use std::time::Duration;
 
@@ -9,27 +9,29 @@ use crate::{
     Tape, TickView, Time,
 };
 
-/// One entry of a tape, as it was recorded.
+/// One recorded entry of a tape.
 #[derive(Debug, Clone, Copy)]
 pub struct Recorded<'a> {
-    /// What it happened to.
+    /// Symbol of the entry.
     pub symbol: Symbol,
-    /// The previous close that holds from then on, where it was a new one.
+    /// New previous close from this entry on, if the entry had one.
     pub prev_close: Option<Price>,
-    /// What readers were sent; `None`: it was taken off.
+    /// JSON that readers received. `None` if the symbol was removed.
     pub json: Option<&'a [u8]>,
 }
 
-/// A sequencer that is being put back: first symbols as they stood, each as of a place of its own, then what was recorded since.
+/// A sequencer during restoration. First, symbols are restored from snapshots, each as of its own position.
+/// Then the later recorded entries are replayed.
 #[derive(Debug)]
 pub struct Restore {
     sequencer: Sequencer,
-    /// Up to where each symbol needs nothing.
+    /// For each symbol, the sequence number up to which nothing must be replayed.
     as_of: Vec<Seq>,
 }
 
 impl Restore {
-    /// Nothing yet; the first entry that will be replayed is the one after `head`, where the tape looks like `digest`.
+    /// Makes an empty restoration. The first entry to be replayed follows `head`, and the digest of the tape
+    /// at `head` is `digest`.
     #[must_use]
     pub fn new(epoch: Epoch, limits: Limits, (head, digest): (Seq, Digest)) -> Self {
         let mut sequencer = Sequencer::new(epoch, limits);
@@ -38,7 +40,7 @@ impl Restore {
         Self { sequencer, as_of: Vec::new() }
     }
 
-    /// Puts a symbol back.
+    /// Restores a symbol from its snapshot.
     pub fn symbol(&mut self, standing: SymbolSnapshot) {
         let SymbolSnapshot { symbol, as_of, updated_at: moved, frame, quote } = standing;
         let id = self.add_symbol(symbol);
@@ -50,25 +52,26 @@ impl Restore {
         self.sequencer.quotes[id.index()] = Some(quote);
     }
 
-    /// The place of the last entry that was replayed.
+    /// Returns the sequence number of the last replayed entry.
     #[must_use]
     pub const fn head(&self) -> Seq {
         self.sequencer.tape.head()
     }
 
-    /// What the tape looks like there.
+    /// Returns the digest of the tape at that entry.
     #[must_use]
     pub const fn digest(&self) -> Digest {
         self.sequencer.tape.digest()
     }
 
-    /// Notes what the tape looks like where it begins, where that was not known before.
+    /// Sets the digest at the start of the tape, if it was not known before.
     pub fn set_digest(&mut self, digest: Digest) {
         let (head, limits) = (self.head(), self.sequencer.limits);
         self.sequencer.tape = Tape::new((head, digest), limits.tape_ticks, limits.tape_bytes);
     }
 
-    /// Replays the next entry, which was taken at `now` by the wall clock; `None`: nobody knows, and its time is believed.
+    /// Replays the next entry. `now` is the wall-clock time at which the entry was accepted. If `now` is
+    /// `None`, this time is not known, and the time in the entry is believed.
     pub fn replay(&mut self, recorded: Recorded<'_>, now: Option<Time>) {
         let Recorded { symbol, prev_close, json } = recorded;
         let moment = match now {
@@ -91,12 +94,12 @@ impl Restore {
         self.sequencer.tape.push(entry);
     }
 
-    /// A request had come so far.
+    /// Restores the progress of a request.
     pub fn record_key(&mut self, note: KeyProgress<'_>, now: Time) {
         self.sequencer.keys.record(note, now);
     }
 
-    /// The sequencer, to go on with.
+    /// Returns the restored sequencer.
     #[must_use]
     pub fn done(self) -> Sequencer {
         self.sequencer
@@ -113,7 +116,7 @@ impl Restore {
 }
 
 impl Sequencer {
-    /// Brings a symbol forward by a tick that was taken before.
+    /// Updates a symbol with a tick that was accepted before.
     fn reapply(
         &mut self,
         id: SymbolId,
@@ -131,7 +134,7 @@ impl Sequencer {
         self.count_candles(grown, most);
     }
 
-    /// A symbol with all there is to know of it; `None` where its frames were made elsewhere.
+    /// Returns the full state of a symbol, or `None` if its frames were encoded outside the core.
     #[must_use]
     pub fn symbol_snapshot(&self, id: SymbolId) -> Option<SymbolSnapshot> {
         Some(SymbolSnapshot {

@@ -1,4 +1,4 @@
-//! What becomes of ticks.
+//! Which ticks are accepted, late, unchanged or rejected.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ fn give(log: &mut Sequencer, json: &str, rules: SourceOptions) -> Result<Outcome
     log.accept(&Tick::from_json(json.as_bytes()).unwrap(), SourceId::default(), rules, now())
 }
 
-/// The newest tick of `A`, as readers are sent it.
+/// Returns the newest tick of `A`, as sent to readers.
 fn newest(log: &Sequencer) -> String {
     let id = log.market().id(&Symbol::new("A").unwrap()).unwrap();
     String::from_utf8(log.market().newest(id).unwrap().json().to_vec()).unwrap()
@@ -50,7 +50,7 @@ fn a_tick_without_a_time_is_never_late() {
 }
 
 #[test]
-fn repeats_are_dropped_where_asked_and_their_time_is_kept() {
+fn unchanged_ticks_are_dropped_if_configured_and_their_time_is_recorded() {
     let (mut log, drop) = (log(), SourceOptions { drop_unchanged: true, ..SourceOptions::default() });
     give(&mut log, r#"{"symbol":"A","price":1.0,"bid":1,"time":1700000001000}"#, drop).unwrap();
     for (json, outcome) in [
@@ -73,7 +73,7 @@ fn repeats_are_dropped_where_asked_and_their_time_is_kept() {
 }
 
 #[test]
-fn the_reference_is_the_close_else_the_first_price_of_the_day() {
+fn the_reference_is_the_previous_close_or_else_the_first_price_of_the_day() {
     let mut log = log();
     let mut change = |json: String| {
         give(&mut log, &json, SourceOptions::default()).unwrap();
@@ -92,7 +92,7 @@ fn the_reference_is_the_close_else_the_first_price_of_the_day() {
 }
 
 #[test]
-fn a_time_far_ahead_and_a_symbol_too_many_are_refused() {
+fn a_time_too_far_ahead_and_a_symbol_above_the_limit_are_rejected() {
     let mut log = Sequencer::new(Epoch::new(1), Limits { symbols: 1, ..Limits::default() });
     let ahead = NOON + 60_001;
     let json = format!(r#"{{"symbol":"A","price":1,"time":{ahead}}}"#);
@@ -107,7 +107,7 @@ fn a_time_far_ahead_and_a_symbol_too_many_are_refused() {
 }
 
 #[test]
-fn a_symbol_taken_off_comes_back_counting_on() {
+fn the_number_of_a_removed_symbol_continues_when_the_symbol_returns() {
     let mut log = log();
     let symbol = Symbol::new("A").unwrap();
     assert_eq!(log.remove(&symbol, now()), None);
@@ -130,7 +130,7 @@ fn a_symbol_taken_off_comes_back_counting_on() {
 }
 
 #[test]
-fn the_first_tick_of_a_day_is_no_repeat() {
+fn the_first_tick_of_a_day_is_never_unchanged() {
     let (mut log, drop) = (log(), SourceOptions { drop_unchanged: true, ..SourceOptions::default() });
     let yesterday = NOON - DAY;
     give(&mut log, &format!(r#"{{"symbol":"A","price":10,"time":{yesterday}}}"#), drop).unwrap();
@@ -140,7 +140,7 @@ fn the_first_tick_of_a_day_is_no_repeat() {
 }
 
 #[test]
-fn a_repeat_with_another_change_is_none() {
+fn a_tick_with_another_change_is_not_unchanged() {
     let (mut log, drop) = (log(), SourceOptions { drop_unchanged: true, ..SourceOptions::default() });
     for (json, outcome) in [
         (r#"{"symbol":"A","price":10,"change":1}"#, Outcome::Accepted(Seq::new(1))),
@@ -155,7 +155,7 @@ fn a_repeat_with_another_change_is_none() {
 }
 
 #[test]
-fn a_symbol_taken_off_leaves_its_reference_and_candles() {
+fn a_removed_symbol_loses_its_reference_and_candles() {
     let mut log = log();
     let yesterday = NOON - DAY;
     give(
@@ -171,7 +171,7 @@ fn a_symbol_taken_off_leaves_its_reference_and_candles() {
     assert_eq!(closes(&log, Interval::Day), ["101"]);
 }
 
-/// The closes of `A`, oldest first.
+/// Returns the closes of `A`, oldest first.
 fn closes(log: &Sequencer, interval: Interval) -> Vec<String> {
     let quote = log.quote(log.market().id(&Symbol::new("A").unwrap()).unwrap()).unwrap();
     let all = (Time::from_millis(0).unwrap(), Time::MAX);
@@ -179,12 +179,12 @@ fn closes(log: &Sequencer, interval: Interval) -> Vec<String> {
 }
 
 #[test]
-fn many_symbols_share_the_room_for_candles() {
+fn many_symbols_share_the_candle_limit() {
     let mut log = Sequencer::new(Epoch::new(1), Limits { candles: 1000, ..Limits::default() });
     for second in 0..3000 {
         let wall = Time::from_millis(NOON + second * 1000).unwrap();
         let now = Now { wall, uptime: Duration::ZERO };
-        // The first ones fall silent, later ones come.
+        // The first symbols stop ticking, and later symbols start.
         for symbol in second / 300..second / 300 + 20 {
             let tick = Tick::from_json(format!(r#"{{"symbol":"S{symbol}","price":1}}"#).as_bytes()).unwrap();
             log.accept(&tick, SourceId::default(), SourceOptions::default(), now).unwrap();
@@ -198,9 +198,10 @@ fn many_symbols_share_the_room_for_candles() {
     assert!(newest.candles.within(Interval::Minute, all, usize::MAX).len() >= 5, "a late one has its share");
 }
 
-/// A time further ahead than clocks may differ is no reason to take what is older than an honest one, nor to drop an honest one.
+/// A time further ahead than clocks may differ must not let older ticks in, and must not make correct ticks
+/// late.
 #[test]
-fn a_time_ahead_lets_nothing_old_in_and_keeps_nothing_honest_out() {
+fn a_time_ahead_lets_no_old_tick_in_and_makes_no_correct_tick_late() {
     for before in [true, false] {
         let mut log = log();
         let mut give = |wall: i64, time: i64, price: i64| {
@@ -215,10 +216,10 @@ fn a_time_ahead_lets_nothing_old_in_and_keeps_nothing_honest_out() {
         assert!(matches!(give(NOON + 10, NOON + 30_000, 101), Outcome::Accepted(_)));
         assert_eq!(give(NOON + 20, NOON - 90 * DAY, 5), Outcome::Late);
         assert_eq!(give(NOON + 20, NOON - 59_000, 5), Outcome::Late);
-        // As long as it takes to get here.
+        // A correct tick with a few milliseconds of delay.
         assert!(matches!(give(NOON + 30, NOON + 5, 102), Outcome::Accepted(_)));
         assert!(matches!(give(NOON + 40, NOON + 30_000, 103), Outcome::Accepted(_)));
-        // The clock comes to what was ahead: that is no newest time now either.
+        // Now the clock reaches the time that was ahead. This time still does not count as the newest time.
         assert!(matches!(give(NOON + 26_000, NOON + 25_800, 104), Outcome::Accepted(_)));
         assert_eq!(give(NOON + 26_000, NOON + 25_700, 5), Outcome::Late);
     }
@@ -229,12 +230,12 @@ mod clocks {
 
     use super::*;
 
-    /// What a publisher and its clock do.
+    /// One step of a test: an action of a publisher or its clock.
     #[derive(Debug, Clone)]
     enum Step {
-        /// The wall clock jumps by so many milliseconds, and real time passes.
+        /// The wall clock jumps by this number of milliseconds. Real time also passes.
         Clock(i64),
-        /// A tick comes whose time is so far from the wall clock.
+        /// A tick whose time differs from the wall clock by this number of milliseconds.
         Timed(i64),
         Untimed,
         Removed,
@@ -275,8 +276,8 @@ mod clocks {
             outcome
         }
 
-        /// The newest tick is the close of its candle, on every interval, and its change is measured from a price of a day
-        /// that has begun.
+        /// Checks the newest tick. On every interval, the tick is the close of its candle. Its change is
+        /// measured from a price of a day that has begun.
         fn agrees(&self) {
             let quote = self.log.quote(self.log.market().id(&Symbol::new("A").unwrap()).unwrap()).unwrap();
             let horizon = self.now().wall.saturating_add(Limits::default().max_skew);
@@ -299,7 +300,7 @@ mod clocks {
 
     proptest! {
         #[test]
-        fn the_next_honest_tick_is_taken_whatever_the_clocks_did(steps in steps(), allow_late: bool) {
+        fn the_next_correct_tick_is_accepted_after_any_clock_jumps(steps in steps(), allow_late: bool) {
             let rules = SourceOptions { allow_late, ..SourceOptions::default() };
             let mut shop = Shop { log: log(), wall: NOON, price: 0, rules };
             for step in steps {
@@ -321,7 +322,8 @@ mod clocks {
             }
             let taken = matches!(shop.tick(None), Ok(Outcome::Accepted(_)));
             prop_assert!(taken, "one without a time, at once");
-            // Once clocks that differ by no more than they may cannot matter any more, one with its true time, too.
+            // After the maximum clock difference (5 s) has passed, a tick with its correct time is also
+            // accepted.
             shop.wall += 5_001;
             let taken = matches!(shop.tick(Some(shop.wall)), Ok(Outcome::Accepted(_)));
             prop_assert!(taken);

@@ -1,24 +1,25 @@
-//! Why something is not a tick.
+//! Reasons why an input is not a valid tick.
 
 use std::time::Duration;
 
 use crate::{PriceError, Symbol, SymbolError, TimeTextError};
 
-/// Most extras of one tick.
+/// Maximum number of extras of one tick.
 pub const MAX_EXTRAS: usize = 16;
 
-/// Most bytes that the extras of one tick take together as they are sent: every reader pays for them.
+/// Maximum number of bytes of all extras of one tick, as sent. The limit exists because every reader receives
+/// the extras.
 pub const MAX_EXTRAS_BYTES: usize = 1024;
 
-/// Most bytes of one tick's text. A longer one is passed over without being kept.
+/// Maximum number of bytes of the text of one tick. A longer text is skipped and not stored.
 pub const MAX_ITEM_BYTES: usize = 16 << 10;
 
-/// What one member of a tick was given as.
+/// Value of one member of a tick.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Value<'a> {
-    /// A number, by its text.
+    /// A number, as its text.
     Number(&'a str),
-    /// Text.
+    /// A string.
     Text(&'a str),
     /// `true` or `false`.
     Bool(bool),
@@ -28,96 +29,97 @@ pub enum Value<'a> {
     Nested,
 }
 
-/// Why something is not a tick. The message names the member and the limit.
+/// Reason why an input is not a valid tick. The message names the member and the limit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TickError {
-    /// Longer than any tick.
+    /// The text is longer than a tick may be.
     #[error("a tick of more than {MAX_ITEM_BYTES} bytes")]
     TooLong,
-    /// The array that ticks come in does not end: there may have been more.
+    /// The array of ticks does not end, so ticks may be missing.
     #[error("the array does not end: there may have been more ticks")]
     Unfinished,
-    /// Not a JSON object: what the reader found, and where.
+    /// The text is not a JSON object. Contains what the parser found, and where.
     #[error("not JSON: {0}")]
     NotJson(String),
-    /// No `symbol`.
+    /// `symbol` is missing.
     #[error("symbol is missing")]
     MissingSymbol,
-    /// A `symbol` that breaks its rule.
+    /// `symbol` is invalid.
     #[error(transparent)]
     Symbol(#[from] SymbolError),
-    /// No `price`.
+    /// `price` is missing.
     #[error("price is missing")]
     MissingPrice,
-    /// A `price`, `change` or `prev_close` that is no amount.
+    /// `price`, `change` or `prev_close` is not a valid amount.
     #[error("{field} {error}")]
     Price {
-        /// Which of them.
+        /// Name of the member.
         field: &'static str,
-        /// What is wrong with it.
+        /// Reason why the amount is invalid.
         error: PriceError,
     },
-    /// A member of another type than its rule says.
+    /// A member has the wrong type.
     #[error("{field} is {found}, {expected} is expected")]
     Type {
-        /// The member.
+        /// Name of the member.
         field: String,
-        /// What it is.
+        /// Type that was found.
         found: &'static str,
-        /// What it should be.
+        /// Type that was expected.
         expected: &'static str,
     },
-    /// A `time` that is none, lies outside its range, or looks like another unit.
+    /// `time` is not a time, is out of range, or looks like another unit.
     #[error(transparent)]
     Time(#[from] TimeTextError),
-    /// A `time` further ahead than a clock may be wrong.
+    /// `time` is further ahead than the source allows.
     #[error("time {time} lies more than {max_ahead:?} ahead of the server's clock")]
     TimeInFuture {
-        /// In ms since 1970.
+        /// The rejected time, in ms since 1970.
         time: i64,
-        /// How far ahead the source's ticks may be.
+        /// Maximum time by which the source's ticks may be ahead.
         max_ahead: Duration,
     },
-    /// The same member twice.
+    /// A member is present twice.
     #[error("`{0}` is there twice")]
     DuplicateField(String),
-    /// A name that tickcast gives out itself.
+    /// The name is reserved: tickcast sets this member itself.
     #[error("`{0}` is reserved")]
     Reserved(String),
-    /// An extra whose name breaks the rule.
+    /// The name of an extra is invalid.
     #[error("`{0}` is not a name for an extra: [A-Za-z][A-Za-z0-9_]{{0,31}} is expected")]
     ExtraName(String),
-    /// An extra given as a number that is none.
+    /// An extra is marked as a number, but its text is not a number.
     #[error("{0} is not a number")]
     ExtraNumber(String),
-    /// Too many extras.
+    /// The tick has too many extras.
     #[error("more than {MAX_EXTRAS} extras")]
     TooManyExtras,
-    /// Extras that are too long together.
+    /// The extras are too long together.
     #[error("extras take more than {MAX_EXTRAS_BYTES} bytes together")]
     ExtrasTooLong,
-    /// The market is full.
+    /// The market has reached its maximum number of symbols.
     #[error("the market holds {0} symbols, the limit")]
     TooManySymbols(usize),
-    /// The tick is sound, but cannot be kept: why. It may be sent again later.
+    /// The tick is valid, but cannot be stored. Contains the reason. The publisher may send the tick again
+    /// later.
     #[error("not taken: {0}")]
     Storage(String),
 }
 
 impl TickError {
-    /// An extra that is no scalar.
+    /// Returns the error for an extra that is an object or an array.
     pub(super) fn nested(name: &str) -> Self {
         wrong_type(name, Value::Nested, "text, a number, true, false or null")
     }
 }
 
-/// Something that was meant to be a tick.
+/// An input that should be a tick, but was rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{error}")]
 pub struct Rejected {
-    /// Its symbol, as far as it could be read.
+    /// Symbol of the input, if it could be read.
     pub symbol: Option<Symbol>,
-    /// What is wrong with it.
+    /// Reason of the rejection.
     pub error: TickError,
 }
 

@@ -1,23 +1,23 @@
-//! Members of a tick beyond the ones tickcast knows: carried to readers as they were written.
+//! Extras: members of a tick that tickcast does not know. Readers receive extras as they were written.
 
 use super::{MAX_EXTRAS, MAX_EXTRAS_BYTES, TickError, Value};
 use crate::excerpt::excerpt;
 
-/// Names that are given out by tickcast itself.
+/// Names that tickcast sets itself.
 pub const RESERVED: [&str; 4] = ["n", "seq", "change_pct", "change_basis"];
 
-/// The one of them that a source sets, by [`Extras::push_basis`].
+/// The reserved name that a source can set, with [`Extras::push_basis`].
 pub(super) const BASIS: &str = "change_basis";
 
-/// What a source's own change is measured from, where that is neither a previous close nor the day's first price.
+/// Basis of a source's own change, if it is neither a previous close nor the day's first price.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChangeBasis {
-    /// The price 24 hours ago, whenever now is.
+    /// The price 24 hours before now.
     Rolling24h,
 }
 
 impl ChangeBasis {
-    /// As readers are told.
+    /// Returns the name that readers receive.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -26,10 +26,10 @@ impl ChangeBasis {
     }
 }
 
-/// Longest name of an extra.
+/// Maximum length of the name of an extra.
 const MAX_NAME: usize = 32;
 
-/// The extras of a tick, already written as the tail of a JSON object: `,"bid":1.5,"halted":true`.
+/// The extras of a tick, stored as the tail of a JSON object: `,"bid":1.5,"halted":true`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Extras {
     json: Vec<u8>,
@@ -37,17 +37,18 @@ pub struct Extras {
 }
 
 impl Extras {
-    /// None.
+    /// Makes an empty list of extras.
     #[must_use]
     pub const fn new() -> Self {
         Self { json: Vec::new(), count: 0 }
     }
 
-    /// Adds one.
+    /// Adds an extra.
     ///
     /// # Errors
-    /// Where the name is not `[A-Za-z][A-Za-z0-9_]{0,31}`, is reserved, belongs to the tick itself or is there already; where
-    /// there would be more than [`MAX_EXTRAS`] or [`MAX_EXTRAS_BYTES`]; where a number is not one, or the value is nested.
+    /// If the name is not `[A-Za-z][A-Za-z0-9_]{0,31}`, is reserved, is a member of the tick itself, or is
+    /// already present. If there would be more than [`MAX_EXTRAS`] extras or [`MAX_EXTRAS_BYTES`] bytes. If a
+    /// number is not valid, or if the value is an object or an array.
     pub fn push(&mut self, name: &str, value: Value<'_>) -> Result<(), TickError> {
         let own = ["symbol", "price", "change", "prev_close", "time"];
         if RESERVED.contains(&name) || own.contains(&name) {
@@ -56,10 +57,10 @@ impl Extras {
         self.add(name, value)
     }
 
-    /// Adds what the tick's own change is measured from, as `change_basis`.
+    /// Adds the basis of the tick's own change, as `change_basis`.
     ///
     /// # Errors
-    /// Where there is one already, or no room.
+    /// If there is already a basis, or no room for it.
     pub fn push_basis(&mut self, basis: ChangeBasis) -> Result<(), TickError> {
         self.add(BASIS, Value::Text(basis.as_str()))
     }
@@ -92,9 +93,9 @@ impl Extras {
         Ok(())
     }
 
-    /// Reads back what [`as_json`](Self::as_json) has written.
+    /// Reads extras that [`as_json`](Self::as_json) has written.
     pub(crate) fn read_back(json: &[u8]) -> Self {
-        // Each begins with a comma; those within texts do not count.
+        // Each extra begins with a comma. Commas inside strings do not count.
         let (mut count, mut within, mut escaped) = (0, false, false);
         for byte in json {
             match byte {
@@ -108,7 +109,7 @@ impl Extras {
         Self { json: json.to_vec(), count }
     }
 
-    /// As the tail of a JSON object: each `,"name":value`.
+    /// Returns the extras as the tail of a JSON object: `,"name":value` for each extra.
     #[must_use]
     pub fn as_json(&self) -> &[u8] {
         &self.json
@@ -127,7 +128,8 @@ impl Extras {
         Ok(())
     }
 
-    /// Whether there is one of this name. Inside a text a quote is always escaped, so `,"name":` stands for itself alone.
+    /// Checks whether an extra has this name. Inside a string a quote is always escaped, so `,"name":` only
+    /// matches a real member.
     fn contains(&self, name: &str) -> bool {
         let mut key = Vec::with_capacity(name.len() + 4);
         key.extend_from_slice(b",\"");
@@ -137,14 +139,14 @@ impl Extras {
     }
 }
 
-/// Whether an extra may be called so.
+/// Checks whether the name of an extra is valid.
 fn is_name(name: &str) -> bool {
     name.len() <= MAX_NAME
         && name.bytes().next().is_some_and(|b| b.is_ascii_alphabetic())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
-/// Writes a JSON string in ASCII, so that no reader takes a U+2028 for the end of a line.
+/// Writes a JSON string in ASCII, so that no reader treats a U+2028 as the end of a line.
 fn write_text(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     for c in text.chars() {
@@ -162,7 +164,7 @@ fn write_text(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// Whether `text` is a number as JSON writes them, of any length.
+/// Checks whether `text` is a JSON number, of any length.
 fn is_number(text: &str) -> bool {
     let starts = text.bytes().next().is_some_and(|b| b == b'-' || b.is_ascii_digit());
     let ends = text.bytes().next_back().is_some_and(|b| b.is_ascii_digit());
@@ -179,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn written_in_order_and_as_written() {
+    fn extras_keep_their_order_and_spelling() {
         let mut extras = Extras::new();
         extras.push("bid", Value::Number("1.50")).unwrap();
         extras.push("bidSize", Value::Number("2")).unwrap();
@@ -193,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn each_refusal_leaves_the_rest() {
+    fn a_rejected_extra_does_not_change_the_other_extras() {
         let mut extras = Extras::new();
         extras.push("bid", Value::Bool(true)).unwrap();
         for name in ["", "größe", "1st", "_x", "a-b", "a b", &"a".repeat(33)] {

@@ -1,11 +1,11 @@
-//! A tick from named values, whatever they were read from: JSON members, CSV columns, an exchange's frame.
+//! Builds a tick from named values of any source: JSON members, CSV columns, a message of an exchange.
 
 use super::error::wrong_type;
 use super::extras::BASIS;
 use super::{ChangeBasis, Extras, RESERVED, Rejected, Tick, TickError, Value};
 use crate::{Price, Symbol, Time};
 
-/// Collects a tick's members one by one.
+/// The members of a tick, collected one by one.
 #[derive(Debug, Default)]
 pub struct TickFields {
     symbol: Option<Symbol>,
@@ -18,16 +18,16 @@ pub struct TickFields {
 }
 
 impl TickFields {
-    /// Of a tick that was recorded from a stream: the members that are given out here are passed over.
+    /// Starts a tick that was recorded from a stream. Members that tickcast sets itself are ignored.
     #[must_use]
     pub fn recorded() -> Self {
         Self { recorded: true, ..Self::default() }
     }
 
-    /// Takes one member.
+    /// Sets one member.
     ///
     /// # Errors
-    /// Where it breaks its rule or was there before.
+    /// If the value is invalid, or if the member was set before.
     pub fn set(&mut self, name: &str, value: Value<'_>) -> Result<(), TickError> {
         match name {
             "symbol" => match value {
@@ -38,7 +38,7 @@ impl TickFields {
             "change" => once(&mut self.change, amount("change", value)?, name),
             "prev_close" => once(&mut self.prev_close, amount("prev_close", value)?, name),
             "time" => once(&mut self.time, time(value)?, name),
-            // What a recorded change was measured from is as true as the change.
+            // In a recording, the basis of a change is kept together with the change.
             BASIS if self.recorded && value == Value::Text(ChangeBasis::Rolling24h.as_str()) => {
                 self.extras.push_basis(ChangeBasis::Rolling24h)
             }
@@ -47,16 +47,16 @@ impl TickFields {
         }
     }
 
-    /// The symbol, once it was set: what a rejection can name.
+    /// Returns the symbol, if it was set. A rejection can then name the symbol.
     #[must_use]
     pub const fn symbol(&self) -> Option<Symbol> {
         self.symbol
     }
 
-    /// The tick.
+    /// Returns the finished tick.
     ///
     /// # Errors
-    /// Where symbol or price are missing.
+    /// If the symbol or the price is missing.
     pub fn finish(self) -> Result<Tick, Rejected> {
         let reject = |error| Rejected { symbol: self.symbol, error };
         Ok(Tick {
@@ -77,7 +77,7 @@ fn once<T>(slot: &mut Option<T>, value: T, name: &str) -> Result<(), TickError> 
     }
 }
 
-/// A number, or a decimal as text.
+/// Reads a number, or a decimal in a string.
 fn amount(field: &'static str, value: Value<'_>) -> Result<Price, TickError> {
     match value {
         Value::Number(text) | Value::Text(text) => {
@@ -87,7 +87,7 @@ fn amount(field: &'static str, value: Value<'_>) -> Result<Price, TickError> {
     }
 }
 
-/// A number of milliseconds, also as text, or RFC 3339.
+/// Reads a number of milliseconds, also in a string, or RFC 3339.
 fn time(value: Value<'_>) -> Result<Time, TickError> {
     match value {
         Value::Number(text) | Value::Text(text) => Ok(text.parse()?),

@@ -1,26 +1,27 @@
-//! Cuts what a publisher sends into the texts of single ticks, whatever pieces it arrives in, in bounded memory.
+//! Splits the bytes of a publisher into the texts of single ticks, with bounded memory. The bytes may arrive
+//! in chunks of any size.
 
 use super::{MAX_ITEM_BYTES, Rejected, Tick, TickError};
 
-/// U+FEFF in UTF-8, which some editors and shells write at the start of a text.
+/// U+FEFF in UTF-8 (byte order mark). Some editors and shells write this mark at the start of a text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// What was cut out.
+/// One item that the splitter has found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RawTick<'a> {
-    /// The text of one tick, white space around it taken off.
+    /// Text of one tick, without white space around it.
     Text(&'a [u8]),
-    /// More than [`MAX_ITEM_BYTES`] of it.
+    /// An item with more than [`MAX_ITEM_BYTES`] bytes.
     TooLong,
-    /// No item, but the end of the text within an array: there may have been more.
+    /// No item: the input ended inside an array, so items may be missing.
     Unfinished,
 }
 
 impl RawTick<'_> {
-    /// Reads it as a tick.
+    /// Parses the item as a tick.
     ///
     /// # Errors
-    /// Where it is too long, or [no tick](Tick::from_json).
+    /// If the item is too long, or is [not a tick](Tick::from_json).
     pub fn tick(self) -> Result<Tick, Rejected> {
         match self {
             Self::Text(text) => Tick::from_json(text),
@@ -29,10 +30,11 @@ impl RawTick<'_> {
         }
     }
 
-    /// The tick, from a text that may have been recorded from a stream: what is given out here is passed over.
+    /// Parses the item as a tick that may be recorded from a stream. Members that tickcast sets itself are
+    /// ignored.
     ///
     /// # Errors
-    /// Where it is no tick all the same.
+    /// If the item is still not a tick.
     pub fn recorded_tick(self) -> Result<Tick, Rejected> {
         match self {
             Self::Text(text) => Tick::from_recorded_json(text),
@@ -41,7 +43,7 @@ impl RawTick<'_> {
     }
 }
 
-/// Cuts a stream of bytes into ticks' texts. It skips a byte order mark at the start.
+/// Splits a stream of bytes into the texts of ticks. A byte order mark at the start is skipped.
 ///
 /// ```
 /// use tickcast_core::{RawTick, TickSplitter};
@@ -55,33 +57,34 @@ impl RawTick<'_> {
 #[derive(Debug)]
 pub struct TickSplitter {
     syntax: Syntax,
-    /// The beginning of an item whose end has not come yet.
+    /// Start of an item whose end has not arrived yet.
     kept: Vec<u8>,
     too_long: bool,
-    /// The position of the next item: its line, or its place in the array, from 0.
+    /// Position of the next item: the number of its line, or its index in the array, from 0.
     at: u64,
-    /// How many bytes of a byte order mark have arrived; its length once none can follow.
+    /// Number of bytes of a byte order mark that have arrived. Equal to the length of the mark if no mark can
+    /// follow any more.
     mark: usize,
 }
 
-/// How items are told apart.
+/// Syntax that separates the items.
 #[derive(Debug, Clone, Copy)]
 enum Syntax {
-    /// One a line; empty lines count but are no items.
+    /// One item per line. Empty lines have a position, but are not items.
     Lines,
     /// The elements of a JSON array, or a single value.
     Json(Json),
 }
 
-/// How far into a JSON text we are. Only as much is understood as it takes to find where elements end, so that a broken
-/// one does not take those beside it along.
+/// State of the JSON scan. The scan only finds the ends of elements, so that a broken element does not break
+/// its neighbors.
 #[derive(Debug, Clone, Copy, Default)]
 struct Json {
-    /// Inside the outermost array.
+    /// Whether the scan is inside the outermost array.
     array: bool,
-    /// Past the outermost value's end.
+    /// Whether the outermost value has ended.
     over: bool,
-    /// How many braces and brackets are open within the item.
+    /// Number of open braces and brackets inside the item.
     depth: u32,
     string: bool,
     escape: bool,
@@ -89,32 +92,33 @@ struct Json {
     begun: bool,
 }
 
-/// What a byte means for the cutting.
+/// Effect of one byte on the split.
 enum Boundary {
-    /// It belongs to the item.
+    /// The byte belongs to the item.
     Inside,
-    /// It lies between items.
+    /// The byte is between items.
     Outside,
-    /// The item ends before it, and it belongs to none.
+    /// The item ends before the byte. The byte belongs to no item.
     Before,
-    /// The item ends with it.
+    /// The item ends with the byte.
     After,
 }
 
 impl TickSplitter {
-    /// One item a line.
+    /// Makes a splitter for one item per line.
     #[must_use]
     pub const fn lines() -> Self {
         Self { syntax: Syntax::Lines, kept: Vec::new(), too_long: false, at: 0, mark: 0 }
     }
 
-    /// The elements of a JSON array, or one object.
+    /// Makes a splitter for the elements of a JSON array, or for one object.
     #[must_use]
     pub fn json() -> Self {
         Self { syntax: Syntax::Json(Json::default()), ..Self::lines() }
     }
 
-    /// Takes the next bytes. `each` is given the items that end in them, with their positions from 0.
+    /// Reads the next bytes. Calls `each` with every item that ends in these bytes, and with its position
+    /// from 0.
     pub fn push_bytes(&mut self, bytes: &[u8], each: impl FnMut(u64, RawTick<'_>)) {
         let bytes = self.skip_mark(bytes);
         match self.syntax {
@@ -123,11 +127,12 @@ impl TickSplitter {
         }
     }
 
-    /// There are no more bytes: what was begun is given to `each` as it is, and that an array has not ended.
+    /// Ends the input. Calls `each` with the incomplete last item, and with [`RawTick::Unfinished`] if an
+    /// array has not ended.
     pub fn finish(mut self, mut each: impl FnMut(u64, RawTick<'_>)) {
         self.keep_mark();
         self.emit(b"", &mut each);
-        // An element that is cut off says so itself.
+        // An incomplete element is already an error of its own.
         if let Syntax::Json(json) = self.syntax
             && json.array
             && json.depth == 0
@@ -137,7 +142,7 @@ impl TickSplitter {
         }
     }
 
-    /// Returns the bytes without a byte order mark, which may arrive in pieces.
+    /// Returns the bytes without a byte order mark, which may arrive in several chunks.
     fn skip_mark<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
         let mut rest = bytes;
         while let (Some(expected), Some((byte, after))) = (BYTE_ORDER_MARK.get(self.mark), rest.split_first())
@@ -152,7 +157,7 @@ impl TickSplitter {
         rest
     }
 
-    /// Gives the start of a byte order mark that is not complete to the first item.
+    /// Adds an incomplete byte order mark to the first item.
     fn keep_mark(&mut self) {
         if (1..BYTE_ORDER_MARK.len()).contains(&self.mark) {
             self.keep(&BYTE_ORDER_MARK[..self.mark]);
@@ -194,7 +199,7 @@ impl TickSplitter {
         self.syntax = Syntax::Json(json);
     }
 
-    /// Gives out the item that ends with `tail`; from within `tail` where all of it lies there.
+    /// Calls `each` with the item that ends with `tail`. If the whole item is in `tail`, no bytes are copied.
     fn emit(&mut self, tail: &[u8], mut each: impl FnMut(u64, RawTick<'_>)) {
         let whole = if self.kept.is_empty() && !self.too_long && tail.len() <= MAX_ITEM_BYTES {
             tail
@@ -273,7 +278,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// The items of a text that arrives in pieces of `size` bytes.
+    /// Splits a text that arrives in chunks of `size` bytes.
     fn cut(mut items: TickSplitter, text: &[u8], size: usize) -> Vec<(u64, Option<String>)> {
         let mut found = Vec::new();
         let mut note = |at, item: RawTick<'_>| {
@@ -296,18 +301,18 @@ mod tests {
     }
 
     #[test]
-    fn lines() {
+    fn each_line_is_an_item_and_empty_lines_are_counted() {
         let found = cut(TickSplitter::lines(), b"a\r\n\n  \nb \n c", 3);
         assert_eq!(found, [(0, Some("a".into())), (3, Some("b".into())), (4, Some("c".into()))]);
     }
 
     #[test]
-    fn a_byte_order_mark_is_passed_over() {
+    fn a_byte_order_mark_is_skipped() {
         for size in [1, 2, usize::MAX] {
             for items in [TickSplitter::lines, TickSplitter::json] {
                 let found = cut(items(), b"\xef\xbb\xbf {\"a\":1}", size);
                 assert_eq!(found, [(0, Some("{\"a\":1}".into()))]);
-                // Half of one, or one further on, is no mark.
+                // An incomplete mark, or a mark that is not at the start, is not skipped.
                 let found = cut(items(), b"\xef\xbb[1]", size);
                 assert_eq!(found, [(0, Some("\u{fffd}[1]".into()))]);
                 assert_eq!(cut(items(), b"\xef\xbb", size), [(0, Some("\u{fffd}".into()))]);
@@ -318,14 +323,14 @@ mod tests {
     }
 
     #[test]
-    fn a_single_object_and_what_should_not_follow_it() {
+    fn a_single_object_is_an_item_and_so_is_text_after_it() {
         assert_eq!(texts(TickSplitter::json(), r#" {"a":"}]"} "#), [r#"{"a":"}]"}"#]);
         assert_eq!(texts(TickSplitter::json(), r#"{"a":{}}{"b":1}"#), [r#"{"a":{}}"#, r#"{"b":1}"#]);
         assert_eq!(texts(TickSplitter::json(), "hello"), ["hello"]);
     }
 
     #[test]
-    fn an_array_that_does_not_end_says_so() {
+    fn an_array_without_an_end_is_reported() {
         for (text, found) in [
             ("[", &[(0, "unfinished")][..]),
             ("[1,2", &[(0, "1"), (1, "2"), (2, "unfinished")]),
@@ -345,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_element_leaves_those_beside_it() {
+    fn a_broken_element_does_not_break_its_neighbors() {
         let found = texts(TickSplitter::json(), r#"[{"a":NaN}, {"b":[1,{"c":"\",]"}]} ,, 7 , {"d":1} {"e"]"#);
         assert_eq!(
             found,
@@ -354,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn too_long_is_told_once_and_not_kept() {
+    fn an_item_that_is_too_long_is_reported_once_and_not_stored() {
         let long = "x".repeat(MAX_ITEM_BYTES + 1);
         for size in [1000, usize::MAX] {
             let found = cut(TickSplitter::lines(), format!("a\n{long}\nb\n").as_bytes(), size);
@@ -371,14 +376,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn pieces_make_no_difference(text in r#"[\[\]{}",: \n\\a]{0,60}"#, size in 1usize..10) {
+        fn the_size_of_the_chunks_makes_no_difference(text in r#"[\[\]{}",: \n\\a]{0,60}"#, size in 1usize..10) {
             for items in [TickSplitter::lines, TickSplitter::json] {
                 prop_assert_eq!(cut(items(), text.as_bytes(), size), cut(items(), text.as_bytes(), usize::MAX));
             }
         }
 
         #[test]
-        fn arrays_are_cut_as_json_reads_them(numbers: Vec<i64>, texts: Vec<String>) {
+        fn arrays_are_split_as_json_parsers_read_them(numbers: Vec<i64>, texts: Vec<String>) {
             let elements: Vec<serde_json::Value> =
                 numbers.into_iter().map(Into::into).chain(texts.into_iter().map(Into::into)).collect();
             let text = serde_json::to_string_pretty(&elements).unwrap();

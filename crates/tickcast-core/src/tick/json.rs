@@ -1,4 +1,4 @@
-//! A tick from a JSON object, read once and without a document in between.
+//! Parses a tick from a JSON object in one pass, without building a document.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,15 +14,16 @@ impl Tick {
     /// Reads one JSON object, such as `{"symbol":"AAPL","price":189.50}`.
     ///
     /// # Errors
-    /// Where it is no JSON object or a member breaks its rule; the error names the member and the limit.
+    /// If `text` is not a JSON object, or if a member is invalid. The error names the member and the limit.
     pub fn from_json(text: &[u8]) -> Result<Self, Rejected> {
         tick(text, TickFields::default())
     }
 
-    /// The same from an object as readers are sent it, say from a recording: `n`, `change_pct` and the like are passed over.
+    /// Reads an object as sent to readers, for example from a recording. `n`, `change_pct` and similar
+    /// members are ignored.
     ///
     /// # Errors
-    /// As above.
+    /// If [`from_json`](Self::from_json) would fail for the same object without the ignored members.
     pub fn from_recorded_json(text: &[u8]) -> Result<Self, Rejected> {
         tick(text, TickFields::recorded())
     }
@@ -36,14 +37,14 @@ fn tick(text: &[u8], fields: TickFields) -> Result<Tick, Rejected> {
         .deserialize(&mut reader)
         .and_then(|fields| reader.end().map(|()| fields));
     match (fields, fault) {
-        // A fault in a member is only believed once the whole object has proved to be JSON.
+        // An error in a member is only reported if the whole object is valid JSON.
         (Ok(fields), Some(error)) => Err(Rejected { symbol: fields.symbol(), error }),
         (Ok(fields), None) => fields.finish(),
         (Err(error), _) => Err(Rejected { symbol: None, error: TickError::NotJson(explain(&error, text)) }),
     }
 }
 
-/// What serde found, with the piece of text it stumbled over: `NaN`, `+1`, `0x1`.
+/// Returns the message of serde, with the text at the error position: `NaN`, `+1`, `0x1`.
 fn explain(error: &serde_json::Error, text: &[u8]) -> String {
     let says = error.to_string();
     let says = says.split(" at line ").next().unwrap_or_default();
@@ -53,7 +54,7 @@ fn explain(error: &serde_json::Error, text: &[u8]) -> String {
     if error.column() == 0 {
         return says.to_owned();
     }
-    // Columns count from the start of their line.
+    // Columns are counted from the start of the line.
     let line =
         text.split_inclusive(|byte| *byte == b'\n').take(error.line() - 1).map(<[u8]>::len).sum::<usize>();
     let text = &text[line..];
@@ -67,7 +68,7 @@ fn explain(error: &serde_json::Error, text: &[u8]) -> String {
     }
 }
 
-/// Walks the members of the object into [`TickFields`].
+/// Visitor that puts the members of the object into [`TickFields`].
 struct Members<'f> {
     fault: &'f mut Option<TickError>,
     fields: TickFields,
@@ -100,7 +101,7 @@ impl<'de> Visitor<'de> for Members<'_> {
     }
 }
 
-/// Takes one member by its JSON text, which is known to be well formed.
+/// Sets one member from its JSON text, which is known to be valid JSON.
 fn member(fields: &mut TickFields, name: &str, raw: &str) -> Result<(), TickError> {
     match raw.as_bytes() {
         [b'"', ..] => {
@@ -115,7 +116,7 @@ fn member(fields: &mut TickFields, name: &str, raw: &str) -> Result<(), TickErro
     }
 }
 
-/// A string, borrowed wherever it holds no escape.
+/// A string, borrowed if it contains no escape.
 #[derive(Deserialize)]
 #[serde(transparent)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
@@ -130,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_recorded_tick_is_one() {
+    fn a_recorded_tick_is_accepted() {
         let text =
             br#"{"symbol":"A","price":2,"change":1,"change_pct":100,"time":1782907200123,"n":7,"bid":1}"#;
         assert!(tick(text).is_err());
@@ -143,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn every_member() {
+    fn every_member_is_read() {
         let tick = tick(
             br#" {"symbol":"BRK.B","price":"0.10","change":-0.05,"prev_close":0.15,"time":1782907200123,
                   "bid":1.0e5,"venue":"\u0058","halted":false,"ask":null} "#,
@@ -158,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn each_refusal_by_name() {
+    fn each_error_names_what_is_wrong() {
         let price = |text: &str| says(&format!(r#"{{"symbol":"A","price":{text}}}"#));
         assert_eq!(price("NaN"), "not JSON: expected value at column 23, at `NaN`");
         assert_eq!(price("+1"), "not JSON: expected value at column 23, at `+1`");
@@ -198,12 +199,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_survived(bytes: Vec<u8>) {
+        fn any_bytes_are_handled_without_a_panic(bytes: Vec<u8>) {
             let _ = tick(&bytes);
         }
 
         #[test]
-        fn near_json_is_survived(text in r#"\{("(symbol|price|time|x)":(1|"a"|null|[1e+.x-]{1,4}),?){0,4}\}?"#) {
+        fn near_json_is_handled_without_a_panic(text in r#"\{("(symbol|price|time|x)":(1|"a"|null|[1e+.x-]{1,4}),?){0,4}\}?"#) {
             let _ = tick(text.as_bytes());
         }
     }
