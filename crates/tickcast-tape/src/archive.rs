@@ -1,4 +1,4 @@
-//! Reading the tape.
+//! Reading of the tape on disk.
 
 use std::io;
 use std::ops::ControlFlow;
@@ -14,81 +14,85 @@ use crate::error::AppendError;
 use crate::segment::{Part, Segment};
 use crate::segment_set::SegmentSet;
 
-/// How much is read at a time, more than a block of the usual length, and how often in one go.
+/// Number of bytes per read, larger than a usual block. A call of [`DiskTape::read`] makes at most [`CHUNKS`]
+/// reads.
 const READ_CHUNK_BYTES: usize = 256 << 10;
 const CHUNKS: usize = 4;
 
-/// How many strides, some 64 KiB each, are looked through in one go for the times of their ticks: about as much as is read.
+/// Maximum number of strides (about 64 KiB each) that one call of [`DiskTape::skip`] scans for the times of
+/// their ticks. [`DiskTape::read`] reads about as many bytes per call.
 const LOOKS: usize = 16;
 
-/// The tape on disk, to read from. Cheap to clone.
+/// Reader of the tape on disk. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct DiskTape(pub(crate) Arc<SegmentSet>);
 
-/// Why the tape cannot be read from some place on.
+/// Reason why the tape cannot be read from a position.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// What comes after it is no longer kept.
+    /// The tape no longer holds the entries after the position.
     #[error("the tape begins later")]
     Expired,
-    /// It is not what was written.
+    /// The data is not what was written.
     #[error("{} is damaged at byte {offset}: {why}", .file.display())]
     Damaged {
-        /// Which file.
+        /// Path of the damaged file.
         file: PathBuf,
-        /// Where in it.
+        /// Byte offset of the damage in the file.
         offset: u64,
-        /// What is wrong.
+        /// Description of the damage.
         why: &'static str,
     },
-    /// The system would not.
+    /// The operating system reported an error.
     #[error("the tape cannot be read: {0}")]
     Io(#[from] io::Error),
 }
 
-/// How far [`DiskTape::skip`] has come.
+/// Result of [`DiskTape::skip`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Skipped {
-    /// The entries after this place are to be read: there is a tick of the range among them, or the tape ends here.
+    /// The entries after this sequence number must be read: the next stride may contain a tick in the range,
+    /// or the tape ends here.
     To(Seq),
-    /// It has looked at enough for one go: it is to be asked again from here.
+    /// The call reached its limit. The caller must call again with this sequence number.
     SoFar(Seq),
 }
 
 impl DiskTape {
-    /// The place before its oldest entry.
+    /// Returns the sequence number before the oldest entry.
     #[must_use]
     pub fn start(&self) -> Seq {
         let oldest = self.0.segments().front().map_or(0, |segment| segment.first.get() - 1);
         Seq::new(oldest)
     }
 
-    /// The place of its newest entry.
+    /// Returns the sequence number of the newest entry.
     #[must_use]
     pub fn head(&self) -> Seq {
         self.0.segments().back().map_or(Seq::ZERO, |segment| segment.last())
     }
 
-    /// Waits until everything up to `seq` is as safe as was asked for: where that is [`Sync::Always`], until the disk has
-    /// confirmed it.
+    /// Waits until everything up to `seq` is as safe as configured. With [`Sync::Always`], waits until the
+    /// disk has confirmed `seq`. Otherwise, returns at once.
     ///
     /// # Errors
-    /// Where writing has failed.
+    /// If writing has failed.
     pub async fn wait_durable(&self, seq: Seq) -> Result<(), AppendError> {
         if self.0.options.sync == Sync::Always {
-            // The other end lives as long as this one.
+            // The wait cannot fail: the sender lives as long as `self`.
             let _ = self.0.durable().wait_for(|durable| *durable >= seq || self.0.is_broken()).await;
         }
         self.0.ensure_writable()
     }
 
-    /// How many bytes there are.
+    /// Returns the number of bytes of all segments.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.0.segments().iter().map(|segment| segment.written()).sum()
     }
 
-    /// Drops what is beyond what is to be kept, except what a restart would need: what comes after the newest snapshot.
+    /// Removes segments beyond the retention limits. Segments that a restart would need, those after the
+    /// newest snapshot, stay.
     pub fn trim(&self) {
         self.0.trim();
     }
@@ -97,10 +101,10 @@ impl DiskTape {
         &self.0
     }
 
-    /// What the tape looked like at a place: everything after it is still there.
+    /// Returns the check of the tape at a position. The tape must hold everything after this position.
     ///
     /// # Errors
-    /// Where that is not so, or it cannot be read.
+    /// If the tape does not hold everything after the position, or cannot be read.
     pub fn check_at(&self, place: Seq) -> Result<Check, ReadError> {
         let Some(segment) = self.0.containing(place.next()).filter(|segment| segment.first <= place.next())
         else {
@@ -125,11 +129,11 @@ impl DiskTape {
         }
     }
 
-    /// Shows `each` the entries after `from`, in order, until it has seen enough, or there are no more, or a good part of a
-    /// megabyte has been read; returns the place of the last one it was shown.
+    /// Calls `each` with the entries after `from`, in order. Stops if `each` breaks, if there are no more
+    /// entries, or after at most about 1 MiB. Returns the sequence number of the last entry passed to `each`.
     ///
     /// # Errors
-    /// Where they are no longer there, or cannot be read.
+    /// If the tape no longer holds the entries, or cannot be read.
     pub fn read(
         &self,
         from: Seq,
@@ -154,7 +158,7 @@ impl DiskTape {
                 ControlFlow::Continue(())
             });
             match seen {
-                // What was shown is good; what is wrong will be so the next time.
+                // The entries so far are valid. The next call returns the error.
                 Err(_) if reached > from => break,
                 Err(error) => return Err(error),
                 Ok(ControlFlow::Break(())) => break,
@@ -173,12 +177,12 @@ impl DiskTape {
         Ok(reached)
     }
 
-    /// Passes over what comes after `from` and holds no tick whose time is within `range`, both ends included. The times of a
-    /// stride's ticks, which are in no order, are found out when they are first asked for, and remembered: what was passed over
-    /// once is not read again.
+    /// Skips entries after `from` that contain no tick with a time in `range`, both ends included. The ticks
+    /// of a stride are not ordered by time. The range of times of a stride is computed at the first request
+    /// and then stored, so that skipped entries are not read again.
     ///
     /// # Errors
-    /// Where the entries are no longer there, or cannot be read.
+    /// If the tape no longer holds the entries, or cannot be read.
     pub fn skip(&self, from: Seq, (least, most): (Time, Time)) -> Result<Skipped, ReadError> {
         let (mut at, mut looks) = (from, 0);
         while let Some(segment) = self.0.containing(at.next()).filter(|segment| at < segment.last()) {
@@ -205,7 +209,7 @@ impl DiskTape {
     }
 }
 
-/// The earliest and the latest time of a stride's ticks, if it holds any.
+/// Returns the earliest and the latest time of the ticks of a stride, or `None` if the stride holds no ticks.
 fn times(segment: &Segment, part: &Part) -> Result<Option<(Time, Time)>, ReadError> {
     let mut bytes = vec![0; usize::try_from(part.end - part.offset).unwrap_or_default()];
     segment.file.read_exact_at(&mut bytes, part.offset)?;
@@ -225,8 +229,8 @@ fn times(segment: &Segment, part: &Part) -> Result<Option<(Time, Time)>, ReadErr
     Ok(times)
 }
 
-/// Shows `each` the blocks of a segment from byte `at` on, as many as a chunk holds and one at least; says how many bytes they
-/// were.
+/// Calls `each` with the blocks of a segment from byte `at` on: as many blocks as a chunk holds, at least
+/// one. Returns the number of bytes of these blocks.
 fn blocks(
     segment: &Segment,
     at: u64,

@@ -1,4 +1,4 @@
-//! What is written in one go: some entries of the tape, checked together.
+//! Blocks: several entries of the tape, written together under one checksum.
 //!
 //! ```text
 //! magic u32 │ length u32 │ checksum u32 │ entries u32 │ first u64 │ durable u64 │ now i64 │ digest u32 │ notes u32 │ records …
@@ -6,51 +6,55 @@
 //!         flags u8 │ length u16 │ a note: length u8 │ key │ next u64 │ done u8 │ report
 //! ```
 //!
-//! `now` is the wall clock's time when the entries were taken, `digest` what the tape looked like before them. Blocks of the
-//! first version (`TKB1`) have neither, nor notes: their head ends with `durable`.
+//! `now` is the wall-clock time at which the entries were accepted. `digest` is the digest of the tape before
+//! them. A note is the progress of a request with an idempotency key. Blocks of the first version (`TKB1`)
+//! have no `now`, no `digest` and no notes: their header ends with `durable`.
 //!
-//! Numbers are little-endian. The length is that of the records, the checksum (CRC-32C) covers everything behind it. `durable` is a
-//! place up to which the disk had confirmed everything when the block was written: where a later block knows that a damaged
-//! one had been safe, it was not just the tail of a crash.
+//! Numbers are little-endian. `length` is the length of the records. The checksum (CRC-32C) covers `length`
+//! and everything after the checksum. `durable` is a sequence number up to which the disk had confirmed
+//! everything when the block was written. If a later block shows that a damaged block was confirmed, the
+//! damage was not caused by a crash.
 
 use tickcast_core::{Digest, KeyProgress, MAX_SYMBOL_LEN, Recorded, Seq, Symbol, Time};
 
 use crate::bytes::{self, read_short, take, u32_at, u64_at};
 
-/// What every block begins with, and what it began with in the first version.
+/// First bytes of every block, in this version and in the first version.
 const MAGIC: [u8; 4] = *b"TKB2";
 const MAGIC_1: [u8; 4] = *b"TKB1";
 
-/// How long a block's head is, and how long it was.
+/// Length of the header of a block, in this version and in the first version.
 pub(crate) const HEAD: usize = 48;
 const HEAD_1: usize = 32;
 
-/// Where what the checksum covers begins.
+/// Start of the checksummed bytes.
 const CHECKED: usize = 12;
 
 const GONE: u8 = 1;
 const CLOSE: u8 = 2;
 const NOTE: u8 = 4;
 
-/// Most bytes of a block's records. Longer ones are not written, so nothing longer is believed.
+/// Maximum number of bytes of the records of a block. The writer never writes more, so a larger length is
+/// damage.
 pub(crate) const MAX_BLOCK_BYTES: usize = 4 << 20;
 
-/// Most bytes that one entry can take: a tick's JSON with all its extras, its symbol, a close.
+/// Maximum number of bytes of one entry: the JSON of a tick with all its extras, its symbol, a previous
+/// close.
 pub(crate) const MAX_RECORD_BYTES: usize = 2048;
 
-/// Most bytes that a note can take; a longer report is not written down.
+/// Maximum number of bytes of a note. A longer report is not recorded.
 pub(crate) const MAX_KEY_RECORD_BYTES: usize = 60_000;
 
-/// What is known of a block's entries together.
+/// Common data of all entries of a block.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stamp {
-    /// When they were taken, by the wall clock.
+    /// Wall-clock time at which the entries were accepted.
     pub now: Time,
-    /// What the tape looked like before them.
+    /// Digest of the tape before the entries.
     pub before: Digest,
 }
 
-/// A block that is being written.
+/// A block that is being built.
 #[derive(Debug, Default)]
 pub(crate) struct BlockBuilder {
     bytes: Vec<u8>,
@@ -76,7 +80,7 @@ impl BlockBuilder {
     pub(crate) fn push(&mut self, recorded: &Recorded<'_>) {
         let Recorded { symbol, prev_close, json } = recorded;
         let flags = if json.is_none() { GONE } else { 0 } | if prev_close.is_some() { CLOSE } else { 0 };
-        // A tick's JSON begins with its symbol.
+        // The JSON of a tick begins with its symbol.
         let what = json.unwrap_or_else(|| symbol.as_bytes());
         let [l0, l1] = (what.len() as u16).to_le_bytes();
         let out = &mut self.bytes;
@@ -88,7 +92,7 @@ impl BlockBuilder {
         self.count += 1;
     }
 
-    /// Adds how far a request has come, unless that is too long to say.
+    /// Adds the progress of a request, unless the progress is too long.
     pub(crate) fn push_key(&mut self, note: &KeyProgress<'_>) {
         let KeyProgress { key, next, done, report } = note;
         let length = 1 + key.len() + 9 + report.len();
@@ -105,7 +109,7 @@ impl BlockBuilder {
         self.notes += 1;
     }
 
-    /// The finished block, whose first entry is `first`.
+    /// Finishes the block, whose first entry is `first`.
     pub(crate) fn finish(&mut self, first: Seq, durable: Seq, stamp: Stamp) -> &[u8] {
         let length = (self.bytes.len() - HEAD) as u32;
         self.bytes[..4].copy_from_slice(&MAGIC);
@@ -126,31 +130,31 @@ fn checksum(length: &[u8], rest: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(length), rest)
 }
 
-/// A block as it was read, whole and checked.
+/// A complete block with a valid checksum.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Block<'a> {
     pub(crate) first: Seq,
     pub(crate) durable: Seq,
     pub(crate) count: u32,
-    /// What the first version did not say.
+    /// Time and digest. `None` for a block of the first version.
     pub(crate) stamp: Option<Stamp>,
     notes: u32,
     records: &'a [u8],
 }
 
-/// Why there is no block.
+/// Reason why no block was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NoBlock {
-    /// Nothing was ever written here.
+    /// Nothing was ever written at this position.
     End,
-    /// More bytes are needed, so many in all.
+    /// More bytes are needed; contains the total number.
     Short(usize),
-    /// This is not what was written, or not all of it.
+    /// The bytes are not a complete block as written.
     Damaged(&'static str),
 }
 
 impl<'a> Block<'a> {
-    /// The block that `bytes` begin with, and how long it is.
+    /// Reads the block at the start of `bytes`. Returns the block and its length.
     pub(crate) fn read(bytes: &'a [u8]) -> Result<(Self, usize), NoBlock> {
         let head_length = if bytes.starts_with(&MAGIC_1) { HEAD_1 } else { HEAD };
         let Some(head) = bytes.get(..head_length) else {
@@ -187,12 +191,13 @@ impl<'a> Block<'a> {
         Ok((Self { first, durable, count, stamp, notes, records: &all[head_length..] }, whole))
     }
 
-    /// The place of its last entry, or the one before it where it has none.
+    /// Returns the sequence number of the last entry. If the block has no entries, returns the sequence
+    /// number before the block.
     pub(crate) fn last(&self) -> Seq {
         Seq::new(self.first.get() + u64::from(self.count) - 1)
     }
 
-    /// How far requests had come.
+    /// Returns the recorded progress of requests.
     pub(crate) fn notes(&self) -> impl Iterator<Item = KeyProgress<'a>> + use<'a> {
         all(self.records, self.count + self.notes).filter_map(|record| match record {
             Record::Note(note) => Some(note),
@@ -200,7 +205,7 @@ impl<'a> Block<'a> {
         })
     }
 
-    /// Its entries, in order. Ends early where what was checked makes no sense all the same.
+    /// Returns the entries in order. Stops early if an entry is invalid although the checksum is right.
     pub(crate) fn records(&self) -> impl Iterator<Item = (Seq, Recorded<'a>)> + use<'a> {
         let entries = all(self.records, self.count + self.notes).filter_map(|record| match record {
             Record::Entry(recorded) => Some(recorded),
@@ -210,7 +215,7 @@ impl<'a> Block<'a> {
     }
 }
 
-/// A part of a block.
+/// One record of a block.
 enum Record<'a> {
     Entry(Recorded<'a>),
     Note(KeyProgress<'a>),
@@ -268,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_back() {
+    fn a_block_reads_back() {
         let bytes = block();
         let (block, length) = Block::read(&bytes).unwrap();
         assert_eq!(
@@ -288,7 +293,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_changed_byte_is_noticed(at: prop::sample::Index, change in 1u8..) {
+        fn a_changed_byte_is_detected(at: prop::sample::Index, change in 1u8..) {
             let mut bytes = block();
             let at = at.index(bytes.len());
             bytes[at] ^= change;
@@ -296,14 +301,14 @@ mod tests {
         }
 
         #[test]
-        fn a_part_of_one_is_none(cut: prop::sample::Index) {
+        fn a_part_of_a_block_is_not_a_block(cut: prop::sample::Index) {
             let bytes = block();
             let cut = cut.index(bytes.len());
             prop_assert!(Block::read(&bytes[..cut]).is_err());
         }
 
         #[test]
-        fn any_bytes_are_survived(mut bytes: Vec<u8>, honest: bool) {
+        fn any_bytes_are_handled_without_a_panic(mut bytes: Vec<u8>, honest: bool) {
             if honest && bytes.len() >= HEAD {
                 bytes[..4].copy_from_slice(&MAGIC);
                 let length = (bytes.len() - HEAD) as u32;

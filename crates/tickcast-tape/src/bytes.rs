@@ -1,15 +1,15 @@
-//! Numbers and prices as they stand in files.
+//! Encoding of numbers and prices in files.
 
 use tickcast_core::Price;
 
-/// The next so many bytes.
+/// Splits off the next `length` bytes.
 pub(crate) fn take<'a>(rest: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
     let (taken, behind) = rest.split_at_checked(length)?;
     *rest = behind;
     Some(taken)
 }
 
-/// A price, digit for digit, behind its length.
+/// Writes a price as text, digit for digit, after its length in one byte.
 pub(crate) fn write_price(price: Price, out: &mut Vec<u8>) {
     let at = out.len();
     out.push(0);
@@ -21,7 +21,7 @@ pub(crate) fn read_price(rest: &mut &[u8]) -> Option<Price> {
     Price::read_back(std::str::from_utf8(read_short(rest)?).ok()?).ok()
 }
 
-/// What stands behind a length of one byte.
+/// Reads bytes after their length in one byte.
 pub(crate) fn read_short<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let length = take(rest, 1)?[0];
     take(rest, length.into())

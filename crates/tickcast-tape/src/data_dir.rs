@@ -1,4 +1,4 @@
-//! The folder: its lock, and the file that says which life of the tape it holds.
+//! The data directory: its lock, and its state file with the epoch of the tape.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
@@ -10,48 +10,50 @@ use tickcast_core::{Epoch, Seq};
 
 use crate::error::OpenError;
 
-/// Whatever identifies the run of the operating system; empty where it does not say.
+/// Returns the boot id of the operating system, or an empty string if the system has none.
 fn boot() -> String {
     fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
 }
 
-/// What is known of the last run.
+/// Stored state of the last run.
 #[derive(Debug, Serialize, Deserialize)]
 struct State {
     version: u32,
     epoch: String,
-    /// The run of the system it was written in.
+    /// Boot id of the system during this run.
     boot: String,
-    /// Where the tape ended, if it was closed in order.
+    /// Sequence number of the last entry, if the tape was closed cleanly.
     closed_at: Option<u64>,
 }
 
-/// A folder that nobody else has.
+/// A data directory that is locked by this process.
 #[derive(Debug)]
 pub(crate) struct DataDir {
     pub(crate) path: PathBuf,
-    /// The folder itself, locked: a file in it could be removed, and another one be locked in its place.
+    /// The directory itself, locked. A lock on a file inside is not enough: the file could be removed and a
+    /// new file could be locked.
     folder: File,
-    /// What older versions lock. `None`: it is only looked at, and no server has opened it where it is now.
+    /// The lock file that older versions lock. `None` if the directory is only read and contains no lock
+    /// file.
     _lock: Option<File>,
 }
 
 /// How the last run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LastRun {
-    /// There was none.
+    /// There was no earlier run.
     Fresh,
-    /// In order, at this place.
+    /// The tape was closed cleanly, at this sequence number.
     Closed(Seq),
-    /// Its process ended; all it wrote is there.
+    /// The process ended without closing the tape. All data that was written is present.
     Killed,
-    /// The system ended, or nobody knows: the last of what was written may be missing.
+    /// The system crashed, or the reason is not known. The last written data may be missing.
     Crashed,
 }
 
 const VERSION: u32 = 2;
 
-/// Makes a folder, and makes the disk confirm that it is there.
+/// Creates a directory, and waits until the disk has confirmed its creation.
 fn make(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
@@ -63,12 +65,12 @@ fn make(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether two files are one.
+/// Checks whether both refer to the same file.
 pub(crate) fn same_file(one: &fs::Metadata, other: &fs::Metadata) -> bool {
     (one.dev(), one.ino()) == (other.dev(), other.ino())
 }
 
-/// Keeps the folder from everyone else, as long as `lock` is open.
+/// Locks the directory against other processes, as long as `lock` is open.
 fn lock_exclusively(lock: &File, folder: &Path) -> Result<(), OpenError> {
     match lock.try_lock() {
         Ok(()) => Ok(()),
@@ -78,7 +80,7 @@ fn lock_exclusively(lock: &File, folder: &Path) -> Result<(), OpenError> {
 }
 
 impl DataDir {
-    /// Takes the folder, making it where there is none.
+    /// Locks the directory, and creates the directory if it does not exist.
     pub(crate) fn take(path: &Path) -> Result<Self, OpenError> {
         make(path).map_err(OpenError::io(path))?;
         let folder = File::open(path).map_err(OpenError::io(path))?;
@@ -96,13 +98,13 @@ impl DataDir {
         Ok(folder)
     }
 
-    /// Takes a folder that holds a tape.
+    /// Locks a directory that contains a tape.
     pub(crate) fn take_tape(path: &Path) -> Result<Self, OpenError> {
         Self::open_read_only(path)?;
         Self::take(path)
     }
 
-    /// A folder that holds a tape and that nobody is using, to be read: nothing in it is changed, and none is made.
+    /// Opens a directory that contains a tape and that no other process uses. Nothing is changed or created.
     pub(crate) fn open_read_only(path: &Path) -> Result<Self, OpenError> {
         let folder = match File::open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -124,13 +126,14 @@ impl DataDir {
         if folder.has_tape()? { Ok(folder) } else { Err(OpenError::NoTape(path.to_owned())) }
     }
 
-    /// Whether anything of a tape is there.
+    /// Checks whether the directory contains any part of a tape.
     fn has_tape(&self) -> Result<bool, OpenError> {
         let parts = self.numbered("ticks")?.len() + self.numbered("market")?.len();
         Ok(parts > 0 || self.path.join("state.json").exists())
     }
 
-    /// Why the folder is not where it was any more. What is there now, if anything, is somebody else's.
+    /// Returns the reason if the directory is no longer at its path. A directory at that path now belongs to
+    /// another process.
     pub(crate) fn why_lost(&self) -> Option<&'static str> {
         let same = fs::metadata(&self.path).and_then(|there| Ok(same_file(&there, &self.folder.metadata()?)));
         match same {
@@ -141,12 +144,12 @@ impl DataDir {
         }
     }
 
-    /// Refuses to write into a folder that is not this one any more.
+    /// Returns an error if the path no longer refers to this directory.
     fn is_ours(&self) -> io::Result<()> {
         self.why_lost().map_or(Ok(()), |why| Err(io::Error::other(why)))
     }
 
-    /// Drops what was being written when a run was cut off.
+    /// Removes temporary files that an interrupted run has left.
     fn sweep(&self) -> Result<(), OpenError> {
         let io = || OpenError::io(&self.path);
         for entry in fs::read_dir(&self.path).map_err(io())? {
@@ -158,7 +161,7 @@ impl DataDir {
         Ok(())
     }
 
-    /// The epoch of the last run, and how that ended.
+    /// Returns the epoch of the last run, and how the run ended.
     pub(crate) fn last_run(&self) -> Result<(Option<Epoch>, LastRun), OpenError> {
         let path = self.path.join("state.json");
         let text = match fs::read(&path) {
@@ -181,22 +184,23 @@ impl DataDir {
         Ok((Some(Epoch::new(epoch)), ending))
     }
 
-    /// From now on the tape is being written.
+    /// Records that the tape is being written.
     pub(crate) fn begin_run(&self, epoch: Epoch) -> io::Result<()> {
         self.write_state(epoch, boot(), None)
     }
 
-    /// It was closed in order.
+    /// Records that the tape was closed cleanly.
     pub(crate) fn end_run(&self, epoch: Epoch, head: Seq) -> io::Result<()> {
         self.write_state(epoch, boot(), Some(head.get()))
     }
 
-    /// What was written cannot be relied on: the next run will have an epoch of its own.
+    /// Records that the written data is not reliable, so that the next run begins a new epoch.
     pub(crate) fn invalidate_epoch(&self, epoch: Epoch) -> io::Result<()> {
         self.write_state(epoch, String::new(), None).or_else(|_| self.remove_state())
     }
 
-    /// Without a state the next run begins an epoch, too; and there need be no room to remove it.
+    /// Removes the state file. Without a state file, the next run also begins a new epoch. Removing a file
+    /// needs no free space.
     pub(crate) fn remove_state(&self) -> io::Result<()> {
         self.is_ours()?;
         match fs::remove_file(self.path.join("state.json")) {
@@ -211,7 +215,7 @@ impl DataDir {
         self.replace("state.json", |file| file.write_all(&text))
     }
 
-    /// Writes a file so that it is there whole, or the old one is.
+    /// Replaces a file atomically: after a crash, either the complete new file or the old file exists.
     pub(crate) fn replace(
         &self,
         name: &str,
@@ -225,19 +229,19 @@ impl DataDir {
             fs::rename(&fresh, self.path.join(name))
         });
         if made.is_err() {
-            // What there is of it takes room that may be what is missing.
+            // The incomplete file may occupy the space that is missing.
             let _ = fs::remove_file(&fresh);
         }
         made?;
         self.confirm()
     }
 
-    /// Makes the disk confirm which files there are.
+    /// Waits until the disk has confirmed the files in the directory.
     pub(crate) fn confirm(&self) -> io::Result<()> {
         self.folder.sync_all()
     }
 
-    /// The files whose names are a number and `.{kind}`, in order.
+    /// Returns the files whose names are a number and `.{kind}`, in order of the numbers.
     pub(crate) fn numbered(&self, kind: &str) -> Result<Vec<(Seq, PathBuf)>, OpenError> {
         let mut found = Vec::new();
         for entry in fs::read_dir(&self.path).map_err(OpenError::io(&self.path))? {

@@ -1,40 +1,40 @@
-//! What can be wrong with a tape, and with writing it.
+//! Errors of opening and of writing a tape.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Why a tape cannot be opened.
+/// Reason why a tape cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// There is nothing to look at.
+    /// The directory contains no tape.
     #[error("there is no tape in {}", .0.display())]
     NoTape(PathBuf),
-    /// Another process has it.
+    /// Another process uses the tape.
     #[error("{} is in use by another process", .0.display())]
     Locked(PathBuf),
-    /// Something in it is not what was written.
+    /// The content of a file is not what was written.
     #[error(
         "{} is damaged at byte {offset}: {why}. `tickcast tape repair {}` keeps what comes before and sets the rest aside",
         .file.display(), .file.parent().unwrap_or(Path::new(".")).display()
     )]
     Damaged {
-        /// Which file.
+        /// Path of the damaged file.
         file: PathBuf,
-        /// Where in it.
+        /// Byte offset of the damage in the file.
         offset: u64,
-        /// What is wrong.
+        /// Description of the damage.
         why: &'static str,
     },
-    /// It was written by a version that knows more.
+    /// A newer version wrote the file.
     #[error("{} was written by a newer version", .0.display())]
     Newer(PathBuf),
-    /// The system would not.
+    /// The operating system reported an error.
     #[error("{}: {error}", .path.display())]
     Io {
-        /// What with.
+        /// Path of the file or directory.
         path: PathBuf,
-        /// Why.
+        /// The error.
         error: io::Error,
     },
 }
@@ -46,13 +46,13 @@ impl OpenError {
     }
 }
 
-/// Why something could not be written.
+/// Reason why a write failed.
 #[derive(Debug, thiserror::Error)]
 pub enum AppendError {
-    /// There is no room for another segment. Nothing was lost; it is tried anew each time.
+    /// There is no space for another segment. Nothing was lost; each write tries again.
     #[error("the disk is full: {0}")]
     Full(io::Error),
-    /// Writing failed: nothing more will be written until a restart.
+    /// Writing failed. Nothing more is written until a restart.
     #[error("the tape cannot be written any more: {0}")]
     Broken(Arc<str>),
 }

@@ -1,11 +1,13 @@
-//! The tape on disk: what restarts, and readers who come back late, go on from.
+//! The tape on disk. Restarts and late returning readers continue from this tape.
 //!
-//! A folder holds the last ticks in [segments](Writer) of checked blocks, a snapshot of the market to begin from, and the
-//! state that says which life of the tape this is. [`open`] puts a [`Sequencer`](tickcast_core::Sequencer) back to where it was
-//! and gives a [`Writer`] to go on with and a [`DiskTape`] to read from.
+//! A data directory holds three things: the last ticks in [segments](Writer) of blocks with checksums, a
+//! snapshot of the market to start from, and a state file with the epoch of the tape.
+//! [`open`] restores a [`Sequencer`](tickcast_core::Sequencer). It also returns a [`Writer`] that continues
+//! the tape, and a [`DiskTape`] to read from.
 //!
-//! What was written is in the system's hands before anyone sees it, so the end of the process loses nothing. What the end of the
-//! *system* may lose, [`Sync`] says; that is noticed, and begins a new epoch: no cursor ever means two ticks.
+//! A tick is handed to the operating system before any reader receives the tick, so the end of the process
+//! loses nothing. [`Sync`] determines what a crash of the *system* can lose. After such a crash a new epoch
+//! begins, so that a cursor never refers to two different ticks.
 
 mod archive;
 mod block;
@@ -28,31 +30,31 @@ pub use repair::{CheckReport, check, repair};
 pub use snapshot::{encode_key, write as write_snapshot};
 pub use writer::Writer;
 
-/// When the disk is made to confirm what was written.
+/// When the disk must confirm written data (fsync).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sync {
-    /// As soon as it can, and whoever publishes may [wait](DiskTape::wait_durable) for it: a crash of the system loses nothing that
-    /// was waited for.
+    /// As soon as possible. Publishers may [wait](DiskTape::wait_durable) for the confirmation. A crash of
+    /// the system loses nothing that a publisher has waited for.
     Always,
-    /// This often: a crash of the system loses at most so much.
+    /// At this interval. A crash of the system loses at most the data of one interval.
     Interval(Duration),
-    /// When the system likes, half a minute later say.
+    /// Left to the operating system, for example after up to about 30 s.
     Never,
 }
 
-/// How a tape is kept.
+/// Options of a tape on disk.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
-    /// When the disk is made to confirm.
+    /// When the disk must confirm written data.
     pub sync: Sync,
-    /// About how many bytes of ticks are kept; at least two segments.
+    /// Retention size: approximate maximum number of bytes of ticks on disk; at least two segments.
     pub retention_bytes: u64,
-    /// How long ticks are kept.
+    /// Retention time: how long ticks stay on disk.
     pub retention_time: Duration,
 }
 
 impl Default for Options {
-    /// Confirmed every 100 ms; 1 GiB, some eight million ticks; ten years.
+    /// Returns the defaults: confirmation every 100 ms; 1 GiB, about eight million ticks; ten years.
     fn default() -> Self {
         let keep = Duration::from_secs(3650 * 86_400);
         Self {
@@ -64,7 +66,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// How long a segment is: a sixteenth of everything, from 2 to 64 MiB.
+    /// Returns the size of a segment: 1/16 of the retention size, from 2 to 64 MiB.
     const fn segment_bytes(&self) -> u64 {
         let part = self.retention_bytes / 16;
         let (least, most) = (2 << 20, 64 << 20);

@@ -1,4 +1,4 @@
-//! Opening a tape: everything is looked at before anything is believed.
+//! Opening of a tape. Every file is checked before its content is used.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -19,28 +19,30 @@ use crate::snapshot::SnapshotRecord;
 use crate::writer::Writer;
 use crate::{Options, Sync, snapshot};
 
-/// A tape that was opened.
+/// An opened tape.
 #[derive(Debug)]
 pub struct Opened {
-    /// The log as it was.
+    /// The restored log.
     pub sequencer: Sequencer,
-    /// Its tape, to go on with.
+    /// Writer that continues the tape.
     pub writer: Writer,
-    /// The same, to read from.
+    /// Reader of the same tape.
     pub tape: DiskTape,
-    /// Tells when a segment is complete: time for a snapshot, and to drop what is too much. Ends with the writer.
+    /// Receives a message when a segment is complete: time for a snapshot and for retention. Ends with the
+    /// writer.
     pub segment_sealed: Receiver<()>,
 }
 
-/// Opens the tape in `folder`, or begins one there. `limits` are those of the log it is put back into.
+/// Opens the tape in `folder`, or creates a tape there. `limits` are the limits of the restored log.
 ///
 /// # Errors
-/// Where another process has it, the system will not, or it is damaged anywhere but at its very end: what a crash cut off there is
-/// dropped, and logged.
+/// If another process uses the tape, if the operating system reports an error, or if the tape is damaged. An
+/// incomplete last block after a crash is no error: the block is dropped and logged.
 pub fn open(folder: &Path, options: Options, limits: Limits) -> Result<Opened, OpenError> {
     let folder = DataDir::take(folder)?;
     let (last, ending) = folder.last_run()?;
-    // A system that crashed may have taken ticks with it that readers have seen: their numbers will be given out again.
+    // A system crash may have lost ticks that readers have received. Their sequence numbers will be used
+    // again, so a new epoch must begin.
     let epoch = match (last, ending) {
         (Some(epoch), LastRun::Closed(_) | LastRun::Killed) => epoch,
         (Some(_), _) => {
@@ -55,7 +57,7 @@ pub fn open(folder: &Path, options: Options, limits: Limits) -> Result<Opened, O
     let head = restoring.head();
     let io = OpenError::io(&folder.path);
     let opened = match segments.back().cloned() {
-        // An older version is not to take what it does not know for damage.
+        // An older version must not mistake the new format for damage, so a new segment begins.
         Some(last) if scan.older && last.last() >= last.first => {
             begin_segment(&folder, &mut segments, &restoring, options)
         }
@@ -64,7 +66,7 @@ pub fn open(folder: &Path, options: Options, limits: Limits) -> Result<Opened, O
     };
     let segment = match opened {
         Ok(segment) => segment,
-        // A full disk is no reason not to serve what there is.
+        // A full disk must not stop the server from serving the existing data.
         Err(error) if !segments.is_empty() && error.kind() == io::ErrorKind::StorageFull => {
             tracing::error!(%error, "the disk is full: nothing can be published until there is room");
             segments.back().cloned().unwrap_or_else(|| unreachable!("there is one"))
@@ -72,11 +74,12 @@ pub fn open(folder: &Path, options: Options, limits: Limits) -> Result<Opened, O
         Err(error) => return Err(io(error)),
     };
     if let Err(error) = folder.begin_run(epoch) {
-        // Then the next run must not take this one for one that was closed, or only killed.
+        // The next run must not believe that this run was closed cleanly or only killed. Without a state
+        // file, the next run begins a new epoch.
         tracing::warn!(%error, "the beginning of this run cannot be noted: the next one begins an epoch");
         folder.remove_state().map_err(OpenError::io(&folder.path))?;
     }
-    // What a run that was killed has left may not have been confirmed: from now on it is.
+    // The data of a killed run may not be confirmed on disk, so the data is confirmed now.
     if options.sync != Sync::Never {
         for segment in &segments {
             segment.file.sync_all().map_err(OpenError::io(&segment.path))?;
@@ -91,7 +94,7 @@ pub fn open(folder: &Path, options: Options, limits: Limits) -> Result<Opened, O
     Ok(Opened { sequencer: restoring.done(), writer, tape: DiskTape(shelf), segment_sealed: rolls })
 }
 
-/// Begins another segment where the tape ends.
+/// Creates another segment at the end of the tape.
 fn begin_segment(
     folder: &DataDir,
     segments: &mut VecDeque<Arc<Segment>>,
@@ -109,17 +112,17 @@ fn fresh_epoch() -> Epoch {
     Epoch::new(getrandom::u64().unwrap_or_else(|_| fastrand::u64(..)))
 }
 
-/// What was found.
+/// Result of a scan.
 pub(crate) struct Scan {
     pub(crate) segments: VecDeque<Arc<Segment>>,
     pub(crate) restoring: Restore,
-    /// The place of the snapshot it was begun with.
+    /// Sequence number of the snapshot that the scan started with.
     pub(crate) base: Seq,
-    /// Whether the newest segment is of an older version.
+    /// Whether an older version wrote the newest segment.
     pub(crate) older: bool,
 }
 
-/// Looks at everything and puts the log back; what a crash has cut off is dropped where `change` says so.
+/// Checks all files and restores the log. If `change` is true, data that a crash has cut off is removed.
 pub(crate) fn scan(
     folder: &DataDir,
     (epoch, limits): (Epoch, Limits),
@@ -138,7 +141,7 @@ pub(crate) fn scan(
         let (first, path) = (*first, path.clone());
         let damaged = |offset, why| OpenError::Damaged { file: path.clone(), offset, why };
         if first != head.next() {
-            // What came before was not on the disk yet when the system crashed.
+            // The data before this file was not on the disk yet when the system crashed.
             if ending == LastRun::Crashed && lost_with(&files[at..], head)? {
                 drop_later(&files[at..], change)?;
                 break;
@@ -149,7 +152,7 @@ pub(crate) fn scan(
         let mut bytes = Vec::new();
         (&file).read_to_end(&mut bytes).map_err(OpenError::io(&path))?;
         let newest = at + 1 == count;
-        // Its making was cut off: nothing was ever written to it.
+        // The creation of the file was interrupted: nothing was ever written to the file.
         if newest && bytes.iter().all(|b| *b == 0) {
             if change {
                 tracing::warn!(file = %path.display(), "a part of the tape was only just being made: it is made anew");
@@ -160,7 +163,7 @@ pub(crate) fn scan(
         match check_head(&bytes, first) {
             Ok(std::cmp::Ordering::Greater) => return Err(OpenError::Newer(path)),
             Ok(version) => older = version.is_lt(),
-            // Its first page was not on the disk yet when the system crashed.
+            // The first page of the file was not on the disk yet when the system crashed.
             Err(_) if ending == LastRun::Crashed && lost_with(&files[at..], head)? => {
                 drop_later(&files[at..], change)?;
                 break;
@@ -205,13 +208,13 @@ pub(crate) fn scan(
     Ok(Scan { segments, restoring, base, older })
 }
 
-/// What the tape looked like before a segment, where its first block says so.
+/// Returns the digest of the tape before a segment, if the first block contains this digest.
 pub(crate) fn first_stamp(bytes: &[u8]) -> Option<Digest> {
     let (block, _) = Block::read(bytes.get(HEAD..)?).ok()?;
     block.stamp.map(|stamp| stamp.before)
 }
 
-/// The newest snapshot that can be gone on from.
+/// Restores from the newest valid snapshot.
 fn begin(
     folder: &DataDir,
     epoch: Epoch,
@@ -236,7 +239,7 @@ fn begin(
             }
         }
     }
-    // From the first tick on none is needed.
+    // If the tape starts at the first tick, no snapshot is needed.
     if oldest == Seq::ZERO {
         return Ok((Restore::new(epoch, limits, (Seq::ZERO, Digest::START)), Some(Digest::START)));
     }
@@ -245,18 +248,18 @@ fn begin(
     Err(OpenError::Damaged { file, offset: 0, why })
 }
 
-/// Going through a tape, block by block.
+/// Walk through a tape, block by block.
 struct Walk<'r> {
     restoring: &'r mut Restore,
-    /// The place of the snapshot, and what the tape looked like there where the snapshot says so.
+    /// Sequence number of the snapshot, and the digest in the snapshot, if any.
     base: Seq,
     known: Option<Digest>,
-    /// What the tape looks like so far; `None` before the first segment.
+    /// Digest of the tape so far. `None` before the first segment.
     digest: Option<Digest>,
 }
 
 impl Walk<'_> {
-    /// Goes through a segment, up to where it ends or makes no sense; says what is wrong there.
+    /// Walks through a segment, up to its end or up to damage. Returns a description of the damage.
     fn through(&mut self, bytes: &[u8], segment: &Segment) -> Option<&'static str> {
         self.digest = Some(segment.start().before);
         if let Some(why) = self.pass(Seq::new(segment.first.get() - 1)) {
@@ -266,7 +269,7 @@ impl Walk<'_> {
         loop {
             let (block, length) = match Block::read(&bytes[at..]) {
                 Ok(read) => read,
-                // Behind the end there is nothing at all.
+                // After the end, all bytes must be zero.
                 Err(NoBlock::End) if bytes[at..].iter().all(|b| *b == 0) => return None,
                 Err(NoBlock::End | NoBlock::Short(_)) => return Some("a block is cut off"),
                 Err(NoBlock::Damaged(why)) => return Some(why),
@@ -289,12 +292,12 @@ impl Walk<'_> {
         }
     }
 
-    /// Takes in a block.
+    /// Replays a block.
     fn take(&mut self, block: &Block<'_>) -> Option<&'static str> {
         let now = block.stamp.map(|stamp| stamp.now);
         for (seq, recorded) in block.records() {
             self.digest = self.digest.map(|digest| digest.with(&recorded.symbol, recorded.json));
-            // What the snapshot holds already is not in memory again.
+            // Entries that the snapshot includes are not stored in memory again.
             if seq > self.base {
                 self.restoring.replay(recorded, now);
             } else if let Some(why) = self.pass(seq) {
@@ -307,7 +310,8 @@ impl Walk<'_> {
         None
     }
 
-    /// The tape is read up to `seq`. Where the snapshot was made it has to look as it did then.
+    /// Records that the tape was read up to `seq`. At the position of the snapshot, the digest must be the
+    /// digest in the snapshot.
     fn pass(&mut self, seq: Seq) -> Option<&'static str> {
         if seq != self.base {
             return None;
@@ -325,8 +329,9 @@ impl Walk<'_> {
     }
 }
 
-/// Whether what begins here is what a crash has cut off, and no damage to what was safe: nothing whole comes behind it, or,
-/// where the system itself crashed, nothing that knows it had been confirmed.
+/// Checks whether the rest of a segment was cut off by a crash, and is not damage to confirmed data. After a
+/// kill, no complete block may follow. After a system crash, no later block may show that the lost data was
+/// confirmed.
 fn is_torn(rest: &[u8], head: Seq, ending: LastRun) -> bool {
     let lost = head.next();
     let behind = (1..rest.len()).filter_map(|at| {
@@ -342,8 +347,8 @@ fn is_torn(rest: &[u8], head: Seq, ending: LastRun) -> bool {
     }
 }
 
-/// Whether the system can have crashed with these files, and with what comes after `head` before them, not confirmed: no block of
-/// theirs knows better.
+/// Checks whether a system crash can have lost the data between `head` and these files. This is not possible
+/// if a block in these files shows that later data was confirmed.
 fn lost_with(files: &[(Seq, PathBuf)], head: Seq) -> Result<bool, OpenError> {
     for (_, path) in files {
         let bytes = std::fs::read(path).map_err(OpenError::io(path))?;
@@ -366,14 +371,14 @@ fn drop_later(files: &[(Seq, PathBuf)], change: bool) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Drops what is behind the last whole block.
+/// Removes the bytes after the last complete block.
 fn cut(segment: &Segment, written: u64, why: &'static str) -> io::Result<()> {
     tracing::warn!(
         file = %segment.path.display(),
         "the end of the tape was cut off by a crash at byte {written} ({why}): it goes on after {}",
         segment.last().get()
     );
-    // The room behind it holds zeros when it is reserved again.
+    // The bytes after the end are zero when space is reserved again.
     segment.file.set_len(written)?;
     segment.file.sync_all()
 }

@@ -1,4 +1,4 @@
-//! What can be done about a damaged tape.
+//! Check and repair of a damaged tape.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -12,21 +12,21 @@ use crate::error::OpenError;
 use crate::recovery::{first_stamp, scan};
 use crate::snapshot;
 
-/// What is in a folder.
+/// Content of a data directory.
 #[derive(Debug, Clone, Copy)]
 pub struct CheckReport {
-    /// How many files the tape has.
+    /// Number of segment files.
     pub files: usize,
-    /// The place before its oldest entry.
+    /// Sequence number before the oldest entry.
     pub start: Seq,
-    /// The place of its newest.
+    /// Sequence number of the newest entry.
     pub head: Seq,
 }
 
-/// Looks at all of a tape and changes nothing.
+/// Checks a whole tape and changes nothing.
 ///
 /// # Errors
-/// Where there is none; otherwise as [`open`](crate::open): the first thing that is wrong.
+/// If there is no tape. Otherwise the same errors as [`open`](crate::open): the first damage.
 pub fn check(folder: &Path) -> Result<CheckReport, OpenError> {
     let folder = DataDir::open_read_only(folder)?;
     let (_, ending) = folder.last_run()?;
@@ -39,11 +39,12 @@ fn inspect(folder: &DataDir, ending: LastRun) -> Result<CheckReport, OpenError> 
     Ok(CheckReport { files: scan.segments.len(), start: floor, head: scan.restoring.head() })
 }
 
-/// Sets aside what is damaged, in files that end in `.damaged`, and everything behind it, until the tape can be opened. Its next
-/// run has a new epoch: readers are told that there may be a hole. Returns what it is like now, and the files set aside.
+/// Moves damaged data, and everything after the damage, to files that end in `.damaged`, until the tape can
+/// be opened. The next run has a new epoch, so that readers know of the possible gap. Returns the state after
+/// the repair, and the moved files.
 ///
 /// # Errors
-/// Where there is none, another process has it, or the system will not.
+/// If there is no tape, another process uses the tape, or the operating system reports an error.
 pub fn repair(path: &Path) -> Result<(CheckReport, Vec<PathBuf>), OpenError> {
     let folder = DataDir::take_tape(path)?;
     let mut aside = Vec::new();
@@ -56,13 +57,14 @@ pub fn repair(path: &Path) -> Result<(CheckReport, Vec<PathBuf>), OpenError> {
         known => known?,
     };
     loop {
-        // Whatever it was, it is not as it was closed.
+        // A damaged tape no longer ends where it was closed, so the tape is checked as after a kill.
         match inspect(&folder, LastRun::Killed) {
             Ok(findings) => {
                 let cut_off = matches!(ending, LastRun::Closed(seq) if seq != findings.head);
                 if cut_off || !aside.is_empty() {
                     folder.invalidate_epoch(epoch.unwrap_or(Epoch::new(0))).map_err(OpenError::io(path))?;
-                // What would be the trace of a crash behind the end is damage where the tape was closed, and nothing of it is lost.
+                // After a crash, bytes after the end are a normal trace. After a clean close they are damage,
+                // but no data is lost.
                 } else if let Err(OpenError::Damaged { file, offset, .. }) = inspect(&folder, ending) {
                     set_aside(&folder, &file, offset, &mut aside)?;
                 }
@@ -77,7 +79,7 @@ pub fn repair(path: &Path) -> Result<(CheckReport, Vec<PathBuf>), OpenError> {
     }
 }
 
-/// Begins with an empty market: what is kept of the tape fills it again, as far as that goes.
+/// Starts from an empty market. The ticks that are still on the tape fill the market again.
 fn forget_market(folder: &DataDir, file: &Path, aside: &mut Vec<PathBuf>) -> Result<(), OpenError> {
     if file.exists() {
         fs::rename(file, away(file)).map_err(OpenError::io(file))?;
@@ -89,21 +91,21 @@ fn forget_market(folder: &DataDir, file: &Path, aside: &mut Vec<PathBuf>) -> Res
         .map_err(OpenError::io(file))
 }
 
-/// What the tape looks like before its oldest entry.
+/// Returns the digest of the tape before its oldest entry.
 fn scan_start(folder: &DataDir) -> Result<Digest, OpenError> {
     let Some((_, path)) = folder.numbered("ticks")?.into_iter().next() else { return Ok(Digest::START) };
     let bytes = fs::read(&path).map_err(OpenError::io(&path))?;
     Ok(first_stamp(&bytes).unwrap_or_default())
 }
 
-/// The name of what is set aside.
+/// Returns the file name for moved data.
 fn away(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".damaged");
     PathBuf::from(name)
 }
 
-/// Moves a file's bytes from `offset` on away, and every later file.
+/// Moves the bytes of a file from `offset` on, and all later files.
 fn set_aside(folder: &DataDir, file: &Path, offset: u64, aside: &mut Vec<PathBuf>) -> Result<(), OpenError> {
     let io = || OpenError::io(file);
     for (_, later) in folder.numbered("ticks")?.iter().filter(|(_, path)| path.as_path() > file) {
@@ -117,7 +119,7 @@ fn set_aside(folder: &DataDir, file: &Path, offset: u64, aside: &mut Vec<PathBuf
         let length = source.metadata().map_err(io())?.len();
         let mut bytes = vec![0; usize::try_from(length.saturating_sub(offset)).unwrap_or(0)];
         source.read_exact_at(&mut bytes, offset).map_err(io())?;
-        // First it is safe where it was moved to, then it goes.
+        // The copy must be safe on disk before the original bytes are removed.
         File::create(away(file))
             .and_then(|mut aside| aside.write_all(&bytes).and_then(|()| aside.sync_all()))
             .and_then(|()| folder.confirm())

@@ -1,4 +1,4 @@
-//! One file of the tape.
+//! Segments: the files of the tape.
 
 use std::fs::File;
 use std::io;
@@ -12,76 +12,78 @@ use tickcast_core::{Digest, Seq, Time};
 
 use crate::bytes::{u32_at, u64_at};
 
-/// What every file begins with: a mark, a version, the place of its first entry, a checksum.
+/// Length of the header of a segment: a mark, a version, the sequence number of the first entry, a checksum.
 pub(crate) const HEAD: usize = 24;
 const MARK: &[u8; 8] = b"TICKTAPE";
 const VERSION: u32 = 2;
 
-/// A place in the file is remembered every so many bytes.
+/// Distance between two entries of the index, in bytes.
 const STRIDE: u64 = 64 << 10;
 
-/// One file of the tape, being written or complete.
+/// One file of the tape, complete or still being written.
 #[derive(Debug)]
 pub(crate) struct Segment {
     pub(crate) first: Seq,
     pub(crate) path: PathBuf,
     pub(crate) file: File,
-    /// How many bytes are written; nobody reads beyond.
+    /// Number of written bytes. Readers never read beyond this number.
     written: AtomicU64,
-    /// How many can be written, whatever happens to the disk.
+    /// Number of reserved bytes. Up to this size, a full disk cannot stop a write.
     room: AtomicU64,
-    /// How many the disk has confirmed.
+    /// Number of bytes that the disk has confirmed.
     pub(crate) durable: AtomicU64,
-    /// The place of the last entry written.
+    /// Sequence number of the last written entry.
     last: AtomicU64,
-    /// Some of the blocks.
+    /// Index of some of the blocks, about one per stride.
     index: Mutex<Vec<Stride>>,
-    /// What the tape looks like before its first entry.
+    /// Digest of the tape before the first entry.
     before: Digest,
-    /// When this process began with it.
+    /// Time at which this process created or opened the segment.
     pub(crate) since: Instant,
 }
 
-/// Where in a file a block begins.
+/// Start of a stride: a block in the index.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stride {
     first: Seq,
     pub(crate) offset: u64,
-    /// What the tape looks like before it.
+    /// Digest of the tape before the block.
     pub(crate) before: Digest,
-    /// The times of its ticks, once someone has asked.
+    /// Times of the stride's ticks, once they were requested.
     span: Option<TimeRange>,
 }
 
-/// The times of a stride's ticks, up to some byte of the file.
+/// Times of the ticks of a stride, up to a byte of the file.
 #[derive(Debug, Clone, Copy)]
 struct TimeRange {
     end: u64,
     times: Option<(Time, Time)>,
 }
 
-/// A stride up to where it ends by now.
+/// A stride and its current end.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Part {
     pub(crate) offset: u64,
     pub(crate) end: u64,
-    /// The place of its last entry.
+    /// Sequence number of the last entry.
     pub(crate) last: Seq,
-    /// The earliest and the latest time of its ticks, none where it holds none; `None` where that is not known.
+    /// Earliest and latest time of the ticks. The outer `None` means not known; the inner `None` means that
+    /// the stride holds no ticks.
     pub(crate) times: Option<Option<(Time, Time)>>,
 }
 
 impl Segment {
-    /// Makes a new one, with room for `room` bytes that nothing can take away.
+    /// Creates a segment and reserves `room` bytes on the disk.
     pub(crate) fn create(folder: &Path, (first, before): (Seq, Digest), room: u64) -> io::Result<Self> {
         let path = path(folder, first);
         let file = File::options().create(true).truncate(true).read(true).write(true).open(&path)?;
-        // A head that a crash took, and blocks that it left, would be damage.
+        // The header must be safe on disk now. If a crash lost the header but left blocks, the file would
+        // count as damaged.
         let made = reserve(&file, room)
             .and_then(|()| file.write_all_at(&head(first), 0))
             .and_then(|()| file.sync_all());
         if let Err(error) = made {
-            // What was made of it would be taken for a damaged one.
+            // An incomplete file would count as a damaged segment.
             let _ = std::fs::remove_file(&path);
             return Err(error);
         }
@@ -110,12 +112,12 @@ impl Segment {
         self.written.load(Ordering::Acquire)
     }
 
-    /// How many can be written, whatever happens to the disk.
+    /// Returns the number of reserved bytes.
     pub(crate) fn room(&self) -> u64 {
         self.room.load(Ordering::Acquire)
     }
 
-    /// Sees to it that so many bytes in all can be written.
+    /// Reserves space, so that the segment can grow to `room` bytes in total.
     pub(crate) fn reserve(&self, room: u64) -> io::Result<()> {
         let room = room.max(self.written());
         reserve(&self.file, room)?;
@@ -127,7 +129,8 @@ impl Segment {
         Seq::new(self.last.load(Ordering::Acquire))
     }
 
-    /// A block of so many bytes, from `first` to `last`, stands at the end of a tape that looked like `before`.
+    /// Records a written block of `length` bytes with the entries `first` to `last`. `before` is the digest
+    /// of the tape before the block.
     pub(crate) fn grow(&self, (first, last): (Seq, Seq), length: u64, before: Digest) {
         let offset = self.written();
         let mut index = self.index();
@@ -139,21 +142,21 @@ impl Segment {
         self.last.store(last.get(), Ordering::Release);
     }
 
-    /// Where to begin to read for the entry `seq`.
+    /// Returns the block at which a search for the entry `seq` must start.
     pub(crate) fn find(&self, seq: Seq) -> Stride {
         let index = self.index();
         let behind = index.partition_point(|known| known.first <= seq);
         behind.checked_sub(1).map_or(self.start(), |at| index[at])
     }
 
-    /// Where its first block begins.
+    /// Returns the start of the first block.
     pub(crate) const fn start(&self) -> Stride {
         Stride { first: self.first, offset: HEAD as u64, before: self.before, span: None }
     }
 
-    /// The stride that holds the entry `seq`.
+    /// Returns the stride that contains the entry `seq`.
     pub(crate) fn part(&self, seq: Seq) -> Part {
-        // In this order: what is counted as there has been written.
+        // The order of these loads matters: entries that `last` counts must be included in `written`.
         let (last, written) = (self.last(), self.written());
         let index = self.index();
         let behind = index.partition_point(|known| known.first <= seq);
@@ -164,7 +167,7 @@ impl Segment {
         Part { offset: stride.offset, end, last, times }
     }
 
-    /// Remembers the times of a stride's ticks.
+    /// Stores the times of the ticks of a stride.
     pub(crate) fn note_times(&self, part: &Part, times: Option<(Time, Time)>) {
         let mut index = self.index();
         if let Ok(at) = index.binary_search_by_key(&part.offset, |known| known.offset) {
@@ -177,7 +180,7 @@ impl Segment {
     }
 }
 
-/// The file's name begins with the place of its first entry.
+/// Returns the path of a segment. The file name begins with the sequence number of the first entry.
 pub(crate) fn path(folder: &Path, first: Seq) -> PathBuf {
     folder.join(format!("{:020}.ticks", first.get()))
 }
@@ -192,7 +195,8 @@ fn head(first: Seq) -> [u8; HEAD] {
     head
 }
 
-/// What is wrong with the head of a file that should begin with `first`, else whether its version is this one.
+/// Checks the header of a file that must begin with `first`. Returns how the file's version compares with
+/// this version, or a description of the damage.
 pub(crate) fn check_head(bytes: &[u8], first: Seq) -> Result<std::cmp::Ordering, &'static str> {
     let Some(head) = bytes.get(..HEAD) else { return Err("it has no head") };
     if head[..8] != *MARK || u32_at(head, 20) != crc32c::crc32c(&head[..20]) {
@@ -204,11 +208,11 @@ pub(crate) fn check_head(bytes: &[u8], first: Seq) -> Result<std::cmp::Ordering,
     Ok(u32_at(head, 8).cmp(&VERSION))
 }
 
-/// Sees to it that so many bytes can be written.
+/// Reserves `bytes` bytes for the file.
 fn reserve(file: &File, bytes: u64) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     match rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, bytes) {
-        // Not every file system can; then a full disk is noticed when writing.
+        // Not every file system supports this. Without support, a full disk is only detected by a write.
         Err(rustix::io::Errno::OPNOTSUPP) => {}
         reserved => return Ok(reserved?),
     }

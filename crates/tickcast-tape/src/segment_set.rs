@@ -1,4 +1,4 @@
-//! All files of a tape, and how far the disk has confirmed them.
+//! All segments of a tape, and the position up to which the disk has confirmed them.
 
 use std::collections::VecDeque;
 use std::io;
@@ -14,28 +14,29 @@ use crate::error::AppendError;
 use crate::segment::Segment;
 use crate::{Options, Sync};
 
-/// How often the folder is looked at: who publishes hears within a second that it is gone.
+/// Interval between checks of the directory. A publisher gets an error at most one second after the directory
+/// is gone.
 const WATCH_INTERVAL: Duration = Duration::from_millis(500);
 
-/// All files of a tape.
+/// All segments of a tape.
 #[derive(Debug)]
 pub(crate) struct SegmentSet {
     pub(crate) folder: DataDir,
     pub(crate) epoch: Epoch,
     pub(crate) options: Options,
-    /// Oldest first; the last one is being written.
+    /// Oldest first; the last segment is being written.
     segments: RwLock<VecDeque<Arc<Segment>>>,
-    /// Up to where the disk has confirmed everything.
+    /// Sequence number up to which the disk has confirmed everything.
     durable: watch::Sender<Seq>,
-    /// Where a restart would begin: the place of the newest snapshot.
+    /// Sequence number of the newest snapshot: a restart would start here.
     base: AtomicU64,
-    /// Something failed that cannot be made good.
+    /// Description of an error that cannot be repaired in this run.
     broken: OnceLock<Arc<str>>,
     work: Mutex<Work>,
     wake: Condvar,
 }
 
-/// What the one who syncs is told.
+/// Requests to the sync thread.
 #[derive(Debug, Default)]
 struct Work {
     written: bool,
@@ -60,7 +61,7 @@ impl SegmentSet {
         self.segments.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The segment that holds the entry `seq`, or the first one after it.
+    /// Returns the segment that contains the entry `seq`, or the first segment after `seq`.
     pub(crate) fn containing(&self, seq: Seq) -> Option<Arc<Segment>> {
         let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
         let behind = segments.partition_point(|segment| segment.first <= seq);
@@ -75,24 +76,25 @@ impl SegmentSet {
         self.broken.get().is_some()
     }
 
-    /// Whether more can be written.
+    /// Returns an error if the tape cannot be written any more.
     pub(crate) fn ensure_writable(&self) -> Result<(), AppendError> {
         self.broken.get().map_or(Ok(()), |why| Err(AppendError::Broken(Arc::clone(why))))
     }
 
-    /// Nothing more will be written, and the next run has an epoch of its own.
+    /// Stops all writing after an error. The next run begins a new epoch.
     pub(crate) fn poison(&self, error: &io::Error) {
         if self.broken.set(error.to_string().into()).is_ok() {
             tracing::error!(%error, "the tape on disk cannot be written any more: nothing is published until a restart");
             if let Err(error) = self.folder.invalidate_epoch(self.epoch) {
                 tracing::error!(%error, "cannot mark the tape as damaged");
             }
-            // Whoever waits is to look again.
+            // Wakes all waiting tasks, so that they check for the error.
             self.durable.send_modify(|_| {});
         }
     }
 
-    /// Looks, twice a second until the tape is closed, whether its folder, and the file that is written, are still there.
+    /// Checks twice per second, until the tape is closed, whether the directory and the newest segment still
+    /// exist.
     pub(crate) fn watch_until_closed(&self) {
         let mut work = self.work();
         while !work.closing {
@@ -108,17 +110,18 @@ impl SegmentSet {
         }
     }
 
-    /// Why what is written would be lost.
+    /// Returns the reason if written data would be lost.
     fn why_lost(&self) -> Option<&'static str> {
         let newest = self.segments().back().cloned()?;
         let in_place = std::fs::metadata(&newest.path)
             .and_then(|there| Ok(same_file(&there, &newest.file.metadata()?)))
             .unwrap_or(false);
-        // A new segment may have come meanwhile, but an old one is not renamed.
+        // A newer segment may have been added since. But the path of a segment never changes, so the check
+        // stays correct.
         self.folder.why_lost().or_else(|| (!in_place).then_some("its newest file was deleted or replaced"))
     }
 
-    /// Up to where the disk has confirmed everything.
+    /// Returns a receiver of the sequence number up to which the disk has confirmed everything.
     pub(crate) fn durable(&self) -> watch::Receiver<Seq> {
         self.durable.subscribe()
     }
@@ -127,7 +130,7 @@ impl SegmentSet {
         *self.durable.borrow()
     }
 
-    /// There is something to confirm.
+    /// Tells the sync thread that there is data to confirm.
     pub(crate) fn note_write(&self) {
         if self.options.sync == Sync::Never {
             return;
@@ -140,13 +143,14 @@ impl SegmentSet {
         }
     }
 
-    /// Ends [`sync_until_closed`](Self::sync_until_closed).
+    /// Ends [`sync_until_closed`](Self::sync_until_closed) and
+    /// [`watch_until_closed`](Self::watch_until_closed).
     pub(crate) fn close(&self) {
         self.work().closing = true;
         self.wake.notify_all();
     }
 
-    /// Makes the disk confirm what is written, as often as is asked for, until the tape is closed.
+    /// Makes the disk confirm the written data at the configured times, until the tape is closed.
     pub(crate) fn sync_until_closed(&self) {
         loop {
             let mut work = self.work();
@@ -169,14 +173,14 @@ impl SegmentSet {
         }
     }
 
-    /// Makes the disk confirm what is written by now.
+    /// Makes the disk confirm all data written so far.
     pub(crate) fn sync(&self) {
         if self.is_broken() {
             return;
         }
         let mut confirmed = self.durable_now();
         for segment in self.segments() {
-            // In this order: what is counted as there has been written.
+            // The order of these loads matters: entries that `last` counts must be included in `written`.
             let last = segment.last();
             let written = segment.written();
             if segment.durable.load(Ordering::Relaxed) < written {
@@ -187,17 +191,18 @@ impl SegmentSet {
             }
             confirmed = confirmed.max(last);
         }
-        // Someone else may have got further meanwhile.
+        // Another thread may have confirmed a later position in the meantime.
         self.durable
             .send_if_modified(|durable| std::mem::replace(durable, confirmed.max(*durable)) < confirmed);
     }
 
-    /// A restart would begin here.
+    /// Sets the sequence number at which a restart would start.
     pub(crate) fn begin_at(&self, base: Seq) {
         self.base.store(base.get(), Ordering::SeqCst);
     }
 
-    /// Drops the oldest files where there are too many bytes or they are too old; never one that a restart would need.
+    /// Removes the oldest segments if the retention size or the retention time is exceeded. Segments that a
+    /// restart needs stay.
     pub(crate) fn trim(&self) {
         let base = Seq::new(self.base.load(Ordering::SeqCst));
         loop {
@@ -227,7 +232,7 @@ impl SegmentSet {
     }
 }
 
-/// How long ago a segment was last written to; none where the system will not say.
+/// Returns the time since the last write to a segment, or zero if the system does not report it.
 fn age(segment: &Segment) -> Duration {
     let modified = segment.file.metadata().and_then(|metadata| metadata.modified());
     modified.ok().and_then(|modified| SystemTime::now().duration_since(modified).ok()).unwrap_or_default()

@@ -1,9 +1,10 @@
-//! The market as it stood, so that a restart need not read the whole tape.
+//! Snapshots of the market, so that a restart need not read the whole tape.
 //!
-//! A symbol may also be a request that was published lately: it begins with a zero.
+//! A record that begins with a zero byte is not a symbol but a recently published request.
 //!
-//! Symbols are written one after the other while the market moves on, each with the place up to which it holds; what was
-//! recorded since brings all of them to the head.
+//! Symbols are written one after another while the market continues to change. Each symbol contains the
+//! sequence number up to which it is valid. At a restart, later recorded entries update all symbols to the
+//! head.
 //!
 //! ```text
 //! "TICKMARK" │ version u32 │ base u64 │ [digest u32] │ (length u32 │ checksum u32 │ symbol)… │ 0 u32 │ checksum u32 of the count │ count u32
@@ -22,18 +23,19 @@ use crate::bytes::{read_price, read_short, take, u32_at, u64_at, write_price};
 use crate::data_dir::DataDir;
 
 const MARK: &[u8; 8] = b"TICKMARK";
-/// What it is, and what it was while nothing said what the tape looked like.
+/// Version of the format, and the first version, which contained no digest.
 const VERSION: u32 = 2;
 const VERSION_1: u32 = 1;
 
-/// Most bytes of one symbol: ten thousand candles, and then some.
+/// Maximum number of bytes of one record: enough for a symbol with more than ten thousand candles.
 const MAX_RECORD_BYTES: usize = 8 << 20;
 
-/// Writes a snapshot of symbols of which each holds at least everything up to `base`, and drops older ones. A restart needs
-/// nothing from before `base` then. It counts only once the disk has confirmed all of the tape that it knows of.
+/// Writes a snapshot and removes older snapshots. Each symbol must include at least everything up to `base`;
+/// then a restart needs nothing before `base`. The snapshot only becomes valid after the disk has confirmed
+/// the part of the tape that the snapshot includes.
 ///
 /// # Errors
-/// Where the system will not. The last snapshot is still there then.
+/// If the operating system reports an error. The last snapshot is then still present.
 pub fn write(
     tape: &DiskTape,
     base: (Seq, Digest),
@@ -96,7 +98,8 @@ pub(crate) fn write_to(
     Ok(())
 }
 
-/// Reads a snapshot that was made at `base`, symbol by symbol; says what the tape looked like there, where that is known.
+/// Reads the snapshot of position `base`, record by record. Returns the digest of the tape at `base`, if the
+/// snapshot contains the digest.
 pub(crate) fn read(
     path: &Path,
     base: Seq,
@@ -148,14 +151,14 @@ pub(crate) fn read(
     }
 }
 
-/// What a snapshot holds.
+/// One record of a snapshot.
 pub(crate) enum SnapshotRecord<'a> {
     Symbol(Box<SymbolSnapshot>),
-    /// How far a request had come, and when.
+    /// Progress of a request, and the time of this progress.
     Key(KeyProgress<'a>, Time),
 }
 
-/// A request that was published lately, as it is written.
+/// Encodes the record of a recently published request.
 #[must_use]
 pub fn encode_key((note, at): (KeyProgress<'_>, Time)) -> Box<[u8]> {
     let KeyProgress { key, next, done, report } = note;
@@ -208,7 +211,7 @@ fn decode(mut bytes: &[u8], version: u32) -> Option<SymbolSnapshot> {
     let symbol = Symbol::new(std::str::from_utf8(read_short(rest)?).ok()?).ok()?;
     let [as_of, moved, n, time, first_time, kind, day] = std::array::from_fn(|_| word(rest));
     let (as_of, n, kind, day) = (Seq::new(as_of?), n?, kind?, day? as i64);
-    // Of the first version a cursor of that place is not known, and so is never taken for a good one.
+    // The first version contains no check, so a cursor at this position is never accepted as valid.
     let check =
         if version == VERSION { Check::from_bits(u32_at(take(rest, 4)?, 0)) } else { Check::default() };
     let moved = Position::new(Seq::new(moved?), check);

@@ -1,4 +1,4 @@
-//! A tape in a folder, ended in every way.
+//! Tests of a tape in a directory, after clean closes, kills, crashes and damage.
 
 use std::fs;
 use std::ops::ControlFlow;
@@ -15,7 +15,7 @@ use super::*;
 mod format;
 mod skipping;
 
-/// What publishes, as the shell does it.
+/// A publisher, as the library implements it.
 struct Log {
     sequencer: Sequencer,
     writer: Writer,
@@ -76,7 +76,7 @@ impl Log {
         self.tape.trim();
     }
 
-    /// Everything anyone could ask of it.
+    /// Returns all state that readers can observe.
     fn everything(&self) -> String {
         let market = self.sequencer.market();
         let symbol = |(name, id)| {
@@ -97,7 +97,7 @@ impl Log {
         format!("{} {all}", self.sequencer.cursor())
     }
 
-    /// The `n`s of a symbol from the tape on disk.
+    /// Returns the sequence numbers of the entries on disk after `from`.
     fn on_disk(&self, from: Seq) -> Vec<u64> {
         let (mut at, mut seen) = (from, Vec::new());
         while at < self.tape.head() {
@@ -117,7 +117,7 @@ fn limits() -> Limits {
     Limits { tape_ticks: 50, ..Limits::default() }
 }
 
-/// The end of a process: nothing is closed, but the lock is given up.
+/// Simulates the end of a process: the tape is not closed, but the lock is released.
 fn kill(log: Log) -> Cursor {
     let cursor = log.sequencer.cursor();
     let state = log.tape.0.folder.path.join("state.json");
@@ -143,7 +143,7 @@ fn change(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
     #[test]
-    fn a_log_goes_on_as_if_nothing_had_happened(
+    fn a_log_continues_unchanged_after_restarts_and_kills(
         steps in prop::collection::vec((0usize..5, -500i64..500, 0i64..100_000, 0u8..40), 1..400),
     ) {
         let folder = tempfile::tempdir().unwrap();
@@ -173,7 +173,7 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
     #[test]
-    fn whatever_is_changed_nothing_wrong_is_believed(
+    fn after_any_damage_no_wrong_data_is_accepted(
         file: prop::sample::Index, at: prop::sample::Index, bytes in prop::collection::vec(any::<u8>(), 1..40), cut: bool,
     ) {
         let folder = tempfile::tempdir().unwrap();
@@ -184,7 +184,7 @@ proptest! {
         kill(log);
         let files: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
         change(&files[file.index(files.len())], |content| {
-            // The room that is reserved is not worth hitting.
+            // Damage in the reserved space is not useful for this test.
             let length = content.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
             let at = at.index(length + 1);
             if cut {
@@ -194,7 +194,8 @@ proptest! {
                 content[at..end].copy_from_slice(&bytes[..end - at]);
             }
         });
-        // It opens with a beginning of what there was, or says what is wrong; and then it can be mended.
+        // The tape opens with a prefix of its entries, or reports the damage. In the second case, the tape
+        // can be repaired.
         if Log::try_open(folder.path()).is_err() {
             let _ = repair(folder.path());
         }
@@ -211,7 +212,7 @@ proptest! {
     }
 }
 
-/// Enough for several files.
+/// Fills a tape with enough entries for several segments.
 fn filled(folder: &Path) -> Log {
     let mut log = Log::open(folder);
     for i in 0..60_000 {
@@ -221,7 +222,7 @@ fn filled(folder: &Path) -> Log {
 }
 
 #[test]
-fn what_is_too_much_is_dropped_once_a_restart_does_not_need_it() {
+fn segments_beyond_retention_are_removed_once_a_restart_does_not_need_them() {
     let folder = tempfile::tempdir().unwrap();
     let mut log = filled(folder.path());
     assert!(segments(folder.path()).len() > 2, "{:?}", segments(folder.path()));
@@ -241,7 +242,7 @@ fn what_is_too_much_is_dropped_once_a_restart_does_not_need_it() {
 }
 
 #[test]
-fn only_one_may_have_it() {
+fn only_one_process_can_open_a_tape() {
     let folder = tempfile::tempdir().unwrap();
     let log = Log::open(folder.path());
     let error = Log::try_open(folder.path()).err().unwrap();
@@ -252,7 +253,7 @@ fn only_one_may_have_it() {
 }
 
 #[test]
-fn what_a_crash_cut_off_is_dropped_and_the_rest_is_there() {
+fn a_block_cut_off_by_a_crash_is_dropped_and_the_other_entries_stay() {
     for cut in [1, 20, 60, 100] {
         let folder = tempfile::tempdir().unwrap();
         let mut log = Log::open(folder.path());
@@ -271,7 +272,7 @@ fn what_a_crash_cut_off_is_dropped_and_the_rest_is_there() {
 }
 
 #[test]
-fn damage_in_the_middle_stops_the_start_and_can_be_set_aside() {
+fn damage_in_the_middle_stops_the_start_and_can_be_moved_away() {
     for file in [0, 1, 9] {
         let folder = tempfile::tempdir().unwrap();
         let log = filled(folder.path());
@@ -302,7 +303,7 @@ fn damage_in_the_middle_stops_the_start_and_can_be_set_aside() {
 }
 
 #[test]
-fn a_file_that_was_only_just_being_made_is_made_anew() {
+fn a_segment_whose_creation_was_interrupted_is_created_again() {
     for length in [0, 10, 2 << 20] {
         let folder = tempfile::tempdir().unwrap();
         let log = filled(folder.path());
@@ -318,7 +319,7 @@ fn a_file_that_was_only_just_being_made_is_made_anew() {
 }
 
 #[test]
-fn a_tape_that_was_closed_has_to_end_where_it_was() {
+fn a_closed_tape_must_end_where_it_was_closed() {
     let folder = tempfile::tempdir().unwrap();
     let mut log = Log::open(folder.path());
     (0..10).for_each(|i| log.publish("A", i, i));
@@ -330,9 +331,10 @@ fn a_tape_that_was_closed_has_to_end_where_it_was() {
     assert_eq!(Log::open(folder.path()).sequencer.cursor().seq().get(), 9);
 }
 
-/// After a crash it would be what the crash has cut off; after an orderly end it is damage, and what is repaired starts.
+/// After a crash, such bytes are a normal trace. After a clean close they are damage, and the repaired tape
+/// opens again.
 #[test]
-fn what_lies_behind_the_end_of_a_closed_tape_is_set_aside() {
+fn bytes_after_the_end_of_a_closed_tape_are_moved_away() {
     for distance in [0, 8, 60_000] {
         let folder = tempfile::tempdir().unwrap();
         let mut log = Log::open(folder.path());
@@ -354,7 +356,7 @@ fn what_lies_behind_the_end_of_a_closed_tape_is_set_aside() {
 }
 
 #[test]
-fn a_damaged_state_is_set_aside_and_begins_an_epoch() {
+fn a_damaged_state_file_is_moved_away_and_a_new_epoch_begins() {
     let folder = tempfile::tempdir().unwrap();
     let mut log = Log::open(folder.path());
     (0..10).for_each(|i| log.publish("A", i, i));
@@ -367,7 +369,7 @@ fn a_damaged_state_is_set_aside_and_begins_an_epoch() {
     assert!(log.sequencer.cursor().seq() == cursor.seq() && log.sequencer.cursor().epoch != cursor.epoch);
 }
 
-/// The system has run anew since.
+/// Simulates a restart of the operating system: changes the boot id.
 fn crash(folder: &Path) {
     let state = folder.join("state.json");
     let text = fs::read_to_string(&state).unwrap();
@@ -376,7 +378,7 @@ fn crash(folder: &Path) {
 }
 
 #[test]
-fn a_crash_of_the_system_may_take_what_comes_before_a_file_that_is_there() {
+fn a_system_crash_may_lose_data_before_a_segment_that_exists() {
     for end in [|bytes: &mut Vec<u8>| bytes.truncate(100_000), |bytes: &mut Vec<u8>| bytes[100_000..].fill(0)]
     {
         let folder = tempfile::tempdir().unwrap();
@@ -395,7 +397,7 @@ fn a_crash_of_the_system_may_take_what_comes_before_a_file_that_is_there() {
 }
 
 #[test]
-fn after_the_system_crashed_a_new_epoch_begins() {
+fn after_a_system_crash_a_new_epoch_begins() {
     let folder = tempfile::tempdir().unwrap();
     let mut log = Log::open(folder.path());
     (0..10).for_each(|i| log.publish("A", i, i));
@@ -410,7 +412,7 @@ fn after_the_system_crashed_a_new_epoch_begins() {
 }
 
 #[test]
-fn a_damaged_snapshot_is_passed_over_where_the_tape_has_it_all() {
+fn a_damaged_snapshot_is_ignored_if_the_tape_is_complete() {
     let folder = tempfile::tempdir().unwrap();
     let mut log = Log::open(folder.path());
     (0..10).for_each(|i| log.publish("A", i, i));
@@ -423,7 +425,7 @@ fn a_damaged_snapshot_is_passed_over_where_the_tape_has_it_all() {
 }
 
 #[test]
-fn without_its_snapshot_a_trimmed_tape_says_so_and_can_be_begun_anew() {
+fn a_trimmed_tape_without_its_snapshot_is_an_error_and_can_be_repaired() {
     let folder = tempfile::tempdir().unwrap();
     let log = filled(folder.path());
     log.checkpoint();
@@ -437,7 +439,8 @@ fn without_its_snapshot_a_trimmed_tape_says_so_and_can_be_begun_anew() {
     assert_eq!(log.sequencer.market().len(), 3, "what ticked since is there");
 }
 
-/// The tape that commit faf8fb7 wrote, the first version there was: a restart, a kill, a symbol taken off.
+/// Copies the tape that commit faf8fb7 wrote in the first version of the format: with a restart, a kill and a
+/// removed symbol.
 fn first_version() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/faf8fb7");
@@ -449,7 +452,7 @@ fn first_version() -> tempfile::TempDir {
 }
 
 #[test]
-fn a_tape_of_the_first_version_opens_and_goes_on() {
+fn a_tape_of_the_first_version_opens_and_continues() {
     let folder = first_version();
     assert_eq!(check(folder.path()).unwrap().head.get(), 12);
     let mut log = Log::open(folder.path());
@@ -464,7 +467,7 @@ fn a_tape_of_the_first_version_opens_and_goes_on() {
     assert_eq!(newest("WTI").as_deref(), Some(oil));
     assert!(newest("LONG").unwrap().contains("12345678901234567890.12345678") && newest("GOES").is_none());
     assert_eq!(log.on_disk(Seq::ZERO), (1..=12).collect::<Vec<_>>());
-    // What is written from now on an older version is not to take for damage.
+    // An older version must not mistake the new entries for damage, so a new segment begins.
     log.publish("AAPL", 19_100, 1_764_205_500_000);
     assert_eq!(segments(folder.path()).len(), 2);
     let before = log.everything();
@@ -482,7 +485,7 @@ fn a_tape_of_the_first_version_opens_and_goes_on() {
 }
 
 #[test]
-fn what_a_newer_version_wrote_is_refused_by_its_version() {
+fn a_state_file_of_a_newer_version_is_rejected() {
     let folder = first_version();
     change(&folder.path().join("state.json"), |bytes| {
         let text = String::from_utf8(bytes.clone()).unwrap();
@@ -493,7 +496,7 @@ fn what_a_newer_version_wrote_is_refused_by_its_version() {
 }
 
 #[test]
-fn a_copy_that_goes_on_otherwise_looks_otherwise() {
+fn a_copy_of_a_tape_that_continues_differently_has_another_check() {
     let (folder, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let mut log = Log::open(folder.path());
     (0..100).for_each(|i| log.publish("A", i, i));
@@ -522,12 +525,12 @@ fn a_copy_that_goes_on_otherwise_looks_otherwise() {
 }
 
 #[test]
-fn a_crash_may_take_the_first_page_of_a_file_that_nothing_confirmed() {
+fn a_system_crash_may_lose_the_first_page_of_an_unconfirmed_segment() {
     for whole in [false, true] {
         let folder = tempfile::tempdir().unwrap();
         kill(filled(folder.path()));
         let files = segments(folder.path());
-        // Its later pages were written, or none of it was.
+        // Either the later pages were written, or no page was written.
         let (last, one_before) = (&files[files.len() - 1], &files[files.len() - 2]);
         change(if whole { one_before } else { last }, |bytes| {
             let end = if whole { bytes.len() } else { 4096 };
@@ -544,7 +547,7 @@ fn a_crash_may_take_the_first_page_of_a_file_that_nothing_confirmed() {
 }
 
 #[test]
-fn a_kill_confirms_nothing() {
+fn a_kill_does_not_confirm_data() {
     let folder = tempfile::tempdir().unwrap();
     let mut log = Log::open(folder.path());
     (0..10).for_each(|i| log.publish("A", i, i));
@@ -560,7 +563,7 @@ fn a_kill_confirms_nothing() {
 }
 
 #[test]
-fn who_loses_the_folder_says_so_and_writes_nothing_into_another() {
+fn a_writer_that_loses_its_directory_stops_and_writes_nothing_into_another() {
     for moved in [false, true] {
         let parent = tempfile::tempdir().unwrap();
         let folder = parent.path().join("tape");
@@ -578,7 +581,7 @@ fn who_loses_the_folder_says_so_and_writes_nothing_into_another() {
                 Err(error) => break error.to_string(),
             }
         };
-        // It may have been looked at before the other one was there.
+        // The writer may check the path before the other directory exists.
         let known = ["another folder has taken its place", "its folder was deleted or moved"];
         assert!(
             known.iter().any(|known| why == format!("the tape cannot be written any more: {known}")),
@@ -600,7 +603,7 @@ fn who_loses_the_folder_says_so_and_writes_nothing_into_another() {
 }
 
 #[test]
-fn the_lock_is_on_the_folder_not_on_a_file_in_it() {
+fn the_lock_is_on_the_directory_not_on_a_file_in_it() {
     let folder = tempfile::tempdir().unwrap();
     let log = Log::open(folder.path());
     fs::remove_file(folder.path().join("lock")).unwrap();
@@ -609,7 +612,7 @@ fn the_lock_is_on_the_folder_not_on_a_file_in_it() {
 }
 
 #[test]
-fn a_request_that_was_published_is_remembered_after_a_restart() {
+fn a_published_request_is_stored_across_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let mut log = Log::open(folder.path());
     let now = Time::from_millis(1_782_907_200_000).unwrap();

@@ -1,4 +1,4 @@
-//! Where the tape goes on.
+//! The writer of the tape.
 
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -13,21 +13,22 @@ use crate::error::AppendError;
 use crate::segment::Segment;
 use crate::segment_set::SegmentSet;
 
-/// A segment takes entries for no more than this part of the time for which ticks are kept.
+/// A segment accepts entries for at most the retention time divided by this number.
 const SEGMENTS_PER_KEEP: u32 = 16;
 
-/// Writes the tape, entry after entry: there is one, and whoever has it gives out the places. Dropping it closes the tape.
+/// The only writer of a tape. The owner of the writer assigns the sequence numbers. Dropping the writer
+/// closes the tape.
 #[derive(Debug)]
 pub struct Writer {
     segments: Arc<SegmentSet>,
     segment: Arc<Segment>,
     next: Seq,
-    /// What the tape looks like before that.
+    /// Digest of the tape before the next entry.
     digest: Digest,
     draft: BlockBuilder,
-    /// Told when a segment is complete.
+    /// Receives a message when a segment is complete.
     segment_sealed: Sender<()>,
-    /// One that syncs, and one that sees to it that the folder is still there.
+    /// The sync thread, and the thread that watches the directory.
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -59,10 +60,10 @@ impl Writer {
         })
     }
 
-    /// Sees to it that so many entries can be written, whatever happens to the disk.
+    /// Reserves space for `entries` entries, so that a full disk cannot stop their write.
     ///
     /// # Errors
-    /// Where there is no room for them, or writing has failed before.
+    /// If there is no space, or if writing has failed before.
     pub fn make_room(&mut self, entries: usize) -> Result<(), AppendError> {
         self.segments.ensure_writable()?;
         let needed = (HEAD + entries * MAX_RECORD_BYTES + MAX_KEY_RECORD_BYTES) as u64;
@@ -71,7 +72,7 @@ impl Writer {
             return Ok(());
         }
         if self.segment.room() < size {
-            // It found no room when it was opened.
+            // There was no space when the segment was opened.
             return self.segment.reserve(size).map_err(AppendError::Full);
         }
         let start = (self.next, self.digest);
@@ -88,27 +89,29 @@ impl Writer {
         self.segments.ensure_writable()
     }
 
-    /// Whether the segment is to end, though there is room, since only whole ones can be dropped when they are old.
+    /// Checks whether the segment must end although it has space. Retention can only remove complete
+    /// segments.
     fn is_old(&self) -> bool {
         let keep = self.segments.options.retention_time;
         self.segment.last() >= self.segment.first && self.segment.since.elapsed() > keep / SEGMENTS_PER_KEEP
     }
 
-    /// Adds an entry to what will be written next.
+    /// Adds an entry to the next block.
     pub fn push(&mut self, recorded: &Recorded<'_>) {
         self.draft.push(recorded);
     }
 
-    /// Adds how far a request has come.
+    /// Adds the progress of a request to the next block.
     pub fn push_key(&mut self, note: &KeyProgress<'_>) {
         self.draft.push_key(note);
     }
 
-    /// Writes what was added since the last time, taken at `now` by the wall clock; `head` is the place of its last entry, and
-    /// `digest` what the tape looks like there. Once this returns it outlives the process.
+    /// Writes the added entries, which were accepted at the wall-clock time `now`. `head` is the sequence
+    /// number of the last entry, and `digest` is the digest of the tape at `head`. After the return, the
+    /// entries survive the end of the process.
     ///
     /// # Errors
-    /// Where the system will not. Nothing more is written then.
+    /// If the operating system reports an error. Then nothing more is written.
     pub fn commit(&mut self, (head, digest): (Seq, Digest), now: Time) -> Result<(), AppendError> {
         if self.draft.is_empty() {
             return Ok(());
@@ -128,7 +131,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Makes the disk confirm everything, and notes that the tape was closed in order.
+    /// Makes the disk confirm everything, and records that the tape was closed cleanly.
     fn close(&mut self) {
         self.segments.close();
         for thread in self.threads.drain(..) {

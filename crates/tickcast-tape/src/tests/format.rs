@@ -1,10 +1,12 @@
-//! The bytes on disk. They are a promise: whatever is changed inside, these stay, or the version changes with them.
+//! Tests of the bytes on disk. The format is stable: the code may change, but the bytes must stay the same,
+//! or the version must change.
 
 use std::fmt::Write as _;
 
 use super::*;
 
-/// The files of a folder but for its state, each as lines of 32 bytes, without the room that is reserved behind what was written.
+/// Returns the bytes of the tape files in a directory, as lines of 32 bytes. The state file and trailing zero
+/// bytes (reserved space) are left out.
 fn dump(folder: &Path) -> String {
     let mut out = String::new();
     for path in files(folder) {

@@ -1,11 +1,11 @@
-//! Reading only the parts of a tape in which the times lie that are asked for.
+//! Tests of reading only the parts of a tape that contain requested times.
 
 use super::*;
 use crate::Skipped;
 
 const BEGIN: i64 = 1_782_907_200_000;
 
-/// The places of the ticks within a range of times, and how many entries were read for it.
+/// Returns the sequence numbers of the ticks within a range of times, and the number of entries read.
 fn within(tape: &DiskTape, from: i64, to: i64) -> Result<(Vec<u64>, usize), ReadError> {
     let range = (Time::from_millis(from).unwrap(), Time::from_millis(to).unwrap());
     let (mut at, mut found, mut read) = (tape.start(), Vec::new(), 0);
@@ -29,11 +29,11 @@ fn within(tape: &DiskTape, from: i64, to: i64) -> Result<(Vec<u64>, usize), Read
 }
 
 #[test]
-fn a_range_is_found_whole_and_the_rest_is_not_read_again() {
+fn a_time_range_is_found_completely_and_other_parts_are_not_read_again() {
     let folder = tempfile::tempdir().unwrap();
     let mut log = filled(folder.path());
     let end = BEGIN + 60_000;
-    // One late tick at the very end: times are in no order.
+    // One late tick at the end: ticks are not ordered by time.
     log.publish("LATE", 1, BEGIN + 30_000);
     log.publish("A", 1, end);
     for _ in 0..2 {
@@ -49,7 +49,7 @@ fn a_range_is_found_whole_and_the_rest_is_not_read_again() {
     }
     assert_eq!(within(&log.tape, 0, BEGIN - 1).unwrap(), (vec![], 0));
     assert_eq!(within(&log.tape, 0, i64::from(u32::MAX) * 1000).unwrap().0.len(), 60_002);
-    // What was passed over, and nothing else, can be damaged by now without anyone seeing it.
+    // Damage in skipped parts is not detected. Damage in other parts is.
     let files = segments(folder.path());
     change(&files[0], |bytes| bytes[20_000] ^= 1);
     assert_eq!(within(&log.tape, end - 99, end).unwrap().0.len(), 100);
@@ -57,7 +57,7 @@ fn a_range_is_found_whole_and_the_rest_is_not_read_again() {
 }
 
 #[test]
-fn what_has_come_since_is_looked_at_again() {
+fn entries_added_since_the_last_scan_are_scanned_again() {
     let folder = tempfile::tempdir().unwrap();
     let mut log = Log::open(folder.path());
     for i in 0..10 {
