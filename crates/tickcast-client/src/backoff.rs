@@ -1,37 +1,37 @@
-//! When to come back.
+//! Delay before the next connection (exponential backoff).
 
 use std::time::Duration;
 
-/// The first wait, where the server has not said one.
+/// First delay, if the server has not sent a delay.
 const FIRST_DELAY: Duration = Duration::from_millis(500);
 
-/// The longest: a server that is back after an hour is found within half a minute.
+/// Maximum delay, unless the server asks for more. A server that returns after an hour is found within 30 s.
 const MAX_DELAY: Duration = Duration::from_secs(30);
 
-/// How long to wait before the next try. Longer with every failure, and never the same for all: a server that comes back does
-/// not meet all its readers at once.
+/// Delay before the next connection. The delay grows with every failure and is random, so that not all
+/// readers return to a restarted server at the same time.
 #[derive(Debug, Default)]
 pub(crate) struct Backoff {
-    /// What the server asked for.
+    /// Delay that the server asked for.
     said: Option<Duration>,
     failures: u32,
-    /// What is to be waited for before the next try.
+    /// Delay to wait before the next connection, if any.
     due: Option<Duration>,
 }
 
 impl Backoff {
-    /// The server says when to come back.
+    /// Sets the delay that the server asks for.
     pub(crate) const fn set_retry(&mut self, retry: Duration) {
         self.said = Some(retry);
     }
 
-    /// It went well.
+    /// Resets the failures after a success.
     pub(crate) const fn reset(&mut self) {
         self.failures = 0;
     }
 
-    /// It did not; `chance` is between 0 and 1. What the server has said is drawn by chance already, and is only varied where
-    /// it does not help.
+    /// Records a failure. `chance` is a random number between 0 and 1. The server's delay is already random,
+    /// so the first delay is exactly the server's; later delays are random.
     pub(crate) fn fail(&mut self, chance: f64) {
         let base = self.said.unwrap_or(FIRST_DELAY);
         let wait = base.saturating_mul(1 << self.failures.min(10)).min(MAX_DELAY.max(base));
@@ -40,12 +40,12 @@ impl Backoff {
         self.failures += 1;
     }
 
-    /// How long to wait before the next try; `None`: it may be at once.
+    /// Returns the delay before the next connection, or `None` if the client may connect at once.
     pub(crate) const fn due(&self) -> Option<Duration> {
         self.due
     }
 
-    /// That was waited for.
+    /// Records that the delay is over.
     pub(crate) const fn waited(&mut self) {
         self.due = None;
     }
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn longer_each_time_and_bounded() {
+    fn delays_grow_and_are_bounded() {
         let mut backoff = Backoff::default();
         assert_eq!(backoff.due(), None, "the first try is at once");
         let next = |backoff: &mut Backoff, chance| {

@@ -1,104 +1,106 @@
-//! What a stream says, typed.
+//! Typed events of a stream.
 
 use serde::Deserialize;
 use tickcast_core::{Price, Symbol, TickView, Time};
 
-/// What has happened.
+/// An event of the stream.
 #[derive(Debug, Clone)]
 pub enum Event {
-    /// A price.
+    /// A new price.
     Tick(Tick),
-    /// What was there has been sent; from here on it is live.
+    /// Everything that existed at the start was sent. From now on, the stream is live.
     Ready(Ready),
-    /// Nothing else happened for a while.
+    /// Heartbeat (keep-alive): there was no other event for a while.
     Heartbeat {
-        /// The server's clock, in ms since 1970.
+        /// Time of the server's clock, in ms since 1970.
         time: i64,
-        /// Every source.
+        /// Status of every source.
         sources: Vec<SourceStatus>,
     },
-    /// A source has turned.
+    /// The state of a source has changed.
     Status(SourceStatus),
-    /// A symbol has turned, with its source.
+    /// The state of a symbol has changed, alone or together with its source.
     SymbolStatus(SymbolStatus),
-    /// A symbol was taken off.
+    /// A symbol was removed.
     Gone(String),
-    /// It could not be gone on from where this reader left: there may be a hole. The newest tick of each symbol comes next.
+    /// The stream could not continue at the reader's cursor, so there may be a gap. The newest tick of each
+    /// symbol follows.
     Reset {
-        /// Why: `expired`, `epoch` or `invalid`.
+        /// Reason: `expired`, `epoch` or `invalid`.
         reason: String,
-        /// The cursor that was no good.
+        /// The cursor that the server did not accept.
         last: String,
     },
-    /// The server ended the stream: `draining`, `lagging`, `busy`. It is come back to.
+    /// The server ended the stream: `draining`, `lagging` or `busy`. The client connects again.
     Bye(String),
-    /// The connection was lost, or could not be made: a sentence that says which, and why. It is tried again.
+    /// The connection was lost or could not be made. The text names which and the reason. The client tries
+    /// again.
     Disconnected(String),
 }
 
-/// A price.
+/// A new price of a symbol.
 #[derive(Debug, Clone)]
 pub struct Tick {
-    /// What moved.
+    /// The symbol.
     pub symbol: Symbol,
-    /// Its price.
+    /// Price of the symbol.
     pub price: Price,
-    /// The change from the reference.
+    /// Change from the reference.
     pub change: Price,
-    /// The same in percent.
+    /// Change in percent.
     pub change_pct: Option<Price>,
-    /// When it happened.
+    /// Time at which the tick happened.
     pub time: Time,
-    /// Its number among its symbol's ticks: a hole says that ticks were merged.
+    /// Number of the tick among the ticks of its symbol. A gap shows that ticks were merged (conflation).
     pub n: u64,
-    /// All of it as it came, extras included: a JSON object.
+    /// The whole tick as received, including the extras: a JSON object.
     pub json: String,
 }
 
-/// What a stream is about.
+/// Description of a stream.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Ready {
-    /// Its name, by which it can be changed.
+    /// Name of the stream, used to change the stream.
     pub stream: String,
-    /// Where it stands.
+    /// Position of the stream.
     pub cursor: String,
-    /// How many symbols it is about.
+    /// Number of symbols that the stream selects.
     pub symbols: usize,
-    /// `latest` or `all`.
+    /// Delivery mode: `latest` or `all`.
     pub mode: String,
-    /// At most so many updates a second of each symbol.
+    /// Maximum number of updates per second and symbol.
     pub rate: Option<f64>,
-    /// Seconds of quiet after which there is a heartbeat.
+    /// Number of seconds without an event after which the server sends a heartbeat.
     pub heartbeat: u64,
-    /// Whether it goes on without a break.
+    /// Whether the stream continues without a gap.
     pub resumed: bool,
-    /// Who serves it.
+    /// Name of the server.
     pub server: String,
 }
 
-/// How a source is doing.
+/// Status of a source.
 #[derive(Debug, Clone, Deserialize)]
 pub struct SourceStatus {
-    /// Its name.
+    /// Name of the source.
     pub source: String,
-    /// `live`, `stale`, `down` or `gone`.
+    /// State: `live`, `stale`, `down` or `gone`.
     pub state: String,
-    /// Since when, in ms since 1970.
+    /// Start of this state, in ms since 1970.
     pub since: i64,
-    /// Why, where the server says more; never in a heartbeat.
+    /// Reason for this state, if the server sends a reason; never in a heartbeat.
     pub reason: Option<String>,
 }
 
-/// How a symbol's price is.
+/// Status of the price of a symbol.
 #[derive(Debug, Clone, Deserialize)]
 pub struct SymbolStatus {
-    /// Which.
+    /// The symbol.
     pub symbol: String,
-    /// `live`, `stale`, `down` or `gone`.
+    /// State: `live`, `stale`, `down` or `gone`.
     pub state: String,
-    /// Since when, in ms since 1970.
+    /// Start of this state, in ms since 1970.
     pub since: i64,
-    /// Why, where the server says more: an exchange's own words, perhaps.
+    /// Reason for this state, if the server sends a reason: for example the message of an exchange.
     pub reason: Option<String>,
 }
 
@@ -125,7 +127,7 @@ struct Bye {
 }
 
 impl Event {
-    /// Reads an event of this name; `None` for one that is not known here, or makes no sense.
+    /// Reads an event with this name. Returns `None` if the name is unknown or the data is invalid.
     pub(crate) fn read(name: &str, data: &str) -> Option<Self> {
         fn json<'a, T: Deserialize<'a>>(data: &'a str) -> Option<T> {
             serde_json::from_str(data).ok()

@@ -1,5 +1,6 @@
-//! Reads a tickcast server's resumable stream, `/v1/stream`, for as long as one likes: it comes back by itself after whatever
-//! ended it, goes on where it left, and says where that was not possible.
+//! Client for the resumable stream of a tickcast server, `/v1/stream`. After the end of a connection, the
+//! client connects again and continues at its cursor. If the stream cannot continue there, the client reports
+//! a reset.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), tickcast_client::Error> {

@@ -1,4 +1,4 @@
-//! A stream that comes back.
+//! A stream that reconnects automatically.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -12,16 +12,16 @@ use tokio::time::{sleep, timeout};
 use crate::backoff::Backoff;
 use crate::event::Event;
 
-/// How long a connection, and then the first bytes, may take.
+/// Maximum time to connect and to receive the head of the response.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How many heartbeats may be missing before the connection counts as dead.
+/// Number of missed heartbeats after which the connection counts as dead, 5 s later.
 const MISSED_HEARTBEATS: u64 = 2;
 
-/// A stream that comes back by itself.
+/// A stream of events that reconnects automatically.
 pub struct PriceStream {
     request: Builder,
-    /// Where it has got to.
+    /// Cursor of the last received event.
     cursor: Option<String>,
     backoff: Backoff,
     events: Option<Events>,
@@ -29,7 +29,7 @@ pub struct PriceStream {
 
 type Events = Pin<Box<dyn Stream<Item = Result<eventsource_stream::Event, String>> + Send>>;
 
-/// What a stream is asked for.
+/// Options of a stream.
 #[derive(Debug, Clone)]
 pub struct Builder {
     url: String,
@@ -41,24 +41,25 @@ pub struct Builder {
     since: Option<String>,
 }
 
-/// Why a stream is no more.
+/// Reason why a stream ended for good.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The server will not have it, however often it is asked: what it says.
+    /// The server rejects the request, also if it is repeated. Contains the server's answer.
     #[error("{status}: {detail}")]
     Refused {
-        /// The status of its answer.
+        /// HTTP status of the answer.
         status: u16,
-        /// Why.
+        /// Reason for the rejection.
         detail: String,
     },
-    /// It cannot be asked at all.
+    /// The request cannot be built.
     #[error("{}", root(.0))]
     Request(reqwest::Error),
 }
 
 impl PriceStream {
-    /// Of the server at `url`, such as `http://127.0.0.1:8080`. Everything, newest values, unless more is said.
+    /// Returns a builder for a stream of the server at `url`, such as `http://127.0.0.1:8080`. The defaults
+    /// are all symbols, and the newest ticks ([`Mode::Latest`]).
     #[must_use]
     pub fn builder(url: &str) -> Builder {
         Builder {
@@ -72,17 +73,19 @@ impl PriceStream {
         }
     }
 
-    /// Where it has got to: what a later run can go on [since](Builder::since).
+    /// Returns the cursor of the last received event. A later run can continue [from this
+    /// cursor](Builder::since).
     #[must_use]
     pub fn cursor(&self) -> Option<&str> {
         self.cursor.as_deref()
     }
 
-    /// What happens next. Connects, and comes back, by itself. Dropping it while it waits loses no event; but
-    /// a wait to come back begins anew: who does something else many times a second gives it a task of its own.
+    /// Returns the next event. Connects and reconnects automatically. Dropping the future loses no event, but
+    /// a delay before a reconnection starts again. So a caller that cancels `next` many times per second
+    /// should run the stream in its own task.
     ///
     /// # Errors
-    /// Where coming back would not help.
+    /// If a reconnection would not help.
     pub async fn next(&mut self) -> Result<Event, Error> {
         loop {
             let Some(events) = &mut self.events else {
@@ -118,7 +121,7 @@ impl PriceStream {
         }
     }
 
-    /// There was a connection, and it is no more.
+    /// Records the loss of an existing connection.
     fn broken(&mut self, why: &str) -> Event {
         self.disconnected(format!("the connection to {} was lost: {why}", self.request.url))
     }
@@ -131,53 +134,53 @@ impl PriceStream {
 }
 
 impl Builder {
-    /// These only: names, and patterns such as `BTC*`.
+    /// Selects only these symbols: names, and patterns such as `BTC*`.
     #[must_use]
     pub fn symbols<S: Into<String>>(mut self, symbols: impl IntoIterator<Item = S>) -> Self {
         self.symbols.extend(symbols.into_iter().map(Into::into));
         self
     }
 
-    /// Newest values, or every tick. Default: newest values.
+    /// Sets the mode: the newest ticks (conflation) or every tick. Default: the newest ticks.
     #[must_use]
     pub const fn mode(mut self, mode: Mode) -> Self {
         self.mode = mode;
         self
     }
 
-    /// At most so many updates a second of each symbol, 0.1 to 100.
+    /// Sets the maximum number of updates per second and symbol, 0.1 to 100.
     #[must_use]
     pub const fn rate(mut self, rate: f64) -> Self {
         self.rate = Some(rate);
         self
     }
 
-    /// Seconds of quiet after which the server sends a sign, 3 to 60. Default 10. After two that are missing the connection counts
-    /// as dead.
+    /// Sets the number of seconds without an event after which the server sends a heartbeat, 3 to 60. Default
+    /// 10. After two missed heartbeats, the connection counts as dead.
     #[must_use]
     pub const fn heartbeat(mut self, seconds: u64) -> Self {
         self.heartbeat = seconds;
         self
     }
 
-    /// Go on from this cursor, or from `start`, the oldest tick that the server has.
+    /// Continues from this cursor, or from `start`, the oldest tick on the server.
     #[must_use]
     pub fn since(mut self, since: impl Into<String>) -> Self {
         self.since = Some(since.into());
         self
     }
 
-    /// With a client of one's own, for its proxies or certificates.
+    /// Uses another HTTP client, for example with proxies or certificates.
     #[must_use]
     pub fn http(mut self, http: reqwest::Client) -> Self {
         self.http = http;
         self
     }
 
-    /// The stream. Nothing is connected before something is asked of it.
+    /// Returns the stream. The stream connects at the first call of [`PriceStream::next`].
     ///
     /// # Errors
-    /// Where the URL is none.
+    /// If the URL is invalid.
     pub fn open(self) -> Result<PriceStream, Error> {
         self.request(None).build().map_err(Error::Request)?;
         Ok(PriceStream { request: self, cursor: None, backoff: Backoff::default(), events: None })
@@ -201,7 +204,7 @@ impl Builder {
         }
     }
 
-    /// Connects; the inner error is one that may pass.
+    /// Connects to the server. The inner error is temporary: a later try may succeed.
     async fn connect(&self, cursor: Option<&str>) -> Result<Result<Events, String>, Error> {
         let url = &self.url;
         let response = match timeout(CONNECT_TIMEOUT, self.request(cursor).send()).await {
@@ -233,7 +236,7 @@ impl Builder {
     }
 }
 
-/// What is at the bottom of an error: the rest is about whose it was.
+/// Returns the innermost source of an error, which names the cause. The outer errors only name the layers.
 fn root(error: &dyn std::error::Error) -> String {
     let mut error = error;
     while let Some(source) = error.source() {

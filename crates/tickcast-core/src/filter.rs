@@ -20,7 +20,7 @@ pub const MAX_FILTER_ENTRIES: usize = 1000;
 /// Maximum number of patterns in one filter. Each pattern must be compared with every symbol of the market.
 pub const MAX_FILTER_PATTERNS: usize = 100;
 
-/// Filter for symbols: names, and patterns in which `*` matches any run of characters, also an empty one.
+/// Filter for symbols: names, and patterns in which `*` matches any run of characters, including none.
 ///
 /// A filter is canonical. Two filters with the same names and patterns are equal, even if they were written
 /// differently. The readers of equal filters share the rendered bytes.

@@ -69,7 +69,7 @@ impl Frame {
         let json_end = EVENT.len() + json.len();
         let parts = [EVENT, json, ID, id, END];
         let mut bytes = Arc::from_iter(std::iter::repeat_n(0, json_end + ID.len() + id.len() + END.len()));
-        // The buffer was created above, so that it has no other owner.
+        // The buffer was created above, so no other owner exists.
         if let Some(room) = Arc::<[u8]>::get_mut(&mut bytes) {
             let mut at = 0;
             for part in parts {

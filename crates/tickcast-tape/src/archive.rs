@@ -23,7 +23,7 @@ const CHUNKS: usize = 4;
 /// their ticks. [`DiskTape::read`] reads about as many bytes per call.
 const LOOKS: usize = 16;
 
-/// Reader of the tape on disk. Cheap to clone.
+/// Read access to the tape on disk. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct DiskTape(pub(crate) Arc<SegmentSet>);
 

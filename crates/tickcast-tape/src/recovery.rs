@@ -26,7 +26,7 @@ pub struct Opened {
     pub sequencer: Sequencer,
     /// Writer that continues the tape.
     pub writer: Writer,
-    /// Reader of the same tape.
+    /// Read access to the same tape.
     pub tape: DiskTape,
     /// Receives a message when a segment is complete: time for a snapshot and for retention. Ends with the
     /// writer.

@@ -26,7 +26,7 @@ pub(crate) struct Segment {
     pub(crate) first: Seq,
     pub(crate) path: PathBuf,
     pub(crate) file: File,
-    /// Number of written bytes. Readers never read beyond this number.
+    /// Number of written bytes. No read goes beyond this number.
     written: AtomicU64,
     /// Number of reserved bytes. Up to this size, a full disk cannot stop a write.
     room: AtomicU64,

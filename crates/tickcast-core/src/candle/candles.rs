@@ -7,8 +7,8 @@ use super::bar::Bar;
 use super::{Candle, Interval, LEVELS, begin};
 use crate::{Price, Time};
 
-/// Maximum number of closed candles per symbol and interval: 15 minutes of seconds, a day of minutes, a week
-/// of five minutes, ninety days of hours, ten years of days.
+/// Maximum number of closed candles per symbol and interval. The maxima are 15 minutes of seconds, a day of
+/// minutes, a week of five minutes, ninety days of hours, and ten years of days.
 const MAX_BARS: [usize; LEVELS] = [900, 1440, 2016, 2160, 3650];
 
 /// Share of a symbol's candle budget, in percent, that each interval keeps even if shorter intervals need
