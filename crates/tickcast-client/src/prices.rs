@@ -156,7 +156,7 @@ impl Builder {
     }
 
     /// Sets the number of seconds without an event after which the server sends a heartbeat, 3 to 60. Default
-    /// 10. After two missed heartbeats, the connection counts as dead.
+    /// 10. Two missed heartbeats and 5 s later, the connection counts as dead.
     #[must_use]
     pub const fn heartbeat(mut self, seconds: u64) -> Self {
         self.heartbeat = seconds;

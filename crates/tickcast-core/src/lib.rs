@@ -1,9 +1,9 @@
 //! The core of tickcast. The core does no IO, reads no clock and needs no async runtime: time is an argument.
 //!
-//! A reader is only a [`Cursor`]: a position in the order of all ticks.
-//! The [`Sequencer`] gives every tick its sequence number. The [`Market`] holds the newest tick of every
-//! symbol, and the sequence number of that tick. The [`Tape`] (the in-memory log) holds the last ticks in
-//! order. From these three, [`render`] computes what must still be sent to a reader at a [`Cursor`]:
+//! A reader is only a [`Cursor`]: a position in the order of all ticks. The [`Sequencer`] gives every tick
+//! its sequence number. The [`Market`] holds the newest tick of every symbol, and the sequence number of that
+//! tick. The [`Tape`] (the in-memory log) holds the last ticks in order. From these three, [`render`]
+//! computes the bytes that must still be sent to a reader at a [`Cursor`]:
 //!
 //! ```
 //! use tickcast_core::{Filter, Now, Limits, Epoch, SourceId, SourceOptions, Selection, Seq, Sequencer, Tick, Time, render};

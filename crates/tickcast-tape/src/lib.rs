@@ -1,9 +1,9 @@
 //! The tape on disk. Restarts and late returning readers continue from this tape.
 //!
-//! A data directory holds three things: the last ticks in [segments](Writer) of blocks with checksums, a
-//! snapshot of the market to start from, and a state file with the epoch of the tape.
-//! [`open`] restores a [`Sequencer`](tickcast_core::Sequencer). It also returns a [`Writer`] that continues
-//! the tape, and a [`DiskTape`] to read from.
+//! A data directory holds the last ticks in [segments](Writer) of blocks with checksums. The directory also
+//! holds a snapshot of the market to start from, and a state file with the epoch of the tape. [`open`]
+//! restores a [`Sequencer`](tickcast_core::Sequencer). `open` also returns a [`Writer`] that continues the
+//! tape, and a [`DiskTape`] to read from.
 //!
 //! A tick is handed to the operating system before any reader receives the tick, so the end of the process
 //! loses nothing. [`Sync`] determines what a crash of the *system* can lose. After such a crash a new epoch

@@ -85,7 +85,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// The definition of matching, without optimizations.
+    /// Matches by the definition, without optimizations.
     fn naive(pattern: &[u8], name: &[u8]) -> bool {
         match pattern {
             [] => name.is_empty(),
