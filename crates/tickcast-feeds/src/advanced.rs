@@ -15,10 +15,10 @@ use crate::names::SymbolMap;
 use crate::subscription_probe::{Lists, SubscriptionProbe};
 use crate::wire::{Extras, Field, each, excerpt, when_written};
 
-/// Coinbase Advanced Trade: last price, best bid and ask, the 24 h range, with each match.
+/// The exchange Coinbase Advanced Trade: last price, best bid and ask, and the 24 h range, with each match.
 ///
-/// It says the change of 24 hours in percent only; that is handed on as the extra `change_pct_24h`, and a tick's own change is
-/// measured as usual here.
+/// The exchange sends the 24 h change only in percent. The feed forwards the percentage as the extra
+/// `change_pct_24h`. The hub measures a tick's own change as usual.
 #[derive(Debug, Clone)]
 pub struct Advanced {
     names: SymbolMap,
@@ -26,10 +26,10 @@ pub struct Advanced {
 }
 
 impl Advanced {
-    /// Where it is.
+    /// The URL of the exchange.
     pub const URL: &'static str = "wss://advanced-trade-ws.coinbase.com";
 
-    /// These products, such as `BTC-USD`.
+    /// Creates the exchange with these products, such as `BTC-USD`.
     #[must_use]
     pub fn new(names: SymbolMap) -> Self {
         let lists = Lists::new(names.venue_names());
@@ -40,10 +40,10 @@ impl Advanced {
 impl Exchange for Advanced {
     fn limits(&self) -> ExchangeLimits {
         ExchangeLimits {
-            // It allows eight a second, of connections and of messages.
+            // The exchange allows eight connections and eight messages per second.
             connect_interval: Duration::from_millis(200),
             send_interval: Duration::from_millis(170),
-            // It is asked for a heartbeat a second.
+            // The feed subscribes to one heartbeat per second.
             heartbeat_timeout: Duration::from_secs(10),
             max_connection_age: None,
             symbols: 1000,
@@ -68,20 +68,22 @@ impl Exchange for Advanced {
 struct Talk {
     names: SymbolMap,
     asking: SubscriptionProbe,
-    /// The number of the next message.
+    /// The sequence number of the next message.
     next: u64,
     said_heartbeats: bool,
-    /// Products against USDC that came under their own names.
+    /// USDC products that arrived under their own names.
     apart: HashSet<Symbol>,
 }
 
-/// What is said of a product that is asked for and not subscribed to. The exchange itself has no words for it.
+/// The reason for a product that is requested but not in the list of subscriptions. The exchange itself sends
+/// no reason.
 const LEFT_OUT: &str = "it leaves it out of what it says is subscribed to: perhaps it is not listed";
 
-/// What trades against USDC is the same as against USD, and comes under that name. These have books of their own.
+/// Bases whose USDC products have separate order books. Any other USDC product is the same as the USD product
+/// and arrives under the USD name.
 const APART: [&str; 2] = ["USDT", "EURC"];
 
-/// The product against USDC whose prices come under the name of this one against USD.
+/// Returns the USDC product whose prices arrive under the name of this USD product.
 fn twin(name: &str) -> Option<String> {
     let base = name.strip_suffix("-USD").filter(|base| !APART.contains(base))?;
     Some(format!("{base}-USDC"))
@@ -107,7 +109,7 @@ struct Event<'a> {
     subscriptions: Option<Subscriptions<'a>>,
 }
 
-/// What is subscribed to over this connection.
+/// The subscriptions of this connection.
 #[derive(Deserialize)]
 struct Subscriptions<'a> {
     #[serde(borrow, default)]
@@ -131,7 +133,7 @@ struct Ticker<'a> {
 
 impl ExchangeProtocol for Talk {
     fn open(&mut self) -> Vec<String> {
-        // Each channel takes a message of its own; the prices' has to be there within 5 s.
+        // Each channel needs its own message. The exchange expects the subscription to prices within 5 s.
         self.ask().into_iter().collect()
     }
 
@@ -165,7 +167,8 @@ impl ExchangeProtocol for Talk {
 }
 
 impl Talk {
-    /// The next subscription: to heartbeats once something else is given.
+    /// Returns the next subscription. The subscription to heartbeats comes last, after the subscriptions to
+    /// prices.
     fn ask(&mut self) -> Option<String> {
         if let Some(products) = self.asking.next() {
             let message =
@@ -182,7 +185,7 @@ impl Talk {
         }
     }
 
-    /// Every message has a number, whatever channel it is of.
+    /// Counts lost messages. Every message has a sequence number, in all channels.
     fn count(&mut self, number: u64, heard: &mut Vec<FeedEvent>) {
         if number > self.next {
             heard.push(FeedEvent::Lost(number - self.next));
@@ -190,7 +193,8 @@ impl Talk {
         self.next = self.next.max(number.saturating_add(1));
     }
 
-    /// Finds what was asked for and is not subscribed to: the exchange leaves out what it does not know, without a word.
+    /// Finds products that are requested but not subscribed. The exchange leaves out unknown products without
+    /// an error.
     fn compare(&self, asked: &[String], events: Option<&RawValue>, heard: &mut Vec<FeedEvent>) {
         let events: Vec<Event<'_>> = each(events, heard);
         let Some(given) = events.into_iter().find_map(|event| event.subscriptions) else { return };
@@ -227,7 +231,8 @@ impl Talk {
         }
     }
 
-    /// The symbols whose price comes under this name: the product's own, and its twin's unless that comes by itself.
+    /// Returns the symbols whose price arrives under this name. The symbols are the product itself and its
+    /// twin, unless the twin arrives under its own name.
     fn symbols(&mut self, name: &str) -> Result<[Option<Symbol>; 2], DecodeError> {
         let own = self.names.symbol(name);
         if name.ends_with("-USDC") {
@@ -280,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn prices_and_lost_messages() {
+    fn prices_are_decoded_and_lost_messages_are_counted() {
         let mut talk = talk();
         let frame = |number: u64| {
             format!(
@@ -314,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_under_the_name_of_its_twin_is_both() {
+    fn a_price_under_the_name_of_a_twin_is_a_price_of_both_products() {
         let names = ["BTC-USD", "BTC-USDC", "ETH-USDC", "USDT-USDC"];
         let mut talk = Advanced::new(SymbolMap::new(names.map(|name| (name.to_owned(), None))).unwrap())
             .new_connection();
@@ -335,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_leaves_out_is_refused() {
+    fn a_product_left_out_of_the_subscriptions_is_refused() {
         let names = ["BTC-USD", "FOO-BAR", "ETH-USDC", "FOO-USDC"];
         let mut talk = Advanced::new(SymbolMap::new(names.map(|name| (name.to_owned(), None))).unwrap())
             .new_connection();
@@ -359,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_costs_only_itself() {
+    fn an_invalid_field_does_not_discard_other_fields() {
         let mut talk = talk();
         let heard = hear(
             &mut *talk,
@@ -379,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn heartbeats_are_asked_for_last() {
+    fn heartbeats_are_requested_last() {
         let mut talk = talk();
         assert!(talk.open()[0].contains("ticker"));
         let heard = hear(&mut *talk, r#"{"channel":"subscriptions","sequence_num":0,"events":[]}"#);

@@ -1,31 +1,33 @@
-//! How long to wait before the next attempt.
+//! The delay before the next attempt.
 
 use std::time::Duration;
 
-/// The first pause is at most this.
+/// Maximum of the first delay.
 const BASE_DELAY: Duration = Duration::from_secs(1);
 
-/// No pause is longer, unless the other side asks for it.
+/// Maximum delay, unless the exchange requests a longer one.
 const MAX_DELAY: Duration = Duration::from_secs(60);
 
-/// No pause is shorter: what fails at once would be tried in a hot loop.
+/// Minimum delay. Without a minimum, an attempt that fails at once would repeat in a hot loop.
 const MIN_DELAY: Duration = Duration::from_millis(100);
 
-/// Doubles with every failure, and is drawn anew from all of it: those who fell together do not come back together.
+/// Exponential backoff with full jitter. The maximum doubles with every failure, and each delay is random up
+/// to the maximum. So clients that failed together do not retry together.
 #[derive(Debug, Default)]
 pub(crate) struct Backoff {
     failures: u32,
 }
 
 impl Backoff {
-    /// How long to wait after one more failure, and after `floor`, which the other side asked for.
+    /// Returns the delay after one more failure. The delay is added to `floor`, the time that the exchange
+    /// requested.
     pub(crate) fn next(&mut self, floor: Duration) -> Duration {
         let most = BASE_DELAY.saturating_mul(1 << self.failures.min(6)).min(MAX_DELAY);
         self.failures = self.failures.saturating_add(1);
         floor + most.mul_f64(fastrand::f64()).max(MIN_DELAY)
     }
 
-    /// All is well again.
+    /// Resets the delay after a success.
     pub(crate) fn reset(&mut self) {
         self.failures = 0;
     }
@@ -36,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_grow_up_to_a_minute_and_are_spread() {
+    fn delays_grow_to_one_minute_and_are_spread() {
         let longest = |failures: u32| {
             let pauses = (0..200).map(|_| Backoff { failures }.next(Duration::ZERO));
             pauses

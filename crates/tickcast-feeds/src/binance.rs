@@ -1,4 +1,5 @@
-//! Binance: combined streams, as of the documents of 2026-07 for Spot. What is known of Futures is understood as well.
+//! Binance: combined streams, as documented in 2026-07 for Spot. The decoder also understands the known
+//! messages of Futures.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -13,27 +14,27 @@ use crate::exchange::{
 use crate::names::SymbolMap;
 use crate::wire::{Extras, Field, excerpt, trade_number, when_counted};
 
-/// Streams named in one message: far below any limit on its length.
+/// Maximum number of streams in one request. The resulting message is far below any length limit.
 const MAX_SYMBOLS_PER_REQUEST: usize = 200;
 
-/// What is sent of each symbol.
+/// The stream to subscribe to for each symbol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BinanceStream {
-    /// Last price, best bid and ask, rolling 24 h change: once a second.
+    /// Last price, best bid and ask, and the rolling 24 h change: once per second.
     Ticker,
-    /// Best bid and ask, whenever they move. The price is halfway between.
+    /// Best bid and ask, on every change. The price is the midpoint.
     BookTicker,
-    /// Trades, those of one order together.
+    /// Trades. The trades of one order are aggregated.
     AggTrade,
-    /// Trades, each by itself.
+    /// Single trades.
     Trade,
 }
 
 impl BinanceStream {
-    /// All there are.
+    /// All streams.
     pub const ALL: [Self; 4] = [Self::Ticker, Self::BookTicker, Self::AggTrade, Self::Trade];
 
-    /// As the exchange calls it.
+    /// Returns the exchange's name of the stream.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -45,7 +46,7 @@ impl BinanceStream {
     }
 }
 
-/// Binance Spot.
+/// The exchange Binance Spot.
 #[derive(Debug, Clone)]
 pub struct Binance {
     names: SymbolMap,
@@ -53,10 +54,10 @@ pub struct Binance {
 }
 
 impl Binance {
-    /// Where it is.
+    /// The URL of the exchange.
     pub const URL: &'static str = "wss://stream.binance.com:9443";
 
-    /// This stream of these symbols: upper case, such as `BTCUSDT`.
+    /// Creates the exchange with this stream of these symbols. Symbols are in upper case, such as `BTCUSDT`.
     #[must_use]
     pub const fn new(names: SymbolMap, stream: BinanceStream) -> Self {
         Self { names, stream }
@@ -66,13 +67,13 @@ impl Binance {
 impl Exchange for Binance {
     fn limits(&self) -> ExchangeLimits {
         ExchangeLimits {
-            // It allows 300 in five minutes.
+            // The exchange allows 300 connections in five minutes.
             connect_interval: Duration::from_millis(1_200),
-            // It allows five a second, pongs among them.
+            // The exchange allows five messages per second, including pongs.
             send_interval: Duration::from_millis(300),
-            // It pings every 20 s.
+            // The exchange sends a ping every 20 s.
             heartbeat_timeout: Duration::from_secs(60),
-            // It cuts after 24 h.
+            // The exchange cuts a connection after 24 h.
             max_connection_age: Some(Duration::from_secs(23 * 3600 + 1800)),
             symbols: 1024,
         }
@@ -91,7 +92,7 @@ impl Exchange for Binance {
     }
 }
 
-/// Around every message of a combined stream; answers stand alone.
+/// The envelope of every message in a combined stream. Responses have no envelope.
 #[derive(Deserialize)]
 struct Envelope<'a> {
     #[serde(borrow)]
@@ -109,7 +110,8 @@ struct Refusal<'a> {
     msg: Cow<'a, str>,
 }
 
-/// What a message is: one with an update id and without a name is a `bookTicker`, which only Futures call by its name.
+/// The kind of a message. A message with an update id and no name is a `bookTicker`. Only Futures name this
+/// message.
 #[derive(Deserialize)]
 struct Head<'a> {
     #[serde(borrow)]
@@ -141,7 +143,7 @@ struct Ticker<'a> {
 #[derive(Deserialize)]
 struct BookTicker<'a> {
     u: u64,
-    /// Spot has none.
+    /// The time of the event. Spot sends none.
     #[serde(rename = "T")]
     time: Option<Field<'a>>,
     #[serde(borrow)]
@@ -286,7 +288,7 @@ impl Binance {
         let mut tick = Tick::new(self.names.asked_for(&trade.s)?, price);
         let mut beside = Extras::new(&mut tick, heard);
         beside.decimals(&[("size", trade.q)]);
-        // Where the buyer waited, the seller came.
+        // If the buyer was the maker, the seller was the taker.
         beside.side(trade.m.map(|buyer_made| buyer_made.flag("m").map(|made| !made)).transpose());
         beside.trade_id(number);
         let (when, _) = when_counted(trade.time);
@@ -314,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn each_stream_by_its_text() {
+    fn each_stream_is_decoded() {
         let ticker = print(
             r#"{"stream":"btcusdt@ticker","data":{"e":"24hrTicker","E":1782907200123,"s":"BTCUSDT","p":"-640.00000000",
             "P":"1.000","c":"64640.00000000","Q":"0.01","b":"64639.99000000","B":"1.5","a":"0.00000000","A":"0.0",
@@ -346,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quote_of_futures_has_a_name_and_a_time() {
+    fn a_futures_quote_has_a_name_and_a_time() {
         let quote = print(
             r#"{"stream":"btcusdt@bookTicker","data":{"e":"bookTicker","u":4,"s":"BTCUSDT","b":"0.50","B":"5","a":"0.51","A":"7",
             "T":1782907200123,"E":1782907200124}}"#,
@@ -367,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_beside_a_price_costs_only_itself() {
+    fn an_invalid_extra_field_does_not_discard_the_price() {
         let ticker = print(
             r#"{"e":"24hrTicker","E":"soon","s":"BTCUSDT","p":"","c":"1.50","b":"-1","a":"1.6","A":"","h":"NaN","l":{},"v":null}"#,
         );
@@ -381,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_price() {
+    fn messages_without_a_price_produce_no_price() {
         let heard = |frame| format!("{:?}", hear(frame));
         assert_eq!(heard(r#"{"result":null,"id":1}"#), "Ok(Nothing)");
         assert_eq!(

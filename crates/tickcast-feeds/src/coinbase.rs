@@ -13,22 +13,22 @@ use crate::names::SymbolMap;
 use crate::subscription_probe::{Lists, SubscriptionProbe};
 use crate::wire::{Extras, Field, excerpt, place_number, trade_number, when_written};
 
-/// What is sent of each product.
+/// The channel to subscribe to for each product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CoinbaseChannel {
-    /// Last price, best bid and ask, the 24 h range: with each match.
+    /// Last price, best bid and ask, and the 24 h range: with each match.
     Ticker,
-    /// The same, every five seconds.
+    /// The same data as `Ticker`, every five seconds.
     TickerBatch,
     /// Trades.
     Matches,
 }
 
 impl CoinbaseChannel {
-    /// All there are.
+    /// All channels.
     pub const ALL: [Self; 3] = [Self::Ticker, Self::TickerBatch, Self::Matches];
 
-    /// As the exchange calls it.
+    /// Returns the exchange's name of the channel.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -39,7 +39,7 @@ impl CoinbaseChannel {
     }
 }
 
-/// Coinbase Exchange.
+/// The exchange Coinbase Exchange.
 #[derive(Debug, Clone)]
 pub struct Coinbase {
     names: SymbolMap,
@@ -48,10 +48,10 @@ pub struct Coinbase {
 }
 
 impl Coinbase {
-    /// Where it is.
+    /// The URL of the exchange.
     pub const URL: &'static str = "wss://ws-feed.exchange.coinbase.com";
 
-    /// This channel of these products, such as `BTC-USD`.
+    /// Creates the exchange with this channel of these products, such as `BTC-USD`.
     #[must_use]
     pub fn new(names: SymbolMap, channel: CoinbaseChannel) -> Self {
         let lists = Lists::new(names.venue_names());
@@ -62,11 +62,11 @@ impl Coinbase {
 impl Exchange for Coinbase {
     fn limits(&self) -> ExchangeLimits {
         ExchangeLimits {
-            // It allows eight a second.
+            // The exchange allows eight connections per second.
             connect_interval: Duration::from_millis(200),
-            // It allows a hundred.
+            // The exchange allows a hundred messages per second.
             send_interval: Duration::from_millis(20),
-            // It is asked for a heartbeat a second.
+            // The feed subscribes to one heartbeat per second.
             heartbeat_timeout: Duration::from_secs(10),
             max_connection_age: None,
             symbols: 1000,
@@ -113,7 +113,7 @@ struct Frame<'a> {
     reason: Option<Cow<'a, str>>,
 }
 
-/// What a frame is, whatever else is in it.
+/// The type of a frame. The other fields are ignored.
 #[derive(Deserialize)]
 struct Type<'a> {
     #[serde(rename = "type", borrow)]
@@ -160,7 +160,7 @@ impl ExchangeProtocol for Talk {
 }
 
 impl Talk {
-    /// The next subscription.
+    /// Returns the next subscription.
     fn ask(&mut self) -> Option<String> {
         let channels = [self.channel.name(), "heartbeat"];
         let products = self.asking.next()?;
@@ -169,7 +169,7 @@ impl Talk {
         Some(message.to_string())
     }
 
-    /// It refuses a whole list for one product that it does not have.
+    /// Handles a refusal. The exchange refuses a whole list because of one unknown product.
     fn refused(&mut self, frame: &Frame<'_>, heard: &mut Vec<FeedEvent>) {
         let says = frame.reason.as_deref().or(frame.message.as_deref()).unwrap_or("no reason given");
         if self.asking.on_refusal(says, &self.names, heard) {
@@ -206,7 +206,7 @@ impl Talk {
             ("low", frame.low_24h),
             ("volume", frame.volume_24h),
         ]);
-        // On this channel it is who took.
+        // On this channel, `side` is the taker's side.
         beside.side(frame.side.map(|side| side.bought("side")).transpose());
         let id = frame.trade_id.map(|id| trade_number(Some(id), "trade_id")).transpose();
         if let Some(id) = beside.keep_or_note(id) {
@@ -227,7 +227,7 @@ impl Talk {
         let number = trade_number(frame.trade_id, "trade_id")?;
         let mut beside = Extras::new(&mut tick, heard);
         beside.decimals(&[("size", frame.size)]);
-        // On this channel it is who waited.
+        // On this channel, `side` is the maker's side.
         beside.side(frame.side.map(|side| side.bought("side").map(|bought| !bought)).transpose());
         beside.trade_id(number);
         let (when, _) = when_written(frame.time);
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ticker_by_its_text() {
+    fn a_ticker_is_decoded() {
         let frame = r#"{"type":"ticker","sequence":99000000123,"product_id":"BTC-USD","price":"64250.10","open_24h":"64000.00",
             "volume_24h":"9876.5","low_24h":"63500.01","high_24h":"64990","best_bid":"64250.14","best_ask":"64250.15",
             "side":"buy","time":"2026-07-01T12:00:00.223456Z","trade_id":900000001,"last_size":"0.0153"}"#;
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_product_that_is_none_does_not_cost_the_others() {
+    fn an_unknown_product_does_not_affect_the_others() {
         let mut talk = talk(&["BTC-USD", "FOO-BAR"]);
         assert!(talk.open()[0].contains(r#""product_ids":["BTC-USD","FOO-BAR"]"#));
         let error =
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_beside_a_price_costs_only_itself() {
+    fn an_invalid_extra_field_does_not_discard_the_price() {
         let frame = r#"{"type":"ticker","sequence":9,"product_id":"BTC-USD","price":"1.50","open_24h":"NaN","best_bid":"1.4",
             "best_bid_size":"","side":5,"time":17,"trade_id":"x"}"#;
         let heard = hear(&mut *talk(&["BTC-USD"]), frame);
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trade_says_who_took() {
+    fn a_trade_has_the_side_of_the_taker() {
         let frame = r#"{"type":"match","trade_id":5,"sequence":9,"product_id":"BTC-USD","price":"1.50","size":"2","side":"sell",
             "time":"2026-07-01T12:00:00Z","maker_order_id":"a","taker_order_id":"b"}"#;
         let heard = hear(&mut *talk(&["BTC-USD"]), frame);

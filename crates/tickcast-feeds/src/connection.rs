@@ -1,4 +1,5 @@
-//! One connection: dialled, spoken over at the exchange's pace, read until it ends.
+//! One connection to an exchange. The task dials, sends at the exchange's rate and reads until the connection
+//! ends.
 
 use std::time::Duration;
 
@@ -13,70 +14,71 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use crate::network::{IoBackend, Network};
 
-/// How long a connection may take to stand.
+/// Maximum time to establish a connection.
 pub(crate) const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Largest frame: exchanges' own largest, a whole book, is about 1 MiB.
+/// Maximum size of a frame. The exchanges' largest frame, a whole order book, is about 1 MiB.
 const MAX_FRAME_BYTES: usize = 4 << 20;
 
-/// Most bytes of ours that wait: who pings without end and reads nothing is given up.
+/// Maximum number of unsent bytes. This closes a connection to a peer that sends pings without end and reads
+/// nothing.
 const MAX_UNSENT_BYTES: usize = 512 << 10;
 
-/// Most frames, and about as many bytes, handed over at once.
+/// Maximum number of frames in one batch, and the approximate maximum number of bytes.
 const MAX_FRAMES_PER_BATCH: usize = 256;
 const MAX_BATCH_BYTES: usize = 256 << 10;
 
-/// How long to stay away from who says that we come too often, unless it says how long.
+/// Minimum delay after a "too many requests" response, unless the exchange sends its own delay.
 const MIN_TOO_MANY_REQUESTS_DELAY: Duration = Duration::from_secs(60);
 
-/// Nobody is told to stay away longer than this: a ban of days has to be looked into.
+/// Maximum delay that an exchange can request. An operator should look into a ban of several days.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
-/// Which of a feed's connections.
+/// The id of a connection within its feed.
 pub(crate) type LineId = u64;
 
-/// What happens on a connection.
+/// An event on a connection.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// It stands.
+    /// The connection is open.
     Opened,
-    /// Frames came; at least one.
+    /// Frames arrived; at least one.
     Frames(Vec<Frame>),
-    /// Something came that is no frame of data.
+    /// A message arrived that is no data frame.
     Pulse,
-    /// It is over.
+    /// The connection ended.
     Ended(End),
 }
 
-/// A frame of data.
+/// A data frame.
 #[derive(Debug)]
 pub(crate) enum Frame {
     Text(Utf8Bytes),
     Binary,
 }
 
-/// How a connection ended, or why there was none.
+/// How a connection ended, or why the connection failed to open.
 #[derive(Debug)]
 pub(crate) struct End {
     pub(crate) why: String,
-    /// How long the exchange wants us to stay away.
+    /// How long the exchange asks the feed to wait.
     pub(crate) away: Duration,
-    /// A frame made no sense, or was too large.
+    /// Whether a frame was invalid or too large.
     pub(crate) garbled: bool,
 }
 
-/// One connection's task.
+/// The task of one connection.
 pub(crate) struct Connection {
     pub(crate) id: LineId,
     pub(crate) url: Uri,
     pub(crate) network: Network,
-    /// When it may be dialled.
+    /// Earliest time to dial.
     pub(crate) turn: Instant,
-    /// Least time between two messages of ours.
+    /// Minimum time between two messages to the exchange.
     pub(crate) say_every: Duration,
     /// Another host of the exchange.
     pub(crate) elsewhere: Option<&'static str>,
-    /// What is to be said.
+    /// Messages to send.
     pub(crate) outbox: mpsc::UnboundedReceiver<String>,
     pub(crate) events: mpsc::Sender<(LineId, Event)>,
 }
@@ -111,7 +113,8 @@ impl Connection {
         }
     }
 
-    /// Why there is no connection. Whoever is refused for the place they are in is told of another host.
+    /// Returns why the connection failed. If the exchange refuses the client's country, the reason names
+    /// another host.
     fn refused(&self, error: tungstenite::Error) -> End {
         let banned = matches!(&error, tungstenite::Error::Http(response)
             if response.status() == StatusCode::UNAVAILABLE_FOR_LEGAL_REASONS);
@@ -122,7 +125,7 @@ impl Connection {
         end
     }
 
-    /// Says what is to be said, and hands on what is heard, until it ends.
+    /// Sends queued messages and forwards received frames until the connection ends.
     async fn converse(&mut self, mut socket: Socket) -> End {
         let mut next_say = Instant::now();
         let mut listening = true;
@@ -151,7 +154,7 @@ impl Connection {
         }
     }
 
-    /// Hands on a message and those that are there already behind it.
+    /// Forwards a message, and the messages that are already available after this message.
     async fn handle_message(
         &self,
         first: Option<Result<Message, tungstenite::Error>>,
@@ -178,20 +181,20 @@ impl Connection {
         }
         self.send_event(if frames.is_empty() { Event::Pulse } else { Event::Frames(frames) }).await;
         if end.is_some() {
-            // A close is answered; whether that arrives is no longer our concern.
+            // The task answers a close frame. Whether the answer arrives does not matter.
             let _ = timeout(Duration::from_secs(1), socket.close(None)).await;
         }
         end
     }
 
     async fn send_event(&self, event: Event) {
-        // A feed that is gone aborts this task.
+        // If the feed is gone, this task is aborted.
         let _ = self.events.send((self.id, event)).await;
     }
 }
 
 impl End {
-    /// Nothing more is known than why.
+    /// Returns an end of which only the reason is known.
     pub(crate) fn plain(why: String) -> Self {
         Self { why, away: Duration::ZERO, garbled: false }
     }

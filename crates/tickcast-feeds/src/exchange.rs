@@ -1,23 +1,23 @@
-//! What a feed has to know about an exchange: the seam at which a new one is added.
+//! What a feed must know about an exchange. A new exchange implements these traits.
 
 use std::time::Duration;
 
 use tickcast::{Symbol, Tick};
 
-/// An exchange, as far as its messages go.
+/// An exchange's messages and limits.
 pub trait Exchange: Send + Sync + 'static {
-    /// What it allows, and what may be expected of it.
+    /// Returns the limits of the exchange and the expected heartbeat.
     fn limits(&self) -> ExchangeLimits;
 
-    /// Where its stream lies on a server that is given without a path.
+    /// Returns the path of the stream. The feed uses this path if the server's URL has none.
     fn path(&self) -> &'static str;
 
-    /// Another host of it, for whoever it refuses for the place they are in.
+    /// Returns another host of the exchange, for clients that the exchange refuses because of their country.
     fn elsewhere(&self) -> Option<&'static str> {
         None
     }
 
-    /// What is said and understood over one new connection.
+    /// Creates the protocol state of one new connection.
     fn new_connection(&self) -> Box<dyn ExchangeProtocol>;
 }
 
@@ -39,97 +39,98 @@ impl Exchange for Box<dyn Exchange> {
     }
 }
 
-/// What is said and understood over one connection.
+/// The protocol of one connection: encodes requests and decodes frames.
 pub trait ExchangeProtocol: Send {
-    /// What is said first: the subscriptions.
+    /// Returns the first messages to send: the subscriptions.
     fn open(&mut self) -> Vec<String>;
 
-    /// Takes a text frame, and appends what it says.
+    /// Decodes a text frame and appends the events of this frame.
     ///
     /// # Errors
-    /// Where it makes no sense.
+    /// If the frame is invalid.
     fn on_text(&mut self, frame: &str, heard: &mut Vec<FeedEvent>) -> Result<(), DecodeError>;
 }
 
-/// What an exchange allows, and what may be expected of it.
+/// The limits of an exchange, and the expected heartbeat.
 #[derive(Debug, Clone, Copy)]
 pub struct ExchangeLimits {
-    /// Least time between two connections from here.
+    /// Minimum time between two connections from this client.
     pub connect_interval: Duration,
-    /// Least time between two messages of ours over one connection. Pongs come on top.
+    /// Minimum time between two messages to the exchange over one connection. Pongs are extra.
     pub send_interval: Duration,
-    /// A healthy connection is never quieter than this: its heartbeats or pings are part of the protocol.
+    /// Maximum silence of a healthy connection. Heartbeats or pings are part of the protocol.
     pub heartbeat_timeout: Duration,
-    /// A connection is replaced when it is this old, before the exchange cuts it.
+    /// Maximum age of a connection. The feed replaces a connection at this age, before the exchange cuts the
+    /// connection.
     pub max_connection_age: Option<Duration>,
-    /// Most symbols of one connection.
+    /// Maximum number of symbols per connection.
     pub symbols: usize,
 }
 
-/// One thing that a frame says.
+/// One event in a frame.
 #[derive(Debug)]
 pub enum FeedEvent {
     /// A price.
     Price(Box<FeedPrice>),
-    /// A price is said to be none: nobody quotes it.
+    /// An empty price: the exchange reports that no participant quotes the symbol.
     NoQuote,
-    /// A part of the frame made no sense. The others may.
+    /// A part of the frame was invalid. Other parts may be valid.
     Undecodable(DecodeError),
-    /// So many messages were lost on this connection.
+    /// The number of messages that were lost on this connection.
     Lost(u64),
-    /// The exchange does not give this symbol, in its own words.
+    /// The exchange does not offer this symbol. The reason is the exchange's text.
     Refused {
-        /// Which.
+        /// The refused symbol.
         symbol: Symbol,
-        /// Its words.
+        /// The exchange's text.
         why: String,
     },
-    /// The exchange gives nothing over this connection, in its own words.
+    /// The exchange sends nothing over this connection. The reason is the exchange's text.
     Failed(String),
-    /// It is closed for a while, in its own words: prices will come again.
+    /// The exchange is closed for a while, and prices will come again. The reason is the exchange's text.
     Halted(String),
-    /// It is open.
+    /// The exchange is open.
     Open,
-    /// The connection will soon be cut: another one has to be ready.
+    /// The exchange will soon cut the connection. The feed must open another connection.
     GoingAway,
-    /// This has to be said next.
+    /// A message to send next.
     Send(String),
-    /// Something that is known, and no price: a heartbeat, an acknowledgement.
+    /// A known message without a price: a heartbeat or an acknowledgement.
     Nothing,
-    /// Something that is not known: its kind.
+    /// The kind of an unknown message.
     Unknown(String),
 }
 
-/// A price as an exchange gave it.
+/// A price that an exchange sent.
 #[derive(Debug)]
 pub struct FeedPrice {
-    /// The tick, but for its time.
+    /// The tick without its time.
     pub tick: Tick,
-    /// When it happened.
+    /// When the price occurred.
     pub when: EventTime,
-    /// What sort it is of: places are compared within a sort.
+    /// The kind of the price. Sequences are compared only within a kind.
     pub kind: Kind,
-    /// Where it stands among others of its symbol and sort.
+    /// The position among other prices of the same symbol and kind.
     pub place: Sequence,
-    /// It is not new: it says where things stand.
+    /// Whether the price is a part of a snapshot of the current state, not a new event.
     pub snapshot: bool,
 }
 
-/// When a price happened, in ms since 1970.
+/// When a price occurred, in ms since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventTime {
-    /// As the exchange says.
+    /// The time from the exchange.
     At(i64),
-    /// The exchange does not say.
+    /// The exchange sends no time.
     Unsaid,
-    /// The exchange says something that is no time.
+    /// The exchange sent an invalid time.
     Unreadable,
 }
 
-/// What sort a price is of.
+/// The kind of a price.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// A summary: last price, bid and ask, the day's range.
+    /// A summary: last price, bid and ask, and the day's range.
     Ticker,
     /// Best bid and ask.
     Quote,
@@ -137,18 +138,18 @@ pub enum Kind {
     Trade,
 }
 
-/// Where a price stands among others of its symbol and sort.
+/// The position of a price among other prices of the same symbol and kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sequence {
-    /// Numbered: one more each time, so that a hole is a loss.
+    /// A sequence number that increases by one, so that a gap is a loss.
     Each(u64),
-    /// Numbered: each time more than before.
+    /// A sequence number that increases, with gaps.
     Rising(u64),
-    /// By its time alone, in whatever unit: not before the one before.
+    /// Only a time, in any unit. A time is never before the previous time.
     Time(u64),
 }
 
-/// What made no sense, and how.
+/// Which input was invalid, and why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct DecodeError(pub String);
@@ -160,7 +161,7 @@ impl From<serde_json::Error> for DecodeError {
 }
 
 impl FeedEvent {
-    /// A price, or what became of it.
+    /// Returns the event for the result of decoding a price.
     pub(crate) fn from_print(print: Result<Option<FeedPrice>, DecodeError>) -> Self {
         match print {
             Ok(Some(print)) => Self::Price(Box::new(print)),

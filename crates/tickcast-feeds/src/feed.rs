@@ -1,4 +1,4 @@
-//! Keeps an exchange's prices coming: connects, watches, and connects again.
+//! Keeps an exchange's prices coming: connects, monitors the connection and reconnects.
 
 mod connection_state;
 mod feed_status;
@@ -21,19 +21,22 @@ use crate::{Exchange, SymbolMap};
 use connection_state::{ConnectionState, Deadline, Timeouts};
 use feed_status::FeedStatus;
 
-/// How long no price may come over a connection, whatever else does, before another is tried. Unless a feed is told otherwise.
+/// Default maximum time without a price on a connection, even if other messages arrive. After this time the
+/// feed tries another connection.
 pub const DEFAULT_PRICE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A connection that brought hardly a price is given longer each time, up to so many times as long: perhaps there is none.
+/// Maximum factor of the price timeout. The timeout doubles after each connection with hardly any price,
+/// because the exchange may have no prices.
 const MAX_TIMEOUT_FACTOR: u32 = 16;
 
-/// A connection's planned end is brought forward by up to this part of its life: those begun together do not end together.
+/// Maximum random share by which a connection's planned end is brought forward. So connections that began
+/// together do not end together.
 const LIFE_JITTER: f64 = 0.1;
 
-/// How many batches of frames may wait.
+/// Maximum number of queued batches of frames.
 const MAX_QUEUED_EVENTS: usize = 4;
 
-/// An exchange's prices, kept coming.
+/// A feed: keeps the prices of one exchange coming.
 pub struct Feed {
     exchange: Box<dyn Exchange>,
     url: Uri,
@@ -43,24 +46,27 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// A feed of `exchange` at `url`, for these symbols. Where the URL has no path, it is given the exchange's own.
+    /// Creates a feed of `exchange` at `url` for these symbols. If the URL has no path, the feed uses the
+    /// exchange's own path.
     pub fn new(exchange: impl Exchange, url: Uri, names: SymbolMap, publisher: Publisher) -> Self {
         let url = with_path(url, exchange.path());
         Self { exchange: Box::new(exchange), url, names, publisher, price_timeout: DEFAULT_PRICE_TIMEOUT }
     }
 
-    /// How long no price may come before another connection is tried. Default: [`DEFAULT_PRICE_TIMEOUT`].
+    /// Sets the maximum time without a price before the feed tries another connection. Default:
+    /// [`DEFAULT_PRICE_TIMEOUT`].
     #[must_use]
     pub const fn price_timeout(mut self, silence: Duration) -> Self {
         self.price_timeout = silence;
         self
     }
 
-    /// Keeps the prices coming until it is dropped.
+    /// Runs the feed until the returned future is dropped.
     pub async fn run(self, network: &Network) -> Infallible {
         let (sender, mut events) = mpsc::channel(MAX_QUEUED_EVENTS);
         let standing = FeedStatus::new(&self.names, self.publisher.clone());
-        // An earlier run's last tick is not taken twice, and what was missed since is counted.
+        // The last tick of an earlier run must not be accepted twice. The ticks missed since then are
+        // counted.
         let marks =
             SequenceTracker::after(self.names.local().filter_map(|symbol| self.publisher.newest(&symbol)));
         let mut run = Run {
@@ -81,7 +87,7 @@ impl Feed {
             tokio::select! {
                 biased;
                 () = sleep_until(due) => run.check_deadlines(Instant::now()),
-                // The sender is here, too: there is always one.
+                // This task holds a sender too, so the channel never closes.
                 event = events.recv() => if let Some((id, event)) = event {
                     run.handle_event(id, event, Instant::now());
                 },
@@ -99,17 +105,17 @@ fn with_path(url: Uri, path: &'static str) -> Uri {
     Uri::from_parts(parts).unwrap_or(url)
 }
 
-/// A feed that is running. There is always a connection that is not leaving, or a time to dial.
+/// A running feed. At any time, a connection that is not leaving exists, or a time to dial is set.
 struct Run {
     feed: Feed,
     network: Network,
     sender: mpsc::Sender<(LineId, Event)>,
-    /// One; two while one takes over from the other; none while waiting to dial.
+    /// The connections. Usually one; two during a takeover; none while the feed waits to dial.
     calls: Vec<ConnectionState>,
     next_id: LineId,
     dial_at: Option<Instant>,
     backoff: Backoff,
-    /// How many times as long as usual a connection may bring no price.
+    /// The factor of the price timeout.
     timeout_factor: u32,
     marks: SequenceTracker,
     standing: FeedStatus,
@@ -123,7 +129,7 @@ impl Run {
         }
     }
 
-    /// When there is something to look at.
+    /// Returns the time of the next check.
     fn next_deadline(&self) -> Instant {
         let far = Instant::now() + Duration::from_secs(3600);
         let patience = self.timeouts();
@@ -132,7 +138,8 @@ impl Run {
         calls.chain(unheard).chain(self.dial_at).min().unwrap_or(far)
     }
 
-    /// Looks at what is due. Where that changes what there is, it is looked at again at once.
+    /// Handles deadlines that have passed. A deadline may change the connections, so the loop then checks
+    /// again at once.
     fn check_deadlines(&mut self, now: Instant) {
         if self.dial_at.is_some_and(|at| at <= now) {
             self.dial_at = None;
@@ -201,28 +208,28 @@ impl Run {
         });
     }
 
-    /// Dials again where no connection is to stay.
+    /// Schedules a dial if every connection is leaving.
     fn schedule_dial(&mut self, away: Duration, now: Instant) {
         if self.calls.iter().all(|call| call.leaving) {
-            // An exchange that has asked us to stay away has not taken that back.
+            // If the exchange asked the feed to wait, that delay stays valid.
             let at = now + self.backoff.next(away);
             self.dial_at = Some(self.dial_at.map_or(at, |before| before.max(at)));
         }
     }
 
-    /// Has another connection take over from this one.
+    /// Starts the replacement of this connection by another one.
     fn replace(&mut self, i: usize, now: Instant) {
         self.calls[i].leaving = true;
         if self.calls.iter().all(|call| call.leaving) && self.dial_at.is_none() {
-            // One that leaves before it brought anything is no better than one that fell.
+            // A connection that leaves before it brought a price counts as a failure.
             let pause =
                 if self.calls[i].has_prices() { Duration::ZERO } else { self.backoff.next(Duration::ZERO) };
             self.dial_at = Some(now + pause);
         }
     }
 
-    /// No price has come over a connection for too long, whatever else has. It is kept until another brings some: perhaps there
-    /// are none to be had.
+    /// Handles a connection without a price for too long, even if other messages arrived. The feed keeps the
+    /// connection until another one brings a price, because the exchange may have no prices.
     fn handle_silence(&mut self, i: usize, now: Instant) {
         if self.calls[i].is_steady() {
             self.is_well();
@@ -235,13 +242,13 @@ impl Run {
         }
         let call = &mut self.calls[i];
         (call.first_price, call.leaving) = (None, true);
-        // One such is enough.
+        // One silent connection is enough.
         self.calls.retain(|call| call.id == id || !call.leaving);
         self.standing.set_state(SourceState::Stale);
         self.schedule_dial(Duration::ZERO, now);
     }
 
-    /// Gives a connection up.
+    /// Closes a connection.
     fn drop_connection(&mut self, i: usize, end: End, now: Instant) {
         let call = self.calls.remove(i);
         if let Some(opened) = call.opened {
@@ -251,12 +258,13 @@ impl Run {
             self.is_well();
         }
         self.feed.publisher.count(FeedEventKind::Errors, u64::from(end.garbled));
-        // With nobody left to wait for, the one that is to take over does.
+        // If no connection is left to wait for, the waiting connection takes over.
         let waiting = self.calls.iter().position(|call| !call.held.is_empty());
         if let Some(i) = waiting.filter(|i| !self.must_wait(*i)) {
             self.take_over(i);
         }
-        // As long as another one brings prices, or is there to bring the next, nobody misses this one.
+        // The loss does not matter if another connection brings prices. Nor does it matter if this connection
+        // was leaving and another one is open.
         let missed =
             !self.calls.iter().any(|other| other.has_prices() || (call.leaving && other.opened.is_some()));
         if missed {
@@ -267,13 +275,13 @@ impl Run {
         self.schedule_dial(end.away, now);
     }
 
-    /// Prices have come for long enough: earlier trouble is forgotten.
+    /// Resets the backoff and the timeout factor, because prices have come for long enough.
     fn is_well(&mut self) {
         self.backoff.reset();
         self.timeout_factor = 1;
     }
 
-    /// Takes in what happened on a connection.
+    /// Handles an event on a connection.
     fn handle_event(&mut self, id: LineId, event: Event, now: Instant) {
         let Some(i) = self.calls.iter().position(|call| call.id == id) else { return };
         self.calls[i].pulse = now;
@@ -293,7 +301,7 @@ impl Run {
         (call.opened, call.last_price) = (Some(now), now);
         call.relieve_at = life.map(|life| now + life.mul_f64(1.0 - LIFE_JITTER * fastrand::f64()));
         for text in call.conversation.open() {
-            // Who does not listen any more will be heard of.
+            // If the receiver is gone, an event reports the end of the connection.
             let _ = call.outbox.send(text);
         }
     }

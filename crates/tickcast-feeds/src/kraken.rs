@@ -13,16 +13,16 @@ use crate::exchange::{
 use crate::names::SymbolMap;
 use crate::wire::{Extras, Field, each, excerpt, trade_number, when_written};
 
-/// What is sent of each symbol.
+/// The channel to subscribe to for each symbol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KrakenChannel {
-    /// Last price, rolling 24 h change, best bid and ask: whenever one of these moves.
+    /// Last price, rolling 24 h change, and best bid and ask: on each change of one of these.
     Ticker,
     /// Trades.
     Trade,
 }
 
-/// Kraken.
+/// The exchange Kraken.
 #[derive(Debug, Clone)]
 pub struct Kraken {
     names: SymbolMap,
@@ -30,16 +30,16 @@ pub struct Kraken {
 }
 
 impl Kraken {
-    /// Where it is.
+    /// The URL of the exchange.
     pub const URL: &'static str = "wss://ws.kraken.com/v2";
 
-    /// Tickers of these symbols, such as `BTC/USD`.
+    /// Creates the exchange with the tickers of these symbols, such as `BTC/USD`.
     #[must_use]
     pub const fn ticker(names: SymbolMap) -> Self {
         Self { names, channel: KrakenChannel::Ticker }
     }
 
-    /// Trades of these symbols.
+    /// Creates the exchange with the trades of these symbols.
     #[must_use]
     pub const fn trade(names: SymbolMap) -> Self {
         Self { names, channel: KrakenChannel::Trade }
@@ -49,10 +49,10 @@ impl Kraken {
 impl Exchange for Kraken {
     fn limits(&self) -> ExchangeLimits {
         ExchangeLimits {
-            // It allows about 150 in ten minutes.
+            // The exchange allows about 150 connections in ten minutes.
             connect_interval: Duration::from_secs(5),
             send_interval: Duration::from_millis(250),
-            // It sends a heartbeat a second when nothing else flows.
+            // The exchange sends one heartbeat per second when no other message flows.
             heartbeat_timeout: Duration::from_secs(10),
             max_connection_age: None,
             symbols: 1000,
@@ -138,7 +138,7 @@ impl ExchangeProtocol for Kraken {
             }
             (Some("trade"), _) => {
                 let mut trades: Vec<Trade<'_>> = each(frame.data, heard);
-                // In a snapshot they may come newest first.
+                // In a snapshot, the newest trade may be the first.
                 trades.sort_by_key(|trade| trade.trade_id.number("trade_id").unwrap_or(0));
                 for trade in &trades {
                     let print = self.trade_print(trade, snapshot, heard);
@@ -164,7 +164,8 @@ impl ExchangeProtocol for Kraken {
 }
 
 impl Kraken {
-    /// What its state means for these prices. Orders may still move bid and ask while none is matched.
+    /// Returns the event for the exchange's system status. Orders may still move bid and ask while the
+    /// exchange matches no orders.
     fn system_status(&self, system: &str) -> FeedEvent {
         let trades = self.channel == KrakenChannel::Trade;
         match system {
@@ -174,7 +175,7 @@ impl Kraken {
         }
     }
 
-    /// Each symbol is answered by itself.
+    /// Decodes the response to a subscription. The exchange answers each symbol separately.
     fn answer(&self, frame: &Frame<'_>) -> FeedEvent {
         if frame.success != Some(false) {
             return FeedEvent::Nothing;
@@ -240,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_by_their_text() {
+    fn numbers_keep_their_digits() {
         let heard = hear(
             r#"{"channel":"ticker","type":"update","data":[{"symbol":"BTC/USD","bid":0.0,"bid_qty":0.00000000,"ask":64250.10,
             "ask_qty":1.20000000,"last":6.4250E4,"volume":2310.55510000,"change":-250.10,"change_pct":0.39,
@@ -257,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_snapshot_of_trades_is_taken_in_order() {
+    fn trades_of_a_snapshot_are_sorted_by_number() {
         let trade = |id: u32| {
             format!(
                 r#"{{"symbol":"BTC/USD","side":"buy","price":1.0,"qty":2,"trade_id":{id},"timestamp":"2026-07-01T12:00:00Z"}}"#
@@ -277,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_price() {
+    fn messages_without_a_price_produce_no_price() {
         let zero = r#"{"channel":"ticker","type":"snapshot","data":[{"symbol":"BTC/USD","bid":0,"ask":0,"last":0.0,"timestamp":"1970-01-01T00:00:00.000000Z"}]}"#;
         assert!(matches!(&hear(zero)[..], [FeedEvent::NoQuote]));
         let nack = r#"{"error":"Currency pair not supported BTC/USD","method":"subscribe","req_id":7,"success":false,"symbol":"BTC/USD"}"#;
@@ -310,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_makes_no_sense_costs_no_other() {
+    fn an_invalid_entry_does_not_discard_the_others() {
         let heard = hear(
             r#"{"channel":"ticker","type":"update","data":[{"symbol":"BTC/USD","last":1.5,"bid":"","high":"NaN","timestamp":7},
             {"symbol":"BTC/USD"},{"symbol":"BTC/USD","last":null},{"symbol":"BTC/USD","last":2.5}]}"#,

@@ -1,8 +1,8 @@
 //! Live prices from exchanges, as sources of a [`tickcast::Hub`].
 //!
-//! A [`Feed`] keeps one exchange's prices coming: it connects, subscribes, watches, and connects again. What an exchange's
-//! messages look like is all that an [`Exchange`] knows; there is no IO in it. To add one, implement [`Exchange`] and
-//! [`ExchangeProtocol`]: `kraken.rs` is the example that `docs/sources.md` goes through.
+//! A [`Feed`] keeps one exchange's prices coming: the feed connects, subscribes, monitors the connection and
+//! reconnects. An [`Exchange`] knows only the format of an exchange's messages and does no IO. To add an
+//! exchange, implement [`Exchange`] and [`ExchangeProtocol`]. `docs/sources.md` explains the example `kraken.rs`.
 //!
 //! ```no_run
 //! use tickcast::{Hub, SourceOptions};
@@ -44,5 +44,5 @@ pub use feed::{DEFAULT_PRICE_TIMEOUT, Feed};
 pub use kraken::{Kraken, KrakenChannel};
 pub use names::{SymbolMap, SymbolMapError};
 pub use network::{Dial, DialError, DialFuture, IoBackend, Network};
-/// An exchange's address.
+/// The URL of an exchange.
 pub use tokio_tungstenite::tungstenite::http::Uri;

@@ -1,4 +1,4 @@
-//! What symbols are called there, and here.
+//! The exchange's name and the local name of each symbol.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use tickcast::{Symbol, SymbolError};
 use crate::exchange::DecodeError;
 use crate::wire::excerpt;
 
-/// The symbols of a feed: what the exchange calls them, and what they are called here. Cheap to clone.
+/// The symbols of a feed: the exchange's name and the local name of each symbol. Cheap to clone.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SymbolMap(Arc<Inner>);
 
@@ -18,31 +18,33 @@ struct Inner {
     by_name: HashMap<String, Symbol>,
 }
 
-/// Why names cannot be used.
+/// An error in the names of symbols.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SymbolMapError {
-    /// There are none, or one is empty.
+    /// The list is empty, or a name is empty.
     #[error("a symbol is missing")]
     None,
-    /// A name is there twice.
+    /// A name occurs twice.
     #[error("symbol {0:?} is there twice")]
     Twice(String),
-    /// Two of them would be the same here.
+    /// Two symbols would have the same local name.
     #[error("{0:?} and another symbol would both be called {1:?}")]
     Same(String, String),
-    /// It cannot be called here what it is called there.
+    /// The exchange's name is not valid as a local name.
     #[error("symbol {0:?} has to be called something else here, as in {0}=NAME, or by a map: {1}")]
     VenueName(String, SymbolError),
-    /// It cannot be called here what it is to be called.
+    /// The chosen local name is not valid.
     #[error("symbol {0:?} cannot be called {1:?} here: {2}")]
     LocalName(String, String, SymbolError),
 }
 
 impl SymbolMap {
-    /// From the exchange's name and ours; without ours it is the same. The exchange's may be any text.
+    /// Creates a map from pairs of the exchange's name and the local name. Without a local name, the
+    /// exchange's name is the local name. The exchange's name may be any text.
     ///
     /// # Errors
-    /// Where there are none, one is empty or there twice, two have the same name here, or one cannot be a [`Symbol`].
+    /// If the list is empty, a name is empty or occurs twice, two symbols have the same local name, or a
+    /// local name is not a valid [`Symbol`].
     pub fn new(names: impl IntoIterator<Item = (String, Option<String>)>) -> Result<Self, SymbolMapError> {
         let (mut list, mut by_name, mut taken) = (Vec::new(), HashMap::new(), HashSet::new());
         for (theirs, ours) in names {
@@ -64,28 +66,28 @@ impl SymbolMap {
         if list.is_empty() { Err(SymbolMapError::None) } else { Ok(Self(Arc::new(Inner { list, by_name }))) }
     }
 
-    /// What is called `name` there.
+    /// Returns the symbol with this exchange's name.
     #[must_use]
     pub fn symbol(&self, name: &str) -> Option<Symbol> {
         self.0.by_name.get(name).copied()
     }
 
-    /// What is called `name` there, where it was asked for.
+    /// Returns the symbol with this exchange's name, or an error if the feed did not request the symbol.
     pub(crate) fn asked_for(&self, name: &str) -> Result<Symbol, DecodeError> {
         self.symbol(name).ok_or_else(|| DecodeError(format!("nobody asked for {}", excerpt(name))))
     }
 
-    /// What they are called there, in order.
+    /// Returns the exchange's names, in order.
     pub fn venue_names(&self) -> impl Iterator<Item = &str> {
         self.0.list.iter().map(|(name, _)| name.as_str())
     }
 
-    /// What they are called here, in order.
+    /// Returns the local names, in order.
     pub fn local(&self) -> impl Iterator<Item = Symbol> {
         self.0.list.iter().map(|(_, symbol)| *symbol)
     }
 
-    /// How many there are; never none.
+    /// Returns the number of symbols; at least one.
     #[must_use]
     pub fn count(&self) -> usize {
         self.0.list.len()
@@ -101,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn both_ways() {
+    fn each_name_maps_to_its_symbol_and_back() {
         let names = names(&[("BTCUSDT", Some("BTC/USD")), ("ETHUSDT", None)]).unwrap();
         assert_eq!(names.symbol("BTCUSDT").unwrap().as_str(), "BTC/USD");
         assert_eq!(names.local().last().unwrap().as_str(), "ETHUSDT");
@@ -116,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn each_refusal_by_name() {
+    fn each_error_names_the_symbol() {
         let says = |pairs: &[_]| names(pairs).unwrap_err().to_string();
         assert_eq!(says(&[]), "a symbol is missing");
         assert_eq!(says(&[("", Some("A"))]), "a symbol is missing");

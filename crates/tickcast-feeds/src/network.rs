@@ -1,4 +1,4 @@
-//! How an exchange is reached.
+//! Connections to the servers of exchanges.
 
 use std::collections::HashMap;
 use std::io;
@@ -14,42 +14,42 @@ use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_tungstenite::tungstenite::http::Uri;
 
-/// How long an address may take to answer.
+/// Maximum time for one address to accept a connection.
 const ANSWER: Duration = Duration::from_secs(3);
 
-/// Bytes to and from an exchange.
+/// A byte stream to and from an exchange.
 pub trait IoBackend: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> IoBackend for T {}
 
-/// A connection on its way.
+/// A future that opens a connection.
 pub type DialFuture<'a> = Pin<Box<dyn Future<Output = Result<Box<dyn IoBackend>, DialError>> + Send + 'a>>;
 
-/// Whatever opens a stream of bytes to a URL: the network, or a test's own.
+/// A way to open a byte stream to a URL: the network, or a substitute in a test.
 pub trait Dial: Send + Sync + 'static {
-    /// Opens one.
+    /// Opens a byte stream to this URL.
     fn dial<'a>(&'a self, url: &'a Uri) -> DialFuture<'a>;
 }
 
-/// Why an exchange could not be reached.
+/// An error while connecting to an exchange.
 #[derive(Debug, thiserror::Error)]
 pub enum DialError {
     /// A URL without a host.
     #[error("there is no host in it")]
     NoHost,
-    /// The name is not known, or nobody answers there.
+    /// The host name is unknown, or no server answers at the address.
     #[error("{0}")]
     Io(#[from] io::Error),
-    /// Who answers is not who is meant, or cannot be asked.
+    /// The server's certificate is not valid for the host, or TLS is not available.
     #[error("TLS: {0}")]
     Tls(String),
 }
 
-/// The way to the exchanges for all feeds of a program. Cheap to clone; all clones together keep an exchange's limits.
+/// The network access of all feeds in a program. Cheap to clone. All clones share the exchange's limits.
 #[derive(Clone)]
 pub struct Network {
     dial: Arc<dyn Dial>,
-    /// When each host may be dialled next.
+    /// The time when each host may be dialled next.
     next: Arc<Mutex<HashMap<String, Instant>>>,
 }
 
@@ -60,13 +60,13 @@ impl Default for Network {
 }
 
 impl Network {
-    /// The real one: TCP, and TLS with the certificates that the system trusts.
+    /// Creates access to the real network: TCP, and TLS with the certificates that the system trusts.
     #[must_use]
     pub fn new() -> Self {
         Self::by(Internet::default())
     }
 
-    /// One of one's own.
+    /// Creates network access with a custom dialler.
     #[must_use]
     pub fn by(dial: impl Dial) -> Self {
         Self { dial: Arc::new(dial), next: Arc::default() }
@@ -76,7 +76,8 @@ impl Network {
         self.dial.dial(url).await
     }
 
-    /// When the host of `url` may be dialled, once more, at least `every` after the time before.
+    /// Reserves and returns the next time to dial the host of `url`, at least `every` after the previous
+    /// dial.
     pub(crate) fn next_slot(&self, url: &Uri, every: Duration) -> Instant {
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         let host = url.authority().map(ToString::to_string).unwrap_or_default();
@@ -87,7 +88,7 @@ impl Network {
     }
 }
 
-/// TCP, and TLS where the URL says so.
+/// The real network: TCP, and TLS if the URL requires TLS.
 #[derive(Default)]
 struct Internet {
     tls: OnceLock<Arc<rustls::ClientConfig>>,
@@ -113,7 +114,8 @@ impl Dial for Internet {
     }
 }
 
-/// Connects to the first of a host's addresses that answers. One that is a black hole, as IPv6 is in places, leaves time for others.
+/// Connects to the first address of a host that answers. If an address never answers, as happens with IPv6,
+/// time remains for the other addresses.
 async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
     let mut failed = io::Error::new(io::ErrorKind::NotFound, "it has no address");
     for address in lookup_host((host, port)).await? {
@@ -148,7 +150,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_host_is_dialled_at_its_pace_and_others_are_not_held_up() {
+    async fn a_host_is_dialled_at_its_rate_and_other_hosts_are_not_delayed() {
         let network = Network::new();
         let (here, there): (Uri, Uri) = ("ws://a:1/x".parse().unwrap(), "ws://b:1/x".parse().unwrap());
         let every = Duration::from_secs(4);

@@ -1,4 +1,4 @@
-//! How far each symbol has come, so that nothing is taken twice, nothing older over something newer, and a hole is seen.
+//! The sequence number of each symbol. The tracker drops duplicates and older prices, and detects gaps.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -8,22 +8,22 @@ use tickcast::{Extras, Price, PublishedTick, Symbol, Time};
 
 use crate::{EventTime, FeedPrice, Kind, Sequence};
 
-/// So many in a row that are behind, but happened so much later than what they are behind of, are no stragglers: the exchange
-/// has begun to count anew.
+/// After this many out-of-order messages in a row, with a timestamp this much newer, the messages are no
+/// stragglers. The exchange is assumed to have restarted its sequence.
 const RESTART_AFTER_STRAGGLERS: u32 = 64;
 const RESTART_TIME_GAP: Duration = Duration::from_secs(10);
 
-/// A time further ahead of the clock here says nothing of what came before what.
+/// Maximum time ahead of the local clock. A later timestamp is not used for ordering.
 const MAX_TIME_AHEAD: Duration = Duration::from_secs(5);
 
-/// Where so many seem to be missing since an earlier run, it is the numbers that are others.
+/// Maximum plausible gap since an earlier run. If the gap is larger, the exchange uses different numbers.
 const MAX_GAP_AFTER_RESTART: u64 = 1_000_000;
 
-/// How far each symbol has come, over all connections.
+/// The position of each symbol, over all connections.
 #[derive(Debug, Default)]
 pub(crate) struct SequenceTracker {
     marks: HashMap<(Symbol, Kind), Mark>,
-    /// The time of each symbol's last tick, of whatever sort, and when that came.
+    /// The time of each symbol's last tick, of any kind, and the time when that tick arrived.
     times: HashMap<Symbol, (Time, Time)>,
 }
 
@@ -33,32 +33,32 @@ struct Mark {
     price: Price,
     extras: Extras,
     behind: u32,
-    /// It is from an earlier run, perhaps of something else under the same name.
+    /// Whether the position comes from an earlier run, perhaps of another exchange with the same source name.
     inherited: bool,
 }
 
-/// What is known of a trade that was published.
+/// The known fields of a published trade.
 #[derive(Deserialize)]
 struct Published {
     trade_id: Option<u64>,
 }
 
-/// What a price is, after those before it.
+/// The relation of a price to the earlier prices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Freshness {
-    /// New, after so many that are missing.
+    /// A new price, possibly after a gap.
     New {
-        /// Ticks that were not seen.
+        /// The number of ticks in the gap.
         missing: u64,
     },
-    /// Older than one taken before.
+    /// A price older than an accepted price.
     Straggler,
-    /// The same again.
+    /// A duplicate.
     Duplicate,
 }
 
 impl SequenceTracker {
-    /// Goes on where an earlier run ended, by each symbol's newest tick.
+    /// Continues after an earlier run, from each symbol's newest tick.
     pub(crate) fn after(newest: impl IntoIterator<Item = PublishedTick>) -> Self {
         let mut marks = Self::default();
         for update in newest {
@@ -74,16 +74,18 @@ impl SequenceTracker {
         marks
     }
 
-    /// Judges a price, and sets its tick's time where it is new: the one it happened at, `time`, but never before that of the one
-    /// before it. Where it is not known when it happened, it did so much later than the one before it as it came later; or else
-    /// `now`.
+    /// Checks a price and, if the price is new, sets the time of the tick.
+    ///
+    /// The time of the tick is the event time `time`, but never before the time of the previous tick. If the
+    /// event time is not readable, it is estimated: the previous tick's time plus the time between the two
+    /// arrivals. Without a previous tick, or if the exchange sends no times, the time is `now`.
     pub(crate) fn check(&mut self, print: &mut FeedPrice, time: Option<Time>, now: Time) -> Freshness {
         let verdict = self.place(print, time, now);
         if matches!(verdict, Freshness::New { .. }) {
             let symbol = print.tick.symbol;
             let before = self.times.get(&symbol).copied();
             let about = before.map_or(now, |(time, came)| time.saturating_add(now.since(came)));
-            // What has no time of its own by rule happened when it came.
+            // If the exchange sends no times, the event time is the arrival time.
             let time = match print.when {
                 EventTime::Unsaid => now,
                 EventTime::At(_) | EventTime::Unreadable => time.unwrap_or(about),
@@ -112,7 +114,7 @@ impl SequenceTracker {
         if !timeless && place <= mark.place {
             let again = match print.place {
                 Sequence::Each(_) | Sequence::Rising(_) => place == mark.place,
-                // Much can happen at one time.
+                // Several events can have the same time.
                 Sequence::Time(_) => place == mark.place && same,
             };
             if again {
@@ -161,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn holes_are_counted_and_nothing_is_taken_twice() {
+    fn gaps_are_counted_and_duplicates_are_dropped() {
         let mut marks = SequenceTracker::default();
         let verdicts = [5, 5, 6, 9, 7, 10].map(|id| check(&mut marks, Sequence::Each(id), "1"));
         let new = |missing| Freshness::New { missing };
@@ -172,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn much_can_happen_at_one_time() {
+    fn several_prices_can_have_the_same_time() {
         let mut marks = SequenceTracker::default();
         let mut at = |time, price| check(&mut marks, Sequence::Time(time), price);
         let new = Freshness::New { missing: 0 };
@@ -183,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn who_counts_anew_is_heard_in_the_end() {
+    fn a_restarted_sequence_is_accepted_after_some_messages() {
         let mut marks = SequenceTracker::default();
         check(&mut marks, Sequence::Each(1_000_000), "1");
         let mut at =
@@ -193,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_that_cannot_be_follows_the_one_before() {
+    fn an_invalid_time_is_replaced_by_the_time_after_the_previous_tick() {
         let mut marks = SequenceTracker::default();
         let mut time = |place, came: i64, time: Option<i64>| {
             let mut print = print(Sequence::Each(place), "1");
@@ -208,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_ahead_keeps_nobody_back() {
+    fn a_time_ahead_does_not_block_later_prices() {
         let mut marks = SequenceTracker::default();
         let mut at = |time: i64| {
             let place = Sequence::Time((NOW + time) as u64);
@@ -227,7 +229,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_earlier_run_is_gone_on_from() {
+    async fn the_sequence_continues_after_an_earlier_run() {
         let new = |missing| Freshness::New { missing };
         let mut marks = SequenceTracker::after([newest(7)]);
         let verdicts = [7, 6, 10].map(|id| check(&mut marks, Sequence::Each(id), "1"));

@@ -1,4 +1,4 @@
-//! How to find out what an exchange refuses that refuses a whole list for one bad name.
+//! Finds the names that an exchange refuses, if the exchange refuses a whole list because of one bad name.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,21 +7,22 @@ use crate::exchange::FeedEvent;
 use crate::names::SymbolMap;
 use crate::wire::excerpt;
 
-/// Most names asked for at once.
+/// Maximum number of names in one request.
 const MAX_SYMBOLS_PER_REQUEST: usize = 100;
 
-/// Names that are asked for a list at a time. A list that is refused is halved, until the bad ones stand alone. What was found
-/// out outlives the connection: an exchange may hang up on whoever asks for something bad.
+/// Lists of names to subscribe to, one list per request. A refused list is split in half until each bad name
+/// is alone. The result outlives the connection, because an exchange may close a connection after a bad
+/// request.
 #[derive(Debug, Clone)]
 pub(crate) struct Lists(Arc<Mutex<Vec<Vec<String>>>>);
 
-/// The lists of one connection, being asked for one after the other.
+/// The lists of one connection, requested one after the other.
 #[derive(Debug)]
 pub(crate) struct SubscriptionProbe {
     lists: Lists,
     waiting: VecDeque<Vec<String>>,
     asked: Option<Vec<String>>,
-    /// Something was given over this connection.
+    /// Whether the exchange confirmed a list over this connection.
     given: bool,
 }
 
@@ -31,7 +32,7 @@ impl Lists {
         Self(Arc::new(Mutex::new(names.chunks(MAX_SYMBOLS_PER_REQUEST).map(<[String]>::to_vec).collect())))
     }
 
-    /// Begins to ask, over a new connection.
+    /// Starts the requests of a new connection.
     pub(crate) fn ask(&self) -> SubscriptionProbe {
         SubscriptionProbe {
             lists: self.clone(),
@@ -41,7 +42,7 @@ impl Lists {
         }
     }
 
-    /// Takes a list apart, for this connection and those to come.
+    /// Splits a list, for this connection and for later connections.
     fn replace(&self, list: &[String], parts: &[Vec<String>]) {
         self.with(|lists| {
             if let Some(at) = lists.iter().position(|known| known == list) {
@@ -56,7 +57,7 @@ impl Lists {
 }
 
 impl SubscriptionProbe {
-    /// What to ask for next, where nothing is being asked for.
+    /// Returns the next list to request, if no request is pending.
     pub(crate) fn next(&mut self) -> Option<&[String]> {
         if self.asked.is_some() {
             return None;
@@ -65,14 +66,15 @@ impl SubscriptionProbe {
         self.asked.as_deref()
     }
 
-    /// What was asked for is given; says what that was.
+    /// Records that the pending request is confirmed, and returns its list.
     pub(crate) fn next_confirmed(&mut self) -> Option<Vec<String>> {
         let asked = self.asked.take();
         self.given |= asked.is_some();
         asked
     }
 
-    /// Takes a refusal in the exchange's words, and appends what it comes to; says whether there may be more to ask for.
+    /// Handles a refusal with the exchange's text and appends the resulting events. Returns whether more
+    /// requests may follow.
     pub(crate) fn on_refusal(&mut self, says: &str, names: &SymbolMap, heard: &mut Vec<FeedEvent>) -> bool {
         let why = format!("it refuses: {}", excerpt(says));
         match self.refused(says) {
@@ -88,8 +90,10 @@ impl SubscriptionProbe {
         }
     }
 
-    /// What was asked for is refused: the name, if it was one alone. `Err`: it is not about a name; nothing had been asked for, or
-    /// nothing at all is given, by an exchange that does not say what is wrong with it.
+    /// Handles the refusal of the pending list. Returns the name if the list has a single name.
+    ///
+    /// Returns `Err` if the refusal is not about a name: no request is pending, or the exchange confirmed no
+    /// list and does not name the symbol.
     fn refused(&mut self, says: &str) -> Result<Option<String>, ()> {
         let mut list = self.asked.take().ok_or(())?;
         if list.len() == 1 && !self.given && !says.contains(&list[0]) {
@@ -112,7 +116,8 @@ impl SubscriptionProbe {
 mod tests {
     use super::*;
 
-    /// Asks an exchange that knows no name with an `x`; says what was given, refused, and in how many messages.
+    /// Subscribes to an exchange that refuses every name with an `x`. Returns the confirmed names, the
+    /// refused names and the number of messages.
     fn ask(lists: &Lists, hang_up: bool) -> (Vec<String>, Vec<String>, usize) {
         let (mut given, mut refused, mut messages) = (Vec::new(), Vec::new(), 0);
         let mut asking = lists.ask();
@@ -138,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bad_ones_are_found_and_all_others_given() {
+    fn bad_names_are_found_and_all_others_are_subscribed() {
         let names = names();
         let lists = Lists::new(names.iter().map(String::as_str));
         let (given, refused, messages) = ask(&lists, false);
@@ -149,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn who_gives_nothing_has_not_said_that_a_name_is_bad() {
+    fn a_refusal_before_any_confirmation_is_not_blamed_on_a_name() {
         let lists = Lists::new(["A", "B"].into_iter());
         let mut asking = lists.ask();
         assert_eq!(asking.next().unwrap().len(), 2);
@@ -164,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn they_are_found_even_if_each_costs_a_connection() {
+    fn bad_names_are_found_even_if_each_one_costs_a_connection() {
         let names = names();
         let lists = Lists::new(names.iter().map(String::as_str));
         let found = (0..200).find(|_| ask(&lists, true).0.len() == 245);

@@ -1,4 +1,5 @@
-//! Feeds against exchanges that misbehave, on a clock that stands still until everyone waits: a day passes in seconds.
+//! Tests of feeds against fakes that misbehave, on a paused clock. The clock advances only while every task
+//! waits, so a day passes in seconds.
 
 mod cuts;
 mod day;
@@ -23,7 +24,7 @@ use crate::{
     SymbolMap, Uri,
 };
 
-/// What a feed can be subscribed to.
+/// The kinds of subscription that a feed supports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Case {
     BinanceTicker,
@@ -50,7 +51,7 @@ impl Case {
         Self::KrakenTrades,
     ];
 
-    /// Those whose ticks carry the number of a trade, without holes.
+    /// The cases whose ticks have a trade number without gaps.
     const NUMBERED: [Self; 4] =
         [Self::BinanceTrades, Self::BinanceSingles, Self::CoinbaseMatches, Self::KrakenTrades];
 
@@ -88,7 +89,7 @@ impl Case {
     }
 }
 
-/// Connects feeds to a fake, through memory.
+/// Connects feeds to a fake through an in-memory stream.
 struct Memory(Fake);
 
 impl Dial for Memory {
@@ -100,7 +101,7 @@ impl Dial for Memory {
     }
 }
 
-/// An exchange, a feed of it, and a reader of everything.
+/// A fake, a feed of this fake, and a reader of all ticks.
 struct Scene {
     case: Case,
     fake: Fake,
@@ -111,15 +112,15 @@ struct Scene {
 }
 
 impl Scene {
-    /// An exchange that trades once a second, since a day ago.
+    /// Creates a fake that trades once per second. The fake's market starts 30 hours ago.
     fn new(case: Case) -> Self {
         Self::with(case, &case.symbols(), |_| {})
     }
 
-    /// One that is asked for these symbols.
+    /// Creates a scene whose feed subscribes to these symbols.
     fn with(case: Case, symbols: &[&str], adapt: impl FnOnce(&mut Options)) -> Self {
         let mut options = Options::new(case.venue(), &case.symbols());
-        // A simulated day later it is still not ahead of the clock.
+        // So the fake's clock is not ahead of the real clock after a simulated day.
         options.start = now_ms() - 30 * 3_600_000;
         adapt(&mut options);
         let fake = Fake::start(options);
@@ -136,7 +137,7 @@ impl Scene {
         Self { case, fake, hub, read, feeding, _reading: reading }
     }
 
-    /// One whose prices have come for a while.
+    /// Creates a scene and waits until prices have arrived for a while.
     async fn live(case: Case) -> Self {
         let scene = Self::new(case);
         scene.until(SOON, |stats| stats.state == SourceState::Live && stats.accepted > 10).await;
@@ -151,7 +152,7 @@ impl Scene {
         self.stats().feed.get(count)
     }
 
-    /// Waits, on the simulated clock, until `condition` holds; it has to within `limit`. Says how long that took.
+    /// Waits on the simulated clock until `condition` is true, at most `limit`. Returns the waiting time.
     async fn until(&self, limit: Duration, condition: impl Fn(&SourceStats) -> bool) -> Duration {
         let start = Instant::now();
         while !condition(&self.stats()) {
@@ -162,13 +163,13 @@ impl Scene {
         start.elapsed()
     }
 
-    /// Waits until ticks come, again.
+    /// Waits until ticks arrive again.
     async fn until_live(&self, limit: Duration) -> Duration {
         let taken = self.stats().accepted;
         self.until(limit, |stats| stats.state == SourceState::Live && stats.accepted >= taken + 4).await
     }
 
-    /// Ticks so far, by symbol.
+    /// Returns all ticks so far, by symbol.
     fn read(&self) -> HashMap<String, Vec<PublishedTick>> {
         let mut by_symbol: HashMap<_, Vec<_>> = HashMap::new();
         for update in self.read.lock().unwrap().iter() {
@@ -177,8 +178,8 @@ impl Scene {
         by_symbol
     }
 
-    /// What must be true of any feed at any time: what readers got has no hole and goes forward; every price is one that the
-    /// exchange gave; every trade is there once; the exchange has no complaint.
+    /// Checks what must always be true of a feed. The ticks that readers received have no gap and go forward
+    /// in time. The exchange sent every price. Every trade occurs once. The fake recorded no violation.
     fn check(&self) {
         let record = self.fake.record();
         assert_eq!(record.violations, Vec::<String>::new(), "{:?}", self.case);
@@ -198,7 +199,7 @@ impl Scene {
                     }
                 })
                 .collect();
-            // A snapshot may be of the trade before the first.
+            // A snapshot may contain the trade before the first recorded trade.
             let strange = ticks.iter().skip(1).find(|tick| !prices.contains(&tick.price.to_string()));
             assert!(strange.is_none(), "{:?}: {symbol} was never at {strange:?}", self.case);
             let ids: Vec<u64> = ticks.iter().filter_map(trade_id).collect();
@@ -208,7 +209,8 @@ impl Scene {
         assert_eq!((stats.late, stats.rejected), (0, 0), "{:?}: what a feed gives is in order", self.case);
     }
 
-    /// The trades of a symbol that the exchange made from `first` on, less those that were read.
+    /// Returns the numbers of a symbol's trades that were not read, between the first and the last trade that
+    /// was read.
     fn missing(&self, symbol: &str) -> Vec<u64> {
         let ids: Vec<u64> = self.read()[symbol].iter().filter_map(trade_id).collect();
         let (first, last) = (ids[0], ids[ids.len() - 1]);
@@ -217,7 +219,7 @@ impl Scene {
     }
 }
 
-/// Runs a feed of an exchange.
+/// Runs a feed of a fake.
 fn feed(case: Case, symbols: &[&str], fake: &Fake, hub: &Hub) -> AbortOnDropHandle<()> {
     let names = SymbolMap::new(symbols.iter().map(|name| ((*name).to_owned(), None))).unwrap();
     let publisher = hub.source("feed", SourceOptions::default());
@@ -228,7 +230,7 @@ fn feed(case: Case, symbols: &[&str], fake: &Fake, hub: &Hub) -> AbortOnDropHand
     }))
 }
 
-/// Soon, on the simulated clock.
+/// A short time on the simulated clock.
 const SOON: Duration = Duration::from_secs(30);
 
 fn now_ms() -> i64 {

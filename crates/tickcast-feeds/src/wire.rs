@@ -1,4 +1,4 @@
-//! Parts of exchanges' messages: lists, decimals by their text, times, what stands beside a price.
+//! Parts of the exchanges' messages: lists, exact decimals, times, and the extra fields of a price.
 
 use std::fmt::Display;
 
@@ -8,20 +8,21 @@ use tickcast::{ChangeBasis, Price, Tick, Value};
 
 use crate::{DecodeError, EventTime, FeedEvent};
 
-/// Before 2010 there were no such exchanges.
+/// The start of 2010, in ms. No such exchange existed before.
 const EARLIEST_MS: i64 = 1_262_304_000_000;
 
-/// The largest number of which every reader of JSON knows each digit.
+/// The largest integer that every JSON reader represents exactly.
 const LARGEST_EXACT: u64 = (1 << 53) - 1;
 
-/// From here on a time counts microseconds: as milliseconds it would be in the year 5138.
+/// The smallest time in microseconds. The same number of milliseconds would be in the year 5138.
 const MICROSECONDS: i64 = 100_000_000_000_000;
 
-/// Most entries of one list that are noted as making no sense. Where there are more it is one and the same trouble, and a
-/// frame has room for millions.
+/// Maximum number of invalid entries that are reported per list. More invalid entries have the same cause,
+/// and a frame can hold millions.
 const MAX_NOTED_ENTRIES: usize = 100;
 
-/// A member of a message by its JSON text, read where it is used: one that makes no sense costs nothing else.
+/// The raw JSON text of a message field. The text is parsed on use, so an invalid field does not affect other
+/// fields.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Field<'a>(&'a str);
 
@@ -32,12 +33,12 @@ impl<'de: 'a, 'a> Deserialize<'de> for Field<'a> {
 }
 
 impl<'a> Field<'a> {
-    /// Its text, whether it stood there as a number or as a text.
+    /// Returns the text of the field, whether the field is a number or a string.
     fn bare(self) -> &'a str {
         self.0.strip_prefix('"').and_then(|raw| raw.strip_suffix('"')).unwrap_or(self.0)
     }
 
-    /// A decimal by its text.
+    /// Parses an exact decimal.
     pub(crate) fn value(self, field: &str) -> Result<Price, DecodeError> {
         let text = self.bare();
         let plain = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
@@ -47,7 +48,8 @@ impl<'a> Field<'a> {
         text.parse().map_err(|error| DecodeError(format!("{field} {error}")))
     }
 
-    /// A decimal that is a price; a zero is none, since exchanges write one where nobody quotes.
+    /// Parses a decimal that is a price. Returns `None` for zero, because exchanges send zero when no
+    /// participant quotes.
     pub(crate) fn quoted(self, field: &str) -> Result<Option<Price>, DecodeError> {
         let price = self.value(field)?;
         match price.cmp(&zero()) {
@@ -57,21 +59,21 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// A number that counts something.
+    /// Parses an unsigned integer.
     pub(crate) fn number(self, field: &str) -> Result<u64, DecodeError> {
         self.0
             .parse()
             .map_err(|_| DecodeError(format!("{field}: {} is no number of anything", excerpt(self.0))))
     }
 
-    /// Whether something is so.
+    /// Parses a boolean.
     pub(crate) fn flag(self, field: &str) -> Result<bool, DecodeError> {
         self.0
             .parse()
             .map_err(|_| DecodeError(format!("{field}: {} is neither true nor false", excerpt(self.0))))
     }
 
-    /// Whether it says `buy` and not `sell`, in whatever case.
+    /// Returns `true` for `buy` and `false` for `sell`, in any case.
     pub(crate) fn bought(self, field: &str) -> Result<bool, DecodeError> {
         let says = |side| self.bare().eq_ignore_ascii_case(side);
         if says("buy") || says("sell") {
@@ -85,7 +87,8 @@ fn zero() -> Price {
     Price::from_units(0, 0).unwrap_or_else(|| unreachable!("zero has no decimals"))
 }
 
-/// The entries of a list, each read by itself: one that makes no sense is noted, and costs the others nothing.
+/// Decodes each entry of a list separately. An invalid entry is reported and does not affect the other
+/// entries.
 pub(crate) fn each<'a, T: Deserialize<'a>>(list: Option<&'a RawValue>, heard: &mut Vec<FeedEvent>) -> Vec<T> {
     let Some(list) = list.map(RawValue::get) else { return Vec::new() };
     let mut left = MAX_NOTED_ENTRIES;
@@ -105,8 +108,7 @@ pub(crate) fn each<'a, T: Deserialize<'a>>(list: Option<&'a RawValue>, heard: &m
     read.collect()
 }
 
-/// What stands beside the price of a tick, one after the other. What makes no sense is left out and noted: the price stands
-/// without it.
+/// The extra fields of a tick. An invalid field is left out and reported, and the price stays valid.
 pub(crate) struct Extras<'t, 'h> {
     tick: &'t mut Tick,
     heard: &'h mut Vec<FeedEvent>,
@@ -117,7 +119,7 @@ impl<'t, 'h> Extras<'t, 'h> {
         Self { tick, heard }
     }
 
-    /// What was read, unless it makes no sense.
+    /// Returns the value, or reports an invalid field and returns `None`.
     pub(crate) fn keep_or_note<T, E: Display>(&mut self, read: Result<Option<T>, E>) -> Option<T> {
         read.unwrap_or_else(|error| {
             let why = format!("{}: left out: {error}", self.tick.symbol);
@@ -126,7 +128,7 @@ impl<'t, 'h> Extras<'t, 'h> {
         })
     }
 
-    /// The change over 24 hours, where there is one.
+    /// Sets the change over 24 hours, if present.
     pub(crate) fn change(&mut self, change: Result<Option<Price>, DecodeError>) {
         self.tick.change = self.keep_or_note(change);
         if self.tick.change.is_some() {
@@ -135,7 +137,7 @@ impl<'t, 'h> Extras<'t, 'h> {
         }
     }
 
-    /// Those of these decimals that are there. A bid of zero is none; a volume of zero is one.
+    /// Adds the decimals that are present. A bid or ask of zero is absent; a volume of zero is a value.
     pub(crate) fn decimals(&mut self, decimals: &[(&str, Option<Field<'_>>)]) {
         for (name, field) in decimals {
             let Some(field) = field else { continue };
@@ -147,14 +149,14 @@ impl<'t, 'h> Extras<'t, 'h> {
         }
     }
 
-    /// Who took.
+    /// Adds the taker's side.
     pub(crate) fn side(&mut self, bought: Result<Option<bool>, DecodeError>) {
         if let Some(bought) = self.keep_or_note(bought) {
             self.push("side", Value::Text(if bought { "buy" } else { "sell" }));
         }
     }
 
-    /// The number of a trade.
+    /// Adds the trade number.
     pub(crate) fn trade_id(&mut self, id: u64) {
         self.push("trade_id", Value::Number(&id.to_string()));
     }
@@ -165,12 +167,12 @@ impl<'t, 'h> Extras<'t, 'h> {
     }
 }
 
-/// The number by which a message has its place: it has to be there.
+/// Parses the required sequence number of a message.
 pub(crate) fn place_number(field: Option<Field<'_>>, name: &str) -> Result<u64, DecodeError> {
     field.ok_or_else(|| DecodeError(format!("{name} is missing")))?.number(name)
 }
 
-/// The number of a trade: a place, and exact for every reader.
+/// Parses a trade number: a sequence number that every JSON reader represents exactly.
 pub(crate) fn trade_number(field: Option<Field<'_>>, name: &str) -> Result<u64, DecodeError> {
     let id = place_number(field, name)?;
     if id > LARGEST_EXACT {
@@ -179,7 +181,7 @@ pub(crate) fn trade_number(field: Option<Field<'_>>, name: &str) -> Result<u64, 
     Ok(id)
 }
 
-/// A time in ms or microseconds, and its number, of whichever unit.
+/// Parses a time in ms or microseconds. Also returns the raw number in its own unit.
 pub(crate) fn when_counted(field: Option<Field<'_>>) -> (EventTime, u64) {
     let Some(field) = field else { return (EventTime::Unsaid, 0) };
     let Ok(count) = field.bare().parse::<i64>() else { return (EventTime::Unreadable, 0) };
@@ -187,7 +189,7 @@ pub(crate) fn when_counted(field: Option<Field<'_>>) -> (EventTime, u64) {
     (EventTime::At(ms), u64::try_from(count).unwrap_or(0))
 }
 
-/// A time by RFC 3339, and the same in ns as far as it can be told.
+/// Parses an RFC 3339 time. Also returns the time in ns, as far as representable.
 pub(crate) fn when_written(field: Option<Field<'_>>) -> (EventTime, u64) {
     let Some(field) = field else { return (EventTime::Unsaid, 0) };
     match field.bare().parse::<jiff::Timestamp>() {
@@ -196,14 +198,14 @@ pub(crate) fn when_written(field: Option<Field<'_>>) -> (EventTime, u64) {
     }
 }
 
-/// Whether a time, in ms, may be the truth when the clock here says `now`: not before there were exchanges, at most a
-/// minute ahead.
+/// Returns whether a time in ms is plausible when the local clock is `now`. The time must be after the first
+/// exchanges and at most one minute ahead.
 pub(crate) const fn is_sound(ms: i64, now: i64) -> bool {
     const AHEAD_MS: i64 = 60_000;
     ms >= EARLIEST_MS && ms <= now + AHEAD_MS
 }
 
-/// The start of a text, safe to show.
+/// Returns the start of a text, escaped for display.
 pub(crate) fn excerpt(text: &str) -> String {
     const EXCERPT_CHARS: usize = 80;
     let mut shown: String = text.chars().take(EXCERPT_CHARS).flat_map(char::escape_default).collect();
@@ -234,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn times() {
+    fn times_are_parsed_in_each_format() {
         assert_eq!(
             when_written(Some(Field("\"2026-07-01T12:00:00.223456Z\""))),
             (EventTime::At(1_782_907_200_223), 1_782_907_200_223_456_000)
@@ -262,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_beside_a_price_is_left_out_and_noted() {
+    fn an_invalid_extra_field_is_left_out_and_reported() {
         let mut tick = Tick::new(tickcast::Symbol::new("A").unwrap(), "1".parse().unwrap());
         let mut heard = Vec::new();
         let mut beside = Extras::new(&mut tick, &mut heard);
@@ -283,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_makes_no_sense_costs_no_other() {
+    fn an_invalid_entry_does_not_discard_the_others() {
         let read = |list: &str| {
             let (raw, mut heard) = (serde_json::from_str(list).unwrap(), Vec::new());
             let entries = each::<u8>(Some(raw), &mut heard);

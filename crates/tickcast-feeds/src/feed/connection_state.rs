@@ -1,4 +1,4 @@
-//! A connection, as its feed sees it.
+//! The state of a connection, as seen by the feed.
 
 use std::time::Duration;
 
@@ -9,81 +9,84 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::connection::{DIAL_TIMEOUT, LineId};
 use crate::{ExchangeProtocol, FeedPrice};
 
-/// So long prices have to flow before all is well again. A connection that stands is no sign of health.
+/// Minimum time with prices until a connection is healthy. An open connection alone is no sign of health.
 const STEADY_AFTER: Duration = Duration::from_secs(30);
 
-/// How long two connections overlap when one takes over, from the first price of the new one on: its last subscription has to be
-/// served, and what the old one has still on the way has to arrive.
+/// Overlap of two connections during a takeover, from the first price of the new connection. In this time the
+/// new connection subscribes to the last symbols, and the last messages of the old connection arrive.
 const TAKEOVER_OVERLAP: Duration = Duration::from_secs(5);
 
-/// A connection says itself how its dialling ended; one that says nothing has fallen over, and is given up so much later.
+/// Extra time after the dial timeout. A connection task reports how the dial ended. If the task reports
+/// nothing, the task has failed, and the feed closes the connection.
 const FIRST_MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A connection, from here.
+/// The state of a connection, as seen by the feed.
 pub(super) struct ConnectionState {
     pub(super) id: LineId,
     pub(super) conversation: Box<dyn ExchangeProtocol>,
     pub(super) outbox: mpsc::UnboundedSender<String>,
-    /// When it may be dialled.
+    /// Earliest time to dial.
     pub(super) turn: Instant,
     pub(super) opened: Option<Instant>,
-    /// When anything came last.
+    /// The time of the last message of any kind.
     pub(super) pulse: Instant,
-    /// When a price came first, unless none has come for too long since; and when one came last.
+    /// The time of the first price, or `None` after a price timeout; and the time of the last price.
     pub(super) first_price: Option<Instant>,
     pub(super) last_price: Instant,
-    /// The exchange said over it that it is closed, and nothing new has come over it since.
+    /// Whether the exchange said over this connection that the exchange is closed, and no new price arrived
+    /// since then.
     pub(super) halted: bool,
-    /// When another is to take over.
+    /// The time at which another connection must take over.
     pub(super) relieve_at: Option<Instant>,
-    /// Another is to take over, as soon as it can; until then it is kept for its prices.
+    /// Whether another connection must take over as soon as possible. Until then this connection stays open
+    /// for its prices.
     pub(super) leaving: bool,
-    /// It is to take over: its prices wait until the other one has given all of its own.
+    /// Prices that wait for the takeover. The old connection sends all of its own prices first.
     pub(super) held: Vec<FeedPrice>,
     pub(super) _task: AbortOnDropHandle<()>,
 }
 
-/// What a connection is allowed.
+/// The timeouts of a connection.
 #[derive(Clone, Copy)]
 pub(super) struct Timeouts {
-    /// How long nothing at all may come.
+    /// Maximum time without any message.
     pub(super) heartbeat: Duration,
-    /// How long no price may come.
+    /// Maximum time without a price.
     pub(super) price: Duration,
 }
 
-/// What is to be done about a connection, and when.
+/// The action for a connection at a deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Deadline {
-    /// It never said how its dialling ended.
+    /// The connection task did not report how the dial ended.
     Unsaid,
-    /// Nothing at all has come.
+    /// No message arrived.
     Quiet,
-    /// It is to take over.
+    /// The connection takes over.
     TakeOver,
-    /// No price has come.
+    /// No price arrived.
     Silent,
-    /// It is old: another is to take over.
+    /// The connection is old, and another one must take over.
     Relieve,
 }
 
 impl ConnectionState {
-    /// Whether it brings prices.
+    /// Returns whether the connection brings prices.
     pub(super) const fn has_prices(&self) -> bool {
         self.first_price.is_some()
     }
 
-    /// Whether prices have come over it for long enough.
+    /// Returns whether prices have come over the connection for long enough.
     pub(super) fn is_steady(&self) -> bool {
         self.first_price.is_some_and(|first| self.last_price - first >= STEADY_AFTER)
     }
 
-    /// What is due next, and when.
+    /// Returns the next deadline and its time.
     pub(super) fn due(&self, patience: Timeouts) -> Option<(Instant, Deadline)> {
         if self.opened.is_none() {
             return Some((self.turn + DIAL_TIMEOUT + FIRST_MESSAGE_TIMEOUT, Deadline::Unsaid));
         }
-        // Whoever is only kept until another has come is not expected to bring any.
+        // A connection that is kept only until its replacement is ready does not need to bring prices.
         let silent = (self.has_prices() || !self.leaving).then(|| self.last_price + patience.price);
         let take_over =
             self.first_price.filter(|_| !self.held.is_empty()).map(|first| first + TAKEOVER_OVERLAP);

@@ -1,4 +1,4 @@
-//! How a feed and each of its symbols are doing, and what is said of it.
+//! The status of a feed and of each of its symbols.
 
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
@@ -9,28 +9,29 @@ use tokio::time::Instant;
 
 use crate::{DecodeError, SymbolMap};
 
-/// A symbol of which no price has come while it was subscribed to for so long is quiet, or perhaps none: some exchanges say
-/// nothing.
+/// Maximum time without a price for a subscribed symbol. After this time the symbol is quiet, or not listed:
+/// some exchanges do not report unknown symbols.
 const UNHEARD: Duration = Duration::from_secs(60);
 
-/// Why there are no prices while a connection stands that has brought none.
+/// The reason for missing prices while a connection is open and has brought no price.
 const CONNECTED: &str = "connected, no price yet";
 
-/// So many frames that made no sense are shown in the log, and so many unknown kinds; all are counted.
+/// Maximum number of invalid frames in the log, and of unknown kinds. All of them are counted.
 const MAX_LOGGED_ERRORS: u32 = 10;
 
-/// How a feed and each of its symbols are doing.
+/// The status of a feed and of each of its symbols.
 pub(super) struct FeedStatus {
     publisher: Publisher,
     state: SourceState,
-    /// The exchange said that it is closed, and no price has come since.
+    /// Whether the exchange said that the exchange is closed, and no price arrived since then.
     halted: bool,
-    /// Symbols that no price has come of.
+    /// Symbols without any price so far.
     unheard: HashSet<Symbol>,
     given_up: bool,
-    /// How long connections that are gone stood: those of a minute are many where each is cut after seconds.
+    /// Total time that closed connections were open. If each connection is cut after seconds, a minute takes
+    /// many connections.
     listened: Duration,
-    /// Symbols that are said to be down, and why.
+    /// Symbols that are reported as down, with the reason.
     down: HashMap<Symbol, String>,
     garbled: Cell<u32>,
     unknown: HashSet<String>,
@@ -38,7 +39,7 @@ pub(super) struct FeedStatus {
 
 impl FeedStatus {
     pub(super) fn new(names: &SymbolMap, publisher: Publisher) -> Self {
-        // Those that an earlier run refused may be given now.
+        // The exchange may now offer symbols that it refused in an earlier run.
         names.local().for_each(|symbol| publisher.set_symbol_state(symbol, &SourceState::Live));
         Self {
             publisher,
@@ -53,20 +54,21 @@ impl FeedStatus {
         }
     }
 
-    /// The exchange is closed for a while, in its own words. That no prices come is no news then.
+    /// Records that the exchange is closed for a while, with the exchange's reason. While the exchange is
+    /// closed, missing prices are expected.
     pub(super) fn set_halted(&mut self, why: String) {
         self.halted = true;
         self.set_state(SourceState::Down(why));
     }
 
-    /// The exchange is open, as far as it says: prices may come.
+    /// Records that the exchange reports to be open. Prices may come.
     pub(super) fn open(&mut self) {
         if std::mem::take(&mut self.halted) {
             self.connected();
         }
     }
 
-    /// A connection stands, and has not brought any price.
+    /// Records that a connection is open and has not brought a price.
     pub(super) fn connected(&mut self) {
         if !self.halted && matches!(self.state, SourceState::Down(_)) {
             tracing::info!(source = self.publisher.name(), "{CONNECTED}");
@@ -74,12 +76,12 @@ impl FeedStatus {
         }
     }
 
-    /// A connection is gone that stood for so long.
+    /// Records that a connection is closed, and how long the connection was open.
     pub(super) fn disconnected(&mut self, stood: Duration) {
         self.listened += stood;
     }
 
-    /// The feed turns, if that is something new.
+    /// Sets the state of the feed if the state is new.
     pub(super) fn set_state(&mut self, state: SourceState) {
         self.halted &= state != SourceState::Live;
         if self.state == state || (self.halted && state == SourceState::Stale) {
@@ -102,17 +104,18 @@ impl FeedStatus {
         self.state = state;
     }
 
-    /// Whether it has fallen silent.
+    /// Returns whether the feed is stale.
     pub(super) fn is_stale(&self) -> bool {
         self.state == SourceState::Stale
     }
 
-    /// When to give up on symbols that nothing was heard of, over a connection that stands since `opened`.
+    /// Returns when symbols without a price are reported as down. `opened` is the time when the current
+    /// connection opened.
     pub(super) fn deadline(&self, opened: Instant) -> Option<Instant> {
         (!self.given_up && !self.unheard.is_empty()).then(|| opened + UNHEARD.saturating_sub(self.listened))
     }
 
-    /// Says that those are down of which nothing was heard.
+    /// Reports symbols without any price as down.
     pub(super) fn mark_unheard_down(&mut self) {
         self.given_up = true;
         let why = format!("subscribed to, and no price came within {UNHEARD:?}: it is quiet, or not listed");
@@ -121,7 +124,7 @@ impl FeedStatus {
         }
     }
 
-    /// The exchange does not give this symbol.
+    /// Records that the exchange does not offer this symbol.
     pub(super) fn refused(&mut self, symbol: Symbol, why: String) {
         self.unheard.remove(&symbol);
         self.down(symbol, why);
@@ -134,7 +137,7 @@ impl FeedStatus {
         }
     }
 
-    /// Prices came.
+    /// Records that these symbols have prices.
     pub(super) fn set_priced(&mut self, ticks: &[Tick]) {
         if self.unheard.is_empty() && self.down.is_empty() {
             return;
@@ -147,7 +150,7 @@ impl FeedStatus {
         }
     }
 
-    /// Something made no sense.
+    /// Counts an invalid message, and logs the message up to the limit.
     pub(super) fn log_decode_error(&self, garbled: &DecodeError) {
         self.publisher.count(FeedEventKind::Errors, 1);
         let shown = self.garbled.get() + 1;
@@ -161,7 +164,7 @@ impl FeedStatus {
         }
     }
 
-    /// Something of an unknown kind came.
+    /// Counts a message of an unknown kind, and logs each kind up to the limit.
     pub(super) fn log_unknown_frame(&mut self, kind: String) {
         self.publisher.count(FeedEventKind::Unknown, 1);
         if self.unknown.len() < MAX_LOGGED_ERRORS as usize && !self.unknown.contains(&kind) {

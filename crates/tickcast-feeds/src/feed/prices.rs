@@ -1,4 +1,4 @@
-//! What comes over a feed's connections: judged, and published.
+//! Prices from a feed's connections: checks and publishes them.
 
 use tickcast::{FeedEventKind, SourceState, Tick, Time};
 use tokio::time::Instant;
@@ -8,11 +8,11 @@ use crate::connection::{End, Frame};
 use crate::sequence_tracker::Freshness;
 use crate::{DecodeError, EventTime, FeedEvent, FeedPrice, wire};
 
-/// Most prices of a connection that is to take over that wait for that.
+/// Maximum number of held prices of a connection that waits to take over.
 const MAX_HELD_PRICES: usize = 1 << 16;
 
 impl Run {
-    /// Takes in frames.
+    /// Handles received frames.
     pub(super) fn handle_frame(&mut self, i: usize, frames: Vec<Frame>, now: Instant) {
         self.feed.publisher.count(FeedEventKind::Frames, frames.len() as u64);
         let (id, waits) = (self.calls[i].id, self.must_wait(i));
@@ -68,19 +68,19 @@ impl Run {
             self.priced(i, now, &ticks);
         }
         self.publish(&ticks);
-        // Others may have been given up for it, so that it stands elsewhere.
+        // The feed may have closed other connections, so the index may have changed.
         let i = self.calls.iter().position(|call| call.id == id);
         if let (Some(why), Some(i)) = (failed, i) {
             self.drop_connection(i, End::plain(why), now);
         }
     }
 
-    /// Whether another connection's prices come first, and it is there to take over from that.
+    /// Returns whether connection `i` waits to take over from a connection that still brings prices.
     pub(super) fn must_wait(&self, i: usize) -> bool {
         !self.calls[i].leaving && self.calls.iter().any(|call| call.leaving && call.has_prices())
     }
 
-    /// Prices came over a connection that is to take over.
+    /// Records prices of a connection that waits to take over.
     fn hold_prices(&mut self, i: usize, now: Instant) {
         let call = &mut self.calls[i];
         call.last_price = now;
@@ -90,7 +90,7 @@ impl Run {
         }
     }
 
-    /// A connection takes over: what the one before it has not given is taken from what it held.
+    /// Lets a connection take over. The feed publishes the held prices that the old connection did not send.
     pub(super) fn take_over(&mut self, i: usize) {
         let call = &mut self.calls[i];
         let (id, halted, held) = (call.id, call.halted, std::mem::take(&mut call.held));
@@ -103,7 +103,8 @@ impl Run {
         self.publish(&ticks);
     }
 
-    /// Says whether a price is to be published, and makes its time sound. One that was `held` is no straggler, but was given before.
+    /// Returns the tick of a price if the tick must be published, and corrects the tick's time. An old price
+    /// that was `held` is a duplicate, not a straggler.
     fn accept_price(&mut self, mut print: FeedPrice, held: bool) -> Option<Tick> {
         let wall = Time::from(std::time::SystemTime::now());
         let publisher = &self.feed.publisher;
@@ -133,7 +134,7 @@ impl Run {
         self.feed.publisher.count(FeedEventKind::Missing, missing);
     }
 
-    /// Prices came over a connection: it is the one that counts from now on.
+    /// Records prices of a connection. This connection is now the active one.
     fn priced(&mut self, i: usize, now: Instant, ticks: &[Tick]) {
         let call = &mut self.calls[i];
         call.last_price = now;
@@ -145,8 +146,8 @@ impl Run {
         if steady {
             self.is_well();
         }
-        // What was known already, a snapshot of a closed market, is no news of one that has fallen silent. Nor is what came before
-        // the exchange said that it is closed.
+        // A snapshot of a closed market has only known prices, so a stale feed stays stale. Prices from
+        // before a report that the exchange is closed do not change the state either.
         let old = ticks.is_empty() && self.standing.is_stale();
         if !halted && !old {
             self.standing.set_state(SourceState::Live);

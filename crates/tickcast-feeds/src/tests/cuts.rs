@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn a_cut_is_seen_at_once_and_soon_made_good() {
+async fn a_cut_is_detected_at_once_and_the_feed_reconnects() {
     for case in Case::ALL {
         for fault in [Fault::Abrupt, Fault::Close(1001, "going away".to_owned())] {
             let scene = Scene::live(case).await;
@@ -18,7 +18,7 @@ async fn a_cut_is_seen_at_once_and_soon_made_good() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_cut_cost_is_counted() {
+async fn the_trades_missed_in_a_cut_are_counted() {
     for case in Case::NUMBERED {
         let scene = Scene::live(case).await;
         for _ in 0..10 {
@@ -33,7 +33,7 @@ async fn what_a_cut_cost_is_counted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_feed_that_begins_anew_goes_on_from_its_last_trade() {
+async fn a_restarted_feed_continues_after_its_last_trade() {
     for case in Case::NUMBERED {
         let mut scene = Scene::live(case).await;
         for _ in 0..5 {
@@ -49,7 +49,7 @@ async fn a_feed_that_begins_anew_goes_on_from_its_last_trade() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cut_that_was_announced_costs_nothing() {
+async fn an_announced_cut_loses_no_trades() {
     let scene = Scene::live(Case::BinanceTrades).await;
     for connects in 2..6 {
         scene.fake.misbehave(Fault::Shutdown);
@@ -63,7 +63,7 @@ async fn a_cut_that_was_announced_costs_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_takes_over_is_given_time_to_subscribe() {
+async fn a_new_connection_has_time_to_subscribe_before_it_takes_over() {
     let names: Vec<String> = (0..450).map(|n| format!("S{n:03}USDT")).collect();
     let symbols: Vec<&str> = names.iter().map(String::as_str).collect();
     let scene = Scene::with(Case::BinanceTrades, &symbols, |options| {
@@ -78,7 +78,7 @@ async fn whoever_takes_over_is_given_time_to_subscribe() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_stands_is_no_sign_of_health() {
+async fn an_open_connection_without_prices_does_not_reset_the_backoff() {
     for case in Case::ALL {
         let scene = Scene::live(case).await;
         let before = scene.fake.record().connects.len();

@@ -1,8 +1,8 @@
-//! A day and more, in which everything is cut.
+//! Long runs, of a day and more, with cuts of every kind.
 
 use super::*;
 
-/// Long enough for two of Binance's lives.
+/// Long enough for Binance's maximum connection age to pass twice.
 const LONG: Duration = Duration::from_secs(49 * 3600);
 
 fn slowly(options: &mut Options) {
@@ -11,7 +11,7 @@ fn slowly(options: &mut Options) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn planned_ends_cost_nothing() {
+async fn planned_cuts_lose_no_trades() {
     let scene = Scene::with(Case::BinanceTrades, &Case::BinanceTrades.symbols(), slowly);
     sleep(LONG).await;
     scene.check();
@@ -28,7 +28,7 @@ async fn planned_ends_cost_nothing() {
     assert_eq!(scene.stats().accepted, offered, "one tick a trade");
 }
 
-/// Trades before the feed was there.
+/// Returns the number of trades before the first trade that the feed received.
 fn before_the_first(scene: &Scene, record: &fakes::Record) -> u64 {
     let first: HashMap<_, _> =
         scene.read().into_iter().map(|(symbol, ticks)| (symbol, trade_id(&ticks[0]).unwrap())).collect();
@@ -36,7 +36,7 @@ fn before_the_first(scene: &Scene, record: &fakes::Record) -> u64 {
 }
 
 #[tokio::test(start_paused = true)]
-async fn forced_ends_cost_what_was_withheld_and_no_more() {
+async fn forced_cuts_lose_only_the_trades_that_were_withheld() {
     for case in Case::NUMBERED {
         let scene = Scene::with(case, &case.symbols(), slowly);
         scene.until_live(SOON).await;
@@ -58,7 +58,7 @@ async fn forced_ends_cost_what_was_withheld_and_no_more() {
         let missing: usize = case.symbols().iter().map(|symbol| scene.missing(symbol).len()).sum();
         assert_eq!(scene.count(FeedEventKind::Missing), missing as u64, "{case:?}: every loss is counted");
         let record = scene.fake.record();
-        // Whatever happened while a connection of ours brought prices is there.
+        // Every trade during an open connection with prices was received.
         assert!(missing < record.sent.len() / 50, "{case:?}: {missing} of {}", record.sent.len());
         assert!(scene.count(FeedEventKind::Connects) > 5);
         assert_eq!(scene.stats().state, SourceState::Live);

@@ -1,9 +1,9 @@
-//! Frames that make no sense.
+//! Invalid frames.
 
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn it_is_counted_and_the_prices_go_on() {
+async fn invalid_frames_are_counted_and_prices_continue() {
     let nested = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
     let deep =
         format!("{{\"type\":\"ticker\",\"channel\":\"ticker\",\"data\":{nested},\"events\":{nested}}}");
@@ -29,7 +29,7 @@ async fn it_is_counted_and_the_prices_go_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_read_at_all_costs_the_connection() {
+async fn an_unreadable_frame_closes_the_connection() {
     for case in Case::ALL {
         for (fault, says) in [
             (Fault::NotUtf8, "a frame that is not UTF-8"),

@@ -1,4 +1,4 @@
-//! Gaps, duplicates, disorder, and times that cannot be.
+//! Gaps, duplicates, wrong order and invalid times.
 
 use fakes::BadTime;
 
@@ -13,7 +13,7 @@ async fn a_gap_is_counted() {
         scene.check();
         let withheld = scene.fake.record().withheld;
         assert_eq!(withheld.len(), 3, "{case:?}");
-        // Tickers have no numbers of their own without holes; the next one says all there is to know.
+        // Tickers have no sequence number without gaps, and the next ticker has all current values.
         let seen = Case::NUMBERED.contains(&case) || case == Case::Advanced;
         assert_eq!(scene.count(FeedEventKind::Missing), if seen { 3 } else { 0 }, "{case:?}");
         if Case::NUMBERED.contains(&case) {
@@ -28,7 +28,7 @@ async fn a_gap_is_counted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_comes_twice_is_taken_once() {
+async fn a_duplicate_message_is_published_once() {
     for case in Case::ALL {
         let scene = Scene::live(case).await;
         scene.fake.misbehave(Fault::Duplicate);
@@ -39,7 +39,7 @@ async fn what_comes_twice_is_taken_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_comes_late_does_not_overwrite_what_is_newer() {
+async fn a_late_message_does_not_overwrite_a_newer_price() {
     for case in Case::ALL {
         let scene = Scene::live(case).await;
         scene.fake.misbehave(Fault::Swap);
@@ -50,7 +50,7 @@ async fn what_comes_late_does_not_overwrite_what_is_newer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_time_that_cannot_be_costs_no_price() {
+async fn an_invalid_time_does_not_discard_the_price() {
     for case in Case::ALL {
         for time in [BadTime::YearOne, BadTime::Epoch, BadTime::Future, BadTime::Missing] {
             let scene = Scene::live(case).await;
@@ -75,7 +75,7 @@ async fn a_time_that_cannot_be_costs_no_price() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_quotes_is_no_price_of_zero() {
+async fn a_quote_of_zero_is_not_published_as_a_price() {
     for case in
         [Case::BinanceTicker, Case::BinanceBook, Case::CoinbaseTicker, Case::Advanced, Case::KrakenTicker]
     {

@@ -1,4 +1,4 @@
-//! Sessions that were recorded from real exchanges, frame by frame.
+//! Recorded sessions of real exchanges, frame by frame.
 
 use std::io::{Read, Write};
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use super::*;
 use crate::{ExchangeProtocol, FeedEvent};
 
-/// What an exchange sent, frame by frame; `None`: the recording is not here.
+/// Returns the frames that an exchange sent, or `None` if the recording is not available.
 fn frames(name: &str) -> Option<Vec<String>> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data").join(name);
     let Ok(file) = std::fs::File::open(&path) else {
@@ -15,12 +15,12 @@ fn frames(name: &str) -> Option<Vec<String>> {
     };
     let mut text = String::new();
     flate2::read::GzDecoder::new(file).read_to_string(&mut text).unwrap();
-    // What was sent by the client is marked; what came has its time and then the frame.
+    // Lines from the client have a marker. Lines from the exchange have a time, then the frame.
     let came = text.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_digit()));
     Some(came.map(|line| line.split_once(": ").unwrap().1.to_owned()).collect())
 }
 
-/// Says that a test is skipped, to whoever listens and to the list at the end of all tests.
+/// Reports a skipped test on the console and in the list at the end of all tests.
 fn skipped(recording: &str) {
     let says = format!(
         "recorded session {recording}, of cryptofeed's sample data: not in ../shared/data beside the checkout"
@@ -32,7 +32,7 @@ fn skipped(recording: &str) {
     }
 }
 
-/// What became of each frame; every one has to be something.
+/// Returns the events of each frame. Every frame must give at least one event.
 fn hear(talk: &mut dyn ExchangeProtocol, frames: &[String]) -> Vec<(serde_json::Value, Vec<FeedEvent>)> {
     let heard = frames.iter().map(|frame| {
         let mut heard = Vec::new();
@@ -58,7 +58,7 @@ fn names(frames: &[String], key: impl Fn(&serde_json::Value) -> Option<String>) 
 }
 
 #[test]
-fn coinbase() {
+fn every_recorded_coinbase_price_is_decoded() {
     let Some(frames) = frames("coinbase-exchange-2021-04-17.ws.gz") else { return };
     let names = names(&frames, |frame| Some(frame["product_id"].as_str()?.to_owned()));
     let mut talk = Coinbase::new(names, CoinbaseChannel::Ticker).new_connection();
@@ -75,7 +75,7 @@ fn coinbase() {
 }
 
 #[test]
-fn binance() {
+fn every_recorded_binance_quote_and_trade_is_decoded() {
     let Some(frames) = frames("binance-2021-10-12.ws.gz") else { return };
     let names = names(&frames, |frame| Some(frame["data"]["s"].as_str()?.to_owned()));
     let mut talk = Binance::new(names, BinanceStream::BookTicker).new_connection();
@@ -101,7 +101,7 @@ fn binance() {
     assert!(quotes > 0 && trades > 0);
 }
 
-/// Plays frames to whoever connects.
+/// Plays the recorded frames to each client.
 struct Recording(Arc<Vec<String>>);
 
 impl Dial for Recording {
@@ -112,7 +112,7 @@ impl Dial for Recording {
         let frames = Arc::clone(&self.0);
         tokio::spawn(async move {
             let mut socket = tokio_tungstenite::accept_async(theirs).await.unwrap();
-            // Someone has asked.
+            // Wait for the client's subscription.
             socket.next().await;
             for frame in frames.iter() {
                 socket.send(Message::text(frame.clone())).await.unwrap();
@@ -124,7 +124,7 @@ impl Dial for Recording {
 }
 
 #[tokio::test(start_paused = true)]
-async fn through_a_feed_each_becomes_exactly_one_tick() {
+async fn each_recorded_price_becomes_one_tick() {
     for (name, book) in [("coinbase-exchange-2021-04-17.ws.gz", false), ("binance-2021-10-12.ws.gz", true)] {
         let Some(frames) = frames(name) else { return };
         let key = |frame: &serde_json::Value| {

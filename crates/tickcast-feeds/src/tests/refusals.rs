@@ -1,9 +1,9 @@
-//! Exchanges that do not want us, or not all of it.
+//! Exchanges that refuse connections or symbols.
 
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn who_says_too_often_is_left_alone_for_as_long_as_they_say() {
+async fn a_feed_waits_as_long_as_a_too_many_requests_response_asks() {
     for case in Case::ALL {
         let scene = Scene::live(case).await;
         scene.fake.misbehave(Fault::Refuse { times: 3, status: 429, retry_after: Some(200) });
@@ -20,7 +20,7 @@ async fn who_says_too_often_is_left_alone_for_as_long_as_they_say() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn so_are_those_who_do_not_say_how_long() {
+async fn a_feed_waits_a_minute_if_the_response_names_no_delay() {
     for fault in [
         Fault::Refuse { times: 1, status: 418, retry_after: None },
         Fault::Close(1008, "Too many requests".to_owned()),
@@ -39,7 +39,7 @@ async fn so_are_those_who_do_not_say_how_long() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_symbol_that_is_none_costs_the_others_nothing() {
+async fn an_unknown_symbol_does_not_affect_the_others() {
     for (case, unknown, says) in [
         (
             Case::BinanceTicker,
@@ -67,7 +67,7 @@ async fn a_symbol_that_is_none_costs_the_others_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_symbol_that_is_none_is_found_out_over_short_connections_as_well() {
+async fn an_unknown_symbol_is_found_over_short_connections_too() {
     let scene = Scene::with(Case::BinanceTicker, &["BTCUSDT", "FOOUSDT"], |options| {
         options.life = Duration::from_secs(10);
     });
@@ -77,7 +77,7 @@ async fn a_symbol_that_is_none_is_found_out_over_short_connections_as_well() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_one_to_the_exchange_is_two_here() {
+async fn one_product_of_the_exchange_can_be_two_symbols() {
     let scene = Scene::with(Case::Advanced, &["BTC-USD", "BTC-USDC", "ETH-USDC"], |_| {});
     scene.until_live(SOON).await;
     sleep(Duration::from_secs(70)).await;
@@ -90,7 +90,7 @@ async fn what_is_one_to_the_exchange_is_two_here() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_refused_for_where_they_are_is_told_of_another_host() {
+async fn a_refusal_because_of_the_country_names_another_host() {
     for (case, says) in
         [(Case::BinanceTicker, Some("url=wss://data-stream.binance.vision")), (Case::KrakenTicker, None)]
     {
@@ -110,7 +110,7 @@ async fn who_is_refused_for_where_they_are_is_told_of_another_host() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn prices_before_the_answer_are_prices() {
+async fn prices_before_the_acknowledgement_are_published() {
     for case in Case::ALL {
         let scene = Scene::new(case);
         scene.fake.misbehave(Fault::LateAck(true));
@@ -121,7 +121,7 @@ async fn prices_before_the_answer_are_prices() {
     }
 }
 
-/// Nobody is there.
+/// A network on which no host answers.
 struct Nowhere;
 
 impl Dial for Nowhere {
@@ -130,7 +130,7 @@ impl Dial for Nowhere {
     }
 }
 
-/// Falls over.
+/// A network that panics on every dial.
 struct Broken;
 
 impl Dial for Broken {
@@ -139,7 +139,7 @@ impl Dial for Broken {
     }
 }
 
-/// How a feed is doing after an hour of trying.
+/// Returns the status of a feed after one hour of attempts.
 async fn after_an_hour(dial: impl Dial) -> SourceStats {
     let hub = Hub::builder().lanes(1).build();
     let names = SymbolMap::new([("BTCUSDT".to_owned(), None)]).unwrap();
@@ -159,13 +159,13 @@ async fn after_an_hour(dial: impl Dial) -> SourceStats {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_there_is_no_reason_for_a_hot_loop() {
+async fn an_unreachable_exchange_is_retried_with_a_delay() {
     let stats = after_an_hour(Nowhere).await;
     assert_eq!(stats.state, SourceState::Down("connection refused".to_owned()));
     assert_eq!(stats.feed.get(FeedEventKind::Connects), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_falls_over_is_noticed() {
+async fn a_panic_in_the_connection_task_is_detected() {
     assert_eq!(after_an_hour(Broken).await.state, SourceState::Down("the connection broke off".to_owned()));
 }

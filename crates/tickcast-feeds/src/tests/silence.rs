@@ -1,14 +1,14 @@
-//! Connected, and no prices.
+//! Open connections without prices.
 
 use super::*;
 use crate::DEFAULT_PRICE_TIMEOUT;
 
 #[tokio::test(start_paused = true)]
-async fn no_prices_though_pings_and_heartbeats_go_on() {
+async fn a_feed_reconnects_if_only_pings_and_heartbeats_arrive() {
     for case in Case::ALL {
         let scene = Scene::live(case).await;
         scene.fake.misbehave(Fault::Silence);
-        // The hub says so first, the feed then tries another connection.
+        // First the hub marks the source as stale. Then the feed tries another connection.
         let stale = scene.until(SOON, |stats| stats.state == SourceState::Stale).await;
         let back = scene.until(DEFAULT_PRICE_TIMEOUT + SOON, |stats| stats.state == SourceState::Live).await;
         assert!(
@@ -22,7 +22,7 @@ async fn no_prices_though_pings_and_heartbeats_go_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_at_all_and_no_end() {
+async fn a_connection_without_any_message_is_closed() {
     for case in Case::ALL {
         let scene = Scene::live(case).await;
         scene.fake.misbehave(Fault::Dead);
@@ -37,7 +37,7 @@ async fn nothing_at_all_and_no_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_market_that_is_closed_is_asked_ever_less_often() {
+async fn a_closed_market_is_retried_less_and_less_often() {
     for case in Case::ALL {
         let scene = Scene::live(case).await;
         scene.fake.misbehave(Fault::Halt(true));
@@ -49,7 +49,7 @@ async fn a_market_that_is_closed_is_asked_ever_less_often() {
         let connects = scene.count(FeedEventKind::Connects);
         assert!((5..=40).contains(&connects), "{case:?}: {connects}");
         scene.fake.misbehave(Fault::Halt(false));
-        // A connection is there for when it opens.
+        // A connection is open when the market opens.
         scene.until_live(Duration::from_secs(5)).await;
         let unseen = scene.count(FeedEventKind::Missing);
         assert_eq!(unseen, 0, "{case:?}");
@@ -59,14 +59,14 @@ async fn a_market_that_is_closed_is_asked_ever_less_often() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_says_that_it_is_closed_is_not_merely_silent() {
+async fn an_exchange_that_reports_to_be_closed_is_down_with_its_reason() {
     let scene = Scene::live(Case::KrakenTrades).await;
     let status = r#"{"channel":"status","type":"update","data":[{"system":"maintenance"}]}"#;
     scene.fake.misbehave(Fault::Halt(true));
     sleep(Duration::from_secs(5)).await;
     scene.fake.misbehave(Fault::Raw(status.to_owned()));
     scene.until(SOON, |stats| stats.state.reason() == Some("it says: maintenance")).await;
-    // Until another connection says how things stand.
+    // The state changes when another connection reports the current status.
     scene
         .until(DEFAULT_PRICE_TIMEOUT + SOON, |stats| {
             let again = stats.feed.get(FeedEventKind::Connects) == 2;
@@ -80,7 +80,7 @@ async fn who_says_that_it_is_closed_is_not_merely_silent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_price_that_comes_with_the_news_that_it_closes_does_not_open_it() {
+async fn a_price_in_the_same_batch_as_a_closing_status_does_not_open_the_market() {
     let scene = Scene::live(Case::KrakenTrades).await;
     let trade = |id: u32| {
         format!(
@@ -88,7 +88,7 @@ async fn a_price_that_comes_with_the_news_that_it_closes_does_not_open_it() {
         )
     };
     scene.fake.misbehave(Fault::Halt(true));
-    // Both are there at once, so that they are heard together.
+    // Both frames are available at once, so the feed handles them in one batch.
     scene.fake.misbehave(Fault::Raw(trade(4_000_000_000)));
     scene.fake.misbehave(Fault::System("maintenance".to_owned()));
     scene.until(SOON, |stats| stats.state.reason() == Some("it says: maintenance")).await;
@@ -103,14 +103,14 @@ async fn a_price_that_comes_with_the_news_that_it_closes_does_not_open_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_nothing_is_matched_that_is_why_no_trades_come() {
+async fn a_status_without_matching_is_the_reason_for_missing_trades() {
     for system in ["cancel_only", "post_only", "maintenance"] {
         let why = format!("it says: {system}");
         let scene = Scene::live(Case::KrakenTrades).await;
         scene.fake.misbehave(Fault::Halt(true));
         scene.fake.misbehave(Fault::System(system.to_owned()));
         scene.until(SOON, |stats| stats.state.reason() == Some(&why)).await;
-        // Another connection is told the same, and the last trade once more: that is no news.
+        // Another connection receives the same status, and the last trade again. Neither is new.
         scene.fake.misbehave(Fault::Abrupt);
         scene.until(SOON, |stats| stats.state.reason() != Some(&why)).await;
         scene.until(SOON, |stats| stats.state.reason() == Some(&why)).await;
@@ -130,7 +130,7 @@ async fn where_nothing_is_matched_that_is_why_no_trades_come() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn connected_is_not_connecting() {
+async fn a_connected_feed_without_prices_reports_connected() {
     let case = Case::BinanceTrades;
     let scene = Scene::with(case, &case.symbols(), |options| options.interval = Duration::from_secs(50));
     scene.until(SOON, |stats| stats.feed.get(FeedEventKind::Connects) == 1).await;
