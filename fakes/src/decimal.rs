@@ -1,29 +1,29 @@
-//! Decimal numbers kept as integers. No float ever touches a price: what a test compares is the exact text.
+//! Decimal numbers as integers. Prices never become floats, because a test compares the exact text.
 
 use std::fmt;
 
-/// Every quantity has eight decimals, on all four exchanges.
+/// Number of decimals of every quantity, on all four exchanges.
 pub(crate) const QUANTITY: u32 = 8;
 
-/// `units` of 10^-`decimals`, printed with all its trailing zeros.
+/// A decimal number: `units` of 10^-`decimals`, printed with all trailing zeros.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fixed {
     units: i128,
     decimals: u32,
 }
 
-/// A decimal number from its units.
+/// Creates a decimal number from its units.
 pub(crate) fn fixed(units: impl Into<i128>, decimals: u32) -> Fixed {
     Fixed { units: units.into(), decimals }
 }
 
-/// A quantity from its units.
+/// Creates a quantity from its units.
 pub(crate) fn quantity(units: i64) -> Fixed {
     fixed(units, QUANTITY)
 }
 
-/// The quotient with so many decimals, rounded half away from zero. Nothing divided by nothing is zero, which is
-/// what the statistics of a market without trades show.
+/// Returns the quotient with `decimals` decimals, rounded half away from zero. Zero divided by zero is zero:
+/// the statistics of a market without trades show zero.
 pub(crate) fn ratio(numerator: i128, denominator: i128, decimals: u32) -> Fixed {
     if denominator == 0 {
         return fixed(0, decimals);
@@ -34,7 +34,7 @@ pub(crate) fn ratio(numerator: i128, denominator: i128, decimals: u32) -> Fixed 
 }
 
 impl Fixed {
-    /// Without trailing zeros, as Coinbase Exchange writes some of its numbers.
+    /// Returns the number without trailing zeros. Coinbase Exchange writes some of its numbers so.
     pub(crate) fn trimmed(self) -> String {
         let text = self.to_string();
         if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn prints_every_digit() {
+    fn every_digit_is_printed() {
         assert_eq!(fixed(6_464_000_i64, 2).to_string(), "64640.00");
         assert_eq!(fixed(-5_i64, 3).to_string(), "-0.005");
         assert_eq!(fixed(7_i64, 0).to_string(), "7");
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn rounds_half_away_from_zero() {
+    fn a_ratio_is_rounded_half_away_from_zero() {
         assert_eq!(ratio(64_000, 6_400_000, 3).to_string(), "0.010");
         assert_eq!(ratio(1, 2, 0).to_string(), "1");
         assert_eq!(ratio(-1, 2, 0).to_string(), "-1");

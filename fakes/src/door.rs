@@ -1,4 +1,4 @@
-//! The handshake: who is let in, and who is turned away with which HTTP status.
+//! The handshake: accepts or refuses a connection, with an HTTP status.
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::tungstenite::handshake::server::{Callback, ErrorResponse, Request, Response};
@@ -8,11 +8,11 @@ use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
 use crate::dialect;
 use crate::options::Exchange;
 
-/// What is to become of an attempt to connect.
+/// The decision about an attempt to connect.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Verdict {
     Serve,
-    /// Let in, and closed at once.
+    /// Accept the connection, then close it at once.
     Flap,
     Refuse {
         status: u16,
@@ -20,7 +20,7 @@ pub(crate) enum Verdict {
     },
 }
 
-/// Performs the handshake; gives the socket and the path it was opened with, or why there is none.
+/// Performs the handshake. Returns the socket and the requested path, or the reason of a refusal.
 pub(crate) async fn open<S>(
     exchange: Exchange,
     verdict: Verdict,
@@ -50,7 +50,7 @@ struct Door<'a> {
 impl Callback for Door<'_> {
     fn on_request(self, request: &Request, response: Response) -> Result<Response, ErrorResponse> {
         if let Verdict::Refuse { status, retry_after } = self.verdict {
-            // A successful status would be no refusal, and tungstenite does not send one.
+            // A successful status would be no refusal, and tungstenite does not send such a refusal.
             let status = StatusCode::from_u16(status).ok().filter(|status| !status.is_success());
             let status = status.unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
             *self.refused = Some(status);

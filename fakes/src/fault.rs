@@ -1,76 +1,80 @@
-//! What can go wrong, and how a person names it.
+//! The faults of a fake, and their names at the terminal.
 
 use std::str::FromStr;
 
 use anyhow::{Context as _, bail};
 
-/// One way in which an exchange can misbehave. "Next" means the market's next event, of any symbol.
+/// A way in which an exchange can misbehave. "Next" means the market's next event, of any symbol.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
-    /// On the connections open now data stops; pings, heartbeats and acknowledgements go on. New ones are fine.
+    /// Data stops on the open connections. Pings, heartbeats and acknowledgements continue. New connections
+    /// are not affected.
     Silence,
-    /// While true nothing is traded, so nobody gets data; heartbeats and pings go on.
+    /// While `true`, no trade happens, so no client receives data. Heartbeats and pings continue.
     Halt(bool),
-    /// On the connections open now nothing happens at all any more, and nothing is read either; the sockets stay open.
+    /// The open connections stop sending and reading, and their sockets stay open.
     Dead,
-    /// The next so many trades happen but are sent to nobody: recorded as withheld.
+    /// The given number of next trades happen but are not sent. The record lists the trades as withheld.
     Gap(u32),
     /// The next message is sent twice.
     Duplicate,
-    /// The next two messages of one symbol are sent in the other order.
+    /// The next two messages of one symbol are sent in reverse order.
     Swap,
-    /// The next message carries such a time.
+    /// The next message has an invalid time.
     Time(BadTime),
-    /// An extra message of the first symbol with zero bid, ask and last and, where it has a time, 1970. Not a trade.
+    /// An extra message of the first symbol: bid, ask and last are zero, and the time, if there is a time
+    /// field, is 1970. The message is no trade.
     ZeroQuote,
-    /// An extra text frame, as given, to all open connections.
+    /// An extra text frame with this text, to all open connections.
     Raw(String),
-    /// An extra text frame of so many bytes: sound JSON of a type nobody knows.
+    /// An extra text frame of this number of bytes: valid JSON of an unknown type.
     Big(usize),
     /// An extra text frame that is not UTF-8.
     NotUtf8,
     /// An extra binary frame.
     Binary,
-    /// The sockets open now are dropped without a close frame.
+    /// The open sockets are dropped without a close frame.
     Abrupt,
-    /// The connections open now get a close frame, then end.
+    /// The open connections receive a close frame, then end.
     Close(u16, String),
-    /// A planned restart: Binance announces it and cuts ten seconds later, the others close with 1001.
+    /// A planned restart. Binance announces the restart and cuts after ten seconds. The other exchanges close
+    /// with code 1001.
     Shutdown,
-    /// The next so many connects are answered with an HTTP status.
+    /// The given number of next attempts to connect is answered with an HTTP status.
     Refuse {
-        /// How many.
+        /// The number of attempts.
         times: u32,
-        /// With which status.
+        /// The HTTP status.
         status: u16,
         /// Seconds for the `Retry-After` header.
         retry_after: Option<u32>,
     },
-    /// The next so many connects are accepted and closed at once.
+    /// The given number of next connections is accepted and closed at once.
     Flap(u32),
-    /// While true, data comes before the acknowledgement of a subscription.
+    /// While `true`, data is sent before the acknowledgement of a subscription.
     LateAck(bool),
-    /// The state of Kraken's trading engine, told to all connections from now on: `online`, `maintenance`, `cancel_only`, `post_only`.
+    /// The state of Kraken's trading engine, sent to all current and later connections: `online`,
+    /// `maintenance`, `cancel_only`, `post_only`.
     System(String),
 }
 
-/// A time no client should believe.
+/// An invalid time that a client must not believe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BadTime {
-    /// The year 1, which is Go's zero time. Binance: 0, for its times are numbers.
+    /// The year 1, which is Go's zero time. For Binance: 0, because Binance's times are numbers.
     YearOne,
     /// The start of 1970.
     Epoch,
-    /// A year ahead.
+    /// One year ahead.
     Future,
-    /// The field is not there.
+    /// The time field is missing.
     Missing,
 }
 
 impl FromStr for Fault {
     type Err = anyhow::Error;
 
-    /// Reads a fault as typed at the fake's terminal, such as `gap 3` or `close 1008 too many`.
+    /// Parses a fault as typed at the terminal, such as `gap 3` or `close 1008 too many`.
     fn from_str(line: &str) -> Result<Self, Self::Err> {
         let (name, rest) = word(line);
         Ok(match name {
@@ -124,7 +128,7 @@ fn refuse(rest: &str) -> anyhow::Result<Fault> {
     let (times, rest) = word(rest);
     let (status, seconds) = word(rest);
     let status: u16 = number(status)?;
-    // A smaller one would be no refusal.
+    // A status below 300 would be no refusal.
     anyhow::ensure!((300..600).contains(&status), "a refusal has a status between 300 and 599, not {status}");
     let retry_after = if seconds.is_empty() { None } else { Some(number(seconds)?) };
     Ok(Fault::Refuse { times: number(times)?, status, retry_after })
@@ -156,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_faults_by_name() {
+    fn faults_are_parsed_by_name() {
         let read = |line: &str| line.parse::<Fault>().expect("a fault");
         assert_eq!(read(" halt on "), Fault::Halt(true));
         assert_eq!(read("gap 3"), Fault::Gap(3));

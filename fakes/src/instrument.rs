@@ -1,21 +1,21 @@
-//! What is traded.
+//! The traded instruments.
 
 use crate::decimal::{Fixed, fixed};
 use crate::options::Exchange;
 
-/// What is traded, and with which precision.
+/// A traded instrument, and the precision of its prices.
 #[derive(Debug)]
 pub(crate) struct Instrument {
     pub(crate) index: usize,
-    /// As the exchange writes it.
+    /// The name as the exchange writes it.
     pub(crate) name: String,
-    /// As Binance's stream names have it.
+    /// The name in lower case, as in Binance's stream names.
     pub(crate) lower: String,
-    /// Decimals of a price as printed.
+    /// Number of printed decimals of a price.
     pub(crate) decimals: u32,
     /// The smallest price step, in units of the last printed decimal.
     pub(crate) step: i64,
-    /// Where the walk begins, and what it stays near.
+    /// The start price of the random walk. The price stays near this value.
     pub(crate) origin: i64,
 }
 
@@ -27,7 +27,7 @@ impl Instrument {
             n if n.starts_with("SOL") => (150, 2),
             n => (1 + i64::from(hash(&n).to_le_bytes()[0] % 50), 4),
         };
-        // Binance prints eight decimals whatever the step of the price is.
+        // Binance prints eight decimals, whatever the price step is.
         let decimals = if exchange == Exchange::Binance { 8 } else { real };
         Self {
             index,
@@ -39,13 +39,13 @@ impl Instrument {
         }
     }
 
-    /// A price of this instrument, ready to print.
+    /// Returns a price of this instrument for printing.
     pub(crate) fn price(&self, units: i64) -> Fixed {
         fixed(units, self.decimals)
     }
 }
 
-/// FNV-1a: the same walk for the same symbol, whatever stands beside it.
+/// Returns the FNV-1a hash of a text. A symbol has the same random walk whatever the other symbols are.
 pub(crate) fn hash(text: &str) -> u64 {
     text.bytes()
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))

@@ -1,11 +1,11 @@
-//! Exchanges that are not real: WebSocket servers which follow the exchanges' documents, and misbehave on command.
+//! Fake exchanges: WebSocket servers that follow the exchanges' documents and misbehave on command.
 //!
-//! A [`Fake`] has one market, a seeded random walk per symbol, and serves it to any number of connections in the
-//! words of one [`Exchange`]. It holds its clients to that exchange's rules and notes in its [`Record`] where they
-//! break them. A [`Fault`] makes it misbehave.
+//! A [`Fake`] has one market with a seeded random walk per symbol. It serves the market to any number of
+//! connections in the protocol of one [`Exchange`]. The fake checks its clients against the exchange's rules
+//! and lists violations in its [`Record`]. A [`Fault`] makes the fake misbehave.
 //!
-//! All its time is tokio's, so that under a paused clock a day passes in seconds. It serves any byte stream, a
-//! `tokio::io::duplex` as well as a TCP socket.
+//! All time is tokio's time, so under a paused clock a day passes in seconds. A fake serves any byte stream:
+//! a `tokio::io::duplex` as well as a TCP socket.
 
 mod connection;
 mod decimal;
@@ -35,12 +35,13 @@ pub use crate::options::{Exchange, Options};
 pub use crate::record::{Connect, Record, Trade};
 use crate::shared::Shared;
 
-/// An exchange that is not real. Its clones are the same one.
+/// A fake exchange. All clones share one exchange.
 #[derive(Clone)]
 pub struct Fake(Arc<Shared>);
 
 impl Fake {
-    /// Opens the market, on the current tokio runtime. It closes when the last clone and connection are gone.
+    /// Starts a fake on the current tokio runtime. The market stops when the last clone and the last
+    /// connection are gone.
     #[must_use]
     pub fn start(options: Options) -> Self {
         let shared = Arc::new(Shared::new(options));
@@ -48,7 +49,7 @@ impl Fake {
         Self(shared)
     }
 
-    /// Serves one connection until it ends.
+    /// Serves one connection until the connection ends.
     pub async fn serve<S>(&self, io: S)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -56,11 +57,11 @@ impl Fake {
         connection::serve(self.0.clone(), io).await;
     }
 
-    /// Serves whoever connects, each in a task of its own.
+    /// Accepts connections and serves each connection in its own task.
     ///
     /// # Errors
     ///
-    /// When the listener cannot accept any more.
+    /// If the listener cannot accept connections any more.
     pub async fn listen(self, listener: TcpListener) -> std::io::Result<()> {
         loop {
             let (stream, _) = listener.accept().await?;
@@ -70,22 +71,22 @@ impl Fake {
         }
     }
 
-    /// Makes it misbehave, from now on or once, as the fault has it.
+    /// Makes the fake misbehave, once or from now on, as the fault defines.
     pub fn misbehave(&self, fault: Fault) {
         self.0.misbehave(fault);
     }
 
-    /// What has happened so far.
+    /// Returns all events so far.
     #[must_use]
     pub fn record(&self) -> Record {
         self.0.record()
     }
 }
 
-/// Trades every symbol once per interval for as long as anybody holds the fake.
+/// Trades every symbol once per interval until the fake is dropped.
 async fn trade(shared: Weak<Shared>, interval: Duration, began: tokio::time::Instant) {
     let interval = interval.max(Duration::from_micros(1));
-    // Bursts make up for what the timer is too coarse for; the nominal times keep the trades evenly spaced.
+    // If the timer is too coarse, several trades follow at once. Their nominal times are still evenly spaced.
     let mut interval = tokio::time::interval_at(began + interval, interval);
     loop {
         let at = interval.tick().await;

@@ -1,4 +1,4 @@
-//! The rules an exchange holds its clients to.
+//! The rules of an exchange for its clients.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -9,28 +9,28 @@ use crate::options::Exchange;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// What holds on every connection of an exchange.
+/// The rules on every connection of an exchange.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules {
-    /// How many messages a client may send in a second.
+    /// Maximum number of client messages per second.
     pub(crate) messages: Option<usize>,
-    /// Whether that is counted over all connections rather than for each.
+    /// Whether the limit counts the messages of all connections together.
     pub(crate) shared: bool,
     /// Whether ping and pong frames count too.
     pub(crate) frames: bool,
-    /// How often the server pings; a pong is due within [`PONG`].
+    /// The interval of the server's pings. A pong is due within [`PONG`].
     pub(crate) ping: Option<Duration>,
-    /// How soon a subscribe message is due.
+    /// Maximum time until the first subscribe message.
     pub(crate) subscribe: Option<Duration>,
-    /// After how long without a message either way the server closes.
+    /// Maximum time without a message in either direction. After this time the server closes.
     pub(crate) idle: Option<Duration>,
-    /// How often there is a heartbeat, for those who subscribe to it.
+    /// The interval of heartbeats, for clients that subscribe to heartbeats.
     pub(crate) heartbeat: Option<Duration>,
-    /// Whether heartbeats are left out while data flows.
+    /// Whether the server skips heartbeats while data flows.
     pub(crate) idle_beat: bool,
 }
 
-/// How long a client has to answer a ping.
+/// Maximum time for a client to answer a ping.
 pub(crate) const PONG: Duration = Duration::from_secs(60);
 
 impl Rules {
@@ -63,7 +63,8 @@ impl Rules {
                 heartbeat: seconds(1),
                 ..none
             },
-            // A little over a second, so that trades one second apart are not taken for idleness.
+            // The interval is a little longer than a second, so that trades one second apart cause no
+            // heartbeat.
             Exchange::Kraken => Self {
                 idle: seconds(60),
                 heartbeat: Some(Duration::from_millis(1050)),
@@ -74,30 +75,30 @@ impl Rules {
     }
 }
 
-/// Counts what happened within a span of time just past.
+/// A counter of events in a sliding time window.
 #[derive(Debug, Default)]
 pub(crate) struct Meter(VecDeque<Instant>);
 
 impl Meter {
-    /// Counts one more, and gives how many there now are within the span.
+    /// Counts one event and returns the number of events in the window.
     pub(crate) fn count(&mut self, now: Instant, span: Duration) -> usize {
         while self.0.pop_front_if(|at| now.duration_since(*at) >= span).is_some() {}
         self.0.push_back(now);
         self.0.len()
     }
 
-    /// Counts a message, and gives how many came within this second.
+    /// Counts a message and returns the number of messages in the last second.
     pub(crate) fn message(&mut self, now: Instant) -> usize {
         self.count(now, SECOND)
     }
 }
 
-/// The limit on how often a client may connect. Refused attempts count as well, as they do at the exchanges.
+/// The limit on attempts to connect. Refused attempts count too, as at the real exchanges.
 #[derive(Debug)]
 pub(crate) enum Gate {
-    /// So many within a span.
+    /// At most `most` attempts within `span`.
     Window { most: usize, span: Duration, meter: Meter },
-    /// So many a second, and a store of unused ones for a burst.
+    /// A token bucket: one token per `each`, and at most `burst` unused tokens.
     Bucket { burst: u32, each: Duration, level: u32, filled: Instant },
 }
 
@@ -116,7 +117,7 @@ impl Gate {
         }
     }
 
-    /// Counts an attempt; an error says which limit it exceeds.
+    /// Counts an attempt. Returns an error with the limit that the attempt exceeds.
     pub(crate) fn pass(&mut self, now: Instant) -> Result<(), String> {
         match self {
             Self::Window { most, span, meter } => {
@@ -148,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn limits_connects() {
+    fn attempts_to_connect_are_limited() {
         let now = Instant::now();
         let passed = |exchange, at: &dyn Fn(u32) -> Duration, tries: u32| {
             let mut gate = Gate::of(exchange, now);

@@ -1,4 +1,4 @@
-//! An exchange that is not real, at a port of your own, misbehaving as you type.
+//! A fake exchange on a local port. Commands on standard input make the fake misbehave.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,26 +9,26 @@ use fakes::{Exchange, Fake, Fault, Options};
 use tokio::io::{AsyncBufReadExt as _, BufReader, stdin};
 use tokio::net::TcpListener;
 
-/// Serves a fake exchange. Each line of standard input is a fault, such as `silence` or `gap 3`; `record` shows what
-/// has happened so far.
+/// Serves a fake exchange. Each line of standard input is a fault, such as `silence` or `gap 3`. The line
+/// `record` prints all events so far.
 #[derive(Debug, Parser)]
 #[command(name = "fakes")]
 struct Arguments {
-    /// The exchange to stand in for.
+    /// The exchange to imitate.
     exchange: Exchange,
-    /// Where to listen.
+    /// The address to listen on.
     #[arg(long, default_value = "127.0.0.1:9100")]
     listen: SocketAddr,
-    /// What is traded, as the exchange writes it. Default: its bitcoin against the dollar.
+    /// The symbols to trade, as the exchange writes them. Default: bitcoin against the dollar.
     #[arg(long, value_delimiter = ',')]
     symbols: Vec<String>,
-    /// Each symbol is traded once every so often: 100ms, 2s, or a number of milliseconds.
+    /// The time between two trades of a symbol: 100ms, 2s, or a number of milliseconds.
     #[arg(long, value_parser = duration, default_value = "1s")]
     interval: Duration,
-    /// Of the random walks: the same seed is the same market.
+    /// The seed of the random walks. The same seed gives the same market.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Cut each connection after so long.
+    /// The age at which each connection is cut.
     #[arg(long, value_parser = duration)]
     life: Option<Duration>,
 }
@@ -54,11 +54,11 @@ async fn main() -> anyhow::Result<()> {
     let fake = Fake::start(options);
     let listening = tokio::spawn(fake.clone().listen(listener));
     torment(&fake).await?;
-    // Without standard input it is well behaved, and goes on.
+    // At the end of standard input, the fake continues without new faults.
     Ok(listening.await??)
 }
 
-/// How tickcast names a source that is this fake.
+/// Returns tickcast's name of a source that is this fake.
 fn source(exchange: Exchange, symbols: &[String], url: &str) -> String {
     let symbols = symbols.join(",");
     match exchange {
@@ -98,7 +98,7 @@ fn show(fake: &Fake) {
     }
 }
 
-/// Reads a time such as `100ms`, `1.5s`, `2m`, `24h` or, in milliseconds, `250`.
+/// Parses a time such as `100ms`, `1.5s`, `2m`, `24h` or, in milliseconds, `250`.
 fn duration(text: &str) -> Result<Duration, String> {
     let end = text.find(|c: char| c != '.' && !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(end);

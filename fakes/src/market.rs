@@ -1,4 +1,4 @@
-//! The market: one seeded random walk per symbol, and the rolling 24 hours of each.
+//! The market: one seeded random walk per symbol, and the statistics of its rolling 24 hours.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::options::Exchange;
 const MINUTE: i64 = 60_000;
 const DAY: i64 = 24 * 60;
 
-/// One symbol right after one of its trades: all that any message about it needs.
+/// The state of one symbol after a trade. All messages about the symbol are made from this state.
 #[derive(Debug, Clone)]
 pub(crate) struct Tick {
     pub(crate) instrument: Arc<Instrument>,
@@ -30,13 +30,13 @@ pub(crate) struct Tick {
 }
 
 impl Tick {
-    /// Against the price 24 hours ago.
+    /// Returns the change against the price 24 hours ago.
     pub(crate) fn change(&self) -> i64 {
         self.price - self.day.open
     }
 }
 
-/// The rolling 24 hours before a trade, that trade included.
+/// The statistics of the rolling 24 hours before a trade, including the trade.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Day {
     /// Price of the last trade before the window.
@@ -44,22 +44,22 @@ pub(crate) struct Day {
     pub(crate) open: i64,
     pub(crate) high: i64,
     pub(crate) low: i64,
-    /// In base currency.
+    /// Volume in the base currency.
     pub(crate) volume: i64,
-    /// In units of price times units of quantity.
+    /// Turnover, in units of price times units of quantity.
     pub(crate) turnover: i128,
     /// Id of the first trade in the window.
     pub(crate) first: u64,
 }
 
 impl Day {
-    /// Volume-weighted average, in units of the price.
+    /// Returns the volume-weighted average price, in units of the price.
     pub(crate) fn average(&self) -> i128 {
         if self.volume == 0 { 0 } else { self.turnover / i128::from(self.volume) }
     }
 }
 
-/// All trades of one minute: the window moves on by whole minutes.
+/// All trades of one minute. The window moves by whole minutes.
 #[derive(Debug)]
 struct Minute {
     number: i64,
@@ -67,7 +67,7 @@ struct Minute {
     day: Day,
 }
 
-/// The walk of one symbol.
+/// The random walk of one symbol.
 #[derive(Debug)]
 struct Walk {
     instrument: Arc<Instrument>,
@@ -77,7 +77,7 @@ struct Walk {
 }
 
 impl Walk {
-    /// A walk that has already gone on for a day, so that its statistics are full from the first message on.
+    /// Creates a walk with a day of past trades, so that the first message has complete statistics.
     fn new(instrument: Instrument, seed: u64, start: i64) -> Self {
         let mut rng = Rng::with_seed(seed ^ hash(&instrument.name));
         let instrument = Arc::new(instrument);
@@ -111,7 +111,7 @@ impl Walk {
         tick.quantity = self.rng.i64(1_000..=50_000_000);
         tick.bought = self.rng.bool();
         let spread = self.instrument.step * self.rng.i64(1..=3);
-        // A taker who buys pays the ask, one who sells is paid the bid.
+        // A taker who buys pays the ask. A taker who sells receives the bid.
         tick.bid = if tick.bought { tick.price - spread } else { tick.price };
         tick.ask = tick.bid + spread;
         tick.bid_quantity = self.rng.i64(1_000_000..=300_000_000);
@@ -120,7 +120,8 @@ impl Walk {
         self.last = Arc::new(tick);
     }
 
-    /// Moves by at most a 20,000th, and turns back before half and before twice the price it began with.
+    /// Returns the next price. A step is at most a 20,000th of the price, or two price steps. The price stays
+    /// between half and twice the start price.
     fn next_price(&mut self) -> i64 {
         let (step, origin, price) = (self.instrument.step, self.instrument.origin, self.last.price);
         let reach = (price / step / 20_000).max(2);
@@ -129,7 +130,7 @@ impl Walk {
         if next < origin / 2 || next > origin * 2 { price - move_by } else { next }
     }
 
-    /// Takes the trade into the window, and gives the statistics with it.
+    /// Adds the trade to the window and returns the new statistics.
     fn count(&mut self, tick: &Tick) -> Day {
         let number = tick.time.div_euclid(MINUTE);
         let turnover = i128::from(tick.price) * i128::from(tick.quantity);
@@ -167,7 +168,7 @@ fn join(day: &mut Day, high: i64, low: i64, volume: i64, turnover: i128) {
     day.turnover += turnover;
 }
 
-/// All symbols.
+/// The market of all symbols.
 #[derive(Debug)]
 pub(crate) struct Market {
     walks: Vec<Walk>,
@@ -188,19 +189,20 @@ impl Market {
         &self.walks[index].instrument
     }
 
-    /// One more trade of a symbol.
+    /// Makes one more trade of a symbol.
     pub(crate) fn trade(&mut self, index: usize, time: i64) -> Arc<Tick> {
         let walk = &mut self.walks[index];
         walk.advance(time);
         walk.last.clone()
     }
 
-    /// How each symbol stands.
+    /// Returns the newest tick of each symbol.
     pub(crate) fn latest(&self) -> Vec<Arc<Tick>> {
         self.walks.iter().map(|walk| walk.last.clone()).collect()
     }
 
-    /// The first symbol as if nobody quoted or traded it. It takes a sequence number, lest it be thrown away as old.
+    /// Returns the first symbol without a quote and without trades. The tick takes a sequence number, so that
+    /// clients do not drop it as old.
     pub(crate) fn unquoted(&mut self) -> Option<Tick> {
         let walk = self.walks.first_mut()?;
         Arc::make_mut(&mut walk.last).sequence += 1;
@@ -245,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_seed_is_a_market() {
+    fn the_same_seed_gives_the_same_market() {
         let symbols = ["ETHUSDT".to_owned()];
         let run = |seed| Market::new(Exchange::Binance, &symbols, seed, 0).trade(0, 1000).price;
         assert_eq!(run(1), run(1));

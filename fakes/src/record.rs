@@ -1,61 +1,61 @@
-//! What has happened so far, for a test to compare with what its client made of it.
+//! The events so far. A test compares them with the results of its client.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::market::{Market, Tick};
 
-/// A day of two symbols at five trades a second fits twice over.
+/// Maximum number of trades in a list: more than two days of two symbols at five trades per second.
 const KEPT: usize = 2_000_000;
 
-/// A snapshot of what has happened.
+/// A snapshot of all events so far.
 #[derive(Debug, Clone, Default)]
 pub struct Record {
     /// Every attempt to connect, in order.
     pub connects: Vec<Connect>,
-    /// What the clients did that an exchange forbids, and what the fake itself got wrong.
+    /// Violations of an exchange's rules by clients, and errors of the fake itself.
     pub violations: Vec<String>,
-    /// Every trade that was offered to subscribers, once, whether or not anybody was subscribed.
+    /// Every trade that was offered to subscribers, once, even if no client was subscribed.
     pub sent: Vec<Trade>,
-    /// Every trade that was kept back under [`Fault::Gap`](crate::Fault::Gap).
+    /// Every trade that was withheld under [`Fault::Gap`](crate::Fault::Gap).
     pub withheld: Vec<Trade>,
 }
 
 /// One attempt to connect.
 #[derive(Debug, Clone, Default)]
 pub struct Connect {
-    /// Since the fake was started.
+    /// Time since the start of the fake.
     pub at: Duration,
-    /// Whether it became a WebSocket.
+    /// Whether the connection became a WebSocket.
     pub accepted: bool,
-    /// The text messages the client sent, and when (since the fake was started).
+    /// The client's text messages, each with the time since the start of the fake.
     pub messages: Vec<(Duration, String)>,
-    /// How many pong frames the client sent.
+    /// The number of the client's pong frames.
     pub pongs: u32,
-    /// Why it ended; `None` while it lasts.
+    /// Why the connection ended; `None` while the connection is open.
     pub ended: Option<String>,
 }
 
 /// One trade of the market.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trade {
-    /// As the exchange writes it.
+    /// The symbol as the exchange writes it.
     pub symbol: String,
-    /// Trade id: one more for each trade of a symbol.
+    /// Trade id; increases by one with each trade of a symbol.
     pub id: u64,
-    /// Sequence number of the symbol: rises, and skips.
+    /// Sequence number of the symbol; increases, with gaps.
     pub sequence: u64,
-    /// The exact text sent.
+    /// The exact text of the price.
     pub price: String,
     /// Milliseconds since 1970.
     pub time: i64,
-    /// Best bid right after, the exact text sent.
+    /// The exact text of the best bid after the trade.
     pub bid: String,
-    /// Best ask right after, the exact text sent.
+    /// The exact text of the best ask after the trade.
     pub ask: String,
 }
 
-/// A trade without its texts, of which there are too many to keep.
+/// A trade in compact form, because the texts of all trades would need too much memory.
 #[derive(Debug)]
 struct Entry {
     symbol: usize,
@@ -67,7 +67,7 @@ struct Entry {
     ask: i64,
 }
 
-/// A list of trades that forgets the oldest when it is full.
+/// A list of trades that drops the oldest trade when the list is full.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger(VecDeque<Entry>);
 

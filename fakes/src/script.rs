@@ -1,4 +1,4 @@
-//! The faults that wait for the market's next events, and what becomes of an event under them.
+//! The faults that wait for the market's next events, and their effect on an event.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -8,33 +8,33 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::fault::BadTime;
 use crate::market::Tick;
 
-/// A trade on its way to the subscribers.
+/// A trade with the faults that apply to it.
 #[derive(Debug, Clone)]
 pub(crate) struct Marked {
     pub(crate) tick: Arc<Tick>,
     pub(crate) time: Option<BadTime>,
-    /// Whether a fault rests on it, so that no pacing may leave it out.
+    /// Whether a fault applies to the trade. Such a trade must not be left out by a rate limit.
     pub(crate) forced: bool,
 }
 
-/// What every connection gets to know, in order.
+/// An event that every connection receives, in order.
 #[derive(Debug, Clone)]
 pub(crate) enum Pulse {
-    /// A trade as it should be, but perhaps for its time.
+    /// A correct trade, except perhaps for its time.
     Trade(Marked),
     /// A trade whose messages are sent twice, byte for byte.
     Twice(Marked),
-    /// Two trades of one symbol, in order; their messages go out the other way round.
+    /// Two trades of one symbol, in order. Their messages are sent in reverse order.
     Swapped(Marked, Marked),
-    /// A trade nobody is told about.
+    /// A trade that is not sent.
     Withheld(Marked),
     /// The first symbol without a quote.
     Unquoted(Arc<Tick>),
-    /// Not of the market, but for the connections open now.
+    /// An order to the open connections, not an event of the market.
     Order(Order),
 }
 
-/// What a fault does to the connections that are open when it strikes.
+/// The effect of a fault on the connections that are open at the time of the fault.
 #[derive(Debug, Clone)]
 pub(crate) enum Order {
     Silence,
@@ -46,19 +46,19 @@ pub(crate) enum Order {
     System(String),
 }
 
-/// The faults that wait.
+/// The waiting faults.
 #[derive(Debug, Default)]
 pub(crate) struct Script {
     pub(crate) gap: u32,
     pub(crate) duplicates: u32,
     pub(crate) swaps: u32,
     pub(crate) times: VecDeque<BadTime>,
-    /// The first trade of a swap, until the second one of its symbol comes.
+    /// The first trade of a swap, until the second trade of the same symbol.
     held: Option<Marked>,
 }
 
 impl Script {
-    /// What becomes of a trade; `None` while it is held back for a swap.
+    /// Applies the waiting faults to a trade. Returns `None` if the trade waits for a swap.
     pub(crate) fn apply(&mut self, tick: Arc<Tick>) -> Option<Pulse> {
         if self.gap > 0 {
             self.gap -= 1;

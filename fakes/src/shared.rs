@@ -1,4 +1,4 @@
-//! What all connections of one fake share: the market, the faults that wait, the record.
+//! The shared state of a fake's connections: the market, the waiting faults and the record.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,7 +18,7 @@ use crate::options::{Exchange, Options};
 use crate::record::{Connect, Ledger, Record};
 use crate::script::{Order, Pulse, Script};
 
-/// How many events a connection may be behind. Far more than a client that reads at all ever is.
+/// Maximum number of events that a connection may be behind. A client that reads is never so far behind.
 const BACKLOG: usize = 1 << 16;
 
 pub(crate) struct Shared {
@@ -32,14 +32,14 @@ struct State {
     market: Market,
     script: Script,
     gate: Gate,
-    /// For the exchanges that count the messages of all connections together.
+    /// The message counter of exchanges that count the messages of all connections together.
     messages: Meter,
     halted: bool,
     late_ack: bool,
-    /// Of the trading engine, where an exchange tells.
+    /// The state of the trading engine, for exchanges that send the state.
     system: String,
     flaps: u32,
-    /// Pairs of how many, and with what.
+    /// Pairs of the number of refusals and the response.
     refusals: VecDeque<(u32, Verdict)>,
     connects: Vec<Connect>,
     violations: Vec<String>,
@@ -68,12 +68,12 @@ impl Shared {
         Self { options, began, pulses: broadcast::Sender::new(BACKLOG), state: Mutex::new(state) }
     }
 
-    /// Since the fake was started.
+    /// Returns the time since the start of the fake.
     pub(crate) fn up(&self) -> Duration {
         self.began.elapsed()
     }
 
-    /// The exchange's clock.
+    /// Returns the exchange's clock.
     pub(crate) fn now(&self) -> i64 {
         self.time(Instant::now())
     }
@@ -83,7 +83,8 @@ impl Shared {
         self.options.start + i64::try_from(up).unwrap_or(i64::MAX / 2)
     }
 
-    /// One trade of each symbol. Sent under the lock, so that whoever joins sees each event exactly once.
+    /// Makes one trade of each symbol. The trades are sent under the lock, so that a new connection receives
+    /// each event exactly once.
     pub(crate) fn step(&self, at: Instant) {
         let state = &mut *self.lock();
         if state.halted {
@@ -150,7 +151,7 @@ impl Shared {
         }
     }
 
-    /// Notes an attempt to connect and decides what is to become of it.
+    /// Records an attempt to connect and decides whether to accept the connection.
     pub(crate) fn admit(&self) -> (usize, Verdict) {
         let (at, now) = (self.up(), Instant::now());
         let state = &mut *self.lock();
@@ -174,7 +175,8 @@ impl Shared {
         (number, Verdict::Serve)
     }
 
-    /// Notes that a connection stands. It gets all events from here on, and how the market stands just before them.
+    /// Records an open connection. Returns a receiver of all later events, and the state of the market before
+    /// these events.
     pub(crate) fn join(&self, number: usize) -> (broadcast::Receiver<Pulse>, Vec<Arc<Tick>>) {
         let state = &mut *self.lock();
         state.connects[number].accepted = true;
@@ -207,13 +209,13 @@ impl Shared {
         self.lock().late_ack
     }
 
-    /// Counts a message of any connection, and gives how many came within this second.
+    /// Counts a message of any connection and returns the number of messages in the last second.
     pub(crate) fn count_message(&self) -> usize {
         self.lock().messages.message(Instant::now())
     }
 
     fn tell(&self, pulse: Pulse) {
-        // An error only says that nobody is connected.
+        // An error means only that no client is connected.
         let _ = self.pulses.send(pulse);
     }
 
@@ -228,7 +230,7 @@ impl State {
     }
 }
 
-/// Sound JSON of exactly so many bytes, unless so few do not even hold its frame.
+/// Returns valid JSON of exactly `size` bytes, unless `size` is smaller than the envelope.
 fn big(size: usize) -> String {
     let (head, tail) = (r#"{"type":"unheard_of","channel":"unheard_of","pad":""#, r#""}"#);
     let pad = size.saturating_sub(head.len() + tail.len());

@@ -1,4 +1,4 @@
-//! Times as the exchanges write them, and as they write them on a bad day.
+//! Times in the exchanges' formats, valid and invalid.
 
 use std::time::Duration;
 
@@ -6,16 +6,16 @@ use jiff::Timestamp;
 
 use crate::fault::BadTime;
 
-/// How far ahead [`BadTime::Future`] lies.
+/// How far ahead [`BadTime::Future`] is, in ms.
 const YEAR: i64 = 365 * 24 * 60 * 60 * 1000;
 
-/// Microseconds, as Coinbase Exchange and Kraken have them.
+/// Number of digits for microseconds, as Coinbase Exchange and Kraken write times.
 pub(crate) const MICROS: usize = 6;
 
-/// Nanoseconds, as Coinbase Advanced Trade has them.
+/// Number of digits for nanoseconds, as Coinbase Advanced Trade writes times.
 pub(crate) const NANOS: usize = 9;
 
-/// The time in RFC 3339 with so many digits of a second, or nothing where it is to be missing.
+/// Returns the time in RFC 3339 with `digits` digits of a second, or `None` if the time must be missing.
 pub(crate) fn stamp(time: i64, bad: Option<BadTime>, digits: usize) -> Option<String> {
     let zeros = "0".repeat(digits);
     match bad {
@@ -27,21 +27,22 @@ pub(crate) fn stamp(time: i64, bad: Option<BadTime>, digits: usize) -> Option<St
     }
 }
 
-/// The time in RFC 3339, as it is.
+/// Returns the valid time in RFC 3339.
 pub(crate) fn sound(time: i64, digits: usize) -> String {
     let second = written(time, "%Y-%m-%dT%H:%M:%S");
     let zeros = digits - 3;
     format!("{second}.{:03}{:0zeros$}Z", time.rem_euclid(1000), 0)
 }
 
-/// The way Go prints a time, which is what the heartbeats of Coinbase Advanced Trade carry.
+/// Returns the time in Go's format. The heartbeats of Coinbase Advanced Trade have this format.
 pub(crate) fn go(time: i64, up: Duration) -> String {
     let second = written(time, "%Y-%m-%d %H:%M:%S");
     let (millis, up) = (time.rem_euclid(1000), up.as_millis());
     format!("{second}.{millis:03}000000 +0000 UTC m=+{}.{:03}", up / 1000, up % 1000)
 }
 
-/// The time in milliseconds, as Binance has it: zero stands for both early times, since its field is a number.
+/// Returns the time in milliseconds, as Binance writes times. Both early times are zero, because Binance's
+/// time field is a number.
 pub(crate) fn millis(time: i64, bad: Option<BadTime>) -> Option<i64> {
     match bad {
         None => Some(time),
@@ -63,7 +64,7 @@ mod tests {
     const NOON: i64 = 1_782_907_200_123;
 
     #[test]
-    fn writes_times_good_and_bad() {
+    fn valid_and_invalid_times_are_written() {
         assert_eq!(sound(NOON, MICROS), "2026-07-01T12:00:00.123000Z");
         assert_eq!(
             stamp(NOON, Some(BadTime::YearOne), NANOS).as_deref(),

@@ -1,4 +1,4 @@
-//! The times at which something happens on a connection by itself.
+//! The timers of a connection.
 
 use std::time::Duration;
 
@@ -6,16 +6,16 @@ use tokio::time::Instant;
 
 use crate::limits::Rules;
 
-/// How long an acknowledgement is held back at most, when no data comes that could go before it.
+/// Maximum delay of an acknowledgement, if no data comes that could be sent first.
 pub(crate) const LATE: Duration = Duration::from_secs(5);
 
-/// How long after its announcement Binance cuts the connection.
+/// Time between Binance's announcement of a restart and the cut.
 pub(crate) const NOTICE: Duration = Duration::from_secs(10);
 
-/// Each is `None` while nothing is due.
+/// The next time of each timer; `None` if a timer is not set.
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
-    /// The connection is cut, for its age.
+    /// The connection is cut because of its age.
     pub(crate) life: Option<Instant>,
     /// The connection is cut, as announced.
     pub(crate) cut: Option<Instant>,
@@ -29,7 +29,7 @@ pub(crate) struct Timers {
     pub(crate) heartbeat: Option<Instant>,
     /// The connection has been idle for too long.
     pub(crate) idle: Option<Instant>,
-    /// Acknowledgements are sent even though no data came before them.
+    /// Delayed acknowledgements are sent, even without data before them.
     pub(crate) late: Option<Instant>,
 }
 
@@ -47,7 +47,7 @@ impl Timers {
         }
     }
 
-    /// Waits for whichever comes first.
+    /// Waits for the earliest timer.
     pub(crate) fn next(&self) -> impl Future<Output = ()> + Send + use<> {
         let &Self { life, cut, subscribe, ping, pong, heartbeat, idle, late } = self;
         let first = [life, cut, subscribe, ping, pong, heartbeat, idle, late].into_iter().flatten().min();
@@ -55,7 +55,7 @@ impl Timers {
     }
 }
 
-/// Waits until then, or for ever.
+/// Waits until `then`, or forever if `then` is `None`.
 pub(crate) async fn until(then: Option<Instant>) {
     match then {
         Some(then) => tokio::time::sleep_until(then).await,
@@ -63,7 +63,7 @@ pub(crate) async fn until(then: Option<Instant>) {
     }
 }
 
-/// Whether a time has come.
+/// Returns whether the time has come.
 pub(crate) fn due(time: Option<Instant>, now: Instant) -> bool {
     time.is_some_and(|time| time <= now)
 }

@@ -1,4 +1,4 @@
-//! The client's side: what it says, and whether it may.
+//! The client's side of a connection: handles the client's messages and checks them against the rules.
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
@@ -24,7 +24,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 self.pong(&payload);
                 Ok(())
             }
-            // Tungstenite has the pong ready; it only has to go.
+            // Tungstenite has queued the pong already; only the flush is missing.
             Message::Ping(_) => self.flush().await,
             Message::Close(frame) => {
                 let why = frame.map(|frame| format!(" with {}: {}", u16::from(frame.code), frame.reason));
@@ -74,7 +74,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     fn pong(&mut self, payload: &[u8]) {
         self.shared.ponged(self.number);
         match self.pings.iter().position(|(ping, _)| ping.as_bytes() == payload) {
-            // A pong answers the pings before it as well: a client may answer the last of several only.
+            // A pong also answers all earlier pings: a client may answer only the last of several pings.
             Some(answered) => drop(self.pings.drain(..=answered)),
             None if payload.is_empty() => (),
             None => self.shared.violate(self.number, "a pong that echoes no ping"),

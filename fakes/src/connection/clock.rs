@@ -1,4 +1,4 @@
-//! What happens on a connection by itself.
+//! Timed events on a connection.
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;

@@ -1,4 +1,4 @@
-//! The market's side: its events, and the faults that strike a connection.
+//! The market's side of a connection: market events, and the faults of a connection.
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::select;
@@ -22,7 +22,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 self.send_data(texts).await
             }
             Ok(Pulse::Swapped(first, second)) => {
-                // Written in order, lest the numbers of the connection be in order as well.
+                // The messages are written in order, so that their sequence numbers are in the wrong order
+                // when they are sent.
                 let (first, mut texts) = (self.write(&first), self.write(&second));
                 texts.extend(first);
                 self.send_data(texts).await
@@ -72,7 +73,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         Ok(())
     }
 
-    /// Neither reads nor writes. Only the age of the connection and an abrupt end still count.
+    /// Stops reading and writing. Only the maximum age of the connection and an abrupt cut end the
+    /// connection.
     async fn play_dead(&mut self) -> End {
         loop {
             select! {
@@ -86,7 +88,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         }
     }
 
-    /// What this connection is told of a trade, numbered.
+    /// Returns this connection's messages about a trade, with sequence numbers.
     fn write(&mut self, marked: &Marked) -> Vec<String> {
         self.latest[marked.tick.instrument.index] = marked.tick.clone();
         if self.silent {

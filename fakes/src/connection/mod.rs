@@ -1,4 +1,4 @@
-//! One connection: the market's events and the exchange's rules on one side, a client on the other.
+//! One connection. It links the market's events and the exchange's rules to one client.
 
 mod client;
 mod clock;
@@ -25,26 +25,26 @@ use crate::script::Pulse;
 use crate::shared::Shared;
 use crate::timers::Timers;
 
-/// How long a client may take for its handshake.
+/// Maximum time for the client's handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
-/// How long a client may leave the socket full.
+/// Maximum time that a client may leave the socket full.
 const STUCK: Duration = Duration::from_secs(60);
 
-/// How long a client has to answer a close frame, before its socket is dropped.
+/// Maximum time for a client to answer a close frame. After this time the socket is dropped.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// How a connection ends.
 enum End {
-    /// The client has gone, or is going.
+    /// The client closed the connection, or is closing it.
     Gone(String),
-    /// The socket is dropped, without a close frame.
+    /// The server drops the socket without a close frame.
     Cut(&'static str),
-    /// The server closes.
+    /// The server closes the connection with a close frame.
     Close(u16, String),
 }
 
-/// Serves one connection until it ends.
+/// Serves one connection until the connection ends.
 pub(crate) async fn serve<S>(shared: Arc<Shared>, io: S)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -68,15 +68,15 @@ struct Connection<S> {
     number: usize,
     socket: WebSocketStream<S>,
     pulses: Receiver<Pulse>,
-    /// How the market stands for this connection, which may be a little behind.
+    /// The newest tick of each symbol on this connection, which may be a little behind the market.
     latest: Vec<Arc<Tick>>,
     dialect: Box<dyn Dialect>,
     rules: Rules,
     timers: Timers,
     meter: Meter,
-    /// Pings not answered yet, and when their pongs are due.
+    /// Pings without an answer, and the deadline of each pong.
     pings: VecDeque<(String, Instant)>,
-    /// Acknowledgements that wait for data to go before them.
+    /// Acknowledgements that wait until data has been sent.
     late: Vec<String>,
     silent: bool,
 }
@@ -108,7 +108,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             if let Err(end) = result {
                 return end;
             }
-            // In this order, so that a run is repeatable and a flood of trades holds up neither reading nor pings.
+            // The order makes a run repeatable. A flood of trades delays neither reads nor pings.
             result = select! {
                 biased;
                 message = self.socket.next() => self.hear(message).await,
@@ -118,13 +118,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         }
     }
 
-    /// Notes how it ended, sends the close frame where there is to be one, and sees the client off.
+    /// Records the end of the connection, sends a close frame if required, and waits for the client to close.
     async fn finish(mut self, end: End) {
         let (why, close) = match end {
             End::Cut(why) => return self.shared.ended(self.number, format!("cut: {why}")),
             End::Gone(why) => (why, None),
             End::Close(code, reason) => {
-                // A control frame has room for 125 bytes, two of which are the code.
+                // A control frame has room for 125 bytes; the code takes two of them.
                 let cut = &reason[..reason.floor_char_boundary(123)];
                 let frame = CloseFrame { code: code.into(), reason: cut.into() };
                 (format!("closed with {code}: {reason}"), Some(Message::Close(Some(frame))))
@@ -134,11 +134,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         if let Some(close) = close {
             let _ = timeout(FAREWELL, self.socket.send(close)).await;
         }
-        // A socket dropped with unread bytes is reset, which would overtake the close frame.
+        // If a socket with unread bytes is dropped, the OS sends a reset. The client could then lose the
+        // close frame.
         let _ = timeout(FAREWELL, async { while let Some(Ok(_)) = self.socket.next().await {} }).await;
     }
 
-    /// Sends what has been numbered already or needs no number, and then the acknowledgements that waited for it.
+    /// Sends messages that are numbered already or need no number. Then sends the acknowledgements that
+    /// waited for data.
     async fn send_data(&mut self, texts: Vec<String>) -> Result<(), End> {
         if texts.is_empty() {
             return Ok(());
@@ -168,7 +170,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         self.flush().await
     }
 
-    /// The connection is not idle.
+    /// Restarts the idle timer.
     fn busy(&mut self) {
         self.timers.idle = self.rules.idle.map(|after| Instant::now() + after);
     }

@@ -1,4 +1,5 @@
-//! Coinbase Advanced Trade: one channel per request, everything in an envelope with a number of the connection.
+//! Coinbase Advanced Trade: one channel per request. Every message has an envelope with a sequence number of
+//! the connection.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,14 +12,15 @@ use crate::market::Tick;
 use crate::script::Marked;
 use crate::stamp::{NANOS, go, sound, stamp};
 
-/// Stands where the number of a message will be, until it is sent: what is held back must not take one yet.
+/// A placeholder for the sequence number. The number is set when the message is sent, because a message that
+/// is held back must not use a number yet.
 const UNNUMBERED: &str = "\"sequence_num\":\0";
 
 pub(super) struct Advanced {
     opened: i64,
-    /// How many messages have been numbered.
+    /// The number of messages with a sequence number so far.
     numbered: u64,
-    /// How many heartbeats there have been.
+    /// The number of heartbeats so far.
     beats: u64,
     tickers: Vec<usize>,
     heartbeats: bool,
@@ -38,7 +40,7 @@ impl Advanced {
     ) -> Result<Reply, String> {
         let none = Vec::new();
         let ids = request.get("product_ids").and_then(Value::as_array).unwrap_or(&none);
-        // What it does not know it leaves out, without a word.
+        // The exchange leaves out unknown products without an error.
         let products: Vec<usize> =
             ids.iter().filter_map(|id| product(latest, id.as_str().unwrap_or_default())).collect();
         let channel = request.get("channel").and_then(Value::as_str).unwrap_or_default();
@@ -64,7 +66,7 @@ impl Advanced {
         Ok(Reply { acks: vec![ack], data: snapshot.into_iter().collect(), subscribes })
     }
 
-    /// Everything in force.
+    /// Returns all active subscriptions as JSON.
     fn subscriptions(&self, latest: &[Arc<Tick>]) -> String {
         let mut channels = Vec::new();
         if !self.tickers.is_empty() {
@@ -127,7 +129,7 @@ impl Dialect for Advanced {
     }
 }
 
-/// Which product this is. What trades against USDC is served as what trades against USD, but for two.
+/// Returns the index of a product. A USDC product is served as the USD product, with two exceptions.
 fn product(latest: &[Arc<Tick>], name: &str) -> Option<usize> {
     let base = name.strip_suffix("-USDC").filter(|base| !["USDT", "EURC"].contains(base));
     find(latest, name).or_else(|| find(latest, &format!("{}-USD", base?)))
@@ -161,7 +163,7 @@ fn ticker(tick: &Tick) -> String {
         quantity(day.volume),
         price(day.low),
         price(day.high),
-        // Nobody remembers the year; a range that holds the day's is sane.
+        // The market has no history of a year. These ranges contain the day's range, so they are plausible.
         price(day.low / 4 * 3),
         price(day.high / 4 * 5),
         ratio(i128::from(tick.change()) * 100, day.open.into(), 14),

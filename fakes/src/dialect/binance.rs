@@ -1,4 +1,4 @@
-//! Binance Spot: combined and raw streams, five control methods, strings for decimals.
+//! Binance Spot: combined and raw streams, five control methods, and decimals as strings.
 
 use std::sync::Arc;
 
@@ -10,12 +10,12 @@ use crate::market::Tick;
 use crate::script::Marked;
 use crate::stamp::millis;
 
-/// How many streams one connection may have.
+/// Maximum number of streams per connection.
 const STREAMS: usize = 1024;
 
 const DAY: i64 = 24 * 60 * 60 * 1000;
 
-/// Within this time of the last one no other ticker of the symbol is sent: a second, less the jitter of a timer.
+/// Minimum time in ms between two tickers of a symbol: one second, minus the jitter of a timer.
 const PACE: i64 = 950;
 
 const METHODS: &str = "`SUBSCRIBE`, `UNSUBSCRIBE`, `LIST_SUBSCRIPTIONS`, `SET_PROPERTY`, `GET_PROPERTY`";
@@ -26,17 +26,17 @@ struct Wanted {
     book: bool,
     aggregate: bool,
     trade: bool,
-    /// When the last ticker was sent.
+    /// The time of the last ticker.
     shown: Option<i64>,
 }
 
 pub(super) struct Binance {
-    /// As subscribed, known or not: unknown ones are acknowledged, and silent.
+    /// The subscribed streams, known or unknown. Unknown streams are acknowledged and send nothing.
     streams: Vec<String>,
-    /// By symbol.
+    /// The wanted messages of each symbol.
     wanted: Vec<Wanted>,
     combined: bool,
-    /// What milliseconds are multiplied by.
+    /// The factor from milliseconds to the connection's time unit.
     unit: i64,
 }
 
@@ -58,7 +58,7 @@ impl Binance {
         new
     }
 
-    /// Finds out what the streams mean for each symbol.
+    /// Derives the wanted messages of each symbol from the streams.
     fn resolve(&mut self, latest: &[Arc<Tick>]) {
         for (wanted, tick) in self.wanted.iter_mut().zip(latest) {
             let has = |kind: &str| {
@@ -142,7 +142,7 @@ impl Binance {
         if self.combined { format!(r#"{{"stream":"{stream}","data":{data}}}"#) } else { data }
     }
 
-    /// A time field with its comma, or nothing.
+    /// Returns a time field with its comma, or an empty text.
     fn time(&self, key: &str, time: Option<i64>) -> String {
         time.map(|time| format!(r#""{key}":{},"#, time * self.unit)).unwrap_or_default()
     }
@@ -205,7 +205,8 @@ impl Binance {
         self.sale("trade", ("t", ""), tick, time)
     }
 
-    /// What both streams of trades say: they differ in what their number is called, and in what is `beside` it.
+    /// Returns a message of one of the two trade streams. The streams differ in the key of the trade number
+    /// and in the extra fields `beside` the price.
     fn sale(&self, stream: &str, (number, beside): (&str, &str), tick: &Tick, time: Option<i64>) -> String {
         let instrument = &*tick.instrument;
         let data = format!(
@@ -277,7 +278,7 @@ fn is_id(id: &Value) -> bool {
     id.is_null() || id.as_i64().is_some() || id.as_str().is_some_and(text_fits)
 }
 
-/// Checks that the one property there is has been named, and nothing beyond what the method takes.
+/// Checks that the parameters name the only property, and that the number of parameters is at most `most`.
 fn is_combined(params: &[Value], most: usize, id: &Value) -> Result<(), String> {
     let name = params.first().and_then(Value::as_str);
     let name = name.ok_or_else(|| error(2, "Invalid request: property name must be a string"))?;
@@ -287,7 +288,7 @@ fn is_combined(params: &[Value], most: usize, id: &Value) -> Result<(), String> 
     if params.len() > most { Err(error(2, "Invalid request: too many parameters")) } else { Ok(()) }
 }
 
-/// Undoes percent encoding: `@` and the letters of some symbols come encoded.
+/// Decodes percent encoding. Clients may encode `@` and the letters of some symbols.
 fn decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -1,4 +1,5 @@
-//! Coinbase Exchange: many channels in one request, a sequence per product, a request that fails as a whole.
+//! Coinbase Exchange: several channels per request and a sequence number per product. A request succeeds or
+//! fails as a whole.
 
 use std::sync::Arc;
 
@@ -31,12 +32,13 @@ impl Channel {
     }
 }
 
-/// A channel and the products asked for, by number. No products at all means every one.
+/// A channel and the indices of the requested products. In a request to unsubscribe, an empty list means all
+/// products.
 type Wish = (Channel, Vec<usize>);
 
 #[derive(Default)]
 pub(super) struct Coinbase {
-    /// In the order subscribed, none of them empty.
+    /// The subscriptions in the order of the requests. No list is empty.
     channels: Vec<Wish>,
 }
 
@@ -45,7 +47,7 @@ impl Coinbase {
         self.channels.iter().any(|(name, products)| *name == channel && products.contains(&product))
     }
 
-    /// Subscribes and gives the first messages of what is new.
+    /// Subscribes, and returns the first messages of the new subscriptions.
     fn subscribe(&mut self, wishes: Vec<Wish>, latest: &[Arc<Tick>]) -> Vec<String> {
         let mut first = Vec::new();
         for (channel, products) in wishes {
@@ -77,7 +79,7 @@ impl Coinbase {
         self.channels.retain(|(_, products)| !products.is_empty());
     }
 
-    /// Everything in force.
+    /// Returns all active subscriptions as JSON.
     fn subscriptions(&self, latest: &[Arc<Tick>]) -> String {
         let channel = |(channel, products): &Wish| {
             let names = list(products.iter().map(|product| latest[*product].instrument.name.as_str()));
@@ -146,7 +148,7 @@ impl Dialect for Coinbase {
     }
 }
 
-/// Reads which channels a request is about. One bad name spoils it all.
+/// Parses the channels of a request. One unknown name makes the whole request fail.
 fn wishes(request: &Value, latest: &[Arc<Tick>]) -> Result<Vec<Wish>, String> {
     let channels = request.get("channels").and_then(Value::as_array).ok_or("no channels")?;
     let mut wishes = Vec::new();
@@ -168,7 +170,7 @@ fn error(message: &str, reason: &str) -> String {
     format!(r#"{{"type":"error","message":"{message}","reason":{}}}"#, quoted(reason))
 }
 
-/// A time field with its comma, or nothing.
+/// Returns a time field with its comma, or an empty text.
 fn field(time: Option<String>) -> String {
     time.map(|time| format!(r#""time":"{time}","#)).unwrap_or_default()
 }
@@ -187,7 +189,7 @@ fn ticker(tick: &Tick, time: Option<String>) -> String {
         price(tick.price),
         price(day.open),
         quantity(day.volume),
-        // Whether there are trailing zeros varies within one message, as at the real one.
+        // The real exchange also mixes numbers with and without trailing zeros in one message.
         price(day.low).trimmed(),
         price(day.high).trimmed(),
         fixed(i128::from(day.volume) * 30, 8),
@@ -202,7 +204,7 @@ fn ticker(tick: &Tick, time: Option<String>) -> String {
     )
 }
 
-/// Here the side is the maker's.
+/// Returns a trade. In this message, `side` is the maker's side.
 fn trade(kind: &str, tick: &Tick, time: Option<String>) -> String {
     let instrument = &*tick.instrument;
     let (maker, taker) = (uuid(tick, 1), uuid(tick, 2));
@@ -224,7 +226,7 @@ fn trade(kind: &str, tick: &Tick, time: Option<String>) -> String {
     )
 }
 
-/// The id of an order of this trade.
+/// Returns the id of an order of this trade.
 fn uuid(tick: &Tick, order: u64) -> String {
     let mixed = (tick.id ^ (order << 60)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     format!(

@@ -5,27 +5,27 @@ use std::sync::Arc;
 use crate::market::Tick;
 use crate::script::Marked;
 
-/// The answer to a control message.
+/// The response to a control message.
 #[derive(Debug, Default)]
 pub(crate) struct Reply {
     /// Acknowledgements and errors.
     pub(crate) acks: Vec<String>,
     /// Snapshots.
     pub(crate) data: Vec<String>,
-    /// Whether it was a request to subscribe, even a failed one.
+    /// Whether the message was a request to subscribe, even if the request failed.
     pub(crate) subscribes: bool,
 }
 
 impl Reply {
-    /// Returns a reply that is this one text.
+    /// Returns a reply with this text only.
     pub(super) fn of(text: String) -> Self {
         Self { acks: vec![text], ..Self::default() }
     }
 }
 
-/// One connection, as one exchange speaks on it.
+/// The protocol of one exchange on one connection.
 pub(crate) trait Dialect: Send {
-    /// Returns what the server says first, and again when the state of its trading engine changes.
+    /// Returns the first message of the server, and the message after a change of the trading engine's state.
     fn system(&mut self, _system: &str) -> Vec<String> {
         Vec::new()
     }
@@ -36,7 +36,7 @@ pub(crate) trait Dialect: Send {
     /// Returns the messages about a trade to which the client is subscribed.
     fn trade(&mut self, marked: &Marked) -> Vec<String>;
 
-    /// Returns a ticker of a symbol that nobody quotes, if there is a subscription to it.
+    /// Returns a ticker of a symbol without a quote, if the client is subscribed to the symbol.
     fn unquoted(&mut self, tick: &Tick, now: i64) -> Vec<String>;
 
     /// Returns the heartbeats that are due once a second.
@@ -49,7 +49,8 @@ pub(crate) trait Dialect: Send {
         Vec::new()
     }
 
-    /// Gives a message its number on this connection, where messages have one. A second call changes nothing.
+    /// Sets the sequence number of a message, if messages have a number on this connection. A second call
+    /// changes nothing.
     fn seal(&mut self, text: String) -> String {
         text
     }

@@ -1,4 +1,4 @@
-//! Kraken Spot v2: numbers rather than strings, and an acknowledgement per symbol.
+//! Kraken Spot v2: decimals as numbers, and one acknowledgement per symbol.
 
 use std::sync::Arc;
 
@@ -21,15 +21,15 @@ struct Request<'a> {
     subscribes: bool,
     channel: &'a str,
     params: &'a Value,
-    /// With its key and comma, or empty.
+    /// The request id with its key and comma, or an empty text.
     id: String,
-    /// Both times, to end the answer with.
+    /// Both time fields at the end of the response.
     times: String,
 }
 
 impl Kraken {
     pub(super) fn new(now: i64) -> Self {
-        // Beyond what a double or a signed integer holds, as the real ones often are.
+        // The id does not fit into a double or a signed integer, as is often true of the real ids.
         let mixed = now.unsigned_abs().wrapping_mul(0x9e37_79b9_7f4a_7c15);
         Self { connection: mixed | 1 << 63, tickers: Vec::new(), trades: Vec::new() }
     }
@@ -58,7 +58,7 @@ impl Kraken {
         reply
     }
 
-    /// Subscribes or unsubscribes one symbol; an error says why not.
+    /// Subscribes or unsubscribes one symbol. Returns the reason as an error.
     fn change(&mut self, request: &Request<'_>, index: Option<usize>, name: &str) -> Result<usize, String> {
         let list = match request.channel {
             "ticker" => &mut self.tickers,
@@ -81,7 +81,7 @@ impl Request<'_> {
         if self.subscribes { "subscribe" } else { "unsubscribe" }
     }
 
-    /// A ticker begins with a snapshot unless it is declined, trades only where it is asked for.
+    /// Returns whether to send a snapshot. Default: yes for tickers, no for trades.
     fn snapshot(&self) -> bool {
         self.params.get("snapshot").and_then(Value::as_bool).unwrap_or(self.channel == "ticker")
     }
@@ -150,7 +150,7 @@ impl Dialect for Kraken {
     }
 }
 
-/// A time field with the comma before it, or nothing.
+/// Returns a time field with the comma before the field, or an empty text.
 fn field(time: Option<String>) -> String {
     time.map(|time| format!(r#","timestamp":"{time}""#)).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! What each exchange says, and how. Dialects are pure: text in, text out.
+//! The messages of each exchange. Dialects do no IO: text in, text out.
 
 mod advanced;
 mod binance;

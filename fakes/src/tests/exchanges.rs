@@ -1,4 +1,4 @@
-//! Each exchange on a good day: subscribe, acknowledgement, data.
+//! Each exchange without faults: subscription, acknowledgement and data.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::{connect, fake, settle, subscribed, usual};
 use crate::{Exchange, Fake, Fault, Options};
 
 #[tokio::test(start_paused = true)]
-async fn binance_streams() {
+async fn binance_sends_the_subscribed_streams() {
     let (fake, mut client) = subscribed(Exchange::Binance).await;
     let ticker = client.json().await;
     let trade = client.json().await;
@@ -32,7 +32,7 @@ async fn binance_streams() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn binance_control_errors() {
+async fn binance_answers_invalid_requests_with_an_error_code() {
     let fake = fake(Exchange::Binance);
     let mut client = connect(&fake, "/ws").await.expect("accepted");
     let cases = [
@@ -67,7 +67,7 @@ async fn binance_control_errors() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn binance_streams_in_the_path() {
+async fn binance_reads_streams_from_the_path() {
     let fake = fake(Exchange::Binance);
     let mut raw = connect(&fake, "/ws/btcusdt@bookTicker").await.expect("accepted");
     assert_eq!(raw.json().await["u"], fake.record().sent[0].sequence);
@@ -80,7 +80,7 @@ async fn binance_streams_in_the_path() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn coinbase_channels() {
+async fn coinbase_sends_the_subscribed_channels() {
     let fake = fake(Exchange::Coinbase);
     let mut client = connect(&fake, "/").await.expect("accepted");
     client.say(r#"{"type":"subscribe","product_ids":["BTC-USD","FOO-BAR"],"channels":["ticker"]}"#).await;
@@ -114,7 +114,7 @@ async fn coinbase_channels() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn advanced_numbers_everything() {
+async fn advanced_numbers_every_message() {
     let fake = fake(Exchange::Advanced);
     let mut client = connect(&fake, "/").await.expect("accepted");
     client.say(r#"{"type":"subscribe","channel":"heartbeats"}"#).await;

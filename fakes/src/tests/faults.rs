@@ -1,4 +1,4 @@
-//! Each fault arrives.
+//! Each fault reaches the client.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::{BadTime, Exchange, Fault};
 
 const ALL: [Exchange; 4] = [Exchange::Binance, Exchange::Coinbase, Exchange::Advanced, Exchange::Kraken];
 
-/// The text in a ticker by which each exchange's is known, and the key of the last price.
+/// Returns a text that identifies a ticker of each exchange, and the key of the last price.
 fn ticker(exchange: Exchange) -> (&'static str, &'static str) {
     match exchange {
         Exchange::Binance => ("24hrTicker", r#""c":""#),
@@ -19,11 +19,11 @@ fn ticker(exchange: Exchange) -> (&'static str, &'static str) {
     }
 }
 
-/// The last prices of all tickers of so long a time.
+/// Returns the last prices of all tickers within `time`.
 async fn prices(exchange: Exchange, client: &mut Client, time: Duration) -> Vec<String> {
     let (kind, key) = ticker(exchange);
     let price = |text: &String| {
-        // Kraken's acknowledgements name the channel too, but hold no price.
+        // Kraken's acknowledgements name the channel too, but have no price.
         let (_, rest) = text.split_once(key)?;
         Some(rest.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect())
     };
@@ -35,7 +35,7 @@ fn sent(fake: &crate::Fake) -> Vec<String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn sequence_faults() {
+async fn duplicates_swaps_and_gaps_reach_the_client() {
     for exchange in ALL {
         let (fake, mut client) = subscribed(exchange).await;
         let time = Duration::from_millis(3500);
@@ -71,7 +71,7 @@ async fn a_gap_shows_in_the_numbers_of_advanced() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn bad_times() {
+async fn invalid_times_are_sent() {
     for exchange in ALL {
         let (fake, mut client) = subscribed(exchange).await;
         let (kind, _) = ticker(exchange);
@@ -93,7 +93,7 @@ async fn bad_times() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn silence_halt_and_death() {
+async fn a_silent_a_halted_and_a_dead_exchange_send_no_data() {
     for exchange in ALL {
         let (fake, mut client) = subscribed(exchange).await;
         fake.misbehave(Fault::Silence);
@@ -126,7 +126,7 @@ async fn silence_halt_and_death() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn extra_frames() {
+async fn extra_frames_are_sent() {
     for exchange in ALL {
         let (fake, mut client) = subscribed(exchange).await;
         let (kind, key) = ticker(exchange);
@@ -147,7 +147,7 @@ async fn extra_frames() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn ends() {
+async fn connections_end_as_the_fault_defines() {
     for exchange in ALL {
         let (fake, mut client) = subscribed(exchange).await;
         fake.misbehave(Fault::Abrupt);
@@ -179,7 +179,7 @@ async fn ends() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refusals_and_flaps() {
+async fn connections_are_refused_and_closed_at_once() {
     let fake = fake(Exchange::Kraken);
     fake.misbehave(Fault::Refuse { times: 1, status: 418, retry_after: Some(5) });
     fake.misbehave(Fault::Flap(1));
@@ -195,7 +195,7 @@ async fn refusals_and_flaps() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn late_acknowledgements() {
+async fn an_acknowledgement_can_follow_the_data() {
     for exchange in ALL {
         let fake = fake(exchange);
         fake.misbehave(Fault::LateAck(true));

@@ -16,7 +16,7 @@ use crate::{Exchange, Fake, Options};
 
 const NOON: i64 = 1_782_907_200_000;
 
-/// How each exchange is reached, and asked for tickers (and trades) of its first symbol.
+/// Returns the path, the first symbol and the subscription to tickers (and trades) of each exchange.
 fn usual(exchange: Exchange) -> (&'static str, &'static str, &'static str) {
     match exchange {
         Exchange::Binance => (
@@ -55,7 +55,7 @@ async fn connect(fake: &Fake, path: &str) -> Result<Client, Error> {
     client_async(format!("ws://fake{path}"), near).await.map(|(socket, _)| Client(socket))
 }
 
-/// Connects and subscribes the usual way, past the acknowledgement and the snapshots.
+/// Connects and subscribes, then reads the acknowledgement and the snapshots.
 async fn subscribed(exchange: Exchange) -> (Fake, Client) {
     let fake = fake(exchange);
     let mut client = connect(&fake, usual(exchange).0).await.expect("accepted");
@@ -76,7 +76,7 @@ impl Client {
         self.0.send(Message::text(text)).await.expect("sent");
     }
 
-    /// The next message that is no ping, or the end.
+    /// Returns the next message that is no ping, or the end of the connection.
     async fn next(&mut self) -> Option<Result<Message, Error>> {
         loop {
             match self.0.next().await {
@@ -95,7 +95,7 @@ impl Client {
         serde_json::from_str(&self.text().await).expect("JSON")
     }
 
-    /// The next one with this text in it.
+    /// Returns the next message that contains this text.
     async fn json_with(&mut self, part: &str) -> Value {
         loop {
             let text = self.text().await;
@@ -105,7 +105,7 @@ impl Client {
         }
     }
 
-    /// Everything of so long a time.
+    /// Returns all texts within `time`.
     async fn all(&mut self, time: Duration) -> Vec<String> {
         let mut texts = Vec::new();
         let end = tokio::time::Instant::now() + time;
@@ -116,7 +116,7 @@ impl Client {
     }
 }
 
-/// Lets everything that is under way come to rest.
+/// Waits until all pending work is done.
 async fn settle() {
     tokio::time::sleep(Duration::from_millis(10)).await;
 }

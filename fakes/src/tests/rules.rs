@@ -1,4 +1,4 @@
-//! What the fakes hold their clients to.
+//! The rules that fakes enforce.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use super::{Client, connect, fake, settle, subscribed, usual};
 use crate::{Exchange, Fake, Options};
 
-/// The code of the close frame that must come, after whatever else.
+/// Returns the code of the required close frame, after any other messages.
 async fn closed(client: &mut Client) -> u16 {
     while let Some(Ok(message)) = client.next().await {
         if let Message::Close(Some(frame)) = message {
@@ -19,7 +19,7 @@ async fn closed(client: &mut Client) -> u16 {
 }
 
 #[tokio::test(start_paused = true)]
-async fn too_many_messages() {
+async fn too_many_messages_close_the_connection() {
     for (exchange, most) in [(Exchange::Binance, 5), (Exchange::Coinbase, 100), (Exchange::Advanced, 8)] {
         let fake = fake(exchange);
         let mut client = connect(&fake, usual(exchange).0).await.expect("accepted");
@@ -38,7 +38,7 @@ async fn too_many_messages() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn binance_pings_and_wants_its_pongs() {
+async fn binance_sends_pings_and_requires_pongs() {
     let (fake, mut client) = subscribed(Exchange::Binance).await;
     client.all(Duration::from_secs(310)).await;
     settle().await;
@@ -49,14 +49,14 @@ async fn binance_pings_and_wants_its_pongs() {
     settle().await;
     assert!(fake.record().violations[0].contains("echoes no ping"));
 
-    // Whoever does not read sends no pongs either.
+    // A client that does not read sends no pongs.
     tokio::time::sleep(Duration::from_secs(90)).await;
     assert!(fake.record().violations[1].contains("no pong in time"));
     assert_eq!(fake.record().connects[0].ended.as_deref(), Some("closed with 1008: Pong timeout"));
 }
 
 #[tokio::test(start_paused = true)]
-async fn binance_lets_nobody_grow_old() {
+async fn binance_cuts_a_connection_after_a_day() {
     let (fake, mut client) = subscribed(Exchange::Binance).await;
     let day = client.all(Duration::from_millis(86_399_500)).await;
     assert_eq!(day.len(), 2 * (86_400 - 1));
@@ -68,7 +68,7 @@ async fn binance_lets_nobody_grow_old() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn both_coinbases_want_a_subscription() {
+async fn both_coinbase_exchanges_require_a_subscription() {
     for exchange in [Exchange::Coinbase, Exchange::Advanced] {
         let fake = fake(exchange);
         let mut client = connect(&fake, "/").await.expect("accepted");
@@ -92,7 +92,7 @@ async fn idle_connections_are_closed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn too_many_connects() {
+async fn too_many_connects_are_refused() {
     let fake = fake(Exchange::Advanced);
     for attempt in 0..9 {
         let status = match connect(&fake, "/").await {
@@ -108,7 +108,7 @@ async fn too_many_connects() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn wrong_paths_are_not_found() {
+async fn unknown_paths_are_not_found() {
     for (exchange, path) in [(Exchange::Binance, "/"), (Exchange::Coinbase, "/v2"), (Exchange::Kraken, "/")] {
         let fake = fake(exchange);
         let Err(Error::Http(response)) = connect(&fake, path).await else { panic!("{path} answers") };
@@ -117,7 +117,7 @@ async fn wrong_paths_are_not_found() {
 }
 
 #[tokio::test]
-async fn serves_tcp() {
+async fn a_fake_serves_tcp() {
     let mut options = Options::new(Exchange::Kraken, &["BTC/USD"]);
     options.interval = Duration::from_millis(10);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
