@@ -1,49 +1,49 @@
-//! The promises, one by one.
+//! Checks the guarantees of the server, one by one.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// One thing that a reader saw.
+/// One event that a reader saw.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Seen {
-    /// It connected, with this cursor.
+    /// The reader connected with this cursor.
     Connect(Option<String>),
-    /// A price, as written, and its number.
+    /// A price as written, and its number.
     Tick {
-        /// Of what.
+        /// The symbol.
         symbol: String,
-        /// Which.
+        /// The number of the tick.
         n: u64,
-        /// As written.
+        /// The price as written.
         price: String,
     },
-    /// It has caught up.
+    /// The reader has caught up.
     Ready {
-        /// Without a break.
+        /// Whether the stream resumed without a break.
         resumed: bool,
     },
-    /// Nothing else happened.
+    /// A heartbeat (keep-alive event).
     Heartbeat,
-    /// There may be a hole.
+    /// A possible gap.
     Reset {
-        /// Why.
+        /// The reason for the reset.
         reason: String,
     },
-    /// The server ended it.
+    /// The server ended the stream.
     Bye {
-        /// Why.
+        /// The reason for the end.
         reason: String,
     },
     /// The connection ended.
     Lost,
-    /// From now on it asks for other symbols.
+    /// From now on the reader subscribes to other symbols.
     Changed {
-        /// Which.
+        /// The new symbols.
         symbols: BTreeSet<String>,
-        /// While it was not connected: it comes back with a cursor of another list.
+        /// Whether the reader was disconnected. The reader then comes back with a cursor of the old symbols.
         away: bool,
     },
 }
@@ -51,83 +51,84 @@ pub enum Seen {
 /// A line of a reader's log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// The event's id; empty where it had none.
+    /// The event's id; empty if the event had none.
     pub id: String,
-    /// What it was.
+    /// The event.
     pub seen: Seen,
 }
 
-/// What one reader saw, over all its connections.
+/// The events that one reader saw over all its connections.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Reader {
-    /// Which.
+    /// The name of the reader.
     pub name: String,
-    /// Whether it asked for every tick.
+    /// Whether the reader subscribed to every tick.
     pub all: bool,
-    /// What it asked for; nothing: everything.
+    /// The symbols of the subscription. An empty set means all symbols.
     pub symbols: BTreeSet<String>,
-    /// Whether it was there in the end, with time to catch up.
+    /// Whether the reader was connected at the end of the run, with time to catch up.
     pub healed: bool,
-    /// What it saw, in order.
+    /// The events in order.
     pub entries: Vec<Entry>,
 }
 
-/// What is on the tape in the end, and what publishers were told is.
+/// The final contents of the tape, and the ticks that the server acknowledged to publishers.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Book {
-    /// The prices of each symbol, as written, from its first tick on.
+    /// The prices of each symbol as written, from the first tick on.
     pub prices: BTreeMap<String, Vec<String>>,
-    /// Prices whose publisher was answered 200, by symbol.
+    /// Prices whose publisher received status 200, by symbol.
     pub acknowledged: BTreeMap<String, Vec<String>>,
-    /// The same as `prices` for tapes that were there for a while: one that was lost when a copy of it was put in its place, say.
+    /// The same as `prices`, for tapes that existed only for a while. For example, a tape is lost when an
+    /// older copy replaces it.
     #[serde(default)]
     pub lost: Vec<BTreeMap<String, Vec<String>>>,
 }
 
-/// Which promise.
+/// The guarantees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rule {
-    /// No hole.
+    /// No gap.
     L1,
-    /// Nothing twice.
+    /// No duplicate.
     L2,
-    /// Places grow.
+    /// Positions increase.
     L3,
-    /// As published.
+    /// Ticks are as published.
     L4,
-    /// The newest in the end.
+    /// The newest tick at the end.
     L5,
-    /// Resets have reasons.
+    /// Resets have a valid reason.
     L6,
-    /// Never back.
+    /// Newest values never go back.
     L8,
 }
 
-/// The first promise that was broken.
+/// The first violation of a guarantee.
 #[derive(Debug, Clone)]
 pub struct Violation {
-    /// Which.
+    /// The violated guarantee.
     pub rule: Rule,
-    /// Whose.
+    /// The reader that saw the violation.
     pub reader: String,
-    /// At which of its entries.
+    /// The index of the reader's entry.
     pub at: usize,
-    /// What happened.
+    /// A description of the violation.
     pub what: String,
-    /// The entries around it.
+    /// The entries around the violation.
     pub around: Vec<Entry>,
 }
 
-/// What was checked.
+/// Counts of a successful check.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Summary {
-    /// Ticks seen.
+    /// Number of ticks seen.
     pub ticks: u64,
-    /// Connections made.
+    /// Number of connections.
     pub connections: u64,
-    /// Resumed without a break.
+    /// Number of streams that resumed without a break.
     pub resumed: u64,
-    /// Resets told.
+    /// Number of resets.
     pub resets: u64,
 }
 
@@ -138,10 +139,10 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Holds everything against everything.
+/// Checks the logs of all readers against the tape.
 ///
 /// # Errors
-/// The first promise that was broken.
+/// If a guarantee was violated: the first violation.
 pub fn check(book: &Book, readers: &[Reader]) -> Result<Summary, Box<Violation>> {
     acknowledged(book)?;
     let mut summary = Summary::default();
@@ -151,7 +152,7 @@ pub fn check(book: &Book, readers: &[Reader]) -> Result<Summary, Box<Violation>>
     Ok(summary)
 }
 
-/// What was acknowledged is there, in the order in which it was.
+/// Checks that the tape holds every acknowledged tick, in order.
 fn acknowledged(book: &Book) -> Result<(), Box<Violation>> {
     for (symbol, prices) in &book.acknowledged {
         let mut kept = book.prices.get(symbol).into_iter().flatten();
@@ -167,35 +168,36 @@ fn acknowledged(book: &Book) -> Result<(), Box<Violation>> {
     Ok(())
 }
 
-/// One reader's way through its entries.
+/// The state of the check at one of a reader's entries.
 struct Walk<'a> {
     book: &'a Book,
     reader: &'a Reader,
-    /// The last number of each symbol, since the beginning or a reset.
+    /// The last number of each symbol since the start or the last reset.
     last: HashMap<&'a str, u64>,
-    /// Those that were seen before a reset: newest values do not go back behind it either.
+    /// The highest number of each symbol before a reset. Newest values must not go back below this number
+    /// either.
     highest: HashMap<&'a str, u64>,
     place: Option<(&'a str, u64)>,
-    /// The cursor of this connection, and whether anything was heard on it.
+    /// The cursor of this connection, and whether any event arrived on the connection.
     cursor: Option<&'a str>,
     begun: bool,
-    /// What it asks for now, and whether that is another thing than when it was last connected.
+    /// The current symbols of the subscription, and whether the symbols changed since the last connection.
     symbols: &'a BTreeSet<String>,
     changed: bool,
     connected: bool,
-    /// On this connection ticks may come again that came on another.
+    /// Whether this connection may repeat ticks of another connection.
     lenient: bool,
-    /// What it has asked for all the time since its cursor.
+    /// Symbols that the reader subscribed to all the time since its cursor.
     steady: BTreeSet<&'a str>,
-    /// Symbols that it is to be sent again.
+    /// Symbols that the server sends again.
     again: BTreeSet<&'a str>,
-    /// Where each symbol goes on at the latest, for readers of every tick, after a change.
+    /// The highest number with which each symbol may continue after a change. Only for readers of every tick.
     due: HashMap<&'a str, u64>,
-    /// The tapes that say the same as this reader, since the beginning or a reset; 0 is the one that is left.
+    /// The tapes that agree with this reader since the start or the last reset; 0 is the final tape.
     tapes: BTreeSet<usize>,
 }
 
-/// What the ids of a stream end in that was changed and has not been sent all that is new to it.
+/// The suffix of ids in a changed stream that has not sent all newly requested symbols.
 const PENDING: &str = ".____";
 
 impl<'a> Walk<'a> {
@@ -222,7 +224,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The tapes there were.
+    /// Returns the tape with this number.
     fn tape(&self, number: usize) -> &'a BTreeMap<String, Vec<String>> {
         number.checked_sub(1).map_or(&self.book.prices, |lost| &self.book.lost[lost])
     }
@@ -240,7 +242,7 @@ impl<'a> Walk<'a> {
                         (self.place, self.tapes) = (None, (0..=self.book.lost.len()).collect());
                     }
                     if cursor.is_none() || resumes == Some(false) {
-                        // Whoever comes without a cursor, or is sent the newest of everything, begins anew.
+                        // A reader without a cursor begins anew. So does a reader that receives a snapshot.
                         self.forget();
                         self.forget_other_tapes();
                     } else if std::mem::take(&mut self.changed) || pending {
@@ -264,10 +266,12 @@ impl<'a> Walk<'a> {
                     self.changed |= away;
                     self.steady.retain(|symbol| symbols.contains(*symbol));
                     if *away && !before.is_empty() {
-                        // What its cursor is not about it has not seen up to there.
+                        // For symbols outside the cursor's subscription, the reader has not seen the ticks up
+                        // to the cursor.
                         self.last.retain(|symbol, _| before.contains(*symbol));
                     }
-                    // While it is connected it is sent the newest ticks of what it did not ask for before.
+                    // A connected reader receives the newest ticks of symbols that are new in the
+                    // subscription.
                     for symbol in symbols.difference(before).filter(|_| self.connected) {
                         self.due.remove(symbol.as_str());
                         self.again.insert(symbol.as_str());
@@ -302,8 +306,8 @@ impl<'a> Walk<'a> {
         self.healed()
     }
 
-    /// Whether it is said to go on where it left, on the connection that begins here. Of one that broke off before that was said, and
-    /// brought something, nobody knows: it may have begun with the newest of everything.
+    /// Returns whether the connection that begins at this entry resumed. Returns `None` if ticks arrived but
+    /// the connection ended before `ready`: the stream may have begun with a snapshot.
     fn resumes(&self, at: usize) -> Option<bool> {
         let after = self.reader.entries[at + 1..].iter().map(|entry| &entry.seen);
         let connection = after.take_while(|seen| !matches!(seen, Seen::Connect(_)));
@@ -318,7 +322,7 @@ impl<'a> Walk<'a> {
         (!brought).then_some(true)
     }
 
-    /// A tape that took another one's place may be older.
+    /// Clears the highest numbers if several tapes existed, because a replacement tape may be older.
     fn forget_other_tapes(&mut self) {
         if !self.book.lost.is_empty() {
             self.highest.clear();
@@ -386,7 +390,7 @@ impl<'a> Walk<'a> {
             Some(last) if self.reader.all && n != last + 1 => {
                 return Err(self.broken(Rule::L1, at, &format!("{symbol} {n} came after {last}")));
             }
-            // Behind a reset every tick may come again, but a newest value is the newest.
+            // After a reset, every tick may come again, but a newest value must not be older than before.
             None if !self.reader.all && self.highest.get(symbol).is_some_and(|highest| n < *highest) => {
                 return Err(self.broken(Rule::L8, at, &format!("{symbol} went back to {n}")));
             }
@@ -397,9 +401,9 @@ impl<'a> Walk<'a> {
 
     fn place(&mut self, at: usize, entry: &'a Entry) -> Result<(), Box<Violation>> {
         let Some((epoch, seq)) = entry.id.split_once('-') else {
-            // Only what is said before anything has a place.
+            // Only an event before the first position may have no position.
             return match entry.seen {
-                // Or where the tape has forgotten the place.
+                // The same is true after the tape no longer holds the position.
                 Seen::Lost | Seen::Bye { .. } | Seen::Heartbeat => Ok(()),
                 _ => Err(self.broken(Rule::L3, at, "it has no place")),
             };
@@ -408,11 +412,11 @@ impl<'a> Walk<'a> {
         let Ok(seq) = seq.parse() else { return Err(self.broken(Rule::L3, at, "its place is none")) };
         let grown = match self.place {
             Some((known, last)) if known == epoch => match entry.seen {
-                // The newest ticks of what was added come at the place where that was done.
+                // The newest ticks of added symbols have the position of the change.
                 Seen::Tick { .. } if !entry.id.ends_with(PENDING) => seq > last,
                 _ => seq >= last,
             },
-            // Another life of the tape comes with a reset, which has forgotten the place.
+            // Another epoch of the tape begins with a reset, and the reset clears the position.
             Some(_) => false,
             None => true,
         };
@@ -424,7 +428,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Who was there in the end has the newest price of everything it asked for.
+    /// Checks that a reader that was connected at the end has the newest price of every symbol in its
+    /// subscription.
     fn healed(&self) -> Result<(), Box<Violation>> {
         if !self.reader.healed {
             return Ok(());

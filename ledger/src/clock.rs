@@ -1,4 +1,4 @@
-//! A server's wall clock, moved while it runs, by `libfaketime`.
+//! Moves a server's wall clock while the server runs, with `libfaketime`.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,22 +7,22 @@ use std::sync::atomic::AtomicUsize;
 use anyhow::{Context, Result};
 use fastrand::Rng;
 
-/// How far the clock is moved at most, either way, in seconds: two days.
+/// Maximum shift of the clock in either direction, in seconds: two days.
 const FARTHEST: i64 = 2 * 86_400;
 
-/// What a server is started with, so that its wall clock can be moved. The clock that only goes on is left alone.
+/// The environment of a server whose wall clock can be moved. The monotonic clock stays unchanged.
 pub(crate) struct MovedClock {
     library: PathBuf,
     folder: tempfile::TempDir,
-    /// How often a server has said that it was moved.
+    /// The number of times that a server reported a moved clock.
     noticed: Arc<AtomicUsize>,
 }
 
 impl MovedClock {
-    /// By `libfaketime`, which is `library`.
+    /// Creates a clock with the library `libfaketime` at the path `library`.
     ///
     /// # Errors
-    /// If it is not there, or there is no room for the file that says how late it is.
+    /// If the library does not exist, or the file with the shift cannot be written.
     pub(crate) fn new(library: PathBuf) -> Result<Self> {
         anyhow::ensure!(library.is_file(), "{} is no file", library.display());
         let clock = Self { library, folder: tempfile::tempdir()?, noticed: Arc::default() };
@@ -40,18 +40,19 @@ impl MovedClock {
         .into_iter()
     }
 
-    /// How often a server has said that its clock was moved.
+    /// Returns the counter of moved clocks that a server reported.
     pub(crate) fn noticed(&self) -> Arc<AtomicUsize> {
         Arc::clone(&self.noticed)
     }
 
-    /// Moves it: by seconds, as a clock that is put right is, or by hours.
+    /// Moves the clock: by up to 90 seconds, like a clock correction, or by up to two days.
     pub(crate) fn move_it(&self, rng: &mut Rng) -> Result<()> {
         let farthest = if rng.bool() { 90 } else { FARTHEST };
         self.set(rng.i64(-farthest..=farthest))
     }
 
-    /// Says that it goes so many seconds before the system's, or behind it. Whoever reads meanwhile sees all of it, or nothing.
+    /// Sets the shift against the system's clock, in seconds. The write is atomic, so a reader sees the whole
+    /// file or the old file.
     fn set(&self, seconds: i64) -> Result<()> {
         let next = self.folder.path().join("next");
         std::fs::write(&next, format!("{seconds:+}\n")).context("the clock cannot be set")?;

@@ -1,4 +1,4 @@
-//! A ledger in files: `book.json`, and a line an entry for every reader.
+//! A ledger in files: `book.json`, and one file per reader with one entry per line.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, BufWriter, Write};

@@ -1,17 +1,18 @@
-//! The ledger: what publishers sent and readers saw, held against each other by someone who does not trust the server.
+//! The ledger compares what publishers sent with what readers saw, independently of the server.
 //!
-//! The book is what is on the tape in the end; entries are what one reader saw over all its connections, in order. [`check`] says
-//! which of the promises is broken first, and where:
+//! The book is the final contents of the tape. Entries are the events that one reader saw over all its
+//! connections, in order. [`check`] reports the first violated guarantee, and the entry:
 //!
-//! - **L1** with every tick, a symbol's numbers have no hole after the first one since the beginning, or a reset;
-//! - **L2** no tick comes twice, unless a reset lies between;
-//! - **L3** places only grow, unless a reset lies between;
-//! - **L4** a tick is what was published, and what was acknowledged is in the book;
-//! - **L5** in the end every reader holds the newest price;
-//! - **L6** a reset has a reason that can be;
+//! - **L1** in a stream of every tick, a symbol's numbers have no gap after the first number since the start
+//!   or a reset;
+//! - **L2** no tick comes twice, unless a reset is between the two;
+//! - **L3** positions only increase, unless a reset is between the two;
+//! - **L4** a tick is as published, and every acknowledged tick is in the book;
+//! - **L5** at the end, every reader has the newest price;
+//! - **L6** a reset has a valid reason;
 //! - **L8** newest values never go back.
 //!
-//! (L7, staleness, and L9, isolation, are of another kind: tests and benchmarks of their own see to them.)
+//! L7 (staleness) and L9 (isolation) are different: separate tests and benchmarks check them.
 
 mod check;
 

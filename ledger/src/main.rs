@@ -1,4 +1,5 @@
-//! `ledger run`: a server that is killed, readers who are cut off, and the ledger of it checked. `ledger check`: an earlier one.
+//! `ledger run` runs a server that is killed and readers that are disconnected, and checks their ledger.
+//! `ledger check` checks the ledger of an earlier run.
 
 mod clock;
 mod files;

@@ -1,4 +1,4 @@
-//! Those who publish: each tick has a price that no other tick of its symbol has.
+//! Publishers. Each tick has a price that no other tick of its symbol has.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,13 +11,13 @@ use serde_json::Value;
 
 use crate::server::TOKEN;
 
-/// Between two batches, in ms.
+/// The pause between two batches, in ms.
 const PAUSE_MS: std::ops::Range<u64> = 5..60;
 
-/// How long an answer may take: a server may have been stopped for seconds.
+/// Maximum time for a response. A paused server may need seconds.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Publishes ticks of its symbols until it is told to stop; returns what was acknowledged, in order.
+/// Publishes ticks of its symbols until `stop` is set. Returns the acknowledged prices in order.
 pub(crate) async fn publish(
     url: String,
     symbols: Vec<String>,
@@ -42,7 +42,7 @@ pub(crate) async fn publish(
             .collect();
         let request = http.post(format!("{url}/v1/prices")).bearer_auth(TOKEN);
         let answer = request.header("content-type", "application/x-ndjson").body(lines).send().await;
-        // Whether a batch was taken that nobody answered for, the tape will tell.
+        // If no response arrives, the tape shows whether the server accepted the batch.
         if let Ok(answer) = answer
             && answer.status() == 200
             && let Ok(answer) = answer.json::<Value>().await

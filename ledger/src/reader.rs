@@ -1,4 +1,5 @@
-//! Those who read: they are cut off, stop reading, come back by header or by query, and sometimes with nonsense.
+//! Readers. They disconnect, stop reading and come back, with the cursor in a header or in the URL. Sometimes
+//! they send an invalid cursor.
 
 use std::collections::BTreeSet;
 use std::pin::Pin;
@@ -14,16 +15,16 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::time::{sleep, timeout};
 
-/// How long a connection is kept at most, before the end.
+/// Maximum time of a connection during the run, in ms.
 const LONGEST_MS: u64 = 12_000;
 
-/// How long a reader has to catch up once everything is quiet.
+/// Maximum time for a reader to catch up after the last tick.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Where the tape ends, once nothing is published any more.
+/// The cursor of the tape's head after the last tick.
 pub(crate) type End = Arc<OnceLock<String>>;
 
-/// Reads until it has got to the end; returns what it saw.
+/// Reads until the end of the tape. Returns what the reader saw.
 pub(crate) async fn read(url: String, symbols: Vec<String>, number: usize, end: End, mut rng: Rng) -> Reader {
     let all = rng.f64() < 0.7;
     let wanted: BTreeSet<String> =
@@ -57,7 +58,7 @@ struct Visitor {
 type Events = Pin<Box<dyn Stream<Item = Result<Event, String>> + Send>>;
 
 impl Visitor {
-    /// One connection; says whether it got to the end of everything.
+    /// Opens one connection. Returns whether the reader got to the end of the tape.
     async fn visit(&mut self) -> bool {
         let cursor = match self.cursor.clone() {
             Some(_) if self.rng.f64() < 0.02 => Some(nonsense(&mut self.rng)),
@@ -93,7 +94,7 @@ impl Visitor {
         }
     }
 
-    /// Asks for the stream, with its cursor in a header or in the URL.
+    /// Requests the stream, with the cursor in a header or in the URL.
     async fn connect(&mut self, cursor: Option<&str>) -> Option<Events> {
         let mode = if self.reader.all { "all" } else { "latest" };
         let mut query = vec![("mode", mode.to_owned()), ("heartbeat", "3".to_owned())];
@@ -116,7 +117,7 @@ impl Visitor {
         Some(Box::pin(events.map(|event| event.map_err(|error| error.to_string()))))
     }
 
-    /// Notes an event; says whether it is one that may be the last of all.
+    /// Records an event. Returns whether the event can be the last one.
     fn take(&mut self, event: Event) -> bool {
         if !event.id.is_empty() {
             self.cursor = Some(event.id.clone());
@@ -144,13 +145,13 @@ impl Visitor {
     }
 }
 
-/// What no server has ever given out.
+/// Returns a cursor that no server has ever sent.
 fn nonsense(rng: &mut Rng) -> String {
     let texts = ["0", "-1", "e-", "000000000000-5", "ffffffffffff-18446744073709551615", "nonsense", "A-1"];
     texts[rng.usize(..texts.len())].to_owned()
 }
 
-/// A member of a JSON object as it is written.
+/// Returns the value of a JSON field as written.
 fn member(json: &str, name: &str) -> String {
     let members: std::collections::HashMap<&str, &RawValue> = serde_json::from_str(json).unwrap_or_default();
     members.get(name).map(|raw| raw.get().to_owned()).unwrap_or_default()

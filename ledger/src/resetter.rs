@@ -1,4 +1,5 @@
-//! Those who ask for a stream and reset their connection: at once, amid a snapshot, or about when a heartbeat is due.
+//! Clients that request a stream and reset their connection: at once, during a snapshot, or near the time of
+//! a heartbeat.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,13 +10,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-/// How long a connection may take to come about, or to be reset: nothing follows from it.
+/// Maximum time to open and reset a connection. A timeout has no consequence.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How often a heartbeat is asked for, in seconds: the least there may be.
+/// Requested heartbeat interval, in seconds: the minimum.
 const HEARTBEAT: u64 = 3;
 
-/// Comes and resets until it is told to stop; returns how often it did.
+/// Opens and resets connections until `stop` is set. Returns the number of resets.
 pub(crate) async fn reset(url: String, stop: Arc<AtomicBool>, mut rng: Rng) -> usize {
     let address = url.trim_start_matches("http://").to_owned();
     let mut resets = 0;
@@ -30,14 +31,15 @@ pub(crate) async fn reset(url: String, stop: Arc<AtomicBool>, mut rng: Rng) -> u
 
 async fn once(address: &str, rng: &mut Rng) -> std::io::Result<()> {
     let mut socket = TcpStream::connect(address).await?;
-    // Closing resets.
+    // With this option, closing the socket sends a reset.
     socket.set_zero_linger()?;
     let mode = if rng.bool() { "all" } else { "latest" };
     let last = if rng.bool() { "&lastEventId=0-0" } else { "" };
     let (symbols, wait) = match rng.u8(..3) {
         0 => ("*", Duration::ZERO),
         1 => ("*", Duration::from_millis(rng.u64(0..50))),
-        // It never ticks: a heartbeat is due after so long, and nothing puts it off. Within 20 ms of that.
+        // The symbol never has a tick, so nothing delays the heartbeat. The reset comes within 20 ms of the
+        // heartbeat.
         _ => ("QUIET", Duration::from_millis(HEARTBEAT * 1000 - 20 + rng.u64(0..40))),
     };
     let request = format!(
@@ -49,7 +51,7 @@ async fn once(address: &str, rng: &mut Rng) -> std::io::Result<()> {
         while socket.read(&mut bytes).await? > 0 {}
         Ok::<_, std::io::Error>(())
     };
-    // What it reads, and how that ends, is the same to it.
+    // What the client reads, and how the read ends, does not matter.
     let _ = timeout(wait, reading).await;
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! One run: publishers, readers, readers that reset, and someone who kills the server and moves its clock.
+//! One run: publishers, readers, clients that reset connections, and a task that kills the server and moves
+//! its clock.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,18 +18,19 @@ use crate::reader::End;
 use crate::server::Server;
 use crate::{publisher, reader, resetter};
 
-/// What is published.
+/// Number of published symbols, and of publishers.
 const SYMBOLS: usize = 20;
 const PUBLISHERS: usize = 4;
 
-/// What is to be done.
+/// The settings of a run.
 pub(crate) struct Plan {
     pub(crate) program: PathBuf,
     pub(crate) seconds: u64,
     pub(crate) readers: usize,
-    /// Readers that reset their connections; nothing is noted of them, they are only to do no harm.
+    /// Number of clients that reset their connections. Their events are not recorded; they only must not harm
+    /// the other readers.
     pub(crate) resetters: usize,
-    /// `libfaketime`, where the server's clock is to be moved.
+    /// The path of `libfaketime`, if the server's clock must be moved.
     pub(crate) faketime: Option<PathBuf>,
     pub(crate) seed: u64,
 }
@@ -46,16 +48,16 @@ impl Default for Plan {
     }
 }
 
-/// What was done to the server beside killing it.
+/// The faults besides kills.
 #[derive(Debug, Default)]
 pub(crate) struct Done {
-    /// Connections that were reset.
+    /// Number of reset connections.
     pub(crate) resets: usize,
-    /// How often it noticed that its clock was moved.
+    /// Number of times that the server reported a moved clock.
     pub(crate) clock_jumps: usize,
 }
 
-/// Runs it; returns the ledger, and what was done.
+/// Runs the plan. Returns the ledger and the faults.
 pub(crate) async fn run(plan: Plan) -> Result<(Book, Vec<Reader>, Done)> {
     rlimit::increase_nofile_limit(u64::MAX).context("few open files are allowed")?;
     let mut rng = Rng::with_seed(plan.seed);
@@ -99,7 +101,7 @@ pub(crate) async fn run(plan: Plan) -> Result<(Book, Vec<Reader>, Done)> {
     for publisher in publishers {
         acknowledged.extend(publisher.await??);
     }
-    // Nothing moves any more: this is where everyone is to get to.
+    // No more ticks come, so every reader must get to this cursor.
     let status: Value = reqwest::get(format!("{url}/v1/status")).await?.json().await?;
     let head = status["cursor"].as_str().context("no cursor")?.to_owned();
     end.set(head).ok().context("the end was set before")?;
@@ -115,7 +117,7 @@ pub(crate) async fn run(plan: Plan) -> Result<(Book, Vec<Reader>, Done)> {
     Ok((book, seen, done))
 }
 
-/// Whoever does to the server what can be done.
+/// The task that kills, stops and pauses the server, and moves its clock.
 struct Torment<'a> {
     plan: &'a Plan,
     folder: &'a Path,
@@ -123,7 +125,7 @@ struct Torment<'a> {
 }
 
 impl Torment<'_> {
-    /// Does so again and again.
+    /// Injects faults until the time of the plan is over.
     async fn run(&self, mut server: Server, rng: &mut Rng) -> Result<Server> {
         let end = Instant::now() + Duration::from_secs(self.plan.seconds);
         let address = server.url.trim_start_matches("http://").to_owned();
@@ -131,7 +133,8 @@ impl Torment<'_> {
             sleep(Duration::from_millis(rng.u64(1500..6000))).await;
             if let Some(clock) = self.clock.as_ref().filter(|_| rng.bool()) {
                 clock.move_it(rng)?;
-                // Half of the time the server has to live with it; otherwise it is killed in the same moment.
+                // In half of the cases the server continues with the moved clock. Otherwise the server is
+                // killed at the same moment.
                 if rng.bool() {
                     continue;
                 }
@@ -161,7 +164,7 @@ impl Torment<'_> {
     }
 }
 
-/// What is on the tape of a symbol, from its first tick on.
+/// Returns the prices of a symbol on the tape, from the first tick on.
 async fn export(url: &str, symbol: &str) -> Result<Vec<String>> {
     let answer = reqwest::get(format!("{url}/v1/ticks/{symbol}?format=csv")).await?;
     if answer.status() == 404 {

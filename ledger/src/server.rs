@@ -1,4 +1,4 @@
-//! The program under test: started, killed, and started again at the same address.
+//! The server under test: started, killed, and started again at the same address.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -12,13 +12,13 @@ use serde_json::Value;
 
 use crate::clock::MovedClock;
 
-/// What publishers present.
+/// The token of publishers.
 pub(crate) const TOKEN: &str = "ledger";
 
-/// How a server says that its wall clock was moved.
+/// The start of the server's log message about a moved wall clock.
 const JUMPED: &str = "the wall clock jumped";
 
-/// How long a start may take.
+/// Maximum time to start.
 const SOON: Duration = Duration::from_secs(60);
 
 pub(crate) struct Server {
@@ -27,7 +27,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts one whose tape is in `folder`, at `address`, by the `clock` if there is one.
+    /// Starts a server at `address` whose tape is in `folder`, with the moved `clock` if given.
     pub(crate) fn start(
         program: &Path,
         folder: &Path,
@@ -79,7 +79,7 @@ impl Server {
         Ok(())
     }
 
-    /// Ends it by this signal, and waits for its end.
+    /// Sends this signal and waits for the end of the server.
     pub(crate) fn end(mut self, signal: &str) -> Result<()> {
         self.signal(signal)?;
         self.child.wait()?;

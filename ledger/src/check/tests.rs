@@ -1,4 +1,5 @@
-//! The checker is proved by mutation: of a sound ledger, any line that is left out, doubled, swapped or altered is noticed.
+//! Mutation tests of the checker. If any line of a valid ledger is removed, duplicated, swapped or changed,
+//! the checker detects the change.
 
 use proptest::prelude::*;
 
@@ -13,7 +14,8 @@ fn other(seen: Seen, seq: u64) -> Entry {
     Entry { id: format!("e-{seq}"), seen }
 }
 
-/// Two symbols in turn, 40 ticks; a reader of every tick who loses its connection and comes back twice, once with a reset.
+/// Returns a valid ledger: two symbols in turn with 40 ticks. The reader of every tick loses its connection
+/// and comes back twice, once with a reset.
 fn sound() -> (Book, Reader) {
     let names = ["A", "B"];
     let mut book = Book::default();
@@ -50,14 +52,16 @@ fn is_tick(entry: &Entry) -> bool {
     matches!(entry.seen, Seen::Tick { .. })
 }
 
-/// Where the first ticks of a symbol since a beginning are: leaving one of those out is another beginning, and no hole.
+/// Returns whether the entry is the first tick of a symbol since the start or a reset. Without this tick the
+/// start is later, so there is no gap.
 fn is_first(entries: &[Entry], at: usize) -> bool {
     let Seen::Tick { symbol, .. } = &entries[at].seen else { return false };
     let since = entries[..at].iter().rev().take_while(|entry| !matches!(entry.seen, Seen::Reset { .. }));
     !since.into_iter().any(|entry| matches!(&entry.seen, Seen::Tick { symbol: other, .. } if other == symbol))
 }
 
-/// Where the last ticks of a symbol before a reset are: one that was lost with its connection looks the same.
+/// Returns whether the entry is the last tick of a symbol before a reset. A tick that was lost with its
+/// connection looks the same.
 fn is_last(entries: &[Entry], at: usize) -> bool {
     let Seen::Tick { symbol, .. } = &entries[at].seen else { return false };
     let mut later = entries[at + 1..].iter();
@@ -69,7 +73,7 @@ fn is_last(entries: &[Entry], at: usize) -> bool {
 }
 
 #[test]
-fn a_sound_ledger_is_sound() {
+fn a_valid_ledger_passes() {
     let (book, reader) = sound();
     let summary = check(&book, &[reader]).unwrap();
     assert_eq!((summary.ticks, summary.connections, summary.resumed, summary.resets), (37, 3, 1, 1));
@@ -77,7 +81,7 @@ fn a_sound_ledger_is_sound() {
 
 proptest! {
     #[test]
-    fn a_tick_left_out_is_noticed(at in 0usize..60) {
+    fn a_removed_tick_is_detected(at in 0usize..60) {
         let (book, mut reader) = sound();
         prop_assume!(at < reader.entries.len() && is_tick(&reader.entries[at]) && !is_first(&reader.entries, at));
         prop_assume!(!is_last(&reader.entries, at));
@@ -87,7 +91,7 @@ proptest! {
     }
 
     #[test]
-    fn a_tick_doubled_is_noticed(at in 0usize..60, later in 0usize..60) {
+    fn a_duplicated_tick_is_detected(at in 0usize..60, later in 0usize..60) {
         let (book, mut reader) = sound();
         prop_assume!(at < reader.entries.len() && is_tick(&reader.entries[at]));
         let later = at + 1 + later % 3;
@@ -98,7 +102,7 @@ proptest! {
     }
 
     #[test]
-    fn two_ticks_swapped_are_noticed(at in 0usize..60, other in 0usize..60) {
+    fn two_swapped_ticks_are_detected(at in 0usize..60, other in 0usize..60) {
         let (book, mut reader) = sound();
         let count = reader.entries.len();
         prop_assume!(at < count && other < count && at != other);
@@ -108,7 +112,7 @@ proptest! {
     }
 
     #[test]
-    fn a_tick_altered_is_noticed(at in 0usize..60, what in 0..4) {
+    fn a_changed_tick_is_detected(at in 0usize..60, what in 0..4) {
         let (book, mut reader) = sound();
         prop_assume!(at < reader.entries.len());
         let entry = &mut reader.entries[at];
@@ -119,13 +123,13 @@ proptest! {
             2 => *symbol = if symbol == "A" { "B" } else { "A" }.to_owned(),
             _ => entry.id = "e-999".to_owned(),
         }
-        // A place that is too far ahead of the last tick is only seen by what would follow it.
+        // If a position is too far ahead, only the next entry shows the error.
         prop_assume!(what < 3 || at + 1 < reader.entries.len());
         prop_assert!(check(&book, &[reader]).is_err());
     }
 
     #[test]
-    fn what_was_acknowledged_and_is_not_there_is_noticed(at in 0usize..20) {
+    fn an_acknowledged_tick_that_is_not_on_the_tape_is_detected(at in 0usize..20) {
         let (mut book, reader) = sound();
         book.prices.get_mut("A").unwrap().remove(at);
         prop_assert_eq!(check(&book, &[reader]).unwrap_err().rule, Rule::L4);
@@ -133,7 +137,7 @@ proptest! {
 }
 
 #[test]
-fn resets_need_a_reason() {
+fn a_reset_needs_a_valid_reason() {
     let (book, reader) = sound();
     for change in [
         (|entry: &mut Entry| entry.seen = Seen::Reset { reason: "bored".to_owned() }) as fn(&mut Entry),
@@ -144,14 +148,15 @@ fn resets_need_a_reason() {
         change(&mut reader.entries[at]);
         assert!(check(&book, &[reader]).is_err());
     }
-    // One in the middle of a connection, without a cursor, or for want of a history that newest values do not need.
+    // A reset in the middle of a connection is invalid. So is a reset without a cursor, or because of missing
+    // history for newest values.
     let mut middle = reader.clone();
     middle.entries.insert(5, other(Seen::Reset { reason: "expired".to_owned() }, 0));
     assert_eq!(check(&book, &[middle]).unwrap_err().rule, Rule::L6);
 }
 
 #[test]
-fn newest_values_may_skip_but_not_go_back() {
+fn newest_values_may_skip_but_never_go_back() {
     let (book, mut reader) = sound();
     reader.all = false;
     let middle = reader.entries.iter().position(|entry| entry.id == "e-15").unwrap();
