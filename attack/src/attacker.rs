@@ -1,4 +1,4 @@
-//! Someone who reaches the public listener, and what attacks are made of.
+//! An attacker that reaches the public listener, and the building blocks of attacks.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -10,13 +10,13 @@ use socket2::{Domain, SockRef, Socket, Type};
 use crate::http::{left, status};
 use crate::process::Process;
 
-/// How long an attack may take at most, whatever the server does.
+/// Maximum time of an attack, whatever the server does.
 const LONGEST: Duration = Duration::from_secs(90);
 
-/// How long a connection, or a request's bytes, may take.
+/// Maximum time to connect, or to send a request.
 const SLOW: Duration = Duration::from_secs(5);
 
-/// The receive buffer of those who take nothing: the system makes it a little more.
+/// Receive buffer of stalled clients, in bytes. The OS makes the buffer a little larger.
 const SMALL: usize = 4096;
 
 /// An attacker of one server.
@@ -34,50 +34,50 @@ impl std::fmt::Debug for Attacker<'_> {
 }
 
 impl<'a> Attacker<'a> {
-    /// One that has 90 seconds from now on. An attack which pauses the server calls `anew` when it goes on: what others notice
-    /// counts from then.
+    /// Creates an attacker with 90 seconds from now on. An attack that pauses the server calls `anew` when
+    /// the server continues. The measurement of the other clients restarts then.
     #[must_use]
     pub fn new(address: SocketAddr, process: Process, anew: &'a (dyn Fn() + Sync)) -> Self {
         Self { address, process, end: Instant::now() + LONGEST, anew }
     }
 
-    /// The same, with so much time from now on: what stays to hold something then leaves.
+    /// Limits the time of the attacker. An attack that only holds resources ends after this time.
     #[must_use]
     pub fn within(self, time: Duration) -> Self {
         Self { end: Instant::now() + time, ..self }
     }
 
-    /// When so much time, or its own, will be over.
+    /// Returns the end of this time, or the attacker's own end if the attacker's end is earlier.
     pub(crate) fn end_of(&self, time: Duration) -> Instant {
         self.end.min(Instant::now() + time)
     }
 
-    /// What the server did until now does not count.
+    /// Restarts the measurement. The server's behaviour until now does not count.
     pub(crate) fn begin_anew(&self) {
         (self.anew)();
     }
 
-    /// Waits so long, or until its own time is over.
+    /// Waits for this time, at most until the attacker's end.
     pub(crate) fn wait(&self, time: Duration) {
         self.wait_until(Instant::now() + time);
     }
 
-    /// Waits until then, or until its own time is over.
+    /// Waits until this time, at most until the attacker's end.
     pub(crate) fn wait_until(&self, time: Instant) {
         std::thread::sleep(time.min(self.end).saturating_duration_since(Instant::now()));
     }
 
-    /// Sends a request on a connection of its own; `None` where the server takes none.
+    /// Sends a request on a new connection. Returns `None` if the server does not accept the connection.
     pub(crate) fn ask(&self, request: &str) -> Option<TcpStream> {
         self.send(request, None)
     }
 
-    /// Sends as many requests, each on a connection of its own; returns those that the server took.
+    /// Sends `size` requests, each on a new connection. Returns the connections that the server accepted.
     pub(crate) fn crowd(&self, size: usize, request: impl Fn(usize) -> String) -> Vec<TcpStream> {
         (0..size).filter_map(|i| self.ask(&request(i))).collect()
     }
 
-    /// The same from those who take next to nothing of the answers.
+    /// Sends `size` requests from stalled clients, which read almost nothing of the responses.
     pub(crate) fn stalled(&self, size: usize, request: &str) -> Vec<TcpStream> {
         (0..size).filter_map(|_| self.send(request, Some(SMALL))).collect()
     }
@@ -95,7 +95,8 @@ impl<'a> Attacker<'a> {
         Some(socket)
     }
 
-    /// How these were answered within `patience`, without taking anything of the answers: such as `690 × 200, 10 × 503`.
+    /// Returns a count per response status within `patience`, such as `690 × 200, 10 × 503`. The responses
+    /// stay unread.
     pub(crate) fn answers(&self, sockets: &[TcpStream], patience: Duration) -> String {
         let end = self.end_of(patience);
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
@@ -108,9 +109,9 @@ impl<'a> Attacker<'a> {
     }
 }
 
-/// The status of the answer that has come, or comes until `end`.
+/// Returns the status of a response that arrives before `end`.
 fn answer(socket: &TcpStream, end: Instant) -> Option<u16> {
-    // What is there already is seen even where the time is over.
+    // A response that has already arrived counts even after `end`.
     let patience = left(end).unwrap_or(Duration::from_millis(1));
     socket.set_read_timeout(Some(patience)).ok()?;
     let mut begin = [0; 16];
@@ -118,9 +119,9 @@ fn answer(socket: &TcpStream, end: Instant) -> Option<u16> {
     status(&begin[..length])
 }
 
-/// Closes connections by a reset: the server is told so at its next write, or by its poll.
+/// Closes a connection with a reset. The server detects the reset at its next write, or in its poll.
 pub(crate) fn reset(socket: TcpStream) {
-    // Where this fails it is an ordinary end, which a server has to bear as well.
+    // If the option fails, the connection ends normally. A server must handle a normal end too.
     let _ = SockRef::from(&socket).set_linger(Some(Duration::ZERO));
     drop(socket);
 }

@@ -10,16 +10,16 @@ use anyhow::Result;
 use crate::attacker::Attacker;
 use crate::market::Market;
 
-/// Something that can be done to a server, in a size.
+/// An attack on a server, with a size.
 #[derive(Debug)]
 pub struct Attack {
-    /// How it is asked for.
+    /// The name on the command line.
     pub name: &'static str,
-    /// What it is; its size comes first.
+    /// The description, which follows the size.
     pub what: &'static str,
-    /// How large it is unless said.
+    /// The default size.
     pub size: usize,
-    /// What is on the market beforehand.
+    /// The market before the attack.
     pub market: Market,
     /// More arguments of `tickcast serve`.
     pub server: &'static [&'static str],
@@ -27,20 +27,21 @@ pub struct Attack {
 }
 
 impl Attack {
-    /// Carries it out; returns how it was answered. All attackers have left when it returns.
+    /// Runs the attack. Returns the responses of the server. All attackers have disconnected when the
+    /// function returns.
     ///
     /// # Errors
     ///
-    /// If it cannot be carried out, which says nothing about the server.
+    /// If the attack cannot run. The error does not mean a fault of the server.
     pub fn act(&self, attacker: &Attacker<'_>, market: &Market, size: usize) -> Result<String> {
         (self.act)(attacker, market, size)
     }
 }
 
-/// No market but what others read.
+/// A market with only the symbols of the other readers.
 const EMPTY: Market = Market { symbols: 0, ticks: 0, extras: 0, prefix: "" };
 
-/// Names of 32 characters which patterns are long at, and match none.
+/// Names of 32 characters. The patterns take long to compare with these names and do not match.
 const LONG_NAMES: Market =
     Market { symbols: 100_000, ticks: 100_000, extras: 0, prefix: "aaaaaaaaaaaaaaaaaaaaaaaaaaa" };
 

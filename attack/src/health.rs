@@ -1,4 +1,4 @@
-//! Someone who asks whether the server is healthy, again and again, each time on a new connection.
+//! A client that checks the server's health repeatedly, each time on a new connection.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,25 +6,25 @@ use std::time::{Duration, Instant};
 
 use attack::get;
 
-/// Between an answer and the next question.
+/// Pause between a response and the next check.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// No answer within this time is as bad as none at all.
+/// Maximum time until the response. A late response counts as no response.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long the worst answer took.
+/// The time of the slowest health check.
 #[derive(Clone)]
 pub(crate) struct Health(Arc<Mutex<State>>);
 
 struct State {
     from: Instant,
-    /// When the question was asked that has not been answered yet.
+    /// The time of the check that has no response yet.
     asked: Option<Instant>,
     worst: Duration,
 }
 
 impl Health {
-    /// Begins to ask; stops once the last of its clones is gone.
+    /// Starts the checks. They stop when the last clone is dropped.
     pub(crate) fn start(address: SocketAddr) -> Self {
         let health =
             Self(Arc::new(Mutex::new(State { from: Instant::now(), asked: None, worst: Duration::ZERO })));
@@ -41,12 +41,12 @@ impl Health {
         health
     }
 
-    /// Only what is asked from now on counts.
+    /// Restarts the measurement. Only checks from now on count.
     pub(crate) fn begin(&self) {
         self.with(|state| (state.from, state.worst) = (Instant::now(), Duration::ZERO));
     }
 
-    /// The longest that an answer took, or has been waited for.
+    /// Returns the longest time until a response, including a check without a response so far.
     pub(crate) fn worst(&self) -> Duration {
         self.with(|state| {
             let waiting = state.asked.filter(|asked| *asked >= state.from).map(|asked| asked.elapsed());

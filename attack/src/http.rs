@@ -1,19 +1,19 @@
-//! Requests by hand: HTTP/1.0, a connection each, every wait bounded.
+//! A minimal HTTP/1.0 client: one connection per request, and a timeout on every wait.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-/// Asks for `path`; returns the status and the body. All of it takes `patience` at most.
+/// Requests `path`. Returns the status and the body. The whole request takes at most `patience`.
 ///
 /// # Errors
 ///
-/// If the server cannot be reached, does not answer in time, or does not speak HTTP.
+/// If the server cannot be reached, does not answer in time, or does not send HTTP.
 pub fn get(address: SocketAddr, path: &str, patience: Duration) -> io::Result<(u16, Vec<u8>)> {
     exchange(address, format!("GET {path} HTTP/1.0\r\nHost: x\r\n\r\n").as_bytes(), patience)
 }
 
-/// Sends `request` on a connection of its own; returns the status and the body of the answer.
+/// Sends `request` on a new connection. Returns the status and the body of the response.
 pub(crate) fn exchange(
     address: SocketAddr,
     request: &[u8],
@@ -38,13 +38,13 @@ pub(crate) fn exchange(
     }
 }
 
-/// The status that an answer begins with.
+/// Returns the status at the start of a response.
 pub(crate) fn status(answer: &[u8]) -> Option<u16> {
     let digits = answer.strip_prefix(b"HTTP/1.")?.get(2..5)?;
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
-/// What is left until `end`, as the system takes it for a timeout: never nothing.
+/// Returns the time until `end`. Zero is an error, because the OS does not accept zero as a timeout.
 pub(crate) fn left(end: Instant) -> io::Result<Duration> {
     let left = end.saturating_duration_since(Instant::now());
     if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }

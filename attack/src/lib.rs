@@ -1,7 +1,7 @@
-//! Attacks on a running server: what anyone who reaches its public listener can do without a token.
+//! Attacks on a running server by clients that reach its public listener and have no token.
 //!
-//! Each attack is bounded in count and time and stops by itself. The program `attack` measures what everyone else notices of it;
-//! the integration tests run some of them at a small size and look at what is left behind.
+//! Each attack has a maximum count and a maximum time, and stops by itself. The program `attack` measures the
+//! effect on other clients. The integration tests run some attacks at a small size and check for leaks.
 
 mod attacker;
 mod attacks;

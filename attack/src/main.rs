@@ -1,4 +1,4 @@
-//! `attack`: the program is started for each attack, and everyone else is measured beside it.
+//! `attack` starts the server for each attack and measures the effect on other clients.
 
 mod health;
 mod others;
@@ -27,7 +27,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// What was asked for.
+/// The arguments of the command.
 #[derive(Default)]
 struct Wanted {
     program: PathBuf,
@@ -71,7 +71,7 @@ fn main_of(arguments: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// What came of an attack, as the rest of its line.
+/// Returns the result of an attack, as the rest of its table row.
 fn line(outcome: &Outcome) -> String {
     let ms = |time: std::time::Duration| format!("{:.1} ms", time.as_secs_f64() * 1000.0);
     let [before, peak, after] = outcome.memory.map(|bytes| bytes >> 20);

@@ -1,4 +1,4 @@
-//! What is on the market before an attack begins.
+//! The market before an attack.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -8,27 +8,27 @@ use anyhow::{Context, Result, ensure};
 
 use crate::http::exchange;
 
-/// Ticks of one request.
+/// Number of ticks per request.
 const BATCH: usize = 10_000;
 
-/// How long the server may take for one request.
+/// Maximum time of one request.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Symbols, and ticks of them.
+/// Symbols and their ticks.
 #[derive(Debug, Clone, Copy)]
 pub struct Market {
-    /// How many symbols there are.
+    /// Number of symbols.
     pub symbols: usize,
-    /// How many ticks are published of all of them in turn: at least one of each.
+    /// Number of ticks, published for all symbols in turn: at least one per symbol.
     pub ticks: usize,
-    /// Bytes of extras that each tick has.
+    /// Bytes of extras in each tick.
     pub extras: usize,
-    /// What the symbols' names begin with; a number follows.
+    /// The start of the symbols' names; a number follows.
     pub prefix: &'static str,
 }
 
 impl Market {
-    /// The same with so many symbols, each with as many ticks as before.
+    /// Returns the same market with this number of symbols, each with as many ticks as before.
     #[must_use]
     pub const fn with_symbols(self, symbols: usize) -> Self {
         match self.symbols {
@@ -37,17 +37,17 @@ impl Market {
         }
     }
 
-    /// The name of the symbol with this number.
+    /// Returns the name of the symbol with this number.
     #[must_use]
     pub fn name(&self, number: usize) -> String {
         format!("{}{number:05}", self.prefix)
     }
 
-    /// Publishes all of it.
+    /// Publishes all ticks.
     ///
     /// # Errors
     ///
-    /// If the server does not take every tick.
+    /// If the server does not accept every tick.
     pub fn publish(&self, address: SocketAddr, token: &str) -> Result<()> {
         let extras = "x".repeat(self.extras);
         let numbers: Vec<usize> = (0..self.ticks).collect();
@@ -64,7 +64,7 @@ impl Market {
     }
 }
 
-/// Publishes NDJSON; returns how many ticks were taken.
+/// Publishes NDJSON. Returns the number of accepted ticks.
 fn publish(address: SocketAddr, token: &str, lines: &str, patience: Duration) -> Result<u64> {
     let head = format!(
         "POST /v1/prices HTTP/1.0\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\

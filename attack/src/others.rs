@@ -1,7 +1,8 @@
-//! Readers who do nothing wrong, a publisher, and how long ticks take from one to the other.
+//! Well-behaved readers and a publisher, which measure the delay from publish to receive.
 //!
-//! The ticks have numbers, and each is due at a time that follows from its number. Every reader asks for every tick, so that
-//! nothing is merged: a reader that is held up sees each tick late, and one that never sees a tick has waited for it until now.
+//! The ticks are numbered, and the time at which a tick is due follows from its number. Every reader
+//! subscribes to every tick, so no tick is conflated. A delayed reader therefore sees each tick late. A
+//! missing tick counts as waited for until now.
 
 use std::fmt::Write as _;
 use std::io;
@@ -17,56 +18,56 @@ use tokio::net::TcpStream;
 
 use crate::server::TOKEN;
 
-/// How many readers there are.
+/// Number of readers.
 pub(crate) const READERS: usize = 100;
 
-/// Symbols they read.
+/// Number of symbols of the readers.
 pub(crate) const SYMBOLS: u64 = 20;
 
-/// Ticks that are due together, and how often some are: 500 a second.
+/// Number of ticks that are due together, and their interval: 500 ticks per second.
 const BATCH: u64 = 5;
 const INTERVAL: Duration = Duration::from_millis(10);
 
-/// Most ticks of one request, where the publisher itself was held up.
+/// Maximum number of ticks per request, if the publisher itself was delayed.
 const MOST: u64 = 5_000;
 
-/// How long a request of the publisher's may take, and how long it takes until every reader reads.
+/// Maximum time of a publisher's request, and maximum time until every reader receives ticks.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The longest delay that is told apart from longer ones.
+/// Maximum delay that the histogram distinguishes.
 const LONGEST: Duration = Duration::from_secs(600);
 
-/// What comes before the number of a tick.
+/// The text before the number of a tick.
 const NUMBER: &[u8] = b"\"k\":";
 
-/// How others fared in some time.
+/// The measurement of the other clients.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Delays {
-    /// The 99th percentile of publish to receive.
+    /// The 99th percentile of the delay from publish to receive.
     pub(crate) p99: Duration,
-    /// Readers that lost their connection since they began.
+    /// Number of readers that lost their connection since the start.
     pub(crate) lost: usize,
 }
 
-/// They publish and read until the last clone of this is gone.
+/// The other clients. They publish and read until the last clone is dropped.
 #[derive(Clone)]
 pub(crate) struct Others(Arc<Mutex<Window>>);
 
-/// What counts at the moment.
+/// The current measurement.
 struct Window {
-    /// When tick 0 was due.
+    /// The time when tick 0 was due.
     start: Instant,
     /// The first tick that counts.
     from: u64,
-    /// In microseconds.
+    /// The delays in microseconds.
     delays: Histogram<u64>,
-    /// The tick that each reader is to see next.
+    /// The next tick of each reader.
     next: Vec<u64>,
     lost: usize,
 }
 
 impl Others {
-    /// Starts them, on a thread of their own, and waits until every reader has seen a tick.
+    /// Starts the clients on their own thread, and waits until every reader has received a tick.
     pub(crate) fn start(address: SocketAddr) -> Result<Self> {
         let delays = Histogram::new_with_max(LONGEST.as_micros() as u64, 3)?;
         let window = Window { start: Instant::now(), from: 0, delays, next: vec![0; READERS], lost: 0 };
@@ -82,7 +83,7 @@ impl Others {
         Ok(others)
     }
 
-    /// Only ticks that are due from now on count.
+    /// Restarts the measurement. Only ticks that are due from now on count.
     pub(crate) fn begin(&self) {
         self.with(|window| {
             window.from = window.due_until(Instant::now());
@@ -90,7 +91,8 @@ impl Others {
         });
     }
 
-    /// How they have fared since [`Self::begin`]; who waits for a tick has waited for it until now.
+    /// Returns the measurement since [`Self::begin`]. A tick that a reader has not received counts with the
+    /// delay until now.
     pub(crate) fn delays(&self) -> Delays {
         self.with(|window| {
             let (now, mut delays) = (Instant::now(), window.delays.clone());
@@ -109,7 +111,7 @@ impl Others {
 }
 
 impl Window {
-    /// The first tick that is not due at `time`.
+    /// Returns the first tick that is not due at `time`.
     fn due_until(&self, time: Instant) -> u64 {
         (time.duration_since(self.start).as_micros() / INTERVAL.as_micros()) as u64 * BATCH
     }
@@ -120,7 +122,8 @@ impl Window {
     }
 
     fn seen(&mut self, reader: usize, number: u64) {
-        // What is published again, because nobody knew whether it was taken, has been seen.
+        // The publisher repeats ticks whose acceptance is unknown. Readers may have received these ticks
+        // already.
         if number >= self.next[reader] {
             self.next[reader] = number + 1;
             if number >= self.from {
@@ -131,12 +134,12 @@ impl Window {
     }
 }
 
-/// Reads and publishes until nobody asks any more.
+/// Reads and publishes until the window is dropped.
 async fn run(address: SocketAddr, window: &Weak<Mutex<Window>>) -> Result<()> {
     for reader in 0..READERS {
         let window = window.clone();
         tokio::spawn(async move {
-            // However it ends, the connection is lost.
+            // Any end of the reader means a lost connection.
             let _ = read(address, &window, reader).await;
             if let Some(window) = window.upgrade() {
                 Others(window).with(|window| window.lost += 1);
@@ -147,7 +150,7 @@ async fn run(address: SocketAddr, window: &Weak<Mutex<Window>>) -> Result<()> {
     let mut next = 0;
     while let Some(window) = window.upgrade() {
         let due = Others(window).with(|window| window.due_until(Instant::now())).min(next + MOST);
-        // What could not be published is published with what is due then.
+        // If a publish fails, its ticks are published again together with the next ticks.
         if next < due && publish(&http, address, next..due).await.is_ok() {
             next = due;
         }
@@ -194,7 +197,7 @@ async fn read(address: SocketAddr, window: &Weak<Mutex<Window>>, reader: usize) 
     }
 }
 
-/// The number that `digits` begin with.
+/// Returns the number at the start of `digits`.
 fn number(digits: &[u8]) -> u64 {
     let digits = digits.iter().take_while(|digit| digit.is_ascii_digit());
     digits.fold(0, |number, digit| number * 10 + u64::from(digit - b'0'))

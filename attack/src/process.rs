@@ -1,4 +1,4 @@
-//! What the server has, as the system counts it, and as it says itself.
+//! The resources of the server, as counted by the OS and as reported by the server.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -8,17 +8,17 @@ use anyhow::{Context, Result, ensure};
 
 use crate::http::get;
 
-/// How long the server may take to say how many streams it has.
+/// Maximum time until the server reports its number of streams.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// By how much resident memory may have grown where all is at rest: a tenth, and what an allocator keeps.
+/// Maximum growth of resident memory at rest: a tenth, plus the reserve of an allocator.
 const MORE_MEMORY: (u64, u64) = (10, 20 << 20);
 
-/// How many more threads there may be: those that are started when there is first something for them to do, two for answers, one for
-/// filters and one for history.
+/// Maximum number of additional threads. The server starts these threads on first use: two for answers, one
+/// for filters and one for history.
 const MORE_THREADS: u64 = 4;
 
-/// How many more descriptors there may be: those of whoever is asking.
+/// Maximum number of additional descriptors: those of the status request itself.
 const MORE_DESCRIPTORS: u64 = 2;
 
 /// The server's process.
@@ -26,44 +26,44 @@ const MORE_DESCRIPTORS: u64 = 2;
 pub struct Process(u32);
 
 impl Process {
-    /// The process with this id.
+    /// Creates a handle of the process with this id.
     #[must_use]
     pub const fn new(pid: u32) -> Self {
         Self(pid)
     }
 
-    /// Resident memory, in bytes.
+    /// Returns the resident memory in bytes.
     ///
     /// # Errors
     ///
-    /// If there is no such process.
+    /// If the process does not exist.
     pub fn resident(self) -> Result<u64> {
         Ok(self.status("VmRSS:")? << 10)
     }
 
-    /// The most resident memory since the last [`Self::forget_peak`], in bytes.
+    /// Returns the maximum resident memory since the last [`Self::forget_peak`], in bytes.
     ///
     /// # Errors
     ///
-    /// If there is no such process.
+    /// If the process does not exist.
     pub fn peak(self) -> Result<u64> {
         Ok(self.status("VmHWM:")? << 10)
     }
 
-    /// Lets [`Self::peak`] begin anew.
+    /// Resets the maximum of [`Self::peak`].
     ///
     /// # Errors
     ///
-    /// If the process is gone, or someone else's.
+    /// If the process does not exist, or belongs to another user.
     pub fn forget_peak(self) -> Result<()> {
         std::fs::write(format!("/proc/{}/clear_refs", self.0), "5").context("the peak cannot be reset")
     }
 
-    /// Sends it a signal, such as `-STOP`.
+    /// Sends a signal to the process, such as `-STOP`.
     ///
     /// # Errors
     ///
-    /// If it cannot be sent.
+    /// If the signal cannot be sent.
     pub fn signal(self, signal: &str) -> Result<()> {
         let sent = Command::new("kill").args([signal, &self.0.to_string()]).status()?;
         ensure!(sent.success(), "{signal} cannot be sent");
@@ -81,21 +81,21 @@ impl Process {
     }
 }
 
-/// What a server has at one moment.
+/// The resources of a server at one moment.
 #[derive(Debug, Clone, Copy)]
 pub struct Standing {
-    /// Open streams.
+    /// Number of open streams.
     pub streams: u64,
-    /// Threads.
+    /// Number of threads.
     pub threads: u64,
-    /// Open files and sockets.
+    /// Number of open files and sockets.
     pub descriptors: u64,
-    /// Resident memory, in bytes.
+    /// Resident memory in bytes.
     pub resident: u64,
 }
 
 impl Standing {
-    /// What it has now.
+    /// Reads the current resources.
     ///
     /// # Errors
     ///
@@ -112,7 +112,8 @@ impl Standing {
         })
     }
 
-    /// What it has more than `before`, as far as that is too much; nothing where it is back at rest.
+    /// Returns the resources that exceed `before` by more than the allowed growth. The list is empty if the
+    /// server is at rest.
     #[must_use]
     pub fn beyond(&self, before: &Self) -> Vec<String> {
         let memory = before.resident + before.resident / MORE_MEMORY.0 + MORE_MEMORY.1;

@@ -1,4 +1,4 @@
-//! One attack from beginning to end, and what everyone else noticed.
+//! One attack from start to end, and its effect on other clients.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -10,26 +10,27 @@ use crate::health::Health;
 use crate::others::{Delays, Others, READERS, SYMBOLS};
 use crate::server::{Server, TOKEN};
 
-/// How long others are measured before; and after the attackers have left, when a server has to forget them.
+/// Measurement time before the attack, and the time after the attackers have disconnected. In this time the
+/// server removes the attackers.
 const BEFORE: Duration = Duration::from_secs(5);
 const AFTER: Duration = Duration::from_secs(3);
 
-/// What a server is given before it is measured: what it allocates once is then allocated.
+/// Warm-up time before the measurement. The server makes its one-time allocations in this time.
 const WARM_UP: Duration = Duration::from_secs(1);
 
-/// Between two looks at whether all is at rest.
+/// Interval of the checks whether the server is at rest.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// How long the longest answer of `/healthz` may take.
+/// Maximum time until a response of `/healthz`.
 const HEALTHY: Duration = Duration::from_millis(100);
 
-/// By how much the p99 of others may grow.
+/// Maximum factor of growth of the other clients' p99 delay.
 const SLOWER: u32 = 2;
 
-/// How soon all must be back at rest.
+/// Maximum time until the server is at rest.
 const REST: Duration = Duration::from_secs(30);
 
-/// What is to be done to whom.
+/// The attack and its server.
 pub(crate) struct Plan<'p> {
     pub(crate) program: &'p Path,
     pub(crate) attack: &'static Attack,
@@ -38,21 +39,21 @@ pub(crate) struct Plan<'p> {
     pub(crate) on_disk: bool,
 }
 
-/// What came of it.
+/// The result of an attack.
 pub(crate) struct Outcome {
     pub(crate) healthz: Duration,
     pub(crate) before: Delays,
     pub(crate) during: Delays,
-    /// Resident memory before, at most, and at rest or after [`REST`].
+    /// Resident memory before the attack, its maximum, and its value at rest or after [`REST`].
     pub(crate) memory: [u64; 3],
     pub(crate) bound: u64,
-    /// How soon all was back at rest; or what was not.
+    /// The time until the server was at rest, or the resources that were not at rest.
     pub(crate) rest: Result<Duration, String>,
-    /// How the attackers were answered.
+    /// The responses to the attackers.
     pub(crate) answers: String,
 }
 
-/// Starts a server, attacks it, and waits until it is at rest.
+/// Starts a server, attacks the server, and waits until the server is at rest.
 pub(crate) fn run(plan: &Plan<'_>) -> Result<Outcome> {
     let mut server = Server::start(plan.program, plan.attack.server, plan.on_disk)?;
     let (address, process) = (server.address, server.process());
@@ -92,7 +93,7 @@ pub(crate) fn run(plan: &Plan<'_>) -> Result<Outcome> {
 }
 
 impl Outcome {
-    /// What did not hold.
+    /// Returns the violated limits.
     pub(crate) fn faults(&self) -> Vec<String> {
         let most = self.before.p99 * SLOWER;
         let lost = self.during.lost;

@@ -1,4 +1,4 @@
-//! The program under attack, on ports of its own.
+//! The server under attack, on its own ports.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -12,13 +12,13 @@ use attack::Process;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// What publishers present.
+/// The token of publishers.
 pub(crate) const TOKEN: &str = "attack";
 
-/// How long a start may take.
+/// Maximum time to start.
 const START: Duration = Duration::from_secs(30);
 
-/// A running server, killed when dropped: how it stops is not what is tried here.
+/// A running server. The server is killed on drop, because the attacks do not test the shutdown.
 pub(crate) struct Server {
     child: Child,
     _data: Option<TempDir>,
@@ -26,13 +26,13 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts one with `arguments` besides ports and token, its tape in memory or on disk.
+    /// Starts a server with `arguments` besides ports and token, and with a tape in memory or on disk.
     pub(crate) fn start(program: &Path, arguments: &[&str], on_disk: bool) -> Result<Self> {
         let data = on_disk.then(TempDir::new).transpose()?;
         let mut command = Command::new(program);
         command.args(["serve", "--source", "none", "--publish-token", TOKEN, "--log-format", "json"]);
         command.args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]).args(arguments);
-        // The largest market is the most that is taken by default; others have symbols beside it.
+        // The largest market has the default maximum number of symbols. The other clients need more symbols.
         command.args(["--max-symbols", "110000"]);
         if let Some(data) = &data {
             command.arg("--data").arg(data.path());
@@ -49,7 +49,7 @@ impl Server {
         Process::new(self.child.id())
     }
 
-    /// Whether it has not ended by itself.
+    /// Returns whether the server is still running.
     pub(crate) fn runs(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
@@ -62,7 +62,8 @@ impl Drop for Server {
     }
 }
 
-/// Where it listens, as its log says; the log is read for as long as it is written.
+/// Returns the address from the server's log. A thread reads the log until the end, so that the server can
+/// always write.
 fn address(log: ChildStderr) -> Result<SocketAddr> {
     let (told, listening) = channel();
     std::thread::spawn(move || {

@@ -1,4 +1,4 @@
-//! Readers that leave when it hurts.
+//! Readers that disconnect at a bad moment.
 
 use std::time::{Duration, Instant};
 
@@ -7,25 +7,25 @@ use anyhow::Result;
 use crate::attacker::{Attacker, reset};
 use crate::market::Market;
 
-/// The shortest heartbeat there is, and by how much a reset comes after it at most.
+/// The shortest heartbeat interval, and the maximum delay of a reset after a heartbeat is due.
 const HEARTBEAT: Duration = Duration::from_secs(3);
 const AFTER: Duration = Duration::from_millis(4);
 
 const ROUNDS: usize = 3;
 
-/// Longer than a heartbeat: it is due for every stream when the server goes on.
+/// Longer than a heartbeat interval. When the server continues, the heartbeat of every stream is due.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// How long the server is watched once it goes on.
+/// Observation time after the server continues.
 const WATCH: Duration = Duration::from_secs(5);
 
-/// How long streams may take to be answered, and how long they stay.
+/// Maximum time until streams are answered, and the time that streams stay open.
 const OPENING: Duration = Duration::from_secs(30);
 const STAY: Duration = Duration::from_secs(2);
 
 const QUIET: &str = "GET /v1/stream?heartbeat=3&symbols=NOBODY HTTP/1.1\r\nHost: x\r\n\r\n";
 
-/// Each reader resets its connection within some milliseconds after its own heartbeat is due.
+/// Each reader resets its connection a few milliseconds after its own heartbeat is due.
 pub(super) fn resets(attacker: &Attacker<'_>, _: &Market, size: usize) -> Result<String> {
     for _ in 0..ROUNDS {
         let open = |_| {
@@ -42,7 +42,8 @@ pub(super) fn resets(attacker: &Attacker<'_>, _: &Market, size: usize) -> Result
     Ok(String::new())
 }
 
-/// The server is paused, as a virtual machine or a laptop is; readers reset meanwhile, and when it goes on heartbeats are due.
+/// Pauses the server, as happens to a virtual machine or a laptop. Readers reset meanwhile. When the server
+/// continues, heartbeats are due.
 pub(super) fn pause(attacker: &Attacker<'_>, _: &Market, size: usize) -> Result<String> {
     let readers = attacker.crowd(size, |_| QUIET.to_owned());
     let answers = attacker.answers(&readers, OPENING);
@@ -55,7 +56,7 @@ pub(super) fn pause(attacker: &Attacker<'_>, _: &Market, size: usize) -> Result<
     Ok(answers)
 }
 
-/// Each stream wants the whole market and one symbol of its own: none has the filter of another.
+/// Each stream subscribes to the whole market and to one symbol of its own, so no two filters are equal.
 pub(super) fn patterns(attacker: &Attacker<'_>, market: &Market, size: usize) -> Result<String> {
     let prefix = market.prefix;
     let request =

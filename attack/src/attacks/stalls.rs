@@ -1,4 +1,4 @@
-//! Those who give nothing, and those who take nothing.
+//! Clients that send no body, and clients that read no response.
 
 use std::time::Duration;
 
@@ -8,16 +8,16 @@ use crate::attacker::Attacker;
 use crate::http::get;
 use crate::market::Market;
 
-/// How long they stay: shorter than what a server waits for the least progress.
+/// Time that the clients stay connected. The time is shorter than the server's timeout for progress.
 const STAY: Duration = Duration::from_secs(15);
 
-/// How long the first answers may take.
+/// Maximum time until the first responses.
 const OPENING: Duration = Duration::from_secs(5);
 
-/// The length that a body is said to have.
+/// The announced length of a body.
 const PROMISED: usize = 1_000_000;
 
-/// Says that a long body follows, sends one byte of it, and nothing more. There is no token.
+/// Announces a long body, sends one byte of it, then nothing more. The requests have no token.
 pub(super) fn bodies(attacker: &Attacker<'_>, _: &Market, size: usize) -> Result<String> {
     let request = |i: usize| {
         let route = if i.is_multiple_of(2) { "POST /v1/prices" } else { "PATCH /v1/streams/none" };
@@ -28,7 +28,8 @@ pub(super) fn bodies(attacker: &Attacker<'_>, _: &Market, size: usize) -> Result
     Ok(attacker.answers(&sockets, Duration::ZERO))
 }
 
-/// Asks for every tick and takes none; says what someone else's export is answered meanwhile.
+/// Exports every tick and reads nothing. Also returns the response to another client's export at the same
+/// time.
 pub(super) fn exports(attacker: &Attacker<'_>, market: &Market, size: usize) -> Result<String> {
     let path = format!("/v1/ticks/{}", market.name(0));
     let sockets = attacker.stalled(size, &format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"));
@@ -42,7 +43,7 @@ pub(super) fn exports(attacker: &Attacker<'_>, market: &Market, size: usize) -> 
     Ok(format!("{answers}; another's export: {another}"))
 }
 
-/// Asks for the whole market and takes nothing of it.
+/// Requests the whole market and reads nothing of the response.
 pub(super) fn answers(attacker: &Attacker<'_>, _: &Market, size: usize) -> Result<String> {
     let sockets = attacker.stalled(size, "GET /v1/prices HTTP/1.1\r\nHost: x\r\n\r\n");
     let answers = attacker.answers(&sockets, OPENING);

@@ -1,4 +1,5 @@
-//! Little to ask for, much to work out: a hundred patterns that are long at every name, and match none.
+//! Small requests with much work: a hundred patterns that take long to compare with every name and do not
+//! match.
 
 use std::io::Read;
 use std::net::TcpStream;
@@ -10,22 +11,22 @@ use crate::attacker::Attacker;
 use crate::http::left;
 use crate::market::Market;
 
-/// How many patterns a request may have.
+/// Maximum number of patterns in a request.
 const PATTERNS: usize = 100;
 
-/// How long answers may take.
+/// Maximum time until the responses.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long a stream is changed again and again.
+/// Time in which a stream is changed repeatedly.
 const CHANGING: Duration = Duration::from_secs(10);
 
-/// Patterns that follow the market's names for half their length, at each place anew.
+/// Returns patterns that match half of a name, at each position of the name again.
 fn patterns(series: char) -> Vec<String> {
     let half = "a".repeat(13);
     (0..PATTERNS).map(|i| format!("*{half}b{series}{i:02}")).collect()
 }
 
-/// All at once, first for prices and then for streams.
+/// Sends all requests at once, first for prices and then for streams.
 pub(super) fn requests(attacker: &Attacker<'_>, _: &Market, size: usize) -> Result<String> {
     let list = patterns('A').join(",");
     let prices =
@@ -39,7 +40,7 @@ pub(super) fn requests(attacker: &Attacker<'_>, _: &Market, size: usize) -> Resu
     Ok(format!("prices {prices}; streams {streams}"))
 }
 
-/// One stream, changed so many times a second, whether or not the server has answered the last one.
+/// Changes one stream `size` times per second, whether or not the server has answered the previous change.
 pub(super) fn patches(attacker: &Attacker<'_>, _: &Market, size: usize) -> Result<String> {
     let stream = attacker.ask("GET /v1/stream?symbols=Y1 HTTP/1.1\r\nHost: x\r\n\r\n");
     let mut stream = stream.context("no stream can be opened")?;
@@ -57,7 +58,7 @@ pub(super) fn patches(attacker: &Attacker<'_>, _: &Market, size: usize) -> Resul
     Ok(attacker.answers(&changes, PATIENCE))
 }
 
-/// What a stream can be changed by, as its `ready` event says.
+/// Returns the stream's name for changes, from the `ready` event.
 fn name(stream: &mut TcpStream) -> Result<String> {
     let end = Instant::now() + PATIENCE;
     let mut seen = String::new();

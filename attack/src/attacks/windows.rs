@@ -1,4 +1,5 @@
-//! HTTP/2 connections whose window is closed from the first byte on: their sockets always have room, their answers never.
+//! HTTP/2 connections whose flow-control window is zero from the start. The sockets are always writable, but
+//! the responses cannot be sent.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -10,15 +11,15 @@ use crate::attacker::Attacker;
 use crate::http::left;
 use crate::market::Market;
 
-/// Requests of each connection: what servers allow at the same time.
+/// Number of requests per connection: the server's usual maximum of concurrent streams.
 const REQUESTS: u32 = 200;
 
-/// How long they stay.
+/// Time that the clients stay connected.
 const STAY: Duration = Duration::from_secs(20);
 
 const PREFACE: &str = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Kinds of frames, and flags (RFC 9113, 6).
+/// Frame types and flags (RFC 9113, section 6).
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
@@ -27,13 +28,13 @@ const GOAWAY: u8 = 7;
 const ACK: u8 = 1;
 const END_STREAM_AND_HEADERS: u8 = 0x5;
 
-/// `SETTINGS_INITIAL_WINDOW_SIZE = 0`: a stream may not be sent a single byte.
+/// `SETTINGS_INITIAL_WINDOW_SIZE = 0`: the server must not send any byte on a stream.
 const NO_WINDOW: [u8; 6] = [0, 4, 0, 0, 0, 0];
 
-/// The longest frame that is read: the most that is allowed unless one says otherwise.
+/// Maximum size of a frame that the client reads: the protocol's default maximum.
 const LONGEST: usize = 16_384;
 
-/// What came of the requests of a connection.
+/// The results of a connection's requests.
 #[derive(Default)]
 struct Seen {
     answered: usize,
@@ -41,7 +42,7 @@ struct Seen {
     ended: bool,
 }
 
-/// Asks for the whole market on each stream, and answers what keeps a connection alive.
+/// Requests the whole market on each stream, and answers the frames that keep a connection alive.
 pub(super) fn windows(attacker: &Attacker<'_>, _: &Market, size: usize) -> Result<String> {
     let end = attacker.end_of(STAY);
     let sockets = attacker.crowd(size, |_| PREFACE.to_owned());
@@ -56,10 +57,10 @@ pub(super) fn windows(attacker: &Attacker<'_>, _: &Market, size: usize) -> Resul
     Ok(format!("{answered} answered, {refused} refused or cut, {ended} connections ended"))
 }
 
-/// One connection, until `end` or until the server ends it.
+/// Holds one connection until `end`, or until the server ends the connection.
 fn hold(mut socket: TcpStream, end: Instant) -> Seen {
     let mut seen = Seen::default();
-    // However it fails: it is over.
+    // Any error ends the connection.
     let outcome = converse(&mut socket, end, &mut seen);
     seen.ended = outcome
         .is_err_and(|error| !matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock));
@@ -101,7 +102,8 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// `GET http://x/v1/prices`: names by their places in the static table, values as they are (RFC 7541, 6).
+/// Returns the header block of `GET http://x/v1/prices`. Names are indices of the static table, and values
+/// are literals (RFC 7541, section 6).
 fn fields() -> Vec<u8> {
     const GET: u8 = 0x80 | 2;
     const HTTP: u8 = 0x80 | 6;
