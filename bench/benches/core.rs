@@ -1,4 +1,4 @@
-//! The core's operations, timed.
+//! Timing benchmarks of the core's operations.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 

@@ -1,5 +1,6 @@
-//! The floor: a bare loop of `send(2)` that gives every socket the bytes tickcast would. It knows no filters, no slow
-//! readers and no protocol beyond what the load needs; what a server costs beyond this is what it does with its time.
+//! The floor: a bare loop of `send(2)` that sends tickcast's bytes to every socket. The floor has no filters,
+//! no slow-consumer handling, and only the protocol that the load needs. A server's additional cost is the
+//! cost of its features.
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -36,7 +37,7 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reads NDJSON in chunks and sends each tick to everyone.
+/// Reads NDJSON in chunks and sends each tick to every client.
 fn publish(socket: &TcpStream, sockets: &Sockets) -> anyhow::Result<()> {
     let mut sequencer = Sequencer::new(Epoch::new(1), Limits::default());
     let mut answer = socket;
@@ -47,7 +48,7 @@ fn publish(socket: &TcpStream, sockets: &Sockets) -> anyhow::Result<()> {
             answer.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n")?;
             break;
         }
-        // Everything else is the head, or a chunk's.
+        // All other lines belong to the request head or to a chunk's head.
         let Ok(tick) = Tick::from_json(line.as_bytes()) else { continue };
         number += 1;
         let time = Time::from_millis(std::time::UNIX_EPOCH.elapsed()?.as_millis() as i64)?;

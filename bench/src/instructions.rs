@@ -1,4 +1,4 @@
-//! Runs one operation so many times, for a tool that counts instructions.
+//! Runs one operation a given number of times, for a tool that counts instructions.
 
 use anyhow::Context;
 

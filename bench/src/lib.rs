@@ -1,5 +1,5 @@
-//! What the core does for every tick or reader, each by itself: timed by `cargo bench --package peers`, counted in
-//! instructions by `cargo xtask bench instructions`.
+//! The operations that the core does for every tick or reader. `cargo bench --package peers` measures the
+//! time of each operation. `cargo xtask bench instructions` counts the instructions.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -10,20 +10,20 @@ use tickcast_core::{
     TickSplitter,
 };
 
-/// Something small that is done often.
+/// A small operation that runs often.
 pub struct Operation {
-    /// How it is asked for.
+    /// The name on the command line.
     pub name: &'static str,
-    /// What it does, once.
+    /// The description of one run.
     pub what: &'static str,
-    /// Does it once.
+    /// Runs the operation once.
     pub run: Box<dyn FnMut()>,
 }
 
-/// Symbols of the market that is rendered from.
+/// Number of symbols in the market.
 const SYMBOLS: usize = 1000;
 
-/// Ticks of a batch.
+/// Number of ticks in a batch.
 const BATCH: u64 = 100;
 
 fn line(i: usize) -> String {
@@ -46,7 +46,7 @@ fn symbol(name: &str) -> Symbol {
     Symbol::new(name).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// A market of [`SYMBOLS`] that has moved once, and a replica of it.
+/// Returns a market of [`SYMBOLS`] symbols with one tick each, and its replica.
 fn market() -> (Sequencer, Replica) {
     let mut sequencer = Sequencer::new(Epoch::new(1), Limits::default());
     for i in 0..SYMBOLS {
@@ -63,7 +63,7 @@ fn accept(sequencer: &mut Sequencer, tick: &Tick) {
     black_box(accepted).unwrap_or_else(|error| panic!("{error}"));
 }
 
-/// All of them, ready to run.
+/// Returns all operations, ready to run.
 #[must_use]
 pub fn operations() -> Vec<Operation> {
     let operation = |name, what, run| Operation { name, what, run };

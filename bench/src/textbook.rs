@@ -1,4 +1,4 @@
-//! The textbook: prices in a broadcast channel, streamed with Axum's `Sse`, as the documentation of both shows it.
+//! The textbook: prices in a broadcast channel, streamed with Axum's `Sse`, as in the documentation of both.
 
 use std::convert::Infallible;
 
@@ -44,7 +44,7 @@ async fn stream(
     Sse::new(events).keep_alive(KeepAlive::default())
 }
 
-/// NDJSON into the channel.
+/// Parses NDJSON and sends each tick to the channel.
 async fn publish(State(ticks): State<broadcast::Sender<PriceTick>>, body: Body) -> &'static str {
     let (mut pieces, mut rest) = (body.into_data_stream(), Vec::new());
     while let Some(Ok(piece)) = pieces.next().await {

@@ -1,4 +1,4 @@
-//! `cargo xtask attack`: the promise that nobody stops the others, held against those who try.
+//! `cargo xtask attack`: tests the guarantee that no client can stop the service for other clients.
 
 use std::process::Command;
 
@@ -6,7 +6,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::workspace::{build_release, root, target};
 
-/// Builds and attacks. The arguments are those of `attack/`: names of attacks (all), `--size N`, `--symbols N`, `--on-disk`.
+/// Builds and runs the attacks. The arguments are those of `attack/`: names of attacks (default: all),
+/// `--size N`, `--symbols N`, `--on-disk`.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     std::env::set_current_dir(root()?)?;
     build_release(&["tickcast-server", "attack"])?;

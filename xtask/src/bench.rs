@@ -1,4 +1,5 @@
-//! `cargo xtask bench`: tickcast against the floor, the textbook and nchan, under the loads of the specification.
+//! `cargo xtask bench`: compares tickcast with the floor, the textbook and nchan, under the loads of the
+//! specification.
 
 mod against;
 mod arguments;
@@ -15,13 +16,15 @@ use cases::CASES;
 use runner::Runner;
 use table::{Reports, Table};
 
-/// How often everything is measured, one after the other: a machine that is slower for a while is so for everyone.
+/// Number of rounds. Each round measures every case and server in turn, so that a slow phase of the machine
+/// affects all servers.
 const ROUNDS: usize = 5;
 
-/// Two builds are compared.
+/// The argument for a comparison of two builds.
 const AGAINST: &str = "against";
 
-/// Measures. Arguments: names of cases, all if there are none; `--rounds N`. Or `instructions`; or `against`, a commit, and either.
+/// Measures the servers. Arguments: names of cases (default: all) and `--rounds N`. Or `instructions`. Or
+/// `against`, a commit, and the arguments of either.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     if let Some((_, rest)) = arguments.split_first().filter(|(first, _)| *first == AGAINST) {
         return against::run(rest);

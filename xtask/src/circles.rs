@@ -1,9 +1,9 @@
-//! Circles of files: in each crate a file may use what another one defines, but not the other way about as well, however many
-//! files lie between.
+//! Finds circles of files, that is, dependency cycles. In each crate, two files must not use each other,
+//! neither directly nor through other files.
 //!
-//! A file uses another where it imports, or names by its path, something that is defined there. What a file only hands on
-//! (`pub use`) it does not use, and a method is found wherever it is written: so `impl Lane` may stand in many files, each of which
-//! uses the file of `Lane`, and not the other way about.
+//! A file uses another file if it imports, or names by a path, an item that is defined there. A re-export
+//! (`pub use`) is no use. Methods do not count: `impl Lane` may be in many files. Each of these files uses
+//! the file of `Lane`, but the file of `Lane` does not use them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -14,34 +14,34 @@ use syn::{Item, UseTree, Visibility};
 
 use crate::sources;
 
-/// Circles that may be, and why.
+/// Allowed circles, with the reason.
 const ALLOWED: [(&[&str], &str); 0] = [];
 
 /// A module: the names from the crate's root down.
 type Module = Vec<String>;
 
-/// What is known of a module.
+/// The names in a module.
 #[derive(Default)]
 struct Names {
     file: PathBuf,
-    /// What is defined in it.
+    /// The items that the module defines.
     defined: BTreeSet<String>,
-    /// What is imported into it, or handed on by it: the path from the crate's root.
+    /// The imported and re-exported items, with their path from the crate's root.
     imported: HashMap<String, Vec<String>>,
     /// Modules of which everything is imported.
     globs: Vec<Vec<String>>,
-    /// The paths that it uses: imports that it does not hand on, and paths in its code.
+    /// The paths that the module uses: imports without re-exports, and paths in the code.
     uses: Vec<Vec<String>>,
 }
 
-/// Which files a file uses, and what of each.
+/// The files that each file uses, and the used items.
 type Edges = BTreeMap<PathBuf, BTreeMap<PathBuf, BTreeSet<String>>>;
 
-/// A crate's modules.
+/// The modules of a crate.
 #[derive(Default)]
 struct Crate(BTreeMap<Module, Names>);
 
-/// Fails where files of a crate use each other in a circle.
+/// Returns an error if files of a crate use each other in a circle.
 pub(crate) fn check(root: &Path) -> Result<()> {
     let name = |path: &Path| path.strip_prefix(root).unwrap_or(path).display().to_string();
     let mut listed = Vec::new();
@@ -62,7 +62,7 @@ pub(crate) fn check(root: &Path) -> Result<()> {
     bail!("{} circles of files:\n{}", listed.len(), listed.join("\n"));
 }
 
-/// What the files of a circle use of each other.
+/// Returns what the files of a circle use of each other.
 fn uses_within(circle: &[PathBuf], edges: &Edges, name: impl Fn(&Path) -> String) -> String {
     let mut lines = vec![format!("a circle of {}:", circle.len())];
     for file in circle {
@@ -74,7 +74,7 @@ fn uses_within(circle: &[PathBuf], edges: &Edges, name: impl Fn(&Path) -> String
     lines.join("\n")
 }
 
-/// The root file of each crate.
+/// Returns the root file of each crate.
 fn roots(root: &Path) -> Result<Vec<PathBuf>> {
     let files = sources::files(root)?;
     let is_root = |path: &PathBuf| {
@@ -86,7 +86,7 @@ fn roots(root: &Path) -> Result<Vec<PathBuf>> {
 }
 
 impl Crate {
-    /// Reads a module's file, and those of the modules in it.
+    /// Reads the file of a module, and the files of its inner modules.
     fn read(&mut self, file: &Path, module: &Module) -> Result<()> {
         let parsed = sources::parse(file)?;
         self.items(&parsed.items, file, module)
@@ -108,7 +108,7 @@ impl Crate {
                 }
             }
         }
-        // A path may begin with the name of a module that lies within.
+        // A path may begin with the name of an inner module.
         let here: BTreeSet<_> = children.iter().map(|child| child.ident.to_string()).collect();
         names.resolve(module, &here);
         self.0.insert(module.clone(), names);
@@ -122,7 +122,7 @@ impl Crate {
         Ok(())
     }
 
-    /// The file that defines what a path names.
+    /// Returns the file that defines the item of a path.
     fn file(&self, path: &[String], depth: usize) -> Option<&Path> {
         let mut module = Module::new();
         for (at, name) in path.iter().enumerate() {
@@ -147,7 +147,7 @@ impl Crate {
         self.0.get(&module).map(|names| names.file.as_path())
     }
 
-    /// Which files use which.
+    /// Returns the files that each file uses.
     fn edges(&self) -> Edges {
         let mut edges = Edges::new();
         for names in self.0.values() {
@@ -195,7 +195,7 @@ impl Names {
         }
     }
 
-    /// Makes all paths begin at the crate's root; drops those into other crates.
+    /// Makes all paths start at the crate's root, and removes paths into other crates.
     fn resolve(&mut self, module: &Module, children: &BTreeSet<String>) {
         let imported = self.imported.clone();
         let absolute = |path: &Vec<String>| absolute(path, module, children, &imported, 0);
@@ -207,7 +207,7 @@ impl Names {
 }
 
 impl<'ast> Visit<'ast> for Names {
-    // `pub(in path)` names a module and uses nothing of it.
+    // `pub(in path)` names a module but uses no item of it.
     fn visit_visibility(&mut self, _: &'ast Visibility) {}
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
@@ -218,7 +218,8 @@ impl<'ast> Visit<'ast> for Names {
     }
 }
 
-/// A path from the crate's root; `None`: it leads into another crate, or is of something that was imported and counted there.
+/// Returns a path from the crate's root. Returns `None` if the path leads into another crate, or names an
+/// import that is counted already.
 fn absolute(
     path: &[String],
     module: &Module,
@@ -260,7 +261,7 @@ fn attributes(item: &Item) -> &[syn::Attribute] {
     }
 }
 
-/// The name that an item defines in its module.
+/// Returns the name that an item defines in its module.
 fn defined(item: &Item) -> Option<String> {
     Some(match item {
         Item::Const(item) => item.ident.to_string(),
@@ -276,7 +277,7 @@ fn defined(item: &Item) -> Option<String> {
     })
 }
 
-/// Where a module without a body has its file.
+/// Returns the file of a module without a body.
 fn file_of(module: &syn::ItemMod, parent: &Path) -> PathBuf {
     let stem = parent.file_stem().unwrap_or_default();
     let folder = parent.parent().unwrap_or(Path::new("")).to_owned();
@@ -286,7 +287,7 @@ fn file_of(module: &syn::ItemMod, parent: &Path) -> PathBuf {
     if other.exists() { other } else { file }
 }
 
-/// Files that reach each other.
+/// Returns groups of files that can reach each other.
 fn circles(edges: &Edges) -> Vec<Vec<PathBuf>> {
     let reach = |from: &PathBuf| {
         let (mut seen, mut next) = (BTreeSet::new(), vec![from.clone()]);
@@ -322,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn circles_are_found_whatever_their_length() {
+    fn a_circle_of_any_length_is_found() {
         let straight = graph(&[("a", &["b", "c"]), ("b", &["c"]), ("c", &[])]);
         assert_eq!(circles(&straight).len(), 0);
         let round = graph(&[("a", &["b"]), ("b", &["c"]), ("c", &["a", "d"]), ("d", &["e"]), ("e", &["d"])]);
@@ -332,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_handed_on_is_found_where_it_is_defined() {
+    fn a_re_exported_item_is_found_in_the_file_that_defines_it() {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
         write("lib.rs", "mod a; mod b; pub use a::Thing; struct Own;");

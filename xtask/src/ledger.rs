@@ -1,4 +1,4 @@
-//! `cargo xtask ledger`: the promise that nothing is lost, held against a server that is killed again and again.
+//! `cargo xtask ledger`: tests the guarantee that no tick is lost, on a server that is killed repeatedly.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -9,18 +9,19 @@ use anyhow::{Context, Result, bail};
 use crate::tools;
 use crate::workspace::{build_release, root, target};
 
-/// How many runs there are, how long each is, how many readers it has, and how many run at the same time.
+/// The number of runs, the length of each run, its number of readers, and the number of runs at the same
+/// time.
 struct Plan {
     runs: u64,
     seconds: u64,
     readers: u64,
     together: usize,
     seed: u64,
-    /// What moves the server's clock, where it is to be moved and can be.
+    /// The library that moves the server's clock, if it is available.
     faketime: Option<PathBuf>,
 }
 
-/// Where packages put what moves a program's wall clock.
+/// The paths at which packages install the library that moves a program's wall clock.
 const FAKETIME: [&str; 4] = [
     "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
     "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1",
@@ -28,8 +29,8 @@ const FAKETIME: [&str; 4] = [
     "/usr/lib/faketime/libfaketime.so.1",
 ];
 
-/// Runs. Arguments: `--runs N` (10), `--seconds N` (60), `--readers N` (200), `--together N` (4), `--seed N` of the first (1).
-/// The server's clock is moved, too, where `libfaketime` can be had.
+/// Runs the ledger. Arguments: `--runs N` (10), `--seconds N` (60), `--readers N` (200), `--together N` (4),
+/// and `--seed N` of the first run (1). The runs also move the server's clock if `libfaketime` is available.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let mut plan = parse(arguments)?;
     plan.faketime = faketime();
@@ -68,7 +69,7 @@ fn start(plan: &Plan, seed: u64) -> Result<Child> {
     run.stdin(Stdio::null()).spawn().context("cannot run the ledger")
 }
 
-/// The library that moves a program's wall clock, installed if it is not there.
+/// Returns the library that moves a program's wall clock. Installs the library if it is missing.
 fn faketime() -> Option<PathBuf> {
     let find = || FAKETIME.iter().map(Path::new).find(|path| path.is_file());
     tools::have(|| find().is_some(), &["libfaketime"], "which moves the server's clock");

@@ -1,5 +1,6 @@
-//! The project's own tasks. `cargo xtask test` runs every check there is, `cargo xtask bench` every measurement, `cargo xtask ledger`
-//! torments a server and checks what it promised, `cargo xtask attack` attacks one and measures what others notice.
+//! The project's tasks. `cargo xtask test` runs all checks, and `cargo xtask bench` runs all measurements.
+//! `cargo xtask ledger` injects faults into a server and checks its guarantees. `cargo xtask attack` attacks
+//! a server and measures the effect on other clients.
 
 mod attack;
 mod bench;

@@ -1,7 +1,7 @@
-//! Names that are no more, in `xtask/renames.tsv`: fails where one of them is defined again.
+//! Checks that no old name from `xtask/renames.tsv` is defined again.
 //!
-//! Rust names are looked for in the sources, wherever they are defined; flags, settings, metrics and JSON keys in what the tests have
-//! recorded of the program (`tests/snapshots`).
+//! Rust names are searched in the sources, at every definition. Flags, settings, metrics and JSON keys are
+//! searched in the recorded output of the program (`tests/snapshots`).
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use syn::visit::Visit;
 
 use crate::sources;
 
-/// What was recorded of the program, and which kinds of names are in it.
+/// The recorded outputs of the program, and the kinds of names in each output.
 const RECORDED: [(&str, &[&str]); 4] = [
     ("commands", &["flag", "setting"]),
     ("metrics", &["metric"]),
@@ -18,17 +18,17 @@ const RECORDED: [(&str, &[&str]); 4] = [
     ("answers", &["json"]),
 ];
 
-/// A name that is no more.
+/// An old name and its new name.
 struct Renamed<'l> {
     kind: &'l str,
-    /// The beginning of the paths where it must not be; `*`: everywhere.
+    /// The start of the paths to search; `*` means all paths.
     scope: &'l str,
-    /// With its type before it where it is a variant or a field: `Type::Variant`, `Type.field`.
+    /// The old name. A variant or a field has its type before the name: `Type::Variant`, `Type.field`.
     name: &'l str,
     now: &'l str,
 }
 
-/// Fails where a name that is no more is defined.
+/// Returns an error if an old name is defined.
 pub(crate) fn check(root: &Path) -> Result<()> {
     let list = std::fs::read_to_string(root.join("xtask/renames.tsv")).context("xtask/renames.tsv")?;
     let renamed = parse(&list)?;
@@ -68,7 +68,7 @@ impl Renamed<'_> {
         self.kind == kind && self.name == name && (self.scope == "*" || path.starts_with(self.scope))
     }
 
-    /// Whether it is in what was recorded of the program.
+    /// Returns whether the old name occurs in a recorded output of the program.
     fn is_in(&self, text: &str) -> bool {
         let wanted = match self.kind {
             "flag" => format!("--{} ", self.name),
@@ -80,11 +80,11 @@ impl Renamed<'_> {
     }
 }
 
-/// What a file defines: the kind, the name and the line of each.
+/// The definitions of a file: the kind, the name and the line of each.
 #[derive(Default)]
 struct Definitions {
     found: Vec<(&'static str, String, usize)>,
-    /// The type that is looked into.
+    /// The type whose fields or variants are visited.
     owner: String,
 }
 
@@ -102,7 +102,7 @@ impl Definitions {
 
 impl<'ast> Visit<'ast> for Definitions {
     fn visit_item_fn(&mut self, item: &'ast syn::ItemFn) {
-        // A test is named after what it shows.
+        // Test names are free, because a test name describes behaviour.
         if !sources::is_test(&item.attrs) {
             self.add("fn", &item.sig.ident);
         }
@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_kind_is_found_where_it_is_defined() {
+    fn each_kind_of_definition_is_found() {
         let source = "mod place; const LONGEST: u8 = 1; struct Piece { rest: u8 } enum Farewell { Busy { why: u8 } }
             impl Piece { const LEAST: u8 = 0; fn seal(self) {} } trait Carrier { fn carry(&self); } fn bury() {}
             #[test] fn what_a_test_shows() {} fn uses(place: Piece) { let bury = place.rest; }";
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_no_more_where_its_scope_says() {
+    fn an_old_name_is_rejected_only_in_its_scope() {
         let list = "# kind\tscope\tname\tnow\nfn\tcrates/a\tbury\tremove\nflag\t*\tkeep\tretention-time\n";
         let renamed = parse(list).unwrap();
         assert!(

@@ -1,13 +1,13 @@
-//! The project's own Rust files, read as the compiler reads them.
+//! The project's own Rust files, parsed into syntax trees.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-/// Where they lie.
+/// The folders of the Rust files.
 const FOLDERS: [&str; 7] = ["attack", "bench", "crates", "fakes", "ledger", "tests", "xtask"];
 
-/// Every Rust file below `root`, in order.
+/// Returns every Rust file below `root`, in order.
 pub(crate) fn files(root: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for folder in FOLDERS {
@@ -29,13 +29,13 @@ fn collect(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-/// A file's items.
+/// Parses a file.
 pub(crate) fn parse(path: &Path) -> Result<syn::File> {
     let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
     syn::parse_file(&text).with_context(|| path.display().to_string())
 }
 
-/// Whether something is there for tests only.
+/// Returns whether an item is only for tests.
 pub(crate) fn is_test(attributes: &[syn::Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         attribute.path().is_ident("test")

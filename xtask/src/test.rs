@@ -1,4 +1,5 @@
-//! `cargo xtask test`: format, lints, documentation, dependencies, and every test with real clients.
+//! `cargo xtask test`: checks format, lints, documentation and dependencies, and runs every test with real
+//! clients.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -12,7 +13,7 @@ use crate::tools::Tools;
 use crate::workspace::{cargo, root, target};
 use crate::{circles, names};
 
-/// Runs everything; stops at the first check that fails.
+/// Runs all checks. Stops at the first check that fails.
 pub(crate) fn run() -> Result<()> {
     let root = root()?;
     std::env::set_current_dir(&root)?;
@@ -45,13 +46,13 @@ pub(crate) fn run() -> Result<()> {
     }
     let list = std::fs::read_to_string(&skipped).unwrap_or_default();
     list.lines().for_each(|line| println!("skipped: {line}"));
-    // A test that is skipped ends well.
+    // A skipped test counts as passed in Cargo's result.
     let skips = list.lines().count();
     println!("{} tests passed, {skips} skipped", passed.saturating_sub(skips));
     Ok(())
 }
 
-/// The pages' types, and whether those in the repository are built from their sources.
+/// Checks the types of the pages, and whether the committed pages are built from their sources.
 fn pages(root: &Path) -> Result<()> {
     let web = root.join("web");
     let npm = |arguments: &[&str]| {
@@ -69,7 +70,8 @@ fn pages(root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What is built in, against `deny.toml`; and against what is known to be unsafe, where the list of it can be had.
+/// Checks the dependencies against `deny.toml`. Also checks them against the list of known vulnerabilities,
+/// if the list can be fetched.
 fn dependencies(deny: &Path) -> Result<()> {
     let ask = |arguments: &[&str]| {
         let mut command = Command::new(deny);
@@ -85,7 +87,7 @@ fn dependencies(deny: &Path) -> Result<()> {
     Ok(())
 }
 
-/// All files below `folder`, with what is in them.
+/// Returns all files below `folder` with their contents.
 fn files(folder: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
     let mut found = BTreeMap::new();
     for entry in std::fs::read_dir(folder).with_context(|| format!("{}", folder.display()))? {
@@ -100,7 +102,7 @@ fn files(folder: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
     Ok(found)
 }
 
-/// Runs tests, shows what they say, and returns how many passed.
+/// Runs the tests, prints their output and returns the number of passed tests.
 fn count(mut tests: Command) -> Result<usize> {
     println!("\n== tests");
     let start = Instant::now();
@@ -118,7 +120,7 @@ fn count(mut tests: Command) -> Result<usize> {
     Ok(passed)
 }
 
-/// How many tests passed, where a line is the result of a test program.
+/// Returns the number of passed tests if the line is the result of a test program, else zero.
 fn passes(line: &str) -> usize {
     let result = line.strip_prefix("test result: ").and_then(|result| result.split_once(". "));
     let count = result.and_then(|(_, counts)| counts.split_once(" passed;"));
@@ -141,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn results_are_counted() {
+    fn passed_tests_are_counted() {
         let line =
             "test result: ok. 31 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.55s";
         assert_eq!(passes(line), 31);

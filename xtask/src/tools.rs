@@ -1,23 +1,25 @@
-//! What tests need besides Rust, by package manager: people's SSE clients and a browser.
+//! Tools that tests need besides Rust, installed with package managers: common SSE clients and a browser.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::workspace::cargo;
 
-/// The Python clients, for what they make of our bytes, and what tries our routes against their description.
+/// The Python packages: SSE clients that read the server's streams, and a tool that tests the routes against
+/// the API description.
 const PYTHON: [&str; 5] =
     ["httpx==0.28.1", "httpx-sse==0.4.3", "requests==2.34.2", "schemathesis==4.32.5", "sseclient-py==1.9.0"];
 
-/// The npm client, what drives the browser, what looks for barriers in pages, and what a guide's example is written for: the last
-/// React that a page can load as it is.
+/// The npm packages: an SSE client, a browser driver, an accessibility checker, and React for a guide's
+/// example. This is the last React version that a page can load without a build.
 const NPM: [&str; 5] =
     ["axe-core@4.14.1", "eventsource@4.1.0", "playwright-core@1.64.1", "react@18.3.1", "react-dom@18.3.1"];
 
-/// What looks at dependencies: their licences, where they come from, copies, and what is known against them.
+/// The version of cargo-deny, which checks the dependencies: licences, sources, duplicates and known
+/// vulnerabilities.
 const DENY: &str = "0.20.2";
 
-/// What was found or installed.
+/// The tools that were found or installed.
 #[derive(Default)]
 pub(crate) struct Tools {
     python: Option<PathBuf>,
@@ -31,7 +33,7 @@ pub(crate) struct Tools {
 }
 
 impl Tools {
-    /// Installs what is not there, below `place`, except for what the system's package manager brings.
+    /// Installs missing tools below `place`. The system's package manager installs its tools elsewhere.
     pub(crate) fn install(place: &Path) -> Self {
         println!(
             "\n== tools: Python and npm SSE clients, schemathesis, Chromium, tmux as a terminal, nginx, HAProxy, and cargo-deny"
@@ -51,7 +53,7 @@ impl Tools {
         tools
     }
 
-    /// How tests are told where things are.
+    /// Returns the environment variables that tell tests the paths of the tools.
     pub(crate) fn environment(&self) -> impl Iterator<Item = (&'static str, &Path)> {
         let all = [
             ("XTASK_PYTHON", &self.python),
@@ -64,23 +66,23 @@ impl Tools {
         all.into_iter().filter_map(|(name, path)| Some((name, path.as_deref()?)))
     }
 
-    /// Whether there is npm.
+    /// Returns whether npm is available.
     pub(crate) const fn npm(&self) -> bool {
         self.node.is_some()
     }
 
-    /// `cargo-deny`, where it is.
+    /// Returns the path of `cargo-deny`, if available.
     pub(crate) fn deny(&self) -> Option<&Path> {
         self.deny.as_deref()
     }
 
-    /// What could not be had, and why.
+    /// Returns the missing tools, each with the reason.
     pub(crate) fn missing(&self) -> &[String] {
         &self.missing
     }
 }
 
-/// A virtual environment with the Python clients; returns its interpreter.
+/// Creates a virtual environment with the Python packages. Returns its interpreter.
 fn python(place: &Path) -> Result<PathBuf, String> {
     let home = place.join("python");
     let interpreter = home.join("bin/python");
@@ -96,7 +98,7 @@ fn python(place: &Path) -> Result<PathBuf, String> {
     Ok(interpreter)
 }
 
-/// A folder with the npm packages.
+/// Creates a folder with the npm packages. Returns the folder.
 fn node(place: &Path) -> Result<PathBuf, String> {
     let home = place.join("node");
     let there = ["axe-core", "eventsource", "playwright-core", "react", "react-dom"]
@@ -111,7 +113,7 @@ fn node(place: &Path) -> Result<PathBuf, String> {
     Ok(home)
 }
 
-/// `cargo-deny` itself. Unoptimised: it is built in a minute, and runs for a second.
+/// Installs `cargo-deny` without optimisation: the build takes a minute, and the program runs for a second.
 fn deny(place: &Path) -> Result<PathBuf, String> {
     let home = place.join("deny");
     let program = home.join("bin/cargo-deny");
@@ -124,11 +126,12 @@ fn deny(place: &Path) -> Result<PathBuf, String> {
     Ok(program)
 }
 
-/// A program: one that is there under one of these names, or Debian's, whose package has the first of them.
+/// Finds a program under one of these names. If the program is missing, installs Debian's package with the
+/// first name.
 fn program(what: &str, names: &[&str]) -> Result<PathBuf, String> {
     let find = || {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        // Servers are where only root looks.
+        // Servers are in a folder that only root's `PATH` has.
         let folders = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
         let mut places = folders.flat_map(|dir| names.iter().map(move |name| dir.join(name)));
         places.find(|path| path.is_file())
@@ -140,8 +143,8 @@ fn program(what: &str, names: &[&str]) -> Result<PathBuf, String> {
     find().ok_or_else(|| format!("{what}: installed, and not found"))
 }
 
-/// Whether something is there, installed now by package manager if it was not. What it is for is said, also where it has to be
-/// done without.
+/// Returns whether a tool is available, after an attempt to install the missing packages. Prints the purpose
+/// of the tool, also if the installation fails.
 pub(crate) fn have(there: impl Fn() -> bool, packages: &[&str], purpose: &str) -> bool {
     if !there() {
         println!("installing {}, {purpose}", packages.join(" and "));
@@ -152,7 +155,7 @@ pub(crate) fn have(there: impl Fn() -> bool, packages: &[&str], purpose: &str) -
     there()
 }
 
-/// Installs packages of the system's, as root or as someone who may act as root without being asked.
+/// Installs packages of the system, as root, or with `sudo` without a password.
 fn apt(packages: &[&str]) -> Result<(), String> {
     let get = |arguments: &[&str]| {
         let mut direct = Command::new("apt-get");

@@ -1,4 +1,4 @@
-//! The folders of the workspace, and Cargo within it.
+//! The folders of the workspace, and Cargo commands.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -11,12 +11,12 @@ pub(crate) fn root() -> Result<PathBuf> {
     Ok(here.parent().context("xtask lies within the workspace")?.to_path_buf())
 }
 
-/// Returns the folder in which Cargo builds, and in which the tasks put what they make or install.
+/// Returns the folder in which Cargo builds. The tasks also put their outputs and installed tools there.
 pub(crate) fn target() -> Result<PathBuf> {
     Ok(root()?.join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into())))
 }
 
-/// Builds these packages as they are measured.
+/// Builds these packages in release mode, as they are measured.
 pub(crate) fn build_release(packages: &[&str]) -> Result<()> {
     let mut build = cargo(&["build", "--release"]);
     for package in packages {
@@ -26,7 +26,7 @@ pub(crate) fn build_release(packages: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Returns the command that runs the same Cargo as the one that runs the task, with these arguments.
+/// Returns a command with these arguments for the same Cargo that runs the task.
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments);

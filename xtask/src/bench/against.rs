@@ -1,4 +1,5 @@
-//! `cargo xtask bench against REV`: an earlier commit and this tree in turn under the same load, and whether anything got worse.
+//! `cargo xtask bench against REV`: measures an earlier commit and this tree in turn under the same load, and
+//! reports regressions.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,10 +15,10 @@ use super::table::{median, short};
 use super::{arguments, instructions, table};
 use crate::workspace::{cargo, target};
 
-/// How often both are measured unless said: fewer pairs do not tell three percent from chance.
+/// Default number of pairs. With fewer pairs, three percent cannot be told from chance.
 const PAIRS: usize = 10;
 
-/// What may not get worse, and in which case.
+/// The figures that must not become worse, with their cases.
 const COMPARED: [(&str, Figure); 11] = [
     ("P1", PerCpuSecond),
     ("P1", P99),
@@ -32,16 +33,17 @@ const COMPARED: [(&str, Figure); 11] = [
     ("P9", PerSecond),
 ];
 
-/// How much more there may be of instructions for each operation.
+/// Maximum ratio of the instructions of each operation.
 const NO_MORE: Bound = Bound::AtMost(1.03);
 
-/// The programs that are built of a commit.
+/// The programs that are built from a commit.
 const PROGRAMS: [&str; 2] = ["tickcast", "instructions"];
 
-/// The reports of one build, by case, a pair after the other.
+/// The reports of one build by case, in the order of the pairs.
 type Reports = BTreeMap<&'static str, Vec<Value>>;
 
-/// Measures. Arguments: the commit, and as for `bench`, with `--pairs N` for its rounds; or the commit and `instructions`.
+/// Measures both builds. Arguments: the commit, then the arguments of `bench` with `--pairs N` instead of
+/// rounds. Or the commit and `instructions`.
 pub(super) fn run(arguments: &[String]) -> Result<()> {
     let (revision, rest) = arguments.split_first().context("against takes a commit")?;
     let (pairs, wanted) = arguments::parse(rest, "--pairs", PAIRS)?;
@@ -51,7 +53,8 @@ pub(super) fn run(arguments: &[String]) -> Result<()> {
     let mut reports = [Reports::new(), Reports::new()];
     for pair in 1..=pairs {
         for case in CASES.iter().filter(|case| wanted.is_empty() || wanted.contains(&case.name)) {
-            // Each build comes first in every other pair: what the first one leaves behind is no one's advantage.
+            // The order changes with every pair, so that no build profits from the state that the first build
+            // leaves behind.
             let order = if pair % 2 == 0 { [1, 0] } else { [0, 1] };
             for side in order {
                 let report = runner.measure(case, Who::Tickcast, sides[side]).context(case.name)?;
@@ -74,7 +77,8 @@ pub(super) fn run(arguments: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// A line for each figure: its ratio, this tree's to the earlier commit's, in the pairs.
+/// Returns a table row for each figure: the ratio of this tree's figure to the earlier commit's figure, over
+/// the pairs.
 fn ratios(reports: &[Reports; 2], faults: &mut Vec<String>) -> String {
     let mut text =
         String::from("| | figure | median ratio | min..max | must | |\n|---|---|---|---|---|---|\n");
@@ -92,7 +96,7 @@ fn ratios(reports: &[Reports; 2], faults: &mut Vec<String>) -> String {
     text
 }
 
-/// What the ratio of a figure has to be, so that it is no worse.
+/// Returns the bound of a figure's ratio that counts as no regression.
 const fn no_worse(figure: Figure) -> Bound {
     match figure {
         P99 => Bound::AtMost(1.15),
@@ -101,7 +105,7 @@ const fn no_worse(figure: Figure) -> Bound {
     }
 }
 
-/// A line for each operation: how many instructions it takes, of how many before.
+/// Returns a table row for each operation: the instructions now and before.
 fn counts(sides: &[&Path; 2], faults: &mut Vec<String>) -> Result<String> {
     let [Some(before), Some(now)] = [instructions::counts(sides[0])?, instructions::counts(sides[1])?] else {
         return Ok("instructions are not counted, without valgrind".to_owned());
@@ -131,8 +135,8 @@ fn line(name: &str, what: &str, ratio: f64, numbers: &str, must: Bound, faults: 
     format!("| {name} | {what} | {ratio:.3} | {numbers} | {} | {verdict} |\n", table::bound(must))
 }
 
-/// Builds an earlier commit, unless it was built before; returns where its programs are. It has a worktree and a target folder of
-/// its own, which stay: the next commit differs by little.
+/// Builds an earlier commit, unless it is already built. Returns the folder of its programs. The earlier
+/// commit has its own worktree and its own target folder. Both stay, because the next commit differs little.
 fn earlier(revision: &str) -> Result<PathBuf> {
     let commit =
         git(&["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{revision}^{{commit}}")])
@@ -153,7 +157,7 @@ fn earlier(revision: &str) -> Result<PathBuf> {
     let mut cargo = cargo(&["build", "--release", "--package", "tickcast-server", "--package", "peers"]);
     let built = cargo.current_dir(&tree).env("CARGO_TARGET_DIR", &build).status().context("cannot build")?;
     ensure!(built.success(), "{revision} does not build");
-    // All at once: what is there was built and copied to its end.
+    // The rename is atomic, so an existing folder always has complete programs.
     let unfinished = place.join("unfinished");
     std::fs::create_dir_all(&unfinished)?;
     for program in PROGRAMS {
@@ -163,7 +167,7 @@ fn earlier(revision: &str) -> Result<PathBuf> {
     Ok(programs)
 }
 
-/// What git answers.
+/// Runs git and returns its output.
 fn git(arguments: &[&str]) -> Result<String> {
     let output = Command::new("git").args(arguments).output().context("cannot run git")?;
     let said = String::from_utf8_lossy(&output.stderr);

@@ -4,11 +4,11 @@ use anyhow::{Context, Result};
 
 use super::cases::CASES;
 
-/// The one thing that is not a case: counted, not measured.
+/// The argument that counts instructions instead of measuring cases.
 const INSTRUCTIONS: &str = "instructions";
 
-/// Returns how often everything is measured, and which cases. `option` names the argument with the number, and `rounds` is the
-/// number without that argument. Where instructions alone are counted, the number is zero.
+/// Returns the number of rounds and the cases. `option` is the name of the argument with the number, and
+/// `rounds` is the default number. If only instructions are counted, the number is zero.
 pub(super) fn parse(
     arguments: &[String],
     option: &str,

@@ -1,6 +1,6 @@
-//! What is measured, and what has to come out: the numbers of the specification.
+//! The measured cases and the required results: the numbers of the specification.
 
-/// Who is measured.
+/// A measured server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Who {
     Floor,
@@ -9,7 +9,7 @@ pub(super) enum Who {
     Tickcast,
 }
 
-/// One load, and who is put under it.
+/// One load, and the servers under this load.
 pub(super) struct Case {
     pub(super) name: &'static str,
     pub(super) what: &'static str,
@@ -20,24 +20,24 @@ pub(super) struct Case {
     pub(super) who: &'static [Who],
 }
 
-/// What is taken from a report.
+/// A figure of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Figure {
-    /// Ticks delivered, or streams opened, for each second of the server's processor time.
+    /// Delivered ticks or opened streams, per second of the server's CPU time.
     PerCpuSecond,
-    /// Ticks accepted, or streams opened, for each second.
+    /// Accepted ticks or opened streams, per second.
     PerSecond,
     /// The 99th percentile of the delay, in milliseconds.
     P99,
-    /// Resident memory of a stream, in KiB.
+    /// Resident memory per stream, in KiB.
     KibPerStream,
-    /// Ticks that should have come and did not.
+    /// Number of missing ticks.
     Missing,
     /// Growth of the resident memory within the window, in percent.
     Growth,
 }
 
-/// A demand: this figure of tickcast in this case, …
+/// A required value of one of tickcast's figures in a case.
 pub(super) struct Demand {
     pub(super) number: &'static str,
     pub(super) case: &'static str,
@@ -47,16 +47,16 @@ pub(super) struct Demand {
     pub(super) aim: Option<Bound>,
 }
 
-/// … as it is, or divided by someone's.
+/// The reference of a figure: the figure itself, or its ratio to another figure.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Of {
     Itself,
     Times(Who),
-    /// Tickcast's own in another case.
+    /// The ratio to tickcast's own figure in another case.
     Case(&'static str),
 }
 
-/// Where it has to lie.
+/// A bound of a value.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Bound {
     AtLeast(f64),
@@ -68,7 +68,7 @@ use Figure::{Growth, KibPerStream, Missing, P99, PerCpuSecond, PerSecond};
 use Of::{Itself, Times};
 use Who::{Floor, Nchan, Textbook, Tickcast};
 
-/// A tape that is full within seconds: memory that grows is then not the tape's.
+/// A tape that is full within seconds, so that later growth of memory does not come from the tape.
 const FULL_TAPE: &str = "--tape-ticks 400";
 
 /// Every load.
@@ -138,7 +138,7 @@ pub(super) const CASES: [Case; 9] = [
     },
 ];
 
-/// Every demand.
+/// Every required value.
 pub(super) const DEMANDS: [Demand; 17] = [
     demand("P1", "P1", PerCpuSecond, Times(Floor), AtLeast(0.9), Some(AtLeast(1.1))),
     demand("P1", "P1", PerCpuSecond, Times(Nchan), AtLeast(1.4), None),
@@ -180,7 +180,7 @@ impl Bound {
 }
 
 impl Figure {
-    /// What it is called, in this case.
+    /// Returns the name of the figure in this case.
     pub(super) fn name(self, case: &str) -> &'static str {
         match self {
             PerCpuSecond => "deliveries per server core second",
@@ -193,7 +193,7 @@ impl Figure {
         }
     }
 
-    /// As a report of `tickcast bench --json` has it.
+    /// Returns the figure's value in a report of `tickcast bench --json`.
     pub(super) fn of(self, report: &serde_json::Value) -> Option<f64> {
         match self {
             PerCpuSecond => report["server"]["per_cpu_s"].as_f64(),

@@ -1,20 +1,22 @@
-//! How many instructions the core's operations take: the same on every run, whatever else the machine does.
+//! Counts the instructions of the core's operations. The count is the same in every run, whatever else the
+//! machine does.
 
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-/// How often an operation is run; what comes before it is taken out by running it twice as often.
+/// Number of repetitions of an operation. A second run with twice as many repetitions removes the cost of the
+/// program's start.
 const TIMES: u64 = 200;
 
-/// Something small whose instructions are counted.
+/// A small operation whose instructions are counted.
 pub(super) struct Operation {
     pub(super) name: String,
     pub(super) what: String,
 }
 
-/// A table of all operations; `None` where valgrind cannot be had.
+/// Returns a table of all operations, or `None` if valgrind is not available.
 pub(super) fn table(release: &Path) -> Result<Option<String>> {
     let Some(counts) = counts(release)? else { return Ok(None) };
     let mut text = String::from("| operation | | instructions |\n|---|---|---|\n");
@@ -25,7 +27,7 @@ pub(super) fn table(release: &Path) -> Result<Option<String>> {
     Ok(Some(text))
 }
 
-/// How many instructions each operation takes; `None` where valgrind cannot be had.
+/// Returns the number of instructions of each operation, or `None` if valgrind is not available.
 pub(super) fn counts(release: &Path) -> Result<Option<Vec<(Operation, u64)>>> {
     if !have_valgrind() {
         return Ok(None);
@@ -42,7 +44,7 @@ pub(super) fn counts(release: &Path) -> Result<Option<Vec<(Operation, u64)>>> {
     Ok(Some(counts))
 }
 
-/// All instructions of a run.
+/// Returns the number of instructions of a whole run.
 fn counted(program: &Path, name: &str, times: u64) -> Result<u64> {
     let mut valgrind = Command::new("valgrind");
     valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(program);

@@ -1,4 +1,4 @@
-//! The programs that are measured, and a measurement of one server under one load.
+//! The measured programs, and the measurement of one server under one load.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,17 +10,17 @@ use super::cases::{Case, Who};
 use super::servers::{Server, pinned};
 use crate::workspace::{build_release, root, target};
 
-/// The programs that are measured, and the folder in which their servers may write.
+/// The measured programs, and the folder for the files of their servers.
 pub(super) struct Runner {
     /// The folder of this tree's programs.
     pub(super) release: PathBuf,
     place: PathBuf,
-    /// Whether nchan is there to be measured.
+    /// Whether nchan is installed and can be measured.
     pub(super) nchan: bool,
 }
 
 impl Runner {
-    /// Builds what is measured.
+    /// Builds the measured programs.
     pub(super) fn build() -> Result<Self> {
         let root = root()?;
         std::env::set_current_dir(&root)?;
@@ -30,13 +30,14 @@ impl Runner {
         Ok(Self { release: target()?.join("release"), place, nchan: false })
     }
 
-    /// Returns those who are under this load and can be measured.
+    /// Returns the servers of this case that can be measured.
     pub(super) fn present(&self, case: &Case) -> impl Iterator<Item = Who> {
         let nchan = self.nchan;
         case.who.iter().copied().filter(move |who| nchan || *who != Who::Nchan)
     }
 
-    /// Starts the server, whose program is in `programs`, on one core and the load on the other; returns what the load has to say.
+    /// Starts the server from the folder `programs` on one core, and the load on the other core. Returns the
+    /// report of the load.
     pub(super) fn measure(&self, case: &Case, who: Who, programs: &Path) -> Result<Value> {
         let server = Server::start(who, case.server, programs, &self.place)?;
         let mut load = self.load(&server);

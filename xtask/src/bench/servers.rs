@@ -1,4 +1,4 @@
-//! The servers that are measured, each on the first core.
+//! The measured servers, each on the first core.
 
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -10,24 +10,24 @@ use anyhow::{Context, Result, bail};
 
 use super::cases::Who;
 
-/// What publishers present to tickcast.
+/// The token of publishers of tickcast.
 const TOKEN: &str = "bench";
 
-/// How long a server may take to start.
+/// Maximum time for a server to start.
 const START: Duration = Duration::from_secs(10);
 
-/// Where Debian's package puts nchan.
+/// The path of nchan in Debian's package.
 const NCHAN: &str = "/usr/lib/nginx/modules/ngx_nchan_module.so";
 
-/// A running server, stopped when dropped.
+/// A running server, stopped on drop.
 pub(super) struct Server {
     child: Child,
-    /// What `tickcast bench` has to be told about it.
+    /// The arguments of `tickcast bench` that depend on the server.
     pub(super) arguments: Vec<String>,
 }
 
 impl Server {
-    /// Starts one. `more` are arguments of tickcast, `place` is where it may write.
+    /// Starts a server. `more` are arguments of tickcast, and `place` is the folder for the server's files.
     pub(super) fn start(who: Who, more: &str, release: &Path, place: &Path) -> Result<Self> {
         match who {
             Who::Tickcast => tickcast(release, more),
@@ -58,7 +58,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // nginx passes only this one on to its workers.
+        // nginx forwards only this signal to its workers.
         let _ = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
         let begin = Instant::now();
         while matches!(self.child.try_wait(), Ok(None)) && begin.elapsed() < Duration::from_secs(5) {
@@ -69,7 +69,7 @@ impl Drop for Server {
     }
 }
 
-/// A command on the core with this number.
+/// Returns a command that runs on the core with this number.
 pub(super) fn pinned(core: u32, program: &Path) -> Command {
     let mut command = Command::new("taskset");
     command.args(["-c", &core.to_string()]).arg(program);
@@ -87,7 +87,7 @@ fn tickcast(release: &Path, more: &str) -> Result<Server> {
     Server::running(command.spawn()?, &address, &["--token", TOKEN])
 }
 
-/// One that says its address first.
+/// Starts a server that first prints its address.
 fn peer(program: &Path) -> Result<Server> {
     let mut child = pinned(0, program).stdout(Stdio::piped()).spawn()?;
     let mut address = String::new();
@@ -96,7 +96,7 @@ fn peer(program: &Path) -> Result<Server> {
     Server::running(child, address.trim(), &[])
 }
 
-/// nginx with nchan, one worker, configured to be fast: nothing logged, next to nothing kept.
+/// Starts nginx with nchan and one worker. The settings are fast: no access log, and a small message buffer.
 fn nchan(place: &Path) -> Result<Server> {
     let address = free_address()?;
     let here = place.display();
@@ -136,13 +136,13 @@ fn nginx() -> PathBuf {
     PathBuf::from("/usr/sbin/nginx")
 }
 
-/// Whether nchan can be measured; installs it by package manager where it is missing.
+/// Returns whether nchan can be measured. Installs nchan with the package manager if nchan is missing.
 pub(super) fn have_nchan() -> bool {
     let there = || nginx().exists() && Path::new(NCHAN).exists();
     crate::tools::have(there, &["nginx-light", "libnginx-mod-nchan"], "to measure against nchan")
 }
 
-/// An address that was free a moment ago.
+/// Returns an address that was free a moment ago.
 fn free_address() -> Result<String> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
 }

@@ -1,4 +1,4 @@
-//! What came out: medians, ratios, verdicts.
+//! The results: medians, ratios and verdicts.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,13 +9,14 @@ use serde_json::Value;
 
 use super::cases::{Bound, CASES, DEMANDS, Demand, Figure, Of, Who};
 
-/// A load that is this busy, with a server that is not, was what was measured.
+/// The limit of CPU use. If the load is above this limit and the server is not, the benchmark measured the
+/// load.
 const BUSY: f64 = 0.9;
 
-/// Every report, by case and by who was measured.
+/// All reports, by case and server.
 pub(super) type Reports = BTreeMap<(&'static str, Who), Vec<Value>>;
 
-/// Everything that was measured.
+/// All results.
 pub(super) struct Table<'r> {
     reports: &'r Reports,
     rounds: usize,
@@ -26,12 +27,13 @@ impl<'r> Table<'r> {
         Self { reports, rounds }
     }
 
-    /// The median over all rounds.
+    /// Returns the median of a figure over all rounds.
     fn median(&self, case: &'static str, who: Who, figure: Figure) -> Option<f64> {
         median(self.reports.get(&(case, who))?.iter().filter_map(|report| figure.of(report)).collect())
     }
 
-    /// Tickcast's figure of a demand, or its ratio to someone's: the median of the ratios within each round.
+    /// Returns tickcast's figure of a requirement, or its ratio to another figure. The ratio is the median of
+    /// the ratios within each round.
     fn value(&self, demand: &Demand) -> Option<f64> {
         let (case, who) = match demand.of {
             Of::Itself => return self.median(demand.case, Who::Tickcast, demand.figure),
@@ -44,7 +46,7 @@ impl<'r> Table<'r> {
         median(pairs.filter_map(|(a, b)| Some(demand.figure.of(a)? / demand.figure.of(b)?)).collect())
     }
 
-    /// A line for each demand.
+    /// Returns a table row for each requirement.
     pub(super) fn verdicts(&self) -> String {
         let mut text = String::from("| | figure | measured | must | aim | |\n|---|---|---|---|---|---|\n");
         for demand in &DEMANDS {
@@ -67,7 +69,7 @@ impl<'r> Table<'r> {
         text
     }
 
-    /// Every median, and the verdicts, as a document.
+    /// Returns a document with all medians and verdicts.
     pub(super) fn document(&self, instructions: Option<&str>) -> Result<String> {
         let mut text = format!("# Measured on {}\n\n{}\n{}\n", today()?, machine()?, METHOD);
         let _ = writeln!(text, "{} rounds.\n\n{}", self.rounds, self.verdicts());
@@ -102,7 +104,7 @@ impl<'r> Table<'r> {
         Ok(text)
     }
 
-    /// Whether everything that must be was reached, and the load was never what was measured.
+    /// Returns an error if a requirement was missed, or if the load was busier than the server.
     pub(super) fn outcome(&self) -> Result<()> {
         let missed =
             DEMANDS.iter().filter(|demand| self.value(demand).is_some_and(|v| !demand.must.holds(v)));
@@ -118,7 +120,7 @@ impl<'r> Table<'r> {
     }
 }
 
-/// How all of it is measured.
+/// The description of the method.
 const METHOD: &str = "\
 Server pinned to one core, load (`tickcast bench`) to the other, over loopback; every server is started anew for every
 case, and all cases follow each other in every round. Figures are medians over the rounds, ratios are medians of the
@@ -129,7 +131,7 @@ included. Floor is a bare loop of `send(2)` of tickcast's bytes to every socket;
 tick is posted by itself since it takes no batches. P3 looks into one stream of ten and counts the bytes of the others.
 ";
 
-/// One line about a report.
+/// Returns a report in one line.
 pub(super) fn summary(report: &Value) -> String {
     let number = |path: &[&str]| dig(report, path).map_or_else(|| "–".to_owned(), short);
     let per_second = ["delivered_per_s", "accepted_per_s", "opened_per_s"];
@@ -152,7 +154,7 @@ pub(super) fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
     let above = *values.get(middle)?;
-    // Of an even number, the middle lies between two.
+    // For an even number of values, the median is between the two middle values.
     Some(if values.len().is_multiple_of(2) { f64::midpoint(values[middle - 1], above) } else { above })
 }
 
@@ -172,7 +174,7 @@ fn named(demand: &Demand) -> String {
     }
 }
 
-/// Three digits, or whole with the thousands apart.
+/// Returns the value with two decimals if the value is below 100, else a whole number with thousands separators.
 pub(super) fn short(value: f64) -> String {
     if value.abs() < 100.0 {
         let text = format!("{value:.2}");
@@ -189,7 +191,7 @@ pub(super) fn short(value: f64) -> String {
     text
 }
 
-/// The machine it ran on.
+/// Returns a description of the machine.
 fn machine() -> Result<String> {
     let cpu = std::fs::read_to_string("/proc/cpuinfo")?;
     let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
@@ -198,7 +200,7 @@ fn machine() -> Result<String> {
     Ok(format!("{model}, {cores} cores, Linux {}.\n", said("uname", "-r")?))
 }
 
-/// The date, as in the name of a file.
+/// Returns the date in the format of file names.
 pub(super) fn today() -> Result<String> {
     said("date", "+%F")
 }
