@@ -1,8 +1,8 @@
 //! Well-behaved readers and a publisher, which measure the delay from publish to receive.
 //!
 //! The ticks are numbered, and the time at which a tick is due follows from its number. Every reader
-//! subscribes to every tick, so no tick is conflated. A delayed reader therefore sees each tick late. A
-//! missing tick counts as waited for until now.
+//! subscribes to every tick, so no tick is conflated. A delayed reader therefore sees each tick late. If a
+//! reader has not received a tick, the tick's delay counts until now.
 
 use std::fmt::Write as _;
 use std::io;

@@ -18,7 +18,7 @@ const MORE_MEMORY: (u64, u64) = (10, 20 << 20);
 /// for filters and one for history.
 const MORE_THREADS: u64 = 4;
 
-/// Maximum number of additional descriptors: those of the status request itself.
+/// Maximum number of additional descriptors: the descriptors of the status request itself.
 const MORE_DESCRIPTORS: u64 = 2;
 
 /// The server's process.

@@ -12,7 +12,7 @@ use crate::options::Exchange;
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Verdict {
     Serve,
-    /// Accept the connection, then close it at once.
+    /// Accept the connection, then close the connection at once.
     Flap,
     Refuse {
         status: u16,

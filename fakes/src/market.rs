@@ -111,7 +111,7 @@ impl Walk {
         tick.quantity = self.rng.i64(1_000..=50_000_000);
         tick.bought = self.rng.bool();
         let spread = self.instrument.step * self.rng.i64(1..=3);
-        // A taker who buys pays the ask. A taker who sells receives the bid.
+        // A buying taker pays the ask. A selling taker receives the bid.
         tick.bid = if tick.bought { tick.price - spread } else { tick.price };
         tick.ask = tick.bid + spread;
         tick.bid_quantity = self.rng.i64(1_000_000..=300_000_000);
@@ -201,8 +201,8 @@ impl Market {
         self.walks.iter().map(|walk| walk.last.clone()).collect()
     }
 
-    /// Returns the first symbol without a quote and without trades. The tick takes a sequence number, so that
-    /// clients do not drop it as old.
+    /// Returns the first symbol without a quote and without trades. The tick takes a sequence number, because
+    /// clients drop an old number.
     pub(crate) fn unquoted(&mut self) -> Option<Tick> {
         let walk = self.walks.first_mut()?;
         Arc::make_mut(&mut walk.last).sequence += 1;

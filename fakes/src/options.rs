@@ -28,13 +28,14 @@ pub struct Options {
     pub seed: u64,
     /// The age at which a connection is cut.
     pub life: Duration,
-    /// The time, in milliseconds since 1970, at which the clock of the fake starts. The clock advances by tokio's.
+    /// The time, in milliseconds since 1970, at which the clock of the fake starts. The clock advances with
+    /// tokio's clock.
     pub start: i64,
 }
 
 impl Options {
-    /// Returns settings with a trade a second, a clock that starts now, and the exchange's own limit on the life of a
-    /// connection.
+    /// Returns default settings: one trade per second, a clock that starts now, and the exchange's own
+    /// maximum age of a connection.
     #[must_use]
     pub fn new(exchange: Exchange, symbols: &[&str]) -> Self {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();

@@ -8,7 +8,7 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::fault::BadTime;
 use crate::market::Tick;
 
-/// A trade with the faults that apply to it.
+/// A trade and its faults.
 #[derive(Debug, Clone)]
 pub(crate) struct Marked {
     pub(crate) tick: Arc<Tick>,

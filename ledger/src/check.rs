@@ -80,7 +80,7 @@ pub struct Book {
     /// Prices whose publisher received status 200, by symbol.
     pub acknowledged: BTreeMap<String, Vec<String>>,
     /// The same as `prices`, for tapes that existed only for a while. For example, a tape is lost when an
-    /// older copy replaces it.
+    /// older copy replaces the tape.
     #[serde(default)]
     pub lost: Vec<BTreeMap<String, Vec<String>>>,
 }
@@ -242,7 +242,8 @@ impl<'a> Walk<'a> {
                         (self.place, self.tapes) = (None, (0..=self.book.lost.len()).collect());
                     }
                     if cursor.is_none() || resumes == Some(false) {
-                        // A reader without a cursor begins anew. So does a reader that receives a snapshot.
+                        // Without a cursor, a reader starts from nothing. A reader whose stream did not
+                        // resume receives a snapshot and starts from nothing too.
                         self.forget();
                         self.forget_other_tapes();
                     } else if std::mem::take(&mut self.changed) || pending {

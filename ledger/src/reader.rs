@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The cursor of the tape's head after the last tick.
 pub(crate) type End = Arc<OnceLock<String>>;
 
-/// Reads until the end of the tape. Returns what the reader saw.
+/// Reads until the end of the tape. Returns the reader's log.
 pub(crate) async fn read(url: String, symbols: Vec<String>, number: usize, end: End, mut rng: Rng) -> Reader {
     let all = rng.f64() < 0.7;
     let wanted: BTreeSet<String> =

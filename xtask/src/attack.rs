@@ -6,8 +6,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::workspace::{build_release, root, target};
 
-/// Builds and runs the attacks. The arguments are those of `attack/`: names of attacks (default: all),
-/// `--size N`, `--symbols N`, `--on-disk`.
+/// Builds the programs and runs the attacks. The arguments are the arguments of `attack/`: names of attacks
+/// (default: all), `--size N`, `--symbols N`, `--on-disk`.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     std::env::set_current_dir(root()?)?;
     build_release(&["tickcast-server", "attack"])?;

@@ -1,7 +1,7 @@
 //! Finds circles of files, that is, dependency cycles. In each crate, two files must not use each other,
 //! neither directly nor through other files.
 //!
-//! A file uses another file if it imports, or names by a path, an item that is defined there. A re-export
+//! A file uses another file if the file imports, or names by a path, an item of the other file. A re-export
 //! (`pub use`) is no use. Methods do not count: `impl Lane` may be in many files. Each of these files uses
 //! the file of `Lane`, but the file of `Lane` does not use them.
 
@@ -62,7 +62,7 @@ pub(crate) fn check(root: &Path) -> Result<()> {
     bail!("{} circles of files:\n{}", listed.len(), listed.join("\n"));
 }
 
-/// Returns what the files of a circle use of each other.
+/// Returns the items that the files of a circle use of each other.
 fn uses_within(circle: &[PathBuf], edges: &Edges, name: impl Fn(&Path) -> String) -> String {
     let mut lines = vec![format!("a circle of {}:", circle.len())];
     for file in circle {
@@ -207,7 +207,7 @@ impl Names {
 }
 
 impl<'ast> Visit<'ast> for Names {
-    // `pub(in path)` names a module but uses no item of it.
+    // `pub(in path)` names a module but uses no item of the module.
     fn visit_visibility(&mut self, _: &'ast Visibility) {}
 
     fn visit_path(&mut self, path: &'ast syn::Path) {

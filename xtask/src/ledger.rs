@@ -17,7 +17,7 @@ struct Plan {
     readers: u64,
     together: usize,
     seed: u64,
-    /// The library that moves the server's clock, if it is available.
+    /// The library that moves the server's clock, if available.
     faketime: Option<PathBuf>,
 }
 
@@ -69,7 +69,7 @@ fn start(plan: &Plan, seed: u64) -> Result<Child> {
     run.stdin(Stdio::null()).spawn().context("cannot run the ledger")
 }
 
-/// Returns the library that moves a program's wall clock. Installs the library if it is missing.
+/// Returns the library that moves a program's wall clock. Installs a missing library.
 fn faketime() -> Option<PathBuf> {
     let find = || FAKETIME.iter().map(Path::new).find(|path| path.is_file());
     tools::have(|| find().is_some(), &["libfaketime"], "which moves the server's clock");

@@ -25,7 +25,7 @@ const STAY: Duration = Duration::from_secs(2);
 
 const QUIET: &str = "GET /v1/stream?heartbeat=3&symbols=NOBODY HTTP/1.1\r\nHost: x\r\n\r\n";
 
-/// Each reader resets its connection a few milliseconds after its own heartbeat is due.
+/// Resets each reader's connection a few milliseconds after the reader's own heartbeat is due.
 pub(super) fn resets(attacker: &Attacker<'_>, _: &Market, size: usize) -> Result<String> {
     for _ in 0..ROUNDS {
         let open = |_| {
@@ -56,7 +56,8 @@ pub(super) fn pause(attacker: &Attacker<'_>, _: &Market, size: usize) -> Result<
     Ok(answers)
 }
 
-/// Each stream subscribes to the whole market and to one symbol of its own, so no two filters are equal.
+/// Opens streams that subscribe to the whole market and to one symbol of their own, so no two filters are
+/// equal.
 pub(super) fn patterns(attacker: &Attacker<'_>, market: &Market, size: usize) -> Result<String> {
     let prefix = market.prefix;
     let request =

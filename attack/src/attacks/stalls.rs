@@ -17,7 +17,7 @@ const OPENING: Duration = Duration::from_secs(5);
 /// The announced length of a body.
 const PROMISED: usize = 1_000_000;
 
-/// Announces a long body, sends one byte of it, then nothing more. The requests have no token.
+/// Announces a long body, sends one byte of the body, then nothing more. The requests have no token.
 pub(super) fn bodies(attacker: &Attacker<'_>, _: &Market, size: usize) -> Result<String> {
     let request = |i: usize| {
         let route = if i.is_multiple_of(2) { "POST /v1/prices" } else { "PATCH /v1/streams/none" };

@@ -221,7 +221,7 @@ impl Run {
     fn replace(&mut self, i: usize, now: Instant) {
         self.calls[i].leaving = true;
         if self.calls.iter().all(|call| call.leaving) && self.dial_at.is_none() {
-            // A connection that leaves before it brought a price counts as a failure.
+            // A connection that leaves without any price counts as a failure.
             let pause =
                 if self.calls[i].has_prices() { Duration::ZERO } else { self.backoff.next(Duration::ZERO) };
             self.dial_at = Some(now + pause);
@@ -263,8 +263,8 @@ impl Run {
         if let Some(i) = waiting.filter(|i| !self.must_wait(*i)) {
             self.take_over(i);
         }
-        // The loss does not matter if another connection brings prices. Nor does it matter if this connection
-        // was leaving and another one is open.
+        // The loss does not matter if another connection brings prices. The loss does not matter either if
+        // this connection was leaving and another one is open.
         let missed =
             !self.calls.iter().any(|other| other.has_prices() || (call.leaving && other.opened.is_some()));
         if missed {

@@ -2,7 +2,8 @@
 //!
 //! A [`Feed`] keeps one exchange's prices coming: the feed connects, subscribes, monitors the connection and
 //! reconnects. An [`Exchange`] knows only the format of an exchange's messages and does no IO. To add an
-//! exchange, implement [`Exchange`] and [`ExchangeProtocol`]. `docs/sources.md` explains the example `kraken.rs`.
+//! exchange, implement [`Exchange`] and [`ExchangeProtocol`]. `docs/sources.md` explains the example
+//! `kraken.rs`.
 //!
 //! ```no_run
 //! use tickcast::{Hub, SourceOptions};

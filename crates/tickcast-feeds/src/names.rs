@@ -43,8 +43,8 @@ impl SymbolMap {
     /// exchange's name is the local name. The exchange's name may be any text.
     ///
     /// # Errors
-    /// If the list is empty, a name is empty or occurs twice, two symbols have the same local name, or a
-    /// local name is not a valid [`Symbol`].
+    /// If the list is empty, or a name is empty or occurs twice. If two symbols have the same local name, or
+    /// a local name is not a valid [`Symbol`].
     pub fn new(names: impl IntoIterator<Item = (String, Option<String>)>) -> Result<Self, SymbolMapError> {
         let (mut list, mut by_name, mut taken) = (Vec::new(), HashMap::new(), HashSet::new());
         for (theirs, ours) in names {

@@ -40,7 +40,8 @@ pub enum DialError {
     /// The host name is unknown, or no server answers at the address.
     #[error("{0}")]
     Io(#[from] io::Error),
-    /// The server's certificate is not valid for the host, or TLS is not available.
+    /// The TLS handshake failed, for example because the certificate is not valid for the host. Or TLS is not
+    /// available.
     #[error("TLS: {0}")]
     Tls(String),
 }

@@ -77,8 +77,9 @@ impl SequenceTracker {
     /// Checks a price and, if the price is new, sets the time of the tick.
     ///
     /// The time of the tick is the event time `time`, but never before the time of the previous tick. If the
-    /// event time is not readable, it is estimated: the previous tick's time plus the time between the two
-    /// arrivals. Without a previous tick, or if the exchange sends no times, the time is `now`.
+    /// event time is not readable, the tracker estimates the time: the previous tick's time plus the time
+    /// between the two arrivals. Without a previous tick, or if the exchange sends no times, the time is
+    /// `now`.
     pub(crate) fn check(&mut self, print: &mut FeedPrice, time: Option<Time>, now: Time) -> Freshness {
         let verdict = self.place(print, time, now);
         if matches!(verdict, Freshness::New { .. }) {
@@ -195,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn an_invalid_time_is_replaced_by_the_time_after_the_previous_tick() {
+    fn a_missing_or_earlier_time_is_corrected_from_the_previous_tick() {
         let mut marks = SequenceTracker::default();
         let mut time = |place, came: i64, time: Option<i64>| {
             let mut print = print(Sequence::Each(place), "1");

@@ -92,8 +92,9 @@ impl SubscriptionProbe {
 
     /// Handles the refusal of the pending list. Returns the name if the list has a single name.
     ///
-    /// Returns `Err` if the refusal is not about a name: no request is pending, or the exchange confirmed no
-    /// list and does not name the symbol.
+    /// Returns `Err` if the refusal is not about a name: no request is pending, or the exchange refuses
+    /// everything. That is so if the exchange confirmed no list and does not name the symbol of a single-name
+    /// list.
     fn refused(&mut self, says: &str) -> Result<Option<String>, ()> {
         let mut list = self.asked.take().ok_or(())?;
         if list.len() == 1 && !self.given && !says.contains(&list[0]) {

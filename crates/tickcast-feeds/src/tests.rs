@@ -178,8 +178,9 @@ impl Scene {
         by_symbol
     }
 
-    /// Checks what must always be true of a feed. The ticks that readers received have no gap and go forward
-    /// in time. The exchange sent every price. Every trade occurs once. The fake recorded no violation.
+    /// Checks the conditions that every feed must always fulfil. The ticks that readers received have no gap
+    /// and go forward in time. The exchange sent every price. Every trade occurs once. The fake recorded no
+    /// violation.
     fn check(&self) {
         let record = self.fake.record();
         assert_eq!(record.violations, Vec::<String>::new(), "{:?}", self.case);

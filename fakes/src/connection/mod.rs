@@ -36,7 +36,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 
 /// How a connection ends.
 enum End {
-    /// The client closed the connection, or is closing it.
+    /// The client closed the connection, or started to close the connection.
     Gone(String),
     /// The server drops the socket without a close frame.
     Cut(&'static str),

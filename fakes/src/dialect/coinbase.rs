@@ -47,7 +47,7 @@ impl Coinbase {
         self.channels.iter().any(|(name, products)| *name == channel && products.contains(&product))
     }
 
-    /// Subscribes, and returns the first messages of the new subscriptions.
+    /// Subscribes and returns the first messages of the new subscriptions.
     fn subscribe(&mut self, wishes: Vec<Wish>, latest: &[Arc<Tick>]) -> Vec<String> {
         let mut first = Vec::new();
         for (channel, products) in wishes {

@@ -1,4 +1,4 @@
-//! The trait that each dialect implements, the reply that it gives, and the helpers that the dialects share.
+//! The trait of all dialects, the reply to a client, and the helpers that the dialects share.
 
 use std::sync::Arc;
 

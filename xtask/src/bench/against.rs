@@ -15,7 +15,7 @@ use super::table::{median, short};
 use super::{arguments, instructions, table};
 use crate::workspace::{cargo, target};
 
-/// Default number of pairs. With fewer pairs, three percent cannot be told from chance.
+/// Default number of pairs. With fewer pairs, a difference of three percent can be chance.
 const PAIRS: usize = 10;
 
 /// The figures that must not become worse, with their cases.
@@ -135,7 +135,7 @@ fn line(name: &str, what: &str, ratio: f64, numbers: &str, must: Bound, faults: 
     format!("| {name} | {what} | {ratio:.3} | {numbers} | {} | {verdict} |\n", table::bound(must))
 }
 
-/// Builds an earlier commit, unless it is already built. Returns the folder of its programs. The earlier
+/// Builds an earlier commit, unless the build exists already. Returns the folder of its programs. The earlier
 /// commit has its own worktree and its own target folder. Both stay, because the next commit differs little.
 fn earlier(revision: &str) -> Result<PathBuf> {
     let commit =

@@ -174,7 +174,8 @@ fn named(demand: &Demand) -> String {
     }
 }
 
-/// Returns the value with two decimals if the value is below 100, else a whole number with thousands separators.
+/// Returns the value with two decimals if the value is below 100, else a whole number with thousands
+/// separators.
 pub(super) fn short(value: f64) -> String {
     if value.abs() < 100.0 {
         let text = format!("{value:.2}");

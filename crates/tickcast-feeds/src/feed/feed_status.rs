@@ -39,7 +39,7 @@ pub(super) struct FeedStatus {
 
 impl FeedStatus {
     pub(super) fn new(names: &SymbolMap, publisher: Publisher) -> Self {
-        // The exchange may now offer symbols that it refused in an earlier run.
+        // The exchange may now offer symbols from an earlier run's refusals.
         names.local().for_each(|symbol| publisher.set_symbol_state(symbol, &SourceState::Live));
         Self {
             publisher,

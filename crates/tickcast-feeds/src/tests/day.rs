@@ -58,7 +58,7 @@ async fn every_trade_lost_in_forced_cuts_is_counted() {
         let missing: usize = case.symbols().iter().map(|symbol| scene.missing(symbol).len()).sum();
         assert_eq!(scene.count(FeedEventKind::Missing), missing as u64, "{case:?}: every loss is counted");
         let record = scene.fake.record();
-        // No trade is lost while a connection brings prices, so at most 2% are missing.
+        // No trade is lost while a connection brings prices, so fewer than 2% are missing.
         assert!(missing < record.sent.len() / 50, "{case:?}: {missing} of {}", record.sent.len());
         assert!(scene.count(FeedEventKind::Connects) > 5);
         assert_eq!(scene.stats().state, SourceState::Live);
