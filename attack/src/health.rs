@@ -24,7 +24,7 @@ struct State {
 }
 
 impl Health {
-    /// Starts the checks. They stop when the last clone is dropped.
+    /// Starts the checks. The checks stop when the last clone is dropped.
     pub(crate) fn start(address: SocketAddr) -> Self {
         let health =
             Self(Arc::new(Mutex::new(State { from: Instant::now(), asked: None, worst: Duration::ZERO })));

@@ -49,7 +49,7 @@ pub(crate) struct Delays {
     pub(crate) lost: usize,
 }
 
-/// The other clients. They publish and read until the last clone is dropped.
+/// The other clients, which publish and read until the last clone is dropped.
 #[derive(Clone)]
 pub(crate) struct Others(Arc<Mutex<Window>>);
 

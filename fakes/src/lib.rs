@@ -1,8 +1,8 @@
 //! Fake exchanges: WebSocket servers that follow the exchanges' documents and misbehave on command.
 //!
-//! A [`Fake`] has one market with a seeded random walk per symbol. It serves the market to any number of
-//! connections in the protocol of one [`Exchange`]. The fake checks its clients against the exchange's rules
-//! and lists violations in its [`Record`]. A [`Fault`] makes the fake misbehave.
+//! A [`Fake`] has one market with a seeded random walk per symbol. The fake serves the market to any number
+//! of connections in the protocol of one [`Exchange`]. The fake checks its clients against the exchange's
+//! rules and lists violations in its [`Record`]. A [`Fault`] makes the fake misbehave.
 //!
 //! All time is tokio's time, so under a paused clock a day passes in seconds. A fake serves any byte stream:
 //! a `tokio::io::duplex` as well as a TCP socket.

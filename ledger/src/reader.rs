@@ -1,5 +1,5 @@
-//! Readers. They disconnect, stop reading and come back, with the cursor in a header or in the URL. Sometimes
-//! they send an invalid cursor.
+//! Readers that disconnect, stop reading and come back, with the cursor in a header or in the URL. Sometimes
+//! a reader sends an invalid cursor.
 
 use std::collections::BTreeSet;
 use std::pin::Pin;
@@ -117,7 +117,7 @@ impl Visitor {
         Some(Box::pin(events.map(|event| event.map_err(|error| error.to_string()))))
     }
 
-    /// Records an event. Returns whether the event can be the last one.
+    /// Records an event. Returns whether the event can be the last event.
     fn take(&mut self, event: Event) -> bool {
         if !event.id.is_empty() {
             self.cursor = Some(event.id.clone());

@@ -27,8 +27,8 @@ pub(crate) struct Plan {
     pub(crate) program: PathBuf,
     pub(crate) seconds: u64,
     pub(crate) readers: usize,
-    /// Number of clients that reset their connections. Their events are not recorded; they only must not harm
-    /// the other readers.
+    /// Number of clients that reset their connections. The run does not record their events; the resets only
+    /// must not harm the other readers.
     pub(crate) resetters: usize,
     /// The path of `libfaketime`, if the server's clock must be moved.
     pub(crate) faketime: Option<PathBuf>,

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// Maximum of the first delay.
 const BASE_DELAY: Duration = Duration::from_secs(1);
 
-/// Maximum delay, unless the exchange requests a longer one.
+/// Maximum delay, unless the exchange requests a longer delay.
 const MAX_DELAY: Duration = Duration::from_secs(60);
 
 /// Minimum delay. Without a minimum, an attempt that fails at once would repeat in a hot loop.

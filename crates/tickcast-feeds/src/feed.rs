@@ -217,7 +217,7 @@ impl Run {
         }
     }
 
-    /// Starts the replacement of this connection by another one.
+    /// Starts the replacement of this connection by another connection.
     fn replace(&mut self, i: usize, now: Instant) {
         self.calls[i].leaving = true;
         if self.calls.iter().all(|call| call.leaving) && self.dial_at.is_none() {
@@ -229,7 +229,7 @@ impl Run {
     }
 
     /// Handles a connection without a price for too long, even if other messages arrived. The feed keeps the
-    /// connection until another one brings a price, because the exchange may have no prices.
+    /// connection until another connection brings a price, because the exchange may have no prices.
     fn handle_silence(&mut self, i: usize, now: Instant) {
         if self.calls[i].is_steady() {
             self.is_well();
@@ -264,7 +264,7 @@ impl Run {
             self.take_over(i);
         }
         // The loss does not matter if another connection brings prices. The loss does not matter either if
-        // this connection was leaving and another one is open.
+        // this connection was leaving and another connection is open.
         let missed =
             !self.calls.iter().any(|other| other.has_prices() || (call.leaving && other.opened.is_some()));
         if missed {

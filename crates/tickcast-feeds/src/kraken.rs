@@ -16,7 +16,7 @@ use crate::wire::{Extras, Field, each, excerpt, trade_number, when_written};
 /// The channel to subscribe to for each symbol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KrakenChannel {
-    /// Last price, rolling 24 h change, and best bid and ask: on each change of one of these.
+    /// Last price, rolling 24 h change, and best bid and ask: on each change of these values.
     Ticker,
     /// Trades.
     Trade,

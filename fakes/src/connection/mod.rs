@@ -1,4 +1,4 @@
-//! One connection. It links the market's events and the exchange's rules to one client.
+//! One connection: links the market's events and the exchange's rules to one client.
 
 mod client;
 mod clock;

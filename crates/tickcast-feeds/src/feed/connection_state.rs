@@ -66,7 +66,7 @@ pub(super) enum Deadline {
     TakeOver,
     /// No price arrived.
     Silent,
-    /// The connection is old, and another one must take over.
+    /// The connection is old, and another connection must take over.
     Relieve,
 }
 
