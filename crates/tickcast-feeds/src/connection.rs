@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
-use crate::network::{IoBackend, Network};
+use crate::network::{ByteStream, Network};
 
 /// Maximum time to establish a connection.
 pub(crate) const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -83,7 +83,7 @@ pub(crate) struct Connection {
     pub(crate) events: mpsc::Sender<(LineId, Event)>,
 }
 
-type Socket = WebSocketStream<Box<dyn IoBackend>>;
+type Socket = WebSocketStream<Box<dyn ByteStream>>;
 
 impl Connection {
     pub(crate) async fn run(mut self) {

@@ -44,6 +44,6 @@ pub use exchange::{
 pub use feed::{DEFAULT_PRICE_TIMEOUT, Feed};
 pub use kraken::{Kraken, KrakenChannel};
 pub use names::{SymbolMap, SymbolMapError};
-pub use network::{Dial, DialError, DialFuture, IoBackend, Network};
+pub use network::{ByteStream, Dial, DialError, DialFuture, Network};
 /// The URL of an exchange.
 pub use tokio_tungstenite::tungstenite::http::Uri;

@@ -18,12 +18,12 @@ use tokio_tungstenite::tungstenite::http::Uri;
 const ANSWER: Duration = Duration::from_secs(3);
 
 /// A byte stream to and from an exchange.
-pub trait IoBackend: AsyncRead + AsyncWrite + Unpin + Send {}
+pub trait ByteStream: AsyncRead + AsyncWrite + Unpin + Send {}
 
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> IoBackend for T {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> ByteStream for T {}
 
 /// A future that opens a connection.
-pub type DialFuture<'a> = Pin<Box<dyn Future<Output = Result<Box<dyn IoBackend>, DialError>> + Send + 'a>>;
+pub type DialFuture<'a> = Pin<Box<dyn Future<Output = Result<Box<dyn ByteStream>, DialError>> + Send + 'a>>;
 
 /// A way to open a byte stream to a URL: the network, or a substitute in a test.
 pub trait Dial: Send + Sync + 'static {
@@ -73,7 +73,7 @@ impl Network {
         Self { dial: Arc::new(dial), next: Arc::default() }
     }
 
-    pub(crate) async fn dial(&self, url: &Uri) -> Result<Box<dyn IoBackend>, DialError> {
+    pub(crate) async fn dial(&self, url: &Uri) -> Result<Box<dyn ByteStream>, DialError> {
         self.dial.dial(url).await
     }
 
@@ -105,12 +105,12 @@ impl Dial for Internet {
             // Subscriptions are small, and prices wait for them.
             tcp.set_nodelay(true)?;
             if !secure {
-                return Ok(Box::new(tcp) as Box<dyn IoBackend>);
+                return Ok(Box::new(tcp) as Box<dyn ByteStream>);
             }
             let name =
                 ServerName::try_from(host.to_owned()).map_err(|error| DialError::Tls(error.to_string()))?;
             let tls = TlsConnector::from(self.tls()?).connect(name, tcp).await;
-            Ok(Box::new(tls.map_err(|error| DialError::Tls(error.to_string()))?) as Box<dyn IoBackend>)
+            Ok(Box::new(tls.map_err(|error| DialError::Tls(error.to_string()))?) as Box<dyn ByteStream>)
         })
     }
 }

@@ -18,7 +18,7 @@ use tickcast::{FeedEventKind, Hub, PublishedTick, SourceOptions, SourceState, So
 use tokio::time::{Instant, sleep};
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::network::{DialFuture, IoBackend};
+use crate::network::{ByteStream, DialFuture};
 use crate::{
     Advanced, Binance, BinanceStream, Coinbase, CoinbaseChannel, Dial, Exchange, Feed, Kraken, Network,
     SymbolMap, Uri,
@@ -97,7 +97,7 @@ impl Dial for Memory {
         let (ours, theirs) = tokio::io::duplex(64 << 10);
         let fake = self.0.clone();
         tokio::spawn(async move { fake.serve(theirs).await });
-        Box::pin(async { Ok(Box::new(ours) as Box<dyn IoBackend>) })
+        Box::pin(async { Ok(Box::new(ours) as Box<dyn ByteStream>) })
     }
 }
 

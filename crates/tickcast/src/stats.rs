@@ -243,7 +243,7 @@ impl LaneStats {
 
     /// Resets the numbers of streams and buffered bytes to zero, because the lane and all its streams have
     /// ended.
-    pub(crate) fn subtract_stream(&self) {
+    pub(crate) fn reset_gauges(&self) {
         self.assigned.store(0, Relaxed);
         self.buffered_bytes.store(0, Relaxed);
         self.streams.store(0, Relaxed);

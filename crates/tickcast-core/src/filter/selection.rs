@@ -7,14 +7,14 @@ use crate::{Filter, Market, Symbol, SymbolId};
 #[derive(Debug, Clone)]
 pub struct Selection {
     filter: Filter,
-    wanted: HistoryRequest,
+    wanted: Selected,
     /// Number of symbols of the market that were compared with the filter.
     seen: usize,
 }
 
 /// The selected symbols.
 #[derive(Debug, Clone)]
-enum HistoryRequest {
+enum Selected {
     /// Every symbol, now and later.
     All,
     These(SymbolSet),
@@ -29,7 +29,7 @@ impl Selection {
             selection.extend(market, usize::MAX, |_| {});
         } else {
             let ids = selection.filter.names().iter().filter_map(|name| market.id(name));
-            (selection.wanted, selection.seen) = (HistoryRequest::These(ids.collect()), market.len());
+            (selection.wanted, selection.seen) = (Selected::These(ids.collect()), market.len());
         }
         selection
     }
@@ -56,8 +56,7 @@ impl Selection {
     }
 
     fn of(filter: Filter) -> Self {
-        let wanted =
-            if filter.is_all() { HistoryRequest::All } else { HistoryRequest::These(SymbolSet::new()) };
+        let wanted = if filter.is_all() { Selected::All } else { Selected::These(SymbolSet::new()) };
         Self { filter, wanted, seen: 0 }
     }
 
@@ -85,8 +84,8 @@ impl Selection {
 
     fn want(&mut self, id: SymbolId) {
         match &mut self.wanted {
-            HistoryRequest::All => {}
-            HistoryRequest::These(ids) => _ = ids.insert(id),
+            Selected::All => {}
+            Selected::These(ids) => _ = ids.insert(id),
         }
     }
 
@@ -107,8 +106,8 @@ impl Selection {
     #[must_use]
     pub const fn is_wide(&self) -> bool {
         match &self.wanted {
-            HistoryRequest::All => true,
-            HistoryRequest::These(ids) => ids.is_wide(),
+            Selected::All => true,
+            Selected::These(ids) => ids.is_wide(),
         }
     }
 
@@ -116,8 +115,8 @@ impl Selection {
     #[must_use]
     pub const fn len(&self) -> usize {
         match &self.wanted {
-            HistoryRequest::All => self.seen,
-            HistoryRequest::These(ids) => ids.len(),
+            Selected::All => self.seen,
+            Selected::These(ids) => ids.len(),
         }
     }
 
@@ -130,8 +129,8 @@ impl Selection {
     /// Returns the selected symbols, in order of first appearance.
     pub fn ids(&self) -> impl Iterator<Item = SymbolId> + '_ {
         let (all, these) = match &self.wanted {
-            HistoryRequest::All => (self.seen, None),
-            HistoryRequest::These(ids) => (0, Some(ids)),
+            Selected::All => (self.seen, None),
+            Selected::These(ids) => (0, Some(ids)),
         };
         (0..all).map(SymbolId::at).chain(these.into_iter().flat_map(SymbolSet::ids))
     }
@@ -156,8 +155,8 @@ impl Selection {
     #[must_use]
     pub fn contains(&self, id: SymbolId) -> bool {
         match &self.wanted {
-            HistoryRequest::All => true,
-            HistoryRequest::These(ids) => ids.contains(id),
+            Selected::All => true,
+            Selected::These(ids) => ids.contains(id),
         }
     }
 }

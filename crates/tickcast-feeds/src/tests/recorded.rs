@@ -119,7 +119,7 @@ impl Dial for Recording {
             }
             std::future::pending::<()>().await;
         });
-        Box::pin(async { Ok(Box::new(ours) as Box<dyn IoBackend>) })
+        Box::pin(async { Ok(Box::new(ours) as Box<dyn ByteStream>) })
     }
 }
 

@@ -12,7 +12,7 @@ async fn a_lane_that_has_ended_receives_no_new_streams() {
     assert_eq!(hub.failed_lanes(), (0, 2));
     // This is what happens at the end of a lane's task, whatever the reason.
     first.inbox.close();
-    first.stats.subtract_stream();
+    first.stats.reset_gauges();
     assert_eq!(hub.failed_lanes(), (1, 2));
     for _ in 0..3 {
         assert!(Arc::ptr_eq(&hub.inner().next_lane(), &second.inbox));
@@ -25,7 +25,7 @@ async fn a_drain_does_not_wait_for_a_lane_that_has_ended() {
     drop(hub.inner().open_body(Subscription::default().at(hub.head().1)));
     let [lane] = hub.lanes() else { panic!("one lane") };
     lane.inbox.close();
-    lane.stats.subtract_stream();
+    lane.stats.reset_gauges();
     // This stream was assigned after the lane ended and before its counters were reset.
     lane.stats.assign();
     let begin = tokio::time::Instant::now();

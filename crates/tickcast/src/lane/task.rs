@@ -38,7 +38,7 @@ struct CloseOnDrop(Arc<Inbox>, Arc<LaneStats>);
 impl Drop for CloseOnDrop {
     fn drop(&mut self) {
         self.0.close();
-        self.1.subtract_stream();
+        self.1.reset_gauges();
         if std::thread::panicking() {
             tracing::error!("a lane has ended by a defect: its readers come back to the others");
         }

@@ -5,14 +5,14 @@ use std::io::Write;
 use super::*;
 
 #[derive(Default)]
-struct HistoryResponse {
+struct Collected {
     texts: Vec<(u64, String)>,
     rejected: Vec<(u64, String)>,
     said: Vec<String>,
     pauses: usize,
 }
 
-impl Taker for HistoryResponse {
+impl Taker for Collected {
     fn take(&mut self, line: u64, text: &[u8]) -> ControlFlow<()> {
         self.texts.push((line, String::from_utf8(text.to_vec()).unwrap()));
         ControlFlow::Continue(())
@@ -33,10 +33,10 @@ impl Taker for HistoryResponse {
     }
 }
 
-fn read_as(layout: Layout, bytes: &[u8]) -> (HistoryResponse, Option<String>) {
+fn read_as(layout: Layout, bytes: &[u8]) -> (Collected, Option<String>) {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(bytes).unwrap();
-    let mut found = HistoryResponse::default();
+    let mut found = Collected::default();
     let result = Records::open(file.path(), layout).and_then(|records| records.read(&mut found));
     assert!(found.pauses <= 2 + bytes.len() / 1000, "{} pauses", found.pauses);
     let name = file.path().file_name().unwrap().to_string_lossy().into_owned();

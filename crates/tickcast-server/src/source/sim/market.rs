@@ -58,7 +58,7 @@ pub(crate) struct SimTick {
 
 /// The state of one instrument. Prices are in ticks.
 #[derive(Debug, Clone)]
-struct LogState {
+struct InstrumentState {
     listing: &'static Listing,
     level: f64,
     /// Weights of the three walks in the log price: market, group, own.
@@ -75,7 +75,7 @@ struct LogState {
     day: Option<u64>,
 }
 
-impl LogState {
+impl InstrumentState {
     fn new(listing: &'static Listing, noise: &mut Noise) -> Self {
         let [market, group] = listing.correlation;
         let own = (1.0 - market * market - group * group).max(0.0).sqrt();
@@ -151,7 +151,7 @@ impl LogState {
 pub(crate) struct SimMarket {
     noise: Noise,
     factors: [Walk; Factor::COUNT],
-    books: Vec<LogState>,
+    books: Vec<InstrumentState>,
     /// Cumulative sums of the symbols' intensities, used to select the next symbol.
     sums: Vec<f64>,
     pace: Pace,
@@ -180,8 +180,8 @@ impl SimMarket {
         // New volatilities cost as much as a dozen ticks, so slow markets draw them less often.
         let slice = (0.25_f64).max(32.0 / rate);
         let factors = std::array::from_fn(|_| Walk::new(OVERNIGHT, &mut noise));
-        let books: Vec<LogState> =
-            LISTINGS.iter().map(|listing| LogState::new(listing, &mut noise)).collect();
+        let books: Vec<InstrumentState> =
+            LISTINGS.iter().map(|listing| InstrumentState::new(listing, &mut noise)).collect();
         let mut market = Self {
             factors,
             sums: vec![0.0; books.len()],
@@ -222,7 +222,7 @@ impl SimMarket {
         let prev_close = (book.day != day).then(|| price(book.last));
         book.day = day;
         book.trade(moved, follows_up, &mut self.noise);
-        let LogState { listing, last, bid, spread, .. } = *book;
+        let InstrumentState { listing, last, bid, spread, .. } = *book;
         SimTick {
             at,
             symbol: listing.symbol,
