@@ -90,7 +90,7 @@ fn line(outcome: &Outcome) -> String {
 }
 
 fn parse(arguments: &[String]) -> Result<Wanted> {
-    let mut wanted = Wanted { program: "target/release/tickcast".into(), ..Wanted::default() };
+    let mut wanted = Wanted { program: "target/dist/tickcast".into(), ..Wanted::default() };
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().with_context(|| format!("{argument} takes a value"));

@@ -38,7 +38,7 @@ pub(crate) struct Plan {
 impl Default for Plan {
     fn default() -> Self {
         Self {
-            program: "target/release/tickcast".into(),
+            program: "target/dist/tickcast".into(),
             seconds: 60,
             readers: 200,
             resetters: 20,

@@ -4,16 +4,15 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::workspace::{build_release, root, target};
+use crate::workspace::{build_dist, root};
 
 /// Builds the programs and runs the attacks. The arguments are the arguments of `attack/`: names of attacks
 /// (default: all), `--size N`, `--symbols N`, `--on-disk`.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     std::env::set_current_dir(root()?)?;
-    build_release(&["tickcast-server", "attack"])?;
-    let release = target()?.join("release");
-    let mut attack = Command::new(release.join("attack"));
-    attack.arg("--program").arg(release.join("tickcast")).args(arguments);
+    let programs = build_dist(&["tickcast-server", "attack"])?;
+    let mut attack = Command::new(programs.join("attack"));
+    attack.arg("--program").arg(programs.join("tickcast")).args(arguments);
     if !attack.status().context("cannot attack")?.success() {
         bail!("not every attack was held");
     }

@@ -32,7 +32,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let (rounds, wanted) = arguments::parse(arguments, "--rounds", ROUNDS)?;
     let mut runner = Runner::build()?;
     if rounds == 0 {
-        println!("{}", instructions::table(&runner.release)?.unwrap_or_default());
+        println!("{}", instructions::table(&runner.programs)?.unwrap_or_default());
         return Ok(());
     }
     runner.nchan = servers::have_nchan();
@@ -41,7 +41,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     for round in 1..=rounds {
         for case in CASES.iter().filter(|case| wanted.is_empty() || wanted.contains(&case.name)) {
             for who in runner.present(case) {
-                let measured = runner.measure(case, who, &runner.release);
+                let measured = runner.measure(case, who, &runner.programs);
                 let report = measured.with_context(|| format!("{}, {who:?}", case.name))?;
                 println!(
                     "round {round}  {:4} {:9} {}",
@@ -59,7 +59,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         let root = root()?;
         let file = root.join("bench/results").join(format!("{}.md", table::today()?));
         std::fs::create_dir_all(root.join("bench/results"))?;
-        let instructions = instructions::table(&runner.release)?;
+        let instructions = instructions::table(&runner.programs)?;
         std::fs::write(&file, table.document(instructions.as_deref())?)?;
         println!("written to {}", file.strip_prefix(&root)?.display());
     }

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 use crate::tools;
-use crate::workspace::{build_release, root, target};
+use crate::workspace::{build_dist, root, target};
 
 /// The number of runs, the length of each run, its number of readers, and the number of runs at the same
 /// time.
@@ -35,7 +35,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let mut plan = parse(arguments)?;
     plan.faketime = faketime();
     std::env::set_current_dir(root()?)?;
-    build_release(&["tickcast-server", "ledger"])?;
+    build_dist(&["tickcast-server", "ledger"])?;
     let mut seeds = plan.seed..plan.seed + plan.runs;
     let mut under_way: Vec<(u64, Child)> = Vec::new();
     let mut failed = Vec::new();
@@ -61,9 +61,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
 }
 
 fn start(plan: &Plan, seed: u64) -> Result<Child> {
-    let release = target()?.join("release");
-    let mut run = Command::new(release.join("ledger"));
-    run.arg("run").arg("--program").arg(release.join("tickcast")).args(["--seed", &seed.to_string()]);
+    let programs = target()?.join("dist");
+    let mut run = Command::new(programs.join("ledger"));
+    run.arg("run").arg("--program").arg(programs.join("tickcast")).args(["--seed", &seed.to_string()]);
     run.args(["--seconds", &plan.seconds.to_string(), "--readers", &plan.readers.to_string()]);
     run.args(plan.faketime.iter().flat_map(|library| [OsStr::new("--faketime"), library.as_os_str()]));
     run.stdin(Stdio::null()).spawn().context("cannot run the ledger")

@@ -16,14 +16,14 @@ pub(crate) fn target() -> Result<PathBuf> {
     Ok(root()?.join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into())))
 }
 
-/// Builds these packages in release mode, as they are measured.
-pub(crate) fn build_release(packages: &[&str]) -> Result<()> {
-    let mut build = cargo(&["build", "--release"]);
+/// Builds these packages as they are packaged and measured. Returns the folder of the programs.
+pub(crate) fn build_dist(packages: &[&str]) -> Result<PathBuf> {
+    let mut build = cargo(&["build", "--profile", "dist"]);
     for package in packages {
         build.args(["--package", package]);
     }
     ensure!(build.status().context("cannot build")?.success(), "{} do not build", packages.join(" and "));
-    Ok(())
+    Ok(target()?.join("dist"))
 }
 
 /// Returns a command with these arguments for the same Cargo that runs the task.

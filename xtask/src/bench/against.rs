@@ -49,7 +49,7 @@ pub(super) fn run(arguments: &[String]) -> Result<()> {
     let (pairs, wanted) = arguments::parse(rest, "--pairs", PAIRS)?;
     let runner = Runner::build()?;
     let earlier = earlier(revision)?;
-    let sides = [earlier.as_path(), runner.release.as_path()];
+    let sides = [earlier.as_path(), runner.programs.as_path()];
     let mut reports = [Reports::new(), Reports::new()];
     for pair in 1..=pairs {
         for case in CASES.iter().filter(|case| wanted.is_empty() || wanted.contains(&case.name)) {
@@ -154,14 +154,18 @@ fn earlier(revision: &str) -> Result<PathBuf> {
         git(&["worktree", "prune"])?;
         git(&["worktree", "add", "--quiet", "--force", "--detach", path, &commit])?;
     }
-    let mut cargo = cargo(&["build", "--release", "--package", "tickcast-server", "--package", "peers"]);
+    // Commits before the profile was there were measured as a plain release build, with the same settings.
+    let manifest = std::fs::read_to_string(tree.join("Cargo.toml")).context("no Cargo.toml")?;
+    let profile = if manifest.contains("[profile.dist]") { "dist" } else { "release" };
+    let mut cargo =
+        cargo(&["build", "--profile", profile, "--package", "tickcast-server", "--package", "peers"]);
     let built = cargo.current_dir(&tree).env("CARGO_TARGET_DIR", &build).status().context("cannot build")?;
     ensure!(built.success(), "{revision} does not build");
     // The rename is atomic, so an existing folder always has complete programs.
     let unfinished = place.join("unfinished");
     std::fs::create_dir_all(&unfinished)?;
     for program in PROGRAMS {
-        std::fs::copy(build.join("release").join(program), unfinished.join(program))?;
+        std::fs::copy(build.join(profile).join(program), unfinished.join(program))?;
     }
     std::fs::rename(unfinished, &programs)?;
     Ok(programs)

@@ -17,8 +17,8 @@ pub(super) struct Operation {
 }
 
 /// Returns a table of all operations, or `None` if valgrind is not available.
-pub(super) fn table(release: &Path) -> Result<Option<String>> {
-    let Some(counts) = counts(release)? else { return Ok(None) };
+pub(super) fn table(programs: &Path) -> Result<Option<String>> {
+    let Some(counts) = counts(programs)? else { return Ok(None) };
     let mut text = String::from("| operation | | instructions |\n|---|---|---|\n");
     for (operation, count) in counts {
         let count = super::table::short(count as f64);
@@ -28,11 +28,11 @@ pub(super) fn table(release: &Path) -> Result<Option<String>> {
 }
 
 /// Returns the number of instructions of each operation, or `None` if valgrind is not available.
-pub(super) fn counts(release: &Path) -> Result<Option<Vec<(Operation, u64)>>> {
+pub(super) fn counts(programs: &Path) -> Result<Option<Vec<(Operation, u64)>>> {
     if !have_valgrind() {
         return Ok(None);
     }
-    let program = release.join("instructions");
+    let program = programs.join("instructions");
     let list = Command::new(&program).output().context("cannot list the operations")?;
     let mut counts = Vec::new();
     for line in String::from_utf8_lossy(&list.stdout).lines() {

@@ -8,12 +8,12 @@ use serde_json::Value;
 
 use super::cases::{Case, Who};
 use super::servers::{Server, pinned};
-use crate::workspace::{build_release, root, target};
+use crate::workspace::{build_dist, root, target};
 
 /// The measured programs, and the folder for the files of their servers.
 pub(super) struct Runner {
     /// The folder of this tree's programs.
-    pub(super) release: PathBuf,
+    pub(super) programs: PathBuf,
     place: PathBuf,
     /// Whether nchan is installed and can be measured.
     pub(super) nchan: bool,
@@ -24,10 +24,10 @@ impl Runner {
     pub(super) fn build() -> Result<Self> {
         let root = root()?;
         std::env::set_current_dir(&root)?;
-        build_release(&["tickcast-server", "peers"])?;
+        let programs = build_dist(&["tickcast-server", "peers"])?;
         let place = target()?.join("bench");
         std::fs::create_dir_all(&place)?;
-        Ok(Self { release: target()?.join("release"), place, nchan: false })
+        Ok(Self { programs, place, nchan: false })
     }
 
     /// Returns the servers of this case that can be measured.
@@ -50,7 +50,7 @@ impl Runner {
 
     /// Returns the command that puts a server under load, from the second core.
     fn load(&self, server: &Server) -> Command {
-        let mut command = pinned(1, Path::new(&self.release).join("tickcast").as_path());
+        let mut command = pinned(1, Path::new(&self.programs).join("tickcast").as_path());
         command.args(["bench", "--json", "--pid", &server.pid().to_string()]).args(&server.arguments);
         command
     }

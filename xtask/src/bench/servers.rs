@@ -28,11 +28,11 @@ pub(super) struct Server {
 
 impl Server {
     /// Starts a server. `more` are arguments of tickcast, and `place` is the folder for the server's files.
-    pub(super) fn start(who: Who, more: &str, release: &Path, place: &Path) -> Result<Self> {
+    pub(super) fn start(who: Who, more: &str, programs: &Path, place: &Path) -> Result<Self> {
         match who {
-            Who::Tickcast => tickcast(release, more),
-            Who::Floor => peer(&release.join("floor")),
-            Who::Textbook => peer(&release.join("textbook")),
+            Who::Tickcast => tickcast(programs, more),
+            Who::Floor => peer(&programs.join("floor")),
+            Who::Textbook => peer(&programs.join("textbook")),
             Who::Nchan => nchan(place),
         }
     }
@@ -76,9 +76,9 @@ pub(super) fn pinned(core: u32, program: &Path) -> Command {
     command
 }
 
-fn tickcast(release: &Path, more: &str) -> Result<Server> {
+fn tickcast(programs: &Path, more: &str) -> Result<Server> {
     let (address, admin) = (free_address()?, free_address()?);
-    let mut command = pinned(0, &release.join("tickcast"));
+    let mut command = pinned(0, &programs.join("tickcast"));
     command.args(["serve", "--source", "none", "--publish-token", TOKEN, "--drain", "10ms"]);
     command
         .args(["--listen", &address, "--admin", &admin])
