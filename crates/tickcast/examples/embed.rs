@@ -1,10 +1,12 @@
-//! Live prices in an Axum application of your own: `cargo run --example embed`, then
-//! `curl -N localhost:3000/prices/stream?symbols=AAPL`.
+//! Live prices in an Axum application of your own.
+//!
+//! Run `cargo run -p tickcast --example embed`, then `curl -N '127.0.0.1:3000/prices/stream?symbols=AAPL'`.
 
 use std::time::Duration;
 
 use axum::{Router, routing::get};
 use tickcast::{Hub, Price, Symbol, Tick};
+use tokio::net::TcpListener;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -21,7 +23,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     });
 
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:3000".to_owned());
+    let listener = TcpListener::bind(address).await?;
+    println!("listening on http://{}", listener.local_addr()?);
     tickcast::serve(listener, app, std::future::pending()).await;
     Ok(())
 }
