@@ -68,7 +68,7 @@ async fn stalled_exports(server: &TestServer) {
     assert_eq!((served, stalled.iter().filter(|(_, status)| *status == 503).count()), (64, 36));
     let (status, retry, problem) = ask(server, "/v1/ticks/SHORT").await;
     assert_eq!((status, retry.as_deref()), (503, Some("5")), "{problem}");
-    assert!(problem.contains("too many exports are under way"), "{problem}");
+    assert!(problem.contains("too many exports are in progress"), "{problem}");
     assert!(threads(server) <= before + 2, "{} threads, {before} before", threads(server));
     let grown = server.resident().saturating_sub(resident);
     assert!(grown < 32 << 20, "{grown} bytes");
@@ -109,7 +109,7 @@ async fn stalled_readers_of_all_prices_share_one_snapshot() {
     assert_eq!((served, stalled.iter().filter(|(_, status)| *status == 503).count()), (64, 36));
     let (status, retry, problem) = ask(&server, "/v1/prices").await;
     assert_eq!((status, retry.as_deref()), (503, Some("5")), "{problem}");
-    assert!(problem.contains("too many large answers are under way"), "{problem}");
+    assert!(problem.contains("too many large answers are in progress"), "{problem}");
     for small in ["/v1/prices?symbols=S0001,S4999", "/v1/prices/S0001", "/v1/symbols"] {
         assert_eq!(ask(&server, small).await.0, 200, "{small}");
     }

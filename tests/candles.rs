@@ -62,10 +62,10 @@ async fn an_open_candle_is_marked_as_not_closed() {
     let day = &candles(&server, "interval=1d").await[0];
     assert_eq!((&day["closed"], &day["close"]), (&json!(false), &json!(1.10)));
     let (status, problem) = server.get("/v1/candles/A?interval=2m").await;
-    assert_eq!((status, &problem["detail"]), (400, &json!("interval: 1s, 1m, 5m, 1h or 1d is expected")));
+    assert_eq!((status, &problem["detail"]), (400, &json!("interval: expected 1s, 1m, 5m, 1h or 1d")));
     for limit in ["5001", "-1", "many"] {
         let (_, problem) = server.get(&format!("/v1/candles/A?limit={limit}")).await;
-        assert_eq!(problem["detail"], "limit: 1 to 5000 candles are expected", "{limit}");
+        assert_eq!(problem["detail"], "limit: expected 1 to 5000 candles", "{limit}");
     }
     assert_eq!(server.get("/v1/candles/B").await.0, 404);
 }

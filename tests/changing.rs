@@ -56,9 +56,9 @@ async fn a_stream_changes_its_symbols_without_a_new_connection() {
     assert_eq!((short(&ready).as_str(), &data(&ready)["symbols"]), ("ready @7", &json!(0)));
     for (body, parameter, detail) in [
         (r#"{"add":["A B"]}"#, "add", "entry 1: symbol holds ' '"),
-        (r#"{"remove":"A"}"#, "remove", "a list of symbols is expected"),
-        (r#"{"rate":2}"#, "rate", "mode=all is every tick"),
-        (r#"{"rate":"fast"}"#, "rate", "a number or null is expected"),
+        (r#"{"remove":"A"}"#, "remove", "expected a list of symbols"),
+        (r#"{"rate":2}"#, "rate", "mode=all sends every tick"),
+        (r#"{"rate":"fast"}"#, "rate", "expected a number or null"),
         (r#"{"rate":0}"#, "rate", "outside 0.1 ..= 100"),
     ] {
         let (status, problem) = patch(&server, &stream, body).await;

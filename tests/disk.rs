@@ -197,7 +197,7 @@ async fn damage_stops_the_start_and_the_error_names_the_repair_command() {
     assert!(
         says.contains(name)
             && says.contains(" is damaged at byte ")
-            && says.contains("its checksum is wrong"),
+            && says.contains("the checksum of the block is wrong"),
         "{says}"
     );
     assert!(says.contains(&format!("`tickcast tape repair {dir}`")), "{says}");
@@ -284,7 +284,7 @@ async fn an_incomplete_last_block_is_dropped_and_logged() {
     bytes[end - 10..].fill(0);
     std::fs::write(path, &bytes).unwrap();
     let server = TestServer::on_disk(folder.path(), &[]);
-    server.wait_for_log("the end of the tape was cut off by a crash at byte ");
+    server.wait_for_log("a crash cut off the end of the tape at byte ");
     assert_eq!(server.get("/v1/prices/A").await.1["n"], 9);
     // A reader has received the tenth tick. Its cursor is ahead of the tape, so the server sends a `reset`.
     let mut reader = back(&server, "?mode=all", &cursor).await;

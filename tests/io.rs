@@ -57,6 +57,6 @@ async fn a_forbidden_io_uring_falls_back_to_epoll() {
     command.stderr(std::process::Stdio::piped());
     let server = TestServer::launch(command);
     serves_many(&server).await;
-    let lines = server.log().lines().filter(|line| line.contains("no io_uring here")).count();
+    let lines = server.log().lines().filter(|line| line.contains("io_uring is not available")).count();
     assert_eq!(lines, 1, "{}", server.log());
 }

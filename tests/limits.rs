@@ -57,7 +57,7 @@ async fn streams_above_the_connection_limit_are_asked_to_retry() {
     // Short requests are answered, and open streams are not affected.
     server.publish(&[("A", "1")]).await;
     assert_eq!(first.tick().await.price, "1");
-    let lines = said(&server, "no place for another stream");
+    let lines = said(&server, "the stream limit is reached");
     assert!(lines >= 1 && lines <= begin.elapsed().as_secs() + 2, "{lines} lines");
     drop(others.split_off(10));
     eventually(async || {

@@ -150,7 +150,7 @@ async fn repeated_symbols_parameters_add_up_and_errors_suggest_the_right_case() 
     let mut reader = crate::client::Reader::open(&server, "?symbols=C&symbols=A").await;
     assert_eq!([reader.tick().await.symbol, reader.tick().await.symbol], ["A", "C"]);
     let (status, problem) = server.get("/v1/candles/A?limit=1&limit=2").await;
-    assert_eq!((status, &problem["detail"]), (400, &json!("limit: it is given twice")));
+    assert_eq!((status, &problem["detail"]), (400, &json!("limit: the parameter occurs twice")));
     for path in ["/v1/prices/brk.b", "/v1/candles/brk.b", "/v1/ticks/brk.b"] {
         let (status, problem) = server.get(path).await;
         assert_eq!(

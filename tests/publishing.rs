@@ -36,7 +36,7 @@ async fn invalid_prices_are_rejected_by_name_and_the_rest_is_accepted() {
     for (price, error) in [
         ("NaN", "not JSON: expected value at column 23, at `NaN`"),
         ("1e400", "price has more than 28 digits once written out"),
-        ("null", "price is null, a number or a decimal as text is expected"),
+        ("null", "price: expected a number or a decimal as text, found null"),
         (&"7".repeat(29), "price has more than 28 digits once written out"),
         ("\"\"", "price is empty"),
         ("+1", "not JSON: expected value at column 23, at `+1`"),
@@ -80,7 +80,7 @@ async fn every_tick_rule_has_its_own_error_message() {
         (r#"{"symbol":"A","price":1,"change":"x"}"#.to_owned(), "change `x` is not a decimal number"),
         (
             r#"{"symbol":"A","price":1,"prev_close":true}"#.to_owned(),
-            "prev_close is true or false, a number or a decimal as text is expected",
+            "prev_close: expected a number or a decimal as text, found true or false",
         ),
         (
             r#"{"symbol":"A","price":1,"time":"now"}"#.to_owned(),
@@ -89,7 +89,7 @@ async fn every_tick_rule_has_its_own_error_message() {
         ),
         (
             r#"{"symbol":"A","price":1,"time":true}"#.to_owned(),
-            "time is true or false, a whole number of milliseconds or RFC 3339 is expected",
+            "time: expected a whole number of milliseconds or RFC 3339, found true or false",
         ),
         (
             r#"{"symbol":"A","price":1,"time":1704067200}"#.to_owned(),
@@ -101,27 +101,27 @@ async fn every_tick_rule_has_its_own_error_message() {
         ),
         (
             format!(r#"{{"symbol":"A","price":1,"time":{tomorrow}}}"#),
-            "time 2592000000000 lies more than 60s ahead of the server's clock",
+            "time 2592000000000 is more than 60s ahead of the server's clock",
         ),
         (r#"{"symbol":"A","price":1,"n":5}"#.to_owned(), "`n` is reserved"),
         (
             r#"{"symbol":"A","price":1,"bid-size":5}"#.to_owned(),
-            "`bid-size` is not a name for an extra: [A-Za-z][A-Za-z0-9_]{0,31} is expected",
+            "`bid-size` is not a valid name for an extra (expected [A-Za-z][A-Za-z0-9_]{0,31})",
         ),
         (
             r#"{"symbol":"A","price":1,"x":{}}"#.to_owned(),
-            "x is an object or an array, text, a number, true, false or null is expected",
+            "x: expected text, a number, true, false or null, found an object or an array",
         ),
-        (format!(r#"{{"symbol":"A","price":1{extras}}}"#), "more than 16 extras"),
+        (format!(r#"{{"symbol":"A","price":1{extras}}}"#), "the tick has more than 16 extras"),
         (
             format!(r#"{{"symbol":"A","price":1,"x":"{}"}}"#, "y".repeat(1024)),
-            "extras take more than 1024 bytes together",
+            "the extras have more than 1024 bytes in total",
         ),
         (
             format!(r#"{{"symbol":"A","price":1,"x":"{}"}}"#, "y".repeat(20_000)),
-            "a tick of more than 16384 bytes",
+            "the tick has more than 16384 bytes",
         ),
-        (r#"{"symbol":"A","price":1,"price":1}"#.to_owned(), "`price` is there twice"),
+        (r#"{"symbol":"A","price":1,"price":1}"#.to_owned(), "`price` occurs twice"),
     ] {
         let (status, answer) = server.post(&format!("[{tick}]")).await;
         assert_eq!((status, answer["rejected"][0]["error"].as_str()), (422, Some(error)), "{answer}");
@@ -134,7 +134,7 @@ async fn a_request_without_an_accepted_tick_fails() {
     let server = TestServer::start();
     let (status, problem) = server.post(r#"{"symbol":"A"}"#).await;
     assert_eq!((status, &problem["status"]), (422, &json!(422)), "{problem}");
-    assert_eq!(problem["detail"], "no tick was taken: price is missing");
+    assert_eq!(problem["detail"], "no tick was accepted: price is missing");
     let counts = ["accepted", "late", "unchanged", "rejected_count"].map(|name| problem[name].as_u64());
     assert_eq!(counts, [Some(0), Some(0), Some(0), Some(1)], "{problem}");
     assert_eq!(problem["rejected"], json!([{"index":0,"symbol":"A","error":"price is missing"}]));
@@ -199,14 +199,14 @@ async fn bodies_may_be_compressed_and_start_with_a_byte_order_mark() {
         assert_eq!(answer.status(), 400);
         let problem: serde_json::Value = answer.json().await.unwrap();
         let detail = problem["detail"].as_str().unwrap();
-        assert!(detail.starts_with(&format!("the body broke off, or is no {coding}: ")), "{detail}");
+        assert!(detail.starts_with(&format!("the body ended too early or is not {coding}: ")), "{detail}");
     }
     for coding in ["br", "gzip, gzip", "deflate"] {
         let refused = post(coding, lines.as_bytes().to_vec()).await;
         assert_eq!(refused.status(), 415);
         assert_eq!(refused.headers()["accept-encoding"], "gzip, zstd");
         let problem: serde_json::Value = refused.json().await.unwrap();
-        assert_eq!(problem["detail"], "Content-Encoding: gzip, zstd or none is expected");
+        assert_eq!(problem["detail"], "Content-Encoding: expected gzip, zstd or none");
     }
 }
 
@@ -231,7 +231,7 @@ async fn a_compressed_body_expands_in_constant_memory() {
         let request = server.http.post(format!("{}/v1/prices", server.public)).bearer_auth(TOKEN);
         let request = request.header("content-type", NDJSON).header("content-encoding", coding).body(bomb);
         let problem: serde_json::Value = request.send().await.unwrap().json().await.unwrap();
-        assert_eq!(problem["rejected"][0]["error"], "a tick of more than 16384 bytes", "{problem}");
+        assert_eq!(problem["rejected"][0]["error"], "the tick has more than 16384 bytes", "{problem}");
     }
     let grown = server.resident().saturating_sub(before);
     assert!(grown < 32 * MIB, "memory grew by {} MiB", grown / MIB);
@@ -378,7 +378,7 @@ async fn an_unreadable_body_is_a_bad_request() {
         let (status, problem) = server.post(body).await;
         assert_eq!(status, 400, "{problem}");
         assert!(
-            problem["detail"].as_str().unwrap().starts_with("nothing could be read: not JSON: "),
+            problem["detail"].as_str().unwrap().starts_with("no tick could be read: not JSON: "),
             "{problem}"
         );
     }
@@ -408,7 +408,10 @@ async fn a_long_body_is_read_in_constant_memory() {
     let (status, answer) = server.post_as(NDJSON, reqwest::Body::wrap_stream(body)).await;
     assert!(sent.load(Ordering::Relaxed) > 120 * MIB);
     assert_eq!((status, &answer["accepted"], &answer["rejected_count"]), (200, &json!(65_536), &json!(1)));
-    assert_eq!(answer["rejected"][0], json!({"index": 32_768, "error": "a tick of more than 16384 bytes"}));
+    assert_eq!(
+        answer["rejected"][0],
+        json!({"index": 32_768, "error": "the tick has more than 16384 bytes"})
+    );
     let grown = server.resident().saturating_sub(before);
     assert!(grown < 32 * MIB, "memory grew by {} MiB", grown / MIB);
 }
@@ -422,7 +425,7 @@ async fn new_symbols_are_rejected_above_the_symbol_limit() {
     assert_eq!(answer["accepted"], 3);
     assert_eq!(
         answer["rejected"],
-        json!([{"index":2,"symbol":"C","error":"the market holds 2 symbols, the limit"}])
+        json!([{"index":2,"symbol":"C","error":"the market has 2 symbols, which is the limit"}])
     );
 }
 

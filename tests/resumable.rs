@@ -198,12 +198,12 @@ async fn an_invalid_cursor_gets_a_reset_and_a_new_snapshot() {
 async fn invalid_stream_parameters_are_named() {
     let server = TestServer::start();
     for (query, parameter, detail) in [
-        ("?mode=lossless", "mode", "latest or all is expected"),
-        ("?mode=all&rate=1", "rate", "mode=all is every tick; a rate needs mode=latest"),
-        ("?heartbeat=0", "heartbeat", "3 to 60 seconds are expected"),
-        ("?heartbeat=61", "heartbeat", "3 to 60 seconds are expected"),
-        ("?heartbeat=often", "heartbeat", "3 to 60 seconds are expected"),
-        ("?since=yesterday", "since", "or start"),
+        ("?mode=lossless", "mode", "expected latest or all"),
+        ("?mode=all&rate=1", "rate", "mode=all sends every tick; a rate needs mode=latest"),
+        ("?heartbeat=0", "heartbeat", "expected 3 to 60 seconds"),
+        ("?heartbeat=61", "heartbeat", "expected 3 to 60 seconds"),
+        ("?heartbeat=often", "heartbeat", "expected 3 to 60 seconds"),
+        ("?since=yesterday", "since", "and not start"),
         ("?symbols=A%20B", "symbols", "holds ' '"),
     ] {
         let (status, problem) = server.get(&format!("/v1/stream{query}")).await;

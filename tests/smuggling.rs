@@ -98,7 +98,7 @@ async fn a_refused_request_gets_a_reason() {
     let server = TestServer::start();
     let answer = ask(&server, &format!("GET /prices/stream HTTP/1.1\r\n{}\r\n", SHAPES[0].1));
     assert!(answer.contains("content-type: application/problem+json\r\n"), "{answer}");
-    assert!(answer.contains("content-length and transfer-encoding do not go together"), "{answer}");
+    assert!(answer.contains("content-length and transfer-encoding cannot be combined"), "{answer}");
 }
 
 /// Checks both paths, and a connection that has had a request before.

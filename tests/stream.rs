@@ -88,14 +88,14 @@ async fn invalid_parameters_are_named() {
         (long.as_str(), "symbols", "symbols: entry 1: symbol has 5000 bytes, the limit is 32"),
         (many.as_str(), "symbols", "symbols: 1001 symbols are named, the limit is 1000"),
         ("/prices/stream?symbols=A%20B", "symbols", "entry 1: symbol holds ' '"),
-        ("/prices/stream?symbols=", "symbols", "no symbol is named; leave the list out for all of them"),
-        ("/prices/stream?rate=0", "rate", "rate: 0.1 to 100 updates a second are expected"),
-        ("/prices/stream?rate=fast", "rate", "0.1 to 100 updates a second are expected"),
-        ("/prices/stream?heartbeat=2", "heartbeat", "3 to 60 seconds are expected"),
-        ("/prices/stream?heartbeat=316", "heartbeat", "3 to 60 seconds are expected"),
-        ("/prices/stream?snapshot=maybe", "snapshot", "true or false is expected"),
-        ("/v1/symbols?limit=0", "limit", "1 to 1000 symbols are expected"),
-        ("/prices/stream?symbol=A", "symbol", "the nearest known one is \"symbols\""),
+        ("/prices/stream?symbols=", "symbols", "the list is empty; leave the list out to select all symbols"),
+        ("/prices/stream?rate=0", "rate", "rate: expected 0.1 to 100 updates per second"),
+        ("/prices/stream?rate=fast", "rate", "expected 0.1 to 100 updates per second"),
+        ("/prices/stream?heartbeat=2", "heartbeat", "expected 3 to 60 seconds"),
+        ("/prices/stream?heartbeat=316", "heartbeat", "expected 3 to 60 seconds"),
+        ("/prices/stream?snapshot=maybe", "snapshot", "expected true or false"),
+        ("/v1/symbols?limit=0", "limit", "expected 1 to 1000 symbols"),
+        ("/prices/stream?symbol=A", "symbol", "the nearest known parameter is \"symbols\""),
     ] {
         let (status, problem) = server.get(path).await;
         assert_eq!((status, problem["parameter"].as_str()), (400, Some(parameter)), "{problem}");

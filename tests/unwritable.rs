@@ -105,10 +105,16 @@ async fn a_missing_tape_folder_rejects_ticks_and_fails_readiness() {
     eventually(async || server.get("/readyz").await.0 == 503).await;
     let (_, ready) = server.get("/readyz").await;
     let why = ready["reasons"][0].as_str().unwrap();
-    assert!(why.contains("publishing fails") && why.contains("its folder was deleted or moved"), "{why}");
+    assert!(
+        why.contains("publishing fails") && why.contains("the tape's folder was deleted or moved"),
+        "{why}"
+    );
     let (status, problem) = server.post(r#"{"symbol":"A","price":2}"#).await;
     assert_eq!(status, 507, "{problem}");
-    assert!(problem["detail"].as_str().unwrap().contains("its folder was deleted or moved"), "{problem}");
+    assert!(
+        problem["detail"].as_str().unwrap().contains("the tape's folder was deleted or moved"),
+        "{problem}"
+    );
     assert!(!can_publish(&server).await);
     assert_eq!(server.get("/v1/prices/A").await.1["n"], 1, "readers must still be served");
 }

@@ -103,8 +103,10 @@ impl PriceStream {
             let event = match timeout(silence, events.next()).await {
                 Ok(Some(Ok(event))) => event,
                 Ok(Some(Err(why))) => return Ok(self.broken(&why)),
-                Ok(None) => return Ok(self.broken("it ended")),
-                Err(_) => return Ok(self.broken(&format!("nothing came for {} s", silence.as_secs()))),
+                Ok(None) => return Ok(self.broken("the stream ended")),
+                Err(_) => {
+                    return Ok(self.broken(&format!("no data was received for {} s", silence.as_secs())));
+                }
             };
             if let Some(retry) = event.retry {
                 self.backoff.set_retry(retry);

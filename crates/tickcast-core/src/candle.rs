@@ -58,7 +58,7 @@ impl Interval {
 
 /// Error for a text that is not an [`Interval`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("1s, 1m, 5m, 1h or 1d is expected")]
+#[error("expected 1s, 1m, 5m, 1h or 1d")]
 pub struct IntervalError;
 
 impl FromStr for Interval {

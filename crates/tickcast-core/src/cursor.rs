@@ -195,7 +195,7 @@ pub struct Cursor {
 /// Error for a text that is not a [`Cursor`]. The error does not contain the text, because a client can send
 /// any text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a cursor: 12 hex digits, a dash, a sequence number, a dot and 4 characters are expected")]
+#[error("not a cursor (expected 12 hex digits, a dash, a sequence number, a dot and 4 characters)")]
 pub struct CursorError;
 
 impl Cursor {

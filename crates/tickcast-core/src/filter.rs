@@ -44,7 +44,7 @@ pub struct Filter {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FilterError {
     /// The list is empty. To select every symbol, leave the list out.
-    #[error("no symbol is named; leave the list out for all of them")]
+    #[error("the list is empty; leave the list out to select all symbols")]
     Empty,
     /// The list has more than [`MAX_FILTER_ENTRIES`] entries.
     #[error("{0} symbols are named, the limit is {MAX_FILTER_ENTRIES}")]
@@ -53,7 +53,7 @@ pub enum FilterError {
     #[error("{0} patterns are given, the limit is {MAX_FILTER_PATTERNS}")]
     TooManyPatterns(usize),
     /// A symbol cannot be removed because a remaining pattern matches it.
-    #[error("{symbol} cannot be left out while {pattern} asks for it")]
+    #[error("{symbol} cannot be removed while the pattern {pattern} matches this symbol")]
     Covered {
         /// The symbol.
         symbol: Symbol,
@@ -246,7 +246,7 @@ mod tests {
         assert!(!Filter::none().matches(&Symbol::new("A").unwrap()) && !Filter::none().is_all());
         assert_eq!(
             Filter::all().without(&filter("A")).unwrap_err().to_string(),
-            "A cannot be left out while * asks for it"
+            "A cannot be removed while the pattern * matches this symbol"
         );
         let names = |from: usize| {
             Filter::parse(

@@ -31,7 +31,7 @@ pub struct DiskTape(pub(crate) Arc<SegmentSet>);
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The tape no longer holds the entries after the position.
-    #[error("the tape begins later")]
+    #[error("the tape begins after the requested position")]
     Expired,
     /// The data is not what was written.
     #[error("{} is damaged at byte {offset}: {why}", .file.display())]

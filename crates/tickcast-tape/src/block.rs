@@ -169,23 +169,24 @@ impl<'a> Block<'a> {
         }
         let length = u32_at(head, 4) as usize;
         if length > MAX_BLOCK_BYTES {
-            return Err(NoBlock::Damaged("its length cannot be"));
+            return Err(NoBlock::Damaged("the length of the block is invalid"));
         }
         let whole = head_length + length;
         let Some(all) = bytes.get(..whole) else { return Err(NoBlock::Short(whole)) };
         if checksum(&all[4..8], &all[CHECKED..]) != u32_at(head, 8) {
-            return Err(NoBlock::Damaged("its checksum is wrong"));
+            return Err(NoBlock::Damaged("the checksum of the block is wrong"));
         }
         let (stamp, notes) = if head_length == HEAD {
             let now = i64::from_le_bytes(u64_at(head, 32).to_le_bytes());
-            let now = Time::from_millis(now).map_err(|_| NoBlock::Damaged("its time cannot be"))?;
+            let now =
+                Time::from_millis(now).map_err(|_| NoBlock::Damaged("the time of the block is invalid"))?;
             (Some(Stamp { now, before: Digest::from_bits(u32_at(head, 40)) }), u32_at(head, 44))
         } else {
             (None, 0)
         };
         let count = u32_at(head, 12);
         if (count == 0 && notes == 0) || u64_at(head, 16) == 0 {
-            return Err(NoBlock::Damaged("it holds nothing"));
+            return Err(NoBlock::Damaged("the block is empty"));
         }
         let (first, durable) = (Seq::new(u64_at(head, 16)), Seq::new(u64_at(head, 24)));
         Ok((Self { first, durable, count, stamp, notes, records: &all[head_length..] }, whole))

@@ -138,9 +138,11 @@ impl DataDir {
         let same = fs::metadata(&self.path).and_then(|there| Ok(same_file(&there, &self.folder.metadata()?)));
         match same {
             Ok(true) => None,
-            Ok(false) => Some("another folder has taken its place"),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Some("its folder was deleted or moved"),
-            Err(_) => Some("its folder cannot be reached"),
+            Ok(false) => Some("the tape's folder was replaced by another folder"),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Some("the tape's folder was deleted or moved")
+            }
+            Err(_) => Some("the tape's folder cannot be reached"),
         }
     }
 
@@ -170,12 +172,13 @@ impl DataDir {
             Err(error) => return Err(OpenError::Io { path, error }),
         };
         let damaged = |why| OpenError::Damaged { file: path.clone(), offset: 0, why };
-        let state: State = serde_json::from_slice(&text).map_err(|_| damaged("it is no state"))?;
+        let state: State =
+            serde_json::from_slice(&text).map_err(|_| damaged("the file contains no valid state"))?;
         if state.version > VERSION {
             return Err(OpenError::Newer(path));
         }
         let epoch =
-            u64::from_str_radix(&state.epoch, 16).map_err(|_| damaged("its epoch is no hex number"))?;
+            u64::from_str_radix(&state.epoch, 16).map_err(|_| damaged("the epoch is not a hex number"))?;
         let ending = match state.closed_at {
             Some(seq) => LastRun::Closed(Seq::new(seq)),
             None if !state.boot.is_empty() && state.boot == boot() => LastRun::Killed,

@@ -15,7 +15,7 @@ pub enum OpenError {
     Locked(PathBuf),
     /// The content of a file is not what was written.
     #[error(
-        "{} is damaged at byte {offset}: {why}. `tickcast tape repair {}` keeps what comes before and sets the rest aside",
+        "{} is damaged at byte {offset}: {why}. `tickcast tape repair {}` keeps the data before this byte and moves the rest to files that end in `.damaged`",
         .file.display(), .file.parent().unwrap_or(Path::new(".")).display()
     )]
     Damaged {

@@ -46,7 +46,7 @@ pub fn open(folder: &Path, options: Options, limits: Limits) -> Result<Opened, O
     let epoch = match (last, ending) {
         (Some(epoch), LastRun::Closed(_) | LastRun::Killed) => epoch,
         (Some(_), _) => {
-            tracing::warn!("the system ended before the tape was closed: a new epoch begins");
+            tracing::warn!("the system stopped before the tape was closed; a new epoch begins");
             fresh_epoch()
         }
         (None, _) => fresh_epoch(),
@@ -76,7 +76,7 @@ pub fn open(folder: &Path, options: Options, limits: Limits) -> Result<Opened, O
     if let Err(error) = folder.begin_run(epoch) {
         // The next run must not believe that this run was closed cleanly or only killed. Without a state
         // file, the next run begins a new epoch.
-        tracing::warn!(%error, "the beginning of this run cannot be noted: the next one begins an epoch");
+        tracing::warn!(%error, "cannot record the start of this run; the next run will begin a new epoch");
         folder.remove_state().map_err(OpenError::io(&folder.path))?;
     }
     // The data of a killed run may not be confirmed on disk, so the data is confirmed now.
@@ -146,7 +146,7 @@ pub(crate) fn scan(
                 drop_later(&files[at..], change)?;
                 break;
             }
-            return Err(damaged(0, "the files before it are missing, or end elsewhere"));
+            return Err(damaged(0, "the files before this file are missing or end at another position"));
         }
         let file = File::options().read(true).write(change).open(&path).map_err(OpenError::io(&path))?;
         let mut bytes = Vec::new();
@@ -155,7 +155,7 @@ pub(crate) fn scan(
         // The creation of the file was interrupted: nothing was ever written to the file.
         if newest && bytes.iter().all(|b| *b == 0) {
             if change {
-                tracing::warn!(file = %path.display(), "a part of the tape was only just being made: it is made anew");
+                tracing::warn!(file = %path.display(), "the creation of a segment was interrupted; the segment will be created again");
                 std::fs::remove_file(&path).map_err(OpenError::io(&path))?;
             }
             continue;
@@ -194,7 +194,7 @@ pub(crate) fn scan(
         && seq != head
         && let Some(last) = segments.back()
     {
-        let why = "it does not end where it was closed";
+        let why = "the tape does not end at the position that was recorded when the tape was closed";
         return Err(OpenError::Damaged { file: last.path.clone(), offset: last.written(), why });
     }
     if restoring.head() != head {
@@ -234,7 +234,7 @@ fn begin(
                 return Ok((restoring, digest));
             }
             Err(why) => {
-                tracing::warn!(file = %path.display(), "a snapshot of the market is passed over: {why}");
+                tracing::warn!(file = %path.display(), "a snapshot of the market is skipped: {why}");
                 worst = Some((path, why));
             }
         }
@@ -275,14 +275,14 @@ impl Walk<'_> {
                 Err(NoBlock::Damaged(why)) => return Some(why),
             };
             if block.first != segment.last().next() {
-                return Some("a block is missing before it");
+                return Some("a block before this block is missing");
             }
             if block.records().count() != block.count as usize {
-                return Some("its entries make no sense");
+                return Some("the entries of the block are invalid");
             }
             let before = self.digest.unwrap_or_default();
             if block.stamp.is_some_and(|stamp| stamp.before != before) {
-                return Some("it does not follow what comes before it");
+                return Some("the block does not continue the data before the block");
             }
             if let Some(why) = self.take(&block) {
                 return Some(why);
@@ -318,7 +318,7 @@ impl Walk<'_> {
         }
         match (self.known, self.digest) {
             (Some(known), Some(digest)) if known != digest => {
-                Some("it is not the tape that the snapshot of the market was made of")
+                Some("the snapshot of the market was made from another tape")
             }
             (None, Some(digest)) => {
                 self.restoring.set_digest(digest);
@@ -365,7 +365,7 @@ fn lost_with(files: &[(Seq, PathBuf)], head: Seq) -> Result<bool, OpenError> {
 
 fn drop_later(files: &[(Seq, PathBuf)], change: bool) -> Result<(), OpenError> {
     for (_, path) in files.iter().filter(|_| change) {
-        tracing::warn!(file = %path.display(), "a crash took what comes before this part of the tape: it is dropped");
+        tracing::warn!(file = %path.display(), "the data before this segment was lost in a crash; the segment is deleted");
         std::fs::remove_file(path).map_err(OpenError::io(path))?;
     }
     Ok(())
@@ -375,7 +375,7 @@ fn drop_later(files: &[(Seq, PathBuf)], change: bool) -> Result<(), OpenError> {
 fn cut(segment: &Segment, written: u64, why: &'static str) -> io::Result<()> {
     tracing::warn!(
         file = %segment.path.display(),
-        "the end of the tape was cut off by a crash at byte {written} ({why}): it goes on after {}",
+        "a crash cut off the end of the tape at byte {written} ({why}); the tape continues after {}",
         segment.last().get()
     );
     // The bytes after the end are zero when space is reserved again.

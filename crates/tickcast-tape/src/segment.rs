@@ -198,12 +198,12 @@ fn head(first: Seq) -> [u8; HEAD] {
 /// Checks the header of a file that must begin with `first`. Returns how the file's version compares with
 /// this version, or a description of the damage.
 pub(crate) fn check_head(bytes: &[u8], first: Seq) -> Result<std::cmp::Ordering, &'static str> {
-    let Some(head) = bytes.get(..HEAD) else { return Err("it has no head") };
+    let Some(head) = bytes.get(..HEAD) else { return Err("the file has no header") };
     if head[..8] != *MARK || u32_at(head, 20) != crc32c::crc32c(&head[..20]) {
-        return Err("its head is not that of a tape");
+        return Err("the header is not the header of a tape");
     }
     if u64_at(head, 12) != first.get() {
-        return Err("its name is not its own");
+        return Err("the file name does not match the header");
     }
     Ok(u32_at(head, 8).cmp(&VERSION))
 }

@@ -118,7 +118,7 @@ impl SegmentSet {
             .unwrap_or(false);
         // A newer segment may have been added since. But the path of a segment never changes, so the check
         // stays correct.
-        self.folder.why_lost().or_else(|| (!in_place).then_some("its newest file was deleted or replaced"))
+        self.folder.why_lost().or_else(|| (!in_place).then_some("the newest segment was deleted or replaced"))
     }
 
     /// Returns a receiver of the sequence number up to which the disk has confirmed everything.
@@ -222,7 +222,7 @@ impl SegmentSet {
             segments.pop_front();
             drop(segments);
             if let Err(error) = std::fs::remove_file(&path) {
-                tracing::warn!(%error, file = %path.display(), "an old part of the tape cannot be removed");
+                tracing::warn!(%error, file = %path.display(), "an old segment cannot be deleted");
             }
         }
     }

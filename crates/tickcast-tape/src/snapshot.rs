@@ -105,13 +105,13 @@ pub(crate) fn read(
     base: Seq,
     mut each: impl FnMut(SnapshotRecord<'_>),
 ) -> Result<Option<Digest>, &'static str> {
-    let unreadable = |_| "it cannot be read to its end";
-    let mut file = BufReader::new(File::open(path).map_err(|_| "it cannot be opened")?);
+    let unreadable = |_| "the snapshot cannot be read to its end";
+    let mut file = BufReader::new(File::open(path).map_err(|_| "the snapshot cannot be opened")?);
     let mut head = [0; 20];
     file.read_exact(&mut head).map_err(unreadable)?;
     let version = u32_at(&head, 8);
     if head[..8] != *MARK || ![VERSION, VERSION_1].contains(&version) || u64_at(&head, 12) != base.get() {
-        return Err("its head is not that of a snapshot");
+        return Err("the header is not the header of a snapshot");
     }
     let mut digest = None;
     if version == VERSION {
@@ -132,7 +132,7 @@ pub(crate) fn read(
             return if whole { Ok(digest) } else { Err("symbols are missing") };
         }
         if length > MAX_RECORD_BYTES {
-            return Err("a symbol's length cannot be");
+            return Err("a symbol's length is invalid");
         }
         bytes.resize(length, 0);
         file.read_exact(&mut bytes).map_err(unreadable)?;
@@ -145,7 +145,7 @@ pub(crate) fn read(
             } else {
                 decode(&bytes, version).map(|standing| SnapshotRecord::Symbol(Box::new(standing)))
             }
-            .ok_or("a symbol makes no sense")?,
+            .ok_or("a symbol is invalid")?,
         );
         count += 1;
     }

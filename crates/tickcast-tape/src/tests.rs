@@ -582,7 +582,8 @@ fn a_writer_that_loses_its_directory_stops_and_writes_nothing_into_another() {
             }
         };
         // The writer may check the path before the other directory exists.
-        let known = ["another folder has taken its place", "its folder was deleted or moved"];
+        let known =
+            ["the tape's folder was replaced by another folder", "the tape's folder was deleted or moved"];
         assert!(
             known.iter().any(|known| why == format!("the tape cannot be written any more: {known}")),
             "{why}"

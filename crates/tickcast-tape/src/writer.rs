@@ -78,7 +78,7 @@ impl Writer {
         let start = (self.next, self.digest);
         let fresh = Segment::create(&self.segments.folder.path, start, size).map_err(AppendError::Full)?;
         if let Err(error) = self.segment.file.set_len(self.segment.written()) {
-            tracing::warn!(%error, "a part of the tape keeps the room it does not need");
+            tracing::warn!(%error, "the unused space of a segment cannot be released");
         }
         self.segment = Arc::new(fresh);
         self.segments.push(Arc::clone(&self.segment));
@@ -144,7 +144,7 @@ impl Writer {
             return;
         }
         if let Err(error) = self.segments.folder.end_run(self.segments.epoch, self.segment.last()) {
-            tracing::warn!(%error, "that the tape was closed in order cannot be noted");
+            tracing::warn!(%error, "cannot record that the tape was closed cleanly");
         }
     }
 }

@@ -107,7 +107,7 @@ impl Answers {
 
     /// Returns a permit for the window of a body that was compressed with zstd.
     pub(crate) fn window(&self) -> Result<AnswerPermit, Busy> {
-        self.permit(&self.windows, 1, "bodies compressed by zstd")
+        self.permit(&self.windows, 1, "bodies compressed with zstd")
     }
 
     /// Returns a finished body, ready to be sent. A body longer than one piece is sent in pieces and needs a

@@ -190,7 +190,9 @@ impl Server {
         stop.cancel();
         drop(self.listener);
         if tokio::time::timeout(self.grace, graceful.shutdown()).await.is_err() {
-            tracing::warn!("some connections would not end: they are cut with the runtime");
+            tracing::warn!(
+                "some connections did not end in time; the connections are closed with the runtime"
+            );
         }
     }
 }

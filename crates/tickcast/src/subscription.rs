@@ -24,7 +24,7 @@ pub struct Rate(Duration);
 
 /// The error for a number that is not a valid [`Rate`].
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
-#[error("{0} updates a second is outside {min} ..= {max}", min = RATES.start(), max = RATES.end())]
+#[error("{0} updates per second is outside {min} ..= {max}", min = RATES.start(), max = RATES.end())]
 pub struct RateError(pub f64);
 
 impl Rate {
@@ -219,6 +219,6 @@ mod tests {
         for bad in [0.0, 0.09, 100.1, -1.0, f64::NAN, f64::INFINITY] {
             assert!(Rate::per_second(bad).is_err(), "{bad}");
         }
-        assert_eq!(RateError(0.0).to_string(), "0 updates a second is outside 0.1 ..= 100");
+        assert_eq!(RateError(0.0).to_string(), "0 updates per second is outside 0.1 ..= 100");
     }
 }

@@ -97,7 +97,7 @@ fn a_time_too_far_ahead_and_a_symbol_above_the_limit_are_rejected() {
     let ahead = NOON + 60_001;
     let json = format!(r#"{{"symbol":"A","price":1,"time":{ahead}}}"#);
     let refused = give(&mut log, &json, SourceOptions::default()).unwrap_err();
-    assert_eq!(refused.to_string(), format!("time {ahead} lies more than 60s ahead of the server's clock"));
+    assert_eq!(refused.to_string(), format!("time {ahead} is more than 60s ahead of the server's clock"));
     give(&mut log, r#"{"symbol":"A","price":1}"#, SourceOptions::default()).unwrap();
     assert_eq!(
         give(&mut log, r#"{"symbol":"B","price":1}"#, SourceOptions::default()),

@@ -33,10 +33,10 @@ pub enum Value<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TickError {
     /// The text is longer than a tick may be.
-    #[error("a tick of more than {MAX_ITEM_BYTES} bytes")]
+    #[error("the tick has more than {MAX_ITEM_BYTES} bytes")]
     TooLong,
     /// The array of ticks does not end, so ticks may be missing.
-    #[error("the array does not end: there may have been more ticks")]
+    #[error("the array of ticks does not end; ticks may be missing")]
     Unfinished,
     /// The text is not a JSON object. Contains what the parser found, and where.
     #[error("not JSON: {0}")]
@@ -59,7 +59,7 @@ pub enum TickError {
         error: PriceError,
     },
     /// A member has the wrong type.
-    #[error("{field} is {found}, {expected} is expected")]
+    #[error("{field}: expected {expected}, found {found}")]
     Type {
         /// Name of the member.
         field: String,
@@ -72,7 +72,7 @@ pub enum TickError {
     #[error(transparent)]
     Time(#[from] TimeTextError),
     /// `time` is further ahead than the source allows.
-    #[error("time {time} lies more than {max_ahead:?} ahead of the server's clock")]
+    #[error("time {time} is more than {max_ahead:?} ahead of the server's clock")]
     TimeInFuture {
         /// The rejected time, in ms since 1970.
         time: i64,
@@ -80,29 +80,29 @@ pub enum TickError {
         max_ahead: Duration,
     },
     /// A member is present twice.
-    #[error("`{0}` is there twice")]
+    #[error("`{0}` occurs twice")]
     DuplicateField(String),
     /// The name is reserved: tickcast sets this member itself.
     #[error("`{0}` is reserved")]
     Reserved(String),
     /// The name of an extra is invalid.
-    #[error("`{0}` is not a name for an extra: [A-Za-z][A-Za-z0-9_]{{0,31}} is expected")]
+    #[error("`{0}` is not a valid name for an extra (expected [A-Za-z][A-Za-z0-9_]{{0,31}})")]
     ExtraName(String),
     /// An extra is marked as a number, but its text is not a number.
     #[error("{0} is not a number")]
     ExtraNumber(String),
     /// The tick has too many extras.
-    #[error("more than {MAX_EXTRAS} extras")]
+    #[error("the tick has more than {MAX_EXTRAS} extras")]
     TooManyExtras,
     /// The extras are too long together.
-    #[error("extras take more than {MAX_EXTRAS_BYTES} bytes together")]
+    #[error("the extras have more than {MAX_EXTRAS_BYTES} bytes in total")]
     ExtrasTooLong,
     /// The market has reached its maximum number of symbols.
-    #[error("the market holds {0} symbols, the limit")]
+    #[error("the market has {0} symbols, which is the limit")]
     TooManySymbols(usize),
     /// The tick is valid, but cannot be stored. Contains the reason. The publisher may send the tick again
     /// later.
-    #[error("not taken: {0}")]
+    #[error("the tick cannot be stored: {0}")]
     Storage(String),
 }
 

@@ -49,7 +49,7 @@ fn explain(error: &serde_json::Error, text: &[u8]) -> String {
     let says = error.to_string();
     let says = says.split(" at line ").next().unwrap_or_default();
     if error.is_eof() {
-        return "it ends too early".to_owned();
+        return "the text ends too early".to_owned();
     }
     if error.column() == 0 {
         return says.to_owned();
@@ -164,7 +164,7 @@ mod tests {
         assert_eq!(price("NaN"), "not JSON: expected value at column 23, at `NaN`");
         assert_eq!(price("+1"), "not JSON: expected value at column 23, at `+1`");
         assert_eq!(price("0x1"), "not JSON: expected `,` or `}` at column 23, at `0x1`");
-        assert_eq!(price("null"), "price is null, a number or a decimal as text is expected");
+        assert_eq!(price("null"), "price: expected a number or a decimal as text, found null");
         assert_eq!(price("1e400"), "price has more than 28 digits once written out");
         assert_eq!(price(&"7".repeat(29)), "price has more than 28 digits once written out");
         assert_eq!(price(r#""""#), "price is empty");
@@ -176,8 +176,8 @@ mod tests {
         );
         assert_eq!(says("{}"), "symbol is missing");
         assert_eq!(says(r#"{"symbol":"A"}"#), "price is missing");
-        assert_eq!(says(r#"{"symbol":7,"price":1}"#), "symbol is a number, text is expected");
-        assert_eq!(says(r#"{"symbol":"A","price":1,"price":2}"#), "`price` is there twice");
+        assert_eq!(says(r#"{"symbol":7,"price":1}"#), "symbol: expected text, found a number");
+        assert_eq!(says(r#"{"symbol":"A","price":1,"price":2}"#), "`price` occurs twice");
         assert_eq!(says(r#"{"symbol":"A","price":1,"n":2}"#), "`n` is reserved");
         assert_eq!(
             says(r#"{"symbol":"A","price":1,"time":1.5}"#),
@@ -190,9 +190,9 @@ mod tests {
         );
         assert_eq!(
             says(r#"{"symbol":"A","price":1,"x":[1]}"#),
-            "x is an object or an array, text, a number, true, false or null is expected"
+            "x: expected text, a number, true, false or null, found an object or an array"
         );
-        assert_eq!(says(r#"{"symbol":"A","#), "not JSON: it ends too early");
+        assert_eq!(says(r#"{"symbol":"A","#), "not JSON: the text ends too early");
         assert_eq!(says("[1]"), "not JSON: invalid type: sequence, expected an object");
         assert!(says("{} x").starts_with("not JSON: trailing characters"));
     }

@@ -11,7 +11,7 @@ pub(crate) type AnswerPermit = OwnedSemaphorePermit;
 
 /// The error for a request that finds no free permit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("too many {0} are under way; try again in {RETRY_AFTER} seconds")]
+#[error("too many {0} are in progress; try again in {RETRY_AFTER} seconds")]
 pub(crate) struct Busy(pub(super) &'static str);
 
 /// The reason why an answer ends early.
@@ -24,9 +24,9 @@ pub(crate) enum Cut {
     #[error("the tape on disk ends before the newest tick")]
     Missing,
     /// A client that has read nothing for too long.
-    #[error("a piece of the answer was not taken in time")]
+    #[error("the client did not read a piece of the answer in time")]
     Slow,
     /// Work for the answer that no worker thread did.
-    #[error("the work for it could not be done")]
+    #[error("the work for the answer could not be done")]
     Undone,
 }

@@ -24,7 +24,7 @@ const MAX_DISCARDED: (Duration, usize) = (Duration::from_secs(5), 1 << 20);
 pub(super) async fn next(body: &mut Body) -> Option<Result<Bytes, Problem>> {
     let next = try_next(body).await?;
     Some(next.map_err(|error| {
-        let broke_off = || Problem::new(StatusCode::BAD_REQUEST, "the body broke off");
+        let broke_off = || Problem::new(StatusCode::BAD_REQUEST, "the body ended too early");
         known(&error).unwrap_or_else(broke_off)
     }))
 }

@@ -24,9 +24,9 @@ const MAX_CANDLES: usize = 5000;
     tag = "history",
     params(
         schema::SymbolParameter,
-        ("interval" = inline(Option<schema::IntervalName>), Query, description = "How long each is. Default: `1m`."),
+        ("interval" = inline(Option<schema::IntervalName>), Query, description = "Length of each candle. Default: `1m`."),
         schema::Range,
-        ("limit" = Option<u64>, Query, minimum = 1, maximum = 5000, description = "How many at most. Default: 500."),
+        ("limit" = Option<u64>, Query, minimum = 1, maximum = 5000, description = "Maximum number of candles. Default: 500."),
     ),
     responses(
         (status = 200, description = "The candles", body = schema::Candles),

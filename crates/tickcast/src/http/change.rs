@@ -24,18 +24,18 @@ const MAX_BODY_BYTES: usize = 256 << 10;
     patch,
     path = "/v1/streams/{stream}",
     tag = "streams",
-    params(("stream" = String, Path, description = "As its `ready` says.")),
+    params(("stream" = String, Path, description = "Name of the stream, as in its `ready` event.")),
     request_body = schema::Change,
     responses(
-        (status = 200, description = "What it is subscribed to from now on", body = schema::Changed),
+        (status = 200, description = "The new subscription of the stream", body = schema::Changed),
         (status = 400, response = schema::BadRequest),
-        (status = 404, description = "There is no such stream, or it has ended", body = Problem,
+        (status = 404, description = "The stream does not exist or has ended", body = Problem,
             content_type = "application/problem+json"),
         (status = 408, response = schema::RequestTimeout),
-        (status = 413, description = "More than 256 KiB", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "Changed, or tried to be, more than 10 times within this second", body = Problem,
+        (status = 413, description = "The body has more than 256 KiB", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "More than 10 changes of the stream within this second; rejected changes count, too", body = Problem,
             content_type = "application/problem+json"),
-        (status = 503, description = "No room for these symbols beside those of others, or the server stops", body = Problem,
+        (status = 503, description = "The filters of other clients leave no capacity for these symbols, or the server is stopping", body = Problem,
             content_type = "application/problem+json"),
     ),
 )]
@@ -63,7 +63,7 @@ pub(super) async fn change(
 const RETRY_AFTER: u32 = 1;
 
 fn no_stream() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "there is no such stream, or it has ended")
+    Problem::new(StatusCode::NOT_FOUND, "the stream does not exist or has ended")
 }
 
 /// Parses the requested change.
@@ -71,7 +71,7 @@ fn edit(body: &[u8]) -> Result<Edit, Problem> {
     let members: Map<String, Value> = serde_json::from_slice(body).map_err(|error| {
         Problem::new(
             StatusCode::BAD_REQUEST,
-            format!("a JSON object with add, remove, set or rate is expected: {error}"),
+            format!("the body is not a JSON object with add, remove, set or rate: {error}"),
         )
     })?;
     let mut edit = Edit::default();
@@ -83,7 +83,7 @@ fn edit(body: &[u8]) -> Result<Edit, Problem> {
             "rate" => edit.rate = Some(rate(value)?),
             _ => {
                 let shown: String = name.chars().take(24).collect();
-                let detail = format!("{shown:?} is none of add, remove, set, rate");
+                let detail = format!("unknown member {shown:?} (expected add, remove, set or rate)");
                 return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
             }
         }
@@ -95,7 +95,7 @@ fn edit(body: &[u8]) -> Result<Edit, Problem> {
 fn filter(member: &'static str, value: &Value) -> Result<Filter, Problem> {
     let refuse = |detail: &dyn std::fmt::Display| Problem::parameter(member, detail);
     let list = value.as_array().and_then(|list| list.iter().map(Value::as_str).collect::<Option<Vec<_>>>());
-    let list = list.ok_or_else(|| refuse(&"a list of symbols is expected"))?;
+    let list = list.ok_or_else(|| refuse(&"expected a list of symbols"))?;
     match Filter::parse(list) {
         Err(FilterError::Empty) => Ok(Filter::none()),
         filter => filter.map_err(|error| refuse(&error)),
@@ -106,7 +106,7 @@ fn rate(value: &Value) -> Result<Option<Rate>, Problem> {
     if value.is_null() {
         return Ok(None);
     }
-    let rate = value.as_f64().ok_or_else(|| Problem::parameter("rate", "a number or null is expected"))?;
+    let rate = value.as_f64().ok_or_else(|| Problem::parameter("rate", "expected a number or null"))?;
     Ok(Some(Rate::per_second(rate)?))
 }
 

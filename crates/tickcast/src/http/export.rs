@@ -130,7 +130,7 @@ impl Pull for Export {
         loop {
             self = self.read_on().await.inspect_err(|error| {
                 // A body that breaks off cannot be mistaken for a complete one.
-                tracing::error!(%error, %symbol, "an export broke off");
+                tracing::error!(%error, %symbol, "an export ended early");
             })?;
             let piece = |export: &mut Self| Bytes::from(std::mem::take(&mut export.out));
             if self.at >= Some(self.until) {

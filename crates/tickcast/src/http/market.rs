@@ -79,12 +79,12 @@ struct SymbolSummary {
     path = "/v1/symbols",
     tag = "market",
     params(
-        ("q" = Option<String>, Query, description = "To be found anywhere in a name, whatever its case."),
-        ("limit" = Option<u64>, Query, minimum = 1, maximum = 1000, description = "How many at most. Default: 100."),
-        ("after" = Option<String>, Query, description = "The `next` of the page before."),
+        ("q" = Option<String>, Query, description = "Text to search for anywhere in the name of a symbol. The case is ignored."),
+        ("limit" = Option<u64>, Query, minimum = 1, maximum = 1000, description = "Maximum number of symbols. Default: 100."),
+        ("after" = Option<String>, Query, description = "The `next` of the previous page."),
     ),
     responses(
-        (status = 200, description = "A page of them", body = SymbolsPage),
+        (status = 200, description = "A page of symbols", body = SymbolsPage),
         (status = 400, response = schema::BadRequest),
         (status = 503, response = schema::ServerBusy),
     ),

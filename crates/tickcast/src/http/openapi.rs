@@ -18,7 +18,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "tickcast", description = "Live prices, in and out."),
+    info(title = "tickcast", description = "Publish and stream live prices."),
     paths(
         stream::prices_stream,
         stream::stream,
@@ -33,10 +33,10 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     ),
     components(responses(BadRequest, SymbolNotFound, Unauthorized, RequestTimeout, ShuttingDown, StorageFull, ServerBusy), schemas(PublishedTick)),
     tags(
-        (name = "streams", description = "Prices as they move, as Server-Sent Events"),
-        (name = "market", description = "Prices as they stand"),
-        (name = "history", description = "Prices as they were"),
-        (name = "publishing", description = "Prices from elsewhere"),
+        (name = "streams", description = "Live prices as Server-Sent Events"),
+        (name = "market", description = "Latest prices"),
+        (name = "history", description = "Past prices"),
+        (name = "publishing", description = "Publishing prices"),
     ),
     modifiers(&Token),
 )]

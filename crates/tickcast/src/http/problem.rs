@@ -77,13 +77,13 @@ impl Problem {
     /// Creates a 404 problem for a path without a route.
     #[must_use]
     pub fn no_route() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "there is nothing at this path")
+        Self::new(StatusCode::NOT_FOUND, "there is no route for this path")
     }
 
     /// Creates a 405 problem for a path that does not support the method.
     #[must_use]
     pub fn no_method() -> Self {
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "this path has no such method")
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not support this method")
     }
 
     /// Creates a 404 problem for a symbol that is not on the market. `meant` is a similar symbol to suggest.

@@ -50,16 +50,16 @@ const MAX_BATCH_TICKS: usize = 512;
         (schema::NewTick = "application/x-ndjson"),
     )),
     responses(
-        (status = 200, description = "What became of them", body = Report),
-        (status = 400, description = "Nothing could be read, or the key is none", body = Problem,
+        (status = 200, description = "The report on the ticks", body = Report),
+        (status = 400, description = "No tick could be read, or the key is invalid", body = Problem,
             content_type = "application/problem+json"),
         (status = 401, response = schema::Unauthorized),
         (status = 408, response = schema::RequestTimeout),
-        (status = 409, description = "A request with this key is under way", body = Problem,
+        (status = 409, description = "A request with this key is in progress", body = Problem,
             content_type = "application/problem+json"),
-        (status = 415, description = "Neither JSON nor NDJSON, or compressed in another way", body = Problem,
+        (status = 415, description = "The body is neither JSON nor NDJSON, or the compression is not supported", body = Problem,
             content_type = "application/problem+json"),
-        (status = 422, description = "None of them was taken, and some were rejected: the members of 200, too. Or the key was sent with another body before", body = Problem,
+        (status = 422, description = "No tick was accepted, and some were rejected; the problem also has the members of the 200 answer. Or the key was sent with another body before", body = Problem,
             content_type = "application/problem+json"),
         (status = 503, response = schema::ShuttingDown),
         (status = 507, response = schema::StorageFull),
@@ -115,7 +115,7 @@ pub(super) async fn publish(
     security(("publish_token" = [])),
     params(schema::SymbolParameter),
     responses(
-        (status = 204, description = "It is off"),
+        (status = 204, description = "The symbol was removed"),
         (status = 400, response = schema::BadRequest),
         (status = 401, response = schema::Unauthorized),
         (status = 404, response = schema::SymbolNotFound),
@@ -148,7 +148,7 @@ fn items(headers: &HeaderMap) -> Result<TickSplitter, Problem> {
         "" | "application/json" | "application/x-www-form-urlencoded" => Ok(TickSplitter::json()),
         _ => Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "ticks come as application/json (one object or an array) or application/x-ndjson (one object a line)",
+            "the type of the body is not supported (expected application/json with one object or an array, or application/x-ndjson with one object per line)",
         )),
     }
 }

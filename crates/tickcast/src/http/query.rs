@@ -33,7 +33,7 @@ impl<'a> Query<'a> {
                 return Err(unknown(name, known));
             };
             if *known != SYMBOLS && pairs[..i].iter().any(|(before, _)| before == name) {
-                return Err(Problem::parameter(known, "it is given twice"));
+                return Err(Problem::parameter(known, "the parameter occurs twice"));
             }
         }
         Ok(Self(pairs))
@@ -66,7 +66,7 @@ impl<'a> Query<'a> {
         match text.parse() {
             Ok(number) if range.contains(&number) => Ok(Some(number)),
             _ => {
-                let detail = format!("{} to {} {what} are expected", range.start(), range.end());
+                let detail = format!("expected {} to {} {what}", range.start(), range.end());
                 Err(Problem::parameter(name, detail))
             }
         }
@@ -78,7 +78,7 @@ impl<'a> Query<'a> {
             None => Ok(None),
             Some("true") => Ok(Some(true)),
             Some("false") => Ok(Some(false)),
-            Some(_) => Err(Problem::parameter(name, "true or false is expected")),
+            Some(_) => Err(Problem::parameter(name, "expected true or false")),
         }
     }
 
@@ -104,7 +104,7 @@ impl<'a> Query<'a> {
         match self.get("mode") {
             None | Some("latest") => Ok(Mode::Latest),
             Some("all") => Ok(Mode::All),
-            Some(_) => Err(Problem::parameter("mode", "latest or all is expected")),
+            Some(_) => Err(Problem::parameter("mode", "expected latest or all")),
         }
     }
 
@@ -117,7 +117,7 @@ impl<'a> Query<'a> {
     /// Returns the subscription of `symbols`, `rate` and `snapshot`.
     pub(super) fn subscription(&self) -> Result<Subscription, Problem> {
         let mut subscription = Subscription::to(self.filter()?);
-        if let Some(rate) = self.number("rate", &RATES, "updates a second")? {
+        if let Some(rate) = self.number("rate", &RATES, "updates per second")? {
             subscription = subscription.max_rate(Rate::per_second(rate)?);
         }
         if self.flag("snapshot")? == Some(false) {
@@ -137,8 +137,8 @@ fn unknown(name: &str, known: &[&'static str]) -> Problem {
     let likeness = |known: &str| strsim::jaro_winkler(known, &name.to_ascii_lowercase());
     let nearest = known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
     let detail = match nearest {
-        Some(nearest) => format!("unknown parameter {shown:?}; the nearest known one is {nearest:?}"),
-        None => format!("unknown parameter {shown:?}; this path takes none"),
+        Some(nearest) => format!("unknown parameter {shown:?}; the nearest known parameter is {nearest:?}"),
+        None => format!("unknown parameter {shown:?}; this path has no parameters"),
     };
     Problem::new(axum::http::StatusCode::BAD_REQUEST, detail).with("parameter", shown)
 }
@@ -171,11 +171,13 @@ mod tests {
         for (query, nearest) in [("symbol=A", "symbols"), ("Symbols=A", "symbols"), ("form=0", "from")] {
             let name = query.split('=').next().unwrap();
             let detail =
-                format!("unknown parameter \\\"{name}\\\"; the nearest known one is \\\"{nearest}\\\"");
+                format!("unknown parameter \\\"{name}\\\"; the nearest known parameter is \\\"{nearest}\\\"");
             assert!(says(query).contains(&detail), "{}", says(query));
             assert!(says(query).contains(&format!("\"parameter\":\"{name}\"")), "{}", says(query));
         }
-        assert!(Query::parse(Some("x"), &[]).err().unwrap().to_json().contains("this path takes none"));
+        assert!(
+            Query::parse(Some("x"), &[]).err().unwrap().to_json().contains("this path has no parameters")
+        );
         assert!(Query::parse(Some("&"), &[]).is_ok());
     }
 
@@ -183,7 +185,7 @@ mod tests {
     fn symbol_lists_are_combined_and_other_parameters_occur_once() {
         let query = Query::parse(Some("symbols=A&symbols=B,C"), &KNOWN).unwrap();
         assert_eq!(query.filter().unwrap().entries().collect::<Vec<_>>(), ["A", "B", "C"]);
-        assert!(says("from=0&from=0").contains("from: it is given twice"));
+        assert!(says("from=0&from=0").contains("from: the parameter occurs twice"));
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub(super) struct ShuttingDown(#[to_schema] Problem);
 
 /// Too many requests of this kind are in progress. `Retry-After` gives the delay before a retry.
 #[derive(ToResponse)]
-#[response(content_type = "application/problem+json", headers(("Retry-After" = u32, description = "In seconds.")))]
+#[response(content_type = "application/problem+json", headers(("Retry-After" = u32, description = "The delay before a retry, in seconds.")))]
 pub(super) struct ServerBusy(#[to_schema] Problem);
 
 /// The data cannot be stored: the disk is full. `accepted` is the number of ticks that were published.
@@ -249,15 +249,15 @@ pub(super) struct NewTick {
 }
 
 fn price() -> Schema {
-    number("A number, or one as a text.")
+    number("A number, or a number as text.")
 }
 
 fn change() -> Schema {
-    number("From a reference of your own. A number, or one as a text.")
+    number("The change from a reference of the publisher. A number, or a number as text.")
 }
 
 fn prev_close() -> Schema {
-    number("The previous close: the reference from now on. A number, or one as a text.")
+    number("The previous close, which becomes the reference. A number, or a number as text.")
 }
 
 fn number(description: &str) -> Schema {
@@ -269,8 +269,8 @@ fn number(description: &str) -> Schema {
 }
 
 fn time() -> Schema {
-    let description = "When it happened: ms since 1970, or RFC 3339 as a text. Default: when it comes. One that is too far ahead of the \
-                       server's clock is refused.";
+    let description = "The time of the price: milliseconds since 1970, or RFC 3339 as text. Default: the time of arrival. A time \
+                       that is too far ahead of the server's clock is rejected.";
     let number = ObjectBuilder::new()
         .schema_type(Type::Integer)
         .minimum(Some(100_000_000_000_i64))

@@ -50,10 +50,10 @@ const MAX_ECHOED_ID_BYTES: usize = 64;
     params(
         schema::Subscribed,
         ("heartbeat" = Option<u64>, Query, minimum = 3, maximum = 60,
-            description = "Seconds of quiet after which a comment is sent. Default: 15."),
+            description = "Number of seconds without an event after which a comment is sent. Default: 15."),
     ),
     responses(
-        (status = 200, description = "Server-Sent Events that end when either side wants",
+        (status = 200, description = "Server-Sent Events that the client or the server can end at any time",
             body = schema::Events, content_type = "text/event-stream"),
         (status = 400, response = schema::BadRequest),
     ),
@@ -88,7 +88,7 @@ pub(super) async fn prices_stream(
     params(
         schema::Subscribed,
         schema::Resumed,
-        ("Last-Event-ID" = Option<String>, Header, description = "The cursor to go on from; outweighs the query's."),
+        ("Last-Event-ID" = Option<String>, Header, description = "The cursor to resume from. This header takes precedence over the query."),
     ),
     responses(
         (status = 200, description = "Server-Sent Events that end with `bye`",
@@ -116,13 +116,13 @@ pub(super) async fn stream(
         Some(since) => {
             since
                 .parse::<EventId>()
-                .map_err(|error| Problem::parameter("since", format!("{error}, or start")))?;
+                .map_err(|error| Problem::parameter("since", format!("{error}, and not start")))?;
             last = Some(since.into());
         }
     }
     let heartbeat = query.heartbeat()?.map_or(HEARTBEAT, Heartbeat::interval);
     let id = StreamId::random().ok_or_else(|| {
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the system has no randomness to give")
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the system cannot provide random numbers")
     })?;
     let terms = SessionOptions { id, mode, heartbeat, last, broken: None, unverified: None };
     let subscription = subscription.resumable(terms, hub.head());
@@ -149,7 +149,7 @@ async fn subscribed(hub: &Hub, mut subscription: Subscription) -> Response {
             response(events(hub, subscription))
         }
         Err(refusal) => {
-            tracing::debug!(%refusal, "a stream is told to come back");
+            tracing::debug!(%refusal, "a stream is refused; the client will reconnect later");
             let body = busy(subscription.format, fastrand::u32(RETRY_MS));
             (HEADERS, body).into_response()
         }

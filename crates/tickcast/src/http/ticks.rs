@@ -25,10 +25,10 @@ use crate::hub::Hub;
     params(
         schema::SymbolParameter,
         schema::Range,
-        ("format" = inline(Option<schema::ExportFormat>), Query, description = "Default: `ndjson`, a tick a line."),
+        ("format" = inline(Option<schema::ExportFormat>), Query, description = "Default: `ndjson`, one tick per line."),
     ),
     responses(
-        (status = 200, description = "The ticks; the body breaks off where they cannot be read", content(
+        (status = 200, description = "The ticks. If ticks cannot be read, the body ends early", content(
             (schema::PublishedTick = "application/x-ndjson"),
             (String = "text/csv"),
         )),
@@ -47,7 +47,7 @@ pub(super) async fn ticks(
     let format = match query.get("format") {
         None | Some("ndjson") => TickFormat::Ndjson,
         Some("csv") => TickFormat::Csv,
-        Some(_) => return Err(Problem::parameter("format", "ndjson or csv is expected")),
+        Some(_) => return Err(Problem::parameter("format", "expected ndjson or csv")),
     };
     let range = query.range()?;
     let Some(id) = hub.log().with(|log| log.market().id(&symbol)) else {

@@ -98,12 +98,12 @@ fn start_thread(number: usize, task: Task) {
     let run = move || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(task.run()),
         Err(error) => {
-            tracing::error!(%error, "a lane has no runtime");
+            tracing::error!(%error, "the runtime of a lane failed to start; the lane is closed");
             task.inbox.close();
         }
     };
     if let Err(error) = std::thread::Builder::new().name(format!("lane-{number}")).spawn(run) {
-        tracing::error!(%error, "a lane has no thread");
+        tracing::error!(%error, "the thread of a lane failed to start; the lane is closed");
         inbox.close();
     }
 }

@@ -53,7 +53,7 @@ impl<S: Sink> Lane<S> {
             kept,
             most,
             cut,
-            "readers that take nothing keep too much: those that are stuck the longest are cut"
+            "slow consumers hold too much unsent data; the streams that are stuck the longest are closed"
         );
         self.remove_closed();
     }

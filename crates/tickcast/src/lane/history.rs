@@ -74,7 +74,7 @@ impl HistoryReader {
         match librarian.spawn(move || run(&tape, &desk, &served)) {
             Ok(_) => Some(Self { requests, waiting }),
             Err(error) => {
-                tracing::error!(%error, "nobody reads the tape on disk: only what is in memory can be resumed");
+                tracing::error!(%error, "the history thread failed to start; streams can only resume from ticks in memory");
                 None
             }
         }

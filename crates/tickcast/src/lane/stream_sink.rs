@@ -98,7 +98,7 @@ impl SocketWriter {
         match Ring::new() {
             Ok(ring) => self.ring = Some(ring),
             Err(error) => SAID.call_once(|| {
-                let text = "no io_uring here: each socket is written by a call of its own";
+                let text = "io_uring is not available; each socket is written with a separate system call";
                 if wanted == IoBackend::Uring {
                     tracing::warn!(%error, "{text}");
                 } else {

@@ -40,7 +40,7 @@ impl Drop for CloseOnDrop {
         self.0.close();
         self.1.reset_gauges();
         if std::thread::panicking() {
-            tracing::error!("a lane has ended by a defect: its readers come back to the others");
+            tracing::error!("a lane panicked; the readers of the lane will reconnect to other lanes");
         }
     }
 }
@@ -55,7 +55,7 @@ impl Task {
         let _closing = CloseOnDrop(Arc::clone(&self.inbox), Arc::clone(&self.stats));
         let sockets = match Sockets::new() {
             Ok(sockets) => sockets,
-            Err(error) => return tracing::error!(%error, "a lane cannot watch sockets"),
+            Err(error) => return tracing::error!(%error, "a lane cannot watch sockets; the lane stops"),
         };
         let mut next_flush = Duration::ZERO;
         let mut early = Vec::new();
@@ -210,7 +210,7 @@ impl Task {
                 self.lane.batch_writer().init_uring();
                 let sink = |key| sockets.admit(arrival, key).map(StreamSink::Socket);
                 if let Err(error) = self.lane.open(sink, subscription, now) {
-                    tracing::warn!(%error, "a stream could not be taken in");
+                    tracing::warn!(%error, "a stream could not be accepted");
                     self.lane.turned_away();
                 }
             }

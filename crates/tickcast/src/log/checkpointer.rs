@@ -24,7 +24,7 @@ pub(crate) fn run_checkpointer(log: &Arc<Log>, rolls: Receiver<()>) {
     let log = Arc::downgrade(log);
     let keeper = std::thread::Builder::new().name("keeper".to_owned());
     if let Err(error) = keeper.spawn(move || run(&log, &rolls)) {
-        tracing::error!(%error, "nobody keeps the tape on disk: it will grow");
+        tracing::error!(%error, "checkpoint thread failed to start; old segments will not be deleted");
     }
 }
 

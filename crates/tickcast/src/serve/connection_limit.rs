@@ -56,7 +56,7 @@ impl ConnectionLimit {
     /// Waits for a free permit.
     pub(super) async fn next(&self) -> Option<OwnedSemaphorePermit> {
         if self.free.available_permits() == 0 && self.crowding.is_due() {
-            tracing::warn!(limit = self.streams, "no place for another connection: it has to wait");
+            tracing::warn!(limit = self.streams, "the connection limit is reached; new connections wait");
         }
         Arc::clone(&self.free).acquire_owned().await.ok()
     }
@@ -70,12 +70,10 @@ impl ConnectionLimit {
     /// Returns 503 for a request that finds no free permit.
     pub(super) fn is_full(&self) -> Problem {
         if self.crowding.is_due() {
-            tracing::warn!(limit = self.streams, "no place for another request: it is refused");
+            tracing::warn!(limit = self.streams, "the connection limit is reached; a request is refused");
         }
-        let detail = format!(
-            "no place for another request: {} connections and requests are open, the limit",
-            self.streams + self.spare
-        );
+        let detail =
+            format!("{} connections and requests are open, which is the limit", self.streams + self.spare);
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(RETRY_AFTER)
     }
 
@@ -98,7 +96,10 @@ impl ConnectionLimit {
         }
         let Some(handoff) = response.extensions_mut().remove::<Handoff>() else { return };
         if self.crowding.is_due() {
-            tracing::warn!(limit = self.streams, "no place for another stream: it is told to come back");
+            tracing::warn!(
+                limit = self.streams,
+                "the stream limit is reached; the client will reconnect later"
+            );
         }
         *response.body_mut() = busy(handoff.subscription.format, fastrand::u32(RETRY_MS)).into();
         if version < Version::HTTP_2 {

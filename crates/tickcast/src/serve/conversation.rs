@@ -58,10 +58,10 @@ pub(super) async fn serve_http(
     let connection = watcher.watch(builder.serve_connection(socket, service).into_owned());
     tokio::select! {
         ended = connection => if let Err(error) = ended {
-            tracing::debug!(error, "a connection broke off");
+            tracing::debug!(error, "a connection failed");
         },
         // While a request runs, the deadline of that request applies instead.
-        () = endings.stuck(2 * stall) => tracing::debug!("a peer takes nothing of the ends of its answers"),
+        () = endings.stuck(2 * stall) => tracing::debug!("a peer does not read the ends of its answers; the connection is closed"),
     }
 }
 

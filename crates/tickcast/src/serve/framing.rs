@@ -4,7 +4,7 @@
 use httparse::Header;
 
 /// The error text for all other transfer codings.
-pub(super) const CHUNKED_ONLY: &str = "transfer-encoding can only be chunked, once";
+pub(super) const CHUNKED_ONLY: &str = "transfer-encoding: expected chunked, at most once";
 
 /// Returns the reason to refuse the request, if there is one. A request is refused if its length is given
 /// twice or unclearly, or if the request names two hosts. Invalid HTTP never reaches this function: white
@@ -13,10 +13,10 @@ pub(super) fn ambiguity(headers: &[Header<'_>]) -> Option<&'static str> {
     let all = |name: &'static str| headers.iter().filter(move |given| given.name.eq_ignore_ascii_case(name));
     let (lengths, codings) = (all("content-length").count(), all("transfer-encoding").count());
     if lengths > 0 && codings > 0 {
-        return Some("content-length and transfer-encoding do not go together");
+        return Some("content-length and transfer-encoding cannot be combined");
     }
     if lengths > 1 || codings > 1 {
-        return Some("the length of the body is said more than once");
+        return Some("the length of the body is given more than once");
     }
     if all("content-length")
         .any(|given| given.value.is_empty() || !given.value.iter().all(u8::is_ascii_digit))
@@ -26,5 +26,5 @@ pub(super) fn ambiguity(headers: &[Header<'_>]) -> Option<&'static str> {
     if all("transfer-encoding").any(|given| !given.value.eq_ignore_ascii_case(b"chunked")) {
         return Some(CHUNKED_ONLY);
     }
-    (all("host").count() > 1).then_some("more than one host is named")
+    (all("host").count() > 1).then_some("the request has more than one host")
 }

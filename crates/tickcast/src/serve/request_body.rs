@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 /// The reason why a body is not read any further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unread {
-    #[error("nothing came of the body for {0:?}")]
+    #[error("no data of the body was received for {0:?}")]
     Stalled(Duration),
     #[error("the server is stopping")]
     Stopping,

@@ -15,9 +15,9 @@ pub(super) fn refusal<B>(request: &Request<B>) -> Option<Response> {
     let codings = || headers.get_all(header::TRANSFER_ENCODING).iter();
     let chunked = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"chunked");
     let problem = if request.version() == Version::HTTP_11 && !headers.contains_key(header::HOST) {
-        Problem::new(StatusCode::BAD_REQUEST, "the request names no host")
+        Problem::new(StatusCode::BAD_REQUEST, "the request has no host")
     } else if headers.get_all(header::EXPECT).iter().any(strange) {
-        Problem::new(StatusCode::EXPECTATION_FAILED, "only 100-continue can be expected")
+        Problem::new(StatusCode::EXPECTATION_FAILED, "expect: only 100-continue is supported")
     } else if !codings().all(chunked) || codings().count() > 1 {
         Problem::new(StatusCode::BAD_REQUEST, framing::CHUNKED_ONLY)
     } else {

@@ -37,15 +37,15 @@ pub(crate) enum EditError {
     #[error("{0}")]
     Refused(FilterRefusal),
     /// Too many changes of one stream.
-    #[error("a stream may be changed {CHANGES_PER_SECOND} times a second")]
+    #[error("a stream can be changed at most {CHANGES_PER_SECOND} times per second")]
     TooOften,
     /// A stream or a market that changed too much after the change was computed.
-    #[error("it was changed meanwhile, or the market grew too fast")]
+    #[error("the stream was changed at the same time, or the market grew too fast")]
     Outdated,
 }
 
 /// The error text for a rate with `mode=all`.
-pub(crate) const RATE_NEEDS_LATEST: &str = "mode=all is every tick; a rate needs mode=latest";
+pub(crate) const RATE_NEEDS_LATEST: &str = "mode=all sends every tick; a rate needs mode=latest";
 
 /// The subscription of a stream after a change.
 #[derive(Debug, Clone, PartialEq)]

@@ -183,7 +183,7 @@ mod tests {
         assert_eq!(says("price,time,time_s", Some("A")), "there are two columns time");
         assert_eq!(
             says("price,Adj Close", Some("A")),
-            "`Adj Close` is not a name for an extra: [A-Za-z][A-Za-z0-9_]{0,31} is expected; \
+            "`Adj Close` is not a valid name for an extra (expected [A-Za-z][A-Za-z0-9_]{0,31}); \
              `-` stands for a column to ignore"
         );
     }

@@ -46,7 +46,7 @@ impl Coding {
 
     /// Returns 415 for a coding that is not accepted.
     pub(super) fn refusal() -> Response {
-        let detail = format!("Content-Encoding: {ACCEPTED_CODINGS} or none is expected");
+        let detail = format!("Content-Encoding: expected {ACCEPTED_CODINGS} or none");
         let problem =
             Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail).with("parameter", "Content-Encoding");
         ([(header::ACCEPT_ENCODING, ACCEPTED_CODINGS)], problem).into_response()
@@ -89,9 +89,9 @@ impl Coding {
 
     fn broken(self, error: &axum::Error) -> Problem {
         let detail = match self {
-            Self::Identity => "the body broke off".to_owned(),
-            Self::Gzip => format!("the body broke off, or is no gzip: {error}"),
-            Self::Zstd => format!("the body broke off, or is no zstd: {error}"),
+            Self::Identity => "the body ended too early".to_owned(),
+            Self::Gzip => format!("the body ended too early or is not gzip: {error}"),
+            Self::Zstd => format!("the body ended too early or is not zstd: {error}"),
         };
         Problem::new(StatusCode::BAD_REQUEST, detail)
     }

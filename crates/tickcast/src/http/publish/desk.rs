@@ -38,7 +38,7 @@ impl PublishState {
         let sound = (1..=MAX_NAME_LEN).contains(&name.len())
             && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
         if !sound {
-            let rule = format!("1 to {MAX_NAME_LEN} of A-Z a-z 0-9 . _ - are expected");
+            let rule = format!("expected 1 to {MAX_NAME_LEN} of A-Z a-z 0-9 . _ -");
             return Err(Problem::parameter(SOURCE, rule));
         }
         let mut named = self.named_sources.lock().unwrap_or_else(PoisonError::into_inner);
@@ -48,7 +48,7 @@ impl PublishState {
         if named.len() == MAX_NAMED_SOURCES {
             return Err(Problem::parameter(
                 SOURCE,
-                format!("{MAX_NAMED_SOURCES} names are in use, the limit"),
+                format!("{MAX_NAMED_SOURCES} names are in use, which is the limit"),
             ));
         }
         let publisher = self.publisher.named(name);

@@ -43,11 +43,11 @@ impl IdempotencyKeys {
         };
         let key = key.to_str().ok().filter(|key| (1..=MAX_KEY_LENGTH).contains(&key.len()));
         let Some(key) = key else {
-            let rule = format!("1 to {MAX_KEY_LENGTH} printable ASCII characters are expected");
+            let rule = format!("expected 1 to {MAX_KEY_LENGTH} printable ASCII characters");
             return Err(Problem::parameter("Idempotency-Key", rule));
         };
         if !self.lock().insert(key.to_owned()) {
-            let detail = "a request with this Idempotency-Key is under way; ask again later";
+            let detail = "a request with this Idempotency-Key is in progress; try again later";
             return Err(Problem::new(StatusCode::CONFLICT, detail));
         }
         let mut claim = Claim { key: Some((self, key.to_owned())), report: RefCell::default() };
@@ -70,8 +70,7 @@ impl IdempotencyKeys {
 
 /// Returns 422. The ticks of this body are not published, and the sender must know that.
 pub(super) fn key_reused() -> Problem {
-    let detail =
-        "Idempotency-Key: it was sent with another body before; send each batch with a key of its own";
+    let detail = "Idempotency-Key: the key was sent with another body before; send each batch with a new key";
     let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
     problem.with("parameter", "Idempotency-Key")
 }

@@ -126,8 +126,8 @@ impl Report {
         match self.rejected_count {
             0 => None,
             _ if self.accepted + self.late + self.unchanged > 0 => None,
-            all if all == self.unreadable => Some((StatusCode::BAD_REQUEST, "nothing could be read")),
-            _ => Some((StatusCode::UNPROCESSABLE_ENTITY, "no tick was taken")),
+            all if all == self.unreadable => Some((StatusCode::BAD_REQUEST, "no tick could be read")),
+            _ => Some((StatusCode::UNPROCESSABLE_ENTITY, "no tick was accepted")),
         }
     }
 

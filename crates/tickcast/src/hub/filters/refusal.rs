@@ -16,19 +16,21 @@ pub(in crate::hub) const MAX_COMPARISONS: usize = 64 << 20;
 pub(crate) enum FilterRefusal {
     /// An exhausted budget for patterns.
     #[error(
-        "the server is asked for {MAX_PATTERNS} patterns by others, the limit; come back later, or name the symbols"
+        "other clients use {MAX_PATTERNS} patterns, which is the limit; try again later, or list the symbols"
     )]
     Patterns,
     /// An exhausted budget for filters.
-    #[error("the filters of others take {0} bytes, the limit; come back later, or ask for fewer symbols")]
+    #[error(
+        "the filters of other clients take {0} bytes, which is the limit; try again later, or request fewer symbols"
+    )]
     Bytes(usize),
     /// Too many filters that wait to be selected.
-    #[error("{MAX_WAITING} filters wait to be selected, the limit; come back later")]
+    #[error("{MAX_WAITING} filters wait for selection, which is the limit; try again later")]
     Waiting,
     /// Too many comparisons for the filters that wait to be selected.
     #[error(
-        "the filters that wait to be selected take {MAX_COMPARISONS} comparisons of a pattern with a symbol, the limit; \
-         come back later, or name the symbols"
+        "the filters that wait for selection need {MAX_COMPARISONS} comparisons of a pattern with a symbol, which is \
+         the limit; try again later, or list the symbols"
     )]
     Comparisons,
 }

@@ -81,7 +81,7 @@ async fn refused(hub: &Hub, name: &str, symbols: &str, limit: &str) {
     let (status, retry_after, problem) = patch(hub, name, symbols).await;
     assert_eq!((status, retry_after.as_deref()), (StatusCode::SERVICE_UNAVAILABLE, Some("1")), "{problem}");
     let detail = problem["detail"].as_str().unwrap();
-    assert!(detail.contains(limit) && detail.contains("the limit; come back later"), "{detail}");
+    assert!(detail.contains(limit) && detail.contains("which is the limit; try again later"), "{detail}");
     let after = hub.stats().filters;
     assert_eq!(after.refused, before.refused + 3);
     assert_eq!((after.patterns, after.bytes), (before.patterns, before.bytes));

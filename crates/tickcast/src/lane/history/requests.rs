@@ -88,7 +88,7 @@ impl<S: Sink> Lane<S> {
             }
             Err(NotFound::Unreadable(error)) if asked => {
                 if !matches!(error, ReadError::Expired) {
-                    tracing::error!(%error, "a reader cannot be given what it missed");
+                    tracing::error!(%error, "the ticks that a reader missed cannot be read; the stream is closed");
                 }
                 self.close_stream(key, CloseReason::Lagging);
             }

@@ -98,7 +98,9 @@ fn send_part(ring: &mut IoUring, sends: &[Outgoing<'_>], results: &mut [i32]) {
                 Some(Errno::INTR) => {}
                 // The kernel lacks a resource. A retry at once would not help.
                 Some(Errno::AGAIN | Errno::BUSY | Errno::NOMEM) => std::thread::sleep(SHORT_OF_SOMETHING),
-                _ => return tracing::error!(%error, "io_uring is broken: what it still reads cannot be told"),
+                _ => {
+                    return tracing::error!(%error, "io_uring failed with sends in flight; aborting, because buffers may still be in use");
+                }
             }
         }
         for completion in ring.completion() {
