@@ -54,11 +54,14 @@ async fn bench_counts_accepted_ticks_and_opened_streams() {
 #[test]
 fn bench_rejects_impossible_settings_by_name() {
     for (arguments, says) in [
-        (["--url", "https://localhost:1"], "--url https://localhost:1: a plain http:// address is expected"),
-        (["--symbols-per-stream", "101"], "--symbols-per-stream is more than the 100 symbols there are"),
-        (["--stalled", "1001"], "--stalled is more than the 1000 streams there are"),
-        (["--rate", "1e9"], "0 to 10000000 ticks a second are expected"),
-        (["--sample-every", "0"], "a number from 1 on is expected"),
+        (
+            ["--url", "https://localhost:1"],
+            "--url https://localhost:1: the scheme is not http (expected a plain http:// address)",
+        ),
+        (["--symbols-per-stream", "101"], "--symbols-per-stream is more than the number of symbols (100)"),
+        (["--stalled", "1001"], "--stalled is more than the number of streams (1000)"),
+        (["--rate", "1e9"], "expected 0 to 10000000 ticks per second"),
+        (["--sample-every", "0"], "expected a positive integer"),
     ] {
         let output = tickcast(&["bench"]).args(arguments).output().unwrap();
         assert_eq!(output.status.code(), Some(2));
@@ -77,5 +80,5 @@ async fn bench_reports_a_missing_token_immediately() {
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     assert_eq!(output.status.code(), Some(1));
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(error.contains("publishing was answered with \"HTTP/1.1 401 Unauthorized\""), "{error}");
+    assert!(error.contains("the publish request was answered with \"HTTP/1.1 401 Unauthorized\""), "{error}");
 }

@@ -94,7 +94,7 @@ async fn an_outage_is_reported_without_affecting_other_sources() {
     let status: Value = serde_json::from_str(&status.data).unwrap();
     assert_eq!(
         (&status["state"], &status["reason"]),
-        (&json!("down"), &json!("it refuses: FOO-BAR is not a valid product"))
+        (&json!("down"), &json!("the exchange refuses: FOO-BAR is not a valid product"))
     );
 
     let before = source(&server, "kraken").await;
@@ -107,9 +107,10 @@ async fn an_outage_is_reported_without_affecting_other_sources() {
     };
     reader.until(told("\"source\":\"coinbase\"")).await;
     reader.until(told("\"symbol\":\"BTC-USD\"")).await;
-    let down =
-        wait_for(&server, "coinbase", |source| source["reason"] == "it answers 503 Service Unavailable")
-            .await;
+    let down = wait_for(&server, "coinbase", |source| {
+        source["reason"] == "the exchange answers 503 Service Unavailable"
+    })
+    .await;
     assert_eq!(down["state"], "down");
     let more = before["accepted"].as_u64().unwrap() + 100;
     let after = wait_for(&server, "kraken", |source| source["accepted"].as_u64() > Some(more)).await;
@@ -219,7 +220,7 @@ async fn sources_are_added_removed_and_paused_by_a_reload() {
     write(&table("\"BTC/USD\"", "[[source]]\nfrom = \"bitmex:x\"\n"));
     let (code, problem) = reload(&server).await;
     assert_eq!(code, 422);
-    assert!(problem["detail"].as_str().unwrap().contains("known are sim"), "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("the kind is unknown (expected sim"), "{problem}");
 
     // One source is removed and one is paused.
     write(&table("\"BTC/USD\"", "paused = true\n"));

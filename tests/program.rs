@@ -61,7 +61,7 @@ async fn publish_rejects_a_row_with_too_many_cells() {
     assert_eq!((code, says.as_str()), (Some(1), "2 accepted, 0 late, 0 unchanged, 1 rejected\n"));
     assert_eq!(
         complains.lines().collect::<Vec<_>>(),
-        ["line 2: 4 cells, the header has 3", "tickcast: 1 tick was rejected"]
+        ["line 2: the row has 4 cells, but the header has 3", "tickcast: 1 tick was rejected"]
     );
     assert_eq!(server.get("/v1/prices/BRK.A").await.0, 404);
 }
@@ -76,7 +76,7 @@ async fn publish_reads_an_archive_with_given_columns_and_symbol() {
     let (_, tick) = server.get("/v1/prices/XBTUSD").await;
     assert_eq!((&tick["time"], &tick["size"]), (&1_704_067_260_000_i64.into(), &0.2.into()));
     for (arguments, says) in [
-        (&["--columns", "time,price"][..], "--columns: there is no column symbol"),
+        (&["--columns", "time,price"][..], "--columns: column symbol is missing"),
         (&["--columns", "price,a b"], "`a b` is not a name for an extra"),
         (&["--symbol", "a b"], "symbol holds ' '"),
     ] {

@@ -102,6 +102,9 @@ async fn a_recording_can_be_replayed_and_published() {
         let again = tickcast(&["record", &path, "--url", &server.public]).output().unwrap();
         let says = String::from_utf8(again.stderr).unwrap();
         assert_eq!(again.status.code(), Some(2), "record must not overwrite a file");
-        assert!(says.contains("exists, and a recording never overwrites a file: name another one"), "{says}");
+        assert!(
+            says.contains("exists, and a recording never overwrites a file; choose another file"),
+            "{says}"
+        );
     }
 }

@@ -34,7 +34,7 @@ async fn replay_accepts_every_real_trade() {
     let Some(path) = trades("replay::replay_accepts_every_real_trade") else { return };
     let source = format!("replay:{}?speed=max", path.display());
     let server = TestServer::with(&["--source", &source]);
-    server.wait_for_log("source ended: 12477 of 12477 ticks were taken");
+    server.wait_for_log("source ended: 12477 of 12477 ticks were accepted");
     let (_, status) = server.get("/v1/status").await;
     let replay = &status["sources"][1];
     assert_eq!(
@@ -82,7 +82,7 @@ async fn replay_names_bad_lines_and_keeps_ticks_before_a_truncation() {
     let lines = file("{\"symbol\":\"A\",\"price\":1}\nnonsense\n{\"symbol\":\"A\",\"price\":2}\n");
     let server = TestServer::with(&["--source", &format!("replay:{}?speed=max", lines.path().display())]);
     server.wait_for_log("line 2: not JSON");
-    server.wait_for_log("source ended: 2 of 2 ticks were taken");
+    server.wait_for_log("source ended: 2 of 2 ticks were accepted");
     assert_eq!(server.get("/v1/prices/A").await.1["price"], 2);
 
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
@@ -134,7 +134,7 @@ async fn a_pipe_is_published_line_by_line() {
         assert_eq!(reader.tick().await.n, n);
     }
     drop(pipe);
-    server.wait_for_log("source ended: 3 of 3 ticks were taken");
+    server.wait_for_log("source ended: 3 of 3 ticks were accepted");
     eventually(async || server.get("/v1/status").await.1["sources"][1]["state"] == "ended").await;
 }
 
@@ -155,7 +155,7 @@ async fn a_csv_pipe_continues_after_invalid_rows() {
     let bad: [(&[u8], &str); 3] = [
         (b"9;Soci\xe9t\xe9", "line 3: not UTF-8"),
         (b"9;\"open", "line 5: a quote is opened"),
-        (b"9;;;1", "line 7: 4 cells, the header has 3"),
+        (b"9;;;1", "line 7: the row has 4 cells, but the header has 3"),
     ];
     for (n, (row, says)) in (1..).zip(bad) {
         writeln!(pipe, "{n}.50;x;y").unwrap();
@@ -166,5 +166,5 @@ async fn a_csv_pipe_continues_after_invalid_rows() {
     }
     server.wait_for_log("line 1: ignored columns: %");
     drop(pipe);
-    server.wait_for_log("source ended: 3 of 3 ticks were taken");
+    server.wait_for_log("source ended: 3 of 3 ticks were accepted");
 }

@@ -46,17 +46,17 @@ fn invalid_settings_give_one_line_and_exit_code_two() {
         (
             vec!["config", "check", "--config", unknown],
             None,
-            "unknown key \"lissten\"; the nearest known one is \"listen\"",
+            "unknown key \"lissten\"; the nearest known name is \"listen\"",
         ),
         (
             vec!["config", "check"],
             Some(("TICKCAST_SOURSE", "sim")),
-            "the nearest known one is \"TICKCAST_SOURCE\"",
+            "the nearest known name is \"TICKCAST_SOURCE\"",
         ),
         (
             vec!["--source", "bitmex:x"],
             None,
-            "source \"bitmex:x\": known are sim[:SEED], replay:FILE, stdin, udp:IP:PORT, binance:SYMBOLS, coinbase:PRODUCTS, coinbase-advanced:PRODUCTS, kraken:SYMBOLS and none",
+            "source \"bitmex:x\": the kind is unknown (expected sim[:SEED], replay:FILE, stdin, udp:IP:PORT, binance:SYMBOLS, coinbase:PRODUCTS, coinbase-advanced:PRODUCTS, kraken:SYMBOLS or none)",
         ),
         (vec!["--config", "/no/such.toml"], None, "/no/such.toml: No such file or directory"),
         (vec!["--admin", "127.0.0.1:8080"], None, "listen and admin cannot both be 127.0.0.1:8080"),

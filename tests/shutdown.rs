@@ -85,7 +85,7 @@ async fn the_shutdown_ends_within_the_drain() {
         assert_eq!(answer.status(), expected, "{path}");
     }
     assert_eq!(server.wait().code(), Some(0));
-    server.wait_for_log("something would not end within 2s");
+    server.wait_for_log("some connections or tasks did not end within 2s");
 }
 
 #[tokio::test]

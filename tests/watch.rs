@@ -132,12 +132,18 @@ async fn plain_output_explains_that_no_price_has_arrived() {
         BufReader::new(watch.stderr.take().unwrap()).lines().take(2).map(Result::unwrap).collect();
     assert_eq!(
         lines,
-        ["no price yet of what is asked for; waiting", "brk.b is not on the market; did you mean BRK.B?"]
+        [
+            "no price yet for the requested symbols; waiting",
+            "brk.b is not on the market; did you mean BRK.B?"
+        ]
     );
     watch.kill().unwrap();
     watch.wait().unwrap();
 
     let refused = tickcast(&["watch", "--plain", &server.public]).output().unwrap();
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(refused.status.code() == Some(2) && said.contains("goes with --url"), "{said}");
+    assert!(
+        refused.status.code() == Some(2) && said.contains("the address of a server with --url"),
+        "{said}"
+    );
 }

@@ -29,9 +29,9 @@ impl PublishToken {
     /// Generates a new token and prints the token once on standard error, in the format of the log.
     pub(crate) fn generate(format: LogFormat) -> anyhow::Result<Self> {
         let mut bytes = [0; TOKEN_BYTES];
-        getrandom::fill(&mut bytes).context("no random numbers for a publish token")?;
+        getrandom::fill(&mut bytes).context("cannot generate random bytes for the publish token")?;
         let token: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        let message = "publish token (made for this run; set one with --publish-token)";
+        let message = "publish token (generated for this run; set a token with --publish-token)";
         match format {
             LogFormat::Human => eprintln!("{message}: {token}"),
             LogFormat::Json => eprintln!("{}", json!({"message": message, "publish_token": token})),

@@ -47,7 +47,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<(), CliError> {
         bench.streams()?
     };
     if args.json {
-        println!("{}", serde_json::to_string(&report).context("a report that is no JSON")?);
+        println!("{}", serde_json::to_string(&report).context("cannot write the report as JSON")?);
     } else {
         println!("{report}");
     }
@@ -68,8 +68,9 @@ impl<'a> Bench<'a> {
         let url = &args.url;
         let shown = url.as_str().trim_end_matches('/');
         let host = url.host_str().filter(|_| url.scheme() == "http");
-        let host =
-            host.ok_or_else(|| usage(format!("--url {shown}: a plain http:// address is expected")))?;
+        let host = host.ok_or_else(|| {
+            usage(format!("--url {shown}: the scheme is not http (expected a plain http:// address)"))
+        })?;
         let port = url.port_or_known_default().unwrap_or(80);
         let server = (host.trim_matches(['[', ']']), port)
             .to_socket_addrs()
@@ -78,12 +79,12 @@ impl<'a> Bench<'a> {
             .ok_or_else(|| usage(format!("--url {shown}: no such host")))?;
         if args.symbols_per_stream.is_some_and(|each| each as u64 > args.symbols) {
             return Err(usage(format!(
-                "--symbols-per-stream is more than the {} symbols there are",
+                "--symbols-per-stream is more than the number of symbols ({})",
                 args.symbols
             )));
         }
         if args.stalled > args.streams {
-            return Err(usage(format!("--stalled is more than the {} streams there are", args.streams)));
+            return Err(usage(format!("--stalled is more than the number of streams ({})", args.streams)));
         }
         let load =
             Load { symbols: args.symbols, rate: args.rate, warm_up: args.warm_up.0, window: args.seconds.0 };
@@ -136,7 +137,7 @@ impl<'a> Bench<'a> {
         // readers are done.
         let overrun = publisher.as_ref().is_some_and(|publisher| !publisher.is_finished());
         if let Some(publisher) = publisher.filter(|_| !overrun) {
-            publisher.join().map_err(|_| anyhow::anyhow!("the publisher broke off"))??;
+            publisher.join().map_err(|_| anyhow::anyhow!("the publisher thread panicked"))??;
         }
 
         let time = to.at - from.at;
@@ -200,7 +201,7 @@ impl<'a> Bench<'a> {
         if let Some(error) = failed {
             return Err(error);
         }
-        let (to, from) = (self.now()?, from.context("no time was left to measure in")?);
+        let (to, from) = (self.now()?, from.context("no time was left for the measurement")?);
         let seconds = (to.at - from.at).as_secs_f64();
         let mut latency = Histogram::new_with_max(60_000_000, 3)?;
         took.iter().for_each(|time| latency.saturating_record(time.as_micros() as u64));
@@ -233,7 +234,7 @@ impl<'a> Bench<'a> {
     fn server_usage(&self) -> anyhow::Result<Usage> {
         let Some(pid) = self.args.pid else { return Ok(Usage::default()) };
         usage::of(pid).with_context(|| {
-            format!("--pid {pid}: no such process, or this system does not say what it uses")
+            format!("--pid {pid}: no such process, or this system does not report the usage of processes")
         })
     }
 

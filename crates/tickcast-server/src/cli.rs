@@ -389,8 +389,8 @@ pub(crate) struct BenchArgs {
 
 /// Parses the address of a server, which may have a path.
 fn server(text: &str) -> Result<Url, String> {
-    let expected = "an address such as http://127.0.0.1:8080 is expected";
-    let mut url = Url::parse(text).map_err(|error| format!("{error}; {expected}"))?;
+    let expected = "expected an address such as http://127.0.0.1:8080";
+    let mut url = Url::parse(text).map_err(|error| format!("{error} ({expected})"))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(expected.to_owned());
     }
@@ -408,20 +408,20 @@ fn symbol(text: &str) -> Result<Symbol, String> {
 /// Parses a number of ticks per second.
 fn rate(text: &str) -> Result<f64, String> {
     let rate = text.parse::<f64>().ok().filter(|rate| (0.0..=1e7).contains(rate));
-    rate.ok_or_else(|| "0 to 10000000 ticks a second are expected".to_owned())
+    rate.ok_or_else(|| "expected 0 to 10000000 ticks per second".to_owned())
 }
 
 /// Parses a number of updates per second that a server accepts.
 fn updates(text: &str) -> Result<f64, String> {
     let rate = text.parse::<f64>().ok().filter(|rate| (0.1..=100.0).contains(rate));
-    rate.ok_or_else(|| "0.1 to 100 updates a second are expected".to_owned())
+    rate.ok_or_else(|| "expected 0.1 to 100 updates per second".to_owned())
 }
 
 /// Parses a name or a pattern. A URL is refused here: the URL would pass as a name, but no symbol would ever
 /// match.
 fn name_or_pattern(text: &str) -> Result<String, String> {
     if text.contains("://") {
-        Err("a server's address goes with --url".to_owned())
+        Err("set the address of a server with --url".to_owned())
     } else {
         Ok(text.to_owned())
     }
@@ -429,5 +429,5 @@ fn name_or_pattern(text: &str) -> Result<String, String> {
 
 /// Parses a number of at least 1.
 fn positive(text: &str) -> Result<usize, String> {
-    text.parse::<usize>().ok().filter(|n| *n > 0).ok_or_else(|| "a number from 1 on is expected".to_owned())
+    text.parse::<usize>().ok().filter(|n| *n > 0).ok_or_else(|| "expected a positive integer".to_owned())
 }

@@ -16,6 +16,6 @@ pub(crate) fn start(format: LogFormat) {
         LogFormat::Json => builder.json().try_init(),
     };
     if let Err(error) = started {
-        eprintln!("tickcast: no log: {error}");
+        eprintln!("tickcast: logging failed to start: {error}");
     }
 }

@@ -34,15 +34,30 @@ impl Collector for Snapshot {
         gauge(
             &mut encoder,
             "buffered_bytes",
-            "Bytes kept for readers that have yet to take them",
+            "Bytes that streams buffer for their readers",
             stats.buffered_bytes,
         )?;
         gauge(&mut encoder, "symbols", "Symbols ever seen", stats.symbols as u64)?;
         gauge(&mut encoder, "candles", "Closed candles kept", stats.candles as u64)?;
-        gauge(&mut encoder, "can_publish", "1: what is published can be kept", u64::from(stats.can_publish))?;
+        gauge(
+            &mut encoder,
+            "can_publish",
+            "1 if published ticks can be stored",
+            u64::from(stats.can_publish),
+        )?;
         gauge(&mut encoder, "filter_patterns", "Patterns of all filters in use", stats.filters.patterns)?;
-        gauge(&mut encoder, "filter_bytes", "Bytes that all filters in use may take", stats.filters.bytes)?;
-        counter(&mut encoder, "filters_refused", "Filters refused for want of room", stats.filters.refused)?;
+        gauge(
+            &mut encoder,
+            "filter_bytes",
+            "Maximum memory of all filters in use, in bytes",
+            stats.filters.bytes,
+        )?;
+        counter(
+            &mut encoder,
+            "filters_refused",
+            "Filters refused because there was no room",
+            stats.filters.refused,
+        )?;
         counter(&mut encoder, "clock_jumps", "Jumps of the wall clock", stats.clock_jumps)?;
         gauge(&mut encoder, "log_head", "Sequence number of the newest tick", stats.cursor.seq().get())?;
         gauge(&mut encoder, "tape_ticks", "Ticks on the tape in memory", stats.tape_ticks as u64)?;
@@ -51,19 +66,24 @@ impl Collector for Snapshot {
             gauge(&mut encoder, "disk_ticks", "Ticks on the tape on disk", disk.ticks)?;
             gauge(&mut encoder, "disk_bytes", "Bytes of ticks on disk", disk.bytes)?;
         }
-        gauge(&mut encoder, "exports", "Exports under way", stats.answers.exports)?;
-        gauge(&mut encoder, "large_answers", "Large answers under way", stats.answers.wide)?;
-        counter(&mut encoder, "answers_refused", "Requests told to come again later", stats.answers.refused)?;
+        gauge(&mut encoder, "exports", "Exports in progress", stats.answers.exports)?;
+        gauge(&mut encoder, "large_answers", "Large answers in progress", stats.answers.wide)?;
+        counter(
+            &mut encoder,
+            "answers_refused",
+            "Requests refused because too many answers were in progress",
+            stats.answers.refused,
+        )?;
         counter(
             &mut encoder,
             "ticks_delivered",
-            "Ticks written, counted once a stream",
+            "Ticks written to streams, counted once for each stream",
             stats.ticks_delivered,
         )?;
         counter(
             &mut encoder,
             "sent_bytes",
-            "Bytes of events and comments handed to streams",
+            "Bytes of events and comments passed to streams",
             stats.bytes_sent,
         )?;
         ticks_ingested(&mut encoder, stats)?;
@@ -95,8 +115,12 @@ fn counter(
 /// Encodes the ingested ticks, by source and by outcome. The number of sources is bounded by the
 /// configuration.
 fn ticks_ingested(encoder: &mut DescriptorEncoder<'_>, stats: &HubStats) -> Result<(), std::fmt::Error> {
-    let mut family =
-        encoder.encode_descriptor("ticks_ingested", "Ticks that came in", None, MetricType::Counter)?;
+    let mut family = encoder.encode_descriptor(
+        "ticks_ingested",
+        "Ticks received, by outcome",
+        None,
+        MetricType::Counter,
+    )?;
     for source in &stats.sources {
         let outcomes = [
             ("accepted", source.accepted),
@@ -116,7 +140,7 @@ fn ticks_ingested(encoder: &mut DescriptorEncoder<'_>, stats: &HubStats) -> Resu
 fn feeds(encoder: &mut DescriptorEncoder<'_>, stats: &HubStats) -> Result<(), std::fmt::Error> {
     let mut family = encoder.encode_descriptor(
         "feed_events",
-        "What happened on the way from a feed",
+        "Events between a feed and the hub",
         None,
         MetricType::Counter,
     )?;
@@ -126,7 +150,8 @@ fn feeds(encoder: &mut DescriptorEncoder<'_>, stats: &HubStats) -> Result<(), st
             ConstCounter::new(source.feed.get(count)).encode(family.encode_family(&labels)?)?;
         }
     }
-    let mut family = encoder.encode_descriptor("source_up", "1: its prices come", None, MetricType::Gauge)?;
+    let mut family =
+        encoder.encode_descriptor("source_up", "1 if the source is live", None, MetricType::Gauge)?;
     for source in &stats.sources {
         let up = i64::from(matches!(source.state, tickcast::SourceState::Live));
         ConstGauge::new(up).encode(family.encode_family(&[("source", source.name.as_str())])?)?;
@@ -135,7 +160,7 @@ fn feeds(encoder: &mut DescriptorEncoder<'_>, stats: &HubStats) -> Result<(), st
 }
 
 fn delays(encoder: &mut DescriptorEncoder<'_>, delays: &Delays) -> Result<(), std::fmt::Error> {
-    let help = "From a tick's arrival until a lane had handed it on";
+    let help = "Delay from the arrival of a tick until a lane had passed the tick on";
     let mut histogram =
         encoder.encode_descriptor("ingest_to_write", help, Some(&Unit::Seconds), MetricType::Histogram)?;
     let bounds = DELAY_BUCKETS.iter().map(std::time::Duration::as_secs_f64).chain([f64::INFINITY]);

@@ -51,13 +51,17 @@ pub(crate) fn run(args: PublishArgs) -> Result<(), CliError> {
     let layout = Layout { columns: args.columns, symbol: args.symbol };
     layout.check().map_err(|error| CliError::Usage(format!("--columns: {error}")))?;
     let token = args.token.filter(|token| !token.is_empty());
-    let token = token
-        .ok_or_else(|| CliError::Usage("--token is missing; the server prints it as it starts".to_owned()))?;
+    let token = token.ok_or_else(|| {
+        CliError::Usage("--token is missing; the server prints the token when it starts".to_owned())
+    })?;
     let records = match args.file.as_str() {
         "-" => Records::stdin(layout),
         path => Records::open(Path::new(path), layout).map_err(|error| CliError::Usage(error.to_string()))?,
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the async runtime")?;
     Ok(runtime.block_on(publish(records, url, token))?)
 }
 
@@ -67,7 +71,10 @@ async fn publish(records: Records, url: reqwest::Url, token: String) -> anyhow::
         let mut batcher = Batcher { sender, batch: Batch::default() };
         records.read(&mut batcher)
     });
-    let client = reqwest::Client::builder().timeout(REQUEST_TIMEOUT).build().context("no HTTP client")?;
+    let client = reqwest::Client::builder()
+        .timeout(REQUEST_TIMEOUT)
+        .build()
+        .context("cannot create the HTTP client")?;
     let mut desk = Uploader {
         client,
         url,
@@ -83,7 +90,7 @@ async fn publish(records: Records, url: reqwest::Url, token: String) -> anyhow::
     desk.bar.finish_and_clear();
     let rejections = desk.report();
     let read: Result<(), RecordsError> =
-        reading.join().map_err(|_| anyhow!("the reading thread broke off"))?;
+        reading.join().map_err(|_| anyhow!("the reading thread panicked"))?;
     // The error of an incomplete file comes before the error about bad lines. The bad lines are already
     // printed.
     read?;
@@ -250,7 +257,7 @@ impl Uploader {
         if status.is_success() || answer.rejected_count > 0 {
             return Ok(answer);
         }
-        let error = anyhow!("the server says {status}: {}", answer.detail.unwrap_or_default());
+        let error = anyhow!("the server answered {status}: {}", answer.detail.unwrap_or_default());
         let passing = status.is_server_error() || matches!(status.as_u16(), 408 | 409 | 429);
         Err(if passing { Refusal::Passing(error) } else { Refusal::Final(error) })
     }

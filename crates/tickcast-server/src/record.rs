@@ -27,13 +27,13 @@ pub(crate) fn run(args: RecordArgs) -> Result<(), CliError> {
     let file = File::options().write(true).create_new(true).open(&args.file);
     let file = file.map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => CliError::Usage(format!(
-            "{} exists, and a recording never overwrites a file: name another one, or move it away",
+            "{} exists, and a recording never overwrites a file; choose another file, or move the existing file",
             args.file.display()
         )),
         _ => CliError::Usage(format!("{}: {error}", args.file.display())),
     })?;
     let tape: Box<dyn Write> = if args.file.extension().is_some_and(|extension| extension == "zst") {
-        let encoder = zstd::Encoder::new(file, LEVEL).context("no zstd")?;
+        let encoder = zstd::Encoder::new(file, LEVEL).context("cannot start the zstd compression")?;
         Box::new(encoder.auto_finish())
     } else {
         Box::new(file)
@@ -45,7 +45,10 @@ pub(crate) fn run(args: RecordArgs) -> Result<(), CliError> {
     }
     let prices = prices.open().map_err(|error| CliError::Usage(format!("--url {}: {error}", args.url)))?;
     let mut recording = Recording { tape: BufWriter::new(tape), last: HashMap::new(), ticks: 0, holes: 0 };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the async runtime")?;
     let most = args.ticks.unwrap_or(u64::MAX);
     let recorded = runtime.block_on(record(&mut recording, prices, asked, most));
     if recording.ticks == 0 && most > 0 {
@@ -88,11 +91,11 @@ async fn record(
             }
         }
     }
-    recording.tape.flush().context("the recording cannot be finished")?;
+    recording.tape.flush().context("cannot finish the recording")?;
     let Recording { ticks, holes, .. } = *recording;
-    eprintln!("{} recorded, up to {}", count(ticks, "tick"), prices.cursor().unwrap_or("the very beginning"));
+    eprintln!("{} recorded, up to {}", count(ticks, "tick"), prices.cursor().unwrap_or("the beginning"));
     if holes > 0 {
-        bail!("there may be holes in {}", count(holes, "place"));
+        bail!("ticks may be missing in {}", count(holes, "place"));
     }
     Ok(())
 }
@@ -138,6 +141,6 @@ impl Recording {
 
     fn note_gap(&mut self, place: &str) {
         self.holes += 1;
-        eprintln!("there may be a hole {place}");
+        eprintln!("ticks may be missing {place}");
     }
 }

@@ -44,7 +44,7 @@ impl Reload {
     pub(crate) async fn run(&self) -> Result<Reloaded, SettingsError> {
         let _turn = self.lock.lock().await;
         let Settings { mut sources, shown, .. } = (self.loader)().inspect_err(|error| {
-            tracing::error!("nothing was reloaded: {error}");
+            tracing::error!("reload failed; the sources stay unchanged: {error}");
         })?;
         let by_default =
             |shown: &[SettingRow]| shown.iter().any(|one| one.key == "source" && one.is_default());
@@ -59,7 +59,7 @@ impl Reload {
         let Change { added, removed, changed, paused, .. } = &reloaded.sources;
         tracing::info!(?added, ?removed, ?changed, ?paused, "reloaded");
         if !reloaded.restart.is_empty() {
-            tracing::warn!(settings = ?reloaded.restart, "these take a restart");
+            tracing::warn!(settings = ?reloaded.restart, "these settings changed and take effect after a restart");
         }
         Ok(reloaded)
     }
@@ -79,13 +79,13 @@ fn is_from_browser(headers: &HeaderMap) -> bool {
 
 async fn respond(State(reload): State<Arc<Reload>>, headers: HeaderMap) -> Response {
     if is_from_browser(&headers) {
-        return Problem::new(StatusCode::FORBIDDEN, "pages cannot ask for a reload").into_response();
+        return Problem::new(StatusCode::FORBIDDEN, "web pages cannot request a reload").into_response();
     }
     // The client may disconnect, but a reload that has begun must finish.
     let done = tokio::spawn(async move { reload.run().await }).await;
     match done {
         Ok(Ok(reloaded)) => Json(reloaded).into_response(),
-        Err(_) => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the reload broke off").into_response(),
+        Err(_) => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the reload panicked").into_response(),
         Ok(Err(error)) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()).into_response(),
     }
 }

@@ -37,15 +37,18 @@ pub(crate) fn run(loader: Loader) -> Result<(), CliError> {
     logging::start(settings.log_format);
     // Every stream needs a file descriptor, so the limit is raised to the system's maximum.
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
-        tracing::warn!(%error, "the limit of open files stays as it is");
+        tracing::warn!(%error, "cannot raise the limit of open files; the limit stays unchanged");
     }
     // Huge pages are disabled for two reasons. The kernel clears a huge page while a lane waits. The
     // allocator returns no memory of a huge page that is partly used.
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
-        tracing::debug!(%error, "huge pages stay allowed");
+        tracing::debug!(%error, "cannot disable huge pages; huge pages stay enabled");
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the async runtime")?;
     let result = runtime.block_on(serve(settings, loader));
     runtime.shutdown_timeout(WIND_UP);
     Ok(result?)
@@ -54,7 +57,7 @@ pub(crate) fn run(loader: Loader) -> Result<(), CliError> {
 async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
     let public = bind("listen", settings.listen)?;
     let private = bind("admin", settings.admin)?;
-    let mut signals = Signals::new().context("no signal handlers")?;
+    let mut signals = Signals::new().context("cannot install the signal handlers")?;
 
     let hub = open_hub(&settings)?;
     let token = match settings.publish_token {
@@ -104,7 +107,7 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
     tasks.close();
     let ending = async { tokio::join!(hub.drain(window), tasks.wait()) };
     if tokio::time::timeout(drain, ending).await.is_err() {
-        tracing::warn!("something would not end within {drain:?}: it is cut");
+        tracing::warn!("some connections or tasks did not end within {drain:?}; the server ends them");
     }
     hub.close();
     tracing::info!("stopped");
@@ -166,7 +169,7 @@ fn bind(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
 fn announce(addresses: [Option<SocketAddr>; 2], simulated: bool) {
     let [Some(public), Some(private)] = addresses else { return };
     if simulated {
-        tracing::info!("the market is simulated: prices are made up; name a --source for real ones");
+        tracing::info!("the market is simulated, and the prices are not real; set --source for real prices");
     }
     tracing::info!(%public, admin = %private, "listening on http://{public}");
 }

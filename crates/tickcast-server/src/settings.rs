@@ -223,7 +223,7 @@ impl Layers<'_> {
     ) -> Result<usize, SettingsError> {
         let key = "max_connections";
         if self.choose(key, flag, file).is_none() {
-            self.show(key, format!("(what the system allows, at most {fitting})"), SettingOrigin::Default);
+            self.show(key, format!("(the limit of the system, at most {fitting})"), SettingOrigin::Default);
             return Ok(fitting);
         }
         self.pick_positive(key, flag, file, 0)
@@ -258,18 +258,18 @@ impl Layers<'_> {
         let retention_time = self.choose("retention_time", flags.retention_time, file.retention_time);
         let (shown, origin) = match &retention_time {
             Some((age, origin)) => (age.to_string(), *origin),
-            None => ("(for ever, within retention_bytes)".to_owned(), SettingOrigin::Default),
+            None => ("(unlimited, within retention_bytes)".to_owned(), SettingOrigin::Default),
         };
         self.show("retention_time", shown, origin);
         let retention_time = retention_time.map_or(Age(standard.retention_time), |(age, _)| age);
         if interval.0.is_zero() {
             return Err(SettingsError(
-                "sync_interval cannot be 0; sync = always is as often as can be".to_owned(),
+                "sync_interval cannot be 0; use sync = always to sync as often as possible".to_owned(),
             ));
         }
         if retention_bytes < MIN_RETENTION_BYTES {
             return Err(SettingsError(format!(
-                "retention_bytes cannot be less than {MIN_RETENTION_BYTES}, two parts of the tape"
+                "retention_bytes cannot be less than {MIN_RETENTION_BYTES}, two segments of the tape"
             )));
         }
         let sync = match sync {

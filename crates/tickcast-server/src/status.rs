@@ -42,8 +42,8 @@ impl Health {
         let draining = self.draining.load(Ordering::SeqCst).then(|| "draining".to_owned());
         let publishing = self.hub.can_publish().err().map(|error| format!("publishing fails: {error}"));
         let (lost, lanes) = self.hub.failed_lanes();
-        let lost =
-            (lost > 0).then(|| format!("{lost} of {lanes} lanes have ended by a defect; restart the server"));
+        let lost = (lost > 0)
+            .then(|| format!("{lost} of {lanes} lanes have ended because of a defect; restart the server"));
         draining.into_iter().chain(publishing).chain(lost).collect()
     }
 }
@@ -60,8 +60,8 @@ pub(crate) fn health_router(health: &Arc<Health>) -> Router {
 
 /// Liveness probe
 #[utoipa::path(get, path = "/healthz", tag = "server", responses(
-    (status = 200, description = "It does", body = Alive),
-    (status = 400, description = "There are parameters", body = Problem, content_type = "application/problem+json"),
+    (status = 200, description = "The process is running", body = Alive),
+    (status = 400, description = "The request has query parameters", body = Problem, content_type = "application/problem+json"),
 ))]
 async fn alive(_: NoParameters) -> Json<Alive> {
     Json(Alive { alive: true })
@@ -73,9 +73,9 @@ async fn alive(_: NoParameters) -> Json<Alive> {
     path = "/readyz",
     tag = "server",
     responses(
-        (status = 200, description = "It is", body = Ready),
-        (status = 400, description = "There are parameters", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "It is not", body = Ready),
+        (status = 200, description = "The server is ready", body = Ready),
+        (status = 400, description = "The request has query parameters", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The server is not ready", body = Ready),
     ),
 )]
 async fn ready(State(health): State<Arc<Health>>, _: NoParameters) -> Response {
@@ -86,8 +86,8 @@ async fn ready(State(health): State<Arc<Health>>, _: NoParameters) -> Response {
 
 /// Status of the server and of each source
 #[utoipa::path(get, path = "/v1/status", tag = "server", responses(
-    (status = 200, description = "This is how", body = Status),
-    (status = 400, description = "There are parameters", body = Problem, content_type = "application/problem+json"),
+    (status = 200, description = "The server status", body = Status),
+    (status = 400, description = "The request has query parameters", body = Problem, content_type = "application/problem+json"),
 ))]
 async fn status(State(health): State<Arc<Health>>, _: NoParameters) -> Json<Status> {
     let stats = health.hub.stats();
@@ -222,6 +222,6 @@ impl UnhealthySymbol {
 #[derive(OpenApi)]
 #[openapi(
     paths(alive, ready, status),
-    tags((name = "server", description = "How the server is doing")),
+    tags((name = "server", description = "Health and status of the server")),
 )]
 pub(crate) struct ApiDoc;

@@ -48,7 +48,10 @@ pub(crate) fn run(args: WatchArgs) -> Result<(), CliError> {
         prices = prices.rate(rate);
     }
     let prices = prices.open().map_err(|error| CliError::Usage(format!("--url {}: {error}", args.url)))?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the async runtime")?;
     if on_screen {
         Ok(runtime.block_on(on_terminal(prices, board, &args.url))?)
     } else {
@@ -58,7 +61,7 @@ pub(crate) fn run(args: WatchArgs) -> Result<(), CliError> {
 
 async fn on_terminal(prices: PriceStream, mut board: Board, server: &Url) -> anyhow::Result<()> {
     // `try_init` also restores the terminal if the program panics.
-    let mut terminal = ratatui::try_init().context("the terminal cannot be drawn on")?;
+    let mut terminal = ratatui::try_init().context("cannot draw on the terminal")?;
     let mut inputs = keys();
     let mut events = said(prices);
     let mut origins = JoinSet::new();

@@ -88,8 +88,8 @@ impl Opening<'_> {
             match self.socket.write(self.request) {
                 Ok(written) if written == self.request.len() => self.asked = true,
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected) => {}
-                Ok(_) => bail!("a request did not fit into its socket"),
-                Err(error) => return Err(error).context("a stream of the benchmark cannot ask"),
+                Ok(_) => bail!("a request did not fit into the send buffer of its socket"),
+                Err(error) => return Err(error).context("a stream of the benchmark cannot send its request"),
             }
         }
         match self.socket.read(buffer) {
@@ -99,7 +99,7 @@ impl Opening<'_> {
                 self.wire.feed(&buffer[..length], |_| *ticks += 1)?;
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error).context("a stream of the benchmark broke off"),
+            Err(error) => return Err(error).context("a stream of the benchmark failed"),
         }
         Ok(self.ticks)
     }

@@ -67,7 +67,7 @@ impl BenchPublisher {
             if start.elapsed() >= time {
                 break;
             }
-            publishing.socket.write_all(block).context("the server takes no more ticks")?;
+            publishing.socket.write_all(block).context("the server accepts no more ticks")?;
             publishing.sent += 1000;
         }
         let sent = publishing.sent;
@@ -129,16 +129,16 @@ impl Publishing {
             lines(&self.load, ticks, &mut self.bytes);
             self.socket.write_all(&chunk(&self.bytes))
         }
-        .context("the server takes no more ticks")
+        .context("the server accepts no more ticks")
     }
 
     /// Waits until the server has accepted everything.
     fn finish(mut self) -> anyhow::Result<()> {
         if let Some(answers) = self.answers {
             let _ = self.all.set(self.sent);
-            let taken = answers.join().map_err(|_| anyhow!("the publisher broke off"))??;
+            let taken = answers.join().map_err(|_| anyhow!("the publisher thread panicked"))??;
             if taken != self.sent {
-                bail!("the server took {taken} of {} ticks", self.sent);
+                bail!("the server accepted {taken} of {} ticks", self.sent);
             }
             return Ok(());
         }
@@ -149,12 +149,12 @@ impl Publishing {
         let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
         let status = head.lines().next().unwrap_or_default();
         if status.split(' ').nth(1) != Some("200") {
-            bail!("publishing was answered with {status:?}");
+            bail!("the publish request was answered with {status:?}");
         }
         let report: serde_json::Value = serde_json::from_str(body.trim()).unwrap_or_default();
         match report["accepted"].as_u64() {
             Some(accepted) if accepted != self.sent => {
-                bail!("the server took {accepted} of {} ticks: {body}", self.sent)
+                bail!("the server accepted {accepted} of {} ticks: {body}", self.sent)
             }
             _ => Ok(()),
         }
@@ -204,7 +204,9 @@ fn count_answers(mut socket: TcpStream, until: &OnceLock<u64>) -> anyhow::Result
         while let Some(at) = memchr::memmem::find(&seen[done..], STATUS).map(|at| done + at + STATUS.len()) {
             match seen.get(at..at + 3) {
                 Some([b'2', ..]) => taken += 1,
-                Some(status) => bail!("publishing was answered with {}", String::from_utf8_lossy(status)),
+                Some(status) => {
+                    bail!("the publish request was answered with {}", String::from_utf8_lossy(status))
+                }
                 None => break,
             }
             done = at;

@@ -140,10 +140,10 @@ impl fmt::Display for Report {
                     "delivered  {delivered} ticks, {delivered_per_s:.0}/s; {missing} missing, {disordered} out of order"
                 )?;
                 if found.overrun {
-                    writeln!(f, "overrun    the server took ticks more slowly than they were due")?;
+                    writeln!(f, "overrun    the server accepted ticks more slowly than they were due")?;
                 }
                 if lost + cut > 0 {
-                    writeln!(f, "streams    {lost} ended early, {cut} stalled ones were cut")?;
+                    writeln!(f, "streams    {lost} ended early, {cut} stalled streams were closed")?;
                 }
                 if let Some(latency) = &found.latency {
                     writeln!(f, "latency    {latency}")?;

@@ -34,9 +34,9 @@ pub(super) struct Wire {
 /// An answer that is not a stream.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WireError {
-    #[error("the server answered {0:?} where a stream was expected")]
+    #[error("the server answered {0:?} (expected a stream)")]
     Refused(String),
-    #[error("the server sent something that is not HTTP")]
+    #[error("the answer of the server is not HTTP")]
     Garbled,
 }
 

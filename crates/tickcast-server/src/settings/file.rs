@@ -81,7 +81,7 @@ fn check_keys<'k>(
             likeness(a.as_ref()).total_cmp(&likeness(b.as_ref()))
         });
         let nearest = nearest.map(AsRef::as_ref).unwrap_or_default();
-        return Err(format!("unknown {what} {key:?}; the nearest known one is {nearest:?}"));
+        return Err(format!("unknown {what} {key:?}; the nearest known name is {nearest:?}"));
     }
     Ok(())
 }
@@ -123,10 +123,10 @@ mod tests {
 
     #[test]
     fn errors_are_reported_in_one_line() {
-        assert_eq!(says("lissten = 1"), r#"unknown key "lissten"; the nearest known one is "listen""#);
+        assert_eq!(says("lissten = 1"), r#"unknown key "lissten"; the nearest known name is "listen""#);
         assert_eq!(
             says("[[source]]\nform = \"sim\""),
-            r#"unknown key of [[source]] "form"; the nearest known one is "from""#
+            r#"unknown key of [[source]] "form"; the nearest known name is "from""#
         );
         for text in
             ["listen = 5", "listen = \"x\"", "drain = \"soon\"", "a = = 1", "[[source]]\nprefix = \"x\""]
@@ -142,7 +142,7 @@ mod tests {
         assert!(check("TICKCAST_LISTEN").is_ok() && check("PATH").is_ok() && check("TICKCAST_URL").is_ok());
         assert_eq!(
             check("TICKCAST_LISTNE").unwrap_err().to_string(),
-            r#"unknown environment variable "TICKCAST_LISTNE"; the nearest known one is "TICKCAST_LISTEN""#
+            r#"unknown environment variable "TICKCAST_LISTNE"; the nearest known name is "TICKCAST_LISTEN""#
         );
     }
 }

@@ -46,7 +46,7 @@ impl Layers<'_> {
         key: &str,
     ) -> Result<(), SettingsError> {
         let Some((token, origin)) = token else {
-            self.show("publish_token", "(made at start-up)", SettingOrigin::Default);
+            self.show("publish_token", "(generated at startup)", SettingOrigin::Default);
             return Ok(());
         };
         if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {

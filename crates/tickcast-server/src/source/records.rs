@@ -83,7 +83,7 @@ impl Records {
         let result = open_text(input).and_then(|(first, input)| match first {
             None => Ok(()),
             Some(b'{' | b'[') if !layout.is_empty() => {
-                Err(invalid("columns and a symbol can be named for a CSV only, and this is JSON"))
+                Err(invalid("columns and a symbol can be set for a CSV only, but the file is JSON"))
             }
             Some(b'{') => read_json(TickSplitter::lines(), input, &mut line, taker),
             Some(b'[') => read_json(TickSplitter::json(), input, &mut line, taker),
@@ -109,11 +109,13 @@ fn open_text(input: Box<dyn Read + Send>) -> io::Result<(Option<u8>, Input)> {
     let (head, mut input) = peek(input)?;
     match head.as_slice() {
         [b'P', b'K', 3 | 5, 4 | 6, ..] => {
-            return Err(invalid("it is a ZIP archive; unpack it, or compress with gzip or zstd"));
+            return Err(invalid(
+                "the file is a ZIP archive; unpack the archive, or compress the file with gzip or zstd",
+            ));
         }
         // A byte order mark, or ASCII in UTF-16, which has a zero in each pair of bytes.
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, ..] | [_, 0, ..] => {
-            return Err(invalid("it is UTF-16; UTF-8 is expected"));
+            return Err(invalid("the file is UTF-16 (expected UTF-8)"));
         }
         _ => {}
     }

@@ -96,7 +96,7 @@ async fn replay(
         }
     }
     let Player { played, taken, .. } = player;
-    Ok(format!("{taken} of {played} ticks were taken"))
+    Ok(format!("{taken} of {played} ticks were accepted"))
 }
 
 /// The state of the thread that reads.
@@ -149,7 +149,7 @@ impl Taker for Reading {
             tracing::warn!("{}: line {line}: {why}", self.name);
         }
         if self.bad == MAX_LOGGED_ERRORS {
-            tracing::warn!("{}: further bad lines are counted, not named", self.name);
+            tracing::warn!("{}: further bad lines are counted but not logged", self.name);
         }
         ControlFlow::Continue(())
     }

@@ -152,8 +152,8 @@ impl SourceManager {
             let running = AssertUnwindSafe(run(&own, &publisher, &network)).catch_unwind();
             tokio::select! {
                 done = running => if done.is_err() {
-                    tracing::error!(source = own.name, "source broke off: this is a defect");
-                    publisher.set_state(&SourceState::Down("it broke off: see the log".to_owned()));
+                    tracing::error!(source = own.name, "source panicked because of a defect; the source sends no more prices");
+                    publisher.set_state(&SourceState::Down("the source panicked; see the log".to_owned()));
                 },
                 () = stopped.cancelled() => {}
             }

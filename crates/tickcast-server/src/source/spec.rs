@@ -349,43 +349,52 @@ mod tests {
     fn each_refusal_names_the_source_and_the_reason() {
         assert_eq!(
             says("bitmex:x"),
-            "source \"bitmex:x\": known are sim[:SEED], replay:FILE, stdin, udp:IP:PORT, binance:SYMBOLS, coinbase:PRODUCTS, coinbase-advanced:PRODUCTS, kraken:SYMBOLS and none"
+            "source \"bitmex:x\": the kind is unknown (expected sim[:SEED], replay:FILE, stdin, udp:IP:PORT, binance:SYMBOLS, coinbase:PRODUCTS, coinbase-advanced:PRODUCTS, kraken:SYMBOLS or none)"
         );
-        assert_eq!(says("sim:x"), "source \"sim:x\": a seed is a whole number, such as sim:42");
+        assert_eq!(
+            says("sim:x"),
+            "source \"sim:x\": the seed is not a whole number (expected a source such as sim:42)"
+        );
         assert_eq!(
             says("sim?rate=0"),
-            "source \"sim?rate=0\": rate cannot be \"0\"; 1 to 100000 ticks a second is expected"
+            "source \"sim?rate=0\": rate cannot be \"0\" (expected 1 to 100000 ticks per second)"
         );
         assert_eq!(
             says("stdin?x=1"),
-            "source \"stdin?x=1\": option \"x\" is unknown; known are columns, symbol, prefix, allow_late, unchanged, stale_after, max_ahead and name"
+            "source \"stdin?x=1\": option \"x\" is unknown (known options: columns, symbol, prefix, allow_late, unchanged, stale_after, max_ahead and name)"
         );
         assert_eq!(
             says("stdin?columns=time,price"),
-            "source \"stdin?columns=time,price\": columns: there is no column symbol"
+            "source \"stdin?columns=time,price\": columns: column symbol is missing"
         );
         assert!(says("stdin?symbol=a%20b").contains("symbol holds '%'"));
-        assert_eq!(says("replay:"), "source \"replay:\": a file is missing, as in replay:ticks.ndjson.gz");
+        assert_eq!(
+            says("replay:"),
+            "source \"replay:\": the file is missing (expected a source such as replay:ticks.ndjson.gz)"
+        );
         assert_eq!(
             says("stdin?stale_after=soon"),
-            "source \"stdin?stale_after=soon\": stale_after cannot be \"soon\"; a time, such as 30s or 0s for never, is expected"
+            "source \"stdin?stale_after=soon\": stale_after cannot be \"soon\" (expected a time, such as 30s, or 0s for never)"
         );
         assert!(says("replay:/no/such").starts_with("source \"replay:/no/such\": /no/such: No such file"));
         assert!(says("replay:/?speed=max").ends_with("/: is a directory"));
-        assert_eq!(says("kraken"), "source \"kraken\": symbols are missing, as in kraken:BTC/USD,ETH/USD");
-        assert_eq!(says("kraken:A,A"), "source \"kraken:A,A\": symbol \"A\" is there twice");
+        assert_eq!(
+            says("kraken"),
+            "source \"kraken\": symbols are missing (expected a source such as kraken:BTC/USD,ETH/USD)"
+        );
+        assert_eq!(says("kraken:A,A"), "source \"kraken:A,A\": symbol \"A\" appears twice");
         assert_eq!(
             says("binance:x?channel=trades"),
-            "source \"binance:x?channel=trades\": channel cannot be \"trades\"; ticker, bookTicker, aggTrade or trade is expected"
+            "source \"binance:x?channel=trades\": channel cannot be \"trades\" (expected ticker, bookTicker, aggTrade or trade)"
         );
         assert_eq!(
             says("coinbase:x?url=http://a"),
-            "source \"coinbase:x?url=http://a\": url cannot be \"http://a\"; ws://HOST or wss://HOST is expected"
+            "source \"coinbase:x?url=http://a\": url cannot be \"http://a\" (expected ws://HOST or wss://HOST)"
         );
         let many: Vec<_> = (0..1025).map(|i| format!("s{i}")).collect();
         assert!(
             says(&format!("binance:{}", many.join(",")))
-                .contains("1025 symbols, of which one connection to binance takes 1024")
+                .contains("1025 symbols are too many for one connection to binance (expected at most 1024)")
         );
     }
 
@@ -402,7 +411,7 @@ mod tests {
         let spec = read("binance:btcusdt,币安usdt", map).unwrap().unwrap();
         assert_eq!(spec.listed(), ["BTC/USD", "BNB"].map(|name| Symbol::new(name).unwrap()));
         let refused = read("binance:币安usdt", HashMap::new()).unwrap_err().to_string();
-        assert!(refused.contains("as in 币安USDT=NAME, or by a map: symbol holds '币'"), "{refused}");
+        assert!(refused.contains("as in 币安USDT=NAME, or a map: symbol holds '币'"), "{refused}");
         assert_eq!(parse("binance:币安usdt=BNB").listed(), [Symbol::new("BNB").unwrap()]);
         assert!(says("binance:=BNB").ends_with("a symbol is missing"));
     }

@@ -7,7 +7,7 @@ use tickcast_client::{Event, PriceStream, Tick};
 use crate::requested_names::RequestedNames;
 
 /// The message for a stream without any symbol. A name may be wrong, or new.
-pub(super) const NOTHING: &str = "no price yet of what is asked for; waiting";
+pub(super) const NOTHING: &str = "no price yet for the requested symbols; waiting";
 
 /// Writes one line per tick until the user interrupts, or until the reader of the output closes the pipe.
 pub(super) async fn write(
@@ -96,12 +96,12 @@ pub(crate) fn print_notice(event: &Event) {
 /// Returns the notice of an event, or `None` for a tick and for other events without a notice.
 fn notice_text(event: &Event) -> Option<String> {
     Some(match event {
-        Event::Disconnected(why) => format!("{why}; it is tried again"),
+        Event::Disconnected(why) => format!("{why}; reconnecting"),
         Event::Bye(reason) => format!("the server ended the stream ({reason})"),
-        Event::Reset { reason, .. } => format!("begun anew ({reason})"),
+        Event::Reset { reason, .. } => format!("the stream was reset ({reason})"),
         Event::Status(status) => format!("source {} is {}", status.source, status.state),
         Event::SymbolStatus(status) => format!("{} is {}", status.symbol, status.state),
-        Event::Gone(symbol) => format!("{symbol} was taken off"),
+        Event::Gone(symbol) => format!("{symbol} was removed from the market"),
         Event::Ready(ready) if ready.symbols == 0 => NOTHING.to_owned(),
         Event::Tick(_) | Event::Ready(_) | Event::Heartbeat { .. } => return None,
     })

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 /// Reason why a row cannot be split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum QuotesError {
-    #[error("a quote is opened and not closed on the line")]
+    #[error("a quote is opened but not closed on the same line")]
     Open,
     #[error("text follows a closing quote")]
     After,

@@ -32,13 +32,13 @@ pub(crate) struct Columns {
 /// Reason why these columns cannot form ticks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ColumnsError {
-    #[error("there is no column {0}")]
+    #[error("column {0} is missing")]
     Missing(&'static str),
-    #[error("there are two columns {0}")]
+    #[error("column {0} appears twice")]
     Twice(String),
     #[error("{0}; `-` stands for a column to ignore")]
     Name(String),
-    #[error("there is a column symbol, and a symbol for all rows was given as well")]
+    #[error("a symbol for all rows cannot be set if there is a column symbol")]
     TwoSymbols,
 }
 
@@ -176,11 +176,11 @@ mod tests {
         assert_eq!("time,price,-".parse::<Columns>().unwrap().required(), 2);
         assert_eq!("price,time_us".parse::<Columns>().unwrap().unit(), Unit::Microseconds);
         let says = |text, symbol| parse(text, symbol).unwrap_err().to_string();
-        assert_eq!(says("time,price", None), "there is no column symbol");
-        assert_eq!(says("time,close", Some("A")), "there is no column price");
+        assert_eq!(says("time,price", None), "column symbol is missing");
+        assert_eq!(says("time,close", Some("A")), "column price is missing");
         assert_eq!(says("symbol,price", Some("A")), ColumnsError::TwoSymbols.to_string());
-        assert_eq!(says("price,price", Some("A")), "there are two columns price");
-        assert_eq!(says("price,time,time_s", Some("A")), "there are two columns time");
+        assert_eq!(says("price,price", Some("A")), "column price appears twice");
+        assert_eq!(says("price,time,time_s", Some("A")), "column time appears twice");
         assert_eq!(
             says("price,Adj Close", Some("A")),
             "`Adj Close` is not a valid name for an extra (expected [A-Za-z][A-Za-z0-9_]{0,31}); \

@@ -30,8 +30,8 @@ pub(super) struct Table {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum HeaderError {
     #[error(
-        "neither JSON nor a CSV header with symbol and price: {0:?}; if there is no header, name the columns, \
-         and if there is no column symbol, the symbol"
+        "the line is neither JSON nor a CSV header with symbol and price: {0:?}; if there is no header, set the columns, \
+         and if there is no column symbol, set the symbol"
     )]
     None(String),
     #[error(transparent)]
@@ -45,9 +45,9 @@ pub(super) enum RowError {
     Utf8(#[from] Utf8Error),
     #[error(transparent)]
     Quotes(#[from] QuotesError),
-    #[error("{}, the header has {expected}", count(*found, "cell"))]
+    #[error("the row has {}, but the header has {expected}", count(*found, "cell"))]
     Header { found: usize, expected: usize },
-    #[error("{}, and {} named", count(*found, "cell"), count(*expected, "column"))]
+    #[error("the row has {}, but the column list has {}", count(*found, "cell"), count(*expected, "column"))]
     Named { found: usize, expected: usize },
 }
 
@@ -166,14 +166,14 @@ mod tests {
     #[test]
     fn a_row_with_a_wrong_number_of_cells_is_rejected() {
         let table = table("symbol,price,size");
-        assert_eq!(says(&table, b"BRK.A,612,345.00,3"), "4 cells, the header has 3");
-        assert_eq!(says(&table, b"A"), "1 cell, the header has 3");
+        assert_eq!(says(&table, b"BRK.A,612,345.00,3"), "the row has 4 cells, but the header has 3");
+        assert_eq!(says(&table, b"A"), "the row has 1 cell, but the header has 3");
         assert_eq!(table.row(b"A,1.50,,,").unwrap(), r#"{"symbol":"A","price":1.50}"#);
         assert_eq!(table.row(b"A,1.50").unwrap(), r#"{"symbol":"A","price":1.50}"#);
         let timed = self::table("symbol,price,time,size");
-        assert_eq!(says(&timed, b"A,1.5"), "2 cells, the header has 4");
+        assert_eq!(says(&timed, b"A,1.5"), "the row has 2 cells, but the header has 4");
         assert_eq!(says(&table, b"A,1,Soci\xe9t\xe9"), "not UTF-8 from byte 9 on");
-        assert_eq!(says(&table, b"A,\"1.5"), "a quote is opened and not closed on the line");
+        assert_eq!(says(&table, b"A,\"1.5"), "a quote is opened but not closed on the same line");
     }
 
     #[test]
@@ -199,7 +199,7 @@ mod tests {
         let Beginning::Row(table) = begin else { panic!("{begin:?}") };
         let row = table.row(b"1704067200000;42101.5;x;0.1").unwrap();
         assert_eq!(row, r#"{"symbol":"XBTUSD","time":1704067200000,"price":42101.5,"size":0.1}"#);
-        assert_eq!(says(&table, b"1;2;3;4;5"), "5 cells, and 4 columns named");
+        assert_eq!(says(&table, b"1;2;3;4;5"), "the row has 5 cells, but the column list has 4 columns");
         let only_a_symbol = self::layout(None, Some("A"));
         assert!(matches!(Table::begin(b"Price", None, &only_a_symbol), Ok(Beginning::Header(..))));
         let both = Table::begin(b"symbol,price", None, &only_a_symbol).unwrap_err();

@@ -101,7 +101,7 @@ fn a_file_without_ticks_is_refused() {
     let (found, error) = read(b"hello\nworld\n");
     assert!(found.is_empty());
     let error = error.unwrap();
-    let says = "FILE: line 1: neither JSON nor a CSV header with symbol and price: \"hello\"; if";
+    let says = "FILE: line 1: the line is neither JSON nor a CSV header with symbol and price: \"hello\"; if";
     assert!(error.starts_with(says), "{error}");
 }
 
@@ -120,9 +120,9 @@ fn other_file_types_are_recognised_by_their_first_bytes() {
     let utf16: Vec<u8> = "symbol,price\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
     let marked = [&[0xff, 0xfe][..], &utf16].concat();
     for bytes in [utf16, marked] {
-        assert_eq!(read(&bytes).1.unwrap(), "FILE: it is UTF-16; UTF-8 is expected");
+        assert_eq!(read(&bytes).1.unwrap(), "FILE: the file is UTF-16 (expected UTF-8)");
     }
-    let zip = "FILE: it is a ZIP archive; unpack it, or compress with gzip or zstd";
+    let zip = "FILE: the file is a ZIP archive; unpack the archive, or compress the file with gzip or zstd";
     assert_eq!(read(b"PK\x03\x04\x14\0").1.unwrap(), zip);
     let missing = Records::open(Path::new("/no/such.csv"), Layout::default()).err().unwrap();
     assert!(missing.to_string().starts_with("such.csv: No such file"), "{missing}");
@@ -139,8 +139,8 @@ fn a_bad_row_is_rejected_alone_with_its_line_number() {
         rejected,
         [
             "3 not UTF-8 from byte 15 on",
-            "5 a quote is opened and not closed on the line",
-            "6 5 cells, the header has 4",
+            "5 a quote is opened but not closed on the same line",
+            "6 the row has 5 cells, but the header has 4",
         ]
     );
     assert_eq!(found.said, ["line 2: ignored columns: A/D"]);
@@ -156,5 +156,5 @@ fn csv_options_are_refused_for_json() {
     assert_eq!(error, None);
     assert_eq!(found.texts[1], (2, r#"{"symbol":"A","price":2.5}"#.to_owned()));
     let error = read_as(layout, b"{}").1.unwrap();
-    assert_eq!(error, "FILE: columns and a symbol can be named for a CSV only, and this is JSON");
+    assert_eq!(error, "FILE: columns and a symbol can be set for a CSV only, but the file is JSON");
 }

@@ -9,29 +9,29 @@ use crate::source::records::ColumnsError;
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum SourceSpecError {
     #[error(
-        "source {0:?}: known are sim[:SEED], replay:FILE, stdin, udp:IP:PORT, binance:SYMBOLS, coinbase:PRODUCTS, \
-         coinbase-advanced:PRODUCTS, kraken:SYMBOLS and none"
+        "source {0:?}: the kind is unknown (expected sim[:SEED], replay:FILE, stdin, udp:IP:PORT, binance:SYMBOLS, coinbase:PRODUCTS, \
+         coinbase-advanced:PRODUCTS, kraken:SYMBOLS or none)"
     )]
     Unknown(String),
-    #[error("source {0:?}: symbols are missing, as in {1}")]
+    #[error("source {0:?}: symbols are missing (expected a source such as {1})")]
     NoSymbols(String, &'static str),
     #[error("source {0:?}: {1}")]
     Names(String, SymbolMapError),
     #[error(
-        "source {0:?}: {1} symbols, of which one connection to {2} takes {3}; name another source for the others"
+        "source {0:?}: {1} symbols are too many for one connection to {2} (expected at most {3}); add another source for the others"
     )]
     TooMany(String, usize, &'static str, usize),
     #[error(
-        "source {0:?}: a name for a source is 1 to 64 printable ASCII characters, and neither http nor local"
+        "source {0:?}: the name is invalid (expected 1 to 64 printable ASCII characters, and neither http nor local)"
     )]
     Name(String),
-    #[error("source {0:?}: {1} is only for exchanges")]
+    #[error("source {0:?}: {1} is supported for exchanges only")]
     NotExchange(String, &'static str),
-    #[error("source {0:?}: a seed is a whole number, such as sim:42")]
+    #[error("source {0:?}: the seed is not a whole number (expected a source such as sim:42)")]
     Seed(String),
-    #[error("source {0:?}: an address is expected, as in udp:127.0.0.1:9300")]
+    #[error("source {0:?}: the address is missing or invalid (expected a source such as udp:127.0.0.1:9300)")]
     Address(String),
-    #[error("source {0:?}: a file is missing, as in replay:ticks.ndjson.gz")]
+    #[error("source {0:?}: the file is missing (expected a source such as replay:ticks.ndjson.gz)")]
     NoFile(String),
     #[error("source {source:?}: {file}: {error}", source = .0, file = .1, error = .2)]
     File(String, String, String),
@@ -39,8 +39,8 @@ pub(crate) enum SourceSpecError {
     Columns(String, ColumnsError),
     #[error("source {0:?}: {1}")]
     Symbol(String, SymbolError),
-    #[error("source {0:?}: option {1:?} is unknown; known are {2}")]
+    #[error("source {0:?}: option {1:?} is unknown (known options: {2})")]
     Option(String, String, &'static str),
-    #[error("source {0:?}: {1} cannot be {2:?}; {3} is expected")]
+    #[error("source {0:?}: {1} cannot be {2:?} (expected {3})")]
     Value(String, String, String, &'static str),
 }

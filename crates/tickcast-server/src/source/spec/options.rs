@@ -70,14 +70,14 @@ impl<'a> Options<'a> {
         let Some(text) = self.take("stale_after") else { return Ok(None) };
         let span = text
             .parse()
-            .map_err(|_| self.value("stale_after", &text, "a time, such as 30s or 0s for never,"))?;
+            .map_err(|_| self.value("stale_after", &text, "a time, such as 30s, or 0s for never"))?;
         Ok(Some(span))
     }
 
     /// Returns the maximum time that a tick may be ahead of the clock.
     pub(super) fn max_ahead(&mut self) -> Result<Option<HumanDuration>, SourceSpecError> {
         let Some(text) = self.take("max_ahead") else { return Ok(None) };
-        let span = text.parse().map_err(|_| self.value("max_ahead", &text, "a time, such as 1m or 2h,"))?;
+        let span = text.parse().map_err(|_| self.value("max_ahead", &text, "a time, such as 1m or 2h"))?;
         Ok(Some(span))
     }
 
@@ -95,7 +95,7 @@ impl<'a> Options<'a> {
     pub(super) fn sim_rate(&mut self) -> Result<f64, SourceSpecError> {
         let Some(text) = self.take("rate") else { return Ok(SIM_RATE) };
         let rate = text.parse().ok().filter(|rate| SIM_RATES.contains(rate));
-        rate.ok_or_else(|| self.value("rate", &text, "1 to 100000 ticks a second"))
+        rate.ok_or_else(|| self.value("rate", &text, "1 to 100000 ticks per second"))
     }
 
     /// Returns the layout of a CSV.
@@ -114,8 +114,8 @@ impl<'a> Options<'a> {
     pub(super) fn pacing(&mut self) -> Result<Pacing, SourceSpecError> {
         let number = |text: &str| text.parse().ok().filter(|number| REPLAY_RATES.contains(number));
         if let Some(text) = self.take("rate") {
-            let rate =
-                number(&text).ok_or_else(|| self.value("rate", &text, "0.001 to 10000000 ticks a second"))?;
+            let rate = number(&text)
+                .ok_or_else(|| self.value("rate", &text, "0.001 to 10000000 ticks per second"))?;
             return Ok(Pacing::Rate(rate));
         }
         match self.take("speed").as_deref() {
