@@ -77,7 +77,8 @@ struct Talk {
 
 /// The reason for a product that is requested but not in the list of subscriptions. The exchange itself sends
 /// no reason.
-const LEFT_OUT: &str = "it leaves it out of what it says is subscribed to: perhaps it is not listed";
+const LEFT_OUT: &str =
+    "the exchange does not list the symbol among the subscriptions; the symbol may not be listed";
 
 /// Bases whose USDC products have separate order books. Any other USDC product is the same as the USD product
 /// and arrives under the USD name.
@@ -334,7 +335,7 @@ mod tests {
         };
         assert_eq!(symbols("BTC-USD"), ["BTC-USD", "BTC-USDC"]);
         assert_eq!(symbols("ETH-USD"), ["ETH-USDC"]);
-        assert_eq!(symbols("USDT-USD"), ["nobody asked for USDT-USD"], "these are two");
+        assert_eq!(symbols("USDT-USD"), ["USDT-USD was not requested"], "these are two");
         assert_eq!(symbols("BTC-USDC"), ["BTC-USDC"]);
         assert_eq!(symbols("BTC-USD"), ["BTC-USD"], "it comes by itself");
     }

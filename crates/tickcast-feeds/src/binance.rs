@@ -189,7 +189,7 @@ impl ExchangeProtocol for Binance {
     fn on_text(&mut self, frame: &str, heard: &mut Vec<FeedEvent>) -> Result<(), DecodeError> {
         let envelope: Envelope<'_> = serde_json::from_str(frame)?;
         if let Some(says) = envelope.error.map(|error| error.msg).or(envelope.msg) {
-            heard.push(FeedEvent::Failed(format!("it refuses: {}", excerpt(&says))));
+            heard.push(FeedEvent::Failed(format!("the exchange refuses: {}", excerpt(&says))));
             return Ok(());
         }
         if envelope.id.is_some() && envelope.data.is_none() {
@@ -284,7 +284,7 @@ impl Binance {
         heard: &mut Vec<FeedEvent>,
     ) -> Result<Option<FeedPrice>, DecodeError> {
         let Some(price) = trade.p.quoted("p")? else { return Ok(None) };
-        let number = trade_number(number, "its number")?;
+        let number = trade_number(number, "the trade number")?;
         let mut tick = Tick::new(self.names.asked_for(&trade.s)?, price);
         let mut beside = Extras::new(&mut tick, heard);
         beside.decimals(&[("size", trade.q)]);
@@ -395,7 +395,7 @@ mod tests {
         for refusal in
             [r#"{"code":3,"msg":"Invalid JSON"}"#, r#"{"error":{"code":4,"msg":"Invalid JSON"},"id":1}"#]
         {
-            assert_eq!(heard(refusal), "Ok(Failed(\"it refuses: Invalid JSON\"))");
+            assert_eq!(heard(refusal), "Ok(Failed(\"the exchange refuses: Invalid JSON\"))");
         }
         for garbled in
             [r#"{"u":7,"s":"BTCUSDT","b":"-1","a":"1"}"#, r#"{"u":7,"s":"ETHUSDT","b":"1","a":"1"}"#]

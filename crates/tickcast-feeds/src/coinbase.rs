@@ -292,7 +292,7 @@ mod tests {
         };
         assert_eq!(
             (symbol.as_str(), why.as_str()),
-            ("FOO-BAR", "it refuses: FOO-BAR is not a valid product")
+            ("FOO-BAR", "the exchange refuses: FOO-BAR is not a valid product")
         );
         assert!(matches!(&hear(&mut *talk, error)[..], [FeedEvent::Failed(_)]), "nothing had been asked for");
     }

@@ -120,7 +120,9 @@ impl Connection {
             if response.status() == StatusCode::UNAVAILABLE_FOR_LEGAL_REASONS);
         let mut end = End::of(error);
         if let Some(host) = self.elsewhere.filter(|_| banned) {
-            end.why += &format!(": it may not serve this country; another host of it is url={host}");
+            end.why += &format!(
+                ": the exchange may not serve this country; another host of the exchange is url={host}"
+            );
         }
         end
     }
@@ -172,7 +174,10 @@ impl Connection {
                 Some(Ok(Message::Close(frame))) => end = Some(End::closed(frame)),
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
                 Some(Err(error)) => end = Some(End::of(error)),
-                None => end = Some(End::plain("it hung up".to_owned())),
+                None => {
+                    end =
+                        Some(End::plain("the exchange ended the connection without a close frame".to_owned()))
+                }
             }
             if end.is_some() || frames.len() >= MAX_FRAMES_PER_BATCH || bytes >= MAX_BATCH_BYTES {
                 break;
@@ -200,11 +205,11 @@ impl End {
     }
 
     fn closed(frame: Option<tungstenite::protocol::CloseFrame>) -> Self {
-        let Some(frame) = frame else { return Self::plain("it closed the connection".to_owned()) };
+        let Some(frame) = frame else { return Self::plain("the exchange closed the connection".to_owned()) };
         let code = u16::from(frame.code);
         let away = if code == 1008 { MIN_TOO_MANY_REQUESTS_DELAY } else { Duration::ZERO };
         let says = crate::wire::excerpt(&frame.reason);
-        Self { away, ..Self::plain(format!("it closed the connection: {code} {says}")) }
+        Self { away, ..Self::plain(format!("the exchange closed the connection: {code} {says}")) }
     }
 
     fn of(error: tungstenite::Error) -> Self {
@@ -220,12 +225,13 @@ impl End {
                     Duration::ZERO
                 };
                 let away = asked.map_or(usual, Duration::from_secs).min(MAX_RETRY_AFTER);
-                Self { away, ..Self::plain(format!("it answers {status}")) }
+                Self { away, ..Self::plain(format!("the exchange answers {status}")) }
             }
-            Error::Capacity(_) => {
-                Self { garbled: true, ..Self::plain(format!("a frame of more than {MAX_FRAME_BYTES} bytes")) }
-            }
-            Error::Utf8(_) => Self { garbled: true, ..Self::plain("a frame that is not UTF-8".to_owned()) },
+            Error::Capacity(_) => Self {
+                garbled: true,
+                ..Self::plain(format!("a frame is larger than {MAX_FRAME_BYTES} bytes"))
+            },
+            Error::Utf8(_) => Self { garbled: true, ..Self::plain("a frame is not UTF-8".to_owned()) },
             other => Self::plain(other.to_string()),
         }
     }

@@ -156,7 +156,7 @@ pub struct DecodeError(pub String);
 
 impl From<serde_json::Error> for DecodeError {
     fn from(error: serde_json::Error) -> Self {
-        Self(format!("not the JSON that was expected: {error}"))
+        Self(format!("not the expected JSON: {error}"))
     }
 }
 

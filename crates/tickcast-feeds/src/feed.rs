@@ -161,11 +161,15 @@ impl Run {
     fn meet_deadline(&mut self, i: usize, due: Deadline, now: Instant) {
         match due {
             Deadline::Unsaid => {
-                self.drop_connection(i, End::plain("the connection broke off".to_owned()), now);
+                self.drop_connection(
+                    i,
+                    End::plain("the connection task failed without a result".to_owned()),
+                    now,
+                );
             }
             Deadline::Quiet => {
                 let quiet = self.feed.exchange.limits().heartbeat_timeout;
-                self.drop_connection(i, End::plain(format!("nothing at all was heard for {quiet:?}")), now);
+                self.drop_connection(i, End::plain(format!("no message received for {quiet:?}")), now);
             }
             Deadline::TakeOver => self.take_over(i),
             Deadline::Silent => self.handle_silence(i, now),
@@ -238,7 +242,7 @@ impl Run {
         }
         let id = self.calls[i].id;
         if self.calls.iter().any(|call| call.id != id && call.has_prices()) {
-            return self.drop_connection(i, End::plain("no price came".to_owned()), now);
+            return self.drop_connection(i, End::plain("no price received".to_owned()), now);
         }
         let call = &mut self.calls[i];
         (call.first_price, call.leaving) = (None, true);
@@ -270,7 +274,7 @@ impl Run {
         if missed {
             self.standing.set_state(SourceState::Down(end.why));
         } else {
-            tracing::info!(source = self.feed.publisher.name(), "a connection is gone: {}", end.why);
+            tracing::info!(source = self.feed.publisher.name(), "a connection ended: {}", end.why);
         }
         self.schedule_dial(end.away, now);
     }

@@ -169,8 +169,10 @@ impl Kraken {
     fn system_status(&self, system: &str) -> FeedEvent {
         let trades = self.channel == KrakenChannel::Trade;
         match system {
-            "maintenance" => FeedEvent::Halted("it says: maintenance".to_owned()),
-            "cancel_only" | "post_only" if trades => FeedEvent::Halted(format!("it says: {system}")),
+            "maintenance" => FeedEvent::Halted("the exchange reports: maintenance".to_owned()),
+            "cancel_only" | "post_only" if trades => {
+                FeedEvent::Halted(format!("the exchange reports: {system}"))
+            }
             _ => FeedEvent::Open,
         }
     }
@@ -180,7 +182,8 @@ impl Kraken {
         if frame.success != Some(false) {
             return FeedEvent::Nothing;
         }
-        let why = format!("it refuses: {}", excerpt(frame.error.as_deref().unwrap_or("no reason given")));
+        let why =
+            format!("the exchange refuses: {}", excerpt(frame.error.as_deref().unwrap_or("no reason given")));
         match frame.symbol.as_deref().and_then(|name| self.names.symbol(name)) {
             Some(symbol) => FeedEvent::Refused { symbol, why },
             None => FeedEvent::Failed(why),
@@ -301,11 +304,17 @@ mod tests {
         let systems = ["online", "maintenance", "cancel_only", "post_only", "limit_only"];
         assert_eq!(
             systems.map(|system| heard(Kraken::ticker, system)),
-            ["open", "it says: maintenance", "open", "open", "open"]
+            ["open", "the exchange reports: maintenance", "open", "open", "open"]
         );
         assert_eq!(
             systems.map(|system| heard(Kraken::trade, system)),
-            ["open", "it says: maintenance", "it says: cancel_only", "it says: post_only", "open"],
+            [
+                "open",
+                "the exchange reports: maintenance",
+                "the exchange reports: cancel_only",
+                "the exchange reports: post_only",
+                "open"
+            ],
             "nothing is matched"
         );
     }

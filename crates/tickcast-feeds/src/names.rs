@@ -25,16 +25,16 @@ pub enum SymbolMapError {
     #[error("a symbol is missing")]
     None,
     /// A name occurs twice.
-    #[error("symbol {0:?} is there twice")]
+    #[error("symbol {0:?} appears twice")]
     Twice(String),
     /// Two symbols would have the same local name.
-    #[error("{0:?} and another symbol would both be called {1:?}")]
+    #[error("symbol {0:?} and another symbol would both have the name {1:?}")]
     Same(String, String),
     /// The exchange's name is not valid as a local name.
-    #[error("symbol {0:?} has to be called something else here, as in {0}=NAME, or by a map: {1}")]
+    #[error("symbol {0:?} needs another name here, as in {0}=NAME, or a map: {1}")]
     VenueName(String, SymbolError),
     /// The chosen local name is not valid.
-    #[error("symbol {0:?} cannot be called {1:?} here: {2}")]
+    #[error("symbol {0:?} cannot have the name {1:?} here: {2}")]
     LocalName(String, String, SymbolError),
 }
 
@@ -74,7 +74,7 @@ impl SymbolMap {
 
     /// Returns the symbol with this exchange's name, or an error if the feed did not request the symbol.
     pub(crate) fn asked_for(&self, name: &str) -> Result<Symbol, DecodeError> {
-        self.symbol(name).ok_or_else(|| DecodeError(format!("nobody asked for {}", excerpt(name))))
+        self.symbol(name).ok_or_else(|| DecodeError(format!("{} was not requested", excerpt(name))))
     }
 
     /// Returns the exchange's names, in order.
@@ -122,19 +122,16 @@ mod tests {
         let says = |pairs: &[_]| names(pairs).unwrap_err().to_string();
         assert_eq!(says(&[]), "a symbol is missing");
         assert_eq!(says(&[("", Some("A"))]), "a symbol is missing");
-        assert_eq!(says(&[("A", None), ("A", None)]), "symbol \"A\" is there twice");
+        assert_eq!(says(&[("A", None), ("A", None)]), "symbol \"A\" appears twice");
         assert_eq!(
             says(&[("A", None), ("B", Some("A"))]),
-            "\"B\" and another symbol would both be called \"A\""
+            "symbol \"B\" and another symbol would both have the name \"A\""
         );
         let refused = says(&[("币安USDT", None)]);
-        assert!(
-            refused
-                .starts_with("symbol \"币安USDT\" has to be called something else here, as in 币安USDT=NAME")
-        );
+        assert!(refused.starts_with("symbol \"币安USDT\" needs another name here, as in 币安USDT=NAME"));
         assert!(
             says(&[("A", Some("币"))])
-                .starts_with("symbol \"A\" cannot be called \"币\" here: symbol holds '币'")
+                .starts_with("symbol \"A\" cannot have the name \"币\" here: symbol holds '币'")
         );
     }
 }

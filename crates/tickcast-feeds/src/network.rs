@@ -35,7 +35,7 @@ pub trait Dial: Send + Sync + 'static {
 #[derive(Debug, thiserror::Error)]
 pub enum DialError {
     /// A URL without a host.
-    #[error("there is no host in it")]
+    #[error("the URL has no host")]
     NoHost,
     /// The host name is unknown, or no server answers at the address.
     #[error("{0}")]
@@ -118,7 +118,7 @@ impl Dial for Internet {
 /// Connects to the first address of a host that answers. If an address never answers, as happens with IPv6,
 /// time remains for the other addresses.
 async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
-    let mut failed = io::Error::new(io::ErrorKind::NotFound, "it has no address");
+    let mut failed = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
     for address in lookup_host((host, port)).await? {
         failed = match timeout(ANSWER, TcpStream::connect(address)).await {
             Ok(Ok(tcp)) => return Ok(tcp),

@@ -76,7 +76,7 @@ impl SubscriptionProbe {
     /// Handles a refusal with the exchange's text and appends the resulting events. Returns whether more
     /// requests may follow.
     pub(crate) fn on_refusal(&mut self, says: &str, names: &SymbolMap, heard: &mut Vec<FeedEvent>) -> bool {
-        let why = format!("it refuses: {}", excerpt(says));
+        let why = format!("the exchange refuses: {}", excerpt(says));
         match self.refused(says) {
             Err(()) => {
                 heard.push(FeedEvent::Failed(why));

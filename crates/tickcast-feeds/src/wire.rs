@@ -43,7 +43,7 @@ impl<'a> Field<'a> {
         let text = self.bare();
         let plain = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
         if !plain {
-            return Err(DecodeError(format!("{field}: {} is no decimal", excerpt(self.0))));
+            return Err(DecodeError(format!("{field}: {} is not a decimal number", excerpt(self.0))));
         }
         text.parse().map_err(|error| DecodeError(format!("{field} {error}")))
     }
@@ -63,7 +63,7 @@ impl<'a> Field<'a> {
     pub(crate) fn number(self, field: &str) -> Result<u64, DecodeError> {
         self.0
             .parse()
-            .map_err(|_| DecodeError(format!("{field}: {} is no number of anything", excerpt(self.0))))
+            .map_err(|_| DecodeError(format!("{field}: {} is not an unsigned integer", excerpt(self.0))))
     }
 
     /// Parses a boolean.
@@ -122,7 +122,7 @@ impl<'t, 'h> Extras<'t, 'h> {
     /// Returns the value, or reports an invalid field and returns `None`.
     pub(crate) fn keep_or_note<T, E: Display>(&mut self, read: Result<Option<T>, E>) -> Option<T> {
         read.unwrap_or_else(|error| {
-            let why = format!("{}: left out: {error}", self.tick.symbol);
+            let why = format!("{}: invalid field left out: {error}", self.tick.symbol);
             self.heard.push(FeedEvent::Undecodable(DecodeError(why)));
             None
         })
@@ -176,7 +176,9 @@ pub(crate) fn place_number(field: Option<Field<'_>>, name: &str) -> Result<u64, 
 pub(crate) fn trade_number(field: Option<Field<'_>>, name: &str) -> Result<u64, DecodeError> {
     let id = place_number(field, name)?;
     if id > LARGEST_EXACT {
-        return Err(DecodeError(format!("trade {id}: no trade has such a number")));
+        return Err(DecodeError(format!(
+            "trade {id}: the trade number is too large (expected less than 2^53)"
+        )));
     }
     Ok(id)
 }
@@ -281,7 +283,7 @@ mod tests {
         assert_eq!(tick.extras.as_json(), br#","volume":0.0,"side":"sell""#);
         let notes: Vec<_> = heard.iter().map(|heard| format!("{heard:?}")).collect();
         assert_eq!(notes.len(), 4, "{notes:?}");
-        assert!(notes[1].contains("A: left out: ask_size is empty"), "{notes:?}");
+        assert!(notes[1].contains("A: invalid field left out: ask_size is empty"), "{notes:?}");
     }
 
     #[test]

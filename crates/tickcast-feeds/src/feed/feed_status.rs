@@ -89,9 +89,9 @@ impl FeedStatus {
         }
         let source = self.publisher.name();
         match &state {
-            SourceState::Live => tracing::info!(source, "prices come"),
+            SourceState::Live => tracing::info!(source, "prices are arriving"),
             SourceState::Stale => {
-                tracing::warn!(source, "no prices come, though it is connected: another try");
+                tracing::warn!(source, "no prices received although connected; reconnecting");
             }
             SourceState::Down(why) => tracing::warn!(source, "down: {why}"),
             SourceState::Ended(_) | SourceState::Paused => {}
@@ -118,7 +118,9 @@ impl FeedStatus {
     /// Reports symbols without any price as down.
     pub(super) fn mark_unheard_down(&mut self) {
         self.given_up = true;
-        let why = format!("subscribed to, and no price came within {UNHEARD:?}: it is quiet, or not listed");
+        let why = format!(
+            "no price received within {UNHEARD:?} after the subscription; the symbol may be quiet or not listed"
+        );
         for symbol in self.unheard.clone() {
             self.down(symbol, why.clone());
         }
@@ -160,7 +162,7 @@ impl FeedStatus {
             tracing::warn!(source, "{garbled}");
         }
         if shown == MAX_LOGGED_ERRORS {
-            tracing::warn!(source, "what else makes no sense is counted, not shown");
+            tracing::warn!(source, "further decode errors are counted but not logged");
         }
     }
 
@@ -168,7 +170,7 @@ impl FeedStatus {
     pub(super) fn log_unknown_frame(&mut self, kind: String) {
         self.publisher.count(FeedEventKind::Unknown, 1);
         if self.unknown.len() < MAX_LOGGED_ERRORS as usize && !self.unknown.contains(&kind) {
-            tracing::warn!(source = self.publisher.name(), "unknown, and passed over: {kind}");
+            tracing::warn!(source = self.publisher.name(), "ignored a message of an unknown kind: {kind}");
             self.unknown.insert(kind);
         }
     }

@@ -32,8 +32,8 @@ async fn invalid_frames_are_counted_and_prices_continue() {
 async fn an_unreadable_frame_closes_the_connection() {
     for case in Case::ALL {
         for (fault, says) in [
-            (Fault::NotUtf8, "a frame that is not UTF-8"),
-            (Fault::Big(10 << 20), "a frame of more than 4194304 bytes"),
+            (Fault::NotUtf8, "a frame is not UTF-8"),
+            (Fault::Big(10 << 20), "a frame is larger than 4194304 bytes"),
         ] {
             let scene = Scene::live(case).await;
             scene.fake.misbehave(fault);

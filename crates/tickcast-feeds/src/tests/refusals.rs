@@ -10,7 +10,7 @@ async fn a_feed_waits_as_long_as_a_too_many_requests_response_asks() {
         scene.fake.misbehave(Fault::Abrupt);
         scene
             .until(SOON, |stats| {
-                stats.state.reason().is_some_and(|why| why == "it answers 429 Too Many Requests")
+                stats.state.reason().is_some_and(|why| why == "the exchange answers 429 Too Many Requests")
             })
             .await;
         let back = scene.until_live(Duration::from_secs(900)).await;
@@ -44,14 +44,14 @@ async fn an_unknown_symbol_does_not_affect_the_others() {
         (
             Case::BinanceTicker,
             "FOOUSDT",
-            "subscribed to, and no price came within 60s: it is quiet, or not listed",
+            "no price received within 60s after the subscription; the symbol may be quiet or not listed",
         ),
-        (Case::CoinbaseTicker, "FOO-BAR", "it refuses: FOO-BAR is not a valid product"),
-        (Case::CoinbaseMatches, "FOO-BAR", "it refuses: FOO-BAR is not a valid product"),
-        (Case::Advanced, "FOO-BAR", "it leaves it out of what it says is subscribed to"),
-        (Case::Advanced, "FOO-USDC", "it leaves it out of what it says is subscribed to"),
-        (Case::KrakenTicker, "XBT/USD", "it refuses: Currency pair not supported XBT/USD"),
-        (Case::KrakenTrades, "XBT/USD", "it refuses: Currency pair not supported XBT/USD"),
+        (Case::CoinbaseTicker, "FOO-BAR", "the exchange refuses: FOO-BAR is not a valid product"),
+        (Case::CoinbaseMatches, "FOO-BAR", "the exchange refuses: FOO-BAR is not a valid product"),
+        (Case::Advanced, "FOO-BAR", "the exchange does not list the symbol among the subscriptions"),
+        (Case::Advanced, "FOO-USDC", "the exchange does not list the symbol among the subscriptions"),
+        (Case::KrakenTicker, "XBT/USD", "the exchange refuses: Currency pair not supported XBT/USD"),
+        (Case::KrakenTrades, "XBT/USD", "the exchange refuses: Currency pair not supported XBT/USD"),
     ] {
         let [first, second] = case.symbols();
         let scene = Scene::with(case, &[first, unknown, second], |_| {});
@@ -100,7 +100,7 @@ async fn a_refusal_because_of_the_country_names_another_host() {
         scene
             .until(SOON, |stats| {
                 let why = stats.state.reason().unwrap_or_default();
-                why.starts_with("it answers 451 Unavailable For Legal Reasons")
+                why.starts_with("the exchange answers 451 Unavailable For Legal Reasons")
                     && why.contains("url=") == says.is_some()
                     && why.ends_with(says.unwrap_or("Reasons"))
             })
@@ -167,5 +167,8 @@ async fn an_unreachable_exchange_is_retried_with_a_delay() {
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_in_the_connection_task_is_detected() {
-    assert_eq!(after_an_hour(Broken).await.state, SourceState::Down("the connection broke off".to_owned()));
+    assert_eq!(
+        after_an_hour(Broken).await.state,
+        SourceState::Down("the connection task failed without a result".to_owned())
+    );
 }

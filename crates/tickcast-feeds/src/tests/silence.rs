@@ -30,7 +30,7 @@ async fn a_connection_without_any_message_is_closed() {
         let down = scene.until(pulse + SOON, |stats| matches!(stats.state, SourceState::Down(_))).await;
         assert!(down <= pulse + Duration::from_millis(1200), "{case:?}: {down:?}");
         let reason = scene.stats().state.reason().unwrap().to_owned();
-        assert_eq!(reason, format!("nothing at all was heard for {pulse:?}"));
+        assert_eq!(reason, format!("no message received for {pulse:?}"));
         scene.until_live(SOON).await;
         scene.check();
     }
@@ -65,12 +65,12 @@ async fn an_exchange_that_reports_to_be_closed_is_down_with_its_reason() {
     scene.fake.misbehave(Fault::Halt(true));
     sleep(Duration::from_secs(5)).await;
     scene.fake.misbehave(Fault::Raw(status.to_owned()));
-    scene.until(SOON, |stats| stats.state.reason() == Some("it says: maintenance")).await;
+    scene.until(SOON, |stats| stats.state.reason() == Some("the exchange reports: maintenance")).await;
     // The state changes when another connection reports the current status.
     scene
         .until(DEFAULT_PRICE_TIMEOUT + SOON, |stats| {
             let again = stats.feed.get(FeedEventKind::Connects) == 2;
-            assert!(again || stats.state.reason() == Some("it says: maintenance"), "{stats:?}");
+            assert!(again || stats.state.reason() == Some("the exchange reports: maintenance"), "{stats:?}");
             again
         })
         .await;
@@ -91,11 +91,11 @@ async fn a_price_in_the_same_batch_as_a_closing_status_does_not_open_the_market(
     // Both frames are available at once, so the feed handles them in one batch.
     scene.fake.misbehave(Fault::Raw(trade(4_000_000_000)));
     scene.fake.misbehave(Fault::System("maintenance".to_owned()));
-    scene.until(SOON, |stats| stats.state.reason() == Some("it says: maintenance")).await;
+    scene.until(SOON, |stats| stats.state.reason() == Some("the exchange reports: maintenance")).await;
     let start = Instant::now();
     while start.elapsed() < DEFAULT_PRICE_TIMEOUT - Duration::from_secs(5) {
         sleep(Duration::from_millis(100)).await;
-        assert_eq!(scene.stats().state.reason(), Some("it says: maintenance"));
+        assert_eq!(scene.stats().state.reason(), Some("the exchange reports: maintenance"));
     }
     scene.fake.misbehave(Fault::Raw(trade(4_000_000_001)));
     scene.until(SOON, |stats| stats.state == SourceState::Live).await;
@@ -105,7 +105,7 @@ async fn a_price_in_the_same_batch_as_a_closing_status_does_not_open_the_market(
 #[tokio::test(start_paused = true)]
 async fn a_status_without_matching_is_the_reason_for_missing_trades() {
     for system in ["cancel_only", "post_only", "maintenance"] {
-        let why = format!("it says: {system}");
+        let why = format!("the exchange reports: {system}");
         let scene = Scene::live(Case::KrakenTrades).await;
         scene.fake.misbehave(Fault::Halt(true));
         scene.fake.misbehave(Fault::System(system.to_owned()));
