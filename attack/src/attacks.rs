@@ -49,7 +49,7 @@ const LONG_NAMES: Market =
 pub const ATTACKS: [Attack; 9] = [
     attack(
         "resets",
-        "readers that reset their connections as their heartbeats fall due, three times",
+        "readers that reset their connections when their heartbeats are due, three times",
         300,
         EMPTY,
         &[],
@@ -65,7 +65,7 @@ pub const ATTACKS: [Attack; 9] = [
     ),
     attack(
         "bodies",
-        "bodies that never come, of POST and PATCH in turn, against 200 places",
+        "POST and PATCH requests in turn whose bodies never arrive, against at most 200 connections",
         270,
         EMPTY,
         &["--max-connections", "200"],
@@ -81,7 +81,7 @@ pub const ATTACKS: [Attack; 9] = [
     ),
     attack(
         "patches",
-        "changes a second of one stream to other 100 patterns",
+        "changes per second of one stream, each to 100 other patterns",
         30,
         LONG_NAMES,
         &[],
@@ -89,7 +89,7 @@ pub const ATTACKS: [Attack; 9] = [
     ),
     attack(
         "exports",
-        "exports of 200,000 ticks that nobody takes",
+        "exports of 200,000 ticks that no client reads",
         700,
         Market { symbols: 1, ticks: 200_000, extras: 200, prefix: "EXP" },
         &[],
@@ -97,7 +97,7 @@ pub const ATTACKS: [Attack; 9] = [
     ),
     attack(
         "answers",
-        "answers with the whole market that nobody takes",
+        "answers with the whole market that no client reads",
         20,
         Market { symbols: 100_000, ticks: 100_000, extras: 980, prefix: "W" },
         &[],
@@ -113,7 +113,7 @@ pub const ATTACKS: [Attack; 9] = [
     ),
     attack(
         "patterns",
-        "streams with patterns of their own that all leave at once",
+        "streams with their own patterns that all disconnect at once",
         6_000,
         Market { symbols: 5_000, ticks: 5_000, extras: 0, prefix: "S" },
         &[],

@@ -34,7 +34,7 @@ pub(crate) fn exchange(
     let body = memchr::memmem::find(&answer, b"\r\n\r\n").map(|at| at + 4);
     match (status(&answer), body) {
         (Some(status), Some(body)) => Ok((status, answer.split_off(body))),
-        _ => Err(io::Error::new(io::ErrorKind::InvalidData, "an answer that is not HTTP")),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidData, "the answer is not HTTP")),
     }
 }
 

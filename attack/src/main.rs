@@ -39,7 +39,7 @@ struct Wanted {
 
 fn main_of(arguments: &[String]) -> Result<()> {
     let wanted = parse(arguments)?;
-    rlimit::increase_nofile_limit(u64::MAX).context("few open files are allowed")?;
+    rlimit::increase_nofile_limit(u64::MAX).context("cannot raise the limit of open files")?;
     println!("{HEAD}");
     let mut failed = Vec::new();
     for attack in &wanted.attacks {
@@ -66,7 +66,7 @@ fn main_of(arguments: &[String]) -> Result<()> {
         println!("| {} × {} | {line} |", plan.size, attack.name);
     }
     if !failed.is_empty() {
-        bail!("did not hold against {}", failed.join(", "));
+        bail!("the server did not withstand {}", failed.join(", "));
     }
     Ok(())
 }
@@ -117,7 +117,8 @@ fn number(name: &str, value: &str) -> Result<usize> {
 }
 
 fn unknown(name: &str) -> String {
-    let mut text = format!("no attack {name:?}; there are --size N, --symbols N, --on-disk, and");
+    let mut text =
+        format!("attack {name:?} is unknown; expected --size N, --symbols N, --on-disk, or an attack:");
     for attack in &ATTACKS {
         text.push_str(&format!("\n  {:9} {} {}", attack.name, attack.size, attack.what));
     }

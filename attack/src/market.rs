@@ -58,7 +58,7 @@ impl Market {
                 writeln!(lines, r#"{{"symbol":"{name}","price":{price},"x":"{extras}"}}"#)?;
             }
             let accepted = publish(address, token, &lines, PATIENCE)?;
-            ensure!(accepted == batch.len() as u64, "{accepted} of {} ticks were taken", batch.len());
+            ensure!(accepted == batch.len() as u64, "{accepted} of {} ticks were accepted", batch.len());
         }
         Ok(())
     }
@@ -73,9 +73,11 @@ fn publish(address: SocketAddr, token: &str, lines: &str, patience: Duration) ->
     );
     let (status, answer) =
         exchange(address, [head.as_bytes(), lines.as_bytes()].concat().as_slice(), patience)
-            .context("nothing can be published")?;
+            .context("cannot publish ticks")?;
     let text = String::from_utf8_lossy(&answer);
-    ensure!(status == 200, "publishing is answered {status}: {text}");
+    ensure!(status == 200, "the publish request was answered with {status}: {text}");
     let answer: serde_json::Value = serde_json::from_slice(&answer)?;
-    answer["accepted"].as_u64().with_context(|| format!("publishing is answered {text}"))
+    answer["accepted"]
+        .as_u64()
+        .with_context(|| format!("the answer to the publish request has no number of accepted ticks: {text}"))
 }

@@ -77,7 +77,7 @@ impl Others {
         std::thread::spawn(move || runtime.block_on(run(address, &weak)));
         let begin = Instant::now();
         while others.with(|window| window.next.contains(&0)) {
-            ensure!(begin.elapsed() < PATIENCE, "not every reader sees ticks");
+            ensure!(begin.elapsed() < PATIENCE, "not every reader received a tick");
             std::thread::sleep(INTERVAL);
         }
         Ok(others)

@@ -102,10 +102,10 @@ impl Standing {
     /// If the server does not answer within two seconds.
     pub fn of(process: Process, address: SocketAddr) -> Result<Self> {
         let (status, body) = get(address, "/v1/status", PATIENCE)?;
-        ensure!(status == 200, "/v1/status is answered {status}");
+        ensure!(status == 200, "/v1/status was answered with {status}");
         let status: serde_json::Value = serde_json::from_slice(&body)?;
         Ok(Self {
-            streams: status["streams"].as_u64().context("no number of streams")?,
+            streams: status["streams"].as_u64().context("/v1/status has no number of streams")?,
             threads: process.status("Threads:")?,
             descriptors: process.descriptors()?,
             resident: process.resident()?,
@@ -124,6 +124,6 @@ impl Standing {
             ("bytes", self.resident, memory),
         ];
         let beyond = all.into_iter().filter(|(_, now, most)| now > most);
-        beyond.map(|(what, now, most)| format!("{now} {what}, {most} at rest")).collect()
+        beyond.map(|(what, now, most)| format!("{now} {what}, at most {most} at rest")).collect()
     }
 }

@@ -100,7 +100,7 @@ impl Outcome {
         let faults = [
             (self.healthz > HEALTHY, format!("/healthz over {HEALTHY:?}")),
             (self.during.p99 > most, format!("p99 over {most:.1?}")),
-            (lost > 0, format!("{lost} others lost")),
+            (lost > 0, format!("{lost} other readers lost their connection")),
             (self.memory[1] > self.bound, format!("memory over {} MB", self.bound >> 20)),
         ];
         let rest = self.rest.as_ref().err().map(|what| format!("not at rest: {what}"));

@@ -39,7 +39,7 @@ impl Server {
         }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
-        let log = child.stderr.take().context("no log")?;
+        let log = child.stderr.take().context("the server has no log")?;
         let mut server = Self { child, _data: data, address: SocketAddr::from(([127, 0, 0, 1], 0)) };
         server.address = address(log).context("the server does not start")?;
         Ok(server)

@@ -158,8 +158,9 @@ fn acknowledged(book: &Book) -> Result<(), Box<Violation>> {
         let mut kept = book.prices.get(symbol).into_iter().flatten();
         for price in prices {
             if !kept.any(|there| there == price) {
-                let what =
-                    format!("{symbol} at {price} was acknowledged and is not on the tape, or out of order");
+                let what = format!(
+                    "{symbol} at {price} was acknowledged, but is not on the tape, or is out of order"
+                );
                 let reader = "publisher".to_owned();
                 return Err(Box::new(Violation { rule: Rule::L4, reader, at: 0, what, around: Vec::new() }));
             }
@@ -292,7 +293,11 @@ impl<'a> Walk<'a> {
                     let reset = self.reader.entries[..at].iter().rev();
                     let mut since = reset.take_while(|entry| !matches!(entry.seen, Seen::Connect(_)));
                     if *resumed && since.any(|entry| matches!(entry.seen, Seen::Reset { .. })) {
-                        return Err(self.broken(Rule::L6, at, "it is said to have resumed behind a reset"));
+                        return Err(self.broken(
+                            Rule::L6,
+                            at,
+                            "the stream is reported as resumed after a reset",
+                        ));
                     }
                 }
                 Seen::Lost => self.connected = false,
@@ -342,10 +347,14 @@ impl<'a> Walk<'a> {
     fn reset(&mut self, at: usize, reason: &str) -> Result<(), Box<Violation>> {
         let can_be = matches!(reason, "expired" | "epoch" | "invalid" | "lagging");
         if !can_be || self.begun || self.cursor.is_none() {
-            return Err(self.broken(Rule::L6, at, "a reset that nothing explains"));
+            return Err(self.broken(Rule::L6, at, "the reset has no explanation"));
         }
         if reason == "expired" && !self.reader.all {
-            return Err(self.broken(Rule::L6, at, "newest values need no history"));
+            return Err(self.broken(
+                Rule::L6,
+                at,
+                "a reader of newest values needs no history, but the reset reason is expired",
+            ));
         }
         self.forget();
         self.due.clear();
@@ -362,34 +371,41 @@ impl<'a> Walk<'a> {
         let agree: BTreeSet<_> =
             tapes.filter(|tape| published(*tape).map(String::as_str) == Some(price)).collect();
         if agree.is_empty() {
-            let what = format!("{symbol} {n} came as {price}, published was {:?}", published(0));
+            let what = format!(
+                "{symbol} {n} arrived with price {price}, but the published price is {:?}",
+                published(0)
+            );
             return Err(self.broken(Rule::L4, at, &what));
         }
         self.tapes = agree;
         if !self.symbols.is_empty() && !self.symbols.contains(symbol) {
-            return Err(self.broken(Rule::L4, at, "nobody asked for it"));
+            return Err(self.broken(Rule::L4, at, "the symbol was not requested"));
         }
         if let Some(due) = self.due.remove(symbol)
             && n > due
         {
-            return Err(self.broken(Rule::L1, at, &format!("{symbol} {n} came where {due} was the next")));
+            return Err(self.broken(
+                Rule::L1,
+                at,
+                &format!("{symbol} {n} arrived, but {due} was the next tick"),
+            ));
         }
         let again = self.again.remove(symbol);
         match self.last.insert(symbol, n) {
             Some(_) if again => {}
             Some(last) if self.lenient && (n == last || !self.book.lost.is_empty()) => {}
             Some(last) if n == last => {
-                return Err(self.broken(Rule::L2, at, &format!("{symbol} {n} came twice")));
+                return Err(self.broken(Rule::L2, at, &format!("{symbol} {n} arrived twice")));
             }
             Some(last) if n < last => {
                 let (rule, what) = (
                     if self.reader.all { Rule::L2 } else { Rule::L8 },
-                    format!("{symbol} {n} came after {last}"),
+                    format!("{symbol} {n} arrived after {last}"),
                 );
                 return Err(self.broken(rule, at, &what));
             }
             Some(last) if self.reader.all && n != last + 1 => {
-                return Err(self.broken(Rule::L1, at, &format!("{symbol} {n} came after {last}")));
+                return Err(self.broken(Rule::L1, at, &format!("{symbol} {n} arrived after {last}")));
             }
             // After a reset, every tick may come again, but a newest value must not be older than before.
             None if !self.reader.all && self.highest.get(symbol).is_some_and(|highest| n < *highest) => {
@@ -406,11 +422,13 @@ impl<'a> Walk<'a> {
             return match entry.seen {
                 // The same is true after the tape no longer holds the position.
                 Seen::Lost | Seen::Bye { .. } | Seen::Heartbeat => Ok(()),
-                _ => Err(self.broken(Rule::L3, at, "it has no place")),
+                _ => Err(self.broken(Rule::L3, at, "the event has no position")),
             };
         };
         let seq = seq.split(['.', '_']).next().unwrap_or_default();
-        let Ok(seq) = seq.parse() else { return Err(self.broken(Rule::L3, at, "its place is none")) };
+        let Ok(seq) = seq.parse() else {
+            return Err(self.broken(Rule::L3, at, "the position of the event is not valid"));
+        };
         let grown = match self.place {
             Some((known, last)) if known == epoch => match entry.seen {
                 // The newest ticks of added symbols have the position of the change.
@@ -425,7 +443,7 @@ impl<'a> Walk<'a> {
         if grown {
             Ok(())
         } else {
-            Err(self.broken(Rule::L3, at, "its place does not come after the last one"))
+            Err(self.broken(Rule::L3, at, "the position of the event is not after the previous position"))
         }
     }
 
@@ -436,13 +454,13 @@ impl<'a> Walk<'a> {
             return Ok(());
         }
         if !self.tapes.contains(&0) {
-            return Err(self.broken(Rule::L5, self.reader.entries.len(), "it holds another tape"));
+            return Err(self.broken(Rule::L5, self.reader.entries.len(), "the reader holds another tape"));
         }
         for (symbol, prices) in &self.book.prices {
             let wanted = self.symbols.is_empty() || self.symbols.contains(symbol);
             let held = self.last.get(symbol.as_str()).copied().unwrap_or_default();
             if wanted && held != prices.len() as u64 {
-                let what = format!("{symbol} ends at {held} where {} is the newest", prices.len());
+                let what = format!("{symbol} ends at {held}, but {} is the newest", prices.len());
                 return Err(self.broken(Rule::L5, self.reader.entries.len(), &what));
             }
         }

@@ -24,7 +24,7 @@ impl MovedClock {
     /// # Errors
     /// If the library does not exist, or the file with the shift cannot be written.
     pub(crate) fn new(library: PathBuf) -> Result<Self> {
-        anyhow::ensure!(library.is_file(), "{} is no file", library.display());
+        anyhow::ensure!(library.is_file(), "{} is not a file", library.display());
         let clock = Self { library, folder: tempfile::tempdir()?, noticed: Arc::default() };
         clock.set(0)?;
         Ok(clock)

@@ -48,7 +48,7 @@ pub(crate) async fn publish(
             && let Ok(answer) = answer.json::<Value>().await
         {
             if answer["accepted"].as_u64() != Some(batch.len() as u64) {
-                bail!("a batch was not taken whole: {answer}");
+                bail!("the server did not accept a whole batch: {answer}");
             }
             for (symbol, price) in batch {
                 acknowledged.entry(symbol.to_owned()).or_default().push(price);

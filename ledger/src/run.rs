@@ -59,7 +59,7 @@ pub(crate) struct Done {
 
 /// Runs the plan. Returns the ledger and the faults.
 pub(crate) async fn run(plan: Plan) -> Result<(Book, Vec<Reader>, Done)> {
-    rlimit::increase_nofile_limit(u64::MAX).context("few open files are allowed")?;
+    rlimit::increase_nofile_limit(u64::MAX).context("cannot raise the limit of open files")?;
     let mut rng = Rng::with_seed(plan.seed);
     let folder = tempfile::tempdir()?;
     let clock = plan.faketime.clone().map(MovedClock::new).transpose()?;
@@ -90,7 +90,7 @@ pub(crate) async fn run(plan: Plan) -> Result<(Book, Vec<Reader>, Done)> {
     let mut done = Done::default();
     for resetter in resetters {
         let resets = resetter.await?;
-        anyhow::ensure!(resets > 0, "a reader that was to reset never got to it");
+        anyhow::ensure!(resets > 0, "a resetter did not reset any connection");
         done.resets += resets;
     }
     if let Some(clock) = &torment.clock {
@@ -103,8 +103,8 @@ pub(crate) async fn run(plan: Plan) -> Result<(Book, Vec<Reader>, Done)> {
     }
     // No more ticks come, so every reader must get to this cursor.
     let status: Value = reqwest::get(format!("{url}/v1/status")).await?.json().await?;
-    let head = status["cursor"].as_str().context("no cursor")?.to_owned();
-    end.set(head).ok().context("the end was set before")?;
+    let head = status["cursor"].as_str().context("/v1/status has no cursor")?.to_owned();
+    end.set(head).ok().context("the end was already set")?;
     let mut seen = Vec::new();
     for reader in readers {
         seen.push(reader.await?);
@@ -174,8 +174,8 @@ async fn export(url: &str, symbol: &str) -> Result<Vec<String>> {
     let mut prices = Vec::new();
     for row in text.lines().skip(1) {
         let mut cells = row.split(',');
-        let price = cells.nth(1).context("no price")?.to_owned();
-        let n: usize = cells.nth(3).context("no number")?.parse()?;
+        let price = cells.nth(1).context("a row of the export has no price")?.to_owned();
+        let n: usize = cells.nth(3).context("a row of the export has no number")?.parse()?;
         prices.push(price);
         anyhow::ensure!(n == prices.len(), "{symbol} {n} is the {}th on the tape", prices.len());
     }

@@ -55,7 +55,7 @@ impl Server {
             .stderr(Stdio::piped())
             .spawn()
             .with_context(|| format!("cannot start {}", program.display()))?;
-        let stderr = child.stderr.take().context("no log")?;
+        let stderr = child.stderr.take().context("the server has no log")?;
         let (told, listening) = channel();
         let jumps = clock.map(MovedClock::noticed).unwrap_or_default();
         std::thread::spawn(move || {

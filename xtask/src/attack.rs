@@ -13,8 +13,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let programs = build_dist(&["tickcast-server", "attack"])?;
     let mut attack = Command::new(programs.join("attack"));
     attack.arg("--program").arg(programs.join("tickcast")).args(arguments);
-    if !attack.status().context("cannot attack")?.success() {
-        bail!("not every attack was held");
+    if !attack.status().context("cannot start the attacks")?.success() {
+        bail!("the server did not withstand every attack");
     }
     Ok(())
 }

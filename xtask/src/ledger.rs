@@ -87,7 +87,7 @@ fn parse(arguments: &[String]) -> Result<Plan> {
             "--readers" => plan.readers = number,
             "--together" => plan.together = usize::try_from(number.max(1))?,
             "--seed" => plan.seed = number,
-            _ => bail!("{name} is unknown; there are --runs, --seconds, --readers, --together and --seed"),
+            _ => bail!("{name} is unknown (expected --runs, --seconds, --readers, --together or --seed)"),
         }
     }
     Ok(plan)

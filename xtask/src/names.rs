@@ -51,14 +51,14 @@ pub(crate) fn check(root: &Path) -> Result<()> {
     if found.is_empty() {
         return Ok(());
     }
-    bail!("{} names that are no more:\n  {}", found.len(), found.join("\n  "));
+    bail!("{} old names are still in use:\n  {}", found.len(), found.join("\n  "));
 }
 
 fn parse(list: &str) -> Result<Vec<Renamed<'_>>> {
     let lines = list.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     let parsed = lines.map(|line| match line.split('\t').collect::<Vec<_>>()[..] {
         [kind, scope, name, now] => Ok(Renamed { kind, scope, name, now }),
-        _ => bail!("xtask/renames.tsv: four columns are expected in {line:?}"),
+        _ => bail!("xtask/renames.tsv: {line:?} is not valid (expected four columns)"),
     });
     parsed.collect()
 }

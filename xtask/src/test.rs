@@ -31,7 +31,7 @@ pub(crate) fn run() -> Result<()> {
     let tools = Tools::install(&target()?.join("tools"));
     match tools.npm() {
         true => pages(&root)?,
-        false => println!("not checked: whether web/dist is built from web/src, without npm"),
+        false => println!("not checked: whether web/dist is built from web/src (npm is missing)"),
     }
     match tools.packages() {
         Some(packages) => step("workflows", workflows(&root, packages)?)?,
@@ -39,7 +39,7 @@ pub(crate) fn run() -> Result<()> {
     }
     match tools.deny() {
         Some(deny) => dependencies(deny)?,
-        None => println!("not checked: dependencies, without cargo-deny"),
+        None => println!("not checked: dependencies (cargo-deny is missing)"),
     }
     let mut tests = cargo(&["test", "--workspace"]);
     tests.envs(tools.environment()).env("XTASK_SKIPPED", &skipped);
@@ -69,7 +69,7 @@ fn pages(root: &Path) -> Result<()> {
     let committed = files(&web.join("dist"))?;
     step("pages: build", npm(&["run", "--silent", "build"]))?;
     if files(&web.join("dist"))? != committed {
-        bail!("web/dist is not what web/src builds to; it is now: commit it");
+        bail!("web/dist was not built from web/src; web/dist has been built again: commit web/dist");
     }
     Ok(())
 }
@@ -87,7 +87,7 @@ fn dependencies(deny: &Path) -> Result<()> {
     if listed {
         return step("dependencies: advisories", ask(&["check", "advisories"]));
     }
-    println!("not checked: advisories about dependencies, whose list cannot be fetched");
+    println!("not checked: advisories about dependencies (the list of advisories cannot be fetched)");
     Ok(())
 }
 

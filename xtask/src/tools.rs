@@ -151,7 +151,7 @@ fn program(what: &str, names: &[&str]) -> Result<PathBuf, String> {
         return Ok(path);
     }
     apt(&names[..1]).map_err(|error| format!("{what}: {error}"))?;
-    find().ok_or_else(|| format!("{what}: installed, and not found"))
+    find().ok_or_else(|| format!("{what}: the package was installed, but the program was not found"))
 }
 
 /// Returns whether a tool is available, after an attempt to install the missing packages. Prints the purpose
@@ -160,7 +160,7 @@ pub(crate) fn have(there: impl Fn() -> bool, packages: &[&str], purpose: &str) -
     if !there() {
         println!("installing {}, {purpose}", packages.join(" and "));
         if let Err(error) = apt(packages) {
-            println!("done without, {purpose}: {error}");
+            println!("installation failed; continuing without the package, {purpose}: {error}");
         }
     }
     there()

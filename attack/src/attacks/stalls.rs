@@ -40,7 +40,7 @@ pub(super) fn exports(attacker: &Attacker<'_>, market: &Market, size: usize) -> 
         Err(error) => error.to_string(),
     };
     attacker.wait(STAY);
-    Ok(format!("{answers}; another's export: {another}"))
+    Ok(format!("{answers}; another client's export: {another}"))
 }
 
 /// Requests the whole market and reads nothing of the response.

@@ -108,7 +108,7 @@ const fn no_worse(figure: Figure) -> Bound {
 /// Returns a table row for each operation: the instructions now and before.
 fn counts(sides: &[&Path; 2], faults: &mut Vec<String>) -> Result<String> {
     let [Some(before), Some(now)] = [instructions::counts(sides[0])?, instructions::counts(sides[1])?] else {
-        return Ok("instructions are not counted, without valgrind".to_owned());
+        return Ok("instructions are not counted, because valgrind is missing".to_owned());
     };
     let mut text =
         String::from("| operation | | ratio | instructions | must | |\n|---|---|---|---|---|---|\n");
@@ -147,7 +147,7 @@ fn earlier(revision: &str) -> Result<PathBuf> {
         return Ok(programs);
     }
     std::fs::create_dir_all(&place)?;
-    let path = tree.to_str().context("a path that is not UTF-8")?;
+    let path = tree.to_str().context("the path of the worktree is not UTF-8")?;
     if tree.join("Cargo.toml").exists() {
         git(&["-C", path, "checkout", "--quiet", "--force", "--detach", &commit])?;
     } else {

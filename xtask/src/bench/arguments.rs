@@ -28,7 +28,7 @@ pub(super) fn parse(
             let names = CASES.map(|case| case.name).join(", ");
             wanted.push(
                 case.with_context(|| {
-                    format!("no case {argument:?}; there are {names}, or {INSTRUCTIONS} alone")
+                    format!("case {argument:?} is unknown (expected {names}, or {INSTRUCTIONS} alone)")
                 })?
                 .name,
             );

@@ -96,7 +96,7 @@ pub(super) const CASES: [Case; 9] = [
     },
     Case {
         name: "P4",
-        what: "10,000 streams, each its own 10 of 1,000 symbols, 5,000 ticks a second in all",
+        what: "10,000 streams, each with its own 10 of 1,000 symbols, 5,000 ticks a second in all",
         load: "--streams 10000 --symbols 1000 --symbols-per-stream 10 --rate 5000 --warm-up 2s --seconds 5s",
         server: "",
         who: &[Tickcast],
@@ -117,21 +117,21 @@ pub(super) const CASES: [Case; 9] = [
     },
     Case {
         name: "P7b",
-        what: "the same, and 100 streams more that read nothing",
+        what: "the same, with 100 more streams that read nothing",
         load: "--streams 1000 --stalled 100 --symbols 1 --rate 100 --warm-up 25s --seconds 20s",
         server: FULL_TAPE,
         who: &[Tickcast],
     },
     Case {
         name: "P8",
-        what: "NDJSON posted as fast as it is taken",
+        what: "NDJSON, posted as fast as the server accepts it",
         load: "--flood --symbols 1000 --warm-up 1s --seconds 5s",
         server: "",
         who: &[Tickcast],
     },
     Case {
         name: "P9",
-        what: "streams opened as fast as they are answered, each its own 10 of 1,000 symbols, closed once the snapshot is there",
+        what: "streams opened as fast as the server answers, each with its own 10 of 1,000 symbols, closed after the snapshot",
         load: "--churn --symbols 1000 --symbols-per-stream 10 --warm-up 1s --seconds 5s",
         server: "",
         who: &[Tickcast],

@@ -36,7 +36,7 @@ pub(super) fn counts(programs: &Path) -> Result<Option<Vec<(Operation, u64)>>> {
     let list = Command::new(&program).output().context("cannot list the operations")?;
     let mut counts = Vec::new();
     for line in String::from_utf8_lossy(&list.stdout).lines() {
-        let (name, what) = line.split_once('\t').context("an operation without a description")?;
+        let (name, what) = line.split_once('\t').context("an operation has no description")?;
         let count =
             counted(&program, name, 2 * TIMES)?.saturating_sub(counted(&program, name, TIMES)?) / TIMES;
         counts.push((Operation { name: name.to_owned(), what: what.to_owned() }, count));

@@ -44,7 +44,8 @@ impl Server {
     fn running(child: Child, address: &str, more: &[&str]) -> Result<Self> {
         let mut server = Self { child, arguments: vec!["--url".to_owned(), format!("http://{address}")] };
         server.arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
-        let address: SocketAddr = address.parse().with_context(|| format!("{address:?} is no address"))?;
+        let address: SocketAddr =
+            address.parse().with_context(|| format!("{address:?} is not an address"))?;
         let begin = Instant::now();
         while TcpStream::connect(address).is_err() {
             if begin.elapsed() > START || server.child.try_wait()?.is_some() {
@@ -91,7 +92,7 @@ fn tickcast(programs: &Path, more: &str) -> Result<Server> {
 fn peer(program: &Path) -> Result<Server> {
     let mut child = pinned(0, program).stdout(Stdio::piped()).spawn()?;
     let mut address = String::new();
-    let output = child.stdout.take().context("no output")?;
+    let output = child.stdout.take().context("the server has no standard output")?;
     BufReader::new(output).read_line(&mut address)?;
     Server::running(child, address.trim(), &[])
 }

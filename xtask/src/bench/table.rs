@@ -122,13 +122,14 @@ impl<'r> Table<'r> {
 
 /// The description of the method.
 const METHOD: &str = "\
-Server pinned to one core, load (`tickcast bench`) to the other, over loopback; every server is started anew for every
-case, and all cases follow each other in every round. Figures are medians over the rounds, ratios are medians of the
-ratios within each round. Ticks are published when they are due, whatever the server does, and delays are counted from when
-a tick was due until it was read. Processor time is what the system charges to the server's process and its children, kernel
-included. Floor is a bare loop of `send(2)` of tickcast's bytes to every socket; textbook is an Axum handler with
-`BroadcastStream` and `Sse`; nchan is Debian's nginx with `libnginx-mod-nchan`, one worker, nothing logged, to which every
-tick is posted by itself since it takes no batches. P3 looks into one stream of ten and counts the bytes of the others.
+The server is pinned to one core and the load (`tickcast bench`) to the other, over loopback. Each case starts each server
+again. Each round runs all cases in order. Figures are medians over the rounds. Ratios are medians of the ratios within each
+round. Ticks are published when they are due, even if the server is slow. A delay is the time from when a tick was due until
+the tick was read. Processor time is the time that the system charges to the server's process and its children, including the
+kernel. Floor is a loop that only calls `send(2)` with tickcast's bytes for every socket. Textbook is an Axum handler with
+`BroadcastStream` and `Sse`. Nchan is Debian's nginx with `libnginx-mod-nchan`, with one worker and without logs. Each tick
+is posted to nchan separately, because nchan accepts no batches. P3 reads the ticks of one stream in ten and counts the bytes
+of the others.
 ";
 
 /// Returns a report in one line.
@@ -207,6 +208,7 @@ pub(super) fn today() -> Result<String> {
 }
 
 fn said(program: &str, argument: &str) -> Result<String> {
-    let output = Command::new(program).arg(argument).output().with_context(|| format!("no {program}"))?;
+    let output =
+        Command::new(program).arg(argument).output().with_context(|| format!("cannot run {program}"))?;
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
