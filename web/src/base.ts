@@ -4,9 +4,9 @@
 const BASE = typeof document === "undefined" ? new URL("..", location.href) : new URL(".", document.baseURI);
 
 /** The path of it, `/` for the root: servers below other paths of the same host are others. */
-export const place = BASE.pathname;
+export const basePath = BASE.pathname;
 
 /** The address of a route, such as `v1/stream`. */
-export function at(route: string): string {
+export function routeUrl(route: string): string {
   return new URL(route, BASE).href;
 }

@@ -3,7 +3,7 @@
 // Ticks that come while an answer is under way are kept and applied to it again. That is safe: high, low and close come
 // out the same when a tick that the answer already holds is applied once more, as the newest of them is the last.
 
-import { type Candle, candles } from "./market.ts";
+import { type Candle, fetchCandles } from "./market.ts";
 import type { Quote } from "./quote.ts";
 
 export const INTERVALS = { "1s": 1_000, "1m": 60_000, "5m": 300_000, "1h": 3_600_000, "1d": 86_400_000 } as const;
@@ -11,28 +11,28 @@ export type Interval = keyof typeof INTERVALS;
 
 export interface CandleView {
   /** All of them anew. */
-  all(list: readonly Candle[]): void;
+  setAll(list: readonly Candle[]): void;
   /** The last one has changed, or a new last one has come. */
-  last(candle: Candle): void;
+  setLast(candle: Candle): void;
 }
 
-const WHOLE = 500;
+const FULL_CANDLES = 500;
 /** What is fetched to make the last few certain. */
-const TAIL = 10;
+const TAIL_CANDLES = 10;
 /** Beyond this they are cut back to the whole: soon, so that a page left open does not grow, and seldom, as the view takes all anew. */
-const MOST = WHOLE + 60;
-const RECONCILE_MS = 30_000;
+const MAX_CANDLES = FULL_CANDLES + 60;
+const RECONCILE_INTERVAL_MS = 30_000;
 
 export class Candles {
   private list: Candle[] = [];
   /** Ticks since the request that is under way was sent. */
   private pending: Quote[] = [];
-  private asking: AbortController | null = null;
-  private newest: Quote | null = null;
+  private request: AbortController | null = null;
+  private lastTick: Quote | null = null;
   private loaded = false;
-  private timer = 0;
+  private fetchTimer = 0;
   private offline = false;
-  private readonly beat: number;
+  private readonly reconcileTimer: number;
 
   constructor(
     readonly symbol: string,
@@ -41,14 +41,14 @@ export class Candles {
     /** Whether the symbol is on the market: the server has no candles of one that is not. */
     private readonly listed: () => boolean,
   ) {
-    this.beat = setInterval(() => this.loaded && !document.hidden && this.fetchSoon(TAIL), RECONCILE_MS);
+    this.reconcileTimer = setInterval(() => this.loaded && !document.hidden && this.fetchSoon(TAIL_CANDLES), RECONCILE_INTERVAL_MS);
   }
 
   close(): void {
-    clearInterval(this.beat);
-    clearTimeout(this.timer);
-    this.asking?.abort();
-    this.asking = null;
+    clearInterval(this.reconcileTimer);
+    clearTimeout(this.fetchTimer);
+    this.request?.abort();
+    this.request = null;
   }
 
   get count(): number {
@@ -62,37 +62,37 @@ export class Candles {
 
   /** Everything anew: at the beginning, and when ticks may have been missed. */
   load(): void {
-    clearTimeout(this.timer);
-    this.timer = 0;
+    clearTimeout(this.fetchTimer);
+    this.fetchTimer = 0;
     this.offline = false;
-    if (this.listed()) void this.fetch(WHOLE);
-    else this.view.all([]);
+    if (this.listed()) void this.fetch(FULL_CANDLES);
+    else this.view.setAll([]);
   }
 
   /** The server is not there: nothing is asked of it until the next load. */
   pause(): void {
     this.offline = true;
-    clearTimeout(this.timer);
-    this.timer = 0;
+    clearTimeout(this.fetchTimer);
+    this.fetchTimer = 0;
   }
 
   /** What is held is not true any more. */
   reset(): void {
     this.list = [];
-    this.newest = null;
+    this.lastTick = null;
     this.loaded = false;
-    this.view.all([]);
+    this.view.setAll([]);
     this.load();
   }
 
   /** Every tick of the symbol, in order. */
-  take(tick: Quote): void {
-    const last = this.newest;
+  addTick(tick: Quote): void {
+    const last = this.lastTick;
     if (last && tick.n <= last.n) return;
-    this.newest = tick;
-    if (this.asking) this.pending.push(tick);
+    this.lastTick = tick;
+    if (this.request) this.pending.push(tick);
     if (!this.loaded) {
-      if (!this.asking && !this.timer && !this.offline) this.load();
+      if (!this.request && !this.fetchTimer && !this.offline) this.load();
       return;
     }
     const before = this.list.at(-1)?.time;
@@ -101,9 +101,9 @@ export class Candles {
     const width = INTERVALS[this.interval];
     if (last && tick.n !== last.n + 1) {
       // Some were merged on the way here: their highs and lows are known to the server alone.
-      this.fetchSoon((tick.time - last.time) / width > TAIL / 2 ? WHOLE : TAIL);
+      this.fetchSoon((tick.time - last.time) / width > TAIL_CANDLES / 2 ? FULL_CANDLES : TAIL_CANDLES);
     } else if (!candle || (candle.time !== before && width >= 60_000)) {
-      this.fetchSoon(TAIL);
+      this.fetchSoon(TAIL_CANDLES);
     }
   }
 
@@ -125,46 +125,46 @@ export class Candles {
   }
 
   private show(candle: Candle): void {
-    if (this.list.length > MOST) {
-      this.list = this.list.slice(-WHOLE);
-      this.view.all(this.list);
+    if (this.list.length > MAX_CANDLES) {
+      this.list = this.list.slice(-FULL_CANDLES);
+      this.view.setAll(this.list);
     } else {
-      this.view.last(candle);
+      this.view.setLast(candle);
     }
   }
 
   private fetchSoon(limit: number): void {
-    if (this.offline || this.timer) return;
-    this.timer = setTimeout(() => void this.fetch(limit), 1_000);
+    if (this.offline || this.fetchTimer) return;
+    this.fetchTimer = setTimeout(() => void this.fetch(limit), 1_000);
   }
 
   private async fetch(limit: number): Promise<void> {
-    this.timer = 0;
-    this.asking?.abort();
-    const asking = new AbortController();
-    this.asking = asking;
+    this.fetchTimer = 0;
+    this.request?.abort();
+    const request = new AbortController();
+    this.request = request;
     this.pending = [];
     try {
-      const answer = await candles(this.symbol, this.interval, limit, asking.signal);
-      if (this.asking !== asking) return;
-      this.asking = null;
+      const answer = await fetchCandles(this.symbol, this.interval, limit, request.signal);
+      if (this.request !== request) return;
+      this.request = null;
       this.merge(answer.map(({ time, open, high, low, close }) => ({ time, open, high, low, close })), limit);
     } catch {
-      if (this.asking !== asking) return;
-      this.asking = null;
+      if (this.request !== request) return;
+      this.request = null;
       this.pending = [];
-      this.fetchSoon(this.loaded ? limit : WHOLE);
+      this.fetchSoon(this.loaded ? limit : FULL_CANDLES);
     }
   }
 
   private merge(answer: Candle[], limit: number): void {
     const first = answer[0]?.time ?? Infinity;
     // A tail is put behind what came before it; it overlaps, or the list would have a hole.
-    const kept = limit === WHOLE ? [] : this.list.filter(({ time }) => time < first);
-    this.list = [...kept, ...answer];
+    const earlier = limit === FULL_CANDLES ? [] : this.list.filter(({ time }) => time < first);
+    this.list = [...earlier, ...answer];
     this.loaded = true;
     for (const tick of this.pending) this.apply(tick);
     this.pending = [];
-    this.view.all(this.list);
+    this.view.setAll(this.list);
   }
 }

@@ -11,12 +11,12 @@ export class CandleChart implements CandleView {
   private readonly chart: IChartApi;
   private readonly series: ISeriesApi<"Candlestick">;
   private list: readonly Candle[] = [];
-  private fit = true;
+  private fitPending = true;
 
   constructor(
     element: HTMLElement,
     /** The candle under the crosshair, else the last. */
-    private readonly legend: (candle: Candle | null) => void,
+    private readonly showLegend: (candle: Candle | null) => void,
   ) {
     this.chart = createChart(element, {
       autoSize: true,
@@ -28,31 +28,31 @@ export class CandleChart implements CandleView {
     });
     this.series = this.chart.addSeries(CandlestickSeries, {});
     this.chart.subscribeCrosshairMove(({ time }) => {
-      const under = time === undefined ? undefined : this.list.find((candle) => candle.time === Number(time) * 1_000);
-      this.legend(under ?? this.list.at(-1) ?? null);
+      const hovered = time === undefined ? undefined : this.list.find((candle) => candle.time === Number(time) * 1_000);
+      this.showLegend(hovered ?? this.list.at(-1) ?? null);
     });
-    element.addEventListener("keydown", (event) => this.key(event));
-    this.paint();
+    element.addEventListener("keydown", (event) => this.handleKey(event));
+    this.applyTheme();
   }
 
   /** Another symbol or interval: nothing is shown until its candles come. */
   clear(secondsVisible: boolean): void {
     this.chart.applyOptions({ timeScale: { secondsVisible } });
-    this.fit = true;
-    this.all([]);
+    this.fitPending = true;
+    this.setAll([]);
   }
 
   /** How many digits behind the point prices have. */
-  precision(digits: number): void {
+  setPrecision(digits: number): void {
     const precision = Math.min(digits, 10);
     this.series.applyOptions({ priceFormat: { type: "price", precision, minMove: 10 ** -precision } });
   }
 
-  all(list: readonly Candle[]): void {
+  setAll(list: readonly Candle[]): void {
     this.list = list;
-    this.series.setData(list.map(bar));
-    if (this.fit && list.length > 0) {
-      this.fit = false;
+    this.series.setData(list.map(toBar));
+    if (this.fitPending && list.length > 0) {
+      this.fitPending = false;
       this.chart.priceScale("right").applyOptions({ autoScale: true });
       const { width } = this.chart.paneSize();
       // Few candles are drawn wide, many as narrow as can still be told apart.
@@ -60,16 +60,16 @@ export class CandleChart implements CandleView {
       this.chart.timeScale().applyOptions({ barSpacing: spacing });
       this.chart.timeScale().scrollToRealTime();
     }
-    this.shown();
+    this.lastCandleChanged();
   }
 
-  last(candle: Candle): void {
-    this.series.update(bar(candle));
-    this.shown();
+  setLast(candle: Candle): void {
+    this.series.update(toBar(candle));
+    this.lastCandleChanged();
   }
 
   /** The theme's colours. */
-  paint(): void {
+  applyTheme(): void {
     const [text, line, panel, up, down] = ["muted", "line", "panel", "up", "down"].map(colour) as string[];
     const font = getComputedStyle(document.body);
     this.chart.applyOptions({
@@ -90,14 +90,14 @@ export class CandleChart implements CandleView {
     });
   }
 
-  private shown(): void {
+  private lastCandleChanged(): void {
     const last = this.list.at(-1);
     if (last) window.tickcastLastCandle = { ...last };
     else delete window.tickcastLastCandle;
-    this.legend(last ?? null);
+    this.showLegend(last ?? null);
   }
 
-  private key(event: KeyboardEvent): void {
+  private handleKey(event: KeyboardEvent): void {
     const scale = this.chart.timeScale();
     const spacing = scale.options().barSpacing;
     if (event.key === "ArrowLeft") scale.scrollToPosition(scale.scrollPosition() - 8, false);
@@ -110,7 +110,7 @@ export class CandleChart implements CandleView {
   }
 }
 
-function bar({ time, open, high, low, close }: Candle): {
+function toBar({ time, open, high, low, close }: Candle): {
   time: UTCTimestamp; open: number; high: number; low: number; close: number;
 } {
   return { time: (time / 1_000) as UTCTimestamp, open, high, low, close };

@@ -2,30 +2,30 @@
 // a minute off would make every price look a minute old.
 
 /** The server's time minus ours lies between these. */
-let least = -Infinity;
-let most = Infinity;
+let minOffset = -Infinity;
+let maxOffset = Infinity;
 
 /** An answer's `Date` header, whole seconds, and when it was asked for and came. */
-export function sawDate(header: string | null, asked: number, came: number): void {
+export function observeDate(header: string | null, sentAt: number, receivedAt: number): void {
   const second = header ? Date.parse(header) : NaN;
   if (Number.isNaN(second)) return;
-  narrow(second - came, second + 1_000 - asked);
+  narrow(second - receivedAt, second + 1_000 - sentAt);
 }
 
 /** A heartbeat's own time: it cannot have come before it was sent. */
-export function sawHeartbeat(time: number, came: number): void {
-  narrow(time - came, time - came + 2_000);
+export function observeHeartbeat(time: number, receivedAt: number): void {
+  narrow(time - receivedAt, time - receivedAt + 2_000);
 }
 
 function narrow(low: number, high: number): void {
   // One of the clocks was set: begin again.
-  if (low > most || high < least) [least, most] = [low, high];
-  else [least, most] = [Math.max(least, low), Math.min(most, high)];
+  if (low > maxOffset || high < minOffset) [minOffset, maxOffset] = [low, high];
+  else [minOffset, maxOffset] = [Math.max(minOffset, low), Math.min(maxOffset, high)];
 }
 
 /** Now, by the server's clock. Ours, where nothing speaks against it. */
 export function serverNow(): number {
   const now = Date.now();
-  if (least > 0) return now + least;
-  return most < 0 ? now + most : now;
+  if (minOffset > 0) return now + minOffset;
+  return maxOffset < 0 ? now + maxOffset : now;
 }

@@ -1,36 +1,36 @@
 // The page at /: puts watchlist, rows, chart and header together, and gives each what comes from the hub.
 
 import "./dashboard.css";
-import { sawHeartbeat } from "./clock.ts";
+import { observeHeartbeat } from "./clock.ts";
 import { byId } from "./element.ts";
 import { Instrument } from "./instrument.ts";
-import { Link } from "./link.ts";
-import { candles } from "./market.ts";
-import type { ToPage } from "./messages.ts";
-import { dragging } from "./order.ts";
-import { quote } from "./quote.ts";
-import { OFF, Quotes } from "./quotes.ts";
+import { HubClient } from "./hub-client.ts";
+import { fetchCandles } from "./market.ts";
+import type { PageMessage } from "./messages.ts";
+import { enableDragging } from "./order.ts";
+import { parseQuote } from "./quote.ts";
+import { Quotes, REMOVED_STATUS } from "./quotes.ts";
 import { Rows } from "./rows.ts";
-import { search } from "./search.ts";
+import { enableSearch } from "./search.ts";
 import { StatusBar } from "./status.ts";
-import { themeSwitch } from "./theme.ts";
-import { MOST, Watchlist } from "./watchlist.ts";
+import { enableThemeSwitch } from "./theme.ts";
+import { MAX_SYMBOLS, Watchlist } from "./watchlist.ts";
 
 const note = byId("note");
 const quotes = new Quotes();
 const table = byId("watchlist") as HTMLTableElement;
 const rows = new Rows(table, byId("scroller"), byId("row") as HTMLTemplateElement, quotes);
-const bar = new StatusBar();
-const link = new Link(hear);
-const instrument = new Instrument((symbol) => link.focus(symbol));
+const statusBar = new StatusBar();
+const hubClient = new HubClient(handle);
+const instrument = new Instrument((symbol) => hubClient.focus(symbol));
 const watchlist = new Watchlist(listChanged);
 
 function listChanged(): void {
   const { symbols } = watchlist;
-  quotes.keep(new Set(symbols));
+  quotes.retain(new Set(symbols));
   for (const symbol of symbols) quotes.entry(symbol);
-  link.want(symbols);
-  rows.list(symbols);
+  hubClient.subscribe(symbols);
+  rows.setSymbols(symbols);
   byId("count").textContent = String(symbols.length);
   byId("nothing").hidden = symbols.length > 0;
   if (!watchlist.has(instrument.symbol)) select(symbols[0] ?? "");
@@ -41,38 +41,38 @@ function select(symbol: string): void {
   rows.select(symbol);
 }
 
-function hear(message: ToPage): void {
+function handle(message: PageMessage): void {
   switch (message.kind) {
     case "batch":
-      return batch(message.ticks, message.trail, message.count);
+      return applyBatch(message.ticks, message.focusTicks, message.count);
     case "focused":
       return instrument.focused(message.symbol);
     case "connection":
-      if (message.connection.state === "lost") instrument.lost();
-      bar.connection(message.connection);
-      return instrument.quote();
-    case "opened":
-      quotes.forgetStandings();
-      instrument.quote();
-      return rows.all();
-    case "began":
-      return instrument.began();
+      if (message.connection.state === "lost") instrument.connectionLost();
+      statusBar.connection(message.connection);
+      return instrument.update();
+    case "stream-opened":
+      quotes.clearStatuses();
+      instrument.update();
+      return rows.invalidateAll();
+    case "stream-started":
+      return instrument.streamStarted();
     case "reset":
       quotes.clear();
-      rows.renew();
+      rows.rebuild();
       instrument.show(instrument.symbol ? quotes.entry(instrument.symbol) : null);
       return instrument.reset();
     case "gone":
-      return gone(message.symbol);
-    case "standing":
-      if (!watchlist.has(message.standing.symbol)) return;
-      quotes.entry(message.standing.symbol).standing = message.standing;
-      if (message.standing.symbol === instrument.symbol) instrument.quote();
-      return rows.touch(message.standing.symbol);
-    case "source":
-      return bar.source(message.source);
+      return removeFromMarket(message.symbol);
+    case "symbol-status":
+      if (!watchlist.has(message.status.symbol)) return;
+      quotes.entry(message.status.symbol).status = message.status;
+      if (message.status.symbol === instrument.symbol) instrument.update();
+      return rows.invalidate(message.status.symbol);
+    case "source-status":
+      return statusBar.sourceStatus(message.status);
     case "heartbeat":
-      return sawHeartbeat(message.time, message.at);
+      return observeHeartbeat(message.time, message.at);
     case "problem":
       note.textContent = message.text;
       return;
@@ -82,54 +82,54 @@ function hear(message: ToPage): void {
   }
 }
 
-function batch(ticks: readonly string[], trail: readonly string[], count: number): void {
+function applyBatch(ticks: readonly string[], focusTicks: readonly string[], count: number): void {
   const now = performance.now();
   let newest = 0;
   for (const json of ticks) {
-    const taken = quotes.take(json, now);
-    if (!taken) continue;
-    rows.touch(taken.entry.symbol);
-    if (taken.first) rows.fill(taken.entry.symbol);
-    if (taken.live) newest = Math.max(newest, taken.entry.quote!.time);
-    if (taken.entry.symbol === instrument.symbol) instrument.quote();
+    const update = quotes.update(json, now);
+    if (!update) continue;
+    rows.invalidate(update.entry.symbol);
+    if (update.isFirst) rows.requestHistory(update.entry.symbol);
+    if (update.isNew) newest = Math.max(newest, update.entry.quote!.time);
+    if (update.entry.symbol === instrument.symbol) instrument.update();
   }
-  for (const json of trail) instrument.take(quote(json));
-  bar.ticks(count, newest);
+  for (const json of focusTicks) instrument.addTick(parseQuote(json));
+  statusBar.addTicks(count, newest);
 }
 
-function gone(symbol: string): void {
+function removeFromMarket(symbol: string): void {
   if (!watchlist.has(symbol)) return;
   const entry = quotes.entry(symbol);
   entry.quote = null;
   entry.move = 0;
-  entry.standing = OFF;
-  rows.touch(symbol);
+  entry.status = REMOVED_STATUS;
+  rows.invalidate(symbol);
   if (symbol !== instrument.symbol) return;
-  instrument.quote();
+  instrument.update();
   instrument.reset();
 }
 
 // The rows in sight get what came before the page did, a few at a time.
-const unfilled: string[] = [];
-let filling = 0;
-rows.onsight = (symbol) => {
+const historyQueue: string[] = [];
+let activeFetches = 0;
+rows.onRowVisible = (symbol) => {
   if (!quotes.entry(symbol).quote || quotes.entry(symbol).track.filled) return;
   quotes.entry(symbol).track.filled = true;
-  unfilled.push(symbol);
-  while (filling < 3 && unfilled.length > 0) void fill();
+  historyQueue.push(symbol);
+  while (activeFetches < 3 && historyQueue.length > 0) void fetchHistory();
 };
 
-async function fill(): Promise<void> {
-  filling += 1;
-  for (let symbol = unfilled.shift(); symbol !== undefined; symbol = unfilled.shift()) {
+async function fetchHistory(): Promise<void> {
+  activeFetches += 1;
+  for (let symbol = historyQueue.shift(); symbol !== undefined; symbol = historyQueue.shift()) {
     const entry = quotes.entry(symbol);
     try {
-      entry.track.backfill(await candles(symbol, "1s", 300));
+      entry.track.backfill(await fetchCandles(symbol, "1s", 300));
     } catch {
       entry.track.filled = false;
     }
   }
-  filling -= 1;
+  activeFetches -= 1;
 }
 
 function symbolAt(target: EventTarget | null): string {
@@ -159,13 +159,13 @@ table.addEventListener("keydown", (event) => {
   if (index < 0) return;
   const to = { ArrowUp: index - 1, ArrowDown: index + 1, Home: 0, End: symbols.length - 1, PageUp: index - 15, PageDown: index + 15 }[event.key];
   if (to !== undefined) {
-    const place = Math.max(0, Math.min(symbols.length - 1, to));
+    const target = Math.max(0, Math.min(symbols.length - 1, to));
     if (event.altKey) {
-      watchlist.move(symbol, place);
-      note.textContent = `${symbol} is number ${place + 1} of ${symbols.length}`;
+      watchlist.move(symbol, target);
+      note.textContent = `${symbol} is number ${target + 1} of ${symbols.length}`;
       rows.focus(symbol);
     } else {
-      const next = symbols[place]!;
+      const next = symbols[target]!;
       select(next);
       rows.focus(next);
     }
@@ -174,12 +174,12 @@ table.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
-dragging(rows, byId("dropline"), (symbol, place) => {
+enableDragging(rows, byId("dropline"), (symbol, target) => {
   const index = watchlist.symbols.indexOf(symbol);
-  watchlist.move(symbol, place > index ? place - 1 : place);
+  watchlist.move(symbol, target > index ? target - 1 : target);
 });
 
-search(byId("search") as HTMLInputElement, byId("found") as HTMLUListElement, note, {
+enableSearch(byId("search") as HTMLInputElement, byId("found") as HTMLUListElement, note, {
   has: (symbol) => watchlist.has(symbol),
   async choose(text) {
     try {
@@ -191,7 +191,7 @@ search(byId("search") as HTMLInputElement, byId("found") as HTMLUListElement, no
         byId("search").focus();
       }
       if (added.length > 0) return added.length === 1 ? `${symbol} added` : `${added.length} symbols added`;
-      if (watchlist.symbols.length >= MOST) return `The list is full: ${MOST} symbols`;
+      if (watchlist.symbols.length >= MAX_SYMBOLS) return `The list is full: ${MAX_SYMBOLS} symbols`;
       return symbol ? `${symbol} is on the list` : `Nothing found for ${text}`;
     } catch {
       return "The server does not answer";
@@ -199,21 +199,21 @@ search(byId("search") as HTMLInputElement, byId("found") as HTMLUListElement, no
   },
 });
 
-themeSwitch(byId("theme") as HTMLButtonElement, () => {
-  rows.paint();
-  instrument.paint();
+enableThemeSwitch(byId("theme") as HTMLButtonElement, () => {
+  rows.applyTheme();
+  instrument.applyTheme();
 });
 
-document.addEventListener("visibilitychange", () => document.hidden || rows.all());
+document.addEventListener("visibilitychange", () => document.hidden || rows.invalidateAll());
 
 // Begins as soon as there is a server to ask, and something on its market.
-(async function begin(): Promise<void> {
-  for (let wait = 500; ; wait = Math.min(wait * 2, 10_000)) {
+(async function start(): Promise<void> {
+  for (let delay = 500; ; delay = Math.min(delay * 2, 10_000)) {
     try {
       if (await watchlist.restore()) return;
     } catch {
-      bar.connection({ state: "lost", detail: "no answer", stream: "" });
+      statusBar.connection({ state: "lost", detail: "no answer", stream: "" });
     }
-    await new Promise((resolve) => setTimeout(resolve, wait));
+    await new Promise((resolve) => setTimeout(resolve, delay));
   }
 })();

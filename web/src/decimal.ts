@@ -11,12 +11,12 @@ export function members(json: string): Members {
   MEMBER.lastIndex = json.indexOf("{");
   for (let match = MEMBER.exec(json); match; match = MEMBER.exec(json)) {
     const [, name = "", value = ""] = match;
-    found.set(name, value.startsWith('"') ? text(value) : value);
+    found.set(name, value.startsWith('"') ? unquote(value) : value);
   }
   return found;
 }
 
-function text(quoted: string): string {
+function unquote(quoted: string): string {
   return quoted.includes("\\") ? String(JSON.parse(quoted)) : quoted.slice(1, -1);
 }
 
@@ -27,12 +27,12 @@ export function decimals(text: string): number {
 }
 
 /** So many significant digits does a number of this language hold, whatever they are. */
-const HELD = 15;
+const MAX_SIGNIFICANT_DIGITS = 15;
 
 /** A number with so many digits behind the point; where it may not hold all of them, it says so. */
-export function written(value: number, digits: number): string {
+export function formatNumber(value: number, digits: number): string {
   const significant = value === 0 ? 0 : digits + Math.floor(Math.log10(Math.abs(value))) + 1;
-  return significant <= HELD ? value.toFixed(digits) : `≈${value.toPrecision(HELD - 3)}`;
+  return significant <= MAX_SIGNIFICANT_DIGITS ? value.toFixed(digits) : `≈${value.toPrecision(MAX_SIGNIFICANT_DIGITS - 3)}`;
 }
 
 /** With a sign in front, also where it is positive: direction must not be a matter of colour. */

@@ -52,7 +52,7 @@ export interface Field {
   about: string;
 }
 
-export class Reader {
+export class SchemaReader {
   constructor(private readonly description: Description) {}
 
   schema(schema: Schema): Schema {

@@ -1,11 +1,11 @@
 // The page at /docs: the routes of this very server, from the description that it gives of itself.
 
 import "./docs.css";
-import { at } from "./base.ts";
-import { address, type Description, type Field, type Operation, Reader, schemaOf } from "./description.ts";
+import { routeUrl } from "./base.ts";
+import { address, type Description, type Field, type Operation, SchemaReader, schemaOf } from "./description.ts";
 import { byId } from "./element.ts";
 import { indented } from "./indented.ts";
-import { themeSwitch } from "./theme.ts";
+import { enableThemeSwitch } from "./theme.ts";
 
 type Child = Node | string;
 
@@ -41,10 +41,10 @@ const fieldRow = ({ name, kind, optional, about }: Field): HTMLElement[] => [
 ];
 
 class Page {
-  private readonly reader: Reader;
+  private readonly reader: SchemaReader;
 
   constructor(private readonly description: Description) {
-    this.reader = new Reader(description);
+    this.reader = new SchemaReader(description);
   }
 
   show(): void {
@@ -70,13 +70,13 @@ class Page {
     const { reader } = this;
     const parameters = operation.parameters ?? [];
     const about = operation.description ? [make("p", { class: "about" }, ...prose(operation.description))] : [];
-    const asked = parameters.map((each) => [
+    const parameterRows = parameters.map((each) => [
       make("code", {}, each.name),
       make("span", { class: "kind" }, `${reader.kind(each.schema)}${each.in === "header" ? ", header" : each.in === "path" ? ", in the path" : ""}`),
       text(each.description ?? ""),
     ]);
     const body = schemaOf(operation.requestBody);
-    const answers = Object.entries(operation.responses).map(([status, given]) => {
+    const responseRows = Object.entries(operation.responses).map(([status, given]) => {
       const response = reader.response(given);
       const kinds = Object.keys(response.content ?? {}).join(", ");
       return [
@@ -86,23 +86,23 @@ class Page {
       ];
     });
     const success = Object.entries(operation.responses).find(([status]) => status.startsWith("2"))?.[1];
-    const told = schemaOf(success);
+    const responseSchema = schemaOf(success);
     return make(
       "section", { id: anchor(method, path), "aria-label": `${method.toUpperCase()} ${path}` },
       make("h3", {}, ...title(method, path)),
       make("p", {}, operation.summary),
       ...about,
-      ...table("Parameters", asked),
+      ...table("Parameters", parameterRows),
       ...table("Body", body ? reader.fields(body).map(fieldRow) : []),
-      ...table("Answers", answers),
-      ...table("What comes", told ? reader.fields(told).map(fieldRow) : []),
+      ...table("Answers", responseRows),
+      ...table("What comes", responseSchema ? reader.fields(responseSchema).map(fieldRow) : []),
       ...this.command(method, path, operation),
     );
   }
 
   /** What to type; and a button for what can be asked from a page, and comes to an end. */
   private command(method: string, path: string, operation: Operation): HTMLElement[] {
-    const url = at(address(path, operation.parameters ?? []).slice(1));
+    const url = routeUrl(address(path, operation.parameters ?? []).slice(1));
     const body = schemaOf(operation.requestBody);
     const example = body && this.reader.example(body);
     const streams = Object.values(operation.responses).some((each) => each.content?.["text/event-stream"]);
@@ -117,12 +117,12 @@ class Page {
     if (method !== "get" || streams) return [shown];
     const answer = make("pre", { class: "answer", tabindex: "0", role: "status", hidden: "" });
     const button = make("button", { class: "run", type: "button" }, "Ask this server");
-    button.addEventListener("click", () => void ask(url, answer));
+    button.addEventListener("click", () => void sendRequest(url, answer));
     return [shown, button, answer];
   }
 }
 
-async function ask(url: string, answer: HTMLElement): Promise<void> {
+async function sendRequest(url: string, answer: HTMLElement): Promise<void> {
   answer.hidden = false;
   answer.textContent = "…";
   try {
@@ -138,8 +138,8 @@ async function ask(url: string, answer: HTMLElement): Promise<void> {
 }
 
 /** The ten lines do what they say. */
-function run(): void {
-  byId("example").textContent = `const prices = new EventSource("${at("v1/stream?symbols=AAPL,BTC*")}");
+function runExample(): void {
+  byId("example").textContent = `const prices = new EventSource("${routeUrl("v1/stream?symbols=AAPL,BTC*")}");
 prices.addEventListener("tick", (event) => {
   const { symbol, price, change } = JSON.parse(event.data);
   show(symbol, price, change);
@@ -148,17 +148,17 @@ prices.addEventListener("status", (event) => {
   const { symbol, state } = JSON.parse(event.data);
   if (symbol) dim(symbol, state !== "live");
 });`;
-  const prices = new EventSource(at("v1/stream?symbols=AAPL,BTC*&rate=2"));
+  const prices = new EventSource(routeUrl("v1/stream?symbols=AAPL,BTC*&rate=2"));
   prices.addEventListener("tick", (event) => {
     const { symbol, price, change } = JSON.parse((event as MessageEvent<string>).data) as Record<string, unknown>;
-    byId("said").textContent = `${symbol} ${price} ${change}`;
+    byId("latest").textContent = `${symbol} ${price} ${change}`;
   });
 }
 
-themeSwitch(byId("theme") as HTMLButtonElement, () => {});
-run();
+enableThemeSwitch(byId("theme") as HTMLButtonElement, () => {});
+runExample();
 try {
-  new Page((await (await fetch(at("openapi.json"))).json()) as Description).show();
+  new Page((await (await fetch(routeUrl("openapi.json"))).json()) as Description).show();
   // What the address names was not there when the page was.
   document.getElementById(location.hash.slice(1))?.scrollIntoView();
 } catch (error) {

@@ -5,51 +5,51 @@ import { signed } from "./decimal.ts";
 import { byId } from "./element.ts";
 import { direction, percentage } from "./quote.ts";
 import type { Entry } from "./quotes.ts";
-import { age, mark } from "./row.ts";
+import { formatAge, setData } from "./row.ts";
 
-const UNPRICED = "no price yet";
+const NO_PRICE_TEXT = "no price yet";
 
 export class Headline {
   private readonly panel = byId("instrument");
   private entry: Entry | null = null;
 
   constructor() {
-    setInterval(() => document.hidden || this.age(), 1_000);
+    setInterval(() => document.hidden || this.showAge(), 1_000);
   }
 
   show(entry: Entry | null): void {
     this.entry = entry;
     const quote = entry?.quote ?? null;
     const way = quote ? direction(quote.change) : 0;
-    mark(this.panel, "way", way > 0 ? "up" : way < 0 ? "down" : "");
-    put("name", entry?.symbol ?? "No symbol selected");
-    put("big-price", quote?.price ?? "—");
-    put("big-change", quote ? signed(quote.change) : "");
-    put("big-percent", quote ? percentage(quote.percent) : "");
-    put("big-basis", quote?.basis || (quote ? "day" : ""));
-    put("big-bid", quote?.bid || "—");
-    put("big-ask", quote?.ask || "—");
-    this.standing();
-    this.age();
+    setData(this.panel, "way", way > 0 ? "up" : way < 0 ? "down" : "");
+    setText("name", entry?.symbol ?? "No symbol selected");
+    setText("big-price", quote?.price ?? "—");
+    setText("big-change", quote ? signed(quote.change) : "");
+    setText("big-percent", quote ? percentage(quote.percent) : "");
+    setText("big-basis", quote?.basis || (quote ? "day" : ""));
+    setText("big-bid", quote?.bid || "—");
+    setText("big-ask", quote?.ask || "—");
+    this.showStatus();
+    this.showAge();
   }
 
   /** The same words as in the symbol's row, and one for a symbol that has no price. */
-  private standing(): void {
-    const { quote = null, standing = null } = this.entry ?? {};
-    const told = standing && standing.state !== "live" ? standing.state : "";
-    const unpriced = this.entry && !quote && !told && document.body.dataset["connection"] === "live";
-    mark(this.panel, "state", told || (unpriced ? "unknown" : ""));
-    put("big-state", told || (unpriced ? UNPRICED : ""));
-    byId("big-state").title = standing?.reason ?? "";
+  private showStatus(): void {
+    const { quote = null, status = null } = this.entry ?? {};
+    const state = status && status.state !== "live" ? status.state : "";
+    const unpriced = this.entry && !quote && !state && document.body.dataset["connection"] === "live";
+    setData(this.panel, "state", state || (unpriced ? "unknown" : ""));
+    setText("big-state", state || (unpriced ? NO_PRICE_TEXT : ""));
+    byId("big-state").title = status?.reason ?? "";
   }
 
-  private age(): void {
+  private showAge(): void {
     const quote = this.entry?.quote;
-    put("big-age", quote ? age(serverNow() - quote.time) : "");
+    setText("big-age", quote ? formatAge(serverNow() - quote.time) : "");
   }
 }
 
-function put(id: string, text: string): void {
+function setText(id: string, text: string): void {
   const element = byId(id);
   if (element.textContent !== text) element.textContent = text;
 }

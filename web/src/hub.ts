@@ -4,76 +4,76 @@
 // of each symbol. So a tab that is frozen or slow costs no memory and hears no backlog: what the server does for slow
 // readers, once more.
 
-import type { Connection, Standing, ToHub, ToPage } from "./messages.ts";
-import { type Listener, Stream } from "./stream.ts";
+import type { Connection, HubMessage, PageMessage, SourceStatus, SymbolStatus } from "./messages.ts";
+import { Stream, type StreamListener } from "./stream.ts";
 
-const FLUSH_MS = 50;
+const FLUSH_INTERVAL_MS = 50;
 /** Longer, and the page notices by the count of ticks that it has missed some. */
-const LONGEST_TRAIL = 2_000;
+const MAX_FOCUS_TICKS = 2_000;
 /** A tab that says nothing for so long is gone; browsers slow the timers of hidden tabs to one a minute. */
-const FORGET_MS = 180_000;
+const TAB_TIMEOUT_MS = 180_000;
 
 interface Tab {
-  readonly post: (message: ToPage) => void;
+  readonly post: (message: PageMessage) => void;
   symbols: ReadonlySet<string>;
   focus: string;
-  moved: Map<string, string>;
-  trail: string[];
+  pending: Map<string, string>;
+  focusTicks: string[];
   count: number;
   /** Given a batch that it has not taken yet. */
-  busy: boolean;
-  heard: number;
+  awaitingAck: boolean;
+  lastMessageAt: number;
 }
 
-export class Hub implements Listener {
+export class Hub implements StreamListener {
   private readonly tabs = new Set<Tab>();
-  private readonly held = new Map<string, string>();
-  private readonly standings = new Map<string, Standing>();
+  private readonly latest = new Map<string, string>();
+  private readonly statuses = new Map<string, SymbolStatus>();
   private readonly stream = new Stream(this);
   private current: Connection = { state: "connecting", detail: "Waiting for symbols", stream: "" };
 
   constructor() {
-    setInterval(() => this.flush(), FLUSH_MS);
-    setInterval(() => this.forget(), 30_000);
+    setInterval(() => this.flush(), FLUSH_INTERVAL_MS);
+    setInterval(() => this.removeSilentTabs(), 30_000);
   }
 
   /** A tab comes; what it says goes to the function that is returned. */
-  join(post: (message: ToPage) => void): (message: ToHub) => void {
+  join(post: (message: PageMessage) => void): (message: HubMessage) => void {
     const tab: Tab = {
-      post, symbols: new Set(), focus: "", moved: new Map(), trail: [], count: 0, busy: false, heard: Date.now(),
+      post, symbols: new Set(), focus: "", pending: new Map(), focusTicks: [], count: 0, awaitingAck: false, lastMessageAt: Date.now(),
     };
     this.tabs.add(tab);
     post({ kind: "hello" });
     post({ kind: "connection", connection: this.current });
-    return (message) => this.hear(tab, message);
+    return (message) => this.handle(tab, message);
   }
 
-  private hear(tab: Tab, message: ToHub): void {
-    tab.heard = Date.now();
+  private handle(tab: Tab, message: HubMessage): void {
+    tab.lastMessageAt = Date.now();
     switch (message.kind) {
-      case "want":
+      case "subscribe":
         this.tabs.add(tab);
         this.subscribe(tab, new Set(message.symbols));
         break;
       case "focus":
         tab.focus = message.symbol;
-        tab.trail = [];
+        tab.focusTicks = [];
         tab.post({ kind: "focused", symbol: message.symbol });
         break;
       case "ack":
-        tab.busy = false;
+        tab.awaitingAck = false;
         break;
       case "ping":
         tab.post({ kind: "pong" });
         break;
       case "leave":
         this.tabs.delete(tab);
-        tab.busy = false;
+        tab.awaitingAck = false;
         // Should it come back, it is given everything again.
         tab.symbols = new Set();
-        tab.moved.clear();
-        tab.trail = [];
-        this.want();
+        tab.pending.clear();
+        tab.focusTicks = [];
+        this.updateSubscription();
         break;
     }
   }
@@ -81,103 +81,103 @@ export class Hub implements Listener {
   private subscribe(tab: Tab, symbols: ReadonlySet<string>): void {
     const before = tab.symbols;
     tab.symbols = symbols;
-    for (const symbol of tab.moved.keys()) if (!symbols.has(symbol)) tab.moved.delete(symbol);
+    for (const symbol of tab.pending.keys()) if (!symbols.has(symbol)) tab.pending.delete(symbol);
     for (const symbol of symbols) {
       if (before.has(symbol)) continue;
-      const json = this.held.get(symbol);
-      const standing = this.standings.get(symbol);
-      if (json !== undefined) tab.moved.set(symbol, json);
-      if (standing) tab.post({ kind: "standing", standing });
+      const json = this.latest.get(symbol);
+      const status = this.statuses.get(symbol);
+      if (json !== undefined) tab.pending.set(symbol, json);
+      if (status) tab.post({ kind: "symbol-status", status });
     }
-    this.want();
+    this.updateSubscription();
   }
 
-  private want(): void {
+  private updateSubscription(): void {
     const all = new Set<string>();
     for (const tab of this.tabs) for (const symbol of tab.symbols) all.add(symbol);
-    for (const symbol of this.held.keys()) if (!all.has(symbol)) this.held.delete(symbol);
-    this.stream.want(all);
+    for (const symbol of this.latest.keys()) if (!all.has(symbol)) this.latest.delete(symbol);
+    this.stream.subscribe(all);
   }
 
   tick(symbol: string, json: string): void {
-    this.held.set(symbol, json);
+    this.latest.set(symbol, json);
     for (const tab of this.tabs) {
       if (!tab.symbols.has(symbol)) continue;
-      tab.moved.set(symbol, json);
+      tab.pending.set(symbol, json);
       tab.count += 1;
       if (tab.focus === symbol) {
-        tab.trail.push(json);
-        if (tab.trail.length > LONGEST_TRAIL) tab.trail.splice(0, LONGEST_TRAIL / 2);
+        tab.focusTicks.push(json);
+        if (tab.focusTicks.length > MAX_FOCUS_TICKS) tab.focusTicks.splice(0, MAX_FOCUS_TICKS / 2);
       }
     }
   }
 
   private flush(): void {
     for (const tab of this.tabs) {
-      if (tab.busy || tab.moved.size === 0) continue;
-      tab.busy = true;
-      tab.post({ kind: "batch", ticks: [...tab.moved.values()], trail: tab.trail, count: tab.count });
-      tab.moved.clear();
-      tab.trail = [];
+      if (tab.awaitingAck || tab.pending.size === 0) continue;
+      tab.awaitingAck = true;
+      tab.post({ kind: "batch", ticks: [...tab.pending.values()], focusTicks: tab.focusTicks, count: tab.count });
+      tab.pending.clear();
+      tab.focusTicks = [];
       tab.count = 0;
     }
   }
 
-  private forget(): void {
+  private removeSilentTabs(): void {
     const now = Date.now();
-    for (const tab of this.tabs) if (now - tab.heard > FORGET_MS) this.hear(tab, { kind: "leave" });
+    for (const tab of this.tabs) if (now - tab.lastMessageAt > TAB_TIMEOUT_MS) this.handle(tab, { kind: "leave" });
   }
 
-  private tell(message: ToPage): void {
+  private broadcast(message: PageMessage): void {
     for (const tab of this.tabs) tab.post(message);
   }
 
   connection(connection: Connection): void {
     this.current = connection;
-    this.tell({ kind: "connection", connection });
+    this.broadcast({ kind: "connection", connection });
   }
 
   opened(): void {
-    this.standings.clear();
-    this.tell({ kind: "opened" });
+    this.statuses.clear();
+    this.broadcast({ kind: "stream-opened" });
   }
 
-  began(): void {
-    this.tell({ kind: "began" });
+  started(): void {
+    this.broadcast({ kind: "stream-started" });
   }
 
   reset(): void {
-    this.held.clear();
-    this.standings.clear();
+    this.latest.clear();
+    this.statuses.clear();
     for (const tab of this.tabs) {
-      tab.moved.clear();
-      tab.trail = [];
+      tab.pending.clear();
+      tab.focusTicks = [];
     }
-    this.tell({ kind: "reset" });
+    this.broadcast({ kind: "reset" });
   }
 
   gone(symbol: string): void {
-    this.held.delete(symbol);
+    this.latest.delete(symbol);
     for (const tab of this.tabs) {
-      tab.moved.delete(symbol);
+      tab.pending.delete(symbol);
       if (tab.symbols.has(symbol)) tab.post({ kind: "gone", symbol });
     }
   }
 
-  standing(standing: Standing): void {
-    this.standings.set(standing.symbol, standing);
-    for (const tab of this.tabs) if (tab.symbols.has(standing.symbol)) tab.post({ kind: "standing", standing });
+  symbolStatus(status: SymbolStatus): void {
+    this.statuses.set(status.symbol, status);
+    for (const tab of this.tabs) if (tab.symbols.has(status.symbol)) tab.post({ kind: "symbol-status", status });
   }
 
-  source(source: Parameters<Listener["source"]>[0]): void {
-    this.tell({ kind: "source", source });
+  sourceStatus(status: SourceStatus): void {
+    this.broadcast({ kind: "source-status", status });
   }
 
   heartbeat(time: number): void {
-    this.tell({ kind: "heartbeat", time, at: Date.now() });
+    this.broadcast({ kind: "heartbeat", time, at: Date.now() });
   }
 
   problem(text: string): void {
-    this.tell({ kind: "problem", text });
+    this.broadcast({ kind: "problem", text });
   }
 }

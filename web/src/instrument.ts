@@ -2,17 +2,17 @@
 
 import { type Interval, INTERVALS, Candles } from "./candles.ts";
 import { CandleChart } from "./chart.ts";
-import { decimals, written } from "./decimal.ts";
+import { decimals, formatNumber } from "./decimal.ts";
 import { Headline } from "./headline.ts";
-import { keep, kept } from "./kept.ts";
+import * as storage from "./storage.ts";
 import type { Candle } from "./market.ts";
 import type { Quote } from "./quote.ts";
 import type { Entry } from "./quotes.ts";
 import { byId } from "./element.ts";
 
-const KEY = "interval";
+const STORAGE_KEY = "interval";
 /** With fewer candles than these on a server that has just begun, seconds are shown unless something was chosen. */
-const FEW = 40;
+const MIN_CANDLES = 40;
 
 export class Instrument {
   private readonly element = byId("chart");
@@ -25,15 +25,15 @@ export class Instrument {
   private entry: Entry | null = null;
 
   constructor(private readonly focus: (symbol: string) => void) {
-    this.chart = new CandleChart(this.element, (candle) => this.legend(candle));
-    const last = kept(KEY) ?? "";
+    this.chart = new CandleChart(this.element, (candle) => this.showLegend(candle));
+    const last = storage.get(STORAGE_KEY) ?? "";
     this.chosen = last in INTERVALS;
     this.interval = this.chosen ? (last as Interval) : "1m";
     for (const button of this.buttons()) {
       button.addEventListener("click", () => {
         this.chosen = true;
-        keep(KEY, button.value);
-        this.turn(button.value as Interval);
+        storage.set(STORAGE_KEY, button.value);
+        this.changeInterval(button.value as Interval);
       });
     }
   }
@@ -46,12 +46,12 @@ export class Instrument {
     if (entry?.symbol === this.entry?.symbol) {
       // After a reset it is another entry, without what was known before.
       this.entry = entry;
-      this.quote();
+      this.update();
       return;
     }
     this.entry = entry;
-    this.quote();
-    this.begin();
+    this.update();
+    this.startCandles();
     this.focus(this.symbol);
   }
 
@@ -60,16 +60,16 @@ export class Instrument {
     if (symbol === this.symbol) this.candles?.load();
   }
 
-  take(tick: Quote): void {
-    if (tick.symbol === this.symbol) this.candles?.take(tick);
+  addTick(tick: Quote): void {
+    if (tick.symbol === this.symbol) this.candles?.addTick(tick);
   }
 
-  lost(): void {
+  connectionLost(): void {
     this.candles?.pause();
   }
 
   /** The stream began anew: ticks may have been missed. */
-  began(): void {
+  streamStarted(): void {
     this.candles?.load();
   }
 
@@ -77,31 +77,31 @@ export class Instrument {
     this.candles?.reset();
   }
 
-  paint(): void {
-    this.chart.paint();
+  applyTheme(): void {
+    this.chart.applyTheme();
   }
 
   /** Something of the selected symbol is new: its quote, or its state. */
-  quote(): void {
+  update(): void {
     const quote = this.entry?.quote ?? null;
     this.headline.show(this.entry);
     const digits = quote ? decimals(quote.price) : this.digits;
     // Trailing digits come and go with some publishers; the scale only ever gets finer.
     if (quote && digits > this.digits) {
       this.digits = digits;
-      this.chart.precision(digits);
+      this.chart.setPrecision(digits);
     }
   }
 
-  private turn(interval: Interval): void {
+  private changeInterval(interval: Interval): void {
     if (interval === this.interval) return;
     this.interval = interval;
-    this.begin();
+    this.startCandles();
     // The trail has been coming all along.
     this.candles?.load();
   }
 
-  private begin(): void {
+  private startCandles(): void {
     this.candles?.close();
     this.candles = null;
     this.element.dataset["symbol"] = this.symbol;
@@ -109,28 +109,28 @@ export class Instrument {
     for (const button of this.buttons()) button.setAttribute("aria-pressed", String(button.value === this.interval));
     this.element.setAttribute("aria-label", `Candle chart of ${this.symbol || "nothing"}, ${this.interval}. Arrow keys scroll, plus and minus zoom.`);
     this.digits = this.entry?.quote ? decimals(this.entry.quote.price) : 2;
-    this.chart.precision(this.digits);
+    this.chart.setPrecision(this.digits);
     this.chart.clear(this.interval === "1s");
     byId("empty").hidden = true;
     if (!this.entry) return;
     const candles: Candles = new Candles(this.symbol, this.interval, {
-      all: (list) => {
-        this.chart.all(list);
+      setAll: (list) => {
+        this.chart.setAll(list);
         byId("empty").hidden = list.length > 0 || (!candles.ready && this.entry?.quote != null);
-        if (!this.chosen && this.interval === "1m" && candles.ready && list.length < FEW) this.turn("1s");
+        if (!this.chosen && this.interval === "1m" && candles.ready && list.length < MIN_CANDLES) this.changeInterval("1s");
         if (candles.ready) this.chosen = true;
       },
-      last: (candle) => {
-        this.chart.last(candle);
+      setLast: (candle) => {
+        this.chart.setLast(candle);
         byId("empty").hidden = true;
       },
     }, () => this.entry?.quote != null);
     this.candles = candles;
   }
 
-  private legend(candle: Candle | null): void {
-    const text = (value: number | undefined): string => value === undefined ? "—" : written(value, this.digits);
-    byId("ohlc-time").textContent = candle ? time(candle.time, this.interval) : "";
+  private showLegend(candle: Candle | null): void {
+    const text = (value: number | undefined): string => value === undefined ? "—" : formatNumber(value, this.digits);
+    byId("ohlc-time").textContent = candle ? formatTime(candle.time, this.interval) : "";
     for (const part of ["open", "high", "low", "close"] as const) byId(`ohlc-${part}`).textContent = text(candle?.[part]);
   }
 
@@ -139,7 +139,7 @@ export class Instrument {
   }
 }
 
-function time(ms: number, interval: Interval): string {
+function formatTime(ms: number, interval: Interval): string {
   const text = new Date(ms).toISOString();
   return interval === "1d" ? text.slice(0, 10) : `${text.slice(5, 10)} ${text.slice(11, interval === "1s" ? 19 : 16)} UTC`;
 }

@@ -10,28 +10,28 @@ export interface Connection {
   readonly stream: string;
 }
 
-export interface Standing {
+export interface SymbolStatus {
   readonly symbol: string;
   readonly state: SymbolState;
   readonly reason: string;
 }
 
-export interface SourceStanding {
+export interface SourceStatus {
   readonly source: string;
   readonly state: string;
   readonly reason: string;
   readonly since: number;
 }
 
-export type ToHub =
-  | { readonly kind: "want"; readonly symbols: readonly string[] }
+export type HubMessage =
+  | { readonly kind: "subscribe"; readonly symbols: readonly string[] }
   | { readonly kind: "focus"; readonly symbol: string }
   /** A batch was taken: the next may come. */
   | { readonly kind: "ack" }
   | { readonly kind: "ping" }
   | { readonly kind: "leave" };
 
-export type ToPage =
+export type PageMessage =
   | { readonly kind: "hello" }
   | { readonly kind: "pong" }
   | { readonly kind: "connection"; readonly connection: Connection }
@@ -40,20 +40,20 @@ export type ToPage =
       /** The newest tick of each symbol that moved, as it came. */
       readonly ticks: readonly string[];
       /** Every tick of the symbol in focus. */
-      readonly trail: readonly string[];
+      readonly focusTicks: readonly string[];
       /** How many ticks came in since the last batch, merged ones included. */
       readonly count: number;
     }
   /** From here on the trail has every tick of this symbol. */
   | { readonly kind: "focused"; readonly symbol: string }
   /** A stream opened: what was known of states no longer holds. */
-  | { readonly kind: "opened" }
+  | { readonly kind: "stream-opened" }
   /** It began: ticks may have been missed. */
-  | { readonly kind: "began" }
+  | { readonly kind: "stream-started" }
   /** What is held is no longer true. */
   | { readonly kind: "reset" }
   | { readonly kind: "gone"; readonly symbol: string }
-  | { readonly kind: "standing"; readonly standing: Standing }
-  | { readonly kind: "source"; readonly source: SourceStanding }
+  | { readonly kind: "symbol-status"; readonly status: SymbolStatus }
+  | { readonly kind: "source-status"; readonly status: SourceStatus }
   | { readonly kind: "heartbeat"; readonly time: number; readonly at: number }
   | { readonly kind: "problem"; readonly text: string };

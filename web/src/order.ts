@@ -2,10 +2,10 @@
 
 import type { Rows } from "./rows.ts";
 
-const EDGE = 40;
+const SCROLL_EDGE_PX = 40;
 
 /** `drop` is told the symbol and the place in the list, as it is now, before which it was let go. */
-export function dragging(rows: Rows, line: HTMLElement, drop: (symbol: string, place: number) => void): void {
+export function enableDragging(rows: Rows, line: HTMLElement, drop: (symbol: string, index: number) => void): void {
   const { scroller } = rows;
   let symbol = "";
   let clientY = 0;
@@ -13,9 +13,9 @@ export function dragging(rows: Rows, line: HTMLElement, drop: (symbol: string, p
 
   const follow = (): void => {
     const box = scroller.getBoundingClientRect();
-    if (clientY < box.top + EDGE) scroller.scrollTop -= 8;
-    else if (clientY > box.bottom - EDGE) scroller.scrollTop += 8;
-    line.style.setProperty("transform", `translateY(${rows.offset(rows.place(clientY))}px)`);
+    if (clientY < box.top + SCROLL_EDGE_PX) scroller.scrollTop -= 8;
+    else if (clientY > box.bottom - SCROLL_EDGE_PX) scroller.scrollTop += 8;
+    line.style.setProperty("transform", `translateY(${rows.offsetOf(rows.indexAt(clientY))}px)`);
     frame = requestAnimationFrame(follow);
   };
   const end = (dropped: boolean): void => {
@@ -23,9 +23,9 @@ export function dragging(rows: Rows, line: HTMLElement, drop: (symbol: string, p
     cancelAnimationFrame(frame);
     line.hidden = true;
     scroller.classList.remove("dragging");
-    const moved = symbol;
+    const dragged = symbol;
     symbol = "";
-    if (dropped) drop(moved, rows.place(clientY));
+    if (dropped) drop(dragged, rows.indexAt(clientY));
   };
 
   scroller.addEventListener("pointerdown", (event) => {

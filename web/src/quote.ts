@@ -23,13 +23,13 @@ export interface Quote {
   readonly size: string;
 }
 
-const NUMBER = /^-?\d+(\.\d+)?(e[+-]?\d+)?$/i;
+const NUMBER_PATTERN = /^-?\d+(\.\d+)?(e[+-]?\d+)?$/i;
 
-export function quote(json: string): Quote {
+export function parseQuote(json: string): Quote {
   const all = members(json);
   const of = (name: string): string => all.get(name) ?? "";
   // Extras are whatever their publisher says they are.
-  const number = (name: string): string => (NUMBER.test(of(name)) ? of(name) : "");
+  const number = (name: string): string => (NUMBER_PATTERN.test(of(name)) ? of(name) : "");
   const price = of("price");
   return {
     symbol: of("symbol"),
@@ -61,23 +61,23 @@ export function percentage(text: string): string {
   return Number(rounded) === 0 ? "0.00%" : `${value > 0 ? "+" : ""}${rounded}%`;
 }
 
-const ALLOWED = /^[A-Za-z0-9._\-/:^=&]{1,32}$/;
+const SYMBOL_PATTERN = /^[A-Za-z0-9._\-/:^=&]{1,32}$/;
 
-const LONGEST_PATTERN = 65;
+const MAX_PATTERN_CHARS = 65;
 
 /** Whether the server would take it for a symbol. */
 export function isSymbol(text: string): boolean {
-  return ALLOWED.test(text);
+  return SYMBOL_PATTERN.test(text);
 }
 
 /** Whether it would take it for a symbol or a pattern. */
 export function isEntry(text: string): boolean {
   if (!text.includes("*")) return isSymbol(text);
-  return text.length <= LONGEST_PATTERN && /^[A-Za-z0-9._\-/:^=&*]+$/.test(text);
+  return text.length <= MAX_PATTERN_CHARS && /^[A-Za-z0-9._\-/:^=&*]+$/.test(text);
 }
 
 /** What a pattern such as BTC* matches. */
-export function pattern(text: string): RegExp {
+export function patternToRegExp(text: string): RegExp {
   const parts = text.split("*").map((part) => part.replace(/[.*+?^${}()|[\]\\/-]/g, "\\$&"));
   return new RegExp(`^${parts.join(".*")}$`);
 }

@@ -1,11 +1,11 @@
 // The newest of every symbol on the watchlist: price, direction, state, and the track behind it.
 
-import type { Standing } from "./messages.ts";
-import { type Quote, quote } from "./quote.ts";
+import type { SymbolStatus } from "./messages.ts";
+import { parseQuote, type Quote } from "./quote.ts";
 import { Track } from "./sparkline.ts";
 
 /** Taken off the market: the next tick brings it back. */
-export const OFF: Standing = { symbol: "", state: "gone", reason: "taken off the market" };
+export const REMOVED_STATUS: SymbolStatus = { symbol: "", state: "gone", reason: "taken off the market" };
 
 export interface Entry {
   readonly symbol: string;
@@ -14,7 +14,7 @@ export interface Entry {
   move: -1 | 0 | 1;
   /** When it did, by this page's clock; for the flash. */
   movedAt: number;
-  standing: Standing | null;
+  status: SymbolStatus | null;
   track: Track;
 }
 
@@ -24,19 +24,19 @@ export class Quotes {
   entry(symbol: string): Entry {
     let entry = this.entries.get(symbol);
     if (!entry) {
-      entry = { symbol, quote: null, move: 0, movedAt: 0, standing: null, track: new Track() };
+      entry = { symbol, quote: null, move: 0, movedAt: 0, status: null, track: new Track() };
       this.entries.set(symbol, entry);
     }
     return entry;
   }
 
   /** Takes a tick in; the entry it changed, whether it is the first there is, and whether it is news to one there was. */
-  take(json: string, now: number): { entry: Entry; first: boolean; live: boolean } | null {
-    const next = quote(json);
+  update(json: string, now: number): { entry: Entry; isFirst: boolean; isNew: boolean } | null {
+    const next = parseQuote(json);
     const entry = this.entries.get(next.symbol);
     if (!entry) return null;
     const before = entry.quote;
-    if (entry.standing === OFF) entry.standing = null;
+    if (entry.status === REMOVED_STATUS) entry.status = null;
     if (before && next.n < before.n) return null;
     entry.quote = next;
     entry.track.add(next.time, next.value);
@@ -44,11 +44,11 @@ export class Quotes {
       entry.move = next.value > before.value ? 1 : -1;
       entry.movedAt = now;
     }
-    return { entry, first: before === null, live: before !== null && next.n > before.n };
+    return { entry, isFirst: before === null, isNew: before !== null && next.n > before.n };
   }
 
   /** Only these are held any longer. */
-  keep(symbols: ReadonlySet<string>): void {
+  retain(symbols: ReadonlySet<string>): void {
     for (const symbol of this.entries.keys()) if (!symbols.has(symbol)) this.entries.delete(symbol);
   }
 
@@ -58,8 +58,8 @@ export class Quotes {
     for (const symbol of symbols) this.entry(symbol);
   }
 
-  forgetStandings(): void {
-    for (const entry of this.entries.values()) entry.standing = null;
+  clearStatuses(): void {
+    for (const entry of this.entries.values()) entry.status = null;
   }
 
   values(): IterableIterator<Entry> {

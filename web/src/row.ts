@@ -1,16 +1,16 @@
 // One row of the watchlist. Nothing of the document is touched unless its text changes.
 
-import { type Column, COVERED, type Widths } from "./columns.ts";
+import { type Column, COVERABLE, type Widths } from "./columns.ts";
 import { compact, signed } from "./decimal.ts";
 import { direction, percentage, type Quote } from "./quote.ts";
 import type { Entry } from "./quotes.ts";
 
 const FLASH_MS = 320;
 /** Shown instead of a number for which its cell is too narrow; the whole of it is told where one points at it. */
-const TOO_WIDE = "####";
+const TOO_WIDE_TEXT = "####";
 
 /** How much smaller a price may be written, then without its arrow, to be there at all; the style sheet says the same. */
-const SMALL = 0.7;
+const SMALL_SCALE = 0.7;
 
 /** The columns as they are now. */
 export interface Layout {
@@ -32,7 +32,7 @@ export class Row {
   private readonly badge: HTMLElement;
   private shown: unknown = undefined;
   private covered = "";
-  drawn = 0;
+  drawnAt = 0;
 
   constructor(template: HTMLTemplateElement, readonly entry: Entry) {
     const fragment = template.content.cloneNode(true) as DocumentFragment;
@@ -60,76 +60,76 @@ export class Row {
 
   /** `size`: show the size of the last trade, no symbol here has a volume. */
   update(size: boolean, columns: Layout, now: number): void {
-    const { quote, move, standing } = this.entry;
+    const { quote, move, status } = this.entry;
     if (quote !== this.shown) {
       this.shown = quote;
-      const { price, ...others } = figures(quote, size);
-      this.price(price, columns);
-      for (const [name, text] of Object.entries(others) as [Exclude<Figure, "price">, string][]) {
-        this.put(name, text, columns.text(name, text) <= columns.room(name));
+      const { price, ...others } = cellTexts(quote, size);
+      this.showPrice(price, columns);
+      for (const [name, text] of Object.entries(others) as [Exclude<TextColumn, "price">, string][]) {
+        this.setText(name, text, columns.text(name, text) <= columns.room(name));
       }
       const way = quote ? direction(quote.change) : 0;
-      mark(this.element, "way", way > 0 ? "up" : way < 0 ? "down" : "");
+      setData(this.element, "way", way > 0 ? "up" : way < 0 ? "down" : "");
     }
-    mark(this.element, "move", move > 0 ? "up" : move < 0 ? "down" : "");
-    const state = standing && standing.state !== "live" ? standing.state : "";
-    mark(this.element, "state", state);
+    setData(this.element, "move", move > 0 ? "up" : move < 0 ? "down" : "");
+    const state = status && status.state !== "live" ? status.state : "";
+    setData(this.element, "state", state);
     if (this.badge.textContent !== state) this.badge.textContent = state;
-    if (this.badge.title !== (standing?.reason ?? "")) this.badge.title = standing?.reason ?? "";
+    if (this.badge.title !== (status?.reason ?? "")) this.badge.title = status?.reason ?? "";
     this.flash(now);
   }
 
   /** Whether the flash is still on. */
   flash(now: number): boolean {
     const on = this.entry.movedAt > 0 && now - this.entry.movedAt < FLASH_MS;
-    mark(this.element, "flash", on ? (this.entry.move > 0 ? "up" : "down") : "");
+    setData(this.element, "flash", on ? (this.entry.move > 0 ? "up" : "down") : "");
     return on;
   }
 
-  age(serverNow: number): void {
+  updateAge(serverNow: number): void {
     const { quote } = this.entry;
-    this.put("age", quote ? age(serverNow - quote.time) : "", true);
+    this.setText("age", quote ? formatAge(serverNow - quote.time) : "", true);
   }
 
   /** A price that is longer than its column goes over the cells behind it, which this row then does without. */
-  private price(text: string, columns: Layout): void {
+  private showPrice(text: string, columns: Layout): void {
     const needs = columns.text("price", text);
     // Smaller is better than not at all.
     const room = (scale: number): number => columns.room("price") + (scale < 1 ? columns.arrow : 0);
-    const scale = [1, SMALL].find((scale) => needs * scale <= room(scale) + behind(columns.widths));
+    const scale = [1, SMALL_SCALE].find((scale) => needs * scale <= room(scale) + coverableWidth(columns.widths));
     let missing = scale === undefined ? 0 : needs * scale - room(scale);
-    const covered = COVERED.filter((column) => {
+    const covered = COVERABLE.filter((column) => {
       const width = columns.widths.get(column);
       if (missing <= 0 || width === undefined) return false;
       missing -= width;
       return true;
     });
-    this.put("price", text, scale !== undefined);
-    mark(this.element, "small", scale === SMALL ? "price" : "");
+    this.setText("price", text, scale !== undefined);
+    setData(this.element, "small", scale === SMALL_SCALE ? "price" : "");
     if (this.covered === covered.join()) return;
     this.covered = covered.join();
     this.element.querySelector<HTMLTableCellElement>("td.price")!.colSpan = 1 + covered.length;
-    for (const column of COVERED) this.element.querySelector<HTMLElement>(`td.${column}`)!.hidden = covered.includes(column);
+    for (const column of COVERABLE) this.element.querySelector<HTMLElement>(`td.${column}`)!.hidden = covered.includes(column);
   }
 
-  private put(name: string, text: string, fits: boolean): void {
+  private setText(name: string, text: string, fits: boolean): void {
     const { cell, text: node } = this.cells.get(name)!;
-    const shown = fits ? text : TOO_WIDE;
+    const shown = fits ? text : TOO_WIDE_TEXT;
     if (node.data === shown && cell.title === (fits ? "" : text)) return;
     node.data = shown;
     cell.title = fits ? "" : text;
   }
 }
 
-type Figure = "price" | "change" | "percent" | "bid" | "ask" | "volume";
+type TextColumn = "price" | "change" | "percent" | "bid" | "ask" | "volume";
 
 /** The width of the cells over which a price may go. */
-function behind(widths: Widths): number {
-  return COVERED.reduce((sum, column) => sum + (widths.get(column) ?? 0), 0);
+function coverableWidth(widths: Widths): number {
+  return COVERABLE.reduce((sum, column) => sum + (widths.get(column) ?? 0), 0);
 }
 
 /** What the cells say, by the names of their columns. */
-export function figures(quote: Quote | null, size: boolean): Record<Figure, string> {
+export function cellTexts(quote: Quote | null, size: boolean): Record<TextColumn, string> {
   return {
     price: quote?.price ?? "—",
     change: quote ? signed(quote.change) : "",
@@ -140,7 +140,7 @@ export function figures(quote: Quote | null, size: boolean): Record<Figure, stri
   };
 }
 
-export function age(ms: number): string {
+export function formatAge(ms: number): string {
   const seconds = Math.floor(ms / 1_000);
   if (seconds < 1) return "<1s";
   if (seconds < 100) return `${seconds}s`;
@@ -149,7 +149,7 @@ export function age(ms: number): string {
 }
 
 /** Sets a `data-` attribute; takes it off where there is nothing to say. */
-export function mark(element: HTMLElement, name: string, value: string): void {
+export function setData(element: HTMLElement, name: string, value: string): void {
   const before = element.dataset[name] ?? "";
   if (before === value) return;
   if (value === "") delete element.dataset[name];

@@ -8,12 +8,12 @@ import { type Layout, Row } from "./row.ts";
 import { colour } from "./theme.ts";
 
 /** Rows beyond the edge that exist, so that scrolling shows no gap. */
-const MARGIN = 6;
+const MARGIN_ROWS = 6;
 /** At most; in pixels. */
-const SCROLLBAR = 12;
-const SPARK_MS = 500;
+const SCROLLBAR_PX = 12;
+const SPARKLINE_INTERVAL_MS = 500;
 /** Sparklines drawn in one frame: the rest waits for the next. */
-const SPARKS_A_FRAME = 12;
+const MAX_SPARKLINES_PER_FRAME = 12;
 
 export class Rows {
   private readonly rows = new Map<string, Row>();
@@ -23,17 +23,17 @@ export class Rows {
   private readonly dirty = new Set<string>();
   private symbols: readonly string[] = [];
   private selected = "";
-  private height = 28;
+  private rowHeight = 28;
   private first = 0;
   private end = 0;
   private frame = 0;
-  private moved = true;
+  private windowChanged = true;
   private size = true;
   private readonly measures: Measures;
   private columns: Layout = { room: () => Infinity, text: () => 0, arrow: 0, widths: new Map() };
   private colours = { up: "", down: "", flat: "" };
   /** A row whose candles are not yet known has come into sight. */
-  onsight: (symbol: string) => void = () => undefined;
+  onRowVisible: (symbol: string) => void = () => undefined;
 
   constructor(
     private readonly table: HTMLTableElement,
@@ -48,11 +48,11 @@ export class Rows {
     this.body.append(this.above, this.below);
     scroller.addEventListener("scroll", () => this.layout(), { passive: true });
     new ResizeObserver(() => this.resize()).observe(scroller);
-    setInterval(() => this.second(), 1_000);
-    setInterval(() => this.render(), SPARK_MS);
+    setInterval(() => this.everySecond(), 1_000);
+    setInterval(() => this.render(), SPARKLINE_INTERVAL_MS);
   }
 
-  list(symbols: readonly string[]): void {
+  setSymbols(symbols: readonly string[]): void {
     this.symbols = symbols;
     this.measures.clear();
     this.measure();
@@ -66,31 +66,31 @@ export class Rows {
   }
 
   /** Something of this symbol is new. */
-  touch(symbol: string): void {
+  invalidate(symbol: string): void {
     this.dirty.add(symbol);
     this.render();
   }
 
   /** Its first price came: what was before that is worth asking for, if it is in sight. */
-  fill(symbol: string): void {
-    if (this.rows.has(symbol)) this.onsight(symbol);
+  requestHistory(symbol: string): void {
+    if (this.rows.has(symbol)) this.onRowVisible(symbol);
   }
 
-  all(): void {
+  invalidateAll(): void {
     for (const symbol of this.rows.keys()) this.dirty.add(symbol);
     this.render();
   }
 
   /** After a reset: the rows hold entries that are no more. */
-  renew(): void {
+  rebuild(): void {
     for (const row of this.rows.values()) row.element.remove();
     this.rows.clear();
     this.layout();
   }
 
-  paint(): void {
+  applyTheme(): void {
     this.colours = { up: colour("up"), down: colour("down"), flat: colour("muted") };
-    for (const row of this.rows.values()) row.drawn = 0;
+    for (const row of this.rows.values()) row.drawnAt = 0;
     this.layout();
   }
 
@@ -99,29 +99,29 @@ export class Rows {
     const index = this.symbols.indexOf(symbol);
     if (index < 0) return;
     const head = this.table.tHead!.offsetHeight;
-    const top = index * this.height;
+    const top = index * this.rowHeight;
     if (top < this.scroller.scrollTop) this.scroller.scrollTop = top;
-    else if (top + this.height + head > this.scroller.scrollTop + this.scroller.clientHeight) {
-      this.scroller.scrollTop = top + this.height + head - this.scroller.clientHeight;
+    else if (top + this.rowHeight + head > this.scroller.scrollTop + this.scroller.clientHeight) {
+      this.scroller.scrollTop = top + this.rowHeight + head - this.scroller.clientHeight;
     }
-    this.moved = true;
+    this.windowChanged = true;
     this.draw(performance.now());
     this.rows.get(symbol)?.button.focus({ preventScroll: true });
   }
 
   /** Before which place of the list a point of the screen lies. */
-  place(clientY: number): number {
+  indexAt(clientY: number): number {
     const top = this.scroller.getBoundingClientRect().top + this.table.tHead!.offsetHeight;
-    return Math.max(0, Math.min(this.symbols.length, Math.round((clientY - top + this.scroller.scrollTop) / this.height)));
+    return Math.max(0, Math.min(this.symbols.length, Math.round((clientY - top + this.scroller.scrollTop) / this.rowHeight)));
   }
 
   /** Where that place is, below the scroller's upper edge. */
-  offset(place: number): number {
-    return place * this.height + this.table.tHead!.offsetHeight - this.scroller.scrollTop;
+  offsetOf(index: number): number {
+    return index * this.rowHeight + this.table.tHead!.offsetHeight - this.scroller.scrollTop;
   }
 
   private layout(): void {
-    this.moved = true;
+    this.windowChanged = true;
     this.render();
   }
 
@@ -133,14 +133,14 @@ export class Rows {
     });
   }
 
-  private second(): void {
+  private everySecond(): void {
     if (document.hidden) return;
     const now = serverNow();
-    for (const row of this.rows.values()) row.age(now);
+    for (const row of this.rows.values()) row.updateAge(now);
     const size = ![...this.quotes.values()].some(({ quote }) => quote?.volume);
     if (size !== this.size) {
       this.size = size;
-      this.renew();
+      this.rebuild();
     }
     this.measure();
     const label = this.size ? "Last size" : "Volume";
@@ -151,7 +151,7 @@ export class Rows {
   /** Takes in all texts; columns get narrower only with another list. */
   private measure(): void {
     let grown = this.columns.widths.size === 0;
-    for (const entry of this.quotes.values()) if (this.measures.take(entry, this.size)) grown = true;
+    for (const entry of this.quotes.values()) if (this.measures.add(entry, this.size)) grown = true;
     if (grown) this.fit();
   }
 
@@ -178,27 +178,27 @@ export class Rows {
     }
     // The panel beside the list gives it what it needs, within limits.
     const { style } = document.documentElement;
-    style.setProperty("--list", `${Math.ceil(wanted) + SCROLLBAR}px`);
-    style.setProperty("--list-core", `${Math.ceil(core) + SCROLLBAR}px`);
+    style.setProperty("--list", `${Math.ceil(wanted) + SCROLLBAR_PX}px`);
+    style.setProperty("--list-core", `${Math.ceil(core) + SCROLLBAR_PX}px`);
     for (const row of this.rows.values()) row.refit();
-    this.all();
+    this.invalidateAll();
   }
 
   private draw(now: number): void {
-    if (this.moved) this.window();
+    if (this.windowChanged) this.updateWindow();
     let again = false;
-    const inSight = [...this.dirty].flatMap((symbol) => this.rows.get(symbol) ?? []);
-    if (inSight.filter(({ entry }) => this.measures.take(entry, this.size)).length > 0) this.fit();
-    for (const row of inSight) row.update(this.size, this.columns, now);
+    const visible = [...this.dirty].flatMap((symbol) => this.rows.get(symbol) ?? []);
+    if (visible.filter(({ entry }) => this.measures.add(entry, this.size)).length > 0) this.fit();
+    for (const row of visible) row.update(this.size, this.columns, now);
     this.dirty.clear();
-    let sparks = 0;
+    let sparklines = 0;
     for (const row of this.rows.values()) {
       if (row.element.dataset["flash"] && row.flash(now)) again = true;
-      if (now - row.drawn < SPARK_MS) continue;
-      if (sparks === SPARKS_A_FRAME) again = true;
+      if (now - row.drawnAt < SPARKLINE_INTERVAL_MS) continue;
+      if (sparklines === MAX_SPARKLINES_PER_FRAME) again = true;
       else {
-        sparks += 1;
-        row.drawn = now;
+        sparklines += 1;
+        row.drawnAt = now;
         row.entry.track.draw(row.canvas, this.colours, serverNow());
       }
     }
@@ -206,23 +206,23 @@ export class Rows {
   }
 
   /** Makes the rows in sight be there, in order; keeps those that are. */
-  private window(): void {
-    this.moved = false;
+  private updateWindow(): void {
+    this.windowChanged = false;
     const { scrollTop, clientHeight } = this.scroller;
-    this.height = parseFloat(getComputedStyle(this.table).getPropertyValue("--row")) || this.height;
-    this.first = Math.max(0, Math.floor(scrollTop / this.height) - MARGIN);
-    this.end = Math.min(this.symbols.length, Math.ceil((scrollTop + clientHeight) / this.height) + MARGIN);
-    const inSight = this.symbols.slice(this.first, this.end);
-    const wanted = new Set(inSight);
+    this.rowHeight = parseFloat(getComputedStyle(this.table).getPropertyValue("--row")) || this.rowHeight;
+    this.first = Math.max(0, Math.floor(scrollTop / this.rowHeight) - MARGIN_ROWS);
+    this.end = Math.min(this.symbols.length, Math.ceil((scrollTop + clientHeight) / this.rowHeight) + MARGIN_ROWS);
+    const visible = this.symbols.slice(this.first, this.end);
+    const wanted = new Set(visible);
     const focused = document.activeElement;
     for (const [symbol, row] of this.rows) {
       if (wanted.has(symbol)) continue;
       row.element.remove();
       this.rows.delete(symbol);
     }
-    const reachable = wanted.has(this.selected) ? this.selected : inSight[0];
+    const reachable = wanted.has(this.selected) ? this.selected : visible[0];
     let at: ChildNode | null = this.above.nextSibling;
-    inSight.forEach((symbol, index) => {
+    visible.forEach((symbol, index) => {
       const row = this.rows.get(symbol) ?? this.create(symbol);
       if (row.element === at) at = at.nextSibling;
       else this.body.insertBefore(row.element, at);
@@ -232,8 +232,8 @@ export class Rows {
       else row.button.removeAttribute("aria-current");
       row.button.tabIndex = row.remove.tabIndex = symbol === reachable ? 0 : -1;
     });
-    stretch(this.above, this.first * this.height);
-    stretch(this.below, (this.symbols.length - this.end) * this.height);
+    setHeight(this.above, this.first * this.rowHeight);
+    setHeight(this.below, (this.symbols.length - this.end) * this.rowHeight);
     // A row that was moved in the document has lost the keyboard.
     if (focused instanceof HTMLElement && focused.isConnected && this.body.contains(focused)) focused.focus({ preventScroll: true });
   }
@@ -242,8 +242,8 @@ export class Rows {
     const row = new Row(this.template, this.quotes.entry(symbol));
     this.rows.set(symbol, row);
     row.update(this.size, this.columns, performance.now());
-    row.age(serverNow());
-    this.onsight(symbol);
+    row.updateAge(serverNow());
+    this.onRowVisible(symbol);
     return row;
   }
 }
@@ -256,7 +256,7 @@ function spacer(): HTMLTableRowElement {
   return row;
 }
 
-function stretch(row: HTMLTableRowElement, height: number): void {
+function setHeight(row: HTMLTableRowElement, height: number): void {
   row.cells[0]!.style.setProperty("height", `${height}px`);
   row.hidden = height === 0;
 }

@@ -8,7 +8,7 @@ export class Ruler {
   em = 13;
 
   /** Takes the font of this element; whether it is another than before. */
-  use(element: Element): boolean {
+  setFont(element: Element): boolean {
     const { fontFamily, fontSize } = getComputedStyle(element);
     const font = `${fontSize} ${fontFamily}`;
     if (font === this.font) return false;

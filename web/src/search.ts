@@ -1,9 +1,11 @@
 // The search box: a combobox over the symbols on the market.
 
-import { type Listed, listed } from "./market.ts";
+import { type ListedSymbol, searchSymbols } from "./market.ts";
 
-const WAIT_MS = 120;
-const MOST = 12;
+const DEBOUNCE_MS = 120;
+/** What is asked for, to be ranked here. */
+const MAX_CANDIDATES = 60;
+const MAX_RESULTS = 12;
 
 export interface Choices {
   has(symbol: string): boolean;
@@ -11,15 +13,15 @@ export interface Choices {
   choose(text: string): Promise<string>;
 }
 
-export function search(input: HTMLInputElement, list: HTMLUListElement, note: HTMLElement, choices: Choices): void {
-  let shown: readonly Listed[] = [];
+export function enableSearch(input: HTMLInputElement, list: HTMLUListElement, note: HTMLElement, choices: Choices): void {
+  let shown: readonly ListedSymbol[] = [];
   let active = -1;
   let timer = 0;
-  let asking: AbortController | null = null;
+  let request: AbortController | null = null;
 
   const close = (): void => {
     clearTimeout(timer);
-    asking?.abort();
+    request?.abort();
     shown = [];
     active = -1;
     list.hidden = true;
@@ -36,22 +38,22 @@ export function search(input: HTMLInputElement, list: HTMLUListElement, note: HT
     if (active >= 0) input.setAttribute("aria-activedescendant", `found-${active}`);
     else input.removeAttribute("aria-activedescendant");
   };
-  const show = (found: readonly Listed[]): void => {
+  const show = (found: readonly ListedSymbol[]): void => {
     shown = found;
     list.replaceChildren(...found.map((each, index) => item(each, index, choices.has(each.symbol))));
     list.hidden = found.length === 0;
     input.setAttribute("aria-expanded", String(found.length > 0));
     activate(-1);
   };
-  const ask = async (): Promise<void> => {
+  const runQuery = async (): Promise<void> => {
     const query = input.value.trim();
-    asking?.abort();
+    request?.abort();
     if (query === "" || /[\s,*]/.test(query)) return close();
-    asking = new AbortController();
-    const { signal } = asking;
+    request = new AbortController();
+    const { signal } = request;
     try {
-      const found = await listed(query, 60, signal);
-      if (!signal.aborted) show(ranked(found, query).slice(0, MOST));
+      const found = await searchSymbols(query, MAX_CANDIDATES, signal);
+      if (!signal.aborted) show(ranked(found, query).slice(0, MAX_RESULTS));
     } catch {
       if (!signal.aborted) close();
     }
@@ -65,7 +67,7 @@ export function search(input: HTMLInputElement, list: HTMLUListElement, note: HT
   input.addEventListener("input", () => {
     note.textContent = "";
     clearTimeout(timer);
-    timer = setTimeout(() => void ask(), WAIT_MS);
+    timer = setTimeout(() => void runQuery(), DEBOUNCE_MS);
   });
   input.addEventListener("keydown", (event) => {
     if (event.key === "ArrowDown" && shown.length > 0) activate((active + 1) % shown.length);
@@ -99,16 +101,16 @@ export function search(input: HTMLInputElement, list: HTMLUListElement, note: HT
 }
 
 /** Names that begin with what was typed come first. */
-function ranked(found: readonly Listed[], query: string): Listed[] {
+function ranked(found: readonly ListedSymbol[], query: string): ListedSymbol[] {
   const text = query.toLowerCase();
-  const rank = ({ symbol }: Listed): number => {
+  const rank = ({ symbol }: ListedSymbol): number => {
     const name = symbol.toLowerCase();
     return name === text ? 0 : name.startsWith(text) ? 1 : 2;
   };
   return [...found].sort((a, b) => rank(a) - rank(b));
 }
 
-function item({ symbol, source, state }: Listed, index: number, held: boolean): HTMLLIElement {
+function item({ symbol, source, state }: ListedSymbol, index: number, held: boolean): HTMLLIElement {
   const element = document.createElement("li");
   element.id = `found-${index}`;
   element.setAttribute("role", "option");

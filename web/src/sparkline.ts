@@ -4,9 +4,9 @@ import type { Candle } from "./market.ts";
 
 const STEP_MS = 1_000;
 /** The window, in steps. */
-const WINDOW = 300;
+const WINDOW_STEPS = 300;
 /** The window's points, and the one they come from. */
-const STEPS = WINDOW + 1;
+const RING_STEPS = WINDOW_STEPS + 1;
 
 interface Point {
   readonly time: number;
@@ -15,23 +15,23 @@ interface Point {
 
 export class Track {
   /** The last price of each second, that of the second `n` at `n % STEPS`; NaN where there was none. As large at the beginning as ever. */
-  private readonly ring = new Float64Array(STEPS).fill(NaN);
+  private readonly prices = new Float64Array(RING_STEPS).fill(NaN);
   /** The newest second, counted from 1970; before there is any, -1. */
-  private newest = -1;
+  private newestStep = -1;
   /** What the ring held last of all that it holds no more. */
   private before = NaN;
   filled = false;
 
   add(time: number, value: number): void {
-    const step = Math.max(this.newest, Math.floor(time / STEP_MS));
-    const last = Math.min(step, this.newest + STEPS);
-    for (let next = this.newest + 1; next <= last; next += 1) {
-      const old = this.ring[next % STEPS]!;
+    const step = Math.max(this.newestStep, Math.floor(time / STEP_MS));
+    const last = Math.min(step, this.newestStep + RING_STEPS);
+    for (let next = this.newestStep + 1; next <= last; next += 1) {
+      const old = this.prices[next % RING_STEPS]!;
       if (!Number.isNaN(old)) this.before = old;
-      this.ring[next % STEPS] = NaN;
+      this.prices[next % RING_STEPS] = NaN;
     }
-    this.newest = step;
-    this.ring[step % STEPS] = value;
+    this.newestStep = step;
+    this.prices[step % RING_STEPS] = value;
   }
 
   /** What came before the page did, in order of time. */
@@ -41,16 +41,16 @@ export class Track {
     for (const { time, close } of candles) {
       if (time >= known) return;
       const step = Math.floor(time / STEP_MS);
-      if (step <= this.newest - STEPS) this.before = close;
-      else this.ring[step % STEPS] = close;
+      if (step <= this.newestStep - RING_STEPS) this.before = close;
+      else this.prices[step % RING_STEPS] = close;
     }
   }
 
   /** What the ring holds, in order of time. */
   private points(): Point[] {
     const points: Point[] = [];
-    for (let step = Math.max(0, this.newest - WINDOW); step <= this.newest; step += 1) {
-      const value = this.ring[step % STEPS]!;
+    for (let step = Math.max(0, this.newestStep - WINDOW_STEPS); step <= this.newestStep; step += 1) {
+      const value = this.prices[step % RING_STEPS]!;
       if (!Number.isNaN(value)) points.push({ time: step * STEP_MS, value });
     }
     return points;
@@ -58,7 +58,7 @@ export class Track {
 
   /** The line: from the price that the window began with, or, where the symbol is younger, from its first. */
   line(now: number): Point[] {
-    const start = now - WINDOW * STEP_MS;
+    const start = now - WINDOW_STEPS * STEP_MS;
     const points = this.points();
     const before = points.findLast(({ time }) => time <= start)?.value ?? this.before;
     const within = points.filter(({ time }) => time > start);

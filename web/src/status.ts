@@ -2,15 +2,15 @@
 
 import { byId } from "./element.ts";
 import { serverNow } from "./clock.ts";
-import { type ServerStatus, status } from "./market.ts";
-import type { Connection, SourceStanding } from "./messages.ts";
+import { type ServerStatus, fetchStatus } from "./market.ts";
+import type { Connection, SourceStatus } from "./messages.ts";
 
-const ASK_MS = 10_000;
-const SHOW_MS = 500;
+const STATUS_INTERVAL_MS = 10_000;
+const GAUGE_INTERVAL_MS = 500;
 /** Lag is the middle one of the last so many. */
-const SAMPLES = 41;
+const MAX_LAG_SAMPLES = 41;
 
-const WORDS = { connecting: "Connecting", live: "Live", lost: "Reconnecting" } as const;
+const STATE_TEXTS = { connecting: "Connecting", live: "Live", lost: "Reconnecting" } as const;
 
 export class StatusBar {
   private readonly connectionElement = byId("connection");
@@ -18,7 +18,7 @@ export class StatusBar {
   private readonly lagElement = byId("lag");
   private readonly sourcesElement = byId("sources");
   private lags: number[] = [];
-  private lagAt = 0;
+  private lagMeasuredAt = 0;
   private counted = 0;
   private since = performance.now();
   private smooth = 0;
@@ -26,10 +26,10 @@ export class StatusBar {
   private sources = new Map<string, { state: string; reason: string }>();
 
   constructor() {
-    setInterval(() => this.show(), SHOW_MS);
-    setInterval(() => document.hidden || this.ask(), ASK_MS);
-    document.addEventListener("visibilitychange", () => document.hidden || this.ask());
-    this.ask();
+    setInterval(() => this.showGauges(), GAUGE_INTERVAL_MS);
+    setInterval(() => document.hidden || this.requestStatus(), STATUS_INTERVAL_MS);
+    document.addEventListener("visibilitychange", () => document.hidden || this.requestStatus());
+    this.requestStatus();
   }
 
   connection({ state, detail, stream }: Connection): void {
@@ -39,41 +39,41 @@ export class StatusBar {
     element.dataset["state"] = state;
     element.dataset["stream"] = stream;
     document.body.dataset["connection"] = state;
-    const words = state === "lost" && detail ? `${WORDS.lost}: ${detail}` : state === "connecting" && detail ? detail : WORDS[state];
+    const words = state === "lost" && detail ? `${STATE_TEXTS.lost}: ${detail}` : state === "connecting" && detail ? detail : STATE_TEXTS[state];
     const label = element.querySelector("b")!;
     if (label.textContent !== words) label.textContent = words;
     byId("lost").hidden = state !== "lost";
-    if (back) this.ask();
+    if (back) this.requestStatus();
     this.showSources();
   }
 
   /** Ticks have come in, the newest of them so old. */
-  ticks(count: number, newest: number): void {
+  addTicks(count: number, newest: number): void {
     this.counted += count;
     if (newest === 0) return;
     this.lags.push(Math.max(0, serverNow() - newest));
-    this.lagAt = performance.now();
-    if (this.lags.length > SAMPLES) this.lags.shift();
+    this.lagMeasuredAt = performance.now();
+    if (this.lags.length > MAX_LAG_SAMPLES) this.lags.shift();
   }
 
-  source({ source, state, reason }: SourceStanding): void {
+  sourceStatus({ source, state, reason }: SourceStatus): void {
     const before = this.sources.get(source);
     // A heartbeat has no reasons: what was said before holds while the state does.
     const why = reason || (before?.state === state ? before.reason : "");
     if (before?.state === state && before.reason === why) return;
-    this.ask();
+    this.requestStatus();
     if (before) {
       this.sources.set(source, { state, reason: why });
       this.showSources();
     }
   }
 
-  private ask(): void {
+  private requestStatus(): void {
     if (this.state === "lost") return;
-    void status().then((answer) => this.take(answer), () => undefined);
+    void fetchStatus().then((answer) => this.applyStatus(answer), () => undefined);
   }
 
-  private take(answer: ServerStatus): void {
+  private applyStatus(answer: ServerStatus): void {
     const shown = answer.sources.filter(({ name, state, accepted }) => name !== "http" || accepted > 0 || state !== "live");
     this.sources = new Map(
       shown.map(({ name, state, reason }) => [name, { state, reason: reason ?? this.sources.get(name)?.reason ?? "" }]),
@@ -84,9 +84,9 @@ export class StatusBar {
   }
 
   private showSources(): void {
-    const items = [...this.sources].map(([name, standing]) => {
+    const items = [...this.sources].map(([name, status]) => {
       // Without a connection nobody knows.
-      const { state, reason } = this.state === "lost" ? { state: "unknown", reason: "" } : standing;
+      const { state, reason } = this.state === "lost" ? { state: "unknown", reason: "" } : status;
       const item = document.createElement("li");
       item.dataset["state"] = state;
       const label = document.createElement("span");
@@ -107,20 +107,20 @@ export class StatusBar {
     if (!same) this.sourcesElement.replaceChildren(...items);
   }
 
-  private show(): void {
+  private showGauges(): void {
     const now = performance.now();
     const measured = (this.counted * 1_000) / Math.max(1, now - this.since);
     this.since = now;
     this.counted = 0;
     this.smooth = this.state === "live" ? this.smooth * 0.6 + measured * 0.4 : 0;
     const rate = this.smooth < 0.05 ? "0" : this.smooth < 10 ? this.smooth.toFixed(1) : String(Math.round(this.smooth));
-    put(this.rateElement, rate);
-    const fresh = this.state === "live" && this.lags.length > 0 && now - this.lagAt < 5_000;
+    setText(this.rateElement, rate);
+    const fresh = this.state === "live" && this.lags.length > 0 && now - this.lagMeasuredAt < 5_000;
     const middle = [...this.lags].sort((a, b) => a - b)[this.lags.length >> 1] ?? 0;
-    put(this.lagElement, !fresh ? "—" : middle < 1_000 ? `${Math.round(middle)} ms` : `${(middle / 1_000).toFixed(1)} s`);
+    setText(this.lagElement, !fresh ? "—" : middle < 1_000 ? `${Math.round(middle)} ms` : `${(middle / 1_000).toFixed(1)} s`);
   }
 }
 
-function put(element: HTMLElement, text: string): void {
+function setText(element: HTMLElement, text: string): void {
   if (element.textContent !== text) element.textContent = text;
 }

@@ -1,76 +1,76 @@
 // The one stream to the server: opens it, keeps it subscribed to what is wanted by PATCH, and brings it back.
 
-import { at } from "./base.ts";
-import type { Connection, SourceStanding, Standing } from "./messages.ts";
+import { routeUrl } from "./base.ts";
+import type { Connection, SourceStatus, SymbolStatus } from "./messages.ts";
 import type { SymbolState } from "./quote.ts";
 
 /** Who is told what the stream says. */
-export interface Listener {
+export interface StreamListener {
   tick(symbol: string, json: string): void;
   connection(connection: Connection): void;
   /** What follows says first which states are not as they should be; all others are well. */
   opened(): void;
-  began(): void;
+  started(): void;
   reset(): void;
   gone(symbol: string): void;
-  standing(standing: Standing): void;
-  source(source: SourceStanding): void;
+  symbolStatus(status: SymbolStatus): void;
+  sourceStatus(status: SourceStatus): void;
   heartbeat(time: number): void;
   problem(text: string): void;
 }
 
-const HEARTBEAT_S = 5;
+const HEARTBEAT_INTERVAL_S = 5;
 /** Silence after which the connection is dead, whatever the system believes. */
-const SILENCE_MS = HEARTBEAT_S * 2_000 + 4_000;
-const LONGEST_WAIT_MS = 15_000;
-const SYMBOL = '{"symbol":"';
+const SILENCE_TIMEOUT_MS = HEARTBEAT_INTERVAL_S * 2_000 + 4_000;
+const MAX_RETRY_DELAY_MS = 15_000;
+const SYMBOL_PREFIX = '{"symbol":"';
 
 export class Stream {
   private source: EventSource | null = null;
   private wanted: ReadonlySet<string> = new Set();
   /** What the server has been told, by the address or by PATCH; null: not known, the whole list is to be sent. */
-  private told: ReadonlySet<string> | null = null;
+  private acknowledged: ReadonlySet<string> | null = null;
   /** What the address of the stream says. */
-  private addressed: ReadonlySet<string> = new Set();
-  private name = "";
+  private urlSymbols: ReadonlySet<string> = new Set();
+  private streamName = "";
   /** Another stream was opened from the beginning: what is held is to be forgotten as its first event comes. */
-  private anew = false;
-  private opened = false;
+  private resetPending = false;
+  private openedBefore = false;
   private patching = false;
   private failures = 0;
-  private heard = 0;
-  private retry = 0;
-  private farewell = "";
+  private lastEventAt = 0;
+  private retryTimer = 0;
+  private closeReason = "";
   /** How long the server asked to be left alone. */
-  private asked = 0;
+  private retryAfterMs = 0;
 
-  constructor(private readonly listener: Listener) {
-    setInterval(() => this.watch(), 2_000);
+  constructor(private readonly listener: StreamListener) {
+    setInterval(() => this.checkSilence(), 2_000);
   }
 
   /** From now on these symbols. */
-  want(symbols: ReadonlySet<string>): void {
+  subscribe(symbols: ReadonlySet<string>): void {
     this.wanted = symbols;
     if (this.source) void this.patch();
-    else if (symbols.size > 0 && this.retry === 0) this.open();
+    else if (symbols.size > 0 && this.retryTimer === 0) this.open();
   }
 
   private open(): void {
-    clearTimeout(this.retry);
-    this.retry = 0;
+    clearTimeout(this.retryTimer);
+    this.retryTimer = 0;
     this.source?.close();
     this.source = null;
-    this.name = "";
+    this.streamName = "";
     if (this.wanted.size === 0) return;
-    this.heard = Date.now();
-    this.anew = this.opened;
-    this.opened = true;
-    this.report(this.failures > 0 ? "lost" : "connecting", this.farewell);
+    this.lastEventAt = Date.now();
+    this.resetPending = this.openedBefore;
+    this.openedBefore = true;
+    this.report(this.failures > 0 ? "lost" : "connecting", this.closeReason);
     const symbols = [...this.wanted];
     const list = symbols.map(encodeURIComponent).join(",");
-    const source = new EventSource(at(`v1/stream?mode=latest&heartbeat=${HEARTBEAT_S}&symbols=${list}`));
+    const source = new EventSource(routeUrl(`v1/stream?mode=latest&heartbeat=${HEARTBEAT_INTERVAL_S}&symbols=${list}`));
     this.source = source;
-    this.addressed = new Set(symbols);
+    this.urlSymbols = new Set(symbols);
     this.listen(source);
   }
 
@@ -78,10 +78,10 @@ export class Stream {
     const on = (event: string, act: (json: string) => void): void => {
       source.addEventListener(event, (message) => {
         if (source !== this.source) return;
-        this.heard = Date.now();
+        this.lastEventAt = Date.now();
         // A server that only says goodbye tells nothing that could take the place of what is held.
-        if (this.anew && event !== "bye") {
-          this.anew = false;
+        if (this.resetPending && event !== "bye") {
+          this.resetPending = false;
           this.listener.reset();
         }
         act((message as MessageEvent<string>).data);
@@ -94,66 +94,66 @@ export class Stream {
     on("ready", (json) => this.ready(JSON.parse(json) as { stream: string }));
     on("reset", () => this.listener.reset());
     on("gone", (json) => this.listener.gone(symbolOf(json)));
-    on("status", (json) => this.status(JSON.parse(json) as Status));
+    on("status", (json) => this.status(JSON.parse(json) as StatusEvent));
     on("heartbeat", (json) => {
-      const beat = JSON.parse(json) as { time: number; sources?: Status[] };
+      const beat = JSON.parse(json) as { time: number; sources?: StatusEvent[] };
       this.listener.heartbeat(beat.time);
       for (const source of beat.sources ?? []) this.status(source);
     });
     on("bye", (json) => {
       const { reason, retry = 0 } = JSON.parse(json) as { reason: string; retry?: number };
-      this.asked = retry;
-      this.farewell = reason === "busy" ? "server is busy" : reason === "draining" ? "server is restarting" : reason;
-      this.name = "";
-      this.report("lost", this.farewell);
+      this.retryAfterMs = retry;
+      this.closeReason = reason === "busy" ? "server is busy" : reason === "draining" ? "server is restarting" : reason;
+      this.streamName = "";
+      this.report("lost", this.closeReason);
     });
     source.addEventListener("error", () => {
       if (source !== this.source) return;
       this.failures += 1;
-      this.name = "";
-      this.report("lost", this.farewell);
+      this.streamName = "";
+      this.report("lost", this.closeReason);
       // A browser comes back by itself, with a cursor, except from an answer that was no stream. But it asks for what
       // the address says: where that is no longer what is wanted, nobody would say what became of the rest meanwhile.
-      if (source.readyState === EventSource.CLOSED || !this.addresses()) this.reopen();
+      if (source.readyState === EventSource.CLOSED || !this.urlMatchesWanted()) this.reopen();
     });
   }
 
-  private addresses(): boolean {
-    return this.addressed.size === this.wanted.size && [...this.wanted].every((symbol) => this.addressed.has(symbol));
+  private urlMatchesWanted(): boolean {
+    return this.urlSymbols.size === this.wanted.size && [...this.wanted].every((symbol) => this.urlSymbols.has(symbol));
   }
 
   private ready(ready: { stream: string }): void {
     this.failures = 0;
-    this.farewell = "";
-    this.asked = 0;
-    if (ready.stream !== this.name) {
-      this.name = ready.stream;
-      this.told = this.addressed;
-      this.listener.began();
+    this.closeReason = "";
+    this.retryAfterMs = 0;
+    if (ready.stream !== this.streamName) {
+      this.streamName = ready.stream;
+      this.acknowledged = this.urlSymbols;
+      this.listener.started();
     }
     this.report("live", "");
     void this.patch();
   }
 
-  private status(status: Status): void {
+  private status(status: StatusEvent): void {
     const { state, reason = "", since } = status;
-    if (status.symbol !== undefined) this.listener.standing({ symbol: status.symbol, state: state as SymbolState, reason });
-    else if (status.source !== undefined) this.listener.source({ source: status.source, state, reason, since });
+    if (status.symbol !== undefined) this.listener.symbolStatus({ symbol: status.symbol, state: state as SymbolState, reason });
+    else if (status.source !== undefined) this.listener.sourceStatus({ source: status.source, state, reason, since });
   }
 
   /** Tells the server what has changed of what is wanted; one request at a time. */
   private async patch(): Promise<void> {
-    if (this.patching || this.name === "") return;
-    const { wanted, told, name } = this;
-    const add = told ? [...wanted].filter((symbol) => !told.has(symbol)) : [];
-    const remove = told ? [...told].filter((symbol) => !wanted.has(symbol)) : [];
-    if (told && add.length === 0 && remove.length === 0) return;
+    if (this.patching || this.streamName === "") return;
+    const { wanted, acknowledged, streamName: name } = this;
+    const add = acknowledged ? [...wanted].filter((symbol) => !acknowledged.has(symbol)) : [];
+    const remove = acknowledged ? [...acknowledged].filter((symbol) => !wanted.has(symbol)) : [];
+    if (acknowledged && add.length === 0 && remove.length === 0) return;
     this.patching = true;
     let status = 0;
     try {
-      const answer = await fetch(at(`v1/streams/${name}`), {
+      const answer = await fetch(routeUrl(`v1/streams/${name}`), {
         method: "PATCH",
-        body: JSON.stringify(told ? { add, remove } : { set: [...wanted] }),
+        body: JSON.stringify(acknowledged ? { add, remove } : { set: [...wanted] }),
       });
       status = answer.status;
       if (!answer.ok && status !== 404) this.listener.problem(await detail(answer));
@@ -161,41 +161,41 @@ export class Stream {
       // No answer: whether it was heard is not known.
     }
     this.patching = false;
-    if (name !== this.name) return void this.patch();
+    if (name !== this.streamName) return void this.patch();
     if (status === 404) return this.open();
     if (status === 0) {
-      this.told = null;
+      this.acknowledged = null;
       setTimeout(() => void this.patch(), 1_000);
       return;
     }
     // What was refused is not asked for again until the list changes.
-    this.told = wanted;
+    this.acknowledged = wanted;
     void this.patch();
   }
 
-  private watch(): void {
+  private checkSilence(): void {
     if (!this.source || this.source.readyState !== EventSource.OPEN) return;
-    if (Date.now() - this.heard < SILENCE_MS) return;
+    if (Date.now() - this.lastEventAt < SILENCE_TIMEOUT_MS) return;
     this.failures += 1;
-    this.farewell = "no answer";
+    this.closeReason = "no answer";
     this.open();
   }
 
   private reopen(): void {
     this.source?.close();
     this.source = null;
-    const backoff = Math.min(LONGEST_WAIT_MS, 500 * 2 ** Math.min(this.failures, 5)) * (0.5 + Math.random() / 2);
-    const wait = Math.max(backoff, this.asked);
-    clearTimeout(this.retry);
-    this.retry = setTimeout(() => this.open(), wait);
+    const backoff = Math.min(MAX_RETRY_DELAY_MS, 500 * 2 ** Math.min(this.failures, 5)) * (0.5 + Math.random() / 2);
+    const wait = Math.max(backoff, this.retryAfterMs);
+    clearTimeout(this.retryTimer);
+    this.retryTimer = setTimeout(() => this.open(), wait);
   }
 
   private report(state: Connection["state"], detail: string): void {
-    this.listener.connection({ state, detail, stream: this.name });
+    this.listener.connection({ state, detail, stream: this.streamName });
   }
 }
 
-interface Status {
+interface StatusEvent {
   symbol?: string;
   source?: string;
   state: string;
@@ -205,7 +205,7 @@ interface Status {
 
 /** The symbol, without taking the rest apart: this is done for every tick. */
 function symbolOf(json: string): string {
-  if (json.startsWith(SYMBOL)) return json.slice(SYMBOL.length, json.indexOf('"', SYMBOL.length));
+  if (json.startsWith(SYMBOL_PREFIX)) return json.slice(SYMBOL_PREFIX.length, json.indexOf('"', SYMBOL_PREFIX.length));
   return (JSON.parse(json) as { symbol: string }).symbol;
 }
 

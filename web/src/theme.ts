@@ -1,15 +1,15 @@
 // Light or dark: as the system says, or as was chosen here.
 
-import { keep, kept } from "./kept.ts";
+import * as storage from "./storage.ts";
 
-const KEY = "theme";
-const system = matchMedia("(prefers-color-scheme: dark)");
+const STORAGE_KEY = "theme";
+const systemDark = matchMedia("(prefers-color-scheme: dark)");
 
 export type Theme = "light" | "dark";
 
-export function theme(): Theme {
+export function currentTheme(): Theme {
   const chosen = document.documentElement.dataset["theme"];
-  return chosen === "light" || chosen === "dark" ? chosen : system.matches ? "dark" : "light";
+  return chosen === "light" || chosen === "dark" ? chosen : systemDark.matches ? "dark" : "light";
 }
 
 /** The value of one of the style sheet's colours in the theme that is on. */
@@ -25,20 +25,20 @@ export function colour(name: string): string {
 }
 
 /** `changed` is called after every turn. */
-export function themeSwitch(button: HTMLButtonElement, changed: () => void): void {
-  const chosen = kept(KEY);
+export function enableThemeSwitch(button: HTMLButtonElement, onChange: () => void): void {
+  const chosen = storage.get(STORAGE_KEY);
   if (chosen === "light" || chosen === "dark") document.documentElement.dataset["theme"] = chosen;
-  const turned = (): void => {
-    button.setAttribute("aria-pressed", String(theme() === "dark"));
-    changed();
+  const update = (): void => {
+    button.setAttribute("aria-pressed", String(currentTheme() === "dark"));
+    onChange();
   };
   button.addEventListener("click", () => {
-    const next = theme() === "dark" ? "light" : "dark";
+    const next = currentTheme() === "dark" ? "light" : "dark";
     document.documentElement.dataset["theme"] = next;
-    keep(KEY, next);
-    turned();
+    storage.set(STORAGE_KEY, next);
+    update();
   });
-  system.addEventListener("change", turned);
-  matchMedia("(forced-colors: active)").addEventListener("change", turned);
-  turned();
+  systemDark.addEventListener("change", update);
+  matchMedia("(forced-colors: active)").addEventListener("change", update);
+  update();
 }

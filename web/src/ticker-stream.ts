@@ -1,9 +1,9 @@
 // One stream for all tickers of a page that name the same server and rate.
 
-import { pattern, type Quote, quote } from "./quote.ts";
+import { parseQuote, patternToRegExp, type Quote } from "./quote.ts";
 
 /** A ticker, as the stream sees it. */
-export interface Reader {
+export interface TickerListener {
   readonly symbols: readonly string[];
   tick(quote: Quote): void;
   state(symbol: string, state: string, reason: string): void;
@@ -16,19 +16,20 @@ export interface Reader {
   opened(): void;
 }
 
-const HEARTBEAT_S = 5;
-const SILENCE_MS = HEARTBEAT_S * 2_000 + 4_000;
+const HEARTBEAT_INTERVAL_S = 5;
+const SILENCE_TIMEOUT_MS = HEARTBEAT_INTERVAL_S * 2_000 + 4_000;
 /** Elements come and go many at once, as a page is built. */
-const SETTLE_MS = 30;
+const OPEN_DELAY_MS = 30;
+const MAX_RETRY_DELAY_MS = 15_000;
 
 const streams = new Map<string, TickerStream>();
 
 /** The server refuses a stream of more entries, or more patterns among them. */
-const MOST_ENTRIES = 1_000;
-export const MOST_PATTERNS = 100;
+const MAX_ENTRIES = 1_000;
+export const MAX_PATTERNS = 100;
 
 /** Reads from `server`; what is returned ends that. */
-export function read(server: string, rate: string, reader: Reader): () => void {
+export function subscribe(server: string, rate: string, listener: TickerListener): () => void {
   for (let number = 1; ; number += 1) {
     const key = `${rate} ${server} ${number}`;
     let stream = streams.get(key);
@@ -36,141 +37,141 @@ export function read(server: string, rate: string, reader: Reader): () => void {
       stream = new TickerStream(server, rate, () => streams.delete(key));
       streams.set(key, stream);
     }
-    if (stream.hasRoom(reader)) return stream.join(reader);
+    if (stream.hasRoom(listener)) return stream.join(listener);
   }
 }
 
 class TickerStream {
-  private readonly readers = new Map<Reader, (symbol: string) => boolean>();
+  private readonly listeners = new Map<TickerListener, (symbol: string) => boolean>();
   private source: EventSource | null = null;
   private timer: ReturnType<typeof setTimeout> | undefined;
-  private readonly watching = setInterval(() => this.watch(), 2_000);
-  private heard = 0;
+  private readonly silenceTimer = setInterval(() => this.checkSilence(), 2_000);
+  private lastEventAt = 0;
   private failures = 0;
   /** Whether the server makes its prices up, once it has been asked. */
   private simulated: Promise<boolean | undefined> | null = null;
   /** Opened again without a cursor: what is shown is to be forgotten as the first event comes. */
-  private anew = false;
+  private resetPending = false;
 
-  constructor(private readonly server: string, private readonly rate: string, private readonly end: () => void) {}
+  constructor(private readonly server: string, private readonly rate: string, private readonly onEnd: () => void) {}
 
   /** Whether the server would still take all that is asked for. */
-  hasRoom(reader: Reader): boolean {
-    const all = this.symbols(reader);
-    return this.readers.size === 0
-      || (all.length <= MOST_ENTRIES && all.filter((symbol) => symbol.includes("*")).length <= MOST_PATTERNS);
+  hasRoom(listener: TickerListener): boolean {
+    const all = this.symbols(listener);
+    return this.listeners.size === 0
+      || (all.length <= MAX_ENTRIES && all.filter((symbol) => symbol.includes("*")).length <= MAX_PATTERNS);
   }
 
   /** What is asked for, each once. */
-  private symbols(...more: Reader[]): string[] {
-    return [...new Set([...this.readers.keys(), ...more].flatMap((reader) => reader.symbols))].sort();
+  private symbols(...more: TickerListener[]): string[] {
+    return [...new Set([...this.listeners.keys(), ...more].flatMap((listener) => listener.symbols))].sort();
   }
 
-  join(reader: Reader): () => void {
-    this.readers.set(reader, matcher(reader.symbols));
-    reader.connection("connecting");
-    this.settle();
+  join(listener: TickerListener): () => void {
+    this.listeners.set(listener, matcher(listener.symbols));
+    listener.connection("connecting");
+    this.scheduleOpen();
     return () => {
-      this.readers.delete(reader);
-      this.settle();
+      this.listeners.delete(listener);
+      this.scheduleOpen();
     };
   }
 
-  private settle(): void {
+  private scheduleOpen(): void {
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.open(), SETTLE_MS);
+    this.timer = setTimeout(() => this.open(), OPEN_DELAY_MS);
   }
 
   private open(force = false): void {
     const symbols = this.symbols();
-    if (this.readers.size === 0 || symbols.length === 0) {
+    if (this.listeners.size === 0 || symbols.length === 0) {
       this.close();
-      if (this.readers.size === 0) {
-        clearInterval(this.watching);
-        this.end();
+      if (this.listeners.size === 0) {
+        clearInterval(this.silenceTimer);
+        this.onEnd();
       }
       return;
     }
-    const query = new URLSearchParams({ symbols: symbols.join(","), rate: this.rate, heartbeat: String(HEARTBEAT_S) });
+    const query = new URLSearchParams({ symbols: symbols.join(","), rate: this.rate, heartbeat: String(HEARTBEAT_INTERVAL_S) });
     const address = `${this.server}/v1/stream?${query}`;
     // Also where the address is the same: whoever came is to be given the newest.
     this.close();
-    this.anew = force;
+    this.resetPending = force;
     this.listen(new EventSource(address));
   }
 
   private listen(source: EventSource): void {
     this.source = source;
-    this.heard = Date.now();
+    this.lastEventAt = Date.now();
     const on = (event: string, act: (data: string) => void): void =>
       source.addEventListener(event, (message) => {
-        this.heard = Date.now();
-        if (this.anew) {
-          this.anew = false;
-          this.tell((reader) => reader.reset());
+        this.lastEventAt = Date.now();
+        if (this.resetPending) {
+          this.resetPending = false;
+          this.broadcast((listener) => listener.reset());
         }
         act((message as MessageEvent<string>).data);
       });
-    source.addEventListener("open", () => this.tell((reader) => reader.opened()));
+    source.addEventListener("open", () => this.broadcast((listener) => listener.opened()));
     on("tick", (data) => {
-      const tick = quote(data);
-      this.tellOf(tick.symbol, (reader) => reader.tick(tick));
+      const tick = parseQuote(data);
+      this.broadcastSymbol(tick.symbol, (listener) => listener.tick(tick));
     });
     on("ready", () => {
       this.failures = 0;
-      this.tell((reader) => reader.connection("live"));
-      void this.ask();
+      this.broadcast((listener) => listener.connection("live"));
+      void this.updateSimulated();
     });
     on("heartbeat", () => undefined);
     on("reset", () => {
       this.simulated = null;
-      this.tell((reader) => reader.reset());
+      this.broadcast((listener) => listener.reset());
     });
     on("gone", (data) => {
       const { symbol } = JSON.parse(data) as { symbol: string };
-      this.tellOf(symbol, (reader) => reader.gone(symbol));
+      this.broadcastSymbol(symbol, (listener) => listener.gone(symbol));
     });
     on("status", (data) => {
       const { symbol, state, reason = "" } = JSON.parse(data) as { symbol?: string; state: string; reason?: string };
-      if (symbol !== undefined) return this.tellOf(symbol, (reader) => reader.state(symbol, state, reason));
+      if (symbol !== undefined) return this.broadcastSymbol(symbol, (listener) => listener.state(symbol, state, reason));
       // A source has come, gone or turned: what is simulated may be another matter.
       this.simulated = null;
-      void this.ask();
+      void this.updateSimulated();
     });
     source.addEventListener("error", () => {
-      this.tell((reader) => reader.connection("lost"));
-      if (source.readyState === EventSource.CLOSED && source === this.source) this.again();
+      this.broadcast((listener) => listener.connection("lost"));
+      if (source.readyState === EventSource.CLOSED && source === this.source) this.reconnect();
     });
   }
 
   /** Asks, once for all readers, whether prices are made up. What is not known is asked again. */
-  private async ask(): Promise<void> {
-    this.simulated ??= simulated(this.server);
+  private async updateSimulated(): Promise<void> {
+    this.simulated ??= fetchSimulated(this.server);
     const said = await this.simulated;
     if (said === undefined) this.simulated = null;
-    else this.tell((reader) => reader.simulated(said));
+    else this.broadcast((listener) => listener.simulated(said));
   }
 
-  private again(): void {
+  private reconnect(): void {
     this.failures += 1;
-    const wait = Math.min(15_000, 500 * 2 ** Math.min(this.failures, 5)) * (0.5 + Math.random() / 2);
+    const wait = Math.min(MAX_RETRY_DELAY_MS, 500 * 2 ** Math.min(this.failures, 5)) * (0.5 + Math.random() / 2);
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.open(true), wait);
   }
 
-  private watch(): void {
-    if (this.source?.readyState !== EventSource.OPEN || Date.now() - this.heard < SILENCE_MS) return;
-    this.tell((reader) => reader.connection("lost"));
+  private checkSilence(): void {
+    if (this.source?.readyState !== EventSource.OPEN || Date.now() - this.lastEventAt < SILENCE_TIMEOUT_MS) return;
+    this.broadcast((listener) => listener.connection("lost"));
     this.open(true);
   }
 
-  private tell(act: (reader: Reader) => void): void {
-    for (const reader of this.readers.keys()) act(reader);
+  private broadcast(act: (listener: TickerListener) => void): void {
+    for (const listener of this.listeners.keys()) act(listener);
   }
 
   /** Those that show this symbol. */
-  private tellOf(symbol: string, act: (reader: Reader) => void): void {
-    for (const [reader, wants] of this.readers) if (wants(symbol)) act(reader);
+  private broadcastSymbol(symbol: string, act: (listener: TickerListener) => void): void {
+    for (const [listener, wants] of this.listeners) if (wants(symbol)) act(listener);
   }
 
   private close(): void {
@@ -179,7 +180,7 @@ class TickerStream {
   }
 }
 
-async function simulated(server: string): Promise<boolean | undefined> {
+async function fetchSimulated(server: string): Promise<boolean | undefined> {
   try {
     const answer = await fetch(`${server}/v1/status`, { signal: AbortSignal.timeout(5_000) });
     const { simulated } = (await answer.json()) as { simulated?: boolean };
@@ -191,6 +192,6 @@ async function simulated(server: string): Promise<boolean | undefined> {
 
 function matcher(symbols: readonly string[]): (symbol: string) => boolean {
   const names = new Set(symbols);
-  const globs = symbols.filter((symbol) => symbol.includes("*")).map(pattern);
+  const globs = symbols.filter((symbol) => symbol.includes("*")).map(patternToRegExp);
   return (symbol) => names.has(symbol) || globs.some((glob) => glob.test(symbol));
 }

@@ -3,19 +3,19 @@
 import { signed } from "./decimal.ts";
 import { direction, percentage, type Quote } from "./quote.ts";
 import { STYLE } from "./ticker-style.ts";
-import { MOST, request } from "./ticker-request.ts";
-import { type Reader, read } from "./ticker-stream.ts";
+import { MAX_SYMBOLS, parseRequest } from "./ticker-request.ts";
+import { subscribe, type TickerListener } from "./ticker-stream.ts";
 
 /** Where this script came from, which is a tickcast server unless told otherwise. Known only while it runs. */
-const SERVER = folder();
+const DEFAULT_SERVER = scriptFolder();
 const FLASH_MS = 320;
 /** Digits of a number that makes all cells wider: it is shown in one piece where there is room for it at all. */
-const LONG = 16;
+const LONG_NUMBER_CHARS = 16;
 
 const sheet = new CSSStyleSheet();
 sheet.replaceSync(STYLE);
 
-class Ticker extends HTMLElement implements Reader {
+class Ticker extends HTMLElement implements TickerListener {
   static readonly observedAttributes = ["symbols", "rate", "server"];
 
   symbols: readonly string[] = [];
@@ -26,7 +26,7 @@ class Ticker extends HTMLElement implements Reader {
   private readonly items = new Map<string, Item>();
   private readonly list = document.createElement("ul");
   private readonly note = document.createElement("p");
-  private leave: (() => void) | null = null;
+  private unsubscribe: (() => void) | null = null;
   private queued = false;
 
   constructor() {
@@ -39,12 +39,12 @@ class Ticker extends HTMLElement implements Reader {
   }
 
   connectedCallback(): void {
-    this.begin();
+    this.start();
   }
 
   disconnectedCallback(): void {
-    this.leave?.();
-    this.leave = null;
+    this.unsubscribe?.();
+    this.unsubscribe = null;
   }
 
   attributeChangedCallback(_name: string, before: string | null, after: string | null): void {
@@ -53,26 +53,26 @@ class Ticker extends HTMLElement implements Reader {
     this.queued = true;
     queueMicrotask(() => {
       this.queued = false;
-      if (this.isConnected) this.begin();
+      if (this.isConnected) this.start();
     });
   }
 
-  private begin(): void {
-    this.leave?.();
-    this.leave = null;
-    const { symbols, rate, faults } = request(this.getAttribute("symbols"), this.getAttribute("rate"));
+  private start(): void {
+    this.unsubscribe?.();
+    this.unsubscribe = null;
+    const { symbols, rate, faults } = parseRequest(this.getAttribute("symbols"), this.getAttribute("rate"));
     this.symbols = symbols;
     this.faults = faults;
     this.origin = "";
     delete this.dataset["connection"];
     this.reset();
-    this.say();
+    this.showNote();
     if (symbols.length === 0) return;
-    const server = (this.getAttribute("server") ?? SERVER).replace(/\/+$/, "");
-    this.leave = read(server, rate, this);
+    const server = (this.getAttribute("server") ?? DEFAULT_SERVER).replace(/\/+$/, "");
+    this.unsubscribe = subscribe(server, rate, this);
   }
 
-  private say(): void {
+  private showNote(): void {
     const state = this.dataset["connection"];
     const text = state === "lost" ? "Reconnecting…" : state === "connecting" ? "Connecting…" : "";
     this.note.textContent = [text, this.origin, this.faults].filter(Boolean).join(" · ");
@@ -81,7 +81,7 @@ class Ticker extends HTMLElement implements Reader {
 
   simulated(simulated: boolean): void {
     this.origin = simulated ? "Simulated prices" : "";
-    this.say();
+    this.showNote();
   }
 
   tick(tick: Quote): void {
@@ -93,7 +93,7 @@ class Ticker extends HTMLElement implements Reader {
   }
 
   gone(symbol: string): void {
-    this.items.get(symbol)?.takeOff();
+    this.items.get(symbol)?.remove();
   }
 
   reset(): void {
@@ -105,7 +105,7 @@ class Ticker extends HTMLElement implements Reader {
 
   connection(state: "connecting" | "live" | "lost"): void {
     this.dataset["connection"] = state;
-    this.say();
+    this.showNote();
   }
 
   opened(): void {
@@ -115,7 +115,7 @@ class Ticker extends HTMLElement implements Reader {
   /** In the order in which symbols are named; those of a pattern as they come. */
   private item(symbol: string): Item | undefined {
     let item = this.items.get(symbol);
-    if (item || this.items.size >= MOST) return item;
+    if (item || this.items.size >= MAX_SYMBOLS) return item;
     item = new Item(symbol);
     this.items.set(symbol, item);
     this.list.append(item.element);
@@ -126,19 +126,19 @@ class Ticker extends HTMLElement implements Reader {
 
 class Item {
   readonly element = document.createElement("li");
-  private readonly price = part("price");
-  private readonly change = part("change");
-  private readonly standing = part("state");
+  private readonly price = span("price");
+  private readonly change = span("change");
+  private readonly status = span("state");
   private value = NaN;
   /** Taken off the market: the next tick brings it back. */
-  private off = false;
+  private removed = false;
   private timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(symbol: string) {
-    const name = part("symbol");
+    const name = span("symbol");
     name.textContent = symbol;
     this.price.textContent = "—";
-    this.element.append(line(name, this.price), line(this.standing, this.change));
+    this.element.append(line(name, this.price), line(this.status, this.change));
   }
 
   show(tick: Quote): void {
@@ -146,9 +146,9 @@ class Item {
     this.change.textContent = `${signed(tick.change)} ${percentage(tick.percent)}`;
     const way = direction(tick.change);
     this.element.dataset["way"] = way > 0 ? "up" : way < 0 ? "down" : "";
-    this.element.classList.toggle("long", Math.max(tick.price.length, tick.change.length) > LONG);
-    if (this.off) this.state("live", "");
-    this.off = false;
+    this.element.classList.toggle("long", Math.max(tick.price.length, tick.change.length) > LONG_NUMBER_CHARS);
+    if (this.removed) this.state("live", "");
+    this.removed = false;
     if (tick.value !== this.value && !Number.isNaN(this.value)) this.flash(tick.value > this.value ? "up" : "down");
     this.value = tick.value;
   }
@@ -156,15 +156,15 @@ class Item {
   state(state: string, reason: string): void {
     if (state === "live") delete this.element.dataset["state"];
     else this.element.dataset["state"] = state;
-    this.standing.textContent = state === "live" ? "" : state;
-    this.standing.title = reason;
+    this.status.textContent = state === "live" ? "" : state;
+    this.status.title = reason;
   }
 
-  takeOff(): void {
+  remove(): void {
     this.price.textContent = "—";
     this.change.textContent = "";
     this.value = NaN;
-    this.off = true;
+    this.removed = true;
     this.state("gone", "");
   }
 
@@ -181,14 +181,14 @@ function line(...parts: HTMLElement[]): HTMLDivElement {
   return element;
 }
 
-function part(name: string): HTMLSpanElement {
+function span(name: string): HTMLSpanElement {
   const element = document.createElement("span");
   element.className = name;
   return element;
 }
 
 /** The script's own folder: a server may be below a path. */
-function folder(): string {
+function scriptFolder(): string {
   const own = document.currentScript as HTMLScriptElement | null;
   // A module does not know its element; it is the one of this name.
   const named = [...document.scripts].find(({ src }) => src && new URL(src).pathname.endsWith("/tickcast.js"));

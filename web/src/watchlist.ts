@@ -1,17 +1,17 @@
 // Which symbols are watched, in which order: kept in the address, to share and to go back to, and in the browser.
 
-import { keep, kept } from "./kept.ts";
-import { expand, listed } from "./market.ts";
+import * as storage from "./storage.ts";
+import { expandPattern, searchSymbols } from "./market.ts";
 import { isSymbol } from "./quote.ts";
 
-const KEY = "watchlist";
-export const MOST = 500;
-const DEFAULT = 25;
+const STORAGE_KEY = "watchlist";
+export const MAX_SYMBOLS = 500;
+const DEFAULT_SYMBOLS = 25;
 
 export class Watchlist {
   private list: string[] = [];
 
-  constructor(private readonly changed: () => void) {}
+  constructor(private readonly onChange: () => void) {}
 
   get symbols(): readonly string[] {
     return this.list;
@@ -24,18 +24,18 @@ export class Watchlist {
   /** From the address, else from last time, else the first there are on the market; false while there are none. */
   async restore(): Promise<boolean> {
     const address = new URLSearchParams(location.search).get("symbols");
-    const list = address ?? kept(KEY);
+    const list = address ?? storage.get(STORAGE_KEY);
     if (list === null) {
-      this.replace((await listed("", DEFAULT)).map(({ symbol }) => symbol), false);
+      this.replace((await searchSymbols("", DEFAULT_SYMBOLS)).map(({ symbol }) => symbol), false);
     } else {
-      this.replace(await resolve(list), true);
+      this.replace(await resolveEntries(list), true);
     }
     return list !== null || this.list.length > 0;
   }
 
   /** Adds names and what patterns stand for; those that are added. */
   async add(text: string): Promise<readonly string[]> {
-    const fresh = (await resolve(text)).filter((symbol) => !this.has(symbol)).slice(0, MOST - this.list.length);
+    const fresh = (await resolveEntries(text)).filter((symbol) => !this.has(symbol)).slice(0, MAX_SYMBOLS - this.list.length);
     if (fresh.length > 0) this.replace([...this.list, ...fresh], true);
     return fresh;
   }
@@ -52,10 +52,10 @@ export class Watchlist {
   }
 
   private replace(list: readonly string[], chosen: boolean): void {
-    this.list = [...new Set(list)].slice(0, MOST);
+    this.list = [...new Set(list)].slice(0, MAX_SYMBOLS);
     if (chosen) {
       const text = this.list.join(",");
-      keep(KEY, text);
+      storage.set(STORAGE_KEY, text);
       const address = new URL(location.href);
       address.searchParams.delete("symbols");
       // The list is written plainly: these characters are allowed in a query, and it is read by people.
@@ -63,15 +63,15 @@ export class Watchlist {
       const query = this.list.map((symbol) => encodeURIComponent(symbol).replaceAll("%2F", "/").replaceAll("%3A", ":")).join(",");
       history.replaceState(null, "", `${address.pathname}${rest}symbols=${query}${address.hash}`);
     }
-    this.changed();
+    this.onChange();
   }
 }
 
-async function resolve(text: string): Promise<string[]> {
+async function resolveEntries(text: string): Promise<string[]> {
   const found: string[] = [];
   for (const entry of text.split(/[\s,;]+/)) {
     if (isSymbol(entry)) found.push(entry);
-    else if (entry.includes("*") && isSymbol(entry.replaceAll("*", "") || "x")) found.push(...(await expand(entry, MOST)));
+    else if (entry.includes("*") && isSymbol(entry.replaceAll("*", "") || "x")) found.push(...(await expandPattern(entry, MAX_SYMBOLS)));
   }
   return found;
 }

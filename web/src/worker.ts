@@ -1,7 +1,7 @@
 // The worker that all tabs share: one stream for all of them.
 
 import { Hub } from "./hub.ts";
-import type { ToHub } from "./messages.ts";
+import type { HubMessage } from "./messages.ts";
 
 const scope = globalThis as unknown as { onconnect: (event: MessageEvent) => void };
 // Some browsers have shared workers without EventSource in them; a page that hears no hello does without the worker.
@@ -10,6 +10,6 @@ const hub = typeof EventSource === "undefined" ? null : new Hub();
 scope.onconnect = (event) => {
   const port = event.ports[0];
   if (!port || !hub) return;
-  const hear = hub.join((message) => port.postMessage(message));
-  port.onmessage = ({ data }: MessageEvent<ToHub>) => hear(data);
+  const handle = hub.join((message) => port.postMessage(message));
+  port.onmessage = ({ data }: MessageEvent<HubMessage>) => handle(data);
 };

@@ -38,13 +38,13 @@ async function heaps() {
     let id = 0;
     const ask = (method) => new Promise((resolve) => {
       const mine = (id += 1);
-      const hear = (event) => {
+      const handle = (event) => {
         const message = JSON.parse(event.message);
         if (event.sessionId !== sessionId || message.id !== mine) return;
-        session.off("Target.receivedMessageFromTarget", hear);
+        session.off("Target.receivedMessageFromTarget", handle);
         resolve(message.result);
       };
-      session.on("Target.receivedMessageFromTarget", hear);
+      session.on("Target.receivedMessageFromTarget", handle);
       void session.send("Target.sendMessageToTarget", { sessionId, message: JSON.stringify({ id: mine, method }) });
     });
     await ask("HeapProfiler.collectGarbage");
@@ -56,16 +56,16 @@ async function heaps() {
 }
 
 /** How many ticks the market has taken. */
-async function taken() {
+async function acceptedTicks() {
   const { sources } = await (await fetch(`${base}/v1/status`)).json();
-  return sources.reduce((sum, source) => sum + source.taken, 0);
+  return sources.reduce((sum, source) => sum + source.accepted, 0);
 }
 
 const seen = [];
-const begin = await taken();
+const begin = await acceptedTicks();
 while (seen.length < Number(samples)) {
   const before = await page.evaluate(() => [window.frames60, performance.now()]);
-  while ((await taken()) < begin + (seen.length + 1) * Number(ticks)) await new Promise((resolve) => setTimeout(resolve, 250));
+  while ((await acceptedTicks()) < begin + (seen.length + 1) * Number(ticks)) await new Promise((resolve) => setTimeout(resolve, 250));
   const after = await page.evaluate(() => [window.frames60, performance.now()]);
   const { sum, count } = await heaps();
   seen.push(sum);

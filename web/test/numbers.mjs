@@ -44,7 +44,7 @@ function look([selector, inWidget]) {
 /** A selector for the cells of these columns. */
 const cells = (...columns) => columns.map((column) => `#watchlist tr[data-symbol] td.${column}`).join(",");
 const ROWS = cells("price", "change", "percent", "bid", "ask", "volume", "age");
-const PANEL = "#instrument :is(.big b, .big span, .inside dd, .standing small, .ohlc dd), .gauges dd";
+const PANEL = "#instrument :is(.big b, .big span, .inside dd, .quote-status small, .ohlc dd), .gauges dd";
 
 const prices = await (await fetch(`${base}/v1/prices?symbols=${list}`)).text();
 /** As the server writes it. */

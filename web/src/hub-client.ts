@@ -1,93 +1,93 @@
 // The page's end of the hub: in the shared worker where there is one, in the page itself where there is not.
 
 import { Hub } from "./hub.ts";
-import type { ToHub, ToPage } from "./messages.ts";
+import type { HubMessage, PageMessage } from "./messages.ts";
 
-const HELLO_MS = 4_000;
-const PING_MS = 20_000;
+const HELLO_TIMEOUT_MS = 4_000;
+const PING_INTERVAL_MS = 20_000;
 
-export class Link {
-  private send: (message: ToHub) => void = () => undefined;
-  private leave: () => void = () => undefined;
+export class HubClient {
+  private send: (message: HubMessage) => void = () => undefined;
+  private disconnect: () => void = () => undefined;
   private symbols: readonly string[] = [];
-  private symbol = "";
+  private focusSymbol = "";
   private answered = true;
   private local = false;
   private greeted = false;
 
-  constructor(private readonly hear: (message: ToPage) => void) {
+  constructor(private readonly handle: (message: PageMessage) => void) {
     this.connect();
-    setInterval(() => this.ping(), PING_MS);
+    setInterval(() => this.ping(), PING_INTERVAL_MS);
     addEventListener("pagehide", () => this.send({ kind: "leave" }));
     // Back from the browser's cache of pages: the hub was told goodbye, and what it has told since was not heard.
     addEventListener("pageshow", (event) => {
       if (!event.persisted) return;
-      this.hear({ kind: "reset" });
-      this.introduce();
+      this.handle({ kind: "reset" });
+      this.sendState();
     });
   }
 
-  want(symbols: readonly string[]): void {
+  subscribe(symbols: readonly string[]): void {
     this.symbols = symbols;
-    this.send({ kind: "want", symbols });
+    this.send({ kind: "subscribe", symbols });
   }
 
   focus(symbol: string): void {
-    this.symbol = symbol;
+    this.focusSymbol = symbol;
     this.send({ kind: "focus", symbol });
   }
 
-  private introduce(): void {
-    this.send({ kind: "want", symbols: this.symbols });
-    if (this.symbol) this.send({ kind: "focus", symbol: this.symbol });
+  private sendState(): void {
+    this.send({ kind: "subscribe", symbols: this.symbols });
+    if (this.focusSymbol) this.send({ kind: "focus", symbol: this.focusSymbol });
   }
 
   private connect(): void {
-    this.leave();
-    if (typeof SharedWorker === "undefined") return this.alone();
+    this.disconnect();
+    if (typeof SharedWorker === "undefined") return this.useLocalHub();
     try {
       const worker = new SharedWorker(new URL("./worker.ts", import.meta.url), { type: "module", name: "tickcast" });
-      const giveUp = setTimeout(() => this.alone(), HELLO_MS);
+      const helloTimer = setTimeout(() => this.useLocalHub(), HELLO_TIMEOUT_MS);
       const failed = (): void => {
-        clearTimeout(giveUp);
-        this.alone();
+        clearTimeout(helloTimer);
+        this.useLocalHub();
       };
       worker.addEventListener("error", failed);
-      worker.port.onmessage = ({ data }: MessageEvent<ToPage>) => {
-        if (data.kind === "hello") clearTimeout(giveUp);
+      worker.port.onmessage = ({ data }: MessageEvent<PageMessage>) => {
+        if (data.kind === "hello") clearTimeout(helloTimer);
         this.receive(data);
       };
       this.send = (message) => worker.port.postMessage(message);
-      this.leave = () => {
-        clearTimeout(giveUp);
+      this.disconnect = () => {
+        clearTimeout(helloTimer);
         worker.removeEventListener("error", failed);
-        worker.port.postMessage({ kind: "leave" } satisfies ToHub);
+        worker.port.postMessage({ kind: "leave" } satisfies HubMessage);
         worker.port.close();
       };
-      this.introduce();
+      this.sendState();
     } catch {
-      this.alone();
+      this.useLocalHub();
     }
   }
 
-  private alone(): void {
+  private useLocalHub(): void {
     if (this.local) return;
     this.local = true;
-    this.leave();
-    this.leave = () => undefined;
+    this.disconnect();
+    this.disconnect = () => undefined;
     this.send = new Hub().join((message) => queueMicrotask(() => this.receive(message)));
-    this.introduce();
+    this.sendState();
   }
 
-  private receive(message: ToPage): void {
+  private receive(message: PageMessage): void {
     this.answered = true;
     if (message.kind === "hello") {
       // Another hub than before: what the last one told may be of a server that is no more.
-      if (this.greeted) this.hear({ kind: "reset" });
+      if (this.greeted) this.handle({ kind: "reset" });
       this.greeted = true;
     }
     if (message.kind === "batch") this.send({ kind: "ack" });
-    this.hear(message);
+    this.handle(message);
   }
 
   /** A worker may be ended by the system; the next page that asks for it gets a new one. */
