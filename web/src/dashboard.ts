@@ -162,7 +162,7 @@ table.addEventListener("keydown", (event) => {
     const target = Math.max(0, Math.min(symbols.length - 1, to));
     if (event.altKey) {
       watchlist.move(symbol, target);
-      note.textContent = `${symbol} is number ${target + 1} of ${symbols.length}`;
+      note.textContent = `${symbol} moved to position ${target + 1} of ${symbols.length}`;
       rows.focus(symbol);
     } else {
       const next = symbols[target]!;
@@ -191,10 +191,10 @@ enableSearch(byId("search") as HTMLInputElement, byId("found") as HTMLUListEleme
         byId("search").focus();
       }
       if (added.length > 0) return added.length === 1 ? `${symbol} added` : `${added.length} symbols added`;
-      if (watchlist.symbols.length >= MAX_SYMBOLS) return `The list is full: ${MAX_SYMBOLS} symbols`;
-      return symbol ? `${symbol} is on the list` : `Nothing found for ${text}`;
+      if (watchlist.symbols.length >= MAX_SYMBOLS) return `The watchlist is full (maximum ${MAX_SYMBOLS} symbols)`;
+      return symbol ? `${symbol} is already on the watchlist` : `No symbol found for ${text}`;
     } catch {
-      return "The server does not answer";
+      return "The server does not respond";
     }
   },
 });
@@ -212,7 +212,7 @@ document.addEventListener("visibilitychange", () => document.hidden || rows.inva
     try {
       if (await watchlist.restore()) return;
     } catch {
-      statusBar.connection({ state: "lost", detail: "no answer", stream: "" });
+      statusBar.connection({ state: "lost", detail: "no response", stream: "" });
     }
     await new Promise((resolve) => setTimeout(resolve, delay));
   }

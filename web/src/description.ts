@@ -70,7 +70,7 @@ export class SchemaReader {
     const schema = this.schema(given);
     if (schema.enum) return schema.enum.join(" | ");
     if (schema.oneOf) return schema.oneOf.map((each) => this.kind(each)).join(" or ");
-    const types = [schema.type ?? "anything"].flat();
+    const types = [schema.type ?? "any"].flat();
     const range = schema.minimum !== undefined && schema.maximum !== undefined && schema.maximum < 1e9
       ? ` ${schema.minimum}–${schema.maximum}` : "";
     return types.map((type) => (type === "array" ? `list of ${this.kind(schema.items ?? {})}` : type)).join(" or ") + range;

@@ -72,7 +72,7 @@ class Page {
     const about = operation.description ? [make("p", { class: "about" }, ...prose(operation.description))] : [];
     const parameterRows = parameters.map((each) => [
       make("code", {}, each.name),
-      make("span", { class: "kind" }, `${reader.kind(each.schema)}${each.in === "header" ? ", header" : each.in === "path" ? ", in the path" : ""}`),
+      make("span", { class: "kind" }, `${reader.kind(each.schema)}${each.in === "header" ? ", header" : each.in === "path" ? ", path" : ""}`),
       text(each.description ?? ""),
     ]);
     const body = schemaOf(operation.requestBody);
@@ -93,9 +93,9 @@ class Page {
       make("p", {}, operation.summary),
       ...about,
       ...table("Parameters", parameterRows),
-      ...table("Body", body ? reader.fields(body).map(fieldRow) : []),
-      ...table("Answers", responseRows),
-      ...table("What comes", responseSchema ? reader.fields(responseSchema).map(fieldRow) : []),
+      ...table("Request body", body ? reader.fields(body).map(fieldRow) : []),
+      ...table("Responses", responseRows),
+      ...table("Response body", responseSchema ? reader.fields(responseSchema).map(fieldRow) : []),
       ...this.command(method, path, operation),
     );
   }
@@ -116,7 +116,7 @@ class Page {
     const shown = make("pre", { tabindex: "0" }, make("code", {}, parts.join(" ")));
     if (method !== "get" || streams) return [shown];
     const answer = make("pre", { class: "answer", tabindex: "0", role: "status", hidden: "" });
-    const button = make("button", { class: "run", type: "button" }, "Ask this server");
+    const button = make("button", { class: "run", type: "button" }, "Send request");
     button.addEventListener("click", () => void sendRequest(url, answer));
     return [shown, button, answer];
   }
@@ -133,7 +133,7 @@ async function sendRequest(url: string, answer: HTMLElement): Promise<void> {
     const shown = json ? indented(all) : all;
     answer.textContent = `${response.status}\n${shown.length > 4_000 ? `${shown.slice(0, 4_000)} …` : shown}`;
   } catch {
-    answer.textContent = "no answer";
+    answer.textContent = "No response from the server";
   }
 }
 
@@ -162,5 +162,5 @@ try {
   // What the address names was not there when the page was.
   document.getElementById(location.hash.slice(1))?.scrollIntoView();
 } catch (error) {
-  byId("routes").textContent = `The description did not come: ${String(error)}`;
+  byId("routes").textContent = `The API description could not be loaded: ${String(error)}`;
 }

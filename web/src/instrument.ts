@@ -107,7 +107,7 @@ export class Instrument {
     this.element.dataset["symbol"] = this.symbol;
     this.element.dataset["interval"] = this.interval;
     for (const button of this.buttons()) button.setAttribute("aria-pressed", String(button.value === this.interval));
-    this.element.setAttribute("aria-label", `Candle chart of ${this.symbol || "nothing"}, ${this.interval}. Arrow keys scroll, plus and minus zoom.`);
+    this.element.setAttribute("aria-label", `Candle chart of ${this.symbol || "no symbol"}, ${this.interval}. The arrow keys scroll. Plus and minus zoom.`);
     this.digits = this.entry?.quote ? decimals(this.entry.quote.price) : 2;
     this.chart.setPrecision(this.digits);
     this.chart.clear(this.interval === "1s");

@@ -29,7 +29,7 @@ export interface ServerStatus {
 
 export class HttpError extends Error {
   constructor(readonly status: number) {
-    super(`the server answered ${status}`);
+    super(`the server responded with status ${status}`);
   }
 }
 

@@ -5,7 +5,7 @@ import { parseQuote, type Quote } from "./quote.ts";
 import { Track } from "./sparkline.ts";
 
 /** Taken off the market: the next tick brings it back. */
-export const REMOVED_STATUS: SymbolStatus = { symbol: "", state: "gone", reason: "taken off the market" };
+export const REMOVED_STATUS: SymbolStatus = { symbol: "", state: "gone", reason: "removed from the market" };
 
 export interface Entry {
   readonly symbol: string;

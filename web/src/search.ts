@@ -118,7 +118,7 @@ function item({ symbol, source, state }: ListedSymbol, index: number, held: bool
   const name = document.createElement("b");
   name.textContent = symbol;
   const rest = document.createElement("span");
-  rest.textContent = [source, state === "live" ? "" : state, held ? "on the list" : ""].filter(Boolean).join(" · ");
+  rest.textContent = [source, state === "live" ? "" : state, held ? "on the watchlist" : ""].filter(Boolean).join(" · ");
   element.append(name, rest);
   return element;
 }

@@ -177,7 +177,7 @@ export class Stream {
     if (!this.source || this.source.readyState !== EventSource.OPEN) return;
     if (Date.now() - this.lastEventAt < SILENCE_TIMEOUT_MS) return;
     this.failures += 1;
-    this.closeReason = "no answer";
+    this.closeReason = "no response";
     this.open();
   }
 
@@ -213,6 +213,6 @@ async function detail(answer: Response): Promise<string> {
   try {
     return ((await answer.json()) as { detail: string }).detail;
   } catch {
-    return `the server answered ${answer.status}`;
+    return `the server responded with status ${answer.status}`;
   }
 }

@@ -16,9 +16,9 @@ const browser = await launch(executablePath);
 const TICKERS = [
   [`symbols="A,B*"`, "A B", ""],
   [`symbols="C"`, "C", ""],
-  [`symbols="B PL$"`, "B", "PL$ is no symbol"],
-  [`symbols="$$$ ÄÖÜ"`, "", "$$$, ÄÖÜ are no symbols"],
-  [`symbols="A" rate="fast"`, "A", `rate "fast" is not between 0.1 and 100`],
+  [`symbols="B PL$"`, "B", "PL$ is not a valid symbol"],
+  [`symbols="$$$ ÄÖÜ"`, "", "$$$, ÄÖÜ are not valid symbols"],
+  [`symbols="A" rate="fast"`, "A", `rate "fast" is invalid (expected 0.1 to 100)`],
   [`symbols="C ${Array.from({ length: 99 }, (_, n) => `X${n}*`).join(" ")}"`, "C", ""],
 ];
 
