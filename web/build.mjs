@@ -1,5 +1,6 @@
 // Builds web/dist: the three pages with their hashed assets, and tickcast.js under its own name.
-// The same input gives the same bytes: names are hashes of content, and nothing of the time or the machine goes in.
+// The same input gives the same bytes: names are content hashes, and the output contains no time
+// and no machine name.
 
 import { fileURLToPath } from "node:url";
 import { resolve } from "node:path";
@@ -16,12 +17,13 @@ const common = {
   logLevel: "warn",
   publicDir: false,
 };
-// What knows light-dark() and constructable style sheets; older ones would get two copies of every colour.
+// The first browsers with light-dark() and constructable style sheets. For older targets, the build
+// would write two copies of each colour.
 const target = ["chrome123", "firefox120", "safari17.5"];
 
 await build({
   ...common,
-  // Relative, so that everything is found below a path, too.
+  // A relative base, so that the pages also work below a path.
   base: "./",
   worker: { format: "es", rollupOptions: { output: { entryFileNames: "assets/[name]-[hash].js" } } },
   build: {

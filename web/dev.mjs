@@ -1,4 +1,5 @@
-// Serves dist as the real server will, under its content security policy, and passes /v1 and /prices on to a server.
+// Serves dist with the content security policy of the real server, and forwards all other routes to
+// a server.
 //
 //     node dev.mjs [port 8191] [server http://127.0.0.1:8190]
 
@@ -35,7 +36,7 @@ createServer((incoming, answer) => {
     "content-security-policy": policy(name === "/embed.html" ? "*" : "'self'"),
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
-    // Pages of other origins may load the ticker as a module, too.
+    // Pages of other origins may load the ticker as a module.
     ...(name === "/tickcast.js" && { "access-control-allow-origin": "*" }),
     "cache-control": name.startsWith("/assets/") ? "public, max-age=31536000, immutable" : "no-cache",
   });
@@ -47,12 +48,13 @@ function pass(incoming, answer) {
     { host: server.hostname, port: server.port, path: incoming.url, method: incoming.method, headers: incoming.headers },
     (response) => {
       const headers = { ...response.headers };
-      // What the ticker needs in pages of other origins, until the server says it itself.
+      // Servers without this header also work: the ticker needs it in pages of other origins.
       if (incoming.method === "GET" && incoming.headers.origin) headers["access-control-allow-origin"] ??= "*";
       answer.writeHead(response.statusCode, headers);
       answer.flushHeaders();
       response.pipe(answer);
-      // A server that is killed must look killed, not finished.
+      // If the server is killed, the client must see a broken connection, not the end of a
+      // response.
       response.on("error", () => answer.destroy());
       response.on("aborted", () => answer.destroy());
     },

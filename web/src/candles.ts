@@ -1,7 +1,7 @@
-// The candles of one symbol, back-filled from the server and continued by ticks without a seam.
+// The candles of one symbol: loaded from the server and continued by ticks without a gap.
 //
-// Ticks that come while an answer is under way are kept and applied to it again. That is safe: high, low and close come
-// out the same when a tick that the answer already holds is applied once more, as the newest of them is the last.
+// Ticks that arrive during a request are kept and applied to the response again. This is safe: if
+// the response already contains a tick, the second application does not change high, low or close.
 
 import { type Candle, fetchCandles } from "./market.ts";
 import type { Quote } from "./quote.ts";
@@ -10,22 +10,25 @@ export const INTERVALS = { "1s": 1_000, "1m": 60_000, "5m": 300_000, "1h": 3_600
 export type Interval = keyof typeof INTERVALS;
 
 export interface CandleView {
-  /** All of them anew. */
+  /** Replaces all candles. */
   setAll(list: readonly Candle[]): void;
-  /** The last one has changed, or a new last one has come. */
+  /** Updates the last candle, or appends a new last candle. */
   setLast(candle: Candle): void;
 }
 
 const FULL_CANDLES = 500;
-/** What is fetched to make the last few certain. */
+/** The number of candles that are loaded to correct the end of the list. */
 const TAIL_CANDLES = 10;
-/** Beyond this they are cut back to the whole: soon, so that a page left open does not grow, and seldom, as the view takes all anew. */
+/**
+ * Above this number, the list is cut back to the full length. The margin is small to bound memory,
+ * and large enough to make full redraws rare.
+ */
 const MAX_CANDLES = FULL_CANDLES + 60;
 const RECONCILE_INTERVAL_MS = 30_000;
 
 export class Candles {
   private list: Candle[] = [];
-  /** Ticks since the request that is under way was sent. */
+  /** Ticks that arrived after the current request was sent. */
   private pending: Quote[] = [];
   private request: AbortController | null = null;
   private lastTick: Quote | null = null;
@@ -38,7 +41,9 @@ export class Candles {
     readonly symbol: string,
     readonly interval: Interval,
     private readonly view: CandleView,
-    /** Whether the symbol is on the market: the server has no candles of one that is not. */
+    /**
+     * Returns whether the symbol is on the market. If not, the server has no candles of the symbol.
+     */
     private readonly listed: () => boolean,
   ) {
     this.reconcileTimer = setInterval(() => this.loaded && !document.hidden && this.fetchSoon(TAIL_CANDLES), RECONCILE_INTERVAL_MS);
@@ -55,12 +60,12 @@ export class Candles {
     return this.list.length;
   }
 
-  /** Whether the whole list has come. */
+  /** Whether the full list has been loaded. */
   get ready(): boolean {
     return this.loaded;
   }
 
-  /** Everything anew: at the beginning, and when ticks may have been missed. */
+  /** Loads the full list: at the start, and when ticks may have been missed. */
   load(): void {
     clearTimeout(this.fetchTimer);
     this.fetchTimer = 0;
@@ -69,14 +74,14 @@ export class Candles {
     else this.view.setAll([]);
   }
 
-  /** The server is not there: nothing is asked of it until the next load. */
+  /** Stops all requests until the next load, because the connection to the server is lost. */
   pause(): void {
     this.offline = true;
     clearTimeout(this.fetchTimer);
     this.fetchTimer = 0;
   }
 
-  /** What is held is not true any more. */
+  /** Discards all candles and loads the full list again. */
   reset(): void {
     this.list = [];
     this.lastTick = null;
@@ -85,7 +90,7 @@ export class Candles {
     this.load();
   }
 
-  /** Every tick of the symbol, in order. */
+  /** Applies the next tick of the symbol. The caller passes the ticks in order. */
   addTick(tick: Quote): void {
     const last = this.lastTick;
     if (last && tick.n <= last.n) return;
@@ -100,7 +105,7 @@ export class Candles {
     if (candle) this.show(candle);
     const width = INTERVALS[this.interval];
     if (last && tick.n !== last.n + 1) {
-      // Some were merged on the way here: their highs and lows are known to the server alone.
+      // Some ticks were merged before they arrived. Only the server knows their highs and lows.
       this.fetchSoon((tick.time - last.time) / width > TAIL_CANDLES / 2 ? FULL_CANDLES : TAIL_CANDLES);
     } else if (!candle || (candle.time !== before && width >= 60_000)) {
       this.fetchSoon(TAIL_CANDLES);
@@ -159,7 +164,7 @@ export class Candles {
 
   private merge(answer: Candle[], limit: number): void {
     const first = answer[0]?.time ?? Infinity;
-    // A tail is put behind what came before it; it overlaps, or the list would have a hole.
+    // A tail overlaps with the list: the caller requests the full list after a long interruption.
     const earlier = limit === FULL_CANDLES ? [] : this.list.filter(({ time }) => time < first);
     this.list = [...earlier, ...answer];
     this.loaded = true;

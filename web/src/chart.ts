@@ -1,4 +1,5 @@
-// The candle chart. Rising candles are hollow, falling ones filled: the shape tells, not only the colour.
+// The candle chart. Rising candles are hollow and falling candles are filled, so that the chart
+// does not depend on colour alone.
 
 import {
   CandlestickSeries, ColorType, createChart, CrosshairMode, type IChartApi, type ISeriesApi, type UTCTimestamp,
@@ -15,7 +16,7 @@ export class CandleChart implements CandleView {
 
   constructor(
     element: HTMLElement,
-    /** The candle under the crosshair, else the last. */
+    /** Shows the candle under the crosshair, or else the last candle. */
     private readonly showLegend: (candle: Candle | null) => void,
   ) {
     this.chart = createChart(element, {
@@ -35,14 +36,17 @@ export class CandleChart implements CandleView {
     this.applyTheme();
   }
 
-  /** Another symbol or interval: nothing is shown until its candles come. */
+  /**
+   * Clears the chart for another symbol or interval. The chart stays empty until new candles
+   * arrive.
+   */
   clear(secondsVisible: boolean): void {
     this.chart.applyOptions({ timeScale: { secondsVisible } });
     this.fitPending = true;
     this.setAll([]);
   }
 
-  /** How many digits behind the point prices have. */
+  /** Sets the number of decimal places of prices. */
   setPrecision(digits: number): void {
     const precision = Math.min(digits, 10);
     this.series.applyOptions({ priceFormat: { type: "price", precision, minMove: 10 ** -precision } });
@@ -55,7 +59,7 @@ export class CandleChart implements CandleView {
       this.fitPending = false;
       this.chart.priceScale("right").applyOptions({ autoScale: true });
       const { width } = this.chart.paneSize();
-      // Few candles are drawn wide, many as narrow as can still be told apart.
+      // A few candles are drawn wide. Many candles are drawn as narrow as the eye can distinguish.
       const spacing = Math.max(width < 500 ? 5 : 7, Math.min(14, width / (list.length + 8)));
       this.chart.timeScale().applyOptions({ barSpacing: spacing });
       this.chart.timeScale().scrollToRealTime();
@@ -68,7 +72,7 @@ export class CandleChart implements CandleView {
     this.lastCandleChanged();
   }
 
-  /** The theme's colours. */
+  /** Applies the colours of the theme. */
   applyTheme(): void {
     const [text, line, panel, up, down] = ["muted", "line", "panel", "up", "down"].map(colour) as string[];
     const font = getComputedStyle(document.body);
@@ -118,7 +122,7 @@ function toBar({ time, open, high, low, close }: Candle): {
 
 declare global {
   interface Window {
-    /** The last candle shown, for the test that holds it against the server's. */
+    /** The last candle on the chart. A test compares this candle with the candle of the server. */
     tickcastLastCandle?: Candle;
   }
 }

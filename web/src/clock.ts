@@ -1,29 +1,35 @@
-// The server's clock, as far as it can be told from here. Lag and age are differences between two clocks; one that is
-// a minute off would make every price look a minute old.
+// Estimates the clock of the server. Lag and age are differences between the clocks of the server
+// and of the page. If the clock of the page is a minute fast, every price would look a minute old.
 
-/** The server's time minus ours lies between these. */
+/** Bounds of the server's time minus the page's time. */
 let minOffset = -Infinity;
 let maxOffset = Infinity;
 
-/** An answer's `Date` header, whole seconds, and when it was asked for and came. */
+/**
+ * Takes in the `Date` header of a response, in whole seconds, with the times of the request and of
+ * the response.
+ */
 export function observeDate(header: string | null, sentAt: number, receivedAt: number): void {
   const second = header ? Date.parse(header) : NaN;
   if (Number.isNaN(second)) return;
   narrow(second - receivedAt, second + 1_000 - sentAt);
 }
 
-/** A heartbeat's own time: it cannot have come before it was sent. */
+/** Takes in the time of a heartbeat. A heartbeat cannot arrive before it is sent. */
 export function observeHeartbeat(time: number, receivedAt: number): void {
   narrow(time - receivedAt, time - receivedAt + 2_000);
 }
 
 function narrow(low: number, high: number): void {
-  // One of the clocks was set: begin again.
+  // The bounds contradict each other: a clock was set. Start with new bounds.
   if (low > maxOffset || high < minOffset) [minOffset, maxOffset] = [low, high];
   else [minOffset, maxOffset] = [Math.max(minOffset, low), Math.min(maxOffset, high)];
 }
 
-/** Now, by the server's clock. Ours, where nothing speaks against it. */
+/**
+ * Returns the current time by the server's clock. Without evidence of a difference, this is the
+ * page's time.
+ */
 export function serverNow(): number {
   const now = Date.now();
   if (minOffset > 0) return now + minOffset;

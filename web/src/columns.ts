@@ -1,30 +1,32 @@
-// Which columns the watchlist has room for, and how wide they are. A number is shown whole or not at all.
+// Selects the columns of the watchlist for the available width, and their widths. A number is shown
+// completely or not at all.
 
-/** In the order in which they stand. */
+/** All columns, from left to right. */
 export const COLUMNS = ["grip", "symbol", "price", "change", "percent", "bid", "ask", "volume", "trend", "age", "out"] as const;
 export type Column = (typeof COLUMNS)[number];
 
-/** What is left out where there is no room, the first first. */
+/** The columns to leave out if the width is too small, in this order. */
 const DROP_ORDER: readonly (readonly Column[])[] = [["volume"], ["bid", "ask"], ["age"], ["change"], ["trend"], ["percent"]];
 
-/** What is given of the room that is left over, in this order, until the longest text fits. */
+/** The columns that receive the remaining width, in this order, until the longest text fits. */
 const WIDEN_ORDER: readonly Column[] = ["price", "change", "bid", "ask", "volume"];
 
-/** The cells of a row over which a price may go that is longer than its column. */
+/** The cells of a row that a price can cover if the price is longer than its column. */
 export const COVERABLE: readonly Column[] = ["change", "percent", "bid", "ask", "volume", "trend", "age"];
 
-/** What each column needs, in pixels. */
+/** The width that each column needs, in pixels. */
 export type Needs = Readonly<Record<Column, number>>;
 export type Widths = ReadonlyMap<Column, number>;
 
-/** The room that these columns need. */
+/** Returns the width that these columns need together. */
 export function total(needs: Needs, columns: readonly Column[] = COLUMNS): number {
   return columns.reduce((sum, column) => sum + needs[column], 0);
 }
 
 /**
- * The columns that fit into so much room, and which of `tries` that is: each needs less than the one before it, down to
- * what columns need that are not out of the ordinary. `whole` is what all texts need, `name` what a name can do with.
+ * Selects the columns that fit into `room`, and the index of the chosen candidate. Each candidate
+ * needs less than the previous one; the last needs the width of ordinary texts only. `full` is the
+ * width for all texts, and `minName` is the minimum width of the name.
  */
 export function fit(room: number, candidates: readonly Needs[], full: Needs, minName: number): { widths: Widths; chosen: number } {
   const last = candidates.length - 1;
@@ -42,7 +44,7 @@ export function fit(room: number, candidates: readonly Needs[], full: Needs, min
     left -= by;
   };
   if (left < 0) {
-    // Nothing more can be left out: the name gives way before the price.
+    // No other column can be left out. The name shrinks first, then the price.
     widen("symbol", -Math.min(-left, Math.max(0, widths.get("symbol")! - minName)));
     if (left < 0) widen("price", -Math.min(-left, widths.get("price")!));
     return { widths, chosen };

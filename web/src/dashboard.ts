@@ -1,4 +1,5 @@
-// The page at /: puts watchlist, rows, chart and header together, and gives each what comes from the hub.
+// The page at /: connects watchlist, rows, chart and header, and passes the messages of the hub to
+// them.
 
 import "./dashboard.css";
 import { observeHeartbeat } from "./clock.ts";
@@ -109,14 +110,15 @@ function removeFromMarket(symbol: string): void {
   instrument.reset();
 }
 
-// The rows in sight get what came before the page did, a few at a time.
+/** Maximum number of simultaneous requests for the history of visible rows. */
+const MAX_HISTORY_REQUESTS = 3;
 const historyQueue: string[] = [];
 let activeFetches = 0;
 rows.onRowVisible = (symbol) => {
   if (!quotes.entry(symbol).quote || quotes.entry(symbol).track.filled) return;
   quotes.entry(symbol).track.filled = true;
   historyQueue.push(symbol);
-  while (activeFetches < 3 && historyQueue.length > 0) void fetchHistory();
+  while (activeFetches < MAX_HISTORY_REQUESTS && historyQueue.length > 0) void fetchHistory();
 };
 
 async function fetchHistory(): Promise<void> {
@@ -206,7 +208,7 @@ enableThemeSwitch(byId("theme") as HTMLButtonElement, () => {
 
 document.addEventListener("visibilitychange", () => document.hidden || rows.invalidateAll());
 
-// Begins as soon as there is a server to ask, and something on its market.
+// Starts when the server responds and has symbols.
 (async function start(): Promise<void> {
   for (let delay = 500; ; delay = Math.min(delay * 2, 10_000)) {
     try {

@@ -1,11 +1,15 @@
-// Numbers as they were written. JSON.parse makes 189.50 into 189.5; a price is shown as it came.
+// Numbers with their original digits. JSON.parse turns 189.50 into 189.5, but the page shows each
+// price as received.
 
 export type Members = Map<string, string>;
 
-// One member of a flat object: its name, and its value as text.
+// Matches one member of a flat object: its name, and its value as text.
 const MEMBER = /[{,]\s*"((?:[^"\\]|\\.)*)"\s*:\s*("(?:[^"\\]|\\.)*"|[^,}\s]+)\s*/y;
 
-/** The members of a flat JSON object, numbers by their own digits, text without its quotes. */
+/**
+ * Returns the members of a flat JSON object: numbers with their original digits, and text without
+ * quotes.
+ */
 export function members(json: string): Members {
   const found: Members = new Map();
   MEMBER.lastIndex = json.indexOf("{");
@@ -20,27 +24,30 @@ function unquote(quoted: string): string {
   return quoted.includes("\\") ? String(JSON.parse(quoted)) : quoted.slice(1, -1);
 }
 
-/** How many digits stand behind the point. */
+/** Returns the number of decimal places. */
 export function decimals(text: string): number {
   const point = text.indexOf(".");
   return point < 0 ? 0 : text.length - point - 1;
 }
 
-/** So many significant digits does a number of this language hold, whatever they are. */
+/** Number of significant digits that every JavaScript number can hold. */
 const MAX_SIGNIFICANT_DIGITS = 15;
 
-/** A number with so many digits behind the point; where it may not hold all of them, it says so. */
+/**
+ * Formats a number with this number of decimal places. If the number may not hold all digits, the
+ * result begins with ≈.
+ */
 export function formatNumber(value: number, digits: number): string {
   const significant = value === 0 ? 0 : digits + Math.floor(Math.log10(Math.abs(value))) + 1;
   return significant <= MAX_SIGNIFICANT_DIGITS ? value.toFixed(digits) : `≈${value.toPrecision(MAX_SIGNIFICANT_DIGITS - 3)}`;
 }
 
-/** With a sign in front, also where it is positive: direction must not be a matter of colour. */
+/** Adds a plus sign to a positive number, so that the direction does not depend on colour alone. */
 export function signed(text: string): string {
   return text.startsWith("-") || Number(text) === 0 ? text : `+${text}`;
 }
 
-/** A large amount in four or five characters: 1.20K, 64.3M. */
+/** Shortens a large amount to four or five characters: 12.0K, 64.3M. */
 export function compact(text: string): string {
   const value = Number(text);
   const size = Math.abs(value);

@@ -1,4 +1,4 @@
-// The parts of an OpenAPI document that the page about the API shows.
+// The parts of an OpenAPI document that the API page shows.
 
 export interface Schema {
   $ref?: string;
@@ -44,7 +44,7 @@ export interface Description {
   components: { schemas: Record<string, Schema>; responses: Record<string, Content & { description: string }> };
 }
 
-/** A field of a body, however deep. */
+/** A field of a body, at any depth. */
 export interface Field {
   name: string;
   kind: string;
@@ -65,7 +65,7 @@ export class SchemaReader {
     return name ? (this.description.components.responses[name] ?? {}) : response;
   }
 
-  /** What it is, in a word or two. */
+  /** Returns the type of a value in a word or two. */
   kind(given: Schema): string {
     const schema = this.schema(given);
     if (schema.enum) return schema.enum.join(" | ");
@@ -76,7 +76,7 @@ export class SchemaReader {
     return types.map((type) => (type === "array" ? `list of ${this.kind(schema.items ?? {})}` : type)).join(" or ") + range;
   }
 
-  /** Its members and theirs; a member of a list is named `list[].member`. */
+  /** Returns all members and their members. A member of a list is named `list[].member`. */
   fields(given: Schema, before = ""): Field[] {
     const schema = this.schema(given);
     if (schema.items) return this.fields(schema.items, before === "" ? "[]." : `${before.slice(0, -1)}[].`);
@@ -89,7 +89,7 @@ export class SchemaReader {
     });
   }
 
-  /** An example of a body, where there is one. */
+  /** Returns an example of a body, if the schema has an example. */
   example(given: Schema): unknown {
     const schema = this.schema(given);
     if (schema.example !== undefined) return schema.example;
@@ -97,12 +97,12 @@ export class SchemaReader {
   }
 }
 
-/** Of the first kind of content there is. */
+/** Returns the schema of the first content type. */
 export function schemaOf(body: Content | undefined): Schema | undefined {
   return Object.values(body?.content ?? {})[0]?.schema;
 }
 
-/** The address with its examples filled in. */
+/** Returns the path with the examples of the parameters filled in. */
 export function address(path: string, parameters: readonly Parameter[]): string {
   const value = (parameter: Parameter): string => encodeURIComponent(String(parameter.example)).replaceAll("%2C", ",");
   const filled = parameters.filter((each) => each.example !== undefined);

@@ -1,4 +1,4 @@
-// The page at /docs: the routes of this very server, from the description that it gives of itself.
+// The page at /docs: the routes of this server, from the server's own OpenAPI document.
 
 import "./docs.css";
 import { routeUrl } from "./base.ts";
@@ -16,7 +16,7 @@ function make(tag: string, attributes: Record<string, string>, ...children: Chil
   return element;
 }
 
-/** Text in which `code` is marked as people mark it. */
+/** Turns text with `code` in backquotes into text and code elements. */
 function prose(text: string): Child[] {
   return text.split("`").map((part, at) => (at % 2 === 1 ? make("code", {}, part) : part.replaceAll("\n", " ")));
 }
@@ -100,7 +100,10 @@ class Page {
     );
   }
 
-  /** What to type; and a button for what can be asked from a page, and comes to an end. */
+  /**
+   * Returns the command line of a route. If a page can send the request and the response ends, a
+   * button is added.
+   */
   private command(method: string, path: string, operation: Operation): HTMLElement[] {
     const url = routeUrl(address(path, operation.parameters ?? []).slice(1));
     const body = schemaOf(operation.requestBody);
@@ -128,7 +131,7 @@ async function sendRequest(url: string, answer: HTMLElement): Promise<void> {
   try {
     const response = await fetch(url);
     const all = await response.text();
-    // One document; of NDJSON each line is one already.
+    // Only a single document is indented. NDJSON already has one document per line.
     const json = /[/+]json\b/.test(response.headers.get("content-type") ?? "");
     const shown = json ? indented(all) : all;
     answer.textContent = `${response.status}\n${shown.length > 4_000 ? `${shown.slice(0, 4_000)} …` : shown}`;
@@ -137,7 +140,7 @@ async function sendRequest(url: string, answer: HTMLElement): Promise<void> {
   }
 }
 
-/** The ten lines do what they say. */
+/** Shows the example and runs it. */
 function runExample(): void {
   byId("example").textContent = `const prices = new EventSource("${routeUrl("v1/stream?symbols=AAPL,BTC*")}");
 prices.addEventListener("tick", (event) => {
@@ -159,7 +162,7 @@ enableThemeSwitch(byId("theme") as HTMLButtonElement, () => {});
 runExample();
 try {
   new Page((await (await fetch(routeUrl("openapi.json"))).json()) as Description).show();
-  // What the address names was not there when the page was.
+  // The element of the address's fragment did not exist when the page was loaded.
   document.getElementById(location.hash.slice(1))?.scrollIntoView();
 } catch (error) {
   byId("routes").textContent = `The API description could not be loaded: ${String(error)}`;

@@ -1,4 +1,4 @@
-// The page at /embed, for an iframe: one ticker, of the symbols and in the theme that its address names.
+// The page at /embed, for an iframe: one ticker with the symbols and the theme from the address.
 
 import "./embed.css";
 import { routeUrl } from "./base.ts";

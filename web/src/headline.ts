@@ -1,4 +1,4 @@
-// The head of the panel: the selected symbol, its newest quote in large, and whether that can be trusted.
+// The head of the panel: the selected symbol, its newest quote, and its status.
 
 import { serverNow } from "./clock.ts";
 import { signed } from "./decimal.ts";
@@ -33,7 +33,9 @@ export class Headline {
     this.showAge();
   }
 
-  /** The same words as in the symbol's row, and one for a symbol that has no price. */
+  /**
+   * Shows the same status as the symbol's row. A symbol without a price gets an additional text.
+   */
   private showStatus(): void {
     const { quote = null, status = null } = this.entry ?? {};
     const state = status && status.state !== "live" ? status.state : "";

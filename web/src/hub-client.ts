@@ -1,4 +1,5 @@
-// The page's end of the hub: in the shared worker where there is one, in the page itself where there is not.
+// The page's connection to the hub. The hub runs in the shared worker if the browser supports it,
+// or else in the page itself.
 
 import { Hub } from "./hub.ts";
 import type { HubMessage, PageMessage } from "./messages.ts";
@@ -19,7 +20,8 @@ export class HubClient {
     this.connect();
     setInterval(() => this.ping(), PING_INTERVAL_MS);
     addEventListener("pagehide", () => this.send({ kind: "leave" }));
-    // Back from the browser's cache of pages: the hub was told goodbye, and what it has told since was not heard.
+    // The page returns from the browser's page cache. The hub has removed the page and sent nothing
+    // since then.
     addEventListener("pageshow", (event) => {
       if (!event.persisted) return;
       this.handle({ kind: "reset" });
@@ -82,7 +84,7 @@ export class HubClient {
   private receive(message: PageMessage): void {
     this.answered = true;
     if (message.kind === "hello") {
-      // Another hub than before: what the last one told may be of a server that is no more.
+      // The page is connected to another hub. The state from the previous hub may be outdated.
       if (this.greeted) this.handle({ kind: "reset" });
       this.greeted = true;
     }
@@ -90,7 +92,10 @@ export class HubClient {
     this.handle(message);
   }
 
-  /** A worker may be ended by the system; the next page that asks for it gets a new one. */
+  /**
+   * Checks that the worker still responds. If the system has ended the worker, the page connects to
+   * a new one.
+   */
   private ping(): void {
     if (this.local) return;
     if (!this.answered) {

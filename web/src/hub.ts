@@ -1,16 +1,23 @@
-// Shares one stream among the tabs: subscribed to all that any of them wants, each is given what it asked for.
+// Shares one stream between the tabs. The stream is subscribed to the symbols of all tabs, and each
+// tab receives its own symbols.
 //
-// A tab is given a batch only after it took the one before, and what it was not yet given is merged to the newest tick
-// of each symbol. So a tab that is frozen or slow costs no memory and hears no backlog: what the server does for slow
-// readers, once more.
+// A tab receives the next batch after it acknowledges the previous one. Meanwhile, pending ticks
+// are merged to the newest tick of each symbol (conflation). A frozen or slow tab therefore has no
+// backlog and bounded memory, as a slow consumer on the server.
 
 import type { Connection, HubMessage, PageMessage, SourceStatus, SymbolStatus } from "./messages.ts";
 import { Stream, type StreamListener } from "./stream.ts";
 
 const FLUSH_INTERVAL_MS = 50;
-/** Longer, and the page notices by the count of ticks that it has missed some. */
+/**
+ * Maximum number of focus ticks per batch. If ticks are dropped, the page notices the gap by the
+ * tick numbers.
+ */
 const MAX_FOCUS_TICKS = 2_000;
-/** A tab that says nothing for so long is gone; browsers slow the timers of hidden tabs to one a minute. */
+/**
+ * A tab is removed after this time without a message. Browsers limit the timers of hidden tabs to
+ * one per minute.
+ */
 const TAB_TIMEOUT_MS = 180_000;
 
 interface Tab {
@@ -20,7 +27,7 @@ interface Tab {
   pending: Map<string, string>;
   focusTicks: string[];
   count: number;
-  /** Given a batch that it has not taken yet. */
+  /** Whether the tab has not yet acknowledged the last batch. */
   awaitingAck: boolean;
   lastMessageAt: number;
 }
@@ -37,7 +44,7 @@ export class Hub implements StreamListener {
     setInterval(() => this.removeSilentTabs(), 30_000);
   }
 
-  /** A tab comes; what it says goes to the function that is returned. */
+  /** Adds a tab. Returns the function that receives the messages of the tab. */
   join(post: (message: PageMessage) => void): (message: HubMessage) => void {
     const tab: Tab = {
       post, symbols: new Set(), focus: "", pending: new Map(), focusTicks: [], count: 0, awaitingAck: false, lastMessageAt: Date.now(),
@@ -69,7 +76,7 @@ export class Hub implements StreamListener {
       case "leave":
         this.tabs.delete(tab);
         tab.awaitingAck = false;
-        // Should it come back, it is given everything again.
+        // If the tab returns, it receives everything again.
         tab.symbols = new Set();
         tab.pending.clear();
         tab.focusTicks = [];

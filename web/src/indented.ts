@@ -1,8 +1,9 @@
-// JSON laid out for reading. Parsed and written again, 0.00170 would be 0.0017: its text stays as it came.
+// Indents JSON. JSON.parse and JSON.stringify would turn 0.00170 into 0.0017, so this works on the
+// text.
 
 const TOKEN = /"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+/g;
 
-/** The same JSON, a member to a line. */
+/** Returns the same JSON with one member per line. */
 export function indented(json: string): string {
   let out = "";
   let depth = 0;

@@ -1,4 +1,4 @@
-// The panel of the selected symbol: its quote in large, and its candles.
+// The panel of the selected symbol: its quote and its candles.
 
 import { type Interval, INTERVALS, Candles } from "./candles.ts";
 import { CandleChart } from "./chart.ts";
@@ -11,7 +11,10 @@ import type { Entry } from "./quotes.ts";
 import { byId } from "./element.ts";
 
 const STORAGE_KEY = "interval";
-/** With fewer candles than these on a server that has just begun, seconds are shown unless something was chosen. */
+/**
+ * If the server has fewer minute candles, the panel shows seconds unless the user has chosen an
+ * interval.
+ */
 const MIN_CANDLES = 40;
 
 export class Instrument {
@@ -44,7 +47,7 @@ export class Instrument {
 
   show(entry: Entry | null): void {
     if (entry?.symbol === this.entry?.symbol) {
-      // After a reset it is another entry, without what was known before.
+      // After a reset, this is a new entry of the same symbol.
       this.entry = entry;
       this.update();
       return;
@@ -55,7 +58,10 @@ export class Instrument {
     this.focus(this.symbol);
   }
 
-  /** The hub's trail begins: nothing that comes from here on is missed, so what came before may be fetched. */
+  /**
+   * Loads the candles. From this message on, every tick of the symbol arrives, so no tick is
+   * missed.
+   */
   focused(symbol: string): void {
     if (symbol === this.symbol) this.candles?.load();
   }
@@ -68,7 +74,7 @@ export class Instrument {
     this.candles?.pause();
   }
 
-  /** The stream began anew: ticks may have been missed. */
+  /** Loads the candles again, because ticks may have been missed. */
   streamStarted(): void {
     this.candles?.load();
   }
@@ -81,12 +87,12 @@ export class Instrument {
     this.chart.applyTheme();
   }
 
-  /** Something of the selected symbol is new: its quote, or its state. */
+  /** Shows a new quote or a new status of the selected symbol. */
   update(): void {
     const quote = this.entry?.quote ?? null;
     this.headline.show(this.entry);
     const digits = quote ? decimals(quote.price) : this.digits;
-    // Trailing digits come and go with some publishers; the scale only ever gets finer.
+    // Some publishers omit trailing zeros. The scale therefore only becomes finer.
     if (quote && digits > this.digits) {
       this.digits = digits;
       this.chart.setPrecision(digits);
@@ -97,7 +103,7 @@ export class Instrument {
     if (interval === this.interval) return;
     this.interval = interval;
     this.startCandles();
-    // The trail has been coming all along.
+    // The focus ticks arrive for every interval, so the candles can be loaded at once.
     this.candles?.load();
   }
 

@@ -1,4 +1,4 @@
-// What the server is asked beside the stream: symbols, candles, its own state.
+// Requests to the server outside of the stream: symbols, candles and the status of the server.
 
 import { routeUrl } from "./base.ts";
 import { observeDate } from "./clock.ts";
@@ -11,7 +11,7 @@ export interface ListedSymbol {
 }
 
 export interface Candle {
-  /** Of its beginning, ms since 1970. */
+  /** The start time, in milliseconds since 1970. */
   time: number;
   open: number;
   high: number;
@@ -46,7 +46,7 @@ export async function searchSymbols(query: string, limit: number, signal?: Abort
   return (await get<{ symbols: ListedSymbol[] }>(route, signal)).symbols;
 }
 
-/** The names a pattern stands for now, at most so many. */
+/** Returns at most `limit` symbols that match a pattern. */
 export async function expandPattern(glob: string, limit: number): Promise<readonly string[]> {
   const longest = glob.split("*").reduce((a, b) => (b.length > a.length ? b : a), "");
   const matches = patternToRegExp(glob);
@@ -54,7 +54,7 @@ export async function expandPattern(glob: string, limit: number): Promise<readon
   return found.map(({ symbol }) => symbol).filter((symbol) => matches.test(symbol)).slice(0, limit);
 }
 
-/** A symbol that is not on the market yet has none. */
+/** Returns the candles of a symbol, or no candles if the symbol is not on the market. */
 export async function fetchCandles(symbol: string, interval: string, limit: number, signal?: AbortSignal): Promise<Candle[]> {
   const route = `v1/candles/${encodeURIComponent(symbol)}?interval=${interval}&limit=${limit}`;
   try {

@@ -1,29 +1,34 @@
-// What the watchlist's columns need for the texts that are in them.
+// Measures the widths that the columns of the watchlist need for their texts.
 
 import { type Column, COLUMNS, fit, type Needs, total, type Widths } from "./columns.ts";
 import type { Entry } from "./quotes.ts";
 import { cellTexts } from "./row.ts";
 import { Ruler } from "./ruler.ts";
 
-/** Texts that are longer are out of the ordinary, where there is little room and where there is less. */
+/**
+ * Maximum lengths of ordinary texts: without a limit, for little width, and for even less width.
+ * Longer texts do not widen a column.
+ */
 const ORDINARY_LENGTHS = [Infinity, 16, 12] as const;
-/** Of a longer name the end may be cut off. */
+/** Maximum number of measured characters of a name. The end of a longer name may be cut off. */
 const MAX_NAME_CHARS = 16;
-/** What a name can do with, in em. */
+/** Minimum width of a name, in em. */
 const MIN_NAME_EM = 5;
 
-/** What stands beside the text, in em: the arrow before a price, the frame around a state, or half a letter to spare. */
+/**
+ * Additional width beside the text, in em: the arrow of a price, the frame of a badge, or a margin.
+ */
 const EXTRA_EM = { grip: 0, symbol: 0.5, price: 1, change: 1, percent: 1, bid: 0.15, ask: 0.15, volume: 0.15, trend: 0, age: 0, out: 0 };
 const BADGE_SCALE = 0.77;
 const BADGE_EXTRA_EM = 1.2;
-/** Columns of another kind, in em, unless the style sheet has another width for them. */
+/** Widths of columns without text, in em, unless the style sheet sets another width. */
 const FIXED_WIDTHS_EM: Partial<Record<Column, number>> = { grip: 1.9, trend: 6.4, age: 3.3, out: 2.3 };
-/** What is left free at both sides of a text, in em. */
+/** Padding of a text, both sides together, in em. */
 export const PADDING_EM = { roomy: 1.1, tight: 0.7 } as const;
 
 export class Measures {
   private readonly ruler = new Ruler();
-  /** The widest text of each column, for each of the lengths that are ordinary. */
+  /** The widest text of each column, for each maximum length. */
   private readonly widest = ORDINARY_LENGTHS.map(() => new Map<Column, number>());
 
   constructor(private readonly table: HTMLTableElement) {
@@ -34,14 +39,16 @@ export class Measures {
     for (const widths of this.widest) widths.clear();
   }
 
-  /** Another font, or another size of it: what was measured is forgotten. */
+  /**
+   * Updates the font. Returns whether the font has changed, and then forgets all measured widths.
+   */
   fontChanged(): boolean {
     if (!this.ruler.setFont(this.table)) return false;
     this.clear();
     return true;
   }
 
-  /** Takes in what is written of a symbol; whether a column needs more room for it than before. */
+  /** Measures the texts of a symbol. Returns whether a column needs more width than before. */
   add({ symbol, quote, status }: Entry, size: boolean): boolean {
     const state = status && status.state !== "live" ? status.state : "";
     const badge = state ? this.ruler.width(state, true) * BADGE_SCALE + BADGE_EXTRA_EM * this.ruler.em : 0;
@@ -53,22 +60,25 @@ export class Measures {
     return grown;
   }
 
-  /** How wide a column's text is, in pixels. */
+  /** Returns the width of a column's text, in pixels. */
   text(column: Column, text: string): number {
     return this.ruler.width(text, column === "symbol" || column === "price");
   }
 
-  /** What the arrow before a price takes. */
+  /** The width of the arrow before a price. */
   get arrow(): number {
     return EXTRA_EM.price * this.ruler.em;
   }
 
-  /** What a column of this width has for its text. */
+  /** Returns the width for the text in a column of this width. */
   room(column: Column, width: number, tight: boolean): number {
     return width - this.extraWidth(column, tight);
   }
 
-  /** The columns for so much room; the room in which all would fit, and that for all but the last to be missed. */
+  /**
+   * Selects the columns that fit into `room`. Also returns the width for all columns (`wanted`),
+   * and for all columns except the volume (`core`).
+   */
   fit(room: number): { widths: Widths; tight: boolean; wanted: number; core: number } {
     const roomy = this.needs(0, false);
     const tight = ORDINARY_LENGTHS.map((_, at) => this.needs(at, true));
@@ -102,7 +112,7 @@ export class Measures {
     return Object.fromEntries(COLUMNS.map((column) => [column, need(column)])) as Record<Column, number>;
   }
 
-  /** Headings are a little smaller than what is below them. */
+  /** Returns the width of a heading. Headings have a smaller font. */
   private heading(column: Column): number {
     const text = this.table.tHead?.querySelector(`th.${column}`)?.textContent ?? "";
     return this.ruler.width(text) * 0.85 - EXTRA_EM[column] * this.ruler.em;

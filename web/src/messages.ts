@@ -1,21 +1,24 @@
-// What a page and the hub (in a worker that all tabs share, or in the page) say to each other.
+// The messages between a page and the hub. The hub runs in a worker that all tabs share, or in the
+// page.
 
 import type { SymbolState } from "./quote.ts";
 
 export interface Connection {
   readonly state: "connecting" | "live" | "lost";
-  /** What to tell people beside the state: the server's words where it has some. */
+  /** The text to show beside the state. If the server gave a reason, the text is that reason. */
   readonly detail: string;
-  /** The server's name for the stream, while there is one. */
+  /** The server's name of the stream, or an empty string without a stream. */
   readonly stream: string;
 }
 
+/** The status of a symbol, as in the server's `status` event. */
 export interface SymbolStatus {
   readonly symbol: string;
   readonly state: SymbolState;
   readonly reason: string;
 }
 
+/** The status of a source, as in the server's `status` event. */
 export interface SourceStatus {
   readonly source: string;
   readonly state: string;
@@ -23,34 +26,36 @@ export interface SourceStatus {
   readonly since: number;
 }
 
+/** A message from a page to the hub. */
 export type HubMessage =
   | { readonly kind: "subscribe"; readonly symbols: readonly string[] }
   | { readonly kind: "focus"; readonly symbol: string }
-  /** A batch was taken: the next may come. */
+  /** The page has processed a batch and can receive the next one. */
   | { readonly kind: "ack" }
   | { readonly kind: "ping" }
   | { readonly kind: "leave" };
 
+/** A message from the hub to a page. */
 export type PageMessage =
   | { readonly kind: "hello" }
   | { readonly kind: "pong" }
   | { readonly kind: "connection"; readonly connection: Connection }
   | {
       readonly kind: "batch";
-      /** The newest tick of each symbol that moved, as it came. */
+      /** The newest tick of each changed symbol, as received. */
       readonly ticks: readonly string[];
-      /** Every tick of the symbol in focus. */
+      /** Every tick of the focus symbol. */
       readonly focusTicks: readonly string[];
-      /** How many ticks came in since the last batch, merged ones included. */
+      /** Number of received ticks since the last batch, including merged ticks. */
       readonly count: number;
     }
-  /** From here on the trail has every tick of this symbol. */
+  /** From this message on, batches contain every tick of this symbol. */
   | { readonly kind: "focused"; readonly symbol: string }
-  /** A stream opened: what was known of states no longer holds. */
+  /** A stream was opened. All earlier statuses are invalid. */
   | { readonly kind: "stream-opened" }
-  /** It began: ticks may have been missed. */
+  /** The stream has started. Ticks may have been missed. */
   | { readonly kind: "stream-started" }
-  /** What is held is no longer true. */
+  /** All earlier prices and statuses are invalid. */
   | { readonly kind: "reset" }
   | { readonly kind: "gone"; readonly symbol: string }
   | { readonly kind: "symbol-status"; readonly status: SymbolStatus }

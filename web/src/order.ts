@@ -1,10 +1,13 @@
-// Putting rows in order, by dragging them at their grip.
+// Reorders rows by dragging their grip.
 
 import type { Rows } from "./rows.ts";
 
 const SCROLL_EDGE_PX = 40;
 
-/** `drop` is told the symbol and the place in the list, as it is now, before which it was let go. */
+/**
+ * Enables dragging. `drop` receives the symbol and the index in the current list before which the
+ * symbol was dropped.
+ */
 export function enableDragging(rows: Rows, line: HTMLElement, drop: (symbol: string, index: number) => void): void {
   const { scroller } = rows;
   let symbol = "";
@@ -35,7 +38,7 @@ export function enableDragging(rows: Rows, line: HTMLElement, drop: (symbol: str
     event.preventDefault();
     symbol = row.dataset["symbol"]!;
     clientY = event.clientY;
-    // The scroller, not the row: a row may be scrolled out of existence.
+    // The scroller captures the pointer, because a row may be removed while the list scrolls.
     scroller.setPointerCapture(event.pointerId);
     scroller.classList.add("dragging");
     line.hidden = false;

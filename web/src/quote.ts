@@ -6,16 +6,16 @@ export type SymbolState = "live" | "stale" | "down" | "gone" | "paused" | "ended
 
 export interface Quote {
   readonly symbol: string;
-  /** As written by the publisher. */
+  /** The price with the publisher's digits. */
   readonly price: string;
-  /** For charts and comparing only. */
+  /** The price as a number, only for charts and comparisons. */
   readonly value: number;
   readonly change: string;
   readonly percent: string;
-  /** What a source's own change is measured from, where it is not the day's reference. */
+  /** The reference of a source's own change, if it is not the reference of the day. */
   readonly basis: string;
   readonly time: number;
-  /** Counts the symbol's ticks without a hole. */
+  /** Number of the tick. The numbers of a symbol have no gaps. */
   readonly n: number;
   readonly bid: string;
   readonly ask: string;
@@ -28,7 +28,7 @@ const NUMBER_PATTERN = /^-?\d+(\.\d+)?(e[+-]?\d+)?$/i;
 export function parseQuote(json: string): Quote {
   const all = members(json);
   const of = (name: string): string => all.get(name) ?? "";
-  // Extras are whatever their publisher says they are.
+  // The publisher chooses the values of extra fields, so they may not be numbers.
   const number = (name: string): string => (NUMBER_PATTERN.test(of(name)) ? of(name) : "");
   const price = of("price");
   return {
@@ -47,13 +47,13 @@ export function parseQuote(json: string): Quote {
   };
 }
 
-/** 1 up, -1 down, 0 neither. */
+/** Returns 1 for a positive number, -1 for a negative number, or else 0. */
 export function direction(number: string): -1 | 0 | 1 {
   const value = Number(number);
   return value > 0 ? 1 : value < 0 ? -1 : 0;
 }
 
-/** Two digits behind the point and a sign: percentages are told apart by eye, not calculated with. */
+/** Formats a percentage with a sign and two decimal places. */
 export function percentage(text: string): string {
   if (text === "") return "";
   const value = Number(text);
@@ -65,18 +65,18 @@ const SYMBOL_PATTERN = /^[A-Za-z0-9._\-/:^=&]{1,32}$/;
 
 const MAX_PATTERN_CHARS = 65;
 
-/** Whether the server would take it for a symbol. */
+/** Returns whether the server accepts the text as a symbol. */
 export function isSymbol(text: string): boolean {
   return SYMBOL_PATTERN.test(text);
 }
 
-/** Whether it would take it for a symbol or a pattern. */
+/** Returns whether the server accepts the text as a symbol or a pattern. */
 export function isEntry(text: string): boolean {
   if (!text.includes("*")) return isSymbol(text);
   return text.length <= MAX_PATTERN_CHARS && /^[A-Za-z0-9._\-/:^=&*]+$/.test(text);
 }
 
-/** What a pattern such as BTC* matches. */
+/** Returns the regular expression for a pattern such as BTC*. */
 export function patternToRegExp(text: string): RegExp {
   const parts = text.split("*").map((part) => part.replace(/[.*+?^${}()|[\]\\/-]/g, "\\$&"));
   return new RegExp(`^${parts.join(".*")}$`);

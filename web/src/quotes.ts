@@ -1,18 +1,18 @@
-// The newest of every symbol on the watchlist: price, direction, state, and the track behind it.
+// The newest state of each symbol on the watchlist: price, direction, status and history.
 
 import type { SymbolStatus } from "./messages.ts";
 import { parseQuote, type Quote } from "./quote.ts";
 import { Track } from "./sparkline.ts";
 
-/** Taken off the market: the next tick brings it back. */
+/** The status of a symbol that was removed from the market. The next tick removes this status. */
 export const REMOVED_STATUS: SymbolStatus = { symbol: "", state: "gone", reason: "removed from the market" };
 
 export interface Entry {
   readonly symbol: string;
   quote: Quote | null;
-  /** Which way the price last went. */
+  /** The direction of the last price change. */
   move: -1 | 0 | 1;
-  /** When it did, by this page's clock; for the flash. */
+  /** The time of the last price change by the page's clock, for the flash. */
   movedAt: number;
   status: SymbolStatus | null;
   track: Track;
@@ -30,7 +30,10 @@ export class Quotes {
     return entry;
   }
 
-  /** Takes a tick in; the entry it changed, whether it is the first there is, and whether it is news to one there was. */
+  /**
+   * Applies a tick. Returns the changed entry, whether this is its first tick, and whether the tick
+   * is newer than an earlier one.
+   */
   update(json: string, now: number): { entry: Entry; isFirst: boolean; isNew: boolean } | null {
     const next = parseQuote(json);
     const entry = this.entries.get(next.symbol);
@@ -47,7 +50,7 @@ export class Quotes {
     return { entry, isFirst: before === null, isNew: before !== null && next.n > before.n };
   }
 
-  /** Only these are held any longer. */
+  /** Removes all symbols except these. */
   retain(symbols: ReadonlySet<string>): void {
     for (const symbol of this.entries.keys()) if (!symbols.has(symbol)) this.entries.delete(symbol);
   }

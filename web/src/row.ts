@@ -1,4 +1,4 @@
-// One row of the watchlist. Nothing of the document is touched unless its text changes.
+// One row of the watchlist. The document changes only if a text changes.
 
 import { type Column, COVERABLE, type Widths } from "./columns.ts";
 import { compact, signed } from "./decimal.ts";
@@ -6,20 +6,23 @@ import { direction, percentage, type Quote } from "./quote.ts";
 import type { Entry } from "./quotes.ts";
 
 const FLASH_MS = 320;
-/** Shown instead of a number for which its cell is too narrow; the whole of it is told where one points at it. */
+/** The text in place of a number that is too wide for its cell. The tooltip contains the number. */
 const TOO_WIDE_TEXT = "####";
 
-/** How much smaller a price may be written, then without its arrow, to be there at all; the style sheet says the same. */
+/**
+ * The scale of a price that is too wide otherwise. Such a price has no arrow. The style sheet uses
+ * the same scale.
+ */
 const SMALL_SCALE = 0.7;
 
-/** The columns as they are now. */
+/** The current layout of the columns. */
 export interface Layout {
   readonly widths: Widths;
-  /** What a column has for its text, in pixels. */
+  /** Returns the width for the text in a column, in pixels. */
   readonly room: (column: Column) => number;
-  /** How much a text takes of it. */
+  /** Returns the width of a text in a column, in pixels. */
   readonly text: (column: Column, text: string) => number;
-  /** What the arrow before a price takes. */
+  /** The width of the arrow before a price. */
   readonly arrow: number;
 }
 
@@ -53,12 +56,15 @@ export class Row {
     }
   }
 
-  /** The columns have changed: what is shown is to be fitted in anew. */
+  /** Marks all texts for a new layout, because the columns have changed. */
   refit(): void {
     this.shown = undefined;
   }
 
-  /** `size`: show the size of the last trade, no symbol here has a volume. */
+  /**
+   * Updates the texts. If `size` is set, the size of the last trade is shown, because no symbol has
+   * a volume.
+   */
   update(size: boolean, columns: Layout, now: number): void {
     const { quote, move, status } = this.entry;
     if (quote !== this.shown) {
@@ -79,7 +85,7 @@ export class Row {
     this.flash(now);
   }
 
-  /** Whether the flash is still on. */
+  /** Updates the flash. Returns whether the flash is still on. */
   flash(now: number): boolean {
     const on = this.entry.movedAt > 0 && now - this.entry.movedAt < FLASH_MS;
     setData(this.element, "flash", on ? (this.entry.move > 0 ? "up" : "down") : "");
@@ -91,10 +97,10 @@ export class Row {
     this.setText("age", quote ? formatAge(serverNow - quote.time) : "", true);
   }
 
-  /** A price that is longer than its column goes over the cells behind it, which this row then does without. */
+  /** Shows the price. If the price is longer than its column, the price covers the next cells. */
   private showPrice(text: string, columns: Layout): void {
     const needs = columns.text("price", text);
-    // Smaller is better than not at all.
+    // A small price has no arrow.
     const room = (scale: number): number => columns.room("price") + (scale < 1 ? columns.arrow : 0);
     const scale = [1, SMALL_SCALE].find((scale) => needs * scale <= room(scale) + coverableWidth(columns.widths));
     let missing = scale === undefined ? 0 : needs * scale - room(scale);
@@ -123,12 +129,12 @@ export class Row {
 
 type TextColumn = "price" | "change" | "percent" | "bid" | "ask" | "volume";
 
-/** The width of the cells over which a price may go. */
+/** Returns the width of the cells that a price can cover. */
 function coverableWidth(widths: Widths): number {
   return COVERABLE.reduce((sum, column) => sum + (widths.get(column) ?? 0), 0);
 }
 
-/** What the cells say, by the names of their columns. */
+/** Returns the texts of the cells, by column. */
 export function cellTexts(quote: Quote | null, size: boolean): Record<TextColumn, string> {
   return {
     price: quote?.price ?? "—",
@@ -148,7 +154,7 @@ export function formatAge(ms: number): string {
   return seconds < 172_800 ? `${Math.floor(seconds / 3_600)}h` : `${Math.floor(seconds / 86_400)}d`;
 }
 
-/** Sets a `data-` attribute; takes it off where there is nothing to say. */
+/** Sets a `data-` attribute, or removes it if the value is empty. */
 export function setData(element: HTMLElement, name: string, value: string): void {
   const before = element.dataset[name] ?? "";
   if (before === value) return;

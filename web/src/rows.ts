@@ -1,4 +1,4 @@
-// The watchlist's table. Only the rows in sight exist; all that is new is shown once a frame.
+// The table of the watchlist. Only visible rows exist. All changes are shown once per frame.
 
 import { serverNow } from "./clock.ts";
 import { COLUMNS } from "./columns.ts";
@@ -7,12 +7,12 @@ import type { Quotes } from "./quotes.ts";
 import { type Layout, Row } from "./row.ts";
 import { colour } from "./theme.ts";
 
-/** Rows beyond the edge that exist, so that scrolling shows no gap. */
+/** Number of rows outside of the visible area, so that scrolling shows no gaps. */
 const MARGIN_ROWS = 6;
-/** At most; in pixels. */
+/** Maximum width of a scroll bar. */
 const SCROLLBAR_PX = 12;
 const SPARKLINE_INTERVAL_MS = 500;
-/** Sparklines drawn in one frame: the rest waits for the next. */
+/** Maximum number of sparklines per frame. The next frame draws the others. */
 const MAX_SPARKLINES_PER_FRAME = 12;
 
 export class Rows {
@@ -32,7 +32,7 @@ export class Rows {
   private readonly measures: Measures;
   private columns: Layout = { room: () => Infinity, text: () => 0, arrow: 0, widths: new Map() };
   private colours = { up: "", down: "", flat: "" };
-  /** A row whose candles are not yet known has come into sight. */
+  /** Called when a row is created or receives its first price, to load its history. */
   onRowVisible: (symbol: string) => void = () => undefined;
 
   constructor(
@@ -65,13 +65,13 @@ export class Rows {
     this.layout();
   }
 
-  /** Something of this symbol is new. */
+  /** Marks the row of this symbol for an update. */
   invalidate(symbol: string): void {
     this.dirty.add(symbol);
     this.render();
   }
 
-  /** Its first price came: what was before that is worth asking for, if it is in sight. */
+  /** Requests the history of a symbol after its first price, if its row is visible. */
   requestHistory(symbol: string): void {
     if (this.rows.has(symbol)) this.onRowVisible(symbol);
   }
@@ -81,7 +81,7 @@ export class Rows {
     this.render();
   }
 
-  /** After a reset: the rows hold entries that are no more. */
+  /** Creates all rows again, because a reset has replaced their entries. */
   rebuild(): void {
     for (const row of this.rows.values()) row.element.remove();
     this.rows.clear();
@@ -94,7 +94,7 @@ export class Rows {
     this.layout();
   }
 
-  /** Brings a row into sight and the keyboard to it. */
+  /** Scrolls to a row and focuses it. */
   focus(symbol: string): void {
     const index = this.symbols.indexOf(symbol);
     if (index < 0) return;
@@ -109,13 +109,13 @@ export class Rows {
     this.rows.get(symbol)?.button.focus({ preventScroll: true });
   }
 
-  /** Before which place of the list a point of the screen lies. */
+  /** Returns the index in the list before which a point of the screen lies. */
   indexAt(clientY: number): number {
     const top = this.scroller.getBoundingClientRect().top + this.table.tHead!.offsetHeight;
     return Math.max(0, Math.min(this.symbols.length, Math.round((clientY - top + this.scroller.scrollTop) / this.rowHeight)));
   }
 
-  /** Where that place is, below the scroller's upper edge. */
+  /** Returns the position of this index, relative to the top of the scroller. */
   offsetOf(index: number): number {
     return index * this.rowHeight + this.table.tHead!.offsetHeight - this.scroller.scrollTop;
   }
@@ -148,7 +148,7 @@ export class Rows {
     if (head.textContent !== label) head.textContent = label;
   }
 
-  /** Takes in all texts; columns get narrower only with another list. */
+  /** Measures all texts. Columns become narrower only with another list. */
   private measure(): void {
     let grown = this.columns.widths.size === 0;
     for (const entry of this.quotes.values()) if (this.measures.add(entry, this.size)) grown = true;
@@ -161,7 +161,7 @@ export class Rows {
     this.layout();
   }
 
-  /** Gives the columns their widths, and leaves out those for which there is no room. */
+  /** Sets the widths of the columns, and leaves out columns if the width is too small. */
   private fit(): void {
     const { widths, tight, wanted, core } = this.measures.fit(this.scroller.clientWidth);
     const { measures } = this;
@@ -176,7 +176,7 @@ export class Rows {
     for (const column of COLUMNS) {
       this.table.querySelector<HTMLElement>(`col.${column}`)!.style.setProperty("width", `${widths.get(column) ?? 0}px`);
     }
-    // The panel beside the list gives it what it needs, within limits.
+    // The layout of the page gives the list this width, within limits.
     const { style } = document.documentElement;
     style.setProperty("--list", `${Math.ceil(wanted) + SCROLLBAR_PX}px`);
     style.setProperty("--list-core", `${Math.ceil(core) + SCROLLBAR_PX}px`);
@@ -205,7 +205,7 @@ export class Rows {
     if (again) this.render();
   }
 
-  /** Makes the rows in sight be there, in order; keeps those that are. */
+  /** Creates the visible rows in order, and keeps existing rows. */
   private updateWindow(): void {
     this.windowChanged = false;
     const { scrollTop, clientHeight } = this.scroller;
@@ -234,7 +234,7 @@ export class Rows {
     });
     setHeight(this.above, this.first * this.rowHeight);
     setHeight(this.below, (this.symbols.length - this.end) * this.rowHeight);
-    // A row that was moved in the document has lost the keyboard.
+    // A row loses the focus when the row moves in the document.
     if (focused instanceof HTMLElement && focused.isConnected && this.body.contains(focused)) focused.focus({ preventScroll: true });
   }
 

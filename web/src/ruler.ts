@@ -1,13 +1,13 @@
-// How wide a text is in an element's font, without laying it out.
+// Measures the width of a text in the font of an element, without a layout.
 
 export class Ruler {
   private readonly context = document.createElement("canvas").getContext("2d");
   private readonly known = [new Map<string, number>(), new Map<string, number>()] as const;
   private font = "";
-  /** The size of the font, in pixels. */
+  /** The font size, in pixels. */
   em = 13;
 
-  /** Takes the font of this element; whether it is another than before. */
+  /** Sets the font to the font of this element. Returns whether the font has changed. */
   setFont(element: Element): boolean {
     const { fontFamily, fontSize } = getComputedStyle(element);
     const font = `${fontSize} ${fontFamily}`;
@@ -18,7 +18,10 @@ export class Ruler {
     return true;
   }
 
-  /** In pixels; at most a little more than it is, since letters are taken one by one. */
+  /**
+   * Returns the width in pixels. Characters are measured separately, so the result may be a little
+   * too large.
+   */
   width(text: string, bold = false): number {
     let sum = 0;
     for (const character of text) sum += this.character(character, bold);
@@ -27,7 +30,7 @@ export class Ruler {
 
   private character(character: string, bold: boolean): number {
     const widths = this.known[bold ? 1 : 0];
-    // Digits are all as wide as the widest of them: the style sheet asks for that.
+    // All digits are as wide as the widest digit, because the style sheet selects tabular figures.
     const alike = character >= "0" && character <= "9" ? "0123456789" : character;
     let width = widths.get(alike);
     if (width === undefined) {

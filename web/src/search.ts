@@ -1,15 +1,15 @@
-// The search box: a combobox over the symbols on the market.
+// The search field: a combobox of the symbols on the market.
 
 import { type ListedSymbol, searchSymbols } from "./market.ts";
 
 const DEBOUNCE_MS = 120;
-/** What is asked for, to be ranked here. */
+/** Maximum number of symbols in a request. The page ranks them. */
 const MAX_CANDIDATES = 60;
 const MAX_RESULTS = 12;
 
 export interface Choices {
   has(symbol: string): boolean;
-  /** Takes names or patterns; what it says is shown below the box. */
+  /** Adds symbols or patterns. Returns the text for the note below the field. */
   choose(text: string): Promise<string>;
 }
 
@@ -77,7 +77,8 @@ export function enableSearch(input: HTMLInputElement, list: HTMLUListElement, no
       close();
     } else if (event.key === "Enter") {
       const typed = input.value.trim();
-      // What is typed in full is meant, else the first that was found.
+      // If the text is the full name of a symbol, select that symbol, or else the first symbol in
+      // the list.
       const exact = shown.find(({ symbol }) => symbol.toLowerCase() === typed.toLowerCase());
       const chosen = shown[active] ?? exact ?? shown[0];
       if (typed || chosen) void choose(chosen?.symbol ?? typed);
@@ -85,7 +86,7 @@ export function enableSearch(input: HTMLInputElement, list: HTMLUListElement, no
     event.preventDefault();
   });
   input.addEventListener("blur", close);
-  // Before the box loses the keyboard to the click, and the list closes.
+  // This event comes before the click removes the focus from the field and closes the list.
   list.addEventListener("pointerdown", (event) => {
     event.preventDefault();
     const index = [...list.children].indexOf((event.target as Element).closest("li")!);
@@ -100,7 +101,7 @@ export function enableSearch(input: HTMLInputElement, list: HTMLUListElement, no
   });
 }
 
-/** Names that begin with what was typed come first. */
+/** Sorts the symbols. Names that begin with the query come first. */
 function ranked(found: readonly ListedSymbol[], query: string): ListedSymbol[] {
   const text = query.toLowerCase();
   const rank = ({ symbol }: ListedSymbol): number => {

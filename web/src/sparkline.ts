@@ -1,11 +1,11 @@
-// The last five minutes of a symbol, as a line of a few pixels.
+// The last five minutes of a symbol as a line.
 
 import type { Candle } from "./market.ts";
 
 const STEP_MS = 1_000;
-/** The window, in steps. */
+/** Length of the window, in steps. */
 const WINDOW_STEPS = 300;
-/** The window's points, and the one they come from. */
+/** Number of points of the window, with the point before the first step. */
 const RING_STEPS = WINDOW_STEPS + 1;
 
 interface Point {
@@ -14,11 +14,14 @@ interface Point {
 }
 
 export class Track {
-  /** The last price of each second, that of the second `n` at `n % STEPS`; NaN where there was none. As large at the beginning as ever. */
+  /**
+   * The last price of each second, in a ring: second `n` is at `n % RING_STEPS`. NaN means no
+   * price. The size of the ring never changes.
+   */
   private readonly prices = new Float64Array(RING_STEPS).fill(NaN);
-  /** The newest second, counted from 1970; before there is any, -1. */
+  /** The newest second since 1970, or -1 without a price. */
   private newestStep = -1;
-  /** What the ring held last of all that it holds no more. */
+  /** The newest price that has left the ring. */
   private before = NaN;
   filled = false;
 
@@ -34,7 +37,7 @@ export class Track {
     this.prices[step % RING_STEPS] = value;
   }
 
-  /** What came before the page did, in order of time. */
+  /** Adds the candles from before the page was opened, in order of time. */
   backfill(candles: readonly Candle[]): void {
     const known = this.points()[0]?.time;
     if (known === undefined || !Number.isNaN(this.before)) return;
@@ -46,7 +49,7 @@ export class Track {
     }
   }
 
-  /** What the ring holds, in order of time. */
+  /** Returns the points in the ring, in order of time. */
   private points(): Point[] {
     const points: Point[] = [];
     for (let step = Math.max(0, this.newestStep - WINDOW_STEPS); step <= this.newestStep; step += 1) {
@@ -56,7 +59,10 @@ export class Track {
     return points;
   }
 
-  /** The line: from the price that the window began with, or, where the symbol is younger, from its first. */
+  /**
+   * Returns the line. It begins with the price at the start of the window, or with the first price
+   * of a younger symbol.
+   */
   line(now: number): Point[] {
     const start = now - WINDOW_STEPS * STEP_MS;
     const points = this.points();

@@ -1,4 +1,5 @@
-// The header: is the connection there, how late are prices, how many come, and how are the sources they come from.
+// The header: the state of the connection, the lag and the rate of prices, and the states of the
+// sources.
 
 import { byId } from "./element.ts";
 import { serverNow } from "./clock.ts";
@@ -7,7 +8,7 @@ import type { Connection, SourceStatus } from "./messages.ts";
 
 const STATUS_INTERVAL_MS = 10_000;
 const GAUGE_INTERVAL_MS = 500;
-/** Lag is the middle one of the last so many. */
+/** Maximum number of lag samples. The lag is their median. */
 const MAX_LAG_SAMPLES = 41;
 
 const STATE_TEXTS = { connecting: "Connecting", live: "Live", lost: "Reconnecting" } as const;
@@ -47,7 +48,7 @@ export class StatusBar {
     this.showSources();
   }
 
-  /** Ticks have come in, the newest of them so old. */
+  /** Counts new ticks. `newest` is the time of the newest tick. */
   addTicks(count: number, newest: number): void {
     this.counted += count;
     if (newest === 0) return;
@@ -58,7 +59,7 @@ export class StatusBar {
 
   sourceStatus({ source, state, reason }: SourceStatus): void {
     const before = this.sources.get(source);
-    // A heartbeat has no reasons: what was said before holds while the state does.
+    // A heartbeat has no reasons. The earlier reason is valid while the state stays the same.
     const why = reason || (before?.state === state ? before.reason : "");
     if (before?.state === state && before.reason === why) return;
     this.requestStatus();
@@ -85,7 +86,7 @@ export class StatusBar {
 
   private showSources(): void {
     const items = [...this.sources].map(([name, status]) => {
-      // Without a connection nobody knows.
+      // Without a connection, the state of a source is unknown.
       const { state, reason } = this.state === "lost" ? { state: "unknown", reason: "" } : status;
       const item = document.createElement("li");
       item.dataset["state"] = state;

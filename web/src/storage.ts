@@ -1,4 +1,5 @@
-// What the browser keeps for this page. Some are told to keep nothing, and then even asking is an error.
+// The browser's storage for this page. If the user has disabled storage, even reading throws an
+// error.
 
 import { basePath } from "./base.ts";
 
@@ -16,6 +17,6 @@ export function set(key: string, text: string): void {
   try {
     localStorage.setItem(storageKey(key), text);
   } catch {
-    // Then it is forgotten with the page.
+    // Without storage, the value is lost when the page closes.
   }
 }

@@ -1,14 +1,14 @@
-// The one stream to the server: opens it, keeps it subscribed to what is wanted by PATCH, and brings it back.
+// The stream to the server. Opens the stream, updates its subscription with PATCH, and reconnects.
 
 import { routeUrl } from "./base.ts";
 import type { Connection, SourceStatus, SymbolStatus } from "./messages.ts";
 import type { SymbolState } from "./quote.ts";
 
-/** Who is told what the stream says. */
+/** Receiver of the events of the stream. */
 export interface StreamListener {
   tick(symbol: string, json: string): void;
   connection(connection: Connection): void;
-  /** What follows says first which states are not as they should be; all others are well. */
+  /** Called when a stream opens. All symbols are live unless a following status says otherwise. */
   opened(): void;
   started(): void;
   reset(): void;
@@ -20,7 +20,10 @@ export interface StreamListener {
 }
 
 const HEARTBEAT_INTERVAL_S = 5;
-/** Silence after which the connection is dead, whatever the system believes. */
+/**
+ * Maximum silence. A longer silence means that the connection is dead, even if the browser reports
+ * it as open.
+ */
 const SILENCE_TIMEOUT_MS = HEARTBEAT_INTERVAL_S * 2_000 + 4_000;
 const MAX_RETRY_DELAY_MS = 15_000;
 const SYMBOL_PREFIX = '{"symbol":"';
@@ -28,12 +31,15 @@ const SYMBOL_PREFIX = '{"symbol":"';
 export class Stream {
   private source: EventSource | null = null;
   private wanted: ReadonlySet<string> = new Set();
-  /** What the server has been told, by the address or by PATCH; null: not known, the whole list is to be sent. */
+  /**
+   * The subscription that the server knows, from the address or a PATCH. If `null`, the next PATCH
+   * sends the whole list.
+   */
   private acknowledged: ReadonlySet<string> | null = null;
-  /** What the address of the stream says. */
+  /** The symbols in the address of the stream. */
   private urlSymbols: ReadonlySet<string> = new Set();
   private streamName = "";
-  /** Another stream was opened from the beginning: what is held is to be forgotten as its first event comes. */
+  /** Whether a new stream was opened without a cursor. Its first event resets the listener. */
   private resetPending = false;
   private openedBefore = false;
   private patching = false;
@@ -41,14 +47,14 @@ export class Stream {
   private lastEventAt = 0;
   private retryTimer = 0;
   private closeReason = "";
-  /** How long the server asked to be left alone. */
+  /** Minimum retry delay that the server has requested. */
   private retryAfterMs = 0;
 
   constructor(private readonly listener: StreamListener) {
     setInterval(() => this.checkSilence(), 2_000);
   }
 
-  /** From now on these symbols. */
+  /** Sets the subscription to these symbols. */
   subscribe(symbols: ReadonlySet<string>): void {
     this.wanted = symbols;
     if (this.source) void this.patch();
@@ -79,7 +85,7 @@ export class Stream {
       source.addEventListener(event, (message) => {
         if (source !== this.source) return;
         this.lastEventAt = Date.now();
-        // A server that only says goodbye tells nothing that could take the place of what is held.
+        // A `bye` contains no prices that could replace the present ones.
         if (this.resetPending && event !== "bye") {
           this.resetPending = false;
           this.listener.reset();
@@ -112,8 +118,9 @@ export class Stream {
       this.failures += 1;
       this.streamName = "";
       this.report("lost", this.closeReason);
-      // A browser comes back by itself, with a cursor, except from an answer that was no stream. But it asks for what
-      // the address says: where that is no longer what is wanted, nobody would say what became of the rest meanwhile.
+      // A browser reconnects automatically with a cursor, unless the response is not a stream. But
+      // it uses the old address. If the subscription has changed, a new stream is opened, because
+      // the old one would miss events of the other symbols.
       if (source.readyState === EventSource.CLOSED || !this.urlMatchesWanted()) this.reopen();
     });
   }
@@ -141,7 +148,7 @@ export class Stream {
     else if (status.source !== undefined) this.listener.sourceStatus({ source: status.source, state, reason, since });
   }
 
-  /** Tells the server what has changed of what is wanted; one request at a time. */
+  /** Sends the changes of the subscription to the server, one request at a time. */
   private async patch(): Promise<void> {
     if (this.patching || this.streamName === "") return;
     const { wanted, acknowledged, streamName: name } = this;
@@ -158,7 +165,7 @@ export class Stream {
       status = answer.status;
       if (!answer.ok && status !== 404) this.listener.problem(await detail(answer));
     } catch {
-      // No answer: whether it was heard is not known.
+      // Without a response, it is unknown whether the server has received the request.
     }
     this.patching = false;
     if (name !== this.streamName) return void this.patch();
@@ -168,7 +175,7 @@ export class Stream {
       setTimeout(() => void this.patch(), 1_000);
       return;
     }
-    // What was refused is not asked for again until the list changes.
+    // A refused symbol is not requested again until the list changes.
     this.acknowledged = wanted;
     void this.patch();
   }
@@ -203,7 +210,7 @@ interface StatusEvent {
   since: number;
 }
 
-/** The symbol, without taking the rest apart: this is done for every tick. */
+/** Returns the symbol of a tick. Every tick needs this, so the rest of the JSON is not parsed. */
 function symbolOf(json: string): string {
   if (json.startsWith(SYMBOL_PREFIX)) return json.slice(SYMBOL_PREFIX.length, json.indexOf('"', SYMBOL_PREFIX.length));
   return (JSON.parse(json) as { symbol: string }).symbol;

@@ -1,4 +1,4 @@
-// Light or dark: as the system says, or as was chosen here.
+// The theme, light or dark: the system's theme, or the user's choice on this page.
 
 import * as storage from "./storage.ts";
 
@@ -12,10 +12,10 @@ export function currentTheme(): Theme {
   return chosen === "light" || chosen === "dark" ? chosen : systemDark.matches ? "dark" : "light";
 }
 
-/** The value of one of the style sheet's colours in the theme that is on. */
+/** Returns the value of a colour of the style sheet in the current theme. */
 export function colour(name: string): string {
   const probe = document.createElement("span");
-  // Where people force their colours, those of the style sheet are theirs already.
+  // If the user forces colours, the style sheet already contains them.
   probe.style.setProperty("forced-color-adjust", "none");
   probe.style.setProperty("color", `var(--${name})`);
   document.body.append(probe);
@@ -24,7 +24,7 @@ export function colour(name: string): string {
   return color;
 }
 
-/** `changed` is called after every turn. */
+/** Enables the button. `onChange` is called after each change of the theme. */
 export function enableThemeSwitch(button: HTMLButtonElement, onChange: () => void): void {
   const chosen = storage.get(STORAGE_KEY);
   if (chosen === "light" || chosen === "dark") document.documentElement.dataset["theme"] = chosen;

@@ -1,19 +1,19 @@
-// What a ticker's attributes ask for. What the server would refuse is left out and named: the stream is shared with
-// the other tickers of the page, and is refused as a whole.
+// Parses the attributes of a ticker. Invalid entries are left out and reported. All tickers of a
+// page share a stream, and one invalid entry would make the server refuse the whole stream.
 
 import { isEntry } from "./quote.ts";
 import { MAX_PATTERNS } from "./ticker-stream.ts";
 
-/** Shown at most: a pattern may stand for a whole market. */
+/** Maximum number of shown symbols. A pattern may match a whole market. */
 export const MAX_SYMBOLS = 200;
-/** Faults that are named one by one. */
+/** Maximum number of invalid entries that the message names. */
 const MAX_NAMED_FAULTS = 5;
 const DEFAULT_RATE = "2";
 
 export interface TickerRequest {
   readonly symbols: readonly string[];
   readonly rate: string;
-  /** What is wrong; empty where nothing is. */
+  /** Description of all errors, or an empty string. */
   readonly faults: string;
 }
 

@@ -1,8 +1,8 @@
-// One stream for all tickers of a page that name the same server and rate.
+// One stream for all tickers of a page with the same server and rate.
 
 import { parseQuote, patternToRegExp, type Quote } from "./quote.ts";
 
-/** A ticker, as the stream sees it. */
+/** A ticker as receiver of the events of the stream. */
 export interface TickerListener {
   readonly symbols: readonly string[];
   tick(quote: Quote): void;
@@ -10,25 +10,25 @@ export interface TickerListener {
   gone(symbol: string): void;
   reset(): void;
   connection(state: "connecting" | "live" | "lost"): void;
-  /** Whether the server makes its prices up. */
+  /** Called when it is known whether the server simulates its prices. */
   simulated(simulated: boolean): void;
-  /** What follows says first which states are not as they should be; all others are well. */
+  /** Called when a stream opens. All symbols are live unless a following status says otherwise. */
   opened(): void;
 }
 
 const HEARTBEAT_INTERVAL_S = 5;
 const SILENCE_TIMEOUT_MS = HEARTBEAT_INTERVAL_S * 2_000 + 4_000;
-/** Elements come and go many at once, as a page is built. */
+/** Delay before a stream opens, because a page often adds or removes many elements at once. */
 const OPEN_DELAY_MS = 30;
 const MAX_RETRY_DELAY_MS = 15_000;
 
 const streams = new Map<string, TickerStream>();
 
-/** The server refuses a stream of more entries, or more patterns among them. */
+/** Maximum numbers of entries and of patterns in a stream. The server refuses more. */
 const MAX_ENTRIES = 1_000;
 export const MAX_PATTERNS = 100;
 
-/** Reads from `server`; what is returned ends that. */
+/** Subscribes to a stream of `server`. Returns the function that ends the subscription. */
 export function subscribe(server: string, rate: string, listener: TickerListener): () => void {
   for (let number = 1; ; number += 1) {
     const key = `${rate} ${server} ${number}`;
@@ -48,21 +48,21 @@ class TickerStream {
   private readonly silenceTimer = setInterval(() => this.checkSilence(), 2_000);
   private lastEventAt = 0;
   private failures = 0;
-  /** Whether the server makes its prices up, once it has been asked. */
+  /** Whether the server simulates its prices, after the first request. */
   private simulated: Promise<boolean | undefined> | null = null;
-  /** Opened again without a cursor: what is shown is to be forgotten as the first event comes. */
+  /** Whether a new stream was opened without a cursor. Its first event resets the listeners. */
   private resetPending = false;
 
   constructor(private readonly server: string, private readonly rate: string, private readonly onEnd: () => void) {}
 
-  /** Whether the server would still take all that is asked for. */
+  /** Returns whether the server would accept the entries of all listeners and of this one. */
   hasRoom(listener: TickerListener): boolean {
     const all = this.symbols(listener);
     return this.listeners.size === 0
       || (all.length <= MAX_ENTRIES && all.filter((symbol) => symbol.includes("*")).length <= MAX_PATTERNS);
   }
 
-  /** What is asked for, each once. */
+  /** Returns the entries of all listeners without duplicates. */
   private symbols(...more: TickerListener[]): string[] {
     return [...new Set([...this.listeners.keys(), ...more].flatMap((listener) => listener.symbols))].sort();
   }
@@ -94,7 +94,8 @@ class TickerStream {
     }
     const query = new URLSearchParams({ symbols: symbols.join(","), rate: this.rate, heartbeat: String(HEARTBEAT_INTERVAL_S) });
     const address = `${this.server}/v1/stream?${query}`;
-    // Also where the address is the same: whoever came is to be given the newest.
+    // Opens a new stream even if the address is the same, so that a new listener receives the
+    // newest prices.
     this.close();
     this.resetPending = force;
     this.listen(new EventSource(address));
@@ -134,7 +135,8 @@ class TickerStream {
     on("status", (data) => {
       const { symbol, state, reason = "" } = JSON.parse(data) as { symbol?: string; state: string; reason?: string };
       if (symbol !== undefined) return this.broadcastSymbol(symbol, (listener) => listener.state(symbol, state, reason));
-      // A source has come, gone or turned: what is simulated may be another matter.
+      // A source was added or removed, or its state changed. Whether prices are simulated may have
+      // changed too.
       this.simulated = null;
       void this.updateSimulated();
     });
@@ -144,7 +146,10 @@ class TickerStream {
     });
   }
 
-  /** Asks, once for all readers, whether prices are made up. What is not known is asked again. */
+  /**
+   * Asks the server once for all listeners whether prices are simulated. If the answer is unknown,
+   * the next call asks again.
+   */
   private async updateSimulated(): Promise<void> {
     this.simulated ??= fetchSimulated(this.server);
     const said = await this.simulated;
@@ -169,7 +174,7 @@ class TickerStream {
     for (const listener of this.listeners.keys()) act(listener);
   }
 
-  /** Those that show this symbol. */
+  /** Calls the listeners of this symbol. */
   private broadcastSymbol(symbol: string, act: (listener: TickerListener) => void): void {
     for (const [listener, wants] of this.listeners) if (wants(symbol)) act(listener);
   }

@@ -1,4 +1,4 @@
-// How the ticker looks. Pages may set the --tickcast-… properties on the element.
+// The style of the ticker. Pages can set the --tickcast-… properties on the element.
 
 export const STYLE = `
 :host { display: block; color-scheme: light dark; font: 13px/1.4 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Liberation Sans", sans-serif; font-variant-numeric: tabular-nums; color: var(--tickcast-text, light-dark(#16202c, #dde3ea)); }

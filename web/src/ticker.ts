@@ -1,4 +1,5 @@
-// <tickcast-ticker symbols="AAPL,BTC*" theme="light|dark|auto" rate="2" server="https://…">: live prices in any page.
+// <tickcast-ticker symbols="AAPL,BTC*" theme="light|dark|auto" rate="2" server="https://…">: live
+// prices in any page.
 
 import { signed } from "./decimal.ts";
 import { direction, percentage, type Quote } from "./quote.ts";
@@ -6,10 +7,16 @@ import { STYLE } from "./ticker-style.ts";
 import { MAX_SYMBOLS, parseRequest } from "./ticker-request.ts";
 import { subscribe, type TickerListener } from "./ticker-stream.ts";
 
-/** Where this script came from, which is a tickcast server unless told otherwise. Known only while it runs. */
+/**
+ * The server of this script, which is the default server. The address is known only while the
+ * script runs.
+ */
 const DEFAULT_SERVER = scriptFolder();
 const FLASH_MS = 320;
-/** Digits of a number that makes all cells wider: it is shown in one piece where there is room for it at all. */
+/**
+ * Minimum number of digits of a long number. A long number makes all cells wider, so that it fits
+ * into one line.
+ */
 const LONG_NUMBER_CHARS = 16;
 
 const sheet = new CSSStyleSheet();
@@ -19,9 +26,9 @@ class Ticker extends HTMLElement implements TickerListener {
   static readonly observedAttributes = ["symbols", "rate", "server"];
 
   symbols: readonly string[] = [];
-  /** What is wrong with the attributes; shown as long as they stay. */
+  /** The errors in the attributes. */
   private faults = "";
-  /** Says so where the server simulates prices. */
+  /** A text if the server simulates prices. */
   private origin = "";
   private readonly items = new Map<string, Item>();
   private readonly list = document.createElement("ul");
@@ -49,7 +56,7 @@ class Ticker extends HTMLElement implements TickerListener {
 
   attributeChangedCallback(_name: string, before: string | null, after: string | null): void {
     if (before === after || !this.isConnected || this.queued) return;
-    // Several attributes are set in a row as a rule.
+    // Pages usually set several attributes in a row.
     this.queued = true;
     queueMicrotask(() => {
       this.queued = false;
@@ -112,7 +119,10 @@ class Ticker extends HTMLElement implements TickerListener {
     for (const item of this.items.values()) item.state("live", "");
   }
 
-  /** In the order in which symbols are named; those of a pattern as they come. */
+  /**
+   * Returns the item of a symbol. Items have the order of the attribute; the matches of a pattern
+   * have the order of arrival.
+   */
   private item(symbol: string): Item | undefined {
     let item = this.items.get(symbol);
     if (item || this.items.size >= MAX_SYMBOLS) return item;
@@ -130,7 +140,7 @@ class Item {
   private readonly change = span("change");
   private readonly status = span("state");
   private value = NaN;
-  /** Taken off the market: the next tick brings it back. */
+  /** Whether the symbol was removed from the market. The next tick ends this state. */
   private removed = false;
   private timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -187,10 +197,10 @@ function span(name: string): HTMLSpanElement {
   return element;
 }
 
-/** The script's own folder: a server may be below a path. */
+/** Returns the folder of this script, because a server may be below a path. */
 function scriptFolder(): string {
   const own = document.currentScript as HTMLScriptElement | null;
-  // A module does not know its element; it is the one of this name.
+  // A module cannot access its own element, so this searches by name.
   const named = [...document.scripts].find(({ src }) => src && new URL(src).pathname.endsWith("/tickcast.js"));
   const source = own?.src || named?.src;
   return source ? new URL(".", source).href : location.origin;

@@ -1,4 +1,5 @@
-// Which symbols are watched, in which order: kept in the address, to share and to go back to, and in the browser.
+// The watched symbols and their order. The address and the browser's storage contain the list, to
+// share and to restore it.
 
 import * as storage from "./storage.ts";
 import { expandPattern, searchSymbols } from "./market.ts";
@@ -21,7 +22,10 @@ export class Watchlist {
     return this.list.includes(symbol);
   }
 
-  /** From the address, else from last time, else the first there are on the market; false while there are none. */
+  /**
+   * Restores the list from the address, the storage, or the market's first symbols, in this order.
+   * Returns false if the market has no symbols.
+   */
   async restore(): Promise<boolean> {
     const address = new URLSearchParams(location.search).get("symbols");
     const list = address ?? storage.get(STORAGE_KEY);
@@ -33,7 +37,7 @@ export class Watchlist {
     return list !== null || this.list.length > 0;
   }
 
-  /** Adds names and what patterns stand for; those that are added. */
+  /** Adds symbols and the matches of patterns. Returns the added symbols. */
   async add(text: string): Promise<readonly string[]> {
     const fresh = (await resolveEntries(text)).filter((symbol) => !this.has(symbol)).slice(0, MAX_SYMBOLS - this.list.length);
     if (fresh.length > 0) this.replace([...this.list, ...fresh], true);
@@ -44,7 +48,7 @@ export class Watchlist {
     this.replace(this.list.filter((other) => other !== symbol), true);
   }
 
-  /** Puts a symbol at a place of the list as it is without it. */
+  /** Moves a symbol to an index of the list without that symbol. */
   move(symbol: string, to: number): void {
     const others = this.list.filter((other) => other !== symbol);
     others.splice(Math.max(0, Math.min(to, others.length)), 0, symbol);
@@ -58,7 +62,8 @@ export class Watchlist {
       storage.set(STORAGE_KEY, text);
       const address = new URL(location.href);
       address.searchParams.delete("symbols");
-      // The list is written plainly: these characters are allowed in a query, and it is read by people.
+      // The address contains these characters unescaped, because a query allows them and people
+      // read the address.
       const rest = address.search ? `${address.search}&` : "?";
       const query = this.list.map((symbol) => encodeURIComponent(symbol).replaceAll("%2F", "/").replaceAll("%3A", ":")).join(",");
       history.replaceState(null, "", `${address.pathname}${rest}symbols=${query}${address.hash}`);

@@ -1,10 +1,11 @@
-// The worker that all tabs share: one stream for all of them.
+// The worker that all tabs share, with one stream for all tabs.
 
 import { Hub } from "./hub.ts";
 import type { HubMessage } from "./messages.ts";
 
 const scope = globalThis as unknown as { onconnect: (event: MessageEvent) => void };
-// Some browsers have shared workers without EventSource in them; a page that hears no hello does without the worker.
+// Some browsers have shared workers without EventSource. A page that receives no `hello` uses a hub
+// of its own.
 const hub = typeof EventSource === "undefined" ? null : new Hub();
 
 scope.onconnect = (event) => {

@@ -1,14 +1,16 @@
-// The dashboard, and the widget on a page of another origin, while sources fall silent and the server goes away.
+// Tests the dashboard, and the widget on a page of another origin, while sources become silent and
+// the server stops.
 //
 //     cd WHERE-PLAYWRIGHT-CORE-IS && node …/web/test/bad-times.mjs http://127.0.0.1:8080 /usr/bin/chromium
 //
-// Is told what to wait for, a line each, and answers "ok" once it is so; after "end" it says what it saw all along:
+// Reads from standard input what to wait for, one line each, and prints "ok" when the condition is
+// true. After "end", prints everything that the pages have shown:
 //
-//     price SYMBOL TEXT    both show this price
-//     state SYMBOL STATE   both say this of the symbol; "live": they say nothing
-//     fresh SYMBOL STATE   so does a page that is opened now
-//     panel TEXT STATE     the dashboard's panel shows this price, of its first symbol, and says this of it
-//     connection STATE     both say how their connection is
+//     price SYMBOL TEXT    both pages show this price
+//     state SYMBOL STATE   both pages show this state of the symbol (nothing if "live")
+//     fresh SYMBOL STATE   a newly opened page shows this state of the symbol
+//     panel TEXT STATE     the dashboard's panel shows this price and state of its first symbol
+//     connection STATE     both pages show this state of their connection
 
 import { createServer } from "node:http";
 import { createInterface } from "node:readline";
@@ -32,7 +34,7 @@ async function open(address) {
   const page = await context.newPage();
   page.on("pageerror", (error) => complaints.push(String(error)));
   page.on("console", (message) => {
-    // A browser says so by itself when a server is not there.
+    // The browser itself reports that a server is not reachable.
     const absent = /ERR_(CONNECTION|INCOMPLETE|EMPTY|NETWORK)/.test(message.text());
     if (["error", "warning"].includes(message.type()) && !absent) complaints.push(message.text());
   });
@@ -43,7 +45,7 @@ async function open(address) {
 const dashboard = await open(`${base}/?symbols=A,B`);
 const widget = await open(`http://127.0.0.1:${elsewhere.address().port}/`);
 
-// Whatever is shown as a price, for however short.
+// Records every shown price, even if it is visible for a short time only.
 await dashboard.evaluate(() => {
   window.shown = new Set();
   const note = () => document.querySelectorAll('#watchlist tr[data-symbol="A"] td.price').forEach((cell) => window.shown.add(cell.textContent));
@@ -74,13 +76,13 @@ const waits = {
     await inRow(dashboard, ([text, state]) => {
       const { dataset } = document.querySelector("#instrument");
       const [price, word, age] = ["price", "state", "age"].map((part) => document.querySelector(`#big-${part}`).textContent);
-      // A price is never without its age, nor an age without a price.
+      // A price always has an age, and an age always has a price.
       const aged = price === "—" ? age === "" : /^(<1s|\d+[smhd])$/.test(age);
       return price === text && (dataset.state ?? "live") === state && (word !== "") === (state !== "live") && aged;
     }, text, state);
   },
   fresh: async (symbol, state) => {
-    // Not by the tabs' shared stream: one that is opened now.
+    // A new context does not use the tabs' shared stream.
     const other = await browser.newContext();
     const page = await other.newPage();
     await page.goto(`${base}/?symbols=${symbol}`);
@@ -94,7 +96,7 @@ const waits = {
   },
 };
 
-/** What both show, for whoever looks for why a wait was in vain. */
+/** Returns the content of both pages, to explain a failed wait. */
 async function shownNow() {
   const rows = await dashboard.$$eval("tr[data-symbol], #connection", (rows) => rows.map((row) => `${row.textContent.trim()} ${JSON.stringify(row.dataset)}`));
   const items = await widget.evaluate(`${items}.map((item) => item.textContent + " " + JSON.stringify(item.dataset))`);
@@ -118,5 +120,5 @@ const shown = await dashboard.evaluate(() => [...window.shown].sort());
 console.log(JSON.stringify({ rows, shown, complaints }));
 await browser.close();
 elsewhere.close();
-// Whoever asks may hold on to its end.
+// The parent process may keep its end of the pipe open.
 process.stdin.destroy();

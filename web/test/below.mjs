@@ -1,14 +1,14 @@
-// A proxy that serves a server below a path, and nothing beside it: what asks for the root of the host is found out.
+// A proxy that serves a server below a path only. Requests to the root of the host are recorded.
 
 import { createServer, request } from "node:http";
 
-/** Serves `server` below `/market/`; what else was asked for is in `strays`. */
+/** Serves `server` below `/market/`. `strays` contains the paths of all other requests. */
 export async function below(server) {
   const { hostname, port } = new URL(server);
   const strays = [];
   const proxy = createServer((asked, answer) => {
     if (!asked.url.startsWith("/market/")) {
-      // Browsers ask for this of their own accord.
+      // Browsers request this file automatically.
       if (asked.url !== "/favicon.ico") strays.push(asked.url);
       return answer.writeHead(404).end();
     }

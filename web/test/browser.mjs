@@ -1,12 +1,12 @@
-// The browser that the scripts here drive. playwright-core is looked for from the working directory.
+// Starts the browser of the scripts here. playwright-core is loaded from the working directory.
 
 import { createRequire } from "node:module";
 import { join } from "node:path";
 
-/** Finds packages where the scripts are started. */
+/** Loads packages from the working directory of the script. */
 export const require = createRequire(join(process.cwd(), "package.json"));
 
-/** Starts it, without what it would ask of others by itself. */
+/** Starts the browser without its own background requests. */
 export function launch(executablePath) {
   return require("playwright-core").chromium.launch({
     executablePath,

@@ -1,11 +1,11 @@
-// The dashboard in a real browser, against a server that is there.
+// Tests the dashboard in a real browser, with a running server.
 //
 //     cd WHERE-PLAYWRIGHT-CORE-IS && node …/web/test/dashboard.mjs http://127.0.0.1:8080 /usr/bin/chromium [below]
 //
-// With the last word it is put below a path, behind a proxy that takes the path off.
+// With "below", a proxy serves the dashboard below a path and removes that path.
 //
-// playwright-core (and axe-core, where it is there) are looked for from the working directory. Prints one line a check;
-// ends with 1 where one failed.
+// playwright-core (and axe-core, if installed) are loaded from the working directory. Prints one
+// line per check. Exits with status 1 if a check failed.
 
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -40,7 +40,7 @@ async function until(what, milliseconds, test) {
 
 const get = async (path) => (await fetch(base + path)).json();
 const streams = async () => (await get("/v1/status")).streams;
-// Every "tick" event of one symbol changes the text sooner or later; some of 25 symbols do within a second.
+// Within a second, some of 25 symbols receive a tick that changes their text.
 const prices = (page) => page.$$eval("#watchlist tr[data-symbol] td.price", (cells) => cells.map((cell) => cell.textContent));
 const live = (page) => page.waitForSelector('#connection[data-state="live"]', { timeout: 15_000 });
 
@@ -71,7 +71,7 @@ try {
   await live(page);
   await page.waitForSelector("#watchlist tr[data-symbol]");
 
-  // Prices move, and are the server's own digits.
+  // Prices change, and have the digits of the server.
   await until("prices are there", 5_000, async () => (await prices(page)).every((text) => text !== "—"));
   const first = await prices(page);
   const moved = await until("prices move", 5_000, async () => (await prices(page)).some((text, at) => text !== first[at]));
@@ -82,7 +82,7 @@ try {
       const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", { willReadFrequently: true });
       copy.drawImage(canvas, 0, 0);
       const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);
-      // Every column of a line from edge to edge holds something.
+      // Every column of pixels of a full line contains a pixel.
       const columns = new Set();
       for (let at = 3; at < data.length; at += 4) if (data[at] > 0) columns.add(((at - 3) / 4) % canvas.width);
       return columns.size >= canvas.width * 0.9;
@@ -100,7 +100,7 @@ try {
   check("lag is told", Boolean(lag), lag);
   check("sources are told", (await page.$$("#sources li[data-state]")).length > 0);
 
-  // A symbol comes and goes over the stream that is there.
+  // A symbol is added and removed on the existing stream.
   const stream = await page.getAttribute("#connection", "data-stream");
   const { symbols } = await get("/v1/symbols?limit=1000");
   const shown = new Set(await page.evaluate(() => new URLSearchParams(location.search).get("symbols")?.split(",") ?? []));
@@ -117,7 +117,7 @@ try {
   await page.click(`${row} button.remove`);
   await page.waitForSelector(row, { state: "detached" });
   check("a removed symbol is gone", (await page.$(row)) === null);
-  // Changes go one after the other: when this one is done, so is the one before.
+  // Changes are processed in order: when this change is complete, the previous one is complete too.
   await page.fill("#search", fresh);
   await page.waitForSelector("#found li");
   await page.keyboard.press("Enter");
@@ -127,7 +127,7 @@ try {
   check("it is still the same stream", (await page.getAttribute("#connection", "data-stream")) === stream);
   check("there is one stream", (await streams()) - before === 1, (await streams()) - before);
 
-  // The keyboard alone.
+  // Tests the keyboard without a pointer.
   const order = () => page.$$eval("#watchlist tr[data-symbol]", (rows) => rows.map((each) => each.dataset.symbol));
   const [one, two] = await order();
   await page.focus(`#watchlist tr[data-symbol="${one}"] button.name`);
@@ -137,12 +137,12 @@ try {
   await page.keyboard.press("ArrowUp");
   check("Up selects the row above", (await page.getAttribute("#chart", "data-symbol")) === two);
 
-  // The seam between what was fetched and what was streamed.
+  // Tests that fetched candles and streamed ticks fit together without a gap.
   for (const interval of ["1s", "1m"]) {
     await page.click(`#intervals button[value="${interval}"]`);
     await page.waitForSelector(`#chart[data-interval="${interval}"]`);
     const symbol = await page.getAttribute("#chart", "data-symbol");
-    // What was fetched, and then at least one tick more.
+    // Waits for the fetched candle, then for at least one more tick.
     const fetched = await page.waitForFunction(() => window.tickcastLastCandle && JSON.stringify(window.tickcastLastCandle));
     await page.waitForFunction((before) => JSON.stringify(window.tickcastLastCandle) !== before, await fetched.jsonValue());
     let theirs;
@@ -155,7 +155,8 @@ try {
     check(`the last ${interval} candle is the server's`, Boolean(same), JSON.stringify(ours));
   }
 
-  // Six tabs over one connection. Browsers open six to a host over HTTP/1.1: six streams would leave none for the rest.
+  // Tests six tabs over one connection. Over HTTP/1.1, browsers open six connections per host: six
+  // streams would block all other requests.
   const tabs = [page];
   for (let count = 1; count < 6; count += 1) tabs.push(await open(context, "/?symbols=" + symbols.slice(count, count + 8).map(({ symbol }) => encodeURIComponent(symbol)).join(",")));
   for (const tab of tabs) {
@@ -169,7 +170,7 @@ try {
   check("six tabs share a stream", (await streams()) - before === 1, (await streams()) - before);
   for (const tab of tabs.slice(1)) await tab.close();
 
-  // The widget in its frame.
+  // Tests the widget in its iframe.
   const frame = await open(context, "/embed?symbols=" + encodeURIComponent(symbols.slice(0, 4).map(({ symbol }) => symbol).join(",")) + "&theme=light");
   const items = await until("the embedded ticker has prices", 5_000, () =>
     frame.evaluate(() => [...document.querySelector("tickcast-ticker").shadowRoot.querySelectorAll("li .price")].filter((each) => each.textContent !== "—").length === 4));
@@ -178,7 +179,7 @@ try {
     frame.evaluate(() => document.querySelector("tickcast-ticker").shadowRoot.querySelector("p").textContent === "Simulated prices"));
   check("the embedded ticker says that they are simulated", told === true);
 
-  // The page in the guide for pages, word for word, on a page of another origin.
+  // Tests the example of docs/pages.md, unchanged, on a page of another origin.
   const guide = readFileSync(new URL("../../docs/pages.md", import.meta.url), "utf8");
   const tenLines = /```html\n([^]*?)```/.exec(guide)[1].replaceAll("http://localhost:8080", base);
   const guided = await context.newPage();
@@ -188,7 +189,7 @@ try {
     (await guided.$$eval("b", (each) => each.filter(({ textContent }) => /\d/.test(textContent)).length)) === 2);
   check("the guide's page shows prices", Boolean(shows));
 
-  // Its address is one of the page's own host.
+  // The example uses a relative address, so the host is added.
   const hook = /```jsx\n([^]*?)```/.exec(guide)[1].replace("/v1/stream", `${base}/v1/stream`);
   const react = await context.newPage();
   watch(react);
@@ -215,7 +216,7 @@ try {
   check("and others later", Boolean(await until("and others later", 5_000, () => hooked(/^AAPL \d.* BTC-USD \d/))));
   await react.close();
 
-  // The routes, as this server describes them.
+  // Tests the page of the routes against the OpenAPI document of this server.
   const docs = await open(context, "/docs");
   await docs.waitForSelector("#get-v1-prices");
   const { paths } = await get("/openapi.json");
@@ -234,7 +235,7 @@ try {
   check("a tick stays a line", /^200\n(\{"symbol":[^\n]*\}\n)+/.test(ticks), ticks.slice(0, 80));
   check("an answer is laid out", /^200\n\{\n  "cursor": "[^"]+",\n  "prices": \[\n    \{\n      "symbol": /.test(laidOut), laidOut.slice(0, 80));
 
-  // Accessibility, in both themes, on a desk and on a phone.
+  // Tests accessibility in both themes, on a desktop and on a phone.
   let axe;
   try {
     axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");

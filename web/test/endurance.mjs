@@ -1,13 +1,17 @@
-// Whether the dashboard's memory is flat while many prices move fast: symbols and rate as the server has them.
+// Tests that the dashboard's memory is bounded while many prices change. The server sets the
+// symbols and the rate.
 //
 //     tickcast --source 'sim?rate=5000' &
 //     cd WHERE-PLAYWRIGHT-CORE-IS && node …/web/test/endurance.mjs http://127.0.0.1:8080 /usr/bin/chromium [TICKS [SAMPLES]]
 //
-// Prints, each time the market has taken TICKS more (150000: half a minute of those above), what is left on the heaps of the
-// page and of the worker behind it once garbage was collected, and the frames a second; SAMPLES times (24). Sparklines keep
-// what they will ever need from the beginning; the chart grows to 560 candles, which a market ten minutes old has at once.
-// Ends with 1 where the smallest of the later half is a fifth above that of the half before: the smallest, for not everything
-// that could be collected always is.
+// Takes SAMPLES samples (24), one each TICKS accepted ticks (150000: half a minute of the source
+// above). Each sample prints the heap size of the page and of its worker after a garbage
+// collection, and the frame rate. The memory of sparklines is constant. The chart grows to 560
+// candles, which a market of ten minutes has from the start.
+//
+// Exits with status 1 if the minimum of the second half of the samples is over 120 % of the minimum
+// of the first half. The minimum is used because a garbage collection does not always collect
+// everything.
 
 import { launch } from "./browser.mjs";
 
@@ -27,7 +31,9 @@ await page.evaluate(() => {
   count();
 });
 
-/** Everything in the browser that has a heap: the page, and the worker that its tabs share. */
+/**
+ * Returns the size and the number of all heaps: of the page, and of the worker that its tabs share.
+ */
 async function heaps() {
   const session = await browser.newBrowserCDPSession();
   const { targetInfos } = await session.send("Target.getTargets");
@@ -55,7 +61,7 @@ async function heaps() {
   return { sum, count: wanted.length };
 }
 
-/** How many ticks the market has taken. */
+/** Returns the number of ticks that the market has accepted. */
 async function acceptedTicks() {
   const { sources } = await (await fetch(`${base}/v1/status`)).json();
   return sources.reduce((sum, source) => sum + source.accepted, 0);

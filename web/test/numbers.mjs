@@ -1,8 +1,9 @@
-// Whether every number on the pages is there whole, at every width, as it is laid out in a real browser.
+// Tests that every number on the pages is completely visible at every width, in the layout of a
+// real browser.
 //
 //     cd WHERE-PLAYWRIGHT-CORE-IS && node …/web/test/numbers.mjs http://127.0.0.1:8080 /usr/bin/chromium SYMBOL…
 //
-// Each of the symbols has a price. Prints one line a check; ends with 1 where one failed.
+// Each symbol must have a price. Prints one line per check. Exits with status 1 if a check failed.
 
 import { launch } from "./browser.mjs";
 
@@ -15,7 +16,7 @@ function check(what, holds, detail = "") {
   console.log(`${holds ? "ok  " : "FAIL"} ${what}${holds ? "" : `: ${detail}`}`);
 }
 
-/** Runs in the page: what is cut off of the texts that these selectors name, and what they say. */
+/** Runs in the page. Returns the texts of the selected elements, and which of them are cut off. */
 function look([selector, inWidget]) {
   const root = inWidget ? document.querySelector("tickcast-ticker").shadowRoot : document;
   const found = { cut: [], texts: {} };
@@ -27,7 +28,8 @@ function look([selector, inWidget]) {
     const name = element.closest("[data-symbol]")?.dataset.symbol ?? element.closest("li")?.querySelector(".symbol").textContent ?? "";
     const part = element.id || element.className;
     found.texts[`${name} ${part}`] = element.textContent;
-    // Where this is clipped, sideways: whatever of its ancestors does not let things out, and the window.
+    // Computes the visible range in the horizontal direction: the window and all ancestors that
+    // clip their content.
     let clip = { left: 0, right: innerWidth };
     for (let up = element; up; up = up.parentElement) {
       if (getComputedStyle(up).overflowX === "visible") continue;
@@ -35,19 +37,19 @@ function look([selector, inWidget]) {
       clip = { left: Math.max(clip.left, box.left), right: Math.min(clip.right, box.right) };
       if (up === element && up.scrollWidth > up.clientWidth) found.cut.push(`${name} ${part} ${element.textContent}: wider than its box`);
     }
-    // Layout counts in fractions of a pixel.
+    // The layout uses fractions of a pixel.
     if (left < clip.left - 0.6 || right > clip.right + 0.6) found.cut.push(`${name} ${part} ${element.textContent}: ${left}–${right} in ${clip.left}–${clip.right}`);
   }
   return found;
 }
 
-/** A selector for the cells of these columns. */
+/** Returns a selector for the cells of these columns. */
 const cells = (...columns) => columns.map((column) => `#watchlist tr[data-symbol] td.${column}`).join(",");
 const ROWS = cells("price", "change", "percent", "bid", "ask", "volume", "age");
 const PANEL = "#instrument :is(.big b, .big span, .inside dd, .quote-status small, .ohlc dd), .gauges dd";
 
 const prices = await (await fetch(`${base}/v1/prices?symbols=${list}`)).text();
-/** As the server writes it. */
+/** Returns a value with the digits of the server. */
 const exact = (symbol, part) => prices.split('{"symbol":').find((each) => each.startsWith(JSON.stringify(symbol)))?.match(new RegExp(`"${part}":([^,}]+)`))?.[1];
 
 const browser = await launch(executablePath);
@@ -66,7 +68,7 @@ try {
     await page.waitForFunction((count) => [...document.querySelectorAll("#watchlist td.price")].filter((cell) => cell.textContent !== "—").length >= Math.min(count, 5), symbols.length);
     const rows = { cut: [], texts: {} };
     for (const symbol of symbols) {
-      // In little height not all of the rows are there at once.
+      // If the height is small, not all rows exist at once.
       await page.evaluate((index) => document.querySelector("#scroller").scrollTo(0, index * 26), symbols.indexOf(symbol));
       await page.waitForSelector(`#watchlist tr[data-symbol="${symbol}"]`);
       const seen = await page.evaluate(look, [ROWS, false]);
@@ -105,7 +107,8 @@ try {
     await embedded.close();
   }
 
-  // Where there is little height, rows are still there to be read: on a phone on its side, and at 400 %.
+  // Rows are visible even if the height is small: on a phone in landscape orientation, and at 400 %
+  // zoom.
   for (const [width, height, least] of [[844, 390, 6], [320, 256, 2]]) {
     const page = await open(width, height, `/?symbols=${list}`, "#watchlist tr[data-symbol]");
     await page.locator("#scroller").scrollIntoViewIfNeeded();
@@ -121,7 +124,8 @@ try {
     await page.close();
   }
 
-  // From right to left: signs stay before their numbers. What is first on the screen is the first of the text.
+  // Signs stay before their numbers in pages from right to left: the first character of the text is
+  // the leftmost on the screen.
   const turned = await open(1280, 800, `/?symbols=${list}`, '#connection[data-state="live"]');
   await turned.evaluate(() => document.documentElement.setAttribute("dir", "rtl"));
   const backwards = await turned.$$eval(`${ROWS}, ${PANEL}`, (elements) => elements.flatMap((element) => {
@@ -138,7 +142,7 @@ try {
   check("signs stand before their numbers in pages from right to left", backwards.length === 0, backwards.slice(0, 5).join(" "));
   await turned.close();
 
-  // People's own colours: the chart is drawn in them.
+  // The chart uses the forced colours of the user.
   const forced = await browser.newPage({ forcedColors: "active" });
   await forced.goto(`${base}/?symbols=${list}`);
   await forced.waitForSelector('#connection[data-state="live"]');

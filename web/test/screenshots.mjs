@@ -1,4 +1,5 @@
-// Pictures of the dashboard and of the page about the API for docs/, in both themes and three widths:
+// Takes screenshots of the dashboard and of the API page for docs/, in both themes and three
+// widths:
 //
 //     cd WHERE-PLAYWRIGHT-CORE-IS && node …/web/test/screenshots.mjs http://127.0.0.1:8080 /usr/bin/chromium …/docs/screenshots
 
@@ -13,7 +14,7 @@ for (const colorScheme of ["light", "dark"]) {
     const page = await browser.newPage({ viewport: { width, height }, colorScheme });
     await page.goto(url);
     await page.waitForSelector('#connection[data-state="live"]');
-    // Sparklines and candles take a while to say something.
+    // Sparklines and candles need some time to fill.
     await page.waitForTimeout(20_000);
     await page.screenshot({ path: join(folder, `dashboard-${width}-${colorScheme}.png`) });
     await page.goto(new URL("/docs#get-v1-prices", url).href);

@@ -1,8 +1,10 @@
-// Tickers on one page of another origin: each shows what it was asked for, and one that asks for nonsense harms no other.
+// Tests several tickers on one page of another origin: each ticker shows its symbols, and a ticker
+// with invalid attributes does not affect the others.
 //
 //     cd WHERE-PLAYWRIGHT-CORE-IS && node …/web/test/tickers.mjs http://127.0.0.1:8080 /usr/bin/chromium STATE
 //
-// The server has prices of A, B and C, all of a source that is in this state. Once directly, once below a path.
+// The server has prices of A, B and C from a source in state STATE. The test runs once directly and
+// once below a path.
 
 import { createServer } from "node:http";
 import { below } from "./below.mjs";
@@ -12,7 +14,7 @@ const [server, executablePath, state] = process.argv.slice(2);
 const proxy = await below(server);
 const browser = await launch(executablePath);
 
-// What each ticker asks for, the names it then shows, and what it says besides.
+// The attributes of each ticker, the names that it shows, and its note.
 const TICKERS = [
   [`symbols="A,B*"`, "A B", ""],
   [`symbols="C"`, "C", ""],
