@@ -25,7 +25,10 @@ await build({
   ...common,
   // A relative base, so that the pages also work below a path.
   base: "./",
-  worker: { format: "es", rollupOptions: { output: { entryFileNames: "assets/[name]-[hash].js" } } },
+  worker: {
+    format: "es",
+    rollupOptions: { output: { entryFileNames: "assets/[name]-[hash].js" } },
+  },
   build: {
     outDir,
     emptyOutDir: true,
@@ -52,6 +55,11 @@ await build({
     emptyOutDir: false,
     target,
     reportCompressedSize: false,
-    lib: { entry: resolve(root, "ticker.ts"), formats: ["iife"], name: "tickcast", fileName: () => "tickcast.js" },
+    lib: {
+      entry: resolve(root, "ticker.ts"),
+      formats: ["iife"],
+      name: "tickcast",
+      fileName: () => "tickcast.js",
+    },
   },
 });

@@ -25,9 +25,21 @@ const kinds = {
 createServer((incoming, answer) => {
   const { pathname } = new URL(incoming.url, "http://dev");
   if (/^\/(v1|prices|openapi|healthz|readyz)\b/.test(pathname)) return pass(incoming, answer);
-  const name = pathname === "/" ? "/index.html" : pathname === "/embed" ? "/embed.html" : pathname === "/docs" ? "/docs.html" : pathname;
+  const name =
+    pathname === "/"
+      ? "/index.html"
+      : pathname === "/embed"
+        ? "/embed.html"
+        : pathname === "/docs"
+          ? "/docs.html"
+          : pathname;
   const file = join(dist, normalize(name));
-  const known = name === "/index.html" || name === "/embed.html" || name === "/docs.html" || name === "/tickcast.js" || name.startsWith("/assets/");
+  const known =
+    name === "/index.html" ||
+    name === "/embed.html" ||
+    name === "/docs.html" ||
+    name === "/tickcast.js" ||
+    name.startsWith("/assets/");
   if (!known || !file.startsWith(dist) || !statSync(file, { throwIfNoEntry: false })?.isFile()) {
     return answer.writeHead(404).end();
   }
@@ -38,18 +50,27 @@ createServer((incoming, answer) => {
     "referrer-policy": "no-referrer",
     // Pages of other origins may load the ticker as a module.
     ...(name === "/tickcast.js" && { "access-control-allow-origin": "*" }),
-    "cache-control": name.startsWith("/assets/") ? "public, max-age=31536000, immutable" : "no-cache",
+    "cache-control": name.startsWith("/assets/")
+      ? "public, max-age=31536000, immutable"
+      : "no-cache",
   });
   createReadStream(file).pipe(answer);
 }).listen(port, "127.0.0.1", () => console.log(`http://127.0.0.1:${port} -> ${server}`));
 
 function pass(incoming, answer) {
   const onward = request(
-    { host: server.hostname, port: server.port, path: incoming.url, method: incoming.method, headers: incoming.headers },
+    {
+      host: server.hostname,
+      port: server.port,
+      path: incoming.url,
+      method: incoming.method,
+      headers: incoming.headers,
+    },
     (response) => {
       const headers = { ...response.headers };
       // Servers without this header also work: the ticker needs it in pages of other origins.
-      if (incoming.method === "GET" && incoming.headers.origin) headers["access-control-allow-origin"] ??= "*";
+      if (incoming.method === "GET" && incoming.headers.origin)
+        headers["access-control-allow-origin"] ??= "*";
       answer.writeHead(response.statusCode, headers);
       answer.flushHeaders();
       response.pipe(answer);

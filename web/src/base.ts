@@ -4,7 +4,8 @@
  * The base of all routes. Pages are directly below the base. The worker is a script in `assets`,
  * one level deeper.
  */
-const BASE = typeof document === "undefined" ? new URL("..", location.href) : new URL(".", document.baseURI);
+const BASE =
+  typeof document === "undefined" ? new URL("..", location.href) : new URL(".", document.baseURI);
 
 /**
  * The path of the base, `/` for the root. Servers below other paths of the same host are other

@@ -6,7 +6,13 @@
 import { type Candle, fetchCandles } from "./market.ts";
 import type { Quote } from "./quote.ts";
 
-export const INTERVALS = { "1s": 1_000, "1m": 60_000, "5m": 300_000, "1h": 3_600_000, "1d": 86_400_000 } as const;
+export const INTERVALS = {
+  "1s": 1_000,
+  "1m": 60_000,
+  "5m": 300_000,
+  "1h": 3_600_000,
+  "1d": 86_400_000,
+} as const;
 export type Interval = keyof typeof INTERVALS;
 
 export interface CandleView {
@@ -46,7 +52,10 @@ export class Candles {
      */
     private readonly listed: () => boolean,
   ) {
-    this.reconcileTimer = setInterval(() => this.loaded && !document.hidden && this.fetchSoon(TAIL_CANDLES), RECONCILE_INTERVAL_MS);
+    this.reconcileTimer = setInterval(
+      () => this.loaded && !document.hidden && this.fetchSoon(TAIL_CANDLES),
+      RECONCILE_INTERVAL_MS,
+    );
   }
 
   close(): void {
@@ -106,7 +115,9 @@ export class Candles {
     const width = INTERVALS[this.interval];
     if (last && tick.n !== last.n + 1) {
       // Some ticks were merged before they arrived. Only the server knows their highs and lows.
-      this.fetchSoon((tick.time - last.time) / width > TAIL_CANDLES / 2 ? FULL_CANDLES : TAIL_CANDLES);
+      this.fetchSoon(
+        (tick.time - last.time) / width > TAIL_CANDLES / 2 ? FULL_CANDLES : TAIL_CANDLES,
+      );
     } else if (!candle || (candle.time !== before && width >= 60_000)) {
       this.fetchSoon(TAIL_CANDLES);
     }
@@ -153,7 +164,10 @@ export class Candles {
       const answer = await fetchCandles(this.symbol, this.interval, limit, request.signal);
       if (this.request !== request) return;
       this.request = null;
-      this.merge(answer.map(({ time, open, high, low, close }) => ({ time, open, high, low, close })), limit);
+      this.merge(
+        answer.map(({ time, open, high, low, close }) => ({ time, open, high, low, close })),
+        limit,
+      );
     } catch {
       if (this.request !== request) return;
       this.request = null;

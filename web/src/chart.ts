@@ -2,7 +2,13 @@
 // does not depend on colour alone.
 
 import {
-  CandlestickSeries, ColorType, createChart, CrosshairMode, type IChartApi, type ISeriesApi, type UTCTimestamp,
+  CandlestickSeries,
+  ColorType,
+  createChart,
+  CrosshairMode,
+  type IChartApi,
+  type ISeriesApi,
+  type UTCTimestamp,
 } from "lightweight-charts";
 import type { CandleView } from "./candles.ts";
 import type { Candle } from "./market.ts";
@@ -29,7 +35,10 @@ export class CandleChart implements CandleView {
     });
     this.series = this.chart.addSeries(CandlestickSeries, {});
     this.chart.subscribeCrosshairMove(({ time }) => {
-      const hovered = time === undefined ? undefined : this.list.find((candle) => candle.time === Number(time) * 1_000);
+      const hovered =
+        time === undefined
+          ? undefined
+          : this.list.find((candle) => candle.time === Number(time) * 1_000);
       this.showLegend(hovered ?? this.list.at(-1) ?? null);
     });
     element.addEventListener("keydown", (event) => this.handleKey(event));
@@ -49,7 +58,9 @@ export class CandleChart implements CandleView {
   /** Sets the number of decimal places of prices. */
   setPrecision(digits: number): void {
     const precision = Math.min(digits, 10);
-    this.series.applyOptions({ priceFormat: { type: "price", precision, minMove: 10 ** -precision } });
+    this.series.applyOptions({
+      priceFormat: { type: "price", precision, minMove: 10 ** -precision },
+    });
   }
 
   setAll(list: readonly Candle[]): void {
@@ -74,23 +85,37 @@ export class CandleChart implements CandleView {
 
   /** Applies the colours of the theme. */
   applyTheme(): void {
-    const [text, line, panel, up, down] = ["muted", "line", "panel", "up", "down"].map(colour) as string[];
+    const [text, line, panel, up, down] = [
+      colour("muted"),
+      colour("line"),
+      colour("panel"),
+      colour("up"),
+      colour("down"),
+    ] as const;
     const font = getComputedStyle(document.body);
     this.chart.applyOptions({
       layout: {
-        background: { type: ColorType.Solid, color: panel! },
-        textColor: text!,
+        background: { type: ColorType.Solid, color: panel },
+        textColor: text,
         fontFamily: font.fontFamily,
         fontSize: Math.round(parseFloat(font.fontSize) * 0.88),
       },
-      grid: { vertLines: { color: line! }, horzLines: { color: line! } },
-      rightPriceScale: { borderColor: line! },
-      timeScale: { borderColor: line! },
-      crosshair: { vertLine: { color: text!, labelBackgroundColor: text! }, horzLine: { color: text!, labelBackgroundColor: text! } },
+      grid: { vertLines: { color: line }, horzLines: { color: line } },
+      rightPriceScale: { borderColor: line },
+      timeScale: { borderColor: line },
+      crosshair: {
+        vertLine: { color: text, labelBackgroundColor: text },
+        horzLine: { color: text, labelBackgroundColor: text },
+      },
     });
     this.series.applyOptions({
-      upColor: panel!, downColor: down!, borderUpColor: up!, borderDownColor: down!, wickUpColor: up!, wickDownColor: down!,
-      priceLineColor: text!,
+      upColor: panel,
+      downColor: down,
+      borderUpColor: up,
+      borderDownColor: down,
+      wickUpColor: up,
+      wickDownColor: down,
+      priceLineColor: text,
     });
   }
 
@@ -106,7 +131,8 @@ export class CandleChart implements CandleView {
     const spacing = scale.options().barSpacing;
     if (event.key === "ArrowLeft") scale.scrollToPosition(scale.scrollPosition() - 8, false);
     else if (event.key === "ArrowRight") scale.scrollToPosition(scale.scrollPosition() + 8, false);
-    else if (event.key === "+" || event.key === "=") scale.applyOptions({ barSpacing: Math.min(40, spacing * 1.25) });
+    else if (event.key === "+" || event.key === "=")
+      scale.applyOptions({ barSpacing: Math.min(40, spacing * 1.25) });
     else if (event.key === "-") scale.applyOptions({ barSpacing: Math.max(1, spacing / 1.25) });
     else if (event.key === "End") scale.scrollToRealTime();
     else return;
@@ -115,7 +141,11 @@ export class CandleChart implements CandleView {
 }
 
 function toBar({ time, open, high, low, close }: Candle): {
-  time: UTCTimestamp; open: number; high: number; low: number; close: number;
+  time: UTCTimestamp;
+  open: number;
+  high: number;
+  low: number;
+  close: number;
 } {
   return { time: (time / 1_000) as UTCTimestamp, open, high, low, close };
 }

@@ -159,7 +159,14 @@ table.addEventListener("keydown", (event) => {
   const { symbols } = watchlist;
   const index = symbols.indexOf(symbol);
   if (index < 0) return;
-  const to = { ArrowUp: index - 1, ArrowDown: index + 1, Home: 0, End: symbols.length - 1, PageUp: index - 15, PageDown: index + 15 }[event.key];
+  const to = {
+    ArrowUp: index - 1,
+    ArrowDown: index + 1,
+    Home: 0,
+    End: symbols.length - 1,
+    PageUp: index - 15,
+    PageDown: index + 15,
+  }[event.key];
   if (to !== undefined) {
     const target = Math.max(0, Math.min(symbols.length - 1, to));
     if (event.altKey) {
@@ -192,8 +199,10 @@ enableSearch(byId("search") as HTMLInputElement, byId("found") as HTMLUListEleme
         rows.focus(symbol);
         byId("search").focus();
       }
-      if (added.length > 0) return added.length === 1 ? `${symbol} added` : `${added.length} symbols added`;
-      if (watchlist.symbols.length >= MAX_SYMBOLS) return `The watchlist is full (maximum ${MAX_SYMBOLS} symbols)`;
+      if (added.length > 0)
+        return added.length === 1 ? `${symbol} added` : `${added.length} symbols added`;
+      if (watchlist.symbols.length >= MAX_SYMBOLS)
+        return `The watchlist is full (maximum ${MAX_SYMBOLS} symbols)`;
       return symbol ? `${symbol} is already on the watchlist` : `No symbol found for ${text}`;
     } catch {
       return "The server does not respond";
@@ -208,8 +217,8 @@ enableThemeSwitch(byId("theme") as HTMLButtonElement, () => {
 
 document.addEventListener("visibilitychange", () => document.hidden || rows.invalidateAll());
 
-// Starts when the server responds and has symbols.
-(async function start(): Promise<void> {
+/** Restores the watchlist as soon as the server responds and has symbols. */
+async function start(): Promise<void> {
   for (let delay = 500; ; delay = Math.min(delay * 2, 10_000)) {
     try {
       if (await watchlist.restore()) return;
@@ -218,4 +227,6 @@ document.addEventListener("visibilitychange", () => document.hidden || rows.inva
     }
     await new Promise((resolve) => setTimeout(resolve, delay));
   }
-})();
+}
+
+void start();

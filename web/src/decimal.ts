@@ -39,7 +39,9 @@ const MAX_SIGNIFICANT_DIGITS = 15;
  */
 export function formatNumber(value: number, digits: number): string {
   const significant = value === 0 ? 0 : digits + Math.floor(Math.log10(Math.abs(value))) + 1;
-  return significant <= MAX_SIGNIFICANT_DIGITS ? value.toFixed(digits) : `≈${value.toPrecision(MAX_SIGNIFICANT_DIGITS - 3)}`;
+  return significant <= MAX_SIGNIFICANT_DIGITS
+    ? value.toFixed(digits)
+    : `≈${value.toPrecision(MAX_SIGNIFICANT_DIGITS - 3)}`;
 }
 
 /** Adds a plus sign to a positive number, so that the direction does not depend on colour alone. */
@@ -47,12 +49,15 @@ export function signed(text: string): string {
   return text.startsWith("-") || Number(text) === 0 ? text : `+${text}`;
 }
 
+const LARGEST_UNIT = ["T", 1e12] as const;
+const UNITS = [["K", 1e3], ["M", 1e6], ["B", 1e9], LARGEST_UNIT] as const;
+
 /** Shortens a large amount to four or five characters: 12.0K, 64.3M. */
 export function compact(text: string): string {
   const value = Number(text);
   const size = Math.abs(value);
   if (!Number.isFinite(value) || size < 10_000) return text;
-  const [unit, divisor] = size < 1e6 ? ["K", 1e3] : size < 1e9 ? ["M", 1e6] : size < 1e12 ? ["B", 1e9] : ["T", 1e12];
-  const scaled = value / (divisor as number);
+  const [unit, divisor] = UNITS.find(([, divisor]) => size < divisor * 1e3) ?? LARGEST_UNIT;
+  const scaled = value / divisor;
   return scaled.toFixed(Math.abs(scaled) < 10 ? 2 : Math.abs(scaled) < 100 ? 1 : 0) + unit;
 }

@@ -41,7 +41,10 @@ export interface Description {
   info: { version: string };
   tags: { name: string; description: string }[];
   paths: Record<string, Record<string, Operation>>;
-  components: { schemas: Record<string, Schema>; responses: Record<string, Content & { description: string }> };
+  components: {
+    schemas: Record<string, Schema>;
+    responses: Record<string, Content & { description: string }>;
+  };
 }
 
 /** A field of a body, at any depth. */
@@ -60,7 +63,9 @@ export class SchemaReader {
     return name ? (this.description.components.schemas[name] ?? {}) : schema;
   }
 
-  response(response: Content & { $ref?: string; description?: string }): Content & { description?: string } {
+  response(
+    response: Content & { $ref?: string; description?: string },
+  ): Content & { description?: string } {
     const name = response.$ref?.split("/").pop();
     return name ? (this.description.components.responses[name] ?? {}) : response;
   }
@@ -71,16 +76,27 @@ export class SchemaReader {
     if (schema.enum) return schema.enum.join(" | ");
     if (schema.oneOf) return schema.oneOf.map((each) => this.kind(each)).join(" or ");
     const types = [schema.type ?? "any"].flat();
-    const range = schema.minimum !== undefined && schema.maximum !== undefined && schema.maximum < 1e9
-      ? ` ${schema.minimum}–${schema.maximum}` : "";
-    return types.map((type) => (type === "array" ? `list of ${this.kind(schema.items ?? {})}` : type)).join(" or ") + range;
+    const range =
+      schema.minimum !== undefined && schema.maximum !== undefined && schema.maximum < 1e9
+        ? ` ${schema.minimum}–${schema.maximum}`
+        : "";
+    return (
+      types
+        .map((type) => (type === "array" ? `list of ${this.kind(schema.items ?? {})}` : type))
+        .join(" or ") + range
+    );
   }
 
   /** Returns all members and their members. A member of a list is named `list[].member`. */
   fields(given: Schema, before = ""): Field[] {
     const schema = this.schema(given);
-    if (schema.items) return this.fields(schema.items, before === "" ? "[]." : `${before.slice(0, -1)}[].`);
-    if (schema.oneOf) return this.fields(schema.oneOf.find((each) => this.schema(each).type !== "null") ?? {}, before);
+    if (schema.items)
+      return this.fields(schema.items, before === "" ? "[]." : `${before.slice(0, -1)}[].`);
+    if (schema.oneOf)
+      return this.fields(
+        schema.oneOf.find((each) => this.schema(each).type !== "null") ?? {},
+        before,
+      );
     return Object.entries(schema.properties ?? {}).flatMap(([name, member]) => {
       const optional = !(schema.required ?? []).includes(name);
       const about = member.description ?? this.schema(member).description ?? "";
@@ -104,10 +120,14 @@ export function schemaOf(body: Content | undefined): Schema | undefined {
 
 /** Returns the path with the examples of the parameters filled in. */
 export function address(path: string, parameters: readonly Parameter[]): string {
-  const value = (parameter: Parameter): string => encodeURIComponent(String(parameter.example)).replaceAll("%2C", ",");
+  const value = (parameter: Parameter): string =>
+    encodeURIComponent(String(parameter.example)).replaceAll("%2C", ",");
   const filled = parameters.filter((each) => each.example !== undefined);
-  const place = filled.filter((each) => each.in === "path")
+  const place = filled
+    .filter((each) => each.in === "path")
     .reduce((address, each) => address.replace(`{${each.name}}`, value(each)), path);
-  const query = filled.filter((each) => each.in === "query").map((each) => `${each.name}=${value(each)}`);
+  const query = filled
+    .filter((each) => each.in === "query")
+    .map((each) => `${each.name}=${value(each)}`);
   return query.length > 0 ? `${place}?${query.join("&")}` : place;
 }

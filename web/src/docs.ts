@@ -2,9 +2,17 @@
 
 import "./docs.css";
 import { routeUrl } from "./base.ts";
-import { address, type Description, type Field, type Operation, SchemaReader, schemaOf } from "./description.ts";
+import {
+  address,
+  type Description,
+  type Field,
+  type Operation,
+  SchemaReader,
+  schemaOf,
+} from "./description.ts";
 import { byId } from "./element.ts";
 import { indented } from "./indented.ts";
+import { parseQuote } from "./quote.ts";
 import { enableThemeSwitch } from "./theme.ts";
 
 type Child = Node | string;
@@ -18,10 +26,13 @@ function make(tag: string, attributes: Record<string, string>, ...children: Chil
 
 /** Turns text with `code` in backquotes into text and code elements. */
 function prose(text: string): Child[] {
-  return text.split("`").map((part, at) => (at % 2 === 1 ? make("code", {}, part) : part.replaceAll("\n", " ")));
+  return text
+    .split("`")
+    .map((part, at) => (at % 2 === 1 ? make("code", {}, part) : part.replaceAll("\n", " ")));
 }
 
-const anchor = (method: string, path: string): string => `${method}${path.replaceAll(/[^a-z0-9]+/gi, "-")}`;
+const anchor = (method: string, path: string): string =>
+  `${method}${path.replaceAll(/[^a-z0-9]+/gi, "-")}`;
 const title = (method: string, path: string): HTMLElement[] => [
   make("span", { class: "method", "data-method": method }, method.toUpperCase()),
   make("span", { class: "path" }, path),
@@ -29,8 +40,22 @@ const title = (method: string, path: string): HTMLElement[] => [
 
 function table(head: string, rows: HTMLElement[][]): HTMLElement[] {
   if (rows.length === 0) return [];
-  const lines = rows.map(([first, ...rest]) => make("tr", {}, make("th", { scope: "row" }, first!), ...rest.map((cell) => make("td", {}, cell))));
-  return [make("h4", {}, head), make("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": head }, make("table", {}, make("tbody", {}, ...lines)))];
+  const lines = rows.map(([first, ...rest]) =>
+    make(
+      "tr",
+      {},
+      make("th", { scope: "row" }, first!),
+      ...rest.map((cell) => make("td", {}, cell)),
+    ),
+  );
+  return [
+    make("h4", {}, head),
+    make(
+      "div",
+      { class: "scroll", tabindex: "0", role: "group", "aria-label": head },
+      make("table", {}, make("tbody", {}, ...lines)),
+    ),
+  ];
 }
 
 const text = (about: string): HTMLElement => make("span", {}, ...prose(about));
@@ -69,10 +94,16 @@ class Page {
   private route(method: string, path: string, operation: Operation): HTMLElement {
     const { reader } = this;
     const parameters = operation.parameters ?? [];
-    const about = operation.description ? [make("p", { class: "about" }, ...prose(operation.description))] : [];
+    const about = operation.description
+      ? [make("p", { class: "about" }, ...prose(operation.description))]
+      : [];
     const parameterRows = parameters.map((each) => [
       make("code", {}, each.name),
-      make("span", { class: "kind" }, `${reader.kind(each.schema)}${each.in === "header" ? ", header" : each.in === "path" ? ", path" : ""}`),
+      make(
+        "span",
+        { class: "kind" },
+        `${reader.kind(each.schema)}${each.in === "header" ? ", header" : each.in === "path" ? ", path" : ""}`,
+      ),
       text(each.description ?? ""),
     ]);
     const body = schemaOf(operation.requestBody);
@@ -85,10 +116,13 @@ class Page {
         text(response.description ?? ""),
       ];
     });
-    const success = Object.entries(operation.responses).find(([status]) => status.startsWith("2"))?.[1];
+    const success = Object.entries(operation.responses).find(([status]) =>
+      status.startsWith("2"),
+    )?.[1];
     const responseSchema = schemaOf(success);
     return make(
-      "section", { id: anchor(method, path), "aria-label": `${method.toUpperCase()} ${path}` },
+      "section",
+      { id: anchor(method, path), "aria-label": `${method.toUpperCase()} ${path}` },
       make("h3", {}, ...title(method, path)),
       make("p", {}, operation.summary),
       ...about,
@@ -108,7 +142,9 @@ class Page {
     const url = routeUrl(address(path, operation.parameters ?? []).slice(1));
     const body = schemaOf(operation.requestBody);
     const example = body && this.reader.example(body);
-    const streams = Object.values(operation.responses).some((each) => each.content?.["text/event-stream"]);
+    const streams = Object.values(operation.responses).some(
+      (each) => each.content?.["text/event-stream"],
+    );
     const parts = [
       streams ? "curl -N" : "curl",
       ...(method === "get" ? [] : [`-X ${method.toUpperCase()}`]),
@@ -142,7 +178,8 @@ async function sendRequest(url: string, answer: HTMLElement): Promise<void> {
 
 /** Shows the example and runs it. */
 function runExample(): void {
-  byId("example").textContent = `const prices = new EventSource("${routeUrl("v1/stream?symbols=AAPL,BTC*")}");
+  byId("example").textContent =
+    `const prices = new EventSource("${routeUrl("v1/stream?symbols=AAPL,BTC*")}");
 prices.addEventListener("tick", (event) => {
   const { symbol, price, change } = JSON.parse(event.data);
   show(symbol, price, change);
@@ -153,7 +190,7 @@ prices.addEventListener("status", (event) => {
 });`;
   const prices = new EventSource(routeUrl("v1/stream?symbols=AAPL,BTC*&rate=2"));
   prices.addEventListener("tick", (event) => {
-    const { symbol, price, change } = JSON.parse((event as MessageEvent<string>).data) as Record<string, unknown>;
+    const { symbol, price, change } = parseQuote((event as MessageEvent<string>).data);
     byId("latest").textContent = `${symbol} ${price} ${change}`;
   });
 }

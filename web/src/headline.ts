@@ -39,7 +39,8 @@ export class Headline {
   private showStatus(): void {
     const { quote = null, status = null } = this.entry ?? {};
     const state = status && status.state !== "live" ? status.state : "";
-    const unpriced = this.entry && !quote && !state && document.body.dataset["connection"] === "live";
+    const unpriced =
+      this.entry && !quote && !state && document.body.dataset["connection"] === "live";
     setData(this.panel, "state", state || (unpriced ? "unknown" : ""));
     setText("big-state", state || (unpriced ? NO_PRICE_TEXT : ""));
     byId("big-state").title = status?.reason ?? "";

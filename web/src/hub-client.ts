@@ -48,7 +48,10 @@ export class HubClient {
     this.disconnect();
     if (typeof SharedWorker === "undefined") return this.useLocalHub();
     try {
-      const worker = new SharedWorker(new URL("./worker.ts", import.meta.url), { type: "module", name: "tickcast" });
+      const worker = new SharedWorker(new URL("./worker.ts", import.meta.url), {
+        type: "module",
+        name: "tickcast",
+      });
       const helloTimer = setTimeout(() => this.useLocalHub(), HELLO_TIMEOUT_MS);
       const failed = (): void => {
         clearTimeout(helloTimer);

@@ -5,7 +5,13 @@
 // are merged to the newest tick of each symbol (conflation). A frozen or slow tab therefore has no
 // backlog and bounded memory, as a slow consumer on the server.
 
-import type { Connection, HubMessage, PageMessage, SourceStatus, SymbolStatus } from "./messages.ts";
+import type {
+  Connection,
+  HubMessage,
+  PageMessage,
+  SourceStatus,
+  SymbolStatus,
+} from "./messages.ts";
 import { Stream, type StreamListener } from "./stream.ts";
 
 const FLUSH_INTERVAL_MS = 50;
@@ -47,7 +53,14 @@ export class Hub implements StreamListener {
   /** Adds a tab. Returns the function that receives the messages of the tab. */
   join(post: (message: PageMessage) => void): (message: HubMessage) => void {
     const tab: Tab = {
-      post, symbols: new Set(), focus: "", pending: new Map(), focusTicks: [], count: 0, awaitingAck: false, lastMessageAt: Date.now(),
+      post,
+      symbols: new Set(),
+      focus: "",
+      pending: new Map(),
+      focusTicks: [],
+      count: 0,
+      awaitingAck: false,
+      lastMessageAt: Date.now(),
     };
     this.tabs.add(tab);
     post({ kind: "hello" });
@@ -123,7 +136,12 @@ export class Hub implements StreamListener {
     for (const tab of this.tabs) {
       if (tab.awaitingAck || tab.pending.size === 0) continue;
       tab.awaitingAck = true;
-      tab.post({ kind: "batch", ticks: [...tab.pending.values()], focusTicks: tab.focusTicks, count: tab.count });
+      tab.post({
+        kind: "batch",
+        ticks: [...tab.pending.values()],
+        focusTicks: tab.focusTicks,
+        count: tab.count,
+      });
       tab.pending.clear();
       tab.focusTicks = [];
       tab.count = 0;
@@ -132,7 +150,8 @@ export class Hub implements StreamListener {
 
   private removeSilentTabs(): void {
     const now = Date.now();
-    for (const tab of this.tabs) if (now - tab.lastMessageAt > TAB_TIMEOUT_MS) this.handle(tab, { kind: "leave" });
+    for (const tab of this.tabs)
+      if (now - tab.lastMessageAt > TAB_TIMEOUT_MS) this.handle(tab, { kind: "leave" });
   }
 
   private broadcast(message: PageMessage): void {
@@ -173,7 +192,8 @@ export class Hub implements StreamListener {
 
   symbolStatus(status: SymbolStatus): void {
     this.statuses.set(status.symbol, status);
-    for (const tab of this.tabs) if (tab.symbols.has(status.symbol)) tab.post({ kind: "symbol-status", status });
+    for (const tab of this.tabs)
+      if (tab.symbols.has(status.symbol)) tab.post({ kind: "symbol-status", status });
   }
 
   sourceStatus(status: SourceStatus): void {

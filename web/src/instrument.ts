@@ -112,32 +112,44 @@ export class Instrument {
     this.candles = null;
     this.element.dataset["symbol"] = this.symbol;
     this.element.dataset["interval"] = this.interval;
-    for (const button of this.buttons()) button.setAttribute("aria-pressed", String(button.value === this.interval));
-    this.element.setAttribute("aria-label", `Candle chart of ${this.symbol || "no symbol"}, ${this.interval}. The arrow keys scroll. Plus and minus zoom.`);
+    for (const button of this.buttons())
+      button.setAttribute("aria-pressed", String(button.value === this.interval));
+    this.element.setAttribute(
+      "aria-label",
+      `Candle chart of ${this.symbol || "no symbol"}, ${this.interval}. The arrow keys scroll. Plus and minus zoom.`,
+    );
     this.digits = this.entry?.quote ? decimals(this.entry.quote.price) : 2;
     this.chart.setPrecision(this.digits);
     this.chart.clear(this.interval === "1s");
     byId("empty").hidden = true;
     if (!this.entry) return;
-    const candles: Candles = new Candles(this.symbol, this.interval, {
-      setAll: (list) => {
-        this.chart.setAll(list);
-        byId("empty").hidden = list.length > 0 || (!candles.ready && this.entry?.quote != null);
-        if (!this.chosen && this.interval === "1m" && candles.ready && list.length < MIN_CANDLES) this.changeInterval("1s");
-        if (candles.ready) this.chosen = true;
+    const candles: Candles = new Candles(
+      this.symbol,
+      this.interval,
+      {
+        setAll: (list) => {
+          this.chart.setAll(list);
+          byId("empty").hidden = list.length > 0 || (!candles.ready && this.entry?.quote != null);
+          if (!this.chosen && this.interval === "1m" && candles.ready && list.length < MIN_CANDLES)
+            this.changeInterval("1s");
+          if (candles.ready) this.chosen = true;
+        },
+        setLast: (candle) => {
+          this.chart.setLast(candle);
+          byId("empty").hidden = true;
+        },
       },
-      setLast: (candle) => {
-        this.chart.setLast(candle);
-        byId("empty").hidden = true;
-      },
-    }, () => this.entry?.quote != null);
+      () => this.entry?.quote != null,
+    );
     this.candles = candles;
   }
 
   private showLegend(candle: Candle | null): void {
-    const text = (value: number | undefined): string => value === undefined ? "—" : formatNumber(value, this.digits);
+    const text = (value: number | undefined): string =>
+      value === undefined ? "—" : formatNumber(value, this.digits);
     byId("ohlc-time").textContent = candle ? formatTime(candle.time, this.interval) : "";
-    for (const part of ["open", "high", "low", "close"] as const) byId(`ohlc-${part}`).textContent = text(candle?.[part]);
+    for (const part of ["open", "high", "low", "close"] as const)
+      byId(`ohlc-${part}`).textContent = text(candle?.[part]);
   }
 
   private buttons(): NodeListOf<HTMLButtonElement> {
@@ -147,5 +159,7 @@ export class Instrument {
 
 function formatTime(ms: number, interval: Interval): string {
   const text = new Date(ms).toISOString();
-  return interval === "1d" ? text.slice(0, 10) : `${text.slice(5, 10)} ${text.slice(11, interval === "1s" ? 19 : 16)} UTC`;
+  return interval === "1d"
+    ? text.slice(0, 10)
+    : `${text.slice(5, 10)} ${text.slice(11, interval === "1s" ? 19 : 16)} UTC`;
 }

@@ -24,7 +24,13 @@ export interface ServerStatus {
   readonly simulated: boolean;
   readonly streams: number;
   readonly symbols: number;
-  readonly sources: readonly { name: string; state: string; reason?: string; since: number; accepted: number }[];
+  readonly sources: readonly {
+    name: string;
+    state: string;
+    reason?: string;
+    since: number;
+    accepted: number;
+  }[];
 }
 
 export class HttpError extends Error {
@@ -41,7 +47,11 @@ async function get<T>(route: string, signal?: AbortSignal): Promise<T> {
   return (await response.json()) as T;
 }
 
-export async function searchSymbols(query: string, limit: number, signal?: AbortSignal): Promise<readonly ListedSymbol[]> {
+export async function searchSymbols(
+  query: string,
+  limit: number,
+  signal?: AbortSignal,
+): Promise<readonly ListedSymbol[]> {
   const route = `v1/symbols?q=${encodeURIComponent(query)}&limit=${limit}`;
   return (await get<{ symbols: ListedSymbol[] }>(route, signal)).symbols;
 }
@@ -51,11 +61,19 @@ export async function expandPattern(glob: string, limit: number): Promise<readon
   const longest = glob.split("*").reduce((a, b) => (b.length > a.length ? b : a), "");
   const matches = patternToRegExp(glob);
   const found = await searchSymbols(longest, 1_000);
-  return found.map(({ symbol }) => symbol).filter((symbol) => matches.test(symbol)).slice(0, limit);
+  return found
+    .map(({ symbol }) => symbol)
+    .filter((symbol) => matches.test(symbol))
+    .slice(0, limit);
 }
 
 /** Returns the candles of a symbol, or no candles if the symbol is not on the market. */
-export async function fetchCandles(symbol: string, interval: string, limit: number, signal?: AbortSignal): Promise<Candle[]> {
+export async function fetchCandles(
+  symbol: string,
+  interval: string,
+  limit: number,
+  signal?: AbortSignal,
+): Promise<Candle[]> {
   const route = `v1/candles/${encodeURIComponent(symbol)}?interval=${interval}&limit=${limit}`;
   try {
     return (await get<{ candles: Candle[] }>(route, signal)).candles;

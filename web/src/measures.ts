@@ -18,11 +18,28 @@ const MIN_NAME_EM = 5;
 /**
  * Additional width beside the text, in em: the arrow of a price, the frame of a badge, or a margin.
  */
-const EXTRA_EM = { grip: 0, symbol: 0.5, price: 1, change: 1, percent: 1, bid: 0.15, ask: 0.15, volume: 0.15, trend: 0, age: 0, out: 0 };
+const EXTRA_EM = {
+  grip: 0,
+  symbol: 0.5,
+  price: 1,
+  change: 1,
+  percent: 1,
+  bid: 0.15,
+  ask: 0.15,
+  volume: 0.15,
+  trend: 0,
+  age: 0,
+  out: 0,
+};
 const BADGE_SCALE = 0.77;
 const BADGE_EXTRA_EM = 1.2;
 /** Widths of columns without text, in em, unless the style sheet sets another width. */
-const FIXED_WIDTHS_EM: Partial<Record<Column, number>> = { grip: 1.9, trend: 6.4, age: 3.3, out: 2.3 };
+const FIXED_WIDTHS_EM: Partial<Record<Column, number>> = {
+  grip: 1.9,
+  trend: 6.4,
+  age: 3.3,
+  out: 2.3,
+};
 /** Padding of a text, both sides together, in em. */
 export const PADDING_EM = { roomy: 1.1, tight: 0.7 } as const;
 
@@ -51,7 +68,9 @@ export class Measures {
   /** Measures the texts of a symbol. Returns whether a column needs more width than before. */
   add({ symbol, quote, status }: Entry, size: boolean): boolean {
     const state = status && status.state !== "live" ? status.state : "";
-    const badge = state ? this.ruler.width(state, true) * BADGE_SCALE + BADGE_EXTRA_EM * this.ruler.em : 0;
+    const badge = state
+      ? this.ruler.width(state, true) * BADGE_SCALE + BADGE_EXTRA_EM * this.ruler.em
+      : 0;
     const name = symbol.slice(0, MAX_NAME_CHARS);
     let grown = this.widen("symbol", name.length, this.text("symbol", name) + badge);
     for (const [column, text] of Object.entries(cellTexts(quote, size)) as [Column, string][]) {
@@ -83,7 +102,15 @@ export class Measures {
     const roomy = this.needs(0, false);
     const tight = ORDINARY_LENGTHS.map((_, at) => this.needs(at, true));
     const { widths, chosen } = fit(room, [roomy, ...tight], tight[0]!, MIN_NAME_EM * this.ruler.em);
-    return { widths, tight: chosen > 0, wanted: total(roomy), core: total(roomy, COLUMNS.filter((column) => column !== "volume")) };
+    return {
+      widths,
+      tight: chosen > 0,
+      wanted: total(roomy),
+      core: total(
+        roomy,
+        COLUMNS.filter((column) => column !== "volume"),
+      ),
+    };
   }
 
   private widen(column: Column, length: number, width: number): boolean {
@@ -109,7 +136,10 @@ export class Measures {
       const text = Math.max(this.widest[at]!.get(column) ?? 0, this.heading(column));
       return Math.ceil(text + this.extraWidth(column, tight));
     };
-    return Object.fromEntries(COLUMNS.map((column) => [column, need(column)])) as Record<Column, number>;
+    return Object.fromEntries(COLUMNS.map((column) => [column, need(column)])) as Record<
+      Column,
+      number
+    >;
   }
 
   /** Returns the width of a heading. Headings have a smaller font. */

@@ -8,7 +8,11 @@ const SCROLL_EDGE_PX = 40;
  * Enables dragging. `drop` receives the symbol and the index in the current list before which the
  * symbol was dropped.
  */
-export function enableDragging(rows: Rows, line: HTMLElement, drop: (symbol: string, index: number) => void): void {
+export function enableDragging(
+  rows: Rows,
+  line: HTMLElement,
+  drop: (symbol: string, index: number) => void,
+): void {
   const { scroller } = rows;
   let symbol = "";
   let clientY = 0;

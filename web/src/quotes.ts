@@ -5,7 +5,11 @@ import { parseQuote, type Quote } from "./quote.ts";
 import { Track } from "./sparkline.ts";
 
 /** The status of a symbol that was removed from the market. The next tick removes this status. */
-export const REMOVED_STATUS: SymbolStatus = { symbol: "", state: "gone", reason: "removed from the market" };
+export const REMOVED_STATUS: SymbolStatus = {
+  symbol: "",
+  state: "gone",
+  reason: "removed from the market",
+};
 
 export interface Entry {
   readonly symbol: string;

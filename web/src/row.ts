@@ -37,7 +37,10 @@ export class Row {
   private covered = "";
   drawnAt = 0;
 
-  constructor(template: HTMLTemplateElement, readonly entry: Entry) {
+  constructor(
+    template: HTMLTemplateElement,
+    readonly entry: Entry,
+  ) {
     const fragment = template.content.cloneNode(true) as DocumentFragment;
     this.element = fragment.querySelector("tr")!;
     this.element.dataset["symbol"] = entry.symbol;
@@ -71,7 +74,10 @@ export class Row {
       this.shown = quote;
       const { price, ...others } = cellTexts(quote, size);
       this.showPrice(price, columns);
-      for (const [name, text] of Object.entries(others) as [Exclude<TextColumn, "price">, string][]) {
+      for (const [name, text] of Object.entries(others) as [
+        Exclude<TextColumn, "price">,
+        string,
+      ][]) {
         this.setText(name, text, columns.text(name, text) <= columns.room(name));
       }
       const way = quote ? direction(quote.change) : 0;
@@ -102,7 +108,9 @@ export class Row {
     const needs = columns.text("price", text);
     // A small price has no arrow.
     const room = (scale: number): number => columns.room("price") + (scale < 1 ? columns.arrow : 0);
-    const scale = [1, SMALL_SCALE].find((scale) => needs * scale <= room(scale) + coverableWidth(columns.widths));
+    const scale = [1, SMALL_SCALE].find(
+      (scale) => needs * scale <= room(scale) + coverableWidth(columns.widths),
+    );
     let missing = scale === undefined ? 0 : needs * scale - room(scale);
     const covered = COVERABLE.filter((column) => {
       const width = columns.widths.get(column);
@@ -115,7 +123,8 @@ export class Row {
     if (this.covered === covered.join()) return;
     this.covered = covered.join();
     this.element.querySelector<HTMLTableCellElement>("td.price")!.colSpan = 1 + covered.length;
-    for (const column of COVERABLE) this.element.querySelector<HTMLElement>(`td.${column}`)!.hidden = covered.includes(column);
+    for (const column of COVERABLE)
+      this.element.querySelector<HTMLElement>(`td.${column}`)!.hidden = covered.includes(column);
   }
 
   private setText(name: string, text: string, fits: boolean): void {
@@ -158,6 +167,6 @@ export function formatAge(ms: number): string {
 export function setData(element: HTMLElement, name: string, value: string): void {
   const before = element.dataset[name] ?? "";
   if (before === value) return;
-  if (value === "") delete element.dataset[name];
+  if (value === "") element.removeAttribute(`data-${name}`);
   else element.dataset[name] = value;
 }

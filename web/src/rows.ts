@@ -112,7 +112,13 @@ export class Rows {
   /** Returns the index in the list before which a point of the screen lies. */
   indexAt(clientY: number): number {
     const top = this.scroller.getBoundingClientRect().top + this.table.tHead!.offsetHeight;
-    return Math.max(0, Math.min(this.symbols.length, Math.round((clientY - top + this.scroller.scrollTop) / this.rowHeight)));
+    return Math.max(
+      0,
+      Math.min(
+        this.symbols.length,
+        Math.round((clientY - top + this.scroller.scrollTop) / this.rowHeight),
+      ),
+    );
   }
 
   /** Returns the position of this index, relative to the top of the scroller. */
@@ -174,7 +180,9 @@ export class Rows {
     this.table.dataset["without"] = COLUMNS.filter((column) => !widths.has(column)).join(" ");
     this.table.classList.toggle("tight", tight);
     for (const column of COLUMNS) {
-      this.table.querySelector<HTMLElement>(`col.${column}`)!.style.setProperty("width", `${widths.get(column) ?? 0}px`);
+      this.table
+        .querySelector<HTMLElement>(`col.${column}`)!
+        .style.setProperty("width", `${widths.get(column) ?? 0}px`);
     }
     // The layout of the page gives the list this width, within limits.
     const { style } = document.documentElement;
@@ -209,9 +217,13 @@ export class Rows {
   private updateWindow(): void {
     this.windowChanged = false;
     const { scrollTop, clientHeight } = this.scroller;
-    this.rowHeight = parseFloat(getComputedStyle(this.table).getPropertyValue("--row")) || this.rowHeight;
+    this.rowHeight =
+      parseFloat(getComputedStyle(this.table).getPropertyValue("--row")) || this.rowHeight;
     this.first = Math.max(0, Math.floor(scrollTop / this.rowHeight) - MARGIN_ROWS);
-    this.end = Math.min(this.symbols.length, Math.ceil((scrollTop + clientHeight) / this.rowHeight) + MARGIN_ROWS);
+    this.end = Math.min(
+      this.symbols.length,
+      Math.ceil((scrollTop + clientHeight) / this.rowHeight) + MARGIN_ROWS,
+    );
     const visible = this.symbols.slice(this.first, this.end);
     const wanted = new Set(visible);
     const focused = document.activeElement;
@@ -235,7 +247,8 @@ export class Rows {
     setHeight(this.above, this.first * this.rowHeight);
     setHeight(this.below, (this.symbols.length - this.end) * this.rowHeight);
     // A row loses the focus when the row moves in the document.
-    if (focused instanceof HTMLElement && focused.isConnected && this.body.contains(focused)) focused.focus({ preventScroll: true });
+    if (focused instanceof HTMLElement && focused.isConnected && this.body.contains(focused))
+      focused.focus({ preventScroll: true });
   }
 
   private create(symbol: string): Row {

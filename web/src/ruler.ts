@@ -34,7 +34,7 @@ export class Ruler {
     const alike = character >= "0" && character <= "9" ? "0123456789" : character;
     let width = widths.get(alike);
     if (width === undefined) {
-      width = Math.max(...[...alike].map((each) => this.measure(each, bold)));
+      width = Math.max(...Array.from(alike, (each) => this.measure(each, bold)));
       widths.set(alike, width);
     }
     return width;

@@ -13,7 +13,12 @@ export interface Choices {
   choose(text: string): Promise<string>;
 }
 
-export function enableSearch(input: HTMLInputElement, list: HTMLUListElement, note: HTMLElement, choices: Choices): void {
+export function enableSearch(
+  input: HTMLInputElement,
+  list: HTMLUListElement,
+  note: HTMLElement,
+  choices: Choices,
+): void {
   let shown: readonly ListedSymbol[] = [];
   let active = -1;
   let timer = 0;
@@ -40,7 +45,9 @@ export function enableSearch(input: HTMLInputElement, list: HTMLUListElement, no
   };
   const show = (found: readonly ListedSymbol[]): void => {
     shown = found;
-    list.replaceChildren(...found.map((each, index) => item(each, index, choices.has(each.symbol))));
+    list.replaceChildren(
+      ...found.map((each, index) => item(each, index, choices.has(each.symbol))),
+    );
     list.hidden = found.length === 0;
     input.setAttribute("aria-expanded", String(found.length > 0));
     activate(-1);
@@ -48,7 +55,10 @@ export function enableSearch(input: HTMLInputElement, list: HTMLUListElement, no
   const runQuery = async (): Promise<void> => {
     const query = input.value.trim();
     request?.abort();
-    if (query === "" || /[\s,*]/.test(query)) return close();
+    if (query === "" || /[\s,*]/.test(query)) {
+      close();
+      return;
+    }
     request = new AbortController();
     const { signal } = request;
     try {
@@ -71,7 +81,8 @@ export function enableSearch(input: HTMLInputElement, list: HTMLUListElement, no
   });
   input.addEventListener("keydown", (event) => {
     if (event.key === "ArrowDown" && shown.length > 0) activate((active + 1) % shown.length);
-    else if (event.key === "ArrowUp" && shown.length > 0) activate((active <= 0 ? shown.length : active) - 1);
+    else if (event.key === "ArrowUp" && shown.length > 0)
+      activate((active <= 0 ? shown.length : active) - 1);
     else if (event.key === "Escape") {
       if (list.hidden) input.value = "";
       close();
@@ -111,7 +122,11 @@ function ranked(found: readonly ListedSymbol[], query: string): ListedSymbol[] {
   return [...found].sort((a, b) => rank(a) - rank(b));
 }
 
-function item({ symbol, source, state }: ListedSymbol, index: number, held: boolean): HTMLLIElement {
+function item(
+  { symbol, source, state }: ListedSymbol,
+  index: number,
+  held: boolean,
+): HTMLLIElement {
   const element = document.createElement("li");
   element.id = `found-${index}`;
   element.setAttribute("role", "option");
@@ -119,7 +134,9 @@ function item({ symbol, source, state }: ListedSymbol, index: number, held: bool
   const name = document.createElement("b");
   name.textContent = symbol;
   const rest = document.createElement("span");
-  rest.textContent = [source, state === "live" ? "" : state, held ? "on the watchlist" : ""].filter(Boolean).join(" · ");
+  rest.textContent = [source, state === "live" ? "" : state, held ? "on the watchlist" : ""]
+    .filter(Boolean)
+    .join(" · ");
   element.append(name, rest);
   return element;
 }

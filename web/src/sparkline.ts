@@ -52,7 +52,11 @@ export class Track {
   /** Returns the points in the ring, in order of time. */
   private points(): Point[] {
     const points: Point[] = [];
-    for (let step = Math.max(0, this.newestStep - WINDOW_STEPS); step <= this.newestStep; step += 1) {
+    for (
+      let step = Math.max(0, this.newestStep - WINDOW_STEPS);
+      step <= this.newestStep;
+      step += 1
+    ) {
       const value = this.prices[step % RING_STEPS]!;
       if (!Number.isNaN(value)) points.push({ time: step * STEP_MS, value });
     }
@@ -71,7 +75,11 @@ export class Track {
     return Number.isNaN(before) ? within : [{ time: start, value: before }, ...within];
   }
 
-  draw(canvas: HTMLCanvasElement, colours: { up: string; down: string; flat: string }, now: number): void {
+  draw(
+    canvas: HTMLCanvasElement,
+    colours: { up: string; down: string; flat: string },
+    now: number,
+  ): void {
     const scale = Math.min(devicePixelRatio || 1, 3);
     const width = Math.round(canvas.clientWidth * scale);
     const height = Math.round(canvas.clientHeight * scale);

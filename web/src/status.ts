@@ -40,7 +40,12 @@ export class StatusBar {
     element.dataset["state"] = state;
     element.dataset["stream"] = stream;
     document.body.dataset["connection"] = state;
-    const words = state === "lost" && detail ? `${STATE_TEXTS.lost}: ${detail}` : state === "connecting" && detail ? detail : STATE_TEXTS[state];
+    const words =
+      state === "lost" && detail
+        ? `${STATE_TEXTS.lost}: ${detail}`
+        : state === "connecting" && detail
+          ? detail
+          : STATE_TEXTS[state];
     const label = element.querySelector("b")!;
     if (label.textContent !== words) label.textContent = words;
     byId("lost").hidden = state !== "lost";
@@ -71,13 +76,21 @@ export class StatusBar {
 
   private requestStatus(): void {
     if (this.state === "lost") return;
-    void fetchStatus().then((answer) => this.applyStatus(answer), () => undefined);
+    void fetchStatus().then(
+      (answer) => this.applyStatus(answer),
+      () => undefined,
+    );
   }
 
   private applyStatus(answer: ServerStatus): void {
-    const shown = answer.sources.filter(({ name, state, accepted }) => name !== "http" || accepted > 0 || state !== "live");
+    const shown = answer.sources.filter(
+      ({ name, state, accepted }) => name !== "http" || accepted > 0 || state !== "live",
+    );
     this.sources = new Map(
-      shown.map(({ name, state, reason }) => [name, { state, reason: reason ?? this.sources.get(name)?.reason ?? "" }]),
+      shown.map(({ name, state, reason }) => [
+        name,
+        { state, reason: reason ?? this.sources.get(name)?.reason ?? "" },
+      ]),
     );
     this.showSources();
     byId("simulated").hidden = !answer.simulated;
@@ -103,8 +116,9 @@ export class StatusBar {
       }
       return item;
     });
-    const same = items.length === this.sourcesElement.children.length
-      && items.every((item, index) => item.isEqualNode(this.sourcesElement.children[index]!));
+    const same =
+      items.length === this.sourcesElement.children.length &&
+      items.every((item, index) => item.isEqualNode(this.sourcesElement.children[index]!));
     if (!same) this.sourcesElement.replaceChildren(...items);
   }
 
@@ -114,11 +128,23 @@ export class StatusBar {
     this.since = now;
     this.counted = 0;
     this.smooth = this.state === "live" ? this.smooth * 0.6 + measured * 0.4 : 0;
-    const rate = this.smooth < 0.05 ? "0" : this.smooth < 10 ? this.smooth.toFixed(1) : String(Math.round(this.smooth));
+    const rate =
+      this.smooth < 0.05
+        ? "0"
+        : this.smooth < 10
+          ? this.smooth.toFixed(1)
+          : String(Math.round(this.smooth));
     setText(this.rateElement, rate);
     const fresh = this.state === "live" && this.lags.length > 0 && now - this.lagMeasuredAt < 5_000;
     const middle = [...this.lags].sort((a, b) => a - b)[this.lags.length >> 1] ?? 0;
-    setText(this.lagElement, !fresh ? "—" : middle < 1_000 ? `${Math.round(middle)} ms` : `${(middle / 1_000).toFixed(1)} s`);
+    setText(
+      this.lagElement,
+      !fresh
+        ? "—"
+        : middle < 1_000
+          ? `${Math.round(middle)} ms`
+          : `${(middle / 1_000).toFixed(1)} s`,
+    );
   }
 }
 

@@ -74,7 +74,9 @@ export class Stream {
     this.report(this.failures > 0 ? "lost" : "connecting", this.closeReason);
     const symbols = [...this.wanted];
     const list = symbols.map(encodeURIComponent).join(",");
-    const source = new EventSource(routeUrl(`v1/stream?mode=latest&heartbeat=${HEARTBEAT_INTERVAL_S}&symbols=${list}`));
+    const source = new EventSource(
+      routeUrl(`v1/stream?mode=latest&heartbeat=${HEARTBEAT_INTERVAL_S}&symbols=${list}`),
+    );
     this.source = source;
     this.urlSymbols = new Set(symbols);
     this.listen(source);
@@ -109,7 +111,12 @@ export class Stream {
     on("bye", (json) => {
       const { reason, retry = 0 } = JSON.parse(json) as { reason: string; retry?: number };
       this.retryAfterMs = retry;
-      this.closeReason = reason === "busy" ? "server is busy" : reason === "draining" ? "server is restarting" : reason;
+      this.closeReason =
+        reason === "busy"
+          ? "server is busy"
+          : reason === "draining"
+            ? "server is restarting"
+            : reason;
       this.streamName = "";
       this.report("lost", this.closeReason);
     });
@@ -126,7 +133,10 @@ export class Stream {
   }
 
   private urlMatchesWanted(): boolean {
-    return this.urlSymbols.size === this.wanted.size && [...this.wanted].every((symbol) => this.urlSymbols.has(symbol));
+    return (
+      this.urlSymbols.size === this.wanted.size &&
+      [...this.wanted].every((symbol) => this.urlSymbols.has(symbol))
+    );
   }
 
   private ready(ready: { stream: string }): void {
@@ -144,8 +154,10 @@ export class Stream {
 
   private status(status: StatusEvent): void {
     const { state, reason = "", since } = status;
-    if (status.symbol !== undefined) this.listener.symbolStatus({ symbol: status.symbol, state: state as SymbolState, reason });
-    else if (status.source !== undefined) this.listener.sourceStatus({ source: status.source, state, reason, since });
+    if (status.symbol !== undefined)
+      this.listener.symbolStatus({ symbol: status.symbol, state: state as SymbolState, reason });
+    else if (status.source !== undefined)
+      this.listener.sourceStatus({ source: status.source, state, reason, since });
   }
 
   /** Sends the changes of the subscription to the server, one request at a time. */
@@ -169,7 +181,10 @@ export class Stream {
     }
     this.patching = false;
     if (name !== this.streamName) return void this.patch();
-    if (status === 404) return this.open();
+    if (status === 404) {
+      this.open();
+      return;
+    }
     if (status === 0) {
       this.acknowledged = null;
       setTimeout(() => void this.patch(), 1_000);
@@ -191,7 +206,9 @@ export class Stream {
   private reopen(): void {
     this.source?.close();
     this.source = null;
-    const backoff = Math.min(MAX_RETRY_DELAY_MS, 500 * 2 ** Math.min(this.failures, 5)) * (0.5 + Math.random() / 2);
+    const backoff =
+      Math.min(MAX_RETRY_DELAY_MS, 500 * 2 ** Math.min(this.failures, 5)) *
+      (0.5 + Math.random() / 2);
     const wait = Math.max(backoff, this.retryAfterMs);
     clearTimeout(this.retryTimer);
     this.retryTimer = setTimeout(() => this.open(), wait);
@@ -212,7 +229,8 @@ interface StatusEvent {
 
 /** Returns the symbol of a tick. Every tick needs this, so the rest of the JSON is not parsed. */
 function symbolOf(json: string): string {
-  if (json.startsWith(SYMBOL_PREFIX)) return json.slice(SYMBOL_PREFIX.length, json.indexOf('"', SYMBOL_PREFIX.length));
+  if (json.startsWith(SYMBOL_PREFIX))
+    return json.slice(SYMBOL_PREFIX.length, json.indexOf('"', SYMBOL_PREFIX.length));
   return (JSON.parse(json) as { symbol: string }).symbol;
 }
 

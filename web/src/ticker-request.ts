@@ -21,16 +21,26 @@ export function parseRequest(symbols: string | null, rate: string | null): Ticke
   const faults: string[] = [];
   const entries = (symbols ?? "").split(/[\s,;]+/).filter(Boolean);
   const bad = entries.filter((entry) => !isEntry(entry));
-  if (bad.length === 1) faults.push(`${bad[0]} is not a valid symbol`);
-  else if (bad.length > 1) faults.push(`${bad.slice(0, MAX_NAMED_FAULTS).join(", ")}${bad.length > MAX_NAMED_FAULTS ? " and others" : ""} are not valid symbols`);
+  if (bad.length === 1) faults.push(`${bad.join()} is not a valid symbol`);
+  else if (bad.length > 1)
+    faults.push(
+      `${bad.slice(0, MAX_NAMED_FAULTS).join(", ")}${bad.length > MAX_NAMED_FAULTS ? " and others" : ""} are not valid symbols`,
+    );
   const good = entries.filter(isEntry);
   if (good.length > MAX_SYMBOLS) faults.push(`only the first ${MAX_SYMBOLS} symbols are shown`);
-  const asked = Number(rate ?? DEFAULT_RATE);
+  const rateText = rate ?? DEFAULT_RATE;
+  const asked = Number(rateText);
   const fits = asked >= 0.1 && asked <= 100;
-  if (!fits) faults.push(`rate "${rate}" is invalid (expected 0.1 to 100)`);
+  if (!fits) faults.push(`rate "${rateText}" is invalid (expected 0.1 to 100)`);
   let patterns = 0;
-  const accepted = good.slice(0, MAX_SYMBOLS).filter((entry) => !entry.includes("*") || (patterns += 1) <= MAX_PATTERNS);
+  const accepted = good
+    .slice(0, MAX_SYMBOLS)
+    .filter((entry) => !entry.includes("*") || (patterns += 1) <= MAX_PATTERNS);
   if (patterns > MAX_PATTERNS) faults.push(`only the first ${MAX_PATTERNS} patterns are shown`);
   if (entries.length === 0) faults.push("No symbols");
-  return { symbols: accepted, rate: fits ? String(asked) : DEFAULT_RATE, faults: faults.join("; ") };
+  return {
+    symbols: accepted,
+    rate: fits ? String(asked) : DEFAULT_RATE,
+    faults: faults.join("; "),
+  };
 }

@@ -53,18 +53,27 @@ class TickerStream {
   /** Whether a new stream was opened without a cursor. Its first event resets the listeners. */
   private resetPending = false;
 
-  constructor(private readonly server: string, private readonly rate: string, private readonly onEnd: () => void) {}
+  constructor(
+    private readonly server: string,
+    private readonly rate: string,
+    private readonly onEnd: () => void,
+  ) {}
 
   /** Returns whether the server would accept the entries of all listeners and of this one. */
   hasRoom(listener: TickerListener): boolean {
     const all = this.symbols(listener);
-    return this.listeners.size === 0
-      || (all.length <= MAX_ENTRIES && all.filter((symbol) => symbol.includes("*")).length <= MAX_PATTERNS);
+    return (
+      this.listeners.size === 0 ||
+      (all.length <= MAX_ENTRIES &&
+        all.filter((symbol) => symbol.includes("*")).length <= MAX_PATTERNS)
+    );
   }
 
   /** Returns the entries of all listeners without duplicates. */
   private symbols(...more: TickerListener[]): string[] {
-    return [...new Set([...this.listeners.keys(), ...more].flatMap((listener) => listener.symbols))].sort();
+    return [
+      ...new Set([...this.listeners.keys(), ...more].flatMap((listener) => listener.symbols)),
+    ].sort();
   }
 
   join(listener: TickerListener): () => void {
@@ -92,7 +101,11 @@ class TickerStream {
       }
       return;
     }
-    const query = new URLSearchParams({ symbols: symbols.join(","), rate: this.rate, heartbeat: String(HEARTBEAT_INTERVAL_S) });
+    const query = new URLSearchParams({
+      symbols: symbols.join(","),
+      rate: this.rate,
+      heartbeat: String(HEARTBEAT_INTERVAL_S),
+    });
     const address = `${this.server}/v1/stream?${query}`;
     // Opens a new stream even if the address is the same, so that a new listener receives the
     // newest prices.
@@ -133,8 +146,13 @@ class TickerStream {
       this.broadcastSymbol(symbol, (listener) => listener.gone(symbol));
     });
     on("status", (data) => {
-      const { symbol, state, reason = "" } = JSON.parse(data) as { symbol?: string; state: string; reason?: string };
-      if (symbol !== undefined) return this.broadcastSymbol(symbol, (listener) => listener.state(symbol, state, reason));
+      const {
+        symbol,
+        state,
+        reason = "",
+      } = JSON.parse(data) as { symbol?: string; state: string; reason?: string };
+      if (symbol !== undefined)
+        return this.broadcastSymbol(symbol, (listener) => listener.state(symbol, state, reason));
       // A source was added or removed, or its state changed. Whether prices are simulated may have
       // changed too.
       this.simulated = null;
@@ -159,13 +177,19 @@ class TickerStream {
 
   private reconnect(): void {
     this.failures += 1;
-    const wait = Math.min(MAX_RETRY_DELAY_MS, 500 * 2 ** Math.min(this.failures, 5)) * (0.5 + Math.random() / 2);
+    const wait =
+      Math.min(MAX_RETRY_DELAY_MS, 500 * 2 ** Math.min(this.failures, 5)) *
+      (0.5 + Math.random() / 2);
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.open(true), wait);
   }
 
   private checkSilence(): void {
-    if (this.source?.readyState !== EventSource.OPEN || Date.now() - this.lastEventAt < SILENCE_TIMEOUT_MS) return;
+    if (
+      this.source?.readyState !== EventSource.OPEN ||
+      Date.now() - this.lastEventAt < SILENCE_TIMEOUT_MS
+    )
+      return;
     this.broadcast((listener) => listener.connection("lost"));
     this.open(true);
   }

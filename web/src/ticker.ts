@@ -67,7 +67,10 @@ class Ticker extends HTMLElement implements TickerListener {
   private start(): void {
     this.unsubscribe?.();
     this.unsubscribe = null;
-    const { symbols, rate, faults } = parseRequest(this.getAttribute("symbols"), this.getAttribute("rate"));
+    const { symbols, rate, faults } = parseRequest(
+      this.getAttribute("symbols"),
+      this.getAttribute("rate"),
+    );
     this.symbols = symbols;
     this.faults = faults;
     this.origin = "";
@@ -156,10 +159,14 @@ class Item {
     this.change.textContent = `${signed(tick.change)} ${percentage(tick.percent)}`;
     const way = direction(tick.change);
     this.element.dataset["way"] = way > 0 ? "up" : way < 0 ? "down" : "";
-    this.element.classList.toggle("long", Math.max(tick.price.length, tick.change.length) > LONG_NUMBER_CHARS);
+    this.element.classList.toggle(
+      "long",
+      Math.max(tick.price.length, tick.change.length) > LONG_NUMBER_CHARS,
+    );
     if (this.removed) this.state("live", "");
     this.removed = false;
-    if (tick.value !== this.value && !Number.isNaN(this.value)) this.flash(tick.value > this.value ? "up" : "down");
+    if (tick.value !== this.value && !Number.isNaN(this.value))
+      this.flash(tick.value > this.value ? "up" : "down");
     this.value = tick.value;
   }
 
@@ -201,7 +208,9 @@ function span(name: string): HTMLSpanElement {
 function scriptFolder(): string {
   const own = document.currentScript as HTMLScriptElement | null;
   // A module cannot access its own element, so this searches by name.
-  const named = [...document.scripts].find(({ src }) => src && new URL(src).pathname.endsWith("/tickcast.js"));
+  const named = [...document.scripts].find(
+    ({ src }) => src && new URL(src).pathname.endsWith("/tickcast.js"),
+  );
   const source = own?.src || named?.src;
   return source ? new URL(".", source).href : location.origin;
 }

@@ -30,7 +30,10 @@ export class Watchlist {
     const address = new URLSearchParams(location.search).get("symbols");
     const list = address ?? storage.get(STORAGE_KEY);
     if (list === null) {
-      this.replace((await searchSymbols("", DEFAULT_SYMBOLS)).map(({ symbol }) => symbol), false);
+      this.replace(
+        (await searchSymbols("", DEFAULT_SYMBOLS)).map(({ symbol }) => symbol),
+        false,
+      );
     } else {
       this.replace(await resolveEntries(list), true);
     }
@@ -39,13 +42,18 @@ export class Watchlist {
 
   /** Adds symbols and the matches of patterns. Returns the added symbols. */
   async add(text: string): Promise<readonly string[]> {
-    const fresh = (await resolveEntries(text)).filter((symbol) => !this.has(symbol)).slice(0, MAX_SYMBOLS - this.list.length);
+    const fresh = (await resolveEntries(text))
+      .filter((symbol) => !this.has(symbol))
+      .slice(0, MAX_SYMBOLS - this.list.length);
     if (fresh.length > 0) this.replace([...this.list, ...fresh], true);
     return fresh;
   }
 
   remove(symbol: string): void {
-    this.replace(this.list.filter((other) => other !== symbol), true);
+    this.replace(
+      this.list.filter((other) => other !== symbol),
+      true,
+    );
   }
 
   /** Moves a symbol to an index of the list without that symbol. */
@@ -65,7 +73,9 @@ export class Watchlist {
       // The address contains these characters unescaped, because a query allows them and people
       // read the address.
       const rest = address.search ? `${address.search}&` : "?";
-      const query = this.list.map((symbol) => encodeURIComponent(symbol).replaceAll("%2F", "/").replaceAll("%3A", ":")).join(",");
+      const query = this.list
+        .map((symbol) => encodeURIComponent(symbol).replaceAll("%2F", "/").replaceAll("%3A", ":"))
+        .join(",");
       history.replaceState(null, "", `${address.pathname}${rest}symbols=${query}${address.hash}`);
     }
     this.onChange();
@@ -76,7 +86,8 @@ async function resolveEntries(text: string): Promise<string[]> {
   const found: string[] = [];
   for (const entry of text.split(/[\s,;]+/)) {
     if (isSymbol(entry)) found.push(entry);
-    else if (entry.includes("*") && isSymbol(entry.replaceAll("*", "") || "x")) found.push(...(await expandPattern(entry, MAX_SYMBOLS)));
+    else if (entry.includes("*") && isSymbol(entry.replaceAll("*", "") || "x"))
+      found.push(...(await expandPattern(entry, MAX_SYMBOLS)));
   }
   return found;
 }

@@ -48,38 +48,61 @@ const widget = await open(`http://127.0.0.1:${elsewhere.address().port}/`);
 // Records every shown price, even if it is visible for a short time only.
 await dashboard.evaluate(() => {
   window.shown = new Set();
-  const note = () => document.querySelectorAll('#watchlist tr[data-symbol="A"] td.price').forEach((cell) => window.shown.add(cell.textContent));
-  new MutationObserver(note).observe(document.querySelector("#watchlist"), { childList: true, characterData: true, subtree: true });
+  const note = () =>
+    document
+      .querySelectorAll('#watchlist tr[data-symbol="A"] td.price')
+      .forEach((cell) => window.shown.add(cell.textContent));
+  new MutationObserver(note).observe(document.querySelector("#watchlist"), {
+    childList: true,
+    characterData: true,
+    subtree: true,
+  });
   note();
 });
 
 const inRow = (page, test, ...values) => page.waitForFunction(test, values, LIMIT);
-const rowPrice = ([symbol, text]) => document.querySelector(`#watchlist tr[data-symbol="${symbol}"] td.price`)?.textContent === text;
+const rowPrice = ([symbol, text]) =>
+  document.querySelector(`#watchlist tr[data-symbol="${symbol}"] td.price`)?.textContent === text;
 const rowState = ([symbol, state]) => {
   const row = document.querySelector(`#watchlist tr[data-symbol="${symbol}"]`);
   return row !== null && (row.dataset.state ?? "live") === state;
 };
 const items = `[...document.querySelector("tickcast-ticker").shadowRoot.querySelectorAll("li")]`;
-const item = (symbol) => `${items}.find((item) => item.querySelector(".symbol").textContent === ${JSON.stringify(symbol)})`;
+const item = (symbol) =>
+  `${items}.find((item) => item.querySelector(".symbol").textContent === ${JSON.stringify(symbol)})`;
 const inWidget = (expression) => widget.waitForFunction(expression, undefined, LIMIT);
 
 const waits = {
   price: async (symbol, text) => {
     await inRow(dashboard, rowPrice, symbol, text);
-    await inWidget(`${item(symbol)}?.querySelector(".price").textContent === ${JSON.stringify(text)}`);
+    await inWidget(
+      `${item(symbol)}?.querySelector(".price").textContent === ${JSON.stringify(text)}`,
+    );
   },
   state: async (symbol, state) => {
     await inRow(dashboard, rowState, symbol, state);
     await inWidget(`(${item(symbol)}?.dataset.state ?? "live") === ${JSON.stringify(state)}`);
   },
   panel: async (text, state) => {
-    await inRow(dashboard, ([text, state]) => {
-      const { dataset } = document.querySelector("#instrument");
-      const [price, word, age] = ["price", "state", "age"].map((part) => document.querySelector(`#big-${part}`).textContent);
-      // A price always has an age, and an age always has a price.
-      const aged = price === "—" ? age === "" : /^(<1s|\d+[smhd])$/.test(age);
-      return price === text && (dataset.state ?? "live") === state && (word !== "") === (state !== "live") && aged;
-    }, text, state);
+    await inRow(
+      dashboard,
+      ([text, state]) => {
+        const { dataset } = document.querySelector("#instrument");
+        const [price, word, age] = ["price", "state", "age"].map(
+          (part) => document.querySelector(`#big-${part}`).textContent,
+        );
+        // A price always has an age, and an age always has a price.
+        const aged = price === "—" ? age === "" : /^(<1s|\d+[smhd])$/.test(age);
+        return (
+          price === text &&
+          (dataset.state ?? "live") === state &&
+          (word !== "") === (state !== "live") &&
+          aged
+        );
+      },
+      text,
+      state,
+    );
   },
   fresh: async (symbol, state) => {
     // A new context does not use the tabs' shared stream.
@@ -92,15 +115,23 @@ const waits = {
   },
   connection: async (state) => {
     await dashboard.waitForSelector(`#connection[data-state="${state}"]`, LIMIT);
-    await inWidget(`document.querySelector("tickcast-ticker").dataset.connection === ${JSON.stringify(state)}`);
+    await inWidget(
+      `document.querySelector("tickcast-ticker").dataset.connection === ${JSON.stringify(state)}`,
+    );
   },
 };
 
 /** Returns the content of both pages, to explain a failed wait. */
 async function shownNow() {
-  const rows = await dashboard.$$eval("tr[data-symbol], #connection", (rows) => rows.map((row) => `${row.textContent.trim()} ${JSON.stringify(row.dataset)}`));
-  const items = await widget.evaluate(`${items}.map((item) => item.textContent + " " + JSON.stringify(item.dataset))`);
-  const sources = await dashboard.evaluate(async () => JSON.stringify((await (await fetch("/v1/status")).json()).sources));
+  const rows = await dashboard.$$eval("tr[data-symbol], #connection", (rows) =>
+    rows.map((row) => `${row.textContent.trim()} ${JSON.stringify(row.dataset)}`),
+  );
+  const items = await widget.evaluate(
+    `${items}.map((item) => item.textContent + " " + JSON.stringify(item.dataset))`,
+  );
+  const sources = await dashboard.evaluate(async () =>
+    JSON.stringify((await (await fetch("/v1/status")).json()).sources),
+  );
   return JSON.stringify({ rows, items, sources, at: Date.now() });
 }
 
@@ -115,7 +146,9 @@ for await (const line of createInterface({ input: process.stdin })) {
     break;
   }
 }
-const rows = await dashboard.$$eval("#watchlist tr[data-symbol]", (rows) => rows.map((row) => row.dataset.symbol));
+const rows = await dashboard.$$eval("#watchlist tr[data-symbol]", (rows) =>
+  rows.map((row) => row.dataset.symbol),
+);
 const shown = await dashboard.evaluate(() => [...window.shown].sort());
 console.log(JSON.stringify({ rows, shown, complaints }));
 await browser.close();

@@ -13,12 +13,15 @@ export async function below(server) {
       return answer.writeHead(404).end();
     }
     const path = asked.url.slice("/market".length);
-    const onward = request({ hostname, port, path, method: asked.method, headers: asked.headers }, (response) => {
-      answer.writeHead(response.statusCode, response.headers);
-      answer.flushHeaders();
-      response.pipe(answer);
-      response.on("error", () => answer.destroy());
-    });
+    const onward = request(
+      { hostname, port, path, method: asked.method, headers: asked.headers },
+      (response) => {
+        answer.writeHead(response.statusCode, response.headers);
+        answer.flushHeaders();
+        response.pipe(answer);
+        response.on("error", () => answer.destroy());
+      },
+    );
     onward.on("error", () => answer.destroy());
     answer.on("close", () => onward.destroy());
     asked.pipe(onward);

@@ -10,6 +10,12 @@ export const require = createRequire(join(process.cwd(), "package.json"));
 export function launch(executablePath) {
   return require("playwright-core").chromium.launch({
     executablePath,
-    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"],
+    args: [
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+    ],
   });
 }

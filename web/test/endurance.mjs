@@ -20,7 +20,9 @@ const [base, executablePath, ticks = "150000", samples = "24"] = process.argv.sl
 const browser = await launch(executablePath);
 const page = await (await browser.newContext({ viewport: { width: 1440, height: 900 } })).newPage();
 const { symbols } = await (await fetch(`${base}/v1/symbols?limit=500`)).json();
-await page.goto(`${base}/?symbols=${symbols.map(({ symbol }) => encodeURIComponent(symbol)).join(",")}`);
+await page.goto(
+  `${base}/?symbols=${symbols.map(({ symbol }) => encodeURIComponent(symbol)).join(",")}`,
+);
 await page.waitForSelector('#connection[data-state="live"]');
 await page.evaluate(() => {
   window.frames60 = 0;
@@ -37,22 +39,28 @@ await page.evaluate(() => {
 async function heaps() {
   const session = await browser.newBrowserCDPSession();
   const { targetInfos } = await session.send("Target.getTargets");
-  const wanted = targetInfos.filter(({ type, url }) => ["page", "shared_worker"].includes(type) && url.startsWith(base));
+  const wanted = targetInfos.filter(
+    ({ type, url }) => ["page", "shared_worker"].includes(type) && url.startsWith(base),
+  );
   let sum = 0;
   for (const { targetId } of wanted) {
     const { sessionId } = await session.send("Target.attachToTarget", { targetId, flatten: false });
     let id = 0;
-    const ask = (method) => new Promise((resolve) => {
-      const mine = (id += 1);
-      const handle = (event) => {
-        const message = JSON.parse(event.message);
-        if (event.sessionId !== sessionId || message.id !== mine) return;
-        session.off("Target.receivedMessageFromTarget", handle);
-        resolve(message.result);
-      };
-      session.on("Target.receivedMessageFromTarget", handle);
-      void session.send("Target.sendMessageToTarget", { sessionId, message: JSON.stringify({ id: mine, method }) });
-    });
+    const ask = (method) =>
+      new Promise((resolve) => {
+        const mine = (id += 1);
+        const handle = (event) => {
+          const message = JSON.parse(event.message);
+          if (event.sessionId !== sessionId || message.id !== mine) return;
+          session.off("Target.receivedMessageFromTarget", handle);
+          resolve(message.result);
+        };
+        session.on("Target.receivedMessageFromTarget", handle);
+        void session.send("Target.sendMessageToTarget", {
+          sessionId,
+          message: JSON.stringify({ id: mine, method }),
+        });
+      });
     await ask("HeapProfiler.collectGarbage");
     sum += (await ask("Runtime.getHeapUsage")).usedSize;
     await session.send("Target.detachFromTarget", { sessionId });
@@ -71,14 +79,17 @@ const seen = [];
 const begin = await acceptedTicks();
 while (seen.length < Number(samples)) {
   const before = await page.evaluate(() => [window.frames60, performance.now()]);
-  while ((await acceptedTicks()) < begin + (seen.length + 1) * Number(ticks)) await new Promise((resolve) => setTimeout(resolve, 250));
+  while ((await acceptedTicks()) < begin + (seen.length + 1) * Number(ticks))
+    await new Promise((resolve) => setTimeout(resolve, 250));
   const after = await page.evaluate(() => [window.frames60, performance.now()]);
   const { sum, count } = await heaps();
   seen.push(sum);
   const fps = (1000 * (after[0] - before[0])) / (after[1] - before[1]);
   const rate = await page.textContent("#rate");
   const passed = seen.length * Number(ticks);
-  console.log(`${passed} ticks: ${(sum / 1e6).toFixed(2)} MB in ${count} heaps, ${fps.toFixed(1)} frames/s, ${rate} updates/s`);
+  console.log(
+    `${passed} ticks: ${(sum / 1e6).toFixed(2)} MB in ${count} heaps, ${fps.toFixed(1)} frames/s, ${rate} updates/s`,
+  );
 }
 await browser.close();
 const half = seen.length >> 1;

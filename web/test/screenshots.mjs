@@ -10,7 +10,11 @@ const [url, executablePath, folder] = process.argv.slice(2);
 
 const browser = await launch(executablePath);
 for (const colorScheme of ["light", "dark"]) {
-  for (const [width, height] of [[390, 844], [1280, 800], [2560, 1440]]) {
+  for (const [width, height] of [
+    [390, 844],
+    [1280, 800],
+    [2560, 1440],
+  ]) {
     const page = await browser.newPage({ viewport: { width, height }, colorScheme });
     await page.goto(url);
     await page.waitForSelector('#connection[data-state="live"]');

@@ -42,21 +42,39 @@ for (const base of [server, proxy.base]) {
   for (const kind of ["", ` type="module"`]) {
     const html = `<!doctype html><title>elsewhere</title><link rel="icon" href="data:,"><script${kind} src="${base}/tickcast.js"></script>
 ${TICKERS.map(([attributes]) => `<tickcast-ticker ${attributes}></tickcast-ticker>`).join("\n")}`;
-    const elsewhere = createServer((_, answer) => answer.setHeader("content-type", "text/html; charset=utf-8").end(html));
+    const elsewhere = createServer((_, answer) =>
+      answer.setHeader("content-type", "text/html; charset=utf-8").end(html),
+    );
     await new Promise((resolve) => elsewhere.listen(0, "127.0.0.1", resolve));
     const page = await browser.newPage();
     await page.goto(`http://127.0.0.1:${elsewhere.address().port}/`);
-    const expected = TICKERS.map(([, names, note]) => ({ names, note, priced: true, states: names ? state : "" }));
+    const expected = TICKERS.map(([, names, note]) => ({
+      names,
+      note,
+      priced: true,
+      states: names ? state : "",
+    }));
     const wanted = JSON.stringify(expected);
-    const holds = await page.waitForFunction(`JSON.stringify((${seen})()) === ${JSON.stringify(wanted)}`, undefined, { timeout: 20_000 }).then(() => true, () => false);
+    const holds = await page
+      .waitForFunction(`JSON.stringify((${seen})()) === ${JSON.stringify(wanted)}`, undefined, {
+        timeout: 20_000,
+      })
+      .then(
+        () => true,
+        () => false,
+      );
     if (!holds) failed += 1;
-    console.log(`${holds ? "ok  " : "FAIL"} tickers are apart at ${base}${kind}${holds ? "" : `: ${JSON.stringify(await page.evaluate(seen))}`}`);
+    console.log(
+      `${holds ? "ok  " : "FAIL"} tickers are apart at ${base}${kind}${holds ? "" : `: ${JSON.stringify(await page.evaluate(seen))}`}`,
+    );
     await page.close();
     elsewhere.close();
   }
 }
 if (proxy.strays.length > 0) failed += 1;
-console.log(`${proxy.strays.length > 0 ? "FAIL" : "ok  "} nothing is asked for beside the path: ${proxy.strays.slice(0, 3).join(" ")}`);
+console.log(
+  `${proxy.strays.length > 0 ? "FAIL" : "ok  "} nothing is asked for beside the path: ${proxy.strays.slice(0, 3).join(" ")}`,
+);
 await browser.close();
 proxy.close();
 process.exitCode = failed > 0 ? 1 : 0;

@@ -1,1 +1,0 @@
-var e=typeof document>`u`?new URL(`..`,location.href):new URL(`.`,document.baseURI),t=e.pathname;function n(t){return new URL(t,e).href}export{n,t};
