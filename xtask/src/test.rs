@@ -66,6 +66,9 @@ fn pages(root: &Path) -> Result<()> {
     };
     step("pages: packages", npm(&["ci", "--no-audit", "--no-fund", "--loglevel=error"]))?;
     step("pages: types", npm(&["run", "--silent", "check"]))?;
+    step("pages: lints", npm(&["run", "--silent", "lint"]))?;
+    step("pages: format", npm(&["run", "--silent", "format:check"]))?;
+    step("pages: unit tests", npm(&["test", "--silent"]))?;
     let committed = files(&web.join("dist"))?;
     step("pages: build", npm(&["run", "--silent", "build"]))?;
     if files(&web.join("dist"))? != committed {

@@ -175,8 +175,9 @@ impl Connection {
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
                 Some(Err(error)) => end = Some(End::of(error)),
                 None => {
-                    end =
-                        Some(End::plain("the exchange ended the connection without a close frame".to_owned()))
+                    end = Some(End::plain(
+                        "the exchange ended the connection without a close frame".to_owned(),
+                    ));
                 }
             }
             if end.is_some() || frames.len() >= MAX_FRAMES_PER_BATCH || bytes >= MAX_BATCH_BYTES {
