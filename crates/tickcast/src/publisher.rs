@@ -26,7 +26,8 @@ impl Hub {
     /// Publishes one tick, as the source `local`.
     ///
     /// # Errors
-    /// If the time of the tick is more than a minute in the future, or if the market is full.
+    /// If the time of the tick is more than a minute in the future, if the market is full, or if the tick cannot be
+    /// stored on disk.
     pub fn publish(&self, tick: &Tick) -> Result<Outcome, TickError> {
         self.source("local", SourceOptions::default()).publish(tick)
     }
