@@ -77,7 +77,7 @@ async fn publish_reads_an_archive_with_given_columns_and_symbol() {
     assert_eq!((&tick["time"], &tick["size"]), (&1_704_067_260_000_i64.into(), &0.2.into()));
     for (arguments, says) in [
         (&["--columns", "time,price"][..], "--columns: column symbol is missing"),
-        (&["--columns", "price,a b"], "`a b` is not a name for an extra"),
+        (&["--columns", "price,a b"], "`a b` is not a valid name for an extra"),
         (&["--symbol", "a b"], "symbol holds ' '"),
     ] {
         let (code, _, complains) = publish_as(arguments, &server, rows, TOKEN).await;
