@@ -38,8 +38,8 @@ pub(crate) fn parse(path: &Path) -> Result<syn::File> {
 /// Returns whether an item is only for tests.
 pub(crate) fn is_test(attributes: &[syn::Attribute]) -> bool {
     attributes.iter().any(|attribute| {
-        attribute.path().is_ident("test")
-            || attribute.path().segments.last().is_some_and(|last| last.ident == "test")
+        // Also `tokio::test`.
+        attribute.path().segments.last().is_some_and(|last| last.ident == "test")
             || attribute.path().is_ident("cfg")
                 && attribute
                     .parse_args::<syn::Path>()
