@@ -57,7 +57,7 @@ fn publish(socket: &TcpStream, sockets: &Sockets) -> anyhow::Result<()> {
         let Some((_, entry)) = sequencer.tape().after(tickcast_core::Seq::new(number - 1)).next() else {
             continue;
         };
-        let Some(frame) = &entry.frame else { continue };
+        let Some(frame) = entry.kind.frame() else { continue };
         let event = frame.event();
         let chunk = [format!("{:x}\r\n", event.len()).as_bytes(), event, b"\r\n"].concat();
         let alive = |socket: &mut TcpStream| match socket.write(&chunk) {

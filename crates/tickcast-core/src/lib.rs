@@ -60,10 +60,10 @@ pub use price::{MAX_DIGITS, Price, PriceError};
 pub use quote::{Quote, Reference, SourceId, SymbolSnapshot};
 pub use replica::Replica;
 pub use resume::{Mode, Resume, ResumeError, resume};
-pub use sequencer::{Outcome, Recorded, Restore, Sequencer};
+pub use sequencer::{Outcome, Recorded, Restore, Sequenced, Sequencer};
 pub use symbol::{MAX_SYMBOL_LEN, Symbol, SymbolError};
 pub use symbol_id::SymbolId;
-pub use tape::{Entry, Tape};
+pub use tape::{Entry, EntryKind, Tape};
 pub use tick::{
     ChangeBasis, Extras, MAX_EXTRAS, MAX_EXTRAS_BYTES, MAX_ITEM_BYTES, RESERVED, RawTick, Rejected, Tick,
     TickError, TickFields, TickSplitter, Value,

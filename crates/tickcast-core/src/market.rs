@@ -122,6 +122,6 @@ impl Market {
         let latest = &mut self.latest[entry.symbol.index()];
         latest.moved = Position::new(seq, entry.digest.check());
         latest.origin = entry.source;
-        latest.frame.clone_from(&entry.frame);
+        latest.frame = entry.kind.frame().cloned();
     }
 }

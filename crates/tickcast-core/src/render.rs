@@ -110,7 +110,7 @@ pub fn all_ticks(
         tape.after(from).take_while(|(seq, _)| *seq <= until).filter(|(_, entry)| wanted(entry))
     {
         let at = Some(Position::new(seq, entry.digest.check()));
-        ticks += usize::from(dialect.entry(at, market.symbol(entry.symbol), entry.frame.as_ref(), out));
+        ticks += usize::from(dialect.entry(at, market.symbol(entry.symbol), entry.kind.frame(), out));
         if out.len() - start >= most {
             return Rendered { ticks, reached: seq };
         }

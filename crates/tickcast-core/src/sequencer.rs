@@ -4,7 +4,7 @@ mod restore;
 
 use crate::quote::{ClockBounds, TickTime};
 use crate::{
-    Candles, Cursor, Digest, Entry, Epoch, Frame, KeyProgress, Keys, Limits, Market, Now, Position, Quote,
+    Candles, Cursor, Entry, EntryKind, Epoch, Frame, KeyProgress, Keys, Limits, Market, Now, Position, Quote,
     Replica, Seq, SourceId, SourceOptions, Symbol, SymbolId, Tape, Tick, TickError, Time,
 };
 
@@ -28,23 +28,46 @@ pub enum Outcome {
     Unchanged,
 }
 
+/// What the sequencer did with a valid tick or a removal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Sequenced {
+    /// Whether there is a new entry on the tape.
+    pub outcome: Outcome,
+    /// The symbol of the tick.
+    pub symbol: SymbolId,
+    /// The previous source of the symbol, if the new entry is of another source.
+    pub previous_source: Option<SourceId>,
+}
+
+impl Sequenced {
+    /// The result for a tick that was dropped.
+    const fn dropped(outcome: Outcome, symbol: SymbolId) -> Self {
+        Self { outcome, symbol, previous_source: None }
+    }
+
+    /// Returns the sequence number of the new entry, or `None` if the tick was dropped.
+    #[must_use]
+    pub const fn seq(&self) -> Option<Seq> {
+        match self.outcome {
+            Outcome::Accepted(seq) => Some(seq),
+            Outcome::Late | Outcome::Unchanged => None,
+        }
+    }
+}
+
 /// The sequencer assigns each tick its sequence number, and updates the market and the tape.
 #[derive(Debug)]
 pub struct Sequencer {
     epoch: Epoch,
     limits: Limits,
-    market: Market,
-    tape: Tape,
+    replica: Replica,
     /// One entry per symbol, by [`SymbolId`]. `None` for symbols whose frames were encoded outside the core.
     quotes: Vec<Option<Quote>>,
     /// Number of closed candles of all symbols together.
     candles: usize,
     /// Last symbol that was asked to drop candles when there were too many.
     next_to_give_way: usize,
-    /// Symbol of the newest entry.
-    touched: Option<SymbolId>,
-    /// Source of that symbol before the newest entry, if this was another source.
-    taken_from: Option<SourceId>,
     /// Requests that were published recently.
     keys: Keys,
     scratch: Vec<u8>,
@@ -54,89 +77,86 @@ impl Sequencer {
     /// Makes a sequencer with an empty market and an empty tape.
     #[must_use]
     pub fn new(epoch: Epoch, limits: Limits) -> Self {
-        let tape = Tape::new((Seq::ZERO, Digest::START), limits.tape_ticks, limits.tape_bytes);
-        let (market, quotes, scratch) = (Market::default(), Vec::new(), Vec::new());
         Self {
             epoch,
             limits,
-            market,
-            tape,
-            quotes,
+            replica: Replica::new(limits),
+            quotes: Vec::new(),
             candles: 0,
             next_to_give_way: 0,
-            touched: None,
-            taken_from: None,
             keys: Keys::default(),
-            scratch,
+            scratch: Vec::new(),
         }
     }
 
-    /// Accepts a tick, unless `rules` say to drop it because it is late or unchanged.
+    /// Accepts a tick, unless `options` say to drop it because it is late or unchanged.
     ///
     /// # Errors
-    /// If the tick is further ahead of `now` than `rules` allow, or if its new symbol exceeds the maximum.
+    /// If the tick is further ahead of `now` than `options` allow, or if its new symbol exceeds the maximum.
     pub fn accept(
         &mut self,
         tick: &Tick,
-        origin: SourceId,
-        rules: SourceOptions,
+        source: SourceId,
+        options: SourceOptions,
         now: Now,
-    ) -> Result<Outcome, TickError> {
-        if let Some(time) = tick.time.filter(|time| time.is_ahead_of(now.wall, rules.max_ahead)) {
-            return Err(TickError::TimeInFuture { time: time.as_millis(), max_ahead: rules.max_ahead });
+    ) -> Result<Sequenced, TickError> {
+        if let Some(time) = tick.time.filter(|time| time.is_ahead_of(now.wall, options.max_ahead)) {
+            return Err(TickError::TimeInFuture { time: time.as_millis(), max_ahead: options.max_ahead });
         }
         let moment = ClockBounds::new(now.wall, self.limits.max_skew);
         let id = self.add_symbol(tick.symbol)?;
-        let (quote, told, when) = match &mut self.quotes[id.index()] {
+        let (quote, change, when) = match &mut self.quotes[id.index()] {
             Some(quote) => {
                 // A removed symbol has no newest tick, so a tick for it is neither late nor unchanged. A
                 // newest time that cannot be true is no reason to drop a tick.
-                let listed = self.market.newest(id).is_some();
+                let listed = self.replica.market().newest(id).is_some();
                 let newest = quote.newest(moment.horizon).filter(|_| listed);
                 let time =
                     tick.time.unwrap_or_else(|| newest.map_or(now.wall, |newest| newest.max(now.wall)));
                 let when = TickTime::new(time, moment);
-                if !rules.allow_late && newest.is_some_and(|newest| time < newest) {
-                    return Ok(Outcome::Late);
+                if !options.allow_late && newest.is_some_and(|newest| time < newest) {
+                    return Ok(Sequenced::dropped(Outcome::Late, id));
                 }
-                if listed && rules.drop_unchanged && quote.is_unchanged(tick, when) {
+                if listed && options.drop_unchanged && quote.is_unchanged(tick, when) {
                     quote.keep_time(when);
-                    return Ok(Outcome::Unchanged);
+                    return Ok(Sequenced::dropped(Outcome::Unchanged, id));
                 }
                 if !listed {
                     quote.reopen(tick, when);
                 }
-                let told = quote.advance(tick, origin, when);
-                (quote, told, when)
+                let change = quote.advance(tick, source, when);
+                (quote, change, when)
             }
             empty => {
                 let when = TickTime::new(tick.time.unwrap_or(now.wall), moment);
-                let (quote, told) = Quote::open(tick, origin, when);
-                (empty.insert(quote), told, when)
+                let (quote, change) = Quote::open(tick, source, when);
+                (empty.insert(quote), change, when)
             }
         };
-        let most = budget(self.limits.candles, self.market.len());
+        let most = budget(self.limits.candles, self.replica.market().len());
         let grown = quote.candles.add(when.effective, tick.price, moment.horizon, most);
-        let frame = Frame::encode(tick, &told, &mut self.scratch);
+        let frame = Frame::encode(tick, &change, &mut self.scratch);
         self.count_candles(grown, most);
-        Ok(Outcome::Accepted(self.append((id, origin), Some(frame), now)))
+        Ok(self.append((id, source), EntryKind::Tick(frame), now))
     }
 
     /// Accepts a frame that was encoded outside the core as the newest tick of `symbol`.
     ///
     /// # Errors
     /// If the new symbol exceeds the maximum number of symbols.
-    pub fn accept_frame(&mut self, symbol: Symbol, frame: Frame, now: Now) -> Result<Seq, TickError> {
+    pub fn accept_frame(&mut self, symbol: Symbol, frame: Frame, now: Now) -> Result<Sequenced, TickError> {
         let id = self.add_symbol(symbol)?;
-        Ok(self.append((id, SourceId::UNKNOWN), Some(frame), now))
+        Ok(self.append((id, SourceId::UNKNOWN), EntryKind::Tick(frame), now))
     }
 
     /// Removes a symbol from the market. If the symbol returns, its number `n` continues. Returns `None` if
     /// the symbol was not in the market.
-    pub fn remove(&mut self, symbol: &Symbol, now: Now) -> Option<Seq> {
-        let id = self.market.id(symbol).filter(|id| self.market.newest(*id).is_some())?;
+    pub fn remove(&mut self, symbol: &Symbol, now: Now) -> Option<Sequenced> {
+        let market = self.replica.market();
+        let id = market.id(symbol).filter(|id| market.newest(*id).is_some())?;
+        let source = market.source(id);
         self.forget_candles(id);
-        Some(self.append((id, self.market.source(id)), None, now))
+        Some(self.append((id, source), EntryKind::Removal, now))
     }
 
     /// Returns the requests that were published recently, by idempotency key.
@@ -153,20 +173,21 @@ impl Sequencer {
     /// Returns the cursor of the newest entry.
     #[must_use]
     pub const fn cursor(&self) -> Cursor {
-        let position = Position::new(self.tape.head(), self.tape.digest().check());
+        let tape = self.replica.tape();
+        let position = Position::new(tape.head(), tape.digest().check());
         Cursor { epoch: self.epoch, position }
     }
 
     /// Returns the market: the newest tick of every symbol.
     #[must_use]
     pub const fn market(&self) -> &Market {
-        &self.market
+        self.replica.market()
     }
 
     /// Returns the tape: the last ticks in order.
     #[must_use]
     pub const fn tape(&self) -> &Tape {
-        &self.tape
+        self.replica.tape()
     }
 
     /// Returns the state of a symbol.
@@ -181,21 +202,9 @@ impl Sequencer {
         self.candles
     }
 
-    /// Returns the symbol of the newest entry, if this sequencer has appended an entry.
-    #[must_use]
-    pub const fn touched(&self) -> Option<SymbolId> {
-        self.touched
-    }
-
-    /// Returns the previous source of the symbol of the newest entry, if this was another source.
-    #[must_use]
-    pub const fn previous_source(&self) -> Option<SourceId> {
-        self.taken_from
-    }
-
-    /// Applies at most `most` new entries to `replica`. Returns whether the replica is up to date.
-    pub fn advance(&self, replica: &mut Replica, most: usize) -> bool {
-        replica.catch_up(&self.market, &self.tape, most)
+    /// Applies at most `max` new entries to `replica`. Returns whether the replica is up to date.
+    pub fn advance(&self, replica: &mut Replica, max: usize) -> bool {
+        replica.catch_up(&self.replica, max)
     }
 
     /// Adds `grown` to the number of candles. If the total exceeds the limit, some symbols drop the candles
@@ -226,24 +235,27 @@ impl Sequencer {
     }
 
     fn add_symbol(&mut self, symbol: Symbol) -> Result<SymbolId, TickError> {
-        if self.market.len() >= self.limits.symbols && self.market.id(&symbol).is_none() {
+        let market = self.replica.market_mut();
+        if market.len() >= self.limits.symbols && market.id(&symbol).is_none() {
             return Err(TickError::TooManySymbols(self.limits.symbols));
         }
-        let id = self.market.add_symbol(symbol);
+        let id = market.add_symbol(symbol);
         if id.index() == self.quotes.len() {
             self.quotes.push(None);
         }
         Ok(id)
     }
 
-    fn append(&mut self, (symbol, origin): (SymbolId, SourceId), frame: Option<Frame>, now: Now) -> Seq {
-        self.touched = Some(symbol);
-        let before = self.market.source(symbol);
-        self.taken_from = (before != origin && before != SourceId::UNKNOWN).then_some(before);
-        let of = (symbol, self.market.symbol(symbol), origin);
-        let entry = Entry::after(self.tape.digest(), of, frame, now.uptime);
-        self.market.apply(self.tape.head().next(), &entry);
-        self.tape.push(entry)
+    fn append(&mut self, (id, source): (SymbolId, SourceId), kind: EntryKind, now: Now) -> Sequenced {
+        let market = self.replica.market();
+        let before = market.source(id);
+        let of = (id, market.symbol(id), source);
+        let entry = Entry::after(self.replica.tape().digest(), of, kind, now.uptime);
+        Sequenced {
+            outcome: Outcome::Accepted(self.replica.apply(entry)),
+            symbol: id,
+            previous_source: Some(before).filter(|before| *before != source && *before != SourceId::UNKNOWN),
+        }
     }
 }
 

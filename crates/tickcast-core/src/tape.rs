@@ -20,21 +20,42 @@ pub struct Entry {
     pub digest: Digest,
     /// Arrival time by the uptime clock, in microseconds.
     arrived_us: u64,
-    /// New tick of the symbol. `None` if the symbol was removed.
-    pub frame: Option<Frame>,
+    /// What happened to the symbol.
+    pub kind: EntryKind,
+}
+
+/// What an entry of the tape records.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum EntryKind {
+    /// The symbol has this new tick.
+    Tick(Frame),
+    /// The symbol was removed from the market.
+    Removal,
+}
+
+impl EntryKind {
+    /// Returns the new tick, or `None` if the entry is not a tick.
+    #[must_use]
+    pub const fn frame(&self) -> Option<&Frame> {
+        match self {
+            Self::Tick(frame) => Some(frame),
+            Self::Removal => None,
+        }
+    }
 }
 
 impl Entry {
     /// Makes the entry that follows a tape with this digest.
     pub(crate) fn after(
         digest: Digest,
-        (id, symbol, origin): (SymbolId, Symbol, SourceId),
-        frame: Option<Frame>,
+        (id, symbol, source): (SymbolId, Symbol, SourceId),
+        kind: EntryKind,
         arrived: Duration,
     ) -> Self {
-        let digest = digest.with(&symbol, frame.as_ref().map(Frame::json));
+        let digest = digest.with(&symbol, kind.frame().map(Frame::json));
         let arrived_us = u64::try_from(arrived.as_micros()).unwrap_or(u64::MAX);
-        Self { symbol: id, source: origin, digest, arrived_us, frame }
+        Self { symbol: id, source, digest, arrived_us, kind }
     }
 
     /// Returns the arrival time by the uptime clock.
@@ -161,7 +182,7 @@ impl Tape {
 }
 
 fn weight(entry: &Entry) -> usize {
-    ENTRY_OVERHEAD + entry.frame.as_ref().map_or(0, |frame| frame.event().len())
+    ENTRY_OVERHEAD + entry.kind.frame().map_or(0, |frame| frame.event().len())
 }
 
 #[cfg(test)]
@@ -174,8 +195,8 @@ mod tests {
         let symbol = Market::default().add_symbol(name);
         let mut tape = Tape::new((Seq::ZERO, Digest::START), max_entries, max_bytes);
         for n in 0..pushes {
-            let frame = Some(Frame::verbatim("A", &n.to_string()));
-            tape.push(Entry::after(tape.digest(), (symbol, name, SourceId(0)), frame, Duration::ZERO));
+            let tick = EntryKind::Tick(Frame::verbatim("A", &n.to_string()));
+            tape.push(Entry::after(tape.digest(), (symbol, name, SourceId(0)), tick, Duration::ZERO));
         }
         tape
     }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 use tickcast_core::{
-    Cursor, Frame, Limits, Now, Outcome, Price, Recorded, Reference, Seq, Sequencer, SourceId, SourceOptions,
-    Symbol, Tick, TickView, Time,
+    Cursor, Frame, Limits, Now, Price, Recorded, Reference, Seq, Sequenced, Sequencer, SourceId,
+    SourceOptions, Symbol, Tick, TickView, Time,
 };
 
 use super::*;
@@ -41,20 +41,20 @@ impl Log {
         }
         let now = Now { wall: tick.time.unwrap(), ..Now::default() };
         self.writer.make_room(1).unwrap();
-        let outcome = self.sequencer.accept(&tick, SourceId(3), SourceOptions::default(), now).unwrap();
-        if let Outcome::Accepted(seq) = outcome {
-            self.note(seq, now.wall);
+        let sequenced = self.sequencer.accept(&tick, SourceId(3), SourceOptions::default(), now).unwrap();
+        if sequenced.seq().is_some() {
+            self.record(sequenced, now.wall);
         }
     }
 
     fn remove(&mut self, symbol: &str) {
-        if let Some(seq) = self.sequencer.remove(&Symbol::new(symbol).unwrap(), Now::default()) {
-            self.note(seq, Time::default());
+        if let Some(removed) = self.sequencer.remove(&Symbol::new(symbol).unwrap(), Now::default()) {
+            self.record(removed, Time::default());
         }
     }
 
-    fn note(&mut self, seq: Seq, now: Time) {
-        let id = self.sequencer.touched().unwrap();
+    fn record(&mut self, sequenced: Sequenced, now: Time) {
+        let id = sequenced.symbol;
         let quote = self.sequencer.quote(id).unwrap();
         let prev_close = match quote.reference {
             Reference::PrevClose(close) => Some(close),
@@ -64,7 +64,7 @@ impl Log {
         let json = market.newest(id).map(Frame::json);
         self.writer.push(&Recorded { symbol: market.symbol(id), prev_close, json });
         let digest = self.sequencer.tape().digest();
-        self.writer.commit((seq, digest), now).unwrap();
+        self.writer.commit((sequenced.seq().unwrap(), digest), now).unwrap();
     }
 
     fn checkpoint(&self) {

@@ -97,7 +97,7 @@ impl Hub {
     /// Returns the cursor of the newest entry on the tape.
     #[must_use]
     pub fn cursor(&self) -> Cursor {
-        self.log().with(|log| log.cursor())
+        self.log().read(Sequencer::cursor)
     }
 
     /// Returns the epoch and the newest sequence number. Together they tell whether a cursor can belong to
@@ -125,7 +125,7 @@ impl Hub {
     /// Returns the statistics of the hub.
     #[must_use]
     pub fn stats(&self) -> HubStats {
-        let (cursor, symbols, candles, tape_ticks, tape_bytes) = self.log().with(|log| {
+        let (cursor, symbols, candles, tape_ticks, tape_bytes) = self.log().read(|log| {
             (log.cursor(), log.market().len(), log.candles(), log.tape().len(), log.tape().bytes())
         });
         let sources = self.sources();

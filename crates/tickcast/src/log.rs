@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tickcast_core::{
-    KeyProgress, Now, Outcome, Replica, Seq, Sequencer, SourceId, SourceOptions, Symbol, Tick, TickError,
+    Frame, KeyProgress, Now, Outcome, Replica, Seq, Sequenced, Sequencer, SourceId, SourceOptions, Symbol,
+    Tick, TickError,
 };
 use tickcast_tape::{DiskTape, Opened};
 
@@ -51,9 +52,9 @@ impl Log {
         Self::of(LogState { sequencer, journal: Journal::on_disk(writer) }, Some(tape))
     }
 
-    fn of(book: LogState, tape: Option<DiskTape>) -> Self {
-        let head = AtomicU64::new(book.sequencer.cursor().seq().get());
-        Self { state: Mutex::new(book), head, wakers: OnceLock::new(), tape, checkpoints: Mutex::new(()) }
+    fn of(state: LogState, tape: Option<DiskTape>) -> Self {
+        let head = AtomicU64::new(state.sequencer.cursor().seq().get());
+        Self { state: Mutex::new(state), head, wakers: OnceLock::new(), tape, checkpoints: Mutex::new(()) }
     }
 
     /// Sets the doorbells of the lanes to wake. Only the first call has an effect.
@@ -71,12 +72,23 @@ impl Log {
         self.tape.as_ref()
     }
 
-    /// Runs `act` on the sequencer, to read it. Entries that `act` adds are in memory only, not on disk.
-    pub(crate) fn with<T>(&self, act: impl FnOnce(&mut Sequencer) -> T) -> T {
-        let mut book = self.lock();
-        let result = act(&mut book.sequencer);
-        self.notify(book);
-        result
+    /// Reads the market, the tape and the candles under the lock. Publishers wait meanwhile, so `view` must be
+    /// fast.
+    pub(crate) fn read<T>(&self, view: impl FnOnce(&Sequencer) -> T) -> T {
+        view(&self.lock().sequencer)
+    }
+
+    /// Appends frames that were encoded outside the core, each as the newest tick of its symbol. The frames
+    /// are in memory only: a log with a tape on disk cannot restore them. The iterator runs under the lock.
+    /// Returns the number of frames that were dropped because there are too many symbols.
+    pub(crate) fn append_frames(&self, frames: impl IntoIterator<Item = (Symbol, Frame)>, now: Now) -> usize {
+        let mut state = self.lock();
+        let mut dropped = 0;
+        for (symbol, frame) in frames {
+            dropped += usize::from(state.sequencer.accept_frame(symbol, frame, now).is_err());
+        }
+        self.notify(state);
+        dropped
     }
 
     /// Publishes ticks in order, with no ticks of other publishers between them, and reports each outcome to
@@ -87,25 +99,25 @@ impl Log {
     pub(crate) fn publish<'t, 'n>(
         &self,
         ticks: impl IntoIterator<Item = &'t Tick>,
-        (origin, rules, now): (SourceId, SourceOptions, Now),
+        (source, options, now): (SourceId, SourceOptions, Now),
         mut each: impl FnMut(usize, Result<Outcome, TickError>),
         note: impl FnOnce() -> Option<KeyProgress<'n>>,
     ) -> Vec<(Symbol, SourceId)> {
         let mut taken_over = Vec::new();
-        let mut book = self.lock();
-        let LogState { sequencer, journal } = &mut *book;
+        let mut state = self.lock();
+        let LogState { sequencer, journal } = &mut *state;
         let mut ticks = ticks.into_iter().enumerate().peekable();
         let mut room = Ok(());
         let mut note = Some(note);
         loop {
             room = room.and_then(|()| journal.make_room(ENTRIES_PER_WRITE));
             for (i, tick) in ticks.by_ref().take(ENTRIES_PER_WRITE) {
-                let outcome = room.clone().and_then(|()| sequencer.accept(tick, origin, rules, now));
-                if let Ok(Outcome::Accepted(_)) = outcome {
-                    journal.stage(sequencer);
-                    taken_over.extend(sequencer.previous_source().map(|before| (tick.symbol, before)));
+                let result = room.clone().and_then(|()| sequencer.accept(tick, source, options, now));
+                if let Ok(Sequenced { outcome: Outcome::Accepted(_), symbol, previous_source, .. }) = result {
+                    journal.stage(sequencer, symbol);
+                    taken_over.extend(previous_source.map(|before| (tick.symbol, before)));
                 }
-                each(i, outcome);
+                each(i, result.map(|sequenced| sequenced.outcome));
             }
             let last = ticks.peek().is_none();
             if last && let Some(note) = note.take().and_then(|note| note()) {
@@ -117,7 +129,7 @@ impl Log {
                 break;
             }
         }
-        self.notify(book);
+        self.notify(state);
         taken_over
     }
 
@@ -126,16 +138,16 @@ impl Log {
     /// # Errors
     /// If the disk has no room to record the removal.
     pub(crate) fn remove(&self, symbol: &Symbol, now: Now) -> Result<bool, TickError> {
-        let mut book = self.lock();
-        let LogState { sequencer, journal } = &mut *book;
+        let mut state = self.lock();
+        let LogState { sequencer, journal } = &mut *state;
         journal.make_room(ENTRIES_PER_WRITE)?;
-        let removed = sequencer.remove(symbol, now).is_some();
-        if removed {
-            journal.stage(sequencer);
+        let removed = sequencer.remove(symbol, now);
+        if let Some(removed) = removed {
+            journal.stage(sequencer, removed.symbol);
             journal.write(sequencer.tape(), now.wall);
         }
-        self.notify(book);
-        Ok(removed)
+        self.notify(state);
+        Ok(removed.is_some())
     }
 
     /// Checks whether ticks can be published now.
@@ -150,10 +162,10 @@ impl Log {
 
     /// Closes the tape on disk. Nothing is accepted after that.
     pub(crate) fn close(&self) {
-        let mut book = self.lock();
-        if matches!(book.journal, Journal::Disk(_)) {
-            let journal = std::mem::replace(&mut book.journal, Journal::Closed);
-            drop(book);
+        let mut state = self.lock();
+        if matches!(state.journal, Journal::Disk(_)) {
+            let journal = std::mem::replace(&mut state.journal, Journal::Closed);
+            drop(state);
             // The drop waits for the disk.
             drop(journal);
         }
@@ -165,11 +177,11 @@ impl Log {
     }
 
     /// Wakes the lanes that listen. New entries have already been passed to the disk at this point.
-    fn notify(&self, book: MutexGuard<'_, LogState>) {
-        let head = book.sequencer.cursor().seq().get();
-        let moved = self.head.swap(head, Ordering::SeqCst) != head;
-        drop(book);
-        if moved {
+    fn notify(&self, state: MutexGuard<'_, LogState>) {
+        let head = state.sequencer.cursor().seq().get();
+        let advanced = self.head.swap(head, Ordering::SeqCst) != head;
+        drop(state);
+        if advanced {
             self.wakers.get().into_iter().flatten().for_each(|doorbell| doorbell.log_advanced());
         }
     }

@@ -96,7 +96,7 @@ impl Publisher {
     /// numbers its ticks continues from the returned tick.
     #[must_use]
     pub fn newest(&self, symbol: &Symbol) -> Option<PublishedTick> {
-        let frame = self.hub.log().with(|sequencer| {
+        let frame = self.hub.log().read(|sequencer| {
             let market = sequencer.market();
             let id = market.id(symbol)?;
             let ours = [self.source_id, SourceId::UNKNOWN].contains(&market.source(id));

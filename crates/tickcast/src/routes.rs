@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
 use serde::{Deserialize, Serialize};
-use tickcast_core::{Frame, Limits, Now, Price, PriceError, Sequencer, Symbol, Tick, TickError};
+use tickcast_core::{Frame, Limits, Price, PriceError, Symbol, Tick, TickError};
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::broadcast::{Receiver, Sender};
 use tokio::task::AbortHandle;
@@ -133,26 +133,29 @@ impl ChannelReader {
             let batch = left.min(BATCH);
             left -= batch;
             let now = hub.now();
-            hub.log().with(|log| {
-                for _ in 0..batch {
-                    match inlet.try_recv() {
-                        Ok(tick) => deliver(log, &tick, now),
-                        Err(TryRecvError::Lagged(missed)) => {
-                            tracing::debug!(missed, "the channel overflowed");
-                        }
-                        Err(TryRecvError::Empty | TryRecvError::Closed) => return,
-                    }
-                }
-            });
+            let frames = (0..batch).map_while(|_| receive(&mut inlet)).flatten();
+            let dropped = hub.log().append_frames(frames, now);
+            if dropped > 0 {
+                tracing::debug!(dropped, limit = MAX_NAMES, "ticks are not delivered: too many names");
+            }
         }
     }
 }
 
-fn deliver(log: &mut Sequencer, tick: &PriceTick, now: Now) {
-    // `serde_json` could only reject a map with keys that are not text, and there is no such map here.
-    let Ok(json) = serde_json::to_string(tick) else { return };
-    if log.accept_frame(key(&tick.symbol), Frame::verbatim(&tick.symbol, &json), now).is_err() {
-        tracing::debug!(limit = MAX_NAMES, "a tick is not delivered: too many names");
+/// Receives the next tick and encodes it. Returns `None` if the channel is empty, and `Some(None)` if there is
+/// nothing to deliver this time.
+fn receive(ticks: &mut Receiver<PriceTick>) -> Option<Option<(Symbol, Frame)>> {
+    match ticks.try_recv() {
+        Ok(tick) => {
+            // `serde_json` could only reject a map with keys that are not text. There is no such map here.
+            let json = serde_json::to_string(&tick).ok();
+            Some(json.map(|json| (key(&tick.symbol), Frame::verbatim(&tick.symbol, &json))))
+        }
+        Err(TryRecvError::Lagged(missed)) => {
+            tracing::debug!(missed, "the channel overflowed");
+            Some(None)
+        }
+        Err(TryRecvError::Empty | TryRecvError::Closed) => None,
     }
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::{Limits, Sequencer, budget};
 use crate::quote::{ClockBounds, TickTime};
 use crate::{
-    Digest, Entry, Epoch, Frame, KeyProgress, Price, Quote, Seq, SourceId, Symbol, SymbolId, SymbolSnapshot,
-    Tape, TickView, Time,
+    Digest, Entry, EntryKind, Epoch, Frame, KeyProgress, Price, Quote, Replica, Seq, SourceId, Symbol,
+    SymbolId, SymbolSnapshot, TickView, Time,
 };
 
 /// One recorded entry of a tape.
@@ -35,39 +35,38 @@ impl Restore {
     #[must_use]
     pub fn new(epoch: Epoch, limits: Limits, (head, digest): (Seq, Digest)) -> Self {
         let mut sequencer = Sequencer::new(epoch, limits);
-        sequencer.tape = Tape::new((head, digest), limits.tape_ticks, limits.tape_bytes);
-        sequencer.market.advance_to(head);
+        sequencer.replica = Replica::starting_at((head, digest), limits);
         Self { sequencer, as_of: Vec::new() }
     }
 
     /// Restores a symbol from its snapshot.
-    pub fn symbol(&mut self, standing: SymbolSnapshot) {
-        let SymbolSnapshot { symbol, as_of, updated_at: moved, frame, quote } = standing;
+    pub fn symbol(&mut self, snapshot: SymbolSnapshot) {
+        let SymbolSnapshot { symbol, as_of, updated_at, frame, quote } = snapshot;
         let id = self.add_symbol(symbol);
         self.as_of[id.index()] = as_of;
         let mut quote = quote;
         quote.candles.restore_newest(quote.time, quote.price);
         self.sequencer.candles += quote.candles.len();
-        self.sequencer.market.restore(id, moved, frame);
+        self.sequencer.replica.market_mut().restore(id, updated_at, frame);
         self.sequencer.quotes[id.index()] = Some(quote);
     }
 
     /// Returns the sequence number of the last replayed entry.
     #[must_use]
     pub const fn head(&self) -> Seq {
-        self.sequencer.tape.head()
+        self.sequencer.replica.head()
     }
 
     /// Returns the digest of the tape at that entry.
     #[must_use]
     pub const fn digest(&self) -> Digest {
-        self.sequencer.tape.digest()
+        self.sequencer.tape().digest()
     }
 
     /// Sets the digest at the start of the tape, if it was not known before.
     pub fn set_digest(&mut self, digest: Digest) {
-        let (head, limits) = (self.head(), self.sequencer.limits);
-        self.sequencer.tape = Tape::new((head, digest), limits.tape_ticks, limits.tape_bytes);
+        let limits = self.sequencer.limits;
+        self.sequencer.replica.set_digest(digest, limits);
     }
 
     /// Replays the next entry. `now` is the wall-clock time at which the entry was accepted. If `now` is
@@ -79,19 +78,18 @@ impl Restore {
             None => ClockBounds { now: Time::MAX, horizon: Time::MAX },
         };
         let (id, seq) = (self.add_symbol(symbol), self.head().next());
-        let frame = json.map(|json| Frame::restored(symbol, json));
-        let entry = Entry::after(self.digest(), (id, symbol, SourceId::UNKNOWN), frame, Duration::ZERO);
+        let kind = json.map_or(EntryKind::Removal, |json| EntryKind::Tick(Frame::restored(symbol, json)));
+        let entry = Entry::after(self.digest(), (id, symbol, SourceId::UNKNOWN), kind, Duration::ZERO);
         if seq > self.as_of[id.index()] {
-            let listed = self.sequencer.market.newest(id).is_some();
-            self.sequencer.market.apply(seq, &entry);
+            let listed = self.sequencer.market().newest(id).is_some();
+            self.sequencer.replica.apply(entry);
             match json {
                 Some(json) => self.sequencer.reapply(id, json, prev_close, (moment, listed)),
                 None => self.sequencer.forget_candles(id),
             }
         } else {
-            self.sequencer.market.advance_to(seq);
+            self.sequencer.replica.skip(entry);
         }
-        self.sequencer.tape.push(entry);
     }
 
     /// Restores the progress of a request.
@@ -106,7 +104,7 @@ impl Restore {
     }
 
     fn add_symbol(&mut self, symbol: Symbol) -> SymbolId {
-        let id = self.sequencer.market.add_symbol(symbol);
+        let id = self.sequencer.replica.market_mut().add_symbol(symbol);
         if id.index() == self.as_of.len() {
             self.as_of.push(Seq::ZERO);
             self.sequencer.quotes.push(None);
@@ -125,7 +123,7 @@ impl Sequencer {
         (moment, listed): (ClockBounds, bool),
     ) {
         let Some(facts) = TickView::read(json) else { return };
-        let most = budget(self.limits.candles, self.market.len());
+        let most = budget(self.limits.candles, self.market().len());
         let quote = &mut self.quotes[id.index()];
         *quote = Quote::reapply(quote.take(), &facts, prev_close, (moment, listed));
         let Some(quote) = quote else { return };
@@ -138,10 +136,10 @@ impl Sequencer {
     #[must_use]
     pub fn symbol_snapshot(&self, id: SymbolId) -> Option<SymbolSnapshot> {
         Some(SymbolSnapshot {
-            symbol: self.market.symbol(id),
-            as_of: self.tape.head(),
-            updated_at: self.market.last_position(id),
-            frame: self.market.newest(id).cloned(),
+            symbol: self.market().symbol(id),
+            as_of: self.replica.head(),
+            updated_at: self.market().last_position(id),
+            frame: self.market().newest(id).cloned(),
             quote: self.quotes[id.index()].clone()?,
         })
     }

@@ -17,7 +17,8 @@ fn log() -> Sequencer {
 }
 
 fn give(log: &mut Sequencer, json: &str, rules: SourceOptions) -> Result<Outcome, TickError> {
-    log.accept(&Tick::from_json(json.as_bytes()).unwrap(), SourceId::default(), rules, now())
+    let tick = Tick::from_json(json.as_bytes()).unwrap();
+    log.accept(&tick, SourceId::default(), rules, now()).map(|sequenced| sequenced.outcome)
 }
 
 /// Returns the newest tick of `A`, as sent to readers.
@@ -112,7 +113,7 @@ fn the_number_of_a_removed_symbol_continues_when_the_symbol_returns() {
     let symbol = Symbol::new("A").unwrap();
     assert_eq!(log.remove(&symbol, now()), None);
     give(&mut log, r#"{"symbol":"A","price":1}"#, SourceOptions::default()).unwrap();
-    assert_eq!(log.remove(&symbol, now()), Some(Seq::new(2)));
+    assert_eq!(log.remove(&symbol, now()).unwrap().seq(), Some(Seq::new(2)));
     assert_eq!(log.remove(&symbol, now()), None);
     give(
         &mut log,
@@ -208,7 +209,7 @@ fn a_time_ahead_lets_no_old_tick_in_and_makes_no_correct_tick_late() {
             let now = Now { wall: Time::from_millis(wall).unwrap(), uptime: Duration::ZERO };
             let json = format!(r#"{{"symbol":"A","price":{price},"time":{time}}}"#);
             let tick = Tick::from_json(json.as_bytes()).unwrap();
-            log.accept(&tick, SourceId::default(), SourceOptions::default(), now).unwrap()
+            log.accept(&tick, SourceId::default(), SourceOptions::default(), now).unwrap().outcome
         };
         if before {
             assert!(matches!(give(NOON, NOON, 100), Outcome::Accepted(_)));
@@ -270,6 +271,7 @@ mod clocks {
             tick.time = time.map(|time| Time::from_millis(time.max(0)).unwrap());
             let now = self.now();
             let outcome = self.log.accept(&tick, SourceId::default(), self.rules, now);
+            let outcome = outcome.map(|sequenced| sequenced.outcome);
             if matches!(outcome, Ok(Outcome::Accepted(_))) {
                 self.agrees();
             }

@@ -20,7 +20,7 @@ impl Snapshot {
     /// Returns the newest ticks of all symbols.
     fn get_all(hub: &Hub) -> Result<Self, Busy> {
         // The lock is held only to copy references, all at once. The slow work comes after the lock.
-        let (cursor, mut ticks) = hub.log().with(|log| {
+        let (cursor, mut ticks) = hub.log().read(|log| {
             let market = log.market();
             let mut ticks = Vec::with_capacity(market.len());
             let newest = |id: SymbolId| Some((market.symbol(id), market.newest(id)?.clone()));
@@ -43,7 +43,7 @@ impl Answers {
         if let Some(snapshot) = newest.snapshot.upgrade().filter(|there| there.cursor.seq() >= asked) {
             return Ok(snapshot);
         }
-        let small = hub.log().with(|log| log.market().len()) <= MAX_SMALL_MARKET;
+        let small = hub.log().read(|log| log.market().len()) <= MAX_SMALL_MARKET;
         let snapshot = if small {
             Snapshot::get_all(hub)?
         } else {

@@ -50,7 +50,7 @@ pub(super) async fn candles(
     let (from, to) = query.range()?;
     // Candles from a clock that was too far ahead are not shown.
     let range = (from, to.min(hub.horizon()));
-    let candles = hub.log().with(|log| {
+    let candles = hub.log().read(|log| {
         let quote = log.quote(log.market().id(&symbol)?)?;
         Some(quote.candles.within(interval, range, limit))
     });

@@ -85,7 +85,7 @@ impl Export {
     /// Continues reading from memory. The lock is held only to copy references; the ticks are written after
     /// the lock.
     fn read_memory(&mut self) -> Result<(), Cut> {
-        let (frames, reached) = self.hub.log().with(|log| {
+        let (frames, reached) = self.hub.log().read(|log| {
             let tape = log.tape();
             let at = self.at.unwrap_or_else(|| tape.start());
             if !tape.reaches_back_to(at) {
@@ -96,7 +96,7 @@ impl Export {
                 tape.after(at).take(ENTRIES_PER_LOCK).take_while(|(seq, _)| *seq <= self.until)
             {
                 reached = seq;
-                let frame = entry.frame.as_ref().filter(|_| entry.symbol == self.symbol.1);
+                let frame = entry.kind.frame().filter(|_| entry.symbol == self.symbol.1);
                 bytes += frame.map_or(0, |frame| frame.json().len());
                 frames.extend(frame.cloned());
                 if bytes >= PIECE_BYTES {
@@ -163,7 +163,7 @@ mod tests {
 
     fn export(hub: &Hub) -> Export {
         let symbol = Symbol::new("A").unwrap();
-        let id = hub.log().with(|log| log.market().id(&symbol)).unwrap();
+        let id = hub.log().read(|log| log.market().id(&symbol)).unwrap();
         let all = (Time::default(), Time::default().saturating_add(Duration::MAX));
         Export::new(hub.clone(), (symbol, id), all, TickFormat::Ndjson)
     }

@@ -37,7 +37,7 @@ pub(super) async fn price(
     path: SymbolPath,
 ) -> Result<Response, Problem> {
     let symbol = parse_symbol(&path)?;
-    let frame = hub.log().with(|log| log.market().newest(log.market().id(&symbol)?).cloned());
+    let frame = hub.log().read(|log| log.market().newest(log.market().id(&symbol)?).cloned());
     match frame {
         Some(frame) => Ok(json(frame.json().to_vec())),
         None => Err(no_symbol(&hub, symbol).await),
@@ -107,7 +107,7 @@ pub(super) async fn symbols(State(hub): State<Hub>, RawQuery(query): RawQuery) -
         });
         // One symbol more than requested shows whether there is a next page.
         let rest = limit + 1 - page.len();
-        hub.log().with(|log| {
+        hub.log().read(|log| {
             let standings =
                 chunk.into_iter().filter_map(|(name, id)| symbol_summary(log, &sources, name, id));
             page.extend(standings.take(rest));

@@ -16,7 +16,7 @@ pub(super) async fn no_symbol(hub: &Hub, symbol: Symbol) -> Problem {
         && let Some(chunk) = names.next(hub).await
     {
         let alike = chunk.into_iter().find(|(name, _)| name.as_str().eq_ignore_ascii_case(symbol.as_str()));
-        meant = alike.filter(|(_, id)| hub.log().with(|log| log.market().newest(*id).is_some()));
+        meant = alike.filter(|(_, id)| hub.log().read(|log| log.market().newest(*id).is_some()));
     }
     Problem::no_symbol(symbol, meant.map(|(name, _)| name))
 }
@@ -38,7 +38,7 @@ impl Names {
         let after = self.after?;
         tokio::task::yield_now().await;
         let chunk: Vec<_> =
-            hub.log().with(|log| log.market().names_after(after).take(NAMES_PER_LOCK).collect());
+            hub.log().read(|log| log.market().names_after(after).take(NAMES_PER_LOCK).collect());
         self.after = chunk.last().map(|(name, _)| Some(*name));
         Some(chunk).filter(|chunk| !chunk.is_empty())
     }

@@ -41,7 +41,7 @@ pub(super) async fn prices(State(hub): State<Hub>, RawQuery(query): RawQuery) ->
     let (snapshot, filter) = if filter.has_patterns() {
         (answers.snapshot(&hub).await?, filter)
     } else {
-        (Arc::new(hub.log().with(|log| Snapshot::get(filter.names(), log))), Filter::all())
+        (Arc::new(hub.log().read(|log| Snapshot::get(filter.names(), log))), Filter::all())
     };
     let prices = Prices::new(&hub, snapshot, filter);
     let place = if prices.takes_long() { Some(answers.wide()?) } else { None };

@@ -50,7 +50,7 @@ pub(super) async fn ticks(
         Some(_) => return Err(Problem::parameter("format", "expected ndjson or csv")),
     };
     let range = query.range()?;
-    let Some(id) = hub.log().with(|log| log.market().id(&symbol)) else {
+    let Some(id) = hub.log().read(|log| log.market().id(&symbol)) else {
         return Err(no_symbol(&hub, symbol).await);
     };
     let place = hub.answers().export()?;

@@ -33,7 +33,7 @@ impl<S: Sink> Lane<S> {
         if ticks <= BATCH_TICKS && self.replica.tape().reaches_back_to(from) {
             for (seq, entry) in self.replica.tape().after(from) {
                 let symbol = self.replica.market().symbol(entry.symbol);
-                let frame = entry.frame.as_ref();
+                let frame = entry.kind.frame();
                 self.restored.observe(entry.symbol, entry.source);
                 let at = Position::new(seq, entry.digest.check());
                 if self.groups.add((at, entry.symbol, symbol), frame, &mut self.touched) {

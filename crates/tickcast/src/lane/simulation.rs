@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use fastrand::Rng;
 use ledger::{Book, Entry, Seen};
 use tickcast_core::{
-    Digest, Epoch, Filter, Limits, Mode, Price, Recorded, Restore, Sequencer, SourceId, SourceOptions,
-    Symbol, Tick, Time,
+    Digest, Epoch, Filter, Limits, Mode, Outcome, Price, Recorded, Restore, Sequencer, SourceId,
+    SourceOptions, Symbol, Tick, TickError, Time,
 };
 
 use super::tests::{MANNERS, Reader as Connection, change};
@@ -201,11 +201,13 @@ impl World {
         prices.push(price.to_string());
         let tick = Tick::new(Symbol::new(name).unwrap(), price);
         let now = Now { uptime: self.now, wall: self.wall };
-        self.log.with(|log| log.accept(&tick, SourceId::default(), SourceOptions::default(), now)).unwrap();
-        let json = self
-            .log
-            .with(|log| log.market().newest(log.touched().unwrap()).map(|frame| frame.json().to_vec()));
-        self.tape.push((tick.symbol, json.unwrap(), self.wall));
+        let accepted = |_, outcome: Result<Outcome, TickError>| _ = outcome.unwrap();
+        self.log.publish([&tick], (SourceId::default(), SourceOptions::default(), now), accepted, || None);
+        let json = self.log.read(|log| {
+            let market = log.market();
+            market.newest(market.id(&tick.symbol).unwrap()).unwrap().json().to_vec()
+        });
+        self.tape.push((tick.symbol, json, self.wall));
     }
 
     fn flush(&mut self, node: usize) {

@@ -54,11 +54,11 @@ impl Log {
         // Two snapshots at once would write the same file.
         let _one = self.checkpoints.lock().unwrap_or_else(PoisonError::into_inner);
         let (base, symbols) =
-            self.with(|log| ((log.cursor().seq(), log.tape().digest()), log.market().len()));
-        let keys: Vec<_> = self.with(|log| log.keys().iter().map(encode_key).collect());
+            self.read(|log| ((log.cursor().seq(), log.tape().digest()), log.market().len()));
+        let keys: Vec<_> = self.read(|log| log.keys().iter().map(encode_key).collect());
         let chunks = (0..symbols).step_by(SYMBOLS_PER_LOCK);
         let standings = chunks.flat_map(|from| {
-            self.with(|log| {
+            self.read(|log| {
                 let ids = log.market().ids_from(from).take(SYMBOLS_PER_LOCK);
                 ids.filter_map(|id| log.symbol_snapshot(id)).collect::<Vec<SymbolSnapshot>>()
             })

@@ -66,10 +66,9 @@ impl Journal {
         }
     }
 
-    /// Stages the newest entry for the next write.
-    pub(super) fn stage(&mut self, sequencer: &Sequencer) {
+    /// Stages the newest entry, of symbol `id`, for the next write.
+    pub(super) fn stage(&mut self, sequencer: &Sequencer, id: SymbolId) {
         let Self::Disk(disk) = self else { return };
-        let Some(id) = sequencer.touched() else { return };
         let json = sequencer.market().newest(id).map(Frame::json);
         let quote = sequencer.quote(id);
         let prev_close = match quote.map(|quote| quote.reference) {

@@ -52,7 +52,7 @@ impl IdempotencyKeys {
         }
         let mut claim = Claim { key: Some((self, key.to_owned())), report: RefCell::default() };
         let now = hub.now().wall;
-        let known = hub.log().with(|log| log.keys().get(key, now).cloned());
+        let known = hub.log().read(|log| log.keys().get(key, now).cloned());
         if let Some(state) = known {
             let report = Report::restored(&state.report, state.next);
             if state.done {

@@ -36,7 +36,7 @@ impl Inner {
     }
 
     async fn try_prepare(&self, filter: Filter, fresh: usize) -> Result<Arc<Prepared>, FilterRefusal> {
-        let symbols = self.log.with(|log| log.market().len());
+        let symbols = self.log.read(|log| log.market().len());
         let limits = (self.settings.lanes, self.settings.max_filter_bytes);
         loop {
             let before = self.filters.selected(&filter);
@@ -67,7 +67,7 @@ impl Inner {
             let mut selection = begun;
             // The number stays limited, even if more symbols have been added since: other threads wait for
             // the log's lock.
-            self.log.with(|log| selection.extend(log.market(), lacking, |_| {}));
+            self.log.read(|log| selection.extend(log.market(), lacking, |_| {}));
             return Ok(selection);
         }
         self.filters.selector.select(begun, symbols, &self.log).await

@@ -162,7 +162,7 @@ pub(super) fn select_all(log: &Log, desk: &Receiver<Request>) {
 /// Copies at most [`NAMES_PER_LOCK`] new names. Returns whether there are more.
 fn learn(names: &mut Vec<Symbol>, log: &Log) -> bool {
     names.reserve(NAMES_PER_LOCK);
-    log.with(|log| {
+    log.read(|log| {
         let market = log.market();
         names.extend(market.ids_from(names.len()).take(NAMES_PER_LOCK).map(|id| market.symbol(id)));
         names.len() < market.len()

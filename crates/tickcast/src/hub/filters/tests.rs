@@ -142,7 +142,7 @@ fn wide_market() -> Hub {
 }
 
 fn names(hub: &Hub) -> Vec<Symbol> {
-    hub.inner().log.with(|log| log.market().ids_from(0).map(|id| log.market().symbol(id)).collect())
+    hub.inner().log.read(|log| log.market().ids_from(0).map(|id| log.market().symbol(id)).collect())
 }
 
 #[tokio::test]
@@ -317,7 +317,7 @@ async fn exactly_the_maximum_number_of_filters_can_wait() {
         Box::pin(hub.inner().filters.selector.select(begun, symbols, &hub.inner().log))
     };
     let mut waiting = Vec::new();
-    let refusal = hub.inner().log.with(|_| {
+    let refusal = hub.inner().log.read(|_| {
         loop {
             let mut selected = select(waiting.len());
             match selected.as_mut().now_or_never() {

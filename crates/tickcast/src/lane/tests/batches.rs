@@ -12,10 +12,7 @@ fn ticks_above_the_maximum_batch_size_are_sent_in_several_payloads() {
         let symbol = ["A", "B"][i % 2];
         let tick = format!("{{\"symbol\":\"{symbol}\",\"price\":{i},\"pad\":\"{pad}\"}}");
         let tick = Tick::from_json(tick.as_bytes()).unwrap();
-        stage
-            .log
-            .with(|log| log.accept(&tick, SourceId::default(), SourceOptions::default(), Now::default()))
-            .unwrap();
+        stage.publish(&tick);
     }
     stage.flush();
     for (filter, reader) in filters.iter().zip(&readers) {

@@ -17,7 +17,7 @@ fn waiting(folder: &Path) -> (Stage, Key, Reader) {
     let mut stage = Stage::of(Log::on_disk(tickcast_tape::open(folder, options, limits).unwrap()), limits);
     (1..=9).for_each(|price| stage.tick("A", price));
     stage.flush();
-    let head = (stage.log.with(|log| log.cursor().epoch), stage.log.head());
+    let head = (stage.log.read(|log| log.cursor().epoch), stage.log.head());
     let every = to("A").oldest_first().resumable(terms(1, Mode::All, HEARTBEAT), head);
     let (key, reader) = stage.open(every);
     assert!(stage.lane.streams[key].waiting(), "it waits");

@@ -20,7 +20,7 @@ impl Stage {
 
     /// Opens one stream of each kind. Returns the name and the reader of each stream.
     fn readers(&mut self) -> Vec<(&'static str, Reader)> {
-        let head = (self.log.with(|log| log.cursor().epoch), self.log.head());
+        let head = (self.log.read(|log| log.cursor().epoch), self.log.head());
         let named = |number, mode| terms(number, mode, HEARTBEAT);
         let last = |text: &str| SessionOptions { last: Some(text.into()), ..named(5, Mode::All) };
         let kinds = [
