@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use tickcast::{Hub, Server, SourceOptions};
+use tickcast::{Hub, SourceOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::faults::{connect, rest};
@@ -29,7 +29,7 @@ pub(crate) async fn impatient() -> (SocketAddr, Hub) {
     let app = hub.router().merge(hub.source("http", SourceOptions::default()).router());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(Server::new(listener, app).write_timeout(STALL).run(std::future::pending()));
+    tokio::spawn(tickcast::serve(listener, app).write_timeout(STALL).into_future());
     (address, hub)
 }
 

@@ -37,7 +37,7 @@ async fn read_with(mut command: Command) {
     let hub = Hub::builder().keep_alive(Duration::from_millis(20)).build();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/prices/stream", listener.local_addr().unwrap());
-    tokio::spawn(tickcast::serve(listener, hub.router(), std::future::pending()));
+    tokio::spawn(tickcast::serve(listener, hub.router()).into_future());
     publish(&hub, 1);
     command.args([url.as_str(), "10"]).stdout(Stdio::piped()).stderr(Stdio::inherit());
     let reading = tokio::task::spawn_blocking(move || command.output().unwrap());

@@ -58,7 +58,7 @@ fn random_ticks(count: usize) -> Vec<PriceTick> {
 async fn serve(app: Router) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/prices/stream", listener.local_addr().unwrap());
-    tokio::spawn(tickcast::serve(listener, app, std::future::pending()));
+    tokio::spawn(tickcast::serve(listener, app).into_future());
     url
 }
 

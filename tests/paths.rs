@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
-use tickcast::{Hub, Server, Tick};
+use tickcast::{Hub, Tick};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -14,7 +14,7 @@ use crate::server::eventually;
 async fn serve(app: Router) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    tokio::spawn(tickcast::serve(listener, app, std::future::pending()));
+    tokio::spawn(tickcast::serve(listener, app).into_future());
     address
 }
 
@@ -155,8 +155,8 @@ async fn the_write_timeout_resets_a_stalled_reader_on_the_body_path() {
     let hub = Hub::builder().build();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let server = Server::new(listener, hub.router()).write_timeout(Duration::from_secs(3));
-    tokio::spawn(server.run(std::future::pending()));
+    let server = tickcast::serve(listener, hub.router()).write_timeout(Duration::from_secs(3));
+    tokio::spawn(server.into_future());
     let request = "GET /prices/stream HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n";
     let mut stuck = TcpStream::connect(address).await.unwrap();
     stuck.write_all(request.as_bytes()).await.unwrap();

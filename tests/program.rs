@@ -93,7 +93,7 @@ async fn commands_keep_the_path_of_the_url() {
     let app = axum::Router::new()
         .route("/market/v1/prices", axum::routing::post(async || r#"{"accepted":1}"#))
         .route("/market/v1/stream", axum::routing::get(async || (axum::http::StatusCode::GONE, "found")));
-    tokio::spawn(tickcast::serve(listener, app, std::future::pending()));
+    tokio::spawn(tickcast::serve(listener, app).into_future());
     for url in [format!("{base}/market"), format!("{base}/market/")] {
         let output = run(&["publish", "--url", &url, "--token", "t", "-"]).await;
         assert!(output.status.success(), "{output:?}");

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use axum::http::{Method, header};
-use tickcast::{Hub, Problem, Server};
+use tickcast::{Hub, Problem};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -84,12 +84,12 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
 
     let drain = settings.drain.0;
     // The grace time is not limited here, because the drain time also limits this server.
-    let public = Server::new(public, app).grace(Duration::MAX).max_connections(settings.max_connections);
-    let private = Server::new(private, admin::router(&health, &reload)).max_connections(OPERATORS);
+    let public = tickcast::serve(public, app).grace(Duration::MAX).max_connections(settings.max_connections);
+    let private = tickcast::serve(private, admin::router(&health, &reload)).max_connections(OPERATORS);
     let addresses = [public.local_addr().ok(), private.local_addr().ok()];
-    tasks.spawn(public.run(stop.clone().cancelled_owned()));
+    tasks.spawn(public.with_graceful_shutdown(stop.clone().cancelled_owned()).into_future());
     // The operators' listener answers until the process ends.
-    tokio::spawn(private.run(std::future::pending()));
+    tokio::spawn(private.into_future());
     announce(addresses, simulated);
 
     while signals.next().await == Signal::Reload {

@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use axum::Router;
 use tickcast::{Filter, Hub, Price, SourceOptions, Subscription, Symbol, Tick};
 use tokio::net::TcpListener;
 
@@ -44,6 +43,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:3000".to_owned());
     let listener = TcpListener::bind(address).await?;
     println!("listening on http://{}", listener.local_addr()?);
-    tickcast::serve(listener, Router::new().merge(hub.router()), std::future::pending()).await;
+    tickcast::serve(listener, hub.router()).await;
     Ok(())
 }

@@ -33,7 +33,9 @@ impl Hub {
     /// Returns the routes for readers: `GET /prices/stream`, `/v1/stream`, `/v1/prices`,
     /// `/v1/prices/{symbol}`, `/v1/symbols`, `/v1/candles/{symbol}`, `/v1/ticks/{symbol}`, and `PATCH
     /// /v1/streams/{stream}`.
-    pub fn router(&self) -> Router {
+    ///
+    /// The router has its own state, so it can be merged into a router with any state.
+    pub fn router<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
         Router::new()
             .route("/prices/stream", get(stream::prices_stream))
             .route("/v1/stream", get(stream::stream))
@@ -50,7 +52,7 @@ impl Hub {
 impl Publisher {
     /// Returns the routes for publishers: `POST /v1/prices` and `DELETE /v1/prices/{symbol}`. The routes do
     /// not check a token. Wrap the routes in a layer that checks one.
-    pub fn router(self) -> Router {
+    pub fn router<S: Clone + Send + Sync + 'static>(self) -> Router<S> {
         Router::new()
             .route("/v1/prices", post(publish::publish))
             .route("/v1/prices/{symbol}", delete(publish::delete_price))

@@ -38,7 +38,7 @@ pub use lane::IoBackend;
 pub use publisher::Publisher;
 pub use reader::{PublishedTick, Reader};
 pub use routes::{PriceTick, routes};
-pub use serve::{Server, serve};
+pub use serve::{Serve, serve};
 pub use source_state::SourceState;
 pub use stats::{
     AnswerStats, DELAY_BUCKETS, Delays, DiskStats, FeedEventKind, FeedStats, FilterStats, HubStats,

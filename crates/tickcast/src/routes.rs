@@ -41,7 +41,7 @@ pub struct PriceTick {
 /// its subscription. After 15 s without an event, the client receives a comment as a keep-alive. A client
 /// that cannot keep up receives the newest tick of each symbol that changed (conflation).
 ///
-/// Merge the router into any other router. No start-up call is needed. Dropping the router and its streams
+/// Merge the router into any other router; for a router with state, call `with_state(())` on this one first. No start-up call is needed. Dropping the router and its streams
 /// frees everything. A stream ends when every sender is gone; the router itself holds one sender.
 ///
 /// ```

@@ -1,5 +1,6 @@
 //! The accept loop: from listening sockets to the application.
 
+mod accept;
 mod connection_limit;
 mod context;
 mod conversation;
@@ -13,25 +14,31 @@ mod refusal;
 mod request_body;
 mod requirements;
 mod sliced;
+mod socket;
 mod write_timeout_io;
 
+use std::fmt;
+use std::future::{Pending, pending};
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::ConnectInfo;
+use axum::serve::Listener;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use socket2::{SockRef, TcpKeepalive};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+use accept::{accept, concerns_one_connection};
 use connection_limit::{ConnectionLimit, LogThrottle};
 use context::ConnectionContext;
 use conversation::serve_http;
 pub(crate) use request_body::Unread;
+use socket::{Socket, tune};
 
 /// Delay before the next accept after a lack of resources. Other connections free the missing sockets in the
 /// meantime.
@@ -41,56 +48,62 @@ const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 /// once, open connections do not wait behind hundreds of new ones.
 const ACCEPTS_PER_TURN: usize = 16;
 
-/// Maximum time that a peer may leave data unacknowledged, or keep its window closed, before the system ends
-/// the connection. A silent stream receives a comment after 15 s, so a reader that vanished is noticed within
-/// 45 s.
-const USER_TIMEOUT: Duration = Duration::from_secs(28);
-
-/// Idle time before the first TCP keep-alive probe, the interval between probes, and the number of probes.
-const KEEPALIVE: Duration = Duration::from_secs(10);
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
-const KEEPALIVE_PROBES: u32 = 3;
-
-/// Serves `app` on `listener` until `shutdown` completes. This is a short form of [`Server::run`].
+/// Serves `app` on `listener`, like [`axum::serve`]: await the result. In addition, streams over TCP move to the
+/// lanes of their hub (the direct path), and every peer has time limits.
+///
+/// The listener is any [`Listener`]: a [`TcpListener`](tokio::net::TcpListener), a
+/// [`UnixListener`](tokio::net::UnixListener), or your own. Handlers can extract
+/// [`ConnectInfo<SocketAddr>`](axum::extract::ConnectInfo) if the listener reports IP addresses.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> std::io::Result<()> {
 /// let hub = tickcast::Hub::builder().build();
 /// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-/// tickcast::serve(listener, hub.router(), async { /* until Ctrl-C, say */ }).await;
+/// let shutdown = async { /* until Ctrl-C, say */ };
+/// tickcast::serve(listener, hub.router()).with_graceful_shutdown(shutdown).await;
 /// # Ok(()) }
 /// ```
-pub async fn serve(listener: TcpListener, app: Router, shutdown: impl Future<Output = ()>) {
-    Server::new(listener, app).run(shutdown).await;
+pub fn serve<L: Listener>(listener: L, app: Router) -> Serve<L> {
+    Serve {
+        listener,
+        app,
+        shutdown: pending(),
+        grace: Serve::DEFAULT_GRACE,
+        write_timeout: Serve::DEFAULT_WRITE_TIMEOUT,
+        max_connections: None,
+        direct: true,
+    }
 }
 
-/// An application and the listener that serves the application.
-#[derive(Debug)]
-pub struct Server {
-    listener: TcpListener,
+/// An application and the listener that serves the application, made by [`serve`]. Await it to serve.
+#[must_use = "nothing is served until the value is awaited"]
+pub struct Serve<L = TcpListener, F = Pending<()>> {
+    listener: L,
     app: Router,
+    shutdown: F,
     grace: Duration,
     write_timeout: Duration,
     max_connections: Option<usize>,
+    direct: bool,
 }
 
-impl Server {
+impl Serve {
     /// Default time for connections to finish after the shutdown: 5 s. See [`grace`](Self::grace).
     pub const DEFAULT_GRACE: Duration = Duration::from_secs(5);
 
     /// Default write timeout: 30 s. See [`write_timeout`](Self::write_timeout).
-    pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+    pub const DEFAULT_WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+}
 
-    /// Creates a server on a listener that is already bound, so that the caller knows the port.
-    #[must_use]
-    pub const fn new(listener: TcpListener, app: Router) -> Self {
-        Self {
-            listener,
-            app,
-            grace: Self::DEFAULT_GRACE,
-            write_timeout: Self::WRITE_TIMEOUT,
-            max_connections: None,
-        }
+impl<L: Listener, F> Serve<L, F> {
+    /// Serves until `shutdown` completes. After that, no connection is accepted, and connections without a
+    /// complete request are closed. Complete requests are still answered, but request bodies are not read any
+    /// further. Streams end when their hub ends them, with [`Hub::drain`](crate::Hub::drain).
+    ///
+    /// Default: the server never stops.
+    pub fn with_graceful_shutdown<G: Future<Output = ()>>(self, shutdown: G) -> Serve<L, G> {
+        let Self { listener, app, grace, write_timeout, max_connections, direct, .. } = self;
+        Serve { listener, app, shutdown, grace, write_timeout, max_connections, direct }
     }
 
     /// Sets how long a peer may read nothing of an answer (write timeout). After that, the connection is
@@ -98,10 +111,9 @@ impl Server {
     /// the write timeout of direct streams itself.
     ///
     /// The same time limits how long a peer may send nothing of a request body before the body breaks off.
-    /// Default: [`WRITE_TIMEOUT`](Self::WRITE_TIMEOUT).
-    #[must_use]
-    pub const fn write_timeout(mut self, stall: Duration) -> Self {
-        self.write_timeout = stall;
+    /// Default: [`DEFAULT_WRITE_TIMEOUT`](Serve::DEFAULT_WRITE_TIMEOUT).
+    pub const fn write_timeout(mut self, timeout: Duration) -> Self {
+        self.write_timeout = timeout;
         self
     }
 
@@ -111,17 +123,24 @@ impl Server {
     ///
     /// The default is also the upper limit. All connections together are then as many as the process may have
     /// descriptors when serving starts, minus 256 for everything else that is open.
-    #[must_use]
     pub const fn max_connections(mut self, connections: usize) -> Self {
         self.max_connections = Some(connections);
         self
     }
 
     /// Sets how long connections may take to finish after the shutdown. The server does not wait longer. The
-    /// remaining connections are cut when the runtime ends.
-    #[must_use]
+    /// remaining connections are cut when the runtime ends. Default: [`DEFAULT_GRACE`](Serve::DEFAULT_GRACE).
     pub const fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
+        self
+    }
+
+    /// Sets whether a stream over TCP and HTTP/1.1 leaves the application after its response head: a lane of
+    /// the hub then writes to the socket itself. This direct path costs least. Middleware that wraps the body
+    /// of a response, for example to count bytes or to limit its time, does not see such a stream. Turn the
+    /// direct path off if that matters. Default: true.
+    pub const fn direct(mut self, direct: bool) -> Self {
+        self.direct = direct;
         self
     }
 
@@ -129,20 +148,23 @@ impl Server {
     ///
     /// # Errors
     /// If the system does not report the address.
-    pub fn local_addr(&self) -> io::Result<std::net::SocketAddr> {
+    pub fn local_addr(&self) -> io::Result<L::Addr> {
         self.listener.local_addr()
     }
+}
 
-    /// Serves until `shutdown` completes. After that, no connection is accepted, and connections without a
-    /// complete request are closed. Complete requests are still answered, but request bodies are not read any
-    /// further. Streams end when their hub ends them, with [`Hub::drain`](crate::Hub::drain).
-    ///
-    /// No single connection can stop the accept loop.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+impl<L, F> Serve<L, F>
+where
+    L: Listener,
+    L::Addr: 'static,
+    F: Future<Output = ()>,
+{
+    /// Serves until the shutdown. No single connection can stop the accept loop.
+    async fn run(mut self) {
         let (graceful, stop) = (GracefulShutdown::new(), CancellationToken::new());
         let places = Arc::new(ConnectionLimit::new(self.max_connections));
         let failing = LogThrottle::default();
-        let mut shutdown = pin!(shutdown);
+        let mut shutdown = pin!(self.shutdown);
         let (mut next, mut count) = (None, 0_usize);
         loop {
             let accepting = async {
@@ -150,28 +172,25 @@ impl Server {
                     Some(permit) => Some(permit),
                     None => places.next().await,
                 };
-                (permit, self.listener.accept().await)
+                (permit, accept(&mut self.listener).await)
             };
             let (permit, accepted) = tokio::select! {
                 accepted = accepting => accepted,
                 () = &mut shutdown => break,
             };
             match accepted {
-                Ok((socket, _)) => {
+                Ok((socket, peer)) => {
                     // The next permit is taken before any request counts the free permits.
                     next = places.try_next();
-                    let door = ConnectionContext {
+                    let context = ConnectionContext {
                         connections: Arc::clone(&places),
                         stall: self.write_timeout,
+                        direct: self.direct,
+                        peer: peer.map(ConnectInfo),
                         stop: stop.clone(),
                     };
-                    tokio::spawn(handle_connection(
-                        socket,
-                        permit,
-                        door,
-                        self.app.clone(),
-                        graceful.watcher(),
-                    ));
+                    let (app, watcher) = (self.app.clone(), graceful.watcher());
+                    tokio::spawn(handle_connection(socket, permit, context, app, watcher));
                     count += 1;
                     if count.is_multiple_of(ACCEPTS_PER_TURN) {
                         tokio::task::yield_now().await;
@@ -197,110 +216,63 @@ impl Server {
     }
 }
 
+impl<L, F> IntoFuture for Serve<L, F>
+where
+    L: Listener,
+    L::Addr: 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    type Output = ();
+    type IntoFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+impl<L: fmt::Debug, F> fmt::Debug for Serve<L, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Serve").field("listener", &self.listener).finish_non_exhaustive()
+    }
+}
+
 /// Handles one connection. A plain request for a stream moves to a lane; hyper serves everything else. The
 /// connection's permit is released at the end.
 async fn handle_connection(
-    mut socket: TcpStream,
+    mut socket: Socket,
     permit: Option<OwnedSemaphorePermit>,
-    door: ConnectionContext,
+    context: ConnectionContext,
     app: Router,
     watcher: Watcher,
 ) {
-    tune(&socket);
+    if let Socket::Tcp(socket) = &socket {
+        tune(socket);
+    }
     let first = tokio::select! {
-        first = head::read(&mut socket) => first,
-        () = door.stop.cancelled() => return,
+        first = head::read(&mut socket, context.direct) => first,
+        () = context.stop.cancelled() => return,
     };
     let (read, first) = match first {
-        head::FirstRequest::Stream(request, read) => {
+        head::FirstRequest::Stream(mut request, read) => {
             let version = request.version();
+            context.describe(&mut request);
             let Ok(mut response) = app.clone().oneshot(*request).await;
-            door.connections.turn_away(&mut response, version);
+            context.connections.turn_away(&mut response, version);
             if let Some(handoff) = direct::handoff(&mut response) {
+                let Socket::Tcp(socket) = socket else { return };
                 return direct::hand_over(socket, version, &response, handoff, permit);
             }
             if let Some(answer) = refusal::few_events(&mut response).await {
-                return Box::pin(refusal::respond(socket, &answer, false, &door)).await;
+                return Box::pin(refusal::respond(socket, &answer, false, &context)).await;
             }
             (read, Some(response))
         }
         head::FirstRequest::Other(read) => (read, None),
-        head::FirstRequest::Ambiguous(why) => return refusal::bad_request(socket, why, &door).await,
+        head::FirstRequest::Ambiguous(why) => return refusal::bad_request(socket, why, &context).await,
         head::FirstRequest::Nothing => return,
     };
     // The future is boxed, so that the connections of streams, which are the most common, need no memory for
     // the future.
-    Box::pin(serve_http(socket, (read, first), door, app, watcher)).await;
+    Box::pin(serve_http(socket, (read, first), context, app, watcher)).await;
     drop(permit);
-}
-
-/// Sets the socket options of every connection. Nagle's algorithm is off, because a batch is written as a
-/// whole. Keep-alive and user timeout end connections to peers that are gone or that read nothing. Options
-/// that the system does not support are skipped.
-fn tune(socket: &TcpStream) {
-    let _ = socket.set_nodelay(true);
-    let socket = SockRef::from(socket);
-    let keepalive = TcpKeepalive::new()
-        .with_time(KEEPALIVE)
-        .with_interval(KEEPALIVE_INTERVAL)
-        .with_retries(KEEPALIVE_PROBES);
-    let _ = socket.set_tcp_keepalive(&keepalive);
-    #[cfg(target_os = "linux")]
-    let _ = socket.set_tcp_user_timeout(Some(USER_TIMEOUT));
-}
-
-/// Checks whether an accept error concerns only the one connection that caused the error. `accept(2)` lists
-/// these errors.
-fn concerns_one_connection(error: &io::Error) -> bool {
-    use io::ErrorKind::{
-        ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable, NetworkDown,
-        NetworkUnreachable, PermissionDenied, TimedOut,
-    };
-    #[cfg(unix)]
-    if let Some(error) = rustix::io::Errno::from_io_error(error) {
-        use rustix::io::Errno;
-        if [Errno::PROTO, Errno::NOPROTOOPT, Errno::HOSTDOWN, Errno::OPNOTSUPP].contains(&error) {
-            return true;
-        }
-    }
-    matches!(
-        error.kind(),
-        ConnectionAborted
-            | ConnectionRefused
-            | ConnectionReset
-            | HostUnreachable
-            | NetworkDown
-            | NetworkUnreachable
-            | PermissionDenied
-            | TimedOut
-    )
-}
-
-#[cfg(all(test, target_os = "linux"))]
-mod tests {
-    use rustix::io::Errno;
-
-    use super::*;
-
-    #[test]
-    fn an_error_of_one_connection_does_not_pause_the_accept_loop() {
-        let one = [
-            Errno::CONNABORTED,
-            Errno::PROTO,
-            Errno::NETDOWN,
-            Errno::NOPROTOOPT,
-            Errno::HOSTDOWN,
-            Errno::HOSTUNREACH,
-            Errno::OPNOTSUPP,
-            Errno::NETUNREACH,
-            Errno::PERM,
-        ];
-        for (errors, expected) in
-            [(&one[..], true), (&[Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM], false)]
-        {
-            for error in errors {
-                assert_eq!(concerns_one_connection(&(*error).into()), expected, "{error:?}");
-            }
-        }
-    }
 }

@@ -13,7 +13,6 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::Watcher;
-use tokio::net::TcpStream;
 use tower::ServiceExt;
 
 use super::context::ConnectionContext;
@@ -21,6 +20,7 @@ use super::multiplexed::{self, StallTimeoutExecutor, as_own_work};
 use super::prefixed_io::PrefixedIo;
 use super::request_body::{self, BodyRead};
 use super::sliced::{PendingEnds, Sliced};
+use super::socket::Socket;
 use super::write_timeout_io::{ConnectionState, WriteTimeoutIo};
 use super::{head, requirements};
 use crate::events::Handoff;
@@ -28,16 +28,16 @@ use crate::events::Handoff;
 /// Serves a connection with hyper. `read` holds the bytes that were already read. A `first` response answers
 /// the first request.
 pub(super) async fn serve_http(
-    socket: TcpStream,
+    socket: Socket,
     (read, first): (BytesMut, Option<Response>),
-    door: ConnectionContext,
+    context: ConnectionContext,
     app: Router,
     watcher: Watcher,
 ) {
-    let (course, stall) = (Arc::new(ConnectionState::default()), door.stall);
-    let socket = WriteTimeoutIo::new(socket, stall, Arc::clone(&course), Arc::clone(&door.connections));
+    let (course, stall) = (Arc::new(ConnectionState::default()), context.stall);
+    let socket = WriteTimeoutIo::new(socket, stall, Arc::clone(&course), Arc::clone(&context.connections));
     let endings = Arc::new(PendingEnds::default());
-    let desk = Arc::new(HttpService { app, door, course, endings: Arc::clone(&endings) });
+    let desk = Arc::new(HttpService { app, context, course, endings: Arc::clone(&endings) });
     let first = Mutex::new(first);
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let answered = first.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -68,7 +68,7 @@ pub(super) async fn serve_http(
 /// The service that answers the requests of one connection.
 struct HttpService {
     app: Router,
-    door: ConnectionContext,
+    context: ConnectionContext,
     course: Arc<ConnectionState>,
     /// The unsent ends of the connection's answers over HTTP/2.
     endings: Arc<PendingEnds>,
@@ -76,14 +76,15 @@ struct HttpService {
 
 impl HttpService {
     /// Returns the application's answer, unless an answer already exists.
-    async fn answer(&self, request: Request<Incoming>, answered: Option<Response>) -> Response {
+    async fn answer(&self, mut request: Request<Incoming>, answered: Option<Response>) -> Response {
         let answered = answered.or_else(|| requirements::refusal(&request));
+        self.context.describe(&mut request);
         if request.version() == Version::HTTP_2 {
             return self.answer_beside_others(request, answered).await;
         }
-        let (request, whole) = request_body::watch(request, self.door.stall, self.door.stop.clone());
+        let (request, whole) = request_body::watch(request, self.context.stall, self.context.stop.clone());
         let mut response = self.response(request, answered).await;
-        self.door.connections.turn_away(&mut response, Version::HTTP_11);
+        self.context.connections.turn_away(&mut response, Version::HTTP_11);
         self.record_response(&mut response, &whole);
         response
     }
@@ -91,9 +92,9 @@ impl HttpService {
     /// Returns the answer to a request over HTTP/2. A connection has many such requests at a time, so each
     /// request takes a permit like a connection.
     async fn answer_beside_others(&self, request: Request<Incoming>, answered: Option<Response>) -> Response {
-        let places = &self.door.connections;
+        let places = &self.context.connections;
         let Some(permit) = places.try_next() else { return places.is_full().into_response() };
-        let (request, _) = request_body::watch(request, self.door.stall, self.door.stop.clone());
+        let (request, _) = request_body::watch(request, self.context.stall, self.context.stop.clone());
         let mut response = self.response(request, answered).await;
         places.turn_away(&mut response, Version::HTTP_2);
         let endless = response.extensions().get::<Handoff>().is_some();

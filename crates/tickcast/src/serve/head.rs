@@ -1,15 +1,14 @@
 //! The first request of a connection, read before the server decides which code serves the connection.
 
-use std::io::ErrorKind;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, Method, Request, Uri, Version, header};
 use bytes::BytesMut;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::framing;
+use super::socket::Socket;
 use crate::lane::DIRECT;
 
 /// Maximum time for the head of the first request, however slowly its bytes arrive.
@@ -39,26 +38,20 @@ pub(super) enum FirstRequest {
     Nothing,
 }
 
-/// Reads until the kind of the request is clear.
-pub(super) async fn read(socket: &mut TcpStream) -> FirstRequest {
+/// Reads until the kind of the request is clear. Without `direct`, no stream may use the direct path.
+pub(super) async fn read(socket: &mut Socket, direct: bool) -> FirstRequest {
+    let direct = direct && DIRECT && matches!(socket, Socket::Tcp(_));
     let (mut bytes, mut looks) = (BytesMut::new(), RetrySchedule::default());
     let reading = async {
         loop {
-            // Memory is allocated only when bytes arrive, so an idle connection holds none.
-            if socket.readable().await.is_err() {
-                return FirstRequest::Nothing;
-            }
-            bytes.reserve(READ_CHUNK_BYTES);
             let before = bytes.len();
-            match socket.try_read_buf(&mut bytes) {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
-                Ok(0) | Err(_) => return FirstRequest::Nothing,
-                Ok(_) => {}
+            if matches!(socket.read(&mut bytes, READ_CHUNK_BYTES).await, Ok(0) | Err(_)) {
+                return FirstRequest::Nothing;
             }
             if !looks.are_due(&bytes, before) && bytes.len() < MAX_HEAD_BYTES {
                 continue;
             }
-            match classify(&bytes) {
+            match classify(&bytes, direct) {
                 HeadKind::Unclear if bytes.len() < MAX_HEAD_BYTES => {}
                 HeadKind::Ambiguous(why) => return FirstRequest::Ambiguous(why),
                 HeadKind::Stream(request) => {
@@ -106,7 +99,7 @@ enum HeadKind {
 
 /// Checks whether the bytes are a whole HTTP/1 head. If so, checks whether the head is refused or is a `GET`
 /// for a stream without a body.
-fn classify(bytes: &[u8]) -> HeadKind {
+fn classify(bytes: &[u8], direct: bool) -> HeadKind {
     // The HTTP/2 server has no time limit for the preface, so the preface is read here.
     if bytes.len() < PREFACE.len() && PREFACE.starts_with(bytes) {
         return HeadKind::Unclear;
@@ -124,7 +117,7 @@ fn classify(bytes: &[u8]) -> HeadKind {
                 Some(_) if length < bytes.len() => {
                     HeadKind::Ambiguous("a request for a stream is the last on its connection")
                 }
-                Some(request) if DIRECT => HeadKind::Stream(Box::new(request)),
+                Some(request) if direct => HeadKind::Stream(Box::new(request)),
                 _ => HeadKind::Other,
             },
         },
@@ -172,7 +165,7 @@ mod tests {
     use super::*;
 
     fn verdict(text: &str) -> &'static str {
-        match classify(text.as_bytes()) {
+        match classify(text.as_bytes(), DIRECT) {
             HeadKind::Stream(_) => "stream",
             HeadKind::Other => "other",
             HeadKind::Ambiguous(_) => "ambiguous",
@@ -233,8 +226,8 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_accepted_without_a_panic(bytes: Vec<u8>, rest in "GET /[ -~\r\n]{0,60}") {
-            classify(&bytes);
-            classify(rest.as_bytes());
+            classify(&bytes, true);
+            classify(rest.as_bytes(), true);
         }
 
         #[test]

@@ -6,9 +6,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep};
+
+use super::socket::Socket;
 
 /// Maximum time to linger after the last answer. A request of normal size arrives within this time.
 const MAX_LINGER: Duration = Duration::from_secs(5);
@@ -40,7 +41,7 @@ impl Linger {
     }
 
     /// Reads until the peer has also ended the connection, or until a limit is reached.
-    pub(super) fn poll(&mut self, socket: &mut TcpStream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(super) fn poll(&mut self, socket: &mut Socket, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut chunk = [0; READ_CHUNK_BYTES];
         loop {
             if self.longest.as_mut().poll(cx).is_ready() || self.silence.as_mut().poll(cx).is_ready() {

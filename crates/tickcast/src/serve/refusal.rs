@@ -6,10 +6,10 @@ use axum::body::{Body, HttpBody, to_bytes};
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use bytes::BytesMut;
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 
 use super::context::ConnectionContext;
 use super::direct;
+use super::socket::Socket;
 use super::write_timeout_io::{ConnectionState, WriteTimeoutIo};
 use crate::http::Problem;
 
@@ -17,13 +17,13 @@ use crate::http::Problem;
 const BUSY_STREAM_BYTES: u64 = 1024;
 
 /// Refuses a request that two servers might interpret differently.
-pub(super) async fn bad_request(socket: TcpStream, why: &str, door: &ConnectionContext) {
+pub(super) async fn bad_request(socket: Socket, why: &str, context: &ConnectionContext) {
     let problem = Problem::new(StatusCode::BAD_REQUEST, why).to_json();
     let length = problem.len();
     let answer = format!(
         "HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{problem}"
     );
-    respond(socket, answer.as_bytes(), true, door).await;
+    respond(socket, answer.as_bytes(), true, context).await;
 }
 
 /// Returns the whole answer to a request for a stream, if the answer is a few events that are already
@@ -43,9 +43,9 @@ pub(super) async fn few_events(response: &mut Response<Body>) -> Option<BytesMut
 
 /// Writes an answer and ends the connection. If a part of the peer's request is unread, the connection
 /// lingers.
-pub(super) async fn respond(socket: TcpStream, answer: &[u8], unread: bool, door: &ConnectionContext) {
+pub(super) async fn respond(socket: Socket, answer: &[u8], unread: bool, context: &ConnectionContext) {
     let course = Arc::new(ConnectionState { unread: unread.into(), ..ConnectionState::default() });
-    let mut socket = WriteTimeoutIo::new(socket, door.stall, course, Arc::clone(&door.connections));
+    let mut socket = WriteTimeoutIo::new(socket, context.stall, course, Arc::clone(&context.connections));
     let saying = async {
         socket.write_all(answer).await?;
         socket.shutdown().await

@@ -7,13 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::connection_limit::ConnectionLimit;
 use super::linger::Linger;
+use super::socket::Socket;
 
 /// The state of an HTTP/1 connection after its last answer, which decides how the socket is treated.
 #[derive(Default)]
@@ -30,7 +29,7 @@ pub(super) struct ConnectionState {
 /// The deadline is here and not in the body. Code that writes a body stops polling the body while the socket
 /// is full, so a body would never notice its own deadline.
 pub(super) struct WriteTimeoutIo {
-    socket: TcpStream,
+    socket: Socket,
     stall: Duration,
     /// The timer of the write timeout. Set while the socket is full.
     stuck: Option<Pin<Box<Sleep>>>,
@@ -42,19 +41,12 @@ pub(super) struct WriteTimeoutIo {
 
 impl WriteTimeoutIo {
     pub(super) const fn new(
-        socket: TcpStream,
+        socket: Socket,
         stall: Duration,
         course: Arc<ConnectionState>,
         places: Arc<ConnectionLimit>,
     ) -> Self {
         Self { socket, stall, stuck: None, course, places, lingering: None }
-    }
-
-    /// Returns the number of bytes that can be read now, at most one. The number is 0 if the peer has ended
-    /// the connection.
-    fn peek(&self, cx: &mut Context<'_>) -> Poll<usize> {
-        let mut byte = [0];
-        self.socket.poll_peek(cx, &mut ReadBuf::new(&mut byte)).map(Result::unwrap_or_default)
     }
 
     /// Returns the result of a write, or an error if the peer was stuck for too long.
@@ -67,7 +59,7 @@ impl WriteTimeoutIo {
         ready!(stuck.as_mut().poll(cx));
         // Another poll fails again.
         stuck.as_mut().reset(Instant::now());
-        let _ = SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
+        self.socket.reset_on_drop();
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
@@ -90,7 +82,7 @@ impl AsyncWrite for WriteTimeoutIo {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // The HTTP server does not read during an answer, so a reader that has left is detected here.
-        if self.course.endless.load(Ordering::Relaxed) && self.peek(cx) == Poll::Ready(0) {
+        if self.course.endless.load(Ordering::Relaxed) && self.socket.poll_peek(cx) == Poll::Ready(0) {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         Pin::new(&mut self.socket).poll_flush(cx)
@@ -100,7 +92,7 @@ impl AsyncWrite for WriteTimeoutIo {
         let this = &mut *self;
         if this.lingering.is_none() {
             ready!(Pin::new(&mut this.socket).poll_shutdown(cx))?;
-            let talking = match this.peek(cx) {
+            let talking = match this.socket.poll_peek(cx) {
                 Poll::Ready(bytes) => bytes > 0,
                 Poll::Pending => this.course.unread.load(Ordering::Relaxed),
             };
