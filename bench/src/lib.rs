@@ -20,6 +20,12 @@ pub struct Operation {
     pub run: Box<dyn FnMut()>,
 }
 
+impl std::fmt::Debug for Operation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Operation").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
 /// Number of symbols in the market.
 const SYMBOLS: usize = 1000;
 

@@ -39,6 +39,12 @@ use crate::shared::Shared;
 #[derive(Clone)]
 pub struct Fake(Arc<Shared>);
 
+impl std::fmt::Debug for Fake {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Fake").field("options", &self.0.options).finish_non_exhaustive()
+    }
+}
+
 impl Fake {
     /// Starts a fake on the current tokio runtime. The market stops when the last clone and the last
     /// connection are gone.

@@ -1,13 +1,13 @@
 //! Typed events of a stream.
 
 use serde::Deserialize;
-use tickcast_core::{Price, Symbol, TickView, Time};
+use tickcast_core::PublishedTick;
 
 /// An event of the stream.
 #[derive(Debug, Clone)]
 pub enum Event {
     /// A new price.
-    Tick(Tick),
+    Tick(PublishedTick),
     /// Everything that existed at the start was sent. From now on, the stream is live.
     Ready(Ready),
     /// Heartbeat (keep-alive): there was no other event for a while.
@@ -36,25 +36,6 @@ pub enum Event {
     /// The connection was lost or could not be made. The text names which and the reason. The client tries
     /// again.
     Disconnected(String),
-}
-
-/// A new price of a symbol.
-#[derive(Debug, Clone)]
-pub struct Tick {
-    /// The symbol.
-    pub symbol: Symbol,
-    /// Price of the symbol.
-    pub price: Price,
-    /// Change from the reference.
-    pub change: Price,
-    /// Change in percent.
-    pub change_pct: Option<Price>,
-    /// Time at which the tick happened.
-    pub time: Time,
-    /// Number of the tick among the ticks of its symbol. A gap shows that ticks were merged (conflation).
-    pub n: u64,
-    /// The whole tick as received, including the extras: a JSON object.
-    pub json: String,
 }
 
 /// Description of a stream.
@@ -133,7 +114,7 @@ impl Event {
             serde_json::from_str(data).ok()
         }
         Some(match name {
-            "tick" => Self::Tick(Tick::read(data)?),
+            "tick" => Self::Tick(PublishedTick::read(data.to_owned().into())?),
             "ready" => Self::Ready(json(data)?),
             "heartbeat" => json(data).map(|Heartbeat { time, sources }| Self::Heartbeat { time, sources })?,
             "status" => json(data).map(Self::Status).or_else(|| json(data).map(Self::SymbolStatus))?,
@@ -141,22 +122,6 @@ impl Event {
             "reset" => json(data).map(|Reset { reason, last }| Self::Reset { reason, last })?,
             "bye" => Self::Bye(json::<Bye>(data)?.reason),
             _ => return None,
-        })
-    }
-}
-
-impl Tick {
-    fn read(data: &str) -> Option<Self> {
-        let facts = TickView::read(data.as_bytes())?;
-        let (price, change, change_pct) = facts.amounts()?;
-        Some(Self {
-            symbol: facts.symbol,
-            price,
-            change,
-            change_pct,
-            time: facts.time,
-            n: facts.n,
-            json: data.to_owned(),
         })
     }
 }

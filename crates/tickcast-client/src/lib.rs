@@ -22,6 +22,6 @@ mod backoff;
 mod event;
 mod prices;
 
-pub use event::{Event, Ready, SourceStatus, SymbolStatus, Tick};
+pub use event::{Event, Ready, SourceStatus, SymbolStatus};
 pub use prices::{Builder, Error, PriceStream};
-pub use tickcast_core::{Cursor, Mode, Price, Symbol, Time};
+pub use tickcast_core::{Cursor, Mode, Price, PublishedTick, Symbol, Time};

@@ -27,6 +27,15 @@ pub struct PriceStream {
     events: Option<Events>,
 }
 
+impl std::fmt::Debug for PriceStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PriceStream")
+            .field("url", &self.request.url)
+            .field("cursor", &self.cursor)
+            .finish_non_exhaustive()
+    }
+}
+
 type Events = Pin<Box<dyn Stream<Item = Result<eventsource_stream::Event, String>> + Send>>;
 
 /// Options of a stream.

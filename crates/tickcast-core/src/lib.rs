@@ -65,6 +65,6 @@ pub use symbol::{MAX_SYMBOL_LEN, Symbol, SymbolError};
 pub use symbol_id::SymbolId;
 pub use tape::{Entry, EntryKind, Tape};
 pub use tick::{
-    ChangeBasis, Extras, MAX_EXTRAS, MAX_EXTRAS_BYTES, MAX_ITEM_BYTES, RESERVED, RawTick, Rejected, Tick,
-    TickError, TickFields, TickSplitter, Value,
+    ChangeBasis, Extras, MAX_EXTRAS, MAX_EXTRAS_BYTES, MAX_ITEM_BYTES, PublishedTick, RESERVED, RawTick,
+    Rejected, Tick, TickError, TickFields, TickSplitter, Value,
 };

@@ -5,11 +5,13 @@ mod extras;
 mod fields;
 mod items;
 mod json;
+mod published;
 
 pub use error::{MAX_EXTRAS, MAX_EXTRAS_BYTES, MAX_ITEM_BYTES, Rejected, TickError, Value};
 pub use extras::{ChangeBasis, Extras, RESERVED};
 pub use fields::TickFields;
 pub use items::{RawTick, TickSplitter};
+pub use published::PublishedTick;
 
 use crate::{Price, Symbol, Time};
 

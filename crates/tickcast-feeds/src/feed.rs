@@ -45,6 +45,15 @@ pub struct Feed {
     price_timeout: Duration,
 }
 
+impl std::fmt::Debug for Feed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Feed")
+            .field("url", &self.url)
+            .field("source", &self.publisher.name())
+            .finish_non_exhaustive()
+    }
+}
+
 impl Feed {
     /// Creates a feed of `exchange` at `url` for these symbols. If the URL has no path, the feed uses the
     /// exchange's own path.

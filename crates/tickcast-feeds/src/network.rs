@@ -54,6 +54,12 @@ pub struct Network {
     next: Arc<Mutex<HashMap<String, Instant>>>,
 }
 
+impl std::fmt::Debug for Network {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Network").finish_non_exhaustive()
+    }
+}
+
 impl Default for Network {
     fn default() -> Self {
         Self::new()

@@ -6,7 +6,7 @@ use std::io::{self, BufWriter, Write};
 
 use anyhow::{Context, bail};
 use tickcast::Symbol;
-use tickcast_client::{Event, Mode, PriceStream, Tick};
+use tickcast_client::{Event, Mode, PriceStream, PublishedTick};
 
 use crate::cli::RecordArgs;
 use crate::exit::CliError;
@@ -122,7 +122,7 @@ impl Recording {
         Ok(())
     }
 
-    fn write(&mut self, tick: &Tick) -> io::Result<()> {
+    fn write(&mut self, tick: &PublishedTick) -> io::Result<()> {
         match self.last.insert(tick.symbol, tick.n) {
             // After a reset, the newest tick may already be in the recording.
             Some(last) if tick.n <= last => {
@@ -135,7 +135,7 @@ impl Recording {
             _ => {}
         }
         self.ticks += 1;
-        self.tape.write_all(tick.json.as_bytes())?;
+        self.tape.write_all(&tick.json)?;
         self.tape.write_all(b"\n")
     }
 

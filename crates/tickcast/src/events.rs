@@ -98,6 +98,17 @@ impl Events {
     }
 }
 
+impl std::fmt::Debug for Events {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let state = match &self.at {
+            BodyState::NotStarted(..) => "not started",
+            BodyState::Streaming(_) => "streaming",
+            BodyState::End => "ended",
+        };
+        f.debug_tuple("Events").field(&state).finish()
+    }
+}
+
 impl Drop for Events {
     fn drop(&mut self) {
         if let BodyState::Streaming(slot) = &self.at {

@@ -36,7 +36,7 @@ pub use http::{NoParameters, Problem, openapi};
 pub use hub::{Hub, HubBuilder};
 pub use lane::IoBackend;
 pub use publisher::Publisher;
-pub use reader::{PublishedTick, Reader};
+pub use reader::Reader;
 pub use routes::{PriceTick, routes};
 pub use serve::{Serve, serve};
 pub use source_state::SourceState;
@@ -47,7 +47,7 @@ pub use stats::{
 pub use subscription::{Rate, RateError, Subscription};
 pub use tickcast_core::{
     ChangeBasis, Cursor, Epoch, Extras, Filter, FilterError, Limits, MAX_ITEM_BYTES, Outcome, Price,
-    PriceError, RESERVED, RawTick, Rejected, Seq, SourceOptions, Symbol, SymbolError, Tick, TickError,
-    TickFields, TickSplitter, Time, TimeError, TimeTextError, Value,
+    PriceError, PublishedTick, RESERVED, RawTick, Rejected, Seq, SourceOptions, Symbol, SymbolError, Tick,
+    TickError, TickFields, TickSplitter, Time, TimeError, TimeTextError, Value,
 };
 pub use tickcast_tape::{AppendError, OpenError, Options as TapeOptions, Sync as TapeSync};

@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tickcast_core::{KeyProgress, Outcome, SourceId, SourceOptions, Symbol, Tick, TickError};
+use tickcast_core::{KeyProgress, Outcome, PublishedTick, SourceId, SourceOptions, Symbol, Tick, TickError};
 
 use crate::hub::Hub;
-use crate::reader::PublishedTick;
 use crate::source_state::SourceState;
 use crate::sources::Source;
 use crate::stats::FeedEventKind;
@@ -102,7 +101,7 @@ impl Publisher {
             let ours = [self.source_id, SourceId::UNKNOWN].contains(&market.source(id));
             market.newest(id).filter(|_| ours).cloned()
         })?;
-        PublishedTick::read(&Bytes::copy_from_slice(frame.json()))
+        PublishedTick::read(Bytes::copy_from_slice(frame.json()))
     }
 
     /// Counts an item that was sent as a tick but is not a valid tick.

@@ -2,52 +2,18 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use futures_core::Stream;
-use tickcast_core::{Price, Symbol, TickView, Time};
+use tickcast_core::PublishedTick;
 
 use crate::events::Events;
 use crate::hub::Hub;
 use crate::subscription::Subscription;
 
-/// One tick, in the form that readers receive.
-#[derive(Debug, Clone)]
-pub struct PublishedTick {
-    /// The symbol of the tick.
-    pub symbol: Symbol,
-    /// The price of the symbol.
-    pub price: Price,
-    /// The change from the reference price.
-    pub change: Price,
-    /// The change in percent, if the reference price is not zero.
-    pub change_pct: Option<Price>,
-    /// The time of the price.
-    pub time: Time,
-    /// The number of the tick within its symbol. A gap in the numbers means that ticks were conflated.
-    pub n: u64,
-    /// The whole tick with its extras, as the JSON object that every reader receives.
-    pub json: Bytes,
-}
-
-impl PublishedTick {
-    /// Parses the JSON that readers receive.
-    pub(crate) fn read(json: &Bytes) -> Option<Self> {
-        let facts = TickView::read(json)?;
-        let (price, change, change_pct) = facts.amounts()?;
-        Some(Self {
-            symbol: facts.symbol,
-            price,
-            change,
-            change_pct,
-            time: facts.time,
-            n: facts.n,
-            json: json.clone(),
-        })
-    }
-}
-
-/// A reader of ticks within the same program. Dropping the reader unsubscribes.
+/// A reader of ticks within the same program: a [`Stream`] that needs no extension trait. Dropping the reader
+/// unsubscribes.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -60,10 +26,11 @@ impl PublishedTick {
 /// assert_eq!((update.symbol.as_str(), update.price.to_string(), update.n), ("AAPL", "189.50".to_owned(), 1));
 /// # }
 /// ```
+#[derive(Debug)]
 pub struct Reader {
     events: Events,
     /// The received events that were not returned yet.
-    rest: Bytes,
+    received: Bytes,
 }
 
 impl Hub {
@@ -80,27 +47,38 @@ impl Hub {
 
 impl Reader {
     pub(crate) const fn new(events: Events) -> Self {
-        Self { events, rest: Bytes::new() }
+        Self { events, received: Bytes::new() }
     }
 
-    /// Returns the next tick, or `None` after the hub has ended the stream.
+    /// Returns the next tick, or `None` after the hub has ended the stream. Dropping the future loses no tick.
     pub async fn next(&mut self) -> Option<PublishedTick> {
-        loop {
-            while let Some(event) = self.next_event() {
-                if let Some(update) = json_of(&event).as_ref().and_then(PublishedTick::read) {
-                    return Some(update);
-                }
-            }
-            self.rest = poll_fn(|cx| Pin::new(&mut self.events).poll_next(cx)).await?;
-        }
+        poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
 
     /// Removes the next event from the received bytes. Every payload is a whole number of events.
     fn next_event(&mut self) -> Option<Bytes> {
-        let end = self.rest.windows(2).position(|pair| pair == b"\n\n")?;
-        let event = self.rest.split_to(end);
-        self.rest.advance(2);
+        let end = self.received.windows(2).position(|pair| pair == b"\n\n")?;
+        let event = self.received.split_to(end);
+        self.received.advance(2);
         Some(event)
+    }
+}
+
+impl Stream for Reader {
+    type Item = PublishedTick;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<PublishedTick>> {
+        loop {
+            while let Some(event) = self.next_event() {
+                if let Some(tick) = json_of(&event).and_then(PublishedTick::read) {
+                    return Poll::Ready(Some(tick));
+                }
+            }
+            let Some(payload) = ready!(Pin::new(&mut self.events).poll_next(cx)) else {
+                return Poll::Ready(None);
+            };
+            self.received = payload;
+        }
     }
 }
 

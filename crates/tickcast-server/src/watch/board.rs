@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
 use tickcast::{Symbol, Time};
-use tickcast_client::{Event, Tick};
+use tickcast_client::{Event, PublishedTick};
 
 use super::row::Row;
 
@@ -152,7 +152,7 @@ impl Board {
         }
     }
 
-    fn tick(&mut self, tick: &Tick, now: Duration) {
+    fn tick(&mut self, tick: &PublishedTick, now: Duration) {
         let wall = Time::from(SystemTime::now());
         self.lag = Some(wall.as_millis() - tick.time.as_millis());
         // A removed symbol that has a price again is no longer removed. A price does not change a reported
@@ -236,15 +236,10 @@ mod tests {
     use tickcast_client::SymbolStatus;
 
     fn tick(symbol: &str, price: &str, pct: &str) -> Event {
-        Event::Tick(Tick {
-            symbol: Symbol::new(symbol).unwrap(),
-            price: price.parse().unwrap(),
-            change: "0".parse().unwrap(),
-            change_pct: pct.parse().ok(),
-            time: Time::default(),
-            n: 1,
-            json: String::new(),
-        })
+        let json = format!(
+            r#"{{"symbol":"{symbol}","price":{price},"change":0,"change_pct":{pct},"time":0,"n":1}}"#
+        );
+        Event::Tick(PublishedTick::read(json.into()).unwrap())
     }
 
     fn names(board: &Board) -> Vec<&str> {

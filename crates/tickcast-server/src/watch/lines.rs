@@ -2,7 +2,7 @@
 
 use std::io::{self, BufWriter, Write};
 
-use tickcast_client::{Event, PriceStream, Tick};
+use tickcast_client::{Event, PriceStream, PublishedTick};
 
 use crate::requested_names::RequestedNames;
 
@@ -26,7 +26,7 @@ pub(super) async fn write(
         };
         asked.observe(&event);
         let written = match &event {
-            Event::Tick(tick) if json => writeln!(out, "{}", tick.json),
+            Event::Tick(tick) if json => out.write_all(&tick.json).and_then(|()| out.write_all(b"\n")),
             Event::Tick(tick) => writeln!(out, "{}", line(tick)),
             other => {
                 print_notice(other);
@@ -73,7 +73,7 @@ async fn output_closed() {
     std::future::pending().await
 }
 
-fn line(tick: &Tick) -> String {
+fn line(tick: &PublishedTick) -> String {
     let percent = tick.change_pct.map(|pct| format!("{pct}%")).unwrap_or_default();
     let time = jiff::Timestamp::from_millisecond(tick.time.as_millis()).unwrap_or_default();
     format!("{time:.3} {:<14} {:>16} {:>12} {:>9}", tick.symbol, tick.price, signed(&tick.change), percent)

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use tickcast::{Price, Symbol};
-use tickcast_client::Tick;
+use tickcast_client::PublishedTick;
 
 /// Maximum number of prices in a row's sparkline. The next constant is the minimum time between these prices.
 const HISTORY: usize = 24;
@@ -47,7 +47,7 @@ impl Row {
         }
     }
 
-    pub(super) fn take(&mut self, tick: &Tick, now: Duration) {
+    pub(super) fn take(&mut self, tick: &PublishedTick, now: Duration) {
         if let Some(before) = self.quote.as_ref().filter(|before| before.price != tick.price) {
             self.moved = Some((now, tick.price > before.price));
         }

@@ -6,8 +6,7 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier};
-use tickcast::{Symbol, Time};
-use tickcast_client::{Event, Ready, SourceStatus, SymbolStatus, Tick};
+use tickcast_client::{Event, PublishedTick, Ready, SourceStatus, SymbolStatus};
 
 use super::board::Board;
 use super::screen;
@@ -39,15 +38,10 @@ fn board() -> Board {
         SymbolStatus { symbol: "BTC-KRW".to_owned(), state: "stale".to_owned(), since: 0, reason: None };
     board.take(&Event::SymbolStatus(state), Duration::ZERO);
     for (symbol, price, change, percent, _) in TICKS {
-        let tick = Tick {
-            symbol: Symbol::new(symbol).unwrap(),
-            price: price.parse().unwrap(),
-            change: change.parse().unwrap(),
-            change_pct: percent.parse().ok(),
-            time: Time::default(),
-            n: 1,
-            json: String::new(),
-        };
+        let json = format!(
+            r#"{{"symbol":"{symbol}","price":{price},"change":{change},"change_pct":{percent},"time":0,"n":1}}"#
+        );
+        let tick = PublishedTick::read(json.into()).unwrap();
         board.take(&Event::Tick(tick), Duration::ZERO);
     }
     board.take(&Event::Ready(ready), Duration::ZERO);
