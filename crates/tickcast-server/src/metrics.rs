@@ -1,5 +1,7 @@
 //! The hub's counters in the OpenMetrics text format.
 
+use std::time::Duration;
+
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use prometheus_client::collector::Collector;
@@ -8,7 +10,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
-use tickcast::{DELAY_BUCKETS, Delays, FeedEventKind, Hub, HubStats};
+use tickcast::{Delays, Hub, HubStats};
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -145,9 +147,9 @@ fn feeds(encoder: &mut DescriptorEncoder<'_>, stats: &HubStats) -> Result<(), st
         MetricType::Counter,
     )?;
     for source in stats.sources.iter().filter(|source| source.feed.any()) {
-        for count in FeedEventKind::ALL {
-            let labels = [("source", source.name.as_str()), ("kind", count.name())];
-            ConstCounter::new(source.feed.get(count)).encode(family.encode_family(&labels)?)?;
+        for (kind, count) in source.feed.iter() {
+            let labels = [("source", source.name.as_str()), ("kind", kind.name())];
+            ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
         }
     }
     let mut family =
@@ -163,12 +165,11 @@ fn delays(encoder: &mut DescriptorEncoder<'_>, delays: &Delays) -> Result<(), st
     let help = "Delay from the arrival of a tick until a lane had passed the tick on";
     let mut histogram =
         encoder.encode_descriptor("ingest_to_write", help, Some(&Unit::Seconds), MetricType::Histogram)?;
-    let bounds = DELAY_BUCKETS.iter().map(std::time::Duration::as_secs_f64).chain([f64::INFINITY]);
-    let buckets: Vec<(f64, u64)> = bounds.zip(delays.counts).collect();
-    let count = delays.counts.iter().sum();
+    let seconds = |bound: Option<Duration>| bound.map_or(f64::INFINITY, |bound| bound.as_secs_f64());
+    let buckets: Vec<_> = delays.buckets().map(|(bound, count)| (seconds(bound), count)).collect();
     histogram.encode_histogram::<prometheus_client::encoding::NoLabelSet>(
-        delays.sum.as_secs_f64(),
-        count,
+        delays.sum().as_secs_f64(),
+        delays.count(),
         &buckets,
         None,
     )

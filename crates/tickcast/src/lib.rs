@@ -41,8 +41,7 @@ pub use routes::{PriceTick, routes};
 pub use serve::{Serve, serve};
 pub use source_state::SourceState;
 pub use stats::{
-    AnswerStats, DELAY_BUCKETS, Delays, DiskStats, FeedEventKind, FeedStats, FilterStats, HubStats,
-    SourceStats, SymbolStats,
+    AnswerStats, Delays, DiskStats, FeedEventKind, FeedStats, FilterStats, HubStats, SourceStats, SymbolStats,
 };
 pub use subscription::{Rate, RateError, Subscription};
 pub use tickcast_core::{

@@ -111,7 +111,7 @@ impl Publisher {
 
     /// Counts events of a feed.
     pub fn count(&self, count: FeedEventKind, times: u64) {
-        self.source.counters.feed(count, times);
+        self.source.counters.count_feed_event(count, times);
     }
 
     /// Removes a symbol from the market and returns whether the symbol was there. The count of its ticks

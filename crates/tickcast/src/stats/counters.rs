@@ -1,0 +1,146 @@
+//! The counters behind the statistics.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use tickcast_core::{Outcome, TickError, Time};
+
+use super::delays::DelayCounters;
+use super::feed::FeedCounters;
+use super::{FeedEventKind, HubStats, SourceStats, SymbolStats};
+use crate::source_state::SourceState;
+
+/// The counters of a lane, with one writer and any number of readers.
+#[derive(Debug, Default)]
+pub(crate) struct LaneStats {
+    /// Number of streams that are assigned to the lane, including those that have not reached it yet.
+    assigned: AtomicU64,
+    /// Number of streams in the lane.
+    streams: AtomicU64,
+    /// Size of the data that the streams buffer for their readers, in bytes, at the last count.
+    buffered_bytes: AtomicU64,
+    /// Number of writes that sinks refused.
+    refusals: AtomicU64,
+    events: AtomicU64,
+    bytes: AtomicU64,
+    delays: DelayCounters,
+}
+
+impl LaneStats {
+    pub(crate) fn assign(&self) {
+        self.assigned.fetch_add(1, Relaxed);
+    }
+
+    /// Counts down an assigned stream that has ended, or that never reached the lane.
+    pub(crate) fn release(&self) {
+        self.assigned.fetch_sub(1, Relaxed);
+    }
+
+    pub(crate) fn assigned(&self) -> u64 {
+        self.assigned.load(Relaxed)
+    }
+
+    /// Resets the numbers of streams and buffered bytes to zero, because the lane and all its streams have
+    /// ended.
+    pub(crate) fn reset_gauges(&self) {
+        self.assigned.store(0, Relaxed);
+        self.buffered_bytes.store(0, Relaxed);
+        self.streams.store(0, Relaxed);
+    }
+
+    pub(crate) fn refused(&self) {
+        self.refusals.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn refusals(&self) -> u64 {
+        self.refusals.load(Relaxed)
+    }
+
+    pub(crate) fn buffered_bytes(&self) -> u64 {
+        self.buffered_bytes.load(Relaxed)
+    }
+
+    pub(crate) fn set_buffered_bytes(&self, bytes: usize) {
+        self.buffered_bytes.store(bytes as u64, Relaxed);
+    }
+
+    pub(crate) fn opened(&self) {
+        self.streams.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn closed(&self) {
+        self.streams.fetch_sub(1, Relaxed);
+    }
+
+    pub(crate) fn sent(&self, ticks: usize, bytes: usize) {
+        self.events.fetch_add(ticks as u64, Relaxed);
+        self.bytes.fetch_add(bytes as u64, Relaxed);
+    }
+
+    pub(crate) fn delayed(&self, delay: Duration) {
+        self.delays.count(delay);
+    }
+
+    pub(crate) fn streams(&self) -> u64 {
+        self.streams.load(Relaxed)
+    }
+
+    /// Adds the counters of the lane to `total`.
+    pub(crate) fn add_to(&self, total: &mut HubStats) {
+        total.streams += self.streams();
+        total.buffered_bytes += self.buffered_bytes.load(Relaxed);
+        total.ticks_delivered += self.events.load(Relaxed);
+        total.bytes_sent += self.bytes.load(Relaxed);
+        self.delays.add_to(&mut total.delays);
+    }
+}
+
+/// The counters of a source.
+#[derive(Debug, Default)]
+pub(crate) struct SourceCounters {
+    accepted: AtomicU64,
+    late: AtomicU64,
+    unchanged: AtomicU64,
+    rejected: AtomicU64,
+    feed: FeedCounters,
+}
+
+impl SourceCounters {
+    pub(crate) fn count(&self, outcome: &Result<Outcome, TickError>) {
+        let counter = match outcome {
+            Ok(Outcome::Accepted(_)) => &self.accepted,
+            Ok(Outcome::Late) => &self.late,
+            Ok(Outcome::Unchanged) => &self.unchanged,
+            Err(_) => &self.rejected,
+        };
+        counter.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn reject(&self) {
+        self.rejected.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn count_feed_event(&self, kind: FeedEventKind, times: u64) {
+        self.feed.count(kind, times);
+    }
+
+    pub(crate) fn stats(
+        &self,
+        name: &str,
+        state: SourceState,
+        since: Time,
+        symbols: Vec<SymbolStats>,
+    ) -> SourceStats {
+        SourceStats {
+            name: name.to_owned(),
+            state,
+            since,
+            symbols,
+            feed: self.feed.stats(),
+            accepted: self.accepted.load(Relaxed),
+            late: self.late.load(Relaxed),
+            unchanged: self.unchanged.load(Relaxed),
+            rejected: self.rejected.load(Relaxed),
+        }
+    }
+}
