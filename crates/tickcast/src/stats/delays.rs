@@ -50,9 +50,7 @@ pub(super) struct DelayCounters {
 impl DelayCounters {
     pub(super) fn count(&self, delay: Duration) {
         let us = u64::try_from(delay.as_micros()).unwrap_or(u64::MAX);
-        // A delay between two whole microseconds is above the lower one.
-        let above = us.saturating_add(u64::from(delay.subsec_nanos() % 1000 != 0));
-        let bucket = BOUNDS_US.partition_point(|bound| *bound < above);
+        let bucket = BOUNDS_US.partition_point(|bound| Duration::from_micros(*bound) < delay);
         self.counts[bucket].fetch_add(1, Relaxed);
         self.sum_us.fetch_add(us, Relaxed);
     }
