@@ -5,6 +5,7 @@ use tickcast_core::PublishedTick;
 
 /// An event of the stream.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub enum Event {
     /// A new price.
     Tick(PublishedTick),
@@ -40,6 +41,7 @@ pub enum Event {
 
 /// Description of a stream.
 #[derive(Debug, Clone, Deserialize)]
+#[non_exhaustive]
 pub struct Ready {
     /// Name of the stream, used to change the stream.
     pub stream: String,
@@ -61,6 +63,7 @@ pub struct Ready {
 
 /// Status of a source.
 #[derive(Debug, Clone, Deserialize)]
+#[non_exhaustive]
 pub struct SourceStatus {
     /// Name of the source.
     pub source: String,
@@ -74,6 +77,7 @@ pub struct SourceStatus {
 
 /// Status of the price of a symbol.
 #[derive(Debug, Clone, Deserialize)]
+#[non_exhaustive]
 pub struct SymbolStatus {
     /// The symbol.
     pub symbol: String,
@@ -108,8 +112,10 @@ struct Bye {
 }
 
 impl Event {
-    /// Reads an event with this name. Returns `None` if the name is unknown or the data is invalid.
-    pub(crate) fn read(name: &str, data: &str) -> Option<Self> {
+    /// Reads an event of the stream from its name and its data. Returns `None` if the name is unknown or the data
+    /// is invalid.
+    #[must_use]
+    pub fn read(name: &str, data: &str) -> Option<Self> {
         fn json<'a, T: Deserialize<'a>>(data: &'a str) -> Option<T> {
             serde_json::from_str(data).ok()
         }

@@ -52,6 +52,7 @@ pub struct Builder {
 
 /// Reason why a stream ended for good.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The server rejects the request, also if it is repeated. Contains the server's answer.
     #[error("{status}: {detail}")]

@@ -42,6 +42,7 @@ pub struct Filter {
 
 /// Reason why a list is not a [`Filter`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum FilterError {
     /// The list is empty. To select every symbol, leave the list out.
     #[error("the list is empty; leave the list out to select all symbols")]

@@ -19,6 +19,7 @@ pub struct Time(i64);
 /// A number that is not a valid [`Time`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("time {0} is outside 0 ..= {MAX_MS} ms since 1970")]
+#[non_exhaustive]
 pub struct TimeError(pub i64);
 
 impl Time {

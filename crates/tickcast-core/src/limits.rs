@@ -3,7 +3,13 @@
 use std::time::Duration;
 
 /// Limits of what a sequencer holds.
+///
+/// ```
+/// # use tickcast_core::Limits;
+/// let limits = Limits::default().symbols(500).tape_ticks(10_000);
+/// ```
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct Limits {
     /// Maximum number of symbols. Default 100,000, so that a flood of invented names cannot fill the memory.
     pub symbols: usize,
@@ -21,15 +27,62 @@ pub struct Limits {
     pub max_skew: Duration,
 }
 
+impl Limits {
+    /// The defaults, as a constant.
+    pub const DEFAULT: Self = Self {
+        symbols: 100_000,
+        tape_ticks: 262_144,
+        tape_bytes: 64 << 20,
+        candles: 1_000_000,
+        max_skew: Duration::from_secs(5),
+    };
+
+    /// Sets the maximum number of symbols.
+    #[must_use]
+    pub const fn symbols(mut self, symbols: usize) -> Self {
+        self.symbols = symbols;
+        self
+    }
+
+    /// Sets the maximum number of ticks on the tape.
+    #[must_use]
+    pub const fn tape_ticks(mut self, ticks: usize) -> Self {
+        self.tape_ticks = ticks;
+        self
+    }
+
+    /// Sets the maximum number of bytes of ticks on the tape.
+    #[must_use]
+    pub const fn tape_bytes(mut self, bytes: usize) -> Self {
+        self.tape_bytes = bytes;
+        self
+    }
+
+    /// Sets the maximum number of closed candles of all symbols together.
+    #[must_use]
+    pub const fn candles(mut self, candles: usize) -> Self {
+        self.candles = candles;
+        self
+    }
+
+    /// Sets the maximum time by which a tick's time may be ahead of now and still count for lateness,
+    /// reference and candles.
+    #[must_use]
+    pub const fn max_skew(mut self, skew: Duration) -> Self {
+        self.max_skew = skew;
+        self
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
-        let max_skew = Duration::from_secs(5);
-        Self { symbols: 100_000, tape_ticks: 262_144, tape_bytes: 64 << 20, candles: 1_000_000, max_skew }
+        Self::DEFAULT
     }
 }
 
 /// Options for the ticks of one source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SourceOptions {
     /// Whether to accept ticks that are older than the newest tick of their symbol. Default: late ticks are
     /// dropped.
@@ -40,6 +93,29 @@ pub struct SourceOptions {
     /// Maximum time by which a tick's time may be ahead of now; a later tick is rejected. Default: one
     /// minute, because clocks, time zones and above all units are often wrong.
     pub max_ahead: Duration,
+}
+
+impl SourceOptions {
+    /// Sets whether to accept ticks that are older than the newest tick of their symbol.
+    #[must_use]
+    pub const fn allow_late(mut self, allow: bool) -> Self {
+        self.allow_late = allow;
+        self
+    }
+
+    /// Sets whether to drop unchanged ticks.
+    #[must_use]
+    pub const fn drop_unchanged(mut self, drop: bool) -> Self {
+        self.drop_unchanged = drop;
+        self
+    }
+
+    /// Sets the maximum time by which a tick's time may be ahead of now.
+    #[must_use]
+    pub const fn max_ahead(mut self, ahead: Duration) -> Self {
+        self.max_ahead = ahead;
+        self
+    }
 }
 
 impl Default for SourceOptions {

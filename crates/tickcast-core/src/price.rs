@@ -42,6 +42,7 @@ pub struct Price {
 
 /// Reason why a text is not a [`Price`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PriceError {
     /// The text is empty.
     #[error("is empty")]

@@ -25,6 +25,7 @@ pub struct Symbol {
 
 /// Reason why a text is not a [`Symbol`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum SymbolError {
     /// The text is empty.
     #[error("symbol is empty")]

@@ -121,41 +121,12 @@ impl Settings {
             file.max_connections,
             memory::connections(available),
         )?;
-        let standard = memory::fitting(available);
-        let limits = Limits {
-            symbols: layers.pick_positive(
-                "max_symbols",
-                flags.max_symbols,
-                file.max_symbols,
-                standard.symbols,
-            )?,
-            tape_ticks: layers.pick_positive(
-                "tape_ticks",
-                flags.tape_ticks,
-                file.tape_ticks,
-                standard.tape_ticks,
-            )?,
-            tape_bytes: layers.pick_positive(
-                "tape_bytes",
-                flags.tape_bytes,
-                file.tape_bytes,
-                standard.tape_bytes,
-            )?,
-            candles: layers.pick_positive(
-                "max_candles",
-                flags.max_candles,
-                file.max_candles,
-                standard.candles,
-            )?,
-            max_skew: layers
-                .pick("max_skew", flags.max_skew, file.max_skew, HumanDuration(standard.max_skew))
-                .0,
-        };
+        let limits = layers.pick_limits(&flags, &file, memory::fitting(available))?;
         let post_options = SourceOptions::default();
         let max_ahead = layers
             .pick("max_ahead", flags.max_ahead, file.max_ahead, HumanDuration(post_options.max_ahead))
             .0;
-        let post_options = SourceOptions { max_ahead, ..post_options };
+        let post_options = post_options.max_ahead(max_ahead);
         let stale_after =
             layers.pick("stale_after", flags.stale_after, file.stale_after, HumanDuration(STALE_AFTER));
         let log_format = layers.pick_word("log_format", flags.log_format, file.log_format, LogFormat::Human);
@@ -229,6 +200,26 @@ impl Layers<'_> {
         self.pick_positive(key, flag, file, 0)
     }
 
+    /// Returns the limits of the market and of the tape in memory.
+    fn pick_limits(
+        &mut self,
+        flags: &Layer,
+        file: &Layer,
+        standard: Limits,
+    ) -> Result<Limits, SettingsError> {
+        let symbols =
+            self.pick_positive("max_symbols", flags.max_symbols, file.max_symbols, standard.symbols)?;
+        let ticks =
+            self.pick_positive("tape_ticks", flags.tape_ticks, file.tape_ticks, standard.tape_ticks)?;
+        let bytes =
+            self.pick_positive("tape_bytes", flags.tape_bytes, file.tape_bytes, standard.tape_bytes)?;
+        let candles =
+            self.pick_positive("max_candles", flags.max_candles, file.max_candles, standard.candles)?;
+        let skew = self.pick("max_skew", flags.max_skew, file.max_skew, HumanDuration(standard.max_skew));
+        let limits = standard.symbols(symbols).tape_ticks(ticks).tape_bytes(bytes);
+        Ok(limits.candles(candles).max_skew(skew.0))
+    }
+
     /// Returns the folder and the options of the tape on disk.
     fn pick_data(
         &mut self,
@@ -277,7 +268,10 @@ impl Layers<'_> {
             Sync::Interval => TapeSync::Interval(interval.0),
             Sync::None => TapeSync::Never,
         };
-        let options = TapeOptions { sync, retention_bytes, retention_time: retention_time.0 };
+        let options = TapeOptions::default()
+            .sync(sync)
+            .retention_bytes(retention_bytes)
+            .retention_time(retention_time.0);
         Ok(folder.map(|(folder, _)| (folder, options)))
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 /// Reason why a tape cannot be opened.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum OpenError {
     /// The directory contains no tape.
     #[error("there is no tape in {}", .0.display())]
@@ -48,6 +49,7 @@ impl OpenError {
 
 /// Reason why a write failed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum AppendError {
     /// There is no space for another segment. Nothing was lost; each write tries again.
     #[error("the disk is full: {0}")]

@@ -32,6 +32,7 @@ pub use writer::Writer;
 
 /// When the disk must confirm written data (fsync).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Sync {
     /// As soon as possible. Publishers may [wait](DiskTape::wait_durable) for the confirmation. A crash of
     /// the system loses nothing that a publisher has waited for.
@@ -44,6 +45,7 @@ pub enum Sync {
 
 /// Options of a tape on disk.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct Options {
     /// When the disk must confirm written data.
     pub sync: Sync,
@@ -66,6 +68,27 @@ impl Default for Options {
 }
 
 impl Options {
+    /// Sets when the disk must confirm written data.
+    #[must_use]
+    pub const fn sync(mut self, sync: Sync) -> Self {
+        self.sync = sync;
+        self
+    }
+
+    /// Sets the retention size, in bytes.
+    #[must_use]
+    pub const fn retention_bytes(mut self, bytes: u64) -> Self {
+        self.retention_bytes = bytes;
+        self
+    }
+
+    /// Sets the retention time.
+    #[must_use]
+    pub const fn retention_time(mut self, time: Duration) -> Self {
+        self.retention_time = time;
+        self
+    }
+
     /// Returns the size of a segment: 1/16 of the retention size, from 2 to 64 MiB.
     const fn segment_bytes(&self) -> u64 {
         let part = self.retention_bytes / 16;

@@ -28,7 +28,7 @@ impl Log {
     }
 
     fn try_open(folder: &Path) -> Result<Self, OpenError> {
-        let options = Options { sync: Sync::Never, retention_bytes: 4 << 20, ..Options::default() };
+        let options = Options::default().sync(Sync::Never).retention_bytes(4 << 20);
         let Opened { sequencer, writer, tape, .. } = open(folder, options, limits())?;
         Ok(Self { sequencer, writer, tape })
     }
@@ -114,7 +114,7 @@ impl Log {
 }
 
 fn limits() -> Limits {
-    Limits { tape_ticks: 50, ..Limits::default() }
+    Limits::default().tape_ticks(50)
 }
 
 /// Simulates the end of a process: the tape is not closed, but the lock is released.

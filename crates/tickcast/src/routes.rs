@@ -89,7 +89,7 @@ impl Channel {
             feed.inlet.empty_into(&feed.hub);
             return feed;
         }
-        let hub = Hub::builder().limits(Limits { symbols: MAX_NAMES, ..Limits::default() }).build();
+        let hub = Hub::builder().limits(Limits::default().symbols(MAX_NAMES)).build();
         // The wake-up receiver must subscribe first, so that a tick between the two calls still causes a
         // wake-up.
         let bell = self.ticks.subscribe();

@@ -4,6 +4,7 @@ use tickcast_core::State;
 
 /// The state of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SourceState {
     /// A source that may send ticks at any time.
     Live,

@@ -98,7 +98,7 @@ proptest! {
         steps in steps(), looks in prop::collection::vec(0usize..60, 0..4),
         cut in 0usize..60, until in 0usize..70, most in 1usize..2000, tape_ticks in 1usize..80,
     ) {
-        let mut log = Sequencer::new(Epoch::new(1), Limits { tape_ticks, ..Limits::default() });
+        let mut log = Sequencer::new(Epoch::new(1), Limits::default().tape_ticks(tape_ticks));
         let mut moves = UpdateOrder::default();
         for (number, step) in steps.iter().enumerate() {
             if looks.contains(&number) {
@@ -191,7 +191,7 @@ proptest! {
 
     #[test]
     fn a_replica_becomes_equal_to_its_sequencer(steps in steps(), most in 1usize..20, tape_ticks in 1usize..80) {
-        let limits = Limits { tape_ticks, ..Limits::default() };
+        let limits = Limits::default().tape_ticks(tape_ticks);
         let mut log = Sequencer::new(Epoch::new(1), limits);
         let mut replica = Replica::new(limits);
         for (i, step) in steps.iter().enumerate() {

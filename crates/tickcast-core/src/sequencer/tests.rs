@@ -29,7 +29,7 @@ fn newest(log: &Sequencer) -> String {
 
 #[test]
 fn late_ticks_are_dropped_unless_allowed() {
-    let (mut log, keep) = (log(), SourceOptions { allow_late: true, ..SourceOptions::default() });
+    let (mut log, keep) = (log(), SourceOptions::default().allow_late(true));
     give(&mut log, r#"{"symbol":"A","price":1,"time":1700000002000}"#, SourceOptions::default()).unwrap();
     let late = r#"{"symbol":"A","price":2,"time":1700000001999}"#;
     assert_eq!(give(&mut log, late, SourceOptions::default()), Ok(Outcome::Late));
@@ -52,7 +52,7 @@ fn a_tick_without_a_time_is_never_late() {
 
 #[test]
 fn unchanged_ticks_are_dropped_if_configured_and_their_time_is_recorded() {
-    let (mut log, drop) = (log(), SourceOptions { drop_unchanged: true, ..SourceOptions::default() });
+    let (mut log, drop) = (log(), SourceOptions::default().drop_unchanged(true));
     give(&mut log, r#"{"symbol":"A","price":1.0,"bid":1,"time":1700000001000}"#, drop).unwrap();
     for (json, outcome) in [
         (r#"{"symbol":"A","price":1.0,"bid":1,"time":1700000002000}"#, Outcome::Unchanged),
@@ -94,7 +94,7 @@ fn the_reference_is_the_previous_close_or_else_the_first_price_of_the_day() {
 
 #[test]
 fn a_time_too_far_ahead_and_a_symbol_above_the_limit_are_rejected() {
-    let mut log = Sequencer::new(Epoch::new(1), Limits { symbols: 1, ..Limits::default() });
+    let mut log = Sequencer::new(Epoch::new(1), Limits::default().symbols(1));
     let ahead = NOON + 60_001;
     let json = format!(r#"{{"symbol":"A","price":1,"time":{ahead}}}"#);
     let refused = give(&mut log, &json, SourceOptions::default()).unwrap_err();
@@ -115,12 +115,7 @@ fn the_number_of_a_removed_symbol_continues_when_the_symbol_returns() {
     give(&mut log, r#"{"symbol":"A","price":1}"#, SourceOptions::default()).unwrap();
     assert_eq!(log.remove(&symbol, now()).unwrap().seq(), Some(Seq::new(2)));
     assert_eq!(log.remove(&symbol, now()), None);
-    give(
-        &mut log,
-        r#"{"symbol":"A","price":1}"#,
-        SourceOptions { drop_unchanged: true, ..SourceOptions::default() },
-    )
-    .unwrap();
+    give(&mut log, r#"{"symbol":"A","price":1}"#, SourceOptions::default().drop_unchanged(true)).unwrap();
     assert!(newest(&log).contains("\"n\":2"), "and its first tick then is no repeat");
     log.remove(&symbol, now());
     let early = give(&mut log, r#"{"symbol":"A","price":1,"time":1700000000005}"#, SourceOptions::default());
@@ -132,7 +127,7 @@ fn the_number_of_a_removed_symbol_continues_when_the_symbol_returns() {
 
 #[test]
 fn the_first_tick_of_a_day_is_never_unchanged() {
-    let (mut log, drop) = (log(), SourceOptions { drop_unchanged: true, ..SourceOptions::default() });
+    let (mut log, drop) = (log(), SourceOptions::default().drop_unchanged(true));
     let yesterday = NOON - DAY;
     give(&mut log, &format!(r#"{{"symbol":"A","price":10,"time":{yesterday}}}"#), drop).unwrap();
     give(&mut log, &format!(r#"{{"symbol":"A","price":10,"time":{NOON}}}"#), drop).unwrap();
@@ -142,7 +137,7 @@ fn the_first_tick_of_a_day_is_never_unchanged() {
 
 #[test]
 fn a_tick_with_another_change_is_not_unchanged() {
-    let (mut log, drop) = (log(), SourceOptions { drop_unchanged: true, ..SourceOptions::default() });
+    let (mut log, drop) = (log(), SourceOptions::default().drop_unchanged(true));
     for (json, outcome) in [
         (r#"{"symbol":"A","price":10,"change":1}"#, Outcome::Accepted(Seq::new(1))),
         (r#"{"symbol":"A","price":10,"change":2}"#, Outcome::Accepted(Seq::new(2))),
@@ -181,7 +176,7 @@ fn closes(log: &Sequencer, interval: Interval) -> Vec<String> {
 
 #[test]
 fn many_symbols_share_the_candle_limit() {
-    let mut log = Sequencer::new(Epoch::new(1), Limits { candles: 1000, ..Limits::default() });
+    let mut log = Sequencer::new(Epoch::new(1), Limits::default().candles(1000));
     for second in 0..3000 {
         let wall = Time::from_millis(NOON + second * 1000).unwrap();
         let now = Now { wall, uptime: Duration::ZERO };
@@ -303,7 +298,7 @@ mod clocks {
     proptest! {
         #[test]
         fn the_next_correct_tick_is_accepted_after_any_clock_jumps(steps in steps(), allow_late: bool) {
-            let rules = SourceOptions { allow_late, ..SourceOptions::default() };
+            let rules = SourceOptions::default().allow_late(allow_late);
             let mut shop = Shop { log: log(), wall: NOON, price: 0, rules };
             for step in steps {
                 match step {

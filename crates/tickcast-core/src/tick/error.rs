@@ -31,6 +31,7 @@ pub enum Value<'a> {
 
 /// Reason why an input is not a valid tick. The message names the member and the limit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum TickError {
     /// The text is longer than a tick may be.
     #[error("the tick has more than {MAX_ITEM_BYTES} bytes")]

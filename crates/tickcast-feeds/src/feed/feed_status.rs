@@ -94,7 +94,7 @@ impl FeedStatus {
                 tracing::warn!(source, "no prices received although connected; reconnecting");
             }
             SourceState::Down(why) => tracing::warn!(source, "down: {why}"),
-            SourceState::Ended(_) | SourceState::Paused => {}
+            _ => {}
         }
         self.set(state);
     }

@@ -63,13 +63,11 @@ pub(crate) fn fitting(available: u64) -> Limits {
     let at_most = |usual: usize, bytes: u64, each: u64| {
         usize::try_from(bytes / each).map_or(usual, |fitting| fitting.clamp(1, usual))
     };
-    Limits {
-        symbols: at_most(standard.symbols, available / 4, SYMBOL_BYTES),
-        tape_bytes: at_most(standard.tape_bytes, available / 10, 1),
-        tape_ticks: at_most(standard.tape_ticks, available / 20, ENTRY_BYTES),
-        candles: at_most(standard.candles, available / 10, CANDLE_BYTES),
-        ..standard
-    }
+    standard
+        .symbols(at_most(standard.symbols, available / 4, SYMBOL_BYTES))
+        .tape_bytes(at_most(standard.tape_bytes, available / 10, 1))
+        .tape_ticks(at_most(standard.tape_ticks, available / 20, ENTRY_BYTES))
+        .candles(at_most(standard.candles, available / 10, CANDLE_BYTES))
 }
 
 /// Checks whether the default limits must be reduced.

@@ -174,11 +174,11 @@ impl SourceSpec {
                 None => return Err(SourceSpecError::Unknown(text.to_owned())),
             },
         };
-        let rules = SourceOptions {
-            allow_late: options.flag("allow_late")?,
-            drop_unchanged: options.drop_unchanged()?,
-            max_ahead: options.max_ahead()?.map_or(SourceOptions::default().max_ahead, |ahead| ahead.0),
-        };
+        let standard = SourceOptions::default();
+        let rules = standard
+            .allow_late(options.flag("allow_late")?)
+            .drop_unchanged(options.drop_unchanged()?)
+            .max_ahead(options.max_ahead()?.map_or(standard.max_ahead, |ahead| ahead.0));
         let rename = Rename { prefix: options.take("prefix").unwrap_or_default(), map: HashMap::new() };
         let stale_after = options.stale_after()?;
         let label = options.name()?.unwrap_or_else(|| kind.name(head));
@@ -320,7 +320,7 @@ mod tests {
         assert_eq!(parse("sim:7?rate=5000").kind, Kind::Sim { seed: 7, rate: 5000.0 });
         assert_eq!(
             parse("stdin?prefix=X:&unchanged=drop&allow_late").options,
-            SourceOptions { allow_late: true, drop_unchanged: true, ..SourceOptions::default() }
+            SourceOptions::default().allow_late(true).drop_unchanged(true)
         );
         assert_eq!(SourceSpec::parse("none"), Ok(None));
         let binance =

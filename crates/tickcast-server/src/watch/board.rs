@@ -148,7 +148,8 @@ impl Board {
                     self.states.insert(symbol, status.state.clone());
                 }
             }
-            Event::Heartbeat { .. } => {}
+            // A heartbeat, or an event of a later version.
+            _ => {}
         }
     }
 
@@ -233,13 +234,12 @@ impl Board {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tickcast_client::SymbolStatus;
 
     fn tick(symbol: &str, price: &str, pct: &str) -> Event {
         let json = format!(
             r#"{{"symbol":"{symbol}","price":{price},"change":0,"change_pct":{pct},"time":0,"n":1}}"#
         );
-        Event::Tick(PublishedTick::read(json.into()).unwrap())
+        Event::read("tick", &json).unwrap()
     }
 
     fn names(board: &Board) -> Vec<&str> {
@@ -286,8 +286,8 @@ mod tests {
     }
 
     fn symbol_status(symbol: &str, state: &str) -> Event {
-        let (symbol, state) = (symbol.to_owned(), state.to_owned());
-        Event::SymbolStatus(SymbolStatus { symbol, state, since: 0, reason: None })
+        let data = format!(r#"{{"symbol":"{symbol}","state":"{state}","since":0}}"#);
+        Event::read("status", &data).unwrap()
     }
 
     #[test]

@@ -103,6 +103,6 @@ fn notice_text(event: &Event) -> Option<String> {
         Event::SymbolStatus(status) => format!("{} is {}", status.symbol, status.state),
         Event::Gone(symbol) => format!("{symbol} was removed from the market"),
         Event::Ready(ready) if ready.symbols == 0 => NOTHING.to_owned(),
-        Event::Tick(_) | Event::Ready(_) | Event::Heartbeat { .. } => return None,
+        _ => return None,
     })
 }

@@ -6,7 +6,7 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier};
-use tickcast_client::{Event, PublishedTick, Ready, SourceStatus, SymbolStatus};
+use tickcast_client::Event;
 
 use super::board::Board;
 use super::screen;
@@ -23,34 +23,27 @@ const TICKS: [(&str, &str, &str, &str, &str); 6] = [
 
 fn board() -> Board {
     let mut board = Board::new("http://127.0.0.1:8080", &["NOSUCH".to_owned()]);
-    let ready = Ready {
-        stream: String::new(),
-        cursor: String::new(),
-        symbols: TICKS.len(),
-        mode: "latest".to_owned(),
-        rate: None,
-        heartbeat: 10,
-        resumed: false,
-        server: String::new(),
-    };
+    let ready =
+        r#"{"stream":"","cursor":"","symbols":6,"mode":"latest","heartbeat":10,"resumed":false,"server":""}"#;
     board.take(&status("http", "stale"), Duration::ZERO);
-    let state =
-        SymbolStatus { symbol: "BTC-KRW".to_owned(), state: "stale".to_owned(), since: 0, reason: None };
-    board.take(&Event::SymbolStatus(state), Duration::ZERO);
+    take(&mut board, "status", r#"{"symbol":"BTC-KRW","state":"stale","since":0}"#);
     for (symbol, price, change, percent, _) in TICKS {
         let json = format!(
             r#"{{"symbol":"{symbol}","price":{price},"change":{change},"change_pct":{percent},"time":0,"n":1}}"#
         );
-        let tick = PublishedTick::read(json.into()).unwrap();
-        board.take(&Event::Tick(tick), Duration::ZERO);
+        take(&mut board, "tick", &json);
     }
-    board.take(&Event::Ready(ready), Duration::ZERO);
+    take(&mut board, "ready", ready);
     board.age(Duration::from_secs(1));
     board
 }
 
+fn take(board: &mut Board, name: &str, data: &str) {
+    board.take(&Event::read(name, data).unwrap(), Duration::ZERO);
+}
+
 fn status(source: &str, state: &str) -> Event {
-    Event::Status(SourceStatus { source: source.to_owned(), state: state.to_owned(), since: 0, reason: None })
+    Event::read("status", &format!(r#"{{"source":"{source}","state":"{state}","since":0}}"#)).unwrap()
 }
 
 fn drawn(board: &Board, width: u16) -> Buffer {

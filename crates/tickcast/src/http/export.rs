@@ -173,7 +173,7 @@ mod tests {
     /// fails.
     #[tokio::test]
     async fn an_export_from_memory_fails_only_if_ticks_are_dropped_after_its_start() {
-        let limits = Limits { tape_ticks: 4000, ..Limits::default() };
+        let limits = Limits::default().tape_ticks(4000);
         let hub = Hub::builder().limits(limits).build();
         publish(&hub, 4000);
         let begun = export(&hub);

@@ -25,13 +25,7 @@ const STEPS: usize = 400;
 const MOST_OFFERS: usize = 200;
 
 /// Limits so small that readers fall behind the tape.
-const LIMITS: Limits = Limits {
-    symbols: 100,
-    tape_ticks: 40,
-    tape_bytes: 1 << 20,
-    candles: 1000,
-    max_skew: Duration::from_secs(5),
-};
+const LIMITS: Limits = Limits::DEFAULT.symbols(100).tape_ticks(40).tape_bytes(1 << 20).candles(1000);
 
 /// One reader, over all its connections.
 struct Client {

@@ -64,6 +64,7 @@ impl Sink for StreamSink {
 
 /// The system interface that a lane uses to write to its sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum IoBackend {
     /// io_uring if the kernel supports and allows it, otherwise one system call per socket.
     #[default]

@@ -259,7 +259,7 @@ fn a_short_stop_loses_no_ticks_and_a_long_stop_is_conflated() {
 
 #[test]
 fn a_reader_behind_the_tape_is_conflated() {
-    let mut stage = Stage::new(Limits { tape_ticks: 3, ..Limits::default() });
+    let mut stage = Stage::new(Limits::default().tape_ticks(3));
     let (key, reader) = stage.open(to("*"));
     reader.stop(true);
     (1..=9).for_each(|price| {
@@ -346,7 +346,7 @@ proptest! {
     ) {
         const NAMES: [&str; 5] = ["A", "AB", "B", "C", "CA"];
         const FILTERS: [&str; 5] = ["*", "A", "A*", "B,C", "C*,A"];
-        let mut stage = Stage::new(Limits { tape_ticks, ..Limits::default() });
+        let mut stage = Stage::new(Limits::default().tape_ticks(tape_ticks));
         let mut readers: Vec<(Key, Reader, usize, bool)> = Vec::new();
         let mut ticks: BTreeMap<&str, i64> = BTreeMap::new();
         for (action, which, ms) in steps {

@@ -5,7 +5,7 @@ use super::*;
 /// Opens a stream whose reader stops at once and continues after the tape has moved on. Returns the kind of
 /// each event, and whether the event has an id.
 fn stopped_at_once(mode: Mode, rate: Option<Rate>) -> Vec<(String, bool)> {
-    let mut stage = Stage::new(Limits { tape_ticks: 4, ..Limits::default() });
+    let mut stage = Stage::new(Limits::default().tape_ticks(4));
     ["A", "B"].iter().for_each(|symbol| stage.tick(symbol, 1));
     stage.flush();
     let terms = SessionOptions {

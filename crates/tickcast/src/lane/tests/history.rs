@@ -12,8 +12,8 @@ const HEARTBEAT: Duration = Duration::from_secs(3);
 /// Returns a log of nine ticks on disk, three of them in memory, and a reader of all ticks that has been sent
 /// none.
 fn waiting(folder: &Path) -> (Stage, Key, Reader) {
-    let limits = Limits { tape_ticks: 3, ..Limits::default() };
-    let options = Options { sync: Sync::Never, retention_bytes: 4 << 20, ..Options::default() };
+    let limits = Limits::default().tape_ticks(3);
+    let options = Options::default().sync(Sync::Never).retention_bytes(4 << 20);
     let mut stage = Stage::of(Log::on_disk(tickcast_tape::open(folder, options, limits).unwrap()), limits);
     (1..=9).for_each(|price| stage.tick("A", price));
     stage.flush();
