@@ -5,15 +5,11 @@ use std::sync::LazyLock;
 use axum::Router;
 use axum::http::header;
 use axum::routing::get;
-use utoipa::OpenApi;
-
-use crate::status;
 
 /// The OpenAPI document as JSON. The first request creates the document, so that the start of the server
 /// stays fast.
 static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
     let mut all = tickcast::openapi();
-    all.merge(status::ApiDoc::openapi());
     all.info.version = env!("CARGO_PKG_VERSION").to_owned();
     // The document holds only values that JSON can represent, so this cannot fail.
     all.to_pretty_json().unwrap_or_default()

@@ -19,7 +19,6 @@ mod serve;
 mod settings;
 mod slashes;
 mod source;
-mod status;
 mod tape;
 mod watch;
 mod words;

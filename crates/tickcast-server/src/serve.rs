@@ -17,8 +17,7 @@ use crate::exit::CliError;
 use crate::reload::Reload;
 use crate::settings::{Loader, Settings};
 use crate::source::SourceManager;
-use crate::status::Health;
-use crate::{admin, api, auth, logging, page, slashes, status};
+use crate::{admin, api, auth, logging, page, slashes};
 
 /// Drain time per stream. With this time, 1000 clients reconnect within a second, not all at once. All
 /// streams together get at most three quarters of the drain time. The rest is for writes in progress.
@@ -68,15 +67,9 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
     let publishers = auth::require(token, posted.router());
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     let running = Arc::new(SourceManager::start(settings.sources, &hub, &stop, &tasks));
-    let simulated = running.simulated();
-    let health = Arc::new(Health::new(hub.clone(), Arc::clone(&running)));
     let reload = Arc::new(Reload::new(loader, running, settings.shown));
-    let app = hub
-        .router()
-        .merge(publishers)
-        .merge(status::router(&health))
-        .merge(page::router())
-        .merge(api::router());
+    let app =
+        hub.router().merge(publishers).merge(hub.health_router()).merge(page::router()).merge(api::router());
     let app = app
         .fallback(slashes::fallback)
         .method_not_allowed_fallback(|| async { Problem::no_method() })
@@ -85,12 +78,12 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
     let drain = settings.drain.0;
     // The grace time is not limited here, because the drain time also limits this server.
     let public = tickcast::serve(public, app).grace(Duration::MAX).max_connections(settings.max_connections);
-    let private = tickcast::serve(private, admin::router(&health, &reload)).max_connections(OPERATORS);
+    let private = tickcast::serve(private, admin::router(&hub, &reload)).max_connections(OPERATORS);
     let addresses = [public.local_addr().ok(), private.local_addr().ok()];
     tasks.spawn(public.with_graceful_shutdown(stop.clone().cancelled_owned()).into_future());
     // The operators' listener answers until the process ends.
     tokio::spawn(private.into_future());
-    announce(addresses, simulated);
+    announce(addresses, hub.stats().simulated());
 
     while signals.next().await == Signal::Reload {
         // The result is already in the log.
@@ -99,7 +92,7 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
     tokio::spawn(signals.exit_at_next());
     // The health state changes before the log message, because a reader of the log may check the health at
     // once.
-    health.drain();
+    hub.mark_draining();
     let streams = hub.stats().streams;
     let window = (drain / 4 * 3).min(DRAIN_PER_STREAM * u32::try_from(streams).unwrap_or(u32::MAX));
     tracing::info!(streams, "stopping: streams end within {window:?}, everything within {drain:?}");

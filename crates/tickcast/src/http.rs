@@ -13,6 +13,7 @@ mod problem;
 mod publish;
 mod query;
 mod schema;
+mod status;
 pub(crate) mod stream;
 mod symbol_path;
 mod tick_format;
@@ -31,8 +32,8 @@ use publish::PublishState;
 
 impl Hub {
     /// Returns the routes for readers: `GET /prices/stream`, `/v1/stream`, `/v1/prices`,
-    /// `/v1/prices/{symbol}`, `/v1/symbols`, `/v1/candles/{symbol}`, `/v1/ticks/{symbol}`, and `PATCH
-    /// /v1/streams/{stream}`.
+    /// `/v1/prices/{symbol}`, `/v1/symbols`, `/v1/candles/{symbol}`, `/v1/ticks/{symbol}`, `/v1/status`, and
+    /// `PATCH /v1/streams/{stream}`.
     ///
     /// The router has its own state, so it can be merged into a router with any state.
     pub fn router<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
@@ -45,6 +46,16 @@ impl Hub {
             .route("/v1/symbols", get(market::symbols))
             .route("/v1/candles/{symbol}", get(candles::candles))
             .route("/v1/ticks/{symbol}", get(ticks::ticks))
+            .route("/v1/status", get(status::status))
+            .with_state(self.clone())
+    }
+
+    /// Returns the probes of a hub: `GET /healthz` answers as long as the process runs. `GET /readyz` is 503,
+    /// with the reasons, if the hub [drains](Self::drain), cannot store ticks or has lost a lane.
+    pub fn health_router<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
+        Router::new()
+            .route("/healthz", get(status::alive))
+            .route("/readyz", get(status::ready))
             .with_state(self.clone())
     }
 }

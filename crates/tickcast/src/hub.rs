@@ -54,6 +54,8 @@ pub(crate) struct Inner {
     /// Whether streams end once they have caught up. This includes streams of lanes that have not started
     /// yet.
     finished: AtomicBool,
+    /// Whether the hub has begun to drain.
+    draining: AtomicBool,
 }
 
 impl Hub {
@@ -91,6 +93,7 @@ impl Hub {
             answers: Answers::new(settings.max_answer_bytes),
             settings,
             finished: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
         }))
     }
 
@@ -120,6 +123,17 @@ impl Hub {
     pub fn failed_lanes(&self) -> (usize, usize) {
         let lanes = self.lanes();
         (lanes.iter().filter(|lane| lane.inbox.is_closed()).count(), lanes.len())
+    }
+
+    /// Returns the reasons why new streams should go to another server. Empty: the hub is ready.
+    #[must_use]
+    pub fn reasons_not_ready(&self) -> Vec<String> {
+        let draining = self.is_draining().then(|| "draining".to_owned());
+        let publishing = self.can_publish().err().map(|error| format!("publishing fails: {error}"));
+        let (failed, lanes) = self.failed_lanes();
+        let failed = (failed > 0)
+            .then(|| format!("{failed} of {lanes} lanes have ended because of a defect; restart the server"));
+        draining.into_iter().chain(publishing).chain(failed).collect()
     }
 
     /// Returns the statistics of the hub.

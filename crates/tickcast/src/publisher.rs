@@ -143,6 +143,14 @@ impl Publisher {
         self
     }
 
+    /// Sets whether the prices of the source are simulated. `/v1/status` says so, and our pages warn. Default:
+    /// false.
+    #[must_use]
+    pub fn simulated(self, simulated: bool) -> Self {
+        self.source.set_simulated(simulated);
+        self
+    }
+
     /// Returns a publisher with the same options and its own name after this publisher's name. The new source
     /// becomes stale independently.
     pub(crate) fn named(&self, name: &str) -> Self {

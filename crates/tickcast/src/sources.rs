@@ -26,6 +26,8 @@ pub(crate) struct Source {
     stale: AtomicBool,
     /// Maximum silence of the source, in ms. 0: no limit.
     stale_after: AtomicU64,
+    /// Whether the prices of the source are simulated.
+    simulated: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -84,7 +86,8 @@ impl Source {
         let symbols = symbols.collect();
         let StateChange { state, since, .. } = standing.own.clone();
         drop(standing);
-        self.counters.stats(&self.name, state, since, symbols)
+        let simulated = self.simulated.load(Ordering::Relaxed);
+        SourceStats { simulated, ..self.counters.stats(&self.name, state, since, symbols) }
     }
 
     pub(crate) fn set_stale_after(&self, after: Duration) {
@@ -93,6 +96,10 @@ impl Source {
 
     pub(crate) fn stale_after(&self) -> Duration {
         Duration::from_millis(self.stale_after.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn set_simulated(&self, simulated: bool) {
+        self.simulated.store(simulated, Ordering::Relaxed);
     }
 
     fn status(&self) -> VersionedStatus {
@@ -141,6 +148,7 @@ impl Sources {
                 last_activity: AtomicU64::new(0),
                 stale: AtomicBool::new(false),
                 stale_after: AtomicU64::new(STALE_AFTER.as_millis() as u64),
+                simulated: AtomicBool::new(false),
             }));
             self.version.fetch_add(1, Ordering::SeqCst);
             list.len() - 1

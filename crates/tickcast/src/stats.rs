@@ -51,6 +51,15 @@ pub struct HubStats {
     pub sources: Vec<SourceStats>,
 }
 
+impl HubStats {
+    /// Checks whether some prices are simulated: a source of simulated prices runs.
+    #[must_use]
+    pub fn simulated(&self) -> bool {
+        let ended = |state: &SourceState| matches!(state, SourceState::Paused | SourceState::Ended(_));
+        self.sources.iter().any(|source| source.simulated && !ended(&source.state))
+    }
+}
+
 /// The statistics of the filters of all streams.
 #[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]
@@ -105,6 +114,8 @@ pub struct SourceStats {
     pub since: Time,
     /// Symbols of the source with an unhealthy state of their own.
     pub symbols: Vec<SymbolStats>,
+    /// Whether the prices of the source are simulated.
+    pub simulated: bool,
     /// The event counters of the feed.
     pub feed: FeedStats,
 }

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -27,8 +26,6 @@ pub(crate) struct SourceManager {
     stop: CancellationToken,
     tasks: TaskTracker,
     list: Mutex<Vec<RunningSource>>,
-    /// Whether some prices are simulated. The value stays valid while the list changes.
-    simulated: AtomicBool,
 }
 
 /// A source. Without a task, the source is paused.
@@ -63,22 +60,10 @@ impl SourceManager {
             stop: stop.clone(),
             tasks: tasks.clone(),
             list: Mutex::default(),
-            simulated: AtomicBool::new(false),
         };
         let list = specs.into_iter().map(|spec| running.run(spec)).collect();
         *running.list() = list;
-        running.note_simulated();
         running
-    }
-
-    /// Checks whether some prices are simulated.
-    pub(crate) fn simulated(&self) -> bool {
-        self.simulated.load(Ordering::Relaxed)
-    }
-
-    fn note_simulated(&self) {
-        let simulated = self.list().iter().any(|run| run.spec.is_simulated() && run.task.is_some());
-        self.simulated.store(simulated, Ordering::Relaxed);
     }
 
     /// Replaces the sources by `specs`. Sources that are the same as before keep running.
@@ -118,7 +103,6 @@ impl SourceManager {
             change.removed.push(name);
         }
         *self.list() = after.into_iter().flatten().collect();
-        self.note_simulated();
         change
     }
 
@@ -138,7 +122,9 @@ impl SourceManager {
 
     fn run(&self, spec: SourceSpec) -> RunningSource {
         let publisher = self.hub.source(&spec.name, spec.options);
-        let publisher = publisher.stale_after(spec.stale_after.map_or(STALE_AFTER, |silence| silence.0));
+        let publisher = publisher
+            .stale_after(spec.stale_after.map_or(STALE_AFTER, |silence| silence.0))
+            .simulated(spec.is_simulated());
         self.clear_symbol_states(&publisher);
         if spec.paused {
             publisher.set_state(&SourceState::Paused);

@@ -7,10 +7,11 @@ use super::schema::{
     BadRequest, PublishedTick, RequestTimeout, ServerBusy, ShuttingDown, StorageFull, SymbolNotFound,
     Unauthorized,
 };
-use super::{candles, change, market, prices, publish, stream, ticks};
+use super::{candles, change, market, prices, publish, status, stream, ticks};
 
-/// Returns the OpenAPI document of [`Hub::router`](crate::Hub::router) and
-/// [`Publisher::router`](crate::Publisher::router). Merge the document with your own.
+/// Returns the OpenAPI document of [`Hub::router`](crate::Hub::router),
+/// [`Hub::health_router`](crate::Hub::health_router) and [`Publisher::router`](crate::Publisher::router). Merge the
+/// document with your own.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
     Routes::openapi()
@@ -30,6 +31,9 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         ticks::ticks,
         publish::publish,
         publish::delete_price,
+        status::alive,
+        status::ready,
+        status::status,
     ),
     components(responses(BadRequest, SymbolNotFound, Unauthorized, RequestTimeout, ShuttingDown, StorageFull, ServerBusy), schemas(PublishedTick)),
     tags(
@@ -37,6 +41,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         (name = "market", description = "Latest prices"),
         (name = "history", description = "Past prices"),
         (name = "publishing", description = "Publishing prices"),
+        (name = "server", description = "Health and status of the server"),
     ),
     modifiers(&Token),
 )]

@@ -19,9 +19,20 @@ impl Hub {
         self.lanes().iter().for_each(|lane| lane.inbox.send(Command::Finish));
     }
 
+    /// Marks the hub as draining: from now on, `/readyz` is 503. Nothing else changes yet. [`drain`](Self::drain)
+    /// does the same first.
+    pub fn mark_draining(&self) {
+        self.0.draining.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        self.0.draining.load(Ordering::SeqCst)
+    }
+
     /// Ends every stream at its current position. The ends are spread evenly over `window`, so that the
     /// readers do not all reconnect at once.
     pub async fn drain(&self, window: Duration) {
+        self.mark_draining();
         let steps = (window.as_millis() / DRAIN_STEP.as_millis()).max(1) as u64;
         for left in (1..=steps).rev() {
             for lane in self.lanes() {

@@ -136,6 +136,7 @@ impl SourceCounters {
             state,
             since,
             symbols,
+            simulated: false,
             feed: self.feed.stats(),
             accepted: self.accepted.load(Relaxed),
             late: self.late.load(Relaxed),

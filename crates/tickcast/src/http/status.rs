@@ -1,69 +1,28 @@
-//! Health and status of the server: `/v1/status`, `/healthz`, `/readyz`.
+//! Health and status of a hub: `/v1/status`, `/healthz`, `/readyz`.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
 use serde::Serialize;
-use tickcast::{FeedEventKind, Hub, NoParameters, Problem, SourceStats, SymbolStats};
-use utoipa::{OpenApi, ToSchema};
+use utoipa::ToSchema;
 
-use crate::source::SourceManager;
+use crate::http::{NoParameters, Problem};
+use crate::hub::Hub;
+use crate::stats::{SourceStats, SymbolStats};
 
 /// Maximum number of symbols listed per source. Only symbols with a different state than the source are
 /// listed.
 const SYMBOLS_LISTED: usize = 100;
-
-/// The state of a running server, for the status routes.
-pub(crate) struct Health {
-    pub(crate) hub: Hub,
-    sources: Arc<SourceManager>,
-    draining: AtomicBool,
-    started: Instant,
-}
-
-impl Health {
-    pub(crate) fn new(hub: Hub, sources: Arc<SourceManager>) -> Self {
-        Self { hub, sources, draining: AtomicBool::new(false), started: Instant::now() }
-    }
-
-    /// Marks the server as not ready for streams.
-    pub(crate) fn drain(&self) {
-        self.draining.store(true, Ordering::SeqCst);
-    }
-
-    fn reasons_not_ready(&self) -> Vec<String> {
-        let draining = self.draining.load(Ordering::SeqCst).then(|| "draining".to_owned());
-        let publishing = self.hub.can_publish().err().map(|error| format!("publishing fails: {error}"));
-        let (lost, lanes) = self.hub.failed_lanes();
-        let lost = (lost > 0)
-            .then(|| format!("{lost} of {lanes} lanes have ended because of a defect; restart the server"));
-        draining.into_iter().chain(publishing).chain(lost).collect()
-    }
-}
-
-/// Returns the routes `/v1/status`, `/healthz` and `/readyz`.
-pub(crate) fn router(health: &Arc<Health>) -> Router {
-    Router::new().route("/v1/status", get(status)).with_state(Arc::clone(health)).merge(health_router(health))
-}
-
-/// Returns the health routes only.
-pub(crate) fn health_router(health: &Arc<Health>) -> Router {
-    Router::new().route("/healthz", get(alive)).route("/readyz", get(ready)).with_state(Arc::clone(health))
-}
 
 /// Liveness probe
 #[utoipa::path(get, path = "/healthz", tag = "server", responses(
     (status = 200, description = "The process is running", body = Alive),
     (status = 400, description = "The request has query parameters", body = Problem, content_type = "application/problem+json"),
 ))]
-async fn alive(_: NoParameters) -> Json<Alive> {
+pub(super) async fn alive(_: NoParameters) -> Json<Alive> {
     Json(Alive { alive: true })
 }
 
@@ -78,8 +37,8 @@ async fn alive(_: NoParameters) -> Json<Alive> {
         (status = 503, description = "The server is not ready", body = Ready),
     ),
 )]
-async fn ready(State(health): State<Arc<Health>>, _: NoParameters) -> Response {
-    let reasons = health.reasons_not_ready();
+pub(super) async fn ready(State(hub): State<Hub>, _: NoParameters) -> Response {
+    let reasons = hub.reasons_not_ready();
     let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(Ready { ready: reasons.is_empty(), reasons })).into_response()
 }
@@ -89,15 +48,15 @@ async fn ready(State(health): State<Arc<Health>>, _: NoParameters) -> Response {
     (status = 200, description = "The server status", body = Status),
     (status = 400, description = "The request has query parameters", body = Problem, content_type = "application/problem+json"),
 ))]
-async fn status(State(health): State<Arc<Health>>, _: NoParameters) -> Json<Status> {
-    let stats = health.hub.stats();
+pub(super) async fn status(State(hub): State<Hub>, _: NoParameters) -> Json<Status> {
+    let stats = hub.stats();
     Json(Status {
         version: env!("CARGO_PKG_VERSION"),
         epoch: stats.cursor.epoch.to_string(),
         cursor: stats.cursor.to_string(),
-        uptime_s: health.started.elapsed().as_secs(),
-        ready: health.reasons_not_ready().is_empty(),
-        simulated: health.sources.simulated(),
+        uptime_s: hub.now().uptime.as_secs(),
+        ready: hub.reasons_not_ready().is_empty(),
+        simulated: stats.simulated(),
         streams: stats.streams,
         symbols: stats.symbols,
         tape: Size { ticks: stats.tape_ticks as u64, bytes: stats.tape_bytes as u64 },
@@ -107,19 +66,19 @@ async fn status(State(health): State<Arc<Health>>, _: NoParameters) -> Json<Stat
 }
 
 #[derive(Serialize, ToSchema)]
-struct Alive {
+pub(super) struct Alive {
     alive: bool,
 }
 
 #[derive(Serialize, ToSchema)]
-struct Ready {
+pub(super) struct Ready {
     ready: bool,
     /// Reasons why the server is not ready.
     reasons: Vec<String>,
 }
 
 #[derive(Serialize, ToSchema)]
-struct Status {
+pub(super) struct Status {
     version: &'static str,
     /// The current epoch. Cursors are comparable within an epoch.
     epoch: String,
@@ -141,14 +100,14 @@ struct Status {
 }
 
 #[derive(Serialize, ToSchema)]
-struct Size {
+pub(super) struct Size {
     ticks: u64,
     bytes: u64,
 }
 
 /// Status of a source.
 #[derive(Serialize, ToSchema)]
-struct Source {
+pub(super) struct Source {
     name: String,
     /// `live`, `stale`, `paused`, `ended` or `down`.
     state: &'static str,
@@ -178,7 +137,7 @@ struct Source {
 
 /// Status of a symbol whose state differs from the state of its source.
 #[derive(Serialize, ToSchema)]
-struct UnhealthySymbol {
+pub(super) struct UnhealthySymbol {
     symbol: String,
     state: &'static str,
     since: i64,
@@ -189,7 +148,7 @@ struct UnhealthySymbol {
 impl Source {
     fn of(source: &SourceStats) -> Self {
         let SourceStats { name, accepted, late, unchanged, rejected, .. } = source;
-        let counts = FeedEventKind::ALL.iter().map(|count| (count.name(), source.feed.get(*count)));
+        let counts = source.feed.iter().map(|(kind, count)| (kind.name(), count));
         Self {
             name: name.clone(),
             state: source.state.name(),
@@ -217,11 +176,3 @@ impl UnhealthySymbol {
         }
     }
 }
-
-/// The OpenAPI description of these routes.
-#[derive(OpenApi)]
-#[openapi(
-    paths(alive, ready, status),
-    tags((name = "server", description = "Health and status of the server")),
-)]
-pub(crate) struct ApiDoc;
