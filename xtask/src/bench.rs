@@ -57,8 +57,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     println!("\n{}", table.verdicts());
     if wanted.is_empty() {
         let root = root()?;
-        let file = root.join("bench/results").join(format!("{}.md", table::today()?));
-        std::fs::create_dir_all(root.join("bench/results"))?;
+        let file = root.join("peers/results").join(format!("{}.md", table::today()?));
+        std::fs::create_dir_all(root.join("peers/results"))?;
         let instructions = instructions::table(&runner.programs)?;
         std::fs::write(&file, table.document(instructions.as_deref())?)?;
         println!("written to {}", file.strip_prefix(&root)?.display());

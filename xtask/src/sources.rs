@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 /// The folders of the Rust files.
-const FOLDERS: [&str; 7] = ["attack", "bench", "crates", "fakes", "ledger", "tests", "xtask"];
+const FOLDERS: [&str; 7] = ["attack", "crates", "fakes", "ledger", "peers", "tests", "xtask"];
 
 /// Returns every Rust file below `root`, in order.
 pub(crate) fn files(root: &Path) -> Result<Vec<PathBuf>> {
