@@ -4,7 +4,6 @@ mod records;
 mod rename;
 mod replay;
 mod running;
-mod sim;
 mod spec;
 mod udp;
 

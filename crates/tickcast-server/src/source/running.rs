@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::spec::{Kind, free_name};
-use super::{SourceSpec, replay, sim, udp};
+use super::{SourceSpec, replay, udp};
 
 /// Default time without a tick after which a source is stale.
 pub(crate) const STALE_AFTER: Duration = Duration::from_secs(15);
@@ -197,7 +197,9 @@ async fn run(spec: &SourceSpec, publisher: &Publisher, network: &Network) {
     let name = publisher.name().to_owned();
     tracing::info!(source = name, "source started");
     let ended = match &spec.kind {
-        Kind::Sim { seed, rate } => match sim::run(*seed, *rate, &spec.rename, publisher).await {},
+        Kind::Sim(simulation) => {
+            match simulation.run_renamed(publisher, |symbol| spec.rename.symbol(symbol)).await {}
+        }
         Kind::Replay { path, layout, pacing, repeat } => {
             replay::file(path, layout, *pacing, *repeat, &spec.rename, publisher)
                 .await

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 use tickcast::{SourceOptions, Symbol};
+use tickcast_sim::Simulation;
 
 use super::records::Layout;
 use super::rename::Rename;
@@ -18,9 +19,6 @@ use crate::settings::HumanDuration;
 pub(crate) use error::SourceSpecError;
 pub(crate) use exchange::{ExchangeSpec, Venue};
 use options::Options;
-
-/// Default seed of the simulated market.
-const SEED: u64 = 2;
 
 /// A source, ready to be started.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,7 +42,7 @@ pub(crate) struct SourceSpec {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Kind {
     /// A simulated market.
-    Sim { seed: u64, rate: f64 },
+    Sim(Simulation),
     /// Ticks from a file.
     Replay { path: PathBuf, layout: Layout, pacing: Pacing, repeat: bool },
     /// Ticks from standard input.
@@ -59,7 +57,7 @@ impl Kind {
     /// Returns the options of this kind, for an error about an unknown option.
     fn option_names(&self) -> &'static str {
         match self {
-            Self::Sim { .. } => "rate, prefix, allow_late, unchanged, stale_after, max_ahead and name",
+            Self::Sim(_) => "rate, prefix, allow_late, unchanged, stale_after, max_ahead and name",
             Self::Replay { .. } => {
                 "speed, rate, loop, columns, symbol, prefix, allow_late, unchanged, stale_after, max_ahead and name"
             }
@@ -78,7 +76,7 @@ impl Kind {
                 .into_iter()
                 .map(|(theirs, ours)| (exchange.venue.canonical_symbol(&theirs), ours))
                 .collect(),
-            Self::Sim { .. } | Self::Replay { .. } | Self::Stdin(_) | Self::Udp(_) => map,
+            Self::Sim(_) | Self::Replay { .. } | Self::Stdin(_) | Self::Udp(_) => map,
         }
     }
 
@@ -87,7 +85,7 @@ impl Kind {
             Self::Replay { path, .. } => {
                 format!("replay:{}", path.file_name().unwrap_or_default().to_string_lossy())
             }
-            Self::Sim { .. } | Self::Stdin(_) | Self::Udp(_) => written.to_owned(),
+            Self::Sim(_) | Self::Stdin(_) | Self::Udp(_) => written.to_owned(),
             // The name has no symbols, because an exchange may have hundreds.
             Self::Exchange(exchange) => exchange.venue.name().to_owned(),
         }
@@ -143,12 +141,11 @@ impl SourceSpec {
         let mut options = Options::parse(text, options);
         let kind = match (kind, argument) {
             ("none", None) => return Ok(None),
-            ("sim", seed) => Kind::Sim {
-                seed: seed
-                    .map_or(Ok(SEED), str::parse)
-                    .map_err(|_| SourceSpecError::Seed(text.to_owned()))?,
-                rate: options.sim_rate()?,
-            },
+            ("sim", seed) => {
+                let seed = seed.map_or(Ok(Simulation::DEFAULT_SEED), str::parse);
+                let seed = seed.map_err(|_| SourceSpecError::Seed(text.to_owned()))?;
+                Kind::Sim(options.sim_rate(Simulation::default().seed(seed))?)
+            }
             ("stdin", None) => Kind::Stdin(options.layout()?),
             ("udp", address) => Kind::Udp(
                 address
@@ -205,7 +202,7 @@ impl SourceSpec {
             Kind::Exchange(exchange) => {
                 exchange.names(&self.rename).map(|names| names.local().collect()).unwrap_or_default()
             }
-            Kind::Sim { .. } | Kind::Replay { .. } | Kind::Stdin(_) | Kind::Udp(_) => Vec::new(),
+            Kind::Sim(_) | Kind::Replay { .. } | Kind::Stdin(_) | Kind::Udp(_) => Vec::new(),
         }
     }
 
@@ -219,7 +216,7 @@ impl SourceSpec {
 
     /// Checks whether the prices are simulated.
     pub(crate) const fn is_simulated(&self) -> bool {
-        matches!(self.kind, Kind::Sim { .. })
+        matches!(self.kind, Kind::Sim(_))
     }
 
     /// Reads a `[[source]]` table. The keys of the table override the options in its `from`.
@@ -303,7 +300,6 @@ pub(super) fn free_name(label: &str, taken: &HashSet<String>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::options::SIM_RATE;
     use super::*;
 
     fn parse(text: &str) -> SourceSpec {
@@ -316,8 +312,9 @@ mod tests {
 
     #[test]
     fn every_form_is_parsed() {
-        assert_eq!(parse("sim").kind, Kind::Sim { seed: SEED, rate: SIM_RATE });
-        assert_eq!(parse("sim:7?rate=5000").kind, Kind::Sim { seed: 7, rate: 5000.0 });
+        assert_eq!(parse("sim").kind, Kind::Sim(Simulation::default()));
+        let simulation = Simulation::default().seed(7).rate(5000.0).unwrap();
+        assert_eq!(parse("sim:7?rate=5000").kind, Kind::Sim(simulation));
         assert_eq!(
             parse("stdin?prefix=X:&unchanged=drop&allow_late").options,
             SourceOptions::default().allow_late(true).drop_unchanged(true)

@@ -3,15 +3,12 @@
 use std::time::Duration;
 
 use tickcast::Symbol;
+use tickcast_sim::Simulation;
 
 use super::SourceSpecError;
 use crate::settings::HumanDuration;
 use crate::source::records::Layout;
 use crate::source::replay::Pacing;
-
-/// Default rate of the simulated market, in ticks per second. The next constant is the allowed range.
-pub(super) const SIM_RATE: f64 = 200.0;
-pub(super) const SIM_RATES: std::ops::RangeInclusive<f64> = 1.0..=100_000.0;
 
 /// Allowed range of a replay's rate in ticks per second, and of its speed factor.
 const REPLAY_RATES: std::ops::RangeInclusive<f64> = 0.001..=10_000_000.0;
@@ -92,10 +89,11 @@ impl<'a> Options<'a> {
         self.take("name").map(|text| name(self.source, text)).transpose()
     }
 
-    pub(super) fn sim_rate(&mut self) -> Result<f64, SourceSpecError> {
-        let Some(text) = self.take("rate") else { return Ok(SIM_RATE) };
-        let rate = text.parse().ok().filter(|rate| SIM_RATES.contains(rate));
-        rate.ok_or_else(|| self.value("rate", &text, "1 to 100000 ticks per second"))
+    /// Returns the simulated market with the rate of the option.
+    pub(super) fn sim_rate(&mut self, simulation: Simulation) -> Result<Simulation, SourceSpecError> {
+        let Some(text) = self.take("rate") else { return Ok(simulation) };
+        let simulation = text.parse().ok().and_then(|rate| simulation.rate(rate).ok());
+        simulation.ok_or_else(|| self.value("rate", &text, "1 to 100000 ticks per second"))
     }
 
     /// Returns the layout of a CSV.

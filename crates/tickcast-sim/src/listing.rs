@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use super::noise::Noise;
+use crate::noise::Noise;
 
 /// An exact decimal: `units` times 10^-`decimals`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

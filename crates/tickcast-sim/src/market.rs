@@ -7,9 +7,8 @@
 
 use std::time::Duration;
 
-pub(crate) use super::listing::Decimal10;
-use super::listing::{Factor, LISTINGS, Listing, whole};
-use super::noise::{Drift, Noise, Pace, Walk};
+use crate::listing::{Decimal10, Factor, LISTINGS, Listing, whole};
+use crate::noise::{Drift, Noise, Pace, Walk};
 
 /// Volatility relative to the real market. At real volatility a share moves about a cent per second, and
 /// EUR/USD a tenth of a pip. That is correct, but dull on a dashboard that people watch for a minute. At
