@@ -1,52 +1,18 @@
-//! `tickcast bench`: measures a server under load, as its clients see the server.
+//! `tickcast bench`: measures a server under load and prints the report.
 
-mod churn;
-mod load;
-mod publisher;
-mod readers;
-mod report;
-mod usage;
-mod wire;
-
-use std::net::{SocketAddr, ToSocketAddrs};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
-
-use anyhow::{Context, bail};
-use hdrhistogram::Histogram;
+use anyhow::{Context, anyhow};
+use tickcast_bench::{BenchError, Measure, Options};
 
 use crate::cli::BenchArgs;
 use crate::exit::CliError;
-use load::Load;
-use publisher::BenchPublisher;
-use readers::Readers;
-use report::{Churn, Flood, Quantiles, Report, ServerUse, Streams};
-use usage::Usage;
-
-/// Maximum time for the server to answer all streams.
-const OPEN_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// Maximum wait after the window for ticks that were published in time but have not arrived.
-const LATE_TICKS_TIMEOUT: Duration = Duration::from_secs(3);
-
-/// Time between the start of the publisher and the first tick that is due.
-const HEAD_START: Duration = Duration::from_millis(50);
-
-/// Number of different requests that are used in turn when the benchmark measures the opening of streams.
-const CHURN_REQUESTS: usize = 1000;
 
 /// Runs one benchmark and prints the report.
-pub(crate) fn run(args: &BenchArgs) -> Result<(), CliError> {
-    let bench = Bench::new(args)?;
+pub(crate) fn run(args: BenchArgs) -> Result<(), CliError> {
+    let json = args.json;
+    // Each stream needs a file descriptor. If the limit cannot be raised, opening the streams reports it.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
-    let report = if args.flood {
-        bench.flood()?
-    } else if args.churn {
-        bench.churn()?
-    } else {
-        bench.streams()?
-    };
-    if args.json {
+    let report = tickcast_bench::run(&args.into())?;
+    if json {
         println!("{}", serde_json::to_string(&report).context("cannot write the report as JSON")?);
     } else {
         println!("{report}");
@@ -54,219 +20,44 @@ pub(crate) fn run(args: &BenchArgs) -> Result<(), CliError> {
     Ok(())
 }
 
-struct Bench<'a> {
-    args: &'a BenchArgs,
-    load: Load,
-    server: SocketAddr,
-    host: String,
-    desk: BenchPublisher,
-}
-
-impl<'a> Bench<'a> {
-    fn new(args: &'a BenchArgs) -> Result<Self, CliError> {
-        let usage = |message: String| CliError::Usage(message);
-        let url = &args.url;
-        let shown = url.as_str().trim_end_matches('/');
-        let host = url.host_str().filter(|_| url.scheme() == "http");
-        let host = host.ok_or_else(|| {
-            usage(format!("--url {shown}: the scheme is not http (expected a plain http:// address)"))
-        })?;
-        let port = url.port_or_known_default().unwrap_or(80);
-        let server = (host.trim_matches(['[', ']']), port)
-            .to_socket_addrs()
-            .ok()
-            .and_then(|mut addresses| addresses.next())
-            .ok_or_else(|| usage(format!("--url {shown}: no such host")))?;
-        if args.symbols_per_stream.is_some_and(|each| each as u64 > args.symbols) {
-            return Err(usage(format!(
-                "--symbols-per-stream is more than the number of symbols ({})",
-                args.symbols
-            )));
-        }
-        if args.stalled > args.streams {
-            return Err(usage(format!("--stalled is more than the number of streams ({})", args.streams)));
-        }
-        let load =
-            Load { symbols: args.symbols, rate: args.rate, warm_up: args.warm_up.0, window: args.seconds.0 };
-        let path = below(url, &args.publish_path);
-        let desk = BenchPublisher { server, path, token: args.token.clone(), no_batch: args.no_batch };
-        Ok(Self { args, load, server, host: format!("{host}:{port}"), desk })
-    }
-
-    /// Publishes at the requested rate and reads all streams.
-    fn streams(&self) -> anyhow::Result<Report> {
-        let Self { args, load, .. } = self;
-        let live = args.streams - args.stalled;
-        self.desk.first_round(load)?;
-        let before = self.server_usage()?;
-        let mut readers = Readers::new(self.server, *load)?;
-        let mut expected = 0;
-        for number in 0..args.streams {
-            let selection = args.symbols_per_stream.map(|each| load.selection(number, each));
-            let request = self.request(selection.as_deref());
-            if number >= live {
-                readers.open_stalled(request)?;
-                continue;
-            }
-            let looked_at = number % args.sample_every == 0;
-            readers.open(&request, looked_at)?;
-            if !looked_at {
-                continue;
-            }
-            expected += match selection {
-                Some(selection) => selection.into_iter().map(|position| load.ticks_of(position)).sum(),
-                None => load.measured().end - load.measured().start,
-            };
-        }
-        readers.read(None, Instant::now() + OPEN_TIMEOUT, Readers::all_open)?;
-        if !readers.all_open() {
-            bail!("the server did not answer all {live} streams within {OPEN_TIMEOUT:?}");
-        }
-
-        let start = Instant::now() + HEAD_START;
-        let publisher = (load.rate > 0.0).then(|| self.desk.follow(*load, start));
-        readers.read(Some(start), start + load.warm_up, |_| false)?;
-        let (from, delivered) = (self.now()?, readers.tally.delivered());
-        readers.read(Some(start), start + load.warm_up + load.window, |_| false)?;
-        let (to, delivered) = (self.now()?, (readers.tally.delivered() - delivered) as u64);
-        let all_done = |readers: &Readers| {
-            readers.tally.measured >= expected && publisher.as_ref().is_none_or(JoinHandle::is_finished)
+impl From<BenchArgs> for Options {
+    fn from(args: BenchArgs) -> Self {
+        let measure = match (args.flood, args.churn) {
+            (true, _) => Measure::Flood,
+            (false, true) => Measure::Churn,
+            (false, false) => Measure::Streams,
         };
-        readers.read(Some(start), to.at + LATE_TICKS_TIMEOUT, all_done)?;
-        // A server that accepts ticks more slowly than they are due keeps the publisher busy after all
-        // readers are done.
-        let overrun = publisher.as_ref().is_some_and(|publisher| !publisher.is_finished());
-        if let Some(publisher) = publisher.filter(|_| !overrun) {
-            publisher.join().map_err(|_| anyhow::anyhow!("the publisher thread panicked"))??;
-        }
-
-        let time = to.at - from.at;
-        let server = self.server_use(before, &from, &to, delivered, args.streams);
-        Ok(Report::Streams(Streams {
-            streams: live,
+        Self {
+            url: args.url,
+            token: args.token,
+            measure,
+            streams: args.streams,
             stalled: args.stalled,
-            symbols: load.symbols,
-            rate: load.rate,
-            seconds: time.as_secs_f64(),
-            delivered,
-            delivered_per_s: delivered as f64 / time.as_secs_f64(),
-            expected,
-            missing: expected.saturating_sub(readers.tally.measured),
-            disordered: readers.tally.disordered,
-            overrun,
-            lost: readers.tally.lost,
-            cut: readers.cut,
-            latency: Quantiles::of(&readers.tally.latency),
-            server,
-            load_cpu: from.load_until(&to),
-        }))
-    }
-
-    /// Publishes as fast as the server accepts ticks.
-    fn flood(&self) -> anyhow::Result<Report> {
-        let load = &self.load;
-        self.desk.first_round(load)?;
-        self.desk.flood(load, load.warm_up)?;
-        let from = self.now()?;
-        let accepted = self.desk.flood(load, load.window)?;
-        let to = self.now()?;
-        let seconds = (to.at - from.at).as_secs_f64();
-        let server = self.server_use(from.server, &from, &to, accepted, 0);
-        let accepted_per_s = accepted as f64 / seconds;
-        Ok(Report::Flood(Flood { seconds, accepted, accepted_per_s, server, load_cpu: from.load_until(&to) }))
-    }
-
-    /// Opens streams as fast as the server accepts them.
-    fn churn(&self) -> anyhow::Result<Report> {
-        let (load, args) = (&self.load, self.args);
-        let snapshot = args.symbols_per_stream.unwrap_or(load.symbols as usize);
-        self.desk.first_round(load)?;
-        let requests: Vec<_> = (0..CHURN_REQUESTS)
-            .map(|number| {
-                self.request(args.symbols_per_stream.map(|each| load.selection(number, each)).as_deref())
-            })
-            .collect();
-        let begin = Instant::now();
-        let (mut from, mut failed) = (None, None);
-        let took = churn::run(self.server, &requests, snapshot, || {
-            let elapsed = begin.elapsed();
-            if elapsed >= load.warm_up && from.is_none() {
-                match self.now() {
-                    Ok(now) => from = Some(now),
-                    Err(error) => failed = Some(error),
-                }
-            }
-            (elapsed < load.warm_up + load.window && failed.is_none()).then_some(from.is_some())
-        })?;
-        if let Some(error) = failed {
-            return Err(error);
+            rate: args.rate,
+            symbols: args.symbols,
+            symbols_per_stream: args.symbols_per_stream,
+            sample_every: args.sample_every,
+            window: args.seconds.0,
+            warm_up: args.warm_up.0,
+            pid: args.pid,
+            stream_path: args.stream_path,
+            publish_path: args.publish_path,
+            no_batch: args.no_batch,
         }
-        let (to, from) = (self.now()?, from.context("no time was left for the measurement")?);
-        let seconds = (to.at - from.at).as_secs_f64();
-        let mut latency = Histogram::new_with_max(60_000_000, 3)?;
-        took.iter().for_each(|time| latency.saturating_record(time.as_micros() as u64));
-        let opened = took.len();
-        Ok(Report::Churn(Churn {
-            seconds,
-            snapshot,
-            opened,
-            opened_per_s: opened as f64 / seconds,
-            latency: Quantiles::of(&latency),
-            server: self.server_use(from.server, &from, &to, opened as u64, 0),
-            load_cpu: from.load_until(&to),
-        }))
-    }
-
-    /// Returns a request for a stream of the selected symbols, or of all symbols that the benchmark
-    /// publishes.
-    fn request(&self, selection: Option<&[u64]>) -> Vec<u8> {
-        let path = self.args.stream_path.replace("{symbols}", &load::list(selection));
-        let path = below(&self.args.url, &path);
-        format!("GET {path} HTTP/1.1\r\nhost: {}\r\naccept: text/event-stream\r\n\r\n", self.host)
-            .into_bytes()
-    }
-
-    fn now(&self) -> anyhow::Result<UsageSample> {
-        let own = usage::of(std::process::id());
-        Ok(UsageSample { at: Instant::now(), server: self.server_usage()?, own: own.unwrap_or_default() })
-    }
-
-    fn server_usage(&self) -> anyhow::Result<Usage> {
-        let Some(pid) = self.args.pid else { return Ok(Usage::default()) };
-        usage::of(pid).with_context(|| {
-            format!("--pid {pid}: no such process, or this system does not report the usage of processes")
-        })
-    }
-
-    fn server_use(
-        &self,
-        before: Usage,
-        from: &UsageSample,
-        to: &UsageSample,
-        work: u64,
-        streams: usize,
-    ) -> Option<ServerUse> {
-        self.args
-            .pid
-            .map(|_| ServerUse::new([before, from.server, to.server], to.at - from.at, work, streams))
     }
 }
 
-/// Returns a path on the server. The server's own address may also have a path.
-fn below(url: &reqwest::Url, path: &str) -> String {
-    format!("{}{path}", url.path().trim_end_matches('/'))
-}
-
-/// Resource usage of the server and of this process at one time.
-struct UsageSample {
-    at: Instant,
-    server: Usage,
-    own: Usage,
-}
-
-impl UsageSample {
-    /// Returns the processor usage of this process between two samples, as a share of one processor.
-    fn load_until(&self, to: &Self) -> f64 {
-        to.own.cpu.saturating_sub(self.own.cpu).as_secs_f64() / (to.at - self.at).as_secs_f64()
+/// Names the flags instead of the options.
+impl From<BenchError> for CliError {
+    fn from(error: BenchError) -> Self {
+        match error {
+            BenchError::Option { name, problem } => {
+                Self::Usage(format!("--{} {problem}", name.replace('_', "-")))
+            }
+            BenchError::Process(_) => Self::Work(anyhow!("--{error}")),
+            BenchError::Connection { .. } | BenchError::System(_) | BenchError::Failed(_) => {
+                Self::Work(error.into())
+            }
+        }
     }
 }

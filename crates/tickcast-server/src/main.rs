@@ -53,7 +53,7 @@ fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<(), CliError> {
         Some(Command::Publish(args)) => publish::run(args),
         Some(Command::Record(args)) => record::run(args),
         Some(Command::Watch(args)) => watch::run(args),
-        Some(Command::Bench(args)) => bench::run(&args),
+        Some(Command::Bench(args)) => bench::run(args),
         Some(Command::Tape(command)) => tape::run(&command),
         Some(Command::Config(ConfigCommand::Check(args))) => config::check(args, nested(matches, "check")),
         Some(Command::Config(ConfigCommand::Show(args))) => config::show(args, nested(matches, "show")),

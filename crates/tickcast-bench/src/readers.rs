@@ -4,14 +4,15 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
 use hdrhistogram::Histogram;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use socket2::{Domain, Socket, Type};
 
-use super::load::Load;
-use super::wire::Wire;
+use crate::error::{BenchError, Context};
+use crate::load::Load;
+use crate::report::histogram;
+use crate::wire::Wire;
 
 /// Maximum number of bytes per read.
 const READ_CHUNK_BYTES: usize = 256 << 10;
@@ -39,52 +40,52 @@ struct Stream {
 }
 
 /// Counts of what the streams received.
-pub(super) struct Tally {
+pub(crate) struct Tally {
     /// All ticks on the decoded streams.
-    pub(super) seen: u64,
+    pub(crate) seen: u64,
     /// Bytes on the decoded streams. The next field holds the bytes on all streams.
-    pub(super) bytes_seen: u64,
-    pub(super) bytes: u64,
+    pub(crate) bytes_seen: u64,
+    pub(crate) bytes: u64,
     /// Measured ticks on the decoded streams. All following fields also cover the decoded streams only.
-    pub(super) measured: u64,
+    pub(crate) measured: u64,
     /// Ticks that are older than an earlier tick of the same stream.
-    pub(super) disordered: u64,
+    pub(crate) disordered: u64,
     /// Streams that the server ended.
-    pub(super) lost: u64,
+    pub(crate) lost: u64,
     /// Time from when a measured tick was due until the tick was received, in microseconds.
-    pub(super) latency: Histogram<u64>,
+    pub(crate) latency: Histogram<u64>,
 }
 
 /// All streams.
-pub(super) struct Readers {
+pub(crate) struct Readers {
     server: SocketAddr,
     poll: Poll,
     streams: Vec<Stream>,
     /// Streams that are never read, and their requests.
     stalled: Vec<(Socket, Vec<u8>)>,
     /// Number of times the server closed a stalled stream. A close is the expected behaviour.
-    pub(super) cut: u64,
+    pub(crate) cut: u64,
     next_look: Instant,
     load: Load,
-    pub(super) tally: Tally,
+    pub(crate) tally: Tally,
     buffer: Vec<u8>,
 }
 
 impl Tally {
     /// Returns the number of ticks on all streams. If only some streams are decoded, the number for the
     /// others is estimated from their bytes.
-    pub(super) fn delivered(&self) -> f64 {
+    pub(crate) fn delivered(&self) -> f64 {
         if self.bytes_seen == 0 { 0.0 } else { self.seen as f64 * self.bytes as f64 / self.bytes_seen as f64 }
     }
 
-    fn new() -> anyhow::Result<Self> {
-        let latency = Histogram::new_with_max(MAX_LATENCY_US, 3)?;
-        Ok(Self { seen: 0, bytes_seen: 0, bytes: 0, measured: 0, disordered: 0, lost: 0, latency })
+    fn new() -> Self {
+        let latency = histogram(MAX_LATENCY_US);
+        Self { seen: 0, bytes_seen: 0, bytes: 0, measured: 0, disordered: 0, lost: 0, latency }
     }
 }
 
 impl Readers {
-    pub(super) fn new(server: SocketAddr, load: Load) -> anyhow::Result<Self> {
+    pub(crate) fn new(server: SocketAddr, load: Load) -> Result<Self, BenchError> {
         Ok(Self {
             server,
             poll: Poll::new()?,
@@ -93,15 +94,15 @@ impl Readers {
             cut: 0,
             next_look: Instant::now(),
             load,
-            tally: Tally::new()?,
+            tally: Tally::new(),
             buffer: vec![0; READ_CHUNK_BYTES],
         })
     }
 
     /// Opens a stream with this request.
-    pub(super) fn open(&mut self, request: &[u8], looked_at: bool) -> anyhow::Result<()> {
+    pub(crate) fn open(&mut self, request: &[u8], looked_at: bool) -> Result<(), BenchError> {
         let mut socket = std::net::TcpStream::connect(self.server)
-            .with_context(|| format!("stream {} of the benchmark cannot connect", self.streams.len() + 1))?;
+            .context(format!("stream {} of the benchmark cannot connect", self.streams.len() + 1))?;
         socket.write_all(request)?;
         socket.set_nonblocking(true)?;
         let mut socket = TcpStream::from_std(socket);
@@ -111,25 +112,25 @@ impl Readers {
     }
 
     /// Opens a stream that is never read.
-    pub(super) fn open_stalled(&mut self, request: Vec<u8>) -> anyhow::Result<()> {
+    pub(crate) fn open_stalled(&mut self, request: Vec<u8>) -> Result<(), BenchError> {
         let socket = stall(self.server, &request)?;
         self.stalled.push((socket, request));
         Ok(())
     }
 
     /// Checks whether every stream has been answered.
-    pub(super) fn all_open(&self) -> bool {
+    pub(crate) fn all_open(&self) -> bool {
         self.streams.iter().all(|stream| stream.wire.open())
     }
 
     /// Reads until `deadline`, or until `enough` returns true. `start` is the time when the schedule of the
     /// ticks began, if it has begun.
-    pub(super) fn read(
+    pub(crate) fn read(
         &mut self,
         start: Option<Instant>,
         deadline: Instant,
         enough: impl Fn(&Self) -> bool,
-    ) -> anyhow::Result<()> {
+    ) -> Result<(), BenchError> {
         let mut events = Events::with_capacity(EVENTS_PER_POLL);
         while !enough(self) {
             let now = Instant::now();
@@ -152,7 +153,7 @@ impl Readers {
         Ok(())
     }
 
-    fn receive(&mut self, number: usize, start: Option<Instant>) -> anyhow::Result<()> {
+    fn receive(&mut self, number: usize, start: Option<Instant>) -> Result<(), BenchError> {
         let stream = &mut self.streams[number];
         let measured = self.load.measured();
         let (load, tally) = (self.load, &mut self.tally);
@@ -166,7 +167,8 @@ impl Readers {
                     stream.open = false;
                     tally.lost += 1;
                     if !stream.wire.open() {
-                        bail!("the server closed a stream without an answer");
+                        let why = "the server closed a stream without an answer".to_owned();
+                        return Err(BenchError::Failed(why));
                     }
                     break;
                 }
@@ -200,7 +202,7 @@ impl Readers {
 
     /// Reopens each stalled stream that the server has closed after the write timeout. The new stream is
     /// never read either.
-    fn renew_stalled(&mut self) -> anyhow::Result<()> {
+    fn renew_stalled(&mut self) -> Result<(), BenchError> {
         for (socket, request) in &mut self.stalled {
             let ended = !matches!(socket.take_error(), Ok(None)) || socket.peer_addr().is_err();
             if ended {
@@ -224,7 +226,7 @@ fn receive(socket: &mut TcpStream, buffer: &mut [u8], skim: bool) -> std::io::Re
     socket.read(buffer)
 }
 
-fn stall(server: SocketAddr, request: &[u8]) -> anyhow::Result<Socket> {
+fn stall(server: SocketAddr, request: &[u8]) -> Result<Socket, BenchError> {
     let mut socket = Socket::new(Domain::for_address(server), Type::STREAM, None)?;
     socket.set_recv_buffer_size(STALLED_BUFFER_BYTES)?;
     socket.connect(&server.into()).context("a stalled stream of the benchmark cannot connect")?;

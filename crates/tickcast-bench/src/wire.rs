@@ -5,6 +5,8 @@ use std::sync::LazyLock;
 
 use memchr::memmem::{self, Finder};
 
+use crate::error::BenchError;
+
 /// Search for the end of an event. The next item searches for the price of a tick. Each search is prepared
 /// once, because preparing a search costs more than the search.
 static END: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\n\n"));
@@ -25,7 +27,7 @@ enum At {
 
 /// A parser for one response: its status, its chunks, and the ticks in the chunks.
 #[derive(Debug)]
-pub(super) struct Wire {
+pub(crate) struct Wire {
     at: At,
     /// The beginning of an event that is not complete yet.
     begun: Vec<u8>,
@@ -33,7 +35,7 @@ pub(super) struct Wire {
 
 /// An answer that is not a stream.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum WireError {
+pub(crate) enum WireError {
     #[error("the server answered {0:?} (expected a stream)")]
     Refused(String),
     #[error("the answer of the server is not HTTP")]
@@ -41,17 +43,17 @@ pub(super) enum WireError {
 }
 
 impl Wire {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { at: At::Head(Vec::new()), begun: Vec::new() }
     }
 
     /// Checks whether the head is complete.
-    pub(super) const fn open(&self) -> bool {
+    pub(crate) const fn open(&self) -> bool {
         !matches!(self.at, At::Head(_))
     }
 
     /// Parses the next bytes and calls `each` with the price of each tick.
-    pub(super) fn feed(&mut self, mut bytes: &[u8], mut each: impl FnMut(u64)) -> Result<(), WireError> {
+    pub(crate) fn feed(&mut self, mut bytes: &[u8], mut each: impl FnMut(u64)) -> Result<(), WireError> {
         while !bytes.is_empty() {
             bytes = match &mut self.at {
                 At::Head(head) => {
@@ -129,6 +131,12 @@ fn event(event: &[u8], each: &mut impl FnMut(u64)) {
     let Some(at) = PRICE.find(event) else { return };
     let digits = event[at + PRICE.needle().len()..].iter().take_while(|b| b.is_ascii_digit());
     each(digits.fold(0, |price, digit| price * 10 + u64::from(digit - b'0')));
+}
+
+impl From<WireError> for BenchError {
+    fn from(error: WireError) -> Self {
+        Self::Failed(error.to_string())
+    }
 }
 
 #[cfg(test)]

@@ -10,15 +10,15 @@ const PAGE_BYTES: u64 = 4096;
 
 /// Resources used by a process.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Usage {
+pub(crate) struct Usage {
     /// Processor time since the start, user and system.
-    pub(super) cpu: Duration,
+    pub(crate) cpu: Duration,
     /// Resident memory, in bytes.
-    pub(super) resident: u64,
+    pub(crate) resident: u64,
 }
 
 /// Returns the usage of process `pid` and its children, or `None` if the system does not report the usage.
-pub(super) fn of(pid: u32) -> Option<Usage> {
+pub(crate) fn of(pid: u32) -> Option<Usage> {
     let mut usage = one(pid)?.1;
     for entry in std::fs::read_dir("/proc").ok()?.flatten() {
         let Some(child) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };

@@ -7,35 +7,35 @@ use std::time::{Duration, Instant};
 /// knows when the tick was due. The first round, one tick per symbol, is sent before the first stream is
 /// opened.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Load {
-    pub(super) symbols: u64,
+pub(crate) struct Load {
+    pub(crate) symbols: u64,
     /// Ticks per second, for all symbols together.
-    pub(super) rate: f64,
-    pub(super) warm_up: Duration,
-    pub(super) window: Duration,
+    pub(crate) rate: f64,
+    pub(crate) warm_up: Duration,
+    pub(crate) window: Duration,
 }
 
 impl Load {
     /// Returns the number of the first tick of the schedule, after the first round.
-    pub(super) const fn first(&self) -> u64 {
+    pub(crate) const fn first(&self) -> u64 {
         self.symbols + 1
     }
 
     /// Returns the first tick that is not yet due at `elapsed`. All earlier ticks are due. `elapsed` includes
     /// the warm-up.
-    pub(super) fn due(&self, elapsed: Duration) -> u64 {
+    pub(crate) fn due(&self, elapsed: Duration) -> u64 {
         let most = (self.warm_up + self.window).as_secs_f64();
         self.first() + (elapsed.as_secs_f64().min(most) * self.rate).ceil() as u64
     }
 
     /// Returns the range of the measured ticks.
-    pub(super) fn measured(&self) -> std::ops::Range<u64> {
+    pub(crate) fn measured(&self) -> std::ops::Range<u64> {
         self.due(self.warm_up)..self.due(Duration::MAX)
     }
 
     /// Returns the time when a tick of the schedule is due. Latency is measured from this time, even if the
     /// tick is sent later.
-    pub(super) fn due_at(&self, start: Instant, tick: u64) -> Instant {
+    pub(crate) fn due_at(&self, start: Instant, tick: u64) -> Instant {
         start
             + Duration::from_secs_f64(
                 tick.saturating_sub(self.first()) as f64 / self.rate.max(f64::MIN_POSITIVE),
@@ -43,19 +43,19 @@ impl Load {
     }
 
     /// Returns the symbol that a tick updates.
-    pub(super) fn symbol(&self, tick: u64) -> String {
+    pub(crate) fn symbol(&self, tick: u64) -> String {
         name(tick % self.symbols)
     }
 
     /// Returns the positions of the symbols that stream `number` requests: `each` symbols, a different choice
     /// for each stream.
-    pub(super) fn selection(&self, number: usize, each: usize) -> Vec<u64> {
+    pub(crate) fn selection(&self, number: usize, each: usize) -> Vec<u64> {
         let mut rng = fastrand::Rng::with_seed(number as u64);
         rng.choose_multiple(0..self.symbols, each)
     }
 
     /// Returns the number of measured ticks that update the symbol at `position`.
-    pub(super) fn ticks_of(&self, position: u64) -> u64 {
+    pub(crate) fn ticks_of(&self, position: u64) -> u64 {
         let upto = |tick: u64| (tick + self.symbols - 1 - position) / self.symbols;
         let measured = self.measured();
         upto(measured.end) - upto(measured.start)
@@ -68,7 +68,7 @@ fn name(position: u64) -> String {
 }
 
 /// Returns the requested symbols as a query value.
-pub(super) fn list(selection: Option<&[u64]>) -> String {
+pub(crate) fn list(selection: Option<&[u64]>) -> String {
     let Some(selection) = selection else { return "BENCH*".to_owned() };
     let mut list = String::with_capacity(selection.len() * 11);
     for (i, position) in selection.iter().enumerate() {

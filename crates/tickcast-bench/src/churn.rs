@@ -5,12 +5,12 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use socket2::SockRef;
 
-use super::wire::Wire;
+use crate::error::{BenchError, Context};
+use crate::wire::Wire;
 
 /// Number of streams that are being opened at the same time.
 const CONCURRENT_STREAMS: usize = 64;
@@ -30,12 +30,12 @@ struct Opening<'r> {
 
 /// Opens streams with these requests in turn while `window` returns `Some`. Each stream ends after `snapshot`
 /// ticks. Returns the time of each stream that ended while `window` returned `Some(true)`.
-pub(super) fn run(
+pub(crate) fn run(
     server: SocketAddr,
     requests: &[Vec<u8>],
     snapshot: usize,
     mut window: impl FnMut() -> Option<bool>,
-) -> anyhow::Result<Vec<Duration>> {
+) -> Result<Vec<Duration>, BenchError> {
     let mut poll = Poll::new()?;
     let mut events = Events::with_capacity(CONCURRENT_STREAMS);
     let mut openings = Vec::new();
@@ -70,7 +70,7 @@ fn open<'r>(
     poll: &Poll,
     number: usize,
     request: &'r [u8],
-) -> anyhow::Result<Opening<'r>> {
+) -> Result<Opening<'r>, BenchError> {
     let since = Instant::now();
     let mut socket = TcpStream::connect(server).context("a stream of the benchmark cannot connect")?;
     let interest = Interest::READABLE | Interest::WRITABLE;
@@ -80,7 +80,7 @@ fn open<'r>(
 
 impl Opening<'_> {
     /// Sends the request and reads what is available now. Returns the number of ticks received so far.
-    fn receive(&mut self, buffer: &mut [u8]) -> anyhow::Result<usize> {
+    fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, BenchError> {
         if !self.asked {
             if let Some(error) = self.socket.take_error()? {
                 return Err(error).context("a stream of the benchmark cannot connect");
@@ -88,12 +88,18 @@ impl Opening<'_> {
             match self.socket.write(self.request) {
                 Ok(written) if written == self.request.len() => self.asked = true,
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected) => {}
-                Ok(_) => bail!("a request did not fit into the send buffer of its socket"),
+                Ok(_) => {
+                    return Err(BenchError::Failed(
+                        "a request did not fit into the send buffer of its socket".to_owned(),
+                    ));
+                }
                 Err(error) => return Err(error).context("a stream of the benchmark cannot send its request"),
             }
         }
         match self.socket.read(buffer) {
-            Ok(0) => bail!("the server closed a stream before its snapshot"),
+            Ok(0) => {
+                return Err(BenchError::Failed("the server closed a stream before its snapshot".to_owned()));
+            }
             Ok(length) => {
                 let ticks = &mut self.ticks;
                 self.wire.feed(&buffer[..length], |_| *ticks += 1)?;

@@ -1,6 +1,7 @@
 //! The publishing side of a benchmark, as an open loop: each tick is sent when the tick is due, whatever the
 //! server does.
 
+use std::fmt::Display;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::ops::Range;
@@ -8,33 +9,32 @@ use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, anyhow, bail};
-
-use super::load::Load;
+use crate::error::{BenchError, Context};
+use crate::load::Load;
 
 /// Maximum time for the server to send its answers.
 const ANSWERS: Duration = Duration::from_secs(10);
 
 /// The address of the server and the way to publish ticks.
 #[derive(Debug, Clone)]
-pub(super) struct BenchPublisher {
-    pub(super) server: SocketAddr,
-    pub(super) path: String,
-    pub(super) token: Option<String>,
+pub(crate) struct BenchPublisher {
+    pub(crate) server: SocketAddr,
+    pub(crate) path: String,
+    pub(crate) token: Option<String>,
     /// One request per tick, for servers without batches.
-    pub(super) no_batch: bool,
+    pub(crate) no_batch: bool,
 }
 
 impl BenchPublisher {
     /// Sends the first round: one tick per symbol. Fails early if the address or the token is wrong.
-    pub(super) fn first_round(&self, load: &Load) -> anyhow::Result<()> {
+    pub(crate) fn first_round(&self, load: &Load) -> Result<(), BenchError> {
         let mut publishing = self.begin(*load)?;
         publishing.send(1..load.first())?;
         publishing.finish()
     }
 
     /// Sends the schedule, which begins at `start`, from its own thread.
-    pub(super) fn follow(&self, load: Load, start: Instant) -> JoinHandle<anyhow::Result<()>> {
+    pub(crate) fn follow(&self, load: Load, start: Instant) -> JoinHandle<Result<(), BenchError>> {
         let desk = self.clone();
         std::thread::spawn(move || {
             let mut publishing = desk.begin(load)?;
@@ -53,7 +53,7 @@ impl BenchPublisher {
     }
 
     /// Sends ticks as fast as the server accepts them, for `time`. Returns the number of ticks.
-    pub(super) fn flood(&self, load: &Load, time: Duration) -> anyhow::Result<u64> {
+    pub(crate) fn flood(&self, load: &Load, time: Duration) -> Result<u64, BenchError> {
         const BLOCK: u64 = 10_000;
         let mut blocks: Vec<Vec<u8>> = Vec::new();
         for first in (0..10 * BLOCK).step_by(1000) {
@@ -75,7 +75,7 @@ impl BenchPublisher {
         Ok(sent)
     }
 
-    fn begin(&self, load: Load) -> anyhow::Result<Publishing> {
+    fn begin(&self, load: Load) -> Result<Publishing, BenchError> {
         let mut socket = TcpStream::connect(self.server).context("the publisher cannot connect")?;
         socket.set_nodelay(true)?;
         let all = Arc::new(OnceLock::new());
@@ -107,7 +107,7 @@ struct Publishing {
     socket: TcpStream,
     load: Load,
     /// The thread that counts the answers, if the server sends one answer per tick.
-    answers: Option<JoinHandle<anyhow::Result<u64>>>,
+    answers: Option<JoinHandle<Result<u64, BenchError>>>,
     /// The total number of answers, once this number is known.
     all: Arc<OnceLock<u64>>,
     sent: u64,
@@ -115,7 +115,7 @@ struct Publishing {
 }
 
 impl Publishing {
-    fn send(&mut self, ticks: Range<u64>) -> anyhow::Result<()> {
+    fn send(&mut self, ticks: Range<u64>) -> Result<(), BenchError> {
         self.sent += ticks.end - ticks.start;
         self.bytes.clear();
         if self.answers.is_some() {
@@ -133,12 +133,15 @@ impl Publishing {
     }
 
     /// Waits until the server has accepted everything.
-    fn finish(mut self) -> anyhow::Result<()> {
+    fn finish(mut self) -> Result<(), BenchError> {
         if let Some(answers) = self.answers {
             let _ = self.all.set(self.sent);
-            let taken = answers.join().map_err(|_| anyhow!("the publisher thread panicked"))??;
+            let taken = answers.join().unwrap_or_else(|_| Err(panicked()))?;
             if taken != self.sent {
-                bail!("the server accepted {taken} of {} ticks", self.sent);
+                return Err(BenchError::Failed(format!(
+                    "the server accepted {taken} of {} ticks",
+                    self.sent
+                )));
             }
             return Ok(());
         }
@@ -149,16 +152,26 @@ impl Publishing {
         let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
         let status = head.lines().next().unwrap_or_default();
         if status.split(' ').nth(1) != Some("200") {
-            bail!("the publish request was answered with {status:?}");
+            return Err(refused(format_args!("{status:?}")));
         }
         let report: serde_json::Value = serde_json::from_str(body.trim()).unwrap_or_default();
         match report["accepted"].as_u64() {
             Some(accepted) if accepted != self.sent => {
-                bail!("the server accepted {accepted} of {} ticks: {body}", self.sent)
+                let sent = self.sent;
+                Err(BenchError::Failed(format!("the server accepted {accepted} of {sent} ticks: {body}")))
             }
             _ => Ok(()),
         }
     }
+}
+
+/// Returns the error for a publisher thread that panicked.
+pub(crate) fn panicked() -> BenchError {
+    BenchError::Failed("the publisher thread panicked".to_owned())
+}
+
+fn refused(answer: impl Display) -> BenchError {
+    BenchError::Failed(format!("the publish request was answered with {answer}"))
 }
 
 /// Appends ticks as NDJSON lines.
@@ -186,7 +199,7 @@ fn chunk(body: &[u8]) -> Vec<u8> {
 }
 
 /// Counts the answers until the number in `until` is reached. An answer without a 2xx status is an error.
-fn count_answers(mut socket: TcpStream, until: &OnceLock<u64>) -> anyhow::Result<u64> {
+fn count_answers(mut socket: TcpStream, until: &OnceLock<u64>) -> Result<u64, BenchError> {
     const STATUS: &[u8] = b"HTTP/1.1 ";
     let (mut taken, mut seen, mut bytes) = (0, Vec::new(), [0; 16 << 10]);
     socket.set_read_timeout(Some(ANSWERS))?;
@@ -205,7 +218,7 @@ fn count_answers(mut socket: TcpStream, until: &OnceLock<u64>) -> anyhow::Result
             match seen.get(at..at + 3) {
                 Some([b'2', ..]) => taken += 1,
                 Some(status) => {
-                    bail!("the publish request was answered with {}", String::from_utf8_lossy(status))
+                    return Err(refused(String::from_utf8_lossy(status)));
                 }
                 None => break,
             }

@@ -6,93 +6,122 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use super::usage::Usage;
+use crate::usage::Usage;
 
 /// The results of a benchmark. Times are in milliseconds unless the name says otherwise. Memory is in bytes.
 #[derive(Debug, Serialize)]
 #[serde(tag = "case", rename_all = "snake_case")]
-pub(super) enum Report {
+pub enum Report {
+    /// Ticks that arrived on open streams.
     Streams(Streams),
+    /// Ticks that the server accepted.
     Flood(Flood),
+    /// Streams that the server opened.
     Churn(Churn),
 }
 
 /// Ticks that the server sent to streams.
 #[derive(Debug, Serialize)]
-pub(super) struct Streams {
-    pub(super) streams: usize,
-    pub(super) stalled: usize,
-    pub(super) symbols: u64,
+pub struct Streams {
+    /// Number of streams that read.
+    pub streams: usize,
+    /// Number of streams that never read anything.
+    pub stalled: usize,
+    /// Number of symbols that received ticks, in turn.
+    pub symbols: u64,
     /// Ticks published per second.
-    pub(super) rate: f64,
-    pub(super) seconds: f64,
-    /// Ticks received within the window. The next field is the same number per second.
-    pub(super) delivered: u64,
-    pub(super) delivered_per_s: f64,
-    /// Number of ticks published within the window that the streams should have received. The next field
-    /// counts the missing ones.
-    pub(super) expected: u64,
-    pub(super) missing: u64,
-    pub(super) disordered: u64,
+    pub rate: f64,
+    /// Length of the measurement in seconds.
+    pub seconds: f64,
+    /// Number of ticks received within the window.
+    pub delivered: u64,
+    /// Number of ticks received per second.
+    pub delivered_per_s: f64,
+    /// Number of ticks published within the window that the decoded streams should have received.
+    pub expected: u64,
+    /// Number of expected ticks that the decoded streams did not receive.
+    pub missing: u64,
+    /// Number of ticks that are older than an earlier tick of the same stream.
+    pub disordered: u64,
     /// Whether the server accepted ticks more slowly than they were due.
-    pub(super) overrun: bool,
-    /// Streams that the server ended. The next field counts the stalled streams that the server closed for
-    /// not reading.
-    pub(super) lost: u64,
-    pub(super) cut: u64,
-    pub(super) latency: Option<Quantiles>,
-    pub(super) server: Option<ServerUse>,
+    pub overrun: bool,
+    /// Number of streams that the server ended.
+    pub lost: u64,
+    /// Number of times the server closed a stalled stream. A close is the expected behaviour.
+    pub cut: u64,
+    /// Time from when a tick was due until the tick was received. `None` if no tick was measured.
+    pub latency: Option<Quantiles>,
+    /// Resources that the server used. `None` without a process id.
+    pub server: Option<ServerUse>,
     /// Processor usage of the benchmark itself, as a share of one processor.
-    pub(super) load_cpu: f64,
+    pub load_cpu: f64,
 }
 
 /// Ticks published as fast as the server accepted them.
 #[derive(Debug, Serialize)]
-pub(super) struct Flood {
-    pub(super) seconds: f64,
-    pub(super) accepted: u64,
-    pub(super) accepted_per_s: f64,
-    pub(super) server: Option<ServerUse>,
-    pub(super) load_cpu: f64,
+pub struct Flood {
+    /// Length of the measurement in seconds.
+    pub seconds: f64,
+    /// Number of ticks that the server accepted.
+    pub accepted: u64,
+    /// Number of ticks that the server accepted per second.
+    pub accepted_per_s: f64,
+    /// Resources that the server used. `None` without a process id.
+    pub server: Option<ServerUse>,
+    /// Processor usage of the benchmark itself, as a share of one processor.
+    pub load_cpu: f64,
 }
 
 /// Streams that were opened, and closed once their snapshot was complete.
 #[derive(Debug, Serialize)]
-pub(super) struct Churn {
-    pub(super) seconds: f64,
-    pub(super) snapshot: usize,
-    pub(super) opened: usize,
-    pub(super) opened_per_s: f64,
-    /// Time from the connect to the last tick of the snapshot.
-    pub(super) latency: Option<Quantiles>,
-    pub(super) server: Option<ServerUse>,
-    pub(super) load_cpu: f64,
+pub struct Churn {
+    /// Length of the measurement in seconds.
+    pub seconds: f64,
+    /// Number of ticks in the snapshot of each stream.
+    pub snapshot: usize,
+    /// Number of streams that were opened and received their snapshot.
+    pub opened: usize,
+    /// The same number per second.
+    pub opened_per_s: f64,
+    /// Time from the connect to the last tick of the snapshot. `None` if no stream was opened.
+    pub latency: Option<Quantiles>,
+    /// Resources that the server used. `None` without a process id.
+    pub server: Option<ServerUse>,
+    /// Processor usage of the benchmark itself, as a share of one processor.
+    pub load_cpu: f64,
 }
 
-/// Time from when a tick was due until the tick was received.
+/// Distribution of times, in milliseconds.
 #[derive(Debug, Serialize)]
-pub(super) struct Quantiles {
-    p50: f64,
-    p90: f64,
-    p99: f64,
-    p999: f64,
-    max: f64,
+pub struct Quantiles {
+    /// Median.
+    pub p50: f64,
+    /// 90th percentile.
+    pub p90: f64,
+    /// 99th percentile.
+    pub p99: f64,
+    /// 99.9th percentile.
+    pub p999: f64,
+    /// Maximum.
+    pub max: f64,
 }
 
 /// Resources that the process of the server and its children used.
 #[derive(Debug, Serialize)]
-pub(super) struct ServerUse {
-    /// Processor usage, as a share of one processor. The next field is the work done per processor second.
-    pub(super) cpu: f64,
-    pub(super) per_cpu_s: f64,
-    /// Resident memory before the first stream, with all streams open, and at the end.
-    pub(super) resident: [u64; 3],
-    pub(super) bytes_per_stream: Option<f64>,
+pub struct ServerUse {
+    /// Processor usage, as a share of one processor.
+    pub cpu: f64,
+    /// Work per processor second: ticks delivered or accepted, or streams opened.
+    pub per_cpu_s: f64,
+    /// Resident memory in bytes: before the first stream, with all streams open, and at the end.
+    pub resident: [u64; 3],
+    /// Growth of the memory per stream, in bytes. `None` if the benchmark keeps no streams open.
+    pub bytes_per_stream: Option<f64>,
 }
 
 impl Quantiles {
     /// Returns the quantiles of a histogram of microseconds.
-    pub(super) fn of(histogram: &Histogram<u64>) -> Option<Self> {
+    pub(crate) fn of(histogram: &Histogram<u64>) -> Option<Self> {
         let at = |quantile| histogram.value_at_quantile(quantile) as f64 / 1000.0;
         let max = histogram.max() as f64 / 1000.0;
         (!histogram.is_empty()).then(|| Self {
@@ -105,10 +134,15 @@ impl Quantiles {
     }
 }
 
+/// Returns an empty histogram for values up to `max`, with three significant digits.
+pub(crate) fn histogram(max: u64) -> Histogram<u64> {
+    Histogram::new_with_max(max, 3).unwrap_or_else(|_| unreachable!("the bounds are constants"))
+}
+
 impl ServerUse {
     /// Computes the usage from three samples: before the first stream, and at the start and the end of the
     /// window. Within the window of length `time` the server did `work`.
-    pub(super) fn new(usages: [Usage; 3], time: Duration, work: u64, streams: usize) -> Self {
+    pub(crate) fn new(usages: [Usage; 3], time: Duration, work: u64, streams: usize) -> Self {
         let [before, from, to] = usages;
         let cpu = to.cpu.saturating_sub(from.cpu);
         let grown = from.resident.saturating_sub(before.resident) as f64;
