@@ -1,4 +1,8 @@
-//! Live prices from exchanges, as sources of a [`tickcast::Hub`].
+//! Sources of a [`tickcast::Hub`]: live prices from exchanges, ticks from files and ticks over UDP.
+//!
+//! - [`Feed`] receives the prices of an exchange.
+//! - [`replay`] publishes the ticks of a file or of standard input. [`records`] reads such files.
+//! - [`udp`] publishes the ticks of datagrams.
 //!
 //! A [`Feed`] keeps one exchange's prices coming: the feed connects, subscribes, monitors the connection and
 //! reconnects. An [`Exchange`] knows only the format of an exchange's messages and does no IO. To add an
@@ -29,10 +33,14 @@ mod feed;
 mod kraken;
 mod names;
 mod network;
+pub mod records;
+mod rename;
+pub mod replay;
 mod sequence_tracker;
 mod subscription_probe;
 #[cfg(test)]
 mod tests;
+pub mod udp;
 mod wire;
 
 pub use advanced::Advanced;
@@ -45,5 +53,6 @@ pub use feed::{DEFAULT_PRICE_TIMEOUT, Feed};
 pub use kraken::{Kraken, KrakenChannel};
 pub use names::{SymbolMap, SymbolMapError};
 pub use network::{ByteStream, Dial, DialError, DialFuture, Network};
+pub use rename::Rename;
 /// The URL of an exchange.
 pub use tokio_tungstenite::tungstenite::http::Uri;

@@ -24,6 +24,12 @@ use crate::{
     SymbolMap, Uri,
 };
 
+/// The documentation page about sources must show the real code.
+#[test]
+fn the_example_in_the_page_is_the_source() {
+    assert!(include_str!("../../../docs/sources.md").contains(include_str!("udp.rs")));
+}
+
 /// The kinds of subscription that a feed supports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Case {

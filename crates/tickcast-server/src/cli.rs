@@ -8,9 +8,9 @@ use serde::Deserialize;
 
 use reqwest::Url;
 use tickcast::Symbol;
+use tickcast_feeds::records::Columns;
 
 use crate::settings::{Age, HumanDuration, Listen};
-use crate::source::Columns;
 
 /// Streams live prices to browsers, terminals and programs as Server-Sent Events.
 ///

@@ -13,11 +13,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tickcast::{RESERVED, Tick};
+use tickcast_feeds::records::{Layout, Records, RecordsError, Taker};
 use tokio::sync::mpsc;
 
 use crate::cli::PublishArgs;
 use crate::exit::CliError;
-use crate::source::{Layout, Records, RecordsError, Taker};
 use crate::words::count;
 
 /// Maximum number of ticks per request. The next constant is the maximum number of batches that wait to be

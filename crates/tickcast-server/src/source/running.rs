@@ -8,12 +8,14 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use serde::Serialize;
 use tickcast::{Hub, Publisher, SourceState};
-use tickcast_feeds::Network;
+use tickcast_feeds::records::RecordsError;
+use tickcast_feeds::replay::{self, ReplayReport};
+use tickcast_feeds::{Network, udp};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::SourceSpec;
 use super::spec::{Kind, free_name};
-use super::{SourceSpec, replay, udp};
 
 /// Default time without a tick after which a source is stale.
 pub(crate) const STALE_AFTER: Duration = Duration::from_secs(15);
@@ -193,6 +195,11 @@ fn rename(specs: &mut [SourceSpec], kept: &[Option<RunningSource>]) {
     }
 }
 
+/// Returns the texts of a replay's end.
+fn end_texts(end: Result<ReplayReport, RecordsError>) -> Result<String, String> {
+    end.map(|report| report.to_string()).map_err(|error| error.to_string())
+}
+
 async fn run(spec: &SourceSpec, publisher: &Publisher, network: &Network) {
     let name = publisher.name().to_owned();
     tracing::info!(source = name, "source started");
@@ -200,14 +207,8 @@ async fn run(spec: &SourceSpec, publisher: &Publisher, network: &Network) {
         Kind::Sim(simulation) => {
             match simulation.run_renamed(publisher, |symbol| spec.rename.symbol(symbol)).await {}
         }
-        Kind::Replay { path, layout, pacing, repeat } => {
-            replay::file(path, layout, *pacing, *repeat, &spec.rename, publisher)
-                .await
-                .map_err(|error| error.to_string())
-        }
-        Kind::Stdin(layout) => {
-            replay::stdin(layout, &spec.rename, publisher).await.map_err(|error| error.to_string())
-        }
+        Kind::Replay(replay) => end_texts(replay.run(&spec.rename, publisher).await),
+        Kind::Stdin(layout) => end_texts(replay::stdin(layout, &spec.rename, publisher).await),
         Kind::Udp(address) => match udp::run(*address, &spec.rename, publisher).await {},
         Kind::Exchange(exchange) => match exchange.feed(&spec.rename, publisher.clone()) {
             Ok(feed) => match feed.run(network).await {},

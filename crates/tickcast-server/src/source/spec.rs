@@ -10,11 +10,11 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 use tickcast::{SourceOptions, Symbol};
+use tickcast_feeds::Rename;
+use tickcast_feeds::records::Layout;
+use tickcast_feeds::replay::Replay;
 use tickcast_sim::Simulation;
 
-use super::records::Layout;
-use super::rename::Rename;
-use super::replay::Pacing;
 use crate::settings::HumanDuration;
 pub(crate) use error::SourceSpecError;
 pub(crate) use exchange::{ExchangeSpec, Venue};
@@ -44,7 +44,7 @@ pub(crate) enum Kind {
     /// A simulated market.
     Sim(Simulation),
     /// Ticks from a file.
-    Replay { path: PathBuf, layout: Layout, pacing: Pacing, repeat: bool },
+    Replay(Replay),
     /// Ticks from standard input.
     Stdin(Layout),
     /// Ticks from datagrams.
@@ -58,7 +58,7 @@ impl Kind {
     fn option_names(&self) -> &'static str {
         match self {
             Self::Sim(_) => "rate, prefix, allow_late, unchanged, stale_after, max_ahead and name",
-            Self::Replay { .. } => {
+            Self::Replay(_) => {
                 "speed, rate, loop, columns, symbol, prefix, allow_late, unchanged, stale_after, max_ahead and name"
             }
             Self::Stdin(_) => {
@@ -76,14 +76,14 @@ impl Kind {
                 .into_iter()
                 .map(|(theirs, ours)| (exchange.venue.canonical_symbol(&theirs), ours))
                 .collect(),
-            Self::Sim(_) | Self::Replay { .. } | Self::Stdin(_) | Self::Udp(_) => map,
+            Self::Sim(_) | Self::Replay(_) | Self::Stdin(_) | Self::Udp(_) => map,
         }
     }
 
     fn name(&self, written: &str) -> String {
         match self {
-            Self::Replay { path, .. } => {
-                format!("replay:{}", path.file_name().unwrap_or_default().to_string_lossy())
+            Self::Replay(replay) => {
+                format!("replay:{}", replay.path().file_name().unwrap_or_default().to_string_lossy())
             }
             Self::Sim(_) | Self::Stdin(_) | Self::Udp(_) => written.to_owned(),
             // The name has no symbols, because an exchange may have hundreds.
@@ -162,7 +162,7 @@ impl SourceSpec {
                     Err(error) => return Err(options.file(&path, &error.to_string())),
                 }
                 let (layout, pacing) = (options.layout()?, options.pacing()?);
-                Kind::Replay { path, layout, pacing, repeat: options.flag("loop")? }
+                Kind::Replay(Replay::new(path).layout(layout).pacing(pacing).repeat(options.flag("loop")?))
             }
             (other, symbols) => match Venue::named(other) {
                 Some(venue) => {
@@ -202,7 +202,7 @@ impl SourceSpec {
             Kind::Exchange(exchange) => {
                 exchange.names(&self.rename).map(|names| names.local().collect()).unwrap_or_default()
             }
-            Kind::Sim(_) | Kind::Replay { .. } | Kind::Stdin(_) | Kind::Udp(_) => Vec::new(),
+            Kind::Sim(_) | Kind::Replay(_) | Kind::Stdin(_) | Kind::Udp(_) => Vec::new(),
         }
     }
 
@@ -300,6 +300,8 @@ pub(super) fn free_name(label: &str, taken: &HashSet<String>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tickcast_feeds::replay::Pacing;
+
     use super::*;
 
     fn parse(text: &str) -> SourceSpec {
@@ -333,8 +335,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let path = file.path().to_path_buf();
         let replay = parse(&format!("replay:{}?speed=max&loop", path.display()));
-        let layout = Layout::default();
-        assert_eq!(replay.kind, Kind::Replay { path, layout, pacing: Pacing::Max, repeat: true });
+        assert_eq!(replay.kind, Kind::Replay(Replay::new(path).pacing(Pacing::MAX).repeat(true)));
         let layout = Layout {
             columns: Some("time,price".parse().unwrap()),
             symbol: Some(Symbol::new("XBT/USD").unwrap()),

@@ -2,8 +2,7 @@
 
 use tickcast::SymbolError;
 use tickcast_feeds::SymbolMapError;
-
-use crate::source::records::ColumnsError;
+use tickcast_feeds::records::ColumnsError;
 
 /// Reason why a text does not describe a source.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]

@@ -5,12 +5,11 @@ use std::time::Duration;
 use tickcast::Publisher;
 use tickcast_feeds::{
     Advanced, Binance, BinanceStream, Coinbase, CoinbaseChannel, DEFAULT_PRICE_TIMEOUT, Exchange, Feed,
-    Kraken, KrakenChannel, SymbolMap, Uri,
+    Kraken, KrakenChannel, Rename, SymbolMap, Uri,
 };
 
 use super::SourceSpecError;
 use super::options::Options;
-use crate::source::rename::Rename;
 
 /// An exchange, with its symbols and options.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,15 +3,12 @@
 use std::time::Duration;
 
 use tickcast::Symbol;
+use tickcast_feeds::records::Layout;
+use tickcast_feeds::replay::Pacing;
 use tickcast_sim::Simulation;
 
 use super::SourceSpecError;
 use crate::settings::HumanDuration;
-use crate::source::records::Layout;
-use crate::source::replay::Pacing;
-
-/// Allowed range of a replay's rate in ticks per second, and of its speed factor.
-const REPLAY_RATES: std::ops::RangeInclusive<f64> = 0.001..=10_000_000.0;
 
 /// Minimum price timeout. A shorter timeout would dial an exchange too often when prices are missing.
 const LEAST_SILENCE: Duration = Duration::from_secs(1);
@@ -110,19 +107,16 @@ impl<'a> Options<'a> {
     }
 
     pub(super) fn pacing(&mut self) -> Result<Pacing, SourceSpecError> {
-        let number = |text: &str| text.parse().ok().filter(|number| REPLAY_RATES.contains(number));
         if let Some(text) = self.take("rate") {
-            let rate = number(&text)
-                .ok_or_else(|| self.value("rate", &text, "0.001 to 10000000 ticks per second"))?;
-            return Ok(Pacing::Rate(rate));
+            let rate = text.parse().ok().and_then(|rate| Pacing::rate(rate).ok());
+            return rate.ok_or_else(|| self.value("rate", &text, "0.001 to 10000000 ticks per second"));
         }
         match self.take("speed").as_deref() {
-            None => Ok(Pacing::Times(1.0)),
-            Some("max") => Ok(Pacing::Max),
+            None => Ok(Pacing::default()),
+            Some("max") => Ok(Pacing::MAX),
             Some(text) => {
-                let speed =
-                    number(text).ok_or_else(|| self.value("speed", text, "max or 0.001 to 10000000"))?;
-                Ok(Pacing::Times(speed))
+                let speed = text.parse().ok().and_then(|factor| Pacing::speed(factor).ok());
+                speed.ok_or_else(|| self.value("speed", text, "max or 0.001 to 10000000"))
             }
         }
     }

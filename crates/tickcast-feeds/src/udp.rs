@@ -8,19 +8,21 @@ use std::time::Duration;
 use tickcast::{FeedEventKind, Publisher, RawTick, Rejected, SourceState, Tick, TickSplitter};
 use tokio::net::UdpSocket;
 
-use super::rename::Rename;
+use crate::rename::Rename;
 
-/// No datagram is larger.
+/// Maximum size of a datagram.
 const MAX_DATAGRAM_BYTES: usize = 65_535;
 
-/// How long until an address that could not be had is tried again.
+/// Time until an address that was not available is tried again.
 const RETRY_DELAY: Duration = Duration::from_secs(5);
 
-/// How many bad lines are shown in the log; all are counted.
+/// Maximum number of bad lines that are logged. All bad lines are counted.
 const MAX_LOGGED_ERRORS: u32 = 10;
 
-/// Listens for ever. What cannot be had yet is tried again; nobody else waits for it.
-pub(super) async fn run(address: SocketAddr, rename: &Rename, publisher: &Publisher) -> Infallible {
+/// Publishes the ticks of all datagrams to `address` under their local names, without end. If the address is
+/// not available, the source is down, and the address is tried again every 5 s. To end the source, drop the
+/// future.
+pub async fn run(address: SocketAddr, rename: &Rename, publisher: &Publisher) -> Infallible {
     loop {
         let Err(error) = listen(address, rename, publisher).await;
         let why = format!("{address}: {error}");
@@ -52,7 +54,7 @@ async fn listen(address: SocketAddr, rename: &Rename, publisher: &Publisher) -> 
     }
 }
 
-/// The ticks of a datagram, by the names they have here; and what was meant to be one.
+/// Returns the ticks of a datagram under their local names, and the errors of the other lines.
 fn read(datagram: &[u8], rename: &Rename) -> (Vec<Tick>, Vec<Rejected>) {
     let (mut ticks, mut rejected) = (Vec::new(), Vec::new());
     let mut take = |item: RawTick<'_>| match item.tick().and_then(|tick| rename.tick(tick)) {

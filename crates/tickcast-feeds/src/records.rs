@@ -1,4 +1,7 @@
 //! Files and pipes of ticks: NDJSON, a JSON array or CSV, plain, gzip or zstd.
+//!
+//! [`Records`] reads a file and passes each tick as JSON to a [`Taker`]. To publish the ticks of a file, use
+//! [`Replay`](crate::replay::Replay).
 
 mod cells;
 mod layout;
@@ -16,7 +19,7 @@ use std::path::Path;
 
 use tickcast::{RawTick, TickError, TickSplitter};
 
-pub(crate) use layout::{Columns, ColumnsError, Layout};
+pub use layout::{Columns, ColumnsError, Layout};
 use lines::Lines;
 use table::{Beginning, Table};
 
@@ -31,14 +34,14 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A reader that yields the texts of ticks from a file or a pipe. The first bytes determine the compression
 /// and the format.
-pub(crate) struct Records {
+pub struct Records {
     name: String,
     input: Box<dyn Read + Send>,
     layout: Layout,
 }
 
 /// A receiver of texts. The receiver may stop the reading.
-pub(crate) trait Taker {
+pub trait Taker {
     /// Accepts one text, as JSON, with its line number, from 1.
     fn take(&mut self, line: u64, text: &[u8]) -> ControlFlow<()>;
 
@@ -55,7 +58,7 @@ pub(crate) trait Taker {
 /// An error that ended the reading. All earlier texts remain valid.
 #[derive(Debug, thiserror::Error)]
 #[error("{name}: {}{error}", .line.map(|line| format!("line {line}: ")).unwrap_or_default())]
-pub(crate) struct RecordsError {
+pub struct RecordsError {
     name: String,
     /// The line; `None` if the error concerns the whole file.
     line: Option<u64>,
@@ -63,7 +66,11 @@ pub(crate) struct RecordsError {
 }
 
 impl Records {
-    pub(crate) fn open(path: &Path, layout: Layout) -> Result<Self, RecordsError> {
+    /// Opens a file. `layout` must be empty if the file is not a CSV.
+    ///
+    /// # Errors
+    /// If the file cannot be opened.
+    pub fn open(path: &Path, layout: Layout) -> Result<Self, RecordsError> {
         // The name has no folder, because anyone may read why a source failed.
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         match File::open(path) {
@@ -72,12 +79,18 @@ impl Records {
         }
     }
 
-    pub(crate) fn stdin(layout: Layout) -> Self {
+    /// Returns a reader of standard input.
+    #[must_use]
+    pub fn stdin(layout: Layout) -> Self {
         Self { name: "standard input".to_owned(), input: Box::new(io::stdin()), layout }
     }
 
-    /// Passes all texts to `taker` and calls `pause` at the end, also if the file ends too early.
-    pub(crate) fn read(self, taker: &mut impl Taker) -> Result<(), RecordsError> {
+    /// Passes all texts to `taker` and calls `pause` at the end, also if the file ends too early. Blocks until the
+    /// end of the file, or until `taker` stops the reading.
+    ///
+    /// # Errors
+    /// If the file cannot be read or decompressed, or has an unknown format.
+    pub fn read(self, taker: &mut impl Taker) -> Result<(), RecordsError> {
         let Self { name, input, layout } = self;
         let mut line = None;
         let result = open_text(input).and_then(|(first, input)| match first {

@@ -14,16 +14,16 @@ pub(super) const EXTRAS: &str = "extras";
 
 /// Information from the user that the CSV itself does not contain.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(crate) struct Layout {
+pub struct Layout {
     /// The columns, if there is no header.
-    pub(crate) columns: Option<Columns>,
+    pub columns: Option<Columns>,
     /// The symbol of all rows, if there is no symbol column.
-    pub(crate) symbol: Option<Symbol>,
+    pub symbol: Option<Symbol>,
 }
 
 /// The columns of a CSV, as members of a tick. `None` is a column that is ignored.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Columns {
+pub struct Columns {
     names: Vec<Option<String>>,
     /// The unit of `time`.
     unit: Unit,
@@ -31,13 +31,17 @@ pub(crate) struct Columns {
 
 /// Reason why these columns cannot form ticks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum ColumnsError {
+pub enum ColumnsError {
+    /// No column has the name of this required member.
     #[error("column {0} is missing")]
     Missing(&'static str),
+    /// Two columns have this name.
     #[error("column {0} appears twice")]
     Twice(String),
+    /// A name is not valid for a member of a tick. Contains the reason.
     #[error("{0}; `-` stands for a column to ignore")]
     Name(String),
+    /// The layout has a symbol for all rows and a column `symbol`.
     #[error("a symbol for all rows cannot be set if there is a column symbol")]
     TwoSymbols,
 }
@@ -48,8 +52,12 @@ impl Layout {
         self.columns.is_none() && self.symbol.is_none()
     }
 
-    /// Checks whether the rows can form ticks.
-    pub(crate) fn check(&self) -> Result<(), ColumnsError> {
+    /// Checks whether the rows can form ticks. A layout without columns is valid, because the header is not known
+    /// yet.
+    ///
+    /// # Errors
+    /// If the column `price` is missing. If the symbol is missing or given twice.
+    pub fn check(&self) -> Result<(), ColumnsError> {
         self.columns.as_ref().map_or(Ok(()), |columns| columns.check(self.symbol))
     }
 }

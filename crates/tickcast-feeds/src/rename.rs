@@ -4,33 +4,40 @@ use std::collections::HashMap;
 
 use tickcast::{Rejected, Symbol, SymbolError, Tick};
 
-/// The mapping from the symbol names of a source to the local names.
+/// The local names for the symbols of a source: a prefix for all names, and a map with exceptions. The names
+/// of the source need not be known in advance. In contrast, a [`SymbolMap`](crate::SymbolMap) is the closed
+/// list of the symbols that a feed requests, each with its checked local name. The default changes no name.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Rename {
+pub struct Rename {
     /// The prefix for every name that is not in the map.
-    pub(crate) prefix: String,
+    pub prefix: String,
     /// The map from the source's name to the local name.
-    pub(crate) map: HashMap<String, String>,
+    pub map: HashMap<String, String>,
 }
 
 impl Rename {
     /// Replaces the symbol of a tick by its local name.
     ///
     /// # Errors
-    ///
     /// If the local name is not a valid symbol.
-    pub(crate) fn tick(&self, mut tick: Tick) -> Result<Tick, Rejected> {
+    pub fn tick(&self, mut tick: Tick) -> Result<Tick, Rejected> {
         let symbol = Some(tick.symbol);
         tick.symbol = self.symbol(tick.symbol).map_err(|error| Rejected { symbol, error: error.into() })?;
         Ok(tick)
     }
 
-    pub(crate) fn symbol(&self, symbol: Symbol) -> Result<Symbol, SymbolError> {
+    /// Returns the local name of a symbol.
+    ///
+    /// # Errors
+    /// If the local name is not a valid symbol.
+    pub fn symbol(&self, symbol: Symbol) -> Result<Symbol, SymbolError> {
         self.name(symbol.as_str()).map_or(Ok(symbol), |name| Symbol::new(&name))
     }
 
-    /// Returns the local name of `name`, if the local name differs.
-    pub(crate) fn name(&self, name: &str) -> Option<String> {
+    /// Returns the local name of `name`, or `None` if the name does not change. Neither name needs to be a valid
+    /// symbol.
+    #[must_use]
+    pub fn name(&self, name: &str) -> Option<String> {
         let mapped = self.map.get(name).cloned();
         mapped.or_else(|| (!self.prefix.is_empty()).then(|| format!("{}{name}", self.prefix)))
     }

@@ -7,7 +7,6 @@ use tickcast::Symbol;
 
 use super::cells::{QuotesError, split};
 use super::layout::{Columns, ColumnsError, EXTRAS, Layout};
-use crate::words::count;
 
 /// The delimiters, in the order of the attempts. The comma is last, because numbers and texts also contain
 /// commas.
@@ -131,6 +130,11 @@ fn member(name: &str, cell: &str) -> String {
         && serde_json::from_str::<Value>(cell).is_ok_and(|value| value.is_number() || value.is_boolean());
     let quote = |text: &str| Value::from(text).to_string();
     format!("{}:{}", quote(name), if bare { cell.to_owned() } else { quote(cell) })
+}
+
+/// Returns a number with its noun: `1 cell`, `2 cells`.
+fn count(number: usize, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
 /// Returns the delimiter that a line such as `sep=;` names.
