@@ -18,7 +18,6 @@
 //! # }
 //! ```
 
-mod backoff;
 mod event;
 mod prices;
 

@@ -6,10 +6,9 @@ use std::time::Duration;
 use eventsource_stream::Eventsource;
 use futures_util::{Stream, StreamExt};
 use reqwest::StatusCode;
-use tickcast_core::Mode;
+use tickcast_core::{Backoff, Mode};
 use tokio::time::{sleep, timeout};
 
-use crate::backoff::Backoff;
 use crate::event::Event;
 
 /// Maximum time to connect and to receive the head of the response.
@@ -18,12 +17,21 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Number of missed heartbeats after which the connection counts as dead, 5 s later.
 const MISSED_HEARTBEATS: u64 = 2;
 
+/// First delay before a reconnection, if the server has not sent a delay.
+const FIRST_DELAY: Duration = Duration::from_millis(500);
+
+/// Maximum delay before a reconnection, unless the server asks for more. A server that returns after an hour is
+/// found within 30 s.
+const MAX_DELAY: Duration = Duration::from_secs(30);
+
 /// A stream of events that reconnects automatically.
 pub struct PriceStream {
     request: Builder,
     /// Cursor of the last received event.
     cursor: Option<String>,
     backoff: Backoff,
+    /// Delay to wait before the next connection, if any.
+    due: Option<Duration>,
     events: Option<Events>,
 }
 
@@ -99,9 +107,9 @@ impl PriceStream {
     pub async fn next(&mut self) -> Result<Event, Error> {
         loop {
             let Some(events) = &mut self.events else {
-                if let Some(wait) = self.backoff.due() {
+                if let Some(wait) = self.due {
                     sleep(wait).await;
-                    self.backoff.waited();
+                    self.due = None;
                 }
                 match self.request.connect(self.cursor.as_deref()).await? {
                     Ok(events) => self.events = Some(events),
@@ -119,7 +127,7 @@ impl PriceStream {
                 }
             };
             if let Some(retry) = event.retry {
-                self.backoff.set_retry(retry);
+                self.backoff.set_requested(retry);
             }
             if !event.id.is_empty() && self.cursor.as_deref() != Some(&event.id) {
                 self.cursor = Some(event.id.clone());
@@ -140,7 +148,7 @@ impl PriceStream {
 
     fn disconnected(&mut self, why: String) -> Event {
         self.events = None;
-        self.backoff.fail(fastrand::f64());
+        self.due = Some(self.backoff.next(fastrand::f64()));
         Event::Disconnected(why)
     }
 }
@@ -195,7 +203,8 @@ impl Builder {
     /// If the URL is invalid.
     pub fn open(self) -> Result<PriceStream, Error> {
         self.request(None).build().map_err(Error::Request)?;
-        Ok(PriceStream { request: self, cursor: None, backoff: Backoff::default(), events: None })
+        let backoff = Backoff::new(FIRST_DELAY, MAX_DELAY, 0.5..=1.0);
+        Ok(PriceStream { request: self, cursor: None, backoff, due: None, events: None })
     }
 
     fn request(&self, cursor: Option<&str>) -> reqwest::RequestBuilder {

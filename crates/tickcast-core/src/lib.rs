@@ -24,6 +24,7 @@
 //! );
 //! ```
 
+mod backoff;
 mod candle;
 mod cursor;
 mod excerpt;
@@ -45,6 +46,7 @@ mod symbol_id;
 mod tape;
 mod tick;
 
+pub use backoff::Backoff;
 pub use candle::{Candle, Candles, Interval, IntervalError};
 pub use cursor::{Check, Cursor, CursorError, Digest, Epoch, EventId, FilterHash, Position, Seq};
 pub use filter::{

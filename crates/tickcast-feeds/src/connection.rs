@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use futures_util::{FutureExt, SinkExt, StreamExt};
+use tickcast_core::Backoff;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::client::ClientRequestBuilder;
@@ -28,11 +29,25 @@ const MAX_UNSENT_BYTES: usize = 512 << 10;
 const MAX_FRAMES_PER_BATCH: usize = 256;
 const MAX_BATCH_BYTES: usize = 256 << 10;
 
+/// Maximum of the first delay between two connections of a feed, and of all delays. The exchange may request a
+/// longer delay.
+const REDIAL_DELAY: Duration = Duration::from_secs(1);
+const MAX_REDIAL_DELAY: Duration = Duration::from_secs(60);
+
+/// Minimum delay between two connections of a feed. Without a minimum, an attempt that fails at once would
+/// repeat in a hot loop.
+const MIN_REDIAL_DELAY: Duration = Duration::from_millis(100);
+
 /// Minimum delay after a "too many requests" response, unless the exchange sends its own delay.
 const MIN_TOO_MANY_REQUESTS_DELAY: Duration = Duration::from_secs(60);
 
 /// Maximum delay that an exchange can request. An operator should look into a ban of several days.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
+
+/// Returns the delays between the connections of a feed. Each delay is random up to its maximum.
+pub(crate) const fn redial_backoff() -> Backoff {
+    Backoff::new(REDIAL_DELAY, MAX_REDIAL_DELAY, 0.0..=1.0).floor(MIN_REDIAL_DELAY)
+}
 
 /// The id of a connection within its feed.
 pub(crate) type LineId = u64;

@@ -8,13 +8,13 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use tickcast::{FeedEventKind, Publisher, SourceState};
+use tickcast_core::Backoff;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tokio_tungstenite::tungstenite::http::Uri;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::backoff::Backoff;
-use crate::connection::{Connection, End, Event, LineId};
+use crate::connection::{Connection, End, Event, LineId, redial_backoff};
 use crate::network::Network;
 use crate::sequence_tracker::SequenceTracker;
 use crate::{Exchange, SymbolMap};
@@ -85,7 +85,7 @@ impl Feed {
             calls: Vec::new(),
             next_id: 0,
             dial_at: Some(Instant::now()),
-            backoff: Backoff::default(),
+            backoff: redial_backoff(),
             timeout_factor: 1,
             marks,
             standing,
@@ -225,7 +225,7 @@ impl Run {
     fn schedule_dial(&mut self, away: Duration, now: Instant) {
         if self.calls.iter().all(|call| call.leaving) {
             // If the exchange asked the feed to wait, that delay stays valid.
-            let at = now + self.backoff.next(away);
+            let at = now + away + self.backoff.next(fastrand::f64());
             self.dial_at = Some(self.dial_at.map_or(at, |before| before.max(at)));
         }
     }
@@ -235,8 +235,8 @@ impl Run {
         self.calls[i].leaving = true;
         if self.calls.iter().all(|call| call.leaving) && self.dial_at.is_none() {
             // A connection that leaves without any price counts as a failure.
-            let pause =
-                if self.calls[i].has_prices() { Duration::ZERO } else { self.backoff.next(Duration::ZERO) };
+            let failed = !self.calls[i].has_prices();
+            let pause = if failed { self.backoff.next(fastrand::f64()) } else { Duration::ZERO };
             self.dial_at = Some(now + pause);
         }
     }

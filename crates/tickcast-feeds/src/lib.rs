@@ -24,7 +24,6 @@
 //! ```
 
 mod advanced;
-mod backoff;
 mod binance;
 mod coinbase;
 mod connection;

@@ -13,6 +13,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tickcast::{RESERVED, Tick};
+use tickcast_core::Backoff;
 use tickcast_feeds::records::{Layout, Records, RecordsError, Taker};
 use tokio::sync::mpsc;
 
@@ -29,8 +30,10 @@ const MAX_QUEUED_BATCHES: usize = 4;
 /// ticks. All unreadable lines are counted.
 const MAX_PRINTED_REJECTIONS: usize = 100;
 
-/// Maximum number of attempts per request. The next constant is the maximum pause before the next attempt.
+/// Maximum number of attempts per request. The next constants are the mean pause after the first attempt, and
+/// the maximum mean pause.
 const MAX_ATTEMPTS: u32 = 6;
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const MAX_PAUSE: Duration = Duration::from_secs(5);
 
 /// Maximum time for the server to answer one batch.
@@ -211,7 +214,7 @@ impl Uploader {
         if batch.lines.is_empty() {
             return Ok(());
         }
-        let mut pause = Duration::from_millis(100);
+        let mut backoff = Backoff::new(FIRST_PAUSE, MAX_PAUSE, 0.5..=1.5);
         for attempt in 1.. {
             match self.post(batch).await {
                 Ok(answer) => {
@@ -220,8 +223,7 @@ impl Uploader {
                 }
                 Err(Refusal::Passing(error)) if attempt < MAX_ATTEMPTS => {
                     self.bar.suspend(|| eprintln!("tickcast: {error:#}; trying again"));
-                    tokio::time::sleep(pause.mul_f64(fastrand::f64() + 0.5)).await;
-                    pause = (pause * 2).min(MAX_PAUSE);
+                    tokio::time::sleep(backoff.next(fastrand::f64())).await;
                 }
                 Err(Refusal::Passing(error) | Refusal::Final(error)) => {
                     let line = batch.lines.first().copied().unwrap_or_default();
