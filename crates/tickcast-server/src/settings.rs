@@ -124,11 +124,11 @@ impl Settings {
         let limits = layers.pick_limits(&flags, &file, memory::fitting(available))?;
         let post_options = SourceOptions::default();
         let max_ahead = layers
-            .pick("max_ahead", flags.max_ahead, file.max_ahead, HumanDuration(post_options.max_ahead))
+            .pick("max_ahead", flags.max_ahead, file.max_ahead, HumanDuration::new(post_options.max_ahead))
             .0;
         let post_options = post_options.max_ahead(max_ahead);
         let stale_after =
-            layers.pick("stale_after", flags.stale_after, file.stale_after, HumanDuration(STALE_AFTER));
+            layers.pick("stale_after", flags.stale_after, file.stale_after, HumanDuration::new(STALE_AFTER));
         let log_format = layers.pick_word("log_format", flags.log_format, file.log_format, LogFormat::Human);
         let sources = layers.pick_sources(flags.sources, tables)?;
         if listen == admin && listen.port() != 0 {
@@ -215,7 +215,7 @@ impl Layers<'_> {
             self.pick_positive("tape_bytes", flags.tape_bytes, file.tape_bytes, standard.tape_bytes)?;
         let candles =
             self.pick_positive("max_candles", flags.max_candles, file.max_candles, standard.candles)?;
-        let skew = self.pick("max_skew", flags.max_skew, file.max_skew, HumanDuration(standard.max_skew));
+        let skew = self.pick("max_skew", flags.max_skew, file.max_skew, HumanDuration::new(standard.max_skew));
         let limits = standard.symbols(symbols).tape_ticks(ticks).tape_bytes(bytes);
         Ok(limits.candles(candles).max_skew(skew.0))
     }
@@ -252,7 +252,7 @@ impl Layers<'_> {
             None => ("(unlimited, within retention_bytes)".to_owned(), SettingOrigin::Default),
         };
         self.show("retention_time", shown, origin);
-        let retention_time = retention_time.map_or(Age(standard.retention_time), |(age, _)| age);
+        let retention_time = retention_time.map_or(Age::new(standard.retention_time), |(age, _)| age);
         if interval.0.is_zero() {
             return Err(SettingsError(
                 "sync_interval cannot be 0; use sync = always to sync as often as possible".to_owned(),

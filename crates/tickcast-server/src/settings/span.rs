@@ -1,43 +1,80 @@
-//! A duration in the form that people write.
+//! Durations in the form that people write.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::str::FromStr;
 use std::time::Duration;
 
 use serde::Deserialize;
 
-/// A duration: `5ms`, `1s 500ms`, `2min`.
+/// A duration within bounds. The default bounds are those of most settings: `5ms`, `1s 500ms`, `2min`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub(crate) struct HumanDuration(pub(crate) Duration);
+#[serde(try_from = "String", bound = "B: Bounds")]
+pub(crate) struct HumanDuration<B = UpToOneDay>(pub(crate) Duration, PhantomData<B>);
 
-impl HumanDuration {
+/// Maximum age of data: `12h`, `30days`, `2years`.
+pub(crate) type Age = HumanDuration<AnyAge>;
+
+/// The bounds of a duration, and the words for errors.
+pub(crate) trait Bounds {
+    /// Minimum duration.
+    const MIN: Duration;
+    /// Maximum duration, in numbers and in words. `None` means no maximum.
+    const MAX: Option<(Duration, &'static str)>;
+    /// The expected text, with examples.
+    const EXPECTED: &'static str;
+}
+
+/// The bounds 0 to 1 day. A longer duration is probably a typing error. The limit also keeps sums of durations
+/// far from an overflow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct UpToOneDay;
+
+/// The bounds of an age: more than 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct AnyAge;
+
+impl Bounds for UpToOneDay {
+    const MIN: Duration = Duration::ZERO;
+    const MAX: Option<(Duration, &'static str)> = Some((Duration::from_secs(86_400), "a day"));
+    const EXPECTED: &'static str = "a time such as 5ms, 10s or 2min";
+}
+
+impl Bounds for AnyAge {
+    const MIN: Duration = Duration::from_nanos(1);
+    const MAX: Option<(Duration, &'static str)> = None;
+    const EXPECTED: &'static str = "an age such as 12h, 30days or 2years";
+}
+
+impl<B> HumanDuration<B> {
+    /// Returns a duration that the caller knows to be within the bounds.
+    pub(crate) const fn new(duration: Duration) -> Self {
+        Self(duration, PhantomData)
+    }
+
     pub(crate) const fn from_secs(secs: u64) -> Self {
-        Self(Duration::from_secs(secs))
+        Self::new(Duration::from_secs(secs))
     }
 
     pub(crate) const fn from_millis(ms: u64) -> Self {
-        Self(Duration::from_millis(ms))
+        Self::new(Duration::from_millis(ms))
     }
 }
 
-impl FromStr for HumanDuration {
+impl<B: Bounds> FromStr for HumanDuration<B> {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let span = humantime::parse_duration(text)
-            .map_err(|_| format!("{text:?} is not a time such as 5ms, 10s or 2min"))?;
-        // A longer duration is probably a typing error. The limit also keeps sums of durations far from an
-        // overflow.
-        if span > Duration::from_secs(86_400) {
-            Err(format!("{text:?} is longer than a day"))
-        } else {
-            Ok(Self(span))
+        let duration = humantime::parse_duration(text).ok().filter(|duration| *duration >= B::MIN);
+        let duration = duration.ok_or_else(|| format!("{text:?} is not {}", B::EXPECTED))?;
+        match B::MAX {
+            Some((max, shown)) if duration > max => Err(format!("{text:?} is longer than {shown}")),
+            _ => Ok(Self::new(duration)),
         }
     }
 }
 
-impl TryFrom<String> for HumanDuration {
+impl<B: Bounds> TryFrom<String> for HumanDuration<B> {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
@@ -45,36 +82,27 @@ impl TryFrom<String> for HumanDuration {
     }
 }
 
-impl fmt::Display for HumanDuration {
+impl<B> fmt::Display for HumanDuration<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         humantime::format_duration(self.0).fmt(f)
     }
 }
 
-/// Maximum age of data: `12h`, `30days`, `2years`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub(crate) struct Age(pub(crate) Duration);
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl FromStr for Age {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let age = humantime::parse_duration(text).ok().filter(|age| !age.is_zero());
-        age.map(Self).ok_or_else(|| format!("{text:?} is not an age such as 12h, 30days or 2years"))
-    }
-}
-
-impl TryFrom<String> for Age {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl fmt::Display for Age {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        humantime::format_duration(self.0).fmt(f)
+    #[test]
+    fn each_kind_has_its_own_bounds() {
+        let time = |text: &str| text.parse::<HumanDuration>().map(|time| time.0.as_secs());
+        let age = |text: &str| text.parse::<Age>().map(|age| age.0.as_secs());
+        assert_eq!((time("0s"), time("1day")), (Ok(0), Ok(86_400)));
+        assert_eq!(time("1day 1s").unwrap_err(), "\"1day 1s\" is longer than a day");
+        assert_eq!(time("soon").unwrap_err(), "\"soon\" is not a time such as 5ms, 10s or 2min");
+        assert_eq!(age("30days"), Ok(30 * 86_400));
+        for text in ["0s", "old"] {
+            let expected = format!("{text:?} is not an age such as 12h, 30days or 2years");
+            assert_eq!(age(text).unwrap_err(), expected);
+        }
     }
 }
