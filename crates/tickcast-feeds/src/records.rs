@@ -40,6 +40,15 @@ pub struct Records {
     layout: Layout,
 }
 
+impl std::fmt::Debug for Records {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Records")
+            .field("name", &self.name)
+            .field("layout", &self.layout)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A receiver of texts. The receiver may stop the reading.
 pub trait Taker {
     /// Accepts one text, as JSON, with its line number, from 1.

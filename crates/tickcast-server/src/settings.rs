@@ -215,7 +215,8 @@ impl Layers<'_> {
             self.pick_positive("tape_bytes", flags.tape_bytes, file.tape_bytes, standard.tape_bytes)?;
         let candles =
             self.pick_positive("max_candles", flags.max_candles, file.max_candles, standard.candles)?;
-        let skew = self.pick("max_skew", flags.max_skew, file.max_skew, HumanDuration::new(standard.max_skew));
+        let skew =
+            self.pick("max_skew", flags.max_skew, file.max_skew, HumanDuration::new(standard.max_skew));
         let limits = standard.symbols(symbols).tape_ticks(ticks).tape_bytes(bytes);
         Ok(limits.candles(candles).max_skew(skew.0))
     }
