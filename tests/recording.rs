@@ -27,7 +27,7 @@ async fn the_client_resumes_across_restarts_without_a_gap() {
     let address = server.public.clone();
     server.publish(&[("A", "1"), ("A", "2")]).await;
     let mut prices =
-        PriceStream::builder(&address).symbols(["A"]).mode(Mode::All).since("start").open().unwrap();
+        PriceStream::builder(&address).symbols(["A"]).mode(Mode::All).since("start").try_build().unwrap();
     let mut seen = until(&mut prices, |event| matches!(event, Event::Ready(_))).await;
     for round in 0..3 {
         server.publish(&[("A", "3"), ("A", "4")]).await;
@@ -47,10 +47,10 @@ async fn the_client_resumes_across_restarts_without_a_gap() {
 #[tokio::test]
 async fn the_client_does_not_retry_a_refused_request() {
     let server = TestServer::start();
-    let mut prices = PriceStream::builder(&server.public).symbols(["A B"]).open().unwrap();
+    let mut prices = PriceStream::builder(&server.public).symbols(["A B"]).try_build().unwrap();
     let error = prices.next().await.unwrap_err().to_string();
     assert_eq!(error, "400: symbols: entry 1: symbol holds ' '; allowed are A-Z a-z 0-9 . _ - / : ^ = &");
-    assert!(PriceStream::builder("no url").open().is_err());
+    assert!(PriceStream::builder("no url").try_build().is_err());
 }
 
 /// Checks that no file is left, so that the user can correct the mistake and run the same command again.

@@ -6,7 +6,7 @@
 //! # async fn example() -> Result<(), tickcast_client::Error> {
 //! use tickcast_client::{Event, Mode, PriceStream};
 //!
-//! let mut prices = PriceStream::builder("http://127.0.0.1:8080").symbols(["AAPL", "BTC*"]).mode(Mode::All).open()?;
+//! let mut prices = PriceStream::builder("http://127.0.0.1:8080").symbols(["AAPL", "BTC*"]).mode(Mode::All).try_build()?;
 //! loop {
 //!     match prices.next().await? {
 //!         Event::Tick(tick) => println!("{} {}", tick.symbol, tick.price),
@@ -22,5 +22,5 @@ mod event;
 mod prices;
 
 pub use event::{Event, Ready, SourceStatus, SymbolStatus};
-pub use prices::{Builder, Error, PriceStream};
+pub use prices::{Error, PriceStream, PriceStreamBuilder};
 pub use tickcast_core::{Cursor, Mode, Price, PublishedTick, Symbol, Time};

@@ -26,7 +26,7 @@ const MAX_DELAY: Duration = Duration::from_secs(30);
 
 /// A stream of events that reconnects automatically.
 pub struct PriceStream {
-    request: Builder,
+    request: PriceStreamBuilder,
     /// Cursor of the last received event.
     cursor: Option<String>,
     backoff: Backoff,
@@ -48,7 +48,7 @@ type Events = Pin<Box<dyn Stream<Item = Result<eventsource_stream::Event, String
 
 /// Options of a stream.
 #[derive(Debug, Clone)]
-pub struct Builder {
+pub struct PriceStreamBuilder {
     url: String,
     http: reqwest::Client,
     symbols: Vec<String>,
@@ -79,8 +79,8 @@ impl PriceStream {
     /// Returns a builder for a stream of the server at `url`, such as `http://127.0.0.1:8080`. The defaults
     /// are all symbols, and the newest ticks ([`Mode::Latest`]).
     #[must_use]
-    pub fn builder(url: &str) -> Builder {
-        Builder {
+    pub fn builder(url: &str) -> PriceStreamBuilder {
+        PriceStreamBuilder {
             url: url.trim_end_matches('/').to_owned(),
             http: reqwest::Client::new(),
             symbols: Vec::new(),
@@ -92,7 +92,7 @@ impl PriceStream {
     }
 
     /// Returns the cursor of the last received event. A later run can continue [from this
-    /// cursor](Builder::since).
+    /// cursor](PriceStreamBuilder::since).
     #[must_use]
     pub fn cursor(&self) -> Option<&str> {
         self.cursor.as_deref()
@@ -153,7 +153,7 @@ impl PriceStream {
     }
 }
 
-impl Builder {
+impl PriceStreamBuilder {
     /// Selects only these symbols: names, and patterns such as `BTC*`.
     #[must_use]
     pub fn symbols<S: Into<String>>(mut self, symbols: impl IntoIterator<Item = S>) -> Self {
@@ -201,7 +201,7 @@ impl Builder {
     ///
     /// # Errors
     /// If the URL is invalid.
-    pub fn open(self) -> Result<PriceStream, Error> {
+    pub fn try_build(self) -> Result<PriceStream, Error> {
         self.request(None).build().map_err(Error::Request)?;
         let backoff = Backoff::new(FIRST_DELAY, MAX_DELAY, 0.5..=1.0);
         Ok(PriceStream { request: self, cursor: None, backoff, due: None, events: None })

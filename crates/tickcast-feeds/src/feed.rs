@@ -270,7 +270,7 @@ impl Run {
         if call.is_steady() {
             self.is_well();
         }
-        self.feed.publisher.count(FeedEventKind::Errors, u64::from(end.garbled));
+        self.feed.publisher.reporter().count(FeedEventKind::Errors, u64::from(end.garbled));
         // If no connection is left to wait for, the waiting connection takes over.
         let waiting = self.calls.iter().position(|call| !call.held.is_empty());
         if let Some(i) = waiting.filter(|i| !self.must_wait(*i)) {
@@ -307,7 +307,7 @@ impl Run {
     }
 
     fn opened(&mut self, i: usize, now: Instant) {
-        self.feed.publisher.count(FeedEventKind::Connects, 1);
+        self.feed.publisher.reporter().count(FeedEventKind::Connects, 1);
         self.standing.connected();
         let life = self.feed.exchange.limits().max_connection_age;
         let call = &mut self.calls[i];

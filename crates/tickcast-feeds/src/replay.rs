@@ -213,7 +213,7 @@ impl Taker for Reading {
     }
 
     fn reject(&mut self, line: u64, why: &dyn Display) -> ControlFlow<()> {
-        self.publisher.reject();
+        self.publisher.reporter().reject();
         self.bad += 1;
         if self.bad <= MAX_LOGGED_ERRORS {
             tracing::warn!("{}: line {line}: {why}", self.name);

@@ -40,11 +40,11 @@ async fn listen(address: SocketAddr, rename: &Rename, publisher: &Publisher) -> 
     let mut shown = 0;
     loop {
         let (length, _) = socket.recv_from(&mut datagram).await?;
-        publisher.count(FeedEventKind::Frames, 1);
+        publisher.reporter().count(FeedEventKind::Frames, 1);
         let (ticks, rejected) = read(&datagram[..length], rename);
         for error in rejected {
-            publisher.count(FeedEventKind::Errors, 1);
-            publisher.reject();
+            publisher.reporter().count(FeedEventKind::Errors, 1);
+            publisher.reporter().reject();
             shown += 1;
             if shown <= MAX_LOGGED_ERRORS {
                 tracing::warn!(source = publisher.name(), "{error}");

@@ -43,7 +43,8 @@ pub(crate) fn run(args: RecordArgs) -> Result<(), CliError> {
     if let Some(since) = args.since {
         prices = prices.since(since);
     }
-    let prices = prices.open().map_err(|error| CliError::Usage(format!("--url {}: {error}", args.url)))?;
+    let prices =
+        prices.try_build().map_err(|error| CliError::Usage(format!("--url {}: {error}", args.url)))?;
     let mut recording = Recording { tape: BufWriter::new(tape), last: HashMap::new(), ticks: 0, holes: 0 };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

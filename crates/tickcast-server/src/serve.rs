@@ -130,9 +130,9 @@ fn open_hub(settings: &Settings) -> anyhow::Result<Hub> {
         .flush_interval(settings.flush_interval.0)
         .max_lag(settings.max_lag.0)
         .io_backend(settings.io_backend.into());
-    let Some((folder, options)) = &settings.data else { return Ok(builder.build()) };
+    let Some((folder, options)) = &settings.data else { return Ok(builder.try_build()?) };
     let begin = Instant::now();
-    let hub = builder.open(folder, *options)?;
+    let hub = builder.tape(folder, *options).try_build()?;
     let stats = hub.stats();
     tracing::info!(
         cursor = %stats.cursor,

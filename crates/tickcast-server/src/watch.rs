@@ -47,7 +47,8 @@ pub(crate) fn run(args: WatchArgs) -> Result<(), CliError> {
     if let Some(rate) = args.rate.or(on_screen.then_some(RATE)) {
         prices = prices.rate(rate);
     }
-    let prices = prices.open().map_err(|error| CliError::Usage(format!("--url {}: {error}", args.url)))?;
+    let prices =
+        prices.try_build().map_err(|error| CliError::Usage(format!("--url {}: {error}", args.url)))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -117,7 +117,7 @@ impl Simulation {
             while start + next.at <= now && batch.len() < BATCH {
                 match tick(&next, &rename) {
                     Ok(tick) => batch.push(tick),
-                    Err(_) => publisher.reject(),
+                    Err(_) => publisher.reporter().reject(),
                 }
                 next = market.next_tick();
             }

@@ -1,5 +1,6 @@
 //! The hub: the market and all its readers.
 
+mod build;
 mod builder;
 mod change;
 mod ending;
@@ -8,22 +9,21 @@ mod lanes;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
-use tickcast_core::{Cursor, Epoch, Now, Seq, Sequencer, TickError, Time};
-use tickcast_tape::{AppendError, OpenError, Opened, Options};
+use tickcast_core::{Cursor, Epoch, Now, Seq, Sequencer, SourceId, TickError, Time};
+use tickcast_tape::AppendError;
 
-pub use builder::HubBuilder;
+pub use builder::{BuildError, HubBuilder};
 use filters::Filters;
 pub(crate) use filters::{FilterRefusal, Prepared};
 
 use crate::answers::Answers;
 use crate::clock::{Clock, WallClockMonitor};
 use crate::lane::LaneHandle;
-use crate::log::{Log, run_checkpointer};
-use crate::sources::Sources;
+use crate::log::Log;
+use crate::sources::{Source, Sources};
 use crate::stats::{Delays, DiskStats, HubStats, SourceStats};
 
 /// The market and all its readers. A hub is cheap to clone; all clones are the same hub.
@@ -51,6 +51,8 @@ pub(crate) struct Inner {
     epoch: Epoch,
     answers: Answers,
     settings: HubBuilder,
+    /// The source of ticks that are published without a source.
+    local: OnceLock<(Arc<Source>, SourceId)>,
     /// Whether streams end once they have caught up. This includes streams of lanes that have not started
     /// yet.
     finished: AtomicBool,
@@ -59,44 +61,6 @@ pub(crate) struct Inner {
 }
 
 impl Hub {
-    /// Returns a builder for a hub with custom settings.
-    #[must_use]
-    pub fn builder() -> HubBuilder {
-        HubBuilder::default()
-    }
-
-    /// Creates an empty hub in a new epoch.
-    fn new(settings: HubBuilder) -> Self {
-        let epoch = Epoch::new(getrandom::u64().unwrap_or_else(|_| fastrand::u64(..)));
-        Self::of(Arc::new(Log::new(Sequencer::new(epoch, settings.limits))), epoch, settings)
-    }
-
-    /// Creates a hub that continues from the end of its tape on disk.
-    fn on_disk(mut opened: Opened, settings: HubBuilder) -> Self {
-        let epoch = opened.sequencer.cursor().epoch;
-        let rolls = std::mem::replace(&mut opened.segment_sealed, std::sync::mpsc::channel().1);
-        let log = Arc::new(Log::on_disk(opened));
-        run_checkpointer(&log, rolls);
-        Self::of(log, epoch, settings)
-    }
-
-    fn of(log: Arc<Log>, epoch: Epoch, settings: HubBuilder) -> Self {
-        let clock = Clock::start();
-        Self(Arc::new(Inner {
-            log,
-            lanes: OnceLock::new(),
-            sources: Arc::default(),
-            wall: WallClockMonitor::new(clock.now()),
-            filters: Filters::default(),
-            clock,
-            epoch,
-            answers: Answers::new(settings.max_answer_bytes),
-            settings,
-            finished: AtomicBool::new(false),
-            draining: AtomicBool::new(false),
-        }))
-    }
-
     /// Returns the cursor of the newest entry on the tape.
     #[must_use]
     pub fn cursor(&self) -> Cursor {
@@ -210,6 +174,18 @@ impl Hub {
         &self.0.sources
     }
 
+    /// Returns the source `local`, which is registered at the first call.
+    pub(crate) fn local_source(&self) -> (Arc<Source>, SourceId) {
+        self.0.local.get_or_init(|| self.register("local")).clone()
+    }
+
+    /// Returns the source with this name. A new source is registered now.
+    pub(crate) fn register(&self, name: &str) -> (Arc<Source>, SourceId) {
+        let (index, source) = self.source_list().register(name, self.now().wall);
+        // Sources come from a configuration, which never lists 65,536 sources.
+        (source, SourceId(u16::try_from(index).unwrap_or(u16::MAX)))
+    }
+
     pub(crate) fn now(&self) -> Now {
         let now = self.0.clock.now();
         self.0.wall.check(now, self.0.settings.limits.max_skew);
@@ -227,23 +203,6 @@ impl Hub {
 
     fn lanes(&self) -> &[LaneHandle] {
         self.0.lanes.get().map_or(&[], Vec::as_slice)
-    }
-}
-
-impl HubBuilder {
-    /// Opens the hub with its tape in a folder on disk. The hub continues where the tape ended, including
-    /// prices, counts and cursors.
-    ///
-    /// # Errors
-    /// If the folder is in use or damaged, or if the operating system reports an error.
-    pub fn open(self, folder: &Path, options: Options) -> Result<Hub, OpenError> {
-        Ok(Hub::on_disk(tickcast_tape::open(folder, options, self.limits)?, self))
-    }
-
-    /// Creates an empty hub in a new epoch.
-    #[must_use]
-    pub fn build(self) -> Hub {
-        Hub::new(self)
     }
 }
 

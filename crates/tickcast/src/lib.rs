@@ -33,9 +33,9 @@ mod subscription;
 
 pub use events::Events;
 pub use http::{NoParameters, Problem, openapi};
-pub use hub::{Hub, HubBuilder};
+pub use hub::{BuildError, Hub, HubBuilder};
 pub use lane::IoBackend;
-pub use publisher::Publisher;
+pub use publisher::{FeedReporter, Publisher};
 pub use reader::Reader;
 pub use routes::{PriceTick, routes};
 pub use serve::{Serve, serve};

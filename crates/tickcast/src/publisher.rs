@@ -9,7 +9,7 @@ use tickcast_core::{KeyProgress, Outcome, PublishedTick, SourceId, SourceOptions
 use crate::hub::Hub;
 use crate::source_state::SourceState;
 use crate::sources::Source;
-use crate::stats::FeedEventKind;
+use crate::stats::{FeedEventKind, SourceCounters};
 
 /// The publisher of one source. Its ticks are counted under the source's name and checked by the source's
 /// options.
@@ -28,22 +28,21 @@ impl Hub {
     /// If the time of the tick is more than a minute in the future, if the market is full, or if the tick cannot be
     /// stored on disk.
     pub fn publish(&self, tick: &Tick) -> Result<Outcome, TickError> {
-        self.source("local", SourceOptions::default()).publish(tick)
+        let (source, id) = self.local_source();
+        Publisher::new(self.clone(), source, id, SourceOptions::default()).publish(tick)
     }
 
     /// Returns a publisher for the source `name`, with its own counters and options.
     #[must_use]
-    pub fn source(&self, name: &str, rules: SourceOptions) -> Publisher {
-        let (index, source) = self.source_list().register(name, self.now().wall);
-        // Sources come from a configuration, which never lists 65,536 sources.
-        let origin = SourceId(u16::try_from(index).unwrap_or(u16::MAX));
-        Publisher::new(self.clone(), source, origin, rules)
+    pub fn source(&self, name: &str, options: SourceOptions) -> Publisher {
+        let (source, id) = self.register(name);
+        Publisher::new(self.clone(), source, id, options)
     }
 }
 
 impl Publisher {
-    pub(crate) const fn new(hub: Hub, source: Arc<Source>, origin: SourceId, rules: SourceOptions) -> Self {
-        Self { hub, source, source_id: origin, options: rules }
+    const fn new(hub: Hub, source: Arc<Source>, source_id: SourceId, options: SourceOptions) -> Self {
+        Self { hub, source, source_id, options }
     }
 
     /// Publishes one tick.
@@ -104,14 +103,10 @@ impl Publisher {
         PublishedTick::read(Bytes::copy_from_slice(frame.json()))
     }
 
-    /// Counts an item that was sent as a tick but is not a valid tick.
-    pub fn reject(&self) {
-        self.source.counters.reject();
-    }
-
-    /// Counts events of a feed.
-    pub fn count(&self, count: FeedEventKind, times: u64) {
-        self.source.counters.count_feed_event(count, times);
+    /// Returns the reporter for what a source receives beside valid ticks.
+    #[must_use]
+    pub fn reporter(&self) -> FeedReporter<'_> {
+        FeedReporter(&self.source.counters)
     }
 
     /// Removes a symbol from the market and returns whether the symbol was there. The count of its ticks
@@ -168,5 +163,22 @@ impl Publisher {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.source.name
+    }
+}
+
+/// Counts what a source receives beside valid ticks. The counts are in `/v1/status`, in the metrics and in
+/// [`SourceStats`](crate::SourceStats).
+#[derive(Debug, Clone, Copy)]
+pub struct FeedReporter<'a>(&'a SourceCounters);
+
+impl FeedReporter<'_> {
+    /// Counts an item that was sent as a tick but is not a valid tick.
+    pub fn reject(self) {
+        self.0.reject();
+    }
+
+    /// Counts `times` events of this kind.
+    pub fn count(self, kind: FeedEventKind, times: u64) {
+        self.0.count_feed_event(kind, times);
     }
 }

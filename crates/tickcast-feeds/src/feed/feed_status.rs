@@ -154,7 +154,7 @@ impl FeedStatus {
 
     /// Counts an invalid message, and logs the message up to the limit.
     pub(super) fn log_decode_error(&self, garbled: &DecodeError) {
-        self.publisher.count(FeedEventKind::Errors, 1);
+        self.publisher.reporter().count(FeedEventKind::Errors, 1);
         let shown = self.garbled.get() + 1;
         self.garbled.set(shown);
         let source = self.publisher.name();
@@ -168,7 +168,7 @@ impl FeedStatus {
 
     /// Counts a message of an unknown kind, and logs each kind up to the limit.
     pub(super) fn log_unknown_frame(&mut self, kind: String) {
-        self.publisher.count(FeedEventKind::Unknown, 1);
+        self.publisher.reporter().count(FeedEventKind::Unknown, 1);
         if self.unknown.len() < MAX_LOGGED_ERRORS as usize && !self.unknown.contains(&kind) {
             tracing::warn!(source = self.publisher.name(), "ignored a message of an unknown kind: {kind}");
             self.unknown.insert(kind);

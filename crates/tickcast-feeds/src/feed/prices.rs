@@ -14,7 +14,7 @@ const MAX_HELD_PRICES: usize = 1 << 16;
 impl Run {
     /// Handles received frames.
     pub(super) fn handle_frame(&mut self, i: usize, frames: Vec<Frame>, now: Instant) {
-        self.feed.publisher.count(FeedEventKind::Frames, frames.len() as u64);
+        self.feed.publisher.reporter().count(FeedEventKind::Frames, frames.len() as u64);
         let (id, waits) = (self.calls[i].id, self.must_wait(i));
         let mut heard = Vec::new();
         for frame in frames {
@@ -41,7 +41,7 @@ impl Run {
                         ticks.extend(self.accept_price(*print, false));
                     }
                 }
-                FeedEvent::NoQuote => self.feed.publisher.count(FeedEventKind::Unquoted, 1),
+                FeedEvent::NoQuote => self.feed.publisher.reporter().count(FeedEventKind::Unquoted, 1),
                 FeedEvent::Undecodable(garbled) => self.standing.log_decode_error(&garbled),
                 FeedEvent::Lost(missing) => self.count_missing(missing),
                 FeedEvent::Refused { symbol, why } => self.standing.refused(symbol, why),
@@ -111,7 +111,7 @@ impl Run {
         let time = match print.when {
             EventTime::At(ms) if wire::is_sound(ms, wall.as_millis()) => Time::from_millis(ms).ok(),
             EventTime::At(_) | EventTime::Unreadable => {
-                publisher.count(FeedEventKind::BadTimes, 1);
+                publisher.reporter().count(FeedEventKind::BadTimes, 1);
                 None
             }
             EventTime::Unsaid => None,
@@ -123,15 +123,17 @@ impl Run {
                 }
                 return Some(print.tick);
             }
-            Freshness::Straggler if !held => publisher.count(FeedEventKind::Stragglers, 1),
-            Freshness::Straggler | Freshness::Duplicate => publisher.count(FeedEventKind::Duplicates, 1),
+            Freshness::Straggler if !held => publisher.reporter().count(FeedEventKind::Stragglers, 1),
+            Freshness::Straggler | Freshness::Duplicate => {
+                publisher.reporter().count(FeedEventKind::Duplicates, 1);
+            }
         }
         None
     }
 
     fn count_missing(&self, missing: u64) {
-        self.feed.publisher.count(FeedEventKind::Gaps, 1);
-        self.feed.publisher.count(FeedEventKind::Missing, missing);
+        self.feed.publisher.reporter().count(FeedEventKind::Gaps, 1);
+        self.feed.publisher.reporter().count(FeedEventKind::Missing, missing);
     }
 
     /// Records prices of a connection. This connection is now the active one.

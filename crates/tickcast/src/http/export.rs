@@ -189,7 +189,7 @@ mod tests {
     #[tokio::test]
     async fn a_tape_that_ends_too_early_ends_an_export_with_an_error() {
         let folder = tempfile::tempdir().unwrap();
-        let hub = Hub::builder().open(folder.path(), Options::default()).unwrap();
+        let hub = Hub::builder().tape(folder.path(), Options::default()).build();
         publish(&hub, 10);
         // The tape looks like this if the last batch could not be written to disk.
         let broken = Export { until: hub.head().1.next(), ..export(&hub) };

@@ -243,7 +243,7 @@ impl PublishRequest<'_> {
             Err(rejected) => {
                 self.publish();
                 if self.is_stored() {
-                    self.publisher.reject();
+                    self.publisher.reporter().reject();
                     self.claim.report().borrow_mut().reject(at, &rejected);
                 }
             }

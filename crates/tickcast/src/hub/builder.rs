@@ -1,8 +1,11 @@
 //! The settings of a hub.
 
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tickcast_core::Limits;
+use tickcast_tape::{OpenError, Options};
 
 use crate::lane::{IoBackend, StreamLimits};
 
@@ -15,10 +18,22 @@ const ANSWER_BYTES: usize = 256 << 20;
 /// Default maximum size of the data that all streams buffer for their readers, in bytes.
 const KEPT_BYTES: usize = 256 << 20;
 
-/// The settings of a hub. The defaults suit one machine. Durations are limited to the range from 1
-/// millisecond to 1 day.
-#[derive(Debug, Clone, Copy)]
+/// Shortest and longest duration of a setting. With a shorter time, a lane would never rest. A longer time means
+/// never, and sums of times must not overflow.
+const TIMES: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(86_400);
+
+/// The settings of a hub. The defaults suit one machine. Each duration is from 1 millisecond to 1 day.
+///
+/// ```
+/// # fn main() -> Result<(), tickcast::BuildError> {
+/// let hub = tickcast::Hub::builder().max_lag(std::time::Duration::from_millis(200)).try_build()?;
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "a builder does nothing until it builds"]
 pub struct HubBuilder {
+    /// The folder and the options of the tape on disk, if there is one.
+    pub(super) tape: Option<(PathBuf, Options)>,
     pub(super) limits: Limits,
     pub(super) stream_limits: StreamLimits,
     pub(super) max_filter_bytes: usize,
@@ -33,6 +48,7 @@ pub struct HubBuilder {
 impl Default for HubBuilder {
     fn default() -> Self {
         Self {
+            tape: None,
             limits: Limits::default(),
             stream_limits: StreamLimits {
                 max_lag: Duration::from_secs(1),
@@ -54,7 +70,6 @@ impl Default for HubBuilder {
 
 impl HubBuilder {
     /// Sets how much the hub keeps in memory (retention). Default: [`Limits::default`].
-    #[must_use]
     pub const fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
@@ -62,7 +77,6 @@ impl HubBuilder {
 
     /// Sets the maximum memory of the filters of all readers, in bytes. Default: 256 MiB. Above the limit, a
     /// new reader is told to come back later.
-    #[must_use]
     pub const fn max_filter_bytes(mut self, bytes: usize) -> Self {
         self.max_filter_bytes = bytes;
         self
@@ -76,7 +90,6 @@ impl HubBuilder {
     /// written.
     ///
     /// A lower limit also allows fewer long bodies and fewer zstd-compressed bodies at a time.
-    #[must_use]
     pub const fn max_answer_bytes(mut self, bytes: usize) -> Self {
         self.max_answer_bytes = bytes;
         self
@@ -85,7 +98,6 @@ impl HubBuilder {
     /// Sets the maximum size of the data that all streams buffer for their readers, in bytes. Data that
     /// streams share counts once. Default: 256 MiB. Above the limit, the streams that have accepted nothing
     /// for the longest time are cut (backpressure).
-    #[must_use]
     pub const fn max_buffered_bytes(mut self, bytes: usize) -> Self {
         self.max_buffered_bytes = bytes;
         self
@@ -94,25 +106,22 @@ impl HubBuilder {
     /// Sets the maximum lag: the maximum age of the next tick of a reader. A reader above it is a slow
     /// consumer and receives only the newest tick of each symbol (conflation). Default: 1 s. This is longer
     /// than a healthy reader is ever kept from running, and shorter than a price stays interesting.
-    #[must_use]
-    pub const fn max_lag(mut self, patience: Duration) -> Self {
-        self.stream_limits.max_lag = clamped(patience);
+    pub const fn max_lag(mut self, max_lag: Duration) -> Self {
+        self.stream_limits.max_lag = max_lag;
         self
     }
 
     /// Sets the keep-alive interval: a stream without an event for this time is sent a comment. Default: 15
     /// s.
-    #[must_use]
     pub const fn keep_alive(mut self, keep_alive: Duration) -> Self {
-        self.stream_limits.keep_alive = clamped(keep_alive);
+        self.stream_limits.keep_alive = keep_alive;
         self
     }
 
     /// Sets the write timeout: a stream whose reader accepts nothing for this time is cut. Default: 30 s,
     /// which is longer than a phone is in a tunnel.
-    #[must_use]
-    pub const fn write_timeout(mut self, stall: Duration) -> Self {
-        self.stream_limits.write_timeout = clamped(stall);
+    pub const fn write_timeout(mut self, timeout: Duration) -> Self {
+        self.stream_limits.write_timeout = timeout;
         self
     }
 
@@ -121,7 +130,6 @@ impl HubBuilder {
     ///
     /// Use dedicated threads for a program with thousands of streams. A flush writes to all streams before
     /// other tasks can run.
-    #[must_use]
     pub const fn dedicated_threads(mut self, threads: bool) -> Self {
         self.dedicated_threads = threads;
         self
@@ -130,38 +138,66 @@ impl HubBuilder {
     /// Sets the minimum time between two flushes of a lane while ticks keep arriving. Default: 5 ms. A longer
     /// interval saves few more writes, and users do not notice a delay of 5 ms. The first tick after a quiet
     /// period never waits.
-    #[must_use]
-    pub const fn flush_interval(mut self, flush: Duration) -> Self {
-        self.flush_interval = clamped(flush);
+    pub const fn flush_interval(mut self, interval: Duration) -> Self {
+        self.flush_interval = interval;
         self
     }
 
     /// Sets the number of lanes that serve the streams, at least one. Default: one lane per core.
-    #[must_use]
-    pub fn lanes(mut self, lanes: usize) -> Self {
-        self.lanes = lanes.max(1);
+    pub const fn lanes(mut self, lanes: usize) -> Self {
+        self.lanes = lanes;
         self
     }
 
-    /// Sets how sockets are written if streams are [served](crate::Server) directly. Default:
+    /// Sets how sockets are written if streams are [served](crate::serve()) directly. Default:
     /// [`IoBackend::Auto`].
-    #[must_use]
     pub const fn io_backend(mut self, io: IoBackend) -> Self {
         self.io_backend = io;
         self
     }
+
+    /// Stores the tape in a folder on disk. The hub continues where the tape ended, with all prices, counts and
+    /// cursors. Default: the tape is in memory only.
+    pub fn tape(mut self, folder: impl Into<PathBuf>, options: Options) -> Self {
+        self.tape = Some((folder.into(), options));
+        self
+    }
+
+    /// Checks the ranges of the settings.
+    pub(super) fn check(&self) -> Result<(), BuildError> {
+        let StreamLimits { max_lag, keep_alive, write_timeout, .. } = self.stream_limits;
+        let times = [
+            ("max_lag", max_lag),
+            ("keep_alive", keep_alive),
+            ("write_timeout", write_timeout),
+            ("flush_interval", self.flush_interval),
+        ];
+        if let Some((setting, value)) = times.into_iter().find(|(_, time)| !TIMES.contains(time)) {
+            return Err(BuildError::Time { setting, value });
+        }
+        if self.lanes == 0 {
+            return Err(BuildError::NoLanes);
+        }
+        Ok(())
+    }
 }
 
-/// Limits a duration to the range from 1 millisecond to 1 day. With a shorter time, a lane would never rest.
-/// A longer time means never, and sums of times must not overflow.
-const fn clamped(time: Duration) -> Duration {
-    const MIN_TIME: Duration = Duration::from_millis(1);
-    const MAX_TIME: Duration = Duration::from_secs(86_400);
-    if time.as_nanos() < MIN_TIME.as_nanos() {
-        MIN_TIME
-    } else if time.as_nanos() > MAX_TIME.as_nanos() {
-        MAX_TIME
-    } else {
-        time
-    }
+/// The reason why a hub could not be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A duration is out of its range.
+    #[error("{setting} cannot be {value:?}: the range is 1 ms to 1 day")]
+    Time {
+        /// The name of the setting.
+        setting: &'static str,
+        /// The value of the setting.
+        value: Duration,
+    },
+    /// The number of lanes is zero.
+    #[error("lanes cannot be 0")]
+    NoLanes,
+    /// The tape on disk cannot be opened.
+    #[error(transparent)]
+    Tape(#[from] OpenError),
 }

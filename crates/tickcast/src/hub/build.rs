@@ -1,0 +1,98 @@
+//! Builds a hub from its settings.
+
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
+
+use tickcast_core::{Epoch, Sequencer};
+use tickcast_tape::Opened;
+
+use super::{BuildError, Filters, Hub, HubBuilder, Inner};
+use crate::answers::Answers;
+use crate::clock::{Clock, WallClockMonitor};
+use crate::log::{Log, run_checkpointer};
+
+impl Hub {
+    /// Returns a builder for a hub with custom settings.
+    pub fn builder() -> HubBuilder {
+        HubBuilder::default()
+    }
+
+    /// Creates an empty hub in a new epoch.
+    fn new(settings: HubBuilder) -> Self {
+        let epoch = Epoch::new(getrandom::u64().unwrap_or_else(|_| fastrand::u64(..)));
+        Self::of(Arc::new(Log::new(Sequencer::new(epoch, settings.limits))), epoch, settings)
+    }
+
+    /// Creates a hub that continues from the end of its tape on disk.
+    fn on_disk(mut opened: Opened, settings: HubBuilder) -> Self {
+        let epoch = opened.sequencer.cursor().epoch;
+        let rolls = std::mem::replace(&mut opened.segment_sealed, std::sync::mpsc::channel().1);
+        let log = Arc::new(Log::on_disk(opened));
+        run_checkpointer(&log, rolls);
+        Self::of(log, epoch, settings)
+    }
+
+    fn of(log: Arc<Log>, epoch: Epoch, settings: HubBuilder) -> Self {
+        let clock = Clock::start();
+        Self(Arc::new(Inner {
+            log,
+            lanes: OnceLock::new(),
+            sources: Arc::default(),
+            wall: WallClockMonitor::new(clock.now()),
+            filters: Filters::default(),
+            clock,
+            epoch,
+            answers: Answers::new(settings.max_answer_bytes),
+            settings,
+            local: OnceLock::new(),
+            finished: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
+        }))
+    }
+}
+
+impl HubBuilder {
+    /// Builds the hub: empty and in a new epoch, or with the tape of its folder.
+    ///
+    /// # Errors
+    /// If a setting is out of its range, or if the tape cannot be opened.
+    pub fn try_build(self) -> Result<Hub, BuildError> {
+        self.check()?;
+        match self.tape.clone() {
+            Some((folder, options)) => {
+                Ok(Hub::on_disk(tickcast_tape::open(&folder, options, self.limits)?, self))
+            }
+            None => Ok(Hub::new(self)),
+        }
+    }
+
+    /// Builds the hub like [`try_build`](Self::try_build).
+    ///
+    /// # Panics
+    /// If `try_build` returns an error. It cannot if the settings are constants within their ranges and the tape
+    /// is in memory.
+    #[must_use]
+    pub fn build(self) -> Hub {
+        self.try_build().unwrap_or_else(|error| panic!("{error}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn settings_out_of_their_range_are_named() {
+        let day = Duration::from_secs(86_400);
+        let refused = |builder: HubBuilder| builder.try_build().unwrap_err().to_string();
+        let zero = refused(Hub::builder().max_lag(Duration::ZERO));
+        assert_eq!(zero, "max_lag cannot be 0ns: the range is 1 ms to 1 day");
+        let long = refused(Hub::builder().flush_interval(day + Duration::from_secs(1)));
+        assert_eq!(long, "flush_interval cannot be 86401s: the range is 1 ms to 1 day");
+        assert_eq!(refused(Hub::builder().lanes(0)), "lanes cannot be 0");
+        let least = Hub::builder().keep_alive(Duration::from_millis(1)).write_timeout(day).lanes(1);
+        assert!(least.try_build().is_ok());
+    }
+}
