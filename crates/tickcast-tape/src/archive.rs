@@ -14,14 +14,14 @@ use crate::error::AppendError;
 use crate::segment::{Part, Segment};
 use crate::segment_set::SegmentSet;
 
-/// Number of bytes per read, larger than a usual block. A call of [`DiskTape::read`] makes at most [`CHUNKS`]
-/// reads.
+/// Number of bytes per read, larger than a usual block. A call of [`DiskTape::read`] makes at most
+/// [`MAX_CHUNKS`] reads.
 const READ_CHUNK_BYTES: usize = 256 << 10;
-const CHUNKS: usize = 4;
+const MAX_CHUNKS: usize = 4;
 
 /// Maximum number of strides (about 64 KiB each) that one call of [`DiskTape::skip`] scans for the times of
 /// their ticks. [`DiskTape::read`] reads about as many bytes per call.
-const LOOKS: usize = 16;
+const MAX_SCANNED_STRIDES: usize = 16;
 
 /// Read access to the tape on disk. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -97,7 +97,7 @@ impl DiskTape {
         self.0.trim();
     }
 
-    pub(crate) const fn shelf(&self) -> &Arc<SegmentSet> {
+    pub(crate) const fn segment_set(&self) -> &Arc<SegmentSet> {
         &self.0
     }
 
@@ -105,17 +105,17 @@ impl DiskTape {
     ///
     /// # Errors
     /// If the tape does not hold everything after the position, or cannot be read.
-    pub fn check_at(&self, place: Seq) -> Result<Check, ReadError> {
-        let Some(segment) = self.0.containing(place.next()).filter(|segment| segment.first <= place.next())
+    pub fn check_at(&self, target: Seq) -> Result<Check, ReadError> {
+        let Some(segment) = self.0.containing(target.next()).filter(|segment| segment.first <= target.next())
         else {
             return Err(ReadError::Expired);
         };
-        let start = segment.find(place.next());
+        let start = segment.find(target.next());
         let (mut digest, mut buffer, mut at) = (start.before, Vec::new(), start.offset);
         loop {
             let seen = blocks(&segment, at, &mut buffer, |block| {
                 for (seq, Recorded { symbol, json, .. }) in block.records() {
-                    if seq > place {
+                    if seq > target {
                         return ControlFlow::Break(());
                     }
                     digest = digest.with(&symbol, json);
@@ -146,7 +146,7 @@ impl DiskTape {
         }
         let start = segment.find(from.next());
         let (mut at, mut digest) = (start.offset, start.before);
-        for _ in 0..CHUNKS {
+        for _ in 0..MAX_CHUNKS {
             let seen = blocks(&segment, at, &mut buffer, |block| {
                 for (seq, recorded) in block.records() {
                     digest = digest.with(&recorded.symbol, recorded.json);
@@ -183,8 +183,8 @@ impl DiskTape {
     ///
     /// # Errors
     /// If the tape no longer holds the entries, or cannot be read.
-    pub fn skip(&self, from: Seq, (least, most): (Time, Time)) -> Result<Skipped, ReadError> {
-        let (mut at, mut looks) = (from, 0);
+    pub fn skip(&self, from: Seq, (earliest, latest): (Time, Time)) -> Result<Skipped, ReadError> {
+        let (mut at, mut scanned) = (from, 0);
         while let Some(segment) = self.0.containing(at.next()).filter(|segment| at < segment.last()) {
             if segment.first > at.next() {
                 return Err(ReadError::Expired);
@@ -192,15 +192,15 @@ impl DiskTape {
             let part = segment.part(at.next());
             let times = match part.times {
                 Some(times) => times,
-                None if looks == LOOKS => return Ok(Skipped::SoFar(at)),
+                None if scanned == MAX_SCANNED_STRIDES => return Ok(Skipped::SoFar(at)),
                 None => {
-                    looks += 1;
+                    scanned += 1;
                     let times = times(&segment, &part)?;
                     segment.note_times(&part, times);
                     times
                 }
             };
-            if times.is_some_and(|(first, last)| first <= most && last >= least) {
+            if times.is_some_and(|(first, last)| first <= latest && last >= earliest) {
                 break;
             }
             at = part.last;

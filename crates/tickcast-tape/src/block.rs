@@ -1,14 +1,15 @@
 //! Blocks: several entries of the tape, written together under one checksum.
 //!
 //! ```text
-//! magic u32 │ length u32 │ checksum u32 │ entries u32 │ first u64 │ durable u64 │ now i64 │ digest u32 │ notes u32 │ records …
-//! record: flags u8 │ length u16 │ a tick's JSON, or the symbol that was taken off │ [length u8 │ close]
-//!         flags u8 │ length u16 │ a note: length u8 │ key │ next u64 │ done u8 │ report
+//! magic u32 │ length u32 │ checksum u32 │ entries u32 │ first u64 │ durable u64 │ now i64 │ digest u32 │ keys u32 │ records …
+//! record: flags u8 │ length u16 │ a tick's JSON, or the symbol that was removed │ [length u8 │ close]
+//!         flags u8 │ length u16 │ a key record: length u8 │ key │ next u64 │ done u8 │ report
 //! ```
 //!
 //! `now` is the wall-clock time at which the entries were accepted. `digest` is the digest of the tape before
-//! them. A note is the progress of a request with an idempotency key. Blocks of the first version (`TKB1`)
-//! have no `now`, no `digest` and no notes: their header ends with `durable`.
+//! them. A key record is the progress of a request with an idempotency key; `keys` is the number of key
+//! records. Blocks of the first version (`TKB1`) have no `now`, no `digest` and no key records: their header
+//! ends with `durable`.
 //!
 //! Numbers are little-endian. `length` is the length of the records. The checksum (CRC-32C) covers `length`
 //! and everything after the checksum. `durable` is a sequence number up to which the disk had confirmed
@@ -32,7 +33,7 @@ const CHECKED: usize = 12;
 
 const GONE: u8 = 1;
 const CLOSE: u8 = 2;
-const NOTE: u8 = 4;
+const KEY: u8 = 4;
 
 /// Maximum number of bytes of the records of a block. The writer never writes more, so a larger length is
 /// damage.
@@ -42,7 +43,7 @@ pub(crate) const MAX_BLOCK_BYTES: usize = 4 << 20;
 /// close.
 pub(crate) const MAX_RECORD_BYTES: usize = 2048;
 
-/// Maximum number of bytes of a note. A longer report is not recorded.
+/// Maximum number of bytes of a key record. A longer report is not recorded.
 pub(crate) const MAX_KEY_RECORD_BYTES: usize = 60_000;
 
 /// Common data of all entries of a block.
@@ -59,18 +60,18 @@ pub(crate) struct Stamp {
 pub(crate) struct BlockBuilder {
     bytes: Vec<u8>,
     count: u32,
-    notes: u32,
+    keys: u32,
 }
 
 impl BlockBuilder {
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
         self.bytes.resize(HEAD, 0);
-        (self.count, self.notes) = (0, 0);
+        (self.count, self.keys) = (0, 0);
     }
 
     pub(crate) const fn is_empty(&self) -> bool {
-        self.count == 0 && self.notes == 0
+        self.count == 0 && self.keys == 0
     }
 
     pub(crate) const fn len(&self) -> usize {
@@ -81,11 +82,11 @@ impl BlockBuilder {
         let Recorded { symbol, prev_close, json } = recorded;
         let flags = if json.is_none() { GONE } else { 0 } | if prev_close.is_some() { CLOSE } else { 0 };
         // The JSON of a tick begins with its symbol.
-        let what = json.unwrap_or_else(|| symbol.as_bytes());
-        let [l0, l1] = (what.len() as u16).to_le_bytes();
+        let payload = json.unwrap_or_else(|| symbol.as_bytes());
+        let [l0, l1] = (payload.len() as u16).to_le_bytes();
         let out = &mut self.bytes;
         out.extend_from_slice(&[flags, l0, l1]);
-        out.extend_from_slice(what);
+        out.extend_from_slice(payload);
         if let Some(close) = prev_close {
             bytes::write_price(*close, out);
         }
@@ -93,20 +94,20 @@ impl BlockBuilder {
     }
 
     /// Adds the progress of a request, unless the progress is too long.
-    pub(crate) fn push_key(&mut self, note: &KeyProgress<'_>) {
-        let KeyProgress { key, next, done, report } = note;
+    pub(crate) fn push_key(&mut self, progress: &KeyProgress<'_>) {
+        let KeyProgress { key, next, done, report } = progress;
         let length = 1 + key.len() + 9 + report.len();
         if key.len() > usize::from(u8::MAX) || length > MAX_KEY_RECORD_BYTES {
             return;
         }
         let [l0, l1] = (length as u16).to_le_bytes();
         let out = &mut self.bytes;
-        out.extend_from_slice(&[NOTE, l0, l1, key.len() as u8]);
+        out.extend_from_slice(&[KEY, l0, l1, key.len() as u8]);
         out.extend_from_slice(key.as_bytes());
         out.extend_from_slice(&next.to_le_bytes());
         out.push(u8::from(*done));
         out.extend_from_slice(report);
-        self.notes += 1;
+        self.keys += 1;
     }
 
     /// Finishes the block, whose first entry is `first`.
@@ -119,7 +120,7 @@ impl BlockBuilder {
         self.bytes[24..32].copy_from_slice(&durable.get().to_le_bytes());
         self.bytes[32..40].copy_from_slice(&stamp.now.as_millis().to_le_bytes());
         self.bytes[40..44].copy_from_slice(&stamp.before.to_bits().to_le_bytes());
-        self.bytes[44..48].copy_from_slice(&self.notes.to_le_bytes());
+        self.bytes[44..48].copy_from_slice(&self.keys.to_le_bytes());
         let checksum = checksum(&self.bytes[4..8], &self.bytes[CHECKED..]);
         self.bytes[8..12].copy_from_slice(&checksum.to_le_bytes());
         &self.bytes
@@ -138,7 +139,7 @@ pub(crate) struct Block<'a> {
     pub(crate) count: u32,
     /// Time and digest. `None` for a block of the first version.
     pub(crate) stamp: Option<Stamp>,
-    notes: u32,
+    keys: u32,
     records: &'a [u8],
 }
 
@@ -176,7 +177,7 @@ impl<'a> Block<'a> {
         if checksum(&all[4..8], &all[CHECKED..]) != u32_at(head, 8) {
             return Err(NoBlock::Damaged("the checksum of the block is wrong"));
         }
-        let (stamp, notes) = if head_length == HEAD {
+        let (stamp, keys) = if head_length == HEAD {
             let now = i64::from_le_bytes(u64_at(head, 32).to_le_bytes());
             let now =
                 Time::from_millis(now).map_err(|_| NoBlock::Damaged("the time of the block is invalid"))?;
@@ -185,11 +186,11 @@ impl<'a> Block<'a> {
             (None, 0)
         };
         let count = u32_at(head, 12);
-        if (count == 0 && notes == 0) || u64_at(head, 16) == 0 {
+        if (count == 0 && keys == 0) || u64_at(head, 16) == 0 {
             return Err(NoBlock::Damaged("the block is empty"));
         }
         let (first, durable) = (Seq::new(u64_at(head, 16)), Seq::new(u64_at(head, 24)));
-        Ok((Self { first, durable, count, stamp, notes, records: &all[head_length..] }, whole))
+        Ok((Self { first, durable, count, stamp, keys, records: &all[head_length..] }, whole))
     }
 
     /// Returns the sequence number of the last entry. If the block has no entries, returns the sequence
@@ -199,18 +200,18 @@ impl<'a> Block<'a> {
     }
 
     /// Returns the recorded progress of requests.
-    pub(crate) fn notes(&self) -> impl Iterator<Item = KeyProgress<'a>> + use<'a> {
-        all(self.records, self.count + self.notes).filter_map(|record| match record {
-            Record::Note(note) => Some(note),
+    pub(crate) fn keys(&self) -> impl Iterator<Item = KeyProgress<'a>> + use<'a> {
+        all(self.records, self.count + self.keys).filter_map(|record| match record {
+            Record::Key(progress) => Some(progress),
             Record::Entry(_) => None,
         })
     }
 
     /// Returns the entries in order. Stops early if an entry is invalid although the checksum is right.
     pub(crate) fn records(&self) -> impl Iterator<Item = (Seq, Recorded<'a>)> + use<'a> {
-        let entries = all(self.records, self.count + self.notes).filter_map(|record| match record {
+        let entries = all(self.records, self.count + self.keys).filter_map(|record| match record {
             Record::Entry(recorded) => Some(recorded),
-            Record::Note(_) => None,
+            Record::Key(_) => None,
         });
         (self.first.get()..).map(Seq::new).zip(entries)
     }
@@ -219,7 +220,7 @@ impl<'a> Block<'a> {
 /// One record of a block.
 enum Record<'a> {
     Entry(Recorded<'a>),
-    Note(KeyProgress<'a>),
+    Key(KeyProgress<'a>),
 }
 
 fn all(mut rest: &[u8], count: u32) -> impl Iterator<Item = Record<'_>> {
@@ -229,19 +230,19 @@ fn all(mut rest: &[u8], count: u32) -> impl Iterator<Item = Record<'_>> {
 fn record<'a>(rest: &mut &'a [u8]) -> Option<Record<'a>> {
     let head = take(rest, 3)?;
     let flags = head[0];
-    let mut what = take(rest, u16::from_le_bytes([head[1], head[2]]).into())?;
-    if flags & NOTE != 0 {
-        let key = std::str::from_utf8(read_short(&mut what)?).ok()?;
-        let next = u64_at(take(&mut what, 8)?, 0);
-        let done = take(&mut what, 1)?[0] != 0;
-        return Some(Record::Note(KeyProgress { key, next, done, report: what }));
+    let mut payload = take(rest, u16::from_le_bytes([head[1], head[2]]).into())?;
+    if flags & KEY != 0 {
+        let key = std::str::from_utf8(read_short(&mut payload)?).ok()?;
+        let next = u64_at(take(&mut payload, 8)?, 0);
+        let done = take(&mut payload, 1)?[0] != 0;
+        return Some(Record::Key(KeyProgress { key, next, done, report: payload }));
     }
     let (symbol, json) = if flags & GONE == 0 {
-        let name = what.strip_prefix(b"{\"symbol\":\"")?;
+        let name = payload.strip_prefix(b"{\"symbol\":\"")?;
         let name = &name[..name.iter().take(MAX_SYMBOL_LEN + 1).position(|b| *b == b'"')?];
-        (name, Some(what))
+        (name, Some(payload))
     } else {
-        (what, None)
+        (payload, None)
     };
     let symbol = Symbol::new(std::str::from_utf8(symbol).ok()?).ok()?;
     let prev_close = if flags & CLOSE == 0 { None } else { Some(bytes::read_price(rest)?) };
@@ -256,7 +257,7 @@ mod tests {
 
     const JSON: &[u8] = br#"{"symbol":"BTC/USD","price":1}"#;
 
-    const NOTE: KeyProgress<'_> = KeyProgress { key: "k-1", next: 12, done: true, report: b"{}" };
+    const PROGRESS: KeyProgress<'_> = KeyProgress { key: "k-1", next: 12, done: true, report: b"{}" };
 
     fn recorded(json: Option<&[u8]>) -> Recorded<'_> {
         let symbol = Symbol::new("BTC/USD").unwrap();
@@ -264,13 +265,13 @@ mod tests {
     }
 
     fn block() -> Vec<u8> {
-        let mut draft = BlockBuilder::default();
-        draft.clear();
-        draft.push(&recorded(Some(JSON)));
-        draft.push_key(&NOTE);
-        draft.push(&recorded(None));
+        let mut builder = BlockBuilder::default();
+        builder.clear();
+        builder.push(&recorded(Some(JSON)));
+        builder.push_key(&PROGRESS);
+        builder.push(&recorded(None));
         let stamp = Stamp { now: Time::from_millis(7).unwrap(), before: Digest::from_bits(9) };
-        draft.finish(Seq::new(41), Seq::new(5), stamp).to_vec()
+        builder.finish(Seq::new(41), Seq::new(5), stamp).to_vec()
     }
 
     #[test]
@@ -285,7 +286,7 @@ mod tests {
         assert_eq!((records.len(), records[0].1.json, records[1].1.json), (2, Some(JSON), None));
         assert_eq!(records[1].1.prev_close.unwrap().to_string(), "0.10");
         assert_eq!(records[1].1.symbol.as_str(), "BTC/USD");
-        assert_eq!(block.notes().collect::<Vec<_>>(), [NOTE]);
+        assert_eq!(block.keys().collect::<Vec<_>>(), [PROGRESS]);
         let stamp = block.stamp.unwrap();
         assert_eq!((stamp.now.as_millis(), stamp.before.to_bits()), (7, 9));
         assert_eq!(Block::read(&[0; 64]).unwrap_err(), NoBlock::End);
@@ -309,8 +310,8 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_handled_without_a_panic(mut bytes: Vec<u8>, honest: bool) {
-            if honest && bytes.len() >= HEAD {
+        fn any_bytes_are_handled_without_a_panic(mut bytes: Vec<u8>, valid_header: bool) {
+            if valid_header && bytes.len() >= HEAD {
                 bytes[..4].copy_from_slice(&MAGIC);
                 let length = (bytes.len() - HEAD) as u32;
                 bytes[4..8].copy_from_slice(&length.to_le_bytes());

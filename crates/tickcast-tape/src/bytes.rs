@@ -4,8 +4,8 @@ use tickcast_core::Price;
 
 /// Splits off the next `length` bytes.
 pub(crate) fn take<'a>(rest: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
-    let (taken, behind) = rest.split_at_checked(length)?;
-    *rest = behind;
+    let (taken, remaining) = rest.split_at_checked(length)?;
+    *rest = remaining;
     Some(taken)
 }
 

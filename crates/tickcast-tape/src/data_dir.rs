@@ -179,12 +179,12 @@ impl DataDir {
         }
         let epoch =
             u64::from_str_radix(&state.epoch, 16).map_err(|_| damaged("the epoch is not a hex number"))?;
-        let ending = match state.closed_at {
+        let last_run = match state.closed_at {
             Some(seq) => LastRun::Closed(Seq::new(seq)),
             None if !state.boot.is_empty() && state.boot == boot() => LastRun::Killed,
             None => LastRun::Crashed,
         };
-        Ok((Some(Epoch::new(epoch)), ending))
+        Ok((Some(Epoch::new(epoch)), last_run))
     }
 
     /// Records that the tape is being written.
@@ -225,17 +225,17 @@ impl DataDir {
         write: impl FnOnce(&mut File) -> io::Result<()>,
     ) -> io::Result<()> {
         self.is_ours()?;
-        let fresh = self.path.join(format!("{name}.new"));
-        let made = File::create(&fresh).and_then(|mut file| {
+        let temporary = self.path.join(format!("{name}.new"));
+        let result = File::create(&temporary).and_then(|mut file| {
             write(&mut file)?;
             file.sync_all()?;
-            fs::rename(&fresh, self.path.join(name))
+            fs::rename(&temporary, self.path.join(name))
         });
-        if made.is_err() {
+        if result.is_err() {
             // The incomplete file may occupy the space that is missing.
-            let _ = fs::remove_file(&fresh);
+            let _ = fs::remove_file(&temporary);
         }
-        made?;
+        result?;
         self.confirm()
     }
 

@@ -58,11 +58,10 @@ pub struct Options {
 impl Default for Options {
     /// Returns the defaults: confirmation every 100 ms; 1 GiB, about eight million ticks; ten years.
     fn default() -> Self {
-        let keep = Duration::from_secs(3650 * 86_400);
         Self {
             sync: Sync::Interval(Duration::from_millis(100)),
             retention_bytes: 1 << 30,
-            retention_time: keep,
+            retention_time: Duration::from_secs(3650 * 86_400),
         }
     }
 }
@@ -92,11 +91,11 @@ impl Options {
     /// Returns the size of a segment: 1/16 of the retention size, from 2 to 64 MiB.
     const fn segment_bytes(&self) -> u64 {
         let part = self.retention_bytes / 16;
-        let (least, most) = (2 << 20, 64 << 20);
-        if part < least {
-            least
-        } else if part > most {
-            most
+        let (min, max) = (2 << 20, 64 << 20);
+        if part < min {
+            min
+        } else if part > max {
+            max
         } else {
             part
         }

@@ -40,10 +40,10 @@ pub struct Opened {
 /// incomplete last block after a crash is no error: the block is dropped and logged.
 pub fn open(folder: &Path, options: Options, limits: Limits) -> Result<Opened, OpenError> {
     let folder = DataDir::take(folder)?;
-    let (last, ending) = folder.last_run()?;
+    let (last_epoch, last_run) = folder.last_run()?;
     // A system crash may have lost ticks that readers have received. Their sequence numbers will be used
     // again, so a new epoch must begin.
-    let epoch = match (last, ending) {
+    let epoch = match (last_epoch, last_run) {
         (Some(epoch), LastRun::Closed(_) | LastRun::Killed) => epoch,
         (Some(_), _) => {
             tracing::warn!("the system stopped before the tape was closed; a new epoch begins");
@@ -51,18 +51,18 @@ pub fn open(folder: &Path, options: Options, limits: Limits) -> Result<Opened, O
         }
         (None, _) => fresh_epoch(),
     };
-    let scan = scan(&folder, (epoch, limits), ending, true)?;
+    let scan = scan(&folder, (epoch, limits), last_run, true)?;
     let mut segments = scan.segments;
-    let restoring = scan.restoring;
-    let head = restoring.head();
+    let restore = scan.restore;
+    let head = restore.head();
     let io = OpenError::io(&folder.path);
     let opened = match segments.back().cloned() {
         // An older version must not mistake the new format for damage, so a new segment begins.
         Some(last) if scan.older && last.last() >= last.first => {
-            begin_segment(&folder, &mut segments, &restoring, options)
+            begin_segment(&folder, &mut segments, &restore, options)
         }
         Some(last) => last.reserve(options.segment_bytes()).map(|()| last),
-        None => begin_segment(&folder, &mut segments, &restoring, options),
+        None => begin_segment(&folder, &mut segments, &restore, options),
     };
     let segment = match opened {
         Ok(segment) => segment,
@@ -86,22 +86,28 @@ pub fn open(folder: &Path, options: Options, limits: Limits) -> Result<Opened, O
         }
     }
     let durable = if options.sync == Sync::Never { scan.base } else { head };
-    let shelf = Arc::new(SegmentSet::new((folder, scan.base), epoch, options, (segments, durable)));
-    let (told, rolls) = channel();
-    let path = shelf.folder.path.clone();
-    let digest = restoring.digest();
-    let writer = Writer::new(Arc::clone(&shelf), segment, digest, told).map_err(OpenError::io(&path))?;
-    Ok(Opened { sequencer: restoring.done(), writer, tape: DiskTape(shelf), segment_sealed: rolls })
+    let segments = Arc::new(SegmentSet::new((folder, scan.base), epoch, options, (segments, durable)));
+    let (sealed_sender, sealed_receiver) = channel();
+    let path = segments.folder.path.clone();
+    let digest = restore.digest();
+    let writer =
+        Writer::new(Arc::clone(&segments), segment, digest, sealed_sender).map_err(OpenError::io(&path))?;
+    Ok(Opened {
+        sequencer: restore.done(),
+        writer,
+        tape: DiskTape(segments),
+        segment_sealed: sealed_receiver,
+    })
 }
 
 /// Creates another segment at the end of the tape.
 fn begin_segment(
     folder: &DataDir,
     segments: &mut VecDeque<Arc<Segment>>,
-    restoring: &Restore,
+    restore: &Restore,
     options: Options,
 ) -> io::Result<Arc<Segment>> {
-    let start = (restoring.head().next(), restoring.digest());
+    let start = (restore.head().next(), restore.digest());
     let fresh = Arc::new(Segment::create(&folder.path, start, options.segment_bytes())?);
     folder.confirm()?;
     segments.push_back(Arc::clone(&fresh));
@@ -115,7 +121,7 @@ fn fresh_epoch() -> Epoch {
 /// Result of a scan.
 pub(crate) struct Scan {
     pub(crate) segments: VecDeque<Arc<Segment>>,
-    pub(crate) restoring: Restore,
+    pub(crate) restore: Restore,
     /// Sequence number of the snapshot that the scan started with.
     pub(crate) base: Seq,
     /// Whether an older version wrote the newest segment.
@@ -126,15 +132,15 @@ pub(crate) struct Scan {
 pub(crate) fn scan(
     folder: &DataDir,
     (epoch, limits): (Epoch, Limits),
-    ending: LastRun,
+    last_run: LastRun,
     change: bool,
 ) -> Result<Scan, OpenError> {
     let files = folder.numbered("ticks")?;
     let oldest = files.first().map_or(Seq::ZERO, |(first, _)| Seq::new(first.get() - 1));
-    let (mut restoring, known) = begin(folder, epoch, limits, oldest)?;
-    let base = restoring.head();
+    let (mut restore, snapshot_digest) = begin(folder, epoch, limits, oldest)?;
+    let base = restore.head();
     let (mut head, mut older) = (oldest, false);
-    let mut walk = Walk { restoring: &mut restoring, base, known, digest: None };
+    let mut walk = Walk { restore: &mut restore, base, snapshot_digest, digest: None };
     let mut segments: VecDeque<Arc<Segment>> = VecDeque::new();
     let count = files.len();
     for (at, (first, path)) in files.iter().enumerate() {
@@ -142,7 +148,7 @@ pub(crate) fn scan(
         let damaged = |offset, why| OpenError::Damaged { file: path.clone(), offset, why };
         if first != head.next() {
             // The data before this file was not on the disk yet when the system crashed.
-            if ending == LastRun::Crashed && lost_with(&files[at..], head)? {
+            if last_run == LastRun::Crashed && lost_with(&files[at..], head)? {
                 drop_later(&files[at..], change)?;
                 break;
             }
@@ -164,7 +170,7 @@ pub(crate) fn scan(
             Ok(std::cmp::Ordering::Greater) => return Err(OpenError::Newer(path)),
             Ok(version) => older = version.is_lt(),
             // The first page of the file was not on the disk yet when the system crashed.
-            Err(_) if ending == LastRun::Crashed && lost_with(&files[at..], head)? => {
+            Err(_) if last_run == LastRun::Crashed && lost_with(&files[at..], head)? => {
                 drop_later(&files[at..], change)?;
                 break;
             }
@@ -172,13 +178,13 @@ pub(crate) fn scan(
         }
         let before = walk.digest.or_else(|| first_stamp(&bytes)).unwrap_or_default();
         let segment = Segment::of(path.clone(), file, (first, before));
-        let fault = walk.through(&bytes, &segment);
+        let fault = walk.read_segment(&bytes, &segment);
         head = segment.last();
         let written = segment.written();
         if let Some(why) = fault {
             let later = &files[at + 1..];
-            let alone = later.is_empty() || (ending == LastRun::Crashed && lost_with(later, head)?);
-            if !alone || !is_torn(&bytes[written as usize..], head, ending) {
+            let alone = later.is_empty() || (last_run == LastRun::Crashed && lost_with(later, head)?);
+            if !alone || !is_torn(&bytes[written as usize..], head, last_run) {
                 return Err(damaged(written, why));
             }
             if change {
@@ -190,22 +196,22 @@ pub(crate) fn scan(
         }
         segments.push_back(Arc::new(segment));
     }
-    if let LastRun::Closed(seq) = ending
+    if let LastRun::Closed(seq) = last_run
         && seq != head
         && let Some(last) = segments.back()
     {
         let why = "the tape does not end at the position that was recorded when the tape was closed";
         return Err(OpenError::Damaged { file: last.path.clone(), offset: last.written(), why });
     }
-    if restoring.head() != head {
-        let file = folder.path.join(format!("{:020}.market", restoring.head().get()));
+    if restore.head() != head {
+        let file = folder.path.join(format!("{:020}.market", restore.head().get()));
         return Err(OpenError::Damaged {
             file,
             offset: 0,
             why: "the tape ends before the snapshot of the market",
         });
     }
-    Ok(Scan { segments, restoring, base, older })
+    Ok(Scan { segments, restore, base, older })
 }
 
 /// Returns the digest of the tape before a segment, if the first block contains this digest.
@@ -221,21 +227,21 @@ fn begin(
     limits: Limits,
     oldest: Seq,
 ) -> Result<(Restore, Option<Digest>), OpenError> {
-    let mut worst: Option<(PathBuf, &'static str)> = None;
+    let mut damaged_snapshot: Option<(PathBuf, &'static str)> = None;
     for (base, path) in folder.numbered("market")?.into_iter().rev().filter(|(base, _)| *base >= oldest) {
-        let mut restoring = Restore::new(epoch, limits, (base, Digest::START));
-        let put_back = |kept: SnapshotRecord<'_>| match kept {
-            SnapshotRecord::Symbol(standing) => restoring.symbol(*standing),
-            SnapshotRecord::Key(note, at) => restoring.record_key(note, at),
+        let mut restore = Restore::new(epoch, limits, (base, Digest::START));
+        let restore_record = |record: SnapshotRecord<'_>| match record {
+            SnapshotRecord::Symbol(snapshot) => restore.symbol(*snapshot),
+            SnapshotRecord::Key(progress, at) => restore.record_key(progress, at),
         };
-        match snapshot::read(&path, base, put_back) {
+        match snapshot::read(&path, base, restore_record) {
             Ok(digest) => {
-                restoring.set_digest(digest.unwrap_or_default());
-                return Ok((restoring, digest));
+                restore.set_digest(digest.unwrap_or_default());
+                return Ok((restore, digest));
             }
             Err(why) => {
                 tracing::warn!(file = %path.display(), "a snapshot of the market is skipped: {why}");
-                worst = Some((path, why));
+                damaged_snapshot = Some((path, why));
             }
         }
     }
@@ -243,26 +249,26 @@ fn begin(
     if oldest == Seq::ZERO {
         return Ok((Restore::new(epoch, limits, (Seq::ZERO, Digest::START)), Some(Digest::START)));
     }
-    let (file, why) =
-        worst.unwrap_or_else(|| (folder.path.join("*.market"), "the snapshot of the market is missing"));
+    let (file, why) = damaged_snapshot
+        .unwrap_or_else(|| (folder.path.join("*.market"), "the snapshot of the market is missing"));
     Err(OpenError::Damaged { file, offset: 0, why })
 }
 
 /// Walk through a tape, block by block.
 struct Walk<'r> {
-    restoring: &'r mut Restore,
+    restore: &'r mut Restore,
     /// Sequence number of the snapshot, and the digest in the snapshot, if any.
     base: Seq,
-    known: Option<Digest>,
+    snapshot_digest: Option<Digest>,
     /// Digest of the tape so far. `None` before the first segment.
     digest: Option<Digest>,
 }
 
 impl Walk<'_> {
     /// Walks through a segment, up to its end or up to damage. Returns a description of the damage.
-    fn through(&mut self, bytes: &[u8], segment: &Segment) -> Option<&'static str> {
+    fn read_segment(&mut self, bytes: &[u8], segment: &Segment) -> Option<&'static str> {
         self.digest = Some(segment.start().before);
-        if let Some(why) = self.pass(Seq::new(segment.first.get() - 1)) {
+        if let Some(why) = self.check_digest_at(Seq::new(segment.first.get() - 1)) {
             return Some(why);
         }
         let mut at = HEAD;
@@ -284,7 +290,7 @@ impl Walk<'_> {
             if block.stamp.is_some_and(|stamp| stamp.before != before) {
                 return Some("the block does not continue the data before the block");
             }
-            if let Some(why) = self.take(&block) {
+            if let Some(why) = self.replay_block(&block) {
                 return Some(why);
             }
             segment.grow((block.first, block.last()), length as u64, before);
@@ -293,35 +299,35 @@ impl Walk<'_> {
     }
 
     /// Replays a block.
-    fn take(&mut self, block: &Block<'_>) -> Option<&'static str> {
+    fn replay_block(&mut self, block: &Block<'_>) -> Option<&'static str> {
         let now = block.stamp.map(|stamp| stamp.now);
         for (seq, recorded) in block.records() {
             self.digest = self.digest.map(|digest| digest.with(&recorded.symbol, recorded.json));
             // Entries that the snapshot includes are not stored in memory again.
             if seq > self.base {
-                self.restoring.replay(recorded, now);
-            } else if let Some(why) = self.pass(seq) {
+                self.restore.replay(recorded, now);
+            } else if let Some(why) = self.check_digest_at(seq) {
                 return Some(why);
             }
         }
-        for note in block.notes().filter(|_| block.first > self.base) {
-            self.restoring.record_key(note, now.unwrap_or_default());
+        for progress in block.keys().filter(|_| block.first > self.base) {
+            self.restore.record_key(progress, now.unwrap_or_default());
         }
         None
     }
 
     /// Records that the tape was read up to `seq`. At the position of the snapshot, the digest must be the
     /// digest in the snapshot.
-    fn pass(&mut self, seq: Seq) -> Option<&'static str> {
+    fn check_digest_at(&mut self, seq: Seq) -> Option<&'static str> {
         if seq != self.base {
             return None;
         }
-        match (self.known, self.digest) {
-            (Some(known), Some(digest)) if known != digest => {
+        match (self.snapshot_digest, self.digest) {
+            (Some(expected), Some(digest)) if expected != digest => {
                 Some("the snapshot of the market was made from another tape")
             }
             (None, Some(digest)) => {
-                self.restoring.set_digest(digest);
+                self.restore.set_digest(digest);
                 None
             }
             _ => None,
@@ -332,18 +338,18 @@ impl Walk<'_> {
 /// Checks whether the rest of a segment was cut off by a crash, and is not damage to confirmed data. After a
 /// kill, no complete block may follow. After a system crash, no later block may show that the lost data was
 /// confirmed.
-fn is_torn(rest: &[u8], head: Seq, ending: LastRun) -> bool {
+fn is_torn(rest: &[u8], head: Seq, last_run: LastRun) -> bool {
     let lost = head.next();
-    let behind = (1..rest.len()).filter_map(|at| {
+    let later_blocks = (1..rest.len()).filter_map(|at| {
         let possible =
             rest[at] == b'T' && [b"TKB1", b"TKB2"].iter().any(|magic| rest[at..].starts_with(*magic));
         possible.then(|| Block::read(&rest[at..]).ok()).flatten()
     });
-    let mut behind = behind.filter(|(block, _)| block.first > lost);
-    match ending {
+    let mut later_blocks = later_blocks.filter(|(block, _)| block.first > lost);
+    match last_run {
         LastRun::Closed(_) => false,
-        LastRun::Crashed => !behind.any(|(block, _)| block.durable >= lost),
-        LastRun::Fresh | LastRun::Killed => behind.next().is_none(),
+        LastRun::Crashed => !later_blocks.any(|(block, _)| block.durable >= lost),
+        LastRun::Fresh | LastRun::Killed => later_blocks.next().is_none(),
     }
 }
 

@@ -29,14 +29,14 @@ pub struct CheckReport {
 /// If there is no tape. Otherwise the same errors as [`open`](crate::open): the first damage.
 pub fn check(folder: &Path) -> Result<CheckReport, OpenError> {
     let folder = DataDir::open_read_only(folder)?;
-    let (_, ending) = folder.last_run()?;
-    inspect(&folder, ending)
+    let (_, last_run) = folder.last_run()?;
+    inspect(&folder, last_run)
 }
 
-fn inspect(folder: &DataDir, ending: LastRun) -> Result<CheckReport, OpenError> {
-    let scan = scan(folder, (Epoch::new(0), Limits::default()), ending, false)?;
-    let floor = scan.segments.front().map_or(Seq::ZERO, |segment| Seq::new(segment.first.get() - 1));
-    Ok(CheckReport { files: scan.segments.len(), start: floor, head: scan.restoring.head() })
+fn inspect(folder: &DataDir, last_run: LastRun) -> Result<CheckReport, OpenError> {
+    let scan = scan(folder, (Epoch::new(0), Limits::default()), last_run, false)?;
+    let start = scan.segments.front().map_or(Seq::ZERO, |segment| Seq::new(segment.first.get() - 1));
+    Ok(CheckReport { files: scan.segments.len(), start, head: scan.restore.head() })
 }
 
 /// Moves damaged data, and everything after the damage, to files that end in `.damaged`, until the tape can
@@ -47,43 +47,45 @@ fn inspect(folder: &DataDir, ending: LastRun) -> Result<CheckReport, OpenError> 
 /// If there is no tape, another process uses the tape, or the operating system reports an error.
 pub fn repair(path: &Path) -> Result<(CheckReport, Vec<PathBuf>), OpenError> {
     let folder = DataDir::take_tape(path)?;
-    let mut aside = Vec::new();
-    let (epoch, ending) = match folder.last_run() {
+    let mut moved_files = Vec::new();
+    let (epoch, last_run) = match folder.last_run() {
         Err(OpenError::Damaged { file, .. }) => {
-            fs::rename(&file, away(&file)).map_err(OpenError::io(&file))?;
-            aside.push(away(&file));
+            fs::rename(&file, damaged_path(&file)).map_err(OpenError::io(&file))?;
+            moved_files.push(damaged_path(&file));
             (None, LastRun::Fresh)
         }
-        known => known?,
+        result => result?,
     };
     loop {
         // A damaged tape no longer ends where it was closed, so the tape is checked as after a kill.
         match inspect(&folder, LastRun::Killed) {
-            Ok(findings) => {
-                let cut_off = matches!(ending, LastRun::Closed(seq) if seq != findings.head);
-                if cut_off || !aside.is_empty() {
+            Ok(report) => {
+                let cut_off = matches!(last_run, LastRun::Closed(seq) if seq != report.head);
+                if cut_off || !moved_files.is_empty() {
                     folder.invalidate_epoch(epoch.unwrap_or(Epoch::new(0))).map_err(OpenError::io(path))?;
                 // After a crash, bytes after the end are a normal trace. After a clean close they are damage,
                 // but no data is lost.
-                } else if let Err(OpenError::Damaged { file, offset, .. }) = inspect(&folder, ending) {
-                    set_aside(&folder, &file, offset, &mut aside)?;
+                } else if let Err(OpenError::Damaged { file, offset, .. }) = inspect(&folder, last_run) {
+                    move_damage(&folder, &file, offset, &mut moved_files)?;
                 }
-                return Ok((findings, aside));
+                return Ok((report, moved_files));
             }
             Err(OpenError::Damaged { file, .. }) if file.extension().is_some_and(|kind| kind == "market") => {
-                forget_market(&folder, &file, &mut aside)?;
+                reset_market(&folder, &file, &mut moved_files)?;
             }
-            Err(OpenError::Damaged { file, offset, .. }) => set_aside(&folder, &file, offset, &mut aside)?,
+            Err(OpenError::Damaged { file, offset, .. }) => {
+                move_damage(&folder, &file, offset, &mut moved_files)?;
+            }
             Err(error) => return Err(error),
         }
     }
 }
 
 /// Starts from an empty market. The ticks that are still on the tape fill the market again.
-fn forget_market(folder: &DataDir, file: &Path, aside: &mut Vec<PathBuf>) -> Result<(), OpenError> {
+fn reset_market(folder: &DataDir, file: &Path, moved_files: &mut Vec<PathBuf>) -> Result<(), OpenError> {
     if file.exists() {
-        fs::rename(file, away(file)).map_err(OpenError::io(file))?;
-        aside.push(away(file));
+        fs::rename(file, damaged_path(file)).map_err(OpenError::io(file))?;
+        moved_files.push(damaged_path(file));
     }
     let oldest = folder.numbered("ticks")?.first().map_or(Seq::ZERO, |(first, _)| Seq::new(first.get() - 1));
     let digest = scan_start(folder)?;
@@ -99,34 +101,39 @@ fn scan_start(folder: &DataDir) -> Result<Digest, OpenError> {
 }
 
 /// Returns the file name for moved data.
-fn away(path: &Path) -> PathBuf {
+fn damaged_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".damaged");
     PathBuf::from(name)
 }
 
 /// Moves the bytes of a file from `offset` on, and all later files.
-fn set_aside(folder: &DataDir, file: &Path, offset: u64, aside: &mut Vec<PathBuf>) -> Result<(), OpenError> {
+fn move_damage(
+    folder: &DataDir,
+    file: &Path,
+    offset: u64,
+    moved_files: &mut Vec<PathBuf>,
+) -> Result<(), OpenError> {
     let io = || OpenError::io(file);
     for (_, later) in folder.numbered("ticks")?.iter().filter(|(_, path)| path.as_path() > file) {
-        fs::rename(later, away(later)).map_err(OpenError::io(later))?;
-        aside.push(away(later));
+        fs::rename(later, damaged_path(later)).map_err(OpenError::io(later))?;
+        moved_files.push(damaged_path(later));
     }
     if offset == 0 {
-        fs::rename(file, away(file)).map_err(io())?;
+        fs::rename(file, damaged_path(file)).map_err(io())?;
     } else {
         let source = File::options().read(true).write(true).open(file).map_err(io())?;
         let length = source.metadata().map_err(io())?.len();
         let mut bytes = vec![0; usize::try_from(length.saturating_sub(offset)).unwrap_or(0)];
         source.read_exact_at(&mut bytes, offset).map_err(io())?;
         // The copy must be safe on disk before the original bytes are removed.
-        File::create(away(file))
-            .and_then(|mut aside| aside.write_all(&bytes).and_then(|()| aside.sync_all()))
+        File::create(damaged_path(file))
+            .and_then(|mut copy| copy.write_all(&bytes).and_then(|()| copy.sync_all()))
             .and_then(|()| folder.confirm())
             .map_err(io())?;
         source.set_len(offset).map_err(io())?;
         source.sync_all().map_err(io())?;
     }
-    aside.push(away(file));
+    moved_files.push(damaged_path(file));
     folder.confirm().map_err(OpenError::io(&folder.path))
 }

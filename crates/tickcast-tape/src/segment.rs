@@ -79,10 +79,10 @@ impl Segment {
         let file = File::options().create(true).truncate(true).read(true).write(true).open(&path)?;
         // The header must be safe on disk now. If a crash lost the header but left blocks, the file would
         // count as damaged.
-        let made = reserve(&file, room)
+        let result = reserve(&file, room)
             .and_then(|()| file.write_all_at(&head(first), 0))
             .and_then(|()| file.sync_all());
-        if let Err(error) = made {
+        if let Err(error) = result {
             // An incomplete file would count as a damaged segment.
             let _ = std::fs::remove_file(&path);
             return Err(error);
@@ -134,7 +134,7 @@ impl Segment {
     pub(crate) fn grow(&self, (first, last): (Seq, Seq), length: u64, before: Digest) {
         let offset = self.written();
         let mut index = self.index();
-        if index.last().is_none_or(|known| offset - known.offset >= STRIDE) {
+        if index.last().is_none_or(|stride| offset - stride.offset >= STRIDE) {
             index.push(Stride { first, offset, before, span: None });
         }
         drop(index);
@@ -145,8 +145,8 @@ impl Segment {
     /// Returns the block at which a search for the entry `seq` must start.
     pub(crate) fn find(&self, seq: Seq) -> Stride {
         let index = self.index();
-        let behind = index.partition_point(|known| known.first <= seq);
-        behind.checked_sub(1).map_or(self.start(), |at| index[at])
+        let next = index.partition_point(|stride| stride.first <= seq);
+        next.checked_sub(1).map_or(self.start(), |at| index[at])
     }
 
     /// Returns the start of the first block.
@@ -159,10 +159,10 @@ impl Segment {
         // The order of these loads matters: entries that `last` counts must be included in `written`.
         let (last, written) = (self.last(), self.written());
         let index = self.index();
-        let behind = index.partition_point(|known| known.first <= seq);
-        let stride = behind.checked_sub(1).map_or(self.start(), |at| index[at]);
+        let next = index.partition_point(|stride| stride.first <= seq);
+        let stride = next.checked_sub(1).map_or(self.start(), |at| index[at]);
         let (last, end) =
-            index.get(behind).map_or((last, written), |next| (Seq::new(next.first.get() - 1), next.offset));
+            index.get(next).map_or((last, written), |next| (Seq::new(next.first.get() - 1), next.offset));
         let times = stride.span.filter(|span| span.end == end).map(|span| span.times);
         Part { offset: stride.offset, end, last, times }
     }
@@ -170,7 +170,7 @@ impl Segment {
     /// Stores the times of the ticks of a stride.
     pub(crate) fn note_times(&self, part: &Part, times: Option<(Time, Time)>) {
         let mut index = self.index();
-        if let Ok(at) = index.binary_search_by_key(&part.offset, |known| known.offset) {
+        if let Ok(at) = index.binary_search_by_key(&part.offset, |stride| stride.offset) {
             index[at].span = Some(TimeRange { end: part.end, times });
         }
     }

@@ -64,8 +64,8 @@ impl SegmentSet {
     /// Returns the segment that contains the entry `seq`, or the first segment after `seq`.
     pub(crate) fn containing(&self, seq: Seq) -> Option<Arc<Segment>> {
         let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
-        let behind = segments.partition_point(|segment| segment.first <= seq);
-        segments.get(behind.saturating_sub(1)).cloned()
+        let next = segments.partition_point(|segment| segment.first <= seq);
+        segments.get(next.saturating_sub(1)).cloned()
     }
 
     pub(crate) fn push(&self, segment: Arc<Segment>) {

@@ -39,29 +39,29 @@ const MAX_RECORD_BYTES: usize = 8 << 20;
 pub fn write(
     tape: &DiskTape,
     base: (Seq, Digest),
-    standings: impl Iterator<Item = SymbolSnapshot>,
+    snapshots: impl Iterator<Item = SymbolSnapshot>,
     keys: &[Box<[u8]>],
 ) -> io::Result<()> {
-    if tape.shelf().is_broken() {
+    if tape.segment_set().is_broken() {
         return Err(io::Error::other("the tape cannot be written any more"));
     }
     let confirm = || {
-        tape.shelf().sync();
-        if tape.shelf().is_broken() {
+        tape.segment_set().sync();
+        if tape.segment_set().is_broken() {
             Err(io::Error::other("the tape cannot be written any more"))
         } else {
             Ok(())
         }
     };
-    write_to(&tape.shelf().folder, base, standings, keys, confirm)?;
-    tape.shelf().begin_at(base.0);
+    write_to(&tape.segment_set().folder, base, snapshots, keys, confirm)?;
+    tape.segment_set().begin_at(base.0);
     Ok(())
 }
 
 pub(crate) fn write_to(
     folder: &DataDir,
     (base, digest): (Seq, Digest),
-    standings: impl Iterator<Item = SymbolSnapshot>,
+    snapshots: impl Iterator<Item = SymbolSnapshot>,
     keys: &[Box<[u8]>],
     confirm: impl FnOnce() -> io::Result<()>,
 ) -> io::Result<()> {
@@ -79,9 +79,9 @@ pub(crate) fn write_to(
             out.write_all(&crc32c::crc32c(bytes).to_le_bytes())?;
             out.write_all(bytes)
         };
-        for standing in standings {
+        for snapshot in snapshots {
             bytes.clear();
-            encode(&standing, &mut bytes);
+            encode(&snapshot, &mut bytes);
             write(&bytes)?;
         }
         keys.iter().try_for_each(|key| write(key))?;
@@ -143,7 +143,7 @@ pub(crate) fn read(
             if bytes[0] == 0 {
                 decode_key(&bytes)
             } else {
-                decode(&bytes, version).map(|standing| SnapshotRecord::Symbol(Box::new(standing)))
+                decode(&bytes, version).map(|snapshot| SnapshotRecord::Symbol(Box::new(snapshot)))
             }
             .ok_or("a symbol is invalid")?,
         );
@@ -160,12 +160,12 @@ pub(crate) enum SnapshotRecord<'a> {
 
 /// Encodes the record of a recently published request.
 #[must_use]
-pub fn encode_key((note, at): (KeyProgress<'_>, Time)) -> Box<[u8]> {
-    let KeyProgress { key, next, done, report } = note;
+pub fn encode_key((progress, at): (KeyProgress<'_>, Time)) -> Box<[u8]> {
+    let KeyProgress { key, next, done, report } = progress;
     let mut out = vec![0, u8::from(done)];
     out.extend_from_slice(&at.as_millis().to_le_bytes());
     out.extend_from_slice(&next.to_le_bytes());
-    long(key.as_bytes(), &mut out);
+    write_long(key.as_bytes(), &mut out);
     out.extend_from_slice(report);
     out.into()
 }
@@ -173,27 +173,27 @@ pub fn encode_key((note, at): (KeyProgress<'_>, Time)) -> Box<[u8]> {
 fn decode_key(mut bytes: &[u8]) -> Option<SnapshotRecord<'_>> {
     let rest = &mut bytes;
     let done = take(rest, 2)?[1] != 0;
-    let (at, next) = (instant(word(rest)?)?, word(rest)?);
+    let (at, next) = (parse_time(read_u64(rest)?)?, read_u64(rest)?);
     let key = std::str::from_utf8(read_long(rest)?).ok()?;
     Some(SnapshotRecord::Key(KeyProgress { key, next, done, report: bytes }, at))
 }
 
-fn encode(standing: &SymbolSnapshot, out: &mut Vec<u8>) {
-    let SymbolSnapshot { symbol, as_of, updated_at: moved, frame, quote } = standing;
-    text(symbol.as_bytes(), out);
+fn encode(snapshot: &SymbolSnapshot, out: &mut Vec<u8>) {
+    let SymbolSnapshot { symbol, as_of, updated_at, frame, quote } = snapshot;
+    write_short(symbol.as_bytes(), out);
     let (kind, day) = match quote.reference {
         Reference::PrevClose(_) => (0, 0),
         Reference::FirstOfDay { day, .. } => (1u64, day),
     };
     let times = [quote.time.as_millis() as u64, quote.first_time.as_millis() as u64];
-    for word in [as_of.get(), moved.seq.get(), quote.n, times[0], times[1], kind, day as u64] {
+    for word in [as_of.get(), updated_at.seq.get(), quote.n, times[0], times[1], kind, day as u64] {
         out.extend_from_slice(&word.to_le_bytes());
     }
-    out.extend_from_slice(&moved.check.to_bits().to_le_bytes());
+    out.extend_from_slice(&updated_at.check.to_bits().to_le_bytes());
     write_price(quote.price, out);
     write_price(quote.reference.price(), out);
-    long(quote.extras(), out);
-    long(frame.as_ref().map_or(&[][..], Frame::json), out);
+    write_long(quote.extras(), out);
+    write_long(frame.as_ref().map_or(&[][..], Frame::json), out);
     let candles = quote.candles.bars();
     for (level, open, candle) in candles {
         out.push(level as u8);
@@ -202,20 +202,20 @@ fn encode(standing: &SymbolSnapshot, out: &mut Vec<u8>) {
         out.extend_from_slice(&candle.count.to_le_bytes());
         [candle.open, candle.high, candle.low, candle.close]
             .into_iter()
-            .for_each(|amount| write_price(amount, out));
+            .for_each(|price| write_price(price, out));
     }
 }
 
 fn decode(mut bytes: &[u8], version: u32) -> Option<SymbolSnapshot> {
     let rest = &mut bytes;
     let symbol = Symbol::new(std::str::from_utf8(read_short(rest)?).ok()?).ok()?;
-    let [as_of, moved, n, time, first_time, kind, day] = std::array::from_fn(|_| word(rest));
+    let [as_of, updated_seq, n, time, first_time, kind, day] = std::array::from_fn(|_| read_u64(rest));
     let (as_of, n, kind, day) = (Seq::new(as_of?), n?, kind?, day? as i64);
     // The first version contains no check, so a cursor at this position is never accepted as valid.
     let check =
         if version == VERSION { Check::from_bits(u32_at(take(rest, 4)?, 0)) } else { Check::default() };
-    let moved = Position::new(Seq::new(moved?), check);
-    let times = (instant(first_time?)?, instant(time?)?);
+    let updated_at = Position::new(Seq::new(updated_seq?), check);
+    let times = (parse_time(first_time?)?, parse_time(time?)?);
     let (price, base) = (read_price(rest)?, read_price(rest)?);
     let reference =
         if kind == 0 { Reference::PrevClose(base) } else { Reference::FirstOfDay { price: base, day } };
@@ -227,24 +227,24 @@ fn decode(mut bytes: &[u8], version: u32) -> Option<SymbolSnapshot> {
         let (level, open, candle) = read_candle(rest)?;
         quote.candles.restore(level, open, &candle);
     }
-    Some(SymbolSnapshot { symbol, as_of, updated_at: moved, frame, quote })
+    Some(SymbolSnapshot { symbol, as_of, updated_at, frame, quote })
 }
 
 fn read_candle(rest: &mut &[u8]) -> Option<(usize, bool, Candle)> {
     let head = take(rest, 2)?;
-    let time = instant(word(rest)?)?;
-    let count = word(rest)?;
+    let time = parse_time(read_u64(rest)?)?;
+    let count = read_u64(rest)?;
     let (open, high, low, close) =
         (read_price(rest)?, read_price(rest)?, read_price(rest)?, read_price(rest)?);
     Some((head[0].into(), head[1] != 0, Candle { time, open, high, low, close, count }))
 }
 
-fn text(bytes: &[u8], out: &mut Vec<u8>) {
+fn write_short(bytes: &[u8], out: &mut Vec<u8>) {
     out.push(bytes.len() as u8);
     out.extend_from_slice(bytes);
 }
 
-fn long(bytes: &[u8], out: &mut Vec<u8>) {
+fn write_long(bytes: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
     out.extend_from_slice(bytes);
 }
@@ -254,10 +254,10 @@ fn read_long<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     take(rest, length)
 }
 
-fn word(rest: &mut &[u8]) -> Option<u64> {
+fn read_u64(rest: &mut &[u8]) -> Option<u64> {
     Some(u64_at(take(rest, 8)?, 0))
 }
 
-fn instant(word: u64) -> Option<Time> {
-    Time::from_millis(i64::try_from(word).ok()?).ok()
+fn parse_time(millis: u64) -> Option<Time> {
+    Time::from_millis(i64::try_from(millis).ok()?).ok()
 }

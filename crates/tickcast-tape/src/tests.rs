@@ -70,14 +70,14 @@ impl Log {
     fn checkpoint(&self) {
         let ids = self.sequencer.market().ids_from(0);
         let base = (self.sequencer.cursor().seq(), self.sequencer.tape().digest());
-        let standings = ids.filter_map(|id| self.sequencer.symbol_snapshot(id));
+        let snapshots = ids.filter_map(|id| self.sequencer.symbol_snapshot(id));
         let keys: Vec<_> = self.sequencer.keys().iter().map(encode_key).collect();
-        write_snapshot(&self.tape, base, standings, &keys).unwrap();
+        write_snapshot(&self.tape, base, snapshots, &keys).unwrap();
         self.tape.trim();
     }
 
     /// Returns all state that readers can observe.
-    fn everything(&self) -> String {
+    fn state(&self) -> String {
         let market = self.sequencer.market();
         let symbol = |(name, id)| {
             let quote = self.sequencer.quote(id).unwrap();
@@ -103,8 +103,8 @@ impl Log {
         while at < self.tape.head() {
             at = self
                 .tape
-                .read(at, |place, _| {
-                    seen.push(place.seq.get());
+                .read(at, |position, _| {
+                    seen.push(position.seq.get());
                     ControlFlow::Continue(())
                 })
                 .unwrap();
@@ -149,17 +149,17 @@ proptest! {
         let folder = tempfile::tempdir().unwrap();
         let mut log = Log::open(folder.path());
         let mut now = 1_782_907_200_000;
-        for (name, units, passed, what) in steps {
-            now += passed;
+        for (name, units, elapsed, action) in steps {
+            now += elapsed;
             let name = ["A", "B", "BTC/USD", "^X", "Z"][name];
-            match what {
+            match action {
                 0 => log.remove(name),
                 1 => log.checkpoint(),
                 2..=3 => {
-                    let before = log.everything();
-                    if what == 2 { drop(log) } else { kill(log); }
+                    let before = log.state();
+                    if action == 2 { drop(log) } else { kill(log); }
                     log = Log::open(folder.path());
-                    prop_assert_eq!(log.everything(), before);
+                    prop_assert_eq!(log.state(), before);
                 }
                 _ => log.publish(name, units, now),
             }
@@ -202,8 +202,8 @@ proptest! {
         if let Ok(log) = Log::try_open(folder.path()) {
             let head = log.sequencer.cursor().seq().get();
             prop_assert!(head <= 90);
-            let everything: Vec<_> = log.on_disk(Seq::ZERO);
-            prop_assert_eq!(everything, (1..=head).collect::<Vec<_>>());
+            let entries = log.on_disk(Seq::ZERO);
+            prop_assert_eq!(entries, (1..=head).collect::<Vec<_>>());
             for id in log.sequencer.market().ids_from(0) {
                 let quote = log.sequencer.quote(id).unwrap();
                 prop_assert!(quote.n <= 45);
@@ -227,18 +227,18 @@ fn segments_beyond_retention_are_removed_once_a_restart_does_not_need_them() {
     let mut log = filled(folder.path());
     assert!(segments(folder.path()).len() > 2, "{:?}", segments(folder.path()));
     log.tape.trim();
-    assert_eq!(log.tape.start(), Seq::ZERO, "without a snapshot all is needed");
+    assert_eq!(log.tape.start(), Seq::ZERO, "without a snapshot, a restart needs every segment");
     log.checkpoint();
     assert!(log.tape.bytes() <= 4 << 20);
-    let floor = log.tape.start();
-    assert!(floor > Seq::ZERO);
+    let start = log.tape.start();
+    assert!(start > Seq::ZERO);
     assert!(matches!(log.tape.read(Seq::ZERO, |_, _| ControlFlow::Continue(())), Err(ReadError::Expired)));
-    assert_eq!(log.on_disk(floor).len() as u64, 60_000 - floor.get());
+    assert_eq!(log.on_disk(start).len() as u64, 60_000 - start.get());
     log.publish("A", 1, 1_782_907_300_000);
-    let before = log.everything();
+    let before = log.state();
     kill(log);
     let log = Log::open(folder.path());
-    assert_eq!((log.everything(), log.tape.start()), (before, floor));
+    assert_eq!((log.state(), log.tape.start()), (before, start));
 }
 
 #[test]
@@ -265,9 +265,9 @@ fn a_block_cut_off_by_a_crash_is_dropped_and_the_other_entries_stay() {
         let mut log = Log::open(folder.path());
         assert_eq!((log.sequencer.cursor().epoch, log.sequencer.cursor().seq()), (cursor.epoch, Seq::new(9)));
         log.publish("A", 3, 99);
-        let before = log.everything();
+        let before = log.state();
         kill(log);
-        assert_eq!(Log::open(folder.path()).everything(), before);
+        assert_eq!(Log::open(folder.path()).state(), before);
     }
 }
 
@@ -287,18 +287,18 @@ fn damage_in_the_middle_stops_the_start_and_can_be_moved_away() {
             "{error}"
         );
         assert!(check(folder.path()).is_err());
-        let (findings, aside) = repair(folder.path()).unwrap();
-        assert_eq!(aside.len(), files.len() - file.min(files.len() - 1));
-        assert!(findings.head < cursor.seq());
+        let (report, moved_files) = repair(folder.path()).unwrap();
+        assert_eq!(moved_files.len(), files.len() - file.min(files.len() - 1));
+        assert!(report.head < cursor.seq());
         let mut log = Log::open(folder.path());
-        assert_eq!(log.sequencer.cursor().seq(), findings.head);
+        assert_eq!(log.sequencer.cursor().seq(), report.head);
         assert_ne!(
             log.sequencer.cursor().epoch,
             cursor.epoch,
-            "numbers are given out again: readers have to know"
+            "sequence numbers are assigned again, so the epoch must change"
         );
         log.publish("A", 1, 1_782_907_999_000);
-        assert_eq!(log.on_disk(Seq::ZERO).len() as u64, findings.head.get() + 1);
+        assert_eq!(log.on_disk(Seq::ZERO).len() as u64, report.head.get() + 1);
     }
 }
 
@@ -307,12 +307,12 @@ fn a_segment_whose_creation_was_interrupted_is_created_again() {
     for length in [0, 10, 2 << 20] {
         let folder = tempfile::tempdir().unwrap();
         let log = filled(folder.path());
-        let before = log.everything();
+        let before = log.state();
         kill(log);
         fs::write(folder.path().join(format!("{:020}.ticks", 60_001)), vec![0; length]).unwrap();
         assert_eq!(check(folder.path()).unwrap().head.get(), 60_000);
         let mut log = Log::open(folder.path());
-        assert_eq!(log.everything(), before);
+        assert_eq!(log.state(), before);
         log.publish("A", 1, 1_782_907_999_000);
         assert_eq!(log.on_disk(Seq::ZERO).len(), 60_001);
     }
@@ -339,7 +339,7 @@ fn bytes_after_the_end_of_a_closed_tape_are_moved_away() {
         let folder = tempfile::tempdir().unwrap();
         let mut log = Log::open(folder.path());
         (0..10).for_each(|i| log.publish("A", i, i));
-        let (before, cursor) = (log.everything(), log.sequencer.cursor());
+        let (before, cursor) = (log.state(), log.sequencer.cursor());
         let end = log.tape.0.segments()[0].written() as usize + distance;
         drop(log);
         change(&segments(folder.path())[0], |bytes| {
@@ -347,11 +347,11 @@ fn bytes_after_the_end_of_a_closed_tape_are_moved_away() {
             bytes[end..end + 7].copy_from_slice(b"garbage");
         });
         assert!(matches!(check(folder.path()), Err(OpenError::Damaged { .. })));
-        let (findings, aside) = repair(folder.path()).unwrap();
-        assert_eq!((findings.head, aside.len()), (cursor.seq(), 1));
+        let (report, moved_files) = repair(folder.path()).unwrap();
+        assert_eq!((report.head, moved_files.len()), (cursor.seq(), 1));
         check(folder.path()).unwrap();
         let log = Log::open(folder.path());
-        assert_eq!((log.everything(), log.sequencer.cursor()), (before, cursor), "nothing of it was lost");
+        assert_eq!((log.state(), log.sequencer.cursor()), (before, cursor), "the repair loses no entry");
     }
 }
 
@@ -363,8 +363,8 @@ fn a_damaged_state_file_is_moved_away_and_a_new_epoch_begins() {
     let cursor = kill(log);
     change(&folder.path().join("state.json"), |bytes| bytes[0] = b'x');
     assert!(Log::try_open(folder.path()).is_err());
-    let (findings, aside) = repair(folder.path()).unwrap();
-    assert_eq!((findings.head.get(), aside.len()), (10, 1));
+    let (report, moved_files) = repair(folder.path()).unwrap();
+    assert_eq!((report.head.get(), moved_files.len()), (10, 1));
     let log = Log::open(folder.path());
     assert!(log.sequencer.cursor().seq() == cursor.seq() && log.sequencer.cursor().epoch != cursor.epoch);
 }
@@ -384,7 +384,7 @@ fn a_system_crash_may_lose_data_before_a_segment_that_exists() {
         let folder = tempfile::tempdir().unwrap();
         kill(filled(folder.path()));
         change(&segments(folder.path())[0], end);
-        assert!(Log::try_open(folder.path()).is_err(), "the end of a process takes nothing");
+        assert!(Log::try_open(folder.path()).is_err(), "the end of a process loses no data");
         crash(folder.path());
         let mut log = Log::open(folder.path());
         let head = log.sequencer.cursor().seq().get();
@@ -408,7 +408,7 @@ fn after_a_system_crash_a_new_epoch_begins() {
     assert_ne!(log.sequencer.cursor().epoch, cursor.epoch);
     let epoch = log.sequencer.cursor().epoch;
     drop(log);
-    assert_eq!(Log::open(folder.path()).sequencer.cursor().epoch, epoch, "an orderly end is none");
+    assert_eq!(Log::open(folder.path()).sequencer.cursor().epoch, epoch, "a clean close begins no new epoch");
 }
 
 #[test]
@@ -417,11 +417,11 @@ fn a_damaged_snapshot_is_ignored_if_the_tape_is_complete() {
     let mut log = Log::open(folder.path());
     (0..10).for_each(|i| log.publish("A", i, i));
     log.checkpoint();
-    let before = log.everything();
+    let before = log.state();
     drop(log);
     let snapshot = folder.path().join(format!("{:020}.market", 10));
     change(&snapshot, |bytes| bytes[40] ^= 1);
-    assert_eq!(Log::open(folder.path()).everything(), before);
+    assert_eq!(Log::open(folder.path()).state(), before);
 }
 
 #[test]
@@ -433,10 +433,10 @@ fn a_trimmed_tape_without_its_snapshot_is_an_error_and_can_be_repaired() {
     fs::remove_file(folder.path().join(format!("{:020}.market", 60_000))).unwrap();
     let error = Log::try_open(folder.path()).err().unwrap().to_string();
     assert!(error.contains("the snapshot of the market is missing"), "{error}");
-    let (findings, _) = repair(folder.path()).unwrap();
+    let (report, _) = repair(folder.path()).unwrap();
     let log = Log::open(folder.path());
-    assert_eq!((log.sequencer.cursor().seq(), findings.head.get()), (Seq::new(60_000), 60_000));
-    assert_eq!(log.sequencer.market().len(), 3, "what ticked since is there");
+    assert_eq!((log.sequencer.cursor().seq(), report.head.get()), (Seq::new(60_000), 60_000));
+    assert_eq!(log.sequencer.market().len(), 3, "the symbols of the remaining ticks exist");
 }
 
 /// Copies the tape that commit faf8fb7 wrote in the first version of the format: with a restart, a kill and a
@@ -470,18 +470,18 @@ fn a_tape_of_the_first_version_opens_and_continues() {
     // An older version must not mistake the new entries for damage, so a new segment begins.
     log.publish("AAPL", 19_100, 1_764_205_500_000);
     assert_eq!(segments(folder.path()).len(), 2);
-    let before = log.everything();
+    let before = log.state();
     kill(log);
     let log = Log::open(folder.path());
-    assert_eq!((log.everything(), log.on_disk(Seq::ZERO).len()), (before, 13));
+    assert_eq!((log.state(), log.on_disk(Seq::ZERO).len()), (before, 13));
     assert_eq!(log.tape.check_at(Seq::new(13)).unwrap(), log.sequencer.cursor().position.check);
-    for place in 0..13 {
-        let in_memory = log.sequencer.tape().digest_at(Seq::new(place));
-        let on_disk = log.tape.check_at(Seq::new(place)).unwrap();
-        assert!(in_memory.is_none_or(|digest| digest.check() == on_disk), "{place}");
+    for seq in 0..13 {
+        let in_memory = log.sequencer.tape().digest_at(Seq::new(seq));
+        let on_disk = log.tape.check_at(Seq::new(seq)).unwrap();
+        assert!(in_memory.is_none_or(|digest| digest.check() == on_disk), "{seq}");
     }
     let state = fs::read_to_string(folder.path().join("state.json")).unwrap();
-    assert!(state.contains("\"version\": 2"), "an older program refuses it: {state}");
+    assert!(state.contains("\"version\": 2"), "an older program must refuse the tape: {state}");
 }
 
 #[test]
@@ -508,7 +508,7 @@ fn a_copy_of_a_tape_that_continues_differently_has_another_check() {
         fs::copy(&path, restored.join(path.file_name().unwrap())).unwrap();
     }
     let mut other = Log::open(&restored);
-    assert_eq!(other.sequencer.cursor(), log.sequencer.cursor(), "up to here they are one");
+    assert_eq!(other.sequencer.cursor(), log.sequencer.cursor(), "the copy is equal so far");
     for i in 0..10 {
         log.publish("A", i, 200 + i);
         other.publish("A", 50 + i, 200 + i);
@@ -516,12 +516,11 @@ fn a_copy_of_a_tape_that_continues_differently_has_another_check() {
     let cursors = [log.sequencer.cursor(), other.sequencer.cursor()];
     assert_eq!((cursors[0].epoch, cursors[0].seq()), (cursors[1].epoch, cursors[1].seq()));
     assert_ne!(cursors[0].position.check, cursors[1].position.check);
-    for place in [0, 1, 60, 100] {
-        let place = Seq::new(place);
-        assert_eq!(log.tape.check_at(place).unwrap(), other.tape.check_at(place).unwrap());
+    for seq in [0, 1, 60, 100].map(Seq::new) {
+        assert_eq!(log.tape.check_at(seq).unwrap(), other.tape.check_at(seq).unwrap());
     }
-    let place = Seq::new(101);
-    assert_ne!(log.tape.check_at(place).unwrap(), other.tape.check_at(place).unwrap());
+    let seq = Seq::new(101);
+    assert_ne!(log.tape.check_at(seq).unwrap(), other.tape.check_at(seq).unwrap());
 }
 
 #[test]
@@ -536,7 +535,7 @@ fn a_system_crash_may_lose_the_first_page_of_an_unconfirmed_segment() {
             let end = if whole { bytes.len() } else { 4096 };
             bytes[..end].fill(0);
         });
-        assert!(Log::try_open(folder.path()).is_err(), "the end of a process takes nothing");
+        assert!(Log::try_open(folder.path()).is_err(), "the end of a process loses no data");
         crash(folder.path());
         let mut log = Log::open(folder.path());
         let head = log.sequencer.cursor().seq().get();
@@ -617,18 +616,18 @@ fn a_published_request_is_stored_across_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let mut log = Log::open(folder.path());
     let now = Time::from_millis(1_782_907_200_000).unwrap();
-    let note =
+    let progress =
         tickcast_core::KeyProgress { key: "batch-1", next: 3, done: true, report: b"{\"accepted\":3}" };
     log.publish("A", 1, 1_782_907_200_000);
-    log.writer.push_key(&note);
-    let place = (log.sequencer.cursor().seq(), log.sequencer.tape().digest());
-    log.writer.commit(place, now).unwrap();
+    log.writer.push_key(&progress);
+    let head = (log.sequencer.cursor().seq(), log.sequencer.tape().digest());
+    log.writer.commit(head, now).unwrap();
     log.publish("A", 2, 1_782_907_200_000);
     kill(log);
     for snapshot in [true, false] {
         let log = Log::open(folder.path());
         let known = log.sequencer.keys().get("batch-1", now).unwrap();
-        assert_eq!((known.next, known.done, &*known.report), (3, true, note.report));
+        assert_eq!((known.next, known.done, &*known.report), (3, true, progress.report));
         assert_eq!((log.sequencer.cursor().seq().get(), log.on_disk(Seq::ZERO)), (2, vec![1, 2]));
         if snapshot {
             log.checkpoint();

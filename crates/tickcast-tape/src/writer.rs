@@ -14,7 +14,7 @@ use crate::segment::Segment;
 use crate::segment_set::SegmentSet;
 
 /// A segment accepts entries for at most the retention time divided by this number.
-const SEGMENTS_PER_KEEP: u32 = 16;
+const SEGMENTS_PER_RETENTION_TIME: u32 = 16;
 
 /// The only writer of a tape. The owner of the writer assigns the sequence numbers. Dropping the writer
 /// closes the tape.
@@ -25,7 +25,7 @@ pub struct Writer {
     next: Seq,
     /// Digest of the tape before the next entry.
     digest: Digest,
-    draft: BlockBuilder,
+    builder: BlockBuilder,
     /// Receives a message when a segment is complete.
     segment_sealed: Sender<()>,
     /// The sync thread, and the thread that watches the directory.
@@ -34,28 +34,28 @@ pub struct Writer {
 
 impl Writer {
     pub(crate) fn new(
-        shelf: Arc<SegmentSet>,
+        segments: Arc<SegmentSet>,
         segment: Arc<Segment>,
         digest: Digest,
-        rolls: Sender<()>,
+        segment_sealed: Sender<()>,
     ) -> io::Result<Self> {
-        let syncer = Arc::clone(&shelf);
+        let syncer = Arc::clone(&segments);
         let syncing =
             std::thread::Builder::new().name("tape".to_owned()).spawn(move || syncer.sync_until_closed())?;
-        let watcher = Arc::clone(&shelf);
+        let watcher = Arc::clone(&segments);
         let watching = std::thread::Builder::new()
             .name("tape-watch".to_owned())
             .spawn(move || watcher.watch_until_closed())?;
         let next = segment.last().next();
-        let mut draft = BlockBuilder::default();
-        draft.clear();
+        let mut builder = BlockBuilder::default();
+        builder.clear();
         Ok(Self {
-            segments: shelf,
+            segments,
             segment,
             next,
             digest,
-            draft,
-            segment_sealed: rolls,
+            builder,
+            segment_sealed,
             threads: vec![syncing, watching],
         })
     }
@@ -92,18 +92,19 @@ impl Writer {
     /// Checks whether the segment must end although it has space. Retention can only remove complete
     /// segments.
     fn is_old(&self) -> bool {
-        let keep = self.segments.options.retention_time;
-        self.segment.last() >= self.segment.first && self.segment.since.elapsed() > keep / SEGMENTS_PER_KEEP
+        let retention_time = self.segments.options.retention_time;
+        self.segment.last() >= self.segment.first
+            && self.segment.since.elapsed() > retention_time / SEGMENTS_PER_RETENTION_TIME
     }
 
     /// Adds an entry to the next block.
     pub fn push(&mut self, recorded: &Recorded<'_>) {
-        self.draft.push(recorded);
+        self.builder.push(recorded);
     }
 
     /// Adds the progress of a request to the next block.
-    pub fn push_key(&mut self, note: &KeyProgress<'_>) {
-        self.draft.push_key(note);
+    pub fn push_key(&mut self, progress: &KeyProgress<'_>) {
+        self.builder.push_key(progress);
     }
 
     /// Writes the added entries, which were accepted at the wall-clock time `now`. `head` is the sequence
@@ -113,14 +114,14 @@ impl Writer {
     /// # Errors
     /// If the operating system reports an error. Then nothing more is written.
     pub fn commit(&mut self, (head, digest): (Seq, Digest), now: Time) -> Result<(), AppendError> {
-        if self.draft.is_empty() {
+        if self.builder.is_empty() {
             return Ok(());
         }
         let (first, before) = (self.next, std::mem::replace(&mut self.digest, digest));
-        let length = self.draft.len() as u64;
-        let block = self.draft.finish(first, self.segments.durable_now(), Stamp { now, before });
+        let length = self.builder.len() as u64;
+        let block = self.builder.finish(first, self.segments.durable_now(), Stamp { now, before });
         let written = self.segment.file.write_all_at(block, self.segment.written());
-        self.draft.clear();
+        self.builder.clear();
         if let Err(error) = written {
             self.segments.poison(&error);
             return self.segments.ensure_writable();

@@ -11,14 +11,14 @@ fn within(tape: &DiskTape, from: i64, to: i64) -> Result<(Vec<u64>, usize), Read
     let (mut at, mut found, mut read) = (tape.start(), Vec::new(), 0);
     while at < tape.head() {
         match tape.skip(at, range)? {
-            Skipped::SoFar(place) => at = place,
-            Skipped::To(place) if place >= tape.head() => break,
-            Skipped::To(place) => {
-                at = tape.read(place, |place, recorded| {
+            Skipped::SoFar(seq) => at = seq,
+            Skipped::To(seq) if seq >= tape.head() => break,
+            Skipped::To(seq) => {
+                at = tape.read(seq, |position, recorded| {
                     read += 1;
-                    let facts = recorded.json.and_then(TickView::read);
-                    if facts.is_some_and(|facts| (range.0..=range.1).contains(&facts.time)) {
-                        found.push(place.seq.get());
+                    let tick = recorded.json.and_then(TickView::read);
+                    if tick.is_some_and(|tick| (range.0..=range.1).contains(&tick.time)) {
+                        found.push(position.seq.get());
                     }
                     ControlFlow::Continue(())
                 })?;
