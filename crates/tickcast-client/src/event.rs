@@ -34,8 +34,8 @@ pub enum Event {
     },
     /// The server ended the stream: `draining`, `lagging` or `busy`. The client connects again.
     Bye(String),
-    /// The connection was lost or could not be made. The text names which and the reason. The client tries
-    /// again.
+    /// The connection was lost or could not be made. The text says what failed, and why. The client
+    /// reconnects.
     Disconnected(String),
 }
 

@@ -10,8 +10,8 @@
 //! loop {
 //!     match prices.next().await? {
 //!         Event::Tick(tick) => println!("{} {}", tick.symbol, tick.price),
-//!         Event::Reset { reason, .. } => println!("there may be a hole: {reason}"),
-//!         Event::Disconnected(why) => println!("{why}; it is tried again"),
+//!         Event::Reset { reason, .. } => println!("ticks may be missing: {reason}"),
+//!         Event::Disconnected(why) => println!("{why}; the client reconnects"),
 //!         _ => {}
 //!     }
 //! }

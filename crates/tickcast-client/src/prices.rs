@@ -71,7 +71,7 @@ pub enum Error {
         detail: String,
     },
     /// The request cannot be built.
-    #[error("{}", root(.0))]
+    #[error("{}", root_cause(.0))]
     Request(reqwest::Error),
 }
 
@@ -117,13 +117,14 @@ impl PriceStream {
                 }
                 continue;
             };
-            let silence = Duration::from_secs(self.request.heartbeat * MISSED_HEARTBEATS + 5);
-            let event = match timeout(silence, events.next()).await {
+            let idle_timeout = Duration::from_secs(self.request.heartbeat * MISSED_HEARTBEATS + 5);
+            let event = match timeout(idle_timeout, events.next()).await {
                 Ok(Some(Ok(event))) => event,
-                Ok(Some(Err(why))) => return Ok(self.broken(&why)),
-                Ok(None) => return Ok(self.broken("the stream ended")),
+                Ok(Some(Err(why))) => return Ok(self.connection_lost(&why)),
+                Ok(None) => return Ok(self.connection_lost("the stream ended")),
                 Err(_) => {
-                    return Ok(self.broken(&format!("no data was received for {} s", silence.as_secs())));
+                    return Ok(self
+                        .connection_lost(&format!("no data was received for {} s", idle_timeout.as_secs())));
                 }
             };
             if let Some(retry) = event.retry {
@@ -142,7 +143,7 @@ impl PriceStream {
     }
 
     /// Records the loss of an existing connection.
-    fn broken(&mut self, why: &str) -> Event {
+    fn connection_lost(&mut self, why: &str) -> Event {
         self.disconnected(format!("the connection to {} was lost: {why}", self.request.url))
     }
 
@@ -231,34 +232,34 @@ impl PriceStreamBuilder {
         let response = match timeout(CONNECT_TIMEOUT, self.request(cursor).send()).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) if error.is_builder() => return Err(Error::Request(error)),
-            Ok(Err(error)) => return Ok(Err(format!("cannot connect to {url}: {}", root(&error)))),
+            Ok(Err(error)) => return Ok(Err(format!("cannot connect to {url}: {}", root_cause(&error)))),
             Err(_) => return Ok(Err(format!("no answer from {url} within {} s", CONNECT_TIMEOUT.as_secs()))),
         };
         let status = response.status();
-        let kind = response.headers().get("content-type").and_then(|kind| kind.to_str().ok());
-        let is_stream = kind.is_some_and(|kind| kind.starts_with("text/event-stream"));
-        let other = || format!("{url} does not answer like a tickcast server");
+        let content_type = response.headers().get("content-type").and_then(|value| value.to_str().ok());
+        let is_stream = content_type.is_some_and(|value| value.starts_with("text/event-stream"));
+        let not_tickcast = || format!("{url} does not answer like a tickcast server");
         if status == StatusCode::OK && !is_stream {
-            return Err(Error::Refused { status: status.as_u16(), detail: other() });
+            return Err(Error::Refused { status: status.as_u16(), detail: not_tickcast() });
         }
         if status == StatusCode::OK {
             let events = response.bytes_stream().eventsource();
             return Ok(Ok(Box::pin(events.map(|event| event.map_err(|error| error.to_string())))));
         }
-        let passing = status.is_server_error()
+        let is_temporary = status.is_server_error()
             || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT);
-        if passing {
+        if is_temporary {
             return Ok(Err(format!("{url} answers {status}")));
         }
         let body = response.text().await.unwrap_or_default();
         let problem: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
-        let detail = problem["detail"].as_str().map_or_else(other, str::to_owned);
+        let detail = problem["detail"].as_str().map_or_else(not_tickcast, str::to_owned);
         Err(Error::Refused { status: status.as_u16(), detail })
     }
 }
 
 /// Returns the innermost source of an error, which names the cause. The outer errors only name the layers.
-fn root(error: &dyn std::error::Error) -> String {
+fn root_cause(error: &dyn std::error::Error) -> String {
     let mut error = error;
     while let Some(source) = error.source() {
         error = source;
