@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use attack::{ATTACKS, Attacker, Load, Process, Standing, memory_bound};
+use attack::{ATTACKS, Attacker, Load, Process, ResourceUsage, memory_bound};
 use futures_util::future::join_all;
 
 use crate::client::Reader;
@@ -19,10 +19,10 @@ const READERS: usize = 16;
 
 /// Pause between two ticks for the other readers. No check depends on this pause. Without the pause, the
 /// readers would be a load of their own.
-const PACE: Duration = Duration::from_millis(50);
+const TICK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Maximum duration of an attack. An attack that only holds resources need not hold them for long.
-const LONGEST: Duration = Duration::from_secs(12);
+const MAX_ATTACK_TIME: Duration = Duration::from_secs(12);
 
 /// Runs an attack of this size on a market with this number of symbols. Checks that the other readers are
 /// served as usual meanwhile.
@@ -35,26 +35,26 @@ async fn survives(name: &str, size: usize, symbols: usize) {
     let mut others = Others::start(&server).await;
     let before = tokio::task::spawn_blocking(move || {
         market.publish(address, TOKEN).unwrap();
-        process.forget_peak().unwrap();
-        Standing::of(process, address).unwrap()
+        process.reset_peak().unwrap();
+        ResourceUsage::of(process, address).unwrap()
     });
     let before = before.await.unwrap();
-    let held = held(&server).await;
+    let held_before = held(&server).await;
     let acting = tokio::task::spawn_blocking(move || {
-        let attacker = Attacker::new(address, process, &|| {}).within(LONGEST);
+        let attacker = Attacker::new(address, process, &|| {}).within(MAX_ATTACK_TIME);
         attack.act(&attacker, &market, size).unwrap()
     });
     while !acting.is_finished() {
         others.are_served(&server).await;
-        tokio::time::sleep(PACE).await;
+        tokio::time::sleep(TICK_INTERVAL).await;
     }
     let answers = acting.await.unwrap();
     eventually(async || {
-        let standing = tokio::task::spawn_blocking(move || Standing::of(process, address));
-        standing.await.unwrap().is_ok_and(|now| now.beyond(&before).is_empty())
+        let usage = tokio::task::spawn_blocking(move || ResourceUsage::of(process, address));
+        usage.await.unwrap().is_ok_and(|now| now.exceeding(&before).is_empty())
     })
     .await;
-    eventually(async || self::held(&server).await == held).await;
+    eventually(async || held(&server).await == held_before).await;
     others.are_served(&server).await;
     let load = Load { symbols: market.symbols as u64 + 1, connections: (size + READERS) as u64 };
     let (peak, bound) = (process.peak().unwrap(), memory_bound(load));

@@ -7,24 +7,24 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, SockRef, Socket, Type};
 
-use crate::http::{left, status};
+use crate::http::{remaining, status};
 use crate::process::Process;
 
 /// Maximum time of an attack, whatever the server does.
-const LONGEST: Duration = Duration::from_secs(90);
+const MAX_ATTACK_TIME: Duration = Duration::from_secs(90);
 
 /// Maximum time to connect, or to send a request.
-const SLOW: Duration = Duration::from_secs(5);
+const IO_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Receive buffer of stalled clients, in bytes. The OS makes the buffer a little larger.
-const SMALL: usize = 4096;
+const STALLED_BUFFER_BYTES: usize = 4096;
 
 /// An attacker of one server.
 pub struct Attacker<'a> {
     pub(crate) address: SocketAddr,
     pub(crate) process: Process,
     end: Instant,
-    anew: &'a (dyn Fn() + Sync),
+    restart: &'a (dyn Fn() + Sync),
 }
 
 impl std::fmt::Debug for Attacker<'_> {
@@ -34,11 +34,11 @@ impl std::fmt::Debug for Attacker<'_> {
 }
 
 impl<'a> Attacker<'a> {
-    /// Creates an attacker with 90 seconds from now on. An attack that pauses the server calls `anew` when
+    /// Creates an attacker with 90 seconds from now on. An attack that pauses the server calls `restart` when
     /// the server continues. The measurement of the other clients restarts then.
     #[must_use]
-    pub fn new(address: SocketAddr, process: Process, anew: &'a (dyn Fn() + Sync)) -> Self {
-        Self { address, process, end: Instant::now() + LONGEST, anew }
+    pub fn new(address: SocketAddr, process: Process, restart: &'a (dyn Fn() + Sync)) -> Self {
+        Self { address, process, end: Instant::now() + MAX_ATTACK_TIME, restart }
     }
 
     /// Limits the time of the attacker. An attack that only holds resources ends after this time.
@@ -53,8 +53,8 @@ impl<'a> Attacker<'a> {
     }
 
     /// Restarts the measurement. The server's behaviour until now does not count.
-    pub(crate) fn begin_anew(&self) {
-        (self.anew)();
+    pub(crate) fn restart_measurement(&self) {
+        (self.restart)();
     }
 
     /// Waits for this time, at most until the attacker's end.
@@ -68,37 +68,37 @@ impl<'a> Attacker<'a> {
     }
 
     /// Sends a request on a new connection. Returns `None` if the server does not accept the connection.
-    pub(crate) fn ask(&self, request: &str) -> Option<TcpStream> {
+    pub(crate) fn request(&self, request: &str) -> Option<TcpStream> {
         self.send(request, None)
     }
 
     /// Sends `size` requests, each on a new connection. Returns the connections that the server accepted.
-    pub(crate) fn crowd(&self, size: usize, request: impl Fn(usize) -> String) -> Vec<TcpStream> {
-        (0..size).filter_map(|i| self.ask(&request(i))).collect()
+    pub(crate) fn request_many(&self, size: usize, request: impl Fn(usize) -> String) -> Vec<TcpStream> {
+        (0..size).filter_map(|i| self.request(&request(i))).collect()
     }
 
     /// Sends `size` requests from stalled clients, which read almost nothing of the responses.
     pub(crate) fn stalled(&self, size: usize, request: &str) -> Vec<TcpStream> {
-        (0..size).filter_map(|_| self.send(request, Some(SMALL))).collect()
+        (0..size).filter_map(|_| self.send(request, Some(STALLED_BUFFER_BYTES))).collect()
     }
 
     fn send(&self, request: &str, receive: Option<usize>) -> Option<TcpStream> {
-        let patience = left(self.end).ok()?.min(SLOW);
+        let timeout = remaining(self.end).ok()?.min(IO_TIMEOUT);
         let socket = Socket::new(Domain::for_address(self.address), Type::STREAM, None).ok()?;
         if let Some(bytes) = receive {
             socket.set_recv_buffer_size(bytes).ok()?;
         }
-        socket.connect_timeout(&self.address.into(), patience).ok()?;
-        socket.set_write_timeout(Some(patience)).ok()?;
+        socket.connect_timeout(&self.address.into(), timeout).ok()?;
+        socket.set_write_timeout(Some(timeout)).ok()?;
         let mut socket = TcpStream::from(socket);
         socket.write_all(request.as_bytes()).ok()?;
         Some(socket)
     }
 
-    /// Returns a count per response status within `patience`, such as `690 × 200, 10 × 503`. The responses
+    /// Returns a count per response status within `timeout`, such as `690 × 200, 10 × 503`. The responses
     /// stay unread.
-    pub(crate) fn answers(&self, sockets: &[TcpStream], patience: Duration) -> String {
-        let end = self.end_of(patience);
+    pub(crate) fn answers(&self, sockets: &[TcpStream], timeout: Duration) -> String {
+        let end = self.end_of(timeout);
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         for socket in sockets {
             let status = answer(socket, end).map_or_else(|| "no answer".to_owned(), |code| code.to_string());
@@ -112,11 +112,11 @@ impl<'a> Attacker<'a> {
 /// Returns the status of a response that arrives before `end`.
 fn answer(socket: &TcpStream, end: Instant) -> Option<u16> {
     // A response that has already arrived counts even after `end`.
-    let patience = left(end).unwrap_or(Duration::from_millis(1));
-    socket.set_read_timeout(Some(patience)).ok()?;
-    let mut begin = [0; 16];
-    let length = socket.peek(&mut begin).ok()?;
-    status(&begin[..length])
+    let timeout = remaining(end).unwrap_or(Duration::from_millis(1));
+    socket.set_read_timeout(Some(timeout)).ok()?;
+    let mut start = [0; 16];
+    let length = socket.peek(&mut start).ok()?;
+    status(&start[..length])
 }
 
 /// Closes a connection with a reset. The server detects the reset at its next write, or in its poll.

@@ -15,4 +15,4 @@ pub use attacks::{ATTACKS, Attack};
 pub use bound::{Load, memory_bound};
 pub use http::get;
 pub use market::Market;
-pub use process::{Process, Standing};
+pub use process::{Process, ResourceUsage};

@@ -13,12 +13,12 @@ use attack::{ATTACKS, Attack};
 
 use run::{Outcome, Plan};
 
-const HEAD: &str = "\
+const TABLE_HEAD: &str = "\
 | attack | /healthz worst | others' p99 before/during | memory before/peak/after | rest within | verdict | attackers were answered |
 |---|---|---|---|---|---|---|";
 
 fn main() -> ExitCode {
-    match main_of(&std::env::args().skip(1).collect::<Vec<_>>()) {
+    match run_attacks(&std::env::args().skip(1).collect::<Vec<_>>()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("attack: {error:#}");
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
 
 /// The arguments of the command.
 #[derive(Default)]
-struct Wanted {
+struct Options {
     program: PathBuf,
     attacks: Vec<&'static Attack>,
     size: Option<usize>,
@@ -37,19 +37,19 @@ struct Wanted {
     on_disk: bool,
 }
 
-fn main_of(arguments: &[String]) -> Result<()> {
-    let wanted = parse(arguments)?;
+fn run_attacks(arguments: &[String]) -> Result<()> {
+    let options = parse(arguments)?;
     rlimit::increase_nofile_limit(u64::MAX).context("cannot raise the limit of open files")?;
-    println!("{HEAD}");
+    println!("{TABLE_HEAD}");
     let mut failed = Vec::new();
-    for attack in &wanted.attacks {
-        let symbols = wanted.symbols.unwrap_or(attack.market.symbols);
+    for attack in &options.attacks {
+        let symbols = options.symbols.unwrap_or(attack.market.symbols);
         let plan = Plan {
-            program: &wanted.program,
+            program: &options.program,
             attack,
-            size: wanted.size.unwrap_or(attack.size),
+            size: options.size.unwrap_or(attack.size),
             market: attack.market.with_symbols(symbols),
-            on_disk: wanted.on_disk,
+            on_disk: options.on_disk,
         };
         let line = match run::run(&plan) {
             Ok(outcome) => {
@@ -89,26 +89,26 @@ fn line(outcome: &Outcome) -> String {
     cells.join(" | ")
 }
 
-fn parse(arguments: &[String]) -> Result<Wanted> {
-    let mut wanted = Wanted { program: "target/dist/tickcast".into(), ..Wanted::default() };
+fn parse(arguments: &[String]) -> Result<Options> {
+    let mut options = Options { program: "target/dist/tickcast".into(), ..Options::default() };
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().with_context(|| format!("{argument} takes a value"));
         match argument.as_str() {
-            "--program" => wanted.program = value()?.into(),
-            "--size" => wanted.size = Some(number(argument, value()?)?),
-            "--symbols" => wanted.symbols = Some(number(argument, value()?)?),
-            "--on-disk" => wanted.on_disk = true,
+            "--program" => options.program = value()?.into(),
+            "--size" => options.size = Some(number(argument, value()?)?),
+            "--symbols" => options.symbols = Some(number(argument, value()?)?),
+            "--on-disk" => options.on_disk = true,
             name => {
                 let attack = ATTACKS.iter().find(|attack| attack.name == name);
-                wanted.attacks.push(attack.with_context(|| unknown(name))?);
+                options.attacks.push(attack.with_context(|| unknown(name))?);
             }
         }
     }
-    if wanted.attacks.is_empty() {
-        wanted.attacks = ATTACKS.iter().collect();
+    if options.attacks.is_empty() {
+        options.attacks = ATTACKS.iter().collect();
     }
-    Ok(wanted)
+    Ok(options)
 }
 
 fn number(name: &str, value: &str) -> Result<usize> {

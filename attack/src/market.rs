@@ -9,10 +9,10 @@ use anyhow::{Context, Result, ensure};
 use crate::http::exchange;
 
 /// Number of ticks per request.
-const BATCH: usize = 10_000;
+const BATCH_TICKS: usize = 10_000;
 
 /// Maximum time of one request.
-const PATIENCE: Duration = Duration::from_secs(60);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Symbols and their ticks.
 #[derive(Debug, Clone, Copy)]
@@ -51,13 +51,13 @@ impl Market {
     pub fn publish(&self, address: SocketAddr, token: &str) -> Result<()> {
         let extras = "x".repeat(self.extras);
         let numbers: Vec<usize> = (0..self.ticks).collect();
-        for batch in numbers.chunks(BATCH) {
+        for batch in numbers.chunks(BATCH_TICKS) {
             let mut lines = String::new();
             for number in batch {
                 let (name, price) = (self.name(number % self.symbols), number + 1);
                 writeln!(lines, r#"{{"symbol":"{name}","price":{price},"x":"{extras}"}}"#)?;
             }
-            let accepted = publish(address, token, &lines, PATIENCE)?;
+            let accepted = publish(address, token, &lines, REQUEST_TIMEOUT)?;
             ensure!(accepted == batch.len() as u64, "{accepted} of {} ticks were accepted", batch.len());
         }
         Ok(())
@@ -65,14 +65,14 @@ impl Market {
 }
 
 /// Publishes NDJSON. Returns the number of accepted ticks.
-fn publish(address: SocketAddr, token: &str, lines: &str, patience: Duration) -> Result<u64> {
+fn publish(address: SocketAddr, token: &str, lines: &str, timeout: Duration) -> Result<u64> {
     let head = format!(
         "POST /v1/prices HTTP/1.0\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\
          Content-Type: application/x-ndjson\r\nContent-Length: {}\r\n\r\n",
         lines.len()
     );
     let (status, answer) =
-        exchange(address, [head.as_bytes(), lines.as_bytes()].concat().as_slice(), patience)
+        exchange(address, [head.as_bytes(), lines.as_bytes()].concat().as_slice(), timeout)
             .context("cannot publish ticks")?;
     let text = String::from_utf8_lossy(&answer);
     ensure!(status == 200, "the publish request was answered with {status}: {text}");

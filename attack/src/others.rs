@@ -29,13 +29,13 @@ const BATCH: u64 = 5;
 const INTERVAL: Duration = Duration::from_millis(10);
 
 /// Maximum number of ticks per request, if the publisher itself was delayed.
-const MOST: u64 = 5_000;
+const MAX_REQUEST_TICKS: u64 = 5_000;
 
 /// Maximum time of a publisher's request, and maximum time until every reader receives ticks.
-const PATIENCE: Duration = Duration::from_secs(10);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Maximum delay that the histogram distinguishes.
-const LONGEST: Duration = Duration::from_secs(600);
+const MAX_DELAY: Duration = Duration::from_secs(600);
 
 /// The text before the number of a tick.
 const NUMBER: &[u8] = b"\"k\":";
@@ -69,22 +69,22 @@ struct Window {
 impl Others {
     /// Starts the clients on their own thread, and waits until every reader has received a tick.
     pub(crate) fn start(address: SocketAddr) -> Result<Self> {
-        let delays = Histogram::new_with_max(LONGEST.as_micros() as u64, 3)?;
+        let delays = Histogram::new_with_max(MAX_DELAY.as_micros() as u64, 3)?;
         let window = Window { start: Instant::now(), from: 0, delays, next: vec![0; READERS], lost: 0 };
         let others = Self(Arc::new(Mutex::new(window)));
         let weak = Arc::downgrade(&others.0);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         std::thread::spawn(move || runtime.block_on(run(address, &weak)));
-        let begin = Instant::now();
+        let start = Instant::now();
         while others.with(|window| window.next.contains(&0)) {
-            ensure!(begin.elapsed() < PATIENCE, "not every reader received a tick");
+            ensure!(start.elapsed() < REQUEST_TIMEOUT, "not every reader received a tick");
             std::thread::sleep(INTERVAL);
         }
         Ok(others)
     }
 
     /// Restarts the measurement. Only ticks that are due from now on count.
-    pub(crate) fn begin(&self) {
+    pub(crate) fn start_measurement(&self) {
         self.with(|window| {
             window.from = window.due_until(Instant::now());
             window.delays.reset();
@@ -105,8 +105,8 @@ impl Others {
         })
     }
 
-    fn with<T>(&self, of: impl FnOnce(&mut Window) -> T) -> T {
-        of(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    fn with<T>(&self, f: impl FnOnce(&mut Window) -> T) -> T {
+        f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -146,10 +146,11 @@ async fn run(address: SocketAddr, window: &Weak<Mutex<Window>>) -> Result<()> {
             }
         });
     }
-    let http = reqwest::Client::builder().timeout(PATIENCE).build()?;
+    let http = reqwest::Client::builder().timeout(REQUEST_TIMEOUT).build()?;
     let mut next = 0;
     while let Some(window) = window.upgrade() {
-        let due = Others(window).with(|window| window.due_until(Instant::now())).min(next + MOST);
+        let due =
+            Others(window).with(|window| window.due_until(Instant::now())).min(next + MAX_REQUEST_TICKS);
         // If a publish fails, its ticks are published again together with the next ticks.
         if next < due && publish(&http, address, next..due).await.is_ok() {
             next = due;
@@ -179,21 +180,21 @@ async fn read(address: SocketAddr, window: &Weak<Mutex<Window>>, reader: usize) 
     let mut socket = TcpStream::connect(address).await?;
     socket.write_all(request.as_bytes()).await?;
     let finder = Finder::new(NUMBER);
-    let (mut text, mut piece) = (Vec::new(), vec![0; 64 << 10]);
+    let (mut text, mut chunk) = (Vec::new(), vec![0; 64 << 10]);
     loop {
-        let length = socket.read(&mut piece).await?;
+        let length = socket.read(&mut chunk).await?;
         if length == 0 {
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
         }
-        text.extend_from_slice(&piece[..length]);
-        let whole = memchr::memrchr(b'\n', &text).map_or(0, |end| end + 1);
+        text.extend_from_slice(&chunk[..length]);
+        let complete = memchr::memrchr(b'\n', &text).map_or(0, |end| end + 1);
         let others = Others(window.upgrade().context("over")?);
         others.with(|window| {
-            for at in finder.find_iter(&text[..whole]) {
-                window.seen(reader, number(&text[at + NUMBER.len()..whole]));
+            for at in finder.find_iter(&text[..complete]) {
+                window.seen(reader, number(&text[at + NUMBER.len()..complete]));
             }
         });
-        text.drain(..whole);
+        text.drain(..complete);
     }
 }
 

@@ -9,17 +9,17 @@ use anyhow::{Context, Result, ensure};
 use crate::http::get;
 
 /// Maximum time until the server reports its number of streams.
-const PATIENCE: Duration = Duration::from_secs(2);
+const STATUS_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Maximum growth of resident memory at rest: a tenth, plus the reserve of an allocator.
-const MORE_MEMORY: (u64, u64) = (10, 20 << 20);
+const MAX_MEMORY_GROWTH: (u64, u64) = (10, 20 << 20);
 
 /// Maximum number of additional threads. The server starts these threads on first use: two for answers, one
 /// for filters and one for history.
-const MORE_THREADS: u64 = 4;
+const MAX_NEW_THREADS: u64 = 4;
 
 /// Maximum number of additional descriptors: the descriptors of the status request itself.
-const MORE_DESCRIPTORS: u64 = 2;
+const MAX_NEW_DESCRIPTORS: u64 = 2;
 
 /// The server's process.
 #[derive(Debug, Clone, Copy)]
@@ -41,7 +41,7 @@ impl Process {
         Ok(self.status("VmRSS:")? << 10)
     }
 
-    /// Returns the maximum resident memory since the last [`Self::forget_peak`], in bytes.
+    /// Returns the maximum resident memory since the last [`Self::reset_peak`], in bytes.
     ///
     /// # Errors
     ///
@@ -55,7 +55,7 @@ impl Process {
     /// # Errors
     ///
     /// If the process does not exist, or belongs to another user.
-    pub fn forget_peak(self) -> Result<()> {
+    pub fn reset_peak(self) -> Result<()> {
         std::fs::write(format!("/proc/{}/clear_refs", self.0), "5").context("the peak cannot be reset")
     }
 
@@ -83,7 +83,7 @@ impl Process {
 
 /// The resources of a server at one moment.
 #[derive(Debug, Clone, Copy)]
-pub struct Standing {
+pub struct ResourceUsage {
     /// Number of open streams.
     pub streams: u64,
     /// Number of threads.
@@ -94,14 +94,14 @@ pub struct Standing {
     pub resident: u64,
 }
 
-impl Standing {
+impl ResourceUsage {
     /// Reads the current resources.
     ///
     /// # Errors
     ///
     /// If the server does not answer within two seconds.
     pub fn of(process: Process, address: SocketAddr) -> Result<Self> {
-        let (status, body) = get(address, "/v1/status", PATIENCE)?;
+        let (status, body) = get(address, "/v1/status", STATUS_TIMEOUT)?;
         ensure!(status == 200, "/v1/status was answered with {status}");
         let status: serde_json::Value = serde_json::from_slice(&body)?;
         Ok(Self {
@@ -115,15 +115,15 @@ impl Standing {
     /// Returns the resources that exceed `before` by more than the allowed growth. The list is empty if the
     /// server is at rest.
     #[must_use]
-    pub fn beyond(&self, before: &Self) -> Vec<String> {
-        let memory = before.resident + before.resident / MORE_MEMORY.0 + MORE_MEMORY.1;
+    pub fn exceeding(&self, before: &Self) -> Vec<String> {
+        let memory = before.resident + before.resident / MAX_MEMORY_GROWTH.0 + MAX_MEMORY_GROWTH.1;
         let all = [
             ("streams", self.streams, before.streams),
-            ("threads", self.threads, before.threads + MORE_THREADS),
-            ("descriptors", self.descriptors, before.descriptors + MORE_DESCRIPTORS),
+            ("threads", self.threads, before.threads + MAX_NEW_THREADS),
+            ("descriptors", self.descriptors, before.descriptors + MAX_NEW_DESCRIPTORS),
             ("bytes", self.resident, memory),
         ];
-        let beyond = all.into_iter().filter(|(_, now, most)| now > most);
-        beyond.map(|(what, now, most)| format!("{now} {what}, at most {most} at rest")).collect()
+        let exceeding = all.into_iter().filter(|(_, now, max)| now > max);
+        exceeding.map(|(what, now, max)| format!("{now} {what}, at most {max} at rest")).collect()
     }
 }

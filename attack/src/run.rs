@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use attack::{Attack, Attacker, Load, Market, Standing, memory_bound};
+use attack::{Attack, Attacker, Load, Market, ResourceUsage, memory_bound};
 
 use crate::health::Health;
 use crate::others::{Delays, Others, READERS, SYMBOLS};
@@ -12,23 +12,23 @@ use crate::server::{Server, TOKEN};
 
 /// Measurement time before the attack, and the time after the attackers have disconnected. In this time the
 /// server removes the attackers.
-const BEFORE: Duration = Duration::from_secs(5);
-const AFTER: Duration = Duration::from_secs(3);
+const TIME_BEFORE: Duration = Duration::from_secs(5);
+const TIME_AFTER: Duration = Duration::from_secs(3);
 
 /// Warm-up time before the measurement. The server makes its one-time allocations in this time.
 const WARM_UP: Duration = Duration::from_secs(1);
 
 /// Interval of the checks whether the server is at rest.
-const LOOK: Duration = Duration::from_millis(100);
+const REST_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Maximum time until a response of `/healthz`.
-const HEALTHY: Duration = Duration::from_millis(100);
+const MAX_HEALTHZ_TIME: Duration = Duration::from_millis(100);
 
 /// Maximum factor of growth of the other clients' p99 delay.
-const SLOWER: u32 = 2;
+const MAX_P99_GROWTH: u32 = 2;
 
 /// Maximum time until the server is at rest.
-const REST: Duration = Duration::from_secs(30);
+const MAX_TIME_TO_REST: Duration = Duration::from_secs(30);
 
 /// The attack and its server.
 pub(crate) struct Plan<'p> {
@@ -44,7 +44,7 @@ pub(crate) struct Outcome {
     pub(crate) healthz: Duration,
     pub(crate) before: Delays,
     pub(crate) during: Delays,
-    /// Resident memory before the attack, its maximum, and its value at rest or after [`REST`].
+    /// Resident memory before the attack, its maximum, and its value at rest or after [`MAX_TIME_TO_REST`].
     pub(crate) memory: [u64; 3],
     pub(crate) bound: u64,
     /// The time until the server was at rest, or the resources that were not at rest.
@@ -60,34 +60,34 @@ pub(crate) fn run(plan: &Plan<'_>) -> Result<Outcome> {
     plan.market.publish(address, TOKEN)?;
     let (others, health) = (Others::start(address)?, Health::start(address));
     std::thread::sleep(WARM_UP);
-    others.begin();
-    std::thread::sleep(BEFORE);
+    others.start_measurement();
+    std::thread::sleep(TIME_BEFORE);
     let before = others.delays();
-    let standing = Standing::of(process, address)?;
+    let usage_before = ResourceUsage::of(process, address)?;
 
-    let anew = || {
-        others.begin();
-        health.begin();
+    let restart = || {
+        others.start_measurement();
+        health.start_measurement();
     };
-    process.forget_peak()?;
-    anew();
-    let answers = plan.attack.act(&Attacker::new(address, process, &anew), &plan.market, plan.size)?;
-    let left = Instant::now();
-    std::thread::sleep(AFTER);
+    process.reset_peak()?;
+    restart();
+    let answers = plan.attack.act(&Attacker::new(address, process, &restart), &plan.market, plan.size)?;
+    let disconnected_at = Instant::now();
+    std::thread::sleep(TIME_AFTER);
     let during = others.delays();
     let mut rest = Err(String::new());
-    while rest.is_err() && left.elapsed() < REST && server.runs() {
-        rest = match Standing::of(process, address).map(|now| now.beyond(&standing)) {
-            Ok(beyond) if beyond.is_empty() => Ok(left.elapsed()),
-            Ok(beyond) => Err(beyond.join(", ")),
+    while rest.is_err() && disconnected_at.elapsed() < MAX_TIME_TO_REST && server.runs() {
+        rest = match ResourceUsage::of(process, address).map(|now| now.exceeding(&usage_before)) {
+            Ok(exceeding) if exceeding.is_empty() => Ok(disconnected_at.elapsed()),
+            Ok(exceeding) => Err(exceeding.join(", ")),
             Err(error) => Err(error.to_string()),
         };
-        std::thread::sleep(LOOK);
+        std::thread::sleep(REST_CHECK_INTERVAL);
     }
     anyhow::ensure!(server.runs(), "the server has ended");
     let load =
         Load { symbols: plan.market.symbols as u64 + SYMBOLS, connections: (plan.size + READERS) as u64 };
-    let memory = [standing.resident, process.peak()?, process.resident()?];
+    let memory = [usage_before.resident, process.peak()?, process.resident()?];
     let bound = memory_bound(load);
     Ok(Outcome { healthz: health.worst(), before, during, memory, bound, rest, answers })
 }
@@ -95,11 +95,11 @@ pub(crate) fn run(plan: &Plan<'_>) -> Result<Outcome> {
 impl Outcome {
     /// Returns the violated limits.
     pub(crate) fn faults(&self) -> Vec<String> {
-        let most = self.before.p99 * SLOWER;
+        let max_p99 = self.before.p99 * MAX_P99_GROWTH;
         let lost = self.during.lost;
         let faults = [
-            (self.healthz > HEALTHY, format!("/healthz over {HEALTHY:?}")),
-            (self.during.p99 > most, format!("p99 over {most:.1?}")),
+            (self.healthz > MAX_HEALTHZ_TIME, format!("/healthz over {MAX_HEALTHZ_TIME:?}")),
+            (self.during.p99 > max_p99, format!("p99 over {max_p99:.1?}")),
             (lost > 0, format!("{lost} other readers lost their connection")),
             (self.memory[1] > self.bound, format!("memory over {} MB", self.bound >> 20)),
         ];

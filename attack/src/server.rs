@@ -16,7 +16,7 @@ use tempfile::TempDir;
 pub(crate) const TOKEN: &str = "attack";
 
 /// Maximum time to start.
-const START: Duration = Duration::from_secs(30);
+const START_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A running server. The server is killed on drop, because the attacks do not test the shutdown.
 pub(crate) struct Server {
@@ -65,16 +65,16 @@ impl Drop for Server {
 /// Returns the address from the server's log. A thread reads the log until the end, so that the server can
 /// always write.
 fn address(log: ChildStderr) -> Result<SocketAddr> {
-    let (told, listening) = channel();
+    let (sender, receiver) = channel();
     std::thread::spawn(move || {
         for line in BufReader::new(log).lines().map_while(Result::ok) {
             let line: Value = serde_json::from_str(&line).unwrap_or_default();
             if let Some(address) = line["fields"]["public"].as_str() {
-                let _ = told.send(address.parse());
+                let _ = sender.send(address.parse());
             } else if line["level"] == "ERROR" {
                 eprintln!("server: {line}");
             }
         }
     });
-    Ok(listening.recv_timeout(START)??)
+    Ok(receiver.recv_timeout(START_TIMEOUT)??)
 }

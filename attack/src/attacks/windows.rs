@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use crate::attacker::Attacker;
-use crate::http::left;
+use crate::http::remaining;
 use crate::market::Market;
 
 /// Number of requests per connection: the server's usual maximum of concurrent streams.
 const REQUESTS: u32 = 200;
 
 /// Time that the clients stay connected.
-const STAY: Duration = Duration::from_secs(20);
+const HOLD_TIME: Duration = Duration::from_secs(20);
 
 const PREFACE: &str = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -32,11 +32,11 @@ const END_STREAM_AND_HEADERS: u8 = 0x5;
 const NO_WINDOW: [u8; 6] = [0, 4, 0, 0, 0, 0];
 
 /// Maximum size of a frame that the client reads: the protocol's default maximum.
-const LONGEST: usize = 16_384;
+const MAX_FRAME_BYTES: usize = 16_384;
 
 /// The results of a connection's requests.
 #[derive(Default)]
-struct Seen {
+struct Results {
     answered: usize,
     refused: usize,
     ended: bool,
@@ -44,50 +44,50 @@ struct Seen {
 
 /// Requests the whole market on each stream, and answers the frames that keep a connection alive.
 pub(super) fn windows(attacker: &Attacker<'_>, _: &Market, size: usize) -> Result<String> {
-    let end = attacker.end_of(STAY);
-    let sockets = attacker.crowd(size, |_| PREFACE.to_owned());
-    let seen: Vec<Seen> = std::thread::scope(|scope| {
+    let end = attacker.end_of(HOLD_TIME);
+    let sockets = attacker.request_many(size, |_| PREFACE.to_owned());
+    let results: Vec<Results> = std::thread::scope(|scope| {
         let hold = |socket| scope.spawn(move || hold(socket, end));
         let holding: Vec<_> = sockets.into_iter().map(hold).collect();
         holding.into_iter().filter_map(|thread| thread.join().ok()).collect()
     });
-    let sum = |of: fn(&Seen) -> usize| seen.iter().map(of).sum::<usize>();
-    let (answered, refused) = (sum(|seen| seen.answered), sum(|seen| seen.refused));
-    let ended = sum(|seen| usize::from(seen.ended));
+    let sum = |of: fn(&Results) -> usize| results.iter().map(of).sum::<usize>();
+    let (answered, refused) = (sum(|results| results.answered), sum(|results| results.refused));
+    let ended = sum(|results| usize::from(results.ended));
     Ok(format!("{answered} answered, {refused} refused or cut, {ended} connections ended"))
 }
 
 /// Holds one connection until `end`, or until the server ends the connection.
-fn hold(mut socket: TcpStream, end: Instant) -> Seen {
-    let mut seen = Seen::default();
+fn hold(mut socket: TcpStream, end: Instant) -> Results {
+    let mut results = Results::default();
     // Any error ends the connection.
-    let outcome = converse(&mut socket, end, &mut seen);
-    seen.ended = outcome
+    let outcome = exchange_frames(&mut socket, end, &mut results);
+    results.ended = outcome
         .is_err_and(|error| !matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock));
-    seen
+    results
 }
 
-fn converse(socket: &mut TcpStream, end: Instant, seen: &mut Seen) -> io::Result<()> {
+fn exchange_frames(socket: &mut TcpStream, end: Instant, results: &mut Results) -> io::Result<()> {
     let mut requests = frame(SETTINGS, 0, 0, &NO_WINDOW);
     for number in 0..REQUESTS {
         requests.extend(frame(HEADERS, END_STREAM_AND_HEADERS, 2 * number + 1, &fields()));
     }
     socket.write_all(&requests)?;
     loop {
-        socket.set_read_timeout(Some(left(end)?))?;
+        socket.set_read_timeout(Some(remaining(end)?))?;
         let mut head = [0; 9];
         socket.read_exact(&mut head)?;
         let [a, b, c, kind, flags, ..] = head;
         let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
-        if payload.len() > LONGEST {
+        if payload.len() > MAX_FRAME_BYTES {
             return Err(io::ErrorKind::InvalidData.into());
         }
         socket.read_exact(&mut payload)?;
         match kind {
             PING if flags & ACK == 0 => socket.write_all(&frame(PING, ACK, 0, &payload))?,
             SETTINGS if flags & ACK == 0 => socket.write_all(&frame(SETTINGS, ACK, 0, &[]))?,
-            HEADERS => seen.answered += 1,
-            RST_STREAM => seen.refused += 1,
+            HEADERS => results.answered += 1,
+            RST_STREAM => results.refused += 1,
             GOAWAY => return Err(io::ErrorKind::ConnectionAborted.into()),
             _ => {}
         }
