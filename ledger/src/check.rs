@@ -155,9 +155,9 @@ pub fn check(book: &Book, readers: &[Reader]) -> Result<Summary, Box<Violation>>
 /// Checks that the tape holds every acknowledged tick, in order.
 fn acknowledged(book: &Book) -> Result<(), Box<Violation>> {
     for (symbol, prices) in &book.acknowledged {
-        let mut kept = book.prices.get(symbol).into_iter().flatten();
+        let mut on_tape = book.prices.get(symbol).into_iter().flatten();
         for price in prices {
-            if !kept.any(|there| there == price) {
+            if !on_tape.any(|there| there == price) {
                 let what = format!(
                     "{symbol} at {price} was acknowledged, but is not on the tape, or is out of order"
                 );
@@ -178,10 +178,10 @@ struct Walk<'a> {
     /// The highest number of each symbol before a reset. Newest values must not go back below this number
     /// either.
     highest: HashMap<&'a str, u64>,
-    place: Option<(&'a str, u64)>,
+    position: Option<(&'a str, u64)>,
     /// The cursor of this connection, and whether any event arrived on the connection.
     cursor: Option<&'a str>,
-    begun: bool,
+    has_events: bool,
     /// The current symbols of the subscription, and whether the symbols changed since the last connection.
     symbols: &'a BTreeSet<String>,
     changed: bool,
@@ -189,11 +189,11 @@ struct Walk<'a> {
     /// Whether this connection may repeat ticks of another connection.
     lenient: bool,
     /// Symbols that the reader subscribed to all the time since its cursor.
-    steady: BTreeSet<&'a str>,
+    unbroken: BTreeSet<&'a str>,
     /// Symbols that the server sends again.
-    again: BTreeSet<&'a str>,
+    resent: BTreeSet<&'a str>,
     /// The highest number with which each symbol may continue after a change. Only for readers of every tick.
-    due: HashMap<&'a str, u64>,
+    next_due: HashMap<&'a str, u64>,
     /// The tapes that agree with this reader since the start or the last reset; 0 is the final tape.
     tapes: BTreeSet<usize>,
 }
@@ -203,7 +203,7 @@ const PENDING: &str = ".____";
 
 impl<'a> Walk<'a> {
     fn new(book: &'a Book, reader: &'a Reader) -> Self {
-        let (last, highest, due) = (HashMap::new(), HashMap::new(), HashMap::new());
+        let (last, highest, next_due) = (HashMap::new(), HashMap::new(), HashMap::new());
         let tapes = (0..=book.lost.len()).collect();
         let symbols = &reader.symbols;
         Self {
@@ -211,16 +211,16 @@ impl<'a> Walk<'a> {
             reader,
             last,
             highest,
-            place: None,
+            position: None,
             cursor: None,
-            begun: false,
+            has_events: false,
             symbols,
             changed: false,
             connected: false,
             lenient: false,
-            steady: BTreeSet::new(),
-            again: BTreeSet::new(),
-            due,
+            unbroken: BTreeSet::new(),
+            resent: BTreeSet::new(),
+            next_due,
             tapes,
         }
     }
@@ -235,25 +235,26 @@ impl<'a> Walk<'a> {
             match &entry.seen {
                 Seen::Connect(cursor) => {
                     summary.connections += 1;
-                    (self.cursor, self.begun) = (cursor.as_deref(), false);
+                    (self.cursor, self.has_events) = (cursor.as_deref(), false);
                     let pending = cursor.as_deref().is_some_and(|cursor| cursor.ends_with(PENDING));
                     let resumes = if self.reader.all { Some(true) } else { self.resumes(at) };
                     self.lenient = resumes.is_none();
                     if self.lenient {
-                        (self.place, self.tapes) = (None, (0..=self.book.lost.len()).collect());
+                        (self.position, self.tapes) = (None, (0..=self.book.lost.len()).collect());
                     }
                     if cursor.is_none() || resumes == Some(false) {
                         // Without a cursor, a reader starts from nothing. A reader whose stream did not
                         // resume receives a snapshot and starts from nothing too.
-                        self.forget();
+                        self.start_over();
                         self.forget_other_tapes();
                     } else if std::mem::take(&mut self.changed) || pending {
                         if self.reader.all {
-                            let steady = self.last.iter().filter(|(symbol, _)| self.steady.contains(*symbol));
-                            self.due = steady.map(|(symbol, n)| (*symbol, n + 1)).collect();
+                            let unbroken =
+                                self.last.iter().filter(|(symbol, _)| self.unbroken.contains(*symbol));
+                            self.next_due = unbroken.map(|(symbol, n)| (*symbol, n + 1)).collect();
                         }
                         let tapes = self.tapes.clone();
-                        self.forget();
+                        self.start_over();
                         self.tapes = tapes;
                     }
                     if self.lenient {
@@ -266,7 +267,7 @@ impl<'a> Walk<'a> {
                 Seen::Changed { symbols, away } => {
                     let before = std::mem::replace(&mut self.symbols, symbols);
                     self.changed |= away;
-                    self.steady.retain(|symbol| symbols.contains(*symbol));
+                    self.unbroken.retain(|symbol| symbols.contains(*symbol));
                     if *away && !before.is_empty() {
                         // For symbols outside the cursor's subscription, the reader has not seen the ticks up
                         // to the cursor.
@@ -275,8 +276,8 @@ impl<'a> Walk<'a> {
                     // A connected reader receives the newest ticks of symbols that are new in the
                     // subscription.
                     for symbol in symbols.difference(before).filter(|_| self.connected) {
-                        self.due.remove(symbol.as_str());
-                        self.again.insert(symbol.as_str());
+                        self.next_due.remove(symbol.as_str());
+                        self.resent.insert(symbol.as_str());
                     }
                     continue;
                 }
@@ -303,11 +304,11 @@ impl<'a> Walk<'a> {
                 Seen::Lost => self.connected = false,
                 Seen::Heartbeat | Seen::Bye { .. } => {}
             }
-            self.begun = true;
+            self.has_events = true;
             if !entry.id.is_empty() && !entry.id.ends_with(PENDING) {
-                self.steady = self.symbols.iter().map(String::as_str).collect();
+                self.unbroken = self.symbols.iter().map(String::as_str).collect();
             }
-            self.place(at, entry)?;
+            self.check_position(at, entry)?;
         }
         self.healed()
     }
@@ -317,15 +318,15 @@ impl<'a> Walk<'a> {
     fn resumes(&self, at: usize) -> Option<bool> {
         let after = self.reader.entries[at + 1..].iter().map(|entry| &entry.seen);
         let connection = after.take_while(|seen| !matches!(seen, Seen::Connect(_)));
-        let mut brought = false;
+        let mut has_ticks = false;
         for seen in connection {
             match seen {
                 Seen::Ready { resumed } => return Some(*resumed),
-                Seen::Tick { .. } => brought = true,
+                Seen::Tick { .. } => has_ticks = true,
                 _ => {}
             }
         }
-        (!brought).then_some(true)
+        (!has_ticks).then_some(true)
     }
 
     /// Clears the highest numbers if several tapes existed, because a replacement tape may be older.
@@ -335,18 +336,18 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn forget(&mut self) {
+    fn start_over(&mut self) {
         self.tapes = (0..=self.book.lost.len()).collect();
         for (symbol, n) in self.last.drain() {
             let highest = self.highest.entry(symbol).or_default();
             *highest = n.max(*highest);
         }
-        self.place = None;
+        self.position = None;
     }
 
     fn reset(&mut self, at: usize, reason: &str) -> Result<(), Box<Violation>> {
-        let can_be = matches!(reason, "expired" | "epoch" | "invalid" | "lagging");
-        if !can_be || self.begun || self.cursor.is_none() {
+        let is_known = matches!(reason, "expired" | "epoch" | "invalid" | "lagging");
+        if !is_known || self.has_events || self.cursor.is_none() {
             return Err(self.broken(Rule::L6, at, "the reset has no explanation"));
         }
         if reason == "expired" && !self.reader.all {
@@ -356,8 +357,8 @@ impl<'a> Walk<'a> {
                 "a reader of newest values needs no history, but the reset reason is expired",
             ));
         }
-        self.forget();
-        self.due.clear();
+        self.start_over();
+        self.next_due.clear();
         self.forget_other_tapes();
         Ok(())
     }
@@ -368,31 +369,31 @@ impl<'a> Walk<'a> {
             prices.get(usize::try_from(n).ok()?.checked_sub(1)?)
         };
         let tapes = self.tapes.iter().copied();
-        let agree: BTreeSet<_> =
+        let matching: BTreeSet<_> =
             tapes.filter(|tape| published(*tape).map(String::as_str) == Some(price)).collect();
-        if agree.is_empty() {
+        if matching.is_empty() {
             let what = format!(
                 "{symbol} {n} arrived with price {price}, but the published price is {:?}",
                 published(0)
             );
             return Err(self.broken(Rule::L4, at, &what));
         }
-        self.tapes = agree;
+        self.tapes = matching;
         if !self.symbols.is_empty() && !self.symbols.contains(symbol) {
             return Err(self.broken(Rule::L4, at, "the symbol was not requested"));
         }
-        if let Some(due) = self.due.remove(symbol)
-            && n > due
+        if let Some(next_due) = self.next_due.remove(symbol)
+            && n > next_due
         {
             return Err(self.broken(
                 Rule::L1,
                 at,
-                &format!("{symbol} {n} arrived, but {due} was the next tick"),
+                &format!("{symbol} {n} arrived, but {next_due} was the next tick"),
             ));
         }
-        let again = self.again.remove(symbol);
+        let resent = self.resent.remove(symbol);
         match self.last.insert(symbol, n) {
-            Some(_) if again => {}
+            Some(_) if resent => {}
             Some(last) if self.lenient && (n == last || !self.book.lost.is_empty()) => {}
             Some(last) if n == last => {
                 return Err(self.broken(Rule::L2, at, &format!("{symbol} {n} arrived twice")));
@@ -416,7 +417,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn place(&mut self, at: usize, entry: &'a Entry) -> Result<(), Box<Violation>> {
+    fn check_position(&mut self, at: usize, entry: &'a Entry) -> Result<(), Box<Violation>> {
         let Some((epoch, seq)) = entry.id.split_once('-') else {
             // Only an event before the first position may have no position.
             return match entry.seen {
@@ -429,8 +430,8 @@ impl<'a> Walk<'a> {
         let Ok(seq) = seq.parse() else {
             return Err(self.broken(Rule::L3, at, "the position of the event is not valid"));
         };
-        let grown = match self.place {
-            Some((known, last)) if known == epoch => match entry.seen {
+        let increases = match self.position {
+            Some((last_epoch, last)) if last_epoch == epoch => match entry.seen {
                 // The newest ticks of added symbols have the position of the change.
                 Seen::Tick { .. } if !entry.id.ends_with(PENDING) => seq > last,
                 _ => seq >= last,
@@ -439,8 +440,8 @@ impl<'a> Walk<'a> {
             Some(_) => false,
             None => true,
         };
-        self.place = Some((epoch, seq));
-        if grown {
+        self.position = Some((epoch, seq));
+        if increases {
             Ok(())
         } else {
             Err(self.broken(Rule::L3, at, "the position of the event is not after the previous position"))
@@ -457,10 +458,10 @@ impl<'a> Walk<'a> {
             return Err(self.broken(Rule::L5, self.reader.entries.len(), "the reader holds another tape"));
         }
         for (symbol, prices) in &self.book.prices {
-            let wanted = self.symbols.is_empty() || self.symbols.contains(symbol);
-            let held = self.last.get(symbol.as_str()).copied().unwrap_or_default();
-            if wanted && held != prices.len() as u64 {
-                let what = format!("{symbol} ends at {held}, but {} is the newest", prices.len());
+            let subscribed = self.symbols.is_empty() || self.symbols.contains(symbol);
+            let last = self.last.get(symbol.as_str()).copied().unwrap_or_default();
+            if subscribed && last != prices.len() as u64 {
+                let what = format!("{symbol} ends at {last}, but {} is the newest", prices.len());
                 return Err(self.broken(Rule::L5, self.reader.entries.len(), &what));
             }
         }

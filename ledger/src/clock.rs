@@ -8,14 +8,14 @@ use anyhow::{Context, Result};
 use fastrand::Rng;
 
 /// Maximum shift of the clock in either direction, in seconds: two days.
-const FARTHEST: i64 = 2 * 86_400;
+const MAX_SHIFT_SECONDS: i64 = 2 * 86_400;
 
 /// The environment of a server whose wall clock can be moved. The monotonic clock stays unchanged.
 pub(crate) struct MovedClock {
     library: PathBuf,
     folder: tempfile::TempDir,
     /// The number of times that a server reported a moved clock.
-    noticed: Arc<AtomicUsize>,
+    jumps: Arc<AtomicUsize>,
 }
 
 impl MovedClock {
@@ -25,7 +25,7 @@ impl MovedClock {
     /// If the library does not exist, or the file with the shift cannot be written.
     pub(crate) fn new(library: PathBuf) -> Result<Self> {
         anyhow::ensure!(library.is_file(), "{} is not a file", library.display());
-        let clock = Self { library, folder: tempfile::tempdir()?, noticed: Arc::default() };
+        let clock = Self { library, folder: tempfile::tempdir()?, jumps: Arc::default() };
         clock.set(0)?;
         Ok(clock)
     }
@@ -41,14 +41,14 @@ impl MovedClock {
     }
 
     /// Returns the counter of moved clocks that a server reported.
-    pub(crate) fn noticed(&self) -> Arc<AtomicUsize> {
-        Arc::clone(&self.noticed)
+    pub(crate) fn jumps(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.jumps)
     }
 
     /// Moves the clock: by up to 90 seconds, like a clock correction, or by up to two days.
-    pub(crate) fn move_it(&self, rng: &mut Rng) -> Result<()> {
-        let farthest = if rng.bool() { 90 } else { FARTHEST };
-        self.set(rng.i64(-farthest..=farthest))
+    pub(crate) fn shift(&self, rng: &mut Rng) -> Result<()> {
+        let max_shift = if rng.bool() { 90 } else { MAX_SHIFT_SECONDS };
+        self.set(rng.i64(-max_shift..=max_shift))
     }
 
     /// Sets the shift against the system's clock, in seconds. The write is atomic, so a reader sees the whole

@@ -17,7 +17,7 @@ use anyhow::{Context, Result, bail};
 use run::Plan;
 
 fn main() -> ExitCode {
-    match main_of(&std::env::args().skip(1).collect::<Vec<_>>()) {
+    match run_command(&std::env::args().skip(1).collect::<Vec<_>>()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("ledger: {error:#}");
@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn main_of(arguments: &[String]) -> Result<()> {
+fn run_command(arguments: &[String]) -> Result<()> {
     match arguments.first().map(String::as_str) {
         Some("check") => {
             let folder = arguments.get(1).context("check takes a folder")?;
@@ -52,7 +52,7 @@ fn main_of(arguments: &[String]) -> Result<()> {
             }
             let seed = plan.seed;
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-            let (book, readers, done) =
+            let (book, readers, faults) =
                 runtime.block_on(run::run(plan)).with_context(|| format!("seed {seed}"))?;
             if let Some(folder) = &keep {
                 files::write(folder, &book, &readers)?;
@@ -60,7 +60,7 @@ fn main_of(arguments: &[String]) -> Result<()> {
             report(&book, &readers, Some(seed))?;
             println!(
                 "seed {seed}: {} connections reset, {} jumps of the clock noticed",
-                done.resets, done.clock_jumps
+                faults.resets, faults.clock_jumps
             );
             Ok(())
         }

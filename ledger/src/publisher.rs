@@ -15,7 +15,7 @@ use crate::server::TOKEN;
 const PAUSE_MS: std::ops::Range<u64> = 5..60;
 
 /// Maximum time for a response. A paused server may need seconds.
-const PATIENCE: Duration = Duration::from_secs(20);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Publishes ticks of its symbols until `stop` is set. Returns the acknowledged prices in order.
 pub(crate) async fn publish(
@@ -24,7 +24,7 @@ pub(crate) async fn publish(
     stop: Arc<AtomicBool>,
     mut rng: Rng,
 ) -> Result<BTreeMap<String, Vec<String>>> {
-    let http = reqwest::Client::builder().timeout(PATIENCE).build()?;
+    let http = reqwest::Client::builder().timeout(RESPONSE_TIMEOUT).build()?;
     let mut acknowledged: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut next: BTreeMap<&str, u64> = BTreeMap::new();
     while !stop.load(Ordering::SeqCst) {

@@ -16,10 +16,10 @@ use serde_json::value::RawValue;
 use tokio::time::{sleep, timeout};
 
 /// Maximum time of a connection during the run, in ms.
-const LONGEST_MS: u64 = 12_000;
+const MAX_CONNECTION_MS: u64 = 12_000;
 
 /// Maximum time for a reader to catch up after the last tick.
-const PATIENCE: Duration = Duration::from_secs(60);
+const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The cursor of the tape's head after the last tick.
 pub(crate) type End = Arc<OnceLock<String>>;
@@ -27,26 +27,26 @@ pub(crate) type End = Arc<OnceLock<String>>;
 /// Reads until the end of the tape. Returns the reader's log.
 pub(crate) async fn read(url: String, symbols: Vec<String>, number: usize, end: End, mut rng: Rng) -> Reader {
     let all = rng.f64() < 0.7;
-    let wanted: BTreeSet<String> =
+    let selected: BTreeSet<String> =
         if rng.bool() { BTreeSet::new() } else { rng.choose_multiple(symbols, 4).into_iter().collect() };
     let name = format!("reader-{number}-{}", if all { "all" } else { "latest" });
-    let reader = Reader { name, all, symbols: wanted, healed: false, entries: Vec::new() };
-    let mut visitor = Visitor { reader, url, http: reqwest::Client::new(), cursor: None, end, rng };
-    let mut patience: Option<Instant> = None;
+    let reader = Reader { name, all, symbols: selected, healed: false, entries: Vec::new() };
+    let mut client = Client { reader, url, http: reqwest::Client::new(), cursor: None, end, rng };
+    let mut catch_up_start: Option<Instant> = None;
     loop {
-        let ended = visitor.visit().await;
-        if visitor.end.get().is_some() {
-            let begun = *patience.get_or_insert_with(Instant::now);
-            if ended || begun.elapsed() > PATIENCE {
-                visitor.reader.healed = true;
-                return visitor.reader;
+        let ended = client.connect_once().await;
+        if client.end.get().is_some() {
+            let start = *catch_up_start.get_or_insert_with(Instant::now);
+            if ended || start.elapsed() > CATCH_UP_TIMEOUT {
+                client.reader.healed = true;
+                return client.reader;
             }
         }
-        sleep(Duration::from_millis(visitor.rng.u64(0..800))).await;
+        sleep(Duration::from_millis(client.rng.u64(0..800))).await;
     }
 }
 
-struct Visitor {
+struct Client {
     reader: Reader,
     url: String,
     http: reqwest::Client,
@@ -57,22 +57,22 @@ struct Visitor {
 
 type Events = Pin<Box<dyn Stream<Item = Result<Event, String>> + Send>>;
 
-impl Visitor {
+impl Client {
     /// Opens one connection. Returns whether the reader got to the end of the tape.
-    async fn visit(&mut self) -> bool {
+    async fn connect_once(&mut self) -> bool {
         let cursor = match self.cursor.clone() {
-            Some(_) if self.rng.f64() < 0.02 => Some(nonsense(&mut self.rng)),
+            Some(_) if self.rng.f64() < 0.02 => Some(invalid_cursor(&mut self.rng)),
             cursor => cursor,
         };
         let Some(mut events) = self.connect(cursor.as_deref()).await else { return false };
-        self.note(String::new(), Seen::Connect(cursor));
-        let leave = Instant::now() + Duration::from_millis(self.rng.u64(100..LONGEST_MS));
+        self.record(String::new(), Seen::Connect(cursor));
+        let disconnect_at = Instant::now() + Duration::from_millis(self.rng.u64(100..MAX_CONNECTION_MS));
         let stall = (self.rng.f64() < 0.3).then(|| self.rng.u64(0..2000));
         let mut stall = stall.map(|after| Instant::now() + Duration::from_millis(after));
         loop {
-            let quiet = self.end.get().is_some();
-            if !quiet && Instant::now() > leave {
-                self.note(String::new(), Seen::Lost);
+            let is_over = self.end.get().is_some();
+            if !is_over && Instant::now() > disconnect_at {
+                self.record(String::new(), Seen::Lost);
                 return false;
             }
             if stall.is_some_and(|at| Instant::now() > at) {
@@ -83,12 +83,12 @@ impl Visitor {
                 Err(_) => continue,
                 Ok(Some(Ok(event))) => event,
                 Ok(_) => {
-                    self.note(String::new(), Seen::Lost);
+                    self.record(String::new(), Seen::Lost);
                     return false;
                 }
             };
             let id = event.id.clone();
-            if self.take(event) && self.end.get() == Some(&id) {
+            if self.record_event(event) && self.end.get() == Some(&id) {
                 return true;
             }
         }
@@ -118,7 +118,7 @@ impl Visitor {
     }
 
     /// Records an event. Returns whether the event can be the last event.
-    fn take(&mut self, event: Event) -> bool {
+    fn record_event(&mut self, event: Event) -> bool {
         if !event.id.is_empty() {
             self.cursor = Some(event.id.clone());
         }
@@ -126,7 +126,7 @@ impl Visitor {
         let text = |name: &str| data[name].as_str().unwrap_or_default().to_owned();
         let seen = match event.event.as_str() {
             "tick" => {
-                let price = member(&event.data, "price");
+                let price = raw_field(&event.data, "price");
                 Seen::Tick { symbol: text("symbol"), n: data["n"].as_u64().unwrap_or_default(), price }
             }
             "ready" => Seen::Ready { resumed: data["resumed"] == true },
@@ -136,23 +136,23 @@ impl Visitor {
             _ => return false,
         };
         let last = matches!(seen, Seen::Ready { .. } | Seen::Heartbeat);
-        self.note(event.id, seen);
+        self.record(event.id, seen);
         last
     }
 
-    fn note(&mut self, id: String, seen: Seen) {
+    fn record(&mut self, id: String, seen: Seen) {
         self.reader.entries.push(Entry { id, seen });
     }
 }
 
 /// Returns a cursor that no server has ever sent.
-fn nonsense(rng: &mut Rng) -> String {
+fn invalid_cursor(rng: &mut Rng) -> String {
     let texts = ["0", "-1", "e-", "000000000000-5", "ffffffffffff-18446744073709551615", "nonsense", "A-1"];
     texts[rng.usize(..texts.len())].to_owned()
 }
 
 /// Returns the value of a JSON field as written.
-fn member(json: &str, name: &str) -> String {
+fn raw_field(json: &str, name: &str) -> String {
     let members: std::collections::HashMap<&str, &RawValue> = serde_json::from_str(json).unwrap_or_default();
     members.get(name).map(|raw| raw.get().to_owned()).unwrap_or_default()
 }

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 /// Maximum time to open and reset a connection. A timeout has no consequence.
-const PATIENCE: Duration = Duration::from_secs(5);
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Requested heartbeat interval, in seconds: the minimum.
 const HEARTBEAT: u64 = 3;
@@ -21,7 +21,7 @@ pub(crate) async fn reset(url: String, stop: Arc<AtomicBool>, mut rng: Rng) -> u
     let address = url.trim_start_matches("http://").to_owned();
     let mut resets = 0;
     while !stop.load(Ordering::SeqCst) {
-        if let Ok(Ok(())) = timeout(PATIENCE, once(&address, &mut rng)).await {
+        if let Ok(Ok(())) = timeout(CONNECTION_TIMEOUT, reset_once(&address, &mut rng)).await {
             resets += 1;
         }
         sleep(Duration::from_millis(rng.u64(0..200))).await;
@@ -29,7 +29,7 @@ pub(crate) async fn reset(url: String, stop: Arc<AtomicBool>, mut rng: Rng) -> u
     resets
 }
 
-async fn once(address: &str, rng: &mut Rng) -> std::io::Result<()> {
+async fn reset_once(address: &str, rng: &mut Rng) -> std::io::Result<()> {
     let mut socket = TcpStream::connect(address).await?;
     // With this option, closing the socket sends a reset.
     socket.set_zero_linger()?;

@@ -50,7 +50,7 @@ impl Default for Plan {
 
 /// The faults besides kills.
 #[derive(Debug, Default)]
-pub(crate) struct Done {
+pub(crate) struct FaultCounts {
     /// Number of reset connections.
     pub(crate) resets: usize,
     /// Number of times that the server reported a moved clock.
@@ -58,7 +58,7 @@ pub(crate) struct Done {
 }
 
 /// Runs the plan. Returns the ledger and the faults.
-pub(crate) async fn run(plan: Plan) -> Result<(Book, Vec<Reader>, Done)> {
+pub(crate) async fn run(plan: Plan) -> Result<(Book, Vec<Reader>, FaultCounts)> {
     rlimit::increase_nofile_limit(u64::MAX).context("cannot raise the limit of open files")?;
     let mut rng = Rng::with_seed(plan.seed);
     let folder = tempfile::tempdir()?;
@@ -84,18 +84,18 @@ pub(crate) async fn run(plan: Plan) -> Result<(Book, Vec<Reader>, Done)> {
         .map(|_| tokio::spawn(resetter::reset(url.clone(), Arc::clone(&stop), rng.fork())))
         .collect();
 
-    let torment = Torment { plan: &plan, folder: folder.path(), clock };
-    let server = torment.run(server, &mut rng).await?;
+    let injector = FaultInjector { plan: &plan, folder: folder.path(), clock };
+    let server = injector.run(server, &mut rng).await?;
     stop.store(true, Ordering::SeqCst);
-    let mut done = Done::default();
+    let mut faults = FaultCounts::default();
     for resetter in resetters {
         let resets = resetter.await?;
         anyhow::ensure!(resets > 0, "a resetter did not reset any connection");
-        done.resets += resets;
+        faults.resets += resets;
     }
-    if let Some(clock) = &torment.clock {
-        done.clock_jumps = clock.noticed().load(Ordering::SeqCst);
-        anyhow::ensure!(done.clock_jumps > 0, "no server has noticed that its clock was moved");
+    if let Some(clock) = &injector.clock {
+        faults.clock_jumps = clock.jumps().load(Ordering::SeqCst);
+        anyhow::ensure!(faults.clock_jumps > 0, "no server has noticed that its clock was moved");
     }
     let mut acknowledged = BTreeMap::new();
     for publisher in publishers {
@@ -105,26 +105,26 @@ pub(crate) async fn run(plan: Plan) -> Result<(Book, Vec<Reader>, Done)> {
     let status: Value = reqwest::get(format!("{url}/v1/status")).await?.json().await?;
     let head = status["cursor"].as_str().context("/v1/status has no cursor")?.to_owned();
     end.set(head).ok().context("the end was already set")?;
-    let mut seen = Vec::new();
+    let mut logs = Vec::new();
     for reader in readers {
-        seen.push(reader.await?);
+        logs.push(reader.await?);
     }
     let mut book = Book { acknowledged, ..Book::default() };
     for symbol in &symbols {
         book.prices.insert(symbol.clone(), export(&url, symbol).await?);
     }
     server.end("-TERM")?;
-    Ok((book, seen, done))
+    Ok((book, logs, faults))
 }
 
 /// The task that kills, stops and pauses the server, and moves its clock.
-struct Torment<'a> {
+struct FaultInjector<'a> {
     plan: &'a Plan,
     folder: &'a Path,
     clock: Option<MovedClock>,
 }
 
-impl Torment<'_> {
+impl FaultInjector<'_> {
     /// Injects faults until the time of the plan is over.
     async fn run(&self, mut server: Server, rng: &mut Rng) -> Result<Server> {
         let end = Instant::now() + Duration::from_secs(self.plan.seconds);
@@ -132,7 +132,7 @@ impl Torment<'_> {
         while Instant::now() < end {
             sleep(Duration::from_millis(rng.u64(1500..6000))).await;
             if let Some(clock) = self.clock.as_ref().filter(|_| rng.bool()) {
-                clock.move_it(rng)?;
+                clock.shift(rng)?;
                 // In half of the cases the server continues with the moved clock. Otherwise the server is
                 // killed at the same moment.
                 if rng.bool() {

@@ -16,10 +16,10 @@ use crate::clock::MovedClock;
 pub(crate) const TOKEN: &str = "ledger";
 
 /// The start of the server's log message about a moved wall clock.
-const JUMPED: &str = "the wall clock jumped";
+const CLOCK_JUMP_MESSAGE: &str = "the wall clock jumped";
 
 /// Maximum time to start.
-const SOON: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(crate) struct Server {
     child: Child,
@@ -56,21 +56,24 @@ impl Server {
             .spawn()
             .with_context(|| format!("cannot start {}", program.display()))?;
         let stderr = child.stderr.take().context("the server has no log")?;
-        let (told, listening) = channel();
-        let jumps = clock.map(MovedClock::noticed).unwrap_or_default();
+        let (sender, receiver) = channel();
+        let jumps = clock.map(MovedClock::jumps).unwrap_or_default();
         std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 let line: Value = serde_json::from_str(&line).unwrap_or_default();
                 if let Some(address) = line["fields"]["public"].as_str() {
-                    let _ = told.send(format!("http://{address}"));
-                } else if line["fields"]["message"].as_str().is_some_and(|text| text.starts_with(JUMPED)) {
+                    let _ = sender.send(format!("http://{address}"));
+                } else if line["fields"]["message"]
+                    .as_str()
+                    .is_some_and(|text| text.starts_with(CLOCK_JUMP_MESSAGE))
+                {
                     jumps.fetch_add(1, Ordering::SeqCst);
                 } else if line["level"] == "ERROR" {
                     eprintln!("server: {line}");
                 }
             }
         });
-        let url = wait(&listening).context("the server does not start")?;
+        let url = wait(&receiver).context("the server does not start")?;
         Ok(Self { child, url })
     }
 
@@ -94,6 +97,6 @@ impl Drop for Server {
     }
 }
 
-fn wait(listening: &Receiver<String>) -> Result<String> {
-    Ok(listening.recv_timeout(SOON)?)
+fn wait(receiver: &Receiver<String>) -> Result<String> {
+    Ok(receiver.recv_timeout(START_TIMEOUT)?)
 }

@@ -10,13 +10,13 @@ fn tick(symbol: &str, n: u64, seq: u64) -> Entry {
     Entry { id: format!("e-{seq}"), seen }
 }
 
-fn other(seen: Seen, seq: u64) -> Entry {
+fn event_at(seen: Seen, seq: u64) -> Entry {
     Entry { id: format!("e-{seq}"), seen }
 }
 
 /// Returns a valid ledger: two symbols in turn with 40 ticks. The reader of every tick loses its connection
 /// and comes back twice, once with a reset.
-fn sound() -> (Book, Reader) {
+fn valid_ledger() -> (Book, Reader) {
     let names = ["A", "B"];
     let mut book = Book::default();
     for seq in 1..=40u64 {
@@ -30,18 +30,18 @@ fn sound() -> (Book, Reader) {
         |cursor: Option<&str>| Entry { id: String::new(), seen: Seen::Connect(cursor.map(str::to_owned)) };
     let mut entries = vec![connect(None)];
     entries.extend((1..=10).map(at));
-    entries.push(other(Seen::Ready { resumed: false }, 10));
+    entries.push(event_at(Seen::Ready { resumed: false }, 10));
     entries.extend((11..=20).map(at));
     entries.push(Entry { id: String::new(), seen: Seen::Lost });
     entries.push(connect(Some("e-20")));
     entries.extend((21..=25).map(at));
-    entries.push(other(Seen::Ready { resumed: true }, 25));
-    entries.push(other(Seen::Heartbeat, 25));
+    entries.push(event_at(Seen::Ready { resumed: true }, 25));
+    entries.push(event_at(Seen::Heartbeat, 25));
     entries.push(Entry { id: String::new(), seen: Seen::Lost });
     entries.push(connect(Some("x-1")));
-    entries.push(other(Seen::Reset { reason: "epoch".to_owned() }, 0));
+    entries.push(event_at(Seen::Reset { reason: "epoch".to_owned() }, 0));
     entries.extend((29..=30).map(at));
-    entries.push(other(Seen::Ready { resumed: false }, 30));
+    entries.push(event_at(Seen::Ready { resumed: false }, 30));
     entries.extend((31..=40).map(at));
     let reader =
         Reader { name: "reader".to_owned(), all: true, symbols: BTreeSet::new(), healed: true, entries };
@@ -74,7 +74,7 @@ fn is_last(entries: &[Entry], at: usize) -> bool {
 
 #[test]
 fn a_valid_ledger_passes() {
-    let (book, reader) = sound();
+    let (book, reader) = valid_ledger();
     let summary = check(&book, &[reader]).unwrap();
     assert_eq!((summary.ticks, summary.connections, summary.resumed, summary.resets), (37, 3, 1, 1));
 }
@@ -82,7 +82,7 @@ fn a_valid_ledger_passes() {
 proptest! {
     #[test]
     fn a_removed_tick_is_detected(at in 0usize..60) {
-        let (book, mut reader) = sound();
+        let (book, mut reader) = valid_ledger();
         prop_assume!(at < reader.entries.len() && is_tick(&reader.entries[at]) && !is_first(&reader.entries, at));
         prop_assume!(!is_last(&reader.entries, at));
         reader.entries.remove(at);
@@ -92,7 +92,7 @@ proptest! {
 
     #[test]
     fn a_duplicated_tick_is_detected(at in 0usize..60, later in 0usize..60) {
-        let (book, mut reader) = sound();
+        let (book, mut reader) = valid_ledger();
         prop_assume!(at < reader.entries.len() && is_tick(&reader.entries[at]));
         let later = at + 1 + later % 3;
         prop_assume!(later <= reader.entries.len() && reader.entries[at..later].iter().all(is_tick));
@@ -103,7 +103,7 @@ proptest! {
 
     #[test]
     fn two_swapped_ticks_are_detected(at in 0usize..60, other in 0usize..60) {
-        let (book, mut reader) = sound();
+        let (book, mut reader) = valid_ledger();
         let count = reader.entries.len();
         prop_assume!(at < count && other < count && at != other);
         prop_assume!(is_tick(&reader.entries[at]) && is_tick(&reader.entries[other]));
@@ -113,7 +113,7 @@ proptest! {
 
     #[test]
     fn a_changed_tick_is_detected(at in 0usize..60, what in 0..4) {
-        let (book, mut reader) = sound();
+        let (book, mut reader) = valid_ledger();
         prop_assume!(at < reader.entries.len());
         let entry = &mut reader.entries[at];
         let Seen::Tick { symbol, n, price } = &mut entry.seen else { return Ok(()) };
@@ -130,7 +130,7 @@ proptest! {
 
     #[test]
     fn an_acknowledged_tick_that_is_not_on_the_tape_is_detected(at in 0usize..20) {
-        let (mut book, reader) = sound();
+        let (mut book, reader) = valid_ledger();
         book.prices.get_mut("A").unwrap().remove(at);
         prop_assert_eq!(check(&book, &[reader]).unwrap_err().rule, Rule::L4);
     }
@@ -138,7 +138,7 @@ proptest! {
 
 #[test]
 fn a_reset_needs_a_valid_reason() {
-    let (book, reader) = sound();
+    let (book, reader) = valid_ledger();
     for change in [
         (|entry: &mut Entry| entry.seen = Seen::Reset { reason: "bored".to_owned() }) as fn(&mut Entry),
         |entry| entry.seen = Seen::Ready { resumed: true },
@@ -151,13 +151,13 @@ fn a_reset_needs_a_valid_reason() {
     // A reset in the middle of a connection is invalid. So is a reset without a cursor, or because of missing
     // history for newest values.
     let mut middle = reader.clone();
-    middle.entries.insert(5, other(Seen::Reset { reason: "expired".to_owned() }, 0));
+    middle.entries.insert(5, event_at(Seen::Reset { reason: "expired".to_owned() }, 0));
     assert_eq!(check(&book, &[middle]).unwrap_err().rule, Rule::L6);
 }
 
 #[test]
 fn newest_values_may_skip_but_never_go_back() {
-    let (book, mut reader) = sound();
+    let (book, mut reader) = valid_ledger();
     reader.all = false;
     let middle = reader.entries.iter().position(|entry| entry.id == "e-15").unwrap();
     reader.entries.remove(middle);
