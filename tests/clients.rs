@@ -17,18 +17,9 @@ use crate::server::TestServer;
 pub(crate) fn tool(name: &str, test: &str) -> Option<String> {
     let found = std::env::var(name).ok().filter(|value| !value.is_empty());
     if found.is_none() {
-        skipped(test, &format!("{name} is not set"));
+        fakes::skipped(test, &format!("{name} is not set"));
     }
     found
-}
-
-/// Records that a test did not run, and why.
-pub(crate) fn skipped(test: &str, why: &str) {
-    println!("SKIPPED {test}: {why}");
-    if let Some(list) = std::env::var_os("XTASK_SKIPPED") {
-        let mut list = std::fs::OpenOptions::new().append(true).create(true).open(list).unwrap();
-        writeln!(list, "{test}: {why}").unwrap();
-    }
 }
 
 /// Checks the events that a client reads from ten ticks with quiet periods between them. Only comments keep

@@ -4,7 +4,8 @@
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::clients::skipped;
+use fakes::skipped;
+
 use crate::server::{TOKEN, TestServer, eventually, tickcast};
 
 /// Maximum time until the server notices that a reader has vanished.

@@ -14,7 +14,7 @@ use crate::server::{TOKEN, TestServer, eventually, tickcast};
 fn trades(test: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/xrpeth-trades.ndjson.gz");
     if !path.exists() {
-        crate::clients::skipped(
+        fakes::skipped(
             test,
             "xrpeth-trades.ndjson.gz, of freqtrade's test data, is not in ../shared/data beside the checkout",
         );

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use fakes::skipped;
 use serde_json::{Value, json};
 
-use crate::clients::skipped;
 use crate::disk::lines;
 use crate::resumable::{open, short, up_to};
 use crate::server::{TOKEN, TestServer, eventually, tickcast};

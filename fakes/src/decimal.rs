@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// Number of decimals of every quantity, on all four exchanges.
-pub(crate) const QUANTITY: u32 = 8;
+pub(crate) const QUANTITY_DECIMALS: u32 = 8;
 
 /// A decimal number: `units` of 10^-`decimals`, printed with all trailing zeros.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub(crate) fn fixed(units: impl Into<i128>, decimals: u32) -> Fixed {
 
 /// Creates a quantity from its units.
 pub(crate) fn quantity(units: i64) -> Fixed {
-    fixed(units, QUANTITY)
+    fixed(units, QUANTITY_DECIMALS)
 }
 
 /// Returns the quotient with `decimals` decimals, rounded half away from zero. Zero divided by zero is zero:

@@ -16,7 +16,7 @@ pub(crate) struct Instrument {
     /// The smallest price step, in units of the last printed decimal.
     pub(crate) step: i64,
     /// The start price of the random walk. The price stays near this value.
-    pub(crate) origin: i64,
+    pub(crate) start_price: i64,
 }
 
 impl Instrument {
@@ -35,7 +35,7 @@ impl Instrument {
             lower: name.to_lowercase(),
             decimals,
             step: 10_i64.pow(decimals - real),
-            origin: whole * 10_i64.pow(decimals),
+            start_price: whole * 10_i64.pow(decimals),
         }
     }
 

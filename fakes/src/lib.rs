@@ -6,23 +6,26 @@
 //!
 //! All time is tokio's time, so under a paused clock a day passes in seconds. A fake serves any byte stream:
 //! a `tokio::io::duplex` as well as a TCP socket.
+//!
+//! [`skipped`] is a helper of all tests that need an exchange, a recording or a tool.
 
 mod connection;
 mod decimal;
-mod dialect;
-mod door;
+mod events;
 mod fault;
+mod handshake;
 mod instrument;
 mod limits;
 mod market;
 mod options;
+mod protocol;
 mod record;
-mod script;
 mod shared;
-mod stamp;
+mod skipped;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod timestamp;
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -34,6 +37,7 @@ pub use crate::fault::{BadTime, Fault};
 pub use crate::options::{Exchange, Options};
 pub use crate::record::{Connect, Record, Trade};
 use crate::shared::Shared;
+pub use crate::skipped::skipped;
 
 /// A fake exchange. All clones share one exchange.
 #[derive(Clone)]
@@ -51,7 +55,7 @@ impl Fake {
     #[must_use]
     pub fn start(options: Options) -> Self {
         let shared = Arc::new(Shared::new(options));
-        tokio::spawn(trade(Arc::downgrade(&shared), shared.options.interval, shared.began));
+        tokio::spawn(trade(Arc::downgrade(&shared), shared.options.interval, shared.started));
         Self(shared)
     }
 
@@ -90,10 +94,10 @@ impl Fake {
 }
 
 /// Trades every symbol once per interval until the fake is dropped.
-async fn trade(shared: Weak<Shared>, interval: Duration, began: tokio::time::Instant) {
+async fn trade(shared: Weak<Shared>, interval: Duration, started: tokio::time::Instant) {
     let interval = interval.max(Duration::from_micros(1));
     // If the timer is too coarse, several trades follow at once. Their nominal times are still evenly spaced.
-    let mut interval = tokio::time::interval_at(began + interval, interval);
+    let mut interval = tokio::time::interval_at(started + interval, interval);
     loop {
         let at = interval.tick().await;
         let Some(shared) = shared.upgrade() else { return };

@@ -18,7 +18,7 @@ pub(crate) struct Rules {
     pub(crate) shared: bool,
     /// Whether ping and pong frames count too.
     pub(crate) frames: bool,
-    /// The interval of the server's pings. A pong is due within [`PONG`].
+    /// The interval of the server's pings. A pong is due within [`PONG_TIMEOUT`].
     pub(crate) ping: Option<Duration>,
     /// Maximum time until the first subscribe message.
     pub(crate) subscribe: Option<Duration>,
@@ -27,11 +27,11 @@ pub(crate) struct Rules {
     /// The interval of heartbeats, for clients that subscribe to heartbeats.
     pub(crate) heartbeat: Option<Duration>,
     /// Whether the server skips heartbeats while data flows.
-    pub(crate) idle_beat: bool,
+    pub(crate) idle_heartbeat: bool,
 }
 
 /// Maximum time for a client to answer a ping.
-pub(crate) const PONG: Duration = Duration::from_secs(60);
+pub(crate) const PONG_TIMEOUT: Duration = Duration::from_secs(60);
 
 impl Rules {
     pub(crate) fn of(exchange: Exchange) -> Self {
@@ -43,7 +43,7 @@ impl Rules {
             subscribe: None,
             idle: None,
             heartbeat: None,
-            idle_beat: false,
+            idle_heartbeat: false,
         };
         let seconds = |count| Some(Duration::from_secs(count));
         match exchange {
@@ -68,7 +68,7 @@ impl Rules {
             Exchange::Kraken => Self {
                 idle: seconds(60),
                 heartbeat: Some(Duration::from_millis(1050)),
-                idle_beat: true,
+                idle_heartbeat: true,
                 ..none
             },
         }
@@ -95,48 +95,48 @@ impl Meter {
 
 /// The limit on attempts to connect. Refused attempts count too, as at the real exchanges.
 #[derive(Debug)]
-pub(crate) enum Gate {
-    /// At most `most` attempts within `span`.
-    Window { most: usize, span: Duration, meter: Meter },
-    /// A token bucket: one token per `each`, and at most `burst` unused tokens.
-    Bucket { burst: u32, each: Duration, level: u32, filled: Instant },
+pub(crate) enum ConnectLimit {
+    /// At most `max` attempts within `span`.
+    Window { max: usize, span: Duration, meter: Meter },
+    /// A token bucket: one token per `interval`, and at most `burst` unused tokens.
+    Bucket { burst: u32, interval: Duration, level: u32, filled: Instant },
 }
 
-impl Gate {
+impl ConnectLimit {
     pub(crate) fn of(exchange: Exchange, now: Instant) -> Self {
-        let window = |most, seconds| Self::Window {
-            most,
-            span: Duration::from_secs(seconds),
-            meter: Meter::default(),
-        };
+        let window =
+            |max, seconds| Self::Window { max, span: Duration::from_secs(seconds), meter: Meter::default() };
         match exchange {
             Exchange::Binance => window(300, 5 * 60),
-            Exchange::Coinbase => Self::Bucket { burst: 20, each: SECOND / 8, level: 20, filled: now },
+            Exchange::Coinbase => Self::Bucket { burst: 20, interval: SECOND / 8, level: 20, filled: now },
             Exchange::Advanced => window(8, 1),
             Exchange::Kraken => window(150, 10 * 60),
         }
     }
 
     /// Counts an attempt. Returns an error with the limit that the attempt exceeds.
-    pub(crate) fn pass(&mut self, now: Instant) -> Result<(), String> {
+    pub(crate) fn check_attempt(&mut self, now: Instant) -> Result<(), String> {
         match self {
-            Self::Window { most, span, meter } => {
+            Self::Window { max, span, meter } => {
                 let count = meter.count(now, *span);
-                if count <= *most {
+                if count <= *max {
                     return Ok(());
                 }
-                Err(format!("{count} connects within {} s, at most {most} are allowed", span.as_secs()))
+                Err(format!("{count} connects within {} s, at most {max} are allowed", span.as_secs()))
             }
-            Self::Bucket { burst, each, level, filled } => {
-                while *level < *burst && now.duration_since(*filled) >= *each {
+            Self::Bucket { burst, interval, level, filled } => {
+                while *level < *burst && now.duration_since(*filled) >= *interval {
                     *level += 1;
-                    *filled += *each;
+                    *filled += *interval;
                 }
                 if *level == *burst {
                     *filled = now;
                 }
                 *level = level.checked_sub(1).ok_or_else(|| {
-                    format!("connects at more than one each {} ms after a burst of {burst}", each.as_millis())
+                    format!(
+                        "connects at more than one each {} ms after a burst of {burst}",
+                        interval.as_millis()
+                    )
                 })?;
                 Ok(())
             }
@@ -151,15 +151,15 @@ mod tests {
     #[test]
     fn attempts_to_connect_are_limited() {
         let now = Instant::now();
-        let passed = |exchange, at: &dyn Fn(u32) -> Duration, tries: u32| {
-            let mut gate = Gate::of(exchange, now);
-            (0..tries).filter(|n| gate.pass(now + at(*n)).is_ok()).count()
+        let accepted = |exchange, at: &dyn Fn(u32) -> Duration, tries: u32| {
+            let mut connect_limit = ConnectLimit::of(exchange, now);
+            (0..tries).filter(|n| connect_limit.check_attempt(now + at(*n)).is_ok()).count()
         };
-        assert_eq!(passed(Exchange::Binance, &|_| Duration::ZERO, 310), 300);
-        assert_eq!(passed(Exchange::Binance, &|n| SECOND * n, 900), 900);
-        assert_eq!(passed(Exchange::Coinbase, &|_| Duration::ZERO, 30), 20);
-        assert_eq!(passed(Exchange::Coinbase, &|n| SECOND / 8 * n, 100), 100);
-        assert_eq!(passed(Exchange::Advanced, &|_| Duration::ZERO, 10), 8);
-        assert_eq!(passed(Exchange::Kraken, &|n| SECOND * n, 160), 150);
+        assert_eq!(accepted(Exchange::Binance, &|_| Duration::ZERO, 310), 300);
+        assert_eq!(accepted(Exchange::Binance, &|n| SECOND * n, 900), 900);
+        assert_eq!(accepted(Exchange::Coinbase, &|_| Duration::ZERO, 30), 20);
+        assert_eq!(accepted(Exchange::Coinbase, &|n| SECOND / 8 * n, 100), 100);
+        assert_eq!(accepted(Exchange::Advanced, &|_| Duration::ZERO, 10), 8);
+        assert_eq!(accepted(Exchange::Kraken, &|n| SECOND * n, 160), 150);
     }
 }

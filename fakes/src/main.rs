@@ -53,7 +53,7 @@ async fn main() -> anyhow::Result<()> {
     println!("{url}  (tickcast serve --source '{}')", source(arguments.exchange, &symbols, &url));
     let fake = Fake::start(options);
     let listening = tokio::spawn(fake.clone().listen(listener));
-    torment(&fake).await?;
+    read_faults(&fake).await?;
     // At the end of standard input, the fake continues without new faults.
     Ok(listening.await??)
 }
@@ -70,7 +70,7 @@ fn source(exchange: Exchange, symbols: &[String], url: &str) -> String {
 }
 
 /// Reads faults until the end of standard input.
-async fn torment(fake: &Fake) -> anyhow::Result<()> {
+async fn read_faults(fake: &Fake) -> anyhow::Result<()> {
     let mut lines = BufReader::new(stdin()).lines();
     while let Some(line) = lines.next_line().await? {
         match line.trim() {

@@ -8,8 +8,8 @@ use fastrand::Rng;
 use crate::instrument::{Instrument, hash};
 use crate::options::Exchange;
 
-const MINUTE: i64 = 60_000;
-const DAY: i64 = 24 * 60;
+const MINUTE_MS: i64 = 60_000;
+const DAY_MINUTES: i64 = 24 * 60;
 
 /// The state of one symbol after a trade. All messages about the symbol are made from this state.
 #[derive(Debug, Clone)]
@@ -85,19 +85,19 @@ impl Walk {
             id: 900_000_000 + rng.u64(0..1_000_000),
             sequence: 99_000_000_000 + rng.u64(0..1_000_000_000),
             time: start,
-            price: instrument.origin,
+            price: instrument.start_price,
             quantity: 0,
             bought: true,
             bid: 0,
             bid_quantity: 0,
             ask: 0,
             ask_quantity: 0,
-            day: Day { before: instrument.origin, ..Day::default() },
+            day: Day { before: instrument.start_price, ..Day::default() },
             instrument: instrument.clone(),
         };
         let mut walk = Self { instrument, rng, minutes: VecDeque::new(), last: Arc::new(last) };
-        for minute in (1..=DAY + 5).rev() {
-            walk.advance(start - minute * MINUTE);
+        for minute in (1..=DAY_MINUTES + 5).rev() {
+            walk.advance(start - minute * MINUTE_MS);
         }
         walk
     }
@@ -123,29 +123,29 @@ impl Walk {
     /// Returns the next price. A step is at most a 20,000th of the price, or two price steps. The price stays
     /// between half and twice the start price.
     fn next_price(&mut self) -> i64 {
-        let (step, origin, price) = (self.instrument.step, self.instrument.origin, self.last.price);
-        let reach = (price / step / 20_000).max(2);
-        let move_by = self.rng.i64(-reach..=reach) * step;
+        let (step, start_price, price) = (self.instrument.step, self.instrument.start_price, self.last.price);
+        let max_step = (price / step / 20_000).max(2);
+        let move_by = self.rng.i64(-max_step..=max_step) * step;
         let next = price + move_by;
-        if next < origin / 2 || next > origin * 2 { price - move_by } else { next }
+        if next < start_price / 2 || next > start_price * 2 { price - move_by } else { next }
     }
 
     /// Adds the trade to the window and returns the new statistics.
     fn count(&mut self, tick: &Tick) -> Day {
-        let number = tick.time.div_euclid(MINUTE);
+        let number = tick.time.div_euclid(MINUTE_MS);
         let turnover = i128::from(tick.price) * i128::from(tick.quantity);
         if let Some(minute) = self.minutes.back_mut().filter(|minute| minute.number == number) {
             minute.close = tick.price;
-            join(&mut minute.day, tick.price, tick.price, tick.quantity, turnover);
+            add_to_day(&mut minute.day, tick.price, tick.price, tick.quantity, turnover);
             let mut day = self.last.day;
-            join(&mut day, tick.price, tick.price, tick.quantity, turnover);
+            add_to_day(&mut day, tick.price, tick.price, tick.quantity, turnover);
             return day;
         }
         let (open, high, low) = (tick.price, tick.price, tick.price);
         let day = Day { before: 0, open, high, low, volume: tick.quantity, turnover, first: tick.id };
         self.minutes.push_back(Minute { number, close: tick.price, day });
         let mut before = self.last.day.before;
-        while let Some(old) = self.minutes.pop_front_if(|minute| minute.number <= number - DAY) {
+        while let Some(old) = self.minutes.pop_front_if(|minute| minute.number <= number - DAY_MINUTES) {
             before = old.close;
         }
         self.sum(before)
@@ -155,13 +155,13 @@ impl Walk {
         let mut minutes = self.minutes.iter();
         let mut sum = minutes.next().map(|minute| minute.day).unwrap_or_default();
         for Minute { day, .. } in minutes {
-            join(&mut sum, day.high, day.low, day.volume, day.turnover);
+            add_to_day(&mut sum, day.high, day.low, day.volume, day.turnover);
         }
         Day { before, ..sum }
     }
 }
 
-fn join(day: &mut Day, high: i64, low: i64, volume: i64, turnover: i128) {
+fn add_to_day(day: &mut Day, high: i64, low: i64, volume: i64, turnover: i128) {
     day.high = day.high.max(high);
     day.low = day.low.min(low);
     day.volume += volume;
@@ -234,8 +234,8 @@ mod tests {
         for second in 1..2 * 86_400_i64 / 20 {
             let tick = market.trade(0, start + second * 20_000);
             seen.push_back(tick.clone());
-            let first = tick.time.div_euclid(MINUTE) - DAY;
-            while seen.pop_front_if(|old| old.time.div_euclid(MINUTE) <= first).is_some() {}
+            let first = tick.time.div_euclid(MINUTE_MS) - DAY_MINUTES;
+            while seen.pop_front_if(|old| old.time.div_euclid(MINUTE_MS) <= first).is_some() {}
             assert!(tick.bid < tick.ask && (tick.price == tick.bid || tick.price == tick.ask));
         }
         let last = seen.back().expect("there were trades");

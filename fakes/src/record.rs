@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::market::{Market, Tick};
 
 /// Maximum number of trades in a list: more than two days of two symbols at five trades per second.
-const KEPT: usize = 2_000_000;
+const MAX_TRADES: usize = 2_000_000;
 
 /// A snapshot of all events so far.
 #[derive(Debug, Clone, Default)]
@@ -69,11 +69,11 @@ struct Entry {
 
 /// A list of trades that drops the oldest trade when the list is full.
 #[derive(Debug, Default)]
-pub(crate) struct Ledger(VecDeque<Entry>);
+pub(crate) struct TradeList(VecDeque<Entry>);
 
-impl Ledger {
+impl TradeList {
     pub(crate) fn push(&mut self, tick: &Tick) {
-        if self.0.len() == KEPT {
+        if self.0.len() == MAX_TRADES {
             self.0.pop_front();
         }
         let &Tick { id, sequence, price, time, bid, ask, .. } = tick;

@@ -10,28 +10,28 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
-use crate::door::Verdict;
+use crate::events::{ConnectionFault, MarketEvent, PendingFaults};
 use crate::fault::Fault;
-use crate::limits::{Gate, Meter};
+use crate::handshake::Admission;
+use crate::limits::{ConnectLimit, Meter};
 use crate::market::{Market, Tick};
 use crate::options::{Exchange, Options};
-use crate::record::{Connect, Ledger, Record};
-use crate::script::{Order, Pulse, Script};
+use crate::record::{Connect, Record, TradeList};
 
 /// Maximum number of events that a connection may be behind. A client that reads is never so far behind.
-const BACKLOG: usize = 1 << 16;
+const MAX_BACKLOG: usize = 1 << 16;
 
 pub(crate) struct Shared {
     pub(crate) options: Options,
-    pub(crate) began: Instant,
-    pulses: broadcast::Sender<Pulse>,
+    pub(crate) started: Instant,
+    events: broadcast::Sender<MarketEvent>,
     state: Mutex<State>,
 }
 
 struct State {
     market: Market,
-    script: Script,
-    gate: Gate,
+    pending_faults: PendingFaults,
+    connect_limit: ConnectLimit,
     /// The message counter of exchanges that count the messages of all connections together.
     messages: Meter,
     halted: bool,
@@ -40,20 +40,20 @@ struct State {
     system: String,
     flaps: u32,
     /// Pairs of the number of refusals and the response.
-    refusals: VecDeque<(u32, Verdict)>,
+    refusals: VecDeque<(u32, Admission)>,
     connects: Vec<Connect>,
     violations: Vec<String>,
-    sent: Ledger,
-    withheld: Ledger,
+    sent: TradeList,
+    withheld: TradeList,
 }
 
 impl Shared {
     pub(crate) fn new(options: Options) -> Self {
-        let began = Instant::now();
+        let started = Instant::now();
         let state = State {
             market: Market::new(options.exchange, &options.symbols, options.seed, options.start),
-            script: Script::default(),
-            gate: Gate::of(options.exchange, began),
+            pending_faults: PendingFaults::default(),
+            connect_limit: ConnectLimit::of(options.exchange, started),
             messages: Meter::default(),
             halted: false,
             late_ack: false,
@@ -62,15 +62,15 @@ impl Shared {
             refusals: VecDeque::new(),
             connects: Vec::new(),
             violations: Vec::new(),
-            sent: Ledger::default(),
-            withheld: Ledger::default(),
+            sent: TradeList::default(),
+            withheld: TradeList::default(),
         };
-        Self { options, began, pulses: broadcast::Sender::new(BACKLOG), state: Mutex::new(state) }
+        Self { options, started, events: broadcast::Sender::new(MAX_BACKLOG), state: Mutex::new(state) }
     }
 
     /// Returns the time since the start of the fake.
-    pub(crate) fn up(&self) -> Duration {
-        self.began.elapsed()
+    pub(crate) fn uptime(&self) -> Duration {
+        self.started.elapsed()
     }
 
     /// Returns the exchange's clock.
@@ -79,8 +79,8 @@ impl Shared {
     }
 
     fn time(&self, at: Instant) -> i64 {
-        let up = at.duration_since(self.began).as_millis();
-        self.options.start + i64::try_from(up).unwrap_or(i64::MAX / 2)
+        let uptime = at.duration_since(self.started).as_millis();
+        self.options.start + i64::try_from(uptime).unwrap_or(i64::MAX / 2)
     }
 
     /// Makes one trade of each symbol. The trades are sent under the lock, so that a new connection receives
@@ -92,53 +92,57 @@ impl Shared {
         }
         for index in 0..state.market.len() {
             let tick = state.market.trade(index, self.time(at));
-            let pulse = state.script.apply(tick.clone());
-            let withheld = matches!(pulse, Some(Pulse::Withheld(_)));
+            let event = state.pending_faults.apply(tick.clone());
+            let withheld = matches!(event, Some(MarketEvent::Withheld(_)));
             if withheld { &mut state.withheld } else { &mut state.sent }.push(&tick);
-            if let Some(pulse) = pulse {
-                self.tell(pulse);
+            if let Some(event) = event {
+                self.broadcast_event(event);
             }
         }
     }
 
     pub(crate) fn misbehave(&self, fault: Fault) {
         let state = &mut *self.lock();
-        let order = match fault {
+        let fault = match fault {
             Fault::Halt(on) => return state.halted = on,
             Fault::LateAck(on) => return state.late_ack = on,
-            Fault::Gap(count) => return state.script.gap += count,
-            Fault::Duplicate => return state.script.duplicates += 1,
-            Fault::Swap => return state.script.swaps += 1,
-            Fault::Time(time) => return state.script.times.push_back(time),
+            Fault::Gap(count) => return state.pending_faults.gap += count,
+            Fault::Duplicate => return state.pending_faults.duplicates += 1,
+            Fault::Swap => return state.pending_faults.swaps += 1,
+            Fault::Time(time) => return state.pending_faults.times.push_back(time),
             Fault::Flap(times) => return state.flaps += times,
             Fault::Refuse { times, status, retry_after } => {
-                return state.refusals.push_back((times, Verdict::Refuse { status, retry_after }));
+                return state.refusals.push_back((times, Admission::Refuse { status, retry_after }));
             }
             Fault::ZeroQuote => {
                 if let Some(tick) = state.market.unquoted() {
-                    self.tell(Pulse::Unquoted(Arc::new(tick)));
+                    self.broadcast_event(MarketEvent::Unquoted(Arc::new(tick)));
                 }
                 return;
             }
             Fault::System(system) => {
                 state.system.clone_from(&system);
-                Order::System(system)
+                ConnectionFault::System(system)
             }
-            Fault::Silence => Order::Silence,
-            Fault::Dead => Order::Dead,
-            Fault::Raw(text) => Order::Frame(Message::text(text)),
-            Fault::Big(size) => Order::Frame(Message::text(big(size))),
+            Fault::Silence => ConnectionFault::Silence,
+            Fault::Dead => ConnectionFault::Dead,
+            Fault::Raw(text) => ConnectionFault::Frame(Message::text(text)),
+            Fault::Big(size) => ConnectionFault::Frame(Message::text(big(size))),
             Fault::NotUtf8 => {
                 let text = OpCode::Data(Data::Text);
-                Order::Frame(Message::Frame(Frame::message(vec![b'{', 0xff, 0xfe, b'}'], text, true)))
+                ConnectionFault::Frame(Message::Frame(Frame::message(
+                    vec![b'{', 0xff, 0xfe, b'}'],
+                    text,
+                    true,
+                )))
             }
-            Fault::Binary => Order::Frame(Message::binary(vec![0, 1, 2, 0xff])),
-            Fault::Abrupt => Order::Abrupt,
-            Fault::Close(code, reason) => Order::Close(code, reason),
-            Fault::Shutdown if self.options.exchange == Exchange::Binance => Order::Shutdown,
-            Fault::Shutdown => Order::Close(1001, "going away".to_owned()),
+            Fault::Binary => ConnectionFault::Frame(Message::binary(vec![0, 1, 2, 0xff])),
+            Fault::Abrupt => ConnectionFault::Abrupt,
+            Fault::Close(code, reason) => ConnectionFault::Close(code, reason),
+            Fault::Shutdown if self.options.exchange == Exchange::Binance => ConnectionFault::Shutdown,
+            Fault::Shutdown => ConnectionFault::Close(1001, "going away".to_owned()),
         };
-        self.tell(Pulse::Order(order));
+        self.broadcast_event(MarketEvent::Fault(fault));
     }
 
     pub(crate) fn record(&self) -> Record {
@@ -152,43 +156,46 @@ impl Shared {
     }
 
     /// Records an attempt to connect and decides whether to accept the connection.
-    pub(crate) fn admit(&self) -> (usize, Verdict) {
-        let (at, now) = (self.up(), Instant::now());
+    pub(crate) fn admit(&self) -> (usize, Admission) {
+        let (at, now) = (self.uptime(), Instant::now());
         let state = &mut *self.lock();
         let number = state.connects.len();
         state.connects.push(Connect { at, ..Connect::default() });
-        if let Err(violation) = state.gate.pass(now) {
+        if let Err(violation) = state.connect_limit.check_attempt(now) {
             state.violate(at, number, &violation);
-            return (number, Verdict::Refuse { status: 429, retry_after: None });
+            return (number, Admission::Refuse { status: 429, retry_after: None });
         }
-        while let Some((times, verdict)) = state.refusals.front_mut() {
+        while let Some((times, admission)) = state.refusals.front_mut() {
             if let Some(left) = times.checked_sub(1) {
                 *times = left;
-                return (number, *verdict);
+                return (number, *admission);
             }
             state.refusals.pop_front();
         }
         if let Some(left) = state.flaps.checked_sub(1) {
             state.flaps = left;
-            return (number, Verdict::Flap);
+            return (number, Admission::Flap);
         }
-        (number, Verdict::Serve)
+        (number, Admission::Serve)
     }
 
     /// Records an open connection. Returns a receiver of all later events, and the state of the market before
     /// these events.
-    pub(crate) fn join(&self, number: usize) -> (broadcast::Receiver<Pulse>, Vec<Arc<Tick>>) {
+    pub(crate) fn open_connection(
+        &self,
+        number: usize,
+    ) -> (broadcast::Receiver<MarketEvent>, Vec<Arc<Tick>>) {
         let state = &mut *self.lock();
         state.connects[number].accepted = true;
-        (self.pulses.subscribe(), state.market.latest())
+        (self.events.subscribe(), state.market.latest())
     }
 
-    pub(crate) fn heard(&self, number: usize, text: &str) {
-        let at = self.up();
+    pub(crate) fn record_message(&self, number: usize, text: &str) {
+        let at = self.uptime();
         self.lock().connects[number].messages.push((at, text.to_owned()));
     }
 
-    pub(crate) fn ponged(&self, number: usize) {
+    pub(crate) fn record_pong(&self, number: usize) {
         self.lock().connects[number].pongs += 1;
     }
 
@@ -197,7 +204,7 @@ impl Shared {
     }
 
     pub(crate) fn violate(&self, number: usize, what: &str) {
-        let at = self.up();
+        let at = self.uptime();
         self.lock().violate(at, number, what);
     }
 
@@ -214,9 +221,9 @@ impl Shared {
         self.lock().messages.message(Instant::now())
     }
 
-    fn tell(&self, pulse: Pulse) {
+    fn broadcast_event(&self, event: MarketEvent) {
         // An error means only that no client is connected.
-        let _ = self.pulses.send(pulse);
+        let _ = self.events.send(event);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

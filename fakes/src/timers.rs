@@ -7,10 +7,10 @@ use tokio::time::Instant;
 use crate::limits::Rules;
 
 /// Maximum delay of an acknowledgement, if no data comes that could be sent first.
-pub(crate) const LATE: Duration = Duration::from_secs(5);
+pub(crate) const MAX_ACK_DELAY: Duration = Duration::from_secs(5);
 
 /// Time between Binance's announcement of a restart and the cut.
-pub(crate) const NOTICE: Duration = Duration::from_secs(10);
+pub(crate) const RESTART_NOTICE: Duration = Duration::from_secs(10);
 
 /// The next time of each timer; `None` if a timer is not set.
 #[derive(Debug, Default)]

@@ -5,19 +5,22 @@ use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::{Connection, End};
-use crate::timers::LATE;
+use crate::timers::MAX_ACK_DELAY;
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
-    pub(super) async fn hear(&mut self, message: Option<Result<Message, Error>>) -> Result<(), End> {
+    pub(super) async fn handle_message(
+        &mut self,
+        message: Option<Result<Message, Error>>,
+    ) -> Result<(), End> {
         let message = match message {
             Some(Ok(message)) => message,
             Some(Err(error)) => return Err(End::Gone(format!("the client went away: {error}"))),
             None => return Err(End::Gone("the client went away".to_owned())),
         };
         if let Message::Text(text) = &message {
-            self.shared.heard(self.number, text);
+            self.shared.record_message(self.number, text);
         }
-        self.police(&message)?;
+        self.check_rate(&message)?;
         match message {
             Message::Text(text) => self.control(&text).await,
             Message::Pong(payload) => {
@@ -38,26 +41,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     }
 
     /// Counts a message against the limit.
-    fn police(&mut self, message: &Message) -> Result<(), End> {
+    fn check_rate(&mut self, message: &Message) -> Result<(), End> {
         let counts = match message {
             Message::Text(_) | Message::Binary(_) => true,
             Message::Ping(_) | Message::Pong(_) => self.rules.frames,
             Message::Close(_) | Message::Frame(_) => false,
         };
-        let Some(most) = self.rules.messages.filter(|_| counts) else { return Ok(()) };
+        let Some(max) = self.rules.messages.filter(|_| counts) else { return Ok(()) };
         let count =
             if self.rules.shared { self.shared.count_message() } else { self.meter.message(Instant::now()) };
-        if count <= most {
+        if count <= max {
             return Ok(());
         }
         self.shared
-            .violate(self.number, &format!("{count} messages within a second, at most {most} are allowed"));
+            .violate(self.number, &format!("{count} messages within a second, at most {max} are allowed"));
         Err(End::Close(1008, "Too many requests".to_owned()))
     }
 
     async fn control(&mut self, text: &str) -> Result<(), End> {
-        self.busy();
-        let reply = self.dialect.control(text, &self.latest, self.shared.now());
+        self.restart_idle_timer();
+        let reply = self.protocol.control(text, &self.latest, self.shared.now());
         if reply.subscribes {
             self.timers.subscribe = None;
         }
@@ -67,12 +70,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             return self.send_data(data).await;
         }
         self.late.extend(reply.acks);
-        self.timers.late = Some(Instant::now() + LATE);
+        self.timers.late = Some(Instant::now() + MAX_ACK_DELAY);
         self.send_data(data).await
     }
 
     fn pong(&mut self, payload: &[u8]) {
-        self.shared.ponged(self.number);
+        self.shared.record_pong(self.number);
         match self.pings.iter().position(|(ping, _)| ping.as_bytes() == payload) {
             // A pong also answers all earlier pings: a client may answer only the last of several pings.
             Some(answered) => drop(self.pings.drain(..=answered)),

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::{Connection, End};
-use crate::limits::PONG;
+use crate::limits::PONG_TIMEOUT;
 use crate::timers::due;
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
@@ -38,7 +38,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         if due(self.timers.heartbeat, now) {
             let every = self.timers.heartbeat.zip(self.rules.heartbeat);
             self.timers.heartbeat = every.map(|(last, every)| last + every);
-            let texts = self.dialect.heartbeat(&self.latest, self.shared.now());
+            let texts = self.protocol.heartbeat(&self.latest, self.shared.now());
             self.send(texts).await?;
         }
         Ok(())
@@ -46,7 +46,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
 
     async fn ping(&mut self, now: Instant) -> Result<(), End> {
         let payload = self.shared.now().to_string();
-        self.pings.push_back((payload.clone(), now + PONG));
+        self.pings.push_back((payload.clone(), now + PONG_TIMEOUT));
         self.timers.pong = self.pings.front().map(|(_, due)| *due);
         self.feed(Message::Ping(payload.into())).await?;
         self.flush().await

@@ -6,39 +6,39 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::Instant;
 
 use super::{Connection, End};
-use crate::script::{Marked, Order, Pulse};
-use crate::timers::{NOTICE, until};
+use crate::events::{ConnectionFault, MarkedTrade, MarketEvent};
+use crate::timers::{RESTART_NOTICE, until};
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
-    pub(super) async fn pulse(&mut self, pulse: Result<Pulse, RecvError>) -> Result<(), End> {
-        match pulse {
-            Ok(Pulse::Trade(marked)) => {
+    pub(super) async fn handle_event(&mut self, event: Result<MarketEvent, RecvError>) -> Result<(), End> {
+        match event {
+            Ok(MarketEvent::Trade(marked)) => {
                 let texts = self.write(&marked);
                 self.send_data(texts).await
             }
-            Ok(Pulse::Twice(marked)) => {
+            Ok(MarketEvent::Twice(marked)) => {
                 let texts = self.write(&marked);
                 self.send_data(texts.clone()).await?;
                 self.send_data(texts).await
             }
-            Ok(Pulse::Swapped(first, second)) => {
+            Ok(MarketEvent::Swapped(first, second)) => {
                 // The messages are written in order, so that their sequence numbers are in the wrong order
                 // when they are sent.
                 let (first, mut texts) = (self.write(&first), self.write(&second));
                 texts.extend(first);
                 self.send_data(texts).await
             }
-            Ok(Pulse::Withheld(marked)) => {
+            Ok(MarketEvent::Withheld(marked)) => {
                 drop(self.write(&marked));
                 Ok(())
             }
-            Ok(Pulse::Unquoted(_)) if self.silent => Ok(()),
-            Ok(Pulse::Unquoted(tick)) => {
-                let texts = self.dialect.unquoted(&tick, self.shared.now());
-                let texts = self.seal(texts);
+            Ok(MarketEvent::Unquoted(_)) if self.silent => Ok(()),
+            Ok(MarketEvent::Unquoted(tick)) => {
+                let texts = self.protocol.unquoted(&tick, self.shared.now());
+                let texts = self.set_number(texts);
                 self.send_data(texts).await
             }
-            Ok(Pulse::Order(order)) => self.obey(order).await,
+            Ok(MarketEvent::Fault(fault)) => self.apply_fault(fault).await,
             Err(RecvError::Lagged(lost)) => {
                 let what = format!(
                     "{lost} events behind the market: the fake is broken, or its client does not read"
@@ -50,23 +50,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         }
     }
 
-    async fn obey(&mut self, order: Order) -> Result<(), End> {
-        match order {
-            Order::Silence => self.silent = true,
-            Order::Dead => return Err(self.play_dead().await),
-            Order::Frame(message) => {
+    async fn apply_fault(&mut self, fault: ConnectionFault) -> Result<(), End> {
+        match fault {
+            ConnectionFault::Silence => self.silent = true,
+            ConnectionFault::Dead => return Err(self.play_dead().await),
+            ConnectionFault::Frame(message) => {
                 self.feed(message).await?;
                 self.flush().await?;
             }
-            Order::Abrupt => return Err(End::Cut("abruptly")),
-            Order::Close(code, reason) => return Err(End::Close(code, reason)),
-            Order::System(system) => {
-                let texts = self.dialect.system(&system);
+            ConnectionFault::Abrupt => return Err(End::Cut("abruptly")),
+            ConnectionFault::Close(code, reason) => return Err(End::Close(code, reason)),
+            ConnectionFault::System(system) => {
+                let texts = self.protocol.system(&system);
                 self.send(texts).await?;
             }
-            Order::Shutdown => {
-                self.timers.cut = Some(Instant::now() + NOTICE);
-                let texts = self.dialect.farewell(self.shared.now());
+            ConnectionFault::Shutdown => {
+                self.timers.cut = Some(Instant::now() + RESTART_NOTICE);
+                let texts = self.protocol.restart_notice(self.shared.now());
                 self.send(texts).await?;
             }
         }
@@ -80,8 +80,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             select! {
                 biased;
                 () = until(self.timers.life) => return End::Cut("the connection has reached its age"),
-                pulse = self.pulses.recv() => match pulse {
-                    Ok(Pulse::Order(Order::Abrupt)) | Err(RecvError::Closed) => return End::Cut("abruptly"),
+                event = self.events.recv() => match event {
+                    Ok(MarketEvent::Fault(ConnectionFault::Abrupt)) | Err(RecvError::Closed) => {
+                        return End::Cut("abruptly");
+                    }
                     Ok(_) | Err(RecvError::Lagged(_)) => (),
                 },
             }
@@ -89,16 +91,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     }
 
     /// Returns this connection's messages about a trade, with sequence numbers.
-    fn write(&mut self, marked: &Marked) -> Vec<String> {
+    fn write(&mut self, marked: &MarkedTrade) -> Vec<String> {
         self.latest[marked.tick.instrument.index] = marked.tick.clone();
         if self.silent {
             return Vec::new();
         }
-        let texts = self.dialect.trade(marked);
-        self.seal(texts)
+        let texts = self.protocol.trade(marked);
+        self.set_number(texts)
     }
 
-    fn seal(&mut self, texts: Vec<String>) -> Vec<String> {
-        texts.into_iter().map(|text| self.dialect.seal(text)).collect()
+    fn set_number(&mut self, texts: Vec<String>) -> Vec<String> {
+        texts.into_iter().map(|text| self.protocol.set_number(text)).collect()
     }
 }

@@ -17,22 +17,22 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use crate::dialect::{self, Dialect};
-use crate::door::{self, Verdict};
+use crate::events::MarketEvent;
+use crate::handshake::{self, Admission};
 use crate::limits::{Meter, Rules};
 use crate::market::Tick;
-use crate::script::Pulse;
+use crate::protocol::{self, Protocol};
 use crate::shared::Shared;
 use crate::timers::Timers;
 
 /// Maximum time for the client's handshake.
-const HANDSHAKE: Duration = Duration::from_secs(10);
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Maximum time that a client may leave the socket full.
-const STUCK: Duration = Duration::from_secs(60);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Maximum time for a client to answer a close frame. After this time the socket is dropped.
-const FAREWELL: Duration = Duration::from_secs(1);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How a connection ends.
 enum End {
@@ -49,12 +49,12 @@ pub(crate) async fn serve<S>(shared: Arc<Shared>, io: S)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (number, verdict) = shared.admit();
-    let opened = timeout(HANDSHAKE, door::open(shared.options.exchange, verdict, io)).await;
+    let (number, admission) = shared.admit();
+    let opened = timeout(HANDSHAKE_TIMEOUT, handshake::open(shared.options.exchange, admission, io)).await;
     match opened {
         Ok(Ok((socket, path))) => {
             let mut connection = Connection::new(shared, number, socket, &path);
-            let flap = matches!(verdict, Verdict::Flap);
+            let flap = matches!(admission, Admission::Flap);
             let end = if flap { End::Close(1000, String::new()) } else { connection.run().await };
             connection.finish(end).await;
         }
@@ -67,10 +67,10 @@ struct Connection<S> {
     shared: Arc<Shared>,
     number: usize,
     socket: WebSocketStream<S>,
-    pulses: Receiver<Pulse>,
+    events: Receiver<MarketEvent>,
     /// The newest tick of each symbol on this connection, which may be a little behind the market.
     latest: Vec<Arc<Tick>>,
-    dialect: Box<dyn Dialect>,
+    protocol: Box<dyn Protocol>,
     rules: Rules,
     timers: Timers,
     meter: Meter,
@@ -83,10 +83,10 @@ struct Connection<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     fn new(shared: Arc<Shared>, number: usize, socket: WebSocketStream<S>, path: &str) -> Self {
-        let (pulses, latest) = shared.join(number);
+        let (events, latest) = shared.open_connection(number);
         let rules = Rules::of(shared.options.exchange);
         Self {
-            dialect: dialect::of(shared.options.exchange, path, &latest, shared.now()),
+            protocol: protocol::of(shared.options.exchange, path, &latest, shared.now()),
             timers: Timers::new(&rules, shared.options.life),
             meter: Meter::default(),
             pings: VecDeque::new(),
@@ -95,14 +95,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             shared,
             number,
             socket,
-            pulses,
+            events,
             latest,
             rules,
         }
     }
 
     async fn run(&mut self) -> End {
-        let greeting = self.dialect.system(&self.shared.system());
+        let greeting = self.protocol.system(&self.shared.system());
         let mut result = self.send(greeting).await;
         loop {
             if let Err(end) = result {
@@ -111,9 +111,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             // The order makes a run repeatable. A flood of trades delays neither reads nor pings.
             result = select! {
                 biased;
-                message = self.socket.next() => self.hear(message).await,
+                message = self.socket.next() => self.handle_message(message).await,
                 () = self.timers.next() => self.timer().await,
-                pulse = self.pulses.recv() => self.pulse(pulse).await,
+                event = self.events.recv() => self.handle_event(event).await,
             };
         }
     }
@@ -132,11 +132,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         };
         self.shared.ended(self.number, why);
         if let Some(close) = close {
-            let _ = timeout(FAREWELL, self.socket.send(close)).await;
+            let _ = timeout(CLOSE_TIMEOUT, self.socket.send(close)).await;
         }
         // If a socket with unread bytes is dropped, the OS sends a reset. The client could then lose the
         // close frame.
-        let _ = timeout(FAREWELL, async { while let Some(Ok(_)) = self.socket.next().await {} }).await;
+        let _ = timeout(CLOSE_TIMEOUT, async { while let Some(Ok(_)) = self.socket.next().await {} }).await;
     }
 
     /// Sends messages that are numbered already or need no number. Then sends the acknowledgements that
@@ -145,7 +145,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         if texts.is_empty() {
             return Ok(());
         }
-        if self.rules.idle_beat {
+        if self.rules.idle_heartbeat {
             self.timers.heartbeat = self.rules.heartbeat.map(|every| Instant::now() + every);
         }
         self.send(texts).await?;
@@ -162,25 +162,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         if texts.is_empty() {
             return Ok(());
         }
-        self.busy();
+        self.restart_idle_timer();
         for text in texts {
-            let text = self.dialect.seal(text);
+            let text = self.protocol.set_number(text);
             self.feed(Message::text(text)).await?;
         }
         self.flush().await
     }
 
     /// Restarts the idle timer.
-    fn busy(&mut self) {
+    fn restart_idle_timer(&mut self) {
         self.timers.idle = self.rules.idle.map(|after| Instant::now() + after);
     }
 
     async fn feed(&mut self, message: Message) -> Result<(), End> {
-        written(timeout(STUCK, self.socket.feed(message)).await)
+        written(timeout(WRITE_TIMEOUT, self.socket.feed(message)).await)
     }
 
     async fn flush(&mut self) -> Result<(), End> {
-        written(timeout(STUCK, self.socket.flush()).await)
+        written(timeout(WRITE_TIMEOUT, self.socket.flush()).await)
     }
 }
 

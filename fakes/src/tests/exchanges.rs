@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{connect, fake, settle, subscribed, usual};
+use super::{connect, fake, settle, subscribed, subscription};
 use crate::{Exchange, Fake, Fault, Options};
 
 #[tokio::test(start_paused = true)]
@@ -24,8 +24,8 @@ async fn binance_sends_the_subscribed_streams() {
     assert_eq!(trade["data"]["a"], sent.id);
     assert_eq!(trade["data"]["p"], sent.price.as_str());
 
-    client.say(r#"{"method":"UNSUBSCRIBE","params":["btcusdt@ticker"],"id":"x"}"#).await;
-    client.say(r#"{"method":"LIST_SUBSCRIPTIONS","id":3}"#).await;
+    client.send(r#"{"method":"UNSUBSCRIBE","params":["btcusdt@ticker"],"id":"x"}"#).await;
+    client.send(r#"{"method":"LIST_SUBSCRIPTIONS","id":3}"#).await;
     assert_eq!(client.json().await, json!({"result": null, "id": "x"}));
     assert_eq!(client.json().await, json!({"result": ["btcusdt@aggTrade"], "id": 3}));
     assert_eq!(client.json().await["data"]["e"], "aggTrade");
@@ -56,14 +56,14 @@ async fn binance_answers_invalid_requests_with_an_error_code() {
         (r#"{"method":"SUBSCRIBE","params":["nono@ticker"],"id":null}"#, json!({"result": null, "id": null})),
     ];
     for (request, answer) in cases {
-        client.say(request).await;
+        client.send(request).await;
         assert_eq!(client.json().await, answer);
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     let many: Vec<String> = (0..1025).map(|n| format!("s{n}@ticker")).collect();
-    client.say(&json!({"method": "SUBSCRIBE", "params": many, "id": 9}).to_string()).await;
+    client.send(&json!({"method": "SUBSCRIBE", "params": many, "id": 9}).to_string()).await;
     assert_eq!(client.json().await, json!({"error": {"code": 4, "msg": "Too many subscriptions"}, "id": 9}));
-    assert!(client.all(Duration::from_secs(5)).await.is_empty(), "nothing known is subscribed");
+    assert!(client.all(Duration::from_secs(5)).await.is_empty(), "an unknown stream sends nothing");
 }
 
 #[tokio::test(start_paused = true)]
@@ -83,12 +83,12 @@ async fn binance_reads_streams_from_the_path() {
 async fn coinbase_sends_the_subscribed_channels() {
     let fake = fake(Exchange::Coinbase);
     let mut client = connect(&fake, "/").await.expect("accepted");
-    client.say(r#"{"type":"subscribe","product_ids":["BTC-USD","FOO-BAR"],"channels":["ticker"]}"#).await;
+    client.send(r#"{"type":"subscribe","product_ids":["BTC-USD","FOO-BAR"],"channels":["ticker"]}"#).await;
     let refusal = json!({"type": "error", "message": "Failed to subscribe", "reason": "FOO-BAR is not a valid product"});
     assert_eq!(client.json().await, refusal);
     tokio::time::sleep(Duration::from_millis(2500)).await;
 
-    client.say(usual(Exchange::Coinbase).2).await;
+    client.send(subscription(Exchange::Coinbase).2).await;
     let ack = client.json().await;
     assert_eq!(ack["channels"][1], json!({"name": "matches", "product_ids": ["BTC-USD"]}));
     let last = fake.record().sent[1].clone();
@@ -104,10 +104,13 @@ async fn coinbase_sends_the_subscribed_channels() {
         (&ticker["sequence"], &ticker["time"]),
         (&json!(sent.sequence), &json!("2026-07-01T12:00:03.000000Z"))
     );
-    assert_ne!(trade["side"], ticker["side"], "the maker's side and the taker's");
+    assert_ne!(
+        trade["side"], ticker["side"],
+        "a trade has the maker's side, and a ticker has the taker's side"
+    );
     assert_eq!(client.json_with("heartbeat").await["product_id"], "BTC-USD");
 
-    client.say(r#"{"type":"unsubscribe","channels":["ticker","matches"]}"#).await;
+    client.send(r#"{"type":"unsubscribe","channels":["ticker","matches"]}"#).await;
     assert_eq!(client.json_with("subscriptions").await["channels"].as_array().map(Vec::len), Some(1));
     assert!(client.all(Duration::from_secs(3)).await.iter().all(|text| text.contains("heartbeat")));
     assert_eq!(fake.record().violations, Vec::<String>::new());
@@ -117,8 +120,8 @@ async fn coinbase_sends_the_subscribed_channels() {
 async fn advanced_numbers_every_message() {
     let fake = fake(Exchange::Advanced);
     let mut client = connect(&fake, "/").await.expect("accepted");
-    client.say(r#"{"type":"subscribe","channel":"heartbeats"}"#).await;
-    client.say(usual(Exchange::Advanced).2).await;
+    client.send(r#"{"type":"subscribe","channel":"heartbeats"}"#).await;
+    client.send(subscription(Exchange::Advanced).2).await;
     let texts = client.all(Duration::from_millis(3500)).await;
     let numbered: Vec<serde_json::Value> =
         texts.iter().map(|text| serde_json::from_str(text).expect("JSON")).collect();
@@ -135,11 +138,11 @@ async fn advanced_numbers_every_message() {
 
     let both = json!({"ticker": ["BTC-USD"], "heartbeats": ["heartbeats"]});
     for unknown in [r#""FOO-BAR""#, r#""FOO-USDC","BTC-USDC""#] {
-        client.say(&format!(r#"{{"type":"subscribe","product_ids":[{unknown}],"channel":"ticker"}}"#)).await;
+        client.send(&format!(r#"{{"type":"subscribe","product_ids":[{unknown}],"channel":"ticker"}}"#)).await;
         let ack = client.json_with("subscriptions").await;
-        assert_eq!(ack["events"][0]["subscriptions"], both, "what it does not know is left out");
+        assert_eq!(ack["events"][0]["subscriptions"], both, "unknown products are left out");
     }
-    client.say(r#"{"type":"unsubscribe","channel":"ticker"}"#).await;
+    client.send(r#"{"type":"unsubscribe","channel":"ticker"}"#).await;
     let ack = client.json_with("subscriptions").await;
     assert_eq!(ack["events"][0]["subscriptions"], json!({"heartbeats": ["heartbeats"]}));
 }
@@ -151,7 +154,7 @@ async fn kraken_answers_each_symbol() {
     let status = client.json().await;
     assert!(status["data"][0]["connection_id"].as_u64().expect("a number") > 1 << 63);
     client
-        .say(r#"{"method":"subscribe","params":{"channel":"ticker","symbol":["BTC/USD","XBT/USD"]},"req_id":7}"#)
+        .send(r#"{"method":"subscribe","params":{"channel":"ticker","symbol":["BTC/USD","XBT/USD"]},"req_id":7}"#)
         .await;
     let (ack, nack, snapshot) = (client.json().await, client.json().await, client.json().await);
     assert_eq!(
@@ -171,10 +174,10 @@ async fn kraken_answers_each_symbol() {
     let mut other = connect(&fake, "/v2").await.expect("accepted");
     assert_eq!(other.json().await["data"][0]["system"], "post_only");
 
-    client.say(r#"{"method":"ping","req_id":101}"#).await;
+    client.send(r#"{"method":"ping","req_id":101}"#).await;
     let pong = client.json().await;
     assert_eq!((&pong["method"], &pong["req_id"]), (&json!("pong"), &json!(101)));
-    client.say(r#"{"method":"subscribe","params":{"channel":"trade","symbol":["BTC/USD"]}}"#).await;
+    client.send(r#"{"method":"subscribe","params":{"channel":"trade","symbol":["BTC/USD"]}}"#).await;
     assert_eq!(client.json().await["result"]["snapshot"], false);
     assert_eq!(client.json_with("trade_id").await["data"][0]["trade_id"], fake.record().sent[1].id);
 }
@@ -190,6 +193,6 @@ async fn connections_share_one_market() {
     let texts = first.all(Duration::from_millis(2050)).await;
     settle().await;
     assert_eq!(texts, second.all(Duration::from_millis(1)).await);
-    assert_eq!(texts.iter().filter(|text| text.contains("24hrTicker")).count(), 2, "one a second");
+    assert_eq!(texts.iter().filter(|text| text.contains("24hrTicker")).count(), 2, "one ticker per second");
     assert_eq!(texts.iter().filter(|text| text.contains("aggTrade\"")).count(), 40 / 2);
 }

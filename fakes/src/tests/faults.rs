@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::{Client, connect, fake, settle, subscribed, usual};
+use super::{Client, connect, fake, settle, subscribed, subscription};
 use crate::{BadTime, Exchange, Fault};
 
-const ALL: [Exchange; 4] = [Exchange::Binance, Exchange::Coinbase, Exchange::Advanced, Exchange::Kraken];
+const EXCHANGES: [Exchange; 4] =
+    [Exchange::Binance, Exchange::Coinbase, Exchange::Advanced, Exchange::Kraken];
 
 /// Returns a text that identifies a ticker of each exchange, and the key of the last price.
 fn ticker(exchange: Exchange) -> (&'static str, &'static str) {
@@ -36,18 +37,18 @@ fn sent(fake: &crate::Fake) -> Vec<String> {
 
 #[tokio::test(start_paused = true)]
 async fn duplicates_swaps_and_gaps_reach_the_client() {
-    for exchange in ALL {
+    for exchange in EXCHANGES {
         let (fake, mut client) = subscribed(exchange).await;
         let time = Duration::from_millis(3500);
         fake.misbehave(Fault::Duplicate);
         let seen = prices(exchange, &mut client, time).await;
-        let truth = sent(&fake);
-        assert_eq!(seen, [0, 0, 1, 2].map(|index: usize| truth[index].as_str()), "{exchange:?}");
+        let expected = sent(&fake);
+        assert_eq!(seen, [0, 0, 1, 2].map(|index: usize| expected[index].as_str()), "{exchange:?}");
 
         fake.misbehave(Fault::Swap);
         let seen = prices(exchange, &mut client, Duration::from_secs(3)).await;
-        let truth = sent(&fake);
-        assert_eq!(seen, [4, 3, 5].map(|index: usize| truth[index].as_str()), "{exchange:?}");
+        let expected = sent(&fake);
+        assert_eq!(seen, [4, 3, 5].map(|index: usize| expected[index].as_str()), "{exchange:?}");
 
         fake.misbehave(Fault::Gap(2));
         let seen = prices(exchange, &mut client, Duration::from_secs(4)).await;
@@ -72,7 +73,7 @@ async fn a_gap_shows_in_the_numbers_of_advanced() {
 
 #[tokio::test(start_paused = true)]
 async fn invalid_times_are_sent() {
-    for exchange in ALL {
+    for exchange in EXCHANGES {
         let (fake, mut client) = subscribed(exchange).await;
         let (kind, _) = ticker(exchange);
         let binance = exchange == Exchange::Binance;
@@ -94,7 +95,7 @@ async fn invalid_times_are_sent() {
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_a_halted_and_a_dead_exchange_send_no_data() {
-    for exchange in ALL {
+    for exchange in EXCHANGES {
         let (fake, mut client) = subscribed(exchange).await;
         fake.misbehave(Fault::Silence);
         let texts = client.all(Duration::from_secs(50)).await;
@@ -105,8 +106,8 @@ async fn a_silent_a_halted_and_a_dead_exchange_send_no_data() {
             Exchange::Coinbase | Exchange::Kraken => assert!(heartbeats > 45),
             Exchange::Advanced => (),
         }
-        let mut fresh = connect(&fake, usual(exchange).0).await.expect("accepted");
-        fresh.say(usual(exchange).2).await;
+        let mut fresh = connect(&fake, subscription(exchange).0).await.expect("accepted");
+        fresh.send(subscription(exchange).2).await;
         assert!(!prices(exchange, &mut fresh, Duration::from_secs(3)).await.is_empty());
 
         let before = fake.record().sent.len();
@@ -118,7 +119,7 @@ async fn a_silent_a_halted_and_a_dead_exchange_send_no_data() {
 
         fake.misbehave(Fault::Dead);
         fresh.all(Duration::from_millis(1)).await;
-        fresh.say("{}").await;
+        fresh.send("{}").await;
         assert!(fresh.all(Duration::from_secs(600)).await.is_empty());
         assert_eq!(fake.record().connects[1].ended, None);
         assert_eq!(fake.record().connects[1].messages.len(), 1);
@@ -127,7 +128,7 @@ async fn a_silent_a_halted_and_a_dead_exchange_send_no_data() {
 
 #[tokio::test(start_paused = true)]
 async fn extra_frames_are_sent() {
-    for exchange in ALL {
+    for exchange in EXCHANGES {
         let (fake, mut client) = subscribed(exchange).await;
         let (kind, key) = ticker(exchange);
         fake.misbehave(Fault::ZeroQuote);
@@ -140,7 +141,7 @@ async fn extra_frames_are_sent() {
         assert_eq!(client.text().await.len(), 1 << 20);
         fake.misbehave(Fault::Binary);
         assert!(matches!(client.next().await, Some(Ok(Message::Binary(_)))));
-        assert_eq!(fake.record().sent.len(), 0, "none of it took time");
+        assert_eq!(fake.record().sent.len(), 0, "the faults took time");
         fake.misbehave(Fault::NotUtf8);
         assert!(matches!(client.next().await, Some(Err(Error::Utf8(_)))));
     }
@@ -148,31 +149,31 @@ async fn extra_frames_are_sent() {
 
 #[tokio::test(start_paused = true)]
 async fn connections_end_as_the_fault_defines() {
-    for exchange in ALL {
+    for exchange in EXCHANGES {
         let (fake, mut client) = subscribed(exchange).await;
         fake.misbehave(Fault::Abrupt);
         assert!(matches!(client.next().await, None | Some(Err(_))));
 
-        let mut client = connect(&fake, usual(exchange).0).await.expect("accepted");
-        client.say(usual(exchange).2).await;
+        let mut client = connect(&fake, subscription(exchange).0).await.expect("accepted");
+        client.send(subscription(exchange).2).await;
         fake.misbehave(Fault::Close(1008, "é".repeat(100)));
         let close = loop {
-            if let Message::Close(close) = client.next().await.expect("a frame").expect("sound") {
+            if let Message::Close(close) = client.next().await.expect("a frame").expect("a valid message") {
                 break close;
             }
         };
         assert_eq!(close.map(|close| (u16::from(close.code), close.reason.len())), Some((1008, 122)));
 
-        let mut client = connect(&fake, usual(exchange).0).await.expect("accepted");
-        client.say(usual(exchange).2).await;
+        let mut client = connect(&fake, subscription(exchange).0).await.expect("accepted");
+        client.send(subscription(exchange).2).await;
         settle().await;
         fake.misbehave(Fault::Shutdown);
-        let before = fake.0.up();
+        let before = fake.0.uptime();
         let mut announced = false;
         while let Some(Ok(message)) = client.next().await {
             announced |= message.to_text().is_ok_and(|text| text.contains(r#""serverShutdown","E""#));
         }
-        let (binance, waited) = (exchange == Exchange::Binance, (fake.0.up() - before).as_secs());
+        let (binance, waited) = (exchange == Exchange::Binance, (fake.0.uptime() - before).as_secs());
         assert_eq!((announced, waited), (binance, if binance { 10 } else { 0 }));
         assert_eq!(fake.record().violations, Vec::<String>::new());
     }
@@ -196,11 +197,11 @@ async fn connections_are_refused_and_closed_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn an_acknowledgement_can_follow_the_data() {
-    for exchange in ALL {
+    for exchange in EXCHANGES {
         let fake = fake(exchange);
         fake.misbehave(Fault::LateAck(true));
-        let mut client = connect(&fake, usual(exchange).0).await.expect("accepted");
-        client.say(usual(exchange).2).await;
+        let mut client = connect(&fake, subscription(exchange).0).await.expect("accepted");
+        client.send(subscription(exchange).2).await;
         let texts = client.all(Duration::from_millis(1500)).await;
         let ack = |text: &String| text.contains("result") || text.contains("subscriptions");
         let (kind, _) = ticker(exchange);

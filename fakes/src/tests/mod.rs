@@ -17,7 +17,7 @@ use crate::{Exchange, Fake, Options};
 const NOON: i64 = 1_782_907_200_000;
 
 /// Returns the path, the first symbol and the subscription to tickers (and trades) of each exchange.
-fn usual(exchange: Exchange) -> (&'static str, &'static str, &'static str) {
+fn subscription(exchange: Exchange) -> (&'static str, &'static str, &'static str) {
     match exchange {
         Exchange::Binance => (
             "/stream",
@@ -41,7 +41,7 @@ fn usual(exchange: Exchange) -> (&'static str, &'static str, &'static str) {
 }
 
 fn fake(exchange: Exchange) -> Fake {
-    let mut options = Options::new(exchange, &[usual(exchange).1]);
+    let mut options = Options::new(exchange, &[subscription(exchange).1]);
     options.start = NOON;
     Fake::start(options)
 }
@@ -58,8 +58,8 @@ async fn connect(fake: &Fake, path: &str) -> Result<Client, Error> {
 /// Connects and subscribes, then reads the acknowledgement and the snapshots.
 async fn subscribed(exchange: Exchange) -> (Fake, Client) {
     let fake = fake(exchange);
-    let mut client = connect(&fake, usual(exchange).0).await.expect("accepted");
-    client.say(usual(exchange).2).await;
+    let mut client = connect(&fake, subscription(exchange).0).await.expect("accepted");
+    client.send(subscription(exchange).2).await;
     let before = match exchange {
         Exchange::Binance => 1,
         Exchange::Coinbase | Exchange::Kraken => 3,
@@ -72,7 +72,7 @@ async fn subscribed(exchange: Exchange) -> (Fake, Client) {
 }
 
 impl Client {
-    async fn say(&mut self, text: &str) {
+    async fn send(&mut self, text: &str) {
         self.0.send(Message::text(text)).await.expect("sent");
     }
 
@@ -87,7 +87,7 @@ impl Client {
     }
 
     async fn text(&mut self) -> String {
-        let message = self.next().await.expect("a message").expect("a sound one");
+        let message = self.next().await.expect("a message").expect("a valid message");
         message.into_text().expect("text").to_string()
     }
 

@@ -5,34 +5,34 @@ use std::time::Duration;
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::{Client, connect, fake, settle, subscribed, usual};
+use super::{Client, connect, fake, settle, subscribed, subscription};
 use crate::{Exchange, Fake, Options};
 
 /// Returns the code of the required close frame, after any other messages.
-async fn closed(client: &mut Client) -> u16 {
+async fn close_code(client: &mut Client) -> u16 {
     while let Some(Ok(message)) = client.next().await {
         if let Message::Close(Some(frame)) = message {
             return frame.code.into();
         }
     }
-    panic!("it ended without a close frame");
+    panic!("the connection ended without a close frame");
 }
 
 #[tokio::test(start_paused = true)]
 async fn too_many_messages_close_the_connection() {
-    for (exchange, most) in [(Exchange::Binance, 5), (Exchange::Coinbase, 100), (Exchange::Advanced, 8)] {
+    for (exchange, max) in [(Exchange::Binance, 5), (Exchange::Coinbase, 100), (Exchange::Advanced, 8)] {
         let fake = fake(exchange);
-        let mut client = connect(&fake, usual(exchange).0).await.expect("accepted");
-        for _ in 0..most {
-            client.say(usual(exchange).2).await;
+        let mut client = connect(&fake, subscription(exchange).0).await.expect("accepted");
+        for _ in 0..max {
+            client.send(subscription(exchange).2).await;
         }
         settle().await;
         assert_eq!(fake.record().violations.len(), 0);
-        client.say("{}").await;
-        assert_eq!(closed(&mut client).await, 1008);
+        client.send("{}").await;
+        assert_eq!(close_code(&mut client).await, 1008);
         settle().await;
         assert_eq!(fake.record().violations.len(), 1, "{exchange:?}");
-        assert_eq!(fake.record().connects[0].messages.len(), most + 1);
+        assert_eq!(fake.record().connects[0].messages.len(), max + 1);
         assert_eq!(fake.record().connects[0].ended.as_deref(), Some("closed with 1008: Too many requests"));
     }
 }
@@ -72,8 +72,8 @@ async fn both_coinbase_exchanges_require_a_subscription() {
     for exchange in [Exchange::Coinbase, Exchange::Advanced] {
         let fake = fake(exchange);
         let mut client = connect(&fake, "/").await.expect("accepted");
-        assert_eq!(closed(&mut client).await, 1008);
-        assert_eq!(fake.0.up().as_secs(), 5);
+        assert_eq!(close_code(&mut client).await, 1008);
+        assert_eq!(fake.0.uptime().as_secs(), 5);
         assert_eq!(fake.record().violations.len(), 1);
     }
 }
@@ -82,13 +82,13 @@ async fn both_coinbase_exchanges_require_a_subscription() {
 async fn idle_connections_are_closed() {
     let (fake, mut client) = subscribed(Exchange::Advanced).await;
     fake.misbehave(crate::Fault::Halt(true));
-    assert_eq!(closed(&mut client).await, 1001);
-    assert_eq!(fake.0.up().as_secs(), 90);
+    assert_eq!(close_code(&mut client).await, 1001);
+    assert_eq!(fake.0.uptime().as_secs(), 90);
 
     let fake = super::fake(Exchange::Kraken);
     let mut client = connect(&fake, "/v2").await.expect("accepted");
-    assert_eq!(closed(&mut client).await, 1001);
-    assert_eq!(fake.0.up().as_secs(), 60);
+    assert_eq!(close_code(&mut client).await, 1001);
+    assert_eq!(fake.0.uptime().as_secs(), 60);
 }
 
 #[tokio::test(start_paused = true)]
@@ -126,10 +126,10 @@ async fn a_fake_serves_tcp() {
     let stream = tokio::net::TcpStream::connect(address).await.expect("connected");
     let url = format!("ws://{address}/v2");
     let (mut socket, _) = tokio_tungstenite::client_async(url, stream).await.expect("accepted");
-    socket.send(Message::text(usual(Exchange::Kraken).2)).await.expect("sent");
+    socket.send(Message::text(subscription(Exchange::Kraken).2)).await.expect("sent");
     let mut updates = 0;
     while updates < 3 {
-        let text = socket.next().await.expect("more").expect("sound").into_text().expect("text");
+        let text = socket.next().await.expect("more").expect("a valid message").into_text().expect("text");
         updates += usize::from(text.contains(r#""type":"update","data":[{"symbol""#));
     }
 }

@@ -1,6 +1,6 @@
 //! Recorded sessions of real exchanges, frame by frame.
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::Path;
 
 use super::*;
@@ -10,7 +10,8 @@ use crate::{ExchangeProtocol, FeedEvent};
 fn frames(name: &str) -> Option<Vec<String>> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data").join(name);
     let Ok(file) = std::fs::File::open(&path) else {
-        skipped(name);
+        let test = format!("recorded session {name}, of cryptofeed's sample data");
+        fakes::skipped(&test, "not in ../shared/data beside the checkout");
         return None;
     };
     let mut text = String::new();
@@ -18,18 +19,6 @@ fn frames(name: &str) -> Option<Vec<String>> {
     // Lines from the client have a marker. Lines from the exchange have a time, then the frame.
     let came = text.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_digit()));
     Some(came.map(|line| line.split_once(": ").unwrap().1.to_owned()).collect())
-}
-
-/// Reports a skipped test on the console and in the list at the end of all tests.
-fn skipped(recording: &str) {
-    let says = format!(
-        "recorded session {recording}, of cryptofeed's sample data: not in ../shared/data beside the checkout"
-    );
-    println!("SKIPPED {says}");
-    if let Some(list) = std::env::var_os("XTASK_SKIPPED") {
-        let mut list = std::fs::OpenOptions::new().append(true).create(true).open(list).unwrap();
-        writeln!(list, "{says}").unwrap();
-    }
 }
 
 /// Returns the events of each frame. Every frame must give at least one event.

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::interface::{Dialect, Reply, find, quoted};
+use super::interface::{Protocol, Reply, find, quoted};
 use crate::decimal::{fixed, quantity, ratio};
+use crate::events::MarkedTrade;
 use crate::market::Tick;
-use crate::script::Marked;
-use crate::stamp::{MICROS, sound, stamp};
+use crate::timestamp::{MICROS, timestamp, valid_timestamp};
 
 pub(super) struct Kraken {
     connection: u64,
@@ -48,7 +48,7 @@ impl Kraken {
                     reply.acks.push(request.ack(name));
                     if request.subscribes && request.snapshot() {
                         let tick = &*latest[index];
-                        let time = stamp(tick.time, None, MICROS);
+                        let time = timestamp(tick.time, None, MICROS);
                         let write = if request.channel == "ticker" { ticker } else { trade };
                         reply.data.push(write("snapshot", tick, time));
                     }
@@ -105,7 +105,7 @@ impl Request<'_> {
     }
 }
 
-impl Dialect for Kraken {
+impl Protocol for Kraken {
     fn system(&mut self, system: &str) -> Vec<String> {
         let id = self.connection;
         let state = format!(r#""version":"2.0.10","system":{},"api_version":"v2""#, quoted(system));
@@ -113,7 +113,7 @@ impl Dialect for Kraken {
     }
 
     fn control(&mut self, text: &str, latest: &[Arc<Tick>], now: i64) -> Reply {
-        let time = sound(now, MICROS);
+        let time = valid_timestamp(now, MICROS);
         let times = format!(r#""time_in":"{time}","time_out":"{time}""#);
         let malformed =
             |id: &str| Reply::of(format!(r#"{{"error":"Malformed request",{id}"success":false,{times}}}"#));
@@ -130,18 +130,18 @@ impl Dialect for Kraken {
         self.answer(&Request { subscribes, channel, params, id, times }, latest)
     }
 
-    fn trade(&mut self, marked: &Marked) -> Vec<String> {
+    fn trade(&mut self, marked: &MarkedTrade) -> Vec<String> {
         let tick = &*marked.tick;
         let index = &tick.instrument.index;
-        let time = || stamp(tick.time, marked.time, MICROS);
+        let time = || timestamp(tick.time, marked.time, MICROS);
         let trade = self.trades.contains(index).then(|| trade("update", tick, time()));
         let ticker = self.tickers.contains(index).then(|| ticker("update", tick, time()));
         trade.into_iter().chain(ticker).collect()
     }
 
     fn unquoted(&mut self, tick: &Tick, _now: i64) -> Vec<String> {
-        let wanted = self.tickers.contains(&tick.instrument.index);
-        wanted.then(|| ticker("update", tick, stamp(tick.time, None, MICROS))).into_iter().collect()
+        let subscribed = self.tickers.contains(&tick.instrument.index);
+        subscribed.then(|| ticker("update", tick, timestamp(tick.time, None, MICROS))).into_iter().collect()
     }
 
     fn heartbeat(&mut self, _latest: &[Arc<Tick>], _now: i64) -> Vec<String> {

@@ -4,37 +4,37 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::interface::{Dialect, Reply, list, quoted};
+use super::interface::{Protocol, Reply, list, quoted};
 use crate::decimal::{fixed, quantity, ratio};
+use crate::events::MarkedTrade;
 use crate::market::Tick;
-use crate::script::Marked;
-use crate::stamp::millis;
+use crate::timestamp::millis;
 
 /// Maximum number of streams per connection.
-const STREAMS: usize = 1024;
+const MAX_STREAMS: usize = 1024;
 
-const DAY: i64 = 24 * 60 * 60 * 1000;
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// Minimum time in ms between two tickers of a symbol: one second, minus the jitter of a timer.
-const PACE: i64 = 950;
+const MIN_TICKER_INTERVAL_MS: i64 = 950;
 
 const METHODS: &str = "`SUBSCRIBE`, `UNSUBSCRIBE`, `LIST_SUBSCRIPTIONS`, `SET_PROPERTY`, `GET_PROPERTY`";
 
 #[derive(Debug, Clone, Copy, Default)]
-struct Wanted {
+struct Selected {
     ticker: bool,
     book: bool,
     aggregate: bool,
     trade: bool,
     /// The time of the last ticker.
-    shown: Option<i64>,
+    last_ticker: Option<i64>,
 }
 
 pub(super) struct Binance {
     /// The subscribed streams, known or unknown. Unknown streams are acknowledged and send nothing.
     streams: Vec<String>,
     /// The wanted messages of each symbol.
-    wanted: Vec<Wanted>,
+    selected: Vec<Selected>,
     combined: bool,
     /// The factor from milliseconds to the connection's time unit.
     unit: i64,
@@ -50,7 +50,7 @@ impl Binance {
         let micros = parameter("timeUnit=").is_some_and(|unit| unit.eq_ignore_ascii_case("MICROSECOND"));
         let mut new = Self {
             streams: streams.split('/').filter(|name| !name.is_empty()).map(str::to_owned).collect(),
-            wanted: vec![Wanted::default(); latest.len()],
+            selected: vec![Selected::default(); latest.len()],
             combined,
             unit: if micros { 1000 } else { 1 },
         };
@@ -60,18 +60,18 @@ impl Binance {
 
     /// Derives the wanted messages of each symbol from the streams.
     fn resolve(&mut self, latest: &[Arc<Tick>]) {
-        for (wanted, tick) in self.wanted.iter_mut().zip(latest) {
+        for (selected, tick) in self.selected.iter_mut().zip(latest) {
             let has = |kind: &str| {
                 let kind_of = |name: &String| name.strip_prefix(&tick.instrument.lower) == Some(kind);
                 self.streams.iter().any(kind_of)
             };
-            let shown = wanted.shown;
-            *wanted = Wanted {
+            let last_ticker = selected.last_ticker;
+            *selected = Selected {
                 ticker: has("@ticker"),
                 book: has("@bookTicker"),
                 aggregate: has("@aggTrade"),
                 trade: has("@trade"),
-                shown,
+                last_ticker,
             };
         }
     }
@@ -124,7 +124,7 @@ impl Binance {
                 fresh.push(name.to_owned());
             }
         }
-        if self.streams.len() + fresh.len() > STREAMS {
+        if self.streams.len() + fresh.len() > MAX_STREAMS {
             return Err(format!(r#"{{"error":{{"code":4,"msg":"Too many subscriptions"}},"id":{id}}}"#));
         }
         self.streams.append(&mut fresh);
@@ -173,7 +173,7 @@ impl Binance {
             price(day.low),
             quantity(day.volume),
             fixed(day.turnover / 10_i128.pow(instrument.decimals), 8),
-            (tick.time - DAY).max(0) * self.unit,
+            (tick.time - DAY_MS).max(0) * self.unit,
             tick.time * self.unit,
             day.first,
             tick.id,
@@ -198,19 +198,25 @@ impl Binance {
 
     fn aggregate(&self, tick: &Tick, time: Option<i64>) -> String {
         let id = tick.id;
-        self.sale("aggTrade", ("a", &format!(r#""f":{id},"l":{id},"#)), tick, time)
+        self.trade_message("aggTrade", ("a", &format!(r#""f":{id},"l":{id},"#)), tick, time)
     }
 
     fn single(&self, tick: &Tick, time: Option<i64>) -> String {
-        self.sale("trade", ("t", ""), tick, time)
+        self.trade_message("trade", ("t", ""), tick, time)
     }
 
     /// Returns a message of one of the two trade streams. The streams differ in the key of the trade number
-    /// and in the extra fields `beside` the price.
-    fn sale(&self, stream: &str, (number, beside): (&str, &str), tick: &Tick, time: Option<i64>) -> String {
+    /// and in `extra_fields`, which follow the quantity.
+    fn trade_message(
+        &self,
+        stream: &str,
+        (number, extra_fields): (&str, &str),
+        tick: &Tick,
+        time: Option<i64>,
+    ) -> String {
         let instrument = &*tick.instrument;
         let data = format!(
-            r#"{{"e":"{stream}",{}"s":"{}","{number}":{},"p":"{}","q":"{}",{beside}{}"m":{},"M":true}}"#,
+            r#"{{"e":"{stream}",{}"s":"{}","{number}":{},"p":"{}","q":"{}",{extra_fields}{}"m":{},"M":true}}"#,
             self.time("E", time),
             instrument.name,
             tick.id,
@@ -223,41 +229,42 @@ impl Binance {
     }
 }
 
-impl Dialect for Binance {
+impl Protocol for Binance {
     fn control(&mut self, text: &str, latest: &[Arc<Tick>], _now: i64) -> Reply {
         self.answer(text, latest).unwrap_or_else(Reply::of)
     }
 
-    fn trade(&mut self, marked: &Marked) -> Vec<String> {
+    fn trade(&mut self, marked: &MarkedTrade) -> Vec<String> {
         let tick = &*marked.tick;
         let index = tick.instrument.index;
-        let wanted = self.wanted[index];
+        let selected = self.selected[index];
         let time = millis(tick.time, marked.time);
         let mut texts = Vec::new();
-        let waits = wanted.shown.is_some_and(|shown| tick.time - shown < PACE);
-        if wanted.ticker && (marked.forced || !waits) {
-            self.wanted[index].shown = Some(tick.time);
+        let waits =
+            selected.last_ticker.is_some_and(|last_ticker| tick.time - last_ticker < MIN_TICKER_INTERVAL_MS);
+        if selected.ticker && (marked.forced || !waits) {
+            self.selected[index].last_ticker = Some(tick.time);
             texts.push(self.ticker(tick, time));
         }
-        if wanted.book {
+        if selected.book {
             texts.push(self.book(tick));
         }
-        if wanted.aggregate {
+        if selected.aggregate {
             texts.push(self.aggregate(tick, time));
         }
-        if wanted.trade {
+        if selected.trade {
             texts.push(self.single(tick, time));
         }
         texts
     }
 
     fn unquoted(&mut self, tick: &Tick, _now: i64) -> Vec<String> {
-        let wanted = self.wanted[tick.instrument.index];
-        let ticker = wanted.ticker.then(|| self.ticker(tick, Some(tick.time)));
-        ticker.into_iter().chain(wanted.book.then(|| self.book(tick))).collect()
+        let selected = self.selected[tick.instrument.index];
+        let ticker = selected.ticker.then(|| self.ticker(tick, Some(tick.time)));
+        ticker.into_iter().chain(selected.book.then(|| self.book(tick))).collect()
     }
 
-    fn farewell(&mut self, now: i64) -> Vec<String> {
+    fn restart_notice(&mut self, now: i64) -> Vec<String> {
         let time = now * self.unit;
         vec![self.wrapped("!serverShutdown", format!(r#"{{"e":"serverShutdown","E":{time}}}"#))]
     }
@@ -278,14 +285,14 @@ fn is_id(id: &Value) -> bool {
     id.is_null() || id.as_i64().is_some() || id.as_str().is_some_and(text_fits)
 }
 
-/// Checks that the parameters name the only property, and that the number of parameters is at most `most`.
-fn is_combined(params: &[Value], most: usize, id: &Value) -> Result<(), String> {
+/// Checks that the parameters name the only property, and that the number of parameters is at most `max`.
+fn is_combined(params: &[Value], max: usize, id: &Value) -> Result<(), String> {
     let name = params.first().and_then(Value::as_str);
     let name = name.ok_or_else(|| error(2, "Invalid request: property name must be a string"))?;
     if name != "combined" {
         return Err(format!(r#"{{"code":0,"msg":"Unknown property","id":{id}}}"#));
     }
-    if params.len() > most { Err(error(2, "Invalid request: too many parameters")) } else { Ok(()) }
+    if params.len() > max { Err(error(2, "Invalid request: too many parameters")) } else { Ok(()) }
 }
 
 /// Decodes percent encoding. Clients may encode `@` and the letters of some symbols.

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::interface::{Dialect, Reply, find, list, quoted};
+use super::interface::{Protocol, Reply, find, list, quoted};
 use crate::decimal::{quantity, ratio};
+use crate::events::MarkedTrade;
 use crate::market::Tick;
-use crate::script::Marked;
-use crate::stamp::{NANOS, go, sound, stamp};
+use crate::timestamp::{NANOS, go_timestamp, timestamp, valid_timestamp};
 
 /// A placeholder for the sequence number. The number is set when the message is sent, because a message that
 /// is held back must not use a number yet.
@@ -21,14 +21,14 @@ pub(super) struct Advanced {
     /// The number of messages with a sequence number so far.
     numbered: u64,
     /// The number of heartbeats so far.
-    beats: u64,
+    heartbeats_sent: u64,
     tickers: Vec<usize>,
     heartbeats: bool,
 }
 
 impl Advanced {
     pub(super) fn new(now: i64) -> Self {
-        Self { opened: now, numbered: 0, beats: 0, tickers: Vec::new(), heartbeats: false }
+        Self { opened: now, numbered: 0, heartbeats_sent: 0, tickers: Vec::new(), heartbeats: false }
     }
 
     fn answer(
@@ -61,8 +61,9 @@ impl Advanced {
             }
             _ => return Err(format!("{channel} is not a valid channel")),
         }
-        let ack = envelope("subscriptions", Some(sound(now, NANOS)), &self.subscriptions(latest));
-        let snapshot = (!fresh.is_empty()).then(|| tickers("snapshot", &fresh, Some(sound(now, NANOS))));
+        let ack = envelope("subscriptions", Some(valid_timestamp(now, NANOS)), &self.subscriptions(latest));
+        let snapshot =
+            (!fresh.is_empty()).then(|| tickers("snapshot", &fresh, Some(valid_timestamp(now, NANOS))));
         Ok(Reply { acks: vec![ack], data: snapshot.into_iter().collect(), subscribes })
     }
 
@@ -80,7 +81,7 @@ impl Advanced {
     }
 }
 
-impl Dialect for Advanced {
+impl Protocol for Advanced {
     fn control(&mut self, text: &str, latest: &[Arc<Tick>], now: i64) -> Reply {
         let Ok(request) = serde_json::from_str::<Value>(text) else {
             return Reply::of(error("malformed JSON"));
@@ -94,32 +95,36 @@ impl Dialect for Advanced {
         reply.unwrap_or_else(|message| Reply { subscribes, ..Reply::of(error(&message)) })
     }
 
-    fn trade(&mut self, marked: &Marked) -> Vec<String> {
+    fn trade(&mut self, marked: &MarkedTrade) -> Vec<String> {
         let tick = &*marked.tick;
         if !self.tickers.contains(&tick.instrument.index) {
             return Vec::new();
         }
-        vec![tickers("update", &[tick], stamp(tick.time, marked.time, NANOS))]
+        vec![tickers("update", &[tick], timestamp(tick.time, marked.time, NANOS))]
     }
 
     fn unquoted(&mut self, tick: &Tick, _now: i64) -> Vec<String> {
         if !self.tickers.contains(&tick.instrument.index) {
             return Vec::new();
         }
-        vec![tickers("update", &[tick], Some(sound(tick.time, NANOS)))]
+        vec![tickers("update", &[tick], Some(valid_timestamp(tick.time, NANOS)))]
     }
 
     fn heartbeat(&mut self, _latest: &[Arc<Tick>], now: i64) -> Vec<String> {
         if !self.heartbeats {
             return Vec::new();
         }
-        let up = Duration::from_millis(u64::try_from(now - self.opened).unwrap_or(0));
-        let event = format!(r#"{{"current_time":"{}","heartbeat_counter":{}}}"#, go(now, up), self.beats);
-        self.beats += 1;
-        vec![envelope("heartbeats", Some(sound(now, NANOS)), &event)]
+        let uptime = Duration::from_millis(u64::try_from(now - self.opened).unwrap_or(0));
+        let event = format!(
+            r#"{{"current_time":"{}","heartbeat_counter":{}}}"#,
+            go_timestamp(now, uptime),
+            self.heartbeats_sent
+        );
+        self.heartbeats_sent += 1;
+        vec![envelope("heartbeats", Some(valid_timestamp(now, NANOS)), &event)]
     }
 
-    fn seal(&mut self, text: String) -> String {
+    fn set_number(&mut self, text: String) -> String {
         if !text.contains(UNNUMBERED) {
             return text;
         }

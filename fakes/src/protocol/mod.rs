@@ -1,4 +1,4 @@
-//! The messages of each exchange. Dialects do no IO: text in, text out.
+//! The messages of each exchange. Protocols do no IO: text in, text out.
 
 mod advanced;
 mod binance;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::market::Tick;
 use crate::options::Exchange;
 
-pub(crate) use interface::Dialect;
+pub(crate) use interface::Protocol;
 
 /// Returns whether the exchange has a WebSocket at this path.
 pub(crate) fn answers(exchange: Exchange, path: &str) -> bool {
@@ -24,8 +24,8 @@ pub(crate) fn answers(exchange: Exchange, path: &str) -> bool {
     }
 }
 
-/// Returns the dialect of a connection that was opened with this path and query.
-pub(crate) fn of(exchange: Exchange, path: &str, latest: &[Arc<Tick>], now: i64) -> Box<dyn Dialect> {
+/// Returns the protocol of a connection that was opened with this path and query.
+pub(crate) fn of(exchange: Exchange, path: &str, latest: &[Arc<Tick>], now: i64) -> Box<dyn Protocol> {
     match exchange {
         Exchange::Binance => Box::new(binance::Binance::new(path, latest)),
         Exchange::Coinbase => Box::new(coinbase::Coinbase::default()),

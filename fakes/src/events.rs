@@ -10,7 +10,7 @@ use crate::market::Tick;
 
 /// A trade and its faults.
 #[derive(Debug, Clone)]
-pub(crate) struct Marked {
+pub(crate) struct MarkedTrade {
     pub(crate) tick: Arc<Tick>,
     pub(crate) time: Option<BadTime>,
     /// Whether a fault applies to the trade. Such a trade must not be left out by a rate limit.
@@ -19,24 +19,24 @@ pub(crate) struct Marked {
 
 /// An event that every connection receives, in order.
 #[derive(Debug, Clone)]
-pub(crate) enum Pulse {
+pub(crate) enum MarketEvent {
     /// A correct trade, except perhaps for its time.
-    Trade(Marked),
+    Trade(MarkedTrade),
     /// A trade whose messages are sent twice, byte for byte.
-    Twice(Marked),
+    Twice(MarkedTrade),
     /// Two trades of one symbol, in order. Their messages are sent in reverse order.
-    Swapped(Marked, Marked),
+    Swapped(MarkedTrade, MarkedTrade),
     /// A trade that is not sent.
-    Withheld(Marked),
+    Withheld(MarkedTrade),
     /// The first symbol without a quote.
     Unquoted(Arc<Tick>),
-    /// An order to the open connections, not an event of the market.
-    Order(Order),
+    /// A fault of the open connections, not an event of the market.
+    Fault(ConnectionFault),
 }
 
 /// The effect of a fault on the connections that are open at the time of the fault.
 #[derive(Debug, Clone)]
-pub(crate) enum Order {
+pub(crate) enum ConnectionFault {
     Silence,
     Dead,
     Frame(Message),
@@ -48,28 +48,28 @@ pub(crate) enum Order {
 
 /// The waiting faults.
 #[derive(Debug, Default)]
-pub(crate) struct Script {
+pub(crate) struct PendingFaults {
     pub(crate) gap: u32,
     pub(crate) duplicates: u32,
     pub(crate) swaps: u32,
     pub(crate) times: VecDeque<BadTime>,
     /// The first trade of a swap, until the second trade of the same symbol.
-    held: Option<Marked>,
+    held: Option<MarkedTrade>,
 }
 
-impl Script {
+impl PendingFaults {
     /// Applies the waiting faults to a trade. Returns `None` if the trade waits for a swap.
-    pub(crate) fn apply(&mut self, tick: Arc<Tick>) -> Option<Pulse> {
+    pub(crate) fn apply(&mut self, tick: Arc<Tick>) -> Option<MarketEvent> {
         if self.gap > 0 {
             self.gap -= 1;
-            return Some(Pulse::Withheld(Marked { tick, time: None, forced: false }));
+            return Some(MarketEvent::Withheld(MarkedTrade { tick, time: None, forced: false }));
         }
         let time = self.times.pop_front();
-        let mut marked = Marked { tick, time, forced: time.is_some() };
+        let mut marked = MarkedTrade { tick, time, forced: time.is_some() };
         if let Some(held) = self.held.take() {
             if held.tick.instrument.index == marked.tick.instrument.index {
                 marked.forced = true;
-                return Some(Pulse::Swapped(held, marked));
+                return Some(MarketEvent::Swapped(held, marked));
             }
             self.held = Some(held);
         } else if self.swaps > 0 {
@@ -81,8 +81,8 @@ impl Script {
         if self.duplicates > 0 {
             self.duplicates -= 1;
             marked.forced = true;
-            return Some(Pulse::Twice(marked));
+            return Some(MarketEvent::Twice(marked));
         }
-        Some(Pulse::Trade(marked))
+        Some(MarketEvent::Trade(marked))
     }
 }

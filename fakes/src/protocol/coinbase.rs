@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::interface::{Dialect, Reply, find, list, quoted};
+use super::interface::{Protocol, Reply, find, list, quoted};
 use crate::decimal::{fixed, quantity};
+use crate::events::MarkedTrade;
 use crate::market::Tick;
-use crate::script::Marked;
-use crate::stamp::{MICROS, sound, stamp};
+use crate::timestamp::{MICROS, timestamp, valid_timestamp};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Channel {
@@ -34,12 +34,12 @@ impl Channel {
 
 /// A channel and the indices of the requested products. In a request to unsubscribe, an empty list means all
 /// products.
-type Wish = (Channel, Vec<usize>);
+type ChannelRequest = (Channel, Vec<usize>);
 
 #[derive(Default)]
 pub(super) struct Coinbase {
     /// The subscriptions in the order of the requests. No list is empty.
-    channels: Vec<Wish>,
+    channels: Vec<ChannelRequest>,
 }
 
 impl Coinbase {
@@ -48,17 +48,19 @@ impl Coinbase {
     }
 
     /// Subscribes and returns the first messages of the new subscriptions.
-    fn subscribe(&mut self, wishes: Vec<Wish>, latest: &[Arc<Tick>]) -> Vec<String> {
+    fn subscribe(&mut self, requests: Vec<ChannelRequest>, latest: &[Arc<Tick>]) -> Vec<String> {
         let mut first = Vec::new();
-        for (channel, products) in wishes {
+        for (channel, products) in requests {
             for product in products {
                 if self.has(channel, product) {
                     continue;
                 }
                 let tick = &*latest[product];
                 match channel {
-                    Channel::Ticker => first.push(ticker(tick, stamp(tick.time, None, MICROS))),
-                    Channel::Matches => first.push(trade("last_match", tick, stamp(tick.time, None, MICROS))),
+                    Channel::Ticker => first.push(ticker(tick, timestamp(tick.time, None, MICROS))),
+                    Channel::Matches => {
+                        first.push(trade("last_match", tick, timestamp(tick.time, None, MICROS)));
+                    }
                     Channel::Heartbeat => (),
                 }
                 match self.channels.iter_mut().find(|(name, _)| *name == channel) {
@@ -70,10 +72,10 @@ impl Coinbase {
         first
     }
 
-    fn unsubscribe(&mut self, wishes: &[Wish]) {
-        for (channel, gone) in wishes {
+    fn unsubscribe(&mut self, requests: &[ChannelRequest]) {
+        for (channel, removed) in requests {
             for (_, products) in self.channels.iter_mut().filter(|(name, _)| name == channel) {
-                products.retain(|product| !gone.is_empty() && !gone.contains(product));
+                products.retain(|product| !removed.is_empty() && !removed.contains(product));
             }
         }
         self.channels.retain(|(_, products)| !products.is_empty());
@@ -81,7 +83,7 @@ impl Coinbase {
 
     /// Returns all active subscriptions as JSON.
     fn subscriptions(&self, latest: &[Arc<Tick>]) -> String {
-        let channel = |(channel, products): &Wish| {
+        let channel = |(channel, products): &ChannelRequest| {
             let names = list(products.iter().map(|product| latest[*product].instrument.name.as_str()));
             format!(r#"{{"name":"{}","product_ids":{names}}}"#, channel.name())
         };
@@ -90,7 +92,7 @@ impl Coinbase {
     }
 }
 
-impl Dialect for Coinbase {
+impl Protocol for Coinbase {
     fn control(&mut self, text: &str, latest: &[Arc<Tick>], _now: i64) -> Reply {
         let Ok(request) = serde_json::from_str::<Value>(text) else {
             return Reply::of(r#"{"type":"error","message":"Malformed JSON"}"#.to_owned());
@@ -106,52 +108,56 @@ impl Dialect for Coinbase {
             }
         };
         let failed = if subscribes { "Failed to subscribe" } else { "Failed to unsubscribe" };
-        let wishes = match wishes(&request, latest) {
-            Ok(wishes) => wishes,
+        let requests = match parse_requests(&request, latest) {
+            Ok(requests) => requests,
             Err(reason) => return Reply { subscribes, ..Reply::of(error(failed, &reason)) },
         };
         if !subscribes {
-            self.unsubscribe(&wishes);
+            self.unsubscribe(&requests);
             return Reply::of(self.subscriptions(latest));
         }
-        if wishes.iter().any(|(_, products)| products.is_empty()) {
+        if requests.iter().any(|(_, products)| products.is_empty()) {
             return Reply { subscribes, ..Reply::of(error(failed, "no product_ids")) };
         }
-        let data = self.subscribe(wishes, latest);
+        let data = self.subscribe(requests, latest);
         Reply { acks: vec![self.subscriptions(latest)], data, subscribes }
     }
 
-    fn trade(&mut self, marked: &Marked) -> Vec<String> {
+    fn trade(&mut self, marked: &MarkedTrade) -> Vec<String> {
         let tick = &*marked.tick;
         let index = tick.instrument.index;
-        let time = || stamp(tick.time, marked.time, MICROS);
+        let time = || timestamp(tick.time, marked.time, MICROS);
         let trade = self.has(Channel::Matches, index).then(|| trade("match", tick, time()));
         let ticker = self.has(Channel::Ticker, index).then(|| ticker(tick, time()));
         trade.into_iter().chain(ticker).collect()
     }
 
     fn unquoted(&mut self, tick: &Tick, _now: i64) -> Vec<String> {
-        let wanted = self.has(Channel::Ticker, tick.instrument.index);
-        wanted.then(|| ticker(tick, stamp(tick.time, None, MICROS))).into_iter().collect()
+        let subscribed = self.has(Channel::Ticker, tick.instrument.index);
+        subscribed.then(|| ticker(tick, timestamp(tick.time, None, MICROS))).into_iter().collect()
     }
 
     fn heartbeat(&mut self, latest: &[Arc<Tick>], now: i64) -> Vec<String> {
-        let time = sound(now, MICROS);
-        let beat = |tick: &Arc<Tick>| {
+        let time = valid_timestamp(now, MICROS);
+        let message = |tick: &Arc<Tick>| {
             let Tick { sequence, id, instrument, .. } = &**tick;
             let name = &instrument.name;
             format!(
                 r#"{{"type":"heartbeat","sequence":{sequence},"last_trade_id":{id},"product_id":"{name}","time":"{time}"}}"#
             )
         };
-        latest.iter().filter(|tick| self.has(Channel::Heartbeat, tick.instrument.index)).map(beat).collect()
+        latest
+            .iter()
+            .filter(|tick| self.has(Channel::Heartbeat, tick.instrument.index))
+            .map(message)
+            .collect()
     }
 }
 
 /// Parses the channels of a request. One unknown name makes the whole request fail.
-fn wishes(request: &Value, latest: &[Arc<Tick>]) -> Result<Vec<Wish>, String> {
+fn parse_requests(request: &Value, latest: &[Arc<Tick>]) -> Result<Vec<ChannelRequest>, String> {
     let channels = request.get("channels").and_then(Value::as_array).ok_or("no channels")?;
-    let mut wishes = Vec::new();
+    let mut requests = Vec::new();
     for channel in channels {
         let name = channel.as_str().or_else(|| channel.get("name")?.as_str()).unwrap_or_default();
         let known = Channel::of(name).ok_or_else(|| format!("{name} is not a valid channel"))?;
@@ -161,9 +167,9 @@ fn wishes(request: &Value, latest: &[Arc<Tick>]) -> Result<Vec<Wish>, String> {
             let name = id.as_str().unwrap_or_default();
             find(latest, name).ok_or_else(|| format!("{name} is not a valid product"))
         };
-        wishes.push((known, products.iter().map(product).collect::<Result<_, _>>()?));
+        requests.push((known, products.iter().map(product).collect::<Result<_, _>>()?));
     }
-    Ok(wishes)
+    Ok(requests)
 }
 
 fn error(message: &str, reason: &str) -> String {

@@ -5,12 +5,12 @@ use tokio_tungstenite::tungstenite::handshake::server::{Callback, ErrorResponse,
 use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode, header};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
 
-use crate::dialect;
 use crate::options::Exchange;
+use crate::protocol;
 
 /// The decision about an attempt to connect.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Verdict {
+pub(crate) enum Admission {
     Serve,
     /// Accept the connection, then close the connection at once.
     Flap,
@@ -23,7 +23,7 @@ pub(crate) enum Verdict {
 /// Performs the handshake. Returns the socket and the requested path, or the reason of a refusal.
 pub(crate) async fn open<S>(
     exchange: Exchange,
-    verdict: Verdict,
+    admission: Admission,
     io: S,
 ) -> Result<(WebSocketStream<S>, String), String>
 where
@@ -31,8 +31,8 @@ where
 {
     let mut path = String::new();
     let mut refused = None;
-    let door = Door { exchange, verdict, path: &mut path, refused: &mut refused };
-    let socket = accept_hdr_async(io, door).await;
+    let callback = HandshakeCallback { exchange, admission, path: &mut path, refused: &mut refused };
+    let socket = accept_hdr_async(io, callback).await;
     match (socket, refused) {
         (Ok(socket), _) => Ok((socket, path)),
         (Err(_), Some(status)) => Err(format!("answered with HTTP {}", status.as_u16())),
@@ -40,16 +40,16 @@ where
     }
 }
 
-struct Door<'a> {
+struct HandshakeCallback<'a> {
     exchange: Exchange,
-    verdict: Verdict,
+    admission: Admission,
     path: &'a mut String,
     refused: &'a mut Option<StatusCode>,
 }
 
-impl Callback for Door<'_> {
+impl Callback for HandshakeCallback<'_> {
     fn on_request(self, request: &Request, response: Response) -> Result<Response, ErrorResponse> {
-        if let Verdict::Refuse { status, retry_after } = self.verdict {
+        if let Admission::Refuse { status, retry_after } = self.admission {
             // A successful status would be no refusal, and tungstenite does not send such a refusal.
             let status = StatusCode::from_u16(status).ok().filter(|status| !status.is_success());
             let status = status.unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
@@ -57,7 +57,7 @@ impl Callback for Door<'_> {
             return Err(refusal(status, retry_after));
         }
         let target = request.uri();
-        if !dialect::answers(self.exchange, target.path()) {
+        if !protocol::answers(self.exchange, target.path()) {
             *self.refused = Some(StatusCode::NOT_FOUND);
             return Err(refusal(StatusCode::NOT_FOUND, None));
         }

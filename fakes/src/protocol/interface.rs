@@ -1,9 +1,9 @@
-//! The trait of all dialects, the reply to a client, and the helpers that the dialects share.
+//! The trait of all protocols, the reply to a client, and the helpers that the protocols share.
 
 use std::sync::Arc;
 
+use crate::events::MarkedTrade;
 use crate::market::Tick;
-use crate::script::Marked;
 
 /// The response to a control message.
 #[derive(Debug, Default)]
@@ -24,7 +24,7 @@ impl Reply {
 }
 
 /// The protocol of one exchange on one connection.
-pub(crate) trait Dialect: Send {
+pub(crate) trait Protocol: Send {
     /// Returns the first message of the server, and the message after a change of the trading engine's state.
     fn system(&mut self, _system: &str) -> Vec<String> {
         Vec::new()
@@ -34,7 +34,7 @@ pub(crate) trait Dialect: Send {
     fn control(&mut self, text: &str, latest: &[Arc<Tick>], now: i64) -> Reply;
 
     /// Returns the messages about a trade to which the client is subscribed.
-    fn trade(&mut self, marked: &Marked) -> Vec<String>;
+    fn trade(&mut self, marked: &MarkedTrade) -> Vec<String>;
 
     /// Returns a ticker of a symbol without a quote, if the client is subscribed to the symbol.
     fn unquoted(&mut self, tick: &Tick, now: i64) -> Vec<String>;
@@ -45,13 +45,13 @@ pub(crate) trait Dialect: Send {
     }
 
     /// Returns the announcement of a planned restart.
-    fn farewell(&mut self, _now: i64) -> Vec<String> {
+    fn restart_notice(&mut self, _now: i64) -> Vec<String> {
         Vec::new()
     }
 
     /// Sets the sequence number of a message, if messages have a number on this connection. A second call
     /// changes nothing.
-    fn seal(&mut self, text: String) -> String {
+    fn set_number(&mut self, text: String) -> String {
         text
     }
 }
