@@ -17,11 +17,14 @@ use super::Key;
 use super::payload::{Payload, PayloadBuilder};
 use crate::hub::Prepared;
 pub(super) use batch::{Batch, TAPE_PER_BATCHES};
-pub(crate) use new_symbols::COMPARISONS;
 use request::Request;
 pub(super) use slot::{GroupId, GroupSlot};
 
 use super::rendered::Rendered;
+
+/// Maximum number of comparisons of patterns with new symbols in one call. They take some milliseconds if the
+/// patterns are chosen to be slow.
+pub(crate) const COMPARISONS: usize = 20_000;
 
 /// Maximum number of rendered payloads that are remembered.
 const MAX_REMEMBERED: usize = 8;

@@ -6,10 +6,6 @@ use tickcast_core::Market;
 
 use super::{GroupId, Groups, Key};
 
-/// Maximum number of comparisons of patterns with new symbols in one call. They take some milliseconds if the
-/// patterns are chosen to be slow.
-pub(crate) const COMPARISONS: usize = 20_000;
-
 /// Cost to prepare the patterns of a filter for comparisons. The unit is the cost of the comparison with one
 /// symbol.
 const MAKING_READY: usize = 4;
