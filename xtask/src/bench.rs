@@ -29,7 +29,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     if let Some((_, rest)) = arguments.split_first().filter(|(first, _)| *first == AGAINST) {
         return against::run(rest);
     }
-    let (rounds, wanted) = arguments::parse(arguments, "--rounds", ROUNDS)?;
+    let (rounds, selected) = arguments::parse(arguments, "--rounds", ROUNDS)?;
     let mut runner = Runner::build()?;
     if rounds == 0 {
         println!("{}", instructions::table(&runner.programs)?.unwrap_or_default());
@@ -39,23 +39,23 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
 
     let mut reports = Reports::new();
     for round in 1..=rounds {
-        for case in CASES.iter().filter(|case| wanted.is_empty() || wanted.contains(&case.name)) {
-            for who in runner.present(case) {
-                let measured = runner.measure(case, who, &runner.programs);
-                let report = measured.with_context(|| format!("{}, {who:?}", case.name))?;
+        for case in CASES.iter().filter(|case| selected.is_empty() || selected.contains(&case.name)) {
+            for kind in runner.measurable(case) {
+                let measured = runner.measure(case, kind, &runner.programs);
+                let report = measured.with_context(|| format!("{}, {kind:?}", case.name))?;
                 println!(
                     "round {round}  {:4} {:9} {}",
                     case.name,
-                    format!("{who:?}"),
+                    format!("{kind:?}"),
                     table::summary(&report)
                 );
-                reports.entry((case.name, who)).or_default().push(report);
+                reports.entry((case.name, kind)).or_default().push(report);
             }
         }
     }
     let table = Table::new(&reports, rounds);
     println!("\n{}", table.verdicts());
-    if wanted.is_empty() {
+    if selected.is_empty() {
         let root = root()?;
         let file = root.join("peers/results").join(format!("{}.md", table::today()?));
         std::fs::create_dir_all(root.join("peers/results"))?;

@@ -15,7 +15,7 @@ struct Plan {
     runs: u64,
     seconds: u64,
     readers: u64,
-    together: usize,
+    parallel: usize,
     seed: u64,
     /// The library that moves the server's clock, if available.
     faketime: Option<PathBuf>,
@@ -37,18 +37,18 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     std::env::set_current_dir(root()?)?;
     build_dist(&["tickcast-server", "ledger"])?;
     let mut seeds = plan.seed..plan.seed + plan.runs;
-    let mut under_way: Vec<(u64, Child)> = Vec::new();
+    let mut running: Vec<(u64, Child)> = Vec::new();
     let mut failed = Vec::new();
     loop {
-        while under_way.len() < plan.together
+        while running.len() < plan.parallel
             && let Some(seed) = seeds.next()
         {
-            under_way.push((seed, start(&plan, seed)?));
+            running.push((seed, start(&plan, seed)?));
         }
-        if under_way.is_empty() {
+        if running.is_empty() {
             break;
         }
-        let (seed, mut run) = under_way.remove(0);
+        let (seed, mut run) = running.remove(0);
         if !run.wait()?.success() {
             failed.push(seed);
         }
@@ -72,12 +72,12 @@ fn start(plan: &Plan, seed: u64) -> Result<Child> {
 /// Returns the library that moves a program's wall clock. Installs a missing library.
 fn faketime() -> Option<PathBuf> {
     let find = || FAKETIME.iter().map(Path::new).find(|path| path.is_file());
-    tools::have(|| find().is_some(), &["libfaketime"], "which moves the server's clock");
+    tools::try_install(|| find().is_some(), &["libfaketime"], "which moves the server's clock");
     find().map(Path::to_owned)
 }
 
 fn parse(arguments: &[String]) -> Result<Plan> {
-    let mut plan = Plan { runs: 10, seconds: 60, readers: 200, together: 4, seed: 1, faketime: None };
+    let mut plan = Plan { runs: 10, seconds: 60, readers: 200, parallel: 4, seed: 1, faketime: None };
     for pair in arguments.chunks(2) {
         let [name, value] = pair else { bail!("{} takes a number", pair[0]) };
         let number: u64 = value.parse().with_context(|| format!("{name} takes a number"))?;
@@ -85,7 +85,7 @@ fn parse(arguments: &[String]) -> Result<Plan> {
             "--runs" => plan.runs = number,
             "--seconds" => plan.seconds = number,
             "--readers" => plan.readers = number,
-            "--together" => plan.together = usize::try_from(number.max(1))?,
+            "--together" => plan.parallel = usize::try_from(number.max(1))?,
             "--seed" => plan.seed = number,
             _ => bail!("{name} is unknown (expected --runs, --seconds, --readers, --together or --seed)"),
         }

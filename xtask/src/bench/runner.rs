@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Result, bail};
 use serde_json::Value;
 
-use super::cases::{Case, Who};
+use super::cases::{Case, ServerKind};
 use super::servers::{Server, pinned};
 use crate::workspace::{build_dist, root, target};
 
@@ -14,7 +14,7 @@ use crate::workspace::{build_dist, root, target};
 pub(super) struct Runner {
     /// The folder of this tree's programs.
     pub(super) programs: PathBuf,
-    place: PathBuf,
+    folder: PathBuf,
     /// Whether nchan is installed and can be measured.
     pub(super) nchan: bool,
 }
@@ -25,21 +25,21 @@ impl Runner {
         let root = root()?;
         std::env::set_current_dir(&root)?;
         let programs = build_dist(&["tickcast-server", "peers"])?;
-        let place = target()?.join("bench");
-        std::fs::create_dir_all(&place)?;
-        Ok(Self { programs, place, nchan: false })
+        let folder = target()?.join("bench");
+        std::fs::create_dir_all(&folder)?;
+        Ok(Self { programs, folder, nchan: false })
     }
 
     /// Returns the servers of this case that can be measured.
-    pub(super) fn present(&self, case: &Case) -> impl Iterator<Item = Who> {
+    pub(super) fn measurable(&self, case: &Case) -> impl Iterator<Item = ServerKind> {
         let nchan = self.nchan;
-        case.who.iter().copied().filter(move |who| nchan || *who != Who::Nchan)
+        case.servers.iter().copied().filter(move |kind| nchan || *kind != ServerKind::Nchan)
     }
 
     /// Starts the server from the folder `programs` on one core, and the load on the other core. Returns the
     /// report of the load.
-    pub(super) fn measure(&self, case: &Case, who: Who, programs: &Path) -> Result<Value> {
-        let server = Server::start(who, case.server, programs, &self.place)?;
+    pub(super) fn measure(&self, case: &Case, kind: ServerKind, programs: &Path) -> Result<Value> {
+        let server = Server::start(kind, case.server, programs, &self.folder)?;
         let mut load = self.load(&server);
         let output = load.args(case.load.split(' ')).output()?;
         if !output.status.success() {

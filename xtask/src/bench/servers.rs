@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::cases::Who;
+use super::cases::ServerKind;
 
 /// The token of publishers of tickcast.
 const TOKEN: &str = "bench";
@@ -27,13 +27,14 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Starts a server. `more` are arguments of tickcast, and `place` is the folder for the server's files.
-    pub(super) fn start(who: Who, more: &str, programs: &Path, place: &Path) -> Result<Self> {
-        match who {
-            Who::Tickcast => tickcast(programs, more),
-            Who::Floor => peer(&programs.join("floor")),
-            Who::Textbook => peer(&programs.join("textbook")),
-            Who::Nchan => nchan(place),
+    /// Starts a server. `arguments` are arguments of tickcast, and `folder` is the folder for the
+    /// server's files.
+    pub(super) fn start(kind: ServerKind, arguments: &str, programs: &Path, folder: &Path) -> Result<Self> {
+        match kind {
+            ServerKind::Tickcast => tickcast(programs, arguments),
+            ServerKind::Floor => peer(&programs.join("floor")),
+            ServerKind::Textbook => peer(&programs.join("textbook")),
+            ServerKind::Nchan => nchan(folder),
         }
     }
 
@@ -41,14 +42,14 @@ impl Server {
         self.child.id()
     }
 
-    fn running(child: Child, address: &str, more: &[&str]) -> Result<Self> {
+    fn running(child: Child, address: &str, arguments: &[&str]) -> Result<Self> {
         let mut server = Self { child, arguments: vec!["--url".to_owned(), format!("http://{address}")] };
-        server.arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
+        server.arguments.extend(arguments.iter().map(|argument| (*argument).to_owned()));
         let address: SocketAddr =
             address.parse().with_context(|| format!("{address:?} is not an address"))?;
-        let begin = Instant::now();
+        let start = Instant::now();
         while TcpStream::connect(address).is_err() {
-            if begin.elapsed() > START || server.child.try_wait()?.is_some() {
+            if start.elapsed() > START || server.child.try_wait()?.is_some() {
                 bail!("a server on {address} did not start");
             }
             std::thread::sleep(Duration::from_millis(10));
@@ -61,8 +62,8 @@ impl Drop for Server {
     fn drop(&mut self) {
         // nginx forwards only this signal to its workers.
         let _ = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
-        let begin = Instant::now();
-        while matches!(self.child.try_wait(), Ok(None)) && begin.elapsed() < Duration::from_secs(5) {
+        let start = Instant::now();
+        while matches!(self.child.try_wait(), Ok(None)) && start.elapsed() < Duration::from_secs(5) {
             std::thread::sleep(Duration::from_millis(10));
         }
         let _ = self.child.kill();
@@ -77,13 +78,13 @@ pub(super) fn pinned(core: u32, program: &Path) -> Command {
     command
 }
 
-fn tickcast(programs: &Path, more: &str) -> Result<Server> {
+fn tickcast(programs: &Path, arguments: &str) -> Result<Server> {
     let (address, admin) = (free_address()?, free_address()?);
     let mut command = pinned(0, &programs.join("tickcast"));
     command.args(["serve", "--source", "none", "--publish-token", TOKEN, "--drain", "10ms"]);
     command
         .args(["--listen", &address, "--admin", &admin])
-        .args(more.split_whitespace())
+        .args(arguments.split_whitespace())
         .stderr(Stdio::null());
     Server::running(command.spawn()?, &address, &["--token", TOKEN])
 }
@@ -98,21 +99,21 @@ fn peer(program: &Path) -> Result<Server> {
 }
 
 /// Starts nginx with nchan and one worker. The settings are fast: no access log, and a small message buffer.
-fn nchan(place: &Path) -> Result<Server> {
+fn nchan(folder: &Path) -> Result<Server> {
     let address = free_address()?;
-    let here = place.display();
+    let folder_path = folder.display();
     let configuration = format!(
         "load_module {NCHAN};
 daemon off;
 worker_processes 1;
 worker_rlimit_nofile 20000;
-pid {here}/nginx.pid;
-error_log {here}/nginx.log warn;
+pid {folder_path}/nginx.pid;
+error_log {folder_path}/nginx.log warn;
 events {{ worker_connections 19000; }}
 http {{
   access_log off;
-  client_body_temp_path {here}/body; proxy_temp_path {here}/proxy; fastcgi_temp_path {here}/fastcgi;
-  uwsgi_temp_path {here}/uwsgi; scgi_temp_path {here}/scgi;
+  client_body_temp_path {folder_path}/body; proxy_temp_path {folder_path}/proxy; fastcgi_temp_path {folder_path}/fastcgi;
+  uwsgi_temp_path {folder_path}/uwsgi; scgi_temp_path {folder_path}/scgi;
   keepalive_requests 1000000000;
   nchan_shared_memory_size 512M;
   server {{
@@ -127,7 +128,7 @@ http {{
 }}
 "
     );
-    let file = place.join("nginx.conf");
+    let file = folder.join("nginx.conf");
     std::fs::write(&file, configuration)?;
     let child = pinned(0, &nginx()).arg("-c").arg(&file).stderr(Stdio::null()).spawn()?;
     Server::running(child, &address, &["--stream-path", "/sub", "--publish-path", "/pub", "--no-batch"])
@@ -139,8 +140,8 @@ fn nginx() -> PathBuf {
 
 /// Returns whether nchan can be measured. Installs nchan with the package manager if nchan is missing.
 pub(super) fn have_nchan() -> bool {
-    let there = || nginx().exists() && Path::new(NCHAN).exists();
-    crate::tools::have(there, &["nginx-light", "libnginx-mod-nchan"], "to measure against nchan")
+    let is_present = || nginx().exists() && Path::new(NCHAN).exists();
+    crate::tools::try_install(is_present, &["nginx-light", "libnginx-mod-nchan"], "to measure against nchan")
 }
 
 /// Returns an address that was free a moment ago.

@@ -7,14 +7,14 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use super::cases::{Bound, CASES, DEMANDS, Demand, Figure, Of, Who};
+use super::cases::{Bound, CASES, Figure, REQUIREMENTS, Reference, Requirement, ServerKind};
 
 /// The limit of CPU use. If the load is above this limit and the server is not, the benchmark measured the
 /// load.
-const BUSY: f64 = 0.9;
+const BUSY_CPU: f64 = 0.9;
 
 /// All reports, by case and server.
-pub(super) type Reports = BTreeMap<(&'static str, Who), Vec<Value>>;
+pub(super) type Reports = BTreeMap<(&'static str, ServerKind), Vec<Value>>;
 
 /// All results.
 pub(super) struct Table<'r> {
@@ -28,41 +28,45 @@ impl<'r> Table<'r> {
     }
 
     /// Returns the median of a figure over all rounds.
-    fn median(&self, case: &'static str, who: Who, figure: Figure) -> Option<f64> {
-        median(self.reports.get(&(case, who))?.iter().filter_map(|report| figure.of(report)).collect())
+    fn median(&self, case: &'static str, kind: ServerKind, figure: Figure) -> Option<f64> {
+        median(self.reports.get(&(case, kind))?.iter().filter_map(|report| figure.of(report)).collect())
     }
 
     /// Returns tickcast's figure of a requirement, or its ratio to another figure. The ratio is the median of
     /// the ratios within each round.
-    fn value(&self, demand: &Demand) -> Option<f64> {
-        let (case, who) = match demand.of {
-            Of::Itself => return self.median(demand.case, Who::Tickcast, demand.figure),
-            Of::Times(who) => (demand.case, who),
-            Of::Case(case) => (case, Who::Tickcast),
+    fn value(&self, requirement: &Requirement) -> Option<f64> {
+        let (case, kind) = match requirement.reference {
+            Reference::Itself => {
+                return self.median(requirement.case, ServerKind::Tickcast, requirement.figure);
+            }
+            Reference::Times(kind) => (requirement.case, kind),
+            Reference::Case(case) => (case, ServerKind::Tickcast),
         };
-        let ours = self.reports.get(&(demand.case, Who::Tickcast))?;
-        let theirs = self.reports.get(&(case, who))?;
-        let pairs = ours.iter().zip(theirs);
-        median(pairs.filter_map(|(a, b)| Some(demand.figure.of(a)? / demand.figure.of(b)?)).collect())
+        let values = self.reports.get(&(requirement.case, ServerKind::Tickcast))?;
+        let references = self.reports.get(&(case, kind))?;
+        let pairs = values.iter().zip(references);
+        median(
+            pairs.filter_map(|(a, b)| Some(requirement.figure.of(a)? / requirement.figure.of(b)?)).collect(),
+        )
     }
 
     /// Returns a table row for each requirement.
     pub(super) fn verdicts(&self) -> String {
         let mut text = String::from("| | figure | measured | must | aim | |\n|---|---|---|---|---|---|\n");
-        for demand in &DEMANDS {
-            let Some(value) = self.value(demand) else { continue };
-            let verdict = match demand.aim {
-                _ if !demand.must.holds(value) => "**missed**",
+        for requirement in &REQUIREMENTS {
+            let Some(value) = self.value(requirement) else { continue };
+            let verdict = match requirement.aim {
+                _ if !requirement.must.holds(value) => "**missed**",
                 Some(aim) if aim.holds(value) => "aim met",
                 Some(_) => "met, aim missed",
                 None => "met",
             };
-            let (must, aim) = (bound(demand.must), demand.aim.map(bound).unwrap_or_default());
+            let (must, aim) = (bound(requirement.must), requirement.aim.map(bound).unwrap_or_default());
             let _ = writeln!(
                 text,
                 "| {} | {} | {} | {must} | {aim} | {verdict} |",
-                demand.number,
-                named(demand),
+                requirement.number,
+                figure_name(requirement),
                 short(value)
             );
         }
@@ -74,14 +78,14 @@ impl<'r> Table<'r> {
         let mut text = format!("# Measured on {}\n\n{}\n{}\n", today()?, machine()?, METHOD);
         let _ = writeln!(text, "{} rounds.\n\n{}", self.rounds, self.verdicts());
         text.push_str("## Medians\n\n| case | | per second | per server core second | p50 ms | p99 ms | missing | KiB a stream | server core | load core |\n|---|---|---|---|---|---|---|---|---|---|\n");
-        for ((case, who), reports) in self.reports {
+        for ((case, kind), reports) in self.reports {
             let of = |path: &[&str]| {
-                let values = reports.iter().filter_map(|report| dig(report, path)).collect();
+                let values = reports.iter().filter_map(|report| lookup(report, path)).collect();
                 median(values).map_or_else(String::new, short)
             };
             let per_second = [&["delivered_per_s"], &["accepted_per_s"], &["opened_per_s"]];
             let per_second: String = per_second.iter().map(|path| of(*path)).collect();
-            let kib = self.median(case, *who, Figure::KibPerStream).map_or_else(String::new, short);
+            let kib = self.median(case, *kind, Figure::KibPerStream).map_or_else(String::new, short);
             let cells = [
                 per_second,
                 of(&["server", "per_cpu_s"]),
@@ -92,7 +96,7 @@ impl<'r> Table<'r> {
                 of(&["server", "cpu"]),
                 of(&["load_cpu"]),
             ];
-            let _ = writeln!(text, "| {case} | {who:?} | {} |", cells.join(" | "));
+            let _ = writeln!(text, "| {case} | {kind:?} | {} |", cells.join(" | "));
         }
         if let Some(instructions) = instructions {
             let _ = writeln!(text, "\n## Instructions, counted by valgrind\n\n{instructions}");
@@ -106,14 +110,17 @@ impl<'r> Table<'r> {
 
     /// Returns an error if a requirement was missed, or if the load was busier than the server.
     pub(super) fn outcome(&self) -> Result<()> {
-        let missed =
-            DEMANDS.iter().filter(|demand| self.value(demand).is_some_and(|v| !demand.must.holds(v)));
-        let mut faults: Vec<_> =
-            missed.map(|demand| format!("{}: {} missed", demand.number, named(demand))).collect();
-        for ((case, who), reports) in self.reports {
-            let of = |path: &[&str]| median(reports.iter().filter_map(|report| dig(report, path)).collect());
-            if of(&["load_cpu"]) > Some(BUSY) && of(&["server", "cpu"]) < Some(BUSY) {
-                faults.push(format!("{case}, {who:?}: the load was busier than the server"));
+        let missed = REQUIREMENTS
+            .iter()
+            .filter(|requirement| self.value(requirement).is_some_and(|v| !requirement.must.holds(v)));
+        let mut faults: Vec<_> = missed
+            .map(|requirement| format!("{}: {} missed", requirement.number, figure_name(requirement)))
+            .collect();
+        for ((case, kind), reports) in self.reports {
+            let of =
+                |path: &[&str]| median(reports.iter().filter_map(|report| lookup(report, path)).collect());
+            if of(&["load_cpu"]) > Some(BUSY_CPU) && of(&["server", "cpu"]) < Some(BUSY_CPU) {
+                faults.push(format!("{case}, {kind:?}: the load was busier than the server"));
             }
         }
         if faults.is_empty() { Ok(()) } else { bail!("{}", faults.join("; ")) }
@@ -134,7 +141,7 @@ of the others.
 
 /// Returns a report in one line.
 pub(super) fn summary(report: &Value) -> String {
-    let number = |path: &[&str]| dig(report, path).map_or_else(|| "–".to_owned(), short);
+    let number = |path: &[&str]| lookup(report, path).map_or_else(|| "–".to_owned(), short);
     let per_second = ["delivered_per_s", "accepted_per_s", "opened_per_s"];
     let per_second = per_second.iter().find_map(|name| report[name].as_f64()).map_or_else(String::new, short);
     format!(
@@ -147,7 +154,7 @@ pub(super) fn summary(report: &Value) -> String {
     )
 }
 
-fn dig(report: &Value, path: &[&str]) -> Option<f64> {
+fn lookup(report: &Value, path: &[&str]) -> Option<f64> {
     path.iter().fold(report, |value, key| &value[*key]).as_f64()
 }
 
@@ -166,12 +173,12 @@ pub(super) fn bound(bound: Bound) -> String {
     }
 }
 
-fn named(demand: &Demand) -> String {
-    let figure = demand.figure.name(demand.case);
-    match demand.of {
-        Of::Itself => figure.to_owned(),
-        Of::Times(who) => format!("{figure}, ÷ {}", format!("{who:?}").to_lowercase()),
-        Of::Case(case) => format!("{figure}, ÷ {case}"),
+fn figure_name(requirement: &Requirement) -> String {
+    let figure = requirement.figure.name(requirement.case);
+    match requirement.reference {
+        Reference::Itself => figure.to_owned(),
+        Reference::Times(kind) => format!("{figure}, ÷ {}", format!("{kind:?}").to_lowercase()),
+        Reference::Case(case) => format!("{figure}, ÷ {case}"),
     }
 }
 
@@ -199,15 +206,15 @@ fn machine() -> Result<String> {
     let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
     let cores = cpu.lines().filter(|line| line.starts_with("processor")).count();
     let model = model.trim_start_matches([' ', '\t', ':']);
-    Ok(format!("{model}, {cores} cores, Linux {}.\n", said("uname", "-r")?))
+    Ok(format!("{model}, {cores} cores, Linux {}.\n", output_of("uname", "-r")?))
 }
 
 /// Returns the date in the format of file names.
 pub(super) fn today() -> Result<String> {
-    said("date", "+%F")
+    output_of("date", "+%F")
 }
 
-fn said(program: &str, argument: &str) -> Result<String> {
+fn output_of(program: &str, argument: &str) -> Result<String> {
     let output =
         Command::new(program).arg(argument).output().with_context(|| format!("cannot run {program}"))?;
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
