@@ -34,7 +34,7 @@ fn rest(mut socket: Socket) -> String {
 }
 
 /// Sends a request. Returns the status, the `retry-after` header and the body of the response.
-async fn ask(server: &TestServer, path: &str) -> (u16, Option<String>, String) {
+async fn request(server: &TestServer, path: &str) -> (u16, Option<String>, String) {
     let answer = server.http.get(format!("{}{path}", server.public)).send().await.unwrap();
     let retry = answer.headers().get("retry-after").map(|value| value.to_str().unwrap().to_owned());
     (answer.status().as_u16(), retry, answer.text().await.unwrap())
@@ -61,17 +61,17 @@ async fn publish(server: &TestServer, names: impl Iterator<Item = String>, price
 async fn stalled_exports(server: &TestServer) {
     publish(server, (0..4000).map(|_| "LONG".to_owned()), 1).await;
     server.publish(&[("SHORT", "1")]).await;
-    assert_eq!(ask(server, "/v1/ticks/SHORT").await.2.lines().count(), 1);
+    assert_eq!(request(server, "/v1/ticks/SHORT").await.2.lines().count(), 1);
     let (before, resident) = (threads(server), server.resident());
     let mut stalled: Vec<_> = (0..100).map(|_| stalled(server, "/v1/ticks/LONG")).collect();
     let served = stalled.iter().filter(|(_, status)| *status == 200).count();
     assert_eq!((served, stalled.iter().filter(|(_, status)| *status == 503).count()), (64, 36));
-    let (status, retry, problem) = ask(server, "/v1/ticks/SHORT").await;
+    let (status, retry, problem) = request(server, "/v1/ticks/SHORT").await;
     assert_eq!((status, retry.as_deref()), (503, Some("5")), "{problem}");
     assert!(problem.contains("too many exports are in progress"), "{problem}");
     assert!(threads(server) <= before + 2, "{} threads, {before} before", threads(server));
-    let grown = server.resident().saturating_sub(resident);
-    assert!(grown < 32 << 20, "{grown} bytes");
+    let growth = server.resident().saturating_sub(resident);
+    assert!(growth < 32 << 20, "{growth} bytes");
     let metrics = server.http.get(format!("{}/metrics", server.admin)).send().await.unwrap();
     let metrics = metrics.text().await.unwrap();
     assert!(metrics.contains("tickcast_exports 64\n"), "{metrics}");
@@ -81,7 +81,7 @@ async fn stalled_exports(server: &TestServer) {
     assert_eq!(whole.matches("\"n\":4000,").count(), 1);
     assert_eq!(whole.matches("\"symbol\":\"LONG\"").count(), 4000);
     drop(stalled);
-    eventually(async || ask(server, "/v1/ticks/SHORT").await.0 == 200).await;
+    eventually(async || request(server, "/v1/ticks/SHORT").await.0 == 200).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -99,19 +99,19 @@ async fn stalled_exports_from_disk_hold_one_piece_and_no_thread() {
 async fn stalled_readers_of_all_prices_share_one_snapshot() {
     let server = TestServer::with(&["--source", "none", "--tape-ticks", "100"]);
     publish(&server, (0..5000).map(|n| format!("S{n:04}")), 1).await;
-    assert_eq!(ask(&server, "/v1/prices").await.0, 200);
+    assert_eq!(request(&server, "/v1/prices").await.0, 200);
     let resident = server.resident();
     let mut stalled: Vec<_> = (0..100).map(|_| stalled(&server, "/v1/prices")).collect();
-    let grown = server.resident().saturating_sub(resident);
+    let growth = server.resident().saturating_sub(resident);
     // One complete response per reader would need 320 MB.
-    assert!(grown < 32 << 20, "{grown} bytes");
+    assert!(growth < 32 << 20, "{growth} bytes");
     let served = stalled.iter().filter(|(_, status)| *status == 200).count();
     assert_eq!((served, stalled.iter().filter(|(_, status)| *status == 503).count()), (64, 36));
-    let (status, retry, problem) = ask(&server, "/v1/prices").await;
+    let (status, retry, problem) = request(&server, "/v1/prices").await;
     assert_eq!((status, retry.as_deref()), (503, Some("5")), "{problem}");
     assert!(problem.contains("too many large answers are in progress"), "{problem}");
     for small in ["/v1/prices?symbols=S0001,S4999", "/v1/prices/S0001", "/v1/symbols"] {
-        assert_eq!(ask(&server, small).await.0, 200, "{small}");
+        assert_eq!(request(&server, small).await.0, 200, "{small}");
     }
     // Earlier responses do not contain the ticks that are published after their requests.
     publish(&server, (0..5000).map(|n| format!("S{n:04}")), 2).await;
@@ -119,7 +119,7 @@ async fn stalled_readers_of_all_prices_share_one_snapshot() {
     assert_eq!(whole.matches("\"price\":1,").count() + whole.matches("\"price\":2,").count(), 5000);
     assert_eq!(whole.matches("\"price\":2,").count(), 0);
     drop(stalled);
-    eventually(async || ask(&server, "/v1/prices").await.0 == 200).await;
+    eventually(async || request(&server, "/v1/prices").await.0 == 200).await;
 }
 
 /// Checks that each price is the price as of the cursor, while a publisher continues to publish.
@@ -139,17 +139,17 @@ async fn all_prices_are_as_of_the_cursor_of_the_response() {
         for _ in 0..3 {
             let (_, answer) = server.get(&format!("/v1/prices{query}")).await;
             let cursor = answer["cursor"].as_str().unwrap();
-            let place = cursor.split(['-', '.']).nth(1).unwrap().parse::<usize>().unwrap();
+            let seq = cursor.split(['-', '.']).nth(1).unwrap().parse::<usize>().unwrap();
             let prices = answer["prices"].as_array().unwrap();
-            let wanted = |n: &usize| match query {
+            let is_selected = |n: &usize| match query {
                 "?symbols=S0*,*9" => *n < 1000 || n % 10 == 9,
                 "?symbols=S0000,S0001,S1999" => [0, 1, 1999].contains(n),
                 _ => true,
             };
-            let told: Vec<_> =
+            let received: Vec<_> =
                 prices.iter().map(|tick| (tick["symbol"].clone(), tick["n"].clone())).collect();
-            let as_of = |n: usize| (Value::from(name(n)), Value::from((place - 1 - n) / SYMBOLS + 1));
-            assert_eq!(told, (0..SYMBOLS).filter(wanted).map(as_of).collect::<Vec<_>>(), "{query}");
+            let as_of = |n: usize| (Value::from(name(n)), Value::from((seq - 1 - n) / SYMBOLS + 1));
+            assert_eq!(received, (0..SYMBOLS).filter(is_selected).map(as_of).collect::<Vec<_>>(), "{query}");
         }
     }
     publishing.abort();
@@ -164,7 +164,7 @@ async fn slow_pattern_filters_do_not_delay_other_requests() {
     server.post_as("application/x-ndjson", names.collect::<String>()).await;
     let patterns: Vec<_> = (0..100).map(|n| format!("*aaaaaaaaaaaaab{n:02}")).collect();
     let path = format!("/v1/prices?symbols={}", patterns.join(","));
-    let wide = futures_util::future::select_all((0..6).map(|_| Box::pin(ask(&server, &path))));
+    let wide = futures_util::future::select_all((0..6).map(|_| Box::pin(request(&server, &path))));
     let others = async {
         // By then the wide requests have arrived.
         let metrics = || server.http.get(format!("{}/metrics", server.admin)).send();
@@ -173,7 +173,7 @@ async fn slow_pattern_filters_do_not_delay_other_requests() {
         })
         .await;
         for path in ["/healthz", "/v1/prices/aaaaaaaaaaaaaaaaaaaaaaaaaa000001", "/v1/symbols?limit=3"] {
-            assert_eq!(ask(&server, path).await.0, 200);
+            assert_eq!(request(&server, path).await.0, 200);
         }
     };
     tokio::select! {

@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 
 use crate::client::Reader;
 use crate::resumable::{data, open};
-use crate::server::{SOON, TOKEN, TestServer, eventually};
+use crate::server::{TIMEOUT, TOKEN, TestServer, eventually};
 
 /// Number of readers beside an attack: enough for some on every lane. Half of them read every tick, the other
 /// half the simple stream.
@@ -98,7 +98,7 @@ impl Others {
     /// that it is live and ready.
     async fn are_served(&mut self, server: &TestServer) {
         // A server that hangs answers no request. The timeout makes the test fail instead of hang.
-        tokio::time::timeout(SOON, self.next(server)).await.expect("the server serves no other reader");
+        tokio::time::timeout(TIMEOUT, self.next(server)).await.expect("the server serves no other reader");
     }
 
     async fn next(&mut self, server: &TestServer) {

@@ -42,10 +42,10 @@ async fn bench_counts_accepted_ticks_and_opened_streams() {
     let accepted = report["accepted"].as_u64().unwrap();
     assert!(accepted > 0, "{report}");
     let (_, status) = server.get("/v1/status").await;
-    let taken = status["cursor"].as_str().and_then(|cursor| cursor.split_once('-')).unwrap().1;
-    let taken = taken.split('.').next().unwrap();
-    let taken: u64 = taken.parse().unwrap();
-    assert!(taken > accepted, "only the server counts the ticks of the warm-up: {status}");
+    let head = status["cursor"].as_str().and_then(|cursor| cursor.split_once('-')).unwrap().1;
+    let head = head.split('.').next().unwrap();
+    let head: u64 = head.parse().unwrap();
+    assert!(head > accepted, "only the server counts the ticks of the warm-up: {status}");
     let report = bench(&server, &["--churn", "--symbols-per-stream", "5"]).await;
     assert!(report["opened"].as_u64().unwrap() > 0, "{report}");
     server.wait_for_streams(0).await;
@@ -53,7 +53,7 @@ async fn bench_counts_accepted_ticks_and_opened_streams() {
 
 #[test]
 fn bench_rejects_impossible_settings_by_name() {
-    for (arguments, says) in [
+    for (arguments, expected) in [
         (
             ["--url", "https://localhost:1"],
             "--url https://localhost:1: the scheme is not http (expected a plain http:// address)",
@@ -66,7 +66,7 @@ fn bench_rejects_impossible_settings_by_name() {
         let output = tickcast(&["bench"]).args(arguments).output().unwrap();
         assert_eq!(output.status.code(), Some(2));
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(error.contains(says), "{arguments:?}: {error}");
+        assert!(error.contains(expected), "{arguments:?}: {error}");
     }
     let output = tickcast(&["bench", "--url", "http://127.0.0.1:1"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));

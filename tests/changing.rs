@@ -18,12 +18,12 @@ async fn an_added_stale_symbol_sends_its_state_before_its_price() {
     server.publish(&[("A", "1"), ("B", "2")]).await;
     eventually(async || server.get("/v1/symbols").await.1["symbols"][0]["state"] == "stale").await;
     let mut reader = open(&server, "?symbols=B").await;
-    let told = ["status http stale @-", "symbol B stale @-", "tick B 1=2 @2"];
-    assert_eq!(up_to(&mut reader, "tick").await, told);
+    let expected = ["status http stale @-", "symbol B stale @-", "tick B 1=2 @2"];
+    assert_eq!(up_to(&mut reader, "tick").await, expected);
     let stream = data(&reader.event().await.unwrap())["stream"].as_str().unwrap().to_owned();
     assert_eq!(patch(&server, &stream, r#"{"set":["A"]}"#).await.0, 200);
-    let told = up_to(&mut reader, "ready").await;
-    assert_eq!(told, ["symbol A stale @2", "tick A 1=1 @2", "ready @2"]);
+    let events = up_to(&mut reader, "ready").await;
+    assert_eq!(events, ["symbol A stale @2", "tick A 1=1 @2", "ready @2"]);
     // A change of only the rate sends no state.
     assert_eq!(patch(&server, &stream, r#"{"rate":2}"#).await.0, 200);
     assert_eq!(up_to(&mut reader, "ready").await, ["ready @2"]);
@@ -167,8 +167,8 @@ async fn a_change_to_a_new_symbol_affects_no_other_stream() {
             assert_eq!(status, 200, "{effective}");
         }
         for (number, (reader, _)) in readers.iter_mut().enumerate() {
-            let told = up_to(reader, "ready").await;
-            assert!(told[0].starts_with(&format!("tick N{round}-{number:02} 1=1 @")), "{told:?}");
+            let events = up_to(reader, "ready").await;
+            assert!(events[0].starts_with(&format!("tick N{round}-{number:02} 1=1 @")), "{events:?}");
         }
     }
 }

@@ -7,14 +7,14 @@ use futures_util::{Stream, StreamExt};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::server::{SOON, TestServer};
+use crate::server::{TIMEOUT, TestServer};
 
 /// One stream of events.
 pub(crate) struct Reader(Pin<Box<dyn Stream<Item = Result<Event, String>> + Send>>);
 
 /// A tick as a reader receives it.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Seen {
+pub(crate) struct ReceivedTick {
     pub(crate) symbol: String,
     /// The price as it is written.
     pub(crate) price: String,
@@ -42,15 +42,15 @@ impl Reader {
 
     /// Returns the next event, or `None` if the stream has ended cleanly.
     pub(crate) async fn event(&mut self) -> Option<Event> {
-        let event = tokio::time::timeout(SOON, self.0.next()).await.expect("no event arrived");
+        let event = tokio::time::timeout(TIMEOUT, self.0.next()).await.expect("no event arrived");
         event.map(|event| event.expect("the stream broke off"))
     }
 
-    /// Returns the next event for which `wanted` is true. Skips all events before.
-    pub(crate) async fn until(&mut self, wanted: impl Fn(&Event) -> bool) -> Event {
+    /// Returns the next event for which `condition` is true. Skips all events before.
+    pub(crate) async fn until(&mut self, condition: impl Fn(&Event) -> bool) -> Event {
         loop {
             let event = self.event().await.expect("the stream has ended");
-            if wanted(&event) {
+            if condition(&event) {
                 return event;
             }
         }
@@ -63,13 +63,13 @@ impl Reader {
     }
 
     /// Returns the next tick.
-    pub(crate) async fn tick(&mut self) -> Seen {
+    pub(crate) async fn tick(&mut self) -> ReceivedTick {
         let event = self.event().await.expect("the stream has ended");
         assert_eq!(event.event, "tick");
         let json: Value = serde_json::from_str(&event.data).unwrap();
         let symbol = json["symbol"].as_str().unwrap().to_owned();
         assert_eq!(event.id, symbol);
-        Seen { symbol, price: member(&event.data, "price"), n: json["n"].as_u64().unwrap(), json }
+        ReceivedTick { symbol, price: raw_field(&event.data, "price"), n: json["n"].as_u64().unwrap(), json }
     }
 
     /// Returns the next `count` ticks, each as `SYMBOL n=price`.
@@ -84,7 +84,7 @@ impl Reader {
 }
 
 /// Returns a member of a JSON object as it is written.
-pub(crate) fn member(json: &str, name: &str) -> String {
+pub(crate) fn raw_field(json: &str, name: &str) -> String {
     let members: std::collections::HashMap<String, &RawValue> = serde_json::from_str(json).unwrap();
     members[name].get().to_owned()
 }

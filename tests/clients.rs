@@ -86,44 +86,44 @@ pub(crate) fn page(packages: &str, name: &str) -> Command {
 }
 
 /// A script of `web/test` that reads, line by line, what the page must show.
-pub(crate) struct Looker {
+pub(crate) struct PageScript {
     script: Child,
-    asks: ChildStdin,
-    says: Lines<BufReader<ChildStdout>>,
+    stdin: ChildStdin,
+    stdout: Lines<BufReader<ChildStdout>>,
 }
 
-impl Looker {
+impl PageScript {
     pub(crate) fn start(mut command: Command) -> Self {
         let mut script = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let asks = script.stdin.take().unwrap();
-        let says = BufReader::new(script.stdout.take().unwrap()).lines();
-        Self { script, asks, says }
+        let stdin = script.stdin.take().unwrap();
+        let stdout = BufReader::new(script.stdout.take().unwrap()).lines();
+        Self { script, stdin, stdout }
     }
 
     /// Waits until the page shows `what`.
-    pub(crate) fn see(&mut self, what: &str) {
-        assert_eq!(self.ask(what), "ok");
+    pub(crate) fn expect(&mut self, what: &str) {
+        assert_eq!(self.send(what), "ok");
     }
 
     /// Stops the script and returns everything that the script saw.
     pub(crate) fn end(mut self) -> Value {
-        let saw = serde_json::from_str(&self.ask("end")).unwrap();
+        let result = serde_json::from_str(&self.send("end")).unwrap();
         assert!(self.script.wait().unwrap().success());
-        saw
+        result
     }
 
-    fn ask(&mut self, what: &str) -> String {
-        writeln!(self.asks, "{what}").unwrap();
-        self.says.next().unwrap().unwrap()
+    fn send(&mut self, what: &str) -> String {
+        writeln!(self.stdin, "{what}").unwrap();
+        self.stdout.next().unwrap().unwrap()
     }
 }
 
 /// Runs a program that must succeed and returns its output.
 pub(crate) async fn succeed(mut command: Command) -> String {
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
-    said
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{stdout}\n{}", String::from_utf8_lossy(&output.stderr));
+    stdout
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -169,8 +169,8 @@ async fn schemathesis_finds_only_described_responses() {
         .env("SCHEMATHESIS_HOOKS", concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/clients/described.py"));
     command.env("STREAM", name).current_dir(folder.path());
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && said.contains("Selected: 11/13"), "{said}");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && stdout.contains("Selected: 11/13"), "{stdout}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -187,10 +187,10 @@ async fn chromium_dashboard_passes_its_checks() {
     let server = TestServer::with(&["--source", "sim"]);
     let mut command = page(&packages, "dashboard.mjs");
     command.args([&server.public, &chromium]);
-    let said = succeed(command).await;
+    let stdout = succeed(command).await;
     assert!(
-        said.lines().filter(|line| line.starts_with("ok ")).count() > 20 && !said.contains("--  "),
-        "{said}"
+        stdout.lines().filter(|line| line.starts_with("ok ")).count() > 20 && !stdout.contains("--  "),
+        "{stdout}"
     );
 }
 
@@ -221,12 +221,12 @@ async fn chromium_shows_stale_prices_and_lost_connections() {
 
     let mut command = page(&packages, "bad-times.mjs");
     command.args([&url, &chromium]);
-    let mut looker = Looker::start(command);
-    let mut see = |what: &str| looker.see(what);
-    see("price A 0.10");
-    see("state A stale");
-    see("panel 0.10 stale");
-    see("fresh A stale");
+    let mut page_script = PageScript::start(command);
+    let mut expect = |what: &str| page_script.expect(what);
+    expect("price A 0.10");
+    expect("state A stale");
+    expect("panel 0.10 stale");
+    expect("fresh A stale");
     // Send the tick repeatedly: otherwise a slow page would find the symbol stale again.
     let ticking = tokio::spawn(async move {
         loop {
@@ -234,24 +234,25 @@ async fn chromium_shows_stale_prices_and_lost_connections() {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     });
-    see("price A 0.20");
-    see("state A live");
-    see("panel 0.20 live");
+    expect("price A 0.20");
+    expect("state A live");
+    expect("panel 0.20 live");
     ticking.abort();
     server.kill();
-    see("connection lost");
-    see("price A 0.20");
-    let server = TestServer::again(folder.path(), &url);
-    see("connection live");
+    expect("connection lost");
+    expect("price A 0.20");
+    let server = TestServer::restarted(folder.path(), &url);
+    expect("connection live");
     server.publish(&[("A", "0.30")]).await;
-    see("price A 0.30");
-    see("state A live");
-    see("price B 5");
-    let saw = looker.end();
+    expect("price A 0.30");
+    expect("state A live");
+    expect("price B 5");
+    let result = page_script.end();
     // The values that the page shows when it opens are not changes. All later values are changes.
-    let shown: Vec<_> = saw["shown"].as_array().unwrap().iter().filter(|text| **text != "—").collect();
-    assert_eq!((&saw["rows"], &saw["complaints"]), (&json!(["A", "B"]), &json!([])), "{saw}");
-    assert_eq!(shown, ["0.10", "0.20", "0.30"]);
+    let shown_prices: Vec<_> =
+        result["shown"].as_array().unwrap().iter().filter(|text| **text != "—").collect();
+    assert_eq!((&result["rows"], &result["complaints"]), (&json!(["A", "B"]), &json!([])), "{result}");
+    assert_eq!(shown_prices, ["0.10", "0.20", "0.30"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -263,12 +264,12 @@ async fn chromium_reads_the_simple_stream_without_errors() {
     command.args([&server.public, &chromium]).stderr(Stdio::inherit());
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     assert!(output.status.success());
-    let saw: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!((&saw["complaints"], &saw["elsewhere"]), (&json!([]), &json!([])));
-    for event in saw["events"].as_array().unwrap() {
+    let result: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&result["errors"], &result["externalRequests"]), (&json!([]), &json!([])));
+    for event in result["events"].as_array().unwrap() {
         assert_eq!((&event[0], &event[1]), (&json!("tick"), &event[2]));
     }
-    assert_eq!(&saw["events"][0][2], "AAPL");
+    assert_eq!(&result["events"][0][2], "AAPL");
 }
 
 /// Tests the EventSource of the browser while the server is killed and stopped under load.
@@ -284,28 +285,28 @@ async fn chromium_receives_every_tick_across_restarts() {
     let mut command = node(&packages, "resume.mjs");
     command.args([&url, &chromium]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
     let mut page = command.spawn().unwrap();
-    let mut asks = page.stdin.take().unwrap();
-    let mut says = BufReader::new(page.stdout.take().unwrap()).lines();
-    assert_eq!(says.next().unwrap().unwrap(), "ready");
+    let mut stdin = page.stdin.take().unwrap();
+    let mut stdout = BufReader::new(page.stdout.take().unwrap()).lines();
+    assert_eq!(stdout.next().unwrap().unwrap(), "ready");
     for restart in 1..=3 {
         if restart == 2 {
             server.end();
         } else {
             server.kill();
         }
-        server = TestServer::again(folder.path(), &url);
-        writeln!(asks, "ready {}", restart + 1).unwrap();
-        assert_eq!(says.next().unwrap().unwrap(), "ready");
+        server = TestServer::restarted(folder.path(), &url);
+        writeln!(stdin, "ready {}", restart + 1).unwrap();
+        assert_eq!(stdout.next().unwrap().unwrap(), "ready");
     }
     stop.store(true, Ordering::SeqCst);
     publishing.await.unwrap();
     let last = server.get("/v1/prices/A").await.1["n"].as_u64().unwrap();
-    writeln!(asks, "last {last}").unwrap();
-    drop(asks);
-    let saw: Value = serde_json::from_str(&says.next().unwrap().unwrap()).unwrap();
+    writeln!(stdin, "last {last}").unwrap();
+    drop(stdin);
+    let result: Value = serde_json::from_str(&stdout.next().unwrap().unwrap()).unwrap();
     assert!(page.wait().unwrap().success());
-    let expected = json!({"last": last, "holes": [], "doubles": [], "resets": 0, "ready": 4, "resumed": 3});
-    assert_eq!(saw, expected);
+    let expected = json!({"last": last, "gaps": [], "duplicates": [], "resets": 0, "ready": 4, "resumed": 3});
+    assert_eq!(result, expected);
 }
 
 /// Publishes until `stop` is set, whether the server runs or not.

@@ -136,8 +136,8 @@ async fn a_reader_receives_only_ticks_sent_after_it_subscribed() {
 async fn routes_merge_into_a_router_and_free_everything_on_drop() {
     let (ticks, _) = broadcast::channel(16);
     let app = Router::new().route("/", get(|| async { "mine" })).merge(routes(ticks.clone()));
-    let mine = app.clone().oneshot(axum::http::Request::new(axum::body::Body::empty())).await.unwrap();
-    assert_eq!(mine.into_body().collect().await.unwrap().to_bytes(), "mine");
+    let own = app.clone().oneshot(axum::http::Request::new(axum::body::Body::empty())).await.unwrap();
+    assert_eq!(own.into_body().collect().await.unwrap().to_bytes(), "mine");
     assert_eq!(ticks.receiver_count(), 0, "without readers there is no receiver");
     let mut readers = Vec::new();
     for _ in 0..10 {

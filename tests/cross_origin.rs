@@ -12,13 +12,13 @@ use crate::server::TestServer;
 /// Returns the headers that a page of another origin may send to `path`, as the preflight response lists
 /// them.
 async fn allowed(server: &TestServer, path: &str, method: &str, headers: &str) -> Vec<String> {
-    let asked = server
+    let preflight = server
         .http
         .request(Method::OPTIONS, format!("{}{path}", server.public))
         .header("origin", "https://shop.example")
         .header("access-control-request-method", method)
         .header("access-control-request-headers", headers);
-    let answer = asked.send().await.unwrap();
+    let answer = preflight.send().await.unwrap();
     assert_eq!(answer.headers()["access-control-allow-origin"], "*");
     let allowed = answer.headers()["access-control-allow-headers"].to_str().unwrap();
     allowed.split(',').map(|name| name.trim().to_ascii_lowercase()).collect()
@@ -51,7 +51,7 @@ async fn cross_origin_pages_cannot_send_a_token() {
 #[tokio::test]
 async fn cross_origin_pages_cannot_request_a_reload() {
     let server = TestServer::start();
-    let ask = async |name: &'static str, value: &'static str| {
+    let reload_status = async |name: &'static str, value: &'static str| {
         let reload = server.http.post(format!("{}/reload", server.admin)).header(name, value);
         reload.send().await.unwrap().status().as_u16()
     };
@@ -61,10 +61,10 @@ async fn cross_origin_pages_cannot_request_a_reload() {
         ("sec-fetch-site", "cross-site"),
         ("sec-fetch-site", "same-site"),
     ] {
-        assert_eq!(ask(name, value).await, 403, "{name}: {value}");
+        assert_eq!(reload_status(name, value).await, 403, "{name}: {value}");
     }
     assert!(!server.log().contains("reloaded"));
-    assert_eq!(ask("user-agent", "curl").await, 200);
+    assert_eq!(reload_status("user-agent", "curl").await, 200);
 }
 
 /// Tests a reader that uses `fetch` on a page of another origin, across a restart.
@@ -81,19 +81,19 @@ async fn chromium_fetch_client_resumes_across_origins_and_restarts() {
     let mut command = node(&packages, "fetch.mjs");
     command.args([&elsewhere.public, &url, &chromium]);
     let mut page = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut asks = page.stdin.take().unwrap();
-    let mut says = BufReader::new(page.stdout.take().unwrap()).lines();
-    let mut see = |prices: Value| {
-        writeln!(asks, "{}", prices.as_array().unwrap().len()).unwrap();
-        let saw: Value = serde_json::from_str(&says.next().unwrap().unwrap()).unwrap();
-        assert_eq!(saw["prices"], prices, "{saw}");
-        saw["resumed"].clone()
+    let mut stdin = page.stdin.take().unwrap();
+    let mut stdout = BufReader::new(page.stdout.take().unwrap()).lines();
+    let mut expect = |prices: Value| {
+        writeln!(stdin, "{}", prices.as_array().unwrap().len()).unwrap();
+        let result: Value = serde_json::from_str(&stdout.next().unwrap().unwrap()).unwrap();
+        assert_eq!(result["prices"], prices, "{result}");
+        result["resumed"].clone()
     };
-    assert_eq!(see(json!([1])), json!([false]));
+    assert_eq!(expect(json!([1])), json!([false]));
     server.kill();
-    let server = TestServer::again(folder.path(), &url);
+    let server = TestServer::restarted(folder.path(), &url);
     server.publish(&[("A", "2")]).await;
-    assert_eq!(see(json!([1, 2])), json!([false, true]));
-    drop(asks);
+    assert_eq!(expect(json!([1, 2])), json!([false, true]));
+    drop(stdin);
     assert!(page.wait().unwrap().success());
 }

@@ -105,9 +105,9 @@ async fn readers_resume_across_a_restart_beyond_the_tape_in_memory() {
             "the check of the cursor does not match the tape on disk"
         );
         assert_eq!(data(&reset)["last"], other.as_str());
-        let told = up_to(&mut reader, "ready").await;
-        let told = told.iter().filter(|event| event.starts_with("symbol B stale"));
-        assert_eq!(told.count(), stale, "{query}");
+        let events = up_to(&mut reader, "ready").await;
+        let events = events.iter().filter(|event| event.starts_with("symbol B stale"));
+        assert_eq!(events.count(), stale, "{query}");
     }
     for (query, first) in [("?mode=all&symbols=A", 5001), ("?mode=all", 5001)] {
         let mut reader = back(&server, query, &last).await;
@@ -180,8 +180,9 @@ async fn damage_stops_the_start_and_the_error_names_the_repair_command() {
         fill(&server, "A", from * 20 + 1..=(from + 1) * 20).await;
     }
     let epoch = crate::resumable::epoch(&server).await;
-    let (code, says) = fails(&["serve", "--data", dir, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
-    assert_eq!((code, says.contains("is in use by another process")), (Some(1), true), "{says}");
+    let (code, stderr) =
+        fails(&["serve", "--data", dir, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
+    assert_eq!((code, stderr.contains("is in use by another process")), (Some(1), true), "{stderr}");
     server.kill();
 
     let path = &files(folder.path())[0];
@@ -191,22 +192,22 @@ async fn damage_stops_the_start_and_the_error_names_the_repair_command() {
     std::fs::write(path, &bytes).unwrap();
     let serve =
         ["serve", "--data", dir, "--source", "none", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
-    let (code, says) = fails(&serve);
+    let (code, stderr) = fails(&serve);
     let name = path.file_name().unwrap().to_str().unwrap();
     assert_eq!(code, Some(1));
     assert!(
-        says.contains(name)
-            && says.contains(" is damaged at byte ")
-            && says.contains("the checksum of the block is wrong"),
-        "{says}"
+        stderr.contains(name)
+            && stderr.contains(" is damaged at byte ")
+            && stderr.contains("the checksum of the block is wrong"),
+        "{stderr}"
     );
-    assert!(says.contains(&format!("`tickcast tape repair {dir}`")), "{says}");
+    assert!(stderr.contains(&format!("`tickcast tape repair {dir}`")), "{stderr}");
     assert_eq!(fails(&["tape", "check", dir]).0, Some(1));
     let repair = tickcast(&["tape", "repair", dir]).output().unwrap();
-    let says = String::from_utf8(repair.stdout).unwrap();
+    let stdout = String::from_utf8(repair.stdout).unwrap();
     assert!(
-        repair.status.success() && says.contains(&format!("set aside: {}.damaged", path.display())),
-        "{says}"
+        repair.status.success() && stdout.contains(&format!("set aside: {}.damaged", path.display())),
+        "{stdout}"
     );
     let check = tickcast(&["tape", "check", dir]).output().unwrap();
     assert!(check.status.success());
@@ -239,8 +240,8 @@ fn tape_commands_leave_a_folder_without_a_tape_unchanged() {
     for command in ["check", "repair"] {
         for folder in [&missing, &strange] {
             let dir = folder.to_str().unwrap();
-            let says = format!("tickcast: there is no tape in {dir}\n");
-            assert_eq!(fails(&["tape", command, dir]), (Some(2), says), "{command}");
+            let stderr = format!("tickcast: there is no tape in {dir}\n");
+            assert_eq!(fails(&["tape", command, dir]), (Some(2), stderr), "{command}");
         }
     }
     assert!(!missing.exists());
@@ -257,8 +258,8 @@ async fn tape_check_changes_no_file() {
     let dir = folder.path().to_str().unwrap();
     let server = TestServer::on_disk(folder.path(), &[]);
     fill(&server, "A", 1..=10).await;
-    let (code, says) = fails(&["tape", "check", dir]);
-    assert!(code == Some(1) && says.contains("is in use by another process"), "{says}");
+    let (code, stderr) = fails(&["tape", "check", dir]);
+    assert!(code == Some(1) && stderr.contains("is in use by another process"), "{stderr}");
     server.kill();
     // A copy has no lock file. A crash leaves a `state.json.new` behind.
     std::fs::remove_file(folder.path().join("lock")).unwrap();
@@ -361,8 +362,8 @@ async fn prices_from_before_a_restart_are_stale_until_the_next_tick() {
         [stale[0], stale[1], "tick A 1=1 @1", "tick B 1=2 @2", "ready @2"]
     );
     server.publish(&[("A", "3")]).await;
-    let told = [reader.event().await.unwrap(), reader.event().await.unwrap()].map(|event| short(&event));
-    assert_eq!(told, ["tick A 2=3 @3", "symbol A live @3"]);
+    let events = [reader.event().await.unwrap(), reader.event().await.unwrap()].map(|event| short(&event));
+    assert_eq!(events, ["tick A 2=3 @3", "symbol A live @3"]);
     // A new reader receives only the statuses that are still not live.
     let mut late = open(&server, "?symbols=A,B").await;
     assert_eq!(up_to(&mut late, "tick").await, ["symbol B stale @-", "tick B 1=2 @2"]);

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use socket2::{Domain, Socket, Type};
 
 use crate::client::Reader;
-use crate::server::{SOON, TestServer, eventually, tickcast};
+use crate::server::{TIMEOUT, TestServer, eventually, tickcast};
 
 /// Time that the server gives a client to send the head of its request.
 const HEAD_DEADLINE: Duration = Duration::from_secs(10);
@@ -20,7 +20,7 @@ pub(crate) fn address(server: &TestServer) -> &str {
 pub(crate) fn connect(server: &TestServer) -> TcpStream {
     let socket = TcpStream::connect(address(server)).unwrap();
     // If the server never answers, the test fails and does not hang.
-    socket.set_read_timeout(Some(SOON)).unwrap();
+    socket.set_read_timeout(Some(TIMEOUT)).unwrap();
     socket
 }
 
@@ -112,8 +112,8 @@ async fn a_thousand_stalled_readers_do_not_delay_others() {
     }
     assert_eq!(expected, 100 * BATCHES);
     // Six megabytes for each reader were published. Only the tape grows, and the tape has its own limit.
-    let grown = server.resident().saturating_sub(before);
-    assert!(grown < 100 << 20, "{grown} bytes");
+    let growth = server.resident().saturating_sub(before);
+    assert!(growth < 100 << 20, "{growth} bytes");
     drop(stuck);
     server.wait_for_streams(1).await;
 }
@@ -124,22 +124,22 @@ async fn a_thousand_stalled_readers_do_not_delay_others() {
 async fn slow_request_heads_time_out() {
     let server = TestServer::start();
     let begin = Instant::now();
-    let beginnings: [&[u8]; 4] = [
+    let partial_heads: [&[u8]; 4] = [
         b"",
         b"GET /prices/stream HTTP/1.1\r\nx: ",
         b"PRI * HTTP/2.0\r\n",
         b"POST /v1/prices HTTP/1.1\r\nx: ",
     ];
-    let slow = beginnings.map(|beginning| {
+    let slow = partial_heads.map(|partial_head| {
         let mut socket = connect(&server);
         tokio::task::spawn_blocking(move || {
-            socket.write_all(beginning).unwrap();
+            socket.write_all(partial_head).unwrap();
             // A byte per second shows that the client is alive. The deadline of the head stays the same.
             socket.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
             loop {
                 match socket.read(&mut [0; 1024]) {
                     Ok(0) => break,
-                    Err(error) if error.kind() == ErrorKind::WouldBlock && beginning.len() > 20 => {
+                    Err(error) if error.kind() == ErrorKind::WouldBlock && partial_head.len() > 20 => {
                         let _ = socket.write_all(b"y");
                     }
                     Err(error) if error.kind() == ErrorKind::ConnectionReset => break,

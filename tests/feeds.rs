@@ -100,13 +100,13 @@ async fn an_outage_is_reported_without_affecting_other_sources() {
     let before = source(&server, "kraken").await;
     coinbase.misbehave(Fault::Refuse { times: 1, status: 503, retry_after: Some(600) });
     coinbase.misbehave(Fault::Abrupt);
-    let told = |symbol: &'static str| {
+    let has_status = |symbol: &'static str| {
         move |event: &eventsource_stream::Event| {
             event.event == "status" && event.data.contains(symbol) && event.data.contains("\"down\"")
         }
     };
-    reader.until(told("\"source\":\"coinbase\"")).await;
-    reader.until(told("\"symbol\":\"BTC-USD\"")).await;
+    reader.until(has_status("\"source\":\"coinbase\"")).await;
+    reader.until(has_status("\"symbol\":\"BTC-USD\"")).await;
     let down = wait_for(&server, "coinbase", |source| {
         source["reason"] == "the exchange answers 503 Service Unavailable"
     })
@@ -232,9 +232,9 @@ async fn sources_are_added_removed_and_paused_by_a_reload() {
         Value::Null,
         "the invalid symbol is no longer requested"
     );
-    let (resting, gone) = (source(&server, "kraken").await, source(&server, "sim:7").await);
+    let (paused, gone) = (source(&server, "kraken").await, source(&server, "sim:7").await);
     assert_eq!(
-        (&resting["state"], &gone["state"], &gone["reason"]),
+        (&paused["state"], &gone["state"], &gone["reason"]),
         (&json!("paused"), &json!("ended"), &json!("removed"))
     );
     assert_eq!(server.get("/v1/status").await.1["simulated"], false);
@@ -244,7 +244,7 @@ async fn sources_are_added_removed_and_paused_by_a_reload() {
     write(&table("\"BTC/USD\", \"ETH/USD\"", ""));
     server.signal("-HUP");
     server.wait_for_log("reloaded");
-    let more = resting["accepted"].as_u64().unwrap() + 10;
+    let more = paused["accepted"].as_u64().unwrap() + 10;
     wait_for(&server, "kraken", |source| {
         source["state"] == "live" && source["accepted"].as_u64() > Some(more)
     })
@@ -281,12 +281,12 @@ async fn unchanged_sources_keep_their_connections_during_a_reload() {
     let sources = &answer["sources"];
     assert_eq!((&sources["unchanged"], &sources["removed"]), (&json!(["kraken#2"]), &json!(["kraken"])));
     assert_eq!(source(&server, "kraken#2").await["feed"]["connects"], 1);
-    let told = |symbol: &'static str, state: &'static str| {
+    let has_status = |symbol: &'static str, state: &'static str| {
         move |event: &eventsource_stream::Event| {
             event.event == "status" && event.data.contains(symbol) && event.data.contains(state)
         }
     };
-    reader.until(told("\"symbol\":\"BTC/USD\"", "\"gone\"")).await;
+    reader.until(has_status("\"symbol\":\"BTC/USD\"", "\"gone\"")).await;
 
     // A new source takes a free name, not the name of the second source. A symbol that ticks again is live
     // again.
@@ -294,7 +294,7 @@ async fn unchanged_sources_keep_their_connections_during_a_reload() {
     let (_, answer) = reload(&server).await;
     let sources = &answer["sources"];
     assert_eq!((&sources["unchanged"], &sources["added"]), (&json!(["kraken#2"]), &json!(["kraken"])));
-    reader.until(told("\"symbol\":\"BTC/USD\"", "\"live\"")).await;
+    reader.until(has_status("\"symbol\":\"BTC/USD\"", "\"live\"")).await;
     wait_for(&server, "kraken", |source| source["state"] == "live" && source["feed"]["connects"] == 2).await;
 
     // A symbol that is no longer requested has ended. The other symbols of the source continue.
@@ -303,7 +303,7 @@ async fn unchanged_sources_keep_their_connections_during_a_reload() {
     wait_for(&server, "kraken", |source| source["state"] == "live" && source["feed"]["connects"] == 3).await;
     write(&table("ETH/USD"));
     reload(&server).await;
-    reader.until(told("\"symbol\":\"BTC/USD\"", "\"gone\"")).await;
+    reader.until(has_status("\"symbol\":\"BTC/USD\"", "\"gone\"")).await;
     assert!(kraken.record().violations.is_empty());
 
     // An empty configuration does not add the simulator, because no one asked for simulated prices.

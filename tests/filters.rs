@@ -16,9 +16,9 @@ async fn a_thousand_filters_select_exactly_their_symbols() {
     let server = TestServer::start();
     let name = |i: usize| format!("S{:03}", i % COUNT);
     // Two names, one of them half way round, and a pattern that selects ten symbols.
-    let wanted = |i: usize| -> Vec<String> {
-        let tens = (i / 10 * 10)..(i / 10 * 10 + 10);
-        tens.map(name).chain([name(i + 100), name(i + 500)]).collect()
+    let selected = |i: usize| -> Vec<String> {
+        let ten = (i / 10 * 10)..(i / 10 * 10 + 10);
+        ten.map(name).chain([name(i + 100), name(i + 500)]).collect()
     };
     let readers = join_all((0..COUNT).map(async |i| {
         let query = format!("?symbols={},{},S{:02}*", name(i + 100), name(i + 500), i / 10);
@@ -35,14 +35,14 @@ async fn a_thousand_filters_select_exactly_their_symbols() {
         }
     };
     let read = join_all(readers.into_iter().enumerate().map(async |(i, mut reader)| {
-        let wanted = wanted(i);
+        let selected = selected(i);
         let mut seen: BTreeMap<String, u64> = BTreeMap::new();
-        for _ in 0..wanted.len() as u64 * ROUNDS {
+        for _ in 0..selected.len() as u64 * ROUNDS {
             let tick = reader.tick().await;
             let before = seen.insert(tick.symbol.clone(), tick.n).unwrap_or(0);
             assert_eq!(tick.n, before + 1, "reader {i}: {}", tick.symbol);
         }
-        let expected: BTreeMap<String, u64> = wanted.into_iter().map(|name| (name, ROUNDS)).collect();
+        let expected: BTreeMap<String, u64> = selected.into_iter().map(|name| (name, ROUNDS)).collect();
         assert_eq!(seen, expected, "reader {i}");
     }));
     futures_util::join!(publish, read);

@@ -27,8 +27,8 @@ fn the_service_files_in_the_guide_are_valid() {
     let arguments = program.split_once(' ').unwrap().1.replace("/etc/tickcast.toml", file.to_str().unwrap());
     let mut command = tickcast(&["config", "show"]);
     let output = command.args(arguments.split(' ')).env(name, value).output().unwrap();
-    let shown = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success() && shown.contains("(hidden)"), "{shown}");
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && stdout.contains("(hidden)"), "{stdout}");
     let sections: Vec<_> = unit.lines().filter(|line| line.starts_with('[')).collect();
     assert_eq!(sections, ["[Unit]", "[Service]", "[Install]"]);
 }
@@ -73,13 +73,13 @@ async fn every_curl_command_in_the_guides_succeeds() {
         let mut shell = Command::new("sh");
         shell.args(["-c", &here]).env("TOKEN", TOKEN).env("STREAM", &name);
         let output = tokio::task::spawn_blocking(move || shell.output().unwrap()).await.unwrap();
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(
             output.status.success(),
-            "{guide}: {command}: {said}{}",
+            "{guide}: {command}: {stdout}{}",
             String::from_utf8_lossy(&output.stderr)
         );
-        assert!(!streams || said.contains("event: "), "{guide}: {command}: {said}");
+        assert!(!streams || stdout.contains("event: "), "{guide}: {command}: {stdout}");
     }
 }
 

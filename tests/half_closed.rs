@@ -4,25 +4,25 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 
 use crate::faults::{connect, rest};
-use crate::server::{SOON, TestServer};
+use crate::server::{TIMEOUT, TestServer};
 
-fn ask(server: &TestServer, request: &str) -> TcpStream {
+fn send_request(server: &TestServer, request: &str) -> TcpStream {
     let mut socket = connect(server);
-    socket.set_read_timeout(Some(SOON)).unwrap();
+    socket.set_read_timeout(Some(TIMEOUT)).unwrap();
     socket.write_all(request.as_bytes()).unwrap();
     socket
 }
 
 /// Reads until `text` has arrived. Returns everything that was read.
 fn until(mut socket: &TcpStream, text: &str) -> String {
-    let mut said = String::new();
-    while !said.contains(text) {
+    let mut received = String::new();
+    while !received.contains(text) {
         let mut bytes = [0; 4096];
         let length = socket.read(&mut bytes).unwrap();
-        assert!(length > 0, "the connection ended after {said:?}");
-        said += &String::from_utf8_lossy(&bytes[..length]);
+        assert!(length > 0, "the connection ended after {received:?}");
+        received += &String::from_utf8_lossy(&bytes[..length]);
     }
-    said
+    received
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -31,7 +31,7 @@ async fn half_closed_clients_receive_whole_responses() {
     server.publish(&[("A", "1")]).await;
     for path in ["/", "/healthz", "/v1/candles/A?interval=1s", "/v1/prices", "/prices/stream?rate=x"] {
         for _ in 0..30 {
-            let socket = ask(&server, &format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n"));
+            let socket = send_request(&server, &format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n"));
             socket.shutdown(Shutdown::Write).unwrap();
             let answer = rest(&socket);
             let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
@@ -47,7 +47,8 @@ async fn half_closed_clients_keep_their_streams() {
     let mut server = TestServer::start();
     server.publish(&[("A", "1")]).await;
     let streams = ["/prices/stream", "/v1/stream"].map(|path| {
-        let socket = ask(&server, &format!("GET {path}?symbols=A&heartbeat=60 HTTP/1.1\r\nhost: x\r\n\r\n"));
+        let socket =
+            send_request(&server, &format!("GET {path}?symbols=A&heartbeat=60 HTTP/1.1\r\nhost: x\r\n\r\n"));
         socket.shutdown(Shutdown::Write).unwrap();
         until(&socket, "\"price\":1,");
         socket
@@ -72,8 +73,8 @@ async fn half_closed_clients_keep_their_streams() {
 async fn closed_readers_are_noticed_immediately() {
     let server = TestServer::start();
     let stream = "GET /prices/stream?symbols=A&heartbeat=60 HTTP/1.1\r\nhost: x\r\n\r\n";
-    let direct = ask(&server, stream);
-    let body = ask(&server, &format!("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n{stream}"));
+    let direct = send_request(&server, stream);
+    let body = send_request(&server, &format!("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n{stream}"));
     for socket in [&direct, &body] {
         until(socket, ": tickcast\n");
     }

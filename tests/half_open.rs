@@ -9,7 +9,7 @@ use fakes::skipped;
 use crate::server::{TOKEN, TestServer, eventually, tickcast};
 
 /// Maximum time until the server notices that a reader has vanished.
-const NOTICED: Duration = Duration::from_secs(45);
+const MAX_DETECTION_TIME: Duration = Duration::from_secs(45);
 
 /// A host on the other end of the link. Dropping the value removes the host.
 struct Host {
@@ -29,7 +29,7 @@ impl Host {
         // A network of four addresses that no other run uses.
         let pid = std::process::id();
         let net = |last: u32| format!("10.203.{}.{}", pid % 256, pid / 256 % 64 * 4 + last);
-        let (address, theirs) = (net(1), net(2));
+        let (address, peer_address) = (net(1), net(2));
         let ip = |words: &str| {
             let status = Command::new("ip").args(words.split(' ')).stderr(Stdio::null()).status();
             status.is_ok_and(|status| status.success())
@@ -41,7 +41,7 @@ impl Host {
             format!("link add {near} type veth peer name far netns {name}"),
             format!("addr add {address}/30 dev {near}"),
             format!("link set {near} up"),
-            format!("-n {name} addr add {theirs}/30 dev far"),
+            format!("-n {name} addr add {peer_address}/30 dev far"),
             format!("-n {name} link set far up"),
         ];
         steps.iter().all(|step| ip(step)).then_some(host)
@@ -53,7 +53,7 @@ impl Host {
         self.readers.push(read.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
     }
 
-    fn pull_the_cable(&self) {
+    fn cut_link(&self) {
         let down = ["-n", &self.name, "link", "set", "far", "down"];
         assert!(Command::new("ip").args(down).status().unwrap().success());
     }
@@ -66,8 +66,8 @@ impl Drop for Host {
             let _ = reader.kill();
             let _ = reader.wait();
         }
-        for thing in [["link", "delete", &self.near], ["netns", "delete", &self.name]] {
-            let _ = Command::new("ip").args(thing).status();
+        for arguments in [["link", "delete", &self.near], ["netns", "delete", &self.name]] {
+            let _ = Command::new("ip").args(arguments).status();
         }
     }
 }
@@ -95,12 +95,12 @@ async fn readers_that_vanish_are_noticed() {
         }
     }
     server.wait_for_streams(4).await;
-    host.pull_the_cable();
-    let pulled = Instant::now();
+    host.cut_link();
+    let cut_at = Instant::now();
     eventually(async || {
         server.publish(&[("BUSY", "1")]).await;
         server.get("/v1/status").await.1["streams"] == 0
     })
     .await;
-    assert!(pulled.elapsed() < NOTICED, "{:?}", pulled.elapsed());
+    assert!(cut_at.elapsed() < MAX_DETECTION_TIME, "{:?}", cut_at.elapsed());
 }

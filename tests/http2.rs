@@ -7,9 +7,9 @@ use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
 use h2::{Reason, RecvStream};
 
-use crate::bodies::impatient;
+use crate::bodies::serve_with_short_timeout;
 use crate::client::Reader;
-use crate::server::{SOON, TestServer, eventually};
+use crate::server::{TIMEOUT, TestServer, eventually};
 
 /// Connects with a flow-control window of `window` bytes.
 async fn connect(address: SocketAddr, window: u32) -> SendRequest<Bytes> {
@@ -47,13 +47,13 @@ async fn get(client: &mut SendRequest<Bytes>, path: &str) -> RecvStream {
 
 /// Returns the next bytes, or the reason of the reset.
 async fn next(body: &mut RecvStream) -> Result<Bytes, Option<Reason>> {
-    let bytes = tokio::time::timeout(SOON, body.data()).await.expect("the stream was not reset in time");
+    let bytes = tokio::time::timeout(TIMEOUT, body.data()).await.expect("the stream was not reset in time");
     bytes.expect("the stream ended without a reset").map_err(|error| error.reason())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_with_a_closed_window_is_reset() {
-    let (address, hub) = impatient().await;
+    let (address, hub) = serve_with_short_timeout().await;
     let pad = "x".repeat(900);
     for i in 0..200 {
         let tick = format!("{{\"symbol\":\"S{i}\",\"price\":1,\"pad\":\"{pad}\"}}");
@@ -88,10 +88,10 @@ async fn a_stream_with_a_closed_window_is_reset() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_stops_arriving_times_out() {
-    let (address, _hub) = impatient().await;
+    let (address, _hub) = serve_with_short_timeout().await;
     let mut client = connect(address, 1 << 20).await;
     let stalled = begin(&mut client, "POST", "/v1/prices", Some("[")).await;
-    let answer = tokio::time::timeout(SOON, stalled).await.expect("no response arrived").unwrap();
+    let answer = tokio::time::timeout(TIMEOUT, stalled).await.expect("no response arrived").unwrap();
     assert_eq!(answer.status(), 408);
     // The other requests of the connection are not affected.
     assert!(!next(&mut get(&mut client, "/v1/symbols").await).await.unwrap().is_empty());
@@ -103,7 +103,7 @@ async fn publishing_without_the_token_is_refused_before_the_body_arrives() {
     let address = server.public.strip_prefix("http://").unwrap().parse().unwrap();
     let mut client = connect(address, 1 << 20).await;
     let refused = begin(&mut client, "POST", "/v1/prices", Some("[")).await;
-    let answer = tokio::time::timeout(SOON, refused).await.expect("no response arrived").unwrap();
+    let answer = tokio::time::timeout(TIMEOUT, refused).await.expect("no response arrived").unwrap();
     assert_eq!(answer.status(), 401);
 }
 
@@ -124,7 +124,7 @@ async fn streams_of_one_connection_take_slots() {
         let answer = http.get(&url).send().await.unwrap();
         assert_eq!((answer.status().as_u16(), answer.version()), (200, reqwest::Version::HTTP_2));
         let busy =
-            tokio::time::timeout(SOON, answer.text()).await.expect("the stream was not refused").unwrap();
+            tokio::time::timeout(TIMEOUT, answer.text()).await.expect("the stream was not refused").unwrap();
         assert!(busy.contains("busy"), "{busy}");
     }
     // Short requests and open streams continue.
@@ -149,7 +149,7 @@ async fn streams_of_one_connection_take_slots() {
 /// requests wait until an earlier one ends.
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_requests_per_connection_are_limited() {
-    let (address, _hub) = impatient().await;
+    let (address, _hub) = serve_with_short_timeout().await;
     let mut client = connect(address, 1 << 20).await;
     let mut streams = Vec::new();
     for _ in 0..100 {
@@ -158,7 +158,9 @@ async fn concurrent_requests_per_connection_are_limited() {
     assert_eq!(client.current_max_send_streams(), 100);
     let further = begin(&mut client, "GET", "/v1/symbols", None).await;
     drop(streams.pop());
-    let answer =
-        tokio::time::timeout(SOON, further).await.expect("the waiting request was never answered").unwrap();
+    let answer = tokio::time::timeout(TIMEOUT, further)
+        .await
+        .expect("the waiting request was never answered")
+        .unwrap();
     assert_eq!(answer.status(), 200);
 }

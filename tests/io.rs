@@ -32,7 +32,7 @@ async fn all_io_backends_serve_the_same_ticks() {
 
 /// A system call filter that makes `io_uring_setup` fail with "not permitted", as containers do. Then the
 /// script starts the program.
-const FORBID: &str = "
+const FORBID_IO_URING: &str = "
 import ctypes, os, struct, sys
 libc = ctypes.CDLL(None, use_errno=True)
 # Load the number of the call; is it 425? Then error 1, else allow.
@@ -53,7 +53,7 @@ async fn a_forbidden_io_uring_falls_back_to_epoll() {
         &[&serve[..], &["--source", "none", "--publish-token", TOKEN, "--io-backend", "uring"]].concat(),
     );
     let mut command = Command::new(python);
-    command.args(["-c", FORBID]).arg(plain.get_program()).args(plain.get_args());
+    command.args(["-c", FORBID_IO_URING]).arg(plain.get_program()).args(plain.get_args());
     command.stderr(std::process::Stdio::piped());
     let server = TestServer::launch(command);
     serves_many(&server).await;

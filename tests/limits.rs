@@ -7,28 +7,28 @@ use std::time::Instant;
 
 use crate::client::Reader;
 use crate::faults::{connect, rest};
-use crate::server::{SOON, TestServer, eventually};
+use crate::server::{TIMEOUT, TestServer, eventually};
 
-const ASK: &[u8] = b"GET /prices/stream?symbols=A HTTP/1.1\r\nhost: x\r\n\r\n";
+const STREAM_REQUEST: &[u8] = b"GET /prices/stream?symbols=A HTTP/1.1\r\nhost: x\r\n\r\n";
 
-const BAD: &[u8] = b"GET /prices/stream?rate=x HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+const INVALID_REQUEST: &[u8] = b"GET /prices/stream?rate=x HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
 
 /// Requests a stream and waits for the beginning of the response.
 fn open(server: &TestServer) -> TcpStream {
-    let mut socket = ask(server);
+    let mut socket = request_stream(server);
     assert!(socket.read(&mut [0; 1024]).unwrap() > 0);
     socket
 }
 
 /// Requests a stream.
-fn ask(server: &TestServer) -> TcpStream {
+fn request_stream(server: &TestServer) -> TcpStream {
     let mut socket = connect(server);
-    socket.write_all(ASK).unwrap();
+    socket.write_all(STREAM_REQUEST).unwrap();
     socket
 }
 
 /// Returns how many lines of the log contain `text`.
-fn said(server: &TestServer, text: &str) -> u64 {
+fn count_log_lines(server: &TestServer, text: &str) -> u64 {
     server.log().lines().filter(|line| line.contains(text)).count() as u64
 }
 
@@ -39,7 +39,7 @@ async fn streams_above_the_connection_limit_are_asked_to_retry() {
     let mut first = Reader::open(&server, "?symbols=A").await;
     let mut others: Vec<_> = (1..20).map(|_| open(&server)).collect();
     for _ in 0..30 {
-        let answer = rest(&ask(&server));
+        let answer = rest(&request_stream(&server));
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"), "{answer}");
         assert!(answer.contains("connection: close\r\n"), "{answer}");
         let body = answer.split("\r\n\r\n").nth(1).unwrap();
@@ -48,7 +48,7 @@ async fn streams_above_the_connection_limit_are_asked_to_retry() {
     }
     // The same holds for requests that hyper serves. An invalid request is still answered with its error.
     let by_hyper = b"GET /prices/stream HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n";
-    for (request, expected) in [(&by_hyper[..], ": busy\n"), (BAD, "HTTP/1.1 400 ")] {
+    for (request, expected) in [(&by_hyper[..], ": busy\n"), (INVALID_REQUEST, "HTTP/1.1 400 ")] {
         let mut socket = connect(&server);
         socket.write_all(request).unwrap();
         let answer = rest(&socket);
@@ -57,12 +57,12 @@ async fn streams_above_the_connection_limit_are_asked_to_retry() {
     // Short requests are answered, and open streams are not affected.
     server.publish(&[("A", "1")]).await;
     assert_eq!(first.tick().await.price, "1");
-    let lines = said(&server, "the stream limit is reached");
+    let lines = count_log_lines(&server, "the stream limit is reached");
     assert!(lines >= 1 && lines <= begin.elapsed().as_secs() + 2, "{lines} lines");
     drop(others.split_off(10));
     eventually(async || {
         let mut begin = [0; 64];
-        let mut socket = ask(&server);
+        let mut socket = request_stream(&server);
         let mut seen = Vec::new();
         while !seen.windows(4).any(|part| part == b"\r\n\r\n") {
             let length = socket.read(&mut begin).unwrap();
@@ -92,24 +92,25 @@ async fn accepting_resumes_after_descriptors_run_out() {
     let numbers = std::fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap();
     let number =
         |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
-    let mut taken: Vec<usize> = numbers.map(|entry| number(entry).parse().unwrap()).collect();
-    taken.sort_unstable();
-    let most = taken.iter().enumerate().take_while(|(below, number)| **number <= below + 5).last().unwrap().1;
-    let limit = ["--pid", &server.pid().to_string(), &format!("--nofile={}:", most + 1)];
+    let mut used: Vec<usize> = numbers.map(|entry| number(entry).parse().unwrap()).collect();
+    used.sort_unstable();
+    let highest =
+        used.iter().enumerate().take_while(|(below, number)| **number <= below + 5).last().unwrap().1;
+    let limit = ["--pid", &server.pid().to_string(), &format!("--nofile={}:", highest + 1)];
     assert!(Command::new("prlimit").args(limit).status().unwrap().success());
     let begin = Instant::now();
-    let waiting: Vec<_> = (0..30).map(|_| ask(&server)).collect();
+    let waiting: Vec<_> = (0..30).map(|_| request_stream(&server)).collect();
     server.wait_for_log("cannot accept connections");
     for price in 2..40 {
         publish(price);
         assert_eq!(first.tick().await.price, price.to_string());
     }
-    let lines = said(&server, "cannot accept connections");
+    let lines = count_log_lines(&server, "cannot accept connections");
     assert!(lines <= begin.elapsed().as_secs() + 2, "{lines} lines");
     // Closed connections free descriptors, and every waiting client is accepted.
     others.drain(..40);
     for mut socket in &waiting {
-        socket.set_read_timeout(Some(SOON)).unwrap();
+        socket.set_read_timeout(Some(TIMEOUT)).unwrap();
         assert!(socket.read(&mut [0; 1024]).unwrap() > 0);
     }
     server.wait_for_streams(1 + 20 + 30).await;

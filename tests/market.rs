@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::client::member;
+use crate::client::raw_field;
 use crate::server::{TOKEN, TestServer};
 
 #[tokio::test]
@@ -23,7 +23,7 @@ async fn prices_are_returned_for_all_some_or_one_symbol() {
     let (_, some) = server.get("/v1/prices?symbols=B*,XRP/ETH,NONE").await;
     assert_eq!(names(&some), ["BTC-USD", "XRP/ETH"]);
     let one = server.http.get(format!("{}/v1/prices/XRP%2FETH", server.public)).send().await.unwrap();
-    assert_eq!(member(&one.text().await.unwrap(), "price"), "0.00152787");
+    assert_eq!(raw_field(&one.text().await.unwrap(), "price"), "0.00152787");
     let (status, problem) = server.get("/v1/prices/NONE").await;
     assert_eq!((status, &problem["detail"]), (404, &json!("NONE is not on the market")));
     assert_eq!(server.get("/v1/prices/A%20B").await.0, 400);
@@ -114,12 +114,12 @@ async fn unknown_parameters_are_refused_on_every_route() {
     let server = TestServer::start();
     server.publish(&[("A", "1")]).await;
     let (_, description) = server.get("/openapi.json").await;
-    let mut tried = 0;
+    let mut tested = 0;
     for (path, methods) in description["paths"].as_object().unwrap() {
         let path = path.replace("{symbol}", "A").replace("{stream}", "x");
         for (method, operation) in methods.as_object().unwrap() {
             let method: reqwest::Method = method.to_uppercase().parse().unwrap();
-            let ask = async |query: &str| {
+            let problem_detail = async |query: &str| {
                 let url = format!("{}{path}?{query}", server.public);
                 let request = server.http.request(method.clone(), url).bearer_auth(TOKEN);
                 let response = request.send().await.unwrap();
@@ -128,17 +128,17 @@ async fn unknown_parameters_are_refused_on_every_route() {
                 }
                 response.json::<serde_json::Value>().await.unwrap()["detail"].as_str().unwrap().to_owned()
             };
-            let says = ask("Symbol=B").await;
-            assert!(says.starts_with("unknown parameter \"Symbol\"; "), "{method} {path}: {says}");
+            let detail = problem_detail("Symbol=B").await;
+            assert!(detail.starts_with("unknown parameter \"Symbol\"; "), "{method} {path}: {detail}");
             let parameters = operation["parameters"].as_array().into_iter().flatten();
             for parameter in parameters.filter(|parameter| parameter["in"] == "query") {
-                let says = ask(&format!("{}=x", parameter["name"].as_str().unwrap())).await;
-                assert!(!says.contains("unknown"), "{method} {path}: {says}");
-                tried += 1;
+                let detail = problem_detail(&format!("{}=x", parameter["name"].as_str().unwrap())).await;
+                assert!(!detail.contains("unknown"), "{method} {path}: {detail}");
+                tested += 1;
             }
         }
     }
-    assert!(tried > 15, "{tried}");
+    assert!(tested > 15, "{tested}");
 }
 
 #[tokio::test]

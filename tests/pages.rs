@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::clients::{Looker, browser, page, succeed};
+use crate::clients::{PageScript, browser, page, succeed};
 use crate::server::{TestServer, eventually};
 
 /// Sends datagrams to the UDP source of the server until all `symbols` have prices.
@@ -11,9 +11,9 @@ async fn priced(server: &TestServer, lines: &str, symbols: &[&str]) {
     let address = server.datagrams();
     eventually(async || {
         socket.send_to(lines.as_bytes(), &address).await.unwrap();
-        let (_, told) = server.get("/v1/prices").await;
-        let told = told["prices"].as_array().unwrap();
-        symbols.iter().all(|symbol| told.iter().any(|price| price["symbol"] == *symbol))
+        let (_, response) = server.get("/v1/prices").await;
+        let response = response["prices"].as_array().unwrap();
+        symbols.iter().all(|symbol| response.iter().any(|price| price["symbol"] == *symbol))
     })
     .await;
 }
@@ -26,8 +26,8 @@ async fn chromium_dashboard_passes_its_checks_below_a_path() {
     let server = TestServer::with(&["--source", "sim"]);
     let mut command = page(&packages, "dashboard.mjs");
     command.args([&server.public, &chromium, "below"]);
-    let said = succeed(command).await;
-    assert!(said.contains("ok   nothing is asked for beside the path"), "{said}");
+    let stdout = succeed(command).await;
+    assert!(stdout.contains("ok   nothing is asked for beside the path"), "{stdout}");
 }
 
 /// Tests prices of every length at widths from a phone to a wall display. `web/test/numbers.mjs` reads the
@@ -50,8 +50,8 @@ async fn chromium_shows_whole_numbers_at_any_width() {
     priced(&server, lines, &symbols).await;
     let mut command = page(&packages, "numbers.mjs");
     command.args([&server.public, &chromium]).args(symbols);
-    let said = succeed(command).await;
-    assert!(said.lines().filter(|line| line.starts_with("ok ")).count() > 80, "{said}");
+    let stdout = succeed(command).await;
+    assert!(stdout.lines().filter(|line| line.starts_with("ok ")).count() > 80, "{stdout}");
 }
 
 /// Tests several tickers on one page, some with invalid attributes, at the root and below a path.
@@ -79,18 +79,18 @@ async fn chromium_drops_prices_of_an_earlier_epoch() {
     server.publish(&[("A", "0.10"), ("B", "5")]).await;
     let mut command = page(&packages, "bad-times.mjs");
     command.args([&url, &chromium]);
-    let mut looker = Looker::start(command);
-    let mut see = |what: &str| looker.see(what);
-    see("price A 0.10");
+    let mut page_script = PageScript::start(command);
+    let mut expect = |what: &str| page_script.expect(what);
+    expect("price A 0.10");
     server.kill();
-    see("connection lost");
-    let server = TestServer::anew(&url);
-    see("connection live");
-    see("price A —");
-    see("panel — unknown");
+    expect("connection lost");
+    let server = TestServer::restarted_empty(&url);
+    expect("connection live");
+    expect("price A —");
+    expect("panel — unknown");
     server.publish(&[("A", "0.30")]).await;
-    see("price A 0.30");
-    see("panel 0.30 live");
-    let saw = looker.end();
-    assert_eq!((&saw["rows"], &saw["complaints"]), (&json!(["A", "B"]), &json!([])), "{saw}");
+    expect("price A 0.30");
+    expect("panel 0.30 live");
+    let result = page_script.end();
+    assert_eq!((&result["rows"], &result["complaints"]), (&json!(["A", "B"]), &json!([])), "{result}");
 }

@@ -19,7 +19,7 @@ async fn serve(app: Router) -> String {
 }
 
 /// Sends `request` and reads until the server closes the connection.
-async fn converse(address: &str, request: &str) -> String {
+async fn exchange(address: &str, request: &str) -> String {
     let mut socket = TcpStream::connect(address).await.unwrap();
     socket.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
@@ -50,25 +50,25 @@ async fn all_http_versions_and_both_paths_send_the_same_events() {
     // A plain GET for a stream has no `content-length`, so hyper serves this request.
     let through_hyper =
         format!("GET {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
-    let ancient = format!("GET {path} HTTP/1.0\r\n\r\n");
-    let requests = [direct, through_hyper, ancient];
+    let http1_0 = format!("GET {path} HTTP/1.0\r\n\r\n");
+    let requests = [direct, through_hyper, http1_0];
     // The same stream over HTTP/2 with prior knowledge.
     let http2 = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
-    let modern = async {
+    let http2_body = async {
         let response = http2.get(format!("http://{address}{path}")).send().await.unwrap();
         assert_eq!(response.version(), reqwest::Version::HTTP_2);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         assert!(!response.headers().contains_key("connection"));
         response.text().await.unwrap()
     };
-    let answers = futures_util::future::join_all(requests.iter().map(|request| converse(&address, request)));
+    let answers = futures_util::future::join_all(requests.iter().map(|request| exchange(&address, request)));
     let publishing = async {
         eventually(async || hub.stats().streams == 4).await;
         (1..100).for_each(|n| publish(&hub, n));
         hub.end_when_caught_up();
     };
-    let (answers, modern, ()) = futures_util::join!(answers, modern, publishing);
-    assert_eq!(events(&modern), events(&answers[0]));
+    let (answers, http2_body, ()) = futures_util::join!(answers, http2_body, publishing);
+    assert_eq!(events(&http2_body), events(&answers[0]));
     for answer in &answers {
         assert_eq!(events(answer).len(), 300);
         assert_eq!(events(answer), events(&answers[0]));
@@ -87,12 +87,12 @@ async fn responses_that_are_not_hub_streams_are_unchanged() {
     let hub = Hub::builder().build();
     let address = serve(Router::new().route("/own/stream", own).merge(hub.router())).await;
     let close = "HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
-    let answer = converse(&address, &format!("GET /own/stream {close}")).await;
+    let answer = exchange(&address, &format!("GET /own/stream {close}")).await;
     assert!(
         answer.ends_with("content-length: 12\r\n\r\ndata: mine\n\n") || answer.ends_with("data: mine\n\n"),
         "{answer}"
     );
-    let answer = converse(&address, &format!("GET /prices/stream?rate=x {close}")).await;
+    let answer = exchange(&address, &format!("GET /prices/stream?rate=x {close}")).await;
     assert!(
         answer.starts_with("HTTP/1.1 400 Bad Request\r\n") && answer.contains("\"parameter\":\"rate\""),
         "{answer}"
@@ -110,7 +110,7 @@ async fn a_reader_that_sends_a_second_request_is_disconnected() {
     eventually(async || hub.stats().streams == 0).await;
     // The server also refuses both requests in one write.
     let two = "GET /prices/stream HTTP/1.1\r\nhost: x\r\n\r\nGET / HTTP/1.1\r\nhost: x\r\n\r\n";
-    let answer = converse(&address, two).await;
+    let answer = exchange(&address, two).await;
     assert!(
         answer.starts_with("HTTP/1.1 400 ") && answer.contains("is the last on its connection"),
         "{answer}"

@@ -36,8 +36,8 @@ async fn publish_as(
 async fn publish_sends_a_file_in_batches() {
     let server = TestServer::start();
     let lines: String = (1..=2500).map(|n| format!("{{\"symbol\":\"A\",\"price\":{n}}}\n")).collect();
-    let (code, says, _) = publish(&server, &lines, TOKEN).await;
-    assert_eq!((code, says.as_str()), (Some(0), "2500 accepted, 0 late, 0 unchanged, 0 rejected\n"));
+    let (code, stdout, _) = publish(&server, &lines, TOKEN).await;
+    assert_eq!((code, stdout.as_str()), (Some(0), "2500 accepted, 0 late, 0 unchanged, 0 rejected\n"));
     assert_eq!(server.get("/v1/prices/A").await.1["n"], 2500);
 }
 
@@ -45,10 +45,10 @@ async fn publish_sends_a_file_in_batches() {
 async fn publish_reports_rejected_ticks_by_line() {
     let server = TestServer::start();
     let csv = "symbol,price,venue\nA,1.10,X\nB,abc,X\nA B,1,X\nC,2,\n";
-    let (code, says, complains) = publish(&server, csv, TOKEN).await;
-    assert_eq!((code, says.as_str()), (Some(1), "2 accepted, 0 late, 0 unchanged, 2 rejected\n"));
-    assert!(complains.contains("line 3: B: price `abc` is not a decimal number\n"), "{complains}");
-    assert!(complains.contains("line 4: symbol holds ' '"), "{complains}");
+    let (code, stdout, stderr) = publish(&server, csv, TOKEN).await;
+    assert_eq!((code, stdout.as_str()), (Some(1), "2 accepted, 0 late, 0 unchanged, 2 rejected\n"));
+    assert!(stderr.contains("line 3: B: price `abc` is not a decimal number\n"), "{stderr}");
+    assert!(stderr.contains("line 4: symbol holds ' '"), "{stderr}");
     assert_eq!(server.get("/v1/prices/A").await.1["venue"], "X");
 }
 
@@ -57,10 +57,10 @@ async fn publish_reports_rejected_ticks_by_line() {
 async fn publish_rejects_a_row_with_too_many_cells() {
     let server = TestServer::start();
     let csv = "symbol,price,size\nBRK.A,612,345.00,3\nAAPL,189.50,100\nMSFT,410.10,,\n";
-    let (code, says, complains) = publish(&server, csv, TOKEN).await;
-    assert_eq!((code, says.as_str()), (Some(1), "2 accepted, 0 late, 0 unchanged, 1 rejected\n"));
+    let (code, stdout, stderr) = publish(&server, csv, TOKEN).await;
+    assert_eq!((code, stdout.as_str()), (Some(1), "2 accepted, 0 late, 0 unchanged, 1 rejected\n"));
     assert_eq!(
-        complains.lines().collect::<Vec<_>>(),
+        stderr.lines().collect::<Vec<_>>(),
         ["line 2: the row has 4 cells, but the header has 3", "tickcast: 1 tick was rejected"]
     );
     assert_eq!(server.get("/v1/prices/BRK.A").await.0, 404);
@@ -71,17 +71,17 @@ async fn publish_reads_an_archive_with_given_columns_and_symbol() {
     let server = TestServer::start();
     let archive = ["--columns", "time_s,price,size,-", "--symbol", "XBTUSD"];
     let rows = "1704067200,42101.5,0.1,x\n2024-01-01T00:01:00Z,42103.0,0.2,y\n";
-    let (code, says, _) = publish_as(&archive, &server, rows, TOKEN).await;
-    assert_eq!((code, says.as_str()), (Some(0), "2 accepted, 0 late, 0 unchanged, 0 rejected\n"));
+    let (code, stdout, _) = publish_as(&archive, &server, rows, TOKEN).await;
+    assert_eq!((code, stdout.as_str()), (Some(0), "2 accepted, 0 late, 0 unchanged, 0 rejected\n"));
     let (_, tick) = server.get("/v1/prices/XBTUSD").await;
     assert_eq!((&tick["time"], &tick["size"]), (&1_704_067_260_000_i64.into(), &0.2.into()));
-    for (arguments, says) in [
+    for (arguments, expected) in [
         (&["--columns", "time,price"][..], "--columns: column symbol is missing"),
         (&["--columns", "price,a b"], "`a b` is not a valid name for an extra"),
         (&["--symbol", "a b"], "symbol holds ' '"),
     ] {
-        let (code, _, complains) = publish_as(arguments, &server, rows, TOKEN).await;
-        assert!(code == Some(2) && complains.contains(says), "{complains}");
+        let (code, _, stderr) = publish_as(arguments, &server, rows, TOKEN).await;
+        assert!(code == Some(2) && stderr.contains(expected), "{stderr}");
     }
 }
 
@@ -113,12 +113,15 @@ async fn unreachable_servers_and_bad_urls_are_named_in_errors() {
     assert!(line.starts_with(&format!("cannot connect to {url}: Connection refused")), "{line}");
     for arguments in [&["watch"][..], &["record", "x"], &["publish", "x"], &["bench"]] {
         let output = run(&[arguments, &["--url", "foo"]].concat()).await;
-        let says = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.code() == Some(2) && says.contains("invalid value 'foo' for '--url"), "{says}");
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(
+            output.status.code() == Some(2) && stderr.contains("invalid value 'foo' for '--url"),
+            "{stderr}"
+        );
     }
     let output = run(&["publish", "no/such.csv", "--token", "t"]).await;
-    let says = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(says, "tickcast: such.csv: No such file or directory (os error 2)\n");
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(stderr, "tickcast: such.csv: No such file or directory (os error 2)\n");
 }
 
 /// Runs the program with one tick on its standard input.
@@ -147,18 +150,18 @@ async fn a_truncated_file_is_reported_in_addition_to_bad_lines() {
     let path = cut.path().to_str().unwrap().to_owned();
     let mut command = tickcast(&["publish", "--url", &server.public, "--token", TOKEN, &path]);
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-    let complains = String::from_utf8(output.stderr).unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(complains.contains("line 1: A: price is missing\n"), "{complains}");
-    assert!(complains.contains("incomplete deflate stream"), "{complains}");
+    assert!(stderr.contains("line 1: A: price is missing\n"), "{stderr}");
+    assert!(stderr.contains("incomplete deflate stream"), "{stderr}");
 }
 
 #[tokio::test]
 async fn publish_does_not_retry_a_wrong_token() {
     let server = TestServer::start();
-    let (code, _, says) = publish(&server, "{\"symbol\":\"A\",\"price\":1}\n", "wrong").await;
+    let (code, _, stderr) = publish(&server, "{\"symbol\":\"A\",\"price\":1}\n", "wrong").await;
     assert_eq!(code, Some(1));
-    assert!(says.contains("401 Unauthorized: publishing needs"), "{says}");
+    assert!(stderr.contains("401 Unauthorized: publishing needs"), "{stderr}");
 }
 
 #[tokio::test]
@@ -167,11 +170,11 @@ async fn the_defaults_give_a_simulated_market_a_page_and_a_token() {
     command.env("TICKCAST_LOG_FORMAT", "json").stdout(Stdio::null());
     let server = TestServer::launch(command);
     server.wait_for_log("the market is simulated");
-    let said: serde_json::Value = serde_json::from_str(&server.wait_for_log("publish token")).unwrap();
-    let token = said["publish_token"].as_str().unwrap();
-    let posted = server.http.post(format!("{}/v1/prices", server.public)).bearer_auth(token);
-    let posted = posted.header("content-type", "application/json").body(r#"{"symbol":"ACME","price":1}"#);
-    assert_eq!(posted.send().await.unwrap().status(), 200);
+    let log_entry: serde_json::Value = serde_json::from_str(&server.wait_for_log("publish token")).unwrap();
+    let token = log_entry["publish_token"].as_str().unwrap();
+    let request = server.http.post(format!("{}/v1/prices", server.public)).bearer_auth(token);
+    let request = request.header("content-type", "application/json").body(r#"{"symbol":"ACME","price":1}"#);
+    assert_eq!(request.send().await.unwrap().status(), 200);
     let log = server.log();
     for line in log.lines() {
         assert!(serde_json::from_str::<serde_json::Value>(line).is_ok(), "{line}");
@@ -204,9 +207,9 @@ async fn paths_with_extra_slashes_redirect_to_the_clean_path() {
         assert_eq!(answer.url().as_str(), format!("{}{end}", server.public));
     }
     let direct = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-    let place = direct.get(format!("{}//evil.example/", server.public)).send().await.unwrap();
+    let redirect = direct.get(format!("{}//evil.example/", server.public)).send().await.unwrap();
     assert_eq!(
-        (place.status().as_u16(), &place.headers()["location"]),
+        (redirect.status().as_u16(), &redirect.headers()["location"]),
         (308, &"../../evil.example".parse().unwrap())
     );
     let post = direct.post(format!("{}/v1/prices/", server.public)).send().await.unwrap();
@@ -227,12 +230,12 @@ async fn the_same_seed_gives_the_same_prices() {
         seen
     };
     let (one, same, other) = (prices("7").await, prices("7").await, prices("8").await);
-    let agreeing = |a: &std::collections::BTreeMap<u64, String>,
-                    b: &std::collections::BTreeMap<u64, String>| {
+    let agreement = |a: &std::collections::BTreeMap<u64, String>,
+                     b: &std::collections::BTreeMap<u64, String>| {
         let both: Vec<_> = a.iter().filter_map(|(n, price)| Some((price, b.get(n)?))).collect();
         assert!(both.len() > 50, "the two runs must overlap");
         both.iter().filter(|(a, b)| a == b).count() as f64 / both.len() as f64
     };
-    assert_eq!(agreeing(&one, &same), 1.0);
-    assert!(agreeing(&one, &other) < 0.5);
+    assert_eq!(agreement(&one, &same), 1.0);
+    assert!(agreement(&one, &other) < 0.5);
 }

@@ -30,16 +30,16 @@ impl Proxy {
     /// Starts nginx with the `server` block of the guide.
     async fn nginx(program: &str, server: &TestServer) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let place = folder.path().display();
-        let recipe = block("running.md", "nginx").replace(UPSTREAM, address(server));
+        let path = folder.path().display();
+        let example = block("running.md", "nginx").replace(UPSTREAM, address(server));
         let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-            .map(|what| format!("{what}_temp_path {place}/{what};\n"))
+            .map(|what| format!("{what}_temp_path {path}/{what};\n"))
             .concat();
         // The workers run as the same user, so that they can reach the folder.
         let user = if rustix::process::getuid().is_root() { "user root;" } else { "" };
         let settings = format!(
-            "daemon off; {user} pid {place}/pid;\nevents {{}}\nhttp {{ access_log {place}/access;\n{temporary}\
-             server {{ listen unix:{place}/socket;\n{recipe}}} }}"
+            "daemon off; {user} pid {path}/pid;\nevents {{}}\nhttp {{ access_log {path}/access;\n{temporary}\
+             server {{ listen unix:{path}/socket;\n{example}}} }}"
         );
         std::fs::write(folder.path().join("settings"), settings).unwrap();
         let mut command = Command::new(program);
@@ -50,12 +50,12 @@ impl Proxy {
     /// Starts HAProxy with the whole configuration of the guide.
     async fn haproxy(program: &str, server: &TestServer) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let place = folder.path().display();
-        let recipe = block("running.md", "haproxy")
+        let path = folder.path().display();
+        let example = block("running.md", "haproxy")
             .replace(UPSTREAM, address(server))
-            .replace("bind :80", &format!("bind unix@{place}/socket"))
-            .replace("/etc/haproxy", &place.to_string());
-        std::fs::write(folder.path().join("settings"), recipe).unwrap();
+            .replace("bind :80", &format!("bind unix@{path}/socket"))
+            .replace("/etc/haproxy", &path.to_string());
+        std::fs::write(folder.path().join("settings"), example).unwrap();
         std::fs::write(folder.path().join("away.http"), block("running.md", "http")).unwrap();
         let mut command = Command::new(program);
         command.args(["-db", "-f"]).arg(folder.path().join("settings"));
@@ -126,11 +126,11 @@ async fn keeps_its_promises(proxy: &Proxy, folder: &Path, server: TestServer) {
     let other = http.get(format!("{}/v1/prices", proxy.url)).send().await.unwrap();
     assert!(other.status().is_server_error(), "{}", other.status());
 
-    let server = TestServer::again(folder, &url);
+    let server = TestServer::restarted(folder, &url);
     server.publish(&[("A", "2")]).await;
     let mut reader = Reader::send(http.get(&stream).header("last-event-id", last)).await;
     let tick = reader.until(|event| event.event == "tick").await;
-    assert_eq!(crate::client::member(&tick.data, "price"), "2");
+    assert_eq!(crate::client::raw_field(&tick.data, "price"), "2");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -154,7 +154,7 @@ async fn haproxy_works_as_documented() {
 /// The page of the guide in Chromium.
 struct Page {
     child: Child,
-    says: std::io::Lines<BufReader<std::process::ChildStdout>>,
+    stdout: std::io::Lines<BufReader<std::process::ChildStdout>>,
 }
 
 impl Page {
@@ -163,14 +163,14 @@ impl Page {
         let mut command = node(packages, "guide.mjs");
         command.args([&page, chromium]);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let says = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self { child, says }
+        let stdout = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { child, stdout }
     }
 
     /// Waits until the page shows `price`. Returns how many `EventSource` objects the page has created.
-    fn see(&mut self, price: &str) -> usize {
+    fn expect(&mut self, price: &str) -> usize {
         writeln!(self.child.stdin.as_mut().unwrap(), "{price}").unwrap();
-        self.says.next().unwrap().unwrap().parse().unwrap()
+        self.stdout.next().unwrap().unwrap().parse().unwrap()
     }
 }
 
@@ -191,7 +191,7 @@ async fn chromium_reconnects_through_nginx() {
     let proxy = Proxy::nginx(&program, &server).await;
     server.publish(&[("AAPL", "189.50")]).await;
     let mut page = Page::open(&tools, &proxy.url);
-    assert_eq!(page.see("189.50"), 1);
+    assert_eq!(page.expect("189.50"), 1);
     let url = server.public.clone();
     server.kill();
     // The stream of the page has ended, the browser has reconnected, and nginx has answered in place of the
@@ -199,9 +199,9 @@ async fn chromium_reconnects_through_nginx() {
     let log = proxy.folder.path().join("access");
     let answered = || std::fs::read_to_string(&log).unwrap().matches("GET /v1/stream").count();
     eventually(async || answered() > 1).await;
-    let server = TestServer::again(folder.path(), &url);
+    let server = TestServer::restarted(folder.path(), &url);
     server.publish(&[("AAPL", "190.10")]).await;
-    assert_eq!(page.see("190.10"), 1);
+    assert_eq!(page.expect("190.10"), 1);
 }
 
 /// Checks that the page creates another `EventSource` if a proxy answers 502 itself.
@@ -213,27 +213,27 @@ async fn chromium_reconnects_after_a_502() {
     let url = server.public.clone();
     server.publish(&[("AAPL", "189.50")]).await;
     let mut page = Page::open(&tools, &url);
-    assert_eq!(page.see("189.50"), 1);
+    assert_eq!(page.expect("189.50"), 1);
     server.kill();
-    let absence = Absence::of(&url).await;
-    absence.noticed().await;
-    drop(absence);
-    let server = TestServer::again(folder.path(), &url);
+    let bad_gateway = BadGateway::of(&url).await;
+    bad_gateway.wait_for_request().await;
+    drop(bad_gateway);
+    let server = TestServer::restarted(folder.path(), &url);
     server.publish(&[("AAPL", "190.10")]).await;
-    assert!(page.see("190.10") > 1);
+    assert!(page.expect("190.10") > 1);
 }
 
 /// A listener that answers 502 on the address of a stopped server, until the value is dropped.
-struct Absence {
-    asked: Arc<AtomicUsize>,
+struct BadGateway {
+    requests: Arc<AtomicUsize>,
     task: tokio::task::JoinHandle<()>,
 }
 
-impl Absence {
+impl BadGateway {
     async fn of(url: &str) -> Self {
         let listener = TcpListener::bind(url.trim_start_matches("http://")).await.unwrap();
-        let asked = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&asked);
+        let requests = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&requests);
         let task = tokio::spawn(async move {
             let answer = b"HTTP/1.1 502 Bad Gateway\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
             while let Ok((mut client, _)) = listener.accept().await {
@@ -243,16 +243,16 @@ impl Absence {
                 }
             }
         });
-        Self { asked, task }
+        Self { requests, task }
     }
 
     /// Waits until at least one client has received a 502.
-    async fn noticed(&self) {
-        eventually(async || self.asked.load(Ordering::SeqCst) > 0).await;
+    async fn wait_for_request(&self) {
+        eventually(async || self.requests.load(Ordering::SeqCst) > 0).await;
     }
 }
 
-impl Drop for Absence {
+impl Drop for BadGateway {
     fn drop(&mut self) {
         self.task.abort();
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
 
-use crate::client::{Reader, member};
+use crate::client::{Reader, raw_field};
 use crate::server::{TOKEN, TestServer};
 
 const NDJSON: &str = "application/x-ndjson";
@@ -26,7 +26,7 @@ async fn prices_are_sent_as_they_were_published() {
         server.publish(&[("A", written)]).await;
         assert_eq!(reader.tick().await.price, sent);
         let one = server.http.get(format!("{}/v1/prices/A", server.public)).send().await.unwrap();
-        assert_eq!(member(&one.text().await.unwrap(), "price"), sent);
+        assert_eq!(raw_field(&one.text().await.unwrap(), "price"), sent);
     }
 }
 
@@ -233,8 +233,8 @@ async fn a_compressed_body_expands_in_constant_memory() {
         let problem: serde_json::Value = request.send().await.unwrap().json().await.unwrap();
         assert_eq!(problem["rejected"][0]["error"], "the tick has more than 16384 bytes", "{problem}");
     }
-    let grown = server.resident().saturating_sub(before);
-    assert!(grown < 32 * MIB, "memory grew by {} MiB", grown / MIB);
+    let growth = server.resident().saturating_sub(before);
+    assert!(growth < 32 * MIB, "memory grew by {} MiB", growth / MIB);
 }
 
 fn gzip(text: &str) -> Vec<u8> {
@@ -264,9 +264,9 @@ async fn changes_are_exact_decimals() {
         server.post(&tick).await;
         let event = reader.event().await.unwrap();
         let seen: serde_json::Value = serde_json::from_str(&event.data).unwrap();
-        assert_eq!(member(&event.data, "change"), change, "{tick}");
+        assert_eq!(raw_field(&event.data, "change"), change, "{tick}");
         assert_eq!(
-            seen.get("change_pct").map(|_| member(&event.data, "change_pct")).as_deref(),
+            seen.get("change_pct").map(|_| raw_field(&event.data, "change_pct")).as_deref(),
             percent,
             "{tick}"
         );
@@ -349,7 +349,7 @@ async fn a_retry_completes_an_interrupted_request() {
         let request = server.http.post(format!("{}/v1/prices", server.public)).bearer_auth(TOKEN);
         request.header("content-type", NDJSON).header("idempotency-key", "k").body(body).send()
     };
-    let (begun, first_half) = (lines(0..500), lines(0..1000));
+    let (sent_part, first_half) = (lines(0..500), lines(0..1000));
     let address = server.public.trim_start_matches("http://");
     let mut line = tokio::net::TcpStream::connect(address).await.unwrap();
     let head = format!(
@@ -357,7 +357,7 @@ async fn a_retry_completes_an_interrupted_request() {
          idempotency-key: k\r\ncontent-length: {}\r\n\r\n",
         first_half.len()
     );
-    line.write_all(format!("{head}{begun}").as_bytes()).await.unwrap();
+    line.write_all(format!("{head}{sent_part}").as_bytes()).await.unwrap();
     crate::server::eventually(async || server.get("/v1/prices/A").await.1["n"] == 500).await;
     // The connection breaks.
     drop(line);
@@ -395,11 +395,11 @@ async fn a_long_body_is_read_in_constant_memory() {
     let before = server.resident();
     let sent = Arc::new(AtomicU64::new(0));
     let line = format!("{{\"symbol\":\"A\",\"price\":1,\"note\":\"{}\"}}\n", "x".repeat(900));
-    let good: bytes::Bytes = line.repeat(64).into();
+    let valid: bytes::Bytes = line.repeat(64).into();
     let endless: bytes::Bytes = "y".repeat(64 << 10).into();
     let counter = Arc::clone(&sent);
     let body = futures_util::stream::iter((0..2048).map(move |i| {
-        let piece = if (512..1536).contains(&i) { &endless } else { &good };
+        let piece = if (512..1536).contains(&i) { &endless } else { &valid };
         counter.fetch_add(piece.len() as u64, Ordering::Relaxed);
         // One line of 64 MiB among the valid ones.
         let end = if i == 1535 { "\n" } else { "" };
@@ -412,8 +412,8 @@ async fn a_long_body_is_read_in_constant_memory() {
         answer["rejected"][0],
         json!({"index": 32_768, "error": "the tick has more than 16384 bytes"})
     );
-    let grown = server.resident().saturating_sub(before);
-    assert!(grown < 32 * MIB, "memory grew by {} MiB", grown / MIB);
+    let growth = server.resident().saturating_sub(before);
+    assert!(growth < 32 * MIB, "memory grew by {} MiB", growth / MIB);
 }
 
 #[tokio::test]

@@ -4,13 +4,13 @@ use std::process::Stdio;
 
 use tickcast_client::{Event, Mode, PriceStream};
 
-use crate::server::{SOON, TestServer, tickcast};
+use crate::server::{TIMEOUT, TestServer, tickcast};
 
-/// Returns the next events of a client, up to the first event for which `wanted` is true.
-async fn until(prices: &mut PriceStream, wanted: impl Fn(&Event) -> bool) -> Vec<Event> {
+/// Returns the next events of a client, up to the first event for which `condition` is true.
+async fn until(prices: &mut PriceStream, condition: impl Fn(&Event) -> bool) -> Vec<Event> {
     let mut seen = Vec::new();
-    while seen.last().is_none_or(|event| !wanted(event)) {
-        seen.push(tokio::time::timeout(SOON, prices.next()).await.expect("no event arrived").unwrap());
+    while seen.last().is_none_or(|event| !condition(event)) {
+        seen.push(tokio::time::timeout(TIMEOUT, prices.next()).await.expect("no event arrived").unwrap());
     }
     seen
 }
@@ -37,7 +37,7 @@ async fn the_client_resumes_across_restarts_without_a_gap() {
             server.kill();
         }
         seen.extend(until(&mut prices, |event| matches!(event, Event::Disconnected(_))).await);
-        server = TestServer::again(folder.path(), &address);
+        server = TestServer::restarted(folder.path(), &address);
         seen.extend(until(&mut prices, |event| matches!(event, Event::Ready(ready) if ready.resumed)).await);
     }
     assert_eq!(numbers(&seen), (1..=8).collect::<Vec<_>>());
@@ -63,8 +63,8 @@ async fn a_recording_that_never_starts_leaves_no_file() {
         let arguments = ["record", file.to_str().unwrap(), "--url", &server.public, "--since", "yesterday"];
         let child = tickcast(&arguments).stdin(Stdio::null()).spawn().unwrap();
         let output = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap();
-        let says = String::from_utf8(output.stderr).unwrap();
-        assert!(!output.status.success() && says.contains("since"), "{says}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && stderr.contains("since"), "{stderr}");
         assert!(!file.exists(), "{name}");
     }
 }
@@ -85,8 +85,8 @@ async fn a_recording_can_be_replayed_and_published() {
         })
         .await
         .unwrap();
-        let says = String::from_utf8(output.stderr).unwrap();
-        assert!(output.status.success() && says.contains("3000 ticks recorded, up to "), "{says}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success() && stderr.contains("3000 ticks recorded, up to "), "{stderr}");
         let replayed = TestServer::with(&["--source", &format!("replay:{path}?speed=max")]);
         replayed.wait_for_log("source ended");
         let (_, status) = replayed.get("/v1/status").await;
@@ -97,14 +97,14 @@ async fn a_recording_can_be_replayed_and_published() {
         let mut command =
             tickcast(&["publish", &path, "--url", &published.public, "--token", crate::server::TOKEN]);
         let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-        let says = String::from_utf8(output.stdout).unwrap();
-        assert_eq!(says, "3000 accepted, 0 late, 0 unchanged, 0 rejected\n");
-        let again = tickcast(&["record", &path, "--url", &server.public]).output().unwrap();
-        let says = String::from_utf8(again.stderr).unwrap();
-        assert_eq!(again.status.code(), Some(2), "record must not overwrite a file");
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(stdout, "3000 accepted, 0 late, 0 unchanged, 0 rejected\n");
+        let second = tickcast(&["record", &path, "--url", &server.public]).output().unwrap();
+        let stderr = String::from_utf8(second.stderr).unwrap();
+        assert_eq!(second.status.code(), Some(2), "record must not overwrite a file");
         assert!(
-            says.contains("exists, and a recording never overwrites a file; choose another file"),
-            "{says}"
+            stderr.contains("exists, and a recording never overwrites a file; choose another file"),
+            "{stderr}"
         );
     }
 }

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use futures_util::future::join_all;
 use serde_json::json;
 
-use crate::client::{Reader, member};
+use crate::client::{Reader, raw_field};
 use crate::server::{TOKEN, TestServer, eventually, tickcast};
 
 /// Returns the path of the real trades if they lie beside the project.
@@ -46,7 +46,7 @@ async fn replay_accepts_every_real_trade() {
         (&json!("ended"), &json!("replay:xrpeth-trades.ndjson.gz"))
     );
     let last = server.http.get(format!("{}/v1/prices/XRP%2FETH", server.public)).send().await.unwrap();
-    assert_eq!(member(&last.text().await.unwrap(), "price"), "0.00152787");
+    assert_eq!(raw_field(&last.text().await.unwrap(), "price"), "0.00152787");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -94,10 +94,10 @@ async fn replay_names_bad_lines_and_keeps_ticks_before_a_truncation() {
     std::fs::write(cut.path(), &bytes[..bytes.len() / 2]).unwrap();
     let server = TestServer::with(&["--source", &format!("replay:{}?speed=max", cut.path().display())]);
     let failed = server.wait_for_log("source failed");
-    let kept = server.get("/v1/prices/A").await.1["n"].as_u64().unwrap();
-    assert!(kept > 1000, "{kept}");
+    let published = server.get("/v1/prices/A").await.1["n"].as_u64().unwrap();
+    assert!(published > 1000, "{published}");
     let name = cut.path().file_name().unwrap().to_string_lossy();
-    assert!(failed.contains(&format!("{name}: line {}: ", kept + 1)), "{failed} after {kept}");
+    assert!(failed.contains(&format!("{name}: line {}: ", published + 1)), "{failed} after {published}");
     assert!(server.get("/v1/status").await.1["sources"][1]["reason"].as_str().unwrap().contains("line"));
 }
 

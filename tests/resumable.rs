@@ -14,10 +14,10 @@ use crate::server::{TestServer, eventually};
 /// `reset epoch @0`.
 pub(crate) fn short(event: &Event) -> String {
     let data = data(event);
-    let place = event.id.split_once('-').map_or("-", |(_, seq)| seq.split(['.', '_']).next().unwrap());
+    let seq = event.id.split_once('-').map_or("-", |(_, seq)| seq.split(['.', '_']).next().unwrap());
     let what = match event.event.as_str() {
         "tick" => {
-            let price = crate::client::member(&event.data, "price");
+            let price = crate::client::raw_field(&event.data, "price");
             format!("tick {} {}={price}", data["symbol"].as_str().unwrap(), data["n"])
         }
         "gone" => format!("gone {}", data["symbol"].as_str().unwrap()),
@@ -30,7 +30,7 @@ pub(crate) fn short(event: &Event) -> String {
         }
         other => other.to_owned(),
     };
-    format!("{what} @{place}")
+    format!("{what} @{seq}")
 }
 
 pub(crate) fn data(event: &Event) -> Value {
@@ -86,13 +86,13 @@ async fn a_stream_sends_a_snapshot_then_ready_then_live_ticks() {
     );
     assert_eq!(short(&all.event().await.unwrap()), "tick B 2=3 @3");
     let ready = all.event().await.unwrap();
-    let said = data(&ready);
+    let fields = data(&ready);
     assert!(ready.id.starts_with(&format!("{}-3.", epoch(&server).await)), "{}", ready.id);
-    assert_eq!(said["cursor"].as_str(), Some(ready.id.as_str()));
+    assert_eq!(fields["cursor"].as_str(), Some(ready.id.as_str()));
     let expected = json!({"mode": "all", "rate": null, "heartbeat": 10, "resumed": false, "symbols": 2});
-    expected.as_object().unwrap().iter().for_each(|(name, value)| assert_eq!(&said[name], value, "{name}"));
-    assert_eq!(said["stream"].as_str().unwrap().len(), 32);
-    assert!(said["server"].as_str().unwrap().starts_with("tickcast/"));
+    expected.as_object().unwrap().iter().for_each(|(name, value)| assert_eq!(&fields[name], value, "{name}"));
+    assert_eq!(fields["stream"].as_str().unwrap().len(), 32);
+    assert!(fields["server"].as_str().unwrap().starts_with("tickcast/"));
     server.publish(&[("A", "4"), ("A", "5")]).await;
     assert_eq!(short(&all.event().await.unwrap()), "tick A 2=4 @4");
     assert_eq!(short(&all.event().await.unwrap()), "tick A 3=5 @5");
@@ -147,15 +147,15 @@ async fn an_invalid_cursor_gets_a_reset_and_a_new_snapshot() {
     let server = TestServer::start();
     server.publish(&[("A", "1"), ("A", "2")]).await;
     let epoch = epoch(&server).await;
-    let garbage = "x".repeat(10 << 10);
+    let long_text = "x".repeat(10 << 10);
     let future = format!("{epoch}-3.AAAA");
-    let huge = format!("{epoch}-18446744073709551616.AAAA");
+    let too_large = format!("{epoch}-18446744073709551616.AAAA");
     let zeros = format!("{epoch}-01.AAAA");
-    let bare = format!("{epoch}-");
+    let without_seq = format!("{epoch}-");
     let unchecked = format!("{epoch}-1");
     // A cursor with another check: for example from a copy of this tape that continued differently.
-    let good = cursor_at(&server, 1).await;
-    let other = format!("{epoch}-1.{}", if good.ends_with("AAAA") { "BBBB" } else { "AAAA" });
+    let valid = cursor_at(&server, 1).await;
+    let other = format!("{epoch}-1.{}", if valid.ends_with("AAAA") { "BBBB" } else { "AAAA" });
     let changed = format!("{other}.AAAA");
     let (binary, forged) = ("\u{1}\u{ff}\u{7f}", format!("{epoch}-1\r\nid: {epoch}-9\n\ndata: x"));
     for (last, reason) in [
@@ -164,12 +164,12 @@ async fn an_invalid_cursor_gets_a_reset_and_a_new_snapshot() {
         (changed.as_str(), "epoch"),
         (unchecked.as_str(), "invalid"),
         (future.as_str(), "invalid"),
-        (huge.as_str(), "invalid"),
+        (too_large.as_str(), "invalid"),
         (zeros.as_str(), "invalid"),
-        (bare.as_str(), "invalid"),
+        (without_seq.as_str(), "invalid"),
         ("-1", "invalid"),
         ("A", "invalid"),
-        (garbage.as_str(), "invalid"),
+        (long_text.as_str(), "invalid"),
         (binary, "invalid"),
         (forged.as_str(), "invalid"),
     ] {
@@ -180,8 +180,8 @@ async fn an_invalid_cursor_gets_a_reset_and_a_new_snapshot() {
             let mut reader = open(&server, &query).await;
             let reset = reader.event().await.unwrap();
             assert_eq!(short(&reset), format!("reset {reason} @0"), "{last:?}");
-            let told = data(&reset)["last"].as_str().unwrap().to_owned();
-            assert_eq!(told, last.chars().take(64).collect::<String>());
+            let echoed = data(&reset)["last"].as_str().unwrap().to_owned();
+            assert_eq!(echoed, last.chars().take(64).collect::<String>());
             assert_eq!(up_to(&mut reader, "ready").await, ["tick A 2=2 @2", "ready @2"], "{last:?}");
         }
     }
@@ -271,18 +271,18 @@ async fn quiet_streams_send_heartbeats() {
     server.publish(&[("B", "2"), ("B", "3")]).await;
     let heartbeat = quiet.event().await.unwrap();
     assert_eq!(short(&heartbeat), "heartbeat @4", "the cursor of a quiet stream advances");
-    let said = data(&heartbeat);
-    assert_eq!(said["cursor"].as_str(), Some(heartbeat.id.as_str()));
-    assert!(said["time"].as_i64().unwrap() > 1_700_000_000_000);
+    let fields = data(&heartbeat);
+    assert_eq!(fields["cursor"].as_str(), Some(heartbeat.id.as_str()));
+    assert!(fields["time"].as_i64().unwrap() > 1_700_000_000_000);
     assert_eq!(
-        (&said["sources"][0]["source"], &said["sources"][0]["state"]),
+        (&fields["sources"][0]["source"], &fields["sources"][0]["state"]),
         (&json!("http"), &json!("live"))
     );
     // The same holds for a stream with a rate: its position advances although none of its symbols ticked.
-    let mut paced = open(&server, "?symbols=A&heartbeat=3&rate=1").await;
-    assert_eq!(up_to(&mut paced, "ready").await.len(), 2);
+    let mut limited = open(&server, "?symbols=A&heartbeat=3&rate=1").await;
+    assert_eq!(up_to(&mut limited, "ready").await.len(), 2);
     server.publish(&[("B", "4")]).await;
-    assert_eq!(short(&paced.event().await.unwrap()), "heartbeat @5");
+    assert_eq!(short(&limited.event().await.unwrap()), "heartbeat @5");
 }
 
 #[tokio::test]
@@ -305,17 +305,20 @@ async fn a_silent_source_becomes_stale() {
         "the symbols of a stale source are stale too"
     );
     assert_eq!(server.get("/v1/symbols").await.1["symbols"][0]["state"], "stale");
-    let mut newcomer = open(&server, "").await;
-    let told = ["status stdin stale @-", "symbol A stale @-", "tick A 1=1 @1", "ready @1"];
-    assert_eq!(up_to(&mut newcomer, "ready").await, told, "a new stream receives the stale states");
+    let mut new_reader = open(&server, "").await;
+    let expected = ["status stdin stale @-", "symbol A stale @-", "tick A 1=1 @1", "ready @1"];
+    assert_eq!(up_to(&mut new_reader, "ready").await, expected, "a new stream receives the stale states");
     feed("{\"symbol\":\"A\",\"price\":2}\n");
-    let mut again = Vec::new();
+    let mut events = Vec::new();
     for _ in 0..3 {
-        again.push(short(&reader.event().await.unwrap()));
+        events.push(short(&reader.event().await.unwrap()));
     }
-    again.sort();
-    assert!(again[0].starts_with("status stdin live") && again[1].starts_with("symbol A live"), "{again:?}");
-    assert_eq!(again[2], "tick A 2=2 @2");
+    events.sort();
+    assert!(
+        events[0].starts_with("status stdin live") && events[1].starts_with("symbol A live"),
+        "{events:?}"
+    );
+    assert_eq!(events[2], "tick A 2=2 @2");
     drop(pipe);
     eventually(async || {
         up_to(&mut reader, "status").await.iter().any(|event| event.starts_with("status stdin gone"))
@@ -359,8 +362,8 @@ async fn a_slow_consumer_of_every_tick_gets_a_bye_and_can_reconnect() {
     let bye = bye.unwrap();
     assert!(short(&bye).starts_with("bye lagging"), "{bye:?}");
     assert!(slow.event().await.is_none());
-    let mut again = back(&server, "?mode=all", &bye.id).await;
-    assert_eq!(short(&again.event().await.unwrap()), "reset expired @0");
+    let mut resumed = back(&server, "?mode=all", &bye.id).await;
+    assert_eq!(short(&resumed.event().await.unwrap()), "reset expired @0");
     let newest = "tick A 200000=200000 @200000";
     eventually(async || {
         up_to(&mut open(&server, "").await, "ready").await.iter().any(|event| event == newest)

@@ -13,39 +13,45 @@ use crate::server::{TestServer, eventually};
 const TICKS: u64 = 60_000;
 
 /// Returns the sequence number before the oldest tick on disk.
-async fn floor(server: &TestServer) -> u64 {
+async fn last_removed(server: &TestServer) -> u64 {
     let (_, status) = server.get("/v1/status").await;
     let head = status["cursor"].as_str().unwrap().split(['-', '.']).nth(1).unwrap().parse::<u64>().unwrap();
     head - status["disk"]["ticks"].as_u64().unwrap()
 }
 
 /// Checks the responses to a cursor that is older than the tape: for every tick, and for newest values.
-async fn told(server: &TestServer, early: &str, newest: &str) {
-    let mut reader = back(server, "?mode=all", early).await;
+async fn check_expired(server: &TestServer, early_cursor: &str, newest: &str) {
+    let mut reader = back(server, "?mode=all", early_cursor).await;
     let reset = reader.event().await.unwrap();
-    assert_eq!((short(&reset).as_str(), data(&reset)["last"].as_str()), ("reset expired @0", Some(early)));
+    assert_eq!(
+        (short(&reset).as_str(), data(&reset)["last"].as_str()),
+        ("reset expired @0", Some(early_cursor))
+    );
     let tick = reader.until(|event| event.event == "tick").await;
     assert_eq!(short(&tick), newest);
     let ready = reader.event().await.unwrap();
     assert_eq!((ready.event.as_str(), data(&ready)["resumed"].as_bool()), ("ready", Some(false)));
-    let mut again = back(server, "?mode=all", &ready.id).await;
-    let ready = again.until(|event| event.event == "ready").await;
+    let mut resumed = back(server, "?mode=all", &ready.id).await;
+    let ready = resumed.until(|event| event.event == "ready").await;
     assert_eq!(data(&ready)["resumed"], true, "the cursor after a `reset` must be valid");
-    let mut reader = back(server, "", early).await;
+    let mut reader = back(server, "", early_cursor).await;
     let seen = up_to(&mut reader, "ready").await;
     let seen: Vec<_> = seen.iter().filter(|event| !event.starts_with("symbol ")).collect();
     assert_eq!((seen.len(), seen[0].as_str()), (2, newest), "{seen:?}");
 }
 
 /// Checks that a stream and an export both start at the first tick that is left.
-async fn left(server: &TestServer, floor: u64) {
+async fn check_remaining(server: &TestServer, last_removed: u64) {
     let mut reader = open(server, "?mode=all&since=start").await;
     let first = reader.until(|event| event.event == "tick").await;
-    assert_eq!(data(&first)["n"], floor + 1);
+    assert_eq!(data(&first)["n"], last_removed + 1);
     let export = server.http.get(format!("{}/v1/ticks/A", server.public)).send().await.unwrap();
     let export = export.text().await.unwrap();
     let first: serde_json::Value = serde_json::from_str(export.lines().next().unwrap()).unwrap();
-    assert_eq!((first["n"].as_u64(), export.lines().count() as u64), (Some(floor + 1), TICKS - floor));
+    assert_eq!(
+        (first["n"].as_u64(), export.lines().count() as u64),
+        (Some(last_removed + 1), TICKS - last_removed)
+    );
 }
 
 #[tokio::test]
@@ -54,20 +60,20 @@ async fn retention_bytes_drops_the_oldest_ticks() {
     let small = ["--tape-ticks", "100", "--retention-bytes", "4194304"];
     let server = TestServer::on_disk(folder.path(), &small);
     fill(&server, "A", 1..=100).await;
-    let early = cursor_at(&server, 50).await;
+    let early_cursor = cursor_at(&server, 50).await;
     fill(&server, "A", 101..=TICKS).await;
-    eventually(async || floor(&server).await > 50).await;
+    eventually(async || last_removed(&server).await > 50).await;
     let newest = format!("tick A {TICKS}={TICKS}.50 @{TICKS}");
-    told(&server, &early, &newest).await;
+    check_expired(&server, &early_cursor, &newest).await;
     server.end();
     // The limit is `--retention-bytes` plus the reserved space of the segment that is being written.
     let bytes: u64 = files(folder.path()).iter().map(|path| path.metadata().unwrap().len()).sum();
     assert!(bytes <= (4 << 20) + (2 << 20), "{bytes} bytes");
     let server = TestServer::on_disk(folder.path(), &small);
-    told(&server, &early, &newest).await;
-    let floor = floor(&server).await;
-    assert!((51..TICKS).contains(&floor), "{floor}");
-    left(&server, floor).await;
+    check_expired(&server, &early_cursor, &newest).await;
+    let last_removed = last_removed(&server).await;
+    assert!((51..TICKS).contains(&last_removed), "{last_removed}");
+    check_remaining(&server, last_removed).await;
 }
 
 #[tokio::test]
@@ -76,13 +82,13 @@ async fn retention_time_drops_old_segments() {
     let hour = ["--tape-ticks", "100", "--retention-bytes", "33554432", "--retention-time", "1h"];
     let server = TestServer::on_disk(folder.path(), &hour);
     fill(&server, "A", 1..=100).await;
-    let early = cursor_at(&server, 50).await;
+    let early_cursor = cursor_at(&server, 50).await;
     fill(&server, "A", 101..=TICKS / 2).await;
     server.end();
     let old = files(folder.path());
     assert!(old.len() > 1, "{old:?}");
     let server = TestServer::on_disk(folder.path(), &hour);
-    let mut reader = back(&server, "?mode=all", &early).await;
+    let mut reader = back(&server, "?mode=all", &early_cursor).await;
     let next = reader.until(|event| event.event == "tick").await;
     assert_eq!(data(&next)["n"], 51, "no tick has been dropped yet");
     // Set the modification time of all segments but the last to two hours ago.
@@ -96,7 +102,7 @@ async fn retention_time_drops_old_segments() {
     let gone = |paths: &[PathBuf]| paths.iter().all(|path| !path.exists());
     eventually(async || gone(old)).await;
     assert_eq!(&files(folder.path())[0], last, "the server must drop no other segment");
-    told(&server, &early, &format!("tick A {TICKS}={TICKS}.50 @{TICKS}")).await;
+    check_expired(&server, &early_cursor, &format!("tick A {TICKS}={TICKS}.50 @{TICKS}")).await;
     let first: u64 = last.file_stem().unwrap().to_str().unwrap().parse().unwrap();
-    left(&server, first - 1).await;
+    check_remaining(&server, first - 1).await;
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 /// Maximum time until a condition must hold. The value is long enough for a busy machine, and a passing test
 /// does not wait that long.
-pub(crate) const SOON: Duration = Duration::from_secs(60);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Publish token of the test servers.
 pub(crate) const TOKEN: &str = "test-token";
@@ -71,7 +71,7 @@ impl TestServer {
     }
 
     /// Starts a server with its tape in `folder`, on the address of an earlier server.
-    pub(crate) fn again(folder: &Path, url: &str) -> Self {
+    pub(crate) fn restarted(folder: &Path, url: &str) -> Self {
         let mut command =
             tickcast(&["serve", "--source", "none", "--admin", "127.0.0.1:0", "--log-format", "json"]);
         command.args(["--publish-token", TOKEN, "--data", folder.to_str().unwrap(), "--listen"]);
@@ -80,7 +80,7 @@ impl TestServer {
     }
 
     /// Starts a server without a tape on the address of an earlier server: the new server knows no prices.
-    pub(crate) fn anew(url: &str) -> Self {
+    pub(crate) fn restarted_empty(url: &str) -> Self {
         let mut command =
             tickcast(&["serve", "--source", "none", "--admin", "127.0.0.1:0", "--log-format", "json"]);
         command.args(["--publish-token", TOKEN, "--listen", url.trim_start_matches("http://")]);
@@ -118,7 +118,8 @@ impl TestServer {
         let address = |name: &str| format!("http://{}", listening["fields"][name].as_str().unwrap());
         let (public, admin) = (address("public"), address("admin"));
         // The pool keeps no idle connections: each reader has its own connection anyway.
-        let http = reqwest::Client::builder().pool_max_idle_per_host(0).read_timeout(SOON).build().unwrap();
+        let http =
+            reqwest::Client::builder().pool_max_idle_per_host(0).read_timeout(TIMEOUT).build().unwrap();
         Self { child, log, public, admin, http }
     }
 
@@ -213,7 +214,7 @@ impl Log {
             if let Some(line) = lines.iter().find(|line| line.contains(text)) {
                 return line.clone();
             }
-            let (guard, waited) = self.changed.wait_timeout(lines, SOON).unwrap();
+            let (guard, waited) = self.changed.wait_timeout(lines, TIMEOUT).unwrap();
             assert!(!waited.timed_out(), "no {text:?} in the log: {guard:?}");
             lines = guard;
         }
@@ -222,10 +223,10 @@ impl Log {
 
 /// Checks `condition` repeatedly until `condition` holds.
 pub(crate) async fn eventually(mut condition: impl AsyncFnMut() -> bool) {
-    let asking = async {
+    let polling = async {
         while !condition().await {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(SOON, asking).await.expect("the condition did not hold in time");
+    tokio::time::timeout(TIMEOUT, polling).await.expect("the condition did not hold in time");
 }

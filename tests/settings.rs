@@ -24,10 +24,10 @@ fn config_show_names_the_origin_of_each_setting() {
     let path = file.path().to_str().unwrap();
     let environment =
         [("TICKCAST_DRAIN", "4s"), ("TICKCAST_LISTEN", "127.0.0.1:2"), ("TICKCAST_CONFIG", path)];
-    let (code, shown, _) = run(&["config", "show", "--listen", "127.0.0.1:3"], &environment);
+    let (code, stdout, _) = run(&["config", "show", "--listen", "127.0.0.1:3"], &environment);
     assert_eq!(code, Some(0));
     let line = |key: &str| {
-        let line = shown.lines().find(|line| line.split_whitespace().next() == Some(key)).unwrap();
+        let line = stdout.lines().find(|line| line.split_whitespace().next() == Some(key)).unwrap();
         line.split_whitespace().skip(1).collect::<Vec<_>>().join(" ")
     };
     assert_eq!(line("listen"), "127.0.0.1:3 # flag");
@@ -63,12 +63,12 @@ fn invalid_settings_give_one_line_and_exit_code_two() {
         (vec!["publish", "/dev/null"], None, "--token is missing"),
     ];
     for (arguments, environment, expected) in cases {
-        let (code, _, says) = run(&arguments, environment.as_slice());
-        assert_eq!(code, Some(2), "{arguments:?}: {says}");
-        assert!(says.contains(expected) && says.lines().count() == 1, "{arguments:?}: {says}");
+        let (code, _, stderr) = run(&arguments, environment.as_slice());
+        assert_eq!(code, Some(2), "{arguments:?}: {stderr}");
+        assert!(stderr.contains(expected) && stderr.lines().count() == 1, "{arguments:?}: {stderr}");
     }
-    let (code, _, says) = run(&["--listen", "nowhere"], &[]);
-    assert!(code == Some(2) && says.contains("'nowhere'") && says.contains("--listen"), "{says}");
+    let (code, _, stderr) = run(&["--listen", "nowhere"], &[]);
+    assert!(code == Some(2) && stderr.contains("'nowhere'") && stderr.contains("--listen"), "{stderr}");
 }
 
 #[test]
@@ -76,29 +76,29 @@ fn config_show_prints_every_option_of_a_source() {
     let file = config(
         "[[source]]\nfrom = \"coinbase?channel=matches\"\nsymbols = [\"BTC-USD\", \"ETH-USD\"]\nname = \"cb\"\nmap = { BTC-USD = \"BTC/USD\" }\npaused = true\n[[source]]\nfrom = \"stdin\"\n",
     );
-    let (_, shown, _) = run(&["config", "show", "--config", file.path().to_str().unwrap()], &[]);
+    let (_, stdout, _) = run(&["config", "show", "--config", file.path().to_str().unwrap()], &[]);
     let sources: Vec<_> =
-        shown.lines().filter_map(|line| line.strip_prefix("source ")).map(str::trim).collect();
-    assert_eq!(sources.len(), 2, "{shown}");
+        stdout.lines().filter_map(|line| line.strip_prefix("source ")).map(str::trim).collect();
+    assert_eq!(sources.len(), 2, "{stdout}");
     let whole = "coinbase:BTC-USD,ETH-USD?channel=matches&name=cb&paused=true&map.BTC-USD=BTC/USD";
-    assert!(sources[0].starts_with(whole) && sources[0].ends_with("# file"), "{shown}");
-    assert!(sources[1].starts_with("stdin "), "{shown}");
-    let (_, shown, _) = run(&["config", "show", "--source", "kraken:BTC/USD,ETH/USD?channel=trade"], &[]);
-    assert!(shown.contains("kraken:BTC/USD,ETH/USD?channel=trade # flag"), "{shown}");
+    assert!(sources[0].starts_with(whole) && sources[0].ends_with("# file"), "{stdout}");
+    assert!(sources[1].starts_with("stdin "), "{stdout}");
+    let (_, stdout, _) = run(&["config", "show", "--source", "kraken:BTC/USD,ETH/USD?channel=trade"], &[]);
+    assert!(stdout.contains("kraken:BTC/USD,ETH/USD?channel=trade # flag"), "{stdout}");
 }
 
 #[test]
 fn the_publish_token_can_be_read_from_a_file() {
     let token = config("s3cret\n");
     let path = token.path().to_str().unwrap();
-    let (code, shown, says) = run(&["config", "show", "--publish-token-file", path], &[]);
-    assert_eq!((code, says.as_str()), (Some(0), ""));
-    let line = |key: &str| shown.lines().find(|line| line.starts_with(key)).unwrap().to_owned();
+    let (code, stdout, stderr) = run(&["config", "show", "--publish-token-file", path], &[]);
+    assert_eq!((code, stderr.as_str()), (Some(0), ""));
+    let line = |key: &str| stdout.lines().find(|line| line.starts_with(key)).unwrap().to_owned();
     assert!(
         line("publish_token ").contains("(hidden)") && line("publish_token_file ").contains(path),
-        "{shown}"
+        "{stdout}"
     );
-    assert!(!shown.contains("s3cret"));
+    assert!(!stdout.contains("s3cret"));
     let (spaced, empty) = (config("two words\n"), config("\n"));
     for (arguments, expected) in [
         (["--publish-token-file", "/no/such", "--drain", "1s"], "publish_token_file: /no/such: No such file"),
@@ -112,16 +112,16 @@ fn the_publish_token_can_be_read_from_a_file() {
         ),
         (["--publish-token-file", empty.path().to_str().unwrap(), "--drain", "1s"], "and not empty"),
     ] {
-        let (code, _, says) = run(&[&["config", "check"], &arguments[..]].concat(), &[]);
-        assert!(code == Some(2) && says.contains(expected) && says.lines().count() == 1, "{says}");
+        let (code, _, stderr) = run(&[&["config", "check"], &arguments[..]].concat(), &[]);
+        assert!(code == Some(2) && stderr.contains(expected) && stderr.lines().count() == 1, "{stderr}");
     }
 }
 
 /// Checks the default of `drain`: Docker sends `SIGKILL` ten seconds after `SIGTERM`.
 #[test]
 fn the_default_drain_is_shorter_than_the_stop_timeout_of_docker() {
-    let (_, shown, _) = run(&["config", "show"], &[]);
-    let drain = shown.lines().find(|line| line.starts_with("drain ")).unwrap();
+    let (_, stdout, _) = run(&["config", "show"], &[]);
+    let drain = stdout.lines().find(|line| line.starts_with("drain ")).unwrap();
     assert_eq!(drain.split_whitespace().collect::<Vec<_>>(), ["drain", "8s", "#", "default"]);
 }
 

@@ -48,16 +48,16 @@ async fn stuck(server: &TestServer) -> TcpStream {
 #[tokio::test(flavor = "multi_thread")]
 async fn unfinished_requests_do_not_delay_the_shutdown() {
     let mut server = TestServer::with(&["--source", "none", "--drain", "1h"]);
-    let begun = [
+    let partial_requests = [
         "",
         "GET /prices/stream HTTP/1.1\r\nho",
         "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n",
         "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\nGET /he",
         PUBLISH,
     ];
-    let mut sockets = begun.map(|begun| {
+    let mut sockets = partial_requests.map(|request| {
         let mut socket = connect(&server);
-        socket.write_all(begun.as_bytes()).unwrap();
+        socket.write_all(request.as_bytes()).unwrap();
         socket
     });
     sockets[4].write_all(b"19\r\n{\"symbol\":\"A\",\"price\":1}\n\r\n").unwrap();
@@ -69,8 +69,8 @@ async fn unfinished_requests_do_not_delay_the_shutdown() {
     assert_eq!(server.wait().code(), Some(0));
     server.wait_for_log("\"stopped\"");
     let answer = rest(&sockets[4]);
-    let told = answer.contains("HTTP/1.1 503 ") && answer.contains("the server is stopping");
-    assert!(told && answer.contains("\"accepted\":1"), "{answer:?}");
+    let is_refused = answer.contains("HTTP/1.1 503 ") && answer.contains("the server is stopping");
+    assert!(is_refused && answer.contains("\"accepted\":1"), "{answer:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -106,13 +106,13 @@ async fn accepting_stops_first_and_a_second_signal_stops_immediately() {
 
 #[test]
 fn an_address_in_use_is_named_in_the_error() {
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = taken.local_addr().unwrap().to_string();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
     let output = tickcast(&["serve", "--listen", &address, "--admin", "127.0.0.1:0"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    let says = String::from_utf8(output.stderr).unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(
-        says,
+        stderr,
         format!("tickcast: cannot listen on {address} (listen): Address already in use (os error 98)\n")
     );
 }

@@ -7,14 +7,14 @@ use crate::faults::{connect, rest};
 use crate::server::TestServer;
 
 /// Sends `request` with another request behind it, and returns the response.
-fn ask(server: &TestServer, request: &str) -> String {
+fn exchange(server: &TestServer, request: &str) -> String {
     let mut socket = connect(server);
     // The server may close the connection before the client has sent everything.
     let _ = socket.write_all(format!("{request}GET /v1/status HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes());
     rest(&socket)
 }
 
-const SHAPES: [(&str, &str); 16] = [
+const AMBIGUOUS_HEADERS: [(&str, &str); 16] = [
     ("both lengths", "content-length: 5\r\ntransfer-encoding: chunked\r\n"),
     ("both lengths, the other way round", "transfer-encoding: chunked\r\ncontent-length: 5\r\n"),
     ("a length twice", "content-length: 0\r\nContent-Length: 0\r\n"),
@@ -37,12 +37,12 @@ const SHAPES: [(&str, &str); 16] = [
 async fn ambiguous_requests_are_refused_on_both_paths() {
     let server = TestServer::start();
     for target in ["GET /prices/stream", "GET /v1/status", "POST /v1/prices"] {
-        for (what, headers) in SHAPES {
-            let answer = ask(&server, &format!("{target} HTTP/1.1\r\nhost: x\r\n{headers}\r\n"));
+        for (what, headers) in AMBIGUOUS_HEADERS {
+            let answer = exchange(&server, &format!("{target} HTTP/1.1\r\nhost: x\r\n{headers}\r\n"));
             assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{target}, {what}: {answer:?}");
             assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{target}, {what}: {answer:?}");
         }
-        let answer = ask(&server, &format!("{target} HTTP/1.0\r\ntransfer-encoding: chunked\r\n\r\n"));
+        let answer = exchange(&server, &format!("{target} HTTP/1.0\r\ntransfer-encoding: chunked\r\n\r\n"));
         assert!(answer.starts_with("HTTP/1.0 400 ") || answer.starts_with("HTTP/1.1 400 "), "{answer:?}");
         assert_eq!(answer.matches("HTTP/1.").count(), 1, "{answer:?}");
     }
@@ -56,7 +56,7 @@ async fn ambiguous_requests_are_refused_on_both_paths() {
 async fn no_request_is_smuggled_behind_an_earlier_request() {
     let server = TestServer::start();
     let before = "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
-    for (what, headers) in SHAPES {
+    for (what, headers) in AMBIGUOUS_HEADERS {
         let twice = ["a length twice", "two hosts"].contains(&what);
         let request = format!("{before}POST /v1/prices HTTP/1.1\r\nhost: x\r\n{headers}\r\n0\r\n\r\n");
         let mut socket = connect(&server);
@@ -83,7 +83,7 @@ async fn unknown_transfer_codings_are_refused() {
         for earlier in ["", before] {
             let request =
                 format!("POST /v1/prices HTTP/1.1\r\nhost: x\r\ntransfer-encoding: {coding}\r\n\r\n");
-            let answer = ask(&server, &format!("{earlier}{request}0\r\n\r\n"));
+            let answer = exchange(&server, &format!("{earlier}{request}0\r\n\r\n"));
             let last = &answer[answer.rfind("HTTP/1.1 ").unwrap()..];
             assert!(last.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{coding}: {answer:?}");
             assert!(last.contains("connection: close\r\n"), "{coding}: {answer:?}");
@@ -96,7 +96,7 @@ async fn unknown_transfer_codings_are_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_request_gets_a_reason() {
     let server = TestServer::start();
-    let answer = ask(&server, &format!("GET /prices/stream HTTP/1.1\r\n{}\r\n", SHAPES[0].1));
+    let answer = exchange(&server, &format!("GET /prices/stream HTTP/1.1\r\n{}\r\n", AMBIGUOUS_HEADERS[0].1));
     assert!(answer.contains("content-type: application/problem+json\r\n"), "{answer}");
     assert!(answer.contains("content-length and transfer-encoding cannot be combined"), "{answer}");
 }
@@ -108,10 +108,14 @@ async fn a_request_needs_a_host_and_no_unknown_expectation() {
     let before = "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
     for target in ["GET /prices/stream", "GET /v1/status", "POST /v1/prices"] {
         for earlier in ["", before] {
-            let hostless = ask(&server, &format!("{earlier}{target} HTTP/1.1\r\n\r\n"));
-            let expecting =
-                ask(&server, &format!("{earlier}{target} HTTP/1.1\r\nhost: x\r\nexpect: 200-ok\r\n\r\n"));
-            for (answer, expected) in [(hostless, "400 Bad Request"), (expecting, "417 Expectation Failed")] {
+            let without_host = exchange(&server, &format!("{earlier}{target} HTTP/1.1\r\n\r\n"));
+            let expecting = exchange(
+                &server,
+                &format!("{earlier}{target} HTTP/1.1\r\nhost: x\r\nexpect: 200-ok\r\n\r\n"),
+            );
+            for (answer, expected) in
+                [(without_host, "400 Bad Request"), (expecting, "417 Expectation Failed")]
+            {
                 let last = &answer[answer.rfind("HTTP/1.1 ").unwrap()..];
                 assert!(last.starts_with(&format!("HTTP/1.1 {expected}\r\n")), "{target}: {answer:?}");
                 assert!(
@@ -121,9 +125,9 @@ async fn a_request_needs_a_host_and_no_unknown_expectation() {
             }
         }
     }
-    let ancient = ask(&server, "GET /healthz HTTP/1.0\r\n\r\n");
+    let http1_0 = exchange(&server, "GET /healthz HTTP/1.0\r\n\r\n");
     assert!(
-        ancient.starts_with("HTTP/1.0 200 OK\r\n") || ancient.starts_with("HTTP/1.1 200 OK\r\n"),
-        "{ancient}"
+        http1_0.starts_with("HTTP/1.0 200 OK\r\n") || http1_0.starts_with("HTTP/1.1 200 OK\r\n"),
+        "{http1_0}"
     );
 }

@@ -65,14 +65,14 @@ async fn a_tick_has_exactly_the_documented_bytes() {
 #[tokio::test]
 async fn a_rate_conflates_ticks_and_sends_the_last_value() {
     let server = TestServer::start();
-    let mut paced = Reader::open(&server, "?rate=5").await;
+    let mut limited = Reader::open(&server, "?rate=5").await;
     let start = Instant::now();
     for price in 1..=400 {
         server.publish(&[("A", &price.to_string())]).await;
     }
-    let mut seen = vec![paced.tick().await];
+    let mut seen = vec![limited.tick().await];
     while seen.last().unwrap().n < 400 {
-        seen.push(paced.tick().await);
+        seen.push(limited.tick().await);
     }
     let visits = start.elapsed().as_millis() as usize / 200 + 2;
     assert!(seen.len() <= visits, "{} updates, at most {visits} were expected", seen.len());
@@ -154,11 +154,11 @@ async fn a_slow_consumer_receives_the_newest_values() {
     server.wait_for_streams(2).await;
     // Publish far more than the sockets and buffers between server and reader can hold.
     const ROUNDS: u64 = 500;
-    let round: String = (0..100)
+    let batch: String = (0..100)
         .map(|i| format!("{{\"symbol\":\"S{i}\",\"price\":1,\"pad\":\"{}\"}}\n", "x".repeat(300)))
         .collect();
     for n in 1..=ROUNDS {
-        let (status, _) = server.post_as("application/x-ndjson", round.clone()).await;
+        let (status, _) = server.post_as("application/x-ndjson", batch.clone()).await;
         assert_eq!(status, 200);
         for _ in 0..100 {
             assert_eq!(prompt.tick().await.n, n, "a reader that keeps up must receive every tick");

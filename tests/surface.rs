@@ -72,16 +72,16 @@ async fn answers() {
     let folder = tempfile::tempdir().unwrap();
     let server = TestServer::on_disk(folder.path(), &[]);
     server.publish(&[("A", "1")]).await;
-    let mut shapes = String::new();
+    let mut snapshot = String::new();
     for path in ["/v1/status", "/v1/symbols", "/v1/prices", "/v1/prices/A", "/v1/candles/A?interval=1m"] {
         let (_, answer) = server.get(path).await;
-        writeln!(shapes, "==== GET {path}\n{}", serde_json::to_string_pretty(&shape(&answer)).unwrap())
+        writeln!(snapshot, "==== GET {path}\n{}", serde_json::to_string_pretty(&shape(&answer)).unwrap())
             .unwrap();
     }
     let (_, answer) = server
         .post_as("application/json", "[{\"symbol\":\"A\"},{\"symbol\":\"A\",\"price\":1}]".to_owned())
         .await;
-    writeln!(shapes, "==== POST /v1/prices\n{}", serde_json::to_string_pretty(&shape(&answer)).unwrap())
+    writeln!(snapshot, "==== POST /v1/prices\n{}", serde_json::to_string_pretty(&shape(&answer)).unwrap())
         .unwrap();
-    insta::assert_snapshot!(shapes);
+    insta::assert_snapshot!(snapshot);
 }

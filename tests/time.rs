@@ -23,8 +23,8 @@ async fn a_tick_hours_ahead_of_the_clock_is_rejected_and_harmless() {
     assert!(refused.contains("is more than 60s ahead of the server's clock"), "{refused}");
     // A time 30 seconds ahead is accepted and makes no later tick late.
     post(&server, "10.1", Some(now_ms() + 30_000)).await;
-    let honest = post(&server, "10.2", Some(now_ms())).await;
-    assert_eq!((&honest["accepted"], &honest["late"]), (&1.into(), &0.into()), "{honest}");
+    let current = post(&server, "10.2", Some(now_ms())).await;
+    assert_eq!((&current["accepted"], &current["late"]), (&1.into(), &0.into()), "{current}");
     post(&server, "10.3", None).await;
     let (_, price) = server.get("/v1/prices/HK").await;
     assert_eq!((price["price"].as_f64(), price["change"].as_f64()), (Some(10.3), Some(0.3)), "{price}");
@@ -39,12 +39,12 @@ async fn a_tick_hours_ahead_of_the_clock_is_rejected_and_harmless() {
 #[tokio::test]
 async fn published_prices_become_stale_after_the_configured_time() {
     let state = async |server: &TestServer| server.get("/v1/symbols").await.1["symbols"][0]["state"].clone();
-    let patient = TestServer::with(&["--source", "none", "--stale-after", "0s"]);
-    let brief = TestServer::with(&["--source", "none", "--stale-after", "50ms"]);
-    patient.publish(&[("FUND.NAV", "101.25")]).await;
-    brief.publish(&[("FUND.NAV", "101.25")]).await;
-    eventually(async || state(&brief).await == "stale").await;
-    assert_eq!(state(&patient).await, "live");
+    let never_stale = TestServer::with(&["--source", "none", "--stale-after", "0s"]);
+    let soon_stale = TestServer::with(&["--source", "none", "--stale-after", "50ms"]);
+    never_stale.publish(&[("FUND.NAV", "101.25")]).await;
+    soon_stale.publish(&[("FUND.NAV", "101.25")]).await;
+    eventually(async || state(&soon_stale).await == "stale").await;
+    assert_eq!(state(&never_stale).await, "live");
 }
 
 #[tokio::test]
@@ -61,9 +61,9 @@ async fn a_named_publisher_becomes_stale_independently() {
     eventually(async || {
         assert_eq!(post("B", "two").await, 200);
         let (_, symbols) = server.get("/v1/symbols").await;
-        let told =
+        let status =
             |at: usize| (symbols["symbols"][at]["source"].clone(), symbols["symbols"][at]["state"].clone());
-        told(0) == ("http:one".into(), "stale".into()) && told(1) == ("http:two".into(), "live".into())
+        status(0) == ("http:one".into(), "stale".into()) && status(1) == ("http:two".into(), "live".into())
     })
     .await;
     assert_eq!((post("A", "a%20b").await, post("A", "").await), (400, 400));

@@ -23,8 +23,8 @@ fn on_small_disk(folder: &Path) -> Option<TestServer> {
     let dir = folder.to_str().unwrap();
     let possible = ["--user", "--map-root-user", "--mount", "sh", "-c"];
     let mount = format!("mount -t tmpfs -o size=7m tickcast {dir}");
-    let tried = Command::new("unshare").args(possible).arg(&mount).stderr(Stdio::null()).status();
-    tried.is_ok_and(|status| status.success()).then_some(())?;
+    let mounted = Command::new("unshare").args(possible).arg(&mount).stderr(Stdio::null()).status();
+    mounted.is_ok_and(|status| status.success()).then_some(())?;
     let program = tickcast(&[]);
     let serve = format!(
         "{mount} && exec {} serve --source none --publish-token {TOKEN} --data {dir} --retention-bytes 33554432 \
@@ -51,11 +51,11 @@ async fn a_full_disk_rejects_ticks_but_serves_readers() {
     std::fs::write(&ballast, vec![1; 2 << 20]).unwrap();
     let mut reader = open(&server, "?mode=all&symbols=B").await;
     up_to(&mut reader, "ready").await;
-    let mut taken = 0;
+    let mut accepted = 0;
     let problem = loop {
         let (status, answer) =
-            server.post_as("application/x-ndjson", lines("A", taken + 1..=taken + 1000)).await;
-        taken += answer["accepted"].as_u64().unwrap();
+            server.post_as("application/x-ndjson", lines("A", accepted + 1..=accepted + 1000)).await;
+        accepted += answer["accepted"].as_u64().unwrap();
         if status != 200 {
             assert_eq!(status, 507);
             break answer;
@@ -68,9 +68,17 @@ async fn a_full_disk_rejects_ticks_but_serves_readers() {
     let why = ready["reasons"][0].as_str().unwrap();
     assert!(why.contains("publishing fails") && why.contains("the disk is full"), "{why}");
     assert!(!can_publish(&server).await);
-    assert_eq!(server.get("/v1/prices/A").await.1["n"].as_u64(), Some(taken), "readers must still be served");
-    let mut again = open(&server, "?mode=all&since=start&symbols=A").await;
-    assert_eq!(up_to(&mut again, "ready").await.len() as u64, taken + 1, "the history must still be served");
+    assert_eq!(
+        server.get("/v1/prices/A").await.1["n"].as_u64(),
+        Some(accepted),
+        "readers must still be served"
+    );
+    let mut history_reader = open(&server, "?mode=all&since=start&symbols=A").await;
+    assert_eq!(
+        up_to(&mut history_reader, "ready").await.len() as u64,
+        accepted + 1,
+        "the history must still be served"
+    );
 
     let keyed = async || {
         let request = server.http.post(format!("{}/v1/prices", server.public)).bearer_auth(TOKEN);
@@ -91,7 +99,7 @@ async fn a_full_disk_rejects_ticks_but_serves_readers() {
         "{answer}"
     );
     server.wait_for_log("there is room on the disk again");
-    assert_eq!(short(&reader.event().await.unwrap()), format!("tick B 1=1.50 @{}", taken + 1));
+    assert_eq!(short(&reader.event().await.unwrap()), format!("tick B 1=1.50 @{}", accepted + 1));
 }
 
 #[tokio::test]

@@ -78,7 +78,7 @@ async fn the_terminal_shows_sorts_filters_and_reconnects() {
     terminal
         .until(|screen| screen.contains("○ not connected: the connection to") && screen.contains("189.50"))
         .await;
-    let server = TestServer::again(folder.path(), &url);
+    let server = TestServer::restarted(folder.path(), &url);
     terminal.until(|screen| screen.contains("● live")).await;
     server.publish(&[("AAPL", "190.25")]).await;
     terminal.until(|screen| screen.contains("190.25")).await;
@@ -96,7 +96,7 @@ async fn json_lines_continue_after_a_restart_and_end_with_the_pipe() {
     let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines();
     assert!(lines.next().unwrap().unwrap().starts_with(r#"{"symbol":"A","price":0.10,"#));
     server.end();
-    let server = TestServer::again(folder.path(), &url);
+    let server = TestServer::restarted(folder.path(), &url);
     server.publish(&[("A", "0.20")]).await;
     let next = tokio::task::spawn_blocking(move || (lines.next().unwrap().unwrap(), lines)).await.unwrap();
     assert!(next.0.starts_with(r#"{"symbol":"A","price":0.20,"#), "{}", next.0);
@@ -141,9 +141,9 @@ async fn plain_output_explains_that_no_price_has_arrived() {
     watch.wait().unwrap();
 
     let refused = tickcast(&["watch", "--plain", &server.public]).output().unwrap();
-    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    let stderr = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(
-        refused.status.code() == Some(2) && said.contains("the address of a server with --url"),
-        "{said}"
+        refused.status.code() == Some(2) && stderr.contains("the address of a server with --url"),
+        "{stderr}"
     );
 }

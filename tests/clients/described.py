@@ -1,6 +1,6 @@
-"""What schemathesis has to know of our routes beyond their description.
+"""Hooks for schemathesis, for facts about the routes that the API description does not contain.
 
-NDJSON is a line of JSON each; and a stream that is there can be changed, so that not every change is of none.
+NDJSON has one JSON value in each line. Changes go to an existing stream, because most random names name no stream.
 """
 
 import json
@@ -12,12 +12,12 @@ import schemathesis
 @schemathesis.serializer("application/x-ndjson")
 def to_lines(context, value):
     values = value if isinstance(value, list) else [value]
-    return b"\n".join(json.dumps(each).encode() for each in values)
+    return b"\n".join(json.dumps(item).encode() for item in values)
 
 
 @schemathesis.deserializer("application/x-ndjson")
 def from_lines(context, response):
-    # Each line is a tick; one stands for all.
+    # Each line is a tick. The last tick represents all ticks.
     ticks = [json.loads(line) for line in response.content.splitlines()]
     return ticks[-1] if ticks else {"symbol": "A", "price": 1, "change": 0, "time": 0, "n": 1}
 

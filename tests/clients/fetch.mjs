@@ -1,16 +1,16 @@
-// Reads a stream of the server at URL with fetch, on a page of the origin ELSEWHERE, and comes back with `Last-Event-ID` as
-// fetch-event-source and its kin do. Each line of standard input says how many prices to wait for; then it prints what it saw.
+// Reads a stream of the server at URL with fetch, on a page of another origin (ORIGIN), and reconnects with `Last-Event-ID`, as
+// fetch-event-source does. Each line of standard input is a number of prices to wait for. The script then prints what it received.
 import { chromium } from "playwright-core";
 import { createInterface } from "node:readline";
 
-const [elsewhere, url, executablePath] = process.argv.slice(2);
+const [origin, url, executablePath] = process.argv.slice(2);
 const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
   "--disable-component-update", "--disable-sync"];
 const browser = await chromium.launch({ executablePath, args });
 const page = await browser.newPage();
-await page.goto(`${elsewhere}/healthz`);
+await page.goto(`${origin}/healthz`);
 await page.evaluate((url) => {
-  const saw = (window.saw = { prices: [], resumed: [] });
+  const received = (window.received = { prices: [], resumed: [] });
   let last;
   const read = async () => {
     const headers = { accept: "text/event-stream", ...(last && { "last-event-id": last }) };
@@ -25,17 +25,17 @@ await page.evaluate((url) => {
       for (const block of blocks) {
         const field = (name) => new RegExp(`^${name}: (.*)$`, "m").exec(block)?.[1];
         last = field("id") ?? last;
-        if (field("event") === "tick") saw.prices.push(JSON.parse(field("data")).price);
-        if (field("event") === "ready") saw.resumed.push(JSON.parse(field("data")).resumed);
+        if (field("event") === "tick") received.prices.push(JSON.parse(field("data")).price);
+        if (field("event") === "ready") received.resumed.push(JSON.parse(field("data")).resumed);
       }
     }
   };
-  const again = () => read().catch(() => {}).then(() => setTimeout(again, 100));
-  again();
+  const readForever = () => read().catch(() => {}).then(() => setTimeout(readForever, 100));
+  readForever();
 }, url);
 for await (const line of createInterface({ input: process.stdin })) {
-  const seen = (count) => window.saw.prices.length >= count && window.saw.resumed.length >= count;
-  await page.waitForFunction(seen, Number(line), { timeout: 60_000 });
-  console.log(JSON.stringify(await page.evaluate(() => window.saw)));
+  const hasReceived = (count) => window.received.prices.length >= count && window.received.resumed.length >= count;
+  await page.waitForFunction(hasReceived, Number(line), { timeout: 60_000 });
+  console.log(JSON.stringify(await page.evaluate(() => window.received)));
 }
 await browser.close();

@@ -12,5 +12,5 @@ const print = (event) => {
   }
 };
 source.addEventListener("tick", print);
-// An event nobody meant to send would come by this name.
+// An event without a name, which the server must not send, would arrive as "message".
 source.addEventListener("message", print);

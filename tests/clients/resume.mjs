@@ -1,5 +1,5 @@
-// Reads every tick with the browser's own EventSource, and prints a line once it is ready; then, once standard input says up to
-// which number, what it saw: holes, doubles, resets, how often it was connected.
+// Reads every tick with the browser's own EventSource. Prints a line for each required number of connections. After a line with the
+// number of the last tick, prints the gaps, the duplicates, the resets, and the number of connections.
 import { chromium } from "playwright-core";
 import { createInterface } from "node:readline";
 
@@ -10,12 +10,12 @@ const browser = await chromium.launch({ executablePath, args });
 const page = await browser.newPage();
 await page.goto(`${url}/healthz`);
 await page.evaluate(() => {
-  const seen = (window.seen = { last: 0, holes: [], doubles: [], resets: 0, ready: 0, resumed: 0 });
+  const seen = (window.seen = { last: 0, gaps: [], duplicates: [], resets: 0, ready: 0, resumed: 0 });
   const source = new EventSource("/v1/stream?mode=all&symbols=A&since=start");
   source.addEventListener("tick", (event) => {
     const { n } = JSON.parse(event.data);
-    if (n <= seen.last) seen.doubles.push(n);
-    else if (n !== seen.last + 1) seen.holes.push([seen.last, n]);
+    if (n <= seen.last) seen.duplicates.push(n);
+    else if (n !== seen.last + 1) seen.gaps.push([seen.last, n]);
     seen.last = Math.max(n, seen.last);
   });
   source.addEventListener("ready", (event) => {

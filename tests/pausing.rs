@@ -6,15 +6,15 @@ use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::client::member;
+use crate::client::raw_field;
 use crate::server::{TestServer, eventually};
 
 /// Number of ticks during the pause of the reader: five seconds at the rate of the market.
-const SLEEP: u64 = 50_000;
+const PAUSE_TICKS: u64 = 50_000;
 
 /// The send buffer of the server for a socket, doubled by the system, plus the longest payload that may start
 /// in the buffer.
-const SENDING: usize = (256 << 10) + (64 << 10);
+const MAX_SENT_BYTES: usize = (256 << 10) + (64 << 10);
 
 /// Returns the sequence number of the newest tick.
 async fn head(server: &TestServer) -> u64 {
@@ -30,24 +30,24 @@ async fn counts(server: &TestServer) -> HashMap<String, u64> {
     prices["prices"].as_array().unwrap().iter().map(count).collect()
 }
 
-async fn sleep_and_wake(io: &str) {
+async fn pause_and_continue(io: &str) {
     let server = TestServer::with(&["--source", "sim:7?rate=10000", "--io-backend", io]);
     let mut socket = TcpStream::connect(server.public.strip_prefix("http://").unwrap()).await.unwrap();
     SockRef::from(&socket).set_recv_buffer_size(64 << 10).unwrap();
     let receiving = SockRef::from(&socket).recv_buffer_size().unwrap();
     socket.write_all(b"GET /prices/stream HTTP/1.0\r\n\r\n").await.unwrap();
     eventually(async || counts(&server).await.len() == 42).await;
-    let (asleep_at, before) = (head(&server).await, counts(&server).await);
-    eventually(async || head(&server).await >= asleep_at + SLEEP).await;
-    let at_waking = counts(&server).await;
-    let moved = |symbol: &str| at_waking[symbol] > before[symbol];
+    let (pause_start, before) = (head(&server).await, counts(&server).await);
+    eventually(async || head(&server).await >= pause_start + PAUSE_TICKS).await;
+    let after_pause = counts(&server).await;
+    let has_changed = |symbol: &str| after_pause[symbol] > before[symbol];
 
     // First the reader receives the bytes from before it reads again. Then it receives the newest tick of
     // each symbol once, and then every tick.
     let (mut text, mut bytes, mut parsed) = (String::new(), vec![0; 1 << 16], 0);
     let mut seen: HashMap<String, u64> = HashMap::new();
-    let mut awake: HashSet<String> = HashSet::new();
-    let (mut sent_asleep, mut live) = (0, 0);
+    let mut caught_up: HashSet<String> = HashSet::new();
+    let (mut sent_before, mut live) = (0, 0);
     while live < 2000 {
         let length = socket.read(&mut bytes).await.unwrap();
         assert_ne!(length, 0);
@@ -55,34 +55,34 @@ async fn sleep_and_wake(io: &str) {
         while let Some(end) = text[parsed..].find("\n\n") {
             let event = &text[parsed..parsed + end];
             let data = event.lines().find_map(|line| line.strip_prefix("data: ")).unwrap();
-            let (symbol, n) = (member(data, "symbol"), member(data, "n").parse::<u64>().unwrap());
+            let (symbol, n) = (raw_field(data, "symbol"), raw_field(data, "n").parse::<u64>().unwrap());
             let symbol = symbol.trim_matches('"').to_owned();
             let last = seen.insert(symbol.clone(), n);
             assert!(last.is_none_or(|last| last < n), "{symbol} goes from {last:?} to {n}");
-            if awake.contains(&symbol) {
+            if caught_up.contains(&symbol) {
                 assert_eq!(last, Some(n - 1), "after the newest tick of {symbol}, every tick follows");
                 live += 1;
-            } else if moved(&symbol) && n >= at_waking[&symbol] {
-                awake.insert(symbol);
-            } else if awake.is_empty() {
-                sent_asleep = parsed + end + 2;
+            } else if has_changed(&symbol) && n >= after_pause[&symbol] {
+                caught_up.insert(symbol);
+            } else if caught_up.is_empty() {
+                sent_before = parsed + end + 2;
             }
             parsed += end + 2;
         }
     }
     assert!(
-        sent_asleep <= receiving + SENDING,
-        "the server sent {sent_asleep} bytes to a reader that did not read"
+        sent_before <= receiving + MAX_SENT_BYTES,
+        "the server sent {sent_before} bytes to a reader that did not read"
     );
-    let busy = at_waking.keys().filter(|symbol| moved(symbol)).count();
+    let changed = after_pause.keys().filter(|symbol| has_changed(symbol)).count();
     assert!(
-        busy > 30 && awake.len() > 30,
-        "the reader received {} of {busy} symbols that ticked",
-        awake.len()
+        changed > 30 && caught_up.len() > 30,
+        "the reader received {} of {changed} symbols that ticked",
+        caught_up.len()
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_that_pauses_receives_the_newest_tick_of_each_symbol() {
-    tokio::join!(sleep_and_wake("epoll"), sleep_and_wake("auto"));
+    tokio::join!(pause_and_continue("epoll"), pause_and_continue("auto"));
 }
