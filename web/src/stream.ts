@@ -1,6 +1,7 @@
 // The stream to the server. Opens the stream, updates its subscription with PATCH, and reconnects.
 
 import { routeUrl } from "./base.ts";
+import { EventStream, HEARTBEAT_INTERVAL_S } from "./event-stream.ts";
 import type { Connection, SourceStatus, SymbolStatus } from "./messages.ts";
 import type { SymbolState } from "./quote.ts";
 
@@ -19,18 +20,11 @@ export interface StreamListener {
   problem(text: string): void;
 }
 
-const HEARTBEAT_INTERVAL_S = 5;
-/**
- * Maximum silence. A longer silence means that the connection is dead, even if the browser reports
- * it as open.
- */
-const SILENCE_TIMEOUT_MS = HEARTBEAT_INTERVAL_S * 2_000 + 4_000;
-const MAX_RETRY_DELAY_MS = 15_000;
 const SYMBOL_PREFIX = '{"symbol":"';
 
 export class Stream {
-  private source: EventSource | null = null;
-  private wanted: ReadonlySet<string> = new Set();
+  private readonly events = new EventStream();
+  private subscription: ReadonlySet<string> = new Set();
   /**
    * The subscription that the server knows, from the address or a PATCH. If `null`, the next PATCH
    * sends the whole list.
@@ -39,12 +33,8 @@ export class Stream {
   /** The symbols in the address of the stream. */
   private urlSymbols: ReadonlySet<string> = new Set();
   private streamName = "";
-  /** Whether a new stream was opened without a cursor. Its first event resets the listener. */
-  private resetPending = false;
   private openedBefore = false;
   private patching = false;
-  private failures = 0;
-  private lastEventAt = 0;
   private retryTimer = 0;
   private closeReason = "";
   /** Minimum retry delay that the server has requested. */
@@ -56,91 +46,76 @@ export class Stream {
 
   /** Sets the subscription to these symbols. */
   subscribe(symbols: ReadonlySet<string>): void {
-    this.wanted = symbols;
-    if (this.source) void this.patch();
+    this.subscription = symbols;
+    if (this.events.active) void this.patch();
     else if (symbols.size > 0 && this.retryTimer === 0) this.open();
   }
 
   private open(): void {
     clearTimeout(this.retryTimer);
     this.retryTimer = 0;
-    this.source?.close();
-    this.source = null;
+    this.events.close();
     this.streamName = "";
-    if (this.wanted.size === 0) return;
-    this.lastEventAt = Date.now();
-    this.resetPending = this.openedBefore;
-    this.openedBefore = true;
-    this.report(this.failures > 0 ? "lost" : "connecting", this.closeReason);
-    const symbols = [...this.wanted];
+    if (this.subscription.size === 0) return;
+    this.report(this.events.failures > 0 ? "lost" : "connecting", this.closeReason);
+    const symbols = [...this.subscription];
     const list = symbols.map(encodeURIComponent).join(",");
-    const source = new EventSource(
-      routeUrl(`v1/stream?mode=latest&heartbeat=${HEARTBEAT_INTERVAL_S}&symbols=${list}`),
-    );
-    this.source = source;
+    const url = routeUrl(`v1/stream?mode=latest&heartbeat=${HEARTBEAT_INTERVAL_S}&symbols=${list}`);
     this.urlSymbols = new Set(symbols);
-    this.listen(source);
+    // A new stream has no cursor.
+    this.events.open(url, this.openedBefore, {
+      opened: () => this.listener.opened(),
+      reset: () => this.listener.reset(),
+      failed: (closed) => this.failed(closed),
+      events: {
+        tick: (json) => this.listener.tick(symbolOf(json), json),
+        ready: (json) => this.ready(JSON.parse(json) as { stream: string }),
+        reset: () => this.listener.reset(),
+        gone: (json) => this.listener.gone(symbolOf(json)),
+        status: (json) => this.status(JSON.parse(json) as StatusEvent),
+        heartbeat: (json) => this.heartbeat(JSON.parse(json) as HeartbeatEvent),
+        bye: (json) => this.bye(JSON.parse(json) as ByeEvent),
+      },
+    });
+    this.openedBefore = true;
   }
 
-  private listen(source: EventSource): void {
-    const on = (event: string, act: (json: string) => void): void => {
-      source.addEventListener(event, (message) => {
-        if (source !== this.source) return;
-        this.lastEventAt = Date.now();
-        // A `bye` contains no prices that could replace the present ones.
-        if (this.resetPending && event !== "bye") {
-          this.resetPending = false;
-          this.listener.reset();
-        }
-        act((message as MessageEvent<string>).data);
-      });
-    };
-    source.addEventListener("open", () => {
-      if (source === this.source) this.listener.opened();
-    });
-    on("tick", (json) => this.listener.tick(symbolOf(json), json));
-    on("ready", (json) => this.ready(JSON.parse(json) as { stream: string }));
-    on("reset", () => this.listener.reset());
-    on("gone", (json) => this.listener.gone(symbolOf(json)));
-    on("status", (json) => this.status(JSON.parse(json) as StatusEvent));
-    on("heartbeat", (json) => {
-      const beat = JSON.parse(json) as { time: number; sources?: StatusEvent[] };
-      this.listener.heartbeat(beat.time);
-      for (const source of beat.sources ?? []) this.status(source);
-    });
-    on("bye", (json) => {
-      const { reason, retry = 0 } = JSON.parse(json) as { reason: string; retry?: number };
-      this.retryAfterMs = retry;
-      this.closeReason =
-        reason === "busy"
-          ? "server is busy"
-          : reason === "draining"
-            ? "server is restarting"
-            : reason;
-      this.streamName = "";
-      this.report("lost", this.closeReason);
-    });
-    source.addEventListener("error", () => {
-      if (source !== this.source) return;
-      this.failures += 1;
-      this.streamName = "";
-      this.report("lost", this.closeReason);
-      // A browser reconnects automatically with a cursor, unless the response is not a stream. But
-      // it uses the old address. If the subscription has changed, a new stream is opened, because
-      // the old one would miss events of the other symbols.
-      if (source.readyState === EventSource.CLOSED || !this.urlMatchesWanted()) this.reopen();
-    });
+  private heartbeat({ time, sources = [] }: HeartbeatEvent): void {
+    this.listener.heartbeat(time);
+    for (const source of sources) this.status(source);
   }
 
-  private urlMatchesWanted(): boolean {
+  private bye({ reason, retry = 0 }: ByeEvent): void {
+    this.retryAfterMs = retry;
+    this.closeReason =
+      reason === "busy"
+        ? "server is busy"
+        : reason === "draining"
+          ? "server is restarting"
+          : reason;
+    this.streamName = "";
+    this.report("lost", this.closeReason);
+  }
+
+  private failed(closed: boolean): void {
+    this.events.failures += 1;
+    this.streamName = "";
+    this.report("lost", this.closeReason);
+    // A browser reconnects automatically with a cursor, unless the response is not a stream. But it
+    // uses the old address. If the subscription has changed, a new stream is opened, because the old
+    // one would miss events of the other symbols.
+    if (closed || !this.urlMatchesSubscription()) this.reopen();
+  }
+
+  private urlMatchesSubscription(): boolean {
     return (
-      this.urlSymbols.size === this.wanted.size &&
-      [...this.wanted].every((symbol) => this.urlSymbols.has(symbol))
+      this.urlSymbols.size === this.subscription.size &&
+      [...this.subscription].every((symbol) => this.urlSymbols.has(symbol))
     );
   }
 
   private ready(ready: { stream: string }): void {
-    this.failures = 0;
+    this.events.failures = 0;
     this.closeReason = "";
     this.retryAfterMs = 0;
     if (ready.stream !== this.streamName) {
@@ -163,16 +138,18 @@ export class Stream {
   /** Sends the changes of the subscription to the server, one request at a time. */
   private async patch(): Promise<void> {
     if (this.patching || this.streamName === "") return;
-    const { wanted, acknowledged, streamName: name } = this;
-    const add = acknowledged ? [...wanted].filter((symbol) => !acknowledged.has(symbol)) : [];
-    const remove = acknowledged ? [...acknowledged].filter((symbol) => !wanted.has(symbol)) : [];
+    const { subscription, acknowledged, streamName: name } = this;
+    const add = acknowledged ? [...subscription].filter((symbol) => !acknowledged.has(symbol)) : [];
+    const remove = acknowledged
+      ? [...acknowledged].filter((symbol) => !subscription.has(symbol))
+      : [];
     if (acknowledged && add.length === 0 && remove.length === 0) return;
     this.patching = true;
     let status = 0;
     try {
       const answer = await fetch(routeUrl(`v1/streams/${name}`), {
         method: "PATCH",
-        body: JSON.stringify(acknowledged ? { add, remove } : { set: [...wanted] }),
+        body: JSON.stringify(acknowledged ? { add, remove } : { set: [...subscription] }),
       });
       status = answer.status;
       if (!answer.ok && status !== 404) this.listener.problem(await detail(answer));
@@ -191,27 +168,22 @@ export class Stream {
       return;
     }
     // A refused symbol is not requested again until the list changes.
-    this.acknowledged = wanted;
+    this.acknowledged = subscription;
     void this.patch();
   }
 
   private checkSilence(): void {
-    if (!this.source || this.source.readyState !== EventSource.OPEN) return;
-    if (Date.now() - this.lastEventAt < SILENCE_TIMEOUT_MS) return;
-    this.failures += 1;
+    if (!this.events.isSilent()) return;
+    this.events.failures += 1;
     this.closeReason = "no response";
     this.open();
   }
 
   private reopen(): void {
-    this.source?.close();
-    this.source = null;
-    const backoff =
-      Math.min(MAX_RETRY_DELAY_MS, 500 * 2 ** Math.min(this.failures, 5)) *
-      (0.5 + Math.random() / 2);
-    const wait = Math.max(backoff, this.retryAfterMs);
+    this.events.close();
     clearTimeout(this.retryTimer);
-    this.retryTimer = setTimeout(() => this.open(), wait);
+    const delay = Math.max(this.events.retryDelay(), this.retryAfterMs);
+    this.retryTimer = setTimeout(() => this.open(), delay);
   }
 
   private report(state: Connection["state"], detail: string): void {
@@ -225,6 +197,16 @@ interface StatusEvent {
   state: string;
   reason?: string;
   since: number;
+}
+
+interface HeartbeatEvent {
+  time: number;
+  sources?: StatusEvent[];
+}
+
+interface ByeEvent {
+  reason: string;
+  retry?: number;
 }
 
 /** Returns the symbol of a tick. Every tick needs this, so the rest of the JSON is not parsed. */

@@ -1,5 +1,6 @@
 // One stream for all tickers of a page with the same server and rate.
 
+import { EventStream, HEARTBEAT_INTERVAL_S } from "./event-stream.ts";
 import { parseQuote, patternToRegExp, type Quote } from "./quote.ts";
 
 /** A ticker as receiver of the events of the stream. */
@@ -16,11 +17,8 @@ export interface TickerListener {
   opened(): void;
 }
 
-const HEARTBEAT_INTERVAL_S = 5;
-const SILENCE_TIMEOUT_MS = HEARTBEAT_INTERVAL_S * 2_000 + 4_000;
 /** Delay before a stream opens, because a page often adds or removes many elements at once. */
 const OPEN_DELAY_MS = 30;
-const MAX_RETRY_DELAY_MS = 15_000;
 
 const streams = new Map<string, TickerStream>();
 
@@ -43,15 +41,11 @@ export function subscribe(server: string, rate: string, listener: TickerListener
 
 class TickerStream {
   private readonly listeners = new Map<TickerListener, (symbol: string) => boolean>();
-  private source: EventSource | null = null;
+  private readonly events = new EventStream();
   private timer: ReturnType<typeof setTimeout> | undefined;
   private readonly silenceTimer = setInterval(() => this.checkSilence(), 2_000);
-  private lastEventAt = 0;
-  private failures = 0;
   /** Whether the server simulates its prices, after the first request. */
   private simulated: Promise<boolean | undefined> | null = null;
-  /** Whether a new stream was opened without a cursor. Its first event resets the listeners. */
-  private resetPending = false;
 
   constructor(
     private readonly server: string,
@@ -91,10 +85,10 @@ class TickerStream {
     this.timer = setTimeout(() => this.open(), OPEN_DELAY_MS);
   }
 
-  private open(force = false): void {
+  private open(replacesData = false): void {
     const symbols = this.symbols();
     if (this.listeners.size === 0 || symbols.length === 0) {
-      this.close();
+      this.events.close();
       if (this.listeners.size === 0) {
         clearInterval(this.silenceTimer);
         this.onEnd();
@@ -109,59 +103,49 @@ class TickerStream {
     const address = `${this.server}/v1/stream?${query}`;
     // Opens a new stream even if the address is the same, so that a new listener receives the
     // newest prices.
-    this.close();
-    this.resetPending = force;
-    this.listen(new EventSource(address));
+    this.events.open(address, replacesData, {
+      opened: () => this.broadcast((listener) => listener.opened()),
+      reset: () => this.broadcast((listener) => listener.reset()),
+      failed: (closed) => this.failed(closed),
+      events: {
+        tick: (data) => {
+          const tick = parseQuote(data);
+          this.broadcastSymbol(tick.symbol, (listener) => listener.tick(tick));
+        },
+        ready: () => {
+          this.events.failures = 0;
+          this.broadcast((listener) => listener.connection("live"));
+          void this.updateSimulated();
+        },
+        heartbeat: () => undefined,
+        reset: () => {
+          this.simulated = null;
+          this.broadcast((listener) => listener.reset());
+        },
+        gone: (data) => {
+          const { symbol } = JSON.parse(data) as { symbol: string };
+          this.broadcastSymbol(symbol, (listener) => listener.gone(symbol));
+        },
+        status: (data) => this.status(JSON.parse(data) as StatusEvent),
+      },
+    });
   }
 
-  private listen(source: EventSource): void {
-    this.source = source;
-    this.lastEventAt = Date.now();
-    const on = (event: string, act: (data: string) => void): void =>
-      source.addEventListener(event, (message) => {
-        this.lastEventAt = Date.now();
-        if (this.resetPending) {
-          this.resetPending = false;
-          this.broadcast((listener) => listener.reset());
-        }
-        act((message as MessageEvent<string>).data);
-      });
-    source.addEventListener("open", () => this.broadcast((listener) => listener.opened()));
-    on("tick", (data) => {
-      const tick = parseQuote(data);
-      this.broadcastSymbol(tick.symbol, (listener) => listener.tick(tick));
-    });
-    on("ready", () => {
-      this.failures = 0;
-      this.broadcast((listener) => listener.connection("live"));
-      void this.updateSimulated();
-    });
-    on("heartbeat", () => undefined);
-    on("reset", () => {
-      this.simulated = null;
-      this.broadcast((listener) => listener.reset());
-    });
-    on("gone", (data) => {
-      const { symbol } = JSON.parse(data) as { symbol: string };
-      this.broadcastSymbol(symbol, (listener) => listener.gone(symbol));
-    });
-    on("status", (data) => {
-      const {
-        symbol,
-        state,
-        reason = "",
-      } = JSON.parse(data) as { symbol?: string; state: string; reason?: string };
-      if (symbol !== undefined)
-        return this.broadcastSymbol(symbol, (listener) => listener.state(symbol, state, reason));
-      // A source was added or removed, or its state changed. Whether prices are simulated may have
-      // changed too.
-      this.simulated = null;
-      void this.updateSimulated();
-    });
-    source.addEventListener("error", () => {
-      this.broadcast((listener) => listener.connection("lost"));
-      if (source.readyState === EventSource.CLOSED && source === this.source) this.reconnect();
-    });
+  private status({ symbol, state, reason = "" }: StatusEvent): void {
+    if (symbol !== undefined)
+      return this.broadcastSymbol(symbol, (listener) => listener.state(symbol, state, reason));
+    // A source was added or removed, or its state changed. Whether prices are simulated may have
+    // changed too.
+    this.simulated = null;
+    void this.updateSimulated();
+  }
+
+  private failed(closed: boolean): void {
+    this.broadcast((listener) => listener.connection("lost"));
+    if (!closed) return;
+    this.events.failures += 1;
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.open(true), this.events.retryDelay());
   }
 
   /**
@@ -170,43 +154,31 @@ class TickerStream {
    */
   private async updateSimulated(): Promise<void> {
     this.simulated ??= fetchSimulated(this.server);
-    const said = await this.simulated;
-    if (said === undefined) this.simulated = null;
-    else this.broadcast((listener) => listener.simulated(said));
-  }
-
-  private reconnect(): void {
-    this.failures += 1;
-    const wait =
-      Math.min(MAX_RETRY_DELAY_MS, 500 * 2 ** Math.min(this.failures, 5)) *
-      (0.5 + Math.random() / 2);
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.open(true), wait);
+    const simulated = await this.simulated;
+    if (simulated === undefined) this.simulated = null;
+    else this.broadcast((listener) => listener.simulated(simulated));
   }
 
   private checkSilence(): void {
-    if (
-      this.source?.readyState !== EventSource.OPEN ||
-      Date.now() - this.lastEventAt < SILENCE_TIMEOUT_MS
-    )
-      return;
+    if (!this.events.isSilent()) return;
     this.broadcast((listener) => listener.connection("lost"));
     this.open(true);
   }
 
-  private broadcast(act: (listener: TickerListener) => void): void {
-    for (const listener of this.listeners.keys()) act(listener);
+  private broadcast(call: (listener: TickerListener) => void): void {
+    for (const listener of this.listeners.keys()) call(listener);
   }
 
   /** Calls the listeners of this symbol. */
-  private broadcastSymbol(symbol: string, act: (listener: TickerListener) => void): void {
-    for (const [listener, wants] of this.listeners) if (wants(symbol)) act(listener);
+  private broadcastSymbol(symbol: string, call: (listener: TickerListener) => void): void {
+    for (const [listener, wants] of this.listeners) if (wants(symbol)) call(listener);
   }
+}
 
-  private close(): void {
-    this.source?.close();
-    this.source = null;
-  }
+interface StatusEvent {
+  symbol?: string;
+  state: string;
+  reason?: string;
 }
 
 async function fetchSimulated(server: string): Promise<boolean | undefined> {
