@@ -251,7 +251,7 @@ async fn chromium_shows_stale_prices_and_lost_connections() {
     // The values that the page shows when it opens are not changes. All later values are changes.
     let shown_prices: Vec<_> =
         result["shown"].as_array().unwrap().iter().filter(|text| **text != "—").collect();
-    assert_eq!((&result["rows"], &result["complaints"]), (&json!(["A", "B"]), &json!([])), "{result}");
+    assert_eq!((&result["rows"], &result["errors"]), (&json!(["A", "B"]), &json!([])), "{result}");
     assert_eq!(shown_prices, ["0.10", "0.20", "0.30"]);
 }
 

@@ -27,7 +27,7 @@ async fn chromium_dashboard_passes_its_checks_below_a_path() {
     let mut command = page(&packages, "dashboard.mjs");
     command.args([&server.public, &chromium, "below"]);
     let stdout = succeed(command).await;
-    assert!(stdout.contains("ok   nothing is asked for beside the path"), "{stdout}");
+    assert!(stdout.contains("ok   every request is below the path"), "{stdout}");
 }
 
 /// Tests prices of every length at widths from a phone to a wall display. `web/test/numbers.mjs` reads the
@@ -92,5 +92,5 @@ async fn chromium_drops_prices_of_an_earlier_epoch() {
     expect("price A 0.30");
     expect("panel 0.30 live");
     let result = page_script.end();
-    assert_eq!((&result["rows"], &result["complaints"]), (&json!(["A", "B"]), &json!([])), "{result}");
+    assert_eq!((&result["rows"], &result["errors"]), (&json!(["A", "B"]), &json!([])), "{result}");
 }

@@ -123,11 +123,11 @@ export function address(path: string, parameters: readonly Parameter[]): string 
   const value = (parameter: Parameter): string =>
     encodeURIComponent(String(parameter.example)).replaceAll("%2C", ",");
   const filled = parameters.filter((each) => each.example !== undefined);
-  const place = filled
+  const url = filled
     .filter((each) => each.in === "path")
     .reduce((address, each) => address.replace(`{${each.name}}`, value(each)), path);
   const query = filled
     .filter((each) => each.in === "query")
     .map((each) => `${each.name}=${value(each)}`);
-  return query.length > 0 ? `${place}?${query.join("&")}` : place;
+  return query.length > 0 ? `${url}?${query.join("&")}` : url;
 }

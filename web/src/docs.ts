@@ -152,12 +152,12 @@ class Page {
       ...(example ? [`-d '${JSON.stringify(example)}'`] : []),
       `'${url}'`,
     ];
-    const shown = make("pre", { tabindex: "0" }, make("code", {}, parts.join(" ")));
-    if (method !== "get" || streams) return [shown];
+    const command = make("pre", { tabindex: "0" }, make("code", {}, parts.join(" ")));
+    if (method !== "get" || streams) return [command];
     const answer = make("pre", { class: "answer", tabindex: "0", role: "status", hidden: "" });
     const button = make("button", { class: "run", type: "button" }, "Send request");
     button.addEventListener("click", () => void sendRequest(url, answer));
-    return [shown, button, answer];
+    return [command, button, answer];
   }
 }
 
@@ -169,8 +169,8 @@ async function sendRequest(url: string, answer: HTMLElement): Promise<void> {
     const all = await response.text();
     // Only a single document is indented. NDJSON already has one document per line.
     const json = /[/+]json\b/.test(response.headers.get("content-type") ?? "");
-    const shown = json ? indented(all) : all;
-    answer.textContent = `${response.status}\n${shown.length > 4_000 ? `${shown.slice(0, 4_000)} …` : shown}`;
+    const text = json ? indented(all) : all;
+    answer.textContent = `${response.status}\n${text.length > 4_000 ? `${text.slice(0, 4_000)} …` : text}`;
   } catch {
     answer.textContent = "No response from the server";
   }

@@ -95,17 +95,17 @@ export class Measures {
   }
 
   /**
-   * Selects the columns that fit into `room`. Also returns the width for all columns (`wanted`),
+   * Selects the columns that fit into `room`. Also returns the width for all columns (`preferred`),
    * and for all columns except the volume (`core`).
    */
-  fit(room: number): { widths: Widths; tight: boolean; wanted: number; core: number } {
+  fit(room: number): { widths: Widths; tight: boolean; preferred: number; core: number } {
     const roomy = this.needs(0, false);
     const tight = ORDINARY_LENGTHS.map((_, at) => this.needs(at, true));
     const { widths, chosen } = fit(room, [roomy, ...tight], tight[0]!, MIN_NAME_EM * this.ruler.em);
     return {
       widths,
       tight: chosen > 0,
-      wanted: total(roomy),
+      preferred: total(roomy),
       core: total(
         roomy,
         COLUMNS.filter((column) => column !== "volume"),

@@ -33,7 +33,7 @@ export class Row {
   readonly remove: HTMLButtonElement;
   private readonly cells = new Map<string, { cell: HTMLElement; text: Text }>();
   private readonly badge: HTMLElement;
-  private shown: unknown = undefined;
+  private shownQuote: unknown = undefined;
   private covered = "";
   drawnAt = 0;
 
@@ -61,7 +61,7 @@ export class Row {
 
   /** Marks all texts for a new layout, because the columns have changed. */
   refit(): void {
-    this.shown = undefined;
+    this.shownQuote = undefined;
   }
 
   /**
@@ -70,8 +70,8 @@ export class Row {
    */
   update(size: boolean, columns: Layout, now: number): void {
     const { quote, move, status } = this.entry;
-    if (quote !== this.shown) {
-      this.shown = quote;
+    if (quote !== this.shownQuote) {
+      this.shownQuote = quote;
       const { price, ...others } = cellTexts(quote, size);
       this.showPrice(price, columns);
       for (const [name, text] of Object.entries(others) as [
@@ -129,9 +129,9 @@ export class Row {
 
   private setText(name: string, text: string, fits: boolean): void {
     const { cell, text: node } = this.cells.get(name)!;
-    const shown = fits ? text : TOO_WIDE_TEXT;
-    if (node.data === shown && cell.title === (fits ? "" : text)) return;
-    node.data = shown;
+    const visibleText = fits ? text : TOO_WIDE_TEXT;
+    if (node.data === visibleText && cell.title === (fits ? "" : text)) return;
+    node.data = visibleText;
     cell.title = fits ? "" : text;
   }
 }

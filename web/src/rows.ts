@@ -169,7 +169,7 @@ export class Rows {
 
   /** Sets the widths of the columns, and leaves out columns if the width is too small. */
   private fit(): void {
-    const { widths, tight, wanted, core } = this.measures.fit(this.scroller.clientWidth);
+    const { widths, tight, preferred, core } = this.measures.fit(this.scroller.clientWidth);
     const { measures } = this;
     this.columns = {
       widths,
@@ -186,7 +186,7 @@ export class Rows {
     }
     // The layout of the page gives the list this width, within limits.
     const { style } = document.documentElement;
-    style.setProperty("--list", `${Math.ceil(wanted) + SCROLLBAR_PX}px`);
+    style.setProperty("--list", `${Math.ceil(preferred) + SCROLLBAR_PX}px`);
     style.setProperty("--list-core", `${Math.ceil(core) + SCROLLBAR_PX}px`);
     for (const row of this.rows.values()) row.refit();
     this.invalidateAll();
@@ -194,23 +194,23 @@ export class Rows {
 
   private draw(now: number): void {
     if (this.windowChanged) this.updateWindow();
-    let again = false;
+    let needsRender = false;
     const visible = [...this.dirty].flatMap((symbol) => this.rows.get(symbol) ?? []);
     if (visible.filter(({ entry }) => this.measures.add(entry, this.size)).length > 0) this.fit();
     for (const row of visible) row.update(this.size, this.columns, now);
     this.dirty.clear();
     let sparklines = 0;
     for (const row of this.rows.values()) {
-      if (row.element.dataset["flash"] && row.flash(now)) again = true;
+      if (row.element.dataset["flash"] && row.flash(now)) needsRender = true;
       if (now - row.drawnAt < SPARKLINE_INTERVAL_MS) continue;
-      if (sparklines === MAX_SPARKLINES_PER_FRAME) again = true;
+      if (sparklines === MAX_SPARKLINES_PER_FRAME) needsRender = true;
       else {
         sparklines += 1;
         row.drawnAt = now;
         row.entry.track.draw(row.canvas, this.colours, serverNow());
       }
     }
-    if (again) this.render();
+    if (needsRender) this.render();
   }
 
   /** Creates the visible rows in order, and keeps existing rows. */
@@ -225,14 +225,14 @@ export class Rows {
       Math.ceil((scrollTop + clientHeight) / this.rowHeight) + MARGIN_ROWS,
     );
     const visible = this.symbols.slice(this.first, this.end);
-    const wanted = new Set(visible);
+    const visibleSymbols = new Set(visible);
     const focused = document.activeElement;
     for (const [symbol, row] of this.rows) {
-      if (wanted.has(symbol)) continue;
+      if (visibleSymbols.has(symbol)) continue;
       row.element.remove();
       this.rows.delete(symbol);
     }
-    const reachable = wanted.has(this.selected) ? this.selected : visible[0];
+    const reachable = visibleSymbols.has(this.selected) ? this.selected : visible[0];
     let at: ChildNode | null = this.above.nextSibling;
     visible.forEach((symbol, index) => {
       const row = this.rows.get(symbol) ?? this.create(symbol);

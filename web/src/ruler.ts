@@ -2,7 +2,7 @@
 
 export class Ruler {
   private readonly context = document.createElement("canvas").getContext("2d");
-  private readonly known = [new Map<string, number>(), new Map<string, number>()] as const;
+  private readonly cached = [new Map<string, number>(), new Map<string, number>()] as const;
   private font = "";
   /** The font size, in pixels. */
   em = 13;
@@ -14,7 +14,7 @@ export class Ruler {
     if (font === this.font) return false;
     this.font = font;
     this.em = parseFloat(fontSize);
-    for (const widths of this.known) widths.clear();
+    for (const widths of this.cached) widths.clear();
     return true;
   }
 
@@ -29,7 +29,7 @@ export class Ruler {
   }
 
   private character(character: string, bold: boolean): number {
-    const widths = this.known[bold ? 1 : 0];
+    const widths = this.cached[bold ? 1 : 0];
     // All digits are as wide as the widest digit, because the style sheet selects tabular figures.
     const alike = character >= "0" && character <= "9" ? "0123456789" : character;
     let width = widths.get(alike);

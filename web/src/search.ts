@@ -19,7 +19,7 @@ export function enableSearch(
   note: HTMLElement,
   choices: Choices,
 ): void {
-  let shown: readonly ListedSymbol[] = [];
+  let results: readonly ListedSymbol[] = [];
   let active = -1;
   let timer = 0;
   let request: AbortController | null = null;
@@ -27,7 +27,7 @@ export function enableSearch(
   const close = (): void => {
     clearTimeout(timer);
     request?.abort();
-    shown = [];
+    results = [];
     active = -1;
     list.hidden = true;
     list.replaceChildren();
@@ -44,7 +44,7 @@ export function enableSearch(
     else input.removeAttribute("aria-activedescendant");
   };
   const show = (found: readonly ListedSymbol[]): void => {
-    shown = found;
+    results = found;
     list.replaceChildren(
       ...found.map((each, index) => item(each, index, choices.has(each.symbol))),
     );
@@ -80,9 +80,9 @@ export function enableSearch(
     timer = setTimeout(() => void runQuery(), DEBOUNCE_MS);
   });
   input.addEventListener("keydown", (event) => {
-    if (event.key === "ArrowDown" && shown.length > 0) activate((active + 1) % shown.length);
-    else if (event.key === "ArrowUp" && shown.length > 0)
-      activate((active <= 0 ? shown.length : active) - 1);
+    if (event.key === "ArrowDown" && results.length > 0) activate((active + 1) % results.length);
+    else if (event.key === "ArrowUp" && results.length > 0)
+      activate((active <= 0 ? results.length : active) - 1);
     else if (event.key === "Escape") {
       if (list.hidden) input.value = "";
       close();
@@ -90,8 +90,8 @@ export function enableSearch(
       const typed = input.value.trim();
       // If the text is the full name of a symbol, select that symbol, or else the first symbol in
       // the list.
-      const exact = shown.find(({ symbol }) => symbol.toLowerCase() === typed.toLowerCase());
-      const chosen = shown[active] ?? exact ?? shown[0];
+      const exact = results.find(({ symbol }) => symbol.toLowerCase() === typed.toLowerCase());
+      const chosen = results[active] ?? exact ?? results[0];
       if (typed || chosen) void choose(chosen?.symbol ?? typed);
     } else return;
     event.preventDefault();
@@ -101,7 +101,7 @@ export function enableSearch(
   list.addEventListener("pointerdown", (event) => {
     event.preventDefault();
     const index = [...list.children].indexOf((event.target as Element).closest("li")!);
-    const found = shown[index];
+    const found = results[index];
     if (found) void choose(found.symbol);
   });
   addEventListener("keydown", (event) => {
@@ -125,7 +125,7 @@ function ranked(found: readonly ListedSymbol[], query: string): ListedSymbol[] {
 function item(
   { symbol, source, state }: ListedSymbol,
   index: number,
-  held: boolean,
+  onWatchlist: boolean,
 ): HTMLLIElement {
   const element = document.createElement("li");
   element.id = `found-${index}`;
@@ -133,10 +133,14 @@ function item(
   element.setAttribute("aria-selected", "false");
   const name = document.createElement("b");
   name.textContent = symbol;
-  const rest = document.createElement("span");
-  rest.textContent = [source, state === "live" ? "" : state, held ? "on the watchlist" : ""]
+  const details = document.createElement("span");
+  details.textContent = [
+    source,
+    state === "live" ? "" : state,
+    onWatchlist ? "on the watchlist" : "",
+  ]
     .filter(Boolean)
     .join(" · ");
-  element.append(name, rest);
+  element.append(name, details);
   return element;
 }

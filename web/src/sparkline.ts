@@ -39,10 +39,10 @@ export class Track {
 
   /** Adds the candles from before the page was opened, in order of time. */
   backfill(candles: readonly Candle[]): void {
-    const known = this.points()[0]?.time;
-    if (known === undefined || !Number.isNaN(this.before)) return;
+    const oldest = this.points()[0]?.time;
+    if (oldest === undefined || !Number.isNaN(this.before)) return;
     for (const { time, close } of candles) {
-      if (time >= known) return;
+      if (time >= oldest) return;
       const step = Math.floor(time / STEP_MS);
       if (step <= this.newestStep - RING_STEPS) this.before = close;
       else this.prices[step % RING_STEPS] = close;

@@ -83,11 +83,11 @@ export class StatusBar {
   }
 
   private applyStatus(answer: ServerStatus): void {
-    const shown = answer.sources.filter(
+    const visibleSources = answer.sources.filter(
       ({ name, state, accepted }) => name !== "http" || accepted > 0 || state !== "live",
     );
     this.sources = new Map(
-      shown.map(({ name, state, reason }) => [
+      visibleSources.map(({ name, state, reason }) => [
         name,
         { state, reason: reason ?? this.sources.get(name)?.reason ?? "" },
       ]),
@@ -135,11 +135,12 @@ export class StatusBar {
           ? this.smooth.toFixed(1)
           : String(Math.round(this.smooth));
     setText(this.rateElement, rate);
-    const fresh = this.state === "live" && this.lags.length > 0 && now - this.lagMeasuredAt < 5_000;
+    const isFresh =
+      this.state === "live" && this.lags.length > 0 && now - this.lagMeasuredAt < 5_000;
     const middle = [...this.lags].sort((a, b) => a - b)[this.lags.length >> 1] ?? 0;
     setText(
       this.lagElement,
-      !fresh
+      !isFresh
         ? "—"
         : middle < 1_000
           ? `${Math.round(middle)} ms`

@@ -20,27 +20,27 @@ export interface TickerRequest {
 export function parseRequest(symbols: string | null, rate: string | null): TickerRequest {
   const faults: string[] = [];
   const entries = (symbols ?? "").split(/[\s,;]+/).filter(Boolean);
-  const bad = entries.filter((entry) => !isEntry(entry));
-  if (bad.length === 1) faults.push(`${bad.join()} is not a valid symbol`);
-  else if (bad.length > 1)
+  const invalid = entries.filter((entry) => !isEntry(entry));
+  if (invalid.length === 1) faults.push(`${invalid.join()} is not a valid symbol`);
+  else if (invalid.length > 1)
     faults.push(
-      `${bad.slice(0, MAX_NAMED_FAULTS).join(", ")}${bad.length > MAX_NAMED_FAULTS ? " and others" : ""} are not valid symbols`,
+      `${invalid.slice(0, MAX_NAMED_FAULTS).join(", ")}${invalid.length > MAX_NAMED_FAULTS ? " and others" : ""} are not valid symbols`,
     );
-  const good = entries.filter(isEntry);
-  if (good.length > MAX_SYMBOLS) faults.push(`only the first ${MAX_SYMBOLS} symbols are shown`);
+  const valid = entries.filter(isEntry);
+  if (valid.length > MAX_SYMBOLS) faults.push(`only the first ${MAX_SYMBOLS} symbols are shown`);
   const rateText = rate ?? DEFAULT_RATE;
-  const asked = Number(rateText);
-  const fits = asked >= 0.1 && asked <= 100;
-  if (!fits) faults.push(`rate "${rateText}" is invalid (expected 0.1 to 100)`);
+  const requestedRate = Number(rateText);
+  const isValidRate = requestedRate >= 0.1 && requestedRate <= 100;
+  if (!isValidRate) faults.push(`rate "${rateText}" is invalid (expected 0.1 to 100)`);
   let patterns = 0;
-  const accepted = good
+  const accepted = valid
     .slice(0, MAX_SYMBOLS)
     .filter((entry) => !entry.includes("*") || (patterns += 1) <= MAX_PATTERNS);
   if (patterns > MAX_PATTERNS) faults.push(`only the first ${MAX_PATTERNS} patterns are shown`);
   if (entries.length === 0) faults.push("No symbols");
   return {
     symbols: accepted,
-    rate: fits ? String(asked) : DEFAULT_RATE,
+    rate: isValidRate ? String(requestedRate) : DEFAULT_RATE,
     faults: faults.join("; "),
   };
 }

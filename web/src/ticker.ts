@@ -29,7 +29,7 @@ class Ticker extends HTMLElement implements TickerListener {
   /** The errors in the attributes. */
   private faults = "";
   /** A text if the server simulates prices. */
-  private origin = "";
+  private simulatedText = "";
   private readonly items = new Map<string, Item>();
   private readonly list = document.createElement("ul");
   private readonly note = document.createElement("p");
@@ -73,7 +73,7 @@ class Ticker extends HTMLElement implements TickerListener {
     );
     this.symbols = symbols;
     this.faults = faults;
-    this.origin = "";
+    this.simulatedText = "";
     delete this.dataset["connection"];
     this.reset();
     this.showNote();
@@ -85,12 +85,12 @@ class Ticker extends HTMLElement implements TickerListener {
   private showNote(): void {
     const state = this.dataset["connection"];
     const text = state === "lost" ? "Reconnecting…" : state === "connecting" ? "Connecting…" : "";
-    this.note.textContent = [text, this.origin, this.faults].filter(Boolean).join(" · ");
-    this.note.className = state === "lost" || this.origin || this.faults ? "lost" : "";
+    this.note.textContent = [text, this.simulatedText, this.faults].filter(Boolean).join(" · ");
+    this.note.className = state === "lost" || this.simulatedText || this.faults ? "lost" : "";
   }
 
   simulated(simulated: boolean): void {
-    this.origin = simulated ? "Simulated prices" : "";
+    this.simulatedText = simulated ? "Simulated prices" : "";
     this.showNote();
   }
 

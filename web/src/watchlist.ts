@@ -42,11 +42,11 @@ export class Watchlist {
 
   /** Adds symbols and the matches of patterns. Returns the added symbols. */
   async add(text: string): Promise<readonly string[]> {
-    const fresh = (await resolveEntries(text))
+    const added = (await resolveEntries(text))
       .filter((symbol) => !this.has(symbol))
       .slice(0, MAX_SYMBOLS - this.list.length);
-    if (fresh.length > 0) this.replace([...this.list, ...fresh], true);
-    return fresh;
+    if (added.length > 0) this.replace([...this.list, ...added], true);
+    return added;
   }
 
   remove(symbol: string): void {
@@ -72,11 +72,11 @@ export class Watchlist {
       address.searchParams.delete("symbols");
       // The address contains these characters unescaped, because a query allows them and people
       // read the address.
-      const rest = address.search ? `${address.search}&` : "?";
+      const prefix = address.search ? `${address.search}&` : "?";
       const query = this.list
         .map((symbol) => encodeURIComponent(symbol).replaceAll("%2F", "/").replaceAll("%3A", ":"))
         .join(",");
-      history.replaceState(null, "", `${address.pathname}${rest}symbols=${query}${address.hash}`);
+      history.replaceState(null, "", `${address.pathname}${prefix}symbols=${query}${address.hash}`);
     }
     this.onChange();
   }

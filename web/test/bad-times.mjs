@@ -19,31 +19,31 @@ import { launch } from "./browser.mjs";
 const [base, executablePath] = process.argv.slice(2);
 const LIMIT = { timeout: 40_000 };
 
-const elsewhere = createServer((_, response) => {
+const otherOrigin = createServer((_, response) => {
   response.setHeader("content-type", "text/html");
-  response.end(`<!doctype html><title>elsewhere</title><link rel="icon" href="data:,">
+  response.end(`<!doctype html><title>otherOrigin</title><link rel="icon" href="data:,">
 <script src="${base}/tickcast.js" defer></script><tickcast-ticker symbols="A,B"></tickcast-ticker>`);
 });
-await new Promise((resolve) => elsewhere.listen(0, "127.0.0.1", resolve));
+await new Promise((resolve) => otherOrigin.listen(0, "127.0.0.1", resolve));
 
 const browser = await launch(executablePath);
 const context = await browser.newContext();
-const complaints = [];
+const errors = [];
 
 async function open(address) {
   const page = await context.newPage();
-  page.on("pageerror", (error) => complaints.push(String(error)));
+  page.on("pageerror", (error) => errors.push(String(error)));
   page.on("console", (message) => {
     // The browser itself reports that a server is not reachable.
-    const absent = /ERR_(CONNECTION|INCOMPLETE|EMPTY|NETWORK)/.test(message.text());
-    if (["error", "warning"].includes(message.type()) && !absent) complaints.push(message.text());
+    const serverAbsent = /ERR_(CONNECTION|INCOMPLETE|EMPTY|NETWORK)/.test(message.text());
+    if (["error", "warning"].includes(message.type()) && !serverAbsent) errors.push(message.text());
   });
   await page.goto(address);
   return page;
 }
 
 const dashboard = await open(`${base}/?symbols=A,B`);
-const widget = await open(`http://127.0.0.1:${elsewhere.address().port}/`);
+const widget = await open(`http://127.0.0.1:${otherOrigin.address().port}/`);
 
 // Records every shown price, even if it is visible for a short time only.
 await dashboard.evaluate(() => {
@@ -150,8 +150,8 @@ const rows = await dashboard.$$eval("#watchlist tr[data-symbol]", (rows) =>
   rows.map((row) => row.dataset.symbol),
 );
 const shown = await dashboard.evaluate(() => [...window.shown].sort());
-console.log(JSON.stringify({ rows, shown, complaints }));
+console.log(JSON.stringify({ rows, shown, errors }));
 await browser.close();
-elsewhere.close();
+otherOrigin.close();
 // The parent process may keep its end of the pipe open.
 process.stdin.destroy();

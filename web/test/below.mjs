@@ -2,14 +2,14 @@
 
 import { createServer, request } from "node:http";
 
-/** Serves `server` below `/market/`. `strays` contains the paths of all other requests. */
+/** Serves `server` below `/market/`. `otherPaths` contains the paths of all other requests. */
 export async function below(server) {
   const { hostname, port } = new URL(server);
-  const strays = [];
+  const otherPaths = [];
   const proxy = createServer((asked, answer) => {
     if (!asked.url.startsWith("/market/")) {
       // Browsers request this file automatically.
-      if (asked.url !== "/favicon.ico") strays.push(asked.url);
+      if (asked.url !== "/favicon.ico") otherPaths.push(asked.url);
       return answer.writeHead(404).end();
     }
     const path = asked.url.slice("/market".length);
@@ -31,5 +31,5 @@ export async function below(server) {
     proxy.close();
     proxy.closeAllConnections();
   };
-  return { base: `http://127.0.0.1:${proxy.address().port}/market`, strays, close };
+  return { base: `http://127.0.0.1:${proxy.address().port}/market`, otherPaths, close };
 }

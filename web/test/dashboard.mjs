@@ -17,8 +17,8 @@ const proxy = process.argv[4] === "below" ? await below(server) : null;
 const base = proxy?.base ?? server;
 const executablePath = process.argv[3] ?? "/usr/bin/chromium";
 
-const complaints = [];
-const elsewhere = [];
+const errors = [];
+const externalRequests = [];
 let failed = 0;
 
 function check(what, holds, detail = "") {
@@ -49,13 +49,13 @@ const live = (page) => page.waitForSelector('#connection[data-state="live"]', { 
 
 function watch(page) {
   page.on("console", (message) => {
-    if (["error", "warning"].includes(message.type())) complaints.push(message.text());
+    if (["error", "warning"].includes(message.type())) errors.push(message.text());
   });
-  page.on("pageerror", (error) => complaints.push(String(error)));
+  page.on("pageerror", (error) => errors.push(String(error)));
   page.on("request", (request) => {
     const { protocol, origin } = new URL(request.url());
     if (protocol !== "data:" && protocol !== "blob:" && origin !== new URL(base).origin)
-      elsewhere.push(request.url());
+      externalRequests.push(request.url());
   });
 }
 
@@ -121,12 +121,12 @@ try {
     async () => Number(await page.textContent("#rate")) > 0,
   );
   const lag = await until(
-    "lag is told",
+    "the lag is shown",
     5_000,
     async () => /^\d+ ms$/.exec(await page.textContent("#lag"))?.[0],
   );
-  check("lag is told", Boolean(lag), lag);
-  check("sources are told", (await page.$$("#sources li[data-state]")).length > 0);
+  check("the lag is shown", Boolean(lag), lag);
+  check("the sources are shown", (await page.$$("#sources li[data-state]")).length > 0);
 
   // A symbol is added and removed on the existing stream.
   const stream = await page.getAttribute("#connection", "data-stream");
@@ -201,19 +201,25 @@ try {
       (before) => JSON.stringify(window.tickcastLastCandle) !== before,
       await fetched.jsonValue(),
     );
-    let theirs;
-    let ours;
+    let serverCandle;
+    let shownCandle;
     const same = await until(`the last ${interval} candle is the server's`, 8_000, async () => {
       ({
-        candles: [theirs],
+        candles: [serverCandle],
       } = await get(`/v1/candles/${encodeURIComponent(symbol)}?interval=${interval}&limit=1`));
-      ours = await page.evaluate(() => window.tickcastLastCandle);
+      shownCandle = await page.evaluate(() => window.tickcastLastCandle);
       return (
-        ours &&
-        ["time", "open", "high", "low", "close"].every((part) => ours[part] === theirs[part])
+        shownCandle &&
+        ["time", "open", "high", "low", "close"].every(
+          (part) => shownCandle[part] === serverCandle[part],
+        )
       );
     });
-    check(`the last ${interval} candle is the server's`, Boolean(same), JSON.stringify(ours));
+    check(
+      `the last ${interval} candle is the server's`,
+      Boolean(same),
+      JSON.stringify(shownCandle),
+    );
   }
 
   // Tests six tabs over one connection. Over HTTP/1.1, browsers open six connections per host: six
@@ -266,14 +272,14 @@ try {
     ),
   );
   check("the embedded ticker has prices", Boolean(items));
-  const told = await until("the embedded ticker says that they are simulated", 5_000, () =>
+  const isSimulated = await until("the embedded ticker says that they are simulated", 5_000, () =>
     frame.evaluate(
       () =>
         document.querySelector("tickcast-ticker").shadowRoot.querySelector("p").textContent ===
         "Simulated prices",
     ),
   );
-  check("the embedded ticker says that they are simulated", told === true);
+  check("the embedded ticker says that they are simulated", isSimulated === true);
 
   // Tests the example of docs/pages.md, unchanged, on a page of another origin.
   const guide = readFileSync(new URL("../../docs/pages.md", import.meta.url), "utf8");
@@ -337,7 +343,7 @@ try {
   await docs.waitForSelector("#get-v1-prices");
   const { paths } = await get("/openapi.json");
   const routes = Object.values(paths).flatMap((methods) => Object.keys(methods)).length;
-  check("every route is told of", (await docs.$$("#routes section")).length === routes, routes);
+  check("every route is listed", (await docs.$$("#routes section")).length === routes, routes);
   const latest = await until("the ten lines do what they say", 5_000, async () =>
     /^[A-Z]/.test(await docs.textContent("#latest")),
   );
@@ -378,35 +384,43 @@ try {
         viewport: { width, height: 844 },
         colorScheme: scheme,
       });
-      const looked = await open(themed, path);
-      await looked.waitForSelector(there, { timeout: 15_000 });
-      await looked.evaluate(axe);
-      const { violations } = await looked.evaluate(() => window.axe.run());
-      const grave = violations.filter(
+      const checked = await open(themed, path);
+      await checked.waitForSelector(there, { timeout: 15_000 });
+      await checked.evaluate(axe);
+      const { violations } = await checked.evaluate(() => window.axe.run());
+      const serious = violations.filter(
         ({ impact }) => impact === "serious" || impact === "critical",
       );
-      const told = grave
+      const details = serious
         .map(
           ({ id, nodes }) =>
             `${id} ${nodes.length}× ${nodes[0].html.slice(0, 120)} ${nodes[0].any[0]?.message ?? ""}`,
         )
         .join("; ");
-      check(`axe finds nothing serious in ${path} ${scheme} ${width}`, grave.length === 0, told);
+      check(
+        `axe finds nothing serious in ${path} ${scheme} ${width}`,
+        serious.length === 0,
+        details,
+      );
       await themed.close();
     }
   }
 
   check(
     "the console has no errors",
-    complaints.length === 0,
-    [...new Set(complaints)].slice(0, 5).join(" | "),
+    errors.length === 0,
+    [...new Set(errors)].slice(0, 5).join(" | "),
   );
-  check("nothing is asked of others", elsewhere.length === 0, elsewhere.slice(0, 3).join(" "));
+  check(
+    "no request goes to another host",
+    externalRequests.length === 0,
+    externalRequests.slice(0, 3).join(" "),
+  );
   if (proxy)
     check(
-      "nothing is asked for beside the path",
-      proxy.strays.length === 0,
-      proxy.strays.slice(0, 3).join(" "),
+      "every request is below the path",
+      proxy.otherPaths.length === 0,
+      proxy.otherPaths.slice(0, 3).join(" "),
     );
 } finally {
   await browser.close();

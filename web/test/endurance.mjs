@@ -48,17 +48,17 @@ async function heaps() {
     let id = 0;
     const ask = (method) =>
       new Promise((resolve) => {
-        const mine = (id += 1);
+        const requestId = (id += 1);
         const handle = (event) => {
           const message = JSON.parse(event.message);
-          if (event.sessionId !== sessionId || message.id !== mine) return;
+          if (event.sessionId !== sessionId || message.id !== requestId) return;
           session.off("Target.receivedMessageFromTarget", handle);
           resolve(message.result);
         };
         session.on("Target.receivedMessageFromTarget", handle);
         void session.send("Target.sendMessageToTarget", {
           sessionId,
-          message: JSON.stringify({ id: mine, method }),
+          message: JSON.stringify({ id: requestId, method }),
         });
       });
     await ask("HeapProfiler.collectGarbage");

@@ -110,7 +110,7 @@ try {
       rows.cut.length === 0,
       rows.cut.slice(0, 3).join("; "),
     );
-    const wrong = symbols.filter(
+    const wrongPrices = symbols.filter(
       (symbol) =>
         ![exact(symbol, "price"), ...(width < 390 ? ["####"] : [])].includes(
           rows.texts[`${symbol} price`],
@@ -118,8 +118,8 @@ try {
     );
     check(
       `each price of the list is whole at ${at}`,
-      wrong.length === 0,
-      wrong.map((symbol) => `${symbol} ${rows.texts[`${symbol} price`]}`).join("; "),
+      wrongPrices.length === 0,
+      wrongPrices.map((symbol) => `${symbol} ${rows.texts[`${symbol} price`]}`).join("; "),
     );
     const others = ["bid", "ask"]
       .flatMap((part) =>
@@ -153,8 +153,8 @@ try {
         `${panel.cut.join("; ")} ${panel.texts[" big-price"]}`,
       );
     }
-    const aside = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
-    check(`nothing is beside the window at ${at}`, aside[0] <= aside[1], aside.join(" > "));
+    const widths = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+    check(`nothing is beside the window at ${at}`, widths[0] <= widths[1], widths.join(" > "));
     await page.close();
 
     const embedded = await open(
@@ -216,9 +216,9 @@ try {
 
   // Signs stay before their numbers in pages from right to left: the first character of the text is
   // the leftmost on the screen.
-  const turned = await open(1280, 800, `/?symbols=${list}`, '#connection[data-state="live"]');
-  await turned.evaluate(() => document.documentElement.setAttribute("dir", "rtl"));
-  const backwards = await turned.$$eval(`${ROWS}, ${PANEL}`, (elements) =>
+  const rightToLeft = await open(1280, 800, `/?symbols=${list}`, '#connection[data-state="live"]');
+  await rightToLeft.evaluate(() => document.documentElement.setAttribute("dir", "rtl"));
+  const backwards = await rightToLeft.$$eval(`${ROWS}, ${PANEL}`, (elements) =>
     elements.flatMap((element) => {
       const node = [...element.childNodes].find(
         (child) => child.nodeType === Node.TEXT_NODE && child.length > 1,
@@ -238,7 +238,7 @@ try {
     backwards.length === 0,
     backwards.slice(0, 5).join(" "),
   );
-  await turned.close();
+  await rightToLeft.close();
 
   // The chart uses the forced colours of the user.
   const forced = await browser.newPage({ forcedColors: "active" });

@@ -42,38 +42,42 @@ for (const base of [server, proxy.base]) {
   for (const kind of ["", ` type="module"`]) {
     const html = `<!doctype html><title>elsewhere</title><link rel="icon" href="data:,"><script${kind} src="${base}/tickcast.js"></script>
 ${TICKERS.map(([attributes]) => `<tickcast-ticker ${attributes}></tickcast-ticker>`).join("\n")}`;
-    const elsewhere = createServer((_, answer) =>
+    const otherOrigin = createServer((_, answer) =>
       answer.setHeader("content-type", "text/html; charset=utf-8").end(html),
     );
-    await new Promise((resolve) => elsewhere.listen(0, "127.0.0.1", resolve));
+    await new Promise((resolve) => otherOrigin.listen(0, "127.0.0.1", resolve));
     const page = await browser.newPage();
-    await page.goto(`http://127.0.0.1:${elsewhere.address().port}/`);
+    await page.goto(`http://127.0.0.1:${otherOrigin.address().port}/`);
     const expected = TICKERS.map(([, names, note]) => ({
       names,
       note,
       priced: true,
       states: names ? state : "",
     }));
-    const wanted = JSON.stringify(expected);
+    const expectedText = JSON.stringify(expected);
     const holds = await page
-      .waitForFunction(`JSON.stringify((${seen})()) === ${JSON.stringify(wanted)}`, undefined, {
-        timeout: 20_000,
-      })
+      .waitForFunction(
+        `JSON.stringify((${seen})()) === ${JSON.stringify(expectedText)}`,
+        undefined,
+        {
+          timeout: 20_000,
+        },
+      )
       .then(
         () => true,
         () => false,
       );
     if (!holds) failed += 1;
     console.log(
-      `${holds ? "ok  " : "FAIL"} tickers are apart at ${base}${kind}${holds ? "" : `: ${JSON.stringify(await page.evaluate(seen))}`}`,
+      `${holds ? "ok  " : "FAIL"} tickers are independent at ${base}${kind}${holds ? "" : `: ${JSON.stringify(await page.evaluate(seen))}`}`,
     );
     await page.close();
-    elsewhere.close();
+    otherOrigin.close();
   }
 }
-if (proxy.strays.length > 0) failed += 1;
+if (proxy.otherPaths.length > 0) failed += 1;
 console.log(
-  `${proxy.strays.length > 0 ? "FAIL" : "ok  "} nothing is asked for beside the path: ${proxy.strays.slice(0, 3).join(" ")}`,
+  `${proxy.otherPaths.length > 0 ? "FAIL" : "ok  "} every request is below the path: ${proxy.otherPaths.slice(0, 3).join(" ")}`,
 );
 await browser.close();
 proxy.close();
