@@ -7,7 +7,8 @@ mod prices;
 use std::convert::Infallible;
 use std::time::Duration;
 
-use tickcast::{FeedEventKind, Publisher, SourceState};
+use tickcast::stats::FeedEventKind;
+use tickcast::{Publisher, SourceState};
 use tickcast_core::Backoff;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};

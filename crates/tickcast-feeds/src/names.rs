@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use tickcast::{Symbol, SymbolError};
+use tickcast::Symbol;
+use tickcast::error::SymbolError;
 
 use crate::exchange::DecodeError;
 use crate::wire::excerpt;

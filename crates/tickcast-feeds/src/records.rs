@@ -17,7 +17,8 @@ use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use tickcast::{RawTick, TickError, TickSplitter};
+use tickcast::error::TickError;
+use tickcast::tick::{RawTick, TickSplitter};
 
 pub use layout::{Columns, ColumnsError, Layout};
 use lines::Lines;

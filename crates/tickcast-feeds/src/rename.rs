@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use tickcast::{Rejected, Symbol, SymbolError, Tick};
+use tickcast::error::SymbolError;
+use tickcast::tick::Rejected;
+use tickcast::{Symbol, Tick};
 
 /// The local names for the symbols of a source: a prefix for all names, and a map with exceptions. The names
 /// of the source need not be known in advance. In contrast, a [`SymbolMap`](crate::SymbolMap) is the closed

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use serde::Deserialize;
-use tickcast::{Extras, Price, PublishedTick, Symbol, Time};
+use tickcast::tick::Extras;
+use tickcast::{Price, PublishedTick, Symbol, Time};
 
 use crate::{EventTime, FeedPrice, Kind, Sequence};
 

@@ -14,7 +14,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use fakes::{Exchange as Venue, Fake, Fault, Options};
-use tickcast::{FeedEventKind, Hub, PublishedTick, SourceOptions, SourceState, SourceStats, Subscription};
+use tickcast::stats::{FeedEventKind, SourceStats};
+use tickcast::{Hub, PublishedTick, SourceOptions, SourceState, Subscription};
 use tokio::time::{Instant, sleep};
 use tokio_util::task::AbortOnDropHandle;
 

@@ -5,7 +5,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tickcast::{FeedEventKind, Publisher, RawTick, Rejected, SourceState, Tick, TickSplitter};
+use tickcast::stats::FeedEventKind;
+use tickcast::tick::{RawTick, Rejected, TickSplitter};
+use tickcast::{Publisher, SourceState, Tick};
 use tokio::net::UdpSocket;
 
 use crate::rename::Rename;

@@ -4,7 +4,8 @@ use std::fmt::Display;
 
 use serde::de::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
-use tickcast::{ChangeBasis, Price, Tick, Value};
+use tickcast::tick::{ChangeBasis, Value};
+use tickcast::{Price, Tick};
 
 use crate::{DecodeError, EventTime, FeedEvent};
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::get;
-use tickcast::{Hub, Problem};
+use tickcast::Hub;
+use tickcast::http::Problem;
 
 use crate::metrics;
 use crate::reload::{self, Reload};

@@ -9,7 +9,7 @@ use axum::routing::get;
 /// The OpenAPI document as JSON. The first request creates the document, so that the start of the server
 /// stays fast.
 static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
-    let mut all = tickcast::openapi();
+    let mut all = tickcast::http::openapi();
     all.info.version = env!("CARGO_PKG_VERSION").to_owned();
     // The document holds only values that JSON can represent, so this cannot fail.
     all.to_pretty_json().unwrap_or_default()

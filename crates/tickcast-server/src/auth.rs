@@ -10,7 +10,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use subtle::ConstantTimeEq;
-use tickcast::Problem;
+use tickcast::http::Problem;
 
 use crate::cli::LogFormat;
 

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use tickcast::Problem;
+use tickcast::http::Problem;
 
 /// The content security policy: the pages load nothing from other servers, and run only scripts of this
 /// server.

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use serde::Serialize;
-use tickcast::Problem;
+use tickcast::http::Problem;
 
 use crate::settings::{Loader, SettingRow, Settings, SettingsError};
 use crate::source::{Change, SourceManager};

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use axum::http::{Method, header};
-use tickcast::{Hub, Problem};
+use tickcast::Hub;
+use tickcast::http::Problem;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;

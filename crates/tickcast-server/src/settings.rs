@@ -15,7 +15,8 @@ use std::path::PathBuf;
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
-use tickcast::{Limits, SourceOptions, TapeOptions, TapeSync};
+use tickcast::tape::{Options as TapeOptions, Sync as TapeSync};
+use tickcast::{Limits, SourceOptions};
 
 use crate::cli::{IoBackend, Layer, LogFormat, Sync};
 use crate::source::{STALE_AFTER, SourceSpec, SourceTable, make_names_unique};

@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use tickcast::Problem;
+use tickcast::http::Problem;
 
 /// Answers a request that matches no route. If the path has extra slashes, the answer is a redirect to the
 /// path without them. Otherwise the answer is 404.

@@ -30,7 +30,9 @@ use std::convert::Infallible;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use tickcast::{Price, Publisher, Symbol, SymbolError, Tick, TickError, Value};
+use tickcast::error::{SymbolError, TickError};
+use tickcast::tick::Value;
+use tickcast::{Price, Publisher, Symbol, Tick};
 use tokio::time::{Instant, sleep_until};
 
 use listing::Decimal10;

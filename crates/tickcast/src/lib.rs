@@ -4,9 +4,35 @@
 //! reader that keeps up receives every tick. When a slow consumer can accept bytes again, the consumer
 //! receives the newest tick of each symbol that changed (conflation).
 //!
-//! - [`routes`] turns a broadcast channel of [`PriceTick`]s into `GET /prices/stream`, in one line.
-//! - [`Hub`] adds a market with snapshots, filters, rates and exact decimals, for your own Axum application.
-//! - [`serve`] runs such an application.
+//! ```no_run
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use tickcast::{Hub, Tick};
+//!
+//! let hub = Hub::builder().build();
+//! hub.publish(&Tick::from_json(br#"{"symbol":"AAPL","price":189.50}"#)?)?;
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+//! tickcast::serve(listener, hub.router()).await;
+//! # Ok(()) }
+//! ```
+//!
+//! | I want to … | → use |
+//! |---|---|
+//! | stream a `broadcast` channel that I already have | [`routes`] |
+//! | stream prices with snapshots, filters, rates and resume | [`Hub::router`] |
+//! | publish prices from my code | [`Hub::publish`], [`Publisher::publish`] |
+//! | publish several sources, each with its own state and counters | [`Hub::source`] |
+//! | receive prices over HTTP | [`Publisher::router`] |
+//! | read prices in the same program | [`Hub::subscribe`] |
+//! | send a stream from a handler of my own | [`Hub::events`] |
+//! | serve many thousand streams | [`serve()`] |
+//! | check who may read or publish | a layer of your own, as in `examples/auth.rs` |
+//! | keep the tape on disk | [`HubBuilder::tape`] |
+//! | stop without losing a reader | [`Hub::drain`], [`Hub::close`] |
+//! | watch what the hub does | [`Hub::stats`], [`Hub::health_router`] |
+//! | parse what publishers send | [`Tick::from_json`], [`tick::TickSplitter`] |
+//!
+//! Exchange feeds, files and datagrams as sources are in the crate `tickcast-feeds`, a simulated market in
+//! `tickcast-sim`, and a client of the resumable stream in `tickcast-client`.
 
 /// The examples of the guide, compiled and run as tests.
 #[cfg(doctest)]
@@ -17,7 +43,7 @@ mod answers;
 mod clock;
 mod doorbell;
 mod events;
-mod http;
+pub mod http;
 mod hub;
 mod lane;
 mod log;
@@ -25,28 +51,47 @@ mod priority;
 mod publisher;
 mod reader;
 mod routes;
-mod serve;
+pub mod serve;
 mod source_state;
 mod sources;
-mod stats;
+pub mod stats;
 mod subscription;
 
 pub use events::Events;
-pub use http::{NoParameters, Problem, openapi};
-pub use hub::{BuildError, Hub, HubBuilder};
+pub use hub::{Hub, HubBuilder};
 pub use lane::IoBackend;
 pub use publisher::{FeedReporter, Publisher};
 pub use reader::Reader;
 pub use routes::{PriceTick, routes};
-pub use serve::{Serve, serve};
+pub use serve::serve;
 pub use source_state::SourceState;
-pub use stats::{
-    AnswerStats, Delays, DiskStats, FeedEventKind, FeedStats, FilterStats, HubStats, SourceStats, SymbolStats,
-};
-pub use subscription::{Rate, RateError, Subscription};
-pub use tickcast_core::{
-    ChangeBasis, Cursor, Epoch, Extras, Filter, FilterError, Limits, MAX_ITEM_BYTES, Outcome, Price,
-    PriceError, PublishedTick, RESERVED, RawTick, Rejected, Seq, SourceOptions, Symbol, SymbolError, Tick,
-    TickError, TickFields, TickSplitter, Time, TimeError, TimeTextError, Value,
-};
-pub use tickcast_tape::{AppendError, OpenError, Options as TapeOptions, Sync as TapeSync};
+pub use subscription::{Rate, Subscription};
+pub use tickcast_core::{Filter, Limits, Outcome, Price, PublishedTick, SourceOptions, Symbol, Tick, Time};
+
+pub mod cursor {
+    //! Positions in the order of all ticks.
+
+    pub use tickcast_core::{Cursor, Epoch, Seq};
+}
+
+pub mod error {
+    //! The errors of the library. Each says what is wrong, and names the limit.
+
+    pub use crate::hub::BuildError;
+    pub use crate::subscription::RateError;
+    pub use tickcast_core::{FilterError, PriceError, SymbolError, TickError, TimeError, TimeTextError};
+}
+
+pub mod tape {
+    //! The tape on disk: its options and its errors. See [`HubBuilder::tape`](crate::HubBuilder::tape).
+
+    pub use tickcast_tape::{AppendError, OpenError, Options, Sync};
+}
+
+pub mod tick {
+    //! The parts of a tick, and parsing what publishers send.
+
+    pub use tickcast_core::{
+        ChangeBasis, Extras, MAX_ITEM_BYTES, RESERVED, RawTick, Rejected, TickFields, TickSplitter, Value,
+    };
+}

@@ -167,7 +167,7 @@ impl Publisher {
 }
 
 /// Counts what a source receives beside valid ticks. The counts are in `/v1/status`, in the metrics and in
-/// [`SourceStats`](crate::SourceStats).
+/// [`SourceStats`](crate::stats::SourceStats).
 #[derive(Debug, Clone, Copy)]
 pub struct FeedReporter<'a>(&'a SourceCounters);
 

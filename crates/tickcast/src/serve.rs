@@ -48,10 +48,10 @@ const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 /// once, open connections do not wait behind hundreds of new ones.
 const ACCEPTS_PER_TURN: usize = 16;
 
-/// Serves `app` on `listener`, like [`axum::serve`]: await the result. In addition, streams over TCP move to the
+/// Serves `app` on `listener`, like [`axum::serve()`]: await the result. In addition, streams over TCP move to the
 /// lanes of their hub (the direct path), and every peer has time limits.
 ///
-/// The listener is any [`Listener`]: a [`TcpListener`](tokio::net::TcpListener), a
+/// The listener is any [`Listener`]: a [`TcpListener`], a
 /// [`UnixListener`](tokio::net::UnixListener), or your own. Handlers can extract
 /// [`ConnectInfo<SocketAddr>`](axum::extract::ConnectInfo) if the listener reports IP addresses.
 ///

@@ -4,7 +4,8 @@ use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use tickcast::{FeedEventKind, Publisher, SourceState, Symbol, Tick};
+use tickcast::stats::FeedEventKind;
+use tickcast::{Publisher, SourceState, Symbol, Tick};
 use tokio::time::Instant;
 
 use crate::{DecodeError, SymbolMap};

@@ -1,6 +1,7 @@
 //! Prices from a feed's connections: checks and publishes them.
 
-use tickcast::{FeedEventKind, SourceState, Tick, Time};
+use tickcast::stats::FeedEventKind;
+use tickcast::{SourceState, Tick, Time};
 use tokio::time::Instant;
 
 use super::Run;

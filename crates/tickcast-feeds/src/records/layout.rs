@@ -2,7 +2,8 @@
 
 use std::str::FromStr;
 
-use tickcast::{Extras, RESERVED, Symbol, Value};
+use tickcast::Symbol;
+use tickcast::tick::{Extras, RESERVED, Value};
 
 use super::unit::Unit;
 

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use tickcast::{MAX_ITEM_BYTES, RawTick};
+use tickcast::tick::{MAX_ITEM_BYTES, RawTick};
 
 /// A splitter for lines that end in `\n`, `\r\n` or `\r`. The splitter keeps blanks at both ends of a line,
 /// because a leading tab is an empty cell.

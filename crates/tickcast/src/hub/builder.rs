@@ -25,7 +25,7 @@ const TIMES: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::fro
 /// The settings of a hub. The defaults suit one machine. Each duration is from 1 millisecond to 1 day.
 ///
 /// ```
-/// # fn main() -> Result<(), tickcast::BuildError> {
+/// # fn main() -> Result<(), tickcast::error::BuildError> {
 /// let hub = tickcast::Hub::builder().max_lag(std::time::Duration::from_millis(200)).try_build()?;
 /// # Ok(()) }
 /// ```

@@ -1,6 +1,6 @@
 //! Errors in the text of a source.
 
-use tickcast::SymbolError;
+use tickcast::error::SymbolError;
 use tickcast_feeds::SymbolMapError;
 use tickcast_feeds::records::ColumnsError;
 
