@@ -13,6 +13,9 @@ use crate::tools::Tools;
 use crate::workspace::{cargo, root, target};
 use crate::{circles, names};
 
+/// Sets of features of the library that are linted apart. The rest of the workspace uses all features.
+const FEATURES: [&str; 5] = ["", "tape", "http,http2", "direct", "direct,openapi"];
+
 /// Runs all checks. Stops at the first check that fails.
 pub(crate) fn run() -> Result<()> {
     let root = root()?;
@@ -22,6 +25,10 @@ pub(crate) fn run() -> Result<()> {
 
     step("format", cargo(&["fmt", "--all", "--check"]))?;
     step("lints", cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    for features in FEATURES {
+        let lint = ["clippy", "-p", "tickcast", "--no-default-features", "--features", features];
+        step("lints of some features", cargo(&[&lint[..], &["--", "-D", "warnings"]].concat()))?;
+    }
     let mut docs = cargo(&["doc", "--workspace", "--no-deps"]);
     docs.env("RUSTDOCFLAGS", "-D warnings");
     step("documentation", docs)?;

@@ -7,11 +7,13 @@ mod export;
 mod json;
 mod market;
 mod names;
+#[cfg(feature = "openapi")]
 mod openapi;
 mod prices;
 mod problem;
 mod publish;
 mod query;
+#[cfg(feature = "openapi")]
 mod schema;
 mod status;
 pub(crate) mod stream;
@@ -22,6 +24,7 @@ mod ticks;
 use axum::Router;
 use axum::routing::{delete, get, patch, post};
 
+#[cfg(feature = "openapi")]
 pub use openapi::openapi;
 pub use problem::Problem;
 pub use query::NoParameters;

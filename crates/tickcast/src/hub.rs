@@ -13,14 +13,15 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use tickcast_core::{Cursor, Epoch, Now, Seq, Sequencer, SourceId, TickError, Time};
-use tickcast_tape::AppendError;
 
 pub use builder::{BuildError, HubBuilder};
 use filters::Filters;
 pub(crate) use filters::{FilterRefusal, Prepared};
 
+#[cfg(feature = "http")]
 use crate::answers::Answers;
 use crate::clock::{Clock, WallClockMonitor};
+use crate::disk::AppendError;
 use crate::lane::LaneHandle;
 use crate::log::Log;
 use crate::sources::{Source, Sources};
@@ -49,6 +50,7 @@ pub(crate) struct Inner {
     wall: WallClockMonitor,
     filters: Filters,
     epoch: Epoch,
+    #[cfg(feature = "http")]
     answers: Answers,
     settings: HubBuilder,
     /// The source of ticks that are published without a source.
@@ -126,7 +128,10 @@ impl Hub {
             tape_ticks,
             tape_bytes,
             disk,
+            #[cfg(feature = "http")]
             answers: self.answers().stats(),
+            #[cfg(not(feature = "http"))]
+            answers: Default::default(),
             delays,
             sources,
         };
@@ -146,7 +151,13 @@ impl Hub {
     ///
     /// # Errors
     /// If a write to the disk has failed.
+    #[cfg(feature = "tape")]
     pub async fn wait_durable(&self) -> Result<(), AppendError> {
+        self.durable().await
+    }
+
+    /// Waits like `wait_durable`, which exists only with the feature `tape`.
+    pub(crate) async fn durable(&self) -> Result<(), AppendError> {
         match self.0.log.tape() {
             Some(tape) => tape.wait_durable(self.0.log.head()).await,
             None => Ok(()),
@@ -166,6 +177,7 @@ impl Hub {
         &self.0.log
     }
 
+    #[cfg(feature = "http")]
     pub(crate) fn answers(&self) -> &Answers {
         &self.0.answers
     }

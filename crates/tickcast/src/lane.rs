@@ -4,6 +4,11 @@
 //! stream's position to the head of the log. A lane does no IO and reads no clock: bytes go into a [`Sink`],
 //! and the time is an argument.
 
+#![cfg_attr(
+    not(all(target_os = "linux", feature = "direct")),
+    allow(dead_code, reason = "some parts serve only the direct path")
+)]
+
 mod body;
 mod buffered;
 mod catch_up;
@@ -21,7 +26,7 @@ mod restored;
 mod resume;
 mod session;
 mod sink;
-#[cfg_attr(not(target_os = "linux"), path = "lane/no_socket.rs")]
+#[cfg_attr(not(all(target_os = "linux", feature = "direct")), path = "lane/no_socket.rs")]
 mod socket;
 mod statuses;
 mod stream;
@@ -38,10 +43,10 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::disk::DiskTape;
 use slotmap::SlotMap;
 use tickcast_core::render::EventFormat;
 use tickcast_core::{FilterHash, Now, Replica, Seq};
-use tickcast_tape::DiskTape;
 
 use crate::stats::LaneStats;
 use crate::subscription::{Effective, Start, Subscription};

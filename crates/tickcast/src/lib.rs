@@ -31,18 +31,29 @@
 //! | watch what the hub does | [`Hub::stats`], [`Hub::health_router`] |
 //! | parse what publishers send | [`Tick::from_json`], [`tick::TickSplitter`] |
 //!
+//! Features: `http` (the routes and [`serve()`]; default), `direct` (streams over TCP leave the HTTP server, on
+//! Linux; default), `http2`, `tape` (the tape on disk), `openapi` (the routes as a document).
+//!
 //! Exchange feeds, files and datagrams as sources are in the crate `tickcast-feeds`, a simulated market in
 //! `tickcast-sim`, and a client of the resumable stream in `tickcast-client`.
+
+#![cfg_attr(
+    not(feature = "http"),
+    allow(dead_code, unused_imports, reason = "some parts serve only the routes")
+)]
 
 /// The examples of the guide, compiled and run as tests.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/embedding.md")]
 struct Embedding;
 
+#[cfg(feature = "http")]
 mod answers;
 mod clock;
+mod disk;
 mod doorbell;
 mod events;
+#[cfg(feature = "http")]
 pub mod http;
 mod hub;
 mod lane;
@@ -50,7 +61,9 @@ mod log;
 mod priority;
 mod publisher;
 mod reader;
+#[cfg(feature = "http")]
 mod routes;
+#[cfg(feature = "http")]
 pub mod serve;
 mod source_state;
 mod sources;
@@ -62,7 +75,9 @@ pub use hub::{Hub, HubBuilder};
 pub use lane::IoBackend;
 pub use publisher::{FeedReporter, Publisher};
 pub use reader::Reader;
+#[cfg(feature = "http")]
 pub use routes::{PriceTick, routes};
+#[cfg(feature = "http")]
 pub use serve::serve;
 pub use source_state::SourceState;
 pub use subscription::{Rate, Subscription};
@@ -82,6 +97,7 @@ pub mod error {
     pub use tickcast_core::{FilterError, PriceError, SymbolError, TickError, TimeError, TimeTextError};
 }
 
+#[cfg(feature = "tape")]
 pub mod tape {
     //! The tape on disk: its options and its errors. See [`HubBuilder::tape`](crate::HubBuilder::tape).
 

@@ -1,5 +1,10 @@
 //! The log: the single order of all ticks, shared by publishers and lanes.
 
+#![cfg_attr(
+    not(feature = "tape"),
+    allow(dead_code, unused_imports, reason = "some parts serve only the tape on disk")
+)]
+
 mod checkpointer;
 mod journal;
 
@@ -10,8 +15,8 @@ use tickcast_core::{
     Frame, KeyProgress, Now, Outcome, Replica, Seq, Sequenced, Sequencer, SourceId, SourceOptions, Symbol,
     Tick, TickError,
 };
-use tickcast_tape::{DiskTape, Opened};
 
+use crate::disk::{DiskTape, Opened};
 use crate::doorbell::Doorbell;
 pub(crate) use checkpointer::run_checkpointer;
 use journal::Journal;

@@ -7,6 +7,8 @@ mod conversation;
 mod direct;
 mod framing;
 mod head;
+#[cfg(feature = "http2")]
+mod http2_limits;
 mod linger;
 mod multiplexed;
 mod prefixed_io;

@@ -1,6 +1,6 @@
 //! Reasons why an answer is missing or incomplete.
 
-use tickcast_tape::ReadError;
+use crate::disk::ReadError;
 use tokio::sync::OwnedSemaphorePermit;
 
 /// Delay in seconds before a refused client may try again. Most other answers are complete by then.

@@ -4,11 +4,13 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use tickcast_core::{Candle, Interval, IntervalError, Time};
 
+use super::Problem;
 use super::json::json;
 use super::names::no_symbol;
 use super::query::Query;
+#[cfg(feature = "openapi")]
+use super::schema;
 use super::symbol_path::{SymbolPath, parse_symbol};
-use super::{Problem, schema};
 use crate::hub::Hub;
 
 /// The default and the maximum number of candles in one answer.
@@ -18,7 +20,7 @@ const MAX_CANDLES: usize = 5000;
 /// Candles of one symbol
 ///
 /// Returns the newest candles within the range, oldest first. An interval without a tick has no candle.
-#[utoipa::path(
+#[cfg_attr(feature = "openapi", utoipa::path(
     get,
     path = "/v1/candles/{symbol}",
     tag = "history",
@@ -34,7 +36,7 @@ const MAX_CANDLES: usize = 5000;
         (status = 404, response = schema::SymbolNotFound),
         (status = 503, response = schema::ServerBusy),
     ),
-)]
+))]
 pub(super) async fn candles(
     State(hub): State<Hub>,
     path: SymbolPath,

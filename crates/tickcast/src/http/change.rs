@@ -9,7 +9,9 @@ use serde_json::{Map, Value, json};
 use tickcast_core::{Filter, FilterError};
 
 use super::query::NoParameters;
-use super::{Problem, body, schema};
+#[cfg(feature = "openapi")]
+use super::schema;
+use super::{Problem, body};
 use crate::hub::Hub;
 use crate::subscription::{Edit, EditError, Effective, Rate, StreamId};
 
@@ -20,7 +22,7 @@ const MAX_BODY_BYTES: usize = 256 << 10;
 /// Change an open stream
 ///
 /// The reader receives the snapshot of the added symbols, then `ready`.
-#[utoipa::path(
+#[cfg_attr(feature = "openapi", utoipa::path(
     patch,
     path = "/v1/streams/{stream}",
     tag = "streams",
@@ -38,7 +40,7 @@ const MAX_BODY_BYTES: usize = 256 << 10;
         (status = 503, description = "The filters of other clients leave no capacity for these symbols, or the server is stopping", body = Problem,
             content_type = "application/problem+json"),
     ),
-)]
+))]
 pub(super) async fn change(
     State(hub): State<Hub>,
     _: NoParameters,

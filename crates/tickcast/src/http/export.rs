@@ -2,9 +2,9 @@
 
 use std::ops::ControlFlow;
 
+use crate::disk::{DiskTape, ReadError, Skipped};
 use bytes::Bytes;
 use tickcast_core::{Frame, Seq, Symbol, SymbolId, Time};
-use tickcast_tape::{DiskTape, ReadError, Skipped};
 
 use super::tick_format::TickFormat;
 use crate::answers::{Cut, PIECE_BYTES, Pull};

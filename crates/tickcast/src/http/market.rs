@@ -5,13 +5,14 @@ use axum::response::Response;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tickcast_core::{Sequencer, Symbol, SymbolId};
-use utoipa::ToSchema;
 
+use super::Problem;
 use super::json::json;
 use super::names::{Names, no_symbol};
 use super::query::{NoParameters, Query};
+#[cfg(feature = "openapi")]
+use super::schema;
 use super::symbol_path::{SymbolPath, parse_symbol};
-use super::{Problem, schema};
 use crate::hub::Hub;
 use crate::stats::SourceStats;
 
@@ -20,7 +21,7 @@ const DEFAULT_PAGE: usize = 100;
 const MAX_PAGE: usize = 1000;
 
 /// Latest price of one symbol
-#[utoipa::path(
+#[cfg_attr(feature = "openapi", utoipa::path(
     get,
     path = "/v1/prices/{symbol}",
     tag = "market",
@@ -30,7 +31,7 @@ const MAX_PAGE: usize = 1000;
         (status = 400, response = schema::BadRequest),
         (status = 404, response = schema::SymbolNotFound),
     ),
-)]
+))]
 pub(super) async fn price(
     State(hub): State<Hub>,
     _: NoParameters,
@@ -45,7 +46,8 @@ pub(super) async fn price(
 }
 
 /// One page of symbols.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct SymbolsPage {
     symbols: Vec<SymbolSummary>,
     /// The value of `after` that returns the next page.
@@ -54,7 +56,8 @@ pub(super) struct SymbolsPage {
 }
 
 /// The current state of a symbol.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 struct SymbolSummary {
     symbol: String,
     /// The source of the newest tick. Empty if the source is not known.
@@ -67,14 +70,14 @@ struct SymbolSummary {
     first_time: i64,
     last_time: i64,
     /// The reference price of the change: a decimal with its exact digits.
-    #[schema(value_type = f64)]
+    #[cfg_attr(feature = "openapi", schema(value_type = f64))]
     reference: Box<RawValue>,
 }
 
 /// List of symbols
 ///
 /// The list is in order of names and comes in pages.
-#[utoipa::path(
+#[cfg_attr(feature = "openapi", utoipa::path(
     get,
     path = "/v1/symbols",
     tag = "market",
@@ -88,7 +91,7 @@ struct SymbolSummary {
         (status = 400, response = schema::BadRequest),
         (status = 503, response = schema::ServerBusy),
     ),
-)]
+))]
 pub(super) async fn symbols(State(hub): State<Hub>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
     let query = Query::parse(query.as_deref(), &["q", "limit", "after"])?;
     let limit = query.number("limit", &(1..=MAX_PAGE), "symbols")?.unwrap_or(DEFAULT_PAGE);

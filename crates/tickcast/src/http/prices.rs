@@ -7,9 +7,11 @@ use axum::response::Response;
 use bytes::Bytes;
 use tickcast_core::Filter;
 
+use super::Problem;
 use super::json::json;
 use super::query::Query;
-use super::{Problem, schema};
+#[cfg(feature = "openapi")]
+use super::schema;
 use crate::answers::{self, Cut, PIECE_BYTES, Pull, Snapshot};
 use crate::hub::Hub;
 
@@ -24,7 +26,7 @@ const COMPARISONS_PER_TURN: usize = 20_000;
 ///
 /// The ticks are in order of names. `cursor` is the tape position of the snapshot: a stream with `since` set
 /// to that cursor continues without a gap.
-#[utoipa::path(
+#[cfg_attr(feature = "openapi", utoipa::path(
     get,
     path = "/v1/prices",
     tag = "market",
@@ -34,7 +36,7 @@ const COMPARISONS_PER_TURN: usize = 20_000;
         (status = 400, response = schema::BadRequest),
         (status = 503, response = schema::ServerBusy),
     ),
-)]
+))]
 pub(super) async fn prices(State(hub): State<Hub>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
     let filter = Query::parse(query.as_deref(), &["symbols"])?.filter()?;
     let answers = hub.answers();

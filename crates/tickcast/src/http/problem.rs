@@ -2,19 +2,19 @@
 
 use std::fmt::Display;
 
+use crate::disk::AppendError;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tickcast_core::{FilterError, Symbol, SymbolError};
-use tickcast_tape::AppendError;
-use utoipa::ToSchema;
 
 use crate::answers::{Busy, Cut, NoSnapshot, RETRY_AFTER};
 use crate::subscription::RateError;
 
 /// The description of a failed request.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Problem {
     #[serde(rename = "type")]
     kind: &'static str,
@@ -27,7 +27,7 @@ pub struct Problem {
     #[serde(skip)]
     retry_after: Option<u32>,
     #[serde(flatten)]
-    #[schema(ignore)]
+    #[cfg_attr(feature = "openapi", schema(ignore))]
     more: Map<String, Value>,
 }
 

@@ -16,8 +16,10 @@ use tickcast_core::{RawTick, Tick, TickSplitter};
 
 use super::names::no_symbol;
 use super::query::NoParameters;
+#[cfg(feature = "openapi")]
+use super::schema;
 use super::symbol_path::{SymbolPath, parse_symbol};
-use super::{Problem, body, schema};
+use super::{Problem, body};
 use crate::publisher::Publisher;
 use coding::Coding;
 pub(super) use desk::PublishState;
@@ -39,7 +41,7 @@ const MAX_BATCH_TICKS: usize = 512;
 ///
 /// A publisher that sends its name as `source` becomes a separate source, `http:NAME`. The prices of that
 /// source become stale when its publisher is silent, even if other publishers continue.
-#[utoipa::path(
+#[cfg_attr(feature = "openapi", utoipa::path(
     post,
     path = "/v1/prices",
     tag = "publishing",
@@ -64,7 +66,7 @@ const MAX_BATCH_TICKS: usize = 512;
         (status = 503, response = schema::ShuttingDown),
         (status = 507, response = schema::StorageFull),
     ),
-)]
+))]
 pub(super) async fn publish(
     State(desk): State<Arc<PublishState>>,
     RawQuery(query): RawQuery,
@@ -108,7 +110,7 @@ pub(super) async fn publish(
 /// Remove a symbol from the market
 ///
 /// Readers of the symbol receive `gone`. The symbol may come back.
-#[utoipa::path(
+#[cfg_attr(feature = "openapi", utoipa::path(
     delete,
     path = "/v1/prices/{symbol}",
     tag = "publishing",
@@ -121,7 +123,7 @@ pub(super) async fn publish(
         (status = 404, response = schema::SymbolNotFound),
         (status = 507, response = schema::StorageFull),
     ),
-)]
+))]
 pub(super) async fn delete_price(
     State(desk): State<Arc<PublishState>>,
     _: NoParameters,
@@ -130,7 +132,7 @@ pub(super) async fn delete_price(
     let symbol = parse_symbol(&path)?;
     match desk.publisher.remove(&symbol) {
         Ok(true) => {
-            desk.publisher.hub().wait_durable().await?;
+            desk.publisher.hub().durable().await?;
             Ok(StatusCode::NO_CONTENT)
         }
         Ok(false) => Err(no_symbol(desk.publisher.hub(), symbol).await),
@@ -210,7 +212,7 @@ impl PublishRequest<'_> {
         self.publish();
         self.check_stored()?;
         let hub = self.publisher.hub();
-        hub.wait_durable().await?;
+        hub.durable().await?;
         Ok(self.claim.done(self.publisher, hub.cursor(), read))
     }
 

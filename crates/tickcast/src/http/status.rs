@@ -7,9 +7,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use utoipa::ToSchema;
 
-use crate::http::{NoParameters, Problem};
+use crate::http::NoParameters;
+#[cfg(feature = "openapi")]
+use crate::http::Problem;
 use crate::hub::Hub;
 use crate::stats::{SourceStats, SymbolStats};
 
@@ -18,16 +19,16 @@ use crate::stats::{SourceStats, SymbolStats};
 const SYMBOLS_LISTED: usize = 100;
 
 /// Liveness probe
-#[utoipa::path(get, path = "/healthz", tag = "server", responses(
+#[cfg_attr(feature = "openapi", utoipa::path(get, path = "/healthz", tag = "server", responses(
     (status = 200, description = "The process is running", body = Alive),
     (status = 400, description = "The request has query parameters", body = Problem, content_type = "application/problem+json"),
-))]
+)))]
 pub(super) async fn alive(_: NoParameters) -> Json<Alive> {
     Json(Alive { alive: true })
 }
 
 /// Readiness probe for streams
-#[utoipa::path(
+#[cfg_attr(feature = "openapi", utoipa::path(
     get,
     path = "/readyz",
     tag = "server",
@@ -36,7 +37,7 @@ pub(super) async fn alive(_: NoParameters) -> Json<Alive> {
         (status = 400, description = "The request has query parameters", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The server is not ready", body = Ready),
     ),
-)]
+))]
 pub(super) async fn ready(State(hub): State<Hub>, _: NoParameters) -> Response {
     let reasons = hub.reasons_not_ready();
     let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -44,10 +45,10 @@ pub(super) async fn ready(State(hub): State<Hub>, _: NoParameters) -> Response {
 }
 
 /// Status of the server and of each source
-#[utoipa::path(get, path = "/v1/status", tag = "server", responses(
+#[cfg_attr(feature = "openapi", utoipa::path(get, path = "/v1/status", tag = "server", responses(
     (status = 200, description = "The server status", body = Status),
     (status = 400, description = "The request has query parameters", body = Problem, content_type = "application/problem+json"),
-))]
+)))]
 pub(super) async fn status(State(hub): State<Hub>, _: NoParameters) -> Json<Status> {
     let stats = hub.stats();
     Json(Status {
@@ -65,19 +66,22 @@ pub(super) async fn status(State(hub): State<Hub>, _: NoParameters) -> Json<Stat
     })
 }
 
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct Alive {
     alive: bool,
 }
 
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct Ready {
     ready: bool,
     /// Reasons why the server is not ready.
     reasons: Vec<String>,
 }
 
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct Status {
     version: &'static str,
     /// The current epoch. Cursors are comparable within an epoch.
@@ -94,19 +98,21 @@ pub(super) struct Status {
     symbols: usize,
     tape: Size,
     /// Size of the tape on disk; `null`: the tape is in memory only.
-    #[schema(required = true)]
+    #[cfg_attr(feature = "openapi", schema(required = true))]
     disk: Option<Size>,
     sources: Vec<Source>,
 }
 
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct Size {
     ticks: u64,
     bytes: u64,
 }
 
 /// Status of a source.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct Source {
     name: String,
     /// `live`, `stale`, `paused`, `ended` or `down`.
@@ -114,7 +120,7 @@ pub(super) struct Source {
     /// Start of the current state, in ms since 1970.
     since: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     reason: Option<String>,
     /// Number of ticks on the tape.
     accepted: u64,
@@ -123,25 +129,26 @@ pub(super) struct Source {
     rejected: u64,
     /// Number of events of the feed by kind, if the source is a feed.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    #[schema(required = false)]
+    #[cfg_attr(feature = "openapi", schema(required = false))]
     feed: BTreeMap<&'static str, u64>,
     /// Number of symbols whose state differs from the state of the source.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     unhealthy_symbols: Option<usize>,
     /// The first hundred of these symbols.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schema(required = false)]
+    #[cfg_attr(feature = "openapi", schema(required = false))]
     symbols: Vec<UnhealthySymbol>,
 }
 
 /// Status of a symbol whose state differs from the state of its source.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct UnhealthySymbol {
     symbol: String,
     state: &'static str,
     since: i64,
-    #[schema(required = true)]
+    #[cfg_attr(feature = "openapi", schema(required = true))]
     reason: Option<String>,
 }
 

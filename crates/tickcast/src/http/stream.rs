@@ -10,8 +10,10 @@ use bytes::Bytes;
 use tickcast_core::render::EventFormat;
 use tickcast_core::{CloseReason, EventId, Mode, Notice};
 
+use super::Problem;
 use super::query::Query;
-use super::{Problem, schema};
+#[cfg(feature = "openapi")]
+use super::schema;
 use crate::events::Events;
 use crate::hub::Hub;
 use crate::lane::RETRY_MS;
@@ -43,7 +45,7 @@ const MAX_ECHOED_ID_BYTES: usize = 64;
 /// The stream first sends the newest tick of every requested symbol, then each new tick. A reader that falls
 /// behind receives the newest tick of each symbol that changed (conflation). Every event is a `tick`, and its
 /// `id` is the symbol. Comments serve as a keep-alive.
-#[utoipa::path(
+#[cfg_attr(feature = "openapi", utoipa::path(
     get,
     path = "/prices/stream",
     tag = "streams",
@@ -57,7 +59,7 @@ const MAX_ECHOED_ID_BYTES: usize = 64;
             body = schema::Events, content_type = "text/event-stream"),
         (status = 400, response = schema::BadRequest),
     ),
-)]
+))]
 pub(super) async fn prices_stream(
     State(hub): State<Hub>,
     RawQuery(query): RawQuery,
@@ -81,7 +83,7 @@ pub(super) async fn prices_stream(
 /// - `gone`: a symbol was removed from the market.
 /// - `reset`: the missed ticks are no longer available, and a new snapshot follows.
 /// - `bye`: the reason why the stream ends.
-#[utoipa::path(
+#[cfg_attr(feature = "openapi", utoipa::path(
     get,
     path = "/v1/stream",
     tag = "streams",
@@ -95,7 +97,7 @@ pub(super) async fn prices_stream(
             body = schema::Events, content_type = "text/event-stream"),
         (status = 400, response = schema::BadRequest),
     ),
-)]
+))]
 pub(super) async fn stream(
     State(hub): State<Hub>,
     RawQuery(query): RawQuery,

@@ -5,12 +5,14 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
+use super::Problem;
 use super::export::Export;
 use super::names::no_symbol;
 use super::query::Query;
+#[cfg(feature = "openapi")]
+use super::schema;
 use super::symbol_path::{SymbolPath, parse_symbol};
 use super::tick_format::{COLUMNS, TickFormat};
-use super::{Problem, schema};
 use crate::answers;
 use crate::hub::Hub;
 
@@ -18,7 +20,7 @@ use crate::hub::Hub;
 ///
 /// The ticks are ordered from the oldest to the newest at the time of the request. Ticks on disk are
 /// included.
-#[utoipa::path(
+#[cfg_attr(feature = "openapi", utoipa::path(
     get,
     path = "/v1/ticks/{symbol}",
     tag = "history",
@@ -36,7 +38,7 @@ use crate::hub::Hub;
         (status = 404, response = schema::SymbolNotFound),
         (status = 503, response = schema::ServerBusy),
     ),
-)]
+))]
 pub(super) async fn ticks(
     State(hub): State<Hub>,
     path: SymbolPath,

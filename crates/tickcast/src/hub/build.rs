@@ -4,12 +4,10 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use tickcast_core::{Epoch, Sequencer};
-use tickcast_tape::Opened;
 
 use super::{BuildError, Filters, Hub, HubBuilder, Inner};
-use crate::answers::Answers;
 use crate::clock::{Clock, WallClockMonitor};
-use crate::log::{Log, run_checkpointer};
+use crate::log::Log;
 
 impl Hub {
     /// Returns a builder for a hub with custom settings.
@@ -24,11 +22,12 @@ impl Hub {
     }
 
     /// Creates a hub that continues from the end of its tape on disk.
-    fn on_disk(mut opened: Opened, settings: HubBuilder) -> Self {
+    #[cfg(feature = "tape")]
+    fn on_disk(mut opened: tickcast_tape::Opened, settings: HubBuilder) -> Self {
         let epoch = opened.sequencer.cursor().epoch;
         let rolls = std::mem::replace(&mut opened.segment_sealed, std::sync::mpsc::channel().1);
         let log = Arc::new(Log::on_disk(opened));
-        run_checkpointer(&log, rolls);
+        crate::log::run_checkpointer(&log, rolls);
         Self::of(log, epoch, settings)
     }
 
@@ -42,7 +41,8 @@ impl Hub {
             filters: Filters::default(),
             clock,
             epoch,
-            answers: Answers::new(settings.max_answer_bytes),
+            #[cfg(feature = "http")]
+            answers: crate::answers::Answers::new(settings.max_answer_bytes),
             settings,
             local: OnceLock::new(),
             finished: AtomicBool::new(false),
@@ -58,12 +58,11 @@ impl HubBuilder {
     /// If a setting is out of its range, or if the tape cannot be opened.
     pub fn try_build(self) -> Result<Hub, BuildError> {
         self.check()?;
-        match self.tape.clone() {
-            Some((folder, options)) => {
-                Ok(Hub::on_disk(tickcast_tape::open(&folder, options, self.limits)?, self))
-            }
-            None => Ok(Hub::new(self)),
+        #[cfg(feature = "tape")]
+        if let Some((folder, options)) = &self.tape {
+            return Ok(Hub::on_disk(tickcast_tape::open(folder, *options, self.limits)?, self));
         }
+        Ok(Hub::new(self))
     }
 
     /// Builds the hub like [`try_build`](Self::try_build).

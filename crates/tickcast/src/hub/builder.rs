@@ -1,10 +1,12 @@
 //! The settings of a hub.
 
 use std::ops::RangeInclusive;
+#[cfg(feature = "tape")]
 use std::path::PathBuf;
 use std::time::Duration;
 
 use tickcast_core::Limits;
+#[cfg(feature = "tape")]
 use tickcast_tape::{OpenError, Options};
 
 use crate::lane::{IoBackend, StreamLimits};
@@ -33,6 +35,7 @@ const TIMES: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::fro
 #[must_use = "a builder does nothing until it builds"]
 pub struct HubBuilder {
     /// The folder and the options of the tape on disk, if there is one.
+    #[cfg(feature = "tape")]
     pub(super) tape: Option<(PathBuf, Options)>,
     pub(super) limits: Limits,
     pub(super) stream_limits: StreamLimits,
@@ -48,6 +51,7 @@ pub struct HubBuilder {
 impl Default for HubBuilder {
     fn default() -> Self {
         Self {
+            #[cfg(feature = "tape")]
             tape: None,
             limits: Limits::default(),
             stream_limits: StreamLimits {
@@ -158,6 +162,7 @@ impl HubBuilder {
 
     /// Stores the tape in a folder on disk. The hub continues where the tape ended, with all prices, counts and
     /// cursors. Default: the tape is in memory only.
+    #[cfg(feature = "tape")]
     pub fn tape(mut self, folder: impl Into<PathBuf>, options: Options) -> Self {
         self.tape = Some((folder.into(), options));
         self
@@ -198,6 +203,7 @@ pub enum BuildError {
     #[error("lanes cannot be 0")]
     NoLanes,
     /// The tape on disk cannot be opened.
+    #[cfg(feature = "tape")]
     #[error(transparent)]
     Tape(#[from] OpenError),
 }

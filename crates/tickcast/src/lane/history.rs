@@ -8,9 +8,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use crate::disk::{DiskTape, ReadError};
 use tickcast_core::render::EventFormat;
 use tickcast_core::{Filter, Frame, Position, Seq};
-use tickcast_tape::{DiskTape, ReadError};
 
 use super::Key;
 use super::payload::PayloadBuilder;

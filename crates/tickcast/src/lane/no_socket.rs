@@ -1,4 +1,4 @@
-//! Replaces `socket` on systems without the direct path. There, every stream uses the body path.
+//! Replaces `socket` on systems other than Linux, and without the feature `direct`. There, every stream uses the body path.
 
 use std::convert::Infallible;
 use std::io;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Key, OneAtATime, Payload, Sink, WriteAttempt, WriteOutcome};
+use super::{Buffered, Key, OneAtATime, Payload, Sink, WriteAttempt, WriteOutcome};
 
 /// Whether this system has the direct path.
 pub(crate) const DIRECT: bool = false;
@@ -68,8 +68,18 @@ impl Ring {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    pub(crate) fn send(&mut self, _: &[Outgoing<'_>]) -> &[WriteAttempt] {
+    pub(crate) fn send(&mut self, _: &[Outgoing<'_>]) -> &[Sent] {
         match self.0 {}
+    }
+}
+
+/// What a ring has sent; a type without values.
+#[derive(Clone, Copy)]
+pub(crate) struct Sent(Infallible);
+
+impl From<Sent> for WriteAttempt {
+    fn from(sent: Sent) -> Self {
+        match sent.0 {}
     }
 }
 
@@ -89,6 +99,10 @@ impl Sink for Socket {
     }
 
     fn end(&mut self) -> WriteOutcome {
+        match self.0 {}
+    }
+
+    fn buffered(&self) -> Option<Buffered> {
         match self.0 {}
     }
 

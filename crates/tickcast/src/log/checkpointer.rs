@@ -6,8 +6,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
+use crate::disk::{DiskTape, encode_key, write_snapshot};
 use tickcast_core::SymbolSnapshot;
-use tickcast_tape::{DiskTape, encode_key, write_snapshot};
 
 use super::Log;
 

@@ -1,9 +1,9 @@
 //! Writes the entries of the log to disk as the log grows.
 
+use crate::disk::{AppendError, Writer};
 use tickcast_core::{
     Frame, KeyProgress, Price, Recorded, Reference, Sequencer, SymbolId, Tape, TickError, Time,
 };
-use tickcast_tape::{AppendError, Writer};
 
 /// The destination of new entries.
 pub(super) enum Journal {

@@ -16,7 +16,7 @@ use hyper_util::server::graceful::Watcher;
 use tower::ServiceExt;
 
 use super::context::ConnectionContext;
-use super::multiplexed::{self, StallTimeoutExecutor, as_own_work};
+use super::multiplexed::{StallTimeoutExecutor, as_own_work};
 use super::prefixed_io::PrefixedIo;
 use super::request_body::{self, BodyRead};
 use super::sliced::{PendingEnds, Sliced};
@@ -52,8 +52,11 @@ pub(super) async fn serve_http(
         .header_read_timeout(head::HEAD_TIMEOUT)
         .max_buf_size(head::MAX_HEAD_BYTES)
         .max_headers(head::MAX_HEADERS);
-    builder.http2().timer(TokioTimer::new());
-    multiplexed::bound(builder.http2());
+    #[cfg(feature = "http2")]
+    {
+        builder.http2().timer(TokioTimer::new());
+        super::http2_limits::apply(builder.http2());
+    }
     let socket = TokioIo::new(PrefixedIo::new(read, socket));
     let connection = watcher.watch(builder.serve_connection(socket, service).into_owned());
     tokio::select! {

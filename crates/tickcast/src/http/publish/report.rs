@@ -4,7 +4,6 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use tickcast_core::{Cursor, Outcome, Rejected, Symbol, TickError};
-use utoipa::ToSchema;
 
 use super::read::Read;
 use crate::http::Problem;
@@ -13,7 +12,8 @@ use crate::http::Problem;
 const MAX_LISTED_REJECTIONS: usize = 100;
 
 /// The outcome of a batch, so far or at the end.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(crate) struct Report {
     accepted: u64,
     /// Ticks that were dropped because they are older than the newest tick of their symbol.
@@ -40,7 +40,8 @@ pub(crate) struct Report {
     pub(super) read: Option<Read>,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 struct Rejection {
     /// The item's index in the array, or its line number, from 0.
     index: u64,

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::disk::ReadError;
 use tickcast_core::{CloseReason, Seq};
-use tickcast_tape::ReadError;
 
 use super::{HistoryRequest, HistoryResponse, NotFound};
 use crate::lane::rendered::StreamPosition;
