@@ -4,7 +4,7 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use tickcast_core::render::{self, EventFormat};
+use tickcast_core::sse::{EventFormat, render};
 use tickcast_core::{
     Epoch, Filter, Limits, Now, Replica, Selection, Seq, Sequencer, SourceId, SourceOptions, Symbol, Tick,
     TickSplitter,

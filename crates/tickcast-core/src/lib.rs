@@ -2,11 +2,12 @@
 //!
 //! A reader is only a [`Cursor`]: a position in the order of all ticks. The [`Sequencer`] gives every tick
 //! its sequence number. The [`Market`] holds the newest tick of every symbol, and the sequence number of that
-//! tick. The [`Tape`] (the in-memory log) holds the last ticks in order. From these three, [`render`]
-//! computes the bytes that must still be sent to a reader at a [`Cursor`]:
+//! tick. The [`Tape`] (the in-memory log) holds the last ticks in order. From these three,
+//! [`sse::render`] computes the bytes that must still be sent to a reader at a [`Cursor`]:
 //!
 //! ```
-//! use tickcast_core::{Filter, Now, Limits, Epoch, SourceId, SourceOptions, Selection, Seq, Sequencer, Tick, Time, render};
+//! use tickcast_core::{Filter, Now, Limits, Epoch, SourceId, SourceOptions, Selection, Seq, Sequencer, Tick, Time};
+//! use tickcast_core::sse::{EventFormat, render};
 //!
 //! let mut log = Sequencer::new(Epoch::new(7), Limits::default());
 //! let now = Now { wall: Time::from_millis(1_782_907_200_000).unwrap(), uptime: std::time::Duration::ZERO };
@@ -16,7 +17,7 @@
 //!
 //! let everything = Selection::new(Filter::all(), log.market());
 //! let mut out = Vec::new();
-//! render::conflated((log.market(), log.tape(), None), &everything, (Seq::ZERO, log.cursor().seq()), render::EventFormat::Simple, usize::MAX, &mut out);
+//! render::conflated((log.market(), log.tape(), None), &everything, (Seq::ZERO, log.cursor().seq()), EventFormat::Simple, usize::MAX, &mut out);
 //! assert_eq!(
 //!     String::from_utf8(out).unwrap(),
 //!     "event: tick\ndata: {\"symbol\":\"AAPL\",\"price\":189.50,\"change\":0.25,\"change_pct\":0.1321,\
@@ -29,18 +30,17 @@ mod candle;
 mod cursor;
 mod excerpt;
 mod filter;
-mod frame;
 mod instant;
 mod keys;
 mod limits;
 mod market;
-mod notice;
 mod price;
 mod quote;
-pub mod render;
 mod replica;
 mod resume;
 mod sequencer;
+pub mod sse;
+mod status;
 mod symbol;
 mod symbol_id;
 mod tape;
@@ -52,17 +52,17 @@ pub use cursor::{Check, Cursor, CursorError, Digest, Epoch, EventId, FilterHash,
 pub use filter::{
     Filter, FilterError, MAX_FILTER_ENTRIES, MAX_FILTER_PATTERNS, Matcher, Selection, SymbolSet,
 };
-pub use frame::{Frame, TickView};
 pub use instant::{Now, Time, TimeError, TimeTextError};
 pub use keys::{KEY_RETENTION, KeyProgress, KeyState, Keys, MAX_KEY_BYTES, MAX_KEYS};
 pub use limits::{Limits, SourceOptions};
 pub use market::Market;
-pub use notice::{CloseReason, Notice, SourceStatus, State};
 pub use price::{MAX_DIGITS, Price, PriceError};
 pub use quote::{Quote, Reference, SourceId, SymbolSnapshot};
 pub use replica::Replica;
 pub use resume::{Mode, Resume, ResumeError, resume};
 pub use sequencer::{Outcome, Recorded, Restore, Sequenced, Sequencer};
+pub use sse::{Frame, Notice, TickView};
+pub use status::{CloseReason, SourceStatus, State};
 pub use symbol::{MAX_SYMBOL_LEN, Symbol, SymbolError};
 pub use symbol_id::SymbolId;
 pub use tape::{Entry, EntryKind, Tape};

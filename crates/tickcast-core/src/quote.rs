@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::frame::Derived;
+use crate::tick::Derived;
 use crate::{Candles, Extras, Frame, Position, Price, Seq, Symbol, Tick, TickView, Time};
 
 /// Number of the source of a tick. The program around the core gives the numbers.

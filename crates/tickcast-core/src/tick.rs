@@ -1,5 +1,6 @@
 //! Ticks: new prices of symbols, as publishers send them.
 
+mod derived;
 mod error;
 mod extras;
 mod fields;
@@ -7,6 +8,7 @@ mod items;
 mod json;
 mod published;
 
+pub(crate) use derived::Derived;
 pub use error::{MAX_EXTRAS, MAX_EXTRAS_BYTES, MAX_ITEM_BYTES, Rejected, TickError, Value};
 pub use extras::{ChangeBasis, Extras, RESERVED};
 pub use fields::TickFields;

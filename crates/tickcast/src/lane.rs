@@ -43,11 +43,11 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::disk::DiskTape;
 use slotmap::SlotMap;
-use tickcast_core::render::EventFormat;
-use tickcast_core::{FilterHash, Now, Replica, Seq};
+use tickcast_core::sse::EventFormat;
+use tickcast_core::{FilterHash, Now, Replica, Seq, sse};
 
+use crate::disk::DiskTape;
 use crate::stats::LaneStats;
 use crate::subscription::{Effective, Start, Subscription};
 pub(crate) use body::BodySlot;
@@ -80,10 +80,6 @@ slotmap::new_key_type! {
 /// for the streams in use. Without this reserve, each growth of the map would leave a smaller, already
 /// touched and useless block behind.
 const RESERVED_STREAMS: usize = 16_384;
-
-/// The keep-alive of a quiet connection: one comment line. There is no blank line after the comment, because
-/// some clients would read an empty event.
-const KEEP_ALIVE: &[u8] = b": keep-alive\n";
 
 /// The limits that a lane applies to its streams.
 #[derive(Debug, Clone, Copy)]
@@ -152,7 +148,7 @@ impl<S: Sink> Lane<S> {
             timers: Timers::with_capacity(RESERVED_STREAMS),
             limits: manners,
             stats,
-            keep_alive: Payload::of(KEEP_ALIVE),
+            keep_alive: Payload::of(sse::KEEP_ALIVE),
             finishing: false,
             archive: None,
             history_requests: Vec::new(),

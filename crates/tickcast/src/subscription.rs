@@ -7,7 +7,7 @@ use std::num::NonZeroU8;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tickcast_core::render::EventFormat;
+use tickcast_core::sse::EventFormat;
 use tickcast_core::{Epoch, Filter, Mode, Position, Resume, ResumeError, Seq, resume};
 
 use crate::hub::Prepared;

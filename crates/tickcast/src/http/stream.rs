@@ -7,8 +7,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use tickcast_core::render::EventFormat;
-use tickcast_core::{CloseReason, EventId, Mode, Notice};
+use tickcast_core::{EventId, Mode, sse};
 
 use super::Problem;
 use super::query::Query;
@@ -152,27 +151,15 @@ async fn subscribed(hub: &Hub, mut subscription: Subscription) -> Response {
         }
         Err(refusal) => {
             tracing::debug!(%refusal, "a stream is refused; the client will reconnect later");
-            let body = busy(subscription.format, fastrand::u32(RETRY_MS));
+            let body = sse::busy(subscription.format, fastrand::u32(RETRY_MS));
             (HEADERS, body).into_response()
         }
     }
 }
 
-/// Returns the body for a stream that is refused because the server is busy. The simple stream has no event
-/// for that.
-pub(crate) fn busy(dialect: EventFormat, retry: u32) -> Vec<u8> {
-    let mut out = Vec::new();
-    match dialect {
-        EventFormat::Simple => out.extend_from_slice(format!("retry: {retry}\n: busy\n").as_bytes()),
-        EventFormat::Resumable(..) => Notice::Bye { reason: CloseReason::Busy, retry }.write(None, &mut out),
-    }
-    out
-}
-
-/// Returns the events of a subscription after the opening lines. No blank line follows the opening lines, so
-/// the lines belong to the block of the first event. Every client thus receives bytes at once.
+/// Returns the events of a subscription after the opening lines.
 pub(crate) fn events(hub: &Hub, subscription: Subscription) -> Events {
-    let preamble = Bytes::from(format!("retry: {}\n: tickcast\n", fastrand::u32(RETRY_MS)));
+    let preamble = Bytes::from(sse::preamble(fastrand::u32(RETRY_MS)));
     Events::new(hub.inner().clone(), subscription.at(hub.head().1), Some(preamble))
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tickcast_core::render::EventFormat;
+use tickcast_core::sse::EventFormat;
 use tickcast_core::{Filter, FilterHash};
 
 use super::groups::{COMPARISONS, GroupSlot};

@@ -10,7 +10,8 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use slotmap::SlotMap;
-use tickcast_core::render::{EventFormat, UpdateOrder};
+use tickcast_core::sse::EventFormat;
+use tickcast_core::sse::render::UpdateOrder;
 use tickcast_core::{Filter, Market, Selection, Symbol, SymbolId, SymbolSet};
 
 use super::Key;

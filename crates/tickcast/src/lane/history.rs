@@ -8,8 +8,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use crate::disk::{DiskTape, ReadError};
-use tickcast_core::render::EventFormat;
+use tickcast_core::sse::EventFormat;
 use tickcast_core::{Filter, Frame, Position, Seq};
 
 use super::Key;

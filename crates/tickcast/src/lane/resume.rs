@@ -1,6 +1,6 @@
 //! Resume: finds the start position of a reader that reconnects.
 
-use tickcast_core::render::EventFormat;
+use tickcast_core::sse::EventFormat;
 use tickcast_core::{FilterHash, Mode, Resume, ResumeError};
 
 use super::{Key, Lane, Sink};

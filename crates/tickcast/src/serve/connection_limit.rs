@@ -6,12 +6,12 @@ use std::time::Instant;
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, Version, header};
+use tickcast_core::sse;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::answers::RETRY_AFTER;
 use crate::events::Handoff;
 use crate::http::Problem;
-use crate::http::stream::busy;
 
 /// Number of descriptors that are reserved for everything else that the program has open.
 const RESERVED_DESCRIPTORS: u64 = 256;
@@ -101,7 +101,7 @@ impl ConnectionLimit {
                 "the stream limit is reached; the client will reconnect later"
             );
         }
-        *response.body_mut() = busy(handoff.subscription.format, fastrand::u32(RETRY_MS)).into();
+        *response.body_mut() = sse::busy(handoff.subscription.format, fastrand::u32(RETRY_MS)).into();
         if version < Version::HTTP_2 {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }

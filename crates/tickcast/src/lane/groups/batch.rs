@@ -1,6 +1,7 @@
 //! Batches: the new ticks for all streams with the same filter.
 
-use tickcast_core::render::{EventFormat, all_ticks};
+use tickcast_core::sse::EventFormat;
+use tickcast_core::sse::render::all_ticks;
 use tickcast_core::{Frame, Position, Replica, Seq, Symbol, SymbolId};
 
 use super::{Group, GroupId, Groups, Payload, PayloadBuilder};

@@ -1,6 +1,6 @@
 //! Renders the payloads that bring the streams of a group to the head.
 
-use tickcast_core::render::{self, LogView, UpdateOrder};
+use tickcast_core::sse::render::{self, LogView, UpdateOrder};
 use tickcast_core::{Replica, Seq};
 
 use super::request::Request;

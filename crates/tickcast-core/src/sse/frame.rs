@@ -1,16 +1,13 @@
 //! The encoded bytes of a tick. A tick is encoded once for all readers.
 
-mod facts;
-
 use std::sync::Arc;
 
-pub use facts::TickView;
+use super::fields::{END, ID};
+use crate::tick::Derived;
+use crate::{Symbol, Tick};
 
-use crate::{Price, Symbol, Tick, Time};
-
-const EVENT: &[u8] = b"event: tick\ndata: ";
-const ID: &[u8] = b"\nid: ";
-const END: &[u8] = b"\n\n";
+/// Start of a tick up to the JSON: the event field, and the start of the data.
+const TICK: &[u8] = b"event: tick\ndata: ";
 
 /// A tick as an event of a stream, shared by all readers that receive the tick:
 ///
@@ -29,15 +26,6 @@ pub struct Frame {
     json_end: u32,
 }
 
-/// The fields of a tick's JSON that the sequencer derives.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Derived {
-    pub(crate) change: Price,
-    pub(crate) change_pct: Option<Price>,
-    pub(crate) time: Time,
-    pub(crate) n: u64,
-}
-
 impl Frame {
     /// Makes a frame from JSON and an id that come from outside. Line breaks are removed from the JSON,
     /// because a line break would allow forged events. An id with a line break or a NUL is left out
@@ -46,7 +34,7 @@ impl Frame {
     pub fn verbatim(id: &str, json: &str) -> Self {
         let json: Vec<u8> = json.bytes().filter(|b| !matches!(b, b'\r' | b'\n')).collect();
         if id.contains(['\r', '\n', '\0']) {
-            let bytes = [EVENT, &json, END].concat();
+            let bytes = [TICK, &json, END].concat();
             return Self { json_end: (bytes.len() - END.len()) as u32, bytes: bytes.into() };
         }
         Self::assemble(&json, id.as_bytes())
@@ -66,8 +54,8 @@ impl Frame {
     }
 
     fn assemble(json: &[u8], id: &[u8]) -> Self {
-        let json_end = EVENT.len() + json.len();
-        let parts = [EVENT, json, ID, id, END];
+        let json_end = TICK.len() + json.len();
+        let parts = [TICK, json, ID, id, END];
         let mut bytes = Arc::from_iter(std::iter::repeat_n(0, json_end + ID.len() + id.len() + END.len()));
         // The buffer was created above, so no other owner exists.
         if let Some(room) = Arc::<[u8]>::get_mut(&mut bytes) {
@@ -95,7 +83,7 @@ impl Frame {
     /// Returns the JSON object only.
     #[must_use]
     pub fn json(&self) -> &[u8] {
-        &self.bytes[EVENT.len()..self.json_end as usize]
+        &self.bytes[TICK.len()..self.json_end as usize]
     }
 }
 
@@ -125,6 +113,7 @@ fn write_json(tick: &Tick, told: &Derived, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Time;
 
     #[test]
     fn event_json_and_event_without_id_share_one_buffer() {

@@ -2,70 +2,8 @@
 
 use serde::Serialize;
 
-use crate::{EventId, FilterHash, Mode, ResumeError, Symbol, Time};
-
-/// Health of a source or of a symbol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum State {
-    /// Prices are arriving.
-    #[default]
-    Live,
-    /// No price has arrived for longer than the maximum silence of the source.
-    Stale,
-    /// The source has failed; no prices arrive until the source is back.
-    Down,
-    /// No more prices will arrive.
-    Gone,
-}
-
-impl State {
-    /// Returns the name that readers receive.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Live => "live",
-            Self::Stale => "stale",
-            Self::Down => "down",
-            Self::Gone => "gone",
-        }
-    }
-}
-
-/// Reason why the server closes a stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum CloseReason {
-    /// The server is shutting down.
-    Draining,
-    /// The reader has fallen behind the start of the tape.
-    Lagging,
-    /// The server cannot accept another stream.
-    Busy,
-}
-
-impl CloseReason {
-    /// Returns the name that readers receive.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Draining => "draining",
-            Self::Lagging => "lagging",
-            Self::Busy => "busy",
-        }
-    }
-}
-
-/// Status of a source, as sent to readers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SourceStatus {
-    /// Name of the source.
-    pub source: String,
-    /// State of the source.
-    pub state: State,
-    /// Start of this state.
-    pub since: Time,
-    /// Reason for this state, if there is more to say.
-    pub reason: Option<String>,
-}
+use super::fields::{DATA, EVENT, finish};
+use crate::{CloseReason, EventId, FilterHash, Mode, ResumeError, SourceStatus, State, Symbol, Time};
 
 /// An event of a stream other than a tick.
 #[derive(Debug, Clone, Copy)]
@@ -232,11 +170,7 @@ impl Notice<'_> {
                 out.extend_from_slice(format!("\nretry: {retry}").as_bytes());
             }
         }
-        if let Some(id) = id {
-            out.extend_from_slice(b"\nid: ");
-            id.write(out);
-        }
-        out.extend_from_slice(b"\n\n");
+        finish(id, out);
     }
 }
 
@@ -245,9 +179,9 @@ impl Notice<'_> {
 fn event(name: &str, data: &impl Serialize, out: &mut Vec<u8>) {
     // Serialization cannot fail: all keys are strings, and all numbers are finite.
     let json = serde_json::to_string(data).unwrap_or_default();
-    out.extend_from_slice(b"event: ");
+    out.extend_from_slice(EVENT);
     out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"\ndata: ");
+    out.extend_from_slice(DATA);
     for c in json.chars() {
         if c.is_ascii() {
             out.push(c as u8);

@@ -9,81 +9,18 @@
 //! - [`initial_by_seq`]: the same for a reader that has received nothing yet, and so needs no removals;
 //! - [`snapshot_by_name`]: the newest tick of each symbol, in order of the names.
 
-mod moves;
 #[cfg(test)]
 mod properties;
+mod update_order;
 
-use crate::{
-    Cursor, Entry, Epoch, EventId, FilterHash, Frame, Market, Notice, Position, Selection, Seq, Symbol,
-    SymbolId, Tape,
-};
+use super::EventFormat;
+use crate::{Entry, Market, Position, Selection, Seq, SymbolId, Tape};
 
-pub use moves::UpdateOrder;
+pub use update_order::UpdateOrder;
 
 /// A market, its tape and, if known, the order in which the symbols last changed. Without this order, each
 /// call must look at every selected symbol.
 pub type LogView<'a> = (&'a Market, &'a Tape, Option<&'a UpdateOrder>);
-
-/// Format of the events.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum EventFormat {
-    /// The simple stream: the id of an event is the symbol.
-    Simple,
-    /// The resumable stream: the id of an event is the cursor. If the stream was changed, the hash of its
-    /// filter follows.
-    Resumable(Epoch, Option<FilterHash>),
-}
-
-impl EventFormat {
-    /// Returns the id of events that end at a position, if the id is a cursor.
-    #[must_use]
-    pub fn id(self, at: Option<Position>) -> Option<EventId> {
-        match self {
-            Self::Simple => None,
-            Self::Resumable(epoch, filter) => {
-                at.map(|position| EventId { cursor: Cursor { epoch, position }, filter })
-            }
-        }
-    }
-
-    /// Appends one tick. If the position is not known any more, the event has no id, and the reader keeps its
-    /// last cursor.
-    pub fn tick(self, at: Option<Position>, frame: &Frame, out: &mut Vec<u8>) {
-        if self == Self::Simple {
-            return out.extend_from_slice(frame.event());
-        }
-        out.extend_from_slice(frame.without_id());
-        if let Some(id) = self.id(at) {
-            out.extend_from_slice(b"\nid: ");
-            id.write(out);
-        }
-        out.extend_from_slice(b"\n\n");
-    }
-
-    /// Appends the removal of `symbol` if the format contains removals. Returns whether the format does.
-    pub fn gone(self, at: Option<Position>, symbol: Symbol, out: &mut Vec<u8>) -> bool {
-        let told = self != Self::Simple;
-        if told {
-            Notice::Gone(symbol).write(self.id(at), out);
-        }
-        told
-    }
-
-    /// Appends the newest tick or the removal of `symbol`. Returns whether anything was appended.
-    pub fn entry(
-        self,
-        at: Option<Position>,
-        symbol: Symbol,
-        frame: Option<&Frame>,
-        out: &mut Vec<u8>,
-    ) -> bool {
-        match frame {
-            Some(frame) => self.tick(at, frame, out),
-            None => return self.gone(at, symbol, out),
-        }
-        true
-    }
-}
 
 /// Result of a render call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

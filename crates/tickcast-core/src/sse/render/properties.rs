@@ -8,7 +8,9 @@ use futures_util::{FutureExt, StreamExt};
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Filter, Limits, Now, Price, Replica, Sequencer, SourceId, SourceOptions, Tick, Time, Value};
+use crate::{
+    Epoch, Filter, Limits, Now, Price, Replica, Sequencer, SourceId, SourceOptions, Symbol, Tick, Time, Value,
+};
 
 const NAMES: [&str; 6] = ["AAPL", "BTC-USD", "BTC-EUR", "EUR/USD", "^SPX", "Z"];
 /// An upper bound that is never reached.

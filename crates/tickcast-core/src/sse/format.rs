@@ -1,0 +1,64 @@
+//! The format of the events: simple or resumable.
+
+use super::fields::finish;
+use crate::{Cursor, Epoch, EventId, FilterHash, Frame, Notice, Position, Symbol};
+
+/// Format of the events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EventFormat {
+    /// The simple stream: the id of an event is the symbol.
+    Simple,
+    /// The resumable stream: the id of an event is the cursor. If the stream was changed, the hash of its
+    /// filter follows.
+    Resumable(Epoch, Option<FilterHash>),
+}
+
+impl EventFormat {
+    /// Returns the id of events that end at a position, if the id is a cursor.
+    #[inline]
+    #[must_use]
+    pub fn id(self, at: Option<Position>) -> Option<EventId> {
+        match self {
+            Self::Simple => None,
+            Self::Resumable(epoch, filter) => {
+                at.map(|position| EventId { cursor: Cursor { epoch, position }, filter })
+            }
+        }
+    }
+
+    /// Appends one tick. If the position is not known any more, the event has no id, and the reader keeps its
+    /// last cursor.
+    #[inline]
+    pub fn tick(self, at: Option<Position>, frame: &Frame, out: &mut Vec<u8>) {
+        if self == Self::Simple {
+            return out.extend_from_slice(frame.event());
+        }
+        out.extend_from_slice(frame.without_id());
+        finish(self.id(at), out);
+    }
+
+    /// Appends the removal of `symbol` if the format contains removals. Returns whether the format does.
+    pub fn gone(self, at: Option<Position>, symbol: Symbol, out: &mut Vec<u8>) -> bool {
+        let told = self != Self::Simple;
+        if told {
+            Notice::Gone(symbol).write(self.id(at), out);
+        }
+        told
+    }
+
+    /// Appends the newest tick or the removal of `symbol`. Returns whether anything was appended.
+    #[inline]
+    pub fn entry(
+        self,
+        at: Option<Position>,
+        symbol: Symbol,
+        frame: Option<&Frame>,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        match frame {
+            Some(frame) => self.tick(at, frame, out),
+            None => return self.gone(at, symbol, out),
+        }
+        true
+    }
+}
