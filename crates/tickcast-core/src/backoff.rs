@@ -55,8 +55,8 @@ impl Backoff {
             return delay.max(self.floor);
         }
         let random = if (0.0..=1.0).contains(&random) { random } else { 1.0 };
-        let (least, most) = (self.jitter.start(), self.jitter.end());
-        let factor = least + (most - least) * random;
+        let (min, max) = (self.jitter.start(), self.jitter.end());
+        let factor = min + (max - min) * random;
         // A requested delay may be so long that a product is out of range.
         let delay = Duration::try_from_secs_f64(delay.as_secs_f64() * factor).unwrap_or(Duration::MAX);
         delay.max(self.floor)

@@ -1,8 +1,8 @@
 //! Candles (open, high, low, close): the prices of a symbol within each second, minute, hour and day.
 
-mod amount;
 mod bar;
 mod candles;
+mod compact_price;
 
 use std::str::FromStr;
 

@@ -236,8 +236,8 @@ impl FromStr for Cursor {
         if text.len() > MAX_CURSOR_LEN {
             return Err(CursorError);
         }
-        let (epoch, place) = text.split_once('-').ok_or(CursorError)?;
-        let (seq, check) = place.split_once('.').ok_or(CursorError)?;
+        let (epoch, position) = text.split_once('-').ok_or(CursorError)?;
+        let (seq, check) = position.split_once('.').ok_or(CursorError)?;
         let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
         if epoch.len() != 12 || !epoch.bytes().all(hex) {
             return Err(CursorError);
@@ -284,9 +284,9 @@ impl EventId {
     /// Appends the text of the id.
     pub fn write(self, out: &mut Vec<u8>) {
         self.cursor.write(out);
-        if let Some(mark) = self.filter {
+        if let Some(hash) = self.filter {
             out.push(b'.');
-            out.extend_from_slice(&base64(mark.0));
+            out.extend_from_slice(&base64(hash.0));
         }
     }
 }
@@ -294,7 +294,7 @@ impl EventId {
 impl fmt::Display for EventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.cursor.fmt(f)?;
-        self.filter.map_or(Ok(()), |mark| write!(f, ".{mark}"))
+        self.filter.map_or(Ok(()), |hash| write!(f, ".{hash}"))
     }
 }
 

@@ -121,8 +121,8 @@ impl Filter {
                 return Err(FilterError::Covered { symbol: *symbol, pattern: glob.as_str().to_owned() });
             }
         }
-        let stays = |name: &&Symbol| other.names.binary_search(name).is_err();
-        let names = self.names.iter().filter(stays).copied().collect();
+        let remains = |name: &&Symbol| other.names.binary_search(name).is_err();
+        let names = self.names.iter().filter(remains).copied().collect();
         Ok(Self { names, globs: Arc::clone(&patterns.globs) })
     }
 
@@ -144,11 +144,11 @@ impl Filter {
             if count > MAX_FILTER_ENTRIES {
                 continue;
             }
-            let refuse = |error| FilterError::Entry { position: i + 1, error };
+            let entry_error = |error| FilterError::Entry { position: i + 1, error };
             if text.contains('*') {
-                globs.push(Glob::new(text).map_err(refuse)?);
+                globs.push(Glob::new(text).map_err(entry_error)?);
             } else {
-                names.push(Symbol::new(text).map_err(refuse)?);
+                names.push(Symbol::new(text).map_err(entry_error)?);
             }
         }
         match count {

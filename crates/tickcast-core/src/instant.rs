@@ -48,10 +48,10 @@ impl Time {
         Self(self.0.saturating_sub(ms).max(0))
     }
 
-    /// Checks whether this time is more than `most` after `now`.
+    /// Checks whether this time is more than `max` after `now`.
     #[must_use]
-    pub fn is_ahead_of(self, now: Self, most: Duration) -> bool {
-        self > now.saturating_add(most)
+    pub fn is_ahead_of(self, now: Self, max: Duration) -> bool {
+        self > now.saturating_add(max)
     }
 
     /// Returns the duration from `earlier` to this time, or zero if this time is not later.

@@ -77,12 +77,12 @@ impl Keys {
     }
 
     /// Records the progress of a request.
-    pub(crate) fn record(&mut self, note: KeyProgress<'_>, now: Time) {
-        let KeyProgress { key, next, done, report } = note;
+    pub(crate) fn record(&mut self, progress: KeyProgress<'_>, now: Time) {
+        let KeyProgress { key, next, done, report } = progress;
         let state = KeyState { next, done, report: report.into(), at: now };
         self.bytes += key.len() + report.len();
         match self.states.insert(key.into(), state) {
-            Some(before) => self.bytes -= key.len() + before.report.len(),
+            Some(replaced) => self.bytes -= key.len() + replaced.report.len(),
             None => self.order.push_back((now, key.into())),
         }
         self.remove_expired(now);
@@ -117,43 +117,43 @@ impl Keys {
 mod tests {
     use super::*;
 
-    fn at(secs: i64) -> Time {
+    fn time(secs: i64) -> Time {
         Time::from_millis(secs * 1000).unwrap()
     }
 
-    fn record(key: &str, next: u64) -> KeyProgress<'_> {
+    fn progress(key: &str, next: u64) -> KeyProgress<'_> {
         KeyProgress { key, next, done: false, report: b"{}" }
     }
 
     #[test]
     fn a_key_is_stored_for_two_minutes_after_its_last_progress() {
         let mut keys = Keys::default();
-        keys.record(record("a", 1), at(0));
-        keys.record(record("b", 1), at(0));
-        keys.record(record("a", 2), at(100));
-        assert_eq!(keys.get("a", at(219)).map(|state| state.next), Some(2));
-        assert_eq!(keys.get("b", at(120)), None);
-        keys.record(record("c", 1), at(130));
+        keys.record(progress("a", 1), time(0));
+        keys.record(progress("b", 1), time(0));
+        keys.record(progress("a", 2), time(100));
+        assert_eq!(keys.get("a", time(219)).map(|state| state.next), Some(2));
+        assert_eq!(keys.get("b", time(120)), None);
+        keys.record(progress("c", 1), time(130));
         assert_eq!(keys.len(), 2, "b is gone");
-        keys.record(record("c", 2), at(250));
+        keys.record(progress("c", 2), time(250));
         assert_eq!((keys.len(), keys.bytes), (1, 3));
         // A clock that goes back removes no key early.
-        assert!(keys.get("c", at(0)).is_some());
+        assert!(keys.get("c", time(0)).is_some());
     }
 
     #[test]
     fn keys_are_bounded_in_number_and_in_bytes() {
         let mut keys = Keys::default();
         for number in 0..MAX_KEYS as u64 + 10 {
-            keys.record(record(&number.to_string(), number), at(1));
+            keys.record(progress(&number.to_string(), number), time(1));
         }
         assert_eq!((keys.len(), keys.order.len()), (MAX_KEYS, MAX_KEYS));
-        assert!(keys.get("9", at(1)).is_none() && keys.get("10", at(1)).is_some());
+        assert!(keys.get("9", time(1)).is_none() && keys.get("10", time(1)).is_some());
         let report = vec![b'x'; 1 << 20];
         for number in 0..100 {
             keys.record(
                 KeyProgress { key: &format!("large {number}"), next: 1, done: true, report: &report },
-                at(2),
+                time(2),
             );
             assert!(keys.bytes <= MAX_KEY_BYTES);
         }

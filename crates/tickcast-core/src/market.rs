@@ -9,8 +9,8 @@ use crate::{Entry, Frame, Position, Seq, SourceId, Symbol, SymbolId};
 #[derive(Debug, Clone)]
 struct Latest {
     symbol: Symbol,
-    moved: Position,
-    origin: SourceId,
+    updated_at: Position,
+    source: SourceId,
     /// The newest tick. `None` if the symbol was removed, or has no tick yet.
     frame: Option<Frame>,
 }
@@ -58,19 +58,19 @@ impl Market {
     /// Returns the sequence number of the last change of the symbol.
     #[must_use]
     pub fn last_seq(&self, id: SymbolId) -> Seq {
-        self.latest[id.index()].moved.seq
+        self.latest[id.index()].updated_at.seq
     }
 
     /// Returns the position of the last change of the symbol, including the check of the tape there.
     #[must_use]
     pub fn last_position(&self, id: SymbolId) -> Position {
-        self.latest[id.index()].moved
+        self.latest[id.index()].updated_at
     }
 
     /// Returns the source of the symbol's newest tick.
     #[must_use]
     pub fn source(&self, id: SymbolId) -> SourceId {
-        self.latest[id.index()].origin
+        self.latest[id.index()].source
     }
 
     /// Returns the newest tick of the symbol, or `None` if the symbol was removed.
@@ -96,8 +96,8 @@ impl Market {
             let id = SymbolId::at(self.latest.len());
             self.latest.push(Latest {
                 symbol,
-                moved: Position::default(),
-                origin: SourceId::UNKNOWN,
+                updated_at: Position::default(),
+                source: SourceId::UNKNOWN,
                 frame: None,
             });
             self.by_name.insert(symbol, id);
@@ -111,17 +111,17 @@ impl Market {
     }
 
     /// Restores the position and the newest tick of a symbol.
-    pub(crate) fn restore(&mut self, id: SymbolId, moved: Position, frame: Option<Frame>) {
+    pub(crate) fn restore(&mut self, id: SymbolId, updated_at: Position, frame: Option<Frame>) {
         let latest = &mut self.latest[id.index()];
-        (latest.moved, latest.frame) = (moved, frame);
+        (latest.updated_at, latest.frame) = (updated_at, frame);
     }
 
     /// Applies the tape's entry `seq`.
     pub(crate) fn apply(&mut self, seq: Seq, entry: &Entry) {
         self.head = seq;
         let latest = &mut self.latest[entry.symbol.index()];
-        latest.moved = Position::new(seq, entry.digest.check());
-        latest.origin = entry.source;
+        latest.updated_at = Position::new(seq, entry.digest.check());
+        latest.source = entry.source;
         latest.frame = entry.kind.frame().cloned();
     }
 }

@@ -239,8 +239,8 @@ mod tests {
     fn written() -> impl Strategy<Value = String> {
         ("-?", "0|[1-9][0-9]{0,27}", 0..=28usize, "[0-9]{28}").prop_map(
             |(sign, whole, decimals, fraction)| {
-                let room = if whole == "0" { 28 } else { 28 - whole.len() };
-                match decimals.min(room) {
+                let max_decimals = if whole == "0" { 28 } else { 28 - whole.len() };
+                match decimals.min(max_decimals) {
                     0 => format!("{sign}{whole}"),
                     n => format!("{sign}{whole}.{}", &fraction[..n]),
                 }

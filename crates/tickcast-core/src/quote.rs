@@ -47,7 +47,7 @@ impl Reference {
             (None, Self::FirstOfDay { day, .. }) if today > day || day > when.horizon.utc_day() => {
                 Self::FirstOfDay { price, day: today }
             }
-            (None, standing) => standing,
+            (None, current) => current,
         }
     }
 }
@@ -68,8 +68,8 @@ pub(crate) struct TickTime {
 }
 
 impl TickTime {
-    pub(crate) fn new(time: Time, moment: ClockBounds) -> Self {
-        let ClockBounds { now, horizon } = moment;
+    pub(crate) fn new(time: Time, bounds: ClockBounds) -> Self {
+        let ClockBounds { now, horizon } = bounds;
         let (effective, order) =
             if time > horizon { (now, now.saturating_sub(horizon.since(now))) } else { (time, time) };
         Self { time, horizon, effective, order }
@@ -130,7 +130,7 @@ pub struct SymbolSnapshot {
 
 impl Quote {
     /// Returns the state after the first tick of a symbol.
-    pub(crate) fn open(tick: &Tick, origin: SourceId, when: TickTime) -> (Self, Derived) {
+    pub(crate) fn open(tick: &Tick, source: SourceId, when: TickTime) -> (Self, Derived) {
         let (price, time) = (tick.price, when.time);
         let reference = Reference::FirstOfDay { price, day: when.effective.utc_day() };
         let (extras, candles, change) = (tick.extras.clone(), Candles::new(), (price, None));
@@ -140,14 +140,14 @@ impl Quote {
             time,
             first_time: time,
             reference,
-            source: origin,
+            source,
             order: when.order,
             candles,
             change,
             extras,
         };
-        let told = quote.advance(tick, origin, when);
-        (quote, told)
+        let derived = quote.advance(tick, source, when);
+        (quote, derived)
     }
 
     /// Starts a new state after the symbol was removed. Only the number `n` continues.
@@ -166,10 +166,10 @@ impl Quote {
         extras: &[u8],
         newest: Option<&Frame>,
     ) -> Self {
-        let (candles, extras, origin) = (Candles::new(), Extras::read_back(extras), SourceId::UNKNOWN);
-        let facts = newest.and_then(|frame| TickView::read(frame.json())?.amounts());
-        let change = facts.map_or((price, None), |(_, change, percent)| (change, percent));
-        Self { n, price, time, first_time, reference, source: origin, order: time, candles, change, extras }
+        let (candles, extras, source) = (Candles::new(), Extras::read_back(extras), SourceId::UNKNOWN);
+        let amounts = newest.and_then(|frame| TickView::read(frame.json())?.amounts());
+        let change = amounts.map_or((price, None), |(_, change, percent)| (change, percent));
+        Self { n, price, time, first_time, reference, source, order: time, candles, change, extras }
     }
 
     /// Returns the extras of the newest tick, as the tail of a JSON object.
@@ -178,36 +178,36 @@ impl Quote {
         self.extras.as_json()
     }
 
-    /// Returns the state after replaying a tick that was accepted before. `facts` is the tick as sent to
-    /// readers. Returns `None` if `facts` contains no valid price or change.
+    /// Returns the state after replaying a tick that was accepted before. `view` is the tick as sent to
+    /// readers. Returns `None` if `view` contains no valid price or change.
     pub(crate) fn reapply(
-        standing: Option<Self>,
-        facts: &TickView<'_>,
+        current: Option<Self>,
+        view: &TickView<'_>,
         prev_close: Option<Price>,
-        (moment, listed): (ClockBounds, bool),
+        (bounds, listed): (ClockBounds, bool),
     ) -> Option<Self> {
-        let (price, change, percent) = facts.amounts()?;
-        let when = TickTime::new(facts.time, moment);
+        let (price, change, percent) = view.amounts()?;
+        let when = TickTime::new(view.time, bounds);
         let first = Reference::FirstOfDay { price, day: when.effective.utc_day() };
-        let mut quote = standing
-            .unwrap_or_else(|| Self::restored((0, price), (facts.time, facts.time), first, &[], None));
+        let mut quote =
+            current.unwrap_or_else(|| Self::restored((0, price), (view.time, view.time), first, &[], None));
         if !listed {
-            (quote.reference, quote.first_time) = (first, facts.time);
+            (quote.reference, quote.first_time) = (first, view.time);
         }
-        (quote.n, quote.price) = (facts.n, price);
+        (quote.n, quote.price) = (view.n, price);
         quote.advance_order(when);
         quote.change = (change, percent);
-        quote.extras = Extras::read_back(facts.extras);
+        quote.extras = Extras::read_back(view.extras);
         quote.reference = quote.reference.after(price, prev_close, when);
         Some(quote)
     }
 
     /// Applies a tick and returns the derived fields that readers receive.
-    pub(crate) fn advance(&mut self, tick: &Tick, origin: SourceId, when: TickTime) -> Derived {
+    pub(crate) fn advance(&mut self, tick: &Tick, source: SourceId, when: TickTime) -> Derived {
         self.n += 1;
         self.price = tick.price;
         self.advance_order(when);
-        self.source = origin;
+        self.source = source;
         self.extras.clone_from(&tick.extras);
         self.reference = self.reference.after(tick.price, tick.prev_close, when);
         self.change = change(tick, self.reference);
@@ -244,13 +244,13 @@ impl Quote {
             (Reference::PrevClose(close), known) => close == known.price(),
             (Reference::FirstOfDay { .. }, Reference::PrevClose(_)) => false,
         };
-        let (told, told_percent) = self.change;
+        let (last_change, last_percent) = self.change;
         let (change, percent) = change(tick, reference);
         same_day
             && tick.price.is_written_like(self.price)
             && tick.extras == self.extras
-            && change.is_written_like(told)
-            && percent == told_percent
+            && change.is_written_like(last_change)
+            && percent == last_percent
     }
 }
 

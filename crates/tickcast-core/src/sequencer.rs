@@ -10,7 +10,7 @@ use crate::{
 
 /// Maximum number of symbols that drop candles each time the total has grown. Four symbols are enough to
 /// return below the limit.
-const GIVE_WAY_STEPS: usize = 4;
+const SHRINK_STEPS: usize = 4;
 
 /// Returns the maximum number of closed candles per symbol, if `symbols` symbols share `candles` candles.
 fn budget(candles: usize, symbols: usize) -> usize {
@@ -67,7 +67,7 @@ pub struct Sequencer {
     /// Number of closed candles of all symbols together.
     candles: usize,
     /// Last symbol that was asked to drop candles when there were too many.
-    next_to_give_way: usize,
+    last_shrunk: usize,
     /// Requests that were published recently.
     keys: Keys,
     scratch: Vec<u8>,
@@ -83,7 +83,7 @@ impl Sequencer {
             replica: Replica::new(limits),
             quotes: Vec::new(),
             candles: 0,
-            next_to_give_way: 0,
+            last_shrunk: 0,
             keys: Keys::default(),
             scratch: Vec::new(),
         }
@@ -103,17 +103,17 @@ impl Sequencer {
         if let Some(time) = tick.time.filter(|time| time.is_ahead_of(now.wall, options.max_ahead)) {
             return Err(TickError::TimeInFuture { time: time.as_millis(), max_ahead: options.max_ahead });
         }
-        let moment = ClockBounds::new(now.wall, self.limits.max_skew);
+        let bounds = ClockBounds::new(now.wall, self.limits.max_skew);
         let id = self.add_symbol(tick.symbol)?;
-        let (quote, change, when) = match &mut self.quotes[id.index()] {
+        let (quote, derived, when) = match &mut self.quotes[id.index()] {
             Some(quote) => {
                 // A removed symbol has no newest tick, so a tick for it is neither late nor unchanged. A
                 // newest time that cannot be true is no reason to drop a tick.
                 let listed = self.replica.market().newest(id).is_some();
-                let newest = quote.newest(moment.horizon).filter(|_| listed);
+                let newest = quote.newest(bounds.horizon).filter(|_| listed);
                 let time =
                     tick.time.unwrap_or_else(|| newest.map_or(now.wall, |newest| newest.max(now.wall)));
-                let when = TickTime::new(time, moment);
+                let when = TickTime::new(time, bounds);
                 if !options.allow_late && newest.is_some_and(|newest| time < newest) {
                     return Ok(Sequenced::dropped(Outcome::Late, id));
                 }
@@ -124,19 +124,19 @@ impl Sequencer {
                 if !listed {
                     quote.reopen(tick, when);
                 }
-                let change = quote.advance(tick, source, when);
-                (quote, change, when)
+                let derived = quote.advance(tick, source, when);
+                (quote, derived, when)
             }
             empty => {
-                let when = TickTime::new(tick.time.unwrap_or(now.wall), moment);
-                let (quote, change) = Quote::open(tick, source, when);
-                (empty.insert(quote), change, when)
+                let when = TickTime::new(tick.time.unwrap_or(now.wall), bounds);
+                let (quote, derived) = Quote::open(tick, source, when);
+                (empty.insert(quote), derived, when)
             }
         };
-        let most = budget(self.limits.candles, self.replica.market().len());
-        let grown = quote.candles.add(when.effective, tick.price, moment.horizon, most);
-        let frame = Frame::encode(tick, &change, &mut self.scratch);
-        self.count_candles(grown, most);
+        let max_candles = budget(self.limits.candles, self.replica.market().len());
+        let grown = quote.candles.add(when.effective, tick.price, bounds.horizon, max_candles);
+        let frame = Frame::encode(tick, &derived, &mut self.scratch);
+        self.count_candles(grown, max_candles);
         Ok(self.append((id, source), EntryKind::Tick(frame), now))
     }
 
@@ -166,8 +166,8 @@ impl Sequencer {
     }
 
     /// Records the progress of a request.
-    pub fn record_key(&mut self, note: KeyProgress<'_>, now: Time) {
-        self.keys.record(note, now);
+    pub fn record_key(&mut self, progress: KeyProgress<'_>, now: Time) {
+        self.keys.record(progress, now);
     }
 
     /// Returns the cursor of the newest entry.
@@ -208,20 +208,20 @@ impl Sequencer {
     }
 
     /// Adds `grown` to the number of candles. If the total exceeds the limit, some symbols drop the candles
-    /// above their share. Each call asks at most [`GIVE_WAY_STEPS`] symbols.
-    fn count_candles(&mut self, grown: isize, most: usize) {
+    /// above their share. Each call asks at most [`SHRINK_STEPS`] symbols.
+    fn count_candles(&mut self, grown: isize, max_candles: usize) {
         self.candles = self.candles.saturating_add_signed(grown);
         if grown <= 0 {
             return;
         }
-        for _ in 0..GIVE_WAY_STEPS {
+        for _ in 0..SHRINK_STEPS {
             if self.candles <= self.limits.candles {
                 return;
             }
-            self.next_to_give_way = (self.next_to_give_way + 1) % self.quotes.len();
-            if let Some(quote) = &mut self.quotes[self.next_to_give_way] {
+            self.last_shrunk = (self.last_shrunk + 1) % self.quotes.len();
+            if let Some(quote) = &mut self.quotes[self.last_shrunk] {
                 let before = quote.candles.len();
-                quote.candles.shrink(most);
+                quote.candles.shrink(max_candles);
                 self.candles -= before - quote.candles.len();
             }
         }
@@ -248,13 +248,14 @@ impl Sequencer {
 
     fn append(&mut self, (id, source): (SymbolId, SourceId), kind: EntryKind, now: Now) -> Sequenced {
         let market = self.replica.market();
-        let before = market.source(id);
-        let of = (id, market.symbol(id), source);
-        let entry = Entry::after(self.replica.tape().digest(), of, kind, now.uptime);
+        let previous = market.source(id);
+        let entry =
+            Entry::after(self.replica.tape().digest(), (id, market.symbol(id), source), kind, now.uptime);
         Sequenced {
             outcome: Outcome::Accepted(self.replica.apply(entry)),
             symbol: id,
-            previous_source: Some(before).filter(|before| *before != source && *before != SourceId::UNKNOWN),
+            previous_source: Some(previous)
+                .filter(|previous| ![source, SourceId::UNKNOWN].contains(previous)),
         }
     }
 }

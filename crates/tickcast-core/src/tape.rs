@@ -158,8 +158,8 @@ impl Tape {
     /// Returns the entries after `from`, oldest first, with their sequence numbers. If the tape starts later,
     /// returns all entries.
     pub fn after(&self, from: Seq) -> impl Iterator<Item = (Seq, &Entry)> {
-        let wanted = self.head.get().saturating_sub(from.get());
-        let start = self.entries.len().saturating_sub(usize::try_from(wanted).unwrap_or(usize::MAX));
+        let count = self.head.get().saturating_sub(from.get());
+        let start = self.entries.len().saturating_sub(usize::try_from(count).unwrap_or(usize::MAX));
         let first = self.head.get() - (self.entries.len() - start) as u64 + 1;
         self.entries.range(start..).zip(first..).map(|(entry, seq)| (Seq::new(seq), entry))
     }
@@ -218,9 +218,9 @@ mod tests {
     #[test]
     fn a_tape_knows_the_digest_at_every_position_it_holds() {
         let (whole, part) = (tape(9, usize::MAX, 9), tape(3, usize::MAX, 9));
-        for place in 0..=9 {
-            let (known, seen) = (whole.digest_at(Seq::new(place)), part.digest_at(Seq::new(place)));
-            assert_eq!(seen, if place == 0 || place >= 6 { known } else { None }, "{place}");
+        for seq in 0..=9 {
+            let (known, seen) = (whole.digest_at(Seq::new(seq)), part.digest_at(Seq::new(seq)));
+            assert_eq!(seen, if seq == 0 || seq >= 6 { known } else { None }, "{seq}");
         }
         assert_eq!(whole.digest_at(Seq::new(10)), None);
         assert_eq!(whole.digest_at(Seq::new(9)), Some(whole.digest()));

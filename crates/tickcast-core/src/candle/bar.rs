@@ -1,6 +1,6 @@
 //! Candles in a compact form, open or closed.
 
-use super::amount::CompactPrice;
+use super::compact_price::CompactPrice;
 use super::{Candle, begin};
 use crate::{Price, Time};
 
@@ -17,9 +17,9 @@ pub(super) struct Bar {
 
 impl Bar {
     /// Makes the bar of a single tick.
-    pub(super) fn new(time: i64, amount: CompactPrice) -> Self {
-        let [open, high, low] = [(); 3].map(|()| amount.clone());
-        Self { time, open, high, low, close: amount, count: 1 }
+    pub(super) fn new(time: i64, price: CompactPrice) -> Self {
+        let [open, high, low] = [(); 3].map(|()| price.clone());
+        Self { time, open, high, low, close: price, count: 1 }
     }
 
     /// Returns this bar as a part of the longer bar at `level`.
@@ -28,9 +28,9 @@ impl Bar {
     }
 
     /// Adds one tick.
-    pub(super) fn add_price(&mut self, amount: CompactPrice) {
-        self.widen(&amount);
-        self.close = amount;
+    pub(super) fn add_price(&mut self, price: CompactPrice) {
+        self.widen(&price);
+        self.close = price;
         self.count += 1;
     }
 
@@ -42,12 +42,12 @@ impl Bar {
         self.count += next.count;
     }
 
-    fn widen(&mut self, amount: &CompactPrice) {
-        if *amount > self.high {
-            self.high = amount.clone();
+    fn widen(&mut self, price: &CompactPrice) {
+        if *price > self.high {
+            self.high = price.clone();
         }
-        if *amount < self.low {
-            self.low = amount.clone();
+        if *price < self.low {
+            self.low = price.clone();
         }
     }
 
@@ -66,13 +66,13 @@ impl Bar {
 impl From<&Candle> for Bar {
     fn from(candle: &Candle) -> Self {
         let Candle { time, open, high, low, close, count } = candle;
-        let amount = |price: &Price| CompactPrice::from(*price);
+        let compact = |price: &Price| CompactPrice::from(*price);
         Self {
             time: time.as_millis(),
-            open: amount(open),
-            high: amount(high),
-            low: amount(low),
-            close: amount(close),
+            open: compact(open),
+            high: compact(high),
+            low: compact(low),
+            close: compact(close),
             count: *count,
         }
     }

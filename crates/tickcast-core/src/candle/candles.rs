@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::amount::CompactPrice;
 use super::bar::Bar;
+use super::compact_price::CompactPrice;
 use super::{Candle, Interval, LEVELS, begin};
 use crate::{Price, Time};
 
@@ -41,44 +41,44 @@ impl Candles {
     }
 
     /// Adds a tick that happened at `time`. Candles that begin after `horizon` come from a wrong clock and
-    /// are dropped. At most `most` closed candles stay. Returns by how many the number of closed candles has
+    /// are dropped. At most `max` closed candles stay. Returns by how many the number of closed candles has
     /// grown.
-    pub(crate) fn add(&mut self, time: Time, price: Price, horizon: Time, most: usize) -> isize {
+    pub(crate) fn add(&mut self, time: Time, price: Price, horizon: Time, max: usize) -> isize {
         let before = self.len();
         // If a clock went back twice, a closed candle may be later than the open candle.
         let mut latest = self.open[0].iter().chain(self.closed[0].back());
         if latest.any(|bar| bar.time > horizon.as_millis()) {
             self.discard_after(horizon.as_millis());
         }
-        let (amount, second) = (CompactPrice::from(price), begin(time.as_millis(), 0));
+        let (compact, second) = (CompactPrice::from(price), begin(time.as_millis(), 0));
         self.late = None;
         match &mut self.open[0] {
-            Some(bar) if bar.time == second => bar.add_price(amount),
+            Some(bar) if bar.time == second => bar.add_price(compact),
             Some(bar) if bar.time > second => {
-                self.late = Some((time.as_millis(), amount.clone()));
-                self.close(0, Bar::new(second, amount));
+                self.late = Some((time.as_millis(), compact.clone()));
+                self.close(0, Bar::new(second, compact));
             }
             open => {
-                if let Some(over) = open.replace(Bar::new(second, amount)) {
-                    self.close(0, over);
+                if let Some(closed) = open.replace(Bar::new(second, compact)) {
+                    self.close(0, closed);
                 }
             }
         }
-        self.shrink(most);
+        self.shrink(max);
         self.len() as isize - before as isize
     }
 
     /// Returns the candles of `interval` that began between `from` and `to`, oldest first: at most the newest
-    /// `most` candles.
+    /// `max` candles.
     #[must_use]
-    pub fn within(&self, interval: Interval, (from, to): (Time, Time), most: usize) -> Vec<Candle> {
+    pub fn within(&self, interval: Interval, (from, to): (Time, Time), max: usize) -> Vec<Candle> {
         let level = interval as usize;
         let newest = self.newest(level);
         let older = newest.first().map_or(i64::MAX, |bar| bar.time);
         let closed = self.closed[level].iter().rev().skip_while(|bar| bar.time >= older);
         let wanted = |bar: &&Bar| (from.as_millis()..=to.as_millis()).contains(&bar.time);
         let all = newest.iter().rev().chain(closed);
-        let mut candles: Vec<_> = all.filter(wanted).take(most).map(Bar::candle).collect();
+        let mut candles: Vec<_> = all.filter(wanted).take(max).map(Bar::candle).collect();
         candles.reverse();
         candles
     }
@@ -150,15 +150,15 @@ impl Candles {
         self.late = late.then(|| (time.as_millis(), CompactPrice::from(price)));
     }
 
-    /// Drops the oldest candles if there are more than `most`. The shortest interval that has more than its
+    /// Drops the oldest candles if there are more than `max`. The shortest interval that has more than its
     /// share loses candles first.
-    pub(crate) fn shrink(&mut self, most: usize) {
-        let mut surplus = self.len().saturating_sub(most);
+    pub(crate) fn shrink(&mut self, max: usize) {
+        let mut surplus = self.len().saturating_sub(max);
         if surplus == 0 {
             return;
         }
         for (level, bars) in self.closed.iter_mut().enumerate() {
-            let share = (most * BUDGET_PERCENT[level] / 100).max(1);
+            let share = (max * BUDGET_PERCENT[level] / 100).max(1);
             let dropped = surplus.min(bars.len().saturating_sub(share));
             bars.drain(..dropped);
             surplus -= dropped;
@@ -167,23 +167,23 @@ impl Candles {
 
     /// Closes a bar: stores the bar and merges it into the next longer bar. A late tick is a bar whose
     /// interval is already over.
-    fn close(&mut self, level: usize, over: Bar) {
+    fn close(&mut self, level: usize, closed: Bar) {
         if level + 1 < LEVELS {
-            let longer = over.at_level(level + 1);
+            let longer = closed.at_level(level + 1);
             match &mut self.open[level + 1] {
-                Some(bar) if bar.time == longer.time => bar.merge(&over),
+                Some(bar) if bar.time == longer.time => bar.merge(&closed),
                 Some(bar) if bar.time > longer.time => self.close(level + 1, longer),
                 open => {
-                    if let Some(over) = open.replace(longer) {
-                        self.close(level + 1, over);
+                    if let Some(closed) = open.replace(longer) {
+                        self.close(level + 1, closed);
                     }
                 }
             }
         }
         let bars = &mut self.closed[level];
-        match bars.binary_search_by_key(&over.time, |bar| bar.time) {
-            Ok(at) => bars[at].merge(&over),
-            Err(at) => bars.insert(at, over),
+        match bars.binary_search_by_key(&closed.time, |bar| bar.time) {
+            Ok(at) => bars[at].merge(&closed),
+            Err(at) => bars.insert(at, closed),
         }
         if bars.len() > MAX_BARS[level] {
             bars.pop_front();

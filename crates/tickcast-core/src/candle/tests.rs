@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const FOR_EVER: (i64, i64) = (0, 253_402_300_799_999);
+const ALL_TIMES: (i64, i64) = (0, 253_402_300_799_999);
 
 fn time(ms: i64) -> Time {
     Time::from_millis(ms).unwrap()
@@ -13,11 +13,11 @@ fn add(candles: &mut Candles, ms: i64, price: Price) -> isize {
 }
 
 fn all(candles: &Candles, interval: Interval) -> Vec<Candle> {
-    candles.within(interval, (time(FOR_EVER.0), time(FOR_EVER.1)), usize::MAX)
+    candles.within(interval, (time(ALL_TIMES.0), time(ALL_TIMES.1)), usize::MAX)
 }
 
 /// Computes the expected candles from all ticks at once. The ticks must be in order of time.
-fn by_hand(ticks: &[(i64, i64)], interval: Interval) -> Vec<Candle> {
+fn expected_candles(ticks: &[(i64, i64)], interval: Interval) -> Vec<Candle> {
     let mut candles: Vec<Candle> = Vec::new();
     for (ms, units) in ticks {
         let price = Price::from_units(*units, 2).unwrap();
@@ -51,28 +51,28 @@ proptest! {
         let mut now = 1_782_907_200_000;
         let ticks: Vec<_> = steps.iter().map(|(step, units)| { now += step; (now, *units) }).collect();
         let mut candles = Candles::new();
-        let mut kept = 0;
+        let mut count = 0;
         for (i, (ms, units)) in ticks.iter().enumerate() {
-            kept += add(&mut candles, *ms, Price::from_units(*units, 2).unwrap());
+            count += add(&mut candles, *ms, Price::from_units(*units, 2).unwrap());
             if i == cut {
                 let mut restored = Candles::new();
                 candles.bars().for_each(|(level, open, candle)| restored.restore(level, open, &candle));
                 candles = restored;
             }
         }
-        prop_assert_eq!(kept, candles.len() as isize);
+        prop_assert_eq!(count, candles.len() as isize);
         for interval in Interval::ALL {
-            prop_assert_eq!(all(&candles, interval), by_hand(&ticks, interval), "{:?}", interval);
+            prop_assert_eq!(all(&candles, interval), expected_candles(&ticks, interval), "{:?}", interval);
         }
     }
 }
 
 /// Computes the expected candles of ticks in any order. Each tick counts in the interval that contains its
 /// time, in the order in which ticks were accepted.
-fn by_hand_in_any_order(ticks: &[(i64, i64)], interval: Interval) -> Vec<Candle> {
+fn expected_candles_in_any_order(ticks: &[(i64, i64)], interval: Interval) -> Vec<Candle> {
     let mut sorted = ticks.to_vec();
     sorted.sort_by_key(|(ms, _)| ms - ms.rem_euclid(interval.millis()));
-    by_hand(&sorted, interval)
+    expected_candles(&sorted, interval)
 }
 
 #[test]
@@ -83,9 +83,9 @@ fn a_late_tick_counts_once_in_each_interval_and_is_the_close_of_its_own() {
         add(&mut candles, ms, price(units));
     }
     let seconds = all(&candles, Interval::Second);
-    let told = |candle: &Candle| (candle.time.as_millis(), candle.close, candle.count);
+    let fields = |candle: &Candle| (candle.time.as_millis(), candle.close, candle.count);
     assert_eq!(
-        seconds.iter().map(told).collect::<Vec<_>>(),
+        seconds.iter().map(fields).collect::<Vec<_>>(),
         [(0, price(1), 1), (1_000, price(9), 3), (61_000, price(6), 1)]
     );
     let minutes = all(&candles, Interval::Minute);
@@ -114,16 +114,16 @@ proptest! {
                 candles = restored;
             }
             for interval in Interval::ALL {
-                let own = all(&candles, interval).into_iter().rfind(|candle| candle.time <= time(*ms)).unwrap();
-                prop_assert_eq!(own.close, price, "{:?} after {} at {}", interval, i, ms);
+                let newest = all(&candles, interval).into_iter().rfind(|candle| candle.time <= time(*ms)).unwrap();
+                prop_assert_eq!(newest.close, price, "{:?} after {} at {}", interval, i, ms);
             }
         }
         for interval in Interval::ALL {
-            let (found, right) = (all(&candles, interval), by_hand_in_any_order(&ticks, interval));
-            let told = |candles: &[Candle]| {
+            let (found, expected) = (all(&candles, interval), expected_candles_in_any_order(&ticks, interval));
+            let fields = |candles: &[Candle]| {
                 candles.iter().map(|c| (c.time, c.high, c.low, c.count)).collect::<Vec<_>>()
             };
-            prop_assert_eq!(told(&found), told(&right), "{:?}", interval);
+            prop_assert_eq!(fields(&found), fields(&expected), "{:?}", interval);
         }
     }
 }
@@ -155,11 +155,11 @@ fn the_shortest_interval_loses_candles_first() {
         candles.add(time(second * 1000), Price::from_units(second, 0).unwrap(), Time::MAX, 100);
         assert!(candles.len() <= 100);
     }
-    let kept = Interval::ALL.map(|interval| all(&candles, interval).len() - 1);
+    let counts = Interval::ALL.map(|interval| all(&candles, interval).len() - 1);
     // 55 hours and two days use less than their share. The longest interval that needs room gets the rest.
-    assert_eq!(kept.iter().sum::<usize>(), 100);
-    assert_eq!((kept[0], kept[4]), (30, 2), "{kept:?}");
-    assert!(kept[1] >= 25 && kept[2] >= 20 && kept[3] >= 15, "{kept:?}");
+    assert_eq!(counts.iter().sum::<usize>(), 100);
+    assert_eq!((counts[0], counts[4]), (30, 2), "{counts:?}");
+    assert!(counts[1] >= 25 && counts[2] >= 20 && counts[3] >= 15, "{counts:?}");
 }
 
 #[test]
@@ -168,9 +168,9 @@ fn candles_are_selected_by_range_and_limit() {
     for second in 0..100 {
         add(&mut candles, second * 1000, Price::from_units(1, 0).unwrap());
     }
-    let some = candles.within(Interval::Second, (time(10_000), time(20_000)), 3);
+    let selected = candles.within(Interval::Second, (time(10_000), time(20_000)), 3);
     assert_eq!(
-        some.iter().map(|candle| candle.time.as_millis()).collect::<Vec<_>>(),
+        selected.iter().map(|candle| candle.time.as_millis()).collect::<Vec<_>>(),
         [18_000, 19_000, 20_000]
     );
     assert_eq!("2m".parse::<Interval>(), Err(IntervalError));

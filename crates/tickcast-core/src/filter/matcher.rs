@@ -30,7 +30,7 @@ struct Parts<'f> {
     middle: Vec<Finder<'f>>,
     suffix: &'f [u8],
     /// Minimum length of a matching symbol.
-    least: usize,
+    min_len: usize,
 }
 
 impl<'f> Matcher<'f> {
@@ -56,7 +56,7 @@ impl<'f> Parts<'f> {
         Self {
             prefix: prefix.as_bytes(),
             suffix: suffix.as_bytes(),
-            least: text.len() - text.matches('*').count(),
+            min_len: text.len() - text.matches('*').count(),
             middle: middle.into_iter().map(Finder::new).collect(),
         }
     }
@@ -68,7 +68,7 @@ impl<'f> Parts<'f> {
         // call that compares all bytes.
         let begins = || self.prefix.iter().zip(name).all(|(wanted, byte)| wanted == byte);
         let ends = || self.suffix.iter().rev().zip(name.iter().rev()).all(|(wanted, byte)| wanted == byte);
-        if name.len() < self.least || !begins() || !ends() {
+        if name.len() < self.min_len || !begins() || !ends() {
             return false;
         }
         let mut left = &name[self.prefix.len()..name.len() - self.suffix.len()];
@@ -98,9 +98,9 @@ mod tests {
         #[test]
         fn matching_agrees_with_the_definition(pattern in "[AB*]{0,6}[*][AB*]{0,6}", name in "[AB]{1,10}") {
             let glob = Glob::new(&pattern).unwrap();
-            let right = naive(pattern.as_bytes(), name.as_bytes());
-            prop_assert_eq!(glob.matches(name.as_bytes()), right);
-            prop_assert_eq!(Parts::of(&glob).matches(name.as_bytes()), right);
+            let expected = naive(pattern.as_bytes(), name.as_bytes());
+            prop_assert_eq!(glob.matches(name.as_bytes()), expected);
+            prop_assert_eq!(Parts::of(&glob).matches(name.as_bytes()), expected);
         }
     }
 }

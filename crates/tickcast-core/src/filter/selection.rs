@@ -7,7 +7,7 @@ use crate::{Filter, Market, Symbol, SymbolId};
 #[derive(Debug, Clone)]
 pub struct Selection {
     filter: Filter,
-    wanted: Selected,
+    selected: Selected,
     /// Number of symbols of the market that were compared with the filter.
     seen: usize,
 }
@@ -29,7 +29,7 @@ impl Selection {
             selection.extend(market, usize::MAX, |_| {});
         } else {
             let ids = selection.filter.names().iter().filter_map(|name| market.id(name));
-            (selection.wanted, selection.seen) = (Selected::These(ids.collect()), market.len());
+            (selection.selected, selection.seen) = (Selected::These(ids.collect()), market.len());
         }
         selection
     }
@@ -49,26 +49,26 @@ impl Selection {
         let matcher = filter.matcher();
         let new = SymbolId::all(symbols).skip(self.seen);
         for (id, _) in new.filter(|(_, symbol)| matcher.matches(symbol)) {
-            self.want(id);
+            self.select(id);
         }
         self.seen = self.seen.max(symbols.len());
         self
     }
 
     fn of(filter: Filter) -> Self {
-        let wanted = if filter.is_all() { Selected::All } else { Selected::These(SymbolSet::new()) };
-        Self { filter, wanted, seen: 0 }
+        let selected = if filter.is_all() { Selected::All } else { Selected::These(SymbolSet::new()) };
+        Self { filter, selected, seen: 0 }
     }
 
-    /// Compares new symbols of `market` with the filter, at most `most` of them, and calls `each` for each
+    /// Compares new symbols of `market` with the filter, at most `max` of them, and calls `each` for each
     /// selected symbol. Returns the number of compared symbols.
-    pub fn extend(&mut self, market: &Market, most: usize, mut each: impl FnMut(SymbolId)) -> usize {
+    pub fn extend(&mut self, market: &Market, max: usize, mut each: impl FnMut(SymbolId)) -> usize {
         let filter = self.filter.clone();
         let matcher = filter.matcher();
         let before = self.seen;
-        for id in market.ids_from(before).take(most) {
+        for id in market.ids_from(before).take(max) {
             if matcher.matches(&market.symbol(id)) {
-                self.want(id);
+                self.select(id);
                 each(id);
             }
             self.seen += 1;
@@ -79,11 +79,11 @@ impl Selection {
     /// Adds a symbol that the filter names and that is new in the market. The symbol must come after all
     /// known symbols.
     pub fn add(&mut self, id: SymbolId) {
-        self.want(id);
+        self.select(id);
     }
 
-    fn want(&mut self, id: SymbolId) {
-        match &mut self.wanted {
+    fn select(&mut self, id: SymbolId) {
+        match &mut self.selected {
             Selected::All => {}
             Selected::These(ids) => _ = ids.insert(id),
         }
@@ -105,7 +105,7 @@ impl Selection {
     /// list. Then a caller should test single symbols with [`contains`](Self::contains).
     #[must_use]
     pub const fn is_wide(&self) -> bool {
-        match &self.wanted {
+        match &self.selected {
             Selected::All => true,
             Selected::These(ids) => ids.is_wide(),
         }
@@ -114,7 +114,7 @@ impl Selection {
     /// Returns the number of selected symbols.
     #[must_use]
     pub const fn len(&self) -> usize {
-        match &self.wanted {
+        match &self.selected {
             Selected::All => self.seen,
             Selected::These(ids) => ids.len(),
         }
@@ -128,7 +128,7 @@ impl Selection {
 
     /// Returns the selected symbols, in order of first appearance.
     pub fn ids(&self) -> impl Iterator<Item = SymbolId> + '_ {
-        let (all, these) = match &self.wanted {
+        let (all, these) = match &self.selected {
             Selected::All => (self.seen, None),
             Selected::These(ids) => (0, Some(ids)),
         };
@@ -154,7 +154,7 @@ impl Selection {
     /// Checks whether the symbol is selected.
     #[must_use]
     pub fn contains(&self, id: SymbolId) -> bool {
-        match &self.wanted {
+        match &self.selected {
             Selected::All => true,
             Selected::These(ids) => ids.contains(id),
         }
@@ -176,9 +176,9 @@ mod tests {
         let mut growing = Selection::new(filter.clone(), &market);
         for (i, name) in names.iter().enumerate() {
             let id = market.add_symbol(*name);
-            let mut shown = Vec::new();
-            growing.extend(&market, 1 + i % 2, |id| shown.push(id));
-            assert_eq!(shown, if filter.matches(name) { vec![id] } else { vec![] });
+            let mut added = Vec::new();
+            growing.extend(&market, 1 + i % 2, |id| added.push(id));
+            assert_eq!(added, if filter.matches(name) { vec![id] } else { vec![] });
             assert_eq!(growing.contains(id), filter.matches(name));
             if i % 997 == 0 {
                 assert_eq!(growing.ids().count(), growing.len());
@@ -188,13 +188,13 @@ mod tests {
         let in_steps =
             Selection::of_first(filter.clone(), &names[..1234]).extended(&names).extended(&names[..9]);
         let at_once = Selection::new(filter.clone(), &market);
-        let wanted: Vec<_> =
+        let selected: Vec<_> =
             names.iter().zip(market.ids_from(0)).filter(|(name, _)| filter.matches(name)).collect();
         for selection in [&growing, &prepared, &in_steps, &at_once] {
             assert!(selection.is_wide() && selection.seen() == 5000);
             assert_eq!(
                 selection.ids().collect::<Vec<_>>(),
-                wanted.iter().map(|(_, id)| *id).collect::<Vec<_>>()
+                selected.iter().map(|(_, id)| *id).collect::<Vec<_>>()
             );
         }
         let few = Selection::of_first(Filter::parse(["S1*"]).unwrap(), &names[..1000]);

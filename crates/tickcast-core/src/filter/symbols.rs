@@ -43,9 +43,9 @@ impl SymbolSet {
                 true
             }
             Representation::Many(bits, count) => {
-                let fresh = set(bits, id);
-                *count += usize::from(fresh);
-                fresh
+                let inserted = set(bits, id);
+                *count += usize::from(inserted);
+                inserted
             }
         }
     }
@@ -94,10 +94,10 @@ impl SymbolSet {
             Representation::Many(bits, _) => (&[][..], bits.as_slice()),
         };
         let words = many.iter().enumerate().skip(from / 64).flat_map(move |(word, bits)| {
-            let mut left = if word == from / 64 { bits & (u64::MAX << (from % 64)) } else { *bits };
+            let mut remaining = if word == from / 64 { bits & (u64::MAX << (from % 64)) } else { *bits };
             std::iter::from_fn(move || {
-                let bit = left.trailing_zeros();
-                left &= left.wrapping_sub(1);
+                let bit = remaining.trailing_zeros();
+                remaining &= remaining.wrapping_sub(1);
                 (bit < 64).then(|| SymbolId::at(word * 64 + bit as usize))
             })
         });
@@ -131,9 +131,9 @@ fn set(bits: &mut Vec<u64>, id: SymbolId) -> bool {
     if word >= bits.len() {
         bits.resize(word + 1, 0);
     }
-    let fresh = bits[word] & bit == 0;
+    let inserted = bits[word] & bit == 0;
     bits[word] |= bit;
-    fresh
+    inserted
 }
 
 #[cfg(test)]

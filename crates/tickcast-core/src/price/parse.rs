@@ -26,9 +26,9 @@ impl FromStr for Price {
     }
 }
 
-/// Reads `-`, digits, decimal point, digits, exponent, exactly as JSON writes numbers. Accepts at most `most`
-/// significant digits.
-fn decimal(text: &str, most: usize) -> Result<Price, PriceError> {
+/// Reads `-`, digits, decimal point, digits, exponent, exactly as JSON writes numbers. Accepts at most
+/// `max_digits` significant digits.
+fn decimal(text: &str, max_digits: usize) -> Result<Price, PriceError> {
     if text.is_empty() {
         return Err(PriceError::Empty);
     }
@@ -38,7 +38,7 @@ fn decimal(text: &str, most: usize) -> Result<Price, PriceError> {
     let mut significant = 0;
     for digit in parts.whole.iter().chain(parts.fraction) {
         significant += usize::from(significant > 0 || *digit != b'0');
-        if significant > most {
+        if significant > max_digits {
             return Err(PriceError::TooManyDigits);
         }
         let digit = u128::from(digit - b'0');
@@ -52,7 +52,7 @@ fn decimal(text: &str, most: usize) -> Result<Price, PriceError> {
     // Final number of decimals, with the exponent applied. The length of a text always fits in an i64.
     let scale = parts.fraction.len() as i64 - parts.exponent;
     let spare = if digits == 0 { 0 } else { (-scale).max(0) };
-    if significant as i64 + spare > most as i64 {
+    if significant as i64 + spare > max_digits as i64 {
         return Err(PriceError::TooManyDigits);
     }
     let scale = usize::try_from(scale).unwrap_or(0);
@@ -148,16 +148,16 @@ mod tests {
 
     #[test]
     fn each_error_names_what_is_wrong() {
-        let says = |text: &str| decimal(text, MAX_DIGITS).unwrap_err().to_string();
-        assert_eq!(says(""), "is empty");
-        assert_eq!(says("+1"), "`+1` is not a decimal number");
-        assert_eq!(says("0x1"), "`0x1` is not a decimal number");
-        assert_eq!(says("NaN"), "`NaN` is not a finite number");
-        assert_eq!(says("-Infinity"), "`-Infinity` is not a finite number");
+        let error_text = |text: &str| decimal(text, MAX_DIGITS).unwrap_err().to_string();
+        assert_eq!(error_text(""), "is empty");
+        assert_eq!(error_text("+1"), "`+1` is not a decimal number");
+        assert_eq!(error_text("0x1"), "`0x1` is not a decimal number");
+        assert_eq!(error_text("NaN"), "`NaN` is not a finite number");
+        assert_eq!(error_text("-Infinity"), "`-Infinity` is not a finite number");
         for text in ["1e400", "1e28", "1e999999999999999999999", &"1".repeat(29)] {
-            assert_eq!(says(text), "has more than 28 digits once written out", "{text}");
+            assert_eq!(error_text(text), "has more than 28 digits once written out", "{text}");
         }
-        assert_eq!(says("1e-29"), "has more than 28 digits after the point once written out");
+        assert_eq!(error_text("1e-29"), "has more than 28 digits after the point once written out");
         for text in [" 1", "1 ", "1.", ".5", "-", "--1", "01", "1,5", "1e", "1e+", "1e5x", "1_000", "١"] {
             assert!(matches!(decimal(text, MAX_DIGITS), Err(PriceError::NotDecimal(_))), "{text:?}");
         }

@@ -73,7 +73,7 @@ impl Restore {
     /// `None`, this time is not known, and the time in the entry is believed.
     pub fn replay(&mut self, recorded: Recorded<'_>, now: Option<Time>) {
         let Recorded { symbol, prev_close, json } = recorded;
-        let moment = match now {
+        let bounds = match now {
             Some(now) => ClockBounds::new(now, self.sequencer.limits.max_skew),
             None => ClockBounds { now: Time::MAX, horizon: Time::MAX },
         };
@@ -84,7 +84,7 @@ impl Restore {
             let listed = self.sequencer.market().newest(id).is_some();
             self.sequencer.replica.apply(entry);
             match json {
-                Some(json) => self.sequencer.reapply(id, json, prev_close, (moment, listed)),
+                Some(json) => self.sequencer.reapply(id, json, prev_close, (bounds, listed)),
                 None => self.sequencer.forget_candles(id),
             }
         } else {
@@ -93,8 +93,8 @@ impl Restore {
     }
 
     /// Restores the progress of a request.
-    pub fn record_key(&mut self, note: KeyProgress<'_>, now: Time) {
-        self.sequencer.keys.record(note, now);
+    pub fn record_key(&mut self, progress: KeyProgress<'_>, now: Time) {
+        self.sequencer.keys.record(progress, now);
     }
 
     /// Returns the restored sequencer.
@@ -120,16 +120,20 @@ impl Sequencer {
         id: SymbolId,
         json: &[u8],
         prev_close: Option<Price>,
-        (moment, listed): (ClockBounds, bool),
+        (bounds, listed): (ClockBounds, bool),
     ) {
-        let Some(facts) = TickView::read(json) else { return };
-        let most = budget(self.limits.candles, self.market().len());
+        let Some(view) = TickView::read(json) else { return };
+        let max_candles = budget(self.limits.candles, self.market().len());
         let quote = &mut self.quotes[id.index()];
-        *quote = Quote::reapply(quote.take(), &facts, prev_close, (moment, listed));
+        *quote = Quote::reapply(quote.take(), &view, prev_close, (bounds, listed));
         let Some(quote) = quote else { return };
-        let grown =
-            quote.candles.add(TickTime::new(facts.time, moment).effective, quote.price, moment.horizon, most);
-        self.count_candles(grown, most);
+        let grown = quote.candles.add(
+            TickTime::new(view.time, bounds).effective,
+            quote.price,
+            bounds.horizon,
+            max_candles,
+        );
+        self.count_candles(grown, max_candles);
     }
 
     /// Returns the full state of a symbol, or `None` if its frames were encoded outside the core.

@@ -16,9 +16,9 @@ fn log() -> Sequencer {
     Sequencer::new(Epoch::new(1), Limits::default())
 }
 
-fn give(log: &mut Sequencer, json: &str, rules: SourceOptions) -> Result<Outcome, TickError> {
+fn accept(log: &mut Sequencer, json: &str, options: SourceOptions) -> Result<Outcome, TickError> {
     let tick = Tick::from_json(json.as_bytes()).unwrap();
-    log.accept(&tick, SourceId::default(), rules, now()).map(|sequenced| sequenced.outcome)
+    log.accept(&tick, SourceId::default(), options, now()).map(|sequenced| sequenced.outcome)
 }
 
 /// Returns the newest tick of `A`, as sent to readers.
@@ -29,12 +29,12 @@ fn newest(log: &Sequencer) -> String {
 
 #[test]
 fn late_ticks_are_dropped_unless_allowed() {
-    let (mut log, keep) = (log(), SourceOptions::default().allow_late(true));
-    give(&mut log, r#"{"symbol":"A","price":1,"time":1700000002000}"#, SourceOptions::default()).unwrap();
+    let (mut log, allow_late) = (log(), SourceOptions::default().allow_late(true));
+    accept(&mut log, r#"{"symbol":"A","price":1,"time":1700000002000}"#, SourceOptions::default()).unwrap();
     let late = r#"{"symbol":"A","price":2,"time":1700000001999}"#;
-    assert_eq!(give(&mut log, late, SourceOptions::default()), Ok(Outcome::Late));
+    assert_eq!(accept(&mut log, late, SourceOptions::default()), Ok(Outcome::Late));
     assert!(newest(&log).contains("\"price\":1,"));
-    assert_eq!(give(&mut log, late, keep), Ok(Outcome::Accepted(Seq::new(2))));
+    assert_eq!(accept(&mut log, late, allow_late), Ok(Outcome::Accepted(Seq::new(2))));
     assert!(newest(&log).contains("\"price\":2,") && newest(&log).contains("\"time\":1700000001999,\"n\":2"));
 }
 
@@ -42,10 +42,10 @@ fn late_ticks_are_dropped_unless_allowed() {
 fn a_tick_without_a_time_is_never_late() {
     let mut log = log();
     let ahead = NOON + 50_000;
-    give(&mut log, &format!(r#"{{"symbol":"A","price":1,"time":{ahead}}}"#), SourceOptions::default())
+    accept(&mut log, &format!(r#"{{"symbol":"A","price":1,"time":{ahead}}}"#), SourceOptions::default())
         .unwrap();
     assert_eq!(
-        give(&mut log, r#"{"symbol":"A","price":2}"#, SourceOptions::default()),
+        accept(&mut log, r#"{"symbol":"A","price":2}"#, SourceOptions::default()),
         Ok(Outcome::Accepted(Seq::new(2)))
     );
 }
@@ -53,7 +53,7 @@ fn a_tick_without_a_time_is_never_late() {
 #[test]
 fn unchanged_ticks_are_dropped_if_configured_and_their_time_is_recorded() {
     let (mut log, drop) = (log(), SourceOptions::default().drop_unchanged(true));
-    give(&mut log, r#"{"symbol":"A","price":1.0,"bid":1,"time":1700000001000}"#, drop).unwrap();
+    accept(&mut log, r#"{"symbol":"A","price":1.0,"bid":1,"time":1700000001000}"#, drop).unwrap();
     for (json, outcome) in [
         (r#"{"symbol":"A","price":1.0,"bid":1,"time":1700000002000}"#, Outcome::Unchanged),
         (r#"{"symbol":"A","price":2.0,"bid":1,"time":1700000001500}"#, Outcome::Late),
@@ -65,10 +65,10 @@ fn unchanged_ticks_are_dropped_if_configured_and_their_time_is_recorded() {
         ),
         (r#"{"symbol":"A","price":1.00,"bid":2,"prev_close":7,"time":1700000002000}"#, Outcome::Unchanged),
     ] {
-        assert_eq!(give(&mut log, json, drop), Ok(outcome), "{json}");
+        assert_eq!(accept(&mut log, json, drop), Ok(outcome), "{json}");
     }
     assert!(matches!(
-        give(&mut log, r#"{"symbol":"A","price":1.00,"bid":2}"#, SourceOptions::default()),
+        accept(&mut log, r#"{"symbol":"A","price":1.00,"bid":2}"#, SourceOptions::default()),
         Ok(Outcome::Accepted(_))
     ));
 }
@@ -77,7 +77,7 @@ fn unchanged_ticks_are_dropped_if_configured_and_their_time_is_recorded() {
 fn the_reference_is_the_previous_close_or_else_the_first_price_of_the_day() {
     let mut log = log();
     let mut change = |json: String| {
-        give(&mut log, &json, SourceOptions::default()).unwrap();
+        accept(&mut log, &json, SourceOptions::default()).unwrap();
         let json: serde_json::Value = serde_json::from_str(&newest(&log)).unwrap();
         json["change"].as_f64().unwrap()
     };
@@ -88,7 +88,11 @@ fn the_reference_is_the_previous_close_or_else_the_first_price_of_the_day() {
     assert_eq!(change(format!(r#"{{"symbol":"A","price":16,"time":{next}}}"#)), 1.0);
     assert_eq!(change(format!(r#"{{"symbol":"A","price":16,"prev_close":9,"time":{next}}}"#)), 7.0);
     assert_eq!(change(format!(r#"{{"symbol":"A","price":17,"time":{NOON}}}"#)), 8.0, "from now on");
-    assert_eq!(change(format!(r#"{{"symbol":"A","price":17,"change":-1,"time":{NOON}}}"#)), -1.0, "said so");
+    assert_eq!(
+        change(format!(r#"{{"symbol":"A","price":17,"change":-1,"time":{NOON}}}"#)),
+        -1.0,
+        "the publisher's own change"
+    );
     assert_eq!(change(format!(r#"{{"symbol":"A","price":18,"time":{NOON}}}"#)), 9.0);
 }
 
@@ -97,11 +101,11 @@ fn a_time_too_far_ahead_and_a_symbol_above_the_limit_are_rejected() {
     let mut log = Sequencer::new(Epoch::new(1), Limits::default().symbols(1));
     let ahead = NOON + 60_001;
     let json = format!(r#"{{"symbol":"A","price":1,"time":{ahead}}}"#);
-    let refused = give(&mut log, &json, SourceOptions::default()).unwrap_err();
-    assert_eq!(refused.to_string(), format!("time {ahead} is more than 60s ahead of the server's clock"));
-    give(&mut log, r#"{"symbol":"A","price":1}"#, SourceOptions::default()).unwrap();
+    let error = accept(&mut log, &json, SourceOptions::default()).unwrap_err();
+    assert_eq!(error.to_string(), format!("time {ahead} is more than 60s ahead of the server's clock"));
+    accept(&mut log, r#"{"symbol":"A","price":1}"#, SourceOptions::default()).unwrap();
     assert_eq!(
-        give(&mut log, r#"{"symbol":"B","price":1}"#, SourceOptions::default()),
+        accept(&mut log, r#"{"symbol":"B","price":1}"#, SourceOptions::default()),
         Err(TickError::TooManySymbols(1))
     );
     assert_eq!(log.cursor().seq(), Seq::new(1), "what is refused leaves no trace");
@@ -112,13 +116,14 @@ fn the_number_of_a_removed_symbol_continues_when_the_symbol_returns() {
     let mut log = log();
     let symbol = Symbol::new("A").unwrap();
     assert_eq!(log.remove(&symbol, now()), None);
-    give(&mut log, r#"{"symbol":"A","price":1}"#, SourceOptions::default()).unwrap();
+    accept(&mut log, r#"{"symbol":"A","price":1}"#, SourceOptions::default()).unwrap();
     assert_eq!(log.remove(&symbol, now()).unwrap().seq(), Some(Seq::new(2)));
     assert_eq!(log.remove(&symbol, now()), None);
-    give(&mut log, r#"{"symbol":"A","price":1}"#, SourceOptions::default().drop_unchanged(true)).unwrap();
+    accept(&mut log, r#"{"symbol":"A","price":1}"#, SourceOptions::default().drop_unchanged(true)).unwrap();
     assert!(newest(&log).contains("\"n\":2"), "and its first tick then is no repeat");
     log.remove(&symbol, now());
-    let early = give(&mut log, r#"{"symbol":"A","price":1,"time":1700000000005}"#, SourceOptions::default());
+    let early =
+        accept(&mut log, r#"{"symbol":"A","price":1,"time":1700000000005}"#, SourceOptions::default());
     assert!(
         matches!(early, Ok(Outcome::Accepted(_))),
         "nor is it late: a time that was wrong is forgotten with it"
@@ -129,9 +134,9 @@ fn the_number_of_a_removed_symbol_continues_when_the_symbol_returns() {
 fn the_first_tick_of_a_day_is_never_unchanged() {
     let (mut log, drop) = (log(), SourceOptions::default().drop_unchanged(true));
     let yesterday = NOON - DAY;
-    give(&mut log, &format!(r#"{{"symbol":"A","price":10,"time":{yesterday}}}"#), drop).unwrap();
-    give(&mut log, &format!(r#"{{"symbol":"A","price":10,"time":{NOON}}}"#), drop).unwrap();
-    give(&mut log, &format!(r#"{{"symbol":"A","price":12,"time":{NOON}}}"#), drop).unwrap();
+    accept(&mut log, &format!(r#"{{"symbol":"A","price":10,"time":{yesterday}}}"#), drop).unwrap();
+    accept(&mut log, &format!(r#"{{"symbol":"A","price":10,"time":{NOON}}}"#), drop).unwrap();
+    accept(&mut log, &format!(r#"{{"symbol":"A","price":12,"time":{NOON}}}"#), drop).unwrap();
     assert!(newest(&log).contains("\"change\":2,"), "{}", newest(&log));
 }
 
@@ -146,7 +151,7 @@ fn a_tick_with_another_change_is_not_unchanged() {
         (r#"{"symbol":"A","price":10}"#, Outcome::Accepted(Seq::new(4))),
         (r#"{"symbol":"A","price":10}"#, Outcome::Unchanged),
     ] {
-        assert_eq!(give(&mut log, json, drop), Ok(outcome), "{json}");
+        assert_eq!(accept(&mut log, json, drop), Ok(outcome), "{json}");
     }
 }
 
@@ -154,15 +159,15 @@ fn a_tick_with_another_change_is_not_unchanged() {
 fn a_removed_symbol_loses_its_reference_and_candles() {
     let mut log = log();
     let yesterday = NOON - DAY;
-    give(
+    accept(
         &mut log,
         &format!(r#"{{"symbol":"A","price":999,"prev_close":500,"time":{yesterday}}}"#),
         SourceOptions::default(),
     )
     .unwrap();
     log.remove(&Symbol::new("A").unwrap(), now());
-    give(&mut log, r#"{"symbol":"A","price":100}"#, SourceOptions::default()).unwrap();
-    give(&mut log, r#"{"symbol":"A","price":101}"#, SourceOptions::default()).unwrap();
+    accept(&mut log, r#"{"symbol":"A","price":100}"#, SourceOptions::default()).unwrap();
+    accept(&mut log, r#"{"symbol":"A","price":101}"#, SourceOptions::default()).unwrap();
     assert!(newest(&log).contains("\"change\":1,"), "{}", newest(&log));
     assert_eq!(closes(&log, Interval::Day), ["101"]);
 }
@@ -200,24 +205,24 @@ fn many_symbols_share_the_candle_limit() {
 fn a_time_ahead_lets_no_old_tick_in_and_makes_no_correct_tick_late() {
     for before in [true, false] {
         let mut log = log();
-        let mut give = |wall: i64, time: i64, price: i64| {
+        let mut accept = |wall: i64, time: i64, price: i64| {
             let now = Now { wall: Time::from_millis(wall).unwrap(), uptime: Duration::ZERO };
             let json = format!(r#"{{"symbol":"A","price":{price},"time":{time}}}"#);
             let tick = Tick::from_json(json.as_bytes()).unwrap();
             log.accept(&tick, SourceId::default(), SourceOptions::default(), now).unwrap().outcome
         };
         if before {
-            assert!(matches!(give(NOON, NOON, 100), Outcome::Accepted(_)));
+            assert!(matches!(accept(NOON, NOON, 100), Outcome::Accepted(_)));
         }
-        assert!(matches!(give(NOON + 10, NOON + 30_000, 101), Outcome::Accepted(_)));
-        assert_eq!(give(NOON + 20, NOON - 90 * DAY, 5), Outcome::Late);
-        assert_eq!(give(NOON + 20, NOON - 59_000, 5), Outcome::Late);
+        assert!(matches!(accept(NOON + 10, NOON + 30_000, 101), Outcome::Accepted(_)));
+        assert_eq!(accept(NOON + 20, NOON - 90 * DAY, 5), Outcome::Late);
+        assert_eq!(accept(NOON + 20, NOON - 59_000, 5), Outcome::Late);
         // A correct tick with a few milliseconds of delay.
-        assert!(matches!(give(NOON + 30, NOON + 5, 102), Outcome::Accepted(_)));
-        assert!(matches!(give(NOON + 40, NOON + 30_000, 103), Outcome::Accepted(_)));
+        assert!(matches!(accept(NOON + 30, NOON + 5, 102), Outcome::Accepted(_)));
+        assert!(matches!(accept(NOON + 40, NOON + 30_000, 103), Outcome::Accepted(_)));
         // Now the clock reaches the time that was ahead. This time still does not count as the newest time.
-        assert!(matches!(give(NOON + 26_000, NOON + 25_800, 104), Outcome::Accepted(_)));
-        assert_eq!(give(NOON + 26_000, NOON + 25_700, 5), Outcome::Late);
+        assert!(matches!(accept(NOON + 26_000, NOON + 25_800, 104), Outcome::Accepted(_)));
+        assert_eq!(accept(NOON + 26_000, NOON + 25_700, 5), Outcome::Late);
     }
 }
 
@@ -248,14 +253,14 @@ mod clocks {
         prop::collection::vec(step, 0..60)
     }
 
-    struct Shop {
+    struct TestPublisher {
         log: Sequencer,
         wall: i64,
         price: i64,
-        rules: SourceOptions,
+        options: SourceOptions,
     }
 
-    impl Shop {
+    impl TestPublisher {
         fn now(&self) -> Now {
             Now { wall: Time::from_millis(self.wall).unwrap(), uptime: Duration::ZERO }
         }
@@ -265,17 +270,17 @@ mod clocks {
             let mut tick = Tick::new(Symbol::new("A").unwrap(), Price::from_units(self.price, 0).unwrap());
             tick.time = time.map(|time| Time::from_millis(time.max(0)).unwrap());
             let now = self.now();
-            let outcome = self.log.accept(&tick, SourceId::default(), self.rules, now);
+            let outcome = self.log.accept(&tick, SourceId::default(), self.options, now);
             let outcome = outcome.map(|sequenced| sequenced.outcome);
             if matches!(outcome, Ok(Outcome::Accepted(_))) {
-                self.agrees();
+                self.check_newest();
             }
             outcome
         }
 
         /// Checks the newest tick. On every interval, the tick is the close of its candle. Its change is
         /// measured from a price of a day that has begun.
-        fn agrees(&self) {
+        fn check_newest(&self) {
             let quote = self.log.quote(self.log.market().id(&Symbol::new("A").unwrap()).unwrap()).unwrap();
             let horizon = self.now().wall.saturating_add(Limits::default().max_skew);
             let all = (Time::from_millis(0).unwrap(), Time::MAX);
@@ -283,10 +288,10 @@ mod clocks {
                 let candles = quote.candles.within(interval, all, usize::MAX);
                 assert!(candles.iter().all(|candle| candle.time <= horizon), "{interval:?}: {candles:?}");
                 let time = if quote.time > horizon { self.now().wall } else { quote.time };
-                let own = candles.iter().rfind(|candle| candle.time <= time).unwrap();
-                assert_eq!(own.close, quote.price, "{interval:?}: {candles:?}");
+                let candle = candles.iter().rfind(|candle| candle.time <= time).unwrap();
+                assert_eq!(candle.close, quote.price, "{interval:?}: {candles:?}");
                 assert!(
-                    time.as_millis() - own.time.as_millis() < interval.millis(),
+                    time.as_millis() - candle.time.as_millis() < interval.millis(),
                     "{interval:?}: {candles:?}"
                 );
             }
@@ -298,32 +303,32 @@ mod clocks {
     proptest! {
         #[test]
         fn the_next_correct_tick_is_accepted_after_any_clock_jumps(steps in steps(), allow_late: bool) {
-            let rules = SourceOptions::default().allow_late(allow_late);
-            let mut shop = Shop { log: log(), wall: NOON, price: 0, rules };
+            let options = SourceOptions::default().allow_late(allow_late);
+            let mut publisher = TestPublisher { log: log(), wall: NOON, price: 0, options };
             for step in steps {
                 match step {
-                    Step::Clock(jump) => shop.wall = (shop.wall + jump).max(NOON / 2),
-                    Step::Timed(off) => {
-                        let outcome = shop.tick(Some(shop.wall + off));
+                    Step::Clock(jump) => publisher.wall = (publisher.wall + jump).max(NOON / 2),
+                    Step::Timed(offset) => {
+                        let outcome = publisher.tick(Some(publisher.wall + offset));
                         let ahead = matches!(outcome, Err(TickError::TimeInFuture { .. }));
-                        prop_assert_eq!(ahead, off > 60_000);
+                        prop_assert_eq!(ahead, offset > 60_000);
                     }
                     Step::Untimed => {
-                        let taken = matches!(shop.tick(None), Ok(Outcome::Accepted(_)));
-                        prop_assert!(taken);
+                        let accepted = matches!(publisher.tick(None), Ok(Outcome::Accepted(_)));
+                        prop_assert!(accepted);
                     }
                     Step::Removed => {
-                        shop.log.remove(&Symbol::new("A").unwrap(), shop.now());
+                        publisher.log.remove(&Symbol::new("A").unwrap(), publisher.now());
                     }
                 }
             }
-            let taken = matches!(shop.tick(None), Ok(Outcome::Accepted(_)));
-            prop_assert!(taken, "one without a time, at once");
+            let accepted = matches!(publisher.tick(None), Ok(Outcome::Accepted(_)));
+            prop_assert!(accepted, "one without a time, at once");
             // After the maximum clock difference (5 s) has passed, a tick with its correct time is also
             // accepted.
-            shop.wall += 5_001;
-            let taken = matches!(shop.tick(Some(shop.wall)), Ok(Outcome::Accepted(_)));
-            prop_assert!(taken);
+            publisher.wall += 5_001;
+            let accepted = matches!(publisher.tick(Some(publisher.wall)), Ok(Outcome::Accepted(_)));
+            prop_assert!(accepted);
         }
     }
 }

@@ -39,11 +39,11 @@ impl EventFormat {
 
     /// Appends the removal of `symbol` if the format contains removals. Returns whether the format does.
     pub fn gone(self, at: Option<Position>, symbol: Symbol, out: &mut Vec<u8>) -> bool {
-        let told = self != Self::Simple;
-        if told {
+        let included = self != Self::Simple;
+        if included {
             Notice::Gone(symbol).write(self.id(at), out);
         }
-        told
+        included
     }
 
     /// Appends the newest tick or the removal of `symbol`. Returns whether anything was appended.

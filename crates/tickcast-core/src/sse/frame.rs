@@ -47,9 +47,9 @@ impl Frame {
     }
 
     /// Encodes a tick. `scratch` is reused memory, so that only the frame itself is allocated.
-    pub(crate) fn encode(tick: &Tick, told: &Derived, scratch: &mut Vec<u8>) -> Self {
+    pub(crate) fn encode(tick: &Tick, derived: &Derived, scratch: &mut Vec<u8>) -> Self {
         scratch.clear();
-        write_json(tick, told, scratch);
+        write_json(tick, derived, scratch);
         Self::assemble(scratch, tick.symbol.as_bytes())
     }
 
@@ -58,10 +58,10 @@ impl Frame {
         let parts = [TICK, json, ID, id, END];
         let mut bytes = Arc::from_iter(std::iter::repeat_n(0, json_end + ID.len() + id.len() + END.len()));
         // The buffer was created above, so no other owner exists.
-        if let Some(room) = Arc::<[u8]>::get_mut(&mut bytes) {
+        if let Some(buffer) = Arc::<[u8]>::get_mut(&mut bytes) {
             let mut at = 0;
             for part in parts {
-                room[at..at + part.len()].copy_from_slice(part);
+                buffer[at..at + part.len()].copy_from_slice(part);
                 at += part.len();
             }
         }
@@ -89,7 +89,7 @@ impl Frame {
 
 /// Writes the JSON: first `symbol`, `price` and `change` in this order, then the other derived fields, then
 /// the extras.
-fn write_json(tick: &Tick, told: &Derived, out: &mut Vec<u8>) {
+fn write_json(tick: &Tick, derived: &Derived, out: &mut Vec<u8>) {
     let mut number = itoa::Buffer::new();
     // The characters of a symbol need no escape in JSON.
     out.extend_from_slice(b"{\"symbol\":\"");
@@ -97,15 +97,15 @@ fn write_json(tick: &Tick, told: &Derived, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\",\"price\":");
     tick.price.write(out);
     out.extend_from_slice(b",\"change\":");
-    told.change.write(out);
-    if let Some(percent) = told.change_pct {
+    derived.change.write(out);
+    if let Some(percent) = derived.change_pct {
         out.extend_from_slice(b",\"change_pct\":");
         percent.write(out);
     }
     out.extend_from_slice(b",\"time\":");
-    out.extend_from_slice(number.format(told.time.as_millis()).as_bytes());
+    out.extend_from_slice(number.format(derived.time.as_millis()).as_bytes());
     out.extend_from_slice(b",\"n\":");
-    out.extend_from_slice(number.format(told.n).as_bytes());
+    out.extend_from_slice(number.format(derived.n).as_bytes());
     out.extend_from_slice(tick.extras.as_json());
     out.push(b'}');
 }
@@ -118,9 +118,9 @@ mod tests {
     #[test]
     fn event_json_and_event_without_id_share_one_buffer() {
         let tick = Tick::from_json(br#"{"symbol":"A","price":0.10,"bid":0.09}"#).unwrap();
-        let told =
+        let derived =
             Derived { change: tick.price, change_pct: None, time: Time::from_millis(5).unwrap(), n: 7 };
-        let frame = Frame::encode(&tick, &told, &mut Vec::new());
+        let frame = Frame::encode(&tick, &derived, &mut Vec::new());
         let json = r#"{"symbol":"A","price":0.10,"change":0.10,"time":5,"n":7,"bid":0.09}"#;
         assert_eq!(frame.json(), json.as_bytes());
         assert_eq!(frame.without_id(), format!("event: tick\ndata: {json}").as_bytes());

@@ -37,8 +37,8 @@ pub fn all_ticks(
     (market, tape): (&Market, &Tape),
     selection: &Selection,
     (from, until): (Seq, Seq),
-    dialect: EventFormat,
-    most: usize,
+    format: EventFormat,
+    max_bytes: usize,
     out: &mut Vec<u8>,
 ) -> Rendered<Seq> {
     let (start, mut ticks) = (out.len(), 0);
@@ -47,8 +47,8 @@ pub fn all_ticks(
         tape.after(from).take_while(|(seq, _)| *seq <= until).filter(|(_, entry)| wanted(entry))
     {
         let at = Some(Position::new(seq, entry.digest.check()));
-        ticks += usize::from(dialect.entry(at, market.symbol(entry.symbol), entry.kind.frame(), out));
-        if out.len() - start >= most {
+        ticks += usize::from(format.entry(at, market.symbol(entry.symbol), entry.kind.frame(), out));
+        if out.len() - start >= max_bytes {
             return Rendered { ticks, reached: seq };
         }
     }
@@ -60,12 +60,12 @@ pub fn all_ticks(
 pub fn conflated(
     log: LogView<'_>,
     selection: &Selection,
-    places: (Seq, Seq),
-    dialect: EventFormat,
-    most: usize,
+    range: (Seq, Seq),
+    format: EventFormat,
+    max_bytes: usize,
     out: &mut Vec<u8>,
 ) -> Rendered<Seq> {
-    updated(log, selection, places, (dialect, true), most, out)
+    updated(log, selection, range, (format, true), max_bytes, out)
 }
 
 /// Renders the newest tick of each selected symbol that last changed after `from` and up to `until`, in the
@@ -73,43 +73,44 @@ pub fn conflated(
 pub fn initial_by_seq(
     log: LogView<'_>,
     selection: &Selection,
-    places: (Seq, Seq),
-    dialect: EventFormat,
-    most: usize,
+    range: (Seq, Seq),
+    format: EventFormat,
+    max_bytes: usize,
     out: &mut Vec<u8>,
 ) -> Rendered<Seq> {
-    updated(log, selection, places, (dialect, false), most, out)
+    updated(log, selection, range, (format, false), max_bytes, out)
 }
 
 /// Renders the symbols that last changed between two positions. Each id also contains the position as of
 /// which its tick is the newest. A tape that is restored to before that position may continue with other
 /// ticks. Without that position, a reader that stopped halfway could not detect this.
 fn updated(
-    (market, tape, moves): LogView<'_>,
+    (market, tape, order): LogView<'_>,
     selection: &Selection,
     (from, until): (Seq, Seq),
-    (dialect, gone_too): (EventFormat, bool),
-    most: usize,
+    (format, with_removals): (EventFormat, bool),
+    max_bytes: usize,
     out: &mut Vec<u8>,
 ) -> Rendered<Seq> {
     let (start, mut ticks) = (out.len(), 0);
     let as_of = tape.position(until.min(market.head()));
-    let (in_order, few, last) = match moves.filter(|_| UpdateOrder::suits(selection, market)) {
-        Some(moves) => (Some(moves.between(market, (from, until))), Vec::new(), None),
+    let (in_order, sorted, last) = match order.filter(|_| UpdateOrder::suits(selection, market)) {
+        Some(order) => (Some(order.between(market, (from, until))), Vec::new(), None),
         None => {
-            let (few, last) = first_updated(market, selection, (from, until), most / MIN_EVENT_BYTES + 1);
-            (None, few, last)
+            let (sorted, last) =
+                first_updated(market, selection, (from, until), max_bytes / MIN_EVENT_BYTES + 1);
+            (None, sorted, last)
         }
     };
     let wanted = in_order.into_iter().flatten().filter(|(_, id)| selection.contains(*id));
-    for (seq, id) in wanted.chain(few) {
+    for (seq, id) in wanted.chain(sorted) {
         let frame = market.newest(id);
-        if frame.is_none() && !gone_too {
+        if frame.is_none() && !with_removals {
             continue;
         }
         let at = as_of.map(|as_of| as_of.reached(seq));
-        ticks += usize::from(dialect.entry(at, market.symbol(id), frame, out));
-        if out.len() - start >= most {
+        ticks += usize::from(format.entry(at, market.symbol(id), frame, out));
+        if out.len() - start >= max_bytes {
             return Rendered { ticks, reached: seq };
         }
     }
@@ -124,16 +125,16 @@ fn first_updated(
     (from, until): (Seq, Seq),
     count: usize,
 ) -> (Vec<(Seq, SymbolId)>, Option<Seq>) {
-    let moved = selection.ids().map(|id| (market.last_seq(id), id));
-    let mut moved: Vec<_> = moved.filter(|(seq, _)| *seq > from && *seq <= until).collect();
-    let whole = moved.len() <= count;
+    let changed = selection.ids().map(|id| (market.last_seq(id), id));
+    let mut changed: Vec<_> = changed.filter(|(seq, _)| *seq > from && *seq <= until).collect();
+    let whole = changed.len() <= count;
     if !whole {
-        moved.select_nth_unstable(count);
-        moved.truncate(count);
+        changed.select_nth_unstable(count);
+        changed.truncate(count);
     }
-    moved.sort_unstable();
-    let last = moved.last().map(|(seq, _)| *seq).filter(|_| !whole);
-    (moved, last)
+    changed.sort_unstable();
+    let last = changed.last().map(|(seq, _)| *seq).filter(|_| !whole);
+    (changed, last)
 }
 
 /// Lower bound of the size of a tick event, in bytes.
@@ -147,17 +148,17 @@ pub fn snapshot_by_name(
     selection: &Selection,
     at: Seq,
     after: Option<SymbolId>,
-    dialect: EventFormat,
-    most: usize,
+    format: EventFormat,
+    max_bytes: usize,
     out: &mut Vec<u8>,
 ) -> Rendered<Option<SymbolId>> {
     let (start, mut ticks) = (out.len(), 0);
     for (_, id) in selection.in_order(market, after.map(|id| market.symbol(id))) {
-        let moved = market.last_position(id);
-        let Some(frame) = market.newest(id).filter(|_| moved.seq <= at) else { continue };
-        dialect.tick(Some(moved), frame, out);
+        let position = market.last_position(id);
+        let Some(frame) = market.newest(id).filter(|_| position.seq <= at) else { continue };
+        format.tick(Some(position), frame, out);
         ticks += 1;
-        if out.len() - start >= most {
+        if out.len() - start >= max_bytes {
             return Rendered { ticks, reached: Some(id) };
         }
     }

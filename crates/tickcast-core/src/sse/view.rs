@@ -33,8 +33,8 @@ impl<'a> TickView<'a> {
         rest = rest.strip_prefix(b",\"change\":")?;
         let change = number(&mut rest)?;
         let change_pct = match rest.strip_prefix(b",\"change_pct\":") {
-            Some(behind) => {
-                rest = behind;
+            Some(tail) => {
+                rest = tail;
                 Some(number(&mut rest)?)
             }
             None => None,
@@ -67,16 +67,16 @@ impl<'a> TickView<'a> {
 /// Returns the text before `end`. `end` itself stays in `rest`.
 fn take<'a>(rest: &mut &'a [u8], end: u8) -> Option<&'a str> {
     let at = memchr::memchr(end, rest)?;
-    let (text, behind) = rest.split_at(at);
-    *rest = behind;
+    let (text, tail) = rest.split_at(at);
+    *rest = tail;
     std::str::from_utf8(text).ok()
 }
 
 /// Returns the text before the next comma or brace.
 fn number<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
     let at = memchr::memchr2(b',', b'}', rest)?;
-    let (text, behind) = rest.split_at(at);
-    *rest = behind;
+    let (text, tail) = rest.split_at(at);
+    *rest = tail;
     std::str::from_utf8(text).ok().filter(|text| !text.is_empty())
 }
 
@@ -88,10 +88,10 @@ mod tests {
     #[test]
     fn each_field_is_read_as_written() {
         let json = br#"{"symbol":"A","price":0.10,"change":-1,"change_pct":2.5,"time":7,"n":3,"note":"a,}","bid":1}"#;
-        let facts = TickView::read(json).unwrap();
-        assert_eq!((facts.symbol.as_str(), facts.price, facts.change), ("A", "0.10", "-1"));
-        assert_eq!((facts.change_pct, facts.time.as_millis(), facts.n), (Some("2.5"), 7, 3));
-        assert_eq!(facts.extras, br#","note":"a,}","bid":1"#);
+        let view = TickView::read(json).unwrap();
+        assert_eq!((view.symbol.as_str(), view.price, view.change), ("A", "0.10", "-1"));
+        assert_eq!((view.change_pct, view.time.as_millis(), view.n), (Some("2.5"), 7, 3));
+        assert_eq!(view.extras, br#","note":"a,}","bid":1"#);
         let short = TickView::read(br#"{"symbol":"A","price":0.10,"change":-1,"time":7,"n":3}"#).unwrap();
         assert_eq!((short.change_pct, short.extras), (None, &b""[..]));
     }

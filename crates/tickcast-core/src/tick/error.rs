@@ -124,7 +124,7 @@ pub struct Rejected {
     pub error: TickError,
 }
 
-pub(super) fn wrong_type(field: &str, value: Value<'_>, wanted: &'static str) -> TickError {
+pub(super) fn wrong_type(field: &str, value: Value<'_>, expected: &'static str) -> TickError {
     let found = match value {
         Value::Number(_) => "a number",
         Value::Text(_) => "text",
@@ -132,5 +132,5 @@ pub(super) fn wrong_type(field: &str, value: Value<'_>, wanted: &'static str) ->
         Value::Null => "null",
         Value::Nested => "an object or an array",
     };
-    TickError::Type { field: field.to_owned(), found, expected: wanted }
+    TickError::Type { field: field.to_owned(), found, expected }
 }

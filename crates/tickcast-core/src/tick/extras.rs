@@ -50,8 +50,8 @@ impl Extras {
     /// already present. If there would be more than [`MAX_EXTRAS`] extras or [`MAX_EXTRAS_BYTES`] bytes. If a
     /// number is not valid, or if the value is an object or an array.
     pub fn push(&mut self, name: &str, value: Value<'_>) -> Result<(), TickError> {
-        let own = ["symbol", "price", "change", "prev_close", "time"];
-        if RESERVED.contains(&name) || own.contains(&name) {
+        let fields = ["symbol", "price", "change", "prev_close", "time"];
+        if RESERVED.contains(&name) || fields.contains(&name) {
             return Err(TickError::Reserved(name.to_owned()));
         }
         self.add(name, value)
@@ -79,15 +79,15 @@ impl Extras {
             Value::Null => self.json.extend_from_slice(b"null"),
             Value::Nested => {}
         }
-        let fault = match value {
+        let error = match value {
             Value::Nested => Some(TickError::nested(name)),
             Value::Number(text) if !is_number(text) => Some(TickError::ExtraNumber(name.to_owned())),
             _ if self.json.len() > MAX_EXTRAS_BYTES => Some(TickError::ExtrasTooLong),
             _ => None,
         };
-        if let Some(fault) = fault {
+        if let Some(error) = error {
             self.json.truncate(start);
-            return Err(fault);
+            return Err(error);
         }
         self.count += 1;
         Ok(())

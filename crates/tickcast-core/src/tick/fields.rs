@@ -42,7 +42,7 @@ impl TickFields {
             BASIS if self.recorded && value == Value::Text(ChangeBasis::Rolling24h.as_str()) => {
                 self.extras.push_basis(ChangeBasis::Rolling24h)
             }
-            given_out if self.recorded && RESERVED.contains(&given_out) => Ok(()),
+            reserved if self.recorded && RESERVED.contains(&reserved) => Ok(()),
             extra => self.extras.push(extra, value),
         }
     }

@@ -58,10 +58,10 @@ impl RawTick<'_> {
 pub struct TickSplitter {
     syntax: Syntax,
     /// Start of an item whose end has not arrived yet.
-    kept: Vec<u8>,
+    buffer: Vec<u8>,
     too_long: bool,
     /// Position of the next item: the number of its line, or its index in the array, from 0.
-    at: u64,
+    index: u64,
     /// Number of bytes of a byte order mark that have arrived. Equal to the length of the mark if no mark can
     /// follow any more.
     mark: usize,
@@ -83,13 +83,13 @@ struct Json {
     /// Whether the scan is inside the outermost array.
     array: bool,
     /// Whether the outermost value has ended.
-    over: bool,
+    ended: bool,
     /// Number of open braces and brackets inside the item.
     depth: u32,
     string: bool,
     escape: bool,
     /// Whether the item has begun.
-    begun: bool,
+    started: bool,
 }
 
 /// Effect of one byte on the split.
@@ -108,7 +108,7 @@ impl TickSplitter {
     /// Makes a splitter for one item per line.
     #[must_use]
     pub const fn lines() -> Self {
-        Self { syntax: Syntax::Lines, kept: Vec::new(), too_long: false, at: 0, mark: 0 }
+        Self { syntax: Syntax::Lines, buffer: Vec::new(), too_long: false, index: 0, mark: 0 }
     }
 
     /// Makes a splitter for the elements of a JSON array, or for one object.
@@ -138,7 +138,7 @@ impl TickSplitter {
             && json.depth == 0
             && !json.string
         {
-            each(self.at + u64::from(json.begun), RawTick::Unfinished);
+            each(self.index + u64::from(json.started), RawTick::Unfinished);
         }
     }
 
@@ -162,7 +162,7 @@ impl TickSplitter {
         if (1..BYTE_ORDER_MARK.len()).contains(&self.mark) {
             self.keep(&BYTE_ORDER_MARK[..self.mark]);
             if let Syntax::Json(json) = &mut self.syntax {
-                json.begun = true;
+                json.started = true;
             }
         }
         self.mark = BYTE_ORDER_MARK.len();
@@ -172,7 +172,7 @@ impl TickSplitter {
         let mut start = 0;
         for end in memchr::memchr_iter(b'\n', bytes) {
             self.emit(&bytes[start..end], &mut each);
-            self.at += 1;
+            self.index += 1;
             start = end + 1;
         }
         self.keep(&bytes[start..]);
@@ -186,11 +186,11 @@ impl TickSplitter {
                 Boundary::Outside => {}
                 Boundary::Before => {
                     self.emit(&bytes[start..i], &mut each);
-                    self.at += 1;
+                    self.index += 1;
                 }
                 Boundary::After => {
                     self.emit(&bytes[start..=i], &mut each);
-                    self.at += 1;
+                    self.index += 1;
                 }
             }
             start = i + 1;
@@ -201,28 +201,28 @@ impl TickSplitter {
 
     /// Calls `each` with the item that ends with `tail`. If the whole item is in `tail`, no bytes are copied.
     fn emit(&mut self, tail: &[u8], mut each: impl FnMut(u64, RawTick<'_>)) {
-        let whole = if self.kept.is_empty() && !self.too_long && tail.len() <= MAX_ITEM_BYTES {
+        let whole = if self.buffer.is_empty() && !self.too_long && tail.len() <= MAX_ITEM_BYTES {
             tail
         } else {
             self.keep(tail);
-            &self.kept
+            &self.buffer
         };
         let text = whole.trim_ascii();
         if self.too_long {
-            each(self.at, RawTick::TooLong);
+            each(self.index, RawTick::TooLong);
         } else if !text.is_empty() {
-            each(self.at, RawTick::Text(text));
+            each(self.index, RawTick::Text(text));
         }
-        self.kept.clear();
+        self.buffer.clear();
         self.too_long = false;
     }
 
     fn keep(&mut self, bytes: &[u8]) {
-        if self.too_long || self.kept.len() + bytes.len() > MAX_ITEM_BYTES {
+        if self.too_long || self.buffer.len() + bytes.len() > MAX_ITEM_BYTES {
             self.too_long = true;
-            self.kept.clear();
+            self.buffer.clear();
         } else {
-            self.kept.extend_from_slice(bytes);
+            self.buffer.extend_from_slice(bytes);
         }
     }
 }
@@ -239,15 +239,15 @@ impl Json {
             return Boundary::Inside;
         }
         match byte {
-            b' ' | b'\t' | b'\r' | b'\n' if !self.begun => Boundary::Outside,
-            b'[' if !self.begun && !self.array && !self.over => {
+            b' ' | b'\t' | b'\r' | b'\n' if !self.started => Boundary::Outside,
+            b'[' if !self.started && !self.array && !self.ended => {
                 self.array = true;
                 Boundary::Outside
             }
             b',' | b']' if self.array && self.depth == 0 => {
                 self.array = byte == b',';
-                self.over = byte == b']';
-                self.begun = false;
+                self.ended = byte == b']';
+                self.started = false;
                 Boundary::Before
             }
             _ => self.inside(byte),
@@ -255,15 +255,15 @@ impl Json {
     }
 
     fn inside(&mut self, byte: u8) -> Boundary {
-        self.begun = true;
+        self.started = true;
         match byte {
             b'"' => self.string = true,
             b'{' | b'[' => self.depth += 1,
             b'}' | b']' => {
                 self.depth = self.depth.saturating_sub(1);
                 if self.depth == 0 && !self.array {
-                    self.begun = false;
-                    self.over = true;
+                    self.started = false;
+                    self.ended = true;
                     return Boundary::After;
                 }
             }
@@ -279,30 +279,30 @@ mod tests {
     use proptest::prelude::*;
 
     /// Splits a text that arrives in chunks of `size` bytes.
-    fn cut(mut items: TickSplitter, text: &[u8], size: usize) -> Vec<(u64, Option<String>)> {
+    fn split(mut items: TickSplitter, text: &[u8], size: usize) -> Vec<(u64, Option<String>)> {
         let mut found = Vec::new();
-        let mut note = |at, item: RawTick<'_>| {
+        let mut record = |index, item: RawTick<'_>| {
             let text = match item {
                 RawTick::Text(text) => Some(String::from_utf8_lossy(text).into_owned()),
                 RawTick::TooLong => None,
                 RawTick::Unfinished => Some("unfinished".into()),
             };
-            found.push((at, text));
+            found.push((index, text));
         };
-        for piece in text.chunks(size) {
-            items.push_bytes(piece, &mut note);
+        for chunk in text.chunks(size) {
+            items.push_bytes(chunk, &mut record);
         }
-        items.finish(note);
+        items.finish(record);
         found
     }
 
     fn texts(items: TickSplitter, text: &str) -> Vec<String> {
-        cut(items, text.as_bytes(), usize::MAX).into_iter().map(|(_, text)| text.unwrap()).collect()
+        split(items, text.as_bytes(), usize::MAX).into_iter().map(|(_, text)| text.unwrap()).collect()
     }
 
     #[test]
     fn each_line_is_an_item_and_empty_lines_are_counted() {
-        let found = cut(TickSplitter::lines(), b"a\r\n\n  \nb \n c", 3);
+        let found = split(TickSplitter::lines(), b"a\r\n\n  \nb \n c", 3);
         assert_eq!(found, [(0, Some("a".into())), (3, Some("b".into())), (4, Some("c".into()))]);
     }
 
@@ -310,14 +310,14 @@ mod tests {
     fn a_byte_order_mark_is_skipped() {
         for size in [1, 2, usize::MAX] {
             for items in [TickSplitter::lines, TickSplitter::json] {
-                let found = cut(items(), b"\xef\xbb\xbf {\"a\":1}", size);
+                let found = split(items(), b"\xef\xbb\xbf {\"a\":1}", size);
                 assert_eq!(found, [(0, Some("{\"a\":1}".into()))]);
                 // An incomplete mark, or a mark that is not at the start, is not skipped.
-                let found = cut(items(), b"\xef\xbb[1]", size);
+                let found = split(items(), b"\xef\xbb[1]", size);
                 assert_eq!(found, [(0, Some("\u{fffd}[1]".into()))]);
-                assert_eq!(cut(items(), b"\xef\xbb", size), [(0, Some("\u{fffd}".into()))]);
+                assert_eq!(split(items(), b"\xef\xbb", size), [(0, Some("\u{fffd}".into()))]);
             }
-            let found = cut(TickSplitter::lines(), b"a\n\xef\xbb\xbfb", size);
+            let found = split(TickSplitter::lines(), b"a\n\xef\xbb\xbfb", size);
             assert_eq!(found[1], (1, Some("\u{feff}b".into())));
         }
     }
@@ -342,9 +342,10 @@ mod tests {
             ("1", &[(0, "1")]),
         ] {
             for size in [1, usize::MAX] {
-                let cut = cut(TickSplitter::json(), text.as_bytes(), size);
-                let cut: Vec<_> = cut.iter().map(|(at, text)| (*at, text.as_deref().unwrap())).collect();
-                assert_eq!(cut, found, "{text}");
+                let split = split(TickSplitter::json(), text.as_bytes(), size);
+                let split: Vec<_> =
+                    split.iter().map(|(index, text)| (*index, text.as_deref().unwrap())).collect();
+                assert_eq!(split, found, "{text}");
             }
         }
     }
@@ -362,23 +363,23 @@ mod tests {
     fn an_item_that_is_too_long_is_reported_once_and_not_stored() {
         let long = "x".repeat(MAX_ITEM_BYTES + 1);
         for size in [1000, usize::MAX] {
-            let found = cut(TickSplitter::lines(), format!("a\n{long}\nb\n").as_bytes(), size);
+            let found = split(TickSplitter::lines(), format!("a\n{long}\nb\n").as_bytes(), size);
             assert_eq!(found, [(0, Some("a".into())), (1, None), (2, Some("b".into()))]);
-            let found = cut(TickSplitter::json(), format!("[1,\"{long}\",2]").as_bytes(), size);
+            let found = split(TickSplitter::json(), format!("[1,\"{long}\",2]").as_bytes(), size);
             assert_eq!(found, [(0, Some("1".into())), (1, None), (2, Some("2".into()))]);
         }
         let mut items = TickSplitter::lines();
         for _ in 0..1000 {
             items.push_bytes(long.as_bytes(), |_, _| panic!("no line has ended"));
         }
-        assert!(items.kept.capacity() <= 2 * MAX_ITEM_BYTES);
+        assert!(items.buffer.capacity() <= 2 * MAX_ITEM_BYTES);
     }
 
     proptest! {
         #[test]
         fn the_size_of_the_chunks_makes_no_difference(text in r#"[\[\]{}",: \n\\a]{0,60}"#, size in 1usize..10) {
             for items in [TickSplitter::lines, TickSplitter::json] {
-                prop_assert_eq!(cut(items(), text.as_bytes(), size), cut(items(), text.as_bytes(), usize::MAX));
+                prop_assert_eq!(split(items(), text.as_bytes(), size), split(items(), text.as_bytes(), usize::MAX));
             }
         }
 
@@ -387,7 +388,7 @@ mod tests {
             let elements: Vec<serde_json::Value> =
                 numbers.into_iter().map(Into::into).chain(texts.into_iter().map(Into::into)).collect();
             let text = serde_json::to_string_pretty(&elements).unwrap();
-            let found: Vec<serde_json::Value> = cut(TickSplitter::json(), text.as_bytes(), 7)
+            let found: Vec<serde_json::Value> = split(TickSplitter::json(), text.as_bytes(), 7)
                 .into_iter()
                 .map(|(_, text)| serde_json::from_str(&text.unwrap()).unwrap())
                 .collect();

@@ -31,12 +31,12 @@ impl Tick {
 
 /// Reads one JSON object.
 fn tick(text: &[u8], fields: TickFields) -> Result<Tick, Rejected> {
-    let mut fault = None;
+    let mut field_error = None;
     let mut reader = serde_json::Deserializer::from_slice(text);
-    let fields = Members { fault: &mut fault, fields }
+    let fields = Members { field_error: &mut field_error, fields }
         .deserialize(&mut reader)
         .and_then(|fields| reader.end().map(|()| fields));
-    match (fields, fault) {
+    match (fields, field_error) {
         // An error in a member is only reported if the whole object is valid JSON.
         (Ok(fields), Some(error)) => Err(Rejected { symbol: fields.symbol(), error }),
         (Ok(fields), None) => fields.finish(),
@@ -46,31 +46,33 @@ fn tick(text: &[u8], fields: TickFields) -> Result<Tick, Rejected> {
 
 /// Returns the message of serde, with the text at the error position: `NaN`, `+1`, `0x1`.
 fn explain(error: &serde_json::Error, text: &[u8]) -> String {
-    let says = error.to_string();
-    let says = says.split(" at line ").next().unwrap_or_default();
+    let message = error.to_string();
+    let message = message.split(" at line ").next().unwrap_or_default();
     if error.is_eof() {
         return "the text ends too early".to_owned();
     }
     if error.column() == 0 {
-        return says.to_owned();
+        return message.to_owned();
     }
     // Columns are counted from the start of the line.
     let line =
         text.split_inclusive(|byte| *byte == b'\n').take(error.line() - 1).map(<[u8]>::len).sum::<usize>();
     let text = &text[line..];
     let at = error.column().saturating_sub(1).min(text.len());
-    let apart = |b: &u8| b.is_ascii_whitespace() || b",:[]{}\"".contains(b);
-    let start = text[..at].iter().rposition(apart).map_or(0, |i| i + 1);
-    let end = text[at..].iter().position(apart).map_or(text.len(), |i| at + i);
+    let is_separator = |b: &u8| b.is_ascii_whitespace() || b",:[]{}\"".contains(b);
+    let start = text[..at].iter().rposition(is_separator).map_or(0, |i| i + 1);
+    let end = text[at..].iter().position(is_separator).map_or(text.len(), |i| at + i);
     match &text[start..end] {
-        [] => format!("{says} at column {}", error.column()),
-        word => format!("{says} at column {}, at `{}`", start + 1, excerpt(&String::from_utf8_lossy(word))),
+        [] => format!("{message} at column {}", error.column()),
+        word => {
+            format!("{message} at column {}, at `{}`", start + 1, excerpt(&String::from_utf8_lossy(word)))
+        }
     }
 }
 
 /// Visitor that puts the members of the object into [`TickFields`].
 struct Members<'f> {
-    fault: &'f mut Option<TickError>,
+    field_error: &'f mut Option<TickError>,
     fields: TickFields,
 }
 
@@ -93,8 +95,8 @@ impl<'de> Visitor<'de> for Members<'_> {
         let mut fields = self.fields;
         while let Some(Name(name)) = members.next_key()? {
             let raw: &RawValue = members.next_value()?;
-            if let Err(fault) = member(&mut fields, &name, raw.get()) {
-                self.fault.get_or_insert(fault);
+            if let Err(field_error) = member(&mut fields, &name, raw.get()) {
+                self.field_error.get_or_insert(field_error);
             }
         }
         Ok(fields)
@@ -139,7 +141,7 @@ mod tests {
         assert_eq!((tick.price.to_string().as_str(), tick.extras.as_json()), ("2", &b",\"bid\":1"[..]));
     }
 
-    fn says(text: &str) -> String {
+    fn error_text(text: &str) -> String {
         tick(text.as_bytes()).unwrap_err().to_string()
     }
 
@@ -160,7 +162,7 @@ mod tests {
 
     #[test]
     fn each_error_names_what_is_wrong() {
-        let price = |text: &str| says(&format!(r#"{{"symbol":"A","price":{text}}}"#));
+        let price = |text: &str| error_text(&format!(r#"{{"symbol":"A","price":{text}}}"#));
         assert_eq!(price("NaN"), "not JSON: expected value at column 23, at `NaN`");
         assert_eq!(price("+1"), "not JSON: expected value at column 23, at `+1`");
         assert_eq!(price("0x1"), "not JSON: expected `,` or `}` at column 23, at `0x1`");
@@ -171,30 +173,30 @@ mod tests {
         assert_eq!(price(r#""+1""#), "price `+1` is not a decimal number");
         assert_eq!(price(r#""Infinity""#), "price `Infinity` is not a finite number");
         assert_eq!(
-            says("{\n\"symbol\":\"A\",\n\"price\":NaN}"),
+            error_text("{\n\"symbol\":\"A\",\n\"price\":NaN}"),
             "not JSON: expected value at column 9, at `NaN`"
         );
-        assert_eq!(says("{}"), "symbol is missing");
-        assert_eq!(says(r#"{"symbol":"A"}"#), "price is missing");
-        assert_eq!(says(r#"{"symbol":7,"price":1}"#), "symbol: expected text, found a number");
-        assert_eq!(says(r#"{"symbol":"A","price":1,"price":2}"#), "`price` occurs twice");
-        assert_eq!(says(r#"{"symbol":"A","price":1,"n":2}"#), "`n` is reserved");
+        assert_eq!(error_text("{}"), "symbol is missing");
+        assert_eq!(error_text(r#"{"symbol":"A"}"#), "price is missing");
+        assert_eq!(error_text(r#"{"symbol":7,"price":1}"#), "symbol: expected text, found a number");
+        assert_eq!(error_text(r#"{"symbol":"A","price":1,"price":2}"#), "`price` occurs twice");
+        assert_eq!(error_text(r#"{"symbol":"A","price":1,"n":2}"#), "`n` is reserved");
         assert_eq!(
-            says(r#"{"symbol":"A","price":1,"time":1.5}"#),
+            error_text(r#"{"symbol":"A","price":1,"time":1.5}"#),
             "time `1.5` is neither a whole number of milliseconds since 1970 nor RFC 3339 with an offset, \
              as in 2024-01-02T14:30:00Z"
         );
         assert_eq!(
-            says(r#"{"symbol":"A","price":1,"time":-5}"#),
+            error_text(r#"{"symbol":"A","price":1,"time":-5}"#),
             "time -5 is outside 0 ..= 253402300799999 ms since 1970"
         );
         assert_eq!(
-            says(r#"{"symbol":"A","price":1,"x":[1]}"#),
+            error_text(r#"{"symbol":"A","price":1,"x":[1]}"#),
             "x: expected text, a number, true, false or null, found an object or an array"
         );
-        assert_eq!(says(r#"{"symbol":"A","#), "not JSON: the text ends too early");
-        assert_eq!(says("[1]"), "not JSON: invalid type: sequence, expected an object");
-        assert!(says("{} x").starts_with("not JSON: trailing characters"));
+        assert_eq!(error_text(r#"{"symbol":"A","#), "not JSON: the text ends too early");
+        assert_eq!(error_text("[1]"), "not JSON: invalid type: sequence, expected an object");
+        assert!(error_text("{} x").starts_with("not JSON: trailing characters"));
     }
 
     proptest! {

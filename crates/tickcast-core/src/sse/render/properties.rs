@@ -49,7 +49,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 0..60)
 }
 
-fn take(log: &mut Sequencer, step: Step) {
+fn apply(log: &mut Sequencer, step: Step) {
     let symbol = |i: usize| Symbol::new(NAMES[i]).unwrap();
     match step {
         Step::Tick(i, units) => {
@@ -64,7 +64,7 @@ fn take(log: &mut Sequencer, step: Step) {
 
 fn log(steps: &[Step]) -> Sequencer {
     let mut log = Sequencer::new(Epoch::new(1), Limits::default());
-    steps.iter().for_each(|step| take(&mut log, *step));
+    steps.iter().for_each(|step| apply(&mut log, *step));
     log
 }
 
@@ -72,8 +72,8 @@ fn selection(log: &Sequencer, filter: usize) -> Selection {
     Selection::new(Filter::parse(FILTERS[filter].iter().copied()).unwrap(), log.market())
 }
 
-/// Renders every selected tick after `from` from the tape, with calls that stop after `most` bytes.
-fn walk(log: &Sequencer, selection: &Selection, mut from: Seq, most: usize) -> Vec<u8> {
+/// Renders every selected tick after `from` from the tape, with calls that stop after `max_bytes` bytes.
+fn render_all(log: &Sequencer, selection: &Selection, mut from: Seq, max_bytes: usize) -> Vec<u8> {
     let mut out = Vec::new();
     while from < log.cursor().seq() {
         from = all_ticks(
@@ -81,7 +81,7 @@ fn walk(log: &Sequencer, selection: &Selection, mut from: Seq, most: usize) -> V
             selection,
             (from, END),
             EventFormat::Simple,
-            most,
+            max_bytes,
             &mut out,
         )
         .reached;
@@ -90,66 +90,66 @@ fn walk(log: &Sequencer, selection: &Selection, mut from: Seq, most: usize) -> V
 }
 
 /// Returns the last price of each symbol that a reader has received.
-fn last(ticks: Vec<(String, String, u64)>) -> BTreeMap<String, String> {
+fn last_prices(ticks: Vec<(String, String, u64)>) -> BTreeMap<String, String> {
     ticks.into_iter().map(|(symbol, price, _)| (symbol, price)).collect()
 }
 
 proptest! {
     #[test]
     fn rendering_with_the_update_order_gives_the_same_bytes(
-        steps in steps(), looks in prop::collection::vec(0usize..60, 0..4),
-        cut in 0usize..60, until in 0usize..70, most in 1usize..2000, tape_ticks in 1usize..80,
+        steps in steps(), catch_ups in prop::collection::vec(0usize..60, 0..4),
+        start in 0usize..60, until in 0usize..70, max_bytes in 1usize..2000, tape_ticks in 1usize..80,
     ) {
         let mut log = Sequencer::new(Epoch::new(1), Limits::default().tape_ticks(tape_ticks));
-        let mut moves = UpdateOrder::default();
+        let mut order = UpdateOrder::default();
         for (number, step) in steps.iter().enumerate() {
-            if looks.contains(&number) {
-                moves.catch_up(log.market(), log.tape());
+            if catch_ups.contains(&number) {
+                order.catch_up(log.market(), log.tape());
             }
-            take(&mut log, *step);
+            apply(&mut log, *step);
         }
-        moves.catch_up(log.market(), log.tape());
+        order.catch_up(log.market(), log.tape());
         let everything = Selection::new(Filter::all(), log.market());
-        let (cut, until) = (Seq::new(cut as u64), Seq::new(until as u64));
+        let (start, until) = (Seq::new(start as u64), Seq::new(until as u64));
         for catch_up in [conflated, initial_by_seq] {
-            let told = |moves| {
-                let (mut out, mut from) = (Vec::new(), cut);
+            let rendered = |order| {
+                let (mut out, mut from) = (Vec::new(), start);
                 loop {
-                    let places = (from, until);
-                    let view = (log.market(), log.tape(), moves);
-                    let reached = catch_up(view, &everything, places, EventFormat::Simple, most, &mut out).reached;
+                    let range = (from, until);
+                    let view = (log.market(), log.tape(), order);
+                    let reached = catch_up(view, &everything, range, EventFormat::Simple, max_bytes, &mut out).reached;
                     if reached == from {
                         return (out, reached);
                     }
                     from = reached;
                 }
             };
-            prop_assert_eq!(told(Some(&moves)), told(None));
+            prop_assert_eq!(rendered(Some(&order)), rendered(None));
         }
     }
 
     #[test]
-    fn rendering_the_tape_in_several_calls_gives_the_same_bytes(steps in steps(), filter in 0..FILTERS.len(), most in 1usize..2000) {
+    fn rendering_the_tape_in_several_calls_gives_the_same_bytes(steps in steps(), filter in 0..FILTERS.len(), max_bytes in 1usize..2000) {
         let log = log(&steps);
         let selection = selection(&log, filter);
-        let whole = walk(&log, &selection, Seq::ZERO, usize::MAX);
-        prop_assert_eq!(walk(&log, &selection, Seq::ZERO, most), whole);
+        let whole = render_all(&log, &selection, Seq::ZERO, usize::MAX);
+        prop_assert_eq!(render_all(&log, &selection, Seq::ZERO, max_bytes), whole);
     }
 
     #[test]
     fn conflation_from_any_position_gives_the_same_last_prices(
-        steps in steps(), filter in 0..FILTERS.len(), cut in 0usize..60, most in 1usize..2000,
+        steps in steps(), filter in 0..FILTERS.len(), start in 0usize..60, max_bytes in 1usize..2000,
     ) {
         let log = log(&steps);
         let selection = selection(&log, filter);
-        let from = Seq::new((cut as u64).min(log.cursor().seq().get()));
-        let every = last(read(walk(&log, &selection, from, usize::MAX)));
+        let from = Seq::new((start as u64).min(log.cursor().seq().get()));
+        let every = last_prices(read(render_all(&log, &selection, from, usize::MAX)));
         let (mut merged, mut at) = (Vec::new(), from);
         while at < log.cursor().seq() {
-            at = conflated((log.market(), log.tape(), None), &selection, (at, END), EventFormat::Simple, most, &mut merged).reached;
+            at = conflated((log.market(), log.tape(), None), &selection, (at, END), EventFormat::Simple, max_bytes, &mut merged).reached;
         }
         let merged = read(merged);
-        prop_assert!(merged.len() == last(merged.clone()).len(), "each symbol at most once");
+        prop_assert!(merged.len() == last_prices(merged.clone()).len(), "each symbol at most once");
         // Conflation can skip the last price before a removal. Such a reader never receives this price, and
         // the symbol is removed.
         let on_market = |symbol: &String| {
@@ -157,50 +157,50 @@ proptest! {
             log.market().newest(id).is_some()
         };
         let every: BTreeMap<_, _> = every.into_iter().filter(|(symbol, _)| on_market(symbol)).collect();
-        prop_assert_eq!(last(merged), every);
+        prop_assert_eq!(last_prices(merged), every);
     }
 
     #[test]
     fn a_snapshot_in_several_calls_and_the_following_ticks_miss_and_repeat_nothing(
-        before in steps(), during in steps(), filter in 0..FILTERS.len(), most in 1usize..500,
+        before in steps(), during in steps(), filter in 0..FILTERS.len(), max_bytes in 1usize..500,
     ) {
         let mut log = log(&before);
         let mut selection = selection(&log, filter);
         let (at, mut after, mut out, mut during) = (log.cursor().seq(), None, Vec::new(), during.into_iter());
         loop {
             selection.extend(log.market(), usize::MAX, |_| {});
-            after = snapshot_by_name(log.market(), &selection, at, after, EventFormat::Simple, most, &mut out).reached;
+            after = snapshot_by_name(log.market(), &selection, at, after, EventFormat::Simple, max_bytes, &mut out).reached;
             if after.is_none() { break }
-            if let Some(step) = during.next() { take(&mut log, step) }
+            if let Some(step) = during.next() { apply(&mut log, step) }
         }
         let pieces = read(out.clone());
         prop_assert!(pieces.is_sorted_by(|a, b| a.0 < b.0), "in order of names");
-        during.for_each(|step| take(&mut log, step));
+        during.for_each(|step| apply(&mut log, step));
         selection = Selection::new(selection.filter().clone(), log.market());
         conflated((log.market(), log.tape(), None), &selection, (at, END), EventFormat::Simple, usize::MAX, &mut out);
         let all = read(out);
         let distinct: std::collections::BTreeSet<_> = all.iter().map(|(symbol, _, n)| (symbol, n)).collect();
         prop_assert_eq!(distinct.len(), all.len(), "no tick twice");
-        let seen = last(all);
+        let seen = last_prices(all);
         for id in selection.ids() {
             let symbol = log.market().symbol(id).to_string();
             if let Some(frame) = log.market().newest(id) {
-                let newest = last(read(frame.event().to_vec()));
+                let newest = last_prices(read(frame.event().to_vec()));
                 prop_assert_eq!(seen.get(&symbol), newest.get(&symbol));
             }
         }
     }
 
     #[test]
-    fn a_replica_becomes_equal_to_its_sequencer(steps in steps(), most in 1usize..20, tape_ticks in 1usize..80) {
+    fn a_replica_becomes_equal_to_its_sequencer(steps in steps(), max_entries in 1usize..20, tape_ticks in 1usize..80) {
         let limits = Limits::default().tape_ticks(tape_ticks);
         let mut log = Sequencer::new(Epoch::new(1), limits);
         let mut replica = Replica::new(limits);
         for (i, step) in steps.iter().enumerate() {
-            take(&mut log, *step);
-            if i % 7 == 0 { log.advance(&mut replica, most); }
+            apply(&mut log, *step);
+            if i % 7 == 0 { log.advance(&mut replica, max_entries); }
         }
-        while !log.advance(&mut replica, most) {}
+        while !log.advance(&mut replica, max_entries) {}
         prop_assert_eq!(replica.head(), log.cursor().seq());
         prop_assert_eq!(replica.market().len(), log.market().len());
         for id in log.market().ids_from(0) {
@@ -221,7 +221,7 @@ proptest! {
         let mut log = Sequencer::new(Epoch::new(1), Limits::default());
         let now = Now { wall: tick.time.unwrap(), uptime: Duration::ZERO };
         log.accept(&tick, SourceId::default(), SourceOptions::default(), now).unwrap();
-        let out = walk(&log, &Selection::new(Filter::all(), log.market()), Seq::ZERO, usize::MAX);
+        let out = render_all(&log, &Selection::new(Filter::all(), log.market()), Seq::ZERO, usize::MAX);
         prop_assert!(out.is_ascii());
         let size = format!("\"size\":{number}");
         prop_assert!(String::from_utf8(out.clone()).unwrap().contains(&size));
@@ -234,8 +234,8 @@ fn resumable_events_carry_the_cursor_last() {
     let log = log(&[Step::Tick(0, 100), Step::Tick(1, 250)]);
     let everything = Selection::new(Filter::all(), log.market());
     let mut out = Vec::new();
-    let (places, dialect) = ((Seq::new(1), END), EventFormat::Resumable(Epoch::new(1), None));
-    all_ticks((log.market(), log.tape()), &everything, places, dialect, usize::MAX, &mut out);
+    let (range, format) = ((Seq::new(1), END), EventFormat::Resumable(Epoch::new(1), None));
+    all_ticks((log.market(), log.tape()), &everything, range, format, usize::MAX, &mut out);
     let id = log.cursor();
     assert!(id.to_string().starts_with("000000000001-2."), "{id}");
     let json = r#"{"symbol":"BTC-USD","price":2.50,"change":0.00,"change_pct":0,"time":0,"n":1}"#;

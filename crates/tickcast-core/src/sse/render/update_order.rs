@@ -25,14 +25,14 @@ impl UpdateOrder {
 
     /// Updates the order to the head of a market and its tape.
     pub fn catch_up(&mut self, market: &Market, tape: &Tape) {
-        let came = market.head().get() - self.as_of.get();
-        let most = 2 * market.len() + MAX_OUTDATED;
-        if came == 0 {
+        let behind = market.head().get() - self.as_of.get();
+        let max_entries = 2 * market.len() + MAX_OUTDATED;
+        if behind == 0 {
             return;
         }
-        if tape.reaches_back_to(self.as_of) && came <= most as u64 {
+        if tape.reaches_back_to(self.as_of) && behind <= max_entries as u64 {
             self.entries.extend(tape.after(self.as_of).map(|(seq, entry)| (seq, entry.symbol)));
-            if self.entries.len() > most {
+            if self.entries.len() > max_entries {
                 self.entries.retain(|(seq, id)| market.last_seq(*id) == *seq);
             }
         } else {
