@@ -2,12 +2,12 @@
 
 use std::ops::ControlFlow;
 
-use crate::disk::{DiskTape, ReadError, Skipped};
 use bytes::Bytes;
 use tickcast_core::{Frame, Seq, Symbol, SymbolId, Time};
 
 use super::tick_format::TickFormat;
 use crate::answers::{Cut, PIECE_BYTES, Pull};
+use crate::disk::{DiskTape, ReadError, Skipped};
 use crate::hub::Hub;
 
 /// Maximum number of entries that are read from the in-memory tape while the log is locked.

@@ -2,7 +2,6 @@
 
 use std::fmt::Display;
 
-use crate::disk::AppendError;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -10,6 +9,7 @@ use serde_json::{Map, Value};
 use tickcast_core::{FilterError, Symbol, SymbolError};
 
 use crate::answers::{Busy, Cut, NoSnapshot, RETRY_AFTER};
+use crate::disk::AppendError;
 use crate::subscription::RateError;
 
 /// The description of a failed request.

@@ -14,6 +14,7 @@ use tickcast_core::{Filter, Frame, Position, Seq};
 use super::Key;
 use super::payload::PayloadBuilder;
 use super::rendered::{MAX_PAYLOAD_BYTES, Rendered, StreamPosition};
+use crate::disk::{DiskTape, ReadError};
 
 /// A request for the next payload of a stream.
 pub(crate) struct HistoryRequest {

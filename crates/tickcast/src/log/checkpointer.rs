@@ -6,10 +6,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
-use crate::disk::{DiskTape, encode_key, write_snapshot};
 use tickcast_core::SymbolSnapshot;
 
 use super::Log;
+use crate::disk::{DiskTape, encode_key, write_snapshot};
 
 /// Number of symbols copied under one lock of the log. With all their candles, the copy takes one or two
 /// milliseconds.

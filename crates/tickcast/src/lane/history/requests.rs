@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::disk::ReadError;
 use tickcast_core::{CloseReason, Seq};
 
 use super::{HistoryRequest, HistoryResponse, NotFound};
+use crate::disk::ReadError;
 use crate::lane::rendered::StreamPosition;
 use crate::lane::stream::Stream;
 use crate::lane::{Key, Lane, Sink};
