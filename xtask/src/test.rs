@@ -44,6 +44,10 @@ pub(crate) fn run() -> Result<()> {
         Some(packages) => step("workflows", workflows(&root, packages)?)?,
         None => println!("not checked: workflows, without npm"),
     }
+    match tools.typos() {
+        Some(typos) => step("spelling", Command::new(typos))?,
+        None => println!("not checked: spelling (typos is missing)"),
+    }
     match tools.deny() {
         Some(deny) => dependencies(deny)?,
         None => println!("not checked: dependencies (cargo-deny is missing)"),

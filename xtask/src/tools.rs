@@ -5,10 +5,16 @@ use std::process::{Command, Stdio};
 
 use crate::workspace::cargo;
 
-/// The Python packages: SSE clients that read the server's streams, and a tool that tests the routes against
-/// the API description.
-const PYTHON: [&str; 5] =
-    ["httpx==0.28.1", "httpx-sse==0.4.3", "requests==2.34.2", "schemathesis==4.32.5", "sseclient-py==1.9.0"];
+/// The Python packages: SSE clients that read the server's streams, a tool that tests the routes against the API
+/// description, and a checker of spelling.
+const PYTHON: [&str; 6] = [
+    "httpx==0.28.1",
+    "httpx-sse==0.4.3",
+    "requests==2.34.2",
+    "schemathesis==4.32.5",
+    "sseclient-py==1.9.0",
+    "typos==1.52.0",
+];
 
 /// The npm packages: an SSE client, a browser driver, an accessibility checker, a linter of workflows, and React for a
 /// guide's example. This is the last React version that a page can load without a build.
@@ -42,7 +48,7 @@ impl Tools {
     /// Installs missing tools below `folder`. The system's package manager installs its tools elsewhere.
     pub(crate) fn install(folder: &Path) -> Self {
         println!(
-            "\n== tools: Python and npm SSE clients, schemathesis, Chromium, tmux as a terminal, nginx, HAProxy, and cargo-deny"
+            "\n== tools: Python and npm SSE clients, schemathesis, typos, Chromium, tmux as a terminal, nginx, HAProxy, and cargo-deny"
         );
         let mut tools = Self::default();
         let results = [
@@ -82,6 +88,11 @@ impl Tools {
         self.node.as_deref()
     }
 
+    /// Returns the path of `typos`, which is among the Python packages, if available.
+    pub(crate) fn typos(&self) -> Option<PathBuf> {
+        self.python.as_deref().map(|python| python.with_file_name("typos"))
+    }
+
     /// Returns the path of `cargo-deny`, if available.
     pub(crate) fn deny(&self) -> Option<&Path> {
         self.deny.as_deref()
@@ -97,9 +108,10 @@ impl Tools {
 fn python(folder: &Path) -> Result<PathBuf, String> {
     let directory = folder.join("python");
     let interpreter = directory.join("bin/python");
-    if !succeeds(
+    let usable = succeeds(
         Command::new(&interpreter).args(["-c", "import httpx_sse, sseclient, requests, schemathesis"]),
-    ) {
+    ) && succeeds(Command::new(interpreter.with_file_name("typos")).arg("--version"));
+    if !usable {
         run(Command::new("python3").args(["-m", "venv"]).arg(&directory))
             .map_err(|error| format!("Python clients: {error}"))?;
         let mut pip = Command::new(&interpreter);

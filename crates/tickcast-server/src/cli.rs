@@ -99,7 +99,7 @@ pub(crate) struct Layer {
     #[serde(skip)]
     pub(crate) sources: Vec<String>,
 
-    /// Bearer token that publishers must present [default: made at start-up and printed once]
+    /// Bearer token that publishers must present [default: generated, and printed once]
     #[arg(long, env = "TICKCAST_PUBLISH_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     pub(crate) publish_token: Option<String>,
 

@@ -16,10 +16,10 @@ use std::path::PathBuf;
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 use tickcast::tape::{Options as TapeOptions, Sync as TapeSync};
-use tickcast::{Limits, SourceOptions};
+use tickcast::{Limits, Publisher, SourceOptions};
 
 use crate::cli::{IoBackend, Layer, LogFormat, Sync};
-use crate::source::{STALE_AFTER, SourceSpec, SourceTable, make_names_unique};
+use crate::source::{SourceSpec, SourceTable, make_names_unique};
 pub(crate) use error::SettingsError;
 use file::File;
 pub(crate) use listen::Listen;
@@ -128,8 +128,12 @@ impl Settings {
             .pick("max_ahead", flags.max_ahead, file.max_ahead, HumanDuration::new(post_options.max_ahead))
             .0;
         let post_options = post_options.max_ahead(max_ahead);
-        let stale_after =
-            layers.pick("stale_after", flags.stale_after, file.stale_after, HumanDuration::new(STALE_AFTER));
+        let stale_after = layers.pick(
+            "stale_after",
+            flags.stale_after,
+            file.stale_after,
+            HumanDuration::new(Publisher::DEFAULT_STALE_AFTER),
+        );
         let log_format = layers.pick_word("log_format", flags.log_format, file.log_format, LogFormat::Human);
         let sources = layers.pick_sources(flags.sources, tables)?;
         if listen == admin && listen.port() != 0 {

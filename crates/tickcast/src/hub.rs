@@ -18,9 +18,9 @@ pub use builder::{BuildError, HubBuilder};
 use filters::Filters;
 pub(crate) use filters::{FilterRefusal, Prepared};
 
+#[cfg(feature = "http")]
 use crate::answers::Answers;
 use crate::clock::{Clock, WallClockMonitor};
-#[cfg(feature = "http")]
 use crate::disk::AppendError;
 use crate::lane::LaneHandle;
 use crate::log::Log;

@@ -8,7 +8,7 @@ use tickcast_core::{KeyProgress, Outcome, PublishedTick, SourceId, SourceOptions
 
 use crate::hub::Hub;
 use crate::source_state::SourceState;
-use crate::sources::Source;
+use crate::sources::{DEFAULT_STALE_AFTER, Source};
 use crate::stats::{FeedEventKind, SourceCounters};
 
 /// The publisher of one source. Its ticks are counted under the source's name and checked by the source's
@@ -41,6 +41,9 @@ impl Hub {
 }
 
 impl Publisher {
+    /// Default maximum silence of a source: 15 s. See [`stale_after`](Self::stale_after).
+    pub const DEFAULT_STALE_AFTER: Duration = DEFAULT_STALE_AFTER;
+
     const fn new(hub: Hub, source: Arc<Source>, source_id: SourceId, options: SourceOptions) -> Self {
         Self { hub, source, source_id, options }
     }

@@ -12,7 +12,7 @@ use crate::source_state::SourceState;
 use crate::stats::{SourceCounters, SourceStats, SymbolStats};
 
 /// Default maximum silence of a source. After a longer silence its prices are stale.
-const STALE_AFTER: Duration = Duration::from_secs(15);
+pub(crate) const DEFAULT_STALE_AFTER: Duration = Duration::from_secs(15);
 
 /// A source that is registered with the hub.
 #[derive(Debug)]
@@ -147,7 +147,7 @@ impl Sources {
                 }),
                 last_activity: AtomicU64::new(0),
                 stale: AtomicBool::new(false),
-                stale_after: AtomicU64::new(STALE_AFTER.as_millis() as u64),
+                stale_after: AtomicU64::new(DEFAULT_STALE_AFTER.as_millis() as u64),
                 simulated: AtomicBool::new(false),
             }));
             self.version.fetch_add(1, Ordering::SeqCst);

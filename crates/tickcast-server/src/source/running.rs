@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use futures_util::FutureExt;
 use serde::Serialize;
@@ -16,9 +15,6 @@ use tokio_util::task::TaskTracker;
 
 use super::SourceSpec;
 use super::spec::{Kind, free_name};
-
-/// Default time without a tick after which a source is stale.
-pub(crate) const STALE_AFTER: Duration = Duration::from_secs(15);
 
 /// The manager of the running sources.
 pub(crate) struct SourceManager {
@@ -125,7 +121,7 @@ impl SourceManager {
     fn run(&self, spec: SourceSpec) -> RunningSource {
         let publisher = self.hub.source(&spec.name, spec.options);
         let publisher = publisher
-            .stale_after(spec.stale_after.map_or(STALE_AFTER, |silence| silence.0))
+            .stale_after(spec.stale_after.map_or(Publisher::DEFAULT_STALE_AFTER, |silence| silence.0))
             .simulated(spec.is_simulated());
         self.clear_symbol_states(&publisher);
         if spec.paused {

@@ -30,7 +30,7 @@ const COMPARISONS_PER_TURN: usize = 20_000;
     get,
     path = "/v1/prices",
     tag = "market",
-    params(("symbols" = Option<String>, Query, pattern = "^[A-Za-z0-9._/:^=&*-]{1,32}(,[A-Za-z0-9._/:^=&*-]{1,32}){0,255}$", description = "Names and patterns, as in `AAPL,BTC*`. Default: all.", example = "AAPL,BTC*")),
+    params(("symbols" = Option<String>, Query, pattern = "^[A-Za-z0-9._/:^=&*-]{1,32}(,[A-Za-z0-9._/:^=&*-]{1,32}){0,999}$", description = "Names and patterns, as in `AAPL,BTC*`; at most 1,000. Default: all.", example = "AAPL,BTC*")),
     responses(
         (status = 200, description = "The ticks", body = schema::Prices),
         (status = 400, response = schema::BadRequest),
