@@ -25,9 +25,9 @@ impl Hub {
     #[cfg(feature = "tape")]
     fn on_disk(mut opened: tickcast_tape::Opened, settings: HubBuilder) -> Self {
         let epoch = opened.sequencer.cursor().epoch;
-        let rolls = std::mem::replace(&mut opened.segment_sealed, std::sync::mpsc::channel().1);
+        let sealed = std::mem::replace(&mut opened.segment_sealed, std::sync::mpsc::channel().1);
         let log = Arc::new(Log::on_disk(opened));
-        crate::log::run_checkpointer(&log, rolls);
+        crate::log::run_checkpointer(&log, sealed);
         Self::of(log, epoch, settings)
     }
 

@@ -14,21 +14,21 @@ impl Hub {
     /// result of the change is computed here, not in the lane.
     pub(crate) async fn change(&self, id: StreamId, edit: Edit) -> Option<Result<Effective, EditError>> {
         // This keeps the last selection alive, so that the next attempt continues from it.
-        let mut before = None;
+        let mut previous = None;
         for _ in 0..MAX_CHANGE_ATTEMPTS {
             let current = self.ask(id, None).await?;
             let (from, effective) = match current.and_then(|current| {
                 let effective = edit.clone().apply(current.clone())?;
                 Ok((current, effective))
             }) {
-                Ok(both) => both,
+                Ok(proposed) => proposed,
                 Err(error) => return Some(Err(error)),
             };
             let prepared = match self.0.prepare_wholly(effective.filter.clone()).await {
                 Ok(prepared) => prepared,
                 Err(refusal) => return Some(Err(EditError::Refused(refusal))),
             };
-            drop(before.replace(Arc::clone(&prepared)));
+            drop(previous.replace(Arc::clone(&prepared)));
             match self.ask(id, Some((from, effective, Some(prepared)))).await? {
                 // Another change was faster, or the market has grown too much since.
                 Err(EditError::Outdated) => {}

@@ -34,12 +34,12 @@ impl Hub {
     pub async fn drain(&self, window: Duration) {
         self.mark_draining();
         let steps = (window.as_millis() / DRAIN_STEP.as_millis()).max(1) as u64;
-        for left in (1..=steps).rev() {
+        for steps_left in (1..=steps).rev() {
             for lane in self.lanes() {
-                let share = lane.stats.assigned().div_ceil(left);
+                let share = lane.stats.assigned().div_ceil(steps_left);
                 lane.inbox.send(Command::End(share as usize));
             }
-            tokio::time::sleep(if left > 1 { DRAIN_STEP } else { Duration::ZERO }).await;
+            tokio::time::sleep(if steps_left > 1 { DRAIN_STEP } else { Duration::ZERO }).await;
         }
         self.end_when_caught_up();
         // The unsent bytes of ended streams are still written, as long as their readers accept them. A lane

@@ -48,10 +48,10 @@ impl Prepared {
         self.selection().map_or(0, lacking)
     }
 
-    /// Checks whether the selection covers, or will soon cover, all but at most `fresh` of the market's
+    /// Checks whether the selection covers, or will soon cover, all but at most `max_unseen` of the market's
     /// symbols.
-    fn is_fresh(&self, symbols: usize, fresh: usize) -> bool {
-        self.selection().is_none_or(|selection| selection.seen() + fresh >= symbols)
+    fn is_fresh(&self, symbols: usize, max_unseen: usize) -> bool {
+        self.selection().is_none_or(|selection| selection.seen() + max_unseen >= symbols)
     }
 }
 
@@ -83,18 +83,18 @@ impl Budget {
         self: &Arc<Self>,
         filter: &Filter,
         symbols: usize,
-        (lanes, most): (usize, usize),
+        (lanes, max_bytes): (usize, usize),
     ) -> Result<Charge, FilterRefusal> {
         let patterns = filter.patterns();
         // Patterns may select every symbol, which takes one bit for each symbol.
         let selected = if patterns > 0 { symbols / 8 } else { 0 };
         let bytes = FILTER_BYTES + (filter.names().len() * NAME_BYTES + selected) * lanes;
         let charge = Charge { budget: Arc::clone(self), patterns, bytes };
-        let before = self.patterns.fetch_add(patterns, Ordering::Relaxed);
+        let patterns_before = self.patterns.fetch_add(patterns, Ordering::Relaxed);
         let bytes_before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
         match () {
-            () if patterns > 0 && before + patterns > MAX_PATTERNS => Err(FilterRefusal::Patterns),
-            () if bytes_before + bytes > most => Err(FilterRefusal::Bytes(most)),
+            () if patterns > 0 && patterns_before + patterns > MAX_PATTERNS => Err(FilterRefusal::Patterns),
+            () if bytes_before + bytes > max_bytes => Err(FilterRefusal::Bytes(max_bytes)),
             () => Ok(charge),
         }
     }
@@ -129,13 +129,13 @@ impl Filters {
     fn share(
         &self,
         filter: &Filter,
-        (symbols, fresh): (usize, usize),
+        (symbols, max_unseen): (usize, usize),
         limits: (usize, usize),
     ) -> Result<Arc<Prepared>, FilterRefusal> {
         let mut known = self.known();
-        let same = known.get(filter).and_then(Weak::upgrade);
-        if let Some(same) = same.filter(|same| same.is_fresh(symbols, fresh)) {
-            return Ok(same);
+        let existing = known.get(filter).and_then(Weak::upgrade);
+        if let Some(existing) = existing.filter(|existing| existing.is_fresh(symbols, max_unseen)) {
+            return Ok(existing);
         }
         let charge = self.budget.charge(filter, symbols, limits)?;
         let prepared = Arc::new(Prepared { selection: OnceCell::new(), _charge: charge });

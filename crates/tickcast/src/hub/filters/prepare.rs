@@ -27,49 +27,49 @@ impl Inner {
         self.prepare_up_to(filter, 0).await
     }
 
-    async fn prepare_up_to(&self, filter: Filter, fresh: usize) -> Result<Arc<Prepared>, FilterRefusal> {
-        let prepared = self.try_prepare(filter, fresh).await;
+    async fn prepare_up_to(&self, filter: Filter, max_unseen: usize) -> Result<Arc<Prepared>, FilterRefusal> {
+        let prepared = self.try_prepare(filter, max_unseen).await;
         if prepared.is_err() {
             self.filters.refused.fetch_add(1, Ordering::Relaxed);
         }
         prepared
     }
 
-    async fn try_prepare(&self, filter: Filter, fresh: usize) -> Result<Arc<Prepared>, FilterRefusal> {
+    async fn try_prepare(&self, filter: Filter, max_unseen: usize) -> Result<Arc<Prepared>, FilterRefusal> {
         let symbols = self.log.read(|log| log.market().len());
         let limits = (self.settings.lanes, self.settings.max_filter_bytes);
         loop {
-            let before = self.filters.selected(&filter);
-            let prepared = self.filters.share(&filter, (symbols, fresh), limits)?;
+            let previous = self.filters.selected(&filter);
+            let prepared = self.filters.share(&filter, (symbols, max_unseen), limits)?;
             if filter.has_patterns() && !filter.is_all() {
-                let select = || self.select(&filter, before, symbols);
+                let select = || self.select(&filter, previous, symbols);
                 prepared.selection.get_or_try_init(select).await?;
             }
             // A selection that others started earlier may have missed the newest symbols.
-            if prepared.is_fresh(symbols, fresh) {
+            if prepared.is_fresh(symbols, max_unseen) {
                 return Ok(prepared);
             }
         }
     }
 
     /// Selects the symbols of a filter among at least the first `symbols` symbols. If a selection was made
-    /// `before`, the new selection continues from it.
+    /// `previous`, the new selection continues from it.
     pub(super) async fn select(
         &self,
         filter: &Filter,
-        before: Option<Arc<Prepared>>,
+        previous: Option<Arc<Prepared>>,
         symbols: usize,
     ) -> Result<Selection, FilterRefusal> {
-        let before = before.as_ref().and_then(|before| before.selection());
-        let begun = before.cloned().unwrap_or_else(|| Selection::of_first(filter.clone(), &[]));
-        let lacking = symbols.saturating_sub(begun.seen());
-        if filter.patterns() * lacking <= MAX_INLINE_COMPARISONS {
-            let mut selection = begun;
+        let previous = previous.as_ref().and_then(|previous| previous.selection());
+        let partial = previous.cloned().unwrap_or_else(|| Selection::of_first(filter.clone(), &[]));
+        let missing = symbols.saturating_sub(partial.seen());
+        if filter.patterns() * missing <= MAX_INLINE_COMPARISONS {
+            let mut selection = partial;
             // The number stays limited, even if more symbols have been added since: other threads wait for
             // the log's lock.
-            self.log.read(|log| selection.extend(log.market(), lacking, |_| {}));
+            self.log.read(|log| selection.extend(log.market(), missing, |_| {}));
             return Ok(selection);
         }
-        self.filters.selector.select(begun, symbols, &self.log).await
+        self.filters.selector.select(partial, symbols, &self.log).await
     }
 }

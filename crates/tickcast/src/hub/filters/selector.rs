@@ -33,7 +33,7 @@ const NAMES_PER_LOCK: usize = 1024;
 /// A filter that waits to be selected.
 pub(super) struct Request {
     /// The selection so far. The selection of a new filter is empty.
-    pub(super) begun: Selection,
+    pub(super) partial: Selection,
     /// Number of symbols on the market at the time of the request. The filter has to be compared with all of
     /// them.
     pub(super) symbols: usize,
@@ -51,7 +51,7 @@ struct Waiting {
 
 /// One filter's share of the waiting work.
 pub(super) struct Work {
-    all: Arc<Waiting>,
+    waiting: Arc<Waiting>,
     comparisons: usize,
 }
 
@@ -64,15 +64,15 @@ pub(super) struct Selector {
 
 impl Work {
     /// Adds `comparisons` to the waiting work, unless a limit is exceeded.
-    fn add(all: &Arc<Waiting>, comparisons: usize) -> Result<Self, FilterRefusal> {
-        let filters = all.filters.fetch_add(1, Ordering::Relaxed);
-        let before = all.comparisons.fetch_add(comparisons, Ordering::Relaxed);
+    fn add(waiting: &Arc<Waiting>, comparisons: usize) -> Result<Self, FilterRefusal> {
+        let filters = waiting.filters.fetch_add(1, Ordering::Relaxed);
+        let before = waiting.comparisons.fetch_add(comparisons, Ordering::Relaxed);
         // If the work is refused, this value is dropped and gives its share back.
-        let work = Self { all: Arc::clone(all), comparisons };
-        let most = if comparisons > LARGE_FILTER_COMPARISONS { MAX_COMPARISONS / 2 } else { MAX_COMPARISONS };
+        let work = Self { waiting: Arc::clone(waiting), comparisons };
+        let max = if comparisons > LARGE_FILTER_COMPARISONS { MAX_COMPARISONS / 2 } else { MAX_COMPARISONS };
         match () {
             () if filters >= MAX_WAITING => Err(FilterRefusal::Waiting),
-            () if before > most => Err(FilterRefusal::Comparisons),
+            () if before > max => Err(FilterRefusal::Comparisons),
             () => Ok(work),
         }
     }
@@ -80,8 +80,8 @@ impl Work {
 
 impl Drop for Work {
     fn drop(&mut self) {
-        self.all.filters.fetch_sub(1, Ordering::Relaxed);
-        self.all.comparisons.fetch_sub(self.comparisons, Ordering::Relaxed);
+        self.waiting.filters.fetch_sub(1, Ordering::Relaxed);
+        self.waiting.comparisons.fetch_sub(self.comparisons, Ordering::Relaxed);
     }
 }
 
@@ -90,34 +90,34 @@ impl Selector {
     /// symbols.
     pub(super) async fn select(
         &self,
-        begun: Selection,
+        partial: Selection,
         symbols: usize,
         log: &Arc<Log>,
     ) -> Result<Selection, FilterRefusal> {
-        let comparisons = begun.filter().patterns() * symbols.saturating_sub(begun.seen());
+        let comparisons = partial.filter().patterns() * symbols.saturating_sub(partial.seen());
         let work = Work::add(&self.waiting, comparisons)?;
         let requests = self.requests.get_or_init(|| start(Arc::clone(log)));
-        let (answer, selected) = oneshot::channel();
+        let (answer, answered) = oneshot::channel();
         if let Some(requests) = requests {
             // If the thread has ended, the request is dropped and the answer channel closes.
-            let _ = requests.send(Request { begun, symbols, answer, _work: work });
+            let _ = requests.send(Request { partial, symbols, answer, _work: work });
         }
-        selected.await.map_err(|_| FilterRefusal::Waiting)
+        answered.await.map_err(|_| FilterRefusal::Waiting)
     }
 
     /// Replaces the thread with a receiver, so that no request is answered yet.
     #[cfg(test)]
     pub(super) fn hold(&self) -> Receiver<Request> {
-        let (requests, desk) = channel();
+        let (requests, received) = channel();
         assert!(self.requests.set(Some(requests)).is_ok(), "it has been started");
-        desk
+        received
     }
 }
 
 fn start(log: Arc<Log>) -> Option<Sender<Request>> {
-    let (requests, desk) = channel();
-    let selector = std::thread::Builder::new().name("selector".to_owned());
-    match selector.spawn(move || select_all(&log, &desk)) {
+    let (requests, received) = channel();
+    let thread = std::thread::Builder::new().name("selector".to_owned());
+    match thread.spawn(move || select_all(&log, &received)) {
         Ok(_) => Some(requests),
         Err(error) => {
             tracing::error!(%error, "cannot start the thread that selects symbols: patterns are refused");
@@ -127,40 +127,40 @@ fn start(log: Arc<Log>) -> Option<Sender<Request>> {
 }
 
 /// Selects for all waiting requests in turns. A slow request does not delay the other requests.
-pub(super) fn select_all(log: &Log, desk: &Receiver<Request>) {
+pub(super) fn select_all(log: &Log, requests: &Receiver<Request>) {
     priority::lower();
-    let (mut names, mut learned): (Vec<Symbol>, Option<Instant>) = (Vec::new(), None);
+    let (mut names, mut names_read_at): (Vec<Symbol>, Option<Instant>) = (Vec::new(), None);
     let mut waiting = VecDeque::new();
     loop {
         if waiting.is_empty() {
-            let Ok(request) = desk.recv() else { return };
+            let Ok(request) = requests.recv() else { return };
             waiting.push_back(request);
         }
-        waiting.extend(desk.try_iter());
+        waiting.extend(requests.try_iter());
         // A reader that has left needs no answer.
         let Some(mut request) = waiting.pop_front().filter(|request: &Request| !request.answer.is_closed())
         else {
             continue;
         };
         // Symbols that were added during the wait are compared here, and not by a lane.
-        let old = learned.is_none_or(|learned| learned.elapsed() >= MAX_NAMES_AGE);
-        if old || names.len() < request.symbols {
-            while learn(&mut names, log) {}
-            learned = Some(Instant::now());
+        let outdated = names_read_at.is_none_or(|at| at.elapsed() >= MAX_NAMES_AGE);
+        if outdated || names.len() < request.symbols {
+            while read_names(&mut names, log) {}
+            names_read_at = Some(Instant::now());
         }
-        let turn = COMPARISONS_PER_TURN / request.begun.filter().patterns().max(1);
-        let until = names.len().min(request.begun.seen() + turn.max(1));
-        request.begun = request.begun.extended(&names[..until]);
+        let count = COMPARISONS_PER_TURN / request.partial.filter().patterns().max(1);
+        let until = names.len().min(request.partial.seen() + count.max(1));
+        request.partial = request.partial.extended(&names[..until]);
         if until < names.len() {
             waiting.push_back(request);
         } else {
-            let _ = request.answer.send(request.begun);
+            let _ = request.answer.send(request.partial);
         }
     }
 }
 
 /// Copies at most [`NAMES_PER_LOCK`] new names. Returns whether there are more.
-fn learn(names: &mut Vec<Symbol>, log: &Log) -> bool {
+fn read_names(names: &mut Vec<Symbol>, log: &Log) -> bool {
     names.reserve(NAMES_PER_LOCK);
     log.read(|log| {
         let market = log.market();
