@@ -134,7 +134,7 @@ pub(crate) struct Lane<S: Sink> {
 impl<S: Sink> Lane<S> {
     pub(crate) fn new(
         replica: Replica,
-        manners: StreamLimits,
+        limits: StreamLimits,
         stats: Arc<LaneStats>,
         batch_writer: S::BatchWriter,
     ) -> Self {
@@ -146,7 +146,7 @@ impl<S: Sink> Lane<S> {
             statuses: Statuses::default(),
             restored: RestoredSymbols::default(),
             timers: Timers::with_capacity(RESERVED_STREAMS),
-            limits: manners,
+            limits,
             stats,
             keep_alive: Payload::of(sse::KEEP_ALIVE),
             finishing: false,
@@ -191,10 +191,10 @@ impl<S: Sink> Lane<S> {
         subscription: Subscription,
         now: Duration,
     ) -> Result<Key, E> {
-        let Subscription { filter, prepared, rate, start, format, heartbeat, session: terms, .. } =
+        let Subscription { filter, prepared, rate, start, format, heartbeat, session: options, .. } =
             self.resolve_start(subscription);
         let pending = matches!(format, EventFormat::Resumable(_, Some(FilterHash::PENDING)));
-        let place = match (start, &terms) {
+        let position = match (start, &options) {
             (Start::Snapshot, None) => StreamPosition::Snapshot { at: self.head(), after: None },
             (Start::Snapshot, Some(_)) => StreamPosition::Opening { at: self.head(), reached: Seq::ZERO },
             (Start::After(seq), _) => StreamPosition::Behind(seq),
@@ -202,7 +202,7 @@ impl<S: Sink> Lane<S> {
             (Start::Resume(from), _) => StreamPosition::Behind(from.position.seq),
             (Start::Oldest, _) => StreamPosition::Behind(self.floor()),
         };
-        let session = terms.map(|terms| Box::new(Session::new(*terms, rate, self.replica.head())));
+        let session = options.map(|options| Box::new(Session::new(*options, rate, self.replica.head())));
         let name = session.as_ref().map(|session| session.id);
         let rate = rate.map(|rate| Box::new(RateState::new(rate.interval(), now)));
         let (groups, market) = (&mut self.groups, self.replica.market());
@@ -212,7 +212,7 @@ impl<S: Sink> Lane<S> {
             Ok(Stream {
                 sink,
                 slot,
-                position: place,
+                position,
                 rate,
                 session,
                 blocked: false,
@@ -225,10 +225,10 @@ impl<S: Sink> Lane<S> {
         if let Some(session) = self.streams[key].session.as_mut().filter(|_| pending) {
             session.add_all();
         }
-        let quiet = self.streams[key].idle_timeout(self.limits.keep_alive);
+        let idle_timeout = self.streams[key].idle_timeout(self.limits.keep_alive);
         self.names.extend(name.map(|name| (name, key)));
         self.stats.opened();
-        self.timers.set(now + quiet, key, Timer::IdleCheck);
+        self.timers.set(now + idle_timeout, key, Timer::IdleCheck);
         self.visit(key, now);
         // Bytes that a sink already holds are sent even if there is nothing else to send.
         if let Some(stream) = self.streams.get_mut(key)
@@ -245,10 +245,10 @@ impl<S: Sink> Lane<S> {
     /// that such a change adds are unknown. Also, the comparisons of changes in one turn are limited, so that
     /// other streams do not wait too long.
     pub(crate) fn holds_back(&self, change: &Change) -> bool {
-        let patterns = |terms: &Effective| terms.filter.has_patterns() && !terms.filter.is_all();
+        let patterns = |effective: &Effective| effective.filter.has_patterns() && !effective.filter.is_all();
         let busy = self.groups.are_behind() || self.compared > COMPARISONS;
-        let terms = change.change.as_ref().filter(|_| busy);
-        terms.is_some_and(|(from, to, _)| patterns(from) || patterns(to))
+        let proposed = change.change.as_ref().filter(|_| busy);
+        proposed.is_some_and(|(from, to, _)| patterns(from) || patterns(to))
     }
 
     /// Starts a new turn.
@@ -288,8 +288,8 @@ impl<S: Sink> Lane<S> {
 
     /// Returns the time of the next work that needs no tick.
     pub(crate) fn next_timer(&self) -> Option<Duration> {
-        let looking = Some(self.match_deferred_at).filter(|_| self.groups.are_behind());
-        looking.into_iter().chain(self.timers.next()).min()
+        let deferred = Some(self.match_deferred_at).filter(|_| self.groups.are_behind());
+        deferred.into_iter().chain(self.timers.next()).min()
     }
 
     /// Does the work that is due: visits of streams with a rate, and comments and heartbeats for quiet
@@ -299,8 +299,8 @@ impl<S: Sink> Lane<S> {
         self.enforce_buffer_limit(now.uptime);
         let mut due = std::mem::take(&mut self.due);
         self.timers.take_due(now.uptime, &mut due);
-        for (key, alarm) in due.drain(..) {
-            match alarm {
+        for (key, timer) in due.drain(..) {
+            match timer {
                 Timer::Visit => {
                     if let Some(rate) = self.streams.get_mut(key).and_then(|stream| stream.rate.as_mut()) {
                         // A timer that was set for an earlier rate leaves the newer timer as it is.

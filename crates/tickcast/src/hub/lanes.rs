@@ -22,8 +22,8 @@ impl Inner {
     }
 
     /// Opens a stream for a socket.
-    pub(crate) fn open_socket(&self, arrival: HandedOffSocket, subscription: Subscription) {
-        self.next_lane().send(Command::Open(NewStream::Socket(arrival), subscription));
+    pub(crate) fn open_socket(&self, socket: HandedOffSocket, subscription: Subscription) {
+        self.next_lane().send(Command::Open(NewStream::Socket(socket), subscription));
     }
 
     /// Returns the lane with the fewest streams and assigns one more stream to it.
@@ -46,38 +46,30 @@ impl Inner {
     fn start_lanes(&self) -> Vec<LaneHandle> {
         let HubBuilder {
             limits,
-            stream_limits: manners,
-            max_buffered_bytes: kept_bytes,
-            flush_interval: flush,
+            stream_limits,
+            max_buffered_bytes,
+            flush_interval,
             lanes,
-            dedicated_threads: threads,
-            io_backend: io,
+            dedicated_threads,
+            io_backend,
             ..
         } = self.settings;
-        let manners = StreamLimits { buffered_bytes: kept_bytes / lanes, ..manners };
-        let librarian = self.log.tape().cloned().and_then(HistoryReader::start);
+        let stream_limits = StreamLimits { buffered_bytes: max_buffered_bytes / lanes, ..stream_limits };
+        let history_reader = self.log.tape().cloned().and_then(HistoryReader::start);
         let handles: Vec<_> = (0..lanes)
             .map(|number| {
                 let handle = LaneHandle::default();
                 let stats = Arc::clone(&handle.stats);
-                let counted = Arc::clone(&stats);
-                let archive = self.log.tape().cloned().filter(|_| librarian.is_some());
-                let lane = Lane::new(Replica::new(limits), manners, stats, SocketWriter::new(io))
-                    .with_archive(archive);
+                let lane_stats = Arc::clone(&stats);
+                let archive = self.log.tape().cloned().filter(|_| history_reader.is_some());
+                let lane =
+                    Lane::new(Replica::new(limits), stream_limits, lane_stats, SocketWriter::new(io_backend))
+                        .with_archive(archive);
                 let (log, inbox) = (Arc::clone(&self.log), Arc::clone(&handle.inbox));
                 let sources = Arc::clone(&self.sources);
-                let (librarian, clock) = (librarian.clone(), self.clock);
-                let task = Task {
-                    lane,
-                    log,
-                    inbox,
-                    stats: counted,
-                    sources,
-                    history_reader: librarian,
-                    clock,
-                    flush,
-                };
-                if threads {
+                let (history_reader, clock) = (history_reader.clone(), self.clock);
+                let task = Task { lane, log, inbox, stats, sources, history_reader, clock, flush_interval };
+                if dedicated_threads {
                     start_thread(number, task);
                 } else {
                     tokio::spawn(task.run());

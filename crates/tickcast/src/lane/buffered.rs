@@ -30,14 +30,14 @@ impl<S: Sink> Lane<S> {
                 holders.push((stream.last_write, key, bytes));
             }
         }
-        let kept: usize = shared.values().sum();
-        let most = self.limits.buffered_bytes;
-        self.stats.set_buffered_bytes(kept);
-        if kept <= most {
+        let buffered: usize = shared.values().sum();
+        let limit = self.limits.buffered_bytes;
+        self.stats.set_buffered_bytes(buffered);
+        if buffered <= limit {
             return;
         }
         // The target is below the limit, so that the next cut does not follow at once.
-        let mut excess = kept - most / 4 * 3;
+        let mut excess = buffered - limit / 4 * 3;
         holders.sort_unstable();
         let mut cut = 0;
         for (_, key, bytes) in holders {
@@ -50,8 +50,8 @@ impl<S: Sink> Lane<S> {
             cut += 1;
         }
         tracing::warn!(
-            kept,
-            most,
+            kept = buffered,
+            most = limit,
             cut,
             "slow consumers hold too much unsent data; the streams that are stuck the longest are closed"
         );

@@ -32,8 +32,8 @@ impl<S: Sink> Lane<S> {
     /// Brings a stream to the head, or arms a timer for the next visit.
     pub(super) fn visit(&mut self, key: Key, now: Duration) {
         let head = self.head();
-        let able = |stream: &&mut Stream<S>| !stream.blocked && !stream.continues;
-        let Some(stream) = self.streams.get_mut(key).filter(able) else { return };
+        let can_visit = |stream: &&mut Stream<S>| !stream.blocked && !stream.continues;
+        let Some(stream) = self.streams.get_mut(key).filter(can_visit) else { return };
         // An interrupted visit continues at once. Only a new visit has to wait for its time.
         let due = stream.rate.as_ref().is_none_or(|rate| now >= rate.next);
         if due
@@ -88,9 +88,9 @@ impl<S: Sink> Lane<S> {
     pub(super) fn send(&mut self, key: Key, step: &Rendered, now: Duration) -> bool {
         let head = self.head();
         let stream = &mut self.streams[key];
-        let written =
+        let outcome =
             if step.payload.is_empty() { WriteOutcome::Taken } else { stream.sink.write(&step.payload) };
-        match written {
+        match outcome {
             WriteOutcome::Taken => {
                 stream.take(step, now);
                 self.stats.sent(step.ticks, step.payload.len());
@@ -104,7 +104,7 @@ impl<S: Sink> Lane<S> {
             }
             WriteOutcome::Gone => self.mark_closed(key),
         }
-        written == WriteOutcome::Taken
+        outcome == WriteOutcome::Taken
     }
 
     /// Returns the next step for a stream.
@@ -145,7 +145,7 @@ impl<S: Sink> Lane<S> {
         {
             stream.move_target(head);
         }
-        let every = match stream.position {
+        let every_tick = match stream.position {
             StreamPosition::Behind(from) if stream.wants_every_tick() => {
                 if !tape.reaches_back_to(from) {
                     return if self.reaches_back_to(from) { Next::OnDisk(from) } else { Next::Lost };
@@ -155,11 +155,11 @@ impl<S: Sink> Lane<S> {
             _ => {
                 // A resumed stream in latest mode is sent only the newest ticks, no matter how short the
                 // interruption was.
-                let coming = stream.session.as_ref().is_some_and(|session| session.ready.is_some());
-                !coming && stream.rate.is_none() && stream.keeps_up(tape, now, self.limits.max_lag)
+                let resuming = stream.session.as_ref().is_some_and(|session| session.ready.is_some());
+                !resuming && stream.rate.is_none() && stream.keeps_up(tape, now, self.limits.max_lag)
             }
         };
         let (group, position, until) = (stream.slot.group, stream.position, stream.until(head));
-        Next::Step(self.groups.render(group, position, until, every, &self.replica))
+        Next::Step(self.groups.render(group, position, until, every_tick, &self.replica))
     }
 }

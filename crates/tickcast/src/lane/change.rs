@@ -30,12 +30,12 @@ impl<S: Sink> Lane<S> {
             return Some(if session.try_change(now) { Ok(current) } else { Err(EditError::TooOften) });
         };
         let symbols = self.replica.market().len();
-        let lacking = prepared.as_ref().map_or(0, |prepared| prepared.lacking(symbols));
-        if from != current || lacking > COMPARISONS {
+        let comparisons = prepared.as_ref().map_or(0, |prepared| prepared.lacking(symbols));
+        if from != current || comparisons > COMPARISONS {
             return Some(Err(EditError::Outdated));
         }
         // The lane compares the symbols that were added after the selection, if there are few of them.
-        self.compared += lacking;
+        self.compared += comparisons;
         self.resubscribe(key, &effective, prepared, now);
         self.visit(key, now);
         self.remove_closed();
@@ -52,12 +52,12 @@ impl<S: Sink> Lane<S> {
     ) {
         let head = self.head();
         let Effective { filter, rate, .. } = effective;
-        let before = self.streams[key].slot.group;
-        let others = self.groups.filter(before) != filter;
-        let format = match self.groups.format(before) {
+        let previous = self.streams[key].slot.group;
+        let filter_changed = self.groups.filter(previous) != filter;
+        let format = match self.groups.format(previous) {
             // Until the stream has been sent its new symbols, its event ids must not be valid for the new
             // filter or for the old filter.
-            EventFormat::Resumable(epoch, _) if others => {
+            EventFormat::Resumable(epoch, _) if filter_changed => {
                 EventFormat::Resumable(epoch, Some(FilterHash::PENDING))
             }
             format => format,
@@ -66,7 +66,7 @@ impl<S: Sink> Lane<S> {
         // compared.
         let slot = self.join_group(key, (filter.clone(), prepared), format, rate.is_some());
         self.groups.complete(slot.group, self.replica.market());
-        let added = self.groups.newly_selected(slot.group, before);
+        let added = self.groups.newly_selected(slot.group, previous);
         self.move_to_slot(key, slot);
         let stream = &mut self.streams[key];
         stream.leave_head(head);
@@ -79,7 +79,7 @@ impl<S: Sink> Lane<S> {
             session.rate = *rate;
             session.add(added);
             session.ready = session.ready.max(Some(position));
-            if others {
+            if filter_changed {
                 session.note_filter_change();
             }
         }
@@ -94,17 +94,17 @@ impl<S: Sink> Lane<S> {
         format: EventFormat,
         rated: bool,
     ) -> GroupSlot {
-        let before = Some(self.streams[key].slot.group);
-        self.groups.join_group(key, filter, format, (rated, before), self.replica.market())
+        let previous = Some(self.streams[key].slot.group);
+        self.groups.join_group(key, filter, format, (rated, previous), self.replica.market())
     }
 
     /// Moves a stream to its new slot.
     pub(super) fn move_to_slot(&mut self, key: Key, mut slot: GroupSlot) {
-        let before = self.streams[key].slot;
-        match self.groups.leave(before) {
+        let previous = self.streams[key].slot;
+        match self.groups.leave(previous) {
             // Both slots were in the same group, and the new slot has moved to the place of the old slot.
-            Some(moved) if moved == key => slot.replace(before),
-            Some(moved) => self.streams[moved].slot.replace(before),
+            Some(moved) if moved == key => slot.replace(previous),
+            Some(moved) => self.streams[moved].slot.replace(previous),
             None => {}
         }
         self.streams[key].slot = slot;

@@ -20,10 +20,10 @@ impl<S: Sink> Lane<S> {
         self.remove_closed();
     }
 
-    /// Ends at most `most` streams at their current position.
-    pub(crate) fn end(&mut self, most: usize) {
+    /// Ends at most `max` streams at their current position.
+    pub(crate) fn end(&mut self, max: usize) {
         let open = self.streams.iter().filter(|(_, stream)| !stream.ending).map(|(key, _)| key);
-        for key in open.take(most).collect::<Vec<_>>() {
+        for key in open.take(max).collect::<Vec<_>>() {
             self.close_stream(key, CloseReason::Draining);
         }
         self.remove_closed();
@@ -32,9 +32,9 @@ impl<S: Sink> Lane<S> {
     /// Ends a stream after it has been sent `bye`.
     pub(super) fn end_stream(&mut self, key: Key) {
         let head = self.head();
-        let progress = self.write_bye(key);
+        let outcome = self.write_bye(key);
         let stream = &mut self.streams[key];
-        let ended = if progress == WriteOutcome::Taken { stream.sink.end() } else { progress };
+        let ended = if outcome == WriteOutcome::Taken { stream.sink.end() } else { outcome };
         match ended {
             WriteOutcome::Taken | WriteOutcome::Gone => self.mark_closed(key),
             WriteOutcome::Refused => {

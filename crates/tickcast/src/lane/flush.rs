@@ -91,7 +91,7 @@ impl<S: Sink> Lane<S> {
             if self.groups.is_behind(id) {
                 continue;
             }
-            let mut taken = false;
+            let mut used = false;
             for key in self.groups.members(id) {
                 let stream = &mut self.streams[*key];
                 if stream.rate.is_some() {
@@ -101,7 +101,7 @@ impl<S: Sink> Lane<S> {
                 if stream.position != StreamPosition::Head {
                     continue;
                 }
-                taken = true;
+                used = true;
                 if matches!(batch, Batch::NotMade) {
                     batch = self.groups.make_batch(id, from, &self.replica);
                 }
@@ -114,7 +114,7 @@ impl<S: Sink> Lane<S> {
                     self.write_batch.send(&mut self.streams, (from, now), &self.stats, &mut self.closed);
                 }
             }
-            self.groups.note_taken(id, taken);
+            self.groups.note_batch_used(id, used);
         }
         self.write_batch.send(&mut self.streams, (from, now), &self.stats, &mut self.closed);
         self.touched = touched;

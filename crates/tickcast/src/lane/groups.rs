@@ -71,7 +71,7 @@ pub(super) struct Groups {
     /// of symbols that such a group wants is incomplete.
     behind: Vec<GroupId>,
     /// Number of bytes that all batches together may still add.
-    room: usize,
+    free_batch_bytes: usize,
     /// Maximum number of comparisons in one call.
     comparisons: usize,
     /// Number of entries in the two indexes, and the maximum number of entries of removed groups among them.
@@ -80,17 +80,17 @@ pub(super) struct Groups {
     /// The last rendered payloads, newest last. They are shared when many readers reconnect at once.
     memos: VecDeque<(Request, Rendered)>,
     /// The order in which symbols were updated, for groups that want many symbols.
-    moves: UpdateOrder,
+    update_order: UpdateOrder,
 }
 
 impl Groups {
-    /// Creates an empty set of groups. All batches together have at most `room` bytes at a time.
-    pub(super) fn new(room: usize) -> Self {
-        Self::comparing(COMPARISONS, room)
+    /// Creates an empty set of groups. All batches together have at most `max_batch_bytes` bytes at a time.
+    pub(super) fn new(max_batch_bytes: usize) -> Self {
+        Self::comparing(COMPARISONS, max_batch_bytes)
     }
 
     /// Creates an empty set of groups with a maximum number of comparisons in one call.
-    pub(super) fn comparing(comparisons: usize, room: usize) -> Self {
+    pub(super) fn comparing(comparisons: usize, max_batch_bytes: usize) -> Self {
         Self {
             groups: SlotMap::default(),
             by_filter: HashMap::new(),
@@ -99,32 +99,32 @@ impl Groups {
             awaiting: HashMap::new(),
             with_patterns: HashSet::new(),
             behind: Vec::new(),
-            room,
+            free_batch_bytes: max_batch_bytes,
             comparisons,
             entries: 0,
             stale: 0,
             memos: VecDeque::new(),
-            moves: UpdateOrder::default(),
+            update_order: UpdateOrder::default(),
         }
     }
 
     /// Adds a stream to the group of its filter. If the stream leaves a group with the same filter
-    /// (`before`), the selection of that group is reused.
+    /// (`previous`), the selection of that group is reused.
     pub(super) fn join_group(
         &mut self,
         key: Key,
         (filter, prepared): (Filter, Option<Arc<Prepared>>),
         format: EventFormat,
-        (rated, before): (bool, Option<GroupId>),
+        (rated, previous): (bool, Option<GroupId>),
         market: &Market,
     ) -> GroupSlot {
         self.match_new_symbols(market);
         let group = match self.by_filter.get(&(filter.clone(), format)) {
             Some(id) => *id,
             None => {
-                let before = before.and_then(|id| self.groups.get(id)).map(|group| &group.selection);
-                let same = before.filter(|selection| *selection.filter() == filter).cloned();
-                let selection = same.or_else(|| prepared.as_ref()?.selection().cloned());
+                let previous = previous.and_then(|id| self.groups.get(id)).map(|group| &group.selection);
+                let same_filter = previous.filter(|selection| *selection.filter() == filter).cloned();
+                let selection = same_filter.or_else(|| prepared.as_ref()?.selection().cloned());
                 let selection = selection.unwrap_or_else(|| Selection::new(filter, market));
                 self.create_group(selection, prepared, format, market)
             }
@@ -197,7 +197,7 @@ impl Groups {
     ) -> GroupId {
         let filter = selection.filter().clone();
         let wide_at = selection.is_wide().then_some(self.wide.len());
-        let number = self.groups.insert(Group {
+        let group_id = self.groups.insert(Group {
             selection,
             prepared,
             wide_at,
@@ -211,33 +211,33 @@ impl Groups {
             typical_bytes: 0,
         });
         if wide_at.is_some() {
-            self.wide.push(number);
+            self.wide.push(group_id);
         } else {
-            for id in self.groups[number].selection.ids() {
-                self.by_symbol[id.index()].push(number);
+            for id in self.groups[group_id].selection.ids() {
+                self.by_symbol[id.index()].push(group_id);
                 self.entries += 1;
             }
         }
         if filter.has_patterns() {
-            self.with_patterns.insert(number);
+            self.with_patterns.insert(group_id);
             // The prepared selection may be older than the market of this lane.
-            if self.is_behind(number) {
-                self.defer_matching(number);
+            if self.is_behind(group_id) {
+                self.defer_matching(group_id);
             }
         } else {
             for name in filter.names().iter().filter(|name| market.id(name).is_none()) {
-                self.awaiting.entry(*name).or_default().push(number);
+                self.awaiting.entry(*name).or_default().push(group_id);
                 self.entries += 1;
             }
         }
-        self.by_filter.insert((filter, format), number);
-        number
+        self.by_filter.insert((filter, format), group_id);
+        group_id
     }
 
     /// Removes a group. Its index entries stay until there are many such entries, so that leaving a group is
     /// cheap.
-    fn remove_group(&mut self, number: GroupId) {
-        let Some(group) = self.groups.remove(number) else { return };
+    fn remove_group(&mut self, group_id: GroupId) {
+        let Some(group) = self.groups.remove(group_id) else { return };
         let filter = group.selection.filter().clone();
         match group.wide_at {
             Some(at) => {
@@ -249,7 +249,7 @@ impl Groups {
             None => self.stale += group.selection.len(),
         }
         self.stale += if filter.has_patterns() { 0 } else { filter.names().len() };
-        self.with_patterns.remove(&number);
+        self.with_patterns.remove(&group_id);
         self.by_filter.remove(&(filter, group.format));
         if self.stale > MAX_STALE_ENTRIES + self.entries / 2 {
             self.sweep();
@@ -264,14 +264,14 @@ impl Groups {
 
     /// Removes the index entries of removed groups.
     fn sweep(&mut self) {
-        let is_there = |number: &GroupId| self.groups.contains_key(*number);
-        self.by_symbol.iter_mut().for_each(|groups| groups.retain(is_there));
+        let exists = |group_id: &GroupId| self.groups.contains_key(*group_id);
+        self.by_symbol.iter_mut().for_each(|groups| groups.retain(exists));
         self.awaiting.retain(|_, groups| {
-            groups.retain(is_there);
+            groups.retain(exists);
             !groups.is_empty()
         });
-        let listed = self.by_symbol.iter().map(Vec::len).sum::<usize>();
-        self.entries = listed + self.awaiting.values().map(Vec::len).sum::<usize>();
+        let by_symbol = self.by_symbol.iter().map(Vec::len).sum::<usize>();
+        self.entries = by_symbol + self.awaiting.values().map(Vec::len).sum::<usize>();
         self.stale = 0;
     }
 }

@@ -22,7 +22,7 @@ pub(crate) struct HistoryRequest {
     filter: Filter,
     format: EventFormat,
     /// The range of the payload: after the first sequence number, up to and including the second.
-    between: (Seq, Seq),
+    range: (Seq, Seq),
     /// The position of the reader's cursor. The tape must have the same check there.
     verify: Option<Position>,
     /// Dropped with the stream. The disk is not read for a stream that no longer exists.
@@ -31,7 +31,7 @@ pub(crate) struct HistoryRequest {
 
 /// The result of a request.
 pub(crate) struct HistoryResponse {
-    wanted: HistoryRequest,
+    request: HistoryRequest,
     result: Result<(Rendered, Option<Position>), NotFound>,
 }
 
@@ -61,17 +61,17 @@ const MAX_HISTORY_REQUESTS: usize = 256;
 
 /// Maximum time to read the disk for one request before the next request's turn, and the number of records
 /// between two checks of this time.
-const READ_TURN: Duration = Duration::from_millis(10);
-const RECORDS_PER_LOOK: usize = 64;
+const MAX_READ_TIME: Duration = Duration::from_millis(10);
+const RECORDS_PER_TIME_CHECK: usize = 64;
 
 impl HistoryReader {
     /// Starts a history reader. It ends with the last lane.
     pub(crate) fn start(tape: DiskTape) -> Option<Self> {
-        let (requests, desk) = channel();
+        let (requests, received) = channel();
         let waiting = Arc::new(AtomicUsize::new(0));
-        let served = Arc::clone(&waiting);
-        let librarian = std::thread::Builder::new().name("librarian".to_owned());
-        match librarian.spawn(move || run(&tape, &desk, &served)) {
+        let counter = Arc::clone(&waiting);
+        let thread = std::thread::Builder::new().name("history".to_owned());
+        match thread.spawn(move || run(&tape, &received, &counter)) {
             Ok(_) => Some(Self { requests, waiting }),
             Err(error) => {
                 tracing::error!(%error, "the history thread failed to start; streams can only resume from ticks in memory");
@@ -83,32 +83,32 @@ impl HistoryReader {
     /// Requests a payload. Returns the request if too many requests wait.
     pub(crate) fn request(
         &self,
-        wanted: HistoryRequest,
+        request: HistoryRequest,
         answer: impl FnOnce(HistoryResponse) + Send + 'static,
     ) -> Option<HistoryRequest> {
         if self.waiting.fetch_add(1, Ordering::Relaxed) >= MAX_HISTORY_REQUESTS {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
-            return Some(wanted);
+            return Some(request);
         }
-        let _ = self.requests.send((wanted, Box::new(answer)));
+        let _ = self.requests.send((request, Box::new(answer)));
         None
     }
 }
 
-fn run(tape: &DiskTape, desk: &Receiver<(HistoryRequest, Answer)>, waiting: &AtomicUsize) {
-    for (wanted, answer) in desk {
+fn run(tape: &DiskTape, requests: &Receiver<(HistoryRequest, Answer)>, waiting: &AtomicUsize) {
+    for (request, answer) in requests {
         waiting.fetch_sub(1, Ordering::Relaxed);
-        if wanted.alive.strong_count() == 0 {
+        if request.alive.strong_count() == 0 {
             continue;
         }
-        let result = wanted.find(tape);
-        answer(HistoryResponse { wanted, result });
+        let result = request.find(tape);
+        answer(HistoryResponse { request, result });
     }
 }
 
 impl HistoryRequest {
     fn find(&self, tape: &DiskTape) -> Result<(Rendered, Option<Position>), NotFound> {
-        let (from, until) = self.between;
+        let (from, until) = self.range;
         if let Some(position) = self.verify
             && tape.check_at(position.as_of)? != position.check
         {
@@ -118,7 +118,7 @@ impl HistoryRequest {
         let out = draft.bytes();
         let start = out.len();
         let (mut end, mut last, mut read) = (false, None, 0_usize);
-        let (matcher, begun) = (self.filter.matcher(), Instant::now());
+        let (matcher, started) = (self.filter.matcher(), Instant::now());
         let reached = tape.read(from, |at, recorded| {
             end = at.seq >= until;
             last = Some(at);
@@ -127,8 +127,8 @@ impl HistoryRequest {
                 ticks += usize::from(self.format.entry(Some(at), recorded.symbol, frame.as_ref(), out));
             }
             read += 1;
-            let long = read % RECORDS_PER_LOOK == 0 && begun.elapsed() >= READ_TURN;
-            if end || long || out.len() - start >= MAX_PAYLOAD_BYTES {
+            let time_is_up = read % RECORDS_PER_TIME_CHECK == 0 && started.elapsed() >= MAX_READ_TIME;
+            if end || time_is_up || out.len() - start >= MAX_PAYLOAD_BYTES {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())

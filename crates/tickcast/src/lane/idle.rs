@@ -53,20 +53,20 @@ impl<S: Sink> Lane<S> {
     /// Checks a stream that may have been quiet, or blocked, for a long time.
     pub(super) fn check_idle(&mut self, key: Key, now: Now) {
         let Some(stream) = self.streams.get(key) else { return };
-        let StreamLimits { keep_alive, write_timeout: stall, .. } = self.limits;
-        let quiet = stream.idle_timeout(keep_alive);
+        let StreamLimits { keep_alive, write_timeout, .. } = self.limits;
+        let idle_timeout = stream.idle_timeout(keep_alive);
         self.advance_idle(key);
         let stream = &self.streams[key];
         // A stream that waits for the disk is also sent a keep-alive. Otherwise its reader would take the
         // connection for dead.
-        if (!stream.blocked || stream.waiting()) && stream.last_write + quiet <= now.uptime {
-            let sign = self.heartbeat(key, now).unwrap_or_else(|| self.keep_alive.clone());
+        if (!stream.blocked || stream.waiting()) && stream.last_write + idle_timeout <= now.uptime {
+            let payload = self.heartbeat(key, now).unwrap_or_else(|| self.keep_alive.clone());
             let head = self.head();
             let stream = &mut self.streams[key];
-            match stream.sink.write(&sign) {
+            match stream.sink.write(&payload) {
                 WriteOutcome::Taken => {
                     stream.last_write = now.uptime;
-                    self.stats.sent(0, sign.len());
+                    self.stats.sent(0, payload.len());
                 }
                 // The sink still has bytes to write, so the stream needs no keep-alive.
                 WriteOutcome::Refused => stream.write_refused(head),
@@ -74,15 +74,15 @@ impl<S: Sink> Lane<S> {
             }
         }
         let stream = &mut self.streams[key];
-        if stream.blocked && !stream.waiting() && stream.last_write + stall <= now.uptime {
+        if stream.blocked && !stream.waiting() && stream.last_write + write_timeout <= now.uptime {
             stream.sink.cut();
             return self.mark_closed(key);
         }
-        let limit = if stream.blocked && !stream.waiting() { stall } else { quiet };
-        let due = stream.last_write + limit;
+        let timeout = if stream.blocked && !stream.waiting() { write_timeout } else { idle_timeout };
+        let due = stream.last_write + timeout;
         // A stream that waits for the disk with a full sink is tried again when its next keep-alive would be
         // due, and not at once.
-        let due = if due > now.uptime { due } else { now.uptime + quiet };
+        let due = if due > now.uptime { due } else { now.uptime + idle_timeout };
         self.timers.set(due, key, Timer::IdleCheck);
     }
 }

@@ -15,8 +15,8 @@ pub(super) struct RestoredSymbols {
 
 impl RestoredSymbols {
     /// Records a tick of a symbol, or the restored state of a symbol.
-    pub(super) fn observe(&mut self, id: SymbolId, origin: SourceId) {
-        if origin == SourceId::UNKNOWN {
+    pub(super) fn observe(&mut self, id: SymbolId, source: SourceId) {
+        if source == SourceId::UNKNOWN {
             self.unowned.insert(id);
         } else if self.unowned.remove(&id) {
             self.revived.push(id);
@@ -36,8 +36,8 @@ impl RestoredSymbols {
         self.revived.len()
     }
 
-    /// Returns the revived symbols after the first `told` ones.
-    pub(super) fn revived_after(&self, told: usize) -> &[SymbolId] {
-        self.revived.get(told..).unwrap_or_default()
+    /// Returns the revived symbols after the first `sent` ones.
+    pub(super) fn revived_after(&self, sent: usize) -> &[SymbolId] {
+        self.revived.get(sent..).unwrap_or_default()
     }
 }

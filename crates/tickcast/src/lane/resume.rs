@@ -12,39 +12,39 @@ impl<S: Sink> Lane<S> {
     /// newest ticks starts with a snapshot. A stream of every tick continues from disk if the disk still
     /// holds the ticks; otherwise it gets a `reset` too.
     pub(super) fn resolve_start(&self, mut subscription: Subscription) -> Subscription {
-        let (Start::Resume(from), Some(terms)) = (subscription.start, &mut subscription.session) else {
+        let (Start::Resume(from), Some(options)) = (subscription.start, &mut subscription.session) else {
             return subscription;
         };
         let Resume { position, filter } = from;
-        let (seq, all) = (position.seq, terms.mode == Mode::All);
-        let known = self.replica.tape().digest_at(position.as_of);
-        let known = known.map(|digest| digest.check() == position.check);
-        subscription.start = match known {
+        let (seq, every_tick) = (position.seq, options.mode == Mode::All);
+        let digest = self.replica.tape().digest_at(position.as_of);
+        let matches = digest.map(|digest| digest.check() == position.check);
+        subscription.start = match matches {
             Some(false) => {
-                terms.broken = Some(ResumeError::Epoch);
+                options.broken = Some(ResumeError::Epoch);
                 Start::Snapshot
             }
-            _ if all && !self.reaches_back_to(seq) => {
-                terms.broken = Some(ResumeError::Expired);
+            _ if every_tick && !self.reaches_back_to(seq) => {
+                options.broken = Some(ResumeError::Expired);
                 Start::Snapshot
             }
-            None if !all => {
-                terms.last = None;
+            None if !every_tick => {
+                options.last = None;
                 Start::Snapshot
             }
             _ => {
-                terms.unverified = known.is_none().then_some(position);
+                options.unverified = matches.is_none().then_some(position);
                 Start::After(seq)
             }
         };
         // The stream had been changed to another filter than the filter of this request.
-        if filter.is_some_and(|mark| mark != subscription.filter.filter_hash()) {
+        if filter.is_some_and(|hash| hash != subscription.filter.filter_hash()) {
             match (subscription.start, subscription.format) {
-                (Start::After(_), EventFormat::Resumable(epoch, _)) if all => {
+                (Start::After(_), EventFormat::Resumable(epoch, _)) if every_tick => {
                     subscription.format = EventFormat::Resumable(epoch, Some(FilterHash::PENDING));
                 }
                 (Start::After(_), _) => {
-                    terms.last = None;
+                    options.last = None;
                     subscription.start = Start::Snapshot;
                 }
                 _ => {}
@@ -69,9 +69,9 @@ impl<S: Sink> Lane<S> {
 }
 
 /// Returns the event format of a stream after all added symbols were sent.
-pub(super) fn settled_format(format: EventFormat, mark: FilterHash) -> EventFormat {
+pub(super) fn settled_format(format: EventFormat, hash: FilterHash) -> EventFormat {
     match format {
-        EventFormat::Resumable(epoch, Some(FilterHash::PENDING)) => EventFormat::Resumable(epoch, Some(mark)),
+        EventFormat::Resumable(epoch, Some(FilterHash::PENDING)) => EventFormat::Resumable(epoch, Some(hash)),
         other => other,
     }
 }

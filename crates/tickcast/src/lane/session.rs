@@ -28,7 +28,7 @@ pub(super) struct Session {
     pub(super) unverified: Option<(Position, Box<str>)>,
     resumed: bool,
     /// The version up to which status changes were sent. `None`: no status has been sent yet.
-    told_version: Option<u64>,
+    sent_version: Option<u64>,
     /// Whether the filter changed. If so, the symbols that are not live are sent before their ticks.
     filter_changed: bool,
     /// Number of revived symbols (first tick since a restart) that were sent, or that were revived before the
@@ -59,8 +59,8 @@ pub(super) struct Session {
 pub(super) type StreamNames = HashMap<StreamId, Key>;
 
 impl Session {
-    pub(super) fn new(terms: SessionOptions, rate: Option<Rate>, head: Seq) -> Self {
-        let SessionOptions { id, mode, heartbeat, last, broken, unverified } = terms;
+    pub(super) fn new(options: SessionOptions, rate: Option<Rate>, head: Seq) -> Self {
+        let SessionOptions { id, mode, heartbeat, last, broken, unverified } = options;
         let resumed = last.is_some() && broken.is_none();
         let unverified = unverified.zip(last.clone());
         let broken = broken.zip(last);
@@ -72,7 +72,7 @@ impl Session {
             broken,
             unverified,
             resumed,
-            told_version: None,
+            sent_version: None,
             filter_changed: false,
             revived: 0,
             added: SymbolSet::new(),
@@ -93,9 +93,9 @@ impl Session {
         if self.changed_in != now.as_secs() {
             (self.changed_in, self.changes) = (now.as_secs(), 0);
         }
-        let may = self.changes < CHANGES_PER_SECOND;
-        self.changes += u32::from(may);
-        may
+        let allowed = self.changes < CHANGES_PER_SECOND;
+        self.changes += u32::from(allowed);
+        allowed
     }
 
     /// Records that the filter has changed.
@@ -113,7 +113,7 @@ impl Session {
     pub(super) fn restart_with_reset(&mut self, head: Seq) {
         self.broken = self.unverified.take().map(|(_, last)| (ResumeError::Epoch, last));
         // A reset cancels everything that was sent before, so the statuses are sent again.
-        self.told_version = None;
+        self.sent_version = None;
         self.resumed = false;
         self.ready = Some(head);
     }
@@ -132,8 +132,8 @@ impl Session {
     pub(super) fn record(&mut self, progress: Progress) {
         match progress {
             Progress::Reset => self.broken = None,
-            Progress::Statuses(turn, revived) => {
-                if self.told_version.replace(turn).is_none() {
+            Progress::Statuses(version, revived) => {
+                if self.sent_version.replace(version).is_none() {
                     (self.revived, self.filter_changed) = (revived, false);
                 }
             }

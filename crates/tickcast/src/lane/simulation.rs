@@ -10,7 +10,7 @@ use tickcast_core::{
     SourceOptions, Symbol, Tick, TickError, Time,
 };
 
-use super::tests::{MANNERS, Reader as Connection, change};
+use super::tests::{Reader as Connection, STREAM_LIMITS, change};
 use super::*;
 use crate::log::Log;
 use crate::subscription::{Edit, SessionOptions, StreamId};
@@ -22,7 +22,7 @@ const CLIENTS: usize = 8;
 const STEPS: usize = 400;
 
 /// Maximum number of writes that one step tries on a sink: the maximum of one visit, a heartbeat and an end.
-const MOST_OFFERS: usize = 200;
+const MAX_WRITES_PER_STEP: usize = 200;
 
 /// Limits so small that readers fall behind the tape.
 const LIMITS: Limits = Limits::DEFAULT.symbols(100).tape_ticks(40).tape_bytes(1 << 20).candles(1000);
@@ -31,28 +31,28 @@ const LIMITS: Limits = Limits::DEFAULT.symbols(100).tape_ticks(40).tape_bytes(1 
 struct Client {
     ledger: ledger::Reader,
     /// The filter in its request, and the filter of its stream after changes.
-    url: usize,
+    url_filter: usize,
     filter: usize,
     cursor: Option<String>,
     /// The name of its stream.
     stream: u128,
     /// The filter that it requested on this connection, and the filter to which its cursor belongs.
-    asked: Option<usize>,
-    mark: Option<usize>,
+    requested_filter: Option<usize>,
+    cursor_filter: Option<usize>,
     /// The node to which it is connected, the key of its stream, and its end of the connection.
-    at: Option<(usize, Key, Connection)>,
+    connected: Option<(usize, Key, Connection)>,
 }
 
 /// A kind of fault. Each kind must happen in enough seeds; otherwise the simulation no longer tests it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Fault {
     /// A sink whose reader had left when a payload with this first event was written.
-    GoneAt(Part),
+    GoneAt(EventKind),
     /// A sink whose reader had left, with no write before the lane was notified.
     GoneUnnoticed,
     Killed,
     Crashed,
-    Nonsense,
+    InvalidCursor,
     Stopped,
     /// A replacement of the tape by an older copy.
     Copied,
@@ -64,7 +64,7 @@ enum Fault {
 
 /// The kind of an event in a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Part {
+enum EventKind {
     Tick,
     Heartbeat,
     Ready,
@@ -73,15 +73,15 @@ enum Part {
 }
 
 const FAULTS: [Fault; 14] = [
-    Fault::GoneAt(Part::Tick),
-    Fault::GoneAt(Part::Heartbeat),
-    Fault::GoneAt(Part::Ready),
-    Fault::GoneAt(Part::Reset),
-    Fault::GoneAt(Part::Bye),
+    Fault::GoneAt(EventKind::Tick),
+    Fault::GoneAt(EventKind::Heartbeat),
+    Fault::GoneAt(EventKind::Ready),
+    Fault::GoneAt(EventKind::Reset),
+    Fault::GoneAt(EventKind::Bye),
     Fault::GoneUnnoticed,
     Fault::Killed,
     Fault::Crashed,
-    Fault::Nonsense,
+    Fault::InvalidCursor,
     Fault::Stopped,
     Fault::Copied,
     Fault::Changed,
@@ -89,12 +89,12 @@ const FAULTS: [Fault; 14] = [
     Fault::Behind,
 ];
 
-struct World {
+struct Simulation {
     rng: Rng,
     log: Log,
     nodes: Vec<Lane<Connection>>,
     clients: Vec<Client>,
-    book: Book,
+    published: Book,
     /// The recorded ticks with their wall clock times, for restarts.
     tape: Vec<(Symbol, Vec<u8>, Time)>,
     epoch: Epoch,
@@ -113,40 +113,49 @@ fn filter_of(number: usize) -> Filter {
 }
 
 /// Returns the symbols that a filter selects.
-fn wanted_by(filter: usize) -> BTreeSet<String> {
-    let wanted = filter_of(filter);
-    let symbols = SYMBOLS.iter().filter(|name| wanted.matches(&Symbol::new(name).unwrap()));
+fn symbols_of(filter: usize) -> BTreeSet<String> {
+    let filter = filter_of(filter);
+    let symbols = SYMBOLS.iter().filter(|name| filter.matches(&Symbol::new(name).unwrap()));
     symbols.map(|name| (*name).to_owned()).collect()
 }
 
 /// Returns a lane that compares patterns with one new symbol at a time.
-fn node() -> Lane<Connection> {
-    let lane = Lane::new(Replica::new(LIMITS), MANNERS, Arc::default(), OneAtATime);
+fn new_node() -> Lane<Connection> {
+    let lane = Lane::new(Replica::new(LIMITS), STREAM_LIMITS, Arc::default(), OneAtATime);
     Lane { groups: Groups::comparing(1, 1 << 20), ..lane }
 }
 
-impl World {
+impl Simulation {
     fn new(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
         let epoch = Epoch::new(1);
         let clients = (0..CLIENTS).map(|number| {
             let (all, filter) = (rng.bool(), rng.usize(..FILTERS.len()));
-            let symbols = wanted_by(filter);
+            let symbols = symbols_of(filter);
             let name = format!("client {number}");
             let ledger = ledger::Reader { name, all, symbols, healed: false, entries: Vec::new() };
-            Client { ledger, url: filter, filter, cursor: None, stream: 0, asked: None, mark: None, at: None }
+            Client {
+                ledger,
+                url_filter: filter,
+                filter,
+                cursor: None,
+                stream: 0,
+                requested_filter: None,
+                cursor_filter: None,
+                connected: None,
+            }
         });
         let clients = clients.collect();
         let log = Log::new(Sequencer::new(epoch, LIMITS));
-        let nodes = (0..NODES).map(|_| node()).collect();
-        let (book, now, wall) =
+        let nodes = (0..NODES).map(|_| new_node()).collect();
+        let (published, now, wall) =
             (Book::default(), Duration::ZERO, Time::from_millis(1_782_907_200_000).unwrap());
         Self {
             rng,
             log,
             nodes,
             clients,
-            book,
+            published,
             tape: Vec::new(),
             epoch,
             now,
@@ -164,12 +173,12 @@ impl World {
             0..45 => self.tick(self.rng.clone().usize(..SYMBOLS.len())),
             45..62 => self.flush(self.rng.clone().usize(..NODES)),
             62..73 => self.connect(client),
-            73..78 => self.stop_or_go(client),
+            73..78 => self.toggle_stop(client),
             78..82 => self.change(client),
-            82..85 => self.mark_closed(client),
+            82..85 => self.break_connection(client),
             85..88 => self.reset(client),
-            88..90 => self.hear_of_resets(),
-            90..97 => self.pass(),
+            88..90 => self.notify_resets(),
+            90..97 => self.advance_time(),
             97 => self.restart(),
             98 => self.end_some(),
             _ => self.jump(),
@@ -181,16 +190,17 @@ impl World {
 
     /// Checks that no step tries more writes on a sink than one visit allows.
     fn assert_bounded(&self) {
-        for (.., connection) in self.clients.iter().filter_map(|client| client.at.as_ref()).chain(&self.reset)
+        for (.., connection) in
+            self.clients.iter().filter_map(|client| client.connected.as_ref()).chain(&self.reset)
         {
-            let offers = std::mem::take(&mut connection.0.borrow_mut().offers);
-            assert!(offers <= MOST_OFFERS, "{offers} offers in one step");
+            let tried_writes = std::mem::take(&mut connection.0.borrow_mut().tried_writes);
+            assert!(tried_writes <= MAX_WRITES_PER_STEP, "{tried_writes} writes in one step");
         }
     }
 
     fn tick(&mut self, symbol: usize) {
         let name = SYMBOLS[symbol];
-        let prices = self.book.prices.entry(name.to_owned()).or_default();
+        let prices = self.published.prices.entry(name.to_owned()).or_default();
         let price = Price::from_units(prices.len() as i64 * 100 + self.rng.i64(0..100), 2).unwrap();
         prices.push(price.to_string());
         let tick = Tick::new(Symbol::new(name).unwrap(), price);
@@ -211,34 +221,36 @@ impl World {
 
     /// Connects a client to any node, with its cursor or with an invalid cursor.
     fn connect(&mut self, client: usize) {
-        if self.clients[client].at.is_some() {
+        if self.clients[client].connected.is_some() {
             return;
         }
         let node = self.rng.usize(..NODES);
         // A lane opens a stream only after it has reached the head of the log at the time of the request.
         self.flush(node);
-        let nonsense = !self.healed && self.rng.u8(..40) == 0;
-        self.faults.extend(nonsense.then_some(Fault::Nonsense));
+        let invalid_cursor = !self.healed && self.rng.u8(..40) == 0;
+        self.faults.extend(invalid_cursor.then_some(Fault::InvalidCursor));
         let head = (self.epoch, self.log.head());
-        let Client { ledger, url, filter, cursor, stream, asked, mark, at } = &mut self.clients[client];
+        let Client { ledger, url_filter, filter, cursor, stream, requested_filter, cursor_filter, connected } =
+            &mut self.clients[client];
         // If the client requests another filter than before, the cursor carries the hash of its own filter.
-        let unmarked = cursor.as_ref().is_some_and(|cursor| cursor.matches('.').count() == 1);
-        if let (true, Some(cursor), Some(about)) = (unmarked, cursor.as_mut(), *mark) {
-            *cursor = format!("{cursor}.{}", filter_of(about).filter_hash());
+        let without_hash = cursor.as_ref().is_some_and(|cursor| cursor.matches('.').count() == 1);
+        if let (true, Some(cursor), Some(filter)) = (without_hash, cursor.as_mut(), *cursor_filter) {
+            *cursor = format!("{cursor}.{}", filter_of(filter).filter_hash());
         }
-        *asked = Some(*url);
-        let now = filter_of(*url).filter_hash().to_string();
-        let other =
-            cursor.as_ref().is_some_and(|cursor| cursor.matches('.').count() == 2 && !cursor.ends_with(&now));
-        if *url != std::mem::replace(filter, *url) || other {
-            let seen = Seen::Changed { symbols: wanted_by(*url), away: other };
+        *requested_filter = Some(*url_filter);
+        let hash = filter_of(*url_filter).filter_hash().to_string();
+        let filter_differs = cursor
+            .as_ref()
+            .is_some_and(|cursor| cursor.matches('.').count() == 2 && !cursor.ends_with(&hash));
+        if *url_filter != std::mem::replace(filter, *url_filter) || filter_differs {
+            let seen = Seen::Changed { symbols: symbols_of(*url_filter), away: filter_differs };
             ledger.entries.push(Entry { id: String::new(), seen });
         }
-        let last = if nonsense { Some("nonsense".to_owned()) } else { cursor.clone() };
+        let last = if invalid_cursor { Some("nonsense".to_owned()) } else { cursor.clone() };
         self.streams += 1;
         *stream = self.streams;
         let mode = if ledger.all { Mode::All } else { Mode::Latest };
-        let terms = SessionOptions {
+        let options = SessionOptions {
             id: StreamId::of(self.streams),
             mode,
             heartbeat: Duration::from_secs(3),
@@ -246,20 +258,20 @@ impl World {
             broken: None,
             unverified: None,
         };
-        let wanted = filter_of(*url);
-        let subscription = Subscription::to(wanted).resumable(terms, head).at(head.1);
+        let requested = filter_of(*url_filter);
+        let subscription = Subscription::to(requested).resumable(options, head).at(head.1);
         let connection = Connection::default();
         if !self.healed && self.rng.u8(..3) == 0 {
-            connection.0.borrow_mut().room = Some(self.rng.usize(..6));
+            connection.0.borrow_mut().remaining_writes = Some(self.rng.usize(..6));
         }
         // The reader may have left before the stream is opened.
-        let gone = !self.healed && self.rng.u8(..10) == 0;
-        connection.0.borrow_mut().left = gone;
+        let is_reset = !self.healed && self.rng.u8(..10) == 0;
+        connection.0.borrow_mut().peer_reset = is_reset;
         ledger.entries.push(Entry { id: String::new(), seen: Seen::Connect(last) });
         let sink = |_| Ok::<_, std::convert::Infallible>(connection.clone());
         let Ok(key) = self.nodes[node].open(sink, subscription, self.now);
-        *at = Some((node, key, connection));
-        if gone {
+        *connected = Some((node, key, connection));
+        if is_reset {
             self.reset(client);
         }
     }
@@ -268,18 +280,22 @@ impl World {
     /// browser, the first one.
     fn change(&mut self, client: usize) {
         self.read(client, usize::MAX);
-        let (to, rewrites) = (self.rng.usize(..FILTERS.len()), self.rng.bool());
+        let (to, updates_url) = (self.rng.usize(..FILTERS.len()), self.rng.bool());
         // The task of a lane delays changes until new symbols have been compared with patterns.
-        if self.clients[client].at.as_ref().is_some_and(|(node, ..)| self.nodes[*node].groups.are_behind()) {
+        if self.clients[client]
+            .connected
+            .as_ref()
+            .is_some_and(|(node, ..)| self.nodes[*node].groups.are_behind())
+        {
             return;
         }
-        let Client { ledger, url, filter, stream, at, .. } = &mut self.clients[client];
-        let Some((node, ..)) = at else { return };
-        let seen = Seen::Changed { symbols: wanted_by(to), away: false };
+        let Client { ledger, url_filter, filter, stream, connected, .. } = &mut self.clients[client];
+        let Some((node, ..)) = connected else { return };
+        let seen = Seen::Changed { symbols: symbols_of(to), away: false };
         ledger.entries.push(Entry { id: String::new(), seen });
         *filter = to;
-        if rewrites {
-            *url = to;
+        if updates_url {
+            *url_filter = to;
         }
         let edit = Edit { set: Some(filter_of(to)), ..Edit::default() };
         // The stream may have ended, or may be about to end. Then the change is too late and is not applied.
@@ -287,27 +303,27 @@ impl World {
         match changed {
             Some(Ok(_)) => _ = self.faults.insert(Fault::Changed),
             // Alternatively, the stream was changed too often.
-            Some(Err(_)) | None => self.mark_closed(client),
+            Some(Err(_)) | None => self.break_connection(client),
         }
     }
 
     /// Makes the wall clock jump.
     fn jump(&mut self) {
-        let by = Duration::from_secs(self.rng.u64(1..200_000));
-        let back = Time::from_millis(self.wall.as_millis() - by.as_millis() as i64).unwrap();
-        self.wall = if self.rng.bool() { self.wall.saturating_add(by) } else { back };
+        let jump = Duration::from_secs(self.rng.u64(1..200_000));
+        let earlier = Time::from_millis(self.wall.as_millis() - jump.as_millis() as i64).unwrap();
+        self.wall = if self.rng.bool() { self.wall.saturating_add(jump) } else { earlier };
         self.faults.insert(Fault::ClockJumped);
     }
 
     /// Makes the connection of a reader refuse bytes, or accept bytes again.
-    fn stop_or_go(&mut self, client: usize) {
+    fn toggle_stop(&mut self, client: usize) {
         self.read(client, usize::MAX);
-        let room = self.rng.usize(..8);
-        let Some((node, key, connection)) = &self.clients[client].at else { return };
+        let remaining_writes = self.rng.usize(..8);
+        let Some((node, key, connection)) = &self.clients[client].connected else { return };
         let stopped = connection.0.borrow().stopped;
         self.faults.insert(Fault::Stopped);
         connection.stop(!stopped);
-        connection.0.borrow_mut().room = (room > 4).then_some(room);
+        connection.0.borrow_mut().remaining_writes = (remaining_writes > 4).then_some(remaining_writes);
         if stopped {
             let (node, key) = (*node, *key);
             self.nodes[node].ready(key, self.now);
@@ -315,48 +331,48 @@ impl World {
     }
 
     /// Breaks a connection at a random point of the received bytes.
-    fn mark_closed(&mut self, client: usize) {
-        let Some((node, key, connection)) = &self.clients[client].at else { return };
+    fn break_connection(&mut self, client: usize) {
+        let Some((node, key, connection)) = &self.clients[client].connected else { return };
         let (node, key, length) = (*node, *key, connection.0.borrow().received.len());
         let seen = self.rng.usize(..=length);
         self.read(client, seen);
         self.nodes[node].close(key);
-        self.lost(client);
+        self.record_lost(client);
     }
 
     /// Resets the connection of a reader without notifying the lane. The next write of the lane finds that
     /// the reader has left.
     fn reset(&mut self, client: usize) {
-        let Some((node, key, connection)) = &self.clients[client].at else { return };
-        let gone = (*node, *key, connection.clone());
+        let Some((node, key, connection)) = &self.clients[client].connected else { return };
+        let reset = (*node, *key, connection.clone());
         let seen = self.rng.usize(..=connection.0.borrow().received.len());
         self.read(client, seen);
-        gone.2.0.borrow_mut().left = true;
-        self.lost(client);
-        self.reset.push(gone);
+        reset.2.0.borrow_mut().peer_reset = true;
+        self.record_lost(client);
+        self.reset.push(reset);
     }
 
-    fn hear_of_resets(&mut self) {
+    fn notify_resets(&mut self) {
         for (node, key, connection) in std::mem::take(&mut self.reset) {
-            self.faults.insert(match &connection.0.borrow().gone_at {
-                Some(tried) => Fault::GoneAt(Part::of(tried)),
+            self.faults.insert(match &connection.0.borrow().failed_write {
+                Some(payload) => Fault::GoneAt(EventKind::of(payload)),
                 None => Fault::GoneUnnoticed,
             });
             self.nodes[node].close(key);
         }
     }
 
-    fn lost(&mut self, client: usize) {
+    fn record_lost(&mut self, client: usize) {
         let client = &mut self.clients[client];
-        if client.at.take().is_some() {
+        if client.connected.take().is_some() {
             client.ledger.entries.push(Entry { id: String::new(), seen: Seen::Lost });
         }
     }
 
-    fn pass(&mut self) {
-        let passed = Duration::from_millis(self.rng.u64(1..1500));
-        self.now += passed;
-        self.wall = self.wall.saturating_add(passed);
+    fn advance_time(&mut self) {
+        let elapsed = Duration::from_millis(self.rng.u64(1..1500));
+        self.now += elapsed;
+        self.wall = self.wall.saturating_add(elapsed);
         for node in &mut self.nodes {
             node.fire_timers(Now { uptime: self.now, wall: self.wall });
         }
@@ -365,66 +381,66 @@ impl World {
     /// Ends all lanes and restores the log from the recorded ticks: unchanged, or in a new epoch if ticks may
     /// be missing. Alternatively, the tape is replaced by an older copy without any notice.
     fn restart(&mut self) {
-        let how = [Fault::Killed, Fault::Crashed, Fault::Copied][self.rng.usize(..3)];
+        let fault = [Fault::Killed, Fault::Crashed, Fault::Copied][self.rng.usize(..3)];
         for client in 0..CLIENTS {
-            let Some((.., connection)) = &self.clients[client].at else { continue };
+            let Some((.., connection)) = &self.clients[client].connected else { continue };
             let length = connection.0.borrow().received.len();
             let seen = self.rng.usize(..=length);
             self.read(client, seen);
-            self.lost(client);
+            self.record_lost(client);
         }
-        self.hear_of_resets();
-        self.faults.insert(how);
-        match how {
+        self.notify_resets();
+        self.faults.insert(fault);
+        match fault {
             Fault::Crashed => self.epoch = Epoch::new(self.rng.u64(..)),
-            Fault::Copied => self.put_copy_in_place(),
+            Fault::Copied => self.restore_copy(),
             _ => {}
         }
         // A real restart reads a snapshot and replays the rest. Here the snapshot is empty, so everything is
         // replayed.
-        let mut restoring = Restore::new(self.epoch, LIMITS, (Seq::ZERO, Digest::START));
+        let mut restore = Restore::new(self.epoch, LIMITS, (Seq::ZERO, Digest::START));
         for (symbol, json, wall) in &self.tape {
             let (symbol, json) = (*symbol, Some(json.as_slice()));
-            restoring.replay(Recorded { symbol, prev_close: None, json }, Some(*wall));
+            restore.replay(Recorded { symbol, prev_close: None, json }, Some(*wall));
         }
-        self.log = Log::new(restoring.done());
-        self.nodes = (0..NODES).map(|_| node()).collect();
+        self.log = Log::new(restore.done());
+        self.nodes = (0..NODES).map(|_| new_node()).collect();
     }
 
     /// Replaces the tape by an older copy, which lacks the newest ticks.
-    fn put_copy_in_place(&mut self) {
-        let kept = self.rng.usize(..=self.tape.len());
-        self.book.lost.push(self.book.prices.clone());
-        for (symbol, ..) in self.tape.drain(kept..) {
-            self.book.prices.get_mut(symbol.as_str()).unwrap().pop();
+    fn restore_copy(&mut self) {
+        let length = self.rng.usize(..=self.tape.len());
+        self.published.lost.push(self.published.prices.clone());
+        for (symbol, ..) in self.tape.drain(length..) {
+            self.published.prices.get_mut(symbol.as_str()).unwrap().pop();
         }
     }
 
     /// Ends some streams of a node. Their readers are told to reconnect.
     fn end_some(&mut self) {
-        let (node, most) = (self.rng.usize(..NODES), self.rng.usize(1..4));
-        self.nodes[node].end(most);
+        let (node, count) = (self.rng.usize(..NODES), self.rng.usize(1..4));
+        self.nodes[node].end(count);
     }
 
-    /// Reads at most `most` received bytes. Complete events in these bytes are recorded as seen.
-    fn read(&mut self, client: usize, most: usize) {
+    /// Reads at most `max_bytes` received bytes. Complete events in these bytes are recorded as seen.
+    fn read(&mut self, client: usize, max_bytes: usize) {
         let client = &mut self.clients[client];
-        let Some((.., connection)) = &client.at else { return };
+        let Some((.., connection)) = &client.connected else { return };
         let (text, ended) = {
             let mut connection = connection.0.borrow_mut();
             (std::mem::take(&mut connection.received), connection.ended || connection.cut)
         };
-        for event in text[..most.min(text.len())].split_inclusive("\n\n") {
+        for event in text[..max_bytes.min(text.len())].split_inclusive("\n\n") {
             let Some(event) = event.strip_suffix("\n\n") else { break };
             let entry = entry(event);
             if !entry.id.is_empty() {
-                client.mark = client.asked;
+                client.cursor_filter = client.requested_filter;
                 client.cursor = Some(entry.id.clone());
             }
             client.ledger.entries.push(entry);
         }
         if ended {
-            client.at = None;
+            client.connected = None;
             client.ledger.entries.push(Entry { id: String::new(), seen: Seen::Lost });
         }
     }
@@ -432,21 +448,21 @@ impl World {
     /// Stops all faults. All clients reconnect and catch up.
     fn heal(&mut self) {
         self.healed = true;
-        self.hear_of_resets();
+        self.notify_resets();
         // Later ticks could hide missing ticks, so only half of the seeds publish more ticks here.
         if self.rng.bool() {
             (0..SYMBOLS.len()).for_each(|symbol| self.tick(symbol));
         }
         for _ in 0..6 {
             while self.nodes.iter().any(|node| node.groups.are_behind()) {
-                self.pass();
+                self.advance_time();
             }
             for client in 0..CLIENTS {
                 self.read(client, usize::MAX);
-                if let Some((node, key, connection)) = &self.clients[client].at {
+                if let Some((node, key, connection)) = &self.clients[client].connected {
                     let (node, key) = (*node, *key);
                     connection.stop(false);
-                    connection.0.borrow_mut().room = None;
+                    connection.0.borrow_mut().remaining_writes = None;
                     self.nodes[node].ready(key, self.now);
                 }
                 self.connect(client);
@@ -466,8 +482,8 @@ fn entry(event: &str) -> Entry {
     let text = |name: &str| data[name].as_str().unwrap().to_owned();
     let seen = match field("event: ") {
         "tick" => {
-            let facts = tickcast_core::TickView::read(field("data: ").as_bytes()).unwrap();
-            Seen::Tick { symbol: text("symbol"), n: facts.n, price: facts.price.to_owned() }
+            let view = tickcast_core::TickView::read(field("data: ").as_bytes()).unwrap();
+            Seen::Tick { symbol: text("symbol"), n: view.n, price: view.price.to_owned() }
         }
         "ready" => Seen::Ready { resumed: data["resumed"] == true },
         // Statuses concern prices from before a restart. They do not advance the reader.
@@ -479,7 +495,7 @@ fn entry(event: &str) -> Entry {
     Entry { id: field("id: ").to_owned(), seen }
 }
 
-impl Part {
+impl EventKind {
     /// Returns the kind of the first event in `text`.
     fn of(text: &str) -> Self {
         match text.split(['\n', ' ']).nth(1) {
@@ -493,12 +509,12 @@ impl Part {
 }
 
 fn run(seed: u64) -> (ledger::Summary, BTreeSet<Fault>) {
-    let mut world = World::new(seed);
-    (0..STEPS).for_each(|_| world.step());
-    world.heal();
-    let readers: Vec<_> = world.clients.into_iter().map(|client| client.ledger).collect();
-    match ledger::check(&world.book, &readers) {
-        Ok(summary) => (summary, world.faults),
+    let mut simulation = Simulation::new(seed);
+    (0..STEPS).for_each(|_| simulation.step());
+    simulation.heal();
+    let readers: Vec<_> = simulation.clients.into_iter().map(|client| client.ledger).collect();
+    match ledger::check(&simulation.published, &readers) {
+        Ok(summary) => (summary, simulation.faults),
         Err(violation) => panic!("seed {seed}: {violation}"),
     }
 }
@@ -510,7 +526,7 @@ const FAILED: [u64; 4] = [97, 4661, 112_561, 140_025];
 
 /// Runs some seeds; `SEEDS=5000` runs more. `SEED=…` runs a single seed, for example one that failed.
 #[test]
-fn whatever_happens_readers_are_told_the_truth() {
+fn readers_receive_correct_streams_despite_any_faults() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     if let Some(seed) = number("SEED") {
         run(seed);
@@ -520,8 +536,8 @@ fn whatever_happens_readers_are_told_the_truth() {
     let mut faults: BTreeMap<Fault, u64> = BTreeMap::new();
     let seeds = number("SEEDS").unwrap_or(300);
     for seed in FAILED.into_iter().chain(0..seeds) {
-        let (summary, met) = run(seed);
-        met.into_iter().for_each(|fault| *faults.entry(fault).or_default() += 1);
+        let (summary, occurred) = run(seed);
+        occurred.into_iter().for_each(|fault| *faults.entry(fault).or_default() += 1);
         total.ticks += summary.ticks;
         total.resumed += summary.resumed;
         total.resets += summary.resets;
@@ -529,7 +545,7 @@ fn whatever_happens_readers_are_told_the_truth() {
     // The runs must have covered every kind of fault.
     assert!(total.ticks > 10_000 && total.resumed > 1000 && total.resets > 300, "{total:?}");
     for fault in FAULTS {
-        let met = faults.get(&fault).copied().unwrap_or_default();
-        assert!(met * 100 >= seeds, "{fault:?} in {met} of {seeds} seeds: {faults:?}");
+        let count = faults.get(&fault).copied().unwrap_or_default();
+        assert!(count * 100 >= seeds, "{fault:?} in {count} of {seeds} seeds: {faults:?}");
     }
 }

@@ -32,9 +32,9 @@ pub(crate) trait Sink: Sized {
 
     /// Completes the attempt to write this payload. If the whole payload was sent, there is nothing more to
     /// do.
-    fn complete_write(&mut self, payload: &Payload, offered: WriteAttempt) -> WriteOutcome {
+    fn complete_write(&mut self, payload: &Payload, attempt: WriteAttempt) -> WriteOutcome {
         let _ = payload;
-        match offered {
+        match attempt {
             WriteAttempt::Sent(_) => WriteOutcome::Taken,
             WriteAttempt::Held | WriteAttempt::Refused => WriteOutcome::Refused,
             WriteAttempt::Gone => WriteOutcome::Gone,
@@ -43,8 +43,8 @@ pub(crate) trait Sink: Sized {
 
     /// Writes a payload: tries to write it and completes the attempt.
     fn write(&mut self, payload: &Payload) -> WriteOutcome {
-        let offered = self.try_write(payload);
-        self.complete_write(payload, offered)
+        let attempt = self.try_write(payload);
+        self.complete_write(payload, attempt)
     }
 
     /// Writes accepted bytes that are still unsent, as far as possible.
@@ -92,7 +92,7 @@ pub(crate) enum WriteOutcome {
 /// A writer that tries to write to many sinks at once.
 pub(crate) trait BatchWriter<S> {
     /// Tries to write each payload to its sink. Appends the results in the same order.
-    fn write_batch(&mut self, offers: &[(&S, &Payload)], outcomes: &mut Vec<WriteAttempt>);
+    fn write_batch(&mut self, writes: &[(&S, &Payload)], outcomes: &mut Vec<WriteAttempt>);
 }
 
 /// A writer that tries one write after the other.
@@ -100,7 +100,7 @@ pub(crate) trait BatchWriter<S> {
 pub(crate) struct OneAtATime;
 
 impl<S: Sink> BatchWriter<S> for OneAtATime {
-    fn write_batch(&mut self, offers: &[(&S, &Payload)], outcomes: &mut Vec<WriteAttempt>) {
-        outcomes.extend(offers.iter().map(|(sink, payload)| sink.try_write(payload)));
+    fn write_batch(&mut self, writes: &[(&S, &Payload)], outcomes: &mut Vec<WriteAttempt>) {
+        outcomes.extend(writes.iter().map(|(sink, payload)| sink.try_write(payload)));
     }
 }

@@ -145,9 +145,9 @@ impl Sockets {
 /// The flags of a connection whose reader has left for good.
 const GONE: EventFlags = EventFlags::HUP.union(EventFlags::ERR);
 
-fn interest(listening: bool, room: bool) -> EventFlags {
+fn interest(listening: bool, writable: bool) -> EventFlags {
     let listen = if listening { EventFlags::IN | EventFlags::RDHUP } else { EventFlags::empty() };
-    if room { listen | EventFlags::OUT } else { listen }
+    if writable { listen | EventFlags::OUT } else { listen }
 }
 
 fn data(key: Key) -> EventData {
@@ -219,8 +219,8 @@ impl From<io::Result<usize>> for WriteAttempt {
 
 /// Returns the unsent rest of a payload. A short rest of a long payload is copied, because a shared rest
 /// would keep the whole payload in memory.
-fn share_unsent(payload: &Payload, left: &[u8]) -> Bytes {
-    if left.len() * PINNED_TIMES < payload.len() { Bytes::copy_from_slice(left) } else { payload.share(left) }
+fn share_unsent(payload: &Payload, rest: &[u8]) -> Bytes {
+    if rest.len() * PINNED_TIMES < payload.len() { Bytes::copy_from_slice(rest) } else { payload.share(rest) }
 }
 
 /// Converts the result of a system call.
@@ -242,10 +242,10 @@ impl Sink for Socket {
         }
     }
 
-    fn complete_write(&mut self, payload: &Payload, offered: WriteAttempt) -> WriteOutcome {
-        let offered = if offered == WriteAttempt::Held { self.send_after_unsent(payload) } else { offered };
+    fn complete_write(&mut self, payload: &Payload, attempt: WriteAttempt) -> WriteOutcome {
+        let attempt = if attempt == WriteAttempt::Held { self.send_after_unsent(payload) } else { attempt };
         let bytes = self.framed(payload);
-        match offered {
+        match attempt {
             WriteAttempt::Sent(sent) if sent == bytes.len() => {
                 self.wait_for_room(false);
                 WriteOutcome::Taken
@@ -297,10 +297,10 @@ impl Sink for Socket {
         if !std::mem::replace(&mut self.ended, true) && self.chunked {
             self.unsent = [&self.unsent, LAST_CHUNK].concat().into();
         }
-        let written = self.resume();
-        if written == WriteOutcome::Taken {
+        let outcome = self.resume();
+        if outcome == WriteOutcome::Taken {
             let _ = self.stream.shutdown(Shutdown::Write);
         }
-        written
+        outcome
     }
 }

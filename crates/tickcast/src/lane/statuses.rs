@@ -16,27 +16,28 @@ pub(super) struct Statuses {
 }
 
 impl Statuses {
-    pub(super) fn new(turned: Vec<VersionedStatus>, turn: u64) -> Self {
-        let (mut sources, mut turns, mut symbols) = (Vec::new(), Vec::new(), Vec::new());
-        for VersionedStatus { status, version: turn, symbols: own } in turned {
+    pub(super) fn new(statuses: Vec<VersionedStatus>, version: u64) -> Self {
+        let (mut sources, mut versions, mut symbols) = (Vec::new(), Vec::new(), Vec::new());
+        for VersionedStatus { status, version, symbols: source_symbols } in statuses {
             sources.push(status);
-            turns.push(turn);
-            symbols.push(own);
+            versions.push(version);
+            symbols.push(source_symbols);
         }
-        Self { sources, versions: turns, symbols, version: turn }
+        Self { sources, versions, symbols, version }
     }
 
-    /// Returns the statuses of symbols with state changes of their own after version `told`. For `None`,
+    /// Returns the statuses of symbols with state changes of their own after `sent_version`. For `None`,
     /// returns those that are not live.
-    pub(super) fn symbol_news(
+    pub(super) fn changed_symbols(
         &self,
-        told: Option<u64>,
+        sent_version: Option<u64>,
     ) -> impl Iterator<Item = (SourceId, &VersionedSymbolStatus)> {
-        let symbols = (0..).map(SourceId).zip(&self.symbols);
-        let symbols = symbols.flat_map(|(origin, own)| own.iter().map(move |symbol| (origin, symbol)));
-        symbols.filter(move |(_, symbol)| match told {
-            Some(told) => symbol.version > told,
-            None => symbol.state != State::Live,
+        let by_source = (0..).map(SourceId).zip(&self.symbols);
+        let statuses = by_source
+            .flat_map(|(source_id, statuses)| statuses.iter().map(move |status| (source_id, status)));
+        statuses.filter(move |(_, status)| match sent_version {
+            Some(sent_version) => status.version > sent_version,
+            None => status.state != State::Live,
         })
     }
 
@@ -44,38 +45,41 @@ impl Statuses {
     /// source.
     pub(super) fn symbol_status<'a>(
         &'a self,
-        origin: SourceId,
-        own: &'a VersionedSymbolStatus,
+        source_id: SourceId,
+        status: &'a VersionedSymbolStatus,
     ) -> Notice<'a> {
-        let source = self.sources.get(usize::from(origin.0));
-        let source = source.filter(|source| own.state == State::Live && source.state != State::Live);
+        let source = self.sources.get(usize::from(source_id.0));
+        let source = source.filter(|source| status.state == State::Live && source.state != State::Live);
         match source {
             Some(SourceStatus { state, since, .. }) => {
-                Notice::SymbolStatus { symbol: own.symbol, state: *state, since: *since, reason: None }
+                Notice::SymbolStatus { symbol: status.symbol, state: *state, since: *since, reason: None }
             }
             None => Notice::SymbolStatus {
-                symbol: own.symbol,
-                state: own.state,
-                since: own.since,
-                reason: own.reason.as_deref(),
+                symbol: status.symbol,
+                state: status.state,
+                since: status.since,
+                reason: status.reason.as_deref(),
             },
         }
     }
 
     /// Checks whether a symbol has a state of its own that is not live.
-    pub(super) fn is_apart(&self, origin: SourceId, symbol: &Symbol) -> bool {
-        let Some(own) = self.symbols.get(usize::from(origin.0)) else { return false };
-        let at = own.binary_search_by(|own| own.symbol.cmp(symbol));
-        at.is_ok_and(|at| own[at].state != State::Live)
+    pub(super) fn has_own_state(&self, source_id: SourceId, symbol: &Symbol) -> bool {
+        let Some(statuses) = self.symbols.get(usize::from(source_id.0)) else { return false };
+        let at = statuses.binary_search_by(|status| status.symbol.cmp(symbol));
+        at.is_ok_and(|at| statuses[at].state != State::Live)
     }
 
-    /// Returns the statuses of sources that changed after version `told`. For `None` (a new stream), returns
+    /// Returns the statuses of sources that changed after `sent_version`. For `None` (a new stream), returns
     /// those that are not live.
-    pub(super) fn news(&self, told: Option<u64>) -> impl Iterator<Item = (SourceId, &SourceStatus)> {
+    pub(super) fn changed_sources(
+        &self,
+        sent_version: Option<u64>,
+    ) -> impl Iterator<Item = (SourceId, &SourceStatus)> {
         let sources = (0..).map(SourceId).zip(self.sources.iter().zip(&self.versions));
-        sources.filter_map(move |(origin, (source, turn))| match told {
-            Some(told) => (*turn > told).then_some((origin, source)),
-            None => (source.state != State::Live).then_some((origin, source)),
+        sources.filter_map(move |(source_id, (source, version))| match sent_version {
+            Some(sent_version) => (*version > sent_version).then_some((source_id, source)),
+            None => (source.state != State::Live).then_some((source_id, source)),
         })
     }
 }

@@ -50,12 +50,12 @@ impl RateState {
 }
 
 impl<S> Stream<S> {
-    /// Returns the time without writes after which the stream is sent a keep-alive. `standard` is used if the
+    /// Returns the time without writes after which the stream is sent a keep-alive. `default` is used if the
     /// stream did not ask for another interval.
-    pub(super) fn idle_timeout(&self, standard: Duration) -> Duration {
+    pub(super) fn idle_timeout(&self, default: Duration) -> Duration {
         match &self.session {
             Some(session) => session.heartbeat,
-            None => self.heartbeat.map_or(standard, Heartbeat::interval),
+            None => self.heartbeat.map_or(default, Heartbeat::interval),
         }
     }
 
@@ -147,11 +147,11 @@ impl<S> Stream<S> {
     }
 
     /// Checks whether the stream is sent every tick from its position. The tape must still hold the ticks,
-    /// and the next tick must not be older than `patience`.
-    pub(super) fn keeps_up(&self, tape: &Tape, now: Duration, patience: Duration) -> bool {
+    /// and the next tick must not be older than `max_lag`.
+    pub(super) fn keeps_up(&self, tape: &Tape, now: Duration, max_lag: Duration) -> bool {
         match self.position {
             StreamPosition::Behind(from) if tape.reaches_back_to(from) => {
-                tape.after(from).next().is_none_or(|(_, entry)| entry.arrived() + patience >= now)
+                tape.after(from).next().is_none_or(|(_, entry)| entry.arrived() + max_lag >= now)
             }
             _ => false,
         }

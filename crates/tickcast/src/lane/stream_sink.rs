@@ -37,8 +37,8 @@ impl Sink for StreamSink {
         each!(self, sink => sink.try_write(payload))
     }
 
-    fn complete_write(&mut self, payload: &Payload, offered: WriteAttempt) -> WriteOutcome {
-        each!(self, sink => sink.complete_write(payload, offered))
+    fn complete_write(&mut self, payload: &Payload, attempt: WriteAttempt) -> WriteOutcome {
+        each!(self, sink => sink.complete_write(payload, attempt))
     }
 
     fn resume(&mut self) -> WriteOutcome {
@@ -83,24 +83,24 @@ const MIN_RING_WRITES: usize = 4;
 /// one.
 pub(crate) struct SocketWriter {
     /// The backend to try once there is a socket. `None` if there is nothing to try.
-    wanted: Option<IoBackend>,
+    requested: Option<IoBackend>,
     ring: Option<Ring>,
 }
 
 impl SocketWriter {
     pub(crate) fn new(io: IoBackend) -> Self {
-        Self { wanted: Some(io).filter(|io| *io != IoBackend::Epoll), ring: None }
+        Self { requested: Some(io).filter(|io| *io != IoBackend::Epoll), ring: None }
     }
 
     /// Sets up io_uring before the first write to a socket. Later calls do nothing.
     pub(crate) fn init_uring(&mut self) {
-        static SAID: Once = Once::new();
-        let Some(wanted) = self.wanted.take() else { return };
+        static REPORTED: Once = Once::new();
+        let Some(requested) = self.requested.take() else { return };
         match Ring::new() {
             Ok(ring) => self.ring = Some(ring),
-            Err(error) => SAID.call_once(|| {
+            Err(error) => REPORTED.call_once(|| {
                 let text = "io_uring is not available; each socket is written with a separate system call";
-                if wanted == IoBackend::Uring {
+                if requested == IoBackend::Uring {
                     tracing::warn!(%error, "{text}");
                 } else {
                     tracing::info!(%error, "{text}");
@@ -111,15 +111,15 @@ impl SocketWriter {
 }
 
 impl BatchWriter<StreamSink> for SocketWriter {
-    fn write_batch(&mut self, offers: &[(&StreamSink, &Payload)], outcomes: &mut Vec<WriteAttempt>) {
-        let Some(ring) = self.ring.as_mut().filter(|_| offers.len() >= MIN_RING_WRITES) else {
-            return OneAtATime.write_batch(offers, outcomes);
+    fn write_batch(&mut self, writes: &[(&StreamSink, &Payload)], outcomes: &mut Vec<WriteAttempt>) {
+        let Some(ring) = self.ring.as_mut().filter(|_| writes.len() >= MIN_RING_WRITES) else {
+            return OneAtATime.write_batch(writes, outcomes);
         };
-        let sends: Vec<_> = offers.iter().filter_map(|(outlet, payload)| outlet.sendable(payload)).collect();
+        let sends: Vec<_> = writes.iter().filter_map(|(sink, payload)| sink.sendable(payload)).collect();
         let mut sent = ring.send(&sends).iter();
-        outcomes.extend(offers.iter().map(|(outlet, payload)| match outlet.sendable(payload) {
+        outcomes.extend(writes.iter().map(|(sink, payload)| match sink.sendable(payload) {
             Some(_) => sent.next().map_or(WriteAttempt::Refused, |result| WriteAttempt::from(*result)),
-            None => outlet.try_write(payload),
+            None => sink.try_write(payload),
         }));
     }
 }

@@ -16,7 +16,7 @@ use crate::sources::Sources;
 use crate::stats::LaneStats;
 use crate::subscription::Subscription;
 
-/// Maximum rest of a lane, in units of `flush`: 15 ms by default, about one frame of a screen.
+/// Maximum rest of a lane, in units of `flush_interval`: 15 ms by default, about one frame of a screen.
 const MAX_REST_FACTOR: u32 = 3;
 
 /// A lane and everything that the lane works with.
@@ -29,7 +29,7 @@ pub(crate) struct Task {
     pub(crate) history_reader: Option<HistoryReader>,
     pub(crate) clock: Clock,
     /// Minimum time between two flushes.
-    pub(crate) flush: Duration,
+    pub(crate) flush_interval: Duration,
 }
 
 /// A guard that closes the inbox when the lane ends, for any reason.
@@ -49,7 +49,7 @@ impl Task {
     /// Runs the lane until its hub is dropped.
     ///
     /// The first tick after a quiet period is sent at once. While more ticks arrive, at most one flush starts
-    /// in each `flush` interval. Under load, each flush also sends the ticks that arrived during the last
+    /// in each `flush_interval`. Under load, each flush also sends the ticks that arrived during the last
     /// flush and rest.
     pub(crate) async fn run(mut self) {
         let _closing = CloseOnDrop(Arc::clone(&self.inbox), Arc::clone(&self.stats));
@@ -58,48 +58,51 @@ impl Task {
             Err(error) => return tracing::error!(%error, "a lane cannot watch sockets; the lane stops"),
         };
         let mut next_flush = Duration::ZERO;
-        let mut early = Vec::new();
-        let mut later: Vec<Box<Change>> = Vec::new();
+        let mut waiting_streams = Vec::new();
+        let mut deferred_changes: Vec<Box<Change>> = Vec::new();
         loop {
-            let begun = self.clock.uptime();
+            let started_at = self.clock.uptime();
             self.lane.begin_turn();
-            if begun >= next_flush {
+            if started_at >= next_flush {
                 next_flush = match self.flush() {
                     0 => next_flush,
-                    ticks => self.next_flush(ticks, begun, self.clock.uptime()),
+                    ticks => self.next_flush(ticks, started_at, self.clock.uptime()),
                 };
             }
             // This comes before new streams are opened, because a new stream is first sent what is not live.
             let stale_at = self.check_sources();
-            for (new_stream, subscription) in std::mem::take(&mut early) {
-                early.extend(self.open(new_stream, subscription, &sockets));
+            for (new_stream, subscription) in std::mem::take(&mut waiting_streams) {
+                waiting_streams.extend(self.open(new_stream, subscription, &sockets));
             }
             for command in self.inbox.take() {
                 match command {
                     Command::Open(new_stream, subscription) => {
-                        early.extend(self.open(new_stream, subscription, &sockets));
+                        waiting_streams.extend(self.open(new_stream, subscription, &sockets));
                     }
                     Command::Quit => {
-                        early.into_iter().for_each(|(who, what)| Command::Open(who, what).reject());
+                        for (new_stream, subscription) in waiting_streams {
+                            Command::Open(new_stream, subscription).reject();
+                        }
                         return self.lane.end(usize::MAX);
                     }
-                    Command::Change(change) if self.lane.holds_back(&change) => later.push(change),
+                    Command::Change(change) if self.lane.holds_back(&change) => deferred_changes.push(change),
                     command => self.handle_command(command),
                 }
             }
             self.lane.fire_timers(self.clock.now());
-            let (still, due): (Vec<_>, Vec<_>) =
-                std::mem::take(&mut later).into_iter().partition(|change| self.lane.holds_back(change));
-            later = still;
+            let (held_back, due): (Vec<_>, Vec<_>) = std::mem::take(&mut deferred_changes)
+                .into_iter()
+                .partition(|change| self.lane.holds_back(change));
+            deferred_changes = held_back;
             due.into_iter().for_each(|change| self.handle_command(Command::Change(change)));
             for request in self.lane.take_history_requests() {
                 let inbox = Arc::clone(&self.inbox);
-                let answer = move |found| inbox.send(Command::History(Box::new(found)));
+                let answer = move |response| inbox.send(Command::History(Box::new(response)));
                 // Without a tape on disk there are no requests.
                 if let Some(reader) = &self.history_reader
-                    && let Some(refused) = reader.request(request, answer)
+                    && let Some(rejected) = reader.request(request, answer)
                 {
-                    self.lane.reject_history(&refused);
+                    self.lane.reject_history(&rejected);
                 }
             }
 
@@ -109,19 +112,20 @@ impl Task {
             if pending {
                 self.inbox.doorbell().listen(false);
             }
-            let flush_at = (pending || !early.is_empty()).then_some(next_flush);
-            let later_at = (!later.is_empty()).then_some(begun + self.flush);
-            let wake = [flush_at, later_at, stale_at, self.lane.next_timer()].into_iter().flatten().min();
-            let alarm = async {
-                match wake {
+            let flush_at = (pending || !waiting_streams.is_empty()).then_some(next_flush);
+            let changes_at = (!deferred_changes.is_empty()).then_some(started_at + self.flush_interval);
+            let wake_at =
+                [flush_at, changes_at, stale_at, self.lane.next_timer()].into_iter().flatten().min();
+            let timer = async {
+                match wake_at {
                     Some(at) => sleep_until(self.clock.at(at)).await,
                     None => std::future::pending().await,
                 }
             };
             tokio::select! {
                 () = self.inbox.doorbell().notified() => {}
-                () = alarm => {}
-                news = sockets.poll_events() => self.handle_socket_event(news),
+                () = timer => {}
+                events = sockets.poll_events() => self.handle_socket_event(events),
             }
         }
     }
@@ -130,12 +134,12 @@ impl Task {
     /// waiting saves no writes: the interval counts from the start of the flush. With many ticks, the lane
     /// rests longer than it worked, so that each write carries more ticks. The rest is too short for users to
     /// notice.
-    fn next_flush(&self, ticks: u64, begun: Duration, ended: Duration) -> Duration {
-        let took = ended.saturating_sub(begun);
+    fn next_flush(&self, ticks: u64, started_at: Duration, ended_at: Duration) -> Duration {
+        let elapsed = ended_at.saturating_sub(started_at);
         if ticks > 1 {
-            ended + (took * 2).clamp(self.flush, self.flush * MAX_REST_FACTOR)
+            ended_at + (elapsed * 2).clamp(self.flush_interval, self.flush_interval * MAX_REST_FACTOR)
         } else {
-            begun + self.flush
+            started_at + self.flush_interval
         }
     }
 
@@ -149,12 +153,12 @@ impl Task {
     /// Sends status changes of sources to the readers. Returns when the next source may become stale.
     fn check_sources(&mut self) -> Option<Duration> {
         let stale_at = self.sources.check_staleness(self.clock.now());
-        let turns = self.sources.version();
-        if turns != self.lane.status_version() {
+        let version = self.sources.version();
+        if version != self.lane.status_version() {
             // First, the ticks that the sources sent before their state changes are flushed: the new states
             // apply to these ticks too.
             self.flush();
-            self.lane.update_statuses(self.sources.statuses(), turns, self.clock.uptime());
+            self.lane.update_statuses(self.sources.statuses(), version, self.clock.uptime());
         }
         stale_at
     }
@@ -164,7 +168,7 @@ impl Task {
         match command {
             Command::Ready(key) => self.lane.ready(key, now),
             Command::Close(key) => self.lane.close(key),
-            Command::History(found) => self.lane.handle_history(*found, now),
+            Command::History(response) => self.lane.handle_history(*response, now),
             Command::Change(change) => {
                 let Change { id, change, asked_at, answer } = *change;
                 // A lane behind the log does not know all symbols that a change may name.
@@ -175,7 +179,7 @@ impl Task {
                     let _ = answer.try_send(effective);
                 }
             }
-            Command::End(most) => self.lane.end(most),
+            Command::End(max) => self.lane.end(max),
             Command::Finish => {
                 self.flush();
                 self.lane.finish(now);
@@ -206,9 +210,9 @@ impl Task {
                     None => {}
                 }
             }
-            NewStream::Socket(arrival) => {
+            NewStream::Socket(socket) => {
                 self.lane.batch_writer().init_uring();
-                let sink = |key| sockets.admit(arrival, key).map(StreamSink::Socket);
+                let sink = |key| sockets.admit(socket, key).map(StreamSink::Socket);
                 if let Err(error) = self.lane.open(sink, subscription, now) {
                     tracing::warn!(%error, "a stream could not be accepted");
                     self.lane.turned_away();
@@ -218,10 +222,10 @@ impl Task {
         None
     }
 
-    fn handle_socket_event(&mut self, news: Vec<SocketEvent>) {
+    fn handle_socket_event(&mut self, events: Vec<SocketEvent>) {
         let now = self.clock.uptime();
-        for news in news {
-            match news {
+        for event in events {
+            match event {
                 SocketEvent::Ready(key) => self.lane.ready(key, now),
                 SocketEvent::Ended(key) => self.lane.half_close(key, now),
                 SocketEvent::Closed(key) => self.lane.close(key),

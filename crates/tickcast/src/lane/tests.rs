@@ -1,10 +1,5 @@
 //! Tests of a lane without a task: time is a number, and sinks are lists.
 
-mod batches;
-mod forgotten;
-mod kept;
-mod new_symbols;
-
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -19,12 +14,16 @@ use super::*;
 use crate::log::Log;
 use crate::subscription::{Edit, EditError, Effective, Heartbeat, Rate, SessionOptions, StreamId};
 
+mod batches;
+mod behind_tape;
+mod buffered;
 mod history;
-mod quiet;
+mod idle;
+mod new_symbols;
 mod visits;
 mod wire;
 
-pub(super) const MANNERS: StreamLimits = StreamLimits {
+pub(super) const STREAM_LIMITS: StreamLimits = StreamLimits {
     max_lag: Duration::from_secs(1),
     keep_alive: Duration::from_secs(15),
     write_timeout: Duration::from_secs(30),
@@ -40,19 +39,19 @@ pub(super) struct Connection {
     pub(super) received: String,
     pub(super) stopped: bool,
     /// Number of payloads that it accepts before it stops by itself. `None`: no limit.
-    pub(super) room: Option<usize>,
+    pub(super) remaining_writes: Option<usize>,
     /// Whether the peer has reset the connection. If so, the next write fails.
-    pub(super) left: bool,
+    pub(super) peer_reset: bool,
     /// The payload of the first write after the reader left. There must be at most one such write.
-    pub(super) gone_at: Option<String>,
+    pub(super) failed_write: Option<String>,
     /// Number of tried writes since this was last set to zero.
-    pub(super) offers: usize,
+    pub(super) tried_writes: usize,
     /// Size of the longest payload of a tried write.
-    pub(super) most: usize,
+    pub(super) max_payload_bytes: usize,
     pub(super) ended: bool,
     pub(super) cut: bool,
     /// The buffered data that it reports.
-    pub(super) held: Option<Buffered>,
+    pub(super) buffered: Option<Buffered>,
 }
 
 impl Sink for Reader {
@@ -61,19 +60,19 @@ impl Sink for Reader {
     fn try_write(&self, payload: &Payload) -> WriteAttempt {
         let mut connection = self.0.borrow_mut();
         assert!(!connection.ended, "nothing is written after the end");
-        connection.offers += 1;
-        connection.most = connection.most.max(payload.len());
-        assert_eq!(connection.gone_at, None, "a sink that is gone is not tried again");
-        if connection.left {
-            connection.gone_at = Some(std::str::from_utf8(payload.events()).unwrap().to_owned());
+        connection.tried_writes += 1;
+        connection.max_payload_bytes = connection.max_payload_bytes.max(payload.len());
+        assert_eq!(connection.failed_write, None, "a sink that is gone is not tried again");
+        if connection.peer_reset {
+            connection.failed_write = Some(std::str::from_utf8(payload.events()).unwrap().to_owned());
             return WriteAttempt::Gone;
         }
         if connection.stopped {
             return WriteAttempt::Refused;
         }
-        if let Some(room) = &mut connection.room {
-            let Some(left) = room.checked_sub(1) else { return WriteAttempt::Refused };
-            *room = left;
+        if let Some(remaining_writes) = &mut connection.remaining_writes {
+            let Some(remaining) = remaining_writes.checked_sub(1) else { return WriteAttempt::Refused };
+            *remaining_writes = remaining;
         }
         connection.received.push_str(std::str::from_utf8(payload.events()).unwrap());
         WriteAttempt::Sent(payload.len())
@@ -82,7 +81,7 @@ impl Sink for Reader {
     fn resume(&mut self) -> WriteOutcome {
         let connection = self.0.borrow();
         match connection.stopped {
-            _ if connection.left => WriteOutcome::Gone,
+            _ if connection.peer_reset => WriteOutcome::Gone,
             true => WriteOutcome::Refused,
             false => WriteOutcome::Taken,
         }
@@ -94,7 +93,7 @@ impl Sink for Reader {
     }
 
     fn buffered(&self) -> Option<Buffered> {
-        self.0.borrow().held
+        self.0.borrow().buffered
     }
 
     fn cut(&mut self) {
@@ -125,19 +124,19 @@ impl Reader {
 }
 
 /// A log and a lane that follows it.
-struct Stage {
+struct Harness {
     log: Log,
     lane: Lane<Reader>,
     now: Duration,
 }
 
-impl Stage {
+impl Harness {
     fn new(limits: Limits) -> Self {
         Self::of(Log::new(Sequencer::new(Epoch::new(1), limits)), limits)
     }
 
     fn of(log: Log, limits: Limits) -> Self {
-        let lane = Lane::new(Replica::new(limits), MANNERS, Arc::default(), OneAtATime);
+        let lane = Lane::new(Replica::new(limits), STREAM_LIMITS, Arc::default(), OneAtATime);
         Self { lane: lane.with_archive(log.tape().cloned()), log, now: Duration::ZERO }
     }
 
@@ -154,15 +153,15 @@ impl Stage {
 
     fn publish(&self, tick: &Tick) {
         let now = Now { uptime: self.now, ..Now::default() };
-        let taken = |_, outcome: Result<Outcome, TickError>| _ = outcome.unwrap();
-        self.log.publish([tick], (SourceId::default(), SourceOptions::default(), now), taken, || None);
+        let on_outcome = |_, outcome: Result<Outcome, TickError>| _ = outcome.unwrap();
+        self.log.publish([tick], (SourceId::default(), SourceOptions::default(), now), on_outcome, || None);
     }
 
     fn flush(&mut self) {
         self.lane.flush(&self.log, self.now);
     }
 
-    fn pass(&mut self, ms: u64) {
+    fn advance_time(&mut self, ms: u64) {
         self.now += Duration::from_millis(ms);
         self.lane.fire_timers(Now { uptime: self.now, ..Now::default() });
     }
@@ -197,142 +196,143 @@ pub(super) fn change(
 }
 
 /// Returns the session options of a resumable stream with this name.
-fn terms(name: u128, mode: Mode, heartbeat: Duration) -> SessionOptions {
+fn session_options(name: u128, mode: Mode, heartbeat: Duration) -> SessionOptions {
     SessionOptions { id: StreamId::of(name), mode, heartbeat, last: None, broken: None, unverified: None }
 }
 
-fn to(symbols: &str) -> Subscription {
+fn subscribe(symbols: &str) -> Subscription {
     Subscription::to(Filter::parse(symbols.split(',')).unwrap())
 }
 
 #[test]
 fn a_simple_stream_is_sent_a_snapshot_in_order_of_names_and_then_every_tick() {
-    let mut stage = Stage::new(Limits::default());
-    stage.tick("B", 1);
-    stage.tick("A", 2);
-    stage.tick("B", 3);
-    stage.flush();
-    let (_, reader) = stage.open(to("*"));
+    let mut harness = Harness::new(Limits::default());
+    harness.tick("B", 1);
+    harness.tick("A", 2);
+    harness.tick("B", 3);
+    harness.flush();
+    let (_, reader) = harness.open(subscribe("*"));
     assert_eq!(reader.take(), ["A 1=2", "B 2=3"]);
-    stage.tick("C", 4);
-    stage.tick("A", 5);
-    stage.tick("A", 6);
-    stage.flush();
+    harness.tick("C", 4);
+    harness.tick("A", 5);
+    harness.tick("A", 6);
+    harness.flush();
     assert_eq!(reader.take(), ["C 1=4", "A 2=5", "A 3=6"]);
 }
 
 #[test]
 fn each_reader_receives_its_own_symbols_including_new_symbols() {
-    let mut stage = Stage::new(Limits::default());
-    stage.tick("A", 1);
-    stage.flush();
+    let mut harness = Harness::new(Limits::default());
+    harness.tick("A", 1);
+    harness.flush();
     let filters = ["A", "B", "A,B", "B*", "*", "A,B*"];
-    let readers = filters.map(|filter| stage.open(to(filter)).1);
+    let readers = filters.map(|filter| harness.open(subscribe(filter)).1);
     assert_eq!(readers.each_ref().map(|reader| reader.take().len()), [1, 0, 1, 0, 1, 1]);
-    for (symbol, wanted) in [("A", [1, 0, 1, 0, 1, 1]), ("B", [0, 1, 1, 1, 1, 1]), ("BB", [0, 0, 0, 1, 1, 1])]
+    for (symbol, expected) in
+        [("A", [1, 0, 1, 0, 1, 1]), ("B", [0, 1, 1, 1, 1, 1]), ("BB", [0, 0, 0, 1, 1, 1])]
     {
-        stage.tick(symbol, 2);
-        stage.flush();
-        assert_eq!(readers.each_ref().map(|reader| reader.take().len()), wanted, "{symbol}");
+        harness.tick(symbol, 2);
+        harness.flush();
+        assert_eq!(readers.each_ref().map(|reader| reader.take().len()), expected, "{symbol}");
     }
 }
 
 #[test]
 fn a_short_stop_loses_no_ticks_and_a_long_stop_is_conflated() {
-    let mut stage = Stage::new(Limits::default());
-    let (key, reader) = stage.open(to("*"));
+    let mut harness = Harness::new(Limits::default());
+    let (key, reader) = harness.open(subscribe("*"));
     for (pause, expected) in [(100, vec!["A 1=1", "B 1=2", "A 2=3"]), (1500, vec!["B 2=2", "A 4=3"])] {
         reader.stop(true);
         for (symbol, price) in [("A", 1), ("B", 2), ("A", 3)] {
-            stage.tick(symbol, price);
-            stage.flush();
+            harness.tick(symbol, price);
+            harness.flush();
         }
-        stage.pass(pause);
+        harness.advance_time(pause);
         reader.stop(false);
-        stage.lane.ready(key, stage.now);
+        harness.lane.ready(key, harness.now);
         assert_eq!(reader.take(), expected);
     }
-    stage.tick("B", 9);
-    stage.flush();
+    harness.tick("B", 9);
+    harness.flush();
     assert_eq!(reader.take(), ["B 3=9"], "then it follows again");
 }
 
 #[test]
 fn a_reader_behind_the_tape_is_conflated() {
-    let mut stage = Stage::new(Limits::default().tape_ticks(3));
-    let (key, reader) = stage.open(to("*"));
+    let mut harness = Harness::new(Limits::default().tape_ticks(3));
+    let (key, reader) = harness.open(subscribe("*"));
     reader.stop(true);
     (1..=9).for_each(|price| {
-        stage.tick("A", price);
-        stage.flush();
+        harness.tick("A", price);
+        harness.flush();
     });
     reader.stop(false);
-    stage.lane.ready(key, stage.now);
+    harness.lane.ready(key, harness.now);
     assert_eq!(reader.take(), ["A 9=9"]);
     // The lane itself may also be late.
-    (10..=19).for_each(|price| stage.tick("A", price));
-    stage.flush();
+    (10..=19).for_each(|price| harness.tick("A", price));
+    harness.flush();
     assert_eq!(reader.take(), ["A 19=19"]);
 }
 
 #[test]
 fn streams_of_readers_that_leave_are_removed_completely() {
-    let mut stage = Stage::new(Limits::default());
-    let readers: Vec<_> = ["A", "A", "B", "*", "A"].map(|filter| stage.open(to(filter))).into();
-    assert_eq!(stage.lane.stats.streams(), 5);
-    stage.lane.close(readers[0].0);
-    readers[4].1.0.borrow_mut().left = true;
-    stage.tick("A", 1);
-    stage.flush();
-    assert_eq!(stage.lane.stats.streams(), 3);
+    let mut harness = Harness::new(Limits::default());
+    let readers: Vec<_> = ["A", "A", "B", "*", "A"].map(|filter| harness.open(subscribe(filter))).into();
+    assert_eq!(harness.lane.stats.streams(), 5);
+    harness.lane.close(readers[0].0);
+    readers[4].1.0.borrow_mut().peer_reset = true;
+    harness.tick("A", 1);
+    harness.flush();
+    assert_eq!(harness.lane.stats.streams(), 3);
     assert_eq!([1, 2, 3].map(|i: usize| readers[i].1.take().len()), [1, 0, 1]);
     for (key, _) in readers {
-        stage.lane.close(key);
+        harness.lane.close(key);
     }
-    stage.tick("B", 1);
-    stage.flush();
-    assert_eq!(stage.lane.stats.streams(), 0);
-    assert!(stage.lane.touched.is_empty() && stage.lane.streams.is_empty());
+    harness.tick("B", 1);
+    harness.flush();
+    assert_eq!(harness.lane.stats.streams(), 0);
+    assert!(harness.lane.touched.is_empty() && harness.lane.streams.is_empty());
 }
 
 #[test]
 fn a_finish_ends_each_stream_only_after_it_has_caught_up() {
-    let mut stage = Stage::new(Limits::default());
-    let (_, prompt) = stage.open(to("*"));
-    let (key, slow) = stage.open(to("*"));
+    let mut harness = Harness::new(Limits::default());
+    let (_, prompt) = harness.open(subscribe("*"));
+    let (key, slow) = harness.open(subscribe("*"));
     slow.stop(true);
-    stage.tick("A", 1);
-    stage.flush();
-    stage.lane.finish(stage.now);
+    harness.tick("A", 1);
+    harness.flush();
+    harness.lane.finish(harness.now);
     assert!(prompt.0.borrow().ended && !slow.0.borrow().ended);
     slow.stop(false);
-    stage.lane.ready(key, stage.now);
+    harness.lane.ready(key, harness.now);
     assert!(slow.0.borrow().ended);
     assert_eq!((prompt.take(), slow.take()), (vec!["A 1=1".to_owned()], vec!["A 1=1".to_owned()]));
-    assert_eq!(stage.lane.stats.streams(), 0);
+    assert_eq!(harness.lane.stats.streams(), 0);
 }
 
 #[test]
 fn nothing_is_sent_after_an_end_that_has_to_wait() {
-    let mut stage = Stage::new(Limits::default());
-    let (key, reader) = stage.open(to("*"));
+    let mut harness = Harness::new(Limits::default());
+    let (key, reader) = harness.open(subscribe("*"));
     reader.stop(true);
-    stage.lane.end(1);
+    harness.lane.end(1);
     // The sink has room again, but the lane has not been notified.
     reader.stop(false);
-    stage.tick("A", 1);
-    stage.flush();
-    stage.lane.ready(key, stage.now);
+    harness.tick("A", 1);
+    harness.flush();
+    harness.lane.ready(key, harness.now);
     assert!(reader.take().is_empty());
-    assert_eq!(stage.lane.stats.streams(), 0);
+    assert_eq!(harness.lane.stats.streams(), 0);
 }
 
 #[test]
 fn a_lane_that_could_not_run_loses_no_ticks_without_a_batch_of_the_whole_tape() {
-    let mut stage = Stage::new(Limits::default());
-    let (_, reader) = stage.open(to("*"));
-    (0..3 * flush::BATCH_TICKS as i64).for_each(|i| stage.tick("A", i));
-    stage.flush();
+    let mut harness = Harness::new(Limits::default());
+    let (_, reader) = harness.open(subscribe("*"));
+    (0..3 * flush::BATCH_TICKS as i64).for_each(|i| harness.tick("A", i));
+    harness.flush();
     assert_eq!(reader.take().len(), 3 * flush::BATCH_TICKS as usize, "and yet nothing is missing");
 }
 
@@ -346,16 +346,16 @@ proptest! {
     ) {
         const NAMES: [&str; 5] = ["A", "AB", "B", "C", "CA"];
         const FILTERS: [&str; 5] = ["*", "A", "A*", "B,C", "C*,A"];
-        let mut stage = Stage::new(Limits::default().tape_ticks(tape_ticks));
+        let mut harness = Harness::new(Limits::default().tape_ticks(tape_ticks));
         let mut readers: Vec<(Key, Reader, usize, bool)> = Vec::new();
         let mut ticks: BTreeMap<&str, i64> = BTreeMap::new();
         for (action, which, ms) in steps {
             match action {
                 0 => {
                     let rate = Rate::per_second(5.0).unwrap();
-                    let wanted = to(FILTERS[which]);
-                    let wanted = if ms % 3 == 0 { wanted.max_rate(rate) } else { wanted };
-                    let (key, reader) = stage.open(wanted);
+                    let subscription = subscribe(FILTERS[which]);
+                    let subscription = if ms % 3 == 0 { subscription.max_rate(rate) } else { subscription };
+                    let (key, reader) = harness.open(subscription);
                     readers.push((key, reader, which, ms % 3 == 0));
                 }
                 1 | 2 if !readers.is_empty() => {
@@ -366,25 +366,25 @@ proptest! {
                     let stop = action == 1;
                     *lagging |= stop;
                     reader.stop(stop);
-                    if !stop { stage.lane.ready(*key, stage.now); }
+                    if !stop { harness.lane.ready(*key, harness.now); }
                 }
-                3 => stage.pass(ms),
-                4 => stage.flush(),
+                3 => harness.advance_time(ms),
+                4 => harness.flush(),
                 _ => {
                     let n = ticks.entry(NAMES[which]).or_default();
                     *n += 1;
-                    stage.tick(NAMES[which], *n);
+                    harness.tick(NAMES[which], *n);
                     // A late lane conflates ticks for all of its readers.
-                    if tape_ticks < 8 { stage.flush(); }
+                    if tape_ticks < 8 { harness.flush(); }
                 }
             }
         }
-        stage.flush();
+        harness.flush();
         for (key, reader, ..) in &readers {
             reader.stop(false);
-            stage.lane.ready(*key, stage.now);
+            harness.lane.ready(*key, harness.now);
         }
-        stage.pass(1000);
+        harness.advance_time(1000);
         for (_, reader, which, lagging) in readers {
             let filter = Filter::parse(FILTERS[which].split(',')).unwrap();
             let mut seen: BTreeMap<String, i64> = BTreeMap::new();
@@ -397,62 +397,62 @@ proptest! {
                     prop_assert!(before.is_none_or(|before| before + 1 == n), "{symbol} misses a tick");
                 }
             }
-            let wanted: BTreeMap<String, i64> = ticks
+            let expected: BTreeMap<String, i64> = ticks
                 .iter()
                 .filter(|(symbol, _)| filter.matches(&Symbol::new(symbol).unwrap()))
                 .map(|(symbol, n)| ((*symbol).to_owned(), *n))
                 .collect();
-            prop_assert_eq!(seen, wanted);
+            prop_assert_eq!(seen, expected);
         }
     }
 }
 
 #[test]
 fn filters_of_many_symbols_and_of_few_symbols_receive_the_same_ticks() {
-    let mut stage = Stage::new(Limits::default());
+    let mut harness = Harness::new(Limits::default());
     let name = |i: i64| format!("S{i:04}");
-    (0..1500).for_each(|i| stage.tick(&name(i), i));
-    stage.flush();
+    (0..1500).for_each(|i| harness.tick(&name(i), i));
+    harness.flush();
     // One filter selects enough symbols for a bitmap. The other filter grows to that number while the stream
     // is open.
-    let (_, many) = stage.open(to("S*"));
-    let (_, growing) = stage.open(to("S00*,T*"));
+    let (_, many) = harness.open(subscribe("S*"));
+    let (_, growing) = harness.open(subscribe("S00*,T*"));
     assert_eq!((many.take().len(), growing.take().len()), (1500, 100));
-    (0..1200).for_each(|i| stage.tick(&format!("T{i:04}"), i));
-    stage.flush();
+    (0..1200).for_each(|i| harness.tick(&format!("T{i:04}"), i));
+    harness.flush();
     assert_eq!((many.take().len(), growing.take().len()), (0, 1200));
-    for (symbol, wanted) in
+    for (symbol, expected) in
         [("S0001", [1, 1]), ("S1499", [1, 0]), ("T0000", [0, 1]), ("T1199", [0, 1]), ("X", [0, 0])]
     {
-        stage.tick(symbol, 7);
-        stage.flush();
-        assert_eq!([many.take().len(), growing.take().len()], wanted, "{symbol}");
+        harness.tick(symbol, 7);
+        harness.flush();
+        assert_eq!([many.take().len(), growing.take().len()], expected, "{symbol}");
     }
 }
 
 #[test]
 fn the_index_entries_of_closed_streams_are_bounded() {
-    let mut stage = Stage::new(Limits::default());
-    (0..3000).for_each(|i| stage.tick(&format!("S{i:04}"), i));
-    stage.flush();
-    let quiet = |symbols: &str| to(symbols).without_snapshot();
+    let mut harness = Harness::new(Limits::default());
+    (0..3000).for_each(|i| harness.tick(&format!("S{i:04}"), i));
+    harness.flush();
+    let subscribe_live = |symbols: &str| subscribe(symbols).without_snapshot();
     let filters = (0..300).map(|i| match i % 3 {
         0 => format!("S*,Z{i}"),
         1 => format!("S00*,S01*,Z{i}"),
         _ => format!("S0001,S0002,NOBODY,Z{i}"),
     });
-    let keys: Vec<_> = filters.map(|filter| stage.open(quiet(&filter)).0).collect();
-    let (_, stays) = stage.open(quiet("S0001,NOBODY"));
-    let entries = stage.lane.groups.entries();
+    let keys: Vec<_> = filters.map(|filter| harness.open(subscribe_live(&filter)).0).collect();
+    let (_, open_reader) = harness.open(subscribe_live("S0001,NOBODY"));
+    let entries = harness.lane.groups.entries();
     // 100 bitmaps, 100 lists of 200 symbols, and 100 lists of two known and two unknown symbols.
     assert!((20_000..=21_000).contains(&entries), "{entries}");
     for key in keys {
-        stage.lane.close(key);
+        harness.lane.close(key);
     }
-    assert!(stage.lane.groups.entries() <= 4096 + 4096 / 2 + 4, "{}", stage.lane.groups.entries());
+    assert!(harness.lane.groups.entries() <= 4096 + 4096 / 2 + 4, "{}", harness.lane.groups.entries());
     for symbol in ["S0001", "NOBODY", "S0002"] {
-        stage.tick(symbol, 1);
+        harness.tick(symbol, 1);
     }
-    stage.flush();
-    assert_eq!(stays.take(), ["S0001 2=1", "NOBODY 1=1"]);
+    harness.flush();
+    assert_eq!(open_reader.take(), ["S0001 2=1", "NOBODY 1=1"]);
 }

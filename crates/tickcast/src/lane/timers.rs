@@ -34,13 +34,13 @@ pub(super) struct Timers {
 
 impl Timers {
     /// Creates a heap with room for this number of timers.
-    pub(super) fn with_capacity(alarms: usize) -> Self {
-        Self { heap: BinaryHeap::with_capacity(alarms), next_round: Duration::ZERO }
+    pub(super) fn with_capacity(capacity: usize) -> Self {
+        Self { heap: BinaryHeap::with_capacity(capacity), next_round: Duration::ZERO }
     }
 
     /// Sets a timer. A timer never belongs to the current round, even if its time is in the past.
-    pub(super) fn set(&mut self, at: Duration, key: Key, alarm: Timer) {
-        self.heap.push(Reverse((at.max(self.next_round), key, alarm)));
+    pub(super) fn set(&mut self, at: Duration, key: Key, timer: Timer) {
+        self.heap.push(Reverse((at.max(self.next_round), key, timer)));
     }
 
     pub(super) fn next(&self) -> Option<Duration> {
@@ -49,9 +49,9 @@ impl Timers {
 
     /// Removes the timers of closed streams, if there must be many of them. Each of `streams` has at most
     /// three timers, one of each kind.
-    pub(super) fn compact(&mut self, streams: usize, is_there: impl Fn(Key) -> bool) {
+    pub(super) fn compact(&mut self, streams: usize, exists: impl Fn(Key) -> bool) {
         if self.heap.len() > MIN_COMPACTION + 4 * streams {
-            self.heap.retain(|Reverse((_, key, _))| is_there(*key));
+            self.heap.retain(|Reverse((_, key, _))| exists(*key));
             self.heap.shrink_to(2 * self.heap.len());
         }
     }
@@ -60,7 +60,7 @@ impl Timers {
     /// set later belong to a later round.
     pub(super) fn take_due(&mut self, now: Duration, due: &mut Vec<(Key, Timer)>) {
         while self.next().is_some_and(|at| at <= now) {
-            due.extend(self.heap.pop().map(|Reverse((_, key, alarm))| (key, alarm)));
+            due.extend(self.heap.pop().map(|Reverse((_, key, timer))| (key, timer)));
         }
         self.next_round = now + RESOLUTION;
     }
@@ -75,8 +75,8 @@ mod tests {
     #[test]
     fn timers_of_closed_streams_do_not_accumulate() {
         let (mut streams, mut timers) = (SlotMap::<Key, ()>::with_key(), Timers::default());
-        let stays = streams.insert(());
-        timers.set(Duration::from_secs(20), stays, Timer::Visit);
+        let open = streams.insert(());
+        timers.set(Duration::from_secs(20), open, Timer::Visit);
         for second in 0..100_000 {
             let key = streams.insert(());
             timers.set(Duration::from_secs(second), key, Timer::IdleCheck);
@@ -86,8 +86,8 @@ mod tests {
         }
         let mut due = Vec::new();
         timers.take_due(Duration::from_secs(1 << 30), &mut due);
-        let mut left = due.into_iter().filter(|(key, _)| *key == stays);
-        assert_eq!(left.next(), Some((stays, Timer::Visit)));
+        let mut remaining = due.into_iter().filter(|(key, _)| *key == open);
+        assert_eq!(remaining.next(), Some((open, Timer::Visit)));
     }
 
     #[test]

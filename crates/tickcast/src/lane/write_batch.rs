@@ -18,14 +18,14 @@ struct PendingWrite {
 
 /// The pending writes of streams at the same position.
 pub(super) struct WriteBatch<S: Sink> {
-    due: Vec<PendingWrite>,
+    pending: Vec<PendingWrite>,
     outcomes: Vec<WriteAttempt>,
     batch_writer: S::BatchWriter,
 }
 
 impl<S: Sink> WriteBatch<S> {
     pub(super) const fn new(batch_writer: S::BatchWriter) -> Self {
-        Self { due: Vec::new(), outcomes: Vec::new(), batch_writer }
+        Self { pending: Vec::new(), outcomes: Vec::new(), batch_writer }
     }
 
     pub(super) const fn batch_writer(&mut self) -> &mut S::BatchWriter {
@@ -34,30 +34,31 @@ impl<S: Sink> WriteBatch<S> {
 
     /// Adds a pending write. Returns whether the batch is full.
     pub(super) fn add(&mut self, key: Key, batch: &Payload, ticks: usize) -> bool {
-        self.due.push(PendingWrite { key, batch: batch.clone(), ticks });
-        self.due.len() == MAX_BATCH_WRITES
+        self.pending.push(PendingWrite { key, batch: batch.clone(), ticks });
+        self.pending.len() == MAX_BATCH_WRITES
     }
 
     /// Sends all pending writes. Streams whose sinks refuse stay at `from`. Adds streams whose readers have
-    /// left to `gone`.
+    /// left to `closed`.
     pub(super) fn send(
         &mut self,
         streams: &mut SlotMap<Key, Stream<S>>,
         (from, now): (Seq, Duration),
         stats: &LaneStats,
-        gone: &mut Vec<Key>,
+        closed: &mut Vec<Key>,
     ) {
-        let offers: Vec<_> = self.due.iter().map(|due| (&streams[due.key].sink, &due.batch)).collect();
+        let writes: Vec<_> =
+            self.pending.iter().map(|pending| (&streams[pending.key].sink, &pending.batch)).collect();
         self.outcomes.clear();
-        self.batch_writer.write_batch(&offers, &mut self.outcomes);
+        self.batch_writer.write_batch(&writes, &mut self.outcomes);
         let (mut ticks, mut bytes) = (0, 0);
-        for (due, outcome) in self.due.drain(..).zip(&self.outcomes) {
-            let stream = &mut streams[due.key];
-            match stream.sink.complete_write(&due.batch, *outcome) {
+        for (pending, outcome) in self.pending.drain(..).zip(&self.outcomes) {
+            let stream = &mut streams[pending.key];
+            match stream.sink.complete_write(&pending.batch, *outcome) {
                 WriteOutcome::Taken => {
                     stream.last_write = now;
-                    ticks += due.ticks;
-                    bytes += due.batch.len();
+                    ticks += pending.ticks;
+                    bytes += pending.batch.len();
                 }
                 WriteOutcome::Refused => {
                     stream.write_refused(from);
@@ -65,7 +66,7 @@ impl<S: Sink> WriteBatch<S> {
                 }
                 WriteOutcome::Gone => {
                     stream.blocked = true;
-                    gone.push(due.key);
+                    closed.push(pending.key);
                 }
             }
         }

@@ -31,32 +31,32 @@ impl Groups {
         frame: Option<&Frame>,
         touched: &mut Vec<GroupId>,
     ) -> bool {
-        let (mut concerns, mut stale) = (false, false);
-        for number in &self.by_symbol[id.index()] {
-            match self.groups.get_mut(*number) {
+        let (mut wanted, mut stale) = (false, false);
+        for group_id in &self.by_symbol[id.index()] {
+            match self.groups.get_mut(*group_id) {
                 Some(group) => {
-                    group.add(*number, (at, symbol), frame, touched, &mut self.room);
-                    concerns = true;
+                    group.add(*group_id, (at, symbol), frame, touched, &mut self.free_batch_bytes);
+                    wanted = true;
                 }
                 None => stale = true,
             }
         }
-        for number in &self.wide {
-            let group = &mut self.groups[*number];
+        for group_id in &self.wide {
+            let group = &mut self.groups[*group_id];
             if group.selection.contains(id) {
-                group.add(*number, (at, symbol), frame, touched, &mut self.room);
-                concerns = true;
+                group.add(*group_id, (at, symbol), frame, touched, &mut self.free_batch_bytes);
+                wanted = true;
             }
         }
         if stale {
             self.by_symbol[id.index()].retain(|group| self.groups.contains_key(*group));
         }
-        concerns
+        wanted
     }
 
     /// Records whether any member used the batch of a group.
-    pub(in crate::lane) fn note_taken(&mut self, id: GroupId, taken: bool) {
-        self.groups[id].unused_batches = !taken;
+    pub(in crate::lane) fn note_batch_used(&mut self, id: GroupId, used: bool) {
+        self.groups[id].unused_batches = !used;
     }
 
     /// Takes the batch of a group.
@@ -71,7 +71,7 @@ impl Groups {
             return Batch::NotMade;
         }
         let payload = batch.finish();
-        self.room += payload.len();
+        self.free_batch_bytes += payload.len();
         group.typical_bytes = payload.len();
         Batch::Made(payload, ticks)
     }
@@ -90,18 +90,18 @@ impl Group {
     /// Adds a change of a wanted symbol to the batch. Adds a group with a first change to `touched`.
     fn add(
         &mut self,
-        number: GroupId,
+        group_id: GroupId,
         (at, symbol): (Position, Symbol),
         frame: Option<&Frame>,
         touched: &mut Vec<GroupId>,
-        room: &mut usize,
+        free_batch_bytes: &mut usize,
     ) {
         // A simple stream is not sent the removal of a symbol.
         if frame.is_none() && self.format == EventFormat::Simple {
             return;
         }
         if self.ticks == 0 {
-            touched.push(number);
+            touched.push(group_id);
         }
         self.ticks += 1;
         if self.rated == self.members.len() || self.overflowed || self.unused_batches {
@@ -109,12 +109,12 @@ impl Group {
         }
         let before = self.batch.len();
         self.format.entry(Some(at), symbol, frame, self.batch.bytes_of(self.typical_bytes));
-        let more = self.batch.len() - before;
-        if self.batch.len() > MAX_BATCH_BYTES || more > *room {
-            *room += before;
+        let added = self.batch.len() - before;
+        if self.batch.len() > MAX_BATCH_BYTES || added > *free_batch_bytes {
+            *free_batch_bytes += before;
             (self.overflowed, self.batch) = (true, PayloadBuilder::new());
         } else {
-            *room -= more;
+            *free_batch_bytes -= added;
         }
     }
 }

@@ -8,25 +8,25 @@ use super::{Group, GroupId, Groups, MAX_REMEMBERED, PayloadBuilder};
 use crate::lane::rendered::{MAX_PAYLOAD_BYTES, Rendered, StreamPosition};
 
 impl Groups {
-    /// Renders the next payload for a stream at `position` on its way to `until`. If `every` is set, the
+    /// Renders the next payload for a stream at `position` on its way to `until`. If `every_tick` is set, the
     /// payload holds every tick; otherwise only the newest tick of each symbol.
     pub(in crate::lane) fn render(
         &mut self,
         group: GroupId,
         position: StreamPosition,
         until: Seq,
-        every: bool,
+        every_tick: bool,
         replica: &Replica,
     ) -> Rendered {
-        let request = Request { group, position, until, every, head: replica.head() };
-        if let Some((_, step)) = self.memos.iter().rev().find(|(asked, _)| *asked == request) {
+        let request = Request { group, position, until, every_tick, head: replica.head() };
+        if let Some((_, step)) = self.memos.iter().rev().find(|(remembered, _)| *remembered == request) {
             return step.clone();
         }
         let group = &self.groups[group];
         if UpdateOrder::suits(&group.selection, replica.market()) && position != StreamPosition::Head {
-            self.moves.catch_up(replica.market(), replica.tape());
+            self.update_order.catch_up(replica.market(), replica.tape());
         }
-        let step = group.step(request, (replica.market(), replica.tape(), Some(&self.moves)));
+        let step = group.step(request, (replica.market(), replica.tape(), Some(&self.update_order)));
         if self.memos.len() == MAX_REMEMBERED {
             self.memos.pop_front();
         }
@@ -37,14 +37,14 @@ impl Groups {
 
 impl Group {
     fn step(&self, request: Request, log: LogView<'_>) -> Rendered {
-        let Request { position, until, every, .. } = request;
+        let Request { position, until, every_tick, .. } = request;
         let ((market, tape, _), selection, format) = (log, &self.selection, self.format);
         let mut draft = PayloadBuilder::new();
         let out = draft.bytes();
         let (ticks, position) = match position {
             StreamPosition::Head => (0, StreamPosition::Head),
             StreamPosition::Behind(from) => {
-                let rendered = if every {
+                let rendered = if every_tick {
                     render::all_ticks(
                         (market, tape),
                         selection,

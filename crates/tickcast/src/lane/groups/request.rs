@@ -11,6 +11,6 @@ pub(super) struct Request {
     pub(super) group: GroupId,
     pub(super) position: StreamPosition,
     pub(super) until: Seq,
-    pub(super) every: bool,
+    pub(super) every_tick: bool,
     pub(super) head: Seq,
 }

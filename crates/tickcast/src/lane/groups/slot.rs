@@ -17,7 +17,7 @@ pub(in crate::lane) struct GroupSlot {
 
 impl GroupSlot {
     /// Moves the slot to the place of a removed slot.
-    pub(in crate::lane) const fn replace(&mut self, left: Self) {
-        self.index = left.index;
+    pub(in crate::lane) const fn replace(&mut self, other: Self) {
+        self.index = other.index;
     }
 }

@@ -30,18 +30,18 @@ impl<S: Sink> Lane<S> {
         let stream = &mut self.streams[key];
         let Some(session) = &mut stream.session else { return };
         let verify = session.unverified.as_ref().map(|(position, _)| *position);
-        let waits = Arc::downgrade(session.awaits_history.insert(Arc::default()));
+        let alive = Arc::downgrade(session.awaits_history.insert(Arc::default()));
         stream.blocked = true;
-        let between = (from, stream.until(head));
+        let range = (from, stream.until(head));
         let group = stream.slot.group;
         let (filter, format) = (self.groups.filter(group).clone(), self.groups.format(group));
-        self.history_requests.push(HistoryRequest { key, filter, format, between, verify, alive: waits });
+        self.history_requests.push(HistoryRequest { key, filter, format, range, verify, alive });
     }
 
     /// Closes a stream because too many requests wait. The stream is told to come back later.
-    pub(crate) fn reject_history(&mut self, wanted: &HistoryRequest) {
-        if self.streams.get(wanted.key).is_some_and(Stream::waiting) {
-            self.close_stream(wanted.key, CloseReason::Busy);
+    pub(crate) fn reject_history(&mut self, request: &HistoryRequest) {
+        if self.streams.get(request.key).is_some_and(Stream::waiting) {
+            self.close_stream(request.key, CloseReason::Busy);
             self.remove_closed();
         }
     }
@@ -52,11 +52,9 @@ impl<S: Sink> Lane<S> {
     }
 
     /// Handles the result of a request.
-    pub(crate) fn handle_history(&mut self, found: HistoryResponse, now: Duration) {
-        let HistoryResponse {
-            wanted: HistoryRequest { key, filter, format, between: (from, _), .. },
-            result,
-        } = found;
+    pub(crate) fn handle_history(&mut self, response: HistoryResponse, now: Duration) {
+        let HistoryResponse { request: HistoryRequest { key, filter, format, range: (from, _), .. }, result } =
+            response;
         let head = self.head();
         let Some(stream) = self.streams.get_mut(key).filter(|stream| stream.waiting()) else { return };
         if let Some(session) = &mut stream.session {
@@ -70,15 +68,15 @@ impl<S: Sink> Lane<S> {
         stream.last_write = now;
         // If the stream was changed meanwhile, the result is no longer what the stream needs.
         let group = stream.slot.group;
-        let same = *self.groups.filter(group) == filter && self.groups.format(group) == format;
-        let asked = stream.position == StreamPosition::Behind(from) && same;
+        let unchanged = *self.groups.filter(group) == filter && self.groups.format(group) == format;
+        let still_needed = stream.position == StreamPosition::Behind(from) && unchanged;
         match result {
             Err(NotFound::OtherTape) => {
                 stream.position = StreamPosition::Opening { at: head, reached: Seq::ZERO };
                 stream.session.as_mut().into_iter().for_each(|session| session.restart_with_reset(head));
                 self.visit(key, now);
             }
-            Ok((step, reached)) if asked => {
+            Ok((step, reached)) if still_needed => {
                 if let Some(session) = &mut stream.session {
                     (session.unverified, session.reached) = (None, reached);
                 }
@@ -86,7 +84,7 @@ impl<S: Sink> Lane<S> {
                     self.visit(key, now);
                 }
             }
-            Err(NotFound::Unreadable(error)) if asked => {
+            Err(NotFound::Unreadable(error)) if still_needed => {
                 if !matches!(error, ReadError::Expired) {
                     tracing::error!(%error, "the ticks that a reader missed cannot be read; the stream is closed");
                 }

@@ -25,7 +25,7 @@ const RESTARTED: &str = "from before a restart";
 
 /// Maximum number of symbols for which single status events are sent. A stream with more symbols is sent the
 /// status of sources only, because one event per symbol would be a flood.
-const SYMBOLS_TOLD: usize = MAX_FILTER_ENTRIES;
+const MAX_STATUS_SYMBOLS: usize = MAX_FILTER_ENTRIES;
 
 impl<S: Sink> Lane<S> {
     /// Returns the version of the statuses that the lane has sent.
@@ -35,8 +35,8 @@ impl<S: Sink> Lane<S> {
 
     /// Updates the statuses, because a source has changed its state, and sends the changes to all resumable
     /// streams.
-    pub(crate) fn update_statuses(&mut self, turned: Vec<VersionedStatus>, turn: u64, now: Duration) {
-        self.statuses = Statuses::new(turned, turn);
+    pub(crate) fn update_statuses(&mut self, statuses: Vec<VersionedStatus>, version: u64, now: Duration) {
+        self.statuses = Statuses::new(statuses, version);
         for key in self.names.values().copied().collect::<Vec<_>>() {
             self.visit(key, now);
         }
@@ -57,8 +57,8 @@ impl<S: Sink> Lane<S> {
             let id = self.groups.format(group).id(self.position(Seq::ZERO));
             Notice::Reset { reason: *reason, last }.write(id, draft.bytes());
             (Progress::Reset, 0)
-        } else if session.told_version != Some(self.statuses.version) {
-            self.write_status_changes(session.told_version, group, &mut write);
+        } else if session.sent_version != Some(self.statuses.version) {
+            self.write_status_changes(session.sent_version, group, &mut write);
             (Progress::Statuses(self.statuses.version, self.restored.revived_count()), 0)
         } else if session.filter_changed {
             // The stream has already been sent the status of the sources.
@@ -70,10 +70,10 @@ impl<S: Sink> Lane<S> {
             });
             (Progress::FilterStatuses, 0)
         } else if session.revived < self.restored.revived_count() {
-            let wanted = self.groups.selection(group);
-            let told = self.restored.revived_after(session.revived).iter();
-            let few = wanted.len() <= SYMBOLS_TOLD;
-            for id in told.copied().filter(|id| few && wanted.contains(*id)) {
+            let selection = self.groups.selection(group);
+            let revived = self.restored.revived_after(session.revived).iter();
+            let few = selection.len() <= MAX_STATUS_SYMBOLS;
+            for id in revived.copied().filter(|id| few && selection.contains(*id)) {
                 let symbol = self.replica.market().symbol(id);
                 let since = self.last_tick_time(symbol);
                 write(Notice::SymbolStatus { symbol, state: State::Live, since, reason: None });
@@ -106,20 +106,26 @@ impl<S: Sink> Lane<S> {
 
     /// Writes the status changes after version `told`: of sources and their symbols, and of symbols with a
     /// state of their own. For a new stream (`None`), writes every status that is not live.
-    fn write_status_changes(&self, told: Option<u64>, group: GroupId, write: &mut impl FnMut(Notice<'_>)) {
-        for (origin, status) in self.statuses.news(told) {
+    fn write_status_changes(
+        &self,
+        sent_version: Option<u64>,
+        group: GroupId,
+        write: &mut impl FnMut(Notice<'_>),
+    ) {
+        for (source, status) in self.statuses.changed_sources(sent_version) {
             write(Notice::Status(status));
             let SourceStatus { state, since, .. } = *status;
-            self.symbols_of(origin, group)
+            self.symbols_of(source, group)
                 .for_each(|symbol| write(Notice::SymbolStatus { symbol, state, since, reason: None }));
         }
         let filter = self.groups.filter(group);
-        let apart = self.statuses.symbol_news(told);
-        let apart = apart.filter(|(origin, own)| filter.matches(&own.symbol) && self.is_of(*origin, own));
-        for (origin, own) in apart.take(SYMBOLS_TOLD) {
-            write(self.statuses.symbol_status(origin, own));
+        let changed = self.statuses.changed_symbols(sent_version);
+        let changed = changed
+            .filter(|(source, status)| filter.matches(&status.symbol) && self.belongs_to(status, *source));
+        for (source, status) in changed.take(MAX_STATUS_SYMBOLS) {
+            write(self.statuses.symbol_status(source, status));
         }
-        if told.is_none() {
+        if sent_version.is_none() {
             for symbol in self.symbols_of(SourceId::UNKNOWN, group) {
                 let (state, since) = (State::Stale, self.last_tick_time(symbol));
                 write(Notice::SymbolStatus { symbol, state, since, reason: Some(RESTARTED) });
@@ -129,14 +135,14 @@ impl<S: Sink> Lane<S> {
 
     /// Returns the symbols of a source that a group wants. If the group wants too many symbols for single
     /// events, the result is empty.
-    fn symbols_of(&self, origin: SourceId, group: GroupId) -> impl Iterator<Item = Symbol> {
+    fn symbols_of(&self, source: SourceId, group: GroupId) -> impl Iterator<Item = Symbol> {
         let market = self.replica.market();
-        let wanted = Some(self.groups.selection(group)).filter(|wanted| wanted.len() <= SYMBOLS_TOLD);
-        let wanted = wanted.into_iter().flat_map(Selection::ids);
-        wanted
-            .filter(move |id| market.source(*id) == origin && market.newest(*id).is_some())
+        let selection = Some(self.groups.selection(group));
+        let selection = selection.filter(|selection| selection.len() <= MAX_STATUS_SYMBOLS);
+        let ids = selection.into_iter().flat_map(Selection::ids);
+        ids.filter(move |id| market.source(*id) == source && market.newest(*id).is_some())
             .map(|id| market.symbol(id))
-            .filter(move |symbol| !self.statuses.is_apart(origin, symbol))
+            .filter(move |symbol| !self.statuses.has_own_state(source, symbol))
     }
 
     /// Returns the time of a symbol's newest tick.
@@ -148,10 +154,10 @@ impl<S: Sink> Lane<S> {
 
     /// Checks whether a source's status of a symbol matters: the symbol's newest tick must not be from
     /// another source.
-    fn is_of(&self, origin: SourceId, own: &VersionedSymbolStatus) -> bool {
+    fn belongs_to(&self, status: &VersionedSymbolStatus, source: SourceId) -> bool {
         let market = self.replica.market();
-        let ticked = market.id(&own.symbol).filter(|id| market.newest(*id).is_some());
-        ticked.is_none_or(|id| [origin, SourceId::UNKNOWN].contains(&market.source(id)))
+        let listed = market.id(&status.symbol).filter(|id| market.newest(*id).is_some());
+        listed.is_none_or(|id| [source, SourceId::UNKNOWN].contains(&market.source(id)))
     }
 
     /// Appends the newest ticks of added symbols to a stream at `position`. Symbols that were updated later
@@ -195,9 +201,9 @@ impl<S: Sink> Lane<S> {
     }
 
     /// Ends a stream. A resumable stream is sent the reason.
-    pub(in crate::lane) fn close_stream(&mut self, key: Key, why: CloseReason) {
+    pub(in crate::lane) fn close_stream(&mut self, key: Key, reason: CloseReason) {
         if let Some(session) = &mut self.streams[key].session {
-            session.close_reason = Some(why);
+            session.close_reason = Some(reason);
         }
         self.end_stream(key);
     }
@@ -216,11 +222,11 @@ impl<S: Sink> Lane<S> {
         let mut draft = PayloadBuilder::new();
         Notice::Bye { reason, retry: fastrand::u32(RETRY_MS) }.write(id, draft.bytes());
         let stream = &mut self.streams[key];
-        let written = stream.sink.write(&draft.finish());
-        if let Some(session) = stream.session.as_mut().filter(|_| written == WriteOutcome::Taken) {
+        let outcome = stream.sink.write(&draft.finish());
+        if let Some(session) = stream.session.as_mut().filter(|_| outcome == WriteOutcome::Taken) {
             session.close_reason = None;
         }
-        written
+        outcome
     }
 
     /// Returns the id of an event that ends at a sequence number. An event without an id does not change the

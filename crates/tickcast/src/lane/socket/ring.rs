@@ -81,30 +81,30 @@ impl Ring {
 fn send_part(ring: &mut IoUring, sends: &[Outgoing<'_>], results: &mut [i32]) {
     let flags = (SendFlags::DONTWAIT | SendFlags::NOSIGNAL).bits().cast_signed();
     let mut queue = ring.submission();
-    let mut left = 0;
+    let mut outstanding = 0;
     for (number, Outgoing { socket, bytes }) in sends.iter().enumerate() {
         let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         let send = opcode::Send::new(Fd(socket.as_raw_fd()), bytes.as_ptr(), length).flags(flags).build();
         // SAFETY: `bytes` and `socket` are borrowed until this function returns, and it returns only after
         // all completions. A push fails only if the queue is full. The queue was empty and can hold at least
         // `sends` entries.
-        left += usize::from(unsafe { queue.push(&send.user_data(number as u64)) }.is_ok());
+        outstanding += usize::from(unsafe { queue.push(&send.user_data(number as u64)) }.is_ok());
     }
     drop(queue);
     let unfinished = Unfinished;
-    while left > 0 {
-        if let Err(error) = ring.submit_and_wait(left) {
+    while outstanding > 0 {
+        if let Err(error) = ring.submit_and_wait(outstanding) {
             match Errno::from_io_error(&error) {
                 Some(Errno::INTR) => {}
                 // The kernel lacks a resource. A retry at once would not help.
-                Some(Errno::AGAIN | Errno::BUSY | Errno::NOMEM) => std::thread::sleep(SHORT_OF_SOMETHING),
+                Some(Errno::AGAIN | Errno::BUSY | Errno::NOMEM) => std::thread::sleep(RETRY_PAUSE),
                 _ => {
                     return tracing::error!(%error, "io_uring failed with sends in flight; aborting, because buffers may still be in use");
                 }
             }
         }
         for completion in ring.completion() {
-            left = left.saturating_sub(1);
+            outstanding = outstanding.saturating_sub(1);
             if let Some(result) = results.get_mut(completion.user_data() as usize) {
                 *result = completion.result();
             }
@@ -114,7 +114,7 @@ fn send_part(ring: &mut IoUring, sends: &[Outgoing<'_>], results: &mut [i32]) {
 }
 
 /// Pause before a retry while the kernel lacks a resource.
-const SHORT_OF_SOMETHING: std::time::Duration = std::time::Duration::from_micros(100);
+const RETRY_PAUSE: std::time::Duration = std::time::Duration::from_micros(100);
 
 /// A guard for sends that may not be complete. To continue without their completions would not be sound.
 struct Unfinished;

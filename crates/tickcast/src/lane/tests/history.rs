@@ -11,18 +11,20 @@ const HEARTBEAT: Duration = Duration::from_secs(3);
 
 /// Returns a log of nine ticks on disk, three of them in memory, and a reader of all ticks that has been sent
 /// none.
-fn waiting(folder: &Path) -> (Stage, Key, Reader) {
+fn waiting_stream(folder: &Path) -> (Harness, Key, Reader) {
     let limits = Limits::default().tape_ticks(3);
     let options = Options::default().sync(Sync::Never).retention_bytes(4 << 20);
-    let mut stage = Stage::of(Log::on_disk(tickcast_tape::open(folder, options, limits).unwrap()), limits);
-    (1..=9).for_each(|price| stage.tick("A", price));
-    stage.flush();
-    let head = (stage.log.read(|log| log.cursor().epoch), stage.log.head());
-    let every = to("A").oldest_first().resumable(terms(1, Mode::All, HEARTBEAT), head);
-    let (key, reader) = stage.open(every);
-    assert!(stage.lane.streams[key].waiting(), "it waits");
+    let mut harness =
+        Harness::of(Log::on_disk(tickcast_tape::open(folder, options, limits).unwrap()), limits);
+    (1..=9).for_each(|price| harness.tick("A", price));
+    harness.flush();
+    let head = (harness.log.read(|log| log.cursor().epoch), harness.log.head());
+    let subscription =
+        subscribe("A").oldest_first().resumable(session_options(1, Mode::All, HEARTBEAT), head);
+    let (key, reader) = harness.open(subscription);
+    assert!(harness.lane.streams[key].waiting(), "it waits");
     assert_eq!(events(&reader), [""; 0]);
-    (stage, key, reader)
+    (harness, key, reader)
 }
 
 /// Returns the events since the last call, for example `tick 1`, `heartbeat`, `ready`.
@@ -40,34 +42,34 @@ fn events(reader: &Reader) -> Vec<String> {
 }
 
 /// Returns the result of the history reader for the single waiting request.
-async fn read(stage: &mut Stage) -> Box<HistoryResponse> {
-    let wanted = stage.lane.take_history_requests().pop().unwrap();
-    let librarian = HistoryReader::start(stage.log.tape().unwrap().clone()).unwrap();
-    let (answer, found) = tokio::sync::oneshot::channel();
-    assert!(librarian.request(wanted, move |found| _ = answer.send(found)).is_none());
-    Box::new(found.await.unwrap())
+async fn read_history(harness: &mut Harness) -> Box<HistoryResponse> {
+    let request = harness.lane.take_history_requests().pop().unwrap();
+    let history_reader = HistoryReader::start(harness.log.tape().unwrap().clone()).unwrap();
+    let (answer, response) = tokio::sync::oneshot::channel();
+    assert!(history_reader.request(request, move |response| _ = answer.send(response)).is_none());
+    Box::new(response.await.unwrap())
 }
 
 /// This holds for any duration of the disk read, even above the write timeout.
 #[tokio::test]
 async fn a_stream_that_waits_for_the_disk_is_sent_heartbeats_and_then_continues() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut stage, _, reader) = waiting(folder.path());
-    while stage.now < MANNERS.write_timeout * 2 {
-        stage.pass(2_999);
-        assert_eq!(events(&reader), [""; 0], "at {:?}", stage.now);
-        stage.pass(1);
-        assert_eq!(events(&reader), ["heartbeat"], "at {:?}", stage.now);
+    let (mut harness, _, reader) = waiting_stream(folder.path());
+    while harness.now < STREAM_LIMITS.write_timeout * 2 {
+        harness.advance_time(2_999);
+        assert_eq!(events(&reader), [""; 0], "at {:?}", harness.now);
+        harness.advance_time(1);
+        assert_eq!(events(&reader), ["heartbeat"], "at {:?}", harness.now);
     }
     assert!(!reader.0.borrow().cut);
-    let found = read(&mut stage).await;
-    stage.lane.handle_history(*found, stage.now);
+    let response = read_history(&mut harness).await;
+    harness.lane.handle_history(*response, harness.now);
     let all = (1..=9).map(|n| format!("tick {n}")).chain(["ready".to_owned()]);
     assert_eq!(events(&reader), all.collect::<Vec<_>>());
-    stage.tick("A", 10);
-    stage.flush();
+    harness.tick("A", 10);
+    harness.flush();
     assert_eq!(events(&reader), ["tick 10"]);
-    stage.pass(3_000);
+    harness.advance_time(3_000);
     assert_eq!(events(&reader), ["heartbeat"]);
 }
 
@@ -76,21 +78,21 @@ async fn a_stream_that_waits_for_the_disk_is_sent_heartbeats_and_then_continues(
 #[tokio::test]
 async fn a_stream_that_waits_for_the_disk_with_a_full_sink_is_tried_at_each_heartbeat() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut stage, key, reader) = waiting(folder.path());
+    let (mut harness, key, reader) = waiting_stream(folder.path());
     reader.stop(true);
-    reader.0.borrow_mut().offers = 0;
-    while stage.now < Duration::from_secs(60) {
-        stage.pass(1);
+    reader.0.borrow_mut().tried_writes = 0;
+    while harness.now < Duration::from_secs(60) {
+        harness.advance_time(1);
     }
-    let offers = reader.0.borrow().offers;
-    assert!((1..=20).contains(&offers), "{offers} heartbeats were tried in a minute");
+    let tried_writes = reader.0.borrow().tried_writes;
+    assert!((1..=20).contains(&tried_writes), "{tried_writes} heartbeats were tried in a minute");
     assert!(!reader.0.borrow().cut);
     reader.stop(false);
-    stage.lane.ready(key, stage.now);
+    harness.lane.ready(key, harness.now);
     assert_eq!(events(&reader), [""; 0], "it still waits");
-    stage.pass(3_000);
+    harness.advance_time(3_000);
     assert_eq!(events(&reader), ["heartbeat"]);
-    let found = read(&mut stage).await;
-    stage.lane.handle_history(*found, stage.now);
+    let response = read_history(&mut harness).await;
+    harness.lane.handle_history(*response, harness.now);
     assert_eq!(events(&reader).len(), 10, "nine ticks and ready");
 }

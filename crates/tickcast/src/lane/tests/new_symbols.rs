@@ -3,11 +3,11 @@
 use super::*;
 
 /// Returns a lane with this maximum number of comparisons in one call, and readers of `filters`.
-fn readers(comparisons: usize, filters: &[String]) -> (Stage, Vec<(Key, Reader)>) {
-    let mut stage = Stage::new(Limits::default());
-    stage.lane.groups = Groups::comparing(comparisons, 1 << 20);
-    let readers = filters.iter().map(|filter| stage.open(to(filter))).collect();
-    (stage, readers)
+fn readers(comparisons: usize, filters: &[String]) -> (Harness, Vec<(Key, Reader)>) {
+    let mut harness = Harness::new(Limits::default());
+    harness.lane.groups = Groups::comparing(comparisons, 1 << 20);
+    let readers = filters.iter().map(|filter| harness.open(subscribe(filter))).collect();
+    (harness, readers)
 }
 
 #[test]
@@ -16,27 +16,27 @@ fn groups_with_few_patterns_do_not_wait_for_groups_with_many_patterns() {
     let mut filters: Vec<_> = (0..5).map(patterns).collect();
     filters.extend(["*".to_owned(), "S7".to_owned(), "S1*".to_owned()]);
     // This is a tenth of the necessary comparisons.
-    let (mut stage, readers) = readers(5 * 20 * 200 / 10, &filters);
+    let (mut harness, readers) = readers(5 * 20 * 200 / 10, &filters);
     let symbols: Vec<_> = (0..200).map(|i| format!("S{i}")).collect();
-    symbols.iter().for_each(|symbol| stage.tick(symbol, 1));
-    stage.flush();
-    let wanted = |filter: &str| {
+    symbols.iter().for_each(|symbol| harness.tick(symbol, 1));
+    harness.flush();
+    let expected = |filter: &str| {
         let filter = Filter::parse(filter.split(',')).unwrap();
         let names = symbols.iter().filter(|name| filter.matches(&Symbol::new(name).unwrap()));
         names.map(|name| format!("{name} 1=1")).collect::<Vec<_>>()
     };
     let mut received: Vec<_> = readers.iter().map(|(_, reader)| reader.take()).collect();
     let complete = |received: &[Vec<String>]| {
-        let all = received.iter().zip(&filters).map(|(got, filter)| *got == wanted(filter));
+        let all = received.iter().zip(&filters).map(|(got, filter)| *got == expected(filter));
         all.collect::<Vec<_>>()
     };
-    let at_once = complete(&received);
-    assert_eq!(at_once[5..], [true; 3], "all, a name, and one pattern do not wait");
-    assert!(at_once[..5].iter().filter(|whole| **whole).count() < 2, "{at_once:?}");
+    let immediate = complete(&received);
+    assert_eq!(immediate[5..], [true; 3], "all, a name, and one pattern do not wait");
+    assert!(immediate[..5].iter().filter(|whole| **whole).count() < 2, "{immediate:?}");
     let mut rounds = 0;
-    while let Some(at) = stage.lane.next_timer().filter(|at| *at < Duration::from_secs(1)) {
-        stage.now = stage.now.max(at);
-        stage.pass(0);
+    while let Some(at) = harness.lane.next_timer().filter(|at| *at < Duration::from_secs(1)) {
+        harness.now = harness.now.max(at);
+        harness.advance_time(0);
         rounds += 1;
     }
     assert!((5..50).contains(&rounds), "{rounds}");
@@ -44,10 +44,10 @@ fn groups_with_few_patterns_do_not_wait_for_groups_with_many_patterns() {
         received.extend(reader.take());
     }
     assert_eq!(complete(&received), [true; 8], "{received:?}");
-    stage.tick("S1", 2);
-    stage.flush();
+    harness.tick("S1", 2);
+    harness.flush();
     assert!(readers.iter().zip(&filters).all(|((_, reader), filter)| {
-        reader.take().len() == wanted(filter).iter().filter(|line| line.starts_with("S1 ")).count()
+        reader.take().len() == expected(filter).iter().filter(|line| line.starts_with("S1 ")).count()
     }));
 }
 
@@ -55,14 +55,14 @@ fn groups_with_few_patterns_do_not_wait_for_groups_with_many_patterns() {
 /// is then unknown whether there is nothing to send.
 #[test]
 fn a_stream_whose_group_is_behind_does_not_count_as_idle() {
-    let (mut stage, _) = readers(1, &[]);
-    let (_, reader) = stage.open(to("S*,T*").max_rate(Rate::per_second(10.0).unwrap()));
-    stage.now = MANNERS.keep_alive - Duration::from_millis(1);
-    (0..20).for_each(|i| stage.tick(&format!("S{i}"), 1));
-    stage.flush();
+    let (mut harness, _) = readers(1, &[]);
+    let (_, reader) = harness.open(subscribe("S*,T*").max_rate(Rate::per_second(10.0).unwrap()));
+    harness.now = STREAM_LIMITS.keep_alive - Duration::from_millis(1);
+    (0..20).for_each(|i| harness.tick(&format!("S{i}"), 1));
+    harness.flush();
     let mut received = Vec::new();
     for _ in 0..100 {
-        stage.pass(10);
+        harness.advance_time(10);
         received.extend(reader.take().into_iter().filter(|line| line.starts_with('S')));
     }
     assert_eq!(received.len(), 20, "{received:?}");

@@ -4,47 +4,47 @@ use super::*;
 
 #[test]
 fn a_rate_conflates_ticks_and_the_newest_tick_arrives() {
-    let mut stage = Stage::new(Limits::default());
-    stage.tick("A", 1);
-    stage.flush();
-    let (_, reader) = stage.open(to("*").max_rate(Rate::per_second(2.0).unwrap()));
+    let mut harness = Harness::new(Limits::default());
+    harness.tick("A", 1);
+    harness.flush();
+    let (_, reader) = harness.open(subscribe("*").max_rate(Rate::per_second(2.0).unwrap()));
     assert_eq!(reader.take(), ["A 1=1"]);
-    stage.pass(600);
-    stage.tick("A", 2);
-    stage.flush();
+    harness.advance_time(600);
+    harness.tick("A", 2);
+    harness.flush();
     assert_eq!(reader.take(), ["A 2=2"], "after quiet at once");
     for price in 3..=5 {
-        stage.pass(10);
-        stage.tick("A", price);
-        stage.flush();
+        harness.advance_time(10);
+        harness.tick("A", price);
+        harness.flush();
     }
     assert!(reader.take().is_empty());
-    stage.pass(469);
+    harness.advance_time(469);
     assert!(reader.take().is_empty());
-    stage.pass(1);
+    harness.advance_time(1);
     assert_eq!(reader.take(), ["A 5=5"]);
 }
 
 #[test]
 fn a_visit_of_many_payloads_continues_as_fast_as_the_reader_accepts_them() {
-    let mut stage = Stage::new(Limits::default());
+    let mut harness = Harness::new(Limits::default());
     let name = |i: i64| format!("S{i:04}");
-    (0..2000).for_each(|i| stage.tick(&name(i), i));
-    stage.flush();
-    let (key, reader) = stage.open(to("*").max_rate(Rate::per_second(0.1).unwrap()));
+    (0..2000).for_each(|i| harness.tick(&name(i), i));
+    harness.flush();
+    let (key, reader) = harness.open(subscribe("*").max_rate(Rate::per_second(0.1).unwrap()));
     assert_eq!(reader.take().len(), 2000);
-    stage.pass(10_000);
-    reader.0.borrow_mut().room = Some(1);
-    (0..2000).for_each(|i| stage.tick(&name(i), 7));
-    stage.flush();
+    harness.advance_time(10_000);
+    reader.0.borrow_mut().remaining_writes = Some(1);
+    (0..2000).for_each(|i| harness.tick(&name(i), 7));
+    harness.flush();
     let mut seen = reader.take();
     assert!((1..2000).contains(&seen.len()), "one piece of several");
     while seen.len() < 2000 {
         // Ticks that arrive meanwhile belong to the next visit.
-        stage.tick(&name(1999), 8);
-        stage.flush();
-        reader.0.borrow_mut().room = Some(1);
-        stage.lane.ready(key, stage.now);
+        harness.tick(&name(1999), 8);
+        harness.flush();
+        reader.0.borrow_mut().remaining_writes = Some(1);
+        harness.lane.ready(key, harness.now);
         let more = reader.take();
         if more.is_empty() {
             break;
@@ -53,25 +53,25 @@ fn a_visit_of_many_payloads_continues_as_fast_as_the_reader_accepts_them() {
     }
     assert_eq!(seen.len(), 1999, "each once, save the one that moved on");
     assert!(seen.iter().all(|tick| tick.ends_with(" 2=7")));
-    reader.0.borrow_mut().room = None;
-    stage.lane.ready(key, stage.now);
+    reader.0.borrow_mut().remaining_writes = None;
+    harness.lane.ready(key, harness.now);
     assert!(reader.take().is_empty(), "its time has not come");
-    stage.pass(10_000);
+    harness.advance_time(10_000);
     let last = reader.take();
     assert!(last.len() == 1 && last[0].starts_with("S1999 ") && last[0].ends_with("=8"), "{last:?}");
 }
 
 #[test]
 fn a_fast_reader_is_sent_a_limited_number_of_payloads_per_turn() {
-    let mut stage = Stage::new(Limits::default());
-    (0..20_000).for_each(|number| stage.wide_tick(&format!("S{number}"), 1));
-    stage.flush();
-    let (_, reader) = stage.open(to("*"));
+    let mut harness = Harness::new(Limits::default());
+    (0..20_000).for_each(|number| harness.wide_tick(&format!("S{number}"), 1));
+    harness.flush();
+    let (_, reader) = harness.open(subscribe("*"));
     let mut rounds = 0;
     let mut ticks = reader.take().len();
     while ticks < 20_000 {
         assert!(reader.0.borrow().received.len() <= 8 << 20);
-        stage.pass(1);
+        harness.advance_time(1);
         ticks += reader.take().len();
         rounds += 1;
     }
@@ -80,79 +80,79 @@ fn a_fast_reader_is_sent_a_limited_number_of_payloads_per_turn() {
 
 #[test]
 fn a_snapshot_of_many_payloads_arrives_complete() {
-    let mut stage = Stage::new(Limits::default());
-    (0..2000).for_each(|i| stage.tick(&format!("S{i:04}"), i));
-    stage.flush();
-    let (_, reader) = stage.open(to("*"));
+    let mut harness = Harness::new(Limits::default());
+    (0..2000).for_each(|i| harness.tick(&format!("S{i:04}"), i));
+    harness.flush();
+    let (_, reader) = harness.open(subscribe("*"));
     let names: Vec<_> = (0..2000).map(|i| format!("S{i:04} 1={i}")).collect();
     assert_eq!(reader.take(), names);
 }
 
 #[test]
 fn a_new_rate_does_not_wait_for_the_timer_of_the_old_rate() {
-    let mut stage = Stage::new(Limits::default());
-    let terms = terms(7, Mode::Latest, Duration::from_secs(60));
-    let head = (Epoch::new(1), stage.log.head());
-    let slow = Subscription::default().max_rate(Rate::per_second(0.1).unwrap()).resumable(terms, head);
+    let mut harness = Harness::new(Limits::default());
+    let options = session_options(7, Mode::Latest, Duration::from_secs(60));
+    let head = (Epoch::new(1), harness.log.head());
+    let slow = Subscription::default().max_rate(Rate::per_second(0.1).unwrap()).resumable(options, head);
     let reader = Reader::default();
     let sink = |_| Ok::<_, std::convert::Infallible>(reader.clone());
-    let Ok(_) = stage.lane.open(sink, slow, stage.now);
-    stage.tick("A", 1);
-    stage.flush();
-    stage.tick("A", 2);
-    stage.flush();
+    let Ok(_) = harness.lane.open(sink, slow, harness.now);
+    harness.tick("A", 1);
+    harness.flush();
+    harness.tick("A", 2);
+    harness.flush();
     let fast = Edit { rate: Some(Rate::per_second(100.0).ok()), ..Edit::default() };
-    assert!(change(&mut stage.lane, StreamId::of(7), fast, stage.now).is_some());
-    stage.tick("A", 3);
-    stage.flush();
-    stage.pass(20);
+    assert!(change(&mut harness.lane, StreamId::of(7), fast, harness.now).is_some());
+    harness.tick("A", 3);
+    harness.flush();
+    harness.advance_time(20);
     assert!(reader.0.borrow().received.contains("\"price\":3,"), "not after ten seconds");
 }
 
 /// Maximum number of writes that one turn of the lane tries on a stream: the maximum of one visit, and a
 /// heartbeat.
-const MOST_OFFERS: usize = 65;
+const MAX_WRITES_PER_TURN: usize = 65;
 
 /// Number of symbols for which a visit takes five turns.
 const MANY: usize = 20_000;
 
 /// Publishes a tick of each of the [`MANY`] symbols.
-fn all_move(stage: &Stage, price: usize) {
-    (0..MANY).for_each(|number| stage.wide_tick(&format!("S{number:05}"), price));
+fn tick_all(harness: &Harness, price: usize) {
+    (0..MANY).for_each(|number| harness.wide_tick(&format!("S{number:05}"), price));
 }
 
 /// Returns a market of [`MANY`] symbols, and a reader with a rate that has been sent all of them.
-fn rated(updates: f64) -> (Stage, Reader) {
-    let mut stage = Stage::new(Limits::default());
-    all_move(&stage, 1);
-    stage.flush();
-    let (_, reader) = stage.open(to("*").max_rate(Rate::per_second(updates).unwrap()));
+fn reader_with_rate(updates: f64) -> (Harness, Reader) {
+    let mut harness = Harness::new(Limits::default());
+    tick_all(&harness, 1);
+    harness.flush();
+    let (_, reader) = harness.open(subscribe("*").max_rate(Rate::per_second(updates).unwrap()));
     let mut seen = reader.take().len();
     while seen < MANY {
-        stage.pass(1);
+        harness.advance_time(1);
         let more = reader.take().len();
         assert!(more > 0, "the snapshot goes on by itself");
         seen += more;
     }
-    (stage, reader)
+    (harness, reader)
 }
 
 /// The idle check of the stream happens during a visit of many turns.
 #[test]
 fn a_stream_in_a_visit_of_many_turns_does_not_count_as_idle() {
-    let (mut stage, reader) = rated(0.1);
-    let look = MANNERS.keep_alive;
-    stage.pass((look - stage.now).as_millis() as u64 - 1);
-    all_move(&stage, 2);
-    stage.flush();
+    let (mut harness, reader) = reader_with_rate(0.1);
+    let idle_check_at = STREAM_LIMITS.keep_alive;
+    harness.advance_time((idle_check_at - harness.now).as_millis() as u64 - 1);
+    tick_all(&harness, 2);
+    harness.flush();
     let mut seen = reader.take();
     assert!((1..MANY).contains(&seen.len()), "{} in the first round", seen.len());
-    stage.pass(1);
-    assert_eq!(stage.now, look);
+    harness.advance_time(1);
+    assert_eq!(harness.now, idle_check_at);
     seen.extend(reader.take());
     assert!(seen.len() < MANY, "it was not over when the stream was looked at");
     loop {
-        stage.pass(1);
+        harness.advance_time(1);
         let more = reader.take();
         if more.is_empty() {
             break;
@@ -168,22 +168,22 @@ fn a_stream_in_a_visit_of_many_turns_does_not_count_as_idle() {
 #[test]
 fn a_visit_that_takes_longer_than_its_interval_does_not_restart() {
     for updates in [0.1, 100.0] {
-        let (mut stage, reader) = rated(updates);
+        let (mut harness, reader) = reader_with_rate(updates);
         let interval = Rate::per_second(updates).unwrap().interval().as_millis() as u64;
-        stage.pass(interval);
-        all_move(&stage, 2);
-        stage.flush();
+        harness.advance_time(interval);
+        tick_all(&harness, 2);
+        harness.flush();
         let mut seen = reader.take();
-        let (mut rounds, mut moved) = (0, 2);
+        let (mut rounds, mut price) = (0, 2);
         while seen.len() < MANY {
-            moved += 1;
-            reader.0.borrow_mut().offers = 0;
-            stage.tick("S00000", moved);
-            stage.flush();
+            price += 1;
+            reader.0.borrow_mut().tried_writes = 0;
+            harness.tick("S00000", price);
+            harness.flush();
             // With a high rate, the next visit is already due at this time.
-            stage.pass(20);
-            let offers = reader.0.borrow().offers;
-            assert!(offers <= MOST_OFFERS, "{offers} pieces in a turn");
+            harness.advance_time(20);
+            let tried_writes = reader.0.borrow().tried_writes;
+            assert!(tried_writes <= MAX_WRITES_PER_TURN, "{tried_writes} pieces in a turn");
             let more = reader.take();
             assert!(!more.is_empty(), "{} of {MANY}", seen.len());
             seen.extend(more);
@@ -192,7 +192,7 @@ fn a_visit_that_takes_longer_than_its_interval_does_not_restart() {
         let all: Vec<_> = (0..MANY).map(|number| format!("S{number:05} 2=2")).collect();
         assert!(seen == all, "{updates} a second, {rounds} rounds: {:?}", seen.last());
         assert!(rounds >= 2, "{rounds} rounds");
-        stage.pass(interval);
-        assert_eq!(reader.take(), [format!("S00000 {moved}={moved}")]);
+        harness.advance_time(interval);
+        assert_eq!(reader.take(), [format!("S00000 {price}={price}")]);
     }
 }
