@@ -13,7 +13,6 @@ pub(super) const ID: &[u8] = b"\nid: ";
 pub(super) const END: &[u8] = b"\n\n";
 
 /// Appends the id, if there is one, and ends the event.
-#[inline]
 pub(super) fn finish(id: Option<EventId>, out: &mut Vec<u8>) {
     if let Some(id) = id {
         out.extend_from_slice(ID);

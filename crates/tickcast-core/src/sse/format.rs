@@ -15,7 +15,6 @@ pub enum EventFormat {
 
 impl EventFormat {
     /// Returns the id of events that end at a position, if the id is a cursor.
-    #[inline]
     #[must_use]
     pub fn id(self, at: Option<Position>) -> Option<EventId> {
         match self {
@@ -28,7 +27,6 @@ impl EventFormat {
 
     /// Appends one tick. If the position is not known any more, the event has no id, and the reader keeps its
     /// last cursor.
-    #[inline]
     pub fn tick(self, at: Option<Position>, frame: &Frame, out: &mut Vec<u8>) {
         if self == Self::Simple {
             return out.extend_from_slice(frame.event());
@@ -47,7 +45,6 @@ impl EventFormat {
     }
 
     /// Appends the newest tick or the removal of `symbol`. Returns whether anything was appended.
-    #[inline]
     pub fn entry(
         self,
         at: Option<Position>,

@@ -50,8 +50,8 @@ impl<S: Sink> Lane<S> {
             cut += 1;
         }
         tracing::warn!(
-            kept = buffered,
-            most = limit,
+            buffered_bytes = buffered,
+            limit,
             cut,
             "slow consumers hold too much unsent data; the streams that are stuck the longest are closed"
         );

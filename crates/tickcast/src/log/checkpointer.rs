@@ -22,8 +22,8 @@ const TRIM_INTERVAL: Duration = Duration::from_secs(60);
 /// that are no longer needed. The thread runs until the tape is closed.
 pub(crate) fn run_checkpointer(log: &Arc<Log>, rolls: Receiver<()>) {
     let log = Arc::downgrade(log);
-    let keeper = std::thread::Builder::new().name("keeper".to_owned());
-    if let Err(error) = keeper.spawn(move || run(&log, &rolls)) {
+    let thread = std::thread::Builder::new().name("checkpointer".to_owned());
+    if let Err(error) = thread.spawn(move || run(&log, &rolls)) {
         tracing::error!(%error, "checkpoint thread failed to start; old segments will not be deleted");
     }
 }
