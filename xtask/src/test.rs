@@ -52,7 +52,7 @@ pub(crate) fn run() -> Result<()> {
         Some(deny) => dependencies(deny)?,
         None => println!("not checked: dependencies (cargo-deny is missing)"),
     }
-    let mut tests = cargo(&["test", "--workspace"]);
+    let mut tests = cargo(&["test", "--workspace", "--no-fail-fast"]);
     tests.envs(tools.environment()).env("XTASK_SKIPPED", &skipped);
     let passed = count(tests)?;
 
