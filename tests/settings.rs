@@ -42,7 +42,10 @@ fn config_show_names_the_origin_of_each_setting() {
 fn invalid_settings_give_one_line_and_exit_code_two() {
     let unknown = config("lissten = 1");
     let unknown = unknown.path().to_str().unwrap();
+    let too_long = config("max_lag = \"2days\"");
+    let too_long = too_long.path().to_str().unwrap();
     let cases = [
+        (vec!["config", "check", "--config", too_long], None, "\"2days\" is longer than a day"),
         (
             vec!["config", "check", "--config", unknown],
             None,
@@ -69,6 +72,21 @@ fn invalid_settings_give_one_line_and_exit_code_two() {
     }
     let (code, _, stderr) = run(&["--listen", "nowhere"], &[]);
     assert!(code == Some(2) && stderr.contains("'nowhere'") && stderr.contains("--listen"), "{stderr}");
+}
+
+#[test]
+fn times_of_the_hub_have_a_range_wherever_they_are_set() {
+    let file = config("flush_interval = \"0s\"");
+    let path = file.path().to_str().unwrap();
+    for (arguments, environment, shown) in [
+        (vec!["config", "check", "--flush-interval", "0s"], vec![], "0s"),
+        (vec!["--source", "none"], vec![("TICKCAST_MAX_LAG", "999us")], "999us"),
+        (vec!["config", "check", "--config", path], vec![], "0s"),
+    ] {
+        let (code, _, stderr) = run(&arguments, &environment);
+        let expected = format!("{shown:?} is not a time from 1ms to 1day, such as 5ms or 2min");
+        assert!(code == Some(2) && stderr.contains(&expected), "{arguments:?}: {stderr}");
+    }
 }
 
 #[test]

@@ -28,10 +28,10 @@ pub(crate) fn run() -> Result<()> {
     for features in FEATURES {
         let lint = ["clippy", "-p", "tickcast", "--no-default-features", "--features", features];
         step("lints of some features", cargo(&[&lint[..], &["--", "-D", "warnings"]].concat()))?;
+        let selected = ["--no-deps", "-p", "tickcast", "--no-default-features", "--features", features];
+        step("documentation of some features", documentation(&selected))?;
     }
-    let mut docs = cargo(&["doc", "--workspace", "--no-deps"]);
-    docs.env("RUSTDOCFLAGS", "-D warnings");
-    step("documentation", docs)?;
+    step("documentation", documentation(&["--no-deps", "--workspace"]))?;
     names::check(&root)?;
     circles::check(&root)?;
 
@@ -65,6 +65,13 @@ pub(crate) fn run() -> Result<()> {
     let skips = list.lines().count();
     println!("{} tests passed, {skips} skipped", passed.saturating_sub(skips));
     Ok(())
+}
+
+/// Returns a command that builds documentation. Warnings are errors.
+fn documentation(arguments: &[&str]) -> Command {
+    let mut docs = cargo(&["doc"]);
+    docs.args(arguments).env("RUSTDOCFLAGS", "-D warnings");
+    docs
 }
 
 /// Checks the types of the pages, and whether the committed pages are built from their sources.

@@ -10,7 +10,7 @@ use reqwest::Url;
 use tickcast::Symbol;
 use tickcast_feeds::records::Columns;
 
-use crate::settings::{Age, HumanDuration, Listen};
+use crate::settings::{Age, HubDuration, HumanDuration, Listen};
 
 /// Streams live prices to browsers, terminals and programs as Server-Sent Events.
 ///
@@ -112,13 +112,13 @@ pub(crate) struct Layer {
     #[arg(long, env = "TICKCAST_DRAIN", value_name = "TIME")]
     pub(crate) drain: Option<HumanDuration>,
 
-    /// Minimum time between two writes to a stream while ticks keep arriving [default: 5ms]
+    /// Minimum time between two writes to a stream while ticks keep arriving, 1ms to 1day [default: 5ms]
     #[arg(long, env = "TICKCAST_FLUSH_INTERVAL", value_name = "TIME")]
-    pub(crate) flush_interval: Option<HumanDuration>,
+    pub(crate) flush_interval: Option<HubDuration>,
 
-    /// Maximum lag of a client before its ticks are conflated [default: 1s]
+    /// Maximum lag of a client before its ticks are conflated, 1ms to 1day [default: 1s]
     #[arg(long, env = "TICKCAST_MAX_LAG", value_name = "TIME")]
-    pub(crate) max_lag: Option<HumanDuration>,
+    pub(crate) max_lag: Option<HubDuration>,
 
     /// How sockets are written: uring (one system call for hundreds of sockets), epoll (one system call per
     /// socket), or auto: uring if the kernel supports and allows io_uring [default: auto]

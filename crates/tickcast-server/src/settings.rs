@@ -24,7 +24,7 @@ pub(crate) use error::SettingsError;
 use file::File;
 pub(crate) use listen::Listen;
 pub(crate) use loader::Loader;
-pub(crate) use span::{Age, HumanDuration};
+pub(crate) use span::{Age, HubDuration, HumanDuration};
 
 /// The validated settings of the server.
 pub(crate) struct Settings {
@@ -33,8 +33,8 @@ pub(crate) struct Settings {
     pub(crate) sources: Vec<SourceSpec>,
     pub(crate) publish_token: Option<String>,
     pub(crate) drain: HumanDuration,
-    pub(crate) flush_interval: HumanDuration,
-    pub(crate) max_lag: HumanDuration,
+    pub(crate) flush_interval: HubDuration,
+    pub(crate) max_lag: HubDuration,
     pub(crate) io_backend: IoBackend,
     /// Maximum number of connections. The server serves at most as many connections as the system allows.
     pub(crate) max_connections: usize,
@@ -112,9 +112,9 @@ impl Settings {
             "flush_interval",
             flags.flush_interval,
             file.flush_interval,
-            HumanDuration::from_millis(5),
+            HubDuration::from_millis(5),
         );
-        let max_lag = layers.pick("max_lag", flags.max_lag, file.max_lag, HumanDuration::from_secs(1));
+        let max_lag = layers.pick("max_lag", flags.max_lag, file.max_lag, HubDuration::from_secs(1));
         let io_backend = layers.pick_word("io_backend", flags.io_backend, file.io_backend, IoBackend::Auto);
         let available = memory::available();
         let max_connections = layers.pick_connections(

@@ -38,6 +38,10 @@
 //! `tickcast-sim`, and a client of the resumable stream in `tickcast-client`.
 
 #![cfg_attr(
+    not(all(feature = "http", feature = "tape", feature = "openapi")),
+    allow(rustdoc::broken_intra_doc_links, reason = "the text names what other features add")
+)]
+#![cfg_attr(
     not(feature = "http"),
     allow(dead_code, unused_imports, reason = "some parts serve only the routes")
 )]

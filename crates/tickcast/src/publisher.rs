@@ -153,7 +153,8 @@ impl Publisher {
     /// becomes stale independently.
     pub(crate) fn named(&self, name: &str) -> Self {
         let name = format!("{}:{name}", self.name());
-        self.hub.source(&name, self.options).stale_after(self.source.stale_after())
+        let source = self.hub.source(&name, self.options);
+        source.stale_after(self.source.stale_after()).simulated(self.source.is_simulated())
     }
 
     /// Returns the hub of the publisher.

@@ -53,6 +53,9 @@ const ACCEPTS_PER_TURN: usize = 16;
 /// Serves `app` on `listener`, like [`axum::serve()`]: await the result. In addition, streams over TCP move to the
 /// lanes of their hub (the direct path), and every peer has time limits.
 ///
+/// Other connections than TCP are served by hyper. There, a reader of a stream that has left is noticed at the next
+/// write, which is a keep-alive at the latest. The write timeout counts while written bytes wait to be flushed.
+///
 /// The listener is any [`Listener`]: a [`TcpListener`], a
 /// [`UnixListener`](tokio::net::UnixListener), or your own. Handlers can extract
 /// [`ConnectInfo<SocketAddr>`](axum::extract::ConnectInfo) if the listener reports IP addresses.

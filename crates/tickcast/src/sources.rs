@@ -86,7 +86,7 @@ impl Source {
         let symbols = symbols.collect();
         let StateChange { state, since, .. } = standing.own.clone();
         drop(standing);
-        let simulated = self.simulated.load(Ordering::Relaxed);
+        let simulated = self.is_simulated();
         SourceStats { simulated, ..self.counters.stats(&self.name, state, since, symbols) }
     }
 
@@ -96,6 +96,10 @@ impl Source {
 
     pub(crate) fn stale_after(&self) -> Duration {
         Duration::from_millis(self.stale_after.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn is_simulated(&self) -> bool {
+        self.simulated.load(Ordering::Relaxed)
     }
 
     pub(crate) fn set_simulated(&self, simulated: bool) {

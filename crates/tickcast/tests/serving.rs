@@ -131,3 +131,41 @@ async fn middleware_sees_the_bytes_of_streams_if_the_direct_path_is_off() {
         assert_eq!(seen.load(Ordering::Relaxed) > 0, expected, "direct: {direct}");
     }
 }
+
+/// A listener whose connections take 64 KiB into memory before anything must be sent.
+struct Buffered(tokio::sync::mpsc::Receiver<tokio::io::DuplexStream>);
+
+impl axum::serve::Listener for Buffered {
+    type Io = tokio::io::BufWriter<tokio::io::DuplexStream>;
+    type Addr = ();
+
+    async fn accept(&mut self) -> (Self::Io, ()) {
+        match self.0.recv().await {
+            Some(connection) => (tokio::io::BufWriter::with_capacity(64 << 10, connection), ()),
+            None => std::future::pending().await,
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_reads_nothing_is_cut_even_if_its_answer_waits_in_memory() {
+    let (connect, connections) = tokio::sync::mpsc::channel(4);
+    tokio::spawn(serve(Buffered(connections), hub().router()).into_future());
+    for request in [
+        "GET /v1/prices HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+        "GET /v1/prices HTTP/1.1\r\nhost: x\r\n\r\n",
+        "GET /v1/prices HTTP/1.1\r\nhost: x\r\nhost: y\r\n\r\n",
+        "GET /prices/stream HTTP/1.1\r\nhost: x\r\n\r\n",
+    ] {
+        let (mut near, far) = tokio::io::duplex(64);
+        connect.send(far).await.unwrap();
+        near.write_all(request.as_bytes()).await.unwrap();
+        // The server has closed its end when nothing can be written to it. Until then, nothing is read.
+        let closed = async { while near.write_all(b" ").await.is_ok() {} };
+        tokio::time::timeout(std::time::Duration::from_secs(120), closed).await.expect(request);
+    }
+}

@@ -15,6 +15,9 @@ pub(crate) struct HumanDuration<B = UpToOneDay>(pub(crate) Duration, PhantomData
 /// Maximum age of data: `12h`, `30days`, `2years`.
 pub(crate) type Age = HumanDuration<AnyAge>;
 
+/// A time between two actions of a hub: `5ms`, `1s`.
+pub(crate) type HubDuration = HumanDuration<OneMsToOneDay>;
+
 /// The bounds of a duration, and the words for errors.
 pub(crate) trait Bounds {
     /// Minimum duration.
@@ -30,6 +33,10 @@ pub(crate) trait Bounds {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct UpToOneDay;
 
+/// The bounds 1 ms to 1 day, of times between two actions of a hub.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OneMsToOneDay;
+
 /// The bounds of an age: more than 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct AnyAge;
@@ -38,6 +45,12 @@ impl Bounds for UpToOneDay {
     const MIN: Duration = Duration::ZERO;
     const MAX: Option<(Duration, &'static str)> = Some((Duration::from_secs(86_400), "a day"));
     const EXPECTED: &'static str = "a time such as 5ms, 10s or 2min";
+}
+
+impl Bounds for OneMsToOneDay {
+    const MIN: Duration = Duration::from_millis(1);
+    const MAX: Option<(Duration, &'static str)> = UpToOneDay::MAX;
+    const EXPECTED: &'static str = "a time from 1ms to 1day, such as 5ms or 2min";
 }
 
 impl Bounds for AnyAge {
@@ -99,6 +112,13 @@ mod tests {
         assert_eq!((time("0s"), time("1day")), (Ok(0), Ok(86_400)));
         assert_eq!(time("1day 1s").unwrap_err(), "\"1day 1s\" is longer than a day");
         assert_eq!(time("soon").unwrap_err(), "\"soon\" is not a time such as 5ms, 10s or 2min");
+        let interval = |text: &str| text.parse::<HubDuration>().map(|time| time.0.as_millis());
+        assert_eq!((interval("1ms"), interval("1day")), (Ok(1), Ok(86_400_000)));
+        for text in ["0s", "999us"] {
+            let expected = format!("{text:?} is not a time from 1ms to 1day, such as 5ms or 2min");
+            assert_eq!(interval(text).unwrap_err(), expected);
+        }
+        assert_eq!(interval("2days").unwrap_err(), "\"2days\" is longer than a day");
         assert_eq!(age("30days"), Ok(30 * 86_400));
         for text in ["0s", "old"] {
             let expected = format!("{text:?} is not an age such as 12h, 30days or 2years");

@@ -44,7 +44,11 @@ pub(super) async fn serve_http(
         let desk = Arc::clone(&desk);
         async move { Ok::<_, Infallible>(desk.answer(request, answered).await) }
     });
-    let mut builder = auto::Builder::new(StallTimeoutExecutor(stall));
+    let builder = auto::Builder::new(StallTimeoutExecutor(stall));
+    // Another crate may add HTTP/2 to hyper. Its limits are only here, so without the feature there is none.
+    #[cfg(not(feature = "http2"))]
+    let builder = builder.http1_only();
+    let mut builder = builder;
     builder
         .http1()
         .timer(TokioTimer::new())

@@ -85,13 +85,16 @@ impl AsyncWrite for WriteTimeoutIo {
         if self.course.endless.load(Ordering::Relaxed) && self.socket.poll_peek(cx) == Poll::Ready(0) {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
-        Pin::new(&mut self.socket).poll_flush(cx)
+        // TCP has nothing to flush. Other connections may hold a whole answer that their peer never reads.
+        let poll = Pin::new(&mut self.socket).poll_flush(cx);
+        self.watch(cx, poll)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.lingering.is_none() {
-            ready!(Pin::new(&mut this.socket).poll_shutdown(cx))?;
+            let poll = Pin::new(&mut this.socket).poll_shutdown(cx);
+            ready!(this.watch(cx, poll))?;
             let talking = match this.socket.poll_peek(cx) {
                 Poll::Ready(bytes) => bytes > 0,
                 Poll::Pending => this.course.unread.load(Ordering::Relaxed),
