@@ -9,18 +9,19 @@ use std::str::FromStr;
 use crate::{Price, Time};
 pub use candles::Candles;
 
-/// Length of a candle. Every candle starts at a whole multiple of its length since 1970, in UTC.
+/// Length of a candle. Every candle starts at a whole multiple of its length since 1970, in UTC. Pass it to
+/// [`Candles::within`]. `"1m".parse()` reads the name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Interval {
-    /// `1s`
+    /// `1s`: 1 second. At most 900 closed candles of a symbol are kept.
     Second,
-    /// `1m`
+    /// `1m`: 1 minute. At most 1,440 closed candles of a symbol are kept.
     Minute,
-    /// `5m`
+    /// `5m`: 5 minutes. At most 2,016 closed candles of a symbol are kept.
     FiveMinutes,
-    /// `1h`
+    /// `1h`: 1 hour. At most 2,160 closed candles of a symbol are kept.
     Hour,
-    /// `1d`
+    /// `1d`: 1 day. At most 3,650 closed candles of a symbol are kept.
     Day,
 }
 
@@ -43,7 +44,7 @@ impl Interval {
         }
     }
 
-    /// Returns the name of the interval as used in a URL.
+    /// Returns the name of the interval as used in a URL: `1s`, `1m`, `5m`, `1h` or `1d`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -56,7 +57,7 @@ impl Interval {
     }
 }
 
-/// Error for a text that is not an [`Interval`].
+/// Error for a text that is not the name of an [`Interval`]. Returned by its `parse`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected 1s, 1m, 5m, 1h or 1d")]
 pub struct IntervalError;
@@ -69,20 +70,20 @@ impl FromStr for Interval {
     }
 }
 
-/// The prices of a symbol within one interval.
+/// The prices of a symbol within one interval. Returned by [`Candles::within`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Candle {
-    /// Start of the interval.
+    /// Start of the interval, included. The interval ends before the start of the next one.
     pub time: Time,
-    /// First price.
+    /// Price of the tick that was accepted first.
     pub open: Price,
     /// Highest price.
     pub high: Price,
     /// Lowest price.
     pub low: Price,
-    /// Last price.
+    /// Price of the tick that was accepted last.
     pub close: Price,
-    /// Number of ticks.
+    /// Number of accepted ticks.
     pub count: u64,
 }
 

@@ -9,7 +9,8 @@ use crate::Symbol;
 /// characters.
 const MAX_CURSOR_LEN: usize = 59;
 
-/// Sequence number of a tick on the tape. The first tick has 1; 0 is the position before all ticks.
+/// Sequence number of a tick on the tape. The first tick has 1; 0 is the position before all ticks, and the
+/// default. Contained in [`Outcome::Accepted`](crate::Outcome::Accepted) and in a [`Cursor`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Seq(u64);
 
@@ -37,7 +38,10 @@ impl Seq {
 }
 
 /// Identifier of one unbroken history of a tape. Sequence numbers are only comparable within one epoch. 48
-/// bits, written as 12 hex digits.
+/// bits, written as 12 hex digits. Field of a [`Cursor`].
+///
+/// A tape in memory gets a new epoch at each start. A tape on disk keeps its epoch, until a crash of the
+/// system or a repair may have lost ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Epoch(u64);
 
@@ -55,7 +59,8 @@ impl fmt::Display for Epoch {
     }
 }
 
-/// Running digest of a tape up to one position: of every tick, in order, as sent to readers.
+/// Running digest of a tape up to one position: of every tick, in order, as sent to readers. Returned by
+/// [`Tape::digest`](crate::Tape::digest). Default: [`START`](Self::START).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Digest(u32);
 
@@ -94,6 +99,7 @@ impl Digest {
 
 /// The part of the [`Digest`] at its position that a cursor contains. The check detects a cursor of another
 /// tape, for example of a copy that continued differently. 24 bits, written as four characters of base64url.
+/// Returned by [`Digest::check`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Check(u32);
 
@@ -115,7 +121,7 @@ impl Check {
 
 /// Hash of the filter of a changed stream, contained in the ids of that stream. The hash shows whether a
 /// returning reader asks for the changed filter or for the first filter of the stream. 24 bits, written like
-/// a [`Check`].
+/// a `Check`. Returned by [`Filter::filter_hash`](crate::Filter::filter_hash).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FilterHash(u32);
 
@@ -148,7 +154,8 @@ fn from_base64(text: &str) -> Result<u32, CursorError> {
     bits.filter(|_| text.len() == 4).ok_or(CursorError)
 }
 
-/// A position on a tape, with a check of the tape's content.
+/// A position on a tape, with a check of the tape's content. Returned by
+/// [`Tape::position`](crate::Tape::position). Default: before the first tick.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Position {
     /// Sequence number up to which everything was sent.
@@ -176,10 +183,13 @@ impl Position {
 }
 
 /// A position on the tape that can be verified: `<epoch>-<seq>.<check>`. On the way to a later position:
-/// `<epoch>-<seq>_<later>.<check>`. An invalid text never becomes a cursor.
+/// `<epoch>-<seq>_<later>.<check>`. At most 59 characters. An invalid text never becomes a cursor.
+///
+/// Returned by `tickcast::Hub::cursor`; the `id` of every event of a resumable stream is a cursor. A client
+/// sends it back in the header `Last-Event-ID` or in the parameter `since` to continue there.
 ///
 /// ```
-/// use tickcast_core::{Cursor, Epoch};
+/// # use tickcast_core::{Cursor, Epoch};
 /// let cursor: Cursor = "000000000abc-42.x7Q_".parse().unwrap();
 /// assert_eq!((cursor.epoch, cursor.position.seq.get()), (Epoch::new(0xabc), 42));
 /// assert_eq!(cursor.to_string(), "000000000abc-42.x7Q_");
@@ -188,12 +198,12 @@ impl Position {
 pub struct Cursor {
     /// Epoch of the tape.
     pub epoch: Epoch,
-    /// Position on that tape.
+    /// Position on that tape. [`seq`](Cursor::seq) is its sequence number.
     pub position: Position,
 }
 
-/// Error for a text that is not a [`Cursor`]. The error does not contain the text, because a client can send
-/// any text.
+/// Error for a text that is not a [`Cursor`] or not an `EventId`. Returned by `parse` of both. The error does
+/// not contain the text, because a client can send any text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a cursor (expected 12 hex digits, a dash, a sequence number, a dot and 4 characters)")]
 pub struct CursorError;

@@ -14,24 +14,28 @@ use glob::Glob;
 pub use matcher::Matcher;
 pub use symbols::SymbolSet;
 
-/// Maximum number of names and patterns in one filter.
+/// Maximum number of names and patterns in one filter: 1,000.
 pub const MAX_FILTER_ENTRIES: usize = 1000;
 
-/// Maximum number of patterns in one filter. Each pattern must be compared with every symbol of the market.
+/// Maximum number of patterns in one filter: 100. Each pattern must be compared with every symbol of the
+/// market.
 pub const MAX_FILTER_PATTERNS: usize = 100;
 
 /// Filter for symbols: names, and patterns in which `*` matches any run of characters, including none.
 ///
+/// Make one with [`Filter::parse`] or [`Filter::all`]. Pass it to `tickcast::Subscription::to`. A filter has
+/// at most 1,000 entries, of which at most 100 are patterns. Symbols that appear later are included.
+///
 /// A filter is canonical. Two filters with the same names and patterns are equal, even if they were written
-/// differently. The readers of equal filters share the rendered bytes.
+/// differently. The readers of equal filters share the rendered bytes. Filters are cheap to clone: clones
+/// share their lists.
 ///
 /// ```
-/// use tickcast_core::{Filter, Symbol};
+/// # use tickcast_core::{Filter, Symbol};
 /// let filter = Filter::parse(["AAPL", "BTC*"]).unwrap();
 /// assert!(filter.matches(&Symbol::new("BTC-USD").unwrap()));
 /// assert_eq!(filter, Filter::parse(["BTC*", "BTC-EUR", "AAPL", "AAPL"]).unwrap());
 /// ```
-/// Filters are cheap to clone: clones share their lists.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Filter {
     /// Names, sorted, without duplicates; no name is matched by a pattern.
@@ -40,20 +44,23 @@ pub struct Filter {
     globs: Arc<[Glob]>,
 }
 
-/// Reason why a list is not a [`Filter`].
+/// Reason why a list is not a [`Filter`]. Returned by [`Filter::parse`], [`Filter::with`] and
+/// [`Filter::without`]. As a `tickcast::http::Problem`, the error has the status 400.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FilterError {
-    /// The list is empty. To select every symbol, leave the list out.
+    /// The list has no entry. To select every symbol, use [`Filter::all`], or leave out the parameter
+    /// `symbols` of a request.
     #[error("the list is empty; leave the list out to select all symbols")]
     Empty,
-    /// The list has more than [`MAX_FILTER_ENTRIES`] entries.
+    /// The list has more than 1,000 entries (`MAX_FILTER_ENTRIES`). Contains the number of entries.
     #[error("{0} symbols are named, the limit is {MAX_FILTER_ENTRIES}")]
     TooMany(usize),
-    /// The list has more than [`MAX_FILTER_PATTERNS`] patterns.
+    /// The list has more than 100 patterns (`MAX_FILTER_PATTERNS`). Contains the number of patterns.
     #[error("{0} patterns are given, the limit is {MAX_FILTER_PATTERNS}")]
     TooManyPatterns(usize),
-    /// A symbol cannot be removed because a remaining pattern matches it.
+    /// A symbol cannot be removed because a remaining pattern matches it. Only [`Filter::without`] returns
+    /// this error.
     #[error("{symbol} cannot be removed while the pattern {pattern} matches this symbol")]
     Covered {
         /// The symbol.
@@ -64,7 +71,7 @@ pub enum FilterError {
     /// An entry is neither a symbol nor a pattern.
     #[error("entry {position}: {error}")]
     Entry {
-        /// Position of the entry, counted from 1.
+        /// Position of the entry in the list, counted from 1. Empty entries count.
         position: usize,
         /// Reason why the entry is invalid.
         error: SymbolError,
@@ -93,7 +100,7 @@ impl Filter {
     /// Returns the filter that selects what this filter or `other` selects.
     ///
     /// # Errors
-    /// If the result has too many entries.
+    /// If the result has more than 1,000 entries or more than 100 patterns.
     pub fn with(&self, other: &Self) -> Result<Self, FilterError> {
         let names = [&*self.names, &other.names].concat();
         let globs = [&*self.globs, &other.globs].concat();
@@ -132,10 +139,11 @@ impl Filter {
     }
 
     /// Makes a filter from names and patterns, in any order. Empty entries are ignored, for example after a
-    /// trailing comma.
+    /// trailing comma. A pattern has at most 65 bytes.
     ///
     /// # Errors
-    /// If there are no entries or too many entries, or if an entry is neither a symbol nor a pattern.
+    /// If there are no entries, more than 1,000 entries or more than 100 patterns. If an entry is neither a
+    /// symbol nor a pattern.
     pub fn parse<'a>(entries: impl IntoIterator<Item = &'a str>) -> Result<Self, FilterError> {
         let (mut names, mut globs) = (Vec::new(), Vec::new());
         let mut count = 0;
@@ -168,7 +176,7 @@ impl Filter {
             || self.globs.iter().any(|glob| glob.matches(symbol.as_bytes()))
     }
 
-    /// Returns the hash of the filter, for the ids of a changed stream.
+    /// Returns the hash of the filter. The [ids](crate::EventId) of a changed stream contain it.
     #[must_use]
     pub fn filter_hash(&self) -> FilterHash {
         let hash = self.entries().fold(0, |hash, entry| {

@@ -13,17 +13,21 @@ const DAY_MS: i64 = 86_400_000;
 const MAX_MS: i64 = 253_402_300_799_999;
 
 /// Time at which a tick happened: milliseconds since 1970-01-01 UTC, from 0 to the end of the year 9999.
+///
+/// Make one with [`from_millis`](Self::from_millis), `parse`, or from a [`SystemTime`]. Default: the start of
+/// 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Time(i64);
 
-/// A number that is not a valid [`Time`].
+/// A number that is not a valid [`Time`]. Contains the number, in ms since 1970. Valid are 0 to
+/// 253,402,300,799,999, the end of the year 9999. Returned by [`Time::from_millis`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("time {0} is outside 0 ..= {MAX_MS} ms since 1970")]
 #[non_exhaustive]
 pub struct TimeError(pub i64);
 
 impl Time {
-    /// The latest valid time.
+    /// The latest valid time: 9999-12-31T23:59:59.999Z.
     pub const MAX: Self = Self(MAX_MS);
 
     /// Makes a time from milliseconds since 1970-01-01 UTC.
@@ -80,12 +84,26 @@ impl From<SystemTime> for Time {
     }
 }
 
-/// The same moment on two clocks: the wall clock and the uptime clock, which never goes back.
+/// The same moment on two clocks: the wall clock and the uptime clock.
+///
+/// The core reads no clock, so the caller passes the time, for example to
+/// [`Sequencer::accept`](crate::Sequencer::accept). A program makes the value from
+/// [`SystemTime::now()`](SystemTime::now) and from the time since its start. Default: the start of 1970 and
+/// an uptime of zero, for tests.
+///
+/// ```
+/// # use std::time::{Instant, SystemTime};
+/// # use tickcast_core::Now;
+/// let start = Instant::now();
+/// let now = Now { wall: SystemTime::now().into(), uptime: start.elapsed() };
+/// # assert!(now.wall.as_millis() > 0);
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Now {
-    /// Wall-clock time, used as the time of a tick without a `time`. The wall clock may jump.
+    /// Wall-clock time. A tick without a `time` gets this time. The wall clock may jump.
     pub wall: Time,
-    /// Time since the program started, used to measure ages and delays.
+    /// Time since the program started. Must not decrease from call to call: ages and delays are measured with
+    /// it.
     pub uptime: Duration,
 }
 

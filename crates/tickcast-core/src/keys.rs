@@ -5,22 +5,32 @@ use std::time::Duration;
 
 use crate::Time;
 
-/// Time for which a key is stored after the last progress of its request. Well-behaved clients retry for less
-/// time.
+/// Time for which an idempotency key is stored: 2 minutes after the last progress of its request.
+///
+/// The key is the value of the header `Idempotency-Key` of a publish request. If a client repeats a request
+/// within this time, its ticks are not published again. After this time, the key is removed, and a request
+/// with the same key counts as a new request. So a client should stop its retries earlier. A restart loses
+/// the keys, unless the tape is on disk.
 pub const KEY_RETENTION: Duration = Duration::from_secs(120);
 
-/// Maximum number of stored keys. Above this number, the oldest keys are removed early.
+/// Maximum number of stored keys: 10,000. Above this number, the oldest keys are removed before their
+/// [time](KEY_RETENTION).
 pub const MAX_KEYS: usize = 10_000;
 
-/// Maximum number of bytes of stored keys and reports. A report lists up to a hundred rejected items.
+/// Maximum size of all stored keys and reports: 16 MiB. Above this size, the oldest keys are removed before
+/// their [time](KEY_RETENTION). A report lists up to a hundred rejected items.
 pub const MAX_KEY_BYTES: usize = 16 << 20;
 
-/// Progress of a request.
+/// How much of one publish request was handled. The request is published in parts, and each part has a
+/// progress.
+///
+/// Pass it to [`Sequencer::record_key`](crate::Sequencer::record_key).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyProgress<'a> {
-    /// Idempotency key of the request.
+    /// Idempotency key of the request: the value of its header `Idempotency-Key`.
     pub key: &'a str,
-    /// Index of the next item; all items before this index were handled.
+    /// Index of the next item in the request, from 0. All items before this index were handled: accepted,
+    /// dropped or rejected.
     pub next: u64,
     /// Whether all items were handled.
     pub done: bool,
@@ -28,19 +38,20 @@ pub struct KeyProgress<'a> {
     pub report: &'a [u8],
 }
 
-/// Stored state of a request.
+/// Stored progress of one publish request. Returned by [`Keys::get`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyState {
-    /// Index of the next item; all items before this index were handled.
+    /// Index of the next item in the request, from 0. All items before this index were handled.
     pub next: u64,
     /// Whether all items were handled.
     pub done: bool,
-    /// Report of the results so far.
+    /// Report of the results so far, as passed in [`KeyProgress::report`].
     pub report: Box<[u8]>,
     at: Time,
 }
 
-/// Requests of the last two minutes, by idempotency key.
+/// Publish requests of the last two minutes, by idempotency key. Returned by
+/// [`Sequencer::keys`](crate::Sequencer::keys). Default: no request.
 #[derive(Debug, Default)]
 pub struct Keys {
     states: HashMap<Box<str>, KeyState>,
@@ -51,7 +62,8 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Returns the stored state of a request at the time `now`.
+    /// Returns the stored state of a request at the time `now`. Returns `None` if the key is unknown or its
+    /// last progress is two minutes old.
     #[must_use]
     pub fn get(&self, key: &str, now: Time) -> Option<&KeyState> {
         self.states.get(key).filter(|state| now.since(state.at) < KEY_RETENTION)

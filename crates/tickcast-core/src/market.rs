@@ -15,7 +15,11 @@ struct Latest {
     frame: Option<Frame>,
 }
 
-/// The newest tick of every symbol: its encoded bytes and its sequence number.
+/// The newest tick of every symbol: its encoded bytes and its sequence number. Returned by
+/// [`Sequencer::market`](crate::Sequencer::market) and [`Replica::market`](crate::Replica::market). Default:
+/// no symbols.
+///
+/// The functions with a [`SymbolId`] panic for an id that the market does not have.
 #[derive(Debug, Clone, Default)]
 pub struct Market {
     latest: Vec<Latest>,
@@ -31,7 +35,7 @@ impl Market {
         self.head
     }
 
-    /// Returns the number of symbols that were ever seen.
+    /// Returns the number of symbols that were ever seen, including removed symbols.
     #[must_use]
     pub fn len(&self) -> usize {
         self.latest.len()
@@ -73,7 +77,7 @@ impl Market {
         self.latest[id.index()].source
     }
 
-    /// Returns the newest tick of the symbol, or `None` if the symbol was removed.
+    /// Returns the newest tick of the symbol, or `None` if the symbol was removed or has no tick yet.
     #[must_use]
     pub fn newest(&self, id: SymbolId) -> Option<&Frame> {
         self.latest[id.index()].frame.as_ref()

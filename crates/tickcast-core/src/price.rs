@@ -7,8 +7,8 @@ use std::fmt;
 
 use ethnum::{I256, U256};
 
-/// Maximum number of significant digits of an incoming price, and maximum number of digits after its decimal
-/// point.
+/// 28: the maximum number of significant digits of an incoming price, and the maximum number of digits after
+/// its decimal point.
 ///
 /// 28 is enough for every venue seen so far (a token amount in wei has 27 digits). The common 96-bit decimal
 /// types of readers also hold 28 digits.
@@ -17,15 +17,16 @@ pub const MAX_DIGITS: usize = 28;
 /// Number of digits after the decimal point of a percentage.
 const PERCENT_SCALE: u8 = 4;
 
-/// An exact decimal amount: a price, a change, a previous close. An amount is never NaN, never infinite and
-/// never rounded.
+/// An exact decimal: a price, a change, a previous close. A price is never NaN, never infinite and never
+/// rounded.
 ///
-/// An incoming amount has at most [`MAX_DIGITS`] significant digits and is written exactly as it was read:
-/// `0.10` stays `0.10`, `-0` stays `-0`. Only an exponent is written out as digits. A
-/// [difference](Price::minus) of two amounts may be longer.
+/// Make one with `parse`, [`from_units`](Self::from_units) or `Price::try_from(f64)`. An incoming price has
+/// at most 28 significant digits and at most 28 digits after the decimal point (`MAX_DIGITS`). It is written
+/// exactly as it was read: `0.10` stays `0.10`, `-0` stays `-0`. Only an exponent is written out as digits. A
+/// [difference](Price::minus) of two prices may be longer.
 ///
 /// ```
-/// use tickcast_core::Price;
+/// # use tickcast_core::Price;
 /// let price = |text: &str| text.parse::<Price>().unwrap();
 /// assert_eq!(price("0.10").to_string(), "0.10");
 /// assert_eq!(price("1e-7").to_string(), "0.0000001");
@@ -40,29 +41,41 @@ pub struct Price {
     negative: bool,
 }
 
-/// Reason why a text is not a [`Price`].
+/// Reason why a text is not a [`Price`]. The message lacks its subject, which is the name of the member:
+/// `price is empty`.
+///
+/// Returned by `"…".parse::<Price>()`, by `Price::try_from(f64)` and by [`Price::read_back`]. Also contained
+/// in `TickError::Price`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PriceError {
     /// The text is empty.
     #[error("is empty")]
     Empty,
-    /// The text does not have the form `-`, digits, decimal point, digits, exponent.
+    /// The text is not a number in the form of JSON: an optional `-`, digits without a leading zero,
+    /// optionally a point and digits, optionally an exponent. Contains the start of the text, at most 24
+    /// characters.
+    ///
+    /// Valid are `189.50`, `-0.5` and `1e-7`. Not valid are `+1`, `.5`, `1.`, `007`, `1,000` and a blank
+    /// before or after the number.
     #[error("`{0}` is not a decimal number")]
     NotDecimal(String),
-    /// NaN or an infinity.
+    /// The value is NaN or an infinity. The text was `NaN`, `inf` or `infinity`, in upper or lower case, or
+    /// came from such an `f64`. Contains the text.
     #[error("`{0}` is not a finite number")]
     NotFinite(String),
-    /// More than [`MAX_DIGITS`] significant digits.
+    /// The number has more than 28 significant digits (`MAX_DIGITS`), after its exponent is written out:
+    /// `1e28` has 29.
     #[error("has more than {MAX_DIGITS} digits once written out")]
     TooManyDigits,
-    /// More than [`MAX_DIGITS`] digits after the decimal point.
+    /// The number has more than 28 digits after the decimal point (`MAX_DIGITS`), after its exponent is
+    /// written out: `1e-29` has 29.
     #[error("has more than {MAX_DIGITS} digits after the point once written out")]
-    TooFine,
+    TooManyDecimals,
 }
 
 impl Price {
-    /// Returns `units` × 10^-`decimals`, or `None` for more than [`MAX_DIGITS`] decimals.
+    /// Returns `units` × 10^-`decimals`. Returns `None` for more than 28 decimals (`MAX_DIGITS`).
     #[must_use]
     pub fn from_units(units: i64, decimals: u8) -> Option<Self> {
         let fits = usize::from(decimals) <= MAX_DIGITS;
@@ -78,7 +91,7 @@ impl Price {
         fits.then_some((if self.negative { -units } else { units }, self.scale))
     }
 
-    /// Returns the exact difference, with as many decimals as the amount that has more decimals.
+    /// Returns the exact difference, with as many decimals as the price that has more decimals.
     #[must_use]
     pub fn minus(self, other: Self) -> Self {
         let scale = self.scale.max(other.scale);
@@ -86,8 +99,8 @@ impl Price {
         Self { digits: difference.unsigned_abs(), scale, negative: difference.is_negative() }
     }
 
-    /// Returns the amount exactly halfway between the two. The result has at most one decimal more than the
-    /// amount with more decimals. Returns `None` if the result has more digits than a price may have.
+    /// Returns the price exactly halfway between the two. The result has at most one decimal more than the
+    /// price with more decimals. Returns `None` if the result has more than 28 digits or decimals.
     #[must_use]
     pub fn middle(self, other: Self) -> Option<Self> {
         let scale = self.scale.max(other.scale);
@@ -98,9 +111,9 @@ impl Price {
         fits.then_some(middle)
     }
 
-    /// Returns this amount as a percentage of the absolute value of `base`, or `None` if `base` is zero. The
-    /// result is rounded half away from zero to four decimals, without trailing zeros. The result has the
-    /// sign of `self`, so that a fall stays negative even if `base` is negative.
+    /// Returns this price as a percentage of the absolute value of `base`: 1.5 means 1.5 %. Returns `None` if
+    /// `base` is zero. The result is rounded half away from zero to four decimals, without trailing zeros.
+    /// The result has the sign of `self`, so that a fall stays negative even if `base` is negative.
     #[must_use]
     pub fn percent_of(self, base: Self) -> Option<Self> {
         let scale = self.scale.max(base.scale);
@@ -122,7 +135,7 @@ impl Price {
         Some(Self { digits, scale, negative: self.negative && digits != 0 })
     }
 
-    /// Checks whether both amounts are written with the same digits. `0.1` equals `0.10` but is written
+    /// Checks whether both prices are written with the same digits. `0.1` equals `0.10` but is written
     /// differently.
     #[must_use]
     pub fn is_written_like(self, other: Self) -> bool {
@@ -185,6 +198,9 @@ impl TryFrom<f64> for Price {
     type Error = PriceError;
 
     /// Returns the shortest decimal that reads back as the same `f64`.
+    ///
+    /// # Errors
+    /// If `value` is NaN or infinite, or has more than 28 digits or decimals once written out.
     fn try_from(value: f64) -> Result<Self, PriceError> {
         value.to_string().parse()
     }

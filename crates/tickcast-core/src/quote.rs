@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::tick::Derived;
 use crate::{Candles, Extras, Frame, Position, Price, Seq, Symbol, Tick, TickView, Time};
 
-/// Number of the source of a tick. The program around the core gives the numbers.
+/// Number of the source of a tick. The program around the core gives the numbers. Contains the number.
+/// Default: 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct SourceId(pub u16);
 
@@ -15,10 +16,10 @@ impl SourceId {
     pub const UNKNOWN: Self = Self(u16::MAX);
 }
 
-/// The price that the changes of a symbol are measured from.
+/// The price that the changes of a symbol are measured from. Field of a [`Quote`].
 #[derive(Debug, Clone, Copy)]
 pub enum Reference {
-    /// A previous close from a publisher, valid until the next previous close.
+    /// A previous close from a publisher, valid until the next previous close. Contains the price.
     PrevClose(Price),
     /// The first price of the symbol on a UTC day.
     FirstOfDay {
@@ -89,16 +90,17 @@ impl ClockBounds {
     }
 }
 
-/// State of a symbol: how many ticks were accepted, their times, and the reference of the change.
+/// State of a symbol: how many ticks were accepted, their times, and the reference of the change. Returned by
+/// [`Sequencer::quote`](crate::Sequencer::quote).
 #[derive(Debug, Clone)]
 pub struct Quote {
-    /// Number of accepted ticks; the newest tick has this number.
+    /// Number of accepted ticks; the newest tick has this number. The first tick has 1.
     pub n: u64,
     /// Price of the newest tick.
     pub price: Price,
     /// Time of the newest tick.
     pub time: Time,
-    /// Time of the first tick.
+    /// Time of the first tick since the symbol appeared, or appeared again after its removal.
     pub first_time: Time,
     /// Reference of the changes.
     pub reference: Reference,
@@ -113,7 +115,9 @@ pub struct Quote {
     extras: Extras,
 }
 
-/// The full state of a symbol as of one position on the tape.
+/// The full state of a symbol as of one position on the tape. Returned by
+/// [`Sequencer::symbol_snapshot`](crate::Sequencer::symbol_snapshot). Pass it to
+/// [`Restore::symbol`](crate::Restore::symbol).
 #[derive(Debug, Clone)]
 pub struct SymbolSnapshot {
     /// Name of the symbol.

@@ -3,7 +3,8 @@
 use crate::{Digest, Entry, Limits, Market, Seq, Tape};
 
 /// The market and the tape, updated together, entry by entry. The [`Sequencer`](crate::Sequencer) has one.
-/// Each lane has a copy, from which it renders without a lock.
+/// Each lane has a copy, from which it renders without a lock, and updates the copy with
+/// [`Sequencer::advance`](crate::Sequencer::advance).
 #[derive(Debug, Clone)]
 pub struct Replica {
     market: Market,

@@ -2,19 +2,20 @@
 
 use crate::{Epoch, EventId, FilterHash, Position, Seq};
 
-/// What a slow consumer receives when it falls behind.
+/// What a reader of a resumable stream receives if it is a slow consumer. Pass it to
+/// `tickcast_client::PriceStreamBuilder::mode`. Default: [`Latest`](Self::Latest).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Mode {
     /// Conflation: a reader that falls behind receives the newest tick of each symbol that has changed.
     #[default]
     Latest,
     /// Every tick, in order. If the tape no longer holds the next tick of a reader, the server closes the
-    /// stream.
+    /// stream. `Limits::tape_ticks` and `Limits::tape_bytes` set how far a reader may fall behind.
     All,
 }
 
 impl Mode {
-    /// Returns the name of the mode as used in a URL.
+    /// Returns the name of the mode as used in a URL: `latest` or `all`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -24,7 +25,8 @@ impl Mode {
     }
 }
 
-/// Reason why a reader cannot continue at its cursor.
+/// Reason why a reader cannot continue at its cursor. Returned by [`resume`], and sent to the reader as the
+/// event `reset`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ResumeError {
     /// The tape no longer holds the ticks after the cursor.
@@ -36,7 +38,7 @@ pub enum ResumeError {
 }
 
 impl ResumeError {
-    /// Returns the name that readers receive.
+    /// Returns the name that readers receive: `expired`, `epoch` or `invalid`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -48,6 +50,7 @@ impl ResumeError {
 }
 
 /// The position that a returning reader claims to have reached, as far as it can be checked without the tape.
+/// Returned by [`resume`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Resume {
     /// The claimed position. The check in the position shows whether the position belongs to this tape.

@@ -17,18 +17,22 @@ fn budget(candles: usize, symbols: usize) -> usize {
     candles.checked_div(symbols).unwrap_or(candles).max(Candles::MIN_BARS)
 }
 
-/// Result for a valid tick.
+/// Result of publishing a valid tick: it was accepted or dropped. Returned by `tickcast::Hub::publish` and
+/// `tickcast::Publisher::publish`. A tick that is not valid is a [`TickError`] instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// The tick is on the tape, with this sequence number.
+    /// The tick is on the tape. Contains its sequence number.
     Accepted(Seq),
-    /// The tick was older than the newest tick of its symbol, and was dropped.
+    /// The tick was older than the newest tick of its symbol, and was dropped: see
+    /// [`SourceOptions::allow_late`]. Readers do not receive it.
     Late,
-    /// The tick was equal to the newest tick of its symbol, and was dropped.
+    /// The tick had the same price, change and extras as the newest tick of its symbol, and was dropped: see
+    /// [`SourceOptions::drop_unchanged`]. Its newer time is recorded.
     Unchanged,
 }
 
-/// What the sequencer did with a valid tick or a removal.
+/// What the sequencer did with a valid tick or a removal. Returned by [`Sequencer::accept`] and
+/// [`Sequencer::remove`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Sequenced {
@@ -56,7 +60,8 @@ impl Sequenced {
     }
 }
 
-/// The sequencer assigns each tick its sequence number, and updates the market and the tape.
+/// The sequencer assigns each tick its sequence number, and updates the market and the tape. Made by
+/// [`Sequencer::new`], or by [`Restore::done`] for a tape from an earlier run.
 #[derive(Debug)]
 pub struct Sequencer {
     epoch: Epoch,
@@ -92,7 +97,8 @@ impl Sequencer {
     /// Accepts a tick, unless `options` say to drop it because it is late or unchanged.
     ///
     /// # Errors
-    /// If the tick is further ahead of `now` than `options` allow, or if its new symbol exceeds the maximum.
+    /// [`TickError::TimeInFuture`] if the tick is further ahead of `now` than `options` allow.
+    /// [`TickError::TooManySymbols`] if its symbol is new and the market is full.
     pub fn accept(
         &mut self,
         tick: &Tick,

@@ -2,13 +2,14 @@
 
 use crate::Time;
 
-/// Health of a source or of a symbol.
+/// Health of a source or of a symbol, as sent to readers. Default: [`Live`](Self::Live).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum State {
     /// Prices are arriving.
     #[default]
     Live,
-    /// No price has arrived for longer than the maximum silence of the source.
+    /// No price has arrived for longer than the maximum silence of the source, by default 15 s. Or the source
+    /// is paused.
     Stale,
     /// The source has failed; no prices arrive until the source is back.
     Down,
@@ -17,7 +18,7 @@ pub enum State {
 }
 
 impl State {
-    /// Returns the name that readers receive.
+    /// Returns the name that readers receive: `live`, `stale`, `down` or `gone`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -29,7 +30,7 @@ impl State {
     }
 }
 
-/// Reason why the server closes a stream.
+/// Reason why the server closes a stream, sent in [`Notice::Bye`](crate::Notice::Bye).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CloseReason {
     /// The server is shutting down.
@@ -41,7 +42,7 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
-    /// Returns the name that readers receive.
+    /// Returns the name that readers receive: `draining`, `lagging` or `busy`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -52,7 +53,8 @@ impl CloseReason {
     }
 }
 
-/// Status of a source, as sent to readers.
+/// Status of a source, as sent to readers in [`Notice::Heartbeat`](crate::Notice::Heartbeat) and
+/// [`Notice::Status`](crate::Notice::Status).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceStatus {
     /// Name of the source.

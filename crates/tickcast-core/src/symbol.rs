@@ -4,16 +4,18 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
-/// Maximum length of a symbol, in bytes.
+/// Maximum length of a symbol: 32 bytes.
 pub const MAX_SYMBOL_LEN: usize = 32;
 
 /// The name of something that has a price: 1–32 of `A-Z a-z 0-9 . _ - / : ^ = &`.
 ///
 /// A symbol is stored inline and is `Copy`, so that an incoming tick needs no allocation for its symbol.
-/// Symbols are ordered by their bytes.
+/// Symbols are ordered by their bytes. Upper case and lower case differ.
+///
+/// Make one with [`Symbol::new`] or with `parse`.
 ///
 /// ```
-/// use tickcast_core::Symbol;
+/// # use tickcast_core::Symbol;
 /// assert_eq!(Symbol::new("BTC-USD").unwrap().as_str(), "BTC-USD");
 /// assert!(Symbol::new("BTC USD").is_err());
 /// ```
@@ -24,16 +26,21 @@ pub struct Symbol {
 }
 
 /// Reason why a text is not a [`Symbol`].
+///
+/// Returned by [`Symbol::new`] and by `parse`. Also contained in `TickError::Symbol` and
+/// `FilterError::Entry`. As a `tickcast::http::Problem`, the error has the status 400.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SymbolError {
     /// The text is empty.
     #[error("symbol is empty")]
     Empty,
-    /// The text has more than [`MAX_SYMBOL_LEN`] bytes.
+    /// The text has more than 32 bytes (`MAX_SYMBOL_LEN`). Contains the length of the text, in bytes. A
+    /// pattern of a [`Filter`](crate::Filter) may have 65 bytes.
     #[error("symbol has {0} bytes, the limit is {MAX_SYMBOL_LEN}")]
     TooLong(usize),
-    /// The text contains a character that is not allowed.
+    /// The text contains a character that is not allowed. Contains the first such character. Allowed are `A-Z
+    /// a-z 0-9 . _ - / : ^ = &`, and `*` in a pattern of a [`Filter`](crate::Filter).
     #[error("symbol holds {0:?}; allowed are A-Z a-z 0-9 . _ - / : ^ = &")]
     Character(char),
 }
@@ -42,7 +49,8 @@ impl Symbol {
     /// Checks and copies `text`.
     ///
     /// # Errors
-    /// If `text` is empty, is longer than [`MAX_SYMBOL_LEN`], or contains a character that is not allowed.
+    /// If `text` is empty, is longer than 32 bytes, or contains a character that is not
+    /// [allowed](Self::allows).
     pub fn new(text: &str) -> Result<Self, SymbolError> {
         if text.is_empty() {
             return Err(SymbolError::Empty);
@@ -58,7 +66,7 @@ impl Symbol {
         Ok(Self { len: text.len() as u8, bytes })
     }
 
-    /// Checks whether `c` is allowed in a symbol.
+    /// Checks whether `c` is allowed in a symbol: one of `A-Z a-z 0-9 . _ - / : ^ = &`.
     #[must_use]
     pub const fn allows(c: char) -> bool {
         matches!(c, 'A'..='Z' | 'a'..='z' | '0'..='9' | '.' | '_' | '-' | '/' | ':' | '^' | '=' | '&')

@@ -9,7 +9,7 @@ use crate::{Digest, Frame, Position, Seq, SourceId, Symbol, SymbolId};
 /// the frame.
 const ENTRY_OVERHEAD: usize = size_of::<Entry>() + 16;
 
-/// One change of one symbol.
+/// One change of one symbol. Returned by [`Tape::after`].
 #[derive(Debug, Clone)]
 pub struct Entry {
     /// Number of the symbol.
@@ -28,7 +28,7 @@ pub struct Entry {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum EntryKind {
-    /// The symbol has this new tick.
+    /// The symbol has this new tick. Contains the encoded tick.
     Tick(Frame),
     /// The symbol was removed from the market.
     Removal,
@@ -66,7 +66,7 @@ impl Entry {
 }
 
 /// The last ticks in order: a ring buffer with a maximum number of entries and of bytes. Sequence numbers
-/// have no gaps.
+/// have no gaps. Returned by [`Sequencer::tape`](crate::Sequencer::tape).
 #[derive(Debug, Clone)]
 pub struct Tape {
     entries: VecDeque<Entry>,

@@ -20,6 +20,8 @@ const BUDGET_PERCENT: [usize; LEVELS] = [30, 25, 20, 15, 10];
 ///
 /// Ticks count in the order in which they were accepted. The last accepted tick is the close of every candle
 /// that contains the tick's time, even if other ticks happened later.
+///
+/// Field of a [`Quote`](crate::Quote::candles). Default: no candles.
 #[derive(Debug, Clone, Default)]
 pub struct Candles {
     /// The open candle of each interval. Its newest part is only in the open candles of the shorter
@@ -68,8 +70,8 @@ impl Candles {
         self.len() as isize - before as isize
     }
 
-    /// Returns the candles of `interval` that began between `from` and `to`, oldest first: at most the newest
-    /// `max` candles.
+    /// Returns the candles of `interval` that began between `from` and `to`, both included, oldest first: at
+    /// most the newest `max` candles. The open candle is included.
     #[must_use]
     pub fn within(&self, interval: Interval, (from, to): (Time, Time), max: usize) -> Vec<Candle> {
         let level = interval as usize;

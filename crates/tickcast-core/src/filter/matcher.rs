@@ -14,9 +14,10 @@ impl Filter {
     }
 }
 
-/// A filter, prepared to be compared with many symbols. The start and the end of each pattern are compared
-/// first. The other parts are then searched for, so that one comparison takes time linear in the length of
-/// the symbol.
+/// A filter, prepared to be compared with many symbols. Returned by [`Filter::matcher`].
+///
+/// The start and the end of each pattern are compared first. The other parts are then searched for, so that
+/// one comparison takes time linear in the length of the symbol.
 #[derive(Debug)]
 pub struct Matcher<'f> {
     filter: &'f Filter,

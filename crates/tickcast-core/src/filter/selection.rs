@@ -3,7 +3,30 @@
 use super::SymbolSet;
 use crate::{Filter, Market, Symbol, SymbolId};
 
-/// A filter, and the symbols of one market that the filter selects so far.
+/// A filter, and the symbols of one market that the filter selects so far. Pass it to the functions of
+/// [`sse::render`](crate::sse::render), always with the same market.
+///
+/// A selection does not follow its market. First make it with [`new`](Self::new). When the market has new
+/// symbols, update it: with [`extend`](Self::extend) if the filter has patterns, and with [`add`](Self::add)
+/// if the filter only has names. [`seen`](Self::seen) tells how many symbols were compared. To compare in
+/// another thread, without a market, use [`of_first`](Self::of_first) and [`extended`](Self::extended) with a
+/// copy of the market's list of symbols.
+///
+/// ```
+/// # use tickcast_core::{Epoch, Filter, Limits, Now, Selection, Sequencer, SourceId, SourceOptions, Tick};
+/// # let mut log = Sequencer::new(Epoch::new(7), Limits::default());
+/// # let publish = |log: &mut Sequencer, name: &str| {
+/// #     let tick = Tick::from_json(format!(r#"{{"symbol":"{name}","price":1}}"#).as_bytes()).unwrap();
+/// #     log.accept(&tick, SourceId::default(), SourceOptions::default(), Now::default()).unwrap();
+/// # };
+/// publish(&mut log, "BTC-USD");
+/// let mut selection = Selection::new(Filter::parse(["BTC*"]).unwrap(), log.market());
+/// publish(&mut log, "AAPL");
+/// publish(&mut log, "BTC-EUR");
+/// let mut added = 0;
+/// let compared = selection.extend(log.market(), usize::MAX, |_| added += 1);
+/// assert_eq!((compared, added, selection.len()), (2, 1, 2));
+/// ```
 #[derive(Debug, Clone)]
 pub struct Selection {
     filter: Filter,
@@ -21,7 +44,8 @@ enum Selected {
 }
 
 impl Selection {
-    /// Makes the selection of the symbols of `market` that `filter` selects.
+    /// Makes the selection of the symbols of `market` that `filter` selects. All symbols of `market` count as
+    /// compared.
     #[must_use]
     pub fn new(filter: Filter, market: &Market) -> Self {
         let mut selection = Self::of(filter);
@@ -34,24 +58,26 @@ impl Selection {
         selection
     }
 
-    /// Makes a selection from a filter with patterns and the first symbols of a market, in order of first
-    /// appearance. The result is the same as that of [`new`](Self::new), but no market is needed.
+    /// Makes a selection from a filter with patterns, without a market. `first_symbols` are the first symbols
+    /// of a market, in order of first appearance. The result is the same as that of [`new`](Self::new) for a
+    /// market with only these symbols. For a filter without patterns, use `new`.
     #[must_use]
-    pub fn of_first(filter: Filter, symbols: &[Symbol]) -> Self {
-        Self::of(filter).extended(symbols)
+    pub fn of_first(filter: Filter, first_symbols: &[Symbol]) -> Self {
+        Self::of(filter).extended(first_symbols)
     }
 
-    /// Returns the selection after comparing those of the market's first symbols that were not compared
-    /// before.
+    /// Compares more symbols with the filter, without a market, and returns the grown selection.
+    /// `first_symbols` are the first symbols of the market, in order of first appearance, including the
+    /// symbols that were already [compared](Self::seen). These are skipped.
     #[must_use]
-    pub fn extended(mut self, symbols: &[Symbol]) -> Self {
+    pub fn extended(mut self, first_symbols: &[Symbol]) -> Self {
         let filter = self.filter.clone();
         let matcher = filter.matcher();
-        let new = SymbolId::all(symbols).skip(self.seen);
+        let new = SymbolId::all(first_symbols).skip(self.seen);
         for (id, _) in new.filter(|(_, symbol)| matcher.matches(symbol)) {
             self.select(id);
         }
-        self.seen = self.seen.max(symbols.len());
+        self.seen = self.seen.max(first_symbols.len());
         self
     }
 
@@ -60,8 +86,9 @@ impl Selection {
         Self { filter, selected, seen: 0 }
     }
 
-    /// Compares new symbols of `market` with the filter, at most `max` of them, and calls `each` for each
-    /// selected symbol. Returns the number of compared symbols.
+    /// Compares the symbols of `market` that are new since the last comparison, at most `max` of them. Calls
+    /// `each` for each symbol that the filter selects. Returns the number of compared symbols; 0 means that
+    /// there are no new symbols.
     pub fn extend(&mut self, market: &Market, max: usize, mut each: impl FnMut(SymbolId)) -> usize {
         let filter = self.filter.clone();
         let matcher = filter.matcher();
@@ -76,8 +103,10 @@ impl Selection {
         self.seen - before
     }
 
-    /// Adds a symbol that the filter names and that is new in the market. The symbol must come after all
-    /// known symbols.
+    /// Adds a new symbol of the market that the filter names. Use this for a filter without patterns, instead
+    /// of [`extend`](Self::extend). Does not change [`seen`](Self::seen). Adding a symbol twice has no
+    /// effect. The order does not matter, but adding symbols in order of first appearance is fastest. A
+    /// selection of every symbol does not change.
     pub fn add(&mut self, id: SymbolId) {
         self.select(id);
     }
@@ -95,14 +124,19 @@ impl Selection {
         &self.filter
     }
 
-    /// Returns the number of symbols of the market that were compared with the filter.
+    /// Returns the number of symbols of the market that were compared with the filter: by `new`, `of_first`,
+    /// `extended` and `extend`. For a filter without patterns, this is the size of the market at the call of
+    /// [`new`](Self::new).
     #[must_use]
     pub const fn seen(&self) -> usize {
         self.seen
     }
 
-    /// Checks whether so many symbols are selected that they are stored as a bitmap or as "all", not as a
-    /// list. Then a caller should test single symbols with [`contains`](Self::contains).
+    /// Checks whether the selection is large: more than 1,024 symbols, or every symbol. A large selection is
+    /// stored as a bitmap or as "all", not as a list.
+    ///
+    /// Iteration over [`ids`](Self::ids) of a large selection takes time in proportion to the whole market.
+    /// So a caller should test single symbols with [`contains`](Self::contains) instead.
     #[must_use]
     pub const fn is_wide(&self) -> bool {
         match &self.selected {
@@ -111,7 +145,7 @@ impl Selection {
         }
     }
 
-    /// Returns the number of selected symbols.
+    /// Returns the number of selected symbols among the compared symbols.
     #[must_use]
     pub const fn len(&self) -> usize {
         match &self.selected {
@@ -126,7 +160,8 @@ impl Selection {
         self.len() == 0
     }
 
-    /// Returns the selected symbols, in order of first appearance.
+    /// Returns the selected symbols, in order of first appearance. For a selection of every symbol, these are
+    /// the compared symbols.
     pub fn ids(&self) -> impl Iterator<Item = SymbolId> + '_ {
         let (all, these) = match &self.selected {
             Selected::All => (self.seen, None),
@@ -135,7 +170,8 @@ impl Selection {
         (0..all).map(SymbolId::at).chain(these.into_iter().flat_map(SymbolSet::ids))
     }
 
-    /// Returns the selected symbols in order of their names, starting after `after`.
+    /// Returns the selected symbols in order of their names. The first symbol is the first one after `after`,
+    /// without `after` itself. `None` means from the start.
     pub fn in_order<'m>(
         &'m self,
         market: &'m Market,
@@ -151,7 +187,8 @@ impl Selection {
         names.into_iter().flatten().chain(all.into_iter().flatten())
     }
 
-    /// Checks whether the symbol is selected.
+    /// Checks whether the symbol is selected. A selection of every symbol also contains symbols that were not
+    /// compared yet.
     #[must_use]
     pub fn contains(&self, id: SymbolId) -> bool {
         match &self.selected {

@@ -6,7 +6,8 @@ use crate::SymbolId;
 /// 100,000 symbols, whatever the size of the set.
 pub(super) const MAX_LISTED: usize = 1024;
 
-/// A set of symbols of a market, in order of first appearance.
+/// A set of symbols of one market, in order of first appearance. Up to 1,024 symbols are stored as a list,
+/// more as a bitmap. Default: empty.
 #[derive(Debug, Clone)]
 pub struct SymbolSet(Representation);
 
@@ -76,7 +77,8 @@ impl SymbolSet {
         self.len() == 0
     }
 
-    /// Checks whether the set is stored as a bitmap and not as a list.
+    /// Checks whether the set is stored as a bitmap and not as a list. A set of more than 1,024 symbols
+    /// becomes a bitmap.
     #[must_use]
     pub const fn is_wide(&self) -> bool {
         matches!(self.0, Representation::Many(..))

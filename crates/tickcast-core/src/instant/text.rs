@@ -13,19 +13,23 @@ const MIN_TIME_MS: i64 = 100_000_000_000;
 /// microseconds or nanoseconds; this number as microseconds is in March 1973.
 const FIRST_MS_OUT_OF_RANGE: i64 = 100_000_000_000_000;
 
-/// Reason why a text is not a [`Time`].
+/// Reason why a text is not a [`Time`]. Returned by `"…".parse::<Time>()`. Also contained in
+/// [`TickError::Time`](crate::TickError::Time).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TimeTextError {
-    /// The number looks like seconds.
+    /// The number looks like seconds: it is from 1 to 99,999,999,999, and as milliseconds before March 1973.
+    /// Contains the number.
     #[error("time {0} looks like seconds; milliseconds since 1970 are expected")]
     Seconds(i64),
-    /// The number looks like microseconds or nanoseconds.
+    /// The number looks like microseconds or nanoseconds: it is at least 100,000,000,000,000, and as
+    /// milliseconds in or after the year 5138. Contains the number.
     #[error("time {0} looks like micro- or nanoseconds; milliseconds since 1970 are expected")]
     Finer(i64),
-    /// The time is before 1970 or after the year 9999.
+    /// The time is before 1970 or after the year 9999. Contains the time.
     #[error(transparent)]
     Outside(#[from] TimeError),
-    /// The text is neither a whole number nor RFC 3339 with an offset. Contains the start of the text.
+    /// The text is neither a whole number nor RFC 3339 with an offset. Contains the start of the text, at
+    /// most 24 characters.
     #[error(
         "time `{0}` is neither a whole number of milliseconds since 1970 nor RFC 3339 with an offset, \
          as in 2024-01-02T14:30:00Z"

@@ -9,7 +9,7 @@ use crate::excerpt::excerpt;
 
 impl Price {
     /// Reads text that [`write`](Self::write) has written. A difference may have twice as many digits as an
-    /// incoming price.
+    /// incoming price: at most 57 significant digits, of which at most 28 come after the decimal point.
     ///
     /// # Errors
     /// If `text` is not a decimal number, or is longer than any difference can be.
@@ -57,7 +57,7 @@ fn decimal(text: &str, max_digits: usize) -> Result<Price, PriceError> {
     }
     let scale = usize::try_from(scale).unwrap_or(0);
     if scale > MAX_DIGITS {
-        return Err(PriceError::TooFine);
+        return Err(PriceError::TooManyDecimals);
     }
     let digits = digits * U256::new(10).pow(spare as u32);
     Ok(Price { digits, scale: scale as u8, negative: parts.negative })
@@ -173,7 +173,7 @@ mod tests {
                     prop_assert_eq!(written, text.parse::<f64>().unwrap());
                     prop_assert!(json.is_ok());
                 }
-                Err(PriceError::TooManyDigits | PriceError::TooFine) => prop_assert!(json.is_ok()),
+                Err(PriceError::TooManyDigits | PriceError::TooManyDecimals) => prop_assert!(json.is_ok()),
                 Err(_) => {}
             }
         }

@@ -9,7 +9,7 @@ use crate::{
     SymbolId, SymbolSnapshot, TickView, Time,
 };
 
-/// One recorded entry of a tape.
+/// One recorded entry of a tape: a tick or a removal. Pass it to [`Restore::replay`].
 #[derive(Debug, Clone, Copy)]
 pub struct Recorded<'a> {
     /// Symbol of the entry.

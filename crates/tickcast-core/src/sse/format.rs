@@ -3,13 +3,13 @@
 use super::fields::finish;
 use crate::{Cursor, Epoch, EventId, FilterHash, Frame, Notice, Position, Symbol};
 
-/// Format of the events.
+/// Format of the events. Pass it to the functions of [`render`](super::render).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum EventFormat {
     /// The simple stream: the id of an event is the symbol.
     Simple,
     /// The resumable stream: the id of an event is the cursor. If the stream was changed, the hash of its
-    /// filter follows.
+    /// filter follows. Contains the epoch of the tape, and the hash.
     Resumable(Epoch, Option<FilterHash>),
 }
 

@@ -9,7 +9,9 @@ use crate::{Symbol, Tick};
 /// Start of a tick up to the JSON: the event field, and the start of the data.
 const TICK: &[u8] = b"event: tick\ndata: ";
 
-/// A tick as an event of a stream, shared by all readers that receive the tick:
+/// A tick as an event of a stream, shared by all readers that receive the tick. Returned by
+/// [`Market::newest`](crate::Market::newest) and contained in [`EntryKind::Tick`](crate::EntryKind::Tick). Cheap to
+/// clone.
 ///
 /// ```text
 /// event: tick

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::fields::{DATA, EVENT, finish};
 use crate::{CloseReason, EventId, FilterHash, Mode, ResumeError, SourceStatus, State, Symbol, Time};
 
-/// An event of a stream other than a tick.
+/// An event of a resumable stream other than a tick. Encode it with [`write`](Self::write).
 #[derive(Debug, Clone, Copy)]
 pub enum Notice<'a> {
     /// Everything that existed when the reader connected or returned was sent. From now on, the stream is
@@ -20,7 +20,7 @@ pub enum Notice<'a> {
         filter: FilterHash,
         /// Delivery mode of the stream.
         mode: Mode,
-        /// Maximum number of updates per second and symbol.
+        /// Maximum number of updates per second and symbol. `None`: no limit.
         rate: Option<f64>,
         /// Number of seconds without an event after which the server sends a heartbeat.
         heartbeat: u64,
@@ -44,7 +44,7 @@ pub enum Notice<'a> {
         /// The cursor that the reader sent.
         last: &'a str,
     },
-    /// The state of a source has changed.
+    /// The state of a source has changed. Contains the new status.
     Status(&'a SourceStatus),
     /// The state of a symbol has changed, alone or together with its source.
     SymbolStatus {
@@ -57,7 +57,7 @@ pub enum Notice<'a> {
         /// Reason for this state, if there is more to say: for example the message of an exchange.
         reason: Option<&'a str>,
     },
-    /// A symbol was removed.
+    /// A symbol was removed. Contains the symbol.
     Gone(Symbol),
     /// The server closes the stream.
     Bye {

@@ -18,16 +18,18 @@ use crate::{Entry, Market, Position, Selection, Seq, SymbolId, Tape};
 
 pub use update_order::UpdateOrder;
 
-/// A market, its tape and, if known, the order in which the symbols last changed. Without this order, each
-/// call must look at every selected symbol.
+/// A market, its tape and, if known, the [order](UpdateOrder) in which the symbols last changed. Without this
+/// order, each call looks at every selected symbol.
 pub type LogView<'a> = (&'a Market, &'a Tape, Option<&'a UpdateOrder>);
 
-/// Result of a render call.
+/// Result of a render call. `P` is the type of the position: a [`Seq`], or a [`SymbolId`] for
+/// [`snapshot_by_name`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rendered<P> {
-    /// Number of appended ticks.
+    /// Number of appended ticks and removals.
     pub ticks: usize,
-    /// Position of the reader after the appended bytes. `None` if a [`snapshot_by_name`] is complete.
+    /// Position of the reader after the appended bytes; the next call starts here. `None` if a
+    /// [`snapshot_by_name`] is complete.
     pub reached: P,
 }
 

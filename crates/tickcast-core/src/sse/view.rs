@@ -2,8 +2,8 @@
 
 use crate::{Price, Symbol, Time};
 
-/// The fields of a tick's JSON, as written. Only the JSON of a [`Frame`](crate::Frame) that this crate
-/// encoded can be read.
+/// The fields of a tick's JSON, as written. Returned by [`TickView::read`]. Only the JSON of a
+/// [`Frame`](crate::Frame) that this crate encoded can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TickView<'a> {
     /// The symbol.

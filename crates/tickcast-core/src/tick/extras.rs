@@ -3,21 +3,36 @@
 use super::{MAX_EXTRAS, MAX_EXTRAS_BYTES, TickError, Value};
 use crate::excerpt::excerpt;
 
-/// Names that tickcast sets itself.
+/// Names that tickcast sets itself: `n`, `seq`, `change_pct` and `change_basis`. [`Extras::push`] refuses
+/// these names.
 pub const RESERVED: [&str; 4] = ["n", "seq", "change_pct", "change_basis"];
 
 /// The reserved name that a source can set, with [`Extras::push_basis`].
 pub(super) const BASIS: &str = "change_basis";
 
-/// Basis of a source's own change, if it is neither a previous close nor the day's first price.
+/// What a source's own [`change`](crate::Tick::change) is measured from, if that is neither the previous
+/// close nor the first price of the day.
+///
+/// tickcast does not compute such a change: the source does. Set the change of the tick, and name its basis
+/// with [`Extras::push_basis`]. Readers then receive the extra `"change_basis":"24h"`. A tick without a basis
+/// has no such member. JSON that a publisher sends cannot contain `change_basis`; only code can set the
+/// basis.
+///
+/// ```
+/// # use tickcast_core::{ChangeBasis, Symbol, Tick};
+/// let mut tick = Tick::new(Symbol::new("BTC-USD").unwrap(), "61250.5".parse().unwrap());
+/// tick.change = Some("-310.25".parse().unwrap());
+/// tick.extras.push_basis(ChangeBasis::Rolling24h).unwrap();
+/// assert_eq!(tick.extras.as_json(), b",\"change_basis\":\"24h\"");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChangeBasis {
-    /// The price 24 hours before now.
+    /// The price 24 hours before the tick, as the source measures it.
     Rolling24h,
 }
 
 impl ChangeBasis {
-    /// Returns the name that readers receive.
+    /// Returns the value of the member `change_basis` that readers receive: `24h`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -29,7 +44,10 @@ impl ChangeBasis {
 /// Maximum length of the name of an extra.
 const MAX_NAME: usize = 32;
 
-/// The extras of a tick, stored as the tail of a JSON object: `,"bid":1.5,"halted":true`.
+/// The extras of a tick: members that tickcast does not know, and passes on as they were written. Stored as
+/// the tail of a JSON object: `,"bid":1.5,"halted":true`. At most 16 extras and 1,024 bytes.
+///
+/// Field of [`Tick`](crate::Tick::extras). Default: no extras.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Extras {
     json: Vec<u8>,
@@ -46,9 +64,10 @@ impl Extras {
     /// Adds an extra.
     ///
     /// # Errors
-    /// If the name is not `[A-Za-z][A-Za-z0-9_]{0,31}`, is reserved, is a member of the tick itself, or is
-    /// already present. If there would be more than [`MAX_EXTRAS`] extras or [`MAX_EXTRAS_BYTES`] bytes. If a
-    /// number is not valid, or if the value is an object or an array.
+    /// If the name is not `[A-Za-z][A-Za-z0-9_]{0,31}`, is [reserved](RESERVED), is a member of the tick
+    /// itself, or is already present. If there would be more than 16 extras or more than 1,024 bytes
+    /// (`MAX_EXTRAS`, `MAX_EXTRAS_BYTES`). If a number is not valid, or if the value is an object or an
+    /// array.
     pub fn push(&mut self, name: &str, value: Value<'_>) -> Result<(), TickError> {
         let fields = ["symbol", "price", "change", "prev_close", "time"];
         if RESERVED.contains(&name) || fields.contains(&name) {
@@ -57,7 +76,7 @@ impl Extras {
         self.add(name, value)
     }
 
-    /// Adds the basis of the tick's own change, as `change_basis`.
+    /// Adds the basis of the tick's own change, as the extra `change_basis`. Counts as one of the 16 extras.
     ///
     /// # Errors
     /// If there is already a basis, or no room for it.

@@ -5,7 +5,17 @@ use super::extras::BASIS;
 use super::{ChangeBasis, Extras, RESERVED, Rejected, Tick, TickError, Value};
 use crate::{Price, Symbol, Time};
 
-/// The members of a tick, collected one by one.
+/// Builds a tick from named values, one by one: from JSON members, CSV columns or a message of an exchange.
+/// Default: no member is set.
+///
+/// ```
+/// # use tickcast_core::{TickFields, Value};
+/// let mut fields = TickFields::default();
+/// fields.set("symbol", Value::Text("AAPL")).unwrap();
+/// fields.set("price", Value::Number("189.50")).unwrap();
+/// fields.set("bid", Value::Number("189.49")).unwrap();
+/// assert_eq!(fields.finish().unwrap().price.to_string(), "189.50");
+/// ```
 #[derive(Debug, Default)]
 pub struct TickFields {
     symbol: Option<Symbol>,
@@ -18,16 +28,21 @@ pub struct TickFields {
 }
 
 impl TickFields {
-    /// Starts a tick that was recorded from a stream. Members that tickcast sets itself are ignored.
+    /// Starts a tick that was recorded from a stream. The members `n`, `seq` and `change_pct`, which tickcast
+    /// sets itself, are ignored. The member `change_basis` is kept.
     #[must_use]
     pub fn recorded() -> Self {
         Self { recorded: true, ..Self::default() }
     }
 
-    /// Sets one member.
+    /// Sets one member: `symbol`, `price`, `change`, `prev_close` or `time`. Any other name becomes an extra.
+    ///
+    /// The value of `symbol` is text. A price, a change or a previous close is a number, or a decimal as
+    /// text. `time` is a whole number of milliseconds since 1970, also as text, or text in the form of RFC
+    /// 3339.
     ///
     /// # Errors
-    /// If the value is invalid, or if the member was set before.
+    /// If the value is invalid, or if the member was set before. After an error, do not finish the tick.
     pub fn set(&mut self, name: &str, value: Value<'_>) -> Result<(), TickError> {
         match name {
             "symbol" => match value {

@@ -6,12 +6,12 @@ use super::{MAX_ITEM_BYTES, Rejected, Tick, TickError};
 /// U+FEFF in UTF-8 (byte order mark). Some editors and shells write this mark at the start of a text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// One item that the splitter has found.
+/// One item that a [`TickSplitter`] has found. Read it with [`tick`](Self::tick).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RawTick<'a> {
-    /// Text of one tick, without white space around it.
+    /// Text of one item, without white space around it, not yet checked. Contains at most 16 KiB.
     Text(&'a [u8]),
-    /// An item with more than [`MAX_ITEM_BYTES`] bytes.
+    /// An item with more than 16 KiB (`MAX_ITEM_BYTES`). Its bytes were skipped.
     TooLong,
     /// No item: the input ended inside an array, so items may be missing.
     Unfinished,
@@ -30,11 +30,11 @@ impl RawTick<'_> {
         }
     }
 
-    /// Parses the item as a tick that may be recorded from a stream. Members that tickcast sets itself are
-    /// ignored.
+    /// Parses the item as a tick that may be recorded from a stream, like
+    /// [`Tick::from_recorded_json`](Tick::from_recorded_json).
     ///
     /// # Errors
-    /// If the item is still not a tick.
+    /// If the item is too long, or is not a recorded tick.
     pub fn recorded_tick(self) -> Result<Tick, Rejected> {
         match self {
             Self::Text(text) => Tick::from_recorded_json(text),
@@ -43,10 +43,14 @@ impl RawTick<'_> {
     }
 }
 
-/// Splits a stream of bytes into the texts of ticks. A byte order mark at the start is skipped.
+/// Splits a stream of bytes into the texts of ticks: NDJSON or a JSON array. The bytes may arrive in chunks
+/// of any size. The memory is bounded: at most 16 KiB are buffered. A byte order mark at the start is
+/// skipped.
+///
+/// Empty lines have a position, but are not items.
 ///
 /// ```
-/// use tickcast_core::{RawTick, TickSplitter};
+/// # use tickcast_core::{RawTick, TickSplitter};
 /// let mut seen = Vec::new();
 /// let mut items = TickSplitter::lines();
 /// items.push_bytes(b"{\"a\":1}\n\n{\"b\"", |at, item| seen.push((at, item == RawTick::TooLong)));
@@ -117,8 +121,8 @@ impl TickSplitter {
         Self { syntax: Syntax::Json(Json::default()), ..Self::lines() }
     }
 
-    /// Reads the next bytes. Calls `each` with every item that ends in these bytes, and with its position
-    /// from 0.
+    /// Reads the next bytes. Calls `each` with the position and the text of every item that ends in these
+    /// bytes. The position is the number of the line or the index in the array, from 0.
     pub fn push_bytes(&mut self, bytes: &[u8], each: impl FnMut(u64, RawTick<'_>)) {
         let bytes = self.skip_mark(bytes);
         match self.syntax {

@@ -11,7 +11,8 @@ use super::{Rejected, Tick, TickError, TickFields, Value};
 use crate::excerpt::excerpt;
 
 impl Tick {
-    /// Reads one JSON object, such as `{"symbol":"AAPL","price":189.50}`.
+    /// Reads one JSON object, such as `{"symbol":"AAPL","price":189.50}`. Members other than `symbol`,
+    /// `price`, `change`, `prev_close` and `time` become extras.
     ///
     /// # Errors
     /// If `text` is not a JSON object, or if a member is invalid. The error names the member and the limit.
@@ -19,8 +20,8 @@ impl Tick {
         tick(text, TickFields::default())
     }
 
-    /// Reads an object as sent to readers, for example from a recording. `n`, `change_pct` and similar
-    /// members are ignored.
+    /// Reads an object as sent to readers, for example from a recording. The members `n`, `seq` and
+    /// `change_pct` are ignored.
     ///
     /// # Errors
     /// If [`from_json`](Self::from_json) would fail for the same object without the ignored members.

@@ -5,8 +5,14 @@ use crate::{Market, Selection, Seq, SymbolId, Tape};
 /// Minimum number of outdated entries before outdated entries are removed.
 const MAX_OUTDATED: usize = 1024;
 
-/// The order in which the symbols of a market last changed. With this order, rendering many symbols in
-/// several calls need not look at every symbol in each call.
+/// The order in which the symbols of a market last changed: the symbol of the oldest change first.
+///
+/// Pass it in the [`LogView`](super::LogView) to [`conflated`](super::conflated) or
+/// [`initial_by_seq`](super::initial_by_seq). A large answer is rendered in several calls. With this order, a
+/// call continues where the last call stopped. Without it, each call looks at every selected symbol again.
+///
+/// Keep one for each market, and call [`catch_up`](Self::catch_up) before each render call. Default: an empty
+/// order, which must catch up before use.
 #[derive(Debug, Default)]
 pub struct UpdateOrder {
     /// Each symbol with the sequence number of its last change. Outdated entries of earlier changes may also
@@ -16,14 +22,16 @@ pub struct UpdateOrder {
 }
 
 impl UpdateOrder {
-    /// Checks whether a selection contains so much of a market that walking through all changes is faster
-    /// than walking through the selected symbols.
+    /// Checks whether rendering this selection with the order is faster than without: the selection is
+    /// [large](Selection::is_wide) and has at least a quarter of the market. If not, the render functions
+    /// ignore the order, and the caller need not update it.
     #[must_use]
     pub fn suits(selection: &Selection, market: &Market) -> bool {
         selection.is_wide() && selection.len() >= market.len() / 4
     }
 
-    /// Updates the order to the head of a market and its tape.
+    /// Adds the changes up to the head of a market and its tape. The market must be the same in each call. If
+    /// the tape no longer holds all changes since the last call, the order is built again from the market.
     pub fn catch_up(&mut self, market: &Market, tape: &Tape) {
         let behind = market.head().get() - self.as_of.get();
         let max_entries = 2 * market.len() + MAX_OUTDATED;
