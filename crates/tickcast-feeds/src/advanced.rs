@@ -19,6 +19,8 @@ use crate::wire::{Extras, Field, each, excerpt, when_written};
 ///
 /// The exchange sends the 24 h change only in percent. The feed forwards the percentage as the extra
 /// `change_pct_24h`. The hub measures a tick's own change as usual.
+///
+/// Made by [`Advanced::new`]. Pass it to [`Feed::new`](crate::Feed::new).
 #[derive(Debug, Clone)]
 pub struct Advanced {
     names: SymbolMap,
@@ -26,7 +28,7 @@ pub struct Advanced {
 }
 
 impl Advanced {
-    /// The URL of the exchange.
+    /// The URL of the exchange: `wss://advanced-trade-ws.coinbase.com`.
     pub const URL: &'static str = "wss://advanced-trade-ws.coinbase.com";
 
     /// Creates the exchange with these products, such as `BTC-USD`.

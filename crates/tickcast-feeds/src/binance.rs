@@ -17,7 +17,7 @@ use crate::wire::{Extras, Field, excerpt, trade_number, when_counted};
 /// Maximum number of streams in one request. The resulting message is far below any length limit.
 const MAX_SYMBOLS_PER_REQUEST: usize = 200;
 
-/// The stream to subscribe to for each symbol.
+/// The stream to subscribe to for each symbol. Pass it to [`Binance::new`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BinanceStream {
     /// Last price, best bid and ask, and the rolling 24 h change: once per second.
@@ -34,7 +34,7 @@ impl BinanceStream {
     /// All streams.
     pub const ALL: [Self; 4] = [Self::Ticker, Self::BookTicker, Self::AggTrade, Self::Trade];
 
-    /// Returns the exchange's name of the stream.
+    /// Returns the exchange's name of the stream, for example `bookTicker`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -46,7 +46,7 @@ impl BinanceStream {
     }
 }
 
-/// The exchange Binance Spot.
+/// The exchange Binance Spot. Made by [`Binance::new`]. Pass it to [`Feed::new`](crate::Feed::new).
 #[derive(Debug, Clone)]
 pub struct Binance {
     names: SymbolMap,
@@ -54,7 +54,7 @@ pub struct Binance {
 }
 
 impl Binance {
-    /// The URL of the exchange.
+    /// The URL of the exchange: `wss://stream.binance.com:9443`.
     pub const URL: &'static str = "wss://stream.binance.com:9443";
 
     /// Creates the exchange with this stream of these symbols. Symbols are in upper case, such as `BTCUSDT`.

@@ -13,7 +13,7 @@ use crate::names::SymbolMap;
 use crate::subscription_probe::{Lists, SubscriptionProbe};
 use crate::wire::{Extras, Field, excerpt, place_number, trade_number, when_written};
 
-/// The channel to subscribe to for each product.
+/// The channel to subscribe to for each product. Pass it to [`Coinbase::new`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CoinbaseChannel {
     /// Last price, best bid and ask, and the 24 h range: with each match.
@@ -28,7 +28,7 @@ impl CoinbaseChannel {
     /// All channels.
     pub const ALL: [Self; 3] = [Self::Ticker, Self::TickerBatch, Self::Matches];
 
-    /// Returns the exchange's name of the channel.
+    /// Returns the exchange's name of the channel, for example `ticker_batch`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -39,7 +39,7 @@ impl CoinbaseChannel {
     }
 }
 
-/// The exchange Coinbase Exchange.
+/// The exchange Coinbase Exchange. Made by [`Coinbase::new`]. Pass it to [`Feed::new`](crate::Feed::new).
 #[derive(Debug, Clone)]
 pub struct Coinbase {
     names: SymbolMap,
@@ -48,7 +48,7 @@ pub struct Coinbase {
 }
 
 impl Coinbase {
-    /// The URL of the exchange.
+    /// The URL of the exchange: `wss://ws-feed.exchange.coinbase.com`.
     pub const URL: &'static str = "wss://ws-feed.exchange.coinbase.com";
 
     /// Creates the exchange with this channel of these products, such as `BTC-USD`.

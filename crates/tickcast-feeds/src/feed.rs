@@ -22,8 +22,9 @@ use crate::{Exchange, SymbolMap};
 use connection_state::{ConnectionState, Deadline, Timeouts};
 use feed_status::FeedStatus;
 
-/// Default maximum time without a price on a connection, even if other messages arrive. After this time the
-/// feed tries another connection.
+/// Default maximum time without a price on a connection, even if other messages arrive: 60 s. After this time
+/// the feed tries another connection. The time doubles, to at most 16 times 60 s, after each connection with
+/// hardly any price.
 pub const DEFAULT_PRICE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Maximum factor of the price timeout. The timeout doubles after each connection with hardly any price,
@@ -37,7 +38,8 @@ const LIFE_JITTER: f64 = 0.1;
 /// Maximum number of queued batches of frames.
 const MAX_QUEUED_EVENTS: usize = 4;
 
-/// A feed: keeps the prices of one exchange coming.
+/// A feed: keeps the prices of one exchange coming. It connects, subscribes, monitors the connection and
+/// reconnects. Made by [`Feed::new`]; start it with [`run`](Self::run).
 pub struct Feed {
     exchange: Box<dyn Exchange>,
     url: Uri,
@@ -56,22 +58,24 @@ impl std::fmt::Debug for Feed {
 }
 
 impl Feed {
-    /// Creates a feed of `exchange` at `url` for these symbols. If the URL has no path, the feed uses the
-    /// exchange's own path.
+    /// Creates a feed of `exchange` at `url` for the symbols `names`. The ticks are published with
+    /// `publisher`. If the URL has no path, the feed uses the exchange's own path. `exchange` must have the
+    /// same symbols.
     pub fn new(exchange: impl Exchange, url: Uri, names: SymbolMap, publisher: Publisher) -> Self {
         let url = with_path(url, exchange.path());
         Self { exchange: Box::new(exchange), url, names, publisher, price_timeout: DEFAULT_PRICE_TIMEOUT }
     }
 
-    /// Sets the maximum time without a price before the feed tries another connection. Default:
-    /// [`DEFAULT_PRICE_TIMEOUT`].
+    /// Sets the maximum time without a price before the feed tries another connection. Default: 60 s
+    /// ([`DEFAULT_PRICE_TIMEOUT`]).
     #[must_use]
     pub const fn price_timeout(mut self, silence: Duration) -> Self {
         self.price_timeout = silence;
         self
     }
 
-    /// Runs the feed until the returned future is dropped.
+    /// Runs the feed until the returned future is dropped. Failures never end the feed: it sets the state of
+    /// its source and tries again. Needs a tokio runtime.
     pub async fn run(self, network: &Network) -> Infallible {
         let (sender, mut events) = mpsc::channel(MAX_QUEUED_EVENTS);
         let standing = FeedStatus::new(&self.names, self.publisher.clone());

@@ -13,7 +13,7 @@ use crate::exchange::{
 use crate::names::SymbolMap;
 use crate::wire::{Extras, Field, each, excerpt, trade_number, when_written};
 
-/// The channel to subscribe to for each symbol.
+/// The channel to subscribe to for each symbol. [`Kraken::ticker`] and [`Kraken::trade`] choose one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KrakenChannel {
     /// Last price, rolling 24 h change, and best bid and ask: on each change of these values.
@@ -22,7 +22,8 @@ pub enum KrakenChannel {
     Trade,
 }
 
-/// The exchange Kraken.
+/// The exchange Kraken. Made by [`Kraken::ticker`] and [`Kraken::trade`]. Pass it to
+/// [`Feed::new`](crate::Feed::new).
 #[derive(Debug, Clone)]
 pub struct Kraken {
     names: SymbolMap,
@@ -30,7 +31,7 @@ pub struct Kraken {
 }
 
 impl Kraken {
-    /// The URL of the exchange.
+    /// The URL of the exchange: `wss://ws.kraken.com/v2`.
     pub const URL: &'static str = "wss://ws.kraken.com/v2";
 
     /// Creates the exchange with the tickers of these symbols, such as `BTC/USD`.

@@ -9,7 +9,9 @@ use tickcast::error::SymbolError;
 use crate::exchange::DecodeError;
 use crate::wire::excerpt;
 
-/// The symbols of a feed: the exchange's name and the local name of each symbol. Cheap to clone.
+/// The symbols of a feed: the exchange's name and the local name of each symbol. Made by [`SymbolMap::new`].
+/// Pass it to an exchange such as [`Kraken::ticker`](crate::Kraken::ticker) and to
+/// [`Feed::new`](crate::Feed::new). Cheap to clone.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SymbolMap(Arc<Inner>);
 
@@ -19,22 +21,24 @@ struct Inner {
     by_name: HashMap<String, Symbol>,
 }
 
-/// An error in the names of symbols.
+/// An error in the names of symbols. Returned by [`SymbolMap::new`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SymbolMapError {
     /// The list is empty, or a name is empty.
     #[error("a symbol is missing")]
     None,
-    /// A name occurs twice.
+    /// A name of the exchange occurs twice. Contains the name.
     #[error("symbol {0:?} appears twice")]
     Twice(String),
-    /// Two symbols would have the same local name.
+    /// Two symbols would have the same local name. Contains the exchange's name of the second symbol, and the
+    /// local name.
     #[error("symbol {0:?} and another symbol would both have the name {1:?}")]
     Same(String, String),
-    /// The exchange's name is not valid as a local name.
+    /// The exchange's name is not valid as a local name, and no local name was given. Contains the name and
+    /// the reason.
     #[error("symbol {0:?} needs another name here, as in {0}=NAME, or a map: {1}")]
     VenueName(String, SymbolError),
-    /// The chosen local name is not valid.
+    /// The chosen local name is not valid. Contains the exchange's name, the local name and the reason.
     #[error("symbol {0:?} cannot have the name {1:?} here: {2}")]
     LocalName(String, String, SymbolError),
 }
@@ -67,7 +71,7 @@ impl SymbolMap {
         if list.is_empty() { Err(SymbolMapError::None) } else { Ok(Self(Arc::new(Inner { list, by_name }))) }
     }
 
-    /// Returns the symbol with this exchange's name.
+    /// Returns the local name for this name of the exchange, or `None` if the map does not have the name.
     #[must_use]
     pub fn symbol(&self, name: &str) -> Option<Symbol> {
         self.0.by_name.get(name).copied()

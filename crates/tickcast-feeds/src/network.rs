@@ -17,36 +17,40 @@ use tokio_tungstenite::tungstenite::http::Uri;
 /// Maximum time for one address to accept a connection.
 const ANSWER: Duration = Duration::from_secs(3);
 
-/// A byte stream to and from an exchange.
+/// A byte stream to and from an exchange. Every type with these supertraits implements it.
 pub trait ByteStream: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> ByteStream for T {}
 
-/// A future that opens a connection.
+/// A future that opens a connection. Returned by [`Dial::dial`].
 pub type DialFuture<'a> = Pin<Box<dyn Future<Output = Result<Box<dyn ByteStream>, DialError>> + Send + 'a>>;
 
-/// A way to open a byte stream to a URL: the network, or a substitute in a test.
+/// A way to open a byte stream to a URL: the network, or a substitute in a test. Pass it to [`Network::by`].
 pub trait Dial: Send + Sync + 'static {
-    /// Opens a byte stream to this URL.
+    /// Opens a byte stream to this URL, with TLS if the scheme is `wss`.
+    ///
+    /// # Errors
+    /// If the URL has no host, the server does not answer, or the TLS handshake fails.
     fn dial<'a>(&'a self, url: &'a Uri) -> DialFuture<'a>;
 }
 
-/// An error while connecting to an exchange.
+/// An error while connecting to an exchange. Returned by [`Dial::dial`].
 #[derive(Debug, thiserror::Error)]
 pub enum DialError {
     /// A URL without a host.
     #[error("the URL has no host")]
     NoHost,
-    /// The host name is unknown, or no server answers at the address.
+    /// The host name is unknown, or no server answers at the address. Contains the error of the system.
     #[error("{0}")]
     Io(#[from] io::Error),
     /// The TLS handshake failed, for example because the certificate is not valid for the host. Or TLS is not
-    /// available.
+    /// available. Contains the reason.
     #[error("TLS: {0}")]
     Tls(String),
 }
 
-/// The network access of all feeds in a program. Cheap to clone. All clones share the exchange's limits.
+/// The network access of all feeds in a program. Pass it to [`Feed::run`](crate::Feed::run). Cheap to clone.
+/// All clones together respect the minimum time between two connections to a host. Default: the real network.
 #[derive(Clone)]
 pub struct Network {
     dial: Arc<dyn Dial>,

@@ -1,6 +1,6 @@
 //! Files and pipes of ticks: NDJSON, a JSON array or CSV, plain, gzip or zstd.
 //!
-//! [`Records`] reads a file and passes each tick as JSON to a [`Taker`]. To publish the ticks of a file, use
+//! [`Records`] reads a file and passes each tick as JSON to a [`RecordSink`]. To publish the ticks of a file, use
 //! [`Replay`](crate::replay::Replay).
 
 mod cells;
@@ -33,8 +33,9 @@ const HEAD: usize = 4;
 /// U+FEFF in UTF-8, which some editors and shells write at the start of a text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// A reader that yields the texts of ticks from a file or a pipe. The first bytes determine the compression
-/// and the format.
+/// A reader of a file or a pipe of ticks. Passes the text of each tick to a [`RecordSink`]. The first bytes
+/// determine the compression (plain, gzip or zstd) and the format (NDJSON, a JSON array or CSV). Made by
+/// [`Records::open`] and [`Records::stdin`].
 pub struct Records {
     name: String,
     input: Box<dyn Read + Send>,
@@ -50,22 +51,70 @@ impl std::fmt::Debug for Records {
     }
 }
 
-/// A receiver of texts. The receiver may stop the reading.
-pub trait Taker {
-    /// Accepts one text, as JSON, with its line number, from 1.
+/// A receiver of the records of a file. [`Records::read`] calls its functions.
+///
+/// For each line that is not empty, exactly one of [`take`](Self::take) and [`reject`](Self::reject) is
+/// called. The header of a CSV is not a record. To stop the reading, return [`ControlFlow::Break`]. Then only
+/// `pause` is called, once more at the end.
+///
+/// ```no_run
+/// use std::fmt::Display;
+/// use std::ops::ControlFlow;
+/// use tickcast::Tick;
+/// use tickcast_feeds::records::{Layout, RecordSink, Records};
+///
+/// /// Counts the ticks of a file.
+/// #[derive(Default)]
+/// struct Count(u64);
+///
+/// impl RecordSink for Count {
+///     fn take(&mut self, _: u64, text: &[u8]) -> ControlFlow<()> {
+///         self.0 += u64::from(Tick::from_json(text).is_ok());
+///         ControlFlow::Continue(())
+///     }
+///
+///     fn reject(&mut self, line: u64, why: &dyn Display) -> ControlFlow<()> {
+///         eprintln!("line {line}: {why}");
+///         ControlFlow::Continue(())
+///     }
+///
+///     fn warn(&mut self, line: u64, what: &str) {
+///         eprintln!("line {line}: {what}");
+///     }
+///
+///     fn pause(&mut self) -> ControlFlow<()> {
+///         ControlFlow::Continue(())
+///     }
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut count = Count::default();
+/// Records::open("ticks.csv".as_ref(), Layout::default())?.read(&mut count)?;
+/// # Ok(())
+/// # }
+/// ```
+pub trait RecordSink {
+    /// Accepts the text of one tick: a JSON object without a line end after it. Only its end was found: the
+    /// text is not checked yet, so it may not be a tick. A row of a CSV is converted to JSON first. `line` is
+    /// the number of the line, from 1; in a JSON array, it is the number of the element.
     fn take(&mut self, line: u64, text: &[u8]) -> ControlFlow<()>;
 
-    /// Records a line that is not a tick, and the reason.
+    /// Records a line that cannot be passed to `take`, and the reason: a line that is too long (more than 16
+    /// KiB), a row of a CSV that cannot be read, or an array without its end.
     fn reject(&mut self, line: u64, why: &dyn Display) -> ControlFlow<()>;
 
-    /// Reports a fact about all the lines that follow.
+    /// Reports a fact about all the lines that follow. For example, `ignored columns: a, b` for columns of a
+    /// CSV that no member of a tick can have.
     fn warn(&mut self, line: u64, what: &str);
 
-    /// Signals that no more text is available now: the next text may take a long time.
+    /// Signals that no more text is available now, and that the next text may take a long time. A sink that
+    /// collects ticks should publish the collected ticks now. Called after each chunk of at most 64 KiB, and
+    /// at the end.
     fn pause(&mut self) -> ControlFlow<()>;
 }
 
-/// An error that ended the reading. All earlier texts remain valid.
+/// An error that ended the reading. All earlier texts remain valid. Returned by [`Records::open`] and
+/// [`Records::read`]. The message names the file, without its folder, and the line.
 #[derive(Debug, thiserror::Error)]
 #[error("{name}: {}{error}", .line.map(|line| format!("line {line}: ")).unwrap_or_default())]
 pub struct RecordsError {
@@ -76,10 +125,12 @@ pub struct RecordsError {
 }
 
 impl Records {
-    /// Opens a file. `layout` must be empty if the file is not a CSV.
+    /// Opens a file. `layout` says what a CSV itself does not contain; it must be [`Layout::default`] if the
+    /// file is not a CSV.
     ///
     /// # Errors
-    /// If the file cannot be opened.
+    /// If the file cannot be opened. A layout for a file that is not a CSV is an error of
+    /// [`read`](Self::read).
     pub fn open(path: &Path, layout: Layout) -> Result<Self, RecordsError> {
         // The name has no folder, because anyone may read why a source failed.
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -89,18 +140,19 @@ impl Records {
         }
     }
 
-    /// Returns a reader of standard input.
+    /// Returns a reader of standard input. `layout` is as for [`open`](Self::open).
     #[must_use]
     pub fn stdin(layout: Layout) -> Self {
         Self { name: "standard input".to_owned(), input: Box::new(io::stdin()), layout }
     }
 
-    /// Passes all texts to `taker` and calls `pause` at the end, also if the file ends too early. Blocks until the
-    /// end of the file, or until `taker` stops the reading.
+    /// Passes all texts to `sink` and calls `pause` at the end, also if the file ends too early. Blocks until
+    /// the end of the file, or until `sink` stops the reading, which is not an error.
     ///
     /// # Errors
-    /// If the file cannot be read or decompressed, or has an unknown format.
-    pub fn read(self, taker: &mut impl Taker) -> Result<(), RecordsError> {
+    /// If the file cannot be read or decompressed, or has an unknown format. If there is a layout, but the
+    /// file is not a CSV. If the header of a CSV has no usable columns.
+    pub fn read(self, sink: &mut impl RecordSink) -> Result<(), RecordsError> {
         let Self { name, input, layout } = self;
         let mut line = None;
         let result = open_text(input).and_then(|(first, input)| match first {
@@ -108,11 +160,11 @@ impl Records {
             Some(b'{' | b'[') if !layout.is_empty() => {
                 Err(invalid("columns and a symbol can be set for a CSV only, but the file is JSON"))
             }
-            Some(b'{') => read_json(TickSplitter::lines(), input, &mut line, taker),
-            Some(b'[') => read_json(TickSplitter::json(), input, &mut line, taker),
-            Some(_) => read_csv(input, &layout, &mut line, taker),
+            Some(b'{') => read_json(TickSplitter::lines(), input, &mut line, sink),
+            Some(b'[') => read_json(TickSplitter::json(), input, &mut line, sink),
+            Some(_) => read_csv(input, &layout, &mut line, sink),
         });
-        let _ = taker.pause();
+        let _ = sink.pause();
         result.map_err(|error| RecordsError { name, line, error })
     }
 }
@@ -174,7 +226,7 @@ fn invalid(says: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Err
 /// Whether the reading continues. If not, the value is the result of the reading.
 type Flow = ControlFlow<io::Result<()>>;
 
-/// The value for a taker that wants no more texts.
+/// The value for a sink that wants no more texts.
 const ENOUGH: Flow = ControlFlow::Break(Ok(()));
 
 /// Reads to the end, and passes each chunk of bytes to `each`.
@@ -201,34 +253,34 @@ fn read_json(
     mut items: TickSplitter,
     input: impl Read,
     line: &mut Option<u64>,
-    taker: &mut impl Taker,
+    sink: &mut impl RecordSink,
 ) -> io::Result<()> {
     let mut flow = ControlFlow::Continue(());
     let read = read_pieces(input, line, |bytes, line| {
-        items.push_bytes(bytes, |at, item| flow = give(flow, line, at + 1, item, taker));
-        if flow.is_break() || taker.pause().is_break() { ENOUGH } else { ControlFlow::Continue(()) }
+        items.push_bytes(bytes, |at, item| flow = give(flow, line, at + 1, item, sink));
+        if flow.is_break() || sink.pause().is_break() { ENOUGH } else { ControlFlow::Continue(()) }
     });
     if let ControlFlow::Break(result) = read {
         return result;
     }
-    items.finish(|at, item| flow = give(flow, line, at + 1, item, taker));
+    items.finish(|at, item| flow = give(flow, line, at + 1, item, sink));
     Ok(())
 }
 
-/// Passes one text to the taker, unless the taker has ended the reading.
+/// Passes one text to the sink, unless the sink has ended the reading.
 fn give(
     flow: ControlFlow<()>,
     line: &mut Option<u64>,
     number: u64,
     item: RawTick<'_>,
-    taker: &mut impl Taker,
+    sink: &mut impl RecordSink,
 ) -> ControlFlow<()> {
     flow?;
     *line = Some(number);
     match item {
-        RawTick::Text(text) => taker.take(number, text),
-        RawTick::TooLong => taker.reject(number, &TickError::TooLong),
-        RawTick::Unfinished => taker.reject(number, &TickError::Unfinished),
+        RawTick::Text(text) => sink.take(number, text),
+        RawTick::TooLong => sink.reject(number, &TickError::TooLong),
+        RawTick::Unfinished => sink.reject(number, &TickError::Unfinished),
     }
 }
 
@@ -236,17 +288,17 @@ fn read_csv(
     input: impl Read,
     layout: &Layout,
     line: &mut Option<u64>,
-    taker: &mut impl Taker,
+    sink: &mut impl RecordSink,
 ) -> io::Result<()> {
     let (mut lines, mut rows) = (Lines::default(), Rows { layout, separator: None, table: None });
     let read = read_pieces(input, line, |bytes, line| {
-        lines.feed(bytes, |number, item| rows.take(line, number, item, taker))?;
-        if taker.pause().is_break() { ENOUGH } else { ControlFlow::Continue(()) }
+        lines.feed(bytes, |number, item| rows.take(line, number, item, sink))?;
+        if sink.pause().is_break() { ENOUGH } else { ControlFlow::Continue(()) }
     });
     match read {
         ControlFlow::Break(result) => result,
         ControlFlow::Continue(()) => {
-            let end = lines.finish(|number, item| rows.take(line, number, item, taker));
+            let end = lines.finish(|number, item| rows.take(line, number, item, sink));
             end.break_value().unwrap_or(Ok(()))
         }
     }
@@ -266,13 +318,13 @@ impl Rows<'_> {
         line: &mut Option<u64>,
         number: u64,
         item: RawTick<'_>,
-        taker: &mut impl Taker,
+        sink: &mut impl RecordSink,
     ) -> Flow {
         *line = Some(number);
         let text = match item {
             RawTick::Text(text) => text,
             RawTick::TooLong | RawTick::Unfinished => {
-                return taker.reject(number, &TickError::TooLong).map_break(Ok);
+                return sink.reject(number, &TickError::TooLong).map_break(Ok);
             }
         };
         if self.table.is_none() {
@@ -281,23 +333,23 @@ impl Rows<'_> {
                 Ok(Beginning::Separator(separator)) => self.separator = Some(separator),
                 Ok(Beginning::Header(table, passed)) => {
                     if !passed.is_empty() {
-                        taker.warn(number, &format!("ignored columns: {}", passed.join(", ")));
+                        sink.warn(number, &format!("ignored columns: {}", passed.join(", ")));
                     }
                     self.table = Some(table);
                 }
-                Ok(Beginning::Row(table)) => return self.table.insert(table).give(number, text, taker),
+                Ok(Beginning::Row(table)) => return self.table.insert(table).give(number, text, sink),
             }
             return ControlFlow::Continue(());
         }
-        self.table.as_ref().map_or(ControlFlow::Continue(()), |table| table.give(number, text, taker))
+        self.table.as_ref().map_or(ControlFlow::Continue(()), |table| table.give(number, text, sink))
     }
 }
 
 impl Table {
-    fn give(&self, number: u64, line: &[u8], taker: &mut impl Taker) -> Flow {
+    fn give(&self, number: u64, line: &[u8], sink: &mut impl RecordSink) -> Flow {
         let flow = match self.row(line) {
-            Ok(json) => taker.take(number, json.as_bytes()),
-            Err(error) => taker.reject(number, &error),
+            Ok(json) => sink.take(number, json.as_bytes()),
+            Err(error) => sink.reject(number, &error),
         };
         flow.map_break(Ok)
     }

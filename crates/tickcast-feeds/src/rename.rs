@@ -6,14 +6,16 @@ use tickcast::error::SymbolError;
 use tickcast::tick::Rejected;
 use tickcast::{Symbol, Tick};
 
-/// The local names for the symbols of a source: a prefix for all names, and a map with exceptions. The names
-/// of the source need not be known in advance. In contrast, a [`SymbolMap`](crate::SymbolMap) is the closed
-/// list of the symbols that a feed requests, each with its checked local name. The default changes no name.
+/// The local names for the symbols of a source: a prefix for all names, and a map with exceptions. Pass it to
+/// [`Replay::run`](crate::replay::Replay::run) or [`udp::run`](crate::udp::run). The default changes no name.
+///
+/// The names of the source need not be known in advance. In contrast, a [`SymbolMap`](crate::SymbolMap) is
+/// the closed list of the symbols that a feed requests, each with its checked local name.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Rename {
-    /// The prefix for every name that is not in the map.
+    /// The prefix for every name that is not in the map. Default: empty.
     pub prefix: String,
-    /// The map from the source's name to the local name.
+    /// The map from the source's name to the local name. A name in the map gets no prefix. Default: empty.
     pub map: HashMap<String, String>,
 }
 
@@ -21,7 +23,7 @@ impl Rename {
     /// Replaces the symbol of a tick by its local name.
     ///
     /// # Errors
-    /// If the local name is not a valid symbol.
+    /// If the local name is not a valid symbol, for example because it has more than 32 bytes.
     pub fn tick(&self, mut tick: Tick) -> Result<Tick, Rejected> {
         let symbol = Some(tick.symbol);
         tick.symbol = self.symbol(tick.symbol).map_err(|error| Rejected { symbol, error: error.into() })?;

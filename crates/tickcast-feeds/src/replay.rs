@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use tickcast::{Publisher, Tick};
 use tokio::sync::mpsc;
 
-use crate::records::{Layout, Records, RecordsError, Taker};
+use crate::records::{Layout, RecordSink, Records, RecordsError};
 use crate::rename::Rename;
 pub use pacing::{Pacing, PacingError};
 use player::Player;
@@ -38,7 +38,8 @@ const MAX_QUEUED_BATCHES: usize = 16;
 /// Maximum number of bad lines that are logged. All bad lines are counted.
 const MAX_LOGGED_ERRORS: u64 = 10;
 
-/// A replay of a file.
+/// A replay of a file of ticks: publishes its ticks when they are due. Made by [`Replay::new`]; start it with
+/// [`run`](Self::run).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Replay {
     path: PathBuf,
@@ -47,12 +48,12 @@ pub struct Replay {
     repeat: bool,
 }
 
-/// The number of ticks in a replay that has ended.
+/// The number of ticks in a replay that has ended. Returned by [`Replay::run`] and [`stdin`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReplayReport {
-    /// Number of published ticks.
+    /// Number of ticks that were published. Rejected lines are not included.
     pub published: u64,
-    /// Number of ticks that the market accepted. The others were late, unchanged or refused.
+    /// Number of ticks that the market accepted. The others were late or unchanged, or the hub rejected them.
     pub accepted: u64,
 }
 
@@ -93,9 +94,9 @@ impl Replay {
     }
 
     /// Publishes the ticks under their local names when they are due. Lines that are not ticks are counted as
-    /// rejected, and the first ones are logged. Returns at the end of the file; with
-    /// [`repeat`](Replay::repeat), only if a pass contains no tick. Another thread reads the file. To end the
-    /// replay early, drop the future.
+    /// rejected; the first ten are logged. Returns at the end of the file; with [`repeat`](Replay::repeat),
+    /// only if a pass contains no tick. Another thread reads the file. To end the replay early, drop the
+    /// future. Needs a tokio runtime.
     ///
     /// # Errors
     /// If the file cannot be opened, read or decompressed, or has an unknown format. All earlier ticks are
@@ -200,7 +201,7 @@ impl Reading {
     }
 }
 
-impl Taker for Reading {
+impl RecordSink for Reading {
     fn take(&mut self, line: u64, text: &[u8]) -> ControlFlow<()> {
         match Tick::from_recorded_json(text).and_then(|tick| self.rename.tick(tick)) {
             Ok(tick) => {

@@ -89,7 +89,7 @@ impl SequenceTracker {
             let about = before.map_or(now, |(time, came)| time.saturating_add(now.since(came)));
             // If the exchange sends no times, the event time is the arrival time.
             let time = match print.when {
-                EventTime::Unsaid => now,
+                EventTime::Missing => now,
                 EventTime::At(_) | EventTime::Unreadable => time.unwrap_or(about),
             };
             let time = before.map_or(time, |(before, _)| time.max(before));

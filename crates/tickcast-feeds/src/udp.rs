@@ -21,9 +21,10 @@ const RETRY_DELAY: Duration = Duration::from_secs(5);
 /// Maximum number of bad lines that are logged. All bad lines are counted.
 const MAX_LOGGED_ERRORS: u32 = 10;
 
-/// Publishes the ticks of all datagrams to `address` under their local names, without end. If the address is
-/// not available, the source is down, and the address is tried again every 5 s. To end the source, drop the
-/// future.
+/// Publishes the ticks of all datagrams to `address` under their local names, without end. Each datagram is
+/// one or more lines of JSON. Lines that are not ticks are counted as rejected; the first ten are logged. If
+/// the address is not available, the source is down, and the address is tried again every 5 s. To end the
+/// source, drop the future.
 pub async fn run(address: SocketAddr, rename: &Rename, publisher: &Publisher) -> Infallible {
     loop {
         let Err(error) = listen(address, rename, publisher).await;

@@ -186,7 +186,7 @@ pub(crate) fn trade_number(field: Option<Field<'_>>, name: &str) -> Result<u64, 
 
 /// Parses a time in ms or microseconds. Also returns the raw number in its own unit.
 pub(crate) fn when_counted(field: Option<Field<'_>>) -> (EventTime, u64) {
-    let Some(field) = field else { return (EventTime::Unsaid, 0) };
+    let Some(field) = field else { return (EventTime::Missing, 0) };
     let Ok(count) = field.bare().parse::<i64>() else { return (EventTime::Unreadable, 0) };
     let ms = if count >= MICROSECONDS { count / 1000 } else { count };
     (EventTime::At(ms), u64::try_from(count).unwrap_or(0))
@@ -194,7 +194,7 @@ pub(crate) fn when_counted(field: Option<Field<'_>>) -> (EventTime, u64) {
 
 /// Parses an RFC 3339 time. Also returns the time in ns, as far as representable.
 pub(crate) fn when_written(field: Option<Field<'_>>) -> (EventTime, u64) {
-    let Some(field) = field else { return (EventTime::Unsaid, 0) };
+    let Some(field) = field else { return (EventTime::Missing, 0) };
     match field.bare().parse::<jiff::Timestamp>() {
         Ok(time) => (EventTime::At(time.as_millisecond()), u64::try_from(time.as_nanosecond()).unwrap_or(0)),
         Err(_) => (EventTime::Unreadable, 0),
@@ -263,7 +263,7 @@ mod tests {
                 EventTime::Unreadable
             ]
         );
-        assert_eq!(when_counted(None).0, EventTime::Unsaid);
+        assert_eq!(when_counted(None).0, EventTime::Missing);
     }
 
     #[test]

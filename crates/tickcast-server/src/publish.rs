@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use tickcast::Tick;
 use tickcast::tick::RESERVED;
 use tickcast_core::Backoff;
-use tickcast_feeds::records::{Layout, Records, RecordsError, Taker};
+use tickcast_feeds::records::{Layout, RecordSink, Records, RecordsError};
 use tokio::sync::mpsc;
 
 use crate::cli::PublishArgs;
@@ -117,7 +117,7 @@ struct Batcher {
     batch: Batch,
 }
 
-impl Taker for Batcher {
+impl RecordSink for Batcher {
     fn take(&mut self, line: u64, text: &[u8]) -> ControlFlow<()> {
         let text = unnumbered(text);
         // A line break within an element of a JSON array would split the element. Within JSON, a space has

@@ -115,7 +115,7 @@ impl Run {
                 publisher.reporter().count(FeedEventKind::BadTimes, 1);
                 None
             }
-            EventTime::Unsaid => None,
+            EventTime::Missing => None,
         };
         match self.marks.check(&mut print, time, wall) {
             Freshness::New { missing } => {

@@ -13,16 +13,19 @@ const OWN: [&str; 5] = ["symbol", "price", "change", "prev_close", "time"];
 /// The column in which an export of this server stores extras, as a JSON object.
 pub(super) const EXTRAS: &str = "extras";
 
-/// Information from the user that the CSV itself does not contain.
+/// Information from the user that the CSV itself does not contain. Pass it to
+/// [`Records::open`](super::Records::open) or [`Replay::layout`](crate::replay::Replay::layout). Default: the
+/// CSV has a header with all columns.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Layout {
-    /// The columns, if there is no header.
+    /// The columns, if there is no header. Default: the first line is the header.
     pub columns: Option<Columns>,
-    /// The symbol of all rows, if there is no symbol column.
+    /// The symbol of all rows, if there is no symbol column. Default: none.
     pub symbol: Option<Symbol>,
 }
 
-/// The columns of a CSV, as members of a tick. `None` is a column that is ignored.
+/// The columns of a CSV, as members of a tick. Made by `parse`, from names such as `time,symbol,price,-`; `-`
+/// is a column that is ignored. Field of a [`Layout`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Columns {
     names: Vec<Option<String>>,
@@ -30,13 +33,13 @@ pub struct Columns {
     unit: Unit,
 }
 
-/// Reason why these columns cannot form ticks.
+/// Reason why these columns cannot form ticks. Returned by [`Layout::check`] and by `"…".parse::<Columns>()`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ColumnsError {
-    /// No column has the name of this required member.
+    /// No column has the name of this required member: `price` or `symbol`. Contains the name.
     #[error("column {0} is missing")]
     Missing(&'static str),
-    /// Two columns have this name.
+    /// Two columns have the same name. Contains the name.
     #[error("column {0} appears twice")]
     Twice(String),
     /// A name is not valid for a member of a tick. Contains the reason.
@@ -68,7 +71,7 @@ impl Columns {
     /// names. A name is ignored if no member of a tick can have the name.
     pub(super) fn of_header(cells: &[impl AsRef<str>]) -> Result<(Self, Vec<String>), ColumnsError> {
         let names: Vec<_> = cells.iter().map(|cell| fold(cell.as_ref())).collect();
-        // A column `n` marks an export, which also contains the other fields that the server added. The taker
+        // A column `n` marks an export, which also contains the other fields that the server added. The sink
         // removes these fields. In other files, the reserved names have other meanings.
         let recorded = names.iter().any(|name| name == "n");
         let (mut extras, mut passed) = (Extras::new(), Vec::new());

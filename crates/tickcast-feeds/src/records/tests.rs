@@ -12,7 +12,7 @@ struct Collected {
     pauses: usize,
 }
 
-impl Taker for Collected {
+impl RecordSink for Collected {
     fn take(&mut self, line: u64, text: &[u8]) -> ControlFlow<()> {
         self.texts.push((line, String::from_utf8(text.to_vec()).unwrap()));
         ControlFlow::Continue(())

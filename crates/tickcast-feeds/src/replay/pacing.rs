@@ -2,7 +2,10 @@
 
 use std::ops::RangeInclusive;
 
-/// Speed of a replay. Default: the original speed.
+/// When the ticks of a replay are published. Pass it to [`Replay::pacing`](super::Replay::pacing). Default:
+/// the original speed, `Pacing::speed(1.0)`.
+///
+/// If the server is slower than the pacing, no tick is dropped: late ticks are published as fast as possible.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pacing(pub(super) Pace);
 
@@ -17,12 +20,14 @@ pub(super) enum Pace {
     Times(f64),
 }
 
-/// An error for a rate or a speed factor outside of [`Pacing::RANGE`].
+/// An error for a rate or a speed factor outside of [`Pacing::RANGE`], 0.001 to 10,000,000. Contains the
+/// number. Returned by [`Pacing::speed`] and [`Pacing::rate`].
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[error("pacing: {0} is out of range (expected {least} to {most})", least = Pacing::RANGE.start(), most = Pacing::RANGE.end())]
 pub struct PacingError(f64);
 
 impl Default for Pacing {
+    /// Returns the original speed: `Pacing::speed(1.0)`.
     fn default() -> Self {
         Self(Pace::Times(1.0))
     }
@@ -32,22 +37,27 @@ impl Pacing {
     /// Publishes ticks as fast as the file can be read.
     pub const MAX: Self = Self(Pace::Max);
 
-    /// Allowed rates and speed factors.
+    /// Allowed speed factors and rates: 0.001 to 10,000,000, both included. A rate is in ticks per second; a
+    /// factor has no unit.
     pub const RANGE: RangeInclusive<f64> = 0.001..=10_000_000.0;
 
-    /// Returns a pacing by the times of the ticks. A `factor` of 2 halves the time between two ticks. Ticks
-    /// without times are published at once.
+    /// Keeps the times between the ticks, divided by `factor`. A factor of 1 is the original speed; a factor
+    /// of 2 is twice as fast.
+    ///
+    /// A tick is due at the time since the first tick, divided by the factor. A long gap is waited for. A
+    /// tick that is not later than the tick before is published at once. A tick without a time is published
+    /// right after the tick before.
     ///
     /// # Errors
-    /// If the factor is outside of [`Pacing::RANGE`].
+    /// If the factor is outside of 0.001 to 10,000,000 ([`Pacing::RANGE`]).
     pub fn speed(factor: f64) -> Result<Self, PacingError> {
         Self::in_range(factor).map(|factor| Self(Pace::Times(factor)))
     }
 
-    /// Returns a pacing with a constant number of ticks per second, whatever the times of the ticks are.
+    /// Publishes a constant number of ticks per second, whatever the times of the ticks are.
     ///
     /// # Errors
-    /// If the rate is outside of [`Pacing::RANGE`].
+    /// If the rate is outside of 0.001 to 10,000,000 ticks per second ([`Pacing::RANGE`]).
     pub fn rate(ticks_per_second: f64) -> Result<Self, PacingError> {
         Self::in_range(ticks_per_second).map(|rate| Self(Pace::Rate(rate)))
     }
