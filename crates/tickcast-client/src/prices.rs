@@ -24,7 +24,23 @@ const FIRST_DELAY: Duration = Duration::from_millis(500);
 /// found within 30 s.
 const MAX_DELAY: Duration = Duration::from_secs(30);
 
-/// A stream of events that reconnects automatically.
+/// A stream of events that reconnects automatically. Made by [`PriceStream::builder`]; needs a tokio runtime.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), tickcast_client::Error> {
+/// use tickcast_client::{Event, PriceStream};
+///
+/// let mut prices = PriceStream::builder("http://127.0.0.1:8080").symbols(["AAPL"]).try_build()?;
+/// loop {
+///     if let Event::Tick(tick) = prices.next().await? {
+///         println!("{} {}", tick.symbol, tick.price);
+///     }
+/// }
+/// # }
+/// ```
+///
+/// The type is not a `futures` `Stream`, because a reconnection is a sequence of waits.
+/// `futures_util::stream::unfold` makes one from [`next`](Self::next).
 pub struct PriceStream {
     request: PriceStreamBuilder,
     /// Cursor of the last received event.
@@ -46,7 +62,7 @@ impl std::fmt::Debug for PriceStream {
 
 type Events = Pin<Box<dyn Stream<Item = Result<eventsource_stream::Event, String>> + Send>>;
 
-/// Options of a stream.
+/// Options of a stream. Made by [`PriceStream::builder`]; [`try_build`](Self::try_build) makes the stream.
 #[derive(Debug, Clone)]
 pub struct PriceStreamBuilder {
     url: String,
@@ -58,26 +74,32 @@ pub struct PriceStreamBuilder {
     since: Option<String>,
 }
 
-/// Reason why a stream ended for good.
+/// Reason why a [`PriceStream`] cannot continue or cannot be built. Returned by [`PriceStream::next`] and
+/// [`PriceStreamBuilder::try_build`]. Errors that a reconnection may mend are not here, but an
+/// [`Event::Disconnected`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The server rejects the request, also if it is repeated. Contains the server's answer.
+    /// The server rejects the request, and would reject it again: its status is neither 200, 408, 429 nor
+    /// 5xx. Or the server answers with 200, but not with a stream of events.
     #[error("{status}: {detail}")]
     Refused {
-        /// HTTP status of the answer.
+        /// HTTP status of the answer, for example 400 for an invalid symbol.
         status: u16,
-        /// Reason for the rejection.
+        /// Reason for the rejection, from the server.
         detail: String,
     },
-    /// The request cannot be built.
+    /// The request cannot be built, for example because the URL is invalid. Contains the error of the HTTP
+    /// client.
     #[error("{}", root_cause(.0))]
     Request(reqwest::Error),
 }
 
 impl PriceStream {
-    /// Returns a builder for a stream of the server at `url`, such as `http://127.0.0.1:8080`. The defaults
-    /// are all symbols, and the newest ticks ([`Mode::Latest`]).
+    /// Returns a builder for a stream of the server at `url`, such as `http://127.0.0.1:8080`. The path
+    /// `/v1/stream` is added. The defaults are all symbols, the newest ticks ([`Mode::Latest`]), no maximum
+    /// rate and a heartbeat every 10 s. An invalid URL is reported by
+    /// [`try_build`](PriceStreamBuilder::try_build).
     #[must_use]
     pub fn builder(url: &str) -> PriceStreamBuilder {
         PriceStreamBuilder {
@@ -91,19 +113,28 @@ impl PriceStream {
         }
     }
 
-    /// Returns the cursor of the last received event. A later run can continue [from this
-    /// cursor](PriceStreamBuilder::since).
+    /// Returns the cursor of the last received event, or `None` before the first event with a cursor. To
+    /// continue there in a later run, store the cursor and pass it to [`PriceStreamBuilder::since`].
     #[must_use]
     pub fn cursor(&self) -> Option<&str> {
         self.cursor.as_deref()
     }
 
-    /// Returns the next event. Connects and reconnects automatically. Dropping the future loses no event, but
-    /// a delay before a reconnection starts again. So a caller that cancels `next` many times per second
-    /// should run the stream in its own task.
+    /// Returns the next event. The first call connects. The stream never ends by itself.
+    ///
+    /// After the loss of a connection, the call returns [`Event::Disconnected`]. The next call waits,
+    /// connects again and continues after the last event. The wait is 0.25 to 0.5 s after the first loss and
+    /// doubles with each further loss until the next [`Event::Ready`], up to 15 to 30 s. A delay that the
+    /// server asks for replaces the 0.5 s. If the server no longer has the position, it sends
+    /// [`Event::Reset`] and then the newest tick of each symbol.
+    ///
+    /// The future may be dropped at any time, and no event is lost. If it is dropped while it waits or
+    /// connects, the next call starts the wait or the connection attempt again. A caller that often drops the
+    /// future, for example in `select!`, should run the stream in a task of its own.
     ///
     /// # Errors
-    /// If a reconnection would not help.
+    /// [`Error::Refused`] if the server rejects the request, or [`Error::Request`] if the request cannot be
+    /// built. The cursor stays valid. A further call connects again at once, without a wait.
     pub async fn next(&mut self) -> Result<Event, Error> {
         loop {
             let Some(events) = &mut self.events else {
@@ -155,7 +186,8 @@ impl PriceStream {
 }
 
 impl PriceStreamBuilder {
-    /// Selects only these symbols: names, and patterns such as `BTC*`.
+    /// Selects only these symbols: names, and patterns such as `BTC*`. At most 1,000 symbols, of which at
+    /// most 100 are patterns. Further calls add symbols. Default: all symbols.
     #[must_use]
     pub fn symbols<S: Into<String>>(mut self, symbols: impl IntoIterator<Item = S>) -> Self {
         self.symbols.extend(symbols.into_iter().map(Into::into));
@@ -169,29 +201,33 @@ impl PriceStreamBuilder {
         self
     }
 
-    /// Sets the maximum number of updates per second and symbol, 0.1 to 100.
+    /// Sets the maximum number of updates per second and symbol, 0.1 to 100. Default: no limit. The server
+    /// refuses other numbers, and refuses a rate with [`Mode::All`].
     #[must_use]
     pub const fn rate(mut self, rate: f64) -> Self {
         self.rate = Some(rate);
         self
     }
 
-    /// Sets the number of seconds without an event after which the server sends a heartbeat, 3 to 60. Default
-    /// 10. Two missed heartbeats and 5 s later, the connection counts as dead.
+    /// Sets the number of seconds without an event after which the server sends a heartbeat, 3 to 60.
+    /// Default: 10. The server refuses other numbers. If nothing arrives for two heartbeats and 5 s, the
+    /// connection counts as lost.
     #[must_use]
     pub const fn heartbeat(mut self, seconds: u64) -> Self {
         self.heartbeat = seconds;
         self
     }
 
-    /// Continues from this cursor, or from `start`, the oldest tick on the server.
+    /// Continues after this cursor, or from `start`, the oldest tick on the server. Pass the result of
+    /// [`PriceStream::cursor`]. Default: the stream starts with the newest tick of each symbol.
     #[must_use]
     pub fn since(mut self, since: impl Into<String>) -> Self {
         self.since = Some(since.into());
         self
     }
 
-    /// Uses another HTTP client, for example with proxies or certificates.
+    /// Uses this HTTP client, for example with proxies or certificates. It must not have a total timeout,
+    /// because a stream does not end. Default: `reqwest::Client::new()`.
     #[must_use]
     pub fn http(mut self, http: reqwest::Client) -> Self {
         self.http = http;
@@ -201,7 +237,7 @@ impl PriceStreamBuilder {
     /// Returns the stream. The stream connects at the first call of [`PriceStream::next`].
     ///
     /// # Errors
-    /// If the URL is invalid.
+    /// [`Error::Request`] if the URL is invalid.
     pub fn try_build(self) -> Result<PriceStream, Error> {
         self.request(None).build().map_err(Error::Request)?;
         let backoff = Backoff::new(FIRST_DELAY, MAX_DELAY, 0.5..=1.0);
