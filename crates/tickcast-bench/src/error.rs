@@ -2,7 +2,7 @@
 
 use std::io;
 
-/// Reason why a benchmark has no report.
+/// Reason why a benchmark has no report. Returned by [`run`](crate::run).
 #[derive(Debug, thiserror::Error)]
 pub enum BenchError {
     /// An option is invalid.
@@ -21,13 +21,14 @@ pub enum BenchError {
         /// Reason of the operating system.
         source: io::Error,
     },
-    /// The operating system refused another operation.
+    /// The operating system refused another operation. Contains its error.
     #[error(transparent)]
     System(#[from] io::Error),
-    /// The usage of the process with this id is not available.
+    /// The usage of the process of [`Options::pid`](crate::Options::pid) is not available: there is no such
+    /// process, or the system is not Linux. Contains the process id.
     #[error("pid {0}: no such process, or this system does not report the usage of processes")]
     Process(u32),
-    /// The server did not behave as expected, or the measurement could not be completed.
+    /// The server did not behave as expected, or the measurement could not be completed. Contains the reason.
     #[error("{0}")]
     Failed(String),
 }

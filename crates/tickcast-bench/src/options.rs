@@ -13,51 +13,59 @@ const SYMBOLS: RangeInclusive<u64> = 1..=100_000;
 /// Allowed rates, in ticks per second.
 const RATES: RangeInclusive<f64> = 0.0..=1e7;
 
-/// Options of a benchmark. The defaults come from [`Options::new`].
+/// Options of a benchmark. Made by [`Options::new`], with the defaults. Pass it to [`run`](crate::run).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
-    /// Address of the server, over plain HTTP.
+    /// Address of the server, over plain HTTP (`http://`).
     pub url: Url,
     /// Publish token of the server. Default: none.
     pub token: Option<String>,
     /// What is measured. Default: streams.
     pub measure: Measure,
-    /// Number of streams to open. Default 1000. Each stream needs a file descriptor.
+    /// Number of streams to open, for [`Measure::Streams`]. Default: 1,000. Each stream needs a file
+    /// descriptor.
     pub streams: usize,
-    /// Number of these streams that never read anything. Default 0.
+    /// Number of these streams that never read anything, at most [`streams`](Self::streams). Default: 0.
     pub stalled: usize,
-    /// Ticks to publish per second, each when it is due, 0 to 10 000 000. Default 1000.
+    /// Ticks to publish per second, each when it is due, 0 to 10,000,000, for [`Measure::Streams`]. Default:
+    /// 1,000.
     pub rate: f64,
-    /// Number of symbols that receive ticks, in turn, 1 to 100 000. Default 100.
+    /// Number of symbols that receive ticks, in turn, 1 to 100,000. Default: 100.
     pub symbols: u64,
-    /// Number of symbols that each stream requests, a different choice for each stream. Default: all.
+    /// Number of symbols that each stream requests, a different choice for each stream, at most
+    /// [`symbols`](Self::symbols). Default: all.
     pub symbols_per_stream: Option<usize>,
     /// Decodes only every Nth stream and counts only the bytes of the others; at least 1. Default 1.
     pub sample_every: usize,
-    /// Duration of the measurement. Default 10 s.
+    /// Duration of the measurement. Default: 10 s.
     pub window: Duration,
-    /// Duration of the warm-up before the measurement. Default 2 s.
+    /// Duration of the warm-up before the measurement. Default: 2 s.
     pub warm_up: Duration,
-    /// Process id of the server on this machine. With the id, the report has the processor time and the
-    /// memory of the process and its children (Linux only). Default: none.
+    /// Process id of the server on this machine. With the id, the report has a
+    /// [`ServerUse`](crate::ServerUse) (Linux only). Default: none.
     pub pid: Option<u32>,
-    /// Path of streams; `{symbols}` stands for the list of symbols.
+    /// Path of streams; `{symbols}` stands for the list of symbols. Default:
+    /// `/prices/stream?symbols={symbols}`.
     pub stream_path: String,
-    /// Path for publishing ticks.
+    /// Path for publishing ticks. Default: `/v1/prices`.
     pub publish_path: String,
-    /// Publishes one complete tick per request instead of NDJSON, for servers without batches.
+    /// Publishes one complete tick per request instead of NDJSON, for servers without batches. Default:
+    /// false.
     pub no_batch: bool,
 }
 
-/// What a benchmark measures.
+/// What a benchmark measures. Field of [`Options`]. Default: [`Streams`](Self::Streams).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Measure {
-    /// When ticks arrive on open streams.
+    /// How long ticks take to arrive on open streams: from the time when a tick is due to be published until
+    /// the stream has received it. Gives a [`Report::Streams`](crate::Report::Streams).
     #[default]
     Streams,
-    /// How many ticks per second the server accepts. No streams are opened.
+    /// How many ticks per second the server accepts. No streams are opened. Gives a
+    /// [`Report::Flood`](crate::Report::Flood).
     Flood,
     /// How many streams per second the server opens. Each stream is closed once its snapshot is complete.
+    /// Gives a [`Report::Churn`](crate::Report::Churn).
     Churn,
 }
 

@@ -8,19 +8,21 @@ use serde::Serialize;
 
 use crate::usage::Usage;
 
-/// The results of a benchmark. Times are in milliseconds unless the name says otherwise. Memory is in bytes.
+/// The results of a benchmark. Returned by [`run`](crate::run). `Display` gives a text for people,
+/// `Serialize` an object for programs. Times are in milliseconds unless the name says otherwise. Memory is in
+/// bytes.
 #[derive(Debug, Serialize)]
 #[serde(tag = "case", rename_all = "snake_case")]
 pub enum Report {
-    /// Ticks that arrived on open streams.
+    /// Ticks that arrived on open streams: the result of [`Measure::Streams`](crate::Measure::Streams).
     Streams(Streams),
-    /// Ticks that the server accepted.
+    /// Ticks that the server accepted: the result of [`Measure::Flood`](crate::Measure::Flood).
     Flood(Flood),
-    /// Streams that the server opened.
+    /// Streams that the server opened: the result of [`Measure::Churn`](crate::Measure::Churn).
     Churn(Churn),
 }
 
-/// Ticks that the server sent to streams.
+/// Ticks that the server sent to streams. Contained in [`Report::Streams`].
 #[derive(Debug, Serialize)]
 pub struct Streams {
     /// Number of streams that read.
@@ -57,7 +59,7 @@ pub struct Streams {
     pub load_cpu: f64,
 }
 
-/// Ticks published as fast as the server accepted them.
+/// Ticks published as fast as the server accepted them. Contained in [`Report::Flood`].
 #[derive(Debug, Serialize)]
 pub struct Flood {
     /// Length of the measurement in seconds.
@@ -72,7 +74,7 @@ pub struct Flood {
     pub load_cpu: f64,
 }
 
-/// Streams that were opened, and closed once their snapshot was complete.
+/// Streams that were opened, and closed once their snapshot was complete. Contained in [`Report::Churn`].
 #[derive(Debug, Serialize)]
 pub struct Churn {
     /// Length of the measurement in seconds.
@@ -91,7 +93,7 @@ pub struct Churn {
     pub load_cpu: f64,
 }
 
-/// Distribution of times, in milliseconds.
+/// Distribution of times, in milliseconds. Contained in [`Streams`] and [`Churn`].
 #[derive(Debug, Serialize)]
 pub struct Quantiles {
     /// Median.
@@ -106,16 +108,24 @@ pub struct Quantiles {
     pub max: f64,
 }
 
-/// Resources that the process of the server and its children used.
+/// Resources that the process of the server and its direct children used. Field of each [`Report`], if
+/// [`Options::pid`](crate::Options::pid) is set. Measured on Linux only.
 #[derive(Debug, Serialize)]
 pub struct ServerUse {
-    /// Processor usage, as a share of one processor.
+    /// Mean processor usage within the window: 1.0 is one processor. The value is above 1 if the server uses
+    /// several processors.
     pub cpu: f64,
-    /// Work per processor second: ticks delivered or accepted, or streams opened.
+    /// Work within the window divided by the processor time of the server, in seconds. For
+    /// [`Measure::Streams`](crate::Measure::Streams), the work is the number of ticks that the streams
+    /// received. For `Flood`, it is the number of accepted ticks; for `Churn`, the number of opened streams.
+    /// 0 if the server used no measurable processor time.
     pub per_cpu_s: f64,
-    /// Resident memory in bytes: before the first stream, with all streams open, and at the end.
+    /// Resident memory in bytes: before the first stream, at the start of the window with all streams open,
+    /// and at the end of the window. For `Flood` and `Churn`, the first two are both from the start of the
+    /// window.
     pub resident: [u64; 3],
-    /// Growth of the memory per stream, in bytes. `None` if the benchmark keeps no streams open.
+    /// Growth of the memory per stream, in bytes: `(resident[1] - resident[0]) / streams`, at least 0. The
+    /// streams include the stalled streams. `None` for `Flood` and `Churn`, which keep no streams open.
     pub bytes_per_stream: Option<f64>,
 }
 

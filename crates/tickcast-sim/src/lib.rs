@@ -45,14 +45,16 @@ const LAG: Duration = Duration::from_secs(1);
 /// Maximum number of ticks that are published together.
 const BATCH: usize = 512;
 
-/// A simulated market, ready to run. The seed and the rate determine every tick, except for its time.
+/// A simulated market, ready to run. The seed and the rate determine every tick, except for its time. Start
+/// it with [`run`](Self::run). Default: seed 2, 200 ticks per second.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Simulation {
     seed: u64,
     rate: f64,
 }
 
-/// An error for a rate outside of [`Simulation::RATES`].
+/// An error for a rate outside of [`Simulation::RATES`], 1 to 100,000 ticks per second. Contains the rate.
+/// Returned by [`Simulation::rate`].
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[error("rate: {0} is out of range (expected {least} to {most} ticks per second)", least = Simulation::RATES.start(), most = Simulation::RATES.end())]
 pub struct RateError(f64);
@@ -66,23 +68,23 @@ impl Default for Simulation {
 }
 
 impl Simulation {
-    /// Default seed.
+    /// Default seed: 2.
     pub const DEFAULT_SEED: u64 = 2;
 
-    /// Default rate, in ticks per second over all symbols.
+    /// Default rate: 200 ticks per second over all symbols.
     pub const DEFAULT_RATE: f64 = 200.0;
 
-    /// Allowed rates, in ticks per second over all symbols.
+    /// Allowed rates: 1 to 100,000 ticks per second over all symbols, both included.
     pub const RATES: RangeInclusive<f64> = 1.0..=100_000.0;
 
-    /// Sets the seed. The same seed and rate give the same market.
+    /// Sets the seed. The same seed and rate give the same market. Default: 2.
     #[must_use]
     pub const fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
     }
 
-    /// Sets the average number of ticks per second, over all symbols.
+    /// Sets the average number of ticks per second, over all symbols, 1 to 100,000. Default: 200.
     ///
     /// # Errors
     /// If the rate is outside of [`Simulation::RATES`].
@@ -95,7 +97,8 @@ impl Simulation {
     }
 
     /// Publishes the trades of the market when they are due, without end. The market opens at once, with one
-    /// tick for each symbol. To end the market, drop the future.
+    /// tick for each symbol. After a pause of the program of more than 1 s, the market continues without the
+    /// missed trades. To end the market, drop the future. Needs a tokio runtime.
     pub async fn run(self, publisher: &Publisher) -> Infallible {
         self.run_renamed(publisher, Ok).await
     }

@@ -23,11 +23,12 @@ const MAX_CHUNKS: usize = 4;
 /// their ticks. [`DiskTape::read`] reads about as many bytes per call.
 const MAX_SCANNED_STRIDES: usize = 16;
 
-/// Read access to the tape on disk. Cheap to clone.
+/// Read access to the tape on disk. Field of [`Opened`](crate::Opened). Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct DiskTape(pub(crate) Arc<SegmentSet>);
 
-/// Reason why the tape cannot be read from a position.
+/// Reason why the tape cannot be read from a position. Returned by [`DiskTape::read`], [`DiskTape::skip`] and
+/// [`DiskTape::check_at`].
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The tape no longer holds the entries after the position.
@@ -43,7 +44,7 @@ pub enum ReadError {
         /// Description of the damage.
         why: &'static str,
     },
-    /// The operating system reported an error.
+    /// The operating system reported an error. Contains the error.
     #[error("the tape cannot be read: {0}")]
     Io(#[from] io::Error),
 }
@@ -52,9 +53,9 @@ pub enum ReadError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Skipped {
     /// The entries after this sequence number must be read: the next stride may contain a tick in the range,
-    /// or the tape ends here.
+    /// or the tape ends here. Contains the sequence number.
     To(Seq),
-    /// The call reached its limit. The caller must call again with this sequence number.
+    /// The call reached its limit. The caller must call again with the contained sequence number.
     SoFar(Seq),
 }
 

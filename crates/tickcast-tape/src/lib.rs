@@ -30,28 +30,35 @@ pub use repair::{CheckReport, check, repair};
 pub use snapshot::{encode_key, write as write_snapshot};
 pub use writer::Writer;
 
-/// When the disk must confirm written data (fsync).
+/// When the disk must confirm written data (fsync). Pass it to [`Options::sync`]. Default: every 100 ms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Sync {
     /// As soon as possible. Publishers may [wait](DiskTape::wait_durable) for the confirmation. A crash of
     /// the system loses nothing that a publisher has waited for.
     Always,
-    /// At this interval. A crash of the system loses at most the data of one interval.
+    /// At this interval. Contains the interval. A crash of the system loses at most the data of one interval.
     Interval(Duration),
     /// Left to the operating system, for example after up to about 30 s.
     Never,
 }
 
-/// Options of a tape on disk.
+/// Options of a tape on disk. Pass it to [`open`], or in `tickcast` to `HubBuilder::tape`.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use tickcast_tape::{Options, Sync};
+/// let options = Options::default().sync(Sync::Always).retention_time(Duration::from_secs(7 * 86_400));
+/// ```
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Options {
-    /// When the disk must confirm written data.
+    /// When the disk must confirm written data. Default: every 100 ms.
     pub sync: Sync,
-    /// Retention size: approximate maximum number of bytes of ticks on disk; at least two segments.
+    /// Retention size: approximate maximum number of bytes of ticks on disk; at least two segments. The
+    /// oldest ticks are deleted first. Default: 1 GiB.
     pub retention_bytes: u64,
-    /// Retention time: how long ticks stay on disk.
+    /// Retention time: how long ticks stay on disk. Default: ten years.
     pub retention_time: Duration,
 }
 
@@ -67,21 +74,21 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Sets when the disk must confirm written data.
+    /// Sets when the disk must confirm written data. Default: every 100 ms.
     #[must_use]
     pub const fn sync(mut self, sync: Sync) -> Self {
         self.sync = sync;
         self
     }
 
-    /// Sets the retention size, in bytes.
+    /// Sets the retention size, in bytes. Default: 1 GiB.
     #[must_use]
     pub const fn retention_bytes(mut self, bytes: u64) -> Self {
         self.retention_bytes = bytes;
         self
     }
 
-    /// Sets the retention time.
+    /// Sets the retention time. Default: ten years.
     #[must_use]
     pub const fn retention_time(mut self, time: Duration) -> Self {
         self.retention_time = time;

@@ -19,7 +19,7 @@ use crate::snapshot::SnapshotRecord;
 use crate::writer::Writer;
 use crate::{Options, Sync, snapshot};
 
-/// An opened tape.
+/// An opened tape. Returned by [`open`].
 #[derive(Debug)]
 pub struct Opened {
     /// The restored log.

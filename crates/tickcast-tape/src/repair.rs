@@ -12,7 +12,7 @@ use crate::error::OpenError;
 use crate::recovery::{first_stamp, scan};
 use crate::snapshot;
 
-/// Content of a data directory.
+/// Content of a data directory. Returned by [`check`] and [`repair`].
 #[derive(Debug, Clone, Copy)]
 pub struct CheckReport {
     /// Number of segment files.

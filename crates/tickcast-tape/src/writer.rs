@@ -16,8 +16,8 @@ use crate::segment_set::SegmentSet;
 /// A segment accepts entries for at most the retention time divided by this number.
 const SEGMENTS_PER_RETENTION_TIME: u32 = 16;
 
-/// The only writer of a tape. The owner of the writer assigns the sequence numbers. Dropping the writer
-/// closes the tape.
+/// The only writer of a tape. Field of [`Opened`](crate::Opened). The owner of the writer assigns the
+/// sequence numbers. Dropping the writer closes the tape.
 #[derive(Debug)]
 pub struct Writer {
     segments: Arc<SegmentSet>,
