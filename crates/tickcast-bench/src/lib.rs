@@ -33,9 +33,10 @@ pub use error::BenchError;
 pub use options::{Measure, Options};
 pub use report::{Churn, Flood, Quantiles, Report, ServerUse, Streams};
 pub use run::run;
-/// The address of a server, for example `"http://127.0.0.1:8080".parse()`. Pass it to [`Options::new`]. Its scheme must be
-/// `http`; a path before the routes of the server is allowed.
+/// The address of a server, for example `"http://127.0.0.1:8080".parse()`. Pass it to [`Options::new`]. Its
+/// scheme must be `http`; a path before the routes of the server is allowed.
 ///
 /// This type comes from the crate `url`. Its own documentation follows.
 ///
+/// ---
 pub use url::Url;

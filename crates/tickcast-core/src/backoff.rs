@@ -7,7 +7,8 @@ use std::time::Duration;
 const MAX_DOUBLINGS: u32 = 10;
 
 /// Exponential backoff with jitter. The delay doubles with every failure up to a maximum, and is random. So
-/// clients that failed together do not retry together. The delay doubles at most 10 times.
+/// clients that failed together do not retry together. The delay doubles at most 10 times. Made by
+/// [`Backoff::new`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Backoff {
     base: Duration,

@@ -274,7 +274,7 @@ fn number(text: &str) -> Result<Seq, CursorError> {
 }
 
 /// Id of an event of a resumable stream: a [`Cursor`]. If the stream was changed, `.` and the hash of the
-/// stream's filter follow.
+/// stream's filter follow. Made by `parse` and by [`EventFormat::id`](crate::sse::EventFormat::id).
 ///
 /// ```
 /// use tickcast_core::EventId;

@@ -176,7 +176,7 @@ impl Filter {
             || self.globs.iter().any(|glob| glob.matches(symbol.as_bytes()))
     }
 
-    /// Returns the hash of the filter. The [ids](crate::EventId) of a changed stream contain it.
+    /// Returns the hash of the filter. The ids of a changed stream contain it.
     #[must_use]
     pub fn filter_hash(&self) -> FilterHash {
         let hash = self.entries().fold(0, |hash, entry| {

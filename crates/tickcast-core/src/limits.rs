@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Limits of what a hub holds in memory. Pass it to `tickcast::HubBuilder::limits`. In the core, a
-/// [`Sequencer`](crate::Sequencer) has the limits.
+/// `Sequencer` has the limits.
 ///
 /// ```
 /// # use tickcast_core::Limits;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::tick::Derived;
 use crate::{Candles, Extras, Frame, Position, Price, Seq, Symbol, Tick, TickView, Time};
 
-/// Number of the source of a tick. The program around the core gives the numbers. Contains the number.
-/// Default: 0.
+/// Number of the source of a tick. The program around the core gives the numbers, and passes them to
+/// [`Sequencer::accept`](crate::Sequencer::accept). Contains the number. Default: 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct SourceId(pub u16);
 

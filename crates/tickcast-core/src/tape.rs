@@ -24,7 +24,7 @@ pub struct Entry {
     pub kind: EntryKind,
 }
 
-/// What an entry of the tape records.
+/// What an entry of the tape records. Field of an [`Entry`].
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum EntryKind {

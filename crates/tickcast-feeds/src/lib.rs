@@ -53,9 +53,10 @@ pub use kraken::{Kraken, KrakenChannel};
 pub use names::{SymbolMap, SymbolMapError};
 pub use network::{ByteStream, Dial, DialError, DialFuture, Network};
 pub use rename::Rename;
-/// The URL of an exchange, for example `"wss://ws.kraken.com/v2".parse()`. Pass it to [`Feed::new`]; a [`Dial`] receives
-/// it. It must be absolute, with the scheme `wss` or `ws`.
+/// The URL of an exchange, for example `"wss://ws.kraken.com/v2".parse()`. Pass it to [`Feed::new`]; a
+/// [`Dial`] receives it. It must be absolute, with the scheme `wss` or `ws`.
 ///
 /// This type comes from the crate `http`. Its own documentation follows.
 ///
+/// ---
 pub use tokio_tungstenite::tungstenite::http::Uri;

@@ -6,8 +6,8 @@ use crate::SymbolId;
 /// 100,000 symbols, whatever the size of the set.
 pub(super) const MAX_LISTED: usize = 1024;
 
-/// A set of symbols of one market, in order of first appearance. Up to 1,024 symbols are stored as a list,
-/// more as a bitmap. Default: empty.
+/// A set of symbols of one market, in order of first appearance. Made by [`SymbolSet::new`] or `collect`. Up
+/// to 1,024 symbols are stored as a list, more as a bitmap. Default: empty.
 #[derive(Debug, Clone)]
 pub struct SymbolSet(Representation);
 

@@ -21,7 +21,8 @@ pub struct Recorded<'a> {
 }
 
 /// A sequencer during restoration. First, symbols are restored from snapshots, each as of its own position.
-/// Then the later recorded entries are replayed.
+/// Then the later recorded entries are replayed. Made by [`Restore::new`]; [`done`](Restore::done) returns
+/// the sequencer.
 #[derive(Debug)]
 pub struct Restore {
     sequencer: Sequencer,

@@ -22,7 +22,7 @@ pub enum Value<'a> {
     Number(&'a str),
     /// A string. Contains the text without quotes and escapes.
     Text(&'a str),
-    /// `true` or `false`.
+    /// `true` or `false`. Contains the value.
     Bool(bool),
     /// `null`.
     Null,

@@ -20,7 +20,7 @@ pub struct PublishedTick {
     ///
     /// The reference price is the last `prev_close` that a source sent for the symbol. Without one, the
     /// reference is the first price of the symbol on the current UTC day. A source that measures from another
-    /// price names its [basis](crate::ChangeBasis).
+    /// price names its basis (`ChangeBasis`).
     pub change: Price,
     /// The change in percent of the reference price: 1.5 means 1.5 %. Rounded to at most 4 decimals. `None`
     /// if the reference price is zero; the JSON then has no `change_pct`.
