@@ -13,8 +13,9 @@ use crate::hub::{Hub, Inner};
 use crate::lane::BodySlot;
 use crate::subscription::Subscription;
 
-/// The bytes of one stream, payload by payload. Each payload is a whole number of events. The type implements
-/// [`http_body::Body`] and [`Stream`], with the same bytes.
+/// The bytes of one stream, payload by payload. Each payload is a whole number of events. Returned by
+/// [`Hub::events`]. Make it the body of a response with the content type `text/event-stream`. The type
+/// implements `http_body::Body` and `futures_core::Stream`, with the same bytes.
 ///
 /// The first poll subscribes. Ticks that were published between the creation and the first poll arrive as for
 /// any reader that fell behind. Dropping the value unsubscribes.
@@ -45,7 +46,7 @@ enum BodyState {
 }
 
 impl Hub {
-    /// Returns the events of a subscription in wire format.
+    /// Returns the events of a subscription in wire format (Server-Sent Events).
     ///
     /// # Panics
     /// If the first poll happens outside a tokio runtime.

@@ -26,7 +26,7 @@
 //! | send a stream from a handler of my own | [`Hub::events`] |
 //! | serve many thousand streams | [`serve()`] |
 //! | check who may read or publish | a layer of your own, as in `examples/auth.rs` |
-//! | keep the tape on disk | [`HubBuilder::tape`] |
+//! | keep the tape on disk | `HubBuilder::tape`, with the feature `tape` |
 //! | stop without losing a reader | [`Hub::drain`], [`Hub::close`] |
 //! | watch what the hub does | [`Hub::stats`], [`Hub::health_router`] |
 //! | parse what publishers send | [`Tick::from_json`], [`tick::TickSplitter`] |

@@ -12,7 +12,7 @@ use crate::sources::{DEFAULT_STALE_AFTER, Source};
 use crate::stats::{FeedEventKind, SourceCounters};
 
 /// The publisher of one source. Its ticks are counted under the source's name and checked by the source's
-/// options.
+/// options. Returned by [`Hub::source`]. Cheap to clone: clones are the same source.
 #[derive(Debug, Clone)]
 pub struct Publisher {
     hub: Hub,
@@ -22,17 +22,20 @@ pub struct Publisher {
 }
 
 impl Hub {
-    /// Publishes one tick, as the source `local`.
+    /// Publishes one tick, as the source `local` with the default [`SourceOptions`]. A late tick is dropped,
+    /// which is not an error.
     ///
     /// # Errors
-    /// If the time of the tick is more than a minute in the future, if the market is full, or if the tick cannot be
-    /// stored on disk.
+    /// If the time of the tick is more than a minute in the future, if the market is full (100,000 symbols by
+    /// default), or if the tick cannot be stored on disk.
     pub fn publish(&self, tick: &Tick) -> Result<Outcome, TickError> {
         let (source, id) = self.local_source();
         Publisher::new(self.clone(), source, id, SourceOptions::default()).publish(tick)
     }
 
-    /// Returns a publisher for the source `name`, with its own counters and options.
+    /// Returns a publisher for the source `name`, with these options. A second call with the same name
+    /// returns the same source, with its counters and state; the options apply only to the returned
+    /// publisher.
     #[must_use]
     pub fn source(&self, name: &str, options: SourceOptions) -> Publisher {
         let (source, id) = self.register(name);
@@ -48,11 +51,11 @@ impl Publisher {
         Self { hub, source, source_id, options }
     }
 
-    /// Publishes one tick.
+    /// Publishes one tick. Returns whether the tick was accepted, or dropped as late or unchanged.
     ///
     /// # Errors
     /// If the time of the tick is further in the future than the options allow. If the market is full. If the
-    /// disk is full. Only the hub can check these rules.
+    /// tick cannot be stored on disk.
     pub fn publish(&self, tick: &Tick) -> Result<Outcome, TickError> {
         let mut result = Ok(Outcome::Late);
         self.publish_all([tick], |_, outcome| result = outcome);
@@ -112,11 +115,11 @@ impl Publisher {
         FeedReporter(&self.source.counters)
     }
 
-    /// Removes a symbol from the market and returns whether the symbol was there. The count of its ticks
-    /// continues if the symbol comes back.
+    /// Removes a symbol from the market and returns whether the symbol was there. Readers of resumable
+    /// streams receive the event `gone`. The numbers `n` of its ticks continue if the symbol comes back.
     ///
     /// # Errors
-    /// If the removal cannot be stored.
+    /// [`TickError::Storage`] if the removal cannot be stored on disk.
     pub fn remove(&self, symbol: &Symbol) -> Result<bool, TickError> {
         self.hub.log().remove(symbol, self.hub.now())
     }
@@ -170,18 +173,19 @@ impl Publisher {
     }
 }
 
-/// Counts what a source receives beside valid ticks. The counts are in `/v1/status`, in the metrics and in
-/// [`SourceStats`](crate::stats::SourceStats).
+/// Counts what a source receives beside valid ticks. Returned by [`Publisher::reporter`]. The counts are in
+/// `/v1/status`, in the metrics and in [`SourceStats`](crate::stats::SourceStats).
 #[derive(Debug, Clone, Copy)]
 pub struct FeedReporter<'a>(&'a SourceCounters);
 
 impl FeedReporter<'_> {
-    /// Counts an item that was sent as a tick but is not a valid tick.
+    /// Counts an item that was sent as a tick but is not a valid tick, as
+    /// [`SourceStats::rejected`](crate::stats::SourceStats::rejected).
     pub fn reject(self) {
         self.0.reject();
     }
 
-    /// Counts `times` events of this kind.
+    /// Counts `times` events of this kind, in [`SourceStats::feed`](crate::stats::SourceStats::feed).
     pub fn count(self, kind: FeedEventKind, times: u64) {
         self.0.count_feed_event(kind, times);
     }

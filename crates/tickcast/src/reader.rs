@@ -12,8 +12,9 @@ use crate::events::Events;
 use crate::hub::Hub;
 use crate::subscription::Subscription;
 
-/// A reader of ticks within the same program: a [`Stream`] that needs no extension trait. Dropping the reader
-/// unsubscribes.
+/// A reader of ticks within the same program. Returned by [`Hub::subscribe`]. Dropping the reader unsubscribes.
+///
+/// [`next`](Self::next) needs no extension trait. The type also implements `futures_core::Stream`.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {

@@ -23,10 +23,11 @@ const BATCH: usize = 512;
 /// safety bound.
 const MAX_NAMES: usize = 10_000_000;
 
-/// One new price of one symbol.
+/// One new price of one symbol, for a `broadcast` channel. Pass the sender of the channel to [`routes`].
+/// `Tick::try_from(&tick)` converts it for a [`Hub`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PriceTick {
-    /// The symbol that has the price.
+    /// The symbol that has the price. [`routes`] accepts any text.
     pub symbol: String,
     /// The price.
     pub price: f64,
@@ -41,8 +42,9 @@ pub struct PriceTick {
 /// its subscription. After 15 s without an event, the client receives a comment as a keep-alive. A client
 /// that cannot keep up receives the newest tick of each symbol that changed (conflation).
 ///
-/// Merge the router into any other router; for a router with state, call `with_state(())` on this one first. No start-up call is needed. Dropping the router and its streams
-/// frees everything. A stream ends when every sender is gone; the router itself holds one sender.
+/// Merge the router into any other router; for a router with state, call `with_state(())` on this one first.
+/// No start-up call is needed. Dropping the router and its streams frees everything. A stream ends when every
+/// sender is gone; the router itself holds one sender.
 ///
 /// ```
 /// use tickcast::{PriceTick, routes};
@@ -173,7 +175,11 @@ fn key(name: &str) -> Symbol {
 impl TryFrom<&PriceTick> for Tick {
     type Error = TickError;
 
-    /// Converts a tick for a [`Hub`]. The symbol must be a valid [`Symbol`], and the numbers must be finite.
+    /// Converts a tick for a [`Hub`].
+    ///
+    /// # Errors
+    /// If the symbol is not a valid [`Symbol`], or if the price or the change is NaN, is infinite or has more
+    /// than 28 digits.
     fn try_from(tick: &PriceTick) -> Result<Self, TickError> {
         let amount = |field, value: f64| {
             Price::try_from(value).map_err(|error: PriceError| TickError::Price { field, error })

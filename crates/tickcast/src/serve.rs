@@ -50,7 +50,7 @@ const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 /// once, open connections do not wait behind hundreds of new ones.
 const ACCEPTS_PER_TURN: usize = 16;
 
-/// Serves `app` on `listener`, like [`axum::serve()`]: await the result. In addition, streams over TCP move to the
+/// Serves `app` on `listener`, like `axum::serve()`: await the result. In addition, streams over TCP move to the
 /// lanes of their hub (the direct path), and every peer has time limits.
 ///
 /// Other connections than TCP are served by hyper. There, a reader of a stream that has left is noticed at the next
@@ -80,7 +80,8 @@ pub fn serve<L: Listener>(listener: L, app: Router) -> Serve<L> {
     }
 }
 
-/// An application and the listener that serves the application, made by [`serve`]. Await it to serve.
+/// An application and the listener that serves the application. Returned by [`serve`](crate::serve()). Await
+/// it to serve; it ends after the shutdown.
 #[must_use = "nothing is served until the value is awaited"]
 pub struct Serve<L = TcpListener, F = Pending<()>> {
     listener: L,
@@ -116,7 +117,7 @@ impl<L: Listener, F> Serve<L, F> {
     /// the write timeout of direct streams itself.
     ///
     /// The same time limits how long a peer may send nothing of a request body before the body breaks off.
-    /// Default: [`DEFAULT_WRITE_TIMEOUT`](Serve::DEFAULT_WRITE_TIMEOUT).
+    /// Default: 30 s ([`DEFAULT_WRITE_TIMEOUT`](Serve::DEFAULT_WRITE_TIMEOUT)).
     pub const fn write_timeout(mut self, timeout: Duration) -> Self {
         self.write_timeout = timeout;
         self
@@ -134,7 +135,8 @@ impl<L: Listener, F> Serve<L, F> {
     }
 
     /// Sets how long connections may take to finish after the shutdown. The server does not wait longer. The
-    /// remaining connections are cut when the runtime ends. Default: [`DEFAULT_GRACE`](Serve::DEFAULT_GRACE).
+    /// remaining connections are cut when the runtime ends. Default: 5 s
+    /// ([`DEFAULT_GRACE`](Serve::DEFAULT_GRACE)).
     pub const fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self

@@ -12,7 +12,8 @@ pub use feed::{FeedEventKind, FeedStats};
 
 use crate::source_state::SourceState;
 
-/// The statistics of a hub.
+/// The statistics of a hub. Returned by [`Hub::stats`](crate::Hub::stats). Counters count since the start of
+/// the hub.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct HubStats {
@@ -26,7 +27,7 @@ pub struct HubStats {
     pub bytes_sent: u64,
     /// The cursor of the newest entry on the tape.
     pub cursor: Cursor,
-    /// Number of symbols ever seen.
+    /// Number of symbols ever seen, including removed symbols.
     pub symbols: usize,
     /// Number of closed candles in memory, of all symbols.
     pub candles: usize,
@@ -41,11 +42,11 @@ pub struct HubStats {
     pub tape_ticks: usize,
     /// Size of the tape, in bytes.
     pub tape_bytes: usize,
-    /// The statistics of the tape on disk, if there is one.
+    /// The statistics of the tape on disk. `None` if the tape is only in memory.
     pub disk: Option<DiskStats>,
     /// Number of answers in progress that are not streams.
     pub answers: AnswerStats,
-    /// Delays of ticks from their arrival until a lane had passed them on.
+    /// Delays of ticks from their arrival at the hub until a lane had passed them on to its streams.
     pub delays: Delays,
     /// The statistics of each source, in order of registration.
     pub sources: Vec<SourceStats>,
@@ -60,19 +61,20 @@ impl HubStats {
     }
 }
 
-/// The statistics of the filters of all streams.
+/// The statistics of the filters of all streams. Field of [`HubStats`].
 #[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]
 pub struct FilterStats {
     /// Number of patterns in use.
     pub patterns: u64,
-    /// Maximum memory of the filters, in bytes.
+    /// Upper bound of the memory that the filters use now, in bytes. Its limit is
+    /// [`HubBuilder::max_filter_bytes`](crate::HubBuilder::max_filter_bytes).
     pub bytes: u64,
     /// Number of streams and changes that were refused because there was no room.
     pub refused: u64,
 }
 
-/// The statistics of a tape on disk.
+/// The statistics of a tape on disk. Field of [`HubStats`].
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct DiskStats {
@@ -82,7 +84,7 @@ pub struct DiskStats {
     pub bytes: u64,
 }
 
-/// The numbers of answers in progress and of refused requests.
+/// The numbers of answers in progress and of refused requests. Field of [`HubStats`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct AnswerStats {
@@ -94,7 +96,8 @@ pub struct AnswerStats {
     pub refused: u64,
 }
 
-/// The statistics of a source.
+/// The statistics of a source. Returned by [`Hub::sources`](crate::Hub::sources), and field of [`HubStats`].
+/// Counters count since the start of the hub.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct SourceStats {
@@ -108,11 +111,12 @@ pub struct SourceStats {
     pub late: u64,
     /// Number of unchanged ticks, which repeated the newest tick of their symbol.
     pub unchanged: u64,
-    /// Number of ticks that broke a rule.
+    /// Number of ticks that were rejected: with a [`TickError`](crate::error::TickError), or by
+    /// [`FeedReporter::reject`](crate::FeedReporter::reject).
     pub rejected: u64,
     /// Start time of the current state.
     pub since: Time,
-    /// Symbols of the source with an unhealthy state of their own.
+    /// Symbols of the source with a state of their own that is neither live nor ended.
     pub symbols: Vec<SymbolStats>,
     /// Whether the prices of the source are simulated.
     pub simulated: bool,
@@ -120,7 +124,7 @@ pub struct SourceStats {
     pub feed: FeedStats,
 }
 
-/// The state of a symbol that differs from the state of its source.
+/// The state of a symbol that differs from the state of its source. Field of [`SourceStats`].
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct SymbolStats {

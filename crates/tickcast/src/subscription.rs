@@ -17,21 +17,22 @@ pub(crate) use stream_id::StreamId;
 /// The minimum and maximum rate, in updates per second and symbol.
 pub(crate) const RATES: std::ops::RangeInclusive<f64> = 0.1..=100.0;
 
-/// A maximum number of updates per second for each symbol. The newest value replaces older ones (conflation),
-/// and the last value always arrives.
+/// A maximum number of updates per second for each symbol, 0.1 to 100. Of the ticks between two updates, only
+/// the newest is sent (conflation), and the last tick always arrives. Pass it to [`Subscription::max_rate`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate(Duration);
 
-/// The error for a number that is not a valid [`Rate`].
+/// The error for a number that is not a valid [`Rate`]: it is outside of 0.1 to 100, or not a number.
+/// Contains the number. Returned by [`Rate::per_second`].
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[error("{0} updates per second is outside {min} ..= {max}", min = RATES.start(), max = RATES.end())]
 pub struct RateError(pub f64);
 
 impl Rate {
-    /// Returns a rate of `updates` per second, 0.1 to 100.
+    /// Returns a rate of `updates` per second and symbol, 0.1 to 100.
     ///
     /// # Errors
-    /// If `updates` is outside that range or is not a number.
+    /// If `updates` is outside of 0.1 to 100 or is not a number.
     pub fn per_second(updates: f64) -> Result<Self, RateError> {
         if RATES.contains(&updates) {
             Ok(Self(Duration::from_secs_f64(1.0 / updates)))
@@ -40,7 +41,7 @@ impl Rate {
         }
     }
 
-    /// Returns the time between two updates.
+    /// Returns the minimum time between two updates of a symbol.
     #[must_use]
     pub const fn interval(self) -> Duration {
         self.0
@@ -75,7 +76,14 @@ impl Heartbeat {
     }
 }
 
-/// A reader's request: the symbols, the rate and the start position.
+/// A reader's request: the symbols, the rate and the start. Pass it to
+/// [`Hub::subscribe`](crate::Hub::subscribe) or [`Hub::events`](crate::Hub::events). Default: all symbols,
+/// with a snapshot and without a maximum rate.
+///
+/// The stream begins with a snapshot: the newest tick of each selected symbol. Then it contains every tick; a
+/// slow consumer receives only the newest tick of each symbol (conflation). Symbols that appear later are
+/// included if the filter selects them. A subscription cannot resume at a cursor: the route `/v1/stream` of
+/// [`Hub::router`](crate::Hub::router) can.
 ///
 /// ```
 /// use tickcast::{Filter, Rate, Subscription};
@@ -132,16 +140,15 @@ pub(crate) enum Start {
 /// position.
 const FROM_NOW_ON: Start = Start::After(Seq::new(u64::MAX));
 
-/// A subscription to all symbols, newest ticks first. This is the subscription of a reader that names no
-/// symbols.
 impl Default for Subscription {
+    /// Returns a subscription to all symbols, with a snapshot and without a maximum rate.
     fn default() -> Self {
         Self::to(Filter::all())
     }
 }
 
 impl Subscription {
-    /// Subscribes to the symbols of `filter`: first their newest ticks, then every tick.
+    /// Subscribes to the symbols of `filter`: first a snapshot with their newest ticks, then every tick.
     #[must_use]
     pub const fn to(filter: Filter) -> Self {
         Self {
@@ -156,14 +163,15 @@ impl Subscription {
         }
     }
 
-    /// Limits the updates of each symbol to `rate`.
+    /// Limits the updates of each symbol to `rate`. Of the ticks in between, only the newest is sent.
+    /// Default: no limit.
     #[must_use]
     pub const fn max_rate(mut self, rate: Rate) -> Self {
         self.rate = Some(rate);
         self
     }
 
-    /// Sends only ticks that are published from now on.
+    /// Leaves out the snapshot: sends only ticks that are published from now on. Default: with a snapshot.
     #[must_use]
     pub const fn without_snapshot(mut self) -> Self {
         self.start = FROM_NOW_ON;

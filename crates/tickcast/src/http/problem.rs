@@ -12,7 +12,21 @@ use crate::answers::{Busy, Cut, NoSnapshot, RETRY_AFTER};
 use crate::disk::AppendError;
 use crate::subscription::RateError;
 
-/// The description of a failed request.
+/// The description of a failed request, as `application/problem+json` (RFC 9457). The routes of
+/// [`Hub::router`](crate::Hub::router) and [`Publisher::router`](crate::Publisher::router) answer with it.
+/// Return one from a handler of your own, to answer in the same form.
+///
+/// ```
+/// use axum::http::StatusCode;
+/// use tickcast::http::Problem;
+///
+/// async fn handler() -> Result<String, Problem> {
+///     Err(Problem::new(StatusCode::FORBIDDEN, "the market is closed").retry_after(60))
+/// }
+/// ```
+///
+/// `From` makes one from the errors of the library: 400 for [`FilterError`], [`RateError`] and
+/// [`SymbolError`], and 507 for an error of the tape on disk.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Problem {
@@ -48,20 +62,21 @@ impl Problem {
         }
     }
 
-    /// Creates a 400 problem for a parameter or a header that breaks its rule.
+    /// Creates a 400 problem for a parameter or a header that breaks its rule. The answer names the parameter
+    /// in its member `parameter` and at the start of its `detail`.
     #[must_use]
     pub fn parameter(name: &'static str, detail: impl Display) -> Self {
         Self { parameter: Some(name), ..Self::new(StatusCode::BAD_REQUEST, format!("{name}: {detail}")) }
     }
 
-    /// Adds one more member to the problem.
+    /// Adds one more member to the problem. A member with the same name is replaced.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.more.insert(name.to_owned(), value.into());
         self
     }
 
-    /// Adds the delay before a retry, in seconds.
+    /// Adds the delay before a retry, in seconds, as the header `Retry-After`. Default: no such header.
     #[must_use]
     pub const fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after = Some(seconds);

@@ -143,7 +143,8 @@ fn unknown(name: &str, known: &[&'static str]) -> Problem {
     Problem::new(axum::http::StatusCode::BAD_REQUEST, detail).with("parameter", shown)
 }
 
-/// An extractor for routes without query parameters. The extractor rejects a request with query parameters.
+/// An extractor for routes without query parameters. Make it an argument of a handler. A request with a query
+/// parameter is then answered with a 400 [`Problem`] that names the parameter.
 #[derive(Debug, Clone, Copy)]
 pub struct NoParameters;
 

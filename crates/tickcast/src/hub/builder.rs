@@ -24,7 +24,9 @@ const KEPT_BYTES: usize = 256 << 20;
 /// never, and sums of times must not overflow.
 const TIMES: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(86_400);
 
-/// The settings of a hub. The defaults suit one machine. Each duration is from 1 millisecond to 1 day.
+/// The settings of a hub. Returned by [`Hub::builder`](crate::Hub::builder). [`try_build`](Self::try_build)
+/// or [`build`](Self::build) makes the hub. The defaults suit one machine. Each duration is from 1
+/// millisecond to 1 day.
 ///
 /// ```
 /// # fn main() -> Result<(), tickcast::error::BuildError> {
@@ -73,7 +75,8 @@ impl Default for HubBuilder {
 }
 
 impl HubBuilder {
-    /// Sets how much the hub keeps in memory (retention). Default: [`Limits::default`].
+    /// Sets how much the hub keeps in memory (retention). Default: [`Limits::default`]: 100,000 symbols,
+    /// 262,144 ticks or 64 MiB, 1,000,000 candles.
     pub const fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
@@ -130,7 +133,7 @@ impl HubBuilder {
     }
 
     /// Sets whether each lane runs on its own thread. Otherwise each lane is a task on the runtime of the
-    /// first reader.
+    /// first reader. Default: false.
     ///
     /// Use dedicated threads for a program with thousands of streams. A flush writes to all streams before
     /// other tasks can run.
@@ -187,14 +190,14 @@ impl HubBuilder {
     }
 }
 
-/// The reason why a hub could not be built.
+/// The reason why a hub could not be built. Returned by [`HubBuilder::try_build`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// A duration is out of its range.
+    /// A duration is not from 1 millisecond to 1 day.
     #[error("{setting} cannot be {value:?}: the range is 1 ms to 1 day")]
     Time {
-        /// The name of the setting.
+        /// The name of the setting: `max_lag`, `keep_alive`, `write_timeout` or `flush_interval`.
         setting: &'static str,
         /// The value of the setting.
         value: Duration,
@@ -202,7 +205,7 @@ pub enum BuildError {
     /// The number of lanes is zero.
     #[error("lanes cannot be 0")]
     NoLanes,
-    /// The tape on disk cannot be opened.
+    /// The tape on disk cannot be opened. Contains the reason.
     #[cfg(feature = "tape")]
     #[error(transparent)]
     Tape(#[from] OpenError),

@@ -12,7 +12,12 @@ const BOUNDS_US: [u64; 15] = [
 /// Number of buckets.
 const BUCKETS: usize = BOUNDS_US.len() + 1;
 
-/// A histogram of delays.
+/// A histogram of the delays of ticks, from the arrival of a tick at the hub until a lane had passed it on to
+/// its streams. A tick counts once for each lane that passes it on. Field of [`HubStats`](super::HubStats),
+/// which counts since the start of the hub. Default: no delays.
+///
+/// The bounds of the 16 buckets are fixed. The first bucket is up to 100 µs, the last bound is 10 s, and the
+/// last bucket has the longer delays. The buckets are not cumulative: for Prometheus, add up the counts.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Delays {
     counts: [u64; BUCKETS],
@@ -20,7 +25,7 @@ pub struct Delays {
 }
 
 impl Delays {
-    /// Returns the buckets in order: the upper bound of each, which the bucket includes, and the number of
+    /// Returns the 16 buckets in order: the upper bound of each, which the bucket includes, and the number of
     /// delays in the bucket. The last bucket has no upper bound. Each delay is in one bucket only.
     pub fn buckets(&self) -> impl Iterator<Item = (Option<Duration>, u64)> {
         let bounds = BOUNDS_US.into_iter().map(|us| Some(Duration::from_micros(us)));

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 /// Number of kinds of events.
 const KINDS: usize = FeedEventKind::ALL.len();
 
-/// A kind of counted event between a feed and the hub.
+/// A kind of counted event between a feed and the hub. Pass it to
+/// [`FeedReporter::count`](crate::FeedReporter::count) and [`FeedStats::get`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FeedEventKind {
@@ -46,7 +47,8 @@ impl FeedEventKind {
         Self::Unquoted,
     ];
 
-    /// Returns the name of the kind in `/v1/status` and in metrics.
+    /// Returns the name of the kind in `/v1/status` and in metrics: its name in snake case, such as
+    /// `bad_times`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -64,12 +66,13 @@ impl FeedEventKind {
     }
 }
 
-/// The event counters of a feed. All are zero for a source that is not a feed.
+/// The event counters of a feed. Field of [`SourceStats`](super::SourceStats). All are zero for a source that
+/// is not a feed, and by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FeedStats([u64; KINDS]);
 
 impl FeedStats {
-    /// Returns the number of events of this kind.
+    /// Returns the number of events of this kind since the start of the hub.
     #[must_use]
     pub const fn get(&self, count: FeedEventKind) -> u64 {
         self.0[count as usize]
