@@ -1,5 +1,5 @@
-//! Responses that are not streams. The server builds them in pieces and limits how many run at once. A slow
-//! client does not delay the others.
+//! Responses that are not streams. The server builds them in pieces and limits how many run at
+//! once. A slow client does not delay the others.
 
 use std::io::{Read, Write};
 
@@ -12,12 +12,22 @@ use crate::server::{TestServer, eventually};
 fn stalled(server: &TestServer, path: &str) -> (Socket, u16) {
     let mut socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
-    let to: std::net::SocketAddr = server.public.strip_prefix("http://").unwrap().parse().unwrap();
+    let to: std::net::SocketAddr = server
+        .public
+        .strip_prefix("http://")
+        .unwrap()
+        .parse()
+        .unwrap();
     socket.connect(&to.into()).unwrap();
     write!(socket, "GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
     let mut line = [0; 12];
     socket.read_exact(&mut line).unwrap();
-    let status = String::from_utf8_lossy(&line).rsplit(' ').next().unwrap().parse().unwrap();
+    let status = String::from_utf8_lossy(&line)
+        .rsplit(' ')
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
     (socket, status)
 }
 
@@ -35,47 +45,97 @@ fn rest(mut socket: Socket) -> String {
 
 /// Sends a request. Returns the status, the `retry-after` header and the body of the response.
 async fn request(server: &TestServer, path: &str) -> (u16, Option<String>, String) {
-    let answer = server.http.get(format!("{}{path}", server.public)).send().await.unwrap();
-    let retry = answer.headers().get("retry-after").map(|value| value.to_str().unwrap().to_owned());
-    (answer.status().as_u16(), retry, answer.text().await.unwrap())
+    let answer = server
+        .http
+        .get(format!("{}{path}", server.public))
+        .send()
+        .await
+        .unwrap();
+    let retry = answer
+        .headers()
+        .get("retry-after")
+        .map(|value| value.to_str().unwrap().to_owned());
+    (
+        answer.status().as_u16(),
+        retry,
+        answer.text().await.unwrap(),
+    )
 }
 
 fn threads(server: &TestServer) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
-    status.lines().find_map(|line| line.strip_prefix("Threads:")).unwrap().trim().parse().unwrap()
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("Threads:"))
+        .unwrap()
+        .trim()
+        .parse()
+        .unwrap()
 }
 
 /// Publishes a tick of about 950 bytes for each name.
 async fn publish(server: &TestServer, names: impl Iterator<Item = String>, price: usize) {
     let pad = "x".repeat(420);
     let lines: String = names
-        .map(|name| format!("{{\"symbol\":\"{name}\",\"price\":{price},\"a\":\"{pad}\",\"b\":\"{pad}\"}}\n"))
+        .map(|name| {
+            format!("{{\"symbol\":\"{name}\",\"price\":{price},\"a\":\"{pad}\",\"b\":\"{pad}\"}}\n")
+        })
         .collect();
     let count = lines.lines().count() as u64;
     let (status, answer) = server.post_as("application/x-ndjson", lines).await;
-    assert_eq!((status, answer["accepted"].as_u64()), (200, Some(count)), "{answer}");
+    assert_eq!(
+        (status, answer["accepted"].as_u64()),
+        (200, Some(count)),
+        "{answer}"
+    );
 }
 
-/// Checks that 100 readers that read nothing get at most 64 exports. Each export holds one piece and no
-/// thread.
+/// Checks that 100 readers that read nothing get at most 64 exports. Each export holds one piece
+/// and no thread.
 async fn stalled_exports(server: &TestServer) {
     publish(server, (0..4000).map(|_| "LONG".to_owned()), 1).await;
     server.publish(&[("SHORT", "1")]).await;
-    assert_eq!(request(server, "/v1/ticks/SHORT").await.2.lines().count(), 1);
+    assert_eq!(
+        request(server, "/v1/ticks/SHORT").await.2.lines().count(),
+        1
+    );
     let (before, resident) = (threads(server), server.resident());
-    let mut stalled: Vec<_> = (0..100).map(|_| stalled(server, "/v1/ticks/LONG")).collect();
+    let mut stalled: Vec<_> = (0..100)
+        .map(|_| stalled(server, "/v1/ticks/LONG"))
+        .collect();
     let served = stalled.iter().filter(|(_, status)| *status == 200).count();
-    assert_eq!((served, stalled.iter().filter(|(_, status)| *status == 503).count()), (64, 36));
+    assert_eq!(
+        (
+            served,
+            stalled.iter().filter(|(_, status)| *status == 503).count()
+        ),
+        (64, 36)
+    );
     let (status, retry, problem) = request(server, "/v1/ticks/SHORT").await;
     assert_eq!((status, retry.as_deref()), (503, Some("5")), "{problem}");
-    assert!(problem.contains("too many exports are in progress"), "{problem}");
-    assert!(threads(server) <= before + 2, "{} threads, {before} before", threads(server));
+    assert!(
+        problem.contains("too many exports are in progress"),
+        "{problem}"
+    );
+    assert!(
+        threads(server) <= before + 2,
+        "{} threads, {before} before",
+        threads(server)
+    );
     let growth = server.resident().saturating_sub(resident);
     assert!(growth < 32 << 20, "{growth} bytes");
-    let metrics = server.http.get(format!("{}/metrics", server.admin)).send().await.unwrap();
+    let metrics = server
+        .http
+        .get(format!("{}/metrics", server.admin))
+        .send()
+        .await
+        .unwrap();
     let metrics = metrics.text().await.unwrap();
     assert!(metrics.contains("tickcast_exports 64\n"), "{metrics}");
-    assert!(metrics.contains("tickcast_answers_refused_total 37\n"), "{metrics}");
+    assert!(
+        metrics.contains("tickcast_answers_refused_total 37\n"),
+        "{metrics}"
+    );
     // A reader that continues receives the whole export. Readers that leave free their slots.
     let whole = rest(stalled.swap_remove(0).0);
     assert_eq!(whole.matches("\"n\":4000,").count(), 1);
@@ -92,7 +152,11 @@ async fn stalled_exports_from_memory_hold_one_piece_and_no_thread() {
 #[tokio::test(flavor = "multi_thread")]
 async fn stalled_exports_from_disk_hold_one_piece_and_no_thread() {
     let folder = tempfile::tempdir().unwrap();
-    stalled_exports(&TestServer::on_disk(folder.path(), &["--tape-ticks", "100"])).await;
+    stalled_exports(&TestServer::on_disk(
+        folder.path(),
+        &["--tape-ticks", "100"],
+    ))
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -106,17 +170,33 @@ async fn stalled_readers_of_all_prices_share_one_snapshot() {
     // One complete response per reader would need 320 MB.
     assert!(growth < 32 << 20, "{growth} bytes");
     let served = stalled.iter().filter(|(_, status)| *status == 200).count();
-    assert_eq!((served, stalled.iter().filter(|(_, status)| *status == 503).count()), (64, 36));
+    assert_eq!(
+        (
+            served,
+            stalled.iter().filter(|(_, status)| *status == 503).count()
+        ),
+        (64, 36)
+    );
     let (status, retry, problem) = request(&server, "/v1/prices").await;
     assert_eq!((status, retry.as_deref()), (503, Some("5")), "{problem}");
-    assert!(problem.contains("too many large answers are in progress"), "{problem}");
-    for small in ["/v1/prices?symbols=S0001,S4999", "/v1/prices/S0001", "/v1/symbols"] {
+    assert!(
+        problem.contains("too many large answers are in progress"),
+        "{problem}"
+    );
+    for small in [
+        "/v1/prices?symbols=S0001,S4999",
+        "/v1/prices/S0001",
+        "/v1/symbols",
+    ] {
         assert_eq!(request(&server, small).await.0, 200, "{small}");
     }
     // Earlier responses do not contain the ticks that are published after their requests.
     publish(&server, (0..5000).map(|n| format!("S{n:04}")), 2).await;
     let whole = rest(stalled.swap_remove(0).0);
-    assert_eq!(whole.matches("\"price\":1,").count() + whole.matches("\"price\":2,").count(), 5000);
+    assert_eq!(
+        whole.matches("\"price\":1,").count() + whole.matches("\"price\":2,").count(),
+        5000
+    );
     assert_eq!(whole.matches("\"price\":2,").count(), 0);
     drop(stalled);
     eventually(async || request(&server, "/v1/prices").await.0 == 200).await;
@@ -135,33 +215,60 @@ async fn all_prices_are_as_of_the_cursor_of_the_response() {
             publish(&publisher, (0..SYMBOLS).map(name), round).await;
         }
     });
-    for query in ["", "?symbols=S*", "?symbols=S0*,*9", "?symbols=S0000,S0001,S1999"] {
+    for query in [
+        "",
+        "?symbols=S*",
+        "?symbols=S0*,*9",
+        "?symbols=S0000,S0001,S1999",
+    ] {
         for _ in 0..3 {
             let (_, answer) = server.get(&format!("/v1/prices{query}")).await;
             let cursor = answer["cursor"].as_str().unwrap();
-            let seq = cursor.split(['-', '.']).nth(1).unwrap().parse::<usize>().unwrap();
+            let seq = cursor
+                .split(['-', '.'])
+                .nth(1)
+                .unwrap()
+                .parse::<usize>()
+                .unwrap();
             let prices = answer["prices"].as_array().unwrap();
             let is_selected = |n: &usize| match query {
                 "?symbols=S0*,*9" => *n < 1000 || n % 10 == 9,
                 "?symbols=S0000,S0001,S1999" => [0, 1, 1999].contains(n),
                 _ => true,
             };
-            let received: Vec<_> =
-                prices.iter().map(|tick| (tick["symbol"].clone(), tick["n"].clone())).collect();
-            let as_of = |n: usize| (Value::from(name(n)), Value::from((seq - 1 - n) / SYMBOLS + 1));
-            assert_eq!(received, (0..SYMBOLS).filter(is_selected).map(as_of).collect::<Vec<_>>(), "{query}");
+            let received: Vec<_> = prices
+                .iter()
+                .map(|tick| (tick["symbol"].clone(), tick["n"].clone()))
+                .collect();
+            let as_of = |n: usize| {
+                (
+                    Value::from(name(n)),
+                    Value::from((seq - 1 - n) / SYMBOLS + 1),
+                )
+            };
+            assert_eq!(
+                received,
+                (0..SYMBOLS)
+                    .filter(is_selected)
+                    .map(as_of)
+                    .collect::<Vec<_>>(),
+                "{query}"
+            );
         }
     }
     publishing.abort();
 }
 
-/// Sends more requests with the widest possible filters than there are worker threads. All other requests are
-/// answered first.
+/// Sends more requests with the widest possible filters than there are worker threads. All other
+/// requests are answered first.
 #[tokio::test(flavor = "multi_thread")]
 async fn slow_pattern_filters_do_not_delay_other_requests() {
     let server = TestServer::start();
-    let names = (0..20_000).map(|n| format!("{{\"symbol\":\"{}{n:06}\",\"price\":1}}\n", "a".repeat(26)));
-    server.post_as("application/x-ndjson", names.collect::<String>()).await;
+    let names =
+        (0..20_000).map(|n| format!("{{\"symbol\":\"{}{n:06}\",\"price\":1}}\n", "a".repeat(26)));
+    server
+        .post_as("application/x-ndjson", names.collect::<String>())
+        .await;
     let patterns: Vec<_> = (0..100).map(|n| format!("*aaaaaaaaaaaaab{n:02}")).collect();
     let path = format!("/v1/prices?symbols={}", patterns.join(","));
     let wide = futures_util::future::select_all((0..6).map(|_| Box::pin(request(&server, &path))));
@@ -169,10 +276,20 @@ async fn slow_pattern_filters_do_not_delay_other_requests() {
         // By then the wide requests have arrived.
         let metrics = || server.http.get(format!("{}/metrics", server.admin)).send();
         eventually(async || {
-            metrics().await.unwrap().text().await.unwrap().contains("tickcast_large_answers 6\n")
+            metrics()
+                .await
+                .unwrap()
+                .text()
+                .await
+                .unwrap()
+                .contains("tickcast_large_answers 6\n")
         })
         .await;
-        for path in ["/healthz", "/v1/prices/aaaaaaaaaaaaaaaaaaaaaaaaaa000001", "/v1/symbols?limit=3"] {
+        for path in [
+            "/healthz",
+            "/v1/prices/aaaaaaaaaaaaaaaaaaaaaaaaaa000001",
+            "/v1/symbols?limit=3",
+        ] {
             assert_eq!(request(&server, path).await.0, 200);
         }
     };
@@ -189,16 +306,25 @@ async fn slow_pattern_filters_do_not_delay_other_requests() {
 async fn symbol_pages_list_every_symbol_once() {
     let server = TestServer::start();
     let names = (0..3000).map(|n| format!("{{\"symbol\":\"N{n:04}\",\"price\":1}}\n"));
-    server.post_as("application/x-ndjson", names.collect::<String>()).await;
+    server
+        .post_as("application/x-ndjson", names.collect::<String>())
+        .await;
     let (mut after, mut found) = (String::new(), Vec::new());
     loop {
-        let (_, page) = server.get(&format!("/v1/symbols?q=n&limit=700&after={after}")).await;
+        let (_, page) = server
+            .get(&format!("/v1/symbols?q=n&limit=700&after={after}"))
+            .await;
         let names = page["symbols"].as_array().unwrap().iter();
         found.extend(names.map(|symbol| symbol["symbol"].as_str().unwrap().to_owned()));
-        let Some(next) = page["next"].as_str() else { break };
+        let Some(next) = page["next"].as_str() else {
+            break;
+        };
         next.clone_into(&mut after);
     }
-    assert_eq!(found, (0..3000).map(|n| format!("N{n:04}")).collect::<Vec<_>>());
+    assert_eq!(
+        found,
+        (0..3000).map(|n| format!("N{n:04}")).collect::<Vec<_>>()
+    );
     let (_, page) = server.get("/v1/symbols?q=999").await;
     assert_eq!(page["symbols"].as_array().unwrap().len(), 3);
     // `after` may be any text.
@@ -207,6 +333,9 @@ async fn symbol_pages_list_every_symbol_once() {
     let (status, problem) = server.get("/v1/prices/n2999").await;
     assert_eq!(
         (status, &problem["detail"]),
-        (404, &"n2999 is not on the market; did you mean N2999?".into())
+        (
+            404,
+            &"n2999 is not on the market; did you mean N2999?".into()
+        )
     );
 }

@@ -1,6 +1,6 @@
-//! Attacks at a small size. During each attack, the server still answers, and every other reader receives
-//! every tick. The server uses no more memory than the formula of SECURITY.md allows, and leaves nothing
-//! behind.
+//! Attacks at a small size. During each attack, the server still answers, and every other reader
+//! receives every tick. The server uses no more memory than the formula of SECURITY.md allows, and
+//! leaves nothing behind.
 //!
 //! How long the other readers wait needs a clock: `cargo xtask attack` measures this.
 
@@ -13,19 +13,19 @@ use crate::client::Reader;
 use crate::resumable::{data, open};
 use crate::server::{TIMEOUT, TOKEN, TestServer, eventually};
 
-/// Number of readers beside an attack: enough for some on every lane. Half of them read every tick, the other
-/// half the simple stream.
+/// Number of readers beside an attack: enough for some on every lane. Half of them read every tick,
+/// the other half the simple stream.
 const READERS: usize = 16;
 
-/// Pause between two ticks for the other readers. No check depends on this pause. Without the pause, the
-/// readers would be a load of their own.
+/// Pause between two ticks for the other readers. No check depends on this pause. Without the
+/// pause, the readers would be a load of their own.
 const TICK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Maximum duration of an attack. An attack that only holds resources need not hold them for long.
 const MAX_ATTACK_TIME: Duration = Duration::from_secs(12);
 
-/// Runs an attack of this size on a market with this number of symbols. Checks that the other readers are
-/// served as usual meanwhile.
+/// Runs an attack of this size on a market with this number of symbols. Checks that the other
+/// readers are served as usual meanwhile.
 async fn survives(name: &str, size: usize, symbols: usize) {
     let attack = ATTACKS.iter().find(|attack| attack.name == name).unwrap();
     let market = attack.market.with_symbols(symbols);
@@ -51,12 +51,18 @@ async fn survives(name: &str, size: usize, symbols: usize) {
     let answers = acting.await.unwrap();
     eventually(async || {
         let usage = tokio::task::spawn_blocking(move || ResourceUsage::of(process, address));
-        usage.await.unwrap().is_ok_and(|now| now.exceeding(&before).is_empty())
+        usage
+            .await
+            .unwrap()
+            .is_ok_and(|now| now.exceeding(&before).is_empty())
     })
     .await;
     eventually(async || held(&server).await == held_before).await;
     others.are_served(&server).await;
-    let load = Load { symbols: market.symbols as u64 + 1, connections: (size + READERS) as u64 };
+    let load = Load {
+        symbols: market.symbols as u64 + 1,
+        connections: (size + READERS) as u64,
+    };
     let (peak, bound) = (process.peak().unwrap(), memory_bound(load));
     assert!(
         peak <= bound,
@@ -64,14 +70,27 @@ async fn survives(name: &str, size: usize, symbols: usize) {
     );
 }
 
-/// Returns the resources that the server holds for streams and requests, as the metrics of the server report
-/// them.
+/// Returns the resources that the server holds for streams and requests, as the metrics of the
+/// server report them.
 async fn held(server: &TestServer) -> Vec<String> {
-    let metrics = server.http.get(format!("{}/metrics", server.admin)).send().await.unwrap();
-    let names = ["streams", "filter_patterns", "filter_bytes", "exports", "large_answers"];
+    let metrics = server
+        .http
+        .get(format!("{}/metrics", server.admin))
+        .send()
+        .await
+        .unwrap();
+    let names = [
+        "streams",
+        "filter_patterns",
+        "filter_bytes",
+        "exports",
+        "large_answers",
+    ];
     let names = names.map(|name| format!("tickcast_{name} "));
     let text = metrics.text().await.unwrap();
-    let held = text.lines().filter(|line| names.iter().any(|name| line.starts_with(name)));
+    let held = text
+        .lines()
+        .filter(|line| names.iter().any(|name| line.starts_with(name)));
     let held: Vec<_> = held.map(str::to_owned).collect();
     assert_eq!(held.len(), names.len(), "{held:?}");
     held
@@ -94,11 +113,13 @@ impl Others {
         Self { readers, ticks: 0 }
     }
 
-    /// Checks that every reader receives the next tick and missed none before. Checks that the server reports
-    /// that it is live and ready.
+    /// Checks that every reader receives the next tick and missed none before. Checks that the
+    /// server reports that it is live and ready.
     async fn are_served(&mut self, server: &TestServer) {
         // A server that hangs answers no request. The timeout makes the test fail instead of hang.
-        tokio::time::timeout(TIMEOUT, self.next(server)).await.expect("the server serves no other reader");
+        tokio::time::timeout(TIMEOUT, self.next(server))
+            .await
+            .expect("the server serves no other reader");
     }
 
     async fn next(&mut self, server: &TestServer) {

@@ -25,7 +25,11 @@ pub(crate) struct ReceivedTick {
 impl Reader {
     /// Opens `/prices/stream` with `query`.
     pub(crate) async fn open(server: &TestServer, query: &str) -> Self {
-        Self::get(&server.http, &format!("{}/prices/stream{query}", server.public)).await
+        Self::get(
+            &server.http,
+            &format!("{}/prices/stream{query}", server.public),
+        )
+        .await
     }
 
     pub(crate) async fn get(http: &reqwest::Client, url: &str) -> Self {
@@ -33,16 +37,24 @@ impl Reader {
     }
 
     pub(crate) async fn send(request: reqwest::RequestBuilder) -> Self {
-        let response = request.header("accept", "text/event-stream").send().await.unwrap();
+        let response = request
+            .header("accept", "text/event-stream")
+            .send()
+            .await
+            .unwrap();
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         let events = response.bytes_stream().eventsource();
-        Self(Box::pin(events.map(|event| event.map_err(|error| error.to_string()))))
+        Self(Box::pin(
+            events.map(|event| event.map_err(|error| error.to_string())),
+        ))
     }
 
     /// Returns the next event, or `None` if the stream has ended cleanly.
     pub(crate) async fn event(&mut self) -> Option<Event> {
-        let event = tokio::time::timeout(TIMEOUT, self.0.next()).await.expect("no event arrived");
+        let event = tokio::time::timeout(TIMEOUT, self.0.next())
+            .await
+            .expect("no event arrived");
         event.map(|event| event.expect("the stream broke off"))
     }
 
@@ -59,7 +71,10 @@ impl Reader {
     /// Returns the name of the stream from its next `ready` event.
     pub(crate) async fn stream(&mut self) -> String {
         let ready = self.until(|event| event.event == "ready").await;
-        serde_json::from_str::<Value>(&ready.data).unwrap()["stream"].as_str().unwrap().to_owned()
+        serde_json::from_str::<Value>(&ready.data).unwrap()["stream"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     }
 
     /// Returns the next tick.
@@ -69,7 +84,12 @@ impl Reader {
         let json: Value = serde_json::from_str(&event.data).unwrap();
         let symbol = json["symbol"].as_str().unwrap().to_owned();
         assert_eq!(event.id, symbol);
-        ReceivedTick { symbol, price: raw_field(&event.data, "price"), n: json["n"].as_u64().unwrap(), json }
+        ReceivedTick {
+            symbol,
+            price: raw_field(&event.data, "price"),
+            n: json["n"].as_u64().unwrap(),
+            json,
+        }
     }
 
     /// Returns the next `count` ticks, each as `SYMBOL n=price`.

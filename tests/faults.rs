@@ -24,8 +24,8 @@ pub(crate) fn connect(server: &TestServer) -> TcpStream {
     socket
 }
 
-/// Reads until the server closes the connection, cleanly or with a reset. Returns everything that the server
-/// sent.
+/// Reads until the server closes the connection, cleanly or with a reset. Returns everything that
+/// the server sent.
 pub(crate) fn rest(mut socket: &TcpStream) -> String {
     let mut answer = Vec::new();
     match socket.read_to_end(&mut answer) {
@@ -35,13 +35,24 @@ pub(crate) fn rest(mut socket: &TcpStream) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// Kills 1,000 readers with their process. Checks that the server notices every one, and that nothing of them
-/// is left.
+/// Kills 1,000 readers with their process. Checks that the server notices every one, and that
+/// nothing of them is left.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_killed_clients_leave_nothing_behind() {
     let server = TestServer::start();
-    let mut command = tickcast(&["bench", "--streams", "1000", "--rate", "0", "--seconds", "1h"]);
-    let mut clients = command.args(["--url", &server.public, "--token", "test-token"]).spawn().unwrap();
+    let mut command = tickcast(&[
+        "bench",
+        "--streams",
+        "1000",
+        "--rate",
+        "0",
+        "--seconds",
+        "1h",
+    ]);
+    let mut clients = command
+        .args(["--url", &server.public, "--token", "test-token"])
+        .spawn()
+        .unwrap();
     server.wait_for_streams(1000).await;
     clients.kill().unwrap();
     clients.wait().unwrap();
@@ -57,9 +68,26 @@ async fn a_thousand_killed_clients_leave_nothing_behind() {
 async fn a_hundred_thousand_connections_leave_no_memory_behind() {
     let server = TestServer::start();
     let churn = async |seconds: &str| {
-        let mut command = tickcast(&["bench", "--churn", "--json", "--symbols", "10", "--warm-up", "0s"]);
-        command.args(["--url", &server.public, "--token", "test-token", "--seconds", seconds]);
-        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        let mut command = tickcast(&[
+            "bench",
+            "--churn",
+            "--json",
+            "--symbols",
+            "10",
+            "--warm-up",
+            "0s",
+        ]);
+        command.args([
+            "--url",
+            &server.public,
+            "--token",
+            "test-token",
+            "--seconds",
+            seconds,
+        ]);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap())
+            .await
+            .unwrap();
         let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         report["opened"].as_u64().unwrap()
     };
@@ -78,7 +106,8 @@ async fn a_hundred_thousand_connections_leave_no_memory_behind() {
     eventually(async || server.resident() <= before + before / 10).await;
 }
 
-/// Checks that 1,000 readers with a closed receive window delay no other reader and use very little memory.
+/// Checks that 1,000 readers with a closed receive window delay no other reader and use very little
+/// memory.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_stalled_readers_do_not_delay_others() {
     const BATCHES: u64 = 100;
@@ -90,7 +119,9 @@ async fn a_thousand_stalled_readers_do_not_delay_others() {
             socket.set_recv_buffer_size(4096).unwrap();
             let to: std::net::SocketAddr = address(&server).parse().unwrap();
             socket.connect(&to.into()).unwrap();
-            socket.write_all(b"GET /prices/stream?symbols=A* HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+            socket
+                .write_all(b"GET /prices/stream?symbols=A* HTTP/1.1\r\nhost: x\r\n\r\n")
+                .unwrap();
             socket
         })
         .collect();
@@ -100,7 +131,10 @@ async fn a_thousand_stalled_readers_do_not_delay_others() {
     for batch in 0..BATCHES {
         let lines: String = (0..100)
             .map(|i| {
-                format!("{{\"symbol\":\"A{i:02}\",\"price\":{batch},\"pad\":\"{}\"}}\n", "x".repeat(500))
+                format!(
+                    "{{\"symbol\":\"A{i:02}\",\"price\":{batch},\"pad\":\"{}\"}}\n",
+                    "x".repeat(500)
+                )
             })
             .collect();
         server.post_as("application/x-ndjson", lines).await;
@@ -111,15 +145,16 @@ async fn a_thousand_stalled_readers_do_not_delay_others() {
         expected += 100;
     }
     assert_eq!(expected, 100 * BATCHES);
-    // Six megabytes for each reader were published. Only the tape grows, and the tape has its own limit.
+    // Six megabytes for each reader were published. Only the tape grows, and the tape has its own
+    // limit.
     let growth = server.resident().saturating_sub(before);
     assert!(growth < 100 << 20, "{growth} bytes");
     drop(stuck);
     server.wait_for_streams(1).await;
 }
 
-/// Checks that the server closes the connection if a request head is late: no bytes, one byte at a time, or
-/// half an HTTP/2 preface.
+/// Checks that the server closes the connection if a request head is late: no bytes, one byte at a
+/// time, or half an HTTP/2 preface.
 #[tokio::test(flavor = "multi_thread")]
 async fn slow_request_heads_time_out() {
     let server = TestServer::start();
@@ -134,12 +169,17 @@ async fn slow_request_heads_time_out() {
         let mut socket = connect(&server);
         tokio::task::spawn_blocking(move || {
             socket.write_all(partial_head).unwrap();
-            // A byte per second shows that the client is alive. The deadline of the head stays the same.
-            socket.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+            // A byte per second shows that the client is alive. The deadline of the head stays the
+            // same.
+            socket
+                .set_read_timeout(Some(Duration::from_secs(1)))
+                .unwrap();
             loop {
                 match socket.read(&mut [0; 1024]) {
                     Ok(0) => break,
-                    Err(error) if error.kind() == ErrorKind::WouldBlock && partial_head.len() > 20 => {
+                    Err(error)
+                        if error.kind() == ErrorKind::WouldBlock && partial_head.len() > 20 =>
+                    {
                         let _ = socket.write_all(b"y");
                     }
                     Err(error) if error.kind() == ErrorKind::ConnectionReset => break,
@@ -151,28 +191,42 @@ async fn slow_request_heads_time_out() {
     });
     for ended in join_all(slow).await {
         let ended = ended.unwrap();
-        assert!(ended >= HEAD_DEADLINE && ended < 3 * HEAD_DEADLINE, "{ended:?}");
+        assert!(
+            ended >= HEAD_DEADLINE && ended < 3 * HEAD_DEADLINE,
+            "{ended:?}"
+        );
     }
     assert_eq!(server.get("/healthz").await.0, 200);
 }
 
-/// Checks that the server refuses a head that is longer than 32 KiB or that has no end, for streams and for
-/// other requests.
+/// Checks that the server refuses a head that is longer than 32 KiB or that has no end, for streams
+/// and for other requests.
 #[tokio::test(flavor = "multi_thread")]
 async fn long_request_heads_are_refused() {
     let server = TestServer::start();
     for path in ["/prices/stream", "/v1/status"] {
         let mut socket = connect(&server);
-        let head = format!("GET {path} HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n", "y".repeat(64 << 10));
+        let head = format!(
+            "GET {path} HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n",
+            "y".repeat(64 << 10)
+        );
         // The server may close the connection before the client has sent everything.
         let _ = socket.write_all(head.as_bytes());
         let answer = rest(&socket);
-        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431 "), "{path}: {answer}");
+        assert!(
+            answer.is_empty() || answer.starts_with("HTTP/1.1 431 "),
+            "{path}: {answer}"
+        );
 
         let mut socket = connect(&server);
-        socket.write_all(format!("GET {path} HTTP/1.1\r\n").as_bytes()).unwrap();
+        socket
+            .write_all(format!("GET {path} HTTP/1.1\r\n").as_bytes())
+            .unwrap();
         let mut sent = 0;
-        while socket.write_all(b"x: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n").is_ok() {
+        while socket
+            .write_all(b"x: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n")
+            .is_ok()
+        {
             sent += 64;
             assert!(sent < 64 << 20, "the server reads a head without a limit");
         }

@@ -1,5 +1,5 @@
-//! Live sources in the real program: fake exchanges behind real sockets, TLS, and sources that change while
-//! the server runs.
+//! Live sources in the real program: fake exchanges behind real sockets, TLS, and sources that
+//! change while the server runs.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -25,7 +25,11 @@ async fn fake(exchange: Exchange, symbols: &[&str]) -> (Fake, SocketAddr) {
 async fn source(server: &TestServer, name: &str) -> Value {
     let (_, status) = server.get("/v1/status").await;
     let sources = status["sources"].as_array().unwrap();
-    sources.iter().find(|source| source["name"] == name).cloned().unwrap_or_default()
+    sources
+        .iter()
+        .find(|source| source["name"] == name)
+        .cloned()
+        .unwrap_or_default()
 }
 
 async fn wait_for(server: &TestServer, name: &str, condition: impl Fn(&Value) -> bool) -> Value {
@@ -34,14 +38,24 @@ async fn wait_for(server: &TestServer, name: &str, condition: impl Fn(&Value) ->
 }
 
 async fn reload(server: &TestServer) -> (u16, Value) {
-    let response = server.http.post(format!("{}/reload", server.admin)).send().await.unwrap();
+    let response = server
+        .http
+        .post(format!("{}/reload", server.admin))
+        .send()
+        .await
+        .unwrap();
     (response.status().as_u16(), response.json().await.unwrap())
 }
 
 fn config() -> (tempfile::NamedTempFile, impl Fn(&str)) {
     let file = tempfile::NamedTempFile::with_suffix(".toml").unwrap();
     let path = file.path().to_path_buf();
-    let write = move |text: &str| std::fs::File::create(&path).unwrap().write_all(text.as_bytes()).unwrap();
+    let write = move |text: &str| {
+        std::fs::File::create(&path)
+            .unwrap()
+            .write_all(text.as_bytes())
+            .unwrap();
+    };
     (file, write)
 }
 
@@ -53,7 +67,9 @@ async fn every_exchange_works_with_venue_names_and_local_names() {
     let (kraken, at_kraken) = fake(Exchange::Kraken, &["BTC/USD"]).await;
     let server = TestServer::with(&[
         "--source",
-        &format!("binance:btcusdt=BTC/USDT,币安人生usdt=LIFE-USDT?url=ws://{at_binance}&channel=aggTrade"),
+        &format!(
+            "binance:btcusdt=BTC/USDT,币安人生usdt=LIFE-USDT?url=ws://{at_binance}&channel=aggTrade"
+        ),
         "--source",
         &format!("coinbase:BTC-USD?url=ws://{at_coinbase}"),
         "--source",
@@ -62,14 +78,25 @@ async fn every_exchange_works_with_venue_names_and_local_names() {
         &format!("kraken:BTC/USD?url=ws://{at_kraken}"),
     ]);
     for name in ["binance", "coinbase", "advanced", "kraken"] {
-        wait_for(&server, name, |source| source["state"] == "live" && source["accepted"].as_u64() > Some(20))
-            .await;
+        wait_for(&server, name, |source| {
+            source["state"] == "live" && source["accepted"].as_u64() > Some(20)
+        })
+        .await;
     }
     let (_, prices) = server.get("/v1/prices").await;
     let prices = prices["prices"].as_array().unwrap().clone();
-    let symbols: Vec<_> = prices.iter().map(|price| price["symbol"].as_str().unwrap()).collect();
-    assert_eq!(symbols, ["A:BTC-USD", "BTC-USD", "BTC/USD", "BTC/USDT", "LIFE-USDT"]);
-    assert_eq!((&prices[1]["change_basis"], &prices[3]["change_basis"]), (&json!("24h"), &Value::Null));
+    let symbols: Vec<_> = prices
+        .iter()
+        .map(|price| price["symbol"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        symbols,
+        ["A:BTC-USD", "BTC-USD", "BTC/USD", "BTC/USDT", "LIFE-USDT"]
+    );
+    assert_eq!(
+        (&prices[1]["change_basis"], &prices[3]["change_basis"]),
+        (&json!("24h"), &Value::Null)
+    );
     for fake in [binance, coinbase, advanced, kraken] {
         assert!(fake.record().violations.is_empty());
     }
@@ -85,24 +112,40 @@ async fn an_outage_is_reported_without_affecting_other_sources() {
         "--source",
         &format!("kraken:BTC/USD?url=ws://{at_kraken}"),
     ]);
-    wait_for(&server, "coinbase", |source| source["unhealthy_symbols"] == 1 && source["state"] == "live")
-        .await;
+    wait_for(&server, "coinbase", |source| {
+        source["unhealthy_symbols"] == 1 && source["state"] == "live"
+    })
+    .await;
     wait_for(&server, "kraken", |source| source["state"] == "live").await;
-    let mut reader =
-        Reader::get(&server.http, &format!("{}/v1/stream?symbols=BTC-USD,FOO-BAR", server.public)).await;
-    let status = reader.until(|event| event.event == "status" && event.data.contains("FOO-BAR")).await;
+    let mut reader = Reader::get(
+        &server.http,
+        &format!("{}/v1/stream?symbols=BTC-USD,FOO-BAR", server.public),
+    )
+    .await;
+    let status = reader
+        .until(|event| event.event == "status" && event.data.contains("FOO-BAR"))
+        .await;
     let status: Value = serde_json::from_str(&status.data).unwrap();
     assert_eq!(
         (&status["state"], &status["reason"]),
-        (&json!("down"), &json!("the exchange refuses: FOO-BAR is not a valid product"))
+        (
+            &json!("down"),
+            &json!("the exchange refuses: FOO-BAR is not a valid product")
+        )
     );
 
     let before = source(&server, "kraken").await;
-    coinbase.misbehave(Fault::Refuse { times: 1, status: 503, retry_after: Some(600) });
+    coinbase.misbehave(Fault::Refuse {
+        times: 1,
+        status: 503,
+        retry_after: Some(600),
+    });
     coinbase.misbehave(Fault::Abrupt);
     let has_status = |symbol: &'static str| {
         move |event: &eventsource_stream::Event| {
-            event.event == "status" && event.data.contains(symbol) && event.data.contains("\"down\"")
+            event.event == "status"
+                && event.data.contains(symbol)
+                && event.data.contains("\"down\"")
         }
     };
     reader.until(has_status("\"source\":\"coinbase\"")).await;
@@ -113,18 +156,31 @@ async fn an_outage_is_reported_without_affecting_other_sources() {
     .await;
     assert_eq!(down["state"], "down");
     let more = before["accepted"].as_u64().unwrap() + 100;
-    let after = wait_for(&server, "kraken", |source| source["accepted"].as_u64() > Some(more)).await;
-    assert_eq!((&after["feed"]["connects"], &after["since"]), (&json!(1), &before["since"]));
+    let after = wait_for(&server, "kraken", |source| {
+        source["accepted"].as_u64() > Some(more)
+    })
+    .await;
+    assert_eq!(
+        (&after["feed"]["connects"], &after["since"]),
+        (&json!(1), &before["since"])
+    );
     let (_, symbols) = server.get("/v1/symbols").await;
     assert_eq!(
-        (&symbols["symbols"][0]["state"], &symbols["symbols"][1]["state"]),
+        (
+            &symbols["symbols"][0]["state"],
+            &symbols["symbols"][1]["state"]
+        ),
         (&json!("down"), &json!("live"))
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unreachable_exchange_is_reported_with_a_reason() {
-    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let free = TcpListener::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let server = TestServer::with(&[
         "--source",
         &format!("binance:btcusdt?url=ws://{free}&name=refused"),
@@ -134,14 +190,22 @@ async fn an_unreachable_exchange_is_reported_with_a_reason() {
         "sim",
     ]);
     wait_for(&server, "refused", |source| {
-        source["reason"].as_str().is_some_and(|why| why.contains("refused"))
+        source["reason"]
+            .as_str()
+            .is_some_and(|why| why.contains("refused"))
     })
     .await;
     wait_for(&server, "unknown", |source| {
-        source["reason"].as_str().is_some_and(|why| why != "connecting") && source["state"] == "down"
+        source["reason"]
+            .as_str()
+            .is_some_and(|why| why != "connecting")
+            && source["state"] == "down"
     })
     .await;
-    wait_for(&server, "sim", |source| source["accepted"].as_u64() > Some(10)).await;
+    wait_for(&server, "sim", |source| {
+        source["accepted"].as_u64() > Some(10)
+    })
+    .await;
 }
 
 /// Starts a fake exchange behind TLS. Returns its address and its certificate.
@@ -149,13 +213,14 @@ async fn secure_fake() -> (SocketAddr, tempfile::NamedTempFile) {
     let rcgen::CertifiedKey { cert, signing_key } =
         rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let key = rustls::pki_types::PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
-    let config =
-        rustls::ServerConfig::builder_with_provider(rustls::crypto::aws_lc_rs::default_provider().into())
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![cert.der().clone()], key)
-            .unwrap();
+    let config = rustls::ServerConfig::builder_with_provider(
+        rustls::crypto::aws_lc_rs::default_provider().into(),
+    )
+    .with_safe_default_protocol_versions()
+    .unwrap()
+    .with_no_client_auth()
+    .with_single_cert(vec![cert.der().clone()], key)
+    .unwrap();
     let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config));
     let fake = Fake::start(Options::new(Exchange::Kraken, &["BTC/USD"]));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -183,7 +248,9 @@ async fn tls_connects_only_with_a_trusted_certificate() {
     let source = format!("kraken:BTC/USD?url=wss://localhost:{}", address.port());
     let server = TestServer::with(&["--source", &source]);
     let down = wait_for(&server, "kraken", |source| {
-        source["reason"].as_str().is_some_and(|why| why.starts_with("TLS: "))
+        source["reason"]
+            .as_str()
+            .is_some_and(|why| why.starts_with("TLS: "))
     })
     .await;
     assert_eq!(down["state"], "down", "{down}");
@@ -191,8 +258,10 @@ async fn tls_connects_only_with_a_trusted_certificate() {
         &["--source", &source],
         &[("SSL_CERT_FILE", certificate.path().to_str().unwrap())],
     );
-    wait_for(&server, "kraken", |source| source["state"] == "live" && source["accepted"].as_u64() > Some(0))
-        .await;
+    wait_for(&server, "kraken", |source| {
+        source["state"] == "live" && source["accepted"].as_u64() > Some(0)
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -200,12 +269,17 @@ async fn sources_are_added_removed_and_paused_by_a_reload() {
     let (kraken, at_kraken) = fake(Exchange::Kraken, &["BTC/USD", "ETH/USD"]).await;
     let (file, write) = config();
     let table = |symbols: &str, more: &str| {
-        format!("[[source]]\nfrom = \"kraken\"\nsymbols = [{symbols}]\nurl = \"ws://{at_kraken}\"\n{more}")
+        format!(
+            "[[source]]\nfrom = \"kraken\"\nsymbols = [{symbols}]\nurl = \"ws://{at_kraken}\"\n{more}"
+        )
     };
     let sim = "[[source]]\nfrom = \"sim:7\"\n";
     write(&table("\"BTC/USD\", \"XBT/USD\"", sim));
     let server = TestServer::with(&["--config", file.path().to_str().unwrap()]);
-    wait_for(&server, "kraken", |source| source["state"] == "live" && source["unhealthy_symbols"] == 1).await;
+    wait_for(&server, "kraken", |source| {
+        source["state"] == "live" && source["unhealthy_symbols"] == 1
+    })
+    .await;
     assert_eq!(server.get("/v1/status").await.1["simulated"], true);
 
     // A reload of the same file changes nothing.
@@ -220,25 +294,44 @@ async fn sources_are_added_removed_and_paused_by_a_reload() {
     write(&table("\"BTC/USD\"", "[[source]]\nfrom = \"bitmex:x\"\n"));
     let (code, problem) = reload(&server).await;
     assert_eq!(code, 422);
-    assert!(problem["detail"].as_str().unwrap().contains("the kind is unknown (expected sim"), "{problem}");
+    assert!(
+        problem["detail"]
+            .as_str()
+            .unwrap()
+            .contains("the kind is unknown (expected sim"),
+        "{problem}"
+    );
 
     // One source is removed and one is paused.
     write(&table("\"BTC/USD\"", "paused = true\n"));
     let (_, answer) = reload(&server).await;
     let sources = &answer["sources"];
-    assert_eq!((&sources["removed"], &sources["paused"]), (&json!(["sim:7"]), &json!(["kraken"])));
+    assert_eq!(
+        (&sources["removed"], &sources["paused"]),
+        (&json!(["sim:7"]), &json!(["kraken"]))
+    );
     assert_eq!(
         source(&server, "kraken").await["unhealthy_symbols"],
         Value::Null,
         "the invalid symbol is no longer requested"
     );
-    let (paused, gone) = (source(&server, "kraken").await, source(&server, "sim:7").await);
+    let (paused, gone) = (
+        source(&server, "kraken").await,
+        source(&server, "sim:7").await,
+    );
     assert_eq!(
         (&paused["state"], &gone["state"], &gone["reason"]),
         (&json!("paused"), &json!("ended"), &json!("removed"))
     );
     assert_eq!(server.get("/v1/status").await.1["simulated"], false);
-    eventually(async || kraken.record().connects.iter().all(|connect| connect.ended.is_some())).await;
+    eventually(async || {
+        kraken
+            .record()
+            .connects
+            .iter()
+            .all(|connect| connect.ended.is_some())
+    })
+    .await;
 
     // The source continues with one more symbol. The signal `SIGHUP` reloads too.
     write(&table("\"BTC/USD\", \"ETH/USD\"", ""));
@@ -253,10 +346,18 @@ async fn sources_are_added_removed_and_paused_by_a_reload() {
     assert!(kraken.record().violations.is_empty());
 
     // The response names the settings that need a restart.
-    write(&format!("drain = \"3s\"\n{}", table("\"BTC/USD\", \"ETH/USD\"", "")));
+    write(&format!(
+        "drain = \"3s\"\n{}",
+        table("\"BTC/USD\", \"ETH/USD\"", "")
+    ));
     let (_, answer) = reload(&server).await;
     assert_eq!(answer["restart"], json!(["drain"]));
-    let public = server.http.post(format!("{}/reload", server.public)).send().await.unwrap();
+    let public = server
+        .http
+        .post(format!("{}/reload", server.public))
+        .send()
+        .await
+        .unwrap();
     assert_eq!(public.status(), 404, "only the admin address has `/reload`");
 }
 
@@ -265,7 +366,9 @@ async fn unchanged_sources_keep_their_connections_during_a_reload() {
     let (kraken, at_kraken) = fake(Exchange::Kraken, &["BTC/USD", "ETH/USD"]).await;
     let (file, write) = config();
     let table = |symbol: &str| {
-        format!("[[source]]\nfrom = \"kraken\"\nsymbols = [\"{symbol}\"]\nurl = \"ws://{at_kraken}\"\n")
+        format!(
+            "[[source]]\nfrom = \"kraken\"\nsymbols = [\"{symbol}\"]\nurl = \"ws://{at_kraken}\"\n"
+        )
     };
     write(&[table("BTC/USD"), table("ETH/USD")].concat());
     let server = TestServer::with(&["--config", file.path().to_str().unwrap()]);
@@ -279,37 +382,61 @@ async fn unchanged_sources_keep_their_connections_during_a_reload() {
     write(&table("ETH/USD"));
     let (_, answer) = reload(&server).await;
     let sources = &answer["sources"];
-    assert_eq!((&sources["unchanged"], &sources["removed"]), (&json!(["kraken#2"]), &json!(["kraken"])));
+    assert_eq!(
+        (&sources["unchanged"], &sources["removed"]),
+        (&json!(["kraken#2"]), &json!(["kraken"]))
+    );
     assert_eq!(source(&server, "kraken#2").await["feed"]["connects"], 1);
     let has_status = |symbol: &'static str, state: &'static str| {
         move |event: &eventsource_stream::Event| {
             event.event == "status" && event.data.contains(symbol) && event.data.contains(state)
         }
     };
-    reader.until(has_status("\"symbol\":\"BTC/USD\"", "\"gone\"")).await;
+    reader
+        .until(has_status("\"symbol\":\"BTC/USD\"", "\"gone\""))
+        .await;
 
-    // A new source takes a free name, not the name of the second source. A symbol that ticks again is live
-    // again.
+    // A new source takes a free name, not the name of the second source. A symbol that ticks again
+    // is live again.
     write(&[table("ETH/USD"), table("BTC/USD")].concat());
     let (_, answer) = reload(&server).await;
     let sources = &answer["sources"];
-    assert_eq!((&sources["unchanged"], &sources["added"]), (&json!(["kraken#2"]), &json!(["kraken"])));
-    reader.until(has_status("\"symbol\":\"BTC/USD\"", "\"live\"")).await;
-    wait_for(&server, "kraken", |source| source["state"] == "live" && source["feed"]["connects"] == 2).await;
+    assert_eq!(
+        (&sources["unchanged"], &sources["added"]),
+        (&json!(["kraken#2"]), &json!(["kraken"]))
+    );
+    reader
+        .until(has_status("\"symbol\":\"BTC/USD\"", "\"live\""))
+        .await;
+    wait_for(&server, "kraken", |source| {
+        source["state"] == "live" && source["feed"]["connects"] == 2
+    })
+    .await;
 
     // A symbol that is no longer requested has ended. The other symbols of the source continue.
-    write(&format!("{}\n", table("ETH/USD").replace("[\"ETH/USD\"]", "[\"ETH/USD\", \"BTC/USD\"]")));
+    write(&format!(
+        "{}\n",
+        table("ETH/USD").replace("[\"ETH/USD\"]", "[\"ETH/USD\", \"BTC/USD\"]")
+    ));
     reload(&server).await;
-    wait_for(&server, "kraken", |source| source["state"] == "live" && source["feed"]["connects"] == 3).await;
+    wait_for(&server, "kraken", |source| {
+        source["state"] == "live" && source["feed"]["connects"] == 3
+    })
+    .await;
     write(&table("ETH/USD"));
     reload(&server).await;
-    reader.until(has_status("\"symbol\":\"BTC/USD\"", "\"gone\"")).await;
+    reader
+        .until(has_status("\"symbol\":\"BTC/USD\"", "\"gone\""))
+        .await;
     assert!(kraken.record().violations.is_empty());
 
     // An empty configuration does not add the simulator, because no one asked for simulated prices.
     write("");
     let (_, answer) = reload(&server).await;
-    assert_eq!((&answer["sources"]["added"], &answer["restart"]), (&json!([]), &json!([])));
+    assert_eq!(
+        (&answer["sources"]["added"], &answer["restart"]),
+        (&json!([]), &json!([]))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -320,6 +447,13 @@ async fn udp_lines_are_published_and_invalid_lines_are_counted() {
     let lines = "{\"symbol\":\"A\",\"price\":0.10}\n{\"symbol\":\"A\",\"price\":\"x\"}\nnonsense\n{\"symbol\":\"B\",\"price\":2}";
     socket.send_to(lines.as_bytes(), &address).await.unwrap();
     let udp = wait_for(&server, "udp:127.0.0.1:0", |source| source["accepted"] == 2).await;
-    assert_eq!((&udp["rejected"], &udp["feed"]["frames"]), (&json!(2), &json!(1)), "{udp}");
-    assert_eq!(server.get("/v1/prices/U:A").await.1["price"].to_string(), "0.1");
+    assert_eq!(
+        (&udp["rejected"], &udp["feed"]["frames"]),
+        (&json!(2), &json!(1)),
+        "{udp}"
+    );
+    assert_eq!(
+        server.get("/v1/prices/U:A").await.1["price"].to_string(),
+        "0.1"
+    );
 }

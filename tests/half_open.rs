@@ -1,5 +1,5 @@
-//! Readers that vanish without closing the connection. The test cuts the link between two hosts. Each host is
-//! a network namespace of its own.
+//! Readers that vanish without closing the connection. The test cuts the link between two hosts.
+//! Each host is a network namespace of its own.
 
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -22,7 +22,8 @@ struct Host {
 }
 
 impl Host {
-    /// Creates a host. Returns `None` if this machine, or this user, cannot create a network namespace.
+    /// Creates a host. Returns `None` if this machine, or this user, cannot create a network
+    /// namespace.
     fn new() -> Option<Self> {
         let name = format!("tickcast-{}", std::process::id());
         let near = format!("tc{}", std::process::id());
@@ -31,12 +32,19 @@ impl Host {
         let net = |last: u32| format!("10.203.{}.{}", pid % 256, pid / 256 % 64 * 4 + last);
         let (address, peer_address) = (net(1), net(2));
         let ip = |words: &str| {
-            let status = Command::new("ip").args(words.split(' ')).stderr(Stdio::null()).status();
+            let status = Command::new("ip")
+                .args(words.split(' '))
+                .stderr(Stdio::null())
+                .status();
             status.is_ok_and(|status| status.success())
         };
         ip(&format!("netns add {name}")).then_some(())?;
-        let host =
-            Self { name: name.clone(), near: near.clone(), address: address.clone(), readers: Vec::new() };
+        let host = Self {
+            name: name.clone(),
+            near: near.clone(),
+            address: address.clone(),
+            readers: Vec::new(),
+        };
         let steps = [
             format!("link add {near} type veth peer name far netns {name}"),
             format!("addr add {address}/30 dev {near}"),
@@ -49,8 +57,14 @@ impl Host {
 
     fn read(&mut self, arguments: &[&str]) {
         let mut read = Command::new("ip");
-        read.args(["netns", "exec", &self.name, "curl", "-sN"]).args(arguments);
-        self.readers.push(read.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+        read.args(["netns", "exec", &self.name, "curl", "-sN"])
+            .args(arguments);
+        self.readers.push(
+            read.stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap(),
+        );
     }
 
     fn cut_link(&self) {
@@ -66,7 +80,10 @@ impl Drop for Host {
             let _ = reader.kill();
             let _ = reader.wait();
         }
-        for arguments in [["link", "delete", &self.near], ["netns", "delete", &self.name]] {
+        for arguments in [
+            ["link", "delete", &self.near],
+            ["netns", "delete", &self.name],
+        ] {
             let _ = Command::new("ip").args(arguments).status();
         }
     }
@@ -80,14 +97,26 @@ async fn readers_that_vanish_are_noticed() {
             "a network namespace is needed: root, and iproute2",
         );
     };
-    let mut command =
-        tickcast(&["serve", "--admin", "127.0.0.1:0", "--log-format", "json", "--source", "none"]);
+    let mut command = tickcast(&[
+        "serve",
+        "--admin",
+        "127.0.0.1:0",
+        "--log-format",
+        "json",
+        "--source",
+        "none",
+    ]);
     command
-        .args(["--publish-token", TOKEN, "--listen", &format!("{}:0", host.address)])
+        .args([
+            "--publish-token",
+            TOKEN,
+            "--listen",
+            &format!("{}:0", host.address),
+        ])
         .stdout(Stdio::null());
     let server = TestServer::launch(command);
-    // On each path, one reader that receives ticks and one that receives none: two direct, two on the body
-    // path.
+    // On each path, one reader that receives ticks and one that receives none: two direct, two on
+    // the body path.
     for symbol in ["BUSY", "QUIET"] {
         let url = format!("{}/prices/stream?symbols={symbol}", server.public);
         for path in [&[][..], &["-H", "content-length: 0"]] {
@@ -102,5 +131,9 @@ async fn readers_that_vanish_are_noticed() {
         server.get("/v1/status").await.1["streams"] == 0
     })
     .await;
-    assert!(cut_at.elapsed() < MAX_DETECTION_TIME, "{:?}", cut_at.elapsed());
+    assert!(
+        cut_at.elapsed() < MAX_DETECTION_TIME,
+        "{:?}",
+        cut_at.elapsed()
+    );
 }

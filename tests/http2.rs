@@ -14,8 +14,11 @@ use crate::server::{TIMEOUT, TestServer, eventually};
 /// Connects with a flow-control window of `window` bytes.
 async fn connect(address: SocketAddr, window: u32) -> SendRequest<Bytes> {
     let socket = tokio::net::TcpStream::connect(address).await.unwrap();
-    let (client, connection) =
-        h2::client::Builder::new().initial_window_size(window).handshake(socket).await.unwrap();
+    let (client, connection) = h2::client::Builder::new()
+        .initial_window_size(window)
+        .handshake(socket)
+        .await
+        .unwrap();
     // The connection continues to answer pings.
     tokio::spawn(connection);
     client
@@ -28,11 +31,16 @@ async fn begin(
     path: &str,
     more: Option<&'static str>,
 ) -> ResponseFuture {
-    let request = Request::builder().method(method).uri(format!("http://x{path}")).body(()).unwrap();
+    let request = Request::builder()
+        .method(method)
+        .uri(format!("http://x{path}"))
+        .body(())
+        .unwrap();
     *client = client.clone().ready().await.unwrap();
     let (answer, mut body) = client.send_request(request, more.is_none()).unwrap();
     if let Some(more) = more {
-        body.send_data(Bytes::from_static(more.as_bytes()), false).unwrap();
+        body.send_data(Bytes::from_static(more.as_bytes()), false)
+            .unwrap();
         // Dropping the body would cancel the request.
         tokio::spawn(async move { std::future::poll_fn(|cx| body.poll_reset(cx)).await });
     }
@@ -47,8 +55,12 @@ async fn get(client: &mut SendRequest<Bytes>, path: &str) -> RecvStream {
 
 /// Returns the next bytes, or the reason of the reset.
 async fn next(body: &mut RecvStream) -> Result<Bytes, Option<Reason>> {
-    let bytes = tokio::time::timeout(TIMEOUT, body.data()).await.expect("the stream was not reset in time");
-    bytes.expect("the stream ended without a reset").map_err(|error| error.reason())
+    let bytes = tokio::time::timeout(TIMEOUT, body.data())
+        .await
+        .expect("the stream was not reset in time");
+    bytes
+        .expect("the stream ended without a reset")
+        .map_err(|error| error.reason())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -57,16 +69,26 @@ async fn a_stream_with_a_closed_window_is_reset() {
     let pad = "x".repeat(900);
     for i in 0..200 {
         let tick = format!("{{\"symbol\":\"S{i}\",\"price\":1,\"pad\":\"{pad}\"}}");
-        hub.publish(&tickcast::Tick::from_json(tick.as_bytes()).unwrap()).unwrap();
+        hub.publish(&tickcast::Tick::from_json(tick.as_bytes()).unwrap())
+            .unwrap();
     }
     // A quiet stream whose reader reads everything.
     let mut open = connect(address, 1 << 20).await;
     let mut quiet = get(&mut open, "/prices/stream?symbols=QUIET").await;
     assert!(next(&mut quiet).await.unwrap().starts_with(b"retry: "));
-    // The window takes nothing of the response, or only a part. A response that fits into its window is not
-    // held open.
-    let (long, short) = (["/v1/prices", "/prices/stream", "/v1/stream"], ["/v1/symbols", "/v1/prices/S1"]);
-    for (window, paths) in [(0, &long[..]), (0, &short), (1, &long), (1, &short), (20_000, &long)] {
+    // The window takes nothing of the response, or only a part. A response that fits into its
+    // window is not held open.
+    let (long, short) = (
+        ["/v1/prices", "/prices/stream", "/v1/stream"],
+        ["/v1/symbols", "/v1/prices/S1"],
+    );
+    for (window, paths) in [
+        (0, &long[..]),
+        (0, &short),
+        (1, &long),
+        (1, &short),
+        (20_000, &long),
+    ] {
         let mut closed = connect(address, window).await;
         for path in paths {
             let mut body = get(&mut closed, path).await;
@@ -81,7 +103,8 @@ async fn a_stream_with_a_closed_window_is_reset() {
         }
     }
     eventually(async || hub.stats().streams == 1).await;
-    hub.publish(&tickcast::Tick::from_json(br#"{"symbol":"QUIET","price":7}"#).unwrap()).unwrap();
+    hub.publish(&tickcast::Tick::from_json(br#"{"symbol":"QUIET","price":7}"#).unwrap())
+        .unwrap();
     // Until now the quiet stream received only keep-alive comments.
     while !String::from_utf8_lossy(&next(&mut quiet).await.unwrap()).contains("\"price\":7,") {}
 }
@@ -91,28 +114,47 @@ async fn a_body_that_stops_arriving_times_out() {
     let (address, _hub) = serve_with_short_timeout().await;
     let mut client = connect(address, 1 << 20).await;
     let stalled = begin(&mut client, "POST", "/v1/prices", Some("[")).await;
-    let answer = tokio::time::timeout(TIMEOUT, stalled).await.expect("no response arrived").unwrap();
+    let answer = tokio::time::timeout(TIMEOUT, stalled)
+        .await
+        .expect("no response arrived")
+        .unwrap();
     assert_eq!(answer.status(), 408);
     // The other requests of the connection are not affected.
-    assert!(!next(&mut get(&mut client, "/v1/symbols").await).await.unwrap().is_empty());
+    assert!(
+        !next(&mut get(&mut client, "/v1/symbols").await)
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn publishing_without_the_token_is_refused_before_the_body_arrives() {
     let server = TestServer::start();
-    let address = server.public.strip_prefix("http://").unwrap().parse().unwrap();
+    let address = server
+        .public
+        .strip_prefix("http://")
+        .unwrap()
+        .parse()
+        .unwrap();
     let mut client = connect(address, 1 << 20).await;
     let refused = begin(&mut client, "POST", "/v1/prices", Some("[")).await;
-    let answer = tokio::time::timeout(TIMEOUT, refused).await.expect("no response arrived").unwrap();
+    let answer = tokio::time::timeout(TIMEOUT, refused)
+        .await
+        .expect("no response arrived")
+        .unwrap();
     assert_eq!(answer.status(), 401);
 }
 
-/// Checks that each stream takes a connection slot, although the streams share one connection. Checks that
-/// the stream frees the slot at its end.
+/// Checks that each stream takes a connection slot, although the streams share one connection.
+/// Checks that the stream frees the slot at its end.
 #[tokio::test(flavor = "multi_thread")]
 async fn streams_of_one_connection_take_slots() {
     let server = TestServer::with(&["--source", "none", "--max-connections", "5"]);
-    let http = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
+    let http = reqwest::Client::builder()
+        .http2_prior_knowledge()
+        .build()
+        .unwrap();
     let url = format!("{}/prices/stream?symbols=A", server.public);
     let mut readers = Vec::new();
     // The connection itself takes one of the five slots.
@@ -122,13 +164,25 @@ async fn streams_of_one_connection_take_slots() {
     server.wait_for_streams(4).await;
     for url in [url.clone(), format!("{}/v1/stream", server.public)] {
         let answer = http.get(&url).send().await.unwrap();
-        assert_eq!((answer.status().as_u16(), answer.version()), (200, reqwest::Version::HTTP_2));
-        let busy =
-            tokio::time::timeout(TIMEOUT, answer.text()).await.expect("the stream was not refused").unwrap();
+        assert_eq!(
+            (answer.status().as_u16(), answer.version()),
+            (200, reqwest::Version::HTTP_2)
+        );
+        let busy = tokio::time::timeout(TIMEOUT, answer.text())
+            .await
+            .expect("the stream was not refused")
+            .unwrap();
         assert!(busy.contains("busy"), "{busy}");
     }
     // Short requests and open streams continue.
-    assert_eq!(http.get(format!("{}/healthz", server.public)).send().await.unwrap().status(), 200);
+    assert_eq!(
+        http.get(format!("{}/healthz", server.public))
+            .send()
+            .await
+            .unwrap()
+            .status(),
+        200
+    );
     server.publish(&[("A", "1")]).await;
     for reader in &mut readers {
         assert_eq!(reader.tick().await.price, "1");
@@ -145,8 +199,8 @@ async fn streams_of_one_connection_take_slots() {
     .await;
 }
 
-/// Checks the maximum number of concurrent requests of a connection, which the server announces. Further
-/// requests wait until an earlier one ends.
+/// Checks the maximum number of concurrent requests of a connection, which the server announces.
+/// Further requests wait until an earlier one ends.
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_requests_per_connection_are_limited() {
     let (address, _hub) = serve_with_short_timeout().await;

@@ -10,14 +10,28 @@ use crate::server::{TOKEN, TestServer, tickcast};
 async fn serves_many(server: &TestServer) {
     let mut readers = Vec::new();
     for i in 0..40 {
-        readers.push(Reader::open(server, if i % 2 == 0 { "?symbols=A,B" } else { "?symbols=B" }).await);
+        readers.push(
+            Reader::open(
+                server,
+                if i % 2 == 0 {
+                    "?symbols=A,B"
+                } else {
+                    "?symbols=B"
+                },
+            )
+            .await,
+        );
     }
     server.wait_for_streams(40).await;
     for n in 1..=50 {
         server.publish(&[("A", "1"), ("B", "2")]).await;
         for (i, reader) in readers.iter_mut().enumerate() {
             let expected = [format!("A {n}=1"), format!("B {n}=2")];
-            let expected = if i % 2 == 0 { &expected[..] } else { &expected[1..] };
+            let expected = if i % 2 == 0 {
+                &expected[..]
+            } else {
+                &expected[1..]
+            };
             assert_eq!(reader.ticks(expected.len()).await, expected);
         }
     }
@@ -30,8 +44,8 @@ async fn all_io_backends_serve_the_same_ticks() {
     }
 }
 
-/// A system call filter that makes `io_uring_setup` fail with "not permitted", as containers do. Then the
-/// script starts the program.
+/// A system call filter that makes `io_uring_setup` fail with "not permitted", as containers do.
+/// Then the script starts the program.
 const FORBID_IO_URING: &str = "
 import ctypes, os, struct, sys
 libc = ctypes.CDLL(None, use_errno=True)
@@ -47,16 +61,44 @@ os.execv(sys.argv[1], sys.argv[1:])
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_forbidden_io_uring_falls_back_to_epoll() {
-    let Some(python) = tool("XTASK_PYTHON", "a_forbidden_io_uring_falls_back_to_epoll") else { return };
-    let serve = ["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log-format", "json"];
+    let Some(python) = tool("XTASK_PYTHON", "a_forbidden_io_uring_falls_back_to_epoll") else {
+        return;
+    };
+    let serve = [
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--admin",
+        "127.0.0.1:0",
+        "--log-format",
+        "json",
+    ];
     let plain = tickcast(
-        &[&serve[..], &["--source", "none", "--publish-token", TOKEN, "--io-backend", "uring"]].concat(),
+        &[
+            &serve[..],
+            &[
+                "--source",
+                "none",
+                "--publish-token",
+                TOKEN,
+                "--io-backend",
+                "uring",
+            ],
+        ]
+        .concat(),
     );
     let mut command = Command::new(python);
-    command.args(["-c", FORBID_IO_URING]).arg(plain.get_program()).args(plain.get_args());
+    command
+        .args(["-c", FORBID_IO_URING])
+        .arg(plain.get_program())
+        .args(plain.get_args());
     command.stderr(std::process::Stdio::piped());
     let server = TestServer::launch(command);
     serves_many(&server).await;
-    let lines = server.log().lines().filter(|line| line.contains("io_uring is not available")).count();
+    let lines = server
+        .log()
+        .lines()
+        .filter(|line| line.contains("io_uring is not available"))
+        .count();
     assert_eq!(lines, 1, "{}", server.log());
 }

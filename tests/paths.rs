@@ -1,4 +1,5 @@
-//! Two ways to write a stream, with the same bytes: directly into the socket, and through an HTTP body.
+//! Two ways to write a stream, with the same bytes: directly into the socket, and through an HTTP
+//! body.
 
 use std::time::Duration;
 
@@ -31,13 +32,18 @@ async fn exchange(address: &str, request: &str) -> String {
 fn events(answer: &str) -> Vec<&str> {
     answer
         .lines()
-        .filter(|line| ["event: ", "data: ", "id: "].iter().any(|field| line.starts_with(field)))
+        .filter(|line| {
+            ["event: ", "data: ", "id: "]
+                .iter()
+                .any(|field| line.starts_with(field))
+        })
         .collect()
 }
 
 fn publish(hub: &Hub, n: u32) {
     let tick = format!("{{\"symbol\":\"A\",\"price\":{n}}}");
-    hub.publish(&Tick::from_json(tick.as_bytes()).unwrap()).unwrap();
+    hub.publish(&Tick::from_json(tick.as_bytes()).unwrap())
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -53,15 +59,23 @@ async fn all_http_versions_and_both_paths_send_the_same_events() {
     let http1_0 = format!("GET {path} HTTP/1.0\r\n\r\n");
     let requests = [direct, through_hyper, http1_0];
     // The same stream over HTTP/2 with prior knowledge.
-    let http2 = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
+    let http2 = reqwest::Client::builder()
+        .http2_prior_knowledge()
+        .build()
+        .unwrap();
     let http2_body = async {
-        let response = http2.get(format!("http://{address}{path}")).send().await.unwrap();
+        let response = http2
+            .get(format!("http://{address}{path}"))
+            .send()
+            .await
+            .unwrap();
         assert_eq!(response.version(), reqwest::Version::HTTP_2);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         assert!(!response.headers().contains_key("connection"));
         response.text().await.unwrap()
     };
-    let answers = futures_util::future::join_all(requests.iter().map(|request| exchange(&address, request)));
+    let answers =
+        futures_util::future::join_all(requests.iter().map(|request| exchange(&address, request)));
     let publishing = async {
         eventually(async || hub.stats().streams == 4).await;
         (1..100).for_each(|n| publish(&hub, n));
@@ -78,7 +92,10 @@ async fn all_http_versions_and_both_paths_send_the_same_events() {
         );
     }
     assert!(answers[0].ends_with("\r\n0\r\n\r\n") && answers[1].ends_with("\r\n0\r\n\r\n"));
-    assert!(answers[2].ends_with("id: A\n\n"), "HTTP/1.0 has no chunked encoding");
+    assert!(
+        answers[2].ends_with("id: A\n\n"),
+        "HTTP/1.0 has no chunked encoding"
+    );
 }
 
 #[tokio::test]
@@ -89,12 +106,14 @@ async fn responses_that_are_not_hub_streams_are_unchanged() {
     let close = "HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
     let answer = exchange(&address, &format!("GET /own/stream {close}")).await;
     assert!(
-        answer.ends_with("content-length: 12\r\n\r\ndata: mine\n\n") || answer.ends_with("data: mine\n\n"),
+        answer.ends_with("content-length: 12\r\n\r\ndata: mine\n\n")
+            || answer.ends_with("data: mine\n\n"),
         "{answer}"
     );
     let answer = exchange(&address, &format!("GET /prices/stream?rate=x {close}")).await;
     assert!(
-        answer.starts_with("HTTP/1.1 400 Bad Request\r\n") && answer.contains("\"parameter\":\"rate\""),
+        answer.starts_with("HTTP/1.1 400 Bad Request\r\n")
+            && answer.contains("\"parameter\":\"rate\""),
         "{answer}"
     );
 }
@@ -104,7 +123,10 @@ async fn a_reader_that_sends_a_second_request_is_disconnected() {
     let hub = Hub::builder().build();
     let address = serve(hub.router()).await;
     let mut socket = TcpStream::connect(&address).await.unwrap();
-    socket.write_all(b"GET /prices/stream HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    socket
+        .write_all(b"GET /prices/stream HTTP/1.1\r\nhost: x\r\n\r\n")
+        .await
+        .unwrap();
     eventually(async || hub.stats().streams == 1).await;
     socket.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
     eventually(async || hub.stats().streams == 0).await;
@@ -117,7 +139,8 @@ async fn a_reader_that_sends_a_second_request_is_disconnected() {
     );
 }
 
-/// Checks that a payload that does not fit into the socket is completed, byte for byte, before the next one.
+/// Checks that a payload that does not fit into the socket is completed, byte for byte, before the
+/// next one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_partly_written_payload_is_completed_first() {
     let hub = Hub::builder().build();
@@ -125,10 +148,14 @@ async fn a_partly_written_payload_is_completed_first() {
     let pad = "x".repeat(900);
     for n in 0..5_000 {
         let tick = format!("{{\"symbol\":\"S{n:04}\",\"price\":{n},\"pad\":\"{pad}\"}}");
-        hub.publish(&Tick::from_json(tick.as_bytes()).unwrap()).unwrap();
+        hub.publish(&Tick::from_json(tick.as_bytes()).unwrap())
+            .unwrap();
     }
     let mut socket = TcpStream::connect(&address).await.unwrap();
-    socket.write_all(b"GET /prices/stream HTTP/1.0\r\n\r\n").await.unwrap();
+    socket
+        .write_all(b"GET /prices/stream HTTP/1.0\r\n\r\n")
+        .await
+        .unwrap();
     // The socket is full long before it holds five megabytes.
     let mut written = 0;
     eventually(async || {
@@ -136,7 +163,10 @@ async fn a_partly_written_payload_is_completed_first() {
         written > 0 && before == written
     })
     .await;
-    assert!(written < 5_000_000, "the server wrote {written} bytes to a reader that reads nothing");
+    assert!(
+        written < 5_000_000,
+        "the server wrote {written} bytes to a reader that reads nothing"
+    );
     let mut text = String::new();
     let mut bytes = vec![0; 1 << 16];
     while text.matches("event: tick").count() < 5_000 || !text.ends_with("\n\n") {
@@ -144,12 +174,18 @@ async fn a_partly_written_payload_is_completed_first() {
         assert_ne!(length, 0);
         text.push_str(std::str::from_utf8(&bytes[..length]).unwrap());
     }
-    let ids: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("id: ")).collect();
-    assert_eq!(ids, (0..5_000).map(|n| format!("S{n:04}")).collect::<Vec<_>>());
+    let ids: Vec<_> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("id: "))
+        .collect();
+    assert_eq!(
+        ids,
+        (0..5_000).map(|n| format!("S{n:04}")).collect::<Vec<_>>()
+    );
 }
 
-/// Checks the write timeout on the body path: over HTTP/1, hyper stops polling the body once the socket is
-/// full.
+/// Checks the write timeout on the body path: over HTTP/1, hyper stops polling the body once the
+/// socket is full.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_write_timeout_resets_a_stalled_reader_on_the_body_path() {
     let hub = Hub::builder().build();
@@ -173,8 +209,12 @@ async fn the_write_timeout_resets_a_stalled_reader_on_the_body_path() {
     eventually(async || {
         for _ in 0..1000 {
             n += 1;
-            let tick = format!("{{\"symbol\":\"S{}\",\"price\":{n},\"pad\":\"{pad}\"}}", n % 5000);
-            hub.publish(&Tick::from_json(tick.as_bytes()).unwrap()).unwrap();
+            let tick = format!(
+                "{{\"symbol\":\"S{}\",\"price\":{n},\"pad\":\"{pad}\"}}",
+                n % 5000
+            );
+            hub.publish(&Tick::from_json(tick.as_bytes()).unwrap())
+                .unwrap();
         }
         hub.stats().streams == 1
     })

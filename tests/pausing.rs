@@ -12,38 +12,61 @@ use crate::server::{TestServer, eventually};
 /// Number of ticks during the pause of the reader: five seconds at the rate of the market.
 const PAUSE_TICKS: u64 = 50_000;
 
-/// The send buffer of the server for a socket, doubled by the system, plus the longest payload that may start
-/// in the buffer.
+/// The send buffer of the server for a socket, doubled by the system, plus the longest payload that
+/// may start in the buffer.
 const MAX_SENT_BYTES: usize = (256 << 10) + (64 << 10);
 
 /// Returns the sequence number of the newest tick.
 async fn head(server: &TestServer) -> u64 {
     let status = server.get("/v1/status").await.1;
-    status["cursor"].as_str().unwrap().split(['-', '.']).nth(1).unwrap().parse().unwrap()
+    status["cursor"]
+        .as_str()
+        .unwrap()
+        .split(['-', '.'])
+        .nth(1)
+        .unwrap()
+        .parse()
+        .unwrap()
 }
 
 /// Returns the tick number of each symbol.
 async fn counts(server: &TestServer) -> HashMap<String, u64> {
     let prices = server.get("/v1/prices").await.1;
-    let count =
-        |tick: &serde_json::Value| (tick["symbol"].as_str().unwrap().into(), tick["n"].as_u64().unwrap());
-    prices["prices"].as_array().unwrap().iter().map(count).collect()
+    let count = |tick: &serde_json::Value| {
+        (
+            tick["symbol"].as_str().unwrap().into(),
+            tick["n"].as_u64().unwrap(),
+        )
+    };
+    prices["prices"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(count)
+        .collect()
 }
 
 async fn pause_and_continue(io: &str) {
     let server = TestServer::with(&["--source", "sim:7?rate=10000", "--io-backend", io]);
-    let mut socket = TcpStream::connect(server.public.strip_prefix("http://").unwrap()).await.unwrap();
-    SockRef::from(&socket).set_recv_buffer_size(64 << 10).unwrap();
+    let mut socket = TcpStream::connect(server.public.strip_prefix("http://").unwrap())
+        .await
+        .unwrap();
+    SockRef::from(&socket)
+        .set_recv_buffer_size(64 << 10)
+        .unwrap();
     let receiving = SockRef::from(&socket).recv_buffer_size().unwrap();
-    socket.write_all(b"GET /prices/stream HTTP/1.0\r\n\r\n").await.unwrap();
+    socket
+        .write_all(b"GET /prices/stream HTTP/1.0\r\n\r\n")
+        .await
+        .unwrap();
     eventually(async || counts(&server).await.len() == 42).await;
     let (pause_start, before) = (head(&server).await, counts(&server).await);
     eventually(async || head(&server).await >= pause_start + PAUSE_TICKS).await;
     let after_pause = counts(&server).await;
     let has_changed = |symbol: &str| after_pause[symbol] > before[symbol];
 
-    // First the reader receives the bytes from before it reads again. Then it receives the newest tick of
-    // each symbol once, and then every tick.
+    // First the reader receives the bytes from before it reads again. Then it receives the newest
+    // tick of each symbol once, and then every tick.
     let (mut text, mut bytes, mut parsed) = (String::new(), vec![0; 1 << 16], 0);
     let mut seen: HashMap<String, u64> = HashMap::new();
     let mut caught_up: HashSet<String> = HashSet::new();
@@ -54,13 +77,26 @@ async fn pause_and_continue(io: &str) {
         text.push_str(std::str::from_utf8(&bytes[..length]).unwrap());
         while let Some(end) = text[parsed..].find("\n\n") {
             let event = &text[parsed..parsed + end];
-            let data = event.lines().find_map(|line| line.strip_prefix("data: ")).unwrap();
-            let (symbol, n) = (raw_field(data, "symbol"), raw_field(data, "n").parse::<u64>().unwrap());
+            let data = event
+                .lines()
+                .find_map(|line| line.strip_prefix("data: "))
+                .unwrap();
+            let (symbol, n) = (
+                raw_field(data, "symbol"),
+                raw_field(data, "n").parse::<u64>().unwrap(),
+            );
             let symbol = symbol.trim_matches('"').to_owned();
             let last = seen.insert(symbol.clone(), n);
-            assert!(last.is_none_or(|last| last < n), "{symbol} goes from {last:?} to {n}");
+            assert!(
+                last.is_none_or(|last| last < n),
+                "{symbol} goes from {last:?} to {n}"
+            );
             if caught_up.contains(&symbol) {
-                assert_eq!(last, Some(n - 1), "after the newest tick of {symbol}, every tick follows");
+                assert_eq!(
+                    last,
+                    Some(n - 1),
+                    "after the newest tick of {symbol}, every tick follows"
+                );
                 live += 1;
             } else if has_changed(&symbol) && n >= after_pause[&symbol] {
                 caught_up.insert(symbol);
@@ -74,7 +110,10 @@ async fn pause_and_continue(io: &str) {
         sent_before <= receiving + MAX_SENT_BYTES,
         "the server sent {sent_before} bytes to a reader that did not read"
     );
-    let changed = after_pause.keys().filter(|symbol| has_changed(symbol)).count();
+    let changed = after_pause
+        .keys()
+        .filter(|symbol| has_changed(symbol))
+        .count();
     assert!(
         changed > 30 && caught_up.len() > 30,
         "the reader received {} of {changed} symbols that ticked",

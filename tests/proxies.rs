@@ -36,14 +36,22 @@ impl Proxy {
             .map(|what| format!("{what}_temp_path {path}/{what};\n"))
             .concat();
         // The workers run as the same user, so that they can reach the folder.
-        let user = if rustix::process::getuid().is_root() { "user root;" } else { "" };
+        let user = if rustix::process::getuid().is_root() {
+            "user root;"
+        } else {
+            ""
+        };
         let settings = format!(
             "daemon off; {user} pid {path}/pid;\nevents {{}}\nhttp {{ access_log {path}/access;\n{temporary}\
              server {{ listen unix:{path}/socket;\n{example}}} }}"
         );
         std::fs::write(folder.path().join("settings"), settings).unwrap();
         let mut command = Command::new(program);
-        command.arg("-e").arg(folder.path().join("errors")).arg("-c").arg(folder.path().join("settings"));
+        command
+            .arg("-e")
+            .arg(folder.path().join("errors"))
+            .arg("-c")
+            .arg(folder.path().join("settings"));
         Self::start(command, folder).await
     }
 
@@ -58,11 +66,14 @@ impl Proxy {
         std::fs::write(folder.path().join("settings"), example).unwrap();
         std::fs::write(folder.path().join("away.http"), block("running.md", "http")).unwrap();
         let mut command = Command::new(program);
-        command.args(["-db", "-f"]).arg(folder.path().join("settings"));
+        command
+            .args(["-db", "-f"])
+            .arg(folder.path().join("settings"));
         Self::start(command, folder).await
     }
 
-    /// Starts the proxy and forwards a TCP port to it. Neither proxy can report a port that the system chose.
+    /// Starts the proxy and forwards a TCP port to it. Neither proxy can report a port that the
+    /// system chose.
     async fn start(mut command: Command, folder: TempDir) -> Self {
         let child = command.stdout(Stdio::null()).spawn().unwrap();
         let socket = folder.path().join("socket");
@@ -85,7 +96,9 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         // A master process that receives a signal to stop also stops its workers.
-        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let _ = Command::new("kill")
+            .arg(self.child.id().to_string())
+            .status();
         let _ = self.child.wait();
     }
 }
@@ -94,36 +107,54 @@ fn address(server: &TestServer) -> &str {
     server.public.trim_start_matches("http://")
 }
 
-/// Checks everything that the guide promises of a proxy. Streams pass without delay, and bodies of any length
-/// are accepted. While the server is down, streams receive the response that browsers need.
+/// Checks everything that the guide promises of a proxy. Streams pass without delay, and bodies of
+/// any length are accepted. While the server is down, streams receive the response that browsers
+/// need.
 async fn keeps_its_promises(proxy: &Proxy, folder: &Path, server: TestServer) {
     let http = server.http.clone();
     let stream = format!("{}/v1/stream?symbols=A&mode=all", proxy.url);
     server.publish(&[("A", "1")]).await;
     let mut reader = Reader::get(&http, &stream).await;
-    assert_eq!(reader.until(|event| event.event == "tick").await.event, "tick");
+    assert_eq!(
+        reader.until(|event| event.event == "tick").await.event,
+        "tick"
+    );
     let last = reader.until(|event| event.event == "ready").await.id;
 
     let pad = "x".repeat(900);
-    let lines: String =
-        (0..3_000).map(|n| format!("{{\"symbol\":\"B\",\"price\":{n},\"pad\":\"{pad}\"}}\n")).collect();
+    let lines: String = (0..3_000)
+        .map(|n| format!("{{\"symbol\":\"B\",\"price\":{n},\"pad\":\"{pad}\"}}\n"))
+        .collect();
     assert!(lines.len() > 2 << 20);
-    let publish = http.post(format!("{}/v1/prices", proxy.url)).bearer_auth(TOKEN);
-    let answer = publish.header("content-type", "application/x-ndjson").body(lines).send().await.unwrap();
+    let publish = http
+        .post(format!("{}/v1/prices", proxy.url))
+        .bearer_auth(TOKEN);
+    let answer = publish
+        .header("content-type", "application/x-ndjson")
+        .body(lines)
+        .send()
+        .await
+        .unwrap();
     let answer: serde_json::Value = answer.json().await.unwrap();
     assert_eq!(answer["accepted"], 3_000, "{answer}");
 
     let url = server.public.clone();
     server.kill();
     for path in ["/v1/stream?symbols=A", "/prices/stream"] {
-        let away = http.get(format!("{}{path}", proxy.url)).header("origin", "https://shop.example");
+        let away = http
+            .get(format!("{}{path}", proxy.url))
+            .header("origin", "https://shop.example");
         let away = away.send().await.unwrap();
         assert_eq!(away.status(), 200, "{path}");
         assert_eq!(away.headers()["content-type"], "text/event-stream");
         assert_eq!(away.headers()["access-control-allow-origin"], "*");
         assert_eq!(away.text().await.unwrap().trim_end(), "retry: 3000\n: away");
     }
-    let other = http.get(format!("{}/v1/prices", proxy.url)).send().await.unwrap();
+    let other = http
+        .get(format!("{}/v1/prices", proxy.url))
+        .send()
+        .await
+        .unwrap();
     assert!(other.status().is_server_error(), "{}", other.status());
 
     let server = TestServer::restarted(folder, &url);
@@ -135,7 +166,9 @@ async fn keeps_its_promises(proxy: &Proxy, folder: &Path, server: TestServer) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nginx_works_as_documented() {
-    let Some(program) = tool("XTASK_NGINX", "proxies::nginx_works_as_documented") else { return };
+    let Some(program) = tool("XTASK_NGINX", "proxies::nginx_works_as_documented") else {
+        return;
+    };
     let folder = tempfile::tempdir().unwrap();
     let server = TestServer::on_disk(folder.path(), &[]);
     let proxy = Proxy::nginx(&program, &server).await;
@@ -144,7 +177,9 @@ async fn nginx_works_as_documented() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn haproxy_works_as_documented() {
-    let Some(program) = tool("XTASK_HAPROXY", "proxies::haproxy_works_as_documented") else { return };
+    let Some(program) = tool("XTASK_HAPROXY", "proxies::haproxy_works_as_documented") else {
+        return;
+    };
     let folder = tempfile::tempdir().unwrap();
     let server = TestServer::on_disk(folder.path(), &[]);
     let proxy = Proxy::haproxy(&program, &server).await;
@@ -162,12 +197,17 @@ impl Page {
         let page = block("pages.md", "html").replace("http://localhost:8080", url);
         let mut command = node(packages, "guide.mjs");
         command.args([&page, chromium]);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap()).lines();
         Self { child, stdout }
     }
 
-    /// Waits until the page shows `price`. Returns how many `EventSource` objects the page has created.
+    /// Waits until the page shows `price`. Returns how many `EventSource` objects the page has
+    /// created.
     fn expect(&mut self, price: &str) -> usize {
         writeln!(self.child.stdin.as_mut().unwrap(), "{price}").unwrap();
         self.stdout.next().unwrap().unwrap().parse().unwrap()
@@ -185,7 +225,9 @@ impl Drop for Page {
 #[tokio::test(flavor = "multi_thread")]
 async fn chromium_reconnects_through_nginx() {
     let test = "proxies::chromium_reconnects_through_nginx";
-    let Some((program, tools)) = tool("XTASK_NGINX", test).zip(browser(test)) else { return };
+    let Some((program, tools)) = tool("XTASK_NGINX", test).zip(browser(test)) else {
+        return;
+    };
     let folder = tempfile::tempdir().unwrap();
     let server = TestServer::on_disk(folder.path(), &[]);
     let proxy = Proxy::nginx(&program, &server).await;
@@ -194,10 +236,15 @@ async fn chromium_reconnects_through_nginx() {
     assert_eq!(page.expect("189.50"), 1);
     let url = server.public.clone();
     server.kill();
-    // The stream of the page has ended, the browser has reconnected, and nginx has answered in place of the
-    // server.
+    // The stream of the page has ended, the browser has reconnected, and nginx has answered in
+    // place of the server.
     let log = proxy.folder.path().join("access");
-    let answered = || std::fs::read_to_string(&log).unwrap().matches("GET /v1/stream").count();
+    let answered = || {
+        std::fs::read_to_string(&log)
+            .unwrap()
+            .matches("GET /v1/stream")
+            .count()
+    };
     eventually(async || answered() > 1).await;
     let server = TestServer::restarted(folder.path(), &url);
     server.publish(&[("AAPL", "190.10")]).await;
@@ -207,7 +254,9 @@ async fn chromium_reconnects_through_nginx() {
 /// Checks that the page creates another `EventSource` if a proxy answers 502 itself.
 #[tokio::test(flavor = "multi_thread")]
 async fn chromium_reconnects_after_a_502() {
-    let Some(tools) = browser("proxies::chromium_reconnects_after_a_502") else { return };
+    let Some(tools) = browser("proxies::chromium_reconnects_after_a_502") else {
+        return;
+    };
     let folder = tempfile::tempdir().unwrap();
     let server = TestServer::on_disk(folder.path(), &[]);
     let url = server.public.clone();
@@ -231,13 +280,20 @@ struct BadGateway {
 
 impl BadGateway {
     async fn of(url: &str) -> Self {
-        let listener = TcpListener::bind(url.trim_start_matches("http://")).await.unwrap();
+        let listener = TcpListener::bind(url.trim_start_matches("http://"))
+            .await
+            .unwrap();
         let requests = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&requests);
         let task = tokio::spawn(async move {
-            let answer = b"HTTP/1.1 502 Bad Gateway\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+            let answer =
+                b"HTTP/1.1 502 Bad Gateway\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
             while let Ok((mut client, _)) = listener.accept().await {
-                if client.read(&mut [0; 4096]).await.is_ok_and(|length| length > 0) {
+                if client
+                    .read(&mut [0; 4096])
+                    .await
+                    .is_ok_and(|length| length > 0)
+                {
                     let _ = client.write_all(answer).await;
                     count.fetch_add(1, Ordering::SeqCst);
                 }

@@ -12,7 +12,8 @@ use crate::server::{TOKEN, TestServer, eventually, tickcast};
 
 /// Returns the path of the real trades if they lie beside the project.
 fn trades(test: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/xrpeth-trades.ndjson.gz");
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/xrpeth-trades.ndjson.gz");
     if !path.exists() {
         fakes::skipped(
             test,
@@ -31,7 +32,9 @@ fn file(text: &str) -> tempfile::NamedTempFile {
 
 #[tokio::test]
 async fn replay_accepts_every_real_trade() {
-    let Some(path) = trades("replay::replay_accepts_every_real_trade") else { return };
+    let Some(path) = trades("replay::replay_accepts_every_real_trade") else {
+        return;
+    };
     let source = format!("replay:{}?speed=max", path.display());
     let server = TestServer::with(&["--source", &source]);
     server.wait_for_log("source ended: 12477 of 12477 ticks were accepted");
@@ -45,13 +48,23 @@ async fn replay_accepts_every_real_trade() {
         (&replay["state"], &replay["name"]),
         (&json!("ended"), &json!("replay:xrpeth-trades.ndjson.gz"))
     );
-    let last = server.http.get(format!("{}/v1/prices/XRP%2FETH", server.public)).send().await.unwrap();
-    assert_eq!(raw_field(&last.text().await.unwrap(), "price"), "0.00152787");
+    let last = server
+        .http
+        .get(format!("{}/v1/prices/XRP%2FETH", server.public))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        raw_field(&last.text().await.unwrap(), "price"),
+        "0.00152787"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_readers_each_receive_every_real_trade() {
-    let Some(path) = trades("replay::a_hundred_readers_each_receive_every_real_trade") else { return };
+    let Some(path) = trades("replay::a_hundred_readers_each_receive_every_real_trade") else {
+        return;
+    };
     let source = format!("replay:{}?rate=2000", path.display());
     let server = TestServer::with(&["--source", &source, "--max-lag", "60s"]);
     join_all((0..100).map(async |_| {
@@ -68,7 +81,9 @@ async fn a_hundred_readers_each_receive_every_real_trade() {
 
 #[tokio::test]
 async fn a_missing_replay_file_stops_the_start() {
-    let output = tickcast(&["serve", "--source", "replay:/no/such/file"]).output().unwrap();
+    let output = tickcast(&["serve", "--source", "replay:/no/such/file"])
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(2));
     let says = String::from_utf8(output.stderr).unwrap();
     assert_eq!(
@@ -80,25 +95,40 @@ async fn a_missing_replay_file_stops_the_start() {
 #[tokio::test]
 async fn replay_names_bad_lines_and_keeps_ticks_before_a_truncation() {
     let lines = file("{\"symbol\":\"A\",\"price\":1}\nnonsense\n{\"symbol\":\"A\",\"price\":2}\n");
-    let server = TestServer::with(&["--source", &format!("replay:{}?speed=max", lines.path().display())]);
+    let server = TestServer::with(&[
+        "--source",
+        &format!("replay:{}?speed=max", lines.path().display()),
+    ]);
     server.wait_for_log("line 2: not JSON");
     server.wait_for_log("source ended: 2 of 2 ticks were accepted");
     assert_eq!(server.get("/v1/prices/A").await.1["price"], 2);
 
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-    let text: String =
-        (1..=20_000).map(|n| format!("{{\"symbol\":\"A\",\"price\":{}}}\n", n * 7919 % 10_007)).collect();
+    let text: String = (1..=20_000)
+        .map(|n| format!("{{\"symbol\":\"A\",\"price\":{}}}\n", n * 7919 % 10_007))
+        .collect();
     encoder.write_all(text.as_bytes()).unwrap();
     let bytes = encoder.finish().unwrap();
     let cut = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(cut.path(), &bytes[..bytes.len() / 2]).unwrap();
-    let server = TestServer::with(&["--source", &format!("replay:{}?speed=max", cut.path().display())]);
+    let server = TestServer::with(&[
+        "--source",
+        &format!("replay:{}?speed=max", cut.path().display()),
+    ]);
     let failed = server.wait_for_log("source failed");
     let published = server.get("/v1/prices/A").await.1["n"].as_u64().unwrap();
     assert!(published > 1000, "{published}");
     let name = cut.path().file_name().unwrap().to_string_lossy();
-    assert!(failed.contains(&format!("{name}: line {}: ", published + 1)), "{failed} after {published}");
-    assert!(server.get("/v1/status").await.1["sources"][1]["reason"].as_str().unwrap().contains("line"));
+    assert!(
+        failed.contains(&format!("{name}: line {}: ", published + 1)),
+        "{failed} after {published}"
+    );
+    assert!(
+        server.get("/v1/status").await.1["sources"][1]["reason"]
+            .as_str()
+            .unwrap()
+            .contains("line")
+    );
 }
 
 #[tokio::test]
@@ -111,7 +141,10 @@ async fn a_looped_replay_continues_its_times() {
     assert_eq!(last.symbol, "X:A");
     for _ in 0..6 {
         let next = reader.tick().await;
-        let (before, after) = (last.json["time"].as_i64().unwrap(), next.json["time"].as_i64().unwrap());
+        let (before, after) = (
+            last.json["time"].as_i64().unwrap(),
+            next.json["time"].as_i64().unwrap(),
+        );
         assert_eq!(after - before, if next.price == "2.50" { 500 } else { 1 });
         assert_eq!(
             (next.n, &next.json["size"]),
@@ -123,9 +156,19 @@ async fn a_looped_replay_continues_its_times() {
 
 #[tokio::test]
 async fn a_pipe_is_published_line_by_line() {
-    let mut command =
-        tickcast(&["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log-format", "json"]);
-    command.args(["--publish-token", TOKEN, "--source", "stdin"]).stdin(Stdio::piped()).stdout(Stdio::null());
+    let mut command = tickcast(&[
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--admin",
+        "127.0.0.1:0",
+        "--log-format",
+        "json",
+    ]);
+    command
+        .args(["--publish-token", TOKEN, "--source", "stdin"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null());
     let mut server = TestServer::launch(command);
     let mut pipe = server.stdin();
     let mut reader = Reader::open(&server, "").await;
@@ -138,12 +181,19 @@ async fn a_pipe_is_published_line_by_line() {
     eventually(async || server.get("/v1/status").await.1["sources"][1]["state"] == "ended").await;
 }
 
-/// Checks that a byte that is not UTF-8, an open quote and an extra cell each reject only their row. The pipe
-/// continues with the next row.
+/// Checks that a byte that is not UTF-8, an open quote and an extra cell each reject only their
+/// row. The pipe continues with the next row.
 #[tokio::test]
 async fn a_csv_pipe_continues_after_invalid_rows() {
-    let mut command =
-        tickcast(&["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log-format", "json"]);
+    let mut command = tickcast(&[
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--admin",
+        "127.0.0.1:0",
+        "--log-format",
+        "json",
+    ]);
     command.args(["--publish-token", TOKEN, "--source", "stdin?symbol=XBT/USD"]);
     let mut server = TestServer::launch({
         command.stdin(Stdio::piped()).stdout(Stdio::null());
@@ -155,12 +205,18 @@ async fn a_csv_pipe_continues_after_invalid_rows() {
     let bad: [(&[u8], &str); 3] = [
         (b"9;Soci\xe9t\xe9", "line 3: not UTF-8"),
         (b"9;\"open", "line 5: a quote is opened"),
-        (b"9;;;1", "line 7: the row has 4 cells, but the header has 3"),
+        (
+            b"9;;;1",
+            "line 7: the row has 4 cells, but the header has 3",
+        ),
     ];
     for (n, (row, says)) in (1..).zip(bad) {
         writeln!(pipe, "{n}.50;x;y").unwrap();
         let tick = reader.tick().await;
-        assert_eq!((tick.n, tick.symbol.as_str(), tick.price), (n, "XBT/USD", format!("{n}.50")));
+        assert_eq!(
+            (tick.n, tick.symbol.as_str(), tick.price),
+            (n, "XBT/USD", format!("{n}.50"))
+        );
         pipe.write_all(&[row, b"\n"].concat()).unwrap();
         server.wait_for_log(says);
     }

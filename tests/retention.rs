@@ -1,5 +1,5 @@
-//! Retention: the tape on disk drops ticks that are too many or too old. A reader with an older cursor
-//! receives a `reset`.
+//! Retention: the tape on disk drops ticks that are too many or too old. A reader with an older
+//! cursor receives a `reset`.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -15,11 +15,19 @@ const TICKS: u64 = 60_000;
 /// Returns the sequence number before the oldest tick on disk.
 async fn last_removed(server: &TestServer) -> u64 {
     let (_, status) = server.get("/v1/status").await;
-    let head = status["cursor"].as_str().unwrap().split(['-', '.']).nth(1).unwrap().parse::<u64>().unwrap();
+    let head = status["cursor"]
+        .as_str()
+        .unwrap()
+        .split(['-', '.'])
+        .nth(1)
+        .unwrap()
+        .parse::<u64>()
+        .unwrap();
     head - status["disk"]["ticks"].as_u64().unwrap()
 }
 
-/// Checks the responses to a cursor that is older than the tape: for every tick, and for newest values.
+/// Checks the responses to a cursor that is older than the tape: for every tick, and for newest
+/// values.
 async fn check_expired(server: &TestServer, early_cursor: &str, newest: &str) {
     let mut reader = back(server, "?mode=all", early_cursor).await;
     let reset = reader.event().await.unwrap();
@@ -30,13 +38,23 @@ async fn check_expired(server: &TestServer, early_cursor: &str, newest: &str) {
     let tick = reader.until(|event| event.event == "tick").await;
     assert_eq!(short(&tick), newest);
     let ready = reader.event().await.unwrap();
-    assert_eq!((ready.event.as_str(), data(&ready)["resumed"].as_bool()), ("ready", Some(false)));
+    assert_eq!(
+        (ready.event.as_str(), data(&ready)["resumed"].as_bool()),
+        ("ready", Some(false))
+    );
     let mut resumed = back(server, "?mode=all", &ready.id).await;
     let ready = resumed.until(|event| event.event == "ready").await;
-    assert_eq!(data(&ready)["resumed"], true, "the cursor after a `reset` must be valid");
+    assert_eq!(
+        data(&ready)["resumed"],
+        true,
+        "the cursor after a `reset` must be valid"
+    );
     let mut reader = back(server, "", early_cursor).await;
     let seen = up_to(&mut reader, "ready").await;
-    let seen: Vec<_> = seen.iter().filter(|event| !event.starts_with("symbol ")).collect();
+    let seen: Vec<_> = seen
+        .iter()
+        .filter(|event| !event.starts_with("symbol "))
+        .collect();
     assert_eq!((seen.len(), seen[0].as_str()), (2, newest), "{seen:?}");
 }
 
@@ -45,7 +63,12 @@ async fn check_remaining(server: &TestServer, last_removed: u64) {
     let mut reader = open(server, "?mode=all&since=start").await;
     let first = reader.until(|event| event.event == "tick").await;
     assert_eq!(data(&first)["n"], last_removed + 1);
-    let export = server.http.get(format!("{}/v1/ticks/A", server.public)).send().await.unwrap();
+    let export = server
+        .http
+        .get(format!("{}/v1/ticks/A", server.public))
+        .send()
+        .await
+        .unwrap();
     let export = export.text().await.unwrap();
     let first: serde_json::Value = serde_json::from_str(export.lines().next().unwrap()).unwrap();
     assert_eq!(
@@ -66,8 +89,12 @@ async fn retention_bytes_drops_the_oldest_ticks() {
     let newest = format!("tick A {TICKS}={TICKS}.50 @{TICKS}");
     check_expired(&server, &early_cursor, &newest).await;
     server.end();
-    // The limit is `--retention-bytes` plus the reserved space of the segment that is being written.
-    let bytes: u64 = files(folder.path()).iter().map(|path| path.metadata().unwrap().len()).sum();
+    // The limit is `--retention-bytes` plus the reserved space of the segment that is being
+    // written.
+    let bytes: u64 = files(folder.path())
+        .iter()
+        .map(|path| path.metadata().unwrap().len())
+        .sum();
     assert!(bytes <= (4 << 20) + (2 << 20), "{bytes} bytes");
     let server = TestServer::on_disk(folder.path(), &small);
     check_expired(&server, &early_cursor, &newest).await;
@@ -79,7 +106,14 @@ async fn retention_bytes_drops_the_oldest_ticks() {
 #[tokio::test]
 async fn retention_time_drops_old_segments() {
     let folder = tempfile::tempdir().unwrap();
-    let hour = ["--tape-ticks", "100", "--retention-bytes", "33554432", "--retention-time", "1h"];
+    let hour = [
+        "--tape-ticks",
+        "100",
+        "--retention-bytes",
+        "33554432",
+        "--retention-time",
+        "1h",
+    ];
     let server = TestServer::on_disk(folder.path(), &hour);
     fill(&server, "A", 1..=100).await;
     let early_cursor = cursor_at(&server, 50).await;
@@ -95,14 +129,28 @@ async fn retention_time_drops_old_segments() {
     let (last, old) = old.split_last().unwrap();
     let before = SystemTime::now() - Duration::from_secs(7200);
     for path in old {
-        File::options().write(true).open(path).unwrap().set_modified(before).unwrap();
+        File::options()
+            .write(true)
+            .open(path)
+            .unwrap()
+            .set_modified(before)
+            .unwrap();
     }
     // A segment becomes full. Then the server looks for segments that are too old.
     fill(&server, "A", TICKS / 2 + 1..=TICKS).await;
     let gone = |paths: &[PathBuf]| paths.iter().all(|path| !path.exists());
     eventually(async || gone(old)).await;
-    assert_eq!(&files(folder.path())[0], last, "the server must drop no other segment");
-    check_expired(&server, &early_cursor, &format!("tick A {TICKS}={TICKS}.50 @{TICKS}")).await;
+    assert_eq!(
+        &files(folder.path())[0],
+        last,
+        "the server must drop no other segment"
+    );
+    check_expired(
+        &server,
+        &early_cursor,
+        &format!("tick A {TICKS}={TICKS}.50 @{TICKS}"),
+    )
+    .await;
     let first: u64 = last.file_stem().unwrap().to_str().unwrap().parse().unwrap();
     check_remaining(&server, first - 1).await;
 }

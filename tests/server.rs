@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// Maximum time until a condition must hold. The value is long enough for a busy machine, and a passing test
-/// does not wait that long.
+/// Maximum time until a condition must hold. The value is long enough for a busy machine, and a
+/// passing test does not wait that long.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Publish token of the test servers.
@@ -31,12 +31,18 @@ struct Log {
     changed: Condvar,
 }
 
-/// Returns a command that runs the program with `arguments`. Settings from the environment of the test are
-/// removed.
+/// Returns a command that runs the program with `arguments`. Settings from the environment of the
+/// test are removed.
 pub(crate) fn tickcast(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tickcast"));
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TICKCAST_")) {
+    command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    for (name, _) in
+        std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TICKCAST_"))
+    {
         command.env_remove(name);
     }
     command.env_remove("RUST_LOG");
@@ -56,9 +62,19 @@ impl TestServer {
 
     /// Starts a server with `arguments` and with these environment variables.
     pub(crate) fn with_environment(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let mut command =
-            tickcast(&["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log-format", "json"]);
-        command.args(["--publish-token", TOKEN]).args(arguments).envs(environment.iter().copied());
+        let mut command = tickcast(&[
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--admin",
+            "127.0.0.1:0",
+            "--log-format",
+            "json",
+        ]);
+        command
+            .args(["--publish-token", TOKEN])
+            .args(arguments)
+            .envs(environment.iter().copied());
         command.stdout(Stdio::null());
         Self::launch(command)
     }
@@ -72,18 +88,46 @@ impl TestServer {
 
     /// Starts a server with its tape in `folder`, on the address of an earlier server.
     pub(crate) fn restarted(folder: &Path, url: &str) -> Self {
-        let mut command =
-            tickcast(&["serve", "--source", "none", "--admin", "127.0.0.1:0", "--log-format", "json"]);
-        command.args(["--publish-token", TOKEN, "--data", folder.to_str().unwrap(), "--listen"]);
-        command.arg(url.trim_start_matches("http://")).stdout(Stdio::null());
+        let mut command = tickcast(&[
+            "serve",
+            "--source",
+            "none",
+            "--admin",
+            "127.0.0.1:0",
+            "--log-format",
+            "json",
+        ]);
+        command.args([
+            "--publish-token",
+            TOKEN,
+            "--data",
+            folder.to_str().unwrap(),
+            "--listen",
+        ]);
+        command
+            .arg(url.trim_start_matches("http://"))
+            .stdout(Stdio::null());
         Self::launch(command)
     }
 
-    /// Starts a server without a tape on the address of an earlier server: the new server knows no prices.
+    /// Starts a server without a tape on the address of an earlier server: the new server knows no
+    /// prices.
     pub(crate) fn restarted_empty(url: &str) -> Self {
-        let mut command =
-            tickcast(&["serve", "--source", "none", "--admin", "127.0.0.1:0", "--log-format", "json"]);
-        command.args(["--publish-token", TOKEN, "--listen", url.trim_start_matches("http://")]);
+        let mut command = tickcast(&[
+            "serve",
+            "--source",
+            "none",
+            "--admin",
+            "127.0.0.1:0",
+            "--log-format",
+            "json",
+        ]);
+        command.args([
+            "--publish-token",
+            TOKEN,
+            "--listen",
+            url.trim_start_matches("http://"),
+        ]);
         command.stdout(Stdio::null());
         Self::launch(command)
     }
@@ -115,12 +159,22 @@ impl TestServer {
         });
         let listening = log.wait_for("listening on http://");
         let listening: Value = serde_json::from_str(&listening).unwrap();
-        let address = |name: &str| format!("http://{}", listening["fields"][name].as_str().unwrap());
+        let address =
+            |name: &str| format!("http://{}", listening["fields"][name].as_str().unwrap());
         let (public, admin) = (address("public"), address("admin"));
         // The pool keeps no idle connections: each reader has its own connection anyway.
-        let http =
-            reqwest::Client::builder().pool_max_idle_per_host(0).read_timeout(TIMEOUT).build().unwrap();
-        Self { child, log, public, admin, http }
+        let http = reqwest::Client::builder()
+            .pool_max_idle_per_host(0)
+            .read_timeout(TIMEOUT)
+            .build()
+            .unwrap();
+        Self {
+            child,
+            log,
+            public,
+            admin,
+            http,
+        }
     }
 
     /// Waits for a line of the log that contains `text`, and returns the line.
@@ -131,7 +185,13 @@ impl TestServer {
     /// Returns the address on which the first source `udp` listens.
     pub(crate) fn datagrams(&self) -> String {
         let line = self.wait_for_log("listening for datagrams on ");
-        line.split("datagrams on ").nth(1).unwrap().split('"').next().unwrap().to_owned()
+        line.split("datagrams on ")
+            .nth(1)
+            .unwrap()
+            .split('"')
+            .next()
+            .unwrap()
+            .to_owned()
     }
 
     pub(crate) fn log(&self) -> String {
@@ -148,7 +208,10 @@ impl TestServer {
     }
 
     pub(crate) fn signal(&self, signal: &str) {
-        let sent = Command::new("kill").args([signal, &self.pid().to_string()]).status().unwrap();
+        let sent = Command::new("kill")
+            .args([signal, &self.pid().to_string()])
+            .status()
+            .unwrap();
         assert!(sent.success());
     }
 
@@ -160,12 +223,20 @@ impl TestServer {
     /// Returns the resident memory in bytes.
     pub(crate) fn resident(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .unwrap();
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
 
     pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
-        let response = self.http.get(format!("{}{path}", self.public)).send().await.unwrap();
+        let response = self
+            .http
+            .get(format!("{}{path}", self.public))
+            .send()
+            .await
+            .unwrap();
         (response.status().as_u16(), response.json().await.unwrap())
     }
 
@@ -191,12 +262,17 @@ impl TestServer {
             .map(|(symbol, price)| format!("{{\"symbol\":\"{symbol}\",\"price\":{price}}}\n"))
             .collect();
         let (status, answer) = self.post_as("application/x-ndjson", lines).await;
-        assert_eq!((status, answer["accepted"].as_u64()), (200, Some(ticks.len() as u64)), "{answer}");
+        assert_eq!(
+            (status, answer["accepted"].as_u64()),
+            (200, Some(ticks.len() as u64)),
+            "{answer}"
+        );
     }
 
     /// Waits until the number of open streams is `count`.
     pub(crate) async fn wait_for_streams(&self, count: u64) {
-        eventually(async || self.get("/v1/status").await.1["streams"].as_u64() == Some(count)).await;
+        eventually(async || self.get("/v1/status").await.1["streams"].as_u64() == Some(count))
+            .await;
     }
 }
 
@@ -228,5 +304,7 @@ pub(crate) async fn eventually(mut condition: impl AsyncFnMut() -> bool) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(TIMEOUT, polling).await.expect("the condition did not hold in time");
+    tokio::time::timeout(TIMEOUT, polling)
+        .await
+        .expect("the condition did not hold in time");
 }

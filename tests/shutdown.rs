@@ -17,11 +17,17 @@ const PUBLISH: &str = "POST /v1/prices HTTP/1.1\r\nhost: x\r\nauthorization: Bea
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_streams_end_cleanly_at_shutdown() {
     let mut server = TestServer::with(&["--source", "sim"]);
-    let readers = join_all((0..1000).map(async |_| Reader::open(&server, "?symbols=AAPL").await)).await;
+    let readers =
+        join_all((0..1000).map(async |_| Reader::open(&server, "?symbols=AAPL").await)).await;
     server.wait_for_streams(1000).await;
     server.signal("-TERM");
     // A body that is cut off gives an error in `event`.
-    join_all(readers.into_iter().map(async |mut reader| while reader.event().await.is_some() {})).await;
+    join_all(
+        readers
+            .into_iter()
+            .map(async |mut reader| while reader.event().await.is_some() {}),
+    )
+    .await;
     assert_eq!(server.wait().code(), Some(0));
     server.wait_for_log("streams end within 1s");
     server.wait_for_log("\"stopped\"");
@@ -31,9 +37,13 @@ async fn a_thousand_streams_end_cleanly_at_shutdown() {
 async fn stuck(server: &TestServer) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
-    socket.connect(&address(server).parse::<SocketAddr>().unwrap().into()).unwrap();
+    socket
+        .connect(&address(server).parse::<SocketAddr>().unwrap().into())
+        .unwrap();
     let mut socket = TcpStream::from(socket);
-    socket.write_all(&b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n".repeat(1000)).unwrap();
+    socket
+        .write_all(&b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n".repeat(1000))
+        .unwrap();
     // If no more bytes arrive, the server has sent as much as fits.
     let (mut bytes, mut before) = (vec![0; 1 << 20], 0);
     eventually(async || {
@@ -60,7 +70,9 @@ async fn unfinished_requests_do_not_delay_the_shutdown() {
         socket.write_all(request.as_bytes()).unwrap();
         socket
     });
-    sockets[4].write_all(b"19\r\n{\"symbol\":\"A\",\"price\":1}\n\r\n").unwrap();
+    sockets[4]
+        .write_all(b"19\r\n{\"symbol\":\"A\",\"price\":1}\n\r\n")
+        .unwrap();
     eventually(async || server.get("/v1/status").await.1["symbols"] == 1).await;
     for socket in &mut sockets[2..4] {
         socket.read_exact(&mut [0; 15]).unwrap();
@@ -70,7 +82,10 @@ async fn unfinished_requests_do_not_delay_the_shutdown() {
     server.wait_for_log("\"stopped\"");
     let answer = rest(&sockets[4]);
     let is_refused = answer.contains("HTTP/1.1 503 ") && answer.contains("the server is stopping");
-    assert!(is_refused && answer.contains("\"accepted\":1"), "{answer:?}");
+    assert!(
+        is_refused && answer.contains("\"accepted\":1"),
+        "{answer:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -81,7 +96,12 @@ async fn the_shutdown_ends_within_the_drain() {
     server.wait_for_log("stopping: ");
     // The admin address still answers during the drain.
     for (path, expected) in [("/readyz", 503), ("/healthz", 200)] {
-        let answer = server.http.get(format!("{}{path}", server.admin)).send().await.unwrap();
+        let answer = server
+            .http
+            .get(format!("{}{path}", server.admin))
+            .send()
+            .await
+            .unwrap();
         assert_eq!(answer.status(), expected, "{path}");
     }
     assert_eq!(server.wait().code(), Some(0));
@@ -108,11 +128,15 @@ async fn accepting_stops_first_and_a_second_signal_stops_immediately() {
 fn an_address_in_use_is_named_in_the_error() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let output = tickcast(&["serve", "--listen", &address, "--admin", "127.0.0.1:0"]).output().unwrap();
+    let output = tickcast(&["serve", "--listen", &address, "--admin", "127.0.0.1:0"])
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(1));
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(
         stderr,
-        format!("tickcast: cannot listen on {address} (listen): Address already in use (os error 98)\n")
+        format!(
+            "tickcast: cannot listen on {address} (listen): Address already in use (os error 98)\n"
+        )
     );
 }

@@ -1,5 +1,6 @@
-//! Snapshots of the public surface: commands, settings, routes, responses and metrics. Each snapshot is
-//! complete and easy to read. A review shows every change; `INSTA_UPDATE=always` writes the new snapshots.
+//! Snapshots of the public surface: commands, settings, routes, responses and metrics. Each
+//! snapshot is complete and easy to read. A review shows every change; `INSTA_UPDATE=always` writes
+//! the new snapshots.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -18,9 +19,17 @@ fn prints(arguments: &[&str]) -> String {
 #[test]
 fn commands() {
     let mut help = prints(&["--help"]);
-    for command in
-        ["publish", "watch", "record", "bench", "tape", "tape check", "tape repair", "config", "completions"]
-    {
+    for command in [
+        "publish",
+        "watch",
+        "record",
+        "bench",
+        "tape",
+        "tape check",
+        "tape repair",
+        "config",
+        "completions",
+    ] {
         let arguments: Vec<_> = command.split(' ').chain(["--help"]).collect();
         write!(help, "\n==== {command}\n{}", prints(&arguments)).unwrap();
     }
@@ -32,8 +41,15 @@ async fn metrics() {
     let folder = tempfile::tempdir().unwrap();
     let server = TestServer::on_disk(folder.path(), &[]);
     server.publish(&[("A", "1")]).await;
-    let text =
-        server.http.get(format!("{}/metrics", server.admin)).send().await.unwrap().text().await.unwrap();
+    let text = server
+        .http
+        .get(format!("{}/metrics", server.admin))
+        .send()
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
     let mut lines = BTreeSet::new();
     let mut described = String::new();
     for line in text.lines() {
@@ -58,7 +74,10 @@ async fn routes() {
 /// Returns the keys of a JSON value, each with the type of its value.
 fn shape(value: &Value) -> Value {
     match value {
-        Value::Object(fields) => fields.iter().map(|(key, value)| (key.clone(), shape(value))).collect(),
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(key, value)| (key.clone(), shape(value)))
+            .collect(),
         Value::Array(items) => items.iter().take(1).map(shape).collect(),
         Value::Null => "null".into(),
         Value::Bool(_) => "bool".into(),
@@ -73,15 +92,32 @@ async fn answers() {
     let server = TestServer::on_disk(folder.path(), &[]);
     server.publish(&[("A", "1")]).await;
     let mut snapshot = String::new();
-    for path in ["/v1/status", "/v1/symbols", "/v1/prices", "/v1/prices/A", "/v1/candles/A?interval=1m"] {
+    for path in [
+        "/v1/status",
+        "/v1/symbols",
+        "/v1/prices",
+        "/v1/prices/A",
+        "/v1/candles/A?interval=1m",
+    ] {
         let (_, answer) = server.get(path).await;
-        writeln!(snapshot, "==== GET {path}\n{}", serde_json::to_string_pretty(&shape(&answer)).unwrap())
-            .unwrap();
+        writeln!(
+            snapshot,
+            "==== GET {path}\n{}",
+            serde_json::to_string_pretty(&shape(&answer)).unwrap()
+        )
+        .unwrap();
     }
     let (_, answer) = server
-        .post_as("application/json", "[{\"symbol\":\"A\"},{\"symbol\":\"A\",\"price\":1}]".to_owned())
+        .post_as(
+            "application/json",
+            "[{\"symbol\":\"A\"},{\"symbol\":\"A\",\"price\":1}]".to_owned(),
+        )
         .await;
-    writeln!(snapshot, "==== POST /v1/prices\n{}", serde_json::to_string_pretty(&shape(&answer)).unwrap())
-        .unwrap();
+    writeln!(
+        snapshot,
+        "==== POST /v1/prices\n{}",
+        serde_json::to_string_pretty(&shape(&answer)).unwrap()
+    )
+    .unwrap();
     insta::assert_snapshot!(snapshot);
 }

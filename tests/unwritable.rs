@@ -12,18 +12,31 @@ use crate::server::{TOKEN, TestServer, eventually, tickcast};
 
 /// Returns whether the metrics report that publishing works.
 async fn can_publish(server: &TestServer) -> bool {
-    let metrics = server.http.get(format!("{}/metrics", server.admin)).send().await.unwrap();
+    let metrics = server
+        .http
+        .get(format!("{}/metrics", server.admin))
+        .send()
+        .await
+        .unwrap();
     let text = metrics.text().await.unwrap();
-    let value = text.lines().find_map(|line| line.strip_prefix("tickcast_can_publish ")).unwrap();
+    let value = text
+        .lines()
+        .find_map(|line| line.strip_prefix("tickcast_can_publish "))
+        .unwrap();
     value == "1"
 }
 
-/// Starts a server with its tape on a disk of 7 MB. Returns `None` if this user cannot create such a disk.
+/// Starts a server with its tape on a disk of 7 MB. Returns `None` if this user cannot create such
+/// a disk.
 fn on_small_disk(folder: &Path) -> Option<TestServer> {
     let dir = folder.to_str().unwrap();
     let possible = ["--user", "--map-root-user", "--mount", "sh", "-c"];
     let mount = format!("mount -t tmpfs -o size=7m tickcast {dir}");
-    let mounted = Command::new("unshare").args(possible).arg(&mount).stderr(Stdio::null()).status();
+    let mounted = Command::new("unshare")
+        .args(possible)
+        .arg(&mount)
+        .stderr(Stdio::null())
+        .status();
     mounted.is_ok_and(|status| status.success()).then_some(())?;
     let program = tickcast(&[]);
     let serve = format!(
@@ -32,7 +45,12 @@ fn on_small_disk(folder: &Path) -> Option<TestServer> {
         program.get_program().to_str().unwrap()
     );
     let mut command = Command::new("unshare");
-    command.args(possible).arg(serve).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+        .args(possible)
+        .arg(serve)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
     Some(TestServer::launch(command))
 }
 
@@ -46,27 +64,44 @@ async fn a_full_disk_rejects_ticks_but_serves_readers() {
         );
     };
     // The folder as the mount namespace of the server sees it.
-    let inside = PathBuf::from(format!("/proc/{}/root{}", server.pid(), folder.path().display()));
+    let inside = PathBuf::from(format!(
+        "/proc/{}/root{}",
+        server.pid(),
+        folder.path().display()
+    ));
     let ballast = inside.join("ballast");
     std::fs::write(&ballast, vec![1; 2 << 20]).unwrap();
     let mut reader = open(&server, "?mode=all&symbols=B").await;
     up_to(&mut reader, "ready").await;
     let mut accepted = 0;
     let problem = loop {
-        let (status, answer) =
-            server.post_as("application/x-ndjson", lines("A", accepted + 1..=accepted + 1000)).await;
+        let (status, answer) = server
+            .post_as(
+                "application/x-ndjson",
+                lines("A", accepted + 1..=accepted + 1000),
+            )
+            .await;
         accepted += answer["accepted"].as_u64().unwrap();
         if status != 200 {
             assert_eq!(status, 507);
             break answer;
         }
     };
-    assert!(problem["detail"].as_str().unwrap().contains("the disk is full"), "{problem}");
+    assert!(
+        problem["detail"]
+            .as_str()
+            .unwrap()
+            .contains("the disk is full"),
+        "{problem}"
+    );
     server.wait_for_log("the disk is full: nothing is published until there is room");
     let (status, ready) = server.get("/readyz").await;
     assert_eq!((status, &ready["ready"]), (503, &json!(false)), "{ready}");
     let why = ready["reasons"][0].as_str().unwrap();
-    assert!(why.contains("publishing fails") && why.contains("the disk is full"), "{why}");
+    assert!(
+        why.contains("publishing fails") && why.contains("the disk is full"),
+        "{why}"
+    );
     assert!(!can_publish(&server).await);
     assert_eq!(
         server.get("/v1/prices/A").await.1["n"].as_u64(),
@@ -81,16 +116,30 @@ async fn a_full_disk_rejects_ticks_but_serves_readers() {
     );
 
     let keyed = async || {
-        let request = server.http.post(format!("{}/v1/prices", server.public)).bearer_auth(TOKEN);
-        let request = request.header("idempotency-key", "k").header("content-type", "application/x-ndjson");
-        let answer =
-            request.body("{\"symbol\":\"B\",\"price\":1.50}\n{\"symbol\":\"B\"}\n").send().await.unwrap();
-        (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
+        let request = server
+            .http
+            .post(format!("{}/v1/prices", server.public))
+            .bearer_auth(TOKEN);
+        let request = request
+            .header("idempotency-key", "k")
+            .header("content-type", "application/x-ndjson");
+        let answer = request
+            .body("{\"symbol\":\"B\",\"price\":1.50}\n{\"symbol\":\"B\"}\n")
+            .send()
+            .await
+            .unwrap();
+        (
+            answer.status().as_u16(),
+            answer.json::<Value>().await.unwrap(),
+        )
     };
     assert_eq!(keyed().await.0, 507);
 
     std::fs::remove_file(ballast).unwrap();
-    assert_eq!(server.get("/readyz").await, (200, json!({"ready": true, "reasons": []})));
+    assert_eq!(
+        server.get("/readyz").await,
+        (200, json!({"ready": true, "reasons": []}))
+    );
     assert!(can_publish(&server).await);
     let (status, answer) = keyed().await;
     assert_eq!(
@@ -99,7 +148,10 @@ async fn a_full_disk_rejects_ticks_but_serves_readers() {
         "{answer}"
     );
     server.wait_for_log("there is room on the disk again");
-    assert_eq!(short(&reader.event().await.unwrap()), format!("tick B 1=1.50 @{}", accepted + 1));
+    assert_eq!(
+        short(&reader.event().await.unwrap()),
+        format!("tick B 1=1.50 @{}", accepted + 1)
+    );
 }
 
 #[tokio::test]
@@ -120,9 +172,16 @@ async fn a_missing_tape_folder_rejects_ticks_and_fails_readiness() {
     let (status, problem) = server.post(r#"{"symbol":"A","price":2}"#).await;
     assert_eq!(status, 507, "{problem}");
     assert!(
-        problem["detail"].as_str().unwrap().contains("the tape's folder was deleted or moved"),
+        problem["detail"]
+            .as_str()
+            .unwrap()
+            .contains("the tape's folder was deleted or moved"),
         "{problem}"
     );
     assert!(!can_publish(&server).await);
-    assert_eq!(server.get("/v1/prices/A").await.1["n"], 1, "readers must still be served");
+    assert_eq!(
+        server.get("/v1/prices/A").await.1["n"],
+        1,
+        "readers must still be served"
+    );
 }

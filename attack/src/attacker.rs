@@ -29,22 +29,32 @@ pub struct Attacker<'a> {
 
 impl std::fmt::Debug for Attacker<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Attacker").field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("Attacker")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
     }
 }
 
 impl<'a> Attacker<'a> {
-    /// Creates an attacker with 90 seconds from now on. An attack that pauses the server calls `restart` when
-    /// the server continues. The measurement of the other clients restarts then.
+    /// Creates an attacker with 90 seconds from now on. An attack that pauses the server calls
+    /// `restart` when the server continues. The measurement of the other clients restarts then.
     #[must_use]
     pub fn new(address: SocketAddr, process: Process, restart: &'a (dyn Fn() + Sync)) -> Self {
-        Self { address, process, end: Instant::now() + MAX_ATTACK_TIME, restart }
+        Self {
+            address,
+            process,
+            end: Instant::now() + MAX_ATTACK_TIME,
+            restart,
+        }
     }
 
     /// Limits the time of the attacker. An attack that only holds resources ends after this time.
     #[must_use]
     pub fn within(self, time: Duration) -> Self {
-        Self { end: Instant::now() + time, ..self }
+        Self {
+            end: Instant::now() + time,
+            ..self
+        }
     }
 
     /// Returns the end of this time, or the attacker's own end if the attacker's end is earlier.
@@ -67,19 +77,29 @@ impl<'a> Attacker<'a> {
         std::thread::sleep(time.min(self.end).saturating_duration_since(Instant::now()));
     }
 
-    /// Sends a request on a new connection. Returns `None` if the server does not accept the connection.
+    /// Sends a request on a new connection. Returns `None` if the server does not accept the
+    /// connection.
     pub(crate) fn request(&self, request: &str) -> Option<TcpStream> {
         self.send(request, None)
     }
 
-    /// Sends `size` requests, each on a new connection. Returns the connections that the server accepted.
-    pub(crate) fn request_many(&self, size: usize, request: impl Fn(usize) -> String) -> Vec<TcpStream> {
-        (0..size).filter_map(|i| self.request(&request(i))).collect()
+    /// Sends `size` requests, each on a new connection. Returns the connections that the server
+    /// accepted.
+    pub(crate) fn request_many(
+        &self,
+        size: usize,
+        request: impl Fn(usize) -> String,
+    ) -> Vec<TcpStream> {
+        (0..size)
+            .filter_map(|i| self.request(&request(i)))
+            .collect()
     }
 
     /// Sends `size` requests from stalled clients, which read almost nothing of the responses.
     pub(crate) fn stalled(&self, size: usize, request: &str) -> Vec<TcpStream> {
-        (0..size).filter_map(|_| self.send(request, Some(STALLED_BUFFER_BYTES))).collect()
+        (0..size)
+            .filter_map(|_| self.send(request, Some(STALLED_BUFFER_BYTES)))
+            .collect()
     }
 
     fn send(&self, request: &str, receive: Option<usize>) -> Option<TcpStream> {
@@ -95,16 +115,19 @@ impl<'a> Attacker<'a> {
         Some(socket)
     }
 
-    /// Returns a count per response status within `timeout`, such as `690 × 200, 10 × 503`. The responses
-    /// stay unread.
+    /// Returns a count per response status within `timeout`, such as `690 × 200, 10 × 503`. The
+    /// responses stay unread.
     pub(crate) fn answers(&self, sockets: &[TcpStream], timeout: Duration) -> String {
         let end = self.end_of(timeout);
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         for socket in sockets {
-            let status = answer(socket, end).map_or_else(|| "no answer".to_owned(), |code| code.to_string());
+            let status =
+                answer(socket, end).map_or_else(|| "no answer".to_owned(), |code| code.to_string());
             *counts.entry(status).or_default() += 1;
         }
-        let counts = counts.into_iter().map(|(status, count)| format!("{count} × {status}"));
+        let counts = counts
+            .into_iter()
+            .map(|(status, count)| format!("{count} × {status}"));
         counts.collect::<Vec<_>>().join(", ")
     }
 }
@@ -119,7 +142,8 @@ fn answer(socket: &TcpStream, end: Instant) -> Option<u16> {
     status(&start[..length])
 }
 
-/// Closes a connection with a reset. The server detects the reset at its next write, or in its poll.
+/// Closes a connection with a reset. The server detects the reset at its next write, or in its
+/// poll.
 pub(crate) fn reset(socket: TcpStream) {
     // If the option fails, the connection ends normally. A server must handle a normal end too.
     let _ = SockRef::from(&socket).set_linger(Some(Duration::ZERO));

@@ -27,8 +27,8 @@ pub struct Attack {
 }
 
 impl Attack {
-    /// Runs the attack. Returns the responses of the server. All attackers have disconnected when the
-    /// function returns.
+    /// Runs the attack. Returns the responses of the server. All attackers have disconnected when
+    /// the function returns.
     ///
     /// # Errors
     ///
@@ -39,11 +39,20 @@ impl Attack {
 }
 
 /// A market with only the symbols of the other readers.
-const EMPTY: Market = Market { symbols: 0, ticks: 0, extras: 0, prefix: "" };
+const EMPTY: Market = Market {
+    symbols: 0,
+    ticks: 0,
+    extras: 0,
+    prefix: "",
+};
 
 /// Names of 32 characters. The patterns take long to compare with these names and do not match.
-const LONG_NAMES: Market =
-    Market { symbols: 100_000, ticks: 100_000, extras: 0, prefix: "aaaaaaaaaaaaaaaaaaaaaaaaaaa" };
+const LONG_NAMES: Market = Market {
+    symbols: 100_000,
+    ticks: 100_000,
+    extras: 0,
+    prefix: "aaaaaaaaaaaaaaaaaaaaaaaaaaa",
+};
 
 /// Every attack.
 pub const ATTACKS: [Attack; 9] = [
@@ -91,7 +100,12 @@ pub const ATTACKS: [Attack; 9] = [
         "exports",
         "exports of 200,000 ticks that no client reads",
         700,
-        Market { symbols: 1, ticks: 200_000, extras: 200, prefix: "EXP" },
+        Market {
+            symbols: 1,
+            ticks: 200_000,
+            extras: 200,
+            prefix: "EXP",
+        },
         &[],
         stalls::exports,
     ),
@@ -99,7 +113,12 @@ pub const ATTACKS: [Attack; 9] = [
         "answers",
         "answers with the whole market that no client reads",
         20,
-        Market { symbols: 100_000, ticks: 100_000, extras: 980, prefix: "W" },
+        Market {
+            symbols: 100_000,
+            ticks: 100_000,
+            extras: 980,
+            prefix: "W",
+        },
         &[],
         stalls::answers,
     ),
@@ -107,7 +126,12 @@ pub const ATTACKS: [Attack; 9] = [
         "windows",
         "HTTP/2 connections with no window, 200 requests each",
         5,
-        Market { symbols: 5_000, ticks: 5_000, extras: 200, prefix: "H" },
+        Market {
+            symbols: 5_000,
+            ticks: 5_000,
+            extras: 200,
+            prefix: "H",
+        },
         &[],
         windows::windows,
     ),
@@ -115,7 +139,12 @@ pub const ATTACKS: [Attack; 9] = [
         "patterns",
         "streams with their own patterns that all disconnect at once",
         6_000,
-        Market { symbols: 5_000, ticks: 5_000, extras: 0, prefix: "S" },
+        Market {
+            symbols: 5_000,
+            ticks: 5_000,
+            extras: 0,
+            prefix: "S",
+        },
         &[],
         readers::patterns,
     ),
@@ -129,5 +158,12 @@ const fn attack(
     server: &'static [&'static str],
     act: fn(&Attacker<'_>, &Market, usize) -> Result<String>,
 ) -> Attack {
-    Attack { name, what, size, market, server, act }
+    Attack {
+        name,
+        what,
+        size,
+        market,
+        server,
+        act,
+    }
 }

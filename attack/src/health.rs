@@ -36,8 +36,8 @@ impl Health {
             while let Some(health) = state.upgrade().map(Self) {
                 let sent_at = Instant::now();
                 health.with(|state| state.pending_since = Some(sent_at));
-                let healthy =
-                    get(address, "/healthz", RESPONSE_TIMEOUT).is_ok_and(|(status, _)| status == 200);
+                let healthy = get(address, "/healthz", RESPONSE_TIMEOUT)
+                    .is_ok_and(|(status, _)| status == 200);
                 health.with(|state| state.answered(sent_at, healthy));
                 std::thread::sleep(PAUSE);
             }
@@ -53,8 +53,10 @@ impl Health {
     /// Returns the longest time until a response, including a check without a response so far.
     pub(crate) fn worst(&self) -> Duration {
         self.with(|state| {
-            let waiting =
-                state.pending_since.filter(|sent_at| *sent_at >= state.from).map(|sent_at| sent_at.elapsed());
+            let waiting = state
+                .pending_since
+                .filter(|sent_at| *sent_at >= state.from)
+                .map(|sent_at| sent_at.elapsed());
             state.worst.max(waiting.unwrap_or_default())
         })
     }
@@ -68,7 +70,11 @@ impl State {
     fn answered(&mut self, sent_at: Instant, healthy: bool) {
         self.pending_since = None;
         if sent_at >= self.from {
-            let took = if healthy { sent_at.elapsed() } else { RESPONSE_TIMEOUT };
+            let took = if healthy {
+                sent_at.elapsed()
+            } else {
+                RESPONSE_TIMEOUT
+            };
             self.worst = self.worst.max(took);
         }
     }

@@ -1,7 +1,8 @@
 //! Attacks on a running server by clients that reach its public listener and have no token.
 //!
-//! Each attack has a maximum count and a maximum time, and stops by itself. The program `attack` measures the
-//! effect on other clients. The integration tests run some attacks at a small size and check for leaks.
+//! Each attack has a maximum count and a maximum time, and stops by itself. The program `attack`
+//! measures the effect on other clients. The integration tests run some attacks at a small size and
+//! check for leaks.
 
 mod attacker;
 mod attacks;

@@ -76,13 +76,19 @@ fn line(outcome: &Outcome) -> String {
     let ms = |time: std::time::Duration| format!("{:.1} ms", time.as_secs_f64() * 1000.0);
     let [before, peak, after] = outcome.memory.map(|bytes| bytes >> 20);
     let faults = outcome.faults();
-    let verdict =
-        if faults.is_empty() { "held".to_owned() } else { format!("**failed**: {}", faults.join("; ")) };
+    let verdict = if faults.is_empty() {
+        "held".to_owned()
+    } else {
+        format!("**failed**: {}", faults.join("; "))
+    };
     let cells = [
         ms(outcome.healthz),
         format!("{} / {}", ms(outcome.before.p99), ms(outcome.during.p99)),
         format!("{before} / {peak} / {after} MB of {}", outcome.bound >> 20),
-        outcome.rest.as_ref().map_or_else(|_| "–".to_owned(), |time| format!("{:.1} s", time.as_secs_f64())),
+        outcome.rest.as_ref().map_or_else(
+            |_| "–".to_owned(),
+            |time| format!("{:.1} s", time.as_secs_f64()),
+        ),
         verdict,
         outcome.answers.clone(),
     ];
@@ -90,10 +96,17 @@ fn line(outcome: &Outcome) -> String {
 }
 
 fn parse(arguments: &[String]) -> Result<Options> {
-    let mut options = Options { program: "target/dist/tickcast".into(), ..Options::default() };
+    let mut options = Options {
+        program: "target/dist/tickcast".into(),
+        ..Options::default()
+    };
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
-        let mut value = || arguments.next().with_context(|| format!("{argument} takes a value"));
+        let mut value = || {
+            arguments
+                .next()
+                .with_context(|| format!("{argument} takes a value"))
+        };
         match argument.as_str() {
             "--program" => options.program = value()?.into(),
             "--size" => options.size = Some(number(argument, value()?)?),
@@ -117,10 +130,14 @@ fn number(name: &str, value: &str) -> Result<usize> {
 }
 
 fn unknown(name: &str) -> String {
-    let mut text =
-        format!("attack {name:?} is unknown; expected --size N, --symbols N, --on-disk, or an attack:");
+    let mut text = format!(
+        "attack {name:?} is unknown; expected --size N, --symbols N, --on-disk, or an attack:"
+    );
     for attack in &ATTACKS {
-        text.push_str(&format!("\n  {:9} {} {}", attack.name, attack.size, attack.what));
+        text.push_str(&format!(
+            "\n  {:9} {} {}",
+            attack.name, attack.size, attack.what
+        ));
     }
     text
 }

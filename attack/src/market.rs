@@ -33,7 +33,11 @@ impl Market {
     pub const fn with_symbols(self, symbols: usize) -> Self {
         match self.symbols {
             0 => self,
-            before => Self { symbols, ticks: self.ticks / before * symbols, ..self },
+            before => Self {
+                symbols,
+                ticks: self.ticks / before * symbols,
+                ..self
+            },
         }
     }
 
@@ -55,10 +59,17 @@ impl Market {
             let mut lines = String::new();
             for number in batch {
                 let (name, price) = (self.name(number % self.symbols), number + 1);
-                writeln!(lines, r#"{{"symbol":"{name}","price":{price},"x":"{extras}"}}"#)?;
+                writeln!(
+                    lines,
+                    r#"{{"symbol":"{name}","price":{price},"x":"{extras}"}}"#
+                )?;
             }
             let accepted = publish(address, token, &lines, REQUEST_TIMEOUT)?;
-            ensure!(accepted == batch.len() as u64, "{accepted} of {} ticks were accepted", batch.len());
+            ensure!(
+                accepted == batch.len() as u64,
+                "{accepted} of {} ticks were accepted",
+                batch.len()
+            );
         }
         Ok(())
     }
@@ -71,13 +82,19 @@ fn publish(address: SocketAddr, token: &str, lines: &str, timeout: Duration) -> 
          Content-Type: application/x-ndjson\r\nContent-Length: {}\r\n\r\n",
         lines.len()
     );
-    let (status, answer) =
-        exchange(address, [head.as_bytes(), lines.as_bytes()].concat().as_slice(), timeout)
-            .context("cannot publish ticks")?;
+    let (status, answer) = exchange(
+        address,
+        [head.as_bytes(), lines.as_bytes()].concat().as_slice(),
+        timeout,
+    )
+    .context("cannot publish ticks")?;
     let text = String::from_utf8_lossy(&answer);
-    ensure!(status == 200, "the publish request was answered with {status}: {text}");
+    ensure!(
+        status == 200,
+        "the publish request was answered with {status}: {text}"
+    );
     let answer: serde_json::Value = serde_json::from_slice(&answer)?;
-    answer["accepted"]
-        .as_u64()
-        .with_context(|| format!("the answer to the publish request has no number of accepted ticks: {text}"))
+    answer["accepted"].as_u64().with_context(|| {
+        format!("the answer to the publish request has no number of accepted ticks: {text}")
+    })
 }

@@ -1,8 +1,8 @@
 //! Well-behaved readers and a publisher, which measure the delay from publish to receive.
 //!
-//! The ticks are numbered, and the time at which a tick is due follows from its number. Every reader
-//! subscribes to every tick, so no tick is conflated. A delayed reader therefore sees each tick late. If a
-//! reader has not received a tick, the tick's delay counts until now.
+//! The ticks are numbered, and the time at which a tick is due follows from its number. Every
+//! reader subscribes to every tick, so no tick is conflated. A delayed reader therefore sees each
+//! tick late. If a reader has not received a tick, the tick's delay counts until now.
 
 use std::fmt::Write as _;
 use std::io;
@@ -70,14 +70,25 @@ impl Others {
     /// Starts the clients on their own thread, and waits until every reader has received a tick.
     pub(crate) fn start(address: SocketAddr) -> Result<Self> {
         let delays = Histogram::new_with_max(MAX_DELAY.as_micros() as u64, 3)?;
-        let window = Window { start: Instant::now(), from: 0, delays, next: vec![0; READERS], lost: 0 };
+        let window = Window {
+            start: Instant::now(),
+            from: 0,
+            delays,
+            next: vec![0; READERS],
+            lost: 0,
+        };
         let others = Self(Arc::new(Mutex::new(window)));
         let weak = Arc::downgrade(&others.0);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
         std::thread::spawn(move || runtime.block_on(run(address, &weak)));
         let start = Instant::now();
         while others.with(|window| window.next.contains(&0)) {
-            ensure!(start.elapsed() < REQUEST_TIMEOUT, "not every reader received a tick");
+            ensure!(
+                start.elapsed() < REQUEST_TIMEOUT,
+                "not every reader received a tick"
+            );
             std::thread::sleep(INTERVAL);
         }
         Ok(others)
@@ -91,8 +102,8 @@ impl Others {
         });
     }
 
-    /// Returns the measurement since [`Self::begin`]. A tick that a reader has not received counts with the
-    /// delay until now.
+    /// Returns the measurement since [`Self::begin`]. A tick that a reader has not received counts
+    /// with the delay until now.
     pub(crate) fn delays(&self) -> Delays {
         self.with(|window| {
             let (now, mut delays) = (Instant::now(), window.delays.clone());
@@ -101,7 +112,10 @@ impl Others {
                     delays.saturating_record(window.delay(number, now));
                 }
             }
-            Delays { p99: Duration::from_micros(delays.value_at_quantile(0.99)), lost: window.lost }
+            Delays {
+                p99: Duration::from_micros(delays.value_at_quantile(0.99)),
+                lost: window.lost,
+            }
         })
     }
 
@@ -122,8 +136,8 @@ impl Window {
     }
 
     fn seen(&mut self, reader: usize, number: u64) {
-        // The publisher repeats ticks whose acceptance is unknown. Readers may have received these ticks
-        // already.
+        // The publisher repeats ticks whose acceptance is unknown. Readers may have received these
+        // ticks already.
         if number >= self.next[reader] {
             self.next[reader] = number + 1;
             if number >= self.from {
@@ -146,11 +160,14 @@ async fn run(address: SocketAddr, window: &Weak<Mutex<Window>>) -> Result<()> {
             }
         });
     }
-    let http = reqwest::Client::builder().timeout(REQUEST_TIMEOUT).build()?;
+    let http = reqwest::Client::builder()
+        .timeout(REQUEST_TIMEOUT)
+        .build()?;
     let mut next = 0;
     while let Some(window) = window.upgrade() {
-        let due =
-            Others(window).with(|window| window.due_until(Instant::now())).min(next + MAX_REQUEST_TICKS);
+        let due = Others(window)
+            .with(|window| window.due_until(Instant::now()))
+            .min(next + MAX_REQUEST_TICKS);
         // If a publish fails, its ticks are published again together with the next ticks.
         if next < due && publish(&http, address, next..due).await.is_ok() {
             next = due;
@@ -160,23 +177,39 @@ async fn run(address: SocketAddr, window: &Weak<Mutex<Window>>) -> Result<()> {
     Ok(())
 }
 
-async fn publish(http: &reqwest::Client, address: SocketAddr, ticks: std::ops::Range<u64>) -> Result<()> {
+async fn publish(
+    http: &reqwest::Client,
+    address: SocketAddr,
+    ticks: std::ops::Range<u64>,
+) -> Result<()> {
     let mut lines = String::new();
     for number in ticks {
         let symbol = number % SYMBOLS;
-        writeln!(lines, r#"{{"symbol":"OTHERS{symbol}","price":{},"k":{number}}}"#, number + 1)?;
+        writeln!(
+            lines,
+            r#"{{"symbol":"OTHERS{symbol}","price":{},"k":{number}}}"#,
+            number + 1
+        )?;
     }
-    let request = http.post(format!("http://{address}/v1/prices")).bearer_auth(TOKEN);
-    let request = request.header("content-type", "application/x-ndjson").body(lines);
+    let request = http
+        .post(format!("http://{address}/v1/prices"))
+        .bearer_auth(TOKEN);
+    let request = request
+        .header("content-type", "application/x-ndjson")
+        .body(lines);
     request.send().await?.error_for_status()?.bytes().await?;
     Ok(())
 }
 
 /// Reads one stream until its end.
 async fn read(address: SocketAddr, window: &Weak<Mutex<Window>>, reader: usize) -> Result<()> {
-    let symbols: Vec<_> = (0..SYMBOLS).map(|symbol| format!("OTHERS{symbol}")).collect();
-    let request =
-        format!("GET /v1/stream?mode=all&symbols={} HTTP/1.0\r\nHost: x\r\n\r\n", symbols.join(","));
+    let symbols: Vec<_> = (0..SYMBOLS)
+        .map(|symbol| format!("OTHERS{symbol}"))
+        .collect();
+    let request = format!(
+        "GET /v1/stream?mode=all&symbols={} HTTP/1.0\r\nHost: x\r\n\r\n",
+        symbols.join(",")
+    );
     let mut socket = TcpStream::connect(address).await?;
     socket.write_all(request.as_bytes()).await?;
     let finder = Finder::new(NUMBER);

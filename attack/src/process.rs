@@ -14,8 +14,8 @@ const STATUS_TIMEOUT: Duration = Duration::from_secs(2);
 /// Maximum growth of resident memory at rest: a tenth, plus the reserve of an allocator.
 const MAX_MEMORY_GROWTH: (u64, u64) = (10, 20 << 20);
 
-/// Maximum number of additional threads. The server starts these threads on first use: two for answers, one
-/// for filters and one for history.
+/// Maximum number of additional threads. The server starts these threads on first use: two for
+/// answers, one for filters and one for history.
 const MAX_NEW_THREADS: u64 = 4;
 
 /// Maximum number of additional descriptors: the descriptors of the status request itself.
@@ -56,7 +56,8 @@ impl Process {
     ///
     /// If the process does not exist, or belongs to another user.
     pub fn reset_peak(self) -> Result<()> {
-        std::fs::write(format!("/proc/{}/clear_refs", self.0), "5").context("the peak cannot be reset")
+        std::fs::write(format!("/proc/{}/clear_refs", self.0), "5")
+            .context("the peak cannot be reset")
     }
 
     /// Sends a signal to the process, such as `-STOP`.
@@ -65,7 +66,9 @@ impl Process {
     ///
     /// If the signal cannot be sent.
     pub fn signal(self, signal: &str) -> Result<()> {
-        let sent = Command::new("kill").args([signal, &self.0.to_string()]).status()?;
+        let sent = Command::new("kill")
+            .args([signal, &self.0.to_string()])
+            .status()?;
         ensure!(sent.success(), "{signal} cannot be sent");
         Ok(())
     }
@@ -76,7 +79,10 @@ impl Process {
 
     fn status(self, name: &str) -> Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.0))?;
-        let line = status.lines().find_map(|line| line.strip_prefix(name)).context(name.to_owned())?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .context(name.to_owned())?;
         Ok(line.trim().trim_end_matches(" kB").parse()?)
     }
 }
@@ -105,25 +111,33 @@ impl ResourceUsage {
         ensure!(status == 200, "/v1/status was answered with {status}");
         let status: serde_json::Value = serde_json::from_slice(&body)?;
         Ok(Self {
-            streams: status["streams"].as_u64().context("/v1/status has no number of streams")?,
+            streams: status["streams"]
+                .as_u64()
+                .context("/v1/status has no number of streams")?,
             threads: process.status("Threads:")?,
             descriptors: process.descriptors()?,
             resident: process.resident()?,
         })
     }
 
-    /// Returns the resources that exceed `before` by more than the allowed growth. The list is empty if the
-    /// server is at rest.
+    /// Returns the resources that exceed `before` by more than the allowed growth. The list is
+    /// empty if the server is at rest.
     #[must_use]
     pub fn exceeding(&self, before: &Self) -> Vec<String> {
         let memory = before.resident + before.resident / MAX_MEMORY_GROWTH.0 + MAX_MEMORY_GROWTH.1;
         let all = [
             ("streams", self.streams, before.streams),
             ("threads", self.threads, before.threads + MAX_NEW_THREADS),
-            ("descriptors", self.descriptors, before.descriptors + MAX_NEW_DESCRIPTORS),
+            (
+                "descriptors",
+                self.descriptors,
+                before.descriptors + MAX_NEW_DESCRIPTORS,
+            ),
             ("bytes", self.resident, memory),
         ];
         let exceeding = all.into_iter().filter(|(_, now, max)| now > max);
-        exceeding.map(|(what, now, max)| format!("{now} {what}, at most {max} at rest")).collect()
+        exceeding
+            .map(|(what, now, max)| format!("{now} {what}, at most {max} at rest"))
+            .collect()
     }
 }

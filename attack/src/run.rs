@@ -10,8 +10,8 @@ use crate::health::Health;
 use crate::others::{Delays, Others, READERS, SYMBOLS};
 use crate::server::{Server, TOKEN};
 
-/// Measurement time before the attack, and the time after the attackers have disconnected. In this time the
-/// server removes the attackers.
+/// Measurement time before the attack, and the time after the attackers have disconnected. In this
+/// time the server removes the attackers.
 const TIME_BEFORE: Duration = Duration::from_secs(5);
 const TIME_AFTER: Duration = Duration::from_secs(3);
 
@@ -44,7 +44,8 @@ pub(crate) struct Outcome {
     pub(crate) healthz: Duration,
     pub(crate) before: Delays,
     pub(crate) during: Delays,
-    /// Resident memory before the attack, its maximum, and its value at rest or after [`MAX_TIME_TO_REST`].
+    /// Resident memory before the attack, its maximum, and its value at rest or after
+    /// [`MAX_TIME_TO_REST`].
     pub(crate) memory: [u64; 3],
     pub(crate) bound: u64,
     /// The time until the server was at rest, or the resources that were not at rest.
@@ -71,7 +72,11 @@ pub(crate) fn run(plan: &Plan<'_>) -> Result<Outcome> {
     };
     process.reset_peak()?;
     restart();
-    let answers = plan.attack.act(&Attacker::new(address, process, &restart), &plan.market, plan.size)?;
+    let answers = plan.attack.act(
+        &Attacker::new(address, process, &restart),
+        &plan.market,
+        plan.size,
+    )?;
     let disconnected_at = Instant::now();
     std::thread::sleep(TIME_AFTER);
     let during = others.delays();
@@ -85,11 +90,21 @@ pub(crate) fn run(plan: &Plan<'_>) -> Result<Outcome> {
         std::thread::sleep(REST_CHECK_INTERVAL);
     }
     anyhow::ensure!(server.runs(), "the server has ended");
-    let load =
-        Load { symbols: plan.market.symbols as u64 + SYMBOLS, connections: (plan.size + READERS) as u64 };
+    let load = Load {
+        symbols: plan.market.symbols as u64 + SYMBOLS,
+        connections: (plan.size + READERS) as u64,
+    };
     let memory = [usage_before.resident, process.peak()?, process.resident()?];
     let bound = memory_bound(load);
-    Ok(Outcome { healthz: health.worst(), before, during, memory, bound, rest, answers })
+    Ok(Outcome {
+        healthz: health.worst(),
+        before,
+        during,
+        memory,
+        bound,
+        rest,
+        answers,
+    })
 }
 
 impl Outcome {
@@ -98,13 +113,29 @@ impl Outcome {
         let max_p99 = self.before.p99 * MAX_P99_GROWTH;
         let lost = self.during.lost;
         let faults = [
-            (self.healthz > MAX_HEALTHZ_TIME, format!("/healthz over {MAX_HEALTHZ_TIME:?}")),
+            (
+                self.healthz > MAX_HEALTHZ_TIME,
+                format!("/healthz over {MAX_HEALTHZ_TIME:?}"),
+            ),
             (self.during.p99 > max_p99, format!("p99 over {max_p99:.1?}")),
-            (lost > 0, format!("{lost} other readers lost their connection")),
-            (self.memory[1] > self.bound, format!("memory over {} MB", self.bound >> 20)),
+            (
+                lost > 0,
+                format!("{lost} other readers lost their connection"),
+            ),
+            (
+                self.memory[1] > self.bound,
+                format!("memory over {} MB", self.bound >> 20),
+            ),
         ];
-        let rest = self.rest.as_ref().err().map(|what| format!("not at rest: {what}"));
-        let faults = faults.into_iter().filter(|(fault, _)| *fault).map(|(_, text)| text);
+        let rest = self
+            .rest
+            .as_ref()
+            .err()
+            .map(|what| format!("not at rest: {what}"));
+        let faults = faults
+            .into_iter()
+            .filter(|(fault, _)| *fault)
+            .map(|(_, text)| text);
         faults.chain(rest).collect()
     }
 }

@@ -26,21 +26,42 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts a server with `arguments` besides ports and token, and with a tape in memory or on disk.
+    /// Starts a server with `arguments` besides ports and token, and with a tape in memory or on
+    /// disk.
     pub(crate) fn start(program: &Path, arguments: &[&str], on_disk: bool) -> Result<Self> {
         let data = on_disk.then(TempDir::new).transpose()?;
         let mut command = Command::new(program);
-        command.args(["serve", "--source", "none", "--publish-token", TOKEN, "--log-format", "json"]);
-        command.args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]).args(arguments);
-        // The largest market has the default maximum number of symbols. The other clients need more symbols.
+        command.args([
+            "serve",
+            "--source",
+            "none",
+            "--publish-token",
+            TOKEN,
+            "--log-format",
+            "json",
+        ]);
+        command
+            .args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
+            .args(arguments);
+        // The largest market has the default maximum number of symbols. The other clients need more
+        // symbols.
         command.args(["--max-symbols", "110000"]);
         if let Some(data) = &data {
             command.arg("--data").arg(data.path());
         }
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let mut child = command
+            .spawn()
+            .with_context(|| format!("cannot start {}", program.display()))?;
         let log = child.stderr.take().context("the server has no log")?;
-        let mut server = Self { child, _data: data, address: SocketAddr::from(([127, 0, 0, 1], 0)) };
+        let mut server = Self {
+            child,
+            _data: data,
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+        };
         server.address = address(log).context("the server does not start")?;
         Ok(server)
     }
@@ -62,8 +83,8 @@ impl Drop for Server {
     }
 }
 
-/// Returns the address from the server's log. A thread reads the log until the end, so that the server can
-/// always write.
+/// Returns the address from the server's log. A thread reads the log until the end, so that the
+/// server can always write.
 fn address(log: ChildStderr) -> Result<SocketAddr> {
     let (sender, receiver) = channel();
     std::thread::spawn(move || {

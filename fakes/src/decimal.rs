@@ -14,7 +14,10 @@ pub(crate) struct Fixed {
 
 /// Creates a decimal number from its units.
 pub(crate) fn fixed(units: impl Into<i128>, decimals: u32) -> Fixed {
-    Fixed { units: units.into(), decimals }
+    Fixed {
+        units: units.into(),
+        decimals,
+    }
 }
 
 /// Creates a quantity from its units.
@@ -22,8 +25,8 @@ pub(crate) fn quantity(units: i64) -> Fixed {
     fixed(units, QUANTITY_DECIMALS)
 }
 
-/// Returns the quotient with `decimals` decimals, rounded half away from zero. Zero divided by zero is zero:
-/// the statistics of a market without trades show zero.
+/// Returns the quotient with `decimals` decimals, rounded half away from zero. Zero divided by zero
+/// is zero: the statistics of a market without trades show zero.
 pub(crate) fn ratio(numerator: i128, denominator: i128, decimals: u32) -> Fixed {
     if denominator == 0 {
         return fixed(0, decimals);
@@ -37,7 +40,11 @@ impl Fixed {
     /// Returns the number without trailing zeros. Coinbase Exchange writes some of its numbers so.
     pub(crate) fn trimmed(self) -> String {
         let text = self.to_string();
-        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+        if text.contains('.') {
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        } else {
+            text
+        }
     }
 }
 

@@ -62,10 +62,18 @@ impl PendingFaults {
     pub(crate) fn apply(&mut self, tick: Arc<Tick>) -> Option<MarketEvent> {
         if self.gap > 0 {
             self.gap -= 1;
-            return Some(MarketEvent::Withheld(MarkedTrade { tick, time: None, forced: false }));
+            return Some(MarketEvent::Withheld(MarkedTrade {
+                tick,
+                time: None,
+                forced: false,
+            }));
         }
         let time = self.times.pop_front();
-        let mut marked = MarkedTrade { tick, time, forced: time.is_some() };
+        let mut marked = MarkedTrade {
+            tick,
+            time,
+            forced: time.is_some(),
+        };
         if let Some(held) = self.held.take() {
             if held.tick.instrument.index == marked.tick.instrument.index {
                 marked.forced = true;

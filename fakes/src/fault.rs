@@ -7,14 +7,15 @@ use anyhow::{Context as _, bail};
 /// A way in which an exchange can misbehave. "Next" means the market's next event, of any symbol.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
-    /// Data stops on the open connections. Pings, heartbeats and acknowledgements continue. New connections
-    /// are not affected.
+    /// Data stops on the open connections. Pings, heartbeats and acknowledgements continue. New
+    /// connections are not affected.
     Silence,
     /// While `true`, no trade happens, so no client receives data. Heartbeats and pings continue.
     Halt(bool),
     /// The open connections stop sending and reading, and their sockets stay open.
     Dead,
-    /// The given number of next trades happen but are not sent. The record lists the trades as withheld.
+    /// The given number of next trades happen but are not sent. The record lists the trades as
+    /// withheld.
     Gap(u32),
     /// The next message is sent twice.
     Duplicate,
@@ -22,8 +23,8 @@ pub enum Fault {
     Swap,
     /// The next message has an invalid time.
     Time(BadTime),
-    /// An extra message of the first symbol: bid, ask and last are zero, and the time, if there is a time
-    /// field, is 1970. The message is no trade.
+    /// An extra message of the first symbol: bid, ask and last are zero, and the time, if there is
+    /// a time field, is 1970. The message is no trade.
     ZeroQuote,
     /// An extra text frame with this text, to all open connections.
     Raw(String),
@@ -37,8 +38,8 @@ pub enum Fault {
     Abrupt,
     /// The open connections receive a close frame, then end.
     Close(u16, String),
-    /// A planned restart. Binance announces the restart and cuts after ten seconds. The other exchanges close
-    /// with code 1001.
+    /// A planned restart. Binance announces the restart and cuts after ten seconds. The other
+    /// exchanges close with code 1001.
     Shutdown,
     /// The given number of next attempts to connect is answered with an HTTP status.
     Refuse {
@@ -129,14 +130,26 @@ fn refuse(rest: &str) -> anyhow::Result<Fault> {
     let (status, seconds) = word(rest);
     let status: u16 = number(status)?;
     // A status below 300 would be no refusal.
-    anyhow::ensure!((300..600).contains(&status), "a refusal has a status between 300 and 599, not {status}");
-    let retry_after = if seconds.is_empty() { None } else { Some(number(seconds)?) };
-    Ok(Fault::Refuse { times: number(times)?, status, retry_after })
+    anyhow::ensure!(
+        (300..600).contains(&status),
+        "a refusal has a status between 300 and 599, not {status}"
+    );
+    let retry_after = if seconds.is_empty() {
+        None
+    } else {
+        Some(number(seconds)?)
+    };
+    Ok(Fault::Refuse {
+        times: number(times)?,
+        status,
+        retry_after,
+    })
 }
 
 fn word(line: &str) -> (&str, &str) {
     let line = line.trim();
-    line.split_once(char::is_whitespace).map_or((line, ""), |(first, rest)| (first, rest.trim_start()))
+    line.split_once(char::is_whitespace)
+        .map_or((line, ""), |(first, rest)| (first, rest.trim_start()))
 }
 
 fn switch(word: &str) -> anyhow::Result<bool> {
@@ -152,7 +165,8 @@ where
     N: FromStr,
     N::Err: std::error::Error + Send + Sync + 'static,
 {
-    word.parse().with_context(|| format!("{word:?} is no number that fits"))
+    word.parse()
+        .with_context(|| format!("{word:?} is no number that fits"))
 }
 
 #[cfg(test)]
@@ -166,11 +180,38 @@ mod tests {
         assert_eq!(read("gap 3"), Fault::Gap(3));
         assert_eq!(read("time year-one"), Fault::Time(BadTime::YearOne));
         assert_eq!(read("raw {\"a\": 1}"), Fault::Raw("{\"a\": 1}".to_owned()));
-        assert_eq!(read("close 1008 too many"), Fault::Close(1008, "too many".to_owned()));
-        assert_eq!(read("refuse 3 429 5"), Fault::Refuse { times: 3, status: 429, retry_after: Some(5) });
-        assert_eq!(read("system post_only"), Fault::System("post_only".to_owned()));
-        assert_eq!(read("refuse 1 503"), Fault::Refuse { times: 1, status: 503, retry_after: None });
-        for wrong in ["", "halt", "gap many", "time late", "refuse 1 99999", "fall over"] {
+        assert_eq!(
+            read("close 1008 too many"),
+            Fault::Close(1008, "too many".to_owned())
+        );
+        assert_eq!(
+            read("refuse 3 429 5"),
+            Fault::Refuse {
+                times: 3,
+                status: 429,
+                retry_after: Some(5)
+            }
+        );
+        assert_eq!(
+            read("system post_only"),
+            Fault::System("post_only".to_owned())
+        );
+        assert_eq!(
+            read("refuse 1 503"),
+            Fault::Refuse {
+                times: 1,
+                status: 503,
+                retry_after: None
+            }
+        );
+        for wrong in [
+            "",
+            "halt",
+            "gap many",
+            "time late",
+            "refuse 1 99999",
+            "fall over",
+        ] {
             assert!(wrong.parse::<Fault>().is_err(), "{wrong}");
         }
     }

@@ -1,7 +1,9 @@
 //! The handshake: accepts or refuses a connection, with an HTTP status.
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_tungstenite::tungstenite::handshake::server::{Callback, ErrorResponse, Request, Response};
+use tokio_tungstenite::tungstenite::handshake::server::{
+    Callback, ErrorResponse, Request, Response,
+};
 use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode, header};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
 
@@ -31,7 +33,12 @@ where
 {
     let mut path = String::new();
     let mut refused = None;
-    let callback = HandshakeCallback { exchange, admission, path: &mut path, refused: &mut refused };
+    let callback = HandshakeCallback {
+        exchange,
+        admission,
+        path: &mut path,
+        refused: &mut refused,
+    };
     let socket = accept_hdr_async(io, callback).await;
     match (socket, refused) {
         (Ok(socket), _) => Ok((socket, path)),
@@ -49,9 +56,16 @@ struct HandshakeCallback<'a> {
 
 impl Callback for HandshakeCallback<'_> {
     fn on_request(self, request: &Request, response: Response) -> Result<Response, ErrorResponse> {
-        if let Admission::Refuse { status, retry_after } = self.admission {
-            // A successful status would be no refusal, and tungstenite does not send such a refusal.
-            let status = StatusCode::from_u16(status).ok().filter(|status| !status.is_success());
+        if let Admission::Refuse {
+            status,
+            retry_after,
+        } = self.admission
+        {
+            // A successful status would be no refusal, and tungstenite does not send such a
+            // refusal.
+            let status = StatusCode::from_u16(status)
+                .ok()
+                .filter(|status| !status.is_success());
             let status = status.unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
             *self.refused = Some(status);
             return Err(refusal(status, retry_after));
@@ -61,7 +75,10 @@ impl Callback for HandshakeCallback<'_> {
             *self.refused = Some(StatusCode::NOT_FOUND);
             return Err(refusal(StatusCode::NOT_FOUND, None));
         }
-        *self.path = target.path_and_query().map(ToString::to_string).unwrap_or_default();
+        *self.path = target
+            .path_and_query()
+            .map(ToString::to_string)
+            .unwrap_or_default();
         Ok(response)
     }
 }

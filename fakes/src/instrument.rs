@@ -28,7 +28,11 @@ impl Instrument {
             n => (1 + i64::from(hash(&n).to_le_bytes()[0] % 50), 4),
         };
         // Binance prints eight decimals, whatever the price step is.
-        let decimals = if exchange == Exchange::Binance { 8 } else { real };
+        let decimals = if exchange == Exchange::Binance {
+            8
+        } else {
+            real
+        };
         Self {
             index,
             name: name.to_owned(),
@@ -45,8 +49,10 @@ impl Instrument {
     }
 }
 
-/// Returns the FNV-1a hash of a text. A symbol has the same random walk whatever the other symbols are.
+/// Returns the FNV-1a hash of a text. A symbol has the same random walk whatever the other symbols
+/// are.
 pub(crate) fn hash(text: &str) -> u64 {
-    text.bytes()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }

@@ -1,11 +1,12 @@
 //! Fake exchanges: WebSocket servers that follow the exchanges' documents and misbehave on command.
 //!
-//! A [`Fake`] has one market with a seeded random walk per symbol. The fake serves the market to any number
-//! of connections in the protocol of one [`Exchange`]. The fake checks its clients against the exchange's
-//! rules and lists violations in its [`Record`]. A [`Fault`] makes the fake misbehave.
+//! A [`Fake`] has one market with a seeded random walk per symbol. The fake serves the market to
+//! any number of connections in the protocol of one [`Exchange`]. The fake checks its clients
+//! against the exchange's rules and lists violations in its [`Record`]. A [`Fault`] makes the fake
+//! misbehave.
 //!
-//! All time is tokio's time, so under a paused clock a day passes in seconds. A fake serves any byte stream:
-//! a `tokio::io::duplex` as well as a TCP socket.
+//! All time is tokio's time, so under a paused clock a day passes in seconds. A fake serves any
+//! byte stream: a `tokio::io::duplex` as well as a TCP socket.
 //!
 //! [`skipped`] is a helper of all tests that need an exchange, a recording or a tool.
 
@@ -45,17 +46,23 @@ pub struct Fake(Arc<Shared>);
 
 impl std::fmt::Debug for Fake {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Fake").field("options", &self.0.options).finish_non_exhaustive()
+        f.debug_struct("Fake")
+            .field("options", &self.0.options)
+            .finish_non_exhaustive()
     }
 }
 
 impl Fake {
-    /// Starts a fake on the current tokio runtime. The market stops when the last clone and the last
-    /// connection are gone.
+    /// Starts a fake on the current tokio runtime. The market stops when the last clone and the
+    /// last connection are gone.
     #[must_use]
     pub fn start(options: Options) -> Self {
         let shared = Arc::new(Shared::new(options));
-        tokio::spawn(trade(Arc::downgrade(&shared), shared.options.interval, shared.started));
+        tokio::spawn(trade(
+            Arc::downgrade(&shared),
+            shared.options.interval,
+            shared.started,
+        ));
         Self(shared)
     }
 
@@ -96,11 +103,14 @@ impl Fake {
 /// Trades every symbol once per interval until the fake is dropped.
 async fn trade(shared: Weak<Shared>, interval: Duration, started: tokio::time::Instant) {
     let interval = interval.max(Duration::from_micros(1));
-    // If the timer is too coarse, several trades follow at once. Their nominal times are still evenly spaced.
+    // If the timer is too coarse, several trades follow at once. Their nominal times are still
+    // evenly spaced.
     let mut interval = tokio::time::interval_at(started + interval, interval);
     loop {
         let at = interval.tick().await;
-        let Some(shared) = shared.upgrade() else { return };
+        let Some(shared) = shared.upgrade() else {
+            return;
+        };
         shared.step(at);
     }
 }

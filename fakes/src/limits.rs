@@ -47,7 +47,12 @@ impl Rules {
         };
         let seconds = |count| Some(Duration::from_secs(count));
         match exchange {
-            Exchange::Binance => Self { messages: Some(5), frames: true, ping: seconds(20), ..none },
+            Exchange::Binance => Self {
+                messages: Some(5),
+                frames: true,
+                ping: seconds(20),
+                ..none
+            },
             Exchange::Coinbase => Self {
                 messages: Some(100),
                 shared: true,
@@ -63,8 +68,8 @@ impl Rules {
                 heartbeat: seconds(1),
                 ..none
             },
-            // The interval is a little longer than a second, so that trades one second apart cause no
-            // heartbeat.
+            // The interval is a little longer than a second, so that trades one second apart cause
+            // no heartbeat.
             Exchange::Kraken => Self {
                 idle: seconds(60),
                 heartbeat: Some(Duration::from_millis(1050)),
@@ -82,7 +87,11 @@ pub(crate) struct Meter(VecDeque<Instant>);
 impl Meter {
     /// Counts one event and returns the number of events in the window.
     pub(crate) fn count(&mut self, now: Instant, span: Duration) -> usize {
-        while self.0.pop_front_if(|at| now.duration_since(*at) >= span).is_some() {}
+        while self
+            .0
+            .pop_front_if(|at| now.duration_since(*at) >= span)
+            .is_some()
+        {}
         self.0.push_back(now);
         self.0.len()
     }
@@ -97,18 +106,35 @@ impl Meter {
 #[derive(Debug)]
 pub(crate) enum ConnectLimit {
     /// At most `max` attempts within `span`.
-    Window { max: usize, span: Duration, meter: Meter },
+    Window {
+        max: usize,
+        span: Duration,
+        meter: Meter,
+    },
     /// A token bucket: one token per `interval`, and at most `burst` unused tokens.
-    Bucket { burst: u32, interval: Duration, level: u32, filled: Instant },
+    Bucket {
+        burst: u32,
+        interval: Duration,
+        level: u32,
+        filled: Instant,
+    },
 }
 
 impl ConnectLimit {
     pub(crate) fn of(exchange: Exchange, now: Instant) -> Self {
-        let window =
-            |max, seconds| Self::Window { max, span: Duration::from_secs(seconds), meter: Meter::default() };
+        let window = |max, seconds| Self::Window {
+            max,
+            span: Duration::from_secs(seconds),
+            meter: Meter::default(),
+        };
         match exchange {
             Exchange::Binance => window(300, 5 * 60),
-            Exchange::Coinbase => Self::Bucket { burst: 20, interval: SECOND / 8, level: 20, filled: now },
+            Exchange::Coinbase => Self::Bucket {
+                burst: 20,
+                interval: SECOND / 8,
+                level: 20,
+                filled: now,
+            },
             Exchange::Advanced => window(8, 1),
             Exchange::Kraken => window(150, 10 * 60),
         }
@@ -122,9 +148,17 @@ impl ConnectLimit {
                 if count <= *max {
                     return Ok(());
                 }
-                Err(format!("{count} connects within {} s, at most {max} are allowed", span.as_secs()))
+                Err(format!(
+                    "{count} connects within {} s, at most {max} are allowed",
+                    span.as_secs()
+                ))
             }
-            Self::Bucket { burst, interval, level, filled } => {
+            Self::Bucket {
+                burst,
+                interval,
+                level,
+                filled,
+            } => {
                 while *level < *burst && now.duration_since(*filled) >= *interval {
                     *level += 1;
                     *filled += *interval;
@@ -153,7 +187,9 @@ mod tests {
         let now = Instant::now();
         let accepted = |exchange, at: &dyn Fn(u32) -> Duration, tries: u32| {
             let mut connect_limit = ConnectLimit::of(exchange, now);
-            (0..tries).filter(|n| connect_limit.check_attempt(now + at(*n)).is_ok()).count()
+            (0..tries)
+                .filter(|n| connect_limit.check_attempt(now + at(*n)).is_ok())
+                .count()
         };
         assert_eq!(accepted(Exchange::Binance, &|_| Duration::ZERO, 310), 300);
         assert_eq!(accepted(Exchange::Binance, &|n| SECOND * n, 900), 900);

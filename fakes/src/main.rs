@@ -9,8 +9,8 @@ use fakes::{Exchange, Fake, Fault, Options};
 use tokio::io::{AsyncBufReadExt as _, BufReader, stdin};
 use tokio::net::TcpListener;
 
-/// Serves a fake exchange. Each line of standard input is a fault, such as `silence` or `gap 3`. The line
-/// `record` prints all events so far.
+/// Serves a fake exchange. Each line of standard input is a fault, such as `silence` or `gap 3`.
+/// The line `record` prints all events so far.
 #[derive(Debug, Parser)]
 #[command(name = "fakes")]
 struct Arguments {
@@ -48,9 +48,14 @@ async fn main() -> anyhow::Result<()> {
     options.seed = arguments.seed;
     options.life = arguments.life.unwrap_or(options.life);
 
-    let listener = TcpListener::bind(arguments.listen).await.context("cannot listen there")?;
+    let listener = TcpListener::bind(arguments.listen)
+        .await
+        .context("cannot listen there")?;
     let url = format!("ws://{}", listener.local_addr()?);
-    println!("{url}  (tickcast serve --source '{}')", source(arguments.exchange, &symbols, &url));
+    println!(
+        "{url}  (tickcast serve --source '{}')",
+        source(arguments.exchange, &symbols, &url)
+    );
     let fake = Fake::start(options);
     let listening = tokio::spawn(fake.clone().listen(listener));
     read_faults(&fake).await?;
@@ -87,11 +92,18 @@ async fn read_faults(fake: &Fake) -> anyhow::Result<()> {
 
 fn show(fake: &Fake) {
     let record = fake.record();
-    println!("{} trades sent, {} withheld", record.sent.len(), record.withheld.len());
+    println!(
+        "{} trades sent, {} withheld",
+        record.sent.len(),
+        record.withheld.len()
+    );
     for (number, connect) in record.connects.iter().enumerate() {
         let (at, messages) = (connect.at.as_secs_f64(), connect.messages.len());
         let ended = connect.ended.as_deref().unwrap_or("open");
-        println!("connection {number} at {at:.3} s: {messages} messages, {} pongs, {ended}", connect.pongs);
+        println!(
+            "connection {number} at {at:.3} s: {messages} messages, {} pongs, {ended}",
+            connect.pongs
+        );
     }
     for violation in &record.violations {
         println!("violation at {violation}");
@@ -100,7 +112,9 @@ fn show(fake: &Fake) {
 
 /// Parses a time such as `100ms`, `1.5s`, `2m`, `24h` or, in milliseconds, `250`.
 fn duration(text: &str) -> Result<Duration, String> {
-    let end = text.find(|c: char| c != '.' && !c.is_ascii_digit()).unwrap_or(text.len());
+    let end = text
+        .find(|c: char| c != '.' && !c.is_ascii_digit())
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
     let unit = match unit {
         "us" => 1e-6,
@@ -110,6 +124,8 @@ fn duration(text: &str) -> Result<Duration, String> {
         "h" => 3600.0,
         _ => return Err(format!("{unit:?} is no unit: us, ms, s, m or h")),
     };
-    let number: f64 = number.parse().map_err(|_| format!("{text:?} has no number"))?;
+    let number: f64 = number
+        .parse()
+        .map_err(|_| format!("{text:?} has no number"))?;
     Duration::try_from_secs_f64(number * unit).map_err(|error| error.to_string())
 }

@@ -55,7 +55,11 @@ pub(crate) struct Day {
 impl Day {
     /// Returns the volume-weighted average price, in units of the price.
     pub(crate) fn average(&self) -> i128 {
-        if self.volume == 0 { 0 } else { self.turnover / i128::from(self.volume) }
+        if self.volume == 0 {
+            0
+        } else {
+            self.turnover / i128::from(self.volume)
+        }
     }
 }
 
@@ -92,10 +96,18 @@ impl Walk {
             bid_quantity: 0,
             ask: 0,
             ask_quantity: 0,
-            day: Day { before: instrument.start_price, ..Day::default() },
+            day: Day {
+                before: instrument.start_price,
+                ..Day::default()
+            },
             instrument: instrument.clone(),
         };
-        let mut walk = Self { instrument, rng, minutes: VecDeque::new(), last: Arc::new(last) };
+        let mut walk = Self {
+            instrument,
+            rng,
+            minutes: VecDeque::new(),
+            last: Arc::new(last),
+        };
         for minute in (1..=DAY_MINUTES + 5).rev() {
             walk.advance(start - minute * MINUTE_MS);
         }
@@ -112,7 +124,11 @@ impl Walk {
         tick.bought = self.rng.bool();
         let spread = self.instrument.step * self.rng.i64(1..=3);
         // A buying taker pays the ask. A selling taker receives the bid.
-        tick.bid = if tick.bought { tick.price - spread } else { tick.price };
+        tick.bid = if tick.bought {
+            tick.price - spread
+        } else {
+            tick.price
+        };
         tick.ask = tick.bid + spread;
         tick.bid_quantity = self.rng.i64(1_000_000..=300_000_000);
         tick.ask_quantity = self.rng.i64(1_000_000..=300_000_000);
@@ -120,32 +136,65 @@ impl Walk {
         self.last = Arc::new(tick);
     }
 
-    /// Returns the next price. A step is at most a 20,000th of the price, or two price steps. The price stays
-    /// between half and twice the start price.
+    /// Returns the next price. A step is at most a 20,000th of the price, or two price steps. The
+    /// price stays between half and twice the start price.
     fn next_price(&mut self) -> i64 {
-        let (step, start_price, price) = (self.instrument.step, self.instrument.start_price, self.last.price);
+        let (step, start_price, price) = (
+            self.instrument.step,
+            self.instrument.start_price,
+            self.last.price,
+        );
         let max_step = (price / step / 20_000).max(2);
         let move_by = self.rng.i64(-max_step..=max_step) * step;
         let next = price + move_by;
-        if next < start_price / 2 || next > start_price * 2 { price - move_by } else { next }
+        if next < start_price / 2 || next > start_price * 2 {
+            price - move_by
+        } else {
+            next
+        }
     }
 
     /// Adds the trade to the window and returns the new statistics.
     fn count(&mut self, tick: &Tick) -> Day {
         let number = tick.time.div_euclid(MINUTE_MS);
         let turnover = i128::from(tick.price) * i128::from(tick.quantity);
-        if let Some(minute) = self.minutes.back_mut().filter(|minute| minute.number == number) {
+        if let Some(minute) = self
+            .minutes
+            .back_mut()
+            .filter(|minute| minute.number == number)
+        {
             minute.close = tick.price;
-            add_to_day(&mut minute.day, tick.price, tick.price, tick.quantity, turnover);
+            add_to_day(
+                &mut minute.day,
+                tick.price,
+                tick.price,
+                tick.quantity,
+                turnover,
+            );
             let mut day = self.last.day;
             add_to_day(&mut day, tick.price, tick.price, tick.quantity, turnover);
             return day;
         }
         let (open, high, low) = (tick.price, tick.price, tick.price);
-        let day = Day { before: 0, open, high, low, volume: tick.quantity, turnover, first: tick.id };
-        self.minutes.push_back(Minute { number, close: tick.price, day });
+        let day = Day {
+            before: 0,
+            open,
+            high,
+            low,
+            volume: tick.quantity,
+            turnover,
+            first: tick.id,
+        };
+        self.minutes.push_back(Minute {
+            number,
+            close: tick.price,
+            day,
+        });
         let mut before = self.last.day.before;
-        while let Some(old) = self.minutes.pop_front_if(|minute| minute.number <= number - DAY_MINUTES) {
+        while let Some(old) = self
+            .minutes
+            .pop_front_if(|minute| minute.number <= number - DAY_MINUTES)
+        {
             before = old.close;
         }
         self.sum(before)
@@ -176,9 +225,12 @@ pub(crate) struct Market {
 
 impl Market {
     pub(crate) fn new(exchange: Exchange, symbols: &[String], seed: u64, start: i64) -> Self {
-        let walk =
-            |(index, name): (usize, &String)| Walk::new(Instrument::new(exchange, index, name), seed, start);
-        Self { walks: symbols.iter().enumerate().map(walk).collect() }
+        let walk = |(index, name): (usize, &String)| {
+            Walk::new(Instrument::new(exchange, index, name), seed, start)
+        };
+        Self {
+            walks: symbols.iter().enumerate().map(walk).collect(),
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -201,8 +253,8 @@ impl Market {
         self.walks.iter().map(|walk| walk.last.clone()).collect()
     }
 
-    /// Returns the first symbol without a quote and without trades. The tick takes a sequence number, because
-    /// clients drop an old number.
+    /// Returns the first symbol without a quote and without trades. The tick takes a sequence
+    /// number, because clients drop an old number.
     pub(crate) fn unquoted(&mut self) -> Option<Tick> {
         let walk = self.walks.first_mut()?;
         Arc::make_mut(&mut walk.last).sequence += 1;
@@ -235,21 +287,34 @@ mod tests {
             let tick = market.trade(0, start + second * 20_000);
             seen.push_back(tick.clone());
             let first = tick.time.div_euclid(MINUTE_MS) - DAY_MINUTES;
-            while seen.pop_front_if(|old| old.time.div_euclid(MINUTE_MS) <= first).is_some() {}
+            while seen
+                .pop_front_if(|old| old.time.div_euclid(MINUTE_MS) <= first)
+                .is_some()
+            {}
             assert!(tick.bid < tick.ask && (tick.price == tick.bid || tick.price == tick.ask));
         }
         let last = seen.back().expect("there were trades");
         assert_eq!(last.day.open, seen[0].price);
         assert_eq!(last.day.first, seen[0].id);
-        assert_eq!(Some(last.day.high), seen.iter().map(|tick| tick.price).max());
+        assert_eq!(
+            Some(last.day.high),
+            seen.iter().map(|tick| tick.price).max()
+        );
         assert_eq!(Some(last.day.low), seen.iter().map(|tick| tick.price).min());
-        assert_eq!(last.day.volume, seen.iter().map(|tick| tick.quantity).sum::<i64>());
+        assert_eq!(
+            last.day.volume,
+            seen.iter().map(|tick| tick.quantity).sum::<i64>()
+        );
     }
 
     #[test]
     fn the_same_seed_gives_the_same_market() {
         let symbols = ["ETHUSDT".to_owned()];
-        let run = |seed| Market::new(Exchange::Binance, &symbols, seed, 0).trade(0, 1000).price;
+        let run = |seed| {
+            Market::new(Exchange::Binance, &symbols, seed, 0)
+                .trade(0, 1000)
+                .price
+        };
         assert_eq!(run(1), run(1));
         assert_ne!(run(1), run(2));
     }

@@ -28,17 +28,19 @@ pub struct Options {
     pub seed: u64,
     /// The age at which a connection is cut.
     pub life: Duration,
-    /// The time, in milliseconds since 1970, at which the clock of the fake starts. The clock advances with
-    /// tokio's clock.
+    /// The time, in milliseconds since 1970, at which the clock of the fake starts. The clock
+    /// advances with tokio's clock.
     pub start: i64,
 }
 
 impl Options {
-    /// Returns default settings: one trade per second, a clock that starts now, and the exchange's own
-    /// maximum age of a connection.
+    /// Returns default settings: one trade per second, a clock that starts now, and the exchange's
+    /// own maximum age of a connection.
     #[must_use]
     pub fn new(exchange: Exchange, symbols: &[&str]) -> Self {
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let since = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
         Self {
             exchange,
             symbols: symbols.iter().map(|&symbol| symbol.to_owned()).collect(),

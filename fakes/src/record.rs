@@ -76,8 +76,24 @@ impl TradeList {
         if self.0.len() == MAX_TRADES {
             self.0.pop_front();
         }
-        let &Tick { id, sequence, price, time, bid, ask, .. } = tick;
-        self.0.push_back(Entry { symbol: tick.instrument.index, id, sequence, price, time, bid, ask });
+        let &Tick {
+            id,
+            sequence,
+            price,
+            time,
+            bid,
+            ask,
+            ..
+        } = tick;
+        self.0.push_back(Entry {
+            symbol: tick.instrument.index,
+            id,
+            sequence,
+            price,
+            time,
+            bid,
+            ask,
+        });
     }
 
     pub(crate) fn trades(&self, market: &Market) -> Vec<Trade> {

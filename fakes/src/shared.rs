@@ -18,7 +18,8 @@ use crate::market::{Market, Tick};
 use crate::options::{Exchange, Options};
 use crate::record::{Connect, Record, TradeList};
 
-/// Maximum number of events that a connection may be behind. A client that reads is never so far behind.
+/// Maximum number of events that a connection may be behind. A client that reads is never so far
+/// behind.
 const MAX_BACKLOG: usize = 1 << 16;
 
 pub(crate) struct Shared {
@@ -51,7 +52,12 @@ impl Shared {
     pub(crate) fn new(options: Options) -> Self {
         let started = Instant::now();
         let state = State {
-            market: Market::new(options.exchange, &options.symbols, options.seed, options.start),
+            market: Market::new(
+                options.exchange,
+                &options.symbols,
+                options.seed,
+                options.start,
+            ),
             pending_faults: PendingFaults::default(),
             connect_limit: ConnectLimit::of(options.exchange, started),
             messages: Meter::default(),
@@ -65,7 +71,12 @@ impl Shared {
             sent: TradeList::default(),
             withheld: TradeList::default(),
         };
-        Self { options, started, events: broadcast::Sender::new(MAX_BACKLOG), state: Mutex::new(state) }
+        Self {
+            options,
+            started,
+            events: broadcast::Sender::new(MAX_BACKLOG),
+            state: Mutex::new(state),
+        }
     }
 
     /// Returns the time since the start of the fake.
@@ -83,8 +94,8 @@ impl Shared {
         self.options.start + i64::try_from(uptime).unwrap_or(i64::MAX / 2)
     }
 
-    /// Makes one trade of each symbol. The trades are sent under the lock, so that a new connection receives
-    /// each event exactly once.
+    /// Makes one trade of each symbol. The trades are sent under the lock, so that a new connection
+    /// receives each event exactly once.
     pub(crate) fn step(&self, at: Instant) {
         let state = &mut *self.lock();
         if state.halted {
@@ -94,7 +105,12 @@ impl Shared {
             let tick = state.market.trade(index, self.time(at));
             let event = state.pending_faults.apply(tick.clone());
             let withheld = matches!(event, Some(MarketEvent::Withheld(_)));
-            if withheld { &mut state.withheld } else { &mut state.sent }.push(&tick);
+            if withheld {
+                &mut state.withheld
+            } else {
+                &mut state.sent
+            }
+            .push(&tick);
             if let Some(event) = event {
                 self.broadcast_event(event);
             }
@@ -111,8 +127,18 @@ impl Shared {
             Fault::Swap => return state.pending_faults.swaps += 1,
             Fault::Time(time) => return state.pending_faults.times.push_back(time),
             Fault::Flap(times) => return state.flaps += times,
-            Fault::Refuse { times, status, retry_after } => {
-                return state.refusals.push_back((times, Admission::Refuse { status, retry_after }));
+            Fault::Refuse {
+                times,
+                status,
+                retry_after,
+            } => {
+                return state.refusals.push_back((
+                    times,
+                    Admission::Refuse {
+                        status,
+                        retry_after,
+                    },
+                ));
             }
             Fault::ZeroQuote => {
                 if let Some(tick) = state.market.unquoted() {
@@ -139,7 +165,9 @@ impl Shared {
             Fault::Binary => ConnectionFault::Frame(Message::binary(vec![0, 1, 2, 0xff])),
             Fault::Abrupt => ConnectionFault::Abrupt,
             Fault::Close(code, reason) => ConnectionFault::Close(code, reason),
-            Fault::Shutdown if self.options.exchange == Exchange::Binance => ConnectionFault::Shutdown,
+            Fault::Shutdown if self.options.exchange == Exchange::Binance => {
+                ConnectionFault::Shutdown
+            }
             Fault::Shutdown => ConnectionFault::Close(1001, "going away".to_owned()),
         };
         self.broadcast_event(MarketEvent::Fault(fault));
@@ -160,10 +188,19 @@ impl Shared {
         let (at, now) = (self.uptime(), Instant::now());
         let state = &mut *self.lock();
         let number = state.connects.len();
-        state.connects.push(Connect { at, ..Connect::default() });
+        state.connects.push(Connect {
+            at,
+            ..Connect::default()
+        });
         if let Err(violation) = state.connect_limit.check_attempt(now) {
             state.violate(at, number, &violation);
-            return (number, Admission::Refuse { status: 429, retry_after: None });
+            return (
+                number,
+                Admission::Refuse {
+                    status: 429,
+                    retry_after: None,
+                },
+            );
         }
         while let Some((times, admission)) = state.refusals.front_mut() {
             if let Some(left) = times.checked_sub(1) {
@@ -179,8 +216,8 @@ impl Shared {
         (number, Admission::Serve)
     }
 
-    /// Records an open connection. Returns a receiver of all later events, and the state of the market before
-    /// these events.
+    /// Records an open connection. Returns a receiver of all later events, and the state of the
+    /// market before these events.
     pub(crate) fn open_connection(
         &self,
         number: usize,
@@ -192,7 +229,9 @@ impl Shared {
 
     pub(crate) fn record_message(&self, number: usize, text: &str) {
         let at = self.uptime();
-        self.lock().connects[number].messages.push((at, text.to_owned()));
+        self.lock().connects[number]
+            .messages
+            .push((at, text.to_owned()));
     }
 
     pub(crate) fn record_pong(&self, number: usize) {
@@ -233,13 +272,19 @@ impl Shared {
 
 impl State {
     fn violate(&mut self, at: Duration, number: usize, what: &str) {
-        self.violations.push(format!("{:.3} s, connection {number}: {what}", at.as_secs_f64()));
+        self.violations.push(format!(
+            "{:.3} s, connection {number}: {what}",
+            at.as_secs_f64()
+        ));
     }
 }
 
 /// Returns valid JSON of exactly `size` bytes, unless `size` is smaller than the envelope.
 fn big(size: usize) -> String {
-    let (head, tail) = (r#"{"type":"unheard_of","channel":"unheard_of","pad":""#, r#""}"#);
+    let (head, tail) = (
+        r#"{"type":"unheard_of","channel":"unheard_of","pad":""#,
+        r#""}"#,
+    );
     let pad = size.saturating_sub(head.len() + tail.len());
     format!("{head}{}{tail}", "x".repeat(pad))
 }

@@ -2,8 +2,8 @@
 
 use std::io::Write as _;
 
-/// Reports that a test did not run, on the console and in the list that `cargo xtask test` prints at its end.
-/// `XTASK_SKIPPED` is the path of this list.
+/// Reports that a test did not run, on the console and in the list that `cargo xtask test` prints
+/// at its end. `XTASK_SKIPPED` is the path of this list.
 ///
 /// # Panics
 ///

@@ -49,8 +49,20 @@ impl Timers {
 
     /// Waits for the earliest timer.
     pub(crate) fn next(&self) -> impl Future<Output = ()> + Send + use<> {
-        let &Self { life, cut, subscribe, ping, pong, heartbeat, idle, late } = self;
-        let first = [life, cut, subscribe, ping, pong, heartbeat, idle, late].into_iter().flatten().min();
+        let &Self {
+            life,
+            cut,
+            subscribe,
+            ping,
+            pong,
+            heartbeat,
+            idle,
+            late,
+        } = self;
+        let first = [life, cut, subscribe, ping, pong, heartbeat, idle, late]
+            .into_iter()
+            .flatten()
+            .min();
         until(first)
     }
 }

@@ -15,7 +15,8 @@ pub(crate) const MICROS: usize = 6;
 /// Number of digits for nanoseconds, as Coinbase Advanced Trade writes times.
 pub(crate) const NANOS: usize = 9;
 
-/// Returns the time in RFC 3339 with `digits` digits of a second, or `None` if the time must be missing.
+/// Returns the time in RFC 3339 with `digits` digits of a second, or `None` if the time must be
+/// missing.
 pub(crate) fn timestamp(time: i64, bad: Option<BadTime>, digits: usize) -> Option<String> {
     let zeros = "0".repeat(digits);
     match bad {
@@ -38,11 +39,15 @@ pub(crate) fn valid_timestamp(time: i64, digits: usize) -> String {
 pub(crate) fn go_timestamp(time: i64, uptime: Duration) -> String {
     let second = format_time(time, "%Y-%m-%d %H:%M:%S");
     let (millis, uptime) = (time.rem_euclid(1000), uptime.as_millis());
-    format!("{second}.{millis:03}000000 +0000 UTC m=+{}.{:03}", uptime / 1000, uptime % 1000)
+    format!(
+        "{second}.{millis:03}000000 +0000 UTC m=+{}.{:03}",
+        uptime / 1000,
+        uptime % 1000
+    )
 }
 
-/// Returns the time in milliseconds, as Binance writes times. Both early times are zero, because Binance's
-/// time field is a number.
+/// Returns the time in milliseconds, as Binance writes times. Both early times are zero, because
+/// Binance's time field is a number.
 pub(crate) fn millis(time: i64, bad: Option<BadTime>) -> Option<i64> {
     match bad {
         None => Some(time),

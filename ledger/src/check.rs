@@ -43,7 +43,8 @@ pub enum Seen {
     Changed {
         /// The new symbols.
         symbols: BTreeSet<String>,
-        /// Whether the reader was disconnected. The reader then comes back with a cursor of the old symbols.
+        /// Whether the reader was disconnected. The reader then comes back with a cursor of the old
+        /// symbols.
         away: bool,
     },
 }
@@ -79,8 +80,8 @@ pub struct Book {
     pub prices: BTreeMap<String, Vec<String>>,
     /// Prices whose publisher received status 200, by symbol.
     pub acknowledged: BTreeMap<String, Vec<String>>,
-    /// The same as `prices`, for tapes that existed only for a while. For example, a tape is lost when an
-    /// older copy replaces the tape.
+    /// The same as `prices`, for tapes that existed only for a while. For example, a tape is lost
+    /// when an older copy replaces the tape.
     #[serde(default)]
     pub lost: Vec<BTreeMap<String, Vec<String>>>,
 }
@@ -134,8 +135,14 @@ pub struct Summary {
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{:?} broken: {}, entry {}: {}", self.rule, self.reader, self.at, self.what)?;
-        self.around.iter().try_for_each(|entry| writeln!(f, "    {:<34} {:?}", entry.id, entry.seen))
+        writeln!(
+            f,
+            "{:?} broken: {}, entry {}: {}",
+            self.rule, self.reader, self.at, self.what
+        )?;
+        self.around
+            .iter()
+            .try_for_each(|entry| writeln!(f, "    {:<34} {:?}", entry.id, entry.seen))
     }
 }
 
@@ -162,7 +169,13 @@ fn acknowledged(book: &Book) -> Result<(), Box<Violation>> {
                     "{symbol} at {price} was acknowledged, but is not on the tape, or is out of order"
                 );
                 let reader = "publisher".to_owned();
-                return Err(Box::new(Violation { rule: Rule::L4, reader, at: 0, what, around: Vec::new() }));
+                return Err(Box::new(Violation {
+                    rule: Rule::L4,
+                    reader,
+                    at: 0,
+                    what,
+                    around: Vec::new(),
+                }));
             }
         }
     }
@@ -175,14 +188,15 @@ struct Walk<'a> {
     reader: &'a Reader,
     /// The last number of each symbol since the start or the last reset.
     last: HashMap<&'a str, u64>,
-    /// The highest number of each symbol before a reset. Newest values must not go back below this number
-    /// either.
+    /// The highest number of each symbol before a reset. Newest values must not go back below this
+    /// number either.
     highest: HashMap<&'a str, u64>,
     position: Option<(&'a str, u64)>,
     /// The cursor of this connection, and whether any event arrived on the connection.
     cursor: Option<&'a str>,
     has_events: bool,
-    /// The current symbols of the subscription, and whether the symbols changed since the last connection.
+    /// The current symbols of the subscription, and whether the symbols changed since the last
+    /// connection.
     symbols: &'a BTreeSet<String>,
     changed: bool,
     connected: bool,
@@ -192,9 +206,11 @@ struct Walk<'a> {
     unbroken: BTreeSet<&'a str>,
     /// Symbols that the server sends again.
     resent: BTreeSet<&'a str>,
-    /// The highest number with which each symbol may continue after a change. Only for readers of every tick.
+    /// The highest number with which each symbol may continue after a change. Only for readers of
+    /// every tick.
     next_due: HashMap<&'a str, u64>,
-    /// The tapes that agree with this reader since the start or the last reset; 0 is the final tape.
+    /// The tapes that agree with this reader since the start or the last reset; 0 is the final
+    /// tape.
     tapes: BTreeSet<usize>,
 }
 
@@ -227,7 +243,9 @@ impl<'a> Walk<'a> {
 
     /// Returns the tape with this number.
     fn tape(&self, number: usize) -> &'a BTreeMap<String, Vec<String>> {
-        number.checked_sub(1).map_or(&self.book.prices, |lost| &self.book.lost[lost])
+        number
+            .checked_sub(1)
+            .map_or(&self.book.prices, |lost| &self.book.lost[lost])
     }
 
     fn run(mut self, summary: &mut Summary) -> Result<(), Box<Violation>> {
@@ -236,21 +254,29 @@ impl<'a> Walk<'a> {
                 Seen::Connect(cursor) => {
                     summary.connections += 1;
                     (self.cursor, self.has_events) = (cursor.as_deref(), false);
-                    let pending = cursor.as_deref().is_some_and(|cursor| cursor.ends_with(PENDING));
-                    let resumes = if self.reader.all { Some(true) } else { self.resumes(at) };
+                    let pending = cursor
+                        .as_deref()
+                        .is_some_and(|cursor| cursor.ends_with(PENDING));
+                    let resumes = if self.reader.all {
+                        Some(true)
+                    } else {
+                        self.resumes(at)
+                    };
                     self.lenient = resumes.is_none();
                     if self.lenient {
                         (self.position, self.tapes) = (None, (0..=self.book.lost.len()).collect());
                     }
                     if cursor.is_none() || resumes == Some(false) {
-                        // Without a cursor, a reader starts from nothing. A reader whose stream did not
-                        // resume receives a snapshot and starts from nothing too.
+                        // Without a cursor, a reader starts from nothing. A reader whose stream did
+                        // not resume receives a snapshot and starts from nothing too.
                         self.start_over();
                         self.forget_other_tapes();
                     } else if std::mem::take(&mut self.changed) || pending {
                         if self.reader.all {
-                            let unbroken =
-                                self.last.iter().filter(|(symbol, _)| self.unbroken.contains(*symbol));
+                            let unbroken = self
+                                .last
+                                .iter()
+                                .filter(|(symbol, _)| self.unbroken.contains(*symbol));
                             self.next_due = unbroken.map(|(symbol, n)| (*symbol, n + 1)).collect();
                         }
                         let tapes = self.tapes.clone();
@@ -269,8 +295,8 @@ impl<'a> Walk<'a> {
                     self.changed |= away;
                     self.unbroken.retain(|symbol| symbols.contains(*symbol));
                     if *away && !before.is_empty() {
-                        // For symbols outside the cursor's subscription, the reader has not seen the ticks up
-                        // to the cursor.
+                        // For symbols outside the cursor's subscription, the reader has not seen
+                        // the ticks up to the cursor.
                         self.last.retain(|symbol, _| before.contains(*symbol));
                     }
                     // A connected reader receives the newest ticks of symbols that are new in the
@@ -292,7 +318,8 @@ impl<'a> Walk<'a> {
                 Seen::Ready { resumed } => {
                     summary.resumed += u64::from(*resumed);
                     let reset = self.reader.entries[..at].iter().rev();
-                    let mut since = reset.take_while(|entry| !matches!(entry.seen, Seen::Connect(_)));
+                    let mut since =
+                        reset.take_while(|entry| !matches!(entry.seen, Seen::Connect(_)));
                     if *resumed && since.any(|entry| matches!(entry.seen, Seen::Reset { .. })) {
                         return Err(self.broken(
                             Rule::L6,
@@ -313,10 +340,12 @@ impl<'a> Walk<'a> {
         self.healed()
     }
 
-    /// Returns whether the connection that begins at this entry resumed. Returns `None` if ticks arrived but
-    /// the connection ended before `ready`: the stream may have begun with a snapshot.
+    /// Returns whether the connection that begins at this entry resumed. Returns `None` if ticks
+    /// arrived but the connection ended before `ready`: the stream may have begun with a snapshot.
     fn resumes(&self, at: usize) -> Option<bool> {
-        let after = self.reader.entries[at + 1..].iter().map(|entry| &entry.seen);
+        let after = self.reader.entries[at + 1..]
+            .iter()
+            .map(|entry| &entry.seen);
         let connection = after.take_while(|seen| !matches!(seen, Seen::Connect(_)));
         let mut has_ticks = false;
         for seen in connection {
@@ -329,7 +358,8 @@ impl<'a> Walk<'a> {
         (!has_ticks).then_some(true)
     }
 
-    /// Clears the highest numbers if several tapes existed, because a replacement tape may be older.
+    /// Clears the highest numbers if several tapes existed, because a replacement tape may be
+    /// older.
     fn forget_other_tapes(&mut self) {
         if !self.book.lost.is_empty() {
             self.highest.clear();
@@ -363,14 +393,21 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn tick(&mut self, at: usize, symbol: &'a str, n: u64, price: &str) -> Result<(), Box<Violation>> {
+    fn tick(
+        &mut self,
+        at: usize,
+        symbol: &'a str,
+        n: u64,
+        price: &str,
+    ) -> Result<(), Box<Violation>> {
         let published = |tape: usize| {
             let prices = self.tape(tape).get(symbol)?;
             prices.get(usize::try_from(n).ok()?.checked_sub(1)?)
         };
         let tapes = self.tapes.iter().copied();
-        let matching: BTreeSet<_> =
-            tapes.filter(|tape| published(*tape).map(String::as_str) == Some(price)).collect();
+        let matching: BTreeSet<_> = tapes
+            .filter(|tape| published(*tape).map(String::as_str) == Some(price))
+            .collect();
         if matching.is_empty() {
             let what = format!(
                 "{symbol} {n} arrived with price {price}, but the published price is {:?}",
@@ -406,10 +443,17 @@ impl<'a> Walk<'a> {
                 return Err(self.broken(rule, at, &what));
             }
             Some(last) if self.reader.all && n != last + 1 => {
-                return Err(self.broken(Rule::L1, at, &format!("{symbol} {n} arrived after {last}")));
+                return Err(self.broken(
+                    Rule::L1,
+                    at,
+                    &format!("{symbol} {n} arrived after {last}"),
+                ));
             }
-            // After a reset, every tick may come again, but a newest value must not be older than before.
-            None if !self.reader.all && self.highest.get(symbol).is_some_and(|highest| n < *highest) => {
+            // After a reset, every tick may come again, but a newest value must not be older than
+            // before.
+            None if !self.reader.all
+                && self.highest.get(symbol).is_some_and(|highest| n < *highest) =>
+            {
                 return Err(self.broken(Rule::L8, at, &format!("{symbol} went back to {n}")));
             }
             _ => {}
@@ -444,24 +488,35 @@ impl<'a> Walk<'a> {
         if increases {
             Ok(())
         } else {
-            Err(self.broken(Rule::L3, at, "the position of the event is not after the previous position"))
+            Err(self.broken(
+                Rule::L3,
+                at,
+                "the position of the event is not after the previous position",
+            ))
         }
     }
 
-    /// Checks that a reader that was connected at the end has the newest price of every symbol in its
-    /// subscription.
+    /// Checks that a reader that was connected at the end has the newest price of every symbol in
+    /// its subscription.
     fn healed(&self) -> Result<(), Box<Violation>> {
         if !self.reader.healed {
             return Ok(());
         }
         if !self.tapes.contains(&0) {
-            return Err(self.broken(Rule::L5, self.reader.entries.len(), "the reader holds another tape"));
+            return Err(self.broken(
+                Rule::L5,
+                self.reader.entries.len(),
+                "the reader holds another tape",
+            ));
         }
         for (symbol, prices) in &self.book.prices {
             let subscribed = self.symbols.is_empty() || self.symbols.contains(symbol);
             let last = self.last.get(symbol.as_str()).copied().unwrap_or_default();
             if subscribed && last != prices.len() as u64 {
-                let what = format!("{symbol} ends at {last}, but {} is the newest", prices.len());
+                let what = format!(
+                    "{symbol} ends at {last}, but {} is the newest",
+                    prices.len()
+                );
                 return Err(self.broken(Rule::L5, self.reader.entries.len(), &what));
             }
         }
@@ -471,7 +526,13 @@ impl<'a> Walk<'a> {
     fn broken(&self, rule: Rule, at: usize, what: &str) -> Box<Violation> {
         let entries = &self.reader.entries;
         let around = entries[at.saturating_sub(4)..entries.len().min(at + 3)].to_vec();
-        Box::new(Violation { rule, reader: self.reader.name.clone(), at, what: what.to_owned(), around })
+        Box::new(Violation {
+            rule,
+            reader: self.reader.name.clone(),
+            at,
+            what: what.to_owned(),
+            around,
+        })
     }
 }
 

@@ -25,7 +25,11 @@ impl MovedClock {
     /// If the library does not exist, or the file with the shift cannot be written.
     pub(crate) fn new(library: PathBuf) -> Result<Self> {
         anyhow::ensure!(library.is_file(), "{} is not a file", library.display());
-        let clock = Self { library, folder: tempfile::tempdir()?, jumps: Arc::default() };
+        let clock = Self {
+            library,
+            folder: tempfile::tempdir()?,
+            jumps: Arc::default(),
+        };
         clock.set(0)?;
         Ok(clock)
     }
@@ -51,8 +55,8 @@ impl MovedClock {
         self.set(rng.i64(-max_shift..=max_shift))
     }
 
-    /// Sets the shift against the system's clock, in seconds. The write is atomic, so a reader sees the whole
-    /// file or the old file.
+    /// Sets the shift against the system's clock, in seconds. The write is atomic, so a reader sees
+    /// the whole file or the old file.
     fn set(&self, seconds: i64) -> Result<()> {
         let next = self.folder.path().join("next");
         std::fs::write(&next, format!("{seconds:+}\n")).context("the clock cannot be set")?;

@@ -1,10 +1,10 @@
 //! The ledger compares what publishers sent with what readers saw, independently of the server.
 //!
-//! The book is the final contents of the tape. Entries are the events that one reader saw over all its
-//! connections, in order. [`check`] reports the first violated guarantee, and the entry:
+//! The book is the final contents of the tape. Entries are the events that one reader saw over all
+//! its connections, in order. [`check`] reports the first violated guarantee, and the entry:
 //!
-//! - **L1** in a stream of every tick, a symbol's numbers have no gap after the first number since the start
-//!   or a reset;
+//! - **L1** in a stream of every tick, a symbol's numbers have no gap after the first number since
+//!   the start or a reset;
 //! - **L2** no tick comes twice, unless a reset is between the two;
 //! - **L3** positions only increase, unless a reset is between the two;
 //! - **L4** a tick is as published, and every acknowledged tick is in the book;

@@ -1,5 +1,5 @@
-//! `ledger run` runs a server that is killed and readers that are disconnected, and checks their ledger.
-//! `ledger check` checks the ledger of an earlier run.
+//! `ledger run` runs a server that is killed and readers that are disconnected, and checks their
+//! ledger. `ledger check` checks the ledger of an earlier run.
 
 mod clock;
 mod files;
@@ -38,7 +38,9 @@ fn run_command(arguments: &[String]) -> Result<()> {
             let mut keep = None;
             let mut rest = arguments[1..].iter();
             while let Some(name) = rest.next() {
-                let value = rest.next().with_context(|| format!("{name} takes a value"))?;
+                let value = rest
+                    .next()
+                    .with_context(|| format!("{name} takes a value"))?;
                 match name.as_str() {
                     "--program" => plan.program = PathBuf::from(value),
                     "--seconds" => plan.seconds = value.parse()?,
@@ -51,9 +53,12 @@ fn run_command(arguments: &[String]) -> Result<()> {
                 }
             }
             let seed = plan.seed;
-            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-            let (book, readers, faults) =
-                runtime.block_on(run::run(plan)).with_context(|| format!("seed {seed}"))?;
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .enable_all()
+                .build()?;
+            let (book, readers, faults) = runtime
+                .block_on(run::run(plan))
+                .with_context(|| format!("seed {seed}"))?;
             if let Some(folder) = &keep {
                 files::write(folder, &book, &readers)?;
             }
@@ -72,7 +77,9 @@ fn run_command(arguments: &[String]) -> Result<()> {
 }
 
 fn report(book: &ledger::Book, readers: &[ledger::Reader], seed: Option<u64>) -> Result<()> {
-    let seed = seed.map(|seed| format!("seed {seed}: ")).unwrap_or_default();
+    let seed = seed
+        .map(|seed| format!("seed {seed}: "))
+        .unwrap_or_default();
     match ledger::check(book, readers) {
         Ok(summary) => {
             let published: usize = book.prices.values().map(Vec::len).sum();
@@ -91,7 +98,10 @@ fn report(book: &ledger::Book, readers: &[ledger::Reader], seed: Option<u64>) ->
         Err(violation) => {
             let folder = std::env::temp_dir().join(format!("ledger-{}", std::process::id()));
             files::write(&folder, book, readers)?;
-            bail!("{seed}{violation}the whole ledger is in {}", folder.display());
+            bail!(
+                "{seed}{violation}the whole ledger is in {}",
+                folder.display()
+            );
         }
     }
 }

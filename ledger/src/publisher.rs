@@ -24,7 +24,9 @@ pub(crate) async fn publish(
     stop: Arc<AtomicBool>,
     mut rng: Rng,
 ) -> Result<BTreeMap<String, Vec<String>>> {
-    let http = reqwest::Client::builder().timeout(RESPONSE_TIMEOUT).build()?;
+    let http = reqwest::Client::builder()
+        .timeout(RESPONSE_TIMEOUT)
+        .build()?;
     let mut acknowledged: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut next: BTreeMap<&str, u64> = BTreeMap::new();
     while !stop.load(Ordering::SeqCst) {
@@ -41,7 +43,11 @@ pub(crate) async fn publish(
             .map(|(symbol, price)| format!("{{\"symbol\":\"{symbol}\",\"price\":{price}}}\n"))
             .collect();
         let request = http.post(format!("{url}/v1/prices")).bearer_auth(TOKEN);
-        let answer = request.header("content-type", "application/x-ndjson").body(lines).send().await;
+        let answer = request
+            .header("content-type", "application/x-ndjson")
+            .body(lines)
+            .send()
+            .await;
         // If no response arrives, the tape shows whether the server accepted the batch.
         if let Ok(answer) = answer
             && answer.status() == 200
@@ -51,7 +57,10 @@ pub(crate) async fn publish(
                 bail!("the server did not accept a whole batch: {answer}");
             }
             for (symbol, price) in batch {
-                acknowledged.entry(symbol.to_owned()).or_default().push(price);
+                acknowledged
+                    .entry(symbol.to_owned())
+                    .or_default()
+                    .push(price);
             }
         }
         tokio::time::sleep(Duration::from_millis(rng.u64(PAUSE_MS))).await;

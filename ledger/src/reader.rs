@@ -1,5 +1,5 @@
-//! Readers that disconnect, stop reading and come back, with the cursor in a header or in the URL. Sometimes
-//! a reader sends an invalid cursor.
+//! Readers that disconnect, stop reading and come back, with the cursor in a header or in the URL.
+//! Sometimes a reader sends an invalid cursor.
 
 use std::collections::BTreeSet;
 use std::pin::Pin;
@@ -25,13 +25,35 @@ const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(60);
 pub(crate) type End = Arc<OnceLock<String>>;
 
 /// Reads until the end of the tape. Returns the reader's log.
-pub(crate) async fn read(url: String, symbols: Vec<String>, number: usize, end: End, mut rng: Rng) -> Reader {
+pub(crate) async fn read(
+    url: String,
+    symbols: Vec<String>,
+    number: usize,
+    end: End,
+    mut rng: Rng,
+) -> Reader {
     let all = rng.f64() < 0.7;
-    let selected: BTreeSet<String> =
-        if rng.bool() { BTreeSet::new() } else { rng.choose_multiple(symbols, 4).into_iter().collect() };
+    let selected: BTreeSet<String> = if rng.bool() {
+        BTreeSet::new()
+    } else {
+        rng.choose_multiple(symbols, 4).into_iter().collect()
+    };
     let name = format!("reader-{number}-{}", if all { "all" } else { "latest" });
-    let reader = Reader { name, all, symbols: selected, healed: false, entries: Vec::new() };
-    let mut client = Client { reader, url, http: reqwest::Client::new(), cursor: None, end, rng };
+    let reader = Reader {
+        name,
+        all,
+        symbols: selected,
+        healed: false,
+        entries: Vec::new(),
+    };
+    let mut client = Client {
+        reader,
+        url,
+        http: reqwest::Client::new(),
+        cursor: None,
+        end,
+        rng,
+    };
     let mut catch_up_start: Option<Instant> = None;
     loop {
         let ended = client.connect_once().await;
@@ -64,9 +86,12 @@ impl Client {
             Some(_) if self.rng.f64() < 0.02 => Some(invalid_cursor(&mut self.rng)),
             cursor => cursor,
         };
-        let Some(mut events) = self.connect(cursor.as_deref()).await else { return false };
+        let Some(mut events) = self.connect(cursor.as_deref()).await else {
+            return false;
+        };
         self.record(String::new(), Seen::Connect(cursor));
-        let disconnect_at = Instant::now() + Duration::from_millis(self.rng.u64(100..MAX_CONNECTION_MS));
+        let disconnect_at =
+            Instant::now() + Duration::from_millis(self.rng.u64(100..MAX_CONNECTION_MS));
         let stall = (self.rng.f64() < 0.3).then(|| self.rng.u64(0..2000));
         let mut stall = stall.map(|after| Instant::now() + Duration::from_millis(after));
         loop {
@@ -99,22 +124,38 @@ impl Client {
         let mode = if self.reader.all { "all" } else { "latest" };
         let mut query = vec![("mode", mode.to_owned()), ("heartbeat", "3".to_owned())];
         if !self.reader.symbols.is_empty() {
-            query.push(("symbols", self.reader.symbols.iter().cloned().collect::<Vec<_>>().join(",")));
+            query.push((
+                "symbols",
+                self.reader
+                    .symbols
+                    .iter()
+                    .cloned()
+                    .collect::<Vec<_>>()
+                    .join(","),
+            ));
         }
         let by_header = self.rng.bool();
         if let Some(cursor) = cursor.filter(|_| !by_header) {
             query.push(("lastEventId", cursor.to_owned()));
         }
-        let mut request = self.http.get(format!("{}/v1/stream", self.url)).query(&query);
+        let mut request = self
+            .http
+            .get(format!("{}/v1/stream", self.url))
+            .query(&query);
         if let Some(cursor) = cursor.filter(|_| by_header) {
             request = request.header("last-event-id", cursor);
         }
-        let response = timeout(Duration::from_secs(20), request.send()).await.ok()?.ok()?;
+        let response = timeout(Duration::from_secs(20), request.send())
+            .await
+            .ok()?
+            .ok()?;
         if response.status() != 200 {
             return None;
         }
         let events = response.bytes_stream().eventsource();
-        Some(Box::pin(events.map(|event| event.map_err(|error| error.to_string()))))
+        Some(Box::pin(
+            events.map(|event| event.map_err(|error| error.to_string())),
+        ))
     }
 
     /// Records an event. Returns whether the event can be the last event.
@@ -127,12 +168,22 @@ impl Client {
         let seen = match event.event.as_str() {
             "tick" => {
                 let price = raw_field(&event.data, "price");
-                Seen::Tick { symbol: text("symbol"), n: data["n"].as_u64().unwrap_or_default(), price }
+                Seen::Tick {
+                    symbol: text("symbol"),
+                    n: data["n"].as_u64().unwrap_or_default(),
+                    price,
+                }
             }
-            "ready" => Seen::Ready { resumed: data["resumed"] == true },
+            "ready" => Seen::Ready {
+                resumed: data["resumed"] == true,
+            },
             "heartbeat" => Seen::Heartbeat,
-            "reset" => Seen::Reset { reason: text("reason") },
-            "bye" => Seen::Bye { reason: text("reason") },
+            "reset" => Seen::Reset {
+                reason: text("reason"),
+            },
+            "bye" => Seen::Bye {
+                reason: text("reason"),
+            },
             _ => return false,
         };
         let last = matches!(seen, Seen::Ready { .. } | Seen::Heartbeat);
@@ -147,12 +198,24 @@ impl Client {
 
 /// Returns a cursor that no server has ever sent.
 fn invalid_cursor(rng: &mut Rng) -> String {
-    let texts = ["0", "-1", "e-", "000000000000-5", "ffffffffffff-18446744073709551615", "nonsense", "A-1"];
+    let texts = [
+        "0",
+        "-1",
+        "e-",
+        "000000000000-5",
+        "ffffffffffff-18446744073709551615",
+        "nonsense",
+        "A-1",
+    ];
     texts[rng.usize(..texts.len())].to_owned()
 }
 
 /// Returns the value of a JSON field as written.
 fn raw_field(json: &str, name: &str) -> String {
-    let members: std::collections::HashMap<&str, &RawValue> = serde_json::from_str(json).unwrap_or_default();
-    members.get(name).map(|raw| raw.get().to_owned()).unwrap_or_default()
+    let members: std::collections::HashMap<&str, &RawValue> =
+        serde_json::from_str(json).unwrap_or_default();
+    members
+        .get(name)
+        .map(|raw| raw.get().to_owned())
+        .unwrap_or_default()
 }

@@ -1,5 +1,5 @@
-//! Clients that request a stream and reset their connection: at once, during a snapshot, or near the time of
-//! a heartbeat.
+//! Clients that request a stream and reset their connection: at once, during a snapshot, or near
+//! the time of a heartbeat.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,9 +38,12 @@ async fn reset_once(address: &str, rng: &mut Rng) -> std::io::Result<()> {
     let (symbols, wait) = match rng.u8(..3) {
         0 => ("*", Duration::ZERO),
         1 => ("*", Duration::from_millis(rng.u64(0..50))),
-        // The symbol never has a tick, so nothing delays the heartbeat. The reset comes within 20 ms of the
-        // heartbeat.
-        _ => ("QUIET", Duration::from_millis(HEARTBEAT * 1000 - 20 + rng.u64(0..40))),
+        // The symbol never has a tick, so nothing delays the heartbeat. The reset comes within 20
+        // ms of the heartbeat.
+        _ => (
+            "QUIET",
+            Duration::from_millis(HEARTBEAT * 1000 - 20 + rng.u64(0..40)),
+        ),
     };
     let request = format!(
         "GET /v1/stream?symbols={symbols}&mode={mode}&heartbeat={HEARTBEAT}{last} HTTP/1.1\r\nhost: {address}\r\naccept: text/event-stream\r\n\r\n"

@@ -1,5 +1,5 @@
-//! One run: publishers, readers, clients that reset connections, and a task that kills the server and moves
-//! its clock.
+//! One run: publishers, readers, clients that reset connections, and a task that kills the server
+//! and moves its clock.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -27,8 +27,8 @@ pub(crate) struct Plan {
     pub(crate) program: PathBuf,
     pub(crate) seconds: u64,
     pub(crate) readers: usize,
-    /// Number of clients that reset their connections. The run does not record their events; the resets only
-    /// must not harm the other readers.
+    /// Number of clients that reset their connections. The run does not record their events; the
+    /// resets only must not harm the other readers.
     pub(crate) resetters: usize,
     /// The path of `libfaketime`, if the server's clock must be moved.
     pub(crate) faketime: Option<PathBuf>,
@@ -71,12 +71,23 @@ pub(crate) async fn run(plan: Plan) -> Result<(Book, Vec<Reader>, FaultCounts)> 
     let publishers: Vec<_> = symbols
         .chunks(SYMBOLS / PUBLISHERS)
         .map(|share| {
-            tokio::spawn(publisher::publish(url.clone(), share.to_vec(), Arc::clone(&stop), rng.fork()))
+            tokio::spawn(publisher::publish(
+                url.clone(),
+                share.to_vec(),
+                Arc::clone(&stop),
+                rng.fork(),
+            ))
         })
         .collect();
     let readers: Vec<_> = (0..plan.readers)
         .map(|number| {
-            tokio::spawn(reader::read(url.clone(), symbols.clone(), number, Arc::clone(&end), rng.fork()))
+            tokio::spawn(reader::read(
+                url.clone(),
+                symbols.clone(),
+                number,
+                Arc::clone(&end),
+                rng.fork(),
+            ))
         })
         .collect();
 
@@ -84,7 +95,11 @@ pub(crate) async fn run(plan: Plan) -> Result<(Book, Vec<Reader>, FaultCounts)> 
         .map(|_| tokio::spawn(resetter::reset(url.clone(), Arc::clone(&stop), rng.fork())))
         .collect();
 
-    let injector = FaultInjector { plan: &plan, folder: folder.path(), clock };
+    let injector = FaultInjector {
+        plan: &plan,
+        folder: folder.path(),
+        clock,
+    };
     let server = injector.run(server, &mut rng).await?;
     stop.store(true, Ordering::SeqCst);
     let mut faults = FaultCounts::default();
@@ -95,23 +110,36 @@ pub(crate) async fn run(plan: Plan) -> Result<(Book, Vec<Reader>, FaultCounts)> 
     }
     if let Some(clock) = &injector.clock {
         faults.clock_jumps = clock.jumps().load(Ordering::SeqCst);
-        anyhow::ensure!(faults.clock_jumps > 0, "no server has noticed that its clock was moved");
+        anyhow::ensure!(
+            faults.clock_jumps > 0,
+            "no server has noticed that its clock was moved"
+        );
     }
     let mut acknowledged = BTreeMap::new();
     for publisher in publishers {
         acknowledged.extend(publisher.await??);
     }
     // No more ticks come, so every reader must get to this cursor.
-    let status: Value = reqwest::get(format!("{url}/v1/status")).await?.json().await?;
-    let head = status["cursor"].as_str().context("/v1/status has no cursor")?.to_owned();
+    let status: Value = reqwest::get(format!("{url}/v1/status"))
+        .await?
+        .json()
+        .await?;
+    let head = status["cursor"]
+        .as_str()
+        .context("/v1/status has no cursor")?
+        .to_owned();
     end.set(head).ok().context("the end was already set")?;
     let mut logs = Vec::new();
     for reader in readers {
         logs.push(reader.await?);
     }
-    let mut book = Book { acknowledged, ..Book::default() };
+    let mut book = Book {
+        acknowledged,
+        ..Book::default()
+    };
     for symbol in &symbols {
-        book.prices.insert(symbol.clone(), export(&url, symbol).await?);
+        book.prices
+            .insert(symbol.clone(), export(&url, symbol).await?);
     }
     server.end("-TERM")?;
     Ok((book, logs, faults))
@@ -133,8 +161,8 @@ impl FaultInjector<'_> {
             sleep(Duration::from_millis(rng.u64(1500..6000))).await;
             if let Some(clock) = self.clock.as_ref().filter(|_| rng.bool()) {
                 clock.shift(rng)?;
-                // In half of the cases the server continues with the moved clock. Otherwise the server is
-                // killed at the same moment.
+                // In half of the cases the server continues with the moved clock. Otherwise the
+                // server is killed at the same moment.
                 if rng.bool() {
                     continue;
                 }
@@ -160,7 +188,12 @@ impl FaultInjector<'_> {
     }
 
     fn start(&self, address: &str) -> Result<Server> {
-        Server::start(&self.plan.program, self.folder, address, self.clock.as_ref())
+        Server::start(
+            &self.plan.program,
+            self.folder,
+            address,
+            self.clock.as_ref(),
+        )
     }
 }
 
@@ -174,10 +207,20 @@ async fn export(url: &str, symbol: &str) -> Result<Vec<String>> {
     let mut prices = Vec::new();
     for row in text.lines().skip(1) {
         let mut cells = row.split(',');
-        let price = cells.nth(1).context("a row of the export has no price")?.to_owned();
-        let n: usize = cells.nth(3).context("a row of the export has no number")?.parse()?;
+        let price = cells
+            .nth(1)
+            .context("a row of the export has no price")?
+            .to_owned();
+        let n: usize = cells
+            .nth(3)
+            .context("a row of the export has no number")?
+            .parse()?;
         prices.push(price);
-        anyhow::ensure!(n == prices.len(), "{symbol} {n} is the {}th on the tape", prices.len());
+        anyhow::ensure!(
+            n == prices.len(),
+            "{symbol} {n} is the {}th on the tape",
+            prices.len()
+        );
     }
     Ok(prices)
 }

@@ -36,7 +36,15 @@ impl Server {
     ) -> Result<Self> {
         let mut command = Command::new(program);
         command.envs(clock.into_iter().flat_map(MovedClock::environment));
-        command.args(["serve", "--source", "none", "--publish-token", TOKEN, "--log-format", "json"]);
+        command.args([
+            "serve",
+            "--source",
+            "none",
+            "--publish-token",
+            TOKEN,
+            "--log-format",
+            "json",
+        ]);
         command.args([
             "--drain",
             "300ms",
@@ -78,7 +86,9 @@ impl Server {
     }
 
     pub(crate) fn signal(&self, signal: &str) -> Result<()> {
-        Command::new("kill").args([signal, &self.child.id().to_string()]).status()?;
+        Command::new("kill")
+            .args([signal, &self.child.id().to_string()])
+            .status()?;
         Ok(())
     }
 

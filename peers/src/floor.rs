@@ -1,6 +1,6 @@
-//! The floor: a bare loop of `send(2)` that sends tickcast's bytes to every socket. The floor has no filters,
-//! no slow-consumer handling, and only the protocol that the load needs. A server's additional cost is the
-//! cost of its features.
+//! The floor: a bare loop of `send(2)` that sends tickcast's bytes to every socket. The floor has
+//! no filters, no slow-consumer handling, and only the protocol that the load needs. A server's
+//! additional cost is the cost of its features.
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -28,10 +28,17 @@ fn main() -> anyhow::Result<()> {
         if &first == b"POST" {
             let sockets = Arc::clone(&sockets);
             std::thread::spawn(move || publish(&socket, &sockets));
-        } else if BufReader::new(&socket).lines().map_while(Result::ok).any(|line| line.is_empty()) {
+        } else if BufReader::new(&socket)
+            .lines()
+            .map_while(Result::ok)
+            .any(|line| line.is_empty())
+        {
             socket.write_all(HEAD)?;
             socket.set_nonblocking(true)?;
-            sockets.lock().unwrap_or_else(PoisonError::into_inner).push(socket);
+            sockets
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(socket);
         }
     }
     Ok(())
@@ -49,22 +56,36 @@ fn publish(socket: &TcpStream, sockets: &Sockets) -> anyhow::Result<()> {
             break;
         }
         // All other lines belong to the request head or to a chunk's head.
-        let Ok(tick) = Tick::from_json(line.as_bytes()) else { continue };
-        number += 1;
-        let time = Time::from_millis(std::time::UNIX_EPOCH.elapsed()?.as_millis() as i64)?;
-        let now = Now { wall: time, uptime: Duration::from_millis(number) };
-        sequencer.accept(&tick, SourceId(0), SourceOptions::default(), now)?;
-        let Some((_, entry)) = sequencer.tape().after(tickcast_core::Seq::new(number - 1)).next() else {
+        let Ok(tick) = Tick::from_json(line.as_bytes()) else {
             continue;
         };
-        let Some(frame) = entry.kind.frame() else { continue };
+        number += 1;
+        let time = Time::from_millis(std::time::UNIX_EPOCH.elapsed()?.as_millis() as i64)?;
+        let now = Now {
+            wall: time,
+            uptime: Duration::from_millis(number),
+        };
+        sequencer.accept(&tick, SourceId(0), SourceOptions::default(), now)?;
+        let Some((_, entry)) = sequencer
+            .tape()
+            .after(tickcast_core::Seq::new(number - 1))
+            .next()
+        else {
+            continue;
+        };
+        let Some(frame) = entry.kind.frame() else {
+            continue;
+        };
         let event = frame.event();
         let chunk = [format!("{:x}\r\n", event.len()).as_bytes(), event, b"\r\n"].concat();
         let alive = |socket: &mut TcpStream| match socket.write(&chunk) {
             Ok(_) => true,
             Err(error) => error.kind() == ErrorKind::WouldBlock,
         };
-        sockets.lock().unwrap_or_else(PoisonError::into_inner).retain_mut(alive);
+        sockets
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain_mut(alive);
     }
     Ok(())
 }

@@ -11,7 +11,9 @@ fn main() -> anyhow::Result<()> {
         return Ok(());
     };
     let mut operations = peers::operations().into_iter();
-    let mut operation = operations.find(|operation| operation.name == name).context("no such operation")?;
+    let mut operation = operations
+        .find(|operation| operation.name == name)
+        .context("no such operation")?;
     (0..times.parse::<u64>()?).for_each(|_| (operation.run)());
     Ok(())
 }

@@ -1,13 +1,13 @@
-//! The operations that the core does for every tick or reader. `cargo bench --package peers` measures the
-//! time of each operation. `cargo xtask bench instructions` counts the instructions.
+//! The operations that the core does for every tick or reader. `cargo bench --package peers`
+//! measures the time of each operation. `cargo xtask bench instructions` counts the instructions.
 
 use std::hint::black_box;
 use std::time::Duration;
 
 use tickcast_core::sse::{EventFormat, render};
 use tickcast_core::{
-    Epoch, Filter, Limits, Now, Replica, Selection, Seq, Sequencer, SourceId, SourceOptions, Symbol, Tick,
-    TickSplitter,
+    Epoch, Filter, Limits, Now, Replica, Selection, Seq, Sequencer, SourceId, SourceOptions,
+    Symbol, Tick, TickSplitter,
 };
 
 /// A small operation that runs often.
@@ -22,7 +22,9 @@ pub struct Operation {
 
 impl std::fmt::Debug for Operation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Operation").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Operation")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -64,7 +66,10 @@ fn market() -> (Sequencer, Replica) {
 }
 
 fn accept(sequencer: &mut Sequencer, tick: &Tick) {
-    let now = Now { uptime: Duration::from_secs(1), ..Now::default() };
+    let now = Now {
+        uptime: Duration::from_secs(1),
+        ..Now::default()
+    };
     let accepted = sequencer.accept(tick, SourceId(0), SourceOptions::default(), now);
     black_box(accepted).unwrap_or_else(|error| panic!("{error}"));
 }
@@ -81,15 +86,27 @@ pub fn operations() -> Vec<Operation> {
             "a tick taken by the sequencer: its place, change and finished bytes",
             sequence(),
         ),
-        operation("match", "a symbol held against a filter of 10 patterns", matching()),
-        operation("select", "the symbols of 10 patterns found among 1,000", select()),
+        operation(
+            "match",
+            "a symbol held against a filter of 10 patterns",
+            matching(),
+        ),
+        operation(
+            "select",
+            "the symbols of 10 patterns found among 1,000",
+            select(),
+        ),
         operation("batch", "100 ticks rendered for a reader of all", batch()),
         operation(
             "newest",
             "the newest of 100 symbols out of 1,000 rendered for one who fell behind",
             newest(),
         ),
-        operation("snapshot", "10 named symbols rendered for one who connects", snapshot()),
+        operation(
+            "snapshot",
+            "10 named symbols rendered for one who connects",
+            snapshot(),
+        ),
     ]
 }
 
@@ -160,13 +177,23 @@ fn newest() -> Box<dyn FnMut()> {
         out.clear();
         moves.catch_up(replica.market(), replica.tape());
         let log = (replica.market(), replica.tape(), Some(&moves));
-        black_box(render::conflated(log, &selection, places, EventFormat::Simple, usize::MAX, &mut out));
+        black_box(render::conflated(
+            log,
+            &selection,
+            places,
+            EventFormat::Simple,
+            usize::MAX,
+            &mut out,
+        ));
     })
 }
 
 fn snapshot() -> Box<dyn FnMut()> {
     let (_, replica) = market();
-    let names = (0..10).map(|i| format!("S{:04}", i * 97)).collect::<Vec<_>>().join(",");
+    let names = (0..10)
+        .map(|i| format!("S{:04}", i * 97))
+        .collect::<Vec<_>>()
+        .join(",");
     let selection = Selection::new(filter(&names), replica.market());
     let mut out = Vec::new();
     Box::new(move || {

@@ -1,4 +1,5 @@
-//! The textbook: prices in a broadcast channel, streamed with Axum's `Sse`, as in the documentation of both.
+//! The textbook: prices in a broadcast channel, streamed with Axum's `Sse`, as in the documentation
+//! of both.
 
 use std::convert::Infallible;
 
@@ -38,7 +39,11 @@ async fn stream(
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let events = BroadcastStream::new(ticks.subscribe()).filter_map(|tick| async move {
         let tick = tick.ok()?;
-        let event = Event::default().event("tick").id(&tick.symbol).json_data(&tick).ok()?;
+        let event = Event::default()
+            .event("tick")
+            .id(&tick.symbol)
+            .json_data(&tick)
+            .ok()?;
         Some(Ok(event))
     });
     Sse::new(events).keep_alive(KeepAlive::default())
@@ -49,7 +54,10 @@ async fn publish(State(ticks): State<broadcast::Sender<PriceTick>>, body: Body) 
     let (mut pieces, mut rest) = (body.into_data_stream(), Vec::new());
     while let Some(Ok(piece)) = pieces.next().await {
         rest.extend_from_slice(&piece);
-        let end = rest.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+        let end = rest
+            .iter()
+            .rposition(|b| *b == b'\n')
+            .map_or(0, |at| at + 1);
         for line in rest[..end].split(|b| *b == b'\n') {
             if let Ok(tick) = serde_json::from_slice(line) {
                 let _ = ticks.send(tick);

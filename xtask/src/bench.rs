@@ -1,5 +1,5 @@
-//! `cargo xtask bench`: compares tickcast with the floor, the textbook and nchan, under the loads of the
-//! specification.
+//! `cargo xtask bench`: compares tickcast with the floor, the textbook and nchan, under the loads
+//! of the specification.
 
 mod against;
 mod arguments;
@@ -16,30 +16,39 @@ use cases::CASES;
 use runner::Runner;
 use table::{Reports, Table};
 
-/// Number of rounds. Each round measures every case and server in turn, so that a slow phase of the machine
-/// affects all servers.
+/// Number of rounds. Each round measures every case and server in turn, so that a slow phase of the
+/// machine affects all servers.
 const ROUNDS: usize = 5;
 
 /// The argument for a comparison of two builds.
 const AGAINST: &str = "against";
 
-/// Measures the servers. Arguments: names of cases (default: all) and `--rounds N`. Or `instructions`. Or
-/// `against`, a commit, and the arguments of either.
+/// Measures the servers. Arguments: names of cases (default: all) and `--rounds N`. Or
+/// `instructions`. Or `against`, a commit, and the arguments of either.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
-    if let Some((_, rest)) = arguments.split_first().filter(|(first, _)| *first == AGAINST) {
+    if let Some((_, rest)) = arguments
+        .split_first()
+        .filter(|(first, _)| *first == AGAINST)
+    {
         return against::run(rest);
     }
     let (rounds, selected) = arguments::parse(arguments, "--rounds", ROUNDS)?;
     let mut runner = Runner::build()?;
     if rounds == 0 {
-        println!("{}", instructions::table(&runner.programs)?.unwrap_or_default());
+        println!(
+            "{}",
+            instructions::table(&runner.programs)?.unwrap_or_default()
+        );
         return Ok(());
     }
     runner.nchan = servers::have_nchan();
 
     let mut reports = Reports::new();
     for round in 1..=rounds {
-        for case in CASES.iter().filter(|case| selected.is_empty() || selected.contains(&case.name)) {
+        for case in CASES
+            .iter()
+            .filter(|case| selected.is_empty() || selected.contains(&case.name))
+        {
             for kind in runner.measurable(case) {
                 let measured = runner.measure(case, kind, &runner.programs);
                 let report = measured.with_context(|| format!("{}, {kind:?}", case.name))?;
@@ -57,7 +66,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     println!("\n{}", table.verdicts());
     if selected.is_empty() {
         let root = root()?;
-        let file = root.join("peers/results").join(format!("{}.md", table::today()?));
+        let file = root
+            .join("peers/results")
+            .join(format!("{}.md", table::today()?));
         std::fs::create_dir_all(root.join("peers/results"))?;
         let instructions = instructions::table(&runner.programs)?;
         std::fs::write(&file, table.document(instructions.as_deref())?)?;

@@ -1,13 +1,14 @@
-//! Finds circles of files, that is, dependency cycles. In each crate, two files must not use each other,
-//! neither directly nor through other files.
+//! Finds circles of files, that is, dependency cycles. In each crate, two files must not use each
+//! other, neither directly nor through other files.
 //!
-//! A file uses another file if the file imports, or names by a path, an item of the other file. Imports within
-//! functions and paths in the arguments of macros count too. A re-export (`pub use`) is a use only if the
-//! file's own code names the item. Methods do not count: `impl Lane` may be in many files. Each of these files
-//! uses the file of `Lane`, but the file of `Lane` does not use them.
+//! A file uses another file if the file imports, or names by a path, an item of the other file.
+//! Imports within functions and paths in the arguments of macros count too. A re-export (`pub use`)
+//! is a use only if the file's own code names the item. Methods do not count: `impl Lane` may be in
+//! many files. Each of these files uses the file of `Lane`, but the file of `Lane` does not use
+//! them.
 //!
-//! A glob (`use a::*`) is a use of the file of `a`. The search does not know which of the names come from other
-//! files, that is, which names `a` re-exports.
+//! A glob (`use a::*`) is a use of the file of `a`. The search does not know which of the names
+//! come from other files, that is, which names `a` re-exports.
 
 mod module_names;
 
@@ -32,7 +33,12 @@ struct Crate(BTreeMap<Module, ModuleNames>);
 
 /// Returns an error if files of a crate use each other in a circle.
 pub(crate) fn check(root: &Path) -> Result<()> {
-    let name = |path: &Path| path.strip_prefix(root).unwrap_or(path).display().to_string();
+    let name = |path: &Path| {
+        path.strip_prefix(root)
+            .unwrap_or(path)
+            .display()
+            .to_string()
+    };
     let mut listed = Vec::new();
     for start in roots(root)? {
         let mut modules = Crate::default();
@@ -55,9 +61,19 @@ pub(crate) fn check(root: &Path) -> Result<()> {
 fn uses_within(circle: &[PathBuf], edges: &Edges, name: impl Fn(&Path) -> String) -> String {
     let mut lines = vec![format!("a circle of {}:", circle.len())];
     for file in circle {
-        for (used, items) in edges.get(file).into_iter().flatten().filter(|(used, _)| circle.contains(used)) {
+        for (used, items) in edges
+            .get(file)
+            .into_iter()
+            .flatten()
+            .filter(|(used, _)| circle.contains(used))
+        {
             let items: Vec<_> = items.iter().map(String::as_str).collect();
-            lines.push(format!("  {} uses {}: {}", name(file), name(used), items.join(", ")));
+            lines.push(format!(
+                "  {} uses {}: {}",
+                name(file),
+                name(used),
+                items.join(", ")
+            ));
         }
     }
     lines.join("\n")
@@ -69,7 +85,8 @@ fn roots(root: &Path) -> Result<Vec<PathBuf>> {
     let is_root = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default();
         let parent = path.parent().and_then(Path::file_name).unwrap_or_default();
-        parent == "src" && (name == "lib.rs" || name == "main.rs") || parent == "tests" && name == "main.rs"
+        parent == "src" && (name == "lib.rs" || name == "main.rs")
+            || parent == "tests" && name == "main.rs"
     };
     Ok(files.into_iter().filter(is_root).collect())
 }
@@ -85,7 +102,11 @@ impl Crate {
         let (names, children) = ModuleNames::read(items, file, module);
         self.0.insert(module.clone(), names);
         for child in children {
-            let path: Module = module.iter().cloned().chain([child.ident.to_string()]).collect();
+            let path: Module = module
+                .iter()
+                .cloned()
+                .chain([child.ident.to_string()])
+                .collect();
             match &child.content {
                 Some((_, items)) => self.items(items, file, &path)?,
                 None => self.read(&file_of(child, file), &path)?,
@@ -112,9 +133,13 @@ impl Crate {
                 let whole: Vec<_> = import.iter().chain(rest).cloned().collect();
                 return self.file(&whole, depth + 1);
             }
-            let globs =
-                names.globs.iter().map(|glob| glob.iter().chain(&path[at..]).cloned().collect::<Vec<_>>());
-            return globs.into_iter().find_map(|whole| self.file(&whole, depth + 1));
+            let globs = names
+                .globs
+                .iter()
+                .map(|glob| glob.iter().chain(&path[at..]).cloned().collect::<Vec<_>>());
+            return globs
+                .into_iter()
+                .find_map(|whole| self.file(&whole, depth + 1));
         }
         self.0.get(&module).map(|names| names.file.as_path())
     }
@@ -126,7 +151,9 @@ impl Crate {
             let used = edges.entry(names.file.clone()).or_default();
             for path in &names.uses {
                 if let Some(file) = self.file(path, 0).filter(|file| *file != names.file) {
-                    used.entry(file.to_owned()).or_default().extend(path.last().cloned());
+                    used.entry(file.to_owned())
+                        .or_default()
+                        .extend(path.last().cloned());
                 }
             }
         }
@@ -138,9 +165,15 @@ impl Crate {
 fn file_of(module: &syn::ItemMod, parent: &Path) -> PathBuf {
     let stem = parent.file_stem().unwrap_or_default();
     let folder = parent.parent().unwrap_or(Path::new("")).to_owned();
-    let folder = if stem == "lib" || stem == "main" || stem == "mod" { folder } else { folder.join(stem) };
-    let (file, other) =
-        (folder.join(format!("{}.rs", module.ident)), folder.join(format!("{}/mod.rs", module.ident)));
+    let folder = if stem == "lib" || stem == "main" || stem == "mod" {
+        folder
+    } else {
+        folder.join(stem)
+    };
+    let (file, other) = (
+        folder.join(format!("{}.rs", module.ident)),
+        folder.join(format!("{}/mod.rs", module.ident)),
+    );
     if other.exists() { other } else { file }
 }
 
@@ -157,13 +190,20 @@ fn circles(edges: &Edges) -> Vec<Vec<PathBuf>> {
         }
         reached
     };
-    let reached: BTreeMap<_, _> = edges.keys().map(|file| (file.clone(), reach(file))).collect();
+    let reached: BTreeMap<_, _> = edges
+        .keys()
+        .map(|file| (file.clone(), reach(file)))
+        .collect();
     let mut found: Vec<Vec<PathBuf>> = Vec::new();
     for (file, reachable) in &reached {
         if !reachable.contains(file) || found.iter().flatten().any(|known| known == file) {
             continue;
         }
-        let back = |other: &&PathBuf| reached.get(*other).is_some_and(|reached| reached.contains(file));
+        let back = |other: &&PathBuf| {
+            reached
+                .get(*other)
+                .is_some_and(|reached| reached.contains(file))
+        };
         found.push(reachable.iter().filter(back).cloned().collect());
     }
     found

@@ -1,6 +1,6 @@
-//! The project's tasks. `cargo xtask test` runs all checks, and `cargo xtask bench` runs all measurements.
-//! `cargo xtask ledger` injects faults into a server and checks its guarantees. `cargo xtask attack` attacks
-//! a server and measures the effect on other clients.
+//! The project's tasks. `cargo xtask test` runs all checks, and `cargo xtask bench` runs all
+//! measurements. `cargo xtask ledger` injects faults into a server and checks its guarantees.
+//! `cargo xtask attack` attacks a server and measures the effect on other clients.
 
 mod attack;
 mod bench;
@@ -25,8 +25,12 @@ fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let result = match arguments.split_first() {
         Some((task, [])) if task == "test" => test::run(),
-        Some((task, [])) if task == "names" => workspace::root().and_then(|root| names::check(&root)),
-        Some((task, [])) if task == "circles" => workspace::root().and_then(|root| circles::check(&root)),
+        Some((task, [])) if task == "names" => {
+            workspace::root().and_then(|root| names::check(&root))
+        }
+        Some((task, [])) if task == "circles" => {
+            workspace::root().and_then(|root| circles::check(&root))
+        }
         Some((task, cases)) if task == "bench" => bench::run(cases),
         Some((task, arguments)) if task == "ledger" => ledger::run(arguments),
         Some((task, arguments)) if task == "attack" => attack::run(arguments),

@@ -1,7 +1,7 @@
 //! Checks that no old name from `xtask/renames.tsv` is defined again.
 //!
-//! Rust names are searched in the sources, at every definition. Flags, settings, metrics and JSON keys are
-//! searched in the recorded output of the program (`tests/snapshots`).
+//! Rust names are searched in the sources, at every definition. Flags, settings, metrics and JSON
+//! keys are searched in the recorded output of the program (`tests/snapshots`).
 
 use std::path::Path;
 
@@ -23,43 +23,72 @@ struct Renamed<'l> {
     kind: &'l str,
     /// The start of the paths to search; `*` means all paths.
     scope: &'l str,
-    /// The old name. A variant or a field has its type before the name: `Type::Variant`, `Type.field`.
+    /// The old name. A variant or a field has its type before the name: `Type::Variant`,
+    /// `Type.field`.
     name: &'l str,
     new_name: &'l str,
 }
 
 /// Returns an error if an old name is defined.
 pub(crate) fn check(root: &Path) -> Result<()> {
-    let list = std::fs::read_to_string(root.join("xtask/renames.tsv")).context("xtask/renames.tsv")?;
+    let list =
+        std::fs::read_to_string(root.join("xtask/renames.tsv")).context("xtask/renames.tsv")?;
     let renamed = parse(&list)?;
     let mut found = Vec::new();
     for path in sources::files(root)? {
         let mut definitions = Definitions::default();
         definitions.visit_file(&sources::parse(&path)?);
-        let relative_path = path.strip_prefix(root).unwrap_or(&path).display().to_string();
+        let relative_path = path
+            .strip_prefix(root)
+            .unwrap_or(&path)
+            .display()
+            .to_string();
         for (kind, name, line) in definitions.found {
-            let old = renamed.iter().find(|old| old.is(kind, &name, &relative_path));
-            found.extend(
-                old.map(|old| format!("{relative_path}:{line}: {kind} `{name}` is `{}` now", old.new_name)),
-            );
+            let old = renamed
+                .iter()
+                .find(|old| old.is(kind, &name, &relative_path));
+            found.extend(old.map(|old| {
+                format!(
+                    "{relative_path}:{line}: {kind} `{name}` is `{}` now",
+                    old.new_name
+                )
+            }));
         }
     }
     for (recorded, kinds) in RECORDED {
         let file = format!("tests/snapshots/integration__surface__{recorded}.snap");
         let text = std::fs::read_to_string(root.join(&file)).with_context(|| file.clone())?;
-        let old = renamed.iter().filter(|old| kinds.contains(&old.kind) && old.is_in(&text));
-        found.extend(old.map(|old| format!("{file}: {} `{}` is `{}` now", old.kind, old.name, old.new_name)));
+        let old = renamed
+            .iter()
+            .filter(|old| kinds.contains(&old.kind) && old.is_in(&text));
+        found.extend(old.map(|old| {
+            format!(
+                "{file}: {} `{}` is `{}` now",
+                old.kind, old.name, old.new_name
+            )
+        }));
     }
     if found.is_empty() {
         return Ok(());
     }
-    bail!("{} old names are still in use:\n  {}", found.len(), found.join("\n  "));
+    bail!(
+        "{} old names are still in use:\n  {}",
+        found.len(),
+        found.join("\n  ")
+    );
 }
 
 fn parse(list: &str) -> Result<Vec<Renamed<'_>>> {
-    let lines = list.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let lines = list
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'));
     let parsed = lines.map(|line| match line.split('\t').collect::<Vec<_>>()[..] {
-        [kind, scope, name, new_name] => Ok(Renamed { kind, scope, name, new_name }),
+        [kind, scope, name, new_name] => Ok(Renamed {
+            kind,
+            scope,
+            name,
+            new_name,
+        }),
         _ => bail!("xtask/renames.tsv: {line:?} is not valid (expected four columns)"),
     });
     parsed.collect()
@@ -67,7 +96,9 @@ fn parse(list: &str) -> Result<Vec<Renamed<'_>>> {
 
 impl Renamed<'_> {
     fn is(&self, kind: &str, name: &str, path: &str) -> bool {
-        self.kind == kind && self.name == name && (self.scope == "*" || path.starts_with(self.scope))
+        self.kind == kind
+            && self.name == name
+            && (self.scope == "*" || path.starts_with(self.scope))
     }
 
     /// Returns whether the old name occurs in a recorded output of the program.
@@ -92,12 +123,17 @@ struct Definitions {
 
 impl Definitions {
     fn add(&mut self, kind: &'static str, name: &syn::Ident) {
-        self.found.push((kind, name.to_string(), name.span().start().line));
+        self.found
+            .push((kind, name.to_string(), name.span().start().line));
     }
 
     fn add_fields(&mut self, fields: &syn::Fields) {
         for name in fields.iter().filter_map(|field| field.ident.as_ref()) {
-            self.found.push(("field", format!("{}.{name}", self.owner), name.span().start().line));
+            self.found.push((
+                "field",
+                format!("{}.{name}", self.owner),
+                name.span().start().line,
+            ));
         }
     }
 }
@@ -132,7 +168,8 @@ impl<'ast> Visit<'ast> for Definitions {
         self.owner = item.ident.to_string();
         for variant in &item.variants {
             let name = format!("{}::{}", self.owner, variant.ident);
-            self.found.push(("variant", name, variant.ident.span().start().line));
+            self.found
+                .push(("variant", name, variant.ident.span().start().line));
             self.add_fields(&variant.fields);
         }
     }
@@ -175,8 +212,11 @@ mod tests {
             #[test] fn what_a_test_shows() {} fn uses(place: Piece) { let bury = place.rest; }";
         let mut definitions = Definitions::default();
         definitions.visit_file(&syn::parse_file(source).unwrap());
-        let mut names: Vec<_> =
-            definitions.found.iter().map(|(kind, name, _)| format!("{kind} {name}")).collect();
+        let mut names: Vec<_> = definitions
+            .found
+            .iter()
+            .map(|(kind, name, _)| format!("{kind} {name}"))
+            .collect();
         names.sort();
         let expected = [
             "const LEAST",
@@ -198,13 +238,16 @@ mod tests {
 
     #[test]
     fn an_old_name_is_rejected_only_in_its_scope() {
-        let list = "# kind\tscope\tname\tnow\nfn\tcrates/a\tbury\tremove\nflag\t*\tkeep\tretention-time\n";
+        let list =
+            "# kind\tscope\tname\tnow\nfn\tcrates/a\tbury\tremove\nflag\t*\tkeep\tretention-time\n";
         let renamed = parse(list).unwrap();
         assert!(
             renamed[0].is("fn", "bury", "crates/a/src/b.rs")
                 && !renamed[0].is("fn", "bury", "crates/b/src/b.rs")
         );
-        assert!(renamed[1].is_in("      --keep <AGE>") && !renamed[1].is_in("      --keep-bytes <N>"));
+        assert!(
+            renamed[1].is_in("      --keep <AGE>") && !renamed[1].is_in("      --keep-bytes <N>")
+        );
         assert!(parse("fn\tbury\tremove").is_err());
     }
 }

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 /// The folders of the Rust files.
-const FOLDERS: [&str; 7] = ["attack", "crates", "fakes", "ledger", "peers", "tests", "xtask"];
+const FOLDERS: [&str; 7] = [
+    "attack", "crates", "fakes", "ledger", "peers", "tests", "xtask",
+];
 
 /// Returns every Rust file below `root`, in order.
 pub(crate) fn files(root: &Path) -> Result<Vec<PathBuf>> {
@@ -39,10 +41,14 @@ pub(crate) fn parse(path: &Path) -> Result<syn::File> {
 pub(crate) fn is_test(attributes: &[syn::Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         // Also `tokio::test`.
-        attribute.path().segments.last().is_some_and(|last| last.ident == "test")
+        attribute
+            .path()
+            .segments
+            .last()
+            .is_some_and(|last| last.ident == "test")
             || attribute.path().is_ident("cfg")
-                && attribute
-                    .parse_args::<syn::Path>()
-                    .is_ok_and(|condition| condition.is_ident("test") || condition.is_ident("doctest"))
+                && attribute.parse_args::<syn::Path>().is_ok_and(|condition| {
+                    condition.is_ident("test") || condition.is_ident("doctest")
+                })
     })
 }

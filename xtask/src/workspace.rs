@@ -8,10 +8,14 @@ use anyhow::{Context, Result, ensure};
 /// Returns the folder of the workspace.
 pub(crate) fn root() -> Result<PathBuf> {
     let manifest_dir = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    Ok(manifest_dir.parent().context("xtask lies within the workspace")?.to_path_buf())
+    Ok(manifest_dir
+        .parent()
+        .context("xtask lies within the workspace")?
+        .to_path_buf())
 }
 
-/// Returns the folder in which Cargo builds. The tasks also put their outputs and installed tools there.
+/// Returns the folder in which Cargo builds. The tasks also put their outputs and installed tools
+/// there.
 pub(crate) fn target() -> Result<PathBuf> {
     Ok(root()?.join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into())))
 }
@@ -22,7 +26,11 @@ pub(crate) fn build_dist(packages: &[&str]) -> Result<PathBuf> {
     for package in packages {
         build.args(["--package", package]);
     }
-    ensure!(build.status().context("cannot build")?.success(), "{} do not build", packages.join(" and "));
+    ensure!(
+        build.status().context("cannot build")?.success(),
+        "{} do not build",
+        packages.join(" and ")
+    );
     Ok(target()?.join("dist"))
 }
 

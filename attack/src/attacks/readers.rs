@@ -13,7 +13,8 @@ const MAX_RESET_DELAY: Duration = Duration::from_millis(4);
 
 const ROUNDS: usize = 3;
 
-/// Longer than a heartbeat interval. When the server continues, the heartbeat of every stream is due.
+/// Longer than a heartbeat interval. When the server continues, the heartbeat of every stream is
+/// due.
 const PAUSE_TIME: Duration = Duration::from_secs(5);
 
 /// Observation time after the server continues.
@@ -30,7 +31,10 @@ pub(super) fn resets(attacker: &Attacker<'_>, _: &Market, size: usize) -> Result
     for _ in 0..ROUNDS {
         let open = |_| {
             let socket = attacker.request(IDLE_STREAM)?;
-            Some((Instant::now() + HEARTBEAT + MAX_RESET_DELAY.mul_f64(fastrand::f64()), socket))
+            Some((
+                Instant::now() + HEARTBEAT + MAX_RESET_DELAY.mul_f64(fastrand::f64()),
+                socket,
+            ))
         };
         let mut readers: Vec<_> = (0..size).filter_map(open).collect();
         readers.sort_by_key(|(due, _)| *due);
@@ -42,8 +46,8 @@ pub(super) fn resets(attacker: &Attacker<'_>, _: &Market, size: usize) -> Result
     Ok(String::new())
 }
 
-/// Pauses the server, as happens to a virtual machine or a laptop. Readers reset meanwhile. When the server
-/// continues, heartbeats are due.
+/// Pauses the server, as happens to a virtual machine or a laptop. Readers reset meanwhile. When
+/// the server continues, heartbeats are due.
 pub(super) fn pause(attacker: &Attacker<'_>, _: &Market, size: usize) -> Result<String> {
     let readers = attacker.request_many(size, |_| IDLE_STREAM.to_owned());
     let answers = attacker.answers(&readers, ANSWER_TIMEOUT);
@@ -56,12 +60,15 @@ pub(super) fn pause(attacker: &Attacker<'_>, _: &Market, size: usize) -> Result<
     Ok(answers)
 }
 
-/// Opens streams that subscribe to the whole market and to one symbol of their own, so no two filters are
-/// equal.
+/// Opens streams that subscribe to the whole market and to one symbol of their own, so no two
+/// filters are equal.
 pub(super) fn patterns(attacker: &Attacker<'_>, market: &Market, size: usize) -> Result<String> {
     let prefix = market.prefix;
-    let request =
-        |i| format!("GET /prices/stream?snapshot=false&symbols={prefix}*,zz{i} HTTP/1.1\r\nHost: x\r\n\r\n");
+    let request = |i| {
+        format!(
+            "GET /prices/stream?snapshot=false&symbols={prefix}*,zz{i} HTTP/1.1\r\nHost: x\r\n\r\n"
+        )
+    };
     let readers = attacker.request_many(size, request);
     let answers = attacker.answers(&readers, ANSWER_TIMEOUT);
     attacker.wait(OPEN_TIME);

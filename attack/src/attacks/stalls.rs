@@ -8,7 +8,8 @@ use crate::attacker::Attacker;
 use crate::http::get;
 use crate::market::Market;
 
-/// Time that the clients stay connected. The time is shorter than the server's timeout for progress.
+/// Time that the clients stay connected. The time is shorter than the server's timeout for
+/// progress.
 const HOLD_TIME: Duration = Duration::from_secs(15);
 
 /// Maximum time until the first responses.
@@ -17,10 +18,15 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// The announced length of a body.
 const ANNOUNCED_LENGTH: usize = 1_000_000;
 
-/// Announces a long body, sends one byte of the body, then nothing more. The requests have no token.
+/// Announces a long body, sends one byte of the body, then nothing more. The requests have no
+/// token.
 pub(super) fn bodies(attacker: &Attacker<'_>, _: &Market, size: usize) -> Result<String> {
     let request = |i: usize| {
-        let route = if i.is_multiple_of(2) { "POST /v1/prices" } else { "PATCH /v1/streams/none" };
+        let route = if i.is_multiple_of(2) {
+            "POST /v1/prices"
+        } else {
+            "PATCH /v1/streams/none"
+        };
         format!("{route} HTTP/1.1\r\nHost: x\r\nContent-Length: {ANNOUNCED_LENGTH}\r\n\r\n[")
     };
     let sockets = attacker.request_many(size, request);
@@ -28,8 +34,8 @@ pub(super) fn bodies(attacker: &Attacker<'_>, _: &Market, size: usize) -> Result
     Ok(attacker.answers(&sockets, Duration::ZERO))
 }
 
-/// Exports every tick and reads nothing. Also returns the response to another client's export at the same
-/// time.
+/// Exports every tick and reads nothing. Also returns the response to another client's export at
+/// the same time.
 pub(super) fn exports(attacker: &Attacker<'_>, market: &Market, size: usize) -> Result<String> {
     let path = format!("/v1/ticks/{}", market.name(0));
     let sockets = attacker.stalled(size, &format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"));

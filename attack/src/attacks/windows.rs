@@ -1,5 +1,5 @@
-//! HTTP/2 connections whose flow-control window is zero from the start. The sockets are always writable, but
-//! the responses cannot be sent.
+//! HTTP/2 connections whose flow-control window is zero from the start. The sockets are always
+//! writable, but the responses cannot be sent.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -49,12 +49,20 @@ pub(super) fn windows(attacker: &Attacker<'_>, _: &Market, size: usize) -> Resul
     let results: Vec<Results> = std::thread::scope(|scope| {
         let hold = |socket| scope.spawn(move || hold(socket, end));
         let holding: Vec<_> = sockets.into_iter().map(hold).collect();
-        holding.into_iter().filter_map(|thread| thread.join().ok()).collect()
+        holding
+            .into_iter()
+            .filter_map(|thread| thread.join().ok())
+            .collect()
     });
     let sum = |of: fn(&Results) -> usize| results.iter().map(of).sum::<usize>();
-    let (answered, refused) = (sum(|results| results.answered), sum(|results| results.refused));
+    let (answered, refused) = (
+        sum(|results| results.answered),
+        sum(|results| results.refused),
+    );
     let ended = sum(|results| usize::from(results.ended));
-    Ok(format!("{answered} answered, {refused} refused or cut, {ended} connections ended"))
+    Ok(format!(
+        "{answered} answered, {refused} refused or cut, {ended} connections ended"
+    ))
 }
 
 /// Holds one connection until `end`, or until the server ends the connection.
@@ -62,15 +70,24 @@ fn hold(mut socket: TcpStream, end: Instant) -> Results {
     let mut results = Results::default();
     // Any error ends the connection.
     let outcome = exchange_frames(&mut socket, end, &mut results);
-    results.ended = outcome
-        .is_err_and(|error| !matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock));
+    results.ended = outcome.is_err_and(|error| {
+        !matches!(
+            error.kind(),
+            io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock
+        )
+    });
     results
 }
 
 fn exchange_frames(socket: &mut TcpStream, end: Instant, results: &mut Results) -> io::Result<()> {
     let mut requests = frame(SETTINGS, 0, 0, &NO_WINDOW);
     for number in 0..REQUESTS {
-        requests.extend(frame(HEADERS, END_STREAM_AND_HEADERS, 2 * number + 1, &fields()));
+        requests.extend(frame(
+            HEADERS,
+            END_STREAM_AND_HEADERS,
+            2 * number + 1,
+            &fields(),
+        ));
     }
     socket.write_all(&requests)?;
     loop {
@@ -102,8 +119,8 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// Returns the header block of `GET http://x/v1/prices`. Names are indices of the static table, and values
-/// are literals (RFC 7541, section 6).
+/// Returns the header block of `GET http://x/v1/prices`. Names are indices of the static table, and
+/// values are literals (RFC 7541, section 6).
 fn fields() -> Vec<u8> {
     const GET: u8 = 0x80 | 2;
     const HTTP: u8 = 0x80 | 6;

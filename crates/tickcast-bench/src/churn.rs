@@ -1,5 +1,5 @@
-//! Measures how many streams per second a server can open. Each stream is closed as soon as its snapshot is
-//! complete.
+//! Measures how many streams per second a server can open. Each stream is closed as soon as its
+//! snapshot is complete.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
@@ -28,8 +28,9 @@ struct Opening<'r> {
     since: Instant,
 }
 
-/// Opens streams with these requests in turn while `window` returns `Some`. Each stream ends after `snapshot`
-/// ticks. Returns the time of each stream that ended while `window` returned `Some(true)`.
+/// Opens streams with these requests in turn while `window` returns `Some`. Each stream ends after
+/// `snapshot` ticks. Returns the time of each stream that ended while `window` returned
+/// `Some(true)`.
 pub(crate) fn run(
     server: SocketAddr,
     requests: &[Vec<u8>],
@@ -40,7 +41,12 @@ pub(crate) fn run(
     let mut events = Events::with_capacity(CONCURRENT_STREAMS);
     let mut openings = Vec::new();
     for number in 0..CONCURRENT_STREAMS {
-        openings.push(open(server, &poll, number, &requests[number % requests.len()])?);
+        openings.push(open(
+            server,
+            &poll,
+            number,
+            &requests[number % requests.len()],
+        )?);
     }
     let (mut took, mut buffer) = (Vec::new(), vec![0; READ_CHUNK_BYTES]);
     let mut next = requests.iter().cycle();
@@ -58,7 +64,12 @@ pub(crate) fn run(
                 // A reset instead of a close: the port is free again at once.
                 SockRef::from(&openings[number].socket).set_linger(Some(Duration::ZERO))?;
                 poll.registry().deregister(&mut openings[number].socket)?;
-                openings[number] = open(server, &poll, number, next.next().map_or(&[], Vec::as_slice))?;
+                openings[number] = open(
+                    server,
+                    &poll,
+                    number,
+                    next.next().map_or(&[], Vec::as_slice),
+                )?;
             }
         }
     }
@@ -72,14 +83,24 @@ fn open<'r>(
     request: &'r [u8],
 ) -> Result<Opening<'r>, BenchError> {
     let since = Instant::now();
-    let mut socket = TcpStream::connect(server).context("a stream of the benchmark cannot connect")?;
+    let mut socket =
+        TcpStream::connect(server).context("a stream of the benchmark cannot connect")?;
     let interest = Interest::READABLE | Interest::WRITABLE;
-    poll.registry().register(&mut socket, Token(number), interest)?;
-    Ok(Opening { socket, request, wire: Wire::new(), asked: false, ticks: 0, since })
+    poll.registry()
+        .register(&mut socket, Token(number), interest)?;
+    Ok(Opening {
+        socket,
+        request,
+        wire: Wire::new(),
+        asked: false,
+        ticks: 0,
+        since,
+    })
 }
 
 impl Opening<'_> {
-    /// Sends the request and reads what is available now. Returns the number of ticks received so far.
+    /// Sends the request and reads what is available now. Returns the number of ticks received so
+    /// far.
     fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, BenchError> {
         if !self.asked {
             if let Some(error) = self.socket.take_error()? {
@@ -87,18 +108,26 @@ impl Opening<'_> {
             }
             match self.socket.write(self.request) {
                 Ok(written) if written == self.request.len() => self.asked = true,
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected) => {}
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::WouldBlock | ErrorKind::NotConnected
+                    ) => {}
                 Ok(_) => {
                     return Err(BenchError::Failed(
                         "a request did not fit into the send buffer of its socket".to_owned(),
                     ));
                 }
-                Err(error) => return Err(error).context("a stream of the benchmark cannot send its request"),
+                Err(error) => {
+                    return Err(error).context("a stream of the benchmark cannot send its request");
+                }
             }
         }
         match self.socket.read(buffer) {
             Ok(0) => {
-                return Err(BenchError::Failed("the server closed a stream before its snapshot".to_owned()));
+                return Err(BenchError::Failed(
+                    "the server closed a stream before its snapshot".to_owned(),
+                ));
             }
             Ok(length) => {
                 let ticks = &mut self.ticks;

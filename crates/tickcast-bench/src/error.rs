@@ -24,11 +24,12 @@ pub enum BenchError {
     /// The operating system refused another operation. Contains its error.
     #[error(transparent)]
     System(#[from] io::Error),
-    /// The usage of the process of [`Options::pid`](crate::Options::pid) is not available: there is no such
-    /// process, or the system is not Linux. Contains the process id.
+    /// The usage of the process of [`Options::pid`](crate::Options::pid) is not available: there is
+    /// no such process, or the system is not Linux. Contains the process id.
     #[error("pid {0}: no such process, or this system does not report the usage of processes")]
     Process(u32),
-    /// The server did not behave as expected, or the measurement could not be completed. Contains the reason.
+    /// The server did not behave as expected, or the measurement could not be completed. Contains
+    /// the reason.
     #[error("{0}")]
     Failed(String),
 }
@@ -41,6 +42,9 @@ pub(crate) trait Context<T> {
 
 impl<T> Context<T> for io::Result<T> {
     fn context(self, task: impl Into<String>) -> Result<T, BenchError> {
-        self.map_err(|source| BenchError::Connection { task: task.into(), source })
+        self.map_err(|source| BenchError::Connection {
+            task: task.into(),
+            source,
+        })
     }
 }

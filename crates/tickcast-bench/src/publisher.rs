@@ -1,5 +1,5 @@
-//! The publishing side of a benchmark, as an open loop: each tick is sent when the tick is due, whatever the
-//! server does.
+//! The publishing side of a benchmark, as an open loop: each tick is sent when the tick is due,
+//! whatever the server does.
 
 use std::fmt::Display;
 use std::io::{ErrorKind, Read, Write};
@@ -26,7 +26,8 @@ pub(crate) struct BenchPublisher {
 }
 
 impl BenchPublisher {
-    /// Sends the first round: one tick per symbol. Fails early if the address or the token is wrong.
+    /// Sends the first round: one tick per symbol. Fails early if the address or the token is
+    /// wrong.
     pub(crate) fn first_round(&self, load: &Load) -> Result<(), BenchError> {
         let mut publishing = self.begin(*load)?;
         publishing.send(1..load.first())?;
@@ -45,7 +46,10 @@ impl BenchPublisher {
                     publishing.send(next..due)?;
                     next = due;
                 } else {
-                    std::thread::sleep(load.due_at(start, next).saturating_duration_since(Instant::now()));
+                    std::thread::sleep(
+                        load.due_at(start, next)
+                            .saturating_duration_since(Instant::now()),
+                    );
                 }
             }
             publishing.finish()
@@ -67,7 +71,10 @@ impl BenchPublisher {
             if start.elapsed() >= time {
                 break;
             }
-            publishing.socket.write_all(block).context("the server accepts no more ticks")?;
+            publishing
+                .socket
+                .write_all(block)
+                .context("the server accepts no more ticks")?;
             publishing.sent += 1000;
         }
         let sent = publishing.sent;
@@ -90,13 +97,27 @@ impl BenchPublisher {
             socket.write_all(head.as_bytes())?;
             None
         };
-        Ok(Publishing { head: self.head(), socket, load, answers, all, sent: 0, bytes: Vec::new() })
+        Ok(Publishing {
+            head: self.head(),
+            socket,
+            load,
+            answers,
+            all,
+            sent: 0,
+            bytes: Vec::new(),
+        })
     }
 
     fn head(&self) -> String {
-        let Self { server, path, token, .. } = self;
-        let token =
-            token.as_ref().map_or_else(String::new, |token| format!("authorization: Bearer {token}\r\n"));
+        let Self {
+            server,
+            path,
+            token,
+            ..
+        } = self;
+        let token = token.as_ref().map_or_else(String::new, |token| {
+            format!("authorization: Bearer {token}\r\n")
+        });
         format!("POST {path} HTTP/1.1\r\nhost: {server}\r\n{token}")
     }
 }
@@ -122,7 +143,11 @@ impl Publishing {
             for tick in ticks {
                 let body = finished(&self.load, tick);
                 let length = body.len();
-                let _ = write!(&mut self.bytes, "{}content-length: {length}\r\n\r\n{body}", self.head);
+                let _ = write!(
+                    &mut self.bytes,
+                    "{}content-length: {length}\r\n\r\n{body}",
+                    self.head
+                );
             }
             self.socket.write_all(&self.bytes)
         } else {
@@ -145,10 +170,13 @@ impl Publishing {
             }
             return Ok(());
         }
-        // If the server has already refused the request, its answer can be read even if this write fails.
+        // If the server has already refused the request, its answer can be read even if this write
+        // fails.
         let _ = self.socket.write_all(b"0\r\n\r\n");
         let mut answer = String::new();
-        self.socket.read_to_string(&mut answer).context("the publisher got no answer")?;
+        self.socket
+            .read_to_string(&mut answer)
+            .context("the publisher got no answer")?;
         let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
         let status = head.lines().next().unwrap_or_default();
         if status.split(' ').nth(1) != Some("200") {
@@ -158,7 +186,9 @@ impl Publishing {
         match report["accepted"].as_u64() {
             Some(accepted) if accepted != self.sent => {
                 let sent = self.sent;
-                Err(BenchError::Failed(format!("the server accepted {accepted} of {sent} ticks: {body}")))
+                Err(BenchError::Failed(format!(
+                    "the server accepted {accepted} of {sent} ticks: {body}"
+                )))
             }
             _ => Ok(()),
         }
@@ -185,7 +215,10 @@ fn lines(load: &Load, ticks: Range<u64>, out: &mut Vec<u8>) {
 /// Returns a tick as tickcast would send it, for a server that forwards its input unchanged.
 fn finished(load: &Load, tick: u64) -> String {
     let (symbol, n) = (load.symbol(tick), tick / load.symbols);
-    let time = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_millis();
+    let time = std::time::SystemTime::UNIX_EPOCH
+        .elapsed()
+        .unwrap_or_default()
+        .as_millis();
     format!(
         "{{\"symbol\":\"{symbol}\",\"price\":{tick},\"change\":{tick},\"change_pct\":12.3456,\"time\":{time},\"n\":{n}}}"
     )
@@ -198,7 +231,8 @@ fn chunk(body: &[u8]) -> Vec<u8> {
     chunk
 }
 
-/// Counts the answers until the number in `until` is reached. An answer without a 2xx status is an error.
+/// Counts the answers until the number in `until` is reached. An answer without a 2xx status is an
+/// error.
 fn count_answers(mut socket: TcpStream, until: &OnceLock<u64>) -> Result<u64, BenchError> {
     const STATUS: &[u8] = b"HTTP/1.1 ";
     let (mut taken, mut seen, mut bytes) = (0, Vec::new(), [0; 16 << 10]);
@@ -206,7 +240,9 @@ fn count_answers(mut socket: TcpStream, until: &OnceLock<u64>) -> Result<u64, Be
     while until.get().is_none_or(|until| taken < *until) {
         let length = match socket.read(&mut bytes) {
             Ok(length) => length,
-            Err(error) if error.kind() == ErrorKind::WouldBlock && until.get().is_none() => continue,
+            Err(error) if error.kind() == ErrorKind::WouldBlock && until.get().is_none() => {
+                continue;
+            }
             Err(error) => return Err(error).context("the publisher got no answer"),
         };
         if length == 0 {
@@ -214,7 +250,9 @@ fn count_answers(mut socket: TcpStream, until: &OnceLock<u64>) -> Result<u64, Be
         }
         seen.extend_from_slice(&bytes[..length]);
         let mut done = 0;
-        while let Some(at) = memchr::memmem::find(&seen[done..], STATUS).map(|at| done + at + STATUS.len()) {
+        while let Some(at) =
+            memchr::memmem::find(&seen[done..], STATUS).map(|at| done + at + STATUS.len())
+        {
             match seen.get(at..at + 3) {
                 Some([b'2', ..]) => taken += 1,
                 Some(status) => {

@@ -35,7 +35,8 @@ struct Stream {
     /// The newest tick that this stream received.
     last: u64,
     open: bool,
-    /// Whether the ticks of this stream are decoded. If not, only bytes are counted once the stream is open.
+    /// Whether the ticks of this stream are decoded. If not, only bytes are counted once the stream
+    /// is open.
     looked_at: bool,
 }
 
@@ -46,7 +47,8 @@ pub(crate) struct Tally {
     /// Bytes on the decoded streams. The next field holds the bytes on all streams.
     pub(crate) bytes_seen: u64,
     pub(crate) bytes: u64,
-    /// Measured ticks on the decoded streams. All following fields also cover the decoded streams only.
+    /// Measured ticks on the decoded streams. All following fields also cover the decoded streams
+    /// only.
     pub(crate) measured: u64,
     /// Ticks that are older than an earlier tick of the same stream.
     pub(crate) disordered: u64,
@@ -72,15 +74,27 @@ pub(crate) struct Readers {
 }
 
 impl Tally {
-    /// Returns the number of ticks on all streams. If only some streams are decoded, the number for the
-    /// others is estimated from their bytes.
+    /// Returns the number of ticks on all streams. If only some streams are decoded, the number for
+    /// the others is estimated from their bytes.
     pub(crate) fn delivered(&self) -> f64 {
-        if self.bytes_seen == 0 { 0.0 } else { self.seen as f64 * self.bytes as f64 / self.bytes_seen as f64 }
+        if self.bytes_seen == 0 {
+            0.0
+        } else {
+            self.seen as f64 * self.bytes as f64 / self.bytes_seen as f64
+        }
     }
 
     fn new() -> Self {
         let latency = histogram(MAX_LATENCY_US);
-        Self { seen: 0, bytes_seen: 0, bytes: 0, measured: 0, disordered: 0, lost: 0, latency }
+        Self {
+            seen: 0,
+            bytes_seen: 0,
+            bytes: 0,
+            measured: 0,
+            disordered: 0,
+            lost: 0,
+            latency,
+        }
     }
 }
 
@@ -101,13 +115,25 @@ impl Readers {
 
     /// Opens a stream with this request.
     pub(crate) fn open(&mut self, request: &[u8], looked_at: bool) -> Result<(), BenchError> {
-        let mut socket = std::net::TcpStream::connect(self.server)
-            .context(format!("stream {} of the benchmark cannot connect", self.streams.len() + 1))?;
+        let mut socket = std::net::TcpStream::connect(self.server).context(format!(
+            "stream {} of the benchmark cannot connect",
+            self.streams.len() + 1
+        ))?;
         socket.write_all(request)?;
         socket.set_nonblocking(true)?;
         let mut socket = TcpStream::from_std(socket);
-        self.poll.registry().register(&mut socket, Token(self.streams.len()), Interest::READABLE)?;
-        self.streams.push(Stream { socket, wire: Wire::new(), last: 0, open: true, looked_at });
+        self.poll.registry().register(
+            &mut socket,
+            Token(self.streams.len()),
+            Interest::READABLE,
+        )?;
+        self.streams.push(Stream {
+            socket,
+            wire: Wire::new(),
+            last: 0,
+            open: true,
+            looked_at,
+        });
         Ok(())
     }
 
@@ -123,8 +149,8 @@ impl Readers {
         self.streams.iter().all(|stream| stream.wire.open())
     }
 
-    /// Reads until `deadline`, or until `enough` returns true. `start` is the time when the schedule of the
-    /// ticks began, if it has begun.
+    /// Reads until `deadline`, or until `enough` returns true. `start` is the time when the
+    /// schedule of the ticks began, if it has begun.
     pub(crate) fn read(
         &mut self,
         start: Option<Instant>,
@@ -200,8 +226,8 @@ impl Readers {
         Ok(())
     }
 
-    /// Reopens each stalled stream that the server has closed after the write timeout. The new stream is
-    /// never read either.
+    /// Reopens each stalled stream that the server has closed after the write timeout. The new
+    /// stream is never read either.
     fn renew_stalled(&mut self) -> Result<(), BenchError> {
         for (socket, request) in &mut self.stalled {
             let ended = !matches!(socket.take_error(), Ok(None)) || socket.peer_addr().is_err();
@@ -214,8 +240,8 @@ impl Readers {
     }
 }
 
-/// Reads bytes. With `skim`, only the number of bytes is returned on Linux: bytes that are not copied cost
-/// almost nothing.
+/// Reads bytes. With `skim`, only the number of bytes is returned on Linux: bytes that are not
+/// copied cost almost nothing.
 fn receive(socket: &mut TcpStream, buffer: &mut [u8], skim: bool) -> std::io::Result<usize> {
     #[cfg(target_os = "linux")]
     if skim {
@@ -229,7 +255,9 @@ fn receive(socket: &mut TcpStream, buffer: &mut [u8], skim: bool) -> std::io::Re
 fn stall(server: SocketAddr, request: &[u8]) -> Result<Socket, BenchError> {
     let mut socket = Socket::new(Domain::for_address(server), Type::STREAM, None)?;
     socket.set_recv_buffer_size(STALLED_BUFFER_BYTES)?;
-    socket.connect(&server.into()).context("a stalled stream of the benchmark cannot connect")?;
+    socket
+        .connect(&server.into())
+        .context("a stalled stream of the benchmark cannot connect")?;
     socket.write_all(request)?;
     Ok(socket)
 }

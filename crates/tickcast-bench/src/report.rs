@@ -9,12 +9,13 @@ use serde::Serialize;
 use crate::usage::Usage;
 
 /// The results of a benchmark. Returned by [`run`](crate::run). `Display` gives a text for people,
-/// `Serialize` an object for programs. Times are in milliseconds unless the name says otherwise. Memory is in
-/// bytes.
+/// `Serialize` an object for programs. Times are in milliseconds unless the name says otherwise.
+/// Memory is in bytes.
 #[derive(Debug, Serialize)]
 #[serde(tag = "case", rename_all = "snake_case")]
 pub enum Report {
-    /// Ticks that arrived on open streams: the result of [`Measure::Streams`](crate::Measure::Streams).
+    /// Ticks that arrived on open streams: the result of
+    /// [`Measure::Streams`](crate::Measure::Streams).
     Streams(Streams),
     /// Ticks that the server accepted: the result of [`Measure::Flood`](crate::Measure::Flood).
     Flood(Flood),
@@ -74,7 +75,8 @@ pub struct Flood {
     pub load_cpu: f64,
 }
 
-/// Streams that were opened, and closed once their snapshot was complete. Contained in [`Report::Churn`].
+/// Streams that were opened, and closed once their snapshot was complete. Contained in
+/// [`Report::Churn`].
 #[derive(Debug, Serialize)]
 pub struct Churn {
     /// Length of the measurement in seconds.
@@ -108,24 +110,25 @@ pub struct Quantiles {
     pub max: f64,
 }
 
-/// Resources that the process of the server and its direct children used. Field of each [`Report`], if
-/// [`Options::pid`](crate::Options::pid) is set. Measured on Linux only.
+/// Resources that the process of the server and its direct children used. Field of each [`Report`],
+/// if [`Options::pid`](crate::Options::pid) is set. Measured on Linux only.
 #[derive(Debug, Serialize)]
 pub struct ServerUse {
-    /// Mean processor usage within the window: 1.0 is one processor. The value is above 1 if the server uses
-    /// several processors.
+    /// Mean processor usage within the window: 1.0 is one processor. The value is above 1 if the
+    /// server uses several processors.
     pub cpu: f64,
     /// Work within the window divided by the processor time of the server, in seconds. For
-    /// [`Measure::Streams`](crate::Measure::Streams), the work is the number of ticks that the streams
-    /// received. For `Flood`, it is the number of accepted ticks; for `Churn`, the number of opened streams.
-    /// 0 if the server used no measurable processor time.
+    /// [`Measure::Streams`](crate::Measure::Streams), the work is the number of ticks that the
+    /// streams received. For `Flood`, it is the number of accepted ticks; for `Churn`, the number
+    /// of opened streams. 0 if the server used no measurable processor time.
     pub per_cpu_s: f64,
-    /// Resident memory in bytes: before the first stream, at the start of the window with all streams open,
-    /// and at the end of the window. For `Flood` and `Churn`, the first two are both from the start of the
-    /// window.
+    /// Resident memory in bytes: before the first stream, at the start of the window with all
+    /// streams open, and at the end of the window. For `Flood` and `Churn`, the first two are both
+    /// from the start of the window.
     pub resident: [u64; 3],
-    /// Growth of the memory per stream, in bytes: `(resident[1] - resident[0]) / streams`, at least 0. The
-    /// streams include the stalled streams. `None` for `Flood` and `Churn`, which keep no streams open.
+    /// Growth of the memory per stream, in bytes: `(resident[1] - resident[0]) / streams`, at least
+    /// 0. The streams include the stalled streams. `None` for `Flood` and `Churn`, which keep no
+    /// streams open.
     pub bytes_per_stream: Option<f64>,
 }
 
@@ -150,15 +153,19 @@ pub(crate) fn histogram(max: u64) -> Histogram<u64> {
 }
 
 impl ServerUse {
-    /// Computes the usage from three samples: before the first stream, and at the start and the end of the
-    /// window. Within the window of length `time` the server did `work`.
+    /// Computes the usage from three samples: before the first stream, and at the start and the end
+    /// of the window. Within the window of length `time` the server did `work`.
     pub(crate) fn new(usages: [Usage; 3], time: Duration, work: u64, streams: usize) -> Self {
         let [before, from, to] = usages;
         let cpu = to.cpu.saturating_sub(from.cpu);
         let grown = from.resident.saturating_sub(before.resident) as f64;
         Self {
             cpu: cpu.as_secs_f64() / time.as_secs_f64(),
-            per_cpu_s: if cpu.is_zero() { 0.0 } else { work as f64 / cpu.as_secs_f64() },
+            per_cpu_s: if cpu.is_zero() {
+                0.0
+            } else {
+                work as f64 / cpu.as_secs_f64()
+            },
             resident: usages.map(|usage| usage.resident),
             bytes_per_stream: (streams > 0).then(|| grown / streams as f64),
         }
@@ -178,16 +185,30 @@ impl fmt::Display for Report {
                     found.rate,
                     found.seconds
                 )?;
-                let Streams { delivered, delivered_per_s, missing, disordered, lost, cut, .. } = found;
+                let Streams {
+                    delivered,
+                    delivered_per_s,
+                    missing,
+                    disordered,
+                    lost,
+                    cut,
+                    ..
+                } = found;
                 writeln!(
                     f,
                     "delivered  {delivered} ticks, {delivered_per_s:.0}/s; {missing} missing, {disordered} out of order"
                 )?;
                 if found.overrun {
-                    writeln!(f, "overrun    the server accepted ticks more slowly than they were due")?;
+                    writeln!(
+                        f,
+                        "overrun    the server accepted ticks more slowly than they were due"
+                    )?;
                 }
                 if lost + cut > 0 {
-                    writeln!(f, "streams    {lost} ended early, {cut} stalled streams were closed")?;
+                    writeln!(
+                        f,
+                        "streams    {lost} ended early, {cut} stalled streams were closed"
+                    )?;
                 }
                 if let Some(latency) = &found.latency {
                     writeln!(f, "latency    {latency}")?;
@@ -195,12 +216,26 @@ impl fmt::Display for Report {
                 (&found.server, found.load_cpu)
             }
             Self::Flood(found) => {
-                let Flood { accepted, accepted_per_s, seconds, .. } = found;
-                writeln!(f, "accepted   {accepted} ticks in {seconds:.1} s, {accepted_per_s:.0}/s")?;
+                let Flood {
+                    accepted,
+                    accepted_per_s,
+                    seconds,
+                    ..
+                } = found;
+                writeln!(
+                    f,
+                    "accepted   {accepted} ticks in {seconds:.1} s, {accepted_per_s:.0}/s"
+                )?;
                 (&found.server, found.load_cpu)
             }
             Self::Churn(found) => {
-                let Churn { opened, opened_per_s, snapshot, seconds, .. } = found;
+                let Churn {
+                    opened,
+                    opened_per_s,
+                    snapshot,
+                    seconds,
+                    ..
+                } = found;
                 writeln!(
                     f,
                     "opened     {opened} streams in {seconds:.1} s, {opened_per_s:.0}/s, each up to a snapshot of {snapshot}"
@@ -229,7 +264,16 @@ impl fmt::Display for Report {
 
 impl fmt::Display for Quantiles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { p50, p90, p99, p999, max } = self;
-        write!(f, "p50 {p50:.2}  p90 {p90:.2}  p99 {p99:.2}  p99.9 {p999:.2}  max {max:.2} ms")
+        let Self {
+            p50,
+            p90,
+            p99,
+            p999,
+            max,
+        } = self;
+        write!(
+            f,
+            "p50 {p50:.2}  p90 {p90:.2}  p99 {p99:.2}  p99.9 {p999:.2}  max {max:.2} ms"
+        )
     }
 }

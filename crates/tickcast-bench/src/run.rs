@@ -24,17 +24,19 @@ const LATE_TICKS_TIMEOUT: Duration = Duration::from_secs(3);
 /// Time between the start of the publisher and the first tick that is due.
 const HEAD_START: Duration = Duration::from_millis(50);
 
-/// Number of different requests that are used in turn when the benchmark measures the opening of streams.
+/// Number of different requests that are used in turn when the benchmark measures the opening of
+/// streams.
 const CHURN_REQUESTS: usize = 1000;
 
 /// The longest opening of a stream that the histogram can distinguish, in microseconds.
 const MAX_OPEN_US: u64 = 60_000_000;
 
-/// Runs one benchmark and returns its report. Blocks until the end, for at least the warm-up and the window.
+/// Runs one benchmark and returns its report. Blocks until the end, for at least the warm-up and
+/// the window.
 ///
 /// # Errors
-/// If an option is invalid. If the server cannot be reached, refuses ticks or streams, or loses ticks that it
-/// accepted.
+/// If an option is invalid. If the server cannot be reached, refuses ticks or streams, or loses
+/// ticks that it accepted.
 pub fn run(options: &Options) -> Result<Report, BenchError> {
     let bench = Bench::new(options)?;
     match options.measure {
@@ -57,8 +59,12 @@ impl<'a> Bench<'a> {
         let url = &options.url;
         let shown = url.as_str().trim_end_matches('/');
         let host = url.host_str().filter(|_| url.scheme() == "http");
-        let wrong = |why| BenchError::Option { name: "url", problem: format!("{shown}: {why}") };
-        let host = host.ok_or_else(|| wrong("the scheme is not http (expected a plain http:// address)"))?;
+        let wrong = |why| BenchError::Option {
+            name: "url",
+            problem: format!("{shown}: {why}"),
+        };
+        let host =
+            host.ok_or_else(|| wrong("the scheme is not http (expected a plain http:// address)"))?;
         let port = url.port_or_known_default().unwrap_or(80);
         let server = (host.trim_matches(['[', ']']), port)
             .to_socket_addrs()
@@ -66,11 +72,33 @@ impl<'a> Bench<'a> {
             .and_then(|mut addresses| addresses.next())
             .ok_or_else(|| wrong("no such host"))?;
         options.check()?;
-        let Options { symbols, rate, warm_up, window, .. } = *options;
-        let load = Load { symbols, rate, warm_up, window };
+        let Options {
+            symbols,
+            rate,
+            warm_up,
+            window,
+            ..
+        } = *options;
+        let load = Load {
+            symbols,
+            rate,
+            warm_up,
+            window,
+        };
         let path = below(url, &options.publish_path);
-        let desk = BenchPublisher { server, path, token: options.token.clone(), no_batch: options.no_batch };
-        Ok(Self { options, load, server, host: format!("{host}:{port}"), desk })
+        let desk = BenchPublisher {
+            server,
+            path,
+            token: options.token.clone(),
+            no_batch: options.no_batch,
+        };
+        Ok(Self {
+            options,
+            load,
+            server,
+            host: format!("{host}:{port}"),
+            desk,
+        })
     }
 
     /// Publishes at the requested rate and reads all streams.
@@ -82,7 +110,9 @@ impl<'a> Bench<'a> {
         let mut readers = Readers::new(self.server, *load)?;
         let mut expected = 0;
         for number in 0..options.streams {
-            let selection = options.symbols_per_stream.map(|each| load.selection(number, each));
+            let selection = options
+                .symbols_per_stream
+                .map(|each| load.selection(number, each));
             let request = self.request(selection.as_deref());
             if number >= live {
                 readers.open_stalled(request)?;
@@ -94,13 +124,17 @@ impl<'a> Bench<'a> {
                 continue;
             }
             expected += match selection {
-                Some(selection) => selection.into_iter().map(|position| load.ticks_of(position)).sum(),
+                Some(selection) => selection
+                    .into_iter()
+                    .map(|position| load.ticks_of(position))
+                    .sum(),
                 None => load.measured().end - load.measured().start,
             };
         }
         readers.read(None, Instant::now() + OPEN_TIMEOUT, Readers::all_open)?;
         if !readers.all_open() {
-            let why = format!("the server did not answer all {live} streams within {OPEN_TIMEOUT:?}");
+            let why =
+                format!("the server did not answer all {live} streams within {OPEN_TIMEOUT:?}");
             return Err(BenchError::Failed(why));
         }
 
@@ -111,12 +145,15 @@ impl<'a> Bench<'a> {
         readers.read(Some(start), start + load.warm_up + load.window, |_| false)?;
         let (to, delivered) = (self.now()?, (readers.tally.delivered() - delivered) as u64);
         let all_done = |readers: &Readers| {
-            readers.tally.measured >= expected && publisher.as_ref().is_none_or(JoinHandle::is_finished)
+            readers.tally.measured >= expected
+                && publisher.as_ref().is_none_or(JoinHandle::is_finished)
         };
         readers.read(Some(start), to.at + LATE_TICKS_TIMEOUT, all_done)?;
-        // A server that accepts ticks more slowly than they are due keeps the publisher busy after all
-        // readers are done.
-        let overrun = publisher.as_ref().is_some_and(|publisher| !publisher.is_finished());
+        // A server that accepts ticks more slowly than they are due keeps the publisher busy after
+        // all readers are done.
+        let overrun = publisher
+            .as_ref()
+            .is_some_and(|publisher| !publisher.is_finished());
         if let Some(publisher) = publisher.filter(|_| !overrun) {
             publisher.join().unwrap_or_else(|_| Err(panicked()))?;
         }
@@ -154,7 +191,13 @@ impl<'a> Bench<'a> {
         let seconds = (to.at - from.at).as_secs_f64();
         let server = self.server_use(from.server, &from, &to, accepted, 0);
         let accepted_per_s = accepted as f64 / seconds;
-        Ok(Report::Flood(Flood { seconds, accepted, accepted_per_s, server, load_cpu: from.load_until(&to) }))
+        Ok(Report::Flood(Flood {
+            seconds,
+            accepted,
+            accepted_per_s,
+            server,
+            load_cpu: from.load_until(&to),
+        }))
     }
 
     /// Opens streams as fast as the server accepts them.
@@ -164,7 +207,12 @@ impl<'a> Bench<'a> {
         self.desk.first_round(load)?;
         let requests: Vec<_> = (0..CHURN_REQUESTS)
             .map(|number| {
-                self.request(options.symbols_per_stream.map(|each| load.selection(number, each)).as_deref())
+                self.request(
+                    options
+                        .symbols_per_stream
+                        .map(|each| load.selection(number, each))
+                        .as_deref(),
+                )
             })
             .collect();
         let begin = Instant::now();
@@ -186,7 +234,8 @@ impl<'a> Bench<'a> {
         let (to, from) = (self.now()?, from.ok_or_else(no_time)?);
         let seconds = (to.at - from.at).as_secs_f64();
         let mut latency = histogram(MAX_OPEN_US);
-        took.iter().for_each(|time| latency.saturating_record(time.as_micros() as u64));
+        took.iter()
+            .for_each(|time| latency.saturating_record(time.as_micros() as u64));
         let opened = took.len();
         Ok(Report::Churn(Churn {
             seconds,
@@ -202,19 +251,31 @@ impl<'a> Bench<'a> {
     /// Returns a request for a stream of the selected symbols, or of all symbols that the benchmark
     /// publishes.
     fn request(&self, selection: Option<&[u64]>) -> Vec<u8> {
-        let path = self.options.stream_path.replace("{symbols}", &load::list(selection));
+        let path = self
+            .options
+            .stream_path
+            .replace("{symbols}", &load::list(selection));
         let path = below(&self.options.url, &path);
-        format!("GET {path} HTTP/1.1\r\nhost: {}\r\naccept: text/event-stream\r\n\r\n", self.host)
-            .into_bytes()
+        format!(
+            "GET {path} HTTP/1.1\r\nhost: {}\r\naccept: text/event-stream\r\n\r\n",
+            self.host
+        )
+        .into_bytes()
     }
 
     fn now(&self) -> Result<UsageSample, BenchError> {
         let own = usage::of(std::process::id());
-        Ok(UsageSample { at: Instant::now(), server: self.server_usage()?, own: own.unwrap_or_default() })
+        Ok(UsageSample {
+            at: Instant::now(),
+            server: self.server_usage()?,
+            own: own.unwrap_or_default(),
+        })
     }
 
     fn server_usage(&self) -> Result<Usage, BenchError> {
-        let Some(pid) = self.options.pid else { return Ok(Usage::default()) };
+        let Some(pid) = self.options.pid else {
+            return Ok(Usage::default());
+        };
         usage::of(pid).ok_or(BenchError::Process(pid))
     }
 
@@ -226,9 +287,14 @@ impl<'a> Bench<'a> {
         work: u64,
         streams: usize,
     ) -> Option<ServerUse> {
-        self.options
-            .pid
-            .map(|_| ServerUse::new([before, from.server, to.server], to.at - from.at, work, streams))
+        self.options.pid.map(|_| {
+            ServerUse::new(
+                [before, from.server, to.server],
+                to.at - from.at,
+                work,
+                streams,
+            )
+        })
     }
 }
 
@@ -245,7 +311,8 @@ struct UsageSample {
 }
 
 impl UsageSample {
-    /// Returns the processor usage of this process between two samples, as a share of one processor.
+    /// Returns the processor usage of this process between two samples, as a share of one
+    /// processor.
     fn load_until(&self, to: &Self) -> f64 {
         to.own.cpu.saturating_sub(self.own.cpu).as_secs_f64() / (to.at - self.at).as_secs_f64()
     }

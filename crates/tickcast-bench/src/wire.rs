@@ -1,5 +1,5 @@
-//! A parser for the bytes of one stream. The parser is as cheap as possible, because the load must not cost
-//! more than the server.
+//! A parser for the bytes of one stream. The parser is as cheap as possible, because the load must
+//! not cost more than the server.
 
 use std::sync::LazyLock;
 
@@ -7,8 +7,8 @@ use memchr::memmem::{self, Finder};
 
 use crate::error::BenchError;
 
-/// Search for the end of an event. The next item searches for the price of a tick. Each search is prepared
-/// once, because preparing a search costs more than the search.
+/// Search for the end of an event. The next item searches for the price of a tick. Each search is
+/// prepared once, because preparing a search costs more than the search.
 static END: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\n\n"));
 static PRICE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"price\":"));
 
@@ -44,7 +44,10 @@ pub(crate) enum WireError {
 
 impl Wire {
     pub(crate) const fn new() -> Self {
-        Self { at: At::Head(Vec::new()), begun: Vec::new() }
+        Self {
+            at: At::Head(Vec::new()),
+            begun: Vec::new(),
+        }
     }
 
     /// Checks whether the head is complete.
@@ -53,13 +56,19 @@ impl Wire {
     }
 
     /// Parses the next bytes and calls `each` with the price of each tick.
-    pub(crate) fn feed(&mut self, mut bytes: &[u8], mut each: impl FnMut(u64)) -> Result<(), WireError> {
+    pub(crate) fn feed(
+        &mut self,
+        mut bytes: &[u8],
+        mut each: impl FnMut(u64),
+    ) -> Result<(), WireError> {
         while !bytes.is_empty() {
             bytes = match &mut self.at {
                 At::Head(head) => {
                     let before = head.len();
                     head.extend_from_slice(bytes);
-                    let Some(end) = memmem::find(head, b"\r\n\r\n").map(|at| at + 4) else { return Ok(()) };
+                    let Some(end) = memmem::find(head, b"\r\n\r\n").map(|at| at + 4) else {
+                        return Ok(());
+                    };
                     self.at = body(&head[..end])?;
                     &bytes[end - before..]
                 }
@@ -102,7 +111,11 @@ fn body(head: &[u8]) -> Result<At, WireError> {
     if status.split(' ').nth(1) != Some("200") {
         return Err(WireError::Refused(status.to_owned()));
     }
-    Ok(if text.contains("transfer-encoding: chunked") { At::Size(0) } else { At::Bare })
+    Ok(if text.contains("transfer-encoding: chunked") {
+        At::Size(0)
+    } else {
+        At::Bare
+    })
 }
 
 /// Finds the events in `data`. `begun` holds the incomplete event of an earlier part.
@@ -112,7 +125,9 @@ fn events(begun: &mut Vec<u8>, data: &[u8], each: &mut impl FnMut(u64)) {
         // The blank line may also be split between two parts.
         let before = begun.len();
         begun.extend_from_slice(data);
-        let Some(end) = END.find(&begun[before.saturating_sub(1)..]) else { return };
+        let Some(end) = END.find(&begun[before.saturating_sub(1)..]) else {
+            return;
+        };
         let end = before.saturating_sub(1) + end + 2;
         event(&begun[..end], each);
         rest = &data[end - before..];
@@ -125,11 +140,13 @@ fn events(begun: &mut Vec<u8>, data: &[u8], each: &mut impl FnMut(u64)) {
     begun.extend_from_slice(rest);
 }
 
-/// Passes the price of a tick to `each`. The benchmark publishes whole prices. Every server forwards a whole
-/// price unchanged or with zeros behind it.
+/// Passes the price of a tick to `each`. The benchmark publishes whole prices. Every server
+/// forwards a whole price unchanged or with zeros behind it.
 fn event(event: &[u8], each: &mut impl FnMut(u64)) {
     let Some(at) = PRICE.find(event) else { return };
-    let digits = event[at + PRICE.needle().len()..].iter().take_while(|b| b.is_ascii_digit());
+    let digits = event[at + PRICE.needle().len()..]
+        .iter()
+        .take_while(|b| b.is_ascii_digit());
     each(digits.fold(0, |price, digit| price * 10 + u64::from(digit - b'0')));
 }
 
@@ -155,9 +172,14 @@ mod tests {
     #[test]
     fn every_tick_is_found_at_every_split() {
         let tick = |price: &str| {
-            format!("event: tick\ndata: {{\"symbol\":\"A\",\"price\":{price},\"change\":3}}\nid: A\n\n")
+            format!(
+                "event: tick\ndata: {{\"symbol\":\"A\",\"price\":{price},\"change\":3}}\nid: A\n\n"
+            )
         };
-        let (one, two) = (format!("retry: 5\n: x\n{}", tick("7")), tick("8.0") + &tick("9"));
+        let (one, two) = (
+            format!("retry: 5\n: x\n{}", tick("7")),
+            tick("8.0") + &tick("9"),
+        );
         let chunked = format!(
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{one}\r\n{:x}\r\n{two}\r\n0\r\n\r\n",
             one.len(),
@@ -172,7 +194,9 @@ mod tests {
 
     #[test]
     fn a_refusal_names_the_status() {
-        let error = Wire::new().feed(b"HTTP/1.1 404 Not Found\r\n\r\n", |_| ()).unwrap_err();
+        let error = Wire::new()
+            .feed(b"HTTP/1.1 404 Not Found\r\n\r\n", |_| ())
+            .unwrap_err();
         assert!(error.to_string().contains("404 not found"), "{error}");
     }
 }

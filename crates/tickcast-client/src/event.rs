@@ -21,24 +21,25 @@ pub enum Event {
     },
     /// The state of a source has changed. Contains the new status.
     Status(SourceStatus),
-    /// The state of a symbol has changed, alone or together with its source. Contains the new status.
+    /// The state of a symbol has changed, alone or together with its source. Contains the new
+    /// status.
     SymbolStatus(SymbolStatus),
     /// A symbol was removed. Contains its name.
     Gone(String),
-    /// The stream could not continue at the reader's cursor, so ticks may be missing. The newest tick of each
-    /// symbol follows.
+    /// The stream could not continue at the reader's cursor, so ticks may be missing. The newest
+    /// tick of each symbol follows.
     Reset {
-        /// Reason: `expired` (the server no longer has the ticks after the cursor), `epoch` (the cursor is
-        /// from another tape) or `invalid`.
+        /// Reason: `expired` (the server no longer has the ticks after the cursor), `epoch` (the
+        /// cursor is from another tape) or `invalid`.
         reason: String,
         /// The cursor that the server did not accept.
         last: String,
     },
-    /// The server ended the stream. Contains the reason: `draining` (the server stops), `lagging` (the reader
-    /// fell behind the tape) or `busy` (too many streams). The client connects again.
+    /// The server ended the stream. Contains the reason: `draining` (the server stops), `lagging`
+    /// (the reader fell behind the tape) or `busy` (too many streams). The client connects again.
     Bye(String),
-    /// The connection was lost or could not be made. Contains what failed, and why. The next call connects
-    /// again.
+    /// The connection was lost or could not be made. Contains what failed, and why. The next call
+    /// connects again.
     Disconnected(String),
 }
 
@@ -58,8 +59,8 @@ pub struct Ready {
     pub rate: Option<f64>,
     /// Number of seconds without an event after which the server sends a heartbeat.
     pub heartbeat: u64,
-    /// Whether the stream continues from the cursor of the request without a gap. False for a new stream, and
-    /// after a reset.
+    /// Whether the stream continues from the cursor of the request without a gap. False for a new
+    /// stream, and after a reset.
     pub resumed: bool,
     /// Name of the server.
     pub server: String,
@@ -71,8 +72,8 @@ pub struct Ready {
 pub struct SourceStatus {
     /// Name of the source.
     pub source: String,
-    /// State: `live` (prices arrive), `stale` (no price for too long), `down` (the source has failed) or
-    /// `gone` (no more prices will arrive).
+    /// State: `live` (prices arrive), `stale` (no price for too long), `down` (the source has
+    /// failed) or `gone` (no more prices will arrive).
     pub state: String,
     /// Start of this state, in ms since 1970.
     pub since: i64,
@@ -86,8 +87,8 @@ pub struct SourceStatus {
 pub struct SymbolStatus {
     /// The symbol.
     pub symbol: String,
-    /// State: `live` (prices arrive), `stale` (no price for too long), `down` (the source has failed) or
-    /// `gone` (no more prices will arrive).
+    /// State: `live` (prices arrive), `stale` (no price for too long), `down` (the source has
+    /// failed) or `gone` (no more prices will arrive).
     pub state: String,
     /// Start of this state, in ms since 1970.
     pub since: i64,
@@ -118,8 +119,8 @@ struct Bye {
 }
 
 impl Event {
-    /// Reads an event of the stream from the fields `event` and `data` of a Server-Sent Event. Returns `None`
-    /// if the name is unknown or the data is invalid.
+    /// Reads an event of the stream from the fields `event` and `data` of a Server-Sent Event.
+    /// Returns `None` if the name is unknown or the data is invalid.
     #[must_use]
     pub fn read(name: &str, data: &str) -> Option<Self> {
         fn json<'a, T: Deserialize<'a>>(data: &'a str) -> Option<T> {
@@ -128,8 +129,12 @@ impl Event {
         Some(match name {
             "tick" => Self::Tick(PublishedTick::read(data.to_owned().into())?),
             "ready" => Self::Ready(json(data)?),
-            "heartbeat" => json(data).map(|Heartbeat { time, sources }| Self::Heartbeat { time, sources })?,
-            "status" => json(data).map(Self::Status).or_else(|| json(data).map(Self::SymbolStatus))?,
+            "heartbeat" => {
+                json(data).map(|Heartbeat { time, sources }| Self::Heartbeat { time, sources })?
+            }
+            "status" => json(data)
+                .map(Self::Status)
+                .or_else(|| json(data).map(Self::SymbolStatus))?,
             "gone" => Self::Gone(json::<Gone>(data)?.symbol),
             "reset" => json(data).map(|Reset { reason, last }| Self::Reset { reason, last })?,
             "bye" => Self::Bye(json::<Bye>(data)?.reason),

@@ -1,6 +1,6 @@
-//! Client for the resumable stream of a tickcast server, `/v1/stream`. After the end of a connection, the
-//! client connects again and continues at its cursor. If the stream cannot continue there, the client reports
-//! a reset.
+//! Client for the resumable stream of a tickcast server, `/v1/stream`. After the end of a
+//! connection, the client connects again and continues at its cursor. If the stream cannot continue
+//! there, the client reports a reset.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), tickcast_client::Error> {

@@ -20,11 +20,12 @@ const MISSED_HEARTBEATS: u64 = 2;
 /// First delay before a reconnection, if the server has not sent a delay.
 const FIRST_DELAY: Duration = Duration::from_millis(500);
 
-/// Maximum delay before a reconnection, unless the server asks for more. A server that returns after an hour is
-/// found within 30 s.
+/// Maximum delay before a reconnection, unless the server asks for more. A server that returns
+/// after an hour is found within 30 s.
 const MAX_DELAY: Duration = Duration::from_secs(30);
 
-/// A stream of events that reconnects automatically. Made by [`PriceStream::builder`]; needs a tokio runtime.
+/// A stream of events that reconnects automatically. Made by [`PriceStream::builder`]; needs a
+/// tokio runtime.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), tickcast_client::Error> {
@@ -62,7 +63,8 @@ impl std::fmt::Debug for PriceStream {
 
 type Events = Pin<Box<dyn Stream<Item = Result<eventsource_stream::Event, String>> + Send>>;
 
-/// Options of a stream. Made by [`PriceStream::builder`]; [`try_build`](Self::try_build) makes the stream.
+/// Options of a stream. Made by [`PriceStream::builder`]; [`try_build`](Self::try_build) makes the
+/// stream.
 #[derive(Debug, Clone)]
 pub struct PriceStreamBuilder {
     url: String,
@@ -74,14 +76,14 @@ pub struct PriceStreamBuilder {
     since: Option<String>,
 }
 
-/// Reason why a [`PriceStream`] cannot continue or cannot be built. Returned by [`PriceStream::next`] and
-/// [`PriceStreamBuilder::try_build`]. Errors that a reconnection may mend are not here, but an
-/// [`Event::Disconnected`].
+/// Reason why a [`PriceStream`] cannot continue or cannot be built. Returned by
+/// [`PriceStream::next`] and [`PriceStreamBuilder::try_build`]. Errors that a reconnection may mend
+/// are not here, but an [`Event::Disconnected`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The server rejects the request, and would reject it again: its status is neither 200, 408, 429 nor
-    /// 5xx. Or the server answers with 200, but not with a stream of events.
+    /// The server rejects the request, and would reject it again: its status is neither 200, 408,
+    /// 429 nor 5xx. Or the server answers with 200, but not with a stream of events.
     #[error("{status}: {detail}")]
     Refused {
         /// HTTP status of the answer, for example 400 for an invalid symbol.
@@ -89,17 +91,17 @@ pub enum Error {
         /// Reason for the rejection, from the server.
         detail: String,
     },
-    /// The request cannot be built, for example because the URL is invalid. Contains the error of the HTTP
-    /// client.
+    /// The request cannot be built, for example because the URL is invalid. Contains the error of
+    /// the HTTP client.
     #[error("{}", root_cause(.0))]
     Request(reqwest::Error),
 }
 
 impl PriceStream {
-    /// Returns a builder for a stream of the server at `url`, such as `http://127.0.0.1:8080`. The path
-    /// `/v1/stream` is added. The defaults are all symbols, the newest ticks ([`Mode::Latest`]), no maximum
-    /// rate and a heartbeat every 10 s. An invalid URL is reported by
-    /// [`try_build`](PriceStreamBuilder::try_build).
+    /// Returns a builder for a stream of the server at `url`, such as `http://127.0.0.1:8080`. The
+    /// path `/v1/stream` is added. The defaults are all symbols, the newest ticks
+    /// ([`Mode::Latest`]), no maximum rate and a heartbeat every 10 s. An invalid URL is reported
+    /// by [`try_build`](PriceStreamBuilder::try_build).
     #[must_use]
     pub fn builder(url: &str) -> PriceStreamBuilder {
         PriceStreamBuilder {
@@ -113,8 +115,9 @@ impl PriceStream {
         }
     }
 
-    /// Returns the cursor of the last received event, or `None` before the first event with a cursor. To
-    /// continue there in a later run, store the cursor and pass it to [`PriceStreamBuilder::since`].
+    /// Returns the cursor of the last received event, or `None` before the first event with a
+    /// cursor. To continue there in a later run, store the cursor and pass it to
+    /// [`PriceStreamBuilder::since`].
     #[must_use]
     pub fn cursor(&self) -> Option<&str> {
         self.cursor.as_deref()
@@ -122,19 +125,21 @@ impl PriceStream {
 
     /// Returns the next event. The first call connects. The stream never ends by itself.
     ///
-    /// After the loss of a connection, the call returns [`Event::Disconnected`]. The next call waits,
-    /// connects again and continues after the last event. The wait is 0.25 to 0.5 s after the first loss and
-    /// doubles with each further loss until the next [`Event::Ready`], up to 15 to 30 s. A delay that the
-    /// server asks for replaces the 0.5 s. If the server no longer has the position, it sends
-    /// [`Event::Reset`] and then the newest tick of each symbol.
+    /// After the loss of a connection, the call returns [`Event::Disconnected`]. The next call
+    /// waits, connects again and continues after the last event. The wait is 0.25 to 0.5 s after
+    /// the first loss and doubles with each further loss until the next [`Event::Ready`], up to 15
+    /// to 30 s. A delay that the server asks for replaces the 0.5 s. If the server no longer has
+    /// the position, it sends [`Event::Reset`] and then the newest tick of each symbol.
     ///
-    /// The future may be dropped at any time, and no event is lost. If it is dropped while it waits or
-    /// connects, the next call starts the wait or the connection attempt again. A caller that often drops the
-    /// future, for example in `select!`, should run the stream in a task of its own.
+    /// The future may be dropped at any time, and no event is lost. If it is dropped while it waits
+    /// or connects, the next call starts the wait or the connection attempt again. A caller that
+    /// often drops the future, for example in `select!`, should run the stream in a task of its
+    /// own.
     ///
     /// # Errors
-    /// [`Error::Refused`] if the server rejects the request, or [`Error::Request`] if the request cannot be
-    /// built. The cursor stays valid. A further call connects again at once, without a wait.
+    /// [`Error::Refused`] if the server rejects the request, or [`Error::Request`] if the request
+    /// cannot be built. The cursor stays valid. A further call connects again at once, without a
+    /// wait.
     pub async fn next(&mut self) -> Result<Event, Error> {
         loop {
             let Some(events) = &mut self.events else {
@@ -154,8 +159,10 @@ impl PriceStream {
                 Ok(Some(Err(why))) => return Ok(self.connection_lost(&why)),
                 Ok(None) => return Ok(self.connection_lost("the stream ended")),
                 Err(_) => {
-                    return Ok(self
-                        .connection_lost(&format!("no data was received for {} s", idle_timeout.as_secs())));
+                    return Ok(self.connection_lost(&format!(
+                        "no data was received for {} s",
+                        idle_timeout.as_secs()
+                    )));
                 }
             };
             if let Some(retry) = event.retry {
@@ -175,7 +182,10 @@ impl PriceStream {
 
     /// Records the loss of an existing connection.
     fn connection_lost(&mut self, why: &str) -> Event {
-        self.disconnected(format!("the connection to {} was lost: {why}", self.request.url))
+        self.disconnected(format!(
+            "the connection to {} was lost: {why}",
+            self.request.url
+        ))
     }
 
     fn disconnected(&mut self, why: String) -> Event {
@@ -186,8 +196,8 @@ impl PriceStream {
 }
 
 impl PriceStreamBuilder {
-    /// Selects only these symbols: names, and patterns such as `BTC*`. At most 1,000 symbols, of which at
-    /// most 100 are patterns. Further calls add symbols. Default: all symbols.
+    /// Selects only these symbols: names, and patterns such as `BTC*`. At most 1,000 symbols, of
+    /// which at most 100 are patterns. Further calls add symbols. Default: all symbols.
     #[must_use]
     pub fn symbols<S: Into<String>>(mut self, symbols: impl IntoIterator<Item = S>) -> Self {
         self.symbols.extend(symbols.into_iter().map(Into::into));
@@ -201,33 +211,33 @@ impl PriceStreamBuilder {
         self
     }
 
-    /// Sets the maximum number of updates per second and symbol, 0.1 to 100. Default: no limit. The server
-    /// refuses other numbers, and refuses a rate with [`Mode::All`].
+    /// Sets the maximum number of updates per second and symbol, 0.1 to 100. Default: no limit. The
+    /// server refuses other numbers, and refuses a rate with [`Mode::All`].
     #[must_use]
     pub const fn rate(mut self, rate: f64) -> Self {
         self.rate = Some(rate);
         self
     }
 
-    /// Sets the number of seconds without an event after which the server sends a heartbeat, 3 to 60.
-    /// Default: 10. The server refuses other numbers. If nothing arrives for two heartbeats and 5 s, the
-    /// connection counts as lost.
+    /// Sets the number of seconds without an event after which the server sends a heartbeat, 3 to
+    /// 60. Default: 10. The server refuses other numbers. If nothing arrives for two heartbeats and
+    /// 5 s, the connection counts as lost.
     #[must_use]
     pub const fn heartbeat(mut self, seconds: u64) -> Self {
         self.heartbeat = seconds;
         self
     }
 
-    /// Continues after this cursor, or from `start`, the oldest tick on the server. Pass the result of
-    /// [`PriceStream::cursor`]. Default: the stream starts with the newest tick of each symbol.
+    /// Continues after this cursor, or from `start`, the oldest tick on the server. Pass the result
+    /// of [`PriceStream::cursor`]. Default: the stream starts with the newest tick of each symbol.
     #[must_use]
     pub fn since(mut self, since: impl Into<String>) -> Self {
         self.since = Some(since.into());
         self
     }
 
-    /// Uses this HTTP client, for example with proxies or certificates. It must not have a total timeout,
-    /// because a stream does not end. Default: `reqwest::Client::new()`.
+    /// Uses this HTTP client, for example with proxies or certificates. It must not have a total
+    /// timeout, because a stream does not end. Default: `reqwest::Client::new()`.
     #[must_use]
     pub fn http(mut self, http: reqwest::Client) -> Self {
         self.http = http;
@@ -241,12 +251,20 @@ impl PriceStreamBuilder {
     pub fn try_build(self) -> Result<PriceStream, Error> {
         self.request(None).build().map_err(Error::Request)?;
         let backoff = Backoff::new(FIRST_DELAY, MAX_DELAY, 0.5..=1.0);
-        Ok(PriceStream { request: self, cursor: None, backoff, due: None, events: None })
+        Ok(PriceStream {
+            request: self,
+            cursor: None,
+            backoff,
+            due: None,
+            events: None,
+        })
     }
 
     fn request(&self, cursor: Option<&str>) -> reqwest::RequestBuilder {
-        let mut query =
-            vec![("mode", self.mode.as_str().to_owned()), ("heartbeat", self.heartbeat.to_string())];
+        let mut query = vec![
+            ("mode", self.mode.as_str().to_owned()),
+            ("heartbeat", self.heartbeat.to_string()),
+        ];
         if !self.symbols.is_empty() {
             query.push(("symbols", self.symbols.join(",")));
         }
@@ -254,7 +272,10 @@ impl PriceStreamBuilder {
         if cursor.is_none() {
             query.extend(self.since.clone().map(|since| ("since", since)));
         }
-        let request = self.http.get(format!("{}/v1/stream", self.url)).query(&query);
+        let request = self
+            .http
+            .get(format!("{}/v1/stream", self.url))
+            .query(&query);
         let request = request.header("accept", "text/event-stream");
         match cursor {
             Some(cursor) => request.header("last-event-id", cursor),
@@ -268,33 +289,60 @@ impl PriceStreamBuilder {
         let response = match timeout(CONNECT_TIMEOUT, self.request(cursor).send()).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) if error.is_builder() => return Err(Error::Request(error)),
-            Ok(Err(error)) => return Ok(Err(format!("cannot connect to {url}: {}", root_cause(&error)))),
-            Err(_) => return Ok(Err(format!("no answer from {url} within {} s", CONNECT_TIMEOUT.as_secs()))),
+            Ok(Err(error)) => {
+                return Ok(Err(format!(
+                    "cannot connect to {url}: {}",
+                    root_cause(&error)
+                )));
+            }
+            Err(_) => {
+                return Ok(Err(format!(
+                    "no answer from {url} within {} s",
+                    CONNECT_TIMEOUT.as_secs()
+                )));
+            }
         };
         let status = response.status();
-        let content_type = response.headers().get("content-type").and_then(|value| value.to_str().ok());
+        let content_type = response
+            .headers()
+            .get("content-type")
+            .and_then(|value| value.to_str().ok());
         let is_stream = content_type.is_some_and(|value| value.starts_with("text/event-stream"));
         let not_tickcast = || format!("{url} does not answer like a tickcast server");
         if status == StatusCode::OK && !is_stream {
-            return Err(Error::Refused { status: status.as_u16(), detail: not_tickcast() });
+            return Err(Error::Refused {
+                status: status.as_u16(),
+                detail: not_tickcast(),
+            });
         }
         if status == StatusCode::OK {
             let events = response.bytes_stream().eventsource();
-            return Ok(Ok(Box::pin(events.map(|event| event.map_err(|error| error.to_string())))));
+            return Ok(Ok(Box::pin(
+                events.map(|event| event.map_err(|error| error.to_string())),
+            )));
         }
         let is_temporary = status.is_server_error()
-            || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT);
+            || matches!(
+                status,
+                StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT
+            );
         if is_temporary {
             return Ok(Err(format!("{url} answers {status}")));
         }
         let body = response.text().await.unwrap_or_default();
         let problem: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
-        let detail = problem["detail"].as_str().map_or_else(not_tickcast, str::to_owned);
-        Err(Error::Refused { status: status.as_u16(), detail })
+        let detail = problem["detail"]
+            .as_str()
+            .map_or_else(not_tickcast, str::to_owned);
+        Err(Error::Refused {
+            status: status.as_u16(),
+            detail,
+        })
     }
 }
 
-/// Returns the innermost source of an error, which names the cause. The outer errors only name the layers.
+/// Returns the innermost source of an error, which names the cause. The outer errors only name the
+/// layers.
 fn root_cause(error: &dyn std::error::Error) -> String {
     let mut error = error;
     while let Some(source) = error.source() {

@@ -6,9 +6,9 @@ use std::time::Duration;
 /// Maximum number of doublings. A base of one millisecond then grows to one second, not further.
 const MAX_DOUBLINGS: u32 = 10;
 
-/// Exponential backoff with jitter. The delay doubles with every failure up to a maximum, and is random. So
-/// clients that failed together do not retry together. The delay doubles at most 10 times. Made by
-/// [`Backoff::new`].
+/// Exponential backoff with jitter. The delay doubles with every failure up to a maximum, and is
+/// random. So clients that failed together do not retry together. The delay doubles at most 10
+/// times. Made by [`Backoff::new`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Backoff {
     base: Duration,
@@ -21,45 +21,61 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Creates a backoff without failures. The delay is `base` after the first failure, and at most `max`. Each
-    /// delay is multiplied by a random factor from `jitter`, so a delay can exceed `max` if the factors exceed
-    /// 1. The factors must be finite and not negative: `0.0..=1.0` is full jitter, `0.5..=1.0` half jitter.
+    /// Creates a backoff without failures. The delay is `base` after the first failure, and at most
+    /// `max`. Each delay is multiplied by a random factor from `jitter`, so a delay can exceed
+    /// `max` if the factors exceed
+    /// 1. The factors must be finite and not negative: `0.0..=1.0` is full jitter, `0.5..=1.0` half
+    ///    jitter.
     #[must_use]
     pub const fn new(base: Duration, max: Duration, jitter: RangeInclusive<f64>) -> Self {
-        Self { base, max, jitter, floor: Duration::ZERO, requested: false, failures: 0 }
+        Self {
+            base,
+            max,
+            jitter,
+            floor: Duration::ZERO,
+            requested: false,
+            failures: 0,
+        }
     }
 
-    /// Sets the minimum delay. Without a minimum, full jitter can repeat an attempt in a hot loop. Default: no
-    /// minimum.
+    /// Sets the minimum delay. Without a minimum, full jitter can repeat an attempt in a hot loop.
+    /// Default: no minimum.
     #[must_use]
     pub const fn floor(mut self, floor: Duration) -> Self {
         self.floor = floor;
         self
     }
 
-    /// Replaces the base by the delay that the other side requested. If this delay is longer than the maximum,
-    /// the delay is also the maximum. The other side requests random delays, so the delay after the first
-    /// failure has no jitter.
+    /// Replaces the base by the delay that the other side requested. If this delay is longer than
+    /// the maximum, the delay is also the maximum. The other side requests random delays, so the
+    /// delay after the first failure has no jitter.
     pub const fn set_requested(&mut self, delay: Duration) {
         self.base = delay;
         self.requested = true;
     }
 
-    /// Records a failure and returns the delay before the next attempt. `random` is a random number from 0 to
-    /// 1; any other number counts as 1.
+    /// Records a failure and returns the delay before the next attempt. `random` is a random number
+    /// from 0 to 1; any other number counts as 1.
     pub fn next(&mut self, random: f64) -> Duration {
-        let delay = self.base.saturating_mul(1 << self.failures.min(MAX_DOUBLINGS));
+        let delay = self
+            .base
+            .saturating_mul(1 << self.failures.min(MAX_DOUBLINGS));
         let delay = delay.min(self.max.max(self.base));
         let first = self.failures == 0;
         self.failures = self.failures.saturating_add(1);
         if first && self.requested {
             return delay.max(self.floor);
         }
-        let random = if (0.0..=1.0).contains(&random) { random } else { 1.0 };
+        let random = if (0.0..=1.0).contains(&random) {
+            random
+        } else {
+            1.0
+        };
         let (min, max) = (self.jitter.start(), self.jitter.end());
         let factor = min + (max - min) * random;
         // A requested delay may be so long that a product is out of range.
-        let delay = Duration::try_from_secs_f64(delay.as_secs_f64() * factor).unwrap_or(Duration::MAX);
+        let delay =
+            Duration::try_from_secs_f64(delay.as_secs_f64() * factor).unwrap_or(Duration::MAX);
         delay.max(self.floor)
     }
 
@@ -78,7 +94,9 @@ mod tests {
     }
 
     fn delays(mut backoff: Backoff, random: f64, count: usize) -> Vec<u128> {
-        (0..count).map(|_| backoff.next(random).as_millis()).collect()
+        (0..count)
+            .map(|_| backoff.next(random).as_millis())
+            .collect()
     }
 
     /// The backoff of a feed.
@@ -120,7 +138,10 @@ mod tests {
     #[test]
     fn factors_above_one_can_exceed_the_maximum() {
         let backoff = || Backoff::new(millis(100), millis(5000), 0.5..=1.5);
-        assert_eq!(delays(backoff(), 0.5, 8), [100, 200, 400, 800, 1600, 3200, 5000, 5000]);
+        assert_eq!(
+            delays(backoff(), 0.5, 8),
+            [100, 200, 400, 800, 1600, 3200, 5000, 5000]
+        );
         assert_eq!(delays(backoff(), 0.0, 8)[7], 2500);
         assert_eq!(delays(backoff(), 1.0, 8)[7], 7500);
     }

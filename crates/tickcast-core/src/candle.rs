@@ -1,4 +1,5 @@
-//! Candles (open, high, low, close): the prices of a symbol within each second, minute, hour and day.
+//! Candles (open, high, low, close): the prices of a symbol within each second, minute, hour and
+//! day.
 
 mod bar;
 mod candles;
@@ -9,8 +10,8 @@ use std::str::FromStr;
 use crate::{Price, Time};
 pub use candles::Candles;
 
-/// Length of a candle. Every candle starts at a whole multiple of its length since 1970, in UTC. Pass it to
-/// [`Candles::within`]. `"1m".parse()` reads the name.
+/// Length of a candle. Every candle starts at a whole multiple of its length since 1970, in UTC.
+/// Pass it to [`Candles::within`]. `"1m".parse()` reads the name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Interval {
     /// `1s`: 1 second. At most 900 closed candles of a symbol are kept.
@@ -30,7 +31,13 @@ const LEVELS: usize = Interval::ALL.len();
 
 impl Interval {
     /// All intervals, shortest first. Each interval is a whole multiple of the interval before it.
-    pub const ALL: [Self; 5] = [Self::Second, Self::Minute, Self::FiveMinutes, Self::Hour, Self::Day];
+    pub const ALL: [Self; 5] = [
+        Self::Second,
+        Self::Minute,
+        Self::FiveMinutes,
+        Self::Hour,
+        Self::Day,
+    ];
 
     /// Returns the length in milliseconds.
     #[must_use]
@@ -66,7 +73,10 @@ impl FromStr for Interval {
     type Err = IntervalError;
 
     fn from_str(text: &str) -> Result<Self, IntervalError> {
-        Self::ALL.into_iter().find(|interval| interval.as_str() == text).ok_or(IntervalError)
+        Self::ALL
+            .into_iter()
+            .find(|interval| interval.as_str() == text)
+            .ok_or(IntervalError)
     }
 }
 

@@ -5,12 +5,13 @@ use std::str::FromStr;
 
 use crate::Symbol;
 
-/// Maximum length of a cursor: 12 hex digits, a dash, 20 decimal digits, `_`, 20 decimal digits, a dot, 4
-/// characters.
+/// Maximum length of a cursor: 12 hex digits, a dash, 20 decimal digits, `_`, 20 decimal digits, a
+/// dot, 4 characters.
 const MAX_CURSOR_LEN: usize = 59;
 
-/// Sequence number of a tick on the tape. The first tick has 1; 0 is the position before all ticks, and the
-/// default. Contained in [`Outcome::Accepted`](crate::Outcome::Accepted) and in a [`Cursor`].
+/// Sequence number of a tick on the tape. The first tick has 1; 0 is the position before all ticks,
+/// and the default. Contained in [`Outcome::Accepted`](crate::Outcome::Accepted) and in a
+/// [`Cursor`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Seq(u64);
 
@@ -37,11 +38,11 @@ impl Seq {
     }
 }
 
-/// Identifier of one unbroken history of a tape. Sequence numbers are only comparable within one epoch. 48
-/// bits, written as 12 hex digits. Field of a [`Cursor`].
+/// Identifier of one unbroken history of a tape. Sequence numbers are only comparable within one
+/// epoch. 48 bits, written as 12 hex digits. Field of a [`Cursor`].
 ///
-/// A tape in memory gets a new epoch at each start. A tape on disk keeps its epoch, until a crash of the
-/// system or a repair may have lost ticks.
+/// A tape in memory gets a new epoch at each start. A tape on disk keeps its epoch, until a crash
+/// of the system or a repair may have lost ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Epoch(u64);
 
@@ -59,8 +60,8 @@ impl fmt::Display for Epoch {
     }
 }
 
-/// Running digest of a tape up to one position: of every tick, in order, as sent to readers. Returned by
-/// [`Tape::digest`](crate::Tape::digest). Default: [`START`](Self::START).
+/// Running digest of a tape up to one position: of every tick, in order, as sent to readers.
+/// Returned by [`Tape::digest`](crate::Tape::digest). Default: [`START`](Self::START).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Digest(u32);
 
@@ -80,13 +81,17 @@ impl Digest {
         self.0
     }
 
-    /// Returns the digest with one more entry: the JSON of a tick, or (for `None`) the removal of a symbol.
+    /// Returns the digest with one more entry: the JSON of a tick, or (for `None`) the removal of a
+    /// symbol.
     #[must_use]
     pub fn with(self, symbol: &Symbol, json: Option<&[u8]>) -> Self {
         match json {
             Some(json) => Self(crc32c::crc32c_append(self.0, json)),
             // The JSON of a tick never begins with `-`.
-            None => Self(crc32c::crc32c_append(crc32c::crc32c_append(self.0, b"-"), symbol.as_bytes())),
+            None => Self(crc32c::crc32c_append(
+                crc32c::crc32c_append(self.0, b"-"),
+                symbol.as_bytes(),
+            )),
         }
     }
 
@@ -97,9 +102,9 @@ impl Digest {
     }
 }
 
-/// The part of the [`Digest`] at its position that a cursor contains. The check detects a cursor of another
-/// tape, for example of a copy that continued differently. 24 bits, written as four characters of base64url.
-/// Returned by [`Digest::check`].
+/// The part of the [`Digest`] at its position that a cursor contains. The check detects a cursor of
+/// another tape, for example of a copy that continued differently. 24 bits, written as four
+/// characters of base64url. Returned by [`Digest::check`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Check(u32);
 
@@ -119,9 +124,9 @@ impl Check {
     }
 }
 
-/// Hash of the filter of a changed stream, contained in the ids of that stream. The hash shows whether a
-/// returning reader asks for the changed filter or for the first filter of the stream. 24 bits, written like
-/// a `Check`. Returned by [`Filter::filter_hash`](crate::Filter::filter_hash).
+/// Hash of the filter of a changed stream, contained in the ids of that stream. The hash shows
+/// whether a returning reader asks for the changed filter or for the first filter of the stream. 24
+/// bits, written like a `Check`. Returned by [`Filter::filter_hash`](crate::Filter::filter_hash).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FilterHash(u32);
 
@@ -131,7 +136,11 @@ impl FilterHash {
 
     pub(crate) const fn new(hash: u32) -> Self {
         let bits = hash & Check::MASK;
-        if bits == Check::MASK { Self(0) } else { Self(bits) }
+        if bits == Check::MASK {
+            Self(0)
+        } else {
+            Self(bits)
+        }
     }
 }
 
@@ -150,7 +159,9 @@ fn base64(bits: u32) -> [u8; 4] {
 
 fn from_base64(text: &str) -> Result<u32, CursorError> {
     let digit = |byte: u8| BASE64.iter().position(|known| *known == byte);
-    let bits = text.bytes().try_fold(0, |bits, byte| Some(bits << 6 | digit(byte)? as u32));
+    let bits = text
+        .bytes()
+        .try_fold(0, |bits, byte| Some(bits << 6 | digit(byte)? as u32));
     bits.filter(|_| text.len() == 4).ok_or(CursorError)
 }
 
@@ -160,8 +171,8 @@ fn from_base64(text: &str) -> Result<u32, CursorError> {
 pub struct Position {
     /// Sequence number up to which everything was sent.
     pub seq: Seq,
-    /// Position as of which the sent ticks were the newest. A conflated reader has not received ticks that a
-    /// tick between `seq` and `as_of` had already replaced. Usually equal to `seq`.
+    /// Position as of which the sent ticks were the newest. A conflated reader has not received
+    /// ticks that a tick between `seq` and `as_of` had already replaced. Usually equal to `seq`.
     pub as_of: Seq,
     /// Check of the tape up to `as_of`.
     pub check: Check,
@@ -171,22 +182,28 @@ impl Position {
     /// Returns the position of a reader that received everything up to `seq`.
     #[must_use]
     pub const fn new(seq: Seq, check: Check) -> Self {
-        Self { seq, as_of: seq, check }
+        Self {
+            seq,
+            as_of: seq,
+            check,
+        }
     }
 
-    /// Returns the position of a reader that receives the newest ticks as of this position. The reader has
-    /// received the symbols whose newest tick is at or before `seq`.
+    /// Returns the position of a reader that receives the newest ticks as of this position. The
+    /// reader has received the symbols whose newest tick is at or before `seq`.
     #[must_use]
     pub const fn reached(self, seq: Seq) -> Self {
         Self { seq, ..self }
     }
 }
 
-/// A position on the tape that can be verified: `<epoch>-<seq>.<check>`. On the way to a later position:
-/// `<epoch>-<seq>_<later>.<check>`. At most 59 characters. An invalid text never becomes a cursor.
+/// A position on the tape that can be verified: `<epoch>-<seq>.<check>`. On the way to a later
+/// position: `<epoch>-<seq>_<later>.<check>`. At most 59 characters. An invalid text never becomes
+/// a cursor.
 ///
-/// Returned by `tickcast::Hub::cursor`; the `id` of every event of a resumable stream is a cursor. A client
-/// sends it back in the header `Last-Event-ID` or in the parameter `since` to continue there.
+/// Returned by `tickcast::Hub::cursor`; the `id` of every event of a resumable stream is a cursor.
+/// A client sends it back in the header `Last-Event-ID` or in the parameter `since` to continue
+/// there.
 ///
 /// ```
 /// # use tickcast_core::{Cursor, Epoch};
@@ -202,8 +219,8 @@ pub struct Cursor {
     pub position: Position,
 }
 
-/// Error for a text that is not a [`Cursor`] or not an `EventId`. Returned by `parse` of both. The error does
-/// not contain the text, because a client can send any text.
+/// Error for a text that is not a [`Cursor`] or not an `EventId`. Returned by `parse` of both. The
+/// error does not contain the text, because a client can send any text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a cursor (expected 12 hex digits, a dash, a sequence number, a dot and 4 characters)")]
 pub struct CursorError;
@@ -219,7 +236,11 @@ impl Cursor {
     pub fn write(self, out: &mut Vec<u8>) {
         const HEX: &[u8; 16] = b"0123456789abcdef";
         let Position { seq, as_of, check } = self.position;
-        out.extend((0..12).rev().map(|digit| HEX[(self.epoch.0 >> (4 * digit)) as usize & 15]));
+        out.extend(
+            (0..12)
+                .rev()
+                .map(|digit| HEX[(self.epoch.0 >> (4 * digit)) as usize & 15]),
+        );
         out.push(b'-');
         out.extend_from_slice(itoa::Buffer::new().format(seq.0).as_bytes());
         if as_of != seq {
@@ -261,8 +282,15 @@ impl FromStr for Cursor {
             return Err(CursorError);
         }
         let as_of = as_of.unwrap_or(seq);
-        let position = Position { seq, as_of, check: Check(from_base64(check)?) };
-        Ok(Self { epoch: Epoch::new(epoch), position })
+        let position = Position {
+            seq,
+            as_of,
+            check: Check(from_base64(check)?),
+        };
+        Ok(Self {
+            epoch: Epoch::new(epoch),
+            position,
+        })
     }
 }
 
@@ -273,8 +301,9 @@ fn number(text: &str) -> Result<Seq, CursorError> {
     number.map(Seq::new).ok_or(CursorError)
 }
 
-/// Id of an event of a resumable stream: a [`Cursor`]. If the stream was changed, `.` and the hash of the
-/// stream's filter follow. Made by `parse` and by [`EventFormat::id`](crate::sse::EventFormat::id).
+/// Id of an event of a resumable stream: a [`Cursor`]. If the stream was changed, `.` and the hash
+/// of the stream's filter follow. Made by `parse` and by
+/// [`EventFormat::id`](crate::sse::EventFormat::id).
 ///
 /// ```
 /// use tickcast_core::EventId;
@@ -313,10 +342,16 @@ impl FromStr for EventId {
 
     fn from_str(text: &str) -> Result<Self, CursorError> {
         match text.match_indices('.').nth(1) {
-            None => Ok(Self { cursor: text.parse()?, filter: None }),
+            None => Ok(Self {
+                cursor: text.parse()?,
+                filter: None,
+            }),
             Some((at, _)) => {
                 let filter = Some(FilterHash(from_base64(&text[at + 1..])?));
-                Ok(Self { cursor: text[..at].parse()?, filter })
+                Ok(Self {
+                    cursor: text[..at].parse()?,
+                    filter,
+                })
             }
         }
     }

@@ -17,18 +17,20 @@ pub use symbols::SymbolSet;
 /// Maximum number of names and patterns in one filter: 1,000.
 pub const MAX_FILTER_ENTRIES: usize = 1000;
 
-/// Maximum number of patterns in one filter: 100. Each pattern must be compared with every symbol of the
-/// market.
+/// Maximum number of patterns in one filter: 100. Each pattern must be compared with every symbol
+/// of the market.
 pub const MAX_FILTER_PATTERNS: usize = 100;
 
-/// Filter for symbols: names, and patterns in which `*` matches any run of characters, including none.
+/// Filter for symbols: names, and patterns in which `*` matches any run of characters, including
+/// none.
 ///
-/// Make one with [`Filter::parse`] or [`Filter::all`]. Pass it to `tickcast::Subscription::to`. A filter has
-/// at most 1,000 entries, of which at most 100 are patterns. Symbols that appear later are included.
+/// Make one with [`Filter::parse`] or [`Filter::all`]. Pass it to `tickcast::Subscription::to`. A
+/// filter has at most 1,000 entries, of which at most 100 are patterns. Symbols that appear later
+/// are included.
 ///
-/// A filter is canonical. Two filters with the same names and patterns are equal, even if they were written
-/// differently. The readers of equal filters share the rendered bytes. Filters are cheap to clone: clones
-/// share their lists.
+/// A filter is canonical. Two filters with the same names and patterns are equal, even if they were
+/// written differently. The readers of equal filters share the rendered bytes. Filters are cheap to
+/// clone: clones share their lists.
 ///
 /// ```
 /// # use tickcast_core::{Filter, Symbol};
@@ -49,18 +51,19 @@ pub struct Filter {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FilterError {
-    /// The list has no entry. To select every symbol, use [`Filter::all`], or leave out the parameter
-    /// `symbols` of a request.
+    /// The list has no entry. To select every symbol, use [`Filter::all`], or leave out the
+    /// parameter `symbols` of a request.
     #[error("the list is empty; leave the list out to select all symbols")]
     Empty,
     /// The list has more than 1,000 entries (`MAX_FILTER_ENTRIES`). Contains the number of entries.
     #[error("{0} symbols are named, the limit is {MAX_FILTER_ENTRIES}")]
     TooMany(usize),
-    /// The list has more than 100 patterns (`MAX_FILTER_PATTERNS`). Contains the number of patterns.
+    /// The list has more than 100 patterns (`MAX_FILTER_PATTERNS`). Contains the number of
+    /// patterns.
     #[error("{0} patterns are given, the limit is {MAX_FILTER_PATTERNS}")]
     TooManyPatterns(usize),
-    /// A symbol cannot be removed because a remaining pattern matches it. Only [`Filter::without`] returns
-    /// this error.
+    /// A symbol cannot be removed because a remaining pattern matches it. Only [`Filter::without`]
+    /// returns this error.
     #[error("{symbol} cannot be removed while the pattern {pattern} matches this symbol")]
     Covered {
         /// The symbol.
@@ -82,13 +85,19 @@ impl Filter {
     /// Returns the filter that selects every symbol, now and later.
     #[must_use]
     pub fn all() -> Self {
-        Self { names: Arc::default(), globs: [Glob::everything()].into() }
+        Self {
+            names: Arc::default(),
+            globs: [Glob::everything()].into(),
+        }
     }
 
     /// Returns the filter that selects no symbol.
     #[must_use]
     pub fn none() -> Self {
-        Self { names: Arc::default(), globs: Arc::default() }
+        Self {
+            names: Arc::default(),
+            globs: Arc::default(),
+        }
     }
 
     /// Returns the number of patterns.
@@ -114,45 +123,69 @@ impl Filter {
         }
     }
 
-    /// Returns this filter without the names and patterns of `other`. Entries of `other` that this filter
-    /// does not have are ignored.
+    /// Returns this filter without the names and patterns of `other`. Entries of `other` that this
+    /// filter does not have are ignored.
     ///
     /// # Errors
     /// If a remaining pattern matches a name that is removed.
     pub fn without(&self, other: &Self) -> Result<Self, FilterError> {
-        let globs: Vec<_> = self.globs.iter().filter(|glob| !other.globs.contains(glob)).cloned().collect();
-        let patterns = Self { names: Arc::default(), globs: globs.into() };
+        let globs: Vec<_> = self
+            .globs
+            .iter()
+            .filter(|glob| !other.globs.contains(glob))
+            .cloned()
+            .collect();
+        let patterns = Self {
+            names: Arc::default(),
+            globs: globs.into(),
+        };
         let matcher = patterns.matcher();
         for symbol in other.names.iter() {
             if let Some(glob) = matcher.pattern_of(symbol) {
-                return Err(FilterError::Covered { symbol: *symbol, pattern: glob.as_str().to_owned() });
+                return Err(FilterError::Covered {
+                    symbol: *symbol,
+                    pattern: glob.as_str().to_owned(),
+                });
             }
         }
         let remains = |name: &&Symbol| other.names.binary_search(name).is_err();
         let names = self.names.iter().filter(remains).copied().collect();
-        Ok(Self { names, globs: Arc::clone(&patterns.globs) })
+        Ok(Self {
+            names,
+            globs: Arc::clone(&patterns.globs),
+        })
     }
 
     /// Returns the text of all entries: first the patterns, then the names.
     pub fn entries(&self) -> impl Iterator<Item = &str> {
-        self.globs.iter().map(Glob::as_str).chain(self.names.iter().map(Symbol::as_str))
+        self.globs
+            .iter()
+            .map(Glob::as_str)
+            .chain(self.names.iter().map(Symbol::as_str))
     }
 
-    /// Makes a filter from names and patterns, in any order. Empty entries are ignored, for example after a
-    /// trailing comma. A pattern has at most 65 bytes.
+    /// Makes a filter from names and patterns, in any order. Empty entries are ignored, for example
+    /// after a trailing comma. A pattern has at most 65 bytes.
     ///
     /// # Errors
-    /// If there are no entries, more than 1,000 entries or more than 100 patterns. If an entry is neither a
-    /// symbol nor a pattern.
+    /// If there are no entries, more than 1,000 entries or more than 100 patterns. If an entry is
+    /// neither a symbol nor a pattern.
     pub fn parse<'a>(entries: impl IntoIterator<Item = &'a str>) -> Result<Self, FilterError> {
         let (mut names, mut globs) = (Vec::new(), Vec::new());
         let mut count = 0;
-        for (i, text) in entries.into_iter().enumerate().filter(|(_, text)| !text.is_empty()) {
+        for (i, text) in entries
+            .into_iter()
+            .enumerate()
+            .filter(|(_, text)| !text.is_empty())
+        {
             count += 1;
             if count > MAX_FILTER_ENTRIES {
                 continue;
             }
-            let entry_error = |error| FilterError::Entry { position: i + 1, error };
+            let entry_error = |error| FilterError::Entry {
+                position: i + 1,
+                error,
+            };
             if text.contains('*') {
                 globs.push(Glob::new(text).map_err(entry_error)?);
             } else {
@@ -173,7 +206,10 @@ impl Filter {
     #[must_use]
     pub fn matches(&self, symbol: &Symbol) -> bool {
         self.names.binary_search(symbol).is_ok()
-            || self.globs.iter().any(|glob| glob.matches(symbol.as_bytes()))
+            || self
+                .globs
+                .iter()
+                .any(|glob| glob.matches(symbol.as_bytes()))
     }
 
     /// Returns the hash of the filter. The ids of a changed stream contain it.
@@ -211,10 +247,16 @@ impl Filter {
         globs.dedup();
         names.sort();
         names.dedup();
-        let patterns = Self { names: Arc::default(), globs: globs.into() };
+        let patterns = Self {
+            names: Arc::default(),
+            globs: globs.into(),
+        };
         let matcher = patterns.matcher();
         names.retain(|name| !matcher.matches(name));
-        Self { names: names.into(), globs: Arc::clone(&patterns.globs) }
+        Self {
+            names: names.into(),
+            globs: Arc::clone(&patterns.globs),
+        }
     }
 }
 
@@ -250,7 +292,10 @@ mod tests {
     fn a_filter_can_be_extended_and_reduced() {
         assert_eq!(filter("A,B").with(&filter("B,C*")), Ok(filter("A,B,C*")));
         assert_eq!(filter("A").with(&Filter::all()), Ok(Filter::all()));
-        assert_eq!(filter("A,B,C*").without(&filter("A,C*,NOT")), Ok(filter("B")));
+        assert_eq!(
+            filter("A,B,C*").without(&filter("A,C*,NOT")),
+            Ok(filter("B"))
+        );
         assert_eq!(filter("A").without(&filter("A")), Ok(Filter::none()));
         assert!(!Filter::none().matches(&Symbol::new("A").unwrap()) && !Filter::none().is_all());
         assert_eq!(
@@ -259,10 +304,17 @@ mod tests {
         );
         let names = |from: usize| {
             Filter::parse(
-                (from..from + 600).map(|i| format!("S{i}")).collect::<Vec<_>>().iter().map(String::as_str),
+                (from..from + 600)
+                    .map(|i| format!("S{i}"))
+                    .collect::<Vec<_>>()
+                    .iter()
+                    .map(String::as_str),
             )
         };
-        assert_eq!(names(0).unwrap().with(&names(600).unwrap()), Err(FilterError::TooMany(1200)));
+        assert_eq!(
+            names(0).unwrap().with(&names(600).unwrap()),
+            Err(FilterError::TooMany(1200))
+        );
     }
 
     #[test]
@@ -270,12 +322,20 @@ mod tests {
         assert_eq!(Filter::parse([]), Err(FilterError::Empty));
         assert_eq!(Filter::parse(["", ""]), Err(FilterError::Empty));
         let names: Vec<String> = (0..1001).map(|i| format!("S{i}")).collect();
-        assert_eq!(Filter::parse(names.iter().map(String::as_str)), Err(FilterError::TooMany(1001)));
+        assert_eq!(
+            Filter::parse(names.iter().map(String::as_str)),
+            Err(FilterError::TooMany(1001))
+        );
         assert!(Filter::parse(names[..1000].iter().map(String::as_str)).is_ok());
         assert_eq!(
-            Filter::parse(["A", &"x".repeat(5000)]).unwrap_err().to_string(),
+            Filter::parse(["A", &"x".repeat(5000)])
+                .unwrap_err()
+                .to_string(),
             "entry 2: symbol has 5000 bytes, the limit is 32"
         );
-        assert!(matches!(Filter::parse(["A B*"]), Err(FilterError::Entry { position: 1, .. })));
+        assert!(matches!(
+            Filter::parse(["A B*"]),
+            Err(FilterError::Entry { position: 1, .. })
+        ));
     }
 }

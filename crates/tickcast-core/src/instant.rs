@@ -12,10 +12,11 @@ const DAY_MS: i64 = 86_400_000;
 /// The last millisecond of the year 9999.
 const MAX_MS: i64 = 253_402_300_799_999;
 
-/// Time at which a tick happened: milliseconds since 1970-01-01 UTC, from 0 to the end of the year 9999.
+/// Time at which a tick happened: milliseconds since 1970-01-01 UTC, from 0 to the end of the year
+/// 9999.
 ///
-/// Make one with [`from_millis`](Self::from_millis), `parse`, or from a [`SystemTime`]. Default: the start of
-/// 1970.
+/// Make one with [`from_millis`](Self::from_millis), `parse`, or from a [`SystemTime`]. Default:
+/// the start of 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Time(i64);
 
@@ -35,7 +36,11 @@ impl Time {
     /// # Errors
     /// If the time is before 1970 or after the year 9999.
     pub const fn from_millis(ms: i64) -> Result<Self, TimeError> {
-        if ms < 0 || ms > MAX_MS { Err(TimeError(ms)) } else { Ok(Self(ms)) }
+        if ms < 0 || ms > MAX_MS {
+            Err(TimeError(ms))
+        } else {
+            Ok(Self(ms))
+        }
     }
 
     /// Returns this time plus `later`, at most the end of the year 9999.
@@ -88,8 +93,8 @@ impl From<SystemTime> for Time {
 ///
 /// The core reads no clock, so the caller passes the time, for example to
 /// [`Sequencer::accept`](crate::Sequencer::accept). A program makes the value from
-/// [`SystemTime::now()`](SystemTime::now) and from the time since its start. Default: the start of 1970 and
-/// an uptime of zero, for tests.
+/// [`SystemTime::now()`](SystemTime::now) and from the time since its start. Default: the start of
+/// 1970 and an uptime of zero, for tests.
 ///
 /// ```
 /// # use std::time::{Instant, SystemTime};
@@ -102,8 +107,8 @@ impl From<SystemTime> for Time {
 pub struct Now {
     /// Wall-clock time. A tick without a `time` gets this time. The wall clock may jump.
     pub wall: Time,
-    /// Time since the program started. Must not decrease from call to call: ages and delays are measured with
-    /// it.
+    /// Time since the program started. Must not decrease from call to call: ages and delays are
+    /// measured with it.
     pub uptime: Duration,
 }
 
@@ -115,13 +120,19 @@ mod tests {
     fn a_day_is_a_utc_day() {
         let midnight = Time::from_millis(20_000 * DAY_MS).unwrap();
         assert_eq!(midnight.utc_day(), 20_000);
-        assert_eq!(Time::from_millis(20_000 * DAY_MS - 1).unwrap().utc_day(), 19_999);
+        assert_eq!(
+            Time::from_millis(20_000 * DAY_MS - 1).unwrap().utc_day(),
+            19_999
+        );
     }
 
     #[test]
     fn years_outside_1970_to_9999_are_rejected() {
         assert_eq!(Time::from_millis(-1), Err(TimeError(-1)));
         assert!(Time::from_millis(MAX_MS + 1).is_err());
-        assert_eq!(Time::default().saturating_add(Duration::MAX), Time::from_millis(MAX_MS).unwrap());
+        assert_eq!(
+            Time::default().saturating_add(Duration::MAX),
+            Time::from_millis(MAX_MS).unwrap()
+        );
     }
 }

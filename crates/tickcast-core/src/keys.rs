@@ -1,4 +1,5 @@
-//! Idempotency keys: if a client sends a request with a key again, the request is not published again.
+//! Idempotency keys: if a client sends a request with a key again, the request is not published
+//! again.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -7,30 +8,30 @@ use crate::Time;
 
 /// Time for which an idempotency key is stored: 2 minutes after the last progress of its request.
 ///
-/// The key is the value of the header `Idempotency-Key` of a publish request. If a client repeats a request
-/// within this time, its ticks are not published again. After this time, the key is removed, and a request
-/// with the same key counts as a new request. So a client should stop its retries earlier. A restart loses
-/// the keys, unless the tape is on disk.
+/// The key is the value of the header `Idempotency-Key` of a publish request. If a client repeats a
+/// request within this time, its ticks are not published again. After this time, the key is
+/// removed, and a request with the same key counts as a new request. So a client should stop its
+/// retries earlier. A restart loses the keys, unless the tape is on disk.
 pub const KEY_RETENTION: Duration = Duration::from_secs(120);
 
-/// Maximum number of stored keys: 10,000. Above this number, the oldest keys are removed before their
-/// [time](KEY_RETENTION).
+/// Maximum number of stored keys: 10,000. Above this number, the oldest keys are removed before
+/// their [time](KEY_RETENTION).
 pub const MAX_KEYS: usize = 10_000;
 
-/// Maximum size of all stored keys and reports: 16 MiB. Above this size, the oldest keys are removed before
-/// their [time](KEY_RETENTION). A report lists up to a hundred rejected items.
+/// Maximum size of all stored keys and reports: 16 MiB. Above this size, the oldest keys are
+/// removed before their [time](KEY_RETENTION). A report lists up to a hundred rejected items.
 pub const MAX_KEY_BYTES: usize = 16 << 20;
 
-/// How much of one publish request was handled. The request is published in parts, and each part has a
-/// progress.
+/// How much of one publish request was handled. The request is published in parts, and each part
+/// has a progress.
 ///
 /// Pass it to [`Sequencer::record_key`](crate::Sequencer::record_key).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyProgress<'a> {
     /// Idempotency key of the request: the value of its header `Idempotency-Key`.
     pub key: &'a str,
-    /// Index of the next item in the request, from 0. All items before this index were handled: accepted,
-    /// dropped or rejected.
+    /// Index of the next item in the request, from 0. All items before this index were handled:
+    /// accepted, dropped or rejected.
     pub next: u64,
     /// Whether all items were handled.
     pub done: bool,
@@ -55,25 +56,45 @@ pub struct KeyState {
 #[derive(Debug, Default)]
 pub struct Keys {
     states: HashMap<Box<str>, KeyState>,
-    /// Each key once, in the order in which keys are checked for expiry. No key is removed before its time,
-    /// unless a maximum is exceeded.
+    /// Each key once, in the order in which keys are checked for expiry. No key is removed before
+    /// its time, unless a maximum is exceeded.
     order: VecDeque<(Time, Box<str>)>,
     bytes: usize,
 }
 
 impl Keys {
-    /// Returns the stored state of a request at the time `now`. Returns `None` if the key is unknown or its
-    /// last progress is two minutes old.
+    /// Returns the stored state of a request at the time `now`. Returns `None` if the key is
+    /// unknown or its last progress is two minutes old.
     #[must_use]
     pub fn get(&self, key: &str, now: Time) -> Option<&KeyState> {
-        self.states.get(key).filter(|state| now.since(state.at) < KEY_RETENTION)
+        self.states
+            .get(key)
+            .filter(|state| now.since(state.at) < KEY_RETENTION)
     }
 
     /// Returns all stored requests, each with the time of its last progress.
     pub fn iter(&self) -> impl Iterator<Item = (KeyProgress<'_>, Time)> {
-        self.states.iter().map(|(key, KeyState { next, done, report, at })| {
-            (KeyProgress { key, next: *next, done: *done, report }, *at)
-        })
+        self.states.iter().map(
+            |(
+                key,
+                KeyState {
+                    next,
+                    done,
+                    report,
+                    at,
+                },
+            )| {
+                (
+                    KeyProgress {
+                        key,
+                        next: *next,
+                        done: *done,
+                        report,
+                    },
+                    *at,
+                )
+            },
+        )
     }
 
     /// Returns the number of stored requests.
@@ -90,8 +111,18 @@ impl Keys {
 
     /// Records the progress of a request.
     pub(crate) fn record(&mut self, progress: KeyProgress<'_>, now: Time) {
-        let KeyProgress { key, next, done, report } = progress;
-        let state = KeyState { next, done, report: report.into(), at: now };
+        let KeyProgress {
+            key,
+            next,
+            done,
+            report,
+        } = progress;
+        let state = KeyState {
+            next,
+            done,
+            report: report.into(),
+            at: now,
+        };
         self.bytes += key.len() + report.len();
         match self.states.insert(key.into(), state) {
             Some(replaced) => self.bytes -= key.len() + replaced.report.len(),
@@ -105,13 +136,17 @@ impl Keys {
         // Each key is checked at most once.
         for _ in 0..self.order.len() {
             let too_many = self.states.len() > MAX_KEYS || self.bytes > MAX_KEY_BYTES;
-            let Some((at, _)) =
-                self.order.front().filter(|(at, _)| too_many || now.since(*at) >= KEY_RETENTION)
+            let Some((at, _)) = self
+                .order
+                .front()
+                .filter(|(at, _)| too_many || now.since(*at) >= KEY_RETENTION)
             else {
                 return;
             };
             let at = *at;
-            let Some((_, key)) = self.order.pop_front() else { return };
+            let Some((_, key)) = self.order.pop_front() else {
+                return;
+            };
             match self.states.get(&key) {
                 // The request has made progress since then.
                 Some(state) if state.at > at => self.order.push_back((state.at, key)),
@@ -134,7 +169,12 @@ mod tests {
     }
 
     fn progress(key: &str, next: u64) -> KeyProgress<'_> {
-        KeyProgress { key, next, done: false, report: b"{}" }
+        KeyProgress {
+            key,
+            next,
+            done: false,
+            report: b"{}",
+        }
     }
 
     #[test]
@@ -164,7 +204,12 @@ mod tests {
         let report = vec![b'x'; 1 << 20];
         for number in 0..100 {
             keys.record(
-                KeyProgress { key: &format!("large {number}"), next: 1, done: true, report: &report },
+                KeyProgress {
+                    key: &format!("large {number}"),
+                    next: 1,
+                    done: true,
+                    report: &report,
+                },
                 time(2),
             );
             assert!(keys.bytes <= MAX_KEY_BYTES);

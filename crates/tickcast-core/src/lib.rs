@@ -1,9 +1,11 @@
-//! The core of tickcast. The core does no IO, reads no clock and needs no async runtime: time is an argument.
+//! The core of tickcast. The core does no IO, reads no clock and needs no async runtime: time is an
+//! argument.
 //!
-//! A reader is only a [`Cursor`]: a position in the order of all ticks. The [`Sequencer`] gives every tick
-//! its sequence number. The [`Market`] holds the newest tick of every symbol, and the sequence number of that
-//! tick. The [`Tape`] (the in-memory log) holds the last ticks in order. From these three,
-//! [`sse::render`] computes the bytes that must still be sent to a reader at a [`Cursor`]:
+//! A reader is only a [`Cursor`]: a position in the order of all ticks. The [`Sequencer`] gives
+//! every tick its sequence number. The [`Market`] holds the newest tick of every symbol, and the
+//! sequence number of that tick. The [`Tape`] (the in-memory log) holds the last ticks in order.
+//! From these three, [`sse::render`] computes the bytes that must still be sent to a reader at a
+//! [`Cursor`]:
 //!
 //! ```
 //! use tickcast_core::{Filter, Now, Limits, Epoch, SourceId, SourceOptions, Selection, Seq, Sequencer, Tick, Time};
@@ -67,6 +69,6 @@ pub use symbol::{MAX_SYMBOL_LEN, Symbol, SymbolError};
 pub use symbol_id::SymbolId;
 pub use tape::{Entry, EntryKind, Tape};
 pub use tick::{
-    ChangeBasis, Extras, MAX_EXTRAS, MAX_EXTRAS_BYTES, MAX_ITEM_BYTES, PublishedTick, RESERVED, RawTick,
-    Rejected, Tick, TickError, TickFields, TickSplitter, Value,
+    ChangeBasis, Extras, MAX_EXTRAS, MAX_EXTRAS_BYTES, MAX_ITEM_BYTES, PublishedTick, RESERVED,
+    RawTick, Rejected, Tick, TickError, TickFields, TickSplitter, Value,
 };

@@ -12,28 +12,28 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Maximum number of symbols, including removed symbols. Default 100,000, so that a flood of invented
-    /// names cannot fill the memory. A tick of one more symbol is rejected with
+    /// Maximum number of symbols, including removed symbols. Default 100,000, so that a flood of
+    /// invented names cannot fill the memory. A tick of one more symbol is rejected with
     /// [`TickError::TooManySymbols`](crate::TickError::TooManySymbols).
     pub symbols: usize,
-    /// Maximum number of ticks on the tape. Default 262,144: about 20 minutes at 200 ticks/s, 2.6 s at
-    /// 100,000 ticks/s.
+    /// Maximum number of ticks on the tape. Default 262,144: about 20 minutes at 200 ticks/s, 2.6 s
+    /// at 100,000 ticks/s.
     pub tape_ticks: usize,
     /// Maximum number of bytes of ticks on the tape. Default 64 MiB.
     pub tape_bytes: usize,
-    /// Maximum number of closed candles of all symbols together; each symbol gets the same number. Default
-    /// 1,000,000, about 80 MB. If the limit is too small, the shortest interval loses candles first. At least
-    /// one candle of each interval always stays.
+    /// Maximum number of closed candles of all symbols together; each symbol gets the same number.
+    /// Default 1,000,000, about 80 MB. If the limit is too small, the shortest interval loses
+    /// candles first. At least one candle of each interval always stays.
     pub candles: usize,
-    /// Maximum time by which a tick's time may be ahead of now and still be believed. For reference and
-    /// candles, a later time counts as now; for lateness, it counts as `max_skew` before now. Readers receive
-    /// the time unchanged. Default 5 s, because synchronized clocks differ by less.
+    /// Maximum time by which a tick's time may be ahead of now and still be believed. For reference
+    /// and candles, a later time counts as now; for lateness, it counts as `max_skew` before now.
+    /// Readers receive the time unchanged. Default 5 s, because synchronized clocks differ by less.
     pub max_skew: Duration,
 }
 
 impl Limits {
-    /// The defaults, as a constant: 100,000 symbols, 262,144 ticks or 64 MiB on the tape, 1,000,000 candles,
-    /// 5 s.
+    /// The defaults, as a constant: 100,000 symbols, 262,144 ticks or 64 MiB on the tape, 1,000,000
+    /// candles, 5 s.
     pub const DEFAULT: Self = Self {
         symbols: 100_000,
         tape_ticks: 262_144,
@@ -86,11 +86,12 @@ impl Default for Limits {
     }
 }
 
-/// Options for the ticks of one source: which valid ticks are dropped. Pass it to `tickcast::Hub::source`.
+/// Options for the ticks of one source: which valid ticks are dropped. Pass it to
+/// `tickcast::Hub::source`.
 ///
 /// A dropped or rejected tick is counted in `tickcast::stats::SourceStats`. Publishing returns
-/// [`Outcome::Late`](crate::Outcome::Late), [`Outcome::Unchanged`](crate::Outcome::Unchanged) or an error for
-/// it.
+/// [`Outcome::Late`](crate::Outcome::Late), [`Outcome::Unchanged`](crate::Outcome::Unchanged) or an
+/// error for it.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -100,17 +101,18 @@ impl Default for Limits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SourceOptions {
-    /// Whether to accept late ticks: ticks with an older time than the newest tick of their symbol. An equal
-    /// time is not late. An accepted late tick becomes the newest tick of its symbol, although its time is
-    /// older. Default: false, late ticks are dropped.
+    /// Whether to accept late ticks: ticks with an older time than the newest tick of their symbol.
+    /// An equal time is not late. An accepted late tick becomes the newest tick of its symbol,
+    /// although its time is older. Default: false, late ticks are dropped.
     pub allow_late: bool,
-    /// Whether to drop unchanged ticks: ticks with the same price, change and extras as the newest tick of
-    /// their symbol. Only the newer time of an unchanged tick is recorded. Default: false, unchanged ticks
-    /// are accepted.
+    /// Whether to drop unchanged ticks: ticks with the same price, change and extras as the newest
+    /// tick of their symbol. Only the newer time of an unchanged tick is recorded. Default: false,
+    /// unchanged ticks are accepted.
     pub drop_unchanged: bool,
-    /// Maximum time by which a tick's time may be ahead of the server's clock. A tick further in the future
-    /// is rejected with [`TickError::TimeInFuture`](crate::TickError::TimeInFuture). Default: one minute.
-    /// Clocks that differ by more are wrong, and so is a time in another time zone or unit.
+    /// Maximum time by which a tick's time may be ahead of the server's clock. A tick further in
+    /// the future is rejected with [`TickError::TimeInFuture`](crate::TickError::TimeInFuture).
+    /// Default: one minute. Clocks that differ by more are wrong, and so is a time in another time
+    /// zone or unit.
     pub max_ahead: Duration,
 }
 
@@ -129,8 +131,8 @@ impl SourceOptions {
         self
     }
 
-    /// Sets the maximum time by which a tick's time may be [ahead](Self::max_ahead) of the server's clock.
-    /// Default: one minute.
+    /// Sets the maximum time by which a tick's time may be [ahead](Self::max_ahead) of the server's
+    /// clock. Default: one minute.
     #[must_use]
     pub const fn max_ahead(mut self, ahead: Duration) -> Self {
         self.max_ahead = ahead;
@@ -139,8 +141,13 @@ impl SourceOptions {
 }
 
 impl Default for SourceOptions {
-    /// Returns the defaults: late ticks are dropped, unchanged ticks are accepted, at most one minute ahead.
+    /// Returns the defaults: late ticks are dropped, unchanged ticks are accepted, at most one
+    /// minute ahead.
     fn default() -> Self {
-        Self { allow_late: false, drop_unchanged: false, max_ahead: Duration::from_secs(60) }
+        Self {
+            allow_late: false,
+            drop_unchanged: false,
+            max_ahead: Duration::from_secs(60),
+        }
     }
 }

@@ -16,8 +16,8 @@ struct Latest {
 }
 
 /// The newest tick of every symbol: its encoded bytes and its sequence number. Returned by
-/// [`Sequencer::market`](crate::Sequencer::market) and [`Replica::market`](crate::Replica::market). Default:
-/// no symbols.
+/// [`Sequencer::market`](crate::Sequencer::market) and [`Replica::market`](crate::Replica::market).
+/// Default: no symbols.
 ///
 /// The functions with a [`SymbolId`] panic for an id that the market does not have.
 #[derive(Debug, Clone, Default)]
@@ -65,7 +65,8 @@ impl Market {
         self.latest[id.index()].updated_at.seq
     }
 
-    /// Returns the position of the last change of the symbol, including the check of the tape there.
+    /// Returns the position of the last change of the symbol, including the check of the tape
+    /// there.
     #[must_use]
     pub fn last_position(&self, id: SymbolId) -> Position {
         self.latest[id.index()].updated_at
@@ -77,7 +78,8 @@ impl Market {
         self.latest[id.index()].source
     }
 
-    /// Returns the newest tick of the symbol, or `None` if the symbol was removed or has no tick yet.
+    /// Returns the newest tick of the symbol, or `None` if the symbol was removed or has no tick
+    /// yet.
     #[must_use]
     pub fn newest(&self, id: SymbolId) -> Option<&Frame> {
         self.latest[id.index()].frame.as_ref()
@@ -86,10 +88,13 @@ impl Market {
     /// Returns all symbols in order of their names, starting after `after`.
     pub fn names_after(&self, after: Option<Symbol>) -> impl Iterator<Item = (Symbol, SymbolId)> {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-        self.by_name.range((start, Bound::Unbounded)).map(|(symbol, id)| (*symbol, *id))
+        self.by_name
+            .range((start, Bound::Unbounded))
+            .map(|(symbol, id)| (*symbol, *id))
     }
 
-    /// Returns the numbers of all symbols from the `from`-th symbol on, in order of first appearance.
+    /// Returns the numbers of all symbols from the `from`-th symbol on, in order of first
+    /// appearance.
     pub fn ids_from(&self, from: usize) -> impl Iterator<Item = SymbolId> + use<> {
         (from..self.len()).map(SymbolId::at)
     }

@@ -7,23 +7,23 @@ use std::fmt;
 
 use ethnum::{I256, U256};
 
-/// 28: the maximum number of significant digits of an incoming price, and the maximum number of digits after
-/// its decimal point.
+/// 28: the maximum number of significant digits of an incoming price, and the maximum number of
+/// digits after its decimal point.
 ///
-/// 28 is enough for every venue seen so far (a token amount in wei has 27 digits). The common 96-bit decimal
-/// types of readers also hold 28 digits.
+/// 28 is enough for every venue seen so far (a token amount in wei has 27 digits). The common
+/// 96-bit decimal types of readers also hold 28 digits.
 pub const MAX_DIGITS: usize = 28;
 
 /// Number of digits after the decimal point of a percentage.
 const PERCENT_SCALE: u8 = 4;
 
-/// An exact decimal: a price, a change, a previous close. A price is never NaN, never infinite and never
-/// rounded.
+/// An exact decimal: a price, a change, a previous close. A price is never NaN, never infinite and
+/// never rounded.
 ///
-/// Make one with `parse`, [`from_units`](Self::from_units) or `Price::try_from(f64)`. An incoming price has
-/// at most 28 significant digits and at most 28 digits after the decimal point (`MAX_DIGITS`). It is written
-/// exactly as it was read: `0.10` stays `0.10`, `-0` stays `-0`. Only an exponent is written out as digits. A
-/// [difference](Price::minus) of two prices may be longer.
+/// Make one with `parse`, [`from_units`](Self::from_units) or `Price::try_from(f64)`. An incoming
+/// price has at most 28 significant digits and at most 28 digits after the decimal point
+/// (`MAX_DIGITS`). It is written exactly as it was read: `0.10` stays `0.10`, `-0` stays `-0`. Only
+/// an exponent is written out as digits. A [difference](Price::minus) of two prices may be longer.
 ///
 /// ```
 /// # use tickcast_core::Price;
@@ -34,42 +34,43 @@ const PERCENT_SCALE: u8 = 4;
 /// ```
 #[derive(Clone, Copy)]
 pub struct Price {
-    /// All digits as one number, without the decimal point. At most 57 digits, which fit in 192 bits.
+    /// All digits as one number, without the decimal point. At most 57 digits, which fit in 192
+    /// bits.
     digits: U256,
     /// Number of digits after the decimal point.
     scale: u8,
     negative: bool,
 }
 
-/// Reason why a text is not a [`Price`]. The message lacks its subject, which is the name of the member:
-/// `price is empty`.
+/// Reason why a text is not a [`Price`]. The message lacks its subject, which is the name of the
+/// member: `price is empty`.
 ///
-/// Returned by `"…".parse::<Price>()`, by `Price::try_from(f64)` and by [`Price::read_back`]. Also contained
-/// in `TickError::Price`.
+/// Returned by `"…".parse::<Price>()`, by `Price::try_from(f64)` and by [`Price::read_back`]. Also
+/// contained in `TickError::Price`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PriceError {
     /// The text is empty.
     #[error("is empty")]
     Empty,
-    /// The text is not a number in the form of JSON: an optional `-`, digits without a leading zero,
-    /// optionally a point and digits, optionally an exponent. Contains the start of the text, at most 24
-    /// characters.
+    /// The text is not a number in the form of JSON: an optional `-`, digits without a leading
+    /// zero, optionally a point and digits, optionally an exponent. Contains the start of the text,
+    /// at most 24 characters.
     ///
-    /// Valid are `189.50`, `-0.5` and `1e-7`. Not valid are `+1`, `.5`, `1.`, `007`, `1,000` and a blank
-    /// before or after the number.
+    /// Valid are `189.50`, `-0.5` and `1e-7`. Not valid are `+1`, `.5`, `1.`, `007`, `1,000` and a
+    /// blank before or after the number.
     #[error("`{0}` is not a decimal number")]
     NotDecimal(String),
-    /// The value is NaN or an infinity. The text was `NaN`, `inf` or `infinity`, in upper or lower case, or
-    /// came from such an `f64`. Contains the text.
+    /// The value is NaN or an infinity. The text was `NaN`, `inf` or `infinity`, in upper or lower
+    /// case, or came from such an `f64`. Contains the text.
     #[error("`{0}` is not a finite number")]
     NotFinite(String),
-    /// The number has more than 28 significant digits (`MAX_DIGITS`), after its exponent is written out:
-    /// `1e28` has 29.
+    /// The number has more than 28 significant digits (`MAX_DIGITS`), after its exponent is written
+    /// out: `1e28` has 29.
     #[error("has more than {MAX_DIGITS} digits once written out")]
     TooManyDigits,
-    /// The number has more than 28 digits after the decimal point (`MAX_DIGITS`), after its exponent is
-    /// written out: `1e-29` has 29.
+    /// The number has more than 28 digits after the decimal point (`MAX_DIGITS`), after its
+    /// exponent is written out: `1e-29` has 29.
     #[error("has more than {MAX_DIGITS} digits after the point once written out")]
     TooManyDecimals,
 }
@@ -79,11 +80,15 @@ impl Price {
     #[must_use]
     pub fn from_units(units: i64, decimals: u8) -> Option<Self> {
         let fits = usize::from(decimals) <= MAX_DIGITS;
-        fits.then(|| Self { digits: units.unsigned_abs().into(), scale: decimals, negative: units < 0 })
+        fits.then(|| Self {
+            digits: units.unsigned_abs().into(),
+            scale: decimals,
+            negative: units < 0,
+        })
     }
 
-    /// Returns the arguments from which [`from_units`](Self::from_units) makes this price. Returns `None` if
-    /// no such arguments exist: the price is too long, or is a negative zero.
+    /// Returns the arguments from which [`from_units`](Self::from_units) makes this price. Returns
+    /// `None` if no such arguments exist: the price is too long, or is a negative zero.
     #[must_use]
     pub fn to_units(self) -> Option<(i64, u8)> {
         let units = i64::try_from(u128::try_from(self.digits).ok()?).ok()?;
@@ -96,24 +101,38 @@ impl Price {
     pub fn minus(self, other: Self) -> Self {
         let scale = self.scale.max(other.scale);
         let difference = self.units_at(scale) - other.units_at(scale);
-        Self { digits: difference.unsigned_abs(), scale, negative: difference.is_negative() }
+        Self {
+            digits: difference.unsigned_abs(),
+            scale,
+            negative: difference.is_negative(),
+        }
     }
 
-    /// Returns the price exactly halfway between the two. The result has at most one decimal more than the
-    /// price with more decimals. Returns `None` if the result has more than 28 digits or decimals.
+    /// Returns the price exactly halfway between the two. The result has at most one decimal more
+    /// than the price with more decimals. Returns `None` if the result has more than 28 digits or
+    /// decimals.
     #[must_use]
     pub fn middle(self, other: Self) -> Option<Self> {
         let scale = self.scale.max(other.scale);
         let sum = self.units_at(scale) + other.units_at(scale);
-        let (units, scale) = if sum % 2 == 0 { (sum / 2, scale) } else { (sum * 5, scale + 1) };
-        let middle = Self { digits: units.unsigned_abs(), scale, negative: units.is_negative() };
+        let (units, scale) = if sum % 2 == 0 {
+            (sum / 2, scale)
+        } else {
+            (sum * 5, scale + 1)
+        };
+        let middle = Self {
+            digits: units.unsigned_abs(),
+            scale,
+            negative: units.is_negative(),
+        };
         let fits = usize::from(scale) <= MAX_DIGITS && middle.digits < power(MAX_DIGITS as u8);
         fits.then_some(middle)
     }
 
-    /// Returns this price as a percentage of the absolute value of `base`: 1.5 means 1.5 %. Returns `None` if
-    /// `base` is zero. The result is rounded half away from zero to four decimals, without trailing zeros.
-    /// The result has the sign of `self`, so that a fall stays negative even if `base` is negative.
+    /// Returns this price as a percentage of the absolute value of `base`: 1.5 means 1.5 %. Returns
+    /// `None` if `base` is zero. The result is rounded half away from zero to four decimals,
+    /// without trailing zeros. The result has the sign of `self`, so that a fall stays negative
+    /// even if `base` is negative.
     #[must_use]
     pub fn percent_of(self, base: Self) -> Option<Self> {
         let scale = self.scale.max(base.scale);
@@ -132,11 +151,15 @@ impl Price {
             digits /= 10;
             scale -= 1;
         }
-        Some(Self { digits, scale, negative: self.negative && digits != 0 })
+        Some(Self {
+            digits,
+            scale,
+            negative: self.negative && digits != 0,
+        })
     }
 
-    /// Checks whether both prices are written with the same digits. `0.1` equals `0.10` but is written
-    /// differently.
+    /// Checks whether both prices are written with the same digits. `0.1` equals `0.10` but is
+    /// written differently.
     #[must_use]
     pub fn is_written_like(self, other: Self) -> bool {
         (self.digits, self.scale, self.negative) == (other.digits, other.scale, other.negative)
@@ -175,14 +198,22 @@ impl Price {
             out.extend_from_slice(&digits[..whole]);
         }
         out.push(b'.');
-        out.extend(std::iter::repeat_n(b'0', scale.saturating_sub(digits.len())));
+        out.extend(std::iter::repeat_n(
+            b'0',
+            scale.saturating_sub(digits.len()),
+        ));
         out.extend_from_slice(&digits[whole..]);
     }
 
-    /// Returns the value in units of 10^-`scale`. `scale` must not be smaller than the scale of the price.
+    /// Returns the value in units of 10^-`scale`. `scale` must not be smaller than the scale of the
+    /// price.
     fn units_at(self, scale: u8) -> I256 {
         let units = self.digits * power(scale - self.scale);
-        if self.negative { -units.as_i256() } else { units.as_i256() }
+        if self.negative {
+            -units.as_i256()
+        } else {
+            units.as_i256()
+        }
     }
 }
 
@@ -305,7 +336,8 @@ mod tests {
 
         #[test]
         fn an_accepted_float_reads_back_the_same(value in -1e12f64..1e12) {
-            // A float may need more digits than a price can have. Such a float is rejected, never rounded.
+            // A float may need more digits than a price can have. Such a float is rejected, never
+            // rounded.
             if let Ok(price) = Price::try_from(value) {
                 prop_assert_eq!(price.to_f64(), value);
             }
@@ -319,12 +351,16 @@ mod tests {
         assert_eq!(price("-37.63").minus(price("17.7")).to_string(), "-55.33");
         assert_eq!(price("5").minus(price("5.000")).to_string(), "0.000");
         let widest = price(&"9".repeat(28)).minus(price(&format!("-0.{}1", "0".repeat(27))));
-        assert_eq!(widest.to_string(), format!("{}.{}1", "9".repeat(28), "0".repeat(27)));
+        assert_eq!(
+            widest.to_string(),
+            format!("{}.{}1", "9".repeat(28), "0".repeat(27))
+        );
     }
 
     #[test]
     fn percentages_are_rounded_and_trimmed() {
-        let percent = |part: &str, base: &str| price(part).percent_of(price(base)).map(|p| p.to_string());
+        let percent =
+            |part: &str, base: &str| price(part).percent_of(price(base)).map(|p| p.to_string());
         assert_eq!(percent("0.25", "189.25").unwrap(), "0.1321");
         assert_eq!(percent("1", "8").unwrap(), "12.5");
         assert_eq!(percent("-1", "3").unwrap(), "-33.3333");

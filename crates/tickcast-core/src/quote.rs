@@ -5,14 +5,14 @@ use std::time::Duration;
 use crate::tick::Derived;
 use crate::{Candles, Extras, Frame, Position, Price, Seq, Symbol, Tick, TickView, Time};
 
-/// Number of the source of a tick. The program around the core gives the numbers, and passes them to
-/// [`Sequencer::accept`](crate::Sequencer::accept). Contains the number. Default: 0.
+/// Number of the source of a tick. The program around the core gives the numbers, and passes them
+/// to [`Sequencer::accept`](crate::Sequencer::accept). Contains the number. Default: 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct SourceId(pub u16);
 
 impl SourceId {
-    /// A source that is not known in this run, for example of a tick from before a restart. The sources may
-    /// have been different then.
+    /// A source that is not known in this run, for example of a tick from before a restart. The
+    /// sources may have been different then.
     pub const UNKNOWN: Self = Self(u16::MAX);
 }
 
@@ -39,8 +39,8 @@ impl Reference {
         }
     }
 
-    /// Returns the reference after a tick with this price. A day after the horizon comes from a wrong clock
-    /// and is replaced.
+    /// Returns the reference after a tick with this price. A day after the horizon comes from a
+    /// wrong clock and is replaced.
     fn after(self, price: Price, prev_close: Option<Price>, when: TickTime) -> Self {
         let today = when.effective.utc_day();
         match (prev_close, self) {
@@ -62,18 +62,26 @@ pub(crate) struct TickTime {
     pub(crate) horizon: Time,
     /// Time for reference and candles: `time`, or now if `time` is after the horizon.
     pub(crate) effective: Time,
-    /// Time for the lateness check of later ticks: `time`, or, if `time` is after the horizon, now minus the
-    /// maximum difference of clocks. So a tick with a wrong time does not make the next tick of a correct
-    /// clock late.
+    /// Time for the lateness check of later ticks: `time`, or, if `time` is after the horizon, now
+    /// minus the maximum difference of clocks. So a tick with a wrong time does not make the next
+    /// tick of a correct clock late.
     pub(crate) order: Time,
 }
 
 impl TickTime {
     pub(crate) fn new(time: Time, bounds: ClockBounds) -> Self {
         let ClockBounds { now, horizon } = bounds;
-        let (effective, order) =
-            if time > horizon { (now, now.saturating_sub(horizon.since(now))) } else { (time, time) };
-        Self { time, horizon, effective, order }
+        let (effective, order) = if time > horizon {
+            (now, now.saturating_sub(horizon.since(now)))
+        } else {
+            (time, time)
+        };
+        Self {
+            time,
+            horizon,
+            effective,
+            order,
+        }
     }
 }
 
@@ -86,12 +94,15 @@ pub(crate) struct ClockBounds {
 
 impl ClockBounds {
     pub(crate) fn new(now: Time, max_skew: Duration) -> Self {
-        Self { now, horizon: now.saturating_add(max_skew) }
+        Self {
+            now,
+            horizon: now.saturating_add(max_skew),
+        }
     }
 }
 
-/// State of a symbol: how many ticks were accepted, their times, and the reference of the change. Returned by
-/// [`Sequencer::quote`](crate::Sequencer::quote).
+/// State of a symbol: how many ticks were accepted, their times, and the reference of the change.
+/// Returned by [`Sequencer::quote`](crate::Sequencer::quote).
 #[derive(Debug, Clone)]
 pub struct Quote {
     /// Number of accepted ticks; the newest tick has this number. The first tick has 1.
@@ -136,7 +147,10 @@ impl Quote {
     /// Returns the state after the first tick of a symbol.
     pub(crate) fn open(tick: &Tick, source: SourceId, when: TickTime) -> (Self, Derived) {
         let (price, time) = (tick.price, when.time);
-        let reference = Reference::FirstOfDay { price, day: when.effective.utc_day() };
+        let reference = Reference::FirstOfDay {
+            price,
+            day: when.effective.utc_day(),
+        };
         let (extras, candles, change) = (tick.extras.clone(), Candles::new(), (price, None));
         let mut quote = Self {
             n: 0,
@@ -156,12 +170,15 @@ impl Quote {
 
     /// Starts a new state after the symbol was removed. Only the number `n` continues.
     pub(crate) fn reopen(&mut self, tick: &Tick, when: TickTime) {
-        self.reference = Reference::FirstOfDay { price: tick.price, day: when.effective.utc_day() };
+        self.reference = Reference::FirstOfDay {
+            price: tick.price,
+            day: when.effective.utc_day(),
+        };
         (self.first_time, self.order) = (when.time, when.order);
     }
 
-    /// Restores a state, for example from an earlier run. `extras` is the text from the JSON of the newest
-    /// tick.
+    /// Restores a state, for example from an earlier run. `extras` is the text from the JSON of the
+    /// newest tick.
     #[must_use]
     pub fn restored(
         (n, price): (u64, Price),
@@ -170,10 +187,22 @@ impl Quote {
         extras: &[u8],
         newest: Option<&Frame>,
     ) -> Self {
-        let (candles, extras, source) = (Candles::new(), Extras::read_back(extras), SourceId::UNKNOWN);
+        let (candles, extras, source) =
+            (Candles::new(), Extras::read_back(extras), SourceId::UNKNOWN);
         let amounts = newest.and_then(|frame| TickView::read(frame.json())?.amounts());
         let change = amounts.map_or((price, None), |(_, change, percent)| (change, percent));
-        Self { n, price, time, first_time, reference, source, order: time, candles, change, extras }
+        Self {
+            n,
+            price,
+            time,
+            first_time,
+            reference,
+            source,
+            order: time,
+            candles,
+            change,
+            extras,
+        }
     }
 
     /// Returns the extras of the newest tick, as the tail of a JSON object.
@@ -182,8 +211,8 @@ impl Quote {
         self.extras.as_json()
     }
 
-    /// Returns the state after replaying a tick that was accepted before. `view` is the tick as sent to
-    /// readers. Returns `None` if `view` contains no valid price or change.
+    /// Returns the state after replaying a tick that was accepted before. `view` is the tick as
+    /// sent to readers. Returns `None` if `view` contains no valid price or change.
     pub(crate) fn reapply(
         current: Option<Self>,
         view: &TickView<'_>,
@@ -192,9 +221,13 @@ impl Quote {
     ) -> Option<Self> {
         let (price, change, percent) = view.amounts()?;
         let when = TickTime::new(view.time, bounds);
-        let first = Reference::FirstOfDay { price, day: when.effective.utc_day() };
-        let mut quote =
-            current.unwrap_or_else(|| Self::restored((0, price), (view.time, view.time), first, &[], None));
+        let first = Reference::FirstOfDay {
+            price,
+            day: when.effective.utc_day(),
+        };
+        let mut quote = current.unwrap_or_else(|| {
+            Self::restored((0, price), (view.time, view.time), first, &[], None)
+        });
         if !listed {
             (quote.reference, quote.first_time) = (first, view.time);
         }
@@ -216,18 +249,25 @@ impl Quote {
         self.reference = self.reference.after(tick.price, tick.prev_close, when);
         self.change = change(tick, self.reference);
         let (change, change_pct) = self.change;
-        Derived { change, change_pct, time: when.time, n: self.n }
+        Derived {
+            change,
+            change_pct,
+            time: when.time,
+            n: self.n,
+        }
     }
 
     /// Sets the time of the newest tick, and the time for the lateness check.
     fn advance_order(&mut self, when: TickTime) {
-        let known = self.newest(when.horizon).filter(|_| when.time > when.horizon);
+        let known = self
+            .newest(when.horizon)
+            .filter(|_| when.time > when.horizon);
         self.time = when.time;
         self.order = when.order.max(known.unwrap_or_default());
     }
 
-    /// Returns the time for the lateness check. Returns `None` if this time is after the horizon: the clock
-    /// was set back, and the time means nothing.
+    /// Returns the time for the lateness check. Returns `None` if this time is after the horizon:
+    /// the clock was set back, and the time means nothing.
     pub(crate) fn newest(&self, horizon: Time) -> Option<Time> {
         Some(self.order).filter(|newest| *newest <= horizon)
     }
@@ -239,12 +279,14 @@ impl Quote {
         self.order = when.order.max(known.unwrap_or_default());
     }
 
-    /// Checks whether `tick` changes nothing except the time. The first tick of a day always counts as a
-    /// change, because it sets the reference.
+    /// Checks whether `tick` changes nothing except the time. The first tick of a day always counts
+    /// as a change, because it sets the reference.
     pub(crate) fn is_unchanged(&self, tick: &Tick, when: TickTime) -> bool {
         let reference = self.reference.after(tick.price, tick.prev_close, when);
         let same_day = match (reference, self.reference) {
-            (Reference::FirstOfDay { day, .. }, Reference::FirstOfDay { day: known, .. }) => day == known,
+            (Reference::FirstOfDay { day, .. }, Reference::FirstOfDay { day: known, .. }) => {
+                day == known
+            }
             (Reference::PrevClose(close), known) => close == known.price(),
             (Reference::FirstOfDay { .. }, Reference::PrevClose(_)) => false,
         };
@@ -258,8 +300,8 @@ impl Quote {
     }
 }
 
-/// Returns the change, and the change in percent of its reference price. If the publisher sends a change
-/// without a previous close, the reference price is price − change.
+/// Returns the change, and the change in percent of its reference price. If the publisher sends a
+/// change without a previous close, the reference price is price − change.
 fn change(tick: &Tick, reference: Reference) -> (Price, Option<Price>) {
     let (change, base) = match (tick.change, tick.prev_close) {
         (Some(change), Some(close)) => (change, close),

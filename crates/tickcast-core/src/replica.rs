@@ -2,8 +2,8 @@
 
 use crate::{Digest, Entry, Limits, Market, Seq, Tape};
 
-/// The market and the tape, updated together, entry by entry. The [`Sequencer`](crate::Sequencer) has one.
-/// Each lane has a copy, from which it renders without a lock, and updates the copy with
+/// The market and the tape, updated together, entry by entry. The [`Sequencer`](crate::Sequencer)
+/// has one. Each lane has a copy, from which it renders without a lock, and updates the copy with
 /// [`Sequencer::advance`](crate::Sequencer::advance).
 #[derive(Debug, Clone)]
 pub struct Replica {
@@ -18,12 +18,15 @@ impl Replica {
         Self::starting_at((Seq::ZERO, Digest::START), limits)
     }
 
-    /// Makes a replica with an empty market. The first entry follows `head`, and the digest of the tape at
-    /// `head` is `digest`.
+    /// Makes a replica with an empty market. The first entry follows `head`, and the digest of the
+    /// tape at `head` is `digest`.
     pub(crate) fn starting_at((head, digest): (Seq, Digest), limits: Limits) -> Self {
         let mut market = Market::default();
         market.advance_to(head);
-        Self { market, tape: Tape::new((head, digest), limits.tape_ticks, limits.tape_bytes) }
+        Self {
+            market,
+            tape: Tape::new((head, digest), limits.tape_ticks, limits.tape_bytes),
+        }
     }
 
     /// Returns the sequence number up to which the replica is updated.
@@ -44,9 +47,9 @@ impl Replica {
         &self.tape
     }
 
-    /// Applies at most `max` entries of `source` and returns whether the replica is up to date. If the tape
-    /// of `source` no longer holds the next entry, the replica becomes a copy of `source`, because a reader
-    /// may need older entries.
+    /// Applies at most `max` entries of `source` and returns whether the replica is up to date. If
+    /// the tape of `source` no longer holds the next entry, the replica becomes a copy of `source`,
+    /// because a reader may need older entries.
     pub(crate) fn catch_up(&mut self, source: &Self, max: usize) -> bool {
         let Self { market, tape } = source;
         if !tape.reaches_back_to(self.head()) {
@@ -68,7 +71,8 @@ impl Replica {
         self.tape.push(entry)
     }
 
-    /// Adds the next entry to the tape only, because the market is ahead of the entry for this symbol.
+    /// Adds the next entry to the tape only, because the market is ahead of the entry for this
+    /// symbol.
     pub(crate) fn skip(&mut self, entry: Entry) -> Seq {
         self.market.advance_to(self.head().next());
         self.tape.push(entry)

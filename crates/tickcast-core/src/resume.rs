@@ -6,11 +6,13 @@ use crate::{Epoch, EventId, FilterHash, Position, Seq};
 /// `tickcast_client::PriceStreamBuilder::mode`. Default: [`Latest`](Self::Latest).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Mode {
-    /// Conflation: a reader that falls behind receives the newest tick of each symbol that has changed.
+    /// Conflation: a reader that falls behind receives the newest tick of each symbol that has
+    /// changed.
     #[default]
     Latest,
-    /// Every tick, in order. If the tape no longer holds the next tick of a reader, the server closes the
-    /// stream. `Limits::tape_ticks` and `Limits::tape_bytes` set how far a reader may fall behind.
+    /// Every tick, in order. If the tape no longer holds the next tick of a reader, the server
+    /// closes the stream. `Limits::tape_ticks` and `Limits::tape_bytes` set how far a reader may
+    /// fall behind.
     All,
 }
 
@@ -25,8 +27,8 @@ impl Mode {
     }
 }
 
-/// Reason why a reader cannot continue at its cursor. Returned by [`resume`], and sent to the reader as the
-/// event `reset`.
+/// Reason why a reader cannot continue at its cursor. Returned by [`resume`], and sent to the
+/// reader as the event `reset`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ResumeError {
     /// The tape no longer holds the ticks after the cursor.
@@ -49,21 +51,23 @@ impl ResumeError {
     }
 }
 
-/// The position that a returning reader claims to have reached, as far as it can be checked without the tape.
-/// Returned by [`resume`].
+/// The position that a returning reader claims to have reached, as far as it can be checked without
+/// the tape. Returned by [`resume`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Resume {
-    /// The claimed position. The check in the position shows whether the position belongs to this tape.
+    /// The claimed position. The check in the position shows whether the position belongs to this
+    /// tape.
     pub position: Position,
     /// Hash of the filter that the stream was changed to, if the stream was changed.
     pub filter: Option<FilterHash>,
 }
 
-/// Returns the position at which a reader continues after it received everything up to `last`. `epoch` and
-/// `head` are the epoch and the head of the log.
+/// Returns the position at which a reader continues after it received everything up to `last`.
+/// `epoch` and `head` are the epoch and the head of the log.
 ///
 /// # Errors
-/// If `last` is not a cursor, is from another epoch, or is ahead of `head`. A client can send any text.
+/// If `last` is not a cursor, is from another epoch, or is ahead of `head`. A client can send any
+/// text.
 ///
 /// ```
 /// use tickcast_core::{ResumeError, Epoch, Seq, resume};
@@ -78,6 +82,9 @@ pub fn resume(last: &str, epoch: Epoch, head: Seq) -> Result<Resume, ResumeError
         Err(_) => Err(ResumeError::Invalid),
         Ok(id) if id.cursor.epoch != epoch => Err(ResumeError::Epoch),
         Ok(id) if id.cursor.position.as_of > head => Err(ResumeError::Invalid),
-        Ok(EventId { cursor, filter }) => Ok(Resume { position: cursor.position, filter }),
+        Ok(EventId { cursor, filter }) => Ok(Resume {
+            position: cursor.position,
+            filter,
+        }),
     }
 }

@@ -4,21 +4,27 @@ mod restore;
 
 use crate::quote::{ClockBounds, TickTime};
 use crate::{
-    Candles, Cursor, Entry, EntryKind, Epoch, Frame, KeyProgress, Keys, Limits, Market, Now, Position, Quote,
-    Replica, Seq, SourceId, SourceOptions, Symbol, SymbolId, Tape, Tick, TickError, Time,
+    Candles, Cursor, Entry, EntryKind, Epoch, Frame, KeyProgress, Keys, Limits, Market, Now,
+    Position, Quote, Replica, Seq, SourceId, SourceOptions, Symbol, SymbolId, Tape, Tick,
+    TickError, Time,
 };
 
-/// Maximum number of symbols that drop candles each time the total has grown. Four symbols are enough to
-/// return below the limit.
+/// Maximum number of symbols that drop candles each time the total has grown. Four symbols are
+/// enough to return below the limit.
 const SHRINK_STEPS: usize = 4;
 
-/// Returns the maximum number of closed candles per symbol, if `symbols` symbols share `candles` candles.
+/// Returns the maximum number of closed candles per symbol, if `symbols` symbols share `candles`
+/// candles.
 fn budget(candles: usize, symbols: usize) -> usize {
-    candles.checked_div(symbols).unwrap_or(candles).max(Candles::MIN_BARS)
+    candles
+        .checked_div(symbols)
+        .unwrap_or(candles)
+        .max(Candles::MIN_BARS)
 }
 
-/// Result of publishing a valid tick: it was accepted or dropped. Returned by `tickcast::Hub::publish` and
-/// `tickcast::Publisher::publish`. A tick that is not valid is a [`TickError`] instead.
+/// Result of publishing a valid tick: it was accepted or dropped. Returned by
+/// `tickcast::Hub::publish` and `tickcast::Publisher::publish`. A tick that is not valid is a
+/// [`TickError`] instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// The tick is on the tape. Contains its sequence number.
@@ -26,8 +32,8 @@ pub enum Outcome {
     /// The tick was older than the newest tick of its symbol, and was dropped: see
     /// [`SourceOptions::allow_late`]. Readers do not receive it.
     Late,
-    /// The tick had the same price, change and extras as the newest tick of its symbol, and was dropped: see
-    /// [`SourceOptions::drop_unchanged`]. Its newer time is recorded.
+    /// The tick had the same price, change and extras as the newest tick of its symbol, and was
+    /// dropped: see [`SourceOptions::drop_unchanged`]. Its newer time is recorded.
     Unchanged,
 }
 
@@ -47,7 +53,11 @@ pub struct Sequenced {
 impl Sequenced {
     /// The result for a tick that was dropped.
     const fn dropped(outcome: Outcome, symbol: SymbolId) -> Self {
-        Self { outcome, symbol, previous_source: None }
+        Self {
+            outcome,
+            symbol,
+            previous_source: None,
+        }
     }
 
     /// Returns the sequence number of the new entry, or `None` if the tick was dropped.
@@ -60,14 +70,15 @@ impl Sequenced {
     }
 }
 
-/// The sequencer assigns each tick its sequence number, and updates the market and the tape. Made by
-/// [`Sequencer::new`], or by [`Restore::done`] for a tape from an earlier run.
+/// The sequencer assigns each tick its sequence number, and updates the market and the tape. Made
+/// by [`Sequencer::new`], or by [`Restore::done`] for a tape from an earlier run.
 #[derive(Debug)]
 pub struct Sequencer {
     epoch: Epoch,
     limits: Limits,
     replica: Replica,
-    /// One entry per symbol, by [`SymbolId`]. `None` for symbols whose frames were encoded outside the core.
+    /// One entry per symbol, by [`SymbolId`]. `None` for symbols whose frames were encoded outside
+    /// the core.
     quotes: Vec<Option<Quote>>,
     /// Number of closed candles of all symbols together.
     candles: usize,
@@ -106,19 +117,26 @@ impl Sequencer {
         options: SourceOptions,
         now: Now,
     ) -> Result<Sequenced, TickError> {
-        if let Some(time) = tick.time.filter(|time| time.is_ahead_of(now.wall, options.max_ahead)) {
-            return Err(TickError::TimeInFuture { time: time.as_millis(), max_ahead: options.max_ahead });
+        if let Some(time) = tick
+            .time
+            .filter(|time| time.is_ahead_of(now.wall, options.max_ahead))
+        {
+            return Err(TickError::TimeInFuture {
+                time: time.as_millis(),
+                max_ahead: options.max_ahead,
+            });
         }
         let bounds = ClockBounds::new(now.wall, self.limits.max_skew);
         let id = self.add_symbol(tick.symbol)?;
         let (quote, derived, when) = match &mut self.quotes[id.index()] {
             Some(quote) => {
-                // A removed symbol has no newest tick, so a tick for it is neither late nor unchanged. A
-                // newest time that cannot be true is no reason to drop a tick.
+                // A removed symbol has no newest tick, so a tick for it is neither late nor
+                // unchanged. A newest time that cannot be true is no reason to drop a tick.
                 let listed = self.replica.market().newest(id).is_some();
                 let newest = quote.newest(bounds.horizon).filter(|_| listed);
-                let time =
-                    tick.time.unwrap_or_else(|| newest.map_or(now.wall, |newest| newest.max(now.wall)));
+                let time = tick
+                    .time
+                    .unwrap_or_else(|| newest.map_or(now.wall, |newest| newest.max(now.wall)));
                 let when = TickTime::new(time, bounds);
                 if !options.allow_late && newest.is_some_and(|newest| time < newest) {
                     return Ok(Sequenced::dropped(Outcome::Late, id));
@@ -140,7 +158,9 @@ impl Sequencer {
             }
         };
         let max_candles = budget(self.limits.candles, self.replica.market().len());
-        let grown = quote.candles.add(when.effective, tick.price, bounds.horizon, max_candles);
+        let grown = quote
+            .candles
+            .add(when.effective, tick.price, bounds.horizon, max_candles);
         let frame = Frame::encode(tick, &derived, &mut self.scratch);
         self.count_candles(grown, max_candles);
         Ok(self.append((id, source), EntryKind::Tick(frame), now))
@@ -150,16 +170,23 @@ impl Sequencer {
     ///
     /// # Errors
     /// If the new symbol exceeds the maximum number of symbols.
-    pub fn accept_frame(&mut self, symbol: Symbol, frame: Frame, now: Now) -> Result<Sequenced, TickError> {
+    pub fn accept_frame(
+        &mut self,
+        symbol: Symbol,
+        frame: Frame,
+        now: Now,
+    ) -> Result<Sequenced, TickError> {
         let id = self.add_symbol(symbol)?;
         Ok(self.append((id, SourceId::UNKNOWN), EntryKind::Tick(frame), now))
     }
 
-    /// Removes a symbol from the market. If the symbol returns, its number `n` continues. Returns `None` if
-    /// the symbol was not in the market.
+    /// Removes a symbol from the market. If the symbol returns, its number `n` continues. Returns
+    /// `None` if the symbol was not in the market.
     pub fn remove(&mut self, symbol: &Symbol, now: Now) -> Option<Sequenced> {
         let market = self.replica.market();
-        let id = market.id(symbol).filter(|id| market.newest(*id).is_some())?;
+        let id = market
+            .id(symbol)
+            .filter(|id| market.newest(*id).is_some())?;
         let source = market.source(id);
         self.forget_candles(id);
         Some(self.append((id, source), EntryKind::Removal, now))
@@ -181,7 +208,10 @@ impl Sequencer {
     pub const fn cursor(&self) -> Cursor {
         let tape = self.replica.tape();
         let position = Position::new(tape.head(), tape.digest().check());
-        Cursor { epoch: self.epoch, position }
+        Cursor {
+            epoch: self.epoch,
+            position,
+        }
     }
 
     /// Returns the market: the newest tick of every symbol.
@@ -213,8 +243,8 @@ impl Sequencer {
         replica.catch_up(&self.replica, max)
     }
 
-    /// Adds `grown` to the number of candles. If the total exceeds the limit, some symbols drop the candles
-    /// above their share. Each call asks at most [`SHRINK_STEPS`] symbols.
+    /// Adds `grown` to the number of candles. If the total exceeds the limit, some symbols drop the
+    /// candles above their share. Each call asks at most [`SHRINK_STEPS`] symbols.
     fn count_candles(&mut self, grown: isize, max_candles: usize) {
         self.candles = self.candles.saturating_add_signed(grown);
         if grown <= 0 {
@@ -252,11 +282,20 @@ impl Sequencer {
         Ok(id)
     }
 
-    fn append(&mut self, (id, source): (SymbolId, SourceId), kind: EntryKind, now: Now) -> Sequenced {
+    fn append(
+        &mut self,
+        (id, source): (SymbolId, SourceId),
+        kind: EntryKind,
+        now: Now,
+    ) -> Sequenced {
         let market = self.replica.market();
         let previous = market.source(id);
-        let entry =
-            Entry::after(self.replica.tape().digest(), (id, market.symbol(id), source), kind, now.uptime);
+        let entry = Entry::after(
+            self.replica.tape().digest(),
+            (id, market.symbol(id), source),
+            kind,
+            now.uptime,
+        );
         Sequenced {
             outcome: Outcome::Accepted(self.replica.apply(entry)),
             symbol: id,

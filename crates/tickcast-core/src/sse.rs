@@ -1,8 +1,8 @@
-//! Everything that writes Server-Sent Events. All bytes of a stream come from here; the writers of sockets
-//! and bodies only pass the bytes on.
+//! Everything that writes Server-Sent Events. All bytes of a stream come from here; the writers of
+//! sockets and bodies only pass the bytes on.
 //!
-//! - [`Frame`]: a tick as an event, encoded once for all readers, and [`TickView`], which reads its JSON
-//!   back;
+//! - [`Frame`]: a tick as an event, encoded once for all readers, and [`TickView`], which reads its
+//!   JSON back;
 //! - [`Notice`]: every event other than a tick;
 //! - [`EventFormat`]: the ids of the events, and which notices a stream has;
 //! - [`render`]: the events that a reader at a position receives next;

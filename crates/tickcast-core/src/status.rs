@@ -8,8 +8,8 @@ pub enum State {
     /// Prices are arriving.
     #[default]
     Live,
-    /// No price has arrived for longer than the maximum silence of the source, by default 15 s. Or the source
-    /// is paused.
+    /// No price has arrived for longer than the maximum silence of the source, by default 15 s. Or
+    /// the source is paused.
     Stale,
     /// The source has failed; no prices arrive until the source is back.
     Down,

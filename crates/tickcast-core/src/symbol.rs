@@ -9,8 +9,8 @@ pub const MAX_SYMBOL_LEN: usize = 32;
 
 /// The name of something that has a price: 1–32 of `A-Z a-z 0-9 . _ - / : ^ = &`.
 ///
-/// A symbol is stored inline and is `Copy`, so that an incoming tick needs no allocation for its symbol.
-/// Symbols are ordered by their bytes. Upper case and lower case differ.
+/// A symbol is stored inline and is `Copy`, so that an incoming tick needs no allocation for its
+/// symbol. Symbols are ordered by their bytes. Upper case and lower case differ.
 ///
 /// Make one with [`Symbol::new`] or with `parse`.
 ///
@@ -35,12 +35,13 @@ pub enum SymbolError {
     /// The text is empty.
     #[error("symbol is empty")]
     Empty,
-    /// The text has more than 32 bytes (`MAX_SYMBOL_LEN`). Contains the length of the text, in bytes. A
-    /// pattern of a [`Filter`](crate::Filter) may have 65 bytes.
+    /// The text has more than 32 bytes (`MAX_SYMBOL_LEN`). Contains the length of the text, in
+    /// bytes. A pattern of a [`Filter`](crate::Filter) may have 65 bytes.
     #[error("symbol has {0} bytes, the limit is {MAX_SYMBOL_LEN}")]
     TooLong(usize),
-    /// The text contains a character that is not allowed. Contains the first such character. Allowed are `A-Z
-    /// a-z 0-9 . _ - / : ^ = &`, and `*` in a pattern of a [`Filter`](crate::Filter).
+    /// The text contains a character that is not allowed. Contains the first such character.
+    /// Allowed are `A-Z a-z 0-9 . _ - / : ^ = &`, and `*` in a pattern of a
+    /// [`Filter`](crate::Filter).
     #[error("symbol holds {0:?}; allowed are A-Z a-z 0-9 . _ - / : ^ = &")]
     Character(char),
 }
@@ -63,7 +64,10 @@ impl Symbol {
         }
         let mut bytes = [0; MAX_SYMBOL_LEN];
         bytes[..text.len()].copy_from_slice(text.as_bytes());
-        Ok(Self { len: text.len() as u8, bytes })
+        Ok(Self {
+            len: text.len() as u8,
+            bytes,
+        })
     }
 
     /// Checks whether `c` is allowed in a symbol: one of `A-Z a-z 0-9 . _ - / : ^ = &`.
@@ -138,7 +142,16 @@ mod tests {
 
     #[test]
     fn every_allowed_character_and_every_allowed_length_is_accepted() {
-        for text in ["A", "BRK.B", "EUR/USD", "^SPX", "ES=F", "X:a_b-1", "AT&T", &"z".repeat(32)] {
+        for text in [
+            "A",
+            "BRK.B",
+            "EUR/USD",
+            "^SPX",
+            "ES=F",
+            "X:a_b-1",
+            "AT&T",
+            &"z".repeat(32),
+        ] {
             assert_eq!(Symbol::new(text).unwrap().as_str(), text);
         }
     }
@@ -147,8 +160,13 @@ mod tests {
     fn each_error_names_what_is_wrong() {
         assert_eq!(Symbol::new(""), Err(SymbolError::Empty));
         assert_eq!(Symbol::new(&"z".repeat(33)), Err(SymbolError::TooLong(33)));
-        for bad in [' ', ',', '*', '\n', '\r', '\0', '"', '\\', '>', 'é', '\u{2028}'] {
-            assert_eq!(Symbol::new(&format!("A{bad}")), Err(SymbolError::Character(bad)));
+        for bad in [
+            ' ', ',', '*', '\n', '\r', '\0', '"', '\\', '>', 'é', '\u{2028}',
+        ] {
+            assert_eq!(
+                Symbol::new(&format!("A{bad}")),
+                Err(SymbolError::Character(bad))
+            );
         }
     }
 

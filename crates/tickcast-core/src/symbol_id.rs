@@ -2,8 +2,8 @@
 
 use crate::Symbol;
 
-/// Number of a symbol within a market. Numbers are given in order of first appearance and are never reused.
-/// Returned by [`Market::id`](crate::Market::id).
+/// Number of a symbol within a market. Numbers are given in order of first appearance and are never
+/// reused. Returned by [`Market::id`](crate::Market::id).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SymbolId(u32);
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::{Digest, Frame, Position, Seq, SourceId, Symbol, SymbolId};
 
-/// Memory for one entry in addition to the bytes of its frame: the entry itself and the reference counts of
-/// the frame.
+/// Memory for one entry in addition to the bytes of its frame: the entry itself and the reference
+/// counts of the frame.
 const ENTRY_OVERHEAD: usize = size_of::<Entry>() + 16;
 
 /// One change of one symbol. Returned by [`Tape::after`].
@@ -55,7 +55,13 @@ impl Entry {
     ) -> Self {
         let digest = digest.with(&symbol, kind.frame().map(Frame::json));
         let arrived_us = u64::try_from(arrived.as_micros()).unwrap_or(u64::MAX);
-        Self { symbol: id, source, digest, arrived_us, kind }
+        Self {
+            symbol: id,
+            source,
+            digest,
+            arrived_us,
+            kind,
+        }
     }
 
     /// Returns the arrival time by the uptime clock.
@@ -65,12 +71,13 @@ impl Entry {
     }
 }
 
-/// The last ticks in order: a ring buffer with a maximum number of entries and of bytes. Sequence numbers
-/// have no gaps. Returned by [`Sequencer::tape`](crate::Sequencer::tape).
+/// The last ticks in order: a ring buffer with a maximum number of entries and of bytes. Sequence
+/// numbers have no gaps. Returned by [`Sequencer::tape`](crate::Sequencer::tape).
 #[derive(Debug, Clone)]
 pub struct Tape {
     entries: VecDeque<Entry>,
-    /// Sequence number of the newest entry. If the tape is empty, the sequence number before its first entry.
+    /// Sequence number of the newest entry. If the tape is empty, the sequence number before its
+    /// first entry.
     head: Seq,
     /// Digest before the oldest entry, and digest after the newest entry.
     before: Digest,
@@ -85,7 +92,15 @@ impl Tape {
     #[must_use]
     pub const fn new((head, digest): (Seq, Digest), max_entries: usize, max_bytes: usize) -> Self {
         let entries = VecDeque::new();
-        Self { entries, head, before: digest, digest, bytes: 0, max_entries, max_bytes }
+        Self {
+            entries,
+            head,
+            before: digest,
+            digest,
+            bytes: 0,
+            max_entries,
+            max_bytes,
+        }
     }
 
     /// Returns the maximum number of bytes, approximately.
@@ -100,8 +115,8 @@ impl Tape {
         self.digest
     }
 
-    /// Returns the digest at a position, or `None` if the position is before the oldest entry. At position 0,
-    /// all tapes have the same digest.
+    /// Returns the digest at a position, or `None` if the position is before the oldest entry. At
+    /// position 0, all tapes have the same digest.
     #[must_use]
     pub fn digest_at(&self, seq: Seq) -> Option<Digest> {
         if seq == Seq::ZERO {
@@ -119,7 +134,8 @@ impl Tape {
         self.head
     }
 
-    /// Returns the position at `seq`, with its check, or `None` if `seq` is before the oldest entry.
+    /// Returns the position at `seq`, with its check, or `None` if `seq` is before the oldest
+    /// entry.
     #[must_use]
     pub fn position(&self, seq: Seq) -> Option<Position> {
         Some(Position::new(seq, self.digest_at(seq)?.check()))
@@ -143,7 +159,8 @@ impl Tape {
         self.bytes
     }
 
-    /// Returns the sequence number before the oldest entry. The tape holds everything after this number.
+    /// Returns the sequence number before the oldest entry. The tape holds everything after this
+    /// number.
     #[must_use]
     pub fn start(&self) -> Seq {
         Seq::new(self.head.get() - self.entries.len() as u64)
@@ -155,23 +172,31 @@ impl Tape {
         from >= self.start()
     }
 
-    /// Returns the entries after `from`, oldest first, with their sequence numbers. If the tape starts later,
-    /// returns all entries.
+    /// Returns the entries after `from`, oldest first, with their sequence numbers. If the tape
+    /// starts later, returns all entries.
     pub fn after(&self, from: Seq) -> impl Iterator<Item = (Seq, &Entry)> {
         let count = self.head.get().saturating_sub(from.get());
-        let start = self.entries.len().saturating_sub(usize::try_from(count).unwrap_or(usize::MAX));
+        let start = self
+            .entries
+            .len()
+            .saturating_sub(usize::try_from(count).unwrap_or(usize::MAX));
         let first = self.head.get() - (self.entries.len() - start) as u64 + 1;
-        self.entries.range(start..).zip(first..).map(|(entry, seq)| (Seq::new(seq), entry))
+        self.entries
+            .range(start..)
+            .zip(first..)
+            .map(|(entry, seq)| (Seq::new(seq), entry))
     }
 
     /// Adds an entry. Removes the oldest entries if a maximum is reached.
     pub(crate) fn push(&mut self, entry: Entry) -> Seq {
         self.bytes += weight(&entry);
         self.digest = entry.digest;
-        // Entries are removed before the new entry is added. So the ring buffer never exceeds its maximum and
-        // does not grow.
+        // Entries are removed before the new entry is added. So the ring buffer never exceeds its
+        // maximum and does not grow.
         while self.entries.len() >= self.max_entries || self.bytes > self.max_bytes {
-            let Some(oldest) = self.entries.pop_front() else { break };
+            let Some(oldest) = self.entries.pop_front() else {
+                break;
+            };
             self.bytes -= weight(&oldest);
             self.before = oldest.digest;
         }
@@ -196,13 +221,20 @@ mod tests {
         let mut tape = Tape::new((Seq::ZERO, Digest::START), max_entries, max_bytes);
         for n in 0..pushes {
             let tick = EntryKind::Tick(Frame::verbatim("A", &n.to_string()));
-            tape.push(Entry::after(tape.digest(), (symbol, name, SourceId(0)), tick, Duration::ZERO));
+            tape.push(Entry::after(
+                tape.digest(),
+                (symbol, name, SourceId(0)),
+                tick,
+                Duration::ZERO,
+            ));
         }
         tape
     }
 
     fn numbers(tape: &Tape, from: u64) -> Vec<u64> {
-        tape.after(Seq::new(from)).map(|(seq, _)| seq.get()).collect()
+        tape.after(Seq::new(from))
+            .map(|(seq, _)| seq.get())
+            .collect()
     }
 
     #[test]
@@ -219,8 +251,15 @@ mod tests {
     fn a_tape_knows_the_digest_at_every_position_it_holds() {
         let (whole, part) = (tape(9, usize::MAX, 9), tape(3, usize::MAX, 9));
         for seq in 0..=9 {
-            let (known, seen) = (whole.digest_at(Seq::new(seq)), part.digest_at(Seq::new(seq)));
-            assert_eq!(seen, if seq == 0 || seq >= 6 { known } else { None }, "{seq}");
+            let (known, seen) = (
+                whole.digest_at(Seq::new(seq)),
+                part.digest_at(Seq::new(seq)),
+            );
+            assert_eq!(
+                seen,
+                if seq == 0 || seq >= 6 { known } else { None },
+                "{seq}"
+            );
         }
         assert_eq!(whole.digest_at(Seq::new(10)), None);
         assert_eq!(whole.digest_at(Seq::new(9)), Some(whole.digest()));

@@ -19,8 +19,8 @@ use crate::{Price, Symbol, Time};
 
 /// One new price of one symbol. A tick is always valid, whatever its source.
 ///
-/// Make one with [`Tick::new`], [`Tick::from_json`] or [`TickFields`]. Pass it to `tickcast::Hub::publish` or
-/// `tickcast::Publisher::publish`.
+/// Make one with [`Tick::new`], [`Tick::from_json`] or [`TickFields`]. Pass it to
+/// `tickcast::Hub::publish` or `tickcast::Publisher::publish`.
 ///
 /// ```
 /// # use tickcast_core::{Symbol, Tick, Value};
@@ -34,24 +34,32 @@ pub struct Tick {
     pub symbol: Symbol,
     /// The price.
     pub price: Price,
-    /// Absolute change, if the source sends its own change. If `None`, tickcast computes the change: price −
-    /// [reference](crate::PublishedTick::change).
+    /// Absolute change, if the source sends its own change. If `None`, tickcast computes the
+    /// change: price − [reference](crate::PublishedTick::change).
     pub change: Option<Price>,
-    /// Previous close: the new reference of the changes of this symbol, from this tick on. If `None`, the
-    /// reference does not change.
+    /// Previous close: the new reference of the changes of this symbol, from this tick on. If
+    /// `None`, the reference does not change.
     pub prev_close: Option<Price>,
-    /// Time at which the price was made. If `None`, the arrival time is used, and the tick is never late.
+    /// Time at which the price was made. If `None`, the arrival time is used, and the tick is never
+    /// late.
     pub time: Option<Time>,
-    /// All other data that readers receive with the tick, for example bid, volume or a flag. At most 16
-    /// extras and 1,024 bytes.
+    /// All other data that readers receive with the tick, for example bid, volume or a flag. At
+    /// most 16 extras and 1,024 bytes.
     pub extras: Extras,
 }
 
 impl Tick {
-    /// Makes a tick with only a symbol and a price. All other fields are empty, so its time is the arrival
-    /// time.
+    /// Makes a tick with only a symbol and a price. All other fields are empty, so its time is the
+    /// arrival time.
     #[must_use]
     pub const fn new(symbol: Symbol, price: Price) -> Self {
-        Self { symbol, price, change: None, prev_close: None, time: None, extras: Extras::new() }
+        Self {
+            symbol,
+            price,
+            change: None,
+            prev_close: None,
+            time: None,
+            extras: Extras::new(),
+        }
     }
 }

@@ -9,16 +9,18 @@ use serde_json::value::RawValue;
 use tickcast::{Symbol, Tick};
 
 use crate::exchange::{
-    DecodeError, EventTime, Exchange, ExchangeLimits, ExchangeProtocol, FeedEvent, FeedPrice, Kind, Sequence,
+    DecodeError, EventTime, Exchange, ExchangeLimits, ExchangeProtocol, FeedEvent, FeedPrice, Kind,
+    Sequence,
 };
 use crate::names::SymbolMap;
 use crate::subscription_probe::{Lists, SubscriptionProbe};
 use crate::wire::{Extras, Field, each, excerpt, when_written};
 
-/// The exchange Coinbase Advanced Trade: last price, best bid and ask, and the 24 h range, with each match.
+/// The exchange Coinbase Advanced Trade: last price, best bid and ask, and the 24 h range, with
+/// each match.
 ///
-/// The exchange sends the 24 h change only in percent. The feed forwards the percentage as the extra
-/// `change_pct_24h`. The hub measures a tick's own change as usual.
+/// The exchange sends the 24 h change only in percent. The feed forwards the percentage as the
+/// extra `change_pct_24h`. The hub measures a tick's own change as usual.
 ///
 /// Made by [`Advanced::new`]. Pass it to [`Feed::new`](crate::Feed::new).
 #[derive(Debug, Clone)]
@@ -77,18 +79,20 @@ struct Talk {
     apart: HashSet<Symbol>,
 }
 
-/// The reason for a product that is requested but not in the list of subscriptions. The exchange itself sends
-/// no reason.
+/// The reason for a product that is requested but not in the list of subscriptions. The exchange
+/// itself sends no reason.
 const LEFT_OUT: &str =
     "the exchange does not list the symbol among the subscriptions; the symbol may not be listed";
 
-/// Bases whose USDC products have separate order books. Any other USDC product is the same as the USD product
-/// and arrives under the USD name.
+/// Bases whose USDC products have separate order books. Any other USDC product is the same as the
+/// USD product and arrives under the USD name.
 const APART: [&str; 2] = ["USDT", "EURC"];
 
 /// Returns the USDC product whose prices arrive under the name of this USD product.
 fn twin(name: &str) -> Option<String> {
-    let base = name.strip_suffix("-USD").filter(|base| !APART.contains(base))?;
+    let base = name
+        .strip_suffix("-USD")
+        .filter(|base| !APART.contains(base))?;
     Some(format!("{base}-USDC"))
 }
 
@@ -136,14 +140,18 @@ struct Ticker<'a> {
 
 impl ExchangeProtocol for Talk {
     fn open(&mut self) -> Vec<String> {
-        // Each channel needs its own message. The exchange expects the subscription to prices within 5 s.
+        // Each channel needs its own message. The exchange expects the subscription to prices
+        // within 5 s.
         self.ask().into_iter().collect()
     }
 
     fn on_text(&mut self, frame: &str, heard: &mut Vec<FeedEvent>) -> Result<(), DecodeError> {
         let envelope: Envelope<'_> = serde_json::from_str(frame)?;
         if envelope.kind.as_deref() == Some("error") {
-            self.refused(envelope.message.as_deref().unwrap_or("no reason given"), heard);
+            self.refused(
+                envelope.message.as_deref().unwrap_or("no reason given"),
+                heard,
+            );
             return Ok(());
         }
         if let Some(number) = envelope.sequence_num {
@@ -163,23 +171,26 @@ impl ExchangeProtocol for Talk {
             Some("heartbeats" | "status" | "candles" | "market_trades" | "l2_data") => {
                 heard.push(FeedEvent::Nothing);
             }
-            other => heard.push(FeedEvent::Unknown(excerpt(other.unwrap_or("a frame without a channel")))),
+            other => heard.push(FeedEvent::Unknown(excerpt(
+                other.unwrap_or("a frame without a channel"),
+            ))),
         }
         Ok(())
     }
 }
 
 impl Talk {
-    /// Returns the next subscription. The subscription to heartbeats comes last, after the subscriptions to
-    /// prices.
+    /// Returns the next subscription. The subscription to heartbeats comes last, after the
+    /// subscriptions to prices.
     fn ask(&mut self) -> Option<String> {
         if let Some(products) = self.asking.next() {
-            let message =
-                serde_json::json!({ "type": "subscribe", "product_ids": products, "channel": "ticker" });
+            let message = serde_json::json!({ "type": "subscribe", "product_ids": products, "channel": "ticker" });
             return Some(message.to_string());
         }
         let first = !std::mem::replace(&mut self.said_heartbeats, true);
-        first.then(|| serde_json::json!({ "type": "subscribe", "channel": "heartbeats" }).to_string())
+        first.then(|| {
+            serde_json::json!({ "type": "subscribe", "channel": "heartbeats" }).to_string()
+        })
     }
 
     fn refused(&mut self, says: &str, heard: &mut Vec<FeedEvent>) {
@@ -196,17 +207,27 @@ impl Talk {
         self.next = self.next.max(number.saturating_add(1));
     }
 
-    /// Finds products that are requested but not subscribed. The exchange leaves out unknown products without
-    /// an error.
+    /// Finds products that are requested but not subscribed. The exchange leaves out unknown
+    /// products without an error.
     fn compare(&self, asked: &[String], events: Option<&RawValue>, heard: &mut Vec<FeedEvent>) {
         let events: Vec<Event<'_>> = each(events, heard);
-        let Some(given) = events.into_iter().find_map(|event| event.subscriptions) else { return };
-        let names = given.ticker.iter().flat_map(|name| [Some(name.to_string()), twin(name)]);
+        let Some(given) = events.into_iter().find_map(|event| event.subscriptions) else {
+            return;
+        };
+        let names = given
+            .ticker
+            .iter()
+            .flat_map(|name| [Some(name.to_string()), twin(name)]);
         let given: HashSet<String> = names.flatten().collect();
-        for symbol in
-            asked.iter().filter(|name| !given.contains(*name)).filter_map(|name| self.names.symbol(name))
+        for symbol in asked
+            .iter()
+            .filter(|name| !given.contains(*name))
+            .filter_map(|name| self.names.symbol(name))
         {
-            heard.push(FeedEvent::Refused { symbol, why: LEFT_OUT.to_owned() });
+            heard.push(FeedEvent::Refused {
+                symbol,
+                why: LEFT_OUT.to_owned(),
+            });
         }
     }
 
@@ -234,8 +255,8 @@ impl Talk {
         }
     }
 
-    /// Returns the symbols whose price arrives under this name. The symbols are the product itself and its
-    /// twin, unless the twin arrives under its own name.
+    /// Returns the symbols whose price arrives under this name. The symbols are the product itself
+    /// and its twin, unless the twin arrives under its own name.
     fn symbols(&mut self, name: &str) -> Result<[Option<Symbol>; 2], DecodeError> {
         let own = self.names.symbol(name);
         if name.ends_with("-USDC") {
@@ -257,7 +278,9 @@ fn print(
     snapshot: bool,
     heard: &mut Vec<FeedEvent>,
 ) -> Result<Option<FeedPrice>, DecodeError> {
-    let Some(price) = ticker.price.quoted("price")? else { return Ok(None) };
+    let Some(price) = ticker.price.quoted("price")? else {
+        return Ok(None);
+    };
     let mut tick = Tick::new(symbol, price);
     Extras::new(&mut tick, heard).decimals(&[
         ("bid", ticker.best_bid),
@@ -269,7 +292,13 @@ fn print(
         ("volume", ticker.volume_24_h),
         ("change_pct_24h", ticker.price_percent_chg_24_h),
     ]);
-    Ok(Some(FeedPrice { tick, when, kind: Kind::Ticker, place: Sequence::Time(ns), snapshot }))
+    Ok(Some(FeedPrice {
+        tick,
+        when,
+        kind: Kind::Ticker,
+        place: Sequence::Time(ns),
+        snapshot,
+    }))
 }
 
 #[cfg(test)]
@@ -277,8 +306,10 @@ mod tests {
     use super::*;
 
     fn talk() -> Box<dyn ExchangeProtocol> {
-        Advanced::new(SymbolMap::new(["BTC-USDC", "ETH-USD"].map(|name| (name.to_owned(), None))).unwrap())
-            .new_connection()
+        Advanced::new(
+            SymbolMap::new(["BTC-USDC", "ETH-USD"].map(|name| (name.to_owned(), None))).unwrap(),
+        )
+        .new_connection()
     }
 
     fn hear(talk: &mut dyn ExchangeProtocol, frame: &str) -> Vec<FeedEvent> {
@@ -298,11 +329,21 @@ mod tests {
             )
         };
         let heard = hear(&mut *talk, &frame(0));
-        let [FeedEvent::Price(btc), FeedEvent::Price(eth)] = &heard[..] else { panic!("{heard:?}") };
-        assert_eq!((btc.tick.symbol.as_str(), eth.tick.symbol.as_str()), ("BTC-USDC", "ETH-USD"));
+        let [FeedEvent::Price(btc), FeedEvent::Price(eth)] = &heard[..] else {
+            panic!("{heard:?}")
+        };
+        assert_eq!(
+            (btc.tick.symbol.as_str(), eth.tick.symbol.as_str()),
+            ("BTC-USDC", "ETH-USD")
+        );
         assert_eq!(btc.tick.price.to_string(), "64250.10");
         assert_eq!(btc.place, Sequence::Time(1_782_907_200_223_456_789));
-        assert!(btc.tick.extras.as_json().ends_with(br#","change_pct_24h":-0.39085937500000"#));
+        assert!(
+            btc.tick
+                .extras
+                .as_json()
+                .ends_with(br#","change_pct_24h":-0.39085937500000"#)
+        );
         let lost = |heard: Vec<FeedEvent>| {
             heard.iter().find_map(|heard| match heard {
                 FeedEvent::Lost(n) => Some(*n),
@@ -324,8 +365,9 @@ mod tests {
     #[test]
     fn a_price_under_the_name_of_a_twin_is_a_price_of_both_products() {
         let names = ["BTC-USD", "BTC-USDC", "ETH-USDC", "USDT-USDC"];
-        let mut talk = Advanced::new(SymbolMap::new(names.map(|name| (name.to_owned(), None))).unwrap())
-            .new_connection();
+        let mut talk =
+            Advanced::new(SymbolMap::new(names.map(|name| (name.to_owned(), None))).unwrap())
+                .new_connection();
         let mut symbols = |name: &str| -> Vec<String> {
             let heard = hear(&mut *talk, &ticker(name));
             let symbol = |heard: &FeedEvent| match heard {
@@ -337,7 +379,11 @@ mod tests {
         };
         assert_eq!(symbols("BTC-USD"), ["BTC-USD", "BTC-USDC"]);
         assert_eq!(symbols("ETH-USD"), ["ETH-USDC"]);
-        assert_eq!(symbols("USDT-USD"), ["USDT-USD was not requested"], "these are two");
+        assert_eq!(
+            symbols("USDT-USD"),
+            ["USDT-USD was not requested"],
+            "these are two"
+        );
         assert_eq!(symbols("BTC-USDC"), ["BTC-USDC"]);
         assert_eq!(symbols("BTC-USD"), ["BTC-USD"], "it comes by itself");
     }
@@ -345,11 +391,11 @@ mod tests {
     #[test]
     fn a_product_left_out_of_the_subscriptions_is_refused() {
         let names = ["BTC-USD", "FOO-BAR", "ETH-USDC", "FOO-USDC"];
-        let mut talk = Advanced::new(SymbolMap::new(names.map(|name| (name.to_owned(), None))).unwrap())
-            .new_connection();
+        let mut talk =
+            Advanced::new(SymbolMap::new(names.map(|name| (name.to_owned(), None))).unwrap())
+                .new_connection();
         talk.open();
-        let ack =
-            r#"{"channel":"subscriptions","events":[{"subscriptions":{"ticker":["BTC-USD","ETH-USD"]}}]}"#;
+        let ack = r#"{"channel":"subscriptions","events":[{"subscriptions":{"ticker":["BTC-USD","ETH-USD"]}}]}"#;
         let heard = hear(&mut *talk, ack);
         let refused: Vec<_> = heard
             .iter()
@@ -363,7 +409,10 @@ mod tests {
             &mut *talk,
             r#"{"channel":"subscriptions","events":[{"subscriptions":{"heartbeats":["heartbeats"]}}]}"#,
         );
-        assert!(matches!(&later[..], [FeedEvent::Nothing]), "nothing was asked for: {later:?}");
+        assert!(
+            matches!(&later[..], [FeedEvent::Nothing]),
+            "nothing was asked for: {later:?}"
+        );
     }
 
     #[test]
@@ -382,17 +431,30 @@ mod tests {
                 _ => None,
             })
             .collect();
-        let noted = heard.iter().filter(|heard| matches!(heard, FeedEvent::Undecodable(_))).count();
-        assert_eq!((prices, noted), (vec!["1".to_owned(), "2".to_owned()], 6), "{heard:?}");
+        let noted = heard
+            .iter()
+            .filter(|heard| matches!(heard, FeedEvent::Undecodable(_)))
+            .count();
+        assert_eq!(
+            (prices, noted),
+            (vec!["1".to_owned(), "2".to_owned()], 6),
+            "{heard:?}"
+        );
     }
 
     #[test]
     fn heartbeats_are_requested_last() {
         let mut talk = talk();
         assert!(talk.open()[0].contains("ticker"));
-        let heard = hear(&mut *talk, r#"{"channel":"subscriptions","sequence_num":0,"events":[]}"#);
+        let heard = hear(
+            &mut *talk,
+            r#"{"channel":"subscriptions","sequence_num":0,"events":[]}"#,
+        );
         assert!(matches!(&heard[..], [FeedEvent::Send(text)] if text.contains("heartbeats")));
-        let heard = hear(&mut *talk, r#"{"channel":"subscriptions","sequence_num":1,"events":[]}"#);
+        let heard = hear(
+            &mut *talk,
+            r#"{"channel":"subscriptions","sequence_num":1,"events":[]}"#,
+        );
         assert!(matches!(&heard[..], [FeedEvent::Nothing]));
         let heard = hear(&mut *talk, r#"{"type":"error","message":"rate"}"#);
         assert!(matches!(&heard[..], [FeedEvent::Failed(_)]));

@@ -1,5 +1,5 @@
-//! Binance: combined streams, as documented in 2026-07 for Spot. The decoder also understands the known
-//! messages of Futures.
+//! Binance: combined streams, as documented in 2026-07 for Spot. The decoder also understands the
+//! known messages of Futures.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -57,7 +57,8 @@ impl Binance {
     /// The URL of the exchange: `wss://stream.binance.com:9443`.
     pub const URL: &'static str = "wss://stream.binance.com:9443";
 
-    /// Creates the exchange with this stream of these symbols. Symbols are in upper case, such as `BTCUSDT`.
+    /// Creates the exchange with this stream of these symbols. Symbols are in upper case, such as
+    /// `BTCUSDT`.
     #[must_use]
     pub const fn new(names: SymbolMap, stream: BinanceStream) -> Self {
         Self { names, stream }
@@ -110,8 +111,8 @@ struct Refusal<'a> {
     msg: Cow<'a, str>,
 }
 
-/// The kind of a message. A message with an update id and no name is a `bookTicker`. Only Futures name this
-/// message.
+/// The kind of a message. A message with an update id and no name is a `bookTicker`. Only Futures
+/// name this message.
 #[derive(Deserialize)]
 struct Head<'a> {
     #[serde(borrow)]
@@ -189,7 +190,10 @@ impl ExchangeProtocol for Binance {
     fn on_text(&mut self, frame: &str, heard: &mut Vec<FeedEvent>) -> Result<(), DecodeError> {
         let envelope: Envelope<'_> = serde_json::from_str(frame)?;
         if let Some(says) = envelope.error.map(|error| error.msg).or(envelope.msg) {
-            heard.push(FeedEvent::Failed(format!("the exchange refuses: {}", excerpt(&says))));
+            heard.push(FeedEvent::Failed(format!(
+                "the exchange refuses: {}",
+                excerpt(&says)
+            )));
             return Ok(());
         }
         if envelope.id.is_some() && envelope.data.is_none() {
@@ -218,9 +222,12 @@ impl ExchangeProtocol for Binance {
                 FeedEvent::Nothing
             }
             (Some(other), _) => FeedEvent::Unknown(excerpt(other)),
-            (None, None) => {
-                FeedEvent::Unknown(excerpt(envelope.stream.as_deref().unwrap_or("a frame without a name")))
-            }
+            (None, None) => FeedEvent::Unknown(excerpt(
+                envelope
+                    .stream
+                    .as_deref()
+                    .unwrap_or("a frame without a name"),
+            )),
         };
         heard.push(said);
         Ok(())
@@ -233,7 +240,9 @@ impl Binance {
         ticker: &Ticker<'_>,
         heard: &mut Vec<FeedEvent>,
     ) -> Result<Option<FeedPrice>, DecodeError> {
-        let Some(price) = ticker.c.quoted("c")? else { return Ok(None) };
+        let Some(price) = ticker.c.quoted("c")? else {
+            return Ok(None);
+        };
         let mut tick = Tick::new(self.names.asked_for(&ticker.s)?, price);
         let mut beside = Extras::new(&mut tick, heard);
         beside.change(ticker.p.map(|change| change.value("p")).transpose());
@@ -248,7 +257,13 @@ impl Binance {
             ("volume", ticker.v),
         ]);
         let (when, place) = when_counted(ticker.time);
-        Ok(Some(FeedPrice { tick, when, kind: Kind::Ticker, place: Sequence::Time(place), snapshot: false }))
+        Ok(Some(FeedPrice {
+            tick,
+            when,
+            kind: Kind::Ticker,
+            place: Sequence::Time(place),
+            snapshot: false,
+        }))
     }
 
     fn quote(
@@ -259,7 +274,9 @@ impl Binance {
         let (Some(bid), Some(ask)) = (quote.b.quoted("b")?, quote.a.quoted("a")?) else {
             return Ok(None);
         };
-        let middle = bid.middle(ask).ok_or_else(|| DecodeError("b and a have too many digits".to_owned()))?;
+        let middle = bid
+            .middle(ask)
+            .ok_or_else(|| DecodeError("b and a have too many digits".to_owned()))?;
         let mut tick = Tick::new(self.names.asked_for(&quote.s)?, middle);
         Extras::new(&mut tick, heard).decimals(&[
             ("bid", Some(quote.b)),
@@ -283,16 +300,29 @@ impl Binance {
         number: Option<Field<'_>>,
         heard: &mut Vec<FeedEvent>,
     ) -> Result<Option<FeedPrice>, DecodeError> {
-        let Some(price) = trade.p.quoted("p")? else { return Ok(None) };
+        let Some(price) = trade.p.quoted("p")? else {
+            return Ok(None);
+        };
         let number = trade_number(number, "the trade number")?;
         let mut tick = Tick::new(self.names.asked_for(&trade.s)?, price);
         let mut beside = Extras::new(&mut tick, heard);
         beside.decimals(&[("size", trade.q)]);
         // If the buyer was the maker, the seller was the taker.
-        beside.side(trade.m.map(|buyer_made| buyer_made.flag("m").map(|made| !made)).transpose());
+        beside.side(
+            trade
+                .m
+                .map(|buyer_made| buyer_made.flag("m").map(|made| !made))
+                .transpose(),
+        );
         beside.trade_id(number);
         let (when, _) = when_counted(trade.time);
-        Ok(Some(FeedPrice { tick, when, kind: Kind::Trade, place: Sequence::Each(number), snapshot: false }))
+        Ok(Some(FeedPrice {
+            tick,
+            when,
+            kind: Kind::Trade,
+            place: Sequence::Each(number),
+            snapshot: false,
+        }))
     }
 }
 
@@ -323,7 +353,10 @@ mod tests {
             "h":"64900.0","l":"63550.0","v":"18250.123"}}"#,
         );
         assert_eq!(
-            (ticker.tick.symbol.as_str(), ticker.tick.price.to_string().as_str()),
+            (
+                ticker.tick.symbol.as_str(),
+                ticker.tick.price.to_string().as_str()
+            ),
             ("BTC/USD", "64640.00000000")
         );
         assert_eq!(ticker.tick.change.unwrap().to_string(), "-640.00000000");
@@ -335,16 +368,28 @@ mod tests {
         let quote = print(
             r#"{"stream":"btcusdt@bookTicker","data":{"u":7,"s":"BTCUSDT","b":"1.00","B":"2","a":"1.01","A":"3"}}"#,
         );
-        assert_eq!((quote.tick.price.to_string().as_str(), quote.place), ("1.005", Sequence::Rising(7)));
+        assert_eq!(
+            (quote.tick.price.to_string().as_str(), quote.place),
+            ("1.005", Sequence::Rising(7))
+        );
         let trade = print(
             r#"{"e":"aggTrade","E":1,"s":"BTCUSDT","a":9,"p":"1e-7","q":"4","f":1,"l":2,"T":5,"m":true,"M":true}"#,
         );
-        assert_eq!((trade.tick.price.to_string().as_str(), trade.place), ("0.0000001", Sequence::Each(9)));
-        assert_eq!(trade.tick.extras.as_json(), br#","size":4,"side":"sell","trade_id":9"#);
+        assert_eq!(
+            (trade.tick.price.to_string().as_str(), trade.place),
+            ("0.0000001", Sequence::Each(9))
+        );
+        assert_eq!(
+            trade.tick.extras.as_json(),
+            br#","size":4,"side":"sell","trade_id":9"#
+        );
         let trade = print(
             r#"{"e":"trade","E":1782907200124,"s":"BTCUSDT","t":12,"a":7,"b":8,"p":"2","q":"4","T":1782907200123,"m":false}"#,
         );
-        assert_eq!((trade.when, trade.place), (EventTime::At(1_782_907_200_123), Sequence::Each(12)));
+        assert_eq!(
+            (trade.when, trade.place),
+            (EventTime::At(1_782_907_200_123), Sequence::Each(12))
+        );
     }
 
     #[test]
@@ -353,7 +398,10 @@ mod tests {
             r#"{"stream":"btcusdt@bookTicker","data":{"e":"bookTicker","u":4,"s":"BTCUSDT","b":"0.50","B":"5","a":"0.51","A":"7",
             "T":1782907200123,"E":1782907200124}}"#,
         );
-        assert_eq!((quote.tick.price.to_string().as_str(), quote.place), ("0.505", Sequence::Rising(4)));
+        assert_eq!(
+            (quote.tick.price.to_string().as_str(), quote.place),
+            ("0.505", Sequence::Rising(4))
+        );
         assert_eq!(quote.when, EventTime::At(1_782_907_200_123));
     }
 
@@ -364,7 +412,10 @@ mod tests {
         let ticker = print(r#"{"e":"24hrTicker","E":1782907200123456,"s":"BTCUSDT","c":"1"}"#);
         assert_eq!(
             (ticker.when, ticker.place),
-            (EventTime::At(1_782_907_200_123), Sequence::Time(1_782_907_200_123_456))
+            (
+                EventTime::At(1_782_907_200_123),
+                Sequence::Time(1_782_907_200_123_456)
+            )
         );
     }
 
@@ -373,12 +424,16 @@ mod tests {
         let ticker = print(
             r#"{"e":"24hrTicker","E":"soon","s":"BTCUSDT","p":"","c":"1.50","b":"-1","a":"1.6","A":"","h":"NaN","l":{},"v":null}"#,
         );
-        assert_eq!((ticker.tick.price.to_string().as_str(), ticker.tick.change), ("1.50", None));
+        assert_eq!(
+            (ticker.tick.price.to_string().as_str(), ticker.tick.change),
+            ("1.50", None)
+        );
         assert_eq!(
             (ticker.tick.extras.as_json(), ticker.when),
             (&br#","ask":1.6"#[..], EventTime::Unreadable)
         );
-        let trade = print(r#"{"e":"aggTrade","s":"BTCUSDT","a":9,"p":"1","q":[],"m":"perhaps","T":1}"#);
+        let trade =
+            print(r#"{"e":"aggTrade","s":"BTCUSDT","a":9,"p":"1","q":[],"m":"perhaps","T":1}"#);
         assert_eq!(trade.tick.extras.as_json(), br#","trade_id":9"#);
     }
 
@@ -391,16 +446,28 @@ mod tests {
             "Ok(GoingAway)"
         );
         assert_eq!(heard(r#"{"e":"news"}"#), "Ok(Unknown(\"news\"))");
-        assert_eq!(heard(r#"{"u":7,"s":"BTCUSDT","b":"0.0","a":"1"}"#), "Ok(NoQuote)");
-        for refusal in
-            [r#"{"code":3,"msg":"Invalid JSON"}"#, r#"{"error":{"code":4,"msg":"Invalid JSON"},"id":1}"#]
-        {
-            assert_eq!(heard(refusal), "Ok(Failed(\"the exchange refuses: Invalid JSON\"))");
+        assert_eq!(
+            heard(r#"{"u":7,"s":"BTCUSDT","b":"0.0","a":"1"}"#),
+            "Ok(NoQuote)"
+        );
+        for refusal in [
+            r#"{"code":3,"msg":"Invalid JSON"}"#,
+            r#"{"error":{"code":4,"msg":"Invalid JSON"},"id":1}"#,
+        ] {
+            assert_eq!(
+                heard(refusal),
+                "Ok(Failed(\"the exchange refuses: Invalid JSON\"))"
+            );
         }
-        for garbled in
-            [r#"{"u":7,"s":"BTCUSDT","b":"-1","a":"1"}"#, r#"{"u":7,"s":"ETHUSDT","b":"1","a":"1"}"#]
-        {
-            assert!(heard(garbled).starts_with("Ok(Undecodable("), "{}", heard(garbled));
+        for garbled in [
+            r#"{"u":7,"s":"BTCUSDT","b":"-1","a":"1"}"#,
+            r#"{"u":7,"s":"ETHUSDT","b":"1","a":"1"}"#,
+        ] {
+            assert!(
+                heard(garbled).starts_with("Ok(Undecodable("),
+                "{}",
+                heard(garbled)
+            );
         }
         assert!(hear("{").is_err() && hear(r#"{"e":"aggTrade"}"#).is_err());
     }

@@ -39,7 +39,8 @@ impl CoinbaseChannel {
     }
 }
 
-/// The exchange Coinbase Exchange. Made by [`Coinbase::new`]. Pass it to [`Feed::new`](crate::Feed::new).
+/// The exchange Coinbase Exchange. Made by [`Coinbase::new`]. Pass it to
+/// [`Feed::new`](crate::Feed::new).
 #[derive(Debug, Clone)]
 pub struct Coinbase {
     names: SymbolMap,
@@ -55,7 +56,11 @@ impl Coinbase {
     #[must_use]
     pub fn new(names: SymbolMap, channel: CoinbaseChannel) -> Self {
         let lists = Lists::new(names.venue_names());
-        Self { names, channel, lists }
+        Self {
+            names,
+            channel,
+            lists,
+        }
     }
 }
 
@@ -78,8 +83,16 @@ impl Exchange for Coinbase {
     }
 
     fn new_connection(&self) -> Box<dyn ExchangeProtocol> {
-        let Self { names, channel, lists } = self.clone();
-        Box::new(Talk { names, channel, asking: lists.ask() })
+        let Self {
+            names,
+            channel,
+            lists,
+        } = self.clone();
+        Box::new(Talk {
+            names,
+            channel,
+            asking: lists.ask(),
+        })
     }
 }
 
@@ -164,24 +177,32 @@ impl Talk {
     fn ask(&mut self) -> Option<String> {
         let channels = [self.channel.name(), "heartbeat"];
         let products = self.asking.next()?;
-        let message =
-            serde_json::json!({ "type": "subscribe", "product_ids": products, "channels": channels });
+        let message = serde_json::json!({ "type": "subscribe", "product_ids": products, "channels": channels });
         Some(message.to_string())
     }
 
     /// Handles a refusal. The exchange refuses a whole list because of one unknown product.
     fn refused(&mut self, frame: &Frame<'_>, heard: &mut Vec<FeedEvent>) {
-        let says = frame.reason.as_deref().or(frame.message.as_deref()).unwrap_or("no reason given");
+        let says = frame
+            .reason
+            .as_deref()
+            .or(frame.message.as_deref())
+            .unwrap_or("no reason given");
         if self.asking.on_refusal(says, &self.names, heard) {
             heard.push(self.ask().map_or(FeedEvent::Nothing, FeedEvent::Send));
         }
     }
 
     fn tick(&self, frame: &Frame<'_>) -> Result<Option<Tick>, DecodeError> {
-        let name =
-            frame.product_id.as_deref().ok_or_else(|| DecodeError("product_id is missing".to_owned()))?;
+        let name = frame
+            .product_id
+            .as_deref()
+            .ok_or_else(|| DecodeError("product_id is missing".to_owned()))?;
         let symbol = self.names.asked_for(name)?;
-        let price = frame.price.ok_or_else(|| DecodeError("price is missing".to_owned()))?.quoted("price")?;
+        let price = frame
+            .price
+            .ok_or_else(|| DecodeError("price is missing".to_owned()))?
+            .quoted("price")?;
         Ok(price.map(|price| Tick::new(symbol, price)))
     }
 
@@ -190,11 +211,15 @@ impl Talk {
         frame: &Frame<'_>,
         heard: &mut Vec<FeedEvent>,
     ) -> Result<Option<FeedPrice>, DecodeError> {
-        let Some(mut tick) = self.tick(frame)? else { return Ok(None) };
+        let Some(mut tick) = self.tick(frame)? else {
+            return Ok(None);
+        };
         let number = place_number(frame.sequence, "sequence")?;
         let price = tick.price;
         let mut beside = Extras::new(&mut tick, heard);
-        let open = frame.open_24h.map_or(Ok(None), |open| open.quoted("open_24h"));
+        let open = frame
+            .open_24h
+            .map_or(Ok(None), |open| open.quoted("open_24h"));
         beside.change(open.map(|open| open.map(|open| price.minus(open))));
         beside.decimals(&[
             ("bid", frame.best_bid),
@@ -208,7 +233,10 @@ impl Talk {
         ]);
         // On this channel, `side` is the taker's side.
         beside.side(frame.side.map(|side| side.bought("side")).transpose());
-        let id = frame.trade_id.map(|id| trade_number(Some(id), "trade_id")).transpose();
+        let id = frame
+            .trade_id
+            .map(|id| trade_number(Some(id), "trade_id"))
+            .transpose();
         if let Some(id) = beside.keep_or_note(id) {
             beside.trade_id(id);
         }
@@ -222,17 +250,34 @@ impl Talk {
         }))
     }
 
-    fn trade(&self, frame: &Frame<'_>, heard: &mut Vec<FeedEvent>) -> Result<Option<FeedPrice>, DecodeError> {
-        let Some(mut tick) = self.tick(frame)? else { return Ok(None) };
+    fn trade(
+        &self,
+        frame: &Frame<'_>,
+        heard: &mut Vec<FeedEvent>,
+    ) -> Result<Option<FeedPrice>, DecodeError> {
+        let Some(mut tick) = self.tick(frame)? else {
+            return Ok(None);
+        };
         let number = trade_number(frame.trade_id, "trade_id")?;
         let mut beside = Extras::new(&mut tick, heard);
         beside.decimals(&[("size", frame.size)]);
         // On this channel, `side` is the maker's side.
-        beside.side(frame.side.map(|side| side.bought("side").map(|bought| !bought)).transpose());
+        beside.side(
+            frame
+                .side
+                .map(|side| side.bought("side").map(|bought| !bought))
+                .transpose(),
+        );
         beside.trade_id(number);
         let (when, _) = when_written(frame.time);
         let snapshot = frame.kind == "last_match";
-        Ok(Some(FeedPrice { tick, when, kind: Kind::Trade, place: Sequence::Each(number), snapshot }))
+        Ok(Some(FeedPrice {
+            tick,
+            when,
+            kind: Kind::Trade,
+            place: Sequence::Each(number),
+            snapshot,
+        }))
     }
 }
 
@@ -258,12 +303,17 @@ mod tests {
             "volume_24h":"9876.5","low_24h":"63500.01","high_24h":"64990","best_bid":"64250.14","best_ask":"64250.15",
             "side":"buy","time":"2026-07-01T12:00:00.223456Z","trade_id":900000001,"last_size":"0.0153"}"#;
         let heard = hear(&mut *talk(&["BTC-USD"]), frame);
-        let [FeedEvent::Price(print)] = &heard[..] else { panic!("{heard:?}") };
+        let [FeedEvent::Price(print)] = &heard[..] else {
+            panic!("{heard:?}")
+        };
         assert_eq!(print.tick.price.to_string(), "64250.10");
         assert_eq!(print.tick.change.unwrap().to_string(), "250.10");
         assert_eq!(
             (print.when, print.place),
-            (EventTime::At(1_782_907_200_223), Sequence::Rising(99_000_000_123))
+            (
+                EventTime::At(1_782_907_200_223),
+                Sequence::Rising(99_000_000_123)
+            )
         );
         assert_eq!(
             std::str::from_utf8(print.tick.extras.as_json()).unwrap(),
@@ -276,15 +326,18 @@ mod tests {
     fn an_unknown_product_does_not_affect_the_others() {
         let mut talk = talk(&["BTC-USD", "FOO-BAR"]);
         assert!(talk.open()[0].contains(r#""product_ids":["BTC-USD","FOO-BAR"]"#));
-        let error =
-            r#"{"type":"error","message":"Failed to subscribe","reason":"FOO-BAR is not a valid product"}"#;
+        let error = r#"{"type":"error","message":"Failed to subscribe","reason":"FOO-BAR is not a valid product"}"#;
         let says = |heard: Vec<FeedEvent>| match heard.into_iter().next_back() {
             Some(FeedEvent::Send(text)) => text,
             other => panic!("{other:?}"),
         };
         assert!(says(hear(&mut *talk, error)).contains(r#"["BTC-USD"]"#));
         assert!(
-            says(hear(&mut *talk, r#"{"type":"subscriptions","channels":[]}"#)).contains(r#"["FOO-BAR"]"#)
+            says(hear(
+                &mut *talk,
+                r#"{"type":"subscriptions","channels":[]}"#
+            ))
+            .contains(r#"["FOO-BAR"]"#)
         );
         let heard = hear(&mut *talk, error);
         let [FeedEvent::Refused { symbol, why }, FeedEvent::Nothing] = &heard[..] else {
@@ -292,9 +345,15 @@ mod tests {
         };
         assert_eq!(
             (symbol.as_str(), why.as_str()),
-            ("FOO-BAR", "the exchange refuses: FOO-BAR is not a valid product")
+            (
+                "FOO-BAR",
+                "the exchange refuses: FOO-BAR is not a valid product"
+            )
         );
-        assert!(matches!(&hear(&mut *talk, error)[..], [FeedEvent::Failed(_)]), "nothing had been asked for");
+        assert!(
+            matches!(&hear(&mut *talk, error)[..], [FeedEvent::Failed(_)]),
+            "nothing had been asked for"
+        );
     }
 
     #[test]
@@ -302,8 +361,13 @@ mod tests {
         let frame = r#"{"type":"ticker","sequence":9,"product_id":"BTC-USD","price":"1.50","open_24h":"NaN","best_bid":"1.4",
             "best_bid_size":"","side":5,"time":17,"trade_id":"x"}"#;
         let heard = hear(&mut *talk(&["BTC-USD"]), frame);
-        let Some(FeedEvent::Price(print)) = heard.last() else { panic!("{heard:?}") };
-        assert_eq!((print.tick.extras.as_json(), print.when), (&br#","bid":1.4"#[..], EventTime::Unreadable));
+        let Some(FeedEvent::Price(print)) = heard.last() else {
+            panic!("{heard:?}")
+        };
+        assert_eq!(
+            (print.tick.extras.as_json(), print.when),
+            (&br#","bid":1.4"#[..], EventTime::Unreadable)
+        );
         assert_eq!(
             (heard.len(), print.tick.change),
             (5, None),
@@ -316,8 +380,13 @@ mod tests {
         let frame = r#"{"type":"match","trade_id":5,"sequence":9,"product_id":"BTC-USD","price":"1.50","size":"2","side":"sell",
             "time":"2026-07-01T12:00:00Z","maker_order_id":"a","taker_order_id":"b"}"#;
         let heard = hear(&mut *talk(&["BTC-USD"]), frame);
-        let [FeedEvent::Price(print)] = &heard[..] else { panic!("{heard:?}") };
-        assert_eq!(print.tick.extras.as_json(), br#","size":2,"side":"buy","trade_id":5"#);
+        let [FeedEvent::Price(print)] = &heard[..] else {
+            panic!("{heard:?}")
+        };
+        assert_eq!(
+            print.tick.extras.as_json(),
+            br#","size":2,"side":"buy","trade_id":5"#
+        );
         assert_eq!(print.place, Sequence::Each(5));
     }
 }

@@ -1,5 +1,5 @@
-//! One connection to an exchange. The task dials, sends at the exchange's rate and reads until the connection
-//! ends.
+//! One connection to an exchange. The task dials, sends at the exchange's rate and reads until the
+//! connection ends.
 
 use std::time::Duration;
 
@@ -21,21 +21,21 @@ pub(crate) const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 /// Maximum size of a frame. The exchanges' largest frame, a whole order book, is about 1 MiB.
 const MAX_FRAME_BYTES: usize = 4 << 20;
 
-/// Maximum number of unsent bytes. This closes a connection to a peer that sends pings without end and reads
-/// nothing.
+/// Maximum number of unsent bytes. This closes a connection to a peer that sends pings without end
+/// and reads nothing.
 const MAX_UNSENT_BYTES: usize = 512 << 10;
 
 /// Maximum number of frames in one batch, and the approximate maximum number of bytes.
 const MAX_FRAMES_PER_BATCH: usize = 256;
 const MAX_BATCH_BYTES: usize = 256 << 10;
 
-/// Maximum of the first delay between two connections of a feed, and of all delays. The exchange may request a
-/// longer delay.
+/// Maximum of the first delay between two connections of a feed, and of all delays. The exchange
+/// may request a longer delay.
 const REDIAL_DELAY: Duration = Duration::from_secs(1);
 const MAX_REDIAL_DELAY: Duration = Duration::from_secs(60);
 
-/// Minimum delay between two connections of a feed. Without a minimum, an attempt that fails at once would
-/// repeat in a hot loop.
+/// Minimum delay between two connections of a feed. Without a minimum, an attempt that fails at
+/// once would repeat in a hot loop.
 const MIN_REDIAL_DELAY: Duration = Duration::from_millis(100);
 
 /// Minimum delay after a "too many requests" response, unless the exchange sends its own delay.
@@ -115,9 +115,15 @@ impl Connection {
     }
 
     async fn open(&self) -> Result<Socket, End> {
-        let io = self.network.dial(&self.url).await.map_err(|error| End::plain(error.to_string()))?;
-        let request = ClientRequestBuilder::new(self.url.clone())
-            .with_header("User-Agent", concat!("tickcast/", env!("CARGO_PKG_VERSION")));
+        let io = self
+            .network
+            .dial(&self.url)
+            .await
+            .map_err(|error| End::plain(error.to_string()))?;
+        let request = ClientRequestBuilder::new(self.url.clone()).with_header(
+            "User-Agent",
+            concat!("tickcast/", env!("CARGO_PKG_VERSION")),
+        );
         let config = WebSocketConfig::default()
             .max_message_size(Some(MAX_FRAME_BYTES))
             .max_frame_size(Some(MAX_FRAME_BYTES))
@@ -128,8 +134,8 @@ impl Connection {
         }
     }
 
-    /// Returns why the connection failed. If the exchange refuses the client's country, the reason names
-    /// another host.
+    /// Returns why the connection failed. If the exchange refuses the client's country, the reason
+    /// names another host.
     fn refused(&self, error: tungstenite::Error) -> End {
         let banned = matches!(&error, tungstenite::Error::Http(response)
             if response.status() == StatusCode::UNAVAILABLE_FOR_LEGAL_REASONS);
@@ -200,7 +206,12 @@ impl Connection {
             }
             next = socket.next().now_or_never();
         }
-        self.send_event(if frames.is_empty() { Event::Pulse } else { Event::Frames(frames) }).await;
+        self.send_event(if frames.is_empty() {
+            Event::Pulse
+        } else {
+            Event::Frames(frames)
+        })
+        .await;
         if end.is_some() {
             // The task answers a close frame. Whether the answer arrives does not matter.
             let _ = timeout(Duration::from_secs(1), socket.close(None)).await;
@@ -217,15 +228,28 @@ impl Connection {
 impl End {
     /// Returns an end of which only the reason is known.
     pub(crate) fn plain(why: String) -> Self {
-        Self { why, away: Duration::ZERO, garbled: false }
+        Self {
+            why,
+            away: Duration::ZERO,
+            garbled: false,
+        }
     }
 
     fn closed(frame: Option<tungstenite::protocol::CloseFrame>) -> Self {
-        let Some(frame) = frame else { return Self::plain("the exchange closed the connection".to_owned()) };
+        let Some(frame) = frame else {
+            return Self::plain("the exchange closed the connection".to_owned());
+        };
         let code = u16::from(frame.code);
-        let away = if code == 1008 { MIN_TOO_MANY_REQUESTS_DELAY } else { Duration::ZERO };
+        let away = if code == 1008 {
+            MIN_TOO_MANY_REQUESTS_DELAY
+        } else {
+            Duration::ZERO
+        };
         let says = crate::wire::excerpt(&frame.reason);
-        Self { away, ..Self::plain(format!("the exchange closed the connection: {code} {says}")) }
+        Self {
+            away,
+            ..Self::plain(format!("the exchange closed the connection: {code} {says}"))
+        }
     }
 
     fn of(error: tungstenite::Error) -> Self {
@@ -240,14 +264,22 @@ impl End {
                 } else {
                     Duration::ZERO
                 };
-                let away = asked.map_or(usual, Duration::from_secs).min(MAX_RETRY_AFTER);
-                Self { away, ..Self::plain(format!("the exchange answers {status}")) }
+                let away = asked
+                    .map_or(usual, Duration::from_secs)
+                    .min(MAX_RETRY_AFTER);
+                Self {
+                    away,
+                    ..Self::plain(format!("the exchange answers {status}"))
+                }
             }
             Error::Capacity(_) => Self {
                 garbled: true,
                 ..Self::plain(format!("a frame is larger than {MAX_FRAME_BYTES} bytes"))
             },
-            Error::Utf8(_) => Self { garbled: true, ..Self::plain("a frame is not UTF-8".to_owned()) },
+            Error::Utf8(_) => Self {
+                garbled: true,
+                ..Self::plain("a frame is not UTF-8".to_owned())
+            },
             other => Self::plain(other.to_string()),
         }
     }

@@ -11,12 +11,12 @@ pub trait Exchange: Send + Sync + 'static {
     /// Returns the limits of the exchange and the expected heartbeat.
     fn limits(&self) -> ExchangeLimits;
 
-    /// Returns the path of the stream, for example `/v2`. The feed uses this path if the server's URL has
-    /// none.
+    /// Returns the path of the stream, for example `/v2`. The feed uses this path if the server's
+    /// URL has none.
     fn path(&self) -> &'static str;
 
-    /// Returns another host of the exchange, for clients that the exchange refuses because of their country.
-    /// An error message suggests this host. Default: none.
+    /// Returns another host of the exchange, for clients that the exchange refuses because of their
+    /// country. An error message suggests this host. Default: none.
     fn elsewhere(&self) -> Option<&'static str> {
         None
     }
@@ -43,8 +43,8 @@ impl Exchange for Box<dyn Exchange> {
     }
 }
 
-/// The protocol of one connection: encodes requests and decodes frames. Made by [`Exchange::new_connection`],
-/// once for each connection.
+/// The protocol of one connection: encodes requests and decodes frames. Made by
+/// [`Exchange::new_connection`], once for each connection.
 pub trait ExchangeProtocol: Send {
     /// Returns the first messages to send: the subscriptions.
     fn open(&mut self) -> Vec<String>;
@@ -63,11 +63,11 @@ pub struct ExchangeLimits {
     pub connect_interval: Duration,
     /// Minimum time between two messages to the exchange over one connection. Pongs are extra.
     pub send_interval: Duration,
-    /// Maximum time without any message from the exchange; heartbeats and pings count as messages. After this
-    /// time, the feed closes the connection and connects again.
+    /// Maximum time without any message from the exchange; heartbeats and pings count as messages.
+    /// After this time, the feed closes the connection and connects again.
     pub heartbeat_timeout: Duration,
-    /// Maximum age of a connection. The feed replaces a connection at 90 to 100 % of this age, before the
-    /// exchange cuts the connection. `None`: no maximum.
+    /// Maximum age of a connection. The feed replaces a connection at 90 to 100 % of this age,
+    /// before the exchange cuts the connection. `None`: no maximum.
     pub max_connection_age: Option<Duration>,
     /// Maximum number of symbols per connection.
     pub symbols: usize,
@@ -92,10 +92,11 @@ pub enum FeedEvent {
         /// The exchange's text.
         why: String,
     },
-    /// The exchange sends nothing over this connection. Contains the exchange's text. The feed closes the
-    /// connection and connects again.
+    /// The exchange sends nothing over this connection. Contains the exchange's text. The feed
+    /// closes the connection and connects again.
     Failed(String),
-    /// The exchange is closed for a while, and prices will come again. Contains the exchange's text.
+    /// The exchange is closed for a while, and prices will come again. Contains the exchange's
+    /// text.
     Halted(String),
     /// The exchange is open again.
     Open,
@@ -124,19 +125,19 @@ pub struct FeedPrice {
     pub snapshot: bool,
 }
 
-/// The time at which the exchange says that a price was made, in UTC. An [`ExchangeProtocol`] sets it in
-/// [`FeedPrice::when`]. The feed makes the time of the tick from it. The time of a tick is never before the
-/// time of the previous tick of its symbol.
+/// The time at which the exchange says that a price was made, in UTC. An [`ExchangeProtocol`] sets
+/// it in [`FeedPrice::when`]. The feed makes the time of the tick from it. The time of a tick is
+/// never before the time of the previous tick of its symbol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventTime {
-    /// The exchange sent a time. Contains the milliseconds since 1970. A time before 2010 or more than a
-    /// minute ahead of now counts as [`Unreadable`](Self::Unreadable).
+    /// The exchange sent a time. Contains the milliseconds since 1970. A time before 2010 or more
+    /// than a minute ahead of now counts as [`Unreadable`](Self::Unreadable).
     At(i64),
     /// The exchange sends no time with this price. The tick gets its arrival time.
     Missing,
-    /// The exchange sent an invalid time. The feed counts it as `bad_times`. The tick gets an estimated time:
-    /// the time of the previous tick of the symbol plus the time between the two arrivals. Without a previous
-    /// tick, it gets its arrival time.
+    /// The exchange sent an invalid time. The feed counts it as `bad_times`. The tick gets an
+    /// estimated time: the time of the previous tick of the symbol plus the time between the two
+    /// arrivals. Without a previous tick, it gets its arrival time.
     Unreadable,
 }
 
@@ -151,16 +152,16 @@ pub enum Kind {
     Trade,
 }
 
-/// The position of a price among other prices of the same symbol and kind. The feed uses it to drop repeated
-/// and outdated prices and to count lost prices. Field of a [`FeedPrice`].
+/// The position of a price among other prices of the same symbol and kind. The feed uses it to drop
+/// repeated and outdated prices and to count lost prices. Field of a [`FeedPrice`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sequence {
     /// A sequence number that increases by one, so that a gap is a loss. Contains the number.
     Each(u64),
     /// A sequence number that increases, with gaps. Contains the number.
     Rising(u64),
-    /// Only a time, never before the previous time. Contains the time, in any unit. Several prices may have
-    /// the same time.
+    /// Only a time, never before the previous time. Contains the time, in any unit. Several prices
+    /// may have the same time.
     Time(u64),
 }
 

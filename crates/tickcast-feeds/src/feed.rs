@@ -22,24 +22,24 @@ use crate::{Exchange, SymbolMap};
 use connection_state::{ConnectionState, Deadline, Timeouts};
 use feed_status::FeedStatus;
 
-/// Default maximum time without a price on a connection, even if other messages arrive: 60 s. After this time
-/// the feed tries another connection. The time doubles, to at most 16 times 60 s, after each connection with
-/// hardly any price.
+/// Default maximum time without a price on a connection, even if other messages arrive: 60 s. After
+/// this time the feed tries another connection. The time doubles, to at most 16 times 60 s, after
+/// each connection with hardly any price.
 pub const DEFAULT_PRICE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Maximum factor of the price timeout. The timeout doubles after each connection with hardly any price,
-/// because the exchange may have no prices.
+/// Maximum factor of the price timeout. The timeout doubles after each connection with hardly any
+/// price, because the exchange may have no prices.
 const MAX_TIMEOUT_FACTOR: u32 = 16;
 
-/// Maximum random share by which a connection's planned end is brought forward. So connections that began
-/// together do not end together.
+/// Maximum random share by which a connection's planned end is brought forward. So connections that
+/// began together do not end together.
 const LIFE_JITTER: f64 = 0.1;
 
 /// Maximum number of queued batches of frames.
 const MAX_QUEUED_EVENTS: usize = 4;
 
-/// A feed: keeps the prices of one exchange coming. It connects, subscribes, monitors the connection and
-/// reconnects. Made by [`Feed::new`]; start it with [`run`](Self::run).
+/// A feed: keeps the prices of one exchange coming. It connects, subscribes, monitors the
+/// connection and reconnects. Made by [`Feed::new`]; start it with [`run`](Self::run).
 pub struct Feed {
     exchange: Box<dyn Exchange>,
     url: Uri,
@@ -59,30 +59,39 @@ impl std::fmt::Debug for Feed {
 
 impl Feed {
     /// Creates a feed of `exchange` at `url` for the symbols `names`. The ticks are published with
-    /// `publisher`. If the URL has no path, the feed uses the exchange's own path. `exchange` must have the
-    /// same symbols.
+    /// `publisher`. If the URL has no path, the feed uses the exchange's own path. `exchange` must
+    /// have the same symbols.
     pub fn new(exchange: impl Exchange, url: Uri, names: SymbolMap, publisher: Publisher) -> Self {
         let url = with_path(url, exchange.path());
-        Self { exchange: Box::new(exchange), url, names, publisher, price_timeout: DEFAULT_PRICE_TIMEOUT }
+        Self {
+            exchange: Box::new(exchange),
+            url,
+            names,
+            publisher,
+            price_timeout: DEFAULT_PRICE_TIMEOUT,
+        }
     }
 
-    /// Sets the maximum time without a price before the feed tries another connection. Default: 60 s
-    /// ([`DEFAULT_PRICE_TIMEOUT`]).
+    /// Sets the maximum time without a price before the feed tries another connection. Default: 60
+    /// s ([`DEFAULT_PRICE_TIMEOUT`]).
     #[must_use]
     pub const fn price_timeout(mut self, silence: Duration) -> Self {
         self.price_timeout = silence;
         self
     }
 
-    /// Runs the feed until the returned future is dropped. Failures never end the feed: it sets the state of
-    /// its source and tries again. Needs a tokio runtime.
+    /// Runs the feed until the returned future is dropped. Failures never end the feed: it sets the
+    /// state of its source and tries again. Needs a tokio runtime.
     pub async fn run(self, network: &Network) -> Infallible {
         let (sender, mut events) = mpsc::channel(MAX_QUEUED_EVENTS);
         let standing = FeedStatus::new(&self.names, self.publisher.clone());
-        // The last tick of an earlier run must not be accepted twice. The ticks missed since then are
-        // counted.
-        let marks =
-            SequenceTracker::after(self.names.local().filter_map(|symbol| self.publisher.newest(&symbol)));
+        // The last tick of an earlier run must not be accepted twice. The ticks missed since then
+        // are counted.
+        let marks = SequenceTracker::after(
+            self.names
+                .local()
+                .filter_map(|symbol| self.publisher.newest(&symbol)),
+        );
         let mut run = Run {
             feed: self,
             network: network.clone(),
@@ -95,7 +104,8 @@ impl Feed {
             marks,
             standing,
         };
-        run.standing.set_state(SourceState::Down("connecting".to_owned()));
+        run.standing
+            .set_state(SourceState::Down("connecting".to_owned()));
         loop {
             let due = run.next_deadline();
             tokio::select! {
@@ -115,7 +125,8 @@ fn with_path(url: Uri, path: &'static str) -> Uri {
     if url.path() != "/" || url.query().is_some() {
         return url;
     }
-    parts.path_and_query = Some(tokio_tungstenite::tungstenite::http::uri::PathAndQuery::from_static(path));
+    parts.path_and_query =
+        Some(tokio_tungstenite::tungstenite::http::uri::PathAndQuery::from_static(path));
     Uri::from_parts(parts).unwrap_or(url)
 }
 
@@ -147,13 +158,24 @@ impl Run {
     fn next_deadline(&self) -> Instant {
         let far = Instant::now() + Duration::from_secs(3600);
         let patience = self.timeouts();
-        let calls = self.calls.iter().filter_map(|call| call.due(patience)).map(|(at, _)| at);
-        let unheard = self.calls.iter().filter_map(|call| self.standing.deadline(call.opened?));
-        calls.chain(unheard).chain(self.dial_at).min().unwrap_or(far)
+        let calls = self
+            .calls
+            .iter()
+            .filter_map(|call| call.due(patience))
+            .map(|(at, _)| at);
+        let unheard = self
+            .calls
+            .iter()
+            .filter_map(|call| self.standing.deadline(call.opened?));
+        calls
+            .chain(unheard)
+            .chain(self.dial_at)
+            .min()
+            .unwrap_or(far)
     }
 
-    /// Handles deadlines that have passed. A deadline may change the connections, so the loop then checks
-    /// again at once.
+    /// Handles deadlines that have passed. A deadline may change the connections, so the loop then
+    /// checks again at once.
     fn check_deadlines(&mut self, now: Instant) {
         if self.dial_at.is_some_and(|at| at <= now) {
             self.dial_at = None;
@@ -165,7 +187,9 @@ impl Run {
             if let Some((_, due)) = call.due(patience).filter(|(at, _)| *at <= now) {
                 return self.meet_deadline(i, due, now);
             }
-            let deadline = call.opened.and_then(|opened| self.standing.deadline(opened));
+            let deadline = call
+                .opened
+                .and_then(|opened| self.standing.deadline(opened));
             if deadline.is_some_and(|at| at <= now) {
                 self.standing.mark_unheard_down();
             }
@@ -183,7 +207,11 @@ impl Run {
             }
             Deadline::Quiet => {
                 let quiet = self.feed.exchange.limits().heartbeat_timeout;
-                self.drop_connection(i, End::plain(format!("no message received for {quiet:?}")), now);
+                self.drop_connection(
+                    i,
+                    End::plain(format!("no message received for {quiet:?}")),
+                    now,
+                );
             }
             Deadline::TakeOver => self.take_over(i),
             Deadline::Silent => self.handle_silence(i, now),
@@ -197,7 +225,9 @@ impl Run {
         let (outbox, receiver) = mpsc::unbounded_channel();
         let id = self.next_id;
         self.next_id += 1;
-        let turn = self.network.next_slot(&self.feed.url, limits.connect_interval);
+        let turn = self
+            .network
+            .next_slot(&self.feed.url, limits.connect_interval);
         let line = Connection {
             id,
             url: self.feed.url.clone(),
@@ -241,13 +271,18 @@ impl Run {
         if self.calls.iter().all(|call| call.leaving) && self.dial_at.is_none() {
             // A connection that leaves without any price counts as a failure.
             let failed = !self.calls[i].has_prices();
-            let pause = if failed { self.backoff.next(fastrand::f64()) } else { Duration::ZERO };
+            let pause = if failed {
+                self.backoff.next(fastrand::f64())
+            } else {
+                Duration::ZERO
+            };
             self.dial_at = Some(now + pause);
         }
     }
 
-    /// Handles a connection without a price for too long, even if other messages arrived. The feed keeps the
-    /// connection until another connection brings a price, because the exchange may have no prices.
+    /// Handles a connection without a price for too long, even if other messages arrived. The feed
+    /// keeps the connection until another connection brings a price, because the exchange may have
+    /// no prices.
     fn handle_silence(&mut self, i: usize, now: Instant) {
         if self.calls[i].is_steady() {
             self.is_well();
@@ -255,7 +290,11 @@ impl Run {
             self.timeout_factor = (self.timeout_factor * 2).min(MAX_TIMEOUT_FACTOR);
         }
         let id = self.calls[i].id;
-        if self.calls.iter().any(|call| call.id != id && call.has_prices()) {
+        if self
+            .calls
+            .iter()
+            .any(|call| call.id != id && call.has_prices())
+        {
             return self.drop_connection(i, End::plain("no price received".to_owned()), now);
         }
         let call = &mut self.calls[i];
@@ -275,20 +314,29 @@ impl Run {
         if call.is_steady() {
             self.is_well();
         }
-        self.feed.publisher.reporter().count(FeedEventKind::Errors, u64::from(end.garbled));
+        self.feed
+            .publisher
+            .reporter()
+            .count(FeedEventKind::Errors, u64::from(end.garbled));
         // If no connection is left to wait for, the waiting connection takes over.
         let waiting = self.calls.iter().position(|call| !call.held.is_empty());
         if let Some(i) = waiting.filter(|i| !self.must_wait(*i)) {
             self.take_over(i);
         }
-        // The loss does not matter if another connection brings prices. The loss does not matter either if
-        // this connection was leaving and another connection is open.
-        let missed =
-            !self.calls.iter().any(|other| other.has_prices() || (call.leaving && other.opened.is_some()));
+        // The loss does not matter if another connection brings prices. The loss does not matter
+        // either if this connection was leaving and another connection is open.
+        let missed = !self
+            .calls
+            .iter()
+            .any(|other| other.has_prices() || (call.leaving && other.opened.is_some()));
         if missed {
             self.standing.set_state(SourceState::Down(end.why));
         } else {
-            tracing::info!(source = self.feed.publisher.name(), "a connection ended: {}", end.why);
+            tracing::info!(
+                source = self.feed.publisher.name(),
+                "a connection ended: {}",
+                end.why
+            );
         }
         self.schedule_dial(end.away, now);
     }
@@ -301,7 +349,9 @@ impl Run {
 
     /// Handles an event on a connection.
     fn handle_event(&mut self, id: LineId, event: Event, now: Instant) {
-        let Some(i) = self.calls.iter().position(|call| call.id == id) else { return };
+        let Some(i) = self.calls.iter().position(|call| call.id == id) else {
+            return;
+        };
         self.calls[i].pulse = now;
         match event {
             Event::Opened => self.opened(i, now),
@@ -312,7 +362,10 @@ impl Run {
     }
 
     fn opened(&mut self, i: usize, now: Instant) {
-        self.feed.publisher.reporter().count(FeedEventKind::Connects, 1);
+        self.feed
+            .publisher
+            .reporter()
+            .count(FeedEventKind::Connects, 1);
         self.standing.connected();
         let life = self.feed.exchange.limits().max_connection_age;
         let call = &mut self.calls[i];

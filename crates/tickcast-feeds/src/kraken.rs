@@ -13,7 +13,8 @@ use crate::exchange::{
 use crate::names::SymbolMap;
 use crate::wire::{Extras, Field, each, excerpt, trade_number, when_written};
 
-/// The channel to subscribe to for each symbol. [`Kraken::ticker`] and [`Kraken::trade`] choose one.
+/// The channel to subscribe to for each symbol. [`Kraken::ticker`] and [`Kraken::trade`] choose
+/// one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KrakenChannel {
     /// Last price, rolling 24 h change, and best bid and ask: on each change of these values.
@@ -37,13 +38,19 @@ impl Kraken {
     /// Creates the exchange with the tickers of these symbols, such as `BTC/USD`.
     #[must_use]
     pub const fn ticker(names: SymbolMap) -> Self {
-        Self { names, channel: KrakenChannel::Ticker }
+        Self {
+            names,
+            channel: KrakenChannel::Ticker,
+        }
     }
 
     /// Creates the exchange with the trades of these symbols.
     #[must_use]
     pub const fn trade(names: SymbolMap) -> Self {
-        Self { names, channel: KrakenChannel::Trade }
+        Self {
+            names,
+            channel: KrakenChannel::Trade,
+        }
     }
 }
 
@@ -122,9 +129,13 @@ impl ExchangeProtocol for Kraken {
             KrakenChannel::Ticker => {
                 json!({ "channel": "ticker", "symbol": symbols, "event_trigger": "bbo" })
             }
-            KrakenChannel::Trade => json!({ "channel": "trade", "symbol": symbols, "snapshot": true }),
+            KrakenChannel::Trade => {
+                json!({ "channel": "trade", "symbol": symbols, "snapshot": true })
+            }
         });
-        lists.map(|params| json!({ "method": "subscribe", "params": params }).to_string()).collect()
+        lists
+            .map(|params| json!({ "method": "subscribe", "params": params }).to_string())
+            .collect()
     }
 
     fn on_text(&mut self, frame: &str, heard: &mut Vec<FeedEvent>) -> Result<(), DecodeError> {
@@ -148,16 +159,18 @@ impl ExchangeProtocol for Kraken {
             }
             (Some("status"), _) => {
                 let systems: Vec<Status<'_>> = each(frame.data, heard);
-                heard.push(
-                    systems.last().map_or(FeedEvent::Nothing, |status| self.system_status(&status.system)),
-                );
+                heard.push(systems.last().map_or(FeedEvent::Nothing, |status| {
+                    self.system_status(&status.system)
+                }));
             }
             (Some("heartbeat" | "instrument" | "book" | "ohlc"), _) | (None, Some("pong")) => {
                 heard.push(FeedEvent::Nothing);
             }
             (None, Some("subscribe")) => heard.push(self.answer(&frame)),
             (other, _) => {
-                heard.push(FeedEvent::Unknown(excerpt(other.unwrap_or("a frame without a channel"))));
+                heard.push(FeedEvent::Unknown(excerpt(
+                    other.unwrap_or("a frame without a channel"),
+                )));
             }
         }
         Ok(())
@@ -165,8 +178,8 @@ impl ExchangeProtocol for Kraken {
 }
 
 impl Kraken {
-    /// Returns the event for the exchange's system status. Orders may still move bid and ask while the
-    /// exchange matches no orders.
+    /// Returns the event for the exchange's system status. Orders may still move bid and ask while
+    /// the exchange matches no orders.
     fn system_status(&self, system: &str) -> FeedEvent {
         let trades = self.channel == KrakenChannel::Trade;
         match system {
@@ -183,9 +196,15 @@ impl Kraken {
         if frame.success != Some(false) {
             return FeedEvent::Nothing;
         }
-        let why =
-            format!("the exchange refuses: {}", excerpt(frame.error.as_deref().unwrap_or("no reason given")));
-        match frame.symbol.as_deref().and_then(|name| self.names.symbol(name)) {
+        let why = format!(
+            "the exchange refuses: {}",
+            excerpt(frame.error.as_deref().unwrap_or("no reason given"))
+        );
+        match frame
+            .symbol
+            .as_deref()
+            .and_then(|name| self.names.symbol(name))
+        {
             Some(symbol) => FeedEvent::Refused { symbol, why },
             None => FeedEvent::Failed(why),
         }
@@ -197,10 +216,17 @@ impl Kraken {
         snapshot: bool,
         heard: &mut Vec<FeedEvent>,
     ) -> Result<Option<FeedPrice>, DecodeError> {
-        let Some(price) = ticker.last.quoted("last")? else { return Ok(None) };
+        let Some(price) = ticker.last.quoted("last")? else {
+            return Ok(None);
+        };
         let mut tick = Tick::new(self.names.asked_for(&ticker.symbol)?, price);
         let mut beside = Extras::new(&mut tick, heard);
-        beside.change(ticker.change.map(|change| change.value("change")).transpose());
+        beside.change(
+            ticker
+                .change
+                .map(|change| change.value("change"))
+                .transpose(),
+        );
         beside.decimals(&[
             ("bid", ticker.bid),
             ("bid_size", ticker.bid_qty),
@@ -211,7 +237,13 @@ impl Kraken {
             ("volume", ticker.volume),
         ]);
         let (when, ns) = when_written(ticker.timestamp);
-        Ok(Some(FeedPrice { tick, when, kind: Kind::Ticker, place: Sequence::Time(ns), snapshot }))
+        Ok(Some(FeedPrice {
+            tick,
+            when,
+            kind: Kind::Ticker,
+            place: Sequence::Time(ns),
+            snapshot,
+        }))
     }
 
     fn trade_print(
@@ -220,7 +252,9 @@ impl Kraken {
         snapshot: bool,
         heard: &mut Vec<FeedEvent>,
     ) -> Result<Option<FeedPrice>, DecodeError> {
-        let Some(price) = trade.price.quoted("price")? else { return Ok(None) };
+        let Some(price) = trade.price.quoted("price")? else {
+            return Ok(None);
+        };
         let number = trade_number(Some(trade.trade_id), "trade_id")?;
         let mut tick = Tick::new(self.names.asked_for(&trade.symbol)?, price);
         let mut beside = Extras::new(&mut tick, heard);
@@ -228,7 +262,13 @@ impl Kraken {
         beside.side(trade.side.map(|side| side.bought("side")).transpose());
         beside.trade_id(number);
         let (when, _) = when_written(trade.timestamp);
-        Ok(Some(FeedPrice { tick, when, kind: Kind::Trade, place: Sequence::Each(number), snapshot }))
+        Ok(Some(FeedPrice {
+            tick,
+            when,
+            kind: Kind::Trade,
+            place: Sequence::Each(number),
+            snapshot,
+        }))
     }
 }
 
@@ -251,7 +291,9 @@ mod tests {
             "ask_qty":1.20000000,"last":6.4250E4,"volume":2310.55510000,"change":-250.10,"change_pct":0.39,
             "timestamp":"2026-07-01T12:00:00.223456Z"}]}"#,
         );
-        let [FeedEvent::Price(print)] = &heard[..] else { panic!("{heard:?}") };
+        let [FeedEvent::Price(print)] = &heard[..] else {
+            panic!("{heard:?}")
+        };
         assert_eq!(print.tick.price.to_string(), "64250");
         assert_eq!(print.tick.change.unwrap().to_string(), "-250.10");
         assert_eq!(print.place, Sequence::Time(1_782_907_200_223_456_000));
@@ -276,9 +318,18 @@ mod tests {
         );
         let places: Vec<_> = hear(&frame)
             .into_iter()
-            .map(|heard| if let FeedEvent::Price(print) = heard { print.place } else { panic!("{heard:?}") })
+            .map(|heard| {
+                if let FeedEvent::Price(print) = heard {
+                    print.place
+                } else {
+                    panic!("{heard:?}")
+                }
+            })
             .collect();
-        assert_eq!(places, [Sequence::Each(1), Sequence::Each(2), Sequence::Each(3)]);
+        assert_eq!(
+            places,
+            [Sequence::Each(1), Sequence::Each(2), Sequence::Each(3)]
+        );
     }
 
     #[test]
@@ -286,7 +337,9 @@ mod tests {
         let zero = r#"{"channel":"ticker","type":"snapshot","data":[{"symbol":"BTC/USD","bid":0,"ask":0,"last":0.0,"timestamp":"1970-01-01T00:00:00.000000Z"}]}"#;
         assert!(matches!(&hear(zero)[..], [FeedEvent::NoQuote]));
         let nack = r#"{"error":"Currency pair not supported BTC/USD","method":"subscribe","req_id":7,"success":false,"symbol":"BTC/USD"}"#;
-        assert!(matches!(&hear(nack)[..], [FeedEvent::Refused { why, .. }] if why.contains("not supported")));
+        assert!(
+            matches!(&hear(nack)[..], [FeedEvent::Refused { why, .. }] if why.contains("not supported"))
+        );
         let status = |system: &str| {
             format!(
                 r#"{{"channel":"status","type":"update","data":[{{"system":"{system}","connection_id":12393906104898154338}}]}}"#
@@ -302,10 +355,22 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         };
-        let systems = ["online", "maintenance", "cancel_only", "post_only", "limit_only"];
+        let systems = [
+            "online",
+            "maintenance",
+            "cancel_only",
+            "post_only",
+            "limit_only",
+        ];
         assert_eq!(
             systems.map(|system| heard(Kraken::ticker, system)),
-            ["open", "the exchange reports: maintenance", "open", "open", "open"]
+            [
+                "open",
+                "the exchange reports: maintenance",
+                "open",
+                "open",
+                "open"
+            ]
         );
         assert_eq!(
             systems.map(|system| heard(Kraken::trade, system)),
@@ -334,6 +399,10 @@ mod tests {
                 other => panic!("{other:?}"),
             })
             .collect();
-        assert_eq!((prices, heard.len()), (vec!["1.5".to_owned(), "2.5".to_owned()], 6), "{heard:?}");
+        assert_eq!(
+            (prices, heard.len()),
+            (vec!["1.5".to_owned(), "2.5".to_owned()], 6),
+            "{heard:?}"
+        );
     }
 }

@@ -4,10 +4,10 @@
 //! - [`replay`] publishes the ticks of a file or of standard input. [`records`] reads such files.
 //! - [`udp`] publishes the ticks of datagrams.
 //!
-//! A [`Feed`] keeps one exchange's prices coming: the feed connects, subscribes, monitors the connection and
-//! reconnects. An [`Exchange`] knows only the format of an exchange's messages and does no IO. To add an
-//! exchange, implement [`Exchange`] and [`ExchangeProtocol`]. `docs/sources.md` explains the example
-//! `kraken.rs`.
+//! A [`Feed`] keeps one exchange's prices coming: the feed connects, subscribes, monitors the
+//! connection and reconnects. An [`Exchange`] knows only the format of an exchange's messages and
+//! does no IO. To add an exchange, implement [`Exchange`] and [`ExchangeProtocol`].
+//! `docs/sources.md` explains the example `kraken.rs`.
 //!
 //! ```no_run
 //! use tickcast::{Hub, SourceOptions};
@@ -46,15 +46,16 @@ pub use advanced::Advanced;
 pub use binance::{Binance, BinanceStream};
 pub use coinbase::{Coinbase, CoinbaseChannel};
 pub use exchange::{
-    DecodeError, EventTime, Exchange, ExchangeLimits, ExchangeProtocol, FeedEvent, FeedPrice, Kind, Sequence,
+    DecodeError, EventTime, Exchange, ExchangeLimits, ExchangeProtocol, FeedEvent, FeedPrice, Kind,
+    Sequence,
 };
 pub use feed::{DEFAULT_PRICE_TIMEOUT, Feed};
 pub use kraken::{Kraken, KrakenChannel};
 pub use names::{SymbolMap, SymbolMapError};
 pub use network::{ByteStream, Dial, DialError, DialFuture, Network};
 pub use rename::Rename;
-/// The URL of an exchange, for example `"wss://ws.kraken.com/v2".parse()`. Pass it to [`Feed::new`]; a
-/// [`Dial`] receives it. It must be absolute, with the scheme `wss` or `ws`.
+/// The URL of an exchange, for example `"wss://ws.kraken.com/v2".parse()`. Pass it to
+/// [`Feed::new`]; a [`Dial`] receives it. It must be absolute, with the scheme `wss` or `ws`.
 ///
 /// This type comes from the crate `http`. Its own documentation follows.
 ///

@@ -23,9 +23,11 @@ pub trait ByteStream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> ByteStream for T {}
 
 /// A future that opens a connection. Returned by [`Dial::dial`].
-pub type DialFuture<'a> = Pin<Box<dyn Future<Output = Result<Box<dyn ByteStream>, DialError>> + Send + 'a>>;
+pub type DialFuture<'a> =
+    Pin<Box<dyn Future<Output = Result<Box<dyn ByteStream>, DialError>> + Send + 'a>>;
 
-/// A way to open a byte stream to a URL: the network, or a substitute in a test. Pass it to [`Network::by`].
+/// A way to open a byte stream to a URL: the network, or a substitute in a test. Pass it to
+/// [`Network::by`].
 pub trait Dial: Send + Sync + 'static {
     /// Opens a byte stream to this URL, with TLS if the scheme is `wss`.
     ///
@@ -40,17 +42,19 @@ pub enum DialError {
     /// A URL without a host.
     #[error("the URL has no host")]
     NoHost,
-    /// The host name is unknown, or no server answers at the address. Contains the error of the system.
+    /// The host name is unknown, or no server answers at the address. Contains the error of the
+    /// system.
     #[error("{0}")]
     Io(#[from] io::Error),
-    /// The TLS handshake failed, for example because the certificate is not valid for the host. Or TLS is not
-    /// available. Contains the reason.
+    /// The TLS handshake failed, for example because the certificate is not valid for the host. Or
+    /// TLS is not available. Contains the reason.
     #[error("TLS: {0}")]
     Tls(String),
 }
 
-/// The network access of all feeds in a program. Pass it to [`Feed::run`](crate::Feed::run). Cheap to clone.
-/// All clones together respect the minimum time between two connections to a host. Default: the real network.
+/// The network access of all feeds in a program. Pass it to [`Feed::run`](crate::Feed::run). Cheap
+/// to clone. All clones together respect the minimum time between two connections to a host.
+/// Default: the real network.
 #[derive(Clone)]
 pub struct Network {
     dial: Arc<dyn Dial>,
@@ -71,7 +75,8 @@ impl Default for Network {
 }
 
 impl Network {
-    /// Creates access to the real network: TCP, and TLS with the certificates that the system trusts.
+    /// Creates access to the real network: TCP, and TLS with the certificates that the system
+    /// trusts.
     #[must_use]
     pub fn new() -> Self {
         Self::by(Internet::default())
@@ -80,15 +85,18 @@ impl Network {
     /// Creates network access with a custom dialler.
     #[must_use]
     pub fn by(dial: impl Dial) -> Self {
-        Self { dial: Arc::new(dial), next: Arc::default() }
+        Self {
+            dial: Arc::new(dial),
+            next: Arc::default(),
+        }
     }
 
     pub(crate) async fn dial(&self, url: &Uri) -> Result<Box<dyn ByteStream>, DialError> {
         self.dial.dial(url).await
     }
 
-    /// Reserves and returns the next time to dial the host of `url`, at least `every` after the previous
-    /// dial.
+    /// Reserves and returns the next time to dial the host of `url`, at least `every` after the
+    /// previous dial.
     pub(crate) fn next_slot(&self, url: &Uri, every: Duration) -> Instant {
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         let host = url.authority().map(ToString::to_string).unwrap_or_default();
@@ -108,7 +116,10 @@ struct Internet {
 impl Dial for Internet {
     fn dial<'a>(&'a self, url: &'a Uri) -> DialFuture<'a> {
         Box::pin(async move {
-            let host = url.host().ok_or(DialError::NoHost)?.trim_matches(['[', ']']);
+            let host = url
+                .host()
+                .ok_or(DialError::NoHost)?
+                .trim_matches(['[', ']']);
             let secure = url.scheme_str() == Some("wss");
             let port = url.port_u16().unwrap_or(if secure { 443 } else { 80 });
             let tcp = connect(host, port).await?;
@@ -117,23 +128,29 @@ impl Dial for Internet {
             if !secure {
                 return Ok(Box::new(tcp) as Box<dyn ByteStream>);
             }
-            let name =
-                ServerName::try_from(host.to_owned()).map_err(|error| DialError::Tls(error.to_string()))?;
+            let name = ServerName::try_from(host.to_owned())
+                .map_err(|error| DialError::Tls(error.to_string()))?;
             let tls = TlsConnector::from(self.tls()?).connect(name, tcp).await;
-            Ok(Box::new(tls.map_err(|error| DialError::Tls(error.to_string()))?) as Box<dyn ByteStream>)
+            Ok(
+                Box::new(tls.map_err(|error| DialError::Tls(error.to_string()))?)
+                    as Box<dyn ByteStream>,
+            )
         })
     }
 }
 
-/// Connects to the first address of a host that answers. If an address never answers, as happens with IPv6,
-/// time remains for the other addresses.
+/// Connects to the first address of a host that answers. If an address never answers, as happens
+/// with IPv6, time remains for the other addresses.
 async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
     let mut failed = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
     for address in lookup_host((host, port)).await? {
         failed = match timeout(ANSWER, TcpStream::connect(address)).await {
             Ok(Ok(tcp)) => return Ok(tcp),
             Ok(Err(error)) => error,
-            Err(_) => io::Error::new(io::ErrorKind::TimedOut, format!("{address} does not answer")),
+            Err(_) => io::Error::new(
+                io::ErrorKind::TimedOut,
+                format!("{address} does not answer"),
+            ),
         };
     }
     Err(failed)
@@ -163,12 +180,17 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_host_is_dialled_at_its_rate_and_other_hosts_are_not_delayed() {
         let network = Network::new();
-        let (here, there): (Uri, Uri) = ("ws://a:1/x".parse().unwrap(), "ws://b:1/x".parse().unwrap());
+        let (here, there): (Uri, Uri) =
+            ("ws://a:1/x".parse().unwrap(), "ws://b:1/x".parse().unwrap());
         let every = Duration::from_secs(4);
         let start = Instant::now();
         let turns = [&here, &here, &there, &here].map(|url| network.next_slot(url, every) - start);
         assert_eq!(turns, [0, 4, 0, 8].map(Duration::from_secs));
         tokio::time::advance(Duration::from_secs(100)).await;
-        assert_eq!(network.next_slot(&here, every), Instant::now(), "nobody saves up turns");
+        assert_eq!(
+            network.next_slot(&here, every),
+            Instant::now(),
+            "nobody saves up turns"
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! Files and pipes of ticks: NDJSON, a JSON array or CSV, plain, gzip or zstd.
 //!
-//! [`Records`] reads a file and passes each tick as JSON to a [`RecordSink`]. To publish the ticks of a file, use
-//! [`Replay`](crate::replay::Replay).
+//! [`Records`] reads a file and passes each tick as JSON to a [`RecordSink`]. To publish the ticks
+//! of a file, use [`Replay`](crate::replay::Replay).
 
 mod cells;
 mod layout;
@@ -24,7 +24,8 @@ pub use layout::{Columns, ColumnsError, Layout};
 use lines::Lines;
 use table::{Beginning, Table};
 
-/// Maximum number of bytes per read. The first non-blank character must also be within this number of bytes.
+/// Maximum number of bytes per read. The first non-blank character must also be within this number
+/// of bytes.
 const READ_CHUNK_BYTES: usize = 64 << 10;
 
 /// Number of bytes that identify the type of a file.
@@ -33,9 +34,9 @@ const HEAD: usize = 4;
 /// U+FEFF in UTF-8, which some editors and shells write at the start of a text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// A reader of a file or a pipe of ticks. Passes the text of each tick to a [`RecordSink`]. The first bytes
-/// determine the compression (plain, gzip or zstd) and the format (NDJSON, a JSON array or CSV). Made by
-/// [`Records::open`] and [`Records::stdin`].
+/// A reader of a file or a pipe of ticks. Passes the text of each tick to a [`RecordSink`]. The
+/// first bytes determine the compression (plain, gzip or zstd) and the format (NDJSON, a JSON array
+/// or CSV). Made by [`Records::open`] and [`Records::stdin`].
 pub struct Records {
     name: String,
     input: Box<dyn Read + Send>,
@@ -53,9 +54,9 @@ impl std::fmt::Debug for Records {
 
 /// A receiver of the records of a file. [`Records::read`] calls its functions.
 ///
-/// For each line that is not empty, exactly one of [`take`](Self::take) and [`reject`](Self::reject) is
-/// called. The header of a CSV is not a record. To stop the reading, return [`ControlFlow::Break`]. Then only
-/// `pause` is called, once more at the end.
+/// For each line that is not empty, exactly one of [`take`](Self::take) and
+/// [`reject`](Self::reject) is called. The header of a CSV is not a record. To stop the reading,
+/// return [`ControlFlow::Break`]. Then only `pause` is called, once more at the end.
 ///
 /// ```no_run
 /// use std::fmt::Display;
@@ -94,27 +95,28 @@ impl std::fmt::Debug for Records {
 /// # }
 /// ```
 pub trait RecordSink {
-    /// Accepts the text of one tick: a JSON object without a line end after it. Only its end was found: the
-    /// text is not checked yet, so it may not be a tick. A row of a CSV is converted to JSON first. `line` is
-    /// the number of the line, from 1; in a JSON array, it is the number of the element.
+    /// Accepts the text of one tick: a JSON object without a line end after it. Only its end was
+    /// found: the text is not checked yet, so it may not be a tick. A row of a CSV is converted to
+    /// JSON first. `line` is the number of the line, from 1; in a JSON array, it is the number of
+    /// the element.
     fn take(&mut self, line: u64, text: &[u8]) -> ControlFlow<()>;
 
-    /// Records a line that cannot be passed to `take`, and the reason: a line that is too long (more than 16
-    /// KiB), a row of a CSV that cannot be read, or an array without its end.
+    /// Records a line that cannot be passed to `take`, and the reason: a line that is too long
+    /// (more than 16 KiB), a row of a CSV that cannot be read, or an array without its end.
     fn reject(&mut self, line: u64, why: &dyn Display) -> ControlFlow<()>;
 
-    /// Reports a fact about all the lines that follow. For example, `ignored columns: a, b` for columns of a
-    /// CSV that no member of a tick can have.
+    /// Reports a fact about all the lines that follow. For example, `ignored columns: a, b` for
+    /// columns of a CSV that no member of a tick can have.
     fn warn(&mut self, line: u64, what: &str);
 
-    /// Signals that no more text is available now, and that the next text may take a long time. A sink that
-    /// collects ticks should publish the collected ticks now. Called after each chunk of at most 64 KiB, and
-    /// at the end.
+    /// Signals that no more text is available now, and that the next text may take a long time. A
+    /// sink that collects ticks should publish the collected ticks now. Called after each chunk of
+    /// at most 64 KiB, and at the end.
     fn pause(&mut self) -> ControlFlow<()>;
 }
 
-/// An error that ended the reading. All earlier texts remain valid. Returned by [`Records::open`] and
-/// [`Records::read`]. The message names the file, without its folder, and the line.
+/// An error that ended the reading. All earlier texts remain valid. Returned by [`Records::open`]
+/// and [`Records::read`]. The message names the file, without its folder, and the line.
 #[derive(Debug, thiserror::Error)]
 #[error("{name}: {}{error}", .line.map(|line| format!("line {line}: ")).unwrap_or_default())]
 pub struct RecordsError {
@@ -125,41 +127,61 @@ pub struct RecordsError {
 }
 
 impl Records {
-    /// Opens a file. `layout` says what a CSV itself does not contain; it must be [`Layout::default`] if the
-    /// file is not a CSV.
+    /// Opens a file. `layout` says what a CSV itself does not contain; it must be
+    /// [`Layout::default`] if the file is not a CSV.
     ///
     /// # Errors
     /// If the file cannot be opened. A layout for a file that is not a CSV is an error of
     /// [`read`](Self::read).
     pub fn open(path: &Path, layout: Layout) -> Result<Self, RecordsError> {
         // The name has no folder, because anyone may read why a source failed.
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         match File::open(path) {
-            Ok(file) => Ok(Self { name, input: Box::new(file), layout }),
-            Err(error) => Err(RecordsError { name, line: None, error }),
+            Ok(file) => Ok(Self {
+                name,
+                input: Box::new(file),
+                layout,
+            }),
+            Err(error) => Err(RecordsError {
+                name,
+                line: None,
+                error,
+            }),
         }
     }
 
     /// Returns a reader of standard input. `layout` is as for [`open`](Self::open).
     #[must_use]
     pub fn stdin(layout: Layout) -> Self {
-        Self { name: "standard input".to_owned(), input: Box::new(io::stdin()), layout }
+        Self {
+            name: "standard input".to_owned(),
+            input: Box::new(io::stdin()),
+            layout,
+        }
     }
 
-    /// Passes all texts to `sink` and calls `pause` at the end, also if the file ends too early. Blocks until
-    /// the end of the file, or until `sink` stops the reading, which is not an error.
+    /// Passes all texts to `sink` and calls `pause` at the end, also if the file ends too early.
+    /// Blocks until the end of the file, or until `sink` stops the reading, which is not an error.
     ///
     /// # Errors
-    /// If the file cannot be read or decompressed, or has an unknown format. If there is a layout, but the
-    /// file is not a CSV. If the header of a CSV has no usable columns.
+    /// If the file cannot be read or decompressed, or has an unknown format. If there is a layout,
+    /// but the file is not a CSV. If the header of a CSV has no usable columns.
     pub fn read(self, sink: &mut impl RecordSink) -> Result<(), RecordsError> {
-        let Self { name, input, layout } = self;
+        let Self {
+            name,
+            input,
+            layout,
+        } = self;
         let mut line = None;
         let result = open_text(input).and_then(|(first, input)| match first {
             None => Ok(()),
-            Some(b'{' | b'[') if !layout.is_empty() => {
-                Err(invalid("columns and a symbol can be set for a CSV only, but the file is JSON"))
-            }
+            Some(b'{' | b'[') if !layout.is_empty() => Err(invalid(
+                "columns and a symbol can be set for a CSV only, but the file is JSON",
+            )),
             Some(b'{') => read_json(TickSplitter::lines(), input, &mut line, sink),
             Some(b'[') => read_json(TickSplitter::json(), input, &mut line, sink),
             Some(_) => read_csv(input, &layout, &mut line, sink),
@@ -172,13 +194,15 @@ impl Records {
 /// A source of bytes.
 type Input = Box<dyn BufRead + Send>;
 
-/// Decompresses the input if necessary, and refuses input that is not text. Returns the first character that
-/// is not blank.
+/// Decompresses the input if necessary, and refuses input that is not text. Returns the first
+/// character that is not blank.
 fn open_text(input: Box<dyn Read + Send>) -> io::Result<(Option<u8>, Input)> {
     let (head, input) = peek(Box::new(BufReader::with_capacity(READ_CHUNK_BYTES, input)))?;
     let input: Input = match head.as_slice() {
         [0x1f, 0x8b, ..] => Box::new(BufReader::new(flate2::bufread::MultiGzDecoder::new(input))),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Box::new(BufReader::new(zstd::Decoder::with_buffer(input)?)),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => {
+            Box::new(BufReader::new(zstd::Decoder::with_buffer(input)?))
+        }
         _ => input,
     };
     let (head, mut input) = peek(input)?;
@@ -196,10 +220,16 @@ fn open_text(input: Box<dyn Read + Send>) -> io::Result<(Option<u8>, Input)> {
     }
     let text = head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&head);
     input.consume(head.len() - text.len());
-    Ok((text.iter().copied().find(|byte| !byte.is_ascii_whitespace()), input))
+    Ok((
+        text.iter()
+            .copied()
+            .find(|byte| !byte.is_ascii_whitespace()),
+        input,
+    ))
 }
 
-/// Reads up to the first character that is not blank, and returns an input that still yields these bytes.
+/// Reads up to the first character that is not blank, and returns an input that still yields these
+/// bytes.
 fn peek(mut input: Input) -> io::Result<(Vec<u8>, Input)> {
     let mut head = Vec::new();
     let told = |head: &[u8]| head.len() >= HEAD && !head.trim_ascii().is_empty();
@@ -257,8 +287,14 @@ fn read_json(
 ) -> io::Result<()> {
     let mut flow = ControlFlow::Continue(());
     let read = read_pieces(input, line, |bytes, line| {
-        items.push_bytes(bytes, |at, item| flow = give(flow, line, at + 1, item, sink));
-        if flow.is_break() || sink.pause().is_break() { ENOUGH } else { ControlFlow::Continue(()) }
+        items.push_bytes(bytes, |at, item| {
+            flow = give(flow, line, at + 1, item, sink);
+        });
+        if flow.is_break() || sink.pause().is_break() {
+            ENOUGH
+        } else {
+            ControlFlow::Continue(())
+        }
     });
     if let ControlFlow::Break(result) = read {
         return result;
@@ -290,10 +326,21 @@ fn read_csv(
     line: &mut Option<u64>,
     sink: &mut impl RecordSink,
 ) -> io::Result<()> {
-    let (mut lines, mut rows) = (Lines::default(), Rows { layout, separator: None, table: None });
+    let (mut lines, mut rows) = (
+        Lines::default(),
+        Rows {
+            layout,
+            separator: None,
+            table: None,
+        },
+    );
     let read = read_pieces(input, line, |bytes, line| {
         lines.feed(bytes, |number, item| rows.take(line, number, item, sink))?;
-        if sink.pause().is_break() { ENOUGH } else { ControlFlow::Continue(()) }
+        if sink.pause().is_break() {
+            ENOUGH
+        } else {
+            ControlFlow::Continue(())
+        }
     });
     match read {
         ControlFlow::Break(result) => result,
@@ -337,11 +384,17 @@ impl Rows<'_> {
                     }
                     self.table = Some(table);
                 }
-                Ok(Beginning::Row(table)) => return self.table.insert(table).give(number, text, sink),
+                Ok(Beginning::Row(table)) => {
+                    return self.table.insert(table).give(number, text, sink);
+                }
             }
             return ControlFlow::Continue(());
         }
-        self.table.as_ref().map_or(ControlFlow::Continue(()), |table| table.give(number, text, sink))
+        self.table
+            .as_ref()
+            .map_or(ControlFlow::Continue(()), |table| {
+                table.give(number, text, sink)
+            })
     }
 }
 

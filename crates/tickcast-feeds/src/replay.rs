@@ -30,16 +30,16 @@ use crate::rename::Rename;
 pub use pacing::{Pacing, PacingError};
 use player::Player;
 
-/// Maximum number of ticks per batch. The next constant is the maximum number of waiting batches: the reader
-/// stays a little ahead, but not a whole file ahead.
+/// Maximum number of ticks per batch. The next constant is the maximum number of waiting batches:
+/// the reader stays a little ahead, but not a whole file ahead.
 const MAX_BATCH_TICKS: usize = 256;
 const MAX_QUEUED_BATCHES: usize = 16;
 
 /// Maximum number of bad lines that are logged. All bad lines are counted.
 const MAX_LOGGED_ERRORS: u64 = 10;
 
-/// A replay of a file of ticks: publishes its ticks when they are due. Made by [`Replay::new`]; start it with
-/// [`run`](Self::run).
+/// A replay of a file of ticks: publishes its ticks when they are due. Made by [`Replay::new`];
+/// start it with [`run`](Self::run).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Replay {
     path: PathBuf,
@@ -53,16 +53,22 @@ pub struct Replay {
 pub struct ReplayReport {
     /// Number of ticks that were published. Rejected lines are not included.
     pub published: u64,
-    /// Number of ticks that the market accepted. The others were late or unchanged, or the hub rejected them.
+    /// Number of ticks that the market accepted. The others were late or unchanged, or the hub
+    /// rejected them.
     pub accepted: u64,
 }
 
 impl Replay {
-    /// Creates a replay of a file: NDJSON, a JSON array or CSV, plain, gzip or zstd. The default is one pass
-    /// at the original speed.
+    /// Creates a replay of a file: NDJSON, a JSON array or CSV, plain, gzip or zstd. The default is
+    /// one pass at the original speed.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         let (layout, pacing) = (Layout::default(), Pacing::default());
-        Self { path: path.into(), layout, pacing, repeat: false }
+        Self {
+            path: path.into(),
+            layout,
+            pacing,
+            repeat: false,
+        }
     }
 
     /// Sets what a CSV itself does not contain. Default: the CSV has a header with all columns.
@@ -79,8 +85,8 @@ impl Replay {
         self
     }
 
-    /// Sets whether the replay starts again at the end of the file. The times of each later pass follow the
-    /// pass before it. Default: no.
+    /// Sets whether the replay starts again at the end of the file. The times of each later pass
+    /// follow the pass before it. Default: no.
     #[must_use]
     pub const fn repeat(mut self, repeat: bool) -> Self {
         self.repeat = repeat;
@@ -93,26 +99,38 @@ impl Replay {
         &self.path
     }
 
-    /// Publishes the ticks under their local names when they are due. Lines that are not ticks are counted as
-    /// rejected; the first ten are logged. Returns at the end of the file; with [`repeat`](Replay::repeat),
-    /// only if a pass contains no tick. Another thread reads the file. To end the replay early, drop the
-    /// future. Needs a tokio runtime.
+    /// Publishes the ticks under their local names when they are due. Lines that are not ticks are
+    /// counted as rejected; the first ten are logged. Returns at the end of the file; with
+    /// [`repeat`](Replay::repeat), only if a pass contains no tick. Another thread reads the file.
+    /// To end the replay early, drop the future. Needs a tokio runtime.
     ///
     /// # Errors
-    /// If the file cannot be opened, read or decompressed, or has an unknown format. All earlier ticks are
-    /// published.
-    pub async fn run(&self, rename: &Rename, publisher: &Publisher) -> Result<ReplayReport, RecordsError> {
+    /// If the file cannot be opened, read or decompressed, or has an unknown format. All earlier
+    /// ticks are published.
+    pub async fn run(
+        &self,
+        rename: &Rename,
+        publisher: &Publisher,
+    ) -> Result<ReplayReport, RecordsError> {
         let (path, layout) = (self.path.clone(), self.layout.clone());
         let open = move || Records::open(&path, layout.clone());
-        replay(open, self.path.display().to_string(), (self.pacing, self.repeat), rename, publisher).await
+        replay(
+            open,
+            self.path.display().to_string(),
+            (self.pacing, self.repeat),
+            rename,
+            publisher,
+        )
+        .await
     }
 }
 
-/// Publishes ticks from standard input as they arrive, in the formats of [`Replay::new`]. Returns at the end
-/// of the input.
+/// Publishes ticks from standard input as they arrive, in the formats of [`Replay::new`]. Returns
+/// at the end of the input.
 ///
 /// # Errors
-/// If the input cannot be read or decompressed, or has an unknown format. All earlier ticks are published.
+/// If the input cannot be read or decompressed, or has an unknown format. All earlier ticks are
+/// published.
 pub async fn stdin(
     layout: &Layout,
     rename: &Rename,
@@ -120,7 +138,14 @@ pub async fn stdin(
 ) -> Result<ReplayReport, RecordsError> {
     let layout = layout.clone();
     let open = move || Ok(Records::stdin(layout.clone()));
-    replay(open, "standard input".to_owned(), (Pacing::MAX, false), rename, publisher).await
+    replay(
+        open,
+        "standard input".to_owned(),
+        (Pacing::MAX, false),
+        rename,
+        publisher,
+    )
+    .await
 }
 
 async fn replay(
@@ -141,8 +166,8 @@ async fn replay(
         bad: 0,
         passes: 0,
     };
-    // A separate thread reads, not a thread of the runtime. Nothing interrupts a read from a pipe, so this
-    // thread must not delay the end of the program.
+    // A separate thread reads, not a thread of the runtime. Nothing interrupts a read from a pipe,
+    // so this thread must not delay the end of the program.
     std::thread::spawn(move || reading.run(open, repeat));
 
     let mut player = Player::new(pacing);
@@ -153,12 +178,19 @@ async fn replay(
             Read::Failed(error) => return Err(error),
         }
     }
-    Ok(ReplayReport { published: player.played, accepted: player.taken })
+    Ok(ReplayReport {
+        published: player.played,
+        accepted: player.taken,
+    })
 }
 
 impl Display for ReplayReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of {} ticks were accepted", self.accepted, self.published)
+        write!(
+            f,
+            "{} of {} ticks were accepted",
+            self.accepted, self.published
+        )
     }
 }
 
@@ -210,7 +242,11 @@ impl RecordSink for Reading {
             }
             Err(rejected) => self.reject(line, &rejected)?,
         }
-        if self.batch.len() < MAX_BATCH_TICKS { ControlFlow::Continue(()) } else { self.pause() }
+        if self.batch.len() < MAX_BATCH_TICKS {
+            ControlFlow::Continue(())
+        } else {
+            self.pause()
+        }
     }
 
     fn reject(&mut self, line: u64, why: &dyn Display) -> ControlFlow<()> {
@@ -220,7 +256,10 @@ impl RecordSink for Reading {
             tracing::warn!("{}: line {line}: {why}", self.name);
         }
         if self.bad == MAX_LOGGED_ERRORS {
-            tracing::warn!("{}: further bad lines are counted but not logged", self.name);
+            tracing::warn!(
+                "{}: further bad lines are counted but not logged",
+                self.name
+            );
         }
         ControlFlow::Continue(())
     }
@@ -237,7 +276,10 @@ impl RecordSink for Reading {
         if self.batch.is_empty() {
             return ControlFlow::Continue(());
         }
-        match self.sender.blocking_send(Read::Ticks(std::mem::take(&mut self.batch))) {
+        match self
+            .sender
+            .blocking_send(Read::Ticks(std::mem::take(&mut self.batch)))
+        {
             Ok(()) => ControlFlow::Continue(()),
             Err(_) => ControlFlow::Break(()),
         }

@@ -1,4 +1,5 @@
-//! Finds the names that an exchange refuses, if the exchange refuses a whole list because of one bad name.
+//! Finds the names that an exchange refuses, if the exchange refuses a whole list because of one
+//! bad name.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,9 +11,9 @@ use crate::wire::excerpt;
 /// Maximum number of names in one request.
 const MAX_SYMBOLS_PER_REQUEST: usize = 100;
 
-/// Lists of names to subscribe to, one list per request. A refused list is split in half until each bad name
-/// is alone. The result outlives the connection, because an exchange may close a connection after a bad
-/// request.
+/// Lists of names to subscribe to, one list per request. A refused list is split in half until each
+/// bad name is alone. The result outlives the connection, because an exchange may close a
+/// connection after a bad request.
 #[derive(Debug, Clone)]
 pub(crate) struct Lists(Arc<Mutex<Vec<Vec<String>>>>);
 
@@ -29,7 +30,12 @@ pub(crate) struct SubscriptionProbe {
 impl Lists {
     pub(crate) fn new<'a>(names: impl Iterator<Item = &'a str>) -> Self {
         let names: Vec<_> = names.map(str::to_owned).collect();
-        Self(Arc::new(Mutex::new(names.chunks(MAX_SYMBOLS_PER_REQUEST).map(<[String]>::to_vec).collect())))
+        Self(Arc::new(Mutex::new(
+            names
+                .chunks(MAX_SYMBOLS_PER_REQUEST)
+                .map(<[String]>::to_vec)
+                .collect(),
+        )))
     }
 
     /// Starts the requests of a new connection.
@@ -73,9 +79,14 @@ impl SubscriptionProbe {
         asked
     }
 
-    /// Handles a refusal with the exchange's text and appends the resulting events. Returns whether more
-    /// requests may follow.
-    pub(crate) fn on_refusal(&mut self, says: &str, names: &SymbolMap, heard: &mut Vec<FeedEvent>) -> bool {
+    /// Handles a refusal with the exchange's text and appends the resulting events. Returns whether
+    /// more requests may follow.
+    pub(crate) fn on_refusal(
+        &mut self,
+        says: &str,
+        names: &SymbolMap,
+        heard: &mut Vec<FeedEvent>,
+    ) -> bool {
         let why = format!("the exchange refuses: {}", excerpt(says));
         match self.refused(says) {
             Err(()) => {
@@ -92,9 +103,9 @@ impl SubscriptionProbe {
 
     /// Handles the refusal of the pending list. Returns the name if the list has a single name.
     ///
-    /// Returns `Err` if the refusal is not about a name: no request is pending, or the exchange refuses
-    /// everything. That is so if the exchange confirmed no list and does not name the symbol of a single-name
-    /// list.
+    /// Returns `Err` if the refusal is not about a name: no request is pending, or the exchange
+    /// refuses everything. That is so if the exchange confirmed no list and does not name the
+    /// symbol of a single-name list.
     fn refused(&mut self, says: &str) -> Result<Option<String>, ()> {
         let mut list = self.asked.take().ok_or(())?;
         if list.len() == 1 && !self.given && !says.contains(&list[0]) {
@@ -104,7 +115,10 @@ impl SubscriptionProbe {
             self.lists.replace(&list, &[]);
             return Ok(list.pop());
         }
-        let parts = [list[..list.len() / 2].to_vec(), list[list.len() / 2..].to_vec()];
+        let parts = [
+            list[..list.len() / 2].to_vec(),
+            list[list.len() / 2..].to_vec(),
+        ];
         self.lists.replace(&list, &parts);
         let [first, second] = parts;
         self.waiting.push_front(second);
@@ -117,8 +131,8 @@ impl SubscriptionProbe {
 mod tests {
     use super::*;
 
-    /// Subscribes to an exchange that refuses every name with an `x`. Returns the confirmed names, the
-    /// refused names and the number of messages.
+    /// Subscribes to an exchange that refuses every name with an `x`. Returns the confirmed names,
+    /// the refused names and the number of messages.
     fn ask(lists: &Lists, hang_up: bool) -> (Vec<String>, Vec<String>, usize) {
         let (mut given, mut refused, mut messages) = (Vec::new(), Vec::new(), 0);
         let mut asking = lists.ask();
@@ -140,7 +154,15 @@ mod tests {
     }
 
     fn names() -> Vec<String> {
-        (0..250).map(|i| if i % 60 == 7 { format!("x{i}") } else { format!("A{i}") }).collect()
+        (0..250)
+            .map(|i| {
+                if i % 60 == 7 {
+                    format!("x{i}")
+                } else {
+                    format!("A{i}")
+                }
+            })
+            .collect()
     }
 
     #[test]
@@ -151,7 +173,11 @@ mod tests {
         assert_eq!((given.len(), refused.len()), (245, 5));
         assert!(messages < 80, "{messages}");
         let (given, refused, _) = ask(&lists, false);
-        assert_eq!((given.len(), refused.len()), (245, 0), "it is not asked for what was refused again");
+        assert_eq!(
+            (given.len(), refused.len()),
+            (245, 0),
+            "it is not asked for what was refused again"
+        );
     }
 
     #[test]
@@ -166,7 +192,11 @@ mod tests {
         asking.next();
         asking.next_confirmed();
         assert_eq!(asking.next().unwrap(), ["B"], "both are asked for again");
-        assert_eq!(asking.refused("no"), Ok(Some("B".to_owned())), "others are given");
+        assert_eq!(
+            asking.refused("no"),
+            Ok(Some("B".to_owned())),
+            "others are given"
+        );
     }
 
     #[test]
@@ -174,6 +204,9 @@ mod tests {
         let names = names();
         let lists = Lists::new(names.iter().map(String::as_str));
         let found = (0..200).find(|_| ask(&lists, true).0.len() == 245);
-        assert!(found.is_some_and(|connections| connections < 50), "{found:?}");
+        assert!(
+            found.is_some_and(|connections| connections < 50),
+            "{found:?}"
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! Tests of feeds against fakes that misbehave, on a paused clock. The clock advances only while every task
-//! waits, so a day passes in seconds.
+//! Tests of feeds against fakes that misbehave, on a paused clock. The clock advances only while
+//! every task waits, so a day passes in seconds.
 
 mod cuts;
 mod day;
@@ -21,8 +21,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::network::{ByteStream, DialFuture};
 use crate::{
-    Advanced, Binance, BinanceStream, Coinbase, CoinbaseChannel, Dial, Exchange, Feed, Kraken, Network,
-    SymbolMap, Uri,
+    Advanced, Binance, BinanceStream, Coinbase, CoinbaseChannel, Dial, Exchange, Feed, Kraken,
+    Network, SymbolMap, Uri,
 };
 
 /// The documentation page about sources must show the real code.
@@ -59,14 +59,19 @@ impl Case {
     ];
 
     /// The cases whose ticks have a trade number without gaps.
-    const NUMBERED: [Self; 4] =
-        [Self::BinanceTrades, Self::BinanceSingles, Self::CoinbaseMatches, Self::KrakenTrades];
+    const NUMBERED: [Self; 4] = [
+        Self::BinanceTrades,
+        Self::BinanceSingles,
+        Self::CoinbaseMatches,
+        Self::KrakenTrades,
+    ];
 
     const fn venue(self) -> Venue {
         match self {
-            Self::BinanceTicker | Self::BinanceBook | Self::BinanceTrades | Self::BinanceSingles => {
-                Venue::Binance
-            }
+            Self::BinanceTicker
+            | Self::BinanceBook
+            | Self::BinanceTrades
+            | Self::BinanceSingles => Venue::Binance,
             Self::CoinbaseTicker | Self::CoinbaseMatches => Venue::Coinbase,
             Self::Advanced => Venue::Advanced,
             Self::KrakenTicker | Self::KrakenTrades => Venue::Kraken,
@@ -141,13 +146,24 @@ impl Scene {
             }
         }));
         let feeding = feed(case, symbols, &fake, &hub);
-        Self { case, fake, hub, read, feeding, _reading: reading }
+        Self {
+            case,
+            fake,
+            hub,
+            read,
+            feeding,
+            _reading: reading,
+        }
     }
 
     /// Creates a scene and waits until prices have arrived for a while.
     async fn live(case: Case) -> Self {
         let scene = Self::new(case);
-        scene.until(SOON, |stats| stats.state == SourceState::Live && stats.accepted > 10).await;
+        scene
+            .until(SOON, |stats| {
+                stats.state == SourceState::Live && stats.accepted > 10
+            })
+            .await;
         scene
     }
 
@@ -159,12 +175,17 @@ impl Scene {
         self.stats().feed.get(count)
     }
 
-    /// Waits on the simulated clock until `condition` is true, at most `limit`. Returns the waiting time.
+    /// Waits on the simulated clock until `condition` is true, at most `limit`. Returns the waiting
+    /// time.
     async fn until(&self, limit: Duration, condition: impl Fn(&SourceStats) -> bool) -> Duration {
         let start = Instant::now();
         while !condition(&self.stats()) {
             let stats = self.stats();
-            assert!(start.elapsed() <= limit, "{:?}: not within {limit:?}: {stats:?}", self.case);
+            assert!(
+                start.elapsed() <= limit,
+                "{:?}: not within {limit:?}: {stats:?}",
+                self.case
+            );
             sleep(Duration::from_millis(20)).await;
         }
         start.elapsed()
@@ -173,27 +194,39 @@ impl Scene {
     /// Waits until ticks arrive again.
     async fn until_live(&self, limit: Duration) -> Duration {
         let taken = self.stats().accepted;
-        self.until(limit, |stats| stats.state == SourceState::Live && stats.accepted >= taken + 4).await
+        self.until(limit, |stats| {
+            stats.state == SourceState::Live && stats.accepted >= taken + 4
+        })
+        .await
     }
 
     /// Returns all ticks so far, by symbol.
     fn read(&self) -> HashMap<String, Vec<PublishedTick>> {
         let mut by_symbol: HashMap<_, Vec<_>> = HashMap::new();
         for update in self.read.lock().unwrap().iter() {
-            by_symbol.entry(update.symbol.to_string()).or_default().push(update.clone());
+            by_symbol
+                .entry(update.symbol.to_string())
+                .or_default()
+                .push(update.clone());
         }
         by_symbol
     }
 
-    /// Checks the conditions that every feed must always fulfil. The ticks that readers received have no gap
-    /// and go forward in time. The exchange sent every price. Every trade occurs once. The fake recorded no
-    /// violation.
+    /// Checks the conditions that every feed must always fulfil. The ticks that readers received
+    /// have no gap and go forward in time. The exchange sent every price. Every trade occurs once.
+    /// The fake recorded no violation.
     fn check(&self) {
         let record = self.fake.record();
         assert_eq!(record.violations, Vec::<String>::new(), "{:?}", self.case);
         for (symbol, ticks) in self.read() {
-            assert!(ticks.windows(2).all(|pair| pair[1].n == pair[0].n + 1), "{symbol}: a hole in n");
-            assert!(ticks.windows(2).all(|pair| pair[1].time >= pair[0].time), "{symbol}: back in time");
+            assert!(
+                ticks.windows(2).all(|pair| pair[1].n == pair[0].n + 1),
+                "{symbol}: a hole in n"
+            );
+            assert!(
+                ticks.windows(2).all(|pair| pair[1].time >= pair[0].time),
+                "{symbol}: back in time"
+            );
             let prices: std::collections::HashSet<String> = record
                 .sent
                 .iter()
@@ -208,17 +241,32 @@ impl Scene {
                 })
                 .collect();
             // A snapshot may contain the trade before the first recorded trade.
-            let strange = ticks.iter().skip(1).find(|tick| !prices.contains(&tick.price.to_string()));
-            assert!(strange.is_none(), "{:?}: {symbol} was never at {strange:?}", self.case);
+            let strange = ticks
+                .iter()
+                .skip(1)
+                .find(|tick| !prices.contains(&tick.price.to_string()));
+            assert!(
+                strange.is_none(),
+                "{:?}: {symbol} was never at {strange:?}",
+                self.case
+            );
             let ids: Vec<u64> = ticks.iter().filter_map(trade_id).collect();
-            assert!(ids.windows(2).all(|pair| pair[0] < pair[1]), "{symbol}: a trade twice, or late");
+            assert!(
+                ids.windows(2).all(|pair| pair[0] < pair[1]),
+                "{symbol}: a trade twice, or late"
+            );
         }
         let stats = self.stats();
-        assert_eq!((stats.late, stats.rejected), (0, 0), "{:?}: what a feed gives is in order", self.case);
+        assert_eq!(
+            (stats.late, stats.rejected),
+            (0, 0),
+            "{:?}: what a feed gives is in order",
+            self.case
+        );
     }
 
-    /// Returns the numbers of a symbol's trades that were not read, between the first and the last trade that
-    /// was read.
+    /// Returns the numbers of a symbol's trades that were not read, between the first and the last
+    /// trade that was read.
     fn missing(&self, symbol: &str) -> Vec<u64> {
         let ids: Vec<u64> = self.read()[symbol].iter().filter_map(trade_id).collect();
         let (first, last) = (ids[0], ids[ids.len() - 1]);
@@ -231,7 +279,12 @@ impl Scene {
 fn feed(case: Case, symbols: &[&str], fake: &Fake, hub: &Hub) -> AbortOnDropHandle<()> {
     let names = SymbolMap::new(symbols.iter().map(|name| ((*name).to_owned(), None))).unwrap();
     let publisher = hub.source("feed", SourceOptions::default());
-    let feed = Feed::new(case.exchange(names.clone()), "ws://fake".parse().unwrap(), names, publisher);
+    let feed = Feed::new(
+        case.exchange(names.clone()),
+        "ws://fake".parse().unwrap(),
+        names,
+        publisher,
+    );
     let network = Network::by(Memory(fake.clone()));
     AbortOnDropHandle::new(tokio::spawn(async move {
         feed.run(&network).await;
@@ -242,7 +295,9 @@ fn feed(case: Case, symbols: &[&str], fake: &Fake, hub: &Hub) -> AbortOnDropHand
 const SOON: Duration = Duration::from_secs(30);
 
 fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap();
     i64::try_from(since.as_millis()).unwrap()
 }
 
@@ -261,15 +316,28 @@ async fn every_trade_becomes_a_tick() {
         let scene = Scene::live(case).await;
         sleep(Duration::from_secs(60)).await;
         scene.check();
-        let last =
-            scene.fake.record().sent.into_iter().rfind(|trade| trade.symbol == case.symbols()[0]).unwrap();
+        let last = scene
+            .fake
+            .record()
+            .sent
+            .into_iter()
+            .rfind(|trade| trade.symbol == case.symbols()[0])
+            .unwrap();
         let ticks = &scene.read()[case.symbols()[0]];
         assert_eq!(
             ticks.last().unwrap().time.as_millis() / 2000,
-            if case == Case::BinanceBook { now_ms() / 2000 } else { last.time / 2000 },
+            if case == Case::BinanceBook {
+                now_ms() / 2000
+            } else {
+                last.time / 2000
+            },
             "{case:?}"
         );
-        assert!((60..=90).contains(&ticks.len()), "{case:?}: {}", ticks.len());
+        assert!(
+            (60..=90).contains(&ticks.len()),
+            "{case:?}: {}",
+            ticks.len()
+        );
         assert_eq!(scene.count(FeedEventKind::Connects), 1);
     }
 }

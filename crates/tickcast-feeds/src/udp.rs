@@ -21,10 +21,10 @@ const RETRY_DELAY: Duration = Duration::from_secs(5);
 /// Maximum number of bad lines that are logged. All bad lines are counted.
 const MAX_LOGGED_ERRORS: u32 = 10;
 
-/// Publishes the ticks of all datagrams to `address` under their local names, without end. Each datagram is
-/// one or more lines of JSON. Lines that are not ticks are counted as rejected; the first ten are logged. If
-/// the address is not available, the source is down, and the address is tried again every 5 s. To end the
-/// source, drop the future.
+/// Publishes the ticks of all datagrams to `address` under their local names, without end. Each
+/// datagram is one or more lines of JSON. Lines that are not ticks are counted as rejected; the
+/// first ten are logged. If the address is not available, the source is down, and the address is
+/// tried again every 5 s. To end the source, drop the future.
 pub async fn run(address: SocketAddr, rename: &Rename, publisher: &Publisher) -> Infallible {
     loop {
         let Err(error) = listen(address, rename, publisher).await;
@@ -35,10 +35,18 @@ pub async fn run(address: SocketAddr, rename: &Rename, publisher: &Publisher) ->
     }
 }
 
-async fn listen(address: SocketAddr, rename: &Rename, publisher: &Publisher) -> io::Result<Infallible> {
+async fn listen(
+    address: SocketAddr,
+    rename: &Rename,
+    publisher: &Publisher,
+) -> io::Result<Infallible> {
     let socket = UdpSocket::bind(address).await?;
     publisher.set_state(&SourceState::Live);
-    tracing::info!(source = publisher.name(), "listening for datagrams on {}", socket.local_addr()?);
+    tracing::info!(
+        source = publisher.name(),
+        "listening for datagrams on {}",
+        socket.local_addr()?
+    );
     let mut datagram = vec![0; MAX_DATAGRAM_BYTES];
     let mut shown = 0;
     loop {

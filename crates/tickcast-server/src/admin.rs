@@ -15,7 +15,10 @@ pub(crate) fn router(hub: &Hub, reload: &Arc<Reload>) -> Router {
     let health = hub.health_router();
     let hub = hub.clone();
     Router::new()
-        .route("/metrics", get(move || async move { metrics::response(&hub) }))
+        .route(
+            "/metrics",
+            get(move || async move { metrics::response(&hub) }),
+        )
         .merge(health)
         .merge(reload::router(reload))
         .fallback(async || Problem::no_route())

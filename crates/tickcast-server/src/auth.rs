@@ -29,7 +29,8 @@ impl PublishToken {
     /// Generates a new token and prints the token once on standard error, in the format of the log.
     pub(crate) fn generate(format: LogFormat) -> anyhow::Result<Self> {
         let mut bytes = [0; TOKEN_BYTES];
-        getrandom::fill(&mut bytes).context("cannot generate random bytes for the publish token")?;
+        getrandom::fill(&mut bytes)
+            .context("cannot generate random bytes for the publish token")?;
         let token: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         let message = "publish token (generated for this run; set a token with --publish-token)";
         match format {
@@ -39,13 +40,16 @@ impl PublishToken {
         Ok(Self(token))
     }
 
-    /// Checks whether the request presents the token. The comparison takes the same time for every wrong
-    /// token.
+    /// Checks whether the request presents the token. The comparison takes the same time for every
+    /// wrong token.
     fn admits(&self, headers: &HeaderMap) -> bool {
-        let presented =
-            headers.get(header::AUTHORIZATION).map(header::HeaderValue::as_bytes).unwrap_or_default();
-        let bearer =
-            presented.split_at_checked(7).filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"Bearer "));
+        let presented = headers
+            .get(header::AUTHORIZATION)
+            .map(header::HeaderValue::as_bytes)
+            .unwrap_or_default();
+        let bearer = presented
+            .split_at_checked(7)
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"Bearer "));
         let (_, token) = bearer.unwrap_or_default();
         bool::from(token.ct_eq(self.0.as_bytes()))
     }
@@ -60,9 +64,11 @@ async fn check(State(token): State<Arc<PublishToken>>, request: Request, next: N
     if token.admits(request.headers()) {
         return next.run(request).await;
     }
-    // The request body is not read. The response is sent at once, and the server makes sure that the client
-    // receives the response.
-    let problem =
-        Problem::new(StatusCode::UNAUTHORIZED, "publishing needs `Authorization: Bearer <publish token>`");
+    // The request body is not read. The response is sent at once, and the server makes sure that
+    // the client receives the response.
+    let problem = Problem::new(
+        StatusCode::UNAUTHORIZED,
+        "publishing needs `Authorization: Bearer <publish token>`",
+    );
     ([(header::WWW_AUTHENTICATE, "Bearer")], problem).into_response()
 }

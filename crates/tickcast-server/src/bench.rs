@@ -9,11 +9,15 @@ use crate::exit::CliError;
 /// Runs one benchmark and prints the report.
 pub(crate) fn run(args: BenchArgs) -> Result<(), CliError> {
     let json = args.json;
-    // Each stream needs a file descriptor. If the limit cannot be raised, opening the streams reports it.
+    // Each stream needs a file descriptor. If the limit cannot be raised, opening the streams
+    // reports it.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     let report = tickcast_bench::run(&args.into())?;
     if json {
-        println!("{}", serde_json::to_string(&report).context("cannot write the report as JSON")?);
+        println!(
+            "{}",
+            serde_json::to_string(&report).context("cannot write the report as JSON")?
+        );
     } else {
         println!("{report}");
     }

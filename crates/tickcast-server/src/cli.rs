@@ -16,7 +16,12 @@ use crate::settings::{Age, HubDuration, HumanDuration, Listen};
 ///
 /// Without a command, the server starts. Without a source, the server streams a simulated market.
 #[derive(Debug, Parser)]
-#[command(name = "tickcast", version, max_term_width = 100, args_conflicts_with_subcommands = true)]
+#[command(
+    name = "tickcast",
+    version,
+    max_term_width = 100,
+    args_conflicts_with_subcommands = true
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
@@ -56,8 +61,8 @@ pub(crate) enum TapeCommand {
         /// The folder that --data names
         dir: PathBuf,
     },
-    /// Set aside the damaged part of the tape and everything after this part; clients will be told of a
-    /// possible gap
+    /// Set aside the damaged part of the tape and everything after this part; clients will be told
+    /// of a possible gap
     Repair {
         /// The folder that --data names
         dir: PathBuf,
@@ -90,29 +95,41 @@ pub(crate) struct Layer {
     pub(crate) admin: Option<Listen>,
 
     /// Source of ticks besides POST /v1/prices; repeatable: sim[:SEED][?rate=N],
-    /// replay:FILE[?speed=N|max][&rate=N][&loop], stdin (both with [?columns=NAMES][&symbol=SYMBOL]),
-    /// udp:IP:PORT, binance:btcusdt,..., coinbase:BTC-USD,..., coinbase-advanced:BTC-USD,...,
-    /// kraken:BTC/USD,... (all with [?channel=NAME][&url=URL][&silence=TIME]), none; each source may also
-    /// have [&name=NAME][&prefix=TEXT][&allow_late][&unchanged=drop][&max_ahead=TIME][&stale_after=TIME]
+    /// replay:FILE[?speed=N|max][&rate=N][&loop], stdin (both with
+    /// [?columns=NAMES][&symbol=SYMBOL]), udp:IP:PORT, binance:btcusdt,..., coinbase:BTC-USD,...,
+    /// coinbase-advanced:BTC-USD,..., kraken:BTC/USD,... (all with
+    /// [?channel=NAME][&url=URL][&silence=TIME]), none; each source may also have
+    /// [&name=NAME][&prefix=TEXT][&allow_late][&unchanged=drop][&max_ahead=TIME][&stale_after=TIME]
     /// [default: sim]
-    #[arg(long = "source", id = "source", env = "TICKCAST_SOURCE", value_name = "SOURCE")]
+    #[arg(
+        long = "source",
+        id = "source",
+        env = "TICKCAST_SOURCE",
+        value_name = "SOURCE"
+    )]
     #[serde(skip)]
     pub(crate) sources: Vec<String>,
 
     /// Bearer token that publishers must present [default: generated, and printed once]
-    #[arg(long, env = "TICKCAST_PUBLISH_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "TICKCAST_PUBLISH_TOKEN",
+        value_name = "TOKEN",
+        hide_env_values = true
+    )]
     pub(crate) publish_token: Option<String>,
 
     /// File that holds only the publish token; a line break at the end is allowed
     #[arg(long, env = "TICKCAST_PUBLISH_TOKEN_FILE", value_name = "FILE")]
     pub(crate) publish_token_file: Option<PathBuf>,
 
-    /// Maximum time for a shutdown; streams are ended 1 ms apart, within at most three quarters of this time
-    /// [default: 8s]
+    /// Maximum time for a shutdown; streams are ended 1 ms apart, within at most three quarters of
+    /// this time [default: 8s]
     #[arg(long, env = "TICKCAST_DRAIN", value_name = "TIME")]
     pub(crate) drain: Option<HumanDuration>,
 
-    /// Minimum time between two writes to a stream while ticks keep arriving, 1ms to 1day [default: 5ms]
+    /// Minimum time between two writes to a stream while ticks keep arriving, 1ms to 1day
+    /// [default: 5ms]
     #[arg(long, env = "TICKCAST_FLUSH_INTERVAL", value_name = "TIME")]
     pub(crate) flush_interval: Option<HubDuration>,
 
@@ -120,24 +137,23 @@ pub(crate) struct Layer {
     #[arg(long, env = "TICKCAST_MAX_LAG", value_name = "TIME")]
     pub(crate) max_lag: Option<HubDuration>,
 
-    /// How sockets are written: uring (one system call for hundreds of sockets), epoll (one system call per
-    /// socket), or auto: uring if the kernel supports and allows io_uring [default: auto]
+    /// How sockets are written: uring (one system call for hundreds of sockets), epoll (one system
+    /// call per socket), or auto: uring if the kernel supports and allows io_uring [default: auto]
     #[arg(long, env = "TICKCAST_IO_BACKEND", value_name = "BACKEND")]
     pub(crate) io_backend: Option<IoBackend>,
 
-    /// Maximum number of connections; further streams are told to come back later [default: what an eighth of
-    /// the memory is enough for, at 16 KiB each, and at most as many as open files are allowed, less some
-    /// 300]
+    /// Maximum number of connections; further streams are told to come back later
+    /// [default: what an eighth of the memory is enough for, at 16 KiB each, and at most as many as open files are allowed, less some 300]
     #[arg(long, env = "TICKCAST_MAX_CONNECTIONS", value_name = "N")]
     pub(crate) max_connections: Option<usize>,
 
-    /// Folder for the tape; after a restart, the server and its clients continue from the end of the tape
-    /// [default: in memory]
+    /// Folder for the tape; after a restart, the server and its clients continue from the end of
+    /// the tape [default: in memory]
     #[arg(long, env = "TICKCAST_DATA", value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
 
-    /// When written data is synced to disk: always (before a publisher is answered), interval, or none
-    /// [default: interval]
+    /// When written data is synced to disk: always (before a publisher is answered), interval, or
+    /// none [default: interval]
     #[arg(long, env = "TICKCAST_SYNC", value_name = "WHEN")]
     pub(crate) sync: Option<Sync>,
 
@@ -149,25 +165,28 @@ pub(crate) struct Layer {
     #[arg(long, env = "TICKCAST_RETENTION_BYTES", value_name = "N")]
     pub(crate) retention_bytes: Option<u64>,
 
-    /// Retention time of ticks on disk, such as 30days [default: for ever, within --retention-bytes]
+    /// Retention time of ticks on disk, such as 30days
+    /// [default: for ever, within --retention-bytes]
     #[arg(long, env = "TICKCAST_RETENTION_TIME", value_name = "AGE")]
     pub(crate) retention_time: Option<Age>,
 
-    /// Maximum number of symbols on the market [default: 100000, fewer with less than 4 GiB of memory]
+    /// Maximum number of symbols on the market
+    /// [default: 100000, fewer with less than 4 GiB of memory]
     #[arg(long, env = "TICKCAST_MAX_SYMBOLS", value_name = "N")]
     pub(crate) max_symbols: Option<usize>,
 
-    /// Maximum number of closed candles of all symbols together, 88 bytes each [default: 1000000, fewer with
-    /// less than 4 GiB of memory]
+    /// Maximum number of closed candles of all symbols together, 88 bytes each
+    /// [default: 1000000, fewer with less than 4 GiB of memory]
     #[arg(long, env = "TICKCAST_MAX_CANDLES", value_name = "N")]
     pub(crate) max_candles: Option<usize>,
 
-    /// Maximum time that a posted tick may be ahead of the server's clock; a tick further ahead is refused
-    /// [default: 1m]
+    /// Maximum time that a posted tick may be ahead of the server's clock; a tick further ahead is
+    /// refused [default: 1m]
     #[arg(long, env = "TICKCAST_MAX_AHEAD", value_name = "TIME")]
     pub(crate) max_ahead: Option<HumanDuration>,
 
-    /// Maximum time ahead of the server's clock that counts for lateness, reference and candles [default: 5s]
+    /// Maximum time ahead of the server's clock that counts for lateness, reference and candles
+    /// [default: 5s]
     #[arg(long, env = "TICKCAST_MAX_SKEW", value_name = "TIME")]
     pub(crate) max_skew: Option<HumanDuration>,
 
@@ -175,12 +194,13 @@ pub(crate) struct Layer {
     #[arg(long, env = "TICKCAST_STALE_AFTER", value_name = "TIME")]
     pub(crate) stale_after: Option<HumanDuration>,
 
-    /// Maximum number of ticks on the tape in memory [default: 262144, fewer with less than 1 GiB of memory]
+    /// Maximum number of ticks on the tape in memory
+    /// [default: 262144, fewer with less than 1 GiB of memory]
     #[arg(long, env = "TICKCAST_TAPE_TICKS", value_name = "N")]
     pub(crate) tape_ticks: Option<usize>,
 
-    /// Maximum number of bytes of ticks on the tape in memory [default: 67108864, fewer with less than 1 GiB
-    /// of memory]
+    /// Maximum number of bytes of ticks on the tape in memory
+    /// [default: 67108864, fewer with less than 1 GiB of memory]
     #[arg(long, env = "TICKCAST_TAPE_BYTES", value_name = "N")]
     pub(crate) tape_bytes: Option<usize>,
 
@@ -247,13 +267,13 @@ pub(crate) struct PublishArgs {
     #[arg(long, env = "TICKCAST_PUBLISH_TOKEN", hide_env_values = true)]
     pub(crate) token: Option<String>,
 
-    /// Name of this publisher; its prices become stale when this publisher stops sending, whatever other
-    /// publishers send
+    /// Name of this publisher; its prices become stale when this publisher stops sending, whatever
+    /// other publishers send
     #[arg(long, value_name = "NAME")]
     pub(crate) source: Option<String>,
 
-    /// Columns of a CSV without a header, such as time,price,size; `-` for a column to ignore; time_s,
-    /// time_us and time_ns for times in other units than milliseconds
+    /// Columns of a CSV without a header, such as time,price,size; `-` for a column to ignore;
+    /// time_s, time_us and time_ns for times in other units than milliseconds
     #[arg(long, value_name = "NAMES")]
     pub(crate) columns: Option<Columns>,
 
@@ -272,8 +292,8 @@ pub(crate) struct WatchArgs {
     #[arg(long, env = "TICKCAST_URL", default_value = "http://127.0.0.1:8080", value_parser = server)]
     pub(crate) url: Url,
 
-    /// Maximum number of updates per second of each symbol, 0.1 to 100 [default: 10 on a terminal, all in a
-    /// pipe]
+    /// Maximum number of updates per second of each symbol, 0.1 to 100
+    /// [default: 10 on a terminal, all in a pipe]
     #[arg(long, value_name = "N", value_parser = updates)]
     pub(crate) rate: Option<f64>,
 
@@ -299,8 +319,8 @@ pub(crate) struct RecordArgs {
     #[arg(long, env = "TICKCAST_URL", default_value = "http://127.0.0.1:8080", value_parser = server)]
     pub(crate) url: Url,
 
-    /// Begin after this cursor, or with `start` at the oldest tick of the server [default: with the newest
-    /// tick of each]
+    /// Begin after this cursor, or with `start` at the oldest tick of the server
+    /// [default: with the newest tick of each]
     #[arg(long, value_name = "CURSOR")]
     pub(crate) since: Option<String>,
 
@@ -335,12 +355,13 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     pub(crate) symbols: u64,
 
-    /// Number of symbols that each stream requests, a different choice for each stream [default: all]
+    /// Number of symbols that each stream requests, a different choice for each stream
+    /// [default: all]
     #[arg(long, value_name = "N")]
     pub(crate) symbols_per_stream: Option<usize>,
 
-    /// Decode only every Nth stream and count only the bytes of the others, if decoding all streams is too
-    /// much for one core
+    /// Decode only every Nth stream and count only the bytes of the others, if decoding all streams
+    /// is too much for one core
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive)]
     pub(crate) sample_every: usize,
 
@@ -356,12 +377,13 @@ pub(crate) struct BenchArgs {
     #[arg(long, conflicts_with = "churn")]
     pub(crate) flood: bool,
 
-    /// Open streams as fast as the server accepts them, and close each stream once its snapshot is complete
+    /// Open streams as fast as the server accepts them, and close each stream once its snapshot is
+    /// complete
     #[arg(long)]
     pub(crate) churn: bool,
 
-    /// Process id of the server on this machine, to measure its processor time and memory, including child
-    /// processes
+    /// Process id of the server on this machine, to measure its processor time and memory,
+    /// including child processes
     #[arg(long, value_name = "PID")]
     pub(crate) pid: Option<u32>,
 
@@ -379,7 +401,12 @@ pub(crate) struct BenchArgs {
     pub(crate) stream_path: String,
 
     /// Path for publishing ticks
-    #[arg(long, value_name = "PATH", default_value = "/v1/prices", help_heading = "Other servers")]
+    #[arg(
+        long,
+        value_name = "PATH",
+        default_value = "/v1/prices",
+        help_heading = "Other servers"
+    )]
     pub(crate) publish_path: String,
 
     /// Publish one complete tick per request instead of NDJSON
@@ -407,18 +434,24 @@ fn symbol(text: &str) -> Result<Symbol, String> {
 
 /// Parses a number of ticks per second.
 fn rate(text: &str) -> Result<f64, String> {
-    let rate = text.parse::<f64>().ok().filter(|rate| (0.0..=1e7).contains(rate));
+    let rate = text
+        .parse::<f64>()
+        .ok()
+        .filter(|rate| (0.0..=1e7).contains(rate));
     rate.ok_or_else(|| "expected 0 to 10000000 ticks per second".to_owned())
 }
 
 /// Parses a number of updates per second that a server accepts.
 fn updates(text: &str) -> Result<f64, String> {
-    let rate = text.parse::<f64>().ok().filter(|rate| (0.1..=100.0).contains(rate));
+    let rate = text
+        .parse::<f64>()
+        .ok()
+        .filter(|rate| (0.1..=100.0).contains(rate));
     rate.ok_or_else(|| "expected 0.1 to 100 updates per second".to_owned())
 }
 
-/// Parses a name or a pattern. A URL is refused here: the URL would pass as a name, but no symbol would ever
-/// match.
+/// Parses a name or a pattern. A URL is refused here: the URL would pass as a name, but no symbol
+/// would ever match.
 fn name_or_pattern(text: &str) -> Result<String, String> {
     if text.contains("://") {
         Err("set the address of a server with --url".to_owned())
@@ -429,5 +462,8 @@ fn name_or_pattern(text: &str) -> Result<String, String> {
 
 /// Parses a number of at least 1.
 fn positive(text: &str) -> Result<usize, String> {
-    text.parse::<usize>().ok().filter(|n| *n > 0).ok_or_else(|| "expected a positive integer".to_owned())
+    text.parse::<usize>()
+        .ok()
+        .filter(|n| *n > 0)
+        .ok_or_else(|| "expected a positive integer".to_owned())
 }

@@ -15,7 +15,10 @@ pub(crate) fn check(flags: Layer, matches: &ArgMatches) -> Result<(), CliError> 
 /// Runs `tickcast config show`.
 pub(crate) fn show(flags: Layer, matches: &ArgMatches) -> Result<(), CliError> {
     let settings = Settings::load(flags, matches)?;
-    for SettingRow { key, value, origin, .. } in settings.shown {
+    for SettingRow {
+        key, value, origin, ..
+    } in settings.shown
+    {
         let origin = match origin {
             SettingOrigin::Flag => "flag",
             SettingOrigin::Environment => "environment",

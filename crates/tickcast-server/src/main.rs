@@ -31,13 +31,17 @@ use cli::{Cli, Command, ConfigCommand};
 use exit::CliError;
 use settings::Settings;
 
-/// The memory allocator. A lane allocates and frees thousands of small buffers of many sizes in every flush.
+/// The memory allocator. A lane allocates and frees thousands of small buffers of many sizes in
+/// every flush.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let matches = Cli::command().get_matches();
-    match Cli::from_arg_matches(&matches).map_err(CliError::from).and_then(|cli| run(cli, &matches)) {
+    match Cli::from_arg_matches(&matches)
+        .map_err(CliError::from)
+        .and_then(|cli| run(cli, &matches))
+    {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }
@@ -55,10 +59,19 @@ fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<(), CliError> {
         Some(Command::Watch(args)) => watch::run(args),
         Some(Command::Bench(args)) => bench::run(args),
         Some(Command::Tape(command)) => tape::run(&command),
-        Some(Command::Config(ConfigCommand::Check(args))) => config::check(args, nested(matches, "check")),
-        Some(Command::Config(ConfigCommand::Show(args))) => config::show(args, nested(matches, "show")),
+        Some(Command::Config(ConfigCommand::Check(args))) => {
+            config::check(args, nested(matches, "check"))
+        }
+        Some(Command::Config(ConfigCommand::Show(args))) => {
+            config::show(args, nested(matches, "show"))
+        }
         Some(Command::Completions { shell }) => {
-            clap_complete::generate(shell, &mut Cli::command(), "tickcast", &mut std::io::stdout());
+            clap_complete::generate(
+                shell,
+                &mut Cli::command(),
+                "tickcast",
+                &mut std::io::stdout(),
+            );
             Ok(())
         }
     }
@@ -72,5 +85,8 @@ fn loader(flags: cli::Layer, matches: &clap::ArgMatches) -> settings::Loader {
 
 /// Returns the matches of `config NAME`.
 fn nested<'m>(matches: &'m clap::ArgMatches, name: &str) -> &'m clap::ArgMatches {
-    matches.subcommand_matches("config").and_then(|config| config.subcommand_matches(name)).unwrap_or(matches)
+    matches
+        .subcommand_matches("config")
+        .and_then(|config| config.subcommand_matches(name))
+        .unwrap_or(matches)
 }

@@ -40,15 +40,30 @@ impl Collector for Snapshot {
             "Bytes that streams buffer for their readers",
             stats.buffered_bytes,
         )?;
-        gauge(&mut encoder, "symbols", "Symbols ever seen", stats.symbols as u64)?;
-        gauge(&mut encoder, "candles", "Closed candles kept", stats.candles as u64)?;
+        gauge(
+            &mut encoder,
+            "symbols",
+            "Symbols ever seen",
+            stats.symbols as u64,
+        )?;
+        gauge(
+            &mut encoder,
+            "candles",
+            "Closed candles kept",
+            stats.candles as u64,
+        )?;
         gauge(
             &mut encoder,
             "can_publish",
             "1 if published ticks can be stored",
             u64::from(stats.can_publish),
         )?;
-        gauge(&mut encoder, "filter_patterns", "Patterns of all filters in use", stats.filters.patterns)?;
+        gauge(
+            &mut encoder,
+            "filter_patterns",
+            "Patterns of all filters in use",
+            stats.filters.patterns,
+        )?;
         gauge(
             &mut encoder,
             "filter_bytes",
@@ -61,16 +76,56 @@ impl Collector for Snapshot {
             "Filters refused because there was no room",
             stats.filters.refused,
         )?;
-        counter(&mut encoder, "clock_jumps", "Jumps of the wall clock", stats.clock_jumps)?;
-        gauge(&mut encoder, "log_head", "Sequence number of the newest tick", stats.cursor.seq().get())?;
-        gauge(&mut encoder, "tape_ticks", "Ticks on the tape in memory", stats.tape_ticks as u64)?;
-        gauge(&mut encoder, "tape_bytes", "Bytes of ticks in memory", stats.tape_bytes as u64)?;
+        counter(
+            &mut encoder,
+            "clock_jumps",
+            "Jumps of the wall clock",
+            stats.clock_jumps,
+        )?;
+        gauge(
+            &mut encoder,
+            "log_head",
+            "Sequence number of the newest tick",
+            stats.cursor.seq().get(),
+        )?;
+        gauge(
+            &mut encoder,
+            "tape_ticks",
+            "Ticks on the tape in memory",
+            stats.tape_ticks as u64,
+        )?;
+        gauge(
+            &mut encoder,
+            "tape_bytes",
+            "Bytes of ticks in memory",
+            stats.tape_bytes as u64,
+        )?;
         if let Some(disk) = stats.disk {
-            gauge(&mut encoder, "disk_ticks", "Ticks on the tape on disk", disk.ticks)?;
-            gauge(&mut encoder, "disk_bytes", "Bytes of ticks on disk", disk.bytes)?;
+            gauge(
+                &mut encoder,
+                "disk_ticks",
+                "Ticks on the tape on disk",
+                disk.ticks,
+            )?;
+            gauge(
+                &mut encoder,
+                "disk_bytes",
+                "Bytes of ticks on disk",
+                disk.bytes,
+            )?;
         }
-        gauge(&mut encoder, "exports", "Exports in progress", stats.answers.exports)?;
-        gauge(&mut encoder, "large_answers", "Large answers in progress", stats.answers.wide)?;
+        gauge(
+            &mut encoder,
+            "exports",
+            "Exports in progress",
+            stats.answers.exports,
+        )?;
+        gauge(
+            &mut encoder,
+            "large_answers",
+            "Large answers in progress",
+            stats.answers.wide,
+        )?;
         counter(
             &mut encoder,
             "answers_refused",
@@ -117,7 +172,10 @@ fn counter(
 
 /// Encodes the ingested ticks, by source and by outcome. The number of sources is bounded by the
 /// configuration.
-fn ticks_ingested(encoder: &mut DescriptorEncoder<'_>, stats: &HubStats) -> Result<(), std::fmt::Error> {
+fn ticks_ingested(
+    encoder: &mut DescriptorEncoder<'_>,
+    stats: &HubStats,
+) -> Result<(), std::fmt::Error> {
     let mut family = encoder.encode_descriptor(
         "ticks_ingested",
         "Ticks received, by outcome",
@@ -153,8 +211,12 @@ fn feeds(encoder: &mut DescriptorEncoder<'_>, stats: &HubStats) -> Result<(), st
             ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
         }
     }
-    let mut family =
-        encoder.encode_descriptor("source_up", "1 if the source is live", None, MetricType::Gauge)?;
+    let mut family = encoder.encode_descriptor(
+        "source_up",
+        "1 if the source is live",
+        None,
+        MetricType::Gauge,
+    )?;
     for source in &stats.sources {
         let up = i64::from(matches!(source.state, tickcast::SourceState::Live));
         ConstGauge::new(up).encode(family.encode_family(&[("source", source.name.as_str())])?)?;
@@ -164,10 +226,18 @@ fn feeds(encoder: &mut DescriptorEncoder<'_>, stats: &HubStats) -> Result<(), st
 
 fn delays(encoder: &mut DescriptorEncoder<'_>, delays: &Delays) -> Result<(), std::fmt::Error> {
     let help = "Delay from the arrival of a tick until a lane had passed the tick on";
-    let mut histogram =
-        encoder.encode_descriptor("ingest_to_write", help, Some(&Unit::Seconds), MetricType::Histogram)?;
-    let seconds = |bound: Option<Duration>| bound.map_or(f64::INFINITY, |bound| bound.as_secs_f64());
-    let buckets: Vec<_> = delays.buckets().map(|(bound, count)| (seconds(bound), count)).collect();
+    let mut histogram = encoder.encode_descriptor(
+        "ingest_to_write",
+        help,
+        Some(&Unit::Seconds),
+        MetricType::Histogram,
+    )?;
+    let seconds =
+        |bound: Option<Duration>| bound.map_or(f64::INFINITY, |bound| bound.as_secs_f64());
+    let buckets: Vec<_> = delays
+        .buckets()
+        .map(|(bound, count)| (seconds(bound), count))
+        .collect();
     histogram.encode_histogram::<prometheus_client::encoding::NoLabelSet>(
         delays.sum().as_secs_f64(),
         delays.count(),

@@ -10,10 +10,13 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// The message about a server that simulates prices.
 pub(crate) const SIMULATED: &str = "simulated prices";
 
-/// Asks a server whether its prices are simulated. Returns `None` if the server does not answer this
-/// question.
+/// Asks a server whether its prices are simulated. Returns `None` if the server does not answer
+/// this question.
 pub(crate) async fn is_simulated(server: Url) -> Option<bool> {
-    let http = reqwest::Client::builder().timeout(REQUEST_TIMEOUT).build().ok()?;
+    let http = reqwest::Client::builder()
+        .timeout(REQUEST_TIMEOUT)
+        .build()
+        .ok()?;
     let answer = http.get(server.join("v1/status").ok()?).send().await.ok()?;
     answer.json::<serde_json::Value>().await.ok()?["simulated"].as_bool()
 }

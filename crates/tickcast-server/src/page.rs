@@ -14,8 +14,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use tickcast::http::Problem;
 
-/// The content security policy: the pages load nothing from other servers, and run only scripts of this
-/// server.
+/// The content security policy: the pages load nothing from other servers, and run only scripts of
+/// this server.
 macro_rules! policy {
     ($ancestors:literal) => {
         concat!(
@@ -26,13 +26,13 @@ macro_rules! policy {
     };
 }
 
-/// Policy of the dashboard. Other sites may not frame the dashboard, because they could steal clicks. The
-/// next constant is for the widget, which is made for frames.
+/// Policy of the dashboard. Other sites may not frame the dashboard, because they could steal
+/// clicks. The next constant is for the widget, which is made for frames.
 const OWN_FRAMES: &str = policy!("'self'");
 const ANY_FRAME: &str = policy!("*");
 
-/// Cache policy of files whose name contains the hash of their content: they never change. The next constant
-/// is for all other files, which browsers must revalidate; these files are short.
+/// Cache policy of files whose name contains the hash of their content: they never change. The next
+/// constant is for all other files, which browsers must revalidate; these files are short.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 const ASK_AGAIN: &str = "no-cache";
 
@@ -50,18 +50,33 @@ struct Asset {
     gzip: Option<Vec<u8>>,
 }
 
-/// All files by path. The first request compresses the files, so that the start of the server stays fast.
+/// All files by path. The first request compresses the files, so that the start of the server stays
+/// fast.
 static ASSETS: LazyLock<HashMap<String, Asset>> = LazyLock::new(|| {
-    Dist::iter().filter_map(|path| Some((path.to_string(), Asset::new(&path, Dist::get(&path)?)))).collect()
+    Dist::iter()
+        .filter_map(|path| Some((path.to_string(), Asset::new(&path, Dist::get(&path)?))))
+        .collect()
 });
 
 /// Returns the routes of the pages and their files.
 pub(crate) fn router() -> Router {
     Router::new()
-        .route("/", get(|headers| file(headers, "index.html", ASK_AGAIN, Some(OWN_FRAMES))))
-        .route("/embed", get(|headers| file(headers, "embed.html", ASK_AGAIN, Some(ANY_FRAME))))
-        .route("/docs", get(|headers| file(headers, "docs.html", ASK_AGAIN, Some(OWN_FRAMES))))
-        .route("/tickcast.js", get(|headers| file(headers, "tickcast.js", ASK_AGAIN, None)))
+        .route(
+            "/",
+            get(|headers| file(headers, "index.html", ASK_AGAIN, Some(OWN_FRAMES))),
+        )
+        .route(
+            "/embed",
+            get(|headers| file(headers, "embed.html", ASK_AGAIN, Some(ANY_FRAME))),
+        )
+        .route(
+            "/docs",
+            get(|headers| file(headers, "docs.html", ASK_AGAIN, Some(OWN_FRAMES))),
+        )
+        .route(
+            "/tickcast.js",
+            get(|headers| file(headers, "tickcast.js", ASK_AGAIN, None)),
+        )
         .route(
             "/assets/{name}",
             get(async |Path(name): Path<String>, headers| {
@@ -70,8 +85,15 @@ pub(crate) fn router() -> Router {
         )
 }
 
-async fn file(asked: HeaderMap, path: &str, cache: &'static str, policy: Option<&'static str>) -> Response {
-    let Some(asset) = ASSETS.get(path) else { return Problem::no_route().into_response() };
+async fn file(
+    asked: HeaderMap,
+    path: &str,
+    cache: &'static str,
+    policy: Option<&'static str>,
+) -> Response {
+    let Some(asset) = ASSETS.get(path) else {
+        return Problem::no_route().into_response();
+    };
     let mut headers = HeaderMap::new();
     headers.insert(header::ETAG, asset.etag.clone());
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
@@ -80,12 +102,23 @@ async fn file(asked: HeaderMap, path: &str, cache: &'static str, policy: Option<
         return (StatusCode::NOT_MODIFIED, headers).into_response();
     }
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(asset.kind));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    headers.insert(
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("no-referrer"),
+    );
     if let Some(policy) = policy {
-        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+        headers.insert(
+            header::CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static(policy),
+        );
     }
-    let takes_gzip = asked.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
+    let takes_gzip = asked
+        .get(header::ACCEPT_ENCODING)
+        .and_then(|value| value.to_str().ok());
     match &asset.gzip {
         Some(gzip) if takes_gzip.is_some_and(|value| value.contains("gzip")) => {
             headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
@@ -97,12 +130,17 @@ async fn file(asked: HeaderMap, path: &str, cache: &'static str, policy: Option<
 
 impl Asset {
     fn new(path: &str, file: rust_embed::EmbeddedFile) -> Self {
-        let hash: String =
-            file.metadata.sha256_hash()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash: String = file.metadata.sha256_hash()[..8]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         let etag = HeaderValue::try_from(format!("\"{hash}\""));
         let plain = file.data;
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-        let gzip = encoder.write_all(&plain).and_then(|()| encoder.finish()).ok();
+        let gzip = encoder
+            .write_all(&plain)
+            .and_then(|()| encoder.finish())
+            .ok();
         Self {
             kind: kind(path),
             etag: etag.unwrap_or(HeaderValue::from_static("\"\"")),

@@ -22,17 +22,17 @@ use crate::cli::PublishArgs;
 use crate::exit::CliError;
 use crate::words::count;
 
-/// Maximum number of ticks per request. The next constant is the maximum number of batches that wait to be
-/// sent.
+/// Maximum number of ticks per request. The next constant is the maximum number of batches that
+/// wait to be sent.
 const BATCH: usize = 1000;
 const MAX_QUEUED_BATCHES: usize = 4;
 
-/// Maximum number of printed unreadable lines per batch, the same number as the server's list of rejected
-/// ticks. All unreadable lines are counted.
+/// Maximum number of printed unreadable lines per batch, the same number as the server's list of
+/// rejected ticks. All unreadable lines are counted.
 const MAX_PRINTED_REJECTIONS: usize = 100;
 
-/// Maximum number of attempts per request. The next constants are the mean pause after the first attempt, and
-/// the maximum mean pause.
+/// Maximum number of attempts per request. The next constants are the mean pause after the first
+/// attempt, and the maximum mean pause.
 const MAX_ATTEMPTS: u32 = 6;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const MAX_PAUSE: Duration = Duration::from_secs(5);
@@ -52,15 +52,21 @@ pub(crate) fn run(args: PublishArgs) -> Result<(), CliError> {
     if let Some(source) = &args.source {
         url.query_pairs_mut().append_pair("source", source);
     }
-    let layout = Layout { columns: args.columns, symbol: args.symbol };
-    layout.check().map_err(|error| CliError::Usage(format!("--columns: {error}")))?;
+    let layout = Layout {
+        columns: args.columns,
+        symbol: args.symbol,
+    };
+    layout
+        .check()
+        .map_err(|error| CliError::Usage(format!("--columns: {error}")))?;
     let token = args.token.filter(|token| !token.is_empty());
     let token = token.ok_or_else(|| {
         CliError::Usage("--token is missing; the server prints the token when it starts".to_owned())
     })?;
     let records = match args.file.as_str() {
         "-" => Records::stdin(layout),
-        path => Records::open(Path::new(path), layout).map_err(|error| CliError::Usage(error.to_string()))?,
+        path => Records::open(Path::new(path), layout)
+            .map_err(|error| CliError::Usage(error.to_string()))?,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -72,7 +78,10 @@ pub(crate) fn run(args: PublishArgs) -> Result<(), CliError> {
 async fn publish(records: Records, url: reqwest::Url, token: String) -> anyhow::Result<()> {
     let (sender, mut batches) = mpsc::channel(MAX_QUEUED_BATCHES);
     let reading = std::thread::spawn(move || {
-        let mut batcher = Batcher { sender, batch: Batch::default() };
+        let mut batcher = Batcher {
+            sender,
+            batch: Batch::default(),
+        };
         records.read(&mut batcher)
     });
     let client = reqwest::Client::builder()
@@ -93,10 +102,11 @@ async fn publish(records: Records, url: reqwest::Url, token: String) -> anyhow::
     }
     desk.bar.finish_and_clear();
     let rejections = desk.report();
-    let read: Result<(), RecordsError> =
-        reading.join().map_err(|_| anyhow!("the reading thread panicked"))?;
-    // The error of an incomplete file comes before the error about bad lines. The bad lines are already
-    // printed.
+    let read: Result<(), RecordsError> = reading
+        .join()
+        .map_err(|_| anyhow!("the reading thread panicked"))?;
+    // The error of an incomplete file comes before the error about bad lines. The bad lines are
+    // already printed.
     read?;
     rejections
 }
@@ -106,7 +116,8 @@ async fn publish(records: Records, url: reqwest::Url, token: String) -> anyhow::
 struct Batch {
     lines: Vec<u64>,
     body: Vec<u8>,
-    /// Number of lines that could not be read. The next field lists the first such lines with the reasons.
+    /// Number of lines that could not be read. The next field lists the first such lines with the
+    /// reasons.
     unread: u64,
     named: Vec<(u64, String)>,
 }
@@ -120,12 +131,19 @@ struct Batcher {
 impl RecordSink for Batcher {
     fn take(&mut self, line: u64, text: &[u8]) -> ControlFlow<()> {
         let text = unnumbered(text);
-        // A line break within an element of a JSON array would split the element. Within JSON, a space has
-        // the same meaning.
-        self.batch.body.extend(text.iter().map(|byte| if *byte == b'\n' { b' ' } else { *byte }));
+        // A line break within an element of a JSON array would split the element. Within JSON, a
+        // space has the same meaning.
+        self.batch.body.extend(
+            text.iter()
+                .map(|byte| if *byte == b'\n' { b' ' } else { *byte }),
+        );
         self.batch.body.push(b'\n');
         self.batch.lines.push(line);
-        if self.batch.size() < BATCH { ControlFlow::Continue(()) } else { self.pause() }
+        if self.batch.size() < BATCH {
+            ControlFlow::Continue(())
+        } else {
+            self.pause()
+        }
     }
 
     fn reject(&mut self, line: u64, why: &dyn Display) -> ControlFlow<()> {
@@ -133,7 +151,11 @@ impl RecordSink for Batcher {
         if self.batch.named.len() < MAX_PRINTED_REJECTIONS {
             self.batch.named.push((line, why.to_string()));
         }
-        if self.batch.size() < BATCH { ControlFlow::Continue(()) } else { self.pause() }
+        if self.batch.size() < BATCH {
+            ControlFlow::Continue(())
+        } else {
+            self.pause()
+        }
     }
 
     fn warn(&mut self, line: u64, what: &str) {
@@ -157,8 +179,8 @@ impl Batch {
     }
 }
 
-/// Returns a recorded tick without the fields that its server added, because the next server adds its own.
-/// Any other text stays unchanged, so that the server can report its error.
+/// Returns a recorded tick without the fields that its server added, because the next server adds
+/// its own. Any other text stays unchanged, so that the server can report its error.
 fn unnumbered(text: &[u8]) -> Cow<'_, [u8]> {
     let numbered = memchr::memmem::find(text, b"\"n\"").is_some();
     if !numbered || Tick::from_recorded_json(text).is_err() {
@@ -198,8 +220,8 @@ struct Uploader {
     client: reqwest::Client,
     url: reqwest::Url,
     token: String,
-    /// A random number for this run. The number and `sent` form the idempotency key: the server recognises a
-    /// batch that is sent again.
+    /// A random number for this run. The number and `sent` form the idempotency key: the server
+    /// recognises a batch that is sent again.
     run: u64,
     sent: u64,
     bar: ProgressBar,
@@ -223,13 +245,16 @@ impl Uploader {
                     break;
                 }
                 Err(Refusal::Passing(error)) if attempt < MAX_ATTEMPTS => {
-                    self.bar.suspend(|| eprintln!("tickcast: {error:#}; trying again"));
+                    self.bar
+                        .suspend(|| eprintln!("tickcast: {error:#}; trying again"));
                     tokio::time::sleep(backoff.next(fastrand::f64())).await;
                 }
                 Err(Refusal::Passing(error) | Refusal::Final(error)) => {
                     let line = batch.lines.first().copied().unwrap_or_default();
-                    return Err(error
-                        .context(format!("stopped before line {line}, {} accepted", self.total.accepted)));
+                    return Err(error.context(format!(
+                        "stopped before line {line}, {} accepted",
+                        self.total.accepted
+                    )));
                 }
             }
         }
@@ -243,26 +268,48 @@ impl Uploader {
             .post(self.url.clone())
             .bearer_auth(&self.token)
             .header("content-type", "application/x-ndjson")
-            .header("idempotency-key", format!("{:016x}-{}", self.run, self.sent))
+            .header(
+                "idempotency-key",
+                format!("{:016x}-{}", self.run, self.sent),
+            )
             .body(batch.body.clone());
-        let response = request.send().await.map_err(|error| Refusal::Passing(error.into()))?;
+        let response = request
+            .send()
+            .await
+            .map_err(|error| Refusal::Passing(error.into()))?;
         let status = response.status();
-        let answer = response.bytes().await.map_err(|error| Refusal::Passing(error.into()))?;
+        let answer = response
+            .bytes()
+            .await
+            .map_err(|error| Refusal::Passing(error.into()))?;
         let answer: Answer = match serde_json::from_slice(&answer) {
             Ok(answer) => answer,
             Err(_) if status.is_success() => {
-                return Err(Refusal::Final(anyhow!("{} does not answer like a tickcast server", self.url)));
+                return Err(Refusal::Final(anyhow!(
+                    "{} does not answer like a tickcast server",
+                    self.url
+                )));
             }
-            Err(_) => Answer { detail: detail(&answer), ..Answer::default() },
+            Err(_) => Answer {
+                detail: detail(&answer),
+                ..Answer::default()
+            },
         };
-        // If the server could read nothing of a batch, the server refuses the whole batch. The server still
-        // lists the lines.
+        // If the server could read nothing of a batch, the server refuses the whole batch. The
+        // server still lists the lines.
         if status.is_success() || answer.rejected_count > 0 {
             return Ok(answer);
         }
-        let error = anyhow!("the server answered {status}: {}", answer.detail.unwrap_or_default());
+        let error = anyhow!(
+            "the server answered {status}: {}",
+            answer.detail.unwrap_or_default()
+        );
         let passing = status.is_server_error() || matches!(status.as_u16(), 408 | 409 | 429);
-        Err(if passing { Refusal::Passing(error) } else { Refusal::Final(error) })
+        Err(if passing {
+            Refusal::Passing(error)
+        } else {
+            Refusal::Final(error)
+        })
     }
 
     fn add(&mut self, batch: &Batch, answer: Answer) {
@@ -270,17 +317,33 @@ impl Uploader {
         self.total.late += answer.late;
         self.total.unchanged += answer.unchanged;
         self.total.rejected_count += answer.rejected_count;
-        for Rejection { index, symbol, error } in answer.rejected {
+        for Rejection {
+            index,
+            symbol,
+            error,
+        } in answer.rejected
+        {
             let line = batch.lines.get(index).copied().unwrap_or_default();
-            let symbol = symbol.map(|symbol| format!("{symbol}: ")).unwrap_or_default();
-            self.bar.suspend(|| eprintln!("line {line}: {symbol}{error}"));
+            let symbol = symbol
+                .map(|symbol| format!("{symbol}: "))
+                .unwrap_or_default();
+            self.bar
+                .suspend(|| eprintln!("line {line}: {symbol}{error}"));
         }
         self.bar.inc(batch.lines.len() as u64);
     }
 
     fn report(&self) -> anyhow::Result<()> {
-        let Answer { accepted, late, unchanged, rejected_count, .. } = self.total;
-        println!("{accepted} accepted, {late} late, {unchanged} unchanged, {rejected_count} rejected");
+        let Answer {
+            accepted,
+            late,
+            unchanged,
+            rejected_count,
+            ..
+        } = self.total;
+        println!(
+            "{accepted} accepted, {late} late, {unchanged} unchanged, {rejected_count} rejected"
+        );
         if rejected_count > 0 {
             let were = if rejected_count == 1 { "was" } else { "were" };
             bail!("{} {were} rejected", count(rejected_count, "tick"));
@@ -302,7 +365,8 @@ fn bar() -> ProgressBar {
         return ProgressBar::hidden();
     }
     let style = ProgressStyle::with_template("{spinner} {human_pos} ticks, {per_sec}, {elapsed}");
-    ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
+    ProgressBar::new_spinner()
+        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
 }
 
 /// Returns the detail of a problem response.
@@ -317,14 +381,20 @@ mod tests {
 
     #[test]
     fn a_recorded_tick_is_sent_as_it_was_published() {
-        let published = |text: &str| String::from_utf8(unnumbered(text.as_bytes()).into_owned()).unwrap();
+        let published =
+            |text: &str| String::from_utf8(unnumbered(text.as_bytes()).into_owned()).unwrap();
         let recorded = r#"{"symbol":"A","price":0.10,"change":-0.5,"change_pct":-83.3333,"time":1782907200007,"n":3,"bid":0.090}"#;
         assert_eq!(
             published(recorded),
             r#"{"symbol":"A","price":0.10,"change":-0.5,"time":1782907200007,"bid":0.090}"#
         );
         let twice = r#"{"symbol":"A","price":1,"price":2,"n":3}"#;
-        for other in [r#"{ "symbol": "A", "price": 1 }"#, r#"{"symbol":"n","n""#, r#"["n"]"#, twice] {
+        for other in [
+            r#"{ "symbol": "A", "price": 1 }"#,
+            r#"{"symbol":"n","n""#,
+            r#"["n"]"#,
+            twice,
+        ] {
             assert_eq!(published(other), other);
         }
     }

@@ -17,14 +17,17 @@ use crate::words::count;
 /// Compression level of .zst files: the default of zstd.
 const LEVEL: i32 = 3;
 
-/// Records until the user interrupts, until the requested number of ticks is reached, or until an error ends
-/// the stream.
+/// Records until the user interrupts, until the requested number of ticks is reached, or until an
+/// error ends the stream.
 ///
 /// # Errors
 ///
 /// If the recording cannot be continued, or if the recording may have a gap.
 pub(crate) fn run(args: RecordArgs) -> Result<(), CliError> {
-    let file = File::options().write(true).create_new(true).open(&args.file);
+    let file = File::options()
+        .write(true)
+        .create_new(true)
+        .open(&args.file);
     let file = file.map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => CliError::Usage(format!(
             "{} exists, and a recording never overwrites a file; choose another file, or move the existing file",
@@ -32,20 +35,33 @@ pub(crate) fn run(args: RecordArgs) -> Result<(), CliError> {
         )),
         _ => CliError::Usage(format!("{}: {error}", args.file.display())),
     })?;
-    let tape: Box<dyn Write> = if args.file.extension().is_some_and(|extension| extension == "zst") {
-        let encoder = zstd::Encoder::new(file, LEVEL).context("cannot start the zstd compression")?;
+    let tape: Box<dyn Write> = if args
+        .file
+        .extension()
+        .is_some_and(|extension| extension == "zst")
+    {
+        let encoder =
+            zstd::Encoder::new(file, LEVEL).context("cannot start the zstd compression")?;
         Box::new(encoder.auto_finish())
     } else {
         Box::new(file)
     };
     let asked = RequestedNames::new(&args.url, &args.symbols);
-    let mut prices = PriceStream::builder(args.url.as_str()).symbols(args.symbols).mode(Mode::All);
+    let mut prices = PriceStream::builder(args.url.as_str())
+        .symbols(args.symbols)
+        .mode(Mode::All);
     if let Some(since) = args.since {
         prices = prices.since(since);
     }
-    let prices =
-        prices.try_build().map_err(|error| CliError::Usage(format!("--url {}: {error}", args.url)))?;
-    let mut recording = Recording { tape: BufWriter::new(tape), last: HashMap::new(), ticks: 0, holes: 0 };
+    let prices = prices
+        .try_build()
+        .map_err(|error| CliError::Usage(format!("--url {}: {error}", args.url)))?;
+    let mut recording = Recording {
+        tape: BufWriter::new(tape),
+        last: HashMap::new(),
+        ticks: 0,
+        holes: 0,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -92,9 +108,16 @@ async fn record(
             }
         }
     }
-    recording.tape.flush().context("cannot finish the recording")?;
+    recording
+        .tape
+        .flush()
+        .context("cannot finish the recording")?;
     let Recording { ticks, holes, .. } = *recording;
-    eprintln!("{} recorded, up to {}", count(ticks, "tick"), prices.cursor().unwrap_or("the beginning"));
+    eprintln!(
+        "{} recorded, up to {}",
+        count(ticks, "tick"),
+        prices.cursor().unwrap_or("the beginning")
+    );
     if holes > 0 {
         bail!("ticks may be missing in {}", count(holes, "place"));
     }
@@ -106,14 +129,18 @@ impl Recording {
         match event {
             Event::Tick(tick) => return self.write(tick),
             Event::Reset { reason, .. } => {
-                self.note_gap(&format!("after tick {} of the recording ({reason})", self.ticks));
+                self.note_gap(&format!(
+                    "after tick {} of the recording ({reason})",
+                    self.ticks
+                ));
                 // A new epoch may number the ticks from the beginning.
                 if reason == "epoch" {
                     self.last.clear();
                 }
             }
             Event::Disconnected(_) => {
-                // The ticks so far are written to the file at once, so that a later failure cannot lose them.
+                // The ticks so far are written to the file at once, so that a later failure cannot
+                // lose them.
                 self.tape.flush()?;
                 print_notice(event);
             }
@@ -131,7 +158,10 @@ impl Recording {
                 return Ok(());
             }
             Some(last) if tick.n > last + 1 => {
-                self.note_gap(&format!("in {}, between its ticks {last} and {}", tick.symbol, tick.n));
+                self.note_gap(&format!(
+                    "in {}, between its ticks {last} and {}",
+                    tick.symbol, tick.n
+                ));
             }
             _ => {}
         }

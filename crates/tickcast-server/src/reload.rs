@@ -32,8 +32,17 @@ pub(crate) struct Reloaded {
 }
 
 impl Reload {
-    pub(crate) fn new(loader: Loader, running: Arc<SourceManager>, standing: Vec<SettingRow>) -> Self {
-        Self { loader, running, current: standing, lock: tokio::sync::Mutex::default() }
+    pub(crate) fn new(
+        loader: Loader,
+        running: Arc<SourceManager>,
+        standing: Vec<SettingRow>,
+    ) -> Self {
+        Self {
+            loader,
+            running,
+            current: standing,
+            lock: tokio::sync::Mutex::default(),
+        }
     }
 
     /// Reads the settings again and changes the sources.
@@ -43,11 +52,16 @@ impl Reload {
     /// If the settings are not valid. Then nothing changes.
     pub(crate) async fn run(&self) -> Result<Reloaded, SettingsError> {
         let _turn = self.lock.lock().await;
-        let Settings { mut sources, shown, .. } = (self.loader)().inspect_err(|error| {
+        let Settings {
+            mut sources, shown, ..
+        } = (self.loader)().inspect_err(|error| {
             tracing::error!("reload failed; the sources stay unchanged: {error}");
         })?;
-        let by_default =
-            |shown: &[SettingRow]| shown.iter().any(|one| one.key == "source" && one.is_default());
+        let by_default = |shown: &[SettingRow]| {
+            shown
+                .iter()
+                .any(|one| one.key == "source" && one.is_default())
+        };
         if by_default(&shown) && !by_default(&self.current) {
             // A user who removes the last source from the file does not want simulated prices.
             sources.clear();
@@ -55,8 +69,17 @@ impl Reload {
         let is_other = |now: &&SettingRow| self.current.iter().any(|before| before.differs(now));
         let others = shown.iter().filter(is_other).map(|shown| shown.key);
         let restart: Vec<_> = others.filter(|key| *key != "source").collect();
-        let reloaded = Reloaded { sources: self.running.change(sources).await, restart };
-        let Change { added, removed, changed, paused, .. } = &reloaded.sources;
+        let reloaded = Reloaded {
+            sources: self.running.change(sources).await,
+            restart,
+        };
+        let Change {
+            added,
+            removed,
+            changed,
+            paused,
+            ..
+        } = &reloaded.sources;
         tracing::info!(?added, ?removed, ?changed, ?paused, "reloaded");
         if !reloaded.restart.is_empty() {
             tracing::warn!(settings = ?reloaded.restart, "these settings changed and take effect after a restart");
@@ -67,11 +90,14 @@ impl Reload {
 
 /// Returns the route `POST /reload`.
 pub(crate) fn router(reload: &Arc<Reload>) -> Router {
-    Router::new().route("/reload", post(respond)).with_state(Arc::clone(reload))
+    Router::new()
+        .route("/reload", post(respond))
+        .with_state(Arc::clone(reload))
 }
 
-/// Checks whether a web page sent the request. Browsers say so in headers that no script can remove. Forms
-/// and scripts of any site can reach an operator's own machine, although they cannot read the answer.
+/// Checks whether a web page sent the request. Browsers say so in headers that no script can
+/// remove. Forms and scripts of any site can reach an operator's own machine, although they cannot
+/// read the answer.
 fn is_from_browser(headers: &HeaderMap) -> bool {
     let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
     headers.contains_key(header::ORIGIN) || !matches!(site, None | Some(b"none" | b"same-origin"))
@@ -79,13 +105,18 @@ fn is_from_browser(headers: &HeaderMap) -> bool {
 
 async fn respond(State(reload): State<Arc<Reload>>, headers: HeaderMap) -> Response {
     if is_from_browser(&headers) {
-        return Problem::new(StatusCode::FORBIDDEN, "web pages cannot request a reload").into_response();
+        return Problem::new(StatusCode::FORBIDDEN, "web pages cannot request a reload")
+            .into_response();
     }
     // The client may disconnect, but a reload that has begun must finish.
     let done = tokio::spawn(async move { reload.run().await }).await;
     match done {
         Ok(Ok(reloaded)) => Json(reloaded).into_response(),
-        Err(_) => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the reload panicked").into_response(),
-        Ok(Err(error)) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()).into_response(),
+        Err(_) => {
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the reload panicked").into_response()
+        }
+        Ok(Err(error)) => {
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()).into_response()
+        }
     }
 }

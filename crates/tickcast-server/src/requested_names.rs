@@ -1,4 +1,5 @@
-//! Hints beside a stream: requested symbols that are not on the market, and whether the prices are simulated.
+//! Hints beside a stream: requested symbols that are not on the market, and whether the prices are
+//! simulated.
 
 use std::time::Duration;
 
@@ -21,15 +22,25 @@ pub(crate) struct RequestedNames {
 }
 
 impl RequestedNames {
-    /// Keeps the names in `symbols`. Patterns are skipped, because a pattern may match symbols that are added
-    /// later.
+    /// Keeps the names in `symbols`. Patterns are skipped, because a pattern may match symbols that
+    /// are added later.
     pub(crate) fn new(server: &Url, symbols: &[String]) -> Self {
-        let names = symbols.iter().filter(|name| !name.contains('*')).take(MAX_NAMES).cloned().collect();
-        Self { server: server.clone(), names, begun: false }
+        let names = symbols
+            .iter()
+            .filter(|name| !name.contains('*'))
+            .take(MAX_NAMES)
+            .cloned()
+            .collect();
+        Self {
+            server: server.clone(),
+            names,
+            begun: false,
+        }
     }
 
-    /// Observes the events of the stream. After the first snapshot, two tasks run beside the stream. One asks
-    /// the server whether prices are simulated. The other looks up the names without a price.
+    /// Observes the events of the stream. After the first snapshot, two tasks run beside the
+    /// stream. One asks the server whether prices are simulated. The other looks up the names
+    /// without a price.
     pub(crate) fn observe(&mut self, event: &Event) {
         match event {
             Event::Tick(tick) => self.names.retain(|name| name != tick.symbol.as_str()),
@@ -37,7 +48,10 @@ impl RequestedNames {
                 self.begun = true;
                 tokio::spawn(tell_origin(self.server.clone()));
                 if !self.names.is_empty() {
-                    tokio::spawn(warn_about_missing(self.server.clone(), std::mem::take(&mut self.names)));
+                    tokio::spawn(warn_about_missing(
+                        self.server.clone(),
+                        std::mem::take(&mut self.names),
+                    ));
                 }
             }
             _ => {}
@@ -52,19 +66,28 @@ async fn tell_origin(server: Url) {
     }
 }
 
-/// Prints the server's answer for each name that is not on the market. The answer also names a symbol that
-/// differs only in case.
+/// Prints the server's answer for each name that is not on the market. The answer also names a
+/// symbol that differs only in case.
 async fn warn_about_missing(server: Url, names: Vec<String>) {
-    let Ok(http) = reqwest::Client::builder().timeout(ANSWER_TIMEOUT).build() else { return };
+    let Ok(http) = reqwest::Client::builder().timeout(ANSWER_TIMEOUT).build() else {
+        return;
+    };
     for name in names {
-        let Ok(mut url) = server.join("v1/prices") else { return };
+        let Ok(mut url) = server.join("v1/prices") else {
+            return;
+        };
         if let Ok(mut path) = url.path_segments_mut() {
             path.push(&name);
         }
-        let Ok(answer) = http.get(url).send().await else { return };
+        let Ok(answer) = http.get(url).send().await else {
+            return;
+        };
         if answer.status() == StatusCode::NOT_FOUND {
             let problem: serde_json::Value = answer.json().await.unwrap_or_default();
-            problem["detail"].as_str().into_iter().for_each(|detail| eprintln!("{detail}"));
+            problem["detail"]
+                .as_str()
+                .into_iter()
+                .for_each(|detail| eprintln!("{detail}"));
         }
     }
 }

@@ -20,12 +20,13 @@ use crate::settings::{Loader, Settings};
 use crate::source::SourceManager;
 use crate::{admin, api, auth, logging, page, slashes};
 
-/// Drain time per stream. With this time, 1000 clients reconnect within a second, not all at once. All
-/// streams together get at most three quarters of the drain time. The rest is for writes in progress.
+/// Drain time per stream. With this time, 1000 clients reconnect within a second, not all at once.
+/// All streams together get at most three quarters of the drain time. The rest is for writes in
+/// progress.
 const DRAIN_PER_STREAM: Duration = Duration::from_millis(1);
 
-/// Maximum number of connections of operators. Operators are few, and they must not take file descriptors
-/// from clients.
+/// Maximum number of connections of operators. Operators are few, and they must not take file
+/// descriptors from clients.
 const OPERATORS: usize = 64;
 
 /// Maximum time for the runtime to stop after everything has ended.
@@ -39,8 +40,8 @@ pub(crate) fn run(loader: Loader) -> Result<(), CliError> {
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         tracing::warn!(%error, "cannot raise the limit of open files; the limit stays unchanged");
     }
-    // Huge pages are disabled for two reasons. The kernel clears a huge page while a lane waits. The
-    // allocator returns no memory of a huge page that is partly used.
+    // Huge pages are disabled for two reasons. The kernel clears a huge page while a lane waits.
+    // The allocator returns no memory of a huge page that is partly used.
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
         tracing::debug!(%error, "cannot disable huge pages; huge pages stay enabled");
@@ -64,13 +65,19 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
         Some(token) => PublishToken::from_setting(token),
         None => PublishToken::generate(settings.log_format)?,
     };
-    let posted = hub.source("http", settings.post_options).stale_after(settings.stale_after.0);
+    let posted = hub
+        .source("http", settings.post_options)
+        .stale_after(settings.stale_after.0);
     let publishers = auth::require(token, posted.router());
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     let running = Arc::new(SourceManager::start(settings.sources, &hub, &stop, &tasks));
     let reload = Arc::new(Reload::new(loader, running, settings.shown));
-    let app =
-        hub.router().merge(publishers).merge(hub.health_router()).merge(page::router()).merge(api::router());
+    let app = hub
+        .router()
+        .merge(publishers)
+        .merge(hub.health_router())
+        .merge(page::router())
+        .merge(api::router());
     let app = app
         .fallback(slashes::fallback)
         .method_not_allowed_fallback(|| async { Problem::no_method() })
@@ -78,10 +85,16 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
 
     let drain = settings.drain.0;
     // The grace time is not limited here, because the drain time also limits this server.
-    let public = tickcast::serve(public, app).grace(Duration::MAX).max_connections(settings.max_connections);
+    let public = tickcast::serve(public, app)
+        .grace(Duration::MAX)
+        .max_connections(settings.max_connections);
     let private = tickcast::serve(private, admin::router(&hub, &reload)).max_connections(OPERATORS);
     let addresses = [public.local_addr().ok(), private.local_addr().ok()];
-    tasks.spawn(public.with_graceful_shutdown(stop.clone().cancelled_owned()).into_future());
+    tasks.spawn(
+        public
+            .with_graceful_shutdown(stop.clone().cancelled_owned())
+            .into_future(),
+    );
     // The operators' listener answers until the process ends.
     tokio::spawn(private.into_future());
     announce(addresses, hub.stats().simulated());
@@ -91,32 +104,42 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
         let _ = reload.run().await;
     }
     tokio::spawn(signals.exit_at_next());
-    // The health state changes before the log message, because a reader of the log may check the health at
-    // once.
+    // The health state changes before the log message, because a reader of the log may check the
+    // health at once.
     hub.mark_draining();
     let streams = hub.stats().streams;
     let window = (drain / 4 * 3).min(DRAIN_PER_STREAM * u32::try_from(streams).unwrap_or(u32::MAX));
-    tracing::info!(streams, "stopping: streams end within {window:?}, everything within {drain:?}");
+    tracing::info!(
+        streams,
+        "stopping: streams end within {window:?}, everything within {drain:?}"
+    );
     stop.cancel();
     tasks.close();
     let ending = async { tokio::join!(hub.drain(window), tasks.wait()) };
     if tokio::time::timeout(drain, ending).await.is_err() {
-        tracing::warn!("some connections or tasks did not end within {drain:?}; the server ends them");
+        tracing::warn!(
+            "some connections or tasks did not end within {drain:?}; the server ends them"
+        );
     }
     hub.close();
     tracing::info!("stopped");
     Ok(())
 }
 
-/// Returns the CORS rules. Any page may read a stream, resume a stream, and change a stream whose name the
-/// page knows, because the server uses no cookies. No page may publish. CORS always allows `POST`, so
-/// `Authorization` must never be among the allowed headers.
+/// Returns the CORS rules. Any page may read a stream, resume a stream, and change a stream whose
+/// name the page knows, because the server uses no cookies. No page may publish. CORS always allows
+/// `POST`, so `Authorization` must never be among the allowed headers.
 fn cors() -> CorsLayer {
     let last_event_id = header::HeaderName::from_static("last-event-id");
     CorsLayer::new()
         .allow_origin(tower_http::cors::Any)
         .allow_methods([Method::GET, Method::PATCH])
-        .allow_headers([header::ACCEPT, header::CACHE_CONTROL, header::CONTENT_TYPE, last_event_id])
+        .allow_headers([
+            header::ACCEPT,
+            header::CACHE_CONTROL,
+            header::CONTENT_TYPE,
+            last_event_id,
+        ])
         .expose_headers([header::ETAG])
         .max_age(Duration::from_secs(86_400))
 }
@@ -131,7 +154,9 @@ fn open_hub(settings: &Settings) -> anyhow::Result<Hub> {
         .flush_interval(settings.flush_interval.0)
         .max_lag(settings.max_lag.0)
         .io_backend(settings.io_backend.into());
-    let Some((folder, options)) = &settings.data else { return Ok(builder.try_build()?) };
+    let Some((folder, options)) = &settings.data else {
+        return Ok(builder.try_build()?);
+    };
     let begin = Instant::now();
     let hub = builder.tape(folder, *options).try_build()?;
     let stats = hub.stats();
@@ -145,13 +170,17 @@ fn open_hub(settings: &Settings) -> anyhow::Result<Hub> {
     Ok(hub)
 }
 
-/// Maximum number of connections that wait to be accepted. Any further client waits one second before its
-/// next attempt. The operating system may allow fewer.
+/// Maximum number of connections that wait to be accepted. Any further client waits one second
+/// before its next attempt. The operating system may allow fewer.
 const BACKLOG: u32 = 4096;
 
 fn bind(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
     let listen = || {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        let socket = if address.is_ipv4() {
+            TcpSocket::new_v4()
+        } else {
+            TcpSocket::new_v6()
+        }?;
         // A restart must not wait for old connections of the previous run.
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
@@ -161,9 +190,13 @@ fn bind(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
 }
 
 fn announce(addresses: [Option<SocketAddr>; 2], simulated: bool) {
-    let [Some(public), Some(private)] = addresses else { return };
+    let [Some(public), Some(private)] = addresses else {
+        return;
+    };
     if simulated {
-        tracing::info!("the market is simulated, and the prices are not real; set --source for real prices");
+        tracing::info!(
+            "the market is simulated, and the prices are not real; set --source for real prices"
+        );
     }
     tracing::info!(%public, admin = %private, "listening on http://{public}");
 }

@@ -1,5 +1,5 @@
-//! Settings. A flag overrides the environment, the environment overrides the file, and the file overrides the
-//! default. All settings are validated before a port is bound.
+//! Settings. A flag overrides the environment, the environment overrides the file, and the file
+//! overrides the default. All settings are validated before a port is bound.
 
 mod error;
 mod file;
@@ -36,7 +36,8 @@ pub(crate) struct Settings {
     pub(crate) flush_interval: HubDuration,
     pub(crate) max_lag: HubDuration,
     pub(crate) io_backend: IoBackend,
-    /// Maximum number of connections. The server serves at most as many connections as the system allows.
+    /// Maximum number of connections. The server serves at most as many connections as the system
+    /// allows.
     pub(crate) max_connections: usize,
     pub(crate) limits: Limits,
     /// Maximum number of bytes of all filters in use.
@@ -44,8 +45,8 @@ pub(crate) struct Settings {
     /// Maximum number of bytes of the market that all answers in progress may hold.
     pub(crate) max_answer_bytes: usize,
     pub(crate) max_buffered_bytes: usize,
-    /// The rules for posted ticks. The next field is the time without a posted tick after which posted prices
-    /// are stale.
+    /// The rules for posted ticks. The next field is the time without a posted tick after which
+    /// posted prices are stale.
     pub(crate) post_options: SourceOptions,
     pub(crate) stale_after: HumanDuration,
     /// The folder and the options of the tape on disk. `None` keeps the tape in memory.
@@ -97,25 +98,50 @@ impl Settings {
     /// If the file cannot be read, if a setting is unknown, or if a value is not valid.
     pub(crate) fn load(flags: Layer, matches: &ArgMatches) -> Result<Self, SettingsError> {
         file::check_environment(std::env::vars_os())?;
-        let File { layer: file, sources: tables } = match &flags.config {
+        let File {
+            layer: file,
+            sources: tables,
+        } = match &flags.config {
             Some(path) => File::read(path)?,
             None => File::default(),
         };
-        let mut layers = Layers { matches, shown: Vec::new() };
-        let listen = layers.pick("listen", flags.listen, file.listen, Listen::local(8080)).0;
-        let admin = layers.pick("admin", flags.admin, file.admin, Listen::local(9180)).0;
+        let mut layers = Layers {
+            matches,
+            shown: Vec::new(),
+        };
+        let listen = layers
+            .pick("listen", flags.listen, file.listen, Listen::local(8080))
+            .0;
+        let admin = layers
+            .pick("admin", flags.admin, file.admin, Listen::local(9180))
+            .0;
         let data = layers.pick_data(&flags, &file)?;
         let publish_token = layers.pick_token(&flags, &file)?;
         // Container runtimes kill a process after ten seconds.
-        let drain = layers.pick("drain", flags.drain, file.drain, HumanDuration::from_secs(8));
+        let drain = layers.pick(
+            "drain",
+            flags.drain,
+            file.drain,
+            HumanDuration::from_secs(8),
+        );
         let flush_interval = layers.pick(
             "flush_interval",
             flags.flush_interval,
             file.flush_interval,
             HubDuration::from_millis(5),
         );
-        let max_lag = layers.pick("max_lag", flags.max_lag, file.max_lag, HubDuration::from_secs(1));
-        let io_backend = layers.pick_word("io_backend", flags.io_backend, file.io_backend, IoBackend::Auto);
+        let max_lag = layers.pick(
+            "max_lag",
+            flags.max_lag,
+            file.max_lag,
+            HubDuration::from_secs(1),
+        );
+        let io_backend = layers.pick_word(
+            "io_backend",
+            flags.io_backend,
+            file.io_backend,
+            IoBackend::Auto,
+        );
         let available = memory::available();
         let max_connections = layers.pick_connections(
             flags.max_connections,
@@ -125,7 +151,12 @@ impl Settings {
         let limits = layers.pick_limits(&flags, &file, memory::fitting(available))?;
         let post_options = SourceOptions::default();
         let max_ahead = layers
-            .pick("max_ahead", flags.max_ahead, file.max_ahead, HumanDuration::new(post_options.max_ahead))
+            .pick(
+                "max_ahead",
+                flags.max_ahead,
+                file.max_ahead,
+                HumanDuration::new(post_options.max_ahead),
+            )
             .0;
         let post_options = post_options.max_ahead(max_ahead);
         let stale_after = layers.pick(
@@ -134,10 +165,17 @@ impl Settings {
             file.stale_after,
             HumanDuration::new(Publisher::DEFAULT_STALE_AFTER),
         );
-        let log_format = layers.pick_word("log_format", flags.log_format, file.log_format, LogFormat::Human);
+        let log_format = layers.pick_word(
+            "log_format",
+            flags.log_format,
+            file.log_format,
+            LogFormat::Human,
+        );
         let sources = layers.pick_sources(flags.sources, tables)?;
         if listen == admin && listen.port() != 0 {
-            return Err(SettingsError(format!("listen and admin cannot both be {listen}")));
+            return Err(SettingsError(format!(
+                "listen and admin cannot both be {listen}"
+            )));
         }
         let shown = layers.shown;
         Ok(Self {
@@ -170,8 +208,16 @@ struct Layers<'m> {
 }
 
 impl Layers<'_> {
-    fn pick<T: Display>(&mut self, key: &'static str, flag: Option<T>, file: Option<T>, default: T) -> T {
-        let (value, origin) = self.choose(key, flag, file).unwrap_or((default, SettingOrigin::Default));
+    fn pick<T: Display>(
+        &mut self,
+        key: &'static str,
+        flag: Option<T>,
+        file: Option<T>,
+        default: T,
+    ) -> T {
+        let (value, origin) = self
+            .choose(key, flag, file)
+            .unwrap_or((default, SettingOrigin::Default));
         self.show(key, value.to_string(), origin);
         value
     }
@@ -189,8 +235,9 @@ impl Layers<'_> {
         }
     }
 
-    /// Returns the maximum number of connections: the configured number, or the number that fits into memory.
-    /// In both cases the server serves at most as many connections as the system allows.
+    /// Returns the maximum number of connections: the configured number, or the number that fits
+    /// into memory. In both cases the server serves at most as many connections as the system
+    /// allows.
     fn pick_connections(
         &mut self,
         flag: Option<usize>,
@@ -199,7 +246,11 @@ impl Layers<'_> {
     ) -> Result<usize, SettingsError> {
         let key = "max_connections";
         if self.choose(key, flag, file).is_none() {
-            self.show(key, format!("(the limit of the system, at most {fitting})"), SettingOrigin::Default);
+            self.show(
+                key,
+                format!("(the limit of the system, at most {fitting})"),
+                SettingOrigin::Default,
+            );
             return Ok(fitting);
         }
         self.pick_positive(key, flag, file, 0)
@@ -212,17 +263,40 @@ impl Layers<'_> {
         file: &Layer,
         standard: Limits,
     ) -> Result<Limits, SettingsError> {
-        let symbols =
-            self.pick_positive("max_symbols", flags.max_symbols, file.max_symbols, standard.symbols)?;
-        let ticks =
-            self.pick_positive("tape_ticks", flags.tape_ticks, file.tape_ticks, standard.tape_ticks)?;
-        let bytes =
-            self.pick_positive("tape_bytes", flags.tape_bytes, file.tape_bytes, standard.tape_bytes)?;
-        let candles =
-            self.pick_positive("max_candles", flags.max_candles, file.max_candles, standard.candles)?;
-        let skew =
-            self.pick("max_skew", flags.max_skew, file.max_skew, HumanDuration::new(standard.max_skew));
-        let limits = standard.symbols(symbols).tape_ticks(ticks).tape_bytes(bytes);
+        let symbols = self.pick_positive(
+            "max_symbols",
+            flags.max_symbols,
+            file.max_symbols,
+            standard.symbols,
+        )?;
+        let ticks = self.pick_positive(
+            "tape_ticks",
+            flags.tape_ticks,
+            file.tape_ticks,
+            standard.tape_ticks,
+        )?;
+        let bytes = self.pick_positive(
+            "tape_bytes",
+            flags.tape_bytes,
+            file.tape_bytes,
+            standard.tape_bytes,
+        )?;
+        let candles = self.pick_positive(
+            "max_candles",
+            flags.max_candles,
+            file.max_candles,
+            standard.candles,
+        )?;
+        let skew = self.pick(
+            "max_skew",
+            flags.max_skew,
+            file.max_skew,
+            HumanDuration::new(standard.max_skew),
+        );
+        let limits = standard
+            .symbols(symbols)
+            .tape_ticks(ticks)
+            .tape_bytes(bytes);
         Ok(limits.candles(candles).max_skew(skew.0))
     }
 
@@ -252,16 +326,22 @@ impl Layers<'_> {
             file.retention_bytes,
             standard.retention_bytes,
         );
-        let retention_time = self.choose("retention_time", flags.retention_time, file.retention_time);
+        let retention_time =
+            self.choose("retention_time", flags.retention_time, file.retention_time);
         let (shown, origin) = match &retention_time {
             Some((age, origin)) => (age.to_string(), *origin),
-            None => ("(unlimited, within retention_bytes)".to_owned(), SettingOrigin::Default),
+            None => (
+                "(unlimited, within retention_bytes)".to_owned(),
+                SettingOrigin::Default,
+            ),
         };
         self.show("retention_time", shown, origin);
-        let retention_time = retention_time.map_or(Age::new(standard.retention_time), |(age, _)| age);
+        let retention_time =
+            retention_time.map_or(Age::new(standard.retention_time), |(age, _)| age);
         if interval.0.is_zero() {
             return Err(SettingsError(
-                "sync_interval cannot be 0; use sync = always to sync as often as possible".to_owned(),
+                "sync_interval cannot be 0; use sync = always to sync as often as possible"
+                    .to_owned(),
             ));
         }
         if retention_bytes < MIN_RETENTION_BYTES {
@@ -288,7 +368,9 @@ impl Layers<'_> {
         file: Option<T>,
         default: T,
     ) -> T {
-        let (value, origin) = self.choose(key, flag, file).unwrap_or((default, SettingOrigin::Default));
+        let (value, origin) = self
+            .choose(key, flag, file)
+            .unwrap_or((default, SettingOrigin::Default));
         self.show(key, format!("{value:?}").to_lowercase(), origin);
         value
     }
@@ -303,10 +385,16 @@ impl Layers<'_> {
         let (written, specs, origin): (Vec<_>, Result<Vec<_>, _>, _) = match (flags, tables) {
             (None, tables) if !tables.is_empty() => {
                 let written = tables.iter().map(SourceTable::written).collect();
-                (written, tables.into_iter().map(SourceSpec::from_table).collect(), SettingOrigin::File)
+                (
+                    written,
+                    tables.into_iter().map(SourceSpec::from_table).collect(),
+                    SettingOrigin::File,
+                )
             }
             (flags, _) => {
-                let origin = flags.as_ref().map_or(SettingOrigin::Default, |_| self.given_by("source"));
+                let origin = flags
+                    .as_ref()
+                    .map_or(SettingOrigin::Default, |_| self.given_by("source"));
                 let written = flags.unwrap_or_else(|| vec!["sim".to_owned()]);
                 let specs = written.iter().map(|text| SourceSpec::parse(text)).collect();
                 (written, specs, origin)
@@ -315,15 +403,27 @@ impl Layers<'_> {
         let specs = specs.map_err(refuse)?;
         let mut specs: Vec<_> = specs.into_iter().flatten().collect();
         make_names_unique(&mut specs);
-        written.into_iter().for_each(|written| self.show("source", written, origin));
+        written
+            .into_iter()
+            .for_each(|written| self.show("source", written, origin));
         Ok(specs)
     }
 
     fn show(&mut self, key: &'static str, value: impl Into<String>, origin: SettingOrigin) {
-        self.shown.push(SettingRow { key, value: value.into(), print: 0, origin });
+        self.shown.push(SettingRow {
+            key,
+            value: value.into(),
+            print: 0,
+            origin,
+        });
     }
 
-    fn choose<T>(&self, key: &'static str, flag: Option<T>, file: Option<T>) -> Option<(T, SettingOrigin)> {
+    fn choose<T>(
+        &self,
+        key: &'static str,
+        flag: Option<T>,
+        file: Option<T>,
+    ) -> Option<(T, SettingOrigin)> {
         match (flag, file) {
             (Some(value), _) => Some((value, self.given_by(key))),
             (None, Some(value)) => Some((value, SettingOrigin::File)),
@@ -332,7 +432,12 @@ impl Layers<'_> {
     }
 
     fn given_by(&self, key: &str) -> SettingOrigin {
-        match self.matches.try_contains_id(key).ok().and_then(|_| self.matches.value_source(key)) {
+        match self
+            .matches
+            .try_contains_id(key)
+            .ok()
+            .and_then(|_| self.matches.value_source(key))
+        {
             Some(ValueSource::EnvVariable) => SettingOrigin::Environment,
             _ => SettingOrigin::Flag,
         }

@@ -4,18 +4,21 @@ use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use tickcast::http::Problem;
 
-/// Answers a request that matches no route. If the path has extra slashes, the answer is a redirect to the
-/// path without them. Otherwise the answer is 404.
+/// Answers a request that matches no route. If the path has extra slashes, the answer is a redirect
+/// to the path without them. Otherwise the answer is 404.
 pub(crate) async fn fallback(method: Method, uri: Uri) -> Response {
     let plain = without_slashes(&uri).and_then(|place| HeaderValue::try_from(place).ok());
     match plain.filter(|_| method == Method::GET || method == Method::HEAD) {
-        Some(place) => (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, place)]).into_response(),
+        Some(place) => {
+            (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, place)]).into_response()
+        }
         None => Problem::no_route().into_response(),
     }
 }
 
-/// Returns the same path without doubled and trailing slashes, or `None` if there are no such slashes. The
-/// result is relative, so that a redirect also works below a proxy's prefix and never leads to another host.
+/// Returns the same path without doubled and trailing slashes, or `None` if there are no such
+/// slashes. The result is relative, so that a redirect also works below a proxy's prefix and never
+/// leads to another host.
 fn without_slashes(uri: &Uri) -> Option<String> {
     let path = uri.path();
     let parts: Vec<_> = path.split('/').filter(|part| !part.is_empty()).collect();
@@ -24,7 +27,10 @@ fn without_slashes(uri: &Uri) -> Option<String> {
         return None;
     }
     let up = "../".repeat(path.matches('/').count() - 1);
-    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let query = uri
+        .query()
+        .map(|query| format!("?{query}"))
+        .unwrap_or_default();
     Some(format!("{up}{plain}{query}"))
 }
 
@@ -43,7 +49,11 @@ mod tests {
             ("/docs", None),
             ("/v1/prices/A%2FB", None),
         ] {
-            assert_eq!(without_slashes(&path.parse().unwrap()).as_deref(), expected, "{path}");
+            assert_eq!(
+                without_slashes(&path.parse().unwrap()).as_deref(),
+                expected,
+                "{path}"
+            );
         }
     }
 }

@@ -15,7 +15,9 @@ pub(crate) fn run(command: &TapeCommand) -> Result<(), CliError> {
         TapeCommand::Check { dir } => print_report(tickcast_tape::check(dir).map_err(failed)?),
         TapeCommand::Repair { dir } => {
             let (findings, aside) = tickcast_tape::repair(dir).map_err(failed)?;
-            aside.iter().for_each(|file| println!("set aside: {}", file.display()));
+            aside
+                .iter()
+                .for_each(|file| println!("set aside: {}", file.display()));
             print_report(findings);
         }
     }
@@ -23,6 +25,15 @@ pub(crate) fn run(command: &TapeCommand) -> Result<(), CliError> {
 }
 
 fn print_report(findings: CheckReport) {
-    let CheckReport { files, start: floor, head } = findings;
-    println!("{} ticks in {files} files, {} to {}", head.get() - floor.get(), floor.next().get(), head.get());
+    let CheckReport {
+        files,
+        start: floor,
+        head,
+    } = findings;
+    println!(
+        "{} ticks in {files} files, {} to {}",
+        head.get() - floor.get(),
+        floor.next().get(),
+        head.get()
+    );
 }

@@ -38,7 +38,8 @@ const MAX_QUEUED_EVENTS: usize = 1024;
 /// Default number of updates per second of each symbol on a screen. A person cannot read more.
 const RATE: f64 = 10.0;
 
-/// Watches prices until the user interrupts. A terminal shows a table; any other output shows lines.
+/// Watches prices until the user interrupts. A terminal shows a table; any other output shows
+/// lines.
 pub(crate) fn run(args: WatchArgs) -> Result<(), CliError> {
     let on_screen = !args.plain && !args.json && io::stdout().is_terminal();
     let asked = RequestedNames::new(&args.url, &args.symbols);
@@ -47,8 +48,9 @@ pub(crate) fn run(args: WatchArgs) -> Result<(), CliError> {
     if let Some(rate) = args.rate.or(on_screen.then_some(RATE)) {
         prices = prices.rate(rate);
     }
-    let prices =
-        prices.try_build().map_err(|error| CliError::Usage(format!("--url {}: {error}", args.url)))?;
+    let prices = prices
+        .try_build()
+        .map_err(|error| CliError::Usage(format!("--url {}: {error}", args.url)))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -104,8 +106,8 @@ async fn on_terminal(prices: PriceStream, mut board: Board, server: &Url) -> any
     result
 }
 
-/// Returns the events of the stream. A separate task reads them, because a frame must not interrupt a
-/// reconnect.
+/// Returns the events of the stream. A separate task reads them, because a frame must not interrupt
+/// a reconnect.
 fn said(mut prices: PriceStream) -> mpsc::Receiver<Result<Event, Error>> {
     let (sender, receiver) = mpsc::channel(MAX_QUEUED_EVENTS);
     tokio::spawn(async move {

@@ -15,6 +15,9 @@ mod tests {
 
     #[test]
     fn one_is_singular() {
-        assert_eq!([0, 1, 2].map(|n| count(n, "tick")), ["0 ticks", "1 tick", "2 ticks"]);
+        assert_eq!(
+            [0, 1, 2].map(|n| count(n, "tick")),
+            ["0 ticks", "1 tick", "2 ticks"]
+        );
     }
 }

@@ -1,9 +1,9 @@
-//! A simulated market as a source of a [`tickcast::Hub`]. With this market, an application can show prices
-//! before any real feed is connected.
+//! A simulated market as a source of a [`tickcast::Hub`]. With this market, an application can show
+//! prices before any real feed is connected.
 //!
-//! The market has 42 instruments (shares, indices, currencies, crypto currencies, metals) that trade around
-//! the clock, with realistic levels, spreads, sizes, bursts and correlations. Each tick has the extras `bid`,
-//! `ask` and `size`.
+//! The market has 42 instruments (shares, indices, currencies, crypto currencies, metals) that
+//! trade around the clock, with realistic levels, spreads, sizes, bursts and correlations. Each
+//! tick has the extras `bid`, `ask` and `size`.
 //!
 //! ```
 //! use tickcast::{Hub, SourceOptions, Subscription};
@@ -38,23 +38,23 @@ use tokio::time::{Instant, sleep_until};
 use listing::Decimal10;
 use market::{SimMarket, SimTick};
 
-/// Maximum lag of the market behind the clock before the market jumps to the present. After a suspended
-/// laptop wakes up, an hour of trades at once would be of no use.
+/// Maximum lag of the market behind the clock before the market jumps to the present. After a
+/// suspended laptop wakes up, an hour of trades at once would be of no use.
 const LAG: Duration = Duration::from_secs(1);
 
 /// Maximum number of ticks that are published together.
 const BATCH: usize = 512;
 
-/// A simulated market, ready to run. The seed and the rate determine every tick, except for its time. Start
-/// it with [`run`](Self::run). Default: seed 2, 200 ticks per second.
+/// A simulated market, ready to run. The seed and the rate determine every tick, except for its
+/// time. Start it with [`run`](Self::run). Default: seed 2, 200 ticks per second.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Simulation {
     seed: u64,
     rate: f64,
 }
 
-/// An error for a rate outside of [`Simulation::RATES`], 1 to 100,000 ticks per second. Contains the rate.
-/// Returned by [`Simulation::rate`].
+/// An error for a rate outside of [`Simulation::RATES`], 1 to 100,000 ticks per second. Contains
+/// the rate. Returned by [`Simulation::rate`].
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[error("rate: {0} is out of range (expected {least} to {most} ticks per second)", least = Simulation::RATES.start(), most = Simulation::RATES.end())]
 pub struct RateError(f64);
@@ -63,7 +63,10 @@ impl Default for Simulation {
     /// Returns the market with the [default seed](Self::DEFAULT_SEED) and the [default
     /// rate](Self::DEFAULT_RATE).
     fn default() -> Self {
-        Self { seed: Self::DEFAULT_SEED, rate: Self::DEFAULT_RATE }
+        Self {
+            seed: Self::DEFAULT_SEED,
+            rate: Self::DEFAULT_RATE,
+        }
     }
 }
 
@@ -96,15 +99,17 @@ impl Simulation {
         Ok(self)
     }
 
-    /// Publishes the trades of the market when they are due, without end. The market opens at once, with one
-    /// tick for each symbol. After a pause of the program of more than 1 s, the market continues without the
-    /// missed trades. To end the market, drop the future. Needs a tokio runtime.
+    /// Publishes the trades of the market when they are due, without end. The market opens at once,
+    /// with one tick for each symbol. After a pause of the program of more than 1 s, the market
+    /// continues without the missed trades. To end the market, drop the future. Needs a tokio
+    /// runtime.
     pub async fn run(self, publisher: &Publisher) -> Infallible {
         self.run_renamed(publisher, Ok).await
     }
 
-    /// Publishes the trades like [`Simulation::run`], under other symbols. `rename` returns the local symbol
-    /// for a symbol of the market. If `rename` returns an error, the publisher counts the tick as rejected.
+    /// Publishes the trades like [`Simulation::run`], under other symbols. `rename` returns the
+    /// local symbol for a symbol of the market. If `rename` returns an error, the publisher counts
+    /// the tick as rejected.
     pub async fn run_renamed(
         self,
         publisher: &Publisher,
@@ -137,7 +142,10 @@ impl Simulation {
     }
 }
 
-fn tick(trade: &SimTick, rename: impl Fn(Symbol) -> Result<Symbol, SymbolError>) -> Result<Tick, TickError> {
+fn tick(
+    trade: &SimTick,
+    rename: impl Fn(Symbol) -> Result<Symbol, SymbolError>,
+) -> Result<Tick, TickError> {
     let mut tick = Tick::new(rename(Symbol::new(trade.symbol)?)?, price(trade.price)?);
     tick.prev_close = trade.prev_close.map(price).transpose()?;
     for (name, value) in [("bid", trade.bid), ("ask", trade.ask), ("size", trade.size)] {
@@ -157,7 +165,10 @@ mod tests {
     #[test]
     fn a_rate_out_of_range_is_refused() {
         let says = |rate| Simulation::default().rate(rate).unwrap_err().to_string();
-        assert_eq!(says(0.0), "rate: 0 is out of range (expected 1 to 100000 ticks per second)");
+        assert_eq!(
+            says(0.0),
+            "rate: 0 is out of range (expected 1 to 100000 ticks per second)"
+        );
         assert!(says(f64::NAN).starts_with("rate: NaN is out of range"));
         assert!(Simulation::default().rate(100_000.0).is_ok());
     }

@@ -1,8 +1,8 @@
-//! The instruments of the simulated market: about forty, with realistic levels, tick sizes, spreads, lots and
-//! trading patterns.
+//! The instruments of the simulated market: about forty, with realistic levels, tick sizes,
+//! spreads, lots and trading patterns.
 //!
-//! All currency pairs contain the dollar on purpose. A pair without the dollar would have to agree with two
-//! dollar pairs at all times, and an expert would notice a difference.
+//! All currency pairs contain the dollar on purpose. A pair without the dollar would have to agree
+//! with two dollar pairs at all times, and an expert would notice a difference.
 
 use std::fmt;
 
@@ -20,7 +20,10 @@ pub(crate) struct Decimal10 {
 impl fmt::Display for Decimal10 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.units < 0 { "-" } else { "" };
-        let (units, one) = (self.units.unsigned_abs(), 10_u64.pow(u32::from(self.decimals)));
+        let (units, one) = (
+            self.units.unsigned_abs(),
+            10_u64.pow(u32::from(self.decimals)),
+        );
         match usize::from(self.decimals) {
             0 => write!(f, "{sign}{units}"),
             width => write!(f, "{sign}{}.{:0width$}", units / one, units % one),
@@ -28,8 +31,8 @@ impl fmt::Display for Decimal10 {
     }
 }
 
-/// A factor of the price changes. All instruments follow the market, and each instrument also follows one
-/// other factor.
+/// A factor of the price changes. All instruments follow the market, and each instrument also
+/// follows one other factor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Factor {
     /// Appetite for risk everywhere.
@@ -58,8 +61,8 @@ pub(crate) struct Lots {
     pub(crate) step: Decimal10,
     /// The median size and the standard deviation of its logarithm, in steps.
     middle: (f64, f64),
-    /// Number of steps in a round lot: larger sizes are often multiples of this number. 1 means no round
-    /// lots.
+    /// Number of steps in a round lot: larger sizes are often multiples of this number. 1 means no
+    /// round lots.
     round: i64,
 }
 
@@ -93,23 +96,33 @@ impl Listing {
 
     /// Converts a number of ticks to a price.
     pub(crate) fn price(&self, ticks: i64) -> Decimal10 {
-        Decimal10 { units: ticks, decimals: self.decimals }
+        Decimal10 {
+            units: ticks,
+            decimals: self.decimals,
+        }
     }
 
-    /// Returns a new random distance from bid to ask in ticks, at least 1. A higher `heat` makes the spread
-    /// wider; 1 is usual.
+    /// Returns a new random distance from bid to ask in ticks, at least 1. A higher `heat` makes
+    /// the spread wider; 1 is usual.
     pub(crate) fn draw_spread(&self, heat: f64, noise: &mut Noise) -> i64 {
         whole((self.spread * heat.sqrt() * (0.35 * noise.normal()).exp()).round()).max(1)
     }
 
     /// Returns a random size for one trade.
     pub(crate) fn draw_size(&self, noise: &mut Noise) -> Decimal10 {
-        let Lots { step, middle: (middle, deviation), round } = self.lots;
+        let Lots {
+            step,
+            middle: (middle, deviation),
+            round,
+        } = self.lots;
         let mut steps = whole((middle * (deviation * noise.normal()).exp()).round()).max(1);
         if round > 1 && 2 * steps > round && noise.chance(0.6) {
             steps = (steps + round / 2) / round * round;
         }
-        Decimal10 { units: steps * step.units, ..step }
+        Decimal10 {
+            units: steps * step.units,
+            ..step
+        }
     }
 }
 
@@ -124,8 +137,8 @@ use Factor::{Classic, Crypto, Dollar, Metal, Tech};
 const T: [f64; 2] = [0.55, 0.45];
 const C: [f64; 2] = [0.50, 0.35];
 
-/// All instruments, in the order in which the market opens. Columns: level, usual spread in ticks, volatility
-/// per year, correlations with market and group, relative number of trades.
+/// All instruments, in the order in which the market opens. Columns: level, usual spread in ticks,
+/// volatility per year, correlations with market and group, relative number of trades.
 pub(crate) const LISTINGS: &[Listing] = &[
     stock("AAPL", Tech, 268.50, 1.2, 0.27, T, 9.0),
     stock("MSFT", Tech, 509.90, 3.0, 0.24, T, 6.0),
@@ -159,16 +172,96 @@ pub(crate) const LISTINGS: &[Listing] = &[
     pair("USD/CAD", 5, 1.40250, 6.0, 0.062, [-0.35, -0.62], 3.0),
     pair("NZD/USD", 5, 0.56790, 7.0, 0.098, [0.40, 0.66], 2.0),
     pair("USD/SEK", 5, 9.43150, 240.0, 0.105, [-0.28, -0.80], 0.8),
-    coin("BTC-USD", (2, 95_420.00), 110.0, 0.50, [0.38, 0.80], 18.0, (5, 700.0)),
-    coin("ETH-USD", (2, 3_184.50), 12.0, 0.66, [0.38, 0.80], 11.0, (4, 1_500.0)),
-    coin("SOL-USD", (2, 141.80), 1.6, 0.78, [0.34, 0.76], 7.0, (3, 3_500.0)),
-    coin("XRP-USD", (4, 2.2640), 2.0, 0.75, [0.26, 0.70], 5.0, (1, 2_400.0)),
-    coin("DOGE-USD", (5, 0.16230), 1.8, 0.85, [0.32, 0.74], 4.0, (0, 1_900.0)),
-    coin("ADA-USD", (4, 0.5087), 1.1, 0.80, [0.30, 0.74], 2.0, (0, 650.0)),
-    coin("LINK-USD", (3, 14.190), 4.0, 0.80, [0.30, 0.74], 1.5, (2, 2_200.0)),
-    coin("LTC-USD", (2, 97.60), 2.5, 0.70, [0.28, 0.70], 1.0, (3, 1_800.0)),
-    metal("XAU/USD", (2, 4_083.50), 28.0, 0.17, [0.02, 0.88], 5.0, (0, 8.0)),
-    metal("XAG/USD", (3, 50.640), 24.0, 0.32, [0.12, 0.86], 2.0, (0, 400.0)),
+    coin(
+        "BTC-USD",
+        (2, 95_420.00),
+        110.0,
+        0.50,
+        [0.38, 0.80],
+        18.0,
+        (5, 700.0),
+    ),
+    coin(
+        "ETH-USD",
+        (2, 3_184.50),
+        12.0,
+        0.66,
+        [0.38, 0.80],
+        11.0,
+        (4, 1_500.0),
+    ),
+    coin(
+        "SOL-USD",
+        (2, 141.80),
+        1.6,
+        0.78,
+        [0.34, 0.76],
+        7.0,
+        (3, 3_500.0),
+    ),
+    coin(
+        "XRP-USD",
+        (4, 2.2640),
+        2.0,
+        0.75,
+        [0.26, 0.70],
+        5.0,
+        (1, 2_400.0),
+    ),
+    coin(
+        "DOGE-USD",
+        (5, 0.16230),
+        1.8,
+        0.85,
+        [0.32, 0.74],
+        4.0,
+        (0, 1_900.0),
+    ),
+    coin(
+        "ADA-USD",
+        (4, 0.5087),
+        1.1,
+        0.80,
+        [0.30, 0.74],
+        2.0,
+        (0, 650.0),
+    ),
+    coin(
+        "LINK-USD",
+        (3, 14.190),
+        4.0,
+        0.80,
+        [0.30, 0.74],
+        1.5,
+        (2, 2_200.0),
+    ),
+    coin(
+        "LTC-USD",
+        (2, 97.60),
+        2.5,
+        0.70,
+        [0.28, 0.70],
+        1.0,
+        (3, 1_800.0),
+    ),
+    metal(
+        "XAU/USD",
+        (2, 4_083.50),
+        28.0,
+        0.17,
+        [0.02, 0.88],
+        5.0,
+        (0, 8.0),
+    ),
+    metal(
+        "XAG/USD",
+        (3, 50.640),
+        24.0,
+        0.32,
+        [0.12, 0.86],
+        2.0,
+        (0, 400.0),
+    ),
 ];
 
 /// Returns a share: priced in cents, traded in single shares, often in hundreds.
@@ -181,18 +274,53 @@ const fn stock(
     correlation: [f64; 2],
     weight: f64,
 ) -> Listing {
-    let lots = Lots { step: Decimal10 { units: 1, decimals: 0 }, middle: (45.0, 1.2), round: 100 };
-    Listing { symbol, group, decimals: 2, level, spread, volatility, correlation, weight, lots }
+    let lots = Lots {
+        step: Decimal10 {
+            units: 1,
+            decimals: 0,
+        },
+        middle: (45.0, 1.2),
+        round: 100,
+    };
+    Listing {
+        symbol,
+        group,
+        decimals: 2,
+        level,
+        spread,
+        volatility,
+        correlation,
+        weight,
+        lots,
+    }
 }
 
-/// Returns an index, quoted and traded as a contract on the index. The factors of the shares drive almost all
-/// of its changes.
-const fn index(s: &'static str, level: f64, spread: f64, vol: f64, cor: [f64; 2], weight: f64) -> Listing {
-    let lots = Lots { step: Decimal10 { units: 1, decimals: 0 }, middle: (3.0, 0.9), round: 1 };
-    Listing { lots, ..stock(s, Tech, level, spread, vol, cor, weight) }
+/// Returns an index, quoted and traded as a contract on the index. The factors of the shares drive
+/// almost all of its changes.
+const fn index(
+    s: &'static str,
+    level: f64,
+    spread: f64,
+    vol: f64,
+    cor: [f64; 2],
+    weight: f64,
+) -> Listing {
+    let lots = Lots {
+        step: Decimal10 {
+            units: 1,
+            decimals: 0,
+        },
+        middle: (3.0, 0.9),
+        round: 1,
+    };
+    Listing {
+        lots,
+        ..stock(s, Tech, level, spread, vol, cor, weight)
+    }
 }
 
-/// Returns a currency pair, traded in thousands of the first currency, often in hundreds of thousands.
+/// Returns a currency pair, traded in thousands of the first currency, often in hundreds of
+/// thousands.
 const fn pair(
     symbol: &'static str,
     decimals: u8,
@@ -202,12 +330,29 @@ const fn pair(
     correlation: [f64; 2],
     weight: f64,
 ) -> Listing {
-    let lots = Lots { step: Decimal10 { units: 1_000, decimals: 0 }, middle: (160.0, 1.1), round: 100 };
-    Listing { symbol, group: Dollar, decimals, level, spread, volatility, correlation, weight, lots }
+    let lots = Lots {
+        step: Decimal10 {
+            units: 1_000,
+            decimals: 0,
+        },
+        middle: (160.0, 1.1),
+        round: 100,
+    };
+    Listing {
+        symbol,
+        group: Dollar,
+        decimals,
+        level,
+        spread,
+        volatility,
+        correlation,
+        weight,
+        lots,
+    }
 }
 
-/// Returns a crypto currency. `price` is the number of decimals and the level. `lot` is the number of
-/// decimals and the median size in steps.
+/// Returns a crypto currency. `price` is the number of decimals and the level. `lot` is the number
+/// of decimals and the median size in steps.
 const fn coin(
     symbol: &'static str,
     price: (u8, f64),
@@ -218,8 +363,25 @@ const fn coin(
     lot: (u8, f64),
 ) -> Listing {
     let (decimals, level) = price;
-    let lots = Lots { step: Decimal10 { units: 1, decimals: lot.0 }, middle: (lot.1, 1.6), round: 1 };
-    Listing { symbol, group: Crypto, decimals, level, spread, volatility, correlation, weight, lots }
+    let lots = Lots {
+        step: Decimal10 {
+            units: 1,
+            decimals: lot.0,
+        },
+        middle: (lot.1, 1.6),
+        round: 1,
+    };
+    Listing {
+        symbol,
+        group: Crypto,
+        decimals,
+        level,
+        spread,
+        volatility,
+        correlation,
+        weight,
+        lots,
+    }
 }
 
 /// Returns a precious metal, traded in ounces.
@@ -232,7 +394,10 @@ const fn metal(
     weight: f64,
     lot: (u8, f64),
 ) -> Listing {
-    Listing { group: Metal, ..coin(symbol, price, spread, volatility, correlation, weight, lot) }
+    Listing {
+        group: Metal,
+        ..coin(symbol, price, spread, volatility, correlation, weight, lot)
+    }
 }
 
 #[cfg(test)]
@@ -253,13 +418,31 @@ mod tests {
         for (place, listing) in LISTINGS.iter().enumerate() {
             let symbol = listing.symbol;
             let allowed = |c: char| c.is_ascii_alphanumeric() || "._-/:^=&".contains(c);
-            assert!(symbol.len() <= 32 && symbol.chars().all(allowed), "{symbol}");
-            assert!(LISTINGS[..place].iter().all(|other| other.symbol != symbol), "{symbol} twice");
+            assert!(
+                symbol.len() <= 32 && symbol.chars().all(allowed),
+                "{symbol}"
+            );
+            assert!(
+                LISTINGS[..place].iter().all(|other| other.symbol != symbol),
+                "{symbol} twice"
+            );
             let [market, group] = listing.correlation;
-            assert!(market * market + group * group < 0.99, "{symbol}: nothing of its own");
-            let (price, relative) = (listing.level_ticks(), listing.spread / listing.level_ticks());
-            assert!(price > 1_000.0 && relative < 0.001, "{symbol}: {price} {relative}");
-            assert!(listing.weight > 0.0 && (0.05..1.0).contains(&listing.volatility), "{symbol}");
+            assert!(
+                market * market + group * group < 0.99,
+                "{symbol}: nothing of its own"
+            );
+            let (price, relative) = (
+                listing.level_ticks(),
+                listing.spread / listing.level_ticks(),
+            );
+            assert!(
+                price > 1_000.0 && relative < 0.001,
+                "{symbol}: {price} {relative}"
+            );
+            assert!(
+                listing.weight > 0.0 && (0.05..1.0).contains(&listing.volatility),
+                "{symbol}"
+            );
         }
     }
 

@@ -1,37 +1,38 @@
-//! The simulated market: more than forty instruments that trade around the clock. With this market, a page
-//! can show prices before any real feed is connected.
+//! The simulated market: more than forty instruments that trade around the clock. With this market,
+//! a page can show prices before any real feed is connected.
 //!
-//! Every instrument's log price is a weighted sum of three random walks: the market's walk, its group's walk
-//! and its own walk. Walks are exact at any step. So the tick rate changes only the resolution of the market,
-//! not its volatility. Time is divided into slices, within which volatilities and intensities are constant.
+//! Every instrument's log price is a weighted sum of three random walks: the market's walk, its
+//! group's walk and its own walk. Walks are exact at any step. So the tick rate changes only the
+//! resolution of the market, not its volatility. Time is divided into slices, within which
+//! volatilities and intensities are constant.
 
 use std::time::Duration;
 
 use crate::listing::{Decimal10, Factor, LISTINGS, Listing, whole};
 use crate::noise::{Drift, Noise, Pace, Walk};
 
-/// Volatility relative to the real market. At real volatility a share moves about a cent per second, and
-/// EUR/USD a tenth of a pip. That is correct, but dull on a dashboard that people watch for a minute. At
-/// twice the real volatility, most cells change visibly every second. A day's change is still plausible
-/// (about 3 % for a large share).
+/// Volatility relative to the real market. At real volatility a share moves about a cent per
+/// second, and EUR/USD a tenth of a pip. That is correct, but dull on a dashboard that people watch
+/// for a minute. At twice the real volatility, most cells change visibly every second. A day's
+/// change is still plausible (about 3 % for a large share).
 const LIVELINESS: f64 = 2.0;
 /// Seconds in the year of the quoted volatilities: the simulated market never closes.
 const YEAR: f64 = 365.0 * DAY;
 const DAY: f64 = 86_400.0;
-/// Assumed time in seconds between the previous close and the opening of the market, so that not all changes
-/// are zero.
+/// Assumed time in seconds between the previous close and the opening of the market, so that not
+/// all changes are zero.
 const OVERNIGHT: f64 = 0.2 * DAY;
-/// Maximum log distance of a price from its level (a factor of 2.9). The walks' own pull keeps prices far
-/// within this limit. The limit turns "practically never" into "never".
+/// Maximum log distance of a price from its level (a factor of 2.9). The walks' own pull keeps
+/// prices far within this limit. The limit turns "practically never" into "never".
 const LEASH: f64 = 1.05;
-/// Mean time between news events of the whole market, in seconds. The next constant is the share of events
-/// that move a whole group.
+/// Mean time between news events of the whole market, in seconds. The next constant is the share of
+/// events that move a whole group.
 const NEWS_GAP: f64 = 180.0;
 const NEWS_OF_GROUP: f64 = 0.1;
 /// Size of a price move after news: the move of this many seconds of ordinary trading.
 const NEWS_SECONDS: f64 = 500.0;
-/// Share of trades that follow the previous trade in the same symbol, as orders that trade at several prices
-/// do.
+/// Share of trades that follow the previous trade in the same symbol, as orders that trade at
+/// several prices do.
 const FOLLOW_UP: f64 = 0.3;
 /// Share of trades inside the spread, if the spread is wide enough.
 const INSIDE: f64 = 0.08;
@@ -51,7 +52,8 @@ pub(crate) struct SimTick {
     pub(crate) ask: Decimal10,
     /// Size of this trade, in the instrument's own lot step.
     pub(crate) size: Decimal10,
-    /// The previous close, only on a symbol's first tick and on its first tick of each simulated day.
+    /// The previous close, only on a symbol's first tick and on its first tick of each simulated
+    /// day.
     pub(crate) prev_close: Option<Decimal10>,
 }
 
@@ -94,7 +96,8 @@ impl InstrumentState {
         }
     }
 
-    /// Updates the volatility and returns how often this instrument now trades, relative to the others.
+    /// Updates the volatility and returns how often this instrument now trades, relative to the
+    /// others.
     fn warm(&mut self, factors: &[Walk; Factor::COUNT]) -> f64 {
         let [market, group, own] = self.shares;
         let square = |share: f64, walk: &Walk| (share * walk.volatility()).powi(2);
@@ -106,8 +109,8 @@ impl InstrumentState {
         self.listing.weight * self.heat
     }
 
-    /// Moves the quote to the value of the walks at time `at`. Returns whether the quote went down (-1),
-    /// stayed (0) or went up (1).
+    /// Moves the quote to the value of the walks at time `at`. Returns whether the quote went down
+    /// (-1), stayed (0) or went up (1).
     fn quote(&mut self, at: f64, factors: &mut [Walk; Factor::COUNT], noise: &mut Noise) -> i8 {
         let [market, group, own] = self.shares;
         let log = market * factors[Factor::Market as usize].advance(at, noise)
@@ -115,7 +118,8 @@ impl InstrumentState {
             + own * self.own.advance(at, noise);
         let middle = self.level * log.clamp(-LEASH, LEASH).exp();
         let (center, width) = (float(2 * self.bid + self.spread) / 2.0, float(self.spread));
-        // A quote stays until the value has clearly left the quote. Otherwise the quote would flicker.
+        // A quote stays until the value has clearly left the quote. Otherwise the quote would
+        // flicker.
         if self.spread > 0 && (middle - center).abs() < 0.5 + width / 4.0 {
             return 0;
         }
@@ -129,8 +133,8 @@ impl InstrumentState {
         }
     }
 
-    /// Trades once at the quote. Buyers are more frequent in rising markets. Trades of the same side often
-    /// follow each other.
+    /// Trades once at the quote. Buyers are more frequent in rising markets. Trades of the same
+    /// side often follow each other.
     fn trade(&mut self, moved: i8, follows_up: bool, noise: &mut Noise) {
         let habit = if follows_up { 0.4 } else { 0.15 };
         let again = if self.bought { habit } else { -habit };
@@ -172,15 +176,18 @@ pub(crate) struct SimMarket {
 }
 
 impl SimMarket {
-    /// Creates a market. The same seed and rate give the same market, tick for tick. `rate` is the number of
-    /// ticks per second over all symbols. The caller has checked that `rate` is within 1.0 to 100 000.0.
+    /// Creates a market. The same seed and rate give the same market, tick for tick. `rate` is the
+    /// number of ticks per second over all symbols. The caller has checked that `rate` is within
+    /// 1.0 to 100 000.0.
     pub(crate) fn new(seed: u64, rate: f64) -> Self {
         let mut noise = Noise::new(seed);
         // New volatilities cost as much as a dozen ticks, so slow markets draw them less often.
         let slice = (0.25_f64).max(32.0 / rate);
         let factors = std::array::from_fn(|_| Walk::new(OVERNIGHT, &mut noise));
-        let books: Vec<InstrumentState> =
-            LISTINGS.iter().map(|listing| InstrumentState::new(listing, &mut noise)).collect();
+        let books: Vec<InstrumentState> = LISTINGS
+            .iter()
+            .map(|listing| InstrumentState::new(listing, &mut noise))
+            .collect();
         let mut market = Self {
             factors,
             sums: vec![0.0; books.len()],
@@ -202,8 +209,8 @@ impl SimMarket {
         market
     }
 
-    /// Returns the next trade. The first trades are the opening: every symbol once, at time 0, so that a page
-    /// is full at once. The trades never end, and `at` never decreases.
+    /// Returns the next trade. The first trades are the opening: every symbol once, at time 0, so
+    /// that a page is full at once. The trades never end, and `at` never decreases.
     pub(crate) fn next_tick(&mut self) -> SimTick {
         let follows_up = if self.opened < self.books.len() {
             self.current = self.opened;
@@ -221,7 +228,13 @@ impl SimMarket {
         let prev_close = (book.day != day).then(|| price(book.last));
         book.day = day;
         book.trade(moved, follows_up, &mut self.noise);
-        let InstrumentState { listing, last, bid, spread, .. } = *book;
+        let InstrumentState {
+            listing,
+            last,
+            bid,
+            spread,
+            ..
+        } = *book;
         SimTick {
             at,
             symbol: listing.symbol,
@@ -233,8 +246,8 @@ impl SimMarket {
         }
     }
 
-    /// Advances the time to the next trade of any symbol. Waiting times are memoryless. So a wait that
-    /// crosses into the next slice simply starts again in that slice.
+    /// Advances the time to the next trade of any symbol. Waiting times are memoryless. So a wait
+    /// that crosses into the next slice simply starts again in that slice.
     fn wait(&mut self) {
         loop {
             let next = self.now + self.noise.exponential() / self.intensity;
@@ -247,8 +260,8 @@ impl SimMarket {
         }
     }
 
-    /// Selects the symbol that trades. Returns true if the trade follows the previous trade in the same
-    /// symbol.
+    /// Selects the symbol that trades. Returns true if the trade follows the previous trade in the
+    /// same symbol.
     fn pick(&mut self) -> bool {
         if self.noise.chance(FOLLOW_UP) {
             return true;
@@ -263,7 +276,11 @@ impl SimMarket {
         self.slices += 1.0;
         self.slice_end = self.slices * self.slice;
         // All walks advance, so that each walk moves at the volatility of the slice that has ended.
-        for walk in self.factors.iter_mut().chain(self.books.iter_mut().map(|book| &mut book.own)) {
+        for walk in self
+            .factors
+            .iter_mut()
+            .chain(self.books.iter_mut().map(|book| &mut book.own))
+        {
             walk.advance(self.now, &mut self.noise);
             walk.drift(&self.drift, &mut self.noise);
         }

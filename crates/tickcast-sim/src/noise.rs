@@ -1,22 +1,26 @@
-//! The randomness of the simulated market: numbers from a seeded generator, the random walk behind every
-//! price, and the rate of ticks.
+//! The randomness of the simulated market: numbers from a seeded generator, the random walk behind
+//! every price, and the rate of ticks.
 
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
-/// Random numbers from a seed. The generator's output is the same in all releases of its crate, so a seed
-/// always gives the same market.
+/// Random numbers from a seed. The generator's output is the same in all releases of its crate, so
+/// a seed always gives the same market.
 #[derive(Debug, Clone)]
 pub(crate) struct Noise {
     generator: Xoshiro256PlusPlus,
-    /// The second number of a pair: the polar method produces normally distributed numbers in pairs.
+    /// The second number of a pair: the polar method produces normally distributed numbers in
+    /// pairs.
     spare: Option<f64>,
 }
 
 impl Noise {
     /// Creates the generator for `seed`.
     pub(crate) fn new(seed: u64) -> Self {
-        Self { generator: Xoshiro256PlusPlus::seed_from_u64(seed), spare: None }
+        Self {
+            generator: Xoshiro256PlusPlus::seed_from_u64(seed),
+            spare: None,
+        }
     }
 
     /// Returns a number with a uniform distribution in `0.0..1.0`.
@@ -41,8 +45,8 @@ impl Noise {
         -(1.0 - self.uniform()).ln()
     }
 
-    /// Returns a number with a normal distribution of mean 0 and standard deviation 1 (Marsaglia's polar form
-    /// of Box-Muller).
+    /// Returns a number with a normal distribution of mean 0 and standard deviation 1 (Marsaglia's
+    /// polar form of Box-Muller).
     pub(crate) fn normal(&mut self) -> f64 {
         if let Some(spare) = self.spare.take() {
             return spare;
@@ -59,8 +63,8 @@ impl Noise {
     }
 }
 
-/// Standard deviation and memory (seconds) of the slow part of a walk's log volatility: changes within an
-/// hour.
+/// Standard deviation and memory (seconds) of the slow part of a walk's log volatility: changes
+/// within an hour.
 const SLOW: (f64, f64) = (0.40, 2_700.0);
 /// The same for the fast part: changes within a minute.
 const FAST: (f64, f64) = (0.40, 45.0);
@@ -68,16 +72,16 @@ const FAST: (f64, f64) = (0.40, 45.0);
 const AFTERSHOCK: f64 = 1.1;
 /// Maximum of the fast part, for several news events at once.
 const FAST_LIMIT: f64 = 2.0;
-/// Pull back to zero, per second: a memory of five days. The pull keeps a price near its level as long as the
-/// server runs. The pull is far too weak to be visible in a chart.
+/// Pull back to zero, per second: a memory of five days. The pull keeps a price near its level as
+/// long as the server runs. The pull is far too weak to be visible in a chart.
 const PULL: f64 = 1.0 / (5.0 * 86_400.0);
 
-/// Change of a walk's volatility over one slice of time. The values are the same for all walks, so they are
-/// computed once.
+/// Change of a walk's volatility over one slice of time. The values are the same for all walks, so
+/// they are computed once.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Drift {
-    /// Factor that keeps the slow part, and standard deviation of the random addition. The next field is the
-    /// same for the fast part.
+    /// Factor that keeps the slow part, and standard deviation of the random addition. The next
+    /// field is the same for the fast part.
     slow: (f64, f64),
     fast: (f64, f64),
 }
@@ -89,7 +93,10 @@ impl Drift {
             let keep = (-slice / memory).exp();
             (keep, deviation * (1.0 - keep * keep).sqrt())
         };
-        Self { slow: exact(SLOW), fast: exact(FAST) }
+        Self {
+            slow: exact(SLOW),
+            fast: exact(FAST),
+        }
     }
 }
 
@@ -105,18 +112,25 @@ pub(crate) struct Walk {
 }
 
 impl Walk {
-    /// Creates a walk that has already run for `head_start` seconds, with the volatility of an ordinary
-    /// moment. The start value is limited, because a new user would see nothing but an extreme start.
+    /// Creates a walk that has already run for `head_start` seconds, with the volatility of an
+    /// ordinary moment. The start value is limited, because a new user would see nothing but an
+    /// extreme start.
     pub(crate) fn new(head_start: f64, noise: &mut Noise) -> Self {
         let value = noise.normal().clamp(-1.5, 1.5) * head_start.sqrt();
         let (slow, fast) = (noise.normal() * SLOW.0, noise.normal() * FAST.0);
-        let mut walk = Self { value, at: 0.0, slow, fast, volatility: 1.0 };
+        let mut walk = Self {
+            value,
+            at: 0.0,
+            slow,
+            fast,
+            volatility: 1.0,
+        };
         walk.set_volatility();
         walk
     }
 
-    /// Advances the walk to time `at` (seconds, never backwards) and returns its value. The result is exact
-    /// for any step, so the number of steps does not change the volatility.
+    /// Advances the walk to time `at` (seconds, never backwards) and returns its value. The result
+    /// is exact for any step, so the number of steps does not change the volatility.
     pub(crate) fn advance(&mut self, at: f64, noise: &mut Noise) -> f64 {
         let step = at - self.at;
         self.at = at;
@@ -164,7 +178,12 @@ pub(crate) struct Pace {
 impl Pace {
     /// Creates a controller for a mean of `rate` ticks per second and slices of this many seconds.
     pub(crate) fn new(rate: f64, slice: f64) -> Self {
-        Self { rate, slice, usual: 1.0, lead: 0.0 }
+        Self {
+            rate,
+            slice,
+            usual: 1.0,
+            lead: 0.0,
+        }
     }
 
     /// Sets the sum of the symbols' intensities when the market opens.
@@ -172,12 +191,14 @@ impl Pace {
         self.usual = total;
     }
 
-    /// Returns the ticks per second for the next slice. `total` is the sum of the symbols' intensities.
+    /// Returns the ticks per second for the next slice. `total` is the sum of the symbols'
+    /// intensities.
     pub(crate) fn intensity(&mut self, total: f64, noise: &mut Noise) -> f64 {
         let memory = (2.0_f64).max(4.0 * self.slice);
         self.usual += (total - self.usual) * (self.slice / 60.0).min(1.0);
         let burst = total / self.usual * (0.25 * noise.normal()).exp();
-        // Early ticks are subtracted over the next seconds, so that the total of a minute is correct.
+        // Early ticks are subtracted over the next seconds, so that the total of a minute is
+        // correct.
         let factor = (burst.clamp(0.6, 2.0) - self.lead / memory).clamp(0.4, 2.0);
         self.lead += (factor - 1.0) * self.slice;
         self.rate * factor
@@ -190,7 +211,9 @@ mod tests {
 
     fn moments(mut draw: impl FnMut() -> f64) -> (f64, f64) {
         let count = 200_000_u32;
-        let (sum, squares) = (0..count).map(|_| draw()).fold((0.0, 0.0), |(s, q), x| (s + x, q + x * x));
+        let (sum, squares) = (0..count)
+            .map(|_| draw())
+            .fold((0.0, 0.0), |(s, q), x| (s + x, q + x * x));
         (sum / f64::from(count), squares / f64::from(count))
     }
 
@@ -198,11 +221,20 @@ mod tests {
     fn numbers_have_the_expected_moments() {
         let mut noise = Noise::new(1);
         let (mean, square) = moments(|| noise.uniform());
-        assert!((mean - 0.5).abs() < 0.005 && (square - 1.0 / 3.0).abs() < 0.005, "{mean} {square}");
+        assert!(
+            (mean - 0.5).abs() < 0.005 && (square - 1.0 / 3.0).abs() < 0.005,
+            "{mean} {square}"
+        );
         let (mean, square) = moments(|| noise.exponential());
-        assert!((mean - 1.0).abs() < 0.01 && (square - 2.0).abs() < 0.05, "{mean} {square}");
+        assert!(
+            (mean - 1.0).abs() < 0.01 && (square - 2.0).abs() < 0.05,
+            "{mean} {square}"
+        );
         let (mean, square) = moments(|| noise.normal());
-        assert!(mean.abs() < 0.01 && (square - 1.0).abs() < 0.02, "{mean} {square}");
+        assert!(
+            mean.abs() < 0.01 && (square - 1.0).abs() < 0.02,
+            "{mean} {square}"
+        );
         assert!((0..1_000).all(|_| noise.index(3) < 3));
     }
 
@@ -213,7 +245,11 @@ mod tests {
         // If this fails, every documented seed shows a different market than before.
         assert_eq!(
             first,
-            [15_021_278_609_987_233_951, 5_881_210_131_331_364_753, 18_149_643_915_985_481_100]
+            [
+                15_021_278_609_987_233_951,
+                5_881_210_131_331_364_753,
+                18_149_643_915_985_481_100
+            ]
         );
     }
 
@@ -232,7 +268,10 @@ mod tests {
             sum / 2_000.0 / (slice * f64::from(slices))
         };
         let (fine, coarse) = (variance(0.25, 80), variance(2.0, 10));
-        assert!((0.85..1.15).contains(&fine) && (0.85..1.15).contains(&coarse), "{fine} {coarse}");
+        assert!(
+            (0.85..1.15).contains(&fine) && (0.85..1.15).contains(&coarse),
+            "{fine} {coarse}"
+        );
     }
 
     #[test]

@@ -19,16 +19,16 @@ use crate::segment_set::SegmentSet;
 const READ_CHUNK_BYTES: usize = 256 << 10;
 const MAX_CHUNKS: usize = 4;
 
-/// Maximum number of strides (about 64 KiB each) that one call of [`DiskTape::skip`] scans for the times of
-/// their ticks. [`DiskTape::read`] reads about as many bytes per call.
+/// Maximum number of strides (about 64 KiB each) that one call of [`DiskTape::skip`] scans for the
+/// times of their ticks. [`DiskTape::read`] reads about as many bytes per call.
 const MAX_SCANNED_STRIDES: usize = 16;
 
 /// Read access to the tape on disk. Field of [`Opened`](crate::Opened). Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct DiskTape(pub(crate) Arc<SegmentSet>);
 
-/// Reason why the tape cannot be read from a position. Returned by [`DiskTape::read`], [`DiskTape::skip`] and
-/// [`DiskTape::check_at`].
+/// Reason why the tape cannot be read from a position. Returned by [`DiskTape::read`],
+/// [`DiskTape::skip`] and [`DiskTape::check_at`].
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The tape no longer holds the entries after the position.
@@ -52,8 +52,8 @@ pub enum ReadError {
 /// Result of [`DiskTape::skip`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Skipped {
-    /// The entries after this sequence number must be read: the next stride may contain a tick in the range,
-    /// or the tape ends here. Contains the sequence number.
+    /// The entries after this sequence number must be read: the next stride may contain a tick in
+    /// the range, or the tape ends here. Contains the sequence number.
     To(Seq),
     /// The call reached its limit. The caller must call again with the contained sequence number.
     SoFar(Seq),
@@ -63,25 +63,36 @@ impl DiskTape {
     /// Returns the sequence number before the oldest entry.
     #[must_use]
     pub fn start(&self) -> Seq {
-        let oldest = self.0.segments().front().map_or(0, |segment| segment.first.get() - 1);
+        let oldest = self
+            .0
+            .segments()
+            .front()
+            .map_or(0, |segment| segment.first.get() - 1);
         Seq::new(oldest)
     }
 
     /// Returns the sequence number of the newest entry.
     #[must_use]
     pub fn head(&self) -> Seq {
-        self.0.segments().back().map_or(Seq::ZERO, |segment| segment.last())
+        self.0
+            .segments()
+            .back()
+            .map_or(Seq::ZERO, |segment| segment.last())
     }
 
-    /// Waits until everything up to `seq` is as safe as configured. With [`Sync::Always`], waits until the
-    /// disk has confirmed `seq`. Otherwise, returns at once.
+    /// Waits until everything up to `seq` is as safe as configured. With [`Sync::Always`], waits
+    /// until the disk has confirmed `seq`. Otherwise, returns at once.
     ///
     /// # Errors
     /// If writing has failed.
     pub async fn wait_durable(&self, seq: Seq) -> Result<(), AppendError> {
         if self.0.options.sync == Sync::Always {
             // The wait cannot fail: the sender lives as long as `self`.
-            let _ = self.0.durable().wait_for(|durable| *durable >= seq || self.0.is_broken()).await;
+            let _ = self
+                .0
+                .durable()
+                .wait_for(|durable| *durable >= seq || self.0.is_broken())
+                .await;
         }
         self.0.ensure_writable()
     }
@@ -89,11 +100,15 @@ impl DiskTape {
     /// Returns the number of bytes of all segments.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.0.segments().iter().map(|segment| segment.written()).sum()
+        self.0
+            .segments()
+            .iter()
+            .map(|segment| segment.written())
+            .sum()
     }
 
-    /// Removes segments beyond the retention limits. Segments that a restart would need, those after the
-    /// newest snapshot, stay.
+    /// Removes segments beyond the retention limits. Segments that a restart would need, those
+    /// after the newest snapshot, stay.
     pub fn trim(&self) {
         self.0.trim();
     }
@@ -102,12 +117,16 @@ impl DiskTape {
         &self.0
     }
 
-    /// Returns the check of the tape at a position. The tape must hold everything after this position.
+    /// Returns the check of the tape at a position. The tape must hold everything after this
+    /// position.
     ///
     /// # Errors
     /// If the tape does not hold everything after the position, or cannot be read.
     pub fn check_at(&self, target: Seq) -> Result<Check, ReadError> {
-        let Some(segment) = self.0.containing(target.next()).filter(|segment| segment.first <= target.next())
+        let Some(segment) = self
+            .0
+            .containing(target.next())
+            .filter(|segment| segment.first <= target.next())
         else {
             return Err(ReadError::Expired);
         };
@@ -130,8 +149,9 @@ impl DiskTape {
         }
     }
 
-    /// Calls `each` with the entries after `from`, in order. Stops if `each` breaks, if there are no more
-    /// entries, or after at most about 1 MiB. Returns the sequence number of the last entry passed to `each`.
+    /// Calls `each` with the entries after `from`, in order. Stops if `each` breaks, if there are
+    /// no more entries, or after at most about 1 MiB. Returns the sequence number of the last entry
+    /// passed to `each`.
     ///
     /// # Errors
     /// If the tape no longer holds the entries, or cannot be read.
@@ -141,7 +161,9 @@ impl DiskTape {
         mut each: impl FnMut(Position, Recorded<'_>) -> ControlFlow<()>,
     ) -> Result<Seq, ReadError> {
         let (mut reached, mut buffer) = (from, Vec::new());
-        let Some(mut segment) = self.0.containing(from.next()) else { return Ok(from) };
+        let Some(mut segment) = self.0.containing(from.next()) else {
+            return Ok(from);
+        };
         if segment.first > from.next() {
             return Err(ReadError::Expired);
         }
@@ -178,15 +200,19 @@ impl DiskTape {
         Ok(reached)
     }
 
-    /// Skips entries after `from` that contain no tick with a time in `range`, both ends included. The ticks
-    /// of a stride are not ordered by time. The range of times of a stride is computed at the first request
-    /// and then stored, so that skipped entries are not read again.
+    /// Skips entries after `from` that contain no tick with a time in `range`, both ends included.
+    /// The ticks of a stride are not ordered by time. The range of times of a stride is computed at
+    /// the first request and then stored, so that skipped entries are not read again.
     ///
     /// # Errors
     /// If the tape no longer holds the entries, or cannot be read.
     pub fn skip(&self, from: Seq, (earliest, latest): (Time, Time)) -> Result<Skipped, ReadError> {
         let (mut at, mut scanned) = (from, 0);
-        while let Some(segment) = self.0.containing(at.next()).filter(|segment| at < segment.last()) {
+        while let Some(segment) = self
+            .0
+            .containing(at.next())
+            .filter(|segment| at < segment.last())
+        {
             if segment.first > at.next() {
                 return Err(ReadError::Expired);
             }
@@ -210,17 +236,24 @@ impl DiskTape {
     }
 }
 
-/// Returns the earliest and the latest time of the ticks of a stride, or `None` if the stride holds no ticks.
+/// Returns the earliest and the latest time of the ticks of a stride, or `None` if the stride holds
+/// no ticks.
 fn times(segment: &Segment, part: &Part) -> Result<Option<(Time, Time)>, ReadError> {
     let mut bytes = vec![0; usize::try_from(part.end - part.offset).unwrap_or_default()];
     segment.file.read_exact_at(&mut bytes, part.offset)?;
     let (mut rest, mut times) = (bytes.as_slice(), None);
     while !rest.is_empty() {
         let (block, length) = Block::read(rest).map_err(|error| {
-            let why = if let NoBlock::Damaged(why) = error { why } else { "a block is missing" };
+            let why = if let NoBlock::Damaged(why) = error {
+                why
+            } else {
+                "a block is missing"
+            };
             damaged(segment, part.end - rest.len() as u64, why)
         })?;
-        let ticks = block.records().filter_map(|(_, recorded)| TickView::read(recorded.json?));
+        let ticks = block
+            .records()
+            .filter_map(|(_, recorded)| TickView::read(recorded.json?));
         times = ticks.fold(times, |times, TickView { time, .. }| {
             let (first, last) = times.unwrap_or((time, time));
             Some((first.min(time), last.max(time)))
@@ -230,8 +263,8 @@ fn times(segment: &Segment, part: &Part) -> Result<Option<(Time, Time)>, ReadErr
     Ok(times)
 }
 
-/// Calls `each` with the blocks of a segment from byte `at` on: as many blocks as a chunk holds, at least
-/// one. Returns the number of bytes of these blocks.
+/// Calls `each` with the blocks of a segment from byte `at` on: as many blocks as a chunk holds, at
+/// least one. Returns the number of bytes of these blocks.
 fn blocks(
     segment: &Segment,
     at: u64,
@@ -256,7 +289,9 @@ fn blocks(
                     wanted = needed;
                     break;
                 }
-                Err(NoBlock::Damaged(why)) => return Err(damaged(segment, at + offset as u64, why)),
+                Err(NoBlock::Damaged(why)) => {
+                    return Err(damaged(segment, at + offset as u64, why));
+                }
                 Err(_) if offset == buffer.len() => break,
                 Err(_) => return Err(damaged(segment, at + offset as u64, "a block is missing")),
             }
@@ -268,5 +303,9 @@ fn blocks(
 }
 
 fn damaged(segment: &Segment, offset: u64, why: &'static str) -> ReadError {
-    ReadError::Damaged { file: segment.path.clone(), offset, why }
+    ReadError::Damaged {
+        file: segment.path.clone(),
+        offset,
+        why,
+    }
 }

@@ -6,15 +6,15 @@
 //!         flags u8 │ length u16 │ a key record: length u8 │ key │ next u64 │ done u8 │ report
 //! ```
 //!
-//! `now` is the wall-clock time at which the entries were accepted. `digest` is the digest of the tape before
-//! them. A key record is the progress of a request with an idempotency key; `keys` is the number of key
-//! records. Blocks of the first version (`TKB1`) have no `now`, no `digest` and no key records: their header
-//! ends with `durable`.
+//! `now` is the wall-clock time at which the entries were accepted. `digest` is the digest of the
+//! tape before them. A key record is the progress of a request with an idempotency key; `keys` is
+//! the number of key records. Blocks of the first version (`TKB1`) have no `now`, no `digest` and
+//! no key records: their header ends with `durable`.
 //!
-//! Numbers are little-endian. `length` is the length of the records. The checksum (CRC-32C) covers `length`
-//! and everything after the checksum. `durable` is a sequence number up to which the disk had confirmed
-//! everything when the block was written. If a later block shows that a damaged block was confirmed, the
-//! damage was not caused by a crash.
+//! Numbers are little-endian. `length` is the length of the records. The checksum (CRC-32C) covers
+//! `length` and everything after the checksum. `durable` is a sequence number up to which the disk
+//! had confirmed everything when the block was written. If a later block shows that a damaged block
+//! was confirmed, the damage was not caused by a crash.
 
 use tickcast_core::{Digest, KeyProgress, MAX_SYMBOL_LEN, Recorded, Seq, Symbol, Time};
 
@@ -35,12 +35,12 @@ const GONE: u8 = 1;
 const CLOSE: u8 = 2;
 const KEY: u8 = 4;
 
-/// Maximum number of bytes of the records of a block. The writer never writes more, so a larger length is
-/// damage.
+/// Maximum number of bytes of the records of a block. The writer never writes more, so a larger
+/// length is damage.
 pub(crate) const MAX_BLOCK_BYTES: usize = 4 << 20;
 
-/// Maximum number of bytes of one entry: the JSON of a tick with all its extras, its symbol, a previous
-/// close.
+/// Maximum number of bytes of one entry: the JSON of a tick with all its extras, its symbol, a
+/// previous close.
 pub(crate) const MAX_RECORD_BYTES: usize = 2048;
 
 /// Maximum number of bytes of a key record. A longer report is not recorded.
@@ -79,8 +79,13 @@ impl BlockBuilder {
     }
 
     pub(crate) fn push(&mut self, recorded: &Recorded<'_>) {
-        let Recorded { symbol, prev_close, json } = recorded;
-        let flags = if json.is_none() { GONE } else { 0 } | if prev_close.is_some() { CLOSE } else { 0 };
+        let Recorded {
+            symbol,
+            prev_close,
+            json,
+        } = recorded;
+        let flags =
+            if json.is_none() { GONE } else { 0 } | if prev_close.is_some() { CLOSE } else { 0 };
         // The JSON of a tick begins with its symbol.
         let payload = json.unwrap_or_else(|| symbol.as_bytes());
         let [l0, l1] = (payload.len() as u16).to_le_bytes();
@@ -95,7 +100,12 @@ impl BlockBuilder {
 
     /// Adds the progress of a request, unless the progress is too long.
     pub(crate) fn push_key(&mut self, progress: &KeyProgress<'_>) {
-        let KeyProgress { key, next, done, report } = progress;
+        let KeyProgress {
+            key,
+            next,
+            done,
+            report,
+        } = progress;
         let length = 1 + key.len() + 9 + report.len();
         if key.len() > usize::from(u8::MAX) || length > MAX_KEY_RECORD_BYTES {
             return;
@@ -157,10 +167,18 @@ pub(crate) enum NoBlock {
 impl<'a> Block<'a> {
     /// Reads the block at the start of `bytes`. Returns the block and its length.
     pub(crate) fn read(bytes: &'a [u8]) -> Result<(Self, usize), NoBlock> {
-        let head_length = if bytes.starts_with(&MAGIC_1) { HEAD_1 } else { HEAD };
+        let head_length = if bytes.starts_with(&MAGIC_1) {
+            HEAD_1
+        } else {
+            HEAD
+        };
         let Some(head) = bytes.get(..head_length) else {
             let end = bytes.iter().all(|b| *b == 0);
-            return Err(if end { NoBlock::End } else { NoBlock::Short(head_length) });
+            return Err(if end {
+                NoBlock::End
+            } else {
+                NoBlock::Short(head_length)
+            });
         };
         if head.iter().all(|b| *b == 0) {
             return Err(NoBlock::End);
@@ -173,15 +191,23 @@ impl<'a> Block<'a> {
             return Err(NoBlock::Damaged("the length of the block is invalid"));
         }
         let whole = head_length + length;
-        let Some(all) = bytes.get(..whole) else { return Err(NoBlock::Short(whole)) };
+        let Some(all) = bytes.get(..whole) else {
+            return Err(NoBlock::Short(whole));
+        };
         if checksum(&all[4..8], &all[CHECKED..]) != u32_at(head, 8) {
             return Err(NoBlock::Damaged("the checksum of the block is wrong"));
         }
         let (stamp, keys) = if head_length == HEAD {
             let now = i64::from_le_bytes(u64_at(head, 32).to_le_bytes());
-            let now =
-                Time::from_millis(now).map_err(|_| NoBlock::Damaged("the time of the block is invalid"))?;
-            (Some(Stamp { now, before: Digest::from_bits(u32_at(head, 40)) }), u32_at(head, 44))
+            let now = Time::from_millis(now)
+                .map_err(|_| NoBlock::Damaged("the time of the block is invalid"))?;
+            (
+                Some(Stamp {
+                    now,
+                    before: Digest::from_bits(u32_at(head, 40)),
+                }),
+                u32_at(head, 44),
+            )
         } else {
             (None, 0)
         };
@@ -190,11 +216,21 @@ impl<'a> Block<'a> {
             return Err(NoBlock::Damaged("the block is empty"));
         }
         let (first, durable) = (Seq::new(u64_at(head, 16)), Seq::new(u64_at(head, 24)));
-        Ok((Self { first, durable, count, stamp, keys, records: &all[head_length..] }, whole))
+        Ok((
+            Self {
+                first,
+                durable,
+                count,
+                stamp,
+                keys,
+                records: &all[head_length..],
+            },
+            whole,
+        ))
     }
 
-    /// Returns the sequence number of the last entry. If the block has no entries, returns the sequence
-    /// number before the block.
+    /// Returns the sequence number of the last entry. If the block has no entries, returns the
+    /// sequence number before the block.
     pub(crate) fn last(&self) -> Seq {
         Seq::new(self.first.get() + u64::from(self.count) - 1)
     }
@@ -207,7 +243,8 @@ impl<'a> Block<'a> {
         })
     }
 
-    /// Returns the entries in order. Stops early if an entry is invalid although the checksum is right.
+    /// Returns the entries in order. Stops early if an entry is invalid although the checksum is
+    /// right.
     pub(crate) fn records(&self) -> impl Iterator<Item = (Seq, Recorded<'a>)> + use<'a> {
         let entries = all(self.records, self.count + self.keys).filter_map(|record| match record {
             Record::Entry(recorded) => Some(recorded),
@@ -235,18 +272,34 @@ fn record<'a>(rest: &mut &'a [u8]) -> Option<Record<'a>> {
         let key = std::str::from_utf8(read_short(&mut payload)?).ok()?;
         let next = u64_at(take(&mut payload, 8)?, 0);
         let done = take(&mut payload, 1)?[0] != 0;
-        return Some(Record::Key(KeyProgress { key, next, done, report: payload }));
+        return Some(Record::Key(KeyProgress {
+            key,
+            next,
+            done,
+            report: payload,
+        }));
     }
     let (symbol, json) = if flags & GONE == 0 {
         let name = payload.strip_prefix(b"{\"symbol\":\"")?;
-        let name = &name[..name.iter().take(MAX_SYMBOL_LEN + 1).position(|b| *b == b'"')?];
+        let name = &name[..name
+            .iter()
+            .take(MAX_SYMBOL_LEN + 1)
+            .position(|b| *b == b'"')?];
         (name, Some(payload))
     } else {
         (payload, None)
     };
     let symbol = Symbol::new(std::str::from_utf8(symbol).ok()?).ok()?;
-    let prev_close = if flags & CLOSE == 0 { None } else { Some(bytes::read_price(rest)?) };
-    Some(Record::Entry(Recorded { symbol, prev_close, json }))
+    let prev_close = if flags & CLOSE == 0 {
+        None
+    } else {
+        Some(bytes::read_price(rest)?)
+    };
+    Some(Record::Entry(Recorded {
+        symbol,
+        prev_close,
+        json,
+    }))
 }
 
 #[cfg(test)]
@@ -257,11 +310,20 @@ mod tests {
 
     const JSON: &[u8] = br#"{"symbol":"BTC/USD","price":1}"#;
 
-    const PROGRESS: KeyProgress<'_> = KeyProgress { key: "k-1", next: 12, done: true, report: b"{}" };
+    const PROGRESS: KeyProgress<'_> = KeyProgress {
+        key: "k-1",
+        next: 12,
+        done: true,
+        report: b"{}",
+    };
 
     fn recorded(json: Option<&[u8]>) -> Recorded<'_> {
         let symbol = Symbol::new("BTC/USD").unwrap();
-        Recorded { symbol, prev_close: Some("0.10".parse().unwrap()), json }
+        Recorded {
+            symbol,
+            prev_close: Some("0.10".parse().unwrap()),
+            json,
+        }
     }
 
     fn block() -> Vec<u8> {
@@ -270,7 +332,10 @@ mod tests {
         builder.push(&recorded(Some(JSON)));
         builder.push_key(&PROGRESS);
         builder.push(&recorded(None));
-        let stamp = Stamp { now: Time::from_millis(7).unwrap(), before: Digest::from_bits(9) };
+        let stamp = Stamp {
+            now: Time::from_millis(7).unwrap(),
+            before: Digest::from_bits(9),
+        };
         builder.finish(Seq::new(41), Seq::new(5), stamp).to_vec()
     }
 
@@ -279,11 +344,19 @@ mod tests {
         let bytes = block();
         let (block, length) = Block::read(&bytes).unwrap();
         assert_eq!(
-            (length, block.first.get(), block.last().get(), block.durable.get()),
+            (
+                length,
+                block.first.get(),
+                block.last().get(),
+                block.durable.get()
+            ),
             (bytes.len(), 41, 42, 5)
         );
         let records: Vec<_> = block.records().collect();
-        assert_eq!((records.len(), records[0].1.json, records[1].1.json), (2, Some(JSON), None));
+        assert_eq!(
+            (records.len(), records[0].1.json, records[1].1.json),
+            (2, Some(JSON), None)
+        );
         assert_eq!(records[1].1.prev_close.unwrap().to_string(), "0.10");
         assert_eq!(records[1].1.symbol.as_str(), "BTC/USD");
         assert_eq!(block.keys().collect::<Vec<_>>(), [PROGRESS]);

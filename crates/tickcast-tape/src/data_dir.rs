@@ -12,7 +12,10 @@ use crate::error::OpenError;
 
 /// Returns the boot id of the operating system, or an empty string if the system has none.
 fn boot() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+    fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .unwrap_or_default()
+        .trim()
+        .to_owned()
 }
 
 /// Stored state of the last run.
@@ -30,11 +33,11 @@ struct State {
 #[derive(Debug)]
 pub(crate) struct DataDir {
     pub(crate) path: PathBuf,
-    /// The directory itself, locked. A lock on a file inside is not enough: the file could be removed and a
-    /// new file could be locked.
+    /// The directory itself, locked. A lock on a file inside is not enough: the file could be
+    /// removed and a new file could be locked.
     folder: File,
-    /// The lock file that older versions lock. `None` if the directory is only read and contains no lock
-    /// file.
+    /// The lock file that older versions lock. `None` if the directory is only read and contains no
+    /// lock file.
     _lock: Option<File>,
 }
 
@@ -59,7 +62,11 @@ fn make(path: &Path) -> io::Result<()> {
         return Ok(());
     }
     fs::create_dir_all(path)?;
-    for parent in path.ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty()) {
+    for parent in path
+        .ancestors()
+        .skip(1)
+        .filter(|parent| !parent.as_os_str().is_empty())
+    {
         File::open(parent)?.sync_all()?;
     }
     Ok(())
@@ -75,7 +82,10 @@ fn lock_exclusively(lock: &File, folder: &Path) -> Result<(), OpenError> {
     match lock.try_lock() {
         Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => Err(OpenError::Locked(folder.to_owned())),
-        Err(TryLockError::Error(error)) => Err(OpenError::Io { path: folder.join("lock"), error }),
+        Err(TryLockError::Error(error)) => Err(OpenError::Io {
+            path: folder.join("lock"),
+            error,
+        }),
     }
 }
 
@@ -93,7 +103,11 @@ impl DataDir {
             .open(&file)
             .map_err(OpenError::io(&file))?;
         lock_exclusively(&lock, path)?;
-        let folder = Self { path: path.to_owned(), folder, _lock: Some(lock) };
+        let folder = Self {
+            path: path.to_owned(),
+            folder,
+            _lock: Some(lock),
+        };
         folder.sweep()?;
         Ok(folder)
     }
@@ -104,7 +118,8 @@ impl DataDir {
         Self::take(path)
     }
 
-    /// Opens a directory that contains a tape and that no other process uses. Nothing is changed or created.
+    /// Opens a directory that contains a tape and that no other process uses. Nothing is changed or
+    /// created.
     pub(crate) fn open_read_only(path: &Path) -> Result<Self, OpenError> {
         let folder = match File::open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -122,8 +137,16 @@ impl DataDir {
         if let Some(lock) = &lock {
             lock_exclusively(lock, path)?;
         }
-        let folder = Self { path: path.to_owned(), folder, _lock: lock };
-        if folder.has_tape()? { Ok(folder) } else { Err(OpenError::NoTape(path.to_owned())) }
+        let folder = Self {
+            path: path.to_owned(),
+            folder,
+            _lock: lock,
+        };
+        if folder.has_tape()? {
+            Ok(folder)
+        } else {
+            Err(OpenError::NoTape(path.to_owned()))
+        }
     }
 
     /// Checks whether the directory contains any part of a tape.
@@ -132,10 +155,11 @@ impl DataDir {
         Ok(parts > 0 || self.path.join("state.json").exists())
     }
 
-    /// Returns the reason if the directory is no longer at its path. A directory at that path now belongs to
-    /// another process.
+    /// Returns the reason if the directory is no longer at its path. A directory at that path now
+    /// belongs to another process.
     pub(crate) fn why_lost(&self) -> Option<&'static str> {
-        let same = fs::metadata(&self.path).and_then(|there| Ok(same_file(&there, &self.folder.metadata()?)));
+        let same = fs::metadata(&self.path)
+            .and_then(|there| Ok(same_file(&there, &self.folder.metadata()?)));
         match same {
             Ok(true) => None,
             Ok(false) => Some("the tape's folder was replaced by another folder"),
@@ -148,7 +172,8 @@ impl DataDir {
 
     /// Returns an error if the path no longer refers to this directory.
     fn is_ours(&self) -> io::Result<()> {
-        self.why_lost().map_or(Ok(()), |why| Err(io::Error::other(why)))
+        self.why_lost()
+            .map_or(Ok(()), |why| Err(io::Error::other(why)))
     }
 
     /// Removes temporary files that an interrupted run has left.
@@ -168,17 +193,23 @@ impl DataDir {
         let path = self.path.join("state.json");
         let text = match fs::read(&path) {
             Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((None, LastRun::Fresh)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok((None, LastRun::Fresh));
+            }
             Err(error) => return Err(OpenError::Io { path, error }),
         };
-        let damaged = |why| OpenError::Damaged { file: path.clone(), offset: 0, why };
-        let state: State =
-            serde_json::from_slice(&text).map_err(|_| damaged("the file contains no valid state"))?;
+        let damaged = |why| OpenError::Damaged {
+            file: path.clone(),
+            offset: 0,
+            why,
+        };
+        let state: State = serde_json::from_slice(&text)
+            .map_err(|_| damaged("the file contains no valid state"))?;
         if state.version > VERSION {
             return Err(OpenError::Newer(path));
         }
-        let epoch =
-            u64::from_str_radix(&state.epoch, 16).map_err(|_| damaged("the epoch is not a hex number"))?;
+        let epoch = u64::from_str_radix(&state.epoch, 16)
+            .map_err(|_| damaged("the epoch is not a hex number"))?;
         let last_run = match state.closed_at {
             Some(seq) => LastRun::Closed(Seq::new(seq)),
             None if !state.boot.is_empty() && state.boot == boot() => LastRun::Killed,
@@ -199,11 +230,12 @@ impl DataDir {
 
     /// Records that the written data is not reliable, so that the next run begins a new epoch.
     pub(crate) fn invalidate_epoch(&self, epoch: Epoch) -> io::Result<()> {
-        self.write_state(epoch, String::new(), None).or_else(|_| self.remove_state())
+        self.write_state(epoch, String::new(), None)
+            .or_else(|_| self.remove_state())
     }
 
-    /// Removes the state file. Without a state file, the next run also begins a new epoch. Removing a file
-    /// needs no free space.
+    /// Removes the state file. Without a state file, the next run also begins a new epoch. Removing
+    /// a file needs no free space.
     pub(crate) fn remove_state(&self) -> io::Result<()> {
         self.is_ours()?;
         match fs::remove_file(self.path.join("state.json")) {
@@ -213,12 +245,18 @@ impl DataDir {
     }
 
     fn write_state(&self, epoch: Epoch, boot: String, closed_at: Option<u64>) -> io::Result<()> {
-        let state = State { version: VERSION, epoch: epoch.to_string(), boot, closed_at };
+        let state = State {
+            version: VERSION,
+            epoch: epoch.to_string(),
+            boot,
+            closed_at,
+        };
         let text = serde_json::to_vec_pretty(&state)?;
         self.replace("state.json", |file| file.write_all(&text))
     }
 
-    /// Replaces a file atomically: after a crash, either the complete new file or the old file exists.
+    /// Replaces a file atomically: after a crash, either the complete new file or the old file
+    /// exists.
     pub(crate) fn replace(
         &self,
         name: &str,
@@ -250,7 +288,9 @@ impl DataDir {
         for entry in fs::read_dir(&self.path).map_err(OpenError::io(&self.path))? {
             let path = entry.map_err(OpenError::io(&self.path))?.path();
             let stem = path.file_stem().and_then(|stem| stem.to_str());
-            let number = stem.filter(|stem| stem.len() == 20).and_then(|stem| stem.parse().ok());
+            let number = stem
+                .filter(|stem| stem.len() == 20)
+                .and_then(|stem| stem.parse().ok());
             if let Some(number) =
                 number.filter(|_| path.extension().is_some_and(|extension| extension == kind))
             {

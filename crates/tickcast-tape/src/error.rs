@@ -4,20 +4,20 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Reason why a tape cannot be opened. Returned by `open`, `check` and `repair` of the crate `tickcast-tape`,
-/// and contained in `BuildError::Tape` of `tickcast`.
+/// Reason why a tape cannot be opened. Returned by `open`, `check` and `repair` of the crate
+/// `tickcast-tape`, and contained in `BuildError::Tape` of `tickcast`.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// The directory contains no tape. Contains the path of the directory. Only `check` and `repair` return
-    /// this error, because `open` creates a tape.
+    /// The directory contains no tape. Contains the path of the directory. Only `check` and
+    /// `repair` return this error, because `open` creates a tape.
     #[error("there is no tape in {}", .0.display())]
     NoTape(PathBuf),
     /// Another process uses the tape. Contains the path of the directory.
     #[error("{} is in use by another process", .0.display())]
     Locked(PathBuf),
-    /// The content of a file is not what was written. `tickcast tape repair` keeps the data before the
-    /// damage.
+    /// The content of a file is not what was written. `tickcast tape repair` keeps the data before
+    /// the damage.
     #[error(
         "{} is damaged at byte {offset}: {why}. `tickcast tape repair {}` keeps the data before this byte and moves the rest to files that end in `.damaged`",
         .file.display(), .file.parent().unwrap_or(Path::new(".")).display()
@@ -55,8 +55,8 @@ impl OpenError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AppendError {
-    /// There is no space for another segment. Nothing was lost; each write tries again. Contains the error of
-    /// the system.
+    /// There is no space for another segment. Nothing was lost; each write tries again. Contains
+    /// the error of the system.
     #[error("the disk is full: {0}")]
     Full(io::Error),
     /// Writing failed. Nothing more is written until a restart. Contains the reason.

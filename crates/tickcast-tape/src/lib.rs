@@ -1,13 +1,13 @@
 //! The tape on disk. Restarts and late returning readers continue from this tape.
 //!
-//! A data directory holds the last ticks in [segments](Writer) of blocks with checksums. The directory also
-//! holds a snapshot of the market to start from, and a state file with the epoch of the tape. [`open`]
-//! restores a [`Sequencer`](tickcast_core::Sequencer). `open` also returns a [`Writer`] that continues the
-//! tape, and a [`DiskTape`] to read from.
+//! A data directory holds the last ticks in [segments](Writer) of blocks with checksums. The
+//! directory also holds a snapshot of the market to start from, and a state file with the epoch of
+//! the tape. [`open`] restores a [`Sequencer`](tickcast_core::Sequencer). `open` also returns a
+//! [`Writer`] that continues the tape, and a [`DiskTape`] to read from.
 //!
-//! A tick is handed to the operating system before any reader receives the tick, so the end of the process
-//! loses nothing. [`Sync`] determines what a crash of the *system* can lose. After such a crash a new epoch
-//! begins, so that a cursor never refers to two different ticks.
+//! A tick is handed to the operating system before any reader receives the tick, so the end of the
+//! process loses nothing. [`Sync`] determines what a crash of the *system* can lose. After such a
+//! crash a new epoch begins, so that a cursor never refers to two different ticks.
 
 mod archive;
 mod block;
@@ -30,14 +30,16 @@ pub use repair::{CheckReport, check, repair};
 pub use snapshot::{encode_key, write as write_snapshot};
 pub use writer::Writer;
 
-/// When the disk must confirm written data (fsync). Pass it to [`Options::sync`]. Default: every 100 ms.
+/// When the disk must confirm written data (fsync). Pass it to [`Options::sync`]. Default: every
+/// 100 ms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Sync {
-    /// As soon as possible. Publishers may [wait](DiskTape::wait_durable) for the confirmation. A crash of
-    /// the system loses nothing that a publisher has waited for.
+    /// As soon as possible. Publishers may [wait](DiskTape::wait_durable) for the confirmation. A
+    /// crash of the system loses nothing that a publisher has waited for.
     Always,
-    /// At this interval. Contains the interval. A crash of the system loses at most the data of one interval.
+    /// At this interval. Contains the interval. A crash of the system loses at most the data of one
+    /// interval.
     Interval(Duration),
     /// Left to the operating system, for example after up to about 30 s.
     Never,
@@ -55,15 +57,16 @@ pub enum Sync {
 pub struct Options {
     /// When the disk must confirm written data. Default: every 100 ms.
     pub sync: Sync,
-    /// Retention size: approximate maximum number of bytes of ticks on disk; at least two segments. The
-    /// oldest ticks are deleted first. Default: 1 GiB.
+    /// Retention size: approximate maximum number of bytes of ticks on disk; at least two segments.
+    /// The oldest ticks are deleted first. Default: 1 GiB.
     pub retention_bytes: u64,
     /// Retention time: how long ticks stay on disk. Default: ten years.
     pub retention_time: Duration,
 }
 
 impl Default for Options {
-    /// Returns the defaults: confirmation every 100 ms; 1 GiB, about eight million ticks; ten years.
+    /// Returns the defaults: confirmation every 100 ms; 1 GiB, about eight million ticks; ten
+    /// years.
     fn default() -> Self {
         Self {
             sync: Sync::Interval(Duration::from_millis(100)),

@@ -28,21 +28,22 @@ pub struct Opened {
     pub writer: Writer,
     /// Read access to the same tape.
     pub tape: DiskTape,
-    /// Receives a message when a segment is complete: time for a snapshot and for retention. Ends with the
-    /// writer.
+    /// Receives a message when a segment is complete: time for a snapshot and for retention. Ends
+    /// with the writer.
     pub segment_sealed: Receiver<()>,
 }
 
-/// Opens the tape in `folder`, or creates a tape there. `limits` are the limits of the restored log.
+/// Opens the tape in `folder`, or creates a tape there. `limits` are the limits of the restored
+/// log.
 ///
 /// # Errors
-/// If another process uses the tape, if the operating system reports an error, or if the tape is damaged. An
-/// incomplete last block after a crash is no error: the block is dropped and logged.
+/// If another process uses the tape, if the operating system reports an error, or if the tape is
+/// damaged. An incomplete last block after a crash is no error: the block is dropped and logged.
 pub fn open(folder: &Path, options: Options, limits: Limits) -> Result<Opened, OpenError> {
     let folder = DataDir::take(folder)?;
     let (last_epoch, last_run) = folder.last_run()?;
-    // A system crash may have lost ticks that readers have received. Their sequence numbers will be used
-    // again, so a new epoch must begin.
+    // A system crash may have lost ticks that readers have received. Their sequence numbers will be
+    // used again, so a new epoch must begin.
     let epoch = match (last_epoch, last_run) {
         (Some(epoch), LastRun::Closed(_) | LastRun::Killed) => epoch,
         (Some(_), _) => {
@@ -69,29 +70,44 @@ pub fn open(folder: &Path, options: Options, limits: Limits) -> Result<Opened, O
         // A full disk must not stop the server from serving the existing data.
         Err(error) if !segments.is_empty() && error.kind() == io::ErrorKind::StorageFull => {
             tracing::error!(%error, "the disk is full: nothing can be published until there is room");
-            segments.back().cloned().unwrap_or_else(|| unreachable!("there is one"))
+            segments
+                .back()
+                .cloned()
+                .unwrap_or_else(|| unreachable!("there is one"))
         }
         Err(error) => return Err(io(error)),
     };
     if let Err(error) = folder.begin_run(epoch) {
-        // The next run must not believe that this run was closed cleanly or only killed. Without a state
-        // file, the next run begins a new epoch.
+        // The next run must not believe that this run was closed cleanly or only killed. Without a
+        // state file, the next run begins a new epoch.
         tracing::warn!(%error, "cannot record the start of this run; the next run will begin a new epoch");
         folder.remove_state().map_err(OpenError::io(&folder.path))?;
     }
     // The data of a killed run may not be confirmed on disk, so the data is confirmed now.
     if options.sync != Sync::Never {
         for segment in &segments {
-            segment.file.sync_all().map_err(OpenError::io(&segment.path))?;
+            segment
+                .file
+                .sync_all()
+                .map_err(OpenError::io(&segment.path))?;
         }
     }
-    let durable = if options.sync == Sync::Never { scan.base } else { head };
-    let segments = Arc::new(SegmentSet::new((folder, scan.base), epoch, options, (segments, durable)));
+    let durable = if options.sync == Sync::Never {
+        scan.base
+    } else {
+        head
+    };
+    let segments = Arc::new(SegmentSet::new(
+        (folder, scan.base),
+        epoch,
+        options,
+        (segments, durable),
+    ));
     let (sealed_sender, sealed_receiver) = channel();
     let path = segments.folder.path.clone();
     let digest = restore.digest();
-    let writer =
-        Writer::new(Arc::clone(&segments), segment, digest, sealed_sender).map_err(OpenError::io(&path))?;
+    let writer = Writer::new(Arc::clone(&segments), segment, digest, sealed_sender)
+        .map_err(OpenError::io(&path))?;
     Ok(Opened {
         sequencer: restore.done(),
         writer,
@@ -108,7 +124,11 @@ fn begin_segment(
     options: Options,
 ) -> io::Result<Arc<Segment>> {
     let start = (restore.head().next(), restore.digest());
-    let fresh = Arc::new(Segment::create(&folder.path, start, options.segment_bytes())?);
+    let fresh = Arc::new(Segment::create(
+        &folder.path,
+        start,
+        options.segment_bytes(),
+    )?);
     folder.confirm()?;
     segments.push_back(Arc::clone(&fresh));
     Ok(fresh)
@@ -128,7 +148,8 @@ pub(crate) struct Scan {
     pub(crate) older: bool,
 }
 
-/// Checks all files and restores the log. If `change` is true, data that a crash has cut off is removed.
+/// Checks all files and restores the log. If `change` is true, data that a crash has cut off is
+/// removed.
 pub(crate) fn scan(
     folder: &DataDir,
     (epoch, limits): (Epoch, Limits),
@@ -136,27 +157,47 @@ pub(crate) fn scan(
     change: bool,
 ) -> Result<Scan, OpenError> {
     let files = folder.numbered("ticks")?;
-    let oldest = files.first().map_or(Seq::ZERO, |(first, _)| Seq::new(first.get() - 1));
+    let oldest = files
+        .first()
+        .map_or(Seq::ZERO, |(first, _)| Seq::new(first.get() - 1));
     let (mut restore, snapshot_digest) = begin(folder, epoch, limits, oldest)?;
     let base = restore.head();
     let (mut head, mut older) = (oldest, false);
-    let mut walk = Walk { restore: &mut restore, base, snapshot_digest, digest: None };
+    let mut walk = Walk {
+        restore: &mut restore,
+        base,
+        snapshot_digest,
+        digest: None,
+    };
     let mut segments: VecDeque<Arc<Segment>> = VecDeque::new();
     let count = files.len();
     for (at, (first, path)) in files.iter().enumerate() {
         let (first, path) = (*first, path.clone());
-        let damaged = |offset, why| OpenError::Damaged { file: path.clone(), offset, why };
+        let damaged = |offset, why| OpenError::Damaged {
+            file: path.clone(),
+            offset,
+            why,
+        };
         if first != head.next() {
             // The data before this file was not on the disk yet when the system crashed.
             if last_run == LastRun::Crashed && lost_with(&files[at..], head)? {
                 drop_later(&files[at..], change)?;
                 break;
             }
-            return Err(damaged(0, "the files before this file are missing or end at another position"));
+            return Err(damaged(
+                0,
+                "the files before this file are missing or end at another position",
+            ));
         }
-        let file = File::options().read(true).write(change).open(&path).map_err(OpenError::io(&path))?;
+        let file = File::options()
+            .read(true)
+            .write(change)
+            .open(&path)
+            .map_err(OpenError::io(&path))?;
         let mut bytes = Vec::new();
-        (&file).read_to_end(&mut bytes).map_err(OpenError::io(&path))?;
+        (&file)
+            .read_to_end(&mut bytes)
+            .map_err(OpenError::io(&path))?;
         let newest = at + 1 == count;
         // The creation of the file was interrupted: nothing was ever written to the file.
         if newest && bytes.iter().all(|b| *b == 0) {
@@ -176,14 +217,18 @@ pub(crate) fn scan(
             }
             Err(why) => return Err(damaged(0, why)),
         }
-        let before = walk.digest.or_else(|| first_stamp(&bytes)).unwrap_or_default();
+        let before = walk
+            .digest
+            .or_else(|| first_stamp(&bytes))
+            .unwrap_or_default();
         let segment = Segment::of(path.clone(), file, (first, before));
         let fault = walk.read_segment(&bytes, &segment);
         head = segment.last();
         let written = segment.written();
         if let Some(why) = fault {
             let later = &files[at + 1..];
-            let alone = later.is_empty() || (last_run == LastRun::Crashed && lost_with(later, head)?);
+            let alone =
+                later.is_empty() || (last_run == LastRun::Crashed && lost_with(later, head)?);
             if !alone || !is_torn(&bytes[written as usize..], head, last_run) {
                 return Err(damaged(written, why));
             }
@@ -200,18 +245,30 @@ pub(crate) fn scan(
         && seq != head
         && let Some(last) = segments.back()
     {
-        let why = "the tape does not end at the position that was recorded when the tape was closed";
-        return Err(OpenError::Damaged { file: last.path.clone(), offset: last.written(), why });
+        let why =
+            "the tape does not end at the position that was recorded when the tape was closed";
+        return Err(OpenError::Damaged {
+            file: last.path.clone(),
+            offset: last.written(),
+            why,
+        });
     }
     if restore.head() != head {
-        let file = folder.path.join(format!("{:020}.market", restore.head().get()));
+        let file = folder
+            .path
+            .join(format!("{:020}.market", restore.head().get()));
         return Err(OpenError::Damaged {
             file,
             offset: 0,
             why: "the tape ends before the snapshot of the market",
         });
     }
-    Ok(Scan { segments, restore, base, older })
+    Ok(Scan {
+        segments,
+        restore,
+        base,
+        older,
+    })
 }
 
 /// Returns the digest of the tape before a segment, if the first block contains this digest.
@@ -228,7 +285,12 @@ fn begin(
     oldest: Seq,
 ) -> Result<(Restore, Option<Digest>), OpenError> {
     let mut damaged_snapshot: Option<(PathBuf, &'static str)> = None;
-    for (base, path) in folder.numbered("market")?.into_iter().rev().filter(|(base, _)| *base >= oldest) {
+    for (base, path) in folder
+        .numbered("market")?
+        .into_iter()
+        .rev()
+        .filter(|(base, _)| *base >= oldest)
+    {
         let mut restore = Restore::new(epoch, limits, (base, Digest::START));
         let restore_record = |record: SnapshotRecord<'_>| match record {
             SnapshotRecord::Symbol(snapshot) => restore.symbol(*snapshot),
@@ -247,11 +309,22 @@ fn begin(
     }
     // If the tape starts at the first tick, no snapshot is needed.
     if oldest == Seq::ZERO {
-        return Ok((Restore::new(epoch, limits, (Seq::ZERO, Digest::START)), Some(Digest::START)));
+        return Ok((
+            Restore::new(epoch, limits, (Seq::ZERO, Digest::START)),
+            Some(Digest::START),
+        ));
     }
-    let (file, why) = damaged_snapshot
-        .unwrap_or_else(|| (folder.path.join("*.market"), "the snapshot of the market is missing"));
-    Err(OpenError::Damaged { file, offset: 0, why })
+    let (file, why) = damaged_snapshot.unwrap_or_else(|| {
+        (
+            folder.path.join("*.market"),
+            "the snapshot of the market is missing",
+        )
+    });
+    Err(OpenError::Damaged {
+        file,
+        offset: 0,
+        why,
+    })
 }
 
 /// Walk through a tape, block by block.
@@ -302,7 +375,9 @@ impl Walk<'_> {
     fn replay_block(&mut self, block: &Block<'_>) -> Option<&'static str> {
         let now = block.stamp.map(|stamp| stamp.now);
         for (seq, recorded) in block.records() {
-            self.digest = self.digest.map(|digest| digest.with(&recorded.symbol, recorded.json));
+            self.digest = self
+                .digest
+                .map(|digest| digest.with(&recorded.symbol, recorded.json));
             // Entries that the snapshot includes are not stored in memory again.
             if seq > self.base {
                 self.restore.replay(recorded, now);
@@ -316,8 +391,8 @@ impl Walk<'_> {
         None
     }
 
-    /// Records that the tape was read up to `seq`. At the position of the snapshot, the digest must be the
-    /// digest in the snapshot.
+    /// Records that the tape was read up to `seq`. At the position of the snapshot, the digest must
+    /// be the digest in the snapshot.
     fn check_digest_at(&mut self, seq: Seq) -> Option<&'static str> {
         if seq != self.base {
             return None;
@@ -335,14 +410,16 @@ impl Walk<'_> {
     }
 }
 
-/// Checks whether the rest of a segment was cut off by a crash, and is not damage to confirmed data. After a
-/// kill, no complete block may follow. After a system crash, no later block may show that the lost data was
-/// confirmed.
+/// Checks whether the rest of a segment was cut off by a crash, and is not damage to confirmed
+/// data. After a kill, no complete block may follow. After a system crash, no later block may show
+/// that the lost data was confirmed.
 fn is_torn(rest: &[u8], head: Seq, last_run: LastRun) -> bool {
     let lost = head.next();
     let later_blocks = (1..rest.len()).filter_map(|at| {
-        let possible =
-            rest[at] == b'T' && [b"TKB1", b"TKB2"].iter().any(|magic| rest[at..].starts_with(*magic));
+        let possible = rest[at] == b'T'
+            && [b"TKB1", b"TKB2"]
+                .iter()
+                .any(|magic| rest[at..].starts_with(*magic));
         possible.then(|| Block::read(&rest[at..]).ok()).flatten()
     });
     let mut later_blocks = later_blocks.filter(|(block, _)| block.first > lost);
@@ -353,8 +430,8 @@ fn is_torn(rest: &[u8], head: Seq, last_run: LastRun) -> bool {
     }
 }
 
-/// Checks whether a system crash can have lost the data between `head` and these files. This is not possible
-/// if a block in these files shows that later data was confirmed.
+/// Checks whether a system crash can have lost the data between `head` and these files. This is not
+/// possible if a block in these files shows that later data was confirmed.
 fn lost_with(files: &[(Seq, PathBuf)], head: Seq) -> Result<bool, OpenError> {
     for (_, path) in files {
         let bytes = std::fs::read(path).map_err(OpenError::io(path))?;

@@ -35,13 +35,20 @@ pub fn check(folder: &Path) -> Result<CheckReport, OpenError> {
 
 fn inspect(folder: &DataDir, last_run: LastRun) -> Result<CheckReport, OpenError> {
     let scan = scan(folder, (Epoch::new(0), Limits::default()), last_run, false)?;
-    let start = scan.segments.front().map_or(Seq::ZERO, |segment| Seq::new(segment.first.get() - 1));
-    Ok(CheckReport { files: scan.segments.len(), start, head: scan.restore.head() })
+    let start = scan
+        .segments
+        .front()
+        .map_or(Seq::ZERO, |segment| Seq::new(segment.first.get() - 1));
+    Ok(CheckReport {
+        files: scan.segments.len(),
+        start,
+        head: scan.restore.head(),
+    })
 }
 
-/// Moves damaged data, and everything after the damage, to files that end in `.damaged`, until the tape can
-/// be opened. The next run has a new epoch, so that readers know of the possible gap. Returns the state after
-/// the repair, and the moved files.
+/// Moves damaged data, and everything after the damage, to files that end in `.damaged`, until the
+/// tape can be opened. The next run has a new epoch, so that readers know of the possible gap.
+/// Returns the state after the repair, and the moved files.
 ///
 /// # Errors
 /// If there is no tape, another process uses the tape, or the operating system reports an error.
@@ -57,20 +64,27 @@ pub fn repair(path: &Path) -> Result<(CheckReport, Vec<PathBuf>), OpenError> {
         result => result?,
     };
     loop {
-        // A damaged tape no longer ends where it was closed, so the tape is checked as after a kill.
+        // A damaged tape no longer ends where it was closed, so the tape is checked as after a
+        // kill.
         match inspect(&folder, LastRun::Killed) {
             Ok(report) => {
                 let cut_off = matches!(last_run, LastRun::Closed(seq) if seq != report.head);
                 if cut_off || !moved_files.is_empty() {
-                    folder.invalidate_epoch(epoch.unwrap_or(Epoch::new(0))).map_err(OpenError::io(path))?;
-                // After a crash, bytes after the end are a normal trace. After a clean close they are damage,
-                // but no data is lost.
-                } else if let Err(OpenError::Damaged { file, offset, .. }) = inspect(&folder, last_run) {
+                    folder
+                        .invalidate_epoch(epoch.unwrap_or(Epoch::new(0)))
+                        .map_err(OpenError::io(path))?;
+                // After a crash, bytes after the end are a normal trace. After a clean close they
+                // are damage, but no data is lost.
+                } else if let Err(OpenError::Damaged { file, offset, .. }) =
+                    inspect(&folder, last_run)
+                {
                     move_damage(&folder, &file, offset, &mut moved_files)?;
                 }
                 return Ok((report, moved_files));
             }
-            Err(OpenError::Damaged { file, .. }) if file.extension().is_some_and(|kind| kind == "market") => {
+            Err(OpenError::Damaged { file, .. })
+                if file.extension().is_some_and(|kind| kind == "market") =>
+            {
                 reset_market(&folder, &file, &mut moved_files)?;
             }
             Err(OpenError::Damaged { file, offset, .. }) => {
@@ -82,12 +96,19 @@ pub fn repair(path: &Path) -> Result<(CheckReport, Vec<PathBuf>), OpenError> {
 }
 
 /// Starts from an empty market. The ticks that are still on the tape fill the market again.
-fn reset_market(folder: &DataDir, file: &Path, moved_files: &mut Vec<PathBuf>) -> Result<(), OpenError> {
+fn reset_market(
+    folder: &DataDir,
+    file: &Path,
+    moved_files: &mut Vec<PathBuf>,
+) -> Result<(), OpenError> {
     if file.exists() {
         fs::rename(file, damaged_path(file)).map_err(OpenError::io(file))?;
         moved_files.push(damaged_path(file));
     }
-    let oldest = folder.numbered("ticks")?.first().map_or(Seq::ZERO, |(first, _)| Seq::new(first.get() - 1));
+    let oldest = folder
+        .numbered("ticks")?
+        .first()
+        .map_or(Seq::ZERO, |(first, _)| Seq::new(first.get() - 1));
     let digest = scan_start(folder)?;
     snapshot::write_to(folder, (oldest, digest), std::iter::empty(), &[], || Ok(()))
         .map_err(OpenError::io(file))
@@ -95,7 +116,9 @@ fn reset_market(folder: &DataDir, file: &Path, moved_files: &mut Vec<PathBuf>) -
 
 /// Returns the digest of the tape before its oldest entry.
 fn scan_start(folder: &DataDir) -> Result<Digest, OpenError> {
-    let Some((_, path)) = folder.numbered("ticks")?.into_iter().next() else { return Ok(Digest::START) };
+    let Some((_, path)) = folder.numbered("ticks")?.into_iter().next() else {
+        return Ok(Digest::START);
+    };
     let bytes = fs::read(&path).map_err(OpenError::io(&path))?;
     Ok(first_stamp(&bytes).unwrap_or_default())
 }
@@ -115,14 +138,22 @@ fn move_damage(
     moved_files: &mut Vec<PathBuf>,
 ) -> Result<(), OpenError> {
     let io = || OpenError::io(file);
-    for (_, later) in folder.numbered("ticks")?.iter().filter(|(_, path)| path.as_path() > file) {
+    for (_, later) in folder
+        .numbered("ticks")?
+        .iter()
+        .filter(|(_, path)| path.as_path() > file)
+    {
         fs::rename(later, damaged_path(later)).map_err(OpenError::io(later))?;
         moved_files.push(damaged_path(later));
     }
     if offset == 0 {
         fs::rename(file, damaged_path(file)).map_err(io())?;
     } else {
-        let source = File::options().read(true).write(true).open(file).map_err(io())?;
+        let source = File::options()
+            .read(true)
+            .write(true)
+            .open(file)
+            .map_err(io())?;
         let length = source.metadata().map_err(io())?.len();
         let mut bytes = vec![0; usize::try_from(length.saturating_sub(offset)).unwrap_or(0)];
         source.read_exact_at(&mut bytes, offset).map_err(io())?;

@@ -12,7 +12,8 @@ use tickcast_core::{Digest, Seq, Time};
 
 use crate::bytes::{u32_at, u64_at};
 
-/// Length of the header of a segment: a mark, a version, the sequence number of the first entry, a checksum.
+/// Length of the header of a segment: a mark, a version, the sequence number of the first entry, a
+/// checksum.
 pub(crate) const HEAD: usize = 24;
 const MARK: &[u8; 8] = b"TICKTAPE";
 const VERSION: u32 = 2;
@@ -67,18 +68,27 @@ pub(crate) struct Part {
     pub(crate) end: u64,
     /// Sequence number of the last entry.
     pub(crate) last: Seq,
-    /// Earliest and latest time of the ticks. The outer `None` means not known; the inner `None` means that
-    /// the stride holds no ticks.
+    /// Earliest and latest time of the ticks. The outer `None` means not known; the inner `None`
+    /// means that the stride holds no ticks.
     pub(crate) times: Option<Option<(Time, Time)>>,
 }
 
 impl Segment {
     /// Creates a segment and reserves `room` bytes on the disk.
-    pub(crate) fn create(folder: &Path, (first, before): (Seq, Digest), room: u64) -> io::Result<Self> {
+    pub(crate) fn create(
+        folder: &Path,
+        (first, before): (Seq, Digest),
+        room: u64,
+    ) -> io::Result<Self> {
         let path = path(folder, first);
-        let file = File::options().create(true).truncate(true).read(true).write(true).open(&path)?;
-        // The header must be safe on disk now. If a crash lost the header but left blocks, the file would
-        // count as damaged.
+        let file = File::options()
+            .create(true)
+            .truncate(true)
+            .read(true)
+            .write(true)
+            .open(&path)?;
+        // The header must be safe on disk now. If a crash lost the header but left blocks, the file
+        // would count as damaged.
         let result = reserve(&file, room)
             .and_then(|()| file.write_all_at(&head(first), 0))
             .and_then(|()| file.sync_all());
@@ -129,13 +139,21 @@ impl Segment {
         Seq::new(self.last.load(Ordering::Acquire))
     }
 
-    /// Records a written block of `length` bytes with the entries `first` to `last`. `before` is the digest
-    /// of the tape before the block.
+    /// Records a written block of `length` bytes with the entries `first` to `last`. `before` is
+    /// the digest of the tape before the block.
     pub(crate) fn grow(&self, (first, last): (Seq, Seq), length: u64, before: Digest) {
         let offset = self.written();
         let mut index = self.index();
-        if index.last().is_none_or(|stride| offset - stride.offset >= STRIDE) {
-            index.push(Stride { first, offset, before, span: None });
+        if index
+            .last()
+            .is_none_or(|stride| offset - stride.offset >= STRIDE)
+        {
+            index.push(Stride {
+                first,
+                offset,
+                before,
+                span: None,
+            });
         }
         drop(index);
         self.written.store(offset + length, Ordering::Release);
@@ -151,27 +169,45 @@ impl Segment {
 
     /// Returns the start of the first block.
     pub(crate) const fn start(&self) -> Stride {
-        Stride { first: self.first, offset: HEAD as u64, before: self.before, span: None }
+        Stride {
+            first: self.first,
+            offset: HEAD as u64,
+            before: self.before,
+            span: None,
+        }
     }
 
     /// Returns the stride that contains the entry `seq`.
     pub(crate) fn part(&self, seq: Seq) -> Part {
-        // The order of these loads matters: entries that `last` counts must be included in `written`.
+        // The order of these loads matters: entries that `last` counts must be included in
+        // `written`.
         let (last, written) = (self.last(), self.written());
         let index = self.index();
         let next = index.partition_point(|stride| stride.first <= seq);
         let stride = next.checked_sub(1).map_or(self.start(), |at| index[at]);
-        let (last, end) =
-            index.get(next).map_or((last, written), |next| (Seq::new(next.first.get() - 1), next.offset));
-        let times = stride.span.filter(|span| span.end == end).map(|span| span.times);
-        Part { offset: stride.offset, end, last, times }
+        let (last, end) = index.get(next).map_or((last, written), |next| {
+            (Seq::new(next.first.get() - 1), next.offset)
+        });
+        let times = stride
+            .span
+            .filter(|span| span.end == end)
+            .map(|span| span.times);
+        Part {
+            offset: stride.offset,
+            end,
+            last,
+            times,
+        }
     }
 
     /// Stores the times of the ticks of a stride.
     pub(crate) fn note_times(&self, part: &Part, times: Option<(Time, Time)>) {
         let mut index = self.index();
         if let Ok(at) = index.binary_search_by_key(&part.offset, |stride| stride.offset) {
-            index[at].span = Some(TimeRange { end: part.end, times });
+            index[at].span = Some(TimeRange {
+                end: part.end,
+                times,
+            });
         }
     }
 
@@ -195,10 +231,12 @@ fn head(first: Seq) -> [u8; HEAD] {
     head
 }
 
-/// Checks the header of a file that must begin with `first`. Returns how the file's version compares with
-/// this version, or a description of the damage.
+/// Checks the header of a file that must begin with `first`. Returns how the file's version
+/// compares with this version, or a description of the damage.
 pub(crate) fn check_head(bytes: &[u8], first: Seq) -> Result<std::cmp::Ordering, &'static str> {
-    let Some(head) = bytes.get(..HEAD) else { return Err("the file has no header") };
+    let Some(head) = bytes.get(..HEAD) else {
+        return Err("the file has no header");
+    };
     if head[..8] != *MARK || u32_at(head, 20) != crc32c::crc32c(&head[..20]) {
         return Err("the header is not the header of a tape");
     }
@@ -212,7 +250,8 @@ pub(crate) fn check_head(bytes: &[u8], first: Seq) -> Result<std::cmp::Ordering,
 fn reserve(file: &File, bytes: u64) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     match rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, bytes) {
-        // Not every file system supports this. Without support, a full disk is only detected by a write.
+        // Not every file system supports this. Without support, a full disk is only detected by a
+        // write.
         Err(rustix::io::Errno::OPNOTSUPP) => {}
         reserved => return Ok(reserved?),
     }

@@ -14,8 +14,8 @@ use crate::error::AppendError;
 use crate::segment::Segment;
 use crate::{Options, Sync};
 
-/// Interval between checks of the directory. A publisher gets an error at most one second after the directory
-/// is gone.
+/// Interval between checks of the directory. A publisher gets an error at most one second after the
+/// directory is gone.
 const WATCH_INTERVAL: Duration = Duration::from_millis(500);
 
 /// All segments of a tape.
@@ -54,11 +54,24 @@ impl SegmentSet {
         let (broken, work, wake) = (OnceLock::new(), Mutex::default(), Condvar::new());
         let base = AtomicU64::new(base.get());
         let segments = RwLock::new(segments);
-        Self { folder, epoch, options, segments, durable, base, broken, work, wake }
+        Self {
+            folder,
+            epoch,
+            options,
+            segments,
+            durable,
+            base,
+            broken,
+            work,
+            wake,
+        }
     }
 
     pub(crate) fn segments(&self) -> VecDeque<Arc<Segment>> {
-        self.segments.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.segments
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Returns the segment that contains the entry `seq`, or the first segment after `seq`.
@@ -69,7 +82,10 @@ impl SegmentSet {
     }
 
     pub(crate) fn push(&self, segment: Arc<Segment>) {
-        self.segments.write().unwrap_or_else(PoisonError::into_inner).push_back(segment);
+        self.segments
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push_back(segment);
     }
 
     pub(crate) fn is_broken(&self) -> bool {
@@ -78,7 +94,9 @@ impl SegmentSet {
 
     /// Returns an error if the tape cannot be written any more.
     pub(crate) fn ensure_writable(&self) -> Result<(), AppendError> {
-        self.broken.get().map_or(Ok(()), |why| Err(AppendError::Broken(Arc::clone(why))))
+        self.broken
+            .get()
+            .map_or(Ok(()), |why| Err(AppendError::Broken(Arc::clone(why))))
     }
 
     /// Stops all writing after an error. The next run begins a new epoch.
@@ -93,8 +111,8 @@ impl SegmentSet {
         }
     }
 
-    /// Checks twice per second, until the tape is closed, whether the directory and the newest segment still
-    /// exist.
+    /// Checks twice per second, until the tape is closed, whether the directory and the newest
+    /// segment still exist.
     pub(crate) fn watch_until_closed(&self) {
         let mut work = self.work();
         while !work.closing {
@@ -116,9 +134,11 @@ impl SegmentSet {
         let in_place = std::fs::metadata(&newest.path)
             .and_then(|there| Ok(same_file(&there, &newest.file.metadata()?)))
             .unwrap_or(false);
-        // A newer segment may have been added since. But the path of a segment never changes, so the check
-        // stays correct.
-        self.folder.why_lost().or_else(|| (!in_place).then_some("the newest segment was deleted or replaced"))
+        // A newer segment may have been added since. But the path of a segment never changes, so
+        // the check stays correct.
+        self.folder
+            .why_lost()
+            .or_else(|| (!in_place).then_some("the newest segment was deleted or replaced"))
     }
 
     /// Returns a receiver of the sequence number up to which the disk has confirmed everything.
@@ -180,7 +200,8 @@ impl SegmentSet {
         }
         let mut confirmed = self.durable_now();
         for segment in self.segments() {
-            // The order of these loads matters: entries that `last` counts must be included in `written`.
+            // The order of these loads matters: entries that `last` counts must be included in
+            // `written`.
             let last = segment.last();
             let written = segment.written();
             if segment.durable.load(Ordering::Relaxed) < written {
@@ -192,8 +213,9 @@ impl SegmentSet {
             confirmed = confirmed.max(last);
         }
         // Another thread may have confirmed a later position in the meantime.
-        self.durable
-            .send_if_modified(|durable| std::mem::replace(durable, confirmed.max(*durable)) < confirmed);
+        self.durable.send_if_modified(|durable| {
+            std::mem::replace(durable, confirmed.max(*durable)) < confirmed
+        });
     }
 
     /// Sets the sequence number at which a restart would start.
@@ -201,14 +223,19 @@ impl SegmentSet {
         self.base.store(base.get(), Ordering::SeqCst);
     }
 
-    /// Removes the oldest segments if the retention size or the retention time is exceeded. Segments that a
-    /// restart needs stay.
+    /// Removes the oldest segments if the retention size or the retention time is exceeded.
+    /// Segments that a restart needs stay.
     pub(crate) fn trim(&self) {
         let base = Seq::new(self.base.load(Ordering::SeqCst));
         loop {
-            let mut segments = self.segments.write().unwrap_or_else(PoisonError::into_inner);
+            let mut segments = self
+                .segments
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
             let bytes: u64 = segments.iter().map(|segment| segment.written()).sum();
-            let Some(oldest) = segments.front().filter(|oldest| segments.len() > 1 && oldest.last() <= base)
+            let Some(oldest) = segments
+                .front()
+                .filter(|oldest| segments.len() > 1 && oldest.last() <= base)
             else {
                 return;
             };
@@ -234,6 +261,12 @@ impl SegmentSet {
 
 /// Returns the time since the last write to a segment, or zero if the system does not report it.
 fn age(segment: &Segment) -> Duration {
-    let modified = segment.file.metadata().and_then(|metadata| metadata.modified());
-    modified.ok().and_then(|modified| SystemTime::now().duration_since(modified).ok()).unwrap_or_default()
+    let modified = segment
+        .file
+        .metadata()
+        .and_then(|metadata| metadata.modified());
+    modified
+        .ok()
+        .and_then(|modified| SystemTime::now().duration_since(modified).ok())
+        .unwrap_or_default()
 }

@@ -2,9 +2,9 @@
 //!
 //! A record that begins with a zero byte is not a symbol but a recently published request.
 //!
-//! Symbols are written one after another while the market continues to change. Each symbol contains the
-//! sequence number up to which it is valid. At a restart, later recorded entries update all symbols to the
-//! head.
+//! Symbols are written one after another while the market continues to change. Each symbol contains
+//! the sequence number up to which it is valid. At a restart, later recorded entries update all
+//! symbols to the head.
 //!
 //! ```text
 //! "TICKMARK" │ version u32 │ base u64 │ [digest u32] │ (length u32 │ checksum u32 │ symbol)… │ 0 u32 │ checksum u32 of the count │ count u32
@@ -15,7 +15,8 @@ use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::Path;
 
 use tickcast_core::{
-    Candle, Check, Digest, Frame, KeyProgress, Position, Quote, Reference, Seq, Symbol, SymbolSnapshot, Time,
+    Candle, Check, Digest, Frame, KeyProgress, Position, Quote, Reference, Seq, Symbol,
+    SymbolSnapshot, Time,
 };
 
 use crate::archive::DiskTape;
@@ -30,9 +31,9 @@ const VERSION_1: u32 = 1;
 /// Maximum number of bytes of one record: enough for a symbol with more than ten thousand candles.
 const MAX_RECORD_BYTES: usize = 8 << 20;
 
-/// Writes a snapshot and removes older snapshots. Each symbol must include at least everything up to `base`;
-/// then a restart needs nothing before `base`. The snapshot only becomes valid after the disk has confirmed
-/// the part of the tape that the snapshot includes.
+/// Writes a snapshot and removes older snapshots. Each symbol must include at least everything up
+/// to `base`; then a restart needs nothing before `base`. The snapshot only becomes valid after the
+/// disk has confirmed the part of the tape that the snapshot includes.
 ///
 /// # Errors
 /// If the operating system reports an error. The last snapshot is then still present.
@@ -98,8 +99,8 @@ pub(crate) fn write_to(
     Ok(())
 }
 
-/// Reads the snapshot of position `base`, record by record. Returns the digest of the tape at `base`, if the
-/// snapshot contains the digest.
+/// Reads the snapshot of position `base`, record by record. Returns the digest of the tape at
+/// `base`, if the snapshot contains the digest.
 pub(crate) fn read(
     path: &Path,
     base: Seq,
@@ -110,7 +111,10 @@ pub(crate) fn read(
     let mut head = [0; 20];
     file.read_exact(&mut head).map_err(unreadable)?;
     let version = u32_at(&head, 8);
-    if head[..8] != *MARK || ![VERSION, VERSION_1].contains(&version) || u64_at(&head, 12) != base.get() {
+    if head[..8] != *MARK
+        || ![VERSION, VERSION_1].contains(&version)
+        || u64_at(&head, 12) != base.get()
+    {
         return Err("the header is not the header of a snapshot");
     }
     let mut digest = None;
@@ -129,7 +133,11 @@ pub(crate) fn read(
             let mut end = [0; 4];
             file.read_exact(&mut end).map_err(unreadable)?;
             let whole = crc32c::crc32c(&end) == checksum && u32::from_le_bytes(end) == count;
-            return if whole { Ok(digest) } else { Err("symbols are missing") };
+            return if whole {
+                Ok(digest)
+            } else {
+                Err("symbols are missing")
+            };
         }
         if length > MAX_RECORD_BYTES {
             return Err("a symbol's length is invalid");
@@ -161,7 +169,12 @@ pub(crate) enum SnapshotRecord<'a> {
 /// Encodes the record of a recently published request.
 #[must_use]
 pub fn encode_key((progress, at): (KeyProgress<'_>, Time)) -> Box<[u8]> {
-    let KeyProgress { key, next, done, report } = progress;
+    let KeyProgress {
+        key,
+        next,
+        done,
+        report,
+    } = progress;
     let mut out = vec![0, u8::from(done)];
     out.extend_from_slice(&at.as_millis().to_le_bytes());
     out.extend_from_slice(&next.to_le_bytes());
@@ -175,18 +188,43 @@ fn decode_key(mut bytes: &[u8]) -> Option<SnapshotRecord<'_>> {
     let done = take(rest, 2)?[1] != 0;
     let (at, next) = (parse_time(read_u64(rest)?)?, read_u64(rest)?);
     let key = std::str::from_utf8(read_long(rest)?).ok()?;
-    Some(SnapshotRecord::Key(KeyProgress { key, next, done, report: bytes }, at))
+    Some(SnapshotRecord::Key(
+        KeyProgress {
+            key,
+            next,
+            done,
+            report: bytes,
+        },
+        at,
+    ))
 }
 
 fn encode(snapshot: &SymbolSnapshot, out: &mut Vec<u8>) {
-    let SymbolSnapshot { symbol, as_of, updated_at, frame, quote } = snapshot;
+    let SymbolSnapshot {
+        symbol,
+        as_of,
+        updated_at,
+        frame,
+        quote,
+    } = snapshot;
     write_short(symbol.as_bytes(), out);
     let (kind, day) = match quote.reference {
         Reference::PrevClose(_) => (0, 0),
         Reference::FirstOfDay { day, .. } => (1u64, day),
     };
-    let times = [quote.time.as_millis() as u64, quote.first_time.as_millis() as u64];
-    for word in [as_of.get(), updated_at.seq.get(), quote.n, times[0], times[1], kind, day as u64] {
+    let times = [
+        quote.time.as_millis() as u64,
+        quote.first_time.as_millis() as u64,
+    ];
+    for word in [
+        as_of.get(),
+        updated_at.seq.get(),
+        quote.n,
+        times[0],
+        times[1],
+        kind,
+        day as u64,
+    ] {
         out.extend_from_slice(&word.to_le_bytes());
     }
     out.extend_from_slice(&updated_at.check.to_bits().to_le_bytes());
@@ -209,16 +247,23 @@ fn encode(snapshot: &SymbolSnapshot, out: &mut Vec<u8>) {
 fn decode(mut bytes: &[u8], version: u32) -> Option<SymbolSnapshot> {
     let rest = &mut bytes;
     let symbol = Symbol::new(std::str::from_utf8(read_short(rest)?).ok()?).ok()?;
-    let [as_of, updated_seq, n, time, first_time, kind, day] = std::array::from_fn(|_| read_u64(rest));
+    let [as_of, updated_seq, n, time, first_time, kind, day] =
+        std::array::from_fn(|_| read_u64(rest));
     let (as_of, n, kind, day) = (Seq::new(as_of?), n?, kind?, day? as i64);
     // The first version contains no check, so a cursor at this position is never accepted as valid.
-    let check =
-        if version == VERSION { Check::from_bits(u32_at(take(rest, 4)?, 0)) } else { Check::default() };
+    let check = if version == VERSION {
+        Check::from_bits(u32_at(take(rest, 4)?, 0))
+    } else {
+        Check::default()
+    };
     let updated_at = Position::new(Seq::new(updated_seq?), check);
     let times = (parse_time(first_time?)?, parse_time(time?)?);
     let (price, base) = (read_price(rest)?, read_price(rest)?);
-    let reference =
-        if kind == 0 { Reference::PrevClose(base) } else { Reference::FirstOfDay { price: base, day } };
+    let reference = if kind == 0 {
+        Reference::PrevClose(base)
+    } else {
+        Reference::FirstOfDay { price: base, day }
+    };
     let extras = read_long(rest)?;
     let json = read_long(rest)?;
     let frame = (!json.is_empty()).then(|| Frame::restored(symbol, json));
@@ -227,16 +272,37 @@ fn decode(mut bytes: &[u8], version: u32) -> Option<SymbolSnapshot> {
         let (level, open, candle) = read_candle(rest)?;
         quote.candles.restore(level, open, &candle);
     }
-    Some(SymbolSnapshot { symbol, as_of, updated_at, frame, quote })
+    Some(SymbolSnapshot {
+        symbol,
+        as_of,
+        updated_at,
+        frame,
+        quote,
+    })
 }
 
 fn read_candle(rest: &mut &[u8]) -> Option<(usize, bool, Candle)> {
     let head = take(rest, 2)?;
     let time = parse_time(read_u64(rest)?)?;
     let count = read_u64(rest)?;
-    let (open, high, low, close) =
-        (read_price(rest)?, read_price(rest)?, read_price(rest)?, read_price(rest)?);
-    Some((head[0].into(), head[1] != 0, Candle { time, open, high, low, close, count }))
+    let (open, high, low, close) = (
+        read_price(rest)?,
+        read_price(rest)?,
+        read_price(rest)?,
+        read_price(rest)?,
+    );
+    Some((
+        head[0].into(),
+        head[1] != 0,
+        Candle {
+            time,
+            open,
+            high,
+            low,
+            close,
+            count,
+        },
+    ))
 }
 
 fn write_short(bytes: &[u8], out: &mut Vec<u8>) {

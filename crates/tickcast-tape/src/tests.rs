@@ -28,27 +28,50 @@ impl Log {
     }
 
     fn try_open(folder: &Path) -> Result<Self, OpenError> {
-        let options = Options::default().sync(Sync::Never).retention_bytes(4 << 20);
-        let Opened { sequencer, writer, tape, .. } = open(folder, options, limits())?;
-        Ok(Self { sequencer, writer, tape })
+        let options = Options::default()
+            .sync(Sync::Never)
+            .retention_bytes(4 << 20);
+        let Opened {
+            sequencer,
+            writer,
+            tape,
+            ..
+        } = open(folder, options, limits())?;
+        Ok(Self {
+            sequencer,
+            writer,
+            tape,
+        })
     }
 
     fn publish(&mut self, symbol: &str, units: i64, ms: i64) {
-        let mut tick = Tick::new(Symbol::new(symbol).unwrap(), Price::from_units(units, 2).unwrap());
+        let mut tick = Tick::new(
+            Symbol::new(symbol).unwrap(),
+            Price::from_units(units, 2).unwrap(),
+        );
         tick.time = Some(Time::from_millis(ms).unwrap());
         if units % 7 == 0 {
             tick.prev_close = Some(Price::from_units(units / 2 + 1, 1).unwrap());
         }
-        let now = Now { wall: tick.time.unwrap(), ..Now::default() };
+        let now = Now {
+            wall: tick.time.unwrap(),
+            ..Now::default()
+        };
         self.writer.make_room(1).unwrap();
-        let sequenced = self.sequencer.accept(&tick, SourceId(3), SourceOptions::default(), now).unwrap();
+        let sequenced = self
+            .sequencer
+            .accept(&tick, SourceId(3), SourceOptions::default(), now)
+            .unwrap();
         if sequenced.seq().is_some() {
             self.record(sequenced, now.wall);
         }
     }
 
     fn remove(&mut self, symbol: &str) {
-        if let Some(removed) = self.sequencer.remove(&Symbol::new(symbol).unwrap(), Now::default()) {
+        if let Some(removed) = self
+            .sequencer
+            .remove(&Symbol::new(symbol).unwrap(), Now::default())
+        {
             self.record(removed, Time::default());
         }
     }
@@ -62,14 +85,23 @@ impl Log {
         };
         let market = self.sequencer.market();
         let json = market.newest(id).map(Frame::json);
-        self.writer.push(&Recorded { symbol: market.symbol(id), prev_close, json });
+        self.writer.push(&Recorded {
+            symbol: market.symbol(id),
+            prev_close,
+            json,
+        });
         let digest = self.sequencer.tape().digest();
-        self.writer.commit((sequenced.seq().unwrap(), digest), now).unwrap();
+        self.writer
+            .commit((sequenced.seq().unwrap(), digest), now)
+            .unwrap();
     }
 
     fn checkpoint(&self) {
         let ids = self.sequencer.market().ids_from(0);
-        let base = (self.sequencer.cursor().seq(), self.sequencer.tape().digest());
+        let base = (
+            self.sequencer.cursor().seq(),
+            self.sequencer.tape().digest(),
+        );
         let snapshots = ids.filter_map(|id| self.sequencer.symbol_snapshot(id));
         let keys: Vec<_> = self.sequencer.keys().iter().map(encode_key).collect();
         write_snapshot(&self.tape, base, snapshots, &keys).unwrap();
@@ -82,7 +114,9 @@ impl Log {
         let symbol = |(name, id)| {
             let quote = self.sequencer.quote(id).unwrap();
             let bars: Vec<_> = quote.candles.bars().collect();
-            let frame = market.newest(id).map(|frame| String::from_utf8(frame.event().to_vec()).unwrap());
+            let frame = market
+                .newest(id)
+                .map(|frame| String::from_utf8(frame.event().to_vec()).unwrap());
             format!(
                 "{name} {:?} {frame:?} {} {} {:?} {:?} {:?} {bars:?}\n",
                 market.last_seq(id),
@@ -128,8 +162,14 @@ fn kill(log: Log) -> Cursor {
 }
 
 fn segments(folder: &Path) -> Vec<PathBuf> {
-    let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.retain(|path| path.extension().is_some_and(|extension| extension == "ticks"));
+    let mut files: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.retain(|path| {
+        path.extension()
+            .is_some_and(|extension| extension == "ticks")
+    });
     files.sort();
     files
 }
@@ -194,8 +234,8 @@ proptest! {
                 content[at..end].copy_from_slice(&bytes[..end - at]);
             }
         });
-        // The tape opens with a prefix of its entries, or reports the damage. In the second case, the tape
-        // can be repaired.
+        // The tape opens with a prefix of its entries, or reports the damage. In the second case,
+        // the tape can be repaired.
         if Log::try_open(folder.path()).is_err() {
             let _ = repair(folder.path());
         }
@@ -216,7 +256,11 @@ proptest! {
 fn filled(folder: &Path) -> Log {
     let mut log = Log::open(folder);
     for i in 0..60_000 {
-        log.publish(["A", "B", "C"][i % 3], i as i64, 1_782_907_200_000 + i as i64);
+        log.publish(
+            ["A", "B", "C"][i % 3],
+            i as i64,
+            1_782_907_200_000 + i as i64,
+        );
     }
     log
 }
@@ -225,14 +269,25 @@ fn filled(folder: &Path) -> Log {
 fn segments_beyond_retention_are_removed_once_a_restart_does_not_need_them() {
     let folder = tempfile::tempdir().unwrap();
     let mut log = filled(folder.path());
-    assert!(segments(folder.path()).len() > 2, "{:?}", segments(folder.path()));
+    assert!(
+        segments(folder.path()).len() > 2,
+        "{:?}",
+        segments(folder.path())
+    );
     log.tape.trim();
-    assert_eq!(log.tape.start(), Seq::ZERO, "without a snapshot, a restart needs every segment");
+    assert_eq!(
+        log.tape.start(),
+        Seq::ZERO,
+        "without a snapshot, a restart needs every segment"
+    );
     log.checkpoint();
     assert!(log.tape.bytes() <= 4 << 20);
     let start = log.tape.start();
     assert!(start > Seq::ZERO);
-    assert!(matches!(log.tape.read(Seq::ZERO, |_, _| ControlFlow::Continue(())), Err(ReadError::Expired)));
+    assert!(matches!(
+        log.tape.read(Seq::ZERO, |_, _| ControlFlow::Continue(())),
+        Err(ReadError::Expired)
+    ));
     assert_eq!(log.on_disk(start).len() as u64, 60_000 - start.get());
     log.publish("A", 1, 1_782_907_300_000);
     let before = log.state();
@@ -246,7 +301,10 @@ fn only_one_process_can_open_a_tape() {
     let folder = tempfile::tempdir().unwrap();
     let log = Log::open(folder.path());
     let error = Log::try_open(folder.path()).err().unwrap();
-    assert!(error.to_string().ends_with("is in use by another process"), "{error}");
+    assert!(
+        error.to_string().ends_with("is in use by another process"),
+        "{error}"
+    );
     assert!(check(folder.path()).is_err());
     drop(log);
     Log::open(folder.path());
@@ -263,7 +321,10 @@ fn a_block_cut_off_by_a_crash_is_dropped_and_the_other_entries_stay() {
         let path = &segments(folder.path())[0];
         change(path, |bytes| bytes[written - cut..].fill(0));
         let mut log = Log::open(folder.path());
-        assert_eq!((log.sequencer.cursor().epoch, log.sequencer.cursor().seq()), (cursor.epoch, Seq::new(9)));
+        assert_eq!(
+            (log.sequencer.cursor().epoch, log.sequencer.cursor().seq()),
+            (cursor.epoch, Seq::new(9))
+        );
         log.publish("A", 3, 99);
         let before = log.state();
         kill(log);
@@ -283,7 +344,9 @@ fn damage_in_the_middle_stops_the_start_and_can_be_moved_away() {
         let error = Log::try_open(folder.path()).err().unwrap().to_string();
         let name = path.file_name().unwrap().to_str().unwrap();
         assert!(
-            error.contains(name) && error.contains("at byte ") && error.contains("tickcast tape repair "),
+            error.contains(name)
+                && error.contains("at byte ")
+                && error.contains("tickcast tape repair "),
             "{error}"
         );
         assert!(check(folder.path()).is_err());
@@ -309,7 +372,11 @@ fn a_segment_whose_creation_was_interrupted_is_created_again() {
         let log = filled(folder.path());
         let before = log.state();
         kill(log);
-        fs::write(folder.path().join(format!("{:020}.ticks", 60_001)), vec![0; length]).unwrap();
+        fs::write(
+            folder.path().join(format!("{:020}.ticks", 60_001)),
+            vec![0; length],
+        )
+        .unwrap();
         assert_eq!(check(folder.path()).unwrap().head.get(), 60_000);
         let mut log = Log::open(folder.path());
         assert_eq!(log.state(), before);
@@ -325,14 +392,19 @@ fn a_closed_tape_must_end_where_it_was_closed() {
     (0..10).for_each(|i| log.publish("A", i, i));
     let written = log.tape.0.segments()[0].written() as usize;
     drop(log);
-    change(&segments(folder.path())[0], |bytes| bytes[written - 5..].fill(0));
-    assert!(matches!(Log::try_open(folder.path()), Err(OpenError::Damaged { .. })));
+    change(&segments(folder.path())[0], |bytes| {
+        bytes[written - 5..].fill(0);
+    });
+    assert!(matches!(
+        Log::try_open(folder.path()),
+        Err(OpenError::Damaged { .. })
+    ));
     assert_eq!(repair(folder.path()).unwrap().0.head.get(), 9);
     assert_eq!(Log::open(folder.path()).sequencer.cursor().seq().get(), 9);
 }
 
-/// After a crash, such bytes are a normal trace. After a clean close they are damage, and the repaired tape
-/// opens again.
+/// After a crash, such bytes are a normal trace. After a clean close they are damage, and the
+/// repaired tape opens again.
 #[test]
 fn bytes_after_the_end_of_a_closed_tape_are_moved_away() {
     for distance in [0, 8, 60_000] {
@@ -346,12 +418,19 @@ fn bytes_after_the_end_of_a_closed_tape_are_moved_away() {
             bytes.resize(bytes.len().max(end + 7), 0);
             bytes[end..end + 7].copy_from_slice(b"garbage");
         });
-        assert!(matches!(check(folder.path()), Err(OpenError::Damaged { .. })));
+        assert!(matches!(
+            check(folder.path()),
+            Err(OpenError::Damaged { .. })
+        ));
         let (report, moved_files) = repair(folder.path()).unwrap();
         assert_eq!((report.head, moved_files.len()), (cursor.seq(), 1));
         check(folder.path()).unwrap();
         let log = Log::open(folder.path());
-        assert_eq!((log.state(), log.sequencer.cursor()), (before, cursor), "the repair loses no entry");
+        assert_eq!(
+            (log.state(), log.sequencer.cursor()),
+            (before, cursor),
+            "the repair loses no entry"
+        );
     }
 }
 
@@ -366,7 +445,10 @@ fn a_damaged_state_file_is_moved_away_and_a_new_epoch_begins() {
     let (report, moved_files) = repair(folder.path()).unwrap();
     assert_eq!((report.head.get(), moved_files.len()), (10, 1));
     let log = Log::open(folder.path());
-    assert!(log.sequencer.cursor().seq() == cursor.seq() && log.sequencer.cursor().epoch != cursor.epoch);
+    assert!(
+        log.sequencer.cursor().seq() == cursor.seq()
+            && log.sequencer.cursor().epoch != cursor.epoch
+    );
 }
 
 /// Simulates a restart of the operating system: changes the boot id.
@@ -379,12 +461,17 @@ fn crash(folder: &Path) {
 
 #[test]
 fn a_system_crash_may_lose_data_before_a_segment_that_exists() {
-    for end in [|bytes: &mut Vec<u8>| bytes.truncate(100_000), |bytes: &mut Vec<u8>| bytes[100_000..].fill(0)]
-    {
+    for end in [
+        |bytes: &mut Vec<u8>| bytes.truncate(100_000),
+        |bytes: &mut Vec<u8>| bytes[100_000..].fill(0),
+    ] {
         let folder = tempfile::tempdir().unwrap();
         kill(filled(folder.path()));
         change(&segments(folder.path())[0], end);
-        assert!(Log::try_open(folder.path()).is_err(), "the end of a process loses no data");
+        assert!(
+            Log::try_open(folder.path()).is_err(),
+            "the end of a process loses no data"
+        );
         crash(folder.path());
         let mut log = Log::open(folder.path());
         let head = log.sequencer.cursor().seq().get();
@@ -408,7 +495,11 @@ fn after_a_system_crash_a_new_epoch_begins() {
     assert_ne!(log.sequencer.cursor().epoch, cursor.epoch);
     let epoch = log.sequencer.cursor().epoch;
     drop(log);
-    assert_eq!(Log::open(folder.path()).sequencer.cursor().epoch, epoch, "a clean close begins no new epoch");
+    assert_eq!(
+        Log::open(folder.path()).sequencer.cursor().epoch,
+        epoch,
+        "a clean close begins no new epoch"
+    );
 }
 
 #[test]
@@ -432,15 +523,25 @@ fn a_trimmed_tape_without_its_snapshot_is_an_error_and_can_be_repaired() {
     drop(log);
     fs::remove_file(folder.path().join(format!("{:020}.market", 60_000))).unwrap();
     let error = Log::try_open(folder.path()).err().unwrap().to_string();
-    assert!(error.contains("the snapshot of the market is missing"), "{error}");
+    assert!(
+        error.contains("the snapshot of the market is missing"),
+        "{error}"
+    );
     let (report, _) = repair(folder.path()).unwrap();
     let log = Log::open(folder.path());
-    assert_eq!((log.sequencer.cursor().seq(), report.head.get()), (Seq::new(60_000), 60_000));
-    assert_eq!(log.sequencer.market().len(), 3, "the symbols of the remaining ticks exist");
+    assert_eq!(
+        (log.sequencer.cursor().seq(), report.head.get()),
+        (Seq::new(60_000), 60_000)
+    );
+    assert_eq!(
+        log.sequencer.market().len(),
+        3,
+        "the symbols of the remaining ticks exist"
+    );
 }
 
-/// Copies the tape that commit faf8fb7 wrote in the first version of the format: with a restart, a kill and a
-/// removed symbol.
+/// Copies the tape that commit faf8fb7 wrote in the first version of the format: with a restart, a
+/// kill and a removed symbol.
 fn first_version() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/faf8fb7");
@@ -465,7 +566,12 @@ fn a_tape_of_the_first_version_opens_and_continues() {
     assert_eq!(newest("AAPL").as_deref(), Some(aapl));
     let oil = r#"{"symbol":"WTI","price":-40.00,"change":-58.27,"change_pct":-318.9381,"time":1764205400000,"n":2}"#;
     assert_eq!(newest("WTI").as_deref(), Some(oil));
-    assert!(newest("LONG").unwrap().contains("12345678901234567890.12345678") && newest("GOES").is_none());
+    assert!(
+        newest("LONG")
+            .unwrap()
+            .contains("12345678901234567890.12345678")
+            && newest("GOES").is_none()
+    );
     assert_eq!(log.on_disk(Seq::ZERO), (1..=12).collect::<Vec<_>>());
     // An older version must not mistake the new entries for damage, so a new segment begins.
     log.publish("AAPL", 19_100, 1_764_205_500_000);
@@ -474,14 +580,23 @@ fn a_tape_of_the_first_version_opens_and_continues() {
     kill(log);
     let log = Log::open(folder.path());
     assert_eq!((log.state(), log.on_disk(Seq::ZERO).len()), (before, 13));
-    assert_eq!(log.tape.check_at(Seq::new(13)).unwrap(), log.sequencer.cursor().position.check);
+    assert_eq!(
+        log.tape.check_at(Seq::new(13)).unwrap(),
+        log.sequencer.cursor().position.check
+    );
     for seq in 0..13 {
         let in_memory = log.sequencer.tape().digest_at(Seq::new(seq));
         let on_disk = log.tape.check_at(Seq::new(seq)).unwrap();
-        assert!(in_memory.is_none_or(|digest| digest.check() == on_disk), "{seq}");
+        assert!(
+            in_memory.is_none_or(|digest| digest.check() == on_disk),
+            "{seq}"
+        );
     }
     let state = fs::read_to_string(folder.path().join("state.json")).unwrap();
-    assert!(state.contains("\"version\": 2"), "an older program must refuse the tape: {state}");
+    assert!(
+        state.contains("\"version\": 2"),
+        "an older program must refuse the tape: {state}"
+    );
 }
 
 #[test]
@@ -489,10 +604,15 @@ fn a_state_file_of_a_newer_version_is_rejected() {
     let folder = first_version();
     change(&folder.path().join("state.json"), |bytes| {
         let text = String::from_utf8(bytes.clone()).unwrap();
-        *bytes = text.replace("\"version\": 1", "\"version\": 3").into_bytes();
+        *bytes = text
+            .replace("\"version\": 1", "\"version\": 3")
+            .into_bytes();
     });
     let error = Log::try_open(folder.path()).err().unwrap().to_string();
-    assert!(error.ends_with("state.json was written by a newer version"), "{error}");
+    assert!(
+        error.ends_with("state.json was written by a newer version"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -508,19 +628,32 @@ fn a_copy_of_a_tape_that_continues_differently_has_another_check() {
         fs::copy(&path, restored.join(path.file_name().unwrap())).unwrap();
     }
     let mut other = Log::open(&restored);
-    assert_eq!(other.sequencer.cursor(), log.sequencer.cursor(), "the copy is equal so far");
+    assert_eq!(
+        other.sequencer.cursor(),
+        log.sequencer.cursor(),
+        "the copy is equal so far"
+    );
     for i in 0..10 {
         log.publish("A", i, 200 + i);
         other.publish("A", 50 + i, 200 + i);
     }
     let cursors = [log.sequencer.cursor(), other.sequencer.cursor()];
-    assert_eq!((cursors[0].epoch, cursors[0].seq()), (cursors[1].epoch, cursors[1].seq()));
+    assert_eq!(
+        (cursors[0].epoch, cursors[0].seq()),
+        (cursors[1].epoch, cursors[1].seq())
+    );
     assert_ne!(cursors[0].position.check, cursors[1].position.check);
     for seq in [0, 1, 60, 100].map(Seq::new) {
-        assert_eq!(log.tape.check_at(seq).unwrap(), other.tape.check_at(seq).unwrap());
+        assert_eq!(
+            log.tape.check_at(seq).unwrap(),
+            other.tape.check_at(seq).unwrap()
+        );
     }
     let seq = Seq::new(101);
-    assert_ne!(log.tape.check_at(seq).unwrap(), other.tape.check_at(seq).unwrap());
+    assert_ne!(
+        log.tape.check_at(seq).unwrap(),
+        other.tape.check_at(seq).unwrap()
+    );
 }
 
 #[test]
@@ -535,7 +668,10 @@ fn a_system_crash_may_lose_the_first_page_of_an_unconfirmed_segment() {
             let end = if whole { bytes.len() } else { 4096 };
             bytes[..end].fill(0);
         });
-        assert!(Log::try_open(folder.path()).is_err(), "the end of a process loses no data");
+        assert!(
+            Log::try_open(folder.path()).is_err(),
+            "the end of a process loses no data"
+        );
         crash(folder.path());
         let mut log = Log::open(folder.path());
         let head = log.sequencer.cursor().seq().get();
@@ -556,7 +692,9 @@ fn a_kill_does_not_confirm_data() {
     log.publish("A", 10, 10);
     kill(log);
     // The disk had confirmed nothing of either run.
-    change(&segments(folder.path())[0], |bytes| bytes[written - 100..written].fill(0));
+    change(&segments(folder.path())[0], |bytes| {
+        bytes[written - 100..written].fill(0);
+    });
     crash(folder.path());
     assert_eq!(Log::open(folder.path()).sequencer.cursor().seq().get(), 9);
 }
@@ -581,15 +719,21 @@ fn a_writer_that_loses_its_directory_stops_and_writes_nothing_into_another() {
             }
         };
         // The writer may check the path before the other directory exists.
-        let known =
-            ["the tape's folder was replaced by another folder", "the tape's folder was deleted or moved"];
+        let known = [
+            "the tape's folder was replaced by another folder",
+            "the tape's folder was deleted or moved",
+        ];
         assert!(
-            known.iter().any(|known| why == format!("the tape cannot be written any more: {known}")),
+            known
+                .iter()
+                .any(|known| why == format!("the tape cannot be written any more: {known}")),
             "{why}"
         );
         let names = |folder: &Path| {
-            let mut names: Vec<_> =
-                fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            let mut names: Vec<_> = fs::read_dir(folder)
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name())
+                .collect();
             names.sort();
             names
         };
@@ -597,7 +741,10 @@ fn a_writer_that_loses_its_directory_stops_and_writes_nothing_into_another() {
         let base = (log.sequencer.cursor().seq(), log.sequencer.tape().digest());
         assert!(write_snapshot(&log.tape, base, std::iter::empty(), &[]).is_err());
         drop(log);
-        assert_eq!((names(&folder), fs::read(folder.join("state.json")).unwrap()), (before, state));
+        assert_eq!(
+            (names(&folder), fs::read(folder.join("state.json")).unwrap()),
+            (before, state)
+        );
         drop(other);
     }
 }
@@ -607,7 +754,10 @@ fn the_lock_is_on_the_directory_not_on_a_file_in_it() {
     let folder = tempfile::tempdir().unwrap();
     let log = Log::open(folder.path());
     fs::remove_file(folder.path().join("lock")).unwrap();
-    assert!(matches!(Log::try_open(folder.path()), Err(OpenError::Locked(_))));
+    assert!(matches!(
+        Log::try_open(folder.path()),
+        Err(OpenError::Locked(_))
+    ));
     drop(log);
 }
 
@@ -616,8 +766,12 @@ fn a_published_request_is_stored_across_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let mut log = Log::open(folder.path());
     let now = Time::from_millis(1_782_907_200_000).unwrap();
-    let progress =
-        tickcast_core::KeyProgress { key: "batch-1", next: 3, done: true, report: b"{\"accepted\":3}" };
+    let progress = tickcast_core::KeyProgress {
+        key: "batch-1",
+        next: 3,
+        done: true,
+        report: b"{\"accepted\":3}",
+    };
     log.publish("A", 1, 1_782_907_200_000);
     log.writer.push_key(&progress);
     let head = (log.sequencer.cursor().seq(), log.sequencer.tape().digest());
@@ -627,8 +781,14 @@ fn a_published_request_is_stored_across_a_restart() {
     for snapshot in [true, false] {
         let log = Log::open(folder.path());
         let known = log.sequencer.keys().get("batch-1", now).unwrap();
-        assert_eq!((known.next, known.done, &*known.report), (3, true, progress.report));
-        assert_eq!((log.sequencer.cursor().seq().get(), log.on_disk(Seq::ZERO)), (2, vec![1, 2]));
+        assert_eq!(
+            (known.next, known.done, &*known.report),
+            (3, true, progress.report)
+        );
+        assert_eq!(
+            (log.sequencer.cursor().seq().get(), log.on_disk(Seq::ZERO)),
+            (2, vec![1, 2])
+        );
         if snapshot {
             log.checkpoint();
         }

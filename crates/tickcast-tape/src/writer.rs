@@ -16,8 +16,8 @@ use crate::segment_set::SegmentSet;
 /// A segment accepts entries for at most the retention time divided by this number.
 const SEGMENTS_PER_RETENTION_TIME: u32 = 16;
 
-/// The only writer of a tape. Field of [`Opened`](crate::Opened). The owner of the writer assigns the
-/// sequence numbers. Dropping the writer closes the tape.
+/// The only writer of a tape. Field of [`Opened`](crate::Opened). The owner of the writer assigns
+/// the sequence numbers. Dropping the writer closes the tape.
 #[derive(Debug)]
 pub struct Writer {
     segments: Arc<SegmentSet>,
@@ -40,8 +40,9 @@ impl Writer {
         segment_sealed: Sender<()>,
     ) -> io::Result<Self> {
         let syncer = Arc::clone(&segments);
-        let syncing =
-            std::thread::Builder::new().name("tape".to_owned()).spawn(move || syncer.sync_until_closed())?;
+        let syncing = std::thread::Builder::new()
+            .name("tape".to_owned())
+            .spawn(move || syncer.sync_until_closed())?;
         let watcher = Arc::clone(&segments);
         let watching = std::thread::Builder::new()
             .name("tape-watch".to_owned())
@@ -76,7 +77,8 @@ impl Writer {
             return self.segment.reserve(size).map_err(AppendError::Full);
         }
         let start = (self.next, self.digest);
-        let fresh = Segment::create(&self.segments.folder.path, start, size).map_err(AppendError::Full)?;
+        let fresh =
+            Segment::create(&self.segments.folder.path, start, size).map_err(AppendError::Full)?;
         if let Err(error) = self.segment.file.set_len(self.segment.written()) {
             tracing::warn!(%error, "the unused space of a segment cannot be released");
         }
@@ -89,8 +91,8 @@ impl Writer {
         self.segments.ensure_writable()
     }
 
-    /// Checks whether the segment must end although it has space. Retention can only remove complete
-    /// segments.
+    /// Checks whether the segment must end although it has space. Retention can only remove
+    /// complete segments.
     fn is_old(&self) -> bool {
         let retention_time = self.segments.options.retention_time;
         self.segment.last() >= self.segment.first
@@ -107,9 +109,9 @@ impl Writer {
         self.builder.push_key(progress);
     }
 
-    /// Writes the added entries, which were accepted at the wall-clock time `now`. `head` is the sequence
-    /// number of the last entry, and `digest` is the digest of the tape at `head`. After the return, the
-    /// entries survive the end of the process.
+    /// Writes the added entries, which were accepted at the wall-clock time `now`. `head` is the
+    /// sequence number of the last entry, and `digest` is the digest of the tape at `head`. After
+    /// the return, the entries survive the end of the process.
     ///
     /// # Errors
     /// If the operating system reports an error. Then nothing more is written.
@@ -119,8 +121,13 @@ impl Writer {
         }
         let (first, before) = (self.next, std::mem::replace(&mut self.digest, digest));
         let length = self.builder.len() as u64;
-        let block = self.builder.finish(first, self.segments.durable_now(), Stamp { now, before });
-        let written = self.segment.file.write_all_at(block, self.segment.written());
+        let block = self
+            .builder
+            .finish(first, self.segments.durable_now(), Stamp { now, before });
+        let written = self
+            .segment
+            .file
+            .write_all_at(block, self.segment.written());
         self.builder.clear();
         if let Err(error) = written {
             self.segments.poison(&error);
@@ -144,7 +151,11 @@ impl Writer {
         if self.segments.is_broken() {
             return;
         }
-        if let Err(error) = self.segments.folder.end_run(self.segments.epoch, self.segment.last()) {
+        if let Err(error) = self
+            .segments
+            .folder
+            .end_run(self.segments.epoch, self.segment.last())
+        {
             tracing::warn!(%error, "cannot record that the tape was closed cleanly");
         }
     }

@@ -1,6 +1,7 @@
 //! A bot: reads prices, and publishes an index of them as a symbol of its own.
 //!
-//! Run `cargo run -p tickcast --example bot`, then `curl -N '127.0.0.1:3000/prices/stream?symbols=INDEX'`.
+//! Run `cargo run -p tickcast --example bot`, then
+//! `curl -N '127.0.0.1:3000/prices/stream?symbols=INDEX'`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,7 +18,11 @@ async fn index(hub: Hub) -> Result<(), Box<dyn std::error::Error + Send + Sync>>
     while let Some(tick) = reader.next().await {
         latest.insert(tick.symbol, tick.price);
         let range = latest.values().copied();
-        let middle = range.clone().min().zip(range.max()).and_then(|(low, high)| low.middle(high));
+        let middle = range
+            .clone()
+            .min()
+            .zip(range.max())
+            .and_then(|(low, high)| low.middle(high));
         if let Some(price) = middle {
             publisher.publish(&Tick::new(Symbol::new("INDEX")?, price))?;
         }
@@ -34,13 +39,18 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     tokio::spawn(async move {
         let symbols = ["A", "B", "C"].map(|name| Symbol::new(name).expect("a valid symbol"));
         for (step, symbol) in symbols.into_iter().cycle().enumerate() {
-            let price = Price::from_units(10_000 + (step * 7919 % 500) as i64, 2).expect("two decimals");
-            publisher.publish(&Tick::new(symbol, price)).expect("room for three symbols");
+            let price =
+                Price::from_units(10_000 + (step * 7919 % 500) as i64, 2).expect("two decimals");
+            publisher
+                .publish(&Tick::new(symbol, price))
+                .expect("room for three symbols");
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     });
 
-    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:3000".to_owned());
+    let address = std::env::args()
+        .nth(1)
+        .unwrap_or_else(|| "127.0.0.1:3000".to_owned());
     let listener = TcpListener::bind(address).await?;
     println!("listening on http://{}", listener.local_addr()?);
     tickcast::serve(listener, hub.router()).await;

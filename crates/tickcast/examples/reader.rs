@@ -9,7 +9,8 @@ use tickcast::{Filter, Hub, Price, Subscription, Symbol, Tick};
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let hub = Hub::builder().build();
-    // A reader in the program has the same terms as any client: if it falls behind, it receives the latest values.
+    // A reader in the program has the same terms as any client: if it falls behind, it receives the
+    // latest values.
     let mut reader = hub.subscribe(Subscription::to(Filter::parse(["AAPL"])?));
 
     let publisher = hub.clone();
@@ -17,7 +18,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let symbol = Symbol::new("AAPL").expect("a valid symbol");
         for cents in (18_950..).step_by(25) {
             let price = Price::from_units(cents, 2).expect("two decimals");
-            publisher.publish(&Tick::new(symbol, price)).expect("room for one symbol");
+            publisher
+                .publish(&Tick::new(symbol, price))
+                .expect("room for one symbol");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     });

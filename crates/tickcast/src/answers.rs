@@ -20,26 +20,27 @@ use snapshot::SnapshotCache;
 pub(crate) use snapshot::{NoSnapshot, Snapshot};
 use workers::Workers;
 
-/// Approximate size of one piece of an answer, in bytes. A slow client holds one piece in the code that
-/// writes to the socket.
+/// Approximate size of one piece of an answer, in bytes. A slow client holds one piece in the code
+/// that writes to the socket.
 pub(crate) const PIECE_BYTES: usize = 64 << 10;
 
 /// Maximum number of exports at a time. Each export holds a tape position and one piece.
 const MAX_EXPORTS: usize = 64;
 
-/// Maximum number of large answers at a time. An answer is large if the answer has more than one piece or
-/// needs many pattern comparisons.
+/// Maximum number of large answers at a time. An answer is large if the answer has more than one
+/// piece or needs many pattern comparisons.
 const MAX_WIDE_ANSWERS: usize = 64;
 
-/// Maximum size of a short body, in bytes. A short body counts as a part of its connection and needs no
-/// permit.
+/// Maximum size of a short body, in bytes. A short body counts as a part of its connection and
+/// needs no permit.
 pub(crate) const MAX_SHORT_BODY_BYTES: usize = 4 << 10;
 
-/// Minimum and maximum number of long bodies at a time that are usable only when complete. The number is
-/// lower when the memory limit for answers is small, but never below the minimum.
+/// Minimum and maximum number of long bodies at a time that are usable only when complete. The
+/// number is lower when the memory limit for answers is small, but never below the minimum.
 const MAX_LONG_BODIES: (usize, usize) = (8, 64);
 
-/// Maximum number of bodies compressed with zstd at a time, and the decoding window of each body in bytes.
+/// Maximum number of bodies compressed with zstd at a time, and the decoding window of each body in
+/// bytes.
 const MAX_ZSTD_WINDOWS: usize = 16;
 const ZSTD_WINDOW_BYTES: usize = 8 << 20;
 
@@ -68,8 +69,8 @@ struct HeldText {
 }
 
 impl Answers {
-    /// Limits the memory of all answers to `held` bytes: market snapshots and finished text together. The
-    /// windows of compressed bodies may use the same amount again.
+    /// Limits the memory of all answers to `held` bytes: market snapshots and finished text
+    /// together. The windows of compressed bodies may use the same amount again.
     pub(crate) fn new(held: usize) -> Self {
         let places = |count| Arc::new(Semaphore::new(count));
         // Finished text gets one quarter, so that slow clients of finished text do not block market
@@ -110,8 +111,9 @@ impl Answers {
         self.permit(&self.windows, 1, "bodies compressed with zstd")
     }
 
-    /// Returns a finished body, ready to be sent. A body longer than one piece is sent in pieces and needs a
-    /// permit for a large answer. A body that is not short holds a memory permit until the body is sent.
+    /// Returns a finished body, ready to be sent. A body longer than one piece is sent in pieces
+    /// and needs a permit for a large answer. A body that is not short holds a memory permit until
+    /// the body is sent.
     ///
     /// # Errors
     /// If no permit or no memory is free.
@@ -125,21 +127,36 @@ impl Answers {
         if text.len() <= PIECE_BYTES {
             return Ok(Bytes::from_owner(HeldText { text, _room: room }).into());
         }
-        Ok(body(None, FinishedText(Bytes::from_owner(HeldText { text, _room: room })), self.wide()?))
+        Ok(body(
+            None,
+            FinishedText(Bytes::from_owner(HeldText { text, _room: room })),
+            self.wide()?,
+        ))
     }
 
-    /// Returns a permit for `bytes` bytes of memory. A larger amount than the total limit takes the whole
-    /// limit.
+    /// Returns a permit for `bytes` bytes of memory. A larger amount than the total limit takes the
+    /// whole limit.
     pub(super) fn reserve(&self, bytes: usize) -> Result<AnswerPermit, Busy> {
         let kib = bytes.div_ceil(1024).min(self.held_kib);
-        self.permit(&self.held, u32::try_from(kib).unwrap_or(u32::MAX), "large answers")
+        self.permit(
+            &self.held,
+            u32::try_from(kib).unwrap_or(u32::MAX),
+            "large answers",
+        )
     }
 
-    fn permit(&self, places: &Arc<Semaphore>, count: u32, what: &'static str) -> Result<AnswerPermit, Busy> {
-        Arc::clone(places).try_acquire_many_owned(count).map_err(|_| {
-            self.refused.fetch_add(1, Relaxed);
-            Busy(what)
-        })
+    fn permit(
+        &self,
+        places: &Arc<Semaphore>,
+        count: u32,
+        what: &'static str,
+    ) -> Result<AnswerPermit, Busy> {
+        Arc::clone(places)
+            .try_acquire_many_owned(count)
+            .map_err(|_| {
+                self.refused.fetch_add(1, Relaxed);
+                Busy(what)
+            })
     }
 
     /// Runs a slow function on a worker thread, in order of arrival and a few at a time.
@@ -181,16 +198,30 @@ mod tests {
     async fn finished_text_holds_its_memory_permit_until_it_is_sent() {
         let answers = Answers::new(800 << 10);
         let whole = |body: Body| axum::body::to_bytes(body, usize::MAX);
-        let (short, one, many) =
-            (vec![1; MAX_SHORT_BODY_BYTES], vec![2; PIECE_BYTES], vec![3; 2 * PIECE_BYTES + 1]);
-        let held = [answers.written(one.clone()).unwrap(), answers.written(many.clone()).unwrap()];
+        let (short, one, many) = (
+            vec![1; MAX_SHORT_BODY_BYTES],
+            vec![2; PIECE_BYTES],
+            vec![3; 2 * PIECE_BYTES + 1],
+        );
+        let held = [
+            answers.written(one.clone()).unwrap(),
+            answers.written(many.clone()).unwrap(),
+        ];
         assert!(answers.written(one.clone()).is_err());
-        assert_eq!(whole(answers.written(short.clone()).unwrap()).await.unwrap(), short);
+        assert_eq!(
+            whole(answers.written(short.clone()).unwrap())
+                .await
+                .unwrap(),
+            short
+        );
         let [first, second] = held;
         let (first, second) = (whole(first).await.unwrap(), whole(second).await.unwrap());
         assert_eq!((&first, &second), (&one.into(), &many.into()));
         let all = vec![4; 196 << 10];
-        assert!(answers.written(all.clone()).is_err(), "whoever sends the first has it still");
+        assert!(
+            answers.written(all.clone()).is_err(),
+            "whoever sends the first has it still"
+        );
         drop(first);
         assert!(answers.written(all).is_ok());
         assert_eq!(answers.stats().wide, 0);

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use tickcast_core::Now;
 
-/// The program's two clocks: the wall clock and a monotonic clock. When a test pauses the runtime's clock,
-/// the monotonic clock pauses too.
+/// The program's two clocks: the wall clock and a monotonic clock. When a test pauses the runtime's
+/// clock, the monotonic clock pauses too.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
     start: tokio::time::Instant,
@@ -14,11 +14,16 @@ pub(crate) struct Clock {
 
 impl Clock {
     pub(crate) fn start() -> Self {
-        Self { start: tokio::time::Instant::now() }
+        Self {
+            start: tokio::time::Instant::now(),
+        }
     }
 
     pub(crate) fn now(self) -> Now {
-        Now { wall: SystemTime::now().into(), uptime: self.uptime() }
+        Now {
+            wall: SystemTime::now().into(),
+            uptime: self.uptime(),
+        }
     }
 
     pub(crate) fn uptime(self) -> Duration {
@@ -31,8 +36,8 @@ impl Clock {
     }
 }
 
-/// Minimum change of the wall clock that counts, in milliseconds. Smaller changes are ignored because the two
-/// clocks are never read at the same instant.
+/// Minimum change of the wall clock that counts, in milliseconds. Smaller changes are ignored
+/// because the two clocks are never read at the same instant.
 const JITTER_MS: u64 = 100;
 
 /// A monitor that detects jumps of the wall clock with the help of the monotonic clock.
@@ -45,7 +50,10 @@ pub(crate) struct WallClockMonitor {
 
 impl WallClockMonitor {
     pub(crate) fn new(now: Now) -> Self {
-        Self { offset_ms: AtomicI64::new(offset_ms(now)), jumps: AtomicU64::new(0) }
+        Self {
+            offset_ms: AtomicI64::new(offset_ms(now)),
+            jumps: AtomicU64::new(0),
+        }
     }
 
     /// Counts and logs a jump of more than `most` since the last check.
@@ -54,7 +62,12 @@ impl WallClockMonitor {
         let known = self.offset_ms.load(Relaxed);
         let moved = offset.abs_diff(known);
         // If several callers see the same jump, only one caller logs the jump.
-        if moved < JITTER_MS || self.offset_ms.compare_exchange(known, offset, Relaxed, Relaxed).is_err() {
+        if moved < JITTER_MS
+            || self
+                .offset_ms
+                .compare_exchange(known, offset, Relaxed, Relaxed)
+                .is_err()
+        {
             return;
         }
         if u128::from(moved) > most.as_millis() {
@@ -71,7 +84,9 @@ impl WallClockMonitor {
 }
 
 fn offset_ms(now: Now) -> i64 {
-    now.wall.as_millis().saturating_sub(i64::try_from(now.uptime.as_millis()).unwrap_or(i64::MAX))
+    now.wall
+        .as_millis()
+        .saturating_sub(i64::try_from(now.uptime.as_millis()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]
@@ -86,7 +101,10 @@ mod tests {
             wall: Time::from_millis(wall).unwrap(),
             uptime: Duration::from_millis(uptime),
         };
-        let (watch, most) = (WallClockMonitor::new(at(1_000_000, 0)), Duration::from_secs(5));
+        let (watch, most) = (
+            WallClockMonitor::new(at(1_000_000, 0)),
+            Duration::from_secs(5),
+        );
         let steps = [
             (1_001_000, 1_000),
             (1_006_000, 2_000),

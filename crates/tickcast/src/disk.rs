@@ -1,4 +1,5 @@
-//! The tape on disk. Without the feature `tape` its types have no values, so that no other code has to care.
+//! The tape on disk. Without the feature `tape` its types have no values, so that no other code has
+//! to care.
 
 #[cfg(feature = "tape")]
 pub(crate) use tickcast_tape::{

@@ -4,12 +4,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Notify;
 
-/// The wake-up signal of a lane. It wakes the lane when there is work. While the lane listens, it also wakes
-/// the lane when the log has advanced.
+/// The wake-up signal of a lane. It wakes the lane when there is work. While the lane listens, it
+/// also wakes the lane when the log has advanced.
 #[derive(Default)]
 pub(crate) struct Doorbell {
     bell: Notify,
-    /// Whether the lane has nothing to do until the log advances. Only then is a wake-up worth its cost.
+    /// Whether the lane has nothing to do until the log advances. Only then is a wake-up worth its
+    /// cost.
     listening: AtomicBool,
 }
 

@@ -1,4 +1,5 @@
-//! The bytes of a stream inside an async runtime, for an HTTP body or for a task in the same program.
+//! The bytes of a stream inside an async runtime, for an HTTP body or for a task in the same
+//! program.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -13,12 +14,12 @@ use crate::hub::{Hub, Inner};
 use crate::lane::BodySlot;
 use crate::subscription::Subscription;
 
-/// The bytes of one stream, payload by payload. Each payload is a whole number of events. Returned by
-/// [`Hub::events`]. Make it the body of a response with the content type `text/event-stream`. The type
-/// implements `http_body::Body` and `futures_core::Stream`, with the same bytes.
+/// The bytes of one stream, payload by payload. Each payload is a whole number of events. Returned
+/// by [`Hub::events`]. Make it the body of a response with the content type `text/event-stream`.
+/// The type implements `http_body::Body` and `futures_core::Stream`, with the same bytes.
 ///
-/// The first poll subscribes. Ticks that were published between the creation and the first poll arrive as for
-/// any reader that fell behind. Dropping the value unsubscribes.
+/// The first poll subscribes. Ticks that were published between the creation and the first poll
+/// arrive as for any reader that fell behind. Dropping the value unsubscribes.
 pub struct Events {
     at: BodyState,
     /// The bytes to send before all others.
@@ -27,8 +28,9 @@ pub struct Events {
     feed: Option<Arc<dyn Send + Sync>>,
 }
 
-/// A subscription that a response carries beside its body. A server that writes to sockets itself takes the
-/// subscription and drops the body. Handlers and middleware therefore need not know about the two paths.
+/// A subscription that a response carries beside its body. A server that writes to sockets itself
+/// takes the subscription and drops the body. Handlers and middleware therefore need not know about
+/// the two paths.
 #[derive(Clone)]
 pub(crate) struct Handoff {
     pub(crate) hub: Arc<Inner>,
@@ -52,13 +54,25 @@ impl Hub {
     /// If the first poll happens outside a tokio runtime.
     #[must_use]
     pub fn events(&self, subscription: Subscription) -> Events {
-        Events::new(Arc::clone(self.inner()), subscription.at(self.log().head()), None)
+        Events::new(
+            Arc::clone(self.inner()),
+            subscription.at(self.log().head()),
+            None,
+        )
     }
 }
 
 impl Events {
-    pub(crate) fn new(hub: Arc<Inner>, subscription: Subscription, preamble: Option<Bytes>) -> Self {
-        Self { at: BodyState::NotStarted(hub, subscription), preamble, feed: None }
+    pub(crate) fn new(
+        hub: Arc<Inner>,
+        subscription: Subscription,
+        preamble: Option<Bytes>,
+    ) -> Self {
+        Self {
+            at: BodyState::NotStarted(hub, subscription),
+            preamble,
+            feed: None,
+        }
     }
 
     pub(crate) fn keeping(mut self, feed: Arc<dyn Send + Sync>) -> Self {
@@ -68,7 +82,9 @@ impl Events {
 
     /// Returns the same subscription for another writer, or `None` after the stream has subscribed.
     pub(crate) fn handoff(&self) -> Option<Handoff> {
-        let BodyState::NotStarted(hub, subscription) = &self.at else { return None };
+        let BodyState::NotStarted(hub, subscription) = &self.at else {
+            return None;
+        };
         Some(Handoff {
             hub: Arc::clone(hub),
             subscription: subscription.clone(),
@@ -126,7 +142,8 @@ impl Body for Events {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.poll(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
+        self.poll(cx)
+            .map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
     }
 }
 

@@ -35,8 +35,8 @@ use publish::PublishState;
 
 impl Hub {
     /// Returns the routes for readers: `GET /prices/stream`, `/v1/stream`, `/v1/prices`,
-    /// `/v1/prices/{symbol}`, `/v1/symbols`, `/v1/candles/{symbol}`, `/v1/ticks/{symbol}`, `/v1/status`, and
-    /// `PATCH /v1/streams/{stream}`.
+    /// `/v1/prices/{symbol}`, `/v1/symbols`, `/v1/candles/{symbol}`, `/v1/ticks/{symbol}`,
+    /// `/v1/status`, and `PATCH /v1/streams/{stream}`.
     ///
     /// The router has its own state, so it can be merged into a router with any state.
     pub fn router<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
@@ -53,8 +53,9 @@ impl Hub {
             .with_state(self.clone())
     }
 
-    /// Returns the probes of a hub: `GET /healthz` answers as long as the process runs. `GET /readyz` is 503,
-    /// with the reasons, if the hub [drains](Self::drain), cannot store ticks or has lost a lane.
+    /// Returns the probes of a hub: `GET /healthz` answers as long as the process runs.
+    /// `GET /readyz` is 503, with the reasons, if the hub [drains](Self::drain), cannot store ticks
+    /// or has lost a lane.
     pub fn health_router<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
         Router::new()
             .route("/healthz", get(status::alive))
@@ -64,8 +65,8 @@ impl Hub {
 }
 
 impl Publisher {
-    /// Returns the routes for publishers: `POST /v1/prices` and `DELETE /v1/prices/{symbol}`. The routes do
-    /// not check a token. Wrap the routes in a layer that checks one.
+    /// Returns the routes for publishers: `POST /v1/prices` and `DELETE /v1/prices/{symbol}`. The
+    /// routes do not check a token. Wrap the routes in a layer that checks one.
     pub fn router<S: Clone + Send + Sync + 'static>(self) -> Router<S> {
         Router::new()
             .route("/v1/prices", post(publish::publish))

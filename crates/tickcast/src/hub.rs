@@ -55,8 +55,8 @@ pub(crate) struct Inner {
     settings: HubBuilder,
     /// The source of ticks that are published without a source.
     local: OnceLock<(Arc<Source>, SourceId)>,
-    /// Whether streams end once they have caught up. This includes streams of lanes that have not started
-    /// yet.
+    /// Whether streams end once they have caught up. This includes streams of lanes that have not
+    /// started yet.
     finished: AtomicBool,
     /// Whether the hub has begun to drain.
     draining: AtomicBool,
@@ -69,8 +69,8 @@ impl Hub {
         self.log().read(Sequencer::cursor)
     }
 
-    /// Returns the epoch and the newest sequence number. Together they tell whether a cursor can belong to
-    /// this hub.
+    /// Returns the epoch and the newest sequence number. Together they tell whether a cursor can
+    /// belong to this hub.
     pub(crate) fn head(&self) -> (Epoch, Seq) {
         (self.0.epoch, self.0.log.head())
     }
@@ -83,30 +83,47 @@ impl Hub {
         self.0.log.can_publish()
     }
 
-    /// Returns the number of lanes that have ended because of a defect, and the number of all lanes. The
-    /// readers of a failed lane reconnect to the other lanes.
+    /// Returns the number of lanes that have ended because of a defect, and the number of all
+    /// lanes. The readers of a failed lane reconnect to the other lanes.
     #[must_use]
     pub fn failed_lanes(&self) -> (usize, usize) {
         let lanes = self.lanes();
-        (lanes.iter().filter(|lane| lane.inbox.is_closed()).count(), lanes.len())
+        (
+            lanes.iter().filter(|lane| lane.inbox.is_closed()).count(),
+            lanes.len(),
+        )
     }
 
     /// Returns the reasons why new streams should go to another server. Empty: the hub is ready.
     #[must_use]
     pub fn reasons_not_ready(&self) -> Vec<String> {
         let draining = self.is_draining().then(|| "draining".to_owned());
-        let publishing = self.can_publish().err().map(|error| format!("publishing fails: {error}"));
+        let publishing = self
+            .can_publish()
+            .err()
+            .map(|error| format!("publishing fails: {error}"));
         let (failed, lanes) = self.failed_lanes();
-        let failed = (failed > 0)
-            .then(|| format!("{failed} of {lanes} lanes have ended because of a defect; restart the server"));
-        draining.into_iter().chain(publishing).chain(failed).collect()
+        let failed = (failed > 0).then(|| {
+            format!("{failed} of {lanes} lanes have ended because of a defect; restart the server")
+        });
+        draining
+            .into_iter()
+            .chain(publishing)
+            .chain(failed)
+            .collect()
     }
 
     /// Returns the statistics of the hub.
     #[must_use]
     pub fn stats(&self) -> HubStats {
         let (cursor, symbols, candles, tape_ticks, tape_bytes) = self.log().read(|log| {
-            (log.cursor(), log.market().len(), log.candles(), log.tape().len(), log.tape().bytes())
+            (
+                log.cursor(),
+                log.market().len(),
+                log.candles(),
+                log.tape().len(),
+                log.tape().bytes(),
+            )
         });
         let sources = self.sources();
         let delays = Delays::default();
@@ -135,7 +152,9 @@ impl Hub {
             delays,
             sources,
         };
-        self.lanes().iter().for_each(|lane| lane.stats.add_to(&mut stats));
+        self.lanes()
+            .iter()
+            .for_each(|lane| lane.stats.add_to(&mut stats));
         stats
     }
 
@@ -146,8 +165,8 @@ impl Hub {
         self.0.sources.stats()
     }
 
-    /// Waits until everything published so far is as durable as the options of the tape require: see
-    /// [`Sync`](tickcast_tape::Sync). Without a tape on disk, the call returns at once.
+    /// Waits until everything published so far is as durable as the options of the tape require:
+    /// see [`Sync`](tickcast_tape::Sync). Without a tape on disk, the call returns at once.
     ///
     /// # Errors
     /// If a write to the disk has failed.
@@ -164,8 +183,8 @@ impl Hub {
         }
     }
 
-    /// Closes the tape on disk, if there is one. Before that, the hub writes a snapshot, which makes the next
-    /// start fast. After that, nothing can be published.
+    /// Closes the tape on disk, if there is one. Before that, the hub writes a snapshot, which
+    /// makes the next start fast. After that, nothing can be published.
     pub fn close(&self) {
         if let Err(error) = self.0.log.checkpoint() {
             tracing::warn!(%error, "no snapshot of the market could be written: the next start reads more of the tape");
@@ -206,7 +225,9 @@ impl Hub {
 
     /// Returns the latest time that an accepted tick can have now: the wall clock plus `max_skew`.
     pub(crate) fn horizon(&self) -> Time {
-        self.now().wall.saturating_add(self.0.settings.limits.max_skew)
+        self.now()
+            .wall
+            .saturating_add(self.0.settings.limits.max_skew)
     }
 
     pub(crate) const fn inner(&self) -> &Arc<Inner> {

@@ -1,8 +1,8 @@
 //! A lane: a shard of the connections and the state of their streams.
 //!
-//! A lane follows the log with its own replica, so it renders without a lock. It brings each stream from the
-//! stream's position to the head of the log. A lane does no IO and reads no clock: bytes go into a [`Sink`],
-//! and the time is an argument.
+//! A lane follows the log with its own replica, so it renders without a lock. It brings each stream
+//! from the stream's position to the head of the log. A lane does no IO and reads no clock: bytes
+//! go into a [`Sink`], and the time is an argument.
 
 #![cfg_attr(
     not(all(target_os = "linux", feature = "direct")),
@@ -26,7 +26,10 @@ mod restored;
 mod resume;
 mod session;
 mod sink;
-#[cfg_attr(not(all(target_os = "linux", feature = "direct")), path = "lane/no_socket.rs")]
+#[cfg_attr(
+    not(all(target_os = "linux", feature = "direct")),
+    path = "lane/no_socket.rs"
+)]
 mod socket;
 mod statuses;
 mod stream;
@@ -76,16 +79,16 @@ slotmap::new_key_type! {
     pub(crate) struct Key;
 }
 
-/// Number of streams for which a lane reserves room at the start. The operating system provides memory only
-/// for the streams in use. Without this reserve, each growth of the map would leave a smaller, already
-/// touched and useless block behind.
+/// Number of streams for which a lane reserves room at the start. The operating system provides
+/// memory only for the streams in use. Without this reserve, each growth of the map would leave a
+/// smaller, already touched and useless block behind.
 const RESERVED_STREAMS: usize = 16_384;
 
 /// The limits that a lane applies to its streams.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StreamLimits {
-    /// Maximum age of a reader's next tick. A reader above it is a slow consumer and receives only the newest
-    /// tick of each symbol (conflation).
+    /// Maximum age of a reader's next tick. A reader above it is a slow consumer and receives only
+    /// the newest tick of each symbol (conflation).
     pub(crate) max_lag: Duration,
     /// Keep-alive interval: a stream that was sent nothing for this time is sent a comment.
     pub(crate) keep_alive: Duration,
@@ -113,7 +116,8 @@ pub(crate) struct Lane<S: Sink> {
     /// The tape on disk, and the requests for payloads from this tape.
     archive: Option<DiskTape>,
     history_requests: Vec<HistoryRequest>,
-    /// Work lists: streams with a rate to visit, due timers, closed streams, and groups with new ticks.
+    /// Work lists: streams with a rate to visit, due timers, closed streams, and groups with new
+    /// ticks.
     visits: Vec<Key>,
     due: Vec<(Key, Timer)>,
     closed: Vec<Key>,
@@ -181,7 +185,8 @@ impl<S: Sink> Lane<S> {
         self.replica.head()
     }
 
-    /// Opens a stream and brings it to the head. `sink` creates the sink once the key of the stream is known.
+    /// Opens a stream and brings it to the head. `sink` creates the sink once the key of the stream
+    /// is known.
     ///
     /// # Errors
     /// If `sink` returns an error.
@@ -191,24 +196,45 @@ impl<S: Sink> Lane<S> {
         subscription: Subscription,
         now: Duration,
     ) -> Result<Key, E> {
-        let Subscription { filter, prepared, rate, start, format, heartbeat, session: options, .. } =
-            self.resolve_start(subscription);
+        let Subscription {
+            filter,
+            prepared,
+            rate,
+            start,
+            format,
+            heartbeat,
+            session: options,
+            ..
+        } = self.resolve_start(subscription);
         let pending = matches!(format, EventFormat::Resumable(_, Some(FilterHash::PENDING)));
         let position = match (start, &options) {
-            (Start::Snapshot, None) => StreamPosition::Snapshot { at: self.head(), after: None },
-            (Start::Snapshot, Some(_)) => StreamPosition::Opening { at: self.head(), reached: Seq::ZERO },
+            (Start::Snapshot, None) => StreamPosition::Snapshot {
+                at: self.head(),
+                after: None,
+            },
+            (Start::Snapshot, Some(_)) => StreamPosition::Opening {
+                at: self.head(),
+                reached: Seq::ZERO,
+            },
             (Start::After(seq), _) => StreamPosition::Behind(seq),
             // Only a resumable stream has such a start, and `resolve_start` has checked it.
             (Start::Resume(from), _) => StreamPosition::Behind(from.position.seq),
             (Start::Oldest, _) => StreamPosition::Behind(self.floor()),
         };
-        let session = options.map(|options| Box::new(Session::new(*options, rate, self.replica.head())));
+        let session =
+            options.map(|options| Box::new(Session::new(*options, rate, self.replica.head())));
         let name = session.as_ref().map(|session| session.id);
         let rate = rate.map(|rate| Box::new(RateState::new(rate.interval(), now)));
         let (groups, market) = (&mut self.groups, self.replica.market());
         let key = self.streams.try_insert_with_key(|key| {
             let sink = sink(key)?;
-            let slot = groups.join_group(key, (filter, prepared), format, (rate.is_some(), None), market);
+            let slot = groups.join_group(
+                key,
+                (filter, prepared),
+                format,
+                (rate.is_some(), None),
+                market,
+            );
             Ok(Stream {
                 sink,
                 slot,
@@ -241,11 +267,12 @@ impl<S: Sink> Lane<S> {
         Ok(key)
     }
 
-    /// Checks whether a change has to wait. Until new symbols have been compared with patterns, the symbols
-    /// that such a change adds are unknown. Also, the comparisons of changes in one turn are limited, so that
-    /// other streams do not wait too long.
+    /// Checks whether a change has to wait. Until new symbols have been compared with patterns, the
+    /// symbols that such a change adds are unknown. Also, the comparisons of changes in one turn
+    /// are limited, so that other streams do not wait too long.
     pub(crate) fn holds_back(&self, change: &Change) -> bool {
-        let patterns = |effective: &Effective| effective.filter.has_patterns() && !effective.filter.is_all();
+        let patterns =
+            |effective: &Effective| effective.filter.has_patterns() && !effective.filter.is_all();
         let busy = self.groups.are_behind() || self.compared > COMPARISONS;
         let proposed = change.change.as_ref().filter(|_| busy);
         proposed.is_some_and(|(from, to, _)| patterns(from) || patterns(to))
@@ -269,7 +296,9 @@ impl<S: Sink> Lane<S> {
 
     /// Handles a sink that refused bytes before and is writable again.
     pub(crate) fn ready(&mut self, key: Key, now: Duration) {
-        let Some(stream) = self.streams.get_mut(key) else { return };
+        let Some(stream) = self.streams.get_mut(key) else {
+            return;
+        };
         // A writable sink means that the reader has accepted something.
         stream.last_write = now;
         match stream.sink.resume() {
@@ -292,8 +321,8 @@ impl<S: Sink> Lane<S> {
         deferred.into_iter().chain(self.timers.next()).min()
     }
 
-    /// Does the work that is due: visits of streams with a rate, and comments and heartbeats for quiet
-    /// streams.
+    /// Does the work that is due: visits of streams with a rate, and comments and heartbeats for
+    /// quiet streams.
     pub(crate) fn fire_timers(&mut self, now: Now) {
         self.match_deferred_symbols(now.uptime);
         self.enforce_buffer_limit(now.uptime);
@@ -302,7 +331,11 @@ impl<S: Sink> Lane<S> {
         for (key, timer) in due.drain(..) {
             match timer {
                 Timer::Visit => {
-                    if let Some(rate) = self.streams.get_mut(key).and_then(|stream| stream.rate.as_mut()) {
+                    if let Some(rate) = self
+                        .streams
+                        .get_mut(key)
+                        .and_then(|stream| stream.rate.as_mut())
+                    {
                         // A timer that was set for an earlier rate leaves the newer timer as it is.
                         rate.armed = rate.armed.filter(|armed| *armed > now.uptime);
                     }
@@ -346,6 +379,7 @@ impl<S: Sink> Lane<S> {
                 self.stats.release();
             }
         }
-        self.timers.compact(self.streams.len(), |key| self.streams.contains_key(key));
+        self.timers
+            .compact(self.streams.len(), |key| self.streams.contains_key(key));
     }
 }

@@ -1,8 +1,8 @@
 //! Streams live prices to browsers, terminals and programs as plain Server-Sent Events.
 //!
-//! Each reader is a cursor on the tape, the in-memory log of ticks. A reader has no queue of its own. A
-//! reader that keeps up receives every tick. When a slow consumer can accept bytes again, the consumer
-//! receives the newest tick of each symbol that changed (conflation).
+//! Each reader is a cursor on the tape, the in-memory log of ticks. A reader has no queue of its
+//! own. A reader that keeps up receives every tick. When a slow consumer can accept bytes again,
+//! the consumer receives the newest tick of each symbol that changed (conflation).
 //!
 //! ```no_run
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -31,15 +31,19 @@
 //! | watch what the hub does | [`Hub::stats`], [`Hub::health_router`] |
 //! | parse what publishers send | [`Tick::from_json`], [`tick::TickSplitter`] |
 //!
-//! Features: `http` (the routes and [`serve()`]; default), `direct` (streams over TCP leave the HTTP server, on
-//! Linux; default), `http2`, `tape` (the tape on disk), `openapi` (the routes as a document).
+//! Features: `http` (the routes and [`serve()`]; default), `direct` (streams over TCP leave the
+//! HTTP server, on Linux; default), `http2`, `tape` (the tape on disk), `openapi` (the routes as a
+//! document).
 //!
-//! Exchange feeds, files and datagrams as sources are in the crate `tickcast-feeds`, a simulated market in
-//! `tickcast-sim`, and a client of the resumable stream in `tickcast-client`.
+//! Exchange feeds, files and datagrams as sources are in the crate `tickcast-feeds`, a simulated
+//! market in `tickcast-sim`, and a client of the resumable stream in `tickcast-client`.
 
 #![cfg_attr(
     not(all(feature = "http", feature = "tape", feature = "openapi")),
-    allow(rustdoc::broken_intra_doc_links, reason = "the text names what other features add")
+    allow(
+        rustdoc::broken_intra_doc_links,
+        reason = "the text names what other features add"
+    )
 )]
 #![cfg_attr(
     not(feature = "http"),
@@ -85,7 +89,9 @@ pub use routes::{PriceTick, routes};
 pub use serve::serve;
 pub use source_state::SourceState;
 pub use subscription::{Rate, Subscription};
-pub use tickcast_core::{Filter, Limits, Outcome, Price, PublishedTick, SourceOptions, Symbol, Tick, Time};
+pub use tickcast_core::{
+    Filter, Limits, Outcome, Price, PublishedTick, SourceOptions, Symbol, Tick, Time,
+};
 
 pub mod cursor {
     //! Positions in the order of all ticks.
@@ -98,12 +104,15 @@ pub mod error {
 
     pub use crate::hub::BuildError;
     pub use crate::subscription::RateError;
-    pub use tickcast_core::{FilterError, PriceError, SymbolError, TickError, TimeError, TimeTextError};
+    pub use tickcast_core::{
+        FilterError, PriceError, SymbolError, TickError, TimeError, TimeTextError,
+    };
 }
 
 #[cfg(feature = "tape")]
 pub mod tape {
-    //! The tape on disk: its options and its errors. See [`HubBuilder::tape`](crate::HubBuilder::tape).
+    //! The tape on disk: its options and its errors. See
+    //! [`HubBuilder::tape`](crate::HubBuilder::tape).
 
     pub use tickcast_tape::{AppendError, OpenError, Options, Sync};
 }
@@ -112,6 +121,7 @@ pub mod tick {
     //! The parts of a tick, and parsing what publishers send.
 
     pub use tickcast_core::{
-        ChangeBasis, Extras, MAX_ITEM_BYTES, RESERVED, RawTick, Rejected, TickFields, TickSplitter, Value,
+        ChangeBasis, Extras, MAX_ITEM_BYTES, RESERVED, RawTick, Rejected, TickFields, TickSplitter,
+        Value,
     };
 }

@@ -2,7 +2,11 @@
 
 #![cfg_attr(
     not(feature = "tape"),
-    allow(dead_code, unused_imports, reason = "some parts serve only the tape on disk")
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "some parts serve only the tape on disk"
+    )
 )]
 
 mod checkpointer;
@@ -12,8 +16,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tickcast_core::{
-    Frame, KeyProgress, Now, Outcome, Replica, Seq, Sequenced, Sequencer, SourceId, SourceOptions, Symbol,
-    Tick, TickError,
+    Frame, KeyProgress, Now, Outcome, Replica, Seq, Sequenced, Sequencer, SourceId, SourceOptions,
+    Symbol, Tick, TickError,
 };
 
 use crate::disk::{DiskTape, Opened};
@@ -21,15 +25,15 @@ use crate::doorbell::Doorbell;
 pub(crate) use checkpointer::run_checkpointer;
 use journal::Journal;
 
-/// Maximum number of entries that a lane copies under one lock. Publishers wait only as long as it takes to
-/// copy this many references.
+/// Maximum number of entries that a lane copies under one lock. Publishers wait only as long as it
+/// takes to copy this many references.
 const ENTRIES_PER_LOCK: usize = 1024;
 
 /// Maximum number of ticks between two writes to the disk.
 const ENTRIES_PER_WRITE: usize = 512;
 
-/// The sequencer, the tape on disk if there is one, and the doorbells of the lanes to wake when the log
-/// advances.
+/// The sequencer, the tape on disk if there is one, and the doorbells of the lanes to wake when the
+/// log advances.
 pub(crate) struct Log {
     state: Mutex<LogState>,
     head: AtomicU64,
@@ -48,18 +52,41 @@ struct LogState {
 impl Log {
     /// Creates a log in memory.
     pub(crate) fn new(sequencer: Sequencer) -> Self {
-        Self::of(LogState { sequencer, journal: Journal::Memory }, None)
+        Self::of(
+            LogState {
+                sequencer,
+                journal: Journal::Memory,
+            },
+            None,
+        )
     }
 
     /// Creates a log that continues from the end of its tape on disk.
     pub(crate) fn on_disk(opened: Opened) -> Self {
-        let Opened { sequencer, writer, tape, .. } = opened;
-        Self::of(LogState { sequencer, journal: Journal::on_disk(writer) }, Some(tape))
+        let Opened {
+            sequencer,
+            writer,
+            tape,
+            ..
+        } = opened;
+        Self::of(
+            LogState {
+                sequencer,
+                journal: Journal::on_disk(writer),
+            },
+            Some(tape),
+        )
     }
 
     fn of(state: LogState, tape: Option<DiskTape>) -> Self {
         let head = AtomicU64::new(state.sequencer.cursor().seq().get());
-        Self { state: Mutex::new(state), head, wakers: OnceLock::new(), tape, checkpoints: Mutex::new(()) }
+        Self {
+            state: Mutex::new(state),
+            head,
+            wakers: OnceLock::new(),
+            tape,
+            checkpoints: Mutex::new(()),
+        }
     }
 
     /// Sets the doorbells of the lanes to wake. Only the first call has an effect.
@@ -77,16 +104,21 @@ impl Log {
         self.tape.as_ref()
     }
 
-    /// Reads the market, the tape and the candles under the lock. Publishers wait meanwhile, so `view` must be
-    /// fast.
+    /// Reads the market, the tape and the candles under the lock. Publishers wait meanwhile, so
+    /// `view` must be fast.
     pub(crate) fn read<T>(&self, view: impl FnOnce(&Sequencer) -> T) -> T {
         view(&self.lock().sequencer)
     }
 
-    /// Appends frames that were encoded outside the core, each as the newest tick of its symbol. The frames
-    /// are in memory only: a log with a tape on disk cannot restore them. The iterator runs under the lock.
-    /// Returns the number of frames that were dropped because there are too many symbols.
-    pub(crate) fn append_frames(&self, frames: impl IntoIterator<Item = (Symbol, Frame)>, now: Now) -> usize {
+    /// Appends frames that were encoded outside the core, each as the newest tick of its symbol.
+    /// The frames are in memory only: a log with a tape on disk cannot restore them. The iterator
+    /// runs under the lock. Returns the number of frames that were dropped because there are too
+    /// many symbols.
+    pub(crate) fn append_frames(
+        &self,
+        frames: impl IntoIterator<Item = (Symbol, Frame)>,
+        now: Now,
+    ) -> usize {
         let mut state = self.lock();
         let mut dropped = 0;
         for (symbol, frame) in frames {
@@ -96,9 +128,9 @@ impl Log {
         dropped
     }
 
-    /// Publishes ticks in order, with no ticks of other publishers between them, and reports each outcome to
-    /// `each`. If the disk has no room for a tick, this tick and all later ticks are rejected. Returns the
-    /// symbols that belonged to other sources before, with those sources.
+    /// Publishes ticks in order, with no ticks of other publishers between them, and reports each
+    /// outcome to `each`. If the disk has no room for a tick, this tick and all later ticks are
+    /// rejected. Returns the symbols that belonged to other sources before, with those sources.
     ///
     /// After the last tick, `note` returns the progress of the request that the ticks belong to.
     pub(crate) fn publish<'t, 'n>(
@@ -117,8 +149,16 @@ impl Log {
         loop {
             room = room.and_then(|()| journal.make_room(ENTRIES_PER_WRITE));
             for (i, tick) in ticks.by_ref().take(ENTRIES_PER_WRITE) {
-                let result = room.clone().and_then(|()| sequencer.accept(tick, source, options, now));
-                if let Ok(Sequenced { outcome: Outcome::Accepted(_), symbol, previous_source, .. }) = result {
+                let result = room
+                    .clone()
+                    .and_then(|()| sequencer.accept(tick, source, options, now));
+                if let Ok(Sequenced {
+                    outcome: Outcome::Accepted(_),
+                    symbol,
+                    previous_source,
+                    ..
+                }) = result
+                {
                     journal.stage(sequencer, symbol);
                     taken_over.extend(previous_source.map(|before| (tick.symbol, before)));
                 }
@@ -187,13 +227,17 @@ impl Log {
         let advanced = self.head.swap(head, Ordering::SeqCst) != head;
         drop(state);
         if advanced {
-            self.wakers.get().into_iter().flatten().for_each(|doorbell| doorbell.log_advanced());
+            self.wakers
+                .get()
+                .into_iter()
+                .flatten()
+                .for_each(|doorbell| doorbell.log_advanced());
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, LogState> {
-        // A panic of a lock holder leaves a valid sequencer: each of its steps is either complete or not
-        // started.
+        // A panic of a lock holder leaves a valid sequencer: each of its steps is either complete
+        // or not started.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -4,15 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tickcast_core::{KeyProgress, Outcome, PublishedTick, SourceId, SourceOptions, Symbol, Tick, TickError};
+use tickcast_core::{
+    KeyProgress, Outcome, PublishedTick, SourceId, SourceOptions, Symbol, Tick, TickError,
+};
 
 use crate::hub::Hub;
 use crate::source_state::SourceState;
 use crate::sources::{DEFAULT_STALE_AFTER, Source};
 use crate::stats::{FeedEventKind, SourceCounters};
 
-/// The publisher of one source. Its ticks are counted under the source's name and checked by the source's
-/// options. Returned by [`Hub::source`]. Cheap to clone: clones are the same source.
+/// The publisher of one source. Its ticks are counted under the source's name and checked by the
+/// source's options. Returned by [`Hub::source`]. Cheap to clone: clones are the same source.
 #[derive(Debug, Clone)]
 pub struct Publisher {
     hub: Hub,
@@ -22,20 +24,20 @@ pub struct Publisher {
 }
 
 impl Hub {
-    /// Publishes one tick, as the source `local` with the default [`SourceOptions`]. A late tick is dropped,
-    /// which is not an error.
+    /// Publishes one tick, as the source `local` with the default [`SourceOptions`]. A late tick is
+    /// dropped, which is not an error.
     ///
     /// # Errors
-    /// If the time of the tick is more than a minute in the future, if the market is full (100,000 symbols by
-    /// default), or if the tick cannot be stored on disk.
+    /// If the time of the tick is more than a minute in the future, if the market is full (100,000
+    /// symbols by default), or if the tick cannot be stored on disk.
     pub fn publish(&self, tick: &Tick) -> Result<Outcome, TickError> {
         let (source, id) = self.local_source();
         Publisher::new(self.clone(), source, id, SourceOptions::default()).publish(tick)
     }
 
-    /// Returns a publisher for the source `name`, with these options. A second call with the same name
-    /// returns the same source, with its counters and state; the options apply only to the returned
-    /// publisher.
+    /// Returns a publisher for the source `name`, with these options. A second call with the same
+    /// name returns the same source, with its counters and state; the options apply only to the
+    /// returned publisher.
     #[must_use]
     pub fn source(&self, name: &str, options: SourceOptions) -> Publisher {
         let (source, id) = self.register(name);
@@ -47,24 +49,34 @@ impl Publisher {
     /// Default maximum silence of a source: 15 s. See [`stale_after`](Self::stale_after).
     pub const DEFAULT_STALE_AFTER: Duration = DEFAULT_STALE_AFTER;
 
-    const fn new(hub: Hub, source: Arc<Source>, source_id: SourceId, options: SourceOptions) -> Self {
-        Self { hub, source, source_id, options }
+    const fn new(
+        hub: Hub,
+        source: Arc<Source>,
+        source_id: SourceId,
+        options: SourceOptions,
+    ) -> Self {
+        Self {
+            hub,
+            source,
+            source_id,
+            options,
+        }
     }
 
     /// Publishes one tick. Returns whether the tick was accepted, or dropped as late or unchanged.
     ///
     /// # Errors
-    /// If the time of the tick is further in the future than the options allow. If the market is full. If the
-    /// tick cannot be stored on disk.
+    /// If the time of the tick is further in the future than the options allow. If the market is
+    /// full. If the tick cannot be stored on disk.
     pub fn publish(&self, tick: &Tick) -> Result<Outcome, TickError> {
         let mut result = Ok(Outcome::Late);
         self.publish_all([tick], |_, outcome| result = outcome);
         result
     }
 
-    /// Publishes ticks in order. No tick of another publisher comes in between. `each` receives the outcome
-    /// of every tick, with the tick's index. The iterator and `each` run while the market is locked. Both
-    /// must be fast and must not call the hub.
+    /// Publishes ticks in order. No tick of another publisher comes in between. `each` receives the
+    /// outcome of every tick, with the tick's index. The iterator and `each` run while the market
+    /// is locked. Both must be fast and must not call the hub.
     pub fn publish_all<'t>(
         &self,
         ticks: impl IntoIterator<Item = &'t Tick>,
@@ -73,8 +85,8 @@ impl Publisher {
         self.publish_with_progress(ticks, each, || None);
     }
 
-    /// Publishes the ticks of one part of a request. After all ticks are handled, `note` returns the progress
-    /// of the request.
+    /// Publishes the ticks of one part of a request. After all ticks are handled, `note` returns
+    /// the progress of the request.
     pub(crate) fn publish_with_progress<'t, 'n>(
         &self,
         ticks: impl IntoIterator<Item = &'t Tick>,
@@ -88,16 +100,21 @@ impl Publisher {
             heard |= outcome.is_ok();
             each(i, outcome);
         };
-        let taken_over = self.hub.log().publish(ticks, (self.source_id, self.options, now), each, note);
+        let taken_over =
+            self.hub
+                .log()
+                .publish(ticks, (self.source_id, self.options, now), each, note);
         if heard {
             self.hub.source_list().note_activity(&self.source, now);
         }
-        self.hub.source_list().take_over(&taken_over, &self.source, now.wall);
+        self.hub
+            .source_list()
+            .take_over(&taken_over, &self.source, now.wall);
     }
 
-    /// Returns the newest tick of a symbol if the tick is from this source. Also returns a tick that was
-    /// restored from disk when the hub started. The source of a restored tick is not known. A source that
-    /// numbers its ticks continues from the returned tick.
+    /// Returns the newest tick of a symbol if the tick is from this source. Also returns a tick
+    /// that was restored from disk when the hub started. The source of a restored tick is not
+    /// known. A source that numbers its ticks continues from the returned tick.
     #[must_use]
     pub fn newest(&self, symbol: &Symbol) -> Option<PublishedTick> {
         let frame = self.hub.log().read(|sequencer| {
@@ -115,8 +132,9 @@ impl Publisher {
         FeedReporter(&self.source.counters)
     }
 
-    /// Removes a symbol from the market and returns whether the symbol was there. Readers of resumable
-    /// streams receive the event `gone`. The numbers `n` of its ticks continue if the symbol comes back.
+    /// Removes a symbol from the market and returns whether the symbol was there. Readers of
+    /// resumable streams receive the event `gone`. The numbers `n` of its ticks continue if the
+    /// symbol comes back.
     ///
     /// # Errors
     /// [`TickError::Storage`] if the removal cannot be stored on disk.
@@ -126,38 +144,44 @@ impl Publisher {
 
     /// Sets the state of the source. Readers of resumable streams receive each new state.
     pub fn set_state(&self, state: &SourceState) {
-        self.hub.source_list().set(&self.source, state, self.hub.now());
+        self.hub
+            .source_list()
+            .set(&self.source, state, self.hub.now());
     }
 
-    /// Sets the state of one symbol, if that state differs from the state of the source. An example is a
-    /// symbol that an exchange does not list. Readers of resumable streams receive the state.
+    /// Sets the state of one symbol, if that state differs from the state of the source. An example
+    /// is a symbol that an exchange does not list. Readers of resumable streams receive the state.
     /// [`SourceState::Live`] means that the symbol has the state of its source again.
     pub fn set_symbol_state(&self, symbol: Symbol, state: &SourceState) {
-        self.hub.source_list().set_symbol(&self.source, symbol, state, self.hub.now().wall);
+        self.hub
+            .source_list()
+            .set_symbol(&self.source, symbol, state, self.hub.now().wall);
     }
 
-    /// Sets how long the source may send nothing after its first tick before its prices are stale. Default:
-    /// 15 s. Zero means never stale.
+    /// Sets how long the source may send nothing after its first tick before its prices are stale.
+    /// Default: 15 s. Zero means never stale.
     #[must_use]
     pub fn stale_after(self, silence: Duration) -> Self {
         self.source.set_stale_after(silence);
         self
     }
 
-    /// Sets whether the prices of the source are simulated. `/v1/status` says so, and our pages warn. Default:
-    /// false.
+    /// Sets whether the prices of the source are simulated. `/v1/status` says so, and our pages
+    /// warn. Default: false.
     #[must_use]
     pub fn simulated(self, simulated: bool) -> Self {
         self.source.set_simulated(simulated);
         self
     }
 
-    /// Returns a publisher with the same options and its own name after this publisher's name. The new source
-    /// becomes stale independently.
+    /// Returns a publisher with the same options and its own name after this publisher's name. The
+    /// new source becomes stale independently.
     pub(crate) fn named(&self, name: &str) -> Self {
         let name = format!("{}:{name}", self.name());
         let source = self.hub.source(&name, self.options);
-        source.stale_after(self.source.stale_after()).simulated(self.source.is_simulated())
+        source
+            .stale_after(self.source.stale_after())
+            .simulated(self.source.is_simulated())
     }
 
     /// Returns the hub of the publisher.
@@ -173,8 +197,8 @@ impl Publisher {
     }
 }
 
-/// Counts what a source receives beside valid ticks. Returned by [`Publisher::reporter`]. The counts are in
-/// `/v1/status`, in the metrics and in [`SourceStats`](crate::stats::SourceStats).
+/// Counts what a source receives beside valid ticks. Returned by [`Publisher::reporter`]. The
+/// counts are in `/v1/status`, in the metrics and in [`SourceStats`](crate::stats::SourceStats).
 #[derive(Debug, Clone, Copy)]
 pub struct FeedReporter<'a>(&'a SourceCounters);
 
@@ -185,7 +209,8 @@ impl FeedReporter<'_> {
         self.0.reject();
     }
 
-    /// Counts `times` events of this kind, in [`SourceStats::feed`](crate::stats::SourceStats::feed).
+    /// Counts `times` events of this kind, in
+    /// [`SourceStats::feed`](crate::stats::SourceStats::feed).
     pub fn count(self, kind: FeedEventKind, times: u64) {
         self.0.count_feed_event(kind, times);
     }

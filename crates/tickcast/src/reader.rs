@@ -12,7 +12,8 @@ use crate::events::Events;
 use crate::hub::Hub;
 use crate::subscription::Subscription;
 
-/// A reader of ticks within the same program. Returned by [`Hub::subscribe`]. Dropping the reader unsubscribes.
+/// A reader of ticks within the same program. Returned by [`Hub::subscribe`]. Dropping the reader
+/// unsubscribes.
 ///
 /// [`next`](Self::next) needs no extension trait. The type also implements `futures_core::Stream`.
 ///
@@ -35,8 +36,8 @@ pub struct Reader {
 }
 
 impl Hub {
-    /// Subscribes within the same program. The same rules apply as for any other reader: a reader that falls
-    /// behind receives the newest tick of each symbol (conflation).
+    /// Subscribes within the same program. The same rules apply as for any other reader: a reader
+    /// that falls behind receives the newest tick of each symbol (conflation).
     ///
     /// # Panics
     /// If the first poll happens outside a tokio runtime.
@@ -48,10 +49,14 @@ impl Hub {
 
 impl Reader {
     pub(crate) const fn new(events: Events) -> Self {
-        Self { events, received: Bytes::new() }
+        Self {
+            events,
+            received: Bytes::new(),
+        }
     }
 
-    /// Returns the next tick, or `None` after the hub has ended the stream. Dropping the future loses no tick.
+    /// Returns the next tick, or `None` after the hub has ended the stream. Dropping the future
+    /// loses no tick.
     pub async fn next(&mut self) -> Option<PublishedTick> {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
@@ -84,6 +89,8 @@ impl Stream for Reader {
 }
 
 fn json_of(event: &Bytes) -> Option<Bytes> {
-    let line = event.split(|b| *b == b'\n').find_map(|line| line.strip_prefix(b"data: "))?;
+    let line = event
+        .split(|b| *b == b'\n')
+        .find_map(|line| line.strip_prefix(b"data: "))?;
     Some(event.slice_ref(line))
 }

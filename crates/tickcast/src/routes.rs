@@ -19,12 +19,12 @@ use crate::subscription::Subscription;
 /// Maximum number of ticks that are moved per lock of the market, which keeps the lock short.
 const BATCH: usize = 512;
 
-/// Maximum number of names in one channel. The names come from the application itself, so the limit is only a
-/// safety bound.
+/// Maximum number of names in one channel. The names come from the application itself, so the limit
+/// is only a safety bound.
 const MAX_NAMES: usize = 10_000_000;
 
-/// One new price of one symbol, for a `broadcast` channel. Pass the sender of the channel to [`routes`].
-/// `Tick::try_from(&tick)` converts it for a [`Hub`].
+/// One new price of one symbol, for a `broadcast` channel. Pass the sender of the channel to
+/// [`routes`]. `Tick::try_from(&tick)` converts it for a [`Hub`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PriceTick {
     /// The symbol that has the price. [`routes`] accepts any text.
@@ -38,13 +38,14 @@ pub struct PriceTick {
 /// Serves the ticks of a channel at `GET /prices/stream` as Server-Sent Events.
 ///
 /// Every tick sent into the channel reaches every connected client as one event: `event: tick`,
-/// `id: <symbol>`, `data: {"symbol":…,"price":…,"change":…}`. A client receives the ticks that are sent after
-/// its subscription. After 15 s without an event, the client receives a comment as a keep-alive. A client
-/// that cannot keep up receives the newest tick of each symbol that changed (conflation).
+/// `id: <symbol>`, `data: {"symbol":…,"price":…,"change":…}`. A client receives the ticks that are
+/// sent after its subscription. After 15 s without an event, the client receives a comment as a
+/// keep-alive. A client that cannot keep up receives the newest tick of each symbol that changed
+/// (conflation).
 ///
-/// Merge the router into any other router; for a router with state, call `with_state(())` on this one first.
-/// No start-up call is needed. Dropping the router and its streams frees everything. A stream ends when every
-/// sender is gone; the router itself holds one sender.
+/// Merge the router into any other router; for a router with state, call `with_state(())` on this
+/// one first. No start-up call is needed. Dropping the router and its streams frees everything. A
+/// stream ends when every sender is gone; the router itself holds one sender.
 ///
 /// ```
 /// use tickcast::{PriceTick, routes};
@@ -55,8 +56,13 @@ pub struct PriceTick {
 /// let _ = ticks.send(PriceTick { symbol: "AAPL".into(), price: 189.5, change: 0.25 });
 /// ```
 pub fn routes(ticks: Sender<PriceTick>) -> Router {
-    let channel = Arc::new(Channel { ticks, feed: Mutex::default() });
-    Router::new().route("/prices/stream", get(prices_stream)).with_state(channel)
+    let channel = Arc::new(Channel {
+        ticks,
+        feed: Mutex::default(),
+    });
+    Router::new()
+        .route("/prices/stream", get(prices_stream))
+        .with_state(channel)
 }
 
 /// A channel, and the feed that exists while the channel has readers.
@@ -65,16 +71,16 @@ struct Channel {
     feed: Mutex<Weak<Feed>>,
 }
 
-/// A task that moves ticks from a channel into a hub. Each reader holds the feed, and the feed stops with its
-/// last reader.
+/// A task that moves ticks from a channel into a hub. Each reader holds the feed, and the feed
+/// stops with its last reader.
 struct Feed {
     hub: Hub,
     inlet: Arc<ChannelReader>,
     pump: AbortHandle,
 }
 
-/// The receiving end of a channel. A new reader empties the channel first, so that the reader does not
-/// receive older ticks.
+/// The receiving end of a channel. A new reader empties the channel first, so that the reader does
+/// not receive older ticks.
 struct ChannelReader(Mutex<Receiver<PriceTick>>);
 
 async fn prices_stream(State(channel): State<Arc<Channel>>) -> Response {
@@ -84,16 +90,19 @@ async fn prices_stream(State(channel): State<Arc<Channel>>) -> Response {
 }
 
 impl Channel {
-    /// Returns the current feed, or a new feed. The feed has already moved all ticks that were sent so far.
+    /// Returns the current feed, or a new feed. The feed has already moved all ticks that were sent
+    /// so far.
     fn feed(&self) -> Arc<Feed> {
         let mut current = self.feed.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(feed) = current.upgrade() {
             feed.inlet.empty_into(&feed.hub);
             return feed;
         }
-        let hub = Hub::builder().limits(Limits::default().symbols(MAX_NAMES)).build();
-        // The wake-up receiver must subscribe first, so that a tick between the two calls still causes a
-        // wake-up.
+        let hub = Hub::builder()
+            .limits(Limits::default().symbols(MAX_NAMES))
+            .build();
+        // The wake-up receiver must subscribe first, so that a tick between the two calls still
+        // causes a wake-up.
         let bell = self.ticks.subscribe();
         let inlet = Arc::new(ChannelReader(Mutex::new(self.ticks.subscribe())));
         let pump = tokio::spawn(pump(bell, Arc::clone(&inlet), hub.clone())).abort_handle();
@@ -109,8 +118,8 @@ impl Drop for Feed {
     }
 }
 
-/// Empties the channel whenever `bell`, a second receiver of the same channel, receives a tick. Ends the
-/// streams when all senders are gone.
+/// Empties the channel whenever `bell`, a second receiver of the same channel, receives a tick.
+/// Ends the streams when all senders are gone.
 async fn pump(mut bell: Receiver<PriceTick>, inlet: Arc<ChannelReader>, hub: Hub) {
     while !matches!(bell.recv().await, Err(RecvError::Closed)) {
         inlet.empty_into(&hub);
@@ -126,8 +135,8 @@ async fn pump(mut bell: Receiver<PriceTick>, inlet: Arc<ChannelReader>, hub: Hub
 }
 
 impl ChannelReader {
-    /// Moves the ticks that are in the channel now. The count is fixed first, so that a sender that never
-    /// stops cannot keep this function busy.
+    /// Moves the ticks that are in the channel now. The count is fixed first, so that a sender that
+    /// never stops cannot keep this function busy.
     fn empty_into(&self, hub: &Hub) {
         let mut inlet = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut left = inlet.len();
@@ -138,18 +147,23 @@ impl ChannelReader {
             let frames = (0..batch).map_while(|_| receive(&mut inlet)).flatten();
             let dropped = hub.log().append_frames(frames, now);
             if dropped > 0 {
-                tracing::debug!(dropped, limit = MAX_NAMES, "ticks are not delivered: too many names");
+                tracing::debug!(
+                    dropped,
+                    limit = MAX_NAMES,
+                    "ticks are not delivered: too many names"
+                );
             }
         }
     }
 }
 
-/// Receives the next tick and encodes it. Returns `None` if the channel is empty, and `Some(None)` if there is
-/// nothing to deliver this time.
+/// Receives the next tick and encodes it. Returns `None` if the channel is empty, and `Some(None)`
+/// if there is nothing to deliver this time.
 fn receive(ticks: &mut Receiver<PriceTick>) -> Option<Option<(Symbol, Frame)>> {
     match ticks.try_recv() {
         Ok(tick) => {
-            // `serde_json` could only reject a map with keys that are not text. There is no such map here.
+            // `serde_json` could only reject a map with keys that are not text. There is no such
+            // map here.
             let json = serde_json::to_string(&tick).ok();
             Some(json.map(|json| (key(&tick.symbol), Frame::verbatim(&tick.symbol, &json))))
         }
@@ -161,8 +175,8 @@ fn receive(ticks: &mut Receiver<PriceTick>) -> Option<Option<(Symbol, Frame)>> {
     }
 }
 
-/// Returns the key of a symbol. The route accepts any name. A name that is not a valid [`Symbol`] is stored
-/// under its hash, which is enough to conflate its ticks.
+/// Returns the key of a symbol. The route accepts any name. A name that is not a valid [`Symbol`]
+/// is stored under its hash, which is enough to conflate its ticks.
 fn key(name: &str) -> Symbol {
     Symbol::new(name).unwrap_or_else(|_| {
         use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
@@ -178,8 +192,8 @@ impl TryFrom<&PriceTick> for Tick {
     /// Converts a tick for a [`Hub`].
     ///
     /// # Errors
-    /// If the symbol is not a valid [`Symbol`], or if the price or the change is NaN, is infinite or has more
-    /// than 28 digits.
+    /// If the symbol is not a valid [`Symbol`], or if the price or the change is NaN, is infinite
+    /// or has more than 28 digits.
     fn try_from(tick: &PriceTick) -> Result<Self, TickError> {
         let amount = |field, value: f64| {
             Price::try_from(value).map_err(|error: PriceError| TickError::Price { field, error })

@@ -42,19 +42,20 @@ use conversation::serve_http;
 pub(crate) use request_body::Unread;
 use socket::{Socket, tune};
 
-/// Delay before the next accept after a lack of resources. Other connections free the missing sockets in the
-/// meantime.
+/// Delay before the next accept after a lack of resources. Other connections free the missing
+/// sockets in the meantime.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
-/// Number of connections that are accepted before other tasks run. If thousands of connections arrive at
-/// once, open connections do not wait behind hundreds of new ones.
+/// Number of connections that are accepted before other tasks run. If thousands of connections
+/// arrive at once, open connections do not wait behind hundreds of new ones.
 const ACCEPTS_PER_TURN: usize = 16;
 
-/// Serves `app` on `listener`, like `axum::serve()`: await the result. In addition, streams over TCP move to the
-/// lanes of their hub (the direct path), and every peer has time limits.
+/// Serves `app` on `listener`, like `axum::serve()`: await the result. In addition, streams over
+/// TCP move to the lanes of their hub (the direct path), and every peer has time limits.
 ///
-/// Other connections than TCP are served by hyper. There, a reader of a stream that has left is noticed at the next
-/// write, which is a keep-alive at the latest. The write timeout counts while written bytes wait to be flushed.
+/// Other connections than TCP are served by hyper. There, a reader of a stream that has left is
+/// noticed at the next write, which is a keep-alive at the latest. The write timeout counts while
+/// written bytes wait to be flushed.
 ///
 /// The listener is any [`Listener`]: a [`TcpListener`], a
 /// [`UnixListener`](tokio::net::UnixListener), or your own. Handlers can extract
@@ -80,8 +81,8 @@ pub fn serve<L: Listener>(listener: L, app: Router) -> Serve<L> {
     }
 }
 
-/// An application and the listener that serves the application. Returned by [`serve`](crate::serve()). Await
-/// it to serve; it ends after the shutdown.
+/// An application and the listener that serves the application. Returned by
+/// [`serve`](crate::serve()). Await it to serve; it ends after the shutdown.
 #[must_use = "nothing is served until the value is awaited"]
 pub struct Serve<L = TcpListener, F = Pending<()>> {
     listener: L,
@@ -102,50 +103,68 @@ impl Serve {
 }
 
 impl<L: Listener, F> Serve<L, F> {
-    /// Serves until `shutdown` completes. After that, no connection is accepted, and connections without a
-    /// complete request are closed. Complete requests are still answered, but request bodies are not read any
-    /// further. Streams end when their hub ends them, with [`Hub::drain`](crate::Hub::drain).
+    /// Serves until `shutdown` completes. After that, no connection is accepted, and connections
+    /// without a complete request are closed. Complete requests are still answered, but request
+    /// bodies are not read any further. Streams end when their hub ends them, with
+    /// [`Hub::drain`](crate::Hub::drain).
     ///
     /// Default: the server never stops.
     pub fn with_graceful_shutdown<G: Future<Output = ()>>(self, shutdown: G) -> Serve<L, G> {
-        let Self { listener, app, grace, write_timeout, max_connections, direct, .. } = self;
-        Serve { listener, app, shutdown, grace, write_timeout, max_connections, direct }
+        let Self {
+            listener,
+            app,
+            grace,
+            write_timeout,
+            max_connections,
+            direct,
+            ..
+        } = self;
+        Serve {
+            listener,
+            app,
+            shutdown,
+            grace,
+            write_timeout,
+            max_connections,
+            direct,
+        }
     }
 
-    /// Sets how long a peer may read nothing of an answer (write timeout). After that, the connection is
-    /// reset; over HTTP/2, only the one request is reset. A [hub](crate::HubBuilder::write_timeout) handles
-    /// the write timeout of direct streams itself.
+    /// Sets how long a peer may read nothing of an answer (write timeout). After that, the
+    /// connection is reset; over HTTP/2, only the one request is reset. A
+    /// [hub](crate::HubBuilder::write_timeout) handles the write timeout of direct streams itself.
     ///
-    /// The same time limits how long a peer may send nothing of a request body before the body breaks off.
-    /// Default: 30 s ([`DEFAULT_WRITE_TIMEOUT`](Serve::DEFAULT_WRITE_TIMEOUT)).
+    /// The same time limits how long a peer may send nothing of a request body before the body
+    /// breaks off. Default: 30 s ([`DEFAULT_WRITE_TIMEOUT`](Serve::DEFAULT_WRITE_TIMEOUT)).
     pub const fn write_timeout(mut self, timeout: Duration) -> Self {
         self.write_timeout = timeout;
         self
     }
 
-    /// Sets the maximum number of connections. Beyond that number, a stream is answered with a time to come
-    /// back. 64 more connections are reserved for short requests. When these are in use too, new connections
-    /// wait to be accepted.
+    /// Sets the maximum number of connections. Beyond that number, a stream is answered with a time
+    /// to come back. 64 more connections are reserved for short requests. When these are in use
+    /// too, new connections wait to be accepted.
     ///
-    /// The default is also the upper limit. All connections together are then as many as the process may have
-    /// descriptors when serving starts, minus 256 for everything else that is open.
+    /// The default is also the upper limit. All connections together are then as many as the
+    /// process may have descriptors when serving starts, minus 256 for everything else that is
+    /// open.
     pub const fn max_connections(mut self, connections: usize) -> Self {
         self.max_connections = Some(connections);
         self
     }
 
-    /// Sets how long connections may take to finish after the shutdown. The server does not wait longer. The
-    /// remaining connections are cut when the runtime ends. Default: 5 s
+    /// Sets how long connections may take to finish after the shutdown. The server does not wait
+    /// longer. The remaining connections are cut when the runtime ends. Default: 5 s
     /// ([`DEFAULT_GRACE`](Serve::DEFAULT_GRACE)).
     pub const fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self
     }
 
-    /// Sets whether a stream over TCP and HTTP/1.1 leaves the application after its response head: a lane of
-    /// the hub then writes to the socket itself. This direct path costs least. Middleware that wraps the body
-    /// of a response, for example to count bytes or to limit its time, does not see such a stream. Turn the
-    /// direct path off if that matters. Default: true.
+    /// Sets whether a stream over TCP and HTTP/1.1 leaves the application after its response head:
+    /// a lane of the hub then writes to the socket itself. This direct path costs least. Middleware
+    /// that wraps the body of a response, for example to count bytes or to limit its time, does not
+    /// see such a stream. Turn the direct path off if that matters. Default: true.
     pub const fn direct(mut self, direct: bool) -> Self {
         self.direct = direct;
         self
@@ -215,7 +234,10 @@ where
         }
         stop.cancel();
         drop(self.listener);
-        if tokio::time::timeout(self.grace, graceful.shutdown()).await.is_err() {
+        if tokio::time::timeout(self.grace, graceful.shutdown())
+            .await
+            .is_err()
+        {
             tracing::warn!(
                 "some connections did not end in time; the connections are closed with the runtime"
             );
@@ -239,12 +261,14 @@ where
 
 impl<L: fmt::Debug, F> fmt::Debug for Serve<L, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Serve").field("listener", &self.listener).finish_non_exhaustive()
+        f.debug_struct("Serve")
+            .field("listener", &self.listener)
+            .finish_non_exhaustive()
     }
 }
 
-/// Handles one connection. A plain request for a stream moves to a lane; hyper serves everything else. The
-/// connection's permit is released at the end.
+/// Handles one connection. A plain request for a stream moves to a lane; hyper serves everything
+/// else. The connection's permit is released at the end.
 async fn handle_connection(
     mut socket: Socket,
     permit: Option<OwnedSemaphorePermit>,
@@ -275,11 +299,13 @@ async fn handle_connection(
             (read, Some(response))
         }
         head::FirstRequest::Other(read) => (read, None),
-        head::FirstRequest::Ambiguous(why) => return refusal::bad_request(socket, why, &context).await,
+        head::FirstRequest::Ambiguous(why) => {
+            return refusal::bad_request(socket, why, &context).await;
+        }
         head::FirstRequest::Nothing => return,
     };
-    // The future is boxed, so that the connections of streams, which are the most common, need no memory for
-    // the future.
+    // The future is boxed, so that the connections of streams, which are the most common, need no
+    // memory for the future.
     Box::pin(serve_http(socket, (read, first), context, app, watcher)).await;
     drop(permit);
 }

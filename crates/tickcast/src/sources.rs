@@ -76,8 +76,12 @@ pub(crate) struct VersionedSymbolStatus {
 impl Source {
     pub(crate) fn stats(&self) -> SourceStats {
         let standing = self.lock();
-        let is_trouble = |state: &SourceState| !matches!(state, SourceState::Live | SourceState::Ended(_));
-        let troubled = standing.symbols.iter().filter(|(_, turn)| is_trouble(&turn.state));
+        let is_trouble =
+            |state: &SourceState| !matches!(state, SourceState::Live | SourceState::Ended(_));
+        let troubled = standing
+            .symbols
+            .iter()
+            .filter(|(_, turn)| is_trouble(&turn.state));
         let symbols = troubled.map(|(symbol, turn)| SymbolStats {
             symbol: *symbol,
             state: turn.state.clone(),
@@ -87,11 +91,17 @@ impl Source {
         let StateChange { state, since, .. } = standing.own.clone();
         drop(standing);
         let simulated = self.is_simulated();
-        SourceStats { simulated, ..self.counters.stats(&self.name, state, since, symbols) }
+        SourceStats {
+            simulated,
+            ..self.counters.stats(&self.name, state, since, symbols)
+        }
     }
 
     pub(crate) fn set_stale_after(&self, after: Duration) {
-        self.stale_after.store(u64::try_from(after.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.stale_after.store(
+            u64::try_from(after.as_millis()).unwrap_or(u64::MAX),
+            Ordering::Relaxed,
+        );
     }
 
     pub(crate) fn stale_after(&self) -> Duration {
@@ -108,22 +118,44 @@ impl Source {
 
     fn status(&self) -> VersionedStatus {
         let standing = self.lock();
-        let told =
-            |turn: &StateChange| (turn.state.as_state(), turn.since, turn.state.reason().map(str::to_owned));
+        let told = |turn: &StateChange| {
+            (
+                turn.state.as_state(),
+                turn.since,
+                turn.state.reason().map(str::to_owned),
+            )
+        };
         let symbols = standing.symbols.iter().map(|(symbol, turn)| {
             let (state, since, reason) = told(turn);
-            VersionedSymbolStatus { symbol: *symbol, state, since, reason, version: turn.version }
+            VersionedSymbolStatus {
+                symbol: *symbol,
+                state,
+                since,
+                reason,
+                version: turn.version,
+            }
         });
         let (state, since, reason) = told(&standing.own);
-        let status = SourceStatus { source: self.name.clone(), state, since, reason };
-        VersionedStatus { status, version: standing.own.version, symbols: symbols.collect() }
+        let status = SourceStatus {
+            source: self.name.clone(),
+            state,
+            since,
+            reason,
+        };
+        VersionedStatus {
+            status,
+            version: standing.own.version,
+            symbols: symbols.collect(),
+        }
     }
 
     /// Returns the state of a symbol as readers see it.
     fn state_of(&self, symbol: &Symbol) -> State {
         let standing = self.lock();
         let own = standing.symbols.get(symbol).map(|turn| &turn.state);
-        own.filter(|state| **state != SourceState::Live).unwrap_or(&standing.own.state).as_state()
+        own.filter(|state| **state != SourceState::Live)
+            .unwrap_or(&standing.own.state)
+            .as_state()
     }
 
     fn lock(&self) -> MutexGuard<'_, SourceStanding> {
@@ -132,7 +164,8 @@ impl Source {
 }
 
 impl Sources {
-    /// Sets the doorbells of the lanes to wake when a state changes. Only the first call has an effect.
+    /// Sets the doorbells of the lanes to wake when a state changes. Only the first call has an
+    /// effect.
     pub(crate) fn set_wakers(&self, doorbells: Vec<Arc<Doorbell>>) {
         let _ = self.wakers.set(doorbells);
     }
@@ -146,7 +179,11 @@ impl Sources {
                 name: name.to_owned(),
                 counters: SourceCounters::default(),
                 standing: Mutex::new(SourceStanding {
-                    own: StateChange { state: SourceState::Live, since: now, version: 0 },
+                    own: StateChange {
+                        state: SourceState::Live,
+                        since: now,
+                        version: 0,
+                    },
                     symbols: BTreeMap::new(),
                 }),
                 last_activity: AtomicU64::new(0),
@@ -181,7 +218,9 @@ impl Sources {
 
     /// Records that a source has sent a tick.
     pub(crate) fn note_activity(&self, source: &Source, now: Now) {
-        source.last_activity.store(now.uptime.as_millis() as u64 + 1, Ordering::SeqCst);
+        source
+            .last_activity
+            .store(now.uptime.as_millis() as u64 + 1, Ordering::SeqCst);
         if source.stale.load(Ordering::SeqCst) {
             self.change_state(source, now.wall, |state| {
                 matches!(state, SourceState::Stale).then_some(SourceState::Live)
@@ -196,7 +235,9 @@ impl Sources {
             SourceState::Stale if source.stale_after.load(Ordering::Relaxed) == 0 => return,
             // The next tick will follow soon, so the silence of the source ends here.
             SourceState::Live if source.last_activity.load(Ordering::SeqCst) != 0 => {
-                source.last_activity.store(now.uptime.as_millis() as u64 + 1, Ordering::SeqCst);
+                source
+                    .last_activity
+                    .store(now.uptime.as_millis() as u64 + 1, Ordering::SeqCst);
             }
             _ => {}
         }
@@ -204,20 +245,36 @@ impl Sources {
     }
 
     /// Sets the state of one symbol of a source, apart from the state of the source.
-    pub(crate) fn set_symbol(&self, source: &Source, symbol: Symbol, state: &SourceState, now: Time) {
+    pub(crate) fn set_symbol(
+        &self,
+        source: &Source,
+        symbol: Symbol,
+        state: &SourceState,
+        now: Time,
+    ) {
         let mut standing = source.lock();
-        let known = standing.symbols.get(&symbol).map_or(&SourceState::Live, |turn| &turn.state);
+        let known = standing
+            .symbols
+            .get(&symbol)
+            .map_or(&SourceState::Live, |turn| &turn.state);
         if known == state {
             return;
         }
         let number = self.version.fetch_add(1, Ordering::SeqCst) + 1;
-        standing.symbols.insert(symbol, StateChange { state: state.clone(), since: now, version: number });
+        standing.symbols.insert(
+            symbol,
+            StateChange {
+                state: state.clone(),
+                since: now,
+                version: number,
+            },
+        );
         drop(standing);
         self.wake_lanes();
     }
 
-    /// Records that a source has sent ticks of symbols that belonged to other sources before. If their states
-    /// differed, the new state is sent to readers.
+    /// Records that a source has sent ticks of symbols that belonged to other sources before. If
+    /// their states differed, the new state is sent to readers.
     pub(crate) fn take_over(&self, symbols: &[(Symbol, SourceId)], source: &Source, now: Time) {
         for (symbol, before) in symbols {
             let before = self.list().get(usize::from(before.0)).cloned();
@@ -225,9 +282,19 @@ impl Sources {
                 continue;
             }
             let mut standing = source.lock();
-            let state = standing.symbols.get(symbol).map_or(SourceState::Live, |turn| turn.state.clone());
+            let state = standing
+                .symbols
+                .get(symbol)
+                .map_or(SourceState::Live, |turn| turn.state.clone());
             let number = self.version.fetch_add(1, Ordering::SeqCst) + 1;
-            standing.symbols.insert(*symbol, StateChange { state, since: now, version: number });
+            standing.symbols.insert(
+                *symbol,
+                StateChange {
+                    state,
+                    since: now,
+                    version: number,
+                },
+            );
             drop(standing);
             self.wake_lanes();
         }
@@ -235,7 +302,10 @@ impl Sources {
 
     /// Marks sources as stale that were silent for too long. Returns the uptime of the next check.
     pub(crate) fn check_staleness(&self, now: Now) -> Option<Duration> {
-        self.list().iter().filter_map(|source| self.check_source(source, now)).min()
+        self.list()
+            .iter()
+            .filter_map(|source| self.check_source(source, now))
+            .min()
     }
 
     fn check_source(&self, source: &Source, now: Now) -> Option<Duration> {
@@ -251,7 +321,8 @@ impl Sources {
         self.change_state(source, now.wall, |state| {
             matches!(state, SourceState::Live).then_some(SourceState::Stale)
         });
-        // A tick that arrived during this check did not see the stale flag, so the source becomes live here.
+        // A tick that arrived during this check did not see the stale flag, so the source becomes
+        // live here.
         if source.last_activity.load(Ordering::SeqCst) != heard {
             self.note_activity(source, now);
         }
@@ -259,20 +330,36 @@ impl Sources {
     }
 
     /// Changes a source's state to the result of `to`, if there is one, and wakes the lanes.
-    fn change_state(&self, source: &Source, now: Time, to: impl FnOnce(&SourceState) -> Option<SourceState>) {
+    fn change_state(
+        &self,
+        source: &Source,
+        now: Time,
+        to: impl FnOnce(&SourceState) -> Option<SourceState>,
+    ) {
         let mut standing = source.lock();
-        let Some(state) = to(&standing.own.state).filter(|state| *state != standing.own.state) else {
+        let Some(state) = to(&standing.own.state).filter(|state| *state != standing.own.state)
+        else {
             return;
         };
-        source.stale.store(state == SourceState::Stale, Ordering::SeqCst);
+        source
+            .stale
+            .store(state == SourceState::Stale, Ordering::SeqCst);
         let number = self.version.fetch_add(1, Ordering::SeqCst) + 1;
-        standing.own = StateChange { state, since: now, version: number };
+        standing.own = StateChange {
+            state,
+            since: now,
+            version: number,
+        };
         drop(standing);
         self.wake_lanes();
     }
 
     fn wake_lanes(&self) {
-        self.wakers.get().into_iter().flatten().for_each(|doorbell| doorbell.wake());
+        self.wakers
+            .get()
+            .into_iter()
+            .flatten()
+            .for_each(|doorbell| doorbell.wake());
     }
 
     fn list(&self) -> MutexGuard<'_, Vec<Arc<Source>>> {
@@ -285,24 +372,47 @@ mod tests {
     use super::*;
 
     fn at(seconds: u64) -> Now {
-        Now { uptime: Duration::from_secs(seconds), ..Now::default() }
+        Now {
+            uptime: Duration::from_secs(seconds),
+            ..Now::default()
+        }
     }
 
     #[test]
     fn a_silent_source_becomes_stale_and_a_tick_makes_it_live() {
         let sources = Sources::default();
         let (_, source) = sources.register("feed", Time::default());
-        assert_eq!(sources.check_staleness(at(100)), None, "what has not spoken yet is not silent");
+        assert_eq!(
+            sources.check_staleness(at(100)),
+            None,
+            "what has not spoken yet is not silent"
+        );
         sources.note_activity(&source, at(100));
-        assert_eq!(sources.check_staleness(at(101)), Some(Duration::from_secs(115)));
-        assert_eq!((sources.check_staleness(at(115)), source.stats().state), (None, SourceState::Stale));
+        assert_eq!(
+            sources.check_staleness(at(101)),
+            Some(Duration::from_secs(115))
+        );
+        assert_eq!(
+            (sources.check_staleness(at(115)), source.stats().state),
+            (None, SourceState::Stale)
+        );
         assert_eq!(sources.statuses()[0].version, 2);
         sources.note_activity(&source, at(120));
-        assert_eq!((sources.version(), source.stats().state), (3, SourceState::Live));
+        assert_eq!(
+            (sources.version(), source.stats().state),
+            (3, SourceState::Live)
+        );
         source.set_stale_after(Duration::ZERO);
-        assert_eq!((sources.check_staleness(at(999)), source.stats().state), (None, SourceState::Live));
+        assert_eq!(
+            (sources.check_staleness(at(999)), source.stats().state),
+            (None, SourceState::Live)
+        );
         sources.set(&source, &SourceState::Stale, at(999));
-        assert_eq!(source.stats().state, SourceState::Live, "it may be silent for ever");
+        assert_eq!(
+            source.stats().state,
+            SourceState::Live,
+            "it may be silent for ever"
+        );
     }
 
     #[test]
@@ -324,23 +434,35 @@ mod tests {
         let (_, source) = sources.register("feed", Time::default());
         let symbol = Symbol::new("FOO-BAR").unwrap();
         sources.set_symbol(&source, symbol, &SourceState::Live, Time::default());
-        assert_eq!(sources.version(), 1, "it is live until something else is said");
+        assert_eq!(
+            sources.version(),
+            1,
+            "it is live until something else is said"
+        );
         let down = SourceState::Down("not a product".to_owned());
         sources.set_symbol(&source, symbol, &down, Time::default());
         assert_eq!(
-            (source.stats().state, source.stats().symbols[0].state.clone()),
+            (
+                source.stats().state,
+                source.stats().symbols[0].state.clone()
+            ),
             (SourceState::Live, down)
         );
         sources.set_symbol(&source, symbol, &SourceState::Live, Time::default());
         assert_eq!(source.stats().symbols.len(), 0);
         let told = &sources.statuses()[0].symbols[0];
-        assert_eq!((told.state, told.version), (State::Live, 3), "readers have yet to hear of it");
+        assert_eq!(
+            (told.state, told.version),
+            (State::Live, 3),
+            "readers have yet to hear of it"
+        );
     }
 
     #[test]
     fn a_source_that_takes_over_an_unhealthy_symbol_reports_its_new_state() {
         let sources = Sources::default();
-        let [(_, old), (_, new)] = ["old", "new"].map(|name| sources.register(name, Time::default()));
+        let [(_, old), (_, new)] =
+            ["old", "new"].map(|name| sources.register(name, Time::default()));
         let symbol = Symbol::new("A").unwrap();
         let taken = [(symbol, SourceId(0))];
         sources.take_over(&taken, &new, Time::default());
@@ -348,9 +470,17 @@ mod tests {
         sources.set(&old, &SourceState::Down("cut".to_owned()), at(1));
         sources.take_over(&taken, &new, Time::default());
         let told = &sources.statuses()[1].symbols[0];
-        assert_eq!((told.symbol, told.state, told.version), (symbol, State::Live, 4));
+        assert_eq!(
+            (told.symbol, told.state, told.version),
+            (symbol, State::Live, 4)
+        );
         sources.set(&old, &SourceState::Live, at(2));
-        sources.set_symbol(&old, symbol, &SourceState::Ended("removed".to_owned()), Time::default());
+        sources.set_symbol(
+            &old,
+            symbol,
+            &SourceState::Ended("removed".to_owned()),
+            Time::default(),
+        );
         sources.take_over(&taken, &new, Time::default());
         assert_eq!(sources.statuses()[1].symbols[0].version, 7);
         assert_eq!(old.stats().symbols.len(), 0, "what has ended is no trouble");

@@ -12,8 +12,8 @@ pub use feed::{FeedEventKind, FeedStats};
 
 use crate::source_state::SourceState;
 
-/// The statistics of a hub. Returned by [`Hub::stats`](crate::Hub::stats). Counters count since the start of
-/// the hub.
+/// The statistics of a hub. Returned by [`Hub::stats`](crate::Hub::stats). Counters count since the
+/// start of the hub.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct HubStats {
@@ -33,8 +33,8 @@ pub struct HubStats {
     pub candles: usize,
     /// The statistics of the filters of all streams.
     pub filters: FilterStats,
-    /// Whether published ticks can be stored. They cannot while the disk is full, or after the tape has
-    /// failed.
+    /// Whether published ticks can be stored. They cannot while the disk is full, or after the tape
+    /// has failed.
     pub can_publish: bool,
     /// Number of wall clock jumps of more than [`Limits::max_skew`](crate::Limits::max_skew).
     pub clock_jumps: u64,
@@ -46,7 +46,8 @@ pub struct HubStats {
     pub disk: Option<DiskStats>,
     /// Number of answers in progress that are not streams.
     pub answers: AnswerStats,
-    /// Delays of ticks from their arrival at the hub until a lane had passed them on to its streams.
+    /// Delays of ticks from their arrival at the hub until a lane had passed them on to its
+    /// streams.
     pub delays: Delays,
     /// The statistics of each source, in order of registration.
     pub sources: Vec<SourceStats>,
@@ -56,8 +57,11 @@ impl HubStats {
     /// Checks whether some prices are simulated: a source of simulated prices runs.
     #[must_use]
     pub fn simulated(&self) -> bool {
-        let ended = |state: &SourceState| matches!(state, SourceState::Paused | SourceState::Ended(_));
-        self.sources.iter().any(|source| source.simulated && !ended(&source.state))
+        let ended =
+            |state: &SourceState| matches!(state, SourceState::Paused | SourceState::Ended(_));
+        self.sources
+            .iter()
+            .any(|source| source.simulated && !ended(&source.state))
     }
 }
 
@@ -90,14 +94,15 @@ pub struct DiskStats {
 pub struct AnswerStats {
     /// Number of exports: `GET /v1/ticks/{symbol}`.
     pub exports: u64,
-    /// Number of other answers that are larger than 64 KiB, or for which many names have to be compared.
+    /// Number of other answers that are larger than 64 KiB, or for which many names have to be
+    /// compared.
     pub wide: u64,
     /// Number of requests that were refused because there were too many answers of either kind.
     pub refused: u64,
 }
 
-/// The statistics of a source. Returned by [`Hub::sources`](crate::Hub::sources), and field of [`HubStats`].
-/// Counters count since the start of the hub.
+/// The statistics of a source. Returned by [`Hub::sources`](crate::Hub::sources), and field of
+/// [`HubStats`]. Counters count since the start of the hub.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct SourceStats {

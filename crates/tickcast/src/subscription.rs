@@ -17,13 +17,14 @@ pub(crate) use stream_id::StreamId;
 /// The minimum and maximum rate, in updates per second and symbol.
 pub(crate) const RATES: std::ops::RangeInclusive<f64> = 0.1..=100.0;
 
-/// A maximum number of updates per second for each symbol, 0.1 to 100. Of the ticks between two updates, only
-/// the newest is sent (conflation), and the last tick always arrives. Pass it to [`Subscription::max_rate`].
+/// A maximum number of updates per second for each symbol, 0.1 to 100. Of the ticks between two
+/// updates, only the newest is sent (conflation), and the last tick always arrives. Pass it to
+/// [`Subscription::max_rate`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate(Duration);
 
-/// The error for a number that is not a valid [`Rate`]: it is outside of 0.1 to 100, or not a number.
-/// Contains the number. Returned by [`Rate::per_second`].
+/// The error for a number that is not a valid [`Rate`]: it is outside of 0.1 to 100, or not a
+/// number. Contains the number. Returned by [`Rate::per_second`].
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[error("{0} updates per second is outside {min} ..= {max}", min = RATES.start(), max = RATES.end())]
 pub struct RateError(pub f64);
@@ -54,20 +55,22 @@ impl Rate {
     }
 }
 
-/// The valid heartbeat intervals in seconds: the idle time after which a stream receives a keep-alive. A
-/// client that asks for less than the minimum has a fault.  Proxies close connections that are silent for
-/// longer than the maximum.
+/// The valid heartbeat intervals in seconds: the idle time after which a stream receives a
+/// keep-alive. A client that asks for less than the minimum has a fault.  Proxies close connections
+/// that are silent for longer than the maximum.
 pub(crate) const HEARTBEATS: std::ops::RangeInclusive<u8> = 3..=60;
 
-/// The idle time after which a stream receives a keep-alive. The type is one byte, because each stream may
-/// have its own value.
+/// The idle time after which a stream receives a keep-alive. The type is one byte, because each
+/// stream may have its own value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Heartbeat(NonZeroU8);
 
 impl Heartbeat {
     /// Returns a heartbeat every `seconds`, if `seconds` is within [`HEARTBEATS`].
     pub(crate) fn seconds(seconds: u8) -> Option<Self> {
-        NonZeroU8::new(seconds).filter(|seconds| HEARTBEATS.contains(&seconds.get())).map(Self)
+        NonZeroU8::new(seconds)
+            .filter(|seconds| HEARTBEATS.contains(&seconds.get()))
+            .map(Self)
     }
 
     /// Returns the interval as a [`Duration`].
@@ -77,13 +80,13 @@ impl Heartbeat {
 }
 
 /// A reader's request: the symbols, the rate and the start. Pass it to
-/// [`Hub::subscribe`](crate::Hub::subscribe) or [`Hub::events`](crate::Hub::events). Default: all symbols,
-/// with a snapshot and without a maximum rate.
+/// [`Hub::subscribe`](crate::Hub::subscribe) or [`Hub::events`](crate::Hub::events). Default: all
+/// symbols, with a snapshot and without a maximum rate.
 ///
-/// The stream begins with a snapshot: the newest tick of each selected symbol. Then it contains every tick; a
-/// slow consumer receives only the newest tick of each symbol (conflation). Symbols that appear later are
-/// included if the filter selects them. A subscription cannot resume at a cursor: the route `/v1/stream` of
-/// [`Hub::router`](crate::Hub::router) can.
+/// The stream begins with a snapshot: the newest tick of each selected symbol. Then it contains
+/// every tick; a slow consumer receives only the newest tick of each symbol (conflation). Symbols
+/// that appear later are included if the filter selects them. A subscription cannot resume at a
+/// cursor: the route `/v1/stream` of [`Hub::router`](crate::Hub::router) can.
 ///
 /// ```
 /// use tickcast::{Filter, Rate, Subscription};
@@ -98,8 +101,8 @@ pub struct Subscription {
     pub(crate) prepared: Option<Arc<Prepared>>,
     pub(crate) rate: Option<Rate>,
     pub(crate) start: Start,
-    /// The position of the log when the subscription was requested. A lane must reach this position before
-    /// the lane accepts the reader.
+    /// The position of the log when the subscription was requested. A lane must reach this position
+    /// before the lane accepts the reader.
     pub(crate) asked_at: Seq,
     pub(crate) format: EventFormat,
     /// The heartbeat of a simple stream. `None` means the default of the lane.
@@ -129,15 +132,15 @@ pub(crate) enum Start {
     Snapshot,
     /// The ticks after this position.
     After(Seq),
-    /// The ticks after this cursor, if the cursor belongs to this tape. If the stream was changed, its filter
-    /// must also equal the filter of this subscription.
+    /// The ticks after this cursor, if the cursor belongs to this tape. If the stream was changed,
+    /// its filter must also equal the filter of this subscription.
     Resume(Resume),
     /// The oldest tick of the tape first.
     Oldest,
 }
 
-/// The start of a reader that wants only future ticks. [`Subscription::at`] replaces this start with a real
-/// position.
+/// The start of a reader that wants only future ticks. [`Subscription::at`] replaces this start
+/// with a real position.
 const FROM_NOW_ON: Start = Start::After(Seq::new(u64::MAX));
 
 impl Default for Subscription {
@@ -148,7 +151,8 @@ impl Default for Subscription {
 }
 
 impl Subscription {
-    /// Subscribes to the symbols of `filter`: first a snapshot with their newest ticks, then every tick.
+    /// Subscribes to the symbols of `filter`: first a snapshot with their newest ticks, then every
+    /// tick.
     #[must_use]
     pub const fn to(filter: Filter) -> Self {
         Self {
@@ -163,15 +167,16 @@ impl Subscription {
         }
     }
 
-    /// Limits the updates of each symbol to `rate`. Of the ticks in between, only the newest is sent.
-    /// Default: no limit.
+    /// Limits the updates of each symbol to `rate`. Of the ticks in between, only the newest is
+    /// sent. Default: no limit.
     #[must_use]
     pub const fn max_rate(mut self, rate: Rate) -> Self {
         self.rate = Some(rate);
         self
     }
 
-    /// Leaves out the snapshot: sends only ticks that are published from now on. Default: with a snapshot.
+    /// Leaves out the snapshot: sends only ticks that are published from now on. Default: with a
+    /// snapshot.
     #[must_use]
     pub const fn without_snapshot(mut self) -> Self {
         self.start = FROM_NOW_ON;
@@ -184,11 +189,19 @@ impl Subscription {
         self
     }
 
-    /// Makes the stream resumable. The log has its head at `head`. The stream continues from the reader's
-    /// cursor, if there is a cursor that is valid for this log.
-    pub(crate) fn resumable(mut self, mut session: SessionOptions, (epoch, head): (Epoch, Seq)) -> Self {
+    /// Makes the stream resumable. The log has its head at `head`. The stream continues from the
+    /// reader's cursor, if there is a cursor that is valid for this log.
+    pub(crate) fn resumable(
+        mut self,
+        mut session: SessionOptions,
+        (epoch, head): (Epoch, Seq),
+    ) -> Self {
         self.format = EventFormat::Resumable(epoch, None);
-        match session.last.as_deref().map(|last| resume(last, epoch, head)) {
+        match session
+            .last
+            .as_deref()
+            .map(|last| resume(last, epoch, head))
+        {
             None => {}
             Some(Ok(from)) => self.start = Start::Resume(from),
             Some(Err(broken)) => {
@@ -222,11 +235,17 @@ mod tests {
 
     #[test]
     fn a_rate_is_valid_from_0_1_to_100_updates_a_second() {
-        assert_eq!(Rate::per_second(2.0).unwrap().interval(), Duration::from_millis(500));
+        assert_eq!(
+            Rate::per_second(2.0).unwrap().interval(),
+            Duration::from_millis(500)
+        );
         assert!(Rate::per_second(0.1).is_ok() && Rate::per_second(100.0).is_ok());
         for bad in [0.0, 0.09, 100.1, -1.0, f64::NAN, f64::INFINITY] {
             assert!(Rate::per_second(bad).is_err(), "{bad}");
         }
-        assert_eq!(RateError(0.0).to_string(), "0 updates per second is outside 0.1 ..= 100");
+        assert_eq!(
+            RateError(0.0).to_string(),
+            "0 updates per second is outside 0.1 ..= 100"
+        );
     }
 }

@@ -19,7 +19,10 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// Sends a request and reads until `wanted` has arrived.
 async fn ask(mut socket: impl AsyncRead + AsyncWrite + Unpin, path: &str, wanted: &str) -> String {
-    socket.write_all(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await.unwrap();
+    socket
+        .write_all(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes())
+        .await
+        .unwrap();
     read_until(socket, wanted).await
 }
 
@@ -36,7 +39,8 @@ async fn read_until(mut socket: impl AsyncRead + Unpin, wanted: &str) -> String 
 /// Returns a hub with one price, `A` 1.5.
 fn hub() -> Hub {
     let hub = Hub::builder().build();
-    hub.publish(&Tick::from_json(br#"{"symbol":"A","price":1.5}"#).unwrap()).unwrap();
+    hub.publish(&Tick::from_json(br#"{"symbol":"A","price":1.5}"#).unwrap())
+        .unwrap();
     hub
 }
 
@@ -50,15 +54,21 @@ async fn all_routers_merge_into_a_router_with_state() {
     let hub = hub();
     let (ticks, _) = tokio::sync::broadcast::channel::<PriceTick>(16);
     let app: Router<AppState> = Router::new()
-        .route("/name", get(async |State(state): State<AppState>| state.name))
+        .route(
+            "/name",
+            get(async |State(state): State<AppState>| state.name),
+        )
         .merge(hub.router())
         .merge(hub.source("http", SourceOptions::default()).router())
         .nest("/channel", routes(ticks).with_state(()));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(serve(listener, app.with_state(AppState { name: "mine" })).into_future());
-    for (path, wanted) in [("/name", "mine"), ("/prices/stream", "1.5"), ("/channel/prices/stream", "200 OK")]
-    {
+    for (path, wanted) in [
+        ("/name", "mine"),
+        ("/prices/stream", "1.5"),
+        ("/channel/prices/stream", "200 OK"),
+    ] {
         ask(TcpStream::connect(address).await.unwrap(), path, wanted).await;
     }
 }
@@ -70,14 +80,19 @@ async fn a_unix_socket_serves_streams_until_a_graceful_shutdown() {
     let path = folder.path().join("tickcast.sock");
     let listener = tokio::net::UnixListener::bind(&path).unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let server = serve(listener, hub.router()).with_graceful_shutdown(async { stopped.await.unwrap() });
-    assert_eq!(server.local_addr().unwrap().as_pathname(), Some(path.as_path()));
+    let server =
+        serve(listener, hub.router()).with_graceful_shutdown(async { stopped.await.unwrap() });
+    assert_eq!(
+        server.local_addr().unwrap().as_pathname(),
+        Some(path.as_path())
+    );
     let server = tokio::spawn(server.into_future());
 
     let mut socket = tokio::net::UnixStream::connect(&path).await.unwrap();
     let answer = ask(&mut socket, "/prices/stream", "1.5").await;
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
-    hub.publish(&Tick::from_json(br#"{"symbol":"A","price":2.5}"#).unwrap()).unwrap();
+    hub.publish(&Tick::from_json(br#"{"symbol":"A","price":2.5}"#).unwrap())
+        .unwrap();
     read_until(&mut socket, "2.5").await;
     stop.send(()).unwrap();
     hub.drain(std::time::Duration::ZERO).await;
@@ -93,7 +108,9 @@ async fn handlers_learn_the_address_of_their_peer_on_both_paths() {
         next: Next,
     ) -> Response {
         let mut response = next.run(request).await;
-        response.headers_mut().insert("x-peer", peer.to_string().parse().unwrap());
+        response
+            .headers_mut()
+            .insert("x-peer", peer.to_string().parse().unwrap());
         response
     }
     let app = hub().router().layer(from_fn(add_address));
@@ -126,9 +143,18 @@ async fn middleware_sees_the_bytes_of_streams_if_the_direct_path_is_off() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(serve(listener, app).direct(direct).into_future());
-        ask(TcpStream::connect(address).await.unwrap(), "/prices/stream", "1.5").await;
+        ask(
+            TcpStream::connect(address).await.unwrap(),
+            "/prices/stream",
+            "1.5",
+        )
+        .await;
         let expected = cfg!(not(target_os = "linux")) || !direct;
-        assert_eq!(seen.load(Ordering::Relaxed) > 0, expected, "direct: {direct}");
+        assert_eq!(
+            seen.load(Ordering::Relaxed) > 0,
+            expected,
+            "direct: {direct}"
+        );
     }
 }
 
@@ -141,7 +167,10 @@ impl axum::serve::Listener for Buffered {
 
     async fn accept(&mut self) -> (Self::Io, ()) {
         match self.0.recv().await {
-            Some(connection) => (tokio::io::BufWriter::with_capacity(64 << 10, connection), ()),
+            Some(connection) => (
+                tokio::io::BufWriter::with_capacity(64 << 10, connection),
+                (),
+            ),
             None => std::future::pending().await,
         }
     }
@@ -164,8 +193,11 @@ async fn a_peer_that_reads_nothing_is_cut_even_if_its_answer_waits_in_memory() {
         let (mut near, far) = tokio::io::duplex(64);
         connect.send(far).await.unwrap();
         near.write_all(request.as_bytes()).await.unwrap();
-        // The server has closed its end when nothing can be written to it. Until then, nothing is read.
+        // The server has closed its end when nothing can be written to it. Until then, nothing is
+        // read.
         let closed = async { while near.write_all(b" ").await.is_ok() {} };
-        tokio::time::timeout(std::time::Duration::from_secs(120), closed).await.expect(request);
+        tokio::time::timeout(std::time::Duration::from_secs(120), closed)
+            .await
+            .expect(request);
     }
 }

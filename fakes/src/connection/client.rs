@@ -1,4 +1,5 @@
-//! The client's side of a connection: handles the client's messages and checks them against the rules.
+//! The client's side of a connection: handles the client's messages and checks them against the
+//! rules.
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
@@ -30,11 +31,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             // Tungstenite has queued the pong already; only the flush is missing.
             Message::Ping(_) => self.flush().await,
             Message::Close(frame) => {
-                let why = frame.map(|frame| format!(" with {}: {}", u16::from(frame.code), frame.reason));
-                Err(End::Gone(format!("the client closed{}", why.unwrap_or_default())))
+                let why =
+                    frame.map(|frame| format!(" with {}: {}", u16::from(frame.code), frame.reason));
+                Err(End::Gone(format!(
+                    "the client closed{}",
+                    why.unwrap_or_default()
+                )))
             }
             Message::Binary(_) | Message::Frame(_) => {
-                self.shared.violate(self.number, "a binary frame, where only text is understood");
+                self.shared
+                    .violate(self.number, "a binary frame, where only text is understood");
                 Ok(())
             }
         }
@@ -47,14 +53,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             Message::Ping(_) | Message::Pong(_) => self.rules.frames,
             Message::Close(_) | Message::Frame(_) => false,
         };
-        let Some(max) = self.rules.messages.filter(|_| counts) else { return Ok(()) };
-        let count =
-            if self.rules.shared { self.shared.count_message() } else { self.meter.message(Instant::now()) };
+        let Some(max) = self.rules.messages.filter(|_| counts) else {
+            return Ok(());
+        };
+        let count = if self.rules.shared {
+            self.shared.count_message()
+        } else {
+            self.meter.message(Instant::now())
+        };
         if count <= max {
             return Ok(());
         }
-        self.shared
-            .violate(self.number, &format!("{count} messages within a second, at most {max} are allowed"));
+        self.shared.violate(
+            self.number,
+            &format!("{count} messages within a second, at most {max} are allowed"),
+        );
         Err(End::Close(1008, "Too many requests".to_owned()))
     }
 
@@ -76,11 +89,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
 
     fn pong(&mut self, payload: &[u8]) {
         self.shared.record_pong(self.number);
-        match self.pings.iter().position(|(ping, _)| ping.as_bytes() == payload) {
-            // A pong also answers all earlier pings: a client may answer only the last of several pings.
+        match self
+            .pings
+            .iter()
+            .position(|(ping, _)| ping.as_bytes() == payload)
+        {
+            // A pong also answers all earlier pings: a client may answer only the last of several
+            // pings.
             Some(answered) => drop(self.pings.drain(..=answered)),
             None if payload.is_empty() => (),
-            None => self.shared.violate(self.number, "a pong that echoes no ping"),
+            None => self
+                .shared
+                .violate(self.number, "a pong that echoes no ping"),
         }
         self.timers.pong = self.pings.front().map(|(_, due)| *due);
     }

@@ -18,7 +18,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             return Err(End::Cut("the server shuts down"));
         }
         if due(self.timers.subscribe, now) {
-            self.shared.violate(self.number, "no subscribe message in time");
+            self.shared
+                .violate(self.number, "no subscribe message in time");
             return Err(End::Close(1008, "no subscribe message in time".to_owned()));
         }
         if due(self.timers.pong, now) {

@@ -10,7 +10,10 @@ use crate::events::{ConnectionFault, MarkedTrade, MarketEvent};
 use crate::timers::{RESTART_NOTICE, until};
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
-    pub(super) async fn handle_event(&mut self, event: Result<MarketEvent, RecvError>) -> Result<(), End> {
+    pub(super) async fn handle_event(
+        &mut self,
+        event: Result<MarketEvent, RecvError>,
+    ) -> Result<(), End> {
         match event {
             Ok(MarketEvent::Trade(marked)) => {
                 let texts = self.write(&marked);
@@ -22,8 +25,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 self.send_data(texts).await
             }
             Ok(MarketEvent::Swapped(first, second)) => {
-                // The messages are written in order, so that their sequence numbers are in the wrong order
-                // when they are sent.
+                // The messages are written in order, so that their sequence numbers are in the
+                // wrong order when they are sent.
                 let (first, mut texts) = (self.write(&first), self.write(&second));
                 texts.extend(first);
                 self.send_data(texts).await
@@ -101,6 +104,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     }
 
     fn set_number(&mut self, texts: Vec<String>) -> Vec<String> {
-        texts.into_iter().map(|text| self.protocol.set_number(text)).collect()
+        texts
+            .into_iter()
+            .map(|text| self.protocol.set_number(text))
+            .collect()
     }
 }

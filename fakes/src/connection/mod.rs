@@ -50,12 +50,20 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (number, admission) = shared.admit();
-    let opened = timeout(HANDSHAKE_TIMEOUT, handshake::open(shared.options.exchange, admission, io)).await;
+    let opened = timeout(
+        HANDSHAKE_TIMEOUT,
+        handshake::open(shared.options.exchange, admission, io),
+    )
+    .await;
     match opened {
         Ok(Ok((socket, path))) => {
             let mut connection = Connection::new(shared, number, socket, &path);
             let flap = matches!(admission, Admission::Flap);
-            let end = if flap { End::Close(1000, String::new()) } else { connection.run().await };
+            let end = if flap {
+                End::Close(1000, String::new())
+            } else {
+                connection.run().await
+            };
             connection.finish(end).await;
         }
         Ok(Err(why)) => shared.ended(number, why),
@@ -118,7 +126,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         }
     }
 
-    /// Records the end of the connection, sends a close frame if required, and waits for the client to close.
+    /// Records the end of the connection, sends a close frame if required, and waits for the client
+    /// to close.
     async fn finish(mut self, end: End) {
         let (why, close) = match end {
             End::Cut(why) => return self.shared.ended(self.number, format!("cut: {why}")),
@@ -126,21 +135,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             End::Close(code, reason) => {
                 // A control frame has room for 125 bytes; the code takes two of them.
                 let cut = &reason[..reason.floor_char_boundary(123)];
-                let frame = CloseFrame { code: code.into(), reason: cut.into() };
-                (format!("closed with {code}: {reason}"), Some(Message::Close(Some(frame))))
+                let frame = CloseFrame {
+                    code: code.into(),
+                    reason: cut.into(),
+                };
+                (
+                    format!("closed with {code}: {reason}"),
+                    Some(Message::Close(Some(frame))),
+                )
             }
         };
         self.shared.ended(self.number, why);
         if let Some(close) = close {
             let _ = timeout(CLOSE_TIMEOUT, self.socket.send(close)).await;
         }
-        // If a socket with unread bytes is dropped, the OS sends a reset. The client could then lose the
-        // close frame.
-        let _ = timeout(CLOSE_TIMEOUT, async { while let Some(Ok(_)) = self.socket.next().await {} }).await;
+        // If a socket with unread bytes is dropped, the OS sends a reset. The client could then
+        // lose the close frame.
+        let _ = timeout(CLOSE_TIMEOUT, async {
+            while let Some(Ok(_)) = self.socket.next().await {}
+        })
+        .await;
     }
 
-    /// Sends messages that are numbered already or need no number. Then sends the acknowledgements that
-    /// waited for data.
+    /// Sends messages that are numbered already or need no number. Then sends the acknowledgements
+    /// that waited for data.
     async fn send_data(&mut self, texts: Vec<String>) -> Result<(), End> {
         if texts.is_empty() {
             return Ok(());

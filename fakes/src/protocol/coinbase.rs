@@ -1,5 +1,5 @@
-//! Coinbase Exchange: several channels per request and a sequence number per product. A request succeeds or
-//! fails as a whole.
+//! Coinbase Exchange: several channels per request and a sequence number per product. A request
+//! succeeds or fails as a whole.
 
 use std::sync::Arc;
 
@@ -20,7 +20,9 @@ enum Channel {
 
 impl Channel {
     fn of(name: &str) -> Option<Self> {
-        [Self::Ticker, Self::Matches, Self::Heartbeat].into_iter().find(|channel| channel.name() == name)
+        [Self::Ticker, Self::Matches, Self::Heartbeat]
+            .into_iter()
+            .find(|channel| channel.name() == name)
     }
 
     fn name(self) -> &'static str {
@@ -32,8 +34,8 @@ impl Channel {
     }
 }
 
-/// A channel and the indices of the requested products. In a request to unsubscribe, an empty list means all
-/// products.
+/// A channel and the indices of the requested products. In a request to unsubscribe, an empty list
+/// means all products.
 type ChannelRequest = (Channel, Vec<usize>);
 
 #[derive(Default)]
@@ -44,7 +46,9 @@ pub(super) struct Coinbase {
 
 impl Coinbase {
     fn has(&self, channel: Channel, product: usize) -> bool {
-        self.channels.iter().any(|(name, products)| *name == channel && products.contains(&product))
+        self.channels
+            .iter()
+            .any(|(name, products)| *name == channel && products.contains(&product))
     }
 
     /// Subscribes and returns the first messages of the new subscriptions.
@@ -59,7 +63,11 @@ impl Coinbase {
                 match channel {
                     Channel::Ticker => first.push(ticker(tick, timestamp(tick.time, None, MICROS))),
                     Channel::Matches => {
-                        first.push(trade("last_match", tick, timestamp(tick.time, None, MICROS)));
+                        first.push(trade(
+                            "last_match",
+                            tick,
+                            timestamp(tick.time, None, MICROS),
+                        ));
                     }
                     Channel::Heartbeat => (),
                 }
@@ -84,11 +92,18 @@ impl Coinbase {
     /// Returns all active subscriptions as JSON.
     fn subscriptions(&self, latest: &[Arc<Tick>]) -> String {
         let channel = |(channel, products): &ChannelRequest| {
-            let names = list(products.iter().map(|product| latest[*product].instrument.name.as_str()));
+            let names = list(
+                products
+                    .iter()
+                    .map(|product| latest[*product].instrument.name.as_str()),
+            );
             format!(r#"{{"name":"{}","product_ids":{names}}}"#, channel.name())
         };
         let channels: Vec<String> = self.channels.iter().map(channel).collect();
-        format!(r#"{{"type":"subscriptions","channels":[{}]}}"#, channels.join(","))
+        format!(
+            r#"{{"type":"subscriptions","channels":[{}]}}"#,
+            channels.join(",")
+        )
     }
 }
 
@@ -107,40 +122,68 @@ impl Protocol for Coinbase {
                 ));
             }
         };
-        let failed = if subscribes { "Failed to subscribe" } else { "Failed to unsubscribe" };
+        let failed = if subscribes {
+            "Failed to subscribe"
+        } else {
+            "Failed to unsubscribe"
+        };
         let requests = match parse_requests(&request, latest) {
             Ok(requests) => requests,
-            Err(reason) => return Reply { subscribes, ..Reply::of(error(failed, &reason)) },
+            Err(reason) => {
+                return Reply {
+                    subscribes,
+                    ..Reply::of(error(failed, &reason))
+                };
+            }
         };
         if !subscribes {
             self.unsubscribe(&requests);
             return Reply::of(self.subscriptions(latest));
         }
         if requests.iter().any(|(_, products)| products.is_empty()) {
-            return Reply { subscribes, ..Reply::of(error(failed, "no product_ids")) };
+            return Reply {
+                subscribes,
+                ..Reply::of(error(failed, "no product_ids"))
+            };
         }
         let data = self.subscribe(requests, latest);
-        Reply { acks: vec![self.subscriptions(latest)], data, subscribes }
+        Reply {
+            acks: vec![self.subscriptions(latest)],
+            data,
+            subscribes,
+        }
     }
 
     fn trade(&mut self, marked: &MarkedTrade) -> Vec<String> {
         let tick = &*marked.tick;
         let index = tick.instrument.index;
         let time = || timestamp(tick.time, marked.time, MICROS);
-        let trade = self.has(Channel::Matches, index).then(|| trade("match", tick, time()));
-        let ticker = self.has(Channel::Ticker, index).then(|| ticker(tick, time()));
+        let trade = self
+            .has(Channel::Matches, index)
+            .then(|| trade("match", tick, time()));
+        let ticker = self
+            .has(Channel::Ticker, index)
+            .then(|| ticker(tick, time()));
         trade.into_iter().chain(ticker).collect()
     }
 
     fn unquoted(&mut self, tick: &Tick, _now: i64) -> Vec<String> {
         let subscribed = self.has(Channel::Ticker, tick.instrument.index);
-        subscribed.then(|| ticker(tick, timestamp(tick.time, None, MICROS))).into_iter().collect()
+        subscribed
+            .then(|| ticker(tick, timestamp(tick.time, None, MICROS)))
+            .into_iter()
+            .collect()
     }
 
     fn heartbeat(&mut self, latest: &[Arc<Tick>], now: i64) -> Vec<String> {
         let time = valid_timestamp(now, MICROS);
         let message = |tick: &Arc<Tick>| {
-            let Tick { sequence, id, instrument, .. } = &**tick;
+            let Tick {
+                sequence,
+                id,
+                instrument,
+                ..
+            } = &**tick;
             let name = &instrument.name;
             format!(
                 r#"{{"type":"heartbeat","sequence":{sequence},"last_trade_id":{id},"product_id":"{name}","time":"{time}"}}"#
@@ -156,29 +199,46 @@ impl Protocol for Coinbase {
 
 /// Parses the channels of a request. One unknown name makes the whole request fail.
 fn parse_requests(request: &Value, latest: &[Arc<Tick>]) -> Result<Vec<ChannelRequest>, String> {
-    let channels = request.get("channels").and_then(Value::as_array).ok_or("no channels")?;
+    let channels = request
+        .get("channels")
+        .and_then(Value::as_array)
+        .ok_or("no channels")?;
     let mut requests = Vec::new();
     for channel in channels {
-        let name = channel.as_str().or_else(|| channel.get("name")?.as_str()).unwrap_or_default();
+        let name = channel
+            .as_str()
+            .or_else(|| channel.get("name")?.as_str())
+            .unwrap_or_default();
         let known = Channel::of(name).ok_or_else(|| format!("{name} is not a valid channel"))?;
-        let products = channel.get("product_ids").or_else(|| request.get("product_ids"));
-        let products = products.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let products = channel
+            .get("product_ids")
+            .or_else(|| request.get("product_ids"));
+        let products = products
+            .and_then(Value::as_array)
+            .map_or(&[][..], Vec::as_slice);
         let product = |id: &Value| {
             let name = id.as_str().unwrap_or_default();
             find(latest, name).ok_or_else(|| format!("{name} is not a valid product"))
         };
-        requests.push((known, products.iter().map(product).collect::<Result<_, _>>()?));
+        requests.push((
+            known,
+            products.iter().map(product).collect::<Result<_, _>>()?,
+        ));
     }
     Ok(requests)
 }
 
 fn error(message: &str, reason: &str) -> String {
-    format!(r#"{{"type":"error","message":"{message}","reason":{}}}"#, quoted(reason))
+    format!(
+        r#"{{"type":"error","message":"{message}","reason":{}}}"#,
+        quoted(reason)
+    )
 }
 
 /// Returns a time field with its comma, or an empty text.
 fn field(time: Option<String>) -> String {
-    time.map(|time| format!(r#""time":"{time}","#)).unwrap_or_default()
+    time.map(|time| format!(r#""time":"{time}","#))
+        .unwrap_or_default()
 }
 
 fn ticker(tick: &Tick, time: Option<String>) -> String {

@@ -19,13 +19,17 @@ pub(crate) struct Reply {
 impl Reply {
     /// Returns a reply with this text only.
     pub(super) fn of(text: String) -> Self {
-        Self { acks: vec![text], ..Self::default() }
+        Self {
+            acks: vec![text],
+            ..Self::default()
+        }
     }
 }
 
 /// The protocol of one exchange on one connection.
 pub(crate) trait Protocol: Send {
-    /// Returns the first message of the server, and the message after a change of the trading engine's state.
+    /// Returns the first message of the server, and the message after a change of the trading
+    /// engine's state.
     fn system(&mut self, _system: &str) -> Vec<String> {
         Vec::new()
     }
@@ -49,8 +53,8 @@ pub(crate) trait Protocol: Send {
         Vec::new()
     }
 
-    /// Sets the sequence number of a message, if messages have a number on this connection. A second call
-    /// changes nothing.
+    /// Sets the sequence number of a message, if messages have a number on this connection. A
+    /// second call changes nothing.
     fn set_number(&mut self, text: String) -> String {
         text
     }

@@ -31,12 +31,23 @@ impl Kraken {
     pub(super) fn new(now: i64) -> Self {
         // The id does not fit into a double or a signed integer, as is often true of the real ids.
         let mixed = now.unsigned_abs().wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        Self { connection: mixed | 1 << 63, tickers: Vec::new(), trades: Vec::new() }
+        Self {
+            connection: mixed | 1 << 63,
+            tickers: Vec::new(),
+            trades: Vec::new(),
+        }
     }
 
     fn answer(&mut self, request: &Request<'_>, latest: &[Arc<Tick>]) -> Reply {
-        let mut reply = Reply { subscribes: request.subscribes, ..Reply::default() };
-        let symbols = request.params.get("symbol").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let mut reply = Reply {
+            subscribes: request.subscribes,
+            ..Reply::default()
+        };
+        let symbols = request
+            .params
+            .get("symbol")
+            .and_then(Value::as_array)
+            .map_or(&[][..], Vec::as_slice);
         if symbols.is_empty() {
             reply.acks.push(request.refusal("Malformed request", None));
         }
@@ -49,7 +60,11 @@ impl Kraken {
                     if request.subscribes && request.snapshot() {
                         let tick = &*latest[index];
                         let time = timestamp(tick.time, None, MICROS);
-                        let write = if request.channel == "ticker" { ticker } else { trade };
+                        let write = if request.channel == "ticker" {
+                            ticker
+                        } else {
+                            trade
+                        };
                         reply.data.push(write("snapshot", tick, time));
                     }
                 }
@@ -59,7 +74,12 @@ impl Kraken {
     }
 
     /// Subscribes or unsubscribes one symbol. Returns the reason as an error.
-    fn change(&mut self, request: &Request<'_>, index: Option<usize>, name: &str) -> Result<usize, String> {
+    fn change(
+        &mut self,
+        request: &Request<'_>,
+        index: Option<usize>,
+        name: &str,
+    ) -> Result<usize, String> {
         let list = match request.channel {
             "ticker" => &mut self.tickers,
             "trade" => &mut self.trades,
@@ -78,29 +98,44 @@ impl Kraken {
 
 impl Request<'_> {
     fn method(&self) -> &'static str {
-        if self.subscribes { "subscribe" } else { "unsubscribe" }
+        if self.subscribes {
+            "subscribe"
+        } else {
+            "unsubscribe"
+        }
     }
 
     /// Returns whether to send a snapshot. Default: yes for tickers, no for trades.
     fn snapshot(&self) -> bool {
-        self.params.get("snapshot").and_then(Value::as_bool).unwrap_or(self.channel == "ticker")
+        self.params
+            .get("snapshot")
+            .and_then(Value::as_bool)
+            .unwrap_or(self.channel == "ticker")
     }
 
     fn ack(&self, symbol: &str) -> String {
         let (method, id, times) = (self.method(), &self.id, &self.times);
-        let trigger = self.params.get("event_trigger").and_then(Value::as_str).unwrap_or("trades");
+        let trigger = self
+            .params
+            .get("event_trigger")
+            .and_then(Value::as_str)
+            .unwrap_or("trades");
         let trigger = match self.channel {
             "ticker" => format!(r#""event_trigger":{},"#, quoted(trigger)),
             _ => String::new(),
         };
         let (channel, snapshot, symbol) = (self.channel, self.snapshot(), quoted(symbol));
-        let result = format!(r#"{{"channel":"{channel}",{trigger}"snapshot":{snapshot},"symbol":{symbol}}}"#);
+        let result = format!(
+            r#"{{"channel":"{channel}",{trigger}"snapshot":{snapshot},"symbol":{symbol}}}"#
+        );
         format!(r#"{{"method":"{method}",{id}"result":{result},"success":true,{times}}}"#)
     }
 
     fn refusal(&self, error: &str, symbol: Option<&str>) -> String {
         let (error, method, id, times) = (quoted(error), self.method(), &self.id, &self.times);
-        let symbol = symbol.map(|symbol| format!(r#""symbol":{},"#, quoted(symbol))).unwrap_or_default();
+        let symbol = symbol
+            .map(|symbol| format!(r#""symbol":{},"#, quoted(symbol)))
+            .unwrap_or_default();
         format!(r#"{{"error":{error},"method":"{method}",{id}"success":false,{symbol}{times}}}"#)
     }
 }
@@ -108,51 +143,91 @@ impl Request<'_> {
 impl Protocol for Kraken {
     fn system(&mut self, system: &str) -> Vec<String> {
         let id = self.connection;
-        let state = format!(r#""version":"2.0.10","system":{},"api_version":"v2""#, quoted(system));
-        vec![format!(r#"{{"channel":"status","type":"update","data":[{{{state},"connection_id":{id}}}]}}"#)]
+        let state = format!(
+            r#""version":"2.0.10","system":{},"api_version":"v2""#,
+            quoted(system)
+        );
+        vec![format!(
+            r#"{{"channel":"status","type":"update","data":[{{{state},"connection_id":{id}}}]}}"#
+        )]
     }
 
     fn control(&mut self, text: &str, latest: &[Arc<Tick>], now: i64) -> Reply {
         let time = valid_timestamp(now, MICROS);
         let times = format!(r#""time_in":"{time}","time_out":"{time}""#);
-        let malformed =
-            |id: &str| Reply::of(format!(r#"{{"error":"Malformed request",{id}"success":false,{times}}}"#));
-        let Ok(message) = serde_json::from_str::<Value>(text) else { return malformed("") };
-        let id = message.get("req_id").map(|id| format!(r#""req_id":{id},"#)).unwrap_or_default();
+        let malformed = |id: &str| {
+            Reply::of(format!(
+                r#"{{"error":"Malformed request",{id}"success":false,{times}}}"#
+            ))
+        };
+        let Ok(message) = serde_json::from_str::<Value>(text) else {
+            return malformed("");
+        };
+        let id = message
+            .get("req_id")
+            .map(|id| format!(r#""req_id":{id},"#))
+            .unwrap_or_default();
         let subscribes = match message.get("method").and_then(Value::as_str) {
             Some("ping") => return Reply::of(format!(r#"{{"method":"pong",{id}{times}}}"#)),
             Some("subscribe") => true,
             Some("unsubscribe") => false,
             _ => return malformed(&id),
         };
-        let Some(params) = message.get("params") else { return malformed(&id) };
-        let channel = params.get("channel").and_then(Value::as_str).unwrap_or_default();
-        self.answer(&Request { subscribes, channel, params, id, times }, latest)
+        let Some(params) = message.get("params") else {
+            return malformed(&id);
+        };
+        let channel = params
+            .get("channel")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        self.answer(
+            &Request {
+                subscribes,
+                channel,
+                params,
+                id,
+                times,
+            },
+            latest,
+        )
     }
 
     fn trade(&mut self, marked: &MarkedTrade) -> Vec<String> {
         let tick = &*marked.tick;
         let index = &tick.instrument.index;
         let time = || timestamp(tick.time, marked.time, MICROS);
-        let trade = self.trades.contains(index).then(|| trade("update", tick, time()));
-        let ticker = self.tickers.contains(index).then(|| ticker("update", tick, time()));
+        let trade = self
+            .trades
+            .contains(index)
+            .then(|| trade("update", tick, time()));
+        let ticker = self
+            .tickers
+            .contains(index)
+            .then(|| ticker("update", tick, time()));
         trade.into_iter().chain(ticker).collect()
     }
 
     fn unquoted(&mut self, tick: &Tick, _now: i64) -> Vec<String> {
         let subscribed = self.tickers.contains(&tick.instrument.index);
-        subscribed.then(|| ticker("update", tick, timestamp(tick.time, None, MICROS))).into_iter().collect()
+        subscribed
+            .then(|| ticker("update", tick, timestamp(tick.time, None, MICROS)))
+            .into_iter()
+            .collect()
     }
 
     fn heartbeat(&mut self, _latest: &[Arc<Tick>], _now: i64) -> Vec<String> {
         let subscribed = !self.tickers.is_empty() || !self.trades.is_empty();
-        subscribed.then(|| r#"{"channel":"heartbeat"}"#.to_owned()).into_iter().collect()
+        subscribed
+            .then(|| r#"{"channel":"heartbeat"}"#.to_owned())
+            .into_iter()
+            .collect()
     }
 }
 
 /// Returns a time field with the comma before the field, or an empty text.
 fn field(time: Option<String>) -> String {
-    time.map(|time| format!(r#","timestamp":"{time}""#)).unwrap_or_default()
+    time.map(|time| format!(r#","timestamp":"{time}""#))
+        .unwrap_or_default()
 }
 
 fn ticker(kind: &str, tick: &Tick, time: Option<String>) -> String {

@@ -25,7 +25,12 @@ pub(crate) fn answers(exchange: Exchange, path: &str) -> bool {
 }
 
 /// Returns the protocol of a connection that was opened with this path and query.
-pub(crate) fn of(exchange: Exchange, path: &str, latest: &[Arc<Tick>], now: i64) -> Box<dyn Protocol> {
+pub(crate) fn of(
+    exchange: Exchange,
+    path: &str,
+    latest: &[Arc<Tick>],
+    now: i64,
+) -> Box<dyn Protocol> {
     match exchange {
         Exchange::Binance => Box::new(binance::Binance::new(path, latest)),
         Exchange::Coinbase => Box::new(coinbase::Coinbase::default()),

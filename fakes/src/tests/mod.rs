@@ -16,7 +16,8 @@ use crate::{Exchange, Fake, Options};
 
 const NOON: i64 = 1_782_907_200_000;
 
-/// Returns the path, the first symbol and the subscription to tickers (and trades) of each exchange.
+/// Returns the path, the first symbol and the subscription to tickers (and trades) of each
+/// exchange.
 fn subscription(exchange: Exchange) -> (&'static str, &'static str, &'static str) {
     match exchange {
         Exchange::Binance => (
@@ -29,9 +30,11 @@ fn subscription(exchange: Exchange) -> (&'static str, &'static str, &'static str
             "BTC-USD",
             r#"{"type":"subscribe","product_ids":["BTC-USD"],"channels":["ticker","matches","heartbeat"]}"#,
         ),
-        Exchange::Advanced => {
-            ("/", "BTC-USD", r#"{"type":"subscribe","product_ids":["BTC-USD"],"channel":"ticker"}"#)
-        }
+        Exchange::Advanced => (
+            "/",
+            "BTC-USD",
+            r#"{"type":"subscribe","product_ids":["BTC-USD"],"channel":"ticker"}"#,
+        ),
         Exchange::Kraken => (
             "/v2",
             "BTC/USD",
@@ -52,13 +55,17 @@ async fn connect(fake: &Fake, path: &str) -> Result<Client, Error> {
     let (near, far) = tokio::io::duplex(1 << 16);
     let fake = fake.clone();
     tokio::spawn(async move { fake.serve(far).await });
-    client_async(format!("ws://fake{path}"), near).await.map(|(socket, _)| Client(socket))
+    client_async(format!("ws://fake{path}"), near)
+        .await
+        .map(|(socket, _)| Client(socket))
 }
 
 /// Connects and subscribes, then reads the acknowledgement and the snapshots.
 async fn subscribed(exchange: Exchange) -> (Fake, Client) {
     let fake = fake(exchange);
-    let mut client = connect(&fake, subscription(exchange).0).await.expect("accepted");
+    let mut client = connect(&fake, subscription(exchange).0)
+        .await
+        .expect("accepted");
     client.send(subscription(exchange).2).await;
     let before = match exchange {
         Exchange::Binance => 1,
@@ -87,7 +94,11 @@ impl Client {
     }
 
     async fn text(&mut self) -> String {
-        let message = self.next().await.expect("a message").expect("a valid message");
+        let message = self
+            .next()
+            .await
+            .expect("a message")
+            .expect("a valid message");
         message.into_text().expect("text").to_string()
     }
 

@@ -20,9 +20,15 @@ async fn close_code(client: &mut Client) -> u16 {
 
 #[tokio::test(start_paused = true)]
 async fn too_many_messages_close_the_connection() {
-    for (exchange, max) in [(Exchange::Binance, 5), (Exchange::Coinbase, 100), (Exchange::Advanced, 8)] {
+    for (exchange, max) in [
+        (Exchange::Binance, 5),
+        (Exchange::Coinbase, 100),
+        (Exchange::Advanced, 8),
+    ] {
         let fake = fake(exchange);
-        let mut client = connect(&fake, subscription(exchange).0).await.expect("accepted");
+        let mut client = connect(&fake, subscription(exchange).0)
+            .await
+            .expect("accepted");
         for _ in 0..max {
             client.send(subscription(exchange).2).await;
         }
@@ -33,7 +39,10 @@ async fn too_many_messages_close_the_connection() {
         settle().await;
         assert_eq!(fake.record().violations.len(), 1, "{exchange:?}");
         assert_eq!(fake.record().connects[0].messages.len(), max + 1);
-        assert_eq!(fake.record().connects[0].ended.as_deref(), Some("closed with 1008: Too many requests"));
+        assert_eq!(
+            fake.record().connects[0].ended.as_deref(),
+            Some("closed with 1008: Too many requests")
+        );
     }
 }
 
@@ -45,14 +54,21 @@ async fn binance_sends_pings_and_requires_pongs() {
     assert_eq!(fake.record().connects[0].pongs, 15);
     assert_eq!(fake.record().violations, Vec::<String>::new());
 
-    client.0.send(Message::Pong("wrong".into())).await.expect("sent");
+    client
+        .0
+        .send(Message::Pong("wrong".into()))
+        .await
+        .expect("sent");
     settle().await;
     assert!(fake.record().violations[0].contains("echoes no ping"));
 
     // A client that does not read sends no pongs.
     tokio::time::sleep(Duration::from_secs(90)).await;
     assert!(fake.record().violations[1].contains("no pong in time"));
-    assert_eq!(fake.record().connects[0].ended.as_deref(), Some("closed with 1008: Pong timeout"));
+    assert_eq!(
+        fake.record().connects[0].ended.as_deref(),
+        Some("closed with 1008: Pong timeout")
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -62,7 +78,10 @@ async fn binance_cuts_a_connection_after_a_day() {
     assert_eq!(day.len(), 2 * (86_400 - 1));
     while let Some(Ok(_)) = client.next().await {}
     settle().await;
-    assert_eq!(fake.record().connects[0].ended.as_deref(), Some("cut: the connection has reached its age"));
+    assert_eq!(
+        fake.record().connects[0].ended.as_deref(),
+        Some("cut: the connection has reached its age")
+    );
     assert_eq!(fake.record().sent.len(), 86_400);
     assert_eq!(fake.record().violations, Vec::<String>::new());
 }
@@ -104,14 +123,27 @@ async fn too_many_connects_are_refused() {
     }
     settle().await;
     assert_eq!(fake.record().violations.len(), 1);
-    assert_eq!(fake.record().connects.iter().filter(|connect| connect.accepted).count(), 8);
+    assert_eq!(
+        fake.record()
+            .connects
+            .iter()
+            .filter(|connect| connect.accepted)
+            .count(),
+        8
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn unknown_paths_are_not_found() {
-    for (exchange, path) in [(Exchange::Binance, "/"), (Exchange::Coinbase, "/v2"), (Exchange::Kraken, "/")] {
+    for (exchange, path) in [
+        (Exchange::Binance, "/"),
+        (Exchange::Coinbase, "/v2"),
+        (Exchange::Kraken, "/"),
+    ] {
         let fake = fake(exchange);
-        let Err(Error::Http(response)) = connect(&fake, path).await else { panic!("{path} answers") };
+        let Err(Error::Http(response)) = connect(&fake, path).await else {
+            panic!("{path} answers")
+        };
         assert_eq!(response.status(), 404);
     }
 }
@@ -120,16 +152,31 @@ async fn unknown_paths_are_not_found() {
 async fn a_fake_serves_tcp() {
     let mut options = Options::new(Exchange::Kraken, &["BTC/USD"]);
     options.interval = Duration::from_millis(10);
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
     let address = listener.local_addr().expect("an address");
     tokio::spawn(Fake::start(options).listen(listener));
-    let stream = tokio::net::TcpStream::connect(address).await.expect("connected");
+    let stream = tokio::net::TcpStream::connect(address)
+        .await
+        .expect("connected");
     let url = format!("ws://{address}/v2");
-    let (mut socket, _) = tokio_tungstenite::client_async(url, stream).await.expect("accepted");
-    socket.send(Message::text(subscription(Exchange::Kraken).2)).await.expect("sent");
+    let (mut socket, _) = tokio_tungstenite::client_async(url, stream)
+        .await
+        .expect("accepted");
+    socket
+        .send(Message::text(subscription(Exchange::Kraken).2))
+        .await
+        .expect("sent");
     let mut updates = 0;
     while updates < 3 {
-        let text = socket.next().await.expect("more").expect("a valid message").into_text().expect("text");
+        let text = socket
+            .next()
+            .await
+            .expect("more")
+            .expect("a valid message")
+            .into_text()
+            .expect("text");
         updates += usize::from(text.contains(r#""type":"update","data":[{"symbol""#));
     }
 }

@@ -1,21 +1,31 @@
-//! Mutation tests of the checker. If any line of a valid ledger is removed, duplicated, swapped or changed,
-//! the checker detects the change.
+//! Mutation tests of the checker. If any line of a valid ledger is removed, duplicated, swapped or
+//! changed, the checker detects the change.
 
 use proptest::prelude::*;
 
 use super::*;
 
 fn tick(symbol: &str, n: u64, seq: u64) -> Entry {
-    let seen = Seen::Tick { symbol: symbol.to_owned(), n, price: format!("{symbol}{n}") };
-    Entry { id: format!("e-{seq}"), seen }
+    let seen = Seen::Tick {
+        symbol: symbol.to_owned(),
+        n,
+        price: format!("{symbol}{n}"),
+    };
+    Entry {
+        id: format!("e-{seq}"),
+        seen,
+    }
 }
 
 fn event_at(seen: Seen, seq: u64) -> Entry {
-    Entry { id: format!("e-{seq}"), seen }
+    Entry {
+        id: format!("e-{seq}"),
+        seen,
+    }
 }
 
-/// Returns a valid ledger: two symbols in turn with 40 ticks. The reader of every tick loses its connection
-/// and comes back twice, once with a reset.
+/// Returns a valid ledger: two symbols in turn with 40 ticks. The reader of every tick loses its
+/// connection and comes back twice, once with a reset.
 fn valid_ledger() -> (Book, Reader) {
     let names = ["A", "B"];
     let mut book = Book::default();
@@ -26,25 +36,43 @@ fn valid_ledger() -> (Book, Reader) {
     }
     book.acknowledged = book.prices.clone();
     let at = |seq: u64| tick(names[(seq % 2) as usize], seq.div_ceil(2), seq);
-    let connect =
-        |cursor: Option<&str>| Entry { id: String::new(), seen: Seen::Connect(cursor.map(str::to_owned)) };
+    let connect = |cursor: Option<&str>| Entry {
+        id: String::new(),
+        seen: Seen::Connect(cursor.map(str::to_owned)),
+    };
     let mut entries = vec![connect(None)];
     entries.extend((1..=10).map(at));
     entries.push(event_at(Seen::Ready { resumed: false }, 10));
     entries.extend((11..=20).map(at));
-    entries.push(Entry { id: String::new(), seen: Seen::Lost });
+    entries.push(Entry {
+        id: String::new(),
+        seen: Seen::Lost,
+    });
     entries.push(connect(Some("e-20")));
     entries.extend((21..=25).map(at));
     entries.push(event_at(Seen::Ready { resumed: true }, 25));
     entries.push(event_at(Seen::Heartbeat, 25));
-    entries.push(Entry { id: String::new(), seen: Seen::Lost });
+    entries.push(Entry {
+        id: String::new(),
+        seen: Seen::Lost,
+    });
     entries.push(connect(Some("x-1")));
-    entries.push(event_at(Seen::Reset { reason: "epoch".to_owned() }, 0));
+    entries.push(event_at(
+        Seen::Reset {
+            reason: "epoch".to_owned(),
+        },
+        0,
+    ));
     entries.extend((29..=30).map(at));
     entries.push(event_at(Seen::Ready { resumed: false }, 30));
     entries.extend((31..=40).map(at));
-    let reader =
-        Reader { name: "reader".to_owned(), all: true, symbols: BTreeSet::new(), healed: true, entries };
+    let reader = Reader {
+        name: "reader".to_owned(),
+        all: true,
+        symbols: BTreeSet::new(),
+        healed: true,
+        entries,
+    };
     (book, reader)
 }
 
@@ -52,18 +80,27 @@ fn is_tick(entry: &Entry) -> bool {
     matches!(entry.seen, Seen::Tick { .. })
 }
 
-/// Returns whether the entry is the first tick of a symbol since the start or a reset. Without this tick the
-/// start is later, so there is no gap.
+/// Returns whether the entry is the first tick of a symbol since the start or a reset. Without this
+/// tick the start is later, so there is no gap.
 fn is_first(entries: &[Entry], at: usize) -> bool {
-    let Seen::Tick { symbol, .. } = &entries[at].seen else { return false };
-    let since = entries[..at].iter().rev().take_while(|entry| !matches!(entry.seen, Seen::Reset { .. }));
-    !since.into_iter().any(|entry| matches!(&entry.seen, Seen::Tick { symbol: other, .. } if other == symbol))
+    let Seen::Tick { symbol, .. } = &entries[at].seen else {
+        return false;
+    };
+    let since = entries[..at]
+        .iter()
+        .rev()
+        .take_while(|entry| !matches!(entry.seen, Seen::Reset { .. }));
+    !since
+        .into_iter()
+        .any(|entry| matches!(&entry.seen, Seen::Tick { symbol: other, .. } if other == symbol))
 }
 
-/// Returns whether the entry is the last tick of a symbol before a reset. A tick that was lost with its
-/// connection looks the same.
+/// Returns whether the entry is the last tick of a symbol before a reset. A tick that was lost with
+/// its connection looks the same.
 fn is_last(entries: &[Entry], at: usize) -> bool {
-    let Seen::Tick { symbol, .. } = &entries[at].seen else { return false };
+    let Seen::Tick { symbol, .. } = &entries[at].seen else {
+        return false;
+    };
     let mut later = entries[at + 1..].iter();
     let next = later.find(|entry| match &entry.seen {
         Seen::Tick { symbol: other, .. } => other == symbol,
@@ -76,7 +113,15 @@ fn is_last(entries: &[Entry], at: usize) -> bool {
 fn a_valid_ledger_passes() {
     let (book, reader) = valid_ledger();
     let summary = check(&book, &[reader]).unwrap();
-    assert_eq!((summary.ticks, summary.connections, summary.resumed, summary.resets), (37, 3, 1, 1));
+    assert_eq!(
+        (
+            summary.ticks,
+            summary.connections,
+            summary.resumed,
+            summary.resets
+        ),
+        (37, 3, 1, 1)
+    );
 }
 
 proptest! {
@@ -140,18 +185,34 @@ proptest! {
 fn a_reset_needs_a_valid_reason() {
     let (book, reader) = valid_ledger();
     for change in [
-        (|entry: &mut Entry| entry.seen = Seen::Reset { reason: "bored".to_owned() }) as fn(&mut Entry),
+        (|entry: &mut Entry| {
+            entry.seen = Seen::Reset {
+                reason: "bored".to_owned(),
+            }
+        }) as fn(&mut Entry),
         |entry| entry.seen = Seen::Ready { resumed: true },
     ] {
         let mut reader = reader.clone();
-        let at = reader.entries.iter().position(|entry| matches!(entry.seen, Seen::Reset { .. })).unwrap();
+        let at = reader
+            .entries
+            .iter()
+            .position(|entry| matches!(entry.seen, Seen::Reset { .. }))
+            .unwrap();
         change(&mut reader.entries[at]);
         assert!(check(&book, &[reader]).is_err());
     }
-    // A reset in the middle of a connection is invalid. So is a reset without a cursor, or because of missing
-    // history for newest values.
+    // A reset in the middle of a connection is invalid. So is a reset without a cursor, or because
+    // of missing history for newest values.
     let mut middle = reader.clone();
-    middle.entries.insert(5, event_at(Seen::Reset { reason: "expired".to_owned() }, 0));
+    middle.entries.insert(
+        5,
+        event_at(
+            Seen::Reset {
+                reason: "expired".to_owned(),
+            },
+            0,
+        ),
+    );
     assert_eq!(check(&book, &[middle]).unwrap_err().rule, Rule::L6);
 }
 
@@ -159,7 +220,11 @@ fn a_reset_needs_a_valid_reason() {
 fn newest_values_may_skip_but_never_go_back() {
     let (book, mut reader) = valid_ledger();
     reader.all = false;
-    let middle = reader.entries.iter().position(|entry| entry.id == "e-15").unwrap();
+    let middle = reader
+        .entries
+        .iter()
+        .position(|entry| entry.id == "e-15")
+        .unwrap();
     reader.entries.remove(middle);
     assert!(check(&book, &[reader.clone()]).is_ok());
     let last = reader.entries.len() - 1;

@@ -1,5 +1,5 @@
-//! `cargo xtask bench against REV`: measures an earlier commit and this tree in turn under the same load, and
-//! reports regressions.
+//! `cargo xtask bench against REV`: measures an earlier commit and this tree in turn under the same
+//! load, and reports regressions.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -42,8 +42,8 @@ const PROGRAMS: [&str; 2] = ["tickcast", "instructions"];
 /// The reports of one build by case, in the order of the pairs.
 type Reports = BTreeMap<&'static str, Vec<Value>>;
 
-/// Measures both builds. Arguments: the commit, then the arguments of `bench` with `--pairs N` instead of
-/// rounds. Or the commit and `instructions`.
+/// Measures both builds. Arguments: the commit, then the arguments of `bench` with `--pairs N`
+/// instead of rounds. Or the commit and `instructions`.
 pub(super) fn run(arguments: &[String]) -> Result<()> {
     let (revision, rest) = arguments.split_first().context("against takes a commit")?;
     let (pairs, selected) = arguments::parse(rest, "--pairs", PAIRS)?;
@@ -52,14 +52,23 @@ pub(super) fn run(arguments: &[String]) -> Result<()> {
     let builds = [earlier.as_path(), runner.programs.as_path()];
     let mut reports = [Reports::new(), Reports::new()];
     for pair in 1..=pairs {
-        for case in CASES.iter().filter(|case| selected.is_empty() || selected.contains(&case.name)) {
-            // The order changes with every pair, so that no build profits from the state that the first build
-            // leaves behind.
+        for case in CASES
+            .iter()
+            .filter(|case| selected.is_empty() || selected.contains(&case.name))
+        {
+            // The order changes with every pair, so that no build profits from the state that the
+            // first build leaves behind.
             let order = if pair % 2 == 0 { [1, 0] } else { [0, 1] };
             for index in order {
-                let report = runner.measure(case, ServerKind::Tickcast, builds[index]).context(case.name)?;
+                let report = runner
+                    .measure(case, ServerKind::Tickcast, builds[index])
+                    .context(case.name)?;
                 let name = [revision.as_str(), "this"][index];
-                println!("pair {pair}  {:4} {name:9} {}", case.name, table::summary(&report));
+                println!(
+                    "pair {pair}  {:4} {name:9} {}",
+                    case.name,
+                    table::summary(&report)
+                );
                 reports[index].entry(case.name).or_default().push(report);
             }
         }
@@ -77,21 +86,34 @@ pub(super) fn run(arguments: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Returns a table row for each figure: the ratio of this tree's figure to the earlier commit's figure, over
-/// the pairs.
+/// Returns a table row for each figure: the ratio of this tree's figure to the earlier commit's
+/// figure, over the pairs.
 fn ratios(reports: &[Reports; 2], faults: &mut Vec<String>) -> String {
-    let mut text =
-        String::from("| | figure | median ratio | min..max | must | |\n|---|---|---|---|---|---|\n");
+    let mut text = String::from(
+        "| | figure | median ratio | min..max | must | |\n|---|---|---|---|---|---|\n",
+    );
     for (case, figure) in COMPARED {
-        let [Some(before), Some(now)] = reports.each_ref().map(|reports| reports.get(case)) else { continue };
+        let [Some(before), Some(now)] = reports.each_ref().map(|reports| reports.get(case)) else {
+            continue;
+        };
         let pairs = now.iter().zip(before);
-        let ratios: Vec<f64> =
-            pairs.filter_map(|(now, before)| Some(figure.of(now)? / figure.of(before)?)).collect();
+        let ratios: Vec<f64> = pairs
+            .filter_map(|(now, before)| Some(figure.of(now)? / figure.of(before)?))
+            .collect();
         let min = ratios.iter().copied().fold(f64::INFINITY, f64::min);
         let max = ratios.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let Some(ratio) = median(ratios) else { continue };
+        let Some(ratio) = median(ratios) else {
+            continue;
+        };
         let spread = format!("{min:.3}..{max:.3}");
-        text.push_str(&line(case, figure.name(case), ratio, &spread, regression_bound(figure), faults));
+        text.push_str(&line(
+            case,
+            figure.name(case),
+            ratio,
+            &spread,
+            regression_bound(figure),
+            faults,
+        ));
     }
     text
 }
@@ -107,60 +129,115 @@ const fn regression_bound(figure: Figure) -> Bound {
 
 /// Returns a table row for each operation: the instructions now and before.
 fn counts(builds: &[&Path; 2], faults: &mut Vec<String>) -> Result<String> {
-    let [Some(before), Some(now)] = [instructions::counts(builds[0])?, instructions::counts(builds[1])?]
-    else {
+    let [Some(before), Some(now)] = [
+        instructions::counts(builds[0])?,
+        instructions::counts(builds[1])?,
+    ] else {
         return Ok("instructions are not counted, because valgrind is missing".to_owned());
     };
-    let mut text =
-        String::from("| operation | | ratio | instructions | must | |\n|---|---|---|---|---|---|\n");
+    let mut text = String::from(
+        "| operation | | ratio | instructions | must | |\n|---|---|---|---|---|---|\n",
+    );
     for (operation, count) in &now {
-        let Some((_, earlier)) = before.iter().find(|(before, _)| before.name == operation.name) else {
+        let Some((_, earlier)) = before
+            .iter()
+            .find(|(before, _)| before.name == operation.name)
+        else {
             continue;
         };
         let (ratio, numbers) = (
             *count as f64 / *earlier as f64,
             format!("{} of {}", short(*count as f64), short(*earlier as f64)),
         );
-        text.push_str(&line(&operation.name, &operation.what, ratio, &numbers, MAX_INSTRUCTIONS, faults));
+        text.push_str(&line(
+            &operation.name,
+            &operation.what,
+            ratio,
+            &numbers,
+            MAX_INSTRUCTIONS,
+            faults,
+        ));
     }
     Ok(text)
 }
 
-fn line(name: &str, what: &str, ratio: f64, numbers: &str, must: Bound, faults: &mut Vec<String>) -> String {
+fn line(
+    name: &str,
+    what: &str,
+    ratio: f64,
+    numbers: &str,
+    must: Bound,
+    faults: &mut Vec<String>,
+) -> String {
     let verdict = if must.holds(ratio) {
         "met"
     } else {
         faults.push(format!("{name}: {what}, {ratio:.3} ×"));
         "**missed**"
     };
-    format!("| {name} | {what} | {ratio:.3} | {numbers} | {} | {verdict} |\n", table::bound(must))
+    format!(
+        "| {name} | {what} | {ratio:.3} | {numbers} | {} | {verdict} |\n",
+        table::bound(must)
+    )
 }
 
-/// Builds an earlier commit, unless the build exists already. Returns the folder of its programs. The earlier
-/// commit has its own worktree and its own target folder. Both stay, because the next commit differs little.
+/// Builds an earlier commit, unless the build exists already. Returns the folder of its programs.
+/// The earlier commit has its own worktree and its own target folder. Both stay, because the next
+/// commit differs little.
 fn build_earlier(revision: &str) -> Result<PathBuf> {
-    let commit =
-        git(&["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{revision}^{{commit}}")])
-            .with_context(|| format!("there is no commit {revision:?}"))?;
+    let commit = git(&[
+        "rev-parse",
+        "--verify",
+        "--quiet",
+        "--end-of-options",
+        &format!("{revision}^{{commit}}"),
+    ])
+    .with_context(|| format!("there is no commit {revision:?}"))?;
     let folder = target()?.join("against");
-    let (tree, build, programs) = (folder.join("tree"), folder.join("build"), folder.join(&commit));
+    let (tree, build, programs) = (
+        folder.join("tree"),
+        folder.join("build"),
+        folder.join(&commit),
+    );
     if programs.exists() {
         return Ok(programs);
     }
     std::fs::create_dir_all(&folder)?;
-    let path = tree.to_str().context("the path of the worktree is not UTF-8")?;
+    let path = tree
+        .to_str()
+        .context("the path of the worktree is not UTF-8")?;
     if tree.join("Cargo.toml").exists() {
-        git(&["-C", path, "checkout", "--quiet", "--force", "--detach", &commit])?;
+        git(&[
+            "-C", path, "checkout", "--quiet", "--force", "--detach", &commit,
+        ])?;
     } else {
         git(&["worktree", "prune"])?;
-        git(&["worktree", "add", "--quiet", "--force", "--detach", path, &commit])?;
+        git(&[
+            "worktree", "add", "--quiet", "--force", "--detach", path, &commit,
+        ])?;
     }
-    // Commits before the profile was there were measured as a plain release build, with the same settings.
+    // Commits before the profile was there were measured as a plain release build, with the same
+    // settings.
     let manifest = std::fs::read_to_string(tree.join("Cargo.toml")).context("no Cargo.toml")?;
-    let profile = if manifest.contains("[profile.dist]") { "dist" } else { "release" };
-    let mut cargo =
-        cargo(&["build", "--profile", profile, "--package", "tickcast-server", "--package", "peers"]);
-    let built = cargo.current_dir(&tree).env("CARGO_TARGET_DIR", &build).status().context("cannot build")?;
+    let profile = if manifest.contains("[profile.dist]") {
+        "dist"
+    } else {
+        "release"
+    };
+    let mut cargo = cargo(&[
+        "build",
+        "--profile",
+        profile,
+        "--package",
+        "tickcast-server",
+        "--package",
+        "peers",
+    ]);
+    let built = cargo
+        .current_dir(&tree)
+        .env("CARGO_TARGET_DIR", &build)
+        .status()
+        .context("cannot build")?;
     ensure!(built.success(), "{revision} does not build");
     // The rename is atomic, so an existing folder always has complete programs.
     let unfinished = folder.join("unfinished");
@@ -174,8 +251,16 @@ fn build_earlier(revision: &str) -> Result<PathBuf> {
 
 /// Runs git and returns its output.
 fn git(arguments: &[&str]) -> Result<String> {
-    let output = Command::new("git").args(arguments).output().context("cannot run git")?;
+    let output = Command::new("git")
+        .args(arguments)
+        .output()
+        .context("cannot run git")?;
     let stderr = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "git {}: {}", arguments[0], stderr.trim());
+    ensure!(
+        output.status.success(),
+        "git {}: {}",
+        arguments[0],
+        stderr.trim()
+    );
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

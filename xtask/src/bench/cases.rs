@@ -140,23 +140,86 @@ pub(super) const CASES: [Case; 9] = [
 
 /// Every required value.
 pub(super) const REQUIREMENTS: [Requirement; 17] = [
-    requirement("P1", "P1", PerCpuSecond, Times(Floor), AtLeast(0.9), Some(AtLeast(1.1))),
+    requirement(
+        "P1",
+        "P1",
+        PerCpuSecond,
+        Times(Floor),
+        AtLeast(0.9),
+        Some(AtLeast(1.1)),
+    ),
     requirement("P1", "P1", PerCpuSecond, Times(Nchan), AtLeast(1.4), None),
-    requirement("P1", "P1", PerCpuSecond, Times(Textbook), AtLeast(1.3), None),
-    requirement("P2", "P2", PerCpuSecond, Times(Floor), AtLeast(0.9), Some(AtLeast(1.1))),
+    requirement(
+        "P1",
+        "P1",
+        PerCpuSecond,
+        Times(Textbook),
+        AtLeast(1.3),
+        None,
+    ),
+    requirement(
+        "P2",
+        "P2",
+        PerCpuSecond,
+        Times(Floor),
+        AtLeast(0.9),
+        Some(AtLeast(1.1)),
+    ),
     requirement("P2", "P2", PerCpuSecond, Times(Nchan), AtLeast(1.15), None),
-    requirement("P3", "P3", PerCpuSecond, Times(Textbook), AtLeast(15.0), Some(AtLeast(25.0))),
+    requirement(
+        "P3",
+        "P3",
+        PerCpuSecond,
+        Times(Textbook),
+        AtLeast(15.0),
+        Some(AtLeast(25.0)),
+    ),
     requirement("P3", "P3", PerCpuSecond, Times(Nchan), AtLeast(80.0), None),
     requirement("P4", "P4", Missing, Itself, AtMost(0.0), None),
     requirement("P4", "P4", P99, Itself, AtMost(250.0), Some(AtMost(150.0))),
-    requirement("P5", "P5", KibPerStream, Itself, AtMost(1.5), Some(AtMost(0.7))),
+    requirement(
+        "P5",
+        "P5",
+        KibPerStream,
+        Itself,
+        AtMost(1.5),
+        Some(AtMost(0.7)),
+    ),
     requirement("P5", "P5", KibPerStream, Times(Nchan), AtMost(1.0), None),
     requirement("P5", "P5", KibPerStream, Times(Textbook), AtMost(1.0), None),
-    requirement("P6", "P1", P99, Times(Nchan), AtMost(1.0), Some(AtMost(0.5))),
-    requirement("P7", "P7b", P99, Reference::Case("P7a"), AtMost(1.2), Some(AtMost(1.05))),
+    requirement(
+        "P6",
+        "P1",
+        P99,
+        Times(Nchan),
+        AtMost(1.0),
+        Some(AtMost(0.5)),
+    ),
+    requirement(
+        "P7",
+        "P7b",
+        P99,
+        Reference::Case("P7a"),
+        AtMost(1.2),
+        Some(AtMost(1.05)),
+    ),
     requirement("P7", "P7b", Growth, Itself, AtMost(5.0), None),
-    requirement("P8", "P8", PerSecond, Itself, AtLeast(300_000.0), Some(AtLeast(600_000.0))),
-    requirement("P9", "P9", PerSecond, Itself, AtLeast(8_000.0), Some(AtLeast(15_000.0))),
+    requirement(
+        "P8",
+        "P8",
+        PerSecond,
+        Itself,
+        AtLeast(300_000.0),
+        Some(AtLeast(600_000.0)),
+    ),
+    requirement(
+        "P9",
+        "P9",
+        PerSecond,
+        Itself,
+        AtLeast(8_000.0),
+        Some(AtLeast(15_000.0)),
+    ),
 ];
 
 const fn requirement(
@@ -167,7 +230,14 @@ const fn requirement(
     must: Bound,
     aim: Option<Bound>,
 ) -> Requirement {
-    Requirement { number, case, figure, reference, must, aim }
+    Requirement {
+        number,
+        case,
+        figure,
+        reference,
+        must,
+        aim,
+    }
 }
 
 impl Bound {
@@ -197,9 +267,13 @@ impl Figure {
     pub(super) fn of(self, report: &serde_json::Value) -> Option<f64> {
         match self {
             PerCpuSecond => report["server"]["per_cpu_s"].as_f64(),
-            PerSecond => report["accepted_per_s"].as_f64().or_else(|| report["opened_per_s"].as_f64()),
+            PerSecond => report["accepted_per_s"]
+                .as_f64()
+                .or_else(|| report["opened_per_s"].as_f64()),
             P99 => report["latency"]["p99"].as_f64(),
-            KibPerStream => report["server"]["bytes_per_stream"].as_f64().map(|bytes| bytes / 1024.0),
+            KibPerStream => report["server"]["bytes_per_stream"]
+                .as_f64()
+                .map(|bytes| bytes / 1024.0),
             Missing => report["missing"].as_f64(),
             Growth => {
                 let resident = |index: usize| report["server"]["resident"][index].as_f64();

@@ -27,17 +27,24 @@ impl Runner {
         let programs = build_dist(&["tickcast-server", "peers"])?;
         let folder = target()?.join("bench");
         std::fs::create_dir_all(&folder)?;
-        Ok(Self { programs, folder, nchan: false })
+        Ok(Self {
+            programs,
+            folder,
+            nchan: false,
+        })
     }
 
     /// Returns the servers of this case that can be measured.
     pub(super) fn measurable(&self, case: &Case) -> impl Iterator<Item = ServerKind> {
         let nchan = self.nchan;
-        case.servers.iter().copied().filter(move |kind| nchan || *kind != ServerKind::Nchan)
+        case.servers
+            .iter()
+            .copied()
+            .filter(move |kind| nchan || *kind != ServerKind::Nchan)
     }
 
-    /// Starts the server from the folder `programs` on one core, and the load on the other core. Returns the
-    /// report of the load.
+    /// Starts the server from the folder `programs` on one core, and the load on the other core.
+    /// Returns the report of the load.
     pub(super) fn measure(&self, case: &Case, kind: ServerKind, programs: &Path) -> Result<Value> {
         let server = Server::start(kind, case.server, programs, &self.folder)?;
         let mut load = self.load(&server);
@@ -51,7 +58,9 @@ impl Runner {
     /// Returns the command that puts a server under load, from the second core.
     fn load(&self, server: &Server) -> Command {
         let mut command = pinned(1, Path::new(&self.programs).join("tickcast").as_path());
-        command.args(["bench", "--json", "--pid", &server.pid().to_string()]).args(&server.arguments);
+        command
+            .args(["bench", "--json", "--pid", &server.pid().to_string()])
+            .args(&server.arguments);
         command
     }
 }

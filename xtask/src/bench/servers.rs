@@ -29,7 +29,12 @@ pub(super) struct Server {
 impl Server {
     /// Starts a server. `arguments` are arguments of tickcast, and `folder` is the folder for the
     /// server's files.
-    pub(super) fn start(kind: ServerKind, arguments: &str, programs: &Path, folder: &Path) -> Result<Self> {
+    pub(super) fn start(
+        kind: ServerKind,
+        arguments: &str,
+        programs: &Path,
+        folder: &Path,
+    ) -> Result<Self> {
         match kind {
             ServerKind::Tickcast => tickcast(programs, arguments),
             ServerKind::Floor => peer(&programs.join("floor")),
@@ -43,10 +48,16 @@ impl Server {
     }
 
     fn running(child: Child, address: &str, arguments: &[&str]) -> Result<Self> {
-        let mut server = Self { child, arguments: vec!["--url".to_owned(), format!("http://{address}")] };
-        server.arguments.extend(arguments.iter().map(|argument| (*argument).to_owned()));
-        let address: SocketAddr =
-            address.parse().with_context(|| format!("{address:?} is not an address"))?;
+        let mut server = Self {
+            child,
+            arguments: vec!["--url".to_owned(), format!("http://{address}")],
+        };
+        server
+            .arguments
+            .extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        let address: SocketAddr = address
+            .parse()
+            .with_context(|| format!("{address:?} is not an address"))?;
         let start = Instant::now();
         while TcpStream::connect(address).is_err() {
             if start.elapsed() > START || server.child.try_wait()?.is_some() {
@@ -61,9 +72,12 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         // nginx forwards only this signal to its workers.
-        let _ = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        let _ = Command::new("kill")
+            .args(["-TERM", &self.child.id().to_string()])
+            .status();
         let start = Instant::now();
-        while matches!(self.child.try_wait(), Ok(None)) && start.elapsed() < Duration::from_secs(5) {
+        while matches!(self.child.try_wait(), Ok(None)) && start.elapsed() < Duration::from_secs(5)
+        {
             std::thread::sleep(Duration::from_millis(10));
         }
         let _ = self.child.kill();
@@ -81,7 +95,15 @@ pub(super) fn pinned(core: u32, program: &Path) -> Command {
 fn tickcast(programs: &Path, arguments: &str) -> Result<Server> {
     let (address, admin) = (free_address()?, free_address()?);
     let mut command = pinned(0, &programs.join("tickcast"));
-    command.args(["serve", "--source", "none", "--publish-token", TOKEN, "--drain", "10ms"]);
+    command.args([
+        "serve",
+        "--source",
+        "none",
+        "--publish-token",
+        TOKEN,
+        "--drain",
+        "10ms",
+    ]);
     command
         .args(["--listen", &address, "--admin", &admin])
         .args(arguments.split_whitespace())
@@ -93,12 +115,16 @@ fn tickcast(programs: &Path, arguments: &str) -> Result<Server> {
 fn peer(program: &Path) -> Result<Server> {
     let mut child = pinned(0, program).stdout(Stdio::piped()).spawn()?;
     let mut address = String::new();
-    let output = child.stdout.take().context("the server has no standard output")?;
+    let output = child
+        .stdout
+        .take()
+        .context("the server has no standard output")?;
     BufReader::new(output).read_line(&mut address)?;
     Server::running(child, address.trim(), &[])
 }
 
-/// Starts nginx with nchan and one worker. The settings are fast: no access log, and a small message buffer.
+/// Starts nginx with nchan and one worker. The settings are fast: no access log, and a small
+/// message buffer.
 fn nchan(folder: &Path) -> Result<Server> {
     let address = free_address()?;
     let folder_path = folder.display();
@@ -130,18 +156,37 @@ http {{
     );
     let file = folder.join("nginx.conf");
     std::fs::write(&file, configuration)?;
-    let child = pinned(0, &nginx()).arg("-c").arg(&file).stderr(Stdio::null()).spawn()?;
-    Server::running(child, &address, &["--stream-path", "/sub", "--publish-path", "/pub", "--no-batch"])
+    let child = pinned(0, &nginx())
+        .arg("-c")
+        .arg(&file)
+        .stderr(Stdio::null())
+        .spawn()?;
+    Server::running(
+        child,
+        &address,
+        &[
+            "--stream-path",
+            "/sub",
+            "--publish-path",
+            "/pub",
+            "--no-batch",
+        ],
+    )
 }
 
 fn nginx() -> PathBuf {
     PathBuf::from("/usr/sbin/nginx")
 }
 
-/// Returns whether nchan can be measured. Installs nchan with the package manager if nchan is missing.
+/// Returns whether nchan can be measured. Installs nchan with the package manager if nchan is
+/// missing.
 pub(super) fn have_nchan() -> bool {
     let is_present = || nginx().exists() && Path::new(NCHAN).exists();
-    crate::tools::try_install(is_present, &["nginx-light", "libnginx-mod-nchan"], "to measure against nchan")
+    crate::tools::try_install(
+        is_present,
+        &["nginx-light", "libnginx-mod-nchan"],
+        "to measure against nchan",
+    )
 }
 
 /// Returns an address that was free a moment ago.

@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use super::cases::{Bound, CASES, Figure, REQUIREMENTS, Reference, Requirement, ServerKind};
 
-/// The limit of CPU use. If the load is above this limit and the server is not, the benchmark measured the
-/// load.
+/// The limit of CPU use. If the load is above this limit and the server is not, the benchmark
+/// measured the load.
 const BUSY_CPU: f64 = 0.9;
 
 /// All reports, by case and server.
@@ -29,11 +29,17 @@ impl<'r> Table<'r> {
 
     /// Returns the median of a figure over all rounds.
     fn median(&self, case: &'static str, kind: ServerKind, figure: Figure) -> Option<f64> {
-        median(self.reports.get(&(case, kind))?.iter().filter_map(|report| figure.of(report)).collect())
+        median(
+            self.reports
+                .get(&(case, kind))?
+                .iter()
+                .filter_map(|report| figure.of(report))
+                .collect(),
+        )
     }
 
-    /// Returns tickcast's figure of a requirement, or its ratio to another figure. The ratio is the median of
-    /// the ratios within each round.
+    /// Returns tickcast's figure of a requirement, or its ratio to another figure. The ratio is the
+    /// median of the ratios within each round.
     fn value(&self, requirement: &Requirement) -> Option<f64> {
         let (case, kind) = match requirement.reference {
             Reference::Itself => {
@@ -42,26 +48,36 @@ impl<'r> Table<'r> {
             Reference::Times(kind) => (requirement.case, kind),
             Reference::Case(case) => (case, ServerKind::Tickcast),
         };
-        let values = self.reports.get(&(requirement.case, ServerKind::Tickcast))?;
+        let values = self
+            .reports
+            .get(&(requirement.case, ServerKind::Tickcast))?;
         let references = self.reports.get(&(case, kind))?;
         let pairs = values.iter().zip(references);
         median(
-            pairs.filter_map(|(a, b)| Some(requirement.figure.of(a)? / requirement.figure.of(b)?)).collect(),
+            pairs
+                .filter_map(|(a, b)| Some(requirement.figure.of(a)? / requirement.figure.of(b)?))
+                .collect(),
         )
     }
 
     /// Returns a table row for each requirement.
     pub(super) fn verdicts(&self) -> String {
-        let mut text = String::from("| | figure | measured | must | aim | |\n|---|---|---|---|---|---|\n");
+        let mut text =
+            String::from("| | figure | measured | must | aim | |\n|---|---|---|---|---|---|\n");
         for requirement in &REQUIREMENTS {
-            let Some(value) = self.value(requirement) else { continue };
+            let Some(value) = self.value(requirement) else {
+                continue;
+            };
             let verdict = match requirement.aim {
                 _ if !requirement.must.holds(value) => "**missed**",
                 Some(aim) if aim.holds(value) => "aim met",
                 Some(_) => "met, aim missed",
                 None => "met",
             };
-            let (must, aim) = (bound(requirement.must), requirement.aim.map(bound).unwrap_or_default());
+            let (must, aim) = (
+                bound(requirement.must),
+                requirement.aim.map(bound).unwrap_or_default(),
+            );
             let _ = writeln!(
                 text,
                 "| {} | {} | {} | {must} | {aim} | {verdict} |",
@@ -80,12 +96,17 @@ impl<'r> Table<'r> {
         text.push_str("## Medians\n\n| case | | per second | per server core second | p50 ms | p99 ms | missing | KiB a stream | server core | load core |\n|---|---|---|---|---|---|---|---|---|---|\n");
         for ((case, kind), reports) in self.reports {
             let of = |path: &[&str]| {
-                let values = reports.iter().filter_map(|report| lookup(report, path)).collect();
+                let values = reports
+                    .iter()
+                    .filter_map(|report| lookup(report, path))
+                    .collect();
                 median(values).map_or_else(String::new, short)
             };
             let per_second = [&["delivered_per_s"], &["accepted_per_s"], &["opened_per_s"]];
             let per_second: String = per_second.iter().map(|path| of(*path)).collect();
-            let kib = self.median(case, *kind, Figure::KibPerStream).map_or_else(String::new, short);
+            let kib = self
+                .median(case, *kind, Figure::KibPerStream)
+                .map_or_else(String::new, short);
             let cells = [
                 per_second,
                 of(&["server", "per_cpu_s"]),
@@ -99,7 +120,10 @@ impl<'r> Table<'r> {
             let _ = writeln!(text, "| {case} | {kind:?} | {} |", cells.join(" | "));
         }
         if let Some(instructions) = instructions {
-            let _ = writeln!(text, "\n## Instructions, counted by valgrind\n\n{instructions}");
+            let _ = writeln!(
+                text,
+                "\n## Instructions, counted by valgrind\n\n{instructions}"
+            );
         }
         text.push_str("\n## Cases\n\n| case | load | `tickcast bench` |\n|---|---|---|\n");
         for case in &CASES {
@@ -110,20 +134,39 @@ impl<'r> Table<'r> {
 
     /// Returns an error if a requirement was missed, or if the load was busier than the server.
     pub(super) fn outcome(&self) -> Result<()> {
-        let missed = REQUIREMENTS
-            .iter()
-            .filter(|requirement| self.value(requirement).is_some_and(|v| !requirement.must.holds(v)));
+        let missed = REQUIREMENTS.iter().filter(|requirement| {
+            self.value(requirement)
+                .is_some_and(|v| !requirement.must.holds(v))
+        });
         let mut faults: Vec<_> = missed
-            .map(|requirement| format!("{}: {} missed", requirement.number, figure_name(requirement)))
+            .map(|requirement| {
+                format!(
+                    "{}: {} missed",
+                    requirement.number,
+                    figure_name(requirement)
+                )
+            })
             .collect();
         for ((case, kind), reports) in self.reports {
-            let of =
-                |path: &[&str]| median(reports.iter().filter_map(|report| lookup(report, path)).collect());
+            let of = |path: &[&str]| {
+                median(
+                    reports
+                        .iter()
+                        .filter_map(|report| lookup(report, path))
+                        .collect(),
+                )
+            };
             if of(&["load_cpu"]) > Some(BUSY_CPU) && of(&["server", "cpu"]) < Some(BUSY_CPU) {
-                faults.push(format!("{case}, {kind:?}: the load was busier than the server"));
+                faults.push(format!(
+                    "{case}, {kind:?}: the load was busier than the server"
+                ));
             }
         }
-        if faults.is_empty() { Ok(()) } else { bail!("{}", faults.join("; ")) }
+        if faults.is_empty() {
+            Ok(())
+        } else {
+            bail!("{}", faults.join("; "))
+        }
     }
 }
 
@@ -143,7 +186,10 @@ of the others.
 pub(super) fn summary(report: &Value) -> String {
     let number = |path: &[&str]| lookup(report, path).map_or_else(|| "–".to_owned(), short);
     let per_second = ["delivered_per_s", "accepted_per_s", "opened_per_s"];
-    let per_second = per_second.iter().find_map(|name| report[name].as_f64()).map_or_else(String::new, short);
+    let per_second = per_second
+        .iter()
+        .find_map(|name| report[name].as_f64())
+        .map_or_else(String::new, short);
     format!(
         "{per_second:>12}/s  {:>12} per core second  p99 {:>8} ms  missing {:>8}  server {:>5} load {:>5}",
         number(&["server", "per_cpu_s"]),
@@ -163,7 +209,11 @@ pub(super) fn median(mut values: Vec<f64>) -> Option<f64> {
     let middle = values.len() / 2;
     let above = *values.get(middle)?;
     // For an even number of values, the median is between the two middle values.
-    Some(if values.len().is_multiple_of(2) { f64::midpoint(values[middle - 1], above) } else { above })
+    Some(if values.len().is_multiple_of(2) {
+        f64::midpoint(values[middle - 1], above)
+    } else {
+        above
+    })
 }
 
 pub(super) fn bound(bound: Bound) -> String {
@@ -182,8 +232,8 @@ fn figure_name(requirement: &Requirement) -> String {
     }
 }
 
-/// Returns the value with two decimals if the value is below 100, else a whole number with thousands
-/// separators.
+/// Returns the value with two decimals if the value is below 100, else a whole number with
+/// thousands separators.
 pub(super) fn short(value: f64) -> String {
     if value.abs() < 100.0 {
         let text = format!("{value:.2}");
@@ -203,10 +253,19 @@ pub(super) fn short(value: f64) -> String {
 /// Returns a description of the machine.
 fn machine() -> Result<String> {
     let cpu = std::fs::read_to_string("/proc/cpuinfo")?;
-    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
-    let cores = cpu.lines().filter(|line| line.starts_with("processor")).count();
+    let model = cpu
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"))
+        .unwrap_or_default();
+    let cores = cpu
+        .lines()
+        .filter(|line| line.starts_with("processor"))
+        .count();
     let model = model.trim_start_matches([' ', '\t', ':']);
-    Ok(format!("{model}, {cores} cores, Linux {}.\n", output_of("uname", "-r")?))
+    Ok(format!(
+        "{model}, {cores} cores, Linux {}.\n",
+        output_of("uname", "-r")?
+    ))
 }
 
 /// Returns the date in the format of file names.
@@ -215,7 +274,9 @@ pub(super) fn today() -> Result<String> {
 }
 
 fn output_of(program: &str, argument: &str) -> Result<String> {
-    let output =
-        Command::new(program).arg(argument).output().with_context(|| format!("cannot run {program}"))?;
+    let output = Command::new(program)
+        .arg(argument)
+        .output()
+        .with_context(|| format!("cannot run {program}"))?;
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

@@ -26,16 +26,27 @@ pub(super) struct ModuleNames {
     pub(super) uses: Vec<Vec<String>>,
     /// Names in the code without a path.
     plain_names: BTreeSet<String>,
-    /// Names that the module re-exports. The module uses such an item only if the code contains its name.
+    /// Names that the module re-exports. The module uses such an item only if the code contains its
+    /// name.
     reexported: BTreeSet<String>,
 }
 
 impl ModuleNames {
     /// Reads the items of a module, and returns its inner modules too. Ignores items for tests.
-    pub(super) fn read<'i>(items: &'i [Item], file: &Path, module: &Module) -> (Self, Vec<&'i ItemMod>) {
-        let mut names = Self { file: file.to_owned(), ..Self::default() };
+    pub(super) fn read<'i>(
+        items: &'i [Item],
+        file: &Path,
+        module: &Module,
+    ) -> (Self, Vec<&'i ItemMod>) {
+        let mut names = Self {
+            file: file.to_owned(),
+            ..Self::default()
+        };
         let mut children = Vec::new();
-        for item in items.iter().filter(|item| !sources::is_test(attributes(item))) {
+        for item in items
+            .iter()
+            .filter(|item| !sources::is_test(attributes(item)))
+        {
             match item {
                 Item::Mod(inner) => children.push(inner),
                 Item::Use(import) => {
@@ -49,7 +60,10 @@ impl ModuleNames {
             }
         }
         // A path may begin with the name of an inner module.
-        let child_names: BTreeSet<_> = children.iter().map(|child| child.ident.to_string()).collect();
+        let child_names: BTreeSet<_> = children
+            .iter()
+            .map(|child| child.ident.to_string())
+            .collect();
         names.resolve(module, &child_names);
         (names, children)
     }
@@ -62,7 +76,10 @@ impl ModuleNames {
                 prefix.pop();
             }
             UseTree::Group(group) => {
-                group.items.iter().for_each(|tree| self.add_imports(tree, prefix, reexported));
+                group
+                    .items
+                    .iter()
+                    .for_each(|tree| self.add_imports(tree, prefix, reexported));
             }
             UseTree::Glob(_) => {
                 self.globs.push(prefix.clone());
@@ -71,17 +88,31 @@ impl ModuleNames {
                 }
             }
             UseTree::Name(name) => {
-                self.add_import(&name.ident.to_string(), &name.ident.to_string(), prefix, reexported);
+                self.add_import(
+                    &name.ident.to_string(),
+                    &name.ident.to_string(),
+                    prefix,
+                    reexported,
+                );
             }
             UseTree::Rename(rename) => {
-                self.add_import(&rename.ident.to_string(), &rename.rename.to_string(), prefix, reexported);
+                self.add_import(
+                    &rename.ident.to_string(),
+                    &rename.rename.to_string(),
+                    prefix,
+                    reexported,
+                );
             }
         }
     }
 
     fn add_import(&mut self, name: &str, alias: &str, prefix: &[String], reexported: bool) {
         let mut path = prefix.to_vec();
-        let alias = if name == "self" { prefix.last().map_or(alias, String::as_str) } else { alias };
+        let alias = if name == "self" {
+            prefix.last().map_or(alias, String::as_str)
+        } else {
+            alias
+        };
         if name != "self" {
             path.push(name.to_owned());
         }
@@ -93,14 +124,17 @@ impl ModuleNames {
         }
     }
 
-    /// Adds the paths and the names in the arguments of a macro, which are tokens without a structure.
+    /// Adds the paths and the names in the arguments of a macro, which are tokens without a
+    /// structure.
     fn add_tokens(&mut self, tokens: TokenStream) {
         let mut tokens = tokens.into_iter().peekable();
         let mut path = Vec::new();
         let mut after_separator = false;
         while let Some(token) = tokens.next() {
             match token {
-                TokenTree::Ident(name) if path.is_empty() || after_separator => path.push(name.to_string()),
+                TokenTree::Ident(name) if path.is_empty() || after_separator => {
+                    path.push(name.to_string());
+                }
                 TokenTree::Punct(colon) if colon.as_char() == ':' && is_colon(tokens.peek()) => {
                     tokens.next();
                     after_separator = true;
@@ -135,13 +169,17 @@ impl ModuleNames {
     /// Makes all paths start at the crate's root, and removes paths into other crates.
     fn resolve(&mut self, module: &Module, children: &BTreeSet<String>) {
         let used_reexports = self.reexported.intersection(&self.plain_names);
-        self.uses.extend(used_reexports.filter_map(|name| self.imported.get(name).cloned()));
+        self.uses
+            .extend(used_reexports.filter_map(|name| self.imported.get(name).cloned()));
         let imported = self.imported.clone();
         let absolute = |path: &Vec<String>| absolute(path, module, children, &imported, 0);
         self.uses = self.uses.iter().filter_map(absolute).collect();
         self.globs = self.globs.iter().filter_map(absolute).collect();
-        self.imported =
-            self.imported.iter().filter_map(|(name, path)| Some((name.clone(), absolute(path)?))).collect();
+        self.imported = self
+            .imported
+            .iter()
+            .filter_map(|(name, path)| Some((name.clone(), absolute(path)?)))
+            .collect();
     }
 }
 
@@ -155,12 +193,18 @@ impl<'ast> Visit<'ast> for ModuleNames {
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
         if path.leading_colon.is_none() {
-            self.add_path(path.segments.iter().map(|segment| segment.ident.to_string()).collect());
+            self.add_path(
+                path.segments
+                    .iter()
+                    .map(|segment| segment.ident.to_string())
+                    .collect(),
+            );
         }
         syn::visit::visit_path(self, path);
     }
 
-    /// Adds an import within a function. An import of the module itself with the same name has priority.
+    /// Adds an import within a function. An import of the module itself with the same name has
+    /// priority.
     fn visit_item_use(&mut self, import: &'ast ItemUse) {
         let mut inner = Self::default();
         inner.add_imports(&import.tree, &mut Vec::new(), false);
@@ -177,8 +221,8 @@ impl<'ast> Visit<'ast> for ModuleNames {
     }
 }
 
-/// Returns a path from the crate's root. Returns `None` if the path leads into another crate, or names an
-/// import that is counted already.
+/// Returns a path from the crate's root. Returns `None` if the path leads into another crate, or
+/// names an import that is counted already.
 fn absolute(
     path: &[String],
     module: &Module,
@@ -196,7 +240,11 @@ fn absolute(
             Some(above.iter().chain(&path[up..]).cloned().collect())
         }
         name if children.contains(name) => Some(module.iter().chain(path).cloned().collect()),
-        name if depth < 4 && imported.get(name).is_some_and(|import| import.as_slice() != path) => {
+        name if depth < 4
+            && imported
+                .get(name)
+                .is_some_and(|import| import.as_slice() != path) =>
+        {
             let whole: Vec<_> = imported.get(name)?.iter().chain(rest).cloned().collect();
             absolute(&whole, module, children, imported, depth + 1)
         }

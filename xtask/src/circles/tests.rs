@@ -12,8 +12,19 @@ fn graph(edges: &[(&str, &[&str])]) -> Edges {
 fn a_circle_of_any_length_is_found() {
     let acyclic = graph(&[("a", &["b", "c"]), ("b", &["c"]), ("c", &[])]);
     assert_eq!(circles(&acyclic).len(), 0);
-    let cyclic = graph(&[("a", &["b"]), ("b", &["c"]), ("c", &["a", "d"]), ("d", &["e"]), ("e", &["d"])]);
-    let names = |circle: &Vec<PathBuf>| circle.iter().map(|file| file.display().to_string()).collect();
+    let cyclic = graph(&[
+        ("a", &["b"]),
+        ("b", &["c"]),
+        ("c", &["a", "d"]),
+        ("d", &["e"]),
+        ("e", &["d"]),
+    ]);
+    let names = |circle: &Vec<PathBuf>| {
+        circle
+            .iter()
+            .map(|file| file.display().to_string())
+            .collect()
+    };
     let found: Vec<Vec<String>> = circles(&cyclic).iter().map(names).collect();
     assert_eq!(found, [vec!["a", "b", "c"], vec!["d", "e"]]);
 }
@@ -25,18 +36,25 @@ fn files_in_circles(files: &[(&str, &str)]) -> Vec<String> {
         std::fs::write(folder.path().join(name), text).unwrap();
     }
     let mut modules = Crate::default();
-    modules.read(&folder.path().join("lib.rs"), &Vec::new()).unwrap();
+    modules
+        .read(&folder.path().join("lib.rs"), &Vec::new())
+        .unwrap();
     let found = circles(&modules.edges()).concat();
-    found.iter().map(|file| file.file_name().unwrap().to_string_lossy().into_owned()).collect()
+    found
+        .iter()
+        .map(|file| file.file_name().unwrap().to_string_lossy().into_owned())
+        .collect()
 }
 
 #[test]
 fn a_re_exported_item_is_found_in_the_file_that_defines_it() {
-    let b =
-        "use crate::Thing; pub fn helper() {} fn g(_: Thing) {} #[cfg(test)] mod tests { use crate::Own; }";
+    let b = "use crate::Thing; pub fn helper() {} fn g(_: Thing) {} #[cfg(test)] mod tests { use crate::Own; }";
     let found = files_in_circles(&[
         ("lib.rs", "mod a; mod b; pub use a::Thing; struct Own;"),
-        ("a.rs", "use crate::b::helper; pub struct Thing; fn f() { helper() }"),
+        (
+            "a.rs",
+            "use crate::b::helper; pub struct Thing; fn f() { helper() }",
+        ),
         ("b.rs", b),
     ]);
     assert_eq!(found, ["a.rs", "b.rs"]);
@@ -46,8 +64,14 @@ fn a_re_exported_item_is_found_in_the_file_that_defines_it() {
 fn an_import_within_a_function_is_a_use() {
     let found = files_in_circles(&[
         ("lib.rs", "mod a; mod b;"),
-        ("a.rs", "pub struct Thing; fn f() { use crate::b::helper; helper() }"),
-        ("b.rs", "use crate::a::Thing; pub fn helper() {} fn g(_: Thing) {}"),
+        (
+            "a.rs",
+            "pub struct Thing; fn f() { use crate::b::helper; helper() }",
+        ),
+        (
+            "b.rs",
+            "use crate::a::Thing; pub fn helper() {} fn g(_: Thing) {}",
+        ),
     ]);
     assert_eq!(found, ["a.rs", "b.rs"]);
 }
@@ -56,8 +80,14 @@ fn an_import_within_a_function_is_a_use() {
 fn a_glob_is_a_use_of_the_module() {
     let found = files_in_circles(&[
         ("lib.rs", "mod a; mod b;"),
-        ("a.rs", "use crate::b::*; pub struct Thing; fn f() { helper() }"),
-        ("b.rs", "use crate::a::Thing; pub fn helper() {} fn g(_: Thing) {}"),
+        (
+            "a.rs",
+            "use crate::b::*; pub struct Thing; fn f() { helper() }",
+        ),
+        (
+            "b.rs",
+            "use crate::a::Thing; pub fn helper() {} fn g(_: Thing) {}",
+        ),
     ]);
     assert_eq!(found, ["a.rs", "b.rs"]);
 }
@@ -72,7 +102,10 @@ fn a_path_within_a_macro_is_a_use() {
         let found = files_in_circles(&[
             ("lib.rs", "mod a; mod b;"),
             ("a.rs", &format!("pub struct Thing; fn f() {{ {call}; }}")),
-            ("b.rs", "use crate::a::Thing; pub const NAME: &str = \"\"; fn g(_: Thing) {}"),
+            (
+                "b.rs",
+                "use crate::a::Thing; pub const NAME: &str = \"\"; fn g(_: Thing) {}",
+            ),
         ]);
         assert_eq!(found, ["a.rs", "b.rs"], "{call}");
     }
@@ -92,7 +125,10 @@ fn a_visibility_within_a_macro_is_no_use() {
 fn a_re_export_is_a_use_only_if_the_own_code_names_the_item() {
     let found = |own: &str| {
         files_in_circles(&[
-            ("lib.rs", &format!("mod a; pub use a::Thing; pub struct Own; {own}")),
+            (
+                "lib.rs",
+                &format!("mod a; pub use a::Thing; pub struct Own; {own}"),
+            ),
             ("a.rs", "use crate::Own; pub struct Thing; fn f(_: Own) {}"),
         ])
     };

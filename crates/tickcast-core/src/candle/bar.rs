@@ -19,12 +19,22 @@ impl Bar {
     /// Makes the bar of a single tick.
     pub(super) fn new(time: i64, price: CompactPrice) -> Self {
         let [open, high, low] = [(); 3].map(|()| price.clone());
-        Self { time, open, high, low, close: price, count: 1 }
+        Self {
+            time,
+            open,
+            high,
+            low,
+            close: price,
+            count: 1,
+        }
     }
 
     /// Returns this bar as a part of the longer bar at `level`.
     pub(super) fn at_level(&self, level: usize) -> Self {
-        Self { time: begin(self.time, level), ..self.clone() }
+        Self {
+            time: begin(self.time, level),
+            ..self.clone()
+        }
     }
 
     /// Adds one tick.
@@ -65,7 +75,14 @@ impl Bar {
 
 impl From<&Candle> for Bar {
     fn from(candle: &Candle) -> Self {
-        let Candle { time, open, high, low, close, count } = candle;
+        let Candle {
+            time,
+            open,
+            high,
+            low,
+            close,
+            count,
+        } = candle;
         let compact = |price: &Price| CompactPrice::from(*price);
         Self {
             time: time.as_millis(),

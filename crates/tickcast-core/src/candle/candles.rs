@@ -7,19 +7,19 @@ use super::compact_price::CompactPrice;
 use super::{Candle, Interval, LEVELS, begin};
 use crate::{Price, Time};
 
-/// Maximum number of closed candles per symbol and interval. The maxima are 15 minutes of seconds, a day of
-/// minutes, a week of five minutes, ninety days of hours, and ten years of days.
+/// Maximum number of closed candles per symbol and interval. The maxima are 15 minutes of seconds,
+/// a day of minutes, a week of five minutes, ninety days of hours, and ten years of days.
 const MAX_BARS: [usize; LEVELS] = [900, 1440, 2016, 2160, 3650];
 
-/// Share of a symbol's candle budget, in percent, that each interval keeps even if shorter intervals need
-/// more room.
+/// Share of a symbol's candle budget, in percent, that each interval keeps even if shorter
+/// intervals need more room.
 const BUDGET_PERCENT: [usize; LEVELS] = [30, 25, 20, 15, 10];
 
-/// Candles of every interval of one symbol, updated with each tick. A tick only changes the open candle of
-/// its second. When that second is over, its candle is merged into the longer candles.
+/// Candles of every interval of one symbol, updated with each tick. A tick only changes the open
+/// candle of its second. When that second is over, its candle is merged into the longer candles.
 ///
-/// Ticks count in the order in which they were accepted. The last accepted tick is the close of every candle
-/// that contains the tick's time, even if other ticks happened later.
+/// Ticks count in the order in which they were accepted. The last accepted tick is the close of
+/// every candle that contains the tick's time, even if other ticks happened later.
 ///
 /// Field of a [`Quote`](crate::Quote::candles). Default: no candles.
 #[derive(Debug, Clone, Default)]
@@ -42,9 +42,9 @@ impl Candles {
         Self::default()
     }
 
-    /// Adds a tick that happened at `time`. Candles that begin after `horizon` come from a wrong clock and
-    /// are dropped. At most `max` closed candles stay. Returns by how many the number of closed candles has
-    /// grown.
+    /// Adds a tick that happened at `time`. Candles that begin after `horizon` come from a wrong
+    /// clock and are dropped. At most `max` closed candles stay. Returns by how many the number of
+    /// closed candles has grown.
     pub(crate) fn add(&mut self, time: Time, price: Price, horizon: Time, max: usize) -> isize {
         let before = self.len();
         // If a clock went back twice, a closed candle may be later than the open candle.
@@ -70,14 +70,17 @@ impl Candles {
         self.len() as isize - before as isize
     }
 
-    /// Returns the candles of `interval` that began between `from` and `to`, both included, oldest first: at
-    /// most the newest `max` candles. The open candle is included.
+    /// Returns the candles of `interval` that began between `from` and `to`, both included, oldest
+    /// first: at most the newest `max` candles. The open candle is included.
     #[must_use]
     pub fn within(&self, interval: Interval, (from, to): (Time, Time), max: usize) -> Vec<Candle> {
         let level = interval as usize;
         let newest = self.newest(level);
         let older = newest.first().map_or(i64::MAX, |bar| bar.time);
-        let closed = self.closed[level].iter().rev().skip_while(|bar| bar.time >= older);
+        let closed = self.closed[level]
+            .iter()
+            .rev()
+            .skip_while(|bar| bar.time >= older);
         let wanted = |bar: &&Bar| (from.as_millis()..=to.as_millis()).contains(&bar.time);
         let all = newest.iter().rev().chain(closed);
         let mut candles: Vec<_> = all.filter(wanted).take(max).map(Bar::candle).collect();
@@ -85,13 +88,17 @@ impl Candles {
         candles
     }
 
-    /// Returns the candles of an interval that are not complete yet. The open candles of shorter intervals
-    /// are parts of them. If a clock went back, closed candles that begin at the same time or later are also
-    /// included.
+    /// Returns the candles of an interval that are not complete yet. The open candles of shorter
+    /// intervals are parts of them. If a clock went back, closed candles that begin at the same
+    /// time or later are also included.
     fn newest(&self, level: usize) -> Vec<Bar> {
         let mut newest: Vec<Bar> = Vec::new();
         let open = self.open[..=level].iter().rev().flatten();
-        let oldest = open.clone().map(|bar| begin(bar.time, level)).min().unwrap_or(i64::MAX);
+        let oldest = open
+            .clone()
+            .map(|bar| begin(bar.time, level))
+            .min()
+            .unwrap_or(i64::MAX);
         let from = self.closed[level].partition_point(|bar| bar.time < oldest);
         for bar in self.closed[level].range(from..).chain(open) {
             let time = begin(bar.time, level);
@@ -120,19 +127,19 @@ impl Candles {
         self.len() == 0
     }
 
-    /// Returns every candle, with the number of its interval and whether the candle is open. The order is the
-    /// order that [`restore`](Self::restore) needs. The newest part of an open candle is only in the candles
-    /// of shorter intervals.
+    /// Returns every candle, with the number of its interval and whether the candle is open. The
+    /// order is the order that [`restore`](Self::restore) needs. The newest part of an open candle
+    /// is only in the candles of shorter intervals.
     pub fn bars(&self) -> impl Iterator<Item = (usize, bool, Candle)> {
         let closed = self.closed.iter().enumerate();
-        let closed =
-            closed.flat_map(|(level, bars)| bars.iter().map(move |bar| (level, false, bar.candle())));
+        let closed = closed
+            .flat_map(|(level, bars)| bars.iter().map(move |bar| (level, false, bar.candle())));
         let open = self.open.iter().enumerate();
         closed.chain(open.filter_map(|(level, bar)| Some((level, true, bar.as_ref()?.candle()))))
     }
 
-    /// Restores one candle that [`bars`](Self::bars) has returned. Candles that cannot come from `bars` are
-    /// ignored.
+    /// Restores one candle that [`bars`](Self::bars) has returned. Candles that cannot come from
+    /// `bars` are ignored.
     pub fn restore(&mut self, level: usize, open: bool, candle: &Candle) {
         let bar = Bar::from(candle);
         if level >= LEVELS {
@@ -140,7 +147,10 @@ impl Candles {
         }
         if open {
             self.open[level] = Some(bar);
-        } else if self.closed[level].back().is_none_or(|last| last.time < bar.time) {
+        } else if self.closed[level]
+            .back()
+            .is_none_or(|last| last.time < bar.time)
+        {
             self.closed[level].push_back(bar);
         }
     }
@@ -152,8 +162,8 @@ impl Candles {
         self.late = late.then(|| (time.as_millis(), CompactPrice::from(price)));
     }
 
-    /// Drops the oldest candles if there are more than `max`. The shortest interval that has more than its
-    /// share loses candles first.
+    /// Drops the oldest candles if there are more than `max`. The shortest interval that has more
+    /// than its share loses candles first.
     pub(crate) fn shrink(&mut self, max: usize) {
         let mut surplus = self.len().saturating_sub(max);
         if surplus == 0 {
@@ -167,8 +177,8 @@ impl Candles {
         }
     }
 
-    /// Closes a bar: stores the bar and merges it into the next longer bar. A late tick is a bar whose
-    /// interval is already over.
+    /// Closes a bar: stores the bar and merges it into the next longer bar. A late tick is a bar
+    /// whose interval is already over.
     fn close(&mut self, level: usize, closed: Bar) {
         if level + 1 < LEVELS {
             let longer = closed.at_level(level + 1);

@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 
 use crate::Price;
 
-/// A price in 16 bytes for nearly all prices. The compact form matters because a symbol has thousands of
-/// candles.
+/// A price in 16 bytes for nearly all prices. The compact form matters because a symbol has
+/// thousands of candles.
 #[derive(Debug, Clone)]
 pub(super) enum CompactPrice {
     Short { units: i64, scale: u8 },
@@ -41,9 +41,13 @@ impl PartialEq for CompactPrice {
 impl PartialOrd for CompactPrice {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         match (self, other) {
-            (Self::Short { units, scale }, Self::Short { units: others, scale: other }) if scale == other => {
-                Some(units.cmp(others))
-            }
+            (
+                Self::Short { units, scale },
+                Self::Short {
+                    units: others,
+                    scale: other,
+                },
+            ) if scale == other => Some(units.cmp(others)),
             _ => self.price().partial_cmp(&other.price()),
         }
     }

@@ -67,8 +67,8 @@ proptest! {
     }
 }
 
-/// Computes the expected candles of ticks in any order. Each tick counts in the interval that contains its
-/// time, in the order in which ticks were accepted.
+/// Computes the expected candles of ticks in any order. Each tick counts in the interval that
+/// contains its time, in the order in which ticks were accepted.
 fn expected_candles_in_any_order(ticks: &[(i64, i64)], interval: Interval) -> Vec<Candle> {
     let mut sorted = ticks.to_vec();
     sorted.sort_by_key(|(ms, _)| ms - ms.rem_euclid(interval.millis()));
@@ -86,17 +86,27 @@ fn a_late_tick_counts_once_in_each_interval_and_is_the_close_of_its_own() {
     let fields = |candle: &Candle| (candle.time.as_millis(), candle.close, candle.count);
     assert_eq!(
         seconds.iter().map(fields).collect::<Vec<_>>(),
-        [(0, price(1), 1), (1_000, price(9), 3), (61_000, price(6), 1)]
+        [
+            (0, price(1), 1),
+            (1_000, price(9), 3),
+            (61_000, price(6), 1)
+        ]
     );
     let minutes = all(&candles, Interval::Minute);
-    assert_eq!((minutes[0].low, minutes[0].high, minutes[0].count), (price(1), price(9), 4));
+    assert_eq!(
+        (minutes[0].low, minutes[0].high, minutes[0].count),
+        (price(1), price(9), 4)
+    );
     let day = &all(&candles, Interval::Day)[0];
-    assert_eq!((day.open, day.close, day.low, day.count), (price(5), price(1), price(1), 5));
+    assert_eq!(
+        (day.open, day.close, day.low, day.count),
+        (price(5), price(1), price(1), 5)
+    );
 }
 
 proptest! {
-    /// In any order of ticks, every interval counts every tick once, and the last accepted tick is the close
-    /// of its candle.
+    /// In any order of ticks, every interval counts every tick once, and the last accepted tick is
+    /// the close of its candle.
     #[test]
     fn ticks_in_any_order_count_once(
         ticks in prop::collection::vec((0i64..400_000, -5000i64..5000), 1..80),
@@ -133,7 +143,14 @@ fn candles_from_a_clock_that_was_ahead_are_dropped() {
     let (day, start) = (86_400_000, 1_782_907_200_000);
     let mut candles = Candles::new();
     let price = |units| Price::from_units(units, 0).unwrap();
-    let ticks = [(0, 1), (1_000, 2), (2 * day, 9), (2 * day + 61_000, 9), (2_000, 3), (63_000, 4)];
+    let ticks = [
+        (0, 1),
+        (1_000, 2),
+        (2 * day, 9),
+        (2 * day + 61_000, 9),
+        (2_000, 3),
+        (63_000, 4),
+    ];
     for (ms, units) in ticks {
         let now = start + ms;
         candles.add(time(now), price(units), time(now + 5_000), usize::MAX);
@@ -141,10 +158,17 @@ fn candles_from_a_clock_that_was_ahead_are_dropped() {
     for interval in Interval::ALL {
         let candles = all(&candles, interval);
         assert_eq!(candles.last().unwrap().close, price(4), "{interval:?}");
-        assert!(candles.iter().all(|candle| candle.high < price(9)), "{interval:?}: {candles:?}");
+        assert!(
+            candles.iter().all(|candle| candle.high < price(9)),
+            "{interval:?}: {candles:?}"
+        );
         let times: Vec<_> = candles.iter().map(|candle| candle.time).collect();
         assert!(times.is_sorted_by(|a, b| a < b), "{interval:?}: {times:?}");
-        assert_eq!(candles.iter().map(|candle| candle.count).sum::<u64>(), 4, "{interval:?}");
+        assert_eq!(
+            candles.iter().map(|candle| candle.count).sum::<u64>(),
+            4,
+            "{interval:?}"
+        );
     }
 }
 
@@ -152,25 +176,41 @@ fn candles_from_a_clock_that_was_ahead_are_dropped() {
 fn the_shortest_interval_loses_candles_first() {
     let mut candles = Candles::new();
     for second in 0..200_000 {
-        candles.add(time(second * 1000), Price::from_units(second, 0).unwrap(), Time::MAX, 100);
+        candles.add(
+            time(second * 1000),
+            Price::from_units(second, 0).unwrap(),
+            Time::MAX,
+            100,
+        );
         assert!(candles.len() <= 100);
     }
     let counts = Interval::ALL.map(|interval| all(&candles, interval).len() - 1);
-    // 55 hours and two days use less than their share. The longest interval that needs room gets the rest.
+    // 55 hours and two days use less than their share. The longest interval that needs room gets
+    // the rest.
     assert_eq!(counts.iter().sum::<usize>(), 100);
     assert_eq!((counts[0], counts[4]), (30, 2), "{counts:?}");
-    assert!(counts[1] >= 25 && counts[2] >= 20 && counts[3] >= 15, "{counts:?}");
+    assert!(
+        counts[1] >= 25 && counts[2] >= 20 && counts[3] >= 15,
+        "{counts:?}"
+    );
 }
 
 #[test]
 fn candles_are_selected_by_range_and_limit() {
     let mut candles = Candles::new();
     for second in 0..100 {
-        add(&mut candles, second * 1000, Price::from_units(1, 0).unwrap());
+        add(
+            &mut candles,
+            second * 1000,
+            Price::from_units(1, 0).unwrap(),
+        );
     }
     let selected = candles.within(Interval::Second, (time(10_000), time(20_000)), 3);
     assert_eq!(
-        selected.iter().map(|candle| candle.time.as_millis()).collect::<Vec<_>>(),
+        selected
+            .iter()
+            .map(|candle| candle.time.as_millis())
+            .collect::<Vec<_>>(),
         [18_000, 19_000, 20_000]
     );
     assert_eq!("2m".parse::<Interval>(), Err(IntervalError));

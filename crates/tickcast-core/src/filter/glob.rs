@@ -2,8 +2,8 @@
 
 use crate::{MAX_SYMBOL_LEN, Symbol, SymbolError};
 
-/// Maximum length of a pattern in bytes: a symbol of maximum length with a star before and after each
-/// character.
+/// Maximum length of a pattern in bytes: a symbol of maximum length with a star before and after
+/// each character.
 pub(super) const MAX_GLOB_LEN: usize = 2 * MAX_SYMBOL_LEN + 1;
 
 /// A pattern with at least one `*`, never two in a row.
@@ -40,12 +40,13 @@ impl Glob {
         &self.0
     }
 
-    /// Checks whether the pattern matches the whole of `name`. Only the last star is tried again, so the cost
-    /// is at most quadratic.
+    /// Checks whether the pattern matches the whole of `name`. Only the last star is tried again,
+    /// so the cost is at most quadratic.
     pub(super) fn matches(&self, name: &[u8]) -> bool {
         let pattern = self.0.as_bytes();
         let (mut p, mut n) = (0, 0);
-        // Position of the last star, and the end of the part of the name that this star matches so far.
+        // Position of the last star, and the end of the part of the name that this star matches so
+        // far.
         let mut star: Option<(usize, usize)> = None;
         while n < name.len() {
             if pattern.get(p) == Some(&b'*') {

@@ -10,14 +10,17 @@ impl Filter {
     /// Returns a matcher, which is faster than [`matches`](Self::matches) for many symbols.
     #[must_use]
     pub fn matcher(&self) -> Matcher<'_> {
-        Matcher { filter: self, globs: self.globs.iter().map(Parts::of).collect() }
+        Matcher {
+            filter: self,
+            globs: self.globs.iter().map(Parts::of).collect(),
+        }
     }
 }
 
 /// A filter, prepared to be compared with many symbols. Returned by [`Filter::matcher`].
 ///
-/// The start and the end of each pattern are compared first. The other parts are then searched for, so that
-/// one comparison takes time linear in the length of the symbol.
+/// The start and the end of each pattern are compared first. The other parts are then searched for,
+/// so that one comparison takes time linear in the length of the symbol.
 #[derive(Debug)]
 pub struct Matcher<'f> {
     filter: &'f Filter,
@@ -43,7 +46,10 @@ impl<'f> Matcher<'f> {
 
     /// Returns the first pattern that matches `symbol`.
     pub(super) fn pattern_of(&self, symbol: &Symbol) -> Option<&'f Glob> {
-        let at = self.globs.iter().position(|glob| glob.matches(symbol.as_bytes()))?;
+        let at = self
+            .globs
+            .iter()
+            .position(|glob| glob.matches(symbol.as_bytes()))?;
         self.filter.globs.get(at)
     }
 }
@@ -62,13 +68,24 @@ impl<'f> Parts<'f> {
         }
     }
 
-    /// Checks whether the parts match `name`. Each part is matched as early as possible, which leaves the
-    /// most room for the following parts.
+    /// Checks whether the parts match `name`. Each part is matched as early as possible, which
+    /// leaves the most room for the following parts.
     fn matches(&self, name: &[u8]) -> bool {
-        // Compares byte by byte. Most symbols differ in the first or the last byte, so this is faster than a
-        // call that compares all bytes.
-        let begins = || self.prefix.iter().zip(name).all(|(wanted, byte)| wanted == byte);
-        let ends = || self.suffix.iter().rev().zip(name.iter().rev()).all(|(wanted, byte)| wanted == byte);
+        // Compares byte by byte. Most symbols differ in the first or the last byte, so this is
+        // faster than a call that compares all bytes.
+        let begins = || {
+            self.prefix
+                .iter()
+                .zip(name)
+                .all(|(wanted, byte)| wanted == byte)
+        };
+        let ends = || {
+            self.suffix
+                .iter()
+                .rev()
+                .zip(name.iter().rev())
+                .all(|(wanted, byte)| wanted == byte)
+        };
         if name.len() < self.min_len || !begins() || !ends() {
             return false;
         }

@@ -3,14 +3,14 @@
 use super::SymbolSet;
 use crate::{Filter, Market, Symbol, SymbolId};
 
-/// A filter, and the symbols of one market that the filter selects so far. Pass it to the functions of
-/// [`sse::render`](crate::sse::render), always with the same market.
+/// A filter, and the symbols of one market that the filter selects so far. Pass it to the functions
+/// of [`sse::render`](crate::sse::render), always with the same market.
 ///
-/// A selection does not follow its market. First make it with [`new`](Self::new). When the market has new
-/// symbols, update it: with [`extend`](Self::extend) if the filter has patterns, and with [`add`](Self::add)
-/// if the filter only has names. [`seen`](Self::seen) tells how many symbols were compared. To compare in
-/// another thread, without a market, use [`of_first`](Self::of_first) and [`extended`](Self::extended) with a
-/// copy of the market's list of symbols.
+/// A selection does not follow its market. First make it with [`new`](Self::new). When the market
+/// has new symbols, update it: with [`extend`](Self::extend) if the filter has patterns, and with
+/// [`add`](Self::add) if the filter only has names. [`seen`](Self::seen) tells how many symbols
+/// were compared. To compare in another thread, without a market, use [`of_first`](Self::of_first)
+/// and [`extended`](Self::extended) with a copy of the market's list of symbols.
 ///
 /// ```
 /// # use tickcast_core::{Epoch, Filter, Limits, Now, Selection, Sequencer, SourceId, SourceOptions, Tick};
@@ -44,31 +44,36 @@ enum Selected {
 }
 
 impl Selection {
-    /// Makes the selection of the symbols of `market` that `filter` selects. All symbols of `market` count as
-    /// compared.
+    /// Makes the selection of the symbols of `market` that `filter` selects. All symbols of
+    /// `market` count as compared.
     #[must_use]
     pub fn new(filter: Filter, market: &Market) -> Self {
         let mut selection = Self::of(filter);
         if selection.filter.has_patterns() {
             selection.extend(market, usize::MAX, |_| {});
         } else {
-            let ids = selection.filter.names().iter().filter_map(|name| market.id(name));
+            let ids = selection
+                .filter
+                .names()
+                .iter()
+                .filter_map(|name| market.id(name));
             (selection.selected, selection.seen) = (Selected::These(ids.collect()), market.len());
         }
         selection
     }
 
-    /// Makes a selection from a filter with patterns, without a market. `first_symbols` are the first symbols
-    /// of a market, in order of first appearance. The result is the same as that of [`new`](Self::new) for a
-    /// market with only these symbols. For a filter without patterns, use `new`.
+    /// Makes a selection from a filter with patterns, without a market. `first_symbols` are the
+    /// first symbols of a market, in order of first appearance. The result is the same as that of
+    /// [`new`](Self::new) for a market with only these symbols. For a filter without patterns, use
+    /// `new`.
     #[must_use]
     pub fn of_first(filter: Filter, first_symbols: &[Symbol]) -> Self {
         Self::of(filter).extended(first_symbols)
     }
 
     /// Compares more symbols with the filter, without a market, and returns the grown selection.
-    /// `first_symbols` are the first symbols of the market, in order of first appearance, including the
-    /// symbols that were already [compared](Self::seen). These are skipped.
+    /// `first_symbols` are the first symbols of the market, in order of first appearance, including
+    /// the symbols that were already [compared](Self::seen). These are skipped.
     #[must_use]
     pub fn extended(mut self, first_symbols: &[Symbol]) -> Self {
         let filter = self.filter.clone();
@@ -82,13 +87,21 @@ impl Selection {
     }
 
     fn of(filter: Filter) -> Self {
-        let selected = if filter.is_all() { Selected::All } else { Selected::These(SymbolSet::new()) };
-        Self { filter, selected, seen: 0 }
+        let selected = if filter.is_all() {
+            Selected::All
+        } else {
+            Selected::These(SymbolSet::new())
+        };
+        Self {
+            filter,
+            selected,
+            seen: 0,
+        }
     }
 
-    /// Compares the symbols of `market` that are new since the last comparison, at most `max` of them. Calls
-    /// `each` for each symbol that the filter selects. Returns the number of compared symbols; 0 means that
-    /// there are no new symbols.
+    /// Compares the symbols of `market` that are new since the last comparison, at most `max` of
+    /// them. Calls `each` for each symbol that the filter selects. Returns the number of compared
+    /// symbols; 0 means that there are no new symbols.
     pub fn extend(&mut self, market: &Market, max: usize, mut each: impl FnMut(SymbolId)) -> usize {
         let filter = self.filter.clone();
         let matcher = filter.matcher();
@@ -103,10 +116,10 @@ impl Selection {
         self.seen - before
     }
 
-    /// Adds a new symbol of the market that the filter names. Use this for a filter without patterns, instead
-    /// of [`extend`](Self::extend). Does not change [`seen`](Self::seen). Adding a symbol twice has no
-    /// effect. The order does not matter, but adding symbols in order of first appearance is fastest. A
-    /// selection of every symbol does not change.
+    /// Adds a new symbol of the market that the filter names. Use this for a filter without
+    /// patterns, instead of [`extend`](Self::extend). Does not change [`seen`](Self::seen). Adding
+    /// a symbol twice has no effect. The order does not matter, but adding symbols in order of
+    /// first appearance is fastest. A selection of every symbol does not change.
     pub fn add(&mut self, id: SymbolId) {
         self.select(id);
     }
@@ -124,19 +137,19 @@ impl Selection {
         &self.filter
     }
 
-    /// Returns the number of symbols of the market that were compared with the filter: by `new`, `of_first`,
-    /// `extended` and `extend`. For a filter without patterns, this is the size of the market at the call of
-    /// [`new`](Self::new).
+    /// Returns the number of symbols of the market that were compared with the filter: by `new`,
+    /// `of_first`, `extended` and `extend`. For a filter without patterns, this is the size of the
+    /// market at the call of [`new`](Self::new).
     #[must_use]
     pub const fn seen(&self) -> usize {
         self.seen
     }
 
-    /// Checks whether the selection is large: more than 1,024 symbols, or every symbol. A large selection is
-    /// stored as a bitmap or as "all", not as a list.
+    /// Checks whether the selection is large: more than 1,024 symbols, or every symbol. A large
+    /// selection is stored as a bitmap or as "all", not as a list.
     ///
-    /// Iteration over [`ids`](Self::ids) of a large selection takes time in proportion to the whole market.
-    /// So a caller should test single symbols with [`contains`](Self::contains) instead.
+    /// Iteration over [`ids`](Self::ids) of a large selection takes time in proportion to the whole
+    /// market. So a caller should test single symbols with [`contains`](Self::contains) instead.
     #[must_use]
     pub const fn is_wide(&self) -> bool {
         match &self.selected {
@@ -160,35 +173,52 @@ impl Selection {
         self.len() == 0
     }
 
-    /// Returns the selected symbols, in order of first appearance. For a selection of every symbol, these are
-    /// the compared symbols.
+    /// Returns the selected symbols, in order of first appearance. For a selection of every symbol,
+    /// these are the compared symbols.
     pub fn ids(&self) -> impl Iterator<Item = SymbolId> + '_ {
         let (all, these) = match &self.selected {
             Selected::All => (self.seen, None),
             Selected::These(ids) => (0, Some(ids)),
         };
-        (0..all).map(SymbolId::at).chain(these.into_iter().flat_map(SymbolSet::ids))
+        (0..all)
+            .map(SymbolId::at)
+            .chain(these.into_iter().flat_map(SymbolSet::ids))
     }
 
-    /// Returns the selected symbols in order of their names. The first symbol is the first one after `after`,
-    /// without `after` itself. `None` means from the start.
+    /// Returns the selected symbols in order of their names. The first symbol is the first one
+    /// after `after`, without `after` itself. `None` means from the start.
     pub fn in_order<'m>(
         &'m self,
         market: &'m Market,
         after: Option<Symbol>,
     ) -> impl Iterator<Item = (Symbol, SymbolId)> + 'm {
-        // A filter without patterns is already sorted, and short. Patterns may select the whole market.
+        // A filter without patterns is already sorted, and short. Patterns may select the whole
+        // market.
         let names = self.filter.names();
         let start = after.map_or(0, |after| names.partition_point(|name| *name <= after));
         let (names, all) = match self.filter.has_patterns() {
-            true => (None, Some(market.names_after(after).filter(|(_, id)| self.contains(*id)))),
-            false => (Some(names[start..].iter().filter_map(|name| Some((*name, market.id(name)?)))), None),
+            true => (
+                None,
+                Some(
+                    market
+                        .names_after(after)
+                        .filter(|(_, id)| self.contains(*id)),
+                ),
+            ),
+            false => (
+                Some(
+                    names[start..]
+                        .iter()
+                        .filter_map(|name| Some((*name, market.id(name)?))),
+                ),
+                None,
+            ),
         };
         names.into_iter().flatten().chain(all.into_iter().flatten())
     }
 
-    /// Checks whether the symbol is selected. A selection of every symbol also contains symbols that were not
-    /// compared yet.
+    /// Checks whether the symbol is selected. A selection of every symbol also contains symbols
+    /// that were not compared yet.
     #[must_use]
     pub fn contains(&self, id: SymbolId) -> bool {
         match &self.selected {
@@ -215,18 +245,29 @@ mod tests {
             let id = market.add_symbol(*name);
             let mut added = Vec::new();
             growing.extend(&market, 1 + i % 2, |id| added.push(id));
-            assert_eq!(added, if filter.matches(name) { vec![id] } else { vec![] });
+            assert_eq!(
+                added,
+                if filter.matches(name) {
+                    vec![id]
+                } else {
+                    vec![]
+                }
+            );
             assert_eq!(growing.contains(id), filter.matches(name));
             if i % 997 == 0 {
                 assert_eq!(growing.ids().count(), growing.len());
             }
         }
         let prepared = Selection::of_first(filter.clone(), &names);
-        let in_steps =
-            Selection::of_first(filter.clone(), &names[..1234]).extended(&names).extended(&names[..9]);
+        let in_steps = Selection::of_first(filter.clone(), &names[..1234])
+            .extended(&names)
+            .extended(&names[..9]);
         let at_once = Selection::new(filter.clone(), &market);
-        let selected: Vec<_> =
-            names.iter().zip(market.ids_from(0)).filter(|(name, _)| filter.matches(name)).collect();
+        let selected: Vec<_> = names
+            .iter()
+            .zip(market.ids_from(0))
+            .filter(|(name, _)| filter.matches(name))
+            .collect();
         for selection in [&growing, &prepared, &in_steps, &at_once] {
             assert!(selection.is_wide() && selection.seen() == 5000);
             assert_eq!(

@@ -2,12 +2,12 @@
 
 use crate::SymbolId;
 
-/// Maximum number of symbols that are stored as a list. Larger sets are a bitmap: 12.5 KB for a market of
-/// 100,000 symbols, whatever the size of the set.
+/// Maximum number of symbols that are stored as a list. Larger sets are a bitmap: 12.5 KB for a
+/// market of 100,000 symbols, whatever the size of the set.
 pub(super) const MAX_LISTED: usize = 1024;
 
-/// A set of symbols of one market, in order of first appearance. Made by [`SymbolSet::new`] or `collect`. Up
-/// to 1,024 symbols are stored as a list, more as a bitmap. Default: empty.
+/// A set of symbols of one market, in order of first appearance. Made by [`SymbolSet::new`] or
+/// `collect`. Up to 1,024 symbols are stored as a list, more as a bitmap. Default: empty.
 #[derive(Debug, Clone)]
 pub struct SymbolSet(Representation);
 
@@ -56,9 +56,9 @@ impl SymbolSet {
     pub fn contains(&self, id: SymbolId) -> bool {
         match &self.0 {
             Representation::Few(ids) => ids.binary_search(&id).is_ok(),
-            Representation::Many(bits, _) => {
-                bits.get(id.index() / 64).is_some_and(|word| word >> (id.index() % 64) & 1 == 1)
-            }
+            Representation::Many(bits, _) => bits
+                .get(id.index() / 64)
+                .is_some_and(|word| word >> (id.index() % 64) & 1 == 1),
         }
     }
 
@@ -77,8 +77,8 @@ impl SymbolSet {
         self.len() == 0
     }
 
-    /// Checks whether the set is stored as a bitmap and not as a list. A set of more than 1,024 symbols
-    /// becomes a bitmap.
+    /// Checks whether the set is stored as a bitmap and not as a list. A set of more than 1,024
+    /// symbols becomes a bitmap.
     #[must_use]
     pub const fn is_wide(&self) -> bool {
         matches!(self.0, Representation::Many(..))
@@ -92,17 +92,27 @@ impl SymbolSet {
     /// Returns the symbols of the set whose index in the market is `from` or higher.
     pub fn ids_from(&self, from: usize) -> impl Iterator<Item = SymbolId> + '_ {
         let (few, many) = match &self.0 {
-            Representation::Few(ids) => (&ids[ids.partition_point(|id| id.index() < from)..], &[][..]),
+            Representation::Few(ids) => {
+                (&ids[ids.partition_point(|id| id.index() < from)..], &[][..])
+            }
             Representation::Many(bits, _) => (&[][..], bits.as_slice()),
         };
-        let words = many.iter().enumerate().skip(from / 64).flat_map(move |(word, bits)| {
-            let mut remaining = if word == from / 64 { bits & (u64::MAX << (from % 64)) } else { *bits };
-            std::iter::from_fn(move || {
-                let bit = remaining.trailing_zeros();
-                remaining &= remaining.wrapping_sub(1);
-                (bit < 64).then(|| SymbolId::at(word * 64 + bit as usize))
-            })
-        });
+        let words = many
+            .iter()
+            .enumerate()
+            .skip(from / 64)
+            .flat_map(move |(word, bits)| {
+                let mut remaining = if word == from / 64 {
+                    bits & (u64::MAX << (from % 64))
+                } else {
+                    *bits
+                };
+                std::iter::from_fn(move || {
+                    let bit = remaining.trailing_zeros();
+                    remaining &= remaining.wrapping_sub(1);
+                    (bit < 64).then(|| SymbolId::at(word * 64 + bit as usize))
+                })
+            });
         few.iter().copied().chain(words)
     }
 }

@@ -8,8 +8,9 @@ use super::{MAX_DIGITS, Price, PriceError};
 use crate::excerpt::excerpt;
 
 impl Price {
-    /// Reads text that [`write`](Self::write) has written. A difference may have twice as many digits as an
-    /// incoming price: at most 57 significant digits, of which at most 28 come after the decimal point.
+    /// Reads text that [`write`](Self::write) has written. A difference may have twice as many
+    /// digits as an incoming price: at most 57 significant digits, of which at most 28 come after
+    /// the decimal point.
     ///
     /// # Errors
     /// If `text` is not a decimal number, or is longer than any difference can be.
@@ -26,8 +27,8 @@ impl FromStr for Price {
     }
 }
 
-/// Reads `-`, digits, decimal point, digits, exponent, exactly as JSON writes numbers. Accepts at most
-/// `max_digits` significant digits.
+/// Reads `-`, digits, decimal point, digits, exponent, exactly as JSON writes numbers. Accepts at
+/// most `max_digits` significant digits.
 fn decimal(text: &str, max_digits: usize) -> Result<Price, PriceError> {
     if text.is_empty() {
         return Err(PriceError::Empty);
@@ -49,7 +50,8 @@ fn decimal(text: &str, max_digits: usize) -> Result<Price, PriceError> {
         }
     }
     let digits = long.unwrap_or_else(|| U256::new(short));
-    // Final number of decimals, with the exponent applied. The length of a text always fits in an i64.
+    // Final number of decimals, with the exponent applied. The length of a text always fits in an
+    // i64.
     let scale = parts.fraction.len() as i64 - parts.exponent;
     let spare = if digits == 0 { 0 } else { (-scale).max(0) };
     if significant as i64 + spare > max_digits as i64 {
@@ -60,7 +62,11 @@ fn decimal(text: &str, max_digits: usize) -> Result<Price, PriceError> {
         return Err(PriceError::TooManyDecimals);
     }
     let digits = digits * U256::new(10).pow(spare as u32);
-    Ok(Price { digits, scale: scale as u8, negative: parts.negative })
+    Ok(Price {
+        digits,
+        scale: scale as u8,
+        negative: parts.negative,
+    })
 }
 
 /// Parts of the text of a number.
@@ -90,26 +96,40 @@ impl<'a> Parts<'a> {
             [b'e' | b'E', rest @ ..] => exponent(rest)?,
             _ => return None,
         };
-        Some(Self { negative, whole, fraction, exponent })
+        Some(Self {
+            negative,
+            whole,
+            fraction,
+            exponent,
+        })
     }
 }
 
 /// Splits `text` into at least one leading digit and the remaining text.
 fn digits(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = text.iter().position(|b| !b.is_ascii_digit()).unwrap_or(text.len());
+    let end = text
+        .iter()
+        .position(|b| !b.is_ascii_digit())
+        .unwrap_or(text.len());
     (end > 0).then(|| text.split_at(end))
 }
 
-/// Reads an exponent. A very large exponent is limited to one million, which is out of range for every price
-/// except zero.
+/// Reads an exponent. A very large exponent is limited to one million, which is out of range for
+/// every price except zero.
 fn exponent(text: &[u8]) -> Option<i64> {
     let (sign, text) = match text {
         [b'-', rest @ ..] => (-1, rest),
         [b'+', rest @ ..] => (1, rest),
         rest => (1, rest),
     };
-    let (digits, []) = digits(text)? else { return None };
-    Some(sign * digits.iter().fold(0, |n: i64, digit| (n * 10 + i64::from(digit - b'0')).min(1_000_000)))
+    let (digits, []) = digits(text)? else {
+        return None;
+    };
+    Some(
+        sign * digits.iter().fold(0, |n: i64, digit| {
+            (n * 10 + i64::from(digit - b'0')).min(1_000_000)
+        }),
+    )
 }
 
 /// Returns the error for a text that is not a number.
@@ -137,12 +157,19 @@ mod tests {
             ("1.50E1", "15.0"),
             ("15e+2", "1500"),
             ("0e9999999999999999999", "0"),
-            ("123456789012345678.123456789", "123456789012345678.123456789"),
+            (
+                "123456789012345678.123456789",
+                "123456789012345678.123456789",
+            ),
             ("1782907200123", "1782907200123"),
             ("1e27", "1000000000000000000000000000"),
             ("1e-28", "0.0000000000000000000000000001"),
         ] {
-            assert_eq!(decimal(text, MAX_DIGITS).unwrap().to_string(), out, "{text}");
+            assert_eq!(
+                decimal(text, MAX_DIGITS).unwrap().to_string(),
+                out,
+                "{text}"
+            );
         }
     }
 
@@ -153,13 +180,28 @@ mod tests {
         assert_eq!(error_text("+1"), "`+1` is not a decimal number");
         assert_eq!(error_text("0x1"), "`0x1` is not a decimal number");
         assert_eq!(error_text("NaN"), "`NaN` is not a finite number");
-        assert_eq!(error_text("-Infinity"), "`-Infinity` is not a finite number");
+        assert_eq!(
+            error_text("-Infinity"),
+            "`-Infinity` is not a finite number"
+        );
         for text in ["1e400", "1e28", "1e999999999999999999999", &"1".repeat(29)] {
-            assert_eq!(error_text(text), "has more than 28 digits once written out", "{text}");
+            assert_eq!(
+                error_text(text),
+                "has more than 28 digits once written out",
+                "{text}"
+            );
         }
-        assert_eq!(error_text("1e-29"), "has more than 28 digits after the point once written out");
-        for text in [" 1", "1 ", "1.", ".5", "-", "--1", "01", "1,5", "1e", "1e+", "1e5x", "1_000", "١"] {
-            assert!(matches!(decimal(text, MAX_DIGITS), Err(PriceError::NotDecimal(_))), "{text:?}");
+        assert_eq!(
+            error_text("1e-29"),
+            "has more than 28 digits after the point once written out"
+        );
+        for text in [
+            " 1", "1 ", "1.", ".5", "-", "--1", "01", "1,5", "1e", "1e+", "1e5x", "1_000", "١",
+        ] {
+            assert!(
+                matches!(decimal(text, MAX_DIGITS), Err(PriceError::NotDecimal(_))),
+                "{text:?}"
+            );
         }
     }
 

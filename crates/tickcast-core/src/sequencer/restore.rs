@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::{Limits, Sequencer, budget};
 use crate::quote::{ClockBounds, TickTime};
 use crate::{
-    Digest, Entry, EntryKind, Epoch, Frame, KeyProgress, Price, Quote, Replica, Seq, SourceId, Symbol,
-    SymbolId, SymbolSnapshot, TickView, Time,
+    Digest, Entry, EntryKind, Epoch, Frame, KeyProgress, Price, Quote, Replica, Seq, SourceId,
+    Symbol, SymbolId, SymbolSnapshot, TickView, Time,
 };
 
 /// One recorded entry of a tape: a tick or a removal. Pass it to [`Restore::replay`].
@@ -20,9 +20,9 @@ pub struct Recorded<'a> {
     pub json: Option<&'a [u8]>,
 }
 
-/// A sequencer during restoration. First, symbols are restored from snapshots, each as of its own position.
-/// Then the later recorded entries are replayed. Made by [`Restore::new`]; [`done`](Restore::done) returns
-/// the sequencer.
+/// A sequencer during restoration. First, symbols are restored from snapshots, each as of its own
+/// position. Then the later recorded entries are replayed. Made by [`Restore::new`];
+/// [`done`](Restore::done) returns the sequencer.
 #[derive(Debug)]
 pub struct Restore {
     sequencer: Sequencer,
@@ -31,24 +31,36 @@ pub struct Restore {
 }
 
 impl Restore {
-    /// Makes an empty restoration. The first entry to be replayed follows `head`, and the digest of the tape
-    /// at `head` is `digest`.
+    /// Makes an empty restoration. The first entry to be replayed follows `head`, and the digest of
+    /// the tape at `head` is `digest`.
     #[must_use]
     pub fn new(epoch: Epoch, limits: Limits, (head, digest): (Seq, Digest)) -> Self {
         let mut sequencer = Sequencer::new(epoch, limits);
         sequencer.replica = Replica::starting_at((head, digest), limits);
-        Self { sequencer, as_of: Vec::new() }
+        Self {
+            sequencer,
+            as_of: Vec::new(),
+        }
     }
 
     /// Restores a symbol from its snapshot.
     pub fn symbol(&mut self, snapshot: SymbolSnapshot) {
-        let SymbolSnapshot { symbol, as_of, updated_at, frame, quote } = snapshot;
+        let SymbolSnapshot {
+            symbol,
+            as_of,
+            updated_at,
+            frame,
+            quote,
+        } = snapshot;
         let id = self.add_symbol(symbol);
         self.as_of[id.index()] = as_of;
         let mut quote = quote;
         quote.candles.restore_newest(quote.time, quote.price);
         self.sequencer.candles += quote.candles.len();
-        self.sequencer.replica.market_mut().restore(id, updated_at, frame);
+        self.sequencer
+            .replica
+            .market_mut()
+            .restore(id, updated_at, frame);
         self.sequencer.quotes[id.index()] = Some(quote);
     }
 
@@ -70,22 +82,38 @@ impl Restore {
         self.sequencer.replica.set_digest(digest, limits);
     }
 
-    /// Replays the next entry. `now` is the wall-clock time at which the entry was accepted. If `now` is
-    /// `None`, this time is not known, and the time in the entry is believed.
+    /// Replays the next entry. `now` is the wall-clock time at which the entry was accepted. If
+    /// `now` is `None`, this time is not known, and the time in the entry is believed.
     pub fn replay(&mut self, recorded: Recorded<'_>, now: Option<Time>) {
-        let Recorded { symbol, prev_close, json } = recorded;
+        let Recorded {
+            symbol,
+            prev_close,
+            json,
+        } = recorded;
         let bounds = match now {
             Some(now) => ClockBounds::new(now, self.sequencer.limits.max_skew),
-            None => ClockBounds { now: Time::MAX, horizon: Time::MAX },
+            None => ClockBounds {
+                now: Time::MAX,
+                horizon: Time::MAX,
+            },
         };
         let (id, seq) = (self.add_symbol(symbol), self.head().next());
-        let kind = json.map_or(EntryKind::Removal, |json| EntryKind::Tick(Frame::restored(symbol, json)));
-        let entry = Entry::after(self.digest(), (id, symbol, SourceId::UNKNOWN), kind, Duration::ZERO);
+        let kind = json.map_or(EntryKind::Removal, |json| {
+            EntryKind::Tick(Frame::restored(symbol, json))
+        });
+        let entry = Entry::after(
+            self.digest(),
+            (id, symbol, SourceId::UNKNOWN),
+            kind,
+            Duration::ZERO,
+        );
         if seq > self.as_of[id.index()] {
             let listed = self.sequencer.market().newest(id).is_some();
             self.sequencer.replica.apply(entry);
             match json {
-                Some(json) => self.sequencer.reapply(id, json, prev_close, (bounds, listed)),
+                Some(json) => self
+                    .sequencer
+                    .reapply(id, json, prev_close, (bounds, listed)),
                 None => self.sequencer.forget_candles(id),
             }
         } else {
@@ -123,7 +151,9 @@ impl Sequencer {
         prev_close: Option<Price>,
         (bounds, listed): (ClockBounds, bool),
     ) {
-        let Some(view) = TickView::read(json) else { return };
+        let Some(view) = TickView::read(json) else {
+            return;
+        };
         let max_candles = budget(self.limits.candles, self.market().len());
         let quote = &mut self.quotes[id.index()];
         *quote = Quote::reapply(quote.take(), &view, prev_close, (bounds, listed));

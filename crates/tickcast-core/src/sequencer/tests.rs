@@ -9,7 +9,10 @@ const DAY: i64 = 86_400_000;
 const NOON: i64 = 20_000 * DAY + DAY / 2;
 
 fn now() -> Now {
-    Now { wall: Time::from_millis(NOON).unwrap(), uptime: Duration::from_secs(1) }
+    Now {
+        wall: Time::from_millis(NOON).unwrap(),
+        uptime: Duration::from_secs(1),
+    }
 }
 
 fn log() -> Sequencer {
@@ -18,7 +21,8 @@ fn log() -> Sequencer {
 
 fn accept(log: &mut Sequencer, json: &str, options: SourceOptions) -> Result<Outcome, TickError> {
     let tick = Tick::from_json(json.as_bytes()).unwrap();
-    log.accept(&tick, SourceId::default(), options, now()).map(|sequenced| sequenced.outcome)
+    log.accept(&tick, SourceId::default(), options, now())
+        .map(|sequenced| sequenced.outcome)
 }
 
 /// Returns the newest tick of `A`, as sent to readers.
@@ -30,22 +34,44 @@ fn newest(log: &Sequencer) -> String {
 #[test]
 fn late_ticks_are_dropped_unless_allowed() {
     let (mut log, allow_late) = (log(), SourceOptions::default().allow_late(true));
-    accept(&mut log, r#"{"symbol":"A","price":1,"time":1700000002000}"#, SourceOptions::default()).unwrap();
+    accept(
+        &mut log,
+        r#"{"symbol":"A","price":1,"time":1700000002000}"#,
+        SourceOptions::default(),
+    )
+    .unwrap();
     let late = r#"{"symbol":"A","price":2,"time":1700000001999}"#;
-    assert_eq!(accept(&mut log, late, SourceOptions::default()), Ok(Outcome::Late));
+    assert_eq!(
+        accept(&mut log, late, SourceOptions::default()),
+        Ok(Outcome::Late)
+    );
     assert!(newest(&log).contains("\"price\":1,"));
-    assert_eq!(accept(&mut log, late, allow_late), Ok(Outcome::Accepted(Seq::new(2))));
-    assert!(newest(&log).contains("\"price\":2,") && newest(&log).contains("\"time\":1700000001999,\"n\":2"));
+    assert_eq!(
+        accept(&mut log, late, allow_late),
+        Ok(Outcome::Accepted(Seq::new(2)))
+    );
+    assert!(
+        newest(&log).contains("\"price\":2,")
+            && newest(&log).contains("\"time\":1700000001999,\"n\":2")
+    );
 }
 
 #[test]
 fn a_tick_without_a_time_is_never_late() {
     let mut log = log();
     let ahead = NOON + 50_000;
-    accept(&mut log, &format!(r#"{{"symbol":"A","price":1,"time":{ahead}}}"#), SourceOptions::default())
-        .unwrap();
+    accept(
+        &mut log,
+        &format!(r#"{{"symbol":"A","price":1,"time":{ahead}}}"#),
+        SourceOptions::default(),
+    )
+    .unwrap();
     assert_eq!(
-        accept(&mut log, r#"{"symbol":"A","price":2}"#, SourceOptions::default()),
+        accept(
+            &mut log,
+            r#"{"symbol":"A","price":2}"#,
+            SourceOptions::default()
+        ),
         Ok(Outcome::Accepted(Seq::new(2)))
     );
 }
@@ -53,22 +79,46 @@ fn a_tick_without_a_time_is_never_late() {
 #[test]
 fn unchanged_ticks_are_dropped_if_configured_and_their_time_is_recorded() {
     let (mut log, drop) = (log(), SourceOptions::default().drop_unchanged(true));
-    accept(&mut log, r#"{"symbol":"A","price":1.0,"bid":1,"time":1700000001000}"#, drop).unwrap();
+    accept(
+        &mut log,
+        r#"{"symbol":"A","price":1.0,"bid":1,"time":1700000001000}"#,
+        drop,
+    )
+    .unwrap();
     for (json, outcome) in [
-        (r#"{"symbol":"A","price":1.0,"bid":1,"time":1700000002000}"#, Outcome::Unchanged),
-        (r#"{"symbol":"A","price":2.0,"bid":1,"time":1700000001500}"#, Outcome::Late),
-        (r#"{"symbol":"A","price":1.0,"bid":2,"time":1700000002000}"#, Outcome::Accepted(Seq::new(2))),
-        (r#"{"symbol":"A","price":1.00,"bid":2,"time":1700000002000}"#, Outcome::Accepted(Seq::new(3))),
+        (
+            r#"{"symbol":"A","price":1.0,"bid":1,"time":1700000002000}"#,
+            Outcome::Unchanged,
+        ),
+        (
+            r#"{"symbol":"A","price":2.0,"bid":1,"time":1700000001500}"#,
+            Outcome::Late,
+        ),
+        (
+            r#"{"symbol":"A","price":1.0,"bid":2,"time":1700000002000}"#,
+            Outcome::Accepted(Seq::new(2)),
+        ),
+        (
+            r#"{"symbol":"A","price":1.00,"bid":2,"time":1700000002000}"#,
+            Outcome::Accepted(Seq::new(3)),
+        ),
         (
             r#"{"symbol":"A","price":1.00,"bid":2,"prev_close":7,"time":1700000002000}"#,
             Outcome::Accepted(Seq::new(4)),
         ),
-        (r#"{"symbol":"A","price":1.00,"bid":2,"prev_close":7,"time":1700000002000}"#, Outcome::Unchanged),
+        (
+            r#"{"symbol":"A","price":1.00,"bid":2,"prev_close":7,"time":1700000002000}"#,
+            Outcome::Unchanged,
+        ),
     ] {
         assert_eq!(accept(&mut log, json, drop), Ok(outcome), "{json}");
     }
     assert!(matches!(
-        accept(&mut log, r#"{"symbol":"A","price":1.00,"bid":2}"#, SourceOptions::default()),
+        accept(
+            &mut log,
+            r#"{"symbol":"A","price":1.00,"bid":2}"#,
+            SourceOptions::default()
+        ),
         Ok(Outcome::Accepted(_))
     ));
 }
@@ -82,18 +132,45 @@ fn the_reference_is_the_previous_close_or_else_the_first_price_of_the_day() {
         json["change"].as_f64().unwrap()
     };
     let (day, next) = (NOON - 5 * DAY, NOON - 4 * DAY);
-    assert_eq!(change(format!(r#"{{"symbol":"A","price":10,"time":{day}}}"#)), 0.0);
-    assert_eq!(change(format!(r#"{{"symbol":"A","price":12,"time":{day}}}"#)), 2.0);
-    assert_eq!(change(format!(r#"{{"symbol":"A","price":15,"time":{next}}}"#)), 0.0, "a new day");
-    assert_eq!(change(format!(r#"{{"symbol":"A","price":16,"time":{next}}}"#)), 1.0);
-    assert_eq!(change(format!(r#"{{"symbol":"A","price":16,"prev_close":9,"time":{next}}}"#)), 7.0);
-    assert_eq!(change(format!(r#"{{"symbol":"A","price":17,"time":{NOON}}}"#)), 8.0, "from now on");
     assert_eq!(
-        change(format!(r#"{{"symbol":"A","price":17,"change":-1,"time":{NOON}}}"#)),
+        change(format!(r#"{{"symbol":"A","price":10,"time":{day}}}"#)),
+        0.0
+    );
+    assert_eq!(
+        change(format!(r#"{{"symbol":"A","price":12,"time":{day}}}"#)),
+        2.0
+    );
+    assert_eq!(
+        change(format!(r#"{{"symbol":"A","price":15,"time":{next}}}"#)),
+        0.0,
+        "a new day"
+    );
+    assert_eq!(
+        change(format!(r#"{{"symbol":"A","price":16,"time":{next}}}"#)),
+        1.0
+    );
+    assert_eq!(
+        change(format!(
+            r#"{{"symbol":"A","price":16,"prev_close":9,"time":{next}}}"#
+        )),
+        7.0
+    );
+    assert_eq!(
+        change(format!(r#"{{"symbol":"A","price":17,"time":{NOON}}}"#)),
+        8.0,
+        "from now on"
+    );
+    assert_eq!(
+        change(format!(
+            r#"{{"symbol":"A","price":17,"change":-1,"time":{NOON}}}"#
+        )),
         -1.0,
         "the publisher's own change"
     );
-    assert_eq!(change(format!(r#"{{"symbol":"A","price":18,"time":{NOON}}}"#)), 9.0);
+    assert_eq!(
+        change(format!(r#"{{"symbol":"A","price":18,"time":{NOON}}}"#)),
+        9.0
+    );
 }
 
 #[test]
@@ -102,13 +179,29 @@ fn a_time_too_far_ahead_and_a_symbol_above_the_limit_are_rejected() {
     let ahead = NOON + 60_001;
     let json = format!(r#"{{"symbol":"A","price":1,"time":{ahead}}}"#);
     let error = accept(&mut log, &json, SourceOptions::default()).unwrap_err();
-    assert_eq!(error.to_string(), format!("time {ahead} is more than 60s ahead of the server's clock"));
-    accept(&mut log, r#"{"symbol":"A","price":1}"#, SourceOptions::default()).unwrap();
     assert_eq!(
-        accept(&mut log, r#"{"symbol":"B","price":1}"#, SourceOptions::default()),
+        error.to_string(),
+        format!("time {ahead} is more than 60s ahead of the server's clock")
+    );
+    accept(
+        &mut log,
+        r#"{"symbol":"A","price":1}"#,
+        SourceOptions::default(),
+    )
+    .unwrap();
+    assert_eq!(
+        accept(
+            &mut log,
+            r#"{"symbol":"B","price":1}"#,
+            SourceOptions::default()
+        ),
         Err(TickError::TooManySymbols(1))
     );
-    assert_eq!(log.cursor().seq(), Seq::new(1), "what is refused leaves no trace");
+    assert_eq!(
+        log.cursor().seq(),
+        Seq::new(1),
+        "what is refused leaves no trace"
+    );
 }
 
 #[test]
@@ -116,14 +209,30 @@ fn the_number_of_a_removed_symbol_continues_when_the_symbol_returns() {
     let mut log = log();
     let symbol = Symbol::new("A").unwrap();
     assert_eq!(log.remove(&symbol, now()), None);
-    accept(&mut log, r#"{"symbol":"A","price":1}"#, SourceOptions::default()).unwrap();
+    accept(
+        &mut log,
+        r#"{"symbol":"A","price":1}"#,
+        SourceOptions::default(),
+    )
+    .unwrap();
     assert_eq!(log.remove(&symbol, now()).unwrap().seq(), Some(Seq::new(2)));
     assert_eq!(log.remove(&symbol, now()), None);
-    accept(&mut log, r#"{"symbol":"A","price":1}"#, SourceOptions::default().drop_unchanged(true)).unwrap();
-    assert!(newest(&log).contains("\"n\":2"), "and its first tick then is no repeat");
+    accept(
+        &mut log,
+        r#"{"symbol":"A","price":1}"#,
+        SourceOptions::default().drop_unchanged(true),
+    )
+    .unwrap();
+    assert!(
+        newest(&log).contains("\"n\":2"),
+        "and its first tick then is no repeat"
+    );
     log.remove(&symbol, now());
-    let early =
-        accept(&mut log, r#"{"symbol":"A","price":1,"time":1700000000005}"#, SourceOptions::default());
+    let early = accept(
+        &mut log,
+        r#"{"symbol":"A","price":1,"time":1700000000005}"#,
+        SourceOptions::default(),
+    );
     assert!(
         matches!(early, Ok(Outcome::Accepted(_))),
         "nor is it late: a time that was wrong is forgotten with it"
@@ -134,9 +243,24 @@ fn the_number_of_a_removed_symbol_continues_when_the_symbol_returns() {
 fn the_first_tick_of_a_day_is_never_unchanged() {
     let (mut log, drop) = (log(), SourceOptions::default().drop_unchanged(true));
     let yesterday = NOON - DAY;
-    accept(&mut log, &format!(r#"{{"symbol":"A","price":10,"time":{yesterday}}}"#), drop).unwrap();
-    accept(&mut log, &format!(r#"{{"symbol":"A","price":10,"time":{NOON}}}"#), drop).unwrap();
-    accept(&mut log, &format!(r#"{{"symbol":"A","price":12,"time":{NOON}}}"#), drop).unwrap();
+    accept(
+        &mut log,
+        &format!(r#"{{"symbol":"A","price":10,"time":{yesterday}}}"#),
+        drop,
+    )
+    .unwrap();
+    accept(
+        &mut log,
+        &format!(r#"{{"symbol":"A","price":10,"time":{NOON}}}"#),
+        drop,
+    )
+    .unwrap();
+    accept(
+        &mut log,
+        &format!(r#"{{"symbol":"A","price":12,"time":{NOON}}}"#),
+        drop,
+    )
+    .unwrap();
     assert!(newest(&log).contains("\"change\":2,"), "{}", newest(&log));
 }
 
@@ -144,11 +268,26 @@ fn the_first_tick_of_a_day_is_never_unchanged() {
 fn a_tick_with_another_change_is_not_unchanged() {
     let (mut log, drop) = (log(), SourceOptions::default().drop_unchanged(true));
     for (json, outcome) in [
-        (r#"{"symbol":"A","price":10,"change":1}"#, Outcome::Accepted(Seq::new(1))),
-        (r#"{"symbol":"A","price":10,"change":2}"#, Outcome::Accepted(Seq::new(2))),
-        (r#"{"symbol":"A","price":10,"change":2}"#, Outcome::Unchanged),
-        (r#"{"symbol":"A","price":10,"change":2.0}"#, Outcome::Accepted(Seq::new(3))),
-        (r#"{"symbol":"A","price":10}"#, Outcome::Accepted(Seq::new(4))),
+        (
+            r#"{"symbol":"A","price":10,"change":1}"#,
+            Outcome::Accepted(Seq::new(1)),
+        ),
+        (
+            r#"{"symbol":"A","price":10,"change":2}"#,
+            Outcome::Accepted(Seq::new(2)),
+        ),
+        (
+            r#"{"symbol":"A","price":10,"change":2}"#,
+            Outcome::Unchanged,
+        ),
+        (
+            r#"{"symbol":"A","price":10,"change":2.0}"#,
+            Outcome::Accepted(Seq::new(3)),
+        ),
+        (
+            r#"{"symbol":"A","price":10}"#,
+            Outcome::Accepted(Seq::new(4)),
+        ),
         (r#"{"symbol":"A","price":10}"#, Outcome::Unchanged),
     ] {
         assert_eq!(accept(&mut log, json, drop), Ok(outcome), "{json}");
@@ -166,17 +305,34 @@ fn a_removed_symbol_loses_its_reference_and_candles() {
     )
     .unwrap();
     log.remove(&Symbol::new("A").unwrap(), now());
-    accept(&mut log, r#"{"symbol":"A","price":100}"#, SourceOptions::default()).unwrap();
-    accept(&mut log, r#"{"symbol":"A","price":101}"#, SourceOptions::default()).unwrap();
+    accept(
+        &mut log,
+        r#"{"symbol":"A","price":100}"#,
+        SourceOptions::default(),
+    )
+    .unwrap();
+    accept(
+        &mut log,
+        r#"{"symbol":"A","price":101}"#,
+        SourceOptions::default(),
+    )
+    .unwrap();
     assert!(newest(&log).contains("\"change\":1,"), "{}", newest(&log));
     assert_eq!(closes(&log, Interval::Day), ["101"]);
 }
 
 /// Returns the closes of `A`, oldest first.
 fn closes(log: &Sequencer, interval: Interval) -> Vec<String> {
-    let quote = log.quote(log.market().id(&Symbol::new("A").unwrap()).unwrap()).unwrap();
+    let quote = log
+        .quote(log.market().id(&Symbol::new("A").unwrap()).unwrap())
+        .unwrap();
     let all = (Time::from_millis(0).unwrap(), Time::MAX);
-    quote.candles.within(interval, all, usize::MAX).iter().map(|candle| candle.close.to_string()).collect()
+    quote
+        .candles
+        .within(interval, all, usize::MAX)
+        .iter()
+        .map(|candle| candle.close.to_string())
+        .collect()
 }
 
 #[test]
@@ -184,44 +340,83 @@ fn many_symbols_share_the_candle_limit() {
     let mut log = Sequencer::new(Epoch::new(1), Limits::default().candles(1000));
     for second in 0..3000 {
         let wall = Time::from_millis(NOON + second * 1000).unwrap();
-        let now = Now { wall, uptime: Duration::ZERO };
+        let now = Now {
+            wall,
+            uptime: Duration::ZERO,
+        };
         // The first symbols stop ticking, and later symbols start.
         for symbol in second / 300..second / 300 + 20 {
-            let tick = Tick::from_json(format!(r#"{{"symbol":"S{symbol}","price":1}}"#).as_bytes()).unwrap();
-            log.accept(&tick, SourceId::default(), SourceOptions::default(), now).unwrap();
+            let tick = Tick::from_json(format!(r#"{{"symbol":"S{symbol}","price":1}}"#).as_bytes())
+                .unwrap();
+            log.accept(&tick, SourceId::default(), SourceOptions::default(), now)
+                .unwrap();
         }
-        assert!(log.candles <= 1000 + Candles::MIN_BARS, "{} at {second}", log.candles);
+        assert!(
+            log.candles <= 1000 + Candles::MIN_BARS,
+            "{} at {second}",
+            log.candles
+        );
     }
-    let held: usize = log.quotes.iter().flatten().map(|quote| quote.candles.len()).sum();
+    let held: usize = log
+        .quotes
+        .iter()
+        .flatten()
+        .map(|quote| quote.candles.len())
+        .sum();
     assert_eq!(held, log.candles);
     let newest = log.quotes.last().unwrap().as_ref().unwrap();
     let all = (Time::from_millis(0).unwrap(), Time::MAX);
-    assert!(newest.candles.within(Interval::Minute, all, usize::MAX).len() >= 5, "a late one has its share");
+    assert!(
+        newest
+            .candles
+            .within(Interval::Minute, all, usize::MAX)
+            .len()
+            >= 5,
+        "a late one has its share"
+    );
 }
 
-/// A time further ahead than clocks may differ must not let older ticks in, and must not make correct ticks
-/// late.
+/// A time further ahead than clocks may differ must not let older ticks in, and must not make
+/// correct ticks late.
 #[test]
 fn a_time_ahead_lets_no_old_tick_in_and_makes_no_correct_tick_late() {
     for before in [true, false] {
         let mut log = log();
         let mut accept = |wall: i64, time: i64, price: i64| {
-            let now = Now { wall: Time::from_millis(wall).unwrap(), uptime: Duration::ZERO };
+            let now = Now {
+                wall: Time::from_millis(wall).unwrap(),
+                uptime: Duration::ZERO,
+            };
             let json = format!(r#"{{"symbol":"A","price":{price},"time":{time}}}"#);
             let tick = Tick::from_json(json.as_bytes()).unwrap();
-            log.accept(&tick, SourceId::default(), SourceOptions::default(), now).unwrap().outcome
+            log.accept(&tick, SourceId::default(), SourceOptions::default(), now)
+                .unwrap()
+                .outcome
         };
         if before {
             assert!(matches!(accept(NOON, NOON, 100), Outcome::Accepted(_)));
         }
-        assert!(matches!(accept(NOON + 10, NOON + 30_000, 101), Outcome::Accepted(_)));
+        assert!(matches!(
+            accept(NOON + 10, NOON + 30_000, 101),
+            Outcome::Accepted(_)
+        ));
         assert_eq!(accept(NOON + 20, NOON - 90 * DAY, 5), Outcome::Late);
         assert_eq!(accept(NOON + 20, NOON - 59_000, 5), Outcome::Late);
         // A correct tick with a few milliseconds of delay.
-        assert!(matches!(accept(NOON + 30, NOON + 5, 102), Outcome::Accepted(_)));
-        assert!(matches!(accept(NOON + 40, NOON + 30_000, 103), Outcome::Accepted(_)));
-        // Now the clock reaches the time that was ahead. This time still does not count as the newest time.
-        assert!(matches!(accept(NOON + 26_000, NOON + 25_800, 104), Outcome::Accepted(_)));
+        assert!(matches!(
+            accept(NOON + 30, NOON + 5, 102),
+            Outcome::Accepted(_)
+        ));
+        assert!(matches!(
+            accept(NOON + 40, NOON + 30_000, 103),
+            Outcome::Accepted(_)
+        ));
+        // Now the clock reaches the time that was ahead. This time still does not count as the
+        // newest time.
+        assert!(matches!(
+            accept(NOON + 26_000, NOON + 25_800, 104),
+            Outcome::Accepted(_)
+        ));
         assert_eq!(accept(NOON + 26_000, NOON + 25_700, 5), Outcome::Late);
     }
 }
@@ -262,15 +457,23 @@ mod clocks {
 
     impl TestPublisher {
         fn now(&self) -> Now {
-            Now { wall: Time::from_millis(self.wall).unwrap(), uptime: Duration::ZERO }
+            Now {
+                wall: Time::from_millis(self.wall).unwrap(),
+                uptime: Duration::ZERO,
+            }
         }
 
         fn tick(&mut self, time: Option<i64>) -> Result<Outcome, TickError> {
             self.price += 1;
-            let mut tick = Tick::new(Symbol::new("A").unwrap(), Price::from_units(self.price, 0).unwrap());
+            let mut tick = Tick::new(
+                Symbol::new("A").unwrap(),
+                Price::from_units(self.price, 0).unwrap(),
+            );
             tick.time = time.map(|time| Time::from_millis(time.max(0)).unwrap());
             let now = self.now();
-            let outcome = self.log.accept(&tick, SourceId::default(), self.options, now);
+            let outcome = self
+                .log
+                .accept(&tick, SourceId::default(), self.options, now);
             let outcome = outcome.map(|sequenced| sequenced.outcome);
             if matches!(outcome, Ok(Outcome::Accepted(_))) {
                 self.check_newest();
@@ -278,16 +481,26 @@ mod clocks {
             outcome
         }
 
-        /// Checks the newest tick. On every interval, the tick is the close of its candle. Its change is
-        /// measured from a price of a day that has begun.
+        /// Checks the newest tick. On every interval, the tick is the close of its candle. Its
+        /// change is measured from a price of a day that has begun.
         fn check_newest(&self) {
-            let quote = self.log.quote(self.log.market().id(&Symbol::new("A").unwrap()).unwrap()).unwrap();
+            let quote = self
+                .log
+                .quote(self.log.market().id(&Symbol::new("A").unwrap()).unwrap())
+                .unwrap();
             let horizon = self.now().wall.saturating_add(Limits::default().max_skew);
             let all = (Time::from_millis(0).unwrap(), Time::MAX);
             for interval in Interval::ALL {
                 let candles = quote.candles.within(interval, all, usize::MAX);
-                assert!(candles.iter().all(|candle| candle.time <= horizon), "{interval:?}: {candles:?}");
-                let time = if quote.time > horizon { self.now().wall } else { quote.time };
+                assert!(
+                    candles.iter().all(|candle| candle.time <= horizon),
+                    "{interval:?}: {candles:?}"
+                );
+                let time = if quote.time > horizon {
+                    self.now().wall
+                } else {
+                    quote.time
+                };
                 let candle = candles.iter().rfind(|candle| candle.time <= time).unwrap();
                 assert_eq!(candle.close, quote.price, "{interval:?}: {candles:?}");
                 assert!(
@@ -295,7 +508,9 @@ mod clocks {
                     "{interval:?}: {candles:?}"
                 );
             }
-            let Reference::FirstOfDay { day, .. } = quote.reference else { unreachable!() };
+            let Reference::FirstOfDay { day, .. } = quote.reference else {
+                unreachable!()
+            };
             assert!(day <= horizon.utc_day());
         }
     }
@@ -324,8 +539,8 @@ mod clocks {
             }
             let accepted = matches!(publisher.tick(None), Ok(Outcome::Accepted(_)));
             prop_assert!(accepted, "one without a time, at once");
-            // After the maximum clock difference (5 s) has passed, a tick with its correct time is also
-            // accepted.
+            // After the maximum clock difference (5 s) has passed, a tick with its correct time is
+            // also accepted.
             publisher.wall += 5_001;
             let accepted = matches!(publisher.tick(Some(publisher.wall)), Ok(Outcome::Accepted(_)));
             prop_assert!(accepted);

@@ -1,5 +1,5 @@
-//! The fields that events are made of. Each field but the first starts with the line break that ends the
-//! field before.
+//! The fields that events are made of. Each field but the first starts with the line break that
+//! ends the field before.
 
 use crate::EventId;
 

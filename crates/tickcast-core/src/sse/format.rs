@@ -8,8 +8,8 @@ use crate::{Cursor, Epoch, EventId, FilterHash, Frame, Notice, Position, Symbol}
 pub enum EventFormat {
     /// The simple stream: the id of an event is the symbol.
     Simple,
-    /// The resumable stream: the id of an event is the cursor. If the stream was changed, the hash of its
-    /// filter follows. Contains the epoch of the tape, and the hash.
+    /// The resumable stream: the id of an event is the cursor. If the stream was changed, the hash
+    /// of its filter follows. Contains the epoch of the tape, and the hash.
     Resumable(Epoch, Option<FilterHash>),
 }
 
@@ -19,14 +19,15 @@ impl EventFormat {
     pub fn id(self, at: Option<Position>) -> Option<EventId> {
         match self {
             Self::Simple => None,
-            Self::Resumable(epoch, filter) => {
-                at.map(|position| EventId { cursor: Cursor { epoch, position }, filter })
-            }
+            Self::Resumable(epoch, filter) => at.map(|position| EventId {
+                cursor: Cursor { epoch, position },
+                filter,
+            }),
         }
     }
 
-    /// Appends one tick. If the position is not known any more, the event has no id, and the reader keeps its
-    /// last cursor.
+    /// Appends one tick. If the position is not known any more, the event has no id, and the reader
+    /// keeps its last cursor.
     pub fn tick(self, at: Option<Position>, frame: &Frame, out: &mut Vec<u8>) {
         if self == Self::Simple {
             return out.extend_from_slice(frame.event());
@@ -35,7 +36,8 @@ impl EventFormat {
         finish(self.id(at), out);
     }
 
-    /// Appends the removal of `symbol` if the format contains removals. Returns whether the format does.
+    /// Appends the removal of `symbol` if the format contains removals. Returns whether the format
+    /// does.
     pub fn gone(self, at: Option<Position>, symbol: Symbol, out: &mut Vec<u8>) -> bool {
         let included = self != Self::Simple;
         if included {

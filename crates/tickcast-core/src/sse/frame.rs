@@ -10,8 +10,8 @@ use crate::{Symbol, Tick};
 const TICK: &[u8] = b"event: tick\ndata: ";
 
 /// A tick as an event of a stream, shared by all readers that receive the tick. Returned by
-/// [`Market::newest`](crate::Market::newest) and contained in [`EntryKind::Tick`](crate::EntryKind::Tick). Cheap to
-/// clone.
+/// [`Market::newest`](crate::Market::newest) and contained in
+/// [`EntryKind::Tick`](crate::EntryKind::Tick). Cheap to clone.
 ///
 /// ```text
 /// event: tick
@@ -19,8 +19,8 @@ const TICK: &[u8] = b"event: tick\ndata: ";
 /// id: AAPL
 /// ```
 ///
-/// `id` comes last. If an event is cut off, its reader gets no id of a position that the reader has not
-/// reached.
+/// `id` comes last. If an event is cut off, its reader gets no id of a position that the reader has
+/// not reached.
 #[derive(Debug, Clone)]
 pub struct Frame {
     bytes: Arc<[u8]>,
@@ -29,15 +29,21 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// Makes a frame from JSON and an id that come from outside. Line breaks are removed from the JSON,
-    /// because a line break would allow forged events. An id with a line break or a NUL is left out
-    /// completely, because readers would ignore or cut such an id.
+    /// Makes a frame from JSON and an id that come from outside. Line breaks are removed from the
+    /// JSON, because a line break would allow forged events. An id with a line break or a NUL is
+    /// left out completely, because readers would ignore or cut such an id.
     #[must_use]
     pub fn verbatim(id: &str, json: &str) -> Self {
-        let json: Vec<u8> = json.bytes().filter(|b| !matches!(b, b'\r' | b'\n')).collect();
+        let json: Vec<u8> = json
+            .bytes()
+            .filter(|b| !matches!(b, b'\r' | b'\n'))
+            .collect();
         if id.contains(['\r', '\n', '\0']) {
             let bytes = [TICK, &json, END].concat();
-            return Self { json_end: (bytes.len() - END.len()) as u32, bytes: bytes.into() };
+            return Self {
+                json_end: (bytes.len() - END.len()) as u32,
+                bytes: bytes.into(),
+            };
         }
         Self::assemble(&json, id.as_bytes())
     }
@@ -58,7 +64,10 @@ impl Frame {
     fn assemble(json: &[u8], id: &[u8]) -> Self {
         let json_end = TICK.len() + json.len();
         let parts = [TICK, json, ID, id, END];
-        let mut bytes = Arc::from_iter(std::iter::repeat_n(0, json_end + ID.len() + id.len() + END.len()));
+        let mut bytes = Arc::from_iter(std::iter::repeat_n(
+            0,
+            json_end + ID.len() + id.len() + END.len(),
+        ));
         // The buffer was created above, so no other owner exists.
         if let Some(buffer) = Arc::<[u8]>::get_mut(&mut bytes) {
             let mut at = 0;
@@ -67,7 +76,10 @@ impl Frame {
                 at += part.len();
             }
         }
-        Self { bytes, json_end: json_end as u32 }
+        Self {
+            bytes,
+            json_end: json_end as u32,
+        }
     }
 
     /// Returns the whole event with the symbol as its id, including the blank line.
@@ -76,7 +88,8 @@ impl Frame {
         &self.bytes
     }
 
-    /// Returns the event line and the data line, up to the end of the JSON. The caller can append another id.
+    /// Returns the event line and the data line, up to the end of the JSON. The caller can append
+    /// another id.
     #[must_use]
     pub fn without_id(&self) -> &[u8] {
         &self.bytes[..self.json_end as usize]
@@ -89,8 +102,8 @@ impl Frame {
     }
 }
 
-/// Writes the JSON: first `symbol`, `price` and `change` in this order, then the other derived fields, then
-/// the extras.
+/// Writes the JSON: first `symbol`, `price` and `change` in this order, then the other derived
+/// fields, then the extras.
 fn write_json(tick: &Tick, derived: &Derived, out: &mut Vec<u8>) {
     let mut number = itoa::Buffer::new();
     // The characters of a symbol need no escape in JSON.
@@ -120,13 +133,23 @@ mod tests {
     #[test]
     fn event_json_and_event_without_id_share_one_buffer() {
         let tick = Tick::from_json(br#"{"symbol":"A","price":0.10,"bid":0.09}"#).unwrap();
-        let derived =
-            Derived { change: tick.price, change_pct: None, time: Time::from_millis(5).unwrap(), n: 7 };
+        let derived = Derived {
+            change: tick.price,
+            change_pct: None,
+            time: Time::from_millis(5).unwrap(),
+            n: 7,
+        };
         let frame = Frame::encode(&tick, &derived, &mut Vec::new());
         let json = r#"{"symbol":"A","price":0.10,"change":0.10,"time":5,"n":7,"bid":0.09}"#;
         assert_eq!(frame.json(), json.as_bytes());
-        assert_eq!(frame.without_id(), format!("event: tick\ndata: {json}").as_bytes());
-        assert_eq!(frame.event(), format!("event: tick\ndata: {json}\nid: A\n\n").as_bytes());
+        assert_eq!(
+            frame.without_id(),
+            format!("event: tick\ndata: {json}").as_bytes()
+        );
+        assert_eq!(
+            frame.event(),
+            format!("event: tick\ndata: {json}\nid: A\n\n").as_bytes()
+        );
     }
 
     #[test]

@@ -3,20 +3,22 @@
 use serde::Serialize;
 
 use super::fields::{DATA, EVENT, finish};
-use crate::{CloseReason, EventId, FilterHash, Mode, ResumeError, SourceStatus, State, Symbol, Time};
+use crate::{
+    CloseReason, EventId, FilterHash, Mode, ResumeError, SourceStatus, State, Symbol, Time,
+};
 
 /// An event of a resumable stream other than a tick. Encode it with [`write`](Self::write).
 #[derive(Debug, Clone, Copy)]
 pub enum Notice<'a> {
-    /// Everything that existed when the reader connected or returned was sent. From now on, the stream is
-    /// live.
+    /// Everything that existed when the reader connected or returned was sent. From now on, the
+    /// stream is live.
     Ready {
         /// Name of the stream, used to change the stream.
         stream: &'a str,
         /// Number of symbols of the market that the stream selects.
         symbols: usize,
-        /// Hash of the stream's filter. A reader that returns with other symbols sends this hash after the
-        /// cursor.
+        /// Hash of the stream's filter. A reader that returns with other symbols sends this hash
+        /// after the cursor.
         filter: FilterHash,
         /// Delivery mode of the stream.
         mode: Mode,
@@ -36,8 +38,8 @@ pub enum Notice<'a> {
         /// Status of every source.
         sources: &'a [SourceStatus],
     },
-    /// The data of the reader may have a gap, so the stream starts from the beginning. The event's position
-    /// is before the first tick.
+    /// The data of the reader may have a gap, so the stream starts from the beginning. The event's
+    /// position is before the first tick.
     Reset {
         /// Reason for the reset.
         reason: ResumeError,
@@ -133,40 +135,105 @@ struct Bye<'a> {
 
 impl<'a> From<&'a SourceStatus> for Source<'a> {
     fn from(status: &'a SourceStatus) -> Self {
-        Self { source: &status.source, state: status.state.as_str(), since: status.since.as_millis() }
+        Self {
+            source: &status.source,
+            state: status.state.as_str(),
+            since: status.since.as_millis(),
+        }
     }
 }
 
 impl Notice<'_> {
-    /// Appends the notice as an event. `id` is the position of the stream, or `None` if the stream has no
-    /// position yet.
+    /// Appends the notice as an event. `id` is the position of the stream, or `None` if the stream
+    /// has no position yet.
     pub fn write(&self, id: Option<EventId>, out: &mut Vec<u8>) {
         let cursor = id.map(|id| id.cursor.to_string());
         match *self {
-            Self::Ready { stream, symbols, filter, mode, rate, heartbeat, resumed, server } => {
+            Self::Ready {
+                stream,
+                symbols,
+                filter,
+                mode,
+                rate,
+                heartbeat,
+                resumed,
+                server,
+            } => {
                 let (mode, filter) = (mode.as_str(), filter.to_string());
                 event(
                     "ready",
-                    &Ready { stream, cursor, symbols, filter, mode, rate, heartbeat, resumed, server },
+                    &Ready {
+                        stream,
+                        cursor,
+                        symbols,
+                        filter,
+                        mode,
+                        rate,
+                        heartbeat,
+                        resumed,
+                        server,
+                    },
                     out,
                 );
             }
             Self::Heartbeat { time, sources } => {
                 let sources = sources.iter().map(Source::from).collect();
-                event("heartbeat", &Heartbeat { time: time.as_millis(), cursor, sources }, out);
+                event(
+                    "heartbeat",
+                    &Heartbeat {
+                        time: time.as_millis(),
+                        cursor,
+                        sources,
+                    },
+                    out,
+                );
             }
-            Self::Reset { reason, last } => event("reset", &Reset { reason: reason.as_str(), last }, out),
+            Self::Reset { reason, last } => event(
+                "reset",
+                &Reset {
+                    reason: reason.as_str(),
+                    last,
+                },
+                out,
+            ),
             Self::Status(status) => {
                 let (source, reason) = (Source::from(status), status.reason.as_deref());
                 event("status", &SourceChange { source, reason }, out);
             }
-            Self::SymbolStatus { symbol, state, since, reason } => {
+            Self::SymbolStatus {
+                symbol,
+                state,
+                since,
+                reason,
+            } => {
                 let (symbol, state, since) = (symbol.as_str(), state.as_str(), since.as_millis());
-                event("status", &SymbolChange { symbol, state, since, reason }, out);
+                event(
+                    "status",
+                    &SymbolChange {
+                        symbol,
+                        state,
+                        since,
+                        reason,
+                    },
+                    out,
+                );
             }
-            Self::Gone(symbol) => event("gone", &Gone { symbol: symbol.as_str() }, out),
+            Self::Gone(symbol) => event(
+                "gone",
+                &Gone {
+                    symbol: symbol.as_str(),
+                },
+                out,
+            ),
             Self::Bye { reason, retry } => {
-                event("bye", &Bye { reason: reason.as_str(), retry }, out);
+                event(
+                    "bye",
+                    &Bye {
+                        reason: reason.as_str(),
+                        retry,
+                    },
+                    out,
+                );
                 out.extend_from_slice(format!("\nretry: {retry}").as_bytes());
             }
         }
@@ -174,8 +241,8 @@ impl Notice<'_> {
     }
 }
 
-/// Appends the lines of an event up to its data. The output is ASCII only, because some readers also end
-/// lines at other Unicode characters.
+/// Appends the lines of an event up to its data. The output is ASCII only, because some readers
+/// also end lines at other Unicode characters.
 fn event(name: &str, data: &impl Serialize, out: &mut Vec<u8>) {
     // Serialization cannot fail: all keys are strings, and all numbers are finite.
     let json = serde_json::to_string(data).unwrap_or_default();
@@ -222,17 +289,31 @@ mod tests {
              \"heartbeat\":10,\"resumed\":true,\"server\":\"tickcast\"}\nid: 000000000abc-42.x7Q_\n\n"
         );
         let since = Time::from_millis(7).unwrap();
-        let status = SourceStatus { source: "sim".to_owned(), state: State::Stale, since, reason: None };
+        let status = SourceStatus {
+            source: "sim".to_owned(),
+            state: State::Stale,
+            since,
+            reason: None,
+        };
         assert_eq!(
             written(
-                Notice::Heartbeat { time: since, sources: std::slice::from_ref(&status) },
+                Notice::Heartbeat {
+                    time: since,
+                    sources: std::slice::from_ref(&status)
+                },
                 "000000000abc-1.x7Q_"
             ),
             "event: heartbeat\ndata: {\"time\":7,\"cursor\":\"000000000abc-1.x7Q_\",\"sources\":[{\"source\":\"sim\",\
              \"state\":\"stale\",\"since\":7}]}\nid: 000000000abc-1.x7Q_\n\n"
         );
         assert_eq!(
-            written(Notice::Bye { reason: CloseReason::Busy, retry: 5000 }, ""),
+            written(
+                Notice::Bye {
+                    reason: CloseReason::Busy,
+                    retry: 5000
+                },
+                ""
+            ),
             "event: bye\ndata: {\"reason\":\"busy\",\"retry\":5000}\nretry: 5000\n\n"
         );
     }

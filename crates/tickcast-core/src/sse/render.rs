@@ -1,12 +1,13 @@
-//! Rendering: computes what must still be sent to a reader at a cursor. Rendering is pure: the same position
-//! and filter give the same bytes.
+//! Rendering: computes what must still be sent to a reader at a cursor. Rendering is pure: the same
+//! position and filter give the same bytes.
 //!
-//! There are four functions. Each function appends encoded frames to a buffer, and stops when the appended
-//! bytes reach a limit. Each function returns the position where it stopped.
+//! There are four functions. Each function appends encoded frames to a buffer, and stops when the
+//! appended bytes reach a limit. Each function returns the position where it stopped.
 //!
 //! - [`all_ticks`]: every tick, in order;
 //! - [`conflated`]: conflation: only the newest tick of each symbol that has changed;
-//! - [`initial_by_seq`]: the same for a reader that has received nothing yet, and so needs no removals;
+//! - [`initial_by_seq`]: the same for a reader that has received nothing yet, and so needs no
+//!   removals;
 //! - [`snapshot_by_name`]: the newest tick of each symbol, in order of the names.
 
 #[cfg(test)]
@@ -18,8 +19,8 @@ use crate::{Entry, Market, Position, Selection, Seq, SymbolId, Tape};
 
 pub use update_order::UpdateOrder;
 
-/// A market, its tape and, if known, the [order](UpdateOrder) in which the symbols last changed. Without this
-/// order, each call looks at every selected symbol.
+/// A market, its tape and, if known, the [order](UpdateOrder) in which the symbols last changed.
+/// Without this order, each call looks at every selected symbol.
 pub type LogView<'a> = (&'a Market, &'a Tape, Option<&'a UpdateOrder>);
 
 /// Result of a render call. `P` is the type of the position: a [`Seq`], or a [`SymbolId`] for
@@ -45,20 +46,29 @@ pub fn all_ticks(
 ) -> Rendered<Seq> {
     let (start, mut ticks) = (out.len(), 0);
     let wanted = |entry: &Entry| selection.contains(entry.symbol);
-    for (seq, entry) in
-        tape.after(from).take_while(|(seq, _)| *seq <= until).filter(|(_, entry)| wanted(entry))
+    for (seq, entry) in tape
+        .after(from)
+        .take_while(|(seq, _)| *seq <= until)
+        .filter(|(_, entry)| wanted(entry))
     {
         let at = Some(Position::new(seq, entry.digest.check()));
-        ticks += usize::from(format.entry(at, market.symbol(entry.symbol), entry.kind.frame(), out));
+        ticks +=
+            usize::from(format.entry(at, market.symbol(entry.symbol), entry.kind.frame(), out));
         if out.len() - start >= max_bytes {
-            return Rendered { ticks, reached: seq };
+            return Rendered {
+                ticks,
+                reached: seq,
+            };
         }
     }
-    Rendered { ticks, reached: until.min(tape.head()).max(from) }
+    Rendered {
+        ticks,
+        reached: until.min(tape.head()).max(from),
+    }
 }
 
-/// Renders the newest tick of each selected symbol that last changed after `from` and up to `until`, in the
-/// order of these changes. Removals are included. No history is needed.
+/// Renders the newest tick of each selected symbol that last changed after `from` and up to
+/// `until`, in the order of these changes. Removals are included. No history is needed.
 pub fn conflated(
     log: LogView<'_>,
     selection: &Selection,
@@ -70,8 +80,9 @@ pub fn conflated(
     updated(log, selection, range, (format, true), max_bytes, out)
 }
 
-/// Renders the newest tick of each selected symbol that last changed after `from` and up to `until`, in the
-/// order of these changes. Symbols that changed after `until` must be rendered by a later call.
+/// Renders the newest tick of each selected symbol that last changed after `from` and up to
+/// `until`, in the order of these changes. Symbols that changed after `until` must be rendered by a
+/// later call.
 pub fn initial_by_seq(
     log: LogView<'_>,
     selection: &Selection,
@@ -83,9 +94,9 @@ pub fn initial_by_seq(
     updated(log, selection, range, (format, false), max_bytes, out)
 }
 
-/// Renders the symbols that last changed between two positions. Each id also contains the position as of
-/// which its tick is the newest. A tape that is restored to before that position may continue with other
-/// ticks. Without that position, a reader that stopped halfway could not detect this.
+/// Renders the symbols that last changed between two positions. Each id also contains the position
+/// as of which its tick is the newest. A tape that is restored to before that position may continue
+/// with other ticks. Without that position, a reader that stopped halfway could not detect this.
 fn updated(
     (market, tape, order): LogView<'_>,
     selection: &Selection,
@@ -99,12 +110,19 @@ fn updated(
     let (in_order, sorted, last) = match order.filter(|_| UpdateOrder::suits(selection, market)) {
         Some(order) => (Some(order.between(market, (from, until))), Vec::new(), None),
         None => {
-            let (sorted, last) =
-                first_updated(market, selection, (from, until), max_bytes / MIN_EVENT_BYTES + 1);
+            let (sorted, last) = first_updated(
+                market,
+                selection,
+                (from, until),
+                max_bytes / MIN_EVENT_BYTES + 1,
+            );
             (None, sorted, last)
         }
     };
-    let wanted = in_order.into_iter().flatten().filter(|(_, id)| selection.contains(*id));
+    let wanted = in_order
+        .into_iter()
+        .flatten()
+        .filter(|(_, id)| selection.contains(*id));
     for (seq, id) in wanted.chain(sorted) {
         let frame = market.newest(id);
         if frame.is_none() && !with_removals {
@@ -113,14 +131,21 @@ fn updated(
         let at = as_of.map(|as_of| as_of.reached(seq));
         ticks += usize::from(format.entry(at, market.symbol(id), frame, out));
         if out.len() - start >= max_bytes {
-            return Rendered { ticks, reached: seq };
+            return Rendered {
+                ticks,
+                reached: seq,
+            };
         }
     }
-    Rendered { ticks, reached: last.unwrap_or(until.min(market.head()).max(from)) }
+    Rendered {
+        ticks,
+        reached: last.unwrap_or(until.min(market.head()).max(from)),
+    }
 }
 
-/// Returns the first `count` symbols that last changed after `from` and up to `until`, in the order of these
-/// changes. If there are more, also returns the sequence number of the last returned symbol.
+/// Returns the first `count` symbols that last changed after `from` and up to `until`, in the order
+/// of these changes. If there are more, also returns the sequence number of the last returned
+/// symbol.
 fn first_updated(
     market: &Market,
     selection: &Selection,
@@ -128,7 +153,9 @@ fn first_updated(
     count: usize,
 ) -> (Vec<(Seq, SymbolId)>, Option<Seq>) {
     let changed = selection.ids().map(|id| (market.last_seq(id), id));
-    let mut changed: Vec<_> = changed.filter(|(seq, _)| *seq > from && *seq <= until).collect();
+    let mut changed: Vec<_> = changed
+        .filter(|(seq, _)| *seq > from && *seq <= until)
+        .collect();
     let whole = changed.len() <= count;
     if !whole {
         changed.select_nth_unstable(count);
@@ -142,9 +169,9 @@ fn first_updated(
 /// Lower bound of the size of a tick event, in bytes.
 const MIN_EVENT_BYTES: usize = 64;
 
-/// Renders the newest tick of each selected symbol, in order of the names, starting after `after`. Symbols
-/// that changed after `at`, the position where the snapshot began, must be rendered by a later call. Returns
-/// the last written symbol, or `None` at the end.
+/// Renders the newest tick of each selected symbol, in order of the names, starting after `after`.
+/// Symbols that changed after `at`, the position where the snapshot began, must be rendered by a
+/// later call. Returns the last written symbol, or `None` at the end.
 pub fn snapshot_by_name(
     market: &Market,
     selection: &Selection,
@@ -157,12 +184,20 @@ pub fn snapshot_by_name(
     let (start, mut ticks) = (out.len(), 0);
     for (_, id) in selection.in_order(market, after.map(|id| market.symbol(id))) {
         let position = market.last_position(id);
-        let Some(frame) = market.newest(id).filter(|_| position.seq <= at) else { continue };
+        let Some(frame) = market.newest(id).filter(|_| position.seq <= at) else {
+            continue;
+        };
         format.tick(Some(position), frame, out);
         ticks += 1;
         if out.len() - start >= max_bytes {
-            return Rendered { ticks, reached: Some(id) };
+            return Rendered {
+                ticks,
+                reached: Some(id),
+            };
         }
     }
-    Rendered { ticks, reached: None }
+    Rendered {
+        ticks,
+        reached: None,
+    }
 }

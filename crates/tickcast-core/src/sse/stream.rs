@@ -1,14 +1,15 @@
-//! The bytes of a stream around its events: its opening lines, its keep-alive, and the body of a refusal.
+//! The bytes of a stream around its events: its opening lines, its keep-alive, and the body of a
+//! refusal.
 
 use super::format::EventFormat;
 use crate::{CloseReason, Notice};
 
-/// The keep-alive of a quiet connection: one comment line. There is no blank line after the comment, because
-/// some clients would read an empty event.
+/// The keep-alive of a quiet connection: one comment line. There is no blank line after the
+/// comment, because some clients would read an empty event.
 pub const KEEP_ALIVE: &[u8] = b": keep-alive\n";
 
-/// Returns the opening lines of a stream. No blank line follows the opening lines, so the lines belong to the
-/// block of the first event. Every client thus receives bytes at once.
+/// Returns the opening lines of a stream. No blank line follows the opening lines, so the lines
+/// belong to the block of the first event. Every client thus receives bytes at once.
 ///
 /// `retry` is the time that the client waits before it reconnects, in milliseconds.
 #[must_use]
@@ -16,8 +17,8 @@ pub fn preamble(retry: u32) -> Vec<u8> {
     format!("retry: {retry}\n: tickcast\n").into_bytes()
 }
 
-/// Returns the body for a stream that is refused because the server is busy. The simple stream has no event
-/// for that.
+/// Returns the body for a stream that is refused because the server is busy. The simple stream has
+/// no event for that.
 ///
 /// `retry` is the time that the client waits before it reconnects, in milliseconds.
 #[must_use]
@@ -26,7 +27,11 @@ pub fn busy(format: EventFormat, retry: u32) -> Vec<u8> {
         EventFormat::Simple => format!("retry: {retry}\n: busy\n").into_bytes(),
         EventFormat::Resumable(..) => {
             let mut out = Vec::new();
-            Notice::Bye { reason: CloseReason::Busy, retry }.write(None, &mut out);
+            Notice::Bye {
+                reason: CloseReason::Busy,
+                retry,
+            }
+            .write(None, &mut out);
             out
         }
     }

@@ -55,12 +55,16 @@ impl<'a> TickView<'a> {
         })
     }
 
-    /// Returns the price, the change, and the change in percent if there is a reference. Returns `None` if
-    /// the price or the change is not a decimal.
+    /// Returns the price, the change, and the change in percent if there is a reference. Returns
+    /// `None` if the price or the change is not a decimal.
     #[must_use]
     pub fn amounts(&self) -> Option<(Price, Price, Option<Price>)> {
         let amount = |text: &str| Price::read_back(text).ok();
-        Some((amount(self.price)?, amount(self.change)?, self.change_pct.and_then(amount)))
+        Some((
+            amount(self.price)?,
+            amount(self.change)?,
+            self.change_pct.and_then(amount),
+        ))
     }
 }
 
@@ -77,7 +81,9 @@ fn number<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
     let at = memchr::memchr2(b',', b'}', rest)?;
     let (text, tail) = rest.split_at(at);
     *rest = tail;
-    std::str::from_utf8(text).ok().filter(|text| !text.is_empty())
+    std::str::from_utf8(text)
+        .ok()
+        .filter(|text| !text.is_empty())
 }
 
 #[cfg(test)]
@@ -89,10 +95,17 @@ mod tests {
     fn each_field_is_read_as_written() {
         let json = br#"{"symbol":"A","price":0.10,"change":-1,"change_pct":2.5,"time":7,"n":3,"note":"a,}","bid":1}"#;
         let view = TickView::read(json).unwrap();
-        assert_eq!((view.symbol.as_str(), view.price, view.change), ("A", "0.10", "-1"));
-        assert_eq!((view.change_pct, view.time.as_millis(), view.n), (Some("2.5"), 7, 3));
+        assert_eq!(
+            (view.symbol.as_str(), view.price, view.change),
+            ("A", "0.10", "-1")
+        );
+        assert_eq!(
+            (view.change_pct, view.time.as_millis(), view.n),
+            (Some("2.5"), 7, 3)
+        );
         assert_eq!(view.extras, br#","note":"a,}","bid":1"#);
-        let short = TickView::read(br#"{"symbol":"A","price":0.10,"change":-1,"time":7,"n":3}"#).unwrap();
+        let short =
+            TickView::read(br#"{"symbol":"A","price":0.10,"change":-1,"time":7,"n":3}"#).unwrap();
         assert_eq!((short.change_pct, short.extras), (None, &b""[..]));
     }
 

@@ -7,11 +7,12 @@ use crate::{PriceError, Symbol, SymbolError, TimeTextError};
 /// Maximum number of extras of one tick: 16.
 pub const MAX_EXTRAS: usize = 16;
 
-/// Maximum size of all extras of one tick: 1,024 bytes of JSON, as sent. The limit exists because every
-/// reader receives the extras.
+/// Maximum size of all extras of one tick: 1,024 bytes of JSON, as sent. The limit exists because
+/// every reader receives the extras.
 pub const MAX_EXTRAS_BYTES: usize = 1024;
 
-/// Maximum size of the text of one tick: 16 KiB (16,384 bytes). A longer text is skipped and not stored.
+/// Maximum size of the text of one tick: 16 KiB (16,384 bytes). A longer text is skipped and not
+/// stored.
 pub const MAX_ITEM_BYTES: usize = 16 << 10;
 
 /// Value of one member of a tick. Pass it to [`Extras::push`](crate::Extras::push) or
@@ -30,24 +31,25 @@ pub enum Value<'a> {
     Nested,
 }
 
-/// Reason why an item is not published: the item is not a valid tick, the market is full, or the tick cannot
-/// be stored. The message names the member and the limit.
+/// Reason why an item is not published: the item is not a valid tick, the market is full, or the
+/// tick cannot be stored. The message names the member and the limit.
 ///
 /// Returned by `tickcast::Hub::publish`, [`Extras::push`](crate::Extras::push) and
-/// [`TickFields::set`](crate::TickFields::set), and contained in [`Rejected`]. One error concerns one item:
-/// the other items of the same batch are published. A late or an unchanged tick is not an error, but an
-/// [`Outcome`](crate::Outcome).
+/// [`TickFields::set`](crate::TickFields::set), and contained in [`Rejected`]. One error concerns
+/// one item: the other items of the same batch are published. A late or an unchanged tick is not an
+/// error, but an [`Outcome`](crate::Outcome).
 ///
-/// A later retry can succeed for [`Storage`](Self::Storage) and [`TimeInFuture`](Self::TimeInFuture). All
-/// other errors repeat. `source()` is always `None`, because the message already contains the cause.
+/// A later retry can succeed for [`Storage`](Self::Storage) and
+/// [`TimeInFuture`](Self::TimeInFuture). All other errors repeat. `source()` is always `None`,
+/// because the message already contains the cause.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TickError {
     /// The text of the item has more than 16 KiB (`MAX_ITEM_BYTES`).
     #[error("the tick has more than {MAX_ITEM_BYTES} bytes")]
     TooLong,
-    /// The input ended inside a JSON array, so ticks may be missing. The complete items before the end were
-    /// published.
+    /// The input ended inside a JSON array, so ticks may be missing. The complete items before the
+    /// end were published.
     #[error("the array of ticks does not end; ticks may be missing")]
     Unfinished,
     /// The text is not a JSON object. Contains what the parser found, and at which column.
@@ -75,12 +77,14 @@ pub enum TickError {
     Type {
         /// Name of the member.
         field: String,
-        /// Type that was found: `a number`, `text`, `true or false`, `null` or `an object or an array`.
+        /// Type that was found: `a number`, `text`, `true or false`, `null` or
+        /// `an object or an array`.
         found: &'static str,
         /// Type that was expected, for example `text`.
         expected: &'static str,
     },
-    /// The member `time` is not a time, is out of range, or looks like another unit. Contains the reason.
+    /// The member `time` is not a time, is out of range, or looks like another unit. Contains the
+    /// reason.
     #[error(transparent)]
     Time(#[from] TimeTextError),
     /// The member `time` is further ahead of the server's clock than the source allows: see
@@ -95,17 +99,17 @@ pub enum TickError {
     /// A member is present twice. Contains its name.
     #[error("`{0}` occurs twice")]
     DuplicateField(String),
-    /// A source cannot set an extra with this name. Contains the name. tickcast sets `n`, `seq`, `change_pct`
-    /// and `change_basis` itself ([`RESERVED`](crate::RESERVED)). As an extra, `symbol`, `price`, `change`,
-    /// `prev_close` and `time` are reserved too.
+    /// A source cannot set an extra with this name. Contains the name. tickcast sets `n`, `seq`,
+    /// `change_pct` and `change_basis` itself ([`RESERVED`](crate::RESERVED)). As an extra,
+    /// `symbol`, `price`, `change`, `prev_close` and `time` are reserved too.
     #[error("`{0}` is reserved")]
     Reserved(String),
-    /// The name of an extra is invalid: expected is a letter, followed by at most 31 letters, digits or `_`.
-    /// Contains the start of the name.
+    /// The name of an extra is invalid: expected is a letter, followed by at most 31 letters,
+    /// digits or `_`. Contains the start of the name.
     #[error("`{0}` is not a valid name for an extra (expected [A-Za-z][A-Za-z0-9_]{{0,31}})")]
     ExtraName(String),
-    /// The value of an extra is marked as a number, but its text is not a JSON number. Contains the name of
-    /// the extra.
+    /// The value of an extra is marked as a number, but its text is not a JSON number. Contains the
+    /// name of the extra.
     #[error("{0} is not a number")]
     ExtraNumber(String),
     /// The tick has more than 16 extras (`MAX_EXTRAS`).
@@ -114,12 +118,13 @@ pub enum TickError {
     /// The extras have more than 1,024 bytes in total (`MAX_EXTRAS_BYTES`).
     #[error("the extras have more than {MAX_EXTRAS_BYTES} bytes in total")]
     ExtrasTooLong,
-    /// The symbol is new, and the market has reached its maximum number of symbols. Contains the maximum: see
-    /// [`Limits::symbols`](crate::Limits::symbols), by default 100,000. Removed symbols count.
+    /// The symbol is new, and the market has reached its maximum number of symbols. Contains the
+    /// maximum: see [`Limits::symbols`](crate::Limits::symbols), by default 100,000. Removed
+    /// symbols count.
     #[error("the market has {0} symbols, which is the limit")]
     TooManySymbols(usize),
-    /// The tick is valid, but cannot be stored on disk. Contains the reason, for example a full disk. The
-    /// publisher may send the tick again later.
+    /// The tick is valid, but cannot be stored on disk. Contains the reason, for example a full
+    /// disk. The publisher may send the tick again later.
     #[error("the tick cannot be stored: {0}")]
     Storage(String),
 }
@@ -132,8 +137,8 @@ impl TickError {
 }
 
 /// An item that is not a valid tick. Returned by [`Tick::from_json`](crate::Tick::from_json),
-/// [`TickFields::finish`](crate::TickFields::finish) and [`RawTick::tick`](crate::RawTick::tick). The message
-/// is the message of [`error`](Self::error).
+/// [`TickFields::finish`](crate::TickFields::finish) and [`RawTick::tick`](crate::RawTick::tick).
+/// The message is the message of [`error`](Self::error).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{error}")]
 pub struct Rejected {
@@ -151,5 +156,9 @@ pub(super) fn wrong_type(field: &str, value: Value<'_>, expected: &'static str) 
         Value::Null => "null",
         Value::Nested => "an object or an array",
     };
-    TickError::Type { field: field.to_owned(), found, expected }
+    TickError::Type {
+        field: field.to_owned(),
+        found,
+        expected,
+    }
 }

@@ -1,22 +1,23 @@
-//! Extras: members of a tick that tickcast does not know. Readers receive extras as they were written.
+//! Extras: members of a tick that tickcast does not know. Readers receive extras as they were
+//! written.
 
 use super::{MAX_EXTRAS, MAX_EXTRAS_BYTES, TickError, Value};
 use crate::excerpt::excerpt;
 
-/// Names that tickcast sets itself: `n`, `seq`, `change_pct` and `change_basis`. [`Extras::push`] refuses
-/// these names.
+/// Names that tickcast sets itself: `n`, `seq`, `change_pct` and `change_basis`. [`Extras::push`]
+/// refuses these names.
 pub const RESERVED: [&str; 4] = ["n", "seq", "change_pct", "change_basis"];
 
 /// The reserved name that a source can set, with [`Extras::push_basis`].
 pub(super) const BASIS: &str = "change_basis";
 
-/// What a source's own [`change`](crate::Tick::change) is measured from, if that is neither the previous
-/// close nor the first price of the day.
+/// What a source's own [`change`](crate::Tick::change) is measured from, if that is neither the
+/// previous close nor the first price of the day.
 ///
-/// tickcast does not compute such a change: the source does. Set the change of the tick, and name its basis
-/// with [`Extras::push_basis`]. Readers then receive the extra `"change_basis":"24h"`. A tick without a basis
-/// has no such member. JSON that a publisher sends cannot contain `change_basis`; only code can set the
-/// basis.
+/// tickcast does not compute such a change: the source does. Set the change of the tick, and name
+/// its basis with [`Extras::push_basis`]. Readers then receive the extra `"change_basis":"24h"`. A
+/// tick without a basis has no such member. JSON that a publisher sends cannot contain
+/// `change_basis`; only code can set the basis.
 ///
 /// ```
 /// # use tickcast_core::{ChangeBasis, Symbol, Tick};
@@ -44,8 +45,9 @@ impl ChangeBasis {
 /// Maximum length of the name of an extra.
 const MAX_NAME: usize = 32;
 
-/// The extras of a tick: members that tickcast does not know, and passes on as they were written. Stored as
-/// the tail of a JSON object: `,"bid":1.5,"halted":true`. At most 16 extras and 1,024 bytes.
+/// The extras of a tick: members that tickcast does not know, and passes on as they were written.
+/// Stored as the tail of a JSON object: `,"bid":1.5,"halted":true`. At most 16 extras and 1,024
+/// bytes.
 ///
 /// Field of [`Tick`](crate::Tick::extras). Default: no extras.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -58,16 +60,19 @@ impl Extras {
     /// Makes an empty list of extras.
     #[must_use]
     pub const fn new() -> Self {
-        Self { json: Vec::new(), count: 0 }
+        Self {
+            json: Vec::new(),
+            count: 0,
+        }
     }
 
     /// Adds an extra.
     ///
     /// # Errors
-    /// If the name is not `[A-Za-z][A-Za-z0-9_]{0,31}`, is [reserved](RESERVED), is a member of the tick
-    /// itself, or is already present. If there would be more than 16 extras or more than 1,024 bytes
-    /// (`MAX_EXTRAS`, `MAX_EXTRAS_BYTES`). If a number is not valid, or if the value is an object or an
-    /// array.
+    /// If the name is not `[A-Za-z][A-Za-z0-9_]{0,31}`, is [reserved](RESERVED), is a member of the
+    /// tick itself, or is already present. If there would be more than 16 extras or more than 1,024
+    /// bytes (`MAX_EXTRAS`, `MAX_EXTRAS_BYTES`). If a number is not valid, or if the value is an
+    /// object or an array.
     pub fn push(&mut self, name: &str, value: Value<'_>) -> Result<(), TickError> {
         let fields = ["symbol", "price", "change", "prev_close", "time"];
         if RESERVED.contains(&name) || fields.contains(&name) {
@@ -76,7 +81,8 @@ impl Extras {
         self.add(name, value)
     }
 
-    /// Adds the basis of the tick's own change, as the extra `change_basis`. Counts as one of the 16 extras.
+    /// Adds the basis of the tick's own change, as the extra `change_basis`. Counts as one of the
+    /// 16 extras.
     ///
     /// # Errors
     /// If there is already a basis, or no room for it.
@@ -100,7 +106,9 @@ impl Extras {
         }
         let error = match value {
             Value::Nested => Some(TickError::nested(name)),
-            Value::Number(text) if !is_number(text) => Some(TickError::ExtraNumber(name.to_owned())),
+            Value::Number(text) if !is_number(text) => {
+                Some(TickError::ExtraNumber(name.to_owned()))
+            }
             _ if self.json.len() > MAX_EXTRAS_BYTES => Some(TickError::ExtrasTooLong),
             _ => None,
         };
@@ -125,7 +133,10 @@ impl Extras {
                 _ => {}
             }
         }
-        Self { json: json.to_vec(), count }
+        Self {
+            json: json.to_vec(),
+            count,
+        }
     }
 
     /// Returns the extras as the tail of a JSON object: `,"name":value` for each extra.
@@ -147,8 +158,8 @@ impl Extras {
         Ok(())
     }
 
-    /// Checks whether an extra has this name. Inside a string a quote is always escaped, so `,"name":` only
-    /// matches a real member.
+    /// Checks whether an extra has this name. Inside a string a quote is always escaped, so
+    /// `,"name":` only matches a real member.
     fn contains(&self, name: &str) -> bool {
         let mut key = Vec::with_capacity(name.len() + 4);
         key.extend_from_slice(b",\"");
@@ -185,7 +196,10 @@ fn write_text(text: &str, out: &mut Vec<u8>) {
 
 /// Checks whether `text` is a JSON number, of any length.
 fn is_number(text: &str) -> bool {
-    let starts = text.bytes().next().is_some_and(|b| b == b'-' || b.is_ascii_digit());
+    let starts = text
+        .bytes()
+        .next()
+        .is_some_and(|b| b == b'-' || b.is_ascii_digit());
     let ends = text.bytes().next_back().is_some_and(|b| b.is_ascii_digit());
     starts && ends && serde_json::from_str::<&serde_json::value::RawValue>(text).is_ok()
 }
@@ -204,7 +218,9 @@ mod tests {
         let mut extras = Extras::new();
         extras.push("bid", Value::Number("1.50")).unwrap();
         extras.push("bidSize", Value::Number("2")).unwrap();
-        extras.push("venue", Value::Text("Zürich \"x\"\n\u{2028}😀")).unwrap();
+        extras
+            .push("venue", Value::Text("Zürich \"x\"\n\u{2028}😀"))
+            .unwrap();
         extras.push("halted", Value::Bool(false)).unwrap();
         extras.push("ask", Value::Null).unwrap();
         assert_eq!(
@@ -218,18 +234,36 @@ mod tests {
         let mut extras = Extras::new();
         extras.push("bid", Value::Bool(true)).unwrap();
         for name in ["", "größe", "1st", "_x", "a-b", "a b", &"a".repeat(33)] {
-            assert!(matches!(extras.push(name, Value::Null), Err(TickError::ExtraName(_))), "{name:?}");
+            assert!(
+                matches!(extras.push(name, Value::Null), Err(TickError::ExtraName(_))),
+                "{name:?}"
+            );
         }
         for name in RESERVED.into_iter().chain(["symbol", "price", "time"]) {
-            assert_eq!(extras.push(name, Value::Null), Err(TickError::Reserved(name.to_owned())));
+            assert_eq!(
+                extras.push(name, Value::Null),
+                Err(TickError::Reserved(name.to_owned()))
+            );
         }
-        assert_eq!(extras.push("bid", Value::Null), Err(TickError::DuplicateField("bid".to_owned())));
-        assert_eq!(extras.push("x", Value::Number("1 ")), Err(TickError::ExtraNumber("x".to_owned())));
-        assert_eq!(extras.push("x", Value::Text(&"y".repeat(1100))), Err(TickError::ExtrasTooLong));
+        assert_eq!(
+            extras.push("bid", Value::Null),
+            Err(TickError::DuplicateField("bid".to_owned()))
+        );
+        assert_eq!(
+            extras.push("x", Value::Number("1 ")),
+            Err(TickError::ExtraNumber("x".to_owned()))
+        );
+        assert_eq!(
+            extras.push("x", Value::Text(&"y".repeat(1100))),
+            Err(TickError::ExtrasTooLong)
+        );
         for i in 1..MAX_EXTRAS {
             extras.push(&format!("x{i}"), Value::Null).unwrap();
         }
-        assert_eq!(extras.push("late", Value::Null), Err(TickError::TooManyExtras));
+        assert_eq!(
+            extras.push("late", Value::Null),
+            Err(TickError::TooManyExtras)
+        );
         assert!(written(&extras).starts_with(r#","bid":true,"x1":null"#));
     }
 

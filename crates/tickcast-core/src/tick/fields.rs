@@ -1,12 +1,13 @@
-//! Builds a tick from named values of any source: JSON members, CSV columns, a message of an exchange.
+//! Builds a tick from named values of any source: JSON members, CSV columns, a message of an
+//! exchange.
 
 use super::error::wrong_type;
 use super::extras::BASIS;
 use super::{ChangeBasis, Extras, RESERVED, Rejected, Tick, TickError, Value};
 use crate::{Price, Symbol, Time};
 
-/// Builds a tick from named values, one by one: from JSON members, CSV columns or a message of an exchange.
-/// Default: no member is set.
+/// Builds a tick from named values, one by one: from JSON members, CSV columns or a message of an
+/// exchange. Default: no member is set.
 ///
 /// ```
 /// # use tickcast_core::{TickFields, Value};
@@ -28,21 +29,26 @@ pub struct TickFields {
 }
 
 impl TickFields {
-    /// Starts a tick that was recorded from a stream. The members `n`, `seq` and `change_pct`, which tickcast
-    /// sets itself, are ignored. The member `change_basis` is kept.
+    /// Starts a tick that was recorded from a stream. The members `n`, `seq` and `change_pct`,
+    /// which tickcast sets itself, are ignored. The member `change_basis` is kept.
     #[must_use]
     pub fn recorded() -> Self {
-        Self { recorded: true, ..Self::default() }
+        Self {
+            recorded: true,
+            ..Self::default()
+        }
     }
 
-    /// Sets one member: `symbol`, `price`, `change`, `prev_close` or `time`. Any other name becomes an extra.
+    /// Sets one member: `symbol`, `price`, `change`, `prev_close` or `time`. Any other name becomes
+    /// an extra.
     ///
-    /// The value of `symbol` is text. A price, a change or a previous close is a number, or a decimal as
-    /// text. `time` is a whole number of milliseconds since 1970, also as text, or text in the form of RFC
-    /// 3339.
+    /// The value of `symbol` is text. A price, a change or a previous close is a number, or a
+    /// decimal as text. `time` is a whole number of milliseconds since 1970, also as text, or text
+    /// in the form of RFC 3339.
     ///
     /// # Errors
-    /// If the value is invalid, or if the member was set before. After an error, do not finish the tick.
+    /// If the value is invalid, or if the member was set before. After an error, do not finish the
+    /// tick.
     pub fn set(&mut self, name: &str, value: Value<'_>) -> Result<(), TickError> {
         match name {
             "symbol" => match value {
@@ -73,9 +79,14 @@ impl TickFields {
     /// # Errors
     /// If the symbol or the price is missing.
     pub fn finish(self) -> Result<Tick, Rejected> {
-        let reject = |error| Rejected { symbol: self.symbol, error };
+        let reject = |error| Rejected {
+            symbol: self.symbol,
+            error,
+        };
         Ok(Tick {
-            symbol: self.symbol.ok_or_else(|| reject(TickError::MissingSymbol))?,
+            symbol: self
+                .symbol
+                .ok_or_else(|| reject(TickError::MissingSymbol))?,
             price: self.price.ok_or_else(|| reject(TickError::MissingPrice))?,
             change: self.change,
             prev_close: self.prev_close,
@@ -95,9 +106,9 @@ fn once<T>(slot: &mut Option<T>, value: T, name: &str) -> Result<(), TickError> 
 /// Reads a number, or a decimal in a string.
 fn amount(field: &'static str, value: Value<'_>) -> Result<Price, TickError> {
     match value {
-        Value::Number(text) | Value::Text(text) => {
-            text.parse().map_err(|error| TickError::Price { field, error })
-        }
+        Value::Number(text) | Value::Text(text) => text
+            .parse()
+            .map_err(|error| TickError::Price { field, error }),
         other => Err(wrong_type(field, other, "a number or a decimal as text")),
     }
 }
@@ -106,6 +117,10 @@ fn amount(field: &'static str, value: Value<'_>) -> Result<Price, TickError> {
 fn time(value: Value<'_>) -> Result<Time, TickError> {
     match value {
         Value::Number(text) | Value::Text(text) => Ok(text.parse()?),
-        other => Err(wrong_type("time", other, "a whole number of milliseconds or RFC 3339")),
+        other => Err(wrong_type(
+            "time",
+            other,
+            "a whole number of milliseconds or RFC 3339",
+        )),
     }
 }

@@ -1,9 +1,10 @@
-//! Splits the bytes of a publisher into the texts of single ticks, with bounded memory. The bytes may arrive
-//! in chunks of any size.
+//! Splits the bytes of a publisher into the texts of single ticks, with bounded memory. The bytes
+//! may arrive in chunks of any size.
 
 use super::{MAX_ITEM_BYTES, Rejected, Tick, TickError};
 
-/// U+FEFF in UTF-8 (byte order mark). Some editors and shells write this mark at the start of a text.
+/// U+FEFF in UTF-8 (byte order mark). Some editors and shells write this mark at the start of a
+/// text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// One item that a [`TickSplitter`] has found. Read it with [`tick`](Self::tick).
@@ -25,8 +26,14 @@ impl RawTick<'_> {
     pub fn tick(self) -> Result<Tick, Rejected> {
         match self {
             Self::Text(text) => Tick::from_json(text),
-            Self::TooLong => Err(Rejected { symbol: None, error: TickError::TooLong }),
-            Self::Unfinished => Err(Rejected { symbol: None, error: TickError::Unfinished }),
+            Self::TooLong => Err(Rejected {
+                symbol: None,
+                error: TickError::TooLong,
+            }),
+            Self::Unfinished => Err(Rejected {
+                symbol: None,
+                error: TickError::Unfinished,
+            }),
         }
     }
 
@@ -43,9 +50,9 @@ impl RawTick<'_> {
     }
 }
 
-/// Splits a stream of bytes into the texts of ticks: NDJSON or a JSON array. The bytes may arrive in chunks
-/// of any size. The memory is bounded: at most 16 KiB are buffered. A byte order mark at the start is
-/// skipped.
+/// Splits a stream of bytes into the texts of ticks: NDJSON or a JSON array. The bytes may arrive
+/// in chunks of any size. The memory is bounded: at most 16 KiB are buffered. A byte order mark at
+/// the start is skipped.
 ///
 /// Empty lines have a position, but are not items.
 ///
@@ -66,8 +73,8 @@ pub struct TickSplitter {
     too_long: bool,
     /// Position of the next item: the number of its line, or its index in the array, from 0.
     index: u64,
-    /// Number of bytes of a byte order mark that have arrived. Equal to the length of the mark if no mark can
-    /// follow any more.
+    /// Number of bytes of a byte order mark that have arrived. Equal to the length of the mark if
+    /// no mark can follow any more.
     mark: usize,
 }
 
@@ -80,8 +87,8 @@ enum Syntax {
     Json(Json),
 }
 
-/// State of the JSON scan. The scan only finds the ends of elements, so that a broken element does not break
-/// its neighbors.
+/// State of the JSON scan. The scan only finds the ends of elements, so that a broken element does
+/// not break its neighbors.
 #[derive(Debug, Clone, Copy, Default)]
 struct Json {
     /// Whether the scan is inside the outermost array.
@@ -112,17 +119,26 @@ impl TickSplitter {
     /// Makes a splitter for one item per line.
     #[must_use]
     pub const fn lines() -> Self {
-        Self { syntax: Syntax::Lines, buffer: Vec::new(), too_long: false, index: 0, mark: 0 }
+        Self {
+            syntax: Syntax::Lines,
+            buffer: Vec::new(),
+            too_long: false,
+            index: 0,
+            mark: 0,
+        }
     }
 
     /// Makes a splitter for the elements of a JSON array, or for one object.
     #[must_use]
     pub fn json() -> Self {
-        Self { syntax: Syntax::Json(Json::default()), ..Self::lines() }
+        Self {
+            syntax: Syntax::Json(Json::default()),
+            ..Self::lines()
+        }
     }
 
-    /// Reads the next bytes. Calls `each` with the position and the text of every item that ends in these
-    /// bytes. The position is the number of the line or the index in the array, from 0.
+    /// Reads the next bytes. Calls `each` with the position and the text of every item that ends in
+    /// these bytes. The position is the number of the line or the index in the array, from 0.
     pub fn push_bytes(&mut self, bytes: &[u8], each: impl FnMut(u64, RawTick<'_>)) {
         let bytes = self.skip_mark(bytes);
         match self.syntax {
@@ -131,8 +147,8 @@ impl TickSplitter {
         }
     }
 
-    /// Ends the input. Calls `each` with the incomplete last item, and with [`RawTick::Unfinished`] if an
-    /// array has not ended.
+    /// Ends the input. Calls `each` with the incomplete last item, and with [`RawTick::Unfinished`]
+    /// if an array has not ended.
     pub fn finish(mut self, mut each: impl FnMut(u64, RawTick<'_>)) {
         self.keep_mark();
         self.emit(b"", &mut each);
@@ -149,7 +165,8 @@ impl TickSplitter {
     /// Returns the bytes without a byte order mark, which may arrive in several chunks.
     fn skip_mark<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
         let mut rest = bytes;
-        while let (Some(expected), Some((byte, after))) = (BYTE_ORDER_MARK.get(self.mark), rest.split_first())
+        while let (Some(expected), Some((byte, after))) =
+            (BYTE_ORDER_MARK.get(self.mark), rest.split_first())
         {
             if byte != expected {
                 self.keep_mark();
@@ -203,7 +220,8 @@ impl TickSplitter {
         self.syntax = Syntax::Json(json);
     }
 
-    /// Calls `each` with the item that ends with `tail`. If the whole item is in `tail`, no bytes are copied.
+    /// Calls `each` with the item that ends with `tail`. If the whole item is in `tail`, no bytes
+    /// are copied.
     fn emit(&mut self, tail: &[u8], mut each: impl FnMut(u64, RawTick<'_>)) {
         let whole = if self.buffer.is_empty() && !self.too_long && tail.len() <= MAX_ITEM_BYTES {
             tail
@@ -301,13 +319,23 @@ mod tests {
     }
 
     fn texts(items: TickSplitter, text: &str) -> Vec<String> {
-        split(items, text.as_bytes(), usize::MAX).into_iter().map(|(_, text)| text.unwrap()).collect()
+        split(items, text.as_bytes(), usize::MAX)
+            .into_iter()
+            .map(|(_, text)| text.unwrap())
+            .collect()
     }
 
     #[test]
     fn each_line_is_an_item_and_empty_lines_are_counted() {
         let found = split(TickSplitter::lines(), b"a\r\n\n  \nb \n c", 3);
-        assert_eq!(found, [(0, Some("a".into())), (3, Some("b".into())), (4, Some("c".into()))]);
+        assert_eq!(
+            found,
+            [
+                (0, Some("a".into())),
+                (3, Some("b".into())),
+                (4, Some("c".into()))
+            ]
+        );
     }
 
     #[test]
@@ -319,7 +347,10 @@ mod tests {
                 // An incomplete mark, or a mark that is not at the start, is not skipped.
                 let found = split(items(), b"\xef\xbb[1]", size);
                 assert_eq!(found, [(0, Some("\u{fffd}[1]".into()))]);
-                assert_eq!(split(items(), b"\xef\xbb", size), [(0, Some("\u{fffd}".into()))]);
+                assert_eq!(
+                    split(items(), b"\xef\xbb", size),
+                    [(0, Some("\u{fffd}".into()))]
+                );
             }
             let found = split(TickSplitter::lines(), b"a\n\xef\xbb\xbfb", size);
             assert_eq!(found[1], (1, Some("\u{feff}b".into())));
@@ -328,8 +359,14 @@ mod tests {
 
     #[test]
     fn a_single_object_is_an_item_and_so_is_text_after_it() {
-        assert_eq!(texts(TickSplitter::json(), r#" {"a":"}]"} "#), [r#"{"a":"}]"}"#]);
-        assert_eq!(texts(TickSplitter::json(), r#"{"a":{}}{"b":1}"#), [r#"{"a":{}}"#, r#"{"b":1}"#]);
+        assert_eq!(
+            texts(TickSplitter::json(), r#" {"a":"}]"} "#),
+            [r#"{"a":"}]"}"#]
+        );
+        assert_eq!(
+            texts(TickSplitter::json(), r#"{"a":{}}{"b":1}"#),
+            [r#"{"a":{}}"#, r#"{"b":1}"#]
+        );
         assert_eq!(texts(TickSplitter::json(), "hello"), ["hello"]);
     }
 
@@ -347,8 +384,10 @@ mod tests {
         ] {
             for size in [1, usize::MAX] {
                 let split = split(TickSplitter::json(), text.as_bytes(), size);
-                let split: Vec<_> =
-                    split.iter().map(|(index, text)| (*index, text.as_deref().unwrap())).collect();
+                let split: Vec<_> = split
+                    .iter()
+                    .map(|(index, text)| (*index, text.as_deref().unwrap()))
+                    .collect();
                 assert_eq!(split, found, "{text}");
             }
         }
@@ -356,10 +395,19 @@ mod tests {
 
     #[test]
     fn a_broken_element_does_not_break_its_neighbors() {
-        let found = texts(TickSplitter::json(), r#"[{"a":NaN}, {"b":[1,{"c":"\",]"}]} ,, 7 , {"d":1} {"e"]"#);
+        let found = texts(
+            TickSplitter::json(),
+            r#"[{"a":NaN}, {"b":[1,{"c":"\",]"}]} ,, 7 , {"d":1} {"e"]"#,
+        );
         assert_eq!(
             found,
-            [r#"{"a":NaN}"#, r#"{"b":[1,{"c":"\",]"}]}"#, "7", r#"{"d":1} {"e"]"#, "unfinished"]
+            [
+                r#"{"a":NaN}"#,
+                r#"{"b":[1,{"c":"\",]"}]}"#,
+                "7",
+                r#"{"d":1} {"e"]"#,
+                "unfinished"
+            ]
         );
     }
 
@@ -367,10 +415,24 @@ mod tests {
     fn an_item_that_is_too_long_is_reported_once_and_not_stored() {
         let long = "x".repeat(MAX_ITEM_BYTES + 1);
         for size in [1000, usize::MAX] {
-            let found = split(TickSplitter::lines(), format!("a\n{long}\nb\n").as_bytes(), size);
-            assert_eq!(found, [(0, Some("a".into())), (1, None), (2, Some("b".into()))]);
-            let found = split(TickSplitter::json(), format!("[1,\"{long}\",2]").as_bytes(), size);
-            assert_eq!(found, [(0, Some("1".into())), (1, None), (2, Some("2".into()))]);
+            let found = split(
+                TickSplitter::lines(),
+                format!("a\n{long}\nb\n").as_bytes(),
+                size,
+            );
+            assert_eq!(
+                found,
+                [(0, Some("a".into())), (1, None), (2, Some("b".into()))]
+            );
+            let found = split(
+                TickSplitter::json(),
+                format!("[1,\"{long}\",2]").as_bytes(),
+                size,
+            );
+            assert_eq!(
+                found,
+                [(0, Some("1".into())), (1, None), (2, Some("2".into()))]
+            );
         }
         let mut items = TickSplitter::lines();
         for _ in 0..1000 {

@@ -11,11 +11,12 @@ use super::{Rejected, Tick, TickError, TickFields, Value};
 use crate::excerpt::excerpt;
 
 impl Tick {
-    /// Reads one JSON object, such as `{"symbol":"AAPL","price":189.50}`. Members other than `symbol`,
-    /// `price`, `change`, `prev_close` and `time` become extras.
+    /// Reads one JSON object, such as `{"symbol":"AAPL","price":189.50}`. Members other than
+    /// `symbol`, `price`, `change`, `prev_close` and `time` become extras.
     ///
     /// # Errors
-    /// If `text` is not a JSON object, or if a member is invalid. The error names the member and the limit.
+    /// If `text` is not a JSON object, or if a member is invalid. The error names the member and
+    /// the limit.
     pub fn from_json(text: &[u8]) -> Result<Self, Rejected> {
         tick(text, TickFields::default())
     }
@@ -24,7 +25,8 @@ impl Tick {
     /// `change_pct` are ignored.
     ///
     /// # Errors
-    /// If [`from_json`](Self::from_json) would fail for the same object without the ignored members.
+    /// If [`from_json`](Self::from_json) would fail for the same object without the ignored
+    /// members.
     pub fn from_recorded_json(text: &[u8]) -> Result<Self, Rejected> {
         tick(text, TickFields::recorded())
     }
@@ -34,14 +36,23 @@ impl Tick {
 fn tick(text: &[u8], fields: TickFields) -> Result<Tick, Rejected> {
     let mut field_error = None;
     let mut reader = serde_json::Deserializer::from_slice(text);
-    let fields = Members { field_error: &mut field_error, fields }
-        .deserialize(&mut reader)
-        .and_then(|fields| reader.end().map(|()| fields));
+    let fields = Members {
+        field_error: &mut field_error,
+        fields,
+    }
+    .deserialize(&mut reader)
+    .and_then(|fields| reader.end().map(|()| fields));
     match (fields, field_error) {
         // An error in a member is only reported if the whole object is valid JSON.
-        (Ok(fields), Some(error)) => Err(Rejected { symbol: fields.symbol(), error }),
+        (Ok(fields), Some(error)) => Err(Rejected {
+            symbol: fields.symbol(),
+            error,
+        }),
         (Ok(fields), None) => fields.finish(),
-        (Err(error), _) => Err(Rejected { symbol: None, error: TickError::NotJson(explain(&error, text)) }),
+        (Err(error), _) => Err(Rejected {
+            symbol: None,
+            error: TickError::NotJson(explain(&error, text)),
+        }),
     }
 }
 
@@ -56,17 +67,30 @@ fn explain(error: &serde_json::Error, text: &[u8]) -> String {
         return message.to_owned();
     }
     // Columns are counted from the start of the line.
-    let line =
-        text.split_inclusive(|byte| *byte == b'\n').take(error.line() - 1).map(<[u8]>::len).sum::<usize>();
+    let line = text
+        .split_inclusive(|byte| *byte == b'\n')
+        .take(error.line() - 1)
+        .map(<[u8]>::len)
+        .sum::<usize>();
     let text = &text[line..];
     let at = error.column().saturating_sub(1).min(text.len());
     let is_separator = |b: &u8| b.is_ascii_whitespace() || b",:[]{}\"".contains(b);
-    let start = text[..at].iter().rposition(is_separator).map_or(0, |i| i + 1);
-    let end = text[at..].iter().position(is_separator).map_or(text.len(), |i| at + i);
+    let start = text[..at]
+        .iter()
+        .rposition(is_separator)
+        .map_or(0, |i| i + 1);
+    let end = text[at..]
+        .iter()
+        .position(is_separator)
+        .map_or(text.len(), |i| at + i);
     match &text[start..end] {
         [] => format!("{message} at column {}", error.column()),
         word => {
-            format!("{message} at column {}, at `{}`", start + 1, excerpt(&String::from_utf8_lossy(word)))
+            format!(
+                "{message} at column {}, at `{}`",
+                start + 1,
+                excerpt(&String::from_utf8_lossy(word))
+            )
         }
     }
 }
@@ -108,7 +132,8 @@ impl<'de> Visitor<'de> for Members<'_> {
 fn member(fields: &mut TickFields, name: &str, raw: &str) -> Result<(), TickError> {
     match raw.as_bytes() {
         [b'"', ..] => {
-            let Name(text) = serde_json::from_str(raw).map_err(|e| TickError::NotJson(e.to_string()))?;
+            let Name(text) =
+                serde_json::from_str(raw).map_err(|e| TickError::NotJson(e.to_string()))?;
             fields.set(name, Value::Text(&text))
         }
         [b'{' | b'[', ..] => fields.set(name, Value::Nested),
@@ -139,7 +164,10 @@ mod tests {
             br#"{"symbol":"A","price":2,"change":1,"change_pct":100,"time":1782907200123,"n":7,"bid":1}"#;
         assert!(tick(text).is_err());
         let tick = super::tick(text, TickFields::recorded()).unwrap();
-        assert_eq!((tick.price.to_string().as_str(), tick.extras.as_json()), ("2", &b",\"bid\":1"[..]));
+        assert_eq!(
+            (tick.price.to_string().as_str(), tick.extras.as_json()),
+            ("2", &b",\"bid\":1"[..])
+        );
     }
 
     fn error_text(text: &str) -> String {
@@ -158,30 +186,63 @@ mod tests {
         assert_eq!(tick.change.unwrap().to_string(), "-0.05");
         assert_eq!(tick.prev_close.unwrap().to_string(), "0.15");
         assert_eq!(tick.time.unwrap().as_millis(), 1_782_907_200_123);
-        assert_eq!(tick.extras.as_json(), br#","bid":1.0e5,"venue":"X","halted":false,"ask":null"#);
+        assert_eq!(
+            tick.extras.as_json(),
+            br#","bid":1.0e5,"venue":"X","halted":false,"ask":null"#
+        );
     }
 
     #[test]
     fn each_error_names_what_is_wrong() {
         let price = |text: &str| error_text(&format!(r#"{{"symbol":"A","price":{text}}}"#));
-        assert_eq!(price("NaN"), "not JSON: expected value at column 23, at `NaN`");
-        assert_eq!(price("+1"), "not JSON: expected value at column 23, at `+1`");
-        assert_eq!(price("0x1"), "not JSON: expected `,` or `}` at column 23, at `0x1`");
-        assert_eq!(price("null"), "price: expected a number or a decimal as text, found null");
-        assert_eq!(price("1e400"), "price has more than 28 digits once written out");
-        assert_eq!(price(&"7".repeat(29)), "price has more than 28 digits once written out");
+        assert_eq!(
+            price("NaN"),
+            "not JSON: expected value at column 23, at `NaN`"
+        );
+        assert_eq!(
+            price("+1"),
+            "not JSON: expected value at column 23, at `+1`"
+        );
+        assert_eq!(
+            price("0x1"),
+            "not JSON: expected `,` or `}` at column 23, at `0x1`"
+        );
+        assert_eq!(
+            price("null"),
+            "price: expected a number or a decimal as text, found null"
+        );
+        assert_eq!(
+            price("1e400"),
+            "price has more than 28 digits once written out"
+        );
+        assert_eq!(
+            price(&"7".repeat(29)),
+            "price has more than 28 digits once written out"
+        );
         assert_eq!(price(r#""""#), "price is empty");
         assert_eq!(price(r#""+1""#), "price `+1` is not a decimal number");
-        assert_eq!(price(r#""Infinity""#), "price `Infinity` is not a finite number");
+        assert_eq!(
+            price(r#""Infinity""#),
+            "price `Infinity` is not a finite number"
+        );
         assert_eq!(
             error_text("{\n\"symbol\":\"A\",\n\"price\":NaN}"),
             "not JSON: expected value at column 9, at `NaN`"
         );
         assert_eq!(error_text("{}"), "symbol is missing");
         assert_eq!(error_text(r#"{"symbol":"A"}"#), "price is missing");
-        assert_eq!(error_text(r#"{"symbol":7,"price":1}"#), "symbol: expected text, found a number");
-        assert_eq!(error_text(r#"{"symbol":"A","price":1,"price":2}"#), "`price` occurs twice");
-        assert_eq!(error_text(r#"{"symbol":"A","price":1,"n":2}"#), "`n` is reserved");
+        assert_eq!(
+            error_text(r#"{"symbol":7,"price":1}"#),
+            "symbol: expected text, found a number"
+        );
+        assert_eq!(
+            error_text(r#"{"symbol":"A","price":1,"price":2}"#),
+            "`price` occurs twice"
+        );
+        assert_eq!(
+            error_text(r#"{"symbol":"A","price":1,"n":2}"#),
+            "`n` is reserved"
+        );
         assert_eq!(
             error_text(r#"{"symbol":"A","price":1,"time":1.5}"#),
             "time `1.5` is neither a whole number of milliseconds since 1970 nor RFC 3339 with an offset, \
@@ -195,8 +256,14 @@ mod tests {
             error_text(r#"{"symbol":"A","price":1,"x":[1]}"#),
             "x: expected text, a number, true, false or null, found an object or an array"
         );
-        assert_eq!(error_text(r#"{"symbol":"A","#), "not JSON: the text ends too early");
-        assert_eq!(error_text("[1]"), "not JSON: invalid type: sequence, expected an object");
+        assert_eq!(
+            error_text(r#"{"symbol":"A","#),
+            "not JSON: the text ends too early"
+        );
+        assert_eq!(
+            error_text("[1]"),
+            "not JSON: invalid type: sequence, expected an object"
+        );
         assert!(error_text("{} x").starts_with("not JSON: trailing characters"));
     }
 

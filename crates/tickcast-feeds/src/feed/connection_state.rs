@@ -9,15 +9,17 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::connection::{DIAL_TIMEOUT, LineId};
 use crate::{ExchangeProtocol, FeedPrice};
 
-/// Minimum time with prices until a connection is healthy. An open connection alone is no sign of health.
+/// Minimum time with prices until a connection is healthy. An open connection alone is no sign of
+/// health.
 const STEADY_AFTER: Duration = Duration::from_secs(30);
 
-/// Overlap of two connections during a takeover, from the first price of the new connection. In this time the
-/// new connection subscribes to the last symbols, and the last messages of the old connection arrive.
+/// Overlap of two connections during a takeover, from the first price of the new connection. In
+/// this time the new connection subscribes to the last symbols, and the last messages of the old
+/// connection arrive.
 const TAKEOVER_OVERLAP: Duration = Duration::from_secs(5);
 
-/// Extra time after the dial timeout. A connection task reports how the dial ended. If the task reports
-/// nothing, the task has failed, and the feed closes the connection.
+/// Extra time after the dial timeout. A connection task reports how the dial ended. If the task
+/// reports nothing, the task has failed, and the feed closes the connection.
 const FIRST_MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The state of a connection, as seen by the feed.
@@ -30,16 +32,17 @@ pub(super) struct ConnectionState {
     pub(super) opened: Option<Instant>,
     /// The time of the last message of any kind.
     pub(super) pulse: Instant,
-    /// The time of the first price, or `None` after a price timeout; and the time of the last price.
+    /// The time of the first price, or `None` after a price timeout; and the time of the last
+    /// price.
     pub(super) first_price: Option<Instant>,
     pub(super) last_price: Instant,
-    /// Whether the exchange said over this connection that the exchange is closed, and no new price arrived
-    /// since then.
+    /// Whether the exchange said over this connection that the exchange is closed, and no new price
+    /// arrived since then.
     pub(super) halted: bool,
     /// The time at which another connection must take over.
     pub(super) relieve_at: Option<Instant>,
-    /// Whether another connection must take over as soon as possible. Until then this connection stays open
-    /// for its prices.
+    /// Whether another connection must take over as soon as possible. Until then this connection
+    /// stays open for its prices.
     pub(super) leaving: bool,
     /// Prices that wait for the takeover. The old connection sends all of its own prices first.
     pub(super) held: Vec<FeedPrice>,
@@ -78,18 +81,25 @@ impl ConnectionState {
 
     /// Returns whether prices have come over the connection for long enough.
     pub(super) fn is_steady(&self) -> bool {
-        self.first_price.is_some_and(|first| self.last_price - first >= STEADY_AFTER)
+        self.first_price
+            .is_some_and(|first| self.last_price - first >= STEADY_AFTER)
     }
 
     /// Returns the next deadline and its time.
     pub(super) fn due(&self, patience: Timeouts) -> Option<(Instant, Deadline)> {
         if self.opened.is_none() {
-            return Some((self.turn + DIAL_TIMEOUT + FIRST_MESSAGE_TIMEOUT, Deadline::Unsaid));
+            return Some((
+                self.turn + DIAL_TIMEOUT + FIRST_MESSAGE_TIMEOUT,
+                Deadline::Unsaid,
+            ));
         }
-        // A connection that is kept only until its replacement is ready does not need to bring prices.
+        // A connection that is kept only until its replacement is ready does not need to bring
+        // prices.
         let silent = (self.has_prices() || !self.leaving).then(|| self.last_price + patience.price);
-        let take_over =
-            self.first_price.filter(|_| !self.held.is_empty()).map(|first| first + TAKEOVER_OVERLAP);
+        let take_over = self
+            .first_price
+            .filter(|_| !self.held.is_empty())
+            .map(|first| first + TAKEOVER_OVERLAP);
         let silent = silent.filter(|_| take_over.is_none());
         let relieve = self.relieve_at.filter(|_| !self.leaving);
         let dues = [
@@ -98,6 +108,8 @@ impl ConnectionState {
             (silent, Deadline::Silent),
             (relieve, Deadline::Relieve),
         ];
-        dues.into_iter().filter_map(|(at, due)| Some((at?, due))).min()
+        dues.into_iter()
+            .filter_map(|(at, due)| Some((at?, due)))
+            .min()
     }
 }

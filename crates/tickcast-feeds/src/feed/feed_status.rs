@@ -10,8 +10,8 @@ use tokio::time::Instant;
 
 use crate::{DecodeError, SymbolMap};
 
-/// Maximum time without a price for a subscribed symbol. After this time the symbol is quiet, or not listed:
-/// some exchanges do not report unknown symbols.
+/// Maximum time without a price for a subscribed symbol. After this time the symbol is quiet, or
+/// not listed: some exchanges do not report unknown symbols.
 const UNHEARD: Duration = Duration::from_secs(60);
 
 /// The reason for missing prices while a connection is open and has brought no price.
@@ -29,8 +29,8 @@ pub(super) struct FeedStatus {
     /// Symbols without any price so far.
     unheard: HashSet<Symbol>,
     given_up: bool,
-    /// Total time that closed connections were open. If each connection is cut after seconds, a minute takes
-    /// many connections.
+    /// Total time that closed connections were open. If each connection is cut after seconds, a
+    /// minute takes many connections.
     listened: Duration,
     /// Symbols that are reported as down, with the reason.
     down: HashMap<Symbol, String>,
@@ -41,7 +41,9 @@ pub(super) struct FeedStatus {
 impl FeedStatus {
     pub(super) fn new(names: &SymbolMap, publisher: Publisher) -> Self {
         // The exchange may now offer symbols from an earlier run's refusals.
-        names.local().for_each(|symbol| publisher.set_symbol_state(symbol, &SourceState::Live));
+        names
+            .local()
+            .for_each(|symbol| publisher.set_symbol_state(symbol, &SourceState::Live));
         Self {
             publisher,
             state: SourceState::Live,
@@ -55,8 +57,8 @@ impl FeedStatus {
         }
     }
 
-    /// Records that the exchange is closed for a while, with the exchange's reason. While the exchange is
-    /// closed, missing prices are expected.
+    /// Records that the exchange is closed for a while, with the exchange's reason. While the
+    /// exchange is closed, missing prices are expected.
     pub(super) fn set_halted(&mut self, why: String) {
         self.halted = true;
         self.set_state(SourceState::Down(why));
@@ -92,7 +94,10 @@ impl FeedStatus {
         match &state {
             SourceState::Live => tracing::info!(source, "prices are arriving"),
             SourceState::Stale => {
-                tracing::warn!(source, "no prices received although connected; reconnecting");
+                tracing::warn!(
+                    source,
+                    "no prices received although connected; reconnecting"
+                );
             }
             SourceState::Down(why) => tracing::warn!(source, "down: {why}"),
             _ => {}
@@ -110,10 +115,11 @@ impl FeedStatus {
         self.state == SourceState::Stale
     }
 
-    /// Returns when symbols without a price are reported as down. `opened` is the time when the current
-    /// connection opened.
+    /// Returns when symbols without a price are reported as down. `opened` is the time when the
+    /// current connection opened.
     pub(super) fn deadline(&self, opened: Instant) -> Option<Instant> {
-        (!self.given_up && !self.unheard.is_empty()).then(|| opened + UNHEARD.saturating_sub(self.listened))
+        (!self.given_up && !self.unheard.is_empty())
+            .then(|| opened + UNHEARD.saturating_sub(self.listened))
     }
 
     /// Reports symbols without any price as down.
@@ -136,7 +142,8 @@ impl FeedStatus {
     fn down(&mut self, symbol: Symbol, why: String) {
         if self.down.insert(symbol, why.clone()).as_ref() != Some(&why) {
             tracing::warn!(source = self.publisher.name(), %symbol, "down: {why}");
-            self.publisher.set_symbol_state(symbol, &SourceState::Down(why));
+            self.publisher
+                .set_symbol_state(symbol, &SourceState::Down(why));
         }
     }
 
@@ -171,7 +178,10 @@ impl FeedStatus {
     pub(super) fn log_unknown_frame(&mut self, kind: String) {
         self.publisher.reporter().count(FeedEventKind::Unknown, 1);
         if self.unknown.len() < MAX_LOGGED_ERRORS as usize && !self.unknown.contains(&kind) {
-            tracing::warn!(source = self.publisher.name(), "ignored a message of an unknown kind: {kind}");
+            tracing::warn!(
+                source = self.publisher.name(),
+                "ignored a message of an unknown kind: {kind}"
+            );
             self.unknown.insert(kind);
         }
     }

@@ -15,7 +15,10 @@ const MAX_HELD_PRICES: usize = 1 << 16;
 impl Run {
     /// Handles received frames.
     pub(super) fn handle_frame(&mut self, i: usize, frames: Vec<Frame>, now: Instant) {
-        self.feed.publisher.reporter().count(FeedEventKind::Frames, frames.len() as u64);
+        self.feed
+            .publisher
+            .reporter()
+            .count(FeedEventKind::Frames, frames.len() as u64);
         let (id, waits) = (self.calls[i].id, self.must_wait(i));
         let mut heard = Vec::new();
         for frame in frames {
@@ -24,7 +27,9 @@ impl Run {
                     let result = self.calls[i].conversation.on_text(&text, &mut heard);
                     if let Err(garbled) = result {
                         let shown = wire::excerpt(&text);
-                        heard.push(FeedEvent::Undecodable(DecodeError(format!("{garbled}: {shown}"))));
+                        heard.push(FeedEvent::Undecodable(DecodeError(format!(
+                            "{garbled}: {shown}"
+                        ))));
                     }
                 }
                 Frame::Binary => heard.push(FeedEvent::Unknown("a binary frame".to_owned())),
@@ -42,7 +47,11 @@ impl Run {
                         ticks.extend(self.accept_price(*print, false));
                     }
                 }
-                FeedEvent::NoQuote => self.feed.publisher.reporter().count(FeedEventKind::Unquoted, 1),
+                FeedEvent::NoQuote => self
+                    .feed
+                    .publisher
+                    .reporter()
+                    .count(FeedEventKind::Unquoted, 1),
                 FeedEvent::Undecodable(garbled) => self.standing.log_decode_error(&garbled),
                 FeedEvent::Lost(missing) => self.count_missing(missing),
                 FeedEvent::Refused { symbol, why } => self.standing.refused(symbol, why),
@@ -76,9 +85,14 @@ impl Run {
         }
     }
 
-    /// Returns whether connection `i` waits to take over from a connection that still brings prices.
+    /// Returns whether connection `i` waits to take over from a connection that still brings
+    /// prices.
     pub(super) fn must_wait(&self, i: usize) -> bool {
-        !self.calls[i].leaving && self.calls.iter().any(|call| call.leaving && call.has_prices())
+        !self.calls[i].leaving
+            && self
+                .calls
+                .iter()
+                .any(|call| call.leaving && call.has_prices())
     }
 
     /// Records prices of a connection that waits to take over.
@@ -91,12 +105,16 @@ impl Run {
         }
     }
 
-    /// Lets a connection take over. The feed publishes the held prices that the old connection did not send.
+    /// Lets a connection take over. The feed publishes the held prices that the old connection did
+    /// not send.
     pub(super) fn take_over(&mut self, i: usize) {
         let call = &mut self.calls[i];
         let (id, halted, held) = (call.id, call.halted, std::mem::take(&mut call.held));
         self.calls.retain(|call| call.id == id || !call.leaving);
-        let ticks: Vec<_> = held.into_iter().filter_map(|print| self.accept_price(print, true)).collect();
+        let ticks: Vec<_> = held
+            .into_iter()
+            .filter_map(|print| self.accept_price(print, true))
+            .collect();
         if !halted {
             self.standing.set_state(SourceState::Live);
         }
@@ -104,8 +122,8 @@ impl Run {
         self.publish(&ticks);
     }
 
-    /// Returns the tick of a price if the tick must be published, and corrects the tick's time. An old price
-    /// that was `held` is a duplicate, not a straggler.
+    /// Returns the tick of a price if the tick must be published, and corrects the tick's time. An
+    /// old price that was `held` is a duplicate, not a straggler.
     fn accept_price(&mut self, mut print: FeedPrice, held: bool) -> Option<Tick> {
         let wall = Time::from(std::time::SystemTime::now());
         let publisher = &self.feed.publisher;
@@ -124,7 +142,9 @@ impl Run {
                 }
                 return Some(print.tick);
             }
-            Freshness::Straggler if !held => publisher.reporter().count(FeedEventKind::Stragglers, 1),
+            Freshness::Straggler if !held => {
+                publisher.reporter().count(FeedEventKind::Stragglers, 1);
+            }
             Freshness::Straggler | Freshness::Duplicate => {
                 publisher.reporter().count(FeedEventKind::Duplicates, 1);
             }
@@ -134,14 +154,18 @@ impl Run {
 
     fn count_missing(&self, missing: u64) {
         self.feed.publisher.reporter().count(FeedEventKind::Gaps, 1);
-        self.feed.publisher.reporter().count(FeedEventKind::Missing, missing);
+        self.feed
+            .publisher
+            .reporter()
+            .count(FeedEventKind::Missing, missing);
     }
 
     /// Records prices of a connection. This connection is now the active one.
     fn priced(&mut self, i: usize, now: Instant, ticks: &[Tick]) {
         let call = &mut self.calls[i];
         call.last_price = now;
-        let (id, first, steady, halted) = (call.id, !call.has_prices(), call.is_steady(), call.halted);
+        let (id, first, steady, halted) =
+            (call.id, !call.has_prices(), call.is_steady(), call.halted);
         call.first_price.get_or_insert(now);
         if first && !call.leaving {
             self.calls.retain(|call| call.id == id || !call.leaving);
@@ -149,8 +173,8 @@ impl Run {
         if steady {
             self.is_well();
         }
-        // A snapshot of a closed market has only known prices, so a stale feed stays stale. Prices from
-        // before a report that the exchange is closed do not change the state either.
+        // A snapshot of a closed market has only known prices, so a stale feed stays stale. Prices
+        // from before a report that the exchange is closed do not change the state either.
         let old = ticks.is_empty() && self.standing.is_stale();
         if !halted && !old {
             self.standing.set_state(SourceState::Live);
@@ -166,7 +190,8 @@ impl Run {
             }
         });
         if let Some((i, error)) = refused {
-            self.standing.log_decode_error(&DecodeError(format!("{}: {error}", ticks[i].symbol)));
+            self.standing
+                .log_decode_error(&DecodeError(format!("{}: {error}", ticks[i].symbol)));
         }
     }
 }

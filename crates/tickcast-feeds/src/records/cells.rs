@@ -11,8 +11,8 @@ pub(super) enum QuotesError {
     After,
 }
 
-/// Splits a row into cells as RFC 4180 describes, and trims each cell. A row is always one line. An open
-/// quote is an error of its line, not the start of a cell that contains the following lines.
+/// Splits a row into cells as RFC 4180 describes, and trims each cell. A row is always one line. An
+/// open quote is an error of its line, not the start of a cell that contains the following lines.
 pub(super) fn split(row: &str, delimiter: char) -> Result<Vec<Cow<'_, str>>, QuotesError> {
     let blank = |c: char| c.is_whitespace() && c != delimiter;
     let mut cells = Vec::new();
@@ -29,8 +29,9 @@ pub(super) fn split(row: &str, delimiter: char) -> Result<Vec<Cow<'_, str>>, Quo
                 }
             }
             None => {
-                let (text, next) =
-                    row.split_once(delimiter).map_or((row, None), |(text, next)| (text, Some(next)));
+                let (text, next) = row
+                    .split_once(delimiter)
+                    .map_or((row, None), |(text, next)| (text, Some(next)));
                 (Cow::Borrowed(text), next)
             }
         };
@@ -50,7 +51,11 @@ fn unquote(quoted: &str) -> Result<(Cow<'_, str>, &str), QuotesError> {
         let after = &quoted[end + 1..];
         if !after.starts_with('"') {
             let text = &quoted[..end];
-            let text = if from > 0 { Cow::Owned(text.replace("\"\"", "\"")) } else { Cow::Borrowed(text) };
+            let text = if from > 0 {
+                Cow::Owned(text.replace("\"\"", "\""))
+            } else {
+                Cow::Borrowed(text)
+            };
             return Ok((text, after));
         }
         // A doubled quote stands for one quote in the text.
@@ -66,8 +71,14 @@ mod tests {
 
     #[test]
     fn quotes_and_blanks_are_handled() {
-        assert_eq!(split("A, \"1,5\" ,5\" x,,", ',').unwrap(), ["A", "1,5", "5\" x", "", ""]);
-        assert_eq!(split("\t\"a \"\"b\"\"\"\t c ", '\t').unwrap(), ["", "a \"b\"", "c"]);
+        assert_eq!(
+            split("A, \"1,5\" ,5\" x,,", ',').unwrap(),
+            ["A", "1,5", "5\" x", "", ""]
+        );
+        assert_eq!(
+            split("\t\"a \"\"b\"\"\"\t c ", '\t').unwrap(),
+            ["", "a \"b\"", "c"]
+        );
         assert_eq!(split("", ',').unwrap(), [""]);
         assert_eq!(split("A,\"1.5", ','), Err(QuotesError::Open));
         assert_eq!(split("A,\"1\"2,3", ','), Err(QuotesError::After));

@@ -14,8 +14,8 @@ const OWN: [&str; 5] = ["symbol", "price", "change", "prev_close", "time"];
 pub(super) const EXTRAS: &str = "extras";
 
 /// Information from the user that the CSV itself does not contain. Pass it to
-/// [`Records::open`](super::Records::open) or [`Replay::layout`](crate::replay::Replay::layout). Default: the
-/// CSV has a header with all columns.
+/// [`Records::open`](super::Records::open) or [`Replay::layout`](crate::replay::Replay::layout).
+/// Default: the CSV has a header with all columns.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Layout {
     /// The columns, if there is no header. Default: the first line is the header.
@@ -24,8 +24,8 @@ pub struct Layout {
     pub symbol: Option<Symbol>,
 }
 
-/// The columns of a CSV, as members of a tick. Made by `parse`, from names such as `time,symbol,price,-`; `-`
-/// is a column that is ignored. Field of a [`Layout`].
+/// The columns of a CSV, as members of a tick. Made by `parse`, from names such as
+/// `time,symbol,price,-`; `-` is a column that is ignored. Field of a [`Layout`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Columns {
     names: Vec<Option<String>>,
@@ -33,7 +33,8 @@ pub struct Columns {
     unit: Unit,
 }
 
-/// Reason why these columns cannot form ticks. Returned by [`Layout::check`] and by `"…".parse::<Columns>()`.
+/// Reason why these columns cannot form ticks. Returned by [`Layout::check`] and by
+/// `"…".parse::<Columns>()`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ColumnsError {
     /// No column has the name of this required member: `price` or `symbol`. Contains the name.
@@ -56,23 +57,27 @@ impl Layout {
         self.columns.is_none() && self.symbol.is_none()
     }
 
-    /// Checks whether the rows can form ticks. A layout without columns is valid, because the header is not known
-    /// yet.
+    /// Checks whether the rows can form ticks. A layout without columns is valid, because the
+    /// header is not known yet.
     ///
     /// # Errors
     /// If the column `price` is missing. If the symbol is missing or given twice.
     pub fn check(&self) -> Result<(), ColumnsError> {
-        self.columns.as_ref().map_or(Ok(()), |columns| columns.check(self.symbol))
+        self.columns
+            .as_ref()
+            .map_or(Ok(()), |columns| columns.check(self.symbol))
     }
 }
 
 impl Columns {
-    /// Reads a header; folds names to lower case and blanks to `_`. Returns the columns and the ignored
-    /// names. A name is ignored if no member of a tick can have the name.
-    pub(super) fn of_header(cells: &[impl AsRef<str>]) -> Result<(Self, Vec<String>), ColumnsError> {
+    /// Reads a header; folds names to lower case and blanks to `_`. Returns the columns and the
+    /// ignored names. A name is ignored if no member of a tick can have the name.
+    pub(super) fn of_header(
+        cells: &[impl AsRef<str>],
+    ) -> Result<(Self, Vec<String>), ColumnsError> {
         let names: Vec<_> = cells.iter().map(|cell| fold(cell.as_ref())).collect();
-        // A column `n` marks an export, which also contains the other fields that the server added. The sink
-        // removes these fields. In other files, the reserved names have other meanings.
+        // A column `n` marks an export, which also contains the other fields that the server added.
+        // The sink removes these fields. In other files, the reserved names have other meanings.
         let recorded = names.iter().any(|name| name == "n");
         let (mut extras, mut passed) = (Extras::new(), Vec::new());
         let mut columns = Vec::<Option<String>>::new();
@@ -89,7 +94,13 @@ impl Columns {
             }
             columns.push(Some(name).filter(|_| kept));
         }
-        Ok((Self { names: columns, unit: Unit::default() }, passed))
+        Ok((
+            Self {
+                names: columns,
+                unit: Unit::default(),
+            },
+            passed,
+        ))
     }
 
     /// Checks whether the rows can form ticks.
@@ -102,10 +113,14 @@ impl Columns {
         }
     }
 
-    /// Returns the minimum number of cells of a row. If the end of a row is missing, the price may lack
-    /// digits. Also, a tick without its time would count as a new tick.
+    /// Returns the minimum number of cells of a row. If the end of a row is missing, the price may
+    /// lack digits. Also, a tick without its time would count as a new tick.
     pub(super) fn required(&self) -> usize {
-        ["symbol", "price", "time"].iter().filter_map(|name| self.at(name)).max().map_or(0, |at| at + 1)
+        ["symbol", "price", "time"]
+            .iter()
+            .filter_map(|name| self.at(name))
+            .max()
+            .map_or(0, |at| at + 1)
     }
 
     pub(super) fn names(&self) -> &[Option<String>] {
@@ -117,12 +132,14 @@ impl Columns {
     }
 
     fn at(&self, name: &str) -> Option<usize> {
-        self.names.iter().position(|column| column.as_deref() == Some(name))
+        self.names
+            .iter()
+            .position(|column| column.as_deref() == Some(name))
     }
 }
 
-/// Parses names such as `time,price,-,size`. The names `time_s`, `time_us` and `time_ns` are times in other
-/// units.
+/// Parses names such as `time,price,-,size`. The names `time_s`, `time_us` and `time_ns` are times
+/// in other units.
 impl FromStr for Columns {
     type Err = ColumnsError;
 
@@ -142,16 +159,30 @@ impl FromStr for Columns {
                 return Err(ColumnsError::Twice(name.to_owned()));
             }
             if !own {
-                extras.push(name, Value::Null).map_err(|error| ColumnsError::Name(error.to_string()))?;
+                extras
+                    .push(name, Value::Null)
+                    .map_err(|error| ColumnsError::Name(error.to_string()))?;
             }
             columns.push(Some(name.to_owned()));
         }
-        Ok(Self { names: columns, unit })
+        Ok(Self {
+            names: columns,
+            unit,
+        })
     }
 }
 
 fn fold(name: &str) -> String {
-    name.trim().chars().map(|c| if c.is_whitespace() { '_' } else { c.to_ascii_lowercase() }).collect()
+    name.trim()
+        .chars()
+        .map(|c| {
+            if c.is_whitespace() {
+                '_'
+            } else {
+                c.to_ascii_lowercase()
+            }
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -161,38 +192,64 @@ mod tests {
     fn header(text: &str) -> (String, Vec<String>) {
         let cells: Vec<_> = text.split(',').collect();
         let (columns, passed) = Columns::of_header(&cells).unwrap();
-        let names: Vec<_> = columns.names.iter().map(|name| name.as_deref().unwrap_or("-")).collect();
+        let names: Vec<_> = columns
+            .names
+            .iter()
+            .map(|name| name.as_deref().unwrap_or("-"))
+            .collect();
         (names.join(","), passed)
     }
 
     #[test]
     fn headers_are_read_in_any_case_with_unknown_columns() {
-        assert_eq!(header("Symbol,LAST,Price, Adj Close,"), ("symbol,last,price,adj_close,-".into(), vec![]));
+        assert_eq!(
+            header("Symbol,LAST,Price, Adj Close,"),
+            ("symbol,last,price,adj_close,-".into(), vec![])
+        );
         let (names, passed) = header("symbol,price,Größe,seq,%,Bid,bid");
         assert_eq!(names, "symbol,price,-,-,-,bid,-");
         assert_eq!(passed, ["Größe", "seq", "%", "bid"]);
         let exported = "symbol,price,change,change_pct,time,n,extras";
         assert_eq!(header(exported), (exported.into(), vec![]));
         let many: String = (0..20).map(|i| format!(",x{i}")).collect();
-        assert_eq!(header(&format!("symbol,price{many}")).1, ["x16", "x17", "x18", "x19"]);
-        assert_eq!(Columns::of_header(&["price", "Price"]), Err(ColumnsError::Twice("price".to_owned())));
+        assert_eq!(
+            header(&format!("symbol,price{many}")).1,
+            ["x16", "x17", "x18", "x19"]
+        );
+        assert_eq!(
+            Columns::of_header(&["price", "Price"]),
+            Err(ColumnsError::Twice("price".to_owned()))
+        );
     }
 
     #[test]
     fn named_columns_are_checked() {
         let parse = |text: &str, symbol: Option<&str>| {
             let symbol = symbol.map(|symbol| Symbol::new(symbol).unwrap());
-            Layout { columns: Some(text.parse()?), symbol }.check()
+            Layout {
+                columns: Some(text.parse()?),
+                symbol,
+            }
+            .check()
         };
         assert_eq!(parse("time,price,-,bidSize,", Some("A")), Ok(()));
         assert_eq!("time,price,-".parse::<Columns>().unwrap().required(), 2);
-        assert_eq!("price,time_us".parse::<Columns>().unwrap().unit(), Unit::Microseconds);
+        assert_eq!(
+            "price,time_us".parse::<Columns>().unwrap().unit(),
+            Unit::Microseconds
+        );
         let says = |text, symbol| parse(text, symbol).unwrap_err().to_string();
         assert_eq!(says("time,price", None), "column symbol is missing");
         assert_eq!(says("time,close", Some("A")), "column price is missing");
-        assert_eq!(says("symbol,price", Some("A")), ColumnsError::TwoSymbols.to_string());
+        assert_eq!(
+            says("symbol,price", Some("A")),
+            ColumnsError::TwoSymbols.to_string()
+        );
         assert_eq!(says("price,price", Some("A")), "column price appears twice");
-        assert_eq!(says("price,time,time_s", Some("A")), "column time appears twice");
+        assert_eq!(
+            says("price,time,time_s", Some("A")),
+            "column time appears twice"
+        );
         assert_eq!(
             says("price,Adj Close", Some("A")),
             "`Adj Close` is not a valid name for an extra (expected [A-Za-z][A-Za-z0-9_]{0,31}); \

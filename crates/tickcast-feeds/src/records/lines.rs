@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 
 use tickcast::tick::{MAX_ITEM_BYTES, RawTick};
 
-/// A splitter for lines that end in `\n`, `\r\n` or `\r`. The splitter keeps blanks at both ends of a line,
-/// because a leading tab is an empty cell.
+/// A splitter for lines that end in `\n`, `\r\n` or `\r`. The splitter keeps blanks at both ends of
+/// a line, because a leading tab is an empty cell.
 #[derive(Default)]
 pub(super) struct Lines {
     /// The start of a line whose end has not arrived yet.
@@ -18,8 +18,8 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    /// Splits the next bytes and passes each complete line to `each`, with its number from 1. Blank lines are
-    /// skipped.
+    /// Splits the next bytes and passes each complete line to `each`, with its number from 1. Blank
+    /// lines are skipped.
     pub(super) fn feed<B>(
         &mut self,
         bytes: &[u8],
@@ -27,7 +27,8 @@ impl Lines {
     ) -> ControlFlow<B> {
         let mut start = 0;
         for end in memchr::memchr2_iter(b'\n', b'\r', bytes) {
-            let second_half = bytes[end] == b'\n' && start == end && std::mem::take(&mut self.returned);
+            let second_half =
+                bytes[end] == b'\n' && start == end && std::mem::take(&mut self.returned);
             if !second_half {
                 self.end(&bytes[start..end], &mut each)?;
             }
@@ -106,7 +107,8 @@ mod tests {
         let long = format!("b{}", "x".repeat(MAX_ITEM_BYTES));
         let text = format!("\ta\t\r\n\r\n{long}\rc\n\nd\r\r\ne");
         let expected = [(1, "\ta\t"), (3, ""), (4, "c"), (6, "d"), (8, "e")];
-        let expected = expected.map(|(n, text)| (n, Some(text.to_owned()).filter(|text| !text.is_empty())));
+        let expected =
+            expected.map(|(n, text)| (n, Some(text.to_owned()).filter(|text| !text.is_empty())));
         for size in [1, 2, 3, 7, usize::MAX] {
             assert_eq!(cut(text.as_bytes(), size), expected, "{size}");
         }

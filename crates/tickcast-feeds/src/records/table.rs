@@ -8,8 +8,8 @@ use tickcast::Symbol;
 use super::cells::{QuotesError, split};
 use super::layout::{Columns, ColumnsError, EXTRAS, Layout};
 
-/// The delimiters, in the order of the attempts. The comma is last, because numbers and texts also contain
-/// commas.
+/// The delimiters, in the order of the attempts. The comma is last, because numbers and texts also
+/// contain commas.
 const DELIMITERS: [char; 3] = ['\t', ';', ','];
 
 /// Maximum number of characters in an error that quotes a line without a header.
@@ -68,7 +68,8 @@ impl Table {
         separator: Option<char>,
         layout: &Layout,
     ) -> Result<Beginning, HeaderError> {
-        // A column whose name is not UTF-8 is ignored, so a lossy conversion of the name does no harm.
+        // A column whose name is not UTF-8 is ignored, so a lossy conversion of the name does no
+        // harm.
         let line = &*String::from_utf8_lossy(line);
         if let Some(separator) = declared(line).filter(|_| separator.is_none()) {
             return Ok(Beginning::Separator(separator));
@@ -76,19 +77,35 @@ impl Table {
         let delimiters = separator.map_or(DELIMITERS.to_vec(), |separator| vec![separator]);
         let symbol = layout.symbol;
         if let Some(columns) = layout.columns.clone() {
-            let occurs = |delimiter: &char| split(line, *delimiter).is_ok_and(|cells| cells.len() > 1);
+            let occurs =
+                |delimiter: &char| split(line, *delimiter).is_ok_and(|cells| cells.len() > 1);
             let delimiter = delimiters.into_iter().find(occurs).unwrap_or(',');
-            return Ok(Beginning::Row(Self { delimiter, columns, symbol, header: false }));
+            return Ok(Beginning::Row(Self {
+                delimiter,
+                columns,
+                symbol,
+                header: false,
+            }));
         }
         let no_header = || HeaderError::None(line.chars().take(EXCERPT_CHARS).collect());
         let mut found = Err(no_header());
         for delimiter in delimiters {
-            let Ok(cells) = split(line, delimiter) else { continue };
+            let Ok(cells) = split(line, delimiter) else {
+                continue;
+            };
             let read = Columns::of_header(&cells)
                 .and_then(|(columns, passed)| columns.check(symbol).map(|()| (columns, passed)));
             match read {
                 Ok((columns, passed)) => {
-                    return Ok(Beginning::Header(Self { delimiter, columns, symbol, header: true }, passed));
+                    return Ok(Beginning::Header(
+                        Self {
+                            delimiter,
+                            columns,
+                            symbol,
+                            header: true,
+                        },
+                        passed,
+                    ));
                 }
                 Err(ColumnsError::Missing(_)) => {}
                 Err(error) => found = Err(error.into()),
@@ -97,12 +114,15 @@ impl Table {
         found
     }
 
-    /// Returns a row as a JSON object. Empty cells are left out. Numbers, `true` and `false` are written
-    /// without quotes, except in the symbol.
+    /// Returns a row as a JSON object. Empty cells are left out. Numbers, `true` and `false` are
+    /// written without quotes, except in the symbol.
     pub(super) fn row(&self, line: &[u8]) -> Result<String, RowError> {
         let cells = split(std::str::from_utf8(line)?, self.delimiter)?;
         let columns = self.columns.names();
-        let surplus = cells.iter().skip(columns.len()).any(|cell| !cell.is_empty());
+        let surplus = cells
+            .iter()
+            .skip(columns.len())
+            .any(|cell| !cell.is_empty());
         if surplus || cells.len() < self.columns.required() {
             let (found, expected) = (cells.len(), columns.len());
             return Err(match self.header {
@@ -111,25 +131,42 @@ impl Table {
             });
         }
         let symbol = self.symbol.map(|symbol| format!("\"symbol\":\"{symbol}\""));
-        let cells = columns.iter().zip(&cells).filter(|(_, cell)| !cell.is_empty());
+        let cells = columns
+            .iter()
+            .zip(&cells)
+            .filter(|(_, cell)| !cell.is_empty());
         let members = cells.filter_map(|(name, cell)| match name.as_deref()? {
             "time" => Some(member("time", &self.columns.unit().to_ms(cell))),
             name => Some(member(name, cell)),
         });
-        Ok(format!("{{{}}}", symbol.into_iter().chain(members).collect::<Vec<_>>().join(",")))
+        Ok(format!(
+            "{{{}}}",
+            symbol
+                .into_iter()
+                .chain(members)
+                .collect::<Vec<_>>()
+                .join(",")
+        ))
     }
 }
 
 /// Returns a cell as a member of a JSON object.
 fn member(name: &str, cell: &str) -> String {
-    let object = cell.strip_prefix('{').and_then(|cell| cell.strip_suffix('}'));
+    let object = cell
+        .strip_prefix('{')
+        .and_then(|cell| cell.strip_suffix('}'));
     if let Some(members) = object.filter(|_| name == EXTRAS) {
         return members.to_owned();
     }
     let bare = name != "symbol"
-        && serde_json::from_str::<Value>(cell).is_ok_and(|value| value.is_number() || value.is_boolean());
+        && serde_json::from_str::<Value>(cell)
+            .is_ok_and(|value| value.is_number() || value.is_boolean());
     let quote = |text: &str| Value::from(text).to_string();
-    format!("{}:{}", quote(name), if bare { cell.to_owned() } else { quote(cell) })
+    format!(
+        "{}:{}",
+        quote(name),
+        if bare { cell.to_owned() } else { quote(cell) }
+    )
 }
 
 /// Returns a number with its noun: `1 cell`, `2 cells`.
@@ -142,7 +179,9 @@ fn declared(line: &str) -> Option<char> {
     let line = line.trim_end_matches(['\r', ' ']).trim_matches('"');
     let (key, value) = line.split_at_checked(4)?;
     let mut separator = value.chars();
-    separator.next().filter(|_| key.eq_ignore_ascii_case("sep=") && separator.next().is_none())
+    separator
+        .next()
+        .filter(|_| key.eq_ignore_ascii_case("sep=") && separator.next().is_none())
 }
 
 #[cfg(test)]
@@ -170,14 +209,35 @@ mod tests {
     #[test]
     fn a_row_with_a_wrong_number_of_cells_is_rejected() {
         let table = table("symbol,price,size");
-        assert_eq!(says(&table, b"BRK.A,612,345.00,3"), "the row has 4 cells, but the header has 3");
-        assert_eq!(says(&table, b"A"), "the row has 1 cell, but the header has 3");
-        assert_eq!(table.row(b"A,1.50,,,").unwrap(), r#"{"symbol":"A","price":1.50}"#);
-        assert_eq!(table.row(b"A,1.50").unwrap(), r#"{"symbol":"A","price":1.50}"#);
+        assert_eq!(
+            says(&table, b"BRK.A,612,345.00,3"),
+            "the row has 4 cells, but the header has 3"
+        );
+        assert_eq!(
+            says(&table, b"A"),
+            "the row has 1 cell, but the header has 3"
+        );
+        assert_eq!(
+            table.row(b"A,1.50,,,").unwrap(),
+            r#"{"symbol":"A","price":1.50}"#
+        );
+        assert_eq!(
+            table.row(b"A,1.50").unwrap(),
+            r#"{"symbol":"A","price":1.50}"#
+        );
         let timed = self::table("symbol,price,time,size");
-        assert_eq!(says(&timed, b"A,1.5"), "the row has 2 cells, but the header has 4");
-        assert_eq!(says(&table, b"A,1,Soci\xe9t\xe9"), "not UTF-8 from byte 9 on");
-        assert_eq!(says(&table, b"A,\"1.5"), "a quote is opened but not closed on the same line");
+        assert_eq!(
+            says(&timed, b"A,1.5"),
+            "the row has 2 cells, but the header has 4"
+        );
+        assert_eq!(
+            says(&table, b"A,1,Soci\xe9t\xe9"),
+            "not UTF-8 from byte 9 on"
+        );
+        assert_eq!(
+            says(&table, b"A,\"1.5"),
+            "a quote is opened but not closed on the same line"
+        );
     }
 
     #[test]
@@ -187,12 +247,17 @@ mod tests {
             ("Symbol\tPrice", "SAP.DE\t189,50"),
             ("symbol,price", "SAP.DE,\"189,50\""),
         ] {
-            assert_eq!(table(header).row(row.as_bytes()).unwrap(), r#"{"symbol":"SAP.DE","price":"189,50"}"#);
+            assert_eq!(
+                table(header).row(row.as_bytes()).unwrap(),
+                r#"{"symbol":"SAP.DE","price":"189,50"}"#
+            );
         }
         let begin = Table::begin(b"\"sep=|\"", None, &Layout::default()).unwrap();
         assert!(matches!(begin, Beginning::Separator('|')), "{begin:?}");
         let begin = Table::begin(b"price|symbol", Some('|'), &Layout::default()).unwrap();
-        let Beginning::Header(table, _) = begin else { panic!("{begin:?}") };
+        let Beginning::Header(table, _) = begin else {
+            panic!("{begin:?}")
+        };
         assert_eq!(table.row(b"1|A").unwrap(), r#"{"price":1,"symbol":"A"}"#);
     }
 
@@ -200,12 +265,23 @@ mod tests {
     fn an_archive_needs_no_header_and_no_symbol_column() {
         let layout = layout(Some("time,price,-,size"), Some("XBTUSD"));
         let begin = Table::begin(b"1704067200000;42101.5;x;0.1", None, &layout).unwrap();
-        let Beginning::Row(table) = begin else { panic!("{begin:?}") };
+        let Beginning::Row(table) = begin else {
+            panic!("{begin:?}")
+        };
         let row = table.row(b"1704067200000;42101.5;x;0.1").unwrap();
-        assert_eq!(row, r#"{"symbol":"XBTUSD","time":1704067200000,"price":42101.5,"size":0.1}"#);
-        assert_eq!(says(&table, b"1;2;3;4;5"), "the row has 5 cells, but the column list has 4 columns");
+        assert_eq!(
+            row,
+            r#"{"symbol":"XBTUSD","time":1704067200000,"price":42101.5,"size":0.1}"#
+        );
+        assert_eq!(
+            says(&table, b"1;2;3;4;5"),
+            "the row has 5 cells, but the column list has 4 columns"
+        );
         let only_a_symbol = self::layout(None, Some("A"));
-        assert!(matches!(Table::begin(b"Price", None, &only_a_symbol), Ok(Beginning::Header(..))));
+        assert!(matches!(
+            Table::begin(b"Price", None, &only_a_symbol),
+            Ok(Beginning::Header(..))
+        ));
         let both = Table::begin(b"symbol,price", None, &only_a_symbol).unwrap_err();
         assert_eq!(both.to_string(), ColumnsError::TwoSymbols.to_string());
     }

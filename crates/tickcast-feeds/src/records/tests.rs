@@ -14,7 +14,8 @@ struct Collected {
 
 impl RecordSink for Collected {
     fn take(&mut self, line: u64, text: &[u8]) -> ControlFlow<()> {
-        self.texts.push((line, String::from_utf8(text.to_vec()).unwrap()));
+        self.texts
+            .push((line, String::from_utf8(text.to_vec()).unwrap()));
         ControlFlow::Continue(())
     }
 
@@ -38,9 +39,23 @@ fn read_as(layout: Layout, bytes: &[u8]) -> (Collected, Option<String>) {
     file.write_all(bytes).unwrap();
     let mut found = Collected::default();
     let result = Records::open(file.path(), layout).and_then(|records| records.read(&mut found));
-    assert!(found.pauses <= 2 + bytes.len() / 1000, "{} pauses", found.pauses);
-    let name = file.path().file_name().unwrap().to_string_lossy().into_owned();
-    (found, result.err().map(|error| error.to_string().replace(&name, "FILE")))
+    assert!(
+        found.pauses <= 2 + bytes.len() / 1000,
+        "{} pauses",
+        found.pauses
+    );
+    let name = file
+        .path()
+        .file_name()
+        .unwrap()
+        .to_string_lossy()
+        .into_owned();
+    (
+        found,
+        result
+            .err()
+            .map(|error| error.to_string().replace(&name, "FILE")),
+    )
 }
 
 fn read(bytes: &[u8]) -> (Vec<(u64, String)>, Option<String>) {
@@ -59,7 +74,11 @@ fn gzip(text: &str) -> Vec<u8> {
 fn every_format_and_compression_is_read() {
     let lines = "\n{\"a\":1}\n\n{\"b\":2}";
     let expected = vec![(2, "{\"a\":1}".to_owned()), (4, "{\"b\":2}".to_owned())];
-    for bytes in [lines.into(), gzip(lines), zstd::encode_all(lines.as_bytes(), 1).unwrap()] {
+    for bytes in [
+        lines.into(),
+        gzip(lines),
+        zstd::encode_all(lines.as_bytes(), 1).unwrap(),
+    ] {
         assert_eq!(read(&bytes), (expected.clone(), None));
     }
     assert_eq!(read(b"[{\"a\":1},{\"b\":2}]").0.len(), 2);
@@ -68,10 +87,14 @@ fn every_format_and_compression_is_read() {
 
 #[test]
 fn csv_cells_become_members() {
-    let (found, error) = read(b"symbol,price,size,side,halted\n1,0.10,,buy,true\n\"A\",x,1e3,\"\",\n");
+    let (found, error) =
+        read(b"symbol,price,size,side,halted\n1,0.10,,buy,true\n\"A\",x,1e3,\"\",\n");
     assert_eq!(error, None);
     let expected = [
-        (2, r#"{"symbol":"1","price":0.10,"side":"buy","halted":true}"#.to_owned()),
+        (
+            2,
+            r#"{"symbol":"1","price":0.10,"side":"buy","halted":true}"#.to_owned(),
+        ),
         (3, r#"{"symbol":"A","price":"x","size":1e3}"#.to_owned()),
     ];
     assert_eq!(found, expected);
@@ -86,14 +109,19 @@ fn csv_rows_are_passed_on_in_batches() {
 
 #[test]
 fn a_truncated_file_yields_its_ticks_and_the_line_of_its_end() {
-    let lines: String = (0..20_000).map(|n| format!("{{\"n\":{}}}\n", n * 7919 % 10_007)).collect();
+    let lines: String = (0..20_000)
+        .map(|n| format!("{{\"n\":{}}}\n", n * 7919 % 10_007))
+        .collect();
     let mut bytes = gzip(&lines);
     bytes.truncate(bytes.len() / 2);
     let (found, error) = read(&bytes);
     assert!(found.len() > 1000, "{}", found.len());
     let line = found.last().unwrap().0 + 1;
     let error = error.unwrap();
-    assert!(error.starts_with(&format!("FILE: line {line}: ")), "{error}");
+    assert!(
+        error.starts_with(&format!("FILE: line {line}: ")),
+        "{error}"
+    );
 }
 
 #[test]
@@ -107,8 +135,11 @@ fn a_file_without_ticks_is_refused() {
 
 #[test]
 fn a_byte_order_mark_is_skipped_in_every_format() {
-    for text in ["{\"symbol\":\"A\",\"price\":1}", "[{\"symbol\":\"A\",\"price\":1}]", "symbol,price\nA,1\n"]
-    {
+    for text in [
+        "{\"symbol\":\"A\",\"price\":1}",
+        "[{\"symbol\":\"A\",\"price\":1}]",
+        "symbol,price\nA,1\n",
+    ] {
         let (found, error) = read(format!("\u{feff}{text}").as_bytes());
         assert_eq!(error, None);
         assert_eq!(found[0].1, "{\"symbol\":\"A\",\"price\":1}");
@@ -117,15 +148,26 @@ fn a_byte_order_mark_is_skipped_in_every_format() {
 
 #[test]
 fn other_file_types_are_recognised_by_their_first_bytes() {
-    let utf16: Vec<u8> = "symbol,price\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let utf16: Vec<u8> = "symbol,price\n"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
     let marked = [&[0xff, 0xfe][..], &utf16].concat();
     for bytes in [utf16, marked] {
-        assert_eq!(read(&bytes).1.unwrap(), "FILE: the file is UTF-16 (expected UTF-8)");
+        assert_eq!(
+            read(&bytes).1.unwrap(),
+            "FILE: the file is UTF-16 (expected UTF-8)"
+        );
     }
     let zip = "FILE: the file is a ZIP archive; unpack the archive, or compress the file with gzip or zstd";
     assert_eq!(read(b"PK\x03\x04\x14\0").1.unwrap(), zip);
-    let missing = Records::open(Path::new("/no/such.csv"), Layout::default()).err().unwrap();
-    assert!(missing.to_string().starts_with("such.csv: No such file"), "{missing}");
+    let missing = Records::open(Path::new("/no/such.csv"), Layout::default())
+        .err()
+        .unwrap();
+    assert!(
+        missing.to_string().starts_with("such.csv: No such file"),
+        "{missing}"
+    );
 }
 
 #[test]
@@ -133,8 +175,15 @@ fn a_bad_row_is_rejected_alone_with_its_line_number() {
     let text = b"sep=,\r\nSymbol,Price,Name,A/D\r\nGLE,23.41,Soci\xe9t\xe9,\r\n\r\nB,1,\"open,\r\nBRK.A,612,345.00,3,x\r\nC,2,z,\r\n";
     let (found, error) = read_as(Layout::default(), text);
     assert_eq!(error, None);
-    assert_eq!(found.texts, [(7, r#"{"symbol":"C","price":2,"name":"z"}"#.to_owned())]);
-    let rejected: Vec<_> = found.rejected.iter().map(|(line, why)| format!("{line} {why}")).collect();
+    assert_eq!(
+        found.texts,
+        [(7, r#"{"symbol":"C","price":2,"name":"z"}"#.to_owned())]
+    );
+    let rejected: Vec<_> = found
+        .rejected
+        .iter()
+        .map(|(line, why)| format!("{line} {why}"))
+        .collect();
     assert_eq!(
         rejected,
         [
@@ -154,7 +203,13 @@ fn csv_options_are_refused_for_json() {
     };
     let (found, error) = read_as(layout.clone(), b"1.5,x\n2.5,y");
     assert_eq!(error, None);
-    assert_eq!(found.texts[1], (2, r#"{"symbol":"A","price":2.5}"#.to_owned()));
+    assert_eq!(
+        found.texts[1],
+        (2, r#"{"symbol":"A","price":2.5}"#.to_owned())
+    );
     let error = read_as(layout, b"{}").1.unwrap();
-    assert_eq!(error, "FILE: columns and a symbol can be set for a CSV only, but the file is JSON");
+    assert_eq!(
+        error,
+        "FILE: columns and a symbol can be set for a CSV only, but the file is JSON"
+    );
 }

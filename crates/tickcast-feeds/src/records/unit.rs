@@ -24,15 +24,20 @@ impl Unit {
         })
     }
 
-    /// Returns a time in milliseconds, without finer fractions. A text that is not a number stays unchanged,
-    /// so that the parser of the tick reports the error.
+    /// Returns a time in milliseconds, without finer fractions. A text that is not a number stays
+    /// unchanged, so that the parser of the tick reports the error.
     pub(super) fn to_ms<'t>(self, text: &'t str) -> Cow<'t, str> {
         let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
-        let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let digits =
+            |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         if self == Self::Milliseconds || !digits(whole) || !digits(fraction) {
             return Cow::Borrowed(text);
         }
-        let cut = |places: usize| whole.get(..whole.len().saturating_sub(places)).filter(|ms| !ms.is_empty());
+        let cut = |places: usize| {
+            whole
+                .get(..whole.len().saturating_sub(places))
+                .filter(|ms| !ms.is_empty())
+        };
         Cow::Owned(match self {
             Self::Seconds => format!("{whole}{fraction:0<3.3}"),
             Self::Milliseconds => whole.to_owned(),
@@ -48,7 +53,8 @@ mod tests {
 
     #[test]
     fn every_unit_is_converted_to_milliseconds() {
-        let ms = |column: &str, text: &str| Unit::of_column(column).unwrap().to_ms(text).into_owned();
+        let ms =
+            |column: &str, text: &str| Unit::of_column(column).unwrap().to_ms(text).into_owned();
         for (column, text) in [
             ("time", "1704067200123"),
             ("time_s", "1704067200.1239"),

@@ -74,14 +74,17 @@ impl Player {
             let time = time.saturating_add(self.shift);
             self.last = self.last.max(time);
             moved = Some(time);
-            // If a repeated pass is ahead of the clock, the tick has no own time and gets the current time.
+            // If a repeated pass is ahead of the clock, the tick has no own time and gets the
+            // current time.
             let first_pass = self.shift.is_zero();
             tick.time = moved.filter(|time| first_pass || *time <= SystemTime::now().into());
         }
         self.played += 1;
         match self.pace {
             Pace::Max => self.start,
-            Pace::Rate(rate) => self.start + Duration::from_secs_f64((self.played - 1) as f64 / rate),
+            Pace::Rate(rate) => {
+                self.start + Duration::from_secs_f64((self.played - 1) as f64 / rate)
+            }
             Pace::Times(speed) => match (self.first, moved) {
                 (Some(first), Some(time)) => self.start + since(time, first).div_f64(speed),
                 _ => self.start,

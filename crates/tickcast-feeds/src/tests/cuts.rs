@@ -8,7 +8,9 @@ async fn a_cut_is_detected_at_once_and_the_feed_reconnects() {
         for fault in [Fault::Abrupt, Fault::Close(1001, "going away".to_owned())] {
             let scene = Scene::live(case).await;
             scene.fake.misbehave(fault);
-            let down = scene.until(SOON, |stats| matches!(stats.state, SourceState::Down(_))).await;
+            let down = scene
+                .until(SOON, |stats| matches!(stats.state, SourceState::Down(_)))
+                .await;
             assert!(down <= Duration::from_millis(100), "{case:?}: {down:?}");
             let back = scene.until_live(SOON).await;
             assert!(back <= Duration::from_secs(12), "{case:?}: {back:?}");
@@ -26,8 +28,16 @@ async fn the_trades_missed_in_a_cut_are_counted() {
             sleep(Duration::from_secs(45)).await;
         }
         scene.check();
-        let missing: usize = case.symbols().iter().map(|symbol| scene.missing(symbol).len()).sum();
-        assert_eq!(scene.count(FeedEventKind::Missing), missing as u64, "{case:?}");
+        let missing: usize = case
+            .symbols()
+            .iter()
+            .map(|symbol| scene.missing(symbol).len())
+            .sum();
+        assert_eq!(
+            scene.count(FeedEventKind::Missing),
+            missing as u64,
+            "{case:?}"
+        );
         assert_eq!(scene.count(FeedEventKind::Connects), 11);
     }
 }
@@ -43,8 +53,16 @@ async fn a_restarted_feed_continues_after_its_last_trade() {
             scene.until_live(SOON).await;
         }
         scene.check();
-        let missing: usize = case.symbols().iter().map(|symbol| scene.missing(symbol).len()).sum();
-        assert_eq!(scene.count(FeedEventKind::Missing), missing as u64, "{case:?}");
+        let missing: usize = case
+            .symbols()
+            .iter()
+            .map(|symbol| scene.missing(symbol).len())
+            .sum();
+        assert_eq!(
+            scene.count(FeedEventKind::Missing),
+            missing as u64,
+            "{case:?}"
+        );
     }
 }
 
@@ -53,7 +71,11 @@ async fn an_announced_cut_loses_no_trades() {
     let scene = Scene::live(Case::BinanceTrades).await;
     for connects in 2..6 {
         scene.fake.misbehave(Fault::Shutdown);
-        scene.until(SOON, |stats| stats.feed.get(FeedEventKind::Connects) == connects).await;
+        scene
+            .until(SOON, |stats| {
+                stats.feed.get(FeedEventKind::Connects) == connects
+            })
+            .await;
         sleep(Duration::from_secs(40)).await;
         assert_eq!(scene.stats().state, SourceState::Live);
     }
@@ -74,7 +96,13 @@ async fn a_new_connection_has_time_to_subscribe_before_it_takes_over() {
     scene.fake.misbehave(Fault::Shutdown);
     sleep(Duration::from_secs(20)).await;
     scene.check();
-    assert_eq!((scene.count(FeedEventKind::Connects), scene.count(FeedEventKind::Missing)), (2, 0));
+    assert_eq!(
+        (
+            scene.count(FeedEventKind::Connects),
+            scene.count(FeedEventKind::Missing)
+        ),
+        (2, 0)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -84,12 +112,21 @@ async fn an_open_connection_without_prices_does_not_reset_the_backoff() {
         let before = scene.fake.record().connects.len();
         scene.fake.misbehave(Fault::Flap(30));
         scene.fake.misbehave(Fault::Abrupt);
-        scene.until(Duration::from_secs(3600), |stats| matches!(stats.state, SourceState::Down(_))).await;
+        scene
+            .until(Duration::from_secs(3600), |stats| {
+                matches!(stats.state, SourceState::Down(_))
+            })
+            .await;
         scene.until_live(Duration::from_secs(3600)).await;
-        let connects: Vec<_> =
-            scene.fake.record().connects[before..].iter().map(|connect| connect.at).collect();
+        let connects: Vec<_> = scene.fake.record().connects[before..]
+            .iter()
+            .map(|connect| connect.at)
+            .collect();
         let spread = *connects.last().unwrap() - connects[0];
-        assert!(connects.len() == 31 && spread > Duration::from_secs(300), "{case:?}: {connects:?}");
+        assert!(
+            connects.len() == 31 && spread > Duration::from_secs(300),
+            "{case:?}: {connects:?}"
+        );
         scene.check();
     }
 }

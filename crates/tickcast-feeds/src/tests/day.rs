@@ -22,7 +22,11 @@ async fn planned_cuts_lose_no_trades() {
         .filter_map(|connect| connect.ended.as_deref())
         .find(|why| why.starts_with("cut"));
     assert_eq!(cut, None, "it was always we who left");
-    assert!((3..=4).contains(&record.connects.len()), "{:?}", record.connects.len());
+    assert!(
+        (3..=4).contains(&record.connects.len()),
+        "{:?}",
+        record.connects.len()
+    );
     assert_eq!(scene.count(FeedEventKind::Missing), 0);
     let offered = record.sent.len() as u64 - before_the_first(&scene, &record);
     assert_eq!(scene.stats().accepted, offered, "one tick a trade");
@@ -30,9 +34,16 @@ async fn planned_cuts_lose_no_trades() {
 
 /// Returns the number of trades before the first trade that the feed received.
 fn before_the_first(scene: &Scene, record: &fakes::Record) -> u64 {
-    let first: HashMap<_, _> =
-        scene.read().into_iter().map(|(symbol, ticks)| (symbol, trade_id(&ticks[0]).unwrap())).collect();
-    record.sent.iter().filter(|trade| trade.id < first[&trade.symbol]).count() as u64
+    let first: HashMap<_, _> = scene
+        .read()
+        .into_iter()
+        .map(|(symbol, ticks)| (symbol, trade_id(&ticks[0]).unwrap()))
+        .collect();
+    record
+        .sent
+        .iter()
+        .filter(|trade| trade.id < first[&trade.symbol])
+        .count() as u64
 }
 
 #[tokio::test(start_paused = true)]
@@ -55,11 +66,23 @@ async fn every_trade_lost_in_forced_cuts_is_counted() {
         }
         sleep(Duration::from_secs(120)).await;
         scene.check();
-        let missing: usize = case.symbols().iter().map(|symbol| scene.missing(symbol).len()).sum();
-        assert_eq!(scene.count(FeedEventKind::Missing), missing as u64, "{case:?}: every loss is counted");
+        let missing: usize = case
+            .symbols()
+            .iter()
+            .map(|symbol| scene.missing(symbol).len())
+            .sum();
+        assert_eq!(
+            scene.count(FeedEventKind::Missing),
+            missing as u64,
+            "{case:?}: every loss is counted"
+        );
         let record = scene.fake.record();
         // No trade is lost while a connection brings prices, so fewer than 2% are missing.
-        assert!(missing < record.sent.len() / 50, "{case:?}: {missing} of {}", record.sent.len());
+        assert!(
+            missing < record.sent.len() / 50,
+            "{case:?}: {missing} of {}",
+            record.sent.len()
+        );
         assert!(scene.count(FeedEventKind::Connects) > 5);
         assert_eq!(scene.stats().state, SourceState::Live);
     }

@@ -6,11 +6,18 @@ use super::*;
 async fn a_feed_waits_as_long_as_a_too_many_requests_response_asks() {
     for case in Case::ALL {
         let scene = Scene::live(case).await;
-        scene.fake.misbehave(Fault::Refuse { times: 3, status: 429, retry_after: Some(200) });
+        scene.fake.misbehave(Fault::Refuse {
+            times: 3,
+            status: 429,
+            retry_after: Some(200),
+        });
         scene.fake.misbehave(Fault::Abrupt);
         scene
             .until(SOON, |stats| {
-                stats.state.reason().is_some_and(|why| why == "the exchange answers 429 Too Many Requests")
+                stats
+                    .state
+                    .reason()
+                    .is_some_and(|why| why == "the exchange answers 429 Too Many Requests")
             })
             .await;
         let back = scene.until_live(Duration::from_secs(900)).await;
@@ -22,7 +29,11 @@ async fn a_feed_waits_as_long_as_a_too_many_requests_response_asks() {
 #[tokio::test(start_paused = true)]
 async fn a_feed_waits_a_minute_if_the_response_names_no_delay() {
     for fault in [
-        Fault::Refuse { times: 1, status: 418, retry_after: None },
+        Fault::Refuse {
+            times: 1,
+            status: 418,
+            retry_after: None,
+        },
         Fault::Close(1008, "Too many requests".to_owned()),
     ] {
         let scene = Scene::live(Case::BinanceTicker).await;
@@ -31,7 +42,9 @@ async fn a_feed_waits_a_minute_if_the_response_names_no_delay() {
         if !closes {
             scene.fake.misbehave(Fault::Abrupt);
         }
-        scene.until(SOON, |stats| matches!(stats.state, SourceState::Down(_))).await;
+        scene
+            .until(SOON, |stats| matches!(stats.state, SourceState::Down(_)))
+            .await;
         let back = scene.until_live(Duration::from_secs(200)).await;
         assert!(back > Duration::from_secs(59), "{back:?}");
         scene.check();
@@ -46,20 +59,50 @@ async fn an_unknown_symbol_does_not_affect_the_others() {
             "FOOUSDT",
             "no price received within 60s after the subscription; the symbol may be quiet or not listed",
         ),
-        (Case::CoinbaseTicker, "FOO-BAR", "the exchange refuses: FOO-BAR is not a valid product"),
-        (Case::CoinbaseMatches, "FOO-BAR", "the exchange refuses: FOO-BAR is not a valid product"),
-        (Case::Advanced, "FOO-BAR", "the exchange does not list the symbol among the subscriptions"),
-        (Case::Advanced, "FOO-USDC", "the exchange does not list the symbol among the subscriptions"),
-        (Case::KrakenTicker, "XBT/USD", "the exchange refuses: Currency pair not supported XBT/USD"),
-        (Case::KrakenTrades, "XBT/USD", "the exchange refuses: Currency pair not supported XBT/USD"),
+        (
+            Case::CoinbaseTicker,
+            "FOO-BAR",
+            "the exchange refuses: FOO-BAR is not a valid product",
+        ),
+        (
+            Case::CoinbaseMatches,
+            "FOO-BAR",
+            "the exchange refuses: FOO-BAR is not a valid product",
+        ),
+        (
+            Case::Advanced,
+            "FOO-BAR",
+            "the exchange does not list the symbol among the subscriptions",
+        ),
+        (
+            Case::Advanced,
+            "FOO-USDC",
+            "the exchange does not list the symbol among the subscriptions",
+        ),
+        (
+            Case::KrakenTicker,
+            "XBT/USD",
+            "the exchange refuses: Currency pair not supported XBT/USD",
+        ),
+        (
+            Case::KrakenTrades,
+            "XBT/USD",
+            "the exchange refuses: Currency pair not supported XBT/USD",
+        ),
     ] {
         let [first, second] = case.symbols();
         let scene = Scene::with(case, &[first, unknown, second], |_| {});
-        scene.until(Duration::from_secs(65), |stats| stats.symbols.len() == 1).await;
+        scene
+            .until(Duration::from_secs(65), |stats| stats.symbols.len() == 1)
+            .await;
         scene.until_live(SOON).await;
         let stats = scene.stats();
         assert_eq!(stats.symbols[0].symbol.as_str(), unknown);
-        assert!(stats.symbols[0].state.reason().unwrap().starts_with(says), "{:?}", stats.symbols);
+        assert!(
+            stats.symbols[0].state.reason().unwrap().starts_with(says),
+            "{:?}",
+            stats.symbols
+        );
         assert_eq!(scene.read().len(), 2, "{case:?}");
         assert_eq!(scene.count(FeedEventKind::Connects), 1, "{case:?}");
         scene.check();
@@ -71,8 +114,13 @@ async fn an_unknown_symbol_is_found_over_short_connections_too() {
     let scene = Scene::with(Case::BinanceTicker, &["BTCUSDT", "FOOUSDT"], |options| {
         options.life = Duration::from_secs(10);
     });
-    let took = scene.until(Duration::from_secs(600), |stats| stats.symbols.len() == 1).await;
-    assert!(took >= Duration::from_secs(60) && scene.count(FeedEventKind::Connects) > 5, "{took:?}");
+    let took = scene
+        .until(Duration::from_secs(600), |stats| stats.symbols.len() == 1)
+        .await;
+    assert!(
+        took >= Duration::from_secs(60) && scene.count(FeedEventKind::Connects) > 5,
+        "{took:?}"
+    );
     assert_eq!(scene.stats().symbols[0].symbol.as_str(), "FOOUSDT");
 }
 
@@ -81,21 +129,37 @@ async fn one_product_of_the_exchange_can_be_two_symbols() {
     let scene = Scene::with(Case::Advanced, &["BTC-USD", "BTC-USDC", "ETH-USDC"], |_| {});
     scene.until_live(SOON).await;
     sleep(Duration::from_secs(70)).await;
-    let prices =
-        |symbol: &str| -> Vec<_> { scene.read()[symbol].iter().map(|tick| tick.price.to_string()).collect() };
+    let prices = |symbol: &str| -> Vec<_> {
+        scene.read()[symbol]
+            .iter()
+            .map(|tick| tick.price.to_string())
+            .collect()
+    };
     assert_eq!(prices("BTC-USD"), prices("BTC-USDC"));
     assert!(prices("ETH-USDC").len() > 60);
-    assert!(scene.stats().symbols.is_empty(), "none is in trouble: {:?}", scene.stats());
+    assert!(
+        scene.stats().symbols.is_empty(),
+        "none is in trouble: {:?}",
+        scene.stats()
+    );
     assert_eq!(scene.fake.record().violations, Vec::<String>::new());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_refusal_because_of_the_country_names_another_host() {
-    for (case, says) in
-        [(Case::BinanceTicker, Some("url=wss://data-stream.binance.vision")), (Case::KrakenTicker, None)]
-    {
+    for (case, says) in [
+        (
+            Case::BinanceTicker,
+            Some("url=wss://data-stream.binance.vision"),
+        ),
+        (Case::KrakenTicker, None),
+    ] {
         let scene = Scene::live(case).await;
-        scene.fake.misbehave(Fault::Refuse { times: 1, status: 451, retry_after: None });
+        scene.fake.misbehave(Fault::Refuse {
+            times: 1,
+            status: 451,
+            retry_after: None,
+        });
         scene.fake.misbehave(Fault::Abrupt);
         scene
             .until(SOON, |stats| {
@@ -126,7 +190,11 @@ struct Nowhere;
 
 impl Dial for Nowhere {
     fn dial<'a>(&'a self, _: &'a Uri) -> DialFuture<'a> {
-        Box::pin(async { Err(crate::DialError::Io(std::io::ErrorKind::ConnectionRefused.into())) })
+        Box::pin(async {
+            Err(crate::DialError::Io(
+                std::io::ErrorKind::ConnectionRefused.into(),
+            ))
+        })
     }
 }
 
@@ -161,7 +229,10 @@ async fn after_an_hour(dial: impl Dial) -> SourceStats {
 #[tokio::test(start_paused = true)]
 async fn an_unreachable_exchange_is_retried_with_a_delay() {
     let stats = after_an_hour(Nowhere).await;
-    assert_eq!(stats.state, SourceState::Down("connection refused".to_owned()));
+    assert_eq!(
+        stats.state,
+        SourceState::Down("connection refused".to_owned())
+    );
     assert_eq!(stats.feed.get(FeedEventKind::Connects), 0);
 }
 

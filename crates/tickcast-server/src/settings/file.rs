@@ -22,7 +22,8 @@ pub(super) struct File {
 
 impl File {
     pub(super) fn read(path: &Path) -> Result<Self, SettingsError> {
-        let refuse = |error: &dyn std::fmt::Display| SettingsError(format!("{}: {error}", path.display()));
+        let refuse =
+            |error: &dyn std::fmt::Display| SettingsError(format!("{}: {error}", path.display()));
         let text = std::fs::read_to_string(path).map_err(|error| refuse(&error))?;
         Self::parse(&text).map_err(|error| refuse(&error))
     }
@@ -35,10 +36,17 @@ impl File {
         let sources = match table.remove("source") {
             None => Vec::new(),
             Some(sources) => {
-                for source in sources.as_array().into_iter().flatten().filter_map(toml::Value::as_table) {
+                for source in sources
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .filter_map(toml::Value::as_table)
+                {
                     check_keys(source.keys(), &SOURCE_KEYS, "key of [[source]]")?;
                 }
-                sources.try_into().map_err(|error| format!("source: {}", one_line(&error)))?
+                sources
+                    .try_into()
+                    .map_err(|error| format!("source: {}", one_line(&error)))?
             }
         };
         let layer = table.try_into().map_err(|error| one_line(&error))?;
@@ -55,7 +63,9 @@ pub(super) fn check_environment(
         .flat_map(clap::Command::get_arguments)
         .filter_map(|arg| arg.get_env()?.to_str().map(str::to_owned))
         .collect::<Vec<_>>();
-    let found: Vec<_> = variables.filter_map(|(name, _)| name.into_string().ok()).collect();
+    let found: Vec<_> = variables
+        .filter_map(|(name, _)| name.into_string().ok())
+        .collect();
     let ours = found.iter().filter(|name| name.starts_with(PREFIX));
     check_keys(ours, &known, "environment variable").map_err(SettingsError)
 }
@@ -63,7 +73,10 @@ pub(super) fn check_environment(
 /// Returns the names of the settings: the names of the flags.
 fn setting_names() -> Vec<String> {
     let command = Cli::command();
-    let serve = command.find_subcommand("serve").into_iter().flat_map(clap::Command::get_arguments);
+    let serve = command
+        .find_subcommand("serve")
+        .into_iter()
+        .flat_map(clap::Command::get_arguments);
     serve.map(|arg| arg.get_id().as_str().to_owned()).collect()
 }
 
@@ -81,14 +94,23 @@ fn check_keys<'k>(
             likeness(a.as_ref()).total_cmp(&likeness(b.as_ref()))
         });
         let nearest = nearest.map(AsRef::as_ref).unwrap_or_default();
-        return Err(format!("unknown {what} {key:?}; the nearest known name is {nearest:?}"));
+        return Err(format!(
+            "unknown {what} {key:?}; the nearest known name is {nearest:?}"
+        ));
     }
     Ok(())
 }
 
-/// Formats an error in one line. The TOML library's own message draws the position on several lines.
+/// Formats an error in one line. The TOML library's own message draws the position on several
+/// lines.
 fn one_line(error: &toml::de::Error) -> String {
-    error.to_string().lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+    error
+        .to_string()
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 #[cfg(test)]
@@ -123,23 +145,36 @@ mod tests {
 
     #[test]
     fn errors_are_reported_in_one_line() {
-        assert_eq!(says("lissten = 1"), r#"unknown key "lissten"; the nearest known name is "listen""#);
+        assert_eq!(
+            says("lissten = 1"),
+            r#"unknown key "lissten"; the nearest known name is "listen""#
+        );
         assert_eq!(
             says("[[source]]\nform = \"sim\""),
             r#"unknown key of [[source]] "form"; the nearest known name is "from""#
         );
-        for text in
-            ["listen = 5", "listen = \"x\"", "drain = \"soon\"", "a = = 1", "[[source]]\nprefix = \"x\""]
-        {
+        for text in [
+            "listen = 5",
+            "listen = \"x\"",
+            "drain = \"soon\"",
+            "a = = 1",
+            "[[source]]\nprefix = \"x\"",
+        ] {
             assert!(!says(text).contains('\n'), "{text}: {}", says(text));
         }
-        assert!(says("drain = \"soon\"").contains("\"soon\" is not a time such as 5ms, 10s or 2min"));
+        assert!(
+            says("drain = \"soon\"").contains("\"soon\" is not a time such as 5ms, 10s or 2min")
+        );
     }
 
     #[test]
     fn misspelled_variables_are_refused() {
         let check = |name: &str| check_environment([(name.into(), OsString::new())].into_iter());
-        assert!(check("TICKCAST_LISTEN").is_ok() && check("PATH").is_ok() && check("TICKCAST_URL").is_ok());
+        assert!(
+            check("TICKCAST_LISTEN").is_ok()
+                && check("PATH").is_ok()
+                && check("TICKCAST_URL").is_ok()
+        );
         assert_eq!(
             check("TICKCAST_LISTNE").unwrap_err().to_string(),
             r#"unknown environment variable "TICKCAST_LISTNE"; the nearest known name is "TICKCAST_LISTEN""#

@@ -6,8 +6,9 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
-/// An address to listen on: `127.0.0.1:8080`, `[::]:8080`. The short forms `localhost:8080`, `:8080` and
-/// `8080` mean the loopback interface, because a short form must not open a port to the network.
+/// An address to listen on: `127.0.0.1:8080`, `[::]:8080`. The short forms `localhost:8080`,
+/// `:8080` and `8080` mean the loopback interface, because a short form must not open a port to the
+/// network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) struct Listen(pub(crate) SocketAddr);
@@ -15,7 +16,10 @@ pub(crate) struct Listen(pub(crate) SocketAddr);
 impl Listen {
     /// Returns a port of the loopback interface.
     pub(crate) const fn local(port: u16) -> Self {
-        Self(SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), port))
+        Self(SocketAddr::new(
+            std::net::IpAddr::V4(Ipv4Addr::LOCALHOST),
+            port,
+        ))
     }
 }
 
@@ -58,8 +62,19 @@ mod tests {
             assert_eq!(text.parse(), Ok(Listen::local(8080)), "{text}");
         }
         assert_eq!("[::]:80".parse::<Listen>().unwrap().to_string(), "[::]:80");
-        for text in ["", "example.com:80", "127.0.0.1", "0.0.0.0:80000", "localhost"] {
-            assert!(text.parse::<Listen>().unwrap_err().contains("such as 127.0.0.1:8080"), "{text}");
+        for text in [
+            "",
+            "example.com:80",
+            "127.0.0.1",
+            "0.0.0.0:80000",
+            "localhost",
+        ] {
+            assert!(
+                text.parse::<Listen>()
+                    .unwrap_err()
+                    .contains("such as 127.0.0.1:8080"),
+                "{text}"
+            );
         }
     }
 }

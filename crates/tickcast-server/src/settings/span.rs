@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-/// A duration within bounds. The default bounds are those of most settings: `5ms`, `1s 500ms`, `2min`.
+/// A duration within bounds. The default bounds are those of most settings: `5ms`, `1s 500ms`,
+/// `2min`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String", bound = "B: Bounds")]
 pub(crate) struct HumanDuration<B = UpToOneDay>(pub(crate) Duration, PhantomData<B>);
@@ -28,8 +29,8 @@ pub(crate) trait Bounds {
     const EXPECTED: &'static str;
 }
 
-/// The bounds 0 to 1 day. A longer duration is probably a typing error. The limit also keeps sums of durations
-/// far from an overflow.
+/// The bounds 0 to 1 day. A longer duration is probably a typing error. The limit also keeps sums
+/// of durations far from an overflow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct UpToOneDay;
 
@@ -78,7 +79,9 @@ impl<B: Bounds> FromStr for HumanDuration<B> {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let duration = humantime::parse_duration(text).ok().filter(|duration| *duration >= B::MIN);
+        let duration = humantime::parse_duration(text)
+            .ok()
+            .filter(|duration| *duration >= B::MIN);
         let duration = duration.ok_or_else(|| format!("{text:?} is not {}", B::EXPECTED))?;
         match B::MAX {
             Some((max, shown)) if duration > max => Err(format!("{text:?} is longer than {shown}")),
@@ -110,15 +113,24 @@ mod tests {
         let time = |text: &str| text.parse::<HumanDuration>().map(|time| time.0.as_secs());
         let age = |text: &str| text.parse::<Age>().map(|age| age.0.as_secs());
         assert_eq!((time("0s"), time("1day")), (Ok(0), Ok(86_400)));
-        assert_eq!(time("1day 1s").unwrap_err(), "\"1day 1s\" is longer than a day");
-        assert_eq!(time("soon").unwrap_err(), "\"soon\" is not a time such as 5ms, 10s or 2min");
+        assert_eq!(
+            time("1day 1s").unwrap_err(),
+            "\"1day 1s\" is longer than a day"
+        );
+        assert_eq!(
+            time("soon").unwrap_err(),
+            "\"soon\" is not a time such as 5ms, 10s or 2min"
+        );
         let interval = |text: &str| text.parse::<HubDuration>().map(|time| time.0.as_millis());
         assert_eq!((interval("1ms"), interval("1day")), (Ok(1), Ok(86_400_000)));
         for text in ["0s", "999us"] {
             let expected = format!("{text:?} is not a time from 1ms to 1day, such as 5ms or 2min");
             assert_eq!(interval(text).unwrap_err(), expected);
         }
-        assert_eq!(interval("2days").unwrap_err(), "\"2days\" is longer than a day");
+        assert_eq!(
+            interval("2days").unwrap_err(),
+            "\"2days\" is longer than a day"
+        );
         assert_eq!(age("30days"), Ok(30 * 86_400));
         for text in ["0s", "old"] {
             let expected = format!("{text:?} is not an age such as 12h, 30days or 2years");

@@ -6,19 +6,26 @@ use super::{Layers, SettingOrigin, SettingRow, SettingsError};
 use crate::cli::Layer;
 
 impl Layers<'_> {
-    /// Returns the token that publishers must present: the token itself, or the contents of its file.
+    /// Returns the token that publishers must present: the token itself, or the contents of its
+    /// file.
     pub(super) fn pick_token(
         &mut self,
         flags: &Layer,
         file: &Layer,
     ) -> Result<Option<String>, SettingsError> {
-        let token = self.choose("publish_token", flags.publish_token.clone(), file.publish_token.clone());
+        let token = self.choose(
+            "publish_token",
+            flags.publish_token.clone(),
+            file.publish_token.clone(),
+        );
         let kept = self.choose(
             "publish_token_file",
             flags.publish_token_file.clone(),
             file.publish_token_file.clone(),
         );
-        let shown = kept.as_ref().map(|(path, origin)| (path.display().to_string(), *origin));
+        let shown = kept
+            .as_ref()
+            .map(|(path, origin)| (path.display().to_string(), *origin));
         let (token, key) = match (token, kept) {
             (Some(_), Some(_)) => {
                 let both = "publish_token and publish_token_file cannot both be set";
@@ -29,7 +36,10 @@ impl Layers<'_> {
                 let key = format!("publish_token_file: {}", path.display());
                 let text = std::fs::read_to_string(&path)
                     .map_err(|error| SettingsError(format!("{key}: {error}")))?;
-                (Some((text.trim_end_matches(['\r', '\n']).to_owned(), origin)), key)
+                (
+                    Some((text.trim_end_matches(['\r', '\n']).to_owned(), origin)),
+                    key,
+                )
             }
         };
         self.show_token(token.as_ref(), &key)?;
@@ -38,15 +48,19 @@ impl Layers<'_> {
         Ok(token.map(|(token, _)| token))
     }
 
-    /// Adds a row with the origin of the token, but without the token. `key` names the setting that contained
-    /// the token.
+    /// Adds a row with the origin of the token, but without the token. `key` names the setting that
+    /// contained the token.
     fn show_token(
         &mut self,
         token: Option<&(String, SettingOrigin)>,
         key: &str,
     ) -> Result<(), SettingsError> {
         let Some((token, origin)) = token else {
-            self.show("publish_token", "(generated at startup)", SettingOrigin::Default);
+            self.show(
+                "publish_token",
+                "(generated at startup)",
+                SettingOrigin::Default,
+            );
             return Ok(());
         };
         if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -56,7 +70,12 @@ impl Layers<'_> {
         }
         let print = BuildHasherDefault::<DefaultHasher>::default().hash_one(token);
         let value = "(hidden)".to_owned();
-        self.shown.push(SettingRow { key: "publish_token", value, print, origin: *origin });
+        self.shown.push(SettingRow {
+            key: "publish_token",
+            value,
+            print,
+            origin: *origin,
+        });
         Ok(())
     }
 }
@@ -71,8 +90,14 @@ mod tests {
     fn a_changed_token_is_detected_but_not_shown() {
         let matches = crate::cli::Cli::command().get_matches_from(["tickcast"]);
         let shown = |secret: &str| {
-            let mut layers = Layers { matches: &matches, shown: Vec::new() };
-            let file = Layer { publish_token: Some(secret.to_owned()), ..Layer::default() };
+            let mut layers = Layers {
+                matches: &matches,
+                shown: Vec::new(),
+            };
+            let file = Layer {
+                publish_token: Some(secret.to_owned()),
+                ..Layer::default()
+            };
             layers.pick_token(&Layer::default(), &file).unwrap();
             layers.shown.remove(0)
         };

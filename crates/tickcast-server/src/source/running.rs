@@ -19,7 +19,8 @@ use super::spec::{Kind, free_name};
 /// The manager of the running sources.
 pub(crate) struct SourceManager {
     hub: Hub,
-    /// One network for all sources, because the exchanges' limits apply to all connections from this server.
+    /// One network for all sources, because the exchanges' limits apply to all connections from
+    /// this server.
     network: Network,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -67,11 +68,14 @@ impl SourceManager {
     /// Replaces the sources by `specs`. Sources that are the same as before keep running.
     pub(crate) async fn change(&self, mut specs: Vec<SourceSpec>) -> Change {
         let mut before = std::mem::take(&mut *self.list());
-        let mut after: Vec<_> = specs.iter_mut().map(|spec| keep(spec, &mut before)).collect();
+        let mut after: Vec<_> = specs
+            .iter_mut()
+            .map(|spec| keep(spec, &mut before))
+            .collect();
         rename(&mut specs, &after);
         let mut change = Change::default();
-        // The old sources end first, because a new source may need a resource of an old source, for example
-        // an address.
+        // The old sources end first, because a new source may need a resource of an old source, for
+        // example an address.
         let mut ended = Vec::new();
         for run in before {
             let spec = run.spec.clone();
@@ -83,7 +87,10 @@ impl SourceManager {
             if spec.paused {
                 change.paused.push(name.clone());
             }
-            let old = ended.iter().position(|old| old.name == name).map(|at| ended.remove(at));
+            let old = ended
+                .iter()
+                .position(|old| old.name == name)
+                .map(|at| ended.remove(at));
             match (&run, &old) {
                 (Some(_), _) => change.unchanged.push(name),
                 (None, Some(_)) => change.changed.push(name),
@@ -93,7 +100,12 @@ impl SourceManager {
                 *run = Some(self.run_after(spec, old));
             }
         }
-        for SourceSpec { name, options: rules, .. } in ended {
+        for SourceSpec {
+            name,
+            options: rules,
+            ..
+        } in ended
+        {
             let publisher = self.hub.source(&name, rules);
             self.clear_symbol_states(&publisher);
             publisher.set_state(&SourceState::Ended("removed".to_owned()));
@@ -104,8 +116,8 @@ impl SourceManager {
         change
     }
 
-    /// Runs a source in place of an old source with the same name. Symbols that only the old source listed
-    /// get the state "ended".
+    /// Runs a source in place of an old source with the same name. Symbols that only the old source
+    /// listed get the state "ended".
     fn run_after(&self, spec: SourceSpec, old: Option<SourceSpec>) -> RunningSource {
         let mut gone = old.map(|old| old.listed()).unwrap_or_default();
         let listed: HashSet<_> = spec.listed().into_iter().collect();
@@ -121,7 +133,10 @@ impl SourceManager {
     fn run(&self, spec: SourceSpec) -> RunningSource {
         let publisher = self.hub.source(&spec.name, spec.options);
         let publisher = publisher
-            .stale_after(spec.stale_after.map_or(Publisher::DEFAULT_STALE_AFTER, |silence| silence.0))
+            .stale_after(
+                spec.stale_after
+                    .map_or(Publisher::DEFAULT_STALE_AFTER, |silence| silence.0),
+            )
             .simulated(spec.is_simulated());
         self.clear_symbol_states(&publisher);
         if spec.paused {
@@ -142,12 +157,19 @@ impl SourceManager {
                 () = stopped.cancelled() => {}
             }
         });
-        RunningSource { spec, task: Some((stop, task)) }
+        RunningSource {
+            spec,
+            task: Some((stop, task)),
+        }
     }
 
     /// Clears the states of single symbols that an earlier run has set.
     fn clear_symbol_states(&self, publisher: &Publisher) {
-        let own = self.hub.sources().into_iter().find(|source| source.name == publisher.name());
+        let own = self
+            .hub
+            .sources()
+            .into_iter()
+            .find(|source| source.name == publisher.name());
         for symbol in own.into_iter().flat_map(|source| source.symbols) {
             publisher.set_symbol_state(symbol.symbol, &SourceState::Live);
         }
@@ -169,8 +191,8 @@ impl RunningSource {
     }
 }
 
-/// Returns the running source that continues for `spec`, if there is such a source. The source must be the
-/// same as before, but the number in its name may differ.
+/// Returns the running source that continues for `spec`, if there is such a source. The source must
+/// be the same as before, but the number in its name may differ.
 fn keep(spec: &mut SourceSpec, before: &mut Vec<RunningSource>) -> Option<RunningSource> {
     let same = before.iter().position(|run| run.spec == *spec);
     let at = same.or_else(|| before.iter().position(|run| run.spec.is_like(spec)))?;
@@ -181,8 +203,16 @@ fn keep(spec: &mut SourceSpec, before: &mut Vec<RunningSource>) -> Option<Runnin
 
 /// Renames new sources whose names belong to sources that keep running.
 fn rename(specs: &mut [SourceSpec], kept: &[Option<RunningSource>]) {
-    let mut taken: HashSet<_> = kept.iter().flatten().map(|run| run.spec.name.clone()).collect();
-    let new = specs.iter_mut().zip(kept).filter(|(_, kept)| kept.is_none()).map(|(spec, _)| spec);
+    let mut taken: HashSet<_> = kept
+        .iter()
+        .flatten()
+        .map(|run| run.spec.name.clone())
+        .collect();
+    let new = specs
+        .iter_mut()
+        .zip(kept)
+        .filter(|(_, kept)| kept.is_none())
+        .map(|(spec, _)| spec);
     let (collide, free): (Vec<_>, Vec<_>) = new.partition(|spec| taken.contains(&spec.name));
     taken.extend(free.into_iter().map(|spec| spec.name.clone()));
     for spec in collide {
@@ -193,7 +223,8 @@ fn rename(specs: &mut [SourceSpec], kept: &[Option<RunningSource>]) {
 
 /// Returns the texts of a replay's end.
 fn end_texts(end: Result<ReplayReport, RecordsError>) -> Result<String, String> {
-    end.map(|report| report.to_string()).map_err(|error| error.to_string())
+    end.map(|report| report.to_string())
+        .map_err(|error| error.to_string())
 }
 
 async fn run(spec: &SourceSpec, publisher: &Publisher, network: &Network) {
@@ -201,7 +232,9 @@ async fn run(spec: &SourceSpec, publisher: &Publisher, network: &Network) {
     tracing::info!(source = name, "source started");
     let ended = match &spec.kind {
         Kind::Sim(simulation) => {
-            match simulation.run_renamed(publisher, |symbol| spec.rename.symbol(symbol)).await {}
+            match simulation
+                .run_renamed(publisher, |symbol| spec.rename.symbol(symbol))
+                .await {}
         }
         Kind::Replay(replay) => end_texts(replay.run(&spec.rename, publisher).await),
         Kind::Stdin(layout) => end_texts(replay::stdin(layout, &spec.rename, publisher).await),

@@ -23,16 +23,17 @@ use options::Options;
 /// A source, ready to be started.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct SourceSpec {
-    /// The name in the log, in metrics and in `/v1/status`: the label, with a number if other sources have
-    /// the same label.
+    /// The name in the log, in metrics and in `/v1/status`: the label, with a number if other
+    /// sources have the same label.
     pub(crate) name: String,
-    /// The configured name. The default is the source text without its options. A file's folder is also left
-    /// out, because anyone may read the label.
+    /// The configured name. The default is the source text without its options. A file's folder is
+    /// also left out, because anyone may read the label.
     pub(crate) label: String,
     pub(crate) kind: Kind,
     pub(crate) options: SourceOptions,
     pub(crate) rename: Rename,
-    /// Time without a tick after which the prices are stale; zero: never. `None`: the default of all sources.
+    /// Time without a tick after which the prices are stale; zero: never. `None`: the default of
+    /// all sources.
     pub(crate) stale_after: Option<HumanDuration>,
     /// Whether the source is paused: the source is known, but does not run.
     pub(crate) paused: bool,
@@ -83,7 +84,14 @@ impl Kind {
     fn name(&self, written: &str) -> String {
         match self {
             Self::Replay(replay) => {
-                format!("replay:{}", replay.path().file_name().unwrap_or_default().to_string_lossy())
+                format!(
+                    "replay:{}",
+                    replay
+                        .path()
+                        .file_name()
+                        .unwrap_or_default()
+                        .to_string_lossy()
+                )
             }
             Self::Sim(_) | Self::Stdin(_) | Self::Udp(_) => written.to_owned(),
             // The name has no symbols, because an exchange may have hundreds.
@@ -136,8 +144,9 @@ impl SourceSpec {
 
     fn read(text: &str) -> Result<Option<Self>, SourceSpecError> {
         let (head, options) = text.split_once('?').unwrap_or((text, ""));
-        let (kind, argument) =
-            head.split_once(':').map_or((head, None), |(kind, argument)| (kind, Some(argument)));
+        let (kind, argument) = head
+            .split_once(':')
+            .map_or((head, None), |(kind, argument)| (kind, Some(argument)));
         let mut options = Options::parse(text, options);
         let kind = match (kind, argument) {
             ("none", None) => return Ok(None),
@@ -162,12 +171,19 @@ impl SourceSpec {
                     Err(error) => return Err(options.file(&path, &error.to_string())),
                 }
                 let (layout, pacing) = (options.layout()?, options.pacing()?);
-                Kind::Replay(Replay::new(path).layout(layout).pacing(pacing).repeat(options.flag("loop")?))
+                Kind::Replay(
+                    Replay::new(path)
+                        .layout(layout)
+                        .pacing(pacing)
+                        .repeat(options.flag("loop")?),
+                )
             }
             (other, symbols) => match Venue::named(other) {
-                Some(venue) => {
-                    Kind::Exchange(ExchangeSpec::parse(venue, symbols.unwrap_or_default(), &mut options)?)
-                }
+                Some(venue) => Kind::Exchange(ExchangeSpec::parse(
+                    venue,
+                    symbols.unwrap_or_default(),
+                    &mut options,
+                )?),
                 None => return Err(SourceSpecError::Unknown(text.to_owned())),
             },
         };
@@ -175,8 +191,15 @@ impl SourceSpec {
         let rules = standard
             .allow_late(options.flag("allow_late")?)
             .drop_unchanged(options.drop_unchanged()?)
-            .max_ahead(options.max_ahead()?.map_or(standard.max_ahead, |ahead| ahead.0));
-        let rename = Rename { prefix: options.take("prefix").unwrap_or_default(), map: HashMap::new() };
+            .max_ahead(
+                options
+                    .max_ahead()?
+                    .map_or(standard.max_ahead, |ahead| ahead.0),
+            );
+        let rename = Rename {
+            prefix: options.take("prefix").unwrap_or_default(),
+            map: HashMap::new(),
+        };
         let stale_after = options.stale_after()?;
         let label = options.name()?.unwrap_or_else(|| kind.name(head));
         options.end(kind.option_names())?;
@@ -193,15 +216,19 @@ impl SourceSpec {
 
     /// Checks whether the two sources are equal, apart from the number in the name.
     pub(crate) fn is_like(&self, other: &Self) -> bool {
-        Self { name: other.name.clone(), ..self.clone() } == *other
+        Self {
+            name: other.name.clone(),
+            ..self.clone()
+        } == *other
     }
 
     /// Returns the local names of the symbols, if the source lists its symbols.
     pub(crate) fn listed(&self) -> Vec<Symbol> {
         match &self.kind {
-            Kind::Exchange(exchange) => {
-                exchange.names(&self.rename).map(|names| names.local().collect()).unwrap_or_default()
-            }
+            Kind::Exchange(exchange) => exchange
+                .names(&self.rename)
+                .map(|names| names.local().collect())
+                .unwrap_or_default(),
             Kind::Sim(_) | Kind::Replay(_) | Kind::Stdin(_) | Kind::Udp(_) => Vec::new(),
         }
     }
@@ -222,15 +249,21 @@ impl SourceSpec {
     /// Reads a `[[source]]` table. The keys of the table override the options in its `from`.
     pub(crate) fn from_table(table: SourceTable) -> Result<Option<Self>, SourceSpecError> {
         let from = table.whole();
-        let Some(mut spec) = Self::read(&from)? else { return Ok(None) };
+        let Some(mut spec) = Self::read(&from)? else {
+            return Ok(None);
+        };
         spec.rename.map = spec.kind.keys(table.map);
         spec.rename.prefix = table.prefix.unwrap_or(spec.rename.prefix);
         spec.stale_after = table.stale_after.or(spec.stale_after);
-        spec.options.max_ahead = table.max_ahead.map_or(spec.options.max_ahead, |ahead| ahead.0);
+        spec.options.max_ahead = table
+            .max_ahead
+            .map_or(spec.options.max_ahead, |ahead| ahead.0);
         spec.options.allow_late = table.allow_late.unwrap_or(spec.options.allow_late);
         if let Some(unchanged) = table.unchanged {
             let mut options = Options::parse(&table.from, "");
-            options.pairs.push(("unchanged".to_owned(), Some(unchanged)));
+            options
+                .pairs
+                .push(("unchanged".to_owned(), Some(unchanged)));
             spec.options.drop_unchanged = options.drop_unchanged()?;
         }
         if let Some(name) = table.name {
@@ -254,8 +287,11 @@ impl SourceTable {
     pub(crate) fn written(&self) -> String {
         let whole = self.whole();
         let (head, options) = whole.split_once('?').unwrap_or((&whole, ""));
-        let mut said: Vec<_> =
-            options.split('&').filter(|option| !option.is_empty()).map(str::to_owned).collect();
+        let mut said: Vec<_> = options
+            .split('&')
+            .filter(|option| !option.is_empty())
+            .map(str::to_owned)
+            .collect();
         let keys = [
             ("name", self.name.clone()),
             ("prefix", self.prefix.clone()),
@@ -265,10 +301,20 @@ impl SourceTable {
             ("stale_after", self.stale_after.map(|span| span.to_string())),
             ("paused", self.paused.then(|| "true".to_owned())),
         ];
-        said.extend(keys.into_iter().filter_map(|(key, value)| Some(format!("{key}={}", value?))));
+        said.extend(
+            keys.into_iter()
+                .filter_map(|(key, value)| Some(format!("{key}={}", value?))),
+        );
         let map = std::collections::BTreeMap::from_iter(&self.map);
-        said.extend(map.into_iter().map(|(theirs, ours)| format!("map.{theirs}={ours}")));
-        if said.is_empty() { head.to_owned() } else { format!("{head}?{}", said.join("&")) }
+        said.extend(
+            map.into_iter()
+                .map(|(theirs, ours)| format!("map.{theirs}={ours}")),
+        );
+        if said.is_empty() {
+            head.to_owned()
+        } else {
+            format!("{head}?{}", said.join("&"))
+        }
     }
 
     /// Returns `from`, with the table's own list of symbols, if any, as a part of `from`.
@@ -295,7 +341,9 @@ pub(crate) fn make_names_unique(specs: &mut [SourceSpec]) {
 pub(super) fn free_name(label: &str, taken: &HashSet<String>) -> String {
     let numbered = (2..).map(|number| format!("{label}#{number}"));
     let mut names = std::iter::once(label.to_owned()).chain(numbered);
-    names.find(|name| !taken.contains(name)).unwrap_or_else(|| unreachable!("numbers have no end"))
+    names
+        .find(|name| !taken.contains(name))
+        .unwrap_or_else(|| unreachable!("numbers have no end"))
 }
 
 #[cfg(test)]
@@ -319,12 +367,17 @@ mod tests {
         assert_eq!(parse("sim:7?rate=5000").kind, Kind::Sim(simulation));
         assert_eq!(
             parse("stdin?prefix=X:&unchanged=drop&allow_late").options,
-            SourceOptions::default().allow_late(true).drop_unchanged(true)
+            SourceOptions::default()
+                .allow_late(true)
+                .drop_unchanged(true)
         );
         assert_eq!(SourceSpec::parse("none"), Ok(None));
-        let binance =
-            parse("binance:btcusdt=BTC/USD,ETHUSDT?channel=bookTicker&url=ws://127.0.0.1:9100&prefix=B:");
-        let Kind::Exchange(exchange) = &binance.kind else { panic!() };
+        let binance = parse(
+            "binance:btcusdt=BTC/USD,ETHUSDT?channel=bookTicker&url=ws://127.0.0.1:9100&prefix=B:",
+        );
+        let Kind::Exchange(exchange) = &binance.kind else {
+            panic!()
+        };
         assert_eq!(
             (binance.name.as_str(), exchange.url.to_string()),
             ("binance", "ws://127.0.0.1:9100/".to_owned())
@@ -335,12 +388,18 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let path = file.path().to_path_buf();
         let replay = parse(&format!("replay:{}?speed=max&loop", path.display()));
-        assert_eq!(replay.kind, Kind::Replay(Replay::new(path).pacing(Pacing::MAX).repeat(true)));
+        assert_eq!(
+            replay.kind,
+            Kind::Replay(Replay::new(path).pacing(Pacing::MAX).repeat(true))
+        );
         let layout = Layout {
             columns: Some("time,price".parse().unwrap()),
             symbol: Some(Symbol::new("XBT/USD").unwrap()),
         };
-        assert_eq!(parse("stdin?columns=time,price&symbol=XBT/USD").kind, Kind::Stdin(layout));
+        assert_eq!(
+            parse("stdin?columns=time,price&symbol=XBT/USD").kind,
+            Kind::Stdin(layout)
+        );
     }
 
     #[test]
@@ -374,13 +433,19 @@ mod tests {
             says("stdin?stale_after=soon"),
             "source \"stdin?stale_after=soon\": stale_after cannot be \"soon\" (expected a time, such as 30s, or 0s for never)"
         );
-        assert!(says("replay:/no/such").starts_with("source \"replay:/no/such\": /no/such: No such file"));
+        assert!(
+            says("replay:/no/such")
+                .starts_with("source \"replay:/no/such\": /no/such: No such file")
+        );
         assert!(says("replay:/?speed=max").ends_with("/: is a directory"));
         assert_eq!(
             says("kraken"),
             "source \"kraken\": symbols are missing (expected a source such as kraken:BTC/USD,ETH/USD)"
         );
-        assert_eq!(says("kraken:A,A"), "source \"kraken:A,A\": symbol \"A\" appears twice");
+        assert_eq!(
+            says("kraken:A,A"),
+            "source \"kraken:A,A\": symbol \"A\" appears twice"
+        );
         assert_eq!(
             says("binance:x?channel=trades"),
             "source \"binance:x?channel=trades\": channel cannot be \"trades\" (expected ticker, bookTicker, aggTrade or trade)"
@@ -390,10 +455,9 @@ mod tests {
             "source \"coinbase:x?url=http://a\": url cannot be \"http://a\" (expected ws://HOST or wss://HOST)"
         );
         let many: Vec<_> = (0..1025).map(|i| format!("s{i}")).collect();
-        assert!(
-            says(&format!("binance:{}", many.join(",")))
-                .contains("1025 symbols are too many for one connection to binance (expected at most 1024)")
-        );
+        assert!(says(&format!("binance:{}", many.join(","))).contains(
+            "1025 symbols are too many for one connection to binance (expected at most 1024)"
+        ));
     }
 
     #[test]
@@ -403,14 +467,29 @@ mod tests {
             ("币安USDT".to_owned(), "BNB".to_owned()),
         ]);
         let read = |from: &str, map| {
-            let table = SourceTable { from: from.to_owned(), map, ..SourceTable::default() };
+            let table = SourceTable {
+                from: from.to_owned(),
+                map,
+                ..SourceTable::default()
+            };
             SourceSpec::from_table(table)
         };
         let spec = read("binance:btcusdt,币安usdt", map).unwrap().unwrap();
-        assert_eq!(spec.listed(), ["BTC/USD", "BNB"].map(|name| Symbol::new(name).unwrap()));
-        let refused = read("binance:币安usdt", HashMap::new()).unwrap_err().to_string();
-        assert!(refused.contains("as in 币安USDT=NAME, or a map: symbol holds '币'"), "{refused}");
-        assert_eq!(parse("binance:币安usdt=BNB").listed(), [Symbol::new("BNB").unwrap()]);
+        assert_eq!(
+            spec.listed(),
+            ["BTC/USD", "BNB"].map(|name| Symbol::new(name).unwrap())
+        );
+        let refused = read("binance:币安usdt", HashMap::new())
+            .unwrap_err()
+            .to_string();
+        assert!(
+            refused.contains("as in 币安USDT=NAME, or a map: symbol holds '币'"),
+            "{refused}"
+        );
+        assert_eq!(
+            parse("binance:币安usdt=BNB").listed(),
+            [Symbol::new("BNB").unwrap()]
+        );
         assert!(says("binance:=BNB").ends_with("a symbol is missing"));
     }
 }

@@ -1,4 +1,5 @@
-//! The contents of the screen: rows, their order, and the filter. The board uses no clock and no terminal.
+//! The contents of the screen: rows, their order, and the filter. The board uses no clock and no
+//! terminal.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
@@ -46,8 +47,8 @@ pub(super) struct Board {
     /// Symbols that the user requested by name. These symbols have a row before they have a price.
     named: Vec<Symbol>,
     rows: BTreeMap<Symbol, Row>,
-    /// States of symbols that are not live, as the server reported them. Symbols without a price are
-    /// included.
+    /// States of symbols that are not live, as the server reported them. Symbols without a price
+    /// are included.
     states: BTreeMap<Symbol, String>,
     /// Requested symbols that were removed, until they have a price again.
     off: BTreeSet<Symbol>,
@@ -77,7 +78,10 @@ impl Board {
     pub(super) fn new(url: &str, asked: &[String]) -> Self {
         let mut board = Self {
             url: url.to_owned(),
-            named: asked.iter().filter_map(|name| Symbol::new(name).ok()).collect(),
+            named: asked
+                .iter()
+                .filter_map(|name| Symbol::new(name).ok())
+                .collect(),
             rows: BTreeMap::new(),
             states: BTreeMap::new(),
             off: BTreeSet::new(),
@@ -101,7 +105,11 @@ impl Board {
     /// Removes every price.
     fn clear(&mut self) {
         self.off.clear();
-        self.rows = self.named.iter().map(|symbol| (*symbol, Row::new(*symbol))).collect();
+        self.rows = self
+            .named
+            .iter()
+            .map(|symbol| (*symbol, Row::new(*symbol)))
+            .collect();
     }
 
     /// Removes every state, because a new connection first reports everything that is not live.
@@ -130,18 +138,22 @@ impl Board {
                 self.disconnected();
                 self.lost = format!("the server ended the stream: {reason}");
             }
-            // After a reset the server may be a different run, in which the displayed symbols may not exist.
+            // After a reset the server may be a different run, in which the displayed symbols may
+            // not exist.
             Event::Reset { .. } => self.clear(),
             Event::Gone(symbol) => self.gone(symbol),
             Event::Status(status) => {
                 if status.state == "live" {
                     self.troubles.remove(&status.source);
                 } else {
-                    self.troubles.insert(status.source.clone(), status.state.clone());
+                    self.troubles
+                        .insert(status.source.clone(), status.state.clone());
                 }
             }
             Event::SymbolStatus(status) => {
-                let Ok(symbol) = Symbol::new(&status.symbol) else { return };
+                let Ok(symbol) = Symbol::new(&status.symbol) else {
+                    return;
+                };
                 if status.state == "live" {
                     self.states.remove(&symbol);
                 } else {
@@ -156,14 +168,19 @@ impl Board {
     fn tick(&mut self, tick: &PublishedTick, now: Duration) {
         let wall = Time::from(SystemTime::now());
         self.lag = Some(wall.as_millis() - tick.time.as_millis());
-        // A removed symbol that has a price again is no longer removed. A price does not change a reported
-        // state.
+        // A removed symbol that has a price again is no longer removed. A price does not change a
+        // reported state.
         self.off.remove(&tick.symbol);
-        self.rows.entry(tick.symbol).or_insert_with(|| Row::new(tick.symbol)).take(tick, now);
+        self.rows
+            .entry(tick.symbol)
+            .or_insert_with(|| Row::new(tick.symbol))
+            .take(tick, now);
     }
 
     fn gone(&mut self, symbol: &str) {
-        let Ok(symbol) = Symbol::new(symbol) else { return };
+        let Ok(symbol) = Symbol::new(symbol) else {
+            return;
+        };
         self.rows.remove(&symbol);
         self.states.remove(&symbol);
         if self.named.contains(&symbol) {
@@ -172,8 +189,8 @@ impl Board {
         }
     }
 
-    /// Returns `stale`, `down`, `gone` or another reported state. Returns an empty text if the symbol is
-    /// live.
+    /// Returns `stale`, `down`, `gone` or another reported state. Returns an empty text if the
+    /// symbol is live.
     pub(super) fn state(&self, symbol: &Symbol) -> &str {
         let taken_off = if self.off.contains(symbol) { GONE } else { "" };
         self.states.get(symbol).map_or(taken_off, String::as_str)
@@ -243,7 +260,11 @@ mod tests {
     }
 
     fn names(board: &Board) -> Vec<&str> {
-        board.shown().iter().map(|row| row.symbol.as_str()).collect()
+        board
+            .shown()
+            .iter()
+            .map(|row| row.symbol.as_str())
+            .collect()
     }
 
     #[test]
@@ -275,13 +296,22 @@ mod tests {
     fn moves_and_histories_are_recorded() {
         let mut board = Board::new("http://x", &[]);
         for (n, price) in [1, 2, 2, 1].into_iter().enumerate() {
-            board.take(&tick("A", &price.to_string(), "0"), Duration::from_millis(n as u64 * 300));
+            board.take(
+                &tick("A", &price.to_string(), "0"),
+                Duration::from_millis(n as u64 * 300),
+            );
         }
         let row = board.shown()[0];
         assert_eq!(row.moved(Duration::from_millis(1000)), Some(false));
         assert_eq!(row.moved(Duration::from_millis(1600)), None);
         assert_eq!(row.history, [1.0, 2.0]);
-        board.take(&Event::Reset { reason: "epoch".to_owned(), last: String::new() }, Duration::ZERO);
+        board.take(
+            &Event::Reset {
+                reason: "epoch".to_owned(),
+                last: String::new(),
+            },
+            Duration::ZERO,
+        );
         assert_eq!(board.count(), 0);
     }
 

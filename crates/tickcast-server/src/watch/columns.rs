@@ -1,4 +1,5 @@
-//! The columns that fit on the screen, and their widths. A number is shown completely or not at all.
+//! The columns that fit on the screen, and their widths. A number is shown completely or not at
+//! all.
 
 /// The mark for a number that does not fit into its column.
 pub(super) const TOO_WIDE: &str = "####";
@@ -6,15 +7,16 @@ pub(super) const TOO_WIDE: &str = "####";
 /// Screen columns between two columns of the table.
 const GAP: u16 = 1;
 
-/// Width to which long names are shortened before a column is left out, or before a price does not fit.
+/// Width to which long names are shortened before a column is left out, or before a price does not
+/// fit.
 const NAME_LEAST: u16 = 12;
 
-/// Width that names get first from the remaining space. At this width most names fit, with a state beside
-/// them.
+/// Width that names get first from the remaining space. At this width most names fit, with a state
+/// beside them.
 const NAME_USUAL: u16 = 16;
 
-/// Width to which the change column may shrink. A longer change is not shown, so that one long change does
-/// not remove the column from all rows.
+/// Width to which the change column may shrink. A longer change is not shown, so that one long
+/// change does not remove the column from all rows.
 const CHANGE_LEAST: u16 = 12;
 
 /// A column of the table, in the order on the screen.
@@ -44,12 +46,16 @@ impl Column {
     }
 
     fn least(self, natural: u16) -> u16 {
-        if self == Self::Change { natural.min(CHANGE_LEAST) } else { natural }
+        if self == Self::Change {
+            natural.min(CHANGE_LEAST)
+        } else {
+            natural
+        }
     }
 }
 
-/// Returns the columns that fit into `width`, in order, with their widths. `natural` returns the width of a
-/// column's longest text.
+/// Returns the columns that fit into `width`, in order, with their widths. `natural` returns the
+/// width of a column's longest text.
 pub(super) fn fit(width: u16, natural: impl Fn(Column) -> u16) -> Vec<(Column, u16)> {
     let mut name = natural(Column::Symbol).min(NAME_LEAST).min(width);
     let price = natural(Column::Price).min(width.saturating_sub(name + GAP));
@@ -69,7 +75,9 @@ pub(super) fn fit(width: u16, natural: impl Fn(Column) -> u16) -> Vec<(Column, u
         left -= more;
     };
     widen(Column::Symbol, &mut name, NAME_USUAL);
-    fitting.iter_mut().for_each(|(column, wide)| widen(*column, wide, u16::MAX));
+    fitting
+        .iter_mut()
+        .for_each(|(column, wide)| widen(*column, wide, u16::MAX));
     widen(Column::Symbol, &mut name, u16::MAX);
     fitting.push((Column::Symbol, name));
     fitting.sort_unstable();
@@ -107,7 +115,12 @@ mod tests {
     fn columns_are_left_out_by_priority() {
         use Column::{Change, Percent, Price, Rate, Symbol, Trend};
         let natural = [7, 11, 9, 7, 5, 24];
-        let shown = |width| fitting(width, natural).into_iter().map(|(column, _)| column).collect::<Vec<_>>();
+        let shown = |width| {
+            fitting(width, natural)
+                .into_iter()
+                .map(|(column, _)| column)
+                .collect::<Vec<_>>()
+        };
         assert_eq!(shown(80), [Symbol, Price, Change, Percent, Rate, Trend]);
         assert_eq!(shown(67), [Symbol, Price, Change, Percent, Rate]);
         assert_eq!(shown(42), [Symbol, Price, Change, Percent]);
@@ -117,11 +130,23 @@ mod tests {
 
     #[test]
     fn names_are_shortened_before_prices_and_get_the_remaining_space() {
-        assert_eq!(fitting(46, [32, 33, 33, 8, 5, 24]), [(Column::Symbol, 12), (Column::Price, 33)]);
-        assert_eq!(fitting(36, [32, 33, 33, 8, 5, 24]), [(Column::Symbol, 12), (Column::Price, 23)]);
-        assert_eq!(fitting(60, [32, 10, 8, 60, 60, 60])[0], (Column::Symbol, 32));
+        assert_eq!(
+            fitting(46, [32, 33, 33, 8, 5, 24]),
+            [(Column::Symbol, 12), (Column::Price, 33)]
+        );
+        assert_eq!(
+            fitting(36, [32, 33, 33, 8, 5, 24]),
+            [(Column::Symbol, 12), (Column::Price, 23)]
+        );
+        assert_eq!(
+            fitting(60, [32, 10, 8, 60, 60, 60])[0],
+            (Column::Symbol, 32)
+        );
         let long_change = fitting(50, [7, 12, 33, 8, 5, 24]);
-        assert!(long_change.contains(&(Column::Change, 14)), "{long_change:?}");
+        assert!(
+            long_change.contains(&(Column::Change, 14)),
+            "{long_change:?}"
+        );
     }
 
     #[test]

@@ -14,7 +14,15 @@ pub(super) const HELP: &str = "q quit  s sort  r reverse  / filter  ↑↓ scrol
 
 /// Handles an input. A break ends the program.
 pub(super) fn handle_key(board: &mut Board, input: &Event) -> ControlFlow<()> {
-    let Event::Key(KeyEvent { code, modifiers, kind, .. }) = *input else { return ControlFlow::Continue(()) };
+    let Event::Key(KeyEvent {
+        code,
+        modifiers,
+        kind,
+        ..
+    }) = *input
+    else {
+        return ControlFlow::Continue(());
+    };
     if kind == KeyEventKind::Release {
         return ControlFlow::Continue(());
     }

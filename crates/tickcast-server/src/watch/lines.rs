@@ -9,7 +9,8 @@ use crate::requested_names::RequestedNames;
 /// The message for a stream without any symbol. A name may be wrong, or new.
 pub(super) const NOTHING: &str = "no price yet for the requested symbols; waiting";
 
-/// Writes one line per tick until the user interrupts, or until the reader of the output closes the pipe.
+/// Writes one line per tick until the user interrupts, or until the reader of the output closes the
+/// pipe.
 pub(super) async fn write(
     mut prices: PriceStream,
     mut asked: RequestedNames,
@@ -26,7 +27,9 @@ pub(super) async fn write(
         };
         asked.observe(&event);
         let written = match &event {
-            Event::Tick(tick) if json => out.write_all(&tick.json).and_then(|()| out.write_all(b"\n")),
+            Event::Tick(tick) if json => out
+                .write_all(&tick.json)
+                .and_then(|()| out.write_all(b"\n")),
             Event::Tick(tick) => writeln!(out, "{}", line(tick)),
             other => {
                 print_notice(other);
@@ -42,8 +45,8 @@ pub(super) async fn write(
     }
 }
 
-/// Waits until the reader of the output closes the pipe. The next write would also fail then, but the next
-/// line may be hours away.
+/// Waits until the reader of the output closes the pipe. The next write would also fail then, but
+/// the next line may be hours away.
 #[cfg(target_os = "linux")]
 async fn output_closed() {
     use rustix::event::{PollFd, PollFlags, poll};
@@ -74,16 +77,29 @@ async fn output_closed() {
 }
 
 fn line(tick: &PublishedTick) -> String {
-    let percent = tick.change_pct.map(|pct| format!("{pct}%")).unwrap_or_default();
+    let percent = tick
+        .change_pct
+        .map(|pct| format!("{pct}%"))
+        .unwrap_or_default();
     let time = jiff::Timestamp::from_millisecond(tick.time.as_millis()).unwrap_or_default();
-    format!("{time:.3} {:<14} {:>16} {:>12} {:>9}", tick.symbol, tick.price, signed(&tick.change), percent)
+    format!(
+        "{time:.3} {:<14} {:>16} {:>12} {:>9}",
+        tick.symbol,
+        tick.price,
+        signed(&tick.change),
+        percent
+    )
 }
 
 /// Formats a change with its sign, `+` or `-`. Zero has no `+`.
 pub(super) fn signed(change: &tickcast::Price) -> String {
     let text = change.to_string();
     let zero = text.bytes().all(|byte| matches!(byte, b'0' | b'.' | b'-'));
-    if zero || text.starts_with('-') { text } else { format!("+{text}") }
+    if zero || text.starts_with('-') {
+        text
+    } else {
+        format!("+{text}")
+    }
 }
 
 /// Prints the notice of an event, if any, on standard error.

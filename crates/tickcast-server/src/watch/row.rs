@@ -6,7 +6,8 @@ use std::time::Duration;
 use tickcast::{Price, Symbol};
 use tickcast_client::PublishedTick;
 
-/// Maximum number of prices in a row's sparkline. The next constant is the minimum time between these prices.
+/// Maximum number of prices in a row's sparkline. The next constant is the minimum time between
+/// these prices.
 const HISTORY: usize = 24;
 const HISTORY_EVERY: Duration = Duration::from_millis(500);
 
@@ -48,11 +49,19 @@ impl Row {
     }
 
     pub(super) fn take(&mut self, tick: &PublishedTick, now: Duration) {
-        if let Some(before) = self.quote.as_ref().filter(|before| before.price != tick.price) {
+        if let Some(before) = self
+            .quote
+            .as_ref()
+            .filter(|before| before.price != tick.price)
+        {
             self.moved = Some((now, tick.price > before.price));
         }
         self.updates += 1;
-        self.quote = Some(Quote { price: tick.price, change: tick.change, change_pct: tick.change_pct });
+        self.quote = Some(Quote {
+            price: tick.price,
+            change: tick.change,
+            change_pct: tick.change_pct,
+        });
         if self.history.is_empty() || self.sampled + HISTORY_EVERY <= now {
             if self.history.len() == HISTORY {
                 self.history.pop_front();
@@ -69,6 +78,8 @@ impl Row {
 
     /// Checks whether the price has just gone up (`true`) or down (`false`).
     pub(super) fn moved(&self, now: Duration) -> Option<bool> {
-        self.moved.filter(|(at, _)| now.saturating_sub(*at) < FLASH).map(|(_, up)| up)
+        self.moved
+            .filter(|(at, _)| now.saturating_sub(*at) < FLASH)
+            .map(|(_, up)| up)
     }
 }

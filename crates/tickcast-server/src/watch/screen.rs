@@ -15,9 +15,12 @@ use super::{keys, lines, table};
 use crate::origin;
 
 pub(super) fn draw(board: &Board, now: Duration, frame: &mut Frame<'_>) {
-    let [head, body, foot] =
-        Layout::vertical([Constraint::Length(1), Constraint::Min(1), Constraint::Length(1)])
-            .areas(frame.area());
+    let [head, body, foot] = Layout::vertical([
+        Constraint::Length(1),
+        Constraint::Min(1),
+        Constraint::Length(1),
+    ])
+    .areas(frame.area());
     frame.render_widget(Paragraph::new(header(board, head.width.into())), head);
     if board.connected && board.count() == 0 {
         frame.render_widget(Paragraph::new(format!(" {}", lines::NOTHING)), body);
@@ -27,8 +30,9 @@ pub(super) fn draw(board: &Board, now: Duration, frame: &mut Frame<'_>) {
     frame.render_widget(Paragraph::new(footer(board)), foot);
 }
 
-/// Returns the header. On a narrow screen the most important parts stay: the connection, then the note about
-/// simulated prices, then the sources that are not live. All other parts are shown completely or not at all.
+/// Returns the header. On a narrow screen the most important parts stay: the connection, then the
+/// note about simulated prices, then the sources that are not live. All other parts are shown
+/// completely or not at all.
 fn header(board: &Board, width: usize) -> Line<'static> {
     let connection = if board.connected {
         Span::styled("● live", UP)
@@ -36,17 +40,26 @@ fn header(board: &Board, width: usize) -> Line<'static> {
         Span::styled("○ connecting", WARNING)
     } else {
         Span::styled(
-            shortened(&format!("○ not connected: {}; trying again", board.lost), width.saturating_sub(1)),
+            shortened(
+                &format!("○ not connected: {}; trying again", board.lost),
+                width.saturating_sub(1),
+            ),
             DOWN,
         )
     };
     let mut left = width.saturating_sub(1 + connection.width());
     let mut parts = vec![Span::from(" "), connection];
     let simulated = Span::styled(origin::SIMULATED, WARNING);
-    let simulated = Some(simulated).filter(|simulated| board.simulated && simulated.width() + 2 <= left);
-    let before = simulated.as_ref().map_or(0, |simulated| simulated.width() + 2);
+    let simulated =
+        Some(simulated).filter(|simulated| board.simulated && simulated.width() + 2 <= left);
+    let before = simulated
+        .as_ref()
+        .map_or(0, |simulated| simulated.width() + 2);
     let troubles = troubles(board, left.saturating_sub(before + 2));
-    let lag = board.lag.filter(|_| board.connected).map(|lag| format!("lag {lag} ms"));
+    let lag = board
+        .lag
+        .filter(|_| board.connected)
+        .map(|lag| format!("lag {lag} ms"));
     let rest = [
         simulated,
         troubles,
@@ -69,29 +82,42 @@ fn header(board: &Board, width: usize) -> Line<'static> {
     Line::from(parts)
 }
 
-/// Returns the sources that are not live. If they do not all fit, the text ends with the number of the
-/// others.
+/// Returns the sources that are not live. If they do not all fit, the text ends with the number of
+/// the others.
 fn troubles(board: &Board, width: usize) -> Option<Span<'static>> {
-    let all: Vec<_> = board.troubles.iter().map(|(source, state)| format!("{source} {state}")).collect();
+    let all: Vec<_> = board
+        .troubles
+        .iter()
+        .map(|(source, state)| format!("{source} {state}"))
+        .collect();
     let said = |shown: usize| match all.len() - shown {
         0 => all.join("  "),
         more => format!("{}  +{more}", all[..shown].join("  ")),
     };
-    let fitting = (1..=all.len()).rev().map(said).find(|text| text.chars().count() <= width);
+    let fitting = (1..=all.len())
+        .rev()
+        .map(said)
+        .find(|text| text.chars().count() <= width);
     let short = || shortened(&format!("{} sources not live", all.len()), width);
     (!all.is_empty()).then(|| Span::styled(fitting.unwrap_or_else(short), WARNING))
 }
 
 fn footer(board: &Board) -> Line<'static> {
     let order = if board.reversed { ", reversed" } else { "" };
-    let help = Span::styled(format!(" {}  sorted by {}{order}", keys::HELP, board.sort.name()), MUTED);
+    let help = Span::styled(
+        format!(" {}  sorted by {}{order}", keys::HELP, board.sort.name()),
+        MUTED,
+    );
     if !board.typing && board.filter.is_empty() {
         return Line::from(help);
     }
     // The user must see the filter while typing.
     let cursor = if board.typing { "▏" } else { "" };
     Line::from(vec![
-        Span::styled(format!(" filter: {}{cursor} ", board.filter), Style::new().fg(WARNING)),
+        Span::styled(
+            format!(" filter: {}{cursor} ", board.filter),
+            Style::new().fg(WARNING),
+        ),
         help,
     ])
 }

@@ -48,7 +48,9 @@ impl<'a> Texts<'a> {
             state,
             price: quote.map_or_else(String::new, |quote| quote.price.to_string()),
             change: quote.map_or_else(String::new, |quote| lines::signed(&quote.change)),
-            percent: quote.and_then(|quote| quote.change_pct).map_or_else(String::new, percentage),
+            percent: quote
+                .and_then(|quote| quote.change_pct)
+                .map_or_else(String::new, percentage),
             rate: quote.map_or_else(String::new, |_| format!("{:.1}", row.rate)),
         }
     }
@@ -57,7 +59,9 @@ impl<'a> Texts<'a> {
     fn needs(&self, column: Column) -> u16 {
         let length = match column {
             Column::Symbol => {
-                self.row.symbol.as_str().len() + self.state.len() + usize::from(!self.state.is_empty())
+                self.row.symbol.as_str().len()
+                    + self.state.len()
+                    + usize::from(!self.state.is_empty())
             }
             Column::Price if self.row.quote.is_none() => UNPRICED.len(),
             Column::Price => self.price.len() + usize::from(MARK),
@@ -75,13 +79,23 @@ pub(super) fn table(board: &Board, now: Duration, area: Rect) -> Table<'static> 
     // One line is the heading.
     let height = usize::from(area.height.saturating_sub(1));
     let in_sight = board.shown().into_iter().skip(board.top).take(height);
-    let texts: Vec<_> = in_sight.map(|row| Texts::of(row, board.state(&row.symbol))).collect();
+    let texts: Vec<_> = in_sight
+        .map(|row| Texts::of(row, board.state(&row.symbol)))
+        .collect();
     let columns = fit(area.width, |column| {
-        texts.iter().map(|each| each.needs(column)).max().unwrap_or(column.title().len() as u16)
+        texts
+            .iter()
+            .map(|each| each.needs(column))
+            .max()
+            .unwrap_or(column.title().len() as u16)
     });
-    let heading = columns.iter().map(|(column, _)| aligned(*column, Line::from(column.title())));
+    let heading = columns
+        .iter()
+        .map(|(column, _)| aligned(*column, Line::from(column.title())));
     let rows = texts.iter().map(|each| {
-        let cells = columns.iter().map(|(column, width)| aligned(*column, cell(each, *column, *width, now)));
+        let cells = columns
+            .iter()
+            .map(|(column, width)| aligned(*column, cell(each, *column, *width, now)));
         let doubtful = !board.connected || !each.state.is_empty() || each.row.quote.is_none();
         TableRow::new(cells).style(if doubtful {
             Style::new().add_modifier(Modifier::DIM)
@@ -90,11 +104,17 @@ pub(super) fn table(board: &Board, now: Duration, area: Rect) -> Table<'static> 
         })
     });
     let widths = columns.iter().map(|(_, width)| Constraint::Length(*width));
-    Table::new(rows, widths).header(TableRow::new(heading).style(Style::new().fg(MUTED))).column_spacing(1)
+    Table::new(rows, widths)
+        .header(TableRow::new(heading).style(Style::new().fg(MUTED)))
+        .column_spacing(1)
 }
 
 fn aligned(column: Column, line: Line<'static>) -> Line<'static> {
-    if matches!(column, Column::Symbol | Column::Trend) { line } else { line.right_aligned() }
+    if matches!(column, Column::Symbol | Column::Trend) {
+        line
+    } else {
+        line.right_aligned()
+    }
 }
 
 fn cell(texts: &Texts<'_>, column: Column, width: u16, now: Duration) -> Line<'static> {
@@ -121,7 +141,11 @@ fn name(name: &str, state: &str, width: usize) -> Line<'static> {
     let fits = name.len().min(NAME_BESIDE_STATE) + 1 + state.len() <= width;
     let state = if fits { state } else { STATE_SIGN };
     let name = shortened(name, width.saturating_sub(1 + state.len()));
-    Line::from(vec![Span::from(name), Span::from(" "), Span::styled(state.to_owned(), WARNING)])
+    Line::from(vec![
+        Span::from(name),
+        Span::from(" "),
+        Span::styled(state.to_owned(), WARNING),
+    ])
 }
 
 fn price(texts: &Texts<'_>, width: u16, now: Duration) -> Line<'static> {
@@ -143,20 +167,30 @@ fn price(texts: &Texts<'_>, width: u16, now: Duration) -> Line<'static> {
     Line::styled(format!("{mark}{}", texts.price), style)
 }
 
-/// Formats a percentage with a sign and two digits after the decimal point, as the dashboard does. People
-/// compare percentages by eye.
+/// Formats a percentage with a sign and two digits after the decimal point, as the dashboard does.
+/// People compare percentages by eye.
 fn percentage(percent: tickcast::Price) -> String {
     let text = format!("{:+.2}", percent.to_f64());
-    if text.trim_start_matches(['+', '-']) == "0.00" { "0.00".to_owned() } else { text }
+    if text.trim_start_matches(['+', '-']) == "0.00" {
+        "0.00".to_owned()
+    } else {
+        text
+    }
 }
 
 fn sparkline(row: &Row) -> String {
     let (low, high) = row
         .history
         .iter()
-        .fold((f64::MAX, f64::MIN), |(low, high), price| (low.min(*price), high.max(*price)));
+        .fold((f64::MAX, f64::MIN), |(low, high), price| {
+            (low.min(*price), high.max(*price))
+        });
     let level = |price: &f64| {
-        let share = if high > low { (price - low) / (high - low) } else { 0.0 };
+        let share = if high > low {
+            (price - low) / (high - low)
+        } else {
+            0.0
+        };
         BARS[((share * 7.0).round() as usize).min(7)]
     };
     row.history.iter().map(level).collect()

@@ -3,7 +3,10 @@
 use super::*;
 
 fn place(symbol: &str) -> usize {
-    LISTINGS.iter().position(|listing| listing.symbol == symbol).unwrap()
+    LISTINGS
+        .iter()
+        .position(|listing| listing.symbol == symbol)
+        .unwrap()
 }
 
 /// Returns the log middle prices of each symbol, at multiples of `step` seconds.
@@ -17,7 +20,9 @@ fn history(seed: u64, rate: f64, step: u64, steps: usize) -> Vec<Vec<f64>> {
             && rows[0].len() < steps
             && tick.at > Duration::from_secs(step * rows[0].len() as u64)
         {
-            rows.iter_mut().zip(&now).for_each(|(row, &value)| row.push(value));
+            rows.iter_mut()
+                .zip(&now)
+                .for_each(|(row, &value)| row.push(value));
         }
         now[market.current] = (float(tick.bid.units + tick.ask.units) / 2.0).ln();
     }
@@ -53,7 +58,10 @@ fn the_market_opens_with_every_symbol_once() {
     for listing in LISTINGS {
         let tick = market.next_tick();
         assert_eq!((tick.symbol, tick.at), (listing.symbol, Duration::ZERO));
-        assert_eq!(tick.prev_close, Some(listing.price(whole(listing.level_ticks().round()))));
+        assert_eq!(
+            tick.prev_close,
+            Some(listing.price(whole(listing.level_ticks().round())))
+        );
     }
     assert!(market.next_tick().prev_close.is_none());
 }
@@ -65,11 +73,19 @@ fn a_million_quotes_are_sound() {
         let tick = market.next_tick();
         assert!(tick.at >= at);
         at = tick.at;
-        // Units are ticks, so all prices are multiples of the tick size by construction. Only the decimals
-        // must agree.
-        assert!(0 < tick.bid.units && tick.bid.units < tick.ask.units, "{tick:?}");
-        assert!((tick.bid.units..=tick.ask.units).contains(&tick.price.units), "{tick:?}");
-        assert!(tick.price.decimals == tick.bid.decimals && tick.price.decimals == tick.ask.decimals);
+        // Units are ticks, so all prices are multiples of the tick size by construction. Only the
+        // decimals must agree.
+        assert!(
+            0 < tick.bid.units && tick.bid.units < tick.ask.units,
+            "{tick:?}"
+        );
+        assert!(
+            (tick.bid.units..=tick.ask.units).contains(&tick.price.units),
+            "{tick:?}"
+        );
+        assert!(
+            tick.price.decimals == tick.bid.decimals && tick.price.decimals == tick.ask.decimals
+        );
         assert!(tick.size.units > 0);
     }
 }
@@ -96,9 +112,12 @@ fn the_rate_is_the_requested_rate_with_bursts() {
 
 #[test]
 fn the_rate_does_not_change_the_volatility() {
-    // Mean size of returns, relative to the listings' volatility. Squares of returns would measure only the
-    // news.
-    let symbols = ["BTC-USD", "ETH-USD", "NVDA", "TSLA", "EUR/USD", "USD/JPY", "^SPX"].map(place);
+    // Mean size of returns, relative to the listings' volatility. Squares of returns would measure
+    // only the news.
+    let symbols = [
+        "BTC-USD", "ETH-USD", "NVDA", "TSLA", "EUR/USD", "USD/JPY", "^SPX",
+    ]
+    .map(place);
     let wildness = |rate| {
         let mut sizes = Vec::new();
         for seed in 0..8 {
@@ -127,7 +146,10 @@ fn volatility_clusters_and_groups_move_together() {
         assert!(memory > 0.06, "{memory} at {lag}");
     }
     let (within, across) = (correlation(&btc, &eth), correlation(&btc, &euro));
-    assert!(within > 0.5 && within > across.abs() + 0.3, "{within} {across}");
+    assert!(
+        within > 0.5 && within > across.abs() + 0.3,
+        "{within} {across}"
+    );
     let square = |x: &f64| x * x;
     let variance = btc.iter().map(square).sum::<f64>() / btc.len() as f64;
     let fourth = btc.iter().map(|x| square(x).powi(2)).sum::<f64>() / btc.len() as f64;
@@ -143,7 +165,10 @@ fn days_stay_plausible() {
         let factor = float(tick.price.units) / market.books[market.current].level;
         assert!((0.2..5.0).contains(&factor), "{tick:?}");
         if let (Some(close), Some(price)) = (tick.prev_close, last[market.current]) {
-            assert_eq!(close, price, "the close is the last price of the day before");
+            assert_eq!(
+                close, price,
+                "the close is the last price of the day before"
+            );
             closes += 1;
         }
         last[market.current] = Some(tick.price);

@@ -1,12 +1,12 @@
-//! Tests of the bytes on disk. The format is stable: the code may change, but the bytes must stay the same,
-//! or the version must change.
+//! Tests of the bytes on disk. The format is stable: the code may change, but the bytes must stay
+//! the same, or the version must change.
 
 use std::fmt::Write as _;
 
 use super::*;
 
-/// Returns the bytes of the tape files in a directory, as lines of 32 bytes. The state file and trailing zero
-/// bytes (reserved space) are left out.
+/// Returns the bytes of the tape files in a directory, as lines of 32 bytes. The state file and
+/// trailing zero bytes (reserved space) are left out.
 fn dump(folder: &Path) -> String {
     let mut out = String::new();
     for path in files(folder) {
@@ -15,11 +15,20 @@ fn dump(folder: &Path) -> String {
             continue;
         }
         let bytes = fs::read(&path).unwrap();
-        let written = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        let written = bytes
+            .iter()
+            .rposition(|byte| *byte != 0)
+            .map_or(0, |last| last + 1);
         writeln!(out, "==== {name}").unwrap();
         for line in bytes[..written].chunks(32) {
             let hex: String = line.iter().map(|byte| format!("{byte:02x}")).collect();
-            let text = line.iter().map(|byte| if (32..127).contains(byte) { char::from(*byte) } else { '.' });
+            let text = line.iter().map(|byte| {
+                if (32..127).contains(byte) {
+                    char::from(*byte)
+                } else {
+                    '.'
+                }
+            });
             writeln!(out, "{hex:<64} {}", text.collect::<String>()).unwrap();
         }
     }
@@ -27,7 +36,10 @@ fn dump(folder: &Path) -> String {
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut paths: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut paths: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     paths.sort();
     paths
 }
@@ -36,9 +48,12 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 fn a_tape_has_the_bytes_that_later_versions_read() {
     let folder = tempfile::tempdir().unwrap();
     let mut log = Log::open(folder.path());
-    for (symbol, units, ms) in
-        [("A", 150, 1), ("B", -70, 2), ("C=F", 7, 1_764_205_320_000), ("A", 151, 86_400_000)]
-    {
+    for (symbol, units, ms) in [
+        ("A", 150, 1),
+        ("B", -70, 2),
+        ("C=F", 7, 1_764_205_320_000),
+        ("A", 151, 86_400_000),
+    ] {
         log.publish(symbol, units, ms);
     }
     log.remove("B");

@@ -10,8 +10,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{AnswerPermit, Cut};
 
-/// Maximum time until the client reads the next piece: the same as the write timeout of a socket. The check
-/// runs once per interval, so an unread piece is given up after at most twice this time.
+/// Maximum time until the client reads the next piece: the same as the write timeout of a socket.
+/// The check runs once per interval, so an unread piece is given up after at most twice this time.
 const PIECE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The remainder of an answer.
@@ -28,12 +28,19 @@ struct PieceQueue<P> {
     watching: Option<AbortOnDropHandle<()>>,
 }
 
-/// Returns a body that sends `ready` first and then the pieces of `rest`. The permit and all other resources
-/// are released when the body ends, when the body is dropped, and when the client stops reading. Code that
-/// writes a body does not poll the body while the socket is full, so a separate task watches the time.
+/// Returns a body that sends `ready` first and then the pieces of `rest`. The permit and all other
+/// resources are released when the body ends, when the body is dropped, and when the client stops
+/// reading. Code that writes a body does not poll the body while the socket is full, so a separate
+/// task watches the time.
 pub(crate) fn body<P: Pull>(ready: Option<Bytes>, rest: P, place: AnswerPermit) -> Body {
-    let held = Arc::new(Mutex::new(PieceQueue { rest: Some((rest, place)), taken: 0, watching: None }));
-    lock(&held).watching = Some(AbortOnDropHandle::new(tokio::spawn(watch(Arc::downgrade(&held)))));
+    let held = Arc::new(Mutex::new(PieceQueue {
+        rest: Some((rest, place)),
+        taken: 0,
+        watching: None,
+    }));
+    lock(&held).watching = Some(AbortOnDropHandle::new(tokio::spawn(watch(Arc::downgrade(
+        &held,
+    )))));
     let rest = stream::try_unfold(Some(held), async |held| {
         let Some(held) = held else { return Ok(None) };
         let (rest, place) = lock(&held).rest.take().ok_or(Cut::Slow)?;
@@ -87,28 +94,43 @@ mod tests {
     async fn a_client_that_stops_reading_loses_its_permit_and_the_rest() {
         let places = Arc::new(Semaphore::new(1));
         let place = || Arc::clone(&places).try_acquire_owned();
-        let all = body(Some(vec![9].into()), Count(2), place().unwrap()).collect().await.unwrap();
+        let all = body(Some(vec![9].into()), Count(2), place().unwrap())
+            .collect()
+            .await
+            .unwrap();
         assert_eq!(*all.to_bytes(), [9, 2, 1, 0]);
         let mut slow = body(None, Count(200), place().unwrap());
         for n in (190..=200).rev() {
-            assert_eq!(*slow.frame().await.unwrap().unwrap().into_data().unwrap(), [n]);
+            assert_eq!(
+                *slow.frame().await.unwrap().unwrap().into_data().unwrap(),
+                [n]
+            );
             tokio::time::sleep(PIECE_TIMEOUT - Duration::from_secs(1)).await;
             assert!(place().is_err(), "it goes on, if slowly");
         }
         tokio::time::sleep(2 * PIECE_TIMEOUT).await;
         assert!(place().is_ok());
-        assert!(slow.frame().await.unwrap().is_err(), "it does not look whole");
+        assert!(
+            slow.frame().await.unwrap().is_err(),
+            "it does not look whole"
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_disconnects_releases_its_permit() {
         let places = Arc::new(Semaphore::new(1));
-        let mut left = body(None, Count(9), Arc::clone(&places).try_acquire_owned().unwrap());
+        let mut left = body(
+            None,
+            Count(9),
+            Arc::clone(&places).try_acquire_owned().unwrap(),
+        );
         left.frame().await.unwrap().unwrap();
         drop(left);
         assert_eq!(places.available_permits(), 1);
         tokio::task::yield_now().await;
-        let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+        let tasks = tokio::runtime::Handle::current()
+            .metrics()
+            .num_alive_tasks();
         assert_eq!(tasks, 0, "nobody watches what is no more");
     }
 }

@@ -37,6 +37,10 @@ impl Snapshot {
     pub(crate) fn get(names: &[Symbol], log: &Sequencer) -> Self {
         let market = log.market();
         let newest = |name: &Symbol| Some((*name, market.newest(market.id(name)?)?.clone()));
-        Self { cursor: log.cursor(), ticks: names.iter().filter_map(newest).collect(), _room: None }
+        Self {
+            cursor: log.cursor(),
+            ticks: names.iter().filter_map(newest).collect(),
+            _room: None,
+        }
     }
 }

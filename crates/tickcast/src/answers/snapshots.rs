@@ -19,7 +19,8 @@ const MAX_SMALL_MARKET: usize = 1024;
 impl Snapshot {
     /// Returns the newest ticks of all symbols.
     fn get_all(hub: &Hub) -> Result<Self, Busy> {
-        // The lock is held only to copy references, all at once. The slow work comes after the lock.
+        // The lock is held only to copy references, all at once. The slow work comes after the
+        // lock.
         let (cursor, mut ticks) = hub.log().read(|log| {
             let market = log.market();
             let mut ticks = Vec::with_capacity(market.len());
@@ -27,10 +28,17 @@ impl Snapshot {
             ticks.extend(market.ids_from(0).filter_map(newest));
             (log.cursor(), ticks)
         });
-        let bytes = ticks.iter().map(|(_, frame)| frame.event().len() + size_of::<(Symbol, Frame)>()).sum();
+        let bytes = ticks
+            .iter()
+            .map(|(_, frame)| frame.event().len() + size_of::<(Symbol, Frame)>())
+            .sum();
         let room = Some(hub.answers().reserve(bytes)?);
         ticks.sort_unstable_by_key(|(name, _)| *name);
-        Ok(Self { cursor, ticks, _room: room })
+        Ok(Self {
+            cursor,
+            ticks,
+            _room: room,
+        })
     }
 }
 
@@ -40,7 +48,11 @@ impl Answers {
         let asked = hub.head().1;
         let mut newest = self.snapshot_cache.lock().await;
         // Another request may have made a snapshot while this request waited for the lock.
-        if let Some(snapshot) = newest.snapshot.upgrade().filter(|there| there.cursor.seq() >= asked) {
+        if let Some(snapshot) = newest
+            .snapshot
+            .upgrade()
+            .filter(|there| there.cursor.seq() >= asked)
+        {
             return Ok(snapshot);
         }
         let small = hub.log().read(|log| log.market().len()) <= MAX_SMALL_MARKET;

@@ -8,9 +8,9 @@ use tokio::sync::oneshot;
 
 use super::Cut;
 
-/// Number of worker threads for answers. The threads read the disk or compare names with patterns. The
-/// runtime's threads serve all tasks, and the runtime's blocking pool resolves host names, so neither may
-/// wait for a slow request.
+/// Number of worker threads for answers. The threads read the disk or compare names with patterns.
+/// The runtime's threads serve all tasks, and the runtime's blocking pool resolves host names, so
+/// neither may wait for a slow request.
 const WORKER_THREADS: usize = 2;
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -66,7 +66,9 @@ mod tests {
     async fn a_job_that_panics_does_not_affect_other_jobs() {
         let workers = Workers::default();
         for n in 0..4 {
-            let broken = workers.run(|| std::panic::resume_unwind(Box::new(()))).await;
+            let broken = workers
+                .run(|| std::panic::resume_unwind(Box::new(())))
+                .await;
             assert!(matches!(broken.map(|(): ()| ()), Err(Cut::Undone)));
             assert_eq!(workers.run(move || n).await.unwrap(), n);
         }

@@ -1,4 +1,5 @@
-//! Replaces the crate `tickcast-tape` if the feature `tape` is off. No function here is ever called.
+//! Replaces the crate `tickcast-tape` if the feature `tape` is off. No function here is ever
+//! called.
 
 #![allow(dead_code, reason = "without a tape, nothing is made or called")]
 
@@ -6,7 +7,9 @@ use std::convert::Infallible;
 use std::io;
 use std::ops::ControlFlow;
 
-use tickcast_core::{Check, Digest, KeyProgress, Position, Recorded, Seq, Sequencer, SymbolSnapshot, Time};
+use tickcast_core::{
+    Check, Digest, KeyProgress, Position, Recorded, Seq, Sequencer, SymbolSnapshot, Time,
+};
 
 /// The tape on disk, which does not exist.
 #[derive(Debug, Clone)]

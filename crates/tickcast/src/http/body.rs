@@ -43,7 +43,11 @@ pub(super) async fn try_next(body: &mut Body) -> Option<Result<Bytes, axum::Erro
 }
 
 /// Reads a whole body of at most `most` bytes. A long body needs a permit.
-pub(super) async fn read_all(mut body: Body, most: usize, answers: &Answers) -> Result<Vec<u8>, Problem> {
+pub(super) async fn read_all(
+    mut body: Body,
+    most: usize,
+    answers: &Answers,
+) -> Result<Vec<u8>, Problem> {
     let too_long = || {
         let detail = format!("the body has more than {} KiB", most >> 10);
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
@@ -65,13 +69,19 @@ pub(super) async fn read_all(mut body: Body, most: usize, answers: &Answers) -> 
         }
         Ok(all)
     };
-    let late =
-        || Problem::new(StatusCode::REQUEST_TIMEOUT, format!("the body took longer than {BODY_TIMEOUT:?}"));
-    timeout(BODY_TIMEOUT, reading).await.unwrap_or_else(|_| Err(late()))
+    let late = || {
+        Problem::new(
+            StatusCode::REQUEST_TIMEOUT,
+            format!("the body took longer than {BODY_TIMEOUT:?}"),
+        )
+    };
+    timeout(BODY_TIMEOUT, reading)
+        .await
+        .unwrap_or_else(|_| Err(late()))
 }
 
-/// Reads and discards a body, up to a limit. Without this, a client that is still sending may never read the
-/// answer.
+/// Reads and discards a body, up to a limit. Without this, a client that is still sending may never
+/// read the answer.
 pub(super) async fn discard_body(mut body: Body) {
     let (longest, mut left) = MAX_DISCARDED;
     let reading = async {
@@ -94,7 +104,10 @@ pub(super) fn known(error: &axum::Error) -> Option<Problem> {
                 return Some(Problem::new(StatusCode::REQUEST_TIMEOUT, error.to_string()));
             }
             Some(Unread::Stopping) => {
-                return Some(Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()));
+                return Some(Problem::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    error.to_string(),
+                ));
             }
             None => cause = error.source(),
         }

@@ -19,7 +19,8 @@ const MAX_CANDLES: usize = 5000;
 
 /// Candles of one symbol
 ///
-/// Returns the newest candles within the range, oldest first. An interval without a tick has no candle.
+/// Returns the newest candles within the range, oldest first. An interval without a tick has no
+/// candle.
 #[cfg_attr(feature = "openapi", utoipa::path(
     get,
     path = "/v1/candles/{symbol}",
@@ -48,7 +49,9 @@ pub(super) async fn candles(
         .get("interval")
         .map_or(Ok(Interval::Minute), str::parse)
         .map_err(|error: IntervalError| Problem::parameter("interval", error))?;
-    let limit = query.number("limit", &(1..=MAX_CANDLES), "candles")?.unwrap_or(DEFAULT_CANDLES);
+    let limit = query
+        .number("limit", &(1..=MAX_CANDLES), "candles")?
+        .unwrap_or(DEFAULT_CANDLES);
     let (from, to) = query.range()?;
     // Candles from a clock that was too far ahead are not shown.
     let range = (from, to.min(hub.horizon()));
@@ -56,9 +59,14 @@ pub(super) async fn candles(
         let quote = log.quote(log.market().id(&symbol)?)?;
         Some(quote.candles.within(interval, range, limit))
     });
-    let Some(candles) = candles else { return Err(no_symbol(&hub, symbol).await) };
-    let mut body = format!("{{\"symbol\":\"{symbol}\",\"interval\":\"{}\",\"candles\":[", interval.as_str())
-        .into_bytes();
+    let Some(candles) = candles else {
+        return Err(no_symbol(&hub, symbol).await);
+    };
+    let mut body = format!(
+        "{{\"symbol\":\"{symbol}\",\"interval\":\"{}\",\"candles\":[",
+        interval.as_str()
+    )
+    .into_bytes();
     let now = hub.now().wall;
     for (i, candle) in candles.iter().enumerate() {
         if i > 0 {
@@ -75,7 +83,12 @@ pub(super) async fn candles(
 fn write(candle: &Candle, interval: Interval, now: Time, out: &mut Vec<u8>) {
     let time = candle.time.as_millis();
     out.extend_from_slice(format!("{{\"time\":{time}").as_bytes());
-    let prices = [("open", candle.open), ("high", candle.high), ("low", candle.low), ("close", candle.close)];
+    let prices = [
+        ("open", candle.open),
+        ("high", candle.high),
+        ("low", candle.low),
+        ("close", candle.close),
+    ];
     for (name, price) in prices {
         out.extend_from_slice(format!(",\"{name}\":").as_bytes());
         price.write(out);

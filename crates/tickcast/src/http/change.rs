@@ -1,4 +1,5 @@
-//! `PATCH /v1/streams/{stream}`: changes the symbols or the rate of a stream without a new connection.
+//! `PATCH /v1/streams/{stream}`: changes the symbols or the rate of a stream without a new
+//! connection.
 
 use axum::Json;
 use axum::body::Body;
@@ -15,8 +16,8 @@ use super::{Problem, body};
 use crate::hub::Hub;
 use crate::subscription::{Edit, EditError, Effective, Rate, StreamId};
 
-/// Maximum size of a change, in bytes. The limit is above three full lists of the longest names. A list that
-/// is too long thus gets a precise error.
+/// Maximum size of a change, in bytes. The limit is above three full lists of the longest names. A
+/// list that is too long thus gets a precise error.
 const MAX_BODY_BYTES: usize = 256 << 10;
 
 /// Change an open stream
@@ -47,7 +48,10 @@ pub(super) async fn change(
     path: Result<Path<String>, PathRejection>,
     body: Body,
 ) -> Result<Json<Value>, Problem> {
-    let id = path.ok().and_then(|Path(id)| id.parse::<StreamId>().ok()).ok_or_else(no_stream)?;
+    let id = path
+        .ok()
+        .and_then(|Path(id)| id.parse::<StreamId>().ok())
+        .ok_or_else(no_stream)?;
     let edit = edit(&body::read_all(body, MAX_BODY_BYTES, hub.answers()).await?)?;
     match hub.change(id, edit).await {
         None => Err(no_stream()),
@@ -65,7 +69,10 @@ pub(super) async fn change(
 const RETRY_AFTER: u32 = 1;
 
 fn no_stream() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "the stream does not exist or has ended")
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "the stream does not exist or has ended",
+    )
 }
 
 /// Parses the requested change.
@@ -85,7 +92,8 @@ fn edit(body: &[u8]) -> Result<Edit, Problem> {
             "rate" => edit.rate = Some(rate(value)?),
             _ => {
                 let shown: String = name.chars().take(24).collect();
-                let detail = format!("unknown member {shown:?} (expected add, remove, set or rate)");
+                let detail =
+                    format!("unknown member {shown:?} (expected add, remove, set or rate)");
                 return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
             }
         }
@@ -96,7 +104,9 @@ fn edit(body: &[u8]) -> Result<Edit, Problem> {
 /// Parses a list of names and patterns. An empty list matches no symbol.
 fn filter(member: &'static str, value: &Value) -> Result<Filter, Problem> {
     let refuse = |detail: &dyn std::fmt::Display| Problem::parameter(member, detail);
-    let list = value.as_array().and_then(|list| list.iter().map(Value::as_str).collect::<Option<Vec<_>>>());
+    let list = value
+        .as_array()
+        .and_then(|list| list.iter().map(Value::as_str).collect::<Option<Vec<_>>>());
     let list = list.ok_or_else(|| refuse(&"expected a list of symbols"))?;
     match Filter::parse(list) {
         Err(FilterError::Empty) => Ok(Filter::none()),
@@ -108,7 +118,9 @@ fn rate(value: &Value) -> Result<Option<Rate>, Problem> {
     if value.is_null() {
         return Ok(None);
     }
-    let rate = value.as_f64().ok_or_else(|| Problem::parameter("rate", "expected a number or null"))?;
+    let rate = value
+        .as_f64()
+        .ok_or_else(|| Problem::parameter("rate", "expected a number or null"))?;
     Ok(Some(Rate::per_second(rate)?))
 }
 
@@ -119,7 +131,8 @@ impl From<EditError> for Problem {
             EditError::Remove(error) => Self::parameter("remove", error),
             EditError::Rate => Self::parameter("rate", crate::subscription::RATE_NEEDS_LATEST),
             EditError::Refused(refusal) => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, refusal.to_string()).retry_after(RETRY_AFTER)
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, refusal.to_string())
+                    .retry_after(RETRY_AFTER)
             }
             error @ (EditError::TooOften | EditError::Outdated) => {
                 Self::new(StatusCode::TOO_MANY_REQUESTS, error.to_string()).retry_after(RETRY_AFTER)

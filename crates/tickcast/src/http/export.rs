@@ -1,4 +1,5 @@
-//! Exports of ticks. An export is a tape position, and each request for a piece continues reading from there.
+//! Exports of ticks. An export is a tape position, and each request for a piece continues reading
+//! from there.
 
 use std::ops::ControlFlow;
 
@@ -24,19 +25,32 @@ pub(super) struct Export {
     symbol: (Symbol, SymbolId),
     range: (Time, Time),
     format: TickFormat,
-    /// The log head at the time of the request, and the end of the export. An export without an end would be
-    /// a stream.
+    /// The log head at the time of the request, and the end of the export. An export without an end
+    /// would be a stream.
     until: Seq,
-    /// The current position. `None` means that nothing was read yet and that the export starts at the oldest
-    /// entry of the tape.
+    /// The current position. `None` means that nothing was read yet and that the export starts at
+    /// the oldest entry of the tape.
     at: Option<Seq>,
     out: Vec<u8>,
 }
 
 impl Export {
-    pub(super) fn new(hub: Hub, symbol: (Symbol, SymbolId), range: (Time, Time), format: TickFormat) -> Self {
+    pub(super) fn new(
+        hub: Hub,
+        symbol: (Symbol, SymbolId),
+        range: (Time, Time),
+        format: TickFormat,
+    ) -> Self {
         let until = hub.head().1;
-        Self { hub, symbol, range, format, until, at: None, out: Vec::new() }
+        Self {
+            hub,
+            symbol,
+            range,
+            format,
+            until,
+            at: None,
+            out: Vec::new(),
+        }
     }
 
     /// Continues reading from disk, up to a large part of a megabyte or up to one piece of output.
@@ -44,9 +58,11 @@ impl Export {
         let begin = self.at;
         let at = begin.unwrap_or_else(|| tape.start());
         match self.read_disk_from(tape, at) {
-            // The oldest entries were dropped before the export read anything. The next call starts at the
-            // new beginning.
-            Err(Cut::Unreadable(ReadError::Expired)) if begin.is_none() && tape.start() > at => Ok(()),
+            // The oldest entries were dropped before the export read anything. The next call starts
+            // at the new beginning.
+            Err(Cut::Unreadable(ReadError::Expired)) if begin.is_none() && tape.start() > at => {
+                Ok(())
+            }
             Err(error) => Err(error),
             Ok(reached) => {
                 self.at = Some(reached);
@@ -64,7 +80,14 @@ impl Export {
                 Skipped::To(reached) => reached,
             },
         };
-        let Self { symbol: (symbol, _), range, format, until, out, .. } = self;
+        let Self {
+            symbol: (symbol, _),
+            range,
+            format,
+            until,
+            out,
+            ..
+        } = self;
         let reached = tape.read(at, |place, recorded| {
             if recorded.symbol == *symbol
                 && place.seq <= *until
@@ -79,11 +102,15 @@ impl Export {
             }
         })?;
         // The entries that should be at this position were never written.
-        if reached == at && at < self.until { Err(Cut::Missing) } else { Ok(reached) }
+        if reached == at && at < self.until {
+            Err(Cut::Missing)
+        } else {
+            Ok(reached)
+        }
     }
 
-    /// Continues reading from memory. The lock is held only to copy references; the ticks are written after
-    /// the lock.
+    /// Continues reading from memory. The lock is held only to copy references; the ticks are
+    /// written after the lock.
     fn read_memory(&mut self) -> Result<(), Cut> {
         let (frames, reached) = self.hub.log().read(|log| {
             let tape = log.tape();
@@ -92,8 +119,10 @@ impl Export {
                 return Err(Cut::Unreadable(ReadError::Expired));
             }
             let (mut frames, mut bytes, mut reached) = (Vec::<Frame>::new(), 0, at);
-            for (seq, entry) in
-                tape.after(at).take(ENTRIES_PER_LOCK).take_while(|(seq, _)| *seq <= self.until)
+            for (seq, entry) in tape
+                .after(at)
+                .take(ENTRIES_PER_LOCK)
+                .take_while(|(seq, _)| *seq <= self.until)
             {
                 reached = seq;
                 let frame = entry.kind.frame().filter(|_| entry.symbol == self.symbol.1);
@@ -119,7 +148,9 @@ impl Export {
             tokio::task::yield_now().await;
             return self.read_memory().map(|()| self);
         };
-        hub.answers().work(move || self.read_disk(&tape).map(|()| self)).await?
+        hub.answers()
+            .work(move || self.read_disk(&tape).map(|()| self))
+            .await?
     }
 }
 
@@ -157,20 +188,24 @@ mod tests {
     fn publish(hub: &Hub, count: i64) {
         for n in 0..count {
             let symbol = Symbol::new(["A", "B"][n as usize % 2]).unwrap();
-            hub.publish(&Tick::new(symbol, Price::from_units(n, 0).unwrap())).unwrap();
+            hub.publish(&Tick::new(symbol, Price::from_units(n, 0).unwrap()))
+                .unwrap();
         }
     }
 
     fn export(hub: &Hub) -> Export {
         let symbol = Symbol::new("A").unwrap();
         let id = hub.log().read(|log| log.market().id(&symbol)).unwrap();
-        let all = (Time::default(), Time::default().saturating_add(Duration::MAX));
+        let all = (
+            Time::default(),
+            Time::default().saturating_add(Duration::MAX),
+        );
         Export::new(hub.clone(), (symbol, id), all, TickFormat::Ndjson)
     }
 
-    /// A full tape drops its oldest tick with every new tick. An export starts at the oldest tick of the tape
-    /// when its first piece is read. If the tape drops ticks that the export has not reached yet, the export
-    /// fails.
+    /// A full tape drops its oldest tick with every new tick. An export starts at the oldest tick
+    /// of the tape when its first piece is read. If the tape drops ticks that the export has not
+    /// reached yet, the export fails.
     #[tokio::test]
     async fn an_export_from_memory_fails_only_if_ticks_are_dropped_after_its_start() {
         let limits = Limits::default().tape_ticks(4000);
@@ -179,23 +214,37 @@ mod tests {
         let begun = export(&hub);
         publish(&hub, 1000);
         let (piece, rest) = begun.pull().await.unwrap();
-        let first = TickView::read(piece.split(|b| *b == b'\n').next().unwrap()).unwrap().n;
+        let first = TickView::read(piece.split(|b| *b == b'\n').next().unwrap())
+            .unwrap()
+            .n;
         assert_eq!(first, 501, "the first thousand were dropped");
         let rest = rest.unwrap();
         publish(&hub, 4000);
-        assert!(matches!(rest.pull().await, Err(Cut::Unreadable(ReadError::Expired))));
+        assert!(matches!(
+            rest.pull().await,
+            Err(Cut::Unreadable(ReadError::Expired))
+        ));
     }
 
     #[tokio::test]
     async fn a_tape_that_ends_too_early_ends_an_export_with_an_error() {
         let folder = tempfile::tempdir().unwrap();
-        let hub = Hub::builder().tape(folder.path(), Options::default()).build();
+        let hub = Hub::builder()
+            .tape(folder.path(), Options::default())
+            .build();
         publish(&hub, 10);
         // The tape looks like this if the last batch could not be written to disk.
-        let broken = Export { until: hub.head().1.next(), ..export(&hub) };
+        let broken = Export {
+            until: hub.head().1.next(),
+            ..export(&hub)
+        };
         assert!(matches!(broken.pull().await, Err(Cut::Missing)));
         let place = hub.answers().export().unwrap();
-        let whole = answers::body(None, export(&hub), place).collect().await.unwrap().to_bytes();
+        let whole = answers::body(None, export(&hub), place)
+            .collect()
+            .await
+            .unwrap()
+            .to_bytes();
         assert_eq!(whole.iter().filter(|byte| **byte == b'\n').count(), 5);
     }
 }

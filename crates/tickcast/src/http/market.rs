@@ -38,7 +38,9 @@ pub(super) async fn price(
     path: SymbolPath,
 ) -> Result<Response, Problem> {
     let symbol = parse_symbol(&path)?;
-    let frame = hub.log().read(|log| log.market().newest(log.market().id(&symbol)?).cloned());
+    let frame = hub
+        .log()
+        .read(|log| log.market().newest(log.market().id(&symbol)?).cloned());
     match frame {
         Some(frame) => Ok(json(frame.json().to_vec())),
         None => Err(no_symbol(&hub, symbol).await),
@@ -92,13 +94,19 @@ struct SymbolSummary {
         (status = 503, response = schema::ServerBusy),
     ),
 ))]
-pub(super) async fn symbols(State(hub): State<Hub>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+pub(super) async fn symbols(
+    State(hub): State<Hub>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
     let query = Query::parse(query.as_deref(), &["q", "limit", "after"])?;
-    let limit = query.number("limit", &(1..=MAX_PAGE), "symbols")?.unwrap_or(DEFAULT_PAGE);
+    let limit = query
+        .number("limit", &(1..=MAX_PAGE), "symbols")?
+        .unwrap_or(DEFAULT_PAGE);
     let wanted = query.get("q").unwrap_or_default().to_ascii_lowercase();
     let after = query.get("after").unwrap_or_default();
     let sources = hub.sources();
-    // A value of `after` that is not a valid name is allowed, because names have an order among all texts.
+    // A value of `after` that is not a valid name is allowed, because names have an order among all
+    // texts.
     let mut names = Names::after(Symbol::new(after).ok());
     let mut page = Vec::new();
     while page.len() <= limit
@@ -111,8 +119,9 @@ pub(super) async fn symbols(State(hub): State<Hub>, RawQuery(query): RawQuery) -
         // One symbol more than requested shows whether there is a next page.
         let rest = limit + 1 - page.len();
         hub.log().read(|log| {
-            let standings =
-                chunk.into_iter().filter_map(|(name, id)| symbol_summary(log, &sources, name, id));
+            let standings = chunk
+                .into_iter()
+                .filter_map(|(name, id)| symbol_summary(log, &sources, name, id));
             page.extend(standings.take(rest));
         });
     }
@@ -120,7 +129,11 @@ pub(super) async fn symbols(State(hub): State<Hub>, RawQuery(query): RawQuery) -
     page.truncate(limit);
     let next = page.last().filter(|_| more).map(|last| last.symbol.clone());
     // Serialization cannot fail: all keys are text.
-    let page = serde_json::to_vec(&SymbolsPage { symbols: page, next }).unwrap_or_default();
+    let page = serde_json::to_vec(&SymbolsPage {
+        symbols: page,
+        next,
+    })
+    .unwrap_or_default();
     Ok(json(hub.answers().written(page)?))
 }
 
@@ -133,7 +146,10 @@ fn symbol_summary(
     let quote = log.quote(id)?;
     let source = sources.get(usize::from(quote.source.0));
     let own = source.and_then(|source| source.symbols.iter().find(|own| own.symbol == symbol));
-    let state = match own.map(|own| &own.state).or(source.map(|source| &source.state)) {
+    let state = match own
+        .map(|own| &own.state)
+        .or(source.map(|source| &source.state))
+    {
         _ if log.market().newest(id).is_none() => "gone",
         Some(state) => state.name(),
         // After a restart, no source has sent a state for this symbol yet.

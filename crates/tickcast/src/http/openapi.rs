@@ -4,14 +4,14 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::schema::{
-    BadRequest, PublishedTick, RequestTimeout, ServerBusy, ShuttingDown, StorageFull, SymbolNotFound,
-    Unauthorized,
+    BadRequest, PublishedTick, RequestTimeout, ServerBusy, ShuttingDown, StorageFull,
+    SymbolNotFound, Unauthorized,
 };
 use super::{candles, change, market, prices, publish, status, stream, ticks};
 
 /// Returns the OpenAPI document of [`Hub::router`](crate::Hub::router),
-/// [`Hub::health_router`](crate::Hub::health_router) and [`Publisher::router`](crate::Publisher::router). Merge the
-/// document with your own.
+/// [`Hub::health_router`](crate::Hub::health_router) and
+/// [`Publisher::router`](crate::Publisher::router). Merge the document with your own.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
     Routes::openapi()
@@ -67,7 +67,9 @@ mod tests {
         match value {
             Value::Object(members) => {
                 found.extend(members.get("$ref").and_then(Value::as_str));
-                members.values().for_each(|member| references(member, found));
+                members
+                    .values()
+                    .for_each(|member| references(member, found));
             }
             Value::Array(items) => items.iter().for_each(|item| references(item, found)),
             _ => {}

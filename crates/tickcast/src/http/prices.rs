@@ -15,8 +15,8 @@ use super::schema;
 use crate::answers::{self, Cut, PIECE_BYTES, Pull, Snapshot};
 use crate::hub::Hub;
 
-/// Maximum number of comparisons of names with patterns on a thread that also serves other tasks. The
-/// comparisons take a millisecond if names and patterns are chosen to be slow.
+/// Maximum number of comparisons of names with patterns on a thread that also serves other tasks.
+/// The comparisons take a millisecond if names and patterns are chosen to be slow.
 const COMPARISONS: usize = 2_000;
 
 /// Maximum number of comparisons in one job of a worker thread. After that, another job may run.
@@ -24,8 +24,8 @@ const COMPARISONS_PER_TURN: usize = 20_000;
 
 /// Latest price of each symbol
 ///
-/// The ticks are in order of names. `cursor` is the tape position of the snapshot: a stream with `since` set
-/// to that cursor continues without a gap.
+/// The ticks are in order of names. `cursor` is the tape position of the snapshot: a stream with
+/// `since` set to that cursor continues without a gap.
 #[cfg_attr(feature = "openapi", utoipa::path(
     get,
     path = "/v1/prices",
@@ -37,18 +37,30 @@ const COMPARISONS_PER_TURN: usize = 20_000;
         (status = 503, response = schema::ServerBusy),
     ),
 ))]
-pub(super) async fn prices(State(hub): State<Hub>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+pub(super) async fn prices(
+    State(hub): State<Hub>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
     let filter = Query::parse(query.as_deref(), &["symbols"])?.filter()?;
     let answers = hub.answers();
     let (snapshot, filter) = if filter.has_patterns() {
         (answers.snapshot(&hub).await?, filter)
     } else {
-        (Arc::new(hub.log().read(|log| Snapshot::get(filter.names(), log))), Filter::all())
+        (
+            Arc::new(hub.log().read(|log| Snapshot::get(filter.names(), log))),
+            Filter::all(),
+        )
     };
     let prices = Prices::new(&hub, snapshot, filter);
-    let place = if prices.takes_long() { Some(answers.wide()?) } else { None };
+    let place = if prices.takes_long() {
+        Some(answers.wide()?)
+    } else {
+        None
+    };
     let (piece, rest) = prices.pull().await?;
-    let Some(rest) = rest else { return Ok(json(answers.written(piece.into())?)) };
+    let Some(rest) = rest else {
+        return Ok(json(answers.written(piece.into())?));
+    };
     let place = place.map_or_else(|| answers.wide(), Ok)?;
     Ok(json(answers::body(Some(piece), rest, place)))
 }
@@ -70,18 +82,34 @@ struct Prices {
 impl Prices {
     fn new(hub: &Hub, snapshot: Arc<Snapshot>, filter: Filter) -> Self {
         let out = format!("{{\"cursor\":\"{}\",\"prices\":[", snapshot.cursor).into_bytes();
-        let patterns = if filter.is_all() { 0 } else { filter.entries().count() - filter.names().len() };
-        Self { hub: hub.clone(), snapshot, filter, patterns, at: 0, separator: b"", out }
+        let patterns = if filter.is_all() {
+            0
+        } else {
+            filter.entries().count() - filter.names().len()
+        };
+        Self {
+            hub: hub.clone(),
+            snapshot,
+            filter,
+            patterns,
+            at: 0,
+            separator: b"",
+            out,
+        }
     }
 
-    /// Checks whether the remaining comparisons are too many for a thread that also serves other tasks.
+    /// Checks whether the remaining comparisons are too many for a thread that also serves other
+    /// tasks.
     fn takes_long(&self) -> bool {
         (self.snapshot.ticks.len() - self.at) * self.patterns > COMPARISONS
     }
 
-    /// Writes ticks until a piece is full, all ticks are written, or the limit of one job is reached.
+    /// Writes ticks until a piece is full, all ticks are written, or the limit of one job is
+    /// reached.
     fn write(&mut self) {
-        let turn = COMPARISONS_PER_TURN.checked_div(self.patterns).unwrap_or(usize::MAX);
+        let turn = COMPARISONS_PER_TURN
+            .checked_div(self.patterns)
+            .unwrap_or(usize::MAX);
         for (name, frame) in self.snapshot.ticks[self.at..].iter().take(turn) {
             if self.out.len() >= PIECE_BYTES {
                 return;

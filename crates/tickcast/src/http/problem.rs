@@ -1,4 +1,5 @@
-//! Errors as `application/problem+json` (RFC 9457). This is the only module that maps errors to HTTP.
+//! Errors as `application/problem+json` (RFC 9457). This is the only module that maps errors to
+//! HTTP.
 
 use std::fmt::Display;
 
@@ -13,8 +14,8 @@ use crate::disk::AppendError;
 use crate::subscription::RateError;
 
 /// The description of a failed request, as `application/problem+json` (RFC 9457). The routes of
-/// [`Hub::router`](crate::Hub::router) and [`Publisher::router`](crate::Publisher::router) answer with it.
-/// Return one from a handler of your own, to answer in the same form.
+/// [`Hub::router`](crate::Hub::router) and [`Publisher::router`](crate::Publisher::router) answer
+/// with it. Return one from a handler of your own, to answer in the same form.
 ///
 /// ```
 /// use axum::http::StatusCode;
@@ -49,7 +50,8 @@ impl Problem {
     /// Creates a problem with this status. `detail` describes the individual case.
     #[must_use]
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        // RFC 9457 requires this type and the standard title of the status if no page explains the problem.
+        // RFC 9457 requires this type and the standard title of the status if no page explains the
+        // problem.
         let title = status.canonical_reason().unwrap_or("Error");
         Self {
             kind: "about:blank",
@@ -62,11 +64,14 @@ impl Problem {
         }
     }
 
-    /// Creates a 400 problem for a parameter or a header that breaks its rule. The answer names the parameter
-    /// in its member `parameter` and at the start of its `detail`.
+    /// Creates a 400 problem for a parameter or a header that breaks its rule. The answer names the
+    /// parameter in its member `parameter` and at the start of its `detail`.
     #[must_use]
     pub fn parameter(name: &'static str, detail: impl Display) -> Self {
-        Self { parameter: Some(name), ..Self::new(StatusCode::BAD_REQUEST, format!("{name}: {detail}")) }
+        Self {
+            parameter: Some(name),
+            ..Self::new(StatusCode::BAD_REQUEST, format!("{name}: {detail}"))
+        }
     }
 
     /// Adds one more member to the problem. A member with the same name is replaced.
@@ -76,7 +81,8 @@ impl Problem {
         self
     }
 
-    /// Adds the delay before a retry, in seconds, as the header `Retry-After`. Default: no such header.
+    /// Adds the delay before a retry, in seconds, as the header `Retry-After`. Default: no such
+    /// header.
     #[must_use]
     pub const fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after = Some(seconds);
@@ -98,16 +104,25 @@ impl Problem {
     /// Creates a 405 problem for a path that does not support the method.
     #[must_use]
     pub fn no_method() -> Self {
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not support this method")
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "this path does not support this method",
+        )
     }
 
-    /// Creates a 404 problem for a symbol that is not on the market. `meant` is a similar symbol to suggest.
+    /// Creates a 404 problem for a symbol that is not on the market. `meant` is a similar symbol to
+    /// suggest.
     #[must_use]
     pub(super) fn no_symbol(symbol: Symbol, meant: Option<Symbol>) -> Self {
-        let hint = meant.map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
+        let hint = meant
+            .map(|meant| format!("; did you mean {meant}?"))
+            .unwrap_or_default();
         Self {
             parameter: Some("symbol"),
-            ..Self::new(StatusCode::NOT_FOUND, format!("{symbol} is not on the market{hint}"))
+            ..Self::new(
+                StatusCode::NOT_FOUND,
+                format!("{symbol} is not on the market{hint}"),
+            )
         }
     }
 }
@@ -126,14 +141,20 @@ impl From<RateError> for Problem {
 
 impl From<SymbolError> for Problem {
     fn from(error: SymbolError) -> Self {
-        Self { parameter: Some("symbol"), ..Self::new(StatusCode::BAD_REQUEST, error.to_string()) }
+        Self {
+            parameter: Some("symbol"),
+            ..Self::new(StatusCode::BAD_REQUEST, error.to_string())
+        }
     }
 }
 
 impl From<Busy> for Problem {
     fn from(error: Busy) -> Self {
         let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string());
-        Self { retry_after: Some(RETRY_AFTER), ..problem }
+        Self {
+            retry_after: Some(RETRY_AFTER),
+            ..problem
+        }
     }
 }
 
@@ -162,7 +183,9 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = self.to_json();
-        let retry_after = self.retry_after.map(|seconds| [(header::RETRY_AFTER, seconds.to_string())]);
+        let retry_after = self
+            .retry_after
+            .map(|seconds| [(header::RETRY_AFTER, seconds.to_string())]);
         let kind = [(header::CONTENT_TYPE, "application/problem+json")];
         match retry_after {
             Some(retry_after) => (status, kind, retry_after, body).into_response(),

@@ -33,14 +33,15 @@ const MAX_BATCH_TICKS: usize = 512;
 
 /// Publish ticks
 ///
-/// The body is one tick, an array of ticks, or one tick per line. Invalid items are listed in the answer;
-/// valid items in the same body are still published.
+/// The body is one tick, an array of ticks, or one tick per line. Invalid items are listed in the
+/// answer; valid items in the same body are still published.
 ///
-/// If a request is repeated with the same `Idempotency-Key` and the same body, the server returns the first
-/// answer and does not publish again. The body may be compressed: `Content-Encoding: gzip` or `zstd`.
+/// If a request is repeated with the same `Idempotency-Key` and the same body, the server returns
+/// the first answer and does not publish again. The body may be compressed:
+/// `Content-Encoding: gzip` or `zstd`.
 ///
-/// A publisher that sends its name as `source` becomes a separate source, `http:NAME`. The prices of that
-/// source become stale when its publisher is silent, even if other publishers continue.
+/// A publisher that sends its name as `source` becomes a separate source, `http:NAME`. The prices
+/// of that source become stale when its publisher is silent, even if other publishers continue.
 #[cfg_attr(feature = "openapi", utoipa::path(
     post,
     path = "/v1/prices",
@@ -80,12 +81,16 @@ pub(super) async fn publish(
     };
     let hub = desk.publisher.hub();
     let room = coding.room(hub.answers());
-    let ready = items(&headers).and_then(|items| Ok((items, room?, desk.keys.claim(&headers, hub)?)));
+    let ready =
+        items(&headers).and_then(|items| Ok((items, room?, desk.keys.claim(&headers, hub)?)));
     let (items, room, claim) = match ready {
         Ok((items, room, Claimed::Open(claim))) => (items, room, claim),
         Ok((_, room, Claimed::Done(report))) => {
             let read = check_repeated_body(coding, coding.decode(body, room)).await?;
-            return report.is_of(read).then(|| report.into_response()).ok_or_else(idempotency::key_reused);
+            return report
+                .is_of(read)
+                .then(|| report.into_response())
+                .ok_or_else(idempotency::key_reused);
         }
         Err(problem) => {
             body::discard_body(body).await;
@@ -136,17 +141,30 @@ pub(super) async fn delete_price(
             Ok(StatusCode::NO_CONTENT)
         }
         Ok(false) => Err(no_symbol(desk.publisher.hub(), symbol).await),
-        Err(error) => Err(Problem::new(StatusCode::INSUFFICIENT_STORAGE, error.to_string())),
+        Err(error) => Err(Problem::new(
+            StatusCode::INSUFFICIENT_STORAGE,
+            error.to_string(),
+        )),
     }
 }
 
-/// Returns the splitter for the body's content type. The default content type of `curl -d` is treated as
-/// JSON.
+/// Returns the splitter for the body's content type. The default content type of `curl -d` is
+/// treated as JSON.
 fn items(headers: &HeaderMap) -> Result<TickSplitter, Problem> {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok())
+        .unwrap_or_default();
+    let essence = kind
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
     match essence.as_str() {
-        "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Ok(TickSplitter::lines()),
+        "application/x-ndjson" | "application/ndjson" | "application/jsonl" => {
+            Ok(TickSplitter::lines())
+        }
         "" | "application/json" | "application/x-www-form-urlencoded" => Ok(TickSplitter::json()),
         _ => Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -170,8 +188,8 @@ async fn check_repeated_body(coding: Coding, mut body: Body) -> Result<Read, Pro
 struct PublishRequest<'d> {
     publisher: &'d Publisher,
     claim: Claim<'d>,
-    /// The index of the first item that still has to be handled. An earlier attempt of the same request
-    /// handled the items before, and then broke off.
+    /// The index of the first item that still has to be handled. An earlier attempt of the same
+    /// request handled the items before, and then broke off.
     resume_at: u64,
     /// The part of the body that the earlier attempt handled.
     before: Option<Read>,
@@ -191,8 +209,12 @@ impl PublishRequest<'_> {
     ) -> Result<Report, Problem> {
         let mut read = self.read;
         while let Some(bytes) = body::try_next(&mut body).await {
-            let bytes =
-                bytes.map_err(|error| self.claim.report().borrow().broken_off(coding.problem(&error)))?;
+            let bytes = bytes.map_err(|error| {
+                self.claim
+                    .report()
+                    .borrow()
+                    .broken_off(coding.problem(&error))
+            })?;
             self.other |= !read.add(&bytes, self.before);
             let within = self.is_within(read);
             items.push_bytes(&bytes, |at, item| self.take(at, item, within));
@@ -218,7 +240,11 @@ impl PublishRequest<'_> {
 
     /// Checks that all ticks so far were stored.
     fn check_stored(&self) -> Result<(), Problem> {
-        self.claim.report().borrow_mut().storage_problem().map_or(Ok(()), Err)
+        self.claim
+            .report()
+            .borrow_mut()
+            .storage_problem()
+            .map_or(Ok(()), Err)
     }
 
     fn is_stored(&self) -> bool {
@@ -227,7 +253,8 @@ impl PublishRequest<'_> {
 
     /// Checks whether the earlier attempt handled more of the body than `read`.
     fn is_within(&self, read: Read) -> bool {
-        self.before.is_some_and(|before| read.length < before.length)
+        self.before
+            .is_some_and(|before| read.length < before.length)
     }
 
     fn take(&mut self, at: u64, item: RawTick<'_>, within: bool) {
@@ -235,8 +262,8 @@ impl PublishRequest<'_> {
         if self.other {
             return;
         }
-        // After an item that could not be stored, no more items are handled. The client may send the items
-        // again.
+        // After an item that could not be stored, no more items are handled. The client may send
+        // the items again.
         if at < self.resume_at || !self.is_stored() {
             return;
         }

@@ -23,8 +23,8 @@ const EXCERPT_CHARS: usize = 24;
 pub(super) struct Query<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
 impl<'a> Query<'a> {
-    /// Parses a query string. Rejects a name that is not in `known`, because to ignore a parameter would
-    /// answer a different question.
+    /// Parses a query string. Rejects a name that is not in `known`, because to ignore a parameter
+    /// would answer a different question.
     pub(super) fn parse(query: Option<&'a str>, known: &[&'static str]) -> Result<Self, Problem> {
         let pairs: Vec<(Cow<'a, str>, Cow<'a, str>)> =
             form_urlencoded::parse(query.unwrap_or_default().as_bytes()).collect();
@@ -44,11 +44,14 @@ impl<'a> Query<'a> {
         self.all(name).next()
     }
 
-    /// Returns the filter of all `symbols` lists together, or a filter for all symbols if there is no list.
+    /// Returns the filter of all `symbols` lists together, or a filter for all symbols if there is
+    /// no list.
     pub(super) fn filter(&self) -> Result<Filter, Problem> {
         match self.get(SYMBOLS) {
             None => Ok(Filter::all()),
-            Some(_) => Ok(Filter::parse(self.all(SYMBOLS).flat_map(|list| list.split(',')))?),
+            Some(_) => Ok(Filter::parse(
+                self.all(SYMBOLS).flat_map(|list| list.split(',')),
+            )?),
         }
     }
 
@@ -62,7 +65,9 @@ impl<'a> Query<'a> {
     where
         N: FromStr + PartialOrd + Display,
     {
-        let Some(text) = self.get(name) else { return Ok(None) };
+        let Some(text) = self.get(name) else {
+            return Ok(None);
+        };
         match text.parse() {
             Ok(number) if range.contains(&number) => Ok(Some(number)),
             _ => {
@@ -82,21 +87,28 @@ impl<'a> Query<'a> {
         }
     }
 
-    /// Returns the time range, both ends included. By default, the range has no lower and no upper limit.
+    /// Returns the time range, both ends included. By default, the range has no lower and no upper
+    /// limit.
     pub(super) fn range(&self) -> Result<(Time, Time), Problem> {
         let (from, to) = (self.time("from")?, self.time("to")?);
-        Ok((from.unwrap_or_default(), to.unwrap_or(Time::default().saturating_add(Duration::MAX))))
+        Ok((
+            from.unwrap_or_default(),
+            to.unwrap_or(Time::default().saturating_add(Duration::MAX)),
+        ))
     }
 
     /// Returns a time, given in milliseconds or as RFC 3339 text.
     fn time(&self, name: &'static str) -> Result<Option<Time>, Problem> {
-        let Some(text) = self.get(name) else { return Ok(None) };
+        let Some(text) = self.get(name) else {
+            return Ok(None);
+        };
         let time = text.parse().or_else(|error: TimeTextError| {
             // A `+` that is not percent-encoded is decoded as a space.
             let (start, offset) = text.rsplit_once(' ').ok_or_else(|| error.clone())?;
             format!("{start}+{offset}").parse().map_err(|_| error)
         });
-        time.map(Some).map_err(|error| Problem::parameter(name, error))
+        time.map(Some)
+            .map_err(|error| Problem::parameter(name, error))
     }
 
     /// Returns `latest`, unless the query asks for `all`.
@@ -127,7 +139,10 @@ impl<'a> Query<'a> {
     }
 
     fn all(&self, name: &str) -> impl Iterator<Item = &str> {
-        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_ref())
+        self.0
+            .iter()
+            .filter(move |(key, _)| key == name)
+            .map(|(_, value)| value.as_ref())
     }
 }
 
@@ -135,16 +150,20 @@ impl<'a> Query<'a> {
 fn unknown(name: &str, known: &[&'static str]) -> Problem {
     let shown: String = name.chars().take(EXCERPT_CHARS).collect();
     let likeness = |known: &str| strsim::jaro_winkler(known, &name.to_ascii_lowercase());
-    let nearest = known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    let nearest = known
+        .iter()
+        .max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
     let detail = match nearest {
-        Some(nearest) => format!("unknown parameter {shown:?}; the nearest known parameter is {nearest:?}"),
+        Some(nearest) => {
+            format!("unknown parameter {shown:?}; the nearest known parameter is {nearest:?}")
+        }
         None => format!("unknown parameter {shown:?}; this path has no parameters"),
     };
     Problem::new(axum::http::StatusCode::BAD_REQUEST, detail).with("parameter", shown)
 }
 
-/// An extractor for routes without query parameters. Make it an argument of a handler. A request with a query
-/// parameter is then answered with a 400 [`Problem`] that names the parameter.
+/// An extractor for routes without query parameters. Make it an argument of a handler. A request
+/// with a query parameter is then answered with a 400 [`Problem`] that names the parameter.
 #[derive(Debug, Clone, Copy)]
 pub struct NoParameters;
 
@@ -164,20 +183,36 @@ mod tests {
 
     fn says(query: &str) -> String {
         let range = Query::parse(Some(query), &KNOWN).and_then(|query| query.range());
-        range.err().map(|problem| problem.to_json()).unwrap_or_default()
+        range
+            .err()
+            .map(|problem| problem.to_json())
+            .unwrap_or_default()
     }
 
     #[test]
     fn an_unknown_parameter_is_rejected_with_the_most_similar_name() {
-        for (query, nearest) in [("symbol=A", "symbols"), ("Symbols=A", "symbols"), ("form=0", "from")] {
+        for (query, nearest) in [
+            ("symbol=A", "symbols"),
+            ("Symbols=A", "symbols"),
+            ("form=0", "from"),
+        ] {
             let name = query.split('=').next().unwrap();
-            let detail =
-                format!("unknown parameter \\\"{name}\\\"; the nearest known parameter is \\\"{nearest}\\\"");
+            let detail = format!(
+                "unknown parameter \\\"{name}\\\"; the nearest known parameter is \\\"{nearest}\\\""
+            );
             assert!(says(query).contains(&detail), "{}", says(query));
-            assert!(says(query).contains(&format!("\"parameter\":\"{name}\"")), "{}", says(query));
+            assert!(
+                says(query).contains(&format!("\"parameter\":\"{name}\"")),
+                "{}",
+                says(query)
+            );
         }
         assert!(
-            Query::parse(Some("x"), &[]).err().unwrap().to_json().contains("this path has no parameters")
+            Query::parse(Some("x"), &[])
+                .err()
+                .unwrap()
+                .to_json()
+                .contains("this path has no parameters")
         );
         assert!(Query::parse(Some("&"), &[]).is_ok());
     }
@@ -185,7 +220,10 @@ mod tests {
     #[test]
     fn symbol_lists_are_combined_and_other_parameters_occur_once() {
         let query = Query::parse(Some("symbols=A&symbols=B,C"), &KNOWN).unwrap();
-        assert_eq!(query.filter().unwrap().entries().collect::<Vec<_>>(), ["A", "B", "C"]);
+        assert_eq!(
+            query.filter().unwrap().entries().collect::<Vec<_>>(),
+            ["A", "B", "C"]
+        );
         assert!(says("from=0&from=0").contains("from: the parameter occurs twice"));
     }
 
@@ -199,10 +237,15 @@ mod tests {
         ] {
             let text = format!("from={from}");
             let query = Query::parse(Some(&text), &KNOWN).unwrap();
-            assert_eq!(query.range().unwrap().0.as_millis(), 1_704_205_800_000, "{from}");
+            assert_eq!(
+                query.range().unwrap().0.as_millis(),
+                1_704_205_800_000,
+                "{from}"
+            );
         }
         assert!(
-            says("to=2026-11-26").contains("to: time `2026-11-26` is neither a whole number of milliseconds")
+            says("to=2026-11-26")
+                .contains("to: time `2026-11-26` is neither a whole number of milliseconds")
         );
         assert!(says("from=1704205800").contains("from: time 1704205800 looks like seconds"));
     }

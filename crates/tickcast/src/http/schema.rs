@@ -1,12 +1,14 @@
-//! Schema types for the OpenAPI document: shared parameters and responses, and bodies that are written by
-//! hand for speed. These types are only described, never created.
+//! Schema types for the OpenAPI document: shared parameters and responses, and bodies that are
+//! written by hand for speed. These types are only described, never created.
 
 #![allow(dead_code, reason = "described, never made")]
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, Type};
+use utoipa::openapi::schema::{
+    KnownFormat, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, Type,
+};
 use utoipa::{IntoParams, ToResponse, ToSchema};
 
 use super::Problem;
@@ -26,13 +28,14 @@ pub(super) struct SymbolNotFound(#[to_schema] Problem);
 #[response(content_type = "application/problem+json")]
 pub(super) struct Unauthorized(#[to_schema] Problem);
 
-/// The body did not arrive in time. `accepted` is the number of published ticks, if the body had ticks.
+/// The body did not arrive in time. `accepted` is the number of published ticks, if the body had
+/// ticks.
 #[derive(ToResponse)]
 #[response(content_type = "application/problem+json")]
 pub(super) struct RequestTimeout(#[to_schema] Problem);
 
-/// The server is stopping and does not read the rest of the body. `accepted` is the number of published
-/// ticks, if the body had ticks.
+/// The server is stopping and does not read the rest of the body. `accepted` is the number of
+/// published ticks, if the body had ticks.
 #[derive(ToResponse)]
 #[response(content_type = "application/problem+json")]
 pub(super) struct ShuttingDown(#[to_schema] Problem);
@@ -42,7 +45,8 @@ pub(super) struct ShuttingDown(#[to_schema] Problem);
 #[response(content_type = "application/problem+json", headers(("Retry-After" = u32, description = "The delay before a retry, in seconds.")))]
 pub(super) struct ServerBusy(#[to_schema] Problem);
 
-/// The data cannot be stored: the disk is full. `accepted` is the number of ticks that were published.
+/// The data cannot be stored: the disk is full. `accepted` is the number of ticks that were
+/// published.
 #[derive(ToResponse)]
 #[response(content_type = "application/problem+json")]
 pub(super) struct StorageFull(#[to_schema] Problem);
@@ -66,8 +70,8 @@ pub(super) struct Subscribed {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Resumed {
-    /// `latest`: a reader that falls behind receives the newest tick of each symbol (conflation). `all`: the
-    /// reader receives every tick, or `bye`. Default: `latest`.
+    /// `latest`: a reader that falls behind receives the newest tick of each symbol (conflation).
+    /// `all`: the reader receives every tick, or `bye`. Default: `latest`.
     #[param(inline)]
     mode: Option<ModeName>,
     /// A cursor to resume from, or `start` for the oldest tick that is still available.
@@ -91,7 +95,8 @@ pub(super) struct SymbolParameter {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Range {
-    /// Start of the range, in ms since 1970 or as in `2026-07-01T12:00:00Z`. Default: the oldest data.
+    /// Start of the range, in ms since 1970 or as in `2026-07-01T12:00:00Z`. Default: the oldest
+    /// data.
     #[param(
         pattern = "^(0|[1-9][0-9]{11,13}|20[0-9]{2}-((0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])|(0[13-9]|1[0-2])-(29|30)|(0[13578]|1[02])-31)T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,9})?(Z|[+-](0[0-9]|1[0-2]):[0-5][0-9]))$"
     )]
@@ -139,8 +144,8 @@ pub(super) enum IntervalName {
 )]
 pub(super) struct Events(String);
 
-/// A published price, in the form that every reader receives. Other members from the publisher follow, for
-/// example `bid`, `ask` or `volume`.
+/// A published price, in the form that every reader receives. Other members from the publisher
+/// follow, for example `bid`, `ask` or `volume`.
 #[derive(Serialize, Deserialize, ToSchema)]
 pub(super) struct PublishedTick {
     #[schema(example = "AAPL")]
@@ -148,8 +153,8 @@ pub(super) struct PublishedTick {
     /// The price, with its exact digits as published.
     #[schema(example = 189.5)]
     price: f64,
-    /// The change from the reference price. The reference is the first price of the day, unless the publisher
-    /// or `change_basis` sets another one.
+    /// The change from the reference price. The reference is the first price of the day, unless the
+    /// publisher or `change_basis` sets another one.
     #[schema(example = 0.25)]
     change: f64,
     /// The change in percent of the reference price, if the reference price is not zero.
@@ -158,7 +163,8 @@ pub(super) struct PublishedTick {
     change_pct: Option<f64>,
     /// The time of the price, in ms since 1970.
     time: i64,
-    /// The number of the tick within its symbol. A gap in the numbers means that ticks were conflated.
+    /// The number of the tick within its symbol. A gap in the numbers means that ticks were
+    /// conflated.
     n: u64,
     #[serde(flatten)]
     extras: BTreeMap<String, serde_json::Value>,
@@ -265,7 +271,11 @@ fn number(description: &str) -> Schema {
     let text = ObjectBuilder::new()
         .schema_type(Type::String)
         .pattern(Some("^-?(0|[1-9][0-9]{0,13})([.][0-9]{1,14})?$"));
-    OneOfBuilder::new().item(number).item(text).description(Some(description)).into()
+    OneOfBuilder::new()
+        .item(number)
+        .item(text)
+        .description(Some(description))
+        .into()
 }
 
 fn time() -> Schema {
@@ -276,8 +286,14 @@ fn time() -> Schema {
         .minimum(Some(100_000_000_000_i64))
         .maximum(Some(99_999_999_999_999_i64));
     let format = SchemaFormat::KnownFormat(KnownFormat::DateTime);
-    let text = ObjectBuilder::new().schema_type(Type::String).format(Some(format));
-    OneOfBuilder::new().item(number).item(text).description(Some(description)).into()
+    let text = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .format(Some(format));
+    OneOfBuilder::new()
+        .item(number)
+        .item(text)
+        .description(Some(description))
+        .into()
 }
 
 /// One tick, or several ticks.

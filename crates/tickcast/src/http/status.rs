@@ -14,8 +14,8 @@ use crate::http::Problem;
 use crate::hub::Hub;
 use crate::stats::{SourceStats, SymbolStats};
 
-/// Maximum number of symbols listed per source. Only symbols with a different state than the source are
-/// listed.
+/// Maximum number of symbols listed per source. Only symbols with a different state than the source
+/// are listed.
 const SYMBOLS_LISTED: usize = 100;
 
 /// Liveness probe
@@ -40,8 +40,19 @@ pub(super) async fn alive(_: NoParameters) -> Json<Alive> {
 ))]
 pub(super) async fn ready(State(hub): State<Hub>, _: NoParameters) -> Response {
     let reasons = hub.reasons_not_ready();
-    let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(Ready { ready: reasons.is_empty(), reasons })).into_response()
+    let status = if reasons.is_empty() {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (
+        status,
+        Json(Ready {
+            ready: reasons.is_empty(),
+            reasons,
+        }),
+    )
+        .into_response()
 }
 
 /// Status of the server and of each source
@@ -60,8 +71,14 @@ pub(super) async fn status(State(hub): State<Hub>, _: NoParameters) -> Json<Stat
         simulated: stats.simulated(),
         streams: stats.streams,
         symbols: stats.symbols,
-        tape: Size { ticks: stats.tape_ticks as u64, bytes: stats.tape_bytes as u64 },
-        disk: stats.disk.map(|disk| Size { ticks: disk.ticks, bytes: disk.bytes }),
+        tape: Size {
+            ticks: stats.tape_ticks as u64,
+            bytes: stats.tape_bytes as u64,
+        },
+        disk: stats.disk.map(|disk| Size {
+            ticks: disk.ticks,
+            bytes: disk.bytes,
+        }),
         sources: stats.sources.iter().map(Source::of).collect(),
     })
 }
@@ -154,7 +171,14 @@ pub(super) struct UnhealthySymbol {
 
 impl Source {
     fn of(source: &SourceStats) -> Self {
-        let SourceStats { name, accepted, late, unchanged, rejected, .. } = source;
+        let SourceStats {
+            name,
+            accepted,
+            late,
+            unchanged,
+            rejected,
+            ..
+        } = source;
         let counts = source.feed.iter().map(|(kind, count)| (kind.name(), count));
         Self {
             name: name.clone(),
@@ -168,7 +192,12 @@ impl Source {
             feed: counts.filter(|_| source.feed.any()).collect(),
             unhealthy_symbols: Some(source.symbols.len()).filter(|count| *count > 0),
             // A complete list could be as long as the market.
-            symbols: source.symbols.iter().take(SYMBOLS_LISTED).map(UnhealthySymbol::of).collect(),
+            symbols: source
+                .symbols
+                .iter()
+                .take(SYMBOLS_LISTED)
+                .map(UnhealthySymbol::of)
+                .collect(),
         }
     }
 }

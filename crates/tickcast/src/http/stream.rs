@@ -18,22 +18,32 @@ use crate::hub::Hub;
 use crate::lane::RETRY_MS;
 use crate::subscription::{Heartbeat, RATE_NEEDS_LATEST, SessionOptions, StreamId, Subscription};
 
-/// The default heartbeat of a resumable stream: ten seconds, shorter than the idle timeout of any proxy.
+/// The default heartbeat of a resumable stream: ten seconds, shorter than the idle timeout of any
+/// proxy.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
 /// The headers of a stream.
 const HEADERS: [(header::HeaderName, HeaderValue); 3] = [
-    (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
-    (header::CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform")),
+    (
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/event-stream"),
+    ),
+    (
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("no-store, no-transform"),
+    ),
     // This header tells nginx and similar proxies not to buffer the stream.
-    (header::HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
+    (
+        header::HeaderName::from_static("x-accel-buffering"),
+        HeaderValue::from_static("no"),
+    ),
 ];
 
 /// The parameters of both streams.
 const SUBSCRIBED: [&str; 3] = ["symbols", "rate", "snapshot"];
 
-/// The parameter in which polyfills of `EventSource` send the last id. The simple stream cannot resume and
-/// ignores the parameter.
+/// The parameter in which polyfills of `EventSource` send the last id. The simple stream cannot
+/// resume and ignores the parameter.
 const LAST_ID: &str = "lastEventId";
 
 /// Maximum number of bytes of a reader's cursor that are sent back to the reader.
@@ -41,9 +51,9 @@ const MAX_ECHOED_ID_BYTES: usize = 64;
 
 /// Simple stream of live prices
 ///
-/// The stream first sends the newest tick of every requested symbol, then each new tick. A reader that falls
-/// behind receives the newest tick of each symbol that changed (conflation). Every event is a `tick`, and its
-/// `id` is the symbol. Comments serve as a keep-alive.
+/// The stream first sends the newest tick of every requested symbol, then each new tick. A reader
+/// that falls behind receives the newest tick of each symbol that changed (conflation). Every event
+/// is a `tick`, and its `id` is the symbol. Comments serve as a keep-alive.
 #[cfg_attr(feature = "openapi", utoipa::path(
     get,
     path = "/prices/stream",
@@ -64,7 +74,10 @@ pub(super) async fn prices_stream(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let [symbols, rate, snapshot] = SUBSCRIBED;
-    let query = Query::parse(query.as_deref(), &[symbols, rate, snapshot, "heartbeat", LAST_ID])?;
+    let query = Query::parse(
+        query.as_deref(),
+        &[symbols, rate, snapshot, "heartbeat", LAST_ID],
+    )?;
     let subscription = query.subscription()?.heartbeat(query.heartbeat()?);
     Ok(subscribed(&hub, subscription).await)
 }
@@ -103,7 +116,15 @@ pub(super) async fn stream(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let [symbols, rate, snapshot] = SUBSCRIBED;
-    let known = [symbols, rate, snapshot, "mode", "since", LAST_ID, "heartbeat"];
+    let known = [
+        symbols,
+        rate,
+        snapshot,
+        "mode",
+        "since",
+        LAST_ID,
+        "heartbeat",
+    ];
     let query = Query::parse(query.as_deref(), &known)?;
     let mut subscription = query.subscription()?;
     let mode = query.mode()?;
@@ -123,26 +144,43 @@ pub(super) async fn stream(
     }
     let heartbeat = query.heartbeat()?.map_or(HEARTBEAT, Heartbeat::interval);
     let id = StreamId::random().ok_or_else(|| {
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the system cannot provide random numbers")
+        Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the system cannot provide random numbers",
+        )
     })?;
-    let terms = SessionOptions { id, mode, heartbeat, last, broken: None, unverified: None };
+    let terms = SessionOptions {
+        id,
+        mode,
+        heartbeat,
+        last,
+        broken: None,
+        unverified: None,
+    };
     let subscription = subscription.resumable(terms, hub.head());
     Ok(subscribed(&hub, subscription).await)
 }
 
-/// Returns the cursor that the reader received last. The header has priority, because a browser updates the
-/// header but not the URL. Without a header, the query is used. An empty cursor counts as none. An invalid
-/// cursor is no reason to refuse the stream.
+/// Returns the cursor that the reader received last. The header has priority, because a browser
+/// updates the header but not the URL. Without a header, the query is used. An empty cursor counts
+/// as none. An invalid cursor is no reason to refuse the stream.
 fn last_event_id(headers: &HeaderMap, query: &Query<'_>) -> Option<Box<str>> {
-    let header = headers.get("last-event-id").map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let header = headers
+        .get("last-event-id")
+        .map(|value| String::from_utf8_lossy(value.as_bytes()));
     let last = header.as_deref().filter(|last| !last.is_empty());
     let last = last.or_else(|| query.get(LAST_ID).filter(|last| !last.is_empty()))?;
-    Some(last.chars().take(MAX_ECHOED_ID_BYTES).collect::<String>().into())
+    Some(
+        last.chars()
+            .take(MAX_ECHOED_ID_BYTES)
+            .collect::<String>()
+            .into(),
+    )
 }
 
-/// Returns the response for a subscription. The filter is prepared here, not in a lane. If the server has no
-/// capacity for the filter, the response tells the reader to come back later. The status is then still 200,
-/// because a browser would not reconnect after another status.
+/// Returns the response for a subscription. The filter is prepared here, not in a lane. If the
+/// server has no capacity for the filter, the response tells the reader to come back later. The
+/// status is then still 200, because a browser would not reconnect after another status.
 async fn subscribed(hub: &Hub, mut subscription: Subscription) -> Response {
     match hub.inner().prepare(subscription.filter.clone()).await {
         Ok(prepared) => {
@@ -160,11 +198,15 @@ async fn subscribed(hub: &Hub, mut subscription: Subscription) -> Response {
 /// Returns the events of a subscription after the opening lines.
 pub(crate) fn events(hub: &Hub, subscription: Subscription) -> Events {
     let preamble = Bytes::from(sse::preamble(fastrand::u32(RETRY_MS)));
-    Events::new(hub.inner().clone(), subscription.at(hub.head().1), Some(preamble))
+    Events::new(
+        hub.inner().clone(),
+        subscription.at(hub.head().1),
+        Some(preamble),
+    )
 }
 
-/// Returns a response that streams events. A `HEAD` request receives only the headers and never subscribes,
-/// because its body is not read.
+/// Returns a response that streams events. A `HEAD` request receives only the headers and never
+/// subscribes, because its body is not read.
 pub(crate) fn response(events: Events) -> Response {
     let handoff = events.handoff();
     let mut response = (HEADERS, Body::new(events)).into_response();

@@ -17,7 +17,8 @@ pub(super) const COLUMNS: &[u8] = b"symbol,price,change,change_pct,time,n,extras
 impl TickFormat {
     /// Appends a tick if its time is within the range.
     pub(super) fn write(self, json: &[u8], (from, to): (Time, Time), out: &mut Vec<u8>) {
-        let Some(facts) = TickView::read(json).filter(|facts| (from..=to).contains(&facts.time)) else {
+        let Some(facts) = TickView::read(json).filter(|facts| (from..=to).contains(&facts.time))
+        else {
             return;
         };
         match self {
@@ -31,15 +32,31 @@ impl TickFormat {
 }
 
 fn write_row(facts: &TickView<'_>, out: &mut Vec<u8>) {
-    let TickView { symbol, price, change, change_pct, time, n, extras } = facts;
+    let TickView {
+        symbol,
+        price,
+        change,
+        change_pct,
+        time,
+        n,
+        extras,
+    } = facts;
     let percent = change_pct.unwrap_or_default();
     out.extend_from_slice(
-        format!("{symbol},{price},{change},{percent},{},{n},", time.as_millis()).as_bytes(),
+        format!(
+            "{symbol},{price},{change},{percent},{},{n},",
+            time.as_millis()
+        )
+        .as_bytes(),
     );
     if let Some(members) = extras.strip_prefix(b",") {
         out.extend_from_slice(b"\"{");
         for byte in members {
-            out.extend_from_slice(if *byte == b'"' { b"\"\"" } else { std::slice::from_ref(byte) });
+            out.extend_from_slice(if *byte == b'"' {
+                b"\"\""
+            } else {
+                std::slice::from_ref(byte)
+            });
         }
         out.extend_from_slice(b"}\"");
     }

@@ -18,8 +18,8 @@ use crate::hub::Hub;
 
 /// Stored ticks of one symbol
 ///
-/// The ticks are ordered from the oldest to the newest at the time of the request. Ticks on disk are
-/// included.
+/// The ticks are ordered from the oldest to the newest at the time of the request. Ticks on disk
+/// are included.
 #[cfg_attr(feature = "openapi", utoipa::path(
     get,
     path = "/v1/ticks/{symbol}",
@@ -56,12 +56,23 @@ pub(super) async fn ticks(
         return Err(no_symbol(&hub, symbol).await);
     };
     let place = hub.answers().export()?;
-    let columns = if format == TickFormat::Csv { COLUMNS } else { b"" };
+    let columns = if format == TickFormat::Csv {
+        COLUMNS
+    } else {
+        b""
+    };
     let export = Export::new(hub, (symbol, id), range, format);
     let kind = match format {
         TickFormat::Ndjson => "application/x-ndjson",
         TickFormat::Csv => "text/csv; charset=utf-8",
     };
-    let headers = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-store")];
-    Ok((headers, answers::body(Some(Bytes::from_static(columns)), export, place)).into_response())
+    let headers = [
+        (header::CONTENT_TYPE, kind),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    Ok((
+        headers,
+        answers::body(Some(Bytes::from_static(columns)), export, place),
+    )
+        .into_response())
 }

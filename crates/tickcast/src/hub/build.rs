@@ -18,7 +18,11 @@ impl Hub {
     /// Creates an empty hub in a new epoch.
     fn new(settings: HubBuilder) -> Self {
         let epoch = Epoch::new(getrandom::u64().unwrap_or_else(|_| fastrand::u64(..)));
-        Self::of(Arc::new(Log::new(Sequencer::new(epoch, settings.limits))), epoch, settings)
+        Self::of(
+            Arc::new(Log::new(Sequencer::new(epoch, settings.limits))),
+            epoch,
+            settings,
+        )
     }
 
     /// Creates a hub that continues from the end of its tape on disk.
@@ -60,7 +64,10 @@ impl HubBuilder {
         self.check()?;
         #[cfg(feature = "tape")]
         if let Some((folder, options)) = &self.tape {
-            return Ok(Hub::on_disk(tickcast_tape::open(folder, *options, self.limits)?, self));
+            return Ok(Hub::on_disk(
+                tickcast_tape::open(folder, *options, self.limits)?,
+                self,
+            ));
         }
         Ok(Hub::new(self))
     }
@@ -68,8 +75,8 @@ impl HubBuilder {
     /// Builds the hub like [`try_build`](Self::try_build).
     ///
     /// # Panics
-    /// If `try_build` returns an error. It cannot if the settings are constants within their ranges and the tape
-    /// is in memory.
+    /// If `try_build` returns an error. It cannot if the settings are constants within their ranges
+    /// and the tape is in memory.
     #[must_use]
     pub fn build(self) -> Hub {
         self.try_build().unwrap_or_else(|error| panic!("{error}"))
@@ -89,9 +96,15 @@ mod tests {
         let zero = refused(Hub::builder().max_lag(Duration::ZERO));
         assert_eq!(zero, "max_lag cannot be 0ns: the range is 1 ms to 1 day");
         let long = refused(Hub::builder().flush_interval(day + Duration::from_secs(1)));
-        assert_eq!(long, "flush_interval cannot be 86401s: the range is 1 ms to 1 day");
+        assert_eq!(
+            long,
+            "flush_interval cannot be 86401s: the range is 1 ms to 1 day"
+        );
         assert_eq!(refused(Hub::builder().lanes(0)), "lanes cannot be 0");
-        let least = Hub::builder().keep_alive(Duration::from_millis(1)).write_timeout(day).lanes(1);
+        let least = Hub::builder()
+            .keep_alive(Duration::from_millis(1))
+            .write_timeout(day)
+            .lanes(1);
         assert!(least.try_build().is_ok());
     }
 }

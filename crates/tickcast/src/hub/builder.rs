@@ -20,13 +20,13 @@ const ANSWER_BYTES: usize = 256 << 20;
 /// Default maximum size of the data that all streams buffer for their readers, in bytes.
 const KEPT_BYTES: usize = 256 << 20;
 
-/// Shortest and longest duration of a setting. With a shorter time, a lane would never rest. A longer time means
-/// never, and sums of times must not overflow.
+/// Shortest and longest duration of a setting. With a shorter time, a lane would never rest. A
+/// longer time means never, and sums of times must not overflow.
 const TIMES: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(86_400);
 
-/// The settings of a hub. Returned by [`Hub::builder`](crate::Hub::builder). [`try_build`](Self::try_build)
-/// or [`build`](Self::build) makes the hub. The defaults suit one machine. Each duration is from 1
-/// millisecond to 1 day.
+/// The settings of a hub. Returned by [`Hub::builder`](crate::Hub::builder).
+/// [`try_build`](Self::try_build) or [`build`](Self::build) makes the hub. The defaults suit one
+/// machine. Each duration is from 1 millisecond to 1 day.
 ///
 /// ```
 /// # fn main() -> Result<(), tickcast::error::BuildError> {
@@ -75,26 +75,26 @@ impl Default for HubBuilder {
 }
 
 impl HubBuilder {
-    /// Sets how much the hub keeps in memory (retention). Default: [`Limits::default`]: 100,000 symbols,
-    /// 262,144 ticks or 64 MiB, 1,000,000 candles.
+    /// Sets how much the hub keeps in memory (retention). Default: [`Limits::default`]: 100,000
+    /// symbols, 262,144 ticks or 64 MiB, 1,000,000 candles.
     pub const fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Sets the maximum memory of the filters of all readers, in bytes. Default: 256 MiB. Above the limit, a
-    /// new reader is told to come back later.
+    /// Sets the maximum memory of the filters of all readers, in bytes. Default: 256 MiB. Above the
+    /// limit, a new reader is told to come back later.
     pub const fn max_filter_bytes(mut self, bytes: usize) -> Self {
         self.max_filter_bytes = bytes;
         self
     }
 
-    /// Sets the maximum memory of all answers in progress, in bytes. Default: 256 MiB. Above the limit, an
-    /// answer is 503.
+    /// Sets the maximum memory of all answers in progress, in bytes. Default: 256 MiB. Above the
+    /// limit, an answer is 503.
     ///
-    /// Three quarters are for snapshots of the market. Data that snapshots share counts once. A single market
-    /// larger than this share may be held alone. One quarter is for bytes of answers that are already
-    /// written.
+    /// Three quarters are for snapshots of the market. Data that snapshots share counts once. A
+    /// single market larger than this share may be held alone. One quarter is for bytes of answers
+    /// that are already written.
     ///
     /// A lower limit also allows fewer long bodies and fewer zstd-compressed bodies at a time.
     pub const fn max_answer_bytes(mut self, bytes: usize) -> Self {
@@ -102,49 +102,50 @@ impl HubBuilder {
         self
     }
 
-    /// Sets the maximum size of the data that all streams buffer for their readers, in bytes. Data that
-    /// streams share counts once. Default: 256 MiB. Above the limit, the streams that have accepted nothing
-    /// for the longest time are cut (backpressure).
+    /// Sets the maximum size of the data that all streams buffer for their readers, in bytes. Data
+    /// that streams share counts once. Default: 256 MiB. Above the limit, the streams that have
+    /// accepted nothing for the longest time are cut (backpressure).
     pub const fn max_buffered_bytes(mut self, bytes: usize) -> Self {
         self.max_buffered_bytes = bytes;
         self
     }
 
-    /// Sets the maximum lag: the maximum age of the next tick of a reader. A reader above it is a slow
-    /// consumer and receives only the newest tick of each symbol (conflation). Default: 1 s. This is longer
-    /// than a healthy reader is ever kept from running, and shorter than a price stays interesting.
+    /// Sets the maximum lag: the maximum age of the next tick of a reader. A reader above it is a
+    /// slow consumer and receives only the newest tick of each symbol (conflation). Default: 1 s.
+    /// This is longer than a healthy reader is ever kept from running, and shorter than a price
+    /// stays interesting.
     pub const fn max_lag(mut self, max_lag: Duration) -> Self {
         self.stream_limits.max_lag = max_lag;
         self
     }
 
-    /// Sets the keep-alive interval: a stream without an event for this time is sent a comment. Default: 15
-    /// s.
+    /// Sets the keep-alive interval: a stream without an event for this time is sent a comment.
+    /// Default: 15 s.
     pub const fn keep_alive(mut self, keep_alive: Duration) -> Self {
         self.stream_limits.keep_alive = keep_alive;
         self
     }
 
-    /// Sets the write timeout: a stream whose reader accepts nothing for this time is cut. Default: 30 s,
-    /// which is longer than a phone is in a tunnel.
+    /// Sets the write timeout: a stream whose reader accepts nothing for this time is cut. Default:
+    /// 30 s, which is longer than a phone is in a tunnel.
     pub const fn write_timeout(mut self, timeout: Duration) -> Self {
         self.stream_limits.write_timeout = timeout;
         self
     }
 
-    /// Sets whether each lane runs on its own thread. Otherwise each lane is a task on the runtime of the
-    /// first reader. Default: false.
+    /// Sets whether each lane runs on its own thread. Otherwise each lane is a task on the runtime
+    /// of the first reader. Default: false.
     ///
-    /// Use dedicated threads for a program with thousands of streams. A flush writes to all streams before
-    /// other tasks can run.
+    /// Use dedicated threads for a program with thousands of streams. A flush writes to all streams
+    /// before other tasks can run.
     pub const fn dedicated_threads(mut self, threads: bool) -> Self {
         self.dedicated_threads = threads;
         self
     }
 
-    /// Sets the minimum time between two flushes of a lane while ticks keep arriving. Default: 5 ms. A longer
-    /// interval saves few more writes, and users do not notice a delay of 5 ms. The first tick after a quiet
-    /// period never waits.
+    /// Sets the minimum time between two flushes of a lane while ticks keep arriving. Default: 5
+    /// ms. A longer interval saves few more writes, and users do not notice a delay of 5 ms. The
+    /// first tick after a quiet period never waits.
     pub const fn flush_interval(mut self, interval: Duration) -> Self {
         self.flush_interval = interval;
         self
@@ -163,8 +164,8 @@ impl HubBuilder {
         self
     }
 
-    /// Stores the tape in a folder on disk. The hub continues where the tape ended, with all prices, counts and
-    /// cursors. Default: the tape is in memory only.
+    /// Stores the tape in a folder on disk. The hub continues where the tape ended, with all
+    /// prices, counts and cursors. Default: the tape is in memory only.
     #[cfg(feature = "tape")]
     pub fn tape(mut self, folder: impl Into<PathBuf>, options: Options) -> Self {
         self.tape = Some((folder.into(), options));
@@ -173,7 +174,12 @@ impl HubBuilder {
 
     /// Checks the ranges of the settings.
     pub(super) fn check(&self) -> Result<(), BuildError> {
-        let StreamLimits { max_lag, keep_alive, write_timeout, .. } = self.stream_limits;
+        let StreamLimits {
+            max_lag,
+            keep_alive,
+            write_timeout,
+            ..
+        } = self.stream_limits;
         let times = [
             ("max_lag", max_lag),
             ("keep_alive", keep_alive),

@@ -10,9 +10,13 @@ use crate::subscription::{Edit, EditError, Effective, StreamId};
 const MAX_CHANGE_ATTEMPTS: usize = 8;
 
 impl Hub {
-    /// Changes the subscription of an open resumable stream. Returns `None` if there is no such stream. The
-    /// result of the change is computed here, not in the lane.
-    pub(crate) async fn change(&self, id: StreamId, edit: Edit) -> Option<Result<Effective, EditError>> {
+    /// Changes the subscription of an open resumable stream. Returns `None` if there is no such
+    /// stream. The result of the change is computed here, not in the lane.
+    pub(crate) async fn change(
+        &self,
+        id: StreamId,
+        edit: Edit,
+    ) -> Option<Result<Effective, EditError>> {
         // This keeps the last selection alive, so that the next attempt continues from it.
         let mut previous = None;
         for _ in 0..MAX_CHANGE_ATTEMPTS {
@@ -29,7 +33,10 @@ impl Hub {
                 Err(refusal) => return Some(Err(EditError::Refused(refusal))),
             };
             drop(previous.replace(Arc::clone(&prepared)));
-            match self.ask(id, Some((from, effective, Some(prepared)))).await? {
+            match self
+                .ask(id, Some((from, effective, Some(prepared))))
+                .await?
+            {
                 // Another change was faster, or the market has grown too much since.
                 Err(EditError::Outdated) => {}
                 answer => return Some(answer),
@@ -48,7 +55,12 @@ impl Hub {
         let asked_at = self.0.log.head();
         for lane in self.lanes() {
             let (change, answer) = (change.clone(), answer.clone());
-            lane.inbox.send(Command::Change(Box::new(Change { id, change, asked_at, answer })));
+            lane.inbox.send(Command::Change(Box::new(Change {
+                id,
+                change,
+                asked_at,
+                answer,
+            })));
         }
         drop(answer);
         // The stream belongs to one lane. The other lanes drop the request.

@@ -13,14 +13,17 @@ pub(super) const DRAIN_STEP: Duration = Duration::from_millis(10);
 const FINAL_WRITE_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Hub {
-    /// Ends every stream once the stream has been sent everything. New streams end after their snapshot.
+    /// Ends every stream once the stream has been sent everything. New streams end after their
+    /// snapshot.
     pub fn end_when_caught_up(&self) {
         self.0.finished.store(true, Ordering::SeqCst);
-        self.lanes().iter().for_each(|lane| lane.inbox.send(Command::Finish));
+        self.lanes()
+            .iter()
+            .for_each(|lane| lane.inbox.send(Command::Finish));
     }
 
-    /// Marks the hub as draining: from now on, `/readyz` is 503. Nothing else changes yet. [`drain`](Self::drain)
-    /// does the same first.
+    /// Marks the hub as draining: from now on, `/readyz` is 503. Nothing else changes yet.
+    /// [`drain`](Self::drain) does the same first.
     pub fn mark_draining(&self) {
         self.0.draining.store(true, Ordering::SeqCst);
     }
@@ -29,8 +32,8 @@ impl Hub {
         self.0.draining.load(Ordering::SeqCst)
     }
 
-    /// Ends every stream at its current position. The ends are spread evenly over `window`, so that the
-    /// readers do not all reconnect at once.
+    /// Ends every stream at its current position. The ends are spread evenly over `window`, so that
+    /// the readers do not all reconnect at once.
     pub async fn drain(&self, window: Duration) {
         self.mark_draining();
         let steps = (window.as_millis() / DRAIN_STEP.as_millis()).max(1) as u64;
@@ -39,12 +42,22 @@ impl Hub {
                 let share = lane.stats.assigned().div_ceil(steps_left);
                 lane.inbox.send(Command::End(share as usize));
             }
-            tokio::time::sleep(if steps_left > 1 { DRAIN_STEP } else { Duration::ZERO }).await;
+            tokio::time::sleep(if steps_left > 1 {
+                DRAIN_STEP
+            } else {
+                Duration::ZERO
+            })
+            .await;
         }
         self.end_when_caught_up();
-        // The unsent bytes of ended streams are still written, as long as their readers accept them. A lane
-        // that has ended may have been assigned a stream at its end, so closed lanes do not count.
-        let open = || self.lanes().iter().any(|lane| !lane.inbox.is_closed() && lane.stats.assigned() > 0);
+        // The unsent bytes of ended streams are still written, as long as their readers accept
+        // them. A lane that has ended may have been assigned a stream at its end, so closed lanes
+        // do not count.
+        let open = || {
+            self.lanes()
+                .iter()
+                .any(|lane| !lane.inbox.is_closed() && lane.stats.assigned() > 0)
+        };
         for _ in 0..(FINAL_WRITE_TIMEOUT.as_millis() / DRAIN_STEP.as_millis()) {
             if !open() {
                 break;

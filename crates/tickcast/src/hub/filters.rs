@@ -1,5 +1,5 @@
-//! Prepares the filters of readers for the lanes. Each filter is selected once for all readers with the same
-//! filter, on a separate thread, and charged to a budget.
+//! Prepares the filters of readers for the lanes. Each filter is selected once for all readers with
+//! the same filter, on a separate thread, and charged to a budget.
 
 mod prepare;
 mod refusal;
@@ -28,30 +28,32 @@ const CLEANUP_INTERVAL: usize = 256;
 /// A filter that lanes can use without further work.
 #[derive(Debug)]
 pub(crate) struct Prepared {
-    /// The selection of the filter, once it is complete. Readers with the same filter wait for the same
-    /// selection.
+    /// The selection of the filter, once it is complete. Readers with the same filter wait for the
+    /// same selection.
     selection: OnceCell<Selection>,
     _charge: Charge,
 }
 
 impl Prepared {
-    /// Returns the selection of the filter. `None`: the filter has only names, or selects all symbols, and
-    /// every lane does the lookup by itself.
+    /// Returns the selection of the filter. `None`: the filter has only names, or selects all
+    /// symbols, and every lane does the lookup by itself.
     pub(crate) fn selection(&self) -> Option<&Selection> {
         self.selection.get()
     }
 
     /// Returns the number of comparisons until the filter has been compared with `symbols` symbols.
     pub(crate) fn lacking(&self, symbols: usize) -> usize {
-        let lacking =
-            |selection: &Selection| symbols.saturating_sub(selection.seen()) * selection.filter().patterns();
+        let lacking = |selection: &Selection| {
+            symbols.saturating_sub(selection.seen()) * selection.filter().patterns()
+        };
         self.selection().map_or(0, lacking)
     }
 
-    /// Checks whether the selection covers, or will soon cover, all but at most `max_unseen` of the market's
-    /// symbols.
+    /// Checks whether the selection covers, or will soon cover, all but at most `max_unseen` of the
+    /// market's symbols.
     fn is_fresh(&self, symbols: usize, max_unseen: usize) -> bool {
-        self.selection().is_none_or(|selection| selection.seen() + max_unseen >= symbols)
+        self.selection()
+            .is_none_or(|selection| selection.seen() + max_unseen >= symbols)
     }
 }
 
@@ -89,11 +91,17 @@ impl Budget {
         // Patterns may select every symbol, which takes one bit for each symbol.
         let selected = if patterns > 0 { symbols / 8 } else { 0 };
         let bytes = FILTER_BYTES + (filter.names().len() * NAME_BYTES + selected) * lanes;
-        let charge = Charge { budget: Arc::clone(self), patterns, bytes };
+        let charge = Charge {
+            budget: Arc::clone(self),
+            patterns,
+            bytes,
+        };
         let patterns_before = self.patterns.fetch_add(patterns, Ordering::Relaxed);
         let bytes_before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
         match () {
-            () if patterns > 0 && patterns_before + patterns > MAX_PATTERNS => Err(FilterRefusal::Patterns),
+            () if patterns > 0 && patterns_before + patterns > MAX_PATTERNS => {
+                Err(FilterRefusal::Patterns)
+            }
             () if bytes_before + bytes > max_bytes => Err(FilterRefusal::Bytes(max_bytes)),
             () => Ok(charge),
         }
@@ -102,7 +110,9 @@ impl Budget {
 
 impl Drop for Charge {
     fn drop(&mut self) {
-        self.budget.patterns.fetch_sub(self.patterns, Ordering::Relaxed);
+        self.budget
+            .patterns
+            .fetch_sub(self.patterns, Ordering::Relaxed);
         self.budget.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
@@ -112,20 +122,28 @@ impl Filters {
     pub(crate) fn stats(&self) -> FilterStats {
         let load = |number: &AtomicUsize| number.load(Ordering::Relaxed) as u64;
         let refused = self.refused.load(Ordering::Relaxed);
-        FilterStats { patterns: load(&self.budget.patterns), bytes: load(&self.budget.bytes), refused }
+        FilterStats {
+            patterns: load(&self.budget.patterns),
+            bytes: load(&self.budget.bytes),
+            refused,
+        }
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<Filter, Weak<Prepared>>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the same filter if it is in use and its selection is complete, however old the selection is.
+    /// Returns the same filter if it is in use and its selection is complete, however old the
+    /// selection is.
     fn selected(&self, filter: &Filter) -> Option<Arc<Prepared>> {
-        self.known().get(filter).and_then(Weak::upgrade).filter(|known| known.selection().is_some())
+        self.known()
+            .get(filter)
+            .and_then(Weak::upgrade)
+            .filter(|known| known.selection().is_some())
     }
 
-    /// Returns the same filter if it is in use and fresh enough. Otherwise returns a new filter, whose
-    /// symbols are not selected yet.
+    /// Returns the same filter if it is in use and fresh enough. Otherwise returns a new filter,
+    /// whose symbols are not selected yet.
     fn share(
         &self,
         filter: &Filter,
@@ -138,7 +156,10 @@ impl Filters {
             return Ok(existing);
         }
         let charge = self.budget.charge(filter, symbols, limits)?;
-        let prepared = Arc::new(Prepared { selection: OnceCell::new(), _charge: charge });
+        let prepared = Arc::new(Prepared {
+            selection: OnceCell::new(),
+            _charge: charge,
+        });
         known.insert(filter.clone(), Arc::downgrade(&prepared));
         if known.len().is_power_of_two() || known.len().is_multiple_of(CLEANUP_INTERVAL) {
             known.retain(|_, prepared| prepared.strong_count() > 0);

@@ -7,8 +7,8 @@ use tickcast_core::Replica;
 
 use super::{HubBuilder, Inner};
 use crate::lane::{
-    BodySlot, Command, HandedOffSocket, HistoryReader, Inbox, Lane, LaneHandle, NewStream, SocketWriter,
-    StreamLimits, Task,
+    BodySlot, Command, HandedOffSocket, HistoryReader, Inbox, Lane, LaneHandle, NewStream,
+    SocketWriter, StreamLimits, Task,
 };
 use crate::subscription::Subscription;
 
@@ -17,19 +17,26 @@ impl Inner {
     pub(crate) fn open_body(&self, subscription: Subscription) -> Arc<BodySlot> {
         let inbox = self.next_lane();
         let slot = BodySlot::new(Arc::clone(&inbox) as Arc<_>);
-        inbox.send(Command::Open(NewStream::Body(Arc::clone(&slot)), subscription));
+        inbox.send(Command::Open(
+            NewStream::Body(Arc::clone(&slot)),
+            subscription,
+        ));
         slot
     }
 
     /// Opens a stream for a socket.
     pub(crate) fn open_socket(&self, socket: HandedOffSocket, subscription: Subscription) {
-        self.next_lane().send(Command::Open(NewStream::Socket(socket), subscription));
+        self.next_lane()
+            .send(Command::Open(NewStream::Socket(socket), subscription));
     }
 
     /// Returns the lane with the fewest streams and assigns one more stream to it.
     pub(super) fn next_lane(&self) -> Arc<Inbox> {
         let lanes = self.lanes.get_or_init(|| self.start_lanes());
-        match lanes.iter().min_by_key(|lane| (lane.inbox.is_closed(), lane.stats.assigned())) {
+        match lanes
+            .iter()
+            .min_by_key(|lane| (lane.inbox.is_closed(), lane.stats.assigned()))
+        {
             Some(lane) => {
                 lane.stats.assign();
                 // A lane that was starting when the hub finished did not receive that command.
@@ -54,21 +61,41 @@ impl Inner {
             io_backend,
             ..
         } = self.settings;
-        let stream_limits = StreamLimits { buffered_bytes: max_buffered_bytes / lanes, ..stream_limits };
+        let stream_limits = StreamLimits {
+            buffered_bytes: max_buffered_bytes / lanes,
+            ..stream_limits
+        };
         let history_reader = self.log.tape().cloned().and_then(HistoryReader::start);
         let handles: Vec<_> = (0..lanes)
             .map(|number| {
                 let handle = LaneHandle::default();
                 let stats = Arc::clone(&handle.stats);
                 let lane_stats = Arc::clone(&stats);
-                let archive = self.log.tape().cloned().filter(|_| history_reader.is_some());
-                let lane =
-                    Lane::new(Replica::new(limits), stream_limits, lane_stats, SocketWriter::new(io_backend))
-                        .with_archive(archive);
+                let archive = self
+                    .log
+                    .tape()
+                    .cloned()
+                    .filter(|_| history_reader.is_some());
+                let lane = Lane::new(
+                    Replica::new(limits),
+                    stream_limits,
+                    lane_stats,
+                    SocketWriter::new(io_backend),
+                )
+                .with_archive(archive);
                 let (log, inbox) = (Arc::clone(&self.log), Arc::clone(&handle.inbox));
                 let sources = Arc::clone(&self.sources);
                 let (history_reader, clock) = (history_reader.clone(), self.clock);
-                let task = Task { lane, log, inbox, stats, sources, history_reader, clock, flush_interval };
+                let task = Task {
+                    lane,
+                    log,
+                    inbox,
+                    stats,
+                    sources,
+                    history_reader,
+                    clock,
+                    flush_interval,
+                };
                 if dedicated_threads {
                     start_thread(number, task);
                 } else {
@@ -77,7 +104,10 @@ impl Inner {
                 handle
             })
             .collect();
-        let doorbells: Vec<_> = handles.iter().map(|lane| Arc::clone(lane.inbox.doorbell())).collect();
+        let doorbells: Vec<_> = handles
+            .iter()
+            .map(|lane| Arc::clone(lane.inbox.doorbell()))
+            .collect();
         self.log.set_wakers(doorbells.clone());
         self.sources.set_wakers(doorbells);
         handles
@@ -87,14 +117,20 @@ impl Inner {
 /// Runs a lane on a dedicated thread, so that its long flushes do not delay other tasks.
 fn start_thread(number: usize, task: Task) {
     let inbox = Arc::clone(&task.inbox);
-    let run = move || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let run = move || match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime.block_on(task.run()),
         Err(error) => {
             tracing::error!(%error, "the runtime of a lane failed to start; the lane is closed");
             task.inbox.close();
         }
     };
-    if let Err(error) = std::thread::Builder::new().name(format!("lane-{number}")).spawn(run) {
+    if let Err(error) = std::thread::Builder::new()
+        .name(format!("lane-{number}"))
+        .spawn(run)
+    {
         tracing::error!(%error, "the thread of a lane failed to start; the lane is closed");
         inbox.close();
     }

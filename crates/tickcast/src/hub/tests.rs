@@ -7,8 +7,13 @@ use crate::subscription::Subscription;
 #[tokio::test]
 async fn a_lane_that_has_ended_receives_no_new_streams() {
     let hub = Hub::builder().lanes(2).build();
-    drop(hub.inner().open_body(Subscription::default().at(hub.head().1)));
-    let [first, second] = hub.lanes() else { panic!("two lanes") };
+    drop(
+        hub.inner()
+            .open_body(Subscription::default().at(hub.head().1)),
+    );
+    let [first, second] = hub.lanes() else {
+        panic!("two lanes")
+    };
     assert_eq!(hub.failed_lanes(), (0, 2));
     // This is what happens at the end of a lane's task, whatever the reason.
     first.inbox.close();
@@ -22,8 +27,13 @@ async fn a_lane_that_has_ended_receives_no_new_streams() {
 #[tokio::test(start_paused = true)]
 async fn a_drain_does_not_wait_for_a_lane_that_has_ended() {
     let hub = Hub::builder().lanes(1).build();
-    drop(hub.inner().open_body(Subscription::default().at(hub.head().1)));
-    let [lane] = hub.lanes() else { panic!("one lane") };
+    drop(
+        hub.inner()
+            .open_body(Subscription::default().at(hub.head().1)),
+    );
+    let [lane] = hub.lanes() else {
+        panic!("one lane")
+    };
     lane.inbox.close();
     lane.stats.reset_gauges();
     // This stream was assigned after the lane ended and before its counters were reset.

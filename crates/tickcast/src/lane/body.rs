@@ -22,8 +22,8 @@ pub(crate) trait BodyListener: Send + Sync {
     fn notify(&self, key: Key, event: BodyEvent);
 }
 
-/// The slot through which a lane passes bytes to one reader. It has room for one payload, whose buffer is
-/// shared with all readers that are sent the same payload.
+/// The slot through which a lane passes bytes to one reader. It has room for one payload, whose
+/// buffer is shared with all readers that are sent the same payload.
 pub(crate) struct BodySlot {
     state: Mutex<State>,
     listener: Arc<dyn BodyListener>,
@@ -44,11 +44,14 @@ struct State {
 
 impl BodySlot {
     pub(crate) fn new(listener: Arc<dyn BodyListener>) -> Arc<Self> {
-        Arc::new(Self { state: Mutex::default(), listener })
+        Arc::new(Self {
+            state: Mutex::default(),
+            listener,
+        })
     }
 
-    /// Attaches the key of the stream to the slot. Returns the event that the reader could not report without
-    /// the key.
+    /// Attaches the key of the stream to the slot. Returns the event that the reader could not
+    /// report without the key.
     pub(crate) fn attach(&self, key: Key) -> Option<BodyEvent> {
         let mut state = self.lock();
         state.key = Some(key);
@@ -153,7 +156,10 @@ impl Sink for BodySink {
         let state = self.0.lock();
         // The task that writes the body holds about as many bytes as the slot.
         let held = Buffered::of(state.bytes.as_ref().filter(|_| state.refused)?)?;
-        Some(Buffered { bytes: 2 * held.bytes, ..held })
+        Some(Buffered {
+            bytes: 2 * held.bytes,
+            ..held
+        })
     }
 
     fn cut(&mut self) {

@@ -9,8 +9,8 @@ use super::{Buffered, Key, Lane, Sink};
 const RECOUNT_INTERVAL: Duration = Duration::from_millis(250);
 
 impl<S: Sink> Lane<S> {
-    /// Cuts the streams that have accepted nothing for the longest time, if all streams together buffer too
-    /// much.
+    /// Cuts the streams that have accepted nothing for the longest time, if all streams together
+    /// buffer too much.
     pub(super) fn enforce_buffer_limit(&mut self, now: Duration) {
         if now < self.count_at {
             return;
@@ -18,7 +18,9 @@ impl<S: Sink> Lane<S> {
         self.count_at = now + RECOUNT_INTERVAL;
         // If no write was refused since the last count, readers buffer almost nothing.
         let refusals = self.stats.refusals();
-        if std::mem::replace(&mut self.refusals, refusals) == refusals && self.stats.buffered_bytes() == 0 {
+        if std::mem::replace(&mut self.refusals, refusals) == refusals
+            && self.stats.buffered_bytes() == 0
+        {
             return;
         }
         let mut shared: HashMap<usize, usize> = HashMap::new();

@@ -9,8 +9,9 @@ use super::stream::Stream;
 use super::timers::Timer;
 use super::{Key, Lane, Sink, WriteOutcome};
 
-/// Maximum number of payloads that a stream is sent in one visit: 4 MiB. A reader that accepts bytes as fast
-/// as they are sent lets other streams have their turn. The stream continues in the next turn.
+/// Maximum number of payloads that a stream is sent in one visit: 4 MiB. A reader that accepts
+/// bytes as fast as they are sent lets other streams have their turn. The stream continues in the
+/// next turn.
 const VISIT_STEPS: usize = 64;
 
 /// The next step for a stream.
@@ -33,7 +34,9 @@ impl<S: Sink> Lane<S> {
     pub(super) fn visit(&mut self, key: Key, now: Duration) {
         let head = self.head();
         let can_visit = |stream: &&mut Stream<S>| !stream.blocked && !stream.continues;
-        let Some(stream) = self.streams.get_mut(key).filter(can_visit) else { return };
+        let Some(stream) = self.streams.get_mut(key).filter(can_visit) else {
+            return;
+        };
         // An interrupted visit continues at once. Only a new visit has to wait for its time.
         let due = stream.rate.as_ref().is_none_or(|rate| now >= rate.next);
         if due
@@ -46,11 +49,13 @@ impl<S: Sink> Lane<S> {
         self.arm_timer(key);
     }
 
-    /// Arms the timer of a stream with a rate that is not at the head. The timer fires when the rate allows
-    /// the next visit.
+    /// Arms the timer of a stream with a rate that is not at the head. The timer fires when the
+    /// rate allows the next visit.
     fn arm_timer(&mut self, key: Key) {
         let head = self.head();
-        let Some(stream) = self.streams.get_mut(key).filter(|stream| !stream.blocked) else { return };
+        let Some(stream) = self.streams.get_mut(key).filter(|stream| !stream.blocked) else {
+            return;
+        };
         if let Some(rate) = &mut stream.rate
             && rate.until < head
             && rate.armed.is_none_or(|armed| armed > rate.next)
@@ -60,7 +65,8 @@ impl<S: Sink> Lane<S> {
         }
     }
 
-    /// Sends a stream the payloads between its position and the head, as long as its sink accepts them.
+    /// Sends a stream the payloads between its position and the head, as long as its sink accepts
+    /// them.
     pub(super) fn catch_up(&mut self, key: Key, now: Duration) {
         for _ in 0..VISIT_STEPS {
             match self.next_step(key, now) {
@@ -70,7 +76,9 @@ impl<S: Sink> Lane<S> {
                     }
                 }
                 Next::Blocked | Next::Later => return,
-                Next::CaughtUp if self.finishing => return self.close_stream(key, CloseReason::Draining),
+                Next::CaughtUp if self.finishing => {
+                    return self.close_stream(key, CloseReason::Draining);
+                }
                 Next::CaughtUp => return,
                 Next::OnDisk(from) => return self.request_history(key, from),
                 Next::Lost => return self.close_stream(key, CloseReason::Lagging),
@@ -88,8 +96,11 @@ impl<S: Sink> Lane<S> {
     pub(super) fn send(&mut self, key: Key, step: &Rendered, now: Duration) -> bool {
         let head = self.head();
         let stream = &mut self.streams[key];
-        let outcome =
-            if step.payload.is_empty() { WriteOutcome::Taken } else { stream.sink.write(&step.payload) };
+        let outcome = if step.payload.is_empty() {
+            WriteOutcome::Taken
+        } else {
+            stream.sink.write(&step.payload)
+        };
         match outcome {
             WriteOutcome::Taken => {
                 stream.take(step, now);
@@ -148,18 +159,30 @@ impl<S: Sink> Lane<S> {
         let every_tick = match stream.position {
             StreamPosition::Behind(from) if stream.wants_every_tick() => {
                 if !tape.reaches_back_to(from) {
-                    return if self.reaches_back_to(from) { Next::OnDisk(from) } else { Next::Lost };
+                    return if self.reaches_back_to(from) {
+                        Next::OnDisk(from)
+                    } else {
+                        Next::Lost
+                    };
                 }
                 true
             }
             _ => {
-                // A resumed stream in latest mode is sent only the newest ticks, no matter how short the
-                // interruption was.
-                let resuming = stream.session.as_ref().is_some_and(|session| session.ready.is_some());
-                !resuming && stream.rate.is_none() && stream.keeps_up(tape, now, self.limits.max_lag)
+                // A resumed stream in latest mode is sent only the newest ticks, no matter how
+                // short the interruption was.
+                let resuming = stream
+                    .session
+                    .as_ref()
+                    .is_some_and(|session| session.ready.is_some());
+                !resuming
+                    && stream.rate.is_none()
+                    && stream.keeps_up(tape, now, self.limits.max_lag)
             }
         };
         let (group, position, until) = (stream.slot.group, stream.position, stream.until(head));
-        Next::Step(self.groups.render(group, position, until, every_tick, &self.replica))
+        Next::Step(
+            self.groups
+                .render(group, position, until, every_tick, &self.replica),
+        )
     }
 }

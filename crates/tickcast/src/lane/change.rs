@@ -13,28 +13,44 @@ use crate::hub::Prepared;
 use crate::subscription::{EditError, Effective, StreamId};
 
 impl<S: Sink> Lane<S> {
-    /// Changes the subscription of the stream with this name. The stream is sent the newest ticks of added
-    /// symbols, and then `ready`. Returns `None` if the stream is not in this lane or has ended.
+    /// Changes the subscription of the stream with this name. The stream is sent the newest ticks
+    /// of added symbols, and then `ready`. Returns `None` if the stream is not in this lane or has
+    /// ended.
     pub(crate) fn change(
         &mut self,
         id: StreamId,
         change: Option<ProposedChange>,
         now: Duration,
     ) -> Option<Result<Effective, EditError>> {
-        let key = self.names.get(&id).copied().filter(|key| !self.streams[*key].ending)?;
+        let key = self
+            .names
+            .get(&id)
+            .copied()
+            .filter(|key| !self.streams[*key].ending)?;
         let stream = &mut self.streams[key];
         let session = stream.session.as_mut()?;
         let filter = self.groups.filter(stream.slot.group).clone();
-        let current = Effective { filter, mode: session.mode, rate: session.rate };
+        let current = Effective {
+            filter,
+            mode: session.mode,
+            rate: session.rate,
+        };
         let Some((from, effective, prepared)) = change else {
-            return Some(if session.try_change(now) { Ok(current) } else { Err(EditError::TooOften) });
+            return Some(if session.try_change(now) {
+                Ok(current)
+            } else {
+                Err(EditError::TooOften)
+            });
         };
         let symbols = self.replica.market().len();
-        let comparisons = prepared.as_ref().map_or(0, |prepared| prepared.lacking(symbols));
+        let comparisons = prepared
+            .as_ref()
+            .map_or(0, |prepared| prepared.lacking(symbols));
         if from != current || comparisons > COMPARISONS {
             return Some(Err(EditError::Outdated));
         }
-        // The lane compares the symbols that were added after the selection, if there are few of them.
+        // The lane compares the symbols that were added after the selection, if there are few of
+        // them.
         self.compared += comparisons;
         self.resubscribe(key, &effective, prepared, now);
         self.visit(key, now);
@@ -55,15 +71,15 @@ impl<S: Sink> Lane<S> {
         let previous = self.streams[key].slot.group;
         let filter_changed = self.groups.filter(previous) != filter;
         let format = match self.groups.format(previous) {
-            // Until the stream has been sent its new symbols, its event ids must not be valid for the new
-            // filter or for the old filter.
+            // Until the stream has been sent its new symbols, its event ids must not be valid for
+            // the new filter or for the old filter.
             EventFormat::Resumable(epoch, _) if filter_changed => {
                 EventFormat::Resumable(epoch, Some(FilterHash::PENDING))
             }
             format => format,
         };
-        // The stream joins the new group before it leaves the old group, so that the two groups can be
-        // compared.
+        // The stream joins the new group before it leaves the old group, so that the two groups can
+        // be compared.
         let slot = self.join_group(key, (filter.clone(), prepared), format, rate.is_some());
         self.groups.complete(slot.group, self.replica.market());
         let added = self.groups.newly_selected(slot.group, previous);
@@ -73,7 +89,11 @@ impl<S: Sink> Lane<S> {
         let position = stream.position.seq(head);
         stream.rate = rate.map(|rate| {
             let armed = stream.rate.as_ref().and_then(|rate| rate.armed);
-            Box::new(RateState { until: position, armed, ..RateState::new(rate.interval(), now) })
+            Box::new(RateState {
+                until: position,
+                armed,
+                ..RateState::new(rate.interval(), now)
+            })
         });
         if let Some(session) = &mut stream.session {
             session.rate = *rate;
@@ -85,8 +105,8 @@ impl<S: Sink> Lane<S> {
         }
     }
 
-    /// Joins the group of a filter, in addition to the stream's current slot. If only the rate changes, the
-    /// group is the same, and it must not be removed in between.
+    /// Joins the group of a filter, in addition to the stream's current slot. If only the rate
+    /// changes, the group is the same, and it must not be removed in between.
     pub(super) fn join_group(
         &mut self,
         key: Key,
@@ -95,14 +115,21 @@ impl<S: Sink> Lane<S> {
         rated: bool,
     ) -> GroupSlot {
         let previous = Some(self.streams[key].slot.group);
-        self.groups.join_group(key, filter, format, (rated, previous), self.replica.market())
+        self.groups.join_group(
+            key,
+            filter,
+            format,
+            (rated, previous),
+            self.replica.market(),
+        )
     }
 
     /// Moves a stream to its new slot.
     pub(super) fn move_to_slot(&mut self, key: Key, mut slot: GroupSlot) {
         let previous = self.streams[key].slot;
         match self.groups.leave(previous) {
-            // Both slots were in the same group, and the new slot has moved to the place of the old slot.
+            // Both slots were in the same group, and the new slot has moved to the place of the old
+            // slot.
             Some(moved) if moved == key => slot.replace(previous),
             Some(moved) => self.streams[moved].slot.replace(previous),
             None => {}

@@ -22,7 +22,11 @@ impl<S: Sink> Lane<S> {
 
     /// Ends at most `max` streams at their current position.
     pub(crate) fn end(&mut self, max: usize) {
-        let open = self.streams.iter().filter(|(_, stream)| !stream.ending).map(|(key, _)| key);
+        let open = self
+            .streams
+            .iter()
+            .filter(|(_, stream)| !stream.ending)
+            .map(|(key, _)| key);
         for key in open.take(max).collect::<Vec<_>>() {
             self.close_stream(key, CloseReason::Draining);
         }
@@ -34,7 +38,11 @@ impl<S: Sink> Lane<S> {
         let head = self.head();
         let outcome = self.write_bye(key);
         let stream = &mut self.streams[key];
-        let ended = if outcome == WriteOutcome::Taken { stream.sink.end() } else { outcome };
+        let ended = if outcome == WriteOutcome::Taken {
+            stream.sink.end()
+        } else {
+            outcome
+        };
         match ended {
             WriteOutcome::Taken | WriteOutcome::Gone => self.mark_closed(key),
             WriteOutcome::Refused => {

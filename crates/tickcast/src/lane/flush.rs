@@ -9,8 +9,8 @@ use super::rendered::StreamPosition;
 use super::{Lane, Sink};
 use crate::log::Log;
 
-/// Maximum number of ticks in one batch. A lane that could not run for some time does not copy a whole tape
-/// for each of its groups.
+/// Maximum number of ticks in one batch. A lane that could not run for some time does not copy a
+/// whole tape for each of its groups.
 pub(super) const BATCH_TICKS: u64 = 4096;
 
 /// Time between two comparisons of deferred symbols. Meanwhile the lane does other work.
@@ -27,7 +27,11 @@ impl<S: Sink> Lane<S> {
         }
         self.groups.match_new_symbols(self.replica.market());
         let caught_up = self.groups.match_deferred(self.replica.market());
-        self.visits.extend(caught_up.iter().flat_map(|group| self.groups.members(*group)));
+        self.visits.extend(
+            caught_up
+                .iter()
+                .flat_map(|group| self.groups.members(*group)),
+        );
         self.hold_back(from);
         let revived = self.restored.revived_count();
         if ticks <= BATCH_TICKS && self.replica.tape().reaches_back_to(from) {
@@ -36,7 +40,10 @@ impl<S: Sink> Lane<S> {
                 let frame = entry.kind.frame();
                 self.restored.observe(entry.symbol, entry.source);
                 let at = Position::new(seq, entry.digest.check());
-                if self.groups.add((at, entry.symbol, symbol), frame, &mut self.touched) {
+                if self
+                    .groups
+                    .add((at, entry.symbol, symbol), frame, &mut self.touched)
+                {
                     self.arrivals.push(entry.arrived());
                 }
             }
@@ -62,8 +69,8 @@ impl<S: Sink> Lane<S> {
         }
     }
 
-    /// Stops streams at `from` if their group has not been compared with all new symbols yet. The group may
-    /// want some of those symbols.
+    /// Stops streams at `from` if their group has not been compared with all new symbols yet. The
+    /// group may want some of those symbols.
     fn hold_back(&mut self, from: Seq) {
         for key in self.groups.held_back() {
             self.streams[key].leave_head(from);
@@ -111,18 +118,28 @@ impl<S: Sink> Lane<S> {
                     continue;
                 };
                 if self.write_batch.add(*key, payload, *ticks) {
-                    self.write_batch.send(&mut self.streams, (from, now), &self.stats, &mut self.closed);
+                    self.write_batch.send(
+                        &mut self.streams,
+                        (from, now),
+                        &self.stats,
+                        &mut self.closed,
+                    );
                 }
             }
             self.groups.note_batch_used(id, used);
         }
-        self.write_batch.send(&mut self.streams, (from, now), &self.stats, &mut self.closed);
+        self.write_batch.send(
+            &mut self.streams,
+            (from, now),
+            &self.stats,
+            &mut self.closed,
+        );
         self.touched = touched;
     }
 
-    /// Visits all streams one by one, because there are too many ticks for a batch, or because the tape no
-    /// longer reaches back to `from`. Streams at the head start from `from` and are sent payload after
-    /// payload.
+    /// Visits all streams one by one, because there are too many ticks for a batch, or because the
+    /// tape no longer reaches back to `from`. Streams at the head start from `from` and are sent
+    /// payload after payload.
     fn leave_behind(&mut self, from: Seq, now: Duration) {
         for key in self.streams.keys().collect::<Vec<_>>() {
             self.streams[key].leave_head(from);

@@ -1,4 +1,5 @@
-//! Groups of streams with the same filter, which share one rendering, and the indexes from symbols to groups.
+//! Groups of streams with the same filter, which share one rendering, and the indexes from symbols
+//! to groups.
 
 mod batch;
 mod new_symbols;
@@ -23,8 +24,8 @@ pub(super) use slot::{GroupId, GroupSlot};
 
 use super::rendered::Rendered;
 
-/// Maximum number of comparisons of patterns with new symbols in one call. They take some milliseconds if the
-/// patterns are chosen to be slow.
+/// Maximum number of comparisons of patterns with new symbols in one call. They take some
+/// milliseconds if the patterns are chosen to be slow.
 pub(crate) const COMPARISONS: usize = 20_000;
 
 /// Maximum number of rendered payloads that are remembered.
@@ -49,7 +50,8 @@ struct Group {
     ticks: usize,
     /// Whether the batch exceeded its maximum size.
     overflowed: bool,
-    /// Whether no member used the last batch. If so, the next batch is made only if a member needs it.
+    /// Whether no member used the last batch. If so, the next batch is made only if a member needs
+    /// it.
     unused_batches: bool,
     /// Size of the last batch, in bytes. The next batch will have a similar size.
     typical_bytes: usize,
@@ -67,24 +69,27 @@ pub(super) struct Groups {
     awaiting: HashMap<Symbol, Vec<GroupId>>,
     /// Groups with patterns, which a new symbol may match.
     with_patterns: HashSet<GroupId>,
-    /// Groups that have not been compared with all new symbols; the next group is last. Until then, the set
-    /// of symbols that such a group wants is incomplete.
+    /// Groups that have not been compared with all new symbols; the next group is last. Until then,
+    /// the set of symbols that such a group wants is incomplete.
     behind: Vec<GroupId>,
     /// Number of bytes that all batches together may still add.
     free_batch_bytes: usize,
     /// Maximum number of comparisons in one call.
     comparisons: usize,
-    /// Number of entries in the two indexes, and the maximum number of entries of removed groups among them.
+    /// Number of entries in the two indexes, and the maximum number of entries of removed groups
+    /// among them.
     entries: usize,
     stale: usize,
-    /// The last rendered payloads, newest last. They are shared when many readers reconnect at once.
+    /// The last rendered payloads, newest last. They are shared when many readers reconnect at
+    /// once.
     memos: VecDeque<(Request, Rendered)>,
     /// The order in which symbols were updated, for groups that want many symbols.
     update_order: UpdateOrder,
 }
 
 impl Groups {
-    /// Creates an empty set of groups. All batches together have at most `max_batch_bytes` bytes at a time.
+    /// Creates an empty set of groups. All batches together have at most `max_batch_bytes` bytes at
+    /// a time.
     pub(super) fn new(max_batch_bytes: usize) -> Self {
         Self::comparing(COMPARISONS, max_batch_bytes)
     }
@@ -122,17 +127,29 @@ impl Groups {
         let group = match self.by_filter.get(&(filter.clone(), format)) {
             Some(id) => *id,
             None => {
-                let previous = previous.and_then(|id| self.groups.get(id)).map(|group| &group.selection);
-                let same_filter = previous.filter(|selection| *selection.filter() == filter).cloned();
+                let previous = previous
+                    .and_then(|id| self.groups.get(id))
+                    .map(|group| &group.selection);
+                let same_filter = previous
+                    .filter(|selection| *selection.filter() == filter)
+                    .cloned();
                 let selection = same_filter.or_else(|| prepared.as_ref()?.selection().cloned());
                 let selection = selection.unwrap_or_else(|| Selection::new(filter, market));
                 self.create_group(selection, prepared, format, market)
             }
         };
-        let Group { members, rated: count, .. } = &mut self.groups[group];
+        let Group {
+            members,
+            rated: count,
+            ..
+        } = &mut self.groups[group];
         members.push(key);
         *count += usize::from(rated);
-        GroupSlot { group, index: (members.len() - 1) as u32, rated }
+        GroupSlot {
+            group,
+            index: (members.len() - 1) as u32,
+            rated,
+        }
     }
 
     /// Removes a stream from its slot. Returns the stream that was moved into this slot, if any.
@@ -180,12 +197,19 @@ impl Groups {
 
     /// Returns the number of symbols on the market that a group wants.
     pub(super) fn listed(&self, id: GroupId, market: &Market) -> usize {
-        self.groups[id].selection.ids().filter(|symbol| market.newest(*symbol).is_some()).count()
+        self.groups[id]
+            .selection
+            .ids()
+            .filter(|symbol| market.newest(*symbol).is_some())
+            .count()
     }
 
     /// Returns the symbols that one group wants and the other group does not want.
     pub(super) fn newly_selected(&self, id: GroupId, other: GroupId) -> SymbolSet {
-        self.selection(id).ids().filter(|symbol| !self.wants(other, *symbol)).collect()
+        self.selection(id)
+            .ids()
+            .filter(|symbol| !self.wants(other, *symbol))
+            .collect()
     }
 
     fn create_group(
@@ -225,7 +249,11 @@ impl Groups {
                 self.defer_matching(group_id);
             }
         } else {
-            for name in filter.names().iter().filter(|name| market.id(name).is_none()) {
+            for name in filter
+                .names()
+                .iter()
+                .filter(|name| market.id(name).is_none())
+            {
                 self.awaiting.entry(*name).or_default().push(group_id);
                 self.entries += 1;
             }
@@ -234,10 +262,12 @@ impl Groups {
         group_id
     }
 
-    /// Removes a group. Its index entries stay until there are many such entries, so that leaving a group is
-    /// cheap.
+    /// Removes a group. Its index entries stay until there are many such entries, so that leaving a
+    /// group is cheap.
     fn remove_group(&mut self, group_id: GroupId) {
-        let Some(group) = self.groups.remove(group_id) else { return };
+        let Some(group) = self.groups.remove(group_id) else {
+            return;
+        };
         let filter = group.selection.filter().clone();
         match group.wide_at {
             Some(at) => {
@@ -248,7 +278,11 @@ impl Groups {
             }
             None => self.stale += group.selection.len(),
         }
-        self.stale += if filter.has_patterns() { 0 } else { filter.names().len() };
+        self.stale += if filter.has_patterns() {
+            0
+        } else {
+            filter.names().len()
+        };
         self.with_patterns.remove(&group_id);
         self.by_filter.remove(&(filter, group.format));
         if self.stale > MAX_STALE_ENTRIES + self.entries / 2 {
@@ -259,13 +293,19 @@ impl Groups {
     /// Returns the number of entries in the indexes.
     #[cfg(test)]
     pub(super) fn entries(&self) -> usize {
-        self.by_symbol.iter().chain(self.awaiting.values()).map(Vec::len).sum()
+        self.by_symbol
+            .iter()
+            .chain(self.awaiting.values())
+            .map(Vec::len)
+            .sum()
     }
 
     /// Removes the index entries of removed groups.
     fn sweep(&mut self) {
         let exists = |group_id: &GroupId| self.groups.contains_key(*group_id);
-        self.by_symbol.iter_mut().for_each(|groups| groups.retain(exists));
+        self.by_symbol
+            .iter_mut()
+            .for_each(|groups| groups.retain(exists));
         self.awaiting.retain(|_, groups| {
             groups.retain(exists);
             !groups.is_empty()

@@ -46,8 +46,9 @@ enum NotFound {
     OtherTape,
 }
 
-/// The handle of the thread that reads the disk, so that no lane waits for the disk. There is one thread. It
-/// answers the requests in turn, one payload each, and holds no more than one payload at a time.
+/// The handle of the thread that reads the disk, so that no lane waits for the disk. There is one
+/// thread. It answers the requests in turn, one payload each, and holds no more than one payload at
+/// a time.
 #[derive(Clone)]
 pub(crate) struct HistoryReader {
     requests: Sender<(HistoryRequest, Answer)>,
@@ -55,12 +56,12 @@ pub(crate) struct HistoryReader {
     waiting: Arc<AtomicUsize>,
 }
 
-/// Maximum number of streams that wait for a payload at a time. With this maximum, a stream waits about one
-/// second at most. More streams are told to come back later.
+/// Maximum number of streams that wait for a payload at a time. With this maximum, a stream waits
+/// about one second at most. More streams are told to come back later.
 const MAX_HISTORY_REQUESTS: usize = 256;
 
-/// Maximum time to read the disk for one request before the next request's turn, and the number of records
-/// between two checks of this time.
+/// Maximum time to read the disk for one request before the next request's turn, and the number of
+/// records between two checks of this time.
 const MAX_READ_TIME: Duration = Duration::from_millis(10);
 const RECORDS_PER_TIME_CHECK: usize = 64;
 
@@ -123,11 +124,18 @@ impl HistoryRequest {
             end = at.seq >= until;
             last = Some(at);
             if matcher.matches(&recorded.symbol) {
-                let frame = recorded.json.map(|json| Frame::restored(recorded.symbol, json));
-                ticks += usize::from(self.format.entry(Some(at), recorded.symbol, frame.as_ref(), out));
+                let frame = recorded
+                    .json
+                    .map(|json| Frame::restored(recorded.symbol, json));
+                ticks +=
+                    usize::from(
+                        self.format
+                            .entry(Some(at), recorded.symbol, frame.as_ref(), out),
+                    );
             }
             read += 1;
-            let time_is_up = read % RECORDS_PER_TIME_CHECK == 0 && started.elapsed() >= MAX_READ_TIME;
+            let time_is_up =
+                read % RECORDS_PER_TIME_CHECK == 0 && started.elapsed() >= MAX_READ_TIME;
             if end || time_is_up || out.len() - start >= MAX_PAYLOAD_BYTES {
                 ControlFlow::Break(())
             } else {

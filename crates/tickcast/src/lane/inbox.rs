@@ -37,7 +37,8 @@ pub(crate) type ProposedChange = (Effective, Effective, Option<Arc<Prepared>>);
 pub(crate) struct Change {
     pub(crate) id: StreamId,
     pub(crate) change: Option<ProposedChange>,
-    /// Head of the log when the change was computed. The change may name symbols up to this sequence number.
+    /// Head of the log when the change was computed. The change may name symbols up to this
+    /// sequence number.
     pub(crate) asked_at: Seq,
     /// The channel for the answer. A lane without this stream drops the channel.
     pub(crate) answer: tokio::sync::mpsc::Sender<Result<Effective, EditError>>,
@@ -59,7 +60,8 @@ pub(crate) struct Inbox {
 }
 
 impl Inbox {
-    /// Adds a command and wakes the lane. If the lane has ended, the body of a new stream ends at once.
+    /// Adds a command and wakes the lane. If the lane has ended, the body of a new stream ends at
+    /// once.
     pub(crate) fn send(&self, command: Command) {
         match &mut *self.lock() {
             Some(commands) => commands.push(command),
@@ -70,7 +72,11 @@ impl Inbox {
 
     /// Closes the inbox, because the lane has ended.
     pub(crate) fn close(&self) {
-        self.lock().take().into_iter().flatten().for_each(Command::reject);
+        self.lock()
+            .take()
+            .into_iter()
+            .flatten()
+            .for_each(Command::reject);
     }
 
     /// Checks whether the lane has ended.
@@ -95,7 +101,10 @@ impl Inbox {
 
 impl Default for Inbox {
     fn default() -> Self {
-        Self { commands: Mutex::new(Some(Vec::new())), doorbell: Arc::default() }
+        Self {
+            commands: Mutex::new(Some(Vec::new())),
+            doorbell: Arc::default(),
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! Replaces `socket` on systems other than Linux, and without the feature `direct`. There, every stream uses the body path.
+//! Replaces `socket` on systems other than Linux, and without the feature `direct`. There, every
+//! stream uses the body path.
 
 use std::convert::Infallible;
 use std::io;
@@ -42,7 +43,13 @@ impl Sockets {
     }
 
     pub(crate) fn admit(&self, socket: HandedOffSocket, _: Key) -> io::Result<Socket> {
-        drop((socket.stream, socket.head, socket.chunked, socket.feed, socket.permit));
+        drop((
+            socket.stream,
+            socket.head,
+            socket.chunked,
+            socket.feed,
+            socket.permit,
+        ));
         Err(io::ErrorKind::Unsupported.into())
     }
 

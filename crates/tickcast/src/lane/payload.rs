@@ -11,8 +11,8 @@ const MAX_SPARE_BYTES: usize = 4096;
 /// The line break at the end of a chunk.
 const END: &[u8] = b"\r\n";
 
-/// Complete events in one buffer, shared by all streams that are sent the same events. The buffer is already
-/// framed as an HTTP/1.1 chunk, for sockets that a lane writes directly.
+/// Complete events in one buffer, shared by all streams that are sent the same events. The buffer
+/// is already framed as an HTTP/1.1 chunk, for sockets that a lane writes directly.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Payload {
     chunk: Bytes,
@@ -40,8 +40,8 @@ impl PayloadBuilder {
         self.bytes_of(0)
     }
 
-    /// Returns the buffer to append about `length` bytes to. The buffer reserves this size, so that it is not
-    /// moved while it grows.
+    /// Returns the buffer to append about `length` bytes to. The buffer reserves this size, so that
+    /// it is not moved while it grows.
     pub(crate) fn bytes_of(&mut self, length: usize) -> &mut Vec<u8> {
         if self.0.is_empty() {
             self.0.reserve(CHUNK_HEAD_BYTES + length + END.len());
@@ -64,7 +64,10 @@ impl PayloadBuilder {
         let start = CHUNK_HEAD_BYTES - head.len();
         self.0[start..CHUNK_HEAD_BYTES].copy_from_slice(head.as_bytes());
         self.0.extend_from_slice(END);
-        Payload { chunk: Bytes::from(self.0).slice(start..), head: head.len() }
+        Payload {
+            chunk: Bytes::from(self.0).slice(start..),
+            head: head.len(),
+        }
     }
 }
 
@@ -82,7 +85,11 @@ impl Payload {
 
     /// Returns the size of the events, in bytes.
     pub(crate) const fn len(&self) -> usize {
-        if self.is_empty() { 0 } else { self.chunk.len() - self.head - END.len() }
+        if self.is_empty() {
+            0
+        } else {
+            self.chunk.len() - self.head - END.len()
+        }
     }
 
     /// Returns the events.
@@ -111,7 +118,12 @@ mod tests {
             let payload = Payload::of(&vec![b'x'; length]);
             assert_eq!(payload.len(), length);
             assert_eq!(payload.events(), vec![b'x'; length]);
-            let chunk = [format!("{length:x}\r\n").as_bytes(), &vec![b'x'; length], b"\r\n"].concat();
+            let chunk = [
+                format!("{length:x}\r\n").as_bytes(),
+                &vec![b'x'; length],
+                b"\r\n",
+            ]
+            .concat();
             assert_eq!(payload.chunk(), &chunk);
         }
         assert!(Payload::of(b"").is_empty() && Payload::default().events().is_empty());

@@ -4,8 +4,8 @@ use tickcast_core::{Seq, SymbolId};
 
 use super::payload::Payload;
 
-/// Maximum size of one payload of a stream that catches up, in bytes. A reader that stops in the middle of a
-/// payload can keep at most this many bytes in memory.
+/// Maximum size of one payload of a stream that catches up, in bytes. A reader that stops in the
+/// middle of a payload can keep at most this many bytes in memory.
 pub(super) const MAX_PAYLOAD_BYTES: usize = 64 << 10;
 
 /// A rendered payload for a stream that catches up.
@@ -28,8 +28,8 @@ pub(super) enum StreamPosition {
     Behind(Seq),
     /// In a snapshot that began at `at` and is ordered by name. Symbols up to `after` were sent.
     Snapshot { at: Seq, after: Option<SymbolId> },
-    /// In a snapshot that began at `at` and is ordered by update. Symbols that were last updated at or before
-    /// `reached` were sent.
+    /// In a snapshot that began at `at` and is ordered by update. Symbols that were last updated at
+    /// or before `reached` were sent.
     Opening { at: Seq, reached: Seq },
 }
 
@@ -38,7 +38,9 @@ impl StreamPosition {
     pub(super) const fn seq(self, head: Seq) -> Seq {
         match self {
             Self::Head => head,
-            Self::Behind(seq) | Self::Snapshot { at: seq, .. } | Self::Opening { reached: seq, .. } => seq,
+            Self::Behind(seq)
+            | Self::Snapshot { at: seq, .. }
+            | Self::Opening { reached: seq, .. } => seq,
         }
     }
 }
@@ -47,15 +49,15 @@ impl StreamPosition {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Progress {
     Reset,
-    /// All status changes up to this version. The second number is the number of revived symbols at that
-    /// time, which counts for a new stream.
+    /// All status changes up to this version. The second number is the number of revived symbols at
+    /// that time, which counts for a new stream.
     Statuses(u64, usize),
     /// The symbols of a changed filter that are not live.
     FilterStatuses,
     /// The first symbols that ticked again after a restart, up to this number.
     Revived(usize),
-    /// The newest ticks of added symbols whose index in the market is below the number. Symbols that were
-    /// updated later are sent as normal ticks, as of this sequence number.
+    /// The newest ticks of added symbols whose index in the market is below the number. Symbols
+    /// that were updated later are sent as normal ticks, as of this sequence number.
     Added(usize, Seq),
     Ready,
 }

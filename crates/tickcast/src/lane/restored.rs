@@ -1,15 +1,17 @@
-//! Prices from before a restart. No source reports their state, so they are stale until they tick again.
+//! Prices from before a restart. No source reports their state, so they are stale until they tick
+//! again.
 
 use std::collections::HashSet;
 
 use tickcast_core::{Market, SourceId, SymbolId};
 
-/// The symbols whose newest tick is from before a restart, and the symbols that have ticked since then.
+/// The symbols whose newest tick is from before a restart, and the symbols that have ticked since
+/// then.
 #[derive(Debug, Default)]
 pub(super) struct RestoredSymbols {
     unowned: HashSet<SymbolId>,
-    /// The revived symbols, in the order of their first tick. A session remembers an index in this list:
-    /// later symbols have not been sent yet.
+    /// The revived symbols, in the order of their first tick. A session remembers an index in this
+    /// list: later symbols have not been sent yet.
     revived: Vec<SymbolId>,
 }
 
@@ -23,8 +25,8 @@ impl RestoredSymbols {
         }
     }
 
-    /// Records all symbols of the market, because the ticks since the last flush were not recorded one by
-    /// one.
+    /// Records all symbols of the market, because the ticks since the last flush were not recorded
+    /// one by one.
     pub(super) fn rescan(&mut self, market: &Market) {
         for id in market.ids_from(0).filter(|id| market.newest(*id).is_some()) {
             self.observe(id, market.source(id));

@@ -7,12 +7,13 @@ use super::{Key, Lane, Sink};
 use crate::subscription::{Start, Subscription};
 
 impl<S: Sink> Lane<S> {
-    /// Compares the cursor of a reader with the tape. If they do not match, the reader is sent `reset` and
-    /// starts again with a snapshot. If the tape in memory does not reach back to the cursor, a stream of
-    /// newest ticks starts with a snapshot. A stream of every tick continues from disk if the disk still
-    /// holds the ticks; otherwise it gets a `reset` too.
+    /// Compares the cursor of a reader with the tape. If they do not match, the reader is sent
+    /// `reset` and starts again with a snapshot. If the tape in memory does not reach back to the
+    /// cursor, a stream of newest ticks starts with a snapshot. A stream of every tick continues
+    /// from disk if the disk still holds the ticks; otherwise it gets a `reset` too.
     pub(super) fn resolve_start(&self, mut subscription: Subscription) -> Subscription {
-        let (Start::Resume(from), Some(options)) = (subscription.start, &mut subscription.session) else {
+        let (Start::Resume(from), Some(options)) = (subscription.start, &mut subscription.session)
+        else {
             return subscription;
         };
         let Resume { position, filter } = from;
@@ -53,12 +54,14 @@ impl<S: Sink> Lane<S> {
         subscription
     }
 
-    /// Changes the event format of a stream after the newest ticks of all added symbols were sent. From now
-    /// on, its event ids carry the hash of the new filter.
+    /// Changes the event format of a stream after the newest ticks of all added symbols were sent.
+    /// From now on, its event ids carry the hash of the new filter.
     pub(super) fn use_settled_format(&mut self, key: Key) {
         let slot = self.streams[key].slot;
-        let settled =
-            settled_format(self.groups.format(slot.group), self.groups.filter(slot.group).filter_hash());
+        let settled = settled_format(
+            self.groups.format(slot.group),
+            self.groups.filter(slot.group).filter_hash(),
+        );
         if settled != self.groups.format(slot.group) {
             let filter = self.groups.prepared(slot.group);
             let rated = self.streams[key].rate.is_some();
@@ -71,7 +74,9 @@ impl<S: Sink> Lane<S> {
 /// Returns the event format of a stream after all added symbols were sent.
 pub(super) fn settled_format(format: EventFormat, hash: FilterHash) -> EventFormat {
     match format {
-        EventFormat::Resumable(epoch, Some(FilterHash::PENDING)) => EventFormat::Resumable(epoch, Some(hash)),
+        EventFormat::Resumable(epoch, Some(FilterHash::PENDING)) => {
+            EventFormat::Resumable(epoch, Some(hash))
+        }
         other => other,
     }
 }

@@ -12,11 +12,12 @@ use super::Key;
 use super::rendered::Progress;
 use crate::subscription::{CHANGES_PER_SECOND, Rate, SessionOptions, StreamId};
 
-/// Reconnect delay after a stream was ended, in milliseconds. Each reader gets a random delay in this range.
+/// Reconnect delay after a stream was ended, in milliseconds. Each reader gets a random delay in
+/// this range.
 pub(crate) const RETRY_MS: std::ops::RangeInclusive<u32> = 2000..=5000;
 
-/// The session of a resumable stream. Notices are not queued: when the sink is writable, the next notice is
-/// computed from the current state.
+/// The session of a resumable stream. Notices are not queued: when the sink is writable, the next
+/// notice is computed from the current state.
 pub(super) struct Session {
     pub(super) id: StreamId,
     pub(super) mode: Mode,
@@ -29,22 +30,23 @@ pub(super) struct Session {
     resumed: bool,
     /// The version up to which status changes were sent. `None`: no status has been sent yet.
     sent_version: Option<u64>,
-    /// Whether the filter changed. If so, the symbols that are not live are sent before their ticks.
+    /// Whether the filter changed. If so, the symbols that are not live are sent before their
+    /// ticks.
     filter_changed: bool,
-    /// Number of revived symbols (first tick since a restart) that were sent, or that were revived before the
-    /// stream opened.
+    /// Number of revived symbols (first tick since a restart) that were sent, or that were revived
+    /// before the stream opened.
     revived: usize,
-    /// The added symbols whose newest ticks have to be sent, and the symbol index from which they are still
-    /// missing.
+    /// The added symbols whose newest ticks have to be sent, and the symbol index from which they
+    /// are still missing.
     added: SymbolSet,
     added_from: usize,
-    /// Whether all symbols of the group have to be added. They are known once the group has been compared
-    /// with all symbols.
+    /// Whether all symbols of the group have to be added. They are known once the group has been
+    /// compared with all symbols.
     adds_all: bool,
     /// The sequence number at which `ready` has to be sent.
     pub(super) ready: Option<Seq>,
-    /// The position up to which the stream was read from the tape on disk, if memory does not reach back to
-    /// it.
+    /// The position up to which the stream was read from the tape on disk, if memory does not reach
+    /// back to it.
     pub(super) reached: Option<Position>,
     /// Held while the stream waits for a payload from the tape on disk.
     pub(super) awaits_history: Option<Arc<()>>,
@@ -60,7 +62,14 @@ pub(super) type StreamNames = HashMap<StreamId, Key>;
 
 impl Session {
     pub(super) fn new(options: SessionOptions, rate: Option<Rate>, head: Seq) -> Self {
-        let SessionOptions { id, mode, heartbeat, last, broken, unverified } = options;
+        let SessionOptions {
+            id,
+            mode,
+            heartbeat,
+            last,
+            broken,
+            unverified,
+        } = options;
         let resumed = last.is_some() && broken.is_none();
         let unverified = unverified.zip(last.clone());
         let broken = broken.zip(last);
@@ -87,8 +96,8 @@ impl Session {
         }
     }
 
-    /// Checks whether the stream may be changed now. Each attempt counts, even without a result, because
-    /// computing a change costs more than applying it.
+    /// Checks whether the stream may be changed now. Each attempt counts, even without a result,
+    /// because computing a change costs more than applying it.
     pub(super) fn try_change(&mut self, now: Duration) -> bool {
         if self.changed_in != now.as_secs() {
             (self.changed_in, self.changes) = (now.as_secs(), 0);
@@ -109,9 +118,13 @@ impl Session {
         (self.added, self.added_from) = (symbols, 0);
     }
 
-    /// Restarts the stream with `reset` at `head`, because the reader's cursor does not belong to this tape.
+    /// Restarts the stream with `reset` at `head`, because the reader's cursor does not belong to
+    /// this tape.
     pub(super) fn restart_with_reset(&mut self, head: Seq) {
-        self.broken = self.unverified.take().map(|(_, last)| (ResumeError::Epoch, last));
+        self.broken = self
+            .unverified
+            .take()
+            .map(|(_, last)| (ResumeError::Epoch, last));
         // A reset cancels everything that was sent before, so the statuses are sent again.
         self.sent_version = None;
         self.resumed = false;
@@ -144,8 +157,8 @@ impl Session {
                 if self.added.ids_from(from).next().is_none() {
                     (self.added, self.added_from) = (SymbolSet::new(), 0);
                 }
-                // Before this position, not all added symbols have been sent. On a restored tape, other ticks
-                // may be the newest.
+                // Before this position, not all added symbols have been sent. On a restored tape,
+                // other ticks may be the newest.
                 self.ready = self.ready.max(Some(as_of));
             }
             Progress::Ready => self.ready = None,

@@ -1,5 +1,5 @@
-//! Simulates lanes, readers and a log under many kinds of faults. Time is a number, and each run has a random
-//! seed. The ledger checks what the readers received.
+//! Simulates lanes, readers and a log under many kinds of faults. Time is a number, and each run
+//! has a random seed. The ledger checks what the readers received.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,11 +21,16 @@ const NODES: usize = 3;
 const CLIENTS: usize = 8;
 const STEPS: usize = 400;
 
-/// Maximum number of writes that one step tries on a sink: the maximum of one visit, a heartbeat and an end.
+/// Maximum number of writes that one step tries on a sink: the maximum of one visit, a heartbeat
+/// and an end.
 const MAX_WRITES_PER_STEP: usize = 200;
 
 /// Limits so small that readers fall behind the tape.
-const LIMITS: Limits = Limits::DEFAULT.symbols(100).tape_ticks(40).tape_bytes(1 << 20).candles(1000);
+const LIMITS: Limits = Limits::DEFAULT
+    .symbols(100)
+    .tape_ticks(40)
+    .tape_bytes(1 << 20)
+    .candles(1000);
 
 /// One reader, over all its connections.
 struct Client {
@@ -43,7 +48,8 @@ struct Client {
     connected: Option<(usize, Key, Connection)>,
 }
 
-/// A kind of fault. Each kind must happen in enough seeds; otherwise the simulation no longer tests it.
+/// A kind of fault. Each kind must happen in enough seeds; otherwise the simulation no longer tests
+/// it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Fault {
     /// A sink whose reader had left when a payload with this first event was written.
@@ -115,14 +121,24 @@ fn filter_of(number: usize) -> Filter {
 /// Returns the symbols that a filter selects.
 fn symbols_of(filter: usize) -> BTreeSet<String> {
     let filter = filter_of(filter);
-    let symbols = SYMBOLS.iter().filter(|name| filter.matches(&Symbol::new(name).unwrap()));
+    let symbols = SYMBOLS
+        .iter()
+        .filter(|name| filter.matches(&Symbol::new(name).unwrap()));
     symbols.map(|name| (*name).to_owned()).collect()
 }
 
 /// Returns a lane that compares patterns with one new symbol at a time.
 fn new_node() -> Lane<Connection> {
-    let lane = Lane::new(Replica::new(LIMITS), STREAM_LIMITS, Arc::default(), OneAtATime);
-    Lane { groups: Groups::comparing(1, 1 << 20), ..lane }
+    let lane = Lane::new(
+        Replica::new(LIMITS),
+        STREAM_LIMITS,
+        Arc::default(),
+        OneAtATime,
+    );
+    Lane {
+        groups: Groups::comparing(1, 1 << 20),
+        ..lane
+    }
 }
 
 impl Simulation {
@@ -133,7 +149,13 @@ impl Simulation {
             let (all, filter) = (rng.bool(), rng.usize(..FILTERS.len()));
             let symbols = symbols_of(filter);
             let name = format!("client {number}");
-            let ledger = ledger::Reader { name, all, symbols, healed: false, entries: Vec::new() };
+            let ledger = ledger::Reader {
+                name,
+                all,
+                symbols,
+                healed: false,
+                entries: Vec::new(),
+            };
             Client {
                 ledger,
                 url_filter: filter,
@@ -148,8 +170,11 @@ impl Simulation {
         let clients = clients.collect();
         let log = Log::new(Sequencer::new(epoch, LIMITS));
         let nodes = (0..NODES).map(|_| new_node()).collect();
-        let (published, now, wall) =
-            (Book::default(), Duration::ZERO, Time::from_millis(1_782_907_200_000).unwrap());
+        let (published, now, wall) = (
+            Book::default(),
+            Duration::ZERO,
+            Time::from_millis(1_782_907_200_000).unwrap(),
+        );
         Self {
             rng,
             log,
@@ -190,11 +215,17 @@ impl Simulation {
 
     /// Checks that no step tries more writes on a sink than one visit allows.
     fn assert_bounded(&self) {
-        for (.., connection) in
-            self.clients.iter().filter_map(|client| client.connected.as_ref()).chain(&self.reset)
+        for (.., connection) in self
+            .clients
+            .iter()
+            .filter_map(|client| client.connected.as_ref())
+            .chain(&self.reset)
         {
             let tried_writes = std::mem::take(&mut connection.0.borrow_mut().tried_writes);
-            assert!(tried_writes <= MAX_WRITES_PER_STEP, "{tried_writes} writes in one step");
+            assert!(
+                tried_writes <= MAX_WRITES_PER_STEP,
+                "{tried_writes} writes in one step"
+            );
         }
     }
 
@@ -204,19 +235,36 @@ impl Simulation {
         let price = Price::from_units(prices.len() as i64 * 100 + self.rng.i64(0..100), 2).unwrap();
         prices.push(price.to_string());
         let tick = Tick::new(Symbol::new(name).unwrap(), price);
-        let now = Now { uptime: self.now, wall: self.wall };
+        let now = Now {
+            uptime: self.now,
+            wall: self.wall,
+        };
         let accepted = |_, outcome: Result<Outcome, TickError>| _ = outcome.unwrap();
-        self.log.publish([&tick], (SourceId::default(), SourceOptions::default(), now), accepted, || None);
+        self.log.publish(
+            [&tick],
+            (SourceId::default(), SourceOptions::default(), now),
+            accepted,
+            || None,
+        );
         let json = self.log.read(|log| {
             let market = log.market();
-            market.newest(market.id(&tick.symbol).unwrap()).unwrap().json().to_vec()
+            market
+                .newest(market.id(&tick.symbol).unwrap())
+                .unwrap()
+                .json()
+                .to_vec()
         });
         self.tape.push((tick.symbol, json, self.wall));
     }
 
     fn flush(&mut self, node: usize) {
         self.nodes[node].flush(&self.log, self.now);
-        self.faults.extend(self.nodes[node].groups.are_behind().then_some(Fault::Behind));
+        self.faults.extend(
+            self.nodes[node]
+                .groups
+                .are_behind()
+                .then_some(Fault::Behind),
+        );
     }
 
     /// Connects a client to any node, with its cursor or with an invalid cursor.
@@ -225,16 +273,30 @@ impl Simulation {
             return;
         }
         let node = self.rng.usize(..NODES);
-        // A lane opens a stream only after it has reached the head of the log at the time of the request.
+        // A lane opens a stream only after it has reached the head of the log at the time of the
+        // request.
         self.flush(node);
         let invalid_cursor = !self.healed && self.rng.u8(..40) == 0;
-        self.faults.extend(invalid_cursor.then_some(Fault::InvalidCursor));
+        self.faults
+            .extend(invalid_cursor.then_some(Fault::InvalidCursor));
         let head = (self.epoch, self.log.head());
-        let Client { ledger, url_filter, filter, cursor, stream, requested_filter, cursor_filter, connected } =
-            &mut self.clients[client];
-        // If the client requests another filter than before, the cursor carries the hash of its own filter.
-        let without_hash = cursor.as_ref().is_some_and(|cursor| cursor.matches('.').count() == 1);
-        if let (true, Some(cursor), Some(filter)) = (without_hash, cursor.as_mut(), *cursor_filter) {
+        let Client {
+            ledger,
+            url_filter,
+            filter,
+            cursor,
+            stream,
+            requested_filter,
+            cursor_filter,
+            connected,
+        } = &mut self.clients[client];
+        // If the client requests another filter than before, the cursor carries the hash of its own
+        // filter.
+        let without_hash = cursor
+            .as_ref()
+            .is_some_and(|cursor| cursor.matches('.').count() == 1);
+        if let (true, Some(cursor), Some(filter)) = (without_hash, cursor.as_mut(), *cursor_filter)
+        {
             *cursor = format!("{cursor}.{}", filter_of(filter).filter_hash());
         }
         *requested_filter = Some(*url_filter);
@@ -243,10 +305,20 @@ impl Simulation {
             .as_ref()
             .is_some_and(|cursor| cursor.matches('.').count() == 2 && !cursor.ends_with(&hash));
         if *url_filter != std::mem::replace(filter, *url_filter) || filter_differs {
-            let seen = Seen::Changed { symbols: symbols_of(*url_filter), away: filter_differs };
-            ledger.entries.push(Entry { id: String::new(), seen });
+            let seen = Seen::Changed {
+                symbols: symbols_of(*url_filter),
+                away: filter_differs,
+            };
+            ledger.entries.push(Entry {
+                id: String::new(),
+                seen,
+            });
         }
-        let last = if invalid_cursor { Some("nonsense".to_owned()) } else { cursor.clone() };
+        let last = if invalid_cursor {
+            Some("nonsense".to_owned())
+        } else {
+            cursor.clone()
+        };
         self.streams += 1;
         *stream = self.streams;
         let mode = if ledger.all { Mode::All } else { Mode::Latest };
@@ -259,7 +331,9 @@ impl Simulation {
             unverified: None,
         };
         let requested = filter_of(*url_filter);
-        let subscription = Subscription::to(requested).resumable(options, head).at(head.1);
+        let subscription = Subscription::to(requested)
+            .resumable(options, head)
+            .at(head.1);
         let connection = Connection::default();
         if !self.healed && self.rng.u8(..3) == 0 {
             connection.0.borrow_mut().remaining_writes = Some(self.rng.usize(..6));
@@ -267,7 +341,10 @@ impl Simulation {
         // The reader may have left before the stream is opened.
         let is_reset = !self.healed && self.rng.u8(..10) == 0;
         connection.0.borrow_mut().peer_reset = is_reset;
-        ledger.entries.push(Entry { id: String::new(), seen: Seen::Connect(last) });
+        ledger.entries.push(Entry {
+            id: String::new(),
+            seen: Seen::Connect(last),
+        });
         let sink = |_| Ok::<_, std::convert::Infallible>(connection.clone());
         let Ok(key) = self.nodes[node].open(sink, subscription, self.now);
         *connected = Some((node, key, connection));
@@ -276,8 +353,8 @@ impl Simulation {
         }
     }
 
-    /// Changes the filter of a stream. When the client reconnects, it requests the new filter or, like a
-    /// browser, the first one.
+    /// Changes the filter of a stream. When the client reconnects, it requests the new filter or,
+    /// like a browser, the first one.
     fn change(&mut self, client: usize) {
         self.read(client, usize::MAX);
         let (to, updates_url) = (self.rng.usize(..FILTERS.len()), self.rng.bool());
@@ -289,17 +366,39 @@ impl Simulation {
         {
             return;
         }
-        let Client { ledger, url_filter, filter, stream, connected, .. } = &mut self.clients[client];
+        let Client {
+            ledger,
+            url_filter,
+            filter,
+            stream,
+            connected,
+            ..
+        } = &mut self.clients[client];
         let Some((node, ..)) = connected else { return };
-        let seen = Seen::Changed { symbols: symbols_of(to), away: false };
-        ledger.entries.push(Entry { id: String::new(), seen });
+        let seen = Seen::Changed {
+            symbols: symbols_of(to),
+            away: false,
+        };
+        ledger.entries.push(Entry {
+            id: String::new(),
+            seen,
+        });
         *filter = to;
         if updates_url {
             *url_filter = to;
         }
-        let edit = Edit { set: Some(filter_of(to)), ..Edit::default() };
-        // The stream may have ended, or may be about to end. Then the change is too late and is not applied.
-        let changed = change(&mut self.nodes[*node], StreamId::of(*stream), edit, self.now);
+        let edit = Edit {
+            set: Some(filter_of(to)),
+            ..Edit::default()
+        };
+        // The stream may have ended, or may be about to end. Then the change is too late and is not
+        // applied.
+        let changed = change(
+            &mut self.nodes[*node],
+            StreamId::of(*stream),
+            edit,
+            self.now,
+        );
         match changed {
             Some(Ok(_)) => _ = self.faults.insert(Fault::Changed),
             // Alternatively, the stream was changed too often.
@@ -311,7 +410,11 @@ impl Simulation {
     fn jump(&mut self) {
         let jump = Duration::from_secs(self.rng.u64(1..200_000));
         let earlier = Time::from_millis(self.wall.as_millis() - jump.as_millis() as i64).unwrap();
-        self.wall = if self.rng.bool() { self.wall.saturating_add(jump) } else { earlier };
+        self.wall = if self.rng.bool() {
+            self.wall.saturating_add(jump)
+        } else {
+            earlier
+        };
         self.faults.insert(Fault::ClockJumped);
     }
 
@@ -319,11 +422,14 @@ impl Simulation {
     fn toggle_stop(&mut self, client: usize) {
         self.read(client, usize::MAX);
         let remaining_writes = self.rng.usize(..8);
-        let Some((node, key, connection)) = &self.clients[client].connected else { return };
+        let Some((node, key, connection)) = &self.clients[client].connected else {
+            return;
+        };
         let stopped = connection.0.borrow().stopped;
         self.faults.insert(Fault::Stopped);
         connection.stop(!stopped);
-        connection.0.borrow_mut().remaining_writes = (remaining_writes > 4).then_some(remaining_writes);
+        connection.0.borrow_mut().remaining_writes =
+            (remaining_writes > 4).then_some(remaining_writes);
         if stopped {
             let (node, key) = (*node, *key);
             self.nodes[node].ready(key, self.now);
@@ -332,7 +438,9 @@ impl Simulation {
 
     /// Breaks a connection at a random point of the received bytes.
     fn break_connection(&mut self, client: usize) {
-        let Some((node, key, connection)) = &self.clients[client].connected else { return };
+        let Some((node, key, connection)) = &self.clients[client].connected else {
+            return;
+        };
         let (node, key, length) = (*node, *key, connection.0.borrow().received.len());
         let seen = self.rng.usize(..=length);
         self.read(client, seen);
@@ -340,10 +448,12 @@ impl Simulation {
         self.record_lost(client);
     }
 
-    /// Resets the connection of a reader without notifying the lane. The next write of the lane finds that
-    /// the reader has left.
+    /// Resets the connection of a reader without notifying the lane. The next write of the lane
+    /// finds that the reader has left.
     fn reset(&mut self, client: usize) {
-        let Some((node, key, connection)) = &self.clients[client].connected else { return };
+        let Some((node, key, connection)) = &self.clients[client].connected else {
+            return;
+        };
         let reset = (*node, *key, connection.clone());
         let seen = self.rng.usize(..=connection.0.borrow().received.len());
         self.read(client, seen);
@@ -354,10 +464,11 @@ impl Simulation {
 
     fn notify_resets(&mut self) {
         for (node, key, connection) in std::mem::take(&mut self.reset) {
-            self.faults.insert(match &connection.0.borrow().failed_write {
-                Some(payload) => Fault::GoneAt(EventKind::of(payload)),
-                None => Fault::GoneUnnoticed,
-            });
+            self.faults
+                .insert(match &connection.0.borrow().failed_write {
+                    Some(payload) => Fault::GoneAt(EventKind::of(payload)),
+                    None => Fault::GoneUnnoticed,
+                });
             self.nodes[node].close(key);
         }
     }
@@ -365,7 +476,10 @@ impl Simulation {
     fn record_lost(&mut self, client: usize) {
         let client = &mut self.clients[client];
         if client.connected.take().is_some() {
-            client.ledger.entries.push(Entry { id: String::new(), seen: Seen::Lost });
+            client.ledger.entries.push(Entry {
+                id: String::new(),
+                seen: Seen::Lost,
+            });
         }
     }
 
@@ -374,16 +488,22 @@ impl Simulation {
         self.now += elapsed;
         self.wall = self.wall.saturating_add(elapsed);
         for node in &mut self.nodes {
-            node.fire_timers(Now { uptime: self.now, wall: self.wall });
+            node.fire_timers(Now {
+                uptime: self.now,
+                wall: self.wall,
+            });
         }
     }
 
-    /// Ends all lanes and restores the log from the recorded ticks: unchanged, or in a new epoch if ticks may
-    /// be missing. Alternatively, the tape is replaced by an older copy without any notice.
+    /// Ends all lanes and restores the log from the recorded ticks: unchanged, or in a new epoch if
+    /// ticks may be missing. Alternatively, the tape is replaced by an older copy without any
+    /// notice.
     fn restart(&mut self) {
         let fault = [Fault::Killed, Fault::Crashed, Fault::Copied][self.rng.usize(..3)];
         for client in 0..CLIENTS {
-            let Some((.., connection)) = &self.clients[client].connected else { continue };
+            let Some((.., connection)) = &self.clients[client].connected else {
+                continue;
+            };
             let length = connection.0.borrow().received.len();
             let seen = self.rng.usize(..=length);
             self.read(client, seen);
@@ -396,12 +516,19 @@ impl Simulation {
             Fault::Copied => self.restore_copy(),
             _ => {}
         }
-        // A real restart reads a snapshot and replays the rest. Here the snapshot is empty, so everything is
-        // replayed.
+        // A real restart reads a snapshot and replays the rest. Here the snapshot is empty, so
+        // everything is replayed.
         let mut restore = Restore::new(self.epoch, LIMITS, (Seq::ZERO, Digest::START));
         for (symbol, json, wall) in &self.tape {
             let (symbol, json) = (*symbol, Some(json.as_slice()));
-            restore.replay(Recorded { symbol, prev_close: None, json }, Some(*wall));
+            restore.replay(
+                Recorded {
+                    symbol,
+                    prev_close: None,
+                    json,
+                },
+                Some(*wall),
+            );
         }
         self.log = Log::new(restore.done());
         self.nodes = (0..NODES).map(|_| new_node()).collect();
@@ -412,7 +539,11 @@ impl Simulation {
         let length = self.rng.usize(..=self.tape.len());
         self.published.lost.push(self.published.prices.clone());
         for (symbol, ..) in self.tape.drain(length..) {
-            self.published.prices.get_mut(symbol.as_str()).unwrap().pop();
+            self.published
+                .prices
+                .get_mut(symbol.as_str())
+                .unwrap()
+                .pop();
         }
     }
 
@@ -422,16 +553,24 @@ impl Simulation {
         self.nodes[node].end(count);
     }
 
-    /// Reads at most `max_bytes` received bytes. Complete events in these bytes are recorded as seen.
+    /// Reads at most `max_bytes` received bytes. Complete events in these bytes are recorded as
+    /// seen.
     fn read(&mut self, client: usize, max_bytes: usize) {
         let client = &mut self.clients[client];
-        let Some((.., connection)) = &client.connected else { return };
+        let Some((.., connection)) = &client.connected else {
+            return;
+        };
         let (text, ended) = {
             let mut connection = connection.0.borrow_mut();
-            (std::mem::take(&mut connection.received), connection.ended || connection.cut)
+            (
+                std::mem::take(&mut connection.received),
+                connection.ended || connection.cut,
+            )
         };
         for event in text[..max_bytes.min(text.len())].split_inclusive("\n\n") {
-            let Some(event) = event.strip_suffix("\n\n") else { break };
+            let Some(event) = event.strip_suffix("\n\n") else {
+                break;
+            };
             let entry = entry(event);
             if !entry.id.is_empty() {
                 client.cursor_filter = client.requested_filter;
@@ -441,7 +580,10 @@ impl Simulation {
         }
         if ended {
             client.connected = None;
-            client.ledger.entries.push(Entry { id: String::new(), seen: Seen::Lost });
+            client.ledger.entries.push(Entry {
+                id: String::new(),
+                seen: Seen::Lost,
+            });
         }
     }
 
@@ -477,22 +619,40 @@ impl Simulation {
 }
 
 fn entry(event: &str) -> Entry {
-    let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+    let field = |name: &str| {
+        event
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .unwrap_or_default()
+    };
     let data: BTreeMap<String, serde_json::Value> = serde_json::from_str(field("data: ")).unwrap();
     let text = |name: &str| data[name].as_str().unwrap().to_owned();
     let seen = match field("event: ") {
         "tick" => {
             let view = tickcast_core::TickView::read(field("data: ").as_bytes()).unwrap();
-            Seen::Tick { symbol: text("symbol"), n: view.n, price: view.price.to_owned() }
+            Seen::Tick {
+                symbol: text("symbol"),
+                n: view.n,
+                price: view.price.to_owned(),
+            }
         }
-        "ready" => Seen::Ready { resumed: data["resumed"] == true },
+        "ready" => Seen::Ready {
+            resumed: data["resumed"] == true,
+        },
         // Statuses concern prices from before a restart. They do not advance the reader.
         "heartbeat" | "status" => Seen::Heartbeat,
-        "reset" => Seen::Reset { reason: text("reason") },
-        "bye" => Seen::Bye { reason: text("reason") },
+        "reset" => Seen::Reset {
+            reason: text("reason"),
+        },
+        "bye" => Seen::Bye {
+            reason: text("reason"),
+        },
         other => unreachable!("{other}"),
     };
-    Entry { id: field("id: ").to_owned(), seen }
+    Entry {
+        id: field("id: ").to_owned(),
+        seen,
+    }
 }
 
 impl EventKind {
@@ -512,22 +672,31 @@ fn run(seed: u64) -> (ledger::Summary, BTreeSet<Fault>) {
     let mut simulation = Simulation::new(seed);
     (0..STEPS).for_each(|_| simulation.step());
     simulation.heal();
-    let readers: Vec<_> = simulation.clients.into_iter().map(|client| client.ledger).collect();
+    let readers: Vec<_> = simulation
+        .clients
+        .into_iter()
+        .map(|client| client.ledger)
+        .collect();
     match ledger::check(&simulation.published, &readers) {
         Ok(summary) => (summary, simulation.faults),
         Err(violation) => panic!("seed {seed}: {violation}"),
     }
 }
 
-/// Seeds that once failed. The defects were: a `bye` whose id replaced the cursor before `reset` was sent;
-/// every tick instead of the newest ticks after a quick reconnect; ticks as of a position that the tape no
-/// longer held; `ready` before all added symbols were sent.
+/// Seeds that once failed. The defects were: a `bye` whose id replaced the cursor before `reset`
+/// was sent; every tick instead of the newest ticks after a quick reconnect; ticks as of a position
+/// that the tape no longer held; `ready` before all added symbols were sent.
 const FAILED: [u64; 4] = [97, 4661, 112_561, 140_025];
 
-/// Runs some seeds; `SEEDS=5000` runs more. `SEED=…` runs a single seed, for example one that failed.
+/// Runs some seeds; `SEEDS=5000` runs more. `SEED=…` runs a single seed, for example one that
+/// failed.
 #[test]
 fn readers_receive_correct_streams_despite_any_faults() {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let number = |name: &str| {
+        std::env::var(name)
+            .ok()
+            .and_then(|text| text.parse::<u64>().ok())
+    };
     if let Some(seed) = number("SEED") {
         run(seed);
         return;
@@ -537,15 +706,23 @@ fn readers_receive_correct_streams_despite_any_faults() {
     let seeds = number("SEEDS").unwrap_or(300);
     for seed in FAILED.into_iter().chain(0..seeds) {
         let (summary, occurred) = run(seed);
-        occurred.into_iter().for_each(|fault| *faults.entry(fault).or_default() += 1);
+        occurred
+            .into_iter()
+            .for_each(|fault| *faults.entry(fault).or_default() += 1);
         total.ticks += summary.ticks;
         total.resumed += summary.resumed;
         total.resets += summary.resets;
     }
     // The runs must have covered every kind of fault.
-    assert!(total.ticks > 10_000 && total.resumed > 1000 && total.resets > 300, "{total:?}");
+    assert!(
+        total.ticks > 10_000 && total.resumed > 1000 && total.resets > 300,
+        "{total:?}"
+    );
     for fault in FAULTS {
         let count = faults.get(&fault).copied().unwrap_or_default();
-        assert!(count * 100 >= seeds, "{fault:?} in {count} of {seeds} seeds: {faults:?}");
+        assert!(
+            count * 100 >= seeds,
+            "{fault:?} in {count} of {seeds} seeds: {faults:?}"
+        );
     }
 }

@@ -2,12 +2,12 @@
 
 use super::Payload;
 
-/// Maximum number of streams in one write batch, which is sent with one system call. With this many streams,
-/// the cost of the call no longer matters.
+/// Maximum number of streams in one write batch, which is sent with one system call. With this many
+/// streams, the cost of the call no longer matters.
 pub(super) const MAX_BATCH_WRITES: usize = 512;
 
-/// The part of a buffer that a sink has not written yet. It extends to the end of the buffer, so sinks that
-/// share a buffer have the same `end`.
+/// The part of a buffer that a sink has not written yet. It extends to the end of the buffer, so
+/// sinks that share a buffer have the same `end`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Buffered {
     pub(crate) end: usize,
@@ -17,7 +17,10 @@ pub(crate) struct Buffered {
 impl Buffered {
     pub(crate) fn of(rest: &[u8]) -> Option<Self> {
         let end = rest.as_ptr_range().end.addr();
-        (!rest.is_empty()).then_some(Self { end, bytes: rest.len() })
+        (!rest.is_empty()).then_some(Self {
+            end,
+            bytes: rest.len(),
+        })
     }
 }
 
@@ -26,12 +29,12 @@ pub(crate) trait Sink: Sized {
     /// The writer that tries to write to many sinks at once.
     type BatchWriter: BatchWriter<Self>;
 
-    /// Tries to write a payload. The sink accepts the whole payload or nothing. The result has to be
-    /// [completed](Self::complete_write).
+    /// Tries to write a payload. The sink accepts the whole payload or nothing. The result has to
+    /// be [completed](Self::complete_write).
     fn try_write(&self, payload: &Payload) -> WriteAttempt;
 
-    /// Completes the attempt to write this payload. If the whole payload was sent, there is nothing more to
-    /// do.
+    /// Completes the attempt to write this payload. If the whole payload was sent, there is nothing
+    /// more to do.
     fn complete_write(&mut self, payload: &Payload, attempt: WriteAttempt) -> WriteOutcome {
         let _ = payload;
         match attempt {
@@ -50,15 +53,16 @@ pub(crate) trait Sink: Sized {
     /// Writes accepted bytes that are still unsent, as far as possible.
     fn resume(&mut self) -> WriteOutcome;
 
-    /// Ends the stream after the accepted bytes. If the sink refuses, the lane calls this again once the sink
-    /// is ready.
+    /// Ends the stream after the accepted bytes. If the sink refuses, the lane calls this again
+    /// once the sink is ready.
     fn end(&mut self) -> WriteOutcome;
 
-    /// Stops listening to the reader, which sends nothing more. The next write shows whether the reader has
-    /// left.
+    /// Stops listening to the reader, which sends nothing more. The next write shows whether the
+    /// reader has left.
     fn stop_listening(&mut self) {}
 
-    /// Returns the part of the accepted data that is still in memory, because the reader has not accepted it.
+    /// Returns the part of the accepted data that is still in memory, because the reader has not
+    /// accepted it.
     fn buffered(&self) -> Option<Buffered>;
 
     /// Cuts a blocked stream without waiting for its unsent bytes.

@@ -33,7 +33,8 @@ const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 /// Maximum number of events of one poll.
 const EVENTS_PER_POLL: usize = 256;
 
-/// The sockets of one lane. They report which sockets are writable again, and which readers have left.
+/// The sockets of one lane. They report which sockets are writable again, and which readers have
+/// left.
 pub(crate) struct Sockets {
     epoll: Arc<AsyncFd<OwnedFd>>,
 }
@@ -43,7 +44,8 @@ pub(crate) struct Sockets {
 pub(crate) enum SocketEvent {
     /// A socket that can accept bytes again.
     Ready(Key),
-    /// A reader that sends nothing more. It has left, or it has closed only its half of the connection.
+    /// A reader that sends nothing more. It has left, or it has closed only its half of the
+    /// connection.
     Ended(Key),
     /// A reader that has left, or that has sent unexpected bytes.
     Closed(Key),
@@ -57,11 +59,11 @@ pub(crate) struct Socket {
     key: Key,
     /// The unsent rest of the current payload. Nothing else is kept for the socket.
     unsent: Bytes,
-    /// Whether the body is sent in chunks. A reader of HTTP/1.0 is sent the bare body, up to the end of the
-    /// connection.
+    /// Whether the body is sent in chunks. A reader of HTTP/1.0 is sent the bare body, up to the
+    /// end of the connection.
     chunked: bool,
-    /// Whether the socket waits for room. It waits only while it has no room; otherwise each drained buffer
-    /// would wake the lane.
+    /// Whether the socket waits for room. It waits only while it has no room; otherwise each
+    /// drained buffer would wake the lane.
     waiting: bool,
     /// Whether the reader may still send something, at best that it has left.
     listening: bool,
@@ -96,8 +98,19 @@ impl Sockets {
 
     /// Registers a socket under the key of its stream.
     pub(crate) fn admit(&self, handed_off: HandedOffSocket, key: Key) -> io::Result<Socket> {
-        let HandedOffSocket { stream, head, chunked, feed, permit } = handed_off;
-        epoll::add(self.epoll.get_ref(), &stream, data(key), interest(true, false))?;
+        let HandedOffSocket {
+            stream,
+            head,
+            chunked,
+            feed,
+            permit,
+        } = handed_off;
+        epoll::add(
+            self.epoll.get_ref(),
+            &stream,
+            data(key),
+            interest(true, false),
+        )?;
         let epoll = Arc::clone(&self.epoll);
         Ok(Socket {
             stream,
@@ -113,14 +126,20 @@ impl Sockets {
         })
     }
 
-    /// Waits for events and returns at most [`EVENTS_PER_POLL`] events. Further events are returned by the
-    /// next call. The caller must handle the events before the next call, because epoll is level-triggered
-    /// and would report them again.
+    /// Waits for events and returns at most [`EVENTS_PER_POLL`] events. Further events are returned
+    /// by the next call. The caller must handle the events before the next call, because epoll is
+    /// level-triggered and would report them again.
     pub(crate) async fn poll_events(&self) -> Vec<SocketEvent> {
         // An error would mean that the runtime shuts down, and the lane with it.
-        let Ok(mut guard) = self.epoll.readable().await else { return Vec::new() };
+        let Ok(mut guard) = self.epoll.readable().await else {
+            return Vec::new();
+        };
         let mut events = Vec::with_capacity(EVENTS_PER_POLL);
-        let polled = epoll::wait(guard.get_inner(), spare_capacity(&mut events), Some(&Timespec::default()));
+        let polled = epoll::wait(
+            guard.get_inner(),
+            spare_capacity(&mut events),
+            Some(&Timespec::default()),
+        );
         // All events were received, so the next event has to wake the task.
         if !matches!(polled, Ok(EVENTS_PER_POLL)) {
             guard.clear_ready();
@@ -146,8 +165,16 @@ impl Sockets {
 const GONE: EventFlags = EventFlags::HUP.union(EventFlags::ERR);
 
 fn interest(listening: bool, writable: bool) -> EventFlags {
-    let listen = if listening { EventFlags::IN | EventFlags::RDHUP } else { EventFlags::empty() };
-    if writable { listen | EventFlags::OUT } else { listen }
+    let listen = if listening {
+        EventFlags::IN | EventFlags::RDHUP
+    } else {
+        EventFlags::empty()
+    };
+    if writable {
+        listen | EventFlags::OUT
+    } else {
+        listen
+    }
 }
 
 fn data(key: Key) -> EventData {
@@ -155,7 +182,8 @@ fn data(key: Key) -> EventData {
 }
 
 impl Socket {
-    /// Sends these parts one after the other, as far as there is room. Returns the number of sent bytes.
+    /// Sends these parts one after the other, as far as there is room. Returns the number of sent
+    /// bytes.
     fn send(&self, parts: &[IoSlice<'_>]) -> WriteAttempt {
         loop {
             let sent = (&self.stream).write_vectored(parts);
@@ -167,13 +195,20 @@ impl Socket {
 
     /// Returns the bytes of a payload in the framing of this reader.
     fn framed<'p>(&self, payload: &'p Payload) -> &'p [u8] {
-        if self.chunked { payload.chunk() } else { payload.events() }
+        if self.chunked {
+            payload.chunk()
+        } else {
+            payload.events()
+        }
     }
 
-    /// Returns the socket and the bytes of a write, for a batch writer. Returns `None` if unsent bytes have
-    /// to be sent first.
+    /// Returns the socket and the bytes of a write, for a batch writer. Returns `None` if unsent
+    /// bytes have to be sent first.
     pub(crate) fn sendable<'s>(&'s self, payload: &'s Payload) -> Option<Outgoing<'s>> {
-        self.unsent.is_empty().then(|| Outgoing { socket: self.stream.as_fd(), bytes: self.framed(payload) })
+        self.unsent.is_empty().then(|| Outgoing {
+            socket: self.stream.as_fd(),
+            bytes: self.framed(payload),
+        })
     }
 
     /// Sends the unsent bytes and a payload behind them. Returns the result for the payload.
@@ -217,10 +252,14 @@ impl From<io::Result<usize>> for WriteAttempt {
     }
 }
 
-/// Returns the unsent rest of a payload. A short rest of a long payload is copied, because a shared rest
-/// would keep the whole payload in memory.
+/// Returns the unsent rest of a payload. A short rest of a long payload is copied, because a shared
+/// rest would keep the whole payload in memory.
 fn share_unsent(payload: &Payload, rest: &[u8]) -> Bytes {
-    if rest.len() * PINNED_TIMES < payload.len() { Bytes::copy_from_slice(rest) } else { payload.share(rest) }
+    if rest.len() * PINNED_TIMES < payload.len() {
+        Bytes::copy_from_slice(rest)
+    } else {
+        payload.share(rest)
+    }
 }
 
 /// Converts the result of a system call.
@@ -243,7 +282,11 @@ impl Sink for Socket {
     }
 
     fn complete_write(&mut self, payload: &Payload, attempt: WriteAttempt) -> WriteOutcome {
-        let attempt = if attempt == WriteAttempt::Held { self.send_after_unsent(payload) } else { attempt };
+        let attempt = if attempt == WriteAttempt::Held {
+            self.send_after_unsent(payload)
+        } else {
+            attempt
+        };
         let bytes = self.framed(payload);
         match attempt {
             WriteAttempt::Sent(sent) if sent == bytes.len() => {

@@ -18,42 +18,57 @@ pub(super) struct Statuses {
 impl Statuses {
     pub(super) fn new(statuses: Vec<VersionedStatus>, version: u64) -> Self {
         let (mut sources, mut versions, mut symbols) = (Vec::new(), Vec::new(), Vec::new());
-        for VersionedStatus { status, version, symbols: source_symbols } in statuses {
+        for VersionedStatus {
+            status,
+            version,
+            symbols: source_symbols,
+        } in statuses
+        {
             sources.push(status);
             versions.push(version);
             symbols.push(source_symbols);
         }
-        Self { sources, versions, symbols, version }
+        Self {
+            sources,
+            versions,
+            symbols,
+            version,
+        }
     }
 
-    /// Returns the statuses of symbols with state changes of their own after `sent_version`. For `None`,
-    /// returns those that are not live.
+    /// Returns the statuses of symbols with state changes of their own after `sent_version`. For
+    /// `None`, returns those that are not live.
     pub(super) fn changed_symbols(
         &self,
         sent_version: Option<u64>,
     ) -> impl Iterator<Item = (SourceId, &VersionedSymbolStatus)> {
         let by_source = (0..).map(SourceId).zip(&self.symbols);
-        let statuses = by_source
-            .flat_map(|(source_id, statuses)| statuses.iter().map(move |status| (source_id, status)));
+        let statuses = by_source.flat_map(|(source_id, statuses)| {
+            statuses.iter().map(move |status| (source_id, status))
+        });
         statuses.filter(move |(_, status)| match sent_version {
             Some(sent_version) => status.version > sent_version,
             None => status.state != State::Live,
         })
     }
 
-    /// Returns the notice for the status of a symbol. A symbol that is live by itself has the status of its
-    /// source.
+    /// Returns the notice for the status of a symbol. A symbol that is live by itself has the
+    /// status of its source.
     pub(super) fn symbol_status<'a>(
         &'a self,
         source_id: SourceId,
         status: &'a VersionedSymbolStatus,
     ) -> Notice<'a> {
         let source = self.sources.get(usize::from(source_id.0));
-        let source = source.filter(|source| status.state == State::Live && source.state != State::Live);
+        let source =
+            source.filter(|source| status.state == State::Live && source.state != State::Live);
         match source {
-            Some(SourceStatus { state, since, .. }) => {
-                Notice::SymbolStatus { symbol: status.symbol, state: *state, since: *since, reason: None }
-            }
+            Some(SourceStatus { state, since, .. }) => Notice::SymbolStatus {
+                symbol: status.symbol,
+                state: *state,
+                since: *since,
+                reason: None,
+            },
             None => Notice::SymbolStatus {
                 symbol: status.symbol,
                 state: status.state,
@@ -65,18 +80,22 @@ impl Statuses {
 
     /// Checks whether a symbol has a state of its own that is not live.
     pub(super) fn has_own_state(&self, source_id: SourceId, symbol: &Symbol) -> bool {
-        let Some(statuses) = self.symbols.get(usize::from(source_id.0)) else { return false };
+        let Some(statuses) = self.symbols.get(usize::from(source_id.0)) else {
+            return false;
+        };
         let at = statuses.binary_search_by(|status| status.symbol.cmp(symbol));
         at.is_ok_and(|at| statuses[at].state != State::Live)
     }
 
-    /// Returns the statuses of sources that changed after `sent_version`. For `None` (a new stream), returns
-    /// those that are not live.
+    /// Returns the statuses of sources that changed after `sent_version`. For `None` (a new
+    /// stream), returns those that are not live.
     pub(super) fn changed_sources(
         &self,
         sent_version: Option<u64>,
     ) -> impl Iterator<Item = (SourceId, &SourceStatus)> {
-        let sources = (0..).map(SourceId).zip(self.sources.iter().zip(&self.versions));
+        let sources = (0..)
+            .map(SourceId)
+            .zip(self.sources.iter().zip(&self.versions));
         sources.filter_map(move |(source_id, (source, version))| match sent_version {
             Some(sent_version) => (*version > sent_version).then_some((source_id, source)),
             None => (source.state != State::Live).then_some((source_id, source)),

@@ -16,8 +16,8 @@ pub(super) struct RateState {
     pub(super) interval: Duration,
     /// Earliest time of the next visit.
     pub(super) next: Duration,
-    /// End of the current visit. A visit of several payloads does not start again for ticks that arrive
-    /// meanwhile.
+    /// End of the current visit. A visit of several payloads does not start again for ticks that
+    /// arrive meanwhile.
     pub(super) until: Seq,
     /// Time of the armed timer, if any.
     pub(super) armed: Option<Duration>,
@@ -45,13 +45,18 @@ pub(super) struct Stream<S> {
 
 impl RateState {
     pub(super) const fn new(interval: Duration, now: Duration) -> Self {
-        Self { interval, next: now, until: Seq::ZERO, armed: None }
+        Self {
+            interval,
+            next: now,
+            until: Seq::ZERO,
+            armed: None,
+        }
     }
 }
 
 impl<S> Stream<S> {
-    /// Returns the time without writes after which the stream is sent a keep-alive. `default` is used if the
-    /// stream did not ask for another interval.
+    /// Returns the time without writes after which the stream is sent a keep-alive. `default` is
+    /// used if the stream did not ask for another interval.
     pub(super) fn idle_timeout(&self, default: Duration) -> Duration {
         match &self.session {
             Some(session) => session.heartbeat,
@@ -88,12 +93,14 @@ impl<S> Stream<S> {
         }
     }
 
-    /// Returns the end of the current catch-up: the head, or the end of the visit. If `ready` has to be sent
-    /// before that, the catch-up stops there.
+    /// Returns the end of the current catch-up: the head, or the end of the visit. If `ready` has
+    /// to be sent before that, the catch-up stops there.
     pub(super) fn until(&self, head: Seq) -> Seq {
         let until = self.rate.as_ref().map_or(head, |rate| rate.until);
         let ready = self.session.as_ref().and_then(|session| session.ready);
-        ready.filter(|ready| self.position.seq(head) < *ready).map_or(until, |ready| until.min(ready))
+        ready
+            .filter(|ready| self.position.seq(head) < *ready)
+            .map_or(until, |ready| until.min(ready))
     }
 
     /// Returns the position as of which the stream is sent newest ticks.
@@ -104,34 +111,42 @@ impl<S> Stream<S> {
         }
     }
 
-    /// Moves the target to the head. This happens if the tape no longer holds the target, because no reader
-    /// could resume from there. The stream continues from its current position.
+    /// Moves the target to the head. This happens if the tape no longer holds the target, because
+    /// no reader could resume from there. The stream continues from its current position.
     pub(super) fn move_target(&mut self, head: Seq) {
         if let StreamPosition::Opening { reached, .. } = self.position {
-            // The reader may have seen symbols that were removed meanwhile. It is sent the removals, like a
-            // reader that fell behind.
+            // The reader may have seen symbols that were removed meanwhile. It is sent the
+            // removals, like a reader that fell behind.
             self.position = StreamPosition::Behind(reached);
         }
         if let Some(rate) = &mut self.rate {
             rate.until = head;
         }
-        if let Some(ready) = self.session.as_mut().and_then(|session| session.ready.as_mut()) {
+        if let Some(ready) = self
+            .session
+            .as_mut()
+            .and_then(|session| session.ready.as_mut())
+        {
             *ready = head;
         }
     }
 
     /// Checks whether the stream waits for a payload from the tape on disk, and not for the sink.
     pub(super) fn waiting(&self) -> bool {
-        self.session.as_ref().is_some_and(|session| session.awaits_history.is_some())
+        self.session
+            .as_ref()
+            .is_some_and(|session| session.awaits_history.is_some())
     }
 
     /// Checks whether the stream must be sent every tick.
     pub(super) fn wants_every_tick(&self) -> bool {
-        self.session.as_ref().is_some_and(|session| session.mode == Mode::All)
+        self.session
+            .as_ref()
+            .is_some_and(|session| session.mode == Mode::All)
     }
 
-    /// Checks whether there is nothing left to send. A stream with a rate never follows the head by itself:
-    /// it always has an explicit position.
+    /// Checks whether there is nothing left to send. A stream with a rate never follows the head by
+    /// itself: it always has an explicit position.
     pub(super) fn is_caught_up(&mut self, head: Seq) -> bool {
         let until = self.until(head);
         if let (StreamPosition::Behind(seq), None) = (self.position, &self.rate)
@@ -146,13 +161,14 @@ impl<S> Stream<S> {
         }
     }
 
-    /// Checks whether the stream is sent every tick from its position. The tape must still hold the ticks,
-    /// and the next tick must not be older than `max_lag`.
+    /// Checks whether the stream is sent every tick from its position. The tape must still hold the
+    /// ticks, and the next tick must not be older than `max_lag`.
     pub(super) fn keeps_up(&self, tape: &Tape, now: Duration, max_lag: Duration) -> bool {
         match self.position {
-            StreamPosition::Behind(from) if tape.reaches_back_to(from) => {
-                tape.after(from).next().is_none_or(|(_, entry)| entry.arrived() + max_lag >= now)
-            }
+            StreamPosition::Behind(from) if tape.reaches_back_to(from) => tape
+                .after(from)
+                .next()
+                .is_none_or(|(_, entry)| entry.arrived() + max_lag >= now),
             _ => false,
         }
     }

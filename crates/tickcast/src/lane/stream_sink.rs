@@ -69,8 +69,8 @@ pub enum IoBackend {
     /// io_uring if the kernel supports and allows it, otherwise one system call per socket.
     #[default]
     Auto,
-    /// io_uring: one system call for hundreds of sockets. If the kernel refuses, this is logged once, and the
-    /// lane makes one system call per socket.
+    /// io_uring: one system call for hundreds of sockets. If the kernel refuses, this is logged
+    /// once, and the lane makes one system call per socket.
     Uring,
     /// One system call per socket.
     Epoll,
@@ -79,8 +79,8 @@ pub enum IoBackend {
 /// Minimum number of sends for which io_uring is better than one system call per send.
 const MIN_RING_WRITES: usize = 4;
 
-/// The writer of a lane. If there is a ring, it writes to many sockets with one system call; otherwise one by
-/// one.
+/// The writer of a lane. If there is a ring, it writes to many sockets with one system call;
+/// otherwise one by one.
 pub(crate) struct SocketWriter {
     /// The backend to try once there is a socket. `None` if there is nothing to try.
     requested: Option<IoBackend>,
@@ -89,17 +89,23 @@ pub(crate) struct SocketWriter {
 
 impl SocketWriter {
     pub(crate) fn new(io: IoBackend) -> Self {
-        Self { requested: Some(io).filter(|io| *io != IoBackend::Epoll), ring: None }
+        Self {
+            requested: Some(io).filter(|io| *io != IoBackend::Epoll),
+            ring: None,
+        }
     }
 
     /// Sets up io_uring before the first write to a socket. Later calls do nothing.
     pub(crate) fn init_uring(&mut self) {
         static REPORTED: Once = Once::new();
-        let Some(requested) = self.requested.take() else { return };
+        let Some(requested) = self.requested.take() else {
+            return;
+        };
         match Ring::new() {
             Ok(ring) => self.ring = Some(ring),
             Err(error) => REPORTED.call_once(|| {
-                let text = "io_uring is not available; each socket is written with a separate system call";
+                let text =
+                    "io_uring is not available; each socket is written with a separate system call";
                 if requested == IoBackend::Uring {
                     tracing::warn!(%error, "{text}");
                 } else {
@@ -111,15 +117,30 @@ impl SocketWriter {
 }
 
 impl BatchWriter<StreamSink> for SocketWriter {
-    fn write_batch(&mut self, writes: &[(&StreamSink, &Payload)], outcomes: &mut Vec<WriteAttempt>) {
-        let Some(ring) = self.ring.as_mut().filter(|_| writes.len() >= MIN_RING_WRITES) else {
+    fn write_batch(
+        &mut self,
+        writes: &[(&StreamSink, &Payload)],
+        outcomes: &mut Vec<WriteAttempt>,
+    ) {
+        let Some(ring) = self
+            .ring
+            .as_mut()
+            .filter(|_| writes.len() >= MIN_RING_WRITES)
+        else {
             return OneAtATime.write_batch(writes, outcomes);
         };
-        let sends: Vec<_> = writes.iter().filter_map(|(sink, payload)| sink.sendable(payload)).collect();
+        let sends: Vec<_> = writes
+            .iter()
+            .filter_map(|(sink, payload)| sink.sendable(payload))
+            .collect();
         let mut sent = ring.send(&sends).iter();
-        outcomes.extend(writes.iter().map(|(sink, payload)| match sink.sendable(payload) {
-            Some(_) => sent.next().map_or(WriteAttempt::Refused, |result| WriteAttempt::from(*result)),
-            None => sink.try_write(payload),
+        outcomes.extend(writes.iter().map(|(sink, payload)| {
+            match sink.sendable(payload) {
+                Some(_) => sent
+                    .next()
+                    .map_or(WriteAttempt::Refused, |result| WriteAttempt::from(*result)),
+                None => sink.try_write(payload),
+            }
         }));
     }
 }

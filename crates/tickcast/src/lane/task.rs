@@ -16,7 +16,8 @@ use crate::sources::Sources;
 use crate::stats::LaneStats;
 use crate::subscription::Subscription;
 
-/// Maximum rest of a lane, in units of `flush_interval`: 15 ms by default, about one frame of a screen.
+/// Maximum rest of a lane, in units of `flush_interval`: 15 ms by default, about one frame of a
+/// screen.
 const MAX_REST_FACTOR: u32 = 3;
 
 /// A lane and everything that the lane works with.
@@ -40,7 +41,9 @@ impl Drop for CloseOnDrop {
         self.0.close();
         self.1.reset_gauges();
         if std::thread::panicking() {
-            tracing::error!("a lane panicked; the readers of the lane will reconnect to other lanes");
+            tracing::error!(
+                "a lane panicked; the readers of the lane will reconnect to other lanes"
+            );
         }
     }
 }
@@ -48,14 +51,16 @@ impl Drop for CloseOnDrop {
 impl Task {
     /// Runs the lane until its hub is dropped.
     ///
-    /// The first tick after a quiet period is sent at once. While more ticks arrive, at most one flush starts
-    /// in each `flush_interval`. Under load, each flush also sends the ticks that arrived during the last
-    /// flush and rest.
+    /// The first tick after a quiet period is sent at once. While more ticks arrive, at most one
+    /// flush starts in each `flush_interval`. Under load, each flush also sends the ticks that
+    /// arrived during the last flush and rest.
     pub(crate) async fn run(mut self) {
         let _closing = CloseOnDrop(Arc::clone(&self.inbox), Arc::clone(&self.stats));
         let sockets = match Sockets::new() {
             Ok(sockets) => sockets,
-            Err(error) => return tracing::error!(%error, "a lane cannot watch sockets; the lane stops"),
+            Err(error) => {
+                return tracing::error!(%error, "a lane cannot watch sockets; the lane stops");
+            }
         };
         let mut next_flush = Duration::ZERO;
         let mut waiting_streams = Vec::new();
@@ -69,7 +74,8 @@ impl Task {
                     ticks => self.next_flush(ticks, started_at, self.clock.uptime()),
                 };
             }
-            // This comes before new streams are opened, because a new stream is first sent what is not live.
+            // This comes before new streams are opened, because a new stream is first sent what is
+            // not live.
             let stale_at = self.check_sources();
             for (new_stream, subscription) in std::mem::take(&mut waiting_streams) {
                 waiting_streams.extend(self.open(new_stream, subscription, &sockets));
@@ -85,7 +91,9 @@ impl Task {
                         }
                         return self.lane.end(usize::MAX);
                     }
-                    Command::Change(change) if self.lane.holds_back(&change) => deferred_changes.push(change),
+                    Command::Change(change) if self.lane.holds_back(&change) => {
+                        deferred_changes.push(change);
+                    }
                     command => self.handle_command(command),
                 }
             }
@@ -94,7 +102,8 @@ impl Task {
                 .into_iter()
                 .partition(|change| self.lane.holds_back(change));
             deferred_changes = held_back;
-            due.into_iter().for_each(|change| self.handle_command(Command::Change(change)));
+            due.into_iter()
+                .for_each(|change| self.handle_command(Command::Change(change)));
             for request in self.lane.take_history_requests() {
                 let inbox = Arc::clone(&self.inbox);
                 let answer = move |response| inbox.send(Command::History(Box::new(response)));
@@ -106,16 +115,20 @@ impl Task {
                 }
             }
 
-            // The lane first listens and then checks the head, so that no new tick is missed in between.
+            // The lane first listens and then checks the head, so that no new tick is missed in
+            // between.
             self.inbox.doorbell().listen(true);
             let pending = self.log.head() > self.lane.head();
             if pending {
                 self.inbox.doorbell().listen(false);
             }
             let flush_at = (pending || !waiting_streams.is_empty()).then_some(next_flush);
-            let changes_at = (!deferred_changes.is_empty()).then_some(started_at + self.flush_interval);
-            let wake_at =
-                [flush_at, changes_at, stale_at, self.lane.next_timer()].into_iter().flatten().min();
+            let changes_at =
+                (!deferred_changes.is_empty()).then_some(started_at + self.flush_interval);
+            let wake_at = [flush_at, changes_at, stale_at, self.lane.next_timer()]
+                .into_iter()
+                .flatten()
+                .min();
             let timer = async {
                 match wake_at {
                     Some(at) => sleep_until(self.clock.at(at)).await,
@@ -130,14 +143,15 @@ impl Task {
         }
     }
 
-    /// Returns the earliest start of the next flush, after a flush of `ticks` ticks. With one tick at a time,
-    /// waiting saves no writes: the interval counts from the start of the flush. With many ticks, the lane
-    /// rests longer than it worked, so that each write carries more ticks. The rest is too short for users to
-    /// notice.
+    /// Returns the earliest start of the next flush, after a flush of `ticks` ticks. With one tick
+    /// at a time, waiting saves no writes: the interval counts from the start of the flush. With
+    /// many ticks, the lane rests longer than it worked, so that each write carries more ticks. The
+    /// rest is too short for users to notice.
     fn next_flush(&self, ticks: u64, started_at: Duration, ended_at: Duration) -> Duration {
         let elapsed = ended_at.saturating_sub(started_at);
         if ticks > 1 {
-            ended_at + (elapsed * 2).clamp(self.flush_interval, self.flush_interval * MAX_REST_FACTOR)
+            ended_at
+                + (elapsed * 2).clamp(self.flush_interval, self.flush_interval * MAX_REST_FACTOR)
         } else {
             started_at + self.flush_interval
         }
@@ -150,15 +164,17 @@ impl Task {
         ticks
     }
 
-    /// Sends status changes of sources to the readers. Returns when the next source may become stale.
+    /// Sends status changes of sources to the readers. Returns when the next source may become
+    /// stale.
     fn check_sources(&mut self) -> Option<Duration> {
         let stale_at = self.sources.check_staleness(self.clock.now());
         let version = self.sources.version();
         if version != self.lane.status_version() {
-            // First, the ticks that the sources sent before their state changes are flushed: the new states
-            // apply to these ticks too.
+            // First, the ticks that the sources sent before their state changes are flushed: the
+            // new states apply to these ticks too.
             self.flush();
-            self.lane.update_statuses(self.sources.statuses(), version, self.clock.uptime());
+            self.lane
+                .update_statuses(self.sources.statuses(), version, self.clock.uptime());
         }
         stale_at
     }
@@ -170,7 +186,12 @@ impl Task {
             Command::Close(key) => self.lane.close(key),
             Command::History(response) => self.lane.handle_history(*response, now),
             Command::Change(change) => {
-                let Change { id, change, asked_at, answer } = *change;
+                let Change {
+                    id,
+                    change,
+                    asked_at,
+                    answer,
+                } = *change;
                 // A lane behind the log does not know all symbols that a change may name.
                 if change.is_some() && self.lane.head() < asked_at {
                     self.flush();
@@ -188,8 +209,9 @@ impl Task {
         }
     }
 
-    /// Opens a new stream. Returns the stream if the lane has not reached the head of the log at the time of
-    /// the request. So a publisher sees its own tick in streams that are opened after the tick.
+    /// Opens a new stream. Returns the stream if the lane has not reached the head of the log at
+    /// the time of the request. So a publisher sees its own tick in streams that are opened after
+    /// the tick.
     fn open(
         &mut self,
         new_stream: NewStream,
@@ -202,7 +224,8 @@ impl Task {
         let now = self.clock.uptime();
         match new_stream {
             NewStream::Body(slot) => {
-                let sink = |_| Ok::<_, Infallible>(StreamSink::Body(BodySink::new(Arc::clone(&slot))));
+                let sink =
+                    |_| Ok::<_, Infallible>(StreamSink::Body(BodySink::new(Arc::clone(&slot))));
                 let Ok(key) = self.lane.open(sink, subscription, now);
                 match slot.attach(key) {
                     Some(BodyEvent::Ready) => self.lane.ready(key, now),

@@ -6,8 +6,8 @@ use std::rc::Rc;
 
 use proptest::prelude::*;
 use tickcast_core::{
-    Epoch, Filter, Limits, Mode, Now, Outcome, Price, Sequencer, SourceId, SourceOptions, Symbol, Tick,
-    TickError,
+    Epoch, Filter, Limits, Mode, Now, Outcome, Price, Sequencer, SourceId, SourceOptions, Symbol,
+    Tick, TickError,
 };
 
 use super::*;
@@ -62,19 +62,27 @@ impl Sink for Reader {
         assert!(!connection.ended, "nothing is written after the end");
         connection.tried_writes += 1;
         connection.max_payload_bytes = connection.max_payload_bytes.max(payload.len());
-        assert_eq!(connection.failed_write, None, "a sink that is gone is not tried again");
+        assert_eq!(
+            connection.failed_write, None,
+            "a sink that is gone is not tried again"
+        );
         if connection.peer_reset {
-            connection.failed_write = Some(std::str::from_utf8(payload.events()).unwrap().to_owned());
+            connection.failed_write =
+                Some(std::str::from_utf8(payload.events()).unwrap().to_owned());
             return WriteAttempt::Gone;
         }
         if connection.stopped {
             return WriteAttempt::Refused;
         }
         if let Some(remaining_writes) = &mut connection.remaining_writes {
-            let Some(remaining) = remaining_writes.checked_sub(1) else { return WriteAttempt::Refused };
+            let Some(remaining) = remaining_writes.checked_sub(1) else {
+                return WriteAttempt::Refused;
+            };
             *remaining_writes = remaining;
         }
-        connection.received.push_str(std::str::from_utf8(payload.events()).unwrap());
+        connection
+            .received
+            .push_str(std::str::from_utf8(payload.events()).unwrap());
         WriteAttempt::Sent(payload.len())
     }
 
@@ -106,8 +114,8 @@ impl Reader {
         self.0.borrow_mut().stopped = stopped;
     }
 
-    /// Returns the ticks and comments since the last call. `AAPL 1=10` is the first tick of AAPL, at price
-    /// 10.
+    /// Returns the ticks and comments since the last call. `AAPL 1=10` is the first tick of AAPL,
+    /// at price 10.
     fn take(&self) -> Vec<String> {
         let received = std::mem::take(&mut self.0.borrow_mut().received);
         received
@@ -117,7 +125,12 @@ impl Reader {
                     return line.starts_with(':').then(|| line.to_owned());
                 };
                 let tick: serde_json::Value = serde_json::from_str(json).unwrap();
-                Some(format!("{} {}={}", tick["symbol"].as_str().unwrap(), tick["n"], tick["price"]))
+                Some(format!(
+                    "{} {}={}",
+                    tick["symbol"].as_str().unwrap(),
+                    tick["n"],
+                    tick["price"]
+                ))
             })
             .collect()
     }
@@ -136,12 +149,24 @@ impl Harness {
     }
 
     fn of(log: Log, limits: Limits) -> Self {
-        let lane = Lane::new(Replica::new(limits), STREAM_LIMITS, Arc::default(), OneAtATime);
-        Self { lane: lane.with_archive(log.tape().cloned()), log, now: Duration::ZERO }
+        let lane = Lane::new(
+            Replica::new(limits),
+            STREAM_LIMITS,
+            Arc::default(),
+            OneAtATime,
+        );
+        Self {
+            lane: lane.with_archive(log.tape().cloned()),
+            log,
+            now: Duration::ZERO,
+        }
     }
 
     fn tick(&self, symbol: &str, price: i64) {
-        self.publish(&Tick::new(Symbol::new(symbol).unwrap(), Price::from_units(price, 0).unwrap()));
+        self.publish(&Tick::new(
+            Symbol::new(symbol).unwrap(),
+            Price::from_units(price, 0).unwrap(),
+        ));
     }
 
     /// Publishes a tick of about 1 kB.
@@ -152,9 +177,17 @@ impl Harness {
     }
 
     fn publish(&self, tick: &Tick) {
-        let now = Now { uptime: self.now, ..Now::default() };
+        let now = Now {
+            uptime: self.now,
+            ..Now::default()
+        };
         let on_outcome = |_, outcome: Result<Outcome, TickError>| _ = outcome.unwrap();
-        self.log.publish([tick], (SourceId::default(), SourceOptions::default(), now), on_outcome, || None);
+        self.log.publish(
+            [tick],
+            (SourceId::default(), SourceOptions::default(), now),
+            on_outcome,
+            || None,
+        );
     }
 
     fn flush(&mut self) {
@@ -163,7 +196,10 @@ impl Harness {
 
     fn advance_time(&mut self, ms: u64) {
         self.now += Duration::from_millis(ms);
-        self.lane.fire_timers(Now { uptime: self.now, ..Now::default() });
+        self.lane.fire_timers(Now {
+            uptime: self.now,
+            ..Now::default()
+        });
     }
 
     fn open(&mut self, subscription: Subscription) -> (Key, Reader) {
@@ -172,7 +208,11 @@ impl Harness {
         self.lane.stats.assign();
         let key = self
             .lane
-            .open(|_| Ok::<_, std::convert::Infallible>(reader.clone()), subscription, self.now)
+            .open(
+                |_| Ok::<_, std::convert::Infallible>(reader.clone()),
+                subscription,
+                self.now,
+            )
             .unwrap();
         (key, reader)
     }
@@ -197,7 +237,14 @@ pub(super) fn change(
 
 /// Returns the session options of a resumable stream with this name.
 fn session_options(name: u128, mode: Mode, heartbeat: Duration) -> SessionOptions {
-    SessionOptions { id: StreamId::of(name), mode, heartbeat, last: None, broken: None, unverified: None }
+    SessionOptions {
+        id: StreamId::of(name),
+        mode,
+        heartbeat,
+        last: None,
+        broken: None,
+        unverified: None,
+    }
 }
 
 fn subscribe(symbols: &str) -> Subscription {
@@ -227,13 +274,22 @@ fn each_reader_receives_its_own_symbols_including_new_symbols() {
     harness.flush();
     let filters = ["A", "B", "A,B", "B*", "*", "A,B*"];
     let readers = filters.map(|filter| harness.open(subscribe(filter)).1);
-    assert_eq!(readers.each_ref().map(|reader| reader.take().len()), [1, 0, 1, 0, 1, 1]);
-    for (symbol, expected) in
-        [("A", [1, 0, 1, 0, 1, 1]), ("B", [0, 1, 1, 1, 1, 1]), ("BB", [0, 0, 0, 1, 1, 1])]
-    {
+    assert_eq!(
+        readers.each_ref().map(|reader| reader.take().len()),
+        [1, 0, 1, 0, 1, 1]
+    );
+    for (symbol, expected) in [
+        ("A", [1, 0, 1, 0, 1, 1]),
+        ("B", [0, 1, 1, 1, 1, 1]),
+        ("BB", [0, 0, 0, 1, 1, 1]),
+    ] {
         harness.tick(symbol, 2);
         harness.flush();
-        assert_eq!(readers.each_ref().map(|reader| reader.take().len()), expected, "{symbol}");
+        assert_eq!(
+            readers.each_ref().map(|reader| reader.take().len()),
+            expected,
+            "{symbol}"
+        );
     }
 }
 
@@ -241,7 +297,10 @@ fn each_reader_receives_its_own_symbols_including_new_symbols() {
 fn a_short_stop_loses_no_ticks_and_a_long_stop_is_conflated() {
     let mut harness = Harness::new(Limits::default());
     let (key, reader) = harness.open(subscribe("*"));
-    for (pause, expected) in [(100, vec!["A 1=1", "B 1=2", "A 2=3"]), (1500, vec!["B 2=2", "A 4=3"])] {
+    for (pause, expected) in [
+        (100, vec!["A 1=1", "B 1=2", "A 2=3"]),
+        (1500, vec!["B 2=2", "A 4=3"]),
+    ] {
         reader.stop(true);
         for (symbol, price) in [("A", 1), ("B", 2), ("A", 3)] {
             harness.tick(symbol, price);
@@ -278,14 +337,19 @@ fn a_reader_behind_the_tape_is_conflated() {
 #[test]
 fn streams_of_readers_that_leave_are_removed_completely() {
     let mut harness = Harness::new(Limits::default());
-    let readers: Vec<_> = ["A", "A", "B", "*", "A"].map(|filter| harness.open(subscribe(filter))).into();
+    let readers: Vec<_> = ["A", "A", "B", "*", "A"]
+        .map(|filter| harness.open(subscribe(filter)))
+        .into();
     assert_eq!(harness.lane.stats.streams(), 5);
     harness.lane.close(readers[0].0);
     readers[4].1.0.borrow_mut().peer_reset = true;
     harness.tick("A", 1);
     harness.flush();
     assert_eq!(harness.lane.stats.streams(), 3);
-    assert_eq!([1, 2, 3].map(|i: usize| readers[i].1.take().len()), [1, 0, 1]);
+    assert_eq!(
+        [1, 2, 3].map(|i: usize| readers[i].1.take().len()),
+        [1, 0, 1]
+    );
     for (key, _) in readers {
         harness.lane.close(key);
     }
@@ -308,7 +372,10 @@ fn a_finish_ends_each_stream_only_after_it_has_caught_up() {
     slow.stop(false);
     harness.lane.ready(key, harness.now);
     assert!(slow.0.borrow().ended);
-    assert_eq!((prompt.take(), slow.take()), (vec!["A 1=1".to_owned()], vec!["A 1=1".to_owned()]));
+    assert_eq!(
+        (prompt.take(), slow.take()),
+        (vec!["A 1=1".to_owned()], vec!["A 1=1".to_owned()])
+    );
     assert_eq!(harness.lane.stats.streams(), 0);
 }
 
@@ -333,12 +400,17 @@ fn a_lane_that_could_not_run_loses_no_ticks_without_a_batch_of_the_whole_tape() 
     let (_, reader) = harness.open(subscribe("*"));
     (0..3 * flush::BATCH_TICKS as i64).for_each(|i| harness.tick("A", i));
     harness.flush();
-    assert_eq!(reader.take().len(), 3 * flush::BATCH_TICKS as usize, "and yet nothing is missing");
+    assert_eq!(
+        reader.take().len(),
+        3 * flush::BATCH_TICKS as usize,
+        "and yet nothing is missing"
+    );
 }
 
 proptest! {
-    /// For any behaviour of readers: each reader ends with the newest tick of every symbol that it wants. No
-    /// tick arrives twice or after a newer one. A reader that never stops receives every tick.
+    /// For any behaviour of readers: each reader ends with the newest tick of every symbol that it
+    /// wants. No tick arrives twice or after a newer one. A reader that never stops receives every
+    /// tick.
     #[test]
     fn readers_end_with_the_newest_ticks_whatever_happens(
         steps in prop::collection::vec((0..8usize, 0..5usize, 0..700u64), 1..120),
@@ -413,20 +485,28 @@ fn filters_of_many_symbols_and_of_few_symbols_receive_the_same_ticks() {
     let name = |i: i64| format!("S{i:04}");
     (0..1500).for_each(|i| harness.tick(&name(i), i));
     harness.flush();
-    // One filter selects enough symbols for a bitmap. The other filter grows to that number while the stream
-    // is open.
+    // One filter selects enough symbols for a bitmap. The other filter grows to that number while
+    // the stream is open.
     let (_, many) = harness.open(subscribe("S*"));
     let (_, growing) = harness.open(subscribe("S00*,T*"));
     assert_eq!((many.take().len(), growing.take().len()), (1500, 100));
     (0..1200).for_each(|i| harness.tick(&format!("T{i:04}"), i));
     harness.flush();
     assert_eq!((many.take().len(), growing.take().len()), (0, 1200));
-    for (symbol, expected) in
-        [("S0001", [1, 1]), ("S1499", [1, 0]), ("T0000", [0, 1]), ("T1199", [0, 1]), ("X", [0, 0])]
-    {
+    for (symbol, expected) in [
+        ("S0001", [1, 1]),
+        ("S1499", [1, 0]),
+        ("T0000", [0, 1]),
+        ("T1199", [0, 1]),
+        ("X", [0, 0]),
+    ] {
         harness.tick(symbol, 7);
         harness.flush();
-        assert_eq!([many.take().len(), growing.take().len()], expected, "{symbol}");
+        assert_eq!(
+            [many.take().len(), growing.take().len()],
+            expected,
+            "{symbol}"
+        );
     }
 }
 
@@ -441,7 +521,9 @@ fn the_index_entries_of_closed_streams_are_bounded() {
         1 => format!("S00*,S01*,Z{i}"),
         _ => format!("S0001,S0002,NOBODY,Z{i}"),
     });
-    let keys: Vec<_> = filters.map(|filter| harness.open(subscribe_live(&filter)).0).collect();
+    let keys: Vec<_> = filters
+        .map(|filter| harness.open(subscribe_live(&filter)).0)
+        .collect();
     let (_, open_reader) = harness.open(subscribe_live("S0001,NOBODY"));
     let entries = harness.lane.groups.entries();
     // 100 bitmaps, 100 lists of 200 symbols, and 100 lists of two known and two unknown symbols.
@@ -449,7 +531,11 @@ fn the_index_entries_of_closed_streams_are_bounded() {
     for key in keys {
         harness.lane.close(key);
     }
-    assert!(harness.lane.groups.entries() <= 4096 + 4096 / 2 + 4, "{}", harness.lane.groups.entries());
+    assert!(
+        harness.lane.groups.entries() <= 4096 + 4096 / 2 + 4,
+        "{}",
+        harness.lane.groups.entries()
+    );
     for symbol in ["S0001", "NOBODY", "S0002"] {
         harness.tick(symbol, 1);
     }

@@ -20,11 +20,12 @@ pub(super) enum Timer {
 /// Minimum number of timers for a compaction.
 const MIN_COMPACTION: usize = 1024;
 
-/// Minimum time between two rounds of timers. A timer that is set again at once cannot keep a lane busy.
+/// Minimum time between two rounds of timers. A timer that is set again at once cannot keep a lane
+/// busy.
 const RESOLUTION: Duration = Duration::from_millis(1);
 
-/// The timers of a lane. A timer of a closed stream does nothing. Such timers are removed once there are many
-/// of them.
+/// The timers of a lane. A timer of a closed stream does nothing. Such timers are removed once
+/// there are many of them.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
     heap: BinaryHeap<Reverse<(Duration, Key, Timer)>>,
@@ -35,20 +36,24 @@ pub(super) struct Timers {
 impl Timers {
     /// Creates a heap with room for this number of timers.
     pub(super) fn with_capacity(capacity: usize) -> Self {
-        Self { heap: BinaryHeap::with_capacity(capacity), next_round: Duration::ZERO }
+        Self {
+            heap: BinaryHeap::with_capacity(capacity),
+            next_round: Duration::ZERO,
+        }
     }
 
     /// Sets a timer. A timer never belongs to the current round, even if its time is in the past.
     pub(super) fn set(&mut self, at: Duration, key: Key, timer: Timer) {
-        self.heap.push(Reverse((at.max(self.next_round), key, timer)));
+        self.heap
+            .push(Reverse((at.max(self.next_round), key, timer)));
     }
 
     pub(super) fn next(&self) -> Option<Duration> {
         self.heap.peek().map(|Reverse((at, ..))| *at)
     }
 
-    /// Removes the timers of closed streams, if there must be many of them. Each of `streams` has at most
-    /// three timers, one of each kind.
+    /// Removes the timers of closed streams, if there must be many of them. Each of `streams` has
+    /// at most three timers, one of each kind.
     pub(super) fn compact(&mut self, streams: usize, exists: impl Fn(Key) -> bool) {
         if self.heap.len() > MIN_COMPACTION + 4 * streams {
             self.heap.retain(|Reverse((_, key, _))| exists(*key));
@@ -56,8 +61,8 @@ impl Timers {
         }
     }
 
-    /// Starts a round: moves every timer that is due by `now` to `due`, the earliest first. Timers that are
-    /// set later belong to a later round.
+    /// Starts a round: moves every timer that is due by `now` to `due`, the earliest first. Timers
+    /// that are set later belong to a later round.
     pub(super) fn take_due(&mut self, now: Duration, due: &mut Vec<(Key, Timer)>) {
         while self.next().is_some_and(|at| at <= now) {
             due.extend(self.heap.pop().map(|Reverse((_, key, timer))| (key, timer)));

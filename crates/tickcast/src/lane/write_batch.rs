@@ -25,7 +25,11 @@ pub(super) struct WriteBatch<S: Sink> {
 
 impl<S: Sink> WriteBatch<S> {
     pub(super) const fn new(batch_writer: S::BatchWriter) -> Self {
-        Self { pending: Vec::new(), outcomes: Vec::new(), batch_writer }
+        Self {
+            pending: Vec::new(),
+            outcomes: Vec::new(),
+            batch_writer,
+        }
     }
 
     pub(super) const fn batch_writer(&mut self) -> &mut S::BatchWriter {
@@ -34,12 +38,16 @@ impl<S: Sink> WriteBatch<S> {
 
     /// Adds a pending write. Returns whether the batch is full.
     pub(super) fn add(&mut self, key: Key, batch: &Payload, ticks: usize) -> bool {
-        self.pending.push(PendingWrite { key, batch: batch.clone(), ticks });
+        self.pending.push(PendingWrite {
+            key,
+            batch: batch.clone(),
+            ticks,
+        });
         self.pending.len() == MAX_BATCH_WRITES
     }
 
-    /// Sends all pending writes. Streams whose sinks refuse stay at `from`. Adds streams whose readers have
-    /// left to `closed`.
+    /// Sends all pending writes. Streams whose sinks refuse stay at `from`. Adds streams whose
+    /// readers have left to `closed`.
     pub(super) fn send(
         &mut self,
         streams: &mut SlotMap<Key, Stream<S>>,
@@ -47,8 +55,11 @@ impl<S: Sink> WriteBatch<S> {
         stats: &LaneStats,
         closed: &mut Vec<Key>,
     ) {
-        let writes: Vec<_> =
-            self.pending.iter().map(|pending| (&streams[pending.key].sink, &pending.batch)).collect();
+        let writes: Vec<_> = self
+            .pending
+            .iter()
+            .map(|pending| (&streams[pending.key].sink, &pending.batch))
+            .collect();
         self.outcomes.clear();
         self.batch_writer.write_batch(&writes, &mut self.outcomes);
         let (mut ticks, mut bytes) = (0, 0);

@@ -1,5 +1,5 @@
-//! Writes snapshots and deletes old segments, so that a restart is fast and the tape on disk does not grow
-//! forever.
+//! Writes snapshots and deletes old segments, so that a restart is fast and the tape on disk does
+//! not grow forever.
 
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -11,15 +11,15 @@ use tickcast_core::SymbolSnapshot;
 use super::Log;
 use crate::disk::{DiskTape, encode_key, write_snapshot};
 
-/// Number of symbols copied under one lock of the log. With all their candles, the copy takes one or two
-/// milliseconds.
+/// Number of symbols copied under one lock of the log. With all their candles, the copy takes one
+/// or two milliseconds.
 const SYMBOLS_PER_LOCK: usize = 16;
 
 /// Time between two checks for ticks beyond the retention time, even if no segment is complete.
 const TRIM_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Starts a thread that writes a snapshot of the market each time a segment is complete, and deletes segments
-/// that are no longer needed. The thread runs until the tape is closed.
+/// Starts a thread that writes a snapshot of the market each time a segment is complete, and
+/// deletes segments that are no longer needed. The thread runs until the tape is closed.
 pub(crate) fn run_checkpointer(log: &Arc<Log>, rolls: Receiver<()>) {
     let log = Arc::downgrade(log);
     let thread = std::thread::Builder::new().name("checkpointer".to_owned());
@@ -47,20 +47,30 @@ fn run(log: &Weak<Log>, rolls: &Receiver<()>) {
 }
 
 impl Log {
-    /// Writes a snapshot of the market, from which a restart begins, and deletes segments that are no longer
-    /// needed.
+    /// Writes a snapshot of the market, from which a restart begins, and deletes segments that are
+    /// no longer needed.
     pub(crate) fn checkpoint(&self) -> io::Result<()> {
-        let Some(tape) = self.tape() else { return Ok(()) };
+        let Some(tape) = self.tape() else {
+            return Ok(());
+        };
         // Two snapshots at once would write the same file.
-        let _one = self.checkpoints.lock().unwrap_or_else(PoisonError::into_inner);
-        let (base, symbols) =
-            self.read(|log| ((log.cursor().seq(), log.tape().digest()), log.market().len()));
+        let _one = self
+            .checkpoints
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let (base, symbols) = self.read(|log| {
+            (
+                (log.cursor().seq(), log.tape().digest()),
+                log.market().len(),
+            )
+        });
         let keys: Vec<_> = self.read(|log| log.keys().iter().map(encode_key).collect());
         let chunks = (0..symbols).step_by(SYMBOLS_PER_LOCK);
         let standings = chunks.flat_map(|from| {
             self.read(|log| {
                 let ids = log.market().ids_from(from).take(SYMBOLS_PER_LOCK);
-                ids.filter_map(|id| log.symbol_snapshot(id)).collect::<Vec<SymbolSnapshot>>()
+                ids.filter_map(|id| log.symbol_snapshot(id))
+                    .collect::<Vec<SymbolSnapshot>>()
             })
         });
         let written = write_snapshot(tape, base, standings, &keys);

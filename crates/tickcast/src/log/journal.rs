@@ -30,7 +30,9 @@ impl Disk {
             self.closes.resize(id.index() + 1, None);
         }
         let known = self.closes[id.index()].replace(close);
-        known.is_none_or(|known| !known.is_written_like(close)).then_some(close)
+        known
+            .is_none_or(|known| !known.is_written_like(close))
+            .then_some(close)
     }
 
     /// Removes the previous close of a symbol that was removed.
@@ -43,7 +45,11 @@ impl Disk {
 
 impl Journal {
     pub(super) fn on_disk(writer: Writer) -> Self {
-        Self::Disk(Box::new(Disk { writer, closes: Vec::new(), full: false }))
+        Self::Disk(Box::new(Disk {
+            writer,
+            closes: Vec::new(),
+            full: false,
+        }))
     }
 
     /// Reserves room for `entries` entries.
@@ -55,7 +61,9 @@ impl Journal {
                 let full = matches!(room, Err(AppendError::Full(_)));
                 if std::mem::replace(&mut disk.full, full) != full {
                     if full {
-                        tracing::error!("the disk is full: nothing is published until there is room");
+                        tracing::error!(
+                            "the disk is full: nothing is published until there is room"
+                        );
                     } else {
                         tracing::info!("there is room on the disk again");
                     }
@@ -79,7 +87,11 @@ impl Journal {
             Some(Reference::PrevClose(close)) => disk.news_of(id, close),
             _ => None,
         };
-        disk.writer.push(&Recorded { symbol: sequencer.market().symbol(id), prev_close, json });
+        disk.writer.push(&Recorded {
+            symbol: sequencer.market().symbol(id),
+            prev_close,
+            json,
+        });
     }
 
     /// Stages the progress of a request for the next write.
@@ -89,8 +101,8 @@ impl Journal {
         }
     }
 
-    /// Writes the staged entries to disk, up to the head of `tape`. A failure is not returned here. After a
-    /// failure there is no more room, and tasks that wait for the disk receive the error.
+    /// Writes the staged entries to disk, up to the head of `tape`. A failure is not returned here.
+    /// After a failure there is no more room, and tasks that wait for the disk receive the error.
     pub(super) fn write(&mut self, tape: &Tape, now: Time) {
         if let Self::Disk(disk) = self {
             let _ = disk.writer.commit((tape.head(), tape.digest()), now);

@@ -9,7 +9,8 @@ use tokio::net::TcpListener;
 
 use super::socket::Socket;
 
-/// Accepts the next connection. Also returns the address of its peer if the address is an IP address.
+/// Accepts the next connection. Also returns the address of its peer if the address is an IP
+/// address.
 ///
 /// # Errors
 /// If a TCP connection cannot be accepted. Other listeners handle their errors themselves.
@@ -27,8 +28,8 @@ where
     Ok((Socket::new(io), (&peer as &dyn Any).downcast_ref().copied()))
 }
 
-/// Checks whether an accept error concerns only the one connection that caused the error. `accept(2)` lists
-/// these errors.
+/// Checks whether an accept error concerns only the one connection that caused the error.
+/// `accept(2)` lists these errors.
 pub(super) fn concerns_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{
         ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable, NetworkDown,
@@ -37,7 +38,14 @@ pub(super) fn concerns_one_connection(error: &io::Error) -> bool {
     #[cfg(unix)]
     if let Some(error) = rustix::io::Errno::from_io_error(error) {
         use rustix::io::Errno;
-        if [Errno::PROTO, Errno::NOPROTOOPT, Errno::HOSTDOWN, Errno::OPNOTSUPP].contains(&error) {
+        if [
+            Errno::PROTO,
+            Errno::NOPROTOOPT,
+            Errno::HOSTDOWN,
+            Errno::OPNOTSUPP,
+        ]
+        .contains(&error)
+        {
             return true;
         }
     }
@@ -73,11 +81,19 @@ mod tests {
             Errno::NETUNREACH,
             Errno::PERM,
         ];
-        for (errors, expected) in
-            [(&one[..], true), (&[Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM], false)]
-        {
+        for (errors, expected) in [
+            (&one[..], true),
+            (
+                &[Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM],
+                false,
+            ),
+        ] {
             for error in errors {
-                assert_eq!(concerns_one_connection(&(*error).into()), expected, "{error:?}");
+                assert_eq!(
+                    concerns_one_connection(&(*error).into()),
+                    expected,
+                    "{error:?}"
+                );
             }
         }
     }

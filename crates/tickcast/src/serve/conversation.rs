@@ -25,8 +25,8 @@ use super::write_timeout_io::{ConnectionState, WriteTimeoutIo};
 use super::{head, requirements};
 use crate::events::Handoff;
 
-/// Serves a connection with hyper. `read` holds the bytes that were already read. A `first` response answers
-/// the first request.
+/// Serves a connection with hyper. `read` holds the bytes that were already read. A `first`
+/// response answers the first request.
 pub(super) async fn serve_http(
     socket: Socket,
     (read, first): (BytesMut, Option<Response>),
@@ -35,9 +35,19 @@ pub(super) async fn serve_http(
     watcher: Watcher,
 ) {
     let (course, stall) = (Arc::new(ConnectionState::default()), context.stall);
-    let socket = WriteTimeoutIo::new(socket, stall, Arc::clone(&course), Arc::clone(&context.connections));
+    let socket = WriteTimeoutIo::new(
+        socket,
+        stall,
+        Arc::clone(&course),
+        Arc::clone(&context.connections),
+    );
     let endings = Arc::new(PendingEnds::default());
-    let desk = Arc::new(HttpService { app, context, course, endings: Arc::clone(&endings) });
+    let desk = Arc::new(HttpService {
+        app,
+        context,
+        course,
+        endings: Arc::clone(&endings),
+    });
     let first = Mutex::new(first);
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let answered = first.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -45,7 +55,8 @@ pub(super) async fn serve_http(
         async move { Ok::<_, Infallible>(desk.answer(request, answered).await) }
     });
     let builder = auto::Builder::new(StallTimeoutExecutor(stall));
-    // Another crate may add HTTP/2 to hyper. Its limits are only here, so without the feature there is none.
+    // Another crate may add HTTP/2 to hyper. Its limits are only here, so without the feature there
+    // is none.
     #[cfg(not(feature = "http2"))]
     let builder = builder.http1_only();
     let mut builder = builder;
@@ -89,19 +100,29 @@ impl HttpService {
         if request.version() == Version::HTTP_2 {
             return self.answer_beside_others(request, answered).await;
         }
-        let (request, whole) = request_body::watch(request, self.context.stall, self.context.stop.clone());
+        let (request, whole) =
+            request_body::watch(request, self.context.stall, self.context.stop.clone());
         let mut response = self.response(request, answered).await;
-        self.context.connections.turn_away(&mut response, Version::HTTP_11);
+        self.context
+            .connections
+            .turn_away(&mut response, Version::HTTP_11);
         self.record_response(&mut response, &whole);
         response
     }
 
-    /// Returns the answer to a request over HTTP/2. A connection has many such requests at a time, so each
-    /// request takes a permit like a connection.
-    async fn answer_beside_others(&self, request: Request<Incoming>, answered: Option<Response>) -> Response {
+    /// Returns the answer to a request over HTTP/2. A connection has many such requests at a time,
+    /// so each request takes a permit like a connection.
+    async fn answer_beside_others(
+        &self,
+        request: Request<Incoming>,
+        answered: Option<Response>,
+    ) -> Response {
         let places = &self.context.connections;
-        let Some(permit) = places.try_next() else { return places.is_full().into_response() };
-        let (request, _) = request_body::watch(request, self.context.stall, self.context.stop.clone());
+        let Some(permit) = places.try_next() else {
+            return places.is_full().into_response();
+        };
+        let (request, _) =
+            request_body::watch(request, self.context.stall, self.context.stop.clone());
         let mut response = self.response(request, answered).await;
         places.turn_away(&mut response, Version::HTTP_2);
         let endless = response.extensions().get::<Handoff>().is_some();
@@ -119,14 +140,16 @@ impl HttpService {
         }
     }
 
-    /// Records how the connection continues. An answer that was given before the end of its request is the
-    /// last answer.
+    /// Records how the connection continues. An answer that was given before the end of its request
+    /// is the last answer.
     fn record_response(&self, response: &mut Response, whole: &BodyRead) {
         let endless = response.extensions().get::<Handoff>().is_some();
         self.course.endless.store(endless, Ordering::Relaxed);
         self.course.unread.store(!whole.is(), Ordering::Relaxed);
         if !whole.is() {
-            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            response
+                .headers_mut()
+                .insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
     }
 }

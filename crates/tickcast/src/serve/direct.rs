@@ -13,20 +13,23 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::events::Handoff;
 use crate::lane::HandedOffSocket;
 
-/// Size of the kernel's send buffer for a stream, in bytes: the amount in flight to a fast reader that is far
-/// away. The system doubles the size for its own bookkeeping.
+/// Size of the kernel's send buffer for a stream, in bytes: the amount in flight to a fast reader
+/// that is far away. The system doubles the size for its own bookkeeping.
 const SEND_BUFFER_BYTES: usize = 128 << 10;
 
-/// Maximum number of unsent bytes in that buffer. A reader with more unsent bytes is behind, and receives
-/// newer data if the data waits in the tape.
+/// Maximum number of unsent bytes in that buffer. A reader with more unsent bytes is behind, and
+/// receives newer data if the data waits in the tape.
 const MAX_UNSENT_BYTES: u32 = 16 << 10;
 
-/// Returns the subscription of a response. If middleware changed the status or the content encoding, the body
-/// must be used instead of the direct path.
+/// Returns the subscription of a response. If middleware changed the status or the content
+/// encoding, the body must be used instead of the direct path.
 pub(super) fn handoff(response: &mut Response<Body>) -> Option<Handoff> {
-    let untouched =
-        response.status() == StatusCode::OK && !response.headers().contains_key(header::CONTENT_ENCODING);
-    response.extensions_mut().remove::<Handoff>().filter(|_| untouched)
+    let untouched = response.status() == StatusCode::OK
+        && !response.headers().contains_key(header::CONTENT_ENCODING);
+    response
+        .extensions_mut()
+        .remove::<Handoff>()
+        .filter(|_| untouched)
 }
 
 /// Hands the socket to a lane, which first sends the head of the response.
@@ -37,9 +40,21 @@ pub(super) fn hand_over(
     handoff: Handoff,
     permit: Option<OwnedSemaphorePermit>,
 ) {
-    let Handoff { hub, subscription, preamble, feed } = handoff;
+    let Handoff {
+        hub,
+        subscription,
+        preamble,
+        feed,
+    } = handoff;
     let chunked = version == Version::HTTP_11;
-    let mut bytes = head(response, if chunked { "transfer-encoding: chunked\r\n" } else { "" });
+    let mut bytes = head(
+        response,
+        if chunked {
+            "transfer-encoding: chunked\r\n"
+        } else {
+            ""
+        },
+    );
     if chunked {
         let _ = write!(bytes, "{:x}\r\n", preamble.len());
     }
@@ -47,12 +62,24 @@ pub(super) fn hand_over(
     if chunked {
         bytes.put(&b"\r\n"[..]);
     }
-    let Ok(stream) = socket.into_std() else { return };
+    let Ok(stream) = socket.into_std() else {
+        return;
+    };
     tune(&stream);
-    hub.open_socket(HandedOffSocket { stream, head: bytes.freeze(), chunked, feed, permit }, subscription);
+    hub.open_socket(
+        HandedOffSocket {
+            stream,
+            head: bytes.freeze(),
+            chunked,
+            feed,
+            permit,
+        },
+        subscription,
+    );
 }
 
-/// Sets small buffers, so that waiting data stays behind the cursor and does not become stale in the kernel.
+/// Sets small buffers, so that waiting data stays behind the cursor and does not become stale in
+/// the kernel.
 fn tune(stream: &std::net::TcpStream) {
     let socket = SockRef::from(stream);
     #[cfg(target_os = "linux")]
@@ -60,13 +87,17 @@ fn tune(stream: &std::net::TcpStream) {
     let _ = socket.set_send_buffer_size(SEND_BUFFER_BYTES);
 }
 
-/// Writes the status line and the headers. `framing` gives the length of the body. The connection ends with
-/// the response.
+/// Writes the status line and the headers. `framing` gives the length of the body. The connection
+/// ends with the response.
 pub(super) fn head(response: &Response<Body>, framing: &str) -> BytesMut {
     let mut bytes = BytesMut::with_capacity(512);
     bytes.put(&b"HTTP/1.1 200 OK\r\n"[..]);
     let ours = [header::CONTENT_LENGTH, header::CONNECTION];
-    for (name, value) in response.headers().iter().filter(|(name, _)| !ours.contains(name)) {
+    for (name, value) in response
+        .headers()
+        .iter()
+        .filter(|(name, _)| !ours.contains(name))
+    {
         bytes.put(name.as_str().as_bytes());
         bytes.put(&b": "[..]);
         bytes.put(value.as_bytes());

@@ -1,4 +1,5 @@
-//! The first request of a connection, read before the server decides which code serves the connection.
+//! The first request of a connection, read before the server decides which code serves the
+//! connection.
 
 use std::time::Duration;
 
@@ -28,7 +29,8 @@ const READ_CHUNK_BYTES: usize = 2 << 10;
 
 /// The first request of a connection.
 pub(super) enum FirstRequest {
-    /// A plain request for a stream, and the bytes of the request. The request may use the direct path.
+    /// A plain request for a stream, and the bytes of the request. The request may use the direct
+    /// path.
     Stream(Box<Request<Body>>, BytesMut),
     /// Any other request, and the bytes that were read.
     Other(BytesMut),
@@ -38,14 +40,18 @@ pub(super) enum FirstRequest {
     Nothing,
 }
 
-/// Reads until the kind of the request is clear. Without `direct`, no stream may use the direct path.
+/// Reads until the kind of the request is clear. Without `direct`, no stream may use the direct
+/// path.
 pub(super) async fn read(socket: &mut Socket, direct: bool) -> FirstRequest {
     let direct = direct && DIRECT && matches!(socket, Socket::Tcp(_));
     let (mut bytes, mut looks) = (BytesMut::new(), RetrySchedule::default());
     let reading = async {
         loop {
             let before = bytes.len();
-            if matches!(socket.read(&mut bytes, READ_CHUNK_BYTES).await, Ok(0) | Err(_)) {
+            if matches!(
+                socket.read(&mut bytes, READ_CHUNK_BYTES).await,
+                Ok(0) | Err(_)
+            ) {
                 return FirstRequest::Nothing;
             }
             if !looks.are_due(&bytes, before) && bytes.len() < MAX_HEAD_BYTES {
@@ -63,25 +69,27 @@ pub(super) async fn read(socket: &mut Socket, direct: bool) -> FirstRequest {
             }
         }
     };
-    timeout(HEAD_TIMEOUT, reading).await.unwrap_or(FirstRequest::Nothing)
+    timeout(HEAD_TIMEOUT, reading)
+        .await
+        .unwrap_or(FirstRequest::Nothing)
 }
 
-/// A schedule for parsing a partial head, so that a head that arrives byte by byte is not parsed again after
-/// every byte.
+/// A schedule for parsing a partial head, so that a head that arrives byte by byte is not parsed
+/// again after every byte.
 #[derive(Default)]
 struct RetrySchedule {
-    /// Number of bytes at which the next parse is due, whatever the bytes are. Bytes that are not a head are
-    /// thus detected early.
+    /// Number of bytes at which the next parse is due, whatever the bytes are. Bytes that are not a
+    /// head are thus detected early.
     next: usize,
 }
 
 impl RetrySchedule {
-    /// Checks whether a parse is due. `before` is the number of bytes before the last read. A parse is due
-    /// after an empty line, and when the number of bytes has doubled since the last parse.
+    /// Checks whether a parse is due. `before` is the number of bytes before the last read. A parse
+    /// is due after an empty line, and when the number of bytes has doubled since the last parse.
     fn are_due(&mut self, bytes: &[u8], before: usize) -> bool {
         let fresh = &bytes[before.saturating_sub(3)..];
-        let blank =
-            fresh.windows(2).any(|end| end == b"\n\n") || fresh.windows(3).any(|end| end == b"\n\r\n");
+        let blank = fresh.windows(2).any(|end| end == b"\n\n")
+            || fresh.windows(3).any(|end| end == b"\n\r\n");
         let due = blank || bytes.len() >= self.next;
         if due {
             self.next = bytes.len() * 2;
@@ -97,8 +105,8 @@ enum HeadKind {
     Unclear,
 }
 
-/// Checks whether the bytes are a whole HTTP/1 head. If so, checks whether the head is refused or is a `GET`
-/// for a stream without a body.
+/// Checks whether the bytes are a whole HTTP/1 head. If so, checks whether the head is refused or
+/// is a `GET` for a stream without a body.
 fn classify(bytes: &[u8], direct: bool) -> HeadKind {
     // The HTTP/2 server has no time limit for the preface, so the preface is read here.
     if bytes.len() < PREFACE.len() && PREFACE.starts_with(bytes) {
@@ -127,7 +135,11 @@ fn classify(bytes: &[u8], direct: bool) -> HeadKind {
 }
 
 fn request(parsed: &httparse::Request<'_, '_>) -> Option<Request<Body>> {
-    let version = if parsed.version? == 1 { Version::HTTP_11 } else { Version::HTTP_10 };
+    let version = if parsed.version? == 1 {
+        Version::HTTP_11
+    } else {
+        Version::HTTP_10
+    };
     let uri: Uri = parsed.path?.parse().ok()?;
     if parsed.method? != "GET" {
         return None;
@@ -135,7 +147,9 @@ fn request(parsed: &httparse::Request<'_, '_>) -> Option<Request<Body>> {
     let mut request = Request::new(Body::empty());
     for given in parsed.headers.iter() {
         let name = HeaderName::from_bytes(given.name.as_bytes()).ok()?;
-        request.headers_mut().append(name, HeaderValue::from_bytes(given.value).ok()?);
+        request
+            .headers_mut()
+            .append(name, HeaderValue::from_bytes(given.value).ok()?);
     }
     *request.method_mut() = Method::GET;
     *request.uri_mut() = uri;
@@ -143,19 +157,30 @@ fn request(parsed: &httparse::Request<'_, '_>) -> Option<Request<Body>> {
     Some(request)
 }
 
-/// Checks whether the request asks for events, has no body, names its host if required, and needs no other
-/// feature of the connection.
+/// Checks whether the request asks for events, has no body, names its host if required, and needs
+/// no other feature of the connection.
 fn wants_stream(request: &Request<Body>) -> bool {
     let headers = request.headers();
-    let plain = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::UPGRADE, header::EXPECT];
-    let accepts =
-        |accept: &HeaderValue| accept.as_bytes().windows(17).any(|part| part == b"text/event-stream");
-    let origin_form = request.uri().path_and_query().is_some() && request.uri().authority().is_none();
+    let plain = [
+        header::CONTENT_LENGTH,
+        header::TRANSFER_ENCODING,
+        header::UPGRADE,
+        header::EXPECT,
+    ];
+    let accepts = |accept: &HeaderValue| {
+        accept
+            .as_bytes()
+            .windows(17)
+            .any(|part| part == b"text/event-stream")
+    };
+    let origin_form =
+        request.uri().path_and_query().is_some() && request.uri().authority().is_none();
     let hosted = request.version() == Version::HTTP_10 || headers.contains_key(header::HOST);
     origin_form
         && hosted
         && !plain.iter().any(|name| headers.contains_key(name))
-        && (request.uri().path().ends_with("/stream") || headers.get(header::ACCEPT).is_some_and(accepts))
+        && (request.uri().path().ends_with("/stream")
+            || headers.get(header::ACCEPT).is_some_and(accepts))
 }
 
 #[cfg(test)]
@@ -182,33 +207,80 @@ mod tests {
             ("PRI x", "unclear"),
             ("PRI x HTTP/1.1\r\n\r\n", "other"),
             ("GET /prices/stream HTTP/1.1\r\n", "unclear"),
-            ("GET /prices/stream?symbols=A HTTP/1.1\r\nhost: x\r\n\r\n", "stream"),
+            (
+                "GET /prices/stream?symbols=A HTTP/1.1\r\nhost: x\r\n\r\n",
+                "stream",
+            ),
             ("GET /mine/prices/stream HTTP/1.0\r\n\r\n", "stream"),
             ("GET /prices/stream?symbols=A HTTP/1.1\r\n\r\n", "other"),
-            ("GET /other HTTP/1.1\r\nhost: x\r\nAccept: text/html, text/event-stream\r\n\r\n", "stream"),
+            (
+                "GET /other HTTP/1.1\r\nhost: x\r\nAccept: text/html, text/event-stream\r\n\r\n",
+                "stream",
+            ),
             ("GET /other HTTP/1.1\r\nhost: x\r\n\r\n", "other"),
             ("HEAD /prices/stream HTTP/1.1\r\n\r\n", "other"),
             ("POST /prices/stream HTTP/1.1\r\n\r\n", "other"),
             ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "other"),
-            ("GET /prices/stream HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n", "other"),
-            ("GET /prices/stream HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n", "other"),
-            ("GET /prices/stream HTTP/1.1\r\nhost: x\r\nupgrade: h2c\r\n\r\n", "other"),
-            ("GET /prices/stream HTTP/1.1\r\nhost: x\r\n\r\nGET / HTTP/1.1\r\n\r\n", "ambiguous"),
+            (
+                "GET /prices/stream HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n",
+                "other",
+            ),
+            (
+                "GET /prices/stream HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n",
+                "other",
+            ),
+            (
+                "GET /prices/stream HTTP/1.1\r\nhost: x\r\nupgrade: h2c\r\n\r\n",
+                "other",
+            ),
+            (
+                "GET /prices/stream HTTP/1.1\r\nhost: x\r\n\r\nGET / HTTP/1.1\r\n\r\n",
+                "ambiguous",
+            ),
             ("POST / HTTP/1.1\r\nhost: x\r\n", "unclear"),
             ("POST / HTTP/1.1\r\ncontent-length: 5\r\n\r\nhe", "other"),
-            ("POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n", "ambiguous"),
-            ("POST / HTTP/1.1\r\nContent-Length: 5\r\ncontent-length: 5\r\n\r\n", "ambiguous"),
-            ("GET /prices/stream HTTP/1.1\r\ncontent-length: +0\r\n\r\n", "ambiguous"),
-            ("GET /prices/stream HTTP/1.1\r\nhost: x\r\nhost: y\r\n\r\n", "ambiguous"),
-            ("GET http://x/prices/stream HTTP/1.1\r\nhost: x\r\n\r\n", "other"),
-            ("GET /prices/stream HTTP/1.1\r\nhost: x\r\nx : y\r\n\r\n", "other"),
-            ("GET /prices/stream HTTP/1.1\r\nhost: x\r\nx: a\r\n b\r\n\r\n", "other"),
-            ("GET /prices/stream HTTP/1.1\r\nhost: x\r\nx: a\rb\r\n\r\n", "other"),
+            (
+                "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n",
+                "ambiguous",
+            ),
+            (
+                "POST / HTTP/1.1\r\nContent-Length: 5\r\ncontent-length: 5\r\n\r\n",
+                "ambiguous",
+            ),
+            (
+                "GET /prices/stream HTTP/1.1\r\ncontent-length: +0\r\n\r\n",
+                "ambiguous",
+            ),
+            (
+                "GET /prices/stream HTTP/1.1\r\nhost: x\r\nhost: y\r\n\r\n",
+                "ambiguous",
+            ),
+            (
+                "GET http://x/prices/stream HTTP/1.1\r\nhost: x\r\n\r\n",
+                "other",
+            ),
+            (
+                "GET /prices/stream HTTP/1.1\r\nhost: x\r\nx : y\r\n\r\n",
+                "other",
+            ),
+            (
+                "GET /prices/stream HTTP/1.1\r\nhost: x\r\nx: a\r\n b\r\n\r\n",
+                "other",
+            ),
+            (
+                "GET /prices/stream HTTP/1.1\r\nhost: x\r\nx: a\rb\r\n\r\n",
+                "other",
+            ),
         ] {
             assert_eq!(verdict(text), expected, "{text:?}");
         }
         let many = (0..65).map(|i| format!("x{i}: y\r\n")).collect::<String>();
-        assert_eq!(verdict(&format!("GET /prices/stream HTTP/1.1\r\nhost: x\r\n{many}\r\n")), "other");
+        assert_eq!(
+            verdict(&format!(
+                "GET /prices/stream HTTP/1.1\r\nhost: x\r\n{many}\r\n"
+            )),
+            "other"
+        );
     }
 
     #[test]
@@ -216,7 +288,8 @@ mod tests {
         for (line, most) in [("x: y\r\n", 20), ("x: y\n", 20)] {
             let head = format!("GET / HTTP/1.1\r\n{}\n", line.repeat(5000));
             let mut looks = RetrySchedule::default();
-            let due = (1..=head.len()).filter(|end| looks.are_due(&head.as_bytes()[..*end], end - 1));
+            let due =
+                (1..=head.len()).filter(|end| looks.are_due(&head.as_bytes()[..*end], end - 1));
             let due: Vec<_> = due.collect();
             assert!(due.len() <= most, "{}", due.len());
             assert_eq!(due.last(), Some(&head.len()), "its end is seen at once");

@@ -1,9 +1,9 @@
 //! HTTP/2: many answers on one connection, each with its own deadline.
 //!
-//! [`WriteTimeoutIo`](super::write_timeout_io::WriteTimeoutIo) sees only the connection, which makes progress
-//! as long as one answer or a ping does. Code that writes an answer with a closed window does not poll the
-//! body of the answer. So a wrapper checks from outside whether each request waits for this server. If not,
-//! the request waits for its peer.
+//! [`WriteTimeoutIo`](super::write_timeout_io::WriteTimeoutIo) sees only the connection, which
+//! makes progress as long as one answer or a ping does. Code that writes an answer with a closed
+//! window does not poll the body of the answer. So a wrapper checks from outside whether each
+//! request waits for this server. If not, the request waits for its peer.
 
 use std::cell::Cell;
 use std::pin::Pin;
@@ -29,7 +29,11 @@ thread_local! {
 
 /// Records the result of a poll of the server's own code.
 pub(super) fn note_activity<T>(poll: Poll<T>) -> Poll<T> {
-    SIGN.set(Some(if poll.is_ready() { Activity::Gave } else { Activity::Waits }));
+    SIGN.set(Some(if poll.is_ready() {
+        Activity::Gave
+    } else {
+        Activity::Waits
+    }));
     poll
 }
 
@@ -39,14 +43,18 @@ pub(super) async fn as_own_work<F: Future>(future: F) -> F::Output {
     std::future::poll_fn(|cx| note_activity(future.as_mut().poll(cx))).await
 }
 
-/// An executor that runs each request of a connection. A request is reset if its peer reads nothing of the
-/// answer for this time.
+/// An executor that runs each request of a connection. A request is reset if its peer reads nothing
+/// of the answer for this time.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct StallTimeoutExecutor(pub(super) Duration);
 
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for StallTimeoutExecutor {
     fn execute(&self, request: F) {
-        tokio::spawn(WithStallTimeout { request: Box::pin(request), stall: self.0, stuck: None });
+        tokio::spawn(WithStallTimeout {
+            request: Box::pin(request),
+            stall: self.0,
+            stuck: None,
+        });
     }
 }
 

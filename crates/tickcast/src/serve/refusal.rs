@@ -26,13 +26,19 @@ pub(super) async fn bad_request(socket: Socket, why: &str, context: &ConnectionC
     respond(socket, answer.as_bytes(), true, context).await;
 }
 
-/// Returns the whole answer to a request for a stream, if the answer is a few events that are already
-/// complete. Such an answer tells the reader to come back. Thousands of these answers may be needed at once,
-/// so nothing else is allocated for them.
+/// Returns the whole answer to a request for a stream, if the answer is a few events that are
+/// already complete. Such an answer tells the reader to come back. Thousands of these answers may
+/// be needed at once, so nothing else is allocated for them.
 pub(super) async fn few_events(response: &mut Response<Body>) -> Option<BytesMut> {
     let events = HeaderValue::from_static("text/event-stream");
-    let length = response.body().size_hint().exact().filter(|bytes| *bytes <= BUSY_STREAM_BYTES)?;
-    if response.status() != StatusCode::OK || response.headers().get(header::CONTENT_TYPE) != Some(&events) {
+    let length = response
+        .body()
+        .size_hint()
+        .exact()
+        .filter(|bytes| *bytes <= BUSY_STREAM_BYTES)?;
+    if response.status() != StatusCode::OK
+        || response.headers().get(header::CONTENT_TYPE) != Some(&events)
+    {
         return None;
     }
     let mut answer = direct::head(response, &format!("content-length: {length}\r\n"));
@@ -41,11 +47,24 @@ pub(super) async fn few_events(response: &mut Response<Body>) -> Option<BytesMut
     Some(answer)
 }
 
-/// Writes an answer and ends the connection. If a part of the peer's request is unread, the connection
-/// lingers.
-pub(super) async fn respond(socket: Socket, answer: &[u8], unread: bool, context: &ConnectionContext) {
-    let course = Arc::new(ConnectionState { unread: unread.into(), ..ConnectionState::default() });
-    let mut socket = WriteTimeoutIo::new(socket, context.stall, course, Arc::clone(&context.connections));
+/// Writes an answer and ends the connection. If a part of the peer's request is unread, the
+/// connection lingers.
+pub(super) async fn respond(
+    socket: Socket,
+    answer: &[u8],
+    unread: bool,
+    context: &ConnectionContext,
+) {
+    let course = Arc::new(ConnectionState {
+        unread: unread.into(),
+        ..ConnectionState::default()
+    });
+    let mut socket = WriteTimeoutIo::new(
+        socket,
+        context.stall,
+        course,
+        Arc::clone(&context.connections),
+    );
     let saying = async {
         socket.write_all(answer).await?;
         socket.shutdown().await

@@ -35,7 +35,8 @@ impl BodyRead {
     }
 }
 
-/// Returns the request with a watched body, and a flag that tells whether the body was read to its end.
+/// Returns the request with a watched body, and a flag that tells whether the body was read to its
+/// end.
 pub(super) fn watch<B>(
     request: Request<B>,
     stall: Duration,
@@ -51,8 +52,16 @@ where
         return (request.map(|_| Body::empty()), whole);
     }
     let watched = whole.clone();
-    let watch =
-        |body| Body::new(RequestBody { body, stall, stop, waiting: None, over: None, whole: watched });
+    let watch = |body| {
+        Body::new(RequestBody {
+            body,
+            stall,
+            stop,
+            waiting: None,
+            over: None,
+            whole: watched,
+        })
+    };
     (request.map(watch), whole)
 }
 
@@ -102,7 +111,9 @@ where
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
         let (stop, stall) = (&this.stop, this.stall);
-        let waiting = this.waiting.get_or_insert_with(|| Box::pin(stalled(stop.clone(), stall)));
+        let waiting = this
+            .waiting
+            .get_or_insert_with(|| Box::pin(stalled(stop.clone(), stall)));
         let why = ready!(waiting.as_mut().poll(cx));
         (this.waiting, this.over) = (None, Some(why));
         Poll::Ready(Some(Err(why.into())))

@@ -13,21 +13,21 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::multiplexed::note_activity;
 
-/// Maximum size of one piece, in bytes. A peer must read one piece before the deadline, or the request is
-/// reset.
+/// Maximum size of one piece, in bytes. A peer must read one piece before the deadline, or the
+/// request is reset.
 const PIECE_BYTES: usize = 16 << 10;
 
 /// An answer in pieces that a peer can read before the deadline, and the permit of its request.
 ///
-/// The last byte of an answer that ends is held back until its peer has room for all bytes before. After
-/// hyper has the end of the body, hyper no longer reports the bytes that the peer reads. The permit belongs
-/// to that last byte, so the permit is released when the byte was sent.
+/// The last byte of an answer that ends is held back until its peer has room for all bytes before.
+/// After hyper has the end of the body, hyper no longer reports the bytes that the peer reads. The
+/// permit belongs to that last byte, so the permit is released when the byte was sent.
 pub(super) struct Sliced {
     body: Body,
     rest: Bytes,
     trailers: Option<Frame<Bytes>>,
-    /// The list for the last byte. `None` if the answer continues until its reader leaves; then no byte is
-    /// held back.
+    /// The list for the last byte. `None` if the answer continues until its reader leaves; then no
+    /// byte is held back.
     ends: Option<Arc<PendingEnds>>,
     permit: Option<OwnedSemaphorePermit>,
 }
@@ -38,13 +38,23 @@ impl Sliced {
         ends: Option<Arc<PendingEnds>>,
         permit: OwnedSemaphorePermit,
     ) -> Self {
-        Self { body, rest: Bytes::new(), trailers: None, ends, permit: Some(permit) }
+        Self {
+            body,
+            rest: Bytes::new(),
+            trailers: None,
+            ends,
+            permit: Some(permit),
+        }
     }
 
     /// Returns the next piece, if a piece can be sent now.
     fn next(&mut self) -> Option<Bytes> {
         let kept = usize::from(self.ends.is_some());
-        let length = self.rest.len().checked_sub(kept).filter(|length| *length > 0)?;
+        let length = self
+            .rest
+            .len()
+            .checked_sub(kept)
+            .filter(|length| *length > 0)?;
         let piece = self.rest.split_to(length.min(PIECE_BYTES));
         if self.rest.len() == kept {
             // A copy, because one byte must not keep the memory of all bytes before it.
@@ -56,7 +66,9 @@ impl Sliced {
     /// Returns the last byte, together with the permit.
     fn last(&mut self, bytes: Bytes) -> Bytes {
         match (&self.ends, self.permit.take()) {
-            (Some(ends), Some(permit)) if !bytes.is_empty() => Bytes::from_owner(ends.begin(bytes, permit)),
+            (Some(ends), Some(permit)) if !bytes.is_empty() => {
+                Bytes::from_owner(ends.begin(bytes, permit))
+            }
             (_, permit) => {
                 self.permit = permit;
                 bytes
@@ -83,7 +95,8 @@ impl http_body::Body for Sliced {
             let kept = std::mem::take(&mut self.rest);
             let frame = match note_activity(Pin::new(&mut self.body).poll_frame(cx)) {
                 Poll::Ready(frame) => frame.transpose()?,
-                // The next frame may take long. The byte in `kept` may complete an event and must not wait.
+                // The next frame may take long. The byte in `kept` may complete an event and must
+                // not wait.
                 Poll::Pending if kept.is_empty() => return Poll::Pending,
                 Poll::Pending => return Poll::Ready(Some(Ok(Frame::data(kept)))),
             };
@@ -111,12 +124,16 @@ impl http_body::Body for Sliced {
 
     fn size_hint(&self) -> SizeHint {
         // hyper asks for the size before the first read.
-        if self.rest.is_empty() { self.body.size_hint() } else { SizeHint::default() }
+        if self.rest.is_empty() {
+            self.body.size_hint()
+        } else {
+            SizeHint::default()
+        }
     }
 }
 
-/// The ends of a connection's answers that hyper has and has not sent yet. Nothing reports whether the peer
-/// reads these ends.
+/// The ends of a connection's answers that hyper has and has not sent yet. Nothing reports whether
+/// the peer reads these ends.
 #[derive(Default)]
 pub(super) struct PendingEnds(Mutex<BTreeMap<Instant, usize>>);
 
@@ -132,11 +149,16 @@ impl PendingEnds {
     fn begin(self: &Arc<Self>, bytes: Bytes, permit: OwnedSemaphorePermit) -> LastByte {
         let since = Instant::now();
         *self.lock().entry(since).or_default() += 1;
-        LastByte { bytes, since, of: Arc::clone(self), _place: permit }
+        LastByte {
+            bytes,
+            since,
+            of: Arc::clone(self),
+            _place: permit,
+        }
     }
 
-    /// Waits until one end has not been sent for `stall`, for example because the peer closed its window
-    /// again.
+    /// Waits until one end has not been sent for `stall`, for example because the peer closed its
+    /// window again.
     pub(super) async fn stuck(&self, stall: Duration) {
         loop {
             let oldest = self.lock().keys().next().copied();
@@ -192,7 +214,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_permit_and_a_deadline_belong_to_the_last_byte() {
         let (endings, (places, permit)) = (Arc::new(PendingEnds::default()), permit());
-        let mut sliced = Sliced::new(vec![7; PIECE_BYTES + 5].into(), Some(Arc::clone(&endings)), permit);
+        let mut sliced = Sliced::new(
+            vec![7; PIECE_BYTES + 5].into(),
+            Some(Arc::clone(&endings)),
+            permit,
+        );
         let mut lengths = Vec::new();
         let mut last = Bytes::new();
         while !http_body::Body::is_end_stream(&sliced) {
@@ -208,14 +234,26 @@ mod tests {
         assert!(begun.elapsed() >= STALL);
         drop(last);
         assert_eq!(places.available_permits(), 1);
-        tokio::time::timeout(3 * STALL, endings.stuck(STALL)).await.unwrap_err();
+        tokio::time::timeout(3 * STALL, endings.stuck(STALL))
+            .await
+            .unwrap_err();
     }
 
     #[tokio::test]
     async fn a_frame_does_not_wait_for_the_next_one_and_trailers_come_last() {
-        let trailers = Frame::trailers([("x".parse().unwrap(), "y".parse().unwrap())].into_iter().collect());
-        let frames = [Frame::data(Bytes::from("event\n\n")), Frame::data(Bytes::from("event\n\n"))];
-        let frames = frames.into_iter().chain([trailers]).map(Ok::<_, Infallible>);
+        let trailers = Frame::trailers(
+            [("x".parse().unwrap(), "y".parse().unwrap())]
+                .into_iter()
+                .collect(),
+        );
+        let frames = [
+            Frame::data(Bytes::from("event\n\n")),
+            Frame::data(Bytes::from("event\n\n")),
+        ];
+        let frames = frames
+            .into_iter()
+            .chain([trailers])
+            .map(Ok::<_, Infallible>);
         // Every frame is pending once before the frame is ready.
         let slow = stream::iter(frames).then(async |frame| {
             tokio::task::yield_now().await;

@@ -11,12 +11,13 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// Maximum time that a peer may leave data unacknowledged, or keep its window closed, before the system ends
-/// the connection. A silent stream receives a comment after 15 s, so a reader that vanished is noticed within
-/// 45 s.
+/// Maximum time that a peer may leave data unacknowledged, or keep its window closed, before the
+/// system ends the connection. A silent stream receives a comment after 15 s, so a reader that
+/// vanished is noticed within 45 s.
 const USER_TIMEOUT: Duration = Duration::from_secs(28);
 
-/// Idle time before the first TCP keep-alive probe, the interval between probes, and the number of probes.
+/// Idle time before the first TCP keep-alive probe, the interval between probes, and the number of
+/// probes.
 const KEEPALIVE: Duration = Duration::from_secs(10);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const KEEPALIVE_PROBES: u32 = 3;
@@ -26,8 +27,8 @@ pub(super) trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<I: AsyncRead + AsyncWrite + Send + Unpin> Connection for I {}
 
-/// The socket of a connection. Streams over TCP can move to a lane. All other connections, for example over
-/// Unix sockets or TLS, are served by hyper.
+/// The socket of a connection. Streams over TCP can move to a lane. All other connections, for
+/// example over Unix sockets or TLS, are served by hyper.
 pub(super) enum Socket {
     Tcp(TcpStream),
     Other(Box<dyn Connection>),
@@ -37,14 +38,20 @@ impl Socket {
     /// Sorts a connection by its type.
     pub(super) fn new<I: Connection + 'static>(io: I) -> Self {
         let mut io = Some(io);
-        match (&mut io as &mut dyn Any).downcast_mut::<Option<TcpStream>>().and_then(Option::take) {
+        match (&mut io as &mut dyn Any)
+            .downcast_mut::<Option<TcpStream>>()
+            .and_then(Option::take)
+        {
             Some(socket) => Self::Tcp(socket),
-            None => Self::Other(io.map_or_else(|| unreachable!("nothing was taken"), |io| Box::new(io))),
+            None => {
+                Self::Other(io.map_or_else(|| unreachable!("nothing was taken"), |io| Box::new(io)))
+            }
         }
     }
 
-    /// Reads into `bytes`, which has room for `room` more bytes from now on. Returns the number of bytes. An
-    /// idle TCP connection holds no memory, because the room is made only when bytes have arrived.
+    /// Reads into `bytes`, which has room for `room` more bytes from now on. Returns the number of
+    /// bytes. An idle TCP connection holds no memory, because the room is made only when bytes have
+    /// arrived.
     ///
     /// # Errors
     /// If the connection has failed.
@@ -65,19 +72,20 @@ impl Socket {
         }
     }
 
-    /// Returns the number of bytes that can be read now, at most one. The number is 0 if the peer has ended
-    /// the connection. Only TCP can tell.
+    /// Returns the number of bytes that can be read now, at most one. The number is 0 if the peer
+    /// has ended the connection. Only TCP can tell.
     pub(super) fn poll_peek(&self, cx: &mut Context<'_>) -> Poll<usize> {
         let mut byte = [0];
         match self {
-            Self::Tcp(socket) => {
-                socket.poll_peek(cx, &mut ReadBuf::new(&mut byte)).map(Result::unwrap_or_default)
-            }
+            Self::Tcp(socket) => socket
+                .poll_peek(cx, &mut ReadBuf::new(&mut byte))
+                .map(Result::unwrap_or_default),
             Self::Other(_) => Poll::Pending,
         }
     }
 
-    /// Arranges that the connection is reset when the socket is dropped. Unsent bytes are discarded.
+    /// Arranges that the connection is reset when the socket is dropped. Unsent bytes are
+    /// discarded.
     pub(super) fn reset_on_drop(&self) {
         if let Self::Tcp(socket) = self {
             let _ = SockRef::from(socket).set_linger(Some(Duration::ZERO));
@@ -103,7 +111,11 @@ impl AsyncRead for Socket {
 }
 
 impl AsyncWrite for Socket {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.connection().poll_write(cx, bytes)
     }
 
@@ -131,9 +143,9 @@ impl AsyncWrite for Socket {
     }
 }
 
-/// Sets the socket options of every connection. Nagle's algorithm is off, because a batch is written as a
-/// whole. Keep-alive and user timeout end connections to peers that are gone or that read nothing. Options
-/// that the system does not support are skipped.
+/// Sets the socket options of every connection. Nagle's algorithm is off, because a batch is
+/// written as a whole. Keep-alive and user timeout end connections to peers that are gone or that
+/// read nothing. Options that the system does not support are skipped.
 pub(super) fn tune(socket: &TcpStream) {
     let _ = socket.set_nodelay(true);
     let socket = SockRef::from(socket);

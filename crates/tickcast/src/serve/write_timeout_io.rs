@@ -14,7 +14,8 @@ use super::connection_limit::ConnectionLimit;
 use super::linger::Linger;
 use super::socket::Socket;
 
-/// The state of an HTTP/1 connection after its last answer, which decides how the socket is treated.
+/// The state of an HTTP/1 connection after its last answer, which decides how the socket is
+/// treated.
 #[derive(Default)]
 pub(super) struct ConnectionState {
     /// Whether the answer is a stream, which continues until its reader leaves.
@@ -23,11 +24,11 @@ pub(super) struct ConnectionState {
     pub(super) unread: AtomicBool,
 }
 
-/// A socket that fails and resets the connection if the peer reads nothing for the write timeout while there
-/// are bytes to write.
+/// A socket that fails and resets the connection if the peer reads nothing for the write timeout
+/// while there are bytes to write.
 ///
-/// The deadline is here and not in the body. Code that writes a body stops polling the body while the socket
-/// is full, so a body would never notice its own deadline.
+/// The deadline is here and not in the body. Code that writes a body stops polling the body while
+/// the socket is full, so a body would never notice its own deadline.
 pub(super) struct WriteTimeoutIo {
     socket: Socket,
     stall: Duration,
@@ -46,7 +47,14 @@ impl WriteTimeoutIo {
         course: Arc<ConnectionState>,
         places: Arc<ConnectionLimit>,
     ) -> Self {
-        Self { socket, stall, stuck: None, course, places, lingering: None }
+        Self {
+            socket,
+            stall,
+            stuck: None,
+            course,
+            places,
+            lingering: None,
+        }
     }
 
     /// Returns the result of a write, or an error if the peer was stuck for too long.
@@ -55,7 +63,9 @@ impl WriteTimeoutIo {
             self.stuck = None;
             return poll;
         }
-        let stuck = self.stuck.get_or_insert_with(|| Box::pin(sleep(self.stall)));
+        let stuck = self
+            .stuck
+            .get_or_insert_with(|| Box::pin(sleep(self.stall)));
         ready!(stuck.as_mut().poll(cx));
         // Another poll fails again.
         stuck.as_mut().reset(Instant::now());
@@ -75,17 +85,25 @@ impl AsyncRead for WriteTimeoutIo {
 }
 
 impl AsyncWrite for WriteTimeoutIo {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let poll = Pin::new(&mut self.socket).poll_write(cx, bytes);
         self.watch(cx, poll)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // The HTTP server does not read during an answer, so a reader that has left is detected here.
-        if self.course.endless.load(Ordering::Relaxed) && self.socket.poll_peek(cx) == Poll::Ready(0) {
+        // The HTTP server does not read during an answer, so a reader that has left is detected
+        // here.
+        if self.course.endless.load(Ordering::Relaxed)
+            && self.socket.poll_peek(cx) == Poll::Ready(0)
+        {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
-        // TCP has nothing to flush. Other connections may hold a whole answer that their peer never reads.
+        // TCP has nothing to flush. Other connections may hold a whole answer that their peer never
+        // reads.
         let poll = Pin::new(&mut self.socket).poll_flush(cx);
         self.watch(cx, poll)
     }

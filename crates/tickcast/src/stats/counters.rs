@@ -13,7 +13,8 @@ use crate::source_state::SourceState;
 /// The counters of a lane, with one writer and any number of readers.
 #[derive(Debug, Default)]
 pub(crate) struct LaneStats {
-    /// Number of streams that are assigned to the lane, including those that have not reached it yet.
+    /// Number of streams that are assigned to the lane, including those that have not reached it
+    /// yet.
     assigned: AtomicU64,
     /// Number of streams in the lane.
     streams: AtomicU64,
@@ -40,8 +41,8 @@ impl LaneStats {
         self.assigned.load(Relaxed)
     }
 
-    /// Resets the numbers of streams and buffered bytes to zero, because the lane and all its streams have
-    /// ended.
+    /// Resets the numbers of streams and buffered bytes to zero, because the lane and all its
+    /// streams have ended.
     pub(crate) fn reset_gauges(&self) {
         self.assigned.store(0, Relaxed);
         self.buffered_bytes.store(0, Relaxed);

@@ -18,7 +18,8 @@ pub enum FeedEventKind {
     Gaps,
     /// A tick that is missing in such a gap; or a message, if the feed numbers messages.
     Missing,
-    /// A dropped tick that was older, by the feed's own sequence numbers, than a tick accepted before.
+    /// A dropped tick that was older, by the feed's own sequence numbers, than a tick accepted
+    /// before.
     Stragglers,
     /// A dropped tick that arrived a second time.
     Duplicates,
@@ -66,8 +67,8 @@ impl FeedEventKind {
     }
 }
 
-/// The event counters of a feed. Field of [`SourceStats`](super::SourceStats). All are zero for a source that
-/// is not a feed, and by default.
+/// The event counters of a feed. Field of [`SourceStats`](super::SourceStats). All are zero for a
+/// source that is not a feed, and by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FeedStats([u64; KINDS]);
 

@@ -69,6 +69,10 @@ impl Edit {
         if rate.is_some() && to.mode == Mode::All {
             return Err(EditError::Rate);
         }
-        Ok(Effective { filter, mode: to.mode, rate })
+        Ok(Effective {
+            filter,
+            mode: to.mode,
+            rate,
+        })
     }
 }

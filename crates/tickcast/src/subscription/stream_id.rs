@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// The identifier of a resumable stream: 128 random bits. Only a client that received the identifier can
-/// change the stream. The text form is 32 hex digits.
+/// The identifier of a resumable stream: 128 random bits. Only a client that received the
+/// identifier can change the stream. The text form is 32 hex digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct StreamId(u128);
 
@@ -32,8 +32,15 @@ impl FromStr for StreamId {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        let hex = text.len() == 32 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-        u128::from_str_radix(text, 16).ok().filter(|_| hex).map(Self).ok_or(())
+        let hex = text.len() == 32
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        u128::from_str_radix(text, 16)
+            .ok()
+            .filter(|_| hex)
+            .map(Self)
+            .ok_or(())
     }
 }
 
@@ -45,9 +52,14 @@ mod tests {
     fn only_the_text_form_of_an_id_can_be_parsed() {
         let id = StreamId::random().unwrap();
         assert_eq!(id.to_string().parse(), Ok(id));
-        for bad in
-            ["", "5f", &"F".repeat(32), &"+".repeat(32), &"0".repeat(33), "+0000000000000000000000000000001"]
-        {
+        for bad in [
+            "",
+            "5f",
+            &"F".repeat(32),
+            &"+".repeat(32),
+            &"0".repeat(33),
+            "+0000000000000000000000000000001",
+        ] {
             assert!(bad.parse::<StreamId>().is_err(), "{bad}");
         }
     }

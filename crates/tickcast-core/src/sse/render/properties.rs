@@ -9,17 +9,25 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    Epoch, Filter, Limits, Now, Price, Replica, Sequencer, SourceId, SourceOptions, Symbol, Tick, Time, Value,
+    Epoch, Filter, Limits, Now, Price, Replica, Sequencer, SourceId, SourceOptions, Symbol, Tick,
+    Time, Value,
 };
 
 const NAMES: [&str; 6] = ["AAPL", "BTC-USD", "BTC-EUR", "EUR/USD", "^SPX", "Z"];
 /// An upper bound that is never reached.
 const END: Seq = Seq::new(u64::MAX);
-const FILTERS: [&[&str]; 5] = [&["*"], &["AAPL"], &["BTC*", "Z"], &["NOT-YET"], &["AAPL", "EUR/USD", "^SPX"]];
+const FILTERS: [&[&str]; 5] = [
+    &["*"],
+    &["AAPL"],
+    &["BTC*", "Z"],
+    &["NOT-YET"],
+    &["AAPL", "EUR/USD", "^SPX"],
+];
 
 /// Parses a stream with an independent parser. Returns (symbol, price, n) of each tick.
 fn read(bytes: Vec<u8>) -> Vec<(String, String, u64)> {
-    let events = futures_util::stream::iter([Ok::<_, std::convert::Infallible>(bytes)]).eventsource();
+    let events =
+        futures_util::stream::iter([Ok::<_, std::convert::Infallible>(bytes)]).eventsource();
     let events: Vec<_> = events.map(Result::unwrap).collect().now_or_never().unwrap();
     events
         .into_iter()
@@ -29,7 +37,11 @@ fn read(bytes: Vec<u8>) -> Vec<(String, String, u64)> {
                 serde_json::from_str(&event.data).unwrap();
             let symbol: String = serde_json::from_str(json["symbol"].get()).unwrap();
             assert_eq!(event.id, symbol);
-            (symbol, json["price"].get().to_owned(), json["n"].get().parse().unwrap())
+            (
+                symbol,
+                json["price"].get().to_owned(),
+                json["n"].get().parse().unwrap(),
+            )
         })
         .collect()
 }
@@ -54,7 +66,13 @@ fn apply(log: &mut Sequencer, step: Step) {
     match step {
         Step::Tick(i, units) => {
             let tick = Tick::new(symbol(i), Price::from_units(units, 2).unwrap());
-            log.accept(&tick, SourceId::default(), SourceOptions::default(), Now::default()).unwrap();
+            log.accept(
+                &tick,
+                SourceId::default(),
+                SourceOptions::default(),
+                Now::default(),
+            )
+            .unwrap();
         }
         Step::Remove(i) => {
             log.remove(&symbol(i), Now::default());
@@ -69,10 +87,14 @@ fn log(steps: &[Step]) -> Sequencer {
 }
 
 fn selection(log: &Sequencer, filter: usize) -> Selection {
-    Selection::new(Filter::parse(FILTERS[filter].iter().copied()).unwrap(), log.market())
+    Selection::new(
+        Filter::parse(FILTERS[filter].iter().copied()).unwrap(),
+        log.market(),
+    )
 }
 
-/// Renders every selected tick after `from` from the tape, with calls that stop after `max_bytes` bytes.
+/// Renders every selected tick after `from` from the tape, with calls that stop after `max_bytes`
+/// bytes.
 fn render_all(log: &Sequencer, selection: &Selection, mut from: Seq, max_bytes: usize) -> Vec<u8> {
     let mut out = Vec::new();
     while from < log.cursor().seq() {
@@ -91,7 +113,10 @@ fn render_all(log: &Sequencer, selection: &Selection, mut from: Seq, max_bytes: 
 
 /// Returns the last price of each symbol that a reader has received.
 fn last_prices(ticks: Vec<(String, String, u64)>) -> BTreeMap<String, String> {
-    ticks.into_iter().map(|(symbol, price, _)| (symbol, price)).collect()
+    ticks
+        .into_iter()
+        .map(|(symbol, price, _)| (symbol, price))
+        .collect()
 }
 
 proptest! {
@@ -150,8 +175,8 @@ proptest! {
         }
         let merged = read(merged);
         prop_assert!(merged.len() == last_prices(merged.clone()).len(), "each symbol at most once");
-        // Conflation can skip the last price before a removal. Such a reader never receives this price, and
-        // the symbol is removed.
+        // Conflation can skip the last price before a removal. Such a reader never receives this
+        // price, and the symbol is removed.
         let on_market = |symbol: &String| {
             let id = log.market().id(&Symbol::new(symbol).unwrap()).unwrap();
             log.market().newest(id).is_some()
@@ -234,10 +259,23 @@ fn resumable_events_carry_the_cursor_last() {
     let log = log(&[Step::Tick(0, 100), Step::Tick(1, 250)]);
     let everything = Selection::new(Filter::all(), log.market());
     let mut out = Vec::new();
-    let (range, format) = ((Seq::new(1), END), EventFormat::Resumable(Epoch::new(1), None));
-    all_ticks((log.market(), log.tape()), &everything, range, format, usize::MAX, &mut out);
+    let (range, format) = (
+        (Seq::new(1), END),
+        EventFormat::Resumable(Epoch::new(1), None),
+    );
+    all_ticks(
+        (log.market(), log.tape()),
+        &everything,
+        range,
+        format,
+        usize::MAX,
+        &mut out,
+    );
     let id = log.cursor();
     assert!(id.to_string().starts_with("000000000001-2."), "{id}");
     let json = r#"{"symbol":"BTC-USD","price":2.50,"change":0.00,"change_pct":0,"time":0,"n":1}"#;
-    assert_eq!(String::from_utf8(out).unwrap(), format!("event: tick\ndata: {json}\nid: {id}\n\n"));
+    assert_eq!(
+        String::from_utf8(out).unwrap(),
+        format!("event: tick\ndata: {json}\nid: {id}\n\n")
+    );
 }

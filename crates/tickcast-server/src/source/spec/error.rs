@@ -28,7 +28,9 @@ pub(crate) enum SourceSpecError {
     NotExchange(String, &'static str),
     #[error("source {0:?}: the seed is not a whole number (expected a source such as sim:42)")]
     Seed(String),
-    #[error("source {0:?}: the address is missing or invalid (expected a source such as udp:127.0.0.1:9300)")]
+    #[error(
+        "source {0:?}: the address is missing or invalid (expected a source such as udp:127.0.0.1:9300)"
+    )]
     Address(String),
     #[error("source {0:?}: the file is missing (expected a source such as replay:ticks.ndjson.gz)")]
     NoFile(String),

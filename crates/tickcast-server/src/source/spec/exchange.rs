@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tickcast::Publisher;
 use tickcast_feeds::{
-    Advanced, Binance, BinanceStream, Coinbase, CoinbaseChannel, DEFAULT_PRICE_TIMEOUT, Exchange, Feed,
-    Kraken, KrakenChannel, Rename, SymbolMap, Uri,
+    Advanced, Binance, BinanceStream, Coinbase, CoinbaseChannel, DEFAULT_PRICE_TIMEOUT, Exchange,
+    Feed, Kraken, KrakenChannel, Rename, SymbolMap, Uri,
 };
 
 use super::SourceSpecError;
@@ -69,8 +69,8 @@ impl Venue {
         }
     }
 
-    /// Returns a symbol in the form that the exchange uses beside a price. Binance names streams in lower
-    /// case, and prices in upper case.
+    /// Returns a symbol in the form that the exchange uses beside a price. Binance names streams in
+    /// lower case, and prices in upper case.
     pub(super) fn canonical_symbol(self, symbol: &str) -> String {
         match self {
             Self::Binance(_) => symbol.to_uppercase(),
@@ -80,7 +80,9 @@ impl Venue {
 
     pub(super) const fn options(self) -> &'static str {
         match self {
-            Self::Advanced => "url, silence, prefix, allow_late, unchanged, stale_after, max_ahead and name",
+            Self::Advanced => {
+                "url, silence, prefix, allow_late, unchanged, stale_after, max_ahead and name"
+            }
             Self::Binance(_) | Self::Coinbase(_) | Self::Kraken(_) => {
                 "channel, url, silence, prefix, allow_late, unchanged, stale_after, max_ahead and name"
             }
@@ -91,13 +93,20 @@ impl Venue {
     fn channel(self, name: &str) -> Result<Self, &'static str> {
         match self {
             Self::Binance(_) => {
-                let stream =
-                    BinanceStream::ALL.into_iter().find(|stream| stream.name().eq_ignore_ascii_case(name));
-                stream.map(Self::Binance).ok_or("ticker, bookTicker, aggTrade or trade")
+                let stream = BinanceStream::ALL
+                    .into_iter()
+                    .find(|stream| stream.name().eq_ignore_ascii_case(name));
+                stream
+                    .map(Self::Binance)
+                    .ok_or("ticker, bookTicker, aggTrade or trade")
             }
             Self::Coinbase(_) => {
-                let channel = CoinbaseChannel::ALL.into_iter().find(|channel| channel.name() == name);
-                channel.map(Self::Coinbase).ok_or("ticker, ticker_batch or matches")
+                let channel = CoinbaseChannel::ALL
+                    .into_iter()
+                    .find(|channel| channel.name() == name);
+                channel
+                    .map(Self::Coinbase)
+                    .ok_or("ticker, ticker_batch or matches")
             }
             Self::Kraken(_) => match name {
                 "ticker" => Ok(Self::Kraken(KrakenChannel::Ticker)),
@@ -116,31 +125,53 @@ impl ExchangeSpec {
         symbols: &str,
         options: &mut Options<'_>,
     ) -> Result<Self, SourceSpecError> {
-        let listed = symbols.split(',').map(str::trim).filter(|symbol| !symbol.is_empty());
+        let listed = symbols
+            .split(',')
+            .map(str::trim)
+            .filter(|symbol| !symbol.is_empty());
         let symbols: Vec<_> = listed
             .map(|symbol| {
                 let (theirs, ours) = symbol
                     .split_once('=')
-                    .map_or((symbol, None), |(theirs, ours)| (theirs, Some(ours.to_owned())));
+                    .map_or((symbol, None), |(theirs, ours)| {
+                        (theirs, Some(ours.to_owned()))
+                    });
                 (venue.canonical_symbol(theirs), ours)
             })
             .collect();
         if symbols.is_empty() {
-            return Err(SourceSpecError::NoSymbols(options.source.to_owned(), venue.example()));
+            return Err(SourceSpecError::NoSymbols(
+                options.source.to_owned(),
+                venue.example(),
+            ));
         }
-        let channel = if venue == Venue::Advanced { None } else { options.take("channel") };
+        let channel = if venue == Venue::Advanced {
+            None
+        } else {
+            options.take("channel")
+        };
         let venue = match channel {
-            Some(name) => venue.channel(&name).map_err(|known| options.value("channel", &name, known))?,
+            Some(name) => venue
+                .channel(&name)
+                .map_err(|known| options.value("channel", &name, known))?,
             None => venue,
         };
         let address = options.take("url");
         let url = url(options, address.as_deref().unwrap_or(venue.url()))?;
         let silence = options.silence()?.unwrap_or(DEFAULT_PRICE_TIMEOUT);
-        Ok(Self { venue, url, silence, symbols })
+        Ok(Self {
+            venue,
+            url,
+            silence,
+            symbols,
+        })
     }
 
     /// Returns the exchange's names and the local names of the symbols.
-    pub(crate) fn names(&self, rename: &Rename) -> Result<SymbolMap, tickcast_feeds::SymbolMapError> {
+    pub(crate) fn names(
+        &self,
+        rename: &Rename,
+    ) -> Result<SymbolMap, tickcast_feeds::SymbolMapError> {
         SymbolMap::new(self.symbols.iter().map(|(theirs, ours)| {
             let ours = ours.clone().or_else(|| rename.name(theirs));
             (theirs.clone(), ours)
@@ -148,7 +179,9 @@ impl ExchangeSpec {
     }
 
     pub(super) fn check(&self, rename: &Rename, text: &str) -> Result<(), SourceSpecError> {
-        let names = self.names(rename).map_err(|error| SourceSpecError::Names(text.to_owned(), error))?;
+        let names = self
+            .names(rename)
+            .map_err(|error| SourceSpecError::Names(text.to_owned(), error))?;
         let most = self.exchange(names).limits().symbols;
         if self.symbols.len() > most {
             return Err(SourceSpecError::TooMany(
@@ -187,7 +220,8 @@ impl ExchangeSpec {
 pub(super) fn url(options: &Options<'_>, text: &str) -> Result<Uri, SourceSpecError> {
     let url = text.parse::<Uri>().ok();
     let url = url.filter(|url| {
-        matches!(url.scheme_str(), Some("ws" | "wss")) && url.host().is_some_and(|host| !host.is_empty())
+        matches!(url.scheme_str(), Some("ws" | "wss"))
+            && url.host().is_some_and(|host| !host.is_empty())
     });
     url.ok_or_else(|| options.value("url", text, "ws://HOST or wss://HOST"))
 }

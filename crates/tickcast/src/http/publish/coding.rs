@@ -18,8 +18,9 @@ const ACCEPTED_CODINGS: &str = "gzip, zstd";
 /// Maximum number of decoded bytes in memory at a time, however large the decoded body is.
 const PIECE_BYTES: usize = 64 << 10;
 
-/// The binary logarithm of the largest zstd window: 8 MiB, the limit of RFC 9659. The window is the memory
-/// that decoding needs. A permit limits the number of bodies that are decoded at the same time.
+/// The binary logarithm of the largest zstd window: 8 MiB, the limit of RFC 9659. The window is the
+/// memory that decoding needs. A permit limits the number of bodies that are decoded at the same
+/// time.
 const ZSTD_WINDOW: u32 = 23;
 
 /// The `Content-Encoding` of a body.
@@ -34,7 +35,9 @@ impl Coding {
     /// Reads the headers. Returns `None` for a coding that is not accepted.
     pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
         let mut codings = headers.get_all(header::CONTENT_ENCODING).into_iter();
-        let coding = codings.next().map_or(Some(""), |coding| coding.to_str().ok())?;
+        let coding = codings
+            .next()
+            .map_or(Some(""), |coding| coding.to_str().ok())?;
         let coding = match coding.trim().to_ascii_lowercase().as_str() {
             "" | "identity" => Self::Identity,
             "gzip" | "x-gzip" => Self::Gzip,
@@ -47,8 +50,8 @@ impl Coding {
     /// Returns 415 for a coding that is not accepted.
     pub(super) fn refusal() -> Response {
         let detail = format!("Content-Encoding: expected {ACCEPTED_CODINGS} or none");
-        let problem =
-            Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail).with("parameter", "Content-Encoding");
+        let problem = Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail)
+            .with("parameter", "Content-Encoding");
         ([(header::ACCEPT_ENCODING, ACCEPTED_CODINGS)], problem).into_response()
     }
 
@@ -57,7 +60,11 @@ impl Coding {
     /// # Errors
     /// If no permit is free.
     pub(super) fn room(self, answers: &Answers) -> Result<Option<AnswerPermit>, Busy> {
-        if self == Self::Zstd { answers.window().map(Some) } else { Ok(None) }
+        if self == Self::Zstd {
+            answers.window().map(Some)
+        } else {
+            Ok(None)
+        }
     }
 
     /// Decodes a body while the body arrives. The permit is held as long as the body is read.
@@ -74,15 +81,16 @@ impl Coding {
                 pieces(decoder, room)
             }
             Self::Identity | Self::Zstd => {
-                let mut decoder = ZstdDecoder::with_params(bytes, &[DParameter::window_log_max(ZSTD_WINDOW)]);
+                let mut decoder =
+                    ZstdDecoder::with_params(bytes, &[DParameter::window_log_max(ZSTD_WINDOW)]);
                 decoder.multiple_members(true);
                 pieces(decoder, room)
             }
         }
     }
 
-    /// Returns the problem for a body that ended with an error: 400, unless the server itself stopped reading
-    /// the body.
+    /// Returns the problem for a body that ended with an error: 400, unless the server itself
+    /// stopped reading the body.
     pub(super) fn problem(self, error: &axum::Error) -> Problem {
         body::known(error).unwrap_or_else(|| self.broken(error))
     }

@@ -16,8 +16,8 @@ use crate::publisher::Publisher;
 /// Maximum length of a key, in bytes.
 const MAX_KEY_LENGTH: usize = 255;
 
-/// The keys of requests in progress. The log stores the progress of each key and the report of each completed
-/// request, also across a restart.
+/// The keys of requests in progress. The log stores the progress of each key and the report of each
+/// completed request, also across a restart.
 #[derive(Default)]
 pub(in crate::http) struct IdempotencyKeys(Mutex<HashSet<String>>);
 
@@ -39,9 +39,15 @@ impl IdempotencyKeys {
     /// Looks up and claims the key of the request, if the request has a key.
     pub(super) fn claim(&self, headers: &HeaderMap, hub: &Hub) -> Result<Claimed<'_>, Problem> {
         let Some(key) = headers.get("idempotency-key") else {
-            return Ok(Claimed::Open(Claim { key: None, report: RefCell::default() }));
+            return Ok(Claimed::Open(Claim {
+                key: None,
+                report: RefCell::default(),
+            }));
         };
-        let key = key.to_str().ok().filter(|key| (1..=MAX_KEY_LENGTH).contains(&key.len()));
+        let key = key
+            .to_str()
+            .ok()
+            .filter(|key| (1..=MAX_KEY_LENGTH).contains(&key.len()));
         let Some(key) = key else {
             let rule = format!("expected 1 to {MAX_KEY_LENGTH} printable ASCII characters");
             return Err(Problem::parameter("Idempotency-Key", rule));
@@ -50,7 +56,10 @@ impl IdempotencyKeys {
             let detail = "a request with this Idempotency-Key is in progress; try again later";
             return Err(Problem::new(StatusCode::CONFLICT, detail));
         }
-        let mut claim = Claim { key: Some((self, key.to_owned())), report: RefCell::default() };
+        let mut claim = Claim {
+            key: Some((self, key.to_owned())),
+            report: RefCell::default(),
+        };
         let now = hub.now().wall;
         let known = hub.log().read(|log| log.keys().get(key, now).cloned());
         if let Some(state) = known {
@@ -81,9 +90,14 @@ impl Claim<'_> {
         &self.report
     }
 
-    /// Publishes one part of the batch and stores the progress in the same step. After that, the part of the
-    /// body in `read` is handled.
-    pub(super) fn publish(&self, publisher: &Publisher, batch: &[(u64, tickcast_core::Tick)], read: Read) {
+    /// Publishes one part of the batch and stores the progress in the same step. After that, the
+    /// part of the body in `read` is handled.
+    pub(super) fn publish(
+        &self,
+        publisher: &Publisher,
+        batch: &[(u64, tickcast_core::Tick)],
+        read: Read,
+    ) {
         let mut written = Vec::new();
         let each = |i: usize, outcome| {
             let (at, tick): &(u64, tickcast_core::Tick) = &batch[i];
@@ -114,7 +128,12 @@ impl Claim<'_> {
         let (_, key) = self.key.as_ref()?;
         let report = self.report.borrow();
         *written = report.to_bytes();
-        Some(KeyProgress { key, next: report.next, done, report: written })
+        Some(KeyProgress {
+            key,
+            next: report.next,
+            done,
+            report: written,
+        })
     }
 }
 

@@ -10,11 +10,14 @@ pub(super) struct Read {
 }
 
 impl Read {
-    /// Adds the next bytes. Returns `false` if these bytes show that the body does not begin with the body in
-    /// `before`.
+    /// Adds the next bytes. Returns `false` if these bytes show that the body does not begin with
+    /// the body in `before`.
     pub(super) fn add(&mut self, bytes: &[u8], before: Option<Self>) -> bool {
         let alike = before.is_none_or(|before| {
-            let left = before.length.checked_sub(self.length).and_then(|left| usize::try_from(left).ok());
+            let left = before
+                .length
+                .checked_sub(self.length)
+                .and_then(|left| usize::try_from(left).ok());
             let rest = left.and_then(|left| bytes.get(..left));
             rest.is_none_or(|rest| crc32c::crc32c_append(self.checksum, rest) == before.checksum)
         });
@@ -30,7 +33,9 @@ mod tests {
 
     fn read(pieces: &[&str], before: Option<Read>) -> (Read, bool) {
         let mut read = Read::default();
-        let alike = pieces.iter().all(|piece| read.add(piece.as_bytes(), before));
+        let alike = pieces
+            .iter()
+            .all(|piece| read.add(piece.as_bytes(), before));
         (read, alike)
     }
 

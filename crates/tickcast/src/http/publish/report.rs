@@ -63,19 +63,34 @@ impl Report {
     /// Returns the report in the format that the log stores.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         // Serialization cannot fail: all keys are text.
-        let Self { unreadable, read, .. } = *self;
-        serde_json::to_vec(&Remembered { report: self, unreadable, read }).unwrap_or_default()
+        let Self {
+            unreadable, read, ..
+        } = *self;
+        serde_json::to_vec(&Remembered {
+            report: self,
+            unreadable,
+            read,
+        })
+        .unwrap_or_default()
     }
 
-    /// Restores a report from the bytes of [`to_bytes`](Self::to_bytes). Items before `next` were handled.
+    /// Restores a report from the bytes of [`to_bytes`](Self::to_bytes). Items before `next` were
+    /// handled.
     pub(super) fn restored(bytes: &[u8], next: u64) -> Self {
         let remembered: Option<Remembered<Self>> = serde_json::from_slice(bytes).ok();
-        remembered.map_or_else(Self::default, |Remembered { report, unreadable, read }| Self {
-            unreadable,
-            next,
-            read,
-            ..report
-        })
+        remembered.map_or_else(
+            Self::default,
+            |Remembered {
+                 report,
+                 unreadable,
+                 read,
+             }| Self {
+                unreadable,
+                next,
+                read,
+                ..report
+            },
+        )
     }
 
     /// Checks whether the report can belong to a body with this length and checksum.
@@ -84,26 +99,47 @@ impl Report {
     }
 
     pub(super) fn reject(&mut self, index: u64, rejected: &Rejected) {
-        self.unreadable += u64::from(matches!(rejected.error, TickError::NotJson(_) | TickError::Unfinished));
+        self.unreadable += u64::from(matches!(
+            rejected.error,
+            TickError::NotJson(_) | TickError::Unfinished
+        ));
         self.rejected_count += 1;
         self.next = self.next.max(index + 1);
         if self.rejected.len() < MAX_LISTED_REJECTIONS {
             let symbol = rejected.symbol.map(|symbol| symbol.to_string());
-            self.rejected.push(Rejection { index, symbol, error: rejected.error.to_string() });
+            self.rejected.push(Rejection {
+                index,
+                symbol,
+                error: rejected.error.to_string(),
+            });
         }
     }
 
-    pub(super) fn count(&mut self, index: u64, symbol: Symbol, outcome: Result<Outcome, TickError>) {
+    pub(super) fn count(
+        &mut self,
+        index: u64,
+        symbol: Symbol,
+        outcome: Result<Outcome, TickError>,
+    ) {
         match outcome {
             Ok(Outcome::Accepted(_)) => self.accepted += 1,
             Ok(Outcome::Late) => self.late += 1,
             Ok(Outcome::Unchanged) => self.unchanged += 1,
-            // A tick that could not be stored counts as not handled, so the client may send the tick again.
+            // A tick that could not be stored counts as not handled, so the client may send the
+            // tick again.
             Err(error @ TickError::Storage(_)) => {
                 self.storage_errors.get_or_insert_with(|| error.to_string());
                 return;
             }
-            Err(error) => return self.reject(index, &Rejected { symbol: Some(symbol), error }),
+            Err(error) => {
+                return self.reject(
+                    index,
+                    &Rejected {
+                        symbol: Some(symbol),
+                        error,
+                    },
+                );
+            }
         }
         self.next = self.next.max(index + 1);
     }
@@ -115,8 +151,8 @@ impl Report {
         self.cursor = Some(cursor.to_string());
     }
 
-    /// Returns the answer if the remaining ticks could not be stored. The ticks that were accepted before
-    /// remain published.
+    /// Returns the answer if the remaining ticks could not be stored. The ticks that were accepted
+    /// before remain published.
     pub(super) fn storage_problem(&mut self) -> Option<Problem> {
         let why = self.storage_errors.take()?;
         Some(Problem::new(StatusCode::INSUFFICIENT_STORAGE, why).with("accepted", self.accepted))
@@ -127,13 +163,15 @@ impl Report {
         match self.rejected_count {
             0 => None,
             _ if self.accepted + self.late + self.unchanged > 0 => None,
-            all if all == self.unreadable => Some((StatusCode::BAD_REQUEST, "no tick could be read")),
+            all if all == self.unreadable => {
+                Some((StatusCode::BAD_REQUEST, "no tick could be read"))
+            }
             _ => Some((StatusCode::UNPROCESSABLE_ENTITY, "no tick was accepted")),
         }
     }
 
-    /// Returns the answer if the rest of the body did not arrive. The ticks that were accepted before remain
-    /// published.
+    /// Returns the answer if the rest of the body did not arrive. The ticks that were accepted
+    /// before remain published.
     pub(super) fn broken_off(&self, problem: Problem) -> Problem {
         problem.with("accepted", self.accepted)
     }
@@ -141,11 +179,21 @@ impl Report {
 
 impl IntoResponse for Report {
     fn into_response(self) -> Response {
-        let Some((status, what)) = self.failure() else { return axum::Json(self).into_response() };
-        let first = self.rejected.first().map(|rejection| rejection.error.as_str()).unwrap_or_default();
+        let Some((status, what)) = self.failure() else {
+            return axum::Json(self).into_response();
+        };
+        let first = self
+            .rejected
+            .first()
+            .map(|rejection| rejection.error.as_str())
+            .unwrap_or_default();
         let problem = Problem::new(status, format!("{what}: {first}"));
         let members = serde_json::to_value(&self).unwrap_or_default();
         let members = members.as_object().into_iter().flatten();
-        members.fold(problem, |problem, (name, value)| problem.with(name, value.clone())).into_response()
+        members
+            .fold(problem, |problem, (name, value)| {
+                problem.with(name, value.clone())
+            })
+            .into_response()
     }
 }

@@ -11,23 +11,31 @@ use crate::hub::Inner;
 /// Maximum number of symbols missing from a selection that is reused for a new stream.
 const MAX_UNSEEN_SYMBOLS: usize = 1000;
 
-/// Maximum number of comparisons of patterns with symbols that the caller's task makes inline. This takes
-/// less than a millisecond.
+/// Maximum number of comparisons of patterns with symbols that the caller's task makes inline. This
+/// takes less than a millisecond.
 pub(super) const MAX_INLINE_COMPARISONS: usize = 4096;
 
 impl Inner {
-    /// Prepares a filter for a new stream. The lane later compares the filter with the symbols that are
-    /// missing.
+    /// Prepares a filter for a new stream. The lane later compares the filter with the symbols that
+    /// are missing.
     pub(crate) async fn prepare(&self, filter: Filter) -> Result<Arc<Prepared>, FilterRefusal> {
         self.prepare_up_to(filter, MAX_UNSEEN_SYMBOLS).await
     }
 
-    /// Prepares a filter for a change with no symbol missing, because a lane applies a change at once.
-    pub(crate) async fn prepare_wholly(&self, filter: Filter) -> Result<Arc<Prepared>, FilterRefusal> {
+    /// Prepares a filter for a change with no symbol missing, because a lane applies a change at
+    /// once.
+    pub(crate) async fn prepare_wholly(
+        &self,
+        filter: Filter,
+    ) -> Result<Arc<Prepared>, FilterRefusal> {
         self.prepare_up_to(filter, 0).await
     }
 
-    async fn prepare_up_to(&self, filter: Filter, max_unseen: usize) -> Result<Arc<Prepared>, FilterRefusal> {
+    async fn prepare_up_to(
+        &self,
+        filter: Filter,
+        max_unseen: usize,
+    ) -> Result<Arc<Prepared>, FilterRefusal> {
         let prepared = self.try_prepare(filter, max_unseen).await;
         if prepared.is_err() {
             self.filters.refused.fetch_add(1, Ordering::Relaxed);
@@ -35,7 +43,11 @@ impl Inner {
         prepared
     }
 
-    async fn try_prepare(&self, filter: Filter, max_unseen: usize) -> Result<Arc<Prepared>, FilterRefusal> {
+    async fn try_prepare(
+        &self,
+        filter: Filter,
+        max_unseen: usize,
+    ) -> Result<Arc<Prepared>, FilterRefusal> {
         let symbols = self.log.read(|log| log.market().len());
         let limits = (self.settings.lanes, self.settings.max_filter_bytes);
         loop {
@@ -52,8 +64,8 @@ impl Inner {
         }
     }
 
-    /// Selects the symbols of a filter among at least the first `symbols` symbols. If a selection was made
-    /// `previous`, the new selection continues from it.
+    /// Selects the symbols of a filter among at least the first `symbols` symbols. If a selection
+    /// was made `previous`, the new selection continues from it.
     pub(super) async fn select(
         &self,
         filter: &Filter,
@@ -61,15 +73,21 @@ impl Inner {
         symbols: usize,
     ) -> Result<Selection, FilterRefusal> {
         let previous = previous.as_ref().and_then(|previous| previous.selection());
-        let partial = previous.cloned().unwrap_or_else(|| Selection::of_first(filter.clone(), &[]));
+        let partial = previous
+            .cloned()
+            .unwrap_or_else(|| Selection::of_first(filter.clone(), &[]));
         let missing = symbols.saturating_sub(partial.seen());
         if filter.patterns() * missing <= MAX_INLINE_COMPARISONS {
             let mut selection = partial;
-            // The number stays limited, even if more symbols have been added since: other threads wait for
-            // the log's lock.
-            self.log.read(|log| selection.extend(log.market(), missing, |_| {}));
+            // The number stays limited, even if more symbols have been added since: other threads
+            // wait for the log's lock.
+            self.log
+                .read(|log| selection.extend(log.market(), missing, |_| {}));
             return Ok(selection);
         }
-        self.filters.selector.select(partial, symbols, &self.log).await
+        self.filters
+            .selector
+            .select(partial, symbols, &self.log)
+            .await
     }
 }

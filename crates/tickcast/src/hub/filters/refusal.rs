@@ -1,14 +1,15 @@
 //! Reasons to refuse a filter, and the limits.
 
-/// Maximum number of patterns of all filters in use. Every lane compares each pattern with every new symbol.
+/// Maximum number of patterns of all filters in use. Every lane compares each pattern with every
+/// new symbol.
 pub(crate) const MAX_PATTERNS: usize = 10_000;
 
 /// Maximum number of filters that wait to be selected.
 pub(in crate::hub) const MAX_WAITING: usize = 4096;
 
-/// Maximum number of comparisons, a pattern with a symbol each, that waiting filters may need. If they need
-/// more, another filter is refused. This many comparisons take one or two seconds, unless the patterns are
-/// chosen to be slow.
+/// Maximum number of comparisons, a pattern with a symbol each, that waiting filters may need. If
+/// they need more, another filter is refused. This many comparisons take one or two seconds, unless
+/// the patterns are chosen to be slow.
 pub(in crate::hub) const MAX_COMPARISONS: usize = 64 << 20;
 
 /// The reason why a filter is refused now.

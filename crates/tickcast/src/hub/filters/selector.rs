@@ -1,5 +1,5 @@
-//! The thread that compares patterns with all symbols. There is one thread for all filters, because only the
-//! readers of those filters wait for it.
+//! The thread that compares patterns with all symbols. There is one thread for all filters, because
+//! only the readers of those filters wait for it.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,31 +14,32 @@ use super::refusal::{FilterRefusal, MAX_COMPARISONS, MAX_WAITING};
 use crate::log::Log;
 use crate::priority;
 
-/// Number of comparisons above which a filter is large. A large filter is refused while the waiting filters
-/// need more than half of the maximum. This leaves room for other filters.
+/// Number of comparisons above which a filter is large. A large filter is refused while the waiting
+/// filters need more than half of the maximum. This leaves room for other filters.
 const LARGE_FILTER_COMPARISONS: usize = 1 << 20;
 
-/// Number of comparisons made for one filter before the next filter's turn. A turn takes some milliseconds if
-/// the patterns are chosen to be slow.
+/// Number of comparisons made for one filter before the next filter's turn. A turn takes some
+/// milliseconds if the patterns are chosen to be slow.
 const COMPARISONS_PER_TURN: usize = 1 << 16;
 
-/// Maximum age of the symbol names that a filter is compared with. The names are not copied each time,
-/// because a low-priority thread that holds the log's lock delays other threads.
+/// Maximum age of the symbol names that a filter is compared with. The names are not copied each
+/// time, because a low-priority thread that holds the log's lock delays other threads.
 const MAX_NAMES_AGE: Duration = Duration::from_millis(5);
 
-/// Number of names copied under one lock. Other threads run before this low-priority thread and may wait for
-/// the lock meanwhile.
+/// Number of names copied under one lock. Other threads run before this low-priority thread and may
+/// wait for the lock meanwhile.
 const NAMES_PER_LOCK: usize = 1024;
 
 /// A filter that waits to be selected.
 pub(super) struct Request {
     /// The selection so far. The selection of a new filter is empty.
     pub(super) partial: Selection,
-    /// Number of symbols on the market at the time of the request. The filter has to be compared with all of
-    /// them.
+    /// Number of symbols on the market at the time of the request. The filter has to be compared
+    /// with all of them.
     pub(super) symbols: usize,
     pub(super) answer: oneshot::Sender<Selection>,
-    /// This filter's share of the waiting work. It is given back when the request is dropped, for any reason.
+    /// This filter's share of the waiting work. It is given back when the request is dropped, for
+    /// any reason.
     pub(super) _work: Work,
 }
 
@@ -55,7 +56,8 @@ pub(super) struct Work {
     comparisons: usize,
 }
 
-/// The handle of the selector thread. The thread starts with the first request and ends with the hub.
+/// The handle of the selector thread. The thread starts with the first request and ends with the
+/// hub.
 #[derive(Default)]
 pub(super) struct Selector {
     requests: OnceLock<Option<Sender<Request>>>,
@@ -66,10 +68,19 @@ impl Work {
     /// Adds `comparisons` to the waiting work, unless a limit is exceeded.
     fn add(waiting: &Arc<Waiting>, comparisons: usize) -> Result<Self, FilterRefusal> {
         let filters = waiting.filters.fetch_add(1, Ordering::Relaxed);
-        let before = waiting.comparisons.fetch_add(comparisons, Ordering::Relaxed);
+        let before = waiting
+            .comparisons
+            .fetch_add(comparisons, Ordering::Relaxed);
         // If the work is refused, this value is dropped and gives its share back.
-        let work = Self { waiting: Arc::clone(waiting), comparisons };
-        let max = if comparisons > LARGE_FILTER_COMPARISONS { MAX_COMPARISONS / 2 } else { MAX_COMPARISONS };
+        let work = Self {
+            waiting: Arc::clone(waiting),
+            comparisons,
+        };
+        let max = if comparisons > LARGE_FILTER_COMPARISONS {
+            MAX_COMPARISONS / 2
+        } else {
+            MAX_COMPARISONS
+        };
         match () {
             () if filters >= MAX_WAITING => Err(FilterRefusal::Waiting),
             () if before > max => Err(FilterRefusal::Comparisons),
@@ -81,13 +92,15 @@ impl Work {
 impl Drop for Work {
     fn drop(&mut self) {
         self.waiting.filters.fetch_sub(1, Ordering::Relaxed);
-        self.waiting.comparisons.fetch_sub(self.comparisons, Ordering::Relaxed);
+        self.waiting
+            .comparisons
+            .fetch_sub(self.comparisons, Ordering::Relaxed);
     }
 }
 
 impl Selector {
-    /// Returns a selection that has covered at least `symbols` symbols. The market must have that many
-    /// symbols.
+    /// Returns a selection that has covered at least `symbols` symbols. The market must have that
+    /// many symbols.
     pub(super) async fn select(
         &self,
         partial: Selection,
@@ -100,7 +113,12 @@ impl Selector {
         let (answer, answered) = oneshot::channel();
         if let Some(requests) = requests {
             // If the thread has ended, the request is dropped and the answer channel closes.
-            let _ = requests.send(Request { partial, symbols, answer, _work: work });
+            let _ = requests.send(Request {
+                partial,
+                symbols,
+                answer,
+                _work: work,
+            });
         }
         answered.await.map_err(|_| FilterRefusal::Waiting)
     }
@@ -109,7 +127,10 @@ impl Selector {
     #[cfg(test)]
     pub(super) fn hold(&self) -> Receiver<Request> {
         let (requests, received) = channel();
-        assert!(self.requests.set(Some(requests)).is_ok(), "it has been started");
+        assert!(
+            self.requests.set(Some(requests)).is_ok(),
+            "it has been started"
+        );
         received
     }
 }
@@ -138,7 +159,9 @@ pub(super) fn select_all(log: &Log, requests: &Receiver<Request>) {
         }
         waiting.extend(requests.try_iter());
         // A reader that has left needs no answer.
-        let Some(mut request) = waiting.pop_front().filter(|request: &Request| !request.answer.is_closed())
+        let Some(mut request) = waiting
+            .pop_front()
+            .filter(|request: &Request| !request.answer.is_closed())
         else {
             continue;
         };
@@ -164,7 +187,12 @@ fn read_names(names: &mut Vec<Symbol>, log: &Log) -> bool {
     names.reserve(NAMES_PER_LOCK);
     log.read(|log| {
         let market = log.market();
-        names.extend(market.ids_from(names.len()).take(NAMES_PER_LOCK).map(|id| market.symbol(id)));
+        names.extend(
+            market
+                .ids_from(names.len())
+                .take(NAMES_PER_LOCK)
+                .map(|id| market.symbol(id)),
+        );
         names.len() < market.len()
     })
 }

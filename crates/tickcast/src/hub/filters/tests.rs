@@ -27,14 +27,22 @@ fn unselected(prefix: &str, count: usize) -> Selection {
 }
 
 async fn send(hub: &Hub, method: &str, path: &str, body: String) -> Response<Body> {
-    let request = HttpRequest::builder().method(method).uri(path).body(Body::from(body)).unwrap();
+    let request = HttpRequest::builder()
+        .method(method)
+        .uri(path)
+        .body(Body::from(body))
+        .unwrap();
     hub.router().oneshot(request).await.unwrap()
 }
 
 /// Opens a stream. Returns the stream and the text that it sends, up to the first of `markers`.
 async fn open_until(hub: &Hub, path: &str, markers: &[&str]) -> (Body, String) {
     let response = send(hub, "GET", path, String::new()).await;
-    assert_eq!(response.status(), StatusCode::OK, "browsers give up on any other");
+    assert_eq!(
+        response.status(),
+        StatusCode::OK,
+        "browsers give up on any other"
+    );
     let (mut body, mut text) = (response.into_body(), String::new());
     while !markers.iter().any(|word| text.contains(word)) {
         let frame = body.frame().await.expect("it ends").unwrap();
@@ -46,8 +54,13 @@ async fn open_until(hub: &Hub, path: &str, markers: &[&str]) -> (Body, String) {
 /// Opens a stream. Returns the stream and its name.
 async fn open_stream(hub: &Hub, path: &str) -> (Body, String) {
     let (body, text) = open_until(hub, path, &["event: ready", "event: bye"]).await;
-    let name = text.split_once(r#""stream":""#).and_then(|(_, rest)| rest.split_once('"'));
-    let name = name.unwrap_or_else(|| panic!("not ready: {text}")).0.to_owned();
+    let name = text
+        .split_once(r#""stream":""#)
+        .and_then(|(_, rest)| rest.split_once('"'));
+    let name = name
+        .unwrap_or_else(|| panic!("not ready: {text}"))
+        .0
+        .to_owned();
     (body, name)
 }
 
@@ -62,36 +75,60 @@ async fn patch(hub: &Hub, name: &str, symbols: &str) -> (StatusCode, Option<Stri
     (status, retry_after, serde_json::from_slice(&body).unwrap())
 }
 
-/// Checks that these symbols are refused: a stream is told to come back, and a change is 503 and names the
-/// limit. Nothing is charged for the symbols.
+/// Checks that these symbols are refused: a stream is told to come back, and a change is 503 and
+/// names the limit. Nothing is charged for the symbols.
 async fn assert_refused(hub: &Hub, name: &str, symbols: &str, limit: &str) {
     let before = hub.stats().filters;
-    for (path, markers) in
-        [("/v1/stream", ["event: bye", "event: ready"]), ("/prices/stream", [": busy", ": tickcast"])]
-    {
+    for (path, markers) in [
+        ("/v1/stream", ["event: bye", "event: ready"]),
+        ("/prices/stream", [": busy", ": tickcast"]),
+    ] {
         let (body, text) = open_until(hub, &format!("{path}?symbols={symbols}"), &markers).await;
         assert!(text.contains(markers[0]), "{path}: {text}");
-        let retry = text.lines().find_map(|line| line.strip_prefix("retry: ")).unwrap();
-        assert!((2000..=15_000).contains(&retry.parse::<u32>().unwrap()), "{path}: {text}");
+        let retry = text
+            .lines()
+            .find_map(|line| line.strip_prefix("retry: "))
+            .unwrap();
+        assert!(
+            (2000..=15_000).contains(&retry.parse::<u32>().unwrap()),
+            "{path}: {text}"
+        );
         if path == "/v1/stream" {
             assert!(text.contains(r#""reason":"busy""#), "{text}");
         }
-        assert!(body.collect().await.unwrap().to_bytes().is_empty(), "{path} ends");
+        assert!(
+            body.collect().await.unwrap().to_bytes().is_empty(),
+            "{path} ends"
+        );
     }
     let (status, retry_after, problem) = patch(hub, name, symbols).await;
-    assert_eq!((status, retry_after.as_deref()), (StatusCode::SERVICE_UNAVAILABLE, Some("1")), "{problem}");
+    assert_eq!(
+        (status, retry_after.as_deref()),
+        (StatusCode::SERVICE_UNAVAILABLE, Some("1")),
+        "{problem}"
+    );
     let detail = problem["detail"].as_str().unwrap();
-    assert!(detail.contains(limit) && detail.contains("which is the limit; try again later"), "{detail}");
+    assert!(
+        detail.contains(limit) && detail.contains("which is the limit; try again later"),
+        "{detail}"
+    );
     let after = hub.stats().filters;
     assert_eq!(after.refused, before.refused + 3);
-    assert_eq!((after.patterns, after.bytes), (before.patterns, before.bytes));
+    assert_eq!(
+        (after.patterns, after.bytes),
+        (before.patterns, before.bytes)
+    );
 }
 
 /// Checks that these symbols are accepted for changes and for new streams.
 async fn assert_accepted(hub: &Hub, name: &str, symbols: &str) {
     let before = hub.stats().filters.refused;
     let (_, retry_after, effective) = patch(hub, name, symbols).await;
-    assert_eq!((retry_after, &effective["symbols"][0]), (None, &Value::from(symbols)), "{effective}");
+    assert_eq!(
+        (retry_after, &effective["symbols"][0]),
+        (None, &Value::from(symbols)),
+        "{effective}"
+    );
     drop(open_stream(hub, &format!("/v1/stream?symbols={symbols}")).await);
     let simple = format!("/prices/stream?symbols={symbols}");
     let (_, text) = open_until(hub, &simple, &[": busy", ": tickcast"]).await;
@@ -105,7 +142,12 @@ async fn above_the_pattern_limit_readers_are_told_to_come_back_later() {
     let (_open, name) = open_stream(&hub, "/v1/stream?symbols=A").await;
     let mut held = Vec::new();
     for number in 0..100 {
-        held.push(hub.inner().prepare(filter(&format!("P{number}"), 100, "*")).await.unwrap());
+        held.push(
+            hub.inner()
+                .prepare(filter(&format!("P{number}"), 100, "*"))
+                .await
+                .unwrap(),
+        );
     }
     assert_eq!(hub.stats().filters.patterns, MAX_PATTERNS as u64);
     assert_refused(&hub, &name, "X*", "10000 patterns").await;
@@ -123,7 +165,11 @@ async fn above_the_filter_memory_limit_readers_are_told_to_come_back_later() {
     let (_open, name) = open_stream(&hub, "/v1/stream?symbols=A").await;
     let remaining_bytes = BYTES - hub.stats().filters.bytes as usize - FILTER_BYTES;
     // These names leave no room for a filter of one name.
-    let held = hub.inner().prepare(filter("N", remaining_bytes / NAME_BYTES, "")).await.unwrap();
+    let held = hub
+        .inner()
+        .prepare(filter("N", remaining_bytes / NAME_BYTES, ""))
+        .await
+        .unwrap();
     assert_refused(&hub, &name, "X", "8192 bytes").await;
     // A pattern costs less than a name, but it also has a cost.
     assert_refused(&hub, &name, "X*", "8192 bytes").await;
@@ -136,13 +182,19 @@ fn wide_market() -> Hub {
     let hub = Hub::builder().lanes(1).build();
     for number in 0..=MAX_INLINE_COMPARISONS {
         let tick = format!(r#"{{"symbol":"S{number:05}","price":1}}"#);
-        hub.publish(&Tick::from_json(tick.as_bytes()).unwrap()).unwrap();
+        hub.publish(&Tick::from_json(tick.as_bytes()).unwrap())
+            .unwrap();
     }
     hub
 }
 
 fn names(hub: &Hub) -> Vec<Symbol> {
-    hub.inner().log.read(|log| log.market().ids_from(0).map(|id| log.market().symbol(id)).collect())
+    hub.inner().log.read(|log| {
+        log.market()
+            .ids_from(0)
+            .map(|id| log.market().symbol(id))
+            .collect()
+    })
 }
 
 #[tokio::test]
@@ -153,7 +205,9 @@ async fn if_too_many_filters_wait_readers_are_told_to_come_back_later() {
     let requests = hub.inner().filters.selector.hold();
     for number in 0..MAX_WAITING {
         let wanted = filter(&format!("L{number}"), 1, "*");
-        let selected = hub.inner().select(&wanted, None, MAX_INLINE_COMPARISONS + 1);
+        let selected = hub
+            .inner()
+            .select(&wanted, None, MAX_INLINE_COMPARISONS + 1);
         assert!(selected.now_or_never().is_none());
     }
     assert_refused(&hub, &name, "S0000*", "4096 filters wait").await;
@@ -171,7 +225,8 @@ async fn if_too_many_comparisons_wait_readers_are_told_to_come_back_later() {
     let hub = wide_market();
     let (_open, name) = open_stream(&hub, "/v1/stream?symbols=A").await;
     let requests = hub.inner().filters.selector.hold();
-    // A filter is accepted, however slow, as long as the filters before it need less than the maximum.
+    // A filter is accepted, however slow, as long as the filters before it need less than the
+    // maximum.
     let symbols = hub.stats().symbols;
     let count = MAX_COMPARISONS / (100 * symbols) + 1;
     let mut waiting = Vec::new();
@@ -222,16 +277,24 @@ async fn large_filters_leave_room_for_small_filters() {
     drop((waiting, others, requests));
     let partial = unselected("L", 100);
     let result = selector.select(partial, 100_000, &hub.inner().log).await;
-    assert_eq!(result.unwrap_err(), FilterRefusal::Waiting, "there is room, and nobody to answer");
+    assert_eq!(
+        result.unwrap_err(),
+        FilterRefusal::Waiting,
+        "there is room, and nobody to answer"
+    );
 }
 
-/// The selector thread selects one filter for all readers that ask for the same filter at once. A reader that
-/// leaves takes nothing from the other readers.
+/// The selector thread selects one filter for all readers that ask for the same filter at once. A
+/// reader that leaves takes nothing from the other readers.
 #[tokio::test]
 async fn the_same_filter_is_selected_once_for_all_waiting_readers() {
     let hub = wide_market();
     let requests = hub.inner().filters.selector.hold();
-    let prepare = || Box::pin(tokio::task::unconstrained(hub.inner().prepare(filter("S0", 1, "*"))));
+    let prepare = || {
+        Box::pin(tokio::task::unconstrained(
+            hub.inner().prepare(filter("S0", 1, "*")),
+        ))
+    };
     let mut waiting: Vec<_> = (0..2 * MAX_WAITING).map(|_| prepare()).collect();
     for prepared in &mut waiting {
         assert!(prepared.as_mut().now_or_never().is_none());
@@ -242,19 +305,24 @@ async fn the_same_filter_is_selected_once_for_all_waiting_readers() {
         assert!(prepared.as_mut().now_or_never().is_none());
     }
     assert_eq!(hub.stats().filters.patterns, 1);
-    let mut open_requests: Vec<_> =
-        requests.try_iter().filter(|request| !request.answer.is_closed()).collect();
+    let mut open_requests: Vec<_> = requests
+        .try_iter()
+        .filter(|request| !request.answer.is_closed())
+        .collect();
     assert_eq!(open_requests.len(), 1);
     let request = open_requests.remove(0);
-    request.answer.send(request.partial.extended(&names(&hub))).unwrap();
+    request
+        .answer
+        .send(request.partial.extended(&names(&hub)))
+        .unwrap();
     let first = waiting.remove(0).await.unwrap();
     for prepared in waiting {
         assert!(Arc::ptr_eq(&first, &prepared.await.unwrap()));
     }
 }
 
-/// A selection that is in progress for others may miss the newest symbols. A change waits for a selection
-/// that includes them.
+/// A selection that is in progress for others may miss the newest symbols. A change waits for a
+/// selection that includes them.
 #[tokio::test]
 async fn a_change_includes_every_symbol_even_if_a_selection_was_in_progress() {
     let hub = wide_market();
@@ -265,18 +333,25 @@ async fn a_change_includes_every_symbol_even_if_a_selection_was_in_progress() {
     let request = requests.try_recv().unwrap();
     let known = hub.stats().symbols;
     let names = names(&hub);
-    hub.publish(&Tick::from_json(br#"{"symbol":"S-0-NEW","price":1}"#).unwrap()).unwrap();
+    hub.publish(&Tick::from_json(br#"{"symbol":"S-0-NEW","price":1}"#).unwrap())
+        .unwrap();
     let mut change = Box::pin(hub.inner().prepare_wholly(wanted));
-    assert!(change.as_mut().now_or_never().is_none(), "it waits for the one that is under way");
-    request.answer.send(request.partial.extended(&names)).unwrap();
+    assert!(
+        change.as_mut().now_or_never().is_none(),
+        "it waits for the one that is under way"
+    );
+    request
+        .answer
+        .send(request.partial.extended(&names))
+        .unwrap();
     let log = Arc::clone(&hub.inner().log);
     std::thread::spawn(move || select_all(&log, &requests));
     assert_eq!(before.await.unwrap().selection().unwrap().seen(), known);
     assert_eq!(change.await.unwrap().selection().unwrap().seen(), known + 1);
 }
 
-/// Symbols that are added while a change waits are compared by the selector, and not by a lane that other
-/// streams wait for.
+/// Symbols that are added while a change waits are compared by the selector, and not by a lane that
+/// other streams wait for.
 #[tokio::test]
 async fn a_selection_for_a_change_continues_if_the_market_grows_by_many_symbols() {
     let hub = wide_market();
@@ -297,25 +372,37 @@ async fn a_selection_for_a_change_continues_if_the_market_grows_by_many_symbols(
     let request = next().await;
     for number in 0..COMPARISONS / 100 + 1 {
         let tick = format!(r#"{{"symbol":"X{number:05}-NEW","price":1}}"#);
-        hub.publish(&Tick::from_json(tick.as_bytes()).unwrap()).unwrap();
+        hub.publish(&Tick::from_json(tick.as_bytes()).unwrap())
+            .unwrap();
     }
-    request.answer.send(request.partial.extended(&before)).unwrap();
+    request
+        .answer
+        .send(request.partial.extended(&before))
+        .unwrap();
     let request = next().await;
     assert_eq!(request.partial.seen(), known, "it goes on where it was");
-    request.answer.send(request.partial.extended(&names(&hub))).unwrap();
+    request
+        .answer
+        .send(request.partial.extended(&names(&hub)))
+        .unwrap();
     let (status, _, effective) = change.await.unwrap();
     assert_eq!(status, StatusCode::OK, "{effective}");
 }
 
-/// While the log is locked, exactly the maximum number of filters can wait. All of them are answered
-/// afterwards.
+/// While the log is locked, exactly the maximum number of filters can wait. All of them are
+/// answered afterwards.
 #[tokio::test]
 async fn exactly_the_maximum_number_of_filters_can_wait() {
     let hub = wide_market();
     let symbols = hub.stats().symbols;
     let select = |number: usize| {
         let partial = unselected(&format!("W{number}"), 1);
-        Box::pin(hub.inner().filters.selector.select(partial, symbols, &hub.inner().log))
+        Box::pin(
+            hub.inner()
+                .filters
+                .selector
+                .select(partial, symbols, &hub.inner().log),
+        )
     };
     let mut waiting = Vec::new();
     let refusal = hub.inner().log.read(|_| {
@@ -329,7 +416,11 @@ async fn exactly_the_maximum_number_of_filters_can_wait() {
     });
     assert_eq!(refusal, FilterRefusal::Waiting);
     // The filter that is being selected may have left the queue.
-    assert!((MAX_WAITING..=MAX_WAITING + 1).contains(&waiting.len()), "{}", waiting.len());
+    assert!(
+        (MAX_WAITING..=MAX_WAITING + 1).contains(&waiting.len()),
+        "{}",
+        waiting.len()
+    );
     for selected in waiting {
         assert_eq!(selected.await.unwrap().seen(), symbols);
     }

@@ -6,7 +6,8 @@ use tickcast_core::{Frame, Position, Replica, Seq, Symbol, SymbolId};
 
 use super::{Group, GroupId, Groups, Payload, PayloadBuilder};
 
-/// Maximum size of the batch of one group, in bytes. A stream that needs more is sent payload after payload.
+/// Maximum size of the batch of one group, in bytes. A stream that needs more is sent payload after
+/// payload.
 const MAX_BATCH_BYTES: usize = 1 << 20;
 
 /// Divisor of the tape's maximum bytes. The result is the maximum size of all batches at a time.
@@ -23,8 +24,8 @@ pub(in crate::lane) enum Batch {
 }
 
 impl Groups {
-    /// Adds a change of a symbol to the batch of every group that wants the symbol. Adds the groups with a
-    /// first change to `touched`. Returns whether any group wants the symbol.
+    /// Adds a change of a symbol to the batch of every group that wants the symbol. Adds the groups
+    /// with a first change to `touched`. Returns whether any group wants the symbol.
     pub(in crate::lane) fn add(
         &mut self,
         (at, id, symbol): (Position, SymbolId, Symbol),
@@ -35,7 +36,13 @@ impl Groups {
         for group_id in &self.by_symbol[id.index()] {
             match self.groups.get_mut(*group_id) {
                 Some(group) => {
-                    group.add(*group_id, (at, symbol), frame, touched, &mut self.free_batch_bytes);
+                    group.add(
+                        *group_id,
+                        (at, symbol),
+                        frame,
+                        touched,
+                        &mut self.free_batch_bytes,
+                    );
                     wanted = true;
                 }
                 None => stale = true,
@@ -44,7 +51,13 @@ impl Groups {
         for group_id in &self.wide {
             let group = &mut self.groups[*group_id];
             if group.selection.contains(id) {
-                group.add(*group_id, (at, symbol), frame, touched, &mut self.free_batch_bytes);
+                group.add(
+                    *group_id,
+                    (at, symbol),
+                    frame,
+                    touched,
+                    &mut self.free_batch_bytes,
+                );
                 wanted = true;
             }
         }
@@ -76,18 +89,33 @@ impl Groups {
         Batch::Made(payload, ticks)
     }
 
-    /// Makes the batch of a group with the ticks after `from`, for a member that needs the batch after all.
+    /// Makes the batch of a group with the ticks after `from`, for a member that needs the batch
+    /// after all.
     pub(in crate::lane) fn make_batch(&self, id: GroupId, from: Seq, replica: &Replica) -> Batch {
-        let Group { selection, format, .. } = &self.groups[id];
+        let Group {
+            selection, format, ..
+        } = &self.groups[id];
         let (log, head) = ((replica.market(), replica.tape()), replica.head());
         let mut draft = PayloadBuilder::new();
-        let rendered = all_ticks(log, selection, (from, head), *format, MAX_BATCH_BYTES, draft.bytes());
-        if rendered.reached < head { Batch::TooLong } else { Batch::Made(draft.finish(), rendered.ticks) }
+        let rendered = all_ticks(
+            log,
+            selection,
+            (from, head),
+            *format,
+            MAX_BATCH_BYTES,
+            draft.bytes(),
+        );
+        if rendered.reached < head {
+            Batch::TooLong
+        } else {
+            Batch::Made(draft.finish(), rendered.ticks)
+        }
     }
 }
 
 impl Group {
-    /// Adds a change of a wanted symbol to the batch. Adds a group with a first change to `touched`.
+    /// Adds a change of a wanted symbol to the batch. Adds a group with a first change to
+    /// `touched`.
     fn add(
         &mut self,
         group_id: GroupId,
@@ -108,7 +136,12 @@ impl Group {
             return;
         }
         let before = self.batch.len();
-        self.format.entry(Some(at), symbol, frame, self.batch.bytes_of(self.typical_bytes));
+        self.format.entry(
+            Some(at),
+            symbol,
+            frame,
+            self.batch.bytes_of(self.typical_bytes),
+        );
         let added = self.batch.len() - before;
         if self.batch.len() > MAX_BATCH_BYTES || added > *free_batch_bytes {
             *free_batch_bytes += before;

@@ -6,13 +6,13 @@ use tickcast_core::Market;
 
 use super::{GroupId, Groups, Key};
 
-/// Cost to prepare the patterns of a filter for comparisons. The unit is the cost of the comparison with one
-/// symbol.
+/// Cost to prepare the patterns of a filter for comparisons. The unit is the cost of the comparison
+/// with one symbol.
 const PREPARATION_COST: usize = 4;
 
 impl Groups {
-    /// Adds new symbols of `market` to the index, for groups that name them and for groups that want all
-    /// symbols. Groups with other patterns are behind from now on.
+    /// Adds new symbols of `market` to the index, for groups that name them and for groups that
+    /// want all symbols. Groups with other patterns are behind from now on.
     pub(in crate::lane) fn match_new_symbols(&mut self, market: &Market) {
         let known = self.by_symbol.len();
         if known == market.len() {
@@ -32,21 +32,30 @@ impl Groups {
         behind.retain(|group_id| {
             let all = self.groups[*group_id].selection.filter().is_all();
             if all {
-                self.groups[*group_id].selection.extend(market, usize::MAX, |_| {});
+                self.groups[*group_id]
+                    .selection
+                    .extend(market, usize::MAX, |_| {});
             }
             !all
         });
         // Groups with few patterns do not wait for groups with many patterns.
-        behind.sort_unstable_by_key(|group_id| Reverse(self.groups[*group_id].selection.filter().patterns()));
+        behind.sort_unstable_by_key(|group_id| {
+            Reverse(self.groups[*group_id].selection.filter().patterns())
+        });
         self.behind = behind;
     }
 
-    /// Adds a group to the groups that are behind. Groups with fewer patterns do not wait for this group.
+    /// Adds a group to the groups that are behind. Groups with fewer patterns do not wait for this
+    /// group.
     pub(super) fn defer_matching(&mut self, group_id: GroupId) {
         let patterns = |group_id: GroupId| {
-            self.groups.get(group_id).map_or(0, |group| group.selection.filter().patterns())
+            self.groups
+                .get(group_id)
+                .map_or(0, |group| group.selection.filter().patterns())
         };
-        let at = self.behind.partition_point(|other| patterns(*other) >= patterns(group_id));
+        let at = self
+            .behind
+            .partition_point(|other| patterns(*other) >= patterns(group_id));
         self.behind.insert(at, group_id);
     }
 
@@ -63,12 +72,15 @@ impl Groups {
 
     /// Returns the members of all groups that are behind.
     pub(in crate::lane) fn held_back(&self) -> impl Iterator<Item = Key> + '_ {
-        let behind = self.behind.iter().filter_map(|group_id| self.groups.get(*group_id));
+        let behind = self
+            .behind
+            .iter()
+            .filter_map(|group_id| self.groups.get(*group_id));
         behind.flat_map(|group| group.members.iter().copied())
     }
 
-    /// Compares new symbols with patterns, within the maximum number of comparisons. Returns the groups that
-    /// have been compared with all new symbols.
+    /// Compares new symbols with patterns, within the maximum number of comparisons. Returns the
+    /// groups that have been compared with all new symbols.
     pub(in crate::lane) fn match_deferred(&mut self, market: &Market) -> Vec<GroupId> {
         let (mut remaining, mut caught_up) = (self.comparisons, Vec::new());
         while remaining > 0
@@ -96,8 +108,8 @@ impl Groups {
         }
     }
 
-    /// Compares a group with at most `max` new symbols and adds the matches to the index. Returns the number
-    /// of compared symbols.
+    /// Compares a group with at most `max` new symbols and adds the matches to the index. Returns
+    /// the number of compared symbols.
     fn extend(&mut self, group_id: GroupId, market: &Market, max: usize) -> usize {
         let group = &mut self.groups[group_id];
         let indexed = group.wide_at.is_none();

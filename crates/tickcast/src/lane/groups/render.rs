@@ -8,8 +8,8 @@ use super::{Group, GroupId, Groups, MAX_REMEMBERED, PayloadBuilder};
 use crate::lane::rendered::{MAX_PAYLOAD_BYTES, Rendered, StreamPosition};
 
 impl Groups {
-    /// Renders the next payload for a stream at `position` on its way to `until`. If `every_tick` is set, the
-    /// payload holds every tick; otherwise only the newest tick of each symbol.
+    /// Renders the next payload for a stream at `position` on its way to `until`. If `every_tick`
+    /// is set, the payload holds every tick; otherwise only the newest tick of each symbol.
     pub(in crate::lane) fn render(
         &mut self,
         group: GroupId,
@@ -18,15 +18,31 @@ impl Groups {
         every_tick: bool,
         replica: &Replica,
     ) -> Rendered {
-        let request = Request { group, position, until, every_tick, head: replica.head() };
-        if let Some((_, step)) = self.memos.iter().rev().find(|(remembered, _)| *remembered == request) {
+        let request = Request {
+            group,
+            position,
+            until,
+            every_tick,
+            head: replica.head(),
+        };
+        if let Some((_, step)) = self
+            .memos
+            .iter()
+            .rev()
+            .find(|(remembered, _)| *remembered == request)
+        {
             return step.clone();
         }
         let group = &self.groups[group];
-        if UpdateOrder::suits(&group.selection, replica.market()) && position != StreamPosition::Head {
+        if UpdateOrder::suits(&group.selection, replica.market())
+            && position != StreamPosition::Head
+        {
             self.update_order.catch_up(replica.market(), replica.tape());
         }
-        let step = group.step(request, (replica.market(), replica.tape(), Some(&self.update_order)));
+        let step = group.step(
+            request,
+            (replica.market(), replica.tape(), Some(&self.update_order)),
+        );
         if self.memos.len() == MAX_REMEMBERED {
             self.memos.pop_front();
         }
@@ -37,7 +53,12 @@ impl Groups {
 
 impl Group {
     fn step(&self, request: Request, log: LogView<'_>) -> Rendered {
-        let Request { position, until, every_tick, .. } = request;
+        let Request {
+            position,
+            until,
+            every_tick,
+            ..
+        } = request;
         let ((market, tape, _), selection, format) = (log, &self.selection, self.format);
         let mut draft = PayloadBuilder::new();
         let out = draft.bytes();
@@ -54,13 +75,26 @@ impl Group {
                         out,
                     )
                 } else {
-                    render::conflated(log, selection, (from, until), format, MAX_PAYLOAD_BYTES, out)
+                    render::conflated(
+                        log,
+                        selection,
+                        (from, until),
+                        format,
+                        MAX_PAYLOAD_BYTES,
+                        out,
+                    )
                 };
                 (rendered.ticks, StreamPosition::Behind(rendered.reached))
             }
             StreamPosition::Opening { at, reached } => {
-                let rendered =
-                    render::initial_by_seq(log, selection, (reached, at), format, MAX_PAYLOAD_BYTES, out);
+                let rendered = render::initial_by_seq(
+                    log,
+                    selection,
+                    (reached, at),
+                    format,
+                    MAX_PAYLOAD_BYTES,
+                    out,
+                );
                 let reached = rendered.reached;
                 let position = if reached < at {
                     StreamPosition::Opening { at, reached }
@@ -70,8 +104,15 @@ impl Group {
                 (rendered.ticks, position)
             }
             StreamPosition::Snapshot { at, after } => {
-                let rendered =
-                    render::snapshot_by_name(market, selection, at, after, format, MAX_PAYLOAD_BYTES, out);
+                let rendered = render::snapshot_by_name(
+                    market,
+                    selection,
+                    at,
+                    after,
+                    format,
+                    MAX_PAYLOAD_BYTES,
+                    out,
+                );
                 let position = match rendered.reached {
                     None => StreamPosition::Behind(at),
                     after => StreamPosition::Snapshot { at, after },
@@ -79,6 +120,11 @@ impl Group {
                 (rendered.ticks, position)
             }
         };
-        Rendered { payload: draft.finish(), ticks, position, progress: None }
+        Rendered {
+            payload: draft.finish(),
+            ticks,
+            position,
+            progress: None,
+        }
     }
 }

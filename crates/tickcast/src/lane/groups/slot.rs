@@ -9,8 +9,8 @@ slotmap::new_key_type! {
 #[derive(Debug, Clone, Copy)]
 pub(in crate::lane) struct GroupSlot {
     pub(in crate::lane) group: GroupId,
-    /// Index in the list of members. The type is not `usize`, to save memory: there is one slot for each
-    /// stream.
+    /// Index in the list of members. The type is not `usize`, to save memory: there is one slot for
+    /// each stream.
     pub(super) index: u32,
     pub(super) rated: bool,
 }

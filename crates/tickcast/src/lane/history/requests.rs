@@ -15,27 +15,41 @@ impl<S: Sink> Lane<S> {
     /// Checks whether the ticks after `from` are available in memory or on disk.
     pub(in crate::lane) fn reaches_back_to(&self, from: Seq) -> bool {
         self.replica.tape().reaches_back_to(from)
-            || self.archive.as_ref().is_some_and(|tape| tape.start() <= from)
+            || self
+                .archive
+                .as_ref()
+                .is_some_and(|tape| tape.start() <= from)
     }
 
     /// Returns the position before the oldest available tick.
     pub(in crate::lane) fn floor(&self) -> Seq {
         let in_memory = self.replica.tape().start();
-        self.archive.as_ref().map_or(in_memory, |tape| in_memory.min(tape.start()))
+        self.archive
+            .as_ref()
+            .map_or(in_memory, |tape| in_memory.min(tape.start()))
     }
 
     /// Requests the next payload of a stream from the disk. The stream waits for the result.
     pub(in crate::lane) fn request_history(&mut self, key: Key, from: Seq) {
         let head = self.head();
         let stream = &mut self.streams[key];
-        let Some(session) = &mut stream.session else { return };
+        let Some(session) = &mut stream.session else {
+            return;
+        };
         let verify = session.unverified.as_ref().map(|(position, _)| *position);
         let alive = Arc::downgrade(session.awaits_history.insert(Arc::default()));
         stream.blocked = true;
         let range = (from, stream.until(head));
         let group = stream.slot.group;
         let (filter, format) = (self.groups.filter(group).clone(), self.groups.format(group));
-        self.history_requests.push(HistoryRequest { key, filter, format, range, verify, alive });
+        self.history_requests.push(HistoryRequest {
+            key,
+            filter,
+            format,
+            range,
+            verify,
+            alive,
+        });
     }
 
     /// Closes a stream because too many requests wait. The stream is told to come back later.
@@ -53,10 +67,21 @@ impl<S: Sink> Lane<S> {
 
     /// Handles the result of a request.
     pub(crate) fn handle_history(&mut self, response: HistoryResponse, now: Duration) {
-        let HistoryResponse { request: HistoryRequest { key, filter, format, range: (from, _), .. }, result } =
-            response;
+        let HistoryResponse {
+            request:
+                HistoryRequest {
+                    key,
+                    filter,
+                    format,
+                    range: (from, _),
+                    ..
+                },
+            result,
+        } = response;
         let head = self.head();
-        let Some(stream) = self.streams.get_mut(key).filter(|stream| stream.waiting()) else { return };
+        let Some(stream) = self.streams.get_mut(key).filter(|stream| stream.waiting()) else {
+            return;
+        };
         if let Some(session) = &mut stream.session {
             session.awaits_history = None;
         }
@@ -72,8 +97,15 @@ impl<S: Sink> Lane<S> {
         let still_needed = stream.position == StreamPosition::Behind(from) && unchanged;
         match result {
             Err(NotFound::OtherTape) => {
-                stream.position = StreamPosition::Opening { at: head, reached: Seq::ZERO };
-                stream.session.as_mut().into_iter().for_each(|session| session.restart_with_reset(head));
+                stream.position = StreamPosition::Opening {
+                    at: head,
+                    reached: Seq::ZERO,
+                };
+                stream
+                    .session
+                    .as_mut()
+                    .into_iter()
+                    .for_each(|session| session.restart_with_reset(head));
                 self.visit(key, now);
             }
             Ok((step, reached)) if still_needed => {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use tickcast_core::{
-    CloseReason, EventId, MAX_FILTER_ENTRIES, Notice, Now, Position, Selection, Seq, SourceId, SourceStatus,
-    State, Symbol, SymbolId, TickView, Time,
+    CloseReason, EventId, MAX_FILTER_ENTRIES, Notice, Now, Position, Selection, Seq, SourceId,
+    SourceStatus, State, Symbol, SymbolId, TickView, Time,
 };
 
 use super::RETRY_MS;
@@ -23,8 +23,8 @@ const SERVER: &str = concat!("tickcast/", env!("CARGO_PKG_VERSION"));
 /// The reason for the stale state of a price from before a restart.
 const RESTARTED: &str = "from before a restart";
 
-/// Maximum number of symbols for which single status events are sent. A stream with more symbols is sent the
-/// status of sources only, because one event per symbol would be a flood.
+/// Maximum number of symbols for which single status events are sent. A stream with more symbols is
+/// sent the status of sources only, because one event per symbol would be a flood.
 const MAX_STATUS_SYMBOLS: usize = MAX_FILTER_ENTRIES;
 
 impl<S: Sink> Lane<S> {
@@ -33,9 +33,14 @@ impl<S: Sink> Lane<S> {
         self.statuses.version
     }
 
-    /// Updates the statuses, because a source has changed its state, and sends the changes to all resumable
-    /// streams.
-    pub(crate) fn update_statuses(&mut self, statuses: Vec<VersionedStatus>, version: u64, now: Duration) {
+    /// Updates the statuses, because a source has changed its state, and sends the changes to all
+    /// resumable streams.
+    pub(crate) fn update_statuses(
+        &mut self,
+        statuses: Vec<VersionedStatus>,
+        version: u64,
+        now: Duration,
+    ) {
         self.statuses = Statuses::new(statuses, version);
         for key in self.names.values().copied().collect::<Vec<_>>() {
             self.visit(key, now);
@@ -55,11 +60,18 @@ impl<S: Sink> Lane<S> {
         let (progress, ticks) = if let Some((reason, last)) = &session.broken {
             // After a reset, the reader has seen nothing.
             let id = self.groups.format(group).id(self.position(Seq::ZERO));
-            Notice::Reset { reason: *reason, last }.write(id, draft.bytes());
+            Notice::Reset {
+                reason: *reason,
+                last,
+            }
+            .write(id, draft.bytes());
             (Progress::Reset, 0)
         } else if session.sent_version != Some(self.statuses.version) {
             self.write_status_changes(session.sent_version, group, &mut write);
-            (Progress::Statuses(self.statuses.version, self.restored.revived_count()), 0)
+            (
+                Progress::Statuses(self.statuses.version, self.restored.revived_count()),
+                0,
+            )
         } else if session.filter_changed {
             // The stream has already been sent the status of the sources.
             let of_symbols = |notice: &Notice<'_>| !matches!(notice, Notice::Status(_));
@@ -76,7 +88,12 @@ impl<S: Sink> Lane<S> {
             for id in revived.copied().filter(|id| few && selection.contains(*id)) {
                 let symbol = self.replica.market().symbol(id);
                 let since = self.last_tick_time(symbol);
-                write(Notice::SymbolStatus { symbol, state: State::Live, since, reason: None });
+                write(Notice::SymbolStatus {
+                    symbol,
+                    state: State::Live,
+                    since,
+                    reason: None,
+                });
             }
             (Progress::Revived(self.restored.revived_count()), 0)
         } else if !session.added.is_empty() {
@@ -84,7 +101,10 @@ impl<S: Sink> Lane<S> {
             let (from, ticks) = self.render_added(group, added, seq, draft.bytes());
             (Progress::Added(from, self.head()), ticks)
         // If the tape no longer holds this position, `ready` is sent at the head.
-        } else if let Some(at) = self.position(seq).filter(|_| session.ready.is_some_and(|at| seq >= at)) {
+        } else if let Some(at) = self
+            .position(seq)
+            .filter(|_| session.ready.is_some_and(|at| seq >= at))
+        {
             let filter = self.groups.filter(group).filter_hash();
             let ready = Notice::Ready {
                 stream: &session.id.to_string(),
@@ -96,16 +116,24 @@ impl<S: Sink> Lane<S> {
                 resumed: session.resumed,
                 server: SERVER,
             };
-            ready.write(settled_format(self.groups.format(group), filter).id(Some(at)), draft.bytes());
+            ready.write(
+                settled_format(self.groups.format(group), filter).id(Some(at)),
+                draft.bytes(),
+            );
             (Progress::Ready, 0)
         } else {
             return None;
         };
-        Some(Rendered { payload: draft.finish(), ticks, position: stream.position, progress: Some(progress) })
+        Some(Rendered {
+            payload: draft.finish(),
+            ticks,
+            position: stream.position,
+            progress: Some(progress),
+        })
     }
 
-    /// Writes the status changes after version `told`: of sources and their symbols, and of symbols with a
-    /// state of their own. For a new stream (`None`), writes every status that is not live.
+    /// Writes the status changes after version `told`: of sources and their symbols, and of symbols
+    /// with a state of their own. For a new stream (`None`), writes every status that is not live.
     fn write_status_changes(
         &self,
         sent_version: Option<u64>,
@@ -115,26 +143,38 @@ impl<S: Sink> Lane<S> {
         for (source, status) in self.statuses.changed_sources(sent_version) {
             write(Notice::Status(status));
             let SourceStatus { state, since, .. } = *status;
-            self.symbols_of(source, group)
-                .for_each(|symbol| write(Notice::SymbolStatus { symbol, state, since, reason: None }));
+            self.symbols_of(source, group).for_each(|symbol| {
+                write(Notice::SymbolStatus {
+                    symbol,
+                    state,
+                    since,
+                    reason: None,
+                });
+            });
         }
         let filter = self.groups.filter(group);
         let changed = self.statuses.changed_symbols(sent_version);
-        let changed = changed
-            .filter(|(source, status)| filter.matches(&status.symbol) && self.belongs_to(status, *source));
+        let changed = changed.filter(|(source, status)| {
+            filter.matches(&status.symbol) && self.belongs_to(status, *source)
+        });
         for (source, status) in changed.take(MAX_STATUS_SYMBOLS) {
             write(self.statuses.symbol_status(source, status));
         }
         if sent_version.is_none() {
             for symbol in self.symbols_of(SourceId::UNKNOWN, group) {
                 let (state, since) = (State::Stale, self.last_tick_time(symbol));
-                write(Notice::SymbolStatus { symbol, state, since, reason: Some(RESTARTED) });
+                write(Notice::SymbolStatus {
+                    symbol,
+                    state,
+                    since,
+                    reason: Some(RESTARTED),
+                });
             }
         }
     }
 
-    /// Returns the symbols of a source that a group wants. If the group wants too many symbols for single
-    /// events, the result is empty.
+    /// Returns the symbols of a source that a group wants. If the group wants too many symbols for
+    /// single events, the result is empty.
     fn symbols_of(&self, source: SourceId, group: GroupId) -> impl Iterator<Item = Symbol> {
         let market = self.replica.market();
         let selection = Some(self.groups.selection(group));
@@ -149,20 +189,24 @@ impl<S: Sink> Lane<S> {
     fn last_tick_time(&self, symbol: Symbol) -> Time {
         let market = self.replica.market();
         let newest = market.id(&symbol).and_then(|id| market.newest(id));
-        newest.and_then(|frame| Some(TickView::read(frame.json())?.time)).unwrap_or_default()
+        newest
+            .and_then(|frame| Some(TickView::read(frame.json())?.time))
+            .unwrap_or_default()
     }
 
-    /// Checks whether a source's status of a symbol matters: the symbol's newest tick must not be from
-    /// another source.
+    /// Checks whether a source's status of a symbol matters: the symbol's newest tick must not be
+    /// from another source.
     fn belongs_to(&self, status: &VersionedSymbolStatus, source: SourceId) -> bool {
         let market = self.replica.market();
-        let listed = market.id(&status.symbol).filter(|id| market.newest(*id).is_some());
+        let listed = market
+            .id(&status.symbol)
+            .filter(|id| market.newest(*id).is_some());
         listed.is_none_or(|id| [source, SourceId::UNKNOWN].contains(&market.source(id)))
     }
 
-    /// Appends the newest ticks of added symbols to a stream at `position`. Symbols that were updated later
-    /// are sent as normal ticks. Returns the symbol index from which ticks are still missing, and the number
-    /// of ticks.
+    /// Appends the newest ticks of added symbols to a stream at `position`. Symbols that were
+    /// updated later are sent as normal ticks. Returns the symbol index from which ticks are still
+    /// missing, and the number of ticks.
     fn render_added(
         &self,
         group: GroupId,
@@ -192,11 +236,19 @@ impl<S: Sink> Lane<S> {
         let stream = &self.streams[key];
         stream.session.as_ref()?;
         let seq = stream.position.seq(self.head());
-        let on_disk = stream.session.as_ref().and_then(|session| session.reached).filter(|at| at.seq == seq);
+        let on_disk = stream
+            .session
+            .as_ref()
+            .and_then(|session| session.reached)
+            .filter(|at| at.seq == seq);
         let on_disk = self.groups.format(stream.slot.group).id(on_disk);
         let id = self.id(stream.slot.group, seq).or(on_disk);
         let mut draft = PayloadBuilder::new();
-        Notice::Heartbeat { time: now.wall, sources: &self.statuses.sources }.write(id, draft.bytes());
+        Notice::Heartbeat {
+            time: now.wall,
+            sources: &self.statuses.sources,
+        }
+        .write(id, draft.bytes());
         Some(draft.finish())
     }
 
@@ -208,35 +260,52 @@ impl<S: Sink> Lane<S> {
         self.end_stream(key);
     }
 
-    /// Writes `bye` with the reason for the end, if it was not written yet. Returns whether the sink accepted
-    /// it.
+    /// Writes `bye` with the reason for the end, if it was not written yet. Returns whether the
+    /// sink accepted it.
     pub(in crate::lane) fn write_bye(&mut self, key: Key) -> WriteOutcome {
         let stream = &self.streams[key];
-        let Some(reason) = stream.session.as_ref().and_then(|session| session.close_reason) else {
+        let Some(reason) = stream
+            .session
+            .as_ref()
+            .and_then(|session| session.close_reason)
+        else {
             return WriteOutcome::Taken;
         };
-        // If `reset` was not sent yet, `bye` carries no id. The client then sends its old cursor again and
-        // gets `reset`.
-        let reset = stream.session.as_ref().is_some_and(|session| session.broken.is_some());
-        let id = self.id(stream.slot.group, stream.position.seq(self.head())).filter(|_| !reset);
+        // If `reset` was not sent yet, `bye` carries no id. The client then sends its old cursor
+        // again and gets `reset`.
+        let reset = stream
+            .session
+            .as_ref()
+            .is_some_and(|session| session.broken.is_some());
+        let id = self
+            .id(stream.slot.group, stream.position.seq(self.head()))
+            .filter(|_| !reset);
         let mut draft = PayloadBuilder::new();
-        Notice::Bye { reason, retry: fastrand::u32(RETRY_MS) }.write(id, draft.bytes());
+        Notice::Bye {
+            reason,
+            retry: fastrand::u32(RETRY_MS),
+        }
+        .write(id, draft.bytes());
         let stream = &mut self.streams[key];
         let outcome = stream.sink.write(&draft.finish());
-        if let Some(session) = stream.session.as_mut().filter(|_| outcome == WriteOutcome::Taken) {
+        if let Some(session) = stream
+            .session
+            .as_mut()
+            .filter(|_| outcome == WriteOutcome::Taken)
+        {
             session.close_reason = None;
         }
         outcome
     }
 
-    /// Returns the id of an event that ends at a sequence number. An event without an id does not change the
-    /// reader's cursor. There is no id if the tape no longer holds the position, because no reader could
-    /// resume from there. There is also no id if the stream has been sent nothing yet, so that the reader
-    /// keeps its first cursor.
+    /// Returns the id of an event that ends at a sequence number. An event without an id does not
+    /// change the reader's cursor. There is no id if the tape no longer holds the position, because
+    /// no reader could resume from there. There is also no id if the stream has been sent nothing
+    /// yet, so that the reader keeps its first cursor.
     fn id(&self, group: GroupId, seq: Seq) -> Option<EventId> {
-        self.groups
-            .format(group)
-            .id(self.position(seq).filter(|_| seq > Seq::ZERO || self.head() == Seq::ZERO))
+        self.groups.format(group).id(self
+            .position(seq)
+            .filter(|_| seq > Seq::ZERO || self.head() == Seq::ZERO))
     }
 
     fn position(&self, seq: Seq) -> Option<Position> {

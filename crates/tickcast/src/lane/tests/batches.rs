@@ -18,8 +18,10 @@ fn ticks_above_the_maximum_batch_size_are_sent_in_several_payloads() {
     for (filter, reader) in filters.iter().zip(&readers) {
         let parsed = Filter::parse(filter.split(',')).unwrap();
         let selected = |i: &usize| parsed.matches(&Symbol::new(["A", "B"][i % 2]).unwrap());
-        let expected: Vec<_> =
-            (0..ticks).filter(selected).map(|i| format!("{} {}={i}", ["A", "B"][i % 2], i / 2 + 1)).collect();
+        let expected: Vec<_> = (0..ticks)
+            .filter(selected)
+            .map(|i| format!("{} {}={i}", ["A", "B"][i % 2], i / 2 + 1))
+            .collect();
         let (max_payload_bytes, received) = {
             let connection = reader.0.borrow();
             (connection.max_payload_bytes, connection.received.len())

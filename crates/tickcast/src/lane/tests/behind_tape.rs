@@ -2,8 +2,8 @@
 
 use super::*;
 
-/// Opens a stream whose reader stops at once and continues after the tape has moved on. Returns the kind of
-/// each event, and whether the event has an id.
+/// Opens a stream whose reader stops at once and continues after the tape has moved on. Returns the
+/// kind of each event, and whether the event has an id.
 fn events_of_stopped_reader(mode: Mode, rate: Option<Rate>) -> Vec<(String, bool)> {
     let mut harness = Harness::new(Limits::default().tape_ticks(4));
     ["A", "B"].iter().for_each(|symbol| harness.tick(symbol, 1));
@@ -31,7 +31,10 @@ fn events_of_stopped_reader(mode: Mode, rate: Option<Rate>) -> Vec<(String, bool
     let received = std::mem::take(&mut reader.0.borrow_mut().received);
     let events = received.split_terminator("\n\n").map(|event| {
         let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name));
-        (field("event: ").unwrap().to_owned(), field("id: ").is_some_and(|id| id.contains('-')))
+        (
+            field("event: ").unwrap().to_owned(),
+            field("id: ").is_some_and(|id| id.contains('-')),
+        )
     });
     events.collect()
 }
@@ -49,5 +52,11 @@ fn newest_ticks_carry_a_cursor_that_a_reader_can_resume_from() {
 #[test]
 fn a_reader_of_every_tick_is_sent_bye_first_if_ticks_are_lost() {
     let events = events_of_stopped_reader(Mode::All, None);
-    assert_eq!(events.iter().map(|(kind, _)| kind.as_str()).collect::<Vec<_>>(), ["bye"]);
+    assert_eq!(
+        events
+            .iter()
+            .map(|(kind, _)| kind.as_str())
+            .collect::<Vec<_>>(),
+        ["bye"]
+    );
 }

@@ -6,13 +6,21 @@ use super::*;
 fn readers(comparisons: usize, filters: &[String]) -> (Harness, Vec<(Key, Reader)>) {
     let mut harness = Harness::new(Limits::default());
     harness.lane.groups = Groups::comparing(comparisons, 1 << 20);
-    let readers = filters.iter().map(|filter| harness.open(subscribe(filter))).collect();
+    let readers = filters
+        .iter()
+        .map(|filter| harness.open(subscribe(filter)))
+        .collect();
     (harness, readers)
 }
 
 #[test]
 fn groups_with_few_patterns_do_not_wait_for_groups_with_many_patterns() {
-    let patterns = |n: usize| (0..20).map(|i| format!("*{n}*{i}")).collect::<Vec<_>>().join(",");
+    let patterns = |n: usize| {
+        (0..20)
+            .map(|i| format!("*{n}*{i}"))
+            .collect::<Vec<_>>()
+            .join(",")
+    };
     let mut filters: Vec<_> = (0..5).map(patterns).collect();
     filters.extend(["*".to_owned(), "S7".to_owned(), "S1*".to_owned()]);
     // This is a tenth of the necessary comparisons.
@@ -22,19 +30,35 @@ fn groups_with_few_patterns_do_not_wait_for_groups_with_many_patterns() {
     harness.flush();
     let expected = |filter: &str| {
         let filter = Filter::parse(filter.split(',')).unwrap();
-        let names = symbols.iter().filter(|name| filter.matches(&Symbol::new(name).unwrap()));
+        let names = symbols
+            .iter()
+            .filter(|name| filter.matches(&Symbol::new(name).unwrap()));
         names.map(|name| format!("{name} 1=1")).collect::<Vec<_>>()
     };
     let mut received: Vec<_> = readers.iter().map(|(_, reader)| reader.take()).collect();
     let complete = |received: &[Vec<String>]| {
-        let all = received.iter().zip(&filters).map(|(got, filter)| *got == expected(filter));
+        let all = received
+            .iter()
+            .zip(&filters)
+            .map(|(got, filter)| *got == expected(filter));
         all.collect::<Vec<_>>()
     };
     let immediate = complete(&received);
-    assert_eq!(immediate[5..], [true; 3], "all, a name, and one pattern do not wait");
-    assert!(immediate[..5].iter().filter(|whole| **whole).count() < 2, "{immediate:?}");
+    assert_eq!(
+        immediate[5..],
+        [true; 3],
+        "all, a name, and one pattern do not wait"
+    );
+    assert!(
+        immediate[..5].iter().filter(|whole| **whole).count() < 2,
+        "{immediate:?}"
+    );
     let mut rounds = 0;
-    while let Some(at) = harness.lane.next_timer().filter(|at| *at < Duration::from_secs(1)) {
+    while let Some(at) = harness
+        .lane
+        .next_timer()
+        .filter(|at| *at < Duration::from_secs(1))
+    {
         harness.now = harness.now.max(at);
         harness.advance_time(0);
         rounds += 1;
@@ -47,12 +71,16 @@ fn groups_with_few_patterns_do_not_wait_for_groups_with_many_patterns() {
     harness.tick("S1", 2);
     harness.flush();
     assert!(readers.iter().zip(&filters).all(|((_, reader), filter)| {
-        reader.take().len() == expected(filter).iter().filter(|line| line.starts_with("S1 ")).count()
+        reader.take().len()
+            == expected(filter)
+                .iter()
+                .filter(|line| line.starts_with("S1 "))
+                .count()
     }));
 }
 
-/// An idle check of a stream with a rate happens while its group is not yet compared with all new symbols. It
-/// is then unknown whether there is nothing to send.
+/// An idle check of a stream with a rate happens while its group is not yet compared with all new
+/// symbols. It is then unknown whether there is nothing to send.
 #[test]
 fn a_stream_whose_group_is_behind_does_not_count_as_idle() {
     let (mut harness, _) = readers(1, &[]);
@@ -63,7 +91,12 @@ fn a_stream_whose_group_is_behind_does_not_count_as_idle() {
     let mut received = Vec::new();
     for _ in 0..100 {
         harness.advance_time(10);
-        received.extend(reader.take().into_iter().filter(|line| line.starts_with('S')));
+        received.extend(
+            reader
+                .take()
+                .into_iter()
+                .filter(|line| line.starts_with('S')),
+        );
     }
     assert_eq!(received.len(), 20, "{received:?}");
 }

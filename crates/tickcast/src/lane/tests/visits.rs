@@ -58,7 +58,10 @@ fn a_visit_of_many_payloads_continues_as_fast_as_the_reader_accepts_them() {
     assert!(reader.take().is_empty(), "its time has not come");
     harness.advance_time(10_000);
     let last = reader.take();
-    assert!(last.len() == 1 && last[0].starts_with("S1999 ") && last[0].ends_with("=8"), "{last:?}");
+    assert!(
+        last.len() == 1 && last[0].starts_with("S1999 ") && last[0].ends_with("=8"),
+        "{last:?}"
+    );
 }
 
 #[test]
@@ -93,7 +96,9 @@ fn a_new_rate_does_not_wait_for_the_timer_of_the_old_rate() {
     let mut harness = Harness::new(Limits::default());
     let options = session_options(7, Mode::Latest, Duration::from_secs(60));
     let head = (Epoch::new(1), harness.log.head());
-    let slow = Subscription::default().max_rate(Rate::per_second(0.1).unwrap()).resumable(options, head);
+    let slow = Subscription::default()
+        .max_rate(Rate::per_second(0.1).unwrap())
+        .resumable(options, head);
     let reader = Reader::default();
     let sink = |_| Ok::<_, std::convert::Infallible>(reader.clone());
     let Ok(_) = harness.lane.open(sink, slow, harness.now);
@@ -101,16 +106,22 @@ fn a_new_rate_does_not_wait_for_the_timer_of_the_old_rate() {
     harness.flush();
     harness.tick("A", 2);
     harness.flush();
-    let fast = Edit { rate: Some(Rate::per_second(100.0).ok()), ..Edit::default() };
+    let fast = Edit {
+        rate: Some(Rate::per_second(100.0).ok()),
+        ..Edit::default()
+    };
     assert!(change(&mut harness.lane, StreamId::of(7), fast, harness.now).is_some());
     harness.tick("A", 3);
     harness.flush();
     harness.advance_time(20);
-    assert!(reader.0.borrow().received.contains("\"price\":3,"), "not after ten seconds");
+    assert!(
+        reader.0.borrow().received.contains("\"price\":3,"),
+        "not after ten seconds"
+    );
 }
 
-/// Maximum number of writes that one turn of the lane tries on a stream: the maximum of one visit, and a
-/// heartbeat.
+/// Maximum number of writes that one turn of the lane tries on a stream: the maximum of one visit,
+/// and a heartbeat.
 const MAX_WRITES_PER_TURN: usize = 65;
 
 /// Number of symbols for which a visit takes five turns.
@@ -146,11 +157,18 @@ fn a_stream_in_a_visit_of_many_turns_does_not_count_as_idle() {
     tick_all(&harness, 2);
     harness.flush();
     let mut seen = reader.take();
-    assert!((1..MANY).contains(&seen.len()), "{} in the first round", seen.len());
+    assert!(
+        (1..MANY).contains(&seen.len()),
+        "{} in the first round",
+        seen.len()
+    );
     harness.advance_time(1);
     assert_eq!(harness.now, idle_check_at);
     seen.extend(reader.take());
-    assert!(seen.len() < MANY, "it was not over when the stream was looked at");
+    assert!(
+        seen.len() < MANY,
+        "it was not over when the stream was looked at"
+    );
     loop {
         harness.advance_time(1);
         let more = reader.take();
@@ -159,12 +177,14 @@ fn a_stream_in_a_visit_of_many_turns_does_not_count_as_idle() {
         }
         seen.extend(more);
     }
-    let all: Vec<_> = (0..MANY).map(|number| format!("S{number:05} 2=2")).collect();
+    let all: Vec<_> = (0..MANY)
+        .map(|number| format!("S{number:05} 2=2"))
+        .collect();
     assert!(seen == all, "{} of {MANY}", seen.len());
 }
 
-/// The end of a visit is fixed when the visit starts, even if the visit takes longer than the interval of the
-/// rate. Ticks that arrive meanwhile belong to the next visit.
+/// The end of a visit is fixed when the visit starts, even if the visit takes longer than the
+/// interval of the rate. Ticks that arrive meanwhile belong to the next visit.
 #[test]
 fn a_visit_that_takes_longer_than_its_interval_does_not_restart() {
     for updates in [0.1, 100.0] {
@@ -183,14 +203,23 @@ fn a_visit_that_takes_longer_than_its_interval_does_not_restart() {
             // With a high rate, the next visit is already due at this time.
             harness.advance_time(20);
             let tried_writes = reader.0.borrow().tried_writes;
-            assert!(tried_writes <= MAX_WRITES_PER_TURN, "{tried_writes} pieces in a turn");
+            assert!(
+                tried_writes <= MAX_WRITES_PER_TURN,
+                "{tried_writes} pieces in a turn"
+            );
             let more = reader.take();
             assert!(!more.is_empty(), "{} of {MANY}", seen.len());
             seen.extend(more);
             rounds += 1;
         }
-        let all: Vec<_> = (0..MANY).map(|number| format!("S{number:05} 2=2")).collect();
-        assert!(seen == all, "{updates} a second, {rounds} rounds: {:?}", seen.last());
+        let all: Vec<_> = (0..MANY)
+            .map(|number| format!("S{number:05} 2=2"))
+            .collect();
+        assert!(
+            seen == all,
+            "{updates} a second, {rounds} rounds: {:?}",
+            seen.last()
+        );
         assert!(rounds >= 2, "{rounds} rounds");
         harness.advance_time(interval);
         assert_eq!(reader.take(), [format!("S00000 {price}={price}")]);
