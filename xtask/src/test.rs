@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -15,7 +16,7 @@ use crate::{circles, names};
 
 /// Sets of features of the library that are linted apart. The rest of the workspace uses all
 /// features. Each set checks most dependencies once more, so there are few.
-const FEATURES: [&str; 3] = ["", "http,http2", "direct"];
+const FEATURES: [&str; 3] = ["", "http", "direct"];
 
 /// Runs all checks. Stops at the first check that fails.
 pub(crate) fn run() -> Result<()> {
@@ -86,7 +87,8 @@ pub(crate) fn run() -> Result<()> {
     let mut tests = cargo(&["test", "--workspace", "--no-fail-fast"]);
     tests
         .envs(tools.environment())
-        .env("XTASK_SKIPPED", &skipped);
+        .env("XTASK_SKIPPED", &skipped)
+        .env("RUST_TEST_THREADS", threads().to_string());
     let passed = count(tests)?;
 
     for line in tools.missing() {
@@ -101,6 +103,12 @@ pub(crate) fn run() -> Result<()> {
         passed.saturating_sub(skips)
     );
     Ok(())
+}
+
+/// Returns the number of tests that run at a time: two for each core, because most tests wait for
+/// a server or a browser most of the time.
+fn threads() -> usize {
+    2 * std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 /// Returns a command that builds documentation. Warnings are errors.
