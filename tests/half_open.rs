@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use fakes::skipped;
 
-use crate::server::{TOKEN, TestServer, eventually, tickcast};
+use crate::server::{TestServer, eventually, serving};
 
 /// Maximum time until the server notices that a reader has vanished.
 const MAX_DETECTION_TIME: Duration = Duration::from_secs(45);
@@ -97,23 +97,8 @@ async fn readers_that_vanish_are_noticed() {
             "a network namespace is needed: root, and iproute2",
         );
     };
-    let mut command = tickcast(&[
-        "serve",
-        "--admin",
-        "127.0.0.1:0",
-        "--log-format",
-        "json",
-        "--source",
-        "none",
-    ]);
-    command
-        .args([
-            "--publish-token",
-            TOKEN,
-            "--listen",
-            &format!("{}:0", host.address),
-        ])
-        .stdout(Stdio::null());
+    let mut command = serving(&format!("{}:0", host.address));
+    command.args(["--source", "none"]);
     let server = TestServer::launch(command);
     // On each path, one reader that receives ticks and one that receives none: two direct, two on
     // the body path.

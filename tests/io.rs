@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::client::Reader;
 use crate::clients::tool;
-use crate::server::{TOKEN, TestServer, tickcast};
+use crate::server::{TestServer, serving};
 
 /// Checks that every reader receives every tick, in order.
 async fn serves_many(server: &TestServer) {
@@ -64,29 +64,8 @@ async fn a_forbidden_io_uring_falls_back_to_epoll() {
     let Some(python) = tool("XTASK_PYTHON", "a_forbidden_io_uring_falls_back_to_epoll") else {
         return;
     };
-    let serve = [
-        "serve",
-        "--listen",
-        "127.0.0.1:0",
-        "--admin",
-        "127.0.0.1:0",
-        "--log-format",
-        "json",
-    ];
-    let plain = tickcast(
-        &[
-            &serve[..],
-            &[
-                "--source",
-                "none",
-                "--publish-token",
-                TOKEN,
-                "--io-backend",
-                "uring",
-            ],
-        ]
-        .concat(),
-    );
+    let mut plain = serving("127.0.0.1:0");
+    plain.args(["--source", "none", "--io-backend", "uring"]);
     let mut command = Command::new(python);
     command
         .args(["-c", FORBID_IO_URING])

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::client::{Reader, raw_field};
-use crate::server::{TOKEN, TestServer, eventually, tickcast};
+use crate::server::{TestServer, eventually, serving, tickcast};
 
 /// Returns the path of the real trades if they lie beside the project.
 fn trades(test: &str) -> Option<PathBuf> {
@@ -156,19 +156,8 @@ async fn a_looped_replay_continues_its_times() {
 
 #[tokio::test]
 async fn a_pipe_is_published_line_by_line() {
-    let mut command = tickcast(&[
-        "serve",
-        "--listen",
-        "127.0.0.1:0",
-        "--admin",
-        "127.0.0.1:0",
-        "--log-format",
-        "json",
-    ]);
-    command
-        .args(["--publish-token", TOKEN, "--source", "stdin"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null());
+    let mut command = serving("127.0.0.1:0");
+    command.args(["--source", "stdin"]).stdin(Stdio::piped());
     let mut server = TestServer::launch(command);
     let mut pipe = server.stdin();
     let mut reader = Reader::open(&server, "").await;
@@ -185,20 +174,11 @@ async fn a_pipe_is_published_line_by_line() {
 /// row. The pipe continues with the next row.
 #[tokio::test]
 async fn a_csv_pipe_continues_after_invalid_rows() {
-    let mut command = tickcast(&[
-        "serve",
-        "--listen",
-        "127.0.0.1:0",
-        "--admin",
-        "127.0.0.1:0",
-        "--log-format",
-        "json",
-    ]);
-    command.args(["--publish-token", TOKEN, "--source", "stdin?symbol=XBT/USD"]);
-    let mut server = TestServer::launch({
-        command.stdin(Stdio::piped()).stdout(Stdio::null());
-        command
-    });
+    let mut command = serving("127.0.0.1:0");
+    command
+        .args(["--source", "stdin?symbol=XBT/USD"])
+        .stdin(Stdio::piped());
+    let mut server = TestServer::launch(command);
     let mut pipe = server.stdin();
     let mut reader = Reader::open(&server, "").await;
     writeln!(pipe, "Price;Note;%").unwrap();

@@ -49,6 +49,15 @@ pub(crate) fn tickcast(arguments: &[&str]) -> Command {
     command
 }
 
+/// Returns a command that starts a server on `address`, with a token and a log as JSON.
+pub(crate) fn serving(address: &str) -> Command {
+    let mut command = tickcast(&["serve", "--listen", address, "--admin", "127.0.0.1:0"]);
+    command
+        .args(["--log-format", "json", "--publish-token", TOKEN])
+        .stdout(Stdio::null());
+    command
+}
+
 impl TestServer {
     /// Starts a server whose only source is HTTP.
     pub(crate) fn start() -> Self {
@@ -62,20 +71,8 @@ impl TestServer {
 
     /// Starts a server with `arguments` and with these environment variables.
     pub(crate) fn with_environment(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let mut command = tickcast(&[
-            "serve",
-            "--listen",
-            "127.0.0.1:0",
-            "--admin",
-            "127.0.0.1:0",
-            "--log-format",
-            "json",
-        ]);
-        command
-            .args(["--publish-token", TOKEN])
-            .args(arguments)
-            .envs(environment.iter().copied());
-        command.stdout(Stdio::null());
+        let mut command = serving("127.0.0.1:0");
+        command.args(arguments).envs(environment.iter().copied());
         Self::launch(command)
     }
 
@@ -88,47 +85,16 @@ impl TestServer {
 
     /// Starts a server with its tape in `folder`, on the address of an earlier server.
     pub(crate) fn restarted(folder: &Path, url: &str) -> Self {
-        let mut command = tickcast(&[
-            "serve",
-            "--source",
-            "none",
-            "--admin",
-            "127.0.0.1:0",
-            "--log-format",
-            "json",
-        ]);
-        command.args([
-            "--publish-token",
-            TOKEN,
-            "--data",
-            folder.to_str().unwrap(),
-            "--listen",
-        ]);
-        command
-            .arg(url.trim_start_matches("http://"))
-            .stdout(Stdio::null());
+        let mut command = serving(url.trim_start_matches("http://"));
+        command.args(["--source", "none", "--data"]).arg(folder);
         Self::launch(command)
     }
 
     /// Starts a server without a tape on the address of an earlier server: the new server knows no
     /// prices.
     pub(crate) fn restarted_empty(url: &str) -> Self {
-        let mut command = tickcast(&[
-            "serve",
-            "--source",
-            "none",
-            "--admin",
-            "127.0.0.1:0",
-            "--log-format",
-            "json",
-        ]);
-        command.args([
-            "--publish-token",
-            TOKEN,
-            "--listen",
-            url.trim_start_matches("http://"),
-        ]);
-        command.stdout(Stdio::null());
+        let mut command = serving(url.trim_start_matches("http://"));
+        command.args(["--source", "none"]);
         Self::launch(command)
     }
 

@@ -273,6 +273,15 @@ impl Scene {
         let had: std::collections::HashSet<_> = ids.into_iter().collect();
         (first..=last).filter(|id| !had.contains(id)).collect()
     }
+
+    /// Returns how many trades of all symbols were not read.
+    fn missing_of_all(&self) -> usize {
+        let symbols = self.case.symbols();
+        symbols
+            .iter()
+            .map(|symbol| self.missing(symbol).len())
+            .sum()
+    }
 }
 
 /// Runs a feed of a fake.

@@ -91,10 +91,8 @@ impl Source {
         let StateChange { state, since, .. } = standing.own.clone();
         drop(standing);
         let simulated = self.is_simulated();
-        SourceStats {
-            simulated,
-            ..self.counters.stats(&self.name, state, since, symbols)
-        }
+        self.counters
+            .stats(&self.name, state, since, symbols, simulated)
     }
 
     pub(crate) fn set_stale_after(&self, after: Duration) {

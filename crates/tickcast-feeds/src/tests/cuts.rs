@@ -28,11 +28,7 @@ async fn the_trades_missed_in_a_cut_are_counted() {
             sleep(Duration::from_secs(45)).await;
         }
         scene.check();
-        let missing: usize = case
-            .symbols()
-            .iter()
-            .map(|symbol| scene.missing(symbol).len())
-            .sum();
+        let missing = scene.missing_of_all();
         assert_eq!(
             scene.count(FeedEventKind::Missing),
             missing as u64,
@@ -53,11 +49,7 @@ async fn a_restarted_feed_continues_after_its_last_trade() {
             scene.until_live(SOON).await;
         }
         scene.check();
-        let missing: usize = case
-            .symbols()
-            .iter()
-            .map(|symbol| scene.missing(symbol).len())
-            .sum();
+        let missing = scene.missing_of_all();
         assert_eq!(
             scene.count(FeedEventKind::Missing),
             missing as u64,

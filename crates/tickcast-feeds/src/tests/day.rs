@@ -66,11 +66,7 @@ async fn every_trade_lost_in_forced_cuts_is_counted() {
         }
         sleep(Duration::from_secs(120)).await;
         scene.check();
-        let missing: usize = case
-            .symbols()
-            .iter()
-            .map(|symbol| scene.missing(symbol).len())
-            .sum();
+        let missing = scene.missing_of_all();
         assert_eq!(
             scene.count(FeedEventKind::Missing),
             missing as u64,

@@ -131,13 +131,14 @@ impl SourceCounters {
         state: SourceState,
         since: Time,
         symbols: Vec<SymbolStats>,
+        simulated: bool,
     ) -> SourceStats {
         SourceStats {
             name: name.to_owned(),
             state,
             since,
             symbols,
-            simulated: false,
+            simulated,
             feed: self.feed.stats(),
             accepted: self.accepted.load(Relaxed),
             late: self.late.load(Relaxed),
