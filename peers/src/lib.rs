@@ -1,5 +1,6 @@
-//! The operations that the core does for every tick or reader. `cargo bench --package peers`
-//! measures the time of each operation. `cargo xtask bench instructions` counts the instructions.
+//! The operations that the core does for every tick or reader. `cargo bench --profile dist
+//! --package peers` measures the time of each operation. `cargo xtask bench instructions` counts the
+//! instructions.
 
 use std::hint::black_box;
 use std::time::Duration;
