@@ -137,7 +137,7 @@ fn times_of_the_hub_have_a_range_wherever_they_are_set() {
 #[test]
 fn config_show_prints_every_option_of_a_source() {
     let file = config(
-        "[[source]]\nfrom = \"coinbase?channel=matches\"\nsymbols = [\"BTC-USD\", \"ETH-USD\"]\nname = \"cb\"\nmap = { BTC-USD = \"BTC/USD\" }\npaused = true\n[[source]]\nfrom = \"stdin\"\n",
+        "[[source]]\nfrom = \"coinbase?channel=matches\"\nsymbols = [\"BTC-USD\", \"ETH-USD\"]\nname = \"cb\"\nmap = { BTC-USD = \"BTC/USD\" }\nmax_ahead = \"2m\"\npaused = true\n[[source]]\nfrom = \"stdin\"\n",
     );
     let (_, stdout, _) = run(
         &["config", "show", "--config", file.path().to_str().unwrap()],
@@ -149,7 +149,7 @@ fn config_show_prints_every_option_of_a_source() {
         .map(str::trim)
         .collect();
     assert_eq!(sources.len(), 2, "{stdout}");
-    let whole = "coinbase:BTC-USD,ETH-USD?channel=matches&name=cb&paused=true&map.BTC-USD=BTC/USD";
+    let whole = "coinbase:BTC-USD,ETH-USD?channel=matches&name=cb&max_ahead=2m&paused=true&map.BTC-USD=BTC/USD";
     assert!(
         sources[0].starts_with(whole) && sources[0].ends_with("# file"),
         "{stdout}"

@@ -22,7 +22,7 @@ pub struct Limits {
     /// Maximum number of bytes of ticks on the tape. Default 64 MiB.
     pub tape_bytes: usize,
     /// Maximum number of closed candles of all symbols together; each symbol gets the same number.
-    /// Default 1,000,000, about 80 MB. If the limit is too small, the shortest interval loses
+    /// Default 1,000,000, about 88 MB. If the limit is too small, the shortest interval loses
     /// candles first. At least one candle of each interval always stays.
     pub candles: usize,
     /// Maximum time by which a tick's time may be ahead of now and still be believed. For reference

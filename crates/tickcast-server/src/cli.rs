@@ -180,17 +180,18 @@ pub(crate) struct Layer {
     #[arg(long, env = "TICKCAST_MAX_CANDLES", value_name = "N")]
     pub(crate) max_candles: Option<usize>,
 
-    /// Maximum time that a posted tick may be ahead of the server's clock; a tick further ahead is
-    /// refused [default: 1m]
+    /// Maximum time that a tick published over HTTP may be ahead of the server's clock; a tick
+    /// further ahead is rejected [default: 1m]
     #[arg(long, env = "TICKCAST_MAX_AHEAD", value_name = "TIME")]
     pub(crate) max_ahead: Option<HumanDuration>,
 
-    /// Maximum time ahead of the server's clock that counts for lateness, reference and candles
-    /// [default: 5s]
+    /// Maximum time ahead of the server's clock that is believed: a later time counts as now for the
+    /// reference and the candles, and makes no later tick late [default: 5s]
     #[arg(long, env = "TICKCAST_MAX_SKEW", value_name = "TIME")]
     pub(crate) max_skew: Option<HumanDuration>,
 
-    /// Time without a posted price after which posted prices are stale; 0s: never [default: 15s]
+    /// Time without a price over HTTP after which the prices published over HTTP are stale; 0s:
+    /// never [default: 15s]
     #[arg(long, env = "TICKCAST_STALE_AFTER", value_name = "TIME")]
     pub(crate) stale_after: Option<HumanDuration>,
 
@@ -320,7 +321,7 @@ pub(crate) struct RecordArgs {
     pub(crate) url: Url,
 
     /// Begin after this cursor, or with `start` at the oldest tick of the server
-    /// [default: with the newest tick of each]
+    /// [default: with the latest tick of each]
     #[arg(long, value_name = "CURSOR")]
     pub(crate) since: Option<String>,
 

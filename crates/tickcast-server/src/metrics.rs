@@ -37,7 +37,7 @@ impl Collector for Snapshot {
         gauge(
             &mut encoder,
             "buffered_bytes",
-            "Bytes that streams buffer for their readers",
+            "Bytes that streams buffer for their clients",
             stats.buffered_bytes,
         )?;
         gauge(
@@ -85,7 +85,7 @@ impl Collector for Snapshot {
         gauge(
             &mut encoder,
             "log_head",
-            "Sequence number of the newest tick",
+            "Sequence number of the latest tick",
             stats.cursor.seq().get(),
         )?;
         gauge(

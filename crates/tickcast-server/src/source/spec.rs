@@ -285,6 +285,20 @@ impl SourceSpec {
 impl SourceTable {
     /// Formats the whole table in the form of a flag, for people to read.
     pub(crate) fn written(&self) -> String {
+        // Every field is named here, so that a new key cannot be forgotten.
+        let Self {
+            from: _,
+            symbols: _,
+            map,
+            prefix,
+            allow_late,
+            unchanged,
+            stale_after,
+            max_ahead,
+            name,
+            url,
+            paused,
+        } = self;
         let whole = self.whole();
         let (head, options) = whole.split_once('?').unwrap_or((&whole, ""));
         let mut said: Vec<_> = options
@@ -293,19 +307,20 @@ impl SourceTable {
             .map(str::to_owned)
             .collect();
         let keys = [
-            ("name", self.name.clone()),
-            ("prefix", self.prefix.clone()),
-            ("url", self.url.clone()),
-            ("unchanged", self.unchanged.clone()),
-            ("allow_late", self.allow_late.map(|allow| allow.to_string())),
-            ("stale_after", self.stale_after.map(|span| span.to_string())),
-            ("paused", self.paused.then(|| "true".to_owned())),
+            ("name", name.clone()),
+            ("prefix", prefix.clone()),
+            ("url", url.clone()),
+            ("unchanged", unchanged.clone()),
+            ("allow_late", allow_late.map(|allow| allow.to_string())),
+            ("max_ahead", max_ahead.map(|span| span.to_string())),
+            ("stale_after", stale_after.map(|span| span.to_string())),
+            ("paused", paused.then(|| "true".to_owned())),
         ];
         said.extend(
             keys.into_iter()
                 .filter_map(|(key, value)| Some(format!("{key}={}", value?))),
         );
-        let map = std::collections::BTreeMap::from_iter(&self.map);
+        let map = std::collections::BTreeMap::from_iter(map);
         said.extend(
             map.into_iter()
                 .map(|(theirs, ours)| format!("map.{theirs}={ours}")),

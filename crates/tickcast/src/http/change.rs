@@ -22,7 +22,7 @@ const MAX_BODY_BYTES: usize = 256 << 10;
 
 /// Change an open stream
 ///
-/// The reader receives the snapshot of the added symbols, then `ready`.
+/// The client receives the snapshot of the added symbols, then `ready`.
 #[cfg_attr(feature = "openapi", utoipa::path(
     patch,
     path = "/v1/streams/{stream}",

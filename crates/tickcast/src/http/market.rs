@@ -62,7 +62,7 @@ pub(super) struct SymbolsPage {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 struct SymbolSummary {
     symbol: String,
-    /// The source of the newest tick. Empty if the source is not known.
+    /// The source of the latest tick. Empty if the source is not known.
     source: String,
     /// One of `live`, `stale`, `paused`, `ended`, `down` and `gone`.
     state: &'static str,

@@ -114,7 +114,7 @@ pub(super) async fn publish(
 
 /// Remove a symbol from the market
 ///
-/// Readers of the symbol receive `gone`. The symbol may come back.
+/// Clients of the symbol receive `gone`. The symbol may come back.
 #[cfg_attr(feature = "openapi", utoipa::path(
     delete,
     path = "/v1/prices/{symbol}",

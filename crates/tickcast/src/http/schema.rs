@@ -63,15 +63,15 @@ pub(super) struct Subscribed {
     /// Maximum number of updates per second for each symbol, 0.1 to 100. Default: no limit.
     #[param(minimum = 0.1, maximum = 100)]
     rate: Option<f64>,
-    /// Whether the newest tick of each symbol is sent first. Default: `true`.
+    /// Whether the latest tick of each symbol is sent first. Default: `true`.
     snapshot: Option<bool>,
 }
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Resumed {
-    /// `latest`: a reader that falls behind receives the newest tick of each symbol (conflation).
-    /// `all`: the reader receives every tick, or `bye`. Default: `latest`.
+    /// `latest`: a client that falls behind receives the latest tick of each symbol (conflation).
+    /// `all`: the client receives every tick, or `bye`. Default: `latest`.
     #[param(inline)]
     mode: Option<ModeName>,
     /// A cursor to resume from, or `start` for the oldest tick that is still available.
@@ -144,7 +144,7 @@ pub(super) enum IntervalName {
 )]
 pub(super) struct Events(String);
 
-/// A published price, in the form that every reader receives. Other members from the publisher
+/// A published price, in the form that every client receives. Other members from the publisher
 /// follow, for example `bid`, `ask` or `volume`.
 #[derive(Serialize, Deserialize, ToSchema)]
 pub(super) struct PublishedTick {
@@ -170,7 +170,7 @@ pub(super) struct PublishedTick {
     extras: BTreeMap<String, serde_json::Value>,
 }
 
-/// The newest tick of each symbol.
+/// The latest tick of each symbol.
 #[derive(ToSchema)]
 pub(super) struct Prices {
     /// The tape cursor of the snapshot.

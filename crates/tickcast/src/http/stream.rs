@@ -51,8 +51,8 @@ const MAX_ECHOED_ID_BYTES: usize = 64;
 
 /// Simple stream of live prices
 ///
-/// The stream first sends the newest tick of every requested symbol, then each new tick. A reader
-/// that falls behind receives the newest tick of each symbol that changed (conflation). Every event
+/// The stream first sends the latest tick of every requested symbol, then each new tick. A client
+/// that falls behind receives the latest tick of each symbol that changed (conflation). Every event
 /// is a `tick`, and its `id` is the symbol. Comments serve as a keep-alive.
 #[cfg_attr(feature = "openapi", utoipa::path(
     get,
