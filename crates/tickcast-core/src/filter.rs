@@ -2,6 +2,7 @@
 
 mod glob;
 mod matcher;
+mod narrow;
 mod selection;
 mod symbols;
 
@@ -12,6 +13,7 @@ pub use selection::Selection;
 use crate::{FilterHash, Symbol, SymbolError};
 use glob::Glob;
 pub use matcher::Matcher;
+pub use narrow::NotAllowed;
 pub use symbols::SymbolSet;
 
 /// Maximum number of names and patterns in one filter: 1,000.
@@ -44,6 +46,9 @@ pub struct Filter {
     names: Arc<[Symbol]>,
     /// Patterns, sorted, without duplicates. If `*` is present, `*` is the only pattern.
     globs: Arc<[Glob]>,
+    /// A second filter that must match as well, if names and patterns cannot say so themselves: see
+    /// [`Filter::narrowed_to`].
+    within: Option<Arc<Filter>>,
 }
 
 /// Reason why a list is not a [`Filter`]. Returned by [`Filter::parse`], [`Filter::with`] and
@@ -85,28 +90,32 @@ impl Filter {
     /// Returns the filter that selects every symbol, now and later.
     #[must_use]
     pub fn all() -> Self {
-        Self {
-            names: Arc::default(),
-            globs: [Glob::everything()].into(),
-        }
+        Self::of(Arc::default(), [Glob::everything()].into())
     }
 
     /// Returns the filter that selects no symbol.
     #[must_use]
     pub fn none() -> Self {
+        Self::of(Arc::default(), Arc::default())
+    }
+
+    const fn of(names: Arc<[Symbol]>, globs: Arc<[Glob]>) -> Self {
         Self {
-            names: Arc::default(),
-            globs: Arc::default(),
+            names,
+            globs,
+            within: None,
         }
     }
 
-    /// Returns the number of patterns.
+    /// Returns the number of patterns that a symbol is compared with.
     #[must_use]
     pub fn patterns(&self) -> usize {
-        self.globs.len()
+        let within = self.within.as_deref();
+        self.globs.len() + within.map_or(0, Self::patterns)
     }
 
-    /// Returns the filter that selects what this filter or `other` selects.
+    /// Returns the filter that selects what this filter or `other` selects. If this filter was
+    /// [narrowed](Self::narrowed_to), narrow the result as well.
     ///
     /// # Errors
     /// If the result has more than 1,000 entries or more than 100 patterns.
@@ -119,7 +128,10 @@ impl Filter {
             _ if both.globs.len() > MAX_FILTER_PATTERNS => {
                 Err(FilterError::TooManyPatterns(both.globs.len()))
             }
-            _ => Ok(both),
+            _ => Ok(Self {
+                within: self.within.clone(),
+                ..both
+            }),
         }
     }
 
@@ -135,10 +147,7 @@ impl Filter {
             .filter(|glob| !other.globs.contains(glob))
             .cloned()
             .collect();
-        let patterns = Self {
-            names: Arc::default(),
-            globs: globs.into(),
-        };
+        let patterns = Self::of(Arc::default(), globs.into());
         let matcher = patterns.matcher();
         for symbol in other.names.iter() {
             if let Some(glob) = matcher.pattern_of(symbol) {
@@ -153,6 +162,7 @@ impl Filter {
         Ok(Self {
             names,
             globs: Arc::clone(&patterns.globs),
+            within: self.within.clone(),
         })
     }
 
@@ -205,20 +215,32 @@ impl Filter {
     /// Checks whether the filter selects `symbol`.
     #[must_use]
     pub fn matches(&self, symbol: &Symbol) -> bool {
-        self.names.binary_search(symbol).is_ok()
+        let matches = self.names.binary_search(symbol).is_ok()
             || self
                 .globs
                 .iter()
-                .any(|glob| glob.matches(symbol.as_bytes()))
+                .any(|glob| glob.matches(symbol.as_bytes()));
+        matches
+            && self
+                .within
+                .as_deref()
+                .is_none_or(|within| within.matches(symbol))
     }
 
     /// Returns the hash of the filter. The ids of a changed stream contain it.
     #[must_use]
     pub fn filter_hash(&self) -> FilterHash {
-        let hash = self.entries().fold(0, |hash, entry| {
+        FilterHash::new(self.hash_after(0))
+    }
+
+    fn hash_after(&self, hash: u32) -> u32 {
+        let hash = self.entries().fold(hash, |hash, entry| {
             crc32c::crc32c_append(crc32c::crc32c_append(hash, entry.as_bytes()), b",")
         });
-        FilterHash::new(hash)
+        match &self.within {
+            Some(within) => within.hash_after(crc32c::crc32c_append(hash, b"&")),
+            None => hash,
+        }
     }
 
     /// Checks whether the filter selects every symbol.
@@ -247,16 +269,17 @@ impl Filter {
         globs.dedup();
         names.sort();
         names.dedup();
-        let patterns = Self {
-            names: Arc::default(),
-            globs: globs.into(),
-        };
+        let patterns = Self::of(Arc::default(), globs.into());
         let matcher = patterns.matcher();
         names.retain(|name| !matcher.matches(name));
-        Self {
-            names: names.into(),
-            globs: Arc::clone(&patterns.globs),
-        }
+        Self::of(names.into(), Arc::clone(&patterns.globs))
+    }
+}
+
+impl From<Symbol> for Filter {
+    /// Returns the filter that selects one symbol.
+    fn from(symbol: Symbol) -> Self {
+        Self::of([symbol].into(), Arc::default())
     }
 }
 

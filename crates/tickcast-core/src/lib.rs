@@ -52,7 +52,8 @@ pub use backoff::Backoff;
 pub use candle::{Candle, Candles, Interval, IntervalError};
 pub use cursor::{Check, Cursor, CursorError, Digest, Epoch, EventId, FilterHash, Position, Seq};
 pub use filter::{
-    Filter, FilterError, MAX_FILTER_ENTRIES, MAX_FILTER_PATTERNS, Matcher, Selection, SymbolSet,
+    Filter, FilterError, MAX_FILTER_ENTRIES, MAX_FILTER_PATTERNS, Matcher, NotAllowed, Selection,
+    SymbolSet,
 };
 pub use instant::{Now, Time, TimeError, TimeTextError};
 pub use keys::{KEY_RETENTION, KeyProgress, KeyState, Keys, MAX_KEY_BYTES, MAX_KEYS};

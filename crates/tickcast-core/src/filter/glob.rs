@@ -40,6 +40,25 @@ impl Glob {
         &self.0
     }
 
+    /// Checks whether this pattern matches every name that `other` matches. The answer may be
+    /// `false` although it does.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        // No symbol has a star, so only a star of this pattern can match a star of the other.
+        self.matches(other.0.as_bytes())
+    }
+
+    /// Checks whether no name matches this pattern and `other`. The answer may be `false` although
+    /// none does.
+    pub(super) fn is_disjoint_from(&self, other: &Self) -> bool {
+        let differ = |(a, b): (&u8, &u8)| a != b && *a != b'*' && *b != b'*';
+        let literal = |byte: &&u8| **byte != b'*';
+        let (this, other) = (self.0.as_bytes(), other.0.as_bytes());
+        let starts = this.iter().take_while(literal);
+        let ends = this.iter().rev().take_while(literal);
+        starts.zip(other.iter().take_while(literal)).any(differ)
+            || ends.zip(other.iter().rev().take_while(literal)).any(differ)
+    }
+
     /// Checks whether the pattern matches the whole of `name`. Only the last star is tried again,
     /// so the cost is at most quadratic.
     pub(super) fn matches(&self, name: &[u8]) -> bool {

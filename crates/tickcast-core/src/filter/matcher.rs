@@ -13,6 +13,10 @@ impl Filter {
         Matcher {
             filter: self,
             globs: self.globs.iter().map(Parts::of).collect(),
+            within: self
+                .within
+                .as_deref()
+                .map(|within| Box::new(within.matcher())),
         }
     }
 }
@@ -25,6 +29,8 @@ impl Filter {
 pub struct Matcher<'f> {
     filter: &'f Filter,
     globs: Vec<Parts<'f>>,
+    /// The matcher of the filter that must match as well.
+    within: Option<Box<Matcher<'f>>>,
 }
 
 /// The parts of a pattern between its stars.
@@ -41,7 +47,13 @@ impl<'f> Matcher<'f> {
     /// Checks whether the filter selects `symbol`.
     #[must_use]
     pub fn matches(&self, symbol: &Symbol) -> bool {
-        self.pattern_of(symbol).is_some() || self.filter.names().binary_search(symbol).is_ok()
+        let matches =
+            self.pattern_of(symbol).is_some() || self.filter.names().binary_search(symbol).is_ok();
+        matches
+            && self
+                .within
+                .as_deref()
+                .is_none_or(|within| within.matches(symbol))
     }
 
     /// Returns the first pattern that matches `symbol`.

@@ -14,6 +14,16 @@ pub enum EventFormat {
 }
 
 impl EventFormat {
+    /// Returns the format in which ids also name the filter of the stream. The simple format has no
+    /// such ids and stays as it is.
+    #[must_use]
+    pub const fn with_filter(self, filter: FilterHash) -> Self {
+        match self {
+            Self::Simple => Self::Simple,
+            Self::Resumable(epoch, _) => Self::Resumable(epoch, Some(filter)),
+        }
+    }
+
     /// Returns the id of events that end at a position, if the id is a cursor.
     #[must_use]
     pub fn id(self, at: Option<Position>) -> Option<EventId> {
