@@ -6,7 +6,6 @@ mod change;
 mod export;
 mod json;
 mod market;
-mod names;
 #[cfg(feature = "openapi")]
 mod openapi;
 mod prices;
@@ -20,6 +19,7 @@ pub(crate) mod stream;
 mod symbol_path;
 mod tick_format;
 mod ticks;
+mod view;
 
 use axum::Router;
 use axum::routing::{delete, get, patch, post};
@@ -32,11 +32,16 @@ pub use query::NoParameters;
 use crate::hub::Hub;
 use crate::publisher::Publisher;
 use publish::PublishState;
+use view::ReadState;
 
 impl Hub {
     /// Returns the routes for readers: `GET /prices/stream`, `/v1/stream`, `/v1/prices`,
     /// `/v1/prices/{symbol}`, `/v1/symbols`, `/v1/candles/{symbol}`, `/v1/ticks/{symbol}`,
     /// `/v1/status`, and `PATCH /v1/streams/{stream}`.
+    ///
+    /// Each route answers for the [`Viewer`](crate::access::Viewer) in the request's extensions. A
+    /// request without a viewer may read everything, unless the hub
+    /// [requires one](crate::HubBuilder::require_viewer).
     ///
     /// The router has its own state, so it can be merged into a router with any state.
     pub fn router<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
@@ -50,7 +55,7 @@ impl Hub {
             .route("/v1/candles/{symbol}", get(candles::candles))
             .route("/v1/ticks/{symbol}", get(ticks::ticks))
             .route("/v1/status", get(status::status))
-            .with_state(self.clone())
+            .with_state(ReadState::new(self.clone()))
     }
 
     /// Returns the probes of a hub: `GET /healthz` answers as long as the process runs.

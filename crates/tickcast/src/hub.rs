@@ -196,6 +196,12 @@ impl Hub {
         &self.0.log
     }
 
+    /// Checks whether requests without a viewer are refused.
+    #[cfg(feature = "http")]
+    pub(crate) fn requires_viewer(&self) -> bool {
+        self.0.settings.require_viewer
+    }
+
     #[cfg(feature = "http")]
     pub(crate) fn answers(&self) -> &Answers {
         &self.0.answers

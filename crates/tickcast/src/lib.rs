@@ -25,7 +25,7 @@
 //! | read prices in the same program | [`Hub::subscribe`] |
 //! | send a stream from a handler of my own | [`Hub::events`] |
 //! | serve many thousand streams | [`serve()`] |
-//! | check who may read or publish | a layer of your own, as in `examples/auth.rs` |
+//! | check who may read or publish | a layer of your own with an [`access::Viewer`], as in `examples/auth.rs` |
 //! | keep the tape on disk | `HubBuilder::tape`, with the feature `tape` |
 //! | stop without losing a reader | [`Hub::drain`], [`Hub::close`] |
 //! | watch what the hub does | [`Hub::stats`], [`Hub::health_router`] |
@@ -55,6 +55,7 @@
 #[doc = include_str!("../../../docs/embedding.md")]
 struct Embedding;
 
+pub mod access;
 #[cfg(feature = "http")]
 mod answers;
 mod clock;
@@ -68,6 +69,7 @@ mod lane;
 mod log;
 mod priority;
 mod publisher;
+mod rate;
 mod reader;
 #[cfg(feature = "http")]
 mod routes;
@@ -82,13 +84,14 @@ pub use events::Events;
 pub use hub::{Hub, HubBuilder};
 pub use lane::IoBackend;
 pub use publisher::{FeedReporter, Publisher};
+pub use rate::Rate;
 pub use reader::Reader;
 #[cfg(feature = "http")]
 pub use routes::{PriceTick, routes};
 #[cfg(feature = "http")]
 pub use serve::serve;
 pub use source_state::SourceState;
-pub use subscription::{Rate, Subscription};
+pub use subscription::Subscription;
 pub use tickcast_core::{
     Filter, Limits, Outcome, Price, PublishedTick, SourceOptions, Symbol, Tick, Time,
 };
@@ -102,10 +105,11 @@ pub mod cursor {
 pub mod error {
     //! The errors of the library. Each says what is wrong, and names the limit.
 
+    pub use crate::access::Denied;
     pub use crate::hub::BuildError;
-    pub use crate::subscription::RateError;
+    pub use crate::rate::RateError;
     pub use tickcast_core::{
-        FilterError, PriceError, SymbolError, TickError, TimeError, TimeTextError,
+        FilterError, NotAllowed, PriceError, SymbolError, TickError, TimeError, TimeTextError,
     };
 }
 

@@ -57,12 +57,16 @@ impl HubStats {
     /// Checks whether some prices are simulated: a source of simulated prices runs.
     #[must_use]
     pub fn simulated(&self) -> bool {
-        let ended =
-            |state: &SourceState| matches!(state, SourceState::Paused | SourceState::Ended(_));
-        self.sources
-            .iter()
-            .any(|source| source.simulated && !ended(&source.state))
+        simulated(&self.sources)
     }
+}
+
+/// Checks whether a source of simulated prices runs.
+pub(crate) fn simulated(sources: &[SourceStats]) -> bool {
+    let ended = |state: &SourceState| matches!(state, SourceState::Paused | SourceState::Ended(_));
+    sources
+        .iter()
+        .any(|source| source.simulated && !ended(&source.state))
 }
 
 /// The statistics of the filters of all streams. Field of [`HubStats`].

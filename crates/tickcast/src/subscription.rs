@@ -10,50 +10,11 @@ use std::time::Duration;
 use tickcast_core::sse::EventFormat;
 use tickcast_core::{Epoch, Filter, Mode, Position, Resume, ResumeError, Seq, resume};
 
+use crate::access::{Denied, Viewer};
 use crate::hub::Prepared;
+use crate::rate::Rate;
 pub(crate) use edit::{CHANGES_PER_SECOND, Edit, EditError, Effective, RATE_NEEDS_LATEST};
 pub(crate) use stream_id::StreamId;
-
-/// The minimum and maximum rate, in updates per second and symbol.
-pub(crate) const RATES: std::ops::RangeInclusive<f64> = 0.1..=100.0;
-
-/// A maximum number of updates per second for each symbol, 0.1 to 100. Of the ticks between two
-/// updates, only the newest is sent (conflation), and the last tick always arrives. Pass it to
-/// [`Subscription::max_rate`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rate(Duration);
-
-/// The error for a number that is not a valid [`Rate`]: it is outside of 0.1 to 100, or not a
-/// number. Contains the number. Returned by [`Rate::per_second`].
-#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
-#[error("{0} updates per second is outside {min} ..= {max}", min = RATES.start(), max = RATES.end())]
-pub struct RateError(pub f64);
-
-impl Rate {
-    /// Returns a rate of `updates` per second and symbol, 0.1 to 100.
-    ///
-    /// # Errors
-    /// If `updates` is outside of 0.1 to 100 or is not a number.
-    pub fn per_second(updates: f64) -> Result<Self, RateError> {
-        if RATES.contains(&updates) {
-            Ok(Self(Duration::from_secs_f64(1.0 / updates)))
-        } else {
-            Err(RateError(updates))
-        }
-    }
-
-    /// Returns the minimum time between two updates of a symbol.
-    #[must_use]
-    pub const fn interval(self) -> Duration {
-        self.0
-    }
-
-    /// Returns the number of updates per second.
-    #[must_use]
-    pub fn rate(self) -> f64 {
-        1.0 / self.0.as_secs_f64()
-    }
-}
 
 /// The valid heartbeat intervals in seconds: the idle time after which a stream receives a
 /// keep-alive. A client that asks for less than the minimum has a fault.  Proxies close connections
@@ -123,6 +84,8 @@ pub(crate) struct SessionOptions {
     pub(crate) broken: Option<ResumeError>,
     /// The reader's cursor, if only the disk can confirm that the cursor belongs to this tape.
     pub(crate) unverified: Option<Position>,
+    /// The viewer within whose permissions the stream may be changed.
+    pub(crate) viewer: Viewer,
 }
 
 /// The start position of a reader.
@@ -227,25 +190,38 @@ impl Subscription {
         }
         self
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_rate_is_valid_from_0_1_to_100_updates_a_second() {
-        assert_eq!(
-            Rate::per_second(2.0).unwrap().interval(),
-            Duration::from_millis(500)
-        );
-        assert!(Rate::per_second(0.1).is_ok() && Rate::per_second(100.0).is_ok());
-        for bad in [0.0, 0.09, 100.1, -1.0, f64::NAN, f64::INFINITY] {
-            assert!(Rate::per_second(bad).is_err(), "{bad}");
+    /// Narrows the subscription to what `viewer` may read: patterns to the permitted symbols, and
+    /// the rate to the permitted rate.
+    ///
+    /// # Errors
+    /// If the filter names a symbol that the viewer may not read, or if the stream is for every
+    /// tick and the viewer has a maximum rate.
+    ///
+    /// ```
+    /// use tickcast::access::Viewer;
+    /// use tickcast::{Filter, Hub, Subscription};
+    ///
+    /// let viewer = Viewer::of(Filter::parse(["BTC*"]).unwrap());
+    /// assert!(Subscription::default().narrowed_to(&viewer).is_ok());
+    /// let other = Subscription::to(Filter::parse(["AAPL"]).unwrap());
+    /// assert_eq!(other.narrowed_to(&viewer).unwrap_err().to_string(), "you may not read AAPL");
+    /// ```
+    pub fn narrowed_to(mut self, viewer: &Viewer) -> Result<Self, Denied> {
+        let mode = self.session.as_ref().map_or(Mode::Latest, |own| own.mode);
+        self.rate = viewer.rate(mode, self.rate)?;
+        if let Some(permitted) = viewer.symbols() {
+            let wanted = std::mem::replace(&mut self.filter, Filter::none());
+            self.filter = wanted.narrowed_to(permitted)?;
+            if self.filter != wanted {
+                // The ids name the filter, so that a reader that comes back with other permissions
+                // receives the symbols that are new to it.
+                self.format = self.format.with_filter(self.filter.filter_hash());
+            }
         }
-        assert_eq!(
-            RateError(0.0).to_string(),
-            "0 updates per second is outside 0.1 ..= 100"
-        );
+        if let Some(session) = &mut self.session {
+            session.viewer = viewer.clone();
+        }
+        Ok(self)
     }
 }

@@ -42,10 +42,14 @@ impl Example {
     /// Sends a request to the example, and returns the answer until `wanted` is in it, or until it
     /// ends.
     fn ask(address: &str, request: &str, wanted: &str) -> String {
+        Self::post(address, request, "", wanted)
+    }
+
+    /// Sends a request with a body, like [`ask`](Self::ask).
+    fn post(address: &str, request: &str, body: &str, wanted: &str) -> String {
         let mut socket = TcpStream::connect(address).unwrap();
-        socket
-            .write_all(format!("{request}Host: x\r\nConnection: close\r\n\r\n").as_bytes())
-            .unwrap();
+        let request = format!("{request}Host: x\r\nConnection: close\r\n\r\n{body}");
+        socket.write_all(request.as_bytes()).unwrap();
         let (mut answer, mut buffer) = (String::new(), [0; 4096]);
         while !answer.contains(wanted) {
             let read = socket.read(&mut buffer).unwrap();
@@ -97,21 +101,34 @@ fn channel_streams_what_is_sent() {
 }
 
 #[test]
-fn auth_streams_for_those_with_a_token() {
+fn auth_streams_what_the_user_may_read() {
     let mut example = Example::start("auth");
     let address = example.address();
-    let refused = Example::ask(&address, "GET /v1/stream HTTP/1.1\r\n", "401");
+    let stream = |path: &str, cookie: &str, wanted: &str| {
+        let request = format!("GET {path} HTTP/1.1\r\n{cookie}");
+        Example::ask(&address, &request, wanted)
+    };
+    let refused = stream("/v1/stream", "", "401");
     assert!(refused.starts_with("HTTP/1.1 401"), "{refused}");
-    let reader = "Authorization: Bearer reader\r\n";
-    let stream = Example::ask(
-        &address,
-        &format!("GET /v1/stream HTTP/1.1\r\n{reader}"),
-        "event: ready",
+    let log_in = |user: &str| {
+        let request = format!("POST /login HTTP/1.1\r\nContent-Length: {}\r\n", user.len());
+        let answer = Example::post(&address, &request, user, "welcome");
+        let cookie = answer.split("set-cookie: ").nth(1).unwrap();
+        format!("Cookie: {}\r\n", cookie.split(';').next().unwrap())
+    };
+    let (free, pro) = (log_in("free"), log_in("pro"));
+    let narrow = stream("/v1/stream", &free, "event: ready");
+    assert!(
+        narrow.contains("97415.39") && !narrow.contains("189.50"),
+        "{narrow}"
     );
-    assert!(stream.contains("event: ready"), "{stream}");
-    let publish = format!("POST /v1/prices HTTP/1.1\r\n{reader}Content-Length: 0\r\n");
-    let refused = Example::ask(&address, &publish, "403");
+    let refused = stream("/v1/prices/AAPL", &free, "403");
     assert!(refused.starts_with("HTTP/1.1 403"), "{refused}");
+    let wide = stream("/v1/stream", &pro, "event: ready");
+    assert!(
+        wide.contains("97415.39") && wide.contains("189.50"),
+        "{wide}"
+    );
 }
 
 #[test]

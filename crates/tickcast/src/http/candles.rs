@@ -1,17 +1,16 @@
 //! `GET /v1/candles/{symbol}`: the candles (open, high, low, close) of one symbol.
 
-use axum::extract::{RawQuery, State};
+use axum::extract::RawQuery;
 use axum::response::Response;
 use tickcast_core::{Candle, Interval, IntervalError, Time};
 
 use super::Problem;
 use super::json::json;
-use super::names::no_symbol;
 use super::query::Query;
 #[cfg(feature = "openapi")]
 use super::schema;
 use super::symbol_path::{SymbolPath, parse_symbol};
-use crate::hub::Hub;
+use super::view::View;
 
 /// The default and the maximum number of candles in one answer.
 const DEFAULT_CANDLES: usize = 500;
@@ -34,16 +33,18 @@ const MAX_CANDLES: usize = 5000;
     responses(
         (status = 200, description = "The candles", body = schema::Candles),
         (status = 400, response = schema::BadRequest),
+        (status = 403, response = schema::Forbidden),
         (status = 404, response = schema::SymbolNotFound),
         (status = 503, response = schema::ServerBusy),
     ),
 ))]
 pub(super) async fn candles(
-    State(hub): State<Hub>,
+    view: View,
     path: SymbolPath,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let symbol = parse_symbol(&path)?;
+    let requested = parse_symbol(&path)?;
+    let symbol = view.permit(requested)?;
     let query = Query::parse(query.as_deref(), &["interval", "from", "to", "limit"])?;
     let interval: Interval = query
         .get("interval")
@@ -54,20 +55,20 @@ pub(super) async fn candles(
         .unwrap_or(DEFAULT_CANDLES);
     let (from, to) = query.range()?;
     // Candles from a clock that was too far ahead are not shown.
-    let range = (from, to.min(hub.horizon()));
-    let candles = hub.log().read(|log| {
-        let quote = log.quote(log.market().id(&symbol)?)?;
+    let range = (from, to.min(view.horizon()));
+    let candles = view.look(|look| {
+        let quote = look.quote(&look.find(symbol)?)?;
         Some(quote.candles.within(interval, range, limit))
     });
     let Some(candles) = candles else {
-        return Err(no_symbol(&hub, symbol).await);
+        return Err(view.missing(symbol).await);
     };
     let mut body = format!(
-        "{{\"symbol\":\"{symbol}\",\"interval\":\"{}\",\"candles\":[",
+        "{{\"symbol\":\"{requested}\",\"interval\":\"{}\",\"candles\":[",
         interval.as_str()
     )
     .into_bytes();
-    let now = hub.now().wall;
+    let now = view.now().wall;
     for (i, candle) in candles.iter().enumerate() {
         if i > 0 {
             body.push(b',');
@@ -76,7 +77,7 @@ pub(super) async fn candles(
     }
     body.extend_from_slice(b"]}");
     // 5,000 candles are about 600 KB, small enough to be written at once.
-    Ok(json(hub.answers().written(body)?))
+    Ok(json(view.answers().written(body)?))
 }
 
 /// Writes one candle. Prices keep their exact digits.

@@ -3,8 +3,8 @@
 
 use axum::Json;
 use axum::body::Body;
+use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
 use tickcast_core::{Filter, FilterError};
@@ -12,9 +12,10 @@ use tickcast_core::{Filter, FilterError};
 use super::query::NoParameters;
 #[cfg(feature = "openapi")]
 use super::schema;
+use super::view::OpenStreams;
 use super::{Problem, body};
-use crate::hub::Hub;
-use crate::subscription::{Edit, EditError, Effective, Rate, StreamId};
+use crate::rate::Rate;
+use crate::subscription::{Edit, EditError, Effective, StreamId};
 
 /// Maximum size of a change, in bytes. The limit is above three full lists of the longest names. A
 /// list that is too long thus gets a precise error.
@@ -32,6 +33,7 @@ const MAX_BODY_BYTES: usize = 256 << 10;
     responses(
         (status = 200, description = "The new subscription of the stream", body = schema::Changed),
         (status = 400, response = schema::BadRequest),
+        (status = 403, response = schema::Forbidden),
         (status = 404, description = "The stream does not exist or has ended", body = Problem,
             content_type = "application/problem+json"),
         (status = 408, response = schema::RequestTimeout),
@@ -43,7 +45,7 @@ const MAX_BODY_BYTES: usize = 256 << 10;
     ),
 ))]
 pub(super) async fn change(
-    State(hub): State<Hub>,
+    streams: OpenStreams,
     _: NoParameters,
     path: Result<Path<String>, PathRejection>,
     body: Body,
@@ -52,11 +54,13 @@ pub(super) async fn change(
         .ok()
         .and_then(|Path(id)| id.parse::<StreamId>().ok())
         .ok_or_else(no_stream)?;
-    let edit = edit(&body::read_all(body, MAX_BODY_BYTES, hub.answers()).await?)?;
-    match hub.change(id, edit).await {
+    let edit = edit(&body::read_all(body, MAX_BODY_BYTES, streams.answers()).await?)?;
+    match streams.change(id, edit).await {
         None => Err(no_stream()),
         Some(Err(error)) => Err(error.into()),
-        Some(Ok(Effective { filter, mode, rate })) => Ok(Json(json!({
+        Some(Ok(Effective {
+            filter, mode, rate, ..
+        })) => Ok(Json(json!({
             "stream": id.to_string(),
             "symbols": filter.entries().collect::<Vec<_>>(),
             "mode": mode.as_str(),
@@ -129,11 +133,9 @@ impl From<EditError> for Problem {
         match error {
             EditError::Add(error) => Self::parameter("add", error),
             EditError::Remove(error) => Self::parameter("remove", error),
+            EditError::Denied(denied) => denied.into(),
             EditError::Rate => Self::parameter("rate", crate::subscription::RATE_NEEDS_LATEST),
-            EditError::Refused(refusal) => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, refusal.to_string())
-                    .retry_after(RETRY_AFTER)
-            }
+            EditError::Refused(refusal) => refusal.into(),
             error @ (EditError::TooOften | EditError::Outdated) => {
                 Self::new(StatusCode::TOO_MANY_REQUESTS, error.to_string()).retry_after(RETRY_AFTER)
             }

@@ -1,19 +1,18 @@
 //! The current market: the price of one symbol, and the list of symbols.
 
-use axum::extract::{RawQuery, State};
+use axum::extract::RawQuery;
 use axum::response::Response;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tickcast_core::{Sequencer, Symbol, SymbolId};
+use tickcast_core::Symbol;
 
 use super::Problem;
 use super::json::json;
-use super::names::{Names, no_symbol};
 use super::query::{NoParameters, Query};
 #[cfg(feature = "openapi")]
 use super::schema;
 use super::symbol_path::{SymbolPath, parse_symbol};
-use crate::hub::Hub;
+use super::view::{Look, MarketSymbol, View};
 use crate::stats::SourceStats;
 
 /// The default and the maximum number of symbols on one page.
@@ -29,21 +28,19 @@ const MAX_PAGE: usize = 1000;
     responses(
         (status = 200, description = "The tick", body = schema::PublishedTick),
         (status = 400, response = schema::BadRequest),
+        (status = 403, response = schema::Forbidden),
         (status = 404, response = schema::SymbolNotFound),
     ),
 ))]
 pub(super) async fn price(
-    State(hub): State<Hub>,
+    view: View,
     _: NoParameters,
     path: SymbolPath,
 ) -> Result<Response, Problem> {
-    let symbol = parse_symbol(&path)?;
-    let frame = hub
-        .log()
-        .read(|log| log.market().newest(log.market().id(&symbol)?).cloned());
-    match frame {
+    let symbol = view.permit(parse_symbol(&path)?)?;
+    match view.look(|look| look.newest(&look.find(symbol)?).cloned()) {
         Some(frame) => Ok(json(frame.json().to_vec())),
-        None => Err(no_symbol(&hub, symbol).await),
+        None => Err(view.missing(symbol).await),
     }
 }
 
@@ -94,35 +91,32 @@ struct SymbolSummary {
         (status = 503, response = schema::ServerBusy),
     ),
 ))]
-pub(super) async fn symbols(
-    State(hub): State<Hub>,
-    RawQuery(query): RawQuery,
-) -> Result<Response, Problem> {
+pub(super) async fn symbols(view: View, RawQuery(query): RawQuery) -> Result<Response, Problem> {
     let query = Query::parse(query.as_deref(), &["q", "limit", "after"])?;
     let limit = query
         .number("limit", &(1..=MAX_PAGE), "symbols")?
         .unwrap_or(DEFAULT_PAGE);
     let wanted = query.get("q").unwrap_or_default().to_ascii_lowercase();
     let after = query.get("after").unwrap_or_default();
-    let sources = hub.sources();
+    let sources = view.sources();
     // A value of `after` that is not a valid name is allowed, because names have an order among all
     // texts.
-    let mut names = Names::after(Symbol::new(after).ok());
+    let mut symbols = view.symbols(Symbol::new(after).ok());
     let mut page = Vec::new();
     while page.len() <= limit
-        && let Some(mut chunk) = names.next(&hub).await
+        && let Some(mut chunk) = symbols.next().await
     {
-        chunk.retain(|(name, _)| {
-            let name = name.as_str();
+        chunk.retain(|found| {
+            let name = found.name();
             name > after && (wanted.is_empty() || name.to_ascii_lowercase().contains(&wanted))
         });
         // One symbol more than requested shows whether there is a next page.
         let rest = limit + 1 - page.len();
-        hub.log().read(|log| {
-            let standings = chunk
-                .into_iter()
-                .filter_map(|(name, id)| symbol_summary(log, &sources, name, id));
-            page.extend(standings.take(rest));
+        view.look(|look| {
+            let summaries = chunk
+                .iter()
+                .filter_map(|found| symbol_summary(look, &sources, found));
+            page.extend(summaries.take(rest));
         });
     }
     let more = page.len() > limit;
@@ -134,23 +128,22 @@ pub(super) async fn symbols(
         next,
     })
     .unwrap_or_default();
-    Ok(json(hub.answers().written(page)?))
+    Ok(json(view.answers().written(page)?))
 }
 
 fn symbol_summary(
-    log: &Sequencer,
+    look: &Look<'_>,
     sources: &[SourceStats],
-    symbol: Symbol,
-    id: SymbolId,
+    found: &MarketSymbol,
 ) -> Option<SymbolSummary> {
-    let quote = log.quote(id)?;
+    let (symbol, quote) = (found.symbol(), look.quote(found)?);
     let source = sources.get(usize::from(quote.source.0));
     let own = source.and_then(|source| source.symbols.iter().find(|own| own.symbol == symbol));
     let state = match own
         .map(|own| &own.state)
         .or(source.map(|source| &source.state))
     {
-        _ if log.market().newest(id).is_none() => "gone",
+        _ if look.newest(found).is_none() => "gone",
         Some(state) => state.name(),
         // After a restart, no source has sent a state for this symbol yet.
         None => "stale",

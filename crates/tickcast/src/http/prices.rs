@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{RawQuery, State};
+use axum::extract::RawQuery;
 use axum::response::Response;
 use bytes::Bytes;
 use tickcast_core::Filter;
@@ -12,8 +12,8 @@ use super::json::json;
 use super::query::Query;
 #[cfg(feature = "openapi")]
 use super::schema;
+use super::view::View;
 use crate::answers::{self, Cut, PIECE_BYTES, Pull, Snapshot};
-use crate::hub::Hub;
 
 /// Maximum number of comparisons of names with patterns on a thread that also serves other tasks.
 /// The comparisons take a millisecond if names and patterns are chosen to be slow.
@@ -34,24 +34,15 @@ const COMPARISONS_PER_TURN: usize = 20_000;
     responses(
         (status = 200, description = "The ticks", body = schema::Prices),
         (status = 400, response = schema::BadRequest),
+        (status = 403, response = schema::Forbidden),
         (status = 503, response = schema::ServerBusy),
     ),
 ))]
-pub(super) async fn prices(
-    State(hub): State<Hub>,
-    RawQuery(query): RawQuery,
-) -> Result<Response, Problem> {
-    let filter = Query::parse(query.as_deref(), &["symbols"])?.filter()?;
-    let answers = hub.answers();
-    let (snapshot, filter) = if filter.has_patterns() {
-        (answers.snapshot(&hub).await?, filter)
-    } else {
-        (
-            Arc::new(hub.log().read(|log| Snapshot::get(filter.names(), log))),
-            Filter::all(),
-        )
-    };
-    let prices = Prices::new(&hub, snapshot, filter);
+pub(super) async fn prices(view: View, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+    let wanted = Query::parse(query.as_deref(), &["symbols"])?.filter()?;
+    let (snapshot, filter) = view.snapshot(&wanted).await?;
+    let prices = Prices::new(&view, snapshot, filter);
+    let answers = view.answers();
     let place = if prices.takes_long() {
         Some(answers.wide()?)
     } else {
@@ -67,7 +58,7 @@ pub(super) async fn prices(
 
 /// An answer in progress: a snapshot, a filter, and the position that was reached.
 struct Prices {
-    hub: Hub,
+    view: View,
     snapshot: Arc<Snapshot>,
     filter: Filter,
     /// The number of patterns that each name is compared with.
@@ -80,15 +71,15 @@ struct Prices {
 }
 
 impl Prices {
-    fn new(hub: &Hub, snapshot: Arc<Snapshot>, filter: Filter) -> Self {
+    fn new(view: &View, snapshot: Arc<Snapshot>, filter: Filter) -> Self {
         let out = format!("{{\"cursor\":\"{}\",\"prices\":[", snapshot.cursor).into_bytes();
         let patterns = if filter.is_all() {
             0
         } else {
-            filter.entries().count() - filter.names().len()
+            filter.patterns()
         };
         Self {
-            hub: hub.clone(),
+            view: view.clone(),
             snapshot,
             filter,
             patterns,
@@ -128,12 +119,12 @@ impl Pull for Prices {
     async fn pull(mut self) -> Result<(Bytes, Option<Self>), Cut> {
         while self.out.len() < PIECE_BYTES && self.at < self.snapshot.ticks.len() {
             if self.takes_long() {
-                let hub = self.hub.clone();
+                let view = self.view.clone();
                 let act = move || {
                     self.write();
                     self
                 };
-                self = hub.answers().work(act).await?;
+                self = view.answers().work(act).await?;
             } else {
                 self.write();
             }

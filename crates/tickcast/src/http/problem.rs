@@ -9,9 +9,14 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use tickcast_core::{FilterError, Symbol, SymbolError};
 
+use crate::access::Denied;
 use crate::answers::{Busy, Cut, NoSnapshot, RETRY_AFTER};
 use crate::disk::AppendError;
-use crate::subscription::RateError;
+use crate::hub::FilterRefusal;
+use crate::rate::RateError;
+
+/// Delay before a request whose filter had no room is tried again, in seconds.
+const FILTER_RETRY_AFTER: u32 = 1;
 
 /// The description of a failed request, as `application/problem+json` (RFC 9457). The routes of
 /// [`Hub::router`](crate::Hub::router) and [`Publisher::router`](crate::Publisher::router) answer
@@ -27,7 +32,7 @@ use crate::subscription::RateError;
 /// ```
 ///
 /// `From` makes one from the errors of the library: 400 for [`FilterError`], [`RateError`] and
-/// [`SymbolError`], and 507 for an error of the tape on disk.
+/// [`SymbolError`], 403 for [`Denied`], and 507 for an error of the tape on disk.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Problem {
@@ -133,6 +138,19 @@ impl From<FilterError> for Problem {
     }
 }
 
+impl From<Denied> for Problem {
+    fn from(error: Denied) -> Self {
+        let parameter = match &error {
+            Denied::Symbols(_) => "symbols",
+            Denied::EveryTick(_) => "mode",
+        };
+        Self {
+            parameter: Some(parameter),
+            ..Self::new(StatusCode::FORBIDDEN, error.to_string())
+        }
+    }
+}
+
 impl From<RateError> for Problem {
     fn from(error: RateError) -> Self {
         Self::parameter("rate", error)
@@ -155,6 +173,13 @@ impl From<Busy> for Problem {
             retry_after: Some(RETRY_AFTER),
             ..problem
         }
+    }
+}
+
+impl From<FilterRefusal> for Problem {
+    fn from(error: FilterRefusal) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+            .retry_after(FILTER_RETRY_AFTER)
     }
 }
 

@@ -14,11 +14,11 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tickcast_core::{RawTick, Tick, TickSplitter};
 
-use super::names::no_symbol;
 use super::query::NoParameters;
 #[cfg(feature = "openapi")]
 use super::schema;
 use super::symbol_path::{SymbolPath, parse_symbol};
+use super::view::View;
 use super::{Problem, body};
 use crate::publisher::Publisher;
 use coding::Coding;
@@ -140,7 +140,10 @@ pub(super) async fn delete_price(
             desk.publisher.hub().durable().await?;
             Ok(StatusCode::NO_CONTENT)
         }
-        Ok(false) => Err(no_symbol(desk.publisher.hub(), symbol).await),
+        Ok(false) => {
+            let view = View::of_publisher(desk.publisher.hub());
+            Err(view.missing(view.permit(symbol)?).await)
+        }
         Err(error) => Err(Problem::new(
             StatusCode::INSUFFICIENT_STORAGE,
             error.to_string(),

@@ -11,7 +11,8 @@ use axum::http::request::Parts;
 use tickcast_core::{Filter, Mode, Time, TimeTextError};
 
 use super::Problem;
-use crate::subscription::{HEARTBEATS, Heartbeat, RATES, Rate, Subscription};
+use crate::rate::{RATES, Rate};
+use crate::subscription::{HEARTBEATS, Heartbeat, Subscription};
 
 /// The only parameter that may occur more than once. Its lists are combined.
 const SYMBOLS: &str = "symbols";

@@ -18,6 +18,11 @@ use super::Problem;
 #[response(content_type = "application/problem+json")]
 pub(super) struct BadRequest(#[to_schema] Problem);
 
+/// The reader may not read this. The answer does not depend on whether the symbol exists.
+#[derive(ToResponse)]
+#[response(content_type = "application/problem+json")]
+pub(super) struct Forbidden(#[to_schema] Problem);
+
 /// The symbol is not on the market.
 #[derive(ToResponse)]
 #[response(content_type = "application/problem+json")]

@@ -9,10 +9,10 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::http::NoParameters;
-#[cfg(feature = "openapi")]
 use crate::http::Problem;
+use crate::http::view::View;
 use crate::hub::Hub;
-use crate::stats::{SourceStats, SymbolStats};
+use crate::stats::{SourceStats, SymbolStats, simulated};
 
 /// Maximum number of symbols listed per source. Only symbols with a different state than the source
 /// are listed.
@@ -60,27 +60,38 @@ pub(super) async fn ready(State(hub): State<Hub>, _: NoParameters) -> Response {
     (status = 200, description = "The server status", body = Status),
     (status = 400, description = "The request has query parameters", body = Problem, content_type = "application/problem+json"),
 )))]
-pub(super) async fn status(State(hub): State<Hub>, _: NoParameters) -> Json<Status> {
-    let stats = hub.stats();
-    Json(Status {
+pub(super) async fn status(view: View, _: NoParameters) -> Result<Json<Status>, Problem> {
+    let whole = view.whole_market();
+    let symbols = match &whole {
+        Some(stats) => stats.symbols,
+        None => view.count_symbols().await?,
+    };
+    let cursor = view.cursor();
+    let sources = view.sources();
+    Ok(Json(Status {
         version: env!("CARGO_PKG_VERSION"),
-        epoch: stats.cursor.epoch.to_string(),
-        cursor: stats.cursor.to_string(),
-        uptime_s: hub.now().uptime.as_secs(),
-        ready: hub.reasons_not_ready().is_empty(),
-        simulated: stats.simulated(),
-        streams: stats.streams,
-        symbols: stats.symbols,
-        tape: Size {
+        epoch: cursor.epoch.to_string(),
+        cursor: cursor.to_string(),
+        uptime_s: view.now().uptime.as_secs(),
+        ready: view.is_ready(),
+        simulated: simulated(&sources),
+        streams: whole.as_ref().map(|stats| stats.streams),
+        symbols,
+        tape: whole.as_ref().map(|stats| Size {
             ticks: stats.tape_ticks as u64,
             bytes: stats.tape_bytes as u64,
-        },
-        disk: stats.disk.map(|disk| Size {
-            ticks: disk.ticks,
-            bytes: disk.bytes,
         }),
-        sources: stats.sources.iter().map(Source::of).collect(),
-    })
+        disk: whole.as_ref().map(|stats| {
+            stats.disk.map(|disk| Size {
+                ticks: disk.ticks,
+                bytes: disk.bytes,
+            })
+        }),
+        sources: sources
+            .iter()
+            .map(|source| Source::of(source, whole.is_some()))
+            .collect(),
+    }))
 }
 
 #[derive(Serialize)]
@@ -109,14 +120,21 @@ pub(super) struct Status {
     ready: bool,
     /// Whether some prices are simulated.
     simulated: bool,
-    /// Number of open streams.
-    streams: u64,
-    /// Number of symbols ever seen.
+    /// Number of open streams. Only for a reader of the whole market.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    streams: Option<u64>,
+    /// Number of symbols ever seen that the reader may read.
     symbols: usize,
-    tape: Size,
-    /// Size of the tape on disk; `null`: the tape is in memory only.
-    #[cfg_attr(feature = "openapi", schema(required = true))]
-    disk: Option<Size>,
+    /// Only for a reader of the whole market.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    tape: Option<Size>,
+    /// Size of the tape on disk; `null`: the tape is in memory only. Only for a reader of the whole
+    /// market.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Size>, required = false))]
+    disk: Option<Option<Size>>,
     sources: Vec<Source>,
 }
 
@@ -139,11 +157,19 @@ pub(super) struct Source {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     reason: Option<String>,
-    /// Number of ticks on the tape.
-    accepted: u64,
-    late: u64,
-    unchanged: u64,
-    rejected: u64,
+    /// Number of ticks on the tape. Only for a reader of the whole market, like the counts below.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    accepted: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    late: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    unchanged: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    rejected: Option<u64>,
     /// Number of events of the feed by kind, if the source is a feed.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[cfg_attr(feature = "openapi", schema(required = false))]
@@ -170,7 +196,8 @@ pub(super) struct UnhealthySymbol {
 }
 
 impl Source {
-    fn of(source: &SourceStats) -> Self {
+    /// Returns the status of a source, with its counts if the reader may read the `whole` market.
+    fn of(source: &SourceStats, whole: bool) -> Self {
         let SourceStats {
             name,
             accepted,
@@ -179,17 +206,18 @@ impl Source {
             rejected,
             ..
         } = source;
-        let counts = source.feed.iter().map(|(kind, count)| (kind.name(), count));
+        let count = |count: &u64| Some(*count).filter(|_| whole);
+        let feed = source.feed.iter().map(|(kind, count)| (kind.name(), count));
         Self {
             name: name.clone(),
             state: source.state.name(),
             since: source.since.as_millis(),
             reason: source.state.reason().map(str::to_owned),
-            accepted: *accepted,
-            late: *late,
-            unchanged: *unchanged,
-            rejected: *rejected,
-            feed: counts.filter(|_| source.feed.any()).collect(),
+            accepted: count(accepted),
+            late: count(late),
+            unchanged: count(unchanged),
+            rejected: count(rejected),
+            feed: feed.filter(|_| whole && source.feed.any()).collect(),
             unhealthy_symbols: Some(source.symbols.len()).filter(|count| *count > 0),
             // A complete list could be as long as the market.
             symbols: source

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{RawQuery, State};
+use axum::extract::RawQuery;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -13,6 +13,8 @@ use super::Problem;
 use super::query::Query;
 #[cfg(feature = "openapi")]
 use super::schema;
+use super::view::View;
+use crate::access::Viewer;
 use crate::events::Events;
 use crate::hub::Hub;
 use crate::lane::RETRY_MS;
@@ -67,10 +69,11 @@ const MAX_ECHOED_ID_BYTES: usize = 64;
         (status = 200, description = "Server-Sent Events that the client or the server can end at any time",
             body = schema::Events, content_type = "text/event-stream"),
         (status = 400, response = schema::BadRequest),
+        (status = 403, response = schema::Forbidden),
     ),
 ))]
 pub(super) async fn prices_stream(
-    State(hub): State<Hub>,
+    view: View,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let [symbols, rate, snapshot] = SUBSCRIBED;
@@ -79,7 +82,7 @@ pub(super) async fn prices_stream(
         &[symbols, rate, snapshot, "heartbeat", LAST_ID],
     )?;
     let subscription = query.subscription()?.heartbeat(query.heartbeat()?);
-    Ok(subscribed(&hub, subscription).await)
+    subscribed(&view, subscription).await
 }
 
 /// Resumable stream of live prices
@@ -108,10 +111,11 @@ pub(super) async fn prices_stream(
         (status = 200, description = "Server-Sent Events that end with `bye`",
             body = schema::Events, content_type = "text/event-stream"),
         (status = 400, response = schema::BadRequest),
+        (status = 403, response = schema::Forbidden),
     ),
 ))]
 pub(super) async fn stream(
-    State(hub): State<Hub>,
+    view: View,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -156,9 +160,10 @@ pub(super) async fn stream(
         last,
         broken: None,
         unverified: None,
+        viewer: Viewer::default(),
     };
-    let subscription = subscription.resumable(terms, hub.head());
-    Ok(subscribed(&hub, subscription).await)
+    let subscription = subscription.resumable(terms, view.head());
+    subscribed(&view, subscription).await
 }
 
 /// Returns the cursor that the reader received last. The header has priority, because a browser
@@ -181,18 +186,16 @@ fn last_event_id(headers: &HeaderMap, query: &Query<'_>) -> Option<Box<str>> {
 /// Returns the response for a subscription. The filter is prepared here, not in a lane. If the
 /// server has no capacity for the filter, the response tells the reader to come back later. The
 /// status is then still 200, because a browser would not reconnect after another status.
-async fn subscribed(hub: &Hub, mut subscription: Subscription) -> Response {
-    match hub.inner().prepare(subscription.filter.clone()).await {
-        Ok(prepared) => {
-            subscription.prepared = Some(prepared);
-            response(events(hub, subscription))
-        }
+async fn subscribed(view: &View, subscription: Subscription) -> Result<Response, Problem> {
+    let format = subscription.format;
+    Ok(match view.subscribe(subscription).await? {
+        Ok(subscription) => response(events(view.streams(), subscription)),
         Err(refusal) => {
             tracing::debug!(%refusal, "a stream is refused; the client will reconnect later");
-            let body = sse::busy(subscription.format, fastrand::u32(RETRY_MS));
+            let body = sse::busy(format, fastrand::u32(RETRY_MS));
             (HEADERS, body).into_response()
         }
-    }
+    })
 }
 
 /// Returns the events of a subscription after the opening lines.

@@ -1,20 +1,18 @@
 //! `GET /v1/ticks/{symbol}`: every tick of one symbol that the tape holds, in memory and on disk.
 
-use axum::extract::{RawQuery, State};
+use axum::extract::RawQuery;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
 use super::Problem;
-use super::export::Export;
-use super::names::no_symbol;
 use super::query::Query;
 #[cfg(feature = "openapi")]
 use super::schema;
 use super::symbol_path::{SymbolPath, parse_symbol};
 use super::tick_format::{COLUMNS, TickFormat};
+use super::view::View;
 use crate::answers;
-use crate::hub::Hub;
 
 /// Stored ticks of one symbol
 ///
@@ -35,16 +33,17 @@ use crate::hub::Hub;
             (String = "text/csv"),
         )),
         (status = 400, response = schema::BadRequest),
+        (status = 403, response = schema::Forbidden),
         (status = 404, response = schema::SymbolNotFound),
         (status = 503, response = schema::ServerBusy),
     ),
 ))]
 pub(super) async fn ticks(
-    State(hub): State<Hub>,
+    view: View,
     path: SymbolPath,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let symbol = parse_symbol(&path)?;
+    let symbol = view.permit(parse_symbol(&path)?)?;
     let query = Query::parse(query.as_deref(), &["from", "to", "format"])?;
     let format = match query.get("format") {
         None | Some("ndjson") => TickFormat::Ndjson,
@@ -52,16 +51,16 @@ pub(super) async fn ticks(
         Some(_) => return Err(Problem::parameter("format", "expected ndjson or csv")),
     };
     let range = query.range()?;
-    let Some(id) = hub.log().read(|log| log.market().id(&symbol)) else {
-        return Err(no_symbol(&hub, symbol).await);
+    let Some(found) = view.look(|look| look.find(symbol)) else {
+        return Err(view.missing(symbol).await);
     };
-    let place = hub.answers().export()?;
+    let place = view.answers().export()?;
     let columns = if format == TickFormat::Csv {
         COLUMNS
     } else {
         b""
     };
-    let export = Export::new(hub, (symbol, id), range, format);
+    let export = view.export(found, range, format);
     let kind = match format {
         TickFormat::Ndjson => "application/x-ndjson",
         TickFormat::Csv => "text/csv; charset=utf-8",

@@ -48,6 +48,7 @@ pub struct HubBuilder {
     pub(super) lanes: usize,
     pub(super) dedicated_threads: bool,
     pub(super) io_backend: IoBackend,
+    pub(super) require_viewer: bool,
 }
 
 impl Default for HubBuilder {
@@ -70,6 +71,7 @@ impl Default for HubBuilder {
             lanes: std::thread::available_parallelism().map_or(1, usize::from),
             dedicated_threads: false,
             io_backend: IoBackend::Auto,
+            require_viewer: false,
         }
     }
 }
@@ -161,6 +163,14 @@ impl HubBuilder {
     /// [`IoBackend::Auto`].
     pub const fn io_backend(mut self, io: IoBackend) -> Self {
         self.io_backend = io;
+        self
+    }
+
+    /// Sets whether the routes for readers answer only requests with a
+    /// [`Viewer`](crate::access::Viewer); all others are 401. With it, a forgotten layer shuts
+    /// everyone out and lets no one in. Default: false.
+    pub const fn require_viewer(mut self, required: bool) -> Self {
+        self.require_viewer = required;
         self
     }
 

@@ -34,6 +34,7 @@ impl<S: Sink> Lane<S> {
             filter,
             mode: session.mode,
             rate: session.rate,
+            viewer: session.viewer.clone(),
         };
         let Some((from, effective, prepared)) = change else {
             return Some(if session.try_change(now) {

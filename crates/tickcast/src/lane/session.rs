@@ -10,7 +10,9 @@ use tickcast_core::{CloseReason, Mode, Position, ResumeError, Seq, SymbolSet};
 
 use super::Key;
 use super::rendered::Progress;
-use crate::subscription::{CHANGES_PER_SECOND, Rate, SessionOptions, StreamId};
+use crate::access::Viewer;
+use crate::rate::Rate;
+use crate::subscription::{CHANGES_PER_SECOND, SessionOptions, StreamId};
 
 /// Reconnect delay after a stream was ended, in milliseconds. Each reader gets a random delay in
 /// this range.
@@ -22,6 +24,7 @@ pub(super) struct Session {
     pub(super) id: StreamId,
     pub(super) mode: Mode,
     pub(super) rate: Option<Rate>,
+    pub(super) viewer: Viewer,
     pub(super) heartbeat: Duration,
     /// The reason why the reader cannot resume, with its cursor. `reset` has not been sent yet.
     broken: Option<(ResumeError, Box<str>)>,
@@ -69,6 +72,7 @@ impl Session {
             last,
             broken,
             unverified,
+            viewer,
         } = options;
         let resumed = last.is_some() && broken.is_none();
         let unverified = unverified.zip(last.clone());
@@ -77,6 +81,7 @@ impl Session {
             id,
             mode,
             rate,
+            viewer,
             heartbeat,
             broken,
             unverified,

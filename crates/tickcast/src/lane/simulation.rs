@@ -12,6 +12,7 @@ use tickcast_core::{
 
 use super::tests::{Reader as Connection, STREAM_LIMITS, change};
 use super::*;
+use crate::access::Viewer;
 use crate::log::Log;
 use crate::subscription::{Edit, SessionOptions, StreamId};
 
@@ -329,6 +330,7 @@ impl Simulation {
             last: last.as_deref().map(Into::into),
             broken: None,
             unverified: None,
+            viewer: Viewer::default(),
         };
         let requested = filter_of(*url_filter);
         let subscription = Subscription::to(requested)

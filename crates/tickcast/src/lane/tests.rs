@@ -11,8 +11,10 @@ use tickcast_core::{
 };
 
 use super::*;
+use crate::access::Viewer;
 use crate::log::Log;
-use crate::subscription::{Edit, EditError, Effective, Heartbeat, Rate, SessionOptions, StreamId};
+use crate::rate::Rate;
+use crate::subscription::{Edit, EditError, Effective, Heartbeat, SessionOptions, StreamId};
 
 mod batches;
 mod behind_tape;
@@ -244,6 +246,7 @@ fn session_options(name: u128, mode: Mode, heartbeat: Duration) -> SessionOption
         last: None,
         broken: None,
         unverified: None,
+        viewer: Viewer::default(),
     }
 }
 

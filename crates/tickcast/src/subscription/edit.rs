@@ -2,8 +2,9 @@
 
 use tickcast_core::{Filter, FilterError, Mode};
 
-use super::Rate;
+use crate::access::{Denied, Viewer};
 use crate::hub::FilterRefusal;
+use crate::rate::Rate;
 
 /// Maximum number of changes of one stream per second. A person cannot click faster than that.
 pub(crate) const CHANGES_PER_SECOND: u32 = 10;
@@ -30,6 +31,9 @@ pub(crate) enum EditError {
     /// A symbol that cannot be removed.
     #[error("{0}")]
     Remove(FilterError),
+    /// More than the viewer of the stream may read.
+    #[error("{0}")]
+    Denied(#[from] Denied),
     /// A rate together with `mode=all`.
     #[error("{RATE_NEEDS_LATEST}")]
     Rate,
@@ -53,6 +57,7 @@ pub(crate) struct Effective {
     pub(crate) filter: Filter,
     pub(crate) mode: Mode,
     pub(crate) rate: Option<Rate>,
+    pub(crate) viewer: Viewer,
 }
 
 impl Edit {
@@ -70,9 +75,10 @@ impl Edit {
             return Err(EditError::Rate);
         }
         Ok(Effective {
-            filter,
+            filter: to.viewer.filter(&filter)?,
+            rate: to.viewer.rate(to.mode, rate)?,
             mode: to.mode,
-            rate,
+            viewer: to.viewer,
         })
     }
 }

@@ -14,8 +14,8 @@ use crate::lane::rendered::{MAX_PAYLOAD_BYTES, Progress, Rendered};
 use crate::lane::resume::settled_format;
 use crate::lane::statuses::Statuses;
 use crate::lane::{Key, Lane, Sink, WriteOutcome};
+use crate::rate::Rate;
 use crate::sources::{VersionedStatus, VersionedSymbolStatus};
-use crate::subscription::Rate;
 
 /// Name and version of the server, as sent in `ready`.
 const SERVER: &str = concat!("tickcast/", env!("CARGO_PKG_VERSION"));

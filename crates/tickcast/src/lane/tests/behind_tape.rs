@@ -1,6 +1,7 @@
 //! Tests readers that stop during a catch-up for so long that the tape no longer holds the target.
 
 use super::*;
+use crate::access::Viewer;
 
 /// Opens a stream whose reader stops at once and continues after the tape has moved on. Returns the
 /// kind of each event, and whether the event has an id.
@@ -15,6 +16,7 @@ fn events_of_stopped_reader(mode: Mode, rate: Option<Rate>) -> Vec<(String, bool
         last: None,
         broken: None,
         unverified: None,
+        viewer: Viewer::default(),
     };
     let subscription = rate.map_or_else(|| subscribe("*"), |rate| subscribe("*").max_rate(rate));
     let subscription = subscription.resumable(options, (Epoch::new(1), harness.log.head()));

@@ -1,0 +1,129 @@
+//! Access: what one reader may read.
+
+use std::sync::Arc;
+
+use tickcast_core::{Filter, Mode, NotAllowed};
+
+use crate::rate::Rate;
+
+/// What one reader may read: which symbols, and at most how many updates a second.
+///
+/// Insert a viewer into the extensions of a request, in a layer in front of
+/// [`Hub::router`](crate::Hub::router): every route then answers for this viewer. A request without
+/// a viewer may read everything, unless the hub
+/// [requires a viewer](crate::HubBuilder::require_viewer). In the same program, pass a viewer to
+/// [`Subscription::narrowed_to`]. A viewer is cheap to clone.
+///
+/// Default: every symbol, without a limit.
+///
+/// ```
+/// use axum::extract::Request;
+/// use tickcast::access::Viewer;
+/// use tickcast::{Filter, Rate};
+///
+/// # fn example(mut request: Request) -> Result<(), Box<dyn std::error::Error>> {
+/// let viewer = Viewer::of(Filter::parse(["AAPL", "BTC*"])?).max_rate(Rate::per_second(2.0)?);
+/// request.extensions_mut().insert(viewer);
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Viewer(Option<Arc<Permissions>>);
+
+/// The permissions of a viewer. A viewer without them may read everything, and takes no memory.
+#[derive(Debug, Clone, PartialEq)]
+struct Permissions {
+    symbols: Filter,
+    max_rate: Option<Rate>,
+}
+
+/// Reason why a reader is refused something: its [`Viewer`] does not permit it. Returned by
+/// [`Subscription::narrowed_to`]. As a `tickcast::http::Problem`, the error has the status 403.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Denied {
+    /// The request names symbols that the viewer may not read.
+    #[error(transparent)]
+    Symbols(#[from] NotAllowed),
+    /// The request is for every tick, but the viewer has a maximum rate. Contains that rate.
+    #[error(
+        "you may receive at most {} updates a second of each symbol, and mode=all sends every tick",
+        .0.rate()
+    )]
+    EveryTick(Rate),
+}
+
+impl Viewer {
+    /// Makes a viewer that may read the symbols that `symbols` selects, without a maximum rate.
+    #[must_use]
+    pub fn of(symbols: Filter) -> Self {
+        Self(Some(Arc::new(Permissions {
+            symbols,
+            max_rate: None,
+        })))
+    }
+
+    /// Limits the updates of each symbol to `rate`, whatever a request asks for. Streams of every
+    /// tick (`mode=all`) are then refused. Default: no limit.
+    #[must_use]
+    pub fn max_rate(mut self, rate: Rate) -> Self {
+        let permissions = self.0.get_or_insert_with(|| {
+            Arc::new(Permissions {
+                symbols: Filter::all(),
+                max_rate: None,
+            })
+        });
+        Arc::make_mut(permissions).max_rate = Some(rate);
+        self
+    }
+
+    /// Returns the filter of the symbols that the viewer may read, or `None` if these are all.
+    #[must_use]
+    pub fn symbols(&self) -> Option<&Filter> {
+        let permissions = self.0.as_deref()?;
+        Some(&permissions.symbols).filter(|symbols| !symbols.is_all())
+    }
+
+    /// Returns what `wanted` selects of the symbols that the viewer may read.
+    pub(crate) fn filter(&self, wanted: &Filter) -> Result<Filter, Denied> {
+        match self.symbols() {
+            Some(permitted) => Ok(wanted.narrowed_to(permitted)?),
+            None => Ok(wanted.clone()),
+        }
+    }
+
+    /// Returns the rate of a stream that asks for the rate `wanted`.
+    pub(crate) fn rate(&self, mode: Mode, wanted: Option<Rate>) -> Result<Option<Rate>, Denied> {
+        let max_rate = self.0.as_ref().and_then(|permissions| permissions.max_rate);
+        match (max_rate, wanted) {
+            (None, wanted) => Ok(wanted),
+            (Some(max), _) if mode == Mode::All => Err(Denied::EveryTick(max)),
+            (Some(max), None) => Ok(Some(max)),
+            (Some(max), Some(wanted)) => Ok(Some(wanted.slower_of(max))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_viewer_limits_the_rate() {
+        let rate = |updates| Rate::per_second(updates).unwrap();
+        let viewer = Viewer::default().max_rate(rate(2.0));
+        assert_eq!(viewer.rate(Mode::Latest, None), Ok(Some(rate(2.0))));
+        assert_eq!(
+            viewer.rate(Mode::Latest, Some(rate(5.0))),
+            Ok(Some(rate(2.0)))
+        );
+        assert_eq!(
+            viewer.rate(Mode::Latest, Some(rate(1.0))),
+            Ok(Some(rate(1.0)))
+        );
+        assert_eq!(
+            viewer.rate(Mode::All, None).unwrap_err().to_string(),
+            "you may receive at most 2 updates a second of each symbol, and mode=all sends every tick"
+        );
+        assert_eq!(Viewer::default().rate(Mode::All, None), Ok(None));
+    }
+}

@@ -1,0 +1,341 @@
+//! The view: the only way from a handler that reads to the market. A view knows its viewer, so a
+//! handler cannot return what the viewer may not read.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use tickcast_core::{
+    Cursor, Epoch, Filter, Frame, Now, Quote, Selection, Seq, Sequencer, Symbol, SymbolId, Time,
+};
+
+use super::Problem;
+use super::export::Export;
+use super::tick_format::TickFormat;
+use crate::access::Viewer;
+use crate::answers::{Answers, Snapshot};
+use crate::hub::{FilterRefusal, Hub};
+use crate::stats::{HubStats, SourceStats};
+use crate::subscription::{Edit, EditError, Effective, StreamId, Subscription};
+
+/// Maximum number of names that are copied at once. The market is locked during the copy.
+const NAMES_PER_LOCK: usize = 1024;
+
+/// The state of the routes for readers. Only a [`View`] and the [`OpenStreams`] can be made of it.
+#[derive(Clone)]
+pub(super) struct ReadState(Hub);
+
+/// What the reader of a request may see of a hub. An extractor.
+#[derive(Clone)]
+pub(super) struct View {
+    hub: Hub,
+    viewer: Viewer,
+}
+
+/// A symbol that the viewer may read, whether or not the symbol is on the market.
+#[derive(Clone, Copy)]
+pub(super) struct Permitted(Symbol);
+
+/// A symbol of the market that the viewer may read.
+#[derive(Clone, Copy)]
+pub(super) struct MarketSymbol {
+    symbol: Symbol,
+    id: SymbolId,
+}
+
+/// The market under the lock. Publishers wait meanwhile.
+pub(super) struct Look<'l>(&'l Sequencer);
+
+/// An iteration over the symbols of the market that the viewer may read, in order of names. Each
+/// chunk is copied under the lock and examined after the lock.
+pub(super) struct Symbols<'v> {
+    view: &'v View,
+    /// The name to continue after. `None` after the last chunk.
+    after: Option<Option<Symbol>>,
+}
+
+/// The open streams, whose names are the permission to change them. An extractor.
+pub(super) struct OpenStreams(Hub);
+
+impl ReadState {
+    pub(super) const fn new(hub: Hub) -> Self {
+        Self(hub)
+    }
+}
+
+impl FromRequestParts<ReadState> for View {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ReadState) -> Result<Self, Problem> {
+        let viewer = parts.extensions.get::<Viewer>().cloned();
+        if viewer.is_none() && state.0.requires_viewer() {
+            return Err(Problem::new(
+                StatusCode::UNAUTHORIZED,
+                "reading needs a login",
+            ));
+        }
+        Ok(Self {
+            hub: state.0.clone(),
+            viewer: viewer.unwrap_or_default(),
+        })
+    }
+}
+
+impl FromRequestParts<ReadState> for OpenStreams {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(_: &mut Parts, state: &ReadState) -> Result<Self, Self::Rejection> {
+        Ok(Self(state.0.clone()))
+    }
+}
+
+impl View {
+    /// Returns the view of a publisher, who knows what it publishes.
+    pub(super) fn of_publisher(hub: &Hub) -> Self {
+        Self {
+            hub: hub.clone(),
+            viewer: Viewer::default(),
+        }
+    }
+
+    /// Checks that the viewer may read `symbol`, before anyone looks for the symbol: the answer
+    /// does not depend on whether the symbol exists.
+    pub(super) fn permit(&self, symbol: Symbol) -> Result<Permitted, Problem> {
+        self.viewer.filter(&Filter::from(symbol))?;
+        Ok(Permitted(symbol))
+    }
+
+    /// Looks at the market. Publishers wait meanwhile, so `look` must be fast.
+    pub(super) fn look<T>(&self, look: impl FnOnce(&Look<'_>) -> T) -> T {
+        self.hub.log().read(|log| look(&Look(log)))
+    }
+
+    /// Returns 404 for a symbol that is not on the market. The answer suggests a symbol that
+    /// differs only in upper and lower case, if there is one.
+    pub(super) async fn missing(&self, Permitted(symbol): Permitted) -> Problem {
+        let (mut symbols, mut meant) = (self.symbols(None), None);
+        while meant.is_none()
+            && let Some(chunk) = symbols.next().await
+        {
+            let alike = chunk
+                .into_iter()
+                .find(|found| found.name().eq_ignore_ascii_case(symbol.as_str()));
+            meant = alike.filter(|found| self.look(|look| look.newest(found).is_some()));
+        }
+        Problem::no_symbol(symbol, meant.map(|found| found.symbol))
+    }
+
+    /// Returns the symbols of the market after a name.
+    pub(super) const fn symbols(&self, after: Option<Symbol>) -> Symbols<'_> {
+        Symbols {
+            view: self,
+            after: Some(after),
+        }
+    }
+
+    /// Returns the newest ticks of at least the symbols that `wanted` selects and the viewer may
+    /// read, and the filter that selects exactly these of them.
+    pub(super) async fn snapshot(
+        &self,
+        wanted: &Filter,
+    ) -> Result<(Arc<Snapshot>, Filter), Problem> {
+        let filter = self.viewer.filter(wanted)?;
+        if filter.has_patterns() {
+            return Ok((self.answers().snapshot(&self.hub).await?, filter));
+        }
+        let named = self
+            .hub
+            .log()
+            .read(|log| Snapshot::get(filter.names(), log));
+        Ok((Arc::new(named), Filter::all()))
+    }
+
+    /// Returns an export of the ticks of a symbol.
+    pub(super) fn export(
+        &self,
+        of: MarketSymbol,
+        range: (Time, Time),
+        format: TickFormat,
+    ) -> Export {
+        Export::new(self.hub.clone(), (of.symbol, of.id), range, format)
+    }
+
+    /// Narrows a subscription to what the viewer may read, and prepares its filter, so that no lane
+    /// has to. The inner error is a server without capacity for the filter.
+    pub(super) async fn subscribe(
+        &self,
+        subscription: Subscription,
+    ) -> Result<Result<Subscription, FilterRefusal>, Problem> {
+        let mut subscription = subscription.narrowed_to(&self.viewer)?;
+        let prepared = self.hub.inner().prepare(subscription.filter.clone()).await;
+        Ok(prepared.map(|prepared| {
+            subscription.prepared = Some(prepared);
+            subscription
+        }))
+    }
+
+    /// Returns the hub for the stream of a subscription that [`subscribe`](Self::subscribe) has
+    /// narrowed.
+    pub(super) const fn streams(&self) -> &Hub {
+        &self.hub
+    }
+
+    /// Returns the epoch and the newest sequence number.
+    pub(super) fn head(&self) -> (Epoch, Seq) {
+        self.hub.head()
+    }
+
+    pub(super) fn answers(&self) -> &Answers {
+        self.hub.answers()
+    }
+
+    pub(super) fn now(&self) -> Now {
+        self.hub.now()
+    }
+
+    /// Returns the latest time that an accepted tick can have now.
+    pub(super) fn horizon(&self) -> Time {
+        self.hub.horizon()
+    }
+
+    /// Returns the statistics of each source. Of the symbols with a state of their own, only those
+    /// that the viewer may read are listed.
+    pub(super) fn sources(&self) -> Vec<SourceStats> {
+        self.narrowed(self.hub.sources())
+    }
+
+    /// Returns the cursor of the newest entry.
+    pub(super) fn cursor(&self) -> Cursor {
+        self.hub.cursor()
+    }
+
+    /// Returns the statistics of the hub, or `None` if the viewer may not read the whole market:
+    /// counts of ticks would then tell about other symbols.
+    pub(super) fn whole_market(&self) -> Option<HubStats> {
+        self.viewer.symbols().is_none().then(|| self.hub.stats())
+    }
+
+    /// Returns the number of symbols that the viewer may read. The filter is prepared once for all
+    /// viewers with the same permission.
+    pub(super) async fn count_symbols(&self) -> Result<usize, FilterRefusal> {
+        let Some(permitted) = self.viewer.symbols() else {
+            return Ok(self.hub.log().read(|log| log.market().len()));
+        };
+        if !permitted.has_patterns() {
+            let names = permitted.names();
+            let known = |look: &Look<'_>| {
+                names
+                    .iter()
+                    .filter(|name| look.0.market().id(name).is_some())
+                    .count()
+            };
+            return Ok(self.look(known));
+        }
+        let prepared = self.hub.inner().prepare_wholly(permitted.clone()).await?;
+        Ok(prepared.selection().map_or(0, Selection::len))
+    }
+
+    /// Checks whether the hub accepts new streams.
+    pub(super) fn is_ready(&self) -> bool {
+        self.hub.reasons_not_ready().is_empty()
+    }
+
+    fn narrowed(&self, mut sources: Vec<SourceStats>) -> Vec<SourceStats> {
+        if let Some(permitted) = self.viewer.symbols() {
+            let matcher = permitted.matcher();
+            for source in &mut sources {
+                source.symbols.retain(|own| matcher.matches(&own.symbol));
+            }
+        }
+        sources
+    }
+}
+
+impl Look<'_> {
+    /// Returns a symbol if it was ever on the market.
+    pub(super) fn find(&self, Permitted(symbol): Permitted) -> Option<MarketSymbol> {
+        let id = self.0.market().id(&symbol)?;
+        Some(MarketSymbol { symbol, id })
+    }
+
+    /// Returns the newest tick, or `None` if the symbol was removed.
+    pub(super) fn newest(&self, of: &MarketSymbol) -> Option<&Frame> {
+        self.0.market().newest(of.id)
+    }
+
+    /// Returns the state of a symbol.
+    pub(super) fn quote(&self, of: &MarketSymbol) -> Option<&Quote> {
+        self.0.quote(of.id)
+    }
+}
+
+impl MarketSymbol {
+    pub(super) const fn symbol(&self) -> Symbol {
+        self.symbol
+    }
+
+    pub(super) fn name(&self) -> &str {
+        self.symbol.as_str()
+    }
+}
+
+impl Symbols<'_> {
+    /// Returns the next chunk. Other tasks run between two chunks.
+    pub(super) async fn next(&mut self) -> Option<Vec<MarketSymbol>> {
+        let after = self.after?;
+        tokio::task::yield_now().await;
+        let chunk: Vec<_> = self.view.hub.log().read(|log| {
+            let names = log.market().names_after(after).take(NAMES_PER_LOCK);
+            names
+                .map(|(symbol, id)| MarketSymbol { symbol, id })
+                .collect()
+        });
+        self.after = chunk.last().map(|last| Some(last.symbol));
+        if chunk.is_empty() {
+            return None;
+        }
+        let Some(permitted) = self.view.viewer.symbols() else {
+            return Some(chunk);
+        };
+        let matcher = permitted.matcher();
+        let permitted = chunk
+            .into_iter()
+            .filter(|found| matcher.matches(&found.symbol));
+        Some(permitted.collect())
+    }
+}
+
+impl OpenStreams {
+    /// Changes the subscription of an open stream, within what its viewer may read. Returns `None`
+    /// if there is no such stream.
+    pub(super) async fn change(
+        &self,
+        id: StreamId,
+        edit: Edit,
+    ) -> Option<Result<Effective, EditError>> {
+        self.0.change(id, edit).await
+    }
+
+    pub(super) fn answers(&self) -> &Answers {
+        self.0.answers()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    /// The handlers of readers must not reach a market but through a view.
+    #[test]
+    fn no_handler_of_readers_names_the_hub() {
+        let sources = [
+            ("candles.rs", include_str!("candles.rs")),
+            ("change.rs", include_str!("change.rs")),
+            ("market.rs", include_str!("market.rs")),
+            ("prices.rs", include_str!("prices.rs")),
+            ("ticks.rs", include_str!("ticks.rs")),
+        ];
+        for (file, source) in sources {
+            assert!(!source.contains("hub::Hub"), "{file}");
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! Access: every route answers for the viewer of its request.
+
+#![expect(clippy::unwrap_used, reason = "here a failed unwrap is a failed test")]
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Method, Request, StatusCode};
+use http_body_util::BodyExt;
+use serde_json::Value;
+use tickcast::access::Viewer;
+use tickcast::{Filter, Hub, Rate, Tick};
+use tower::ServiceExt;
+
+/// The text that only the forbidden symbols have, and their price.
+const SECRET: &str = "SECRET";
+const SECRET_PRICE: &str = "7777.25";
+
+/// The routes that read one symbol.
+const OF_A_SYMBOL: [&str; 3] = ["/v1/prices/", "/v1/candles/", "/v1/ticks/"];
+
+/// The routes that read the market.
+const OF_THE_MARKET: [&str; 6] = [
+    "/v1/prices",
+    "/v1/prices?symbols=*",
+    "/v1/symbols",
+    "/v1/symbols?q=s",
+    "/v1/status",
+    "/v1/prices?symbols=*1",
+];
+
+/// Returns a hub with the symbols `A`, `C1` and two symbols that our viewer may not read.
+fn hub(require_viewer: bool) -> Hub {
+    let hub = Hub::builder()
+        .lanes(1)
+        .require_viewer(require_viewer)
+        .build();
+    for (symbol, price) in [
+        ("A", "1"),
+        ("C1", "2"),
+        ("SECRET1", SECRET_PRICE),
+        ("SECRET2", SECRET_PRICE),
+    ] {
+        publish(&hub, symbol, price);
+    }
+    hub
+}
+
+fn publish(hub: &Hub, symbol: &str, price: &str) {
+    let tick = format!(r#"{{"symbol":"{symbol}","price":{price}}}"#);
+    hub.publish(&Tick::from_json(tick.as_bytes()).unwrap())
+        .unwrap();
+}
+
+fn viewer() -> Viewer {
+    Viewer::of(Filter::parse(["A", "C*"]).unwrap())
+}
+
+/// Sends a request as `viewer`.
+async fn send(
+    hub: &Hub,
+    (method, path): (Method, &str),
+    viewer: Option<Viewer>,
+    body: &str,
+) -> (StatusCode, Body) {
+    let mut request = Request::builder()
+        .method(method)
+        .uri(path)
+        .body(Body::from(body.to_owned()))
+        .unwrap();
+    if let Some(viewer) = viewer {
+        request.extensions_mut().insert(viewer);
+    }
+    let app: Router = hub.router();
+    let response = app.oneshot(request).await.unwrap();
+    (response.status(), response.into_body())
+}
+
+async fn get(hub: &Hub, path: &str, viewer: Option<Viewer>) -> (StatusCode, String) {
+    let (status, body) = send(hub, (Method::GET, path), viewer, "").await;
+    let body = body.collect().await.unwrap().to_bytes();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+/// A stream in progress.
+struct Stream(Body, String);
+
+impl Stream {
+    async fn open(hub: &Hub, path: &str, viewer: Viewer) -> Self {
+        let (status, body) = send(hub, (Method::GET, path), Some(viewer), "").await;
+        assert_eq!(status, StatusCode::OK);
+        Self(body, String::new())
+    }
+
+    /// Reads until `wanted` has come, and returns everything so far.
+    async fn until(&mut self, wanted: &str) -> &str {
+        while !self.1.contains(wanted) {
+            let frame = self.0.frame().await.unwrap().unwrap();
+            self.1
+                .push_str(std::str::from_utf8(frame.data_ref().unwrap()).unwrap());
+        }
+        &self.1
+    }
+
+    async fn ready(&mut self) -> Value {
+        let text = self.until("event: ready").await;
+        let data = text.rsplit_once("event: ready\ndata: ").unwrap().1;
+        serde_json::from_str(data.lines().next().unwrap()).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_forbidden_symbol_cannot_be_told_from_a_missing_one() {
+    let hub = hub(false);
+    for route in OF_A_SYMBOL {
+        let answer =
+            async |symbol: &str| get(&hub, &format!("{route}{symbol}"), Some(viewer())).await;
+        let (there, missing) = (answer("SECRET1").await, answer("SECRET9").await);
+        assert_eq!(there.0, StatusCode::FORBIDDEN, "{route}");
+        assert_eq!(there.1.replace("SECRET1", "SECRET9"), missing.1, "{route}");
+        assert_eq!(answer("C1").await.0, StatusCode::OK, "{route}");
+        assert_eq!(answer("C9").await.0, StatusCode::NOT_FOUND, "{route}");
+        // A suggestion would tell that there is such a symbol.
+        let (status, text) = answer("secret1").await;
+        assert_eq!(status, StatusCode::FORBIDDEN, "{route}");
+        assert!(!text.contains(SECRET), "{route}: {text}");
+        let (_, text) = answer("c1").await;
+        assert!(!text.contains("C1"), "{route}: {text}: c1 is not permitted");
+    }
+    for list in [
+        "/v1/prices?symbols=",
+        "/v1/stream?symbols=",
+        "/prices/stream?symbols=",
+    ] {
+        let refused = get(&hub, &format!("{list}A,SECRET1"), Some(viewer())).await;
+        let missing = get(&hub, &format!("{list}A,SECRET9"), Some(viewer())).await;
+        assert_eq!(refused.0, StatusCode::FORBIDDEN, "{list}");
+        assert_eq!(refused.1.replace("SECRET1", "SECRET9"), missing.1, "{list}");
+    }
+}
+
+#[tokio::test]
+async fn lists_and_counts_have_only_what_the_viewer_may_read() {
+    let hub = hub(false);
+    for route in OF_THE_MARKET {
+        let (status, text) = get(&hub, route, Some(viewer())).await;
+        assert_eq!(status, StatusCode::OK, "{route}");
+        assert!(
+            !text.contains(SECRET) && !text.contains(SECRET_PRICE),
+            "{route}: {text}"
+        );
+        let (_, text) = get(&hub, route, None).await;
+        assert!(
+            text.contains(SECRET) || route == "/v1/status",
+            "{route}: {text}"
+        );
+    }
+    let status = async |viewer| {
+        let (_, text) = get(&hub, "/v1/status", viewer).await;
+        serde_json::from_str::<Value>(&text).unwrap()
+    };
+    let (own, whole) = (status(Some(viewer())).await, status(None).await);
+    assert_eq!((&own["symbols"], &whole["symbols"]), (&2.into(), &4.into()));
+    assert_eq!(
+        (&own["tape"], &whole["tape"]["ticks"]),
+        (&Value::Null, &4.into())
+    );
+    assert_eq!(own["sources"][0]["accepted"], Value::Null);
+    let named = Viewer::of(Filter::parse(["A", "SECRET9"]).unwrap());
+    assert_eq!(status(Some(named)).await["symbols"], 1);
+}
+
+#[tokio::test]
+async fn streams_are_narrowed_and_stay_so() {
+    let hub = hub(false);
+    for route in [
+        "/v1/stream",
+        "/prices/stream",
+        "/v1/stream?mode=all&since=start",
+    ] {
+        let mut stream = Stream::open(&hub, route, viewer()).await;
+        stream.until(r#""symbol":"C1""#).await;
+        publish(&hub, "SECRET1", "79");
+        publish(&hub, "SECRET3", "80");
+        publish(&hub, "C2", "3");
+        let text = stream.until(r#""symbol":"C2""#).await;
+        assert!(!text.contains(SECRET), "{route}: {text}");
+    }
+    let mut stream = Stream::open(&hub, "/v1/stream?symbols=A", viewer()).await;
+    let ready = stream.ready().await;
+    let path = format!("/v1/streams/{}", ready["stream"].as_str().unwrap());
+    // The name of the stream is the permission, within what its viewer may read.
+    let change = async |body: &str| {
+        let (status, body) = send(&hub, (Method::PATCH, &path), None, body).await;
+        let body = body.collect().await.unwrap().to_bytes();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    };
+    let refused = change(r#"{"add":["SECRET1"]}"#).await;
+    assert_eq!(refused.0, StatusCode::FORBIDDEN);
+    let (status, text) = change(r#"{"set":["*"]}"#).await;
+    assert_eq!(status, StatusCode::OK);
+    let changed: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(changed["symbols"], serde_json::json!(["C*", "A"]));
+    publish(&hub, "SECRET1", "81");
+    publish(&hub, "C3", "4");
+    let text = stream.until(r#""symbol":"C3""#).await;
+    assert!(!text.contains(SECRET), "{text}");
+}
+
+#[tokio::test]
+async fn a_reader_with_new_permissions_receives_what_is_new_to_it() {
+    let hub = hub(false);
+    let mut stream = Stream::open(&hub, "/v1/stream", viewer()).await;
+    let cursor = stream.ready().await["cursor"].as_str().unwrap().to_owned();
+    let text = stream.until("event: ready").await;
+    let id = text.lines().rfind(|line| line.starts_with("id: ")).unwrap();
+    let id = id.trim_start_matches("id: ");
+    assert!(
+        id.starts_with(&cursor) && id != cursor,
+        "{id} names the filter"
+    );
+    let again = async |viewer| {
+        let path = format!("/v1/stream?since={id}");
+        let mut stream = Stream::open(&hub, &path, viewer).await;
+        let resumed = stream.ready().await["resumed"].clone();
+        (resumed, stream.1)
+    };
+    let (resumed, text) = again(viewer()).await;
+    assert_eq!(
+        (resumed, text.contains("event: tick")),
+        (true.into(), false)
+    );
+    let (resumed, text) = again(Viewer::default()).await;
+    assert_eq!((resumed, text.contains(SECRET)), (false.into(), true));
+}
+
+#[tokio::test]
+async fn a_maximum_rate_holds_for_every_stream() {
+    let hub = hub(false);
+    let viewer = Viewer::default().max_rate(Rate::per_second(2.0).unwrap());
+    for (asked, given) in [("", 2.0), ("&rate=1", 1.0), ("&rate=50", 2.0)] {
+        let path = format!("/v1/stream?symbols=A{asked}");
+        let mut stream = Stream::open(&hub, &path, viewer.clone()).await;
+        let ready = stream.ready().await;
+        assert_eq!(ready["rate"], given, "{asked}");
+        let path = format!("/v1/streams/{}", ready["stream"].as_str().unwrap());
+        let faster = send(&hub, (Method::PATCH, &path), None, r#"{"rate":null}"#).await;
+        let body = faster.1.collect().await.unwrap().to_bytes();
+        assert_eq!(serde_json::from_slice::<Value>(&body).unwrap()["rate"], 2.0);
+    }
+    let (status, text) = get(&hub, "/v1/stream?mode=all", Some(viewer)).await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+    assert!(text.contains("at most 2 updates a second"), "{text}");
+}
+
+#[tokio::test]
+async fn a_hub_that_requires_a_viewer_lets_no_one_else_in() {
+    let hub = hub(true);
+    let of_a_symbol = OF_A_SYMBOL.map(|route| format!("{route}A"));
+    let streams = ["/v1/stream", "/prices/stream"].map(str::to_owned);
+    let routes = OF_THE_MARKET.map(str::to_owned).into_iter();
+    for route in routes.chain(of_a_symbol).chain(streams) {
+        let (status, text) = get(&hub, &route, None).await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED, "{route}");
+        assert!(!text.contains(SECRET_PRICE), "{route}: {text}");
+        let (status, body) = send(&hub, (Method::GET, &route), Some(viewer()), "").await;
+        assert_eq!(status, StatusCode::OK, "{route}");
+        drop(body);
+    }
+}
