@@ -36,7 +36,8 @@ pub enum Event {
         last: String,
     },
     /// The server ended the stream. Contains the reason: `draining` (the server stops), `lagging`
-    /// (the reader fell behind the tape) or `busy` (too many streams). The client connects again.
+    /// (the reader fell behind the tape), `busy` (too many streams) or `expired` (the permission to
+    /// read has ended). The client connects again.
     Bye(String),
     /// The connection was lost or could not be made. Contains what failed, and why. The next call
     /// connects again.

@@ -39,16 +39,19 @@ pub enum CloseReason {
     Lagging,
     /// The server cannot accept another stream.
     Busy,
+    /// What the reader was permitted to read, it was permitted until now.
+    Expired,
 }
 
 impl CloseReason {
-    /// Returns the name that readers receive: `draining`, `lagging` or `busy`.
+    /// Returns the name that readers receive: `draining`, `lagging`, `busy` or `expired`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Draining => "draining",
             Self::Lagging => "lagging",
             Self::Busy => "busy",
+            Self::Expired => "expired",
         }
     }
 }

@@ -1,12 +1,12 @@
-//! Access: what one reader may read.
+//! Access: what one reader may read, and until when.
 
 use std::sync::Arc;
 
-use tickcast_core::{Filter, Mode, NotAllowed};
+use tickcast_core::{Filter, Mode, NotAllowed, Time};
 
 use crate::rate::Rate;
 
-/// What one reader may read: which symbols, and at most how many updates a second.
+/// What one reader may read: which symbols, at most how many updates a second, and until when.
 ///
 /// Insert a viewer into the extensions of a request, in a layer in front of
 /// [`Hub::router`](crate::Hub::router): every route then answers for this viewer. A request without
@@ -34,6 +34,17 @@ pub struct Viewer(Option<Arc<Permissions>>);
 struct Permissions {
     symbols: Filter,
     max_rate: Option<Rate>,
+    expires: Option<Time>,
+}
+
+impl Permissions {
+    const fn of(symbols: Filter) -> Self {
+        Self {
+            symbols,
+            max_rate: None,
+            expires: None,
+        }
+    }
 }
 
 /// Reason why a reader is refused something: its [`Viewer`] does not permit it. Returned by
@@ -56,24 +67,34 @@ impl Viewer {
     /// Makes a viewer that may read the symbols that `symbols` selects, without a maximum rate.
     #[must_use]
     pub fn of(symbols: Filter) -> Self {
-        Self(Some(Arc::new(Permissions {
-            symbols,
-            max_rate: None,
-        })))
+        Self(Some(Arc::new(Permissions::of(symbols))))
     }
 
     /// Limits the updates of each symbol to `rate`, whatever a request asks for. Streams of every
     /// tick (`mode=all`) are then refused. Default: no limit.
     #[must_use]
     pub fn max_rate(mut self, rate: Rate) -> Self {
-        let permissions = self.0.get_or_insert_with(|| {
-            Arc::new(Permissions {
-                symbols: Filter::all(),
-                max_rate: None,
-            })
-        });
-        Arc::make_mut(permissions).max_rate = Some(rate);
+        self.permissions().max_rate = Some(rate);
         self
+    }
+
+    /// Sets when the permission ends, for example with a session or a token. From then on, requests
+    /// are 401. Open streams end within 5 seconds, not all at once: a resumable stream is sent
+    /// `bye` with the reason `expired`, and continues at its cursor with a new viewer. Default:
+    /// never.
+    ///
+    /// If the wall clock jumps forward while the program runs, nothing expires earlier.
+    #[must_use]
+    pub fn expires(mut self, at: Time) -> Self {
+        self.permissions().expires = Some(at);
+        self
+    }
+
+    fn permissions(&mut self) -> &mut Permissions {
+        let permissions = self
+            .0
+            .get_or_insert_with(|| Arc::new(Permissions::of(Filter::all())));
+        Arc::make_mut(permissions)
     }
 
     /// Returns the filter of the symbols that the viewer may read, or `None` if these are all.
@@ -81,6 +102,11 @@ impl Viewer {
     pub fn symbols(&self) -> Option<&Filter> {
         let permissions = self.0.as_deref()?;
         Some(&permissions.symbols).filter(|symbols| !symbols.is_all())
+    }
+
+    /// Returns when the permission ends, or `None` if it never ends.
+    pub(crate) fn expiry(&self) -> Option<Time> {
+        self.0.as_ref()?.expires
     }
 
     /// Returns what `wanted` selects of the symbols that the viewer may read.

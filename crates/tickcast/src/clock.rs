@@ -3,19 +3,22 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
 
-use tickcast_core::Now;
+use tickcast_core::{Now, Time};
 
 /// The program's two clocks: the wall clock and a monotonic clock. When a test pauses the runtime's
 /// clock, the monotonic clock pauses too.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
     start: tokio::time::Instant,
+    /// The wall clock at the start.
+    start_wall: Time,
 }
 
 impl Clock {
     pub(crate) fn start() -> Self {
         Self {
             start: tokio::time::Instant::now(),
+            start_wall: SystemTime::now().into(),
         }
     }
 
@@ -26,6 +29,12 @@ impl Clock {
         }
     }
 
+    /// Returns the time that has come for certain: the wall clock, unless it has jumped forward
+    /// since the start.
+    pub(crate) fn passed(self) -> Time {
+        passed(self.start_wall, self.now())
+    }
+
     pub(crate) fn uptime(self) -> Duration {
         self.start.elapsed()
     }
@@ -34,6 +43,10 @@ impl Clock {
     pub(crate) fn at(self, uptime: Duration) -> tokio::time::Instant {
         self.start + uptime
     }
+}
+
+fn passed(start_wall: Time, now: Now) -> Time {
+    now.wall.min(start_wall.saturating_add(now.uptime))
 }
 
 /// Minimum change of the wall clock that counts, in milliseconds. Smaller changes are ignored
@@ -91,9 +104,25 @@ fn offset_ms(now: Now) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use tickcast_core::Time;
-
     use super::*;
+
+    #[test]
+    fn a_jump_forward_makes_no_time_pass_and_a_jump_back_takes_it_back() {
+        let at = |wall| Time::from_millis(wall).unwrap();
+        let passed = |wall, uptime| {
+            let uptime = Duration::from_millis(uptime);
+            passed(
+                at(1_000),
+                Now {
+                    wall: at(wall),
+                    uptime,
+                },
+            )
+        };
+        assert_eq!(passed(1_500, 500), at(1_500));
+        assert_eq!(passed(9_000, 500), at(1_500));
+        assert_eq!(passed(1_200, 500), at(1_200));
+    }
 
     #[test]
     fn a_jump_in_either_direction_is_counted_once_and_drift_is_not() {

@@ -54,11 +54,7 @@ impl Hub {
     /// If the first poll happens outside a tokio runtime.
     #[must_use]
     pub fn events(&self, subscription: Subscription) -> Events {
-        Events::new(
-            Arc::clone(self.inner()),
-            subscription.at(self.log().head()),
-            None,
-        )
+        Events::new(Arc::clone(self.inner()), self.started(subscription), None)
     }
 }
 

@@ -11,6 +11,7 @@ mod tests;
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tickcast_core::{Cursor, Epoch, Now, Seq, Sequencer, SourceId, TickError, Time};
 
@@ -26,6 +27,11 @@ use crate::lane::LaneHandle;
 use crate::log::Log;
 use crate::sources::{Source, Sources};
 use crate::stats::{Delays, DiskStats, HubStats, SourceStats};
+use crate::subscription::Subscription;
+
+/// Maximum time after the end of a permission until a stream ends, in milliseconds. Many streams may
+/// have permissions that end in the same second.
+const EXPIRY_SPREAD_MS: u64 = 4000;
 
 /// The market and all its readers. A hub is cheap to clone; all clones are the same hub.
 ///
@@ -227,6 +233,24 @@ impl Hub {
         let now = self.0.clock.now();
         self.0.wall.check(now, self.0.settings.limits.max_skew);
         now
+    }
+
+    /// Checks whether a time has come. A wall clock that jumped forward does not make it come.
+    #[cfg(feature = "http")]
+    pub(crate) fn has_passed(&self, time: Time) -> bool {
+        time <= self.0.clock.passed()
+    }
+
+    /// Returns a subscription that starts now: as of the head of the log, and with its end by the
+    /// uptime clock.
+    pub(crate) fn started(&self, subscription: Subscription) -> Subscription {
+        let mut subscription = subscription.at(self.0.log.head());
+        subscription.ends_at = subscription.expires.map(|expires| {
+            let spread = Duration::from_millis(fastrand::u64(0..EXPIRY_SPREAD_MS));
+            let left = expires.since(self.0.clock.passed());
+            self.0.clock.uptime().saturating_add(left + spread)
+        });
+        subscription
     }
 
     /// Returns the latest time that an accepted tick can have now: the wall clock plus `max_skew`.

@@ -204,6 +204,7 @@ impl<S: Sink> Lane<S> {
             format,
             heartbeat,
             session: options,
+            ends_at,
             ..
         } = self.resolve_start(subscription);
         let pending = matches!(format, EventFormat::Resumable(_, Some(FilterHash::PENDING)));
@@ -255,6 +256,9 @@ impl<S: Sink> Lane<S> {
         self.names.extend(name.map(|name| (name, key)));
         self.stats.opened();
         self.timers.set(now + idle_timeout, key, Timer::IdleCheck);
+        if let Some(ends_at) = ends_at {
+            self.timers.set(ends_at, key, Timer::Expire);
+        }
         self.visit(key, now);
         // Bytes that a sink already holds are sent even if there is nothing else to send.
         if let Some(stream) = self.streams.get_mut(key)
@@ -348,6 +352,7 @@ impl<S: Sink> Lane<S> {
                     self.visit(key, now.uptime);
                 }
                 Timer::IdleCheck => self.check_idle(key, now),
+                Timer::Expire => self.expire(key),
             }
         }
         self.due = due;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tickcast_core::sse::EventFormat;
-use tickcast_core::{Epoch, Filter, Mode, Position, Resume, ResumeError, Seq, resume};
+use tickcast_core::{Epoch, Filter, Mode, Position, Resume, ResumeError, Seq, Time, resume};
 
 use crate::access::{Denied, Viewer};
 use crate::hub::Prepared;
@@ -69,6 +69,10 @@ pub struct Subscription {
     /// The heartbeat of a simple stream. `None` means the default of the lane.
     pub(crate) heartbeat: Option<Heartbeat>,
     pub(crate) session: Option<Box<SessionOptions>>,
+    /// The time at which the permission of the reader ends.
+    pub(crate) expires: Option<Time>,
+    /// The same by the uptime clock. The stream ends then.
+    pub(crate) ends_at: Option<Duration>,
 }
 
 /// The options that a resumable stream has beyond a simple stream.
@@ -127,6 +131,8 @@ impl Subscription {
             format: EventFormat::Simple,
             heartbeat: None,
             session: None,
+            expires: None,
+            ends_at: None,
         }
     }
 
@@ -219,6 +225,7 @@ impl Subscription {
                 self.format = self.format.with_filter(self.filter.filter_hash());
             }
         }
+        self.expires = viewer.expiry();
         if let Some(session) = &mut self.session {
             session.viewer = viewer.clone();
         }

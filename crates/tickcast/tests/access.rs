@@ -2,13 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "here a failed unwrap is a failed test")]
 
+use std::time::{Duration, SystemTime};
+
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::Value;
 use tickcast::access::Viewer;
-use tickcast::{Filter, Hub, Rate, Tick};
+use tickcast::{Filter, Hub, Rate, Tick, Time};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tower::ServiceExt;
 
 /// The text that only the forbidden symbols have, and their price.
@@ -266,4 +270,44 @@ async fn a_hub_that_requires_a_viewer_lets_no_one_else_in() {
         assert_eq!(status, StatusCode::OK, "{route}");
         drop(body);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_permission_that_ends_ends_its_streams_and_a_new_one_continues() {
+    let hub = hub(false);
+    let soon = Time::from_millis(now_ms() + 60_000).unwrap();
+    // The clock is paused, and advances to the next timer whenever nothing else can run.
+    let begin = Instant::now();
+    let mut reading = JoinSet::new();
+    for _ in 0..50 {
+        let viewer = viewer().expires(soon);
+        let mut stream = Stream::open(&hub, "/v1/stream", viewer).await;
+        reading.spawn(async move {
+            stream.until(r#""reason":"expired""#).await;
+            (begin.elapsed(), stream.1)
+        });
+    }
+    let (mut ends, texts): (Vec<_>, Vec<_>) = reading.join_all().await.into_iter().unzip();
+    ends.sort();
+    let seconds = |at: Duration| at.as_secs_f64();
+    assert!(
+        seconds(ends[0]) > 59.0 && seconds(ends[49]) < 65.0,
+        "{ends:?}"
+    );
+    let last = texts[0].lines().rfind(|line| line.starts_with("id: "));
+    let path = format!("/v1/stream?since={}", &last.unwrap()[4..]);
+    let mut again = Stream::open(&hub, &path, viewer()).await;
+    assert_eq!(again.ready().await["resumed"], true);
+
+    let past = viewer().expires(Time::from_millis(1).unwrap());
+    for route in ["/v1/stream", "/v1/prices", "/v1/status", "/v1/prices/A"] {
+        let (status, text) = get(&hub, route, Some(past.clone())).await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED, "{route}");
+        assert!(text.contains("the login has expired"), "{text}");
+    }
+}
+
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    i64::try_from(since.unwrap().as_millis()).unwrap()
 }

@@ -203,7 +203,7 @@ pub(crate) fn events(hub: &Hub, subscription: Subscription) -> Events {
     let preamble = Bytes::from(sse::preamble(fastrand::u32(RETRY_MS)));
     Events::new(
         hub.inner().clone(),
-        subscription.at(hub.head().1),
+        hub.started(subscription),
         Some(preamble),
     )
 }

@@ -75,9 +75,16 @@ impl FromRequestParts<ReadState> for View {
                 "reading needs a login",
             ));
         }
+        let viewer = viewer.unwrap_or_default();
+        if viewer.expiry().is_some_and(|at| state.0.has_passed(at)) {
+            return Err(Problem::new(
+                StatusCode::UNAUTHORIZED,
+                "the login has expired",
+            ));
+        }
         Ok(Self {
             hub: state.0.clone(),
-            viewer: viewer.unwrap_or_default(),
+            viewer,
         })
     }
 }

@@ -19,15 +19,17 @@ impl Inner {
         let slot = BodySlot::new(Arc::clone(&inbox) as Arc<_>);
         inbox.send(Command::Open(
             NewStream::Body(Arc::clone(&slot)),
-            subscription,
+            Box::new(subscription),
         ));
         slot
     }
 
     /// Opens a stream for a socket.
     pub(crate) fn open_socket(&self, socket: HandedOffSocket, subscription: Subscription) {
-        self.next_lane()
-            .send(Command::Open(NewStream::Socket(socket), subscription));
+        self.next_lane().send(Command::Open(
+            NewStream::Socket(socket),
+            Box::new(subscription),
+        ));
     }
 
     /// Returns the lane with the fewest streams and assigns one more stream to it.

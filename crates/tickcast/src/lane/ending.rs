@@ -33,6 +33,13 @@ impl<S: Sink> Lane<S> {
         self.remove_closed();
     }
 
+    /// Ends a stream whose reader may read no longer.
+    pub(super) fn expire(&mut self, key: Key) {
+        if self.streams.get(key).is_some_and(|stream| !stream.ending) {
+            self.close_stream(key, CloseReason::Expired);
+        }
+    }
+
     /// Ends a stream after it has been sent `bye`.
     pub(super) fn end_stream(&mut self, key: Key) {
         let head = self.head();

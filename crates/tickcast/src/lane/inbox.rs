@@ -13,7 +13,7 @@ use crate::subscription::{EditError, Effective, StreamId, Subscription};
 /// A command for a lane.
 pub(crate) enum Command {
     /// Opens a stream.
-    Open(NewStream, Subscription),
+    Open(NewStream, Box<Subscription>),
     /// Reports that a sink can accept bytes again.
     Ready(Key),
     /// Reports that a reader has left.

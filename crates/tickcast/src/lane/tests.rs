@@ -19,6 +19,7 @@ use crate::subscription::{Edit, EditError, Effective, Heartbeat, SessionOptions,
 mod batches;
 mod behind_tape;
 mod buffered;
+mod expiry;
 mod history;
 mod idle;
 mod new_symbols;

@@ -15,6 +15,8 @@ pub(super) enum Timer {
     Continue,
     /// A check of a stream that may have been quiet, or blocked, for a long time.
     IdleCheck,
+    /// The end of a stream whose reader may read no longer.
+    Expire,
 }
 
 /// Minimum number of timers for a compaction.
@@ -53,9 +55,9 @@ impl Timers {
     }
 
     /// Removes the timers of closed streams, if there must be many of them. Each of `streams` has
-    /// at most three timers, one of each kind.
+    /// at most four timers, one of each kind.
     pub(super) fn compact(&mut self, streams: usize, exists: impl Fn(Key) -> bool) {
-        if self.heap.len() > MIN_COMPACTION + 4 * streams {
+        if self.heap.len() > MIN_COMPACTION + 5 * streams {
             self.heap.retain(|Reverse((_, key, _))| exists(*key));
             self.heap.shrink_to(2 * self.heap.len());
         }
@@ -87,7 +89,7 @@ mod tests {
             timers.set(Duration::from_secs(second), key, Timer::IdleCheck);
             streams.remove(key);
             timers.compact(streams.len(), |key| streams.contains_key(key));
-            assert!(timers.heap.len() <= MIN_COMPACTION + 4);
+            assert!(timers.heap.len() <= MIN_COMPACTION + 5);
         }
         let mut due = Vec::new();
         timers.take_due(Duration::from_secs(1 << 30), &mut due);
