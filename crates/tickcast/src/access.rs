@@ -6,7 +6,8 @@ use tickcast_core::{Filter, Mode, NotAllowed, Time};
 
 use crate::rate::Rate;
 
-/// What one reader may read: which symbols, at most how many updates a second, and until when.
+/// What one reader may read: which symbols, at most how many updates a second, on how many streams
+/// at a time, and until when.
 ///
 /// Insert a viewer into the extensions of a request, in a layer in front of
 /// [`Hub::router`](crate::Hub::router): every route then answers for this viewer. A request without
@@ -35,14 +36,18 @@ struct Permissions {
     symbols: Filter,
     max_rate: Option<Rate>,
     expires: Option<Time>,
+    subject: Arc<str>,
+    max_streams: Option<u32>,
 }
 
 impl Permissions {
-    const fn of(symbols: Filter) -> Self {
+    fn of(symbols: Filter) -> Self {
         Self {
             symbols,
             max_rate: None,
             expires: None,
+            subject: Arc::default(),
+            max_streams: None,
         }
     }
 }
@@ -88,6 +93,28 @@ impl Viewer {
     pub fn expires(mut self, at: Time) -> Self {
         self.permissions().expires = Some(at);
         self
+    }
+
+    /// Names who reads, for example a user or a customer. The open streams are counted for each
+    /// subject. Default: an empty name, under which all viewers without a subject count together.
+    #[must_use]
+    pub fn subject(mut self, subject: impl Into<Arc<str>>) -> Self {
+        self.permissions().subject = subject.into();
+        self
+    }
+
+    /// Limits the number of streams that the subject has open at a time. A further stream is told
+    /// to come back later (`bye` with the reason `busy`), as browsers expect. Default: no limit.
+    #[must_use]
+    pub fn max_streams(mut self, streams: u32) -> Self {
+        self.permissions().max_streams = Some(streams);
+        self
+    }
+
+    /// Returns the subject and its maximum number of open streams, if there is a maximum.
+    pub(crate) fn stream_limit(&self) -> Option<(Arc<str>, u32)> {
+        let permissions = self.0.as_deref()?;
+        Some((Arc::clone(&permissions.subject), permissions.max_streams?))
     }
 
     fn permissions(&mut self) -> &mut Permissions {

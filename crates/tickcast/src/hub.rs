@@ -6,6 +6,7 @@ mod change;
 mod ending;
 mod filters;
 mod lanes;
+mod subjects;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,8 @@ use tickcast_core::{Cursor, Epoch, Now, Seq, Sequencer, SourceId, TickError, Tim
 pub use builder::{BuildError, HubBuilder};
 use filters::Filters;
 pub(crate) use filters::{FilterRefusal, Prepared};
+pub(crate) use subjects::SubjectPermit;
+use subjects::Subjects;
 
 #[cfg(feature = "http")]
 use crate::answers::Answers;
@@ -55,6 +58,7 @@ pub(crate) struct Inner {
     clock: Clock,
     wall: WallClockMonitor,
     filters: Filters,
+    subjects: Arc<Subjects>,
     epoch: Epoch,
     #[cfg(feature = "http")]
     answers: Answers,
@@ -233,6 +237,12 @@ impl Hub {
         let now = self.0.clock.now();
         self.0.wall.check(now, self.0.settings.limits.max_skew);
         now
+    }
+
+    /// Counts one more stream of a subject, unless the subject already has `max` streams.
+    #[cfg(feature = "http")]
+    pub(crate) fn open_for(&self, subject: Arc<str>, max: u32) -> Option<SubjectPermit> {
+        self.0.subjects.admit(subject, max)
     }
 
     /// Checks whether a time has come. A wall clock that jumped forward does not make it come.

@@ -257,6 +257,22 @@ async fn a_maximum_rate_holds_for_every_stream() {
 }
 
 #[tokio::test]
+async fn a_subject_has_so_many_streams_at_a_time() {
+    let hub = hub(false);
+    let viewer = |subject: &str| Viewer::default().subject(subject).max_streams(2);
+    let open = async |subject: &str, route: &str| Stream::open(&hub, route, viewer(subject)).await;
+    let mut first = open("a", "/v1/stream").await;
+    let mut second = open("a", "/prices/stream").await;
+    first.ready().await;
+    second.until("event: tick").await;
+    let mut third = open("a", "/v1/stream").await;
+    third.until(r#""reason":"busy""#).await;
+    open("b", "/v1/stream").await.ready().await;
+    drop(first);
+    open("a", "/v1/stream").await.ready().await;
+}
+
+#[tokio::test]
 async fn a_hub_that_requires_a_viewer_lets_no_one_else_in() {
     let hub = hub(true);
     let of_a_symbol = OF_A_SYMBOL.map(|route| format!("{route}A"));

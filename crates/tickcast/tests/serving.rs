@@ -13,6 +13,7 @@ use axum::middleware::{Next, from_fn, map_response};
 use axum::response::Response;
 use axum::routing::get;
 use http_body_util::BodyExt;
+use tickcast::access::Viewer;
 use tickcast::{Hub, PriceTick, SourceOptions, Tick, routes, serve};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -199,5 +200,33 @@ async fn a_peer_that_reads_nothing_is_cut_even_if_its_answer_waits_in_memory() {
         tokio::time::timeout(std::time::Duration::from_secs(120), closed)
             .await
             .expect(request);
+    }
+}
+
+/// A stream that has left the HTTP server for a lane still counts for its subject, until its
+/// reader leaves.
+#[tokio::test]
+async fn a_handed_over_stream_counts_for_its_subject() {
+    let identify = async |mut request: Request, next: Next| {
+        let viewer = Viewer::default().subject("a").max_streams(1);
+        request.extensions_mut().insert(viewer);
+        next.run(request).await
+    };
+    let app: Router = hub().router().layer(from_fn(identify));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(serve(listener, app).into_future());
+    let open = async || TcpStream::connect(address).await.unwrap();
+    let mut first = open().await;
+    ask(&mut first, "/v1/stream", "event: ready").await;
+    let refused = ask(open().await, "/v1/stream", "event: bye").await;
+    assert!(refused.contains(r#""reason":"busy""#), "{refused}");
+    drop(first);
+    // The server learns that the reader has left soon, but not at once.
+    while !ask(open().await, "/v1/stream", "event: ")
+        .await
+        .contains("event: tick")
+    {
+        tokio::task::yield_now().await;
     }
 }

@@ -13,7 +13,7 @@ use super::Problem;
 use super::query::Query;
 #[cfg(feature = "openapi")]
 use super::schema;
-use super::view::View;
+use super::view::{AcceptedStream, View};
 use crate::access::Viewer;
 use crate::events::Events;
 use crate::hub::Hub;
@@ -184,12 +184,21 @@ fn last_event_id(headers: &HeaderMap, query: &Query<'_>) -> Option<Box<str>> {
 }
 
 /// Returns the response for a subscription. The filter is prepared here, not in a lane. If the
-/// server has no capacity for the filter, the response tells the reader to come back later. The
+/// server has no capacity for the filter, or the subject for the stream, the response tells the reader to come back later. The
 /// status is then still 200, because a browser would not reconnect after another status.
 async fn subscribed(view: &View, subscription: Subscription) -> Result<Response, Problem> {
     let format = subscription.format;
     Ok(match view.subscribe(subscription).await? {
-        Ok(subscription) => response(events(view.streams(), subscription)),
+        Ok(AcceptedStream {
+            subscription,
+            permit,
+        }) => {
+            let events = events(view.streams(), subscription);
+            response(match permit {
+                Some(permit) => events.keeping(permit),
+                None => events,
+            })
+        }
         Err(refusal) => {
             tracing::debug!(%refusal, "a stream is refused; the client will reconnect later");
             let body = sse::busy(format, fastrand::u32(RETRY_MS));

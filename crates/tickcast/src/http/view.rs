@@ -15,7 +15,7 @@ use super::export::Export;
 use super::tick_format::TickFormat;
 use crate::access::Viewer;
 use crate::answers::{Answers, Snapshot};
-use crate::hub::{FilterRefusal, Hub};
+use crate::hub::{FilterRefusal, Hub, SubjectPermit};
 use crate::stats::{HubStats, SourceStats};
 use crate::subscription::{Edit, EditError, Effective, StreamId, Subscription};
 
@@ -53,6 +53,22 @@ pub(super) struct Symbols<'v> {
     view: &'v View,
     /// The name to continue after. `None` after the last chunk.
     after: Option<Option<Symbol>>,
+}
+
+/// A stream that the view has accepted.
+pub(super) struct AcceptedStream {
+    pub(super) subscription: Subscription,
+    /// The place of the stream among the streams of its subject, if these are limited.
+    pub(super) permit: Option<Arc<SubjectPermit>>,
+}
+
+/// The reason why a stream has to come back later.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StreamRefusal {
+    #[error(transparent)]
+    Filter(#[from] FilterRefusal),
+    #[error("the subject already has {0} streams, which is the limit")]
+    Streams(u32),
 }
 
 /// The open streams, whose names are the permission to change them. An extractor.
@@ -169,17 +185,30 @@ impl View {
     }
 
     /// Narrows a subscription to what the viewer may read, and prepares its filter, so that no lane
-    /// has to. The inner error is a server without capacity for the filter.
+    /// has to. The inner error is a stream that has to come back later.
     pub(super) async fn subscribe(
         &self,
         subscription: Subscription,
-    ) -> Result<Result<Subscription, FilterRefusal>, Problem> {
-        let mut subscription = subscription.narrowed_to(&self.viewer)?;
-        let prepared = self.hub.inner().prepare(subscription.filter.clone()).await;
-        Ok(prepared.map(|prepared| {
-            subscription.prepared = Some(prepared);
-            subscription
-        }))
+    ) -> Result<Result<AcceptedStream, StreamRefusal>, Problem> {
+        let subscription = subscription.narrowed_to(&self.viewer)?;
+        Ok(self.accept(subscription).await)
+    }
+
+    async fn accept(
+        &self,
+        mut subscription: Subscription,
+    ) -> Result<AcceptedStream, StreamRefusal> {
+        let open = |(subject, max)| {
+            let permit = self.hub.open_for(subject, max);
+            permit.map(Arc::new).ok_or(StreamRefusal::Streams(max))
+        };
+        let permit = self.viewer.stream_limit().map(open).transpose()?;
+        let filter = subscription.filter.clone();
+        subscription.prepared = Some(self.hub.inner().prepare(filter).await?);
+        Ok(AcceptedStream {
+            subscription,
+            permit,
+        })
     }
 
     /// Returns the hub for the stream of a subscription that [`subscribe`](Self::subscribe) has

@@ -43,6 +43,7 @@ impl Hub {
             sources: Arc::default(),
             wall: WallClockMonitor::new(clock.now()),
             filters: Filters::default(),
+            subjects: Arc::default(),
             clock,
             epoch,
             #[cfg(feature = "http")]
