@@ -128,10 +128,7 @@ impl Filter {
             _ if both.globs.len() > MAX_FILTER_PATTERNS => {
                 Err(FilterError::TooManyPatterns(both.globs.len()))
             }
-            _ => Ok(Self {
-                within: self.within.clone(),
-                ..both
-            }),
+            _ => Ok(both.and_within(self.within.as_ref())),
         }
     }
 
@@ -159,11 +156,8 @@ impl Filter {
         }
         let remains = |name: &&Symbol| other.names.binary_search(name).is_err();
         let names = self.names.iter().filter(remains).copied().collect();
-        Ok(Self {
-            names,
-            globs: Arc::clone(&patterns.globs),
-            within: self.within.clone(),
-        })
+        let rest = Self::of(names, Arc::clone(&patterns.globs));
+        Ok(rest.and_within(self.within.as_ref()))
     }
 
     /// Returns the text of all entries: first the patterns, then the names.
@@ -246,7 +240,7 @@ impl Filter {
     /// Checks whether the filter selects every symbol.
     #[must_use]
     pub fn is_all(&self) -> bool {
-        self.globs.first().is_some_and(Glob::is_everything)
+        self.within.is_none() && self.globs.first().is_some_and(Glob::is_everything)
     }
 
     /// Returns the names in the filter, without the patterns.

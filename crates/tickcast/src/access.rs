@@ -13,7 +13,11 @@ use crate::rate::Rate;
 /// [`Hub::router`](crate::Hub::router): every route then answers for this viewer. A request without
 /// a viewer may read everything, unless the hub
 /// [requires a viewer](crate::HubBuilder::require_viewer). In the same program, pass a viewer to
-/// [`Subscription::narrowed_to`]. A viewer is cheap to clone.
+/// [`Subscription::narrowed_to`](crate::Subscription::narrowed_to). A viewer is cheap to clone.
+///
+/// Two things are the same for every viewer. The names and the states of all sources. And cursors:
+/// they count the ticks of all symbols, and contain a checksum of them, with which somebody who
+/// guesses a hidden tick exactly can confirm the guess.
 ///
 /// Default: every symbol, without a limit.
 ///
@@ -53,7 +57,8 @@ impl Permissions {
 }
 
 /// Reason why a reader is refused something: its [`Viewer`] does not permit it. Returned by
-/// [`Subscription::narrowed_to`]. As a `tickcast::http::Problem`, the error has the status 403.
+/// [`Subscription::narrowed_to`](crate::Subscription::narrowed_to). As a `tickcast::http::Problem`,
+/// the error has the status 403.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Denied {
@@ -75,8 +80,10 @@ impl Viewer {
         Self(Some(Arc::new(Permissions::of(symbols))))
     }
 
-    /// Limits the updates of each symbol to `rate`, whatever a request asks for. Streams of every
-    /// tick (`mode=all`) are then refused. Default: no limit.
+    /// Limits the updates of each symbol on each stream to `rate`, whatever a request asks for.
+    /// Streams of every tick (`mode=all`) are then refused, and an open stream can be changed only
+    /// once in the time between two updates. Reading a price again and again, and the stored ticks
+    /// (`/v1/ticks`), are not limited. Default: no limit.
     #[must_use]
     pub fn max_rate(mut self, rate: Rate) -> Self {
         self.permissions().max_rate = Some(rate);
@@ -88,7 +95,9 @@ impl Viewer {
     /// `bye` with the reason `expired`, and continues at its cursor with a new viewer. Default:
     /// never.
     ///
-    /// If the wall clock jumps forward while the program runs, nothing expires earlier.
+    /// If the wall clock jumps forward while the program runs, nothing expires earlier: the time
+    /// counts from the start of the hub. So start a hub only after the clock of the machine is
+    /// right, or what expires, expires too late.
     #[must_use]
     pub fn expires(mut self, at: Time) -> Self {
         self.permissions().expires = Some(at);
@@ -131,6 +140,11 @@ impl Viewer {
         Some(&permissions.symbols).filter(|symbols| !symbols.is_all())
     }
 
+    /// Returns the maximum rate, if there is one.
+    pub(crate) fn rate_limit(&self) -> Option<Rate> {
+        self.0.as_ref()?.max_rate
+    }
+
     /// Returns when the permission ends, or `None` if it never ends.
     pub(crate) fn expiry(&self) -> Option<Time> {
         self.0.as_ref()?.expires
@@ -146,8 +160,7 @@ impl Viewer {
 
     /// Returns the rate of a stream that asks for the rate `wanted`.
     pub(crate) fn rate(&self, mode: Mode, wanted: Option<Rate>) -> Result<Option<Rate>, Denied> {
-        let max_rate = self.0.as_ref().and_then(|permissions| permissions.max_rate);
-        match (max_rate, wanted) {
+        match (self.rate_limit(), wanted) {
             (None, wanted) => Ok(wanted),
             (Some(max), _) if mode == Mode::All => Err(Denied::EveryTick(max)),
             (Some(max), None) => Ok(Some(max)),

@@ -32,8 +32,8 @@ use crate::sources::{Source, Sources};
 use crate::stats::{Delays, DiskStats, HubStats, SourceStats};
 use crate::subscription::Subscription;
 
-/// Maximum time after the end of a permission until a stream ends, in milliseconds. Many streams may
-/// have permissions that end in the same second.
+/// Maximum time after the end of a permission until a stream ends, in milliseconds. Many streams
+/// may have permissions that end in the same second.
 const EXPIRY_SPREAD_MS: u64 = 4000;
 
 /// The market and all its readers. A hub is cheap to clone; all clones are the same hub.
@@ -245,10 +245,12 @@ impl Hub {
         self.0.subjects.admit(subject, max)
     }
 
-    /// Checks whether a time has come. A wall clock that jumped forward does not make it come.
-    #[cfg(feature = "http")]
-    pub(crate) fn has_passed(&self, time: Time) -> bool {
-        time <= self.0.clock.passed()
+    /// Returns the wall clock, or less if the wall clock has jumped forward since the hub was
+    /// built. Compare the end of a permission with it, as
+    /// [`Viewer::expires`](crate::access::Viewer::expires) does.
+    #[must_use]
+    pub fn steady_time(&self) -> Time {
+        self.0.clock.passed()
     }
 
     /// Returns a subscription that starts now: as of the head of the log, and with its end by the

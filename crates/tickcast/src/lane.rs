@@ -256,10 +256,15 @@ impl<S: Sink> Lane<S> {
         self.names.extend(name.map(|name| (name, key)));
         self.stats.opened();
         self.timers.set(now + idle_timeout, key, Timer::IdleCheck);
-        if let Some(ends_at) = ends_at {
-            self.timers.set(ends_at, key, Timer::Expire);
+        match ends_at {
+            // The body of a response may be asked for its first bytes long after the request.
+            Some(ends_at) if ends_at <= now => self.expire(key),
+            Some(ends_at) => {
+                self.timers.set(ends_at, key, Timer::Expire);
+                self.visit(key, now);
+            }
+            None => self.visit(key, now),
         }
-        self.visit(key, now);
         // Bytes that a sink already holds are sent even if there is nothing else to send.
         if let Some(stream) = self.streams.get_mut(key)
             && !stream.blocked

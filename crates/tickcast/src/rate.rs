@@ -7,7 +7,7 @@ pub(crate) const RATES: std::ops::RangeInclusive<f64> = 0.1..=100.0;
 
 /// A maximum number of updates per second for each symbol, 0.1 to 100. Of the ticks between two
 /// updates, only the newest is sent (conflation), and the last tick always arrives. Pass it to
-/// [`Subscription::max_rate`].
+/// [`Subscription::max_rate`](crate::Subscription::max_rate).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate(Duration);
 

@@ -163,14 +163,19 @@ async fn lists_and_counts_have_only_what_the_viewer_may_read() {
         serde_json::from_str::<Value>(&text).unwrap()
     };
     let (own, whole) = (status(Some(viewer())).await, status(None).await);
-    assert_eq!((&own["symbols"], &whole["symbols"]), (&2.into(), &4.into()));
+    assert_eq!(
+        (&own["symbols"], &whole["symbols"]),
+        (&Value::Null, &4.into())
+    );
     assert_eq!(
         (&own["tape"], &whole["tape"]["ticks"]),
         (&Value::Null, &4.into())
     );
     assert_eq!(own["sources"][0]["accepted"], Value::Null);
     let named = Viewer::of(Filter::parse(["A", "SECRET9"]).unwrap());
-    assert_eq!(status(Some(named)).await["symbols"], 1);
+    let (_, text) = get(&hub, "/v1/symbols", Some(named)).await;
+    let names: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(names["symbols"].as_array().unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -326,4 +331,96 @@ async fn a_permission_that_ends_ends_its_streams_and_a_new_one_continues() {
 fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     i64::try_from(since.unwrap().as_millis()).unwrap()
+}
+
+#[tokio::test]
+async fn a_change_never_opens_more_than_the_viewer_may_read() {
+    // The filter `*1` within `A,C*` cannot be written with names and patterns.
+    for start in ["A", "*1", "*"] {
+        for body in [
+            r#"{"add":["*"]}"#,
+            r#"{"set":["*"]}"#,
+            r#"{"set":["*1","*2"]}"#,
+            r#"{"add":["*2"],"remove":["*1"]}"#,
+        ] {
+            let hub = hub(false);
+            let path = format!("/v1/stream?symbols={start}");
+            let mut stream = Stream::open(&hub, &path, viewer()).await;
+            let name = stream.ready().await["stream"].as_str().unwrap().to_owned();
+            let path = format!("/v1/streams/{name}");
+            let (status, _) = send(&hub, (Method::PATCH, &path), None, body).await;
+            assert_eq!(status, StatusCode::OK, "{start} {body}");
+            publish(&hub, "SECRET1", "5");
+            publish(&hub, "C2", "4");
+            // Every one of these streams has `C2` now.
+            let text = stream.until(r#""symbol":"C2""#).await;
+            assert!(!text.contains(SECRET), "{start} {body}: {text}");
+            let (_, status) =
+                get(&hub, &format!("/v1/prices?symbols={start}"), Some(viewer())).await;
+            assert!(!status.contains(SECRET), "{status}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_permission_may_be_narrowed_itself() {
+    let narrow = Filter::parse(["*1"]).unwrap();
+    let role = narrow.narrowed_to(&Filter::parse(["C*"]).unwrap()).unwrap();
+    let again = Filter::all().narrowed_to(&role).unwrap();
+    for permitted in [role, again] {
+        let hub = hub(false);
+        let viewer = Viewer::of(permitted);
+        for route in OF_THE_MARKET {
+            let (_, text) = get(&hub, route, Some(viewer.clone())).await;
+            assert!(
+                !text.contains(SECRET) && !text.contains(SECRET_PRICE),
+                "{route}: {text}"
+            );
+        }
+        let mut stream = Stream::open(&hub, "/v1/stream", viewer).await;
+        assert_eq!(stream.ready().await["symbols"], 1);
+        assert!(!stream.1.contains(SECRET), "{}", stream.1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn changes_bring_no_updates_beyond_the_maximum_rate() {
+    let hub = hub(false);
+    let viewer = Viewer::default().max_rate(Rate::per_second(0.1).unwrap());
+    let mut stream = Stream::open(&hub, "/v1/stream?symbols=A", viewer).await;
+    let name = stream.ready().await["stream"].as_str().unwrap().to_owned();
+    let path = format!("/v1/streams/{name}");
+    let mut refused = 0;
+    for price in 10..30 {
+        publish(&hub, "A", &price.to_string());
+        for body in ["{}", r#"{"remove":["A"]}"#, r#"{"add":["A"]}"#] {
+            let (status, _) = send(&hub, (Method::PATCH, &path), None, body).await;
+            refused += usize::from(status == StatusCode::TOO_MANY_REQUESTS);
+        }
+    }
+    assert!(refused > 50, "{refused}");
+    publish(&hub, "A", "99");
+    let text = stream.until(r#""price":99"#).await;
+    let updates = text.matches("event: tick").count();
+    assert!(updates <= 4, "{updates} updates: {text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_is_read_after_the_permission_has_no_price() {
+    for route in ["/v1/stream", "/prices/stream"] {
+        let hub = hub(false);
+        let viewer = viewer().expires(Time::from_millis(now_ms() + 1000).unwrap());
+        let mut stream = Stream::open(&hub, route, viewer).await;
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        while let Some(frame) = stream.0.frame().await {
+            stream
+                .1
+                .push_str(std::str::from_utf8(frame.unwrap().data_ref().unwrap()).unwrap());
+        }
+        assert!(!stream.1.contains("price"), "{route}: {}", stream.1);
+        assert_eq!(
+            stream.1.contains(r#""reason":"expired""#),
+            route == "/v1/stream"
+        );
+    }
 }

@@ -74,18 +74,16 @@ impl Filter {
         if !refused.is_empty() {
             return Err(NotAllowed::of(&refused));
         }
-        if allowed.is_all() || self.within.as_deref() == Some(allowed) {
+        if allowed.is_all() {
             return Ok(self.clone());
         }
         let own = Self::of(Arc::clone(&self.names), Arc::clone(&self.globs));
-        let narrowed = own.written_within(allowed).unwrap_or_else(|| Self {
-            within: Some(Arc::new(allowed.clone())),
-            ..own
-        });
-        Ok(match &self.within {
-            Some(within) if **within != *allowed => narrowed.and(within),
-            _ => narrowed,
-        })
+        let narrowed = match own.written_within(allowed) {
+            Some(narrowed) => narrowed,
+            None => own.and_within(Some(&Arc::new(allowed.clone()))),
+        };
+        let other = self.within.as_ref().filter(|within| ***within != *allowed);
+        Ok(narrowed.and_within(other))
     }
 
     /// Returns what this filter and `allowed` select, written with names and patterns only, or
@@ -108,15 +106,24 @@ impl Filter {
         Some(narrowed).filter(|_| fits)
     }
 
-    /// Returns this filter with one more filter that must match as well.
-    fn and(self, other: &Arc<Self>) -> Self {
+    /// Returns this filter with one more filter that must match as well. Every name of the result
+    /// matches it.
+    pub(super) fn and_within(self, other: Option<&Arc<Self>>) -> Self {
+        let Some(other) = other else { return self };
+        let matcher = other.matcher();
+        let names = self.names.iter().filter(|name| matcher.matches(name));
+        let names = names.copied().collect();
         let within = match self.within {
-            Some(within) => Arc::new(Arc::unwrap_or_clone(within).and(other)),
-            None => Arc::clone(other),
+            _ if self.globs.is_empty() => None,
+            Some(within) => Some(Arc::new(
+                Arc::unwrap_or_clone(within).and_within(Some(other)),
+            )),
+            None => Some(Arc::clone(other)),
         };
         Self {
-            within: Some(within),
-            ..self
+            names,
+            globs: self.globs,
+            within,
         }
     }
 }
@@ -138,8 +145,10 @@ fn both(glob: &Glob, allowed: &[Glob]) -> Option<Vec<Glob>> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use proptest::test_runner::TestCaseError;
 
     use super::*;
+    use crate::{FilterError, Market, Selection};
 
     fn filter(text: &str) -> Filter {
         Filter::parse(text.split(',')).unwrap()
@@ -173,6 +182,44 @@ mod tests {
             .prop_map(|entries| Filter::parse(entries.iter().map(String::as_str)).unwrap())
     }
 
+    /// Checks that every way to select symbols agrees with the definition.
+    fn check_selection(
+        filter: &Filter,
+        names: impl Iterator<Item = Symbol>,
+    ) -> Result<(), TestCaseError> {
+        let mut market = Market::default();
+        let names: Vec<_> = names.collect();
+        names.iter().for_each(|name| _ = market.add_symbol(*name));
+        let selection = Selection::new(filter.clone(), &market);
+        for name in &names {
+            let id = market.id(name).unwrap();
+            prop_assert_eq!(
+                selection.contains(id),
+                filter.matches(name),
+                "{} in {}",
+                name,
+                filter
+            );
+        }
+        let listed = selection.in_order(&market, None).map(|(name, _)| name);
+        let mut expected: Vec<_> = names
+            .iter()
+            .filter(|name| filter.matches(name))
+            .copied()
+            .collect();
+        expected.sort();
+        prop_assert_eq!(listed.collect::<Vec<_>>(), expected);
+        if filter.has_patterns() {
+            let first = Selection::of_first(filter.clone(), &names);
+            prop_assert_eq!(
+                first.ids().collect::<Vec<_>>(),
+                selection.ids().collect::<Vec<_>>()
+            );
+        }
+        prop_assert!(!filter.is_all() || names.iter().all(|name| filter.matches(name)));
+        Ok(())
+    }
+
     proptest! {
         #[test]
         fn a_narrowed_filter_selects_what_both_select(
@@ -194,9 +241,22 @@ mod tests {
                 prop_assert_eq!(narrowed.matches(&name), expected, "{} of {} in {}", name, wanted, allowed);
                 prop_assert_eq!(matcher.matches(&name), expected);
             }
-            let Ok(again) = narrowed.narrowed_to(&more) else { return Ok(()) };
-            for name in names() {
-                prop_assert_eq!(again.matches(&name), narrowed.matches(&name) && more.matches(&name));
+            // What a narrowed filter permits is a permission like any other.
+            for again in [narrowed.narrowed_to(&more), more.narrowed_to(&narrowed)].into_iter().flatten() {
+                for name in names() {
+                    prop_assert_eq!(again.matches(&name), narrowed.matches(&name) && more.matches(&name));
+                }
+                check_selection(&again, names())?;
+            }
+            // A change, and narrowing again, never selects more than what is allowed.
+            let changed = [narrowed.with(&more), narrowed.without(&more), Filter::all().narrowed_to(&narrowed).map_err(|_| FilterError::Empty)];
+            for changed in changed.into_iter().flatten() {
+                check_selection(&changed, names())?;
+                let Ok(changed) = changed.narrowed_to(&allowed) else { continue };
+                for name in names() {
+                    prop_assert!(!changed.matches(&name) || allowed.matches(&name), "{} of {}", name, changed);
+                }
+                check_selection(&changed, names())?;
             }
         }
     }

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::http::NoParameters;
+#[cfg(feature = "openapi")]
 use crate::http::Problem;
 use crate::http::view::View;
 use crate::hub::Hub;
@@ -60,23 +61,26 @@ pub(super) async fn ready(State(hub): State<Hub>, _: NoParameters) -> Response {
     (status = 200, description = "The server status", body = Status),
     (status = 400, description = "The request has query parameters", body = Problem, content_type = "application/problem+json"),
 )))]
-pub(super) async fn status(view: View, _: NoParameters) -> Result<Json<Status>, Problem> {
+pub(super) async fn status(view: View, _: NoParameters) -> Json<Status> {
     let whole = view.whole_market();
-    let symbols = match &whole {
-        Some(stats) => stats.symbols,
-        None => view.count_symbols().await?,
-    };
-    let cursor = view.cursor();
-    let sources = view.sources();
-    Ok(Json(Status {
+    let cursor = whole
+        .as_ref()
+        .map_or_else(|| view.cursor(), |stats| stats.cursor);
+    let narrowed = whole.is_none().then(|| view.sources());
+    let whole_sources = whole.as_ref().map(|stats| &stats.sources);
+    let sources = narrowed
+        .as_ref()
+        .or(whole_sources)
+        .map_or(&[][..], Vec::as_slice);
+    Json(Status {
         version: env!("CARGO_PKG_VERSION"),
         epoch: cursor.epoch.to_string(),
         cursor: cursor.to_string(),
         uptime_s: view.now().uptime.as_secs(),
         ready: view.is_ready(),
-        simulated: simulated(&sources),
+        simulated: simulated(sources),
         streams: whole.as_ref().map(|stats| stats.streams),
-        symbols,
+        symbols: whole.as_ref().map(|stats| stats.symbols),
         tape: whole.as_ref().map(|stats| Size {
             ticks: stats.tape_ticks as u64,
             bytes: stats.tape_bytes as u64,
@@ -91,7 +95,7 @@ pub(super) async fn status(view: View, _: NoParameters) -> Result<Json<Status>, 
             .iter()
             .map(|source| Source::of(source, whole.is_some()))
             .collect(),
-    }))
+    })
 }
 
 #[derive(Serialize)]
@@ -124,8 +128,10 @@ pub(super) struct Status {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     streams: Option<u64>,
-    /// Number of symbols ever seen that the reader may read.
-    symbols: usize,
+    /// Number of symbols ever seen. Only for a reader of the whole market.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    symbols: Option<usize>,
     /// Only for a reader of the whole market.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]

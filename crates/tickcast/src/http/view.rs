@@ -7,7 +7,7 @@ use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use tickcast_core::{
-    Cursor, Epoch, Filter, Frame, Now, Quote, Selection, Seq, Sequencer, Symbol, SymbolId, Time,
+    Cursor, Epoch, Filter, Frame, Now, Quote, Seq, Sequencer, Symbol, SymbolId, Time,
 };
 
 use super::Problem;
@@ -21,6 +21,9 @@ use crate::subscription::{Edit, EditError, Effective, StreamId, Subscription};
 
 /// Maximum number of names that are copied at once. The market is locked during the copy.
 const NAMES_PER_LOCK: usize = 1024;
+
+/// Maximum number of comparisons of names with the patterns of a viewer before other tasks run.
+const COMPARISONS: usize = 2_000;
 
 /// The state of the routes for readers. Only a [`View`] and the [`OpenStreams`] can be made of it.
 #[derive(Clone)]
@@ -84,31 +87,37 @@ impl FromRequestParts<ReadState> for View {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &ReadState) -> Result<Self, Problem> {
-        let viewer = parts.extensions.get::<Viewer>().cloned();
+        let viewer = viewer_of(parts, &state.0)?;
         if viewer.is_none() && state.0.requires_viewer() {
             return Err(Problem::new(
                 StatusCode::UNAUTHORIZED,
                 "reading needs a login",
             ));
         }
-        let viewer = viewer.unwrap_or_default();
-        if viewer.expiry().is_some_and(|at| state.0.has_passed(at)) {
-            return Err(Problem::new(
-                StatusCode::UNAUTHORIZED,
-                "the login has expired",
-            ));
-        }
         Ok(Self {
             hub: state.0.clone(),
-            viewer,
+            viewer: viewer.unwrap_or_default(),
         })
     }
 }
 
-impl FromRequestParts<ReadState> for OpenStreams {
-    type Rejection = std::convert::Infallible;
+/// Returns the viewer of a request, if it has one that may still read.
+fn viewer_of(parts: &Parts, hub: &Hub) -> Result<Option<Viewer>, Problem> {
+    let viewer = parts.extensions.get::<Viewer>();
+    match viewer.and_then(Viewer::expiry) {
+        Some(at) if at <= hub.steady_time() => Err(Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "the login has expired",
+        )),
+        _ => Ok(viewer.cloned()),
+    }
+}
 
-    async fn from_request_parts(_: &mut Parts, state: &ReadState) -> Result<Self, Self::Rejection> {
+impl FromRequestParts<ReadState> for OpenStreams {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ReadState) -> Result<Self, Problem> {
+        viewer_of(parts, &state.0)?;
         Ok(Self(state.0.clone()))
     }
 }
@@ -252,26 +261,6 @@ impl View {
         self.viewer.symbols().is_none().then(|| self.hub.stats())
     }
 
-    /// Returns the number of symbols that the viewer may read. The filter is prepared once for all
-    /// viewers with the same permission.
-    pub(super) async fn count_symbols(&self) -> Result<usize, FilterRefusal> {
-        let Some(permitted) = self.viewer.symbols() else {
-            return Ok(self.hub.log().read(|log| log.market().len()));
-        };
-        if !permitted.has_patterns() {
-            let names = permitted.names();
-            let known = |look: &Look<'_>| {
-                names
-                    .iter()
-                    .filter(|name| look.0.market().id(name).is_some())
-                    .count()
-            };
-            return Ok(self.look(known));
-        }
-        let prepared = self.hub.inner().prepare_wholly(permitted.clone()).await?;
-        Ok(prepared.selection().map_or(0, Selection::len))
-    }
-
     /// Checks whether the hub accepts new streams.
     pub(super) fn is_ready(&self) -> bool {
         self.hub.reasons_not_ready().is_empty()
@@ -321,8 +310,15 @@ impl Symbols<'_> {
     pub(super) async fn next(&mut self) -> Option<Vec<MarketSymbol>> {
         let after = self.after?;
         tokio::task::yield_now().await;
+        let permitted = self.view.viewer.symbols();
+        if let Some(permitted) = permitted.filter(|permitted| !permitted.has_patterns()) {
+            return self.named(after, permitted.names());
+        }
+        let patterns = permitted.map_or(0, Filter::patterns);
+        let most = COMPARISONS.checked_div(patterns).unwrap_or(NAMES_PER_LOCK);
         let chunk: Vec<_> = self.view.hub.log().read(|log| {
-            let names = log.market().names_after(after).take(NAMES_PER_LOCK);
+            let names = log.market().names_after(after);
+            let names = names.take(most.clamp(1, NAMES_PER_LOCK));
             names
                 .map(|(symbol, id)| MarketSymbol { symbol, id })
                 .collect()
@@ -331,7 +327,7 @@ impl Symbols<'_> {
         if chunk.is_empty() {
             return None;
         }
-        let Some(permitted) = self.view.viewer.symbols() else {
+        let Some(permitted) = permitted else {
             return Some(chunk);
         };
         let matcher = permitted.matcher();
@@ -339,6 +335,21 @@ impl Symbols<'_> {
             .into_iter()
             .filter(|found| matcher.matches(&found.symbol));
         Some(permitted.collect())
+    }
+}
+
+impl Symbols<'_> {
+    /// Returns all symbols of the market among `names` after a name, in one chunk.
+    fn named(&mut self, after: Option<Symbol>, names: &[Symbol]) -> Option<Vec<MarketSymbol>> {
+        self.after = None;
+        let start = after.map_or(0, |after| names.partition_point(|name| *name <= after));
+        let look = |look: &Look<'_>| {
+            let names = names[start..].iter().copied();
+            names
+                .filter_map(|name| look.find(Permitted(name)))
+                .collect()
+        };
+        Some(self.view.look(look))
     }
 }
 

@@ -21,6 +21,10 @@ impl Hub {
         let mut previous = None;
         for _ in 0..MAX_CHANGE_ATTEMPTS {
             let current = self.ask(id, None).await?;
+            let expiry = current.as_ref().ok().and_then(|own| own.viewer.expiry());
+            if expiry.is_some_and(|at| at <= self.steady_time()) {
+                return None;
+            }
             let (from, effective) = match current.and_then(|current| {
                 let effective = edit.clone().apply(current.clone())?;
                 Ok((current, effective))

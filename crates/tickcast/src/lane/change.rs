@@ -89,10 +89,18 @@ impl<S: Sink> Lane<S> {
         stream.leave_head(head);
         let position = stream.position.seq(head);
         stream.rate = rate.map(|rate| {
-            let armed = stream.rate.as_ref().and_then(|rate| rate.armed);
+            let previous = stream.rate.as_ref();
+            let limit = stream
+                .session
+                .as_ref()
+                .and_then(|session| session.viewer.rate_limit());
             Box::new(RateState {
                 until: position,
-                armed,
+                armed: previous.and_then(|rate| rate.armed),
+                // If the viewer has a maximum rate, a change brings no update forward.
+                next: previous
+                    .filter(|_| limit.is_some())
+                    .map_or(now, |previous| previous.next.min(now + rate.interval())),
                 ..RateState::new(rate.interval(), now)
             })
         });

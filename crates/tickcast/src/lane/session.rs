@@ -58,6 +58,8 @@ pub(super) struct Session {
     /// The second of the last attempts to change the stream, and their number.
     changed_in: u64,
     changes: u32,
+    /// The earliest time of the next change, if the viewer has a maximum rate.
+    change_from: Duration,
 }
 
 /// The resumable streams of a lane by name.
@@ -98,12 +100,21 @@ impl Session {
             close_reason: None,
             changed_in: 0,
             changes: 0,
+            change_from: Duration::ZERO,
         }
     }
 
     /// Checks whether the stream may be changed now. Each attempt counts, even without a result,
     /// because computing a change costs more than applying it.
     pub(super) fn try_change(&mut self, now: Duration) -> bool {
+        // A change sends the newest ticks of its symbols, so a maximum rate limits changes, too.
+        if let Some(max) = self.viewer.rate_limit() {
+            let allowed = now >= self.change_from;
+            if allowed {
+                self.change_from = now + max.interval();
+            }
+            return allowed;
+        }
         if self.changed_in != now.as_secs() {
             (self.changed_in, self.changes) = (now.as_secs(), 0);
         }
