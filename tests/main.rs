@@ -40,5 +40,6 @@ mod smuggling;
 mod stream;
 mod surface;
 mod time;
+mod tokens;
 mod unwritable;
 mod watch;

@@ -1,5 +1,6 @@
 //! The entry point of the program: runs the command that the arguments select.
 
+mod access;
 mod admin;
 mod api;
 mod auth;

@@ -18,7 +18,7 @@ use crate::exit::CliError;
 use crate::reload::Reload;
 use crate::settings::{Loader, Settings};
 use crate::source::SourceManager;
-use crate::{admin, api, auth, logging, page, slashes};
+use crate::{access, admin, api, auth, logging, page, slashes};
 
 /// Drain time per stream. With this time, 1000 clients reconnect within a second, not all at once.
 /// All streams together get at most three quarters of the drain time. The rest is for writes in
@@ -72,16 +72,20 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     let running = Arc::new(SourceManager::start(settings.sources, &hub, &stop, &tasks));
     let reload = Arc::new(Reload::new(loader, running, settings.shown));
-    let app = hub
-        .router()
+    let by_token = settings.access.by_token();
+    let app = access::router(&hub, settings.access)
         .merge(publishers)
-        .merge(hub.health_router())
+        .merge(if by_token {
+            access::quiet_health_router(&hub)
+        } else {
+            hub.health_router()
+        })
         .merge(page::router())
         .merge(api::router());
     let app = app
         .fallback(slashes::fallback)
         .method_not_allowed_fallback(|| async { Problem::no_method() })
-        .layer(cors());
+        .layer(cors(by_token));
 
     let drain = settings.drain.0;
     // The grace time is not limited here, because the drain time also limits this server.
@@ -128,18 +132,25 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
 
 /// Returns the CORS rules. Any page may read a stream, resume a stream, and change a stream whose
 /// name the page knows, because the server uses no cookies. No page may publish. CORS always allows
-/// `POST`, so `Authorization` must never be among the allowed headers.
-fn cors() -> CorsLayer {
+/// `POST`, so `Authorization` is among the allowed headers only if readers need it; a page then still
+/// needs the token of a publisher to publish.
+fn cors(by_token: bool) -> CorsLayer {
     let last_event_id = header::HeaderName::from_static("last-event-id");
+    let authorization = by_token.then_some(header::AUTHORIZATION);
     CorsLayer::new()
         .allow_origin(tower_http::cors::Any)
         .allow_methods([Method::GET, Method::PATCH])
-        .allow_headers([
-            header::ACCEPT,
-            header::CACHE_CONTROL,
-            header::CONTENT_TYPE,
-            last_event_id,
-        ])
+        .allow_headers(
+            [
+                header::ACCEPT,
+                header::CACHE_CONTROL,
+                header::CONTENT_TYPE,
+                last_event_id,
+            ]
+            .into_iter()
+            .chain(authorization)
+            .collect::<Vec<_>>(),
+        )
         .expose_headers([header::ETAG])
         .max_age(Duration::from_secs(86_400))
 }
@@ -153,6 +164,7 @@ fn open_hub(settings: &Settings) -> anyhow::Result<Hub> {
         .max_buffered_bytes(settings.max_buffered_bytes)
         .flush_interval(settings.flush_interval.0)
         .max_lag(settings.max_lag.0)
+        .require_viewer(settings.access.by_token())
         .io_backend(settings.io_backend.into());
     let Some((folder, options)) = &settings.data else {
         return Ok(builder.try_build()?);

@@ -10,6 +10,7 @@ mod span;
 mod token;
 
 use std::fmt::Display;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -18,6 +19,7 @@ use clap::parser::ValueSource;
 use tickcast::tape::{Options as TapeOptions, Sync as TapeSync};
 use tickcast::{Limits, Publisher, SourceOptions};
 
+use crate::access::{AccessSettings, AccessTable};
 use crate::cli::{IoBackend, Layer, LogFormat, Sync};
 use crate::source::{SourceSpec, SourceTable, make_names_unique};
 pub(crate) use error::SettingsError;
@@ -32,6 +34,8 @@ pub(crate) struct Settings {
     pub(crate) admin: SocketAddr,
     pub(crate) sources: Vec<SourceSpec>,
     pub(crate) publish_token: Option<String>,
+    /// Who may read.
+    pub(crate) access: AccessSettings,
     pub(crate) drain: HumanDuration,
     pub(crate) flush_interval: HubDuration,
     pub(crate) max_lag: HubDuration,
@@ -101,6 +105,7 @@ impl Settings {
         let File {
             layer: file,
             sources: tables,
+            access,
         } = match &flags.config {
             Some(path) => File::read(path)?,
             None => File::default(),
@@ -117,6 +122,7 @@ impl Settings {
             .0;
         let data = layers.pick_data(&flags, &file)?;
         let publish_token = layers.pick_token(&flags, &file)?;
+        let access = layers.pick_access(access)?;
         // Container runtimes kill a process after ten seconds.
         let drain = layers.pick(
             "drain",
@@ -183,6 +189,7 @@ impl Settings {
             admin,
             sources,
             publish_token,
+            access,
             drain,
             flush_interval,
             max_lag,
@@ -220,6 +227,21 @@ impl Layers<'_> {
             .unwrap_or((default, SettingOrigin::Default));
         self.show(key, value.to_string(), origin);
         value
+    }
+
+    /// Returns who may read. Only the file can say so.
+    fn pick_access(&mut self, table: Option<AccessTable>) -> Result<AccessSettings, SettingsError> {
+        let origin = table
+            .as_ref()
+            .map_or(SettingOrigin::Default, |_| SettingOrigin::File);
+        let table = table.unwrap_or_default();
+        self.shown.push(SettingRow {
+            key: "access",
+            value: table.shown(),
+            print: BuildHasherDefault::<DefaultHasher>::default().hash_one(format!("{table:?}")),
+            origin,
+        });
+        table.settings().map_err(SettingsError)
     }
 
     fn pick_positive(

@@ -7,6 +7,7 @@ use clap::CommandFactory;
 use toml::Table;
 
 use super::SettingsError;
+use crate::access::AccessTable;
 use crate::cli::{Cli, Layer};
 use crate::source::{SOURCE_KEYS, SourceTable};
 
@@ -18,6 +19,7 @@ const PREFIX: &str = "TICKCAST_";
 pub(super) struct File {
     pub(super) layer: Layer,
     pub(super) sources: Vec<SourceTable>,
+    pub(super) access: Option<AccessTable>,
 }
 
 impl File {
@@ -32,6 +34,7 @@ impl File {
         let mut table: Table = text.parse().map_err(|error| one_line(&error))?;
         let mut known = setting_names();
         known.retain(|name| name != "config");
+        known.push("access".to_owned());
         check_keys(table.keys(), &known, "key")?;
         let sources = match table.remove("source") {
             None => Vec::new(),
@@ -49,8 +52,16 @@ impl File {
                     .map_err(|error| format!("source: {}", one_line(&error)))?
             }
         };
+        let access = table.remove("access").map(toml::Value::try_into);
+        let access = access
+            .transpose()
+            .map_err(|error| format!("access: {}", one_line(&error)))?;
         let layer = table.try_into().map_err(|error| one_line(&error))?;
-        Ok(Self { layer, sources })
+        Ok(Self {
+            layer,
+            sources,
+            access,
+        })
     }
 }
 

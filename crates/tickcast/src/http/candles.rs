@@ -33,6 +33,7 @@ const MAX_CANDLES: usize = 5000;
     responses(
         (status = 200, description = "The candles", body = schema::Candles),
         (status = 400, response = schema::BadRequest),
+        (status = 401, response = schema::LoginNeeded),
         (status = 403, response = schema::Forbidden),
         (status = 404, response = schema::SymbolNotFound),
         (status = 503, response = schema::ServerBusy),

@@ -28,6 +28,7 @@ const MAX_PAGE: usize = 1000;
     responses(
         (status = 200, description = "The tick", body = schema::PublishedTick),
         (status = 400, response = schema::BadRequest),
+        (status = 401, response = schema::LoginNeeded),
         (status = 403, response = schema::Forbidden),
         (status = 404, response = schema::SymbolNotFound),
     ),
@@ -88,6 +89,7 @@ struct SymbolSummary {
     responses(
         (status = 200, description = "A page of symbols", body = SymbolsPage),
         (status = 400, response = schema::BadRequest),
+        (status = 401, response = schema::LoginNeeded),
         (status = 503, response = schema::ServerBusy),
     ),
 ))]

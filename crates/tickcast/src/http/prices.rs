@@ -34,6 +34,7 @@ const COMPARISONS_PER_TURN: usize = 20_000;
     responses(
         (status = 200, description = "The ticks", body = schema::Prices),
         (status = 400, response = schema::BadRequest),
+        (status = 401, response = schema::LoginNeeded),
         (status = 403, response = schema::Forbidden),
         (status = 503, response = schema::ServerBusy),
     ),

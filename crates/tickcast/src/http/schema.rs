@@ -18,6 +18,11 @@ use super::Problem;
 #[response(content_type = "application/problem+json")]
 pub(super) struct BadRequest(#[to_schema] Problem);
 
+/// Readers need a token or another login, and this request has none that is valid.
+#[derive(ToResponse)]
+#[response(content_type = "application/problem+json")]
+pub(super) struct LoginNeeded(#[to_schema] Problem);
+
 /// The reader may not read this. The answer does not depend on whether the symbol exists.
 #[derive(ToResponse)]
 #[response(content_type = "application/problem+json")]

@@ -9,9 +9,9 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::http::NoParameters;
-#[cfg(feature = "openapi")]
-use crate::http::Problem;
 use crate::http::view::View;
+#[cfg(feature = "openapi")]
+use crate::http::{Problem, schema};
 use crate::hub::Hub;
 use crate::stats::{SourceStats, SymbolStats, simulated};
 
@@ -60,6 +60,7 @@ pub(super) async fn ready(State(hub): State<Hub>, _: NoParameters) -> Response {
 #[cfg_attr(feature = "openapi", utoipa::path(get, path = "/v1/status", tag = "server", responses(
     (status = 200, description = "The server status", body = Status),
     (status = 400, description = "The request has query parameters", body = Problem, content_type = "application/problem+json"),
+    (status = 401, response = schema::LoginNeeded),
 )))]
 pub(super) async fn status(view: View, _: NoParameters) -> Json<Status> {
     let whole = view.whole_market();

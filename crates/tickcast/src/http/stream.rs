@@ -69,6 +69,7 @@ const MAX_ECHOED_ID_BYTES: usize = 64;
         (status = 200, description = "Server-Sent Events that the client or the server can end at any time",
             body = schema::Events, content_type = "text/event-stream"),
         (status = 400, response = schema::BadRequest),
+        (status = 401, response = schema::LoginNeeded),
         (status = 403, response = schema::Forbidden),
     ),
 ))]
@@ -111,6 +112,7 @@ pub(super) async fn prices_stream(
         (status = 200, description = "Server-Sent Events that end with `bye`",
             body = schema::Events, content_type = "text/event-stream"),
         (status = 400, response = schema::BadRequest),
+        (status = 401, response = schema::LoginNeeded),
         (status = 403, response = schema::Forbidden),
     ),
 ))]

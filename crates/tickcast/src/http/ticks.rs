@@ -33,6 +33,7 @@ use crate::answers;
             (String = "text/csv"),
         )),
         (status = 400, response = schema::BadRequest),
+        (status = 401, response = schema::LoginNeeded),
         (status = 403, response = schema::Forbidden),
         (status = 404, response = schema::SymbolNotFound),
         (status = 503, response = schema::ServerBusy),

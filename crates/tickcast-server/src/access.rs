@@ -1,0 +1,103 @@
+//! Access of readers: a token says what its reader may read.
+
+mod keys;
+mod presented;
+mod settings;
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::json;
+use tickcast::Hub;
+use tickcast::http::{NoParameters, Problem};
+
+use keys::{Keys, TokenError};
+use presented::PresentedError;
+pub(crate) use settings::{AccessSettings, AccessTable};
+
+/// Checks the tokens of readers.
+struct Access {
+    hub: Hub,
+    keys: Keys,
+    cookie: Option<String>,
+}
+
+/// Returns the routes for readers. If the settings ask for tokens, each request must have one.
+pub(crate) fn router(hub: &Hub, settings: AccessSettings) -> Router {
+    let routes = hub.router();
+    let AccessSettings::Token { keys, cookie } = settings else {
+        return routes;
+    };
+    let access = Access {
+        hub: hub.clone(),
+        keys,
+        cookie,
+    };
+    routes.layer(middleware::from_fn_with_state(Arc::new(access), identify))
+}
+
+/// Returns the probes of a server whose readers need tokens. They do not say why the server is not
+/// ready: the admin listener does.
+pub(crate) fn quiet_health_router(hub: &Hub) -> Router {
+    let hub = hub.clone();
+    let ready = async move |_: NoParameters| {
+        let ready = hub.reasons_not_ready().is_empty();
+        let status = match ready {
+            true => StatusCode::OK,
+            false => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        (status, Json(json!({"ready": ready, "reasons": []})))
+    };
+    Router::new()
+        .route(
+            "/healthz",
+            get(async |_: NoParameters| Json(json!({"alive": true}))),
+        )
+        .route("/readyz", get(ready))
+}
+
+/// Tells the routes who reads. A request without a token goes on without a viewer; the routes that
+/// read prices refuse it.
+async fn identify(State(access): State<Arc<Access>>, mut request: Request, next: Next) -> Response {
+    let token = match presented::take(&mut request, access.cookie.as_deref()) {
+        Ok(token) => token,
+        Err(error) => return Problem::from(error).into_response(),
+    };
+    if let Some(token) = token {
+        match access.keys.verify(&token, access.hub.steady_time()) {
+            Ok(viewer) => _ = request.extensions_mut().insert(viewer),
+            Err(error) => return challenge(Problem::from(error).into_response()),
+        }
+    }
+    let response = next.run(request).await;
+    if response.status() == StatusCode::UNAUTHORIZED {
+        return challenge(response);
+    }
+    response
+}
+
+/// Adds the header that each 401 has to have (RFC 9110).
+fn challenge(mut response: Response) -> Response {
+    let bearer = HeaderValue::from_static("Bearer");
+    response
+        .headers_mut()
+        .insert(header::WWW_AUTHENTICATE, bearer);
+    response
+}
+
+impl From<TokenError> for Problem {
+    fn from(error: TokenError) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, error.to_string())
+    }
+}
+
+impl From<PresentedError> for Problem {
+    fn from(error: PresentedError) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, error.to_string())
+    }
+}

@@ -1,0 +1,346 @@
+//! Readers with tokens: who may read what, on every route.
+
+use std::io::Write;
+use std::time::SystemTime;
+
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use rcgen::KeyPair;
+use reqwest::{RequestBuilder, StatusCode};
+use serde_json::{Value, json};
+use tempfile::NamedTempFile;
+
+use crate::client::Reader;
+use crate::server::{TOKEN, TestServer, tickcast};
+
+const SECRET: &str = "a secret of at least thirty-two bytes";
+
+/// A price that no cursor, time or count contains.
+const PRICE: &str = "7777.25";
+
+fn file(text: &str) -> NamedTempFile {
+    let mut file = NamedTempFile::with_suffix(".toml").unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    file
+}
+
+fn path(file: &NamedTempFile) -> &str {
+    file.path().to_str().unwrap()
+}
+
+/// The configuration of a server whose readers have tokens of this secret.
+fn by_secret() -> NamedTempFile {
+    file(&format!(
+        "[access]\nreaders = \"token\"\ncookie = \"tickcast\"\n[[access.key]]\nalg = \"HS256\"\nsecret = \"{SECRET}\"\n"
+    ))
+}
+
+fn seconds_from_now(seconds: i64) -> i64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    i64::try_from(now.unwrap().as_secs()).unwrap() + seconds
+}
+
+fn claims(seconds: i64, permissions: &Value) -> Value {
+    json!({"sub": "ada", "exp": seconds_from_now(seconds), "tickcast": permissions})
+}
+
+fn signed(secret: &str, claims: &Value) -> String {
+    let key = EncodingKey::from_secret(secret.as_bytes());
+    encode(&Header::new(Algorithm::HS256), claims, &key).unwrap()
+}
+
+/// Starts a server with a configuration, and publishes `A` and `B`.
+async fn start(config: &NamedTempFile) -> TestServer {
+    let server = TestServer::with(&["--source", "none", "--config", path(config)]);
+    server.publish(&[("A", PRICE), ("B", PRICE)]).await;
+    server
+}
+
+/// The paths of all routes for readers, as the server describes them.
+async fn routes(server: &TestServer) -> Vec<String> {
+    let (_, api) = server.get("/openapi.json").await;
+    let open = ["/healthz", "/readyz"];
+    let paths = api["paths"].as_object().unwrap().iter();
+    let read =
+        paths.filter(|(path, item)| item.get("get").is_some() && !open.contains(&path.as_str()));
+    let routes: Vec<_> = read
+        .map(|(path, _)| path.replace("{symbol}", "A"))
+        .collect();
+    assert!(routes.len() >= 8, "{routes:?}");
+    routes
+}
+
+fn get(server: &TestServer, route: &str) -> RequestBuilder {
+    reqwest::Client::new().get(format!("{}{route}", server.public))
+}
+
+/// Returns the status, whether the answer asks for a token, and the beginning of the body.
+async fn answer(request: RequestBuilder) -> (StatusCode, bool, String) {
+    let mut response = request.send().await.unwrap();
+    let asks = response.headers().contains_key("www-authenticate");
+    let status = response.status();
+    let is_stream = response.headers()["content-type"] == "text/event-stream";
+    let mut body = String::new();
+    while let Some(bytes) = response.chunk().await.unwrap() {
+        body.push_str(std::str::from_utf8(&bytes).unwrap());
+        if is_stream && (body.contains("event: ready") || body.contains("event: tick")) {
+            break;
+        }
+    }
+    (status, asks, body)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_route_for_readers_wants_a_token() {
+    let server = start(&by_secret()).await;
+    let refused = [
+        ("reading needs a login", None),
+        (
+            "is not signed with a key of this server",
+            Some(signed(
+                "another secret of thirty-two bytes!",
+                &claims(60, &json!({})),
+            )),
+        ),
+        (
+            "the token has expired",
+            Some(signed(SECRET, &claims(-31, &json!({})))),
+        ),
+        (
+            "has no claim `tickcast`",
+            Some(signed(SECRET, &json!({"exp": seconds_from_now(60)}))),
+        ),
+        (
+            "unknown field `delay`",
+            Some(signed(SECRET, &claims(60, &json!({"delay": 900})))),
+        ),
+        ("not a JSON Web Token", Some(TOKEN.to_owned())),
+    ];
+    let admitted = signed(SECRET, &claims(60, &json!({})));
+    let elsewhere = signed(SECRET, &claims(60, &json!({"symbols": ["B"]})));
+    for route in routes(&server).await {
+        for (reason, token) in &refused {
+            let mut request = get(&server, &route);
+            if let Some(token) = token {
+                request = request.bearer_auth(token);
+            }
+            let (status, asks, body) = answer(request).await;
+            assert_eq!(
+                (status, asks),
+                (StatusCode::UNAUTHORIZED, true),
+                "{route}: {reason}"
+            );
+            assert!(
+                body.contains(reason) && !body.contains(PRICE),
+                "{route}: {body}"
+            );
+        }
+        let (status, _, body) = answer(get(&server, &route).bearer_auth(&admitted)).await;
+        assert_eq!(status, StatusCode::OK, "{route}: {body}");
+        let (status, asks, body) = answer(get(&server, &route).bearer_auth(&elsewhere)).await;
+        let expected = if route.ends_with("/A") {
+            StatusCode::FORBIDDEN
+        } else {
+            StatusCode::OK
+        };
+        assert_eq!((status, asks), (expected, false), "{route}: {body}");
+        assert!(!body.contains(r#""symbol":"A""#), "{route}: {body}");
+    }
+    // Pages and probes stay open, and no token is written down anywhere.
+    for route in ["/", "/docs", "/openapi.json", "/healthz", "/readyz"] {
+        assert_eq!(
+            answer(get(&server, route)).await.0,
+            StatusCode::OK,
+            "{route}"
+        );
+    }
+    let metrics = reqwest::get(format!("{}/metrics", server.admin))
+        .await
+        .unwrap();
+    let written = server.log() + &metrics.text().await.unwrap();
+    for token in refused
+        .iter()
+        .filter_map(|(_, token)| token.as_ref())
+        .chain([&admitted])
+    {
+        assert!(!written.contains(token.as_str()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_may_come_in_three_places() {
+    let server = start(&by_secret()).await;
+    let token = signed(SECRET, &claims(60, &json!({"symbols": ["A"]})));
+    let other = signed(SECRET, &claims(60, &json!({"symbols": ["B"]})));
+    let in_query = format!("/v1/prices/A?access_token={token}");
+    let cookie = |origin: Option<&str>| {
+        let request =
+            get(&server, "/v1/prices/A").header("cookie", format!("x=y; tickcast={token}"));
+        match origin {
+            Some(origin) => request.header("origin", origin),
+            None => request,
+        }
+    };
+    assert_eq!(answer(get(&server, &in_query)).await.0, StatusCode::OK);
+    assert_eq!(answer(cookie(None)).await.0, StatusCode::OK);
+    assert_eq!(answer(cookie(Some(&server.public))).await.0, StatusCode::OK);
+    assert_eq!(
+        answer(cookie(Some("https://evil.example"))).await.0,
+        StatusCode::UNAUTHORIZED
+    );
+    let (status, _, body) = answer(get(&server, &in_query).bearer_auth(&other)).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(
+        body.contains("two different tokens") && !body.contains(&token),
+        "{body}"
+    );
+    let (_, _, body) = answer(get(&server, &format!("{in_query}&wrong=1"))).await;
+    assert!(body.contains("wrong") && !body.contains(&token), "{body}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_ends_with_its_token_and_continues_with_the_next() {
+    let server = start(&by_secret()).await;
+    let open = async |seconds, cursor: &str| {
+        let token = signed(SECRET, &claims(seconds, &json!({"symbols": ["A"]})));
+        let request = get(&server, "/v1/stream").bearer_auth(token);
+        Reader::send(request.header("last-event-id", cursor)).await
+    };
+    let mut first = open(2, "").await;
+    let bye = first.until(|event| event.event == "bye").await;
+    assert!(bye.data.contains(r#""reason":"expired""#), "{bye:?}");
+    let mut second = open(60, &bye.id).await;
+    let ready = second.until(|event| event.event == "ready").await;
+    assert!(ready.data.contains(r#""resumed":true"#), "{ready:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn public_keys_of_three_kinds_are_accepted_each_for_its_algorithm() {
+    let kinds = [
+        ("RS256", Algorithm::RS256, &rcgen::PKCS_RSA_SHA256),
+        ("ES256", Algorithm::ES256, &rcgen::PKCS_ECDSA_P256_SHA256),
+        ("EdDSA", Algorithm::EdDSA, &rcgen::PKCS_ED25519),
+    ];
+    let keys = kinds.map(|(_, _, kind)| KeyPair::generate_for(kind).unwrap());
+    let files: Vec<_> = keys.iter().map(|key| file(&key.public_key_pem())).collect();
+    let mut config = "[access]\nreaders = \"token\"\n".to_owned();
+    for ((name, ..), file) in kinds.iter().zip(&files) {
+        config += &format!(
+            "[[access.key]]\nalg = \"{name}\"\nkid = \"{name}\"\npublic_key_file = \"{}\"\n",
+            path(file)
+        );
+    }
+    let server = start(&file(&config)).await;
+    let private = |i: usize| {
+        let pem = keys[i].serialize_pem();
+        match i {
+            0 => EncodingKey::from_rsa_pem(pem.as_bytes()),
+            1 => EncodingKey::from_ec_pem(pem.as_bytes()),
+            _ => EncodingKey::from_ed_pem(pem.as_bytes()),
+        }
+        .unwrap()
+    };
+    let claims = claims(60, &json!({}));
+    for (i, (name, algorithm, _)) in kinds.into_iter().enumerate() {
+        let header = Header {
+            kid: Some(name.to_owned()),
+            ..Header::new(algorithm)
+        };
+        let token = encode(&header, &claims, &private(i)).unwrap();
+        let (status, _, body) = answer(get(&server, "/v1/prices/A").bearer_auth(token)).await;
+        assert_eq!(status, StatusCode::OK, "{name}: {body}");
+        // The public key is public: nobody may use it as a shared secret.
+        let header = Header {
+            kid: Some(name.to_owned()),
+            ..Header::new(Algorithm::HS256)
+        };
+        let shared = EncodingKey::from_secret(keys[i].public_key_pem().as_bytes());
+        let token = encode(&header, &claims, &shared).unwrap();
+        let (status, ..) = answer(get(&server, "/v1/prices/A").bearer_auth(token)).await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED, "{name}");
+    }
+}
+
+#[test]
+fn settings_of_access_fail_early() {
+    let fails = |text: &str| {
+        let config = file(text);
+        let output = tickcast(&["config", "show", "--config", path(&config)])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let token = "[access]\nreaders = \"token\"\n";
+    for (text, said) in [
+        (token.to_owned(), "needs at least one [[access.key]]"),
+        (
+            "[access]\nreaders = \"tokens\"\n".to_owned(),
+            "unknown variant `tokens`",
+        ),
+        (
+            "[access]\nreader = \"token\"\n".to_owned(),
+            "unknown field `reader`",
+        ),
+        (
+            "[access]\ncookie = \"t\"\n".to_owned(),
+            "have no effect while readers = \"open\"",
+        ),
+        (
+            format!("{token}[[access.key]]\nalg = \"HS256\"\nsecret = \"short\"\n"),
+            "access.key 1: the secret has 5 bytes, at least 32 are needed",
+        ),
+        (
+            format!("{token}[[access.key]]\nalg = \"HS256\"\n"),
+            "needs secret or secret_file",
+        ),
+        (
+            format!("{token}[[access.key]]\nalg = \"none\"\n"),
+            "unknown variant `none`",
+        ),
+        (
+            format!("{token}[[access.key]]\nalg = \"ES256\"\nsecret = \"{SECRET}\"\n"),
+            "needs public_key_file, and no secret",
+        ),
+        (
+            format!(
+                "{token}[[access.key]]\nalg = \"RS256\"\npublic_key_file = \"/no/such/file\"\n"
+            ),
+            "/no/such/file: No such file",
+        ),
+        (
+            format!(
+                "{token}cookie = \"a b\"\n[[access.key]]\nalg = \"HS256\"\nsecret = \"{SECRET}\"\n"
+            ),
+            "access.cookie: \"a b\"",
+        ),
+    ] {
+        let error = fails(&text);
+        assert!(
+            error.contains(said) && !error.contains(SECRET),
+            "{text}: {error}"
+        );
+    }
+    let config = by_secret();
+    let shown = tickcast(&["config", "show", "--config", path(&config)])
+        .output()
+        .unwrap();
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(
+        shown.contains("access = token (1 key)") || shown.contains("token (1 key)"),
+        "{shown}"
+    );
+    assert!(!shown.contains(SECRET), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_guide_has_a_configuration_and_claims_that_work() {
+    let config: toml::Table = crate::guides::block("access.md", "toml").parse().unwrap();
+    let server = start(&file(&config.to_string())).await;
+    let secret = config["access"]["key"][0]["secret"].as_str().unwrap();
+    let claims: Value = serde_json::from_str(&crate::guides::block("access.md", "json")).unwrap();
+    let token = signed(secret, &claims);
+    let read = |route: &str| answer(get(&server, route).bearer_auth(&token));
+    assert_eq!(read("/v1/prices").await.0, StatusCode::OK);
+    assert_eq!(read("/v1/prices/A").await.0, StatusCode::FORBIDDEN);
+    assert_eq!(read("/v1/prices/AAPL").await.0, StatusCode::NOT_FOUND);
+}
