@@ -106,7 +106,7 @@ async fn every_route_for_readers_wants_a_token() {
             Some(signed(SECRET, &claims(-31, &json!({})))),
         ),
         (
-            "has no claim `tickcast`",
+            "has no valid claim `tickcast`",
             Some(signed(SECRET, &json!({"exp": seconds_from_now(60)}))),
         ),
         (
@@ -308,6 +308,20 @@ fn settings_of_access_fail_early() {
             "/no/such/file: No such file",
         ),
         (
+            format!("{token}key = \"{SECRET}\"\n"),
+            "access: a value is not of its type: expected",
+        ),
+        (
+            format!(
+                "{token}[[access.key]]\nalg = \"HS256\"\nsecret = \"{SECRET}\"\nsecret = \"{SECRET}\"\n"
+            ),
+            "duplicate key",
+        ),
+        (
+            format!("{token}[[access.key]]\nalg = \"HS256\"\nsecret = \"{SECRET}\n"),
+            "line 5",
+        ),
+        (
             format!(
                 "{token}cookie = \"a b\"\n[[access.key]]\nalg = \"HS256\"\nsecret = \"{SECRET}\"\n"
             ),
@@ -334,11 +348,12 @@ fn settings_of_access_fail_early() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_guide_has_a_configuration_and_claims_that_work() {
-    let config: toml::Table = crate::guides::block("access.md", "toml").parse().unwrap();
-    let server = start(&file(&config.to_string())).await;
-    let secret = config["access"]["key"][0]["secret"].as_str().unwrap();
+    let secret = file(&format!("{SECRET}\n"));
+    let guide = crate::guides::block("access.md", "toml");
+    let config = guide.replace("/etc/tickcast/reader-secret", path(&secret));
+    let server = start(&file(&config)).await;
     let claims: Value = serde_json::from_str(&crate::guides::block("access.md", "json")).unwrap();
-    let token = signed(secret, &claims);
+    let token = signed(SECRET, &claims);
     let read = |route: &str| answer(get(&server, route).bearer_auth(&token));
     assert_eq!(read("/v1/prices").await.0, StatusCode::OK);
     assert_eq!(read("/v1/prices/A").await.0, StatusCode::FORBIDDEN);

@@ -5,6 +5,7 @@ mod presented;
 mod settings;
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -17,6 +18,7 @@ use tickcast::Hub;
 use tickcast::http::{NoParameters, Problem};
 
 use keys::{Keys, TokenError};
+pub(crate) use presented::PARAMETER;
 use presented::PresentedError;
 pub(crate) use settings::{AccessSettings, AccessTable};
 
@@ -69,7 +71,10 @@ async fn identify(State(access): State<Arc<Access>>, mut request: Request, next:
         Err(error) => return Problem::from(error).into_response(),
     };
     if let Some(token) = token {
-        match access.keys.verify(&token, access.hub.steady_time()) {
+        match access
+            .keys
+            .verify(&token, access.hub.steady_time(), SystemTime::now().into())
+        {
             Ok(viewer) => _ = request.extensions_mut().insert(viewer),
             Err(error) => return challenge(Problem::from(error).into_response()),
         }

@@ -131,7 +131,7 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
 }
 
 /// Returns the CORS rules. Any page may read a stream, resume a stream, and change a stream whose
-/// name the page knows, because the server uses no cookies. No page may publish. CORS always allows
+/// name the page knows, because no answer to another origin can be read with a cookie. No page may publish. CORS always allows
 /// `POST`, so `Authorization` is among the allowed headers only if readers need it; a page then still
 /// needs the token of a publisher to publish.
 fn cors(by_token: bool) -> CorsLayer {

@@ -238,7 +238,7 @@ impl Layers<'_> {
         self.shown.push(SettingRow {
             key: "access",
             value: table.shown(),
-            print: BuildHasherDefault::<DefaultHasher>::default().hash_one(format!("{table:?}")),
+            print: BuildHasherDefault::<DefaultHasher>::default().hash_one(table.secret_text()),
             origin,
         });
         table.settings().map_err(SettingsError)

@@ -4,12 +4,16 @@ use std::time::Duration;
 
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 use tickcast::access::Viewer;
 use tickcast::{Filter, Rate, Time};
 
 /// Maximum size of a token, in bytes.
 const MAX_TOKEN_BYTES: usize = 8 << 10;
+
+/// Maximum size of the header of a token, in bytes. It is read before the signature is checked.
+const MAX_HEADER_BYTES: usize = 2 << 10;
 
 /// How far the clock of the issuer of a token may be from ours.
 const LEEWAY: Duration = Duration::from_secs(30);
@@ -20,6 +24,7 @@ pub(crate) struct Key {
     algorithm: Algorithm,
     decoding: DecodingKey,
     validation: Validation,
+    issuer: Option<String>,
 }
 
 /// All keys. A token has to be signed with one of them.
@@ -36,7 +41,7 @@ pub(super) enum TokenError {
     Critical,
     #[error("the token is not signed with a key of this server")]
     Unknown,
-    #[error("the token has no claim `{0}`")]
+    #[error("the token has no valid claim `{0}`")]
     Missing(String),
     #[error("the token has expired")]
     Expired,
@@ -58,18 +63,26 @@ pub(super) enum TokenError {
 struct Claims {
     exp: Option<f64>,
     nbf: Option<f64>,
-    #[serde(default)]
-    sub: String,
-    tickcast: Option<serde_json::Value>,
+    sub: Option<String>,
+    tickcast: Option<Box<RawValue>>,
 }
 
-/// The permissions in a token. A name that we do not know may be a limit, so it is refused.
+/// The permissions in a token. A name that we do not know may be a limit, so it is refused, and so
+/// are `null` and a name that occurs twice.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Permissions {
+    #[serde(default, deserialize_with = "given")]
     symbols: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "given")]
     rate: Option<f64>,
+    #[serde(default, deserialize_with = "given")]
     streams: Option<u32>,
+}
+
+/// Reads a value that may be left out, but not `null`.
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(value: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(value).map(Some)
 }
 
 impl Key {
@@ -88,14 +101,76 @@ impl Key {
         validation.validate_exp = false;
         validation.validate_nbf = false;
         validation.validate_aud = audience.is_some();
-        validation.iss = issuer.map(|issuer| [issuer].into());
+        validation.iss = issuer.clone().map(|issuer| [issuer].into());
         validation.aud = audience.map(|audience| [audience].into());
         Self {
             kid,
             algorithm,
             decoding,
             validation,
+            issuer,
         }
+    }
+
+    /// Returns what the reader of a token of this key may read.
+    fn viewer(&self, claims: Claims, now: Time, wall: Time) -> Result<Viewer, TokenError> {
+        let Claims {
+            exp,
+            nbf,
+            sub,
+            tickcast,
+        } = claims;
+        let exp = exp.ok_or_else(|| TokenError::Missing("exp".to_owned()))?;
+        let exp = time("exp", exp)?;
+        let last = exp.saturating_add(LEEWAY);
+        if last <= now {
+            return Err(TokenError::Expired);
+        }
+        if let Some(nbf) = nbf
+            && time("nbf", nbf)? > wall.saturating_add(LEEWAY)
+        {
+            return Err(TokenError::NotYet);
+        }
+        let claim = |problem: &dyn std::fmt::Display| TokenError::Claim {
+            claim: "tickcast",
+            problem: problem.to_string(),
+        };
+        let permissions = tickcast.ok_or_else(|| TokenError::Missing("tickcast".to_owned()))?;
+        let Permissions {
+            symbols,
+            rate,
+            streams,
+        } = match permissions.get().starts_with('{') {
+            true => serde_json::from_str(permissions.get()).map_err(|error| claim(&error))?,
+            false => return Err(claim(&"expected an object")),
+        };
+        let symbols = match symbols {
+            None => Filter::all(),
+            Some(list) if list.is_empty() => Filter::none(),
+            Some(list) => Filter::parse(list.iter().map(String::as_str))
+                .map_err(|error| claim(&format!("symbols: {error}")))?,
+        };
+        // A token that is used within the leeway after its end may be used until the leeway ends.
+        let expires = if exp > now { exp } else { last };
+        let mut viewer = Viewer::of(symbols).expires(expires);
+        if let Some(sub) = &sub {
+            // Two issuers may name two readers alike.
+            viewer = viewer.subject(format!(
+                "{} {sub}",
+                self.issuer.as_deref().unwrap_or_default()
+            ));
+        }
+        if let Some(rate) = rate {
+            let rate = Rate::per_second(rate).map_err(|error| claim(&format!("rate: {error}")))?;
+            viewer = viewer.max_rate(rate);
+        }
+        if let Some(streams) = streams {
+            if sub.is_none() {
+                return Err(TokenError::Missing("sub".to_owned()));
+            }
+            viewer = viewer.max_streams(streams);
+        }
+        Ok(viewer)
     }
 }
 
@@ -104,10 +179,18 @@ impl Keys {
         Self(keys)
     }
 
-    /// Checks a token at the time `now`, and returns what its reader may read.
-    pub(super) fn verify(&self, token: &str, now: Time) -> Result<Viewer, TokenError> {
+    /// Checks a token, and returns what its reader may read. `now` is the time that ends tokens,
+    /// `wall` the time that begins them.
+    pub(super) fn verify(&self, token: &str, now: Time, wall: Time) -> Result<Viewer, TokenError> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(TokenError::TooLong(token.len()));
+        }
+        if token
+            .split('.')
+            .next()
+            .is_some_and(|header| header.len() > MAX_HEADER_BYTES)
+        {
+            return Err(TokenError::Malformed);
         }
         let header = decode_header(token).map_err(|_| TokenError::Malformed)?;
         if header.crit.is_some() {
@@ -121,7 +204,7 @@ impl Keys {
                 continue;
             }
             match decode::<Claims>(token, &key.decoding, &key.validation) {
-                Ok(data) => return viewer(data.claims, now),
+                Ok(data) => return key.viewer(data.claims, now, wall),
                 Err(error) => {
                     // What another key says about the signature is no news.
                     if let Some(error) = refused(error.into_kind()) {
@@ -146,53 +229,6 @@ fn refused(kind: ErrorKind) -> Option<TokenError> {
         }),
         _ => None,
     }
-}
-
-fn viewer(claims: Claims, now: Time) -> Result<Viewer, TokenError> {
-    let Claims {
-        exp,
-        nbf,
-        sub,
-        tickcast,
-    } = claims;
-    let exp = exp.ok_or_else(|| TokenError::Missing("exp".to_owned()))?;
-    let exp = time("exp", exp)?;
-    let last = exp.saturating_add(LEEWAY);
-    if last <= now {
-        return Err(TokenError::Expired);
-    }
-    if let Some(nbf) = nbf
-        && time("nbf", nbf)? > now.saturating_add(LEEWAY)
-    {
-        return Err(TokenError::NotYet);
-    }
-    let claim = |problem: &dyn std::fmt::Display| TokenError::Claim {
-        claim: "tickcast",
-        problem: problem.to_string(),
-    };
-    let permissions = tickcast.ok_or_else(|| TokenError::Missing("tickcast".to_owned()))?;
-    let Permissions {
-        symbols,
-        rate,
-        streams,
-    } = serde_json::from_value(permissions).map_err(|error| claim(&error))?;
-    let symbols = match symbols {
-        None => Filter::all(),
-        Some(list) if list.is_empty() => Filter::none(),
-        Some(list) => Filter::parse(list.iter().map(String::as_str))
-            .map_err(|error| claim(&format!("symbols: {error}")))?,
-    };
-    // A token that is used within the leeway after its end may be used until the leeway ends.
-    let expires = if exp > now { exp } else { last };
-    let mut viewer = Viewer::of(symbols).subject(sub).expires(expires);
-    if let Some(rate) = rate {
-        let rate = Rate::per_second(rate).map_err(|error| claim(&format!("rate: {error}")))?;
-        viewer = viewer.max_rate(rate);
-    }
-    if let Some(streams) = streams {
-        viewer = viewer.max_streams(streams);
-    }
-    Ok(viewer)
 }
 
 /// Returns the time of a claim, which is in seconds since 1970.
@@ -233,7 +269,7 @@ mod tests {
     }
 
     fn verify(claims: &Value) -> Result<Viewer, TokenError> {
-        Keys::new(vec![key(SECRET, None)]).verify(&token(claims), now())
+        Keys::new(vec![key(SECRET, None)]).verify(&token(claims), now(), now())
     }
 
     #[test]
@@ -243,7 +279,7 @@ mod tests {
             "tickcast": {"symbols": ["AAPL", "BTC*"], "rate": 2, "streams": 3},
         }));
         let expected = Viewer::of(Filter::parse(["AAPL", "BTC*"]).unwrap())
-            .subject("ada")
+            .subject(" ada")
             .expires(Time::from_millis(1_000_060_000).unwrap())
             .max_rate(Rate::per_second(2.0).unwrap())
             .max_streams(3);
@@ -264,16 +300,27 @@ mod tests {
         let without = verify(&json!({"exp": 1_000_060})).unwrap_err();
         assert_eq!(without, TokenError::Missing("tickcast".to_owned()));
         let endless = verify(&json!({"tickcast": {}})).unwrap_err();
-        assert_eq!(endless.to_string(), "the token has no claim `exp`");
+        assert_eq!(endless.to_string(), "the token has no valid claim `exp`");
+        let twice = r#"{"exp":1000060,"tickcast":{"symbols":["A"],"symbols":["*"]}}"#;
+        let twice: Box<RawValue> = serde_json::from_str(twice).unwrap();
+        let header = Header::new(Algorithm::HS256);
+        let twice = encode(&header, &twice, &EncodingKey::from_secret(SECRET)).unwrap();
+        let refused = Keys::new(vec![key(SECRET, None)]).verify(&twice, now(), now());
+        assert!(refused.unwrap_err().to_string().contains("duplicate field"));
+        let nobody = with("tickcast", json!({"streams": 1}));
+        assert_eq!(nobody, "the token has no valid claim `sub`");
         assert_eq!(with("exp", json!(999_969)), "the token has expired");
         assert_eq!(with("nbf", json!(1_000_031)), "the token is not valid yet");
         for (claims, named) in [
             (json!({"symbol": ["A"]}), "unknown field `symbol`"),
             (json!({"delay": 900}), "unknown field `delay`"),
+            (json!({"symbols": null}), "invalid type: null"),
+            (json!({"rate": null}), "invalid type: null"),
+            (json!([["A"], 1, 1]), "expected an object"),
             (json!({"symbols": ["A B"]}), "symbols: entry 1"),
             (json!({"rate": 1000}), "rate: 1000"),
             (json!({"streams": -1}), "invalid value"),
-            (json!("all"), "invalid type"),
+            (json!("all"), "expected an object"),
         ] {
             let said = with("tickcast", claims);
             assert!(
@@ -286,14 +333,14 @@ mod tests {
             "{}",
             with("exp", json!("soon"))
         );
-        assert!(with("exp", json!(-1)).contains("expected seconds"));
+        assert_eq!(with("exp", json!(-1)), "the token has no valid claim `exp`");
     }
 
     #[test]
     fn the_key_decides_the_algorithm() {
         let claims = json!({"exp": 1_000_060, "tickcast": {}});
         let keys = Keys::new(vec![key(SECRET, None)]);
-        let refused = |token: &str| keys.verify(token, now()).unwrap_err();
+        let refused = |token: &str| keys.verify(token, now(), now()).unwrap_err();
         assert_eq!(
             refused(&signed(&Header::new(Algorithm::HS512), &claims)),
             TokenError::Unknown
@@ -331,7 +378,8 @@ mod tests {
                 kid: kid.map(str::to_owned),
                 ..Header::new(Algorithm::HS256)
             };
-            keys.verify(&signed(&header, &claims), now()).map(|_| ())
+            keys.verify(&signed(&header, &claims), now(), now())
+                .map(|_| ())
         };
         assert_eq!(named(Some("new")), Ok(()));
         for other in [Some("old"), Some("other"), None] {
@@ -349,7 +397,7 @@ mod tests {
         let keys = Keys::new(vec![Key::new(decoding, None, own)]);
         let verify = |iss: Value, aud: Value| {
             let claims = json!({"exp": 1_000_060, "tickcast": {}, "iss": iss, "aud": aud});
-            keys.verify(&token(&claims), now()).map(|_| ())
+            keys.verify(&token(&claims), now(), now()).map(|_| ())
         };
         let (iss, aud) = (json!("https://login.example"), json!("prices"));
         assert_eq!(verify(iss.clone(), aud.clone()), Ok(()));

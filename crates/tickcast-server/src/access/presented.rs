@@ -5,31 +5,38 @@ use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderMap, Uri, header};
 
 /// The parameter for clients that can set no header, such as `EventSource`.
-const PARAMETER: &str = "access_token";
+pub(crate) const PARAMETER: &str = "access_token";
 
 /// Reason why it is not clear which token a request presents.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum PresentedError {
     #[error("the request has two different tokens; send one")]
     Two,
-    #[error("`Authorization` is not `Bearer` and a token")]
-    Header,
 }
 
-/// Removes the token from a request and returns it. It stays in no place where a log or an error
-/// could show it.
+/// Removes the token from the query and the header of a request and returns it, so that no log and
+/// no error can show it. A cookie counts only if there is neither: a browser sends it unasked.
 pub(super) fn take(
     request: &mut Request,
     cookie: Option<&str>,
 ) -> Result<Option<String>, PresentedError> {
     let in_query = from_query(request.uri_mut());
+    let authority = request.uri().authority().map(ToString::to_string);
     let headers = request.headers_mut();
-    let in_header = from_header(headers)?;
-    let in_cookie = cookie.and_then(|name| from_cookie(headers, name));
+    let given = only(in_query.into_iter().chain(from_headers(headers)))?;
     headers.remove(header::AUTHORIZATION);
-    let mut found = in_query.into_iter().chain(in_header).chain(in_cookie);
-    let first = found.next();
-    match found.any(|other| Some(&other) != first.as_ref()) {
+    match (given, cookie) {
+        (None, Some(name)) if is_own(headers, authority.as_deref()) => {
+            only(from_cookies(headers, name))
+        }
+        (given, _) => Ok(given),
+    }
+}
+
+/// Returns the one token of several that must be the same.
+fn only(mut tokens: impl Iterator<Item = String>) -> Result<Option<String>, PresentedError> {
+    let first = tokens.next();
+    match tokens.any(|other| Some(&other) != first.as_ref()) {
         true => Err(PresentedError::Two),
         false => Ok(first),
     }
@@ -64,51 +71,40 @@ fn from_query(uri: &mut Uri) -> Vec<String> {
     found
 }
 
-fn from_header(headers: &HeaderMap) -> Result<Option<String>, PresentedError> {
-    let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let Some(value) = values.next() else {
-        return Ok(None);
-    };
-    if values.next().is_some() {
-        return Err(PresentedError::Two);
-    }
-    let value = value.to_str().map_err(|_| PresentedError::Header)?;
-    let (scheme, token) = value.split_once(' ').ok_or(PresentedError::Header)?;
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(PresentedError::Header);
-    }
-    Ok(Some(token.trim().to_owned()))
-}
-
-/// Returns the token of a cookie. Browsers send cookies along with requests of other origins, so
-/// the cookie counts only for requests of our own.
-fn from_cookie(headers: &HeaderMap, name: &str) -> Option<String> {
-    if !is_same_origin(headers) {
-        return None;
-    }
-    let lists = headers.get_all(header::COOKIE).iter();
-    let mut pairs = lists
-        .filter_map(|list| list.to_str().ok())
-        .flat_map(|list| list.split(';'));
-    pairs.find_map(|pair| {
-        let (own, value) = pair.split_once('=')?;
-        (own.trim() == name).then(|| value.trim().trim_matches('"').to_owned())
+/// Returns the bearer tokens. Another scheme is not meant for us: a proxy may have asked for it.
+fn from_headers(headers: &HeaderMap) -> impl Iterator<Item = String> {
+    let values = headers.get_all(header::AUTHORIZATION).iter();
+    values.filter_map(|value| {
+        let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+        let is_bearer = scheme.eq_ignore_ascii_case("bearer");
+        is_bearer.then(|| token.trim().to_owned())
     })
 }
 
-/// Checks whether a request has no `Origin`, or the origin of the server itself.
-fn is_same_origin(headers: &HeaderMap) -> bool {
-    let Some(origin) = headers.get(header::ORIGIN) else {
-        return true;
-    };
-    let host = headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok());
-    let origin = origin
-        .to_str()
-        .ok()
-        .and_then(|origin| origin.split_once("://"));
-    origin.is_some_and(|(_, origin)| host == Some(origin))
+/// Returns the tokens of the cookies with this name. Other cookies may have any bytes.
+fn from_cookies(headers: &HeaderMap, name: &str) -> impl Iterator<Item = String> {
+    let lists = headers.get_all(header::COOKIE).iter();
+    let pairs = lists.flat_map(|list| list.as_bytes().split(|byte| *byte == b';'));
+    pairs.filter_map(move |pair| {
+        let (own, value) = std::str::from_utf8(pair).ok()?.split_once('=')?;
+        let value = value.trim().trim_matches('"');
+        (own.trim() == name && !value.is_empty()).then(|| value.to_owned())
+    })
+}
+
+/// Checks whether a page of the server's own origin sends the request, or no page at all. Browsers
+/// send cookies along with requests of other origins.
+fn is_own(headers: &HeaderMap, authority: Option<&str>) -> bool {
+    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    if !matches!(text("sec-fetch-site"), None | Some("same-origin" | "none")) {
+        return false;
+    }
+    // Over HTTP/2, the host is in the address of the request.
+    let host = text("host").or(authority);
+    match text("origin").map(|origin| origin.split_once("://")) {
+        None => true,
+        Some(origin) => origin.is_some_and(|(_, origin)| host == Some(origin)),
+    }
 }
 
 #[cfg(test)]
@@ -159,8 +155,30 @@ mod tests {
                 Err(PresentedError::Two)
             );
         }
-        let mut basic = request("/v1/stream", &[("authorization", "Basic dXNlcjpwdw==")]);
-        assert_eq!(take(&mut basic, None), Err(PresentedError::Header));
+        let both = [("authorization", "Basic dXNlcjpwdw=="), ("cookie", "t=t1")];
+        let mut basic = request("/v1/stream", &both);
+        assert_eq!(take(&mut basic, Some("t")), Ok(Some("t1".to_owned())));
+    }
+
+    #[test]
+    fn other_cookies_do_not_matter() {
+        let cookie = |list: &[u8], header: Option<&str>| {
+            let mut request = request("/v1/stream", &[]);
+            let headers = request.headers_mut();
+            headers.insert("cookie", axum::http::HeaderValue::from_bytes(list).unwrap());
+            if let Some(token) = header {
+                headers.insert("authorization", format!("Bearer {token}").parse().unwrap());
+            }
+            take(&mut request, Some("t"))
+        };
+        assert_eq!(
+            cookie(b"name=Zo\xeb; t=t1", None),
+            Ok(Some("t1".to_owned()))
+        );
+        assert_eq!(cookie(b"t=", Some("t2")), Ok(Some("t2".to_owned())));
+        assert_eq!(cookie(b"t=old", Some("t2")), Ok(Some("t2".to_owned())));
+        assert_eq!(cookie(b"t=t1; t=t2", None), Err(PresentedError::Two));
+        assert_eq!(cookie(b"T=t1", None), Ok(None));
     }
 
     #[test]
@@ -182,5 +200,11 @@ mod tests {
         ] {
             assert_eq!(from(origin), None, "{origin}");
         }
+        let site = |site: &str| {
+            let headers = [("cookie", "t=t1"), ("sec-fetch-site", site)];
+            take(&mut request("/v1/stream", &headers), Some("t")).unwrap()
+        };
+        assert!(site("same-origin").is_some() && site("none").is_some());
+        assert_eq!([site("cross-site"), site("same-site")], [None, None]);
     }
 }

@@ -10,6 +10,15 @@ use super::keys::{Key, Keys};
 /// Minimum length of a shared secret, in bytes: that of its hash (RFC 7518, section 3.2).
 const MIN_SECRET_BYTES: usize = 32;
 
+/// The beginning of a key in PEM format.
+const PEM: &[u8] = b"-----BEGIN ";
+
+/// Length of the public keys of ES256 (an uncompressed point) and EdDSA, in bytes, and range of the
+/// lengths of RSA keys: 2,048 to 8,192 bits, in DER format.
+const P256_BYTES: std::ops::RangeInclusive<usize> = 65..=65;
+const ED25519_BYTES: std::ops::RangeInclusive<usize> = 32..=32;
+const RSA_BYTES: std::ops::RangeInclusive<usize> = 265..=1_050;
+
 /// Maximum number of keys. Each key without a name is tried for each token.
 const MAX_KEYS: usize = 16;
 
@@ -111,6 +120,19 @@ impl AccessTable {
         })
     }
 
+    /// Returns a text that changes with the table and with the contents of its files. It is secret.
+    pub(crate) fn secret_text(&self) -> String {
+        let files = self
+            .key
+            .iter()
+            .flat_map(|key| [&key.secret_file, &key.public_key_file]);
+        let contents: Vec<_> = files
+            .flatten()
+            .map(|path| std::fs::read(path).ok())
+            .collect();
+        format!("{self:?} {contents:?}")
+    }
+
     /// Describes the table in a line, without secrets.
     pub(crate) fn shown(&self) -> String {
         match self.readers {
@@ -129,7 +151,7 @@ impl KeyTable {
             }
             (KeyAlgorithm::HS256, (None, Some(path), None)) => {
                 let secret = read(path)?;
-                (Algorithm::HS256, shared(secret.trim_ascii_end())?)
+                (Algorithm::HS256, shared(without_line_end(&secret))?)
             }
             (KeyAlgorithm::HS256, _) => {
                 return Err("HS256 needs secret or secret_file, one of them".to_owned());
@@ -142,8 +164,17 @@ impl KeyTable {
     }
 }
 
+/// Returns the contents of a file without its last line end. All other bytes may be random.
+fn without_line_end(text: &[u8]) -> &[u8] {
+    let text = text.strip_suffix(b"\n").unwrap_or(text);
+    text.strip_suffix(b"\r").unwrap_or(text)
+}
+
 fn shared(secret: &[u8]) -> Result<DecodingKey, String> {
     match secret.len() {
+        _ if secret.starts_with(PEM) => {
+            Err("the secret is a key in PEM format, and public keys are no secrets".to_owned())
+        }
         MIN_SECRET_BYTES.. => Ok(DecodingKey::from_secret(secret)),
         short => Err(format!(
             "the secret has {short} bytes, at least {MIN_SECRET_BYTES} are needed"
@@ -153,17 +184,45 @@ fn shared(secret: &[u8]) -> Result<DecodingKey, String> {
 
 fn public(alg: KeyAlgorithm, path: &Path) -> Result<(Algorithm, DecodingKey), String> {
     let pem = read(path)?;
-    let (algorithm, name, key) = match alg {
-        KeyAlgorithm::RS256 => (Algorithm::RS256, "RSA", DecodingKey::from_rsa_pem(&pem)),
-        KeyAlgorithm::ES256 => (Algorithm::ES256, "P-256", DecodingKey::from_ec_pem(&pem)),
-        KeyAlgorithm::EdDsa | KeyAlgorithm::HS256 => {
-            (Algorithm::EdDSA, "Ed25519", DecodingKey::from_ed_pem(&pem))
+    let text = String::from_utf8_lossy(&pem);
+    let is_public = [
+        "-----BEGIN PUBLIC KEY-----",
+        "-----BEGIN RSA PUBLIC KEY-----",
+    ];
+    let single = text.matches("-----BEGIN ").count() == 1;
+    let (algorithm, name, key, bytes) = match alg {
+        KeyAlgorithm::RS256 => {
+            let key = DecodingKey::from_rsa_pem(&pem);
+            (
+                Algorithm::RS256,
+                "RSA key of 2,048 to 8,192 bits",
+                key,
+                RSA_BYTES,
+            )
         }
+        KeyAlgorithm::ES256 => (
+            Algorithm::ES256,
+            "P-256 key",
+            DecodingKey::from_ec_pem(&pem),
+            P256_BYTES,
+        ),
+        KeyAlgorithm::EdDsa | KeyAlgorithm::HS256 => (
+            Algorithm::EdDSA,
+            "Ed25519 key",
+            DecodingKey::from_ed_pem(&pem),
+            ED25519_BYTES,
+        ),
+    };
+    let fits = |key: &DecodingKey| {
+        key.try_get_as_bytes()
+            .is_ok_and(|key| bytes.contains(&key.len()))
     };
     match key {
-        Ok(key) => Ok((algorithm, key)),
-        Err(_) => Err(format!(
-            "{} is not a public {name} key in PEM format",
+        Ok(key) if single && is_public.iter().any(|label| text.contains(label)) && fits(&key) => {
+            Ok((algorithm, key))
+        }
+        _ => Err(format!(
+            "{} is not one public {name} in PEM format",
             path.display()
         )),
     }

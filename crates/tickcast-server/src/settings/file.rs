@@ -31,7 +31,7 @@ impl File {
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        let mut table: Table = text.parse().map_err(|error| one_line(&error))?;
+        let mut table: Table = text.parse().map_err(|error| one_line(&error, text))?;
         let mut known = setting_names();
         known.retain(|name| name != "config");
         known.push("access".to_owned());
@@ -49,14 +49,14 @@ impl File {
                 }
                 sources
                     .try_into()
-                    .map_err(|error| format!("source: {}", one_line(&error)))?
+                    .map_err(|error| format!("source: {}", one_line(&error, text)))?
             }
         };
         let access = table.remove("access").map(toml::Value::try_into);
         let access = access
             .transpose()
-            .map_err(|error| format!("access: {}", one_line(&error)))?;
-        let layer = table.try_into().map_err(|error| one_line(&error))?;
+            .map_err(|error| format!("access: {}", without_values(&one_line(&error, text))))?;
+        let layer = table.try_into().map_err(|error| one_line(&error, text))?;
         Ok(Self {
             layer,
             sources,
@@ -112,16 +112,26 @@ fn check_keys<'k>(
     Ok(())
 }
 
-/// Formats an error in one line. The TOML library's own message draws the position on several
-/// lines.
-fn one_line(error: &toml::de::Error) -> String {
-    error
-        .to_string()
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .collect::<Vec<_>>()
-        .join(" ")
+/// Formats an error in one line. The TOML library's own text shows the line of the file, which may
+/// contain a secret.
+fn one_line(error: &toml::de::Error, text: &str) -> String {
+    let message: Vec<_> = error.message().lines().map(str::trim).collect();
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let line = before.map(|before| format!("line {}: ", before.matches('\n').count() + 1));
+    format!("{}{}", line.unwrap_or_default(), message.join(" "))
+}
+
+/// Returns a message without the value that it complains of, because the value may be a secret.
+fn without_values(message: &str) -> String {
+    match message.split_once("invalid type: ") {
+        Some((before, after)) => {
+            let expected = after
+                .rsplit_once("expected ")
+                .map_or("", |(_, expected)| expected);
+            format!("{before}a value is not of its type: expected {expected}")
+        }
+        None => message.to_owned(),
+    }
 }
 
 #[cfg(test)]
