@@ -266,13 +266,13 @@ async fn chromium_reconnects_after_a_502() {
     server.kill();
     let bad_gateway = BadGateway::of(&url).await;
     bad_gateway.wait_for_request().await;
-    drop(bad_gateway);
+    bad_gateway.end().await;
     let server = TestServer::restarted(folder.path(), &url);
     server.publish(&[("AAPL", "190.10")]).await;
     assert!(page.expect("190.10") > 1);
 }
 
-/// A listener that answers 502 on the address of a stopped server, until the value is dropped.
+/// A listener that answers 502 on the address of a stopped server, until its end.
 struct BadGateway {
     requests: Arc<AtomicUsize>,
     task: tokio::task::JoinHandle<()>,
@@ -306,10 +306,11 @@ impl BadGateway {
     async fn wait_for_request(&self) {
         eventually(async || self.requests.load(Ordering::SeqCst) > 0).await;
     }
-}
 
-impl Drop for BadGateway {
-    fn drop(&mut self) {
+    /// Frees the address.
+    async fn end(self) {
         self.task.abort();
+        // The listener is closed once the task has ended.
+        let _ = self.task.await;
     }
 }
