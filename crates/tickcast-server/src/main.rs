@@ -8,6 +8,7 @@ mod bench;
 mod cli;
 mod config;
 mod exit;
+mod fetch_site;
 mod logging;
 mod metrics;
 mod origin;

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use serde::Serialize;
 use tickcast::http::Problem;
 
+use crate::fetch_site;
 use crate::settings::{Loader, SettingRow, Settings, SettingsError};
 use crate::source::{Change, SourceManager};
 
@@ -99,8 +100,7 @@ pub(crate) fn router(reload: &Arc<Reload>) -> Router {
 /// remove. Forms and scripts of any site can reach an operator's own machine, although they cannot
 /// read the answer.
 fn is_from_browser(headers: &HeaderMap) -> bool {
-    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
-    headers.contains_key(header::ORIGIN) || !matches!(site, None | Some(b"none" | b"same-origin"))
+    headers.contains_key(header::ORIGIN) || fetch_site::is_foreign(headers)
 }
 
 async fn respond(State(reload): State<Arc<Reload>>, headers: HeaderMap) -> Response {

@@ -131,9 +131,9 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
 }
 
 /// Returns the CORS rules. Any page may read a stream, resume a stream, and change a stream whose
-/// name the page knows, because no answer to another origin can be read with a cookie. No page may publish. CORS always allows
-/// `POST`, so `Authorization` is among the allowed headers only if readers need it; a page then still
-/// needs the token of a publisher to publish.
+/// name the page knows, because no answer to another origin can be read with a cookie. No page may
+/// publish. CORS always allows `POST`, so `Authorization` is among the allowed headers only if
+/// readers need it; a page then still needs the token of a publisher to publish.
 fn cors(by_token: bool) -> CorsLayer {
     let last_event_id = header::HeaderName::from_static("last-event-id");
     let authorization = by_token.then_some(header::AUTHORIZATION);

@@ -208,6 +208,11 @@ impl Settings {
     }
 }
 
+/// Returns the hash of a secret, to detect a change without showing the secret.
+fn fingerprint(secret: &str) -> u64 {
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(secret)
+}
+
 /// The layers of the settings, while they are merged.
 struct Layers<'m> {
     matches: &'m ArgMatches,
@@ -238,7 +243,7 @@ impl Layers<'_> {
         self.shown.push(SettingRow {
             key: "access",
             value: table.shown(),
-            print: BuildHasherDefault::<DefaultHasher>::default().hash_one(table.secret_text()),
+            print: fingerprint(&table.secret_text()),
             origin,
         });
         table.settings().map_err(SettingsError)

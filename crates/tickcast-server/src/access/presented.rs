@@ -4,6 +4,8 @@ use axum::extract::Request;
 use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderMap, Uri, header};
 
+use crate::fetch_site;
+
 /// The parameter for clients that can set no header, such as `EventSource`.
 pub(crate) const PARAMETER: &str = "access_token";
 
@@ -96,7 +98,7 @@ fn from_cookies(headers: &HeaderMap, name: &str) -> impl Iterator<Item = String>
 /// send cookies along with requests of other origins.
 fn is_own(headers: &HeaderMap, authority: Option<&str>) -> bool {
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
-    if !matches!(text("sec-fetch-site"), None | Some("same-origin" | "none")) {
+    if fetch_site::is_foreign(headers) {
         return false;
     }
     // Over HTTP/2, the host is in the address of the request.

@@ -1,8 +1,6 @@
 //! The publish token, given directly or in a file that only the server can read.
 
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
-
-use super::{Layers, SettingOrigin, SettingRow, SettingsError};
+use super::{Layers, SettingOrigin, SettingRow, SettingsError, fingerprint};
 use crate::cli::Layer;
 
 impl Layers<'_> {
@@ -68,7 +66,7 @@ impl Layers<'_> {
                 "{key} must be printable ASCII without spaces, and not empty"
             )));
         }
-        let print = BuildHasherDefault::<DefaultHasher>::default().hash_one(token);
+        let print = fingerprint(token);
         let value = "(hidden)".to_owned();
         self.shown.push(SettingRow {
             key: "publish_token",
