@@ -1,7 +1,8 @@
-//! Access of readers: a token says what its reader may read.
+//! Access: a token says what its reader may read, or its publisher may publish.
 
 mod keys;
 mod presented;
+mod publishers;
 mod settings;
 
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use tickcast::http::{NoParameters, Problem};
 use keys::{Keys, TokenError};
 pub(crate) use presented::PARAMETER;
 use presented::PresentedError;
-pub(crate) use settings::{AccessSettings, AccessTable};
+pub(crate) use settings::{AccessSettings, AccessTable, SigningKey, shared_secret};
 
 /// Checks the tokens of readers.
 struct Access {

@@ -9,21 +9,38 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
-use subtle::ConstantTimeEq;
+use subtle::Choice;
+use tickcast::access::Grant;
 use tickcast::http::Problem;
 
 use crate::cli::LogFormat;
+use crate::secret::SecretHash;
 
 /// Number of random bytes in a generated token.
 const TOKEN_BYTES: usize = 24;
 
-/// The token that publishers must present. The token is never logged.
-pub(crate) struct PublishToken(String);
+/// A token that publishers may present, and what it allows.
+pub(crate) struct PublishToken {
+    hash: SecretHash,
+    /// What the publisher may publish. `None`: everything.
+    grant: Option<Grant>,
+}
+
+/// All tokens of publishers. No token is ever logged.
+pub(crate) struct PublishTokens(Vec<PublishToken>);
 
 impl PublishToken {
-    /// Creates a token from the settings.
-    pub(crate) const fn from_setting(token: String) -> Self {
-        Self(token)
+    /// Makes a token for everything.
+    pub(crate) const fn for_everything(hash: SecretHash) -> Self {
+        Self { hash, grant: None }
+    }
+
+    /// Makes a token for what a grant allows.
+    pub(crate) const fn granted(hash: SecretHash, grant: Grant) -> Self {
+        Self {
+            hash,
+            grant: Some(grant),
+        }
     }
 
     /// Generates a new token and prints the token once on standard error, in the format of the log.
@@ -37,12 +54,18 @@ impl PublishToken {
             LogFormat::Human => eprintln!("{message}: {token}"),
             LogFormat::Json => eprintln!("{}", json!({"message": message, "publish_token": token})),
         }
-        Ok(Self(token))
+        Ok(Self::for_everything(SecretHash::of(token.as_bytes())))
+    }
+}
+
+impl PublishTokens {
+    pub(crate) const fn new(tokens: Vec<PublishToken>) -> Self {
+        Self(tokens)
     }
 
-    /// Checks whether the request presents the token. The comparison takes the same time for every
-    /// wrong token.
-    fn admits(&self, headers: &HeaderMap) -> bool {
+    /// Returns the token that the request presents. The comparison takes the same time for every
+    /// wrong token, and for each of the right ones.
+    fn find(&self, headers: &HeaderMap) -> Option<&PublishToken> {
         let presented = headers
             .get(header::AUTHORIZATION)
             .map(header::HeaderValue::as_bytes)
@@ -51,17 +74,30 @@ impl PublishToken {
             .split_at_checked(7)
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"Bearer "));
         let (_, token) = bearer.unwrap_or_default();
-        bool::from(token.ct_eq(self.0.as_bytes()))
+        let presented = SecretHash::of(token);
+        let matches: Vec<Choice> = self
+            .0
+            .iter()
+            .map(|own| own.hash.ct_eq(&presented))
+            .collect();
+        let found = matches.iter().position(|matches| bool::from(*matches));
+        found.map(|found| &self.0[found])
     }
 }
 
-/// Adds a check to the routes of `router`: only requests with the token reach the routes.
-pub(crate) fn require(token: PublishToken, router: Router) -> Router {
-    router.route_layer(middleware::from_fn_with_state(Arc::new(token), check))
+/// Adds a check to the routes of `router`: only requests with a token reach the routes.
+pub(crate) fn require(tokens: PublishTokens, router: Router) -> Router {
+    router.route_layer(middleware::from_fn_with_state(Arc::new(tokens), check))
 }
 
-async fn check(State(token): State<Arc<PublishToken>>, request: Request, next: Next) -> Response {
-    if token.admits(request.headers()) {
+async fn check(
+    State(tokens): State<Arc<PublishTokens>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    if let Some(token) = tokens.find(request.headers()) {
+        let grant = token.grant.clone();
+        grant.map(|grant| request.extensions_mut().insert(grant));
         return next.run(request).await;
     }
     // The request body is not read. The response is sent at once, and the server makes sure that

@@ -11,6 +11,7 @@ use tickcast::Symbol;
 use tickcast_feeds::records::Columns;
 
 use crate::settings::{Age, HubDuration, HumanDuration, Listen};
+use crate::token::TokenCommand;
 
 /// Streams live prices to browsers, terminals and programs as Server-Sent Events.
 ///
@@ -41,6 +42,9 @@ pub(crate) enum Command {
     Record(RecordArgs),
     /// Measure a server: open streams, publish ticks, and measure when the ticks arrive
     Bench(BenchArgs),
+    /// Make and read the tokens of readers and publishers
+    #[command(subcommand)]
+    Token(TokenCommand),
     /// Check or repair a tape on disk that no server is using
     #[command(subcommand)]
     Tape(TapeCommand),

@@ -17,11 +17,13 @@ mod publish;
 mod record;
 mod reload;
 mod requested_names;
+mod secret;
 mod serve;
 mod settings;
 mod slashes;
 mod source;
 mod tape;
+mod token;
 mod watch;
 mod words;
 
@@ -60,6 +62,7 @@ fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<(), CliError> {
         Some(Command::Record(args)) => record::run(args),
         Some(Command::Watch(args)) => watch::run(args),
         Some(Command::Bench(args)) => bench::run(args),
+        Some(Command::Token(command)) => token::run(command),
         Some(Command::Tape(command)) => tape::run(&command),
         Some(Command::Config(ConfigCommand::Check(args))) => {
             config::check(args, nested(matches, "check"))

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_http::cors::CorsLayer;
 
-use crate::auth::PublishToken;
+use crate::auth::{PublishToken, PublishTokens};
 use crate::exit::CliError;
 use crate::reload::Reload;
 use crate::settings::{Loader, Settings};
@@ -61,14 +61,14 @@ async fn serve(settings: Settings, loader: Loader) -> anyhow::Result<()> {
     let mut signals = Signals::new().context("cannot install the signal handlers")?;
 
     let hub = open_hub(&settings)?;
-    let token = match settings.publish_token {
-        Some(token) => PublishToken::from_setting(token),
-        None => PublishToken::generate(settings.log_format)?,
-    };
+    let mut tokens = settings.publish_tokens;
+    if tokens.is_empty() {
+        tokens.push(PublishToken::generate(settings.log_format)?);
+    }
     let posted = hub
         .source("http", settings.post_options)
         .stale_after(settings.stale_after.0);
-    let publishers = auth::require(token, posted.router());
+    let publishers = auth::require(PublishTokens::new(tokens), posted.router());
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     let running = Arc::new(SourceManager::start(settings.sources, &hub, &stop, &tasks));
     let reload = Arc::new(Reload::new(loader, running, settings.shown));

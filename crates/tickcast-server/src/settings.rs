@@ -12,7 +12,7 @@ mod token;
 use std::fmt::Display;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
@@ -20,6 +20,7 @@ use tickcast::tape::{Options as TapeOptions, Sync as TapeSync};
 use tickcast::{Limits, Publisher, SourceOptions};
 
 use crate::access::{AccessSettings, AccessTable};
+use crate::auth::PublishToken;
 use crate::cli::{IoBackend, Layer, LogFormat, Sync};
 use crate::source::{SourceSpec, SourceTable, make_names_unique};
 pub(crate) use error::SettingsError;
@@ -33,7 +34,8 @@ pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
     pub(crate) admin: SocketAddr,
     pub(crate) sources: Vec<SourceSpec>,
-    pub(crate) publish_token: Option<String>,
+    /// The tokens of publishers. Empty: one has to be generated.
+    pub(crate) publish_tokens: Vec<PublishToken>,
     /// Who may read.
     pub(crate) access: AccessSettings,
     pub(crate) drain: HumanDuration,
@@ -94,6 +96,15 @@ pub(crate) enum SettingOrigin {
     Default,
 }
 
+/// Reads the table `[access]` of a configuration file.
+///
+/// # Errors
+///
+/// If the file cannot be read or is not valid.
+pub(crate) fn access_table(path: &Path) -> Result<AccessTable, SettingsError> {
+    Ok(File::read(path)?.access.unwrap_or_default())
+}
+
 impl Settings {
     /// Merges the layers and validates the result.
     ///
@@ -122,7 +133,8 @@ impl Settings {
             .0;
         let data = layers.pick_data(&flags, &file)?;
         let publish_token = layers.pick_token(&flags, &file)?;
-        let access = layers.pick_access(access)?;
+        let (access, named) = layers.pick_access(access)?;
+        let publish_tokens = publish_token.into_iter().chain(named).collect();
         // Container runtimes kill a process after ten seconds.
         let drain = layers.pick(
             "drain",
@@ -188,7 +200,7 @@ impl Settings {
             listen,
             admin,
             sources,
-            publish_token,
+            publish_tokens,
             access,
             drain,
             flush_interval,
@@ -234,8 +246,11 @@ impl Layers<'_> {
         value
     }
 
-    /// Returns who may read. Only the file can say so.
-    fn pick_access(&mut self, table: Option<AccessTable>) -> Result<AccessSettings, SettingsError> {
+    /// Returns who may read, and the tokens of publishers with a name. Only the file can say so.
+    fn pick_access(
+        &mut self,
+        table: Option<AccessTable>,
+    ) -> Result<(AccessSettings, Vec<PublishToken>), SettingsError> {
         let origin = table
             .as_ref()
             .map_or(SettingOrigin::Default, |_| SettingOrigin::File);
@@ -246,7 +261,8 @@ impl Layers<'_> {
             print: fingerprint(&table.secret_text()),
             origin,
         });
-        table.settings().map_err(SettingsError)
+        let publishers = table.publish_tokens().map_err(SettingsError)?;
+        Ok((table.settings().map_err(SettingsError)?, publishers))
     }
 
     fn pick_positive(

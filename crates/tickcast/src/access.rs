@@ -1,10 +1,19 @@
-//! Access: what one reader may read, and until when.
+//! Access: what one reader may read, and until when, and what one publisher may publish.
+
+#[cfg(feature = "http")]
+mod grant;
 
 use std::sync::Arc;
 
 use tickcast_core::{Filter, Mode, NotAllowed, Time};
 
 use crate::rate::Rate;
+#[cfg(feature = "http")]
+pub use crate::source_name::SourceName;
+#[cfg(feature = "http")]
+pub(crate) use grant::Admission;
+#[cfg(feature = "http")]
+pub use grant::Grant;
 
 /// What one reader may read: which symbols, at most how many updates a second, on how many streams
 /// at a time, and until when.

@@ -30,7 +30,7 @@ use crate::lane::LaneHandle;
 use crate::log::Log;
 use crate::sources::{Source, Sources};
 use crate::stats::{Delays, DiskStats, HubStats, SourceStats};
-use crate::subscription::Subscription;
+use crate::subscription::{Expiry, Subscription};
 
 /// Maximum time after the end of a permission until a stream ends, in milliseconds. Many streams
 /// may have permissions that end in the same second.
@@ -257,11 +257,12 @@ impl Hub {
     /// uptime clock.
     pub(crate) fn started(&self, subscription: Subscription) -> Subscription {
         let mut subscription = subscription.at(self.0.log.head());
-        subscription.ends_at = subscription.expires.map(|expires| {
+        if let Expiry::Wall(expires) = subscription.expiry {
             let spread = Duration::from_millis(fastrand::u64(0..EXPIRY_SPREAD_MS));
             let left = expires.since(self.0.clock.passed());
-            self.0.clock.uptime().saturating_add(left + spread)
-        });
+            let at = self.0.clock.uptime().saturating_add(left + spread);
+            subscription.expiry = Expiry::Uptime(at);
+        }
         subscription
     }
 

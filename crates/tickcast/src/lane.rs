@@ -52,7 +52,7 @@ use tickcast_core::{FilterHash, Now, Replica, Seq, sse};
 
 use crate::disk::DiskTape;
 use crate::stats::LaneStats;
-use crate::subscription::{Effective, Start, Subscription};
+use crate::subscription::{Effective, Expiry, Start, Subscription};
 pub(crate) use body::BodySlot;
 pub(crate) use groups::COMPARISONS;
 use groups::{GroupId, Groups, TAPE_PER_BATCHES};
@@ -204,7 +204,7 @@ impl<S: Sink> Lane<S> {
             format,
             heartbeat,
             session: options,
-            ends_at,
+            expiry,
             ..
         } = self.resolve_start(subscription);
         let pending = matches!(format, EventFormat::Resumable(_, Some(FilterHash::PENDING)));
@@ -256,14 +256,15 @@ impl<S: Sink> Lane<S> {
         self.names.extend(name.map(|name| (name, key)));
         self.stats.opened();
         self.timers.set(now + idle_timeout, key, Timer::IdleCheck);
-        match ends_at {
+        match expiry {
             // The body of a response may be asked for its first bytes long after the request.
-            Some(ends_at) if ends_at <= now => self.expire(key),
-            Some(ends_at) => {
-                self.timers.set(ends_at, key, Timer::Expire);
+            Expiry::Uptime(at) if at <= now => self.expire(key),
+            Expiry::Uptime(at) => {
+                self.timers.set(at, key, Timer::Expire);
                 self.visit(key, now);
             }
-            None => self.visit(key, now),
+            // The hub has started the subscription, so the end is known by the uptime clock.
+            Expiry::Never | Expiry::Wall(_) => self.visit(key, now),
         }
         // Bytes that a sink already holds are sent even if there is nothing else to send.
         if let Some(stream) = self.streams.get_mut(key)

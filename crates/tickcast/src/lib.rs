@@ -25,7 +25,7 @@
 //! | read prices in the same program | [`Hub::subscribe`] |
 //! | send a stream from a handler of my own | [`Hub::events`] |
 //! | serve many thousand streams | [`serve()`] |
-//! | check who may read or publish | a layer of your own with an [`access::Viewer`], as in `examples/auth.rs` |
+//! | check who may read or publish | a layer of your own with an [`access::Viewer`] or an `access::Grant`, as in `examples/auth.rs` |
 //! | keep the tape on disk | `HubBuilder::tape`, with the feature `tape` |
 //! | stop without losing a reader | [`Hub::drain`], [`Hub::close`] |
 //! | watch what the hub does | [`Hub::stats`], [`Hub::health_router`] |
@@ -75,6 +75,8 @@ mod reader;
 mod routes;
 #[cfg(feature = "http")]
 pub mod serve;
+#[cfg(feature = "http")]
+mod source_name;
 mod source_state;
 mod sources;
 pub mod stats;
@@ -108,6 +110,8 @@ pub mod error {
     pub use crate::access::Denied;
     pub use crate::hub::BuildError;
     pub use crate::rate::RateError;
+    #[cfg(feature = "http")]
+    pub use crate::source_name::SourceNameError;
     pub use tickcast_core::{
         FilterError, NotAllowed, PriceError, SymbolError, TickError, TimeError, TimeTextError,
     };

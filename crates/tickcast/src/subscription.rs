@@ -69,10 +69,17 @@ pub struct Subscription {
     /// The heartbeat of a simple stream. `None` means the default of the lane.
     pub(crate) heartbeat: Option<Heartbeat>,
     pub(crate) session: Option<Box<SessionOptions>>,
-    /// The time at which the permission of the reader ends.
-    pub(crate) expires: Option<Time>,
-    /// The same by the uptime clock. The stream ends then.
-    pub(crate) ends_at: Option<Duration>,
+    pub(crate) expiry: Expiry,
+}
+
+/// When the permission of a reader ends, and with it the stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Expiry {
+    Never,
+    /// By the wall clock, before the hub has started the subscription.
+    Wall(Time),
+    /// By the uptime clock of the hub.
+    Uptime(Duration),
 }
 
 /// The options that a resumable stream has beyond a simple stream.
@@ -131,8 +138,7 @@ impl Subscription {
             format: EventFormat::Simple,
             heartbeat: None,
             session: None,
-            expires: None,
-            ends_at: None,
+            expiry: Expiry::Never,
         }
     }
 
@@ -225,7 +231,7 @@ impl Subscription {
                 self.format = self.format.with_filter(self.filter.filter_hash());
             }
         }
-        self.expires = viewer.expiry();
+        self.expiry = viewer.expiry().map_or(Expiry::Never, Expiry::Wall);
         if let Some(session) = &mut self.session {
             session.viewer = viewer.clone();
         }

@@ -31,15 +31,15 @@ pub enum Value<'a> {
     Nested,
 }
 
-/// Reason why an item is not published: the item is not a valid tick, the market is full, or the
-/// tick cannot be stored. The message names the member and the limit.
+/// Reason why an item is not published: the item is not a valid tick, its publisher may not publish
+/// it, the market is full, or the tick cannot be stored. The message names the member and the limit.
 ///
 /// Returned by `tickcast::Hub::publish`, [`Extras::push`](crate::Extras::push) and
 /// [`TickFields::set`](crate::TickFields::set), and contained in [`Rejected`]. One error concerns
 /// one item: the other items of the same batch are published. A late or an unchanged tick is not an
 /// error, but an [`Outcome`](crate::Outcome).
 ///
-/// A later retry can succeed for [`Storage`](Self::Storage) and
+/// A later retry can succeed for [`Storage`](Self::Storage), [`TooFast`](Self::TooFast) and
 /// [`TimeInFuture`](Self::TimeInFuture). All other errors repeat. `source()` is always `None`,
 /// because the message already contains the cause.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -123,6 +123,16 @@ pub enum TickError {
     /// symbols count.
     #[error("the market has {0} symbols, which is the limit")]
     TooManySymbols(usize),
+    /// The publisher may not publish this symbol.
+    #[error("you may not publish this symbol")]
+    NotPermitted,
+    /// The publisher sends more ticks than it may. Contains the maximum number of ticks a second.
+    #[error("you may publish at most {0} ticks a second")]
+    TooFast(u32),
+    /// The symbol is new, and the publisher has brought as many new symbols as it may. Contains
+    /// that number.
+    #[error("you may publish at most {0} new symbols")]
+    TooManyNewSymbols(u32),
     /// The tick is valid, but cannot be stored on disk. Contains the reason, for example a full
     /// disk. The publisher may send the tick again later.
     #[error("the tick cannot be stored: {0}")]

@@ -32,7 +32,7 @@ pub(crate) struct Keys(Vec<Key>);
 
 /// Reason why a token is refused. It does not tell more than its sender knows or needs.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum TokenError {
+pub(crate) enum TokenError {
     #[error("the token has {0} bytes, the limit is {MAX_TOKEN_BYTES}")]
     TooLong(usize),
     #[error("the token is not a JSON Web Token that this server can read")]
@@ -181,7 +181,7 @@ impl Keys {
 
     /// Checks a token, and returns what its reader may read. `now` is the time that ends tokens,
     /// `wall` the time that begins them.
-    pub(super) fn verify(&self, token: &str, now: Time, wall: Time) -> Result<Viewer, TokenError> {
+    pub(crate) fn verify(&self, token: &str, now: Time, wall: Time) -> Result<Viewer, TokenError> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(TokenError::TooLong(token.len()));
         }

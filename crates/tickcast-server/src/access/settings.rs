@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use jsonwebtoken::{Algorithm, DecodingKey};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 use serde::Deserialize;
 
 use super::keys::{Key, Keys};
+use super::publishers::{self, PublisherTable};
+use crate::auth::PublishToken;
 
 /// Minimum length of a shared secret, in bytes: that of its hash (RFC 7518, section 3.2).
 const MIN_SECRET_BYTES: usize = 32;
@@ -46,6 +48,8 @@ pub(crate) struct AccessTable {
     cookie: Option<String>,
     #[serde(default)]
     key: Vec<KeyTable>,
+    #[serde(default)]
+    publisher: Vec<PublisherTable>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -120,6 +124,34 @@ impl AccessTable {
         })
     }
 
+    /// Returns the first HS256 key, or the one with the name `kid`, to sign tokens with it.
+    pub(crate) fn signing_key(&self, kid: Option<&str>) -> Result<SigningKey, String> {
+        let is_meant = |key: &&KeyTable| {
+            matches!(key.alg, KeyAlgorithm::HS256)
+                && kid.is_none_or(|kid| key.kid.as_deref() == Some(kid))
+        };
+        let Some(key) = self.key.iter().find(is_meant) else {
+            let named = kid
+                .map(|kid| format!(" with the kid {kid:?}"))
+                .unwrap_or_default();
+            return Err(format!(
+                "the configuration has no [[access.key]] of HS256{named}; public keys cannot sign, see --private-key-file"
+            ));
+        };
+        Ok(SigningKey {
+            kid: key.kid.clone(),
+            algorithm: Algorithm::HS256,
+            encoding: EncodingKey::from_secret(&key.secret()?),
+            issuer: key.issuer.clone(),
+            audience: key.audience.clone(),
+        })
+    }
+
+    /// Reads the tokens of publishers.
+    pub(crate) fn publish_tokens(&self) -> Result<Vec<PublishToken>, String> {
+        publishers::tokens(&self.publisher)
+    }
+
     /// Returns a text that changes with the table and with the contents of its files. It is secret.
     pub(crate) fn secret_text(&self) -> String {
         let files = self
@@ -135,9 +167,16 @@ impl AccessTable {
 
     /// Describes the table in a line, without secrets.
     pub(crate) fn shown(&self) -> String {
-        match self.readers {
+        let readers = match self.readers {
             Readers::Open => "open".to_owned(),
             Readers::Token => format!("token ({})", crate::words::count(self.key.len(), "key")),
+        };
+        match self.publisher.len() {
+            0 => readers,
+            publishers => format!(
+                "{readers}, {}",
+                crate::words::count(publishers, "publisher")
+            ),
         }
     }
 }
@@ -146,15 +185,8 @@ impl KeyTable {
     fn read(&self) -> Result<Key, String> {
         let given = (&self.secret, &self.secret_file, &self.public_key_file);
         let (algorithm, decoding) = match (self.alg, given) {
-            (KeyAlgorithm::HS256, (Some(secret), None, None)) => {
-                (Algorithm::HS256, shared(secret.as_bytes())?)
-            }
-            (KeyAlgorithm::HS256, (None, Some(path), None)) => {
-                let secret = read(path)?;
-                (Algorithm::HS256, shared(without_line_end(&secret))?)
-            }
             (KeyAlgorithm::HS256, _) => {
-                return Err("HS256 needs secret or secret_file, one of them".to_owned());
+                (Algorithm::HS256, DecodingKey::from_secret(&self.secret()?))
             }
             (alg, (None, None, Some(path))) => public(alg, path)?,
             _ => return Err("this algorithm needs public_key_file, and no secret".to_owned()),
@@ -162,6 +194,29 @@ impl KeyTable {
         let expected = (self.issuer.clone(), self.audience.clone());
         Ok(Key::new((algorithm, decoding), self.kid.clone(), expected))
     }
+
+    /// Returns the shared secret of an HS256 key.
+    fn secret(&self) -> Result<Vec<u8>, String> {
+        match (&self.secret, &self.secret_file, &self.public_key_file) {
+            (Some(secret), None, None) => shared(secret.as_bytes()),
+            (None, Some(path), None) => shared_secret(path),
+            _ => Err("HS256 needs secret or secret_file, one of them".to_owned()),
+        }
+    }
+}
+
+/// A key that signs tokens.
+pub(crate) struct SigningKey {
+    pub(crate) kid: Option<String>,
+    pub(crate) algorithm: Algorithm,
+    pub(crate) encoding: EncodingKey,
+    pub(crate) issuer: Option<String>,
+    pub(crate) audience: Option<String>,
+}
+
+/// Reads the shared secret in a file.
+pub(crate) fn shared_secret(path: &Path) -> Result<Vec<u8>, String> {
+    shared(without_line_end(&read(path)?))
 }
 
 /// Returns the contents of a file without its last line end. All other bytes may be random.
@@ -170,12 +225,12 @@ fn without_line_end(text: &[u8]) -> &[u8] {
     text.strip_suffix(b"\r").unwrap_or(text)
 }
 
-fn shared(secret: &[u8]) -> Result<DecodingKey, String> {
+fn shared(secret: &[u8]) -> Result<Vec<u8>, String> {
     match secret.len() {
         _ if secret.starts_with(PEM) => {
             Err("the secret is a key in PEM format, and public keys are no secrets".to_owned())
         }
-        MIN_SECRET_BYTES.. => Ok(DecodingKey::from_secret(secret)),
+        MIN_SECRET_BYTES.. => Ok(secret.to_vec()),
         short => Err(format!(
             "the secret has {short} bytes, at least {MIN_SECRET_BYTES} are needed"
         )),

@@ -1,16 +1,18 @@
 //! The publish token, given directly or in a file that only the server can read.
 
 use super::{Layers, SettingOrigin, SettingRow, SettingsError, fingerprint};
+use crate::auth::PublishToken;
 use crate::cli::Layer;
+use crate::secret::SecretHash;
 
 impl Layers<'_> {
-    /// Returns the token that publishers must present: the token itself, or the contents of its
-    /// file.
+    /// Returns the token that allows to publish everything: the token itself, or the contents of
+    /// its file.
     pub(super) fn pick_token(
         &mut self,
         flags: &Layer,
         file: &Layer,
-    ) -> Result<Option<String>, SettingsError> {
+    ) -> Result<Option<PublishToken>, SettingsError> {
         let token = self.choose(
             "publish_token",
             flags.publish_token.clone(),
@@ -43,7 +45,12 @@ impl Layers<'_> {
         self.show_token(token.as_ref(), &key)?;
         let (path, origin) = shown.unwrap_or_else(|| ("(none)".to_owned(), SettingOrigin::Default));
         self.show("publish_token_file", path, origin);
-        Ok(token.map(|(token, _)| token))
+        let Some((token, _)) = token else {
+            return Ok(None);
+        };
+        let hash = SecretHash::of_setting(&token)
+            .map_err(|error| SettingsError(format!("{key}: {error}")))?;
+        Ok(Some(PublishToken::for_everything(hash)))
     }
 
     /// Adds a row with the origin of the token, but without the token. `key` names the setting that

@@ -4,8 +4,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::schema::{
-    BadRequest, Forbidden, LoginNeeded, PublishedTick, RequestTimeout, ServerBusy, ShuttingDown,
-    StorageFull, SymbolNotFound, Unauthorized,
+    BadRequest, Forbidden, LoginNeeded, PublishedTick, PublishingForbidden, PublishingTooFast,
+    RequestTimeout, ServerBusy, ShuttingDown, StorageFull, SymbolNotFound, Unauthorized,
 };
 use super::{candles, change, market, prices, publish, status, stream, ticks};
 
@@ -35,7 +35,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         status::ready,
         status::status,
     ),
-    components(responses(BadRequest, Forbidden, LoginNeeded, SymbolNotFound, Unauthorized, RequestTimeout, ShuttingDown, StorageFull, ServerBusy), schemas(PublishedTick)),
+    components(responses(BadRequest, Forbidden, LoginNeeded, SymbolNotFound, Unauthorized, PublishingForbidden, PublishingTooFast, RequestTimeout, ShuttingDown, StorageFull, ServerBusy), schemas(PublishedTick)),
     tags(
         (name = "streams", description = "Live prices as Server-Sent Events"),
         (name = "market", description = "Latest prices"),

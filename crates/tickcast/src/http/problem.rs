@@ -7,7 +7,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use tickcast_core::{FilterError, Symbol, SymbolError};
+use tickcast_core::{FilterError, Symbol, SymbolError, TickError};
 
 use crate::access::Denied;
 use crate::answers::{Busy, Cut, NoSnapshot, RETRY_AFTER};
@@ -32,7 +32,8 @@ const FILTER_RETRY_AFTER: u32 = 1;
 /// ```
 ///
 /// `From` makes one from the errors of the library: 400 for [`FilterError`], [`RateError`] and
-/// [`SymbolError`], 403 for [`Denied`], and 507 for an error of the tape on disk.
+/// [`SymbolError`], 403 for [`Denied`], 507 for an error of the tape on disk, and for a
+/// [`TickError`] 403, 422, 429 or 507.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Problem {
@@ -147,6 +148,22 @@ impl From<Denied> for Problem {
         Self {
             parameter: Some(parameter),
             ..Self::new(StatusCode::FORBIDDEN, error.to_string())
+        }
+    }
+}
+
+impl From<TickError> for Problem {
+    fn from(error: TickError) -> Self {
+        let status = match error {
+            TickError::NotPermitted => StatusCode::FORBIDDEN,
+            TickError::TooFast(_) => StatusCode::TOO_MANY_REQUESTS,
+            TickError::Storage(_) => StatusCode::INSUFFICIENT_STORAGE,
+            _ => StatusCode::UNPROCESSABLE_ENTITY,
+        };
+        let problem = Self::new(status, error.to_string());
+        match status {
+            StatusCode::TOO_MANY_REQUESTS => problem.retry_after(1),
+            _ => problem,
         }
     }
 }

@@ -8,11 +8,12 @@ mod report;
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use tickcast_core::{RawTick, Tick, TickSplitter};
+use tickcast_core::{RawTick, Rejected, Symbol, Tick, TickSplitter};
 
 use super::query::NoParameters;
 #[cfg(feature = "openapi")]
@@ -20,6 +21,7 @@ use super::schema;
 use super::symbol_path::{SymbolPath, parse_symbol};
 use super::view::View;
 use super::{Problem, body};
+use crate::access::{Admission, Grant, Viewer};
 use crate::publisher::Publisher;
 use coding::Coding;
 pub(super) use desk::PublishState;
@@ -57,6 +59,7 @@ const MAX_BATCH_TICKS: usize = 512;
         (status = 400, description = "No tick could be read, or the key is invalid", body = Problem,
             content_type = "application/problem+json"),
         (status = 401, response = schema::Unauthorized),
+        (status = 403, response = schema::PublishingForbidden),
         (status = 408, response = schema::RequestTimeout),
         (status = 409, description = "A request with this key is in progress", body = Problem,
             content_type = "application/problem+json"),
@@ -64,25 +67,28 @@ const MAX_BATCH_TICKS: usize = 512;
             content_type = "application/problem+json"),
         (status = 422, description = "No tick was accepted, and some were rejected; the problem also has the members of the 200 answer. Or the key was sent with another body before", body = Problem,
             content_type = "application/problem+json"),
+        (status = 429, response = schema::PublishingTooFast),
         (status = 503, response = schema::ShuttingDown),
         (status = 507, response = schema::StorageFull),
     ),
 ))]
 pub(super) async fn publish(
     State(desk): State<Arc<PublishState>>,
+    grant: Option<Extension<Grant>>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let publisher = desk.publisher(query.as_deref())?;
+    let grant = grant.as_deref();
+    let publisher = desk.publisher(query.as_deref(), grant)?;
     let Some(coding) = Coding::of(&headers) else {
         body::discard_body(body).await;
         return Ok(Coding::refusal());
     };
     let hub = desk.publisher.hub();
     let room = coding.room(hub.answers());
-    let ready =
-        items(&headers).and_then(|items| Ok((items, room?, desk.keys.claim(&headers, hub)?)));
+    let ready = items(&headers)
+        .and_then(|items| Ok((items, room?, desk.keys.claim(&headers, grant, hub)?)));
     let (items, room, claim) = match ready {
         Ok((items, room, Claimed::Open(claim))) => (items, room, claim),
         Ok((_, room, Claimed::Done(report))) => {
@@ -101,12 +107,14 @@ pub(super) async fn publish(
     let read = Read::default();
     let intake = PublishRequest {
         publisher: &publisher,
+        admission: grant.map(Grant::admission),
         claim,
         resume_at,
         before,
         read,
         other: false,
         batch: Vec::new(),
+        new_symbols: Vec::new(),
     };
     let body = coding.decode(body, room);
     Ok(intake.run(items, coding, body).await?.into_response())
@@ -125,29 +133,34 @@ pub(super) async fn publish(
         (status = 204, description = "The symbol was removed"),
         (status = 400, response = schema::BadRequest),
         (status = 401, response = schema::Unauthorized),
+        (status = 403, response = schema::PublishingForbidden),
         (status = 404, response = schema::SymbolNotFound),
+        (status = 429, response = schema::PublishingTooFast),
         (status = 507, response = schema::StorageFull),
     ),
 ))]
 pub(super) async fn delete_price(
     State(desk): State<Arc<PublishState>>,
+    grant: Option<Extension<Grant>>,
     _: NoParameters,
     path: SymbolPath,
 ) -> Result<StatusCode, Problem> {
     let symbol = parse_symbol(&path)?;
+    if let Some(Extension(grant)) = &grant {
+        let now = desk.publisher.hub().now().uptime;
+        grant.admission().admit(&symbol, now)?;
+    }
     match desk.publisher.remove(&symbol) {
         Ok(true) => {
             desk.publisher.hub().durable().await?;
             Ok(StatusCode::NO_CONTENT)
         }
         Ok(false) => {
-            let view = View::of_publisher(desk.publisher.hub());
+            let viewer = grant.map_or_else(Viewer::default, |Extension(grant)| grant.viewer());
+            let view = View::of_publisher(desk.publisher.hub(), viewer);
             Err(view.missing(view.permit(symbol)?).await)
         }
-        Err(error) => Err(Problem::new(
-            StatusCode::INSUFFICIENT_STORAGE,
-            error.to_string(),
-        )),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -190,6 +203,8 @@ async fn check_repeated_body(coding: Coding, mut body: Body) -> Result<Read, Pro
 /// A publish request in progress.
 struct PublishRequest<'d> {
     publisher: &'d Publisher,
+    /// The check of the ticks, if the publisher may not publish everything.
+    admission: Option<Admission<'d>>,
     claim: Claim<'d>,
     /// The index of the first item that still has to be handled. An earlier attempt of the same
     /// request handled the items before, and then broke off.
@@ -201,6 +216,8 @@ struct PublishRequest<'d> {
     /// Whether the current body differs from the body of the earlier attempt.
     other: bool,
     batch: Vec<(u64, Tick)>,
+    /// The new symbols among the ticks of the batch, if their number is limited.
+    new_symbols: Vec<Symbol>,
 }
 
 impl PublishRequest<'_> {
@@ -270,13 +287,12 @@ impl PublishRequest<'_> {
         if at < self.resume_at || !self.is_stored() {
             return;
         }
-        match item.tick() {
+        match item.tick().and_then(|tick| self.admitted(tick)) {
             Ok(tick) => self.batch.push((at, tick)),
             Err(rejected) => {
                 self.publish();
                 if self.is_stored() {
-                    self.publisher.reporter().reject();
-                    self.claim.report().borrow_mut().reject(at, &rejected);
+                    self.reject(at, &rejected);
                 }
             }
         }
@@ -285,10 +301,45 @@ impl PublishRequest<'_> {
         }
     }
 
+    fn reject(&self, at: u64, rejected: &Rejected) {
+        self.publisher.reporter().reject();
+        self.claim.report().borrow_mut().reject(at, rejected);
+    }
+
+    /// Returns the tick if the publisher may publish it.
+    fn admitted(&mut self, tick: Tick) -> Result<Tick, Rejected> {
+        let Some(admission) = &self.admission else {
+            return Ok(tick);
+        };
+        let symbol = tick.symbol;
+        let now = self.publisher.hub().now().uptime;
+        let mut admitted = admission.admit(&symbol, now);
+        if admitted.is_ok() && admission.limits_new_symbols() && self.is_new(&symbol) {
+            admitted = admission.admit_new(symbol);
+            self.new_symbols.push(symbol);
+        }
+        admitted.map(|()| tick).map_err(|error| Rejected {
+            symbol: Some(symbol),
+            error,
+        })
+    }
+
+    /// Checks whether the symbol was never on the market.
+    fn is_new(&self, symbol: &Symbol) -> bool {
+        let log = self.publisher.hub().log();
+        log.read(|log| log.market().id(symbol).is_none())
+    }
+
     fn publish(&mut self) {
         if !self.batch.is_empty() {
             self.claim.publish(self.publisher, &self.batch, self.read);
             self.batch.clear();
+        }
+        // A symbol whose ticks were all rejected for another reason does not count.
+        for symbol in std::mem::take(&mut self.new_symbols) {
+            if let Some(admission) = self.admission.as_ref().filter(|_| self.is_new(&symbol)) {
+                admission.forget_new(&symbol);
+            }
         }
     }
 }

@@ -38,6 +38,16 @@ pub(super) struct SymbolNotFound(#[to_schema] Problem);
 #[response(content_type = "application/problem+json")]
 pub(super) struct Unauthorized(#[to_schema] Problem);
 
+/// The publisher may not publish these symbols. The answer does not depend on whether they exist.
+#[derive(ToResponse)]
+#[response(content_type = "application/problem+json")]
+pub(super) struct PublishingForbidden(#[to_schema] Problem);
+
+/// The publisher sends more ticks a second than it may.
+#[derive(ToResponse)]
+#[response(content_type = "application/problem+json", headers(("Retry-After" = u32, description = "The delay before a retry, in seconds.")))]
+pub(super) struct PublishingTooFast(#[to_schema] Problem);
+
 /// The body did not arrive in time. `accepted` is the number of published ticks, if the body had
 /// ticks.
 #[derive(ToResponse)]

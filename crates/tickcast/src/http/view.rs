@@ -123,11 +123,11 @@ impl FromRequestParts<ReadState> for OpenStreams {
 }
 
 impl View {
-    /// Returns the view of a publisher, who knows what it publishes.
-    pub(super) fn of_publisher(hub: &Hub) -> Self {
+    /// Returns the view of a publisher, who knows what it publishes: `viewer`.
+    pub(super) fn of_publisher(hub: &Hub, viewer: Viewer) -> Self {
         Self {
             hub: hub.clone(),
-            viewer: Viewer::default(),
+            viewer,
         }
     }
 

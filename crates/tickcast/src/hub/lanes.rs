@@ -19,17 +19,15 @@ impl Inner {
         let slot = BodySlot::new(Arc::clone(&inbox) as Arc<_>);
         inbox.send(Command::Open(
             NewStream::Body(Arc::clone(&slot)),
-            Box::new(subscription),
+            subscription,
         ));
         slot
     }
 
     /// Opens a stream for a socket.
     pub(crate) fn open_socket(&self, socket: HandedOffSocket, subscription: Subscription) {
-        self.next_lane().send(Command::Open(
-            NewStream::Socket(socket),
-            Box::new(subscription),
-        ));
+        self.next_lane()
+            .send(Command::Open(NewStream::Socket(socket), subscription));
     }
 
     /// Returns the lane with the fewest streams and assigns one more stream to it.

@@ -11,9 +11,13 @@ use crate::hub::Prepared;
 use crate::subscription::{EditError, Effective, StreamId, Subscription};
 
 /// A command for a lane.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a storm of new streams is the only time with many commands, and a box for each would scatter its memory"
+)]
 pub(crate) enum Command {
     /// Opens a stream.
-    Open(NewStream, Box<Subscription>),
+    Open(NewStream, Subscription),
     /// Reports that a sink can accept bytes again.
     Ready(Key),
     /// Reports that a reader has left.

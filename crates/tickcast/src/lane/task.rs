@@ -215,9 +215,9 @@ impl Task {
     fn open(
         &mut self,
         new_stream: NewStream,
-        subscription: Box<Subscription>,
+        subscription: Subscription,
         sockets: &Sockets,
-    ) -> Option<(NewStream, Box<Subscription>)> {
+    ) -> Option<(NewStream, Subscription)> {
         if subscription.asked_at > self.lane.head() {
             return Some((new_stream, subscription));
         }
@@ -226,7 +226,7 @@ impl Task {
             NewStream::Body(slot) => {
                 let sink =
                     |_| Ok::<_, Infallible>(StreamSink::Body(BodySink::new(Arc::clone(&slot))));
-                let Ok(key) = self.lane.open(sink, *subscription, now);
+                let Ok(key) = self.lane.open(sink, subscription, now);
                 match slot.attach(key) {
                     Some(BodyEvent::Ready) => self.lane.ready(key, now),
                     Some(BodyEvent::Closed) => self.lane.close(key),
@@ -236,7 +236,7 @@ impl Task {
             NewStream::Socket(socket) => {
                 self.lane.batch_writer().init_uring();
                 let sink = |key| sockets.admit(socket, key).map(StreamSink::Socket);
-                if let Err(error) = self.lane.open(sink, *subscription, now) {
+                if let Err(error) = self.lane.open(sink, subscription, now) {
                     tracing::warn!(%error, "a stream could not be accepted");
                     self.lane.turned_away();
                 }

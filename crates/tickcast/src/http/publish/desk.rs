@@ -3,17 +3,18 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
+use axum::http::StatusCode;
+
 use super::IdempotencyKeys;
+use crate::access::Grant;
 use crate::http::Problem;
 use crate::http::query::Query;
 use crate::publisher::Publisher;
+use crate::source_name::SourceName;
 
 /// Maximum number of publishers with a name. Each named publisher is a source in the metrics and in
 /// the statuses that readers receive.
 const MAX_NAMED_SOURCES: usize = 64;
-
-/// Maximum length of a publisher's name, in bytes.
-const MAX_NAME_LEN: usize = 32;
 
 /// The parameter that names a publisher.
 const SOURCE: &str = "source";
@@ -22,7 +23,7 @@ const SOURCE: &str = "source";
 pub(in crate::http) struct PublishState {
     pub(super) publisher: Publisher,
     pub(super) keys: IdempotencyKeys,
-    named_sources: Mutex<BTreeMap<String, Publisher>>,
+    named_sources: Mutex<BTreeMap<SourceName, Publisher>>,
 }
 
 impl PublishState {
@@ -34,36 +35,47 @@ impl PublishState {
         }
     }
 
-    /// Returns the publisher that the query names. A named publisher is a separate source, which
-    /// becomes stale independently.
-    pub(super) fn publisher(&self, query: Option<&str>) -> Result<Publisher, Problem> {
+    /// Returns the publisher of a request: the one of its grant, or the one that the query names. A
+    /// named publisher is a separate source, which becomes stale independently.
+    pub(super) fn publisher(
+        &self,
+        query: Option<&str>,
+        grant: Option<&Grant>,
+    ) -> Result<Publisher, Problem> {
         let query = Query::parse(query, &[SOURCE])?;
-        let Some(name) = query.get(SOURCE) else {
-            return Ok(self.publisher.clone());
+        let wanted = query.get(SOURCE).map(str::parse::<SourceName>).transpose();
+        let wanted = wanted.map_err(|error| Problem::parameter(SOURCE, error))?;
+        let Some(granted) = grant.map(Grant::name) else {
+            return match wanted {
+                None => Ok(self.publisher.clone()),
+                Some(name) => self.named(name, MAX_NAMED_SOURCES),
+            };
         };
-        let sound = (1..=MAX_NAME_LEN).contains(&name.len())
-            && name
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
-        if !sound {
-            let rule = format!("expected 1 to {MAX_NAME_LEN} of A-Z a-z 0-9 . _ -");
-            return Err(Problem::parameter(SOURCE, rule));
+        if wanted.is_some_and(|wanted| wanted != *granted) {
+            let detail = format!("{SOURCE}: you may publish only as {granted}");
+            return Err(Problem::new(StatusCode::FORBIDDEN, detail).with("parameter", SOURCE));
         }
+        // The names of grants are few: somebody has configured them.
+        self.named(granted.clone(), usize::MAX)
+    }
+
+    /// Returns the publisher with this name. A new name must be among the first `most`.
+    fn named(&self, name: SourceName, most: usize) -> Result<Publisher, Problem> {
         let mut named = self
             .named_sources
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if let Some(publisher) = named.get(name) {
+        if let Some(publisher) = named.get(&name) {
             return Ok(publisher.clone());
         }
-        if named.len() == MAX_NAMED_SOURCES {
+        if named.len() >= most {
             return Err(Problem::parameter(
                 SOURCE,
-                format!("{MAX_NAMED_SOURCES} names are in use, which is the limit"),
+                format!("{most} names are in use, which is the limit"),
             ));
         }
-        let publisher = self.publisher.named(name);
-        named.insert(name.to_owned(), publisher.clone());
+        let publisher = self.publisher.named(name.as_str());
+        named.insert(name, publisher.clone());
         Ok(publisher)
     }
 }

@@ -9,6 +9,7 @@ use tickcast_core::{Cursor, KeyProgress};
 
 use super::read::Read;
 use super::report::Report;
+use crate::access::Grant;
 use crate::http::Problem;
 use crate::hub::Hub;
 use crate::publisher::Publisher;
@@ -37,21 +38,32 @@ pub(super) struct Claim<'k> {
 
 impl IdempotencyKeys {
     /// Looks up and claims the key of the request, if the request has a key.
-    pub(super) fn claim(&self, headers: &HeaderMap, hub: &Hub) -> Result<Claimed<'_>, Problem> {
+    ///
+    /// Each publisher with a grant has keys of its own.
+    pub(super) fn claim(
+        &self,
+        headers: &HeaderMap,
+        grant: Option<&Grant>,
+        hub: &Hub,
+    ) -> Result<Claimed<'_>, Problem> {
         let Some(key) = headers.get("idempotency-key") else {
             return Ok(Claimed::Open(Claim {
                 key: None,
                 report: RefCell::default(),
             }));
         };
+        // A name of a publisher has no space, and a key does not begin with one.
+        let owner = grant.map_or_else(String::new, |grant| format!("{} ", grant.name()));
+        let longest = MAX_KEY_LENGTH - owner.len();
         let key = key
             .to_str()
             .ok()
-            .filter(|key| (1..=MAX_KEY_LENGTH).contains(&key.len()));
-        let Some(key) = key else {
-            let rule = format!("expected 1 to {MAX_KEY_LENGTH} printable ASCII characters");
+            .filter(|key| (1..=longest).contains(&key.len()));
+        let Some(key) = key.map(|key| owner + key) else {
+            let rule = format!("expected 1 to {longest} printable ASCII characters");
             return Err(Problem::parameter("Idempotency-Key", rule));
         };
+        let key = key.as_str();
         if !self.lock().insert(key.to_owned()) {
             let detail = "a request with this Idempotency-Key is in progress; try again later";
             return Err(Problem::new(StatusCode::CONFLICT, detail));

@@ -11,6 +11,9 @@ use crate::http::Problem;
 /// Maximum number of rejections in the list. All rejections are counted.
 const MAX_LISTED_REJECTIONS: usize = 100;
 
+/// Delay before the ticks above a maximum rate can be published, in seconds.
+const RATE_RETRY_AFTER: u32 = 1;
+
 /// The outcome of a batch, so far or at the end.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -29,6 +32,12 @@ pub(crate) struct Report {
     /// The number of rejected items that are not JSON.
     #[serde(skip)]
     unreadable: u64,
+    /// The number of rejected items that the publisher may not publish.
+    #[serde(skip)]
+    forbidden: u64,
+    /// The number of rejected items above the publisher's maximum rate.
+    #[serde(skip)]
+    too_fast: u64,
     /// The reason why the remaining ticks could not be stored.
     #[serde(skip)]
     pub(super) storage_errors: Option<String>,
@@ -55,8 +64,17 @@ struct Rejection {
 struct Remembered<R> {
     report: R,
     unreadable: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    forbidden: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    too_fast: u64,
     #[serde(default)]
     read: Option<Read>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Report {
@@ -64,11 +82,17 @@ impl Report {
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         // Serialization cannot fail: all keys are text.
         let Self {
-            unreadable, read, ..
+            unreadable,
+            forbidden,
+            too_fast,
+            read,
+            ..
         } = *self;
         serde_json::to_vec(&Remembered {
             report: self,
             unreadable,
+            forbidden,
+            too_fast,
             read,
         })
         .unwrap_or_default()
@@ -83,9 +107,13 @@ impl Report {
             |Remembered {
                  report,
                  unreadable,
+                 forbidden,
+                 too_fast,
                  read,
              }| Self {
                 unreadable,
+                forbidden,
+                too_fast,
                 next,
                 read,
                 ..report
@@ -103,6 +131,11 @@ impl Report {
             rejected.error,
             TickError::NotJson(_) | TickError::Unfinished
         ));
+        match rejected.error {
+            TickError::NotPermitted => self.forbidden += 1,
+            TickError::TooFast(_) => self.too_fast += 1,
+            _ => {}
+        }
         self.rejected_count += 1;
         self.next = self.next.max(index + 1);
         if self.rejected.len() < MAX_LISTED_REJECTIONS {
@@ -166,6 +199,10 @@ impl Report {
             all if all == self.unreadable => {
                 Some((StatusCode::BAD_REQUEST, "no tick could be read"))
             }
+            all if all == self.forbidden => Some((StatusCode::FORBIDDEN, "no tick was accepted")),
+            all if all == self.forbidden + self.too_fast => {
+                Some((StatusCode::TOO_MANY_REQUESTS, "no tick was accepted"))
+            }
             _ => Some((StatusCode::UNPROCESSABLE_ENTITY, "no tick was accepted")),
         }
     }
@@ -187,7 +224,10 @@ impl IntoResponse for Report {
             .first()
             .map(|rejection| rejection.error.as_str())
             .unwrap_or_default();
-        let problem = Problem::new(status, format!("{what}: {first}"));
+        let mut problem = Problem::new(status, format!("{what}: {first}"));
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            problem = problem.retry_after(RATE_RETRY_AFTER);
+        }
         let members = serde_json::to_value(&self).unwrap_or_default();
         let members = members.as_object().into_iter().flatten();
         members

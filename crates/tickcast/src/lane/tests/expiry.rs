@@ -4,7 +4,7 @@ use super::*;
 
 fn until(seconds: u64, subscription: Subscription) -> Subscription {
     Subscription {
-        ends_at: Some(Duration::from_secs(seconds)),
+        expiry: Expiry::Uptime(Duration::from_secs(seconds)),
         ..subscription
     }
 }

@@ -1,0 +1,23 @@
+//! `tickcast token`: makes and reads the tokens of readers and publishers.
+
+mod args;
+mod input;
+mod show;
+mod sign;
+
+pub(crate) use args::TokenCommand;
+
+use crate::exit::CliError;
+use crate::secret::SecretHash;
+
+/// Runs the command.
+pub(crate) fn run(command: TokenCommand) -> Result<(), CliError> {
+    match command {
+        TokenCommand::Sign(args) => sign::run(args),
+        TokenCommand::Show(args) => show::run(args),
+        TokenCommand::Hash { token } => {
+            println!("{}", SecretHash::of(input::given(token)?.as_bytes()));
+            Ok(())
+        }
+    }
+}
